@@ -1,0 +1,183 @@
+//! Joins polygons that share edges: an edge that two of them share runs once in each direction, so
+//! the two cancel out exactly, and what is left is the outline. No coordinate is computed, so there
+//! are no slivers and no overlaps.
+
+use std::collections::BTreeMap;
+
+use crate::dataset::rings::{Polygon, Ring, assemble, edges};
+
+type Vertex = (i64, i64);
+
+/// The union of polygons whose interiors do not overlap and whose shared edges are identical.
+///
+/// Polygons are in order of their smallest vertex, and so are their holes; each ring starts at its
+/// smallest vertex: the same ground gives the same result, in whatever order it came.
+///
+/// # Errors
+/// When the polygons overlap or an edge is used twice in one direction.
+pub(super) fn dissolve<'a>(
+    polygons: impl IntoIterator<Item = &'a Polygon>,
+) -> Result<Vec<Polygon>, String> {
+    let outline = cancel(polygons)?;
+    let mut rings: Vec<Ring> = trace(outline).into_iter().map(from_smallest).collect();
+    rings.sort();
+    Ok(assemble(rings)?)
+}
+
+/// Directed edges, by their first vertex, that no other cancels.
+fn cancel<'a>(
+    polygons: impl IntoIterator<Item = &'a Polygon>,
+) -> Result<BTreeMap<Vertex, Vec<Vertex>>, String> {
+    let mut outline: BTreeMap<Vertex, Vec<Vertex>> = BTreeMap::new();
+    for (from, to) in polygons.into_iter().flatten().flat_map(|ring| edges(ring)) {
+        if take(&mut outline, to, from) {
+            continue;
+        }
+        let ends = outline.entry(from).or_default();
+        if ends.contains(&to) {
+            return Err("two polygons overlap: they use an edge in the same direction".into());
+        }
+        ends.push(to);
+    }
+    Ok(outline)
+}
+
+/// Takes the edge out; whether it was there.
+fn take(outline: &mut BTreeMap<Vertex, Vec<Vertex>>, from: Vertex, to: Vertex) -> bool {
+    let Some(ends) = outline.get_mut(&from) else {
+        return false;
+    };
+    let Some(at) = ends.iter().position(|&end| end == to) else {
+        return false;
+    };
+    ends.swap_remove(at);
+    if ends.is_empty() {
+        outline.remove(&from);
+    }
+    true
+}
+
+/// Follows the edges into rings. Where a path comes back to a vertex, the loop is cut off as a ring
+/// of its own: rings touch themselves nowhere, as OGC Simple Features asks.
+fn trace(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
+    let mut rings = Vec::new();
+    while let Some((&start, _)) = outline.first_key_value() {
+        let mut path: Vec<Vertex> = vec![start];
+        let mut places: BTreeMap<Vertex, usize> = BTreeMap::from([(start, 0)]);
+        while let Some(&here) = path.last() {
+            // The smallest end first, so that the result does not depend on the order of input.
+            let next = outline
+                .get(&here)
+                .and_then(|ends| ends.iter().min())
+                .copied();
+            let Some(next) = next else { break };
+            take(&mut outline, here, next);
+            match places.get(&next) {
+                Some(&at) => {
+                    let ring: Ring = path.drain(at..).collect();
+                    for vertex in &ring {
+                        places.remove(vertex);
+                    }
+                    rings.push(ring);
+                    path.push(next);
+                    places.insert(next, at);
+                }
+                None => {
+                    places.insert(next, path.len());
+                    path.push(next);
+                }
+            }
+        }
+    }
+    rings
+}
+
+fn from_smallest(mut ring: Ring) -> Ring {
+    let smallest = (0..ring.len())
+        .min_by_key(|&at| ring[at])
+        .expect("a ring has vertices");
+    ring.rotate_left(smallest);
+    ring
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::dataset::rings::doubled_area;
+
+    fn cell(x: i64, y: i64) -> Polygon {
+        vec![vec![(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)]]
+    }
+
+    fn area(polygons: &[Polygon]) -> i128 {
+        polygons
+            .iter()
+            .flatten()
+            .map(|ring| doubled_area(ring))
+            .sum()
+    }
+
+    #[test]
+    fn neighbours_become_one_without_their_border() {
+        let joined = dissolve(&[cell(0, 0), cell(1, 0)]).expect("a coverage");
+        assert_eq!(
+            joined,
+            [vec![vec![(0, 0), (1, 0), (2, 0), (2, 1), (1, 1), (0, 1)]]]
+        );
+    }
+
+    #[test]
+    fn a_ring_of_cells_has_a_hole() {
+        let cells: Vec<Polygon> = (0..9)
+            .filter(|at| *at != 4)
+            .map(|at| cell(at % 3, at / 3))
+            .collect();
+        let joined = dissolve(&cells).expect("a coverage");
+        assert_eq!((joined.len(), joined[0].len()), (1, 2));
+        assert_eq!(area(&joined), 16);
+    }
+
+    #[test]
+    fn cells_that_touch_at_a_corner_stay_two_polygons() {
+        let joined = dissolve(&[cell(0, 0), cell(1, 1)]).expect("a coverage");
+        assert_eq!(joined.len(), 2);
+    }
+
+    #[test]
+    fn a_hole_that_touches_the_outline_at_a_corner_stays_a_hole() {
+        // All of 4 × 4 but one cell inside and one at the edge that touches it by a corner.
+        let cells: Vec<Polygon> = (0..16)
+            .filter(|at| ![5, 2].contains(at))
+            .map(|at| cell(at % 4, at / 4))
+            .collect();
+        let joined = dissolve(&cells).expect("a coverage");
+        assert_eq!(area(&joined), 28);
+        assert_eq!(joined.iter().map(Vec::len).sum::<usize>(), 2);
+    }
+
+    #[test]
+    fn an_overlap_is_refused() {
+        assert!(dissolve(&[cell(0, 0), cell(0, 0)]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn areas_add_up_and_order_does_not_matter(
+            chosen in proptest::collection::btree_set((0_i64..8, 0_i64..8), 1..64),
+        ) {
+            let cells: Vec<Polygon> = chosen.iter().map(|&(x, y)| cell(x, y)).collect();
+            let joined = dissolve(&cells).expect("a coverage");
+            prop_assert_eq!(area(&joined), 2 * chosen.len() as i128);
+            let backwards = dissolve(cells.iter().rev()).expect("a coverage");
+            prop_assert_eq!(&joined, &backwards);
+            for ring in joined.iter().flatten() {
+                let mut once = ring.clone();
+                once.sort_unstable();
+                once.dedup();
+                prop_assert_eq!(once.len(), ring.len());
+            }
+        }
+    }
+}

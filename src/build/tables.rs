@@ -1,0 +1,231 @@
+//! The dataset's tables, written as `dataset::read` reads them.
+
+use jiff::civil::Date;
+
+use crate::domain::{
+    Area, Assignment, Lineage, Member, Membership, Period, Practice, Premises, Succession,
+    YearMonth,
+};
+use crate::import::postcode_list::ListedPostcode;
+
+/// A CSV table in memory, lines ended by a line feed.
+fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(header).expect("writing to memory");
+    for row in rows {
+        writer.write_record(row).expect("writing to memory");
+    }
+    writer.into_inner().expect("writing to memory")
+}
+
+fn optional(text: Option<&impl ToString>) -> String {
+    text.map(ToString::to_string).unwrap_or_default()
+}
+
+fn ends(period: &Period) -> [String; 2] {
+    [optional(period.from.as_ref()), optional(period.to.as_ref())]
+}
+
+pub(super) fn areas(areas: &[Area]) -> Vec<u8> {
+    table(
+        [
+            "layer",
+            "id",
+            "name",
+            "kind",
+            "system",
+            "provenance",
+            "from",
+            "to",
+        ],
+        areas.iter().map(|area| {
+            let [from, to] = ends(&area.period);
+            [
+                area.layer.to_string(),
+                area.id.clone(),
+                area.name.clone(),
+                optional(area.kind.as_ref()),
+                optional(area.system.as_ref()),
+                area.provenance.as_str().into(),
+                from,
+                to,
+            ]
+        }),
+    )
+}
+
+pub(super) fn lineage(lineage: &[Lineage]) -> Vec<u8> {
+    table(
+        [
+            "layer",
+            "predecessor",
+            "successor",
+            "relation",
+            "date",
+            "source",
+        ],
+        lineage.iter().map(|step| {
+            [
+                step.layer.to_string(),
+                step.predecessor.clone(),
+                optional(step.successor.as_ref()),
+                step.relation.as_str().into(),
+                optional(step.date.as_ref()),
+                step.source.clone(),
+            ]
+        }),
+    )
+}
+
+pub(super) fn memberships(memberships: &[Membership]) -> Vec<u8> {
+    table(
+        [
+            "member_layer",
+            "member",
+            "layer",
+            "group",
+            "from",
+            "to",
+            "provenance",
+        ],
+        memberships.iter().map(|membership| {
+            let (member_layer, member) = match &membership.member {
+                Member::Practice(code) => ("gp-practice", code.to_string()),
+                Member::Area(layer, id) => (layer.as_str(), id.clone()),
+            };
+            let [from, to] = ends(&membership.period);
+            [
+                member_layer.into(),
+                member,
+                membership.layer.to_string(),
+                optional(membership.group.as_ref()),
+                from,
+                to,
+                membership.provenance.as_str().into(),
+            ]
+        }),
+    )
+}
+
+pub(super) fn practices<'a>(practices: impl IntoIterator<Item = &'a Practice>) -> Vec<u8> {
+    table(
+        [
+            "ods_code",
+            "name",
+            "address",
+            "postcode",
+            "telephone",
+            "status",
+            "opened",
+            "closed",
+            "sub_icb",
+            "pcn",
+            "list_size",
+        ],
+        practices.into_iter().map(|practice| {
+            [
+                practice.code.to_string(),
+                practice.name.clone(),
+                practice.address.clone(),
+                optional(practice.postcode.as_ref()),
+                optional(practice.telephone.as_ref()),
+                practice.status.as_str().into(),
+                optional(practice.opened.as_ref()),
+                optional(practice.closed.as_ref()),
+                optional(practice.sub_icb.as_ref()),
+                optional(practice.pcn.as_ref()),
+                optional(practice.list_size.as_ref()),
+            ]
+        }),
+    )
+}
+
+pub(super) fn premises(premises: &[Premises]) -> Vec<u8> {
+    table(
+        ["ods_code", "kind", "postcode", "easting", "northing"],
+        premises.iter().map(|site| {
+            [
+                site.practice.to_string(),
+                site.kind.as_str().into(),
+                optional(site.postcode.as_ref()),
+                site.position.easting_m().to_string(),
+                site.position.northing_m().to_string(),
+            ]
+        }),
+    )
+}
+
+pub(super) fn successions(successions: &[Succession]) -> Vec<u8> {
+    table(
+        ["predecessor", "successor", "from"],
+        successions.iter().map(|step| {
+            [
+                step.predecessor.to_string(),
+                step.successor.to_string(),
+                step.from.to_string(),
+            ]
+        }),
+    )
+}
+
+pub(super) fn assignments(assignments: &[Assignment]) -> Vec<u8> {
+    table(
+        ["statistical_area", "layer", "area", "share", "from", "to"],
+        assignments.iter().map(|assignment| {
+            let [from, to] = ends(&assignment.period);
+            [
+                assignment.statistical_area.clone(),
+                assignment.layer.to_string(),
+                assignment.area.clone(),
+                assignment
+                    .share
+                    .map(|share| format!("{share:.3}"))
+                    .unwrap_or_default(),
+                from,
+                to,
+            ]
+        }),
+    )
+}
+
+pub(super) fn postcodes<'a>(postcodes: impl IntoIterator<Item = &'a ListedPostcode>) -> Vec<u8> {
+    let month = |month: Option<YearMonth>| month.map(YearMonth::compact).unwrap_or_default();
+    table(
+        [
+            "postcode",
+            "easting",
+            "northing",
+            "positional_quality",
+            "status",
+            "introduced",
+            "terminated",
+            "statistical_area",
+            "sub_icb",
+        ],
+        postcodes.into_iter().map(|row| {
+            let metre = |metres: Option<f64>| optional(metres.as_ref());
+            [
+                row.postcode.to_string(),
+                metre(row.position.map(|position| position.easting_m())),
+                metre(row.position.map(|position| position.northing_m())),
+                optional(row.positional_quality.as_ref()),
+                if row.live { "live" } else { "terminated" }.into(),
+                month(row.introduced),
+                month(row.terminated),
+                optional(row.statistical_area.as_ref()),
+                optional(row.sub_icb.as_ref()),
+            ]
+        }),
+    )
+}
+
+/// The day after which nothing is known of an area that has ended, where the source has no day.
+pub(super) fn ended_by(first_data: Date, period: Period) -> Period {
+    Period {
+        to: period.to.or(Some(first_data)),
+        ..period
+    }
+}

@@ -1,0 +1,410 @@
+//! `catchment locate`.
+
+use std::fmt::Write as _;
+use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::{DataArgument, NO_ANSWER};
+use crate::domain::{Basis, Certainty, Layer, PracticeStatus, Status};
+use crate::http::body::LocateBody;
+use crate::http::locate::answer as answer_body;
+use crate::http::problem::Problem;
+use crate::index::{
+    Answer, AreaFound, EdgeFound, Found, Index, Note, Place, PracticeFound, Registration, Unknown,
+};
+use crate::question::{Fields, LOCATE_FIELDS, Question};
+use crate::web::distance;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LocateArguments {
+    /// A postcode; or - to read lines from standard input, each a postcode, or a postcode, a comma and a practice code.
+    #[arg(conflicts_with_all = ["lon", "lat", "easting", "northing"])]
+    postcode: Option<String>,
+    /// Longitude in degrees, WGS84.
+    #[arg(long, requires = "lat", allow_hyphen_values = true)]
+    lon: Option<String>,
+    /// Latitude in degrees, WGS84.
+    #[arg(long, requires = "lon", allow_hyphen_values = true)]
+    lat: Option<String>,
+    /// Easting in metres, British National Grid.
+    #[arg(long, requires = "northing", allow_hyphen_values = true)]
+    easting: Option<String>,
+    /// Northing in metres, British National Grid.
+    #[arg(long, requires = "easting", allow_hyphen_values = true)]
+    northing: Option<String>,
+    /// ODS code of the practice where they are registered.
+    #[arg(long, value_name = "ODS")]
+    practice: Option<String>,
+    /// The day that the answer is for; by default today.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    as_of: Option<String>,
+    /// Only these layers, with commas between them.
+    #[arg(long, value_name = "LAYER,…")]
+    layers: Option<String>,
+    /// The same JSON as the service's; for a list, a line each.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: DataArgument,
+}
+
+pub(super) fn locate(arguments: &LocateArguments) -> Result<ExitCode> {
+    let index = arguments.data.load()?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let all_answered = if arguments.postcode.as_deref() == Some("-") {
+        many(arguments, &index, &mut out)
+    } else {
+        one(arguments, &index, &mut out)
+    };
+    match all_answered.and_then(|all| out.flush().map(|()| all)) {
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => Ok(ExitCode::from(NO_ANSWER)),
+        // The reader has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error).context("writing the answers"),
+    }
+}
+
+/// Whether it was answered.
+fn one(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::Result<bool> {
+    let pairs = given(
+        arguments,
+        arguments.postcode.as_deref(),
+        arguments.practice.as_deref(),
+    );
+    match (arguments.json, asked(index, pairs)) {
+        (true, Ok((_, body))) => write_json(out, &body).map(|()| true),
+        (true, Err(problem)) => write_json(out, &problem.body()).map(|()| false),
+        (false, Ok((question, _))) => {
+            out.write_all(in_words(index, &index.locate(&question.query), &question).as_bytes())?;
+            Ok(true)
+        }
+        (false, Err(problem)) => {
+            eprintln!("{}: {}", problem.code(), problem.detail());
+            if let Some(postcode) = problem.suggestion() {
+                eprintln!("did you mean {postcode}? It was not looked up.");
+            }
+            Ok(false)
+        }
+    }
+}
+
+/// Whether every line was answered.
+fn many(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::Result<bool> {
+    let mut all_answered = true;
+    if !arguments.json {
+        writeln!(
+            out,
+            "line\tpostcode\tstatus\ticc_residence\ticc_registration\tagreement\tsuggestion"
+        )?;
+    }
+    for (at, line) in io::stdin().lock().lines().enumerate() {
+        let line = line?;
+        let (postcode, practice) = match line.split_once([',', '\t']) {
+            Some((postcode, practice)) => (postcode, Some(practice)),
+            None => (line.as_str(), arguments.practice.as_deref()),
+        };
+        let outcome = asked(index, given(arguments, Some(postcode), practice));
+        all_answered &= outcome.is_ok();
+        match (arguments.json, outcome) {
+            (true, Ok((_, body))) => write_json(out, &body)?,
+            (true, Err(problem)) => write_json(out, &problem.body())?,
+            (false, Ok((question, _))) => {
+                writeln!(out, "{}\t{}", at + 1, row(&index.locate(&question.query)))?;
+            }
+            (false, Err(problem)) => {
+                let suggestion = problem
+                    .suggestion()
+                    .map(|it| it.to_string())
+                    .unwrap_or_default();
+                writeln!(out, "{}\t\t{}\t\t\t\t{suggestion}", at + 1, problem.code())?;
+            }
+        }
+    }
+    Ok(all_answered)
+}
+
+fn given(
+    arguments: &LocateArguments,
+    postcode: Option<&str>,
+    practice: Option<&str>,
+) -> Vec<(String, String)> {
+    let fields = [
+        ("postcode", postcode),
+        ("lon", arguments.lon.as_deref()),
+        ("lat", arguments.lat.as_deref()),
+        ("easting", arguments.easting.as_deref()),
+        ("northing", arguments.northing.as_deref()),
+        ("practice", practice),
+        ("as_of", arguments.as_of.as_deref()),
+        ("layers", arguments.layers.as_deref()),
+    ];
+    fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_string(), value?.to_string())))
+        .collect()
+}
+
+fn asked(
+    index: &Index,
+    pairs: Vec<(String, String)>,
+) -> Result<(Question, LocateBody<'_>), Problem> {
+    let fields = Fields::new(pairs, LOCATE_FIELDS)?;
+    let question = Question::from_fields(&fields)?;
+    let body = answer_body(index, &question)?;
+    Ok((question, body))
+}
+
+fn write_json(out: &mut impl Write, body: &impl serde::Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, body)?;
+    writeln!(out)
+}
+
+/// The answer as cells of a line.
+fn row(answer: &Answer<'_>) -> String {
+    let postcode = match answer.location.map(|location| location.place) {
+        Some(Place::Postcode(postcode)) => postcode.to_string(),
+        _ => String::new(),
+    };
+    let residence = names(&answer.residence, Layer::Icc);
+    let registration = answer
+        .registration
+        .as_ref()
+        .map(|it| names(&it.areas, Layer::Icc))
+        .unwrap_or_default();
+    let (status, agreement) = (answer.status.as_str(), answer.agreement.as_str());
+    format!("{postcode}\t{status}\t{residence}\t{registration}\t{agreement}\t")
+}
+
+fn names(found: &[(Layer, Found<'_>)], layer: Layer) -> String {
+    let names: Vec<String> = areas(found, layer)
+        .iter()
+        .map(|it| it.area.title())
+        .collect();
+    names.join("; ")
+}
+
+fn areas<'a, 'i>(found: &'a [(Layer, Found<'i>)], layer: Layer) -> &'a [AreaFound<'i>] {
+    found
+        .iter()
+        .find_map(|(id, found)| match found {
+            Found::Areas(areas) if *id == layer => Some(areas.as_slice()),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+/// The answer as a table for people.
+fn in_words(index: &Index, answer: &Answer<'_>, question: &Question) -> String {
+    let mut table = Lines::default();
+    table.add("Place", &place(answer));
+    table.add("Status", &status(answer));
+    let wanted = |layer| {
+        question
+            .layers
+            .as_ref()
+            .is_none_or(|layers| layers.contains(&layer))
+    };
+    for (layer, found) in answer.residence.iter().filter(|(layer, _)| wanted(*layer)) {
+        residence_lines(&mut table, *layer, found);
+    }
+    for (layer, near) in &answer.nearest {
+        let near = format!("{}, {} away", near.area.title(), distance(near.distance_m));
+        table.add(&format!("Nearest {layer}"), &near);
+    }
+    if let Some(registration) = &answer.registration {
+        registration_lines(&mut table, registration, &wanted);
+    }
+    table.add("Agreement", answer.agreement.as_str());
+    for note in &answer.notes {
+        table.add("Note", Note::as_str(*note));
+    }
+    let manifest = index.manifest();
+    table.add(
+        "As of",
+        &format!(
+            "{}, dataset {} {}",
+            answer.as_of, manifest.name, manifest.version
+        ),
+    );
+    table.0
+}
+
+fn place(answer: &Answer<'_>) -> String {
+    let Some(location) = answer.location else {
+        return "none".into();
+    };
+    let mut place = match location.place {
+        Place::Postcode(postcode) => postcode.to_string(),
+        Place::LonLat(_) | Place::Grid(_) => String::new(),
+    };
+    if let (Some(grid), Some(lonlat)) = (location.grid, location.lonlat) {
+        let (easting, northing) = (grid.easting_m(), grid.northing_m());
+        let (lon, lat) = (lonlat.lon(), lonlat.lat());
+        write!(place, "  {easting:.0} {northing:.0}  {lon:.6} {lat:.6}")
+            .expect("writing to a String");
+    }
+    place.trim().to_string()
+}
+
+fn status(answer: &Answer<'_>) -> String {
+    let terminated = answer
+        .location
+        .and_then(|location| location.entry)
+        .and_then(|it| it.terminated);
+    match (answer.status, terminated) {
+        (Status::Terminated, Some(month)) => format!("terminated, in {month}"),
+        (status, _) => status.as_str().into(),
+    }
+}
+
+fn residence_lines(table: &mut Lines, layer: Layer, found: &Found<'_>) {
+    let label = format!("Lives in {layer}");
+    match found {
+        Found::Areas(areas) => {
+            for found in areas {
+                table.add(
+                    &label,
+                    &format!("{}  {}", found.area.title(), area_words(found)),
+                );
+            }
+        }
+        Found::Practices(practices) => {
+            for found in practices {
+                table.add("Area includes it", &practice_words(found));
+            }
+        }
+        Found::Groups(groups) => {
+            for group in groups {
+                table.add(
+                    "Resilience group",
+                    &format!("{}, via {}", group.area.name, group.via),
+                );
+            }
+        }
+        Found::Unknown(unknown) => {
+            table.add(&label, &format!("unknown: {}", Unknown::as_str(*unknown)))
+        }
+    }
+}
+
+fn area_words(found: &AreaFound<'_>) -> String {
+    let mut words = vec![
+        found.basis.as_str().to_string(),
+        found.provenance.as_str().to_string(),
+    ];
+    if let Some(edge) = &found.edge {
+        words.push(edge_words(found.basis, edge));
+    }
+    format!("({})", words.join(", "))
+}
+
+fn edge_words(basis: Basis, edge: &EdgeFound<'_>) -> String {
+    let mut words = match (edge.certainty, basis) {
+        (Certainty::NearBoundary, Basis::Nearest) => "off the generalised boundary".to_string(),
+        (Certainty::Inside, _) => format!("boundary {} away", distance(edge.distance_m)),
+        (Certainty::NearBoundary, _) => format!("near the boundary, {}", distance(edge.distance_m)),
+    };
+    for other in &edge.alternatives {
+        write!(
+            words,
+            "; {} at {}",
+            other.area.title(),
+            distance(other.distance_m)
+        )
+        .expect("writing to a String");
+    }
+    words
+}
+
+fn practice_words(found: &PracticeFound<'_>) -> String {
+    let mut words = format!(
+        "{}  {}  ({}",
+        found.practice.code,
+        found.practice.name,
+        found.provenance.as_str()
+    );
+    if let Some(share) = found.share {
+        write!(words, ", share {share:.3}").expect("writing to a String");
+    }
+    if let Some(distance_m) = found.distance_m {
+        write!(words, ", {} away", distance(distance_m)).expect("writing to a String");
+    }
+    words + ")"
+}
+
+fn registration_lines(
+    table: &mut Lines,
+    registration: &Registration<'_>,
+    wanted: &impl Fn(Layer) -> bool,
+) {
+    if let Some(found) = &registration.practice {
+        let status = match found.status {
+            PracticeStatus::Active => String::new(),
+            status => format!("  ({})", status.as_str()),
+        };
+        table.add(
+            "Registered with",
+            &format!("{}  {}{status}", found.practice.code, found.practice.name),
+        );
+        if found.asked.code != found.practice.code {
+            let closed = found
+                .asked
+                .closed
+                .map(|day| format!(", closed {day}"))
+                .unwrap_or_default();
+            table.add(
+                "",
+                &format!(
+                    "successor of {}  {}{closed}",
+                    found.asked.code, found.asked.name
+                ),
+            );
+        }
+    }
+    for (layer, found) in registration
+        .areas
+        .iter()
+        .filter(|(layer, _)| wanted(*layer))
+    {
+        match found {
+            Found::Areas(areas) => {
+                for found in areas {
+                    table.add(&format!("Registered in {layer}"), &found.area.title());
+                }
+            }
+            Found::Groups(groups) => {
+                for group in groups {
+                    table.add(
+                        "Resilience group",
+                        &format!("{}, via {}", group.area.name, group.via),
+                    );
+                }
+            }
+            Found::Unknown(unknown) => {
+                table.add(
+                    &format!("Registered in {layer}"),
+                    &format!("unknown: {}", unknown.as_str()),
+                );
+            }
+            Found::Practices(_) => {}
+        }
+    }
+    if let Some(reason) = registration.reason {
+        table.add("No registration", reason.as_str());
+    }
+}
+
+/// Lines of a label and a text; a label is not repeated under itself.
+#[derive(Default)]
+struct Lines(String, String);
+
+impl Lines {
+    fn add(&mut self, label: &str, text: &str) {
+        let shown = if self.1 == label { "" } else { label };
+        writeln!(self.0, "{shown:<26}{text}").expect("writing to a String");
+        self.1 = label.to_string();
+    }
+}

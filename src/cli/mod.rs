@@ -1,0 +1,93 @@
+//! The command line: `serve`, `locate`, `build`.
+
+mod locate;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::build;
+use crate::dataset::{self, Files};
+use crate::index::Index;
+
+/// Which Integrated Care Community, GP practices and resilience group cover a postcode or coordinate.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer over HTTP, with pages, an API and map tiles.
+    #[command(
+        after_help = "Example:\n  catchment serve --listen 127.0.0.1:8080\n  curl 'localhost:8080/api/v1/locate?postcode=LA18+4DB'"
+    )]
+    Serve(serve::ServeArguments),
+    /// Answer on the terminal, for one place or for a list on standard input.
+    #[command(
+        after_help = "Example:\n  catchment locate 'LA18 4DB' --practice A82033\n  catchment locate --json - < postcodes.txt\n\nExit status: 0 answered, 2 wrong usage or no dataset, 3 a question had no answer."
+    )]
+    Locate(locate::LocateArguments),
+    /// Make a dataset from published files.
+    #[command(
+        after_help = "Example:\n  catchment build data/build.toml --output /tmp/my-dataset\n  catchment serve --data /tmp/my-dataset"
+    )]
+    Build(BuildArguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct BuildArguments {
+    /// What to make of which files (TOML).
+    config: PathBuf,
+    /// The folder to write; by default the one that the configuration names.
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct DataArgument {
+    /// The dataset's folder; by default the dataset compiled into the program.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// The status of a question that had no answer.
+const NO_ANSWER: u8 = 3;
+
+/// Runs a command; its exit status.
+pub fn run(arguments: Arguments) -> ExitCode {
+    let done = match arguments.command {
+        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Locate(arguments) => locate::locate(&arguments),
+        Command::Build(arguments) => build(&arguments),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn build(arguments: &BuildArguments) -> Result<ExitCode> {
+    let report = build::build(&arguments.config, arguments.output.as_deref())?;
+    println!("{}", report.folder.display());
+    for line in &report.lines {
+        println!("  {line}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl DataArgument {
+    fn load(&self) -> Result<Index> {
+        let (files, name) = match &self.data {
+            Some(folder) => (Files::Folder(folder.clone()), folder.display().to_string()),
+            None => (Files::Embedded, "the embedded dataset".into()),
+        };
+        let dataset = dataset::read(&files).with_context(|| format!("loading {name}"))?;
+        Index::build(dataset).with_context(|| format!("loading {name}"))
+    }
+}

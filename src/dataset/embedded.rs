@@ -1,0 +1,43 @@
+//! The dataset that is compiled into the program, so that it runs from any folder.
+
+/// The files of `data/lancashire-and-cumbria/`, by their path in it.
+macro_rules! files {
+    ($($path:literal),* $(,)?) => {
+        &[$(($path, include_bytes!(concat!("../../data/lancashire-and-cumbria/", $path)))),*]
+    };
+}
+
+const FILES: &[(&str, &[u8])] = files![
+    "areas.csv",
+    "areas/gp-practice.geojson",
+    "areas/icc.geojson",
+    "areas/lsoa11.geojson",
+    "areas/resilience-group.geojson",
+    "areas/sub-community.geojson",
+    "assignments.csv",
+    "dataset.toml",
+    "lineage.csv",
+    "memberships.csv",
+    "postcodes.csv",
+    "practice_sites.csv",
+    "practice_successions.csv",
+    "practices.csv",
+];
+
+pub(super) fn file(path: &str) -> Option<&'static [u8]> {
+    FILES
+        .iter()
+        .find(|(name, _)| *name == path)
+        .map(|(_, bytes)| *bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dataset::{Files, read};
+
+    #[test]
+    fn the_embedded_dataset_is_whole() {
+        let dataset = read(&Files::Embedded).expect("every file is there and as the manifest says");
+        assert_eq!(dataset.manifest.files.len() + 1, super::FILES.len());
+    }
+}

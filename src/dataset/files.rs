@@ -1,0 +1,100 @@
+//! Where a dataset's files are: in a folder, or compiled into the program.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use super::DatasetError;
+use super::embedded;
+use super::manifest::{FileEntry, Manifest, sha256_hex};
+
+/// Name of the manifest in a dataset's folder.
+pub const MANIFEST: &str = "dataset.toml";
+
+/// No file of a dataset may be larger: a wrong path to a device or a disk image ends here.
+const FILE_BYTES_MAX: u64 = 2 << 30;
+
+/// Where a dataset's files are.
+#[derive(Debug, Clone)]
+pub enum Files {
+    /// Compiled into the program.
+    Embedded,
+    /// In a folder.
+    Folder(PathBuf),
+}
+
+impl Files {
+    /// The manifest and its bytes.
+    pub(super) fn manifest(&self) -> Result<(Manifest, Vec<u8>), DatasetError> {
+        let bytes = self.bytes(MANIFEST)?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| DatasetError::Manifest {
+            reason: "not text in UTF-8".into(),
+        })?;
+        let manifest = toml::from_str(text).map_err(|error| DatasetError::Manifest {
+            reason: error.to_string(),
+        })?;
+        Ok((manifest, bytes))
+    }
+
+    /// A file that the manifest names, if it is byte for byte what the manifest says.
+    pub(super) fn verified(
+        &self,
+        manifest: &Manifest,
+        path: &str,
+    ) -> Result<Vec<u8>, DatasetError> {
+        let entry = manifest
+            .files
+            .get(path)
+            .ok_or_else(|| DatasetError::NotInManifest { path: path.into() })?;
+        let bytes = self.bytes(path)?;
+        verify(path, entry, &bytes)?;
+        Ok(bytes)
+    }
+
+    fn bytes(&self, path: &str) -> Result<Vec<u8>, DatasetError> {
+        match self {
+            Files::Embedded => embedded::file(path)
+                .map(<[u8]>::to_vec)
+                .ok_or_else(|| DatasetError::NotInManifest { path: path.into() }),
+            Files::Folder(folder) => read_within(folder, path),
+        }
+    }
+}
+
+fn read_within(folder: &Path, path: &str) -> Result<Vec<u8>, DatasetError> {
+    let relative = Path::new(path);
+    let stays_inside = relative
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if !stays_inside {
+        return Err(DatasetError::Outside { path: path.into() });
+    }
+    let full = folder.join(relative);
+    let unreadable = |source| DatasetError::Unreadable {
+        path: full.clone(),
+        source,
+    };
+    let file = fs::File::open(&full).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(DatasetError::TooLarge { path: full });
+    }
+    Ok(bytes)
+}
+
+fn verify(path: &str, entry: &FileEntry, bytes: &[u8]) -> Result<(), DatasetError> {
+    if bytes.len() as u64 != entry.size_bytes {
+        return Err(DatasetError::WrongSize {
+            path: path.into(),
+            expected: entry.size_bytes,
+            found: bytes.len() as u64,
+        });
+    }
+    if sha256_hex(bytes) != entry.sha256 {
+        return Err(DatasetError::WrongDigest { path: path.into() });
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! `dataset.toml`: what a dataset is, what it holds, and the SHA-256 of every file of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The manifest of a dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Short name, part of URLs: `lancashire-and-cumbria`.
+    pub name: String,
+    /// Release: `2025.2`.
+    pub version: String,
+    /// For people.
+    pub title: String,
+    /// The day that the data stand for, `YYYY-MM-DD`.
+    pub as_of: String,
+    /// To be shown wherever the data are.
+    pub attribution: String,
+    /// Licence of the data.
+    pub licence: String,
+    /// A boundary nearer than this many metres makes an answer `near_boundary`.
+    pub tolerance_m: f64,
+    /// The last month at whose end a terminated postcode without a month was still in use, `YYYY-MM`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undated_terminations_after: Option<String>,
+    /// The outward codes of which every postcode is held.
+    pub complete_outcodes: Vec<String>,
+    /// The statistical areas that layers are defined on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statistical_areas: Option<StatisticalAreas>,
+    /// What the dataset answers.
+    pub layers: Vec<LayerEntry>,
+    /// What it was made from.
+    pub sources: Vec<Source>,
+    /// Every other file of the folder, by its path in it.
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// The statistical areas that layers are defined on, such as LSOAs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatisticalAreas {
+    /// What they are: `lsoa11`.
+    pub id: String,
+    /// For people.
+    pub title: String,
+    /// Their boundaries.
+    pub boundaries: String,
+    /// Off a generalised coast, a place this many metres away still belongs to the nearest.
+    pub snap_m: f64,
+}
+
+/// A layer of a dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerEntry {
+    /// The layer's word: `icc`.
+    pub id: String,
+    /// For people, in the plural.
+    pub title: String,
+    /// How its areas lie.
+    pub kind: LayerKind,
+    /// The first day on which anything is known of it, `YYYY-MM-DD`.
+    pub first_data: String,
+    /// Where its boundaries come from.
+    pub provenance: String,
+    /// Its areas' boundaries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boundaries: Option<String>,
+    /// Whether its areas are sets of the statistical areas.
+    #[serde(default)]
+    pub on_statistical_areas: bool,
+    /// Off a generalised coast, a place this many metres away still belongs to the nearest area;
+    /// 0 where the coast is exact. Layers on statistical areas take those areas' distance.
+    #[serde(default)]
+    pub snap_m: f64,
+}
+
+/// How a layer's areas lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerKind {
+    /// Side by side: every place is in at most one.
+    Partition,
+    /// Over one another.
+    Overlapping,
+    /// Where its members' areas are; known through them.
+    Membership,
+}
+
+/// A published work that the data were made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// What.
+    pub what: String,
+    /// Of when.
+    pub vintage: String,
+}
+
+/// A file of a dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Lower-case hexadecimal.
+    pub sha256: String,
+    /// Its length.
+    pub size_bytes: u64,
+}
+
+impl FileEntry {
+    /// The entry of a file with this content.
+    pub fn of(content: &[u8]) -> FileEntry {
+        FileEntry {
+            sha256: sha256_hex(content),
+            size_bytes: content.len() as u64,
+        }
+    }
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub(crate) fn sha256_hex(content: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    use std::fmt::Write;
+    Sha256::digest(content)
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("writing to a String");
+            hex
+        })
+}

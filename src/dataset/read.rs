@@ -1,0 +1,350 @@
+//! Reads a dataset: every file verified, every cell parsed, the first fault named.
+
+use std::collections::HashMap;
+
+use super::manifest::{Manifest, sha256_hex};
+use super::polygons::PolygonFile;
+use super::table::{Row, Table, TableError};
+use super::{Dataset, DatasetError, Files};
+use crate::domain::{
+    Area, Assignment, Boundary, BritishGrid, Layer, Lineage, Member, Membership, OdsCode, Period,
+    PostcodeEntry, Practice, PracticeStatus, Premises, PremisesKind, Provenance, Relation,
+    Succession, date_from_iso,
+};
+
+/// The dataset in `files`.
+///
+/// # Errors
+/// When a file is missing, is not what the manifest says, or holds something that it should not;
+/// the error names the file and, in a table, line and column.
+pub fn read(files: &Files) -> Result<Dataset, DatasetError> {
+    let (manifest, manifest_bytes) = files.manifest()?;
+    let source = Verified {
+        files,
+        manifest: &manifest,
+    };
+    let statistical_boundaries = source.statistical_boundaries()?;
+    let mut statistical_areas: Vec<String> = statistical_boundaries
+        .iter()
+        .map(|boundary| boundary.id.clone())
+        .collect();
+    let dataset = Dataset {
+        digest: sha256_hex(&manifest_bytes),
+        areas: source.table("areas.csv", AREAS, area)?,
+        boundaries: source.boundaries()?,
+        lineage: source.table("lineage.csv", LINEAGE, lineage)?,
+        memberships: source.table("memberships.csv", MEMBERSHIPS, membership)?,
+        practices: source.table("practices.csv", PRACTICES, practice)?,
+        premises: source.table("practice_sites.csv", PREMISES, premises)?,
+        successions: source.table("practice_successions.csv", SUCCESSIONS, succession)?,
+        assignments: source.table("assignments.csv", ASSIGNMENTS, assignment)?,
+        postcodes: source.postcodes(&mut statistical_areas)?,
+        statistical_areas,
+        statistical_boundaries,
+        manifest: manifest.clone(),
+    };
+    Ok(dataset)
+}
+
+struct Verified<'a> {
+    files: &'a Files,
+    manifest: &'a Manifest,
+}
+
+impl Verified<'_> {
+    /// A table that the manifest names; one that it does not name has no rows.
+    fn table<T>(
+        &self,
+        path: &str,
+        columns: &[&str],
+        read: impl Fn(&Row<'_>) -> Result<T, TableError>,
+    ) -> Result<Vec<T>, DatasetError> {
+        if !self.manifest.files.contains_key(path) {
+            return Ok(Vec::new());
+        }
+        let bytes = self.files.verified(self.manifest, path)?;
+        Ok(Table::open(path, &bytes, columns)?.read(|row| read(row))?)
+    }
+
+    fn boundaries(&self) -> Result<Vec<(Layer, Vec<Boundary>)>, DatasetError> {
+        let mut boundaries = Vec::new();
+        for entry in &self.manifest.layers {
+            let layer = entry.id.parse().map_err(|error| DatasetError::Manifest {
+                reason: format!("`{}` is {error}", entry.id),
+            })?;
+            if let Some(path) = &entry.boundaries {
+                boundaries.push((layer, self.polygons(path)?));
+            }
+        }
+        Ok(boundaries)
+    }
+
+    fn statistical_boundaries(&self) -> Result<Vec<Boundary>, DatasetError> {
+        match &self.manifest.statistical_areas {
+            Some(entry) => self.polygons(&entry.boundaries),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn polygons(&self, path: &str) -> Result<Vec<Boundary>, DatasetError> {
+        let file = self.polygon_file(path)?;
+        let mut boundaries = Vec::with_capacity(file.features.len());
+        for feature in &file.features {
+            let id = file.attribute(feature, "id")?.to_string();
+            let date = |name: &str| feature.attributes.get(name).map(|text| date_from_iso(text));
+            let period = match (date("from").transpose(), date("to").transpose()) {
+                (Ok(from), Ok(to)) => Period { from, to },
+                (Err(error), _) | (_, Err(error)) => {
+                    let reason = format!("`{id}`: {error}");
+                    return Err(super::PolygonError::File {
+                        file: path.into(),
+                        reason,
+                    }
+                    .into());
+                }
+            };
+            boundaries.push(file.boundary(feature, id, period)?);
+        }
+        Ok(boundaries)
+    }
+
+    fn polygon_file(&self, path: &str) -> Result<PolygonFile, DatasetError> {
+        let bytes = self.files.verified(self.manifest, path)?;
+        let Some(stem) = path.strip_suffix(".shp") else {
+            return Ok(PolygonFile::from_geojson(path, &bytes)?);
+        };
+        let dbf = self.files.verified(self.manifest, &format!("{stem}.dbf"))?;
+        let prj = self.files.verified(self.manifest, &format!("{stem}.prj"))?;
+        Ok(PolygonFile::from_shapefile(
+            path,
+            &bytes,
+            &dbf,
+            &String::from_utf8_lossy(&prj),
+        )?)
+    }
+
+    /// The directory; codes of statistical areas that are new to `codes` are added to it.
+    fn postcodes(&self, codes: &mut Vec<String>) -> Result<Vec<PostcodeEntry>, DatasetError> {
+        let path = "postcodes.csv";
+        let bytes = self.files.verified(self.manifest, path)?;
+        let mut rows: HashMap<String, u32> = codes.iter().cloned().zip(0..).collect();
+        let entries = Table::open(path, &bytes, POSTCODES)?.read(|row| {
+            let statistical_area = row.optional(7)?.map(|code| {
+                *rows.entry(code.to_string()).or_insert_with(|| {
+                    codes.push(code.to_string());
+                    u32::try_from(codes.len() - 1).expect("fewer statistical areas than postcodes")
+                })
+            });
+            postcode(row, statistical_area)
+        })?;
+        match entries
+            .windows(2)
+            .position(|pair| pair[0].postcode >= pair[1].postcode)
+        {
+            // Two lines a header apart, counted from 1.
+            Some(at) => Err(TableError::Cell {
+                file: path.into(),
+                line: at as u64 + 3,
+                column: POSTCODES[0].into(),
+                value: entries[at + 1].postcode.to_string(),
+                expected: "postcodes stand in order, each once".into(),
+            }
+            .into()),
+            None => Ok(entries),
+        }
+    }
+}
+
+const AREAS: &[&str] = &[
+    "layer",
+    "id",
+    "name",
+    "kind",
+    "system",
+    "provenance",
+    "from",
+    "to",
+];
+
+fn area(row: &Row<'_>) -> Result<Area, TableError> {
+    Ok(Area {
+        layer: row.parse(0)?,
+        id: row.filled(1)?.to_string(),
+        name: row.filled(2)?.to_string(),
+        kind: row.optional(3)?.map(str::to_string),
+        system: row.optional(4)?.map(str::to_string),
+        provenance: row.with(5, |word| Provenance::from_word(word).ok_or(PROVENANCES))?,
+        period: period(row, 6)?,
+    })
+}
+
+const PROVENANCES: &str = "official, derived, modelled or indicative";
+
+/// The half-open period in two neighbouring columns.
+fn period(row: &Row<'_>, from_column: usize) -> Result<Period, TableError> {
+    let period = Period {
+        from: row.with_optional(from_column, date_from_iso)?,
+        to: row.with_optional(from_column + 1, date_from_iso)?,
+    };
+    match (period.from, period.to) {
+        (Some(from), Some(to)) if to <= from => Err(row.wrong(
+            from_column + 1,
+            "the first day after the period, later than its first",
+        )),
+        _ => Ok(period),
+    }
+}
+
+const LINEAGE: &[&str] = &[
+    "layer",
+    "predecessor",
+    "successor",
+    "relation",
+    "date",
+    "source",
+];
+
+fn lineage(row: &Row<'_>) -> Result<Lineage, TableError> {
+    Ok(Lineage {
+        layer: row.parse(0)?,
+        predecessor: row.filled(1)?.to_string(),
+        successor: row.optional(2)?.map(str::to_string),
+        relation: row.with(3, |word| {
+            Relation::from_word(word).ok_or("merged, renamed, split or unknown")
+        })?,
+        date: row.with_optional(4, date_from_iso)?,
+        source: row.text(5)?.to_string(),
+    })
+}
+
+const MEMBERSHIPS: &[&str] = &[
+    "member_layer",
+    "member",
+    "layer",
+    "group",
+    "from",
+    "to",
+    "provenance",
+];
+
+fn membership(row: &Row<'_>) -> Result<Membership, TableError> {
+    let member_layer: Layer = row.parse(0)?;
+    let member = match member_layer {
+        Layer::GpPractice => Member::Practice(row.parse(1)?),
+        layer => Member::Area(layer, row.filled(1)?.to_string()),
+    };
+    Ok(Membership {
+        member,
+        layer: row.parse(2)?,
+        group: row.optional(3)?.map(str::to_string),
+        period: period(row, 4)?,
+        provenance: row.with(6, |word| Provenance::from_word(word).ok_or(PROVENANCES))?,
+    })
+}
+
+const PRACTICES: &[&str] = &[
+    "ods_code",
+    "name",
+    "address",
+    "postcode",
+    "telephone",
+    "status",
+    "opened",
+    "closed",
+    "sub_icb",
+    "pcn",
+    "list_size",
+];
+
+fn practice(row: &Row<'_>) -> Result<Practice, TableError> {
+    Ok(Practice {
+        code: row.parse(0)?,
+        name: row.filled(1)?.to_string(),
+        address: row.text(2)?.to_string(),
+        postcode: row.parse_optional(3)?,
+        telephone: row.optional(4)?.map(str::to_string),
+        status: row.with(5, |word| {
+            PracticeStatus::from_word(word).ok_or("active, dormant, closed or proposed")
+        })?,
+        opened: row.with_optional(6, date_from_iso)?,
+        closed: row.with_optional(7, date_from_iso)?,
+        sub_icb: row.optional(8)?.map(str::to_string),
+        pcn: row.optional(9)?.map(str::to_string),
+        list_size: row.parse_optional(10)?,
+    })
+}
+
+const PREMISES: &[&str] = &["ods_code", "kind", "postcode", "easting", "northing"];
+
+fn premises(row: &Row<'_>) -> Result<Premises, TableError> {
+    Ok(Premises {
+        practice: row.parse(0)?,
+        kind: row.with(1, |word| {
+            PremisesKind::from_word(word).ok_or("main, branch or predecessor")
+        })?,
+        postcode: row.parse_optional(2)?,
+        position: required_position(row, 3)?,
+    })
+}
+
+fn required_position(row: &Row<'_>, easting: usize) -> Result<BritishGrid, TableError> {
+    let (east, north): (f64, f64) = (row.parse(easting)?, row.parse(easting + 1)?);
+    BritishGrid::from_metres(east, north).map_err(|error| row.wrong(easting, error))
+}
+
+const SUCCESSIONS: &[&str] = &["predecessor", "successor", "from"];
+
+fn succession(row: &Row<'_>) -> Result<Succession, TableError> {
+    Ok(Succession {
+        predecessor: row.parse::<OdsCode>(0)?,
+        successor: row.parse::<OdsCode>(1)?,
+        from: row.with(2, date_from_iso)?,
+    })
+}
+
+const ASSIGNMENTS: &[&str] = &["statistical_area", "layer", "area", "share", "from", "to"];
+
+fn assignment(row: &Row<'_>) -> Result<Assignment, TableError> {
+    let share: Option<f64> = row.parse_optional(3)?;
+    if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
+        return Err(row.wrong(3, "a share is between 0 and 1"));
+    }
+    Ok(Assignment {
+        statistical_area: row.filled(0)?.to_string(),
+        layer: row.parse(1)?,
+        area: row.filled(2)?.to_string(),
+        share,
+        period: period(row, 4)?,
+    })
+}
+
+const POSTCODES: &[&str] = &[
+    "postcode",
+    "easting",
+    "northing",
+    "positional_quality",
+    "status",
+    "introduced",
+    "terminated",
+    "statistical_area",
+];
+
+fn postcode(row: &Row<'_>, statistical_area: Option<u32>) -> Result<PostcodeEntry, TableError> {
+    let position = match (row.optional(1)?, row.optional(2)?) {
+        (None, None) => None,
+        _ => Some(required_position(row, 1)?),
+    };
+    Ok(PostcodeEntry {
+        postcode: row.parse(0)?,
+        position,
+        positional_quality: row.parse_optional(3)?,
+        live: row.with(4, |word| match word {
+            "live" => Ok(true),
+            "terminated" => Ok(false),
+            _ => Err("live or terminated"),
+        })?,
+        introduced: row.parse_optional(5)?,
+        terminated: row.parse_optional(6)?,
+        statistical_area,
+    })
+}

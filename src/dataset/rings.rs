@@ -1,0 +1,110 @@
+//! Rings of integer coordinates: their direction, what lies inside, and which is a hole of which.
+
+/// A closed ring that does not repeat its first vertex. Counter-clockwise rings are exteriors,
+/// clockwise ones holes.
+pub(crate) type Ring = Vec<(i64, i64)>;
+
+/// An exterior ring, then its holes.
+pub(crate) type Polygon = Vec<Ring>;
+
+/// Twice the signed area: positive where the ring runs counter-clockwise.
+pub(crate) fn doubled_area(ring: &[(i64, i64)]) -> i128 {
+    edges(ring)
+        .map(|((x1, y1), (x2, y2))| {
+            i128::from(x1) * i128::from(y2) - i128::from(x2) * i128::from(y1)
+        })
+        .sum()
+}
+
+/// The ring's edges, the closing one last.
+pub(crate) fn edges(ring: &[(i64, i64)]) -> impl Iterator<Item = ((i64, i64), (i64, i64))> + '_ {
+    ring.iter()
+        .copied()
+        .zip(ring.iter().copied().cycle().skip(1))
+        .take(ring.len())
+}
+
+/// Gives each hole to the smallest exterior that encloses it.
+///
+/// The rings may touch but not cross. Exteriors keep their order, and so do the holes of each.
+///
+/// # Errors
+/// A hole that no exterior encloses.
+pub(crate) fn assemble(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
+    let (exteriors, holes): (Vec<Ring>, Vec<Ring>) =
+        rings.into_iter().partition(|ring| doubled_area(ring) > 0);
+    let mut polygons: Vec<Polygon> = exteriors.into_iter().map(|ring| vec![ring]).collect();
+    for hole in holes {
+        let home = polygons
+            .iter_mut()
+            .filter(|polygon| encloses(&polygon[0], &hole))
+            .min_by_key(|polygon| doubled_area(&polygon[0]))
+            .ok_or("a hole lies outside every exterior ring")?;
+        home.push(hole);
+    }
+    Ok(polygons)
+}
+
+/// Whether `hole` lies inside `exterior`. Tested at the middle of the hole's first edge, in doubled
+/// coordinates: a vertex may touch the exterior, the middle of an edge may not.
+fn encloses(exterior: &[(i64, i64)], hole: &[(i64, i64)]) -> bool {
+    let middle = (hole[0].0 + hole[1].0, hole[0].1 + hole[1].1);
+    let mut inside = false;
+    for ((x1, y1), (x2, y2)) in edges(exterior) {
+        let (x1, y1, x2, y2) = (2 * x1, 2 * y1, 2 * x2, 2 * y2);
+        if (y1 <= middle.1) == (y2 <= middle.1) {
+            continue;
+        }
+        let turn = i128::from(x2 - x1) * i128::from(middle.1 - y1)
+            - i128::from(y2 - y1) * i128::from(middle.0 - x1);
+        if (turn > 0) == (y2 > y1) {
+            inside = !inside;
+        }
+    }
+    inside
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn square(x: i64, y: i64, side: i64) -> Ring {
+        vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
+    }
+
+    fn reversed(mut ring: Ring) -> Ring {
+        ring.reverse();
+        ring
+    }
+
+    #[test]
+    fn direction_tells_exteriors_from_holes() {
+        assert_eq!(doubled_area(&square(0, 0, 10)), 200);
+        assert_eq!(doubled_area(&reversed(square(0, 0, 10))), -200);
+    }
+
+    #[test]
+    fn a_hole_goes_to_the_smallest_exterior_around_it_wherever_it_is_listed() {
+        let (outer, lake) = (square(0, 0, 100), reversed(square(10, 10, 50)));
+        let (island, pond) = (square(20, 20, 20), reversed(square(25, 25, 5)));
+        let elsewhere = square(200, 0, 10);
+        let polygons = assemble(vec![
+            outer.clone(),
+            elsewhere.clone(),
+            pond.clone(),
+            island.clone(),
+            lake.clone(),
+        ]);
+        assert_eq!(
+            polygons,
+            Ok(vec![vec![outer, lake], vec![elsewhere], vec![island, pond]])
+        );
+    }
+
+    #[test]
+    fn a_hole_may_touch_its_exterior_but_not_lie_outside() {
+        let touching = reversed(vec![(0, 50), (20, 40), (20, 60)]);
+        assert!(assemble(vec![square(0, 0, 100), touching]).is_ok());
+        assert!(assemble(vec![square(0, 0, 100), reversed(square(200, 0, 10))]).is_err());
+    }
+}

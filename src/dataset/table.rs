@@ -1,0 +1,241 @@
+//! CSV tables with a header, read strictly: an error names the file, the line and the column.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use csv::{ByteRecord, Reader, ReaderBuilder};
+
+/// A table that cannot be read, or a cell that is not what its column holds.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The header lacks a column.
+    #[error("{file}: no column `{column}` in the header")]
+    MissingColumn {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+    },
+    /// A header without rows, or nothing at all.
+    #[error("{file}: no rows")]
+    Empty {
+        /// The file.
+        file: String,
+    },
+    /// A cell is not what its column holds.
+    #[error("{file}, line {line}, column `{column}`: `{value}` is not right: {expected}")]
+    Cell {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+        /// The column.
+        column: String,
+        /// What stands there.
+        value: String,
+        /// What would have been right.
+        expected: String,
+    },
+    /// Not a CSV table.
+    #[error("{file}: {source}")]
+    Csv {
+        /// The file.
+        file: String,
+        /// Why.
+        source: csv::Error,
+    },
+}
+
+/// A CSV table in memory.
+pub(crate) struct Table<'a> {
+    file: String,
+    reader: Reader<&'a [u8]>,
+    columns: Vec<String>,
+    positions: Vec<usize>,
+}
+
+/// A row of a table; columns go by their place in the list that the table was opened with.
+pub(crate) struct Row<'t> {
+    file: &'t str,
+    line: u64,
+    columns: &'t [String],
+    positions: &'t [usize],
+    record: &'t ByteRecord,
+}
+
+impl<'a> Table<'a> {
+    /// Opens a table in which every one of `columns` must stand, in any order among others. A byte
+    /// order mark is skipped.
+    pub(crate) fn open(
+        file: &str,
+        bytes: &'a [u8],
+        columns: &[&str],
+    ) -> Result<Table<'a>, TableError> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut reader = ReaderBuilder::new().from_reader(bytes);
+        let file = file.to_string();
+        let header = reader.byte_headers().map_err(|source| TableError::Csv {
+            file: file.clone(),
+            source,
+        })?;
+        let mut positions = Vec::with_capacity(columns.len());
+        for &column in columns {
+            match header.iter().position(|name| name == column.as_bytes()) {
+                Some(position) => positions.push(position),
+                None => {
+                    return Err(TableError::MissingColumn {
+                        file,
+                        column: column.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(Table {
+            file,
+            reader,
+            columns: columns.iter().map(|name| (*name).to_string()).collect(),
+            positions,
+        })
+    }
+
+    /// Reads every row with `read`.
+    pub(crate) fn read<T>(
+        mut self,
+        mut read: impl FnMut(&Row<'_>) -> Result<T, TableError>,
+    ) -> Result<Vec<T>, TableError> {
+        let mut rows = Vec::new();
+        let mut record = ByteRecord::new();
+        while self
+            .reader
+            .read_byte_record(&mut record)
+            .map_err(|source| TableError::Csv {
+                file: self.file.clone(),
+                source,
+            })?
+        {
+            rows.push(read(&Row {
+                file: &self.file,
+                line: record.position().map_or(0, csv::Position::line),
+                columns: &self.columns,
+                positions: &self.positions,
+                record: &record,
+            })?);
+        }
+        if rows.is_empty() {
+            return Err(TableError::Empty { file: self.file });
+        }
+        Ok(rows)
+    }
+}
+
+impl Row<'_> {
+    /// The cell's text.
+    pub(crate) fn text(&self, column: usize) -> Result<&str, TableError> {
+        let bytes = &self.record[self.positions[column]];
+        std::str::from_utf8(bytes).map_err(|_| self.wrong(column, "text in UTF-8"))
+    }
+
+    /// The cell's text, which may not be blank.
+    pub(crate) fn filled(&self, column: usize) -> Result<&str, TableError> {
+        match self.text(column)? {
+            "" => Err(self.wrong(column, "it may not be blank")),
+            text => Ok(text),
+        }
+    }
+
+    /// The cell's text, `None` where it is blank.
+    pub(crate) fn optional(&self, column: usize) -> Result<Option<&str>, TableError> {
+        Ok(Some(self.text(column)?).filter(|text| !text.is_empty()))
+    }
+
+    /// The cell's value.
+    pub(crate) fn parse<T>(&self, column: usize) -> Result<T, TableError>
+    where
+        T: FromStr<Err: Display>,
+    {
+        self.with(column, |text| {
+            text.parse::<T>().map_err(|error| error.to_string())
+        })
+    }
+
+    /// The cell's value, `None` where it is blank.
+    pub(crate) fn parse_optional<T>(&self, column: usize) -> Result<Option<T>, TableError>
+    where
+        T: FromStr<Err: Display>,
+    {
+        self.optional(column)?
+            .map(|_| self.parse(column))
+            .transpose()
+    }
+
+    /// What `read` makes of the cell's text.
+    pub(crate) fn with<T, E: Display>(
+        &self,
+        column: usize,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, TableError> {
+        read(self.text(column)?).map_err(|expected| self.wrong(column, expected))
+    }
+
+    /// What `read` makes of the cell's text, `None` where it is blank.
+    pub(crate) fn with_optional<T, E: Display>(
+        &self,
+        column: usize,
+        read: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, TableError> {
+        self.optional(column)?
+            .map(|_| self.with(column, read))
+            .transpose()
+    }
+
+    /// The error of that cell.
+    pub(crate) fn wrong(&self, column: usize, expected: impl Display) -> TableError {
+        TableError::Cell {
+            file: self.file.to_string(),
+            line: self.line,
+            column: self.columns[column].clone(),
+            value: String::from_utf8_lossy(&self.record[self.positions[column]]).into_owned(),
+            expected: expected.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(bytes: &[u8]) -> Result<Vec<(String, Option<u32>)>, TableError> {
+        Table::open("t.csv", bytes, &["name", "count"])?
+            .read(|row| Ok((row.filled(0)?.to_string(), row.parse_optional(1)?)))
+    }
+
+    #[test]
+    fn columns_go_by_name_and_a_byte_order_mark_is_skipped() {
+        let read =
+            numbers(b"\xef\xbb\xbfcount,extra,name\r\n3,x,a\r\n,y,\"b,c\"\r\n").expect("a table");
+        assert_eq!(
+            read,
+            [("a".to_string(), Some(3)), ("b,c".to_string(), None)]
+        );
+    }
+
+    #[test]
+    fn an_error_names_the_file_the_line_and_the_column() {
+        for (bytes, expected) in [
+            (&b"name\na\n"[..], "t.csv: no column `count` in the header"),
+            (b"name,count\n", "t.csv: no rows"),
+            (b"", "t.csv: no column `name` in the header"),
+            (
+                b"name,count\na,1\nb,x\n",
+                "t.csv, line 3, column `count`: `x` is not right: invalid digit found in string",
+            ),
+            (
+                b"name,count\n,1\n",
+                "t.csv, line 2, column `name`: `` is not right: it may not be blank",
+            ),
+        ] {
+            assert_eq!(numbers(bytes).expect_err("not right").to_string(), expected);
+        }
+        assert!(numbers(b"name,count\na\n").is_err());
+    }
+}

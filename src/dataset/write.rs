@@ -1,0 +1,118 @@
+//! Writes a dataset's folder: whole or not at all.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::MANIFEST;
+use super::manifest::{FileEntry, Manifest};
+
+/// A dataset that could not be written; what stood under the name before still stands there.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} cannot be written")]
+pub struct WriteError {
+    /// Which file or folder.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// Writes the folder: `files` by their path in it, and the manifest with their digests.
+///
+/// All is written beside the folder and forced to the disk, then takes its name in one step. A
+/// dataset that stood there before is replaced.
+///
+/// # Errors
+/// When something cannot be written; the folder is then as it was.
+pub fn write(
+    folder: &Path,
+    mut manifest: Manifest,
+    files: &[(String, Vec<u8>)],
+) -> Result<(), WriteError> {
+    manifest.files = files
+        .iter()
+        .map(|(path, content)| (path.clone(), FileEntry::of(content)))
+        .collect();
+    let text = toml::to_string(&manifest).expect("a manifest is plain values and tables");
+    let parent = match folder.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| WriteError { path, source }
+    };
+    fs::create_dir_all(parent).map_err(failed(parent))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".catchment-")
+        .tempdir_in(parent)
+        .map_err(failed(parent))?;
+    for (path, content) in files {
+        write_synced(&staging.path().join(path), content).map_err(failed(&folder.join(path)))?;
+    }
+    write_synced(&staging.path().join(MANIFEST), text.as_bytes())
+        .map_err(failed(&folder.join(MANIFEST)))?;
+    allow_reading(staging.path()).map_err(failed(folder))?;
+    swap_in(staging, folder).map_err(failed(folder))?;
+    sync_folder(parent).map_err(failed(parent))
+}
+
+fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut file = fs::File::create(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// Gives the folder its name. What stood there goes with the temporary folder.
+fn swap_in(staging: tempfile::TempDir, folder: &Path) -> io::Result<()> {
+    if folder.exists() {
+        exchange(staging.path(), folder)?;
+        // Now holds the old one.
+        staging.close()
+    } else {
+        fs::rename(staging.keep(), folder)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(new: &Path, old: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE)?)
+}
+
+/// Where no call exchanges two folders, the old one steps aside for a moment.
+#[cfg(not(target_os = "linux"))]
+fn exchange(new: &Path, old: &Path) -> io::Result<()> {
+    let aside = old.with_extension("old");
+    fs::rename(old, &aside)?;
+    if let Err(error) = fs::rename(new, old) {
+        fs::rename(&aside, old)?;
+        return Err(error);
+    }
+    fs::rename(&aside, new)
+}
+
+#[cfg(unix)]
+fn allow_reading(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    // A temporary folder is the owner's alone.
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn allow_reading(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,79 @@
+use std::fmt;
+use std::str::FromStr;
+
+/// A kind of area that an answer can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// Integrated Care Communities: groups of practices and their patients, and an area on a map.
+    Icc,
+    /// Parts of an Integrated Care Community that have groups of their own.
+    SubCommunity,
+    /// East Lancashire's integrated neighbourhood teams.
+    NeighbourhoodTeam,
+    /// Where the patients of a GP practice live, or may register from.
+    GpPractice,
+    /// Community resilience groups and their like.
+    ResilienceGroup,
+    /// Primary Care Networks.
+    Pcn,
+    /// Sub-ICB locations, Clinical Commissioning Groups before July 2022.
+    SubIcb,
+    /// Places within an Integrated Care Board.
+    Place,
+    /// Integrated Care Boards.
+    Icb,
+}
+
+/// A text that names no layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a layer: icc, sub-community, neighbourhood-team, gp-practice, resilience-group, pcn, sub-icb, place or icb"
+)]
+pub struct InvalidLayer;
+
+impl Layer {
+    /// Every layer, in the order of answers.
+    pub const ALL: [Layer; 9] = [
+        Layer::Icc,
+        Layer::SubCommunity,
+        Layer::NeighbourhoodTeam,
+        Layer::GpPractice,
+        Layer::ResilienceGroup,
+        Layer::Pcn,
+        Layer::SubIcb,
+        Layer::Place,
+        Layer::Icb,
+    ];
+
+    /// The word in URLs, JSON and files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Layer::Icc => "icc",
+            Layer::SubCommunity => "sub-community",
+            Layer::NeighbourhoodTeam => "neighbourhood-team",
+            Layer::GpPractice => "gp-practice",
+            Layer::ResilienceGroup => "resilience-group",
+            Layer::Pcn => "pcn",
+            Layer::SubIcb => "sub-icb",
+            Layer::Place => "place",
+            Layer::Icb => "icb",
+        }
+    }
+}
+
+impl FromStr for Layer {
+    type Err = InvalidLayer;
+
+    fn from_str(input: &str) -> Result<Layer, InvalidLayer> {
+        Layer::ALL
+            .into_iter()
+            .find(|layer| layer.as_str() == input)
+            .ok_or(InvalidLayer)
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

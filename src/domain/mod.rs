@@ -1,0 +1,24 @@
+//! What the program is about: values that are parsed once, then trusted.
+//!
+//! Nothing here does I/O or knows async, serde or HTTP. Types that can hold what somebody asked
+//! (`Postcode`, `OdsCode`, `LonLat`, `BritishGrid`) have a `Debug` that does not print it.
+
+mod area;
+mod layer;
+mod ods_code;
+mod period;
+mod position;
+mod postcode;
+mod postcode_entry;
+mod practice;
+mod words;
+
+pub use area::{Area, Assignment, Boundary, GridPolygon, Lineage, Member, Membership, Relation};
+pub use layer::{InvalidLayer, Layer};
+pub use ods_code::{InvalidOdsCode, OdsCode};
+pub use period::{InvalidDate, Period, YearMonth, date_from_iso, today_in_london};
+pub use position::{BritishGrid, InvalidBritishGrid, InvalidLonLat, LonLat};
+pub use postcode::{Hint, InvalidPostcode, Postcode, SpecialPostcode, is_outcode};
+pub use postcode_entry::PostcodeEntry;
+pub use practice::{Practice, PracticeStatus, Premises, PremisesKind, Succession};
+pub use words::{Agreement, Basis, Certainty, Provenance, Status};

@@ -1,0 +1,171 @@
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+/// Civil dates `[from, to)`. An end that is `None` is not known, or has not come: it bounds nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Period {
+    /// The first day.
+    pub from: Option<Date>,
+    /// The first day no longer in it.
+    pub to: Option<Date>,
+}
+
+impl Period {
+    /// Whether the day lies in it.
+    pub fn contains(&self, day: Date) -> bool {
+        self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day < to)
+    }
+}
+
+/// A month such as `1980-01`: the precision of a postcode's introduction and termination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct YearMonth {
+    year: i16,
+    month: i8,
+}
+
+/// A text that is not a date, or not one that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a date: {expected}")]
+pub struct InvalidDate {
+    /// What would have been right.
+    pub expected: &'static str,
+}
+
+impl YearMonth {
+    /// The first day of the month.
+    pub fn first_day(self) -> Date {
+        jiff::civil::date(self.year, self.month, 1)
+    }
+
+    /// The first day after the month.
+    pub fn end(self) -> Date {
+        match self.month {
+            12 => jiff::civil::date(self.year + 1, 1, 1),
+            _ => jiff::civil::date(self.year, self.month + 1, 1),
+        }
+    }
+
+    /// The digits as ONS writes them: `198001`.
+    pub fn compact(self) -> String {
+        format!("{:04}{:02}", self.year, self.month)
+    }
+}
+
+/// Reads `198001`, as the ONS directories write it, or `1980-01`.
+impl FromStr for YearMonth {
+    type Err = InvalidDate;
+
+    fn from_str(input: &str) -> Result<YearMonth, InvalidDate> {
+        let invalid = InvalidDate {
+            expected: "a month is written YYYYMM",
+        };
+        let digits = input.replacen('-', "", 1);
+        if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(invalid);
+        }
+        let year = digits[..4].parse().map_err(|_| invalid)?;
+        let month = digits[4..].parse().map_err(|_| invalid)?;
+        if !(1800..9999).contains(&year) || !(1..=12).contains(&month) {
+            return Err(invalid);
+        }
+        Ok(YearMonth { year, month })
+    }
+}
+
+impl fmt::Display for YearMonth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year, self.month)
+    }
+}
+
+/// The date written `YYYY-MM-DD`, and in no other way: `20230101` and times are refused.
+///
+/// # Errors
+/// When the text has another form or the day does not exist, such as `2023-02-29`.
+pub fn date_from_iso(input: &str) -> Result<Date, InvalidDate> {
+    let invalid = InvalidDate {
+        expected: "a day that exists, written YYYY-MM-DD",
+    };
+    let shape_is_right = input.len() == 10
+        && input.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if !shape_is_right {
+        return Err(invalid);
+    }
+    input.parse().map_err(|_| invalid)
+}
+
+/// The civil date in Europe/London at this instant, whatever time zone the machine is set to.
+pub fn today_in_london() -> Date {
+    date_in_london(Timestamp::now())
+}
+
+fn date_in_london(instant: Timestamp) -> Date {
+    const LONDON: jiff::tz::TimeZone = jiff::tz::get!("Europe/London");
+    instant.to_zoned(LONDON).date()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn a_period_holds_its_first_day_and_not_its_last() {
+        let period = Period {
+            from: Some(date(2022, 1, 5)),
+            to: Some(date(2022, 7, 1)),
+        };
+        assert!(!period.contains(date(2022, 1, 4)));
+        assert!(period.contains(date(2022, 1, 5)));
+        assert!(period.contains(date(2022, 6, 30)));
+        assert!(!period.contains(date(2022, 7, 1)));
+        assert!(Period::default().contains(date(1900, 1, 1)));
+    }
+
+    #[test]
+    fn only_iso_dates_that_exist_are_dates() {
+        assert_eq!(date_from_iso("2024-02-29"), Ok(date(2024, 2, 29)));
+        for input in [
+            "2023-02-29",
+            "2023-13-01",
+            "20230101",
+            "2023-01-01T00:00:00Z",
+            "",
+            "01/02/2023",
+            "2023-1-1",
+            "２０２３-01-01",
+        ] {
+            assert!(date_from_iso(input).is_err(), "{input}");
+        }
+    }
+
+    #[test]
+    fn half_past_midnight_in_summer_is_already_the_next_day_in_london() {
+        let instant: Timestamp = "2026-06-30T23:30:00Z".parse().expect("a timestamp");
+        assert_eq!(date_in_london(instant), date(2026, 7, 1));
+        let winter: Timestamp = "2026-12-31T23:30:00Z".parse().expect("a timestamp");
+        assert_eq!(date_in_london(winter), date(2026, 12, 31));
+    }
+
+    #[test]
+    fn a_month_knows_its_days() {
+        let month: YearMonth = "199612".parse().expect("a month");
+        assert_eq!(
+            (month.first_day(), month.end()),
+            (date(1996, 12, 1), date(1997, 1, 1))
+        );
+        assert_eq!(month.to_string(), "1996-12");
+        assert_eq!("1996-12".parse(), Ok(month));
+        for input in ["AAAAAA", "199613", "1996", "19961201", ""] {
+            assert!(input.parse::<YearMonth>().is_err(), "{input}");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+use std::fmt;
+
+/// A position in degrees of longitude and latitude, WGS84 (EPSG:4326; ETRS89 is taken for the same).
+#[derive(Clone, Copy, PartialEq)]
+pub struct LonLat {
+    lon: f64,
+    lat: f64,
+}
+
+/// Why two numbers are not a longitude and a latitude; never the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidLonLat {
+    /// NaN or infinite.
+    #[error("longitude and latitude are finite numbers")]
+    NotFinite,
+    /// Beyond ±1,000: probably metres.
+    #[error("longitude and latitude are degrees; metres go into easting and northing")]
+    NotDegrees,
+    /// Beyond ±180 or ±90.
+    #[error("longitude is between -180 and 180 degrees, latitude between -90 and 90")]
+    OffTheEarth,
+}
+
+impl LonLat {
+    /// # Errors
+    /// When a number is not finite, or not on the Earth.
+    pub fn new(lon: f64, lat: f64) -> Result<LonLat, InvalidLonLat> {
+        if !lon.is_finite() || !lat.is_finite() {
+            Err(InvalidLonLat::NotFinite)
+        } else if lon.abs() > 1_000.0 || lat.abs() > 1_000.0 {
+            Err(InvalidLonLat::NotDegrees)
+        } else if lon.abs() > 180.0 || lat.abs() > 90.0 {
+            Err(InvalidLonLat::OffTheEarth)
+        } else {
+            Ok(LonLat { lon, lat })
+        }
+    }
+
+    /// Degrees east.
+    pub fn lon(self) -> f64 {
+        self.lon
+    }
+
+    /// Degrees north.
+    pub fn lat(self) -> f64 {
+        self.lat
+    }
+
+    /// Whether it is far from Great Britain, and in it with the two numbers the other way round.
+    pub fn looks_swapped(self) -> bool {
+        !in_great_britain(self.lon, self.lat) && in_great_britain(self.lat, self.lon)
+    }
+}
+
+/// A generous box: Scilly to Shetland, Rockall left out.
+fn in_great_britain(lon: f64, lat: f64) -> bool {
+    (-9.5..=3.0).contains(&lon) && (49.0..=61.5).contains(&lat)
+}
+
+/// A position on the British National Grid (EPSG:27700), in whole millimetres.
+///
+/// Kept within 200 km of the grid's 700 km × 1,300 km, so that the cross product of any two
+/// differences of positions fits an `i64`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BritishGrid {
+    easting_mm: i32,
+    northing_mm: i32,
+}
+
+/// Two numbers that are not an easting and a northing in metres.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "easting is between 0 and 700000 metres, northing between 0 and 1300000, on the British National Grid"
+)]
+pub struct InvalidBritishGrid;
+
+impl BritishGrid {
+    /// Metres, rounded to the nearest millimetre.
+    ///
+    /// # Errors
+    /// When a number is not finite, or further than 200 km from the grid.
+    pub fn from_metres(easting: f64, northing: f64) -> Result<BritishGrid, InvalidBritishGrid> {
+        // NaN is in no range.
+        let near_the_grid = (-200_000.0..=900_000.0).contains(&easting)
+            && (-200_000.0..=1_500_000.0).contains(&northing);
+        if !near_the_grid {
+            return Err(InvalidBritishGrid);
+        }
+        Ok(BritishGrid {
+            easting_mm: to_mm(easting),
+            northing_mm: to_mm(northing),
+        })
+    }
+
+    /// Millimetres east of the false origin.
+    pub fn easting_mm(self) -> i32 {
+        self.easting_mm
+    }
+
+    /// Millimetres north of the false origin.
+    pub fn northing_mm(self) -> i32 {
+        self.northing_mm
+    }
+
+    /// Metres east of the false origin.
+    pub fn easting_m(self) -> f64 {
+        f64::from(self.easting_mm) / 1_000.0
+    }
+
+    /// Metres north of the false origin.
+    pub fn northing_m(self) -> f64 {
+        f64::from(self.northing_mm) / 1_000.0
+    }
+
+    /// Whether both numbers would be a longitude and a latitude: a spot in the sea off Scilly that
+    /// nobody asks for.
+    pub fn looks_like_degrees(self) -> bool {
+        self.easting_m().abs() <= 180.0 && self.northing_m().abs() <= 90.0
+    }
+
+    /// Distance in metres, on the grid.
+    pub fn distance_m(self, other: BritishGrid) -> f64 {
+        (self.easting_m() - other.easting_m()).hypot(self.northing_m() - other.northing_m())
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "at most 1,500,000 m, which is 1.5e9 mm"
+)]
+fn to_mm(metres: f64) -> i32 {
+    (metres * 1_000.0).round() as i32
+}
+
+impl fmt::Debug for LonLat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LonLat(…)")
+    }
+}
+
+impl fmt::Debug for BritishGrid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BritishGrid(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_not_degrees_are_told_apart() {
+        for (lon, lat, expected) in [
+            (f64::NAN, 54.0, InvalidLonLat::NotFinite),
+            (-2.8, f64::INFINITY, InvalidLonLat::NotFinite),
+            (317_303.0, 480_077.0, InvalidLonLat::NotDegrees),
+            (-180.1, 54.0, InvalidLonLat::OffTheEarth),
+            (-2.8, 90.1, InvalidLonLat::OffTheEarth),
+        ] {
+            assert_eq!(LonLat::new(lon, lat).map(|_| ()), Err(expected));
+        }
+        assert!(LonLat::new(180.0, -90.0).is_ok());
+    }
+
+    #[test]
+    fn a_swapped_pair_is_recognised_only_where_it_makes_sense() {
+        let looks_swapped = |lon, lat| LonLat::new(lon, lat).expect("on the Earth").looks_swapped();
+        assert!(looks_swapped(54.05, -2.8));
+        assert!(!looks_swapped(-2.8, 54.05));
+        assert!(!looks_swapped(2.35, 48.86));
+    }
+
+    #[test]
+    fn metres_round_to_the_millimetre() {
+        let position = BritishGrid::from_metres(317_303.000_4, 480_077.000_6).expect("on the grid");
+        assert_eq!(
+            (position.easting_mm(), position.northing_mm()),
+            (317_303_000, 480_077_001)
+        );
+        assert_eq!(
+            BritishGrid::from_metres(f64::NAN, 1.0),
+            Err(InvalidBritishGrid)
+        );
+        assert_eq!(
+            BritishGrid::from_metres(1.0, 1.6e6),
+            Err(InvalidBritishGrid)
+        );
+    }
+}

@@ -1,0 +1,479 @@
+use std::fmt;
+use std::str::FromStr;
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Longest text that is looked at; anything longer is malformed unread.
+const TEXT_BYTES_MAX: usize = 64;
+
+/// Outward codes of the British Overseas Territories: well-formed, but without a place on our maps.
+const OVERSEAS: [&[u8]; 11] = [
+    b"AI", b"ASCN", b"BBND", b"BIQQ", b"FIQQ", b"GX11", b"PCRN", b"SIQQ", b"STHL", b"TDCU", b"TKCA",
+];
+
+/// A unit postcode such as `SW1A 2AA`, held in ONS `pcd7` form: the outward code padded to four
+/// bytes, then the three-byte inward code.
+///
+/// Any case and width of letter parses, with any white space before the inward code or none; only
+/// the canonical form prints. A `Postcode` is well-formed (BS 7666), which does not mean that it
+/// exists: ask the index. Order is that of the `pcd7` text, so `LA1` sorts before `LA10`. Its
+/// `Debug` prints no more than `Postcode(…)`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Postcode([u8; 7]);
+
+/// Why a text is not a postcode; never the text itself, for it may be a patient's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPostcode {
+    /// Nothing but white space.
+    #[error("no postcode was given")]
+    Missing,
+    /// An outward code, with or without the beginning of an inward one.
+    #[error("a full postcode is needed, such as LA1 1AA; this is only its first part")]
+    Partial,
+    /// Anything else.
+    #[error("not a UK postcode: {reason}")]
+    Malformed {
+        /// What would have been right.
+        reason: &'static str,
+        /// What seems to have happened to the text on its way here.
+        hint: Option<Hint>,
+        /// The one postcode that was probably meant. For the asker's eyes only; never answered.
+        suggestion: Option<Postcode>,
+    },
+}
+
+/// What seems to have happened to a malformed text on its way here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// `PR3%200SG`: it was percent-encoded once too often.
+    PercentEncoded,
+}
+
+impl Hint {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Hint::PercentEncoded => "percent_encoded",
+        }
+    }
+}
+
+/// Well-formed postcodes that say something other than where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpecialPostcode {
+    /// ZZ99 3VZ: no fixed abode (NHS Data Dictionary).
+    NoFixedAbode,
+    /// ZZ99 3WZ: address not known (NHS Data Dictionary).
+    AddressNotKnown,
+    /// Any other ZZ99: a country or a circumstance, coded as a postcode.
+    PseudoCountry,
+    /// Forces post (BF), bulk mail (BX), Girobank, Santa (XM4) and the overseas territories.
+    NotAPlace,
+}
+
+impl Postcode {
+    /// The outward code, such as `SW1A`.
+    pub fn outcode(&self) -> &str {
+        text(&self.0[..4]).trim_end()
+    }
+
+    /// The inward code, such as `2AA`.
+    pub fn incode(&self) -> &str {
+        text(&self.0[4..])
+    }
+
+    /// The seven bytes of the `pcd7` form.
+    pub fn pcd7(&self) -> [u8; 7] {
+        self.0
+    }
+
+    /// What the postcode says where it is not a place.
+    pub fn special(&self) -> Option<SpecialPostcode> {
+        match (self.outcode(), self.incode()) {
+            ("ZZ99", "3VZ") => Some(SpecialPostcode::NoFixedAbode),
+            ("ZZ99", "3WZ") => Some(SpecialPostcode::AddressNotKnown),
+            ("ZZ99", _) => Some(SpecialPostcode::PseudoCountry),
+            ("GIR" | "XM4", _) => Some(SpecialPostcode::NotAPlace),
+            (outcode, _) if outcode.starts_with("BF") || outcode.starts_with("BX") => {
+                Some(SpecialPostcode::NotAPlace)
+            }
+            (outcode, _) if OVERSEAS.contains(&outcode.as_bytes()) => {
+                Some(SpecialPostcode::NotAPlace)
+            }
+            _ => None,
+        }
+    }
+
+    fn from_parts(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
+        let inward_is_right = match outcode {
+            // Its inward codes use the letters that others may not.
+            b"ZZ99" => matches!(incode, [b'0'..=b'9', b'A'..=b'Z', b'A'..=b'Z']),
+            _ => is_incode(incode),
+        };
+        if !is_outcode_bytes(outcode) || !inward_is_right {
+            return None;
+        }
+        let mut pcd7 = [b' '; 7];
+        pcd7[..outcode.len()].copy_from_slice(outcode);
+        pcd7[4..].copy_from_slice(incode);
+        Some(Postcode(pcd7))
+    }
+}
+
+impl FromStr for Postcode {
+    type Err = InvalidPostcode;
+
+    fn from_str(input: &str) -> Result<Postcode, InvalidPostcode> {
+        let tidied = tidy(input)?;
+        let mut parts = tidied.split(|&byte| byte == b' ');
+        let (first, second, more) = (parts.next(), parts.next(), parts.next());
+        match (first.filter(|first| !first.is_empty()), second, more) {
+            (None, ..) => Err(InvalidPostcode::Missing),
+            (Some(joined), None, _) => from_joined(joined),
+            (Some(outcode), Some(incode), None) => from_spaced(outcode, incode),
+            _ => Err(malformed(
+                "its only space stands before the last three characters",
+            )),
+        }
+    }
+}
+
+/// Upper-case ASCII letters and digits, single spaces between, none at the ends.
+fn tidy(input: &str) -> Result<Vec<u8>, InvalidPostcode> {
+    if input.len() > TEXT_BYTES_MAX {
+        return Err(malformed("it has at most seven letters and digits"));
+    }
+    let mut tidied = Vec::with_capacity(input.len());
+    for character in input.nfkc() {
+        match character {
+            'a'..='z' | 'A'..='Z' | '0'..='9' => {
+                tidied.push((character as u8).to_ascii_uppercase())
+            }
+            _ if !character.is_whitespace() => return Err(strange(character)),
+            _ if tidied.last().is_some_and(|&byte| byte != b' ') => tidied.push(b' '),
+            _ => {}
+        }
+    }
+    if tidied.last() == Some(&b' ') {
+        tidied.pop();
+    }
+    Ok(tidied)
+}
+
+fn strange(character: char) -> InvalidPostcode {
+    InvalidPostcode::Malformed {
+        reason: "it has letters, digits and one space alone",
+        hint: (character == '%').then_some(Hint::PercentEncoded),
+        suggestion: None,
+    }
+}
+
+fn from_joined(joined: &[u8]) -> Result<Postcode, InvalidPostcode> {
+    if is_outcode_bytes(joined) {
+        return Err(InvalidPostcode::Partial);
+    }
+    let Some(at) = joined.len().checked_sub(3).filter(|&at| at >= 2) else {
+        return Err(malformed(SHAPE));
+    };
+    let (outcode, incode) = joined.split_at(at);
+    Postcode::from_parts(outcode, incode).ok_or_else(|| misspelt(outcode, incode))
+}
+
+fn from_spaced(outcode: &[u8], incode: &[u8]) -> Result<Postcode, InvalidPostcode> {
+    let incode_is_begun = matches!(incode, [b'0'..=b'9'] | [b'0'..=b'9', b'A'..=b'Z']);
+    if is_outcode_bytes(outcode) && incode_is_begun {
+        return Err(InvalidPostcode::Partial);
+    }
+    Postcode::from_parts(outcode, incode).ok_or_else(|| misspelt(outcode, incode))
+}
+
+const SHAPE: &str = "an outward code such as LA1, LA10 or SW1A, then a digit and two letters";
+
+fn malformed(reason: &'static str) -> InvalidPostcode {
+    InvalidPostcode::Malformed {
+        reason,
+        hint: None,
+        suggestion: None,
+    }
+}
+
+fn misspelt(outcode: &[u8], incode: &[u8]) -> InvalidPostcode {
+    InvalidPostcode::Malformed {
+        reason: SHAPE,
+        hint: None,
+        suggestion: suggestion(outcode, incode),
+    }
+}
+
+/// Whether the text, already in upper case, has the shape of an outward code.
+pub fn is_outcode(text: &str) -> bool {
+    is_outcode_bytes(text.as_bytes())
+}
+
+/// The six shapes of BS 7666, with the letters that each place allows, and the exceptions in use.
+fn is_outcode_bytes(outcode: &[u8]) -> bool {
+    let first = |letter: &u8| letter.is_ascii_uppercase() && !b"QVX".contains(letter);
+    let second = |letter: &u8| letter.is_ascii_uppercase() && !b"IJZ".contains(letter);
+    let digit = u8::is_ascii_digit;
+    match outcode {
+        b"ZZ99" | b"GIR" | b"XM4" => true,
+        [a, b] => first(a) && digit(b),
+        [a, b, c] if digit(b) => first(a) && (digit(c) || b"ABCDEFGHJKPSTUW".contains(c)),
+        [a, b, c] => first(a) && second(b) && digit(c),
+        [a, b, c, d] if digit(c) => {
+            first(a) && second(b) && (digit(d) || b"ABEHMNPRVWXY".contains(d))
+        }
+        _ => OVERSEAS.contains(&outcode) && outcode.len() == 4,
+    }
+}
+
+/// A digit and two letters, none of them C, I, K, M, O or V (BS 7666).
+fn is_incode(incode: &[u8]) -> bool {
+    let letter = |byte: &u8| byte.is_ascii_uppercase() && !b"CIKMOV".contains(byte);
+    matches!(incode, [digit, a, b] if digit.is_ascii_digit() && letter(a) && letter(b))
+}
+
+/// The postcode that was meant, where swapping look-alikes (O and 0, I, L and 1, S and 5, Z and 2,
+/// B and 8) in as few places as possible leaves exactly one.
+fn suggestion(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
+    if incode.len() != 3 || !(2..=4).contains(&outcode.len()) {
+        return None;
+    }
+    let written: Vec<u8> = outcode.iter().chain(incode).copied().collect();
+    let mut best: Vec<Postcode> = Vec::new();
+    let mut fewest = usize::MAX;
+    for choice in 1_u32..1 << written.len() {
+        let swaps = choice.count_ones() as usize;
+        let Some(candidate) = (swaps <= fewest)
+            .then(|| swapped(&written, choice))
+            .flatten()
+        else {
+            continue;
+        };
+        let (outcode, incode) = candidate.split_at(outcode.len());
+        let Some(postcode) = Postcode::from_parts(outcode, incode) else {
+            continue;
+        };
+        if swaps < fewest {
+            best.clear();
+            fewest = swaps;
+        }
+        best.push(postcode);
+    }
+    match best[..] {
+        [only] => Some(only),
+        _ => None,
+    }
+}
+
+/// `written` with the characters of `choice` (a bit each) replaced by their look-alikes.
+fn swapped(written: &[u8], choice: u32) -> Option<Vec<u8>> {
+    let mut text = written.to_vec();
+    for (at, byte) in text
+        .iter_mut()
+        .enumerate()
+        .filter(|(at, _)| choice >> at & 1 == 1)
+    {
+        *byte = look_alike(written[at])?;
+    }
+    Some(text)
+}
+
+fn look_alike(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'O' => b'0',
+        b'0' => b'O',
+        b'I' | b'L' => b'1',
+        b'1' => b'I',
+        b'S' => b'5',
+        b'5' => b'S',
+        b'Z' => b'2',
+        b'2' => b'Z',
+        b'B' => b'8',
+        b'8' => b'B',
+        _ => return None,
+    })
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("a postcode is ASCII")
+}
+
+/// The `pcds` form: one space between the two parts.
+impl fmt::Display for Postcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.outcode(), self.incode())
+    }
+}
+
+impl fmt::Debug for Postcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Postcode(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(input: &str, expected: &str) {
+        let postcode: Postcode = input.parse().expect("well-formed");
+        assert_eq!(postcode.to_string(), expected);
+    }
+
+    #[track_caller]
+    fn check_suggestion(input: &str, expected: Option<&str>) {
+        match input.parse::<Postcode>() {
+            Err(InvalidPostcode::Malformed { suggestion, .. }) => {
+                assert_eq!(suggestion.map(|it| it.to_string()).as_deref(), expected);
+            }
+            other => panic!("{other:?} is not malformed"),
+        }
+    }
+
+    #[test]
+    fn any_spacing_case_and_width_is_one_key() {
+        for input in [
+            "la1 1aa",
+            " LA1  1AA ",
+            "LA11AA",
+            "LA1\u{a0}1AA",
+            "ＬＡ１１ＡＡ",
+            "LA1\t1AA",
+        ] {
+            check(input, "LA1 1AA");
+        }
+        for input in ["M1  1AE", "M1   1AE", "M1 1AE", "M11AE"] {
+            check(input, "M1 1AE");
+        }
+    }
+
+    #[test]
+    fn every_shape_keeps_its_outward_code() {
+        for (input, outcode) in [
+            ("SW1A 1AA", "SW1A"),
+            ("EC1A 1BB", "EC1A"),
+            ("W1A 0AX", "W1A"),
+            ("B33 8TH", "B33"),
+            ("CR2 6XH", "CR2"),
+            ("DN55 1PT", "DN55"),
+            ("GIR 0AA", "GIR"),
+            ("ASCN 1ZZ", "ASCN"),
+        ] {
+            let postcode: Postcode = input.parse().expect("well-formed");
+            assert_eq!(postcode.outcode(), outcode);
+            assert_eq!(postcode.to_string(), input);
+        }
+    }
+
+    #[test]
+    fn a_misplaced_letter_is_never_repaired_but_may_be_suggested() {
+        check_suggestion("LA1O 5DL", Some("LA10 5DL"));
+        check_suggestion("LA1O5DL", Some("LA10 5DL"));
+        check_suggestion("LAl 1AA", Some("LA1 1AA"));
+        check_suggestion("LA1 IAA", Some("LA1 1AA"));
+        check_suggestion("LA1 11AA", None);
+        check_suggestion("LA1 1CA", None);
+        check_suggestion("QQ1 1AA", None);
+    }
+
+    #[test]
+    fn an_outward_code_alone_is_partial() {
+        for input in ["LA1", "la10", "SW1A", "LA1 1", "LA1 1A"] {
+            assert_eq!(
+                input.parse::<Postcode>(),
+                Err(InvalidPostcode::Partial),
+                "{input}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_missing() {
+        for input in ["", "   ", "\t\u{a0}"] {
+            assert_eq!(input.parse::<Postcode>(), Err(InvalidPostcode::Missing));
+        }
+    }
+
+    #[test]
+    fn hostile_and_damaged_text_is_malformed() {
+        let long = "A".repeat(10_000);
+        for input in [
+            "LA1 1AA; DROP",
+            "LA1 1CA",
+            "LA1 1A\0A",
+            "LA1 \u{200f}1AA",
+            "LA1 1A🏥",
+            "=LA1 1AA",
+            "LA",
+            "1LA 1AA",
+            "L A1 1AA",
+            "LA1 1AA LA1",
+            "LA111 1AA",
+            &long,
+        ] {
+            let parsed = input.parse::<Postcode>();
+            assert!(
+                matches!(parsed, Err(InvalidPostcode::Malformed { .. })),
+                "{parsed:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_percent_sign_is_hinted_at() {
+        let Err(InvalidPostcode::Malformed { hint, .. }) = "PR3%200SG".parse::<Postcode>() else {
+            panic!("well-formed")
+        };
+        assert_eq!(hint.map(Hint::as_str), Some("percent_encoded"));
+    }
+
+    #[test]
+    fn pseudo_postcodes_say_what_they_mean() {
+        for (input, expected) in [
+            ("ZZ99 3VZ", Some(SpecialPostcode::NoFixedAbode)),
+            ("ZZ99 3WZ", Some(SpecialPostcode::AddressNotKnown)),
+            ("ZZ99 6CZ", Some(SpecialPostcode::PseudoCountry)),
+            ("GIR 0AA", Some(SpecialPostcode::NotAPlace)),
+            ("BF1 2AA", Some(SpecialPostcode::NotAPlace)),
+            ("XM4 5HQ", Some(SpecialPostcode::NotAPlace)),
+            ("BX1 1LT", Some(SpecialPostcode::NotAPlace)),
+            ("ASCN 1ZZ", Some(SpecialPostcode::NotAPlace)),
+            ("BA1 1AA", None),
+        ] {
+            assert_eq!(
+                input.parse::<Postcode>().expect("well-formed").special(),
+                expected,
+                "{input}"
+            );
+        }
+    }
+
+    #[test]
+    fn debug_prints_nothing_of_it() {
+        let parsed = "LA1 1AA".parse::<Postcode>();
+        assert_eq!(format!("{parsed:?}"), "Ok(Postcode(…))");
+        assert!(!format!("{:?}", "LA1O 5DL".parse::<Postcode>()).contains("5DL"));
+    }
+
+    proptest! {
+        #[test]
+        fn printing_then_parsing_is_identity(
+            outcode in "[A-PR-UWYZ][A-HK-Y]?[0-9][0-9]?", incode in "[0-9][ABD-HJLNP-UW-Z]{2}",
+        ) {
+            if let Ok(postcode) = format!("{outcode}{incode}").parse::<Postcode>() {
+                prop_assert_eq!(postcode.to_string().parse::<Postcode>(), Ok(postcode));
+            }
+            let spaced: Postcode = format!("{outcode} {incode}").parse().expect("well-formed");
+            prop_assert_eq!(spaced.to_string(), format!("{outcode} {incode}"));
+        }
+
+        #[test]
+        fn parsing_never_panics(text in "\\PC{0,80}") {
+            let _ = text.parse::<Postcode>();
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Longitude and latitude to British National Grid and back, with OSTN15.
+//!
+//! Longitude and latitude are ETRS89 degrees (EPSG:4258); eastings and northings
+//! are OSGB36 / British National Grid metres (EPSG:27700). WGS84 (EPSG:4326) is
+//! taken for ETRS89, as is usual in Great Britain; the two move apart by 2.5 cm a
+//! year and agreed in 1989.
+//!
+//! OSTN15 is Ordnance Survey's definition of the National Grid in terms of ETRS89,
+//! so there is nothing to be accurate against but OS's own test points: all forty
+//! are met to 1 mm both ways. A Helmert shift would be some metres off.
+//!
+//! The two directions undo each other to 1 mm, except in the far west, where OS's
+//! formulae do not: 2 mm in the Outer Hebrides and 5 mm at St Kilda, as the published
+//! test points themselves show (TP31). `transverse_mercator.rs` has the figures.
+//!
+//! "On the grid" is a rectangle of 700 by 1,250 km that also holds the Isle of Man,
+//! the eastern half of Ireland and a strip of France. OS fills all of it with
+//! shifts, so an answer does not mean that a place is in Great Britain.
+//!
+//! The first call decodes the shift grid, which takes some milliseconds and 3.5 MB.
+
+use std::ops::RangeInclusive;
+
+use crate::domain::{BritishGrid, LonLat};
+
+mod ostn15;
+mod transverse_mercator;
+
+/// A box that holds the whole shift grid with room to spare (its corners reach from
+/// 9.4° W to 3.6° E and from 49.7° N to 61.1° N). Farther out the projection's
+/// series would bring places such as the other side of the Earth back onto the grid.
+const LON_RANGE: RangeInclusive<f64> = -12.0..=8.0;
+const LAT_RANGE: RangeInclusive<f64> = 48.0..=63.0;
+
+/// The British National Grid position of an ETRS89 longitude and latitude, to the
+/// nearest millimetre.
+///
+/// `None` off the OSTN15 grid, and where [`BritishGrid`] cannot hold the result.
+pub fn to_grid(position: LonLat) -> Option<BritishGrid> {
+    let (easting, northing) = to_grid_metres(position.lon(), position.lat())?;
+    BritishGrid::from_metres(easting, northing).ok()
+}
+
+/// The ETRS89 longitude and latitude of a British National Grid position.
+///
+/// `None` off the OSTN15 grid.
+pub fn to_lonlat(position: BritishGrid) -> Option<LonLat> {
+    let (lon, lat) = to_lonlat_degrees(position.easting_m(), position.northing_m())?;
+    LonLat::new(lon, lat).ok()
+}
+
+/// British National Grid easting and northing in metres, unrounded, of an ETRS89
+/// longitude and latitude in degrees.
+///
+/// `None` off the OSTN15 grid and for anything that is not a finite number.
+pub fn to_grid_metres(lon: f64, lat: f64) -> Option<(f64, f64)> {
+    if !LON_RANGE.contains(&lon) || !LAT_RANGE.contains(&lat) {
+        return None;
+    }
+    let (easting, northing) = transverse_mercator::project(lon, lat);
+    ostn15::to_osgb36(easting, northing)
+}
+
+/// ETRS89 longitude and latitude in degrees, unrounded, of a British National Grid
+/// easting and northing in metres.
+///
+/// `None` off the OSTN15 grid and for anything that is not a finite number.
+pub fn to_lonlat_degrees(easting: f64, northing: f64) -> Option<(f64, f64)> {
+    let (easting, northing) = ostn15::to_etrs89(easting, northing)?;
+    Some(transverse_mercator::unproject(easting, northing))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{num::f64::ANY, prelude::*};
+
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_no_position_have_no_answer() {
+        for odd in [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::MAX,
+            f64::MIN,
+        ] {
+            assert!(to_grid_metres(odd, 52.0).is_none());
+            assert!(to_grid_metres(-2.0, odd).is_none());
+            assert!(to_lonlat_degrees(odd, 300_000.0).is_none());
+            assert!(to_lonlat_degrees(400_000.0, odd).is_none());
+        }
+    }
+
+    #[test]
+    fn places_on_other_continents_have_no_grid_position() {
+        for lon in -180..=180 {
+            for lat in -90..=90 {
+                let near = (-10..=4).contains(&lon) && (49..=61).contains(&lat);
+                let found = to_grid_metres(f64::from(lon), f64::from(lat));
+                assert!(near || found.is_none(), "{lon} {lat}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_box_of_longitude_and_latitude_holds_the_whole_shift_grid() {
+        let south = [(0.0, 0.0), (700_000.0, 0.0), (400_000.0, 0.0)];
+        let north = [
+            (0.0, 1_250_000.0),
+            (700_000.0, 1_250_000.0),
+            (400_000.0, 1_250_000.0),
+        ];
+        for (easting, northing) in south.into_iter().chain(north) {
+            let (lon, lat) = transverse_mercator::unproject(easting, northing);
+            assert!(
+                LON_RANGE.contains(&lon) && LAT_RANGE.contains(&lat),
+                "{lon} {lat}"
+            );
+        }
+    }
+
+    proptest! {
+        /// East of 120 km; the module docs say what happens west of it.
+        #[test]
+        fn grid_to_lonlat_to_grid_is_within_a_millimetre(
+            easting in 120_000.0..660_000.0,
+            northing in 0.0..1_249_000.0,
+        ) {
+            let (lon, lat) = to_lonlat_degrees(easting, northing).expect("on the grid");
+            let (e, n) = to_grid_metres(lon, lat).expect("on the grid");
+            prop_assert!((e - easting).hypot(n - northing) < 0.001);
+        }
+
+        #[test]
+        fn the_typed_functions_round_to_the_millimetre(
+            easting in 120_000.0..660_000.0,
+            northing in 0.0..1_249_000.0,
+        ) {
+            let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
+            let back = to_grid(to_lonlat(grid).expect("on the grid")).expect("on the grid");
+            prop_assert!((back.easting_m() - grid.easting_m()).abs() < 0.001_1);
+            prop_assert!((back.northing_m() - grid.northing_m()).abs() < 0.001_1);
+        }
+
+        #[test]
+        fn neither_direction_panics_or_answers_with_nan(x in ANY, y in ANY) {
+            let answers = [to_grid_metres(x, y), to_lonlat_degrees(x, y)];
+            for (first, second) in answers.into_iter().flatten() {
+                prop_assert!(first.is_finite() && second.is_finite());
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! GeoJSON as we write it (RFC 7946): lon/lat with at most 7 decimals, exteriors counter-clockwise,
+//! rings closed, no `crs` member.
+
+use std::fmt::Write;
+
+use geo::{LineString, MultiPolygon, Polygon};
+
+use crate::domain::Boundary;
+
+/// A FeatureCollection of boundaries with `id` and `name` (and `from`, `to` where known), a feature
+/// a line so that it diffs well.
+pub(crate) fn layer_file<'a>(
+    name: &str,
+    features: impl Iterator<Item = (&'a Boundary, String)>,
+) -> Vec<u8> {
+    let mut text = format!(
+        "{{\"type\":\"FeatureCollection\",\"name\":{},\"features\":[",
+        quoted(name)
+    );
+    for (at, (boundary, title)) in features.enumerate() {
+        text.push_str(if at == 0 { "\n" } else { ",\n" });
+        let mut properties = serde_json::Map::new();
+        properties.insert("id".into(), boundary.id.clone().into());
+        properties.insert("name".into(), title.into());
+        for (key, day) in [("from", boundary.period.from), ("to", boundary.period.to)] {
+            if let Some(day) = day {
+                properties.insert(key.into(), day.to_string().into());
+            }
+        }
+        write_feature(
+            &mut text,
+            &serde_json::Value::Object(properties),
+            &boundary.lonlat,
+        );
+    }
+    text.push_str("\n]}\n");
+    text.into_bytes()
+}
+
+/// Appends a feature.
+pub(crate) fn write_feature(
+    text: &mut String,
+    properties: &serde_json::Value,
+    geometry: &MultiPolygon<f64>,
+) {
+    write!(
+        text,
+        "{{\"type\":\"Feature\",\"properties\":{properties},\"geometry\":"
+    )
+    .expect("writing to a String");
+    write_geometry(text, geometry);
+    text.push('}');
+}
+
+fn write_geometry(text: &mut String, geometry: &MultiPolygon<f64>) {
+    match geometry.0.as_slice() {
+        [polygon] => {
+            text.push_str("{\"type\":\"Polygon\",\"coordinates\":");
+            write_polygon(text, polygon);
+        }
+        polygons => {
+            text.push_str("{\"type\":\"MultiPolygon\",\"coordinates\":[");
+            for (at, polygon) in polygons.iter().enumerate() {
+                text.push_str(if at == 0 { "" } else { "," });
+                write_polygon(text, polygon);
+            }
+            text.push(']');
+        }
+    }
+    text.push('}');
+}
+
+fn write_polygon(text: &mut String, polygon: &Polygon<f64>) {
+    text.push('[');
+    write_ring(text, polygon.exterior());
+    for hole in polygon.interiors() {
+        text.push(',');
+        write_ring(text, hole);
+    }
+    text.push(']');
+}
+
+fn write_ring(text: &mut String, ring: &LineString<f64>) {
+    text.push('[');
+    for (at, position) in ring.coords().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        write!(
+            text,
+            "{comma}[{},{}]",
+            to_7_decimals(position.x),
+            to_7_decimals(position.y)
+        )
+        .expect("writing to a String");
+    }
+    text.push(']');
+}
+
+/// Rounded to about a centimetre.
+pub(crate) fn to_7_decimals(degrees: f64) -> f64 {
+    (degrees * 1e7).round() / 1e7
+}
+
+fn quoted(text: &str) -> serde_json::Value {
+    text.into()
+}

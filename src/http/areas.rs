@@ -1,0 +1,261 @@
+//! `/api/v1/areas`: the layers, their areas, and an area's members, history and boundary.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use jiff::civil::Date;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::App;
+use super::conditional::{cacheable, cacheable_json};
+use super::input::{Segments, query_fields, segment};
+use super::problem::Problem;
+use crate::domain::{Area, Layer, Member};
+use crate::geojson;
+use crate::index::Index;
+
+pub(super) const GEOJSON: &str = "application/geo+json";
+
+/// A version of an area.
+#[derive(Serialize)]
+struct AreaBody<'i> {
+    id: &'i str,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'i str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system: Option<&'i str>,
+    provenance: &'static str,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// `/api/v1/areas`: the layers.
+pub(super) async fn layers(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let as_of = query_fields(&uri, &["as_of"])?.as_of()?;
+    let index = app.index();
+    let layers: Vec<Value> = index
+        .manifest()
+        .layers
+        .iter()
+        .filter_map(|entry| {
+            let id: Layer = entry.id.parse().ok()?;
+            Some(json!({
+                "id": entry.id, "title": entry.title, "kind": entry.kind,
+                "provenance": entry.provenance, "first_data": entry.first_data,
+                "areas": index.areas(id, as_of)?.count(),
+                "href": format!("/api/v1/areas/{id}"),
+            }))
+        })
+        .collect();
+    let body = json!({
+        "layers": layers,
+        "as_of": as_of.to_string(),
+        "attribution": index.manifest().attribution,
+    });
+    Ok(cacheable_json(&headers, &body))
+}
+
+/// `/api/v1/areas/{layer}` and `/api/v1/areas/{layer}.geojson`.
+pub(super) async fn layer(
+    State(app): State<App>,
+    Segments(name): Segments<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let as_of = query_fields(&uri, &["as_of"])?.as_of()?;
+    let (name, wants_geojson) = split(&name);
+    let index = app.index();
+    let layer = held_layer(index, name, as_of)?;
+    if wants_geojson {
+        return Ok(cacheable(
+            &headers,
+            GEOJSON,
+            collection(index, layer, as_of),
+        ));
+    }
+    let areas: Vec<AreaBody<'_>> = index
+        .areas(layer, as_of)
+        .into_iter()
+        .flatten()
+        .map(AreaBody::from)
+        .collect();
+    let body = json!({
+        "layer": layer.as_str(),
+        "areas": areas,
+        "as_of": as_of.to_string(),
+        "attribution": index.manifest().attribution,
+    });
+    Ok(cacheable_json(&headers, &body))
+}
+
+/// `/api/v1/areas/{layer}/{id}` and `/api/v1/areas/{layer}/{id}.geojson`.
+pub(super) async fn one(
+    State(app): State<App>,
+    Segments((layer, id)): Segments<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let as_of = query_fields(&uri, &["as_of"])?.as_of()?;
+    let (id, wants_geojson) = split(&id);
+    let index = app.index();
+    let layer = held_layer(index, &layer, as_of)?;
+    let area = index.area_ever(layer, id, as_of).ok_or_else(unknown_area)?;
+    if wants_geojson {
+        let feature = feature(index, area, as_of).ok_or_else(no_boundary)?;
+        return Ok(cacheable(&headers, GEOJSON, feature.into_bytes()));
+    }
+    Ok(cacheable_json(&headers, &detail(index, area, as_of)))
+}
+
+fn split(name: &str) -> (&str, bool) {
+    match name.strip_suffix(".geojson") {
+        Some(stem) => (stem, true),
+        None => (name, false),
+    }
+}
+
+pub(super) fn held_layer(index: &Index, name: &str, as_of: Date) -> Result<Layer, Problem> {
+    let layer: Layer = segment(name, unknown_layer)?;
+    match index.first_data(layer) {
+        None => Err(unknown_layer()),
+        Some(first_data) if as_of < first_data => Err(Problem::no_data_for_date()),
+        Some(_) => Ok(layer),
+    }
+}
+
+pub(super) fn unknown_layer() -> Problem {
+    Problem::unknown(
+        "unknown_layer",
+        "the dataset has no such layer; /api/v1/areas lists those it has",
+    )
+}
+
+fn unknown_area() -> Problem {
+    Problem::unknown(
+        "unknown_area",
+        "the layer has no such area; /api/v1/areas/{layer} lists them",
+    )
+}
+
+fn no_boundary() -> Problem {
+    Problem::unknown(
+        "no_boundary",
+        "no boundary of this area is known for the day",
+    )
+}
+
+impl<'i> From<&'i Area> for AreaBody<'i> {
+    fn from(area: &'i Area) -> AreaBody<'i> {
+        AreaBody {
+            id: &area.id,
+            name: area.title(),
+            kind: area.kind.as_deref(),
+            system: area.system.as_deref(),
+            provenance: area.provenance.as_str(),
+            from: area.period.from.map(|day| day.to_string()),
+            to: area.period.to.map(|day| day.to_string()),
+        }
+    }
+}
+
+fn detail(index: &Index, area: &Area, as_of: Date) -> Value {
+    let (layer, id) = (area.layer, area.id.as_str());
+    let key = Member::Area(layer, id.to_string());
+    let lineage = index.lineage().iter().filter(|step| step.layer == layer);
+    let successors: Vec<Value> = lineage
+        .clone()
+        .filter(|step| step.predecessor == id)
+        .map(|step| {
+            json!({
+                "id": step.successor, "relation": step.relation.as_str(),
+                "date": step.date.map(|day| day.to_string()), "source": step.source,
+            })
+        })
+        .collect();
+    let predecessors: Vec<Value> = lineage
+        .filter(|step| step.successor.as_deref() == Some(id))
+        .map(|step| json!({ "id": step.predecessor, "relation": step.relation.as_str() }))
+        .collect();
+    let groups: Vec<Value> = index
+        .layers()
+        .flat_map(|group_layer| {
+            let memberships = index.memberships_of(&key, group_layer, as_of);
+            memberships.map(move |it| json!({ "layer": group_layer.as_str(), "id": it.group }))
+        })
+        .collect();
+    let boundary = index.boundary(layer, id, as_of);
+    json!({
+        "layer": layer.as_str(),
+        "area": AreaBody::from(area),
+        "holds_on_as_of": area.period.contains(as_of),
+        "members": members(index, layer, id, as_of),
+        "member_of": groups,
+        "predecessors": predecessors,
+        "successors": successors,
+        "boundary": boundary.map(|_| format!("/api/v1/areas/{layer}/{id}.geojson")),
+        "as_of": as_of.to_string(),
+        "attribution": index.manifest().attribution,
+    })
+}
+
+/// Practices and areas that belong to the area. `listed_status` is the practice's own.
+fn members(index: &Index, layer: Layer, id: &str, as_of: Date) -> Vec<Value> {
+    index
+        .members(layer, id, as_of)
+        .into_iter()
+        .map(|membership| match &membership.member {
+            Member::Practice(code) => {
+                let practice = index.practice(*code);
+                json!({
+                    "layer": Layer::GpPractice.as_str(),
+                    "id": code.as_str(),
+                    "name": practice.map(|practice| practice.name.as_str()),
+                    "status": practice.map(|practice| practice.status_on(as_of).as_str()),
+                })
+            }
+            Member::Area(layer, id) => json!({
+                "layer": layer.as_str(),
+                "id": id,
+                "name": index.area_ever(*layer, id, as_of).map(Area::title),
+            }),
+        })
+        .collect()
+}
+
+/// The layer's areas with a boundary on the day as a FeatureCollection.
+fn collection(index: &Index, layer: Layer, as_of: Date) -> Vec<u8> {
+    let features: Vec<String> = index
+        .areas(layer, as_of)
+        .into_iter()
+        .flatten()
+        .filter_map(|area| feature(index, area, as_of))
+        .collect();
+    let attribution = Value::from(index.manifest().attribution.as_str());
+    let name = Value::from(layer.as_str());
+    let features = features.join(",\n");
+    format!(
+        "{{\"type\":\"FeatureCollection\",\"name\":{name},\"attribution\":{attribution},\"features\":[\n{features}\n]}}\n"
+    )
+    .into_bytes()
+}
+
+fn feature(index: &Index, area: &Area, as_of: Date) -> Option<String> {
+    let boundary = index.boundary(area.layer, &area.id, as_of)?;
+    let properties = json!({
+        "id": area.id, "name": area.title(), "layer": area.layer.as_str(), "kind": area.kind,
+        "system": area.system, "provenance": area.provenance.as_str(),
+        "from": area.period.from.map(|day| day.to_string()),
+        "to": area.period.to.map(|day| day.to_string()),
+        "as_of": as_of.to_string(), "dataset_version": index.manifest().version,
+        "attribution": index.manifest().attribution,
+    });
+    let mut text = String::new();
+    geojson::write_feature(&mut text, &properties, &boundary.lonlat);
+    Some(text)
+}

@@ -1,0 +1,107 @@
+//! What the dataset is, and what it says of a postcode.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::json;
+
+use super::App;
+use super::body::{DatasetBody, LocationBody};
+use super::conditional::cacheable_json;
+use super::input::{Segments, query_fields};
+use super::locate::NO_STORE;
+use super::problem::Problem;
+use crate::domain::{Postcode, Status};
+use crate::index::{Place, Query};
+use crate::question::InvalidQuestion;
+
+#[derive(Serialize)]
+struct PostcodeBody<'i> {
+    status: &'static str,
+    location: Option<LocationBody>,
+    statistical_area: Option<&'i str>,
+    as_of: String,
+    dataset: DatasetBody<'i>,
+}
+
+/// `/api/v1/postcodes/{postcode}`: the directory's entry.
+pub(super) async fn postcode(
+    State(app): State<App>,
+    Segments(text): Segments<String>,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let fields = query_fields(&uri, &["as_of"])?;
+    let postcode: Postcode = text.parse().map_err(InvalidQuestion::Postcode)?;
+    let index = app.index();
+    let as_of = fields.as_of()?;
+    let place = Some(Place::Postcode(postcode));
+    let answer = index.locate(&Query {
+        place,
+        practice: None,
+        as_of,
+    });
+    if answer.status == Status::UnknownPostcode {
+        return Err(Problem::unknown_postcode());
+    }
+    let entry = answer.location.and_then(|location| location.entry);
+    let body = PostcodeBody {
+        status: answer.status.as_str(),
+        location: answer.location.map(LocationBody::from),
+        statistical_area: entry.and_then(|entry| index.statistical_area(&entry)),
+        as_of: as_of.to_string(),
+        dataset: DatasetBody::from(index.manifest()),
+    };
+    Ok((NO_STORE, Json(body)).into_response())
+}
+
+/// `/api/v1/dataset`: version, vintages, counts, attribution, licence.
+pub(super) async fn dataset(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    query_fields(&uri, &[])?;
+    let index = app.index();
+    let manifest = index.manifest();
+    let today = crate::domain::today_in_london();
+    let layers: Vec<_> = manifest
+        .layers
+        .iter()
+        .map(|layer| {
+            let areas = layer.id.parse().ok().and_then(|id| index.areas(id, today));
+            json!({
+                "id": layer.id, "title": layer.title, "kind": layer.kind,
+                "provenance": layer.provenance, "first_data": layer.first_data,
+                "areas": areas.map_or(0, Iterator::count),
+            })
+        })
+        .collect();
+    let body = json!({
+        "name": manifest.name,
+        "version": manifest.version,
+        "title": manifest.title,
+        "as_of": manifest.as_of,
+        "digest": index.digest(),
+        "counts": { "postcodes": index.postcodes().len(), "practices": index.practices().len() },
+        "layers": layers,
+        "complete_outcodes": manifest.complete_outcodes,
+        "sources": manifest.sources,
+        "attribution": manifest.attribution,
+        "licence": manifest.licence,
+        "program": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
+    });
+    Ok(cacheable_json(&headers, &body))
+}
+
+/// `/health/ready`: a verified dataset is loaded, for there is no service without.
+pub(super) async fn ready(State(app): State<App>) -> Response {
+    let manifest = app.index().manifest();
+    let dataset = json!({ "name": manifest.name, "version": manifest.version });
+    (
+        NO_STORE,
+        Json(json!({ "status": "ready", "dataset": dataset })),
+    )
+        .into_response()
+}

@@ -1,0 +1,148 @@
+//! What a request may bring: strict query strings, small JSON bodies, parsed path segments.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::problem::Problem;
+use crate::question::Fields;
+
+/// The fields of one look-up fit many times over.
+pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// The fields of the query string.
+pub(super) fn query_fields(uri: &Uri, allowed: &[&'static str]) -> Result<Fields, Problem> {
+    let query = uri.query().unwrap_or_default();
+    let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
+    Ok(Fields::new(pairs, allowed)?)
+}
+
+/// The fields of a JSON object.
+pub(super) async fn json_fields(
+    request: Request,
+    allowed: &[&'static str],
+) -> Result<Fields, Problem> {
+    expect_content_type(request.headers(), "application/json")?;
+    let bytes = body(request.into_body()).await?;
+    let object: Object = serde_json::from_slice(&bytes)
+        .map_err(|_| Problem::bad_request("malformed", "the body should be a JSON object"))?;
+    let mut pairs = Vec::with_capacity(object.0.len());
+    for (name, value) in object.0 {
+        if let Some(text) = text_of(value)? {
+            pairs.push((name, text));
+        }
+    }
+    Ok(Fields::new(pairs, allowed)?)
+}
+
+/// The fields of a form.
+pub(super) async fn form_fields(
+    request: Request,
+    allowed: &[&'static str],
+) -> Result<Fields, Problem> {
+    expect_content_type(request.headers(), "application/x-www-form-urlencoded")?;
+    let bytes = body(request.into_body()).await?;
+    Ok(Fields::new(
+        form_urlencoded::parse(&bytes).into_owned(),
+        allowed,
+    )?)
+}
+
+async fn body(body: Body) -> Result<Vec<u8>, Problem> {
+    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes().into()),
+        Err(fault) if fault.is::<LengthLimitError>() => Err(Problem::too_large(BODY_BYTES_MAX)),
+        Err(_) => Err(Problem::bad_request(
+            "malformed",
+            "the body ended before its end",
+        )),
+    }
+}
+
+fn expect_content_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = given.and_then(|text| text.split(';').next()).map(str::trim);
+    match essence {
+        Some(essence) if essence.eq_ignore_ascii_case(expected) => Ok(()),
+        _ => Err(Problem::unsupported_media_type(expected)),
+    }
+}
+
+/// The text of a field; `None` where it is null.
+fn text_of(value: Value) -> Result<Option<String>, Problem> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        Value::Array(words) => {
+            let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
+            words
+                .map(|words| Some(words.join(",")))
+                .ok_or_else(wrong_value)
+        }
+        Value::Bool(_) | Value::Object(_) => Err(wrong_value()),
+    }
+}
+
+fn wrong_value() -> Problem {
+    Problem::bad_request(
+        "malformed",
+        "a field holds text, a number or a list of words",
+    )
+}
+
+/// A JSON object that keeps a name that stands twice, so that it can be refused.
+struct Object(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Object;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object, M::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Object(pairs))
+    }
+}
+
+/// The path segment as a value; what it is not is not found.
+pub(super) fn segment<T: FromStr>(text: &str, unknown: fn() -> Problem) -> Result<T, Problem> {
+    text.parse().map_err(|_| unknown())
+}
+
+/// The variable segments of the path, percent-decoded.
+pub(super) struct Segments<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segments<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Segments<T>, Problem> {
+        let detail = "the path should be text in UTF-8, percent-encoded";
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(segments)) => Ok(Segments(segments)),
+            Err(_) => Err(Problem::bad_request("malformed", detail)),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The service. Only this module knows JSON and status codes; a handler extracts, asks the index and
+//! shapes the answer.
+
+mod areas;
+pub(crate) mod body;
+mod conditional;
+mod directory;
+mod input;
+pub(crate) mod locate;
+mod pages;
+mod practices;
+pub(crate) mod problem;
+mod protect;
+mod server;
+mod tiles;
+
+use std::sync::Arc;
+
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use serde_json::json;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::index::Index;
+use problem::Problem;
+
+pub use server::{Limits, serve};
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct App {
+    index: Arc<Index>,
+}
+
+impl App {
+    /// A service that answers from this index.
+    pub fn new(index: Index) -> App {
+        App {
+            index: Arc::new(index),
+        }
+    }
+
+    /// The index; one snapshot for a whole request.
+    fn index(&self) -> &Index {
+        &self.index
+    }
+}
+
+/// Every route of the service.
+pub fn router(app: App) -> Router {
+    let api = Router::new()
+        .route("/api/v1/locate", get(locate::get).post(locate::post))
+        .route("/api/v1/postcodes/{postcode}", get(directory::postcode))
+        .route("/api/v1/practices", get(practices::list))
+        .route("/api/v1/practices/{ods_code}", get(practices::one))
+        .route("/api/v1/areas", get(areas::layers))
+        .route("/api/v1/areas/{layer}", get(areas::layer))
+        .route("/api/v1/areas/{layer}/{id}", get(areas::one))
+        .route("/api/v1/dataset", get(directory::dataset))
+        .route("/tiles/{layer}", get(tiles::tilejson))
+        .route("/tiles/{layer}/{z}/{x}/{y}", get(tiles::tile))
+        .layer(protect::any_origin());
+    Router::new()
+        .merge(api)
+        .route("/", get(pages::home).post(pages::answer))
+        .route("/privacy", get(pages::privacy))
+        .route("/assets/{name}", get(pages::asset))
+        .route(
+            "/health/live",
+            get(async || Json(json!({ "status": "live" }))),
+        )
+        .route("/health/ready", get(directory::ready))
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(CatchPanicLayer::custom(protect::panicked))
+        .layer(middleware::from_fn(protect::log_and_guard))
+        .with_state(app)
+}

@@ -1,0 +1,171 @@
+//! Errors as RFC 9457 problem details. What was asked is never repeated in them.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::domain::{InvalidPostcode, Postcode};
+use crate::question::InvalidQuestion;
+
+/// An answer that is no answer.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    hint: Option<&'static str>,
+    suggestion: Option<Postcode>,
+}
+
+/// Its shape on the wire, for the command line too.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProblemBody {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suggestion: Option<String>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem {
+            status,
+            code,
+            detail: detail.into(),
+            hint: None,
+            suggestion: None,
+        }
+    }
+
+    pub(crate) fn unknown_postcode() -> Problem {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown_postcode",
+            "there is no such postcode: every code of this outward code is held, and this is not one",
+        )
+    }
+
+    pub(crate) fn unknown(code: &'static str, detail: &'static str) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    pub(crate) fn no_data_for_date() -> Problem {
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "no_data_for_date",
+            "as_of is before the first data that could answer this",
+        )
+    }
+
+    pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    pub(crate) fn unsupported_media_type(expected: &str) -> Problem {
+        let detail = format!("the body should be {expected}, and Content-Type should say so");
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            detail,
+        )
+    }
+
+    pub(crate) fn too_large(limit_bytes: usize) -> Problem {
+        let detail = format!("the body may have {limit_bytes} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    }
+
+    pub(crate) fn not_found() -> Problem {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "there is nothing at this address",
+        )
+    }
+
+    pub(crate) fn method_not_allowed() -> Problem {
+        Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "this address does not take this method; Allow names those that it takes",
+        )
+    }
+
+    pub(crate) fn timed_out() -> Problem {
+        let detail = "the request took too long to arrive or to answer";
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail)
+    }
+
+    pub(crate) fn internal() -> Problem {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "internal error",
+        )
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn suggestion(&self) -> Option<Postcode> {
+        self.suggestion
+    }
+
+    pub(crate) fn body(&self) -> ProblemBody {
+        ProblemBody {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            code: self.code,
+            hint: self.hint,
+            suggestion: self.suggestion.map(|postcode| postcode.to_string()),
+        }
+    }
+}
+
+impl From<InvalidQuestion> for Problem {
+    fn from(fault: InvalidQuestion) -> Problem {
+        let status = if fault.is_well_formed() {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            StatusCode::BAD_REQUEST
+        };
+        let mut problem = Problem::new(status, fault.code(), fault.to_string());
+        if let InvalidQuestion::Postcode(InvalidPostcode::Malformed {
+            hint, suggestion, ..
+        }) = fault
+        {
+            problem.hint = hint.map(crate::domain::Hint::as_str);
+            problem.suggestion = suggestion;
+        }
+        problem
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let content_type = HeaderValue::from_static("application/problem+json");
+        let no_store = HeaderValue::from_static("no-store");
+        let headers = [
+            (header::CONTENT_TYPE, content_type),
+            (header::CACHE_CONTROL, no_store),
+        ];
+        (self.status, headers, Json(self.body())).into_response()
+    }
+}

@@ -1,0 +1,175 @@
+//! GP practices as tables of facts from NHS ODS, as `data/source` has them. Dates are `YYYYMMDD`;
+//! a close date is the last day.
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+
+use crate::dataset::TableError;
+use crate::dataset::table::Table;
+use crate::domain::{
+    BritishGrid, InvalidDate, OdsCode, Practice, PracticeStatus, Premises, PremisesKind,
+    Succession, date_from_iso,
+};
+
+/// A practice, its ICC, and where its own address is.
+#[derive(Debug, Clone)]
+pub(crate) struct ListedPractice {
+    pub(crate) practice: Practice,
+    pub(crate) icc: Option<String>,
+    pub(crate) position: Option<BritishGrid>,
+}
+
+const PRACTICES: &[&str] = &[
+    "ods_code",
+    "name",
+    "address",
+    "postcode",
+    "telephone",
+    "easting",
+    "northing",
+    "status_dec2023",
+    "opened",
+    "closed",
+    "icc_id",
+    "pcn_code",
+    "sub_icb",
+    "list_size_2021",
+];
+
+/// Every row, in order of ODS code.
+pub(crate) fn practices(file: &str, bytes: &[u8]) -> Result<Vec<ListedPractice>, TableError> {
+    let mut rows = Table::open(file, bytes, PRACTICES)?.read(|row| {
+        let position = match (row.parse_optional::<f64>(5)?, row.parse_optional::<f64>(6)?) {
+            (Some(easting), Some(northing)) => Some(
+                BritishGrid::from_metres(easting, northing).map_err(|error| row.wrong(5, error))?,
+            ),
+            _ => None,
+        };
+        let practice = Practice {
+            code: row.parse(0)?,
+            name: row.filled(1)?.to_string(),
+            address: row.text(2)?.to_string(),
+            postcode: row.parse_optional(3)?,
+            telephone: row.optional(4)?.map(str::to_string),
+            status: row.with(7, |word| {
+                PracticeStatus::from_word(word).ok_or("active, dormant, closed or proposed")
+            })?,
+            opened: row.with_optional(8, compact_date)?,
+            closed: row.with_optional(9, compact_date)?,
+            sub_icb: row.optional(12)?.map(str::to_string),
+            pcn: row.optional(11)?.map(str::to_string),
+            list_size: row.parse_optional(13)?,
+        };
+        Ok(ListedPractice {
+            practice,
+            icc: row.optional(10)?.map(str::to_string),
+            position,
+        })
+    })?;
+    rows.sort_by_key(|row| row.practice.code);
+    Ok(rows)
+}
+
+const SITES: &[&str] = &["ods_code", "kind", "postcode", "easting", "northing"];
+
+/// Every building, in order of ODS code, the main one first. Kinds are `main`, `branch(…)`,
+/// `branch(…) of CODE` and `predecessor CODE`: what the listed practice took over stays its own.
+pub(crate) fn premises(file: &str, bytes: &[u8]) -> Result<Vec<Premises>, TableError> {
+    let mut rows = Table::open(file, bytes, SITES)?.read(|row| {
+        let (easting, northing): (f64, f64) = (row.parse(3)?, row.parse(4)?);
+        Ok(Premises {
+            practice: row.parse(0)?,
+            kind: row.with(1, premises_kind)?,
+            postcode: row.parse_optional(2)?,
+            position: BritishGrid::from_metres(easting, northing)
+                .map_err(|error| row.wrong(3, error))?,
+        })
+    })?;
+    rows.sort_by_key(|row| (row.practice, row.kind as u8, row.postcode));
+    rows.dedup_by_key(|row| (row.practice, row.postcode, row.position));
+    Ok(rows)
+}
+
+fn premises_kind(words: &str) -> Result<PremisesKind, &'static str> {
+    if words == "main" {
+        Ok(PremisesKind::Main)
+    } else if words.starts_with("predecessor ") || words.contains(" of ") {
+        Ok(PremisesKind::Predecessor)
+    } else if words.starts_with("branch") {
+        Ok(PremisesKind::Branch)
+    } else {
+        Err("main, branch(YEAR), branch(YEAR) of CODE or predecessor CODE")
+    }
+}
+
+const SUCCESSIONS: &[&str] = &["predecessor", "successor", "predecessor_closed"];
+
+/// Every succession, in order of predecessor; the first day with the successor is the day after the
+/// predecessor's last.
+pub(crate) fn successions(file: &str, bytes: &[u8]) -> Result<Vec<Succession>, TableError> {
+    let mut rows = Table::open(file, bytes, SUCCESSIONS)?.read(|row| {
+        Ok(Succession {
+            predecessor: row.parse::<OdsCode>(0)?,
+            successor: row.parse::<OdsCode>(1)?,
+            from: day_after(row.with(2, compact_date)?),
+        })
+    })?;
+    rows.sort_by_key(|row| (row.predecessor, row.successor));
+    Ok(rows)
+}
+
+/// ODS writes dates without hyphens.
+fn compact_date(text: &str) -> Result<Date, InvalidDate> {
+    let invalid = InvalidDate {
+        expected: "a day that exists, written YYYYMMDD",
+    };
+    match (text.get(..4), text.get(4..6), text.get(6..8), text.len()) {
+        (Some(year), Some(month), Some(day), 8) => {
+            date_from_iso(&format!("{year}-{month}-{day}")).map_err(|_| invalid)
+        }
+        _ => Err(invalid),
+    }
+}
+
+fn day_after(day: Date) -> Date {
+    day.saturating_add(1.day())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn a_close_date_is_the_last_day() {
+        let read = successions(
+            "s.csv",
+            b"predecessor,successor,predecessor_closed,note\nP81064,P81002,20180630,merged\n",
+        )
+        .expect("a table");
+        assert_eq!(read[0].from, date(2018, 7, 1));
+    }
+
+    #[test]
+    fn dates_without_hyphens_are_strict() {
+        assert_eq!(compact_date("20240229"), Ok(date(2024, 2, 29)));
+        for text in ["20230229", "2023-02-01", "", "2023011", "２０２３"] {
+            assert!(compact_date(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn kinds_of_premises_are_told_apart() {
+        assert_eq!(premises_kind("branch(2017)"), Ok(PremisesKind::Branch));
+        assert_eq!(
+            premises_kind("branch(2017) of A82034"),
+            Ok(PremisesKind::Predecessor)
+        );
+        assert_eq!(
+            premises_kind("predecessor P81064"),
+            Ok(PremisesKind::Predecessor)
+        );
+        assert!(premises_kind("annexe").is_err());
+    }
+}

@@ -1,0 +1,715 @@
+//! The one question: which areas, practices and groups belong to a place, and to a registration.
+
+use jiff::civil::Date;
+
+use super::directory::Listing;
+use super::registry::Followed;
+use super::{Index, LayerIndex};
+use crate::dataset::LayerKind;
+use crate::domain::{
+    Agreement, Area, Basis, BritishGrid, Certainty, InvalidOdsCode, Layer, LonLat, Member, OdsCode,
+    Postcode, PostcodeEntry, Practice, PracticeStatus, Provenance, SpecialPostcode, Status,
+    Succession,
+};
+use crate::geodesy;
+
+/// A question.
+#[derive(Debug, Clone, Copy)]
+pub struct Query {
+    /// Where somebody lives.
+    pub place: Option<Place>,
+    /// The code of the practice where they are registered, or why it is none.
+    pub practice: Option<Result<OdsCode, InvalidOdsCode>>,
+    /// The day that the answer is for.
+    pub as_of: Date,
+}
+
+/// A place, in the asker's terms.
+#[derive(Debug, Clone, Copy)]
+pub enum Place {
+    /// A postcode.
+    Postcode(Postcode),
+    /// Longitude and latitude.
+    LonLat(LonLat),
+    /// Easting and northing.
+    Grid(BritishGrid),
+}
+
+/// The answer. It borrows from the index: nothing of the dataset is copied.
+#[derive(Debug)]
+pub struct Answer<'i> {
+    /// What became of the question.
+    pub status: Status,
+    /// Where the place is.
+    pub location: Option<Location>,
+    /// The areas of the place, layer by layer.
+    pub residence: Vec<(Layer, Found<'i>)>,
+    /// The areas of the practice, where one was asked about.
+    pub registration: Option<Registration<'i>>,
+    /// How the two compare.
+    pub agreement: Agreement,
+    /// What else should be known.
+    pub notes: Vec<Note>,
+    /// The nearest area of each partition, where the place is outside all of them.
+    pub nearest: Vec<(Layer, Neighbour<'i>)>,
+    /// The day that the answer is for.
+    pub as_of: Date,
+}
+
+/// Where a place is.
+#[derive(Debug, Clone, Copy)]
+pub struct Location {
+    /// As it was asked for.
+    pub place: Place,
+    /// On the British National Grid, where it is on it.
+    pub grid: Option<BritishGrid>,
+    /// In degrees.
+    pub lonlat: Option<LonLat>,
+    /// What the directory says, where a postcode was asked for that it holds.
+    pub entry: Option<PostcodeEntry>,
+    /// Whether the postcode had come to its end by the day.
+    pub is_terminated: bool,
+}
+
+/// What is known of a layer.
+#[derive(Debug)]
+pub enum Found<'i> {
+    /// The areas; none is an answer too.
+    Areas(Vec<AreaFound<'i>>),
+    /// The practices whose area includes the place, the largest share first.
+    Practices(Vec<PracticeFound<'i>>),
+    /// The groups, the nearer member's first.
+    Groups(Vec<GroupFound<'i>>),
+    /// Nothing, for a reason.
+    Unknown(Unknown),
+}
+
+/// Why nothing is known of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    /// The source lists the member, and names no group for it.
+    NoneNamed,
+    /// The day is before the layer's first data.
+    NoDataForDate,
+}
+
+impl Unknown {
+    /// The words on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Unknown::NoneNamed => "none named by the source",
+            Unknown::NoDataForDate => "no_data_for_date",
+        }
+    }
+}
+
+/// An area that the place is in, or that the practice belongs to.
+#[derive(Debug)]
+pub struct AreaFound<'i> {
+    /// The area, in the version of the day.
+    pub area: &'i Area,
+    /// What decided it.
+    pub basis: Basis,
+    /// Where the decision comes from.
+    pub provenance: Provenance,
+    /// How near its boundary is; for a place, not for a registration.
+    pub edge: Option<EdgeFound<'i>>,
+}
+
+/// How near a boundary is, and who lies on the other side.
+#[derive(Debug)]
+pub struct EdgeFound<'i> {
+    /// Whether the place is safely inside.
+    pub certainty: Certainty,
+    /// Metres to the nearest edge of the area; 0 where another rule decided against the boundary.
+    pub distance_m: f64,
+    /// The layer's other areas nearer than the tolerance, nearest first.
+    pub alternatives: Vec<Neighbour<'i>>,
+}
+
+/// An area nearby.
+#[derive(Debug, Clone, Copy)]
+pub struct Neighbour<'i> {
+    /// The area, in the version of the day.
+    pub area: &'i Area,
+    /// Metres to it.
+    pub distance_m: f64,
+}
+
+/// A practice whose area includes the place.
+#[derive(Debug)]
+pub struct PracticeFound<'i> {
+    /// The practice.
+    pub practice: &'i Practice,
+    /// What decided it.
+    pub basis: Basis,
+    /// Where its area comes from.
+    pub provenance: Provenance,
+    /// The part of the place's statistical area that is registered with it, by the model.
+    pub share: Option<f64>,
+    /// Metres to the nearest of its buildings.
+    pub distance_m: Option<f64>,
+}
+
+/// A group that a member of it leads to.
+#[derive(Debug)]
+pub struct GroupFound<'i> {
+    /// The group.
+    pub area: &'i Area,
+    /// The id of the member.
+    pub via: &'i str,
+}
+
+/// The areas of a practice.
+#[derive(Debug)]
+pub struct Registration<'i> {
+    /// The practice that has the patients on the day.
+    pub practice: Option<RegisteredPractice<'i>>,
+    /// Its areas, layer by layer.
+    pub areas: Vec<(Layer, Found<'i>)>,
+    /// Why there are none.
+    pub reason: Option<Reason>,
+}
+
+/// The practice that has the patients, and how it was come to.
+#[derive(Debug)]
+pub struct RegisteredPractice<'i> {
+    /// The practice.
+    pub practice: &'i Practice,
+    /// Its status on the day.
+    pub status: PracticeStatus,
+    /// The practice that was asked about, or the parent of the branch.
+    pub asked: &'i Practice,
+    /// Its status on the day.
+    pub asked_status: PracticeStatus,
+    /// Where a branch was asked about: whether it is listed itself, or only its practice is.
+    pub branch_is_listed: Option<bool>,
+    /// The steps from the one to the other.
+    pub successors: Vec<Succession>,
+}
+
+/// Why a registration leads to no area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// No code.
+    Missing,
+    /// Not an ODS code.
+    Malformed,
+    /// A code that says that there is no practice.
+    DefaultCode,
+    /// No practice of that code.
+    UnknownPractice,
+    /// It closed, and nobody is known to have taken over.
+    ClosedNoSuccessor,
+    /// Its successors lead back to it.
+    SuccessionCycle,
+    /// The practice belongs to no community that we hold.
+    OutsideCoverage,
+}
+
+impl Reason {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Missing => "missing",
+            Reason::Malformed => "malformed",
+            Reason::DefaultCode => "default_code",
+            Reason::UnknownPractice => "unknown_practice",
+            Reason::ClosedNoSuccessor => "closed_no_successor",
+            Reason::SuccessionCycle => "succession_cycle",
+            Reason::OutsideCoverage => "outside_coverage",
+        }
+    }
+}
+
+/// What else should be known of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// The postcode is one of the practice's own: practices register people without a home so.
+    PracticeAddress,
+    /// The day is before the postcode's introduction.
+    NotYetIntroduced,
+    /// The practice has a date of closing, still to come.
+    ClosesOn,
+}
+
+impl Note {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Note::PracticeAddress => "practice_address",
+            Note::NotYetIntroduced => "not_yet_introduced",
+            Note::ClosesOn => "closes_on",
+        }
+    }
+}
+
+/// A place with a position, and what the directory says of it.
+struct Spot {
+    position: BritishGrid,
+    /// The row of its statistical area, by the directory.
+    listed_in: Option<usize>,
+    is_coarse: bool,
+}
+
+impl Index {
+    /// Answers a question.
+    ///
+    /// A postcode that the directory places in a statistical area is in that one's areas; any other
+    /// place is in those whose boundary is around it, or, off a generalised coast, nearest to it.
+    pub fn locate(&self, query: &Query) -> Answer<'_> {
+        let (status, location) = match query.place {
+            None => (Status::Missing, None),
+            Some(place) => self.place(place, query.as_of),
+        };
+        let mut answer = Answer {
+            status,
+            residence: self
+                .layers
+                .iter()
+                .map(|layer| (layer.id, layer.nothing()))
+                .collect(),
+            location: None,
+            registration: query
+                .practice
+                .map(|practice| self.register(practice, query.as_of)),
+            agreement: Agreement::Neither,
+            notes: Vec::new(),
+            nearest: Vec::new(),
+            as_of: query.as_of,
+        };
+        if let Some(location) = location {
+            self.settle(&mut answer, location);
+        }
+        answer.agreement = agreement(&answer);
+        self.note(&mut answer, query);
+        answer
+    }
+
+    /// What is known of the place before any area is looked at.
+    fn place(&self, place: Place, day: Date) -> (Status, Option<Location>) {
+        let bare = |grid, lonlat| {
+            let location = Location {
+                place,
+                grid,
+                lonlat,
+                entry: None,
+                is_terminated: false,
+            };
+            (Status::Located, Some(location))
+        };
+        match place {
+            Place::LonLat(lonlat) => bare(geodesy::to_grid(lonlat), Some(lonlat)),
+            Place::Grid(grid) => bare(Some(grid), geodesy::to_lonlat(grid)),
+            Place::Postcode(postcode) => {
+                match (postcode.special(), self.directory.find(postcode)) {
+                    (Some(SpecialPostcode::NoFixedAbode), _) => (Status::NoFixedAbode, None),
+                    (Some(SpecialPostcode::AddressNotKnown), _) => (Status::AddressNotKnown, None),
+                    (Some(SpecialPostcode::PseudoCountry), _) => (Status::PseudoCountry, None),
+                    (Some(SpecialPostcode::NotAPlace), _) => (Status::NoLocation, None),
+                    (None, Listing::Unknown) => (Status::UnknownPostcode, None),
+                    (None, Listing::NotHeld) => (Status::OutsideCoverage, None),
+                    (None, Listing::Entry(entry)) => self.listed(place, *entry, day),
+                }
+            }
+        }
+    }
+
+    fn listed(&self, place: Place, entry: PostcodeEntry, day: Date) -> (Status, Option<Location>) {
+        let is_terminated = entry.is_terminated_on(day, self.undated_terminations_after);
+        let status = match (entry.position, is_terminated) {
+            (None, _) => Status::NoLocation,
+            (Some(_), true) => Status::Terminated,
+            (Some(_), false) => Status::Located,
+        };
+        let lonlat = entry.position.and_then(geodesy::to_lonlat);
+        let location = Location {
+            place,
+            grid: entry.position,
+            lonlat,
+            entry: Some(entry),
+            is_terminated,
+        };
+        (status, Some(location))
+    }
+
+    /// Looks at every layer for a place that is known.
+    fn settle<'i>(&'i self, answer: &mut Answer<'i>, location: Location) {
+        answer.location = Some(location);
+        let Some(position) = location.grid else {
+            if answer.status == Status::Located {
+                answer.status = Status::OutsideCoverage;
+            }
+            return;
+        };
+        let entry = location.entry;
+        let spot = Spot {
+            position,
+            listed_in: entry
+                .and_then(|entry| entry.statistical_area)
+                .map(|row| row as usize),
+            is_coarse: entry.is_some_and(|entry| entry.is_coarse()),
+        };
+        answer.residence = self.residence(&spot, answer.as_of);
+        let is_covered = answer.residence.iter().any(|(_, found)| match found {
+            Found::Areas(areas) => !areas.is_empty(),
+            Found::Practices(practices) => !practices.is_empty(),
+            Found::Groups(groups) => !groups.is_empty(),
+            Found::Unknown(unknown) => *unknown == Unknown::NoDataForDate,
+        });
+        if !is_covered {
+            answer.status = Status::OutsideCoverage;
+            answer.nearest = self.nearest_areas(position, answer.as_of);
+        }
+    }
+
+    fn residence(&self, spot: &Spot, day: Date) -> Vec<(Layer, Found<'_>)> {
+        let home = self.statistical_home(spot, day);
+        let mut residence: Vec<(Layer, Found<'_>)> = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            let found = if day < layer.first_data {
+                Found::Unknown(Unknown::NoDataForDate)
+            } else if layer.kind == LayerKind::Membership {
+                let members = members_found(&residence);
+                self.groups_of(layer, &members, day)
+            } else if layer.id == Layer::GpPractice {
+                Found::Practices(self.covering_practices(layer, spot, home, day))
+            } else {
+                Found::Areas(self.covering_areas(layer, spot, home, day))
+            };
+            residence.push((layer.id, found));
+        }
+        residence
+    }
+
+    /// The statistical area of a place, and what decided it.
+    fn statistical_home(&self, spot: &Spot, day: Date) -> Option<(usize, Basis)> {
+        if let Some(row) = spot.listed_in {
+            return Some((row, Basis::Directory));
+        }
+        let statistical = &self.statistical.spatial;
+        if let [row] = statistical.covering(spot.position, day)[..] {
+            return Some((row, Basis::Boundary));
+        }
+        let (row, distance_m) = statistical.nearest(spot.position, day)?;
+        (distance_m <= self.statistical.snap_m).then_some((row, Basis::Nearest))
+    }
+
+    /// The ids of the layer's areas around a place, with the model's share, and what decided it.
+    fn covering<'i>(
+        &'i self,
+        layer: &'i LayerIndex,
+        spot: &Spot,
+        home: Option<(usize, Basis)>,
+        day: Date,
+    ) -> (Basis, Vec<(&'i str, Option<f64>)>) {
+        if layer.is_on_statistical_areas {
+            let Some((row, basis)) = home else {
+                return (Basis::Boundary, Vec::new());
+            };
+            let assigned = layer
+                .assigned(row)
+                .iter()
+                .filter(|it| it.period.contains(day));
+            return (
+                basis,
+                assigned.map(|it| (it.area.as_str(), it.share)).collect(),
+            );
+        }
+        let boundaries = layer.spatial.boundaries();
+        let around = layer.spatial.covering(spot.position, day);
+        if !around.is_empty() {
+            let ids = around.iter().map(|&at| (boundaries[at].id.as_str(), None));
+            return (Basis::Boundary, ids.collect());
+        }
+        let near = layer.spatial.nearest(spot.position, day);
+        let near = near.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
+        (
+            Basis::Nearest,
+            near.map(|(at, _)| (boundaries[at].id.as_str(), None))
+                .into_iter()
+                .collect(),
+        )
+    }
+
+    fn covering_areas<'i>(
+        &'i self,
+        layer: &'i LayerIndex,
+        spot: &Spot,
+        home: Option<(usize, Basis)>,
+        day: Date,
+    ) -> Vec<AreaFound<'i>> {
+        let (basis, ids) = self.covering(layer, spot, home, day);
+        ids.into_iter()
+            .filter_map(|(id, _)| layer.area(id, day))
+            .map(|area| AreaFound {
+                area,
+                basis,
+                provenance: area.provenance,
+                edge: Some(self.edge(layer, area, spot, day)),
+            })
+            .collect()
+    }
+
+    fn edge<'i>(
+        &'i self,
+        layer: &'i LayerIndex,
+        area: &Area,
+        spot: &Spot,
+        day: Date,
+    ) -> EdgeFound<'i> {
+        let own = layer.boundary(&area.id, day);
+        let distance_m = match own {
+            Some(at) if layer.spatial.contains(at, spot.position) => {
+                layer.spatial.distance_to_edge_m(at, spot.position)
+            }
+            // The directory or the coast rule decided against a generalised border.
+            _ => 0.0,
+        };
+        let is_safe = distance_m >= self.tolerance_m && !spot.is_coarse;
+        EdgeFound {
+            certainty: if is_safe {
+                Certainty::Inside
+            } else {
+                Certainty::NearBoundary
+            },
+            distance_m,
+            alternatives: self.alternatives(layer, own, spot, day),
+        }
+    }
+
+    fn alternatives<'i>(
+        &'i self,
+        layer: &'i LayerIndex,
+        own: Option<usize>,
+        spot: &Spot,
+        day: Date,
+    ) -> Vec<Neighbour<'i>> {
+        let spatial = &layer.spatial;
+        let mut near = spatial.edges_within(spot.position, self.tolerance_m, day);
+        for at in spatial.covering(spot.position, day) {
+            near.retain(|&(boundary, _)| boundary != at);
+            near.insert(0, (at, 0.0));
+        }
+        near.into_iter()
+            .filter(|&(at, _)| Some(at) != own)
+            .filter_map(|(at, distance_m)| {
+                let area = layer.area(&spatial.boundaries()[at].id, day)?;
+                Some(Neighbour { area, distance_m })
+            })
+            .collect()
+    }
+
+    fn covering_practices<'i>(
+        &'i self,
+        layer: &'i LayerIndex,
+        spot: &Spot,
+        home: Option<(usize, Basis)>,
+        day: Date,
+    ) -> Vec<PracticeFound<'i>> {
+        let (basis, ids) = self.covering(layer, spot, home, day);
+        let mut practices: Vec<PracticeFound<'i>> = ids
+            .into_iter()
+            .filter_map(|(id, share)| {
+                let practice = self.registry.find(id.parse().ok()?)?;
+                let distance_m = self.registry.distance_m(practice.code, spot.position);
+                let provenance = layer.provenance;
+                Some(PracticeFound {
+                    practice,
+                    basis,
+                    provenance,
+                    share,
+                    distance_m,
+                })
+            })
+            .filter(|found| found.practice.status_on(day) == PracticeStatus::Active)
+            .collect();
+        practices.sort_by(|a, b| {
+            let share = |found: &PracticeFound<'_>| found.share.unwrap_or(0.0);
+            share(b)
+                .total_cmp(&share(a))
+                .then(a.practice.code.cmp(&b.practice.code))
+        });
+        practices
+    }
+
+    /// The groups of members, the groups of the nearer member first.
+    fn groups_of(&self, layer: &LayerIndex, members: &[&Area], day: Date) -> Found<'_> {
+        let mut groups = Vec::new();
+        let mut none_named = false;
+        for member in members {
+            let key = Member::Area(member.layer, member.id.clone());
+            for membership in self.memberships_of(&key, layer.id, day) {
+                let Some(group) = &membership.group else {
+                    none_named = true;
+                    continue;
+                };
+                let Some(area) = self.area(layer.id, group, day) else {
+                    continue;
+                };
+                let Member::Area(_, via) = &membership.member else {
+                    continue;
+                };
+                groups.push(GroupFound { area, via });
+            }
+        }
+        if groups.is_empty() && none_named {
+            return Found::Unknown(Unknown::NoneNamed);
+        }
+        Found::Groups(groups)
+    }
+
+    /// The nearest area of each partition: for the sea and for beyond our border.
+    fn nearest_areas(&self, position: BritishGrid, day: Date) -> Vec<(Layer, Neighbour<'_>)> {
+        let partitions = self.layers.iter().filter(|layer| layer.id == Layer::Icc);
+        partitions
+            .filter_map(|layer| {
+                let (at, distance_m) = layer.spatial.nearest(position, day)?;
+                let area = layer.area(&layer.spatial.boundaries()[at].id, day)?;
+                Some((layer.id, Neighbour { area, distance_m }))
+            })
+            .collect()
+    }
+
+    fn register(&self, code: Result<OdsCode, InvalidOdsCode>, day: Date) -> Registration<'_> {
+        let none = |reason| Registration {
+            practice: None,
+            areas: self.registered_areas(None, day),
+            reason: Some(reason),
+        };
+        let code = match code {
+            Ok(code) if code.is_default() => return none(Reason::DefaultCode),
+            Ok(code) => code,
+            Err(InvalidOdsCode::Missing) => return none(Reason::Missing),
+            Err(InvalidOdsCode::Malformed) => return none(Reason::Malformed),
+        };
+        let listed = self.registry.find(code);
+        let parent = code.parent().and_then(|parent| self.registry.find(parent));
+        let Some(asked) = parent.or(listed) else {
+            return none(Reason::UnknownPractice);
+        };
+        let (followed, successors) = self.registry.follow(asked, day);
+        let (practice, fault) = match followed {
+            Followed::To(practice) => (practice, None),
+            Followed::Nowhere => (asked, Some(Reason::ClosedNoSuccessor)),
+            Followed::Cycle => (asked, Some(Reason::SuccessionCycle)),
+        };
+        let areas = self.registered_areas(fault.is_none().then_some(practice), day);
+        let is_outside = areas.iter().any(|(layer, found)| {
+            *layer == Layer::Icc && matches!(found, Found::Areas(areas) if areas.is_empty())
+        });
+        Registration {
+            practice: Some(RegisteredPractice {
+                practice,
+                status: practice.status_on(day),
+                asked,
+                asked_status: asked.status_on(day),
+                branch_is_listed: parent.map(|_| listed.is_some()),
+                successors,
+            }),
+            areas,
+            reason: fault.or(is_outside.then_some(Reason::OutsideCoverage)),
+        }
+    }
+
+    /// The areas and groups that a practice's patients belong to.
+    fn registered_areas(&self, practice: Option<&Practice>, day: Date) -> Vec<(Layer, Found<'_>)> {
+        let mut areas: Vec<(Layer, Found<'_>)> = Vec::new();
+        let layers = self
+            .layers
+            .iter()
+            .filter(|layer| layer.id != Layer::GpPractice);
+        for layer in layers {
+            let found = if day < layer.first_data {
+                Found::Unknown(Unknown::NoDataForDate)
+            } else if layer.kind == LayerKind::Membership {
+                self.groups_of(layer, &members_found(&areas), day)
+            } else {
+                Found::Areas(practice.map_or_else(Vec::new, |practice| {
+                    self.areas_of_practice(layer.id, practice.code, day)
+                }))
+            };
+            areas.push((layer.id, found));
+        }
+        areas
+    }
+
+    fn areas_of_practice(&self, layer: Layer, code: OdsCode, day: Date) -> Vec<AreaFound<'_>> {
+        self.memberships_of(&Member::Practice(code), layer, day)
+            .filter_map(|membership| {
+                let area = self.area(layer, membership.group.as_deref()?, day)?;
+                let (basis, provenance) = (Basis::Membership, membership.provenance);
+                Some(AreaFound {
+                    area,
+                    basis,
+                    provenance,
+                    edge: None,
+                })
+            })
+            .collect()
+    }
+
+    fn note(&self, answer: &mut Answer<'_>, query: &Query) {
+        let registered = answer
+            .registration
+            .as_ref()
+            .and_then(|it| it.practice.as_ref());
+        if let (Some(Place::Postcode(postcode)), Some(registered)) = (query.place, registered) {
+            let is_own = |practice| self.registry.is_address(practice, postcode);
+            if is_own(registered.practice) || is_own(registered.asked) {
+                answer.notes.push(Note::PracticeAddress);
+            }
+        }
+        let entry = answer.location.and_then(|location| location.entry);
+        let introduced = entry.and_then(|entry| entry.period(None).from);
+        if introduced.is_some_and(|introduced| query.as_of < introduced) {
+            answer.notes.push(Note::NotYetIntroduced);
+        }
+        if registered
+            .is_some_and(|it| it.status != PracticeStatus::Closed && it.practice.closed.is_some())
+        {
+            answer.notes.push(Note::ClosesOn);
+        }
+    }
+}
+
+/// The areas found so far, the smaller kind first: its groups are the nearer ones.
+fn members_found<'i>(found: &[(Layer, Found<'i>)]) -> Vec<&'i Area> {
+    let areas = found.iter().rev().filter_map(|(_, found)| match found {
+        Found::Areas(areas) => Some(areas),
+        _ => None,
+    });
+    areas.flatten().map(|found| found.area).collect()
+}
+
+fn agreement(answer: &Answer<'_>) -> Agreement {
+    let iccs = |found: &[(Layer, Found<'_>)]| -> Vec<String> {
+        let areas = found
+            .iter()
+            .filter(|(layer, _)| *layer == Layer::Icc)
+            .filter_map(|(_, found)| match found {
+                Found::Areas(areas) => Some(areas),
+                _ => None,
+            });
+        areas.flatten().map(|found| found.area.id.clone()).collect()
+    };
+    let residence = iccs(&answer.residence);
+    let registration = answer
+        .registration
+        .as_ref()
+        .map(|it| iccs(&it.areas))
+        .unwrap_or_default();
+    let is_registered_elsewhere = answer
+        .registration
+        .as_ref()
+        .is_some_and(|registration| registration.reason == Some(Reason::OutsideCoverage));
+    match (residence.is_empty(), registration.is_empty()) {
+        (true, true) => Agreement::Neither,
+        (true, false) => Agreement::RegistrationOnly,
+        // The practice is known, and belongs to no community of ours.
+        (false, true) if is_registered_elsewhere => Agreement::Differ,
+        (false, true) => Agreement::ResidenceOnly,
+        (false, false) if residence.iter().any(|id| registration.contains(id)) => Agreement::Agree,
+        (false, false) => Agreement::Differ,
+    }
+}

@@ -1,0 +1,233 @@
+//! The practices: who they are, where they are, who took over from whom.
+
+use std::collections::HashMap;
+
+use jiff::civil::Date;
+
+use crate::domain::{
+    BritishGrid, OdsCode, Postcode, Practice, PracticeStatus, Premises, Succession,
+};
+
+/// Practices by code, with their buildings and successors.
+#[derive(Debug)]
+pub(super) struct Registry {
+    /// In order of code.
+    practices: Vec<Practice>,
+    premises: HashMap<OdsCode, Vec<Premises>>,
+    successors: HashMap<OdsCode, Vec<Succession>>,
+}
+
+/// Where following successors led.
+#[derive(Debug)]
+pub(super) enum Followed<'i> {
+    /// To a practice that is not closed on the day.
+    To(&'i Practice),
+    /// To one that is closed, with no known successor or with several.
+    Nowhere,
+    /// In a circle.
+    Cycle,
+}
+
+impl Registry {
+    pub(super) fn new(
+        mut practices: Vec<Practice>,
+        premises: Vec<Premises>,
+        successions: Vec<Succession>,
+    ) -> Registry {
+        practices.sort_by_key(|practice| practice.code);
+        let mut registry = Registry {
+            practices,
+            premises: HashMap::new(),
+            successors: HashMap::new(),
+        };
+        for site in premises {
+            registry
+                .premises
+                .entry(site.practice)
+                .or_default()
+                .push(site);
+        }
+        for step in successions {
+            registry
+                .successors
+                .entry(step.predecessor)
+                .or_default()
+                .push(step);
+        }
+        registry
+    }
+
+    pub(super) fn practices(&self) -> &[Practice] {
+        &self.practices
+    }
+
+    pub(super) fn find(&self, code: OdsCode) -> Option<&Practice> {
+        let at = self
+            .practices
+            .binary_search_by_key(&code, |practice| practice.code)
+            .ok()?;
+        Some(&self.practices[at])
+    }
+
+    /// The practice's buildings, its own address first.
+    pub(super) fn premises(&self, code: OdsCode) -> &[Premises] {
+        self.premises.get(&code).map_or(&[], Vec::as_slice)
+    }
+
+    /// Who took over from the practice.
+    pub(super) fn successors(&self, code: OdsCode) -> &[Succession] {
+        self.successors.get(&code).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whose patients went to the practice.
+    pub(super) fn predecessors(&self, code: OdsCode) -> Vec<Succession> {
+        let mut steps: Vec<Succession> = self
+            .successors
+            .values()
+            .flatten()
+            .filter(|step| step.successor == code)
+            .copied()
+            .collect();
+        steps.sort_by_key(|step| (step.from, step.predecessor));
+        steps
+    }
+
+    /// Metres to the nearest of the practice's buildings.
+    pub(super) fn distance_m(&self, code: OdsCode, from: BritishGrid) -> Option<f64> {
+        self.premises(code)
+            .iter()
+            .map(|site| from.distance_m(site.position))
+            .min_by(f64::total_cmp)
+    }
+
+    /// Whether the postcode is that of one of the practice's buildings.
+    pub(super) fn is_address(&self, practice: &Practice, postcode: Postcode) -> bool {
+        practice.postcode == Some(postcode)
+            || self
+                .premises(practice.code)
+                .iter()
+                .any(|site| site.postcode == Some(postcode))
+    }
+
+    /// The practice that has the patients on the day, and the steps to it.
+    pub(super) fn follow<'i>(
+        &'i self,
+        practice: &'i Practice,
+        day: Date,
+    ) -> (Followed<'i>, Vec<Succession>) {
+        let mut steps: Vec<Succession> = Vec::new();
+        let mut here = practice;
+        while here.status_on(day) == PracticeStatus::Closed {
+            let [step] = self.successors(here.code) else {
+                return (Followed::Nowhere, steps);
+            };
+            let Some(next) = self.find(step.successor) else {
+                steps.push(*step);
+                return (Followed::Nowhere, steps);
+            };
+            let is_known = next.code == practice.code
+                || steps.iter().any(|earlier| earlier.successor == next.code);
+            steps.push(*step);
+            if is_known {
+                return (Followed::Cycle, steps);
+            }
+            here = next;
+        }
+        (Followed::To(here), steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    fn code(text: &str) -> OdsCode {
+        text.parse().expect("an ODS code")
+    }
+
+    fn practice(text: &str, closed: Option<Date>) -> Practice {
+        Practice {
+            code: code(text),
+            name: text.into(),
+            address: String::new(),
+            postcode: None,
+            telephone: None,
+            status: if closed.is_some() {
+                PracticeStatus::Closed
+            } else {
+                PracticeStatus::Active
+            },
+            opened: None,
+            closed,
+            sub_icb: None,
+            pcn: None,
+            list_size: None,
+        }
+    }
+
+    fn step(from: &str, to: &str) -> Succession {
+        Succession {
+            predecessor: code(from),
+            successor: code(to),
+            from: date(2020, 4, 1),
+        }
+    }
+
+    fn ends_at(registry: &Registry, from: &str, day: Date) -> (Option<String>, usize) {
+        let practice = registry.find(code(from)).expect("listed");
+        let (followed, steps) = registry.follow(practice, day);
+        let end = match followed {
+            Followed::To(practice) => Some(practice.code.to_string()),
+            Followed::Nowhere => None,
+            Followed::Cycle => Some("cycle".into()),
+        };
+        (end, steps.len())
+    }
+
+    #[test]
+    fn patients_are_followed_to_the_practice_that_has_them() {
+        let closed = Some(date(2020, 3, 31));
+        let registry = Registry::new(
+            vec![
+                practice("A00003", None),
+                practice("A00001", closed),
+                practice("A00002", closed),
+                practice("A00004", closed),
+                practice("A00005", closed),
+                practice("A00006", closed),
+                practice("A00007", closed),
+                practice("A00008", closed),
+            ],
+            Vec::new(),
+            vec![
+                step("A00001", "A00002"),
+                step("A00002", "A00003"),
+                step("A00005", "A00006"),
+                step("A00006", "A00005"),
+                step("A00007", "A00007"),
+                step("A00008", "B99999"),
+            ],
+        );
+        let later = date(2021, 1, 1);
+        assert_eq!(
+            ends_at(&registry, "A00001", later),
+            (Some("A00003".into()), 2)
+        );
+        assert_eq!(
+            ends_at(&registry, "A00001", date(2020, 3, 31)),
+            (Some("A00001".into()), 0)
+        );
+        assert_eq!(ends_at(&registry, "A00004", later), (None, 0));
+        assert_eq!(
+            ends_at(&registry, "A00005", later),
+            (Some("cycle".into()), 2)
+        );
+        assert_eq!(
+            ends_at(&registry, "A00007", later),
+            (Some("cycle".into()), 1)
+        );
+        assert_eq!(ends_at(&registry, "A00008", later), (None, 1));
+    }
+}

@@ -1,0 +1,44 @@
+//! Which Integrated Care Community (ICC), which GP practices and which resilience group cover a
+//! postcode or a coordinate.
+//!
+//! ```text
+//!  published files ──import──► build ──► dataset folder ──load──► Index (immutable) ──► http · cli
+//!  (ONS, OS, NHS ODS…)                   (open formats)           Arc
+//! ```
+//!
+//! In reading order:
+//!
+//! - [`domain`]: values that are parsed once, then trusted. No I/O, no async, no serde.
+//! - [`geodesy`]: WGS84 to British National Grid and back, with OSTN15.
+//! - [`dataset`]: the dataset folder: manifest, verify, read, write whole or not at all.
+//! - `import`: published files, one module a format; nothing else knows their columns.
+//! - [`build`]: a dataset from published files: assign, dissolve, model, write.
+//! - [`index`]: a dataset put in order to be asked; `Index::locate` answers everywhere.
+//! - [`question`]: the fields of a question and their faults, for every face alike.
+//! - [`tiles`]: vector tiles.
+//! - `web`: the pages' templates and styles.
+//! - [`http`]: the service; nothing else knows JSON and status codes.
+//! - [`cli`]: the command line.
+//!
+//! What must never be got wrong:
+//!
+//! - Registration is not residence: an answer keeps the two apart and says how they compare.
+//! - An [`index::Index`] never changes after `build`, so requests take no lock.
+//! - Points are whole millimetres and the tests on them exact: a place on the border of two areas is
+//!   in one of them, always the same.
+//! - What was asked reaches no log, no error text, no cache and no disk. Types that may hold it
+//!   print nothing of it in `Debug`.
+//! - Nothing calls out: there is no HTTP client in the program.
+
+pub mod build;
+pub mod cli;
+pub mod dataset;
+pub mod domain;
+pub mod geodesy;
+mod geojson;
+pub mod http;
+mod import;
+pub mod index;
+pub mod question;
+pub mod tiles;
+mod web;

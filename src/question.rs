@@ -1,0 +1,326 @@
+//! A question in the asker's words: the same fields, rules and faults for the API, the page and the
+//! command line.
+
+use jiff::civil::Date;
+
+use crate::domain::{
+    BritishGrid, InvalidBritishGrid, InvalidDate, InvalidLayer, InvalidLonLat, InvalidPostcode,
+    Layer, LonLat, date_from_iso, today_in_london,
+};
+use crate::index::{Place, Query};
+
+/// A question that the index can answer.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// What is asked.
+    pub query: Query,
+    /// The layers of interest; `None` is all that the dataset holds.
+    pub layers: Option<Vec<Layer>>,
+}
+
+/// Why fields make no question; never what stood in them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidQuestion {
+    /// Neither a place nor a practice.
+    #[error("ask with postcode, or lon and lat, or easting and northing; or with practice alone")]
+    Missing,
+    /// A field that no question has.
+    #[error("there is a field that this question does not have; it may have {allowed}")]
+    UnknownField {
+        /// Those that it may have.
+        allowed: String,
+    },
+    /// A field that stands twice.
+    #[error("{field} is given twice")]
+    RepeatedField {
+        /// Which.
+        field: &'static str,
+    },
+    /// Two ways to name a place.
+    #[error("one place at a time: postcode, or lon and lat, or easting and northing")]
+    TwoPlaces,
+    /// One coordinate without the other.
+    #[error("{missing} is missing: coordinates come in pairs")]
+    HalfAPair {
+        /// Which is missing.
+        missing: &'static str,
+    },
+    /// A coordinate that is no number.
+    #[error("{field} is not a number")]
+    NotANumber {
+        /// Which.
+        field: &'static str,
+    },
+    /// Not a postcode.
+    #[error(transparent)]
+    Postcode(#[from] InvalidPostcode),
+    /// Not a longitude and a latitude.
+    #[error(transparent)]
+    LonLat(#[from] InvalidLonLat),
+    /// Latitude first.
+    #[error("lon and lat are probably swapped: this lies in Great Britain the other way round")]
+    Swapped,
+    /// Not an easting and a northing.
+    #[error(transparent)]
+    Grid(#[from] InvalidBritishGrid),
+    /// Degrees where metres should be.
+    #[error("easting and northing are metres; degrees go into lon and lat")]
+    NotMetres,
+    /// Not a date.
+    #[error("as_of is {0}")]
+    Date(#[from] InvalidDate),
+    /// Not a layer.
+    #[error("layers are names with commas between them: {0}")]
+    Layer(#[from] InvalidLayer),
+    /// A practice alone whose code is none.
+    #[error("{0}")]
+    Practice(crate::domain::InvalidOdsCode),
+}
+
+/// The fields of a question, each at most once.
+#[derive(Default)]
+pub struct Fields {
+    values: Vec<(&'static str, String)>,
+}
+
+/// Every field of a look-up.
+pub const LOCATE_FIELDS: &[&str] = &[
+    "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "layers",
+];
+
+impl Fields {
+    /// The fields, if all of them are among `allowed` and none stands twice.
+    ///
+    /// # Errors
+    /// When one is not, or does.
+    pub fn new(
+        pairs: impl IntoIterator<Item = (String, String)>,
+        allowed: &[&'static str],
+    ) -> Result<Fields, InvalidQuestion> {
+        let mut fields = Fields::default();
+        for (name, value) in pairs {
+            let Some(&field) = allowed.iter().find(|field| **field == name) else {
+                let allowed = if allowed.is_empty() {
+                    "none".into()
+                } else {
+                    allowed.join(", ")
+                };
+                return Err(InvalidQuestion::UnknownField { allowed });
+            };
+            if fields.get(field).is_some() {
+                return Err(InvalidQuestion::RepeatedField { field });
+            }
+            fields.values.push((field, value));
+        }
+        Ok(fields)
+    }
+
+    /// The field's value.
+    pub fn get(&self, field: &str) -> Option<&str> {
+        self.values
+            .iter()
+            .find(|(name, _)| *name == field)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The day of `as_of`; today in London where there is none.
+    ///
+    /// # Errors
+    /// When it is not a date.
+    pub fn as_of(&self) -> Result<Date, InvalidQuestion> {
+        match self.get("as_of") {
+            Some(text) => Ok(date_from_iso(text)?),
+            None => Ok(today_in_london()),
+        }
+    }
+
+    fn pair(
+        &self,
+        first: &'static str,
+        second: &'static str,
+    ) -> Result<Option<(f64, f64)>, InvalidQuestion> {
+        let number = |field, text: &str| {
+            text.trim()
+                .parse::<f64>()
+                .map_err(|_| InvalidQuestion::NotANumber { field })
+        };
+        match (self.get(first), self.get(second)) {
+            (None, None) => Ok(None),
+            (Some(a), Some(b)) => Ok(Some((number(first, a)?, number(second, b)?))),
+            (None, Some(_)) => Err(InvalidQuestion::HalfAPair { missing: first }),
+            (Some(_), None) => Err(InvalidQuestion::HalfAPair { missing: second }),
+        }
+    }
+
+    fn place(&self) -> Result<Option<Place>, InvalidQuestion> {
+        let lonlat = self.pair("lon", "lat")?;
+        let grid = self.pair("easting", "northing")?;
+        match (self.get("postcode"), lonlat, grid) {
+            (None, None, None) => Ok(None),
+            (Some(text), None, None) => Ok(Some(Place::Postcode(text.parse()?))),
+            (None, Some((lon, lat)), None) => Ok(Some(Place::LonLat(lonlat_of(lon, lat)?))),
+            (None, None, Some((easting, northing))) => {
+                Ok(Some(Place::Grid(grid_of(easting, northing)?)))
+            }
+            _ => Err(InvalidQuestion::TwoPlaces),
+        }
+    }
+}
+
+fn lonlat_of(lon: f64, lat: f64) -> Result<LonLat, InvalidQuestion> {
+    let lonlat = LonLat::new(lon, lat)?;
+    if lonlat.looks_swapped() {
+        return Err(InvalidQuestion::Swapped);
+    }
+    Ok(lonlat)
+}
+
+fn grid_of(easting: f64, northing: f64) -> Result<BritishGrid, InvalidQuestion> {
+    let grid = BritishGrid::from_metres(easting, northing)?;
+    if grid.looks_like_degrees() {
+        return Err(InvalidQuestion::NotMetres);
+    }
+    Ok(grid)
+}
+
+impl Question {
+    /// The question that the fields make.
+    ///
+    /// # Errors
+    /// When they make none; the first fault is told.
+    pub fn from_fields(fields: &Fields) -> Result<Question, InvalidQuestion> {
+        let place = fields.place()?;
+        let practice = fields.get("practice").map(str::parse);
+        match (place, practice) {
+            (None, None) => return Err(InvalidQuestion::Missing),
+            // With a place there is still something to answer.
+            (None, Some(Err(fault))) => return Err(InvalidQuestion::Practice(fault)),
+            _ => {}
+        }
+        let layers = fields
+            .get("layers")
+            .map(|text| text.split(',').map(str::parse).collect());
+        let query = Query {
+            place,
+            practice,
+            as_of: fields.as_of()?,
+        };
+        Ok(Question {
+            query,
+            layers: layers.transpose()?,
+        })
+    }
+}
+
+impl InvalidQuestion {
+    /// A word that stays the same.
+    pub fn code(&self) -> &'static str {
+        use crate::domain::InvalidOdsCode;
+        match self {
+            InvalidQuestion::Missing
+            | InvalidQuestion::HalfAPair { .. }
+            | InvalidQuestion::Postcode(InvalidPostcode::Missing)
+            | InvalidQuestion::Practice(InvalidOdsCode::Missing) => "missing",
+            InvalidQuestion::Postcode(InvalidPostcode::Partial) => "partial_postcode",
+            InvalidQuestion::Postcode(InvalidPostcode::Malformed { .. })
+            | InvalidQuestion::NotANumber { .. }
+            | InvalidQuestion::LonLat(InvalidLonLat::NotFinite | InvalidLonLat::OffTheEarth)
+            | InvalidQuestion::Grid(_)
+            | InvalidQuestion::Practice(InvalidOdsCode::Malformed) => "malformed",
+            InvalidQuestion::LonLat(InvalidLonLat::NotDegrees) => "not_degrees",
+            InvalidQuestion::Swapped => "coordinates_swapped",
+            InvalidQuestion::NotMetres => "not_metres",
+            InvalidQuestion::UnknownField { .. } => "unknown_parameter",
+            InvalidQuestion::RepeatedField { .. } => "repeated_parameter",
+            InvalidQuestion::TwoPlaces => "two_places",
+            InvalidQuestion::Date(_) => "invalid_date",
+            InvalidQuestion::Layer(_) => "unknown_layer",
+        }
+    }
+
+    /// Whether the fields can be read, and still mean nothing that can be answered.
+    pub fn is_well_formed(&self) -> bool {
+        matches!(
+            self,
+            InvalidQuestion::Swapped
+                | InvalidQuestion::NotMetres
+                | InvalidQuestion::LonLat(InvalidLonLat::NotDegrees)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pairs: &[(&str, &str)], expected: Result<(), &str>) {
+        let owned = pairs
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        let made =
+            Fields::new(owned, LOCATE_FIELDS).and_then(|fields| Question::from_fields(&fields));
+        assert_eq!(
+            made.as_ref().map(|_| ()).map_err(InvalidQuestion::code),
+            expected,
+            "{pairs:?}"
+        );
+    }
+
+    #[test]
+    fn one_place_and_a_practice_make_a_question() {
+        check(&[("postcode", "la18 4db")], Ok(()));
+        check(&[("lon", "-3.27"), ("lat", "54.21")], Ok(()));
+        check(&[("easting", "317303"), ("northing", "480077")], Ok(()));
+        check(&[("practice", "P81002")], Ok(()));
+        check(
+            &[
+                ("postcode", "LA18 4DB"),
+                ("practice", "not a code!"),
+                ("layers", "icc,pcn"),
+            ],
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn every_fault_has_its_code() {
+        check(&[], Err("missing"));
+        check(&[("postcode", " ")], Err("missing"));
+        check(&[("practice", "")], Err("missing"));
+        check(&[("practice", "?")], Err("malformed"));
+        check(&[("lon", "-3.27")], Err("missing"));
+        check(&[("postcode", "LA1")], Err("partial_postcode"));
+        check(&[("postcode", "LA1O 5DL")], Err("malformed"));
+        check(
+            &[("postcode", "LA1 1AA"), ("lon", "1"), ("lat", "54")],
+            Err("two_places"),
+        );
+        check(
+            &[("lon", "54.05"), ("lat", "-2.8")],
+            Err("coordinates_swapped"),
+        );
+        check(&[("lon", "317303"), ("lat", "480077")], Err("not_degrees"));
+        check(
+            &[("easting", "-3.2"), ("northing", "54.1")],
+            Err("not_metres"),
+        );
+        for number in ["NaN", "inf", "1e400", "", "x", "181"] {
+            check(&[("lon", number), ("lat", "54")], Err("malformed"));
+        }
+        check(&[("easting", "9e9"), ("northing", "1")], Err("malformed"));
+        check(
+            &[("postcode", "LA1 1AA"), ("as_of", "2023-02-29")],
+            Err("invalid_date"),
+        );
+        check(
+            &[("postcode", "LA1 1AA"), ("layers", "iccs")],
+            Err("unknown_layer"),
+        );
+        check(
+            &[("postcode", "LA1 1AA"), ("postcode", "LA1 1AA")],
+            Err("repeated_parameter"),
+        );
+        check(&[("pc", "LA1 1AA")], Err("unknown_parameter"));
+    }
+}

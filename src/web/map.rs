@@ -1,0 +1,195 @@
+//! The areas as an SVG map: no script, no tiles, prints well.
+
+use std::fmt::Write;
+
+use geo::{BoundingRect, InteriorPoint, LineString, MultiPolygon, Rect};
+use jiff::civil::Date;
+use maud::{Markup, PreEscaped, html};
+
+use crate::domain::{Boundary, BritishGrid, GridPolygon, Layer, LonLat};
+use crate::geodesy;
+use crate::index::Index;
+
+/// Width and height of the picture's own units; the page scales it.
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 640.0;
+/// Room around what is looked at, as a part of its size.
+const MARGIN: f64 = 0.08;
+/// Nothing is looked at from nearer than this, in metres across.
+const SPAN_MIN_M: f64 = 6_000.0;
+
+/// What a map shows.
+pub(super) struct Map<'a> {
+    /// The heading for those who do not see it.
+    pub(super) title: &'a str,
+    /// What is to be seen, in words.
+    pub(super) description: &'a str,
+    /// The id of the area that is looked at; `None` looks at all.
+    pub(super) selected: Option<&'a str>,
+    /// The place that was asked about.
+    pub(super) mark: Option<BritishGrid>,
+}
+
+/// Metres on the grid to units of the picture.
+struct View {
+    west: f64,
+    north: f64,
+    units_per_m: f64,
+}
+
+/// The map of the ICCs on a day.
+pub(super) fn draw(index: &Index, day: Date, map: &Map<'_>) -> Markup {
+    let boundaries: Vec<&Boundary> = index.boundaries(Layer::Icc, day).collect();
+    let looked_at = boundaries
+        .iter()
+        .filter(|it| map.selected.is_none_or(|id| id == it.id));
+    let Some(frame) = frame(looked_at.copied(), map.mark) else {
+        return html! {};
+    };
+    let view = View::of(frame);
+    let name = |id: &str| {
+        index
+            .area(Layer::Icc, id, day)
+            .map(|area| area.name.clone())
+            .unwrap_or_default()
+    };
+    html! {
+        svg.map viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-labelledby="map-title map-description" xmlns="http://www.w3.org/2000/svg" {
+            title id="map-title" { (map.title) }
+            desc id="map-description" { (map.description) }
+            rect.sea width=(WIDTH) height=(HEIGHT) {}
+            @for boundary in &boundaries {
+                path.area.selected[map.selected == Some(boundary.id.as_str())] d=(view.path(&boundary.grid)) fill-rule="evenodd" {}
+            }
+            @for boundary in &boundaries {
+                @if let Some((x, y)) = view.label_at(boundary) {
+                    text.label.selected[map.selected == Some(boundary.id.as_str())] x=(units(x)) y=(units(y)) {
+                        (PreEscaped(label_lines(&name(&boundary.id), x)))
+                    }
+                }
+            }
+            @if let Some(mark) = map.mark {
+                @let (x, y) = view.at(mark);
+                circle.halo cx=(units(x)) cy=(units(y)) r="11" {}
+                circle.mark cx=(units(x)) cy=(units(y)) r="7" {}
+            }
+            (view.scale_bar())
+        }
+    }
+}
+
+/// The square of the grid that holds what is looked at, with room around it.
+fn frame<'a>(
+    boundaries: impl Iterator<Item = &'a Boundary>,
+    mark: Option<BritishGrid>,
+) -> Option<Rect<f64>> {
+    let vertices = boundaries
+        .flat_map(|it| &it.grid)
+        .flat_map(|polygon| &polygon.rings)
+        .flatten();
+    let places = vertices
+        .copied()
+        .chain(mark)
+        .map(|it| (it.easting_m(), it.northing_m()));
+    let all = LineString::from_iter(places).bounding_rect()?;
+    let span = all.width().max(all.height()).max(SPAN_MIN_M) * (1.0 + 2.0 * MARGIN);
+    let (x, y) = (all.center().x, all.center().y);
+    let half = span / 2.0;
+    Some(Rect::new((x - half, y - half), (x + half, y + half)))
+}
+
+impl View {
+    fn of(frame: Rect<f64>) -> View {
+        View {
+            west: frame.min().x,
+            north: frame.max().y,
+            units_per_m: WIDTH / frame.width(),
+        }
+    }
+
+    fn at(&self, place: BritishGrid) -> (f64, f64) {
+        (
+            (place.easting_m() - self.west) * self.units_per_m,
+            (self.north - place.northing_m()) * self.units_per_m,
+        )
+    }
+
+    /// The outline, to a tenth of a unit; what is far out of sight is left out.
+    fn path(&self, polygons: &[GridPolygon]) -> String {
+        let mut path = String::new();
+        for ring in polygons.iter().flat_map(|polygon| &polygon.rings) {
+            let mut command = 'M';
+            let mut last = String::new();
+            for &vertex in ring {
+                let (x, y) = self.at(vertex);
+                let here = format!("{} {}", units(x), units(y));
+                if here != last {
+                    write!(path, "{command}{here}").expect("writing to a String");
+                    command = 'L';
+                    last = here;
+                }
+            }
+            path.push('Z');
+        }
+        path
+    }
+
+    /// Where the area's name goes: inside it, if that is in sight.
+    fn label_at(&self, boundary: &Boundary) -> Option<(f64, f64)> {
+        let largest = MultiPolygon::new(vec![
+            boundary
+                .lonlat
+                .iter()
+                .max_by(|a, b| size(a).total_cmp(&size(b)))?
+                .clone(),
+        ]);
+        let inside = largest.interior_point()?;
+        let place = geodesy::to_grid(LonLat::new(inside.x(), inside.y()).ok()?)?;
+        let (x, y) = self.at(place);
+        ((20.0..WIDTH - 20.0).contains(&x) && (20.0..HEIGHT - 20.0).contains(&y)).then_some((x, y))
+    }
+
+    fn scale_bar(&self) -> Markup {
+        let metres = [1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0, 50_000.0]
+            .into_iter()
+            .find(|metres| metres * self.units_per_m > 60.0)
+            .unwrap_or(100_000.0);
+        let (length, y) = (metres * self.units_per_m, HEIGHT - 18.0);
+        html! {
+            path.scale d=(format!("M16 {}V{y}H{}V{}", y - 6.0, units(16.0 + length), y - 6.0)) {}
+            text.scale x=(units(22.0 + length)) y=(y) { (metres / 1_000.0) " km" }
+        }
+    }
+}
+
+fn size(polygon: &geo::Polygon<f64>) -> f64 {
+    polygon
+        .bounding_rect()
+        .map_or(0.0, |rect| rect.width() * rect.height())
+}
+
+/// A name of several words on lines of their own, so that it stays near its place.
+fn label_lines(name: &str, x: f64) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in name.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < 12 => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    let mut text = String::new();
+    for (at, line) in lines.iter().enumerate() {
+        let dy = if at == 0 { "0" } else { "1.1em" };
+        let line = html! { (line) }.into_string();
+        write!(text, "<tspan x=\"{}\" dy=\"{dy}\">{line}</tspan>", units(x))
+            .expect("writing to a String");
+    }
+    text
+}
+
+fn units(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
