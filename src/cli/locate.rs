@@ -100,11 +100,13 @@ fn many(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io:
             "line\tpostcode\tstatus\ticc_residence\ticc_registration\tagreement\tsuggestion"
         )?;
     }
-    for (at, line) in io::stdin().lock().lines().enumerate() {
-        let line = line?;
+    for (at, line) in io::stdin().lock().split(b'\n').enumerate() {
+        // A byte that is no UTF-8 makes a line malformed, and leaves the others alone.
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        let line = line.strip_suffix('\r').unwrap_or(&line);
         let (postcode, practice) = match line.split_once([',', '\t']) {
             Some((postcode, practice)) => (postcode, Some(practice)),
-            None => (line.as_str(), arguments.practice.as_deref()),
+            None => (line, arguments.practice.as_deref()),
         };
         let outcome = asked(index, given(arguments, Some(postcode), practice));
         all_answered &= outcome.is_ok();
@@ -404,7 +406,7 @@ struct Lines(String, String);
 impl Lines {
     fn add(&mut self, label: &str, text: &str) {
         let shown = if self.1 == label { "" } else { label };
-        writeln!(self.0, "{shown:<26}{text}").expect("writing to a String");
+        writeln!(self.0, "{shown:<28}{text}").expect("writing to a String");
         self.1 = label.to_string();
     }
 }

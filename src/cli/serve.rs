@@ -1,5 +1,6 @@
 //! `catchment serve`.
 
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -68,7 +69,8 @@ fn start_log(arguments: &ServeArguments) {
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), arguments.log_level);
     let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
-        .with_writer(std::io::stderr);
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     let registry = tracing_subscriber::registry().with(ours);
     match arguments.log_format {
         LogFormat::Text => registry.with(lines).init(),

@@ -42,17 +42,16 @@ pub(super) async fn json_fields(
     Ok(Fields::new(pairs, allowed)?)
 }
 
-/// The fields of a form.
+/// The fields of a form that were filled in; a browser sends the others blank.
 pub(super) async fn form_fields(
     request: Request,
     allowed: &[&'static str],
 ) -> Result<Fields, Problem> {
     expect_content_type(request.headers(), "application/x-www-form-urlencoded")?;
     let bytes = body(request.into_body()).await?;
-    Ok(Fields::new(
-        form_urlencoded::parse(&bytes).into_owned(),
-        allowed,
-    )?)
+    let pairs = form_urlencoded::parse(&bytes).into_owned();
+    let filled_in = pairs.filter(|(_, value)| !value.trim().is_empty());
+    Ok(Fields::new(filled_in, allowed)?)
 }
 
 async fn body(body: Body) -> Result<Vec<u8>, Problem> {

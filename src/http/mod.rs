@@ -59,6 +59,8 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/dataset", get(directory::dataset))
         .route("/tiles/{layer}", get(tiles::tilejson))
         .route("/tiles/{layer}/{z}/{x}/{y}", get(tiles::tile))
+        // Before the layer: the outer router's would be set over it, and refuse a preflight.
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(protect::any_origin());
     Router::new()
         .merge(api)

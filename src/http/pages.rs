@@ -14,8 +14,8 @@ use super::locate::NO_STORE;
 use super::problem::Problem;
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Status;
-use crate::question::{Fields, InvalidQuestion, LOCATE_FIELDS, Question};
-use crate::web::{self, Home, Outcome};
+use crate::question::{InvalidQuestion, LOCATE_FIELDS, Question};
+use crate::web::{self, Fault, Home, Outcome};
 
 /// A file of the pages; its name holds its digest, so that it may be kept for good.
 struct Asset {
@@ -67,51 +67,48 @@ pub(super) async fn home(State(app): State<App>, uri: Uri) -> Result<Response, P
 /// `POST /`: the answer, or what is wrong with the question.
 pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let fields = form_fields(request, LOCATE_FIELDS).await?;
-    let faulty = |problem: &Problem, message: &str| {
-        let outcome = Outcome::Faulty {
-            message,
-            suggestion: problem.suggestion(),
-        };
-        html(problem.status(), web::home(&parts(&app, outcome)))
-    };
-    let question = match question(&fields) {
+    let question = match Question::from_fields(&fields) {
         Ok(question) => question,
         Err(fault) => {
-            let problem = Problem::from(fault);
-            return Ok(faulty(&problem, message(&problem)));
+            let field = field_of(&fault);
+            return Ok(faulty(&app, field, &Problem::from(fault)));
         }
     };
     let answer = app.index().locate(&question.query);
     if answer.status == Status::UnknownPostcode {
-        let problem = Problem::unknown_postcode();
-        return Ok(faulty(&problem, message(&problem)));
+        return Ok(faulty(&app, "postcode", &Problem::unknown_postcode()));
     }
-    Ok(html(
-        StatusCode::OK,
-        web::home(&parts(&app, Outcome::Answered(&answer))),
-    ))
+    let page = web::home(&parts(&app, Outcome::Answered(&answer)));
+    Ok(html(StatusCode::OK, page))
 }
 
-/// The form sends an empty practice when none is known.
-fn question(fields: &Fields) -> Result<Question, InvalidQuestion> {
-    let mut question = Question::from_fields(fields)?;
-    let is_blank = fields
-        .get("practice")
-        .is_some_and(|text| text.trim().is_empty());
-    if is_blank {
-        question.query.practice = None;
-    }
-    Ok(question)
+fn faulty(app: &App, field: &'static str, problem: &Problem) -> Response {
+    let fault = Fault {
+        field,
+        message: message(field, problem),
+        suggestion: problem.suggestion(),
+    };
+    let page = web::home(&parts(app, Outcome::Faulty(fault)));
+    html(problem.status(), page)
 }
 
-fn message(problem: &Problem) -> &str {
-    match problem.code() {
-        "missing" => "Enter a postcode",
-        "partial_postcode" => {
-            "Enter a full postcode, such as LA18 4DB; this is only its first part"
-        }
-        "malformed" => "That is not a UK postcode",
-        "unknown_postcode" => "There is no such postcode; check it with the person",
+/// The field of the form that a fault is in.
+fn field_of(fault: &InvalidQuestion) -> &'static str {
+    match fault {
+        InvalidQuestion::Date(_) => "as_of",
+        InvalidQuestion::Practice(_) => "practice",
+        _ => "postcode",
+    }
+}
+
+fn message<'p>(field: &str, problem: &'p Problem) -> &'p str {
+    match (field, problem.code()) {
+        ("as_of", _) => "Enter a day that exists, or leave it blank for today",
+        ("practice", _) => "Enter a practice code, such as P81002",
+        (_, "missing") => "Enter a postcode or a practice code",
+        (_, "partial_postcode") => "Enter the full postcode; this is only its first part",
+        (_, "malformed") => "That is not a UK postcode",
+        (_, "unknown_postcode") => "There is no such postcode; check it with the person",
         _ => problem.detail(),
     }
 }

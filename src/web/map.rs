@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use geo::{BoundingRect, InteriorPoint, LineString, MultiPolygon, Rect};
+use geo::{BoundingRect, Contains, InteriorPoint, Intersects, LineString, Rect};
 use jiff::civil::Date;
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use crate::domain::{Boundary, BritishGrid, GridPolygon, Layer, LonLat};
 use crate::geodesy;
@@ -40,38 +40,44 @@ struct View {
 /// The map of the ICCs on a day.
 pub(super) fn draw(index: &Index, day: Date, map: &Map<'_>) -> Markup {
     let boundaries: Vec<&Boundary> = index.boundaries(Layer::Icc, day).collect();
+    let is_selected = |boundary: &Boundary| map.selected == Some(boundary.id.as_str());
     let looked_at = boundaries
         .iter()
-        .filter(|it| map.selected.is_none_or(|id| id == it.id));
+        .filter(|it| map.selected.is_none() || is_selected(it));
     let Some(frame) = frame(looked_at.copied(), map.mark) else {
         return html! {};
     };
     let view = View::of(frame);
-    let name = |id: &str| {
-        index
-            .area(Layer::Icc, id, day)
-            .map(|area| area.name.clone())
-            .unwrap_or_default()
-    };
+    let mut named: Vec<(&Boundary, &str)> = boundaries
+        .iter()
+        .filter_map(|it| Some((*it, index.area(Layer::Icc, &it.id, day)?.name.as_str())))
+        .collect();
+    // Those that matter most find a place first.
+    named.sort_by(|(a, _), (b, _)| {
+        is_selected(b)
+            .cmp(&is_selected(a))
+            .then(extent(b).total_cmp(&extent(a)))
+    });
+    let labels = labels(&view, &named, map.mark);
     html! {
         svg.map viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-labelledby="map-title map-description" xmlns="http://www.w3.org/2000/svg" {
             title id="map-title" { (map.title) }
             desc id="map-description" { (map.description) }
             rect.sea width=(WIDTH) height=(HEIGHT) {}
             @for boundary in &boundaries {
-                path.area.selected[map.selected == Some(boundary.id.as_str())] d=(view.path(&boundary.grid)) fill-rule="evenodd" {}
-            }
-            @for boundary in &boundaries {
-                @if let Some((x, y)) = view.label_at(boundary) {
-                    text.label.selected[map.selected == Some(boundary.id.as_str())] x=(units(x)) y=(units(y)) {
-                        (PreEscaped(label_lines(&name(&boundary.id), x)))
-                    }
-                }
+                path.area.selected[is_selected(boundary)] d=(view.path(&boundary.grid)) fill-rule="evenodd" {}
             }
             @if let Some(mark) = map.mark {
                 @let (x, y) = view.at(mark);
                 circle.halo cx=(units(x)) cy=(units(y)) r="11" {}
                 circle.mark cx=(units(x)) cy=(units(y)) r="7" {}
+            }
+            @for label in &labels {
+                text.label.selected[map.selected == Some(label.id)] x=(units(label.x)) y=(units(label.y)) {
+                    @for (at, line) in label.lines.iter().enumerate() {
+                        tspan x=(units(label.x)) dy=(if at == 0 { "0" } else { "1.1em" }) { (line) }
+                    }
+                }
             }
             (view.scale_bar())
         }
@@ -134,19 +140,15 @@ impl View {
         path
     }
 
-    /// Where the area's name goes: inside it, if that is in sight.
-    fn label_at(&self, boundary: &Boundary) -> Option<(f64, f64)> {
-        let largest = MultiPolygon::new(vec![
-            boundary
-                .lonlat
-                .iter()
-                .max_by(|a, b| size(a).total_cmp(&size(b)))?
-                .clone(),
-        ]);
+    /// A place well inside the area.
+    fn middle_of(&self, boundary: &Boundary) -> Option<(f64, f64)> {
+        let largest = boundary
+            .lonlat
+            .iter()
+            .max_by(|a, b| size(*a).total_cmp(&size(*b)))?;
         let inside = largest.interior_point()?;
         let place = geodesy::to_grid(LonLat::new(inside.x(), inside.y()).ok()?)?;
-        let (x, y) = self.at(place);
-        ((20.0..WIDTH - 20.0).contains(&x) && (20.0..HEIGHT - 20.0).contains(&y)).then_some((x, y))
+        Some(self.at(place))
     }
 
     fn scale_bar(&self) -> Markup {
@@ -162,14 +164,83 @@ impl View {
     }
 }
 
-fn size(polygon: &geo::Polygon<f64>) -> f64 {
-    polygon
-        .bounding_rect()
-        .map_or(0.0, |rect| rect.width() * rect.height())
+/// A name on the map: the middle of its first line.
+struct Label<'a> {
+    id: &'a str,
+    lines: Vec<String>,
+    x: f64,
+    y: f64,
+}
+
+/// Where a name may go, from the middle of its area; the best first.
+const OFFSETS: [(f64, f64); 9] = [
+    (0.0, 0.0),
+    (0.0, 14.0),
+    (0.0, -14.0),
+    (22.0, 0.0),
+    (-22.0, 0.0),
+    (0.0, 30.0),
+    (0.0, -30.0),
+    (40.0, 10.0),
+    (-40.0, 10.0),
+];
+
+/// About the width of a character and the height of a line of 14 units.
+const CHARACTER: f64 = 9.4;
+const LINE: f64 = 15.4;
+
+/// The names that find a place where they hide neither each other nor the mark, in the order given.
+fn labels<'a>(
+    view: &View,
+    areas: &[(&'a Boundary, &str)],
+    mark: Option<BritishGrid>,
+) -> Vec<Label<'a>> {
+    let sheet = Rect::new((4.0, 4.0), (WIDTH - 4.0, HEIGHT - 34.0));
+    let mut taken: Vec<Rect<f64>> = Vec::new();
+    if let Some((x, y)) = mark.map(|mark| view.at(mark)) {
+        taken.push(Rect::new((x - 13.0, y - 13.0), (x + 13.0, y + 13.0)));
+    }
+    let mut labels = Vec::new();
+    for (boundary, name) in areas {
+        let Some((x, y)) = view.middle_of(boundary) else {
+            continue;
+        };
+        let lines = lines_of(name);
+        let places = OFFSETS.iter().map(|(dx, dy)| (x + dx, y + dy));
+        let free = places
+            .map(|(x, y)| (x, y, outline(&lines, x, y)))
+            .find(|(_, _, outline)| {
+                sheet.contains(outline) && !taken.iter().any(|other| other.intersects(outline))
+            });
+        if let Some((x, y, outline)) = free {
+            taken.push(outline);
+            labels.push(Label {
+                id: &boundary.id,
+                lines,
+                x,
+                y,
+            });
+        }
+    }
+    labels
+}
+
+fn outline(lines: &[String], x: f64, y: f64) -> Rect<f64> {
+    let longest = lines
+        .iter()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    let (width, height) = (longest as f64 * CHARACTER, lines.len() as f64 * LINE);
+    Rect::new(
+        (x - width / 2.0, y - LINE * 0.8),
+        (x + width / 2.0, y - LINE * 0.8 + height),
+    )
 }
 
 /// A name of several words on lines of their own, so that it stays near its place.
-fn label_lines(name: &str, x: f64) -> String {
+fn lines_of(name: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in name.split(' ') {
         match lines.last_mut() {
@@ -180,14 +251,16 @@ fn label_lines(name: &str, x: f64) -> String {
             _ => lines.push(word.to_string()),
         }
     }
-    let mut text = String::new();
-    for (at, line) in lines.iter().enumerate() {
-        let dy = if at == 0 { "0" } else { "1.1em" };
-        let line = html! { (line) }.into_string();
-        write!(text, "<tspan x=\"{}\" dy=\"{dy}\">{line}</tspan>", units(x))
-            .expect("writing to a String");
-    }
-    text
+    lines
+}
+
+fn size(ground: &impl BoundingRect<f64, Output: Into<Option<Rect<f64>>>>) -> f64 {
+    let rect: Option<Rect<f64>> = ground.bounding_rect().into();
+    rect.map_or(0.0, |rect| rect.width() * rect.height())
+}
+
+fn extent(boundary: &Boundary) -> f64 {
+    size(&boundary.lonlat)
 }
 
 fn units(value: f64) -> f64 {

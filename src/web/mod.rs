@@ -4,7 +4,7 @@ mod map;
 mod page;
 mod words;
 
-pub(crate) use page::{Home, Outcome, home, privacy};
+pub(crate) use page::{Fault, Home, Outcome, home, privacy};
 pub(crate) use words::distance;
 
 /// The style sheet.

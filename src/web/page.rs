@@ -1,11 +1,13 @@
 //! The staff page: a question, the answer in words, and a map beside it.
 
+use jiff::civil::Date;
 use maud::{DOCTYPE, Markup, html};
 
 use super::map::{self, Map};
 use super::words;
 use crate::domain::{
-    Agreement, Area, Basis, Certainty, Layer, Postcode, PracticeStatus, Status, today_in_london,
+    Agreement, Area, Basis, Certainty, Layer, Member, Postcode, Practice, PracticeStatus, Status,
+    today_in_london,
 };
 use crate::index::{
     Answer, AreaFound, EdgeFound, Found, GroupFound, Index, Note, Place, PracticeFound, Reason,
@@ -25,23 +27,29 @@ pub(crate) enum Outcome<'a> {
     /// Nothing was asked yet.
     Unasked,
     /// It could not be asked so.
-    Faulty {
-        message: &'a str,
-        suggestion: Option<Postcode>,
-    },
+    Faulty(Fault<'a>),
     /// This.
     Answered(&'a Answer<'a>),
+}
+
+/// What is wrong with a question.
+pub(crate) struct Fault<'a> {
+    /// The name of the field that it is in.
+    pub(crate) field: &'static str,
+    pub(crate) message: &'a str,
+    /// The postcode that was probably meant.
+    pub(crate) suggestion: Option<Postcode>,
 }
 
 /// The page at `/`.
 pub(crate) fn home(home: &Home<'_>) -> Markup {
     let title = match home.outcome {
         Outcome::Unasked => "Find Integrated Care Communities",
-        Outcome::Faulty { .. } => "Error: Find Integrated Care Communities",
+        Outcome::Faulty(_) => "Error: Find Integrated Care Communities",
         Outcome::Answered(_) => "Answer: Find Integrated Care Communities",
     };
     let content = html! {
-        @if let Outcome::Faulty { message, suggestion } = &home.outcome { (fault(message, *suggestion)) }
+        @if let Outcome::Faulty(fault) = &home.outcome { (summary(fault)) }
         h1 { "Which Integrated Care Community?" }
         p.lead { "Type a postcode to see the community that covers it, the GP practices whose area includes it, and its resilience groups." }
         (form(&home.outcome))
@@ -90,7 +98,7 @@ fn frame(home: &Home<'_>, title: &str, content: &Markup) -> Markup {
                 footer.bottom {
                     div.wide {
                         p { "Dataset " (manifest.name) ", version " (manifest.version) ". "
-                            a href="/api/v1/dataset" { "What it holds" } " · "
+                            a href="/api/v1/dataset" { "What it holds (JSON)" } " · "
                             a href="/privacy" { "Privacy" } " · "
                             a href=(manifest.licence) { "Licence of the data" } }
                         p.small { (manifest.attribution) }
@@ -101,13 +109,13 @@ fn frame(home: &Home<'_>, title: &str, content: &Markup) -> Markup {
     }
 }
 
-fn fault(message: &str, suggestion: Option<Postcode>) -> Markup {
+fn summary(fault: &Fault<'_>) -> Markup {
     html! {
         div.fault role="alert" {
             h2 { "There is a problem" }
-            p { a href="#postcode" { (message) } }
-            @if let Some(postcode) = suggestion {
-                form method="post" action="/" {
+            p { a href={ "#" (fault.field) } { (fault.message) } }
+            @if let Some(postcode) = fault.suggestion {
+                form method="post" action="/#answer" {
                     input type="hidden" name="postcode" value=(postcode);
                     p { "Did you mean " button.as-link type="submit" { (postcode) } "? It was not looked up." }
                 }
@@ -117,24 +125,32 @@ fn fault(message: &str, suggestion: Option<Postcode>) -> Markup {
 }
 
 fn form(outcome: &Outcome<'_>) -> Markup {
-    let (postcode, practice) = match outcome {
-        Outcome::Answered(answer) => (asked_postcode(answer), asked_practice(answer)),
-        _ => (None, None),
+    let (answer, fault) = match outcome {
+        Outcome::Unasked => (None, None),
+        Outcome::Answered(answer) => (Some(*answer), None),
+        Outcome::Faulty(fault) => (None, Some(fault)),
     };
-    let is_faulty = matches!(outcome, Outcome::Faulty { .. });
-    html! {
-        form.ask method="post" action="/" autocomplete="off" {
+    let text = |name, hint: &str, label: &str, value: Option<String>| {
+        let is_faulty = fault.is_some_and(|fault| fault.field == name);
+        let is_next = is_faulty || (name == "postcode" && fault.is_none() && answer.is_none());
+        let kind = if name == "as_of" { "date" } else { "text" };
+        html! {
             div.field.faulty[is_faulty] {
-                label for="postcode" { "Postcode" }
-                @if is_faulty { p.message #postcode-error { "Enter a full UK postcode, such as LA18 4DB" } }
-                input #postcode name="postcode" type="text" size="10" maxlength="64" required
-                    autocapitalize="characters" spellcheck="false" value=[postcode]
-                    aria-describedby=[is_faulty.then_some("postcode-error")] autofocus[!matches!(outcome, Outcome::Answered(_))];
+                label for=(name) { (label) " " span.hint { (hint) } }
+                input id=(name) name=(name) type=(kind) size="10" maxlength="64" autocapitalize="characters"
+                    spellcheck="false" value=[value] aria-invalid=[is_faulty.then_some("true")] autofocus[is_next];
             }
-            div.field {
-                label for="practice" { "Practice code " span.hint { "where they are registered, if known" } }
-                input #practice name="practice" type="text" size="10" maxlength="64" autocapitalize="characters" spellcheck="false" placeholder="P81002" value=[practice];
-            }
+        }
+    };
+    // Only a day that is not today is worth saying again.
+    let day = answer
+        .map(|answer| answer.as_of)
+        .filter(|day| *day != today_in_london());
+    html! {
+        form.ask method="post" action="/#answer" autocomplete="off" {
+            (text("postcode", "such as LA18 4DB", "Postcode", answer.and_then(asked_postcode)))
+            (text("practice", "if known", "Practice code", answer.and_then(asked_practice)))
+            (text("as_of", "if not today", "Day", day.map(|day| day.to_string())))
             button type="submit" { "Look up" }
         }
     }
@@ -177,14 +193,47 @@ fn overview(index: &Index) -> Markup {
                 (indicative())
                 @for (system, communities) in by_system(&communities) {
                     h3 { (system) }
-                    ul.plain { @for area in communities {
-                        li { a href=(format!("/api/v1/areas/icc/{}", area.id)) { (area.title()) } }
-                    } }
+                    @for area in communities { (community(index, area, today)) }
                 }
             }
-            figure { (map::draw(index, today, &map)) figcaption { "Integrated Care Communities" } }
+            figure { (map::draw(index, today, &map)) (map_caption("The Integrated Care Communities.")) }
         }
     }
+}
+
+/// A community with its practices, to open.
+fn community(index: &Index, area: &Area, day: Date) -> Markup {
+    let members = index.members(area.layer, &area.id, day);
+    let practices: Vec<&Practice> = members
+        .iter()
+        .filter_map(|membership| match &membership.member {
+            Member::Practice(code) => index.practice(*code),
+            Member::Area(..) => None,
+        })
+        .filter(|practice| practice.status_on(day) == PracticeStatus::Active)
+        .collect();
+    let parts: Vec<&str> = members
+        .iter()
+        .filter_map(|membership| match &membership.member {
+            Member::Area(layer, id) => index.area(*layer, id, day),
+            Member::Practice(_) => None,
+        })
+        .map(|part| part.name.as_str())
+        .collect();
+    html! {
+        details {
+            summary { (area.title()) }
+            @if !parts.is_empty() { p { "Its parts: " (parts.join(", ")) "." } }
+            p { "Everyone registered with one of these practices belongs to it:" }
+            ul { @for practice in practices {
+                li { (practice.name) " " span.hint { (practice.code) } @if let Some(telephone) = &practice.telephone { ", " (telephone) } }
+            } }
+        }
+    }
+}
+
+fn map_caption(text: &str) -> Markup {
+    html! { figcaption { (text) " What is blank is sea, or land outside them." } }
 }
 
 /// `morecambe-bay` as a heading, with its areas in order of name.
@@ -224,7 +273,11 @@ fn answered(index: &Index, answer: &Answer<'_>) -> Markup {
             "The place asked about, in the area of {}.",
             found.area.title()
         ),
-        None => "The place asked about, outside the communities.".into(),
+        None if is_unknown(&answer.residence) => "The place asked about.".into(),
+        None if answer.location.is_some() => {
+            "The place asked about, outside the communities.".into()
+        }
+        None => "The communities.".into(),
     };
     let map = Map {
         title: "Map of the answer",
@@ -234,18 +287,27 @@ fn answered(index: &Index, answer: &Answer<'_>) -> Markup {
     };
     html! {
         div.columns.answer {
-            section aria-label="Answer" {
-                h2 { @if let Some(postcode) = asked_postcode(answer) { (postcode) } @else { "Answer" } }
+            section #answer aria-labelledby="answer-title" tabindex="-1" {
+                h2 #answer-title { (answer_title(answer)) }
                 @if let Some(sentence) = standing(answer) { p.standing { (sentence) } }
-                (lives_in(answer, place))
+                @if answer.location.is_some() { (lives_in(answer, place)) }
                 @if let Some(registration) = &answer.registration { (registered(registration)) (comparison(answer)) }
                 (practices(&answer.residence))
                 (groups(&answer.residence))
                 p.small { "For " (words::date(answer.as_of)) ", from dataset version " (index.manifest().version) "." }
             }
-            figure { (map::draw(index, answer.as_of, &map)) figcaption { (description) } }
+            figure { (map::draw(index, answer.as_of, &map)) (map_caption(&description)) }
         }
     }
+}
+
+fn answer_title(answer: &Answer<'_>) -> String {
+    let practice = answer
+        .registration
+        .as_ref()
+        .and_then(|it| it.practice.as_ref());
+    let named = asked_postcode(answer).or(practice.map(|it| it.practice.name.clone()));
+    named.unwrap_or_else(|| "Answer".into())
 }
 
 /// What is to be said of the postcode itself.
@@ -286,7 +348,9 @@ fn lives_in(answer: &Answer<'_>, place: &str) -> Markup {
     html! {
         section.card {
             h3 { "By where they live" }
-            @if communities.is_empty() {
+            @if is_unknown(&answer.residence) {
+                p.big { "Not known for that day" }
+            } @else if communities.is_empty() {
                 p.big { "Outside every community that we hold" }
                 @for (_, near) in &answer.nearest {
                     p { "The nearest is " strong { (near.area.title()) } ", " (words::distance(near.distance_m)) " away." }
@@ -302,16 +366,23 @@ fn lives_in(answer: &Answer<'_>, place: &str) -> Markup {
     }
 }
 
+/// Whether the day is before anything is known of communities.
+fn is_unknown(found: &[(Layer, Found<'_>)]) -> bool {
+    found
+        .iter()
+        .any(|(layer, found)| *layer == Layer::Icc && matches!(found, Found::Unknown(_)))
+}
+
 fn edge_words(found: &AreaFound<'_>, edge: &EdgeFound<'_>) -> Markup {
     let across: Vec<String> = edge.alternatives.iter().map(|it| it.area.title()).collect();
     let across = across.join(" and ");
     html! {
         p.edge.near[edge.certainty == Certainty::NearBoundary] {
             @match (edge.certainty, found.basis) {
-                (Certainty::Inside, _) => { "The boundary is " (words::distance(edge.distance_m)) " away." }
+                (Certainty::Inside, _) => { "The nearest edge of its area is " (words::distance(edge.distance_m)) " away." }
                 (_, Basis::Nearest) => { "It lies just off the simplified boundary; this is the nearest area." }
                 (_, Basis::Directory) if edge.distance_m == 0.0 => { "The official statistics put it here; on the simplified map it falls just across the boundary." }
-                _ => { "Close to the boundary, which is " (words::distance(edge.distance_m)) " away." }
+                _ => { "Close to the edge of its area, " (words::distance(edge.distance_m)) " away." }
             }
             @if !across.is_empty() { " On the other side: " strong { (across) } ". A postcode is several addresses; check if it matters." }
         }
@@ -323,7 +394,8 @@ fn registered(registration: &Registration<'_>) -> Markup {
     html! {
         section.card {
             h3 { "By registration" }
-            @if communities.is_empty() { p.big { "Not known" } }
+            @if is_unknown(&registration.areas) { p.big { "Not known for that day" } }
+            @else if communities.is_empty() { p.big { "Not known" } }
             @for found in communities { p.big { (found.area.title()) } }
             @if let Some(found) = &registration.practice {
                 p { "Registered with " strong { (found.practice.name) } " (" (found.practice.code) ")"
@@ -385,10 +457,10 @@ fn practices(residence: &[(Layer, Found<'_>)]) -> Markup {
         section {
             h3 { "GP practices whose area includes it" }
             table {
-                thead { tr { th scope="col" { "Practice" } th scope="col" { "Telephone" } th scope="col" { "Distance" } th scope="col" { "People near here" } } }
+                thead { tr { th scope="col" { "Practice" } th scope="col" { "Telephone" } th scope="col" { "Distance" } th scope="col" { "People here" } } }
                 tbody { @for found in practices { (practice_row(found)) } }
             }
-            p.small { "Modelled from list sizes and distance, not the practices' own boundaries. Ask the practice before you send anybody there." }
+            p.small { "Modelled: how many of the people who live here are expected to be registered there, by list size and distance. Not the practices' own boundaries; ask the practice before you send anybody there." }
         }
     }
 }
@@ -396,10 +468,10 @@ fn practices(residence: &[(Layer, Found<'_>)]) -> Markup {
 fn practice_row(found: &PracticeFound<'_>) -> Markup {
     html! {
         tr {
-            th scope="row" { a href=(format!("/api/v1/practices/{}", found.practice.code)) { (found.practice.name) } }
+            th scope="row" { (found.practice.name) " " span.hint { (found.practice.code) } }
             td data-label="Telephone" { @match &found.practice.telephone { Some(telephone) => (telephone), None => "–" } }
             td data-label="Distance" { @match found.distance_m { Some(distance_m) => (words::distance(distance_m)), None => "–" } }
-            td data-label="People near here" { @match found.share { Some(share) => (words::share(share)), None => "–" } }
+            td data-label="People here" { @match found.share { Some(share) => (words::share(share)), None => "–" } }
         }
     }
 }
