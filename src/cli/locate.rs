@@ -210,7 +210,7 @@ fn in_words(index: &Index, answer: &Answer<'_>, question: &Question) -> String {
             .is_none_or(|layers| layers.contains(&layer))
     };
     for (layer, found) in answer.residence.iter().filter(|(layer, _)| wanted(*layer)) {
-        residence_lines(&mut table, *layer, found);
+        layer_lines(&mut table, "Lives in", *layer, found);
     }
     for (layer, near) in &answer.nearest {
         let near = format!("{}, {} away", near.area.title(), distance(near.distance_m));
@@ -262,8 +262,13 @@ fn status(answer: &Answer<'_>) -> String {
     }
 }
 
-fn residence_lines(table: &mut Lines, layer: Layer, found: &Found<'_>) {
-    let label = format!("Lives in {layer}");
+/// What is known of a layer, for somebody who `Lives in` it or is `Registered in` it.
+fn layer_lines(table: &mut Lines, verb: &str, layer: Layer, found: &Found<'_>) {
+    let label = match layer {
+        Layer::GpPractice => "Area includes it".to_string(),
+        Layer::ResilienceGroup => "Resilience group".to_string(),
+        layer => format!("{verb} {layer}"),
+    };
     match found {
         Found::Areas(areas) => {
             for found in areas {
@@ -275,19 +280,16 @@ fn residence_lines(table: &mut Lines, layer: Layer, found: &Found<'_>) {
         }
         Found::Practices(practices) => {
             for found in practices {
-                table.add("Area includes it", &practice_words(found));
+                table.add(&label, &practice_words(found));
             }
         }
         Found::Groups(groups) => {
             for group in groups {
-                table.add(
-                    "Resilience group",
-                    &format!("{}, via {}", group.area.name, group.via),
-                );
+                table.add(&label, &format!("{}, via {}", group.area.name, group.via));
             }
         }
         Found::Unknown(unknown) => {
-            table.add(&label, &format!("unknown: {}", Unknown::as_str(*unknown)))
+            table.add(&label, &format!("unknown: {}", unknown.as_str()));
         }
     }
 }
@@ -366,33 +368,9 @@ fn registration_lines(
             );
         }
     }
-    for (layer, found) in registration
-        .areas
-        .iter()
-        .filter(|(layer, _)| wanted(*layer))
-    {
-        match found {
-            Found::Areas(areas) => {
-                for found in areas {
-                    table.add(&format!("Registered in {layer}"), &found.area.title());
-                }
-            }
-            Found::Groups(groups) => {
-                for group in groups {
-                    table.add(
-                        "Resilience group",
-                        &format!("{}, via {}", group.area.name, group.via),
-                    );
-                }
-            }
-            Found::Unknown(unknown) => {
-                table.add(
-                    &format!("Registered in {layer}"),
-                    &format!("unknown: {}", unknown.as_str()),
-                );
-            }
-            Found::Practices(_) => {}
-        }
+    let areas = registration.areas.iter();
+    for (layer, found) in areas.filter(|(layer, _)| wanted(*layer)) {
+        layer_lines(table, "Registered in", *layer, found);
     }
     if let Some(reason) = registration.reason {
         table.add("No registration", reason.as_str());

@@ -1,3 +1,4 @@
 //! The tests that need more than one module.
 
+mod dataset;
 mod geodesy;
