@@ -19,7 +19,7 @@ use jiff::civil::Date;
 
 use crate::dataset::polygons::{self, Crs, PolygonFile};
 use crate::dataset::rings::{Polygon, Ring};
-use crate::dataset::{self, LayerEntry, LayerKind, Manifest, StatisticalAreas};
+use crate::dataset::{self, Files, LayerEntry, LayerKind, Manifest, StatisticalAreas};
 use crate::domain::{
     Area, Assignment, Boundary, BritishGrid, Layer, Lineage, LonLat, Member, Membership, OdsCode,
     Period, PracticeStatus, Premises, Provenance, date_from_iso,
@@ -29,6 +29,7 @@ use crate::geojson;
 use crate::import::area_history::{self, ListedArea};
 use crate::import::practice_list::{self, ListedPractice};
 use crate::import::{lookup, postcode_list, resilience_groups};
+use crate::index::Index;
 use config::{Config, LayerConfig, Lookup, Members, Model, Way};
 use model::{ModelArea, ModelPractice};
 use postcode_list::ListedPostcode;
@@ -46,11 +47,12 @@ pub struct Report {
 }
 
 /// Builds the dataset that the configuration describes, into `output` or the folder that the
-/// configuration names. Nothing is left half-written.
+/// configuration names. Nothing is left half-written, and nothing is replaced by a dataset that
+/// cannot be loaded.
 ///
 /// # Errors
 /// When a file is missing or not what its format says, or the parts contradict each other; the
-/// error names the file and the place in it.
+/// error names the file and the place in it. The folder is then as it was.
 pub fn build(config_path: &Path, output: Option<&Path>) -> Result<Report> {
     let text = fs::read_to_string(config_path)
         .with_context(|| format!("reading {}", config_path.display()))?;
@@ -69,11 +71,21 @@ pub fn build(config_path: &Path, output: Option<&Path>) -> Result<Report> {
     draft.add_practice_memberships(&sources);
     let report = draft.report(&sources);
     let files = draft.files(&sources, &config)?;
-    dataset::write(&folder, draft.manifest(&sources, &config)?, &files)?;
+    let staged = dataset::stage(&folder, draft.manifest(&sources, &config)?, &files)?;
+    check(staged.path()).context("the dataset that these sources make contradicts itself")?;
+    staged.publish()?;
     Ok(Report {
         folder,
         lines: report,
     })
+}
+
+/// Whether it can be loaded: a dataset that no program can serve never takes the place of one that
+/// can.
+fn check(folder: &Path) -> Result<()> {
+    let dataset = dataset::read(&Files::Folder(folder.to_path_buf()))?;
+    Index::build(dataset)?;
+    Ok(())
 }
 
 /// The published files, read.

@@ -12,7 +12,7 @@ use crate::http::body::LocateBody;
 use crate::http::locate::answer as answer_body;
 use crate::http::problem::Problem;
 use crate::index::{
-    Answer, AreaFound, EdgeFound, Found, Index, Note, Place, PracticeFound, Registration, Unknown,
+    Answer, AreaFound, EdgeFound, Found, Index, Note, Place, PracticeFound, Registration,
 };
 use crate::question::{Fields, LOCATE_FIELDS, Question};
 use crate::web::distance;

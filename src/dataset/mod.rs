@@ -30,7 +30,7 @@ pub use manifest::{FileEntry, LayerEntry, LayerKind, Manifest, Source, Statistic
 pub use polygons::PolygonError;
 pub use read::read;
 pub use table::TableError;
-pub use write::{WriteError, write};
+pub use write::{Staged, WriteError, stage, write};
 
 use crate::domain::{
     Area, Assignment, Boundary, Layer, Lineage, Membership, PostcodeEntry, Practice, Premises,

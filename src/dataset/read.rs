@@ -1,6 +1,7 @@
 //! Reads a dataset: every file verified, every cell parsed, the first fault named.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 
 use super::manifest::{Manifest, sha256_hex};
 use super::polygons::PolygonFile;
@@ -22,6 +23,7 @@ pub fn read(files: &Files) -> Result<Dataset, DatasetError> {
     let source = Verified {
         files,
         manifest: &manifest,
+        seen: RefCell::default(),
     };
     let statistical_boundaries = source.statistical_boundaries()?;
     let mut statistical_areas: Vec<String> = statistical_boundaries
@@ -43,15 +45,33 @@ pub fn read(files: &Files) -> Result<Dataset, DatasetError> {
         statistical_boundaries,
         manifest: manifest.clone(),
     };
+    source.verify_the_rest()?;
     Ok(dataset)
 }
 
 struct Verified<'a> {
     files: &'a Files,
     manifest: &'a Manifest,
+    /// The files that were read.
+    seen: RefCell<HashSet<String>>,
 }
 
 impl Verified<'_> {
+    fn bytes(&self, path: &str) -> Result<Vec<u8>, DatasetError> {
+        self.seen.borrow_mut().insert(path.to_string());
+        self.files.verified(self.manifest, path)
+    }
+
+    /// What nothing here reads, such as a shapefile's `.shx`, is what the manifest says too.
+    fn verify_the_rest(&self) -> Result<(), DatasetError> {
+        for path in self.manifest.files.keys() {
+            if !self.seen.borrow().contains(path) {
+                self.bytes(path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A table that the manifest names; one that it does not name has no rows.
     fn table<T>(
         &self,
@@ -62,7 +82,7 @@ impl Verified<'_> {
         if !self.manifest.files.contains_key(path) {
             return Ok(Vec::new());
         }
-        let bytes = self.files.verified(self.manifest, path)?;
+        let bytes = self.bytes(path)?;
         Ok(Table::open(path, &bytes, columns)?.read(|row| read(row))?)
     }
 
@@ -109,12 +129,12 @@ impl Verified<'_> {
     }
 
     fn polygon_file(&self, path: &str) -> Result<PolygonFile, DatasetError> {
-        let bytes = self.files.verified(self.manifest, path)?;
+        let bytes = self.bytes(path)?;
         let Some(stem) = path.strip_suffix(".shp") else {
             return Ok(PolygonFile::from_geojson(path, &bytes)?);
         };
-        let dbf = self.files.verified(self.manifest, &format!("{stem}.dbf"))?;
-        let prj = self.files.verified(self.manifest, &format!("{stem}.prj"))?;
+        let dbf = self.bytes(&format!("{stem}.dbf"))?;
+        let prj = self.bytes(&format!("{stem}.prj"))?;
         Ok(PolygonFile::from_shapefile(
             path,
             &bytes,
@@ -126,7 +146,7 @@ impl Verified<'_> {
     /// The directory; codes of statistical areas that are new to `codes` are added to it.
     fn postcodes(&self, codes: &mut Vec<String>) -> Result<Vec<PostcodeEntry>, DatasetError> {
         let path = "postcodes.csv";
-        let bytes = self.files.verified(self.manifest, path)?;
+        let bytes = self.bytes(path)?;
         let mut rows: HashMap<String, u32> = codes.iter().cloned().zip(0..).collect();
         let entries = Table::open(path, &bytes, POSTCODES)?.read(|row| {
             let statistical_area = row.optional(7)?.map(|code| {

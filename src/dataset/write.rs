@@ -17,6 +17,13 @@ pub struct WriteError {
     pub source: io::Error,
 }
 
+/// A dataset that is written beside its folder and has not taken its name yet; dropped, it is gone.
+#[derive(Debug)]
+pub struct Staged {
+    staging: tempfile::TempDir,
+    folder: PathBuf,
+}
+
 /// Writes the folder: `files` by their path in it, and the manifest with their digests.
 ///
 /// All is written beside the folder and forced to the disk, then takes its name in one step. A
@@ -26,22 +33,27 @@ pub struct WriteError {
 /// When something cannot be written; the folder is then as it was.
 pub fn write(
     folder: &Path,
-    mut manifest: Manifest,
+    manifest: Manifest,
     files: &[(String, Vec<u8>)],
 ) -> Result<(), WriteError> {
+    stage(folder, manifest, files)?.publish()
+}
+
+/// Writes all beside the folder and forces it to the disk; [`Staged::publish`] gives it the name.
+///
+/// # Errors
+/// When something cannot be written.
+pub fn stage(
+    folder: &Path,
+    mut manifest: Manifest,
+    files: &[(String, Vec<u8>)],
+) -> Result<Staged, WriteError> {
     manifest.files = files
         .iter()
         .map(|(path, content)| (path.clone(), FileEntry::of(content)))
         .collect();
     let text = toml::to_string(&manifest).expect("a manifest is plain values and tables");
-    let parent = match folder.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let failed = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| WriteError { path, source }
-    };
+    let parent = parent_of(folder);
     fs::create_dir_all(parent).map_err(failed(parent))?;
     let staging = tempfile::Builder::new()
         .prefix(".catchment-")
@@ -53,8 +65,40 @@ pub fn write(
     write_synced(&staging.path().join(MANIFEST), text.as_bytes())
         .map_err(failed(&folder.join(MANIFEST)))?;
     allow_reading(staging.path()).map_err(failed(folder))?;
-    swap_in(staging, folder).map_err(failed(folder))?;
-    sync_folder(parent).map_err(failed(parent))
+    Ok(Staged {
+        staging,
+        folder: folder.to_path_buf(),
+    })
+}
+
+impl Staged {
+    /// Where it stands for now.
+    pub fn path(&self) -> &Path {
+        self.staging.path()
+    }
+
+    /// Gives it the folder's name, in one step.
+    ///
+    /// # Errors
+    /// When that cannot be done; the folder is then as it was.
+    pub fn publish(self) -> Result<(), WriteError> {
+        let Staged { staging, folder } = self;
+        swap_in(staging, &folder).map_err(failed(&folder))?;
+        let parent = parent_of(&folder);
+        sync_folder(parent).map_err(failed(parent))
+    }
+}
+
+fn parent_of(folder: &Path) -> &Path {
+    match folder.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> WriteError {
+    let path = path.to_path_buf();
+    move |source| WriteError { path, source }
 }
 
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {

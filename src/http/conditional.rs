@@ -7,7 +7,11 @@ use serde::Serialize;
 use crate::dataset::manifest::sha256_hex;
 
 /// A cache asks again after this; the answer is then mostly 304.
-const CACHE_CONTROL: &str = "public, max-age=300";
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// For an answer without a body, which needs no ETag.
+pub(super) const CACHE_SHORTLY: [(header::HeaderName, HeaderValue); 1] =
+    [(header::CACHE_CONTROL, CACHE_CONTROL)];
 
 /// A body that changes only with the dataset or the day.
 pub(super) fn cacheable(
@@ -27,10 +31,7 @@ pub(super) fn cacheable(
             header::ETAG,
             HeaderValue::from_str(&tag).expect("hexadecimal in quotes"),
         ),
-        (
-            header::CACHE_CONTROL,
-            HeaderValue::from_static(CACHE_CONTROL),
-        ),
+        (header::CACHE_CONTROL, CACHE_CONTROL),
     ];
     if is_known {
         return (StatusCode::NOT_MODIFIED, common).into_response();

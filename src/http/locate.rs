@@ -10,7 +10,7 @@ use super::body::LocateBody;
 use super::input::{json_fields, query_fields};
 use super::problem::Problem;
 use crate::domain::Status;
-use crate::index::{Answer, Found, Index, Place, Unknown};
+use crate::index::{Answer, Found, Index, Unknown};
 use crate::question::{Fields, LOCATE_FIELDS, Question};
 
 pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
@@ -44,26 +44,15 @@ pub(crate) fn answer<'i>(index: &'i Index, question: &Question) -> Result<Locate
     Ok(LocateBody::new(index, question, answer))
 }
 
-/// The day is before everything, and there is no entry of the directory to tell about either.
+/// The day is before everything, and there is neither an entry of the directory nor a practice to
+/// tell about.
 fn nothing_can_be_answered(answer: &Answer<'_>) -> bool {
+    let registration = answer.registration.as_ref();
+    let knows_practice = registration.is_some_and(|it| it.practice.is_some());
+    let is_bare_place = answer
+        .location
+        .is_some_and(|location| location.entry.is_none());
     let has_no_data =
         |(_, found): &(_, Found<'_>)| matches!(found, Found::Unknown(Unknown::NoDataForDate));
-    let is_listed = answer
-        .location
-        .is_some_and(|location| match location.place {
-            Place::Postcode(_) => true,
-            Place::LonLat(_) | Place::Grid(_) => false,
-        });
-    let is_placed = answer.location.is_some() || answer.registration.is_some();
-    let registered = answer.registration.iter().flat_map(|it| &it.areas);
-    let knows_practice = answer
-        .registration
-        .as_ref()
-        .is_some_and(|it| it.practice.is_some());
-    is_placed
-        && !is_listed
-        && !knows_practice
-        && (answer.location.is_none() || answer.residence.iter().all(has_no_data))
-        && registered.clone().all(has_no_data)
-        && (answer.location.is_some() || registered.count() > 0)
+    is_bare_place && !knows_practice && answer.residence.iter().all(has_no_data)
 }

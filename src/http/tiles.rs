@@ -1,7 +1,7 @@
 //! `/tiles`: vector tiles and their TileJSON.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use geo::BoundingRect;
 use jiff::civil::Date;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::App;
 use super::areas::{held_layer, unknown_layer};
 use super::body::decimals;
-use super::conditional::{cacheable, cacheable_json};
+use super::conditional::{CACHE_SHORTLY, cacheable, cacheable_json};
 use super::input::{Segments, query_fields};
 use super::problem::Problem;
 use crate::domain::Layer;
@@ -41,7 +41,7 @@ pub(super) async fn tilejson(
         .and_then(|value| value.to_str().ok());
     let origin = host
         .filter(|host| is_host(host))
-        .map(|host| format!("http://{host}"));
+        .map(|host| format!("{}://{host}", scheme(&headers)));
     let date = uri
         .query()
         .map(|_| format!("?as_of={as_of}"))
@@ -68,9 +68,10 @@ pub(super) async fn tilejson(
         }],
     });
     let mut response = cacheable_json(&headers, &body);
-    response
-        .headers_mut()
-        .append(header::VARY, header::HeaderValue::from_static("host"));
+    response.headers_mut().append(
+        header::VARY,
+        HeaderValue::from_static("host, x-forwarded-proto"),
+    );
     Ok(response)
 }
 
@@ -96,7 +97,7 @@ pub(super) async fn tile(
     });
     match tiles::encode(layer.as_str(), address, areas) {
         Ok(Some(bytes)) => Ok(cacheable(&headers, MVT, bytes)),
-        Ok(None) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Ok(None) => Ok((StatusCode::NO_CONTENT, CACHE_SHORTLY).into_response()),
         Err(error) => {
             tracing::error!(%error, layer = layer.as_str(), "a tile could not be encoded");
             Err(Problem::internal())
@@ -113,6 +114,14 @@ fn no_such_tile() -> Problem {
     let detail =
         format!("tiles are {{z}}/{{x}}/{{y}}.mvt with z from 0 to {ZOOM_MAX}, x and y below 2^z");
     Problem::bad_request("no_such_tile", detail)
+}
+
+/// TLS ends at the proxy in front of us, which says so.
+fn scheme(headers: &HeaderMap) -> &'static str {
+    match headers.get("x-forwarded-proto").map(HeaderValue::as_bytes) {
+        Some(b"https") => "https",
+        _ => "http",
+    }
 }
 
 /// Letters, digits, dots, hyphens, and a port or an IPv6 address.

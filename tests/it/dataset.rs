@@ -1,5 +1,5 @@
-//! The committed dataset against the published tables in `data/source`, which are read here with
-//! code of their own: what `build` makes, what it holds, what it refuses, what it leaves behind.
+//! The committed dataset is what `build` makes, and holds what the published tables in `data/source`
+//! say; they are read here with code of its own.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use catchment::build::build;
-use catchment::dataset::{self, Dataset, Files, Manifest};
+use catchment::dataset::{self, Dataset, Files};
 use catchment::domain::{
-    Basis, BritishGrid, Layer, LonLat, Member, OdsCode, Postcode, YearMonth, date_from_iso,
+    Basis, BritishGrid, Layer, Member, OdsCode, Postcode, Status, YearMonth, date_from_iso,
 };
-use catchment::geodesy;
 use catchment::index::{Answer, Found, Index, Place, Query};
 use jiff::civil::Date;
 use jiff::civil::date;
@@ -20,7 +19,7 @@ use tempfile::TempDir;
 /// The day that the embedded dataset stands for.
 pub(crate) const DAY: Date = date(2025, 11, 30);
 
-const COMMITTED: &str = "data/lancashire-and-cumbria";
+pub(crate) const COMMITTED: &str = "data/lancashire-and-cumbria";
 /// The sub-ICB locations whose people the ICCs are for.
 const SUB_ICBS: [&str; 2] = ["01K", "01H"];
 
@@ -134,7 +133,7 @@ fn is_across_the_bay(district: &str, easting: f64, icc: &str) -> bool {
 // ---- the same bytes ----------------------------------------------------------------------------
 
 /// Every file under the folder, by its path in it.
-fn files_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn files_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(here) = folders.pop() {
@@ -171,7 +170,7 @@ fn building_twice_gives_the_committed_dataset_byte_for_byte() {
     assert_eq!(names_in(temporary.path()), ["again"]);
 }
 
-fn names_in(folder: &Path) -> Vec<String> {
+pub(crate) fn names_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
     let mut names: Vec<String> = entries
         .map(|entry| entry.expect("an entry").file_name().display().to_string())
@@ -415,7 +414,7 @@ fn area_file(layer: &str) -> PathBuf {
 }
 
 /// The LSOAs of each area, layer by layer, from the published tables; those of practices from the
-/// dataset's own table, which `shares_follow_the_formula` proves.
+/// dataset's own table of shares, which has a test of its own.
 fn expected_grounds() -> Vec<(&'static str, BTreeMap<String, BTreeSet<String>>)> {
     let mut iccs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut parts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -695,6 +694,44 @@ fn postcodes_are_in_the_icc_of_their_lsoa_and_coordinates_nearly_all() {
 }
 
 #[test]
+fn the_rest_of_the_directory_is_in_north_cumbria_outside_or_nowhere() {
+    let lsoas = lsoas();
+    let (mut inside, mut outside, mut nowhere) = (0, 0, 0);
+    for row in held_postcodes() {
+        let has_lsoa = !row["lsoa11cd"].is_empty();
+        if row["sub_icb"] == "01K" || (!has_lsoa && metres(&row).is_some()) {
+            continue;
+        }
+        let postcode = row["postcode"].parse().expect("a postcode");
+        let answer = ask(Place::Postcode(postcode));
+        let expected = match lsoas.get(&row["lsoa11cd"]) {
+            _ if metres(&row).is_none() => {
+                nowhere += 1;
+                assert_eq!(answer.status, Status::NoLocation, "{}", row["postcode"]);
+                None
+            }
+            Some(lsoa) => {
+                inside += 1;
+                Some((lsoa["icc_id"].as_str(), Basis::Directory))
+            }
+            None => {
+                outside += 1;
+                assert_eq!(
+                    answer.status,
+                    Status::OutsideCoverage,
+                    "{}",
+                    row["postcode"]
+                );
+                None
+            }
+        };
+        assert_eq!(icc_of(&answer), expected, "{}", row["postcode"]);
+    }
+    assert_eq!(inside, 16_137);
+    assert!(outside > 2_000 && nowhere > 50, "{outside} {nowhere}");
+}
+
+#[test]
 fn codes_newer_than_the_look_up_go_by_boundary() {
     let mut asked = 0;
     for row in source("postcodes.csv") {
@@ -713,570 +750,4 @@ fn codes_newer_than_the_look_up_go_by_boundary() {
         );
     }
     assert_eq!(asked, 180);
-}
-
-// ---- what is refused ---------------------------------------------------------------------------
-
-/// A dataset of two communities side by side, small enough to be broken in every way.
-struct World {
-    manifest: String,
-    files: BTreeMap<String, Vec<u8>>,
-}
-
-const MANIFEST: &str = r#"
-name = "toy"
-version = "1"
-title = "Toy"
-as_of = "2025-01-01"
-attribution = "nobody"
-licence = "none"
-tolerance_m = 100.0
-complete_outcodes = ["LA1"]
-sources = []
-
-[[layers]]
-id = "icc"
-title = "ICCs"
-kind = "partition"
-first_data = "2022-01-05"
-provenance = "indicative"
-boundaries = "areas/icc.shp"
-
-[[layers]]
-id = "resilience-group"
-title = "Groups"
-kind = "membership"
-first_data = "2022-01-05"
-provenance = "indicative"
-
-[files]
-"#;
-
-const TABLES: &[(&str, &str)] = &[
-    (
-        "areas.csv",
-        "layer,id,name,kind,system,provenance,from,to\n\
-         icc,k,Kay,,toy,indicative,,\n\
-         icc,l,Ell,,toy,indicative,,\n\
-         resilience-group,g,Gee,,toy,indicative,,\n",
-    ),
-    (
-        "lineage.csv",
-        "layer,predecessor,successor,relation,date,source\nicc,j,k,renamed,,a map\n",
-    ),
-    (
-        "memberships.csv",
-        "member_layer,member,layer,group,from,to,provenance\n\
-         gp-practice,A00001,icc,k,,,derived\n\
-         icc,k,resilience-group,g,,,official\n\
-         icc,l,resilience-group,,,,official\n",
-    ),
-    (
-        "practices.csv",
-        "ods_code,name,address,postcode,telephone,status,opened,closed,sub_icb,pcn,list_size\n\
-         A00001,One,1 The Street,LA1 1AA,,active,1974-04-01,,01K,,1000\n\
-         A00002,Two,2 The Street,LA1 1AB,,closed,1974-04-01,2020-03-31,01K,,\n",
-    ),
-    (
-        "practice_sites.csv",
-        "ods_code,kind,postcode,easting,northing\nA00001,main,LA1 1AA,301000,401000\n",
-    ),
-    (
-        "practice_successions.csv",
-        "predecessor,successor,from\nA00002,A00001,2020-04-01\n",
-    ),
-    (
-        "postcodes.csv",
-        "postcode,easting,northing,positional_quality,status,introduced,terminated,statistical_area\n\
-         LA1 1AA,301000,401000,10,live,198001,,\n\
-         LA1 1AB,306000,405000,10,live,198001,,\n",
-    ),
-];
-
-const BRITISH_GRID: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0],AUTHORITY["EPSG","27700"]]"#;
-
-impl World {
-    /// K is a square of 10 km with a lake, an islet of its own to the south, and a village of L in
-    /// it; L is the square to the east.
-    fn new() -> World {
-        let mut files: BTreeMap<String, Vec<u8>> = TABLES
-            .iter()
-            .map(|(path, text)| ((*path).to_string(), text.as_bytes().to_vec()))
-            .collect();
-        let square = |x: f64, y: f64, side: f64| {
-            let corners = [
-                (0.0, 0.0),
-                (0.0, side),
-                (side, side),
-                (side, 0.0),
-                (0.0, 0.0),
-            ];
-            corners
-                .iter()
-                .map(|(dx, dy)| shapefile::Point::new(x + dx, y + dy))
-                .collect::<Vec<_>>()
-        };
-        use shapefile::PolygonRing::{Inner, Outer};
-        let (lake, village) = ((302_000.0, 402_000.0), (305_000.0, 404_000.0));
-        let k = shapefile::Polygon::with_rings(vec![
-            Outer(square(300_000.0, 400_000.0, 10_000.0)),
-            Outer(square(304_000.0, 395_000.0, 1_000.0)),
-            // The holes come after another part, and the second first.
-            Inner(square(village.0, village.1, 2_000.0)),
-            Inner(square(lake.0, lake.1, 1_000.0)),
-        ]);
-        let l = shapefile::Polygon::with_rings(vec![
-            Outer(square(village.0, village.1, 2_000.0)),
-            Outer(square(310_000.0, 400_000.0, 10_000.0)),
-        ]);
-        for (extension, bytes) in shapefile_of(&[("k", k), ("l", l)]) {
-            files.insert(format!("areas/icc.{extension}"), bytes);
-        }
-        World {
-            manifest: MANIFEST.into(),
-            files,
-        }
-    }
-
-    /// Writes it, the manifest with the digests of the files as they are.
-    fn write(&self) -> TempDir {
-        let folder = TempDir::new().expect("a folder");
-        let manifest: Manifest = toml::from_str(&self.manifest).expect("a manifest");
-        let files: Vec<(String, Vec<u8>)> = self.files.clone().into_iter().collect();
-        dataset::write(&folder.path().join("toy"), manifest, &files).expect("it is written");
-        folder
-    }
-
-    fn replace(mut self, file: &str, from: &str, to: &str) -> World {
-        let text = String::from_utf8(self.files[file].clone()).expect("text");
-        assert!(text.contains(from), "`{from}` is not in {file}");
-        self.files
-            .insert(file.into(), text.replacen(from, to, 1).into_bytes());
-        self
-    }
-}
-
-fn shapefile_of(shapes: &[(&str, shapefile::Polygon)]) -> Vec<(&'static str, Vec<u8>)> {
-    use shapefile::dbase::{FieldValue, Record, TableWriterBuilder};
-    let folder = TempDir::new().expect("a folder");
-    let path = folder.path().join("areas.shp");
-    let fields =
-        TableWriterBuilder::new().add_character_field("ID".try_into().expect("a field's name"), 20);
-    let mut writer = shapefile::Writer::from_path(&path, fields).expect("a shapefile");
-    for (id, shape) in shapes {
-        let mut record = Record::default();
-        record.insert("ID".into(), FieldValue::Character(Some((*id).to_string())));
-        writer
-            .write_shape_and_record(shape, &record)
-            .expect("a shape");
-    }
-    drop(writer);
-    fs::write(path.with_extension("prj"), BRITISH_GRID).expect("a file");
-    ["shp", "shx", "dbf", "prj"]
-        .map(|extension| {
-            let bytes = fs::read(path.with_extension(extension)).expect("a file");
-            (extension, bytes)
-        })
-        .into()
-}
-
-fn load(folder: &Path) -> Result<Index, String> {
-    let dataset =
-        dataset::read(&Files::Folder(folder.into())).map_err(|error| error.to_string())?;
-    Index::build(dataset).map_err(|error| error.to_string())
-}
-
-/// The dataset is refused, in words that name the place.
-#[track_caller]
-fn check_refused(world: &World, words: &[&str]) {
-    let folder = world.write();
-    let error = load(&folder.path().join("toy")).expect_err("it should be refused");
-    for word in words {
-        assert!(error.contains(word), "`{word}` is not in: {error}");
-    }
-}
-
-#[test]
-fn a_shapefile_whose_holes_come_after_another_part_is_read_right() {
-    let folder = World::new().write();
-    let index = load(&folder.path().join("toy")).expect("it is right");
-    let found = |easting: f64, northing: f64| -> Vec<String> {
-        let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
-        let areas = index.areas_covering(Layer::Icc, grid, DAY);
-        areas.iter().map(|area| area.id.clone()).collect()
-    };
-    for (place, easting, northing, expected) in [
-        ("the open country", 301_000.0, 401_000.0, &["k"][..]),
-        ("the lake", 302_500.0, 402_500.0, &[]),
-        ("a millimetre inside the lake", 302_000.001, 402_500.0, &[]),
-        (
-            "a millimetre outside the lake",
-            301_999.999,
-            402_500.0,
-            &["k"],
-        ),
-        ("the village", 306_000.0, 405_000.0, &["l"]),
-        ("the islet", 304_500.0, 395_500.0, &["k"]),
-        ("the sea between", 304_500.0, 398_000.0, &[]),
-        ("the east", 315_000.0, 405_000.0, &["l"]),
-        ("the shared border", 310_000.0, 405_000.0, &["l"]),
-        ("a millimetre west of it", 309_999.999, 405_000.0, &["k"]),
-    ] {
-        assert_eq!(found(easting, northing), expected, "{place}");
-    }
-    let parts = |id: &str| {
-        let boundary = index.boundary(Layer::Icc, id, DAY).expect("it has ground");
-        boundary
-            .grid
-            .iter()
-            .map(|polygon| polygon.rings.len())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!((parts("k"), parts("l")), (vec![3, 1], vec![1, 1]));
-
-    // As shown, a corner is where the grid's own transformation puts it.
-    let boundary = index.boundary(Layer::Icc, "k", DAY).expect("it has ground");
-    let shown: Vec<(f64, f64)> = boundary.lonlat.0[0]
-        .exterior()
-        .coords()
-        .map(|at| (at.x, at.y))
-        .collect();
-    let corner = BritishGrid::from_metres(300_000.0, 400_000.0).expect("on the grid");
-    let corner: LonLat = geodesy::to_lonlat(corner).expect("on the grid");
-    assert!(shown.contains(&(corner.lon(), corner.lat())));
-}
-
-fn rewrite(change: impl Fn(&mut Vec<u8>)) -> impl Fn(&Path) {
-    move |file| {
-        let mut bytes = fs::read(file).expect("a file");
-        change(&mut bytes);
-        fs::write(file, bytes).expect("a file");
-    }
-}
-
-#[test]
-fn a_file_that_is_not_what_the_manifest_says_is_refused_by_name() {
-    let world = World::new();
-    for path in world.files.keys() {
-        let check = |fault: &str, break_it: &dyn Fn(&Path)| {
-            let folder = world.write();
-            break_it(&folder.path().join("toy").join(path));
-            let error = load(&folder.path().join("toy")).expect_err(fault);
-            assert!(
-                error.contains(path.as_str()),
-                "{fault}: `{path}` is not in: {error}"
-            );
-        };
-        check("tampered", &rewrite(|bytes| bytes.swap(0, 2)));
-        check(
-            "cut short",
-            &rewrite(|bytes| bytes.truncate(bytes.len() / 2)),
-        );
-        check("emptied", &rewrite(|bytes| bytes.clear()));
-        check("longer", &rewrite(|bytes| bytes.push(b'\n')));
-        check("missing", &|file| fs::remove_file(file).expect("a file"));
-        check("renamed", &|file| {
-            fs::rename(file, file.with_extension("old")).expect("a file");
-        });
-    }
-}
-
-#[test]
-fn a_flipped_bit_in_any_file_of_the_committed_dataset_is_refused_by_name() {
-    let temporary = TempDir::new().expect("a folder");
-    let folder = temporary.path();
-    let files = files_of(Path::new(COMMITTED));
-    fs::create_dir(folder.join("areas")).expect("a folder");
-    for (path, bytes) in &files {
-        fs::write(folder.join(path), bytes).expect("a file");
-    }
-    for (at, (path, bytes)) in files.iter().enumerate() {
-        if path.as_os_str() == "dataset.toml" {
-            continue;
-        }
-        let mut flipped = bytes.clone();
-        let place = bytes.len() * (at + 1) / (files.len() + 1);
-        flipped[place] ^= 1 << (at % 8);
-        fs::write(folder.join(path), flipped).expect("a file");
-        let error = dataset::read(&Files::Folder(folder.into())).expect_err("a bit is flipped");
-        let expected = format!(
-            "`{}` does not have the SHA-256 that the manifest says: it was changed",
-            path.display()
-        );
-        assert_eq!(error.to_string(), expected);
-        fs::write(folder.join(path), bytes).expect("a file");
-    }
-    assert!(dataset::read(&Files::Folder(folder.into())).is_ok());
-}
-
-#[test]
-fn a_changed_manifest_is_refused_or_has_another_digest() {
-    let folder = World::new().write();
-    let folder = folder.path().join("toy");
-    let manifest = fs::read(folder.join(dataset::MANIFEST)).expect("a manifest");
-    let digest = dataset::read(&Files::Folder(folder.clone()))
-        .expect("it is right")
-        .digest;
-    for at in (0..manifest.len()).step_by(5) {
-        let mut flipped = manifest.clone();
-        flipped[at] ^= 1 << (at % 7);
-        fs::write(folder.join(dataset::MANIFEST), flipped).expect("a file");
-        if let Ok(other) = dataset::read(&Files::Folder(folder.clone())) {
-            assert_ne!(other.digest, digest, "byte {at}");
-        }
-    }
-    fs::remove_file(folder.join(dataset::MANIFEST)).expect("a file");
-    assert!(
-        load(&folder)
-            .expect_err("no manifest")
-            .contains(dataset::MANIFEST)
-    );
-}
-
-#[test]
-fn a_path_that_leads_out_of_the_folder_is_refused() {
-    for outside in [
-        "../x.geojson",
-        "/etc/hostname",
-        "areas/../../x.geojson",
-        "./x.geojson",
-    ] {
-        let world = World::new();
-        let folder = world.write();
-        let toy = folder.path().join("toy");
-        fs::write(folder.path().join("x.geojson"), "{}").expect("a file");
-        let text = fs::read_to_string(toy.join(dataset::MANIFEST)).expect("a manifest");
-        // One that a layer reads, and one that nothing reads.
-        for text in [
-            text.replace("areas/icc.shp", outside),
-            format!(
-                "{text}\n[files.\"{outside}\"]\nsha256 = \"{}\"\nsize_bytes = 2\n",
-                "0".repeat(64)
-            ),
-        ] {
-            fs::write(toy.join(dataset::MANIFEST), text).expect("a file");
-            let error = load(&toy).expect_err(outside);
-            let expected =
-                format!("dataset.toml: `{outside}` is not a path inside the dataset's folder");
-            assert_eq!(error, expected);
-        }
-    }
-}
-
-#[test]
-fn a_table_that_contradicts_itself_is_refused_by_its_place() {
-    let world = World::new;
-    check_refused(
-        &world().replace("areas.csv", "icc,k,Kay,,toy,indicative,,\n", "icc,k,Kay,,toy,indicative,,2024-01-01\nicc,k,Kay and Jay,,toy,indicative,2023-12-31,\n"),
-        &["icc `k` has two versions that hold on the same day"],
-    );
-    check_refused(
-        &world().replace(
-            "memberships.csv",
-            "A00001,icc,k,,,derived\n",
-            "A00001,icc,k,,,derived\ngp-practice,A00001,icc,l,,,derived\n",
-        ),
-        &["practice `A00001` belongs to `k` and to `l` on the same day"],
-    );
-    check_refused(
-        &world().replace(
-            "memberships.csv",
-            "resilience-group,g",
-            "resilience-group,h",
-        ),
-        &["the membership of icc `k` names `h`", "not in the dataset"],
-    );
-    check_refused(
-        &world().replace("memberships.csv", "A00001", "A00009"),
-        &["the membership of practice `A00009`"],
-    );
-    check_refused(
-        &world().replace("postcodes.csv", "LA1 1AB", "LA1 1AA"),
-        &[
-            "postcodes.csv, line 3, column `postcode`: `LA1 1AA`",
-            "each once",
-        ],
-    );
-    check_refused(
-        &world().replace("practices.csv", ",closed,", ",shut,"),
-        &["practices.csv", "no column `closed` in the header"],
-    );
-    check_refused(
-        &world().replace("practices.csv", ",closed,1974", ",shut,1974"),
-        &[
-            "practices.csv, line 3, column `status`: `shut`",
-            "active, dormant, closed or proposed",
-        ],
-    );
-    check_refused(
-        &world().replace(
-            "areas.csv",
-            "icc,l,Ell,,toy,indicative,,",
-            "icc,l,Ell,,toy,indicative,2024-01-01,2023-01-01",
-        ),
-        &["areas.csv, line 3, column `to`: `2023-01-01`"],
-    );
-    check_refused(
-        &world().replace("areas.csv", "icc,l,Ell", "icc,m,Em"),
-        &["a boundary of icc names `l`"],
-    );
-    check_refused(
-        &world().replace("practice_sites.csv", "301000", "east"),
-        &["practice_sites.csv, line 2, column `easting`: `east`"],
-    );
-    check_refused(
-        &world().replace(
-            "areas/icc.prj",
-            "PROJCS[\"British_National_Grid\"",
-            "PROJCS[\"OSNI_1952\"",
-        ),
-        &["areas/icc.shp", ".prj should say British National Grid"],
-    );
-}
-
-#[test]
-fn versions_that_follow_each_other_are_no_overlap() {
-    let world = World::new().replace(
-        "areas.csv",
-        "icc,k,Kay,,toy,indicative,,\n",
-        "icc,k,Kay,,toy,indicative,,2024-01-01\nicc,k,Kay and Jay,,toy,indicative,2024-01-01,\n",
-    );
-    let folder = world.write();
-    let index = load(&folder.path().join("toy")).expect("they do not overlap");
-    let name = |day| {
-        index
-            .area(Layer::Icc, "k", day)
-            .map(|area| area.name.as_str())
-    };
-    assert_eq!(name(date(2023, 12, 31)), Some("Kay"));
-    assert_eq!(name(date(2024, 1, 1)), Some("Kay and Jay"));
-}
-
-// ---- what a failed build leaves ----------------------------------------------------------------
-
-/// A copy of the sources, with few postcodes so that a build takes a moment.
-struct Copied(TempDir);
-
-impl Copied {
-    fn new() -> Copied {
-        let folder = TempDir::new().expect("a folder");
-        let sources = folder.path().join("source");
-        fs::create_dir(&sources).expect("a folder");
-        fs::copy("data/build.toml", folder.path().join("build.toml")).expect("a copy");
-        for name in names_in(Path::new("data/source")) {
-            let from = Path::new("data/source").join(&name);
-            if name != "postcodes.csv" {
-                fs::copy(from, sources.join(name)).expect("a copy");
-                continue;
-            }
-            let text = fs::read_to_string(from).expect("the list");
-            let some = text.lines().filter(|line| {
-                line.starts_with("postcode,")
-                    || line.starts_with("LA18")
-                    || line.starts_with("LA22")
-            });
-            let some: Vec<&str> = some.collect();
-            fs::write(sources.join(name), some.join("\n")).expect("a file");
-        }
-        Copied(folder)
-    }
-
-    fn config(&self) -> PathBuf {
-        self.0.path().join("build.toml")
-    }
-
-    fn output(&self) -> PathBuf {
-        self.0.path().join("lancashire-and-cumbria")
-    }
-
-    fn replace(self, file: &str, from: &str, to: &str) -> Copied {
-        let path = self.0.path().join(file);
-        let text = fs::read_to_string(&path).expect("a file");
-        assert!(text.contains(from), "`{from}` is not in {file}");
-        fs::write(path, text.replacen(from, to, 1)).expect("a file");
-        self
-    }
-}
-
-/// The build fails in words that name the place, and all is as it was before.
-#[track_caller]
-fn check_not_built(copied: &Copied, words: &[&str]) {
-    fs::create_dir_all(copied.output()).expect("a folder");
-    fs::write(copied.output().join("kept.txt"), "as it was").expect("a file");
-    let error = build(&copied.config(), None).expect_err("it should not build");
-    let error = format!("{error:#}");
-    for word in words {
-        assert!(error.contains(word), "`{word}` is not in: {error}");
-    }
-    assert_eq!(names_in(&copied.output()), ["kept.txt"]);
-    assert_eq!(
-        names_in(copied.0.path()),
-        ["build.toml", "lancashire-and-cumbria", "source"]
-    );
-}
-
-#[test]
-fn a_failed_build_names_the_place_and_leaves_the_old_folder_and_no_other() {
-    let copied = Copied::new;
-    check_not_built(
-        &copied().replace("source/practices.csv", "list_size_2021", "list_size"),
-        &["source/practices.csv: no column `list_size_2021` in the header"],
-    );
-    check_not_built(
-        &copied().replace(
-            "build.toml",
-            "source/practice_sites.csv",
-            "source/sites.csv",
-        ),
-        &["reading source/sites.csv"],
-    );
-    check_not_built(
-        &copied().replace("source/resilience_groups.csv", "mb-kendal,", "mb-kendall,"),
-        &["source/resilience_groups.csv: member `mb-kendall` is no area of the history"],
-    );
-    check_not_built(
-        &copied().replace(
-            "source/lsoa11_icc.csv",
-            "E01019139,Barrow-in-Furness 010B,01K,mb-barrow-and-millom",
-            "E01019138,Barrow-in-Furness 010B,01K,mb-kendal",
-        ),
-        &["source/lsoa11_icc.csv: `E01019138` lies in `mb-barrow-and-millom` and in `mb-kendal`"],
-    );
-    check_not_built(
-        &copied().replace("source/lsoa11_icc.csv", "E01019138", "E01099999"),
-        &["source/lsoa11_icc.csv: `E01099999` is not one of the statistical areas"],
-    );
-    check_not_built(
-        &copied().replace(
-            "source/postcodes.csv",
-            "\nLA18 4BY,317396",
-            "\nLA18 4BY,east",
-        ),
-        &["source/postcodes.csv, line ", "column `easting`: `east`"],
-    );
-}
-
-#[test]
-fn a_build_whose_parts_contradict_each_other_leaves_the_old_folder_and_no_other() {
-    let again = |line_of: &str, from: &str, to: &str| {
-        let text = fs::read_to_string("data/source/practices.csv").expect("the table");
-        let line = text
-            .lines()
-            .find(|line| line.starts_with(line_of))
-            .expect("it is listed");
-        (
-            line.to_string(),
-            format!("{line}\n{}", line.replace(from, to)),
-        )
-    };
-    let (line, twice) = again("A82608,", ",mb-east,East,", ",mb-kendal,Kendal,");
-    assert_ne!(format!("{line}\n{line}"), twice);
-    check_not_built(
-        &Copied::new().replace("source/practices.csv", &line, &twice),
-        &["A82608"],
-    );
-    check_not_built(
-        &Copied::new().replace("source/postcodes.csv", "\nLA18 4DB,", "\nLA18 4BY,"),
-        &["postcodes.csv", "`LA18 4BY`"],
-    );
 }

@@ -1,0 +1,48 @@
+//! How long does it take to be ready: from the dataset that is compiled in to the first answer.
+
+use std::hint::black_box;
+
+use catchment::dataset::{Files, read};
+use catchment::domain::{Layer, Status};
+use catchment::index::{Found, Index, Place, Query};
+use criterion::{Criterion, criterion_group, criterion_main};
+use jiff::civil::date;
+
+fn first_answer(index: &Index) {
+    let place = Some(Place::Postcode("LA18 4DB".parse().expect("a postcode")));
+    let answer = index.locate(&Query {
+        place: black_box(place),
+        practice: None,
+        as_of: date(2025, 11, 30),
+    });
+    assert_eq!(answer.status, Status::Located);
+    let icc = answer
+        .residence
+        .iter()
+        .find(|(layer, _)| *layer == Layer::Icc);
+    let Some((_, Found::Areas(areas))) = icc else {
+        panic!("ICCs are areas");
+    };
+    assert_eq!(areas[0].area.id, "mb-barrow-and-millom");
+}
+
+fn load(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("load");
+    group.sample_size(20);
+    group.bench_function("read and verify", |bencher| {
+        bencher.iter(|| {
+            let dataset = read(&Files::Embedded).expect("the embedded dataset is right");
+            assert_eq!(black_box(dataset).postcodes.len(), 34_389);
+        });
+    });
+    group.bench_function("to the first answer", |bencher| {
+        bencher.iter(|| {
+            let dataset = read(&Files::Embedded).expect("the embedded dataset is right");
+            first_answer(&Index::build(dataset).expect("its parts agree"));
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, load);
+criterion_main!(benches);

@@ -1,0 +1,198 @@
+//! How long does one look-up take: by postcode, by coordinate, and for the area of a point alone,
+//! the last beside what one would write first: an R-tree of boxes and `geo`'s `Contains`.
+//!
+//! Each answer is counted, so that a fast wrong one does not look like a win.
+
+use std::hint::black_box;
+
+use catchment::dataset::{Dataset, Files, read};
+use catchment::domain::{BritishGrid, Layer, LonLat, Postcode};
+use catchment::geodesy;
+use catchment::index::{Answer, Found, Index, Place, Query};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use geo::Contains;
+use jiff::civil::{Date, date};
+use rstar::primitives::{GeomWithData, Rectangle};
+use rstar::{AABB, RTree};
+
+const DAY: Date = date(2025, 11, 30);
+const ASKED: u64 = 1_000;
+
+fn dataset() -> Dataset {
+    read(&Files::Embedded).expect("the embedded dataset is right")
+}
+
+/// A small generator (splitmix64) with a fixed seed: numbers from 0 to before 1.
+struct Dice(u64);
+
+impl Dice {
+    #[expect(clippy::cast_precision_loss, reason = "53 bits")]
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Postcodes of the directory that have a position, drawn at random, as people write them.
+fn postcodes(index: &Index) -> Vec<(String, BritishGrid)> {
+    let entries: Vec<_> = index
+        .postcodes()
+        .iter()
+        .filter_map(|entry| Some((entry.postcode, entry.position?)))
+        .collect();
+    let mut dice = Dice(1);
+    let drawn = (0..ASKED).map(|_| {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index"
+        )]
+        let at = (dice.next() * entries.len() as f64) as usize;
+        (entries[at].0.to_string().to_lowercase(), entries[at].1)
+    });
+    drawn.collect()
+}
+
+fn ask(index: &Index, place: Place) -> Answer<'_> {
+    index.locate(&Query {
+        place: Some(place),
+        practice: None,
+        as_of: DAY,
+    })
+}
+
+fn has_icc(answer: &Answer<'_>) -> bool {
+    answer.residence.iter().any(|(layer, found)| {
+        *layer == Layer::Icc && matches!(found, Found::Areas(areas) if !areas.is_empty())
+    })
+}
+
+fn answers(criterion: &mut Criterion) {
+    let index = Index::build(dataset()).expect("its parts agree");
+    let asked = postcodes(&index);
+    let places: Vec<LonLat> = asked
+        .iter()
+        .map(|(_, grid)| geodesy::to_lonlat(*grid).expect("on the grid"))
+        .collect();
+
+    let mut group = criterion.benchmark_group("answer");
+    group.throughput(Throughput::Elements(ASKED));
+    group.bench_function("postcode", |bencher| {
+        bencher.iter(|| {
+            let answers = asked.iter().map(|(text, _)| {
+                let postcode: Postcode = black_box(text).parse().expect("a postcode");
+                ask(&index, Place::Postcode(postcode))
+            });
+            let hits = answers.filter(|answer| has_icc(black_box(answer))).count();
+            assert_eq!(hits, POSTCODES_IN_AN_ICC);
+        });
+    });
+    group.bench_function("longitude and latitude", |bencher| {
+        bencher.iter(|| {
+            let answers = places
+                .iter()
+                .map(|place| ask(&index, Place::LonLat(black_box(*place))));
+            let hits = answers.filter(|answer| has_icc(black_box(answer))).count();
+            assert_eq!(hits, PLACES_IN_AN_ICC);
+        });
+    });
+    group.finish();
+}
+
+const POSTCODES_IN_AN_ICC: usize = 910;
+const PLACES_IN_AN_ICC: usize = 913;
+const POINTS_IN_AN_ICC: usize = 565;
+
+/// Points anywhere in the box of the areas, on the land and off it.
+fn points(boundaries: &[geo::MultiPolygon]) -> Vec<BritishGrid> {
+    use geo::BoundingRect;
+    let boxes = boundaries.iter().filter_map(BoundingRect::bounding_rect);
+    let all = boxes
+        .reduce(|a, b| {
+            let least = |a: f64, b: f64| a.min(b);
+            let most = |a: f64, b: f64| a.max(b);
+            geo::Rect::new(
+                geo::coord! { x: least(a.min().x, b.min().x), y: least(a.min().y, b.min().y) },
+                geo::coord! { x: most(a.max().x, b.max().x), y: most(a.max().y, b.max().y) },
+            )
+        })
+        .expect("there are areas");
+    let mut dice = Dice(2);
+    let point = |_| {
+        let easting = all.min().x + dice.next() * all.width();
+        let northing = all.min().y + dice.next() * all.height();
+        BritishGrid::from_metres(easting, northing).expect("on the grid")
+    };
+    (0..ASKED).map(point).collect()
+}
+
+/// The same polygons for `geo`, in metres.
+fn in_metres(dataset: &Dataset) -> Vec<geo::MultiPolygon> {
+    let (layer, boundaries) = &dataset.boundaries[0];
+    assert_eq!(*layer, Layer::Icc);
+    let ring = |ring: &Vec<BritishGrid>| -> geo::LineString {
+        let vertices = ring.iter().map(|it| (it.easting_m(), it.northing_m()));
+        vertices.collect()
+    };
+    let area = |boundary: &catchment::domain::Boundary| {
+        let polygons = boundary.grid.iter().map(|polygon| {
+            let mut rings = polygon.rings.iter().map(ring);
+            let exterior = rings.next().expect("an exterior");
+            geo::Polygon::new(exterior, rings.collect())
+        });
+        polygons.collect()
+    };
+    boundaries.iter().map(area).collect()
+}
+
+fn areas(criterion: &mut Criterion) {
+    use geo::BoundingRect;
+    let dataset = dataset();
+    let polygons = in_metres(&dataset);
+    let points = points(&polygons);
+    let index = Index::build(dataset).expect("its parts agree");
+    let boxes = polygons.iter().enumerate().map(|(at, polygon)| {
+        let rect = polygon.bounding_rect().expect("it has ground");
+        let (low, high) = (rect.min(), rect.max());
+        GeomWithData::new(
+            Rectangle::from_aabb(AABB::from_corners([low.x, low.y], [high.x, high.y])),
+            at,
+        )
+    });
+    let tree = RTree::bulk_load(boxes.collect());
+
+    let mut group = criterion.benchmark_group("ICC of a point");
+    group.throughput(Throughput::Elements(ASKED));
+    group.bench_function("index", |bencher| {
+        bencher.iter(|| {
+            let found = points
+                .iter()
+                .map(|point| index.areas_covering(Layer::Icc, black_box(*point), DAY));
+            let hits: usize = found.map(|areas| black_box(areas).len()).sum();
+            assert_eq!(hits, POINTS_IN_AN_ICC);
+        });
+    });
+    group.bench_function("baseline: rstar and geo::Contains", |bencher| {
+        bencher.iter(|| {
+            let found = points.iter().map(|point| {
+                let point = black_box(geo::Point::new(point.easting_m(), point.northing_m()));
+                let near = tree.locate_all_at_point(&[point.x(), point.y()]);
+                let areas: Vec<usize> = near
+                    .map(|entry| entry.data)
+                    .filter(|at| polygons[*at].contains(&point))
+                    .collect();
+                areas
+            });
+            let hits: usize = found.map(|areas| black_box(areas).len()).sum();
+            assert_eq!(hits, POINTS_IN_AN_ICC);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, answers, areas);
+criterion_main!(benches);

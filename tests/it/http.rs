@@ -1,0 +1,1226 @@
+//! The API over the wire: every status and code of an answer, on the embedded dataset.
+
+use std::io::Write;
+use std::net::Shutdown;
+
+use catchment::domain::{OdsCode, today_in_london};
+use catchment::http::Limits;
+use geo::{MultiPolygon, Validation, Winding};
+use geojson::FeatureCollection;
+use serde_json::{Value, json};
+
+use crate::server::{AS_OF, Reply, SERVER, Server, embedded, encoded, raw, read_to_close};
+
+const JSON: &str = "application/json";
+
+/// A text that stands nowhere else: where it turns up, something was repeated.
+const MARK: &str = "Zq7Mark";
+
+/// Asks on the usual day.
+#[track_caller]
+fn asked(fields: &[(&str, &str)]) -> Value {
+    asked_of(&SERVER, fields)
+}
+
+#[track_caller]
+fn asked_of(server: &Server, fields: &[(&str, &str)]) -> Value {
+    let mut fields = fields.to_vec();
+    if !fields.iter().any(|(name, _)| *name == "as_of") {
+        fields.push(("as_of", AS_OF));
+    }
+    let reply = server.locate(&fields).expect(200);
+    assert_eq!(reply.header("content-type"), JSON, "{reply}");
+    reply.json()
+}
+
+/// The ids of a layer's areas, or what is not known of it.
+fn ids(layer: &Value) -> String {
+    match layer.as_array() {
+        Some(areas) => {
+            let ids = areas.iter().map(|area| area["id"].as_str().expect("an id"));
+            ids.collect::<Vec<_>>().join(" ")
+        }
+        None => format!("unknown: {}", layer["unknown"].as_str().expect("a reason")),
+    }
+}
+
+#[track_caller]
+fn check_status(fields: &[(&str, &str)], status: &str, icc: &str) {
+    let body = asked(fields);
+    let found = (
+        body["status"].as_str().unwrap_or_default(),
+        ids(&body["residence"]["icc"]),
+    );
+    assert_eq!(found, (status, icc.to_string()), "{fields:?}: {body:#}");
+}
+
+#[track_caller]
+fn check_problem(fields: &[(&str, &str)], status: u16, code: &str) {
+    SERVER.locate(fields).expect_problem(status, code);
+}
+
+#[test]
+fn every_kind_of_postcode_has_its_status() {
+    let check = |postcode, status, icc| check_status(&[("postcode", postcode)], status, icc);
+    check("LA18 4DB", "located", "mb-barrow-and-millom");
+    check("la184db", "located", "mb-barrow-and-millom");
+    check("LA1 1PN", "located", "mb-lancaster");
+    check("CA1 1AA", "located", "nc-carlisle-network");
+    check("CA1 1EF", "terminated", "nc-carlisle-healthcare");
+    check("ZZ99 3VZ", "no_fixed_abode", "");
+    check("ZZ99 3WZ", "address_not_known", "");
+    check("ZZ99 6CZ", "pseudo_country", "");
+    // In the directory without a position; and well-formed, but nowhere.
+    check("CA12 9AB", "no_location", "");
+    check("GIR 0AA", "no_location", "");
+    check("BF1 2AA", "no_location", "");
+    // Held, but outside every area; and of outward codes that are not held.
+    check("CA8 7JG", "outside_coverage", "");
+    check("PR3 0SG", "outside_coverage", "");
+    check("SW1A 1AA", "outside_coverage", "");
+    check("BT1 1AA", "outside_coverage", "");
+    check("JE2 3AB", "outside_coverage", "");
+}
+
+#[test]
+fn a_postcode_that_is_none_is_a_problem_with_its_code() {
+    let check = |postcode, status, code| check_problem(&[("postcode", postcode)], status, code);
+    check("LA1 0AA", 404, "unknown_postcode");
+    check("LA1", 400, "partial_postcode");
+    check("LA1 1", 400, "partial_postcode");
+    check("", 400, "missing");
+    check("  ", 400, "missing");
+    check("LA1 11AA", 400, "malformed");
+    check("LA1 1CA", 400, "malformed");
+    check("LA1 1AA; DROP", 400, "malformed");
+    check("LA1 1A\u{0}A", 400, "malformed");
+    check("LA1 \u{200f}1AA", 400, "malformed");
+    check("🏥", 400, "malformed");
+    check(&"A".repeat(10_000), 400, "malformed");
+}
+
+#[test]
+fn a_misspelt_postcode_is_suggested_and_never_answered() {
+    let reply = SERVER
+        .locate(&[("postcode", "LA1O 5DL")])
+        .expect_problem(400, "malformed");
+    assert_eq!(reply.json()["suggestion"], "LA10 5DL", "{reply}");
+    assert!(!reply.text().contains("LA1 5DL"), "{reply}");
+    let plain = SERVER.locate(&[("postcode", "LA1 1CA")]);
+    assert_eq!(plain.json().get("suggestion"), None, "{plain}");
+}
+
+#[test]
+fn a_postcode_encoded_twice_is_hinted_at() {
+    let body = json!({ "postcode": "PR3%200SG" }).to_string();
+    let reply = SERVER.post("/api/v1/locate", JSON, &body);
+    let reply = reply.expect_problem(400, "malformed");
+    assert_eq!(reply.json()["hint"], "percent_encoded", "{reply}");
+}
+
+#[test]
+fn fields_that_make_no_question_are_told() {
+    check_problem(&[], 400, "missing");
+    check_problem(&[("as_of", AS_OF)], 400, "missing");
+    check_problem(&[("lon", "-3.27")], 400, "missing");
+    check_problem(&[("practice", "&")], 400, "missing");
+    check_problem(&[("practice", "P8?")], 400, "malformed");
+    check_problem(
+        &[("postcode", "LA1 1AA"), (MARK, "1")],
+        400,
+        "unknown_parameter",
+    );
+    check_problem(
+        &[("postcode", "LA1 1AA"), ("postcode", "LA1 1AA")],
+        400,
+        "repeated_parameter",
+    );
+    check_problem(
+        &[("postcode", "LA1 1AA"), ("lon", "-2.8"), ("lat", "54")],
+        400,
+        "two_places",
+    );
+    check_problem(
+        &[("postcode", "LA1 1AA"), ("layers", "icc,iccs")],
+        400,
+        "unknown_layer",
+    );
+}
+
+#[test]
+fn a_coordinate_is_answered_wherever_it_can_be() {
+    let millom = &[("lon", "-3.269471"), ("lat", "54.209742")];
+    check_status(millom, "located", "mb-barrow-and-millom");
+    let grid = &[("easting", "317303"), ("northing", "480077")];
+    check_status(grid, "located", "mb-barrow-and-millom");
+    check_status(&[("lon", "2.35"), ("lat", "48.86")], "outside_coverage", "");
+    check_status(&[("lon", "-180"), ("lat", "-90")], "outside_coverage", "");
+}
+
+#[test]
+fn the_sea_is_outside_and_the_nearest_community_is_told_apart_from_the_answer() {
+    let body = asked(&[("lon", "-2.95"), ("lat", "54.1")]);
+    assert_eq!(body["status"], "outside_coverage");
+    assert_eq!(body["residence"]["icc"], json!([]));
+    assert_eq!(body["agreement"], "neither");
+    let nearest = &body["nearest"]["icc"];
+    assert_eq!(nearest["id"], "mb-grange-and-lakes");
+    let distance_m = nearest["distance_m"].as_f64().expect("metres");
+    assert!((1_000.0..10_000.0).contains(&distance_m), "{distance_m}");
+    let inland = asked(&[("postcode", "LA18 4DB")]);
+    assert_eq!(inland.get("nearest"), None);
+}
+
+#[test]
+fn coordinates_that_cannot_be_meant_are_refused() {
+    let lonlat =
+        |lon, lat, status, code| check_problem(&[("lon", lon), ("lat", lat)], status, code);
+    lonlat("54.05", "-2.8", 422, "coordinates_swapped");
+    lonlat("317303", "480077", 422, "not_degrees");
+    lonlat("-2.8", "-1000.1", 422, "not_degrees");
+    for number in ["NaN", "inf", "-Infinity", "1e400", "", "x", "180.1", "0x10"] {
+        lonlat(number, "54.05", 400, "malformed");
+    }
+    for number in ["NaN", "Infinity", "1e400", "", "54,05", "90.1", "-90.1"] {
+        lonlat("-2.8", number, 400, "malformed");
+    }
+    let grid = |easting, northing, status, code| {
+        check_problem(
+            &[("easting", easting), ("northing", northing)],
+            status,
+            code,
+        );
+    };
+    grid("-2.8", "54.05", 422, "not_metres");
+    grid("9e9", "480077", 400, "malformed");
+    grid("317303", "NaN", 400, "malformed");
+}
+
+#[test]
+fn get_and_post_answer_the_same_fields_alike() {
+    let questions: &[&[(&str, &str)]] = &[
+        &[("postcode", "LA18 4DB"), ("as_of", AS_OF)],
+        &[
+            ("postcode", "LA18 4DB"),
+            ("practice", "P81064"),
+            ("as_of", AS_OF),
+        ],
+        &[
+            ("postcode", "LA1 1PN"),
+            ("layers", "icc,pcn"),
+            ("as_of", AS_OF),
+        ],
+        &[("lon", "-3.269471"), ("lat", "54.209742"), ("as_of", AS_OF)],
+        &[("practice", "A82033"), ("as_of", AS_OF)],
+        &[("postcode", "ZZ99 3VZ"), ("practice", "V81997")],
+        &[("postcode", "LA1O 5DL")],
+        &[("postcode", "LA1 0AA")],
+        &[("postcode", "LA1")],
+        &[("lon", "54.05"), ("lat", "-2.8")],
+        &[("lon", "NaN"), ("lat", "54")],
+        &[("as_of", AS_OF)],
+        &[("postcode", "LA1 1AA"), ("as_of", "2023-02-29")],
+        &[("postcode", "LA1 1AA"), ("nhs_number", "1")],
+        &[("postcode", "LA1 1AA"), ("postcode", "LA1 1AA")],
+    ];
+    for fields in questions {
+        // By hand, for an object that has a name twice.
+        let members = fields
+            .iter()
+            .map(|(name, value)| format!("{}:{}", Value::from(*name), Value::from(*value)));
+        let object = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+        let got = SERVER.locate(fields);
+        let posted = SERVER.post("/api/v1/locate", JSON, &object);
+        assert_eq!(
+            (got.status, got.text()),
+            (posted.status, posted.text()),
+            "{fields:?}"
+        );
+        assert_eq!(posted.header("cache-control"), "no-store", "{posted}");
+    }
+}
+
+#[test]
+fn json_may_hold_numbers_nulls_and_lists_of_layers() {
+    let object = json!({
+        "lon": -3.269471, "lat": 54.209742, "practice": null, "layers": ["icc", "pcn"], "as_of": AS_OF,
+    });
+    let reply = SERVER
+        .post(
+            "/api/v1/locate",
+            "Application/JSON; charset=utf-8",
+            &object.to_string(),
+        )
+        .expect(200);
+    let residence = &reply.json()["residence"];
+    assert_eq!(ids(&residence["icc"]), "mb-barrow-and-millom");
+    assert_eq!(ids(&residence["pcn"]), "unknown: not_in_dataset");
+    assert_eq!(residence.as_object().expect("an object").len(), 2);
+}
+
+#[test]
+fn bodies_that_are_no_question_are_told_what_they_should_be() {
+    let post = |content_type, body: &str| SERVER.post("/api/v1/locate", content_type, body);
+    for body in [
+        "",
+        "null",
+        "[]",
+        "{",
+        "\"LA1 1AA\"",
+        r#"{"postcode":true}"#,
+        r#"{"postcode":{}}"#,
+        r#"{"layers":[1]}"#,
+        r#"{"lon":1e400,"lat":54}"#,
+        r#"{"postcode":"LA1 1AA"} x"#,
+    ] {
+        post(JSON, body).expect_problem(400, "malformed");
+    }
+    let object = r#"{"postcode":"LA1 1AA"}"#;
+    for content_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "json",
+        "application/json5",
+    ] {
+        post(content_type, object).expect_problem(415, "unsupported_media_type");
+    }
+    SERVER
+        .send("POST", "/api/v1/locate", &[], None)
+        .expect_problem(415, "unsupported_media_type");
+    let large = json!({ "postcode": "A".repeat(17_000) }).to_string();
+    post(JSON, &large).expect_problem(413, "too_large");
+}
+
+#[test]
+fn a_body_without_its_length_is_limited_too() {
+    let chunk = format!("4000\r\n{}\r\n", "A".repeat(0x4000));
+    let request = format!(
+        "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\nContent-Type: {JSON}\r\nConnection: close\r\n\
+         Transfer-Encoding: chunked\r\n\r\n{chunk}10\r\nAAAAAAAAAAAAAAAA\r\n0\r\n\r\n"
+    );
+    let answer = raw(SERVER.connect(), request.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[test]
+fn a_body_that_breaks_off_is_told_so() {
+    let mut stream = SERVER.connect();
+    let head = format!(
+        "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\nContent-Type: {JSON}\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).expect("it is taken");
+    stream.shutdown(Shutdown::Write).expect("it can be closed");
+    let answer = read_to_close(stream);
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}
+
+#[test]
+fn what_is_not_http_is_refused() {
+    for request in [
+        "LA18 4DB\r\n\r\n",
+        "GET /api/v1/locate?postcode=LA18 4DB HTTP/1.1\r\nHost: test\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: test\r\nContent-Length: x\r\n\r\n",
+    ] {
+        let answer = raw(SERVER.connect(), request.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{request}: {answer}");
+        assert!(!answer.contains("4DB"), "{answer}");
+    }
+    let long = format!("GET /{} HTTP/1.1\r\nHost: test\r\n\r\n", "a".repeat(20_000));
+    let answer = raw(SERVER.connect(), long.as_bytes());
+    assert!(
+        answer.starts_with("HTTP/1.1 431 ") || answer.starts_with("HTTP/1.1 414 "),
+        "{answer}"
+    );
+}
+
+#[test]
+fn every_field_of_an_answer_has_its_word() {
+    let body = asked(&[("postcode", "LA18 4DB")]);
+    let expected = [
+        "status",
+        "location",
+        "residence",
+        "registration",
+        "agreement",
+        "notes",
+        "as_of",
+        "dataset",
+    ];
+    let names: Vec<&String> = body.as_object().expect("an object").keys().collect();
+    assert_eq!(names.len(), expected.len(), "{names:?}");
+    for name in expected {
+        assert!(body.get(name).is_some(), "{name} is missing");
+    }
+    assert_eq!(body["location"]["source"], "postcode");
+    assert_eq!(
+        body["location"]["positional_quality"],
+        json!({ "scale": "code-point-open", "value": 10 })
+    );
+}
+
+/// Status and code of an address that is asked with GET.
+#[track_caller]
+fn check_address(path: &str, status: u16, code: &str) {
+    SERVER.get(path).expect_problem(status, code);
+}
+
+#[test]
+fn an_address_with_nothing_at_it_says_what_is_missing() {
+    check_address("/nothing", 404, "not_found");
+    check_address("/api/v1/nothing", 404, "not_found");
+    check_address("/assets/nothing.css", 404, "not_found");
+    check_address("/api/v1/areas/nothing", 404, "unknown_layer");
+    // A layer of the contract that this dataset does not hold.
+    check_address("/api/v1/areas/pcn", 404, "unknown_layer");
+    check_address("/api/v1/areas/icc/nothing", 404, "unknown_area");
+    check_address("/api/v1/areas/icc/mb-nothing.geojson", 404, "unknown_area");
+    check_address("/api/v1/areas/icc/mb-garstang.geojson", 404, "no_boundary");
+    check_address("/api/v1/practices/P99999", 404, "unknown_practice");
+    check_address("/api/v1/practices/%20", 404, "unknown_practice");
+    check_address("/api/v1/postcodes/LA1%200AA", 404, "unknown_postcode");
+    check_address("/api/v1/postcodes/LA1O%205DL", 400, "malformed");
+    check_address("/api/v1/postcodes/LA1", 400, "partial_postcode");
+    check_address("/api/v1/postcodes/%ff", 400, "malformed");
+    check_address("/tiles/nothing.json", 404, "unknown_layer");
+    check_address("/tiles/icc", 404, "unknown_layer");
+    check_address("/tiles/nothing/8/125/81.mvt", 404, "unknown_layer");
+}
+
+#[test]
+fn no_address_takes_a_parameter_that_it_does_not_have() {
+    for path in ADDRESSES {
+        let question_mark = if path.contains('?') { '&' } else { '?' };
+        let reply = SERVER.get(&format!("{path}{question_mark}{MARK}=1"));
+        if path.starts_with("/health") || path.starts_with("/assets") {
+            continue;
+        }
+        reply.expect_problem(400, "unknown_parameter");
+    }
+    check_address(
+        "/api/v1/areas?as_of=2025-12-01&as_of=2025-12-01",
+        400,
+        "repeated_parameter",
+    );
+    check_address("/api/v1/dataset?as_of=2025-12-01", 400, "unknown_parameter");
+}
+
+/// One of each kind of address that answers a GET.
+const ADDRESSES: &[&str] = &[
+    "/",
+    "/privacy",
+    "/api/v1/locate?postcode=LA18+4DB",
+    "/api/v1/postcodes/LA18%204DB",
+    "/api/v1/practices",
+    "/api/v1/practices/A82033",
+    "/api/v1/areas",
+    "/api/v1/areas/icc",
+    "/api/v1/areas/icc.geojson",
+    "/api/v1/areas/icc/mb-kendal",
+    "/api/v1/areas/icc/mb-kendal.geojson",
+    "/api/v1/dataset",
+    "/tiles/icc.json",
+    "/tiles/icc/8/125/81.mvt",
+    "/health/live",
+    "/health/ready",
+];
+
+fn is_api(path: &str) -> bool {
+    path.starts_with("/api/") || path.starts_with("/tiles/")
+}
+
+#[test]
+fn a_wrong_method_is_refused_with_those_that_are_right() {
+    for path in ADDRESSES {
+        let reply = SERVER.send("DELETE", path, &[], None);
+        let reply = reply.expect_problem(405, "method_not_allowed");
+        let takes_post = *path == "/" || path.contains("/locate");
+        let expected = if takes_post {
+            "GET,HEAD,POST"
+        } else {
+            "GET,HEAD"
+        };
+        assert_eq!(reply.header("allow"), expected, "{reply}");
+    }
+    SERVER
+        .send("ZQ7MARK", "/api/v1/locate", &[], None)
+        .expect_problem(405, "method_not_allowed");
+}
+
+#[test]
+fn head_has_the_headers_of_get_and_no_body() {
+    for path in ADDRESSES.iter().chain(&["/api/v1/locate", "/nothing"]) {
+        let got = SERVER.get(path);
+        let head = SERVER.send("HEAD", path, &[], None);
+        let of = |reply: &Reply| {
+            let mut headers = reply.headers.clone();
+            headers.remove("date");
+            (reply.status, headers)
+        };
+        assert_eq!(of(&head), of(&got), "{path}");
+        assert!(head.body.is_empty(), "{head}");
+    }
+}
+
+#[test]
+fn what_was_asked_is_kept_by_no_cache() {
+    for path in [
+        "/",
+        "/api/v1/locate?postcode=LA18+4DB",
+        "/api/v1/postcodes/LA18%204DB",
+        "/health/ready",
+    ] {
+        let reply = SERVER.get(path).expect(200);
+        assert_eq!(reply.header("cache-control"), "no-store", "{reply}");
+        assert_eq!(reply.header("etag"), "", "{reply}");
+    }
+}
+
+/// What a cache may keep.
+const CACHEABLE: &[&str] = &[
+    "/privacy",
+    "/api/v1/practices?as_of=2025-12-01",
+    "/api/v1/practices/A82033?as_of=2025-12-01",
+    "/api/v1/areas?as_of=2025-12-01",
+    "/api/v1/areas/icc?as_of=2025-12-01",
+    "/api/v1/areas/icc.geojson?as_of=2025-12-01",
+    "/api/v1/areas/icc/mb-kendal?as_of=2025-12-01",
+    "/api/v1/areas/icc/mb-kendal.geojson?as_of=2025-12-01",
+    "/api/v1/dataset",
+    "/tiles/icc.json",
+    "/tiles/icc/8/125/81.mvt",
+];
+
+#[test]
+fn what_a_client_has_already_is_not_sent_again() {
+    for path in CACHEABLE {
+        let first = SERVER.get(path).expect(200);
+        let tag = first.header("etag");
+        assert!(tag.starts_with('"') && tag.len() > 10, "{first}");
+        assert!(
+            first
+                .header("cache-control")
+                .starts_with("public, max-age="),
+            "{first}"
+        );
+        for tags in [tag, &format!("W/{tag}"), &format!("\"other\", {tag}"), "*"] {
+            let again = SERVER.send("GET", path, &[("if-none-match", tags)], None);
+            let again = again.expect(304);
+            assert_eq!(again.header("etag"), tag, "{again}");
+            assert!(again.body.is_empty(), "{again}");
+        }
+        let stale = SERVER.send("GET", path, &[("if-none-match", "\"other\"")], None);
+        assert_eq!(stale.expect(200).body, first.body);
+    }
+}
+
+#[test]
+fn tags_outlive_a_restart_and_tell_versions_apart() {
+    let restarted = Server::start();
+    let mut altered = embedded();
+    altered.manifest.version = "made-up".into();
+    altered.manifest.attribution = "made up".into();
+    let altered = Server::with(altered, Limits::default());
+    for path in [
+        "/api/v1/areas/icc.geojson?as_of=2025-12-01",
+        "/api/v1/dataset",
+        "/tiles/icc/8/125/81.mvt",
+    ] {
+        let tag = SERVER.get(path).header("etag").to_string();
+        assert_eq!(restarted.get(path).header("etag"), tag, "{path}");
+        if !path.starts_with("/tiles") {
+            assert_ne!(altered.get(path).header("etag"), tag, "{path}");
+        }
+    }
+}
+
+#[test]
+fn any_page_may_read_the_api_without_credentials() {
+    let origin = [("origin", "https://surgery.example")];
+    for path in ADDRESSES {
+        let reply = SERVER.send("GET", path, &origin, None).expect(200);
+        let expected = if is_api(path) { "*" } else { "" };
+        assert_eq!(
+            reply.header("access-control-allow-origin"),
+            expected,
+            "{reply}"
+        );
+        assert_eq!(
+            reply.header("access-control-allow-credentials"),
+            "",
+            "{reply}"
+        );
+    }
+    for (method, path) in [
+        ("GET", "/api/v1/locate?postcode=LA1O+5DL"),
+        ("DELETE", "/api/v1/locate"),
+        ("GET", "/api/v1/areas/icc/nothing"),
+    ] {
+        let reply = SERVER.send(method, path, &origin, None);
+        assert_eq!(reply.header("access-control-allow-origin"), "*", "{reply}");
+    }
+}
+
+#[test]
+fn a_browser_that_asks_first_is_told_that_it_may() {
+    for (path, method) in [
+        ("/api/v1/locate", "POST"),
+        ("/api/v1/areas/icc.geojson", "GET"),
+        ("/tiles/icc/8/125/81.mvt", "GET"),
+    ] {
+        let asking = [
+            ("origin", "https://surgery.example"),
+            ("access-control-request-method", method),
+            ("access-control-request-headers", "content-type"),
+        ];
+        let reply = SERVER.send("OPTIONS", path, &asking, None).expect(200);
+        assert_eq!(reply.header("access-control-allow-origin"), "*", "{reply}");
+        let methods = reply.header("access-control-allow-methods");
+        assert!(methods.contains(method), "{reply}");
+        let headers = reply.header("access-control-allow-headers");
+        assert!(headers.contains("content-type"), "{reply}");
+        assert_eq!(
+            reply.header("access-control-allow-credentials"),
+            "",
+            "{reply}"
+        );
+    }
+    let asking = [
+        ("origin", "https://surgery.example"),
+        ("access-control-request-method", "POST"),
+    ];
+    let page = SERVER.send("OPTIONS", "/", &asking, None);
+    assert_eq!(page.header("access-control-allow-origin"), "", "{page}");
+}
+
+#[test]
+fn every_class_of_response_is_safe_in_a_browser() {
+    let mut replies: Vec<Reply> = ADDRESSES.iter().map(|path| SERVER.get(path)).collect();
+    let tag = SERVER.get("/api/v1/dataset").header("etag").to_string();
+    let has_already = [("if-none-match", tag.as_str())];
+    let asking = [
+        ("origin", "https://surgery.example"),
+        ("access-control-request-method", "POST"),
+    ];
+    replies.extend([
+        SERVER.send("GET", "/api/v1/dataset", &has_already, None),
+        SERVER.send("OPTIONS", "/api/v1/locate", &asking, None),
+        SERVER.send("DELETE", "/", &[], None),
+        SERVER.get("/tiles/icc/8/0/0.mvt"),
+        SERVER.get("/nothing"),
+        SERVER.get("/api/v1/locate"),
+        SERVER.locate(&[("lon", "54.05"), ("lat", "-2.8")]),
+        SERVER.post("/api/v1/locate", "text/plain", "x"),
+        SERVER.post("/api/v1/locate", JSON, &" ".repeat(17_000)),
+        SERVER.post(
+            "/",
+            "application/x-www-form-urlencoded",
+            "postcode=LA18+4DB",
+        ),
+        SERVER.post(
+            "/",
+            "application/x-www-form-urlencoded",
+            "postcode=LA1O+5DL",
+        ),
+    ]);
+    let mut statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
+    statuses.sort_unstable();
+    statuses.dedup();
+    assert_eq!(statuses, [200, 204, 304, 400, 404, 405, 413, 415, 422]);
+    for reply in &replies {
+        let policy = reply.header("content-security-policy");
+        assert!(
+            policy.starts_with("default-src 'none'") && !policy.contains("unsafe"),
+            "{reply}"
+        );
+        assert_eq!(reply.header("x-content-type-options"), "nosniff", "{reply}");
+        assert_eq!(reply.header("referrer-policy"), "no-referrer", "{reply}");
+        assert_ne!(reply.header("permissions-policy"), "", "{reply}");
+        assert_eq!(
+            reply.header("cross-origin-opener-policy"),
+            "same-origin",
+            "{reply}"
+        );
+        assert_ne!(reply.header("cross-origin-resource-policy"), "", "{reply}");
+        assert_eq!(reply.header("server"), "", "{reply}");
+        assert_eq!(reply.header("set-cookie"), "", "{reply}");
+    }
+}
+
+#[test]
+fn an_error_never_repeats_what_was_asked() {
+    let marked = |template: &str| template.replace('@', MARK);
+    for path in [
+        "/@",
+        "/api/v1/locate?postcode=@",
+        "/api/v1/locate?@=1",
+        "/api/v1/locate?lon=@&lat=54",
+        "/api/v1/locate?easting=@&northing=1",
+        "/api/v1/locate?practice=@@@",
+        "/api/v1/locate?postcode=LA1+1AA&as_of=@",
+        "/api/v1/locate?postcode=LA1+1AA&layers=@",
+        "/api/v1/postcodes/@",
+        "/api/v1/practices/@",
+        "/api/v1/areas/@",
+        "/api/v1/areas/icc/@",
+        "/api/v1/areas?as_of=@",
+        "/api/v1/dataset?@",
+        "/tiles/@.json",
+        "/tiles/icc/@/0/0.mvt",
+        "/assets/@",
+        "/privacy?@=@",
+        "/?postcode=@",
+    ] {
+        let reply = SERVER.get(&marked(path));
+        assert!(reply.status >= 400, "{reply}");
+        check_no_echo(&reply);
+    }
+    for body in [
+        "@",
+        r#"{"@":1}"#,
+        r#"{"postcode":"@"}"#,
+        r#"{"postcode":["@"]}"#,
+        r#"{"postcode":{"@":"@"}}"#,
+    ] {
+        check_no_echo(&SERVER.post("/api/v1/locate", JSON, &marked(body)));
+        check_no_echo(&SERVER.post("/api/v1/locate", MARK, &marked(body)));
+    }
+    check_no_echo(&SERVER.send(MARK, "/api/v1/locate", &[(MARK, MARK)], None));
+}
+
+#[track_caller]
+fn check_no_echo(reply: &Reply) {
+    let text = format!("{:?} {}", reply.headers, reply.text()).to_lowercase();
+    assert!(!text.contains(&MARK.to_lowercase()), "{reply}");
+}
+
+/// Agreement, the ICC by residence and by registration, and the reason for none.
+#[track_caller]
+fn check_registration(
+    fields: &[(&str, &str)],
+    expected: (&str, &str, &str, Option<&str>),
+) -> Value {
+    let body = asked(fields);
+    check_registered(&body, expected);
+    body
+}
+
+#[track_caller]
+fn check_registered(
+    body: &Value,
+    (agreement, residence, registration, reason): (&str, &str, &str, Option<&str>),
+) {
+    let found = &body["registration"];
+    assert_eq!(body["agreement"], agreement, "{body:#}");
+    assert_eq!(ids(&body["residence"]["icc"]), residence, "{body:#}");
+    assert_eq!(ids(&found["icc"]), registration, "{body:#}");
+    assert_eq!(found["reason"], json!(reason), "{body:#}");
+}
+
+#[test]
+fn registration_and_residence_are_kept_apart_and_compared() {
+    let millom = ("postcode", "LA18 4DB");
+    check_registration(
+        &[millom, ("practice", "A82033")],
+        (
+            "agree",
+            "mb-barrow-and-millom",
+            "mb-barrow-and-millom",
+            None,
+        ),
+    );
+    check_registration(
+        &[millom, ("practice", "P81002")],
+        ("differ", "mb-barrow-and-millom", "mb-lancaster", None),
+    );
+    let alone = check_registration(
+        &[("practice", "A82033")],
+        ("registration_only", "", "mb-barrow-and-millom", None),
+    );
+    assert_eq!(alone["location"], Value::Null);
+    let unasked = asked(&[millom]);
+    assert_eq!(unasked["registration"], Value::Null);
+    assert_eq!(unasked["agreement"], "residence_only");
+}
+
+#[test]
+fn a_branch_belongs_to_its_practice() {
+    let body = check_registration(
+        &[("postcode", "LA10 5DL"), ("practice", "A82608001")],
+        ("agree", "mb-east", "mb-east", None),
+    );
+    let practice = &body["registration"]["practice"];
+    assert_eq!(practice["id"], "A82608");
+    assert_eq!(practice["asked"]["branch"], true);
+    assert_eq!(practice["asked"]["branch_listed"], false);
+}
+
+#[test]
+fn a_code_that_names_no_practice_says_why_and_residence_is_still_answered() {
+    for (code, reason) in [
+        ("V81997", "default_code"),
+        ("V81998", "default_code"),
+        ("V81999", "default_code"),
+        ("&", "missing"),
+        ("", "missing"),
+        ("  ", "missing"),
+        ("P8!", "malformed"),
+        ("P99999", "unknown_practice"),
+    ] {
+        let body = check_registration(
+            &[("postcode", "LA18 4DB"), ("practice", code)],
+            ("residence_only", "mb-barrow-and-millom", "", Some(reason)),
+        );
+        assert_eq!(body["registration"]["practice"], Value::Null, "{code}");
+    }
+}
+
+#[test]
+fn a_closed_practice_leads_to_its_successor_from_the_day_on() {
+    let asked_on = |day| {
+        asked(&[
+            ("postcode", "LA11 7DJ"),
+            ("practice", "A82065"),
+            ("as_of", day),
+        ])
+    };
+    let before = &asked_on("2022-03-31")["registration"]["practice"];
+    assert_eq!(before["id"], "A82065");
+    assert_eq!(before["status"], "active");
+    assert_eq!(before["successors"], json!([]));
+    let after = asked_on("2022-04-01");
+    let practice = &after["registration"]["practice"];
+    assert_eq!(practice["id"], "A82053");
+    assert_eq!(
+        practice["asked"],
+        json!({ "id": "A82065", "status": "closed", "closed": "2022-03-31", "branch": false })
+    );
+    assert_eq!(
+        practice["successors"],
+        json!([{ "id": "A82053", "from": "2022-04-01" }])
+    );
+    assert_eq!(after["agreement"], "agree");
+}
+
+#[test]
+fn a_practice_without_a_known_end_of_its_story_says_so() {
+    let code = |text: &str| text.parse::<OdsCode>().expect("an ODS code");
+    let mut made_up = embedded();
+    // P81011 closed and nobody took over; P81056 and P81064 took over from each other.
+    made_up
+        .successions
+        .retain(|step| step.predecessor != code("P81011"));
+    for step in &mut made_up.successions {
+        if step.predecessor == code("P81056") {
+            step.successor = code("P81064");
+        } else if step.predecessor == code("P81064") {
+            step.successor = code("P81056");
+        }
+    }
+    // Y01008 belongs to no community, A82033 is going to close, A82005 has not opened yet.
+    made_up.memberships.retain(
+        |it| !matches!(&it.member, catchment::domain::Member::Practice(member) if *member == code("Y01008")),
+    );
+    for practice in &mut made_up.practices {
+        if practice.code == code("A82033") {
+            practice.closed = Some(jiff::civil::date(2026, 3, 31));
+        }
+    }
+    let server = Server::with(made_up, Limits::default());
+    let check = |practice, expected| {
+        let body = asked_of(&server, &[("postcode", "LA18 4DB"), ("practice", practice)]);
+        check_registered(&body, expected);
+        body
+    };
+    let home = "mb-barrow-and-millom";
+    let nobody = check(
+        "P81011",
+        ("residence_only", home, "", Some("closed_no_successor")),
+    );
+    assert_eq!(nobody["registration"]["practice"]["status"], "closed");
+    check(
+        "P81056",
+        ("residence_only", home, "", Some("succession_cycle")),
+    );
+    check("Y01008", ("differ", home, "", Some("outside_coverage")));
+    let closing = check("A82033", ("agree", home, home, None));
+    assert_eq!(closing["notes"], json!(["closes_on"]));
+    let practice = &closing["registration"]["practice"];
+    assert_eq!(practice["status"], "active");
+    assert_eq!(practice["closes_on"], "2026-03-31");
+}
+
+#[test]
+fn nobody_registered_and_nowhere_living_is_an_answer() {
+    for practice in ["V81997", "&", ""] {
+        let body = asked(&[("postcode", "ZZ99 3VZ"), ("practice", practice)]);
+        assert_eq!(body["status"], "no_fixed_abode");
+        assert_eq!(body["agreement"], "neither");
+    }
+    let registered = asked(&[("postcode", "ZZ99 3VZ"), ("practice", "A82033")]);
+    assert_eq!(registered["agreement"], "registration_only");
+    assert_eq!(
+        ids(&registered["registration"]["icc"]),
+        "mb-barrow-and-millom"
+    );
+}
+
+#[test]
+fn the_practices_own_postcode_is_noted() {
+    let check = |postcode, practice, notes: Value| {
+        let body = asked(&[("postcode", postcode), ("practice", practice)]);
+        assert_eq!(body["notes"], notes, "{postcode} {practice}");
+    };
+    check("LA18 4BY", "A82033", json!(["practice_address"]));
+    check("LA18 4DB", "A82033", json!([]));
+    // The closed practice's address counts as well as its successor's.
+    check("LA1 1RE", "P81064", json!(["practice_address"]));
+    check("LA1 1PN", "P81064", json!(["practice_address"]));
+}
+
+#[test]
+fn a_practice_code_is_known_in_any_case_and_spacing_and_a_name_is_not_a_key() {
+    for code in ["A82033", "a82033", " a82 033 "] {
+        check_registration(
+            &[("postcode", "LA18 4DB"), ("practice", code)],
+            (
+                "agree",
+                "mb-barrow-and-millom",
+                "mb-barrow-and-millom",
+                None,
+            ),
+        );
+    }
+    check_registration(
+        &[
+            ("postcode", "LA18 4DB"),
+            ("practice", "Waterloo House Surgery"),
+        ],
+        (
+            "residence_only",
+            "mb-barrow-and-millom",
+            "",
+            Some("malformed"),
+        ),
+    );
+}
+
+#[test]
+fn millom_has_its_own_groups_before_those_of_barrow() {
+    let body = asked(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-05")]);
+    let groups = body["residence"]["resilience-group"]
+        .as_array()
+        .expect("a list");
+    let found: Vec<(&str, &str)> = groups
+        .iter()
+        .map(|group| (group["id"].as_str(), group["via"].as_str()))
+        .map(|(id, via)| (id.expect("an id"), via.expect("a member")))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("west-cumbria-resilience-group", "mb-millom"),
+            ("health-and-wellbeing-action-group", "mb-millom"),
+            ("barrow-resilience-group", "mb-barrow-and-millom"),
+        ]
+    );
+}
+
+#[test]
+fn lancaster_has_an_unknown_group_rather_than_none() {
+    let body = asked(&[("postcode", "LA1 1PN"), ("practice", "P81002")]);
+    for side in ["residence", "registration"] {
+        assert_eq!(
+            body[side]["resilience-group"],
+            json!({ "unknown": "none named by the source" }),
+            "{side}"
+        );
+    }
+}
+
+#[test]
+fn a_day_before_a_layers_first_data_is_unknown_to_that_layer_alone() {
+    let no_data = "unknown: no_data_for_date";
+    let body = asked(&[("postcode", "LA18 4DB"), ("as_of", "2022-03-31")]);
+    assert_eq!(ids(&body["residence"]["icc"]), "mb-barrow-and-millom");
+    assert_eq!(ids(&body["residence"]["gp-practice"]), no_data);
+    let body = asked(&[("postcode", "LA18 4DB"), ("as_of", "2022-04-01")]);
+    assert_eq!(ids(&body["residence"]["gp-practice"]), "A82033");
+    // The directory still has something to say of the postcode.
+    let body = asked(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-04")]);
+    assert_eq!(body["status"], "located");
+    for (layer, found) in body["residence"].as_object().expect("layers") {
+        assert_eq!(ids(found), no_data, "{layer}");
+    }
+    check_problem(
+        &[
+            ("lon", "-3.269471"),
+            ("lat", "54.209742"),
+            ("as_of", "2022-01-04"),
+        ],
+        422,
+        "no_data_for_date",
+    );
+    check_address(
+        "/api/v1/areas/icc?as_of=2022-01-04",
+        422,
+        "no_data_for_date",
+    );
+    check_address("/tiles/icc.json?as_of=2022-01-04", 422, "no_data_for_date");
+}
+
+#[test]
+fn a_postcode_is_in_use_until_its_last_month_is_over() {
+    let standing = |postcode, as_of| {
+        let body = asked(&[("postcode", postcode), ("as_of", as_of)]);
+        let location = &body["location"];
+        let words = [
+            &body["status"],
+            &location["postcode_status"],
+            &location["terminated"],
+        ];
+        words
+            .map(|word| word.as_str().unwrap_or("none").to_string())
+            .join(" ")
+    };
+    assert_eq!(standing("CA1 1EF", "1995-12-01"), "located live 1996-06");
+    assert_eq!(standing("CA1 1EF", "1996-06-30"), "located live 1996-06");
+    assert_eq!(
+        standing("CA1 1EF", "1996-07-01"),
+        "terminated terminated 1996-06"
+    );
+    assert_eq!(
+        standing("CA1 1EF", "2020-01-01"),
+        "terminated terminated 1996-06"
+    );
+    // Terminated in a month that nobody wrote down.
+    assert_eq!(standing("CA1 1ED", AS_OF), "terminated terminated none");
+    let early = asked(&[("postcode", "CA1 1EF"), ("as_of", "1995-06-30")]);
+    assert_eq!(early["notes"], json!(["not_yet_introduced"]));
+}
+
+#[test]
+fn only_days_that_exist_in_the_one_form_are_dates() {
+    for as_of in [
+        "2023-02-29",
+        "2023-13-01",
+        "20230101",
+        "2023-01-01T00:00:00Z",
+        "2023-1-1",
+        "01/01/2023",
+        "today",
+        "",
+    ] {
+        check_problem(
+            &[("postcode", "LA18 4DB"), ("as_of", as_of)],
+            400,
+            "invalid_date",
+        );
+    }
+    check_address("/api/v1/areas?as_of=2023-02-29", 400, "invalid_date");
+    check_address(
+        "/api/v1/postcodes/LA18%204DB?as_of=20230101",
+        400,
+        "invalid_date",
+    );
+}
+
+#[test]
+fn without_a_date_the_answer_is_for_today_in_london() {
+    let before = today_in_london().to_string();
+    let body = SERVER
+        .locate(&[("postcode", "LA18 4DB")])
+        .expect(200)
+        .json();
+    let after = today_in_london().to_string();
+    let as_of = body["as_of"].as_str().expect("a day");
+    assert!([before.as_str(), &after].contains(&as_of), "{as_of}");
+}
+
+#[test]
+fn the_directory_tells_what_it_holds_of_a_postcode() {
+    let entry = |path: &str| SERVER.get(path).expect(200).json();
+    let body = entry("/api/v1/postcodes/la184db?as_of=2025-12-01");
+    assert_eq!(body["status"], "located");
+    assert_eq!(body["location"]["postcode"], "LA18 4DB");
+    assert_eq!(body["statistical_area"], "E01019299");
+    assert_eq!(
+        entry("/api/v1/postcodes/ZZ99%203VZ")["status"],
+        "no_fixed_abode"
+    );
+    assert_eq!(
+        entry("/api/v1/postcodes/SW1A1AA")["status"],
+        "outside_coverage"
+    );
+}
+
+#[test]
+fn an_old_community_says_what_became_of_it() {
+    let detail = |id: &str| {
+        let path = format!("/api/v1/areas/icc/{id}?as_of={AS_OF}");
+        SERVER.get(&path).expect(200).json()
+    };
+    let renamed = detail("mb-dalton-and-ulverston");
+    assert_eq!(renamed["holds_on_as_of"], false);
+    assert_eq!(renamed["successors"][0]["id"], "mb-mid-furness");
+    let closed = detail("mb-garstang");
+    assert_eq!(closed["successors"][0]["id"], Value::Null);
+    assert_eq!(closed["successors"][0]["relation"], "unknown");
+    assert_eq!(
+        detail("nc-copeland")["area"]["system"],
+        "north-cumbria",
+        "the name stands for another system's community"
+    );
+}
+
+#[test]
+fn there_are_eight_communities_in_each_system() {
+    let path = format!("/api/v1/areas/icc?as_of={AS_OF}");
+    let body = SERVER.get(&path).expect(200).json();
+    let areas = body["areas"].as_array().expect("a list");
+    for system in ["morecambe-bay", "north-cumbria"] {
+        let count = areas.iter().filter(|area| area["system"] == system).count();
+        assert_eq!(count, 8, "{system}");
+    }
+    assert_eq!(areas.len(), 16);
+}
+
+#[test]
+fn boundaries_are_geojson_as_the_standard_has_it() {
+    for layer in ["icc", "sub-community", "gp-practice", "resilience-group"] {
+        let path = format!("/api/v1/areas/{layer}.geojson?as_of={AS_OF}");
+        let reply = SERVER.get(&path).expect(200);
+        assert_eq!(reply.header("content-type"), "application/geo+json");
+        let body = reply.json();
+        assert_eq!(body.get("crs"), None, "{layer}");
+        let features = body["features"].as_array().expect("features");
+        assert!(features.len() >= 2, "{layer}: {}", features.len());
+        features
+            .iter()
+            .for_each(|feature| check_positions(&feature["geometry"]["coordinates"]));
+        let collection: FeatureCollection = reply.text().parse().expect("a FeatureCollection");
+        for feature in collection.features {
+            let id = feature.property("id").expect("an id").to_string();
+            for name in ["name", "provenance", "attribution", "as_of"] {
+                assert!(feature.contains_property(name), "{layer} {id}: {name}");
+            }
+            let geometry = feature.geometry.expect("a geometry");
+            let geometry: geo::Geometry = geometry.try_into().expect("a geometry");
+            check_polygons(&format!("{layer} {id}"), multi(geometry));
+        }
+    }
+}
+
+fn multi(geometry: geo::Geometry) -> MultiPolygon {
+    match geometry {
+        geo::Geometry::Polygon(polygon) => polygon.into(),
+        geo::Geometry::MultiPolygon(polygons) => polygons,
+        other => panic!("an area is no {other:?}"),
+    }
+}
+
+/// Longitude before latitude, at most seven decimals.
+fn check_positions(value: &Value) {
+    let list = value.as_array().expect("a list");
+    if list.iter().all(Value::is_array) {
+        return list.iter().for_each(check_positions);
+    }
+    let [lon, lat] = &list[..] else {
+        panic!("a position has two numbers: {value}")
+    };
+    assert!(lon.as_f64().is_some_and(|lon| (-4.0..-1.5).contains(&lon)));
+    assert!(lat.as_f64().is_some_and(|lat| (53.0..56.0).contains(&lat)));
+    for number in [lon, lat] {
+        let text = number.to_string();
+        let decimals = text
+            .split_once('.')
+            .map_or(0, |(_, decimals)| decimals.len());
+        assert!(decimals <= 7 && !text.contains('e'), "{text}");
+    }
+}
+
+fn check_polygons(what: &str, polygons: MultiPolygon) {
+    assert!(polygons.is_valid(), "{what} is not valid");
+    for polygon in &polygons {
+        let (exterior, interiors) = (polygon.exterior(), polygon.interiors());
+        assert!(exterior.is_closed() && exterior.is_ccw(), "{what}");
+        for hole in interiors {
+            assert!(hole.is_closed() && hole.is_cw(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn one_area_alone_is_the_feature_of_its_layer() {
+    let path = |name: &str| format!("/api/v1/areas/icc{name}.geojson?as_of={AS_OF}");
+    let all = SERVER.get(&path("")).expect(200).json();
+    let one = SERVER.get(&path("/mb-kendal")).expect(200).json();
+    assert_eq!(one["type"], "Feature");
+    let same = all["features"].as_array().expect("features").iter();
+    let same = same
+        .filter(|feature| feature["properties"]["id"] == "mb-kendal")
+        .collect::<Vec<_>>();
+    assert_eq!(same, [&one]);
+}
+
+#[test]
+fn the_service_says_that_it_lives_and_what_it_holds() {
+    let live = SERVER.get("/health/live").expect(200).json();
+    assert_eq!(live["status"], "live");
+    let ready = SERVER.get("/health/ready").expect(200).json();
+    assert_eq!(ready["status"], "ready");
+    let dataset = SERVER.get("/api/v1/dataset").expect(200).json();
+    for name in ["name", "version"] {
+        assert_eq!(ready["dataset"][name], dataset[name]);
+    }
+    assert_eq!(dataset["counts"]["postcodes"], 34_389);
+    assert_ne!(dataset["attribution"], "");
+    assert_ne!(dataset["licence"], "");
+}
+
+/// A body as it should be read: indented, its members in order of name.
+#[track_caller]
+fn pretty(reply: &Reply) -> String {
+    serde_json::to_string_pretty(&reply.json()).expect("JSON")
+}
+
+/// The answer on the usual day.
+fn answer(fields: &[(&str, &str)]) -> String {
+    let mut fields = fields.to_vec();
+    fields.push(("as_of", AS_OF));
+    pretty(
+        &SERVER
+            .get(&format!("/api/v1/locate?{}", encoded(&fields)))
+            .expect(200),
+    )
+}
+
+#[test]
+fn a_postcode_is_answered_in_full() {
+    insta::assert_snapshot!(answer(&[("postcode", "LA18 4DB")]));
+}
+
+#[test]
+fn a_postcode_and_a_closed_practice_are_answered_in_full() {
+    insta::assert_snapshot!(answer(&[("postcode", "LA18 4DB"), ("practice", "P81064")]));
+}
+
+#[test]
+fn no_fixed_abode_is_answered_in_full() {
+    insta::assert_snapshot!(answer(&[("postcode", "ZZ99 3VZ")]));
+}
+
+#[test]
+fn a_coordinate_near_a_border_is_answered_in_full() {
+    insta::assert_snapshot!(answer(&[("lon", "-2.9425"), ("lat", "54.8906")]));
+}
+
+#[test]
+fn an_area_is_described_in_full() {
+    let path = format!("/api/v1/areas/icc/mb-barrow-and-millom?as_of={AS_OF}");
+    insta::assert_snapshot!(pretty(&SERVER.get(&path).expect(200)));
+}
+
+#[test]
+fn a_problem_is_told_in_full() {
+    insta::assert_snapshot!(pretty(&SERVER.locate(&[("postcode", "LA1O 5DL")])));
+}

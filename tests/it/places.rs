@@ -1,0 +1,159 @@
+//! Real places against answers that people wrote down: `tests/cases/places.csv`.
+
+use std::collections::BTreeMap;
+
+use catchment::domain::{Basis, Layer, date_from_iso};
+use catchment::index::{Found, Place, Query, Unknown};
+
+use crate::dataset::{DAY, index};
+
+type Row = BTreeMap<String, String>;
+
+fn cases() -> Vec<Row> {
+    let mut reader = csv::ReaderBuilder::new()
+        .comment(Some(b'#'))
+        .from_path("tests/cases/places.csv")
+        .expect("the table is in the repository");
+    reader
+        .deserialize()
+        .map(|row| row.expect("a well-formed row"))
+        .collect()
+}
+
+fn query(row: &Row) -> Query {
+    let filled = |column: &str| Some(row[column].as_str()).filter(|text| !text.is_empty());
+    let place = filled("postcode").map(|text| text.parse().expect("a postcode"));
+    let as_of = filled("as_of").map(|text| date_from_iso(text).expect("a day"));
+    Query {
+        place: place.map(Place::Postcode),
+        practice: filled("practice").map(str::parse),
+        as_of: as_of.unwrap_or(DAY),
+    }
+}
+
+/// What was found, in the table's words.
+fn words(found: &Found<'_>) -> String {
+    let words: Vec<String> = match found {
+        Found::Unknown(Unknown::NoneNamed) => vec!["unknown".into()],
+        Found::Unknown(Unknown::NoDataForDate) => vec!["no_data_for_date".into()],
+        Found::Areas(areas) => areas.iter().map(|it| it.area.id.clone()).collect(),
+        Found::Practices(practices) => {
+            let codes = practices.iter().map(|it| it.practice.code.to_string());
+            codes.collect()
+        }
+        Found::Groups(groups) => {
+            let via = groups
+                .iter()
+                .map(|it| format!("{} via {}", it.area.id, it.via));
+            via.collect()
+        }
+    };
+    words.join(" + ")
+}
+
+fn words_of(layers: &[(Layer, Found<'_>)], layer: Layer) -> String {
+    let found = layers.iter().find(|(id, _)| *id == layer);
+    found.map(|(_, found)| words(found)).unwrap_or_default()
+}
+
+fn basis(layers: &[(Layer, Found<'_>)]) -> Option<Basis> {
+    layers.iter().find_map(|(layer, found)| match found {
+        Found::Areas(areas) if *layer == Layer::Icc => areas.first().map(|area| area.basis),
+        _ => None,
+    })
+}
+
+/// Everything that the table says of a row, in our answer.
+fn answered(row: &Row) -> Row {
+    let query = query(row);
+    let answer = index().locate(&query);
+    let residence = |layer| words_of(&answer.residence, layer);
+    let registration = answer.registration.as_ref();
+    let registered = |layer| {
+        let areas = registration.map(|it| words_of(&it.areas, layer));
+        areas.unwrap_or_default()
+    };
+    let registered_with = registration.and_then(|it| it.practice.as_ref()).map(|it| {
+        let branch = match it.branch_is_listed {
+            Some(true) => " listed branch",
+            Some(false) => " unlisted branch",
+            None => "",
+        };
+        format!("{} {}{branch}", it.practice.code, it.status.as_str())
+    });
+    let reason = registration.and_then(|it| it.reason).map(|it| it.as_str());
+    let notes: Vec<&str> = answer.notes.iter().map(|note| note.as_str()).collect();
+    // A registration without areas is silent on groups too.
+    let registration_groups = match registered(Layer::Icc).as_str() {
+        "" => String::new(),
+        _ => registered(Layer::ResilienceGroup),
+    };
+    [
+        ("status", answer.status.as_str().to_string()),
+        ("icc", residence(Layer::Icc)),
+        (
+            "basis",
+            basis(&answer.residence).map_or("", Basis::as_str).into(),
+        ),
+        ("sub_community", residence(Layer::SubCommunity)),
+        ("groups", residence(Layer::ResilienceGroup)),
+        ("practices", residence(Layer::GpPractice)),
+        ("registered_with", registered_with.unwrap_or_default()),
+        ("registration_icc", registered(Layer::Icc)),
+        ("registration_groups", registration_groups),
+        ("reason", reason.unwrap_or_default().into()),
+        ("agreement", answer.agreement.as_str().into()),
+        ("notes", notes.join(" ")),
+    ]
+    .map(|(column, text)| (column.to_string(), text))
+    .into()
+}
+
+fn is_right(column: &str, expected: &str, found: &str) -> bool {
+    match (column, expected) {
+        (_, "*") => true,
+        ("practices", "none") => found.is_empty(),
+        ("practices", "no_data_for_date") => found == expected,
+        ("practices", _) => expected
+            .split_whitespace()
+            .all(|word| match word.strip_prefix('!') {
+                Some(code) => !found.contains(code),
+                None => found.split(" + ").any(|code| code == word),
+            }),
+        _ => found == expected,
+    }
+}
+
+#[test]
+fn real_places_have_the_answers_that_people_wrote_down() {
+    let mut faults = Vec::new();
+    for row in cases() {
+        for (column, found) in answered(&row) {
+            let expected = &row[&column];
+            if !is_right(&column, expected, &found) {
+                faults.push(format!(
+                    "{} {} {}: {column} is `{found}`, expected `{expected}` ({})",
+                    row["postcode"], row["practice"], row["as_of"], row["why"]
+                ));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn the_list_has_every_community_many_places_and_a_reason_for_each() {
+    let cases = cases();
+    let places: std::collections::BTreeSet<&str> =
+        cases.iter().map(|row| row["postcode"].as_str()).collect();
+    assert!(places.len() >= 100, "{}", places.len());
+    for area in index().areas(Layer::Icc, DAY).expect("the layer is held") {
+        let here = cases.iter().filter(|row| row["icc"] == area.id).count();
+        assert!(
+            here >= if area.id.starts_with("mb-") { 5 } else { 1 },
+            "{}: {here}",
+            area.id
+        );
+    }
+    assert!(cases.iter().all(|row| !row["why"].is_empty()));
+}

@@ -1,0 +1,396 @@
+//! Nothing that was asked about is written down; nobody who stalls holds the service up.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use catchment::http::Limits;
+
+use crate::server::{Server, client, connect, embedded, encoded, raw, read_to_close, send};
+
+/// What stands in the questions, in every form that it may be written in. None of it is ever to be
+/// seen in a log; the longer ones cannot turn up in a time or a duration by chance.
+const MARKS: &[&str] = &[
+    "LA18 4DB",
+    "LA18+4DB",
+    "LA18%204DB",
+    "LA184DB",
+    // Malformed, and what it is suggested for.
+    "LA1O 5DL",
+    "LA1O+5DL",
+    "LA10 5DL",
+    "LA1 0AA",
+    "LA1+0AA",
+    "-3.2694711",
+    "54.2097422",
+    "317303.125",
+    "480077.375",
+    "P81064",
+    "P99999",
+    "P8-MARK",
+    "Zq7Mark",
+];
+
+/// Nothing here takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program as it is run, listening.
+struct Running {
+    child: Child,
+    address: SocketAddr,
+    /// Every line that it writes, until it has ended.
+    lines: mpsc::Receiver<String>,
+    written: String,
+}
+
+impl Running {
+    fn start(log_format: &str) -> Running {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "trace"])
+            .args(["--log-format", log_format])
+            // Nothing from outside turns other logs on.
+            .env("RUST_LOG", "trace")
+            .env("RUST_BACKTRACE", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let (tell, lines) = mpsc::channel();
+        let stderr = child.stderr.take().expect("piped");
+        let stdout = child.stdout.take().expect("piped");
+        thread::spawn(move || {
+            // One after the other: standard output stays empty.
+            let streams: [Box<dyn Read + Send>; 2] = [Box::new(stderr), Box::new(stdout)];
+            for line in streams
+                .into_iter()
+                .flat_map(|it| BufReader::new(it).lines())
+            {
+                // Nobody listens any more where the test has failed already.
+                let _ = tell.send(line.expect("text"));
+            }
+        });
+        let mut running = Running {
+            child,
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            lines,
+            written: String::new(),
+        };
+        let said = running.wait_for(" answers; press Ctrl+C to stop");
+        let address = said
+            .trim_start_matches("http://")
+            .split_once('/')
+            .expect("a URL")
+            .0;
+        running.address = address.parse().expect("an address");
+        running
+    }
+
+    /// The next line that holds this.
+    #[track_caller]
+    fn wait_for(&mut self, text: &str) -> String {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.written.push_str(&line);
+                    self.written.push('\n');
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(error) => panic!("no line has `{text}` ({error}): {}", self.written),
+            }
+        }
+    }
+
+    fn signal(&self) {
+        let sent = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
+        assert!(sent.expect("kill is there").success());
+    }
+
+    /// Its exit status when it has ended, and all that it wrote.
+    fn end(mut self) -> (Option<i32>, String) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.written.push_str(&line);
+                    self.written.push('\n');
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("it goes on: {}", self.written),
+            }
+            assert!(Instant::now() < deadline, "it goes on: {}", self.written);
+        }
+        let status = self.child.wait().expect("it ends");
+        (status.code(), std::mem::take(&mut self.written))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_log_in_text_holds_nothing_that_was_asked_about() {
+    check_log("text", "answered method=\"GET\" route=\"/api/v1/locate\"");
+}
+
+#[test]
+fn a_log_in_json_holds_nothing_that_was_asked_about() {
+    let written = check_log("json", "\"route\":\"/api/v1/locate\"");
+    let lines = written.lines().filter(|line| line.starts_with('{'));
+    for line in lines {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
+        assert!(line["timestamp"].is_string() && line["level"].is_string());
+    }
+}
+
+/// What was written. `expected` shows that there was a log to look at.
+#[track_caller]
+fn check_log(format: &str, expected: &str) -> String {
+    let running = Running::start(format);
+    let count = ask_everything(running.address);
+    let signalled = Instant::now();
+    running.signal();
+    let (status, written) = running.end();
+    let took = signalled.elapsed();
+    assert_eq!(status, Some(0), "{written}");
+    assert!(took < Duration::from_secs(5), "it stopped after {took:?}");
+    assert!(written.contains(expected), "{written}");
+    let answered = written.matches("answered").count();
+    assert!(answered >= count, "{count} requests: {written}");
+    for mark in MARKS {
+        assert!(!written.contains(mark), "{mark} is in the log: {written}");
+    }
+    written
+}
+
+/// Asks every route with marks in every part of a request; how many requests that took.
+fn ask_everything(address: SocketAddr) -> usize {
+    let client = client();
+    let json = [("content-type", "application/json")];
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let mut count = 0;
+    let mut ask = |method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>| {
+        let mut marked = headers.to_vec();
+        marked.extend([
+            ("referer", "https://a.example/?postcode=LA18+4DB"),
+            ("x-patient", "LA18 4DB"),
+            ("user-agent", "Zq7Mark"),
+        ]);
+        let reply = send(&client, address, (method, path), &marked, body);
+        count += 1;
+        if reply.status >= 400 && reply.header("content-type") == "application/problem+json" {
+            let text = reply.text();
+            // The asker alone may be told what was probably meant.
+            for mark in MARKS.iter().filter(|mark| **mark != "LA10 5DL") {
+                assert!(!text.contains(mark), "{mark} is repeated: {reply}");
+            }
+        }
+    };
+    let questions: &[&[(&str, &str)]] = &[
+        &[("postcode", "LA18 4DB"), ("practice", "P81064")],
+        &[("postcode", "LA184DB"), ("practice", "P99999")],
+        &[("postcode", "LA18 4DB"), ("practice", "P8-MARK")],
+        &[("postcode", "LA1O 5DL")],
+        &[("postcode", "LA1 0AA")],
+        &[("postcode", "Zq7Mark")],
+        &[("lon", "-3.2694711"), ("lat", "54.2097422")],
+        &[("lon", "54.2097422"), ("lat", "-3.2694711")],
+        &[("lon", "-3.2694711"), ("lat", "Zq7Mark")],
+        &[("easting", "317303.125"), ("northing", "480077.375")],
+        &[("easting", "317303.125")],
+        &[("practice", "P81064")],
+        &[("practice", "P8-MARK")],
+        &[("postcode", "LA18 4DB"), ("as_of", "Zq7Mark")],
+        &[("postcode", "LA18 4DB"), ("layers", "Zq7Mark")],
+        &[("postcode", "LA18 4DB"), ("Zq7Mark", "1")],
+    ];
+    for fields in questions {
+        let query = encoded(fields);
+        let members = fields.iter().map(|&(name, value)| (name, value.into()));
+        let object = serde_json::Value::Object(
+            members
+                .map(|(name, value): (&str, serde_json::Value)| (name.to_string(), value))
+                .collect(),
+        );
+        ask("GET", &format!("/api/v1/locate?{query}"), &[], None);
+        ask("HEAD", &format!("/api/v1/locate?{query}"), &[], None);
+        ask("POST", "/api/v1/locate", &json, Some(&object.to_string()));
+        ask("POST", "/", &form, Some(&query));
+        ask("GET", &format!("/?{query}"), &[], None);
+        ask("GET", &format!("/privacy?{query}"), &[], None);
+        ask("GET", &format!("/api/v1/areas?{query}"), &[], None);
+        ask("GET", &format!("/tiles/icc.json?{query}"), &[], None);
+        ask("GET", &format!("/health/live?{query}"), &[], None);
+        ask("GET", &format!("/health/ready?{query}"), &[], None);
+        ask("GET", &format!("/api/v1/dataset?{query}"), &[], None);
+        ask("DELETE", &format!("/api/v1/locate?{query}"), &[], None);
+    }
+    for segment in [
+        "LA18%204DB",
+        "LA184DB",
+        "LA1O+5DL",
+        "P81064",
+        "P99999",
+        "Zq7Mark",
+        "%ff",
+    ] {
+        for route in [
+            "/api/v1/postcodes/",
+            "/api/v1/practices/",
+            "/api/v1/areas/",
+            "/api/v1/areas/icc/",
+            "/api/v1/areas/icc.geojson/",
+            "/tiles/",
+            "/tiles/icc/8/125/",
+            "/assets/",
+            "/",
+        ] {
+            ask("GET", &format!("{route}{segment}"), &[], None);
+        }
+    }
+    for body in [
+        "LA18 4DB",
+        "{\"postcode\":",
+        "{\"postcode\":[\"LA18 4DB\", 1]}",
+    ] {
+        ask("POST", "/api/v1/locate", &json, Some(body));
+        ask("POST", "/api/v1/locate", &form, Some(body));
+    }
+    ask(
+        "POST",
+        "/api/v1/locate",
+        &json,
+        Some(&"LA18 4DB".repeat(3_000)),
+    );
+    ask("LA184DB", "/api/v1/locate", &[], None);
+    ask(
+        "GET",
+        "/api/v1/dataset",
+        &[("if-none-match", "\"LA18 4DB\"")],
+        None,
+    );
+    for malformed in [
+        "LA18 4DB\r\n\r\n",
+        "GET /api/v1/locate?postcode=LA18 4DB HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nLA18 4DB\r\n\r\n",
+        "POST /api/v1/locate HTTP/1.1\r\nHost: a\r\nContent-Length: LA18 4DB\r\n\r\n",
+    ] {
+        raw(connect(address), malformed.as_bytes());
+    }
+    count
+}
+
+const HALF_A_HEADER: &str = "GET /api/v1/locate?postcode=LA18+4DB HTTP/1.1\r\nHost: te";
+const HALF_A_BODY: &str = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\n\
+    Content-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"postcode\":";
+
+fn limits(header_ms: u64, drain_ms: u64) -> Limits {
+    Limits {
+        header_within: Duration::from_millis(header_ms),
+        drain_within: Duration::from_millis(drain_ms),
+        ..Limits::default()
+    }
+}
+
+fn send_half(mut stream: TcpStream, half: &str) -> TcpStream {
+    stream.write_all(half.as_bytes()).expect("it is taken");
+    stream
+}
+
+#[test]
+fn half_a_header_and_an_idle_connection_are_closed_in_time_and_hold_nobody_up() {
+    let server = Server::with(embedded(), limits(300, 5_000));
+    let started = Instant::now();
+    let stalled: Vec<TcpStream> = ["", HALF_A_HEADER]
+        .into_iter()
+        .map(|half| send_half(server.connect(), half))
+        .collect();
+    // Others are answered meanwhile.
+    server.get("/health/live").expect(200);
+    let after_answer = send_half(
+        server.connect(),
+        "GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n",
+    );
+    for stream in stalled {
+        let answer = read_to_close(stream);
+        assert!(!answer.contains("200 OK"), "{answer}");
+        assert!(!answer.contains("4DB"), "{answer}");
+    }
+    assert!(read_to_close(after_answer).starts_with("HTTP/1.1 200 "));
+    let took = started.elapsed();
+    assert!(
+        (Duration::from_millis(250)..Duration::from_secs(3)).contains(&took),
+        "{took:?}"
+    );
+}
+
+#[test]
+fn stopping_does_not_wait_for_those_who_stall() {
+    let server = Server::with(embedded(), limits(10_000, 400));
+    let stalled = [
+        send_half(server.connect(), ""),
+        send_half(server.connect(), HALF_A_HEADER),
+        send_half(server.connect(), HALF_A_BODY),
+    ];
+    server.get("/health/live").expect(200);
+    let took = server.stop();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    for stream in stalled {
+        let answer = read_to_close(stream);
+        assert!(!answer.contains("200 OK"), "{answer}");
+    }
+}
+
+#[test]
+fn stopping_lets_a_request_under_way_finish() {
+    let server = Server::with(embedded(), limits(10_000, 5_000));
+    let mut stream = send_half(server.connect(), HALF_A_BODY);
+    server.get("/health/live").expect(200);
+    let address = stream.peer_addr().expect("connected");
+    let stopping = thread::spawn(move || server.stop());
+    // The listener is closed first; then the rest of the request comes.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while TcpStream::connect(address).is_ok() {
+        assert!(Instant::now() < deadline, "it still listens");
+        thread::sleep(Duration::from_millis(5));
+    }
+    stream.write_all(b"\"LA18 4DB\"}").expect("it is taken");
+    let answer = read_to_close(stream);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let took = stopping.join().expect("it stops");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once_whoever_stalls() {
+    let mut running = Running::start("text");
+    let stalled = send_half(connect(running.address), HALF_A_BODY);
+    send(
+        &client(),
+        running.address,
+        ("GET", "/health/live"),
+        &[],
+        None,
+    );
+    running.signal();
+    running.wait_for("stopping");
+    let signalled = Instant::now();
+    running.signal();
+    let (status, written) = running.end();
+    assert_eq!(status, Some(130), "{written}");
+    let took = signalled.elapsed();
+    assert!(took < Duration::from_secs(5), "it stopped after {took:?}");
+    drop(stalled);
+}

@@ -1,0 +1,310 @@
+//! What "in an area" means, on one page and in exact fractions; the index is held against it on
+//! random ground, valid and not, and on the real one.
+
+use catchment::dataset::Dataset;
+use catchment::domain::{Area, Boundary, BritishGrid, GridPolygon, Layer, Period, Provenance};
+use catchment::index::{Index, Place, Query};
+use geo::MultiPolygon;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+use crate::dataset::{DAY, embedded, index};
+use crate::oracle;
+
+/// Millimetres east and north.
+pub(crate) type Point = (i32, i32);
+
+/// Whether the rings hold the point: a ray from it to the east crosses their edges an odd number of
+/// times. An edge has its lower end and not its upper one, and a point on an edge lies west of it.
+pub(crate) fn holds(polygons: &[GridPolygon], (x, y): Point) -> bool {
+    let (x, y) = (i128::from(x), i128::from(y));
+    let mut is_inside = false;
+    for ring in polygons.iter().flat_map(|polygon| &polygon.rings) {
+        for (at, &from) in ring.iter().enumerate() {
+            let to = ring[(at + 1) % ring.len()];
+            let [(x1, y1), (x2, y2)] =
+                [from, to].map(|it| (i128::from(it.easting_mm()), i128::from(it.northing_mm())));
+            let (lower, upper) = (y1.min(y2), y1.max(y2));
+            if !(lower <= y && y < upper) {
+                continue;
+            }
+            // At the point's height the edge is at x1 + (y - y1)(x2 - x1) / (y2 - y1).
+            let (mut numerator, mut denominator) = (x1 * (y2 - y1) + (y - y1) * (x2 - x1), y2 - y1);
+            if denominator < 0 {
+                (numerator, denominator) = (-numerator, -denominator);
+            }
+            if x * denominator < numerator {
+                is_inside = !is_inside;
+            }
+        }
+    }
+    is_inside
+}
+
+/// The ids of the boundaries that hold the point, in their order.
+pub(crate) fn holders(boundaries: &[Boundary], point: Point) -> Vec<&str> {
+    let holding = boundaries.iter().filter(|it| holds(&it.grid, point));
+    holding.map(|it| it.id.as_str()).collect()
+}
+
+pub(crate) fn at_mm((x, y): Point) -> BritishGrid {
+    let metres = |mm: i32| f64::from(mm) / 1_000.0;
+    let grid = BritishGrid::from_metres(metres(x), metres(y)).expect("near the grid");
+    assert_eq!((grid.easting_mm(), grid.northing_mm()), (x, y));
+    grid
+}
+
+/// What the index finds, by boundary alone.
+pub(crate) fn found(index: &Index, layer: Layer, point: Point) -> Vec<&str> {
+    let areas = index.areas_covering(layer, at_mm(point), DAY);
+    areas.into_iter().map(|area| area.id.as_str()).collect()
+}
+
+/// A dataset of one layer of boundaries, as they are: no reader has looked at them.
+pub(crate) fn dataset_of(layer: Layer, boundaries: Vec<Boundary>) -> Dataset {
+    let manifest = format!(
+        "name = \"made-up\"\nversion = \"1\"\ntitle = \"\"\nas_of = \"2025-01-01\"\n\
+         attribution = \"\"\nlicence = \"\"\ntolerance_m = 100.0\ncomplete_outcodes = []\n\
+         sources = []\n[[layers]]\nid = \"{layer}\"\ntitle = \"\"\nkind = \"partition\"\n\
+         first_data = \"2022-01-05\"\nprovenance = \"derived\"\n[files]\n"
+    );
+    let area = |boundary: &Boundary| Area {
+        layer,
+        id: boundary.id.clone(),
+        name: boundary.id.clone(),
+        kind: None,
+        system: None,
+        provenance: Provenance::Derived,
+        period: Period::default(),
+    };
+    Dataset {
+        manifest: toml::from_str(&manifest).expect("a manifest"),
+        digest: String::new(),
+        areas: boundaries.iter().map(area).collect(),
+        boundaries: vec![(layer, boundaries)],
+        lineage: Vec::new(),
+        memberships: Vec::new(),
+        practices: Vec::new(),
+        premises: Vec::new(),
+        successions: Vec::new(),
+        statistical_areas: Vec::new(),
+        statistical_boundaries: Vec::new(),
+        assignments: Vec::new(),
+        postcodes: Vec::new(),
+    }
+}
+
+fn boundary(number: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
+    let polygon = |rings: &Vec<Vec<Point>>| GridPolygon {
+        rings: rings
+            .iter()
+            .map(|ring| ring.iter().copied().map(at_mm).collect())
+            .collect(),
+    };
+    Boundary {
+        id: format!("area-{number}"),
+        period: Period::default(),
+        lonlat: MultiPolygon::new(Vec::new()),
+        grid: polygons.iter().map(polygon).collect(),
+    }
+}
+
+fn index_of(boundaries: &[Boundary]) -> Index {
+    Index::build(dataset_of(Layer::Icc, boundaries.to_vec())).expect("one layer, no tables")
+}
+
+/// Cells of a crooked grid, each given to one of a few areas: neighbours, enclaves, islands, holes
+/// that touch each other by a corner, and edges inside an area that must cancel out.
+#[derive(Debug)]
+struct Crooked {
+    /// How far apart the corners are.
+    step: i32,
+    corner: Point,
+    /// By how many fifths of a tenth of a step each corner is off.
+    off: Vec<(i32, i32)>,
+    owners: Vec<usize>,
+}
+
+const CELLS: i32 = 5;
+
+impl Crooked {
+    /// A corner is off by at most a fifth of a step, so that no two edges cross.
+    fn corner_at(&self, column: i32, row: i32) -> Point {
+        let at = usize::try_from(row * (CELLS + 1) + column).expect("not negative");
+        let off = self.off[at];
+        let place =
+            |origin: i32, count: i32, off: i32| origin + count * self.step + off * (self.step / 10);
+        (
+            place(self.corner.0, column, off.0),
+            place(self.corner.1, row, off.1),
+        )
+    }
+
+    fn boundaries(&self) -> Vec<Boundary> {
+        let mut areas: Vec<Vec<Vec<Vec<Point>>>> = vec![Vec::new(); 4];
+        for row in 0..CELLS {
+            for column in 0..CELLS {
+                let at = usize::try_from(row * CELLS + column).expect("not negative");
+                let ring = [(0, 0), (1, 0), (1, 1), (0, 1)]
+                    .map(|(right, up)| self.corner_at(column + right, row + up));
+                areas[self.owners[at]].push(vec![ring.to_vec()]);
+            }
+        }
+        let areas = areas.iter().enumerate();
+        areas
+            .map(|(number, polygons)| boundary(number, polygons))
+            .collect()
+    }
+
+    /// Every corner, every middle of an edge, and the places a millimetre off them.
+    fn places(&self) -> Vec<Point> {
+        let mut places = Vec::new();
+        for row in 0..=CELLS {
+            for column in 0..=CELLS {
+                let here = self.corner_at(column, row);
+                let others = [(column + 1, row), (column, row + 1)];
+                let others = others
+                    .into_iter()
+                    .filter(|(c, r)| *c <= CELLS && *r <= CELLS);
+                let ends = others.map(|(column, row)| self.corner_at(column, row));
+                let middles = ends.map(|end| (here.0.midpoint(end.0), here.1.midpoint(end.1)));
+                for (x, y) in middles.chain([here]) {
+                    places.extend([(x, y), (x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)]);
+                }
+            }
+        }
+        places
+    }
+
+    /// Whether the place is further inside than any corner is off.
+    fn is_well_inside(&self, (x, y): Point) -> bool {
+        let margin = self.step / 5 + 1;
+        let inside = |origin: i32, value: i32| {
+            (origin + margin..origin + CELLS * self.step - margin).contains(&value)
+        };
+        inside(self.corner.0, x) && inside(self.corner.1, y)
+    }
+}
+
+fn crooked() -> impl Strategy<Value = Crooked> {
+    let corners = usize::try_from((CELLS + 1) * (CELLS + 1)).expect("not negative");
+    let cells = usize::try_from(CELLS * CELLS).expect("not negative");
+    let size = prop_oneof![
+        // Corners ten millimetres apart: every point is near a border.
+        Just((10, (300_000_000, 480_000_000))),
+        // Kilometres, and half the grid: products that need their bits.
+        Just((1_234_560, (299_999_999, 479_999_999))),
+        Just((200_000_000, (-150_000_000, 300_000_000))),
+    ];
+    let off = proptest::collection::vec((-2..=2, -2..=2), corners);
+    let owners = proptest::collection::vec(0_usize..4, cells);
+    (size, off, owners).prop_map(|((step, corner), off, owners)| Crooked {
+        step,
+        corner,
+        off,
+        owners,
+    })
+}
+
+/// Rings of any vertices: open eights, spikes, needles without area, one vertex over and over.
+fn any_rings() -> impl Strategy<Value = Vec<Vec<Vec<Vec<Point>>>>> {
+    let near = (300_000_000_i32..300_000_012, 480_000_000_i32..480_000_012);
+    let far = (
+        -200_000_000_i32..=900_000_000,
+        -200_000_000_i32..=1_500_000_000,
+    );
+    let vertex = prop_oneof![9 => near, 1 => far];
+    let ring = proptest::collection::vec(vertex, 0..8);
+    let polygon = proptest::collection::vec(ring, 0..4);
+    proptest::collection::vec(proptest::collection::vec(polygon, 0..3), 1..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 96,
+        // The same ground on every run.
+        rng_seed: RngSeed::Fixed(27_700),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn on_any_partition_the_index_agrees_and_each_place_has_one_area(
+        world in crooked(), more in proptest::collection::vec((0.0_f64..1.0, 0.0_f64..1.0), 40),
+    ) {
+        let boundaries = world.boundaries();
+        let index = index_of(&boundaries);
+        let side = f64::from(CELLS * world.step);
+        #[expect(clippy::cast_possible_truncation, reason = "within the box")]
+        let more = more.into_iter().map(|(right, up)| {
+            (world.corner.0 + (right * side) as i32, world.corner.1 + (up * side) as i32)
+        });
+        for point in world.places().into_iter().chain(more) {
+            let expected = holders(&boundaries, point);
+            prop_assert_eq!(&found(&index, Layer::Icc, point), &expected);
+            prop_assert!(expected.len() <= 1);
+            if world.is_well_inside(point) {
+                prop_assert_eq!(expected.len(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn on_rings_that_are_no_polygons_the_index_agrees_and_never_panics(
+        areas in any_rings(),
+        points in proptest::collection::vec(
+            (299_999_999_i32..300_000_013, 479_999_999_i32..480_000_013), 60
+        ),
+    ) {
+        let areas = areas.iter().enumerate();
+        let boundaries: Vec<Boundary> =
+            areas.map(|(number, polygons)| boundary(number, polygons)).collect();
+        let index = index_of(&boundaries);
+        for point in points {
+            prop_assert_eq!(
+                found(&index, Layer::Icc, point),
+                holders(&boundaries, point)
+            );
+            let place = Some(Place::Grid(at_mm(point)));
+            index.locate(&Query { place, practice: None, as_of: DAY });
+        }
+    }
+}
+
+#[test]
+fn on_the_real_layers_the_index_agrees_with_the_definition() {
+    let dataset = embedded();
+    let (_, iccs) = &dataset.boundaries[0];
+    let points = oracle::points(iccs, 2_000);
+    for (layer, boundaries) in &dataset.boundaries {
+        for &point in points.iter().step_by(31) {
+            let expected = holders(boundaries, point);
+            assert_eq!(found(index(), *layer, point), expected, "{layer} {point:?}");
+        }
+    }
+}
+
+#[test]
+fn the_definition_gives_a_corner_to_one_of_four_and_a_hole_to_nobody() {
+    let square = |x: i32, y: i32, side: i32| {
+        vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
+    };
+    let quarters: Vec<Boundary> = [(0, 0), (10, 0), (0, 10), (10, 10)]
+        .into_iter()
+        .enumerate()
+        .map(|(number, (x, y))| boundary(number, &[vec![square(x, y, 10)]]))
+        .collect();
+    for (point, expected) in [
+        ((5, 5), &["area-0"][..]),
+        ((10, 10), &["area-3"]),
+        ((10, 5), &["area-1"]),
+        ((5, 10), &["area-2"]),
+        ((0, 0), &["area-0"]),
+        ((20, 5), &[]),
+        ((5, 20), &[]),
+    ] {
+        assert_eq!(holders(&quarters, point), expected, "{point:?}");
+    }
+    let ring = boundary(0, &[vec![square(0, 0, 30), square(10, 10, 10)]]);
+    assert!(holds(&ring.grid, (5, 15)) && !holds(&ring.grid, (15, 15)));
+}

@@ -1,0 +1,288 @@
+//! A real server on a port of its own, and a plain client that keeps status and headers and says
+//! what it got when a test is not content with it.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::LazyLock;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use catchment::dataset::{self, Dataset, Files};
+use catchment::http::{self, App, Limits};
+use catchment::index::Index;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use ureq::http::{HeaderMap, Request};
+
+/// The server that most tests share: the embedded dataset, the usual limits.
+pub(crate) static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
+
+/// The day that answers are for where a test names none, so that they stay the same.
+pub(crate) const AS_OF: &str = "2025-12-01";
+
+/// Nothing here takes this long unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server that stops when it is dropped.
+pub(crate) struct Server {
+    address: SocketAddr,
+    client: ureq::Agent,
+    running: Option<(oneshot::Sender<()>, JoinHandle<io::Result<()>>)>,
+}
+
+impl Server {
+    /// On the embedded dataset.
+    pub(crate) fn start() -> Server {
+        Server::with(embedded(), Limits::default())
+    }
+
+    /// On a dataset, with limits.
+    pub(crate) fn with(dataset: Dataset, limits: Limits) -> Server {
+        let index = Index::build(dataset).expect("the dataset is sound");
+        let router = http::router(App::new(index));
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            tokio::runtime::Runtime::new()?.block_on(async {
+                let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+                tell.send(listener.local_addr()?)
+                    .expect("the test waits for the address");
+                // A sender that is gone stops the server too.
+                let stop = async { stopped.await.unwrap_or_default() };
+                http::serve(listener, router, limits, stop).await
+            })
+        });
+        let address = told.recv_timeout(PATIENCE).expect("the server starts");
+        Server {
+            address,
+            client: client(),
+            running: Some((stop, thread)),
+        }
+    }
+
+    /// Stops it; how long that took.
+    #[track_caller]
+    pub(crate) fn stop(mut self) -> Duration {
+        let started = Instant::now();
+        self.end();
+        started.elapsed()
+    }
+
+    fn end(&mut self) {
+        let Some((stop, thread)) = self.running.take() else {
+            return;
+        };
+        // It may have ended by itself, which `join` tells.
+        let _ = stop.send(());
+        let ended = thread.join().expect("the server does not panic");
+        ended.expect("the server stops without an error");
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, &[], None)
+    }
+
+    #[track_caller]
+    pub(crate) fn post(&self, path: &str, content_type: &str, body: &str) -> Reply {
+        self.send("POST", path, &[("content-type", content_type)], Some(body))
+    }
+
+    #[track_caller]
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Reply {
+        send(&self.client, self.address, (method, path), headers, body)
+    }
+
+    /// `GET /api/v1/locate` with these fields.
+    #[track_caller]
+    pub(crate) fn locate(&self, fields: &[(&str, &str)]) -> Reply {
+        self.get(&format!("/api/v1/locate?{}", encoded(fields)))
+    }
+
+    /// A connection for requests that no client sends.
+    pub(crate) fn connect(&self) -> TcpStream {
+        connect(self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A second panic while unwinding would hide the first.
+        if !thread::panicking() {
+            self.end();
+        }
+    }
+}
+
+/// The embedded dataset, for a test to alter.
+pub(crate) fn embedded() -> Dataset {
+    dataset::read(&Files::Embedded).expect("the embedded dataset is sound")
+}
+
+/// A client that takes every status for an answer and follows nothing.
+pub(crate) fn client() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        // The server closes a connection whose body it has no use for; who kept it would be told nothing.
+        .max_idle_connections(0)
+        .allow_non_standard_methods(true)
+        .timeout_global(Some(PATIENCE))
+        .build()
+        .new_agent()
+}
+
+/// Sends a request, and reads the whole answer.
+#[track_caller]
+pub(crate) fn send(
+    client: &ureq::Agent,
+    address: SocketAddr,
+    (method, path): (&str, &str),
+    headers: &[(&str, &str)],
+    body: Option<&str>,
+) -> Reply {
+    let asked = format!("{method} {path}");
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("http://{address}{path}"));
+    for &(name, value) in headers {
+        request = request.header(name, value);
+    }
+    let malformed = |error| panic!("{asked} cannot be sent: {error}");
+    let answered = match body {
+        None => client.run(request.body(()).unwrap_or_else(malformed)),
+        Some(body) => client.run(request.body(body).unwrap_or_else(|error| {
+            panic!("{asked} cannot be sent: {error}");
+        })),
+    };
+    let mut response = answered.unwrap_or_else(|error| panic!("{asked} had no answer: {error}"));
+    let body = response.body_mut().read_to_vec();
+    Reply {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body: body.unwrap_or_else(|error| panic!("{asked}: the answer broke off: {error}")),
+        asked,
+    }
+}
+
+/// A connection that does not wait for ever.
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the server listens");
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a time limit can be set");
+    stream
+}
+
+/// Writes bytes as they are, and reads what comes back until the server closes.
+#[track_caller]
+pub(crate) fn raw(mut stream: TcpStream, bytes: &[u8]) -> String {
+    stream.write_all(bytes).expect("the server takes bytes");
+    read_to_close(stream)
+}
+
+/// What comes until the server closes. A reset is a close.
+#[track_caller]
+pub(crate) fn read_to_close(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+        Err(error) => panic!(
+            "the server did not close within {PATIENCE:?} ({error}); so far: {}",
+            String::from_utf8_lossy(&answer)
+        ),
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Fields as a query string or a form.
+pub(crate) fn encoded(fields: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish()
+}
+
+/// An answer. Its `Display` is the whole of it, for messages.
+pub(crate) struct Reply {
+    asked: String,
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// The body as text.
+    #[track_caller]
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body)
+            .unwrap_or_else(|error| panic!("{self}\nthe body is not text: {error}"))
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{self}\nthe body is not JSON: {error}"))
+    }
+
+    /// A header that stands once; `""` where there is none.
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let mut values = self.headers.get_all(name).iter();
+        let value = values.next().map_or("", |value| {
+            value
+                .to_str()
+                .unwrap_or_else(|_| panic!("{self}\n{name} is not ASCII"))
+        });
+        assert!(values.next().is_none(), "{self}\n{name} stands twice");
+        value
+    }
+
+    /// The answer itself, if this is its status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Reply {
+        assert_eq!(self.status, status, "{self}");
+        self
+    }
+
+    /// The answer itself, if it is a problem with this status and code that tells everything RFC
+    /// 9457 asks for.
+    #[track_caller]
+    pub(crate) fn expect_problem(self, status: u16, code: &str) -> Reply {
+        let reply = self.expect(status);
+        assert_eq!(
+            reply.header("content-type"),
+            "application/problem+json",
+            "{reply}"
+        );
+        let body = reply.json();
+        assert_eq!(body["code"], code, "{reply}");
+        assert_eq!(body["status"], status, "{reply}");
+        for member in ["type", "title", "detail"] {
+            let is_told = body[member].as_str().is_some_and(|text| !text.is_empty());
+            assert!(is_told, "{reply}\n{member} is missing");
+        }
+        assert_eq!(reply.header("cache-control"), "no-store", "{reply}");
+        reply
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} was answered with {}", self.asked, self.status)?;
+        for (name, value) in &self.headers {
+            writeln!(f, "  {name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
+        }
+        let text = String::from_utf8_lossy(&self.body);
+        let shown: String = text.chars().take(2_000).collect();
+        write!(f, "\n{shown}")
+    }
+}

@@ -1,0 +1,385 @@
+//! Vector tiles, read with the commands of the format spelled out here.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use fast_mvt::MvtReaderRef;
+use serde_json::Value;
+
+use crate::server::{AS_OF, Reply, SERVER};
+
+const MVT: &str = "application/vnd.mapbox-vector-tile";
+const EXTENT: i32 = 4_096;
+/// What a tile may hold beyond each of its sides.
+const BUFFER: i32 = 64;
+
+type Vertex = (i32, i32);
+
+/// A feature of a tile.
+struct Shape {
+    number: u64,
+    tags: BTreeMap<String, String>,
+    /// Open rings: the first vertex is not repeated.
+    rings: Vec<Vec<Vertex>>,
+}
+
+/// The tile at `z/x/y`; `None` where it is empty.
+#[track_caller]
+fn tile(layer: &str, z: u32, x: u32, y: u32) -> Option<Vec<Shape>> {
+    let reply = SERVER.get(&format!("/tiles/{layer}/{z}/{x}/{y}.mvt"));
+    if reply.status == 204 {
+        assert!(reply.body.is_empty(), "{reply}");
+        return None;
+    }
+    Some(shapes(&reply.expect(200), layer))
+}
+
+#[track_caller]
+fn shapes(reply: &Reply, name: &str) -> Vec<Shape> {
+    assert_eq!(reply.header("content-type"), MVT);
+    let tile = MvtReaderRef::new(&reply.body).expect("a vector tile");
+    assert_eq!(tile.layer_count(), 1);
+    let layer = tile.layers().next().expect("a layer");
+    assert_eq!((layer.name(), layer.version()), (name, 2));
+    assert_eq!(i64::from(layer.extent()), i64::from(EXTENT));
+    let shape = |feature: fast_mvt::MvtFeatureRef<'_>| Shape {
+        number: feature.id().expect("a number"),
+        tags: feature
+            .properties_vec()
+            .expect("tags")
+            .into_iter()
+            .map(|(key, value)| (key.to_string(), text(value)))
+            .collect(),
+        rings: rings(feature.geometry_commands()),
+    };
+    layer.features().map(shape).collect()
+}
+
+fn text(value: fast_mvt::MvtValueRef<'_>) -> String {
+    match value {
+        fast_mvt::MvtValueRef::String(text) => text.to_string(),
+        other => panic!("a tag is text: {other:?}"),
+    }
+}
+
+/// The rings of a polygon: MoveTo, LineTo, ClosePath and so on (MVT 2.1, 4.3).
+fn rings(commands: &[u32]) -> Vec<Vec<Vertex>> {
+    let mut rings = Vec::new();
+    let mut numbers = commands.iter().copied();
+    let (mut x, mut y) = (0, 0);
+    while let Some(move_to) = numbers.next() {
+        assert_eq!(move_to, 1 | 1 << 3, "a ring begins with one MoveTo");
+        let mut read = |numbers: &mut dyn Iterator<Item = u32>| {
+            x += unzigzag(numbers.next().expect("x"));
+            y += unzigzag(numbers.next().expect("y"));
+            (x, y)
+        };
+        let mut ring = vec![read(&mut numbers)];
+        let line_to = numbers.next().expect("LineTo");
+        assert_eq!(line_to & 7, 2, "a ring goes on with LineTo");
+        ring.extend((0..line_to >> 3).map(|_| read(&mut numbers)));
+        assert_eq!(numbers.next(), Some(7 | 1 << 3), "and ends with ClosePath");
+        rings.push(ring);
+    }
+    rings
+}
+
+fn unzigzag(number: u32) -> i32 {
+    let half = i32::try_from(number >> 1).expect("31 bits");
+    half ^ -i32::from(number & 1 == 1)
+}
+
+/// Twice the area; positive for an exterior (MVT 2.1, 4.3.3.3: the y axis points down).
+fn doubled_area(ring: &[Vertex]) -> i64 {
+    edges(ring)
+        .map(|((x1, y1), (x2, y2))| i64::from(x1) * i64::from(y2) - i64::from(x2) * i64::from(y1))
+        .sum()
+}
+
+fn edges(ring: &[Vertex]) -> impl Iterator<Item = (Vertex, Vertex)> {
+    let next = ring.iter().cycle().skip(1);
+    ring.iter().copied().zip(next.copied())
+}
+
+/// Column and row of the tile that a position is on.
+fn column_and_row(lon: f64, lat: f64, z: u32) -> (u32, u32) {
+    let tiles = f64::from(1_u32 << z);
+    let column = (lon + 180.0) / 360.0 * tiles;
+    let row = (1.0 - lat.to_radians().tan().asinh() / std::f64::consts::PI) / 2.0 * tiles;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the tile that the position is on"
+    )]
+    let whole = |number: f64| number as u32;
+    (whole(column), whole(row))
+}
+
+/// Every tile of a zoom that the layer's bounds reach.
+fn tiles_of(layer: &str, z: u32) -> Vec<(u32, u32, Vec<Shape>)> {
+    let [west, south, east, north] = bounds(layer);
+    let (first_column, first_row) = column_and_row(west, north, z);
+    let (last_column, last_row) = column_and_row(east, south, z);
+    let columns = first_column..=last_column;
+    let places = columns.flat_map(|x| (first_row..=last_row).map(move |y| (x, y)));
+    places
+        .filter_map(|(x, y)| Some((x, y, tile(layer, z, x, y)?)))
+        .collect()
+}
+
+fn bounds(layer: &str) -> [f64; 4] {
+    let tilejson = SERVER
+        .get(&format!("/tiles/{layer}.json"))
+        .expect(200)
+        .json();
+    let bounds = tilejson["bounds"].as_array().expect("bounds");
+    let degrees = |at: usize| bounds[at].as_f64().expect("degrees");
+    [degrees(0), degrees(1), degrees(2), degrees(3)]
+}
+
+fn ids(layer: &str) -> BTreeSet<String> {
+    let path = format!("/api/v1/areas/{layer}?as_of={AS_OF}");
+    let body = SERVER.get(&path).expect(200).json();
+    let areas = body["areas"].as_array().expect("a list").iter();
+    areas
+        .map(|area| area["id"].as_str().expect("an id").to_string())
+        .collect()
+}
+
+#[test]
+fn every_community_is_on_a_tile_under_one_number_and_nothing_else_is() {
+    for z in [0, 5, 8] {
+        let mut numbers: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+        for (_, _, shapes) in tiles_of("icc", z) {
+            for shape in shapes {
+                let id = shape.tags["id"].clone();
+                numbers.entry(id).or_default().insert(shape.number);
+            }
+        }
+        assert!(numbers.values().all(|all| all.len() == 1), "{numbers:?}");
+        let found: BTreeSet<String> = numbers.into_keys().collect();
+        if z == 8 {
+            assert_eq!(found.len(), 16);
+            assert_eq!(found, ids("icc"));
+        } else {
+            assert!(found.is_subset(&ids("icc")) && !found.is_empty(), "{z}");
+        }
+    }
+}
+
+#[test]
+fn features_are_numbered_once_named_and_wound_as_the_format_asks() {
+    for layer in ["icc", "gp-practice", "resilience-group"] {
+        let mut count = 0;
+        for z in [6, 8, 11] {
+            for (x, y, shapes) in tiles_of(layer, z) {
+                let at = format!("{layer} {z}/{x}/{y}");
+                let numbers: HashSet<u64> = shapes.iter().map(|shape| shape.number).collect();
+                assert_eq!(numbers.len(), shapes.len(), "{at}: a number stands twice");
+                count += shapes.len();
+                shapes.iter().for_each(|shape| check_shape(&at, shape));
+            }
+        }
+        assert!(
+            count > 20,
+            "{layer}: {count} features are too few to mean anything"
+        );
+    }
+}
+
+#[track_caller]
+fn check_shape(at: &str, shape: &Shape) {
+    let keys: Vec<&str> = shape.tags.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["id", "name", "provenance"], "{at}");
+    assert!(shape.tags.values().all(|value| !value.is_empty()), "{at}");
+    assert!(!shape.rings.is_empty(), "{at}: nothing to draw");
+    for (place, ring) in shape.rings.iter().enumerate() {
+        let area = doubled_area(ring);
+        assert!(ring.len() >= 3 && area != 0, "{at}: ring {place} is empty");
+        assert!(place > 0 || area > 0, "{at}: a hole before its exterior");
+        assert!(
+            edges(ring).all(|(from, to)| from != to),
+            "{at}: ring {place} stands still"
+        );
+        let sides = -BUFFER..=EXTENT + BUFFER;
+        let is_near = |&(x, y): &Vertex| sides.contains(&x) && sides.contains(&y);
+        assert!(
+            ring.iter().all(is_near),
+            "{at}: ring {place} leaves the tile"
+        );
+    }
+}
+
+/// The outer rings' areas add up to the ground: a hole wound like an exterior would add to it.
+#[test]
+fn the_rings_of_a_tile_cover_no_ground_twice() {
+    for z in [7, 8, 10] {
+        for (x, y, shapes) in tiles_of("icc", z) {
+            let rings = shapes.iter().flat_map(|shape| &shape.rings);
+            let covered: i64 = rings.map(|ring| doubled_area(ring)).sum();
+            let side = i64::from(EXTENT + 2 * BUFFER);
+            assert!(
+                (0..=2 * side * side).contains(&covered),
+                "{z}/{x}/{y}: {covered}"
+            );
+        }
+    }
+}
+
+/// Where two communities meet, each has the other's vertices and its edges the other way round: no
+/// crack shows between them at any scale.
+#[test]
+fn neighbours_have_their_border_in_common_vertex_for_vertex() {
+    let mut edges_in_common = 0;
+    for z in [8, 10, 11] {
+        for (x, y, shapes) in tiles_of("icc", z) {
+            for (at, one) in shapes.iter().enumerate() {
+                for other in &shapes[at + 1..] {
+                    edges_in_common += check_border(one, other, &format!("{z}/{x}/{y}"));
+                    check_border(other, one, &format!("{z}/{x}/{y}"));
+                }
+            }
+        }
+    }
+    assert!(edges_in_common > 1_000, "{edges_in_common}");
+}
+
+/// The number of edges in common.
+#[track_caller]
+fn check_border(one: &Shape, other: &Shape, at: &str) -> usize {
+    let their_edges: HashSet<(Vertex, Vertex)> =
+        other.rings.iter().flat_map(|ring| edges(ring)).collect();
+    let in_common: Vec<Vertex> = one
+        .rings
+        .iter()
+        .flat_map(|ring| edges(ring))
+        .filter(|&(from, to)| their_edges.contains(&(to, from)))
+        .flat_map(|(from, to)| [from, to])
+        .collect();
+    let theirs: HashSet<Vertex> = other.rings.iter().flatten().copied().collect();
+    let names = [&one.tags["id"], &other.tags["id"]];
+    for vertex in one.rings.iter().flatten() {
+        let lies_on_edge = their_edges
+            .iter()
+            .any(|&edge| lies_strictly_on(edge, *vertex));
+        assert!(
+            !lies_on_edge || theirs.contains(vertex) || is_at_side(*vertex),
+            "{at}: {names:?} part at {vertex:?}"
+        );
+    }
+    in_common.len() / 2
+}
+
+/// Within a unit of the edge, and not near its ends.
+fn lies_strictly_on((from, to): (Vertex, Vertex), vertex: Vertex) -> bool {
+    let difference =
+        |(x, y): Vertex, (from_x, from_y): Vertex| (f64::from(x - from_x), f64::from(y - from_y));
+    let (along, offset) = (difference(to, from), difference(vertex, from));
+    let length = along.0.hypot(along.1);
+    let part = (offset.0 * along.0 + offset.1 * along.1) / (length * length);
+    let distance = (offset.0 * along.1 - offset.1 * along.0).abs() / length;
+    let margin = 2.0 / length;
+    distance <= 0.5 && part > margin && part < 1.0 - margin
+}
+
+/// At the sides each ring is cut for itself, and may go along them in fewer steps.
+fn is_at_side((x, y): Vertex) -> bool {
+    [x, y]
+        .iter()
+        .any(|&along| along == -BUFFER || along == EXTENT + BUFFER)
+}
+
+#[test]
+fn tilejson_says_where_the_tiles_are_and_what_is_on_them() {
+    for layer in ["icc", "sub-community", "gp-practice", "resilience-group"] {
+        let reply = SERVER.get(&format!("/tiles/{layer}.json")).expect(200);
+        let body = reply.json();
+        assert_eq!(body["tilejson"], "3.0.0", "{reply}");
+        assert_eq!(body["scheme"], "xyz", "{reply}");
+        assert_eq!(
+            (&body["minzoom"], &body["maxzoom"]),
+            (&0.into(), &22.into())
+        );
+        assert_eq!(body["vector_layers"][0]["id"], layer, "{reply}");
+        for field in ["id", "name", "provenance"] {
+            assert_eq!(
+                body["vector_layers"][0]["fields"][field], "String",
+                "{reply}"
+            );
+        }
+        let attribution = body["attribution"].as_str().unwrap_or_default();
+        assert!(attribution.contains("Crown copyright"), "{reply}");
+        let [west, south, east, north] = bounds(layer);
+        assert!(-4.0 < west && west < east && east < -1.5, "{reply}");
+        assert!(53.0 < south && south < north && north < 56.0, "{reply}");
+        check_tile_template(&body["tiles"][0]);
+    }
+}
+
+#[track_caller]
+fn check_tile_template(template: &Value) {
+    let template = template.as_str().expect("a template");
+    let address = template
+        .replace("{z}", "8")
+        .replace("{x}", "125")
+        .replace("{y}", "81");
+    let (_, path) = address.split_once("/tiles/").expect("a path of tiles");
+    let reply = SERVER.get(&format!("/tiles/{path}"));
+    assert!([200, 204].contains(&reply.status), "{reply}");
+}
+
+#[test]
+fn tilejson_keeps_its_date_and_repeats_no_doubtful_host() {
+    let template = |headers: &[(&str, &str)], path: &str| {
+        let reply = SERVER.send("GET", path, headers, None).expect(200);
+        assert_eq!(reply.header("vary"), "host", "{reply}");
+        reply.json()["tiles"][0]
+            .as_str()
+            .expect("a template")
+            .to_string()
+    };
+    let dated = template(&[], "/tiles/icc.json?as_of=2023-01-01");
+    assert!(dated.ends_with(".mvt?as_of=2023-01-01"), "{dated}");
+    let named = template(&[("host", "maps.example:8080")], "/tiles/icc.json");
+    assert!(named.contains("//maps.example:8080/tiles/icc/"), "{named}");
+    let doubtful = template(&[("host", "a\"b")], "/tiles/icc.json");
+    assert_eq!(doubtful, "/tiles/icc/{z}/{x}/{y}.mvt");
+}
+
+#[test]
+fn a_tile_without_areas_is_empty_and_one_that_cannot_be_is_refused() {
+    for path in ["8/0/0", "22/0/0", "12/2047/0"] {
+        let reply = SERVER.get(&format!("/tiles/icc/{path}.mvt")).expect(204);
+        assert!(reply.body.is_empty(), "{reply}");
+    }
+    for path in [
+        "-1/0/0.mvt",
+        "31/0/0.mvt",
+        "23/0/0.mvt",
+        "256/0/0.mvt",
+        "8/256/0.mvt",
+        "8/0/256.mvt",
+        "8/0/abc.mvt",
+        "8/0/0",
+        "8/0/0.png",
+        "8/0/.mvt",
+        "8/1.5/0.mvt",
+        "8/0/99999999999999999999.mvt",
+        "8/..%2f..%2f..%2fetc/passwd.mvt",
+        "8/0/%00.mvt",
+    ] {
+        let reply = SERVER.get(&format!("/tiles/icc/{path}"));
+        reply.expect_problem(400, "no_such_tile");
+    }
+}
+
+#[test]
+fn the_deepest_tile_inside_an_area_is_full_of_it() {
+    let (x, y) = column_and_row(-2.745, 54.326, 22);
+    let shapes = tile("icc", 22, x, y).expect("Kendal is there");
+    let [shape] = &shapes[..] else {
+        panic!("one community covers it, not {}", shapes.len())
+    };
+    assert_eq!(shape.tags["id"], "mb-kendal");
+    let side = i64::from(EXTENT + 2 * BUFFER);
+    assert_eq!(doubled_area(&shape.rings[0]), 2 * side * side);
+}
