@@ -22,6 +22,9 @@ pub(crate) fn layer_file<'a>(
         let mut properties = serde_json::Map::new();
         properties.insert("id".into(), boundary.id.clone().into());
         properties.insert("name".into(), title.into());
+        if let Some(extent) = boundary.extent.as_str() {
+            properties.insert("extent".into(), extent.into());
+        }
         for (key, day) in [("from", boundary.period.from), ("to", boundary.period.to)] {
             if let Some(day) = day {
                 properties.insert(key.into(), day.to_string().into());

@@ -15,6 +15,9 @@
 //! - [`build`]: a dataset from published files: assign, dissolve, model, write.
 //! - [`index`]: a dataset put in order to be asked; `Index::locate` answers everywhere.
 //! - [`question`]: the fields of a question and their faults, for every face alike.
+//! - [`check`]: what a careful person would look for in a dataset.
+//! - [`diff`]: what changes its answer between two datasets.
+//! - [`releases`]: the datasets of a running service, reloaded whole.
 //! - [`tiles`]: vector tiles.
 //! - `web`: the pages' templates and styles.
 //! - [`http`]: the service; nothing else knows JSON and status codes.
@@ -31,14 +34,18 @@
 //! - Nothing calls out: there is no HTTP client in the program.
 
 pub mod build;
+pub mod check;
 pub mod cli;
 pub mod dataset;
+pub mod diff;
 pub mod domain;
 pub mod geodesy;
 mod geojson;
+mod ground;
 pub mod http;
 mod import;
 pub mod index;
 pub mod question;
+pub mod releases;
 pub mod tiles;
 mod web;

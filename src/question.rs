@@ -85,7 +85,7 @@ pub struct Fields {
 
 /// Every field of a look-up.
 pub const LOCATE_FIELDS: &[&str] = &[
-    "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "layers",
+    "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "layers", "dataset",
 ];
 
 impl Fields {

@@ -23,9 +23,18 @@ pub(super) struct Config {
     pub(super) output: PathBuf,
     pub(super) sources: Vec<Source>,
     pub(super) postcodes: Postcodes,
-    pub(super) statistical_areas: StatisticalAreas,
-    pub(super) history: PathBuf,
+    pub(super) statistical_areas: Option<StatisticalAreas>,
+    #[serde(default)]
     pub(super) practices: Practices,
+    /// Questions with the answers that the dataset must give.
+    pub(super) canaries: Option<PathBuf>,
+    /// How many ICCs each system's own page states.
+    pub(super) systems: Option<PathBuf>,
+    /// Areas over time.
+    pub(super) history: Option<PathBuf>,
+    /// Who is registered where, by name.
+    #[serde(default)]
+    pub(super) shares: Vec<SharesConfig>,
     pub(super) layers: Vec<LayerConfig>,
 }
 
@@ -33,9 +42,34 @@ pub(super) struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Postcodes {
-    pub(super) file: PathBuf,
-    /// Every postcode of the outward codes that have at least one in these sub-ICB locations.
+    /// A later directory adds the postcodes that the earlier ones lack, and what they leave blank.
+    pub(super) directories: Vec<Directory>,
+    /// Every postcode of the outward codes that have at least one in these sub-ICB locations; all
+    /// postcodes, where none is named.
+    #[serde(default)]
     pub(super) outcodes_touching_sub_icb: Vec<String>,
+}
+
+/// A directory of postcodes as it was published.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Directory {
+    pub(super) format: DirectoryFormat,
+    pub(super) file: PathBuf,
+}
+
+/// The formats of postcode directories.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum DirectoryFormat {
+    /// A table with this project's own columns.
+    PostcodeList,
+    /// OS Code-Point Open.
+    CodePointOpen,
+    /// ONS Postcode Directory or National Statistics Postcode Lookup, with LSOAs of 2011.
+    OnspdLsoa11,
+    /// The same, with LSOAs of 2021.
+    OnspdLsoa21,
 }
 
 /// The polygons that layers are made of.
@@ -45,63 +79,84 @@ pub(super) struct StatisticalAreas {
     pub(super) id: String,
     pub(super) title: String,
     pub(super) boundaries: PathBuf,
-    /// The attributes with the code and the name.
+    /// The attributes with the code, the name and the sub-ICB location.
     pub(super) code: String,
     pub(super) name: String,
+    pub(super) sub_icb: Option<String>,
     pub(super) snap_m: f64,
 }
 
-/// The practices, their buildings and their successions.
-#[derive(Debug, Clone, Deserialize)]
+/// The practices, their buildings, networks and successions.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Practices {
-    pub(super) file: PathBuf,
-    pub(super) sites: PathBuf,
-    pub(super) successions: PathBuf,
+    /// A later directory adds the practices that the earlier ones lack.
+    #[serde(default)]
+    pub(super) directories: Vec<PracticeDirectory>,
+    /// Primary Care Networks and their practices, as NHS ODS publishes them (`ePCN`).
+    pub(super) networks: Option<PathBuf>,
+    pub(super) sites: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) successions: Vec<SuccessionFile>,
+    /// Practices of these sub-ICB locations; all practices, where none is named.
+    #[serde(default)]
     pub(super) sub_icb: Vec<String>,
 }
 
-/// A layer, and the way that it is made.
+/// A directory of practices as it was published.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LayerConfig {
-    pub(super) id: String,
-    pub(super) title: String,
-    pub(super) kind: LayerKind,
-    pub(super) first_data: String,
-    pub(super) provenance: String,
-    #[serde(flatten)]
-    pub(super) way: Way,
-}
-
-/// The ways to make a layer.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Way {
-    /// Each area is the statistical areas that a look-up gives it.
-    Lookup(Lookup),
-    /// Each practice's area is where a model expects its patients.
-    Model(Model),
-    /// Each group's area is the areas of its members.
-    Members(Members),
-}
-
-/// A look-up from statistical areas to areas.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Lookup {
+pub(super) struct PracticeDirectory {
+    pub(super) format: PracticeFormat,
     pub(super) file: PathBuf,
-    pub(super) columns: lookup::Columns,
 }
 
-/// The gravity model of practice coverage; see `model.rs` for the formula.
+/// The formats of practice directories.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum PracticeFormat {
+    /// A table with this project's own columns.
+    PracticeList,
+    /// NHS ODS `epraccur`.
+    Epraccur,
+}
+
+/// A list of successions as it was published.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SuccessionFile {
+    pub(super) format: SuccessionFormat,
+    pub(super) file: PathBuf,
+}
+
+/// The formats of lists of successions.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SuccessionFormat {
+    /// A table with this project's own columns.
+    SuccessionList,
+    /// NHS ODS `succ` or `succarc`.
+    Succ,
+}
+
+/// What part of each statistical area's people is registered with which practice.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SharesConfig {
+    pub(super) name: String,
+    /// Practices and statistical areas of these sub-ICB locations; all, where none is named.
+    #[serde(default)]
+    pub(super) sub_icb: Vec<String>,
+    /// As NHS England publishes it.
+    pub(super) registrations: Option<PathBuf>,
+    /// As a model expects it, where no registrations are to be had.
+    pub(super) model: Option<Model>,
+}
+
+/// The gravity model of registrations; see `shares.rs` for the formula.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Model {
-    /// Smaller shares are left out.
-    pub(super) share_min: f64,
-    /// The layer whose look-up says which statistical areas are modelled.
-    pub(super) within: String,
     /// Whom the ground keeps from each other.
     #[serde(default)]
     pub(super) barriers: Vec<Barrier>,
@@ -119,6 +174,118 @@ pub(super) struct Barrier {
     pub(super) from_easting: Option<f64>,
     /// ICC ids.
     pub(super) no_practices_of: Vec<String>,
+}
+
+/// A layer, and the ways that its areas are made.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LayerConfig {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) kind: LayerKind,
+    pub(super) first_data: String,
+    pub(super) provenance: String,
+    /// Off a generalised coast, a place this many metres away still belongs to the nearest area.
+    #[serde(default)]
+    pub(super) snap_m: f64,
+    pub(super) ways: Vec<WayConfig>,
+}
+
+/// A way to make areas, and the period in which what it makes holds.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct WayConfig {
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    #[serde(flatten)]
+    pub(super) way: Way,
+}
+
+/// The ways to make the areas of a layer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Way {
+    /// Polygons as given.
+    Polygons(Polygons),
+    /// Each area is the statistical areas that a look-up gives it.
+    Lookup(Lookup),
+    /// Each area is the statistical areas in which its practices have the most patients.
+    Plurality(Plurality),
+    /// Each practice's area is the statistical areas where it has its patients.
+    Coverage(Coverage),
+    /// Each practice's area is what it declares.
+    Catchments(Catchments),
+    /// Areas of the hierarchy of the NHS, by their selector or their children.
+    Hierarchy(Hierarchy),
+    /// Each group's area is the areas of its members.
+    Members(Members),
+}
+
+/// Polygons as given.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Polygons {
+    pub(super) file: PathBuf,
+    /// The layer of a GeoPackage.
+    pub(super) layer: Option<String>,
+    /// The attributes with the id and the name.
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    /// What an id begins with; the rest is then the attribute in lower case with hyphens.
+    #[serde(default)]
+    pub(super) id_prefix: String,
+    pub(super) system: Option<String>,
+}
+
+/// A look-up from statistical areas to areas.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lookup {
+    pub(super) file: PathBuf,
+    pub(super) columns: lookup::Columns,
+    pub(super) system: Option<String>,
+}
+
+/// Areas by plurality of patients.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plurality {
+    /// Whose patients live where.
+    pub(super) shares: String,
+    /// The practices' own groups: `icc` or `pcn`.
+    pub(super) by: String,
+    /// Practices of these sub-ICB locations; all, where none is named.
+    #[serde(default)]
+    pub(super) sub_icb: Vec<String>,
+    /// What an area's id begins with. The rest is the group's own id; its name in lower case with
+    /// hyphens where the layer is not the practices' own.
+    #[serde(default)]
+    pub(super) id_prefix: String,
+    pub(super) system: Option<String>,
+}
+
+/// A practice's area by its patients.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Coverage {
+    /// Whose patients live where.
+    pub(super) shares: String,
+    /// Smaller shares are left out, and the others not scaled up.
+    pub(super) share_min: f64,
+}
+
+/// A practice's area as it declares it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Catchments {
+    /// A folder or a zip archive with a GeoJSON a practice.
+    pub(super) file: PathBuf,
+}
+
+/// Areas of the hierarchy of the NHS.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Hierarchy {
+    pub(super) file: PathBuf,
 }
 
 /// Groups known by their members.

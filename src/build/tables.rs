@@ -1,12 +1,10 @@
 //! The dataset's tables, written as `dataset::read` reads them.
 
-use jiff::civil::Date;
-
 use crate::domain::{
-    Area, Assignment, Lineage, Member, Membership, Period, Practice, Premises, Succession,
-    YearMonth,
+    Area, Assignment, Lineage, Member, Membership, OdsCode, Period, PositionalQuality, Practice,
+    Premises, Succession, YearMonth,
 };
-use crate::import::postcode_list::ListedPostcode;
+use crate::import::ListedPostcode;
 
 /// A CSV table in memory, lines ended by a line feed.
 fn table<const N: usize>(
@@ -204,6 +202,7 @@ pub(super) fn postcodes<'a>(postcodes: impl IntoIterator<Item = &'a ListedPostco
             "terminated",
             "statistical_area",
             "sub_icb",
+            "user",
         ],
         postcodes.into_iter().map(|row| {
             let metre = |metres: Option<f64>| optional(metres.as_ref());
@@ -211,21 +210,22 @@ pub(super) fn postcodes<'a>(postcodes: impl IntoIterator<Item = &'a ListedPostco
                 row.postcode.to_string(),
                 metre(row.position.map(|position| position.easting_m())),
                 metre(row.position.map(|position| position.northing_m())),
-                optional(row.positional_quality.as_ref()),
-                if row.live { "live" } else { "terminated" }.into(),
+                optional(
+                    row.positional_quality
+                        .map(PositionalQuality::value)
+                        .as_ref(),
+                ),
+                if row.is_live { "live" } else { "terminated" }.into(),
                 month(row.introduced),
                 month(row.terminated),
                 optional(row.statistical_area.as_ref()),
                 optional(row.sub_icb.as_ref()),
+                if row.is_large_user { "large" } else { "" }.into(),
             ]
         }),
     )
 }
 
-/// The day after which nothing is known of an area that has ended, where the source has no day.
-pub(super) fn ended_by(first_data: Date, period: Period) -> Period {
-    Period {
-        to: period.to.or(Some(first_data)),
-        ..period
-    }
+pub(super) fn codes(codes: &[OdsCode]) -> Vec<u8> {
+    table(["ods_code"], codes.iter().map(|code| [code.to_string()]))
 }

@@ -12,7 +12,7 @@ use crate::http::body::LocateBody;
 use crate::http::locate::answer as answer_body;
 use crate::http::problem::Problem;
 use crate::index::{
-    Answer, AreaFound, EdgeFound, Found, Index, Note, Place, PracticeFound, Registration,
+    Answer, AreaFound, EdgeFound, Found, Index, Note, Place, PracticeFound, Registration, areas_in,
 };
 use crate::question::{Fields, LOCATE_FIELDS, Question};
 use crate::web::distance;
@@ -181,21 +181,11 @@ fn row(answer: &Answer<'_>) -> String {
 }
 
 fn names(found: &[(Layer, Found<'_>)], layer: Layer) -> String {
-    let names: Vec<String> = areas(found, layer)
+    let names: Vec<String> = areas_in(found, layer)
         .iter()
         .map(|it| it.area.title())
         .collect();
     names.join("; ")
-}
-
-fn areas<'a, 'i>(found: &'a [(Layer, Found<'i>)], layer: Layer) -> &'a [AreaFound<'i>] {
-    found
-        .iter()
-        .find_map(|(id, found)| match found {
-            Found::Areas(areas) if *id == layer => Some(areas.as_slice()),
-            _ => None,
-        })
-        .unwrap_or_default()
 }
 
 /// The answer as a table for people.
@@ -231,7 +221,7 @@ fn in_words(index: &Index, answer: &Answer<'_>, question: &Question) -> String {
             answer.as_of, manifest.name, manifest.version
         ),
     );
-    table.0
+    table.aligned()
 }
 
 fn place(answer: &Answer<'_>) -> String {
@@ -377,14 +367,31 @@ fn registration_lines(
     }
 }
 
-/// Lines of a label and a text; a label is not repeated under itself.
+/// Lines of a label and a text.
 #[derive(Default)]
-struct Lines(String, String);
+struct Lines(Vec<(String, String)>);
 
 impl Lines {
     fn add(&mut self, label: &str, text: &str) {
-        let shown = if self.1 == label { "" } else { label };
-        writeln!(self.0, "{shown:<28}{text}").expect("writing to a String");
-        self.1 = label.to_string();
+        self.0.push((label.to_string(), text.to_string()));
+    }
+
+    /// The texts in a column; a label is not repeated under itself.
+    fn aligned(&self) -> String {
+        let width = self
+            .0
+            .iter()
+            .map(|(label, _)| label.len())
+            .max()
+            .unwrap_or_default()
+            + 2;
+        let mut table = String::new();
+        let mut above = "";
+        for (label, text) in &self.0 {
+            let shown = if label == above { "" } else { label };
+            writeln!(table, "{shown:<width$}{text}").expect("writing to a String");
+            above = label;
+        }
+        table
     }
 }

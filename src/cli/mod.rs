@@ -1,13 +1,17 @@
-//! The command line: `serve`, `locate`, `build`.
+//! The command line: `serve`, `locate`, `build`, `check`, `diff`.
 
+mod check;
+mod diff;
 mod locate;
 mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use indicatif::ProgressBar;
 
 use crate::build;
 use crate::dataset::{self, Files};
@@ -38,6 +42,16 @@ enum Command {
         after_help = "Example:\n  catchment build data/build.toml --output /tmp/my-dataset\n  catchment serve --data /tmp/my-dataset"
     )]
     Build(BuildArguments),
+    /// Look for what a careful person would look for before trusting a dataset.
+    #[command(
+        after_help = "Example:\n  catchment check /tmp/my-dataset --findings /tmp/findings.geojson\n\nExit status: 0 no errors (there may be warnings), 2 wrong usage or no dataset, 3 errors were found."
+    )]
+    Check(check::CheckArguments),
+    /// Say what changes its answer between two datasets: areas, practices, memberships, postcodes.
+    #[command(
+        after_help = "Example:\n  catchment diff data/lancashire-and-cumbria /tmp/my-dataset --out /tmp/changes\n\nExit status: 0 the same, 1 different, 2 wrong usage or no dataset."
+    )]
+    Diff(diff::DiffArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -58,6 +72,8 @@ struct DataArgument {
 
 /// The status of a question that had no answer.
 const NO_ANSWER: u8 = 3;
+/// The status of a dataset with errors.
+const WITH_ERRORS: u8 = 3;
 
 /// Runs a command; its exit status.
 pub fn run(arguments: Arguments) -> ExitCode {
@@ -65,6 +81,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Locate(arguments) => locate::locate(&arguments),
         Command::Build(arguments) => build(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -73,7 +91,12 @@ pub fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn build(arguments: &BuildArguments) -> Result<ExitCode> {
-    let report = build::build(&arguments.config, arguments.output.as_deref())?;
+    let bar = ProgressBar::new_spinner();
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let tell = &mut |stage: &str| bar.set_message(stage.to_string());
+    let report = build::build_telling(&arguments.config, arguments.output.as_deref(), tell);
+    bar.finish_and_clear();
+    let report = report?;
     println!("{}", report.folder.display());
     for line in &report.lines {
         println!("  {line}");
@@ -89,5 +112,13 @@ impl DataArgument {
         };
         let dataset = dataset::read(&files).with_context(|| format!("loading {name}"))?;
         Index::build(dataset).with_context(|| format!("loading {name}"))
+    }
+}
+
+/// The files of a dataset, and what to call it.
+fn files_of(folder: Option<&PathBuf>) -> (Files, String) {
+    match folder {
+        Some(folder) => (Files::Folder(folder.clone()), folder.display().to_string()),
+        None => (Files::Embedded, "the embedded dataset".into()),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -12,16 +15,25 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::DataArgument;
-use crate::http::{self, App, Limits};
+use crate::dataset::{Files, MANIFEST};
+use crate::http::{self, App, Limits, admin};
+use crate::releases::Live;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArguments {
-    #[command(flatten)]
-    data: DataArgument,
+    /// A dataset's folder; by default the dataset compiled into the program. Given more than once,
+    /// the first answers, and the others when they are asked for by ?dataset=VERSION.
+    #[arg(long, value_name = "DIR")]
+    data: Vec<PathBuf>,
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Where the operator may POST /reload and GET /metrics; nowhere by default. Keep it from others.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin_listen: Option<SocketAddr>,
+    /// Reload when a dataset's manifest changes; looked at every two seconds.
+    #[arg(long)]
+    watch: bool,
     /// How log lines look. They hold routes, statuses and times, never what was asked.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -42,26 +54,130 @@ enum LogFormat {
 
 pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
     start_log(arguments);
-    let index = arguments.data.load()?;
-    tracing::info!(
-        dataset = index.manifest().name,
-        version = index.manifest().version,
-        postcodes = index.postcodes().len(),
-        practices = index.practices().len(),
-        "loaded"
-    );
-    let router = http::router(App::new(index));
+    let live = Arc::new(Live::start(sources(arguments))?);
+    for index in live.releases().all() {
+        tracing::info!(
+            dataset = index.manifest().name,
+            version = index.manifest().version,
+            postcodes = index.postcodes().len(),
+            practices = index.practices().len(),
+            "loaded"
+        );
+    }
+    let router = http::router(App::new(Arc::clone(&live)));
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
         let listener = TcpListener::bind(arguments.listen)
             .await
             .with_context(|| format!("listening on {}", arguments.listen))?;
         let address = listener.local_addr()?;
+        // Before anybody is told that the service is there: until then a signal ends the program.
+        let stop = asked_to_stop(Signals::new());
+        let hangups = Hangups::new();
         eprintln!("http://{address}/ answers; press Ctrl+C to stop");
-        http::serve(listener, router, Limits::default(), asked_to_stop()).await?;
+        if let Some(address) = arguments.admin_listen {
+            serve_operator(address, &live).await?;
+        }
+        tokio::spawn(reload_on_hangup(hangups, Arc::clone(&live)));
+        if arguments.watch {
+            tokio::spawn(reload_on_change(Arc::clone(&live)));
+        }
+        http::serve(listener, router, Limits::default(), stop).await?;
         anyhow::Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn sources(arguments: &ServeArguments) -> Vec<Files> {
+    match arguments.data.as_slice() {
+        [] => vec![Files::Embedded],
+        folders => folders.iter().cloned().map(Files::Folder).collect(),
+    }
+}
+
+/// The operator's listener; it ends with the program.
+async fn serve_operator(address: SocketAddr, live: &Arc<Live>) -> Result<()> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address} for the operator"))?;
+    eprintln!("http://{}/reload is the operator's", listener.local_addr()?);
+    let router = admin::router(Arc::clone(live));
+    tokio::spawn(http::serve(
+        listener,
+        router,
+        Limits::default(),
+        std::future::pending(),
+    ));
+    Ok(())
+}
+
+/// Reloads at every SIGHUP.
+async fn reload_on_hangup(mut hangups: Hangups, live: Arc<Live>) {
+    while hangups.next().await.is_some() {
+        // It is logged, and the next hang-up tries again.
+        let _ = admin::reloaded(Arc::clone(&live)).await;
+    }
+}
+
+/// SIGHUP, listened for from when this is made.
+#[cfg(unix)]
+struct Hangups(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    fn new() -> Hangups {
+        use tokio::signal::unix::{SignalKind, signal};
+        Hangups(signal(SignalKind::hangup()).expect("SIGHUP can be listened for"))
+    }
+
+    async fn next(&mut self) -> Option<()> {
+        self.0.recv().await
+    }
+}
+
+/// There is none.
+#[cfg(not(unix))]
+struct Hangups;
+
+#[cfg(not(unix))]
+impl Hangups {
+    fn new() -> Hangups {
+        Hangups
+    }
+
+    async fn next(&mut self) -> Option<()> {
+        None
+    }
+}
+
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Reloads when a manifest is another file than it was: a dataset is replaced whole, its manifest
+/// with it.
+async fn reload_on_change(live: Arc<Live>) {
+    let mut seen = manifests(&live);
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = manifests(&live);
+        if now != seen {
+            let _ = admin::reloaded(Arc::clone(&live)).await;
+            seen = now;
+        }
+    }
+}
+
+/// When each dataset's manifest was last written; `None` where it is not there.
+fn manifests(live: &Live) -> Vec<Option<SystemTime>> {
+    let written = |folder: PathBuf| {
+        folder
+            .join(MANIFEST)
+            .metadata()
+            .and_then(|it| it.modified())
+    };
+    live.folders()
+        .into_iter()
+        .map(|folder| written(folder).ok())
+        .collect()
 }
 
 /// Our own lines alone: other crates' might quote a request.
@@ -79,8 +195,7 @@ fn start_log(arguments: &ServeArguments) {
 }
 
 /// Done at the first signal to stop; the second one ends the program at once.
-async fn asked_to_stop() {
-    let mut signals = Signals::new();
+async fn asked_to_stop(mut signals: Signals) {
     signals.next().await;
     tokio::spawn(async move {
         signals.next().await;

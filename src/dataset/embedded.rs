@@ -10,11 +10,17 @@ macro_rules! files {
 const FILES: &[(&str, &[u8])] = files![
     "areas.csv",
     "areas/gp-practice.geojson",
+    "areas/icb.geojson",
     "areas/icc.geojson",
     "areas/lsoa11.geojson",
+    "areas/neighbourhood-team.geojson",
+    "areas/pcn.geojson",
+    "areas/place.geojson",
     "areas/resilience-group.geojson",
     "areas/sub-community.geojson",
+    "areas/sub-icb.geojson",
     "assignments.csv",
+    "canaries.csv",
     "dataset.toml",
     "lineage.csv",
     "memberships.csv",
@@ -22,6 +28,7 @@ const FILES: &[(&str, &[u8])] = files![
     "practice_sites.csv",
     "practice_successions.csv",
     "practices.csv",
+    "systems.csv",
 ];
 
 pub(super) fn file(path: &str) -> Option<&'static [u8]> {

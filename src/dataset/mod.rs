@@ -8,7 +8,10 @@
 //! | `lineage.csv` | what became of an area: `layer,predecessor,successor,relation,date,source` |
 //! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group: none named |
 //! | `practices.csv`, `practice_sites.csv`, `practice_successions.csv` | practices, open and closed, their buildings, who took over from whom |
+//! | `not_gp_practices.csv` | codes of organisations that prescribe and have no registered patients |
 //! | `postcodes.csv` | the directory |
+//! | `canaries.csv` | questions with the answers that the dataset must give |
+//! | `systems.csv` | how many ICCs each system's page states: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
 //! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share is all of it |
 //! | `areas/*.geojson` or `areas/*.shp` | boundaries by `id` (and `from`, `to`) |
 //!
@@ -30,11 +33,12 @@ pub use manifest::{FileEntry, LayerEntry, LayerKind, Manifest, Source, Statistic
 pub use polygons::PolygonError;
 pub use read::read;
 pub use table::TableError;
+pub(crate) use write::write_new;
 pub use write::{Staged, WriteError, stage, write};
 
 use crate::domain::{
-    Area, Assignment, Boundary, Layer, Lineage, Membership, PostcodeEntry, Practice, Premises,
-    Succession,
+    Area, Assignment, Boundary, Canary, Layer, Lineage, Membership, OdsCode, PostcodeEntry,
+    Practice, Premises, StatedCount, Succession,
 };
 
 /// A dataset in memory, as its files say it; [`crate::index::Index::build`] puts it in order.
@@ -65,8 +69,14 @@ pub struct Dataset {
     pub statistical_boundaries: Vec<Boundary>,
     /// The areas that statistical areas lie in.
     pub assignments: Vec<Assignment>,
+    /// Organisations that prescribe and have no registered patients.
+    pub not_gp_practices: Vec<OdsCode>,
     /// The directory, in order of postcode.
     pub postcodes: Vec<PostcodeEntry>,
+    /// Questions with the answers that it must give.
+    pub canaries: Vec<Canary>,
+    /// How many ICCs the systems' own pages state.
+    pub stated_counts: Vec<StatedCount>,
 }
 
 /// A dataset that cannot be used.

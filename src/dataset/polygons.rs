@@ -1,20 +1,31 @@
 //! Polygon layers from GeoJSON or Shapefile, in whole units so that a vertex that two areas share
 //! stays one vertex.
+//!
+//! A reader refuses what is no polygon at all: a ring that is not closed, or without area, or of
+//! fewer than three places. It does not look for rings that cross: [`PolygonFile::validated`] does,
+//! once, when something is imported.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use geo::{Coord, LineString, MultiPolygon};
+use geo::algorithm::validation::InvalidPolygon;
+use geo::coordinate_position::CoordPos;
+use geo::dimensions::Dimensions;
+use geo::{BoundingRect, Coord, Intersects, LineString, MultiPolygon, Rect, Relate, Validation};
 use geojson::{GeoJson, GeometryValue};
+use shapefile::dbase;
 
 use super::rings::{Polygon, Ring, assemble, doubled_area};
-use crate::domain::{Boundary, BritishGrid, GridPolygon, LonLat, Period};
+use crate::domain::{Boundary, BritishGrid, Extent, GridPolygon, LonLat, Period};
 use crate::geodesy;
 
 /// Units of a degree: 1e-9° is a tenth of a millimetre, and every decimal of a published file fits.
 const UNITS_PER_DEGREE: f64 = 1e9;
 /// Units of a metre: the grid's own millimetres.
 const UNITS_PER_METRE: f64 = 1e3;
+
+/// Faulty features that are named beside the first; the others are only counted.
+const FAULTS_NAMED_MAX: usize = 10;
 
 /// The coordinate reference system of a polygon file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +45,9 @@ pub(crate) struct Feature {
     pub(crate) attributes: BTreeMap<String, String>,
     /// Its polygons, in units of the file's reference system.
     pub(crate) polygons: Vec<Polygon>,
+    /// Whether rings ran the other way round than RFC 7946 says (than its own format says, for a
+    /// Shapefile), and were turned. GDAL writes all of its GeoPackages so.
+    pub(crate) turned: bool,
 }
 
 /// The features of a polygon file.
@@ -67,68 +81,122 @@ pub enum PolygonError {
     },
 }
 
+/// The files of a Shapefile.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShapefileParts<'a> {
+    /// The geometries.
+    pub(crate) shp: &'a [u8],
+    /// The attributes.
+    pub(crate) dbf: &'a [u8],
+    /// The reference system.
+    pub(crate) prj: &'a str,
+    /// The code page of the attributes, as the `.cpg` names it. Without one the `.dbf` itself says
+    /// it, and where that says nothing it is UTF-8.
+    pub(crate) cpg: Option<&'a str>,
+}
+
+/// The features of a GeoJSON file, each with its polygons or what is wrong with them.
+pub(crate) struct GeoJsonFeatures {
+    pub(crate) crs: Crs,
+    pub(crate) features: Vec<Result<Feature, WrongFeature>>,
+}
+
+/// A feature that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WrongFeature {
+    /// Its place in the file, from 1, and its id where it has one.
+    pub(crate) label: String,
+    /// Why.
+    pub(crate) reason: &'static str,
+}
+
 impl PolygonFile {
-    /// Reads GeoJSON (RFC 7946).
+    /// Reads GeoJSON: RFC 7946, or the format before it with a `crs` member that says longitude and
+    /// latitude, or British National Grid.
     pub(crate) fn from_geojson(name: &str, bytes: &[u8]) -> Result<PolygonFile, PolygonError> {
-        let wrong = |reason: String| PolygonError::File {
+        let read = geojson_features(bytes).map_err(|reason| PolygonError::File {
             file: name.into(),
             reason,
-        };
-        let parsed: GeoJson =
-            serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
-        let GeoJson::FeatureCollection(collection) = parsed else {
-            return Err(wrong("it should hold a FeatureCollection".into()));
-        };
-        let mut features = Vec::with_capacity(collection.features.len());
-        for (at, feature) in collection.features.into_iter().enumerate() {
-            let attributes = attributes_of(feature.properties.unwrap_or_default());
-            let label = label(at + 1, &attributes);
-            let polygons = geojson_polygons(feature.geometry.map(|geometry| geometry.value))
-                .map_err(|reason| wrong_feature(name, &label, reason))?;
-            features.push(Feature {
-                number: at + 1,
-                attributes,
-                polygons,
-            });
-        }
-        Self::not_empty(name, Crs::LonLat, features)
+        })?;
+        let features = read
+            .features
+            .into_iter()
+            .map(|feature| feature.map_err(|wrong| wrong_feature(name, &wrong.label, wrong.reason)))
+            .collect::<Result<_, _>>()?;
+        Self::not_empty(name, read.crs, features)
     }
 
-    /// Reads an ESRI Shapefile: `.shp` with its `.dbf` and `.prj`. Which ring is a hole of which is
-    /// found out here, because the format does not say it.
+    /// Reads an ESRI Shapefile: `.shp` with its `.dbf`, `.prj` and `.cpg`. Which ring is a hole of
+    /// which is found out here, because the format does not say it.
     pub(crate) fn from_shapefile(
         name: &str,
-        shp: &[u8],
-        dbf: &[u8],
-        prj: &str,
+        parts: &ShapefileParts<'_>,
     ) -> Result<PolygonFile, PolygonError> {
         let wrong = |reason: String| PolygonError::File {
             file: name.into(),
             reason,
         };
-        let crs = crs_of_prj(prj).map_err(|reason| wrong(reason.into()))?;
-        let shapes = shapefile::ShapeReader::new(Cursor::new(shp))
-            .map_err(|error| wrong(error.to_string()))?;
-        let table = shapefile::dbase::Reader::new(Cursor::new(dbf))
-            .map_err(|error| wrong(error.to_string()))?;
-        let mut reader = shapefile::Reader::new(shapes, table);
-        let mut features = Vec::new();
-        for (at, entry) in reader.iter_shapes_and_records().enumerate() {
-            let (shape, record) = entry.map_err(|error| wrong(error.to_string()))?;
-            let attributes = attributes_of_record(record);
+        let crs = crs_of_prj(parts.prj).map_err(|reason| wrong(reason.into()))?;
+        let shapes = shapes(parts.shp).map_err(wrong)?;
+        let records = records(parts.dbf, parts.cpg).map_err(wrong)?;
+        if shapes.len() != records.len() {
+            let (shapes, records) = (shapes.len(), records.len());
+            return Err(wrong(format!(
+                "its .shp has {shapes} shapes and its .dbf {records} records; they should be as many"
+            )));
+        }
+        let mut features = Vec::with_capacity(shapes.len());
+        for (at, (shape, attributes)) in shapes.into_iter().zip(records).enumerate() {
             let label = label(at + 1, &attributes);
-            let polygons =
+            let (polygons, turned) =
                 shape_polygons(shape, crs).map_err(|reason| wrong_feature(name, &label, reason))?;
             features.push(Feature {
                 number: at + 1,
                 attributes,
                 polygons,
+                turned,
             });
         }
         Self::not_empty(name, crs, features)
     }
 
-    fn not_empty(
+    /// The file, if every feature of it is one valid area: no ring crosses or touches itself, holes
+    /// lie inside, parts neither overlap nor share a border.
+    ///
+    /// # Errors
+    /// The first feature that is not, and how many more there are.
+    pub(crate) fn validated(self) -> Result<PolygonFile, PolygonError> {
+        let faults: Vec<(String, &'static str)> = self
+            .features
+            .iter()
+            .filter_map(|feature| {
+                let reason = invalidity(self.crs, &feature.polygons)?;
+                Some((label(feature.number, &feature.attributes), reason))
+            })
+            .collect();
+        match faults.as_slice() {
+            [] => Ok(self),
+            [(label, reason)] => Err(wrong_feature(&self.name, label, *reason)),
+            [(label, reason), others @ ..] => {
+                let others: Vec<&str> = others.iter().map(|(label, _)| label.as_str()).collect();
+                let named = others[..others.len().min(FAULTS_NAMED_MAX)].join(", ");
+                let reason = format!("{reason}; {} more have faults: {named}", others.len());
+                Err(wrong_feature(&self.name, label, reason))
+            }
+        }
+    }
+
+    /// Labels of the features whose rings were turned.
+    pub(crate) fn turned(&self) -> Vec<String> {
+        self.features
+            .iter()
+            .filter(|feature| feature.turned)
+            .map(|feature| label(feature.number, &feature.attributes))
+            .collect()
+    }
+
+    /// The file, if it has features.
+    pub(crate) fn not_empty(
         name: &str,
         crs: Crs,
         features: Vec<Feature>,
@@ -202,6 +270,7 @@ pub(crate) fn boundary(
     }
     Ok(Boundary {
         id,
+        extent: Extent::Whole,
         period,
         lonlat: MultiPolygon::new(lonlat),
         grid,
@@ -238,6 +307,15 @@ fn position(crs: Crs, vertex: (i64, i64)) -> Option<(LonLat, BritishGrid)> {
     }
 }
 
+/// Degrees of longitude and latitude of a vertex in units of `crs`.
+pub(crate) fn lonlat_of(crs: Crs, vertex: (i64, i64)) -> Option<(f64, f64)> {
+    let (x, y) = from_units(crs, vertex);
+    match crs {
+        Crs::LonLat => Some((x, y)),
+        Crs::BritishGrid => geodesy::to_lonlat_degrees(x, y),
+    }
+}
+
 fn units_of(crs: Crs) -> f64 {
     match crs {
         Crs::LonLat => UNITS_PER_DEGREE,
@@ -251,22 +329,25 @@ pub(crate) fn from_units(crs: Crs, (x, y): (i64, i64)) -> (f64, f64) {
     (x as f64 / units_of(crs), y as f64 / units_of(crs))
 }
 
-fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<(i64, i64), String> {
-    let bound = match crs {
-        Crs::LonLat => 360.0,
-        Crs::BritishGrid => 1e7,
+fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<(i64, i64), &'static str> {
+    let (bound, reason) = match crs {
+        Crs::LonLat => (
+            360.0,
+            "a vertex is not in degrees; is the file in another reference system than it says?",
+        ),
+        Crs::BritishGrid => (1e7, "a vertex is nowhere near the British National Grid"),
     };
     // NaN is in no range.
     if !(-bound..=bound).contains(&x) || !(-bound..=bound).contains(&y) {
-        return Err("a vertex is not a place in its reference system".into());
+        return Err(reason);
     }
     #[expect(clippy::cast_possible_truncation, reason = "at most 3.6e11 or 1e10")]
     let rounded = |value: f64| (value * units_of(crs)).round() as i64;
     Ok((rounded(x), rounded(y)))
 }
 
-/// An open ring, counter-clockwise where it is an exterior.
-fn ring_of(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, String> {
+/// An open ring, in the direction in which it is written.
+fn ring_of(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
     let mut ring = Vec::with_capacity(positions.len());
     for &position in positions {
         let vertex = to_units(crs, position)?;
@@ -275,74 +356,337 @@ fn ring_of(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, String> {
         }
     }
     if positions.first() != positions.last() || ring.len() < 4 {
-        return Err("a ring has at least four positions, and its last is its first".into());
+        return Err("a ring has at least four positions, and its last is its first");
     }
     ring.pop();
     if doubled_area(&ring) == 0 {
-        return Err("a ring without area".into());
+        return Err("a ring without area");
     }
     Ok(ring)
 }
 
-fn geojson_polygons(geometry: Option<GeometryValue>) -> Result<Vec<Polygon>, String> {
-    let parts = match geometry {
-        Some(GeometryValue::Polygon { coordinates }) => vec![coordinates],
-        Some(GeometryValue::MultiPolygon { coordinates }) => coordinates,
-        _ => return Err("it should be a Polygon or a MultiPolygon".into()),
-    };
-    if parts.is_empty() || parts.iter().any(Vec::is_empty) {
-        return Err("a polygon without rings".into());
+/// A polygon whose first ring is the exterior, and whether rings were turned for it.
+pub(crate) fn polygon_of(
+    crs: Crs,
+    rings: &[Vec<[f64; 2]>],
+) -> Result<(Polygon, bool), &'static str> {
+    if rings.is_empty() {
+        return Err("a polygon without rings");
     }
-    parts.iter().map(|rings| geojson_polygon(rings)).collect()
-}
-
-fn geojson_polygon(rings: &[Vec<geojson::Position>]) -> Result<Polygon, String> {
     let mut polygon = Vec::with_capacity(rings.len());
+    let mut turned = false;
     for (at, positions) in rings.iter().enumerate() {
-        let mut plain = Vec::with_capacity(positions.len());
-        for position in positions {
-            let &[x, y, ..] = position.as_slice() else {
-                return Err("a position of fewer than two numbers".into());
-            };
-            plain.push([x, y]);
-        }
-        let mut ring = ring_of(Crs::LonLat, &plain)?;
+        let mut ring = ring_of(crs, positions)?;
         // Older writers wind as they please; what is exterior is said by the order.
         if (doubled_area(&ring) > 0) != (at == 0) {
             ring.reverse();
+            turned = true;
         }
         polygon.push(ring);
     }
-    Ok(polygon)
+    Ok((polygon, turned))
 }
 
-fn shape_polygons(shape: shapefile::Shape, crs: Crs) -> Result<Vec<Polygon>, String> {
-    let rings: Vec<Vec<[f64; 2]>> = match shape {
-        shapefile::Shape::Polygon(polygon) => polygon
-            .rings()
-            .iter()
-            .map(|ring| ring.points().iter().map(|p| [p.x, p.y]).collect())
-            .collect(),
-        shapefile::Shape::PolygonZ(polygon) => polygon
-            .rings()
-            .iter()
-            .map(|ring| ring.points().iter().map(|p| [p.x, p.y]).collect())
-            .collect(),
-        shapefile::Shape::PolygonM(polygon) => polygon
-            .rings()
-            .iter()
-            .map(|ring| ring.points().iter().map(|p| [p.x, p.y]).collect())
-            .collect(),
-        _ => return Err("it should be a polygon".into()),
-    };
-    let mut wound = Vec::with_capacity(rings.len());
-    for positions in &rings {
-        let mut ring = ring_of(crs, positions)?;
-        // A shapefile winds exteriors clockwise.
-        ring.reverse();
-        wound.push(ring);
+/// Why the polygons are not one valid area; `None` where they are.
+pub(crate) fn invalidity(crs: Crs, polygons: &[Polygon]) -> Option<&'static str> {
+    let polygons: Vec<geo::Polygon<f64>> = polygons
+        .iter()
+        .filter_map(|polygon| geo_polygon(crs, polygon))
+        .collect();
+    let alone = |polygon: &geo::Polygon<f64>| polygon.check_validation().err();
+    match polygons.iter().find_map(alone) {
+        Some(fault) => Some(fault_within(&fault)),
+        None => fault_between(&polygons),
     }
-    assemble(wound).map_err(String::from)
+}
+
+fn geo_polygon(crs: Crs, polygon: &Polygon) -> Option<geo::Polygon<f64>> {
+    let mut rings = polygon.iter().map(|ring| {
+        let closed = ring.iter().chain(ring.first());
+        LineString::from_iter(closed.map(|&vertex| from_units(crs, vertex)))
+    });
+    Some(geo::Polygon::new(rings.next()?, rings.collect()))
+}
+
+fn fault_within(fault: &InvalidPolygon) -> &'static str {
+    match fault {
+        InvalidPolygon::TooFewPointsInRing(_) => "a ring of fewer than three places",
+        InvalidPolygon::SelfIntersection(_) => "a ring crosses or touches itself",
+        InvalidPolygon::NonFiniteCoord(..) => "a position that is not finite",
+        InvalidPolygon::InteriorRingNotContainedInExteriorRing(_) => {
+            "a hole leaves its exterior ring"
+        }
+        InvalidPolygon::IntersectingRingsOnALine(..) => "two rings share a part of their course",
+        InvalidPolygon::IntersectingRingsOnAnArea(..) => "two holes overlap",
+    }
+}
+
+/// What is wrong between two of the polygons. Only those whose boxes meet are compared: geo's own
+/// validation compares all, which an archipelago does not finish.
+fn fault_between(polygons: &[geo::Polygon<f64>]) -> Option<&'static str> {
+    let boxed = polygons
+        .iter()
+        .filter_map(|polygon| Some((polygon.bounding_rect()?, polygon)));
+    let mut boxed: Vec<(Rect<f64>, &geo::Polygon<f64>)> = boxed.collect();
+    boxed.sort_by(|(a, _), (b, _)| a.min().x.total_cmp(&b.min().x));
+    for (at, (rect, polygon)) in boxed.iter().enumerate() {
+        let later = boxed[at + 1..].iter();
+        let meeting = later.take_while(|(other, _)| other.min().x <= rect.max().x);
+        for (_, other) in meeting.filter(|(other, _)| rect.intersects(other)) {
+            let matrix = polygon.relate(*other);
+            if matrix.get(CoordPos::Inside, CoordPos::Inside) == Dimensions::TwoDimensional {
+                return Some("parts of it overlap");
+            }
+            let shared = matrix.get(CoordPos::OnBoundary, CoordPos::OnBoundary);
+            if shared == Dimensions::OneDimensional {
+                return Some("parts of it share a border");
+            }
+        }
+    }
+    None
+}
+
+/// Reads the features of GeoJSON; a faulty one does not keep the others from being read.
+///
+/// # Errors
+/// What is wrong with the file as a whole.
+pub(crate) fn geojson_features(bytes: &[u8]) -> Result<GeoJsonFeatures, String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let parsed: GeoJson = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let (features, members) = match parsed {
+        GeoJson::FeatureCollection(collection) => (collection.features, collection.foreign_members),
+        GeoJson::Feature(mut feature) => {
+            let members = feature.foreign_members.take();
+            (vec![feature], members)
+        }
+        GeoJson::Geometry(_) => return Err("it should hold a FeatureCollection".into()),
+    };
+    let crs = match members.as_ref().and_then(|members| members.get("crs")) {
+        Some(crs) => crs_of_member(crs)?,
+        None => Crs::LonLat,
+    };
+    let features = features.into_iter().enumerate();
+    Ok(GeoJsonFeatures {
+        crs,
+        features: features
+            .map(|(at, feature)| geojson_feature(crs, at + 1, feature))
+            .collect(),
+    })
+}
+
+fn geojson_feature(
+    crs: Crs,
+    number: usize,
+    feature: geojson::Feature,
+) -> Result<Feature, WrongFeature> {
+    let attributes = attributes_of(feature.properties.unwrap_or_default());
+    match geojson_polygons(crs, feature.geometry.map(|geometry| geometry.value)) {
+        Ok((polygons, turned)) => Ok(Feature {
+            number,
+            attributes,
+            polygons,
+            turned,
+        }),
+        Err(reason) => Err(WrongFeature {
+            label: label(number, &attributes),
+            reason,
+        }),
+    }
+}
+
+fn geojson_polygons(
+    crs: Crs,
+    geometry: Option<GeometryValue>,
+) -> Result<(Vec<Polygon>, bool), &'static str> {
+    let parts = match geometry {
+        Some(GeometryValue::Polygon { coordinates }) => vec![coordinates],
+        Some(GeometryValue::MultiPolygon { coordinates }) => coordinates,
+        _ => return Err("it should be a Polygon or a MultiPolygon"),
+    };
+    let parts = parts
+        .iter()
+        .map(|rings| rings.iter().map(|ring| plain_positions(ring)).collect())
+        .collect::<Result<Vec<Vec<_>>, _>>()?;
+    multi_polygon_of(crs, &parts)
+}
+
+/// Polygons whose first ring is the exterior, and whether rings were turned for them.
+pub(crate) fn multi_polygon_of(
+    crs: Crs,
+    parts: &[Vec<Vec<[f64; 2]>>],
+) -> Result<(Vec<Polygon>, bool), &'static str> {
+    if parts.is_empty() {
+        return Err("a polygon without rings");
+    }
+    let mut polygons = Vec::with_capacity(parts.len());
+    let mut any_turned = false;
+    for rings in parts {
+        let (polygon, turned) = polygon_of(crs, rings)?;
+        polygons.push(polygon);
+        any_turned |= turned;
+    }
+    Ok((polygons, any_turned))
+}
+
+/// Longitude and latitude of each position; what follows them, such as a height, is left out.
+fn plain_positions(ring: &[geojson::Position]) -> Result<Vec<[f64; 2]>, &'static str> {
+    ring.iter()
+        .map(|position| match position.as_slice() {
+            &[x, y, ..] => Ok([x, y]),
+            _ => Err("a position of fewer than two numbers"),
+        })
+        .collect()
+}
+
+/// Reads the `crs` member of GeoJSON from before RFC 7946.
+fn crs_of_member(member: &serde_json::Value) -> Result<Crs, String> {
+    let name = member
+        .pointer("/properties/name")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    // `EPSG:27700`, `urn:ogc:def:crs:EPSG::27700`, `http://www.opengis.net/def/crs/EPSG/0/27700`.
+    let words: Vec<&str> = name
+        .split([':', '/'])
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_epsg = words.contains(&"epsg");
+    match words.last() {
+        Some(&"27700") if is_epsg => Ok(Crs::BritishGrid),
+        Some(&"4326") if is_epsg => Ok(Crs::LonLat),
+        Some(&"crs84") => Ok(Crs::LonLat),
+        _ => Err(format!(
+            "its `crs` member `{name}` should name CRS84, EPSG:4326 or EPSG:27700"
+        )),
+    }
+}
+
+/// The shapes of a `.shp`.
+fn shapes(shp: &[u8]) -> Result<Vec<shapefile::Shape>, String> {
+    check_length(shp)?;
+    let mut reader =
+        shapefile::ShapeReader::new(Cursor::new(shp)).map_err(|error| error.to_string())?;
+    let mut shapes = Vec::new();
+    for shape in reader.iter_shapes() {
+        let number = shapes.len() + 1;
+        shapes.push(shape.map_err(|error| format!("shape {number} of its .shp: {error}"))?);
+    }
+    Ok(shapes)
+}
+
+/// Compares the length that the header says (bytes 24 to 27, in 16-bit words) with the file's: one
+/// that was cut short would otherwise be read as far as it goes.
+fn check_length(shp: &[u8]) -> Result<(), String> {
+    let Some(&[a, b, c, d]) = shp.get(24..28) else {
+        return Err("its .shp should begin with a header of 100 bytes".into());
+    };
+    let said = 2 * u64::from(u32::from_be_bytes([a, b, c, d]));
+    if said == shp.len() as u64 {
+        return Ok(());
+    }
+    Err(format!(
+        "its .shp has {} bytes where its header says {said}; was it cut short?",
+        shp.len()
+    ))
+}
+
+/// The attributes of each record of a `.dbf`.
+fn records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, String>>, String> {
+    let mut builder = dbase::ReaderBuilder::new();
+    if let Some(encoding) = encoding(dbf, cpg)? {
+        builder = builder.with_encoding(encoding);
+    }
+    let mut reader = builder
+        .build(Cursor::new(dbf))
+        .map_err(|error| format!("its .dbf: {error}"))?;
+    let mut records = Vec::new();
+    for record in reader.iter_records() {
+        let attributes =
+            attributes_of_record(record.map_err(|error| format!("its .dbf: {error}"))?);
+        let undecoded = |text: &String| text.contains('\u{fffd}');
+        if let Some((name, _)) = attributes.iter().find(|(_, text)| undecoded(text)) {
+            return Err(format!(
+                "record {} of its .dbf, column `{name}`: not text in the code page; \
+                 its .cpg should name the right one",
+                records.len() + 1
+            ));
+        }
+        records.push(attributes);
+    }
+    Ok(records)
+}
+
+/// What a `.cpg` says, or else the language byte of the `.dbf`. There is no standard for either;
+/// 0x57 is what ESRI and GDAL write for Latin 1, and is missing from dbase.
+fn encoding(dbf: &[u8], cpg: Option<&str>) -> Result<Option<dbase::encoding::DynEncoding>, String> {
+    const LANGUAGE_BYTE: usize = 29;
+    const ANSI: u8 = 0x57;
+    let Some(said) = cpg else {
+        let is_ansi = dbf.get(LANGUAGE_BYTE) == Some(&ANSI);
+        let ansi = is_ansi.then(|| dbase::encoding::DynEncoding::from_name("1252"));
+        return Ok(ansi.flatten());
+    };
+    let plain: String = said
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|character| character.to_ascii_lowercase())
+        .collect();
+    let name = match plain.as_str() {
+        "utf8" | "65001" | "cp65001" | "usascii" | "ascii" => "UTF-8",
+        "latin1" | "iso88591" | "88591" | "1252" | "cp1252" | "windows1252" | "ansi1252" => "1252",
+        "iso885915" | "885915" | "latin9" => "8859-15",
+        _ => "",
+    };
+    match dbase::encoding::DynEncoding::from_name(name) {
+        Some(encoding) => Ok(Some(encoding)),
+        None => Err(format!(
+            "its .cpg says `{}`; it should say UTF-8, ISO-8859-1, ISO-8859-15 or 1252",
+            said.trim()
+        )),
+    }
+}
+
+fn shape_polygons(shape: shapefile::Shape, crs: Crs) -> Result<(Vec<Polygon>, bool), &'static str> {
+    let rings = shape_rings(&shape)?;
+    let as_written = rings
+        .iter()
+        .map(|positions| ring_of(crs, positions))
+        .collect::<Result<Vec<Ring>, _>>()?;
+    if as_written.is_empty() {
+        return Err("a polygon without rings");
+    }
+    // A shapefile winds exteriors clockwise.
+    let mut wound = as_written.clone();
+    wound.iter_mut().for_each(|ring| ring.reverse());
+    match assemble(wound) {
+        Ok(polygons) => Ok((polygons, false)),
+        // Some writers wind them as GeoJSON does. Then an exterior ring looks like a hole outside
+        // every exterior, which no right file has.
+        Err(reason) => match assemble(as_written) {
+            Ok(polygons) => Ok((polygons, true)),
+            Err(_) => Err(reason),
+        },
+    }
+}
+
+fn shape_rings(shape: &shapefile::Shape) -> Result<Vec<Vec<[f64; 2]>>, &'static str> {
+    use shapefile::Shape;
+    match shape {
+        Shape::Polygon(polygon) => Ok(plain_rings(polygon.rings(), |p| [p.x, p.y])),
+        Shape::PolygonZ(polygon) => Ok(plain_rings(polygon.rings(), |p| [p.x, p.y])),
+        Shape::PolygonM(polygon) => Ok(plain_rings(polygon.rings(), |p| [p.x, p.y])),
+        _ => Err("it should be a polygon"),
+    }
+}
+
+fn plain_rings<P>(
+    rings: &[shapefile::PolygonRing<P>],
+    plain: impl Fn(&P) -> [f64; 2],
+) -> Vec<Vec<[f64; 2]>> {
+    rings
+        .iter()
+        .map(|ring| ring.points().iter().map(&plain).collect())
+        .collect()
 }
 
 /// Recognises what our users' files say; anything else is refused rather than guessed at.
@@ -377,8 +721,8 @@ fn attributes_of(properties: geojson::JsonObject) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn attributes_of_record(record: shapefile::dbase::Record) -> BTreeMap<String, String> {
-    use shapefile::dbase::FieldValue;
+fn attributes_of_record(record: dbase::Record) -> BTreeMap<String, String> {
+    use dbase::FieldValue;
     let text = |value: FieldValue| match value {
         FieldValue::Character(text) => text.unwrap_or_default(),
         FieldValue::Numeric(Some(number)) => number.to_string(),
@@ -395,14 +739,16 @@ fn attributes_of_record(record: shapefile::dbase::Record) -> BTreeMap<String, St
         .collect()
 }
 
-fn label(number: usize, attributes: &BTreeMap<String, String>) -> String {
+/// What to call a feature in a message: its place in the file, and its id where it has one.
+pub(crate) fn label(number: usize, attributes: &BTreeMap<String, String>) -> String {
     match attributes.get("id") {
         Some(id) => format!("{number} (`{id}`)"),
         None => number.to_string(),
     }
 }
 
-fn wrong_feature(file: &str, feature: &str, reason: impl Into<String>) -> PolygonError {
+/// The error of one feature.
+pub(crate) fn wrong_feature(file: &str, feature: &str, reason: impl Into<String>) -> PolygonError {
     PolygonError::Feature {
         file: file.into(),
         feature: feature.into(),

@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 use super::manifest::{Manifest, sha256_hex};
-use super::polygons::PolygonFile;
+use super::polygons::{PolygonFile, ShapefileParts};
 use super::table::{Row, Table, TableError};
-use super::{Dataset, DatasetError, Files};
+use super::{Dataset, DatasetError, Files, PolygonError};
 use crate::domain::{
-    Area, Assignment, Boundary, BritishGrid, Layer, Lineage, Member, Membership, OdsCode, Period,
-    PostcodeEntry, Practice, PracticeStatus, Premises, PremisesKind, Provenance, Relation,
-    Succession, date_from_iso,
+    Area, Assignment, Boundary, BritishGrid, Canary, Extent, Layer, Lineage, Member, Membership,
+    OdsCode, Period, PositionalQuality, PostcodeEntry, Practice, PracticeStatus, Premises,
+    PremisesKind, Provenance, Relation, StatedCount, Succession, date_from_iso,
 };
 
 /// The dataset in `files`.
@@ -41,6 +41,10 @@ pub fn read(files: &Files) -> Result<Dataset, DatasetError> {
         successions: source.table("practice_successions.csv", SUCCESSIONS, succession)?,
         assignments: source.table("assignments.csv", ASSIGNMENTS, assignment)?,
         postcodes: source.postcodes(&mut statistical_areas)?,
+        not_gp_practices: source
+            .table("not_gp_practices.csv", &["ods_code"], |row| row.parse(0))?,
+        canaries: source.table("canaries.csv", CANARIES, canary)?,
+        stated_counts: source.table("systems.csv", SYSTEMS, stated_count)?,
         statistical_areas,
         statistical_boundaries,
         manifest: manifest.clone(),
@@ -116,14 +120,21 @@ impl Verified<'_> {
                 (Ok(from), Ok(to)) => Period { from, to },
                 (Err(error), _) | (_, Err(error)) => {
                     let reason = format!("`{id}`: {error}");
-                    return Err(super::PolygonError::File {
+                    return Err(PolygonError::File {
                         file: path.into(),
                         reason,
                     }
                     .into());
                 }
             };
-            boundaries.push(file.boundary(feature, id, period)?);
+            let mut boundary = file.boundary(feature, id, period)?;
+            if let Some(word) = feature.attributes.get("extent") {
+                boundary.extent = Extent::from_word(word).ok_or_else(|| PolygonError::File {
+                    file: path.into(),
+                    reason: format!("`{}`: an extent is inner or outer", boundary.id),
+                })?;
+            }
+            boundaries.push(boundary);
         }
         Ok(boundaries)
     }
@@ -135,12 +146,19 @@ impl Verified<'_> {
         };
         let dbf = self.bytes(&format!("{stem}.dbf"))?;
         let prj = self.bytes(&format!("{stem}.prj"))?;
-        Ok(PolygonFile::from_shapefile(
-            path,
-            &bytes,
-            &dbf,
-            &String::from_utf8_lossy(&prj),
-        )?)
+        let cpg_path = format!("{stem}.cpg");
+        let cpg = match self.manifest.files.contains_key(&cpg_path) {
+            true => Some(self.bytes(&cpg_path)?),
+            false => None,
+        };
+        let cpg = cpg.map(|cpg| String::from_utf8_lossy(&cpg).into_owned());
+        let parts = ShapefileParts {
+            shp: &bytes,
+            dbf: &dbf,
+            prj: &String::from_utf8_lossy(&prj),
+            cpg: cpg.as_deref(),
+        };
+        Ok(PolygonFile::from_shapefile(path, &parts)?)
     }
 
     /// The directory; codes of statistical areas that are new to `codes` are added to it.
@@ -347,6 +365,7 @@ const POSTCODES: &[&str] = &[
     "introduced",
     "terminated",
     "statistical_area",
+    "user",
 ];
 
 fn postcode(row: &Row<'_>, statistical_area: Option<u32>) -> Result<PostcodeEntry, TableError> {
@@ -357,7 +376,17 @@ fn postcode(row: &Row<'_>, statistical_area: Option<u32>) -> Result<PostcodeEntr
     Ok(PostcodeEntry {
         postcode: row.parse(0)?,
         position,
-        positional_quality: row.parse_optional(3)?,
+        positional_quality: row.with_optional(3, |text| {
+            let value = text.parse().ok();
+            value
+                .and_then(PositionalQuality::new)
+                .ok_or("1 to 9 (ONS) or 10 to 90 (Code-Point Open)")
+        })?,
+        is_large_user: row.with(8, |word| match word {
+            "large" => Ok(true),
+            "" => Ok(false),
+            _ => Err("large, or blank"),
+        })?,
         live: row.with(4, |word| match word {
             "live" => Ok(true),
             "terminated" => Ok(false),
@@ -366,5 +395,56 @@ fn postcode(row: &Row<'_>, statistical_area: Option<u32>) -> Result<PostcodeEntr
         introduced: row.parse_optional(5)?,
         terminated: row.parse_optional(6)?,
         statistical_area,
+    })
+}
+
+const CANARIES: &[&str] = &[
+    "postcode",
+    "easting",
+    "northing",
+    "practice",
+    "as_of",
+    "status",
+    "icc_residence",
+    "icc_registration",
+];
+
+fn canary(row: &Row<'_>) -> Result<Canary, TableError> {
+    let mut question = Vec::new();
+    for (column, field) in ["postcode", "easting", "northing", "practice", "as_of"]
+        .iter()
+        .enumerate()
+    {
+        question.extend(
+            row.optional(column)?
+                .map(|value| (*field, value.to_string())),
+        );
+    }
+    Ok(Canary {
+        line: row.line(),
+        question,
+        status: row.filled(5)?.to_string(),
+        icc_residence: row.text(6)?.to_string(),
+        icc_registration: row.text(7)?.to_string(),
+    })
+}
+
+const SYSTEMS: &[&str] = &[
+    "system",
+    "name",
+    "page_date",
+    "icc_count_stated",
+    "icc_sections_on_page",
+    "note",
+];
+
+fn stated_count(row: &Row<'_>) -> Result<StatedCount, TableError> {
+    Ok(StatedCount {
+        system: row.filled(0)?.to_string(),
+        name: row.filled(1)?.to_string(),
+        page_date: row.with_optional(2, date_from_iso)?,
+        stated: row.parse(3)?,
+        sections: row.parse_optional(4)?,
+        note: row.text(5)?.to_string(),
     })
 }

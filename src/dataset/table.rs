@@ -49,6 +49,7 @@ pub enum TableError {
 /// A CSV table in memory.
 pub(crate) struct Table<'a> {
     file: String,
+    bytes: &'a [u8],
     reader: Reader<&'a [u8]>,
     columns: Vec<String>,
     positions: Vec<usize>,
@@ -92,6 +93,7 @@ impl<'a> Table<'a> {
         }
         Ok(Table {
             file,
+            bytes,
             reader,
             columns: columns.iter().map(|name| (*name).to_string()).collect(),
             positions,
@@ -115,7 +117,7 @@ impl<'a> Table<'a> {
         {
             rows.push(read(&Row {
                 file: &self.file,
-                line: record.position().map_or(0, csv::Position::line),
+                line: line_of(self.bytes, &record),
                 columns: &self.columns,
                 positions: &self.positions,
                 record: &record,
@@ -128,7 +130,23 @@ impl<'a> Table<'a> {
     }
 }
 
+/// The line that a record begins on, from 1. A record that follows CR LF begins, for the reader, with
+/// that line feed, which it has not counted yet.
+fn line_of(bytes: &[u8], record: &ByteRecord) -> u64 {
+    let Some(position) = record.position() else {
+        return 0;
+    };
+    let begins_with_line_feed =
+        usize::try_from(position.byte()).is_ok_and(|at| bytes.get(at) == Some(&b'\n'));
+    position.line() + u64::from(begins_with_line_feed)
+}
+
 impl Row<'_> {
+    /// The line that it begins on, from 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.line
+    }
+
     /// The cell's text.
     pub(crate) fn text(&self, column: usize) -> Result<&str, TableError> {
         let bytes = &self.record[self.positions[column]];
@@ -224,6 +242,10 @@ mod tests {
         for (bytes, expected) in [
             (&b"name\na\n"[..], "t.csv: no column `count` in the header"),
             (b"name,count\n", "t.csv: no rows"),
+            (
+                b"name,count\r\na,1\r\nb,x\r\n",
+                "t.csv, line 3, column `count`: `x` is not right: invalid digit found in string",
+            ),
             (b"", "t.csv: no column `name` in the header"),
             (
                 b"name,count\na,1\nb,x\n",

@@ -71,6 +71,38 @@ pub fn stage(
     })
 }
 
+/// Writes `files` into a folder that is not there yet, or is empty: all of them or none.
+///
+/// # Errors
+/// When something stands in the folder, or it cannot be written.
+pub(crate) fn write_new(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), WriteError> {
+    if folder.exists() {
+        let mut entries = fs::read_dir(folder).map_err(failed(folder))?;
+        if entries.next().is_some() {
+            let taken = io::Error::other("there is something in it already");
+            return Err(failed(folder)(taken));
+        }
+    }
+    let parent = parent_of(folder);
+    fs::create_dir_all(parent).map_err(failed(parent))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".catchment-")
+        .tempdir_in(parent)
+        .map_err(failed(parent))?;
+    for (path, content) in files {
+        write_synced(&staging.path().join(path), content).map_err(failed(&folder.join(path)))?;
+    }
+    allow_reading(staging.path()).map_err(failed(folder))?;
+    if folder.exists() {
+        // Refused where something came into it meanwhile.
+        fs::remove_dir(folder).map_err(failed(folder))?;
+    }
+    fs::rename(staging.path(), folder).map_err(failed(folder))?;
+    // Its name is taken: nothing is left to clean up.
+    let _ = staging.keep();
+    sync_folder(parent).map_err(failed(parent))
+}
+
 impl Staged {
     /// Where it stands for now.
     pub fn path(&self) -> &Path {

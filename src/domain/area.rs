@@ -32,11 +32,43 @@ impl Area {
     }
 }
 
+/// Which of an area's grounds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Extent {
+    /// Its only one.
+    #[default]
+    Whole,
+    /// Where a practice takes new patients from.
+    Inner,
+    /// Where a practice may keep patients who move there.
+    Outer,
+}
+
+impl Extent {
+    /// The word in files and JSON; the only ground has none.
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Extent::Whole => None,
+            Extent::Inner => Some("inner"),
+            Extent::Outer => Some("outer"),
+        }
+    }
+
+    /// The extent of that word.
+    pub fn from_word(word: &str) -> Option<Extent> {
+        [Extent::Inner, Extent::Outer]
+            .into_iter()
+            .find(|extent| extent.as_str() == Some(word))
+    }
+}
+
 /// The ground that an area covers over a period.
 #[derive(Debug, Clone)]
 pub struct Boundary {
     /// The area's id, or a statistical area's code.
     pub id: String,
+    /// Which of its grounds.
+    pub extent: Extent,
     /// When the boundary holds.
     pub period: Period,
     /// As shown: lon/lat, WGS84, exteriors counter-clockwise (RFC 7946).

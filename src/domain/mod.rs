@@ -4,6 +4,7 @@
 //! (`Postcode`, `OdsCode`, `LonLat`, `BritishGrid`) have a `Debug` that does not print it.
 
 mod area;
+mod expectation;
 mod layer;
 mod ods_code;
 mod period;
@@ -13,12 +14,15 @@ mod postcode_entry;
 mod practice;
 mod words;
 
-pub use area::{Area, Assignment, Boundary, GridPolygon, Lineage, Member, Membership, Relation};
+pub use area::{
+    Area, Assignment, Boundary, Extent, GridPolygon, Lineage, Member, Membership, Relation,
+};
+pub use expectation::{Canary, StatedCount};
 pub use layer::{InvalidLayer, Layer};
 pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{InvalidDate, Period, YearMonth, date_from_iso, today_in_london};
 pub use position::{BritishGrid, InvalidBritishGrid, InvalidLonLat, LonLat};
 pub use postcode::{Hint, InvalidPostcode, Postcode, SpecialPostcode, is_outcode};
-pub use postcode_entry::PostcodeEntry;
+pub use postcode_entry::{PositionalQuality, PostcodeEntry};
 pub use practice::{Practice, PracticeStatus, Premises, PremisesKind, Succession};
 pub use words::{Agreement, Basis, Certainty, Provenance, Status};

@@ -9,8 +9,10 @@ pub struct PostcodeEntry {
     pub postcode: Postcode,
     /// A place near the middle of its addresses, to a metre; `None` where none is known.
     pub position: Option<BritishGrid>,
-    /// Code-Point Open's positional quality: 10 (best) to 90 (none). Only live codes have it.
-    pub positional_quality: Option<u8>,
+    /// How good the position is, where the directory says.
+    pub positional_quality: Option<PositionalQuality>,
+    /// Whether it belongs to one large user of the mail and not to a street.
+    pub is_large_user: bool,
     /// Whether the directory's edition has it in use.
     pub live: bool,
     /// The month of introduction.
@@ -19,6 +21,50 @@ pub struct PostcodeEntry {
     pub terminated: Option<YearMonth>,
     /// The row of its statistical area in the dataset's list, where the directory names one.
     pub statistical_area: Option<u32>,
+}
+
+/// How good a position is, on its publisher's scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PositionalQuality {
+    /// Code-Point Open: 10 (within the building) to 60, and 90 (none). Only live codes have it.
+    CodePointOpen(u8),
+    /// ONS `gridind`: 1 (within the building) to 8 (postcode terminated before 2000), 9 (none).
+    Ons(u8),
+}
+
+impl PositionalQuality {
+    /// The name of the scale on the wire and in files.
+    pub fn scale(self) -> &'static str {
+        match self {
+            PositionalQuality::CodePointOpen(_) => "code-point-open",
+            PositionalQuality::Ons(_) => "ons",
+        }
+    }
+
+    /// The number on the scale.
+    pub fn value(self) -> u8 {
+        match self {
+            PositionalQuality::CodePointOpen(value) | PositionalQuality::Ons(value) => value,
+        }
+    }
+
+    /// The quality of that number. Code-Point Open counts in tens and ONS in ones, so the number
+    /// tells the scale.
+    pub fn new(value: u8) -> Option<PositionalQuality> {
+        match value {
+            1..=9 => Some(PositionalQuality::Ons(value)),
+            10..=90 => Some(PositionalQuality::CodePointOpen(value)),
+            _ => None,
+        }
+    }
+
+    /// Code-Point Open 50 and worse, ONS 6 and worse: estimated, or the middle of a sector.
+    fn is_coarse(self) -> bool {
+        match self {
+            PositionalQuality::CodePointOpen(value) => value >= 50,
+            PositionalQuality::Ons(value) => value >= 6,
+        }
+    }
 }
 
 impl PostcodeEntry {
@@ -44,9 +90,12 @@ impl PostcodeEntry {
         }
     }
 
-    /// Whether its position is too coarse to say that it is inside anything: Code-Point Open 50
-    /// and worse.
+    /// Whether its position is too coarse to say that it is inside anything, or is where the mail
+    /// is sorted and not where somebody lives.
     pub fn is_coarse(&self) -> bool {
-        self.positional_quality.is_some_and(|quality| quality >= 50)
+        self.is_large_user
+            || self
+                .positional_quality
+                .is_some_and(PositionalQuality::is_coarse)
     }
 }

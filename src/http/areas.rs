@@ -1,16 +1,15 @@
 //! `/api/v1/areas`: the layers, their areas, and an area's members, history and boundary.
 
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::App;
 use super::conditional::{cacheable, cacheable_json};
-use super::input::{Segments, query_fields, segment};
+use super::input::{Segments, segment};
 use super::problem::Problem;
+use super::snapshot::Snapshot;
 use crate::domain::{Area, Layer, Member};
 use crate::geojson;
 use crate::index::Index;
@@ -32,13 +31,8 @@ struct AreaBody<'i> {
 }
 
 /// `/api/v1/areas`: the layers.
-pub(super) async fn layers(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let as_of = query_fields(&uri, &["as_of"])?.as_of()?;
-    let index = app.index();
+pub(super) async fn layers(snapshot: Snapshot, headers: HeaderMap) -> Result<Response, Problem> {
+    let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let layers: Vec<Value> = index
         .manifest()
         .layers
@@ -63,14 +57,12 @@ pub(super) async fn layers(
 
 /// `/api/v1/areas/{layer}` and `/api/v1/areas/{layer}.geojson`.
 pub(super) async fn layer(
-    State(app): State<App>,
+    snapshot: Snapshot,
     Segments(name): Segments<String>,
-    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let as_of = query_fields(&uri, &["as_of"])?.as_of()?;
+    let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let (name, wants_geojson) = split(&name);
-    let index = app.index();
     let layer = held_layer(index, name, as_of)?;
     if wants_geojson {
         return Ok(cacheable(
@@ -96,14 +88,12 @@ pub(super) async fn layer(
 
 /// `/api/v1/areas/{layer}/{id}` and `/api/v1/areas/{layer}/{id}.geojson`.
 pub(super) async fn one(
-    State(app): State<App>,
+    snapshot: Snapshot,
     Segments((layer, id)): Segments<(String, String)>,
-    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let as_of = query_fields(&uri, &["as_of"])?.as_of()?;
+    let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let (id, wants_geojson) = split(&id);
-    let index = app.index();
     let layer = held_layer(index, &layer, as_of)?;
     let area = index.area_ever(layer, id, as_of).ok_or_else(unknown_area)?;
     if wants_geojson {

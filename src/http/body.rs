@@ -243,9 +243,9 @@ impl From<Location> for LocationBody {
             northing: location
                 .grid
                 .map(|position| metres(position.northing_m(), 3)),
-            positional_quality: quality.map(|value| QualityBody {
-                scale: "code-point-open",
-                value,
+            positional_quality: quality.map(|quality| QualityBody {
+                scale: quality.scale(),
+                value: quality.value(),
             }),
             postcode_status: entry.map(|_| {
                 if location.is_terminated {
@@ -310,7 +310,7 @@ impl<'i> From<PracticeFound<'i>> for CoveringPracticeBody<'i> {
             name: &found.practice.name,
             provenance: found.provenance.as_str(),
             basis: found.basis.as_str(),
-            area: found.provenance.as_str(),
+            area: found.extent.as_str().unwrap_or(found.provenance.as_str()),
             share: found.share,
             distance_m: found.distance_m.map(|distance_m| metres(distance_m, 0)),
         }

@@ -2,17 +2,18 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
 
-use super::App;
 use super::body::{DatasetBody, LocationBody};
 use super::conditional::cacheable_json;
-use super::input::{Segments, query_fields};
+use super::input::Segments;
 use super::locate::NO_STORE;
 use super::problem::Problem;
+use super::snapshot::Snapshot;
+use super::{App, described};
 use crate::domain::{Postcode, Status};
 use crate::index::{Place, Query};
 use crate::question::InvalidQuestion;
@@ -28,14 +29,11 @@ struct PostcodeBody<'i> {
 
 /// `/api/v1/postcodes/{postcode}`: the directory's entry.
 pub(super) async fn postcode(
-    State(app): State<App>,
+    snapshot: Snapshot,
     Segments(text): Segments<String>,
-    uri: Uri,
 ) -> Result<Response, Problem> {
-    let fields = query_fields(&uri, &["as_of"])?;
+    let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let postcode: Postcode = text.parse().map_err(InvalidQuestion::Postcode)?;
-    let index = app.index();
-    let as_of = fields.as_of()?;
     let place = Some(Place::Postcode(postcode));
     let answer = index.locate(&Query {
         place,
@@ -57,20 +55,14 @@ pub(super) async fn postcode(
 }
 
 /// `/api/v1/dataset`: version, vintages, counts, attribution, licence.
-pub(super) async fn dataset(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    query_fields(&uri, &[])?;
-    let index = app.index();
+pub(super) async fn dataset(snapshot: Snapshot, headers: HeaderMap) -> Result<Response, Problem> {
+    let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let manifest = index.manifest();
-    let today = crate::domain::today_in_london();
     let layers: Vec<_> = manifest
         .layers
         .iter()
         .map(|layer| {
-            let areas = layer.id.parse().ok().and_then(|id| index.areas(id, today));
+            let areas = layer.id.parse().ok().and_then(|id| index.areas(id, as_of));
             json!({
                 "id": layer.id, "title": layer.title, "kind": layer.kind,
                 "provenance": layer.provenance, "first_data": layer.first_data,
@@ -84,6 +76,7 @@ pub(super) async fn dataset(
         "title": manifest.title,
         "as_of": manifest.as_of,
         "digest": index.digest(),
+        "loaded": snapshot.loaded(),
         "counts": { "postcodes": index.postcodes().len(), "practices": index.practices().len() },
         "layers": layers,
         "complete_outcodes": manifest.complete_outcodes,
@@ -95,13 +88,20 @@ pub(super) async fn dataset(
     Ok(cacheable_json(&headers, &body))
 }
 
-/// `/health/ready`: a verified dataset is loaded, for there is no service without.
+/// `/health/ready`: a verified dataset is loaded, for there is no service without; and what is not
+/// as it should be all the same.
 pub(super) async fn ready(State(app): State<App>) -> Response {
-    let manifest = app.index().manifest();
-    let dataset = json!({ "name": manifest.name, "version": manifest.version });
-    (
-        NO_STORE,
-        Json(json!({ "status": "ready", "dataset": dataset })),
-    )
-        .into_response()
+    let releases = app.releases();
+    let degraded: Vec<String> = app
+        .live
+        .fault()
+        .map(|reason| format!("the last reload was refused: {reason}"))
+        .into_iter()
+        .collect();
+    let body = json!({
+        "status": "ready",
+        "dataset": described(releases.current()),
+        "degraded": degraded,
+    });
+    (NO_STORE, Json(body)).into_response()
 }

@@ -9,6 +9,7 @@ use super::App;
 use super::body::LocateBody;
 use super::input::{json_fields, query_fields};
 use super::problem::Problem;
+use super::snapshot::dataset;
 use crate::domain::Status;
 use crate::index::{Answer, Found, Index, Unknown};
 use crate::question::{Fields, LOCATE_FIELDS, Question};
@@ -24,7 +25,8 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
 
 fn located(app: &App, fields: &Fields) -> Result<Response, Problem> {
     let question = Question::from_fields(fields)?;
-    let body = answer(app.index(), &question)?;
+    let releases = app.releases();
+    let body = answer(dataset(&releases, fields)?, &question)?;
     Ok((NO_STORE, Json(body)).into_response())
 }
 

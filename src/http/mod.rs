@@ -1,6 +1,7 @@
 //! The service. Only this module knows JSON and status codes; a handler extracts, asks the index and
 //! shapes the answer.
 
+pub mod admin;
 mod areas;
 pub(crate) mod body;
 mod conditional;
@@ -12,16 +13,18 @@ mod practices;
 pub(crate) mod problem;
 mod protect;
 mod server;
+mod snapshot;
 mod tiles;
 
 use std::sync::Arc;
 
 use axum::routing::get;
 use axum::{Json, Router, middleware};
-use serde_json::json;
+use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::index::Index;
+use crate::releases::{Live, Releases};
 use problem::Problem;
 
 pub use server::{Limits, serve};
@@ -29,21 +32,24 @@ pub use server::{Limits, serve};
 /// What the handlers share.
 #[derive(Clone)]
 pub struct App {
-    index: Arc<Index>,
+    live: Arc<Live>,
 }
 
 impl App {
-    /// A service that answers from this index.
-    pub fn new(index: Index) -> App {
-        App {
-            index: Arc::new(index),
-        }
+    /// A service that answers from these datasets.
+    pub fn new(live: Arc<Live>) -> App {
+        App { live }
     }
 
-    /// The index; one snapshot for a whole request.
-    fn index(&self) -> &Index {
-        &self.index
+    /// The datasets as they are now; taken once for a whole request.
+    fn releases(&self) -> Arc<Releases> {
+        self.live.releases()
     }
+}
+
+/// A dataset in a few words.
+fn described(index: &Index) -> Value {
+    json!({ "name": index.manifest().name, "version": index.manifest().version })
 }
 
 /// Every route of the service.

@@ -12,8 +12,10 @@ use super::conditional::cacheable;
 use super::input::{Segments, form_fields, query_fields};
 use super::locate::NO_STORE;
 use super::problem::Problem;
+use super::snapshot::dataset;
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Status;
+use crate::index::Index;
 use crate::question::{InvalidQuestion, LOCATE_FIELDS, Question};
 use crate::web::{self, Fault, Home, Outcome};
 
@@ -60,35 +62,37 @@ pub(super) async fn home(State(app): State<App>, uri: Uri) -> Result<Response, P
     query_fields(&uri, &[])?;
     Ok(html(
         StatusCode::OK,
-        web::home(&parts(&app, Outcome::Unasked)),
+        web::home(&parts(app.releases().current(), Outcome::Unasked)),
     ))
 }
 
 /// `POST /`: the answer, or what is wrong with the question.
 pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let fields = form_fields(request, LOCATE_FIELDS).await?;
+    let releases = app.releases();
+    let index = dataset(&releases, &fields)?;
     let question = match Question::from_fields(&fields) {
         Ok(question) => question,
         Err(fault) => {
             let field = field_of(&fault);
-            return Ok(faulty(&app, field, &Problem::from(fault)));
+            return Ok(faulty(index, field, &Problem::from(fault)));
         }
     };
-    let answer = app.index().locate(&question.query);
+    let answer = index.locate(&question.query);
     if answer.status == Status::UnknownPostcode {
-        return Ok(faulty(&app, "postcode", &Problem::unknown_postcode()));
+        return Ok(faulty(index, "postcode", &Problem::unknown_postcode()));
     }
-    let page = web::home(&parts(&app, Outcome::Answered(&answer)));
+    let page = web::home(&parts(index, Outcome::Answered(&answer)));
     Ok(html(StatusCode::OK, page))
 }
 
-fn faulty(app: &App, field: &'static str, problem: &Problem) -> Response {
+fn faulty(index: &Index, field: &'static str, problem: &Problem) -> Response {
     let fault = Fault {
         field,
         message: message(field, problem),
         suggestion: problem.suggestion(),
     };
-    let page = web::home(&parts(app, Outcome::Faulty(fault)));
+    let page = web::home(&parts(index, Outcome::Faulty(fault)));
     html(problem.status(), page)
 }
 
@@ -120,7 +124,7 @@ pub(super) async fn privacy(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
-    let page = web::privacy(&parts(&app, Outcome::Unasked));
+    let page = web::privacy(&parts(app.releases().current(), Outcome::Unasked));
     Ok(cacheable(
         &headers,
         "text/html; charset=utf-8",
@@ -128,11 +132,11 @@ pub(super) async fn privacy(
     ))
 }
 
-fn parts<'a>(app: &'a App, outcome: Outcome<'a>) -> Home<'a> {
+fn parts<'a>(index: &'a Index, outcome: Outcome<'a>) -> Home<'a> {
     Home {
         style_path: &PATHS[0],
         icon_path: &PATHS[1],
-        index: app.index(),
+        index,
         outcome,
     }
 }

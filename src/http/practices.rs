@@ -1,28 +1,22 @@
 //! `/api/v1/practices`: the directory of practices, open and closed.
 
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::App;
 use super::body::decimals;
 use super::conditional::cacheable_json;
-use super::input::{Segments, query_fields, segment};
+use super::input::{Segments, segment};
 use super::problem::Problem;
+use super::snapshot::Snapshot;
 use crate::domain::{Layer, Member, OdsCode, Practice, Succession};
 use crate::geodesy;
 use crate::index::Index;
 
 /// `/api/v1/practices`.
-pub(super) async fn list(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let as_of = query_fields(&uri, &["as_of"])?.as_of()?;
-    let index = app.index();
+pub(super) async fn list(snapshot: Snapshot, headers: HeaderMap) -> Result<Response, Problem> {
+    let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let practices: Vec<Value> = index
         .practices()
         .iter()
@@ -38,14 +32,12 @@ pub(super) async fn list(
 
 /// `/api/v1/practices/{ods}`.
 pub(super) async fn one(
-    State(app): State<App>,
+    snapshot: Snapshot,
     Segments(code): Segments<String>,
-    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let as_of = query_fields(&uri, &["as_of"])?.as_of()?;
+    let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let code: OdsCode = segment(&code, unknown_practice)?;
-    let index = app.index();
     let practice = index.practice(code).ok_or_else(unknown_practice)?;
     let mut body = summary(index, practice, as_of);
     let steps = |steps: &[Succession], id: fn(&Succession) -> OdsCode| -> Vec<Value> {

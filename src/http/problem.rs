@@ -102,6 +102,10 @@ impl Problem {
         Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail)
     }
 
+    pub(crate) fn not_reloaded(reason: String) -> Problem {
+        Problem::new(StatusCode::CONFLICT, "not_reloaded", reason)
+    }
+
     pub(crate) fn internal() -> Problem {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -1,18 +1,17 @@
 //! `/tiles`: vector tiles and their TileJSON.
 
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use geo::BoundingRect;
 use jiff::civil::Date;
 use serde_json::json;
 
-use super::App;
 use super::areas::{held_layer, unknown_layer};
 use super::body::decimals;
 use super::conditional::{CACHE_SHORTLY, cacheable, cacheable_json};
-use super::input::{Segments, query_fields};
+use super::input::Segments;
 use super::problem::Problem;
+use super::snapshot::Snapshot;
 use crate::domain::Layer;
 use crate::index::Index;
 use crate::tiles::{self, TileAddress, TileArea, ZOOM_MAX};
@@ -21,13 +20,11 @@ const MVT: &str = "application/vnd.mapbox-vector-tile";
 
 /// `/tiles/{layer}.json`: TileJSON 3.0.0.
 pub(super) async fn tilejson(
-    State(app): State<App>,
+    snapshot: Snapshot,
     Segments(name): Segments<String>,
-    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let as_of = query_fields(&uri, &["as_of"])?.as_of()?;
-    let index = app.index();
+    let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let name = name.strip_suffix(".json").ok_or_else(unknown_layer)?;
     let layer = held_layer(index, name, as_of)?;
     let manifest = index.manifest();
@@ -42,12 +39,12 @@ pub(super) async fn tilejson(
     let origin = host
         .filter(|host| is_host(host))
         .map(|host| format!("{}://{host}", scheme(&headers)));
-    let date = uri
-        .query()
-        .map(|_| format!("?as_of={as_of}"))
-        .unwrap_or_default();
+    let query = match snapshot.query.as_str() {
+        "" => String::new(),
+        query => format!("?{query}"),
+    };
     let tiles = format!(
-        "{}/tiles/{name}/{{z}}/{{x}}/{{y}}.mvt{date}",
+        "{}/tiles/{name}/{{z}}/{{x}}/{{y}}.mvt{query}",
         origin.unwrap_or_default()
     );
     let body = json!({
@@ -77,13 +74,11 @@ pub(super) async fn tilejson(
 
 /// `/tiles/{layer}/{z}/{x}/{y}.mvt`.
 pub(super) async fn tile(
-    State(app): State<App>,
+    snapshot: Snapshot,
     Segments((name, z, x, y)): Segments<(String, String, String, String)>,
-    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let as_of = query_fields(&uri, &["as_of"])?.as_of()?;
-    let index = app.index();
+    let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let layer = held_layer(index, &name, as_of)?;
     let address = address(&z, &x, &y).ok_or_else(no_such_tile)?;
     let areas: Vec<_> = index.areas(layer, as_of).into_iter().flatten().collect();

@@ -3,8 +3,46 @@
 //! Every reader is strict: a missing column is named, a wrong cell is an error with its file, line
 //! and column, and a file without rows is never an empty country.
 
+mod dates;
+mod publication;
+mod report;
+mod rows;
+
 pub(crate) mod area_history;
+pub(crate) mod catchments;
+pub(crate) mod code_point_open;
+pub(crate) mod epcn;
+pub(crate) mod epraccur;
+pub(crate) mod geopackage;
+pub(crate) mod hierarchy;
 pub(crate) mod lookup;
+pub(crate) mod onspd;
+pub(crate) mod polygons;
 pub(crate) mod postcode_list;
 pub(crate) mod practice_list;
+pub(crate) mod registrations;
 pub(crate) mod resilience_groups;
+pub(crate) mod succ;
+
+use crate::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
+
+/// A postcode as any of the directories lists it.
+#[derive(Debug, Clone)]
+pub(crate) struct ListedPostcode {
+    pub(crate) postcode: Postcode,
+    /// `None` where the directory has no position for it.
+    pub(crate) position: Option<BritishGrid>,
+    pub(crate) positional_quality: Option<PositionalQuality>,
+    pub(crate) is_large_user: bool,
+    pub(crate) is_live: bool,
+    pub(crate) introduced: Option<YearMonth>,
+    /// The last month in use.
+    pub(crate) terminated: Option<YearMonth>,
+    /// The code of its LSOA, where the directory has one.
+    pub(crate) statistical_area: Option<String>,
+    /// The ODS code or GSS code of its sub-ICB location, as the directory writes it.
+    pub(crate) sub_icb: Option<String>,
+}
+
+pub(crate) use publication::Publication;
+pub(crate) use report::{ImportError, ImportReport};

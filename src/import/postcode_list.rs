@@ -2,22 +2,10 @@
 //! `postcode,easting,northing,code_point_quality,status,introduced,terminated,lsoa11cd,sub_icb`.
 //! Months are `YYYYMM`, positions metres on the British National Grid.
 
+use super::ListedPostcode;
 use crate::dataset::TableError;
 use crate::dataset::table::Table;
-use crate::domain::{BritishGrid, Postcode, YearMonth};
-
-/// A row of the list.
-#[derive(Debug, Clone)]
-pub(crate) struct ListedPostcode {
-    pub(crate) postcode: Postcode,
-    pub(crate) position: Option<BritishGrid>,
-    pub(crate) positional_quality: Option<u8>,
-    pub(crate) live: bool,
-    pub(crate) introduced: Option<YearMonth>,
-    pub(crate) terminated: Option<YearMonth>,
-    pub(crate) statistical_area: Option<String>,
-    pub(crate) sub_icb: Option<String>,
-}
+use crate::domain::{BritishGrid, PositionalQuality};
 
 const COLUMNS: &[&str] = &[
     "postcode",
@@ -44,8 +32,14 @@ pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<ListedPostcode>, Tabl
         Ok(ListedPostcode {
             postcode: row.parse(0)?,
             position,
-            positional_quality: row.parse_optional(3)?,
-            live: row.with(4, |word| match word {
+            positional_quality: row.with_optional(3, |text| {
+                let value = text.parse().ok();
+                value
+                    .and_then(PositionalQuality::new)
+                    .ok_or("a quality from 10 to 90")
+            })?,
+            is_large_user: false,
+            is_live: row.with(4, |word| match word {
                 "live" => Ok(true),
                 "terminated" => Ok(false),
                 _ => Err("live or terminated"),

@@ -16,6 +16,7 @@ use crate::domain::{
 pub(crate) struct ListedPractice {
     pub(crate) practice: Practice,
     pub(crate) icc: Option<String>,
+    pub(crate) pcn_name: Option<String>,
     pub(crate) position: Option<BritishGrid>,
 }
 
@@ -34,6 +35,7 @@ const PRACTICES: &[&str] = &[
     "pcn_code",
     "sub_icb",
     "list_size_2021",
+    "pcn_name",
 ];
 
 /// Every row, in order of ODS code.
@@ -63,6 +65,7 @@ pub(crate) fn practices(file: &str, bytes: &[u8]) -> Result<Vec<ListedPractice>,
         Ok(ListedPractice {
             practice,
             icc: row.optional(10)?.map(str::to_string),
+            pcn_name: row.optional(14)?.map(str::to_string),
             position,
         })
     })?;

@@ -7,9 +7,9 @@ use super::registry::Followed;
 use super::{Index, LayerIndex};
 use crate::dataset::LayerKind;
 use crate::domain::{
-    Agreement, Area, Basis, BritishGrid, Certainty, InvalidOdsCode, Layer, LonLat, Member, OdsCode,
-    Postcode, PostcodeEntry, Practice, PracticeStatus, Provenance, SpecialPostcode, Status,
-    Succession,
+    Agreement, Area, Basis, BritishGrid, Certainty, Extent, InvalidOdsCode, Layer, LonLat, Member,
+    OdsCode, Postcode, PostcodeEntry, Practice, PracticeStatus, Provenance, SpecialPostcode,
+    Status, Succession,
 };
 use crate::geodesy;
 
@@ -89,6 +89,8 @@ pub enum Found<'i> {
 pub enum Unknown {
     /// The source lists the member, and names no group for it.
     NoneNamed,
+    /// No source lists the member.
+    NoSource,
     /// The day is before the layer's first data.
     NoDataForDate,
 }
@@ -98,6 +100,7 @@ impl Unknown {
     pub fn as_str(self) -> &'static str {
         match self {
             Unknown::NoneNamed => "none named by the source",
+            Unknown::NoSource => "no source",
             Unknown::NoDataForDate => "no_data_for_date",
         }
     }
@@ -145,6 +148,8 @@ pub struct PracticeFound<'i> {
     pub basis: Basis,
     /// Where its area comes from.
     pub provenance: Provenance,
+    /// Which of its areas, where it declares two.
+    pub extent: Extent,
     /// The part of the place's statistical area that is registered with it, by the model.
     pub share: Option<f64>,
     /// Metres to the nearest of its buildings.
@@ -199,6 +204,8 @@ pub enum Reason {
     DefaultCode,
     /// No practice of that code.
     UnknownPractice,
+    /// An out-of-hours service, a walk-in centre or another that has no registered patients.
+    NotAGpPractice,
     /// It closed, and nobody is known to have taken over.
     ClosedNoSuccessor,
     /// Its successors lead back to it.
@@ -215,6 +222,7 @@ impl Reason {
             Reason::Malformed => "malformed",
             Reason::DefaultCode => "default_code",
             Reason::UnknownPractice => "unknown_practice",
+            Reason::NotAGpPractice => "not_a_gp_practice",
             Reason::ClosedNoSuccessor => "closed_no_successor",
             Reason::SuccessionCycle => "succession_cycle",
             Reason::OutsideCoverage => "outside_coverage",
@@ -242,6 +250,14 @@ impl Note {
             Note::ClosesOn => "closes_on",
         }
     }
+}
+
+/// An area around a place.
+struct Covered<'i> {
+    id: &'i str,
+    basis: Basis,
+    share: Option<f64>,
+    extent: Extent,
 }
 
 /// A place with a position, and what the directory says of it.
@@ -395,41 +411,47 @@ impl Index {
         (distance_m <= self.statistical.snap_m).then_some((row, Basis::Nearest))
     }
 
-    /// The ids of the layer's areas around a place, with the model's share, and what decided it.
+    /// The layer's areas around a place: those of its statistical area, and those whose own boundary
+    /// is around it; or, off a generalised coast, the nearest.
     fn covering<'i>(
         &'i self,
         layer: &'i LayerIndex,
         spot: &Spot,
         home: Option<(usize, Basis)>,
         day: Date,
-    ) -> (Basis, Vec<(&'i str, Option<f64>)>) {
-        if layer.is_on_statistical_areas {
-            let Some((row, basis)) = home else {
-                return (Basis::Boundary, Vec::new());
-            };
+    ) -> Vec<Covered<'i>> {
+        let mut covered: Vec<Covered<'i>> = Vec::new();
+        if let Some((row, basis)) = home {
             let assigned = layer
                 .assigned(row)
                 .iter()
                 .filter(|it| it.period.contains(day));
-            return (
+            covered.extend(assigned.map(|it| Covered {
+                id: &it.area,
                 basis,
-                assigned.map(|it| (it.area.as_str(), it.share)).collect(),
-            );
+                share: it.share,
+                extent: Extent::Whole,
+            }));
         }
         let boundaries = layer.spatial.boundaries();
-        let around = layer.spatial.covering(spot.position, day);
-        if !around.is_empty() {
-            let ids = around.iter().map(|&at| (boundaries[at].id.as_str(), None));
-            return (Basis::Boundary, ids.collect());
+        let drawn = |at: usize, basis| Covered {
+            id: &boundaries[at].id,
+            basis,
+            share: None,
+            extent: boundaries[at].extent,
+        };
+        let around = layer.spatial.covering(spot.position, day).into_iter();
+        let around = around.filter(|&at| !layer.is_assigned(&boundaries[at].id));
+        covered.extend(around.map(|at| drawn(at, Basis::Boundary)));
+        if covered.is_empty() && !layer.is_on_statistical_areas {
+            let near = layer.spatial.nearest(spot.position, day);
+            let near = near.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
+            covered.extend(near.map(|(at, _)| drawn(at, Basis::Nearest)));
         }
-        let near = layer.spatial.nearest(spot.position, day);
-        let near = near.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
-        (
-            Basis::Nearest,
-            near.map(|(at, _)| (boundaries[at].id.as_str(), None))
-                .into_iter()
-                .collect(),
-        )
+        // Of a practice's two grounds the inner one.
+        covered.sort_by_key(|it| (it.id, it.extent));
+        covered.dedup_by_key(|it| it.id);
+        covered
     }
 
     fn covering_areas<'i>(
@@ -439,10 +461,10 @@ impl Index {
         home: Option<(usize, Basis)>,
         day: Date,
     ) -> Vec<AreaFound<'i>> {
-        let (basis, ids) = self.covering(layer, spot, home, day);
-        ids.into_iter()
-            .filter_map(|(id, _)| layer.area(id, day))
-            .map(|area| AreaFound {
+        let covered = self.covering(layer, spot, home, day).into_iter();
+        covered
+            .filter_map(|it| Some((it.basis, layer.area(it.id, day)?)))
+            .map(|(basis, area)| AreaFound {
                 area,
                 basis,
                 provenance: area.provenance,
@@ -507,19 +529,18 @@ impl Index {
         home: Option<(usize, Basis)>,
         day: Date,
     ) -> Vec<PracticeFound<'i>> {
-        let (basis, ids) = self.covering(layer, spot, home, day);
-        let mut practices: Vec<PracticeFound<'i>> = ids
-            .into_iter()
-            .filter_map(|(id, share)| {
-                let practice = self.registry.find(id.parse().ok()?)?;
-                let distance_m = self.registry.distance_m(practice.code, spot.position);
-                let provenance = layer.provenance;
+        let covered = self.covering(layer, spot, home, day).into_iter();
+        let mut practices: Vec<PracticeFound<'i>> = covered
+            .filter_map(|it| {
+                let area = layer.area(it.id, day)?;
+                let practice = self.registry.find(it.id.parse().ok()?)?;
                 Some(PracticeFound {
                     practice,
-                    basis,
-                    provenance,
-                    share,
-                    distance_m,
+                    basis: it.basis,
+                    provenance: area.provenance,
+                    extent: it.extent,
+                    share: it.share,
+                    distance_m: self.registry.distance_m(practice.code, spot.position),
                 })
             })
             .filter(|found| found.practice.status_on(day) == PracticeStatus::Active)
@@ -553,10 +574,11 @@ impl Index {
                 groups.push(GroupFound { area, via });
             }
         }
-        if groups.is_empty() && none_named {
-            return Found::Unknown(Unknown::NoneNamed);
+        match (groups.is_empty(), none_named, members.is_empty()) {
+            (true, true, _) => Found::Unknown(Unknown::NoneNamed),
+            (true, false, false) => Found::Unknown(Unknown::NoSource),
+            _ => Found::Groups(groups),
         }
-        Found::Groups(groups)
     }
 
     /// The nearest area of each partition: for the sea and for beyond our border.
@@ -586,7 +608,12 @@ impl Index {
         let listed = self.registry.find(code);
         let parent = code.parent().and_then(|parent| self.registry.find(parent));
         let Some(asked) = parent.or(listed) else {
-            return none(Reason::UnknownPractice);
+            let is_other = self.registry.is_not_a_gp_practice(code);
+            return none(if is_other {
+                Reason::NotAGpPractice
+            } else {
+                Reason::UnknownPractice
+            });
         };
         let (followed, successors) = self.registry.follow(asked, day);
         let (practice, fault) = match followed {
@@ -595,9 +622,13 @@ impl Index {
             Followed::Cycle => (asked, Some(Reason::SuccessionCycle)),
         };
         let areas = self.registered_areas(fault.is_none().then_some(practice), day);
-        let is_outside = areas.iter().any(|(layer, found)| {
-            *layer == Layer::Icc && matches!(found, Found::Areas(areas) if areas.is_empty())
-        });
+        let is_none = |found: &Found<'_>| matches!(found, Found::Areas(areas) if areas.is_empty());
+        let communities: Vec<&Found<'_>> = areas
+            .iter()
+            .filter(|(layer, _)| COMMUNITIES.contains(layer))
+            .map(|(_, found)| found)
+            .collect();
+        let is_outside = !communities.is_empty() && communities.into_iter().all(is_none);
         Registration {
             practice: Some(RegisteredPractice {
                 practice,
@@ -682,27 +713,38 @@ fn members_found<'i>(found: &[(Layer, Found<'i>)]) -> Vec<&'i Area> {
     areas.flatten().map(|found| found.area).collect()
 }
 
+/// What was found of a layer of areas; nothing where it was not looked at.
+pub fn areas_in<'a, 'i>(found: &'a [(Layer, Found<'i>)], layer: Layer) -> &'a [AreaFound<'i>] {
+    found
+        .iter()
+        .find_map(|(id, found)| match found {
+            Found::Areas(areas) if *id == layer => Some(areas.as_slice()),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+/// The layers of communities: a patient belongs to one area of one of them.
+const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
+
 fn agreement(answer: &Answer<'_>) -> Agreement {
-    let iccs = |found: &[(Layer, Found<'_>)]| -> Vec<String> {
-        let areas = found
-            .iter()
-            .filter(|(layer, _)| *layer == Layer::Icc)
-            .filter_map(|(_, found)| match found {
-                Found::Areas(areas) => Some(areas),
-                _ => None,
-            });
-        areas.flatten().map(|found| found.area.id.clone()).collect()
+    let communities = |found: &[(Layer, Found<'_>)]| -> Vec<String> {
+        let areas = COMMUNITIES.iter().flat_map(|layer| areas_in(found, *layer));
+        areas.map(|found| found.area.id.clone()).collect()
     };
-    let residence = iccs(&answer.residence);
+    let residence = communities(&answer.residence);
     let registration = answer
         .registration
         .as_ref()
-        .map(|it| iccs(&it.areas))
+        .map(|it| communities(&it.areas))
         .unwrap_or_default();
-    let is_registered_elsewhere = answer
-        .registration
-        .as_ref()
-        .is_some_and(|registration| registration.reason == Some(Reason::OutsideCoverage));
+    let is_registered_elsewhere = answer.registration.as_ref().is_some_and(|registration| {
+        let is_followed = matches!(registration.reason, None | Some(Reason::OutsideCoverage));
+        let has_no_icc = registration.areas.iter().any(|(layer, found)| {
+            *layer == Layer::Icc && matches!(found, Found::Areas(areas) if areas.is_empty())
+        });
+        is_followed && has_no_icc
+    });
     match (residence.is_empty(), registration.is_empty()) {
         (true, true) => Agreement::Neither,
         (true, false) => Agreement::RegistrationOnly,

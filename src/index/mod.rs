@@ -12,20 +12,21 @@ mod locate;
 mod registry;
 mod spatial;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::civil::Date;
 
 pub use directory::Listing;
 pub use locate::{
     Answer, AreaFound, EdgeFound, Found, GroupFound, Location, Neighbour, Note, Place,
-    PracticeFound, Query, Reason, RegisteredPractice, Registration, Unknown,
+    PracticeFound, Query, Reason, RegisteredPractice, Registration, Unknown, areas_in,
 };
 
 use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest};
 use crate::domain::{
-    Area, Assignment, Boundary, BritishGrid, Layer, Lineage, Member, Membership, OdsCode, Period,
-    Postcode, PostcodeEntry, Practice, Premises, Provenance, Succession, YearMonth, date_from_iso,
+    Area, Assignment, Boundary, BritishGrid, Extent, Layer, Lineage, Member, Membership, OdsCode,
+    Period, Postcode, PostcodeEntry, Practice, Premises, Provenance, Succession, YearMonth,
+    date_from_iso,
 };
 use directory::Directory;
 use registry::Registry;
@@ -53,7 +54,6 @@ struct LayerIndex {
     id: Layer,
     kind: LayerKind,
     first_data: Date,
-    provenance: Provenance,
     is_on_statistical_areas: bool,
     snap_m: f64,
     /// Every version of every area, in order of id, then of time.
@@ -63,6 +63,8 @@ struct LayerIndex {
     boundaries_of: HashMap<String, Vec<usize>>,
     /// The areas of each statistical area, by its row.
     assignments: Vec<Vec<Assignment>>,
+    /// The areas that are made of statistical areas: their boundaries are for show.
+    assigned: HashSet<String>,
 }
 
 /// The statistical areas that layers are defined on.
@@ -125,14 +127,19 @@ impl Index {
             statistical_areas,
             ..
         } = dataset;
-        let registry = Registry::new(dataset.practices, dataset.premises, dataset.successions);
+        let registry = Registry::new(
+            dataset.practices,
+            dataset.premises,
+            dataset.successions,
+            dataset.not_gp_practices,
+        );
         let mut boundaries: HashMap<Layer, Vec<Boundary>> =
             dataset.boundaries.into_iter().collect();
         let mut layers = Vec::with_capacity(manifest.layers.len());
         for entry in &manifest.layers {
             let id: Layer = parsed(&entry.id, "layer")?;
             let areas = match id {
-                Layer::GpPractice => practice_areas(&registry, entry)?,
+                Layer::GpPractice => practice_areas(&registry, entry, &dataset.areas)?,
                 _ => dataset
                     .areas
                     .iter()
@@ -392,7 +399,10 @@ impl LayerIndex {
     ) -> Result<LayerIndex, IndexError> {
         areas.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));
         check_versions(id, areas.iter().map(|area| (area.id.as_str(), area.period)))?;
-        check_versions(id, boundaries.iter().map(|it| (it.id.as_str(), it.period)))?;
+        for extent in [Extent::Whole, Extent::Inner, Extent::Outer] {
+            let of_extent = boundaries.iter().filter(|it| it.extent == extent);
+            check_versions(id, of_extent.map(|it| (it.id.as_str(), it.period)))?;
+        }
         let mut boundaries_of: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, boundary) in boundaries.iter().enumerate() {
             if !areas.iter().any(|area| area.id == boundary.id) {
@@ -411,13 +421,13 @@ impl LayerIndex {
             id,
             kind: entry.kind,
             first_data: first_data(entry)?,
-            provenance: provenance(entry)?,
             is_on_statistical_areas: entry.on_statistical_areas,
             snap_m: entry.snap_m,
             areas,
             spatial: Spatial::build(boundaries),
             boundaries_of,
             assignments: Vec::new(),
+            assigned: HashSet::new(),
         })
     }
 
@@ -439,6 +449,10 @@ impl LayerIndex {
         self.assignments.get(row).map_or(&[], Vec::as_slice)
     }
 
+    fn is_assigned(&self, id: &str) -> bool {
+        self.assigned.contains(id)
+    }
+
     /// The answer for a place that is nowhere.
     fn nothing(&self) -> Found<'_> {
         match (self.id, self.kind) {
@@ -449,16 +463,28 @@ impl LayerIndex {
     }
 }
 
-/// Each practice is an area of its own layer.
-fn practice_areas(registry: &Registry, entry: &LayerEntry) -> Result<Vec<Area>, IndexError> {
-    let provenance = provenance(entry)?;
+/// Each practice is an area of its own layer; the dataset says where its area comes from, if it is
+/// not from where most do.
+fn practice_areas(
+    registry: &Registry,
+    entry: &LayerEntry,
+    areas: &[Area],
+) -> Result<Vec<Area>, IndexError> {
+    let usual = provenance(entry)?;
+    let listed = areas.iter().filter(|area| area.layer == Layer::GpPractice);
+    let provenances: HashMap<&str, Provenance> = listed
+        .map(|area| (area.id.as_str(), area.provenance))
+        .collect();
     let area = |practice: &Practice| Area {
         layer: Layer::GpPractice,
         id: practice.code.to_string(),
         name: practice.name.clone(),
         kind: None,
         system: None,
-        provenance,
+        provenance: provenances
+            .get(practice.code.as_str())
+            .copied()
+            .unwrap_or(usual),
         period: Period {
             from: practice.opened,
             to: practice
@@ -500,6 +526,9 @@ fn assign(
             .ok_or_else(|| not_there(&assignment.statistical_area))?;
         if !layer.areas.iter().any(|area| area.id == assignment.area) {
             return Err(not_there(&assignment.area));
+        }
+        if !layer.assigned.contains(&assignment.area) {
+            layer.assigned.insert(assignment.area.clone());
         }
         if let Some(areas) = layer.assignments.get_mut(row) {
             areas.push(assignment);

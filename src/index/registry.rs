@@ -1,6 +1,6 @@
 //! The practices: who they are, where they are, who took over from whom.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::civil::Date;
 
@@ -15,6 +15,8 @@ pub(super) struct Registry {
     practices: Vec<Practice>,
     premises: HashMap<OdsCode, Vec<Premises>>,
     successors: HashMap<OdsCode, Vec<Succession>>,
+    /// Organisations that prescribe and have no registered patients.
+    not_gp_practices: HashSet<OdsCode>,
 }
 
 /// Where following successors led.
@@ -33,12 +35,14 @@ impl Registry {
         mut practices: Vec<Practice>,
         premises: Vec<Premises>,
         successions: Vec<Succession>,
+        not_gp_practices: Vec<OdsCode>,
     ) -> Registry {
         practices.sort_by_key(|practice| practice.code);
         let mut registry = Registry {
             practices,
             premises: HashMap::new(),
             successors: HashMap::new(),
+            not_gp_practices: not_gp_practices.into_iter().collect(),
         };
         for site in premises {
             registry
@@ -67,6 +71,11 @@ impl Registry {
             .binary_search_by_key(&code, |practice| practice.code)
             .ok()?;
         Some(&self.practices[at])
+    }
+
+    /// Whether the code is that of an organisation that prescribes and has no registered patients.
+    pub(super) fn is_not_a_gp_practice(&self, code: OdsCode) -> bool {
+        self.not_gp_practices.contains(&code)
     }
 
     /// The practice's buildings, its own address first.
@@ -209,6 +218,7 @@ mod tests {
                 step("A00007", "A00007"),
                 step("A00008", "B99999"),
             ],
+            Vec::new(),
         );
         let later = date(2021, 1, 1);
         assert_eq!(

@@ -240,6 +240,7 @@ mod tests {
         let ring = |ring: &&[(i32, i32)]| ring.iter().map(|&(x, y)| at_mm(x, y)).collect();
         Boundary {
             id: id.into(),
+            extent: crate::domain::Extent::Whole,
             period: Period::default(),
             lonlat: MultiPolygon::new(Vec::new()),
             grid: vec![GridPolygon {

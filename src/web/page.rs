@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::index::{
     Answer, AreaFound, EdgeFound, Found, GroupFound, Index, Note, Place, PracticeFound, Reason,
-    Registration, Unknown,
+    Registration, Unknown, areas_in,
 };
 
 /// Where the page's parts are.
@@ -265,7 +265,7 @@ fn heading(system: &str) -> String {
 }
 
 fn answered(index: &Index, answer: &Answer<'_>) -> Markup {
-    let home = areas_of(&answer.residence, Layer::Icc).first();
+    let home = areas_in(&answer.residence, Layer::Icc).first();
     let place = asked_postcode(answer);
     let place = place.as_deref().unwrap_or("this place");
     let description = match home {
@@ -332,19 +332,9 @@ fn standing(answer: &Answer<'_>) -> Option<String> {
     }
 }
 
-fn areas_of<'a, 'i>(found: &'a [(Layer, Found<'i>)], layer: Layer) -> &'a [AreaFound<'i>] {
-    found
-        .iter()
-        .find_map(|(id, found)| match found {
-            Found::Areas(areas) if *id == layer => Some(areas.as_slice()),
-            _ => None,
-        })
-        .unwrap_or_default()
-}
-
 fn lives_in(answer: &Answer<'_>, place: &str) -> Markup {
-    let communities = areas_of(&answer.residence, Layer::Icc);
-    let part = areas_of(&answer.residence, Layer::SubCommunity).first();
+    let communities = areas_in(&answer.residence, Layer::Icc);
+    let part = areas_in(&answer.residence, Layer::SubCommunity).first();
     html! {
         section.card {
             h3 { "By where they live" }
@@ -390,7 +380,7 @@ fn edge_words(found: &AreaFound<'_>, edge: &EdgeFound<'_>) -> Markup {
 }
 
 fn registered(registration: &Registration<'_>) -> Markup {
-    let communities = areas_of(&registration.areas, Layer::Icc);
+    let communities = areas_in(&registration.areas, Layer::Icc);
     html! {
         section.card {
             h3 { "By registration" }
@@ -419,6 +409,7 @@ fn reason_words(reason: Reason) -> &'static str {
         Reason::Malformed => "That is not a practice code. A code looks like P81002.",
         Reason::DefaultCode => "This code says that there is no registered practice.",
         Reason::UnknownPractice => "This practice is not in the dataset.",
+        Reason::NotAGpPractice => "This is not a GP practice: nobody is registered with it.",
         Reason::ClosedNoSuccessor => "The practice has closed, and no successor is known.",
         Reason::SuccessionCycle => {
             "The practice's successors lead back to it; its record is faulty."
@@ -494,6 +485,7 @@ fn group_list(found: &[(Layer, Found<'_>)]) -> Markup {
                 ul.plain { @for group in groups { (group_item(group, found)) } }
             }
             Some(Found::Unknown(Unknown::NoneNamed)) => { p { "Resilience group: not known. The published page names none for this community." } }
+            Some(Found::Unknown(Unknown::NoSource)) => { p { "Resilience groups: not known. We have no source for this community." } }
             Some(Found::Unknown(Unknown::NoDataForDate)) => { p { "Nothing is known of resilience groups for that day." } }
             _ => {}
         }
@@ -503,7 +495,7 @@ fn group_list(found: &[(Layer, Found<'_>)]) -> Markup {
 fn group_item(group: &GroupFound<'_>, found: &[(Layer, Found<'_>)]) -> Markup {
     let via = [Layer::SubCommunity, Layer::Icc]
         .into_iter()
-        .flat_map(|layer| areas_of(found, layer))
+        .flat_map(|layer| areas_in(found, layer))
         .find(|member| member.area.id == group.via);
     html! { li { strong { (group.area.name) } @if let Some(via) = via { ", through " (via.area.title()) } } }
 }

@@ -1,0 +1,439 @@
+//! The published files of a build, read and brought together.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use geo::Centroid;
+use jiff::civil::Date;
+
+use super::config::{
+    self, Config, Directory, DirectoryFormat, PracticeDirectory, PracticeFormat, SuccessionFile,
+    SuccessionFormat,
+};
+use crate::dataset::polygons::{self, Crs, PolygonFile};
+use crate::dataset::rings::{Polygon, Ring};
+use crate::domain::{
+    BritishGrid, LonLat, OdsCode, Period, Postcode, Premises, PremisesKind, Succession,
+    date_from_iso,
+};
+use crate::geodesy;
+use crate::import::area_history::{self, ListedArea};
+use crate::import::onspd::{self, LsoaYear};
+use crate::import::polygons as polygon_files;
+use crate::import::practice_list::{self, ListedPractice};
+use crate::import::{
+    ImportReport, ListedPostcode, Publication, code_point_open, epcn, epraccur, postcode_list, succ,
+};
+
+/// Published files give positions to 7 decimals of a degree, about a centimetre; so do ours.
+const PUBLISHED_UNITS_PER_DEGREE: f64 = 1e7;
+/// `dataset::polygons` counts in units of 1e-9°.
+const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
+
+/// The published files, read.
+pub(super) struct Sources {
+    base: PathBuf,
+    /// In order.
+    pub(super) postcodes: Vec<ListedPostcode>,
+    pub(super) statistical: BTreeMap<String, StatisticalArea>,
+    /// In order of code.
+    pub(super) practices: Vec<ListedPractice>,
+    pub(super) premises: Vec<Premises>,
+    pub(super) successions: Vec<Succession>,
+    pub(super) history: Vec<ListedArea>,
+    /// Organisations that prescribe and have no registered patients, in order of code.
+    pub(super) not_gp_practices: Vec<OdsCode>,
+    /// What the imports read, kept and left out.
+    pub(super) reports: Vec<ImportReport>,
+}
+
+/// A statistical area's name and its polygons, in units of 1e-9°.
+pub(super) struct StatisticalArea {
+    pub(super) name: String,
+    pub(super) sub_icb: Option<String>,
+    pub(super) polygons: Vec<Polygon>,
+}
+
+impl StatisticalArea {
+    /// Its name without the last word: the local authority of `South Lakeland 001A`.
+    pub(super) fn district(&self) -> &str {
+        self.name
+            .rsplit_once(' ')
+            .map_or(&self.name, |(district, _)| district)
+    }
+}
+
+impl Sources {
+    /// Reads every file that the configuration names; paths are relative to `base`.
+    pub(super) fn read(
+        base: &Path,
+        config: &Config,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Sources> {
+        let mut sources = Sources {
+            base: base.into(),
+            postcodes: Vec::new(),
+            statistical: BTreeMap::new(),
+            practices: Vec::new(),
+            premises: Vec::new(),
+            successions: Vec::new(),
+            history: Vec::new(),
+            not_gp_practices: Vec::new(),
+            reports: Vec::new(),
+        };
+        tell("reading postcodes");
+        sources.read_postcodes(&config.postcodes)?;
+        if let Some(statistical) = &config.statistical_areas {
+            tell("reading statistical areas");
+            sources.read_statistical_areas(statistical)?;
+        }
+        tell("reading practices");
+        let day =
+            date_from_iso(&config.as_of).with_context(|| format!("as_of `{}`", config.as_of))?;
+        sources.read_practices(&config.practices, day)?;
+        if let Some(history) = &config.history {
+            sources.history = area_history::read(&name(history), &sources.bytes(history)?)?;
+        }
+        Ok(sources)
+    }
+
+    /// The file's content.
+    pub(super) fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
+        fs::read(self.base.join(path)).with_context(|| format!("reading {}", path.display()))
+    }
+
+    fn read_postcodes(&mut self, config: &config::Postcodes) -> Result<()> {
+        let mut merged: BTreeMap<_, ListedPostcode> = BTreeMap::new();
+        for directory in &config.directories {
+            let rows = self.directory(directory)?;
+            each_once(&directory.file, rows.iter().map(|row| row.postcode))?;
+            for row in rows {
+                match merged.get_mut(&row.postcode) {
+                    Some(earlier) => complete(earlier, row),
+                    None => {
+                        merged.insert(row.postcode, row);
+                    }
+                }
+            }
+        }
+        let touching = &config.outcodes_touching_sub_icb;
+        let rows = merged.into_values().collect();
+        self.postcodes = in_touching_outcodes(rows, touching);
+        if self.postcodes.is_empty() {
+            bail!("[postcodes]: no postcode is left: check outcodes_touching_sub_icb");
+        }
+        Ok(())
+    }
+
+    fn directory(&mut self, directory: &Directory) -> Result<Vec<ListedPostcode>> {
+        let file = &directory.file;
+        let lsoa = match directory.format {
+            DirectoryFormat::PostcodeList => {
+                return Ok(postcode_list::read(&name(file), &self.bytes(file)?)?);
+            }
+            DirectoryFormat::CodePointOpen => None,
+            DirectoryFormat::OnspdLsoa11 => Some(LsoaYear::Lsoa11),
+            DirectoryFormat::OnspdLsoa21 => Some(LsoaYear::Lsoa21),
+        };
+        let mut publication = self.publication(file)?;
+        let (rows, report) = match lsoa {
+            None => code_point_open::read(&mut publication)?,
+            Some(lsoa) => onspd::read(&mut publication, lsoa)?,
+        };
+        self.reports.push(report);
+        Ok(rows)
+    }
+
+    /// What stands at the path: a file, a folder or an archive.
+    pub(super) fn publication(&self, path: &Path) -> Result<Publication> {
+        Ok(Publication::open(&self.base.join(path))?)
+    }
+
+    /// The polygons of a file of any format, every feature valid.
+    pub(super) fn polygons(&self, path: &Path, layer: Option<&str>) -> Result<PolygonFile> {
+        Ok(polygon_files::read(&self.base.join(path), layer)?)
+    }
+
+    fn read_statistical_areas(&mut self, config: &config::StatisticalAreas) -> Result<()> {
+        let file = self.polygons(&config.boundaries, None)?;
+        for feature in &file.features {
+            let code = file.attribute(feature, &config.code)?.to_string();
+            let sub_icb = config
+                .sub_icb
+                .as_ref()
+                .map(|column| file.attribute(feature, column));
+            let area = StatisticalArea {
+                name: file.attribute(feature, &config.name)?.to_string(),
+                sub_icb: sub_icb.transpose()?.map(str::to_string),
+                polygons: published(file.crs, &feature.polygons)
+                    .with_context(|| format!("{}, feature {}", file.name, feature.number))?,
+            };
+            if self.statistical.insert(code.clone(), area).is_some() {
+                bail!(
+                    "{}, feature {}: `{code}` is there twice",
+                    file.name,
+                    feature.number
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn read_practices(&mut self, config: &config::Practices, day: Date) -> Result<()> {
+        let mut merged: BTreeMap<OdsCode, ListedPractice> = BTreeMap::new();
+        for directory in &config.directories {
+            let rows = self.practice_directory(directory)?;
+            each_once(&directory.file, rows.iter().map(|row| row.practice.code))?;
+            for row in rows {
+                merged.entry(row.practice.code).or_insert(row);
+            }
+        }
+        self.practices = merged.into_values().collect();
+        self.practices
+            .retain(|listed| is_among(listed.practice.sub_icb.as_ref(), &config.sub_icb));
+        if let Some(networks) = &config.networks {
+            self.read_networks(networks, day)?;
+        }
+        let held: BTreeSet<OdsCode> = self
+            .practices
+            .iter()
+            .map(|listed| listed.practice.code)
+            .collect();
+        if let Some(sites) = &config.sites {
+            self.premises = practice_list::premises(&name(sites), &self.bytes(sites)?)?;
+            self.premises.retain(|site| held.contains(&site.practice));
+        }
+        self.add_addresses();
+        let mut successions = BTreeMap::new();
+        for list in &config.successions {
+            let rows = self.succession_list(list)?;
+            let rows = rows
+                .into_iter()
+                .filter(|step| held.contains(&step.predecessor));
+            successions.extend(rows.map(|step| ((step.predecessor, step.successor), step)));
+        }
+        self.successions = successions.into_values().collect();
+        Ok(())
+    }
+
+    fn practice_directory(&mut self, directory: &PracticeDirectory) -> Result<Vec<ListedPractice>> {
+        let file = &directory.file;
+        match directory.format {
+            PracticeFormat::PracticeList => {
+                Ok(practice_list::practices(&name(file), &self.bytes(file)?)?)
+            }
+            PracticeFormat::Epraccur => {
+                let (centres, report) = epraccur::read(&mut self.publication(file)?)?;
+                self.reports.push(report);
+                self.not_gp_practices.extend(centres.not_gp_practices);
+                let positions = self.positions();
+                let listed = centres
+                    .practices
+                    .into_iter()
+                    .map(|practice| ListedPractice {
+                        position: practice.postcode.and_then(|it| positions.get(&it).copied()),
+                        practice,
+                        icc: None,
+                        pcn_name: None,
+                    });
+                Ok(listed.collect())
+            }
+        }
+    }
+
+    fn positions(&self) -> HashMap<Postcode, BritishGrid> {
+        let rows = self.postcodes.iter();
+        rows.filter_map(|row| Some((row.postcode, row.position?)))
+            .collect()
+    }
+
+    fn succession_list(&mut self, list: &SuccessionFile) -> Result<Vec<Succession>> {
+        let file = &list.file;
+        match list.format {
+            SuccessionFormat::SuccessionList => {
+                Ok(practice_list::successions(&name(file), &self.bytes(file)?)?)
+            }
+            SuccessionFormat::Succ => {
+                let (rows, report) = succ::read(&mut [&mut self.publication(file)?])?;
+                self.reports.push(report);
+                Ok(rows)
+            }
+        }
+    }
+
+    /// The network of each practice on the day.
+    fn read_networks(&mut self, file: &Path, day: Date) -> Result<()> {
+        let (networks, report) = epcn::read(&self.base.join(file))?;
+        self.reports.push(report);
+        let names: HashMap<OdsCode, String> = networks
+            .pcns
+            .into_iter()
+            .map(|pcn| (pcn.code, pcn.name))
+            .collect();
+        let links = networks
+            .links
+            .into_iter()
+            .filter(|link| link.period.contains(day));
+        let of_practice: HashMap<OdsCode, OdsCode> =
+            links.map(|link| (link.practice, link.pcn)).collect();
+        for listed in &mut self.practices {
+            if let Some(pcn) = of_practice.get(&listed.practice.code) {
+                listed.practice.pcn = Some(pcn.to_string());
+                listed.pcn_name = names.get(pcn).cloned();
+            }
+        }
+        Ok(())
+    }
+
+    /// The practice that has the patients of one that has closed by the day, where that is known.
+    pub(super) fn holder_of_patients(&self, practice: OdsCode, day: Date) -> OdsCode {
+        let mut here = practice;
+        // A cycle of successors ends with the last step.
+        for _ in 0..self.successions.len() {
+            let steps = self.successions.iter();
+            match steps
+                .clone()
+                .find(|step| step.predecessor == here && step.from <= day)
+            {
+                Some(step) => here = step.successor,
+                None => break,
+            }
+        }
+        here
+    }
+
+    /// A practice whose buildings are not listed sees its patients at its own address.
+    fn add_addresses(&mut self) {
+        let listed: BTreeSet<OdsCode> = self.premises.iter().map(|site| site.practice).collect();
+        let unlisted = self
+            .practices
+            .iter()
+            .filter(|it| !listed.contains(&it.practice.code));
+        let addresses = unlisted.filter_map(
+            |ListedPractice {
+                 practice, position, ..
+             }| {
+                Some(Premises {
+                    practice: practice.code,
+                    kind: PremisesKind::Main,
+                    postcode: practice.postcode,
+                    position: (*position)?,
+                })
+            },
+        );
+        self.premises.extend(addresses.collect::<Vec<_>>());
+        self.premises.sort_by_key(|site| site.practice);
+    }
+
+    /// The middle of the live postcodes of each statistical area; of its ground, where it has none.
+    pub(super) fn centres(&self) -> Result<BTreeMap<&str, BritishGrid>> {
+        let mut sums: HashMap<&str, (f64, f64, f64)> = HashMap::new();
+        for row in self.postcodes.iter().filter(|row| row.is_live) {
+            if let (Some(code), Some(position)) = (&row.statistical_area, row.position) {
+                let sum = sums.entry(code).or_default();
+                sum.0 += position.easting_m();
+                sum.1 += position.northing_m();
+                sum.2 += 1.0;
+            }
+        }
+        let mut centres = BTreeMap::new();
+        for (code, area) in &self.statistical {
+            let centre = match sums.get(code.as_str()) {
+                Some((easting, northing, count)) => {
+                    BritishGrid::from_metres(easting / count, northing / count)?
+                }
+                None => middle_of(area).with_context(|| format!("statistical area `{code}`"))?,
+            };
+            centres.insert(code.as_str(), centre);
+        }
+        Ok(centres)
+    }
+}
+
+/// What to call a file in an error.
+pub(super) fn name(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Whether the code is one of those; where none is named, every one is.
+pub(super) fn is_among(code: Option<&String>, codes: &[String]) -> bool {
+    codes.is_empty() || code.is_some_and(|code| codes.contains(code))
+}
+
+/// One list may complete another; one that contradicts itself is not chosen from.
+fn each_once<T: Ord + Copy + fmt::Display>(
+    file: &Path,
+    codes: impl Iterator<Item = T>,
+) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for code in codes {
+        if !seen.insert(code) {
+            bail!("{}: `{code}` is listed twice", name(file));
+        }
+    }
+    Ok(())
+}
+
+/// Fills in what an earlier directory left blank.
+fn complete(earlier: &mut ListedPostcode, later: ListedPostcode) {
+    if earlier.position.is_none() {
+        earlier.position = later.position;
+        earlier.positional_quality = later.positional_quality;
+    }
+    earlier.is_large_user |= later.is_large_user;
+    earlier.introduced = earlier.introduced.or(later.introduced);
+    earlier.terminated = earlier
+        .terminated
+        .or(later.terminated.filter(|_| !earlier.is_live));
+    earlier.statistical_area = earlier.statistical_area.take().or(later.statistical_area);
+    earlier.sub_icb = earlier.sub_icb.take().or(later.sub_icb);
+}
+
+fn in_touching_outcodes(rows: Vec<ListedPostcode>, sub_icbs: &[String]) -> Vec<ListedPostcode> {
+    let touching: BTreeSet<String> = rows
+        .iter()
+        .filter(|row| is_among(row.sub_icb.as_ref(), sub_icbs))
+        .map(|row| row.postcode.outcode().to_string())
+        .collect();
+    rows.into_iter()
+        .filter(|row| touching.contains(row.postcode.outcode()))
+        .collect()
+}
+
+/// The polygons in longitude and latitude, with their vertices rounded to what is published.
+fn published(crs: Crs, polygons: &[Polygon]) -> Result<Vec<Polygon>> {
+    let vertex = |&vertex: &(i64, i64)| -> Result<(i64, i64)> {
+        let (lon, lat) =
+            polygons::lonlat_of(crs, vertex).context("it leaves the British National Grid")?;
+        Ok((to_published(lon), to_published(lat)))
+    };
+    let ring = |ring: &Ring| -> Result<Ring> {
+        let mut rounded = ring.iter().map(vertex).collect::<Result<Ring>>()?;
+        rounded.dedup();
+        Ok(rounded)
+    };
+    polygons
+        .iter()
+        .map(|polygon| polygon.iter().map(ring).collect())
+        .collect()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "at most 1.8e9")]
+fn to_published(degrees: f64) -> i64 {
+    (degrees * PUBLISHED_UNITS_PER_DEGREE).round() as i64 * UNITS_PER_PUBLISHED_UNIT
+}
+
+fn middle_of(area: &StatisticalArea) -> Result<BritishGrid> {
+    let ground = polygons::boundary(
+        Crs::LonLat,
+        &area.polygons,
+        String::new(),
+        Period::default(),
+    )
+    .map_err(|reason| anyhow!(reason))?;
+    let middle = ground.lonlat.centroid().context("no ground")?;
+    geodesy::to_grid(LonLat::new(middle.x(), middle.y())?).context("off the British National Grid")
+}

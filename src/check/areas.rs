@@ -1,0 +1,199 @@
+//! Each area by itself: rings, size, versions, ground.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use geo::{Area as _, Centroid as _};
+use jiff::civil::Date;
+
+use super::{Finding, Subject};
+use crate::dataset::polygons::{Crs, invalidity};
+use crate::dataset::{Dataset, LayerKind};
+use crate::domain::{Boundary, Layer, Member, Period};
+use crate::ground::{self, M2_PER_KM2};
+
+/// An area of less ground is a slip of the pen: 1 ha.
+const AREA_MIN_M2: f64 = 10_000.0;
+/// A part of an area of less ground is one too; an islet of 1,000 m² is a person's whole garden.
+const PART_MIN_M2: f64 = 1_000.0;
+/// No community, team, network or practice reaches as far; Eden, the largest ICC known, has about
+/// 2,200 km².
+const COMMUNITY_MAX_M2: f64 = 4_000.0 * M2_PER_KM2;
+
+pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    for (layer, boundaries) in &dataset.boundaries {
+        for boundary in boundaries {
+            check_ground(layer.as_str(), boundary, findings);
+            check_size(*layer, boundary, findings);
+        }
+        let periods = boundaries
+            .iter()
+            .map(|it| ((it.id.as_str(), it.extent), it.period));
+        let what = |key: &(&str, _)| format!("{layer} `{}` has two boundaries", key.0);
+        check_periods(periods, what, findings);
+    }
+    if let Some(entry) = &dataset.manifest.statistical_areas {
+        for boundary in &dataset.statistical_boundaries {
+            check_ground(&entry.id, boundary, findings);
+        }
+    }
+    let versions = dataset
+        .areas
+        .iter()
+        .map(|area| ((area.layer, area.id.as_str()), area.period));
+    let what = |(layer, id): &(Layer, &str)| format!("{layer} `{id}` has two versions");
+    check_periods(versions, what, findings);
+    let memberships = dataset.memberships.iter();
+    let memberships = memberships.map(|it| ((&it.member, it.layer, &it.group), it.period));
+    let what = |(member, layer, group): &(&Member, Layer, &Option<String>)| {
+        let group = group.as_deref().unwrap_or("none named");
+        format!("{} is twice a member of {layer} `{group}`", named(member))
+    };
+    check_periods(memberships, what, findings);
+    check_presence(dataset, day, findings);
+}
+
+fn named(member: &Member) -> String {
+    match member {
+        Member::Practice(code) => format!("practice `{code}`"),
+        Member::Area(layer, id) => format!("{layer} `{id}`"),
+    }
+}
+
+/// Whether its rings are those of an area; only such ground can be laid over other ground.
+pub(super) fn ring_fault(boundary: &Boundary) -> Option<&'static str> {
+    let polygons: Vec<_> = boundary
+        .grid
+        .iter()
+        .map(|polygon| {
+            let in_mm = |ring: &Vec<_>| ring.iter().map(millimetres).collect();
+            polygon.rings.iter().map(in_mm).collect()
+        })
+        .collect();
+    if polygons.iter().any(Vec::is_empty) || polygons.is_empty() {
+        return Some("it has no ring");
+    }
+    invalidity(Crs::BritishGrid, &polygons)
+}
+
+fn millimetres(vertex: &crate::domain::BritishGrid) -> (i64, i64) {
+    (vertex.easting_mm().into(), vertex.northing_mm().into())
+}
+
+fn check_ground(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) {
+    let id = &boundary.id;
+    let metres = ground::in_metres(boundary);
+    let subject = || Subject::named(kind, id);
+    if let Some(fault) = ring_fault(boundary) {
+        let place = metres.0.iter().find_map(|it| it.exterior().0.first());
+        let message = format!("{kind} `{id}`: {fault}");
+        let finding = Finding::error("invalid_ring", message).about(subject());
+        findings.push(finding.at(place.and_then(|&vertex| ground::place(vertex))));
+        return;
+    }
+    let size_m2 = ground::area_m2(&metres);
+    if size_m2 < AREA_MIN_M2 {
+        let message = format!("{kind} `{id}` has {size_m2:.0} m²");
+        findings.push(sized("tiny_area", message, &metres, size_m2).about(subject()));
+        return;
+    }
+    for part in metres
+        .0
+        .iter()
+        .filter(|it| it.unsigned_area() < PART_MIN_M2)
+    {
+        let size_m2 = part.unsigned_area();
+        let message = format!("{kind} `{id}` has a part of {size_m2:.1} m² by itself");
+        let part = part.clone().into();
+        findings.push(sized("tiny_part", message, &part, size_m2).about(subject()));
+    }
+}
+
+fn check_size(layer: Layer, boundary: &Boundary, findings: &mut Vec<Finding>) {
+    // What lies above communities has no usual size.
+    if matches!(
+        layer,
+        Layer::SubIcb | Layer::Place | Layer::Icb | Layer::ResilienceGroup
+    ) {
+        return;
+    }
+    let metres = ground::in_metres(boundary);
+    let size_m2 = ground::area_m2(&metres);
+    if size_m2 > COMMUNITY_MAX_M2 {
+        let size_km2 = size_m2 / M2_PER_KM2;
+        let message = format!("{layer} `{}` has {size_km2:.0} km²", boundary.id);
+        let finding = sized("huge_area", message, &metres, size_m2);
+        findings.push(finding.about(Subject::of(layer, &boundary.id)));
+    }
+}
+
+/// A warning about ground in metres.
+pub(super) fn sized(
+    code: &'static str,
+    message: String,
+    metres: &geo::MultiPolygon<f64>,
+    size_m2: f64,
+) -> Finding {
+    let middle = metres.centroid().map(|point| point.0);
+    Finding::warning(code, message)
+        .at(middle.and_then(ground::place))
+        .on(ground::to_lonlat(metres), size_m2)
+}
+
+/// Two of the same that hold on the same day.
+fn check_periods<K: Ord>(
+    items: impl Iterator<Item = (K, Period)>,
+    what: impl Fn(&K) -> String,
+    findings: &mut Vec<Finding>,
+) {
+    let mut seen: BTreeMap<K, Vec<Period>> = BTreeMap::new();
+    for (key, period) in items {
+        seen.entry(key).or_default().push(period);
+    }
+    for (key, periods) in &seen {
+        for (at, one) in periods.iter().enumerate() {
+            if let Some(other) = periods[at + 1..].iter().find(|it| overlap(**it, *one)) {
+                let (one, other) = (in_words(*one), in_words(*other));
+                let message = format!("{} at once: {one} and {other}", what(key));
+                findings.push(Finding::error("overlapping_validity", message));
+            }
+        }
+    }
+}
+
+pub(super) fn overlap(a: Period, b: Period) -> bool {
+    let ends_before =
+        |a: Period, b: Period| matches!((a.to, b.from), (Some(to), Some(from)) if to <= from);
+    !ends_before(a, b) && !ends_before(b, a)
+}
+
+fn in_words(period: Period) -> String {
+    let day = |day: Option<Date>| day.map_or("…".to_string(), |day| day.to_string());
+    format!("[{}, {})", day(period.from), day(period.to))
+}
+
+/// Areas of a partition that are valid on the day and have no ground then.
+fn check_presence(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    for entry in &dataset.manifest.layers {
+        let Ok(layer) = entry.id.parse::<Layer>() else {
+            continue;
+        };
+        if entry.kind != LayerKind::Partition {
+            continue;
+        }
+        let grounds = dataset.boundaries.iter().filter(|(of, _)| *of == layer);
+        let with_ground: BTreeSet<&str> = grounds
+            .flat_map(|(_, boundaries)| boundaries)
+            .filter(|boundary| boundary.period.contains(day))
+            .map(|boundary| boundary.id.as_str())
+            .collect();
+        let valid = dataset
+            .areas
+            .iter()
+            .filter(|area| area.layer == layer && area.period.contains(day));
+        for area in valid.filter(|area| !with_ground.contains(area.id.as_str())) {
+            let message = format!("{layer} `{}` has no boundary on {day}", area.id);
+            let finding = Finding::warning("area_without_boundary", message);
+            findings.push(finding.about(Subject::of(layer, &area.id)));
+        }
+    }
+}

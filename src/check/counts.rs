@@ -1,0 +1,192 @@
+//! Communities by number: how many there are, and how many people each has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+
+use super::practices::is_open;
+use super::{Finding, Subject};
+use crate::dataset::Dataset;
+use crate::domain::StatedCount;
+use crate::domain::{Layer, Member, Practice};
+
+/// ICCs have 10,000 to 70,000 people each, by the article of Morecambe Bay that counts eleven.
+const PEOPLE: std::ops::RangeInclusive<u64> = 10_000..=70_000;
+
+pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    check_stated(dataset, day, findings);
+    check_people(dataset, day, findings);
+}
+
+/// What each system's page states against the sections that it has and what the dataset holds.
+fn check_stated(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    let mut systems: BTreeMap<&str, Vec<&StatedCount>> = BTreeMap::new();
+    for count in &dataset.stated_counts {
+        systems.entry(&count.system).or_default().push(count);
+    }
+    for (system, counts) in systems {
+        let dated = counts
+            .iter()
+            .filter_map(|count| Some((count.page_date?, *count)));
+        let dated: Vec<(Date, &StatedCount)> = dated.collect();
+        // A number without a day can be compared where it is the only one.
+        let compared = match (dated.as_slice(), counts.as_slice()) {
+            ([], [only]) => vec![(day, *only)],
+            _ => dated,
+        };
+        for (page_day, count) in compared {
+            let held = held(dataset, system, Layer::Icc, page_day);
+            let parts = held_parts(dataset, system, page_day);
+            let stated = count.stated as usize;
+            let sections_agree = count.sections.is_none_or(|it| it as usize == stated);
+            if held == stated && sections_agree {
+                continue;
+            }
+            let message = mismatch(count, held, parts, page_day, &counts);
+            let subject = Subject::named("system", system);
+            findings.push(Finding::warning("count_mismatch", message).about(subject));
+        }
+    }
+}
+
+fn mismatch(
+    count: &StatedCount,
+    held: usize,
+    parts: usize,
+    day: Date,
+    counts: &[&StatedCount],
+) -> String {
+    let sections = match count.sections {
+        Some(sections) => format!(" and has {sections} sections"),
+        None => String::new(),
+    };
+    let page = match count.page_date {
+        Some(day) => format!("its page of {day}"),
+        None => "its page".to_string(),
+    };
+    let parts = match parts {
+        0 => String::new(),
+        parts => format!(" and {parts} sub-communities"),
+    };
+    let others: Vec<String> = counts
+        .iter()
+        .filter(|it| it.page_date.is_none() && it.stated != count.stated)
+        .map(|it| it.stated.to_string())
+        .collect();
+    let others = match others.as_slice() {
+        [] => String::new(),
+        others => format!("; counts without a day: {}", others.join(", ")),
+    };
+    let note = match count.note.as_str() {
+        "" => String::new(),
+        note => format!(" ({note})"),
+    };
+    let (name, stated) = (&count.name, count.stated);
+    format!(
+        "{name}: {page} states {stated} ICCs{sections}, the dataset holds {held} ICCs{parts} on {day}{others}{note}"
+    )
+}
+
+/// How many areas of a system hold on a day.
+fn held(dataset: &Dataset, system: &str, layer: Layer, day: Date) -> usize {
+    let areas = dataset.areas.iter().filter(|area| {
+        area.layer == layer && area.system.as_deref() == Some(system) && area.period.contains(day)
+    });
+    let ids: BTreeSet<&str> = areas.map(|area| area.id.as_str()).collect();
+    ids.len()
+}
+
+fn held_parts(dataset: &Dataset, system: &str, day: Date) -> usize {
+    held(dataset, system, Layer::SubCommunity, day)
+}
+
+/// Who is registered with the open practices of each ICC.
+fn check_people(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    let open: BTreeMap<_, &Practice> = dataset
+        .practices
+        .iter()
+        .filter(|practice| is_open(practice, day))
+        .map(|practice| (practice.code, practice))
+        .collect();
+    let areas = dataset
+        .areas
+        .iter()
+        .filter(|area| area.layer == Layer::Icc && area.period.contains(day));
+    let iccs: BTreeMap<&str, String> = areas.map(|area| (area.id.as_str(), area.title())).collect();
+    for (id, title) in iccs {
+        let members: BTreeSet<_> = dataset
+            .memberships
+            .iter()
+            .filter(|it| it.layer == Layer::Icc && it.group.as_deref() == Some(id))
+            .filter(|it| it.period.contains(day))
+            .filter_map(|it| match &it.member {
+                Member::Practice(code) => Some(*code),
+                Member::Area(..) => None,
+            })
+            .collect();
+        let practices: Vec<&Practice> = members
+            .iter()
+            .filter_map(|code| open.get(code).copied())
+            .collect();
+        findings.extend(people_finding(id, &title, &practices));
+    }
+}
+
+fn people_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<Finding> {
+    let about =
+        |code, message| Some(Finding::warning(code, message).about(Subject::of(Layer::Icc, id)));
+    if practices.is_empty() {
+        let message = format!("{title} has no open practice as a member");
+        return about("icc_without_practices", message);
+    }
+    let lists: Vec<u64> = practices
+        .iter()
+        .filter_map(|practice| practice.list_size.map(u64::from))
+        .collect();
+    let people: u64 = lists.iter().sum();
+    if lists.is_empty() || PEOPLE.contains(&people) {
+        return None;
+    }
+    let without = match practices.len() - lists.len() {
+        0 => String::new(),
+        without => format!(", {without} more have no known list"),
+    };
+    let message = format!(
+        "{title} has {} people on the lists of {} open practices{without}; ICCs have {} to {}",
+        thousands(people),
+        lists.len(),
+        thousands(*PEOPLE.start()),
+        thousands(*PEOPLE.end())
+    );
+    about("population_out_of_range", message)
+}
+
+/// `80600` as `80,600`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_people_are_written_with_commas() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_080_600, "1,080,600"),
+        ] {
+            assert_eq!(thousands(number), text);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a careful person would look for in a dataset before trusting it.
+//!
+//! [`check`] takes a dataset as its files say it and returns [`Finding`]s. It changes nothing and
+//! puts nothing right. Areas are compared on their exact millimetres; what is thinner than the
+//! rounding to millimetres is no finding.
+
+mod areas;
+mod borders;
+mod canaries;
+mod counts;
+mod finding;
+mod postcodes;
+mod practices;
+
+pub use canaries::failing as failing_canaries;
+pub use finding::{Finding, Severity, Subject, findings_geojson};
+
+use jiff::civil::Date;
+
+use crate::dataset::Dataset;
+use crate::domain::date_from_iso;
+use crate::index::Index;
+
+/// What is to be said of a dataset on the day that it stands for: errors first, then in order of
+/// code, and within a code in the dataset's own order.
+pub fn check(dataset: &Dataset) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let day = day_of(dataset, &mut findings);
+    areas::check(dataset, day, &mut findings);
+    borders::check(dataset, &mut findings);
+    practices::check(dataset, day, &mut findings);
+    counts::check(dataset, day, &mut findings);
+    match Index::build(dataset.clone()) {
+        Ok(index) => {
+            practices::check_homes(&index, day, &mut findings);
+            postcodes::check(&index, day, &mut findings);
+            check_canaries(&index, dataset, &mut findings);
+        }
+        Err(contradiction) => findings.push(Finding::error(
+            "contradiction",
+            format!("no program can serve it: {contradiction}"),
+        )),
+    }
+    findings.sort_by_key(|finding| (finding.severity, finding.code));
+    findings
+}
+
+/// The day that the dataset stands for.
+fn day_of(dataset: &Dataset, findings: &mut Vec<Finding>) -> Date {
+    date_from_iso(&dataset.manifest.as_of).unwrap_or_else(|error| {
+        let message = format!("dataset.toml: as_of: {error}; today was taken");
+        findings.push(Finding::error("manifest", message));
+        crate::domain::today_in_london()
+    })
+}
+
+fn check_canaries(index: &Index, dataset: &Dataset, findings: &mut Vec<Finding>) {
+    let failing = failing_canaries(index, dataset.canaries.clone());
+    findings.extend(failing.iter().map(|canary| {
+        Finding::error(
+            "canary_failed",
+            format!(
+                "canaries.csv, line {}: the answer is not `{}` with ICC `{}` by residence and `{}` by registration",
+                canary.line, canary.status, canary.icc_residence, canary.icc_registration
+            ),
+        )
+    }));
+}

@@ -1,0 +1,80 @@
+//! Postcodes that are in no area at all.
+
+use std::collections::BTreeMap;
+
+use geo::{Geometry, MultiPoint, Point};
+use jiff::civil::Date;
+
+use super::{Finding, Subject};
+use crate::domain::{LonLat, Postcode, Status};
+use crate::geodesy;
+use crate::index::{Found, Index, Place, Query};
+
+/// As many are named in a message; the map has them all.
+const NAMED_MAX: usize = 3;
+
+pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
+    let mut outside: BTreeMap<&str, Vec<(Postcode, LonLat)>> = BTreeMap::new();
+    let mut in_use: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in index.postcodes() {
+        let Some(position) = entry.position else {
+            continue;
+        };
+        if index.is_terminated(entry, day) {
+            continue;
+        }
+        *in_use.entry(entry.postcode.outcode()).or_default() += 1;
+        let lonlat = geodesy::to_lonlat(position);
+        if let (Some(lonlat), true) = (lonlat, is_nowhere(index, entry.postcode, day)) {
+            let of_outcode = outside.entry(entry.postcode.outcode()).or_default();
+            of_outcode.push((entry.postcode, lonlat));
+        }
+    }
+    for (outcode, postcodes) in outside {
+        findings.push(finding(outcode, &postcodes, in_use[outcode]));
+    }
+}
+
+fn is_nowhere(index: &Index, postcode: Postcode, day: Date) -> bool {
+    let answer = index.locate(&Query {
+        place: Some(Place::Postcode(postcode)),
+        practice: None,
+        as_of: day,
+    });
+    let is_empty = |found: &Found<'_>| match found {
+        Found::Areas(areas) => areas.is_empty(),
+        Found::Practices(practices) => practices.is_empty(),
+        Found::Groups(groups) => groups.is_empty(),
+        Found::Unknown(_) => true,
+    };
+    answer.status == Status::OutsideCoverage
+        || answer.residence.iter().all(|(_, found)| is_empty(found))
+}
+
+fn finding(outcode: &str, postcodes: &[(Postcode, LonLat)], in_use: usize) -> Finding {
+    let named: Vec<String> = postcodes
+        .iter()
+        .take(NAMED_MAX)
+        .map(|(postcode, _)| postcode.to_string())
+        .collect();
+    let more = if postcodes.len() > NAMED_MAX {
+        ", …"
+    } else {
+        ""
+    };
+    let message = format!(
+        "{} of the {in_use} postcodes in use of {outcode} are in no area of any layer: {}{more}",
+        postcodes.len(),
+        named.join(", ")
+    );
+    let points: MultiPoint<f64> = postcodes
+        .iter()
+        .map(|(_, lonlat)| Point::new(lonlat.lon(), lonlat.lat()))
+        .collect();
+    Finding {
+        geometry: Some(Geometry::MultiPoint(points)),
+        ..Finding::warning("postcode_outside", message)
+    }
+    .about(Subject::named("outcode", outcode))
+    .at(Some(postcodes[0].1))
+}

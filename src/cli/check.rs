@@ -1,0 +1,119 @@
+//! `catchment check`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::{WITH_ERRORS, files_of};
+use crate::check::{Finding, Severity, check, findings_geojson};
+use crate::dataset::{self, Dataset};
+
+/// A readable report shows as many findings of a kind; `--json` has all.
+const SHOWN_MAX: usize = 20;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArguments {
+    /// The dataset's folder; by default the dataset compiled into the program.
+    dataset: Option<PathBuf>,
+    /// Every finding as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Write the findings that have a place, to be looked at on a map.
+    #[arg(long, value_name = "FILE.geojson")]
+    findings: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
+    let (files, name) = files_of(arguments.dataset.as_ref());
+    let dataset = dataset::read(&files).with_context(|| format!("loading {name}"))?;
+    let findings = check(&dataset);
+    if let Some(path) = &arguments.findings {
+        fs::write(path, findings_geojson(&findings))
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    let report = match arguments.json {
+        true => in_json(&dataset, &findings),
+        false => in_words(&dataset, &findings),
+    };
+    match io::stdout().lock().write_all(report.as_bytes()) {
+        // The reader has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(error).context("writing the report");
+        }
+        _ => {}
+    }
+    Ok(match count(&findings, Severity::Error) {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(WITH_ERRORS),
+    })
+}
+
+fn count(findings: &[Finding], severity: Severity) -> usize {
+    findings
+        .iter()
+        .filter(|finding| finding.severity == severity)
+        .count()
+}
+
+fn in_json(dataset: &Dataset, findings: &[Finding]) -> String {
+    let finding = |finding: &Finding| {
+        let place = finding
+            .place
+            .map(|it| serde_json::json!({"longitude": it.lon(), "latitude": it.lat()}));
+        let subject = finding.subject.as_ref();
+        let subject = subject.map(|it| serde_json::json!({"kind": it.kind, "id": it.id}));
+        serde_json::json!({
+            "severity": finding.severity.as_str(),
+            "code": finding.code,
+            "message": finding.message,
+            "subject": subject,
+            "place": place,
+            "size_m2": finding.size_m2,
+        })
+    };
+    let body = serde_json::json!({
+        "dataset": { "name": dataset.manifest.name, "version": dataset.manifest.version, "digest": dataset.digest },
+        "errors": count(findings, Severity::Error),
+        "warnings": count(findings, Severity::Warning),
+        "findings": findings.iter().map(finding).collect::<Vec<_>>(),
+    });
+    format!("{body}\n")
+}
+
+/// The findings by kind, each kind with its number.
+fn in_words(dataset: &Dataset, findings: &[Finding]) -> String {
+    let (name, version) = (&dataset.manifest.name, &dataset.manifest.version);
+    let mut kinds: BTreeMap<(Severity, &str), Vec<&Finding>> = BTreeMap::new();
+    for finding in findings {
+        let kind = (finding.severity, finding.code);
+        kinds.entry(kind).or_default().push(finding);
+    }
+    let mut lines = vec![format!("{name} {version}")];
+    for ((severity, code), findings) in kinds {
+        lines.push(String::new());
+        lines.push(format!("{} {code}: {}", severity.as_str(), findings.len()));
+        let shown = findings.iter().take(SHOWN_MAX);
+        lines.extend(shown.map(|finding| format!("  {}{}", finding.message, where_it_is(finding))));
+        if findings.len() > SHOWN_MAX {
+            let more = findings.len() - SHOWN_MAX;
+            lines.push(format!("  and {more} more, all in --json"));
+        }
+    }
+    lines.push(String::new());
+    let (errors, warnings) = (
+        count(findings, Severity::Error),
+        count(findings, Severity::Warning),
+    );
+    lines.push(format!("{errors} errors, {warnings} warnings"));
+    lines.join("\n") + "\n"
+}
+
+fn where_it_is(finding: &Finding) -> String {
+    finding.place.map_or_else(String::new, |place| {
+        format!("  at {:.5} {:.5}", place.lon(), place.lat())
+    })
+}

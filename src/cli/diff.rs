@@ -1,0 +1,179 @@
+//! `catchment diff`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::files_of;
+use crate::dataset::{self, Dataset};
+use crate::diff::{AreaChange, Change, Difference, diff, files};
+use crate::domain::{date_from_iso, today_in_london};
+
+/// A readable summary shows as many of a kind; the files have all.
+const SHOWN_MAX: usize = 20;
+/// The status of datasets that differ, as of diff(1).
+const DIFFERENT: u8 = 1;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DiffArguments {
+    /// The folder of the dataset as it was.
+    old: PathBuf,
+    /// The folder of the dataset as it will be.
+    new: PathBuf,
+    /// The day that is compared; by default today.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    as_of: Option<String>,
+    /// Write lists (CSV), the moved ground (GeoJSON) and a summary into this new or empty folder.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
+    let as_of = match &arguments.as_of {
+        Some(text) => date_from_iso(text).context("--as-of")?,
+        None => today_in_london(),
+    };
+    let (old, new) = (read(&arguments.old)?, read(&arguments.new)?);
+    // All files of the two are the same: nothing needs to be asked.
+    let difference = match old.digest == new.digest {
+        true => Difference::none(&old, as_of),
+        false => diff(old, new, as_of)?,
+    };
+    if let Some(folder) = &arguments.out {
+        dataset::write_new(folder, &files(&difference))?;
+    }
+    let summary = match arguments.json {
+        true => format!("{}\n", difference.summary()),
+        false => in_words(&difference),
+    };
+    match io::stdout().lock().write_all(summary.as_bytes()) {
+        // The reader has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(error).context("writing the summary");
+        }
+        _ => {}
+    }
+    Ok(match difference.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(DIFFERENT),
+    })
+}
+
+fn read(folder: &Path) -> Result<Dataset> {
+    let (files, name) = files_of(Some(&folder.to_path_buf()));
+    dataset::read(&files).with_context(|| format!("loading {name}"))
+}
+
+fn in_words(difference: &Difference) -> String {
+    let Difference {
+        as_of, old, new, ..
+    } = difference;
+    let mut lines = vec![format!("{old} → {new}, as of {as_of}")];
+    if difference.is_empty() {
+        lines.push("no difference".into());
+    }
+    let areas = difference.areas.iter().map(area_line).collect();
+    section(&mut lines, "Areas", areas);
+    let moved = difference.moved.iter().map(|it| {
+        let (from, to) = (shown(it.from.as_deref()), shown(it.to.as_deref()));
+        format!("{}: {:.3} km² from {from} to {to}", it.layer, it.km2)
+    });
+    section(&mut lines, "Ground that moves", moved.collect());
+    let practices = difference.practices.iter().map(|it| match it.field {
+        None => format!("{} {}  {}", it.change.as_str(), it.code, it.name),
+        Some(field) => format!(
+            "{} {}: {field}: {} → {}",
+            it.code,
+            it.name,
+            shown(Some(&it.old)),
+            shown(Some(&it.new))
+        ),
+    });
+    section(&mut lines, "Practices", practices.collect());
+    let memberships = difference.memberships.iter().map(|it| {
+        let group = it.group.as_deref().unwrap_or("(none named)");
+        let (change, layer) = (it.change.as_str(), it.layer);
+        format!(
+            "{change} {} {} in {layer} {group}",
+            it.member_layer, it.member
+        )
+    });
+    section(&mut lines, "Memberships", memberships.collect());
+    postcode_lines(&mut lines, difference);
+    lines.join("\n") + "\n"
+}
+
+fn area_line(area: &AreaChange) -> String {
+    let (layer, id) = (area.layer, &area.id);
+    let (old, new) = (
+        shown(area.old_name.as_deref()),
+        shown(area.new_name.as_deref()),
+    );
+    match area.change {
+        Change::Added => format!("added {layer} {id}  {new}"),
+        Change::Removed => format!("removed {layer} {id}  {old}"),
+        Change::Changed => {
+            let mut words = format!("changed {layer} {id}");
+            if old != new {
+                words += &format!("  renamed from {old} to {new}");
+            }
+            if area.gained_km2 > 0.0 || area.lost_km2 > 0.0 {
+                let (gained, lost) = (area.gained_km2, area.lost_km2);
+                words += &format!("  gains {gained:.3} km², loses {lost:.3} km²");
+            }
+            words
+        }
+    }
+}
+
+fn postcode_lines(lines: &mut Vec<String>, difference: &Difference) {
+    let count = |wanted| {
+        let changes = difference.postcodes.iter();
+        changes.filter(|it| it.change == wanted).count()
+    };
+    if difference.postcodes.is_empty() {
+        return;
+    }
+    lines.push(String::new());
+    lines.push(format!(
+        "Postcodes: {} added, {} removed, {} answered otherwise",
+        count(Change::Added),
+        count(Change::Removed),
+        count(Change::Changed)
+    ));
+    let moves = difference.postcode_moves();
+    for (layer, from, to, postcodes) in moves.iter().take(SHOWN_MAX) {
+        let (from, to) = (shown(Some(from)), shown(Some(to)));
+        lines.push(format!("  {layer}: {postcodes} from {from} to {to}"));
+    }
+}
+
+fn section(lines: &mut Vec<String>, title: &str, items: Vec<String>) {
+    if items.is_empty() {
+        return;
+    }
+    lines.push(String::new());
+    lines.push(format!("{title}: {}", items.len()));
+    let more = items.len().saturating_sub(SHOWN_MAX);
+    lines.extend(
+        items
+            .into_iter()
+            .take(SHOWN_MAX)
+            .map(|item| format!("  {item}")),
+    );
+    if more > 0 {
+        lines.push(format!("  and {more} more, all in --out"));
+    }
+}
+
+fn shown(text: Option<&str>) -> &str {
+    match text {
+        None | Some("") => "nothing",
+        Some(text) => text,
+    }
+}

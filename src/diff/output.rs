@@ -1,0 +1,210 @@
+//! A difference as files: tables, moved ground, and a summary.
+
+use serde_json::{Value, json};
+
+use super::postcodes::LAYERS;
+use super::{Answered, Change, Difference};
+use crate::geojson::write_feature;
+
+/// The files of a difference by name: `summary.json`, four tables, and `moved_ground.geojson`.
+pub fn files(difference: &Difference) -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        (
+            "summary.json",
+            format!("{:#}\n", difference.summary()).into_bytes(),
+        ),
+        ("areas.csv", areas(difference)),
+        ("practices.csv", practices(difference)),
+        ("memberships.csv", memberships(difference)),
+        ("postcodes.csv", postcodes(difference)),
+        ("moved_ground.geojson", moved_ground(difference)),
+    ]
+}
+
+impl Difference {
+    /// How much of what differs.
+    pub fn summary(&self) -> Value {
+        let three = |changes: Vec<Change>| {
+            let count = |wanted| changes.iter().filter(|change| **change == wanted).count();
+            json!({
+                "added": count(Change::Added),
+                "removed": count(Change::Removed),
+                "changed": count(Change::Changed),
+            })
+        };
+        let mut practices: Vec<_> = self
+            .practices
+            .iter()
+            .map(|it| (it.code, it.change))
+            .collect();
+        practices.dedup();
+        let moved: Vec<Value> = self
+            .moved
+            .iter()
+            .map(|it| json!({"layer": it.layer.as_str(), "from": it.from, "to": it.to, "km2": rounded(it.km2)}))
+            .collect();
+        json!({
+            "same": self.is_empty(),
+            "old": self.old,
+            "new": self.new,
+            "as_of": self.as_of.to_string(),
+            "areas": three(self.areas.iter().map(|it| it.change).collect()),
+            "practices": three(practices.into_iter().map(|it| it.1).collect()),
+            "memberships": three(self.memberships.iter().map(|it| it.change).collect()),
+            "postcodes": three(self.postcodes.iter().map(|it| it.change).collect()),
+            "postcode_moves": self.postcode_moves().into_iter().map(|(layer, from, to, postcodes)| {
+                json!({"layer": layer, "from": from, "to": to, "postcodes": postcodes})
+            }).collect::<Vec<_>>(),
+            "moved_ground": moved,
+        })
+    }
+
+    /// How many postcodes went from which area to which, by layer; the largest first.
+    pub fn postcode_moves(&self) -> Vec<(&'static str, String, String, usize)> {
+        let mut moves = std::collections::BTreeMap::new();
+        for change in &self.postcodes {
+            let (Some(old), Some(new)) = (&change.old, &change.new) else {
+                continue;
+            };
+            for (at, layer) in LAYERS.into_iter().enumerate() {
+                let (from, to) = (&old.areas[at], &new.areas[at]);
+                if from != to {
+                    *moves
+                        .entry((layer.as_str(), from.clone(), to.clone()))
+                        .or_insert(0) += 1;
+                }
+            }
+            if old.status != new.status {
+                let statuses = (old.status.to_string(), new.status.to_string());
+                *moves.entry(("status", statuses.0, statuses.1)).or_insert(0) += 1;
+            }
+        }
+        let mut moves: Vec<_> = moves
+            .into_iter()
+            .map(|((layer, from, to), count)| (layer, from, to, count))
+            .collect();
+        moves.sort_by_key(|(.., count)| std::cmp::Reverse(*count));
+        moves
+    }
+}
+
+/// Square kilometres to the square metre.
+fn rounded(km2: f64) -> f64 {
+    (km2 * 1e6).round() / 1e6
+}
+
+fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(header).expect("writing to memory");
+    for row in rows {
+        writer.write_record(row).expect("writing to memory");
+    }
+    writer.into_inner().expect("writing to memory")
+}
+
+fn areas(difference: &Difference) -> Vec<u8> {
+    let km2 = |km2: Option<f64>| km2.map(|it| rounded(it).to_string()).unwrap_or_default();
+    table(
+        [
+            "change",
+            "layer",
+            "id",
+            "old_name",
+            "new_name",
+            "old_km2",
+            "new_km2",
+            "gained_km2",
+            "lost_km2",
+        ],
+        difference.areas.iter().map(|it| {
+            [
+                it.change.as_str().into(),
+                it.layer.to_string(),
+                it.id.clone(),
+                it.old_name.clone().unwrap_or_default(),
+                it.new_name.clone().unwrap_or_default(),
+                km2(it.old_km2),
+                km2(it.new_km2),
+                km2(Some(it.gained_km2)),
+                km2(Some(it.lost_km2)),
+            ]
+        }),
+    )
+}
+
+fn practices(difference: &Difference) -> Vec<u8> {
+    table(
+        ["change", "ods_code", "name", "field", "old", "new"],
+        difference.practices.iter().map(|it| {
+            [
+                it.change.as_str().into(),
+                it.code.to_string(),
+                it.name.clone(),
+                it.field.unwrap_or_default().into(),
+                it.old.clone(),
+                it.new.clone(),
+            ]
+        }),
+    )
+}
+
+fn memberships(difference: &Difference) -> Vec<u8> {
+    table(
+        ["change", "member_layer", "member", "layer", "group"],
+        difference.memberships.iter().map(|it| {
+            [
+                it.change.as_str().into(),
+                it.member_layer.to_string(),
+                it.member.clone(),
+                it.layer.to_string(),
+                it.group.clone().unwrap_or_default(),
+            ]
+        }),
+    )
+}
+
+fn postcodes(difference: &Difference) -> Vec<u8> {
+    fn cells(answered: Option<&Answered>) -> [String; 4] {
+        answered.map_or_else(Default::default, |it| {
+            let [icc, team, part] = it.areas.clone();
+            [it.status.to_string(), icc, team, part]
+        })
+    }
+    table(
+        [
+            "change",
+            "postcode",
+            "old_status",
+            "new_status",
+            "old_icc",
+            "new_icc",
+            "old_neighbourhood_team",
+            "new_neighbourhood_team",
+            "old_sub_community",
+            "new_sub_community",
+        ],
+        difference.postcodes.iter().map(|it| {
+            let [s1, i1, t1, p1] = cells(it.old.as_ref());
+            let [s2, i2, t2, p2] = cells(it.new.as_ref());
+            let (change, postcode) = (it.change.as_str().into(), it.postcode.to_string());
+            [change, postcode, s1, s2, i1, i2, t1, t2, p1, p2]
+        }),
+    )
+}
+
+fn moved_ground(difference: &Difference) -> Vec<u8> {
+    let mut text =
+        String::from("{\"type\":\"FeatureCollection\",\"name\":\"moved_ground\",\"features\":[");
+    for (at, it) in difference.moved.iter().enumerate() {
+        text.push_str(if at == 0 { "\n" } else { ",\n" });
+        let properties = json!({
+            "layer": it.layer.as_str(),
+            "from": it.from,
+            "to": it.to,
+            "km2": rounded(it.km2),
+        });
+        write_feature(&mut text, &properties, &it.ground);
+    }
+    text.push_str("\n]}\n");
+    text.into_bytes()
+}

@@ -1,0 +1,84 @@
+//! Postcodes and what is answered for them.
+
+use jiff::civil::Date;
+
+use super::Change;
+use crate::domain::{Layer, Postcode};
+use crate::index::{Found, Index, Listing, Place, Query};
+
+/// The layers whose answers are compared.
+pub(super) const LAYERS: [Layer; 3] = [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubCommunity];
+
+/// A postcode that came or went, or is answered otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostcodeChange {
+    /// Which.
+    pub postcode: Postcode,
+    /// Whether it came, went or changed.
+    pub change: Change,
+    /// What was answered.
+    pub old: Option<Answered>,
+    /// What is answered.
+    pub new: Option<Answered>,
+}
+
+/// What is answered for a postcode by residence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The status.
+    pub status: &'static str,
+    /// Ids of the ICC, the neighbourhood team and the sub-community; blank is none, in brackets
+    /// stands why it is not known.
+    pub areas: [String; 3],
+}
+
+pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange> {
+    let (mut before, mut after) = (listed(old).peekable(), listed(new).peekable());
+    let mut changes = Vec::new();
+    loop {
+        let next = match (before.peek(), after.peek()) {
+            (None, None) => return changes,
+            (Some(&old), Some(&new)) => old.min(new),
+            (Some(&only), None) | (None, Some(&only)) => only,
+        };
+        let was = before.next_if_eq(&next).map(|it| answered(old, it, day));
+        let is = after.next_if_eq(&next).map(|it| answered(new, it, day));
+        let change = match (&was, &is) {
+            (None, _) => Change::Added,
+            (_, None) => Change::Removed,
+            (was, is) if was != is => Change::Changed,
+            _ => continue,
+        };
+        changes.push(PostcodeChange {
+            postcode: next,
+            change,
+            old: was,
+            new: is,
+        });
+    }
+}
+
+fn listed(index: &Index) -> impl Iterator<Item = Postcode> + '_ {
+    index.postcodes().iter().map(|entry| entry.postcode)
+}
+
+fn answered(index: &Index, postcode: Postcode, day: Date) -> Answered {
+    debug_assert!(matches!(index.postcode(postcode), Listing::Entry(_)));
+    let answer = index.locate(&Query {
+        place: Some(Place::Postcode(postcode)),
+        practice: None,
+        as_of: day,
+    });
+    let ids = |layer: Layer| match answer.residence.iter().find(|it| it.0 == layer) {
+        Some((_, Found::Areas(areas))) => {
+            let ids: Vec<&str> = areas.iter().map(|found| found.area.id.as_str()).collect();
+            ids.join(" ")
+        }
+        Some((_, Found::Unknown(why))) => format!("[{}]", why.as_str()),
+        _ => String::new(),
+    };
+    Answered {
+        status: answer.status.as_str(),
+        areas: LAYERS.map(ids),
+    }
+}

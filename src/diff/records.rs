@@ -1,0 +1,163 @@
+//! Practices and memberships.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+
+use super::{Change, Side};
+use crate::domain::{Layer, Member, OdsCode, Practice};
+
+/// A practice that came or went, or one field of it that is not what it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PracticeChange {
+    /// Its ODS code.
+    pub code: OdsCode,
+    /// Its name, the new one where it has one.
+    pub name: String,
+    /// Whether it came, went or changed.
+    pub change: Change,
+    /// Which field changed; `icc` is the one of its patients.
+    pub field: Option<&'static str>,
+    /// What stood there.
+    pub old: String,
+    /// What stands there.
+    pub new: String,
+}
+
+/// A membership that came or went.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MembershipChange {
+    /// The group's layer.
+    pub layer: Layer,
+    /// The group; `None` where the source names none.
+    pub group: Option<String>,
+    /// The member's layer.
+    pub member_layer: Layer,
+    /// The member.
+    pub member: String,
+    /// Whether it came or went.
+    pub change: Change,
+}
+
+pub(super) fn practices(old: &Side, new: &Side, day: Date) -> Vec<PracticeChange> {
+    let codes: BTreeSet<OdsCode> = [old, new]
+        .iter()
+        .flat_map(|side| side.index.practices())
+        .map(|practice| practice.code)
+        .collect();
+    let mut changes = Vec::new();
+    for code in codes {
+        let whole = |practice: &Practice, change| PracticeChange {
+            code,
+            name: practice.name.clone(),
+            change,
+            field: None,
+            old: String::new(),
+            new: String::new(),
+        };
+        match (old.index.practice(code), new.index.practice(code)) {
+            (Some(before), None) => changes.push(whole(before, Change::Removed)),
+            (None, Some(after)) => changes.push(whole(after, Change::Added)),
+            (Some(before), Some(after)) => {
+                let before = fields(old, before, day).into_iter();
+                let both = before.zip(fields(new, after, day));
+                let unlike = both.filter(|((_, before), (_, after))| before != after);
+                changes.extend(unlike.map(|((field, before), (_, now))| PracticeChange {
+                    code,
+                    name: after.name.clone(),
+                    change: Change::Changed,
+                    field: Some(field),
+                    old: before,
+                    new: now,
+                }));
+            }
+            (None, None) => {}
+        }
+    }
+    changes
+}
+
+fn fields(side: &Side, practice: &Practice, day: Date) -> Vec<(&'static str, String)> {
+    fn text(value: Option<impl ToString>) -> String {
+        value.map(|value| value.to_string()).unwrap_or_default()
+    }
+    let member = Member::Practice(practice.code);
+    let group = |layer| {
+        let groups = side.index.memberships_of(&member, layer, day);
+        let mut ids: Vec<&str> = groups.filter_map(|it| it.group.as_deref()).collect();
+        ids.sort_unstable();
+        ids.join(" ")
+    };
+    let mut buildings: Vec<String> = side
+        .index
+        .premises(practice.code)
+        .iter()
+        .map(|site| {
+            let (easting, northing) = (site.position.easting_m(), site.position.northing_m());
+            format!("{} {easting} {northing}", site.kind.as_str())
+        })
+        .collect();
+    buildings.sort();
+    vec![
+        ("name", practice.name.clone()),
+        ("address", practice.address.clone()),
+        ("postcode", text(practice.postcode)),
+        ("telephone", text(practice.telephone.as_ref())),
+        ("status", practice.status_on(day).as_str().to_string()),
+        ("opened", text(practice.opened)),
+        ("closed", text(practice.closed)),
+        ("sub_icb", text(practice.sub_icb.as_ref())),
+        ("pcn", text(practice.pcn.as_ref())),
+        ("list_size", text(practice.list_size)),
+        ("premises", buildings.join("; ")),
+        ("successors", successors(side, practice)),
+        ("icc", group(Layer::Icc)),
+        ("sub-community", group(Layer::SubCommunity)),
+    ]
+}
+
+fn successors(side: &Side, practice: &Practice) -> String {
+    let steps = side.index.successors(practice.code).iter();
+    let mut steps: Vec<String> = steps
+        .map(|step| format!("{} from {}", step.successor, step.from))
+        .collect();
+    steps.sort();
+    steps.join("; ")
+}
+
+pub(super) fn memberships(old: &Side, new: &Side, day: Date) -> Vec<MembershipChange> {
+    let (before, after) = (held(old, day), held(new, day));
+    let removed = before.iter().filter(|(key, _)| !after.contains_key(key));
+    let added = after.iter().filter(|(key, _)| !before.contains_key(key));
+    let mut changes: Vec<MembershipChange> = removed
+        .map(|(_, member)| change(member, Change::Removed))
+        .chain(added.map(|(_, member)| change(member, Change::Added)))
+        .collect();
+    changes.sort();
+    changes
+}
+
+type Held<'s> = (&'s Member, Layer, &'s Option<String>);
+
+fn held(side: &Side, day: Date) -> BTreeMap<Held<'_>, Held<'_>> {
+    let memberships = side.dataset.memberships.iter();
+    memberships
+        .filter(|membership| membership.period.contains(day))
+        .map(|it| (&it.member, it.layer, &it.group))
+        .map(|held| (held, held))
+        .collect()
+}
+
+fn change((member, layer, group): &Held<'_>, change: Change) -> MembershipChange {
+    let (member_layer, member) = match member {
+        Member::Practice(code) => (Layer::GpPractice, code.to_string()),
+        Member::Area(layer, id) => (*layer, id.clone()),
+    };
+    MembershipChange {
+        layer: *layer,
+        group: (*group).clone(),
+        member_layer,
+        member,
+        change,
+    }
+}

@@ -1,0 +1,83 @@
+//! The dataset and the day that a request is about.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use jiff::civil::Date;
+
+use super::App;
+use super::input::query_fields;
+use super::problem::Problem;
+use crate::index::Index;
+use crate::question::Fields;
+use crate::releases::Releases;
+
+/// The dataset and the day of a request whose query may hold `as_of` and `dataset` alone.
+pub(super) struct Snapshot {
+    releases: Arc<Releases>,
+    version: Option<String>,
+    /// The day that is asked about; today where none is.
+    pub(super) as_of: Date,
+    /// The query to give to links that should stay with the same dataset and day.
+    pub(super) query: String,
+}
+
+impl Snapshot {
+    /// The dataset.
+    pub(super) fn index(&self) -> &Index {
+        chosen(&self.releases, self.version.as_deref())
+            .expect("it was there when the request began")
+    }
+
+    /// The versions that are loaded, the current one first.
+    pub(super) fn loaded(&self) -> Vec<&str> {
+        let indexes = self.releases.all().iter();
+        indexes
+            .map(|index| index.manifest().version.as_str())
+            .collect()
+    }
+}
+
+impl FromRequestParts<App> for Snapshot {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Snapshot, Problem> {
+        let fields = query_fields(&parts.uri, &["as_of", "dataset"])?;
+        let releases = app.releases();
+        let version = fields.get("dataset").map(str::to_string);
+        chosen(&releases, version.as_deref()).ok_or_else(unknown_dataset)?;
+        let as_of = fields.as_of()?;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if fields.get("as_of").is_some() {
+            query.append_pair("as_of", &as_of.to_string());
+        }
+        if let Some(version) = &version {
+            query.append_pair("dataset", version);
+        }
+        let query = query.finish();
+        Ok(Snapshot {
+            releases,
+            version,
+            as_of,
+            query,
+        })
+    }
+}
+
+/// The dataset that the fields ask for.
+pub(super) fn dataset<'r>(releases: &'r Releases, fields: &Fields) -> Result<&'r Index, Problem> {
+    chosen(releases, fields.get("dataset")).ok_or_else(unknown_dataset)
+}
+
+fn chosen<'r>(releases: &'r Releases, version: Option<&str>) -> Option<&'r Index> {
+    match version {
+        Some(version) => releases.of_version(version),
+        None => Some(releases.current()),
+    }
+}
+
+fn unknown_dataset() -> Problem {
+    let detail = "no dataset of that version is loaded; /api/v1/dataset lists those that are";
+    Problem::unknown("unknown_dataset", detail)
+}

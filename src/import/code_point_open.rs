@@ -1,0 +1,438 @@
+//! Code-Point Open, as Ordnance Survey publishes it: `Data/CSV/la.csv` and so on, a file a postcode
+//! area, without a header:
+//! `PC` postcode, `PQ` positional quality, `EA` easting, `NO` northing, `CY` country, `RH` and `LH`
+//! health authorities, `CC`, `DC` and `WC` county, district and ward.
+//!
+//! Great Britain alone, codes in use alone, no months, no statistical areas. Quality 90 says that a
+//! code has no position; its easting and northing are 0 then.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+
+use super::rows::{Row, Rows, Seen, Skipped, base_name, label};
+use super::{ImportError, ImportReport, ListedPostcode, Publication};
+use crate::domain::{BritishGrid, PositionalQuality, Postcode};
+
+const PC: usize = 0;
+const PQ: usize = 1;
+const EA: usize = 2;
+const NO: usize = 3;
+const COLUMNS: usize = 10;
+
+/// The positional quality of a code without a position.
+const NO_POSITION: u8 = 90;
+
+/// No `Doc/metadata.txt` is longer; the one of 2025 has 2 kB.
+const METADATA_BYTES_MAX: u64 = 1 << 20;
+
+/// Every postcode of the archive, of its folder or of one of its files, in order.
+///
+/// Where the archive says how many codes an area has, a file with more or fewer is an error: it was
+/// cut short.
+///
+/// # Errors
+/// When a file has another shape, such as a header, or a postcode comes twice, or none is there.
+pub(crate) fn read(
+    publication: &mut Publication,
+) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
+    let mut report = ImportReport::of(publication.name());
+    let members = area_files(publication)?;
+    let metadata = metadata(publication)?;
+    report.vintage = metadata.version;
+    let mut postcodes = Vec::new();
+    let mut seen = Seen::nothing();
+    for member in members {
+        let file = label(publication, &member);
+        let before = report.read;
+        let rows = Rows::of(&file, publication.read(&member)?);
+        read_file(rows, &mut postcodes, &mut seen, &mut report)?;
+        let area = base_name(&member);
+        check_count(
+            &file,
+            metadata.counts.get(area.trim_end_matches(".csv")),
+            report.read - before,
+        )?;
+    }
+    if postcodes.is_empty() {
+        return Err(ImportError::Empty {
+            source_name: report.source,
+            read: report.read,
+        });
+    }
+    postcodes.sort_unstable_by_key(|row| row.postcode);
+    Ok((postcodes, report))
+}
+
+/// A single file is taken as it is; in a folder or archive the files that are named after a postcode
+/// area are the data.
+fn area_files(publication: &Publication) -> Result<Vec<String>, ImportError> {
+    let mut members = publication.members();
+    if members == [publication.name()] {
+        return Ok(members);
+    }
+    members.retain(|member| {
+        let base = base_name(member);
+        base.strip_suffix(".csv").is_some_and(|area| {
+            (1..=2).contains(&area.len()) && area.bytes().all(|byte| byte.is_ascii_lowercase())
+        })
+    });
+    if members.is_empty() {
+        return Err(ImportError::NoSuchMember {
+            source_name: publication.name(),
+            expected: "file of a postcode area, such as Data/CSV/la.csv,",
+        });
+    }
+    Ok(members)
+}
+
+fn read_file<R: Read>(
+    mut rows: Rows<R>,
+    postcodes: &mut Vec<ListedPostcode>,
+    seen: &mut Seen<Postcode>,
+    report: &mut ImportReport,
+) -> Result<(), ImportError> {
+    let mut is_first = true;
+    while let Some(row) = rows.next()? {
+        if is_first {
+            check_first(&row)?;
+            is_first = false;
+        }
+        report.read += 1;
+        match postcode_of(&row) {
+            Ok(listed) => {
+                let postcode = listed.postcode;
+                seen.note(postcode, &row, || format!("postcode `{postcode}`"))?;
+                report.kept += 1;
+                postcodes.push(listed);
+            }
+            Err(skipped) => skipped.count(&row, report),
+        }
+    }
+    rows.warn_if_cut_short(report);
+    Ok(())
+}
+
+/// The first row of a file without a header is data: whoever takes it for names loses a postcode,
+/// and whoever takes names for data has another format.
+fn check_first(row: &Row<'_>) -> Result<(), ImportError> {
+    let wrong_shape = |expected| ImportError::WrongShape {
+        file: row.file.to_string(),
+        line: row.line,
+        expected,
+    };
+    if row.len() != COLUMNS {
+        return Err(wrong_shape(format!(
+            "a row of Code-Point Open has {COLUMNS} cells; this one has {}",
+            row.len()
+        )));
+    }
+    let first = row.text(PC);
+    if first.parse::<Postcode>().is_ok() {
+        return Ok(());
+    }
+    Err(wrong_shape(
+        if first.bytes().any(|byte| byte.is_ascii_digit()) {
+            format!("the first cell is a postcode; `{first}` is none")
+        } else {
+            format!(
+                "the first row is a postcode's, for the files have no header; `{first}` seems to begin one"
+            )
+        },
+    ))
+}
+
+fn postcode_of(row: &Row<'_>) -> Result<ListedPostcode, Skipped> {
+    let postcode = row
+        .text(PC)
+        .parse()
+        .map_err(|_| Skipped::Rejected("column 1 (PC): not a postcode"))?;
+    let quality = row
+        .text(PQ)
+        .parse()
+        .ok()
+        .and_then(PositionalQuality::new)
+        .filter(|quality| matches!(quality, PositionalQuality::CodePointOpen(_)))
+        .ok_or(Skipped::Rejected(
+            "column 2 (PQ): a positional quality is a number from 10 to 90",
+        ))?;
+    Ok(ListedPostcode {
+        postcode,
+        position: match quality.value() {
+            NO_POSITION => None,
+            _ => Some(position_of(row)?),
+        },
+        positional_quality: Some(quality),
+        is_large_user: false,
+        is_live: true,
+        introduced: None,
+        terminated: None,
+        statistical_area: None,
+        sub_icb: None,
+    })
+}
+
+fn position_of(row: &Row<'_>) -> Result<BritishGrid, Skipped> {
+    let easting = row.text(EA).parse().ok();
+    let northing = row.text(NO).parse().ok();
+    easting
+        .zip(northing)
+        .filter(|position| *position != (0.0, 0.0))
+        .and_then(|(easting, northing)| BritishGrid::from_metres(easting, northing).ok())
+        .ok_or(Skipped::Rejected(
+            "columns 3 and 4 (EA, NO): metres on the British National Grid, unless column 2 (PQ) is 90",
+        ))
+}
+
+/// What `Doc/metadata.txt` says.
+#[derive(Default)]
+struct Metadata {
+    /// Such as `2025.2.0`.
+    version: Option<String>,
+    /// Postcodes by area, in lower case.
+    counts: BTreeMap<String, u64>,
+}
+
+/// Nothing where there is no such file.
+fn metadata(publication: &mut Publication) -> Result<Metadata, ImportError> {
+    let members = publication.members();
+    let Some(member) = members
+        .iter()
+        .find(|member| base_name(member) == "metadata.txt")
+    else {
+        return Ok(Metadata::default());
+    };
+    let file = label(publication, member);
+    let input = BufReader::new(publication.read(member)?.take(METADATA_BYTES_MAX));
+    let mut metadata = Metadata::default();
+    for line in input.split(b'\n') {
+        let line = line.map_err(|source| ImportError::Unreadable {
+            path: file.clone().into(),
+            source,
+        })?;
+        metadata.take(&String::from_utf8_lossy(&line));
+    }
+    Ok(metadata)
+}
+
+impl Metadata {
+    /// Takes a line such as `DATASET VERSION NUMBER: 2025.2.0` or `LA 9530`.
+    fn take(&mut self, line: &str) {
+        if let Some(version) = line.trim().strip_prefix("DATASET VERSION NUMBER:") {
+            self.version = Some(version.trim().to_string());
+        }
+        let mut words = line.split_whitespace();
+        if let (Some(area), Some(Ok(count)), None) =
+            (words.next(), words.next().map(str::parse), words.next())
+        {
+            self.counts.insert(area.to_ascii_lowercase(), count);
+        }
+    }
+}
+
+fn check_count(file: &str, expected: Option<&u64>, read: u64) -> Result<(), ImportError> {
+    match expected {
+        Some(&expected) if expected != read => Err(ImportError::Contradiction {
+            file: file.to_string(),
+            line: read,
+            what: format!(
+                "metadata.txt gives the area {expected} postcodes and its file has {read}; \
+                 was it cut short?"
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::rows::fixture::{self, Published};
+    use super::*;
+
+    const LA: &str = "\"LA1 1AA\",10,347467,461653,\"E92000001\",\"E19000001\",\"E18000002\",\"E10000017\",\"E07000121\",\"E05014890\"\r\n\
+        \"LA1 1AB\",50,347450,461615,\"E92000001\",\"E19000001\",\"E18000002\",\"E10000017\",\"E07000121\",\"E05014890\"\r\n";
+    const AB: &str = "\"AB43 1AJ\",90,0,0,\"S92000003\",\"\",\"\",\"\",\"\",\"\"\r\n";
+    const HEADER: &str = "PC,PQ,EA,NO,CY,RH,LH,CC,DC,WC\r\n";
+    const METADATA: &str = "ORDNANCE SURVEY\r\nPRODUCT: OS CODE-POINT_03.02\r\n\
+        DATASET VERSION NUMBER: 2025.2.0\r\nCOPYRIGHT DATE: 20250422\r\n      AB\t1\r\n      LA\t2\r\n       B\t9\r\n";
+
+    fn read_all(
+        mut published: Published,
+    ) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
+        read(&mut published.publication)
+    }
+
+    #[track_caller]
+    fn check_refused(text: impl AsRef<[u8]>, expected: &str) {
+        let error = read_all(fixture::file("la.csv", text)).expect_err("not right");
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[track_caller]
+    fn check_rejected(row: &str, expected: &str) {
+        let text = format!("{LA}{row}\r\n");
+        let (postcodes, report) = read_all(fixture::file("la.csv", text)).expect("two are right");
+        assert_eq!((postcodes.len(), report.read, report.kept), (2, 3, 2));
+        let rejected = &report.rejected[expected];
+        assert_eq!(rejected.places, [("la.csv".to_string(), 3)], "{report}");
+    }
+
+    #[test]
+    fn the_archive_is_read_without_its_documents() {
+        let (postcodes, report) = read_all(fixture::archive(
+            "codepo_gb.zip",
+            &[
+                ("Data/CSV/la.csv", LA),
+                ("Data/CSV/ab.csv", AB),
+                ("Doc/Code-Point_Open_Column_Headers.csv", HEADER),
+                ("Doc/metadata.txt", METADATA),
+            ],
+        ))
+        .expect("the layout of OS");
+        let codes: Vec<String> = postcodes
+            .iter()
+            .map(|row| row.postcode.to_string())
+            .collect();
+        assert_eq!(codes, ["AB43 1AJ", "LA1 1AA", "LA1 1AB"]);
+        assert_eq!((report.read, report.kept), (3, 3));
+        assert_eq!(report.vintage.as_deref(), Some("2025.2.0"));
+        assert!(report.warnings.is_empty(), "{report}");
+    }
+
+    #[test]
+    fn a_folder_and_a_single_file_do_as_well() {
+        let folder = fixture::folder(&[("Data/CSV/la.csv", LA), ("Data/CSV/ab.csv", AB)]);
+        assert_eq!(read_all(folder).expect("a folder").0.len(), 3);
+        let bare = fixture::folder(&[("LA.CSV", LA)]);
+        assert_eq!(read_all(bare).expect("a folder").0.len(), 2);
+        let file = fixture::file("anything.txt", LA);
+        assert_eq!(read_all(file).expect("a file").0.len(), 2);
+    }
+
+    #[test]
+    fn the_first_row_is_data_and_everything_is_live() {
+        let (postcodes, _) = read_all(fixture::file("la.csv", LA)).expect("a file");
+        let first = &postcodes[0];
+        let position = first.position.expect("a position");
+        assert_eq!(first.postcode.to_string(), "LA1 1AA");
+        assert_eq!(
+            (position.easting_m(), position.northing_m()),
+            (347_467.0, 461_653.0)
+        );
+        assert_eq!(
+            first.positional_quality,
+            Some(PositionalQuality::CodePointOpen(10))
+        );
+        assert!(first.is_live && first.introduced.is_none() && first.terminated.is_none());
+        assert!(first.statistical_area.is_none() && first.sub_icb.is_none());
+    }
+
+    #[test]
+    fn quality_90_has_no_position() {
+        let (postcodes, _) = read_all(fixture::file("ab.csv", AB)).expect("a file");
+        assert!(postcodes[0].position.is_none());
+        assert_eq!(
+            postcodes[0].positional_quality,
+            Some(PositionalQuality::CodePointOpen(90))
+        );
+    }
+
+    #[test]
+    fn a_header_is_refused() {
+        check_refused(
+            format!("{HEADER}{LA}"),
+            "la.csv, line 1: the first row is a postcode's, for the files have no header; `PC` seems to begin one",
+        );
+    }
+
+    #[test]
+    fn another_shape_is_refused() {
+        check_refused(
+            "LA1 1AA,347467,461653\n",
+            "la.csv, line 1: a row of Code-Point Open has 10 cells; this one has 3",
+        );
+        check_refused(
+            "1,10,347467,461653,,,,,,\n",
+            "la.csv, line 1: the first cell is a postcode; `1` is none",
+        );
+        check_refused("", "la.csv: of 0 rows none could be used");
+        check_refused(
+            format!("{LA}\"LA1 1AD\",10,3472"),
+            "la.csv, line 3: a row has 10 cells, as the first one has, and this one has 3; was the file cut short?",
+        );
+        check_refused(
+            [0_u8, 159, 146, 150],
+            "la.csv, line 1: a row of Code-Point Open has 10 cells; this one has 1",
+        );
+    }
+
+    #[test]
+    fn an_area_with_fewer_rows_than_announced_was_cut_short() {
+        let error = read_all(fixture::archive(
+            "codepo_gb.zip",
+            &[("Data/CSV/la.csv", AB), ("Doc/metadata.txt", METADATA)],
+        ))
+        .expect_err("one of two");
+        assert_eq!(
+            error.to_string(),
+            "codepo_gb.zip/Data/CSV/la.csv, line 1: metadata.txt gives the area 2 postcodes and its file has 1; was it cut short?"
+        );
+    }
+
+    #[test]
+    fn a_postcode_twice_is_a_contradiction() {
+        check_refused(
+            format!("{LA}la11aa,10,1,1,,,,,,\r\n"),
+            "la.csv, line 3: postcode `LA1 1AA` is already in la.csv, line 1; leave one of them",
+        );
+    }
+
+    #[test]
+    fn a_faulty_row_is_counted_with_its_line() {
+        check_rejected(
+            "LA1,10,347467,461653,,,,,,",
+            "column 1 (PC): not a postcode",
+        );
+        for quality in ["", "1", "9", "91", "x"] {
+            check_rejected(
+                &format!("LA1 1AD,{quality},347467,461653,,,,,,"),
+                "column 2 (PQ): a positional quality is a number from 10 to 90",
+            );
+        }
+        for position in ["0,0", ",", "NaN,1", "inf,1", "347467,9000000", "a,b"] {
+            check_rejected(
+                &format!("LA1 1AD,10,{position},,,,,,"),
+                "columns 3 and 4 (EA, NO): metres on the British National Grid, unless column 2 (PQ) is 90",
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_without_area_files_says_what_was_looked_for() {
+        let error = read_all(fixture::folder(&[("Doc/licence.txt", "")])).expect_err("no data");
+        assert_eq!(
+            error.to_string(),
+            "published: no file of a postcode area, such as Data/CSV/la.csv, in it"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_panics(cells in prop::collection::vec("[A-Z0-9é.-]{0,9}", 10), bytes: Vec<u8>) {
+            let _ = read_all(fixture::file("la.csv", format!("{LA}{}\n", cells.join(","))));
+            let _ = read_all(fixture::file("la.csv", bytes));
+        }
+    }
+
+    #[test]
+    fn the_real_archive_is_kept_whole() {
+        let Some(mut publication) = fixture::real("codepo_gb.zip") else {
+            return;
+        };
+        let (postcodes, report) = read(&mut publication).expect("as published");
+        println!("{report}");
+        assert_eq!(report.kept, report.read);
+        assert!(postcodes.len() > 1_700_000);
+    }
+}

@@ -1,0 +1,159 @@
+//! Days as publishers write them.
+
+use jiff::civil::{Date, date};
+use jiff::{Span, ToSpan};
+
+use crate::domain::{InvalidDate, Period, date_from_iso};
+
+/// What NHS ODS writes for a first day that nobody knows.
+const UNKNOWN_START: Date = date(1900, 1, 1);
+
+/// The first day that a spreadsheet numbers as a calendar does: it holds 1900 for a leap year, so
+/// the days before are one too high.
+const FIRST_SERIAL: i64 = 61;
+/// 31 December 9999.
+const LAST_SERIAL: i64 = 2_958_465;
+/// A spreadsheet whose days count from 1904 has numbers that are lower by four years and a day.
+pub(super) const DAYS_FROM_1900_TO_1904: i64 = 1_462;
+
+/// `20240229`, in no other way.
+pub(super) fn from_digits(text: &str) -> Result<Date, InvalidDate> {
+    let invalid = InvalidDate {
+        expected: "a day that exists, written YYYYMMDD",
+    };
+    let is_digits = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits {
+        return Err(invalid);
+    }
+    let iso = format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..]);
+    date_from_iso(&iso).map_err(|_| invalid)
+}
+
+/// `20240229`, `29/02/2024` or `2024-02-29`; a time of day after the last is left out.
+pub(super) fn from_text(text: &str) -> Result<Date, InvalidDate> {
+    let invalid = InvalidDate {
+        expected: "a day that exists, written YYYYMMDD, DD/MM/YYYY or YYYY-MM-DD",
+    };
+    let day = text.split(['T', ' ']).next().unwrap_or(text);
+    let parts: Vec<&str> = day.split('/').collect();
+    let read = match parts.as_slice() {
+        [day, month, year] if year.len() == 4 => {
+            date_from_iso(&format!("{year}-{month:0>2}-{day:0>2}"))
+        }
+        _ if day.contains('-') => date_from_iso(day),
+        _ => from_digits(day),
+    };
+    read.map_err(|_| invalid)
+}
+
+/// A number in a cell: a day's serial number, counted from 1900 (45352 is 1 March 2024), or its
+/// digits (20240301). No number is both.
+pub(super) fn from_number(number: f64) -> Result<Date, InvalidDate> {
+    let invalid = InvalidDate {
+        expected: "a day that exists, as a date or written YYYYMMDD",
+    };
+    // NaN is in no range.
+    if !(0.0..=99_991_231.0).contains(&number) {
+        return Err(invalid);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "between 0 and 99991231")]
+    let whole = number.floor() as i64;
+    match whole {
+        FIRST_SERIAL..=LAST_SERIAL => {
+            let days = Span::new().try_days(whole).map_err(|_| invalid)?;
+            date(1899, 12, 30).checked_add(days).map_err(|_| invalid)
+        }
+        _ => from_digits(&whole.to_string()).map_err(|_| invalid),
+    }
+}
+
+/// The first day, `None` where it stands for one that nobody knows.
+pub(super) fn known_start(day: Option<Date>) -> Option<Date> {
+    day.filter(|day| *day != UNKNOWN_START)
+}
+
+/// The period between a first and a last day.
+pub(super) fn period(first: Option<Date>, last: Option<Date>) -> Period {
+    Period {
+        from: known_start(first),
+        to: last.map(|day| day.saturating_add(1.day())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_of_writing_a_day_is_read() {
+        let day = Ok(date(2024, 2, 29));
+        for text in [
+            "20240229",
+            "29/02/2024",
+            "2024-02-29",
+            "2024-02-29T00:00:00",
+            "2024-02-29 00:00:00",
+        ] {
+            assert_eq!(from_text(text), day, "{text}");
+        }
+        assert_eq!(from_text("1/4/2020"), Ok(date(2020, 4, 1)));
+        for text in [
+            "",
+            "29/02/2023",
+            "2/29/2024",
+            "29/02/24",
+            "20230229",
+            "2024-2-29",
+            "1/2/3/4",
+            "٢٠٢٤٠٢٢٩",
+        ] {
+            assert!(from_text(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_have_one_form() {
+        assert_eq!(from_digits("20240229"), Ok(date(2024, 2, 29)));
+        for text in [
+            "20230229",
+            "2023-02-01",
+            "",
+            "2023011",
+            "２０２３",
+            "2023 101",
+        ] {
+            assert!(from_digits(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_a_serial_or_the_digits() {
+        assert_eq!(from_number(45_352.0), Ok(date(2024, 3, 1)));
+        assert_eq!(from_number(45_352.75), Ok(date(2024, 3, 1)));
+        assert_eq!(from_number(61.0), Ok(date(1900, 3, 1)));
+        assert_eq!(from_number(20_240_301.0), Ok(date(2024, 3, 1)));
+        for number in [
+            0.0,
+            60.0,
+            -1.0,
+            3e6,
+            20_241_301.0,
+            1e300,
+            f64::NAN,
+            f64::INFINITY,
+        ] {
+            assert!(from_number(number).is_err(), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_last_day_is_inside_and_an_unknown_first_one_bounds_nothing() {
+        let read = period(Some(date(1900, 1, 1)), Some(date(2020, 3, 31)));
+        assert_eq!((read.from, read.to), (None, Some(date(2020, 4, 1))));
+        let whole = period(Some(date(1974, 4, 1)), Some(Date::MAX));
+        assert_eq!(
+            (whole.from, whole.to),
+            (Some(date(1974, 4, 1)), Some(Date::MAX))
+        );
+    }
+}

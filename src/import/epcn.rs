@@ -1,0 +1,684 @@
+//! Primary Care Networks (PCNs) and their practices, as NHS ODS publishes them: a workbook,
+//! `ePCN.xlsx`, with the sheets `PCNDetails` and `PCN Core Partner Details`; or the same two tables
+//! as CSV files, known by their headers.
+//!
+//! Columns go by name, in any order. Cells of the header hold line breaks, so white space in them
+//! counts as one space. Days are text (`YYYYMMDD` in the workbook of 2024) or the spreadsheet's own
+//! dates. A last day is the last day inside: `Period::to` is the day after it. A practice is in a
+//! PCN today while the link has no end date; the list keeps links that ended.
+
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read, Seek};
+use std::path::Path;
+
+use calamine::{Data, DataRef, Reader, Xlsx};
+use jiff::civil::Date;
+
+use super::rows::{Rows, base_name, label};
+use super::{ImportError, ImportReport, Publication, dates};
+use crate::domain::{OdsCode, Period};
+
+/// A Primary Care Network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pcn {
+    pub(crate) code: OdsCode,
+    pub(crate) name: String,
+    /// The sub-ICB location that it is in now, or was in last.
+    pub(crate) sub_icb: Option<String>,
+    pub(crate) period: Period,
+}
+
+/// A practice's time in a PCN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PcnLink {
+    pub(crate) practice: OdsCode,
+    pub(crate) pcn: OdsCode,
+    pub(crate) period: Period,
+}
+
+/// What the workbook lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct PrimaryCareNetworks {
+    /// In order of code.
+    pub(crate) pcns: Vec<Pcn>,
+    /// In order of practice, then of the first day.
+    pub(crate) links: Vec<PcnLink>,
+}
+
+const DETAILS: &str = "PCNDetails";
+const PARTNERS: &str = "PCN Core Partner Details";
+
+const DETAILS_COLUMNS: [&str; 5] = [
+    "PCN Code",
+    "PCN Name",
+    "Current Sub ICB Loc Code",
+    "Open Date",
+    "Close Date",
+];
+const PARTNERS_COLUMNS: [&str; 4] = [
+    "Partner Organisation Code",
+    "PCN Code",
+    "Practice to PCN Relationship Start Date",
+    "Practice to PCN Relationship End Date",
+];
+
+/// Columns further right are not read: a faulty reference may say column 16,384.
+const COLUMNS_MAX: usize = 64;
+/// What a sheet can have. The largest that was published has 7,706 rows.
+const ROWS_MAX: usize = 1 << 20;
+
+/// Every PCN and every link of the workbook, or of the archive or folder that holds it or its CSV
+/// files.
+///
+/// # Errors
+/// When a sheet or a column is missing, a PCN comes twice, or one of the two tables is empty.
+pub(crate) fn read(path: &Path) -> Result<(PrimaryCareNetworks, ImportReport), ImportError> {
+    let mut publication = Publication::open(path)?;
+    let mut report = ImportReport::of(publication.name());
+    let tables = tables(path, &mut publication)?;
+    let mut found = PrimaryCareNetworks {
+        pcns: read_rows(&tables.details, &DETAILS_COLUMNS, &mut report, pcn)?,
+        links: read_rows(&tables.partners, &PARTNERS_COLUMNS, &mut report, link)?,
+    };
+    found.pcns.sort_by_key(|pcn| pcn.code);
+    refuse_twice(&tables.details.name, &found.pcns)?;
+    let sorted = |link: &PcnLink| (link.practice, link.period.from, link.pcn, link.period.to);
+    found.links.sort_by_key(sorted);
+    leave_out_repeated(&mut found.links, &mut report);
+    warn_of_strangers(&found, &mut report);
+    Ok((found, report))
+}
+
+struct Tables {
+    details: Sheet,
+    partners: Sheet,
+}
+
+/// A table as it stands: each row with its number, from 1.
+struct Sheet {
+    name: String,
+    rows: Vec<(u64, Vec<Data>)>,
+}
+
+fn tables(path: &Path, publication: &mut Publication) -> Result<Tables, ImportError> {
+    let members = publication.members();
+    let is_workbook = members.iter().any(|name| name == "xl/workbook.xml");
+    if is_workbook {
+        let unreadable = |source| ImportError::Unreadable {
+            path: path.into(),
+            source,
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        return workbook(&publication.name(), BufReader::new(file));
+    }
+    let ending = |ending: &str| {
+        let matches = |name: &&String| base_name(name).ends_with(ending);
+        members.iter().filter(matches).collect::<Vec<_>>()
+    };
+    match (ending(".xlsx").as_slice(), ending(".csv").as_slice()) {
+        ([only], _) => {
+            let bytes = publication.bytes(only)?;
+            workbook(&label(publication, only), Cursor::new(bytes))
+        }
+        ([], csv) if !csv.is_empty() => csv_tables(publication, csv),
+        _ => Err(ImportError::NoSuchMember {
+            source_name: publication.name(),
+            expected: "one workbook `ePCN.xlsx`, or its two tables as CSV files,",
+        }),
+    }
+}
+
+fn workbook(file: &str, input: impl Read + Seek) -> Result<Tables, ImportError> {
+    let mut workbook = Xlsx::new(input).map_err(|error| not_a_workbook(file, error))?;
+    Ok(Tables {
+        details: sheet(file, &mut workbook, DETAILS)?,
+        partners: sheet(file, &mut workbook, PARTNERS)?,
+    })
+}
+
+/// Reads a sheet cell by cell. Its whole range at once would be as large as its furthest cell says.
+fn sheet<R: Read + Seek>(
+    file: &str,
+    workbook: &mut Xlsx<R>,
+    wanted: &'static str,
+) -> Result<Sheet, ImportError> {
+    let names = workbook.sheet_names();
+    let is_wanted = |name: &&String| plain(name) == plain(wanted);
+    let Some(name) = names.iter().find(is_wanted) else {
+        return Err(ImportError::NoSuchMember {
+            source_name: file.to_string(),
+            expected: match wanted {
+                DETAILS => "sheet `PCNDetails`",
+                _ => "sheet `PCN Core Partner Details`",
+            },
+        });
+    };
+    let from_1904 = workbook.has_1904_epoch();
+    let mut cells = workbook
+        .worksheet_cells_reader(name)
+        .map_err(|error| not_a_workbook(file, error))?;
+    let mut rows: Vec<(u64, Vec<Data>)> = Vec::new();
+    while let Some(cell) = cells
+        .next_cell()
+        .map_err(|error| not_a_workbook(file, error))?
+    {
+        let (row, column) = cell.get_position();
+        let (number, column) = (u64::from(row) + 1, column as usize);
+        if column >= COLUMNS_MAX || matches!(cell.get_value(), DataRef::Empty) {
+            continue;
+        }
+        if rows.last().is_none_or(|(last, _)| *last != number) {
+            if rows.len() == ROWS_MAX {
+                return Err(not_a_workbook(file, "a sheet has at most 1,048,576 rows"));
+            }
+            rows.push((number, Vec::new()));
+        }
+        let Some((_, row)) = rows.last_mut() else {
+            continue;
+        };
+        if row.len() <= column {
+            row.resize(column + 1, Data::Empty);
+        }
+        row[column] = counted_from_1900(cell.get_value().clone().into(), from_1904);
+    }
+    Ok(Sheet {
+        name: format!("{file}, sheet {wanted}"),
+        rows,
+    })
+}
+
+/// A number that may be a day, as if the spreadsheet counted from 1900.
+fn counted_from_1900(cell: Data, from_1904: bool) -> Data {
+    let number = match &cell {
+        Data::Float(number) => *number,
+        Data::DateTime(day) => day.as_f64(),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "days and digits are far below 2^53"
+        )]
+        Data::Int(number) => *number as f64,
+        _ => return cell,
+    };
+    let shift = match from_1904 && number < 1e7 {
+        true => dates::DAYS_FROM_1900_TO_1904,
+        false => 0,
+    };
+    #[expect(clippy::cast_precision_loss, reason = "0 or 1462")]
+    Data::Float(number + shift as f64)
+}
+
+fn not_a_workbook(file: &str, error: impl std::fmt::Display) -> ImportError {
+    ImportError::WrongShape {
+        file: file.to_string(),
+        line: 1,
+        expected: format!("a workbook in the format of Excel 2007 and later (.xlsx): {error}"),
+    }
+}
+
+/// The two tables among CSV files; which is which, their headers say.
+fn csv_tables(publication: &mut Publication, members: &[&String]) -> Result<Tables, ImportError> {
+    let (mut details, mut partners) = (None, None);
+    for member in members {
+        let table = csv_table(&label(publication, member), publication.read(member)?)?;
+        if find(&table, PARTNERS_COLUMNS[0]).is_some() {
+            partners = Some(table);
+        } else if find(&table, DETAILS_COLUMNS[3]).is_some() {
+            details = Some(table);
+        }
+    }
+    match (details, partners) {
+        (Some(details), Some(partners)) => Ok(Tables { details, partners }),
+        (None, _) => Err(ImportError::NoSuchMember {
+            source_name: publication.name(),
+            expected: "CSV file with the columns `PCN Code` and `Open Date`",
+        }),
+        (_, None) => Err(ImportError::NoSuchMember {
+            source_name: publication.name(),
+            expected: "CSV file with the column `Partner Organisation Code`",
+        }),
+    }
+}
+
+fn csv_table(file: &str, input: impl Read) -> Result<Sheet, ImportError> {
+    let mut rows = Rows::of(file, input);
+    let mut read = Vec::new();
+    while let Some(row) = rows.next()? {
+        let cells = (0..row.len()).map(|column| Data::String(row.text(column).to_string()));
+        read.push((row.line, cells.collect()));
+    }
+    Ok(Sheet {
+        name: file.to_string(),
+        rows: read,
+    })
+}
+
+/// White space as one space, and case aside.
+fn plain(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").to_lowercase()
+}
+
+/// The place of a column in the table's first row.
+fn find(sheet: &Sheet, column: &str) -> Option<usize> {
+    let (_, header) = sheet.rows.first()?;
+    let is_it = |cell: &Data| matches!(cell, Data::String(text) if plain(text) == plain(column));
+    header.iter().position(is_it)
+}
+
+/// A row's cells of the columns that were asked for, in that order.
+struct Cells<'a> {
+    row: &'a [Data],
+    places: &'a [usize],
+}
+
+impl Cells<'_> {
+    fn cell(&self, column: usize) -> &Data {
+        self.row.get(self.places[column]).unwrap_or(&Data::Empty)
+    }
+
+    /// The cell's text; `None` where it is blank.
+    fn text(&self, column: usize) -> Option<String> {
+        let text = match self.cell(column) {
+            Data::String(text) => text.trim().to_string(),
+            Data::Empty => String::new(),
+            other => other.to_string(),
+        };
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    fn code(&self, column: usize, reason: &'static str) -> Result<OdsCode, &'static str> {
+        let text = self.text(column).ok_or(reason)?;
+        text.parse().map_err(|_| reason)
+    }
+
+    /// The cell's day; `None` where it is blank.
+    fn day(&self, column: usize, reason: &'static str) -> Result<Option<Date>, &'static str> {
+        let day = match self.cell(column) {
+            Data::Float(number) => dates::from_number(*number),
+            _ => match self.text(column) {
+                Some(text) => dates::from_text(&text),
+                None => return Ok(None),
+            },
+        };
+        day.map(Some).map_err(|_| reason)
+    }
+}
+
+/// Reads every row below the header.
+fn read_rows<T>(
+    sheet: &Sheet,
+    columns: &[&str],
+    report: &mut ImportReport,
+    read: impl Fn(&Cells<'_>) -> Result<T, &'static str>,
+) -> Result<Vec<T>, ImportError> {
+    let mut places = Vec::with_capacity(columns.len());
+    for column in columns {
+        places.push(
+            find(sheet, column).ok_or_else(|| ImportError::MissingColumn {
+                file: sheet.name.clone(),
+                column: (*column).to_string(),
+            })?,
+        );
+    }
+    let mut found = Vec::new();
+    for (number, row) in sheet.rows.iter().skip(1) {
+        report.read += 1;
+        let cells = Cells {
+            row,
+            places: &places,
+        };
+        match read(&cells) {
+            Ok(record) => found.push(record),
+            Err(reason) => report.reject(reason, &sheet.name, *number),
+        }
+    }
+    if found.is_empty() {
+        return Err(ImportError::Empty {
+            source_name: sheet.name.clone(),
+            read: sheet.rows.len().saturating_sub(1) as u64,
+        });
+    }
+    report.kept += found.len() as u64;
+    Ok(found)
+}
+
+fn pcn(cells: &Cells<'_>) -> Result<Pcn, &'static str> {
+    Ok(Pcn {
+        code: cells.code(0, "PCN Code is not an ODS code")?,
+        name: cells.text(1).ok_or("PCN Name is blank")?,
+        sub_icb: cells.text(2),
+        period: period(
+            cells.day(3, "Open Date is not a day, such as 20240229")?,
+            cells.day(4, "Close Date is not a day, such as 20240229")?,
+        )?,
+    })
+}
+
+fn link(cells: &Cells<'_>) -> Result<PcnLink, &'static str> {
+    Ok(PcnLink {
+        practice: cells.code(0, "Partner Organisation Code is not an ODS code")?,
+        pcn: cells.code(1, "PCN Code is not an ODS code")?,
+        period: period(
+            cells.day(2, "Relationship Start Date is not a day, such as 20240229")?,
+            cells.day(3, "Relationship End Date is not a day, such as 20240229")?,
+        )?,
+    })
+}
+
+fn period(first: Option<Date>, last: Option<Date>) -> Result<Period, &'static str> {
+    match (first, last) {
+        (Some(first), Some(last)) if last < first => Err("its last day is before its first"),
+        _ => Ok(dates::period(first, last)),
+    }
+}
+
+fn refuse_twice(file: &str, pcns: &[Pcn]) -> Result<(), ImportError> {
+    match pcns.windows(2).find(|pair| pair[0].code == pair[1].code) {
+        None => Ok(()),
+        Some(pair) => Err(ImportError::Contradiction {
+            file: file.to_string(),
+            line: 1,
+            what: format!("the PCN `{}` is listed twice; leave one", pair[0].code),
+        }),
+    }
+}
+
+fn leave_out_repeated(links: &mut Vec<PcnLink>, report: &mut ImportReport) {
+    let before = links.len();
+    links.dedup();
+    for _ in links.len()..before {
+        report.kept -= 1;
+        report.leave_out("the same link again");
+    }
+}
+
+/// Warns of what a person should look at: links to a PCN that is not listed, and practices in two
+/// at once.
+fn warn_of_strangers(found: &PrimaryCareNetworks, report: &mut ImportReport) {
+    let is_listed = |code: &OdsCode| {
+        found
+            .pcns
+            .binary_search_by_key(code, |pcn| pcn.code)
+            .is_ok()
+    };
+    let strangers = found.links.iter().filter(|link| !is_listed(&link.pcn));
+    warn(report, "links to a PCN that is not listed", strangers);
+    let active: Vec<&PcnLink> = found
+        .links
+        .iter()
+        .filter(|link| link.period.to.is_none())
+        .collect();
+    let twice = active
+        .windows(2)
+        .filter(|pair| pair[0].practice == pair[1].practice)
+        .map(|pair| pair[1]);
+    warn(report, "practices in two PCNs at once", twice);
+}
+
+fn warn<'l>(report: &mut ImportReport, what: &str, links: impl Iterator<Item = &'l PcnLink>) {
+    const NAMED_MAX: usize = 10;
+    let codes: Vec<&str> = links.map(|link| link.practice.as_str()).collect();
+    if codes.is_empty() {
+        return;
+    }
+    let named = codes[..codes.len().min(NAMED_MAX)].join(", ");
+    let more = if codes.len() > NAMED_MAX { ", …" } else { "" };
+    report
+        .warnings
+        .push(format!("{what}: {} ({named}{more})", codes.len()));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::PathBuf;
+
+    use jiff::civil::date;
+    use tempfile::TempDir;
+    use zip::write::SimpleFileOptions;
+    use zip::{CompressionMethod, ZipWriter};
+
+    use super::*;
+
+    const DETAILS_CSV: &str = "PCN Code,PCN Name,Current Sub ICB Loc Code,Sub ICB Location,Open Date,Close Date,Address Line 1,Address Line 2,Address Line 3,Address Line 4,Address Line 5,Postcode\r\n\
+        U99990,BAY PCN,01K,NHS LANCASHIRE AND SOUTH CUMBRIA ICB - 01K,20191001,,1 HIGH STREET,,,MILLOM,,LA18 4DB\r\n\
+        U99991,OLD PCN,01K,NHS LANCASHIRE AND SOUTH CUMBRIA ICB - 01K,19000101,20200331,,,,,,\r\n";
+    const PARTNERS_CSV: &str = "\"Partner\nOrganisation\nCode\",\"Partner\nName\",\"Practice\nParent\nSub ICB Loc Code\",\"Practice\nParent\nSub ICB Loc Name\",PCN Code,PCN Name,\"PCN Parent\nSub ICB Loc Code\",\"PCN Parent\nSub ICB Loc Name\",\"Practice to PCN\nRelationship\nStart Date\",\"Practice to PCN\nRelationship\nEnd Date\",\"Practice Sub ICB Loc and PCN Sub ICB Loc Match \"\r\n\
+        A82999,\"SURGERY, THE\",01K,X,U99990,BAY PCN,01K,X,01/04/2020,,TRUE\r\n\
+        A82999,\"SURGERY, THE\",01K,X,U99991,OLD PCN,01K,X,2019-10-01,20200331,TRUE\r\n";
+
+    /// Files in a folder of their own.
+    fn folder(files: &[(&str, &[u8])]) -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, bytes) in files {
+            std::fs::write(folder.path().join(name), bytes).expect("a file");
+        }
+        let path = folder.path().to_path_buf();
+        (folder, path)
+    }
+
+    fn csv(
+        details: &str,
+        partners: &str,
+    ) -> Result<(PrimaryCareNetworks, ImportReport), ImportError> {
+        let files = [
+            ("a.csv", details.as_bytes()),
+            ("b.csv", partners.as_bytes()),
+        ];
+        let (_folder, path) = folder(&files);
+        read(&path)
+    }
+
+    const R: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    const M: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    const P: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
+
+    /// A cell: text in line, `#` before a number, `@` before the place of a cell that holds 1.
+    fn cell_xml(place: &str, cell: &str) -> String {
+        if let Some(number) = cell.strip_prefix('#') {
+            format!(r#"<c r="{place}"><v>{number}</v></c>"#)
+        } else if let Some(place) = cell.strip_prefix('@') {
+            format!(r#"<c r="{place}"><v>1</v></c>"#)
+        } else {
+            format!(r#"<c r="{place}" t="inlineStr"><is><t>{cell}</t></is></c>"#)
+        }
+    }
+
+    fn sheet_xml(rows: &[&[&str]]) -> String {
+        let mut text = format!(r#"<worksheet xmlns="{M}"><sheetData>"#);
+        for (row, number) in rows.iter().zip(1..) {
+            text += &format!(r#"<row r="{number}">"#);
+            for (cell, letter) in row.iter().zip('A'..) {
+                text += &cell_xml(&format!("{letter}{number}"), cell);
+            }
+            text += "</row>";
+        }
+        text + "</sheetData></worksheet>"
+    }
+
+    /// A workbook as spreadsheets write it, not compressed.
+    fn xlsx(sheets: &[(&str, &[&[&str]])]) -> Vec<u8> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        let mut member = |name: &str, text: String| {
+            writer.start_file(name, stored).expect("a member");
+            writer.write_all(text.as_bytes()).expect("a member");
+        };
+        let (mut names, mut targets) = (String::new(), String::new());
+        for ((name, rows), id) in sheets.iter().zip(1..) {
+            names += &format!(r#"<sheet name="{name}" sheetId="{id}" r:id="rId{id}"/>"#);
+            targets += &format!(
+                r#"<Relationship Id="rId{id}" Type="{R}/worksheet" Target="worksheets/sheet{id}.xml"/>"#
+            );
+            member(&format!("xl/worksheets/sheet{id}.xml"), sheet_xml(rows));
+        }
+        let relations =
+            |inside: &str| format!(r#"<Relationships xmlns="{P}">{inside}</Relationships>"#);
+        member("xl/_rels/workbook.xml.rels", relations(&targets));
+        member(
+            "xl/workbook.xml",
+            format!(r#"<workbook xmlns="{M}" xmlns:r="{R}"><sheets>{names}</sheets></workbook>"#),
+        );
+        let document = format!(
+            r#"<Relationship Id="rId1" Type="{R}/officeDocument" Target="xl/workbook.xml"/>"#
+        );
+        member("_rels/.rels", relations(&document));
+        writer.finish().expect("an archive").into_inner()
+    }
+
+    const DETAILS_ROWS: &[&[&str]] = &[
+        &[
+            "PCN Code",
+            "PCN Name",
+            "Current Sub ICB Loc Code",
+            "Sub ICB Location",
+            "Open Date",
+            "Close Date",
+        ],
+        &["U99990", "BAY PCN", "01K", "X", "20191001", ""],
+        &["U99991", "OLD PCN", "01K", "X", "#19000101", "#43921"],
+    ];
+    const PARTNERS_ROWS: &[&[&str]] = &[
+        &[
+            "Partner&#10;Organisation&#10;Code",
+            "PCN Code",
+            "Practice to PCN\nRelationship\nStart Date",
+            "Practice to PCN&#10;Relationship&#10;End Date",
+        ],
+        &["A82999", "U99990", "#43922.5"],
+        &["A82999", "U99991", "#43739", "20200331"],
+    ];
+
+    #[test]
+    fn workbook_and_csv_files_say_the_same() {
+        let (from_csv, report) = csv(DETAILS_CSV, PARTNERS_CSV).expect("two tables");
+        let bytes = xlsx(&[
+            ("PCNDetails", DETAILS_ROWS),
+            ("PCN Core  Partner Details ", PARTNERS_ROWS),
+        ]);
+        let (_folder, path) = folder(&[("ePCN.xlsx", &bytes)]);
+        for path in [path.join("ePCN.xlsx"), path] {
+            let (from_workbook, same) = read(&path).expect("a workbook");
+            assert_eq!(from_workbook, from_csv);
+            assert_eq!((same.read, same.kept), (report.read, report.kept));
+        }
+        assert_eq!((report.read, report.kept, report.warnings.len()), (4, 4, 0));
+    }
+
+    #[test]
+    fn a_link_is_active_while_it_has_no_end_date() {
+        let (found, _) = csv(DETAILS_CSV, PARTNERS_CSV).expect("two tables");
+        let [earlier, now] = found.links.as_slice() else {
+            panic!("two links");
+        };
+        assert_eq!(earlier.pcn.as_str(), "U99991");
+        assert_eq!(earlier.period.from, Some(date(2019, 10, 1)));
+        assert!(earlier.period.contains(date(2020, 3, 31)));
+        assert!(!earlier.period.contains(date(2020, 4, 1)));
+        assert_eq!(
+            now.period,
+            Period {
+                from: Some(date(2020, 4, 1)),
+                to: None
+            }
+        );
+        assert_eq!(found.pcns[0].sub_icb.as_deref(), Some("01K"));
+        assert_eq!(found.pcns[1].period.from, None);
+    }
+
+    #[test]
+    fn a_missing_sheet_or_column_is_named() {
+        let bytes = xlsx(&[("PCNDetails", DETAILS_ROWS)]);
+        let (_folder, path) = folder(&[("ePCN.xlsx", &bytes)]);
+        let error = read(&path.join("ePCN.xlsx")).expect_err("one sheet");
+        assert_eq!(
+            error.to_string(),
+            "ePCN.xlsx: no sheet `PCN Core Partner Details` in it"
+        );
+        let renamed = DETAILS_CSV.replace("Close Date", "Closed");
+        let error = csv(&renamed, PARTNERS_CSV).expect_err("no such column");
+        assert!(
+            error
+                .to_string()
+                .ends_with("a.csv: no column `Close Date` in the header")
+        );
+        assert!(csv(DETAILS_CSV, DETAILS_CSV).is_err());
+        let header = DETAILS_CSV.lines().next().expect("a header");
+        assert!(matches!(
+            csv(header, PARTNERS_CSV),
+            Err(ImportError::Empty { .. })
+        ));
+    }
+
+    #[test]
+    fn a_faulty_row_is_counted_with_its_place() {
+        let partners = PARTNERS_CSV.to_string()
+            + "A8,X,01K,X,U99990,BAY PCN,01K,X,20200401,,TRUE\r\n\
+               A82998,X,01K,X,U99990,BAY PCN,01K,X,20200401,20200331,TRUE\r\n\
+               A82997,X,01K,X,U99990,BAY PCN,01K,X,43922,,TRUE\r\n\
+               A82996,X,01K,X,U11111,NO PCN,01K,X,20200401,,TRUE\r\n\
+               A82999,X,01K,X,U11111,NO PCN,01K,X,20200501,,TRUE\r\n";
+        let (found, report) = csv(DETAILS_CSV, &partners).expect("two tables");
+        assert_eq!((found.links.len(), report.rejected.len()), (4, 3));
+        assert_eq!(
+            report.warnings,
+            [
+                "links to a PCN that is not listed: 2 (A82996, A82999)",
+                "practices in two PCNs at once: 1 (A82999)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pcn_that_comes_twice_is_refused() {
+        let twice = DETAILS_CSV.replace("U99991", "U99990");
+        let error = csv(&twice, PARTNERS_CSV).expect_err("twice").to_string();
+        assert!(
+            error.ends_with("the PCN `U99990` is listed twice; leave one"),
+            "{error}"
+        );
+    }
+
+    /// No byte of a workbook may stop the program.
+    #[test]
+    fn a_damaged_workbook_is_an_error_or_rows() {
+        let bytes = xlsx(&[
+            ("PCNDetails", DETAILS_ROWS),
+            ("PCN Core Partner Details", PARTNERS_ROWS),
+        ]);
+        for at in 0..bytes.len() {
+            for value in [0x01, 0x10, 0xff] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= value;
+                let _ = workbook("x.xlsx", Cursor::new(damaged));
+            }
+            let _ = workbook("x.xlsx", Cursor::new(&bytes[..at]));
+        }
+    }
+
+    #[test]
+    fn a_cell_that_is_far_away_costs_no_memory() {
+        let mut rows = PARTNERS_ROWS.to_vec();
+        rows.push(&["A82998", "U99990", "@XFD1048576"]);
+        let bytes = xlsx(&[
+            ("PCNDetails", DETAILS_ROWS),
+            ("PCN Core Partner Details", &rows),
+        ]);
+        let tables = workbook("x.xlsx", Cursor::new(bytes)).expect("a workbook");
+        assert_eq!(tables.partners.rows.len(), 4);
+    }
+
+    #[test]
+    fn the_real_workbook_is_read() {
+        let Some(folder) = std::env::var_os("CATCHMENT_REAL_DATA") else {
+            eprintln!("skipped: CATCHMENT_REAL_DATA names no folder");
+            return;
+        };
+        let path = PathBuf::from(folder).join("ePCN-2024-10.xlsx");
+        let (found, report) = read(&path).expect("a workbook");
+        eprintln!("{report}");
+        assert_eq!((found.pcns.len(), found.links.len()), (1_366, 7_705));
+        let active = |link: &&PcnLink| link.period.to.is_none();
+        assert_eq!(found.links.iter().filter(active).count(), 6_224);
+    }
+}

@@ -1,0 +1,649 @@
+//! Polygons and attributes of one layer of a GeoPackage (OGC 12-128): an SQLite database whose
+//! geometries are a header of their own, then well-known binary (WKB).
+//!
+//! The file is opened read-only and as immutable: SQLite neither locks it nor leaves files beside
+//! it. What another program has written but not yet put into it (`…-wal`) would be missed, so such a
+//! file is refused.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
+
+use crate::dataset::PolygonError;
+use crate::dataset::polygons::{Crs, Feature, PolygonFile, label, multi_polygon_of, wrong_feature};
+
+/// Reads the polygons of a layer; where the file has only one, it need not be named.
+///
+/// # Errors
+/// When the file is no GeoPackage, has no such layer or is in another reference system than
+/// EPSG:27700 and EPSG:4326, and when a row of it is no polygon.
+pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonError> {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let name = name.to_string_lossy().into_owned();
+    read_layer(&name, path, layer).map_err(|error| match error {
+        Fault::File(reason) => PolygonError::File { file: name, reason },
+        Fault::Feature(error) => error,
+    })
+}
+
+enum Fault {
+    File(String),
+    Feature(PolygonError),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Fault {
+        Fault::File(format!("not a GeoPackage that can be read: {error}"))
+    }
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Fault {
+        Fault::File(reason)
+    }
+}
+
+fn read_layer(name: &str, path: &Path, layer: Option<&str>) -> Result<PolygonFile, Fault> {
+    refuse_unwritten_pages(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(uri(path), flags)?;
+    database.pragma_update(None, "trusted_schema", false)?;
+    let layer = Layer::find(&database, layer)?;
+    let features = layer.features(name, &database)?;
+    PolygonFile::not_empty(name, layer.crs, features).map_err(Fault::Feature)
+}
+
+/// Refuses a file beside which SQLite keeps pages that are not yet in it.
+fn refuse_unwritten_pages(path: &Path) -> Result<(), String> {
+    let mut wal = path.as_os_str().to_os_string();
+    wal.push("-wal");
+    match fs::metadata(PathBuf::from(wal)) {
+        Ok(metadata) if metadata.len() > 0 => Err(
+            "another program has it open and has not finished writing it; close that first".into(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The path as SQLite takes it: what has a meaning in a URI is escaped.
+fn uri(path: &Path) -> String {
+    let mut uri = String::from(if cfg!(windows) { "file:///" } else { "file:" });
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'\\' if cfg!(windows) => uri.push('/'),
+            b'/' | b'.' | b'-' | b'_' | b':' => uri.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(byte)),
+            _ => write!(uri, "%{byte:02X}").expect("a string takes all"),
+        }
+    }
+    uri + "?mode=ro&immutable=1"
+}
+
+/// A table of features.
+struct Layer {
+    table: String,
+    geometry: String,
+    srs_id: i32,
+    crs: Crs,
+}
+
+impl Layer {
+    fn find(database: &Connection, wanted: Option<&str>) -> Result<Layer, Fault> {
+        let tables = texts(
+            database,
+            "SELECT table_name FROM gpkg_contents WHERE data_type = 'features' ORDER BY table_name",
+            [],
+        )?;
+        let is_wanted = |table: &&String| wanted.is_none_or(|name| name == *table);
+        let matching: Vec<&String> = tables.iter().filter(is_wanted).collect();
+        let [table] = matching.as_slice() else {
+            return Err(Fault::File(format!(
+                "one of its layers should be named: it has {}",
+                quoted_list(&tables)
+            )));
+        };
+        let described = database
+            .query_row(
+                "SELECT column_name, srs_id FROM gpkg_geometry_columns WHERE table_name = ?1",
+                [table],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()?;
+        let Some((geometry, srs_id)) = described else {
+            return Err(Fault::File(format!(
+                "`{table}` has no row in gpkg_geometry_columns"
+            )));
+        };
+        Ok(Layer {
+            table: (*table).clone(),
+            geometry,
+            srs_id,
+            crs: crs(database, srs_id)?,
+        })
+    }
+
+    /// Every row, in order of its row id.
+    fn features(&self, name: &str, database: &Connection) -> Result<Vec<Feature>, Fault> {
+        let columns = texts(
+            database,
+            "SELECT name FROM pragma_table_info(?1)",
+            [&self.table],
+        )?;
+        let is_geometry = |column: &String| column.eq_ignore_ascii_case(&self.geometry);
+        let Some(geometry) = columns.iter().position(is_geometry) else {
+            return Err(Fault::File(format!(
+                "`{}` has no column `{}`",
+                self.table, self.geometry
+            )));
+        };
+        // Named one by one: rusqlite panics on asking a statement for a name that is not UTF-8.
+        let listed: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+        let (listed, table) = (listed.join(", "), quoted(&self.table));
+        let mut statement =
+            database.prepare(&format!("SELECT {listed} FROM {table} ORDER BY rowid"))?;
+        let mut features = Vec::new();
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            features.push(self.feature(name, features.len() + 1, row, &columns, geometry)?);
+        }
+        Ok(features)
+    }
+
+    fn feature(
+        &self,
+        name: &str,
+        number: usize,
+        row: &Row<'_>,
+        columns: &[String],
+        geometry: usize,
+    ) -> Result<Feature, Fault> {
+        let attributes = attributes(row, columns, geometry)
+            .map_err(|reason| Fault::Feature(wrong_feature(name, &number.to_string(), reason)))?;
+        let wrong = |reason: &'static str| {
+            Fault::Feature(wrong_feature(name, &label(number, &attributes), reason))
+        };
+        let ValueRef::Blob(blob) = row.get_ref(geometry)? else {
+            return Err(wrong("its geometry should be a Polygon or a MultiPolygon"));
+        };
+        let parts = geometry_of(blob, self.srs_id).map_err(wrong)?;
+        let (polygons, turned) = multi_polygon_of(self.crs, &parts).map_err(wrong)?;
+        Ok(Feature {
+            number,
+            attributes,
+            polygons,
+            turned,
+        })
+    }
+}
+
+fn texts(
+    database: &Connection,
+    sql: &str,
+    parameters: impl Params,
+) -> Result<Vec<String>, rusqlite::Error> {
+    let mut statement = database.prepare(sql)?;
+    let rows = statement.query_map(parameters, |row| row.get(0))?;
+    rows.collect()
+}
+
+/// The reference system of an id, by the authority that the file names for it.
+fn crs(database: &Connection, srs_id: i32) -> Result<Crs, Fault> {
+    let authority: Option<(String, i64)> = database
+        .query_row(
+            "SELECT organization, organization_coordsys_id FROM gpkg_spatial_ref_sys WHERE srs_id = ?1",
+            [srs_id],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    match authority {
+        Some((name, 27700)) if name.eq_ignore_ascii_case("epsg") => Ok(Crs::BritishGrid),
+        Some((name, 4326)) if name.eq_ignore_ascii_case("epsg") => Ok(Crs::LonLat),
+        Some((name, id)) => Err(Fault::File(format!(
+            "it is in {name}:{id}; it should be in EPSG:27700 or EPSG:4326"
+        ))),
+        None => Err(Fault::File(format!(
+            "gpkg_spatial_ref_sys has no row {srs_id}; it should be in EPSG:27700 or EPSG:4326"
+        ))),
+    }
+}
+
+/// A name as SQL takes it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn quoted_list(names: &[String]) -> String {
+    match names {
+        [] => "none".to_string(),
+        _ => format!("`{}`", names.join("`, `")),
+    }
+}
+
+/// The attributes as text, by their name in lower case. Blank ones and blobs are left out.
+fn attributes(
+    row: &Row<'_>,
+    columns: &[String],
+    geometry: usize,
+) -> Result<BTreeMap<String, String>, String> {
+    let mut attributes = BTreeMap::new();
+    for (at, column) in columns.iter().enumerate().filter(|(at, _)| *at != geometry) {
+        let text = match row.get_ref(at).map_err(|error| error.to_string())? {
+            ValueRef::Null | ValueRef::Blob(_) => continue,
+            ValueRef::Integer(number) => number.to_string(),
+            ValueRef::Real(number) => number.to_string(),
+            ValueRef::Text(bytes) => std::str::from_utf8(bytes)
+                .map_err(|_| format!("column `{column}` is not text in UTF-8"))?
+                .to_string(),
+        };
+        if !text.is_empty() {
+            attributes.insert(column.to_lowercase(), text);
+        }
+    }
+    Ok(attributes)
+}
+
+/// The rings of each polygon, the exterior first.
+type Parts = Vec<Vec<Vec<[f64; 2]>>>;
+
+const CUT_SHORT: &str = "its geometry is cut short";
+
+/// Reads a GeoPackage geometry: `GP`, a version, flags, the id of the reference system, an envelope
+/// that is skipped, and WKB (OGC 12-128, 2.1.3).
+fn geometry_of(blob: &[u8], srs_id: i32) -> Result<Parts, &'static str> {
+    const MAGIC: &[u8] = b"GP";
+    const EXTENDED: u8 = 0b10_0000;
+    const EMPTY: u8 = 0b1_0000;
+    let mut bytes = Bytes {
+        rest: blob,
+        is_little: false,
+    };
+    if bytes.take(2)? != MAGIC {
+        return Err("its geometry should begin with GP");
+    }
+    let [version, flags] = bytes.array()?;
+    if version != 0 {
+        return Err("its geometry should be of version 1 of the format");
+    }
+    if flags & EXTENDED != 0 {
+        return Err("its geometry is of an extension");
+    }
+    bytes.is_little = flags & 1 == 1;
+    if bytes.u32()?.cast_signed() != srs_id {
+        return Err("its geometry names another reference system than its layer");
+    }
+    let envelope = match (flags >> 1) & 0b111 {
+        0 => 0,
+        1 => 32,
+        2 | 3 => 48,
+        4 => 64,
+        _ => return Err("its geometry has an envelope of an unknown form"),
+    };
+    bytes.take(envelope)?;
+    if flags & EMPTY != 0 {
+        return Err("a polygon without rings");
+    }
+    let parts = bytes.polygons()?;
+    match bytes.rest {
+        [] => Ok(parts),
+        _ => Err("its geometry has more bytes than it should"),
+    }
+}
+
+/// Bytes that are read from the front.
+struct Bytes<'b> {
+    rest: &'b [u8],
+    is_little: bool,
+}
+
+/// What a WKB geometry is, and how many numbers each position of it has.
+#[derive(PartialEq)]
+enum Kind {
+    Polygon(usize),
+    MultiPolygon,
+}
+
+impl<'b> Bytes<'b> {
+    fn take(&mut self, count: usize) -> Result<&'b [u8], &'static str> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(CUT_SHORT)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
+        self.take(N)?.try_into().map_err(|_| CUT_SHORT)
+    }
+
+    fn u32(&mut self) -> Result<u32, &'static str> {
+        let bytes = self.array()?;
+        Ok(match self.is_little {
+            true => u32::from_le_bytes(bytes),
+            false => u32::from_be_bytes(bytes),
+        })
+    }
+
+    fn f64(&mut self) -> Result<f64, &'static str> {
+        let bytes = self.array()?;
+        Ok(match self.is_little {
+            true => f64::from_le_bytes(bytes),
+            false => f64::from_be_bytes(bytes),
+        })
+    }
+
+    /// A number of things of at least `size` bytes each: no more than the rest can hold.
+    fn count(&mut self, size: usize) -> Result<usize, &'static str> {
+        let count = usize::try_from(self.u32()?).map_err(|_| CUT_SHORT)?;
+        match count <= self.rest.len() / size {
+            true => Ok(count),
+            false => Err(CUT_SHORT),
+        }
+    }
+
+    /// The byte order and the type. Heights and measures are 1000 and 2000 on top of it, or in older
+    /// files its highest bits.
+    fn kind(&mut self) -> Result<Kind, &'static str> {
+        self.is_little = match self.array()? {
+            [0] => false,
+            [1] => true,
+            _ => return Err("its geometry has an unknown byte order"),
+        };
+        let code = self.u32()?;
+        let (plain, flags) = (code & 0x0fff_ffff, code >> 28);
+        let has_z = flags & 0b1000 != 0 || matches!(plain / 1000, 1 | 3);
+        let has_m = flags & 0b0100 != 0 || matches!(plain / 1000, 2 | 3);
+        match (flags & 0b0011, plain / 1000, plain % 1000) {
+            (0, 0..=3, 3) => Ok(Kind::Polygon(2 + usize::from(has_z) + usize::from(has_m))),
+            (0, 0..=3, 6) => Ok(Kind::MultiPolygon),
+            _ => Err("its geometry should be a Polygon or a MultiPolygon"),
+        }
+    }
+
+    fn polygons(&mut self) -> Result<Parts, &'static str> {
+        match self.kind()? {
+            Kind::Polygon(numbers) => Ok(vec![self.rings(numbers)?]),
+            Kind::MultiPolygon => {
+                // Byte order, type and count of rings.
+                let count = self.count(9)?;
+                let mut parts = Vec::with_capacity(count);
+                for _ in 0..count {
+                    match self.kind()? {
+                        Kind::Polygon(numbers) => parts.push(self.rings(numbers)?),
+                        Kind::MultiPolygon => return Err("a MultiPolygon holds polygons"),
+                    }
+                }
+                Ok(parts)
+            }
+        }
+    }
+
+    fn rings(&mut self, numbers: usize) -> Result<Vec<Vec<[f64; 2]>>, &'static str> {
+        let count = self.count(4)?;
+        let mut rings = Vec::with_capacity(count);
+        for _ in 0..count {
+            let positions = self.count(8 * numbers)?;
+            let mut ring = Vec::with_capacity(positions);
+            for _ in 0..positions {
+                ring.push([self.f64()?, self.f64()?]);
+                self.take(8 * (numbers - 2))?;
+            }
+            rings.push(ring);
+        }
+        Ok(rings)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod fixture {
+    use super::*;
+
+    /// WKB of one polygon, of `numbers` numbers a position, in the byte order that is asked for.
+    pub(in super::super) fn wkb(
+        kind: u32,
+        numbers: usize,
+        is_little: bool,
+        rings: &[&[[f64; 2]]],
+    ) -> Vec<u8> {
+        let u32_bytes = |value: u32| {
+            if is_little {
+                value.to_le_bytes()
+            } else {
+                value.to_be_bytes()
+            }
+        };
+        let f64_bytes = |value: f64| {
+            if is_little {
+                value.to_le_bytes()
+            } else {
+                value.to_be_bytes()
+            }
+        };
+        let size = |count: usize| u32_bytes(u32::try_from(count).expect("few"));
+        let mut bytes = vec![u8::from(is_little)];
+        bytes.extend(u32_bytes(kind));
+        bytes.extend(size(rings.len()));
+        for ring in rings {
+            bytes.extend(size(ring.len()));
+            for position in *ring {
+                for at in 0..numbers {
+                    bytes.extend(f64_bytes(position.get(at).copied().unwrap_or(7.0)));
+                }
+            }
+        }
+        bytes
+    }
+
+    /// A header with an envelope of `envelope` bytes, then WKB.
+    pub(in super::super) fn blob(srs_id: i32, envelope: usize, wkb: &[u8]) -> Vec<u8> {
+        let form = match envelope {
+            0 => 0,
+            32 => 1,
+            48 => 2,
+            _ => 4,
+        };
+        let mut bytes = b"GP\0".to_vec();
+        bytes.push(form << 1 | 1);
+        bytes.extend(srs_id.to_le_bytes());
+        bytes.extend(vec![0; envelope]);
+        bytes.extend(wkb);
+        bytes
+    }
+
+    /// A GeoPackage with one layer, `icc`.
+    pub(in super::super) fn write(path: &Path, srs_id: i32, rows: &[(&str, Option<Vec<u8>>)]) {
+        let database = Connection::open(path).expect("a database");
+        database
+            .execute_batch(&format!(
+                "PRAGMA application_id = 1196444487;
+                 CREATE TABLE gpkg_spatial_ref_sys (srs_name TEXT NOT NULL, srs_id INTEGER PRIMARY KEY,
+                   organization TEXT NOT NULL, organization_coordsys_id INTEGER NOT NULL,
+                   definition TEXT NOT NULL, description TEXT);
+                 CREATE TABLE gpkg_contents (table_name TEXT PRIMARY KEY, data_type TEXT NOT NULL,
+                   identifier TEXT UNIQUE, srs_id INTEGER);
+                 CREATE TABLE gpkg_geometry_columns (table_name TEXT NOT NULL, column_name TEXT NOT NULL,
+                   geometry_type_name TEXT NOT NULL, srs_id INTEGER NOT NULL, z TINYINT, m TINYINT);
+                 INSERT INTO gpkg_spatial_ref_sys VALUES ('', {srs_id}, 'EPSG', {srs_id}, '', NULL);
+                 INSERT INTO gpkg_contents VALUES ('icc', 'features', 'icc', {srs_id});
+                 INSERT INTO gpkg_geometry_columns VALUES ('icc', 'geom', 'MULTIPOLYGON', {srs_id}, 0, 0);
+                 CREATE TABLE icc (fid INTEGER PRIMARY KEY, geom BLOB, id TEXT, note TEXT, size REAL);"
+            ))
+            .expect("a layer");
+        for (id, geometry) in rows {
+            database
+                .execute(
+                    "INSERT INTO icc (geom, id, note, size) VALUES (?1, ?2, NULL, 1.5)",
+                    (geometry, id),
+                )
+                .expect("a row");
+        }
+    }
+
+    /// A square of a kilometre on the British National Grid, counter-clockwise.
+    pub(in super::super) const SQUARE: [[f64; 2]; 5] = [
+        [300_000.0, 470_000.0],
+        [301_000.0, 470_000.0],
+        [301_000.0, 471_000.0],
+        [300_000.0, 471_000.0],
+        [300_000.0, 470_000.0],
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::{SQUARE, blob, wkb, write};
+    use super::*;
+
+    fn import(srs_id: i32, rows: &[(&str, Option<Vec<u8>>)]) -> Result<PolygonFile, PolygonError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a b%#?.gpkg");
+        write(&path, srs_id, rows);
+        let before = fs::read(&path).expect("a file");
+        let read = read(&path, None);
+        assert_eq!(fs::read(&path).expect("a file"), before);
+        let files = fs::read_dir(folder.path()).expect("a folder").count();
+        assert_eq!(files, 1, "nothing is left beside it");
+        read
+    }
+
+    #[test]
+    fn each_form_of_a_polygon_is_the_same_polygon() {
+        let plain = import(
+            27700,
+            &[("k", Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE]))))],
+        )
+        .expect("a polygon");
+        assert_eq!(
+            (plain.crs, plain.name.as_str()),
+            (Crs::BritishGrid, "a b%#?.gpkg")
+        );
+        let expected = &plain.features[0].polygons;
+        assert_eq!(expected[0][0][0], (300_000_000, 470_000_000));
+        for (kind, numbers, is_little, envelope) in [
+            (3, 2, false, 32),
+            (1003, 3, true, 48),
+            (2003, 3, true, 48),
+            (3003, 4, false, 64),
+            (0x8000_0003, 3, true, 0),
+            (0x4000_0003, 3, false, 0),
+            (0xc000_0003, 4, true, 0),
+        ] {
+            let single = wkb(kind, numbers, is_little, &[&SQUARE]);
+            let file = import(27700, &[("k", Some(blob(27700, envelope, &single)))]);
+            assert_eq!(
+                &file.expect("a polygon").features[0].polygons,
+                expected,
+                "{kind:x}"
+            );
+        }
+        let mut multi = vec![1, 6, 0, 0, 0, 1, 0, 0, 0];
+        multi.extend(wkb(3, 2, false, &[&SQUARE]));
+        let file = import(27700, &[("k", Some(blob(27700, 32, &multi)))]).expect("a polygon");
+        assert_eq!(&file.features[0].polygons, expected);
+    }
+
+    #[test]
+    fn attributes_are_text_by_their_name() {
+        let square = Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE])));
+        let file = import(27700, &[("k", square.clone()), ("l", square)]).expect("two");
+        let attributes = &file.features[1].attributes;
+        assert_eq!(file.attribute(&file.features[1], "ID").expect("an id"), "l");
+        assert_eq!(attributes["fid"], "2");
+        assert_eq!(attributes["size"], "1.5");
+        assert!(!attributes.contains_key("note"));
+    }
+
+    #[test]
+    fn a_clockwise_ring_is_turned_and_noted() {
+        let mut clockwise = SQUARE;
+        clockwise.reverse();
+        let file = import(
+            27700,
+            &[("k", Some(blob(27700, 0, &wkb(3, 2, true, &[&clockwise]))))],
+        )
+        .expect("a polygon");
+        assert_eq!(file.turned(), ["1 (`k`)"]);
+    }
+
+    #[test]
+    fn a_wrong_blob_is_an_error_that_names_the_row() {
+        let good = blob(27700, 32, &wkb(3, 2, true, &[&SQUARE]));
+        let mut wrong: Vec<Vec<u8>> = (0..good.len()).map(|at| good[..at].to_vec()).collect();
+        wrong.push([good.as_slice(), b"x"].concat());
+        wrong.push(blob(4326, 0, &wkb(3, 2, true, &[&SQUARE])));
+        wrong.push(blob(27700, 0, &wkb(10, 2, true, &[&SQUARE])));
+        wrong.push(blob(27700, 0, &wkb(3, 2, true, &[])));
+        wrong.push(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE[..3]])));
+        wrong.push(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE[1..]])));
+        wrong.push(blob(27700, 0, &wkb(3, 2, true, &[&[[f64::NAN; 2]; 4]])));
+        wrong.push(blob(27700, 0, &[1, 3, 0, 0, 0, 255, 255, 255, 255]));
+        for bytes in wrong {
+            assert!(
+                geometry_of(&bytes, 27700)
+                    .and_then(|parts| multi_polygon_of(Crs::BritishGrid, &parts))
+                    .is_err()
+            );
+        }
+        for geometry in [None, Some(good[..50].to_vec())] {
+            let rows = [("k", Some(good.clone())), ("l", geometry)];
+            let error = import(27700, &rows).expect_err("a wrong row").to_string();
+            assert!(
+                error.starts_with("a b%#?.gpkg, feature 2 (`l`): "),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_geopackage_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.gpkg");
+        assert!(read(&path, None).is_err());
+        assert!(!path.exists());
+        write(
+            &path,
+            27700,
+            &[("k", Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE]))))],
+        );
+        let bytes = fs::read(&path).expect("a file");
+        for at in (0..bytes.len()).step_by(37) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0xff;
+            fs::write(&path, &damaged).expect("a file");
+            let _ = read(&path, None);
+        }
+        for size in [0, 100, 5_000, bytes.len() / 2] {
+            fs::write(&path, &bytes[..size]).expect("a file");
+            assert!(read(&path, None).is_err(), "{size} bytes");
+        }
+        fs::write(folder.path().join("x.gpkg-wal"), "x").expect("a file");
+        fs::write(&path, &bytes).expect("a file");
+        let error = read(&path, None).expect_err("open").to_string();
+        assert!(error.contains("another program has it open"), "{error}");
+    }
+
+    #[test]
+    fn another_reference_system_or_layer_is_refused() {
+        let square = wkb(3, 2, true, &[&SQUARE]);
+        let error = import(3857, &[("k", Some(blob(3857, 0, &square)))]).expect_err("Mercator");
+        assert_eq!(
+            error.to_string(),
+            "a b%#?.gpkg: it is in EPSG:3857; it should be in EPSG:27700 or EPSG:4326"
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.gpkg");
+        write(&path, 27700, &[("k", Some(blob(27700, 0, &square)))]);
+        assert!(read(&path, Some("icc")).is_ok());
+        let error = read(&path, Some("pcn"))
+            .expect_err("no such layer")
+            .to_string();
+        assert_eq!(
+            error,
+            "x.gpkg: one of its layers should be named: it has `icc`"
+        );
+        assert!(import(27700, &[]).is_err());
+    }
+}

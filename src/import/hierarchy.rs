@@ -1,0 +1,86 @@
+//! The NHS above the practices, as `data/source/hierarchy.csv` has it:
+//! `layer,id,name,parent,from,to,lsoa_selector,note`. A selector is `sub_icb=CODE,…` or
+//! `lsoa11nm=DISTRICT,…`; an area without one is the union of its children.
+
+use crate::dataset::TableError;
+use crate::dataset::table::Table;
+use crate::domain::{Layer, Period, date_from_iso};
+
+/// A version of an area of the hierarchy.
+#[derive(Debug, Clone)]
+pub(crate) struct ListedPart {
+    pub(crate) layer: Layer,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) parent: Option<String>,
+    pub(crate) period: Period,
+    pub(crate) selector: Option<Selector>,
+}
+
+/// Which statistical areas an area of the hierarchy is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Selector {
+    /// Those of these sub-ICB locations.
+    SubIcb(Vec<String>),
+    /// Those whose name, without its last word, is one of these districts.
+    District(Vec<String>),
+}
+
+const COLUMNS: &[&str] = &[
+    "layer",
+    "id",
+    "name",
+    "parent",
+    "from",
+    "to",
+    "lsoa_selector",
+];
+
+/// Every row, in the file's order.
+pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<ListedPart>, TableError> {
+    Table::open(file, bytes, COLUMNS)?.read(|row| {
+        Ok(ListedPart {
+            layer: row.parse(0)?,
+            id: row.filled(1)?.to_string(),
+            name: row.filled(2)?.to_string(),
+            parent: row.optional(3)?.map(str::to_string),
+            period: Period {
+                from: row.with_optional(4, date_from_iso)?,
+                to: row.with_optional(5, date_from_iso)?,
+            },
+            selector: row.with_optional(6, selector)?,
+        })
+    })
+}
+
+fn selector(text: &str) -> Result<Selector, &'static str> {
+    let words = |list: &str| {
+        list.split(',')
+            .map(|word| word.trim().to_string())
+            .collect()
+    };
+    match text.split_once('=') {
+        Some(("sub_icb", list)) => Ok(Selector::SubIcb(words(list))),
+        Some(("lsoa11nm", list)) => Ok(Selector::District(words(list))),
+        _ => Err("sub_icb=CODE,… or lsoa11nm=DISTRICT,…"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_are_lists() {
+        let districts = vec!["Lancaster".to_string(), "Ribble Valley".to_string()];
+        assert_eq!(
+            selector("lsoa11nm=Lancaster, Ribble Valley"),
+            Ok(Selector::District(districts))
+        );
+        assert_eq!(
+            selector("sub_icb=01K"),
+            Ok(Selector::SubIcb(vec!["01K".into()]))
+        );
+        assert!(selector("01K").is_err());
+    }
+}

@@ -1,0 +1,890 @@
+//! The ONS Postcode Directory (ONSPD) and the National Statistics Postcode Lookup (NSPL), which has
+//! fewer columns: `Data/ONSPD_MAY_2025_UK.csv` in an archive, its folder, or the file alone.
+//!
+//! Columns go by name, for their order and number change. Until 2024 they are called `oslaua`,
+//! `usertype` and `oseast1m`; since 2025 `lad25cd`, `usrtypind` and `east1m`, the year of each
+//! geography within the name. An export from a map server writes them in upper case.
+//!
+//! The filler for "no position" is quality 9, latitude 99.999999 and a blank grid reference; that for
+//! "no such area" is a code of a letter and eight nines. Northern Ireland is on the Irish Grid and
+//! under another licence; it is left out, as are the Channel Islands and the Isle of Man.
+
+use std::io::Read;
+
+use serde::Deserialize;
+
+use super::rows::{Header, Row, Rows, Seen, Skipped, base_name, label};
+use super::{ImportError, ImportReport, ListedPostcode, Publication};
+use crate::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
+use crate::geodesy;
+
+/// `gridind` of a postcode without a position.
+const NO_POSITION: u8 = 9;
+
+/// Latitudes from here on say that there is none: ONS writes 99.999999.
+const NO_LATITUDE: f64 = 99.0;
+
+/// How far `lat` and `long` may be from easting and northing. The former have six decimals (0.1 m)
+/// and come from the latter.
+const DISAGREEMENT_M: f64 = 5.0;
+
+/// Which census's LSOAs to take, where a directory has several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LsoaYear {
+    /// Column `lsoa11` or `lsoa11cd`.
+    Lsoa11,
+    /// Column `lsoa21` or `lsoa21cd`.
+    Lsoa21,
+}
+
+impl LsoaYear {
+    fn column(self) -> &'static str {
+        match self {
+            LsoaYear::Lsoa11 => "lsoa11",
+            LsoaYear::Lsoa21 => "lsoa21",
+        }
+    }
+}
+
+/// Every postcode of Great Britain in the directory, live and terminated, in order.
+///
+/// The statistical area is the LSOA of England and Wales or the data zone of Scotland. The sub-ICB
+/// location is a GSS code. The report's edition is the year of the district codes since 2025
+/// (`lad25cd`: `25`), and before that what the file's name says (`FEB 2023`).
+///
+/// # Errors
+/// When a column is missing or there twice, a row is cut short, a postcode comes twice, or no row
+/// could be used.
+pub(crate) fn read(
+    publication: &mut Publication,
+    lsoa: LsoaYear,
+) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
+    let mut directory = Directory {
+        postcodes: Vec::new(),
+        seen: Seen::nothing(),
+        strays: Strays::default(),
+        report: ImportReport::of(publication.name()),
+    };
+    for member in members(publication)? {
+        let file = label(publication, &member);
+        let rows = Rows::of(&file, publication.read(&member)?);
+        directory.read_file(&file, rows, lsoa)?;
+    }
+    directory.finish()
+}
+
+/// The whole directory in one file; where there is none, its files by postcode area; else the only
+/// table that there is.
+fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
+    let members = publication.members();
+    if members == [publication.name()] {
+        return Ok(members);
+    }
+    let is_table = |member: &&String| {
+        let base = base_name(member);
+        base.ends_with(".csv") && !base.starts_with('.')
+    };
+    let tables: Vec<String> = members.iter().filter(is_table).cloned().collect();
+    let (by_area, others): (Vec<String>, Vec<String>) = tables
+        .into_iter()
+        .partition(|member| member.to_ascii_lowercase().contains("multi_csv"));
+    let whole: Vec<&String> = others.iter().filter(|member| is_whole(member)).collect();
+    match (&whole[..], &by_area[..], &others[..]) {
+        ([one], ..) => Ok(vec![(*one).clone()]),
+        ([one, other, ..], ..) => Err(ImportError::Contradiction {
+            file: label(publication, other),
+            line: 1,
+            what: format!("`{one}` is a whole directory too; name the one to read"),
+        }),
+        ([], [_, ..], _) => Ok(by_area),
+        ([], [], [only]) => Ok(vec![only.clone()]),
+        _ => Err(ImportError::NoSuchMember {
+            source_name: publication.name(),
+            expected: "file such as Data/ONSPD_MAY_2025_UK.csv or Data/NSPL_MAY_2025_UK.csv",
+        }),
+    }
+}
+
+fn is_whole(member: &str) -> bool {
+    let base = base_name(member);
+    (base.starts_with("onspd") || base.starts_with("nspl")) && base.ends_with("_uk.csv")
+}
+
+struct Directory {
+    postcodes: Vec<ListedPostcode>,
+    seen: Seen<Postcode>,
+    strays: Strays,
+    report: ImportReport,
+}
+
+impl Directory {
+    fn read_file<R: Read>(
+        &mut self,
+        file: &str,
+        mut rows: Rows<R>,
+        lsoa: LsoaYear,
+    ) -> Result<(), ImportError> {
+        let header = rows.header(canonical)?;
+        let columns = Columns::of(&header, lsoa)?;
+        self.note_header(file, &header, &columns)?;
+        while let Some(row) = rows.next()? {
+            self.report.read += 1;
+            match columns.postcode_of(&row) {
+                Ok(listed) => {
+                    let postcode = listed.postcode;
+                    self.seen
+                        .note(postcode, &row, || format!("postcode `{postcode}`"))?;
+                    self.strays.check(&columns, &row, listed.position);
+                    self.report.kept += 1;
+                    self.postcodes.push(listed);
+                }
+                Err(skipped) => skipped.count(&row, &mut self.report),
+            }
+        }
+        rows.warn_if_cut_short(&mut self.report);
+        Ok(())
+    }
+
+    fn note_header(
+        &mut self,
+        file: &str,
+        header: &Header,
+        columns: &Columns,
+    ) -> Result<(), ImportError> {
+        let vintage = vintage(header).or_else(|| edition(file));
+        if self.report.vintage.is_some() && self.report.vintage != vintage {
+            return Err(ImportError::Contradiction {
+                file: file.to_string(),
+                line: 1,
+                what: format!(
+                    "the files before it are of edition {}; take all from one",
+                    self.report.vintage.as_deref().unwrap_or_default()
+                ),
+            });
+        }
+        self.report.vintage = vintage;
+        if columns.lat_long.is_none() {
+            self.warn_once("without `lat` and `long` the positions were not checked".to_string());
+        }
+        let unknown: Vec<&str> = header
+            .columns()
+            .filter(|(_, name)| !is_known(name))
+            .map(|(written, _)| written)
+            .collect();
+        if !unknown.is_empty() {
+            let names = unknown.join("`, `");
+            self.warn_once(format!(
+                "columns that are not known were not read: `{names}`"
+            ));
+        }
+        Ok(())
+    }
+
+    /// The files by postcode area all say the same.
+    fn warn_once(&mut self, warning: String) {
+        if !self.report.warnings.contains(&warning) {
+            self.report.warnings.push(warning);
+        }
+    }
+
+    fn finish(mut self) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
+        if self.postcodes.is_empty() {
+            return Err(ImportError::Empty {
+                source_name: self.report.source,
+                read: self.report.read,
+            });
+        }
+        self.report.warnings.extend(self.strays.warning());
+        self.postcodes.sort_unstable_by_key(|row| row.postcode);
+        Ok((self.postcodes, self.report))
+    }
+}
+
+/// A column's name in lower case and without `cd` and the year before it: `LAD25CD` is `lad`. Output
+/// areas, LSOAs and MSOAs of two censuses stand side by side, so they keep the year: `lsoa21cd` is
+/// `lsoa21`.
+fn canonical(name: &str) -> String {
+    let name = name
+        .trim_start_matches('\u{feff}')
+        .trim()
+        .to_ascii_lowercase();
+    let Some((stem, _)) = split_year(&name) else {
+        return name;
+    };
+    if stem.ends_with("oa") {
+        name.trim_end_matches("cd").to_string()
+    } else {
+        stem.to_string()
+    }
+}
+
+/// `lad25cd` as `lad` and `25`.
+fn split_year(name: &str) -> Option<(&str, &str)> {
+    let dated = name.strip_suffix("cd")?;
+    let (stem, year) = dated.split_at_checked(dated.len().checked_sub(2)?)?;
+    let is_year = year.bytes().all(|byte| byte.is_ascii_digit());
+    (is_year && !stem.is_empty()).then_some((stem, year))
+}
+
+/// The year of the district codes, such as `25`.
+fn vintage(header: &Header) -> Option<String> {
+    header
+        .columns()
+        .filter(|(_, name)| *name == "lad")
+        .find_map(|(written, _)| Some(split_year(&written.to_ascii_lowercase())?.1.to_string()))
+}
+
+/// The month and year within a name such as `ONSPD_FEB_2023_UK.csv`.
+fn edition(file: &str) -> Option<String> {
+    let base = base_name(file).to_ascii_uppercase();
+    let words: Vec<&str> = base.split(['_', '.']).collect();
+    words
+        .windows(2)
+        .find(|pair| {
+            pair[0].len() == 3
+                && pair[0].bytes().all(|byte| byte.is_ascii_uppercase())
+                && pair[1].len() == 4
+                && pair[1].bytes().all(|byte| byte.is_ascii_digit())
+        })
+        .map(|pair| pair.join(" "))
+}
+
+/// The names, as [`canonical`] makes them, of the columns of the editions from 2011 to 2026 and of
+/// what a map server adds.
+const KNOWN: &str = "pcd pcd2 pcd7 pcd8 pcds dointr doterm oscty cty ced oslaua laua lad osward ward \
+    wd parish parncp usertype usrtypind oseast1m east1m osnrth1m north1m osgrdind gridind oshlthau \
+    hlthau hlth hro nhser ctry rgn gor streg ssr pcon eer teclec educ ttwa pct pco nuts itl psed \
+    cened edind statsward wdstl oa01 casward wdcas park npark lsoa01 msoa01 ur01ind ruc01ind oac01 \
+    oac01ind oa11 lsoa11 msoa11 wz wz11 ccg sicbl bua bua11 bua22 bua24 buasd11 ru11ind ruc11ind \
+    oac11 oac11ind lat long lep1 lep2 lep21cd1 lep21cd2 pfa imd imd20ind imd25ind calncv cal stp icb \
+    oa21 lsoa21 msoa21 ruc21 ruc21ind oac21ind oldpct oldha x y objectid fid globalid";
+
+fn is_known(name: &str) -> bool {
+    KNOWN.split_whitespace().any(|known| known == name)
+}
+
+/// Where the columns that we read stand.
+struct Columns {
+    postcode: usize,
+    introduced: usize,
+    terminated: usize,
+    user_type: usize,
+    easting: usize,
+    northing: usize,
+    quality: usize,
+    country: usize,
+    lsoa: usize,
+    sub_icb: usize,
+    lat_long: Option<(usize, usize)>,
+}
+
+impl Columns {
+    fn of(header: &Header, lsoa: LsoaYear) -> Result<Columns, ImportError> {
+        Ok(Columns {
+            postcode: header.require(&["pcds", "pcd7", "pcd", "pcd8", "pcd2"])?,
+            introduced: header.require(&["dointr"])?,
+            terminated: header.require(&["doterm"])?,
+            user_type: header.require(&["usertype", "usrtypind"])?,
+            easting: header.require(&["oseast1m", "east1m"])?,
+            northing: header.require(&["osnrth1m", "north1m"])?,
+            quality: header.require(&["osgrdind", "gridind"])?,
+            country: header.require(&["ctry"])?,
+            lsoa: header.require(&[lsoa.column()])?,
+            sub_icb: header.require(&["sicbl", "ccg"])?,
+            lat_long: header.find(&["lat"])?.zip(header.find(&["long"])?),
+        })
+    }
+
+    fn postcode_of(&self, row: &Row<'_>) -> Result<ListedPostcode, Skipped> {
+        let postcode: Postcode = row
+            .text(self.postcode)
+            .parse()
+            .map_err(|_| Skipped::Rejected("column `pcds`: not a postcode"))?;
+        self.check_country(row, postcode)?;
+        let (introduced, terminated) = self.months(row)?;
+        let quality = self.quality(row)?;
+        Ok(ListedPostcode {
+            postcode,
+            position: self.position(row, quality)?,
+            positional_quality: Some(quality),
+            is_large_user: self.is_large_user(row)?,
+            is_live: terminated.is_none(),
+            introduced,
+            terminated,
+            statistical_area: code(row.text(self.lsoa)),
+            sub_icb: code(row.text(self.sub_icb)),
+        })
+    }
+
+    /// Northern Ireland is known by its postcodes too, so that a wrong country code does not put the
+    /// Irish Grid on the British one.
+    fn check_country(&self, row: &Row<'_>, postcode: Postcode) -> Result<(), Skipped> {
+        match row.text(self.country) {
+            _ if postcode.outcode().starts_with("BT") => Err(Skipped::LeftOut("Northern Ireland")),
+            "E92000001" | "S92000003" | "W92000004" => Ok(()),
+            "N92000002" => Err(Skipped::LeftOut("Northern Ireland")),
+            "L93000001" => Err(Skipped::LeftOut("Channel Islands")),
+            "M83000003" => Err(Skipped::LeftOut("Isle of Man")),
+            _ => Err(Skipped::Rejected(
+                "column `ctry`: a country is E92000001, S92000003, W92000004, N92000002, L93000001 \
+                 or M83000003",
+            )),
+        }
+    }
+
+    fn months(&self, row: &Row<'_>) -> Result<(Option<YearMonth>, Option<YearMonth>), Skipped> {
+        let introduced = month(row.text(self.introduced)).map_err(|()| {
+            Skipped::Rejected("column `dointr`: a month is written YYYYMM, or not at all")
+        })?;
+        let terminated = month(row.text(self.terminated)).map_err(|()| {
+            Skipped::Rejected("column `doterm`: a month is written YYYYMM, or not at all")
+        })?;
+        match (introduced, terminated) {
+            (Some(introduced), Some(terminated)) if introduced > terminated => Err(
+                Skipped::Rejected("column `doterm`: a month no earlier than `dointr`"),
+            ),
+            months => Ok(months),
+        }
+    }
+
+    /// Read with care: a reader that takes any text other than 0 for "large user" takes every
+    /// postcode for one when the column is missing.
+    fn is_large_user(&self, row: &Row<'_>) -> Result<bool, Skipped> {
+        match row.text(self.user_type) {
+            "0" => Ok(false),
+            "1" => Ok(true),
+            _ => Err(Skipped::Rejected(
+                "column `usertype`: 0 is a small user and 1 a large one",
+            )),
+        }
+    }
+
+    fn quality(&self, row: &Row<'_>) -> Result<PositionalQuality, Skipped> {
+        let value = row.text(self.quality).parse().ok();
+        value
+            .and_then(PositionalQuality::new)
+            .filter(|quality| matches!(quality, PositionalQuality::Ons(_)))
+            .ok_or(Skipped::Rejected(
+                "column `gridind`: a quality is a number from 1 to 9",
+            ))
+    }
+
+    fn position(
+        &self,
+        row: &Row<'_>,
+        quality: PositionalQuality,
+    ) -> Result<Option<BritishGrid>, Skipped> {
+        let latitude = self.lat_long.and_then(|(lat, _)| number(row.text(lat)));
+        let has_none = quality.value() == NO_POSITION
+            || latitude.is_some_and(|latitude| latitude >= NO_LATITUDE);
+        if has_none {
+            return Ok(None);
+        }
+        number(row.text(self.easting))
+            .zip(number(row.text(self.northing)))
+            .filter(|position| *position != (0.0, 0.0))
+            .and_then(|(easting, northing)| BritishGrid::from_metres(easting, northing).ok())
+            .map(Some)
+            .ok_or(Skipped::Rejected(
+                "columns `oseast1m` and `osnrth1m`: metres on the British National Grid, unless \
+                 `gridind` is 9",
+            ))
+    }
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// A blank says that there is none, or that nobody knows.
+fn month(text: &str) -> Result<Option<YearMonth>, ()> {
+    match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| ()),
+    }
+}
+
+/// A GSS code; `S99999999` and its like, which stand for "none", are none.
+fn code(text: &str) -> Option<String> {
+    let is_filler = text.get(1..).is_some_and(|digits| digits == "99999999");
+    (!text.is_empty() && !is_filler).then(|| text.to_string())
+}
+
+/// Postcodes whose two positions are apart.
+#[derive(Default)]
+struct Strays {
+    count: u64,
+    first: Option<(String, u64)>,
+}
+
+impl Strays {
+    fn check(&mut self, columns: &Columns, row: &Row<'_>, position: Option<BritishGrid>) {
+        let (Some((lat, long)), Some(position)) = (columns.lat_long, position) else {
+            return;
+        };
+        let is_near = number(row.text(long))
+            .zip(number(row.text(lat)))
+            .and_then(|(lon, lat)| geodesy::to_grid_metres(lon, lat))
+            .is_some_and(|(easting, northing)| {
+                let east_m = easting - position.easting_m();
+                let north_m = northing - position.northing_m();
+                east_m.hypot(north_m) <= DISAGREEMENT_M
+            });
+        if !is_near {
+            self.count += 1;
+            self.first
+                .get_or_insert_with(|| (row.file.to_string(), row.line));
+        }
+    }
+
+    fn warning(&self) -> Option<String> {
+        let (file, line) = self.first.as_ref()?;
+        Some(format!(
+            "{} postcodes have `lat` and `long` more than {DISAGREEMENT_M} m from their easting and \
+             northing, the first in {file}, line {line}; easting and northing were taken",
+            self.count
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::rows::fixture::{self, Published};
+    use super::*;
+
+    /// Both headers as they are published.
+    const UNTIL_2024: &str = "pcd,pcd2,pcds,dointr,doterm,oscty,ced,oslaua,osward,parish,usertype,oseast1m,osnrth1m,osgrdind,oshlthau,nhser,ctry,rgn,streg,pcon,eer,teclec,ttwa,pct,itl,statsward,oa01,casward,park,lsoa01,msoa01,ur01ind,oac01,oa11,lsoa11,msoa11,wz11,sicbl,bua11,buasd11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,icb,oa21,lsoa21,msoa21";
+    const SINCE_2025: &str = "pcd7,pcd8,pcds,dointr,doterm,cty25cd,ced25cd,lad25cd,wd25cd,parncp25cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry25cd,rgn25cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl24cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb23cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind";
+    const NSPL_2026: &str = "pcd7,pcd8,pcds,dointr,doterm,usrtypind,east1m,north1m,gridind,oa21cd,cty26cd,ced26cd,lad26cd,wd26cd,nhser24cd,ctry26cd,rgn26cd,pcon24cd,ttwa15cd,itl25cd,npark16cd,lsoa21cd,msoa21cd,wz11cd,sicbl26cd,bua24cd,ruc21ind,oac21ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd25ind,icb26cd";
+    const NSPL_2020: &str = "pcd,pcd2,pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,oa11,cty,ced,laua,ward,hlthau,nhser,ctry,rgn,pcon,eer,teclec,ttwa,pct,nuts,park,lsoa11,msoa11,wz11,ccg,bua11,buasd11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,stp";
+
+    /// A row under any header; a cell that is not given is blank.
+    fn row(header: &str, cells: &[(&str, &str)]) -> String {
+        let cell = |name: &str| {
+            let name = canonical(name);
+            let found = cells
+                .iter()
+                .find(|(column, _)| aliases(column).contains(&name.as_str()));
+            found.map_or("", |(_, value)| *value)
+        };
+        header.split(',').map(cell).collect::<Vec<_>>().join(",")
+    }
+
+    fn aliases(column: &str) -> Vec<&str> {
+        match column {
+            "pcd" => vec!["pcd", "pcd7"],
+            "usertype" => vec!["usertype", "usrtypind"],
+            "oseast1m" => vec!["oseast1m", "east1m"],
+            "osnrth1m" => vec!["osnrth1m", "north1m"],
+            "osgrdind" => vec!["osgrdind", "gridind"],
+            "sicbl" => vec!["sicbl", "ccg"],
+            other => vec![other],
+        }
+    }
+
+    /// A live postcode where PR3 0SG is: grid reference and degrees agree.
+    const LIVE: [(&str, &str); 13] = [
+        ("pcd", "LA1 1AA"),
+        ("pcds", "LA1 1AA"),
+        ("dointr", "198001"),
+        ("usertype", "0"),
+        ("oseast1m", "351012"),
+        ("osnrth1m", "0440302"),
+        ("osgrdind", "1"),
+        ("ctry", "E92000001"),
+        ("lsoa11", "E01025152"),
+        ("lsoa21", "E01035000"),
+        ("sicbl", "E38000228"),
+        ("lat", "53.856635"),
+        ("long", "-2.746251"),
+    ];
+
+    /// [`LIVE`] with other cells.
+    fn with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let mut cells = changes.to_vec();
+        cells.extend(LIVE);
+        cells
+    }
+
+    fn table(header: &str, rows: &[Vec<(&str, &str)>]) -> String {
+        let mut text = format!("{header}\n");
+        for cells in rows {
+            text.push_str(&row(header, cells));
+            text.push('\n');
+        }
+        text
+    }
+
+    fn read_all(
+        mut published: Published,
+    ) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
+        read(&mut published.publication, LsoaYear::Lsoa21)
+    }
+
+    fn read_file(
+        text: impl AsRef<[u8]>,
+    ) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
+        read_all(fixture::file("o.csv", text))
+    }
+
+    #[track_caller]
+    fn check_refused(text: impl AsRef<[u8]>, expected: &str) {
+        assert_eq!(
+            read_file(text).expect_err("not right").to_string(),
+            expected
+        );
+    }
+
+    /// The second of two rows, with these cells, is faulty.
+    #[track_caller]
+    fn check_rejected(changes: &[(&str, &str)], column: &str) {
+        let mut cells = changes.to_vec();
+        cells.push(("pcds", "LA1 1AB"));
+        let text = table(UNTIL_2024, &[LIVE.to_vec(), with(&cells)]);
+        let (postcodes, report) = read_file(text).expect("the first row is right");
+        assert_eq!((postcodes.len(), report.read, report.kept), (1, 2, 1));
+        let (reason, rejected) = report.rejected.first_key_value().expect("one is rejected");
+        assert!(reason.contains(column), "{report}");
+        assert_eq!(rejected.places, [("o.csv".to_string(), 3)], "{report}");
+    }
+
+    #[track_caller]
+    fn check_left_out(changes: &[(&str, &str)], reason: &str) {
+        let text = table(UNTIL_2024, &[LIVE.to_vec(), with(changes)]);
+        let (postcodes, report) = read_file(text).expect("the first row is right");
+        assert_eq!((postcodes.len(), report.left_out[reason]), (1, 1));
+    }
+
+    #[test]
+    fn every_family_of_headers_gives_the_same_postcode() {
+        for (header, vintage) in [
+            (UNTIL_2024, None),
+            (SINCE_2025, Some("25")),
+            (NSPL_2026, Some("26")),
+        ] {
+            let terminated = with(&[
+                ("pcd", "LA1 1AB"),
+                ("pcds", "LA1 1AB"),
+                ("doterm", "199606"),
+            ]);
+            let text = table(header, &[LIVE.to_vec(), terminated]);
+            let (postcodes, report) = read_file(&text).expect("a directory");
+            let [live, terminated] = &postcodes[..] else {
+                panic!("two postcodes: {report}")
+            };
+            let position = live.position.expect("a position");
+            assert_eq!(live.postcode.to_string(), "LA1 1AA");
+            assert_eq!(
+                (position.easting_m(), position.northing_m()),
+                (351_012.0, 440_302.0)
+            );
+            assert_eq!(live.positional_quality, Some(PositionalQuality::Ons(1)));
+            assert_eq!(live.introduced, "198001".parse().ok());
+            assert_eq!(live.statistical_area.as_deref(), Some("E01035000"));
+            assert_eq!(live.sub_icb.as_deref(), Some("E38000228"));
+            assert!(live.is_live && !live.is_large_user);
+            assert!(!terminated.is_live);
+            assert_eq!(terminated.terminated, "199606".parse().ok());
+            assert_eq!(report.vintage.as_deref(), vintage);
+            assert!(report.warnings.is_empty(), "{report}");
+        }
+    }
+
+    #[test]
+    fn the_census_of_the_lsoa_is_the_callers_choice() {
+        for header in [UNTIL_2024, SINCE_2025, NSPL_2020] {
+            let mut published = fixture::file("o.csv", table(header, &[LIVE.to_vec()]));
+            let (postcodes, _) =
+                read(&mut published.publication, LsoaYear::Lsoa11).expect("a directory");
+            assert_eq!(postcodes[0].statistical_area.as_deref(), Some("E01025152"));
+        }
+    }
+
+    #[test]
+    fn upper_case_columns_in_another_order_with_extra_ones_do() {
+        let mut names: Vec<String> = SINCE_2025.split(',').rev().map(str::to_uppercase).collect();
+        names.extend(["ObjectId".to_string(), "SHOE_SIZE".to_string()]);
+        let header = names.join(",");
+        let text = format!("\u{feff}{}", table(&header, &[LIVE.to_vec()])).replace('\n', "\r\n");
+        let (postcodes, report) = read_file(text).expect("a directory");
+        assert_eq!(postcodes.len(), 1);
+        assert_eq!(
+            report.warnings,
+            ["columns that are not known were not read: `SHOE_SIZE`"]
+        );
+    }
+
+    #[test]
+    fn a_missing_column_is_named_with_its_other_names() {
+        for (column, expected) in [
+            ("usertype", "usertype, usrtypind"),
+            ("oseast1m", "oseast1m, east1m"),
+            ("osnrth1m", "osnrth1m, north1m"),
+            ("osgrdind", "osgrdind, gridind"),
+            ("dointr", "dointr"),
+            ("doterm", "doterm"),
+            ("ctry", "ctry"),
+            ("lsoa21", "lsoa21"),
+            ("sicbl", "sicbl, ccg"),
+        ] {
+            let header = UNTIL_2024.replace(&format!(",{column},"), ",other,");
+            check_refused(
+                table(&header, &[LIVE.to_vec()]),
+                &format!("o.csv: no column `{expected}` in the header"),
+            );
+        }
+        check_refused(
+            table("name,age", &[]),
+            "o.csv: no column `pcds, pcd7, pcd, pcd8, pcd2` in the header",
+        );
+    }
+
+    #[test]
+    fn two_columns_for_one_are_refused() {
+        check_refused(
+            table(&format!("{SINCE_2025},ctry24cd"), &[LIVE.to_vec()]),
+            "o.csv, line 1: `ctry25cd` and `ctry24cd` are both the column `ctry`; leave one of them",
+        );
+    }
+
+    #[test]
+    fn names_lose_their_year_unless_a_census_is_meant() {
+        for (written, expected) in [
+            ("lad25cd", "lad"),
+            (" LAD26CD ", "lad"),
+            ("ctry12cd", "ctry"),
+            ("sicbl24cd", "sicbl"),
+            ("lsoa11cd", "lsoa11"),
+            ("lsoa21", "lsoa21"),
+            ("oa21cd", "oa21"),
+            ("pcd", "pcd"),
+            ("pcd7", "pcd7"),
+            ("25cd", "25cd"),
+            ("é25cd", "é"),
+            ("cd", "cd"),
+            ("", ""),
+        ] {
+            assert_eq!(canonical(written), expected, "{written}");
+        }
+    }
+
+    #[test]
+    fn fillers_are_no_position() {
+        for filler in [
+            &[
+                ("osgrdind", "9"),
+                ("oseast1m", ""),
+                ("osnrth1m", ""),
+                ("lat", "99.999999"),
+                ("long", "0.000000"),
+            ][..],
+            &[("osgrdind", "9")],
+            &[("lat", "99.999999"), ("long", "0.000000")],
+        ] {
+            let (postcodes, report) =
+                read_file(table(SINCE_2025, &[with(filler)])).expect("a directory");
+            assert!(postcodes[0].position.is_none());
+            assert!(report.warnings.is_empty(), "{report}");
+        }
+    }
+
+    #[test]
+    fn fillers_are_no_area() {
+        let text = table(
+            UNTIL_2024,
+            &[with(&[("lsoa21", "W99999999"), ("sicbl", "S99999999")])],
+        );
+        let (postcodes, _) = read_file(text).expect("a directory");
+        assert!(postcodes[0].statistical_area.is_none() && postcodes[0].sub_icb.is_none());
+    }
+
+    #[test]
+    fn other_grids_and_the_islands_are_left_out_and_counted() {
+        check_left_out(
+            &[("pcds", "BT1 1AA"), ("ctry", "N92000002")],
+            "Northern Ireland",
+        );
+        check_left_out(&[("pcds", "BT1 1AA")], "Northern Ireland");
+        check_left_out(
+            &[
+                ("pcds", "JE2 4WD"),
+                ("ctry", "L93000001"),
+                ("osgrdind", "9"),
+            ],
+            "Channel Islands",
+        );
+        check_left_out(
+            &[
+                ("pcds", "IM1 1AA"),
+                ("ctry", "M83000003"),
+                ("osgrdind", "9"),
+            ],
+            "Isle of Man",
+        );
+    }
+
+    #[test]
+    fn a_faulty_row_is_counted_with_its_line() {
+        check_rejected(&[("pcds", "LA1")], "`pcds`");
+        check_rejected(&[("ctry", "")], "`ctry`");
+        check_rejected(&[("dointr", "AAAAAA")], "`dointr`");
+        check_rejected(&[("doterm", "AAAAAA")], "`doterm`");
+        check_rejected(&[("doterm", "199613")], "`doterm`");
+        check_rejected(&[("doterm", "197912")], "no earlier than `dointr`");
+        check_rejected(&[("usertype", "")], "`usertype`");
+        check_rejected(&[("usertype", "large")], "`usertype`");
+        check_rejected(&[("osgrdind", "")], "`gridind`");
+        check_rejected(&[("osgrdind", "10")], "`gridind`");
+        check_rejected(&[("oseast1m", "")], "`oseast1m`");
+        check_rejected(&[("oseast1m", "0"), ("osnrth1m", "0")], "`oseast1m`");
+        check_rejected(&[("osnrth1m", "NaN")], "`osnrth1m`");
+        check_rejected(&[("osnrth1m", "9999999")], "`osnrth1m`");
+    }
+
+    #[test]
+    fn a_large_user_is_flagged() {
+        let text = table(UNTIL_2024, &[with(&[("usertype", "1")])]);
+        assert!(read_file(text).expect("a directory").0[0].is_large_user);
+    }
+
+    #[test]
+    fn degrees_far_from_the_grid_reference_are_a_warning() {
+        let near = with(&[("pcds", "LA1 1AB"), ("lat", "53.856675")]);
+        let far = with(&[("pcds", "LA1 1AD"), ("lat", "53.856695")]);
+        let unreadable = with(&[("pcds", "LA1 1AE"), ("long", "west")]);
+        let text = table(UNTIL_2024, &[LIVE.to_vec(), near, far, unreadable]);
+        let (postcodes, report) = read_file(text).expect("a directory");
+        assert_eq!(postcodes.len(), 4);
+        assert_eq!(
+            report.warnings,
+            [
+                "2 postcodes have `lat` and `long` more than 5 m from their easting and northing, the first in o.csv, line 4; easting and northing were taken"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_postcode_twice_is_a_contradiction() {
+        let text = table(UNTIL_2024, &[LIVE.to_vec(), with(&[("pcds", "la11aa")])]);
+        check_refused(
+            text,
+            "o.csv, line 3: postcode `LA1 1AA` is already in o.csv, line 2; leave one of them",
+        );
+    }
+
+    #[test]
+    fn a_file_that_was_cut_short_names_the_line() {
+        let text = table(UNTIL_2024, &[LIVE.to_vec(), with(&[("pcds", "LA1 1AB")])]);
+        check_refused(
+            &text[..text.len() - 30],
+            "o.csv, line 3: a row has 53 cells, as the first one has, and this one has 43; was the file cut short?",
+        );
+    }
+
+    #[test]
+    fn nothing_is_an_error_and_never_an_empty_country() {
+        check_refused("", "o.csv: of 0 rows none could be used");
+        check_refused(
+            format!("{UNTIL_2024}\r\n"),
+            "o.csv: of 0 rows none could be used",
+        );
+        let text = table(UNTIL_2024, &[with(&[("usertype", "")])]);
+        check_refused(text, "o.csv: of 1 rows none could be used");
+    }
+
+    #[test]
+    fn the_whole_file_is_read_rather_than_its_parts() {
+        let (first, second) = (LIVE.to_vec(), with(&[("pcds", "LE1 1AB")]));
+        let whole = table(UNTIL_2024, &[first.clone(), second.clone()]);
+        let (part_la, part_le) = (table(UNTIL_2024, &[first]), table(UNTIL_2024, &[second]));
+        let parts = [
+            ("Data/multi_csv/ONSPD_FEB_2023_UK_LA.csv", &part_la[..]),
+            ("Data/multi_csv/ONSPD_FEB_2023_UK_LE.csv", &part_le[..]),
+            ("Documents/LSOA names and codes.csv", "code,name\n"),
+        ];
+        let mut files = parts.to_vec();
+        files.push(("Data/ONSPD_FEB_2023_UK.csv", &whole[..]));
+        for published in [
+            fixture::archive("onspd.zip", &files),
+            fixture::folder(&files),
+            fixture::archive("onspd.zip", &parts),
+        ] {
+            let (postcodes, report) = read_all(published).expect("the layout of ONS");
+            assert_eq!((postcodes.len(), report.read), (2, 2));
+            assert_eq!(report.vintage.as_deref(), Some("FEB 2023"));
+            assert!(report.warnings.is_empty(), "{report}");
+        }
+    }
+
+    #[test]
+    fn a_choice_of_directories_is_no_guess() {
+        let text = table(UNTIL_2024, &[LIVE.to_vec()]);
+        let two = [
+            ("ONSPD_FEB_2023_UK.csv", &text[..]),
+            ("ONSPD_MAY_2023_UK.csv", &text[..]),
+        ];
+        assert_eq!(
+            read_all(fixture::folder(&two))
+                .expect_err("two")
+                .to_string(),
+            "published/ONSPD_MAY_2023_UK.csv, line 1: `ONSPD_FEB_2023_UK.csv` is a whole directory too; name the one to read"
+        );
+        let error = read_all(fixture::folder(&[("a.csv", "a\n"), ("b.csv", "b\n")]));
+        assert_eq!(
+            error.expect_err("none").to_string(),
+            "published: no file such as Data/ONSPD_MAY_2025_UK.csv or Data/NSPL_MAY_2025_UK.csv in it"
+        );
+    }
+
+    #[test]
+    fn parts_of_two_editions_are_a_contradiction() {
+        let old = table(SINCE_2025, &[LIVE.to_vec()]);
+        let header = SINCE_2025.replace("lad25cd", "lad26cd");
+        let new = table(&header, &[with(&[("pcds", "LE1 1AB")])]);
+        let error = read_all(fixture::folder(&[
+            ("multi_csv/LA.csv", &old),
+            ("multi_csv/LE.csv", &new),
+        ]));
+        assert_eq!(
+            error.expect_err("two editions").to_string(),
+            "published/multi_csv/LE.csv, line 1: the files before it are of edition 25; take all from one"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_panics(cells in prop::collection::vec("[A-Z0-9é.-]{0,9}", 8), bytes: Vec<u8>) {
+            let columns = ["pcds", "dointr", "doterm", "usertype", "oseast1m", "osgrdind", "lsoa21", "lat"];
+            let odd: Vec<(&str, &str)> = columns.into_iter().zip(cells.iter().map(String::as_str)).collect();
+            for (column, cell) in &odd {
+                let _ = read_file(table(SINCE_2025, &[with(&[(*column, *cell)])]));
+            }
+            let _ = read_file(table(SINCE_2025, &[with(&odd)]));
+            let _ = read_file(format!("{},a\n1,2", cells.join(",")));
+            let _ = read_file(bytes);
+        }
+    }
+
+    #[test]
+    fn a_real_directory_is_kept_but_for_the_channel_islands() {
+        let Some(mut publication) = fixture::real("onspd-sample-53-columns.csv") else {
+            return;
+        };
+        let (postcodes, report) = read(&mut publication, LsoaYear::Lsoa11).expect("as published");
+        println!("{report}");
+        assert_eq!((report.read, report.kept), (8_048, 8_047));
+        assert_eq!(report.left_out["Channel Islands"], 1);
+        assert!(report.warnings[0].starts_with("42 postcodes"), "{report}");
+        assert_eq!(postcodes.iter().filter(|row| row.is_live).count(), 4_236);
+        assert_eq!(
+            postcodes
+                .iter()
+                .filter(|row| row.position.is_none())
+                .count(),
+            1
+        );
+    }
+}

@@ -1,0 +1,575 @@
+//! Polygon files of every format: GeoJSON, Shapefile, GeoPackage; by themselves, in a folder or in
+//! a zip archive.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::rows::{base_name, label};
+use super::{ImportError, Publication, geopackage};
+use crate::dataset::PolygonError;
+use crate::dataset::polygons::{PolygonFile, ShapefileParts};
+
+/// A polygon file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UnusablePolygons {
+    /// It cannot be found or read.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// It is not what its format says, or not valid.
+    #[error(transparent)]
+    Polygons(#[from] PolygonError),
+}
+
+/// The endings of the files that hold polygons.
+const ENDINGS: [&str; 4] = [".geojson", ".json", ".shp", ".gpkg"];
+
+/// Reads the polygons at the path, every feature of them valid. Rings that ran the wrong way round
+/// were turned; [`PolygonFile::turned`] names their features.
+///
+/// `layer` chooses where there is a choice: a layer of a GeoPackage, or a file of a folder or archive
+/// by its name, with or without its ending.
+///
+/// # Errors
+/// When the format is none of those, a choice is not made, the file is not right, or a feature is no
+/// valid area.
+pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, UnusablePolygons> {
+    let mut publication = Publication::open(path)?;
+    let members = publication.members();
+    let is_file = members.len() == 1 && members[0] == publication.name() && path.is_file();
+    let file = match is_file {
+        true => read_file(path, &publication.name(), layer)?,
+        false => read_member(&mut publication, layer)?,
+    };
+    Ok(file.validated()?)
+}
+
+fn read_file(
+    path: &Path,
+    name: &str,
+    layer: Option<&str>,
+) -> Result<PolygonFile, UnusablePolygons> {
+    match ending(name) {
+        Some(".gpkg") => Ok(geopackage::read(path, layer)?),
+        Some(".shp") => {
+            let part = |ending: &str| sibling(path, ending);
+            shapefile(name, name, part)
+        }
+        Some(_) => Ok(PolygonFile::from_geojson(name, &whole(path)?)?),
+        None => Err(no_such(name)),
+    }
+}
+
+fn read_member(
+    publication: &mut Publication,
+    layer: Option<&str>,
+) -> Result<PolygonFile, UnusablePolygons> {
+    let member = choose(publication, layer)?;
+    let file = label(publication, &member);
+    match ending(&member) {
+        Some(".gpkg") => {
+            // SQLite reads from a file alone.
+            let unreadable = |source| unreadable(Path::new(&file), source);
+            let folder = tempfile::tempdir().map_err(unreadable)?;
+            let path = folder.path().join(base_name(&member));
+            let bytes = publication.bytes(&member)?;
+            fs::write(&path, bytes).map_err(unreadable)?;
+            let is_layer = layer.filter(|layer| !is_called(&member, layer));
+            Ok(geopackage::read(&path, is_layer)?)
+        }
+        Some(".shp") => {
+            let members = publication.members();
+            let stem = stem(&member).to_string();
+            shapefile(&file, &member, |ending| {
+                let wanted = format!("{stem}{ending}");
+                let found = members
+                    .iter()
+                    .find(|name| name.eq_ignore_ascii_case(&wanted));
+                found.map(|name| publication.bytes(name)).transpose()
+            })
+        }
+        _ => Ok(PolygonFile::from_geojson(
+            &file,
+            &publication.bytes(&member)?,
+        )?),
+    }
+}
+
+/// The member that holds polygons, if there is one or the layer says which.
+fn choose(publication: &Publication, layer: Option<&str>) -> Result<String, UnusablePolygons> {
+    let members = publication.members();
+    let is_hidden = |name: &str| name.starts_with("__MACOSX/") || base_name(name).starts_with('.');
+    let polygons = |name: &&String| !is_hidden(name) && ending(name).is_some();
+    let candidates: Vec<&String> = members.iter().filter(polygons).collect();
+    let is_wanted = |name: &&&String| layer.is_some_and(|layer| is_called(name, layer));
+    let wanted: Vec<&&String> = candidates.iter().filter(is_wanted).collect();
+    match (wanted.as_slice(), candidates.as_slice(), layer) {
+        ([only], _, _) => Ok((**only).clone()),
+        ([], [only], None) => Ok((*only).clone()),
+        // The layer may be one of the GeoPackage's own.
+        ([], [only], Some(_)) if ending(only) == Some(".gpkg") => Ok((*only).clone()),
+        ([], [], _) => Err(no_such(&publication.name())),
+        _ => {
+            let names: Vec<&str> = candidates.iter().map(|name| name.as_str()).collect();
+            Err(UnusablePolygons::Polygons(PolygonError::File {
+                file: publication.name(),
+                reason: format!(
+                    "one of its files should be named as the layer: it has `{}`",
+                    names.join("`, `")
+                ),
+            }))
+        }
+    }
+}
+
+fn is_called(member: &str, layer: &str) -> bool {
+    let layer = layer.to_ascii_lowercase();
+    let base = base_name(member);
+    member.eq_ignore_ascii_case(&layer) || base == layer || stem(&base) == layer
+}
+
+fn ending(name: &str) -> Option<&'static str> {
+    let base = base_name(name);
+    ENDINGS.into_iter().find(|ending| base.ends_with(ending))
+}
+
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+fn no_such(source_name: &str) -> UnusablePolygons {
+    UnusablePolygons::Import(ImportError::NoSuchMember {
+        source_name: source_name.to_string(),
+        expected: "polygon file (.geojson, .json, .shp, .gpkg, or a .zip of one)",
+    })
+}
+
+/// Reads a Shapefile whose parts `part` finds by their endings.
+fn shapefile(
+    file: &str,
+    shp: &str,
+    mut part: impl FnMut(&str) -> Result<Option<Vec<u8>>, ImportError>,
+) -> Result<PolygonFile, UnusablePolygons> {
+    let stem = stem(shp);
+    let mut required = |ending: &str| match part(ending)? {
+        Some(bytes) => Ok(bytes),
+        None => Err(UnusablePolygons::Polygons(PolygonError::File {
+            file: file.to_string(),
+            reason: format!("a Shapefile comes with a `{stem}{ending}` beside it"),
+        })),
+    };
+    let (shp, dbf, prj) = (required(".shp")?, required(".dbf")?, required(".prj")?);
+    let cpg = part(".cpg")?.map(|cpg| String::from_utf8_lossy(&cpg).into_owned());
+    let parts = ShapefileParts {
+        shp: &shp,
+        dbf: &dbf,
+        prj: &String::from_utf8_lossy(&prj),
+        cpg: cpg.as_deref(),
+    };
+    Ok(PolygonFile::from_shapefile(file, &parts)?)
+}
+
+/// The bytes of the file beside `path` with that ending, in small or in capital letters.
+fn sibling(path: &Path, ending: &str) -> Result<Option<Vec<u8>>, ImportError> {
+    let bare = ending.trim_start_matches('.');
+    for ending in [bare.to_string(), bare.to_ascii_uppercase()] {
+        let beside = path.with_extension(ending);
+        if beside.is_file() {
+            return whole(&beside).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn whole(path: &Path) -> Result<Vec<u8>, ImportError> {
+    fs::read(path).map_err(|source| unreadable(path, source))
+}
+
+fn unreadable(path: &Path, source: io::Error) -> ImportError {
+    ImportError::Unreadable {
+        path: path.into(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Cursor, Write};
+    use std::path::PathBuf;
+
+    use shapefile::dbase::{FieldValue, Record, TableWriterBuilder};
+    use shapefile::{Point, Polygon, PolygonRing, ShapeWriter};
+    use tempfile::TempDir;
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::super::geopackage::fixture::{SQUARE, blob, wkb, write as write_geopackage};
+    use super::*;
+    use crate::dataset::polygons::Crs;
+
+    const PRJ: &str =
+        r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936"]]]"#;
+    const GRID_CRS: &str =
+        r#""crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::27700"}},"#;
+
+    /// GeoJSON of one feature with these rings.
+    fn geojson(crs: &str, rings: &[&[[f64; 2]]]) -> String {
+        let coordinates = format!("{rings:?}");
+        format!(
+            r#"{{"type":"FeatureCollection",{crs}"features":[{{"type":"Feature","properties":{{"id":"k"}},"geometry":{{"type":"Polygon","coordinates":{coordinates}}}}}]}}"#
+        )
+    }
+
+    /// The `.shp` and `.dbf` of polygons, their rings the other way round than they are given, with a
+    /// name in Latin 1.
+    fn shp_and_dbf(polygons: &[&[&[[f64; 2]]]]) -> (Vec<u8>, Vec<u8>) {
+        let (mut shp, mut dbf) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
+        {
+            let mut table = TableWriterBuilder::new()
+                .add_character_field("ID".try_into().expect("a name"), 20)
+                .build_with_dest(&mut dbf);
+            let mut writer = ShapeWriter::new(&mut shp);
+            for rings in polygons {
+                let ring = |ring: &&[[f64; 2]]| {
+                    let points = ring.iter().rev().map(|&[x, y]| Point::new(x, y));
+                    PolygonRing::from(points.collect::<Vec<_>>())
+                };
+                let polygon = Polygon::with_rings(rings.iter().map(ring).collect());
+                writer.write_shape(&polygon).expect("a shape");
+                let mut record = Record::default();
+                record.insert("ID".into(), FieldValue::Character(Some("Caf#".into())));
+                table.write_record(&record).expect("a record");
+            }
+            writer.finalize().expect("a shapefile");
+        }
+        let mut dbf = dbf.into_inner();
+        for byte in dbf.iter_mut().filter(|byte| **byte == b'#') {
+            *byte = 0xe9;
+        }
+        (shp.into_inner(), dbf)
+    }
+
+    fn folder(files: &[(&str, &[u8])]) -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, bytes) in files {
+            fs::write(folder.path().join(name), bytes).expect("a file");
+        }
+        let path = folder.path().to_path_buf();
+        (folder, path)
+    }
+
+    fn archive(path: &Path, files: &[(&str, &[u8])]) {
+        let mut writer = ZipWriter::new(File::create(path).expect("a file"));
+        for (name, bytes) in files {
+            writer
+                .start_file(*name, SimpleFileOptions::default())
+                .expect("a member");
+            writer.write_all(bytes).expect("a member");
+        }
+        writer.finish().expect("an archive");
+    }
+
+    #[test]
+    fn every_format_gives_the_same_polygons() {
+        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
+        let files: [(&str, &[u8]); 4] = [
+            ("a.shp", &shp),
+            ("a.dbf", &dbf),
+            ("a.PRJ", PRJ.as_bytes()),
+            ("a.cpg", b"ISO-8859-1\n"),
+        ];
+        let (_folder, path) = folder(&files);
+        let grid = geojson(GRID_CRS, &[&SQUARE]);
+        fs::write(path.join("b.geojson"), &grid).expect("a file");
+        write_geopackage(
+            &path.join("c.gpkg"),
+            27700,
+            &[("k", Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE]))))],
+        );
+        archive(
+            &path.join("d.zip"),
+            &files.map(|(name, bytes)| (name, bytes)),
+        );
+        let gpkg = fs::read(path.join("c.gpkg")).expect("a file");
+        archive(
+            &path.join("e.zip"),
+            &[("in/c.gpkg", &gpkg), ("__MACOSX/in/c.gpkg", b"")],
+        );
+        let expected = read(&path.join("b.geojson"), None).expect("a polygon");
+        for (name, layer) in [
+            ("a.shp", None),
+            ("c.gpkg", None),
+            ("c.gpkg", Some("icc")),
+            ("d.zip", None),
+            ("d.zip", Some("a")),
+            ("e.zip", None),
+            ("e.zip", Some("icc")),
+            ("", Some("a.shp")),
+            ("", Some("B")),
+        ] {
+            let file = read(&path.join(name), layer).expect(name);
+            assert_eq!(file.crs, Crs::BritishGrid, "{name}");
+            assert_eq!(ground(&file), ground(&expected), "{name}");
+            assert!(file.turned().is_empty(), "{name}");
+        }
+        let error = read(&path, None).expect_err("a choice").to_string();
+        assert!(
+            error.contains("one of its files should be named"),
+            "{error}"
+        );
+        assert!(read(&path, Some("z")).is_err());
+    }
+
+    /// The vertices of the file's polygons, wherever a ring begins.
+    fn ground(file: &PolygonFile) -> Vec<(i64, i64)> {
+        let mut vertices: Vec<_> = file.features[0].polygons.concat().concat();
+        vertices.sort_unstable();
+        vertices
+    }
+
+    #[test]
+    fn the_code_page_is_read_or_refused() {
+        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
+        let import = |cpg: Option<&str>, dbf: &[u8]| {
+            let parts = ShapefileParts {
+                shp: &shp,
+                dbf,
+                prj: PRJ,
+                cpg,
+            };
+            let file = PolygonFile::from_shapefile("a.shp", &parts)?;
+            file.attribute(&file.features[0], "id").map(str::to_string)
+        };
+        for cpg in [
+            "ISO-8859-1",
+            "88591",
+            "1252",
+            "ANSI 1252",
+            "windows-1252\r\n",
+            "LATIN1",
+        ] {
+            assert_eq!(import(Some(cpg), &dbf).expect(cpg), "Café", "{cpg}");
+        }
+        let error = import(Some("UTF-8"), &dbf)
+            .expect_err("not UTF-8")
+            .to_string();
+        assert_eq!(
+            error,
+            "a.shp: record 1 of its .dbf, column `id`: not text in the code page; its .cpg should name the right one"
+        );
+        let error = import(Some("Big5"), &dbf)
+            .expect_err("not ours")
+            .to_string();
+        assert!(
+            error.starts_with("a.shp: its .cpg says `Big5`; it should say UTF-8"),
+            "{error}"
+        );
+        let mut ansi = dbf.clone();
+        ansi[29] = 0x57;
+        assert_eq!(import(None, &ansi).expect("by its language byte"), "Café");
+        assert!(import(None, &dbf).is_err());
+    }
+
+    #[test]
+    fn a_part_of_a_shapefile_that_is_missing_is_named() {
+        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
+        let (_folder, path) = folder(&[("a.shp", &shp), ("a.dbf", &dbf)]);
+        let error = read(&path.join("a.shp"), None)
+            .expect_err("no .prj")
+            .to_string();
+        assert_eq!(error, "a.shp: a Shapefile comes with a `a.prj` beside it");
+        let (_folder, path) = folder(&[("a.txt", b"x")]);
+        assert!(read(&path, None).is_err());
+        assert!(read(&path.join("a.txt"), None).is_err());
+        assert!(read(&path.join("none.shp"), None).is_err());
+    }
+
+    #[test]
+    fn a_shapefile_that_is_cut_short_is_refused() {
+        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE], &[&SQUARE]]);
+        let (one, short) = shp_and_dbf(&[&[&SQUARE]]);
+        let import = |shp: &[u8], dbf: &[u8]| {
+            let parts = ShapefileParts {
+                shp,
+                dbf,
+                prj: PRJ,
+                cpg: Some("1252"),
+            };
+            PolygonFile::from_shapefile("a.shp", &parts)
+        };
+        assert_eq!(import(&shp, &dbf).expect("two").features.len(), 2);
+        for size in 0..shp.len() {
+            assert!(import(&shp[..size], &dbf).is_err(), "{size} bytes");
+        }
+        let error = import(&shp, &short).expect_err("one record").to_string();
+        assert_eq!(
+            error,
+            "a.shp: its .shp has 2 shapes and its .dbf 1 records; they should be as many"
+        );
+        assert!(import(&one, &dbf).is_err());
+    }
+
+    /// No byte of a Shapefile may stop the program.
+    #[test]
+    fn a_damaged_shapefile_is_an_error_or_polygons() {
+        let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
+        let import = |shp: &[u8], dbf: &[u8]| {
+            let parts = ShapefileParts {
+                shp,
+                dbf,
+                prj: PRJ,
+                cpg: Some("1252"),
+            };
+            PolygonFile::from_shapefile("a.shp", &parts)
+        };
+        for value in [0x01, 0x55, 0x7f, 0x80, 0xff] {
+            for at in 0..shp.len() {
+                let mut damaged = shp.clone();
+                damaged[at] ^= value;
+                let _ = import(&damaged, &dbf);
+            }
+            for at in 0..dbf.len() {
+                let mut damaged = dbf.clone();
+                damaged[at] ^= value;
+                let _ = import(&shp, &damaged);
+            }
+        }
+    }
+
+    #[test]
+    fn a_polygon_that_is_not_valid_is_refused_with_its_id() {
+        let bow_tie = [
+            [-3.0, 54.0],
+            [-2.0, 55.0],
+            [-2.0, 54.0],
+            [-3.0, 55.0],
+            [-3.0, 54.0],
+        ];
+        let lopsided = [
+            [-3.0, 54.0],
+            [-2.0, 55.0],
+            [-2.0, 54.0],
+            [-3.0, 54.5],
+            [-3.0, 54.0],
+        ];
+        let square = [
+            [-3.0, 54.0],
+            [-2.0, 54.0],
+            [-2.0, 55.0],
+            [-3.0, 55.0],
+            [-3.0, 54.0],
+        ];
+        let hole_outside = [[-1.0, 54.0], [-1.0, 54.5], [-0.5, 54.5], [-1.0, 54.0]];
+        for (rings, reason) in [
+            (&[&bow_tie[..]][..], "a ring without area"),
+            (&[&lopsided[..]], "a ring crosses or touches itself"),
+            (
+                &[&square[..4]],
+                "a ring has at least four positions, and its last is its first",
+            ),
+            (
+                &[&[square[0], square[1], square[0]]],
+                "a ring has at least four positions, and its last is its first",
+            ),
+            (&[], "a polygon without rings"),
+            (&[&square, &hole_outside], "a hole leaves its exterior ring"),
+        ] {
+            let text = geojson("", rings);
+            let (_folder, path) = folder(&[("a.geojson", text.as_bytes())]);
+            let error = read(&path.join("a.geojson"), None)
+                .expect_err(reason)
+                .to_string();
+            assert_eq!(error, format!("a.geojson, feature 1 (`k`): {reason}"));
+        }
+    }
+
+    #[test]
+    fn a_clockwise_polygon_is_turned_and_noted() {
+        let mut clockwise = SQUARE;
+        clockwise.reverse();
+        let text = geojson(GRID_CRS, &[&clockwise]);
+        let (_folder, path) = folder(&[("a.json", text.as_bytes())]);
+        let file = read(&path.join("a.json"), None).expect("a polygon");
+        assert_eq!(file.turned(), ["1 (`k`)"]);
+        let mut hole = SQUARE.map(|[x, y]| [(x + 300_500.0) / 2.0, (y + 470_500.0) / 2.0]);
+        let (as_esri, dbf) = shp_and_dbf(&[&[&SQUARE, &reversed(&hole)]]);
+        hole.reverse();
+        let (as_geojson, _) = shp_and_dbf(&[&[&clockwise, &reversed(&hole)]]);
+        for (shp, turned) in [(as_esri, false), (as_geojson, true)] {
+            let parts = ShapefileParts {
+                shp: &shp,
+                dbf: &dbf,
+                prj: PRJ,
+                cpg: Some("1252"),
+            };
+            let file = PolygonFile::from_shapefile("a.shp", &parts).expect("a polygon");
+            assert_eq!(file.features[0].turned, turned);
+            assert_eq!(file.features[0].polygons[0].len(), 2);
+            assert!(file.validated().is_ok());
+        }
+    }
+
+    fn reversed(ring: &[[f64; 2]]) -> Vec<[f64; 2]> {
+        ring.iter().rev().copied().collect()
+    }
+
+    #[test]
+    fn the_crs_member_is_read_or_refused() {
+        let crs = |name: &str| {
+            let member = format!(r#""crs":{{"type":"name","properties":{{"name":"{name}"}}}},"#);
+            let file = PolygonFile::from_geojson("a", geojson(&member, &[&SQUARE]).as_bytes());
+            file.map(|file| file.crs).map_err(|error| error.to_string())
+        };
+        for name in [
+            "urn:ogc:def:crs:EPSG::27700",
+            "EPSG:27700",
+            "http://www.opengis.net/def/crs/EPSG/0/27700",
+        ] {
+            assert_eq!(crs(name), Ok(Crs::BritishGrid), "{name}");
+        }
+        for name in [
+            "urn:ogc:def:crs:OGC:1.3:CRS84",
+            "EPSG:4326",
+            "urn:ogc:def:crs:EPSG::4326",
+        ] {
+            let error = crs(name).expect_err("metres in degrees");
+            assert!(error.contains("a vertex is not in degrees"), "{error}");
+        }
+        for name in ["EPSG:3857", "urn:ogc:def:crs:EPSG::2770", "27700", ""] {
+            let error = crs(name).expect_err(name);
+            assert!(
+                error.ends_with("should name CRS84, EPSG:4326 or EPSG:27700"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_real_files_are_read() {
+        let Some(folder) = std::env::var_os("CATCHMENT_REAL_DATA").map(PathBuf::from) else {
+            eprintln!("skipped: CATCHMENT_REAL_DATA names no folder");
+            return;
+        };
+        for (name, features, crs) in [
+            ("icc-morecambe-bay-shp", 8, Crs::BritishGrid),
+            (
+                "icc-morecambe-bay-shp/icc_morecambe_bay.shp",
+                8,
+                Crs::BritishGrid,
+            ),
+            ("icc_morecambe_bay.geojson", 8, Crs::LonLat),
+            ("lsoa11_morecambe_bay_bgc.geojson", 206, Crs::LonLat),
+            ("lsoa21_morecambe_bay_bsc.geojson", 203, Crs::LonLat),
+        ] {
+            let file = read(&folder.join(name), None).expect(name);
+            eprintln!(
+                "{name}: {} features, {:?}, {} turned",
+                file.features.len(),
+                file.crs,
+                file.turned().len()
+            );
+            assert_eq!((file.crs, file.features.len()), (crs, features), "{name}");
+        }
+    }
+}

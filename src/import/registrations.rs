@@ -1,0 +1,602 @@
+//! Patients registered at a GP practice, by practice and LSOA, as NHS England publishes them each
+//! quarter: `gp-reg-pat-prac-lsoa-all.csv`, alone or in an archive with `…-male.csv` and
+//! `…-female.csv`.
+//!
+//! The last column is called `Number of Patients`, `NUMBER_OF_PATIENTS` or, where somebody wrote the
+//! table out from R, `Number.of.Patients` after a first column of row numbers. Small numbers are
+//! published as they are.
+
+use std::io::Read;
+
+use jiff::civil::Date;
+
+use super::rows::{Header, Row, Rows, Seen, Skipped, base_name, label};
+use super::{ImportError, ImportReport, Publication};
+use crate::domain::{OdsCode, date_from_iso};
+
+/// More patients of one practice in one LSOA are a mistake: an LSOA has some thousand people. Two
+/// such numbers still make a `u32`.
+const PATIENTS_MAX: u32 = 1_000_000;
+
+/// How many patients of a practice live in a statistical area.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Registration {
+    pub(crate) practice: OdsCode,
+    /// The code of an LSOA in England, such as `E01019293`.
+    pub(crate) statistical_area: String,
+    pub(crate) patients: u32,
+}
+
+/// Every practice with every LSOA in England that it has patients in, in order of both.
+///
+/// Rows for both sexes together count; men and women are added up only where there is no such row,
+/// and the report says so. Its edition is the day of the extract, such as `2020-04-01`.
+///
+/// # Errors
+/// When a column is missing, a row is cut short, a practice and LSOA come twice, there are extracts
+/// of two days, one of the sexes is missing, or no row could be used.
+pub(crate) fn read(
+    publication: &mut Publication,
+) -> Result<(Vec<Registration>, ImportReport), ImportError> {
+    let mut tables = Tables {
+        cells: Vec::new(),
+        seen: Seen::nothing(),
+        extract: None,
+        patients_left_out: 0,
+        report: ImportReport::of(publication.name()),
+    };
+    for member in members(publication)? {
+        let file = label(publication, &member);
+        tables.read_file(Rows::of(&file, publication.read(&member)?))?;
+    }
+    tables.finish()
+}
+
+/// A single file as it is. In a folder or archive the table for both sexes; where there is none,
+/// those for each.
+fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
+    let members = publication.members();
+    if members == [publication.name()] {
+        return Ok(members);
+    }
+    let is_table = |member: &&String| {
+        let base = base_name(member);
+        base.ends_with(".csv") && base.contains("lsoa") && !base.starts_with('.')
+    };
+    let tables: Vec<String> = members.iter().filter(is_table).cloned().collect();
+    let for_all: Vec<String> = tables
+        .iter()
+        .filter(|member| base_name(member).contains("lsoa-all"))
+        .cloned()
+        .collect();
+    match (for_all.is_empty(), tables.is_empty()) {
+        (false, _) => Ok(for_all),
+        (true, false) => Ok(tables),
+        (true, true) => Err(ImportError::NoSuchMember {
+            source_name: publication.name(),
+            expected: "file such as gp-reg-pat-prac-lsoa-all.csv",
+        }),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Sex {
+    All,
+    Male,
+    Female,
+}
+
+/// A row that is ours.
+struct Cell {
+    practice: OdsCode,
+    /// The number in the LSOA's code.
+    lsoa: u32,
+    sex: Sex,
+    patients: u32,
+}
+
+struct Tables {
+    cells: Vec<Cell>,
+    seen: Seen<(OdsCode, u32, Sex)>,
+    /// The day of the extract, as it was first written and as a date.
+    extract: Option<(String, Date)>,
+    patients_left_out: u64,
+    report: ImportReport,
+}
+
+impl Tables {
+    fn read_file<R: Read>(&mut self, mut rows: Rows<R>) -> Result<(), ImportError> {
+        let columns = Columns::of(&rows.header(canonical)?)?;
+        while let Some(row) = rows.next()? {
+            self.report.read += 1;
+            self.check_extract(&row, row.text(columns.extract))?;
+            match columns.cell_of(&row) {
+                Ok(cell) => {
+                    let key = (cell.practice, cell.lsoa, cell.sex);
+                    self.seen.note(key, &row, || {
+                        format!(
+                            "practice `{}` with LSOA `{}`",
+                            cell.practice,
+                            lsoa_code(cell.lsoa)
+                        )
+                    })?;
+                    self.cells.push(cell);
+                }
+                Err(skipped) => {
+                    let patients = columns.patients_of(&row).unwrap_or_default();
+                    self.patients_left_out += u64::from(patients);
+                    skipped.count(&row, &mut self.report);
+                }
+            }
+        }
+        rows.warn_if_cut_short(&mut self.report);
+        Ok(())
+    }
+
+    /// All rows are of one day.
+    fn check_extract(&mut self, row: &Row<'_>, written: &str) -> Result<(), ImportError> {
+        if let Some((first, _)) = &self.extract
+            && first == written
+        {
+            return Ok(());
+        }
+        let day = extract_day(written).ok_or_else(|| ImportError::WrongShape {
+            file: row.file.to_string(),
+            line: row.line,
+            expected: format!(
+                "column `EXTRACT_DATE`: `{written}` is not a day such as 01APR2020 or 2020-04-01"
+            ),
+        })?;
+        match &self.extract {
+            Some((first, first_day)) if *first_day != day => Err(ImportError::Contradiction {
+                file: row.file.to_string(),
+                line: row.line,
+                what: format!(
+                    "column `EXTRACT_DATE`: `{written}`, and `{first}` before; take one extract"
+                ),
+            }),
+            Some(_) => Ok(()),
+            None => {
+                self.extract = Some((written.to_string(), day));
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<(Vec<Registration>, ImportReport), ImportError> {
+        self.report.vintage = self.extract.as_ref().map(|(_, day)| day.to_string());
+        self.choose_sexes()?;
+        if self.cells.is_empty() {
+            return Err(ImportError::Empty {
+                source_name: self.report.source,
+                read: self.report.read,
+            });
+        }
+        self.report.kept = self.cells.len() as u64;
+        if self.patients_left_out > 0 {
+            self.report.warnings.push(format!(
+                "{} patients are in rows that were left out or rejected",
+                self.patients_left_out
+            ));
+        }
+        Ok((added_up(self.cells), self.report))
+    }
+
+    /// Leaves the rows for both sexes, or those for each where there are none for both.
+    fn choose_sexes(&mut self) -> Result<(), ImportError> {
+        let has = |sex| self.cells.iter().any(|cell| cell.sex == sex);
+        let missing = match (has(Sex::All), has(Sex::Male), has(Sex::Female)) {
+            (false, true, true) => {
+                self.report.warnings.push(
+                    "no rows for both sexes; those for men and women were added up".to_string(),
+                );
+                return Ok(());
+            }
+            (false, true, false) => "row for SEX `FEMALE` or `ALL`, only `MALE`,",
+            (false, false, true) => "row for SEX `MALE` or `ALL`, only `FEMALE`,",
+            _ => {
+                let before = self.cells.len();
+                self.cells.retain(|cell| cell.sex == Sex::All);
+                for _ in self.cells.len()..before {
+                    self.report
+                        .leave_out("men or women, beside rows for both sexes");
+                }
+                return Ok(());
+            }
+        };
+        Err(ImportError::NoSuchMember {
+            source_name: self.report.source.clone(),
+            expected: missing,
+        })
+    }
+}
+
+/// One record for each practice and LSOA, in order.
+fn added_up(mut cells: Vec<Cell>) -> Vec<Registration> {
+    cells.sort_unstable_by_key(|cell| (cell.practice, cell.lsoa, cell.sex));
+    cells
+        .chunk_by(|one, next| (one.practice, one.lsoa) == (next.practice, next.lsoa))
+        .map(|sexes| Registration {
+            practice: sexes[0].practice,
+            statistical_area: lsoa_code(sexes[0].lsoa),
+            patients: sexes.iter().map(|cell| cell.patients).sum(),
+        })
+        .collect()
+}
+
+/// A column's name in lower case, with `_` for spaces and dots.
+fn canonical(name: &str) -> String {
+    name.trim_start_matches('\u{feff}')
+        .chars()
+        .map(|letter| match letter {
+            ' ' | '.' => '_',
+            _ => letter.to_ascii_lowercase(),
+        })
+        .collect()
+}
+
+/// Where the columns that we read stand.
+struct Columns {
+    extract: usize,
+    practice: usize,
+    lsoa: usize,
+    sex: usize,
+    patients: usize,
+}
+
+impl Columns {
+    fn of(header: &Header) -> Result<Columns, ImportError> {
+        Ok(Columns {
+            extract: header.require(&["extract_date"])?,
+            practice: header.require(&["practice_code"])?,
+            lsoa: header.require(&["lsoa_code"])?,
+            sex: header.require(&["sex"])?,
+            patients: header.require(&["number_of_patients"])?,
+        })
+    }
+
+    fn cell_of(&self, row: &Row<'_>) -> Result<Cell, Skipped> {
+        Ok(Cell {
+            practice: row.text(self.practice).parse().map_err(|_| {
+                Skipped::Rejected("column `PRACTICE_CODE`: a practice's code is such as A82003")
+            })?,
+            sex: sex(row.text(self.sex))?,
+            patients: self.patients_of(row)?,
+            lsoa: lsoa_number(row.text(self.lsoa))?,
+        })
+    }
+
+    fn patients_of(&self, row: &Row<'_>) -> Result<u32, Skipped> {
+        let patients = row.text(self.patients).parse().ok();
+        patients
+            .filter(|patients| *patients <= PATIENTS_MAX)
+            .ok_or(Skipped::Rejected(
+                "column `NUMBER_OF_PATIENTS`: a whole number of at most a million",
+            ))
+    }
+}
+
+fn sex(text: &str) -> Result<Sex, Skipped> {
+    match text.to_ascii_uppercase().as_str() {
+        "ALL" => Ok(Sex::All),
+        "MALE" => Ok(Sex::Male),
+        "FEMALE" => Ok(Sex::Female),
+        _ => Err(Skipped::Rejected("column `SEX`: ALL, MALE or FEMALE")),
+    }
+}
+
+/// The number in the code of an LSOA in England: `E01019293` is 19293. What stands in the column
+/// instead is not ours: a Welsh LSOA or a Scottish data zone, and where the address has none, a blank,
+/// `CLOSED` or `NO2011` (no LSOA of the year).
+fn lsoa_number(text: &str) -> Result<u32, Skipped> {
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    let code = text.to_ascii_uppercase();
+    match code.get(..3) {
+        Some("E01") if code.len() == 9 && is_number(&code[3..]) => code[3..]
+            .parse()
+            .map_err(|_| Skipped::Rejected(NOT_AN_LSOA)),
+        Some("W01") if code.len() == 9 => Err(Skipped::LeftOut("LSOAs in Wales")),
+        Some("S01") if code.len() == 9 => Err(Skipped::LeftOut("data zones in Scotland")),
+        _ if code.is_empty() => Err(Skipped::LeftOut("no LSOA given")),
+        _ if code == "CLOSED" => Err(Skipped::LeftOut("LSOA_CODE `CLOSED`")),
+        _ if code.len() == 6 && code.starts_with("NO") && is_number(&code[2..]) => {
+            Err(Skipped::LeftOut("no LSOA known (such as NO2011)"))
+        }
+        _ => Err(Skipped::Rejected(NOT_AN_LSOA)),
+    }
+}
+
+const NOT_AN_LSOA: &str = "column `LSOA_CODE`: an LSOA's code is such as E01019293";
+
+fn lsoa_code(number: u32) -> String {
+    format!("E01{number:06}")
+}
+
+/// The day written `01APR2020`, or `2020-04-01`.
+fn extract_day(text: &str) -> Option<Date> {
+    const MONTHS: [&str; 12] = [
+        "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
+    ];
+    if let Ok(day) = date_from_iso(text) {
+        return Some(day);
+    }
+    let (day, rest) = text.split_at_checked(2)?;
+    let (month, year) = rest.split_at_checked(3)?;
+    let month = MONTHS
+        .iter()
+        .position(|name| name.eq_ignore_ascii_case(month))?;
+    date_from_iso(&format!("{year}-{:02}-{day}", month + 1)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use proptest::prelude::*;
+
+    use super::super::rows::fixture::{self, Published};
+    use super::*;
+
+    const UNTIL_2025: &str =
+        "PUBLICATION,EXTRACT_DATE,PRACTICE_CODE,PRACTICE_NAME,LSOA_CODE,SEX,Number of Patients\n";
+    const LATER: &str =
+        "PUBLICATION,EXTRACT_DATE,PRACTICE_CODE,PRACTICE_NAME,LSOA_CODE,SEX,NUMBER_OF_PATIENTS\n";
+    const FROM_R: &str = "\"\",\"PUBLICATION\",\"EXTRACT_DATE\",\"PRACTICE_CODE\",\"PRACTICE_NAME\",\"LSOA_CODE\",\"SEX\",\"Number.of.Patients\"\n";
+
+    fn read_all(
+        mut published: Published,
+    ) -> Result<(Vec<Registration>, ImportReport), ImportError> {
+        read(&mut published.publication)
+    }
+
+    fn read_rows(rows: &str) -> Result<(Vec<Registration>, ImportReport), ImportError> {
+        read_all(fixture::file("g.csv", format!("{UNTIL_2025}{rows}")))
+    }
+
+    /// A row of the practice A82003.
+    fn row(lsoa: &str, sex: &str, patients: &str) -> String {
+        format!("GP_PRAC_PAT_LIST,01APR2020,A82003,\"NAME, WITH COMMA\",{lsoa},{sex},{patients}\n")
+    }
+
+    fn numbers(registrations: &[Registration]) -> Vec<(String, &str, u32)> {
+        let number = |it: &'_ Registration| it.practice.to_string();
+        registrations
+            .iter()
+            .map(|it| (number(it), it.statistical_area.as_str(), it.patients))
+            .collect()
+    }
+
+    #[track_caller]
+    fn check_refused(text: impl AsRef<[u8]>, expected: &str) {
+        let error = read_all(fixture::file("g.csv", text)).expect_err("not right");
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn every_family_of_headers_gives_the_same() {
+        let plain = "GP_PRAC_PAT_LIST,01APR2020,A82046,WINDERMERE,E01012614,ALL,2\n\
+            GP_PRAC_PAT_LIST,01APR2020,A82003,ULVERSTON,E01024873,ALL,1\n";
+        let from_r = "\"1\",\"GP_PRAC_PAT_LIST\",\"01APR2020\",\"A82046\",\"WINDERMERE\",\"E01012614\",\"ALL\",2\n\
+            \"2\",\"GP_PRAC_PAT_LIST\",\"01APR2020\",\"A82003\",\"ULVERSTON\",\"E01024873\",\"ALL\",1\n";
+        for text in [
+            format!("{UNTIL_2025}{plain}"),
+            format!("{LATER}{plain}"),
+            format!("{FROM_R}{from_r}"),
+            format!("\u{feff}{LATER}{plain}").replace('\n', "\r\n"),
+        ] {
+            let (registrations, report) = read_all(fixture::file("g.csv", text)).expect("a table");
+            assert_eq!(
+                numbers(&registrations),
+                [
+                    ("A82003".to_string(), "E01024873", 1),
+                    ("A82046".to_string(), "E01012614", 2)
+                ]
+            );
+            assert_eq!((report.read, report.kept), (2, 2));
+            assert_eq!(report.vintage.as_deref(), Some("2020-04-01"));
+            assert!(report.warnings.is_empty(), "{report}");
+        }
+    }
+
+    #[test]
+    fn a_missing_column_is_named() {
+        check_refused(
+            "PUBLICATION,EXTRACT_DATE,PRACTICE_CODE,LSOA_CODE,SEX\na,01APR2020,A82003,E01024873,ALL\n",
+            "g.csv: no column `number_of_patients` in the header",
+        );
+        check_refused(
+            row("E01024873", "ALL", "1"),
+            "g.csv: no column `extract_date` in the header",
+        );
+    }
+
+    #[test]
+    fn what_is_not_an_lsoa_in_england_is_left_out_and_counted() {
+        let rows: String = [
+            "E01024873",
+            "W01000001",
+            "S01006514",
+            "CLOSED",
+            "NO2011",
+            "",
+        ]
+        .map(|lsoa| row(lsoa, "ALL", "3"))
+        .concat();
+        let (registrations, report) = read_rows(&rows).expect("one is ours");
+        assert_eq!(registrations.len(), 1);
+        assert_eq!((report.read, report.kept), (6, 1));
+        assert_eq!(report.left_out.values().sum::<u64>(), 5, "{report}");
+        assert_eq!(report.left_out.len(), 5, "{report}");
+        assert_eq!(
+            report.warnings,
+            ["15 patients are in rows that were left out or rejected"]
+        );
+    }
+
+    #[test]
+    fn a_faulty_row_is_counted_with_its_line() {
+        let good = row("E01024873", "ALL", "1");
+        for (faulty, column) in [
+            (row("E0102487", "ALL", "1"), "`LSOA_CODE`"),
+            (row("E02000001", "ALL", "1"), "`LSOA_CODE`"),
+            (row("E01é2487", "ALL", "1"), "`LSOA_CODE`"),
+            (row("é01024873", "ALL", "1"), "`LSOA_CODE`"),
+            (row("E01024874", "BOTH", "1"), "`SEX`"),
+            (row("E01024874", "ALL", "*"), "`NUMBER_OF_PATIENTS`"),
+            (row("E01024874", "ALL", "-1"), "`NUMBER_OF_PATIENTS`"),
+            (
+                row("E01024874", "ALL", "4294967295"),
+                "`NUMBER_OF_PATIENTS`",
+            ),
+            (good.replace("A82003", "A8"), "`PRACTICE_CODE`"),
+        ] {
+            let (registrations, report) =
+                read_rows(&format!("{good}{faulty}")).expect("one is right");
+            assert_eq!(registrations.len(), 1);
+            let (reason, rejected) = report.rejected.first_key_value().expect("one is rejected");
+            assert!(reason.contains(column), "{report}");
+            assert_eq!(rejected.places, [("g.csv".to_string(), 3)]);
+        }
+    }
+
+    #[test]
+    fn men_and_women_are_added_up_only_where_nobody_else_did() {
+        let men = format!("{LATER}{}", row("E01024873", "MALE", "3"));
+        let women = format!(
+            "{LATER}{}{}",
+            row("E01024873", "FEMALE", "4"),
+            row("E01024874", "FEMALE", "1")
+        );
+        let all = format!("{LATER}{}", row("E01024873", "ALL", "8"));
+        let mut files = vec![
+            ("gp-reg-pat-prac-lsoa-male.csv", &men[..]),
+            ("gp-reg-pat-prac-lsoa-female.csv", &women[..]),
+        ];
+        let (registrations, report) =
+            read_all(fixture::archive("g.zip", &files)).expect("both sexes");
+        assert_eq!(
+            numbers(&registrations),
+            [
+                ("A82003".to_string(), "E01024873", 7),
+                ("A82003".to_string(), "E01024874", 1)
+            ]
+        );
+        assert_eq!((report.read, report.kept), (3, 3));
+        assert_eq!(
+            report.warnings,
+            ["no rows for both sexes; those for men and women were added up"]
+        );
+        files.push(("gp-reg-pat-prac-lsoa-all.csv", &all[..]));
+        let (registrations, report) = read_all(fixture::folder(&files)).expect("all there");
+        assert_eq!(registrations[0].patients, 8);
+        assert_eq!(report.read, 1);
+    }
+
+    #[test]
+    fn rows_of_a_sex_beside_rows_for_both_are_left_out() {
+        let rows = [("ALL", "7"), ("MALE", "3"), ("FEMALE", "4")]
+            .map(|(sex, patients)| row("E01024873", sex, patients))
+            .concat();
+        let (registrations, report) = read_rows(&rows).expect("a table");
+        assert_eq!(registrations[0].patients, 7);
+        assert_eq!((report.read, report.kept), (3, 1));
+        assert_eq!(
+            report.left_out["men or women, beside rows for both sexes"],
+            2
+        );
+    }
+
+    #[test]
+    fn one_sex_alone_is_half_the_patients_and_refused() {
+        check_refused(
+            format!("{LATER}{}", row("E01024873", "MALE", "3")),
+            "g.csv: no row for SEX `FEMALE` or `ALL`, only `MALE`, in it",
+        );
+    }
+
+    #[test]
+    fn a_practice_with_an_lsoa_twice_is_a_contradiction() {
+        let once = row("E01024873", "ALL", "1");
+        check_refused(
+            format!("{UNTIL_2025}{once}{}", row("E01024873", "ALL", "2")),
+            "g.csv, line 3: practice `A82003` with LSOA `E01024873` is already in g.csv, line 2; leave one of them",
+        );
+    }
+
+    #[test]
+    fn extracts_of_two_days_are_a_contradiction_and_odd_dates_an_error() {
+        let first = row("E01024873", "ALL", "1");
+        let later = row("E01024874", "ALL", "1").replace("01APR2020", "01JUL2020");
+        check_refused(
+            format!("{UNTIL_2025}{first}{later}"),
+            "g.csv, line 3: column `EXTRACT_DATE`: `01JUL2020`, and `01APR2020` before; take one extract",
+        );
+        check_refused(
+            format!("{UNTIL_2025}{}", first.replace("01APR2020", "31APR2020")),
+            "g.csv, line 2: column `EXTRACT_DATE`: `31APR2020` is not a day such as 01APR2020 or 2020-04-01",
+        );
+    }
+
+    #[test]
+    fn days_of_extracts_are_read_either_way() {
+        for (text, expected) in [
+            ("04JAN2021", Some(date(2021, 1, 4))),
+            ("01apr2020", Some(date(2020, 4, 1))),
+            ("2026-07-01", Some(date(2026, 7, 1))),
+            ("30FEB2021", None),
+            ("4JAN2021", None),
+            ("04/01/2021", None),
+            ("é4JAN2021", None),
+            ("", None),
+        ] {
+            assert_eq!(extract_day(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_an_error() {
+        check_refused("", "g.csv: of 0 rows none could be used");
+        check_refused(UNTIL_2025, "g.csv: of 0 rows none could be used");
+        check_refused(
+            format!("{UNTIL_2025}{}", row("CLOSED", "ALL", "9")),
+            "g.csv: of 1 rows none could be used",
+        );
+        check_refused(
+            format!("{UNTIL_2025}{}GP_PRAC", row("E01024873", "ALL", "9")),
+            "g.csv, line 3: a row has 7 cells, as the first one has, and this one has 1; was the file cut short?",
+        );
+        let error = read_all(fixture::folder(&[("readme.txt", "")])).expect_err("no table");
+        assert_eq!(
+            error.to_string(),
+            "published: no file such as gp-reg-pat-prac-lsoa-all.csv in it"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_panics(
+            date in "[0-9A-Zé-]{0,10}",
+            lsoa in "(E01)?[0-9A-Zé]{0,7}",
+            patients in "[0-9.-]{0,12}",
+            bytes: Vec<u8>,
+        ) {
+            let row = row(&lsoa, "ALL", &patients);
+            let _ = read_rows(&row.replace("01APR2020", &date));
+            let _ = read_rows(&row);
+            let _ = read_all(fixture::file("g.csv", bytes));
+        }
+    }
+
+    #[test]
+    fn a_real_export_is_kept_but_for_the_patients_without_an_lsoa() {
+        let Some(mut publication) = fixture::real("gp-reg-pat-prac-lsoa-pennine-2020-04.csv")
+        else {
+            return;
+        };
+        let (registrations, report) = read(&mut publication).expect("as published");
+        println!("{report}");
+        assert_eq!((report.read, report.kept), (8_640, 8_604));
+        assert_eq!(report.left_out["no LSOA known (such as NO2011)"], 36);
+        assert_eq!(report.vintage.as_deref(), Some("2020-04-01"));
+        assert_eq!(registrations.len(), 8_604);
+    }
+}

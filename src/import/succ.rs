@@ -1,0 +1,191 @@
+//! Who took over from whom, as NHS ODS publishes it in `succ.csv` and `succarc.csv` (the archive of
+//! it): 5 columns without a header.
+//!
+//! Old code, new code, reason, effective date (`YYYYMMDD`), indicator. The first row is a
+//! succession like any other: read as a header it would be lost. All kinds of organisations are
+//! listed, commissioners (`00C` to `16C`) among them; who wants practices alone leaves out the rest.
+//!
+//! The effective date becomes [`Succession::from`], the first day with the successor, as it stands.
+//! A practice's close date in `epraccur` is its last day, so the effective date is usually the day
+//! after it. It need not be: some successions take effect on the close date itself, some long
+//! after, and nothing here puts that right.
+
+use std::collections::BTreeSet;
+
+use super::rows::{Row, Rows, base_name, label};
+use super::{ImportError, ImportReport, Publication, dates};
+use crate::domain::{OdsCode, Succession};
+
+const OLD: usize = 0;
+const NEW: usize = 1;
+const EFFECTIVE: usize = 3;
+const COLUMNS: usize = 5;
+
+/// Every succession of the files, in order of old code, date and new code; a row that both files
+/// have is one.
+///
+/// # Errors
+/// When a file has a header or other columns, or nothing is there.
+pub(crate) fn read(
+    publications: &mut [&mut Publication],
+) -> Result<(Vec<Succession>, ImportReport), ImportError> {
+    let names: Vec<String> = publications
+        .iter()
+        .map(|publication| publication.name())
+        .collect();
+    let mut report = ImportReport::of(names.join(", "));
+    let mut found = BTreeSet::new();
+    for publication in publications {
+        for member in members(publication)? {
+            let file = label(publication, &member);
+            let rows = Rows::of(&file, publication.read(&member)?);
+            read_file(rows, &mut found, &mut report)?;
+        }
+    }
+    if found.is_empty() {
+        return Err(ImportError::Empty {
+            source_name: report.source,
+            read: report.read,
+        });
+    }
+    let successions = found
+        .into_iter()
+        .map(|(predecessor, from, successor)| Succession {
+            predecessor,
+            successor,
+            from,
+        });
+    Ok((successions.collect(), report))
+}
+
+/// The files whose names begin with `succ`; a single file may have any name.
+fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
+    let mut members = publication.members();
+    if members.len() == 1 && members[0] == publication.name() {
+        return Ok(members);
+    }
+    members.retain(|name| {
+        let base = base_name(name);
+        base.starts_with("succ") && base.ends_with(".csv")
+    });
+    if members.is_empty() {
+        return Err(ImportError::NoSuchMember {
+            source_name: publication.name(),
+            expected: "`succ.csv` or `succarc.csv`",
+        });
+    }
+    Ok(members)
+}
+
+/// Old code, first day with the new one, new code: what makes two rows the same.
+type Fact = (OdsCode, jiff::civil::Date, OdsCode);
+
+fn read_file(
+    mut rows: Rows<impl std::io::Read>,
+    found: &mut BTreeSet<Fact>,
+    report: &mut ImportReport,
+) -> Result<(), ImportError> {
+    let mut is_first = true;
+    while let Some(row) = rows.next()? {
+        if is_first {
+            check_shape(&row)?;
+            is_first = false;
+        }
+        report.read += 1;
+        match fact(&row) {
+            Ok(fact) if found.insert(fact) => report.kept += 1,
+            Ok(_) => report.leave_out("the same succession again"),
+            Err(reason) => report.reject(reason, row.file, row.line),
+        }
+    }
+    rows.warn_if_cut_short(report);
+    Ok(())
+}
+
+/// The first row says whether the file is what it should be: no header has a date in column 4.
+fn check_shape(row: &Row<'_>) -> Result<(), ImportError> {
+    if row.len() == COLUMNS && fact(row).is_ok() {
+        return Ok(());
+    }
+    Err(ImportError::WrongShape {
+        file: row.file.to_string(),
+        line: row.line,
+        expected: format!(
+            "5 columns without a header: two ODS codes, a reason, a day written YYYYMMDD and an \
+             indicator; this row has {} and begins with `{}`",
+            row.len(),
+            row.text(OLD)
+        ),
+    })
+}
+
+fn fact(row: &Row<'_>) -> Result<Fact, &'static str> {
+    let code = |column: usize| row.text(column).parse::<OdsCode>();
+    let old = code(OLD).map_err(|_| "column 1, old code, is not an ODS code")?;
+    let new = code(NEW).map_err(|_| "column 2, new code, is not an ODS code")?;
+    let from = dates::from_digits(row.text(EFFECTIVE))
+        .map_err(|_| "column 4, effective date, is not a day written YYYYMMDD")?;
+    Ok((old, from, new))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::rows::fixture;
+    use super::*;
+
+    fn import(text: &str) -> Result<(Vec<Succession>, ImportReport), ImportError> {
+        read(&mut [&mut fixture::file("succ.csv", text).publication])
+    }
+
+    #[test]
+    fn the_first_row_is_a_succession() {
+        let text = "\"00C\",\"16C\",\"R\",\"20200401\",\"\"\r\n\"P81064\",\"P81002\",\"R\",\"20180701\",\"\"\r\n";
+        let (found, report) = import(text).expect("successions");
+        assert_eq!(found[0].predecessor.as_str(), "00C");
+        assert_eq!(found[0].successor.as_str(), "16C");
+        assert_eq!(found[1].from, date(2018, 7, 1));
+        assert_eq!((report.read, report.kept), (2, 2));
+    }
+
+    #[test]
+    fn a_header_or_another_layout_is_refused() {
+        for text in [
+            "Old,New,Reason,Effective,Indicator\nP81064,P81002,R,20180701,\n",
+            "P81064,P81002,20180701\n",
+        ] {
+            let error = import(text).expect_err("no succ").to_string();
+            assert!(
+                error.starts_with("succ.csv, line 1: 5 columns without a header"),
+                "{error}"
+            );
+        }
+        assert!(matches!(import(""), Err(ImportError::Empty { .. })));
+    }
+
+    #[test]
+    fn a_faulty_row_is_counted() {
+        let text = "P81064,P81002,R,20180701,\nP8,P81002,R,20180701,\nP81065,,R,20180701,\nP81066,P81002,R,,\n";
+        let (found, report) = import(text).expect("a succession");
+        assert_eq!((found.len(), report.read, report.kept), (1, 4, 1));
+        assert_eq!(report.rejected.len(), 3);
+    }
+
+    #[test]
+    fn both_files_are_merged_and_a_row_of_both_is_one() {
+        let rows = "P81064,P81002,R,20180701,\n";
+        let older = "P81000,P81064,R,20010401,\nP81064,P81002,R,20180701,\n";
+        let files = [("succ.csv", rows), ("succarc.csv", older), ("x.csv", "1\n")];
+        let mut succ = fixture::file("succ.csv", rows);
+        let mut archive = fixture::file("succarc.csv", older);
+        let (found, report) =
+            read(&mut [&mut succ.publication, &mut archive.publication]).expect("successions");
+        assert_eq!(report.source, "succ.csv, succarc.csv");
+        let mut together = fixture::archive("succ.zip", &files);
+        let (same, _) = read(&mut [&mut together.publication]).expect("successions");
+        assert_eq!(found, same);
+        assert_eq!(found.len(), 2);
+        assert_eq!(report.left_out["the same succession again"], 1);
+    }
+}
