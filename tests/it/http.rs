@@ -3,12 +3,14 @@
 use std::io::Write;
 use std::net::Shutdown;
 
-use catchment::domain::{OdsCode, today_in_london};
+use catchment::domain::{Layer, OdsCode, today_in_london};
 use catchment::http::Limits;
 use geo::{MultiPolygon, Validation, Winding};
 use geojson::FeatureCollection;
 use serde_json::{Value, json};
 
+use crate::dataset::{DAY, index};
+use crate::reference::dataset_of;
 use crate::server::{AS_OF, Reply, SERVER, Server, embedded, encoded, raw, read_to_close};
 
 const JSON: &str = "application/json";
@@ -254,8 +256,27 @@ fn json_may_hold_numbers_nulls_and_lists_of_layers() {
         .expect(200);
     let residence = &reply.json()["residence"];
     assert_eq!(ids(&residence["icc"]), "mb-barrow-and-millom");
+    assert_eq!(ids(&residence["pcn"]), "U16644");
+    assert_eq!(residence.as_object().expect("an object").len(), 2);
+}
+
+#[test]
+fn a_layer_of_the_contract_that_a_dataset_does_not_hold_is_told_apart() {
+    let iccs = index().boundaries(Layer::Icc, DAY).cloned().collect();
+    let server = Server::with(dataset_of(Layer::Icc, iccs), Limits::default());
+    let fields = [
+        ("lon", "-3.269471"),
+        ("lat", "54.209742"),
+        ("layers", "icc,pcn"),
+    ];
+    let residence = &asked_of(&server, &fields)["residence"];
+    assert_eq!(ids(&residence["icc"]), "mb-barrow-and-millom");
     assert_eq!(ids(&residence["pcn"]), "unknown: not_in_dataset");
     assert_eq!(residence.as_object().expect("an object").len(), 2);
+    let reply = server.get("/api/v1/areas/pcn");
+    reply.expect_problem(404, "unknown_layer");
+    let reply = server.get("/tiles/pcn.json");
+    reply.expect_problem(404, "unknown_layer");
 }
 
 #[test]
@@ -370,8 +391,8 @@ fn an_address_with_nothing_at_it_says_what_is_missing() {
     check_address("/api/v1/nothing", 404, "not_found");
     check_address("/assets/nothing.css", 404, "not_found");
     check_address("/api/v1/areas/nothing", 404, "unknown_layer");
-    // A layer of the contract that this dataset does not hold.
-    check_address("/api/v1/areas/pcn", 404, "unknown_layer");
+    // An area of another layer.
+    check_address("/api/v1/areas/pcn/mb-kendal", 404, "unknown_area");
     check_address("/api/v1/areas/icc/nothing", 404, "unknown_area");
     check_address("/api/v1/areas/icc/mb-nothing.geojson", 404, "unknown_area");
     check_address("/api/v1/areas/icc/mb-garstang.geojson", 404, "no_boundary");
@@ -401,7 +422,34 @@ fn no_address_takes_a_parameter_that_it_does_not_have() {
         400,
         "repeated_parameter",
     );
-    check_address("/api/v1/dataset?as_of=2025-12-01", 400, "unknown_parameter");
+    check_address(
+        "/api/v1/dataset?dataset=2025.2&dataset=2025.2",
+        400,
+        "repeated_parameter",
+    );
+}
+
+#[test]
+fn every_look_up_may_name_the_release_and_the_day() {
+    for path in ADDRESSES {
+        let question_mark = if path.contains('?') { '&' } else { '?' };
+        // Pages ask in a form.
+        if *path == "/"
+            || ["/privacy", "/health", "/assets"]
+                .iter()
+                .any(|other| path.starts_with(other))
+        {
+            continue;
+        }
+        let with = |query: &str| SERVER.get(&format!("{path}{question_mark}{query}"));
+        let plain = with("as_of=2025-12-01").expect(200);
+        let named = with("as_of=2025-12-01&dataset=2025.2").expect(200);
+        // Links alone may differ: they stay with the release.
+        let text = named.text_or_bytes().replace("&dataset=2025.2", "");
+        assert_eq!(text, plain.text_or_bytes(), "{path}");
+        with("as_of=2025-12-01&dataset=1999.1").expect_problem(404, "unknown_dataset");
+        with("dataset=").expect_problem(404, "unknown_dataset");
+    }
 }
 
 /// One of each kind of address that answers a GET.
@@ -949,23 +997,194 @@ fn a_day_before_a_layers_first_data_is_unknown_to_that_layer_alone() {
     let body = asked(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-04")]);
     assert_eq!(body["status"], "located");
     for (layer, found) in body["residence"].as_object().expect("layers") {
-        assert_eq!(ids(found), no_data, "{layer}");
+        let expected = if layer == "sub-icb" { "01K" } else { no_data };
+        assert_eq!(ids(found), expected, "{layer}");
     }
-    check_problem(
-        &[
-            ("lon", "-3.269471"),
-            ("lat", "54.209742"),
-            ("as_of", "2022-01-04"),
-        ],
-        422,
-        "no_data_for_date",
-    );
+    let coordinate = |as_of| [("lon", "-3.269471"), ("lat", "54.209742"), ("as_of", as_of)];
+    // Sub-ICB locations are known for longer than the rest.
+    let body = asked(&coordinate("2017-04-01"));
+    for (layer, found) in body["residence"].as_object().expect("layers") {
+        let expected = if layer == "sub-icb" { "01K" } else { no_data };
+        assert_eq!(ids(found), expected, "{layer}");
+    }
+    check_problem(&coordinate("2017-03-31"), 422, "no_data_for_date");
     check_address(
         "/api/v1/areas/icc?as_of=2022-01-04",
         422,
         "no_data_for_date",
     );
     check_address("/tiles/icc.json?as_of=2022-01-04", 422, "no_data_for_date");
+}
+
+#[test]
+fn a_sub_icb_location_has_the_name_of_the_day_under_one_code() {
+    let check = |postcode: &str, as_of: &str, id: &str, name: &str, board: &str| {
+        let body = asked(&[("postcode", postcode), ("as_of", as_of)]);
+        let found = &body["residence"]["sub-icb"];
+        assert_eq!(ids(found), id, "{postcode} {as_of}");
+        assert_eq!(found[0]["name"], name, "{postcode} {as_of}");
+        assert_eq!(ids(&body["residence"]["icb"]), board, "{postcode} {as_of}");
+    };
+    let no_data = "unknown: no_data_for_date";
+    for (postcode, id, group, location, board) in [
+        (
+            "LA18 4DB",
+            "01K",
+            "NHS Morecambe Bay CCG",
+            "NHS Lancashire and South Cumbria ICB - 01K",
+            "QE1",
+        ),
+        (
+            "CA28 8JG",
+            "01H",
+            "NHS North Cumbria CCG",
+            "NHS North East and North Cumbria ICB - 01H",
+            "QHM",
+        ),
+        (
+            "BB5 6AS",
+            "01A",
+            "NHS East Lancashire CCG",
+            "NHS Lancashire and South Cumbria ICB - 01A",
+            "QE1",
+        ),
+        (
+            "BB2 1AX",
+            "00Q",
+            "NHS Blackburn with Darwen CCG",
+            "NHS Lancashire and South Cumbria ICB - 00Q",
+            "QE1",
+        ),
+    ] {
+        check(postcode, "2022-06-30", id, group, no_data);
+        check(postcode, "2022-07-01", id, location, board);
+    }
+    // A registration has it too.
+    for (as_of, name) in [
+        ("2022-06-30", "NHS Morecambe Bay CCG"),
+        ("2022-07-01", "NHS Lancashire and South Cumbria ICB - 01K"),
+    ] {
+        let body = asked(&[("practice", "A82033"), ("as_of", as_of)]);
+        let found = &body["registration"]["sub-icb"];
+        assert_eq!(
+            (ids(found).as_str(), &found[0]["name"]),
+            ("01K", &name.into())
+        );
+    }
+}
+
+#[test]
+fn east_lancashire_has_teams_and_networks_places_and_a_board() {
+    let check = |postcode, expected: [&str; 6]| {
+        let body = asked(&[("postcode", postcode)]);
+        let layers = [
+            "icc",
+            "neighbourhood-team",
+            "pcn",
+            "sub-icb",
+            "place",
+            "icb",
+        ];
+        let found = layers.map(|layer| ids(&body["residence"][layer]));
+        assert_eq!(found, expected, "{postcode}");
+        for layer in ["neighbourhood-team", "pcn"] {
+            for area in body["residence"][layer].as_array().expect("areas") {
+                assert_eq!(area["provenance"], "modelled", "{postcode} {layer}");
+            }
+        }
+    };
+    let lancashire = "lsc-lancashire";
+    check(
+        "BB5 6AS",
+        [
+            "",
+            "pl-hyndburn-central",
+            "U96653",
+            "01A",
+            lancashire,
+            "QE1",
+        ],
+    );
+    check(
+        "BB7 2JG",
+        ["", "pl-ribblesdale", "U11269", "01A", lancashire, "QE1"],
+    );
+    check(
+        "BB2 1AX",
+        [
+            "",
+            "pl-blackburn-west",
+            "U34816",
+            "00Q",
+            "lsc-blackburn-with-darwen",
+            "QE1",
+        ],
+    );
+    check(
+        "LA1 1PN",
+        ["mb-lancaster", "", "U19808", "01K", lancashire, "QE1"],
+    );
+    check(
+        "LA18 4DB",
+        [
+            "mb-barrow-and-millom",
+            "",
+            "U16644",
+            "01K",
+            "lsc-south-cumbria",
+            "QE1",
+        ],
+    );
+    // Craven is of the board, and in none of its places.
+    check("LA2 7HH", ["mb-east", "", "U59980", "01K", "", "QE1"]);
+    // Whitehaven is in the district of Copeland as Millom is, and of another board.
+    let body = asked(&[("postcode", "CA28 8JG")]);
+    assert_eq!(ids(&body["residence"]["place"]), "");
+    assert_eq!(ids(&body["residence"]["icb"]), "QHM");
+}
+
+#[test]
+fn areas_that_no_source_lists_have_unknown_groups_of_another_kind() {
+    for (postcode, practice) in [("CA28 8JG", "A82024"), ("BB5 6AS", "Y02605")] {
+        let body = asked(&[("postcode", postcode), ("practice", practice)]);
+        for side in ["residence", "registration"] {
+            assert_eq!(
+                body[side]["resilience-group"],
+                json!({ "unknown": "no source" }),
+                "{postcode} {side}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_code_that_prescribes_and_has_no_patients_is_told_apart_from_an_unknown_one() {
+    let mut dataset = embedded();
+    let code = |text: &str| text.parse::<OdsCode>().expect("an ODS code");
+    assert!(dataset.not_gp_practices.is_empty());
+    // One that is in the list of practices as well stays one.
+    dataset.not_gp_practices = vec![code("Y99998"), code("A82033")];
+    let server = Server::with(dataset, Limits::default());
+    let reason = |practice| {
+        let body = asked_of(&server, &[("postcode", "LA18 4DB"), ("practice", practice)]);
+        let registration = &body["registration"];
+        assert_eq!(registration["practice"].is_null(), practice != "A82033");
+        (registration["reason"].clone(), body["agreement"].clone())
+    };
+    let residence_only = || json!("residence_only");
+    assert_eq!(
+        reason("Y99998"),
+        (json!("not_a_gp_practice"), residence_only())
+    );
+    assert_eq!(
+        reason("Y99999"),
+        (json!("unknown_practice"), residence_only())
+    );
+    assert_eq!(reason("A82033"), (Value::Null, json!("agree")));
+    assert_eq!(
+        asked(&[("practice", "Y99998")])["registration"]["reason"],
+        "unknown_practice"
+    );
 }
 
 #[test]
@@ -1086,7 +1305,7 @@ fn there_are_eight_communities_in_each_system() {
 
 #[test]
 fn boundaries_are_geojson_as_the_standard_has_it() {
-    for layer in ["icc", "sub-community", "gp-practice", "resilience-group"] {
+    for layer in Layer::ALL {
         let path = format!("/api/v1/areas/{layer}.geojson?as_of={AS_OF}");
         let reply = SERVER.get(&path).expect(200);
         assert_eq!(reply.header("content-type"), "application/geo+json");
@@ -1172,7 +1391,30 @@ fn the_service_says_that_it_lives_and_what_it_holds() {
     for name in ["name", "version"] {
         assert_eq!(ready["dataset"][name], dataset[name]);
     }
-    assert_eq!(dataset["counts"]["postcodes"], 34_389);
+    assert_eq!(ready["degraded"], json!([]));
+    assert_eq!(dataset["counts"]["postcodes"], 68_062);
+    assert_eq!(dataset["counts"]["practices"], 149);
+    assert_eq!(dataset["loaded"], json!([dataset["version"]]));
+    let layers = dataset["layers"].as_array().expect("layers").iter();
+    let counts: Vec<(&str, u64)> = layers
+        .map(|layer| {
+            let count = layer["areas"].as_u64().expect("a count");
+            (layer["id"].as_str().expect("an id"), count)
+        })
+        .collect();
+    let expected = [
+        ("icc", 16),
+        ("sub-community", 2),
+        ("neighbourhood-team", 13),
+        // Every practice that has not closed, the two without ground among them.
+        ("gp-practice", 135),
+        ("resilience-group", 8),
+        ("pcn", 31),
+        ("sub-icb", 4),
+        ("place", 3),
+        ("icb", 2),
+    ];
+    assert_eq!(counts, expected);
     assert_ne!(dataset["attribution"], "");
     assert_ne!(dataset["licence"], "");
 }

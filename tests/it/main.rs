@@ -1,14 +1,19 @@
 //! The tests that need more than one module.
 
+mod check;
 mod cli;
 mod dataset;
+mod diff;
 mod geodesy;
 mod http;
 mod oracle;
 mod pages;
 mod places;
 mod privacy;
+mod real_data;
 mod reference;
 mod refusals;
+mod releases;
+mod running;
 mod server;
 mod tiles;

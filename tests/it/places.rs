@@ -35,6 +35,7 @@ fn query(row: &Row) -> Query {
 fn words(found: &Found<'_>) -> String {
     let words: Vec<String> = match found {
         Found::Unknown(Unknown::NoneNamed) => vec!["unknown".into()],
+        Found::Unknown(Unknown::NoSource) => vec!["no_source".into()],
         Found::Unknown(Unknown::NoDataForDate) => vec!["no_data_for_date".into()],
         Found::Areas(areas) => areas.iter().map(|it| it.area.id.clone()).collect(),
         Found::Practices(practices) => {

@@ -1,14 +1,13 @@
 //! Nothing that was asked about is written down; nobody who stalls holds the service up.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use catchment::http::Limits;
 
+use crate::running::Running;
 use crate::server::{Server, client, connect, embedded, encoded, raw, read_to_close, send};
 
 /// What stands in the questions, in every form that it may be written in. None of it is ever to be
@@ -34,112 +33,6 @@ const MARKS: &[&str] = &[
     "Zq7Mark",
 ];
 
-/// Nothing here takes this long unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The program as it is run, listening.
-struct Running {
-    child: Child,
-    address: SocketAddr,
-    /// Every line that it writes, until it has ended.
-    lines: mpsc::Receiver<String>,
-    written: String,
-}
-
-impl Running {
-    fn start(log_format: &str) -> Running {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "trace"])
-            .args(["--log-format", log_format])
-            // Nothing from outside turns other logs on.
-            .env("RUST_LOG", "trace")
-            .env("RUST_BACKTRACE", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let (tell, lines) = mpsc::channel();
-        let stderr = child.stderr.take().expect("piped");
-        let stdout = child.stdout.take().expect("piped");
-        thread::spawn(move || {
-            // One after the other: standard output stays empty.
-            let streams: [Box<dyn Read + Send>; 2] = [Box::new(stderr), Box::new(stdout)];
-            for line in streams
-                .into_iter()
-                .flat_map(|it| BufReader::new(it).lines())
-            {
-                // Nobody listens any more where the test has failed already.
-                let _ = tell.send(line.expect("text"));
-            }
-        });
-        let mut running = Running {
-            child,
-            address: SocketAddr::from(([0, 0, 0, 0], 0)),
-            lines,
-            written: String::new(),
-        };
-        let said = running.wait_for(" answers; press Ctrl+C to stop");
-        let address = said
-            .trim_start_matches("http://")
-            .split_once('/')
-            .expect("a URL")
-            .0;
-        running.address = address.parse().expect("an address");
-        running
-    }
-
-    /// The next line that holds this.
-    #[track_caller]
-    fn wait_for(&mut self, text: &str) -> String {
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => {
-                    self.written.push_str(&line);
-                    self.written.push('\n');
-                    if line.contains(text) {
-                        return line;
-                    }
-                }
-                Err(error) => panic!("no line has `{text}` ({error}): {}", self.written),
-            }
-        }
-    }
-
-    fn signal(&self) {
-        let sent = Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
-            .status();
-        assert!(sent.expect("kill is there").success());
-    }
-
-    /// Its exit status when it has ended, and all that it wrote.
-    fn end(mut self) -> (Option<i32>, String) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => {
-                    self.written.push_str(&line);
-                    self.written.push('\n');
-                }
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => panic!("it goes on: {}", self.written),
-            }
-            assert!(Instant::now() < deadline, "it goes on: {}", self.written);
-        }
-        let status = self.child.wait().expect("it ends");
-        (status.code(), std::mem::take(&mut self.written))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has ended, unless the test failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn a_log_in_text_holds_nothing_that_was_asked_about() {
     check_log("text", "answered method=\"GET\" route=\"/api/v1/locate\"");
@@ -158,10 +51,10 @@ fn a_log_in_json_holds_nothing_that_was_asked_about() {
 /// What was written. `expected` shows that there was a log to look at.
 #[track_caller]
 fn check_log(format: &str, expected: &str) -> String {
-    let running = Running::start(format);
+    let running = Running::start(&["--log-format", format]);
     let count = ask_everything(running.address);
     let signalled = Instant::now();
-    running.signal();
+    running.signal("TERM");
     let (status, written) = running.end();
     let took = signalled.elapsed();
     assert_eq!(status, Some(0), "{written}");
@@ -296,6 +189,18 @@ const HALF_A_HEADER: &str = "GET /api/v1/locate?postcode=LA18+4DB HTTP/1.1\r\nHo
 const HALF_A_BODY: &str = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\n\
     Content-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"postcode\":";
 
+/// Sends half a request and waits until the service reads its body: bytes that still wait to be read
+/// are no request under way, and a connection without one is closed at the signal to stop.
+fn under_way(mut stream: TcpStream) -> TcpStream {
+    let (head, body) = HALF_A_BODY.split_once("\r\n\r\n").expect("a head");
+    let head = format!("{head}\r\nExpect: 100-continue\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("it is taken");
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).expect("the body is wanted");
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    send_half(stream, body)
+}
+
 fn limits(header_ms: u64, drain_ms: u64) -> Limits {
     Limits {
         header_within: Duration::from_millis(header_ms),
@@ -356,8 +261,7 @@ fn stopping_does_not_wait_for_those_who_stall() {
 #[test]
 fn stopping_lets_a_request_under_way_finish() {
     let server = Server::with(embedded(), limits(10_000, 5_000));
-    let mut stream = send_half(server.connect(), HALF_A_BODY);
-    server.get("/health/live").expect(200);
+    let mut stream = under_way(server.connect());
     let address = stream.peer_addr().expect("connected");
     let stopping = thread::spawn(move || server.stop());
     // The listener is closed first; then the rest of the request comes.
@@ -375,19 +279,12 @@ fn stopping_lets_a_request_under_way_finish() {
 
 #[test]
 fn a_second_signal_ends_the_program_at_once_whoever_stalls() {
-    let mut running = Running::start("text");
-    let stalled = send_half(connect(running.address), HALF_A_BODY);
-    send(
-        &client(),
-        running.address,
-        ("GET", "/health/live"),
-        &[],
-        None,
-    );
-    running.signal();
+    let mut running = Running::start(&[]);
+    let stalled = under_way(connect(running.address));
+    running.signal("TERM");
     running.wait_for("stopping");
     let signalled = Instant::now();
-    running.signal();
+    running.signal("TERM");
     let (status, written) = running.end();
     assert_eq!(status, Some(130), "{written}");
     let took = signalled.elapsed();

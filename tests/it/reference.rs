@@ -2,7 +2,9 @@
 //! random ground, valid and not, and on the real one.
 
 use catchment::dataset::Dataset;
-use catchment::domain::{Area, Boundary, BritishGrid, GridPolygon, Layer, Period, Provenance};
+use catchment::domain::{
+    Area, Boundary, BritishGrid, Extent, GridPolygon, Layer, Period, Provenance,
+};
 use catchment::index::{Index, Place, Query};
 use geo::MultiPolygon;
 use proptest::prelude::*;
@@ -90,7 +92,10 @@ pub(crate) fn dataset_of(layer: Layer, boundaries: Vec<Boundary>) -> Dataset {
         statistical_areas: Vec::new(),
         statistical_boundaries: Vec::new(),
         assignments: Vec::new(),
+        not_gp_practices: Vec::new(),
         postcodes: Vec::new(),
+        canaries: Vec::new(),
+        stated_counts: Vec::new(),
     }
 }
 
@@ -103,6 +108,7 @@ fn boundary(number: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
     };
     Boundary {
         id: format!("area-{number}"),
+        extent: Extent::Whole,
         period: Period::default(),
         lonlat: MultiPolygon::new(Vec::new()),
         grid: polygons.iter().map(polygon).collect(),

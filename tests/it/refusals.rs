@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use catchment::build::build;
 use catchment::dataset::{self, Files, Manifest};
-use catchment::domain::{Basis, BritishGrid, Layer, LonLat};
+use catchment::domain::{Basis, BritishGrid, Certainty, Layer, LonLat};
 use catchment::geodesy;
 use catchment::index::{Found, Index, Place, Query};
 use jiff::civil::date;
@@ -85,9 +85,9 @@ const TABLES: &[(&str, &str)] = &[
     ),
     (
         "postcodes.csv",
-        "postcode,easting,northing,positional_quality,status,introduced,terminated,statistical_area\n\
-         LA1 1AA,301000,401000,10,live,198001,,\n\
-         LA1 1AB,306000,405000,10,live,198001,,\n",
+        "postcode,easting,northing,positional_quality,status,introduced,terminated,statistical_area,user\n\
+         LA1 1AA,301000,401000,10,live,198001,,,\n\
+         LA1 1AB,306000,405000,10,live,198001,,,large\n",
     ),
 ];
 
@@ -241,9 +241,10 @@ fn a_shapefile_whose_holes_come_after_another_part_is_read_right() {
         (areas[0].area.id.as_str(), areas[0].basis),
         ("l", Basis::Boundary)
     );
-    // The middle of the village.
-    let edge = areas[0].edge.as_ref().map(|edge| edge.distance_m);
-    assert_eq!(edge, Some(1_000.0));
+    // The middle of the village. Where a large user's mail goes is not where anybody lives.
+    let edge = areas[0].edge.as_ref();
+    let edge = edge.map(|edge| (edge.distance_m, edge.certainty));
+    assert_eq!(edge, Some((1_000.0, Certainty::NearBoundary)));
 
     let parts = |id: &str| {
         let boundary = index.boundary(Layer::Icc, id, DAY).expect("it has ground");
@@ -415,6 +416,14 @@ fn a_table_that_contradicts_itself_is_refused_by_its_place() {
         ],
     );
     check_refused(
+        &world().replace("postcodes.csv", ",user\n", ",users\n"),
+        &["postcodes.csv", "no column `user` in the header"],
+    );
+    check_refused(
+        &world().replace("postcodes.csv", ",large\n", ",small\n"),
+        &["postcodes.csv, line 3, column `user`: `small`"],
+    );
+    check_refused(
         &world().replace("practices.csv", ",closed,", ",shut,"),
         &["practices.csv", "no column `closed` in the header"],
     );
@@ -497,6 +506,12 @@ impl Copied {
         Copied(folder)
     }
 
+    /// Without the canaries: with few postcodes they would not live.
+    fn without_canaries() -> Copied {
+        let line = "canaries = \"source/canaries.csv\"\n";
+        Copied::new().replace("build.toml", line, "")
+    }
+
     fn config(&self) -> PathBuf {
         self.0.path().join("build.toml")
     }
@@ -533,7 +548,7 @@ fn check_not_built(copied: &Copied, words: &[&str]) {
 
 #[test]
 fn a_failed_build_names_the_place_and_leaves_the_old_folder_and_no_other() {
-    let copied = Copied::new;
+    let copied = Copied::without_canaries;
     check_not_built(
         &copied().replace("source/practices.csv", "list_size_2021", "list_size"),
         &["source/practices.csv: no column `list_size_2021` in the header"],
@@ -588,11 +603,40 @@ fn a_build_whose_parts_contradict_each_other_leaves_the_old_folder_and_no_other(
     let (line, twice) = again("A82608,", ",mb-east,East,", ",mb-kendal,Kendal,");
     assert_ne!(format!("{line}\n{line}"), twice);
     check_not_built(
-        &Copied::new().replace("source/practices.csv", &line, &twice),
+        &Copied::without_canaries().replace("source/practices.csv", &line, &twice),
         &["A82608"],
     );
     check_not_built(
-        &Copied::new().replace("source/postcodes.csv", "\nLA18 4DB,", "\nLA18 4BY,"),
+        &Copied::without_canaries().replace("source/postcodes.csv", "\nLA18 4DB,", "\nLA18 4BY,"),
         &["postcodes.csv", "`LA18 4BY`"],
     );
+}
+
+#[test]
+fn a_build_whose_canary_fails_leaves_the_old_folder_and_no_other() {
+    let canaries = "postcode,easting,northing,practice,as_of,status,icc_residence,icc_registration\n\
+        LA18 4DB,,,P81064,2026-01-01,located,mb-barrow-and-millom,mb-lancaster\n\
+        LA22 9BP,,,,2026-01-01,located,mb-grange-and-lakes,\n\
+        LA1O 5DL,,,,2026-01-01,malformed,,\n";
+    let copied = || {
+        let copied = Copied::new();
+        fs::write(copied.0.path().join("source/canaries.csv"), canaries).expect("a file");
+        copied
+    };
+    let well = copied();
+    build(&well.config(), None).expect("every canary lives");
+    assert!(load(&well.output()).is_ok());
+    for (from, to, line) in [
+        (",mb-lancaster", ",mb-bay", 2),
+        ("mb-grange-and-lakes", "mb-kendal", 3),
+        (",malformed", ",located", 4),
+    ] {
+        check_not_built(
+            &copied().replace("source/canaries.csv", from, to),
+            &[
+                "canaries answered otherwise than they should be: 1",
+                &format!("line {line}"),
+            ],
+        );
+    }
 }

@@ -4,13 +4,14 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use catchment::dataset::{self, Dataset, Files};
 use catchment::http::{self, App, Limits};
 use catchment::index::Index;
+use catchment::releases::Live;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use ureq::http::{HeaderMap, Request};
@@ -40,7 +41,7 @@ impl Server {
     /// On a dataset, with limits.
     pub(crate) fn with(dataset: Dataset, limits: Limits) -> Server {
         let index = Index::build(dataset).expect("the dataset is sound");
-        let router = http::router(App::new(index));
+        let router = http::router(App::new(Arc::new(Live::fixed(index))));
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
@@ -224,6 +225,12 @@ impl Reply {
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body)
             .unwrap_or_else(|error| panic!("{self}\nthe body is not text: {error}"))
+    }
+
+    /// The body, a letter for each byte: to be compared, not read.
+    pub(crate) fn text_or_bytes(&self) -> String {
+        let bytes = self.body.iter().map(|byte| char::from(*byte));
+        bytes.collect()
     }
 
     /// The body as JSON.

@@ -1,0 +1,510 @@
+//! `catchment check`: a clean world finds nothing, each defect is found by its code, and the embedded
+//! dataset says what is known of it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use catchment::check::{Finding, Severity, check};
+use catchment::dataset::{self, Dataset, Files, Manifest};
+use tempfile::TempDir;
+
+/// A dataset of two communities side by side, each a square of 10 km, as text.
+#[derive(Clone)]
+pub(crate) struct World {
+    tables: BTreeMap<&'static str, String>,
+    /// Grounds in metres of the British National Grid.
+    pub(crate) grounds: BTreeMap<&'static str, Vec<(f64, f64)>>,
+}
+
+const MANIFEST: &str = r#"
+name = "toy"
+version = "1"
+title = "Toy"
+as_of = "2025-01-01"
+attribution = "nobody"
+licence = "none"
+tolerance_m = 100.0
+complete_outcodes = ["LA1"]
+sources = []
+
+[[layers]]
+id = "icc"
+title = "ICCs"
+kind = "partition"
+first_data = "2022-01-05"
+provenance = "indicative"
+boundaries = "areas/icc.geojson"
+
+[files]
+"#;
+
+const TABLES: [(&str, &str); 9] = [
+    (
+        "areas.csv",
+        "layer,id,name,kind,system,provenance,from,to\n\
+         icc,k,Kay,,toy,indicative,,\n\
+         icc,l,Ell,,toy,indicative,,\n",
+    ),
+    (
+        "memberships.csv",
+        "member_layer,member,layer,group,from,to,provenance\n\
+         gp-practice,A00001,icc,k,,,derived\n\
+         gp-practice,A00002,icc,l,,,derived\n",
+    ),
+    (
+        "practices.csv",
+        "ods_code,name,address,postcode,telephone,status,opened,closed,sub_icb,pcn,list_size\n\
+         A00001,One,1 The Street,LA1 1AA,,active,1974-04-01,,01K,,20000\n\
+         A00002,Two,2 The Street,LA1 1AB,,active,1974-04-01,,01K,,30000\n\
+         A00003,Three,3 The Street,LA1 1AB,,closed,1974-04-01,2020-03-31,01K,,\n",
+    ),
+    (
+        "practice_sites.csv",
+        "ods_code,kind,postcode,easting,northing\n\
+         A00001,main,LA1 1AA,301000,401000\n\
+         A00002,main,LA1 1AB,316000,405000\n",
+    ),
+    (
+        "practice_successions.csv",
+        "predecessor,successor,from\nA00003,A00002,2020-04-01\n",
+    ),
+    (
+        "postcodes.csv",
+        "postcode,easting,northing,positional_quality,status,introduced,terminated,statistical_area,user\n\
+         LA1 1AA,301000,401000,10,live,198001,,,\n\
+         LA1 1AB,316000,405000,10,live,198001,,,\n\
+         LA1 1AD,309800,405000,10,live,198001,,,\n",
+    ),
+    (
+        "canaries.csv",
+        "postcode,easting,northing,practice,as_of,status,icc_residence,icc_registration\n\
+         LA1 1AA,,,A00001,2025-01-01,located,k,k\n",
+    ),
+    (
+        "systems.csv",
+        "system,name,page_date,icc_count_stated,icc_sections_on_page,note\n\
+         toy,Toy,2022-01-05,2,2,\n",
+    ),
+    (
+        "lineage.csv",
+        "layer,predecessor,successor,relation,date,source\nicc,j,k,renamed,,a map\n",
+    ),
+];
+
+pub(crate) fn square(x: f64, y: f64, side: f64) -> Vec<(f64, f64)> {
+    vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
+}
+
+impl World {
+    pub(crate) fn new() -> World {
+        World {
+            tables: TABLES.map(|(path, text)| (path, text.to_string())).into(),
+            grounds: BTreeMap::from([
+                ("k", square(300_000.0, 400_000.0, 10_000.0)),
+                ("l", square(310_000.0, 400_000.0, 10_000.0)),
+            ]),
+        }
+    }
+
+    pub(crate) fn replace(mut self, path: &str, from: &str, to: &str) -> World {
+        let text = self.tables.get_mut(path).expect("a table of it");
+        assert!(text.contains(from), "`{from}` is not in {path}");
+        *text = text.replacen(from, to, 1);
+        self
+    }
+
+    pub(crate) fn add(mut self, path: &str, line: &str) -> World {
+        let text = self.tables.get_mut(path).expect("a table of it");
+        writeln!(text, "{line}").expect("writing to a String");
+        self
+    }
+
+    pub(crate) fn ground(mut self, id: &'static str, vertices: Vec<(f64, f64)>) -> World {
+        self.grounds.insert(id, vertices);
+        self
+    }
+
+    pub(crate) fn write(&self, folder: &Path) {
+        let manifest: Manifest = toml::from_str(MANIFEST).expect("a manifest");
+        let mut files: Vec<(String, Vec<u8>)> = self
+            .tables
+            .iter()
+            .map(|(path, text)| ((*path).to_string(), text.clone().into_bytes()))
+            .collect();
+        let features: Vec<String> = self.grounds.iter().map(feature).collect();
+        let crs = r#"{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::27700"}}"#;
+        let collection = format!(
+            r#"{{"type":"FeatureCollection","crs":{crs},"features":[{}]}}"#,
+            features.join(",")
+        );
+        files.push(("areas/icc.geojson".into(), collection.into_bytes()));
+        dataset::write(folder, manifest, &files).expect("it is written");
+    }
+
+    pub(crate) fn dataset(&self) -> Dataset {
+        let folder = TempDir::new().expect("a folder");
+        let toy = folder.path().join("toy");
+        self.write(&toy);
+        dataset::read(&Files::Folder(toy)).expect("it can be read")
+    }
+}
+
+fn feature((id, vertices): (&&'static str, &Vec<(f64, f64)>)) -> String {
+    let closed = vertices.iter().chain(vertices.first());
+    let ring: Vec<String> = closed.map(|(x, y)| format!("[{x},{y}]")).collect();
+    format!(
+        r#"{{"type":"Feature","properties":{{"id":"{id}"}},"geometry":{{"type":"Polygon","coordinates":[[{}]]}}}}"#,
+        ring.join(",")
+    )
+}
+
+/// The world has this finding; it comes back.
+#[track_caller]
+fn check_found(world: &World, severity: Severity, code: &str, words: &[&str]) -> Finding {
+    let findings = check(&world.dataset());
+    let told: Vec<String> = findings
+        .iter()
+        .map(|it| format!("{}: {}", it.code, it.message))
+        .collect();
+    let found = findings
+        .into_iter()
+        .find(|it| it.code == code)
+        .unwrap_or_else(|| panic!("no {code} in {told:#?}"));
+    assert_eq!(found.severity, severity, "{}", found.message);
+    for word in words {
+        assert!(found.message.contains(word), "`{word}`: {}", found.message);
+    }
+    found
+}
+
+use Severity::{Error, Warning};
+
+#[test]
+fn a_clean_world_finds_nothing() {
+    let findings = check(&World::new().dataset());
+    let told: Vec<&str> = findings.iter().map(|it| it.message.as_str()).collect();
+    assert!(told.is_empty(), "{told:#?}");
+}
+
+#[test]
+fn what_is_wrong_with_the_ground_is_found_with_its_size_and_place() {
+    let near = |found: &Finding, easting: f64, northing: f64| {
+        let place = found.place.expect("it has a place");
+        let grid = catchment::geodesy::to_grid(place).expect("in Great Britain");
+        let off_m = (grid.easting_m() - easting).hypot(grid.northing_m() - northing);
+        assert!(off_m < 1.0, "{}: {off_m} m off", found.message);
+    };
+    let size = |found: &Finding, expected: f64| {
+        let size_m2 = found.size_m2.expect("it has a size");
+        assert!(
+            (size_m2 - expected).abs() < expected * 0.001,
+            "{size_m2} m²"
+        );
+    };
+    let east = |from: f64| {
+        let (right, top) = (320_000.0, 410_000.0);
+        vec![
+            (from, 400_000.0),
+            (right, 400_000.0),
+            (right, top),
+            (from, top),
+        ]
+    };
+    let world = |l: Vec<(f64, f64)>| World::new().ground("l", l);
+
+    let overlap = world(east(309_500.0));
+    let found = check_found(&overlap, Error, "overlap", &["`k` and `l`", "5.00 km²"]);
+    size(&found, 5e6);
+    near(&found, 309_750.0, 405_000.0);
+
+    let found = check_found(
+        &world(east(309_999.7)),
+        Warning,
+        "sliver_overlap",
+        &["0.30 m"],
+    );
+    size(&found, 3_000.0);
+
+    let found = check_found(
+        &world(east(310_000.4)),
+        Warning,
+        "sliver",
+        &["0.400 m apart"],
+    );
+    let place = found.place.expect("it has a place");
+    let grid = catchment::geodesy::to_grid(place).expect("in Great Britain");
+    assert!((grid.easting_m() - 310_000.2).abs() < 1.0);
+
+    let mut notched = east(310_000.0);
+    notched.extend([
+        (310_000.0, 406_000.0),
+        (310_300.0, 404_000.0),
+        (310_000.0, 402_000.0),
+    ]);
+    let found = check_found(&world(notched), Warning, "gap", &["0.60 km²"]);
+    size(&found, 600_000.0);
+    near(&found, 310_100.0, 404_000.0);
+
+    let crossed = vec![
+        (310_000.0, 400_000.0),
+        (320_000.0, 400_000.0),
+        (311_000.0, 410_000.0),
+        (315_000.0, 410_000.0),
+    ];
+    let found = check_found(
+        &world(crossed),
+        Error,
+        "invalid_ring",
+        &["icc `l`", "crosses"],
+    );
+    assert!(found.place.is_some());
+
+    let tiny = World::new()
+        .add("areas.csv", "icc,m,Em,,elsewhere,indicative,,")
+        .ground("m", square(330_000.0, 400_000.0, 50.0));
+    size(
+        &check_found(&tiny, Warning, "tiny_area", &["2500 m²"]),
+        2_500.0,
+    );
+
+    let huge = World::new()
+        .add("areas.csv", "icc,m,Em,,elsewhere,indicative,,")
+        .ground("m", square(330_000.0, 400_000.0, 70_000.0));
+    check_found(&huge, Warning, "huge_area", &["4900 km²"]);
+
+    let absent = World::new().add("areas.csv", "icc,m,Em,,elsewhere,indicative,,");
+    check_found(&absent, Warning, "area_without_boundary", &["icc `m`"]);
+}
+
+#[test]
+fn a_border_that_has_more_vertices_on_one_side_is_the_same_border() {
+    let more = vec![
+        (310_000.0, 400_000.0),
+        (320_000.0, 400_000.0),
+        (320_000.0, 410_000.0),
+        (310_000.0, 410_000.0),
+        (310_000.0, 403_000.0),
+    ];
+    assert!(check(&World::new().ground("l", more).dataset()).is_empty());
+}
+
+#[test]
+fn what_is_wrong_with_practices_is_found() {
+    let world = World::new;
+    let twice = world().add("memberships.csv", "gp-practice,A00001,icc,l,,,derived");
+    check_found(
+        &twice,
+        Error,
+        "practice_in_two_iccs",
+        &["A00001", "`k`", "`l`"],
+    );
+    check_found(&twice, Error, "contradiction", &["A00001"]);
+
+    let away = world().replace("memberships.csv", "A00001,icc,k", "A00001,icc,l");
+    let found = check_found(
+        &away,
+        Warning,
+        "practice_outside_icc",
+        &["A00001", "`l`", "in `k`"],
+    );
+    assert!(found.place.is_some());
+
+    let homeless = world().replace(
+        "memberships.csv",
+        "gp-practice,A00001,icc,k,,,derived\n",
+        "",
+    );
+    check_found(
+        &homeless,
+        Warning,
+        "practice_without_icc",
+        &["A00001", "`k`"],
+    );
+    check_found(&homeless, Warning, "icc_without_practices", &["Kay ICC"]);
+
+    let roofless = world().replace(
+        "practice_sites.csv",
+        "A00001,main,LA1 1AA,301000,401000\n",
+        "",
+    );
+    check_found(&roofless, Warning, "practice_without_premises", &["A00001"]);
+
+    let circle = world().add("practice_successions.csv", "A00002,A00003,2021-04-01");
+    check_found(
+        &circle,
+        Error,
+        "succession_cycle",
+        &["A00002 → A00003 → A00002"],
+    );
+
+    let lost = world().replace("practice_successions.csv", "A00003,A00002", "A00003,B99999");
+    check_found(&lost, Warning, "unknown_successor", &["B99999"]);
+}
+
+#[test]
+fn what_is_wrong_with_numbers_days_postcodes_and_canaries_is_found() {
+    let world = World::new;
+    let stated = world().replace(
+        "systems.csv",
+        "2022-01-05,2,2,",
+        "2022-01-05,3,2,an old page",
+    );
+    check_found(
+        &stated,
+        Warning,
+        "count_mismatch",
+        &["states 3", "has 2 sections", "holds 2", "an old page"],
+    );
+    let crowded = world().replace("practices.csv", "20000", "70001");
+    check_found(
+        &crowded,
+        Warning,
+        "population_out_of_range",
+        &["Kay", "70,001"],
+    );
+    let empty = world().replace("practices.csv", "20000", "9999");
+    check_found(
+        &empty,
+        Warning,
+        "population_out_of_range",
+        &["Kay", "9,999"],
+    );
+
+    let versions = world()
+        .replace(
+            "areas.csv",
+            "toy,indicative,,",
+            "toy,indicative,,2023-07-01",
+        )
+        .add("areas.csv", "icc,k,Kay and Jay,,toy,indicative,2023-06-01,");
+    check_found(
+        &versions,
+        Error,
+        "overlapping_validity",
+        &["icc `k`", "2023-06-01"],
+    );
+    let member = world().add(
+        "memberships.csv",
+        "gp-practice,A00001,icc,k,2023-06-01,,derived",
+    );
+    check_found(
+        &member,
+        Error,
+        "overlapping_validity",
+        &["practice `A00001`"],
+    );
+
+    let outside = world().replace("postcodes.csv", "LA1 1AD,309800", "LA1 1AD,339800");
+    let found = check_found(
+        &outside,
+        Warning,
+        "postcode_outside",
+        &["1 of the 3", "LA1 1AD"],
+    );
+    assert!(found.geometry.is_some());
+
+    let canary = world().replace("canaries.csv", "located,k,k", "located,l,k");
+    check_found(&canary, Error, "canary_failed", &["line 2"]);
+}
+
+#[test]
+fn two_versions_of_an_area_after_each_other_neither_overlap_nor_leave_gaps() {
+    let renamed = World::new()
+        .replace(
+            "areas.csv",
+            "icc,k,Kay,,toy,indicative,,",
+            "icc,k,Kay,,toy,indicative,,2023-07-01",
+        )
+        .add("areas.csv", "icc,k,Kay and Jay,,toy,indicative,2023-07-01,");
+    assert!(check(&renamed.dataset()).is_empty());
+}
+
+// ---- the command -------------------------------------------------------------------------------
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(arguments)
+        .output()
+        .expect("the program starts")
+}
+
+#[test]
+fn the_exit_status_says_whether_there_are_errors() {
+    let folder = TempDir::new().expect("a folder");
+    let toy = folder.path().join("toy");
+    let path = toy.to_str().expect("text");
+    let status = |world: &World| {
+        world.write(&toy);
+        let output = run(&["check", path]);
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).expect("text"),
+        )
+    };
+    let (code, report) = status(&World::new());
+    assert_eq!(
+        (code, report.as_str()),
+        (Some(0), "toy 1\n\n0 errors, 0 warnings\n")
+    );
+    let warned = World::new().replace("practices.csv", "20000", "70001");
+    assert_eq!(status(&warned).0, Some(0));
+    let wrong = World::new().replace("canaries.csv", "located,k,k", "located,l,k");
+    let (code, report) = status(&wrong);
+    assert_eq!(code, Some(3));
+    assert!(report.contains("error canary_failed: 1"), "{report}");
+    assert_eq!(run(&["check", "/no/such/folder"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_embedded_dataset_says_what_is_known_of_it() {
+    let folder = TempDir::new().expect("a folder");
+    let map = folder.path().join("findings.geojson");
+    let output = run(&["check", "--json", "--findings", map.to_str().expect("text")]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let findings = report["findings"].as_array().expect("a list");
+    let told = |code: &str| -> Vec<&str> {
+        let found = findings.iter().filter(|it| it["code"] == code);
+        found.filter_map(|it| it["message"].as_str()).collect()
+    };
+    let [mismatch] = told("count_mismatch")[..] else {
+        panic!(
+            "one system's page contradicts itself: {:?}",
+            told("count_mismatch")
+        );
+    };
+    for words in [
+        "Morecambe Bay",
+        "states 8 ICCs",
+        "has 9 sections",
+        "holds 8 ICCs",
+        "9, 11, 12",
+    ] {
+        assert!(mismatch.contains(words), "`{words}`: {mismatch}");
+    }
+    let [lancaster] = told("population_out_of_range")[..] else {
+        panic!(
+            "one ICC is too large: {:?}",
+            told("population_out_of_range")
+        );
+    };
+    assert!(
+        lancaster.contains("Lancaster ICC has 80,600 people"),
+        "{lancaster}"
+    );
+    for code in [
+        "invalid_ring",
+        "canary_failed",
+        "practice_in_two_iccs",
+        "succession_cycle",
+    ] {
+        assert!(told(code).is_empty(), "{:?}", told(code));
+    }
+    let map: geojson::FeatureCollection = std::fs::read_to_string(&map)
+        .expect("it was written")
+        .parse()
+        .expect("GeoJSON");
+    let placed = findings.iter().filter(|it| !it["place"].is_null()).count();
+    assert_eq!(map.features.len(), placed);
+}

@@ -1,0 +1,308 @@
+//! `catchment diff`: the same is the same, and an altered dataset differs by exactly what was altered.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use catchment::diff::{Change, Difference, diff};
+use catchment::domain::Layer;
+use jiff::civil::{Date, date};
+use tempfile::TempDir;
+
+use crate::check::World;
+use crate::dataset::{COMMITTED, names_in};
+
+const DAY: Date = date(2025, 1, 1);
+
+fn differs(new: &World) -> Difference {
+    diff(World::new().dataset(), new.dataset(), DAY).expect("both can be asked")
+}
+
+/// The strip of 500 m west of the border goes from K to L, with one postcode.
+fn moved() -> World {
+    let (middle, top) = (309_500.0, 410_000.0);
+    World::new()
+        .ground(
+            "k",
+            vec![
+                (300_000.0, 400_000.0),
+                (middle, 400_000.0),
+                (middle, top),
+                (300_000.0, top),
+            ],
+        )
+        .ground(
+            "l",
+            vec![
+                (middle, 400_000.0),
+                (320_000.0, 400_000.0),
+                (320_000.0, top),
+                (middle, top),
+            ],
+        )
+}
+
+#[test]
+fn a_world_does_not_differ_from_itself() {
+    let same = differs(&World::new());
+    assert!(same.is_empty() && same.moved.is_empty(), "{same:?}");
+}
+
+#[test]
+fn a_border_that_moves_takes_its_ground_and_its_postcodes_along() {
+    let found = differs(&moved());
+    let areas: Vec<(&str, Change)> = found
+        .areas
+        .iter()
+        .map(|it| (it.id.as_str(), it.change))
+        .collect();
+    assert_eq!(areas, [("k", Change::Changed), ("l", Change::Changed)]);
+    let close = |a: f64, b: f64| (a - b).abs() < 1e-6;
+    assert!(close(found.areas[0].lost_km2, 5.0) && close(found.areas[0].gained_km2, 0.0));
+    assert!(close(found.areas[1].gained_km2, 5.0) && close(found.areas[1].lost_km2, 0.0));
+    let [strip] = &found.moved[..] else {
+        panic!("one strip moves: {:?}", found.moved);
+    };
+    assert_eq!(
+        (strip.from.as_deref(), strip.to.as_deref()),
+        (Some("k"), Some("l"))
+    );
+    assert!(close(strip.km2, 5.0));
+    let [postcode] = &found.postcodes[..] else {
+        panic!("one postcode moves: {:?}", found.postcodes);
+    };
+    assert_eq!(postcode.postcode.to_string(), "LA1 1AD");
+    let icc = |answered: &Option<catchment::diff::Answered>| {
+        answered
+            .as_ref()
+            .map(|it| it.areas[0].clone())
+            .unwrap_or_default()
+    };
+    assert_eq!(
+        (icc(&postcode.old), icc(&postcode.new)),
+        ("k".into(), "l".into())
+    );
+    assert!(found.practices.is_empty() && found.memberships.is_empty());
+}
+
+#[test]
+fn ground_that_nobody_had_and_that_nobody_has_now_is_told() {
+    let smaller = World::new().ground(
+        "k",
+        vec![
+            (301_000.0, 400_000.0),
+            (310_000.0, 400_000.0),
+            (310_000.0, 410_000.0),
+            (301_000.0, 410_000.0),
+        ],
+    );
+    let there = differs(&smaller);
+    let back = diff(smaller.dataset(), World::new().dataset(), DAY).expect("both can be asked");
+    let ends = |found: &Difference| -> Vec<(Option<String>, Option<String>, f64)> {
+        found
+            .moved
+            .iter()
+            .map(|it| (it.from.clone(), it.to.clone(), it.km2.round()))
+            .collect()
+    };
+    assert_eq!(ends(&there), [(Some("k".into()), None, 10.0)]);
+    assert_eq!(ends(&back), [(None, Some("k".into()), 10.0)]);
+}
+
+#[test]
+fn an_area_under_another_id_is_one_less_and_one_more() {
+    let mut other = World::new()
+        .replace("areas.csv", "icc,l,Ell", "icc,m,Em")
+        .replace("memberships.csv", "A00002,icc,l", "A00002,icc,m");
+    let ground = other.grounds.remove("l").expect("it had ground");
+    let found = differs(&other.ground("m", ground));
+    let areas: Vec<(&str, Change)> = found
+        .areas
+        .iter()
+        .map(|it| (it.id.as_str(), it.change))
+        .collect();
+    assert_eq!(areas, [("l", Change::Removed), ("m", Change::Added)]);
+    assert_eq!(found.moved.len(), 1);
+    assert_eq!(found.memberships.len(), 2);
+    assert_eq!(found.postcodes.len(), 1);
+}
+
+#[test]
+fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
+    let renamed = differs(&World::new().replace("areas.csv", "Kay", "Kay and Jay"));
+    let [area] = &renamed.areas[..] else {
+        panic!("one area: {:?}", renamed.areas);
+    };
+    let names = (area.old_name.as_deref(), area.new_name.as_deref());
+    assert_eq!(names, (Some("Kay ICC"), Some("Kay and Jay ICC")));
+    assert!(renamed.moved.is_empty() && renamed.postcodes.is_empty());
+
+    let practice = differs(
+        &World::new()
+            .replace("practices.csv", "20000", "21000")
+            .replace("memberships.csv", "A00001,icc,k", "A00001,icc,l")
+            .add(
+                "practices.csv",
+                "A00004,Four,4 The Street,LA1 1AB,,active,2024-04-01,,01K,,10",
+            ),
+    );
+    let told: Vec<String> = practice
+        .practices
+        .iter()
+        .map(|it| {
+            let field = it.field.unwrap_or_default();
+            format!(
+                "{} {} {field} {} {}",
+                it.change.as_str(),
+                it.code,
+                it.old,
+                it.new
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "changed A00001 list_size 20000 21000",
+            "changed A00001 icc k l",
+            "added A00004   ",
+        ]
+    );
+    let memberships: Vec<(Layer, Option<&str>, &str, Change)> = practice
+        .memberships
+        .iter()
+        .map(|it| (it.layer, it.group.as_deref(), it.member.as_str(), it.change))
+        .collect();
+    assert_eq!(
+        memberships,
+        [
+            (Layer::Icc, Some("k"), "A00001", Change::Removed),
+            (Layer::Icc, Some("l"), "A00001", Change::Added),
+        ]
+    );
+
+    let postcodes = differs(
+        &World::new()
+            .replace(
+                "postcodes.csv",
+                "LA1 1AB,316000,405000,10,live,198001,,,\n",
+                "",
+            )
+            .replace(
+                "postcodes.csv",
+                "LA1 1AD,309800,405000,10,live,198001,,",
+                "LA1 1AD,309800,405000,10,terminated,198001,202301,",
+            )
+            .add("postcodes.csv", "LA1 1AE,316000,405000,10,live,198001,,,"),
+    );
+    let told: Vec<(String, Change)> = postcodes
+        .postcodes
+        .iter()
+        .map(|it| (it.postcode.to_string(), it.change))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("LA1 1AB".into(), Change::Removed),
+            ("LA1 1AD".into(), Change::Changed),
+            ("LA1 1AE".into(), Change::Added),
+        ]
+    );
+}
+
+#[test]
+fn a_change_to_come_is_seen_from_its_day_on() {
+    let coming = World::new()
+        .replace(
+            "areas.csv",
+            "icc,k,Kay,,toy,indicative,,",
+            "icc,k,Kay,,toy,indicative,,2026-04-01",
+        )
+        .add("areas.csv", "icc,k,Kay and Jay,,toy,indicative,2026-04-01,");
+    let on = |day: Date| {
+        let found = diff(World::new().dataset(), coming.dataset(), day);
+        found.expect("both can be asked").areas.len()
+    };
+    assert_eq!((on(date(2026, 3, 31)), on(date(2026, 4, 1))), (0, 1));
+}
+
+// ---- the command -------------------------------------------------------------------------------
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(arguments)
+        .output()
+        .expect("the program starts")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+#[test]
+fn the_embedded_dataset_is_the_same_as_itself() {
+    let output = run(&["diff", COMMITTED, COMMITTED]);
+    let words = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    assert!(words.contains("no difference"), "{words}");
+}
+
+#[test]
+fn lists_and_moved_ground_are_written_whole_or_not_at_all() {
+    let folder = TempDir::new().expect("a folder");
+    let (old, new, out) = (
+        folder.path().join("old"),
+        folder.path().join("new"),
+        folder.path().join("out"),
+    );
+    World::new().write(&old);
+    moved().write(&new);
+    let arguments = [
+        "diff",
+        text(&old),
+        text(&new),
+        "--as-of",
+        "2025-01-01",
+        "--out",
+        text(&out),
+    ];
+    let output = run(&arguments);
+    let words = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains("icc: 5.000 km² from k to l"), "{words}");
+    assert!(words.contains("icc: 1 from k to l"), "{words}");
+    let expected = [
+        "areas.csv",
+        "memberships.csv",
+        "moved_ground.geojson",
+        "postcodes.csv",
+        "practices.csv",
+        "summary.json",
+    ];
+    assert_eq!(names_in(&out), expected);
+    let read = |name: &str| fs::read_to_string(out.join(name)).expect("it was written");
+    assert_eq!(
+        read("postcodes.csv").lines().nth(1),
+        Some("changed,LA1 1AD,located,located,k,l,,,,")
+    );
+    let ground: geojson::FeatureCollection = read("moved_ground.geojson").parse().expect("GeoJSON");
+    assert_eq!(ground.features.len(), 1);
+    let summary: serde_json::Value = serde_json::from_str(&read("summary.json")).expect("JSON");
+    assert_eq!(summary["postcodes"]["changed"], 1);
+    assert_eq!(summary["moved_ground"][0]["km2"], 5.0);
+
+    let again = run(&arguments);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("something in it already"));
+    assert_eq!(names_in(folder.path()), ["new", "old", "out"]);
+    let json = run(&[
+        "diff",
+        "--json",
+        text(&old),
+        text(&new),
+        "--as-of",
+        "2025-01-01",
+    ]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json, summary);
+}

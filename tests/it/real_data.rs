@@ -1,0 +1,114 @@
+//! Published files as they are, in the folder that `CATCHMENT_REAL_DATA` names; they are not ours to
+//! keep here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use catchment::build::build;
+use catchment::dataset::{Files, read};
+use catchment::domain::Layer;
+
+const REGISTRATIONS: &str = "gp-reg-pat-prac-lsoa-pennine-2020-04.csv";
+
+/// The folder; without one, says past the test harness that the test was skipped.
+fn real_data(what: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("CATCHMENT_REAL_DATA").map(PathBuf::from);
+    if folder.is_none() {
+        let note =
+            format!("SKIPPED {what}: set CATCHMENT_REAL_DATA to the folder of published files\n");
+        std::io::stderr()
+            .write_all(note.as_bytes())
+            .expect("standard error");
+    }
+    folder
+}
+
+/// The PCN of each LSOA in a dataset that has them.
+fn pcns(folder: &Path) -> BTreeMap<String, String> {
+    let dataset = read(&Files::Folder(folder.into())).expect("a dataset");
+    let assignments = dataset
+        .assignments
+        .into_iter()
+        .filter(|it| it.layer == Layer::Pcn);
+    assignments
+        .map(|it| (it.statistical_area, it.area))
+        .collect()
+}
+
+#[test]
+fn the_model_names_the_dominant_pcn_right_in_nine_of_ten_lsoas() {
+    let Some(real) = real_data("the model against the registrations of April 2020") else {
+        return;
+    };
+    let scratch = tempfile::tempdir().expect("a folder");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/source");
+    let config = format!(
+        r#"
+name = "registered"
+version = "1"
+title = "By registrations"
+as_of = "2024-10-31"
+attribution = "none"
+licence = "none"
+tolerance_m = 100
+output = "registered"
+sources = []
+
+[postcodes]
+directories = [{{ format = "postcode-list", file = {postcodes:?} }}]
+
+[statistical_areas]
+id = "lsoa11"
+title = "LSOAs"
+boundaries = {boundaries:?}
+code = "LSOA11CD"
+name = "LSOA11NM"
+sub_icb = "SICBL"
+snap_m = 150
+
+[practices]
+directories = [{{ format = "practice-list", file = {practices:?} }}]
+successions = [{{ format = "succession-list", file = {successions:?} }}]
+
+[[shares]]
+name = "registered"
+sub_icb = ["01A", "00Q"]
+registrations = {registrations:?}
+
+[[layers]]
+id = "pcn"
+title = "PCNs"
+kind = "partition"
+first_data = "2020-04-01"
+provenance = "derived"
+
+[[layers.ways]]
+plurality = {{ shares = "registered", by = "pcn", sub_icb = ["01A", "00Q"] }}
+"#,
+        postcodes = source.join("postcodes.csv"),
+        boundaries = source.join("lsoa11_bsc.geojson"),
+        practices = source.join("practices.csv"),
+        successions = source.join("practice_successions.csv"),
+        registrations = real.join(REGISTRATIONS),
+    );
+    let path = scratch.path().join("build.toml");
+    fs::write(&path, config).expect("a configuration");
+    build(&path, None).expect("it builds");
+    let registered = pcns(&scratch.path().join("registered"));
+    let modelled = pcns(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lancashire-and-cumbria"));
+    let right = registered
+        .iter()
+        .filter(|(lsoa, pcn)| modelled.get(*lsoa) == Some(pcn))
+        .count();
+    let note = format!(
+        "the model names the dominant PCN right in {right} of {} LSOAs\n",
+        registered.len()
+    );
+    std::io::stderr()
+        .write_all(note.as_bytes())
+        .expect("standard error");
+    assert_eq!(registered.len(), 335);
+    assert!(right * 10 >= registered.len() * 9, "{note}");
+}

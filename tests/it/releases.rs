@@ -1,0 +1,407 @@
+//! Several releases side by side, and the reload of a running service: whole, or not at all.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use catchment::dataset::{self, Files, MANIFEST};
+use catchment::releases::Releases;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::dataset::{COMMITTED, files_of};
+use crate::running::Running;
+use crate::server::{AS_OF, Reply, client, encoded, send};
+
+/// A folder for releases of the embedded dataset.
+struct Shelf(TempDir);
+
+impl Shelf {
+    fn new() -> Shelf {
+        Shelf(TempDir::new().expect("a folder"))
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Puts a release into a folder, in one step. Waterloo House Surgery of Millom has the version in
+    /// its name, so that an answer says more than once of which release it is.
+    fn publish(&self, name: &str, version: &str) -> String {
+        self.publish_with(name, version, |_, _| {})
+    }
+
+    fn publish_with(
+        &self,
+        name: &str,
+        version: &str,
+        change: impl Fn(&Path, &mut Vec<u8>),
+    ) -> String {
+        let mut files = files_of(Path::new(COMMITTED));
+        let manifest = files.remove(Path::new(MANIFEST)).expect("a manifest");
+        let manifest = String::from_utf8(manifest).expect("text");
+        let mut manifest: dataset::Manifest = toml::from_str(&manifest).expect("a manifest");
+        manifest.version = version.into();
+        let practices = files.get_mut(Path::new("practices.csv"));
+        replace(
+            practices.expect("a table"),
+            "A82033,Waterloo House Surgery,",
+            &format!("A82033,Surgery of {version},"),
+        );
+        for (path, bytes) in &mut files {
+            change(path, bytes);
+        }
+        let files: Vec<(String, Vec<u8>)> = files
+            .into_iter()
+            .map(|(path, bytes)| (path.display().to_string(), bytes))
+            .collect();
+        let folder = self.folder(name);
+        dataset::write(&folder, manifest, &files).expect("it is written");
+        folder.display().to_string()
+    }
+}
+
+fn replace(bytes: &mut Vec<u8>, from: &str, to: &str) {
+    let text = std::str::from_utf8(bytes).expect("text");
+    assert!(text.contains(from), "`{from}` is not there");
+    *bytes = text.replacen(from, to, 1).into_bytes();
+}
+
+const MILLOM: &[(&str, &str)] = &[
+    ("postcode", "LA18 4DB"),
+    ("practice", "A82033"),
+    ("as_of", AS_OF),
+];
+
+fn get(address: SocketAddr, path: &str) -> Reply {
+    send(&client(), address, ("GET", path), &[], None)
+}
+
+/// The release of an answer, which every part of it names.
+#[track_caller]
+fn version_of(reply: &Reply) -> String {
+    let body = reply.json();
+    let version = body["dataset"]["version"].as_str().expect("a version");
+    let surgery = Value::from(format!("Surgery of {version}"));
+    assert_eq!(
+        body["residence"]["gp-practice"][0]["name"], surgery,
+        "{reply}"
+    );
+    assert_eq!(body["registration"]["practice"]["name"], surgery, "{reply}");
+    version.to_string()
+}
+
+#[track_caller]
+fn answering(address: SocketAddr) -> String {
+    let path = format!("/api/v1/locate?{}", encoded(MILLOM));
+    version_of(&get(address, &path).expect(200))
+}
+
+/// A service whose operator may reload it.
+fn operated(arguments: &[&str]) -> (Running, SocketAddr) {
+    let arguments = [arguments, &["--admin-listen", "127.0.0.1:0"]].concat();
+    let mut running = Running::start(&arguments);
+    let line = running.wait_for("/reload is the operator's");
+    let address = line.trim_start_matches("http://").split('/').next();
+    let address = address.and_then(|text| text.parse().ok());
+    (running, address.expect("an address"))
+}
+
+fn reload(operator: SocketAddr) -> Reply {
+    send(&client(), operator, ("POST", "/reload"), &[], None)
+}
+
+/// The samples of the metrics that begin so.
+#[track_caller]
+fn metric(operator: SocketAddr, name: &str) -> String {
+    let reply = get(operator, "/metrics").expect(200);
+    let line = reply.text().lines().find(|line| line.starts_with(name));
+    let line = line.unwrap_or_else(|| panic!("{reply}\n{name} is not told"));
+    line.rsplit(' ').next().unwrap_or_default().to_string()
+}
+
+#[test]
+fn each_release_answers_under_its_version_and_the_first_where_none_is_asked_for() {
+    let shelf = Shelf::new();
+    let (new, old) = (
+        shelf.publish("new", "2026.1"),
+        shelf.publish("old", "2025.2"),
+    );
+    let running = Running::start(&["--data", &new, "--data", &old]);
+    let address = running.address;
+    assert_eq!(answering(address), "2026.1");
+    for version in ["2026.1", "2025.2"] {
+        let fields = [MILLOM, &[("dataset", version)]].concat();
+        let asked = get(address, &format!("/api/v1/locate?{}", encoded(&fields)));
+        assert_eq!(version_of(&asked.expect(200)), version);
+        let members = fields
+            .iter()
+            .map(|&(name, value)| (name.to_string(), json!(value)));
+        let object = Value::Object(members.collect()).to_string();
+        let json = [("content-type", "application/json")];
+        let locate = ("POST", "/api/v1/locate");
+        let posted = send(&client(), address, locate, &json, Some(&object));
+        assert_eq!(version_of(&posted.expect(200)), version);
+
+        let of = |path: &str| get(address, &format!("{path}?dataset={version}")).expect(200);
+        let dataset = of("/api/v1/dataset").json();
+        assert_eq!(dataset["version"], version);
+        assert_eq!(dataset["loaded"], json!(["2026.1", "2025.2"]));
+        let practice = of("/api/v1/practices/A82033");
+        assert!(
+            practice.text().contains(&format!("Surgery of {version}")),
+            "{practice}"
+        );
+        let postcode = of("/api/v1/postcodes/LA18%204DB").json();
+        assert_eq!(postcode["dataset"]["version"], version);
+        // Its tiles are its own.
+        let tiles = of("/tiles/gp-practice.json").json();
+        let template = tiles["tiles"][0].as_str().expect("a template");
+        assert!(
+            template.ends_with(&format!("?dataset={version}")),
+            "{template}"
+        );
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let page = send(
+            &client(),
+            address,
+            ("POST", "/"),
+            &form,
+            Some(&encoded(&fields)),
+        );
+        let page = page.expect(200);
+        assert!(
+            page.text().contains(&format!("Surgery of {version}")),
+            "{page}"
+        );
+    }
+    for path in [
+        "/api/v1/locate?postcode=LA18+4DB&dataset=2024.1",
+        "/api/v1/locate?postcode=LA18+4DB&dataset=",
+        "/api/v1/dataset?dataset=2024.1",
+        "/api/v1/areas/icc.geojson?dataset=2024.1",
+        "/api/v1/practices?dataset=2024.1",
+        "/api/v1/postcodes/LA18%204DB?dataset=2024.1",
+        "/tiles/icc.json?dataset=2024.1",
+        "/tiles/icc/8/125/81.mvt?dataset=2024.1",
+    ] {
+        get(address, path).expect_problem(404, "unknown_dataset");
+    }
+    let plain = get(address, "/api/v1/dataset").json();
+    assert_eq!(plain["version"], "2026.1");
+}
+
+#[test]
+fn two_releases_of_one_version_are_refused() {
+    let shelf = Shelf::new();
+    let folders = ["one", "other"].map(|name| {
+        shelf.publish(name, "2026.1");
+        Files::Folder(shelf.folder(name))
+    });
+    let error = Releases::load(&folders).expect_err("one version twice");
+    let words = error.to_string();
+    assert!(
+        words.contains("version `2026.1` is loaded already"),
+        "{words}"
+    );
+    assert!(words.contains("other"), "{words}");
+}
+
+#[test]
+fn a_reload_under_load_fails_no_request_and_mixes_no_answer() {
+    let shelf = Shelf::new();
+    let folder = shelf.publish("data", "2026.0");
+    let (mut running, operator) = operated(&["--data", &folder]);
+    let address = running.address;
+    let (is_over, answered) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut seen: Vec<String> = Vec::new();
+                    loop {
+                        // Looked at first: the last answer is of the last release.
+                        let is_last = is_over.load(Ordering::SeqCst);
+                        let version = answering(address);
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        if seen.last() != Some(&version) {
+                            seen.push(version);
+                        }
+                        if is_last {
+                            break;
+                        }
+                    }
+                    seen
+                })
+            })
+            .collect();
+        let mut published = vec!["2026.0".to_string()];
+        // Caught, so that the clients end whatever happens.
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for number in 1..=4 {
+                let version = format!("2026.{number}");
+                shelf.publish("data", &version);
+                assert_eq!(
+                    answering(address),
+                    published[number - 1],
+                    "not asked to yet"
+                );
+                if number % 2 == 1 {
+                    let reply = reload(operator).expect(200);
+                    let expected = json!({ "name": "lancashire-and-cumbria", "version": version });
+                    assert_eq!(reply.json()["datasets"], json!([expected]), "{reply}");
+                    running.wait_for("reloaded");
+                } else {
+                    running.signal("HUP");
+                    running.wait_for("reloaded");
+                }
+                assert_eq!(answering(address), version);
+                published.push(version);
+            }
+        }));
+        is_over.store(true, Ordering::SeqCst);
+        let seen = clients
+            .into_iter()
+            .map(|client| client.join().expect("every answer is whole"));
+        let seen: Vec<Vec<String>> = seen.collect();
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+        // One after the other, and never back.
+        for versions in seen {
+            assert_eq!(versions, published);
+        }
+    });
+    let answered = answered.into_inner();
+    assert!(answered > 100, "{answered} answers are no load");
+    assert_eq!(
+        metric(operator, "catchment_reloads_total{outcome=\"done\"}"),
+        "4"
+    );
+    assert_eq!(
+        metric(operator, "catchment_reloads_total{outcome=\"refused\"}"),
+        "0"
+    );
+    assert_eq!(metric(operator, "catchment_degraded"), "0");
+}
+
+#[test]
+fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
+    let shelf = Shelf::new();
+    let folder = shelf.publish("data", "2026.0");
+    let (mut running, operator) = operated(&["--data", &folder]);
+    let address = running.address;
+    let ready = || {
+        let body = get(address, "/health/ready").expect(200).json();
+        assert_eq!(body["status"], "ready");
+        assert_eq!(body["dataset"]["version"], answering(address));
+        body["degraded"].clone()
+    };
+    assert_eq!(ready(), json!([]));
+
+    let mut refused = 0;
+    let mut check = |fault: &str, by_signal: bool| {
+        if by_signal {
+            running.signal("HUP");
+        } else {
+            let reply = reload(operator).expect_problem(409, "not_reloaded");
+            let detail = reply.json()["detail"].as_str().expect("text").to_string();
+            assert!(detail.contains(fault), "`{fault}` is not in: {detail}");
+        }
+        let line = running.wait_for("not reloaded: the old dataset stays");
+        assert!(line.contains("ERROR") && line.contains(fault), "{line}");
+        refused += 1;
+        assert_eq!(answering(address), "2026.0");
+        let degraded = ready();
+        let told = degraded[0].as_str().expect("a reason");
+        assert_eq!(degraded.as_array().map(Vec::len), Some(1));
+        assert!(told.contains("the last reload was refused"), "{told}");
+        assert!(told.contains(fault), "`{fault}` is not in: {told}");
+        let count = metric(operator, "catchment_reloads_total{outcome=\"refused\"}");
+        assert_eq!(count, refused.to_string());
+        assert_eq!(metric(operator, "catchment_degraded"), "1");
+    };
+
+    shelf.publish("data", "2026.1");
+    let tampered = shelf.folder("data").join("postcodes.csv");
+    let mut bytes = fs::read(&tampered).expect("a file");
+    bytes[1_000] ^= 1;
+    fs::write(&tampered, bytes).expect("a file");
+    check("`postcodes.csv`", false);
+    check("`postcodes.csv`", true);
+
+    fs::remove_file(shelf.folder("data").join("lineage.csv")).expect("it was there");
+    fs::remove_file(&tampered).expect("it was there");
+    check("csv", false);
+    fs::remove_file(shelf.folder("data").join(MANIFEST)).expect("it was there");
+    check(MANIFEST, false);
+
+    // Whole, and answering otherwise than it should.
+    shelf.publish_with("data", "2026.2", |path, bytes| {
+        if path == Path::new("canaries.csv") {
+            replace(
+                bytes,
+                ",mb-barrow-and-millom,mb-lancaster",
+                ",mb-kendal,mb-lancaster",
+            );
+        }
+    });
+    check(
+        "canaries answered otherwise than they should be: 1; line 3",
+        false,
+    );
+
+    shelf.publish("data", "2026.3");
+    reload(operator).expect(200);
+    running.wait_for("reloaded");
+    assert_eq!(answering(address), "2026.3");
+    assert_eq!(ready(), json!([]));
+    assert_eq!(metric(operator, "catchment_degraded"), "0");
+    assert_eq!(
+        metric(operator, "catchment_reloads_total{outcome=\"done\"}"),
+        "1"
+    );
+    assert_eq!(
+        metric(operator, "catchment_reloads_total{outcome=\"refused\"}"),
+        "5"
+    );
+}
+
+#[test]
+fn a_watched_folder_is_reloaded_when_it_is_replaced() {
+    let shelf = Shelf::new();
+    let folder = shelf.publish("data", "2026.0");
+    let mut running = Running::start(&["--data", &folder, "--watch"]);
+    assert_eq!(answering(running.address), "2026.0");
+    // The first look is over.
+    thread::sleep(Duration::from_millis(100));
+    shelf.publish("data", "2026.1");
+    running.wait_for("reloaded");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while answering(running.address) != "2026.1" {
+        assert!(Instant::now() < deadline, "it was not swapped");
+    }
+}
+
+#[test]
+fn the_operators_addresses_are_not_everybodys() {
+    let (running, operator) = operated(&[]);
+    let public = |method, path| send(&client(), running.address, (method, path), &[], None);
+    public("POST", "/reload").expect_problem(404, "not_found");
+    public("GET", "/metrics").expect_problem(404, "not_found");
+    let reply = get(operator, "/reload").expect_problem(405, "method_not_allowed");
+    assert_eq!(reply.header("allow"), "POST", "{reply}");
+    get(operator, "/api/v1/locate?postcode=LA18+4DB").expect_problem(404, "not_found");
+    let metrics = get(operator, "/metrics").expect(200);
+    assert_eq!(
+        metrics.header("content-type"),
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    let held = "catchment_dataset_postcodes{name=\"lancashire-and-cumbria\",version=\"2025.2\"}";
+    assert_eq!(metric(operator, held), "68062");
+    let described = reload(operator).expect(200).json();
+    assert_eq!(described["status"], "reloaded");
+}
