@@ -14,7 +14,8 @@ const REGISTRATIONS: &str = "gp-reg-pat-prac-lsoa-pennine-2020-04.csv";
 
 /// The folder; without one, says past the test harness that the test was skipped.
 fn real_data(what: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("CATCHMENT_REAL_DATA").map(PathBuf::from);
+    let named = std::env::var_os("CATCHMENT_REAL_DATA").filter(|name| !name.is_empty());
+    let folder = named.map(PathBuf::from);
     if folder.is_none() {
         let note =
             format!("SKIPPED {what}: set CATCHMENT_REAL_DATA to the folder of published files\n");
