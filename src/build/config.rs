@@ -48,6 +48,14 @@ pub(super) struct Postcodes {
     /// postcodes, where none is named.
     #[serde(default)]
     pub(super) outcodes_touching_sub_icb: Vec<String>,
+    /// Whether the directories together list every postcode of every outward code that they have.
+    /// A code that is not there is then known not to exist; of a sample nothing is known.
+    #[serde(default = "is_complete_by_default")]
+    pub(super) complete: bool,
+}
+
+fn is_complete_by_default() -> bool {
+    true
 }
 
 /// A directory of postcodes as it was published.

@@ -671,11 +671,8 @@ impl Draft {
     /// The manifest, without its files.
     pub(super) fn manifest(&self, sources: &Sources, config: &Config) -> Manifest {
         // Each of them was kept whole.
-        let outcodes: BTreeSet<&str> = sources
-            .postcodes
-            .iter()
-            .map(|row| row.postcode.outcode())
-            .collect();
+        let held = sources.postcodes.iter().map(|row| row.postcode.outcode());
+        let outcodes: BTreeSet<&str> = held.filter(|_| config.postcodes.complete).collect();
         Manifest {
             name: config.name.clone(),
             version: config.version.clone(),

@@ -17,3 +17,4 @@ mod releases;
 mod running;
 mod server;
 mod tiles;
+mod ways;

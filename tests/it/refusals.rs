@@ -480,7 +480,7 @@ fn versions_that_follow_each_other_are_no_overlap() {
 // ---- what a failed build leaves ----------------------------------------------------------------
 
 /// A copy of the sources, with few postcodes so that a build takes a moment.
-struct Copied(TempDir);
+pub(crate) struct Copied(TempDir);
 
 impl Copied {
     fn new() -> Copied {
@@ -507,20 +507,20 @@ impl Copied {
     }
 
     /// Without the canaries: with few postcodes they would not live.
-    fn without_canaries() -> Copied {
+    pub(crate) fn without_canaries() -> Copied {
         let line = "canaries = \"source/canaries.csv\"\n";
         Copied::new().replace("build.toml", line, "")
     }
 
-    fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.0.path().join("build.toml")
     }
 
-    fn output(&self) -> PathBuf {
+    pub(crate) fn output(&self) -> PathBuf {
         self.0.path().join("lancashire-and-cumbria")
     }
 
-    fn replace(self, file: &str, from: &str, to: &str) -> Copied {
+    pub(crate) fn replace(self, file: &str, from: &str, to: &str) -> Copied {
         let path = self.0.path().join(file);
         let text = fs::read_to_string(&path).expect("a file");
         assert!(text.contains(from), "`{from}` is not in {file}");

@@ -1,0 +1,78 @@
+//! What a configuration can ask of a build beyond what the embedded dataset asks.
+
+use std::fs;
+
+use catchment::build::build;
+use catchment::dataset::{Files, read};
+use catchment::domain::Layer;
+use catchment::index::{Index, Listing, Place, Query, areas_in};
+use jiff::civil::{Date, date};
+
+use crate::refusals::Copied;
+
+fn built(copied: &Copied) -> Index {
+    build(&copied.config(), None).expect("it builds");
+    let dataset = read(&Files::Folder(copied.output())).expect("a dataset");
+    Index::build(dataset).expect("it is sound")
+}
+
+fn icc_on(index: &Index, day: Date) -> Vec<String> {
+    let place = Place::Postcode("LA18 4DB".parse().expect("a postcode"));
+    let query = Query {
+        place: Some(place),
+        practice: None,
+        as_of: day,
+    };
+    let answer = index.locate(&query);
+    areas_in(&answer.residence, Layer::Icc)
+        .iter()
+        .map(|it| it.area.id.clone())
+        .collect()
+}
+
+#[test]
+fn a_boundary_to_come_is_there_to_be_asked_for_by_date() {
+    let now = "[[layers.ways]]\nlookup = { file = \"source/lsoa11_icc.csv\", columns = { code = \"lsoa11cd\", area = \"icc_id\" } }\n";
+    let later = now
+        .replace("lookup", "from = \"2027-04-01\"\nlookup")
+        .replace(".csv", "_2027.csv");
+    let both = now.replace("lookup", "to = \"2027-04-01\"\nlookup") + "\n" + &later;
+    let copied = Copied::without_canaries().replace("build.toml", now, &both);
+    let sources = copied.config().with_file_name("source");
+    let table = fs::read_to_string(sources.join("lsoa11_icc.csv")).expect("the look-up");
+    let merged = table.replace(",mb-barrow-and-millom,", ",mb-mid-furness,");
+    fs::write(sources.join("lsoa11_icc_2027.csv"), merged).expect("a file");
+    let index = built(&copied);
+    let (last, first) = (date(2027, 3, 31), date(2027, 4, 1));
+    assert_eq!(icc_on(&index, last), ["mb-barrow-and-millom"]);
+    assert_eq!(icc_on(&index, first), ["mb-mid-furness"]);
+    assert!(
+        index
+            .boundary(Layer::Icc, "mb-barrow-and-millom", last)
+            .is_some()
+    );
+    assert!(
+        index
+            .boundary(Layer::Icc, "mb-barrow-and-millom", first)
+            .is_none()
+    );
+    let ground = |day| {
+        index
+            .boundary(Layer::Icc, "mb-mid-furness", day)
+            .map(|it| it.lonlat.0.len())
+    };
+    assert_ne!(ground(last), ground(first));
+}
+
+#[test]
+fn a_sample_of_postcodes_says_nothing_of_those_that_it_lacks() {
+    let missing = "LA18 9ZZ".parse().expect("a postcode");
+    let whole = built(&Copied::without_canaries());
+    assert!(matches!(whole.postcode(missing), Listing::Unknown));
+    let sample = Copied::without_canaries().replace(
+        "build.toml",
+        "[postcodes]\n",
+        "[postcodes]\ncomplete = false\n",
+    );
+    assert!(matches!(built(&sample).postcode(missing), Listing::NotHeld));
+}
