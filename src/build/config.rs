@@ -30,6 +30,8 @@ pub(super) struct Config {
     pub(super) canaries: Option<PathBuf>,
     /// How many ICCs each system's own page states.
     pub(super) systems: Option<PathBuf>,
+    /// Who is a member of what, in the dataset's own columns; a practice that is in it goes by it alone.
+    pub(super) memberships: Option<PathBuf>,
     /// Areas over time.
     pub(super) history: Option<PathBuf>,
     /// Who is registered where, by name.

@@ -71,6 +71,9 @@ impl Draft {
                 .add_layer(layer, sources)
                 .with_context(|| format!("layer `{}`", layer.id))?;
         }
+        draft
+            .memberships
+            .extend(sources.memberships.iter().cloned());
         draft.add_homes_of_practices(sources);
         Ok(draft)
     }
@@ -552,6 +555,14 @@ impl Draft {
         let mut memberships = Vec::new();
         let mut strangers = 0;
         for ListedPractice { practice, icc, .. } in &sources.practices {
+            let member = Member::Practice(practice.code);
+            if sources
+                .memberships
+                .iter()
+                .any(|it| it.member == member && it.layer == Layer::Icc)
+            {
+                continue;
+            }
             let Some(icc) = icc else { continue };
             let membership = |layer, group: &str| Membership {
                 member: Member::Practice(practice.code),

@@ -13,11 +13,12 @@ use super::config::{
     self, Config, Directory, DirectoryFormat, PracticeDirectory, PracticeFormat, SuccessionFile,
     SuccessionFormat,
 };
+use crate::dataset;
 use crate::dataset::polygons::{self, Crs, PolygonFile};
 use crate::dataset::rings::{Polygon, Ring};
 use crate::domain::{
-    BritishGrid, LonLat, OdsCode, Period, Postcode, Premises, PremisesKind, Succession,
-    date_from_iso,
+    BritishGrid, Layer, LonLat, Member, Membership, OdsCode, Period, Postcode, Premises,
+    PremisesKind, Succession, date_from_iso,
 };
 use crate::geodesy;
 use crate::import::area_history::{self, ListedArea};
@@ -44,6 +45,8 @@ pub(super) struct Sources {
     pub(super) premises: Vec<Premises>,
     pub(super) successions: Vec<Succession>,
     pub(super) history: Vec<ListedArea>,
+    /// Those that the configuration lists.
+    pub(super) memberships: Vec<Membership>,
     /// Organisations that prescribe and have no registered patients, in order of code.
     pub(super) not_gp_practices: Vec<OdsCode>,
     /// What the imports read, kept and left out.
@@ -81,6 +84,7 @@ impl Sources {
             premises: Vec::new(),
             successions: Vec::new(),
             history: Vec::new(),
+            memberships: Vec::new(),
             not_gp_practices: Vec::new(),
             reports: Vec::new(),
         };
@@ -94,10 +98,32 @@ impl Sources {
         let day =
             date_from_iso(&config.as_of).with_context(|| format!("as_of `{}`", config.as_of))?;
         sources.read_practices(&config.practices, day)?;
+        if let Some(memberships) = &config.memberships {
+            let bytes = sources.bytes(memberships)?;
+            sources.memberships = dataset::memberships(&name(memberships), &bytes)?;
+            sources.take_iccs_of_memberships(day);
+        }
         if let Some(history) = &config.history {
             sources.history = area_history::read(&name(history), &sources.bytes(history)?)?;
         }
         Ok(sources)
+    }
+
+    /// A practice that the list of memberships names has the ICC of the day there, or none.
+    fn take_iccs_of_memberships(&mut self, day: Date) {
+        for listed in &mut self.practices {
+            let member = Member::Practice(listed.practice.code);
+            let own = self
+                .memberships
+                .iter()
+                .filter(|it| it.member == member && it.layer == Layer::Icc);
+            let mut own = own.peekable();
+            if own.peek().is_some() {
+                listed.icc = own
+                    .find(|it| it.period.contains(day))
+                    .and_then(|it| it.group.clone());
+            }
+        }
     }
 
     /// The file's content.

@@ -31,6 +31,7 @@ use std::path::PathBuf;
 pub use files::{Files, MANIFEST};
 pub use manifest::{FileEntry, LayerEntry, LayerKind, Manifest, Source, StatisticalAreas};
 pub use polygons::PolygonError;
+pub(crate) use read::memberships;
 pub use read::read;
 pub use table::TableError;
 pub(crate) use write::write_new;

@@ -265,6 +265,11 @@ const MEMBERSHIPS: &[&str] = &[
     "provenance",
 ];
 
+/// A table of memberships, in the dataset's own columns.
+pub(crate) fn memberships(file: &str, bytes: &[u8]) -> Result<Vec<Membership>, TableError> {
+    Table::open(file, bytes, MEMBERSHIPS)?.read(membership)
+}
+
 fn membership(row: &Row<'_>) -> Result<Membership, TableError> {
     let member_layer: Layer = row.parse(0)?;
     let member = match member_layer {

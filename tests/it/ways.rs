@@ -76,3 +76,41 @@ fn a_sample_of_postcodes_says_nothing_of_those_that_it_lacks() {
     );
     assert!(matches!(built(&sample).postcode(missing), Listing::NotHeld));
 }
+
+#[test]
+fn a_listed_membership_holds_in_its_period_and_goes_before_the_practices_own() {
+    let copied = Copied::without_canaries().replace(
+        "build.toml",
+        "history = ",
+        "memberships = \"source/memberships.csv\"\nhistory = ",
+    );
+    let rows = "member_layer,member,layer,group,from,to,provenance\n\
+        gp-practice,A82033,icc,mb-barrow-and-millom,,2026-04-01,official\n\
+        gp-practice,A82033,icc,mb-kendal,2026-04-01,,official\n";
+    fs::write(
+        copied
+            .config()
+            .with_file_name("source")
+            .join("memberships.csv"),
+        rows,
+    )
+    .expect("a file");
+    let index = built(&copied);
+    for (day, icc) in [
+        (date(2026, 3, 31), "mb-barrow-and-millom"),
+        (date(2026, 4, 1), "mb-kendal"),
+    ] {
+        let practice = Some("A82033".parse());
+        let answer = index.locate(&Query {
+            place: None,
+            practice,
+            as_of: day,
+        });
+        let areas = answer.registration.expect("a registration").areas;
+        let found: Vec<&str> = areas_in(&areas, Layer::Icc)
+            .iter()
+            .map(|it| it.area.id.as_str())
+            .collect();
+        assert_eq!(found, [icc]);
+    }
+}
