@@ -333,7 +333,7 @@ fn standing(answer: &Answer<'_>) -> Option<String> {
 }
 
 fn lives_in(answer: &Answer<'_>, place: &str) -> Markup {
-    let communities = areas_in(&answer.residence, Layer::Icc);
+    let communities = communities_in(&answer.residence);
     let part = areas_in(&answer.residence, Layer::SubCommunity).first();
     html! {
         section.card {
@@ -347,12 +347,28 @@ fn lives_in(answer: &Answer<'_>, place: &str) -> Markup {
                 }
             }
             @for found in communities {
-                p.big { (found.area.title()) }
-                p { "The ICC area that " (place) " lies in" @if let Some(part) = part { ", in its part " strong { (part.area.name) } } "." }
+                p.big { (called(found.area)) }
+                p { "The area that " (place) " lies in" @if let Some(part) = part { ", in its part " strong { (part.area.name) } } "." }
                 @if let Some(edge) = &found.edge { (edge_words(found, edge)) }
             }
             @if !communities.is_empty() { (indicative()) }
         }
+    }
+}
+
+/// The communities; where there are none, what a system has in their place.
+fn communities_in<'a, 'i>(found: &'a [(Layer, Found<'i>)]) -> &'a [AreaFound<'i>] {
+    match areas_in(found, Layer::Icc) {
+        [] => areas_in(found, Layer::NeighbourhoodTeam),
+        communities => communities,
+    }
+}
+
+/// What people call the area.
+fn called(area: &Area) -> String {
+    match area.layer {
+        Layer::NeighbourhoodTeam => format!("{} neighbourhood team", area.name),
+        _ => area.title(),
     }
 }
 
@@ -380,13 +396,13 @@ fn edge_words(found: &AreaFound<'_>, edge: &EdgeFound<'_>) -> Markup {
 }
 
 fn registered(registration: &Registration<'_>) -> Markup {
-    let communities = areas_in(&registration.areas, Layer::Icc);
+    let communities = communities_in(&registration.areas);
     html! {
         section.card {
             h3 { "By registration" }
             @if is_unknown(&registration.areas) { p.big { "Not known for that day" } }
             @else if communities.is_empty() { p.big { "Not known" } }
-            @for found in communities { p.big { (found.area.title()) } }
+            @for found in communities { p.big { (called(found.area)) } }
             @if let Some(found) = &registration.practice {
                 p { "Registered with " strong { (found.practice.name) } " (" (found.practice.code) ")"
                     @if found.status == PracticeStatus::Dormant { ", which is dormant" } "." }
@@ -501,5 +517,5 @@ fn group_item(group: &GroupFound<'_>, found: &[(Layer, Found<'_>)]) -> Markup {
 }
 
 fn indicative() -> Markup {
-    html! { p.note { "Indicative: drawn from open statistics, not an official map of the communities." } }
+    html! { p.note { "Indicative: drawn from open statistics, not an official map." } }
 }

@@ -82,7 +82,7 @@ fn a_postcode_is_answered_in_words_that_claim_no_more_than_is_known() {
         &[
             "LA18 4DB",
             "Barrow and Millom ICC",
-            "The ICC area that LA18 4DB lies in",
+            "The area that LA18 4DB lies in",
             "Millom",
             "GP practices whose area includes",
             "Waterloo House Surgery",
