@@ -18,6 +18,9 @@ const MARGIN: f64 = 0.08;
 /// Nothing is looked at from nearer than this, in metres across.
 const SPAN_MIN_M: f64 = 6_000.0;
 
+/// What is drawn: communities, and what a system has in their place.
+pub(super) const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
+
 /// What a map shows.
 pub(super) struct Map<'a> {
     /// The heading for those who do not see it.
@@ -37,9 +40,17 @@ struct View {
     units_per_m: f64,
 }
 
-/// The map of the ICCs on a day.
+/// The map of the communities on a day.
 pub(super) fn draw(index: &Index, day: Date, map: &Map<'_>) -> Markup {
-    let boundaries: Vec<&Boundary> = index.boundaries(Layer::Icc, day).collect();
+    let boundaries: Vec<&Boundary> = COMMUNITIES
+        .into_iter()
+        .flat_map(|layer| index.boundaries(layer, day))
+        .collect();
+    let named = |id: &str| {
+        COMMUNITIES
+            .into_iter()
+            .find_map(|layer| index.area(layer, id, day))
+    };
     let is_selected = |boundary: &Boundary| map.selected == Some(boundary.id.as_str());
     let looked_at = boundaries
         .iter()
@@ -48,17 +59,17 @@ pub(super) fn draw(index: &Index, day: Date, map: &Map<'_>) -> Markup {
         return html! {};
     };
     let view = View::of(frame);
-    let mut named: Vec<(&Boundary, &str)> = boundaries
+    let mut labelled: Vec<(&Boundary, &str)> = boundaries
         .iter()
-        .filter_map(|it| Some((*it, index.area(Layer::Icc, &it.id, day)?.name.as_str())))
+        .filter_map(|it| Some((*it, named(&it.id)?.name.as_str())))
         .collect();
     // Those that matter most find a place first.
-    named.sort_by(|(a, _), (b, _)| {
+    labelled.sort_by(|(a, _), (b, _)| {
         is_selected(b)
             .cmp(&is_selected(a))
             .then(extent(b).total_cmp(&extent(a)))
     });
-    let labels = labels(&view, &named, map.mark);
+    let labels = labels(&view, &labelled, map.mark);
     html! {
         svg.map viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-labelledby="map-title map-description" xmlns="http://www.w3.org/2000/svg" {
             title id="map-title" { (map.title) }

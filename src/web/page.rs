@@ -171,10 +171,9 @@ fn asked_practice(answer: &Answer<'_>) -> Option<String> {
 /// What the page shows before anything is asked.
 fn overview(index: &Index) -> Markup {
     let today = today_in_london();
-    let communities: Vec<&Area> = index
-        .areas(Layer::Icc, today)
+    let communities: Vec<&Area> = map::COMMUNITIES
         .into_iter()
-        .flatten()
+        .flat_map(|layer| index.areas(layer, today).into_iter().flatten())
         .collect();
     let description = format!(
         "A map of {} communities, listed beside it.",
@@ -222,7 +221,7 @@ fn community(index: &Index, area: &Area, day: Date) -> Markup {
         .collect();
     html! {
         details {
-            summary { (area.title()) }
+            summary { (called(area)) }
             @if !parts.is_empty() { p { "Its parts: " (parts.join(", ")) "." } }
             p { "Everyone registered with one of these practices belongs to it:" }
             ul { @for practice in practices {
@@ -265,7 +264,7 @@ fn heading(system: &str) -> String {
 }
 
 fn answered(index: &Index, answer: &Answer<'_>) -> Markup {
-    let home = areas_in(&answer.residence, Layer::Icc).first();
+    let home = communities_in(&answer.residence).first();
     let place = asked_postcode(answer);
     let place = place.as_deref().unwrap_or("this place");
     let description = match home {
