@@ -4,11 +4,11 @@
 use jiff::ToSpan;
 use jiff::civil::Date;
 
+use super::dates;
 use crate::dataset::TableError;
 use crate::dataset::table::Table;
 use crate::domain::{
-    BritishGrid, InvalidDate, OdsCode, Practice, PracticeStatus, Premises, PremisesKind,
-    Succession, date_from_iso,
+    BritishGrid, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, Succession,
 };
 
 /// A practice, its ICC, and where its own address is.
@@ -56,8 +56,8 @@ pub(crate) fn practices(file: &str, bytes: &[u8]) -> Result<Vec<ListedPractice>,
             status: row.with(7, |word| {
                 PracticeStatus::from_word(word).ok_or("active, dormant, closed or proposed")
             })?,
-            opened: row.with_optional(8, compact_date)?,
-            closed: row.with_optional(9, compact_date)?,
+            opened: row.with_optional(8, dates::from_digits)?,
+            closed: row.with_optional(9, dates::from_digits)?,
             sub_icb: row.optional(12)?.map(str::to_string),
             pcn: row.optional(11)?.map(str::to_string),
             list_size: row.parse_optional(13)?,
@@ -114,24 +114,11 @@ pub(crate) fn successions(file: &str, bytes: &[u8]) -> Result<Vec<Succession>, T
         Ok(Succession {
             predecessor: row.parse::<OdsCode>(0)?,
             successor: row.parse::<OdsCode>(1)?,
-            from: day_after(row.with(2, compact_date)?),
+            from: day_after(row.with(2, dates::from_digits)?),
         })
     })?;
     rows.sort_by_key(|row| (row.predecessor, row.successor));
     Ok(rows)
-}
-
-/// ODS writes dates without hyphens.
-fn compact_date(text: &str) -> Result<Date, InvalidDate> {
-    let invalid = InvalidDate {
-        expected: "a day that exists, written YYYYMMDD",
-    };
-    match (text.get(..4), text.get(4..6), text.get(6..8), text.len()) {
-        (Some(year), Some(month), Some(day), 8) => {
-            date_from_iso(&format!("{year}-{month}-{day}")).map_err(|_| invalid)
-        }
-        _ => Err(invalid),
-    }
 }
 
 fn day_after(day: Date) -> Date {
@@ -156,9 +143,9 @@ mod tests {
 
     #[test]
     fn dates_without_hyphens_are_strict() {
-        assert_eq!(compact_date("20240229"), Ok(date(2024, 2, 29)));
+        assert_eq!(dates::from_digits("20240229"), Ok(date(2024, 2, 29)));
         for text in ["20230229", "2023-02-01", "", "2023011", "２０２３"] {
-            assert!(compact_date(text).is_err(), "{text}");
+            assert!(dates::from_digits(text).is_err(), "{text}");
         }
     }
 
