@@ -53,18 +53,11 @@ pub fn stage(
         .map(|(path, content)| (path.clone(), FileEntry::of(content)))
         .collect();
     let text = toml::to_string(&manifest).expect("a manifest is plain values and tables");
-    let parent = parent_of(folder);
-    fs::create_dir_all(parent).map_err(failed(parent))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".catchment-")
-        .tempdir_in(parent)
-        .map_err(failed(parent))?;
-    for (path, content) in files {
-        write_synced(&staging.path().join(path), content).map_err(failed(&folder.join(path)))?;
-    }
-    write_synced(&staging.path().join(MANIFEST), text.as_bytes())
-        .map_err(failed(&folder.join(MANIFEST)))?;
-    allow_reading(staging.path()).map_err(failed(folder))?;
+    let files = files
+        .iter()
+        .map(|(path, content)| (path.as_str(), content.as_slice()));
+    let manifest = (MANIFEST, text.as_bytes());
+    let staging = write_beside(folder, files.chain([manifest]))?;
     Ok(Staged {
         staging,
         folder: folder.to_path_buf(),
@@ -83,6 +76,27 @@ pub(crate) fn write_new(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), 
             return Err(failed(folder)(taken));
         }
     }
+    let files = files
+        .iter()
+        .map(|(path, content)| (*path, content.as_slice()));
+    let staging = write_beside(folder, files)?;
+    if folder.exists() {
+        // Refused where something came into it meanwhile.
+        fs::remove_dir(folder).map_err(failed(folder))?;
+    }
+    fs::rename(staging.path(), folder).map_err(failed(folder))?;
+    // Its name is taken: nothing is left to clean up.
+    let _ = staging.keep();
+    let parent = parent_of(folder);
+    sync_folder(parent).map_err(failed(parent))
+}
+
+/// A folder beside `folder` with the files, by their path in it, forced to the disk; dropped, it is
+/// gone.
+fn write_beside<'f>(
+    folder: &Path,
+    files: impl Iterator<Item = (&'f str, &'f [u8])>,
+) -> Result<tempfile::TempDir, WriteError> {
     let parent = parent_of(folder);
     fs::create_dir_all(parent).map_err(failed(parent))?;
     let staging = tempfile::Builder::new()
@@ -93,14 +107,7 @@ pub(crate) fn write_new(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), 
         write_synced(&staging.path().join(path), content).map_err(failed(&folder.join(path)))?;
     }
     allow_reading(staging.path()).map_err(failed(folder))?;
-    if folder.exists() {
-        // Refused where something came into it meanwhile.
-        fs::remove_dir(folder).map_err(failed(folder))?;
-    }
-    fs::rename(staging.path(), folder).map_err(failed(folder))?;
-    // Its name is taken: nothing is left to clean up.
-    let _ = staging.keep();
-    sync_folder(parent).map_err(failed(parent))
+    Ok(staging)
 }
 
 impl Staged {
