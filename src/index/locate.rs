@@ -264,7 +264,7 @@ struct Covered<'i> {
 struct Spot {
     position: BritishGrid,
     /// The row of its statistical area, by the directory.
-    listed_in: Option<usize>,
+    listed_in: Option<u32>,
     is_coarse: bool,
 }
 
@@ -361,9 +361,7 @@ impl Index {
         let entry = location.entry;
         let spot = Spot {
             position,
-            listed_in: entry
-                .and_then(|entry| entry.statistical_area)
-                .map(|row| row as usize),
+            listed_in: entry.and_then(|entry| entry.statistical_area),
             is_coarse: entry.is_some_and(|entry| entry.is_coarse()),
         };
         answer.residence = self.residence(&spot, answer.as_of);
@@ -399,7 +397,7 @@ impl Index {
     }
 
     /// The statistical area of a place, and what decided it.
-    fn statistical_home(&self, spot: &Spot, day: Date) -> Option<(usize, Basis)> {
+    fn statistical_home(&self, spot: &Spot, day: Date) -> Option<(u32, Basis)> {
         if let Some(row) = spot.listed_in {
             return Some((row, Basis::Directory));
         }
@@ -417,7 +415,7 @@ impl Index {
         &'i self,
         layer: &'i LayerIndex,
         spot: &Spot,
-        home: Option<(usize, Basis)>,
+        home: Option<(u32, Basis)>,
         day: Date,
     ) -> Vec<Covered<'i>> {
         let mut covered: Vec<Covered<'i>> = Vec::new();
@@ -433,15 +431,17 @@ impl Index {
                 extent: Extent::Whole,
             }));
         }
-        let boundaries = layer.spatial.boundaries();
-        let drawn = |at: usize, basis| Covered {
-            id: &boundaries[at].id,
-            basis,
-            share: None,
-            extent: boundaries[at].extent,
+        let drawn = |at, basis| {
+            let boundary = layer.spatial.boundary(at);
+            Covered {
+                id: &boundary.id,
+                basis,
+                share: None,
+                extent: boundary.extent,
+            }
         };
         let around = layer.spatial.covering(spot.position, day).into_iter();
-        let around = around.filter(|&at| !layer.is_assigned(&boundaries[at].id));
+        let around = around.filter(|&at| !layer.is_assigned(&layer.spatial.boundary(at).id));
         covered.extend(around.map(|at| drawn(at, Basis::Boundary)));
         if covered.is_empty() && !layer.is_on_statistical_areas {
             let near = layer.spatial.nearest(spot.position, day);
@@ -458,7 +458,7 @@ impl Index {
         &'i self,
         layer: &'i LayerIndex,
         spot: &Spot,
-        home: Option<(usize, Basis)>,
+        home: Option<(u32, Basis)>,
         day: Date,
     ) -> Vec<AreaFound<'i>> {
         let covered = self.covering(layer, spot, home, day).into_iter();
@@ -482,7 +482,7 @@ impl Index {
     ) -> EdgeFound<'i> {
         let own = layer.boundary(&area.id, day);
         let distance_m = match own {
-            Some(at) if layer.spatial.contains(at, spot.position) => {
+            Some(at) if layer.spatial.covering(spot.position, day).contains(&at) => {
                 layer.spatial.distance_to_edge_m(at, spot.position)
             }
             // The directory or the coast rule decided against a generalised border.
@@ -503,7 +503,7 @@ impl Index {
     fn alternatives<'i>(
         &'i self,
         layer: &'i LayerIndex,
-        own: Option<usize>,
+        own: Option<u32>,
         spot: &Spot,
         day: Date,
     ) -> Vec<Neighbour<'i>> {
@@ -516,7 +516,7 @@ impl Index {
         near.into_iter()
             .filter(|&(at, _)| Some(at) != own)
             .filter_map(|(at, distance_m)| {
-                let area = layer.area(&spatial.boundaries()[at].id, day)?;
+                let area = layer.area(&spatial.boundary(at).id, day)?;
                 Some(Neighbour { area, distance_m })
             })
             .collect()
@@ -526,7 +526,7 @@ impl Index {
         &'i self,
         layer: &'i LayerIndex,
         spot: &Spot,
-        home: Option<(usize, Basis)>,
+        home: Option<(u32, Basis)>,
         day: Date,
     ) -> Vec<PracticeFound<'i>> {
         let covered = self.covering(layer, spot, home, day).into_iter();
@@ -587,7 +587,7 @@ impl Index {
         partitions
             .filter_map(|layer| {
                 let (at, distance_m) = layer.spatial.nearest(position, day)?;
-                let area = layer.area(&layer.spatial.boundaries()[at].id, day)?;
+                let area = layer.area(&layer.spatial.boundary(at).id, day)?;
                 Some((layer.id, Neighbour { area, distance_m }))
             })
             .collect()

@@ -21,6 +21,7 @@ pub use locate::{
     Answer, AreaFound, EdgeFound, Found, GroupFound, Location, Neighbour, Note, Place,
     PracticeFound, Query, Reason, RegisteredPractice, Registration, Unknown, areas_in,
 };
+pub use spatial::Spatial;
 
 use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest};
 use crate::domain::{
@@ -30,7 +31,6 @@ use crate::domain::{
 };
 use directory::Directory;
 use registry::Registry;
-use spatial::Spatial;
 
 /// A dataset in memory, ready to be asked.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ struct LayerIndex {
     areas: Vec<Area>,
     spatial: Spatial,
     /// The boundaries of an area, by its id.
-    boundaries_of: HashMap<String, Vec<usize>>,
+    boundaries_of: HashMap<String, Vec<u32>>,
     /// The areas of each statistical area, by its row.
     assignments: Vec<Vec<Assignment>>,
     /// The areas that are made of statistical areas: their boundaries are for show.
@@ -223,7 +223,7 @@ impl Index {
     /// The ground of an area on a day.
     pub fn boundary(&self, layer: Layer, id: &str, day: Date) -> Option<&Boundary> {
         let layer = self.layer(layer)?;
-        Some(&layer.spatial.boundaries()[layer.boundary(id, day)?])
+        Some(layer.spatial.boundary(layer.boundary(id, day)?))
     }
 
     /// The grounds of a layer's areas on a day, in order of id.
@@ -247,9 +247,7 @@ impl Index {
             return Vec::new();
         };
         let around = layer.spatial.covering(point, day);
-        let ids = around
-            .into_iter()
-            .map(|at| &layer.spatial.boundaries()[at].id);
+        let ids = around.into_iter().map(|at| &layer.spatial.boundary(at).id);
         ids.filter_map(|id| layer.area(id, day)).collect()
     }
 
@@ -403,8 +401,8 @@ impl LayerIndex {
             let of_extent = boundaries.iter().filter(|it| it.extent == extent);
             check_versions(id, of_extent.map(|it| (it.id.as_str(), it.period)))?;
         }
-        let mut boundaries_of: HashMap<String, Vec<usize>> = HashMap::new();
-        for (at, boundary) in boundaries.iter().enumerate() {
+        let mut boundaries_of: HashMap<String, Vec<u32>> = HashMap::new();
+        for (at, boundary) in (0..).zip(&boundaries) {
             if !areas.iter().any(|area| area.id == boundary.id) {
                 let what = format!("a boundary of {id}");
                 return Err(IndexError::NotThere {
@@ -437,16 +435,18 @@ impl LayerIndex {
         versions.into_iter().find(|area| area.period.contains(day))
     }
 
-    fn boundary(&self, id: &str, day: Date) -> Option<usize> {
+    fn boundary(&self, id: &str, day: Date) -> Option<u32> {
         let versions = self.boundaries_of.get(id)?;
         versions
             .iter()
             .copied()
-            .find(|&at| self.spatial.boundaries()[at].period.contains(day))
+            .find(|&at| self.spatial.boundary(at).period.contains(day))
     }
 
-    fn assigned(&self, row: usize) -> &[Assignment] {
-        self.assignments.get(row).map_or(&[], Vec::as_slice)
+    fn assigned(&self, row: u32) -> &[Assignment] {
+        self.assignments
+            .get(row as usize)
+            .map_or(&[], Vec::as_slice)
     }
 
     fn is_assigned(&self, id: &str) -> bool {

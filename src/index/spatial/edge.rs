@@ -1,0 +1,165 @@
+//! An edge of a ring, and the exact predicates on it.
+//!
+//! A *row* is a whole height in millimetres. An edge holds the rows from its lower end to before its
+//! upper one, so a horizontal edge holds none; and it is *east* of a point of such a row when it
+//! crosses the row further east than the point, not at it. A point is inside a ring when an odd
+//! number of its edges are east of it. The rule looks at the edge alone and not at whose it is: two
+//! areas that share an edge never both hold a point of it, and never neither.
+
+use crate::domain::BritishGrid;
+
+/// A position in whole millimetres of the British National Grid.
+pub(super) type Mm = [i32; 2];
+
+pub(super) fn mm(point: BritishGrid) -> Mm {
+    [point.easting_mm(), point.northing_mm()]
+}
+
+/// From its lower end to its upper one; a horizontal edge from west to east.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Edge {
+    pub(super) low: Mm,
+    pub(super) high: Mm,
+}
+
+/// The part of an edge that matters to the points of one cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Clip {
+    /// From this row…
+    pub(super) from: i32,
+    /// … to before this one the edge runs through the cell: a point may lie on either side of it.
+    pub(super) to: i32,
+    /// The row at which the edge leaves or enters the cell by its east side: the way up that side
+    /// crosses the edge from below this row, and not from it or from above. `NEVER`: it does not.
+    pub(super) turn: i32,
+}
+
+/// Below every row.
+pub(super) const NEVER: i32 = i32::MIN;
+
+impl Edge {
+    /// The edge between two vertices of a ring; `None` where they are the same.
+    pub(super) fn between(a: Mm, b: Mm) -> Option<Edge> {
+        let key = |[x, y]: Mm| (y, x);
+        match key(a).cmp(&key(b)) {
+            std::cmp::Ordering::Less => Some(Edge { low: a, high: b }),
+            std::cmp::Ordering::Greater => Some(Edge { low: b, high: a }),
+            std::cmp::Ordering::Equal => None,
+        }
+    }
+
+    /// Whether the edge, made a line without ends, crosses the point's row east of the point.
+    ///
+    /// Exact: positions keep within 2^31 mm of each other, so each product fits 62 bits.
+    pub(super) fn line_is_east_of(&self, [x, y]: Mm) -> bool {
+        let reach = apart(self.high[0], self.low[0]) * apart(y, self.low[1]);
+        let needed = apart(x, self.low[0]) * apart(self.high[1], self.low[1]);
+        reach > needed
+    }
+
+    /// The first row from which on the edge is on the side of the meridian `x` on which its upper end
+    /// is, east of it or not; `None` where both ends are on one side.
+    ///
+    /// For a horizontal edge, which is on neither side in any row, its own: its neighbours in the ring
+    /// change sides there.
+    fn turn(&self, x: i32) -> Option<i32> {
+        let [low_is_east, high_is_east] = [self.low, self.high].map(|end| end[0] > x);
+        if low_is_east == high_is_east {
+            return None;
+        }
+        let rise = apart(self.high[1], self.low[1]);
+        if rise == 0 {
+            return Some(self.low[1]);
+        }
+        let run = apart(self.high[0], self.low[0]);
+        let rows = if high_is_east {
+            (apart(x, self.low[0]) * rise).div_euclid(run) + 1
+        } else {
+            let (over, run) = (apart(self.low[0], x) * rise, -run);
+            over.div_euclid(run) + i64::from(over.rem_euclid(run) != 0)
+        };
+        Some(self.low[1] + i32::try_from(rows).expect("between the ends"))
+    }
+
+    /// The part that matters to the points of a cell, `[west, east] × [south, north]`, both ends
+    /// within; it may be nothing.
+    pub(super) fn clip(&self, [west, south]: Mm, [east, north]: Mm) -> Clip {
+        let is_rising = self.low[0] <= self.high[0];
+        // Where the edge passes a meridian; its lower or upper end where it lies on one side.
+        let passes = |x: i32| {
+            let end = if (self.low[0] > x) == is_rising {
+                self.low[1]
+            } else {
+                self.high[1]
+            };
+            self.turn(x).unwrap_or(end)
+        };
+        let (from, to) = if is_rising {
+            (passes(west), passes(east))
+        } else {
+            (passes(east), passes(west))
+        };
+        Clip {
+            from: from.max(south),
+            to: to.min(north.saturating_add(1)),
+            turn: self
+                .turn(east)
+                .filter(|&row| south < row && row <= north)
+                .unwrap_or(NEVER),
+        }
+    }
+
+    /// Square millimetres from the point to the nearest place of the edge.
+    pub(super) fn distance_2(&self, [x, y]: Mm) -> f64 {
+        let (along_x, along_y) = self.along();
+        let (off_x, off_y) = (far(x, self.low[0]), far(y, self.low[1]));
+        let length_2 = along_x * along_x + along_y * along_y;
+        let part = ((off_x * along_x + off_y * along_y) / length_2).clamp(0.0, 1.0);
+        let (off_x, off_y) = (off_x - part * along_x, off_y - part * along_y);
+        off_x * off_x + off_y * off_y
+    }
+
+    fn along(&self) -> (f64, f64) {
+        (
+            far(self.high[0], self.low[0]),
+            far(self.high[1], self.low[1]),
+        )
+    }
+
+    /// Whether any of the edge is in a rectangle, its sides included.
+    pub(super) fn touches(&self, [west, south]: Mm, [east, north]: Mm) -> bool {
+        let [x1, x2] = [self.low[0], self.high[0]];
+        let is_beside = x1.max(x2) < west || x1.min(x2) > east;
+        if is_beside || self.high[1] < south || self.low[1] > north {
+            return false;
+        }
+        let side = |x: i32, y: i32| {
+            let reach = apart(self.high[0], self.low[0]) * apart(y, self.low[1]);
+            let needed = apart(x, self.low[0]) * apart(self.high[1], self.low[1]);
+            reach.cmp(&needed)
+        };
+        let first = side(west, south);
+        let rest = [side(east, south), side(west, north), side(east, north)];
+        first.is_eq() || rest.iter().any(|&other| other != first)
+    }
+}
+
+impl Clip {
+    /// Whether the way from the point east to the cell's side, and up it to the corner, crosses the
+    /// edge an odd number of times.
+    pub(super) fn is_crossed(&self, edge: &Edge, point: Mm) -> bool {
+        let row = point[1];
+        let is_east = self.from <= row && row < self.to && edge.line_is_east_of(point);
+        is_east != (row < self.turn)
+    }
+}
+
+/// The difference, which is exact: an `f64` holds it.
+fn far(a: i32, b: i32) -> f64 {
+    f64::from(a) - f64::from(b)
+}
+
+/// The difference, which may be too large for an `i32`.
+fn apart(a: i32, b: i32) -> i64 {
+    i64::from(a) - i64::from(b)
+}

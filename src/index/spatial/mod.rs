@@ -1,0 +1,479 @@
+//! Where boundaries are: exact point-in-polygon, distances to edges, neighbours.
+//!
+//! Everything is in whole millimetres of the British National Grid, and every point on a border
+//! belongs to exactly one side of it ([`edge`]). [`cells`] answer which boundaries cover a point and
+//! whose edges are near it, [`outline`]s how far the edge of one boundary is, and an R-tree of the
+//! boundaries' boxes which one is nearest to a point outside them all.
+
+mod cells;
+mod edge;
+mod outline;
+
+use jiff::civil::Date;
+use rstar::RTree;
+use rstar::primitives::{GeomWithData, Rectangle};
+
+use crate::domain::{Boundary, BritishGrid};
+use cells::Cells;
+use edge::{Edge, Mm, mm};
+use outline::{Bounds, NO_MORE, Outline};
+
+const MM_PER_M: f64 = 1_000.0;
+
+/// Boundaries, in order to be asked what covers a point and what is near it.
+///
+/// A boundary is known by its place in the list that the index was built from.
+#[derive(Debug)]
+pub struct Spatial {
+    boundaries: Vec<Boundary>,
+    outlines: Vec<Outline>,
+    cells: Cells,
+    boxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
+    /// Whether any boundary holds only for a time.
+    is_dated: bool,
+}
+
+impl Spatial {
+    /// Puts boundaries in order. Any rings will do; those that cross themselves hold the points that
+    /// they go around an odd number of times.
+    pub fn build(boundaries: Vec<Boundary>) -> Spatial {
+        let outlines: Vec<Outline> = boundaries
+            .iter()
+            .map(|it| Outline::new(edges_of(it)))
+            .collect();
+        let edges: Vec<&[Edge]> = outlines.iter().map(Outline::edges).collect();
+        let cells = Cells::build(&edges);
+        let boxes = outlines.iter().enumerate().filter_map(|(at, outline)| {
+            let Bounds { low, high } = outline.bounds()?;
+            let corners = Rectangle::from_corners(low.map(f64::from), high.map(f64::from));
+            Some(GeomWithData::new(corners, at))
+        });
+        Spatial {
+            boxes: RTree::bulk_load(boxes.collect()),
+            cells,
+            outlines,
+            is_dated: boundaries
+                .iter()
+                .any(|it| it.period.from.is_some() || it.period.to.is_some()),
+            boundaries,
+        }
+    }
+
+    /// What it was built from.
+    pub fn boundaries(&self) -> &[Boundary] {
+        &self.boundaries
+    }
+
+    /// One of them.
+    pub fn boundary(&self, at: u32) -> &Boundary {
+        &self.boundaries[at as usize]
+    }
+
+    /// The boundaries around the point on that day, in their order.
+    pub fn covering(&self, point: BritishGrid, day: Date) -> Vec<u32> {
+        let mut covering = Vec::new();
+        self.covering_in(&mut covering, point, day);
+        covering
+    }
+
+    /// [`Spatial::covering`], in a list that may serve again.
+    pub fn covering_in(&self, covering: &mut Vec<u32>, point: BritishGrid, day: Date) {
+        covering.clear();
+        self.cells.covering(mm(point), covering);
+        self.of_day(covering, day);
+    }
+
+    /// [`Spatial::covering`] for many points, which is quicker than one by one where the boundaries
+    /// are many: tells each point's place in the list, and the boundaries around it.
+    pub fn covering_each(
+        &self,
+        points: &[BritishGrid],
+        day: Date,
+        mut tell: impl FnMut(usize, &[u32]),
+    ) {
+        self.cells.covering_each(points, |at, covering| {
+            self.of_day(covering, day);
+            tell(at, covering);
+        });
+    }
+
+    fn of_day(&self, boundaries: &mut Vec<u32>, day: Date) {
+        if self.is_dated {
+            boundaries.retain(|&at| self.holds(at, day));
+        }
+        boundaries.sort_unstable();
+    }
+
+    fn holds(&self, boundary: u32, day: Date) -> bool {
+        self.boundary(boundary).period.contains(day)
+    }
+
+    /// Metres from the point to the nearest edge of the boundary.
+    pub fn distance_to_edge_m(&self, boundary: u32, point: BritishGrid) -> f64 {
+        let outline = &self.outlines[boundary as usize];
+        outline.distance_2(mm(point), f64::INFINITY).sqrt() / MM_PER_M
+    }
+
+    /// The boundaries with an edge nearer than `within_m` metres on that day, and how near; the
+    /// nearest first, equal ones in their order.
+    pub fn edges_within(&self, point: BritishGrid, within_m: f64, day: Date) -> Vec<(u32, f64)> {
+        let at = mm(point);
+        let within_2 = (within_m * MM_PER_M).powi(2);
+        let mut near: Vec<(u32, f64)> = Vec::new();
+        let (low, high) = square_around(at, within_m);
+        self.cells.edges_around(low, high, |edge, boundary| {
+            let distance_2 = edge.distance_2(at);
+            if distance_2 >= within_2 {
+                return;
+            }
+            match near.iter_mut().find(|(known, _)| *known == boundary) {
+                Some((_, nearest)) => *nearest = nearest.min(distance_2),
+                None => near.push((boundary, distance_2)),
+            }
+        });
+        near.retain(|&(boundary, _)| !self.is_dated || self.holds(boundary, day));
+        near.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        let in_m = |(boundary, distance_2): (u32, f64)| (boundary, distance_2.sqrt() / MM_PER_M);
+        near.into_iter().map(in_m).collect()
+    }
+
+    /// The boundary with the nearest edge on that day, and the metres to it; of equally near ones
+    /// the first.
+    pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
+        let at = mm(point);
+        let mut best: Option<(u32, f64)> = None;
+        let by_box = self
+            .boxes
+            .nearest_neighbor_iter_with_distance_2(&at.map(f64::from));
+        for (entry, box_distance_2) in by_box {
+            let nearest = best.map_or(f64::INFINITY, |(_, distance_2)| distance_2);
+            if box_distance_2 * NO_MORE > nearest {
+                break;
+            }
+            let boundary = u32::try_from(entry.data).expect("cells have fewer boundaries");
+            if !self.holds(boundary, day) {
+                continue;
+            }
+            let distance_2 = self.outlines[entry.data].distance_2(at, nearest.next_up());
+            let is_first = best.is_none_or(|(known, _)| boundary < known);
+            if distance_2 < nearest || (distance_2 == nearest && is_first) {
+                best = Some((boundary, distance_2));
+            }
+        }
+        best.map(|(boundary, distance_2)| (boundary, distance_2.sqrt() / MM_PER_M))
+    }
+}
+
+/// The edges of a boundary's rings, in their order. Where a ring goes there and back again, there is
+/// none: it bounds nothing.
+fn edges_of(boundary: &Boundary) -> Vec<Edge> {
+    let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
+    let edges = rings.flat_map(|ring| {
+        let next = ring.iter().cycle().skip(1);
+        ring.iter()
+            .zip(next)
+            .filter_map(|(&a, &b)| Edge::between(mm(a), mm(b)))
+    });
+    let mut edges: Vec<Edge> = edges.collect();
+    let mut in_order = edges.clone();
+    in_order.sort_unstable();
+    let same = in_order.chunk_by(|a, b| a == b);
+    let twice: Vec<Edge> = same
+        .filter(|it| it.len() % 2 == 0)
+        .map(|it| it[0])
+        .collect();
+    if !twice.is_empty() {
+        edges.retain(|edge| twice.binary_search(edge).is_err());
+    }
+    edges
+}
+
+/// The corners of the square that holds every place nearer than that.
+fn square_around(point: Mm, within_m: f64) -> (Mm, Mm) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the cast ends at the ends of i32"
+    )]
+    let reach = (within_m * MM_PER_M).ceil() as i32;
+    let corner = |way: fn(i32, i32) -> i32| point.map(|at| way(at, reach));
+    (corner(i32::saturating_sub), corner(i32::saturating_add))
+}
+
+#[cfg(test)]
+mod tests {
+    use geo::MultiPolygon;
+    use jiff::civil::date;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{GridPolygon, Period};
+
+    const DAY: Date = date(2025, 1, 1);
+
+    fn at_mm(x: i32, y: i32) -> BritishGrid {
+        BritishGrid::from_metres(f64::from(x) / 1_000.0, f64::from(y) / 1_000.0)
+            .expect("on the grid")
+    }
+
+    fn boundary(id: &str, rings: &[&[(i32, i32)]]) -> Boundary {
+        let ring = |ring: &&[(i32, i32)]| ring.iter().map(|&(x, y)| at_mm(x, y)).collect();
+        Boundary {
+            id: id.into(),
+            extent: crate::domain::Extent::Whole,
+            period: Period::default(),
+            lonlat: MultiPolygon::new(Vec::new()),
+            grid: vec![GridPolygon {
+                rings: rings.iter().map(ring).collect(),
+            }],
+        }
+    }
+
+    /// Two neighbours with a crooked border, and a lake in the left one with an island of its own.
+    fn world() -> Spatial {
+        Spatial::build(vec![
+            boundary(
+                "left",
+                &[
+                    &[(0, 0), (100, 0), (120, 37), (80, 70), (100, 100), (0, 100)],
+                    &[(20, 20), (20, 60), (60, 60), (60, 20)],
+                ],
+            ),
+            boundary(
+                "right",
+                &[&[
+                    (100, 0),
+                    (200, 0),
+                    (200, 100),
+                    (100, 100),
+                    (80, 70),
+                    (120, 37),
+                ]],
+            ),
+            boundary("island", &[&[(20, 20), (60, 20), (60, 60), (20, 60)]]),
+        ])
+    }
+
+    #[test]
+    fn every_point_of_the_box_is_in_exactly_one_area() {
+        let world = world();
+        for x in 0..200 {
+            for y in 0..100 {
+                assert_eq!(world.covering(at_mm(x, y), DAY).len(), 1, "{x} {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hole_is_outside_unless_another_area_fills_it() {
+        let world = world();
+        assert_eq!(world.covering(at_mm(40, 40), DAY), [2]);
+    }
+
+    #[test]
+    fn distances_are_to_the_nearest_edge() {
+        let world = world();
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        assert!(close(world.distance_to_edge_m(1, at_mm(150, 90)), 0.010));
+        assert!(close(world.distance_to_edge_m(0, at_mm(40, 40)), 0.020));
+        let near: Vec<u32> = world
+            .edges_within(at_mm(190, 50), 0.025, DAY)
+            .iter()
+            .map(|entry| entry.0)
+            .collect();
+        assert_eq!(near, [1]);
+        let (nearest, distance_m) = world.nearest(at_mm(300, 50), DAY).expect("there are areas");
+        assert_eq!(nearest, 1);
+        assert!(close(distance_m, 0.100));
+    }
+
+    #[test]
+    fn a_point_on_a_shared_border_is_at_no_distance_from_both() {
+        let world = world();
+        let near = world.edges_within(at_mm(100, 100), 0.001, DAY);
+        assert_eq!(near, [(0, 0.0), (1, 0.0)]);
+    }
+
+    #[test]
+    fn a_boundary_holds_only_in_its_period() {
+        let mut old = boundary("old", &[&[(0, 0), (10, 0), (10, 10), (0, 10)]]);
+        let mut new = boundary("new", &[&[(0, 0), (10, 0), (10, 10), (0, 10)]]);
+        old.period.to = Some(date(2024, 7, 1));
+        new.period.from = Some(date(2024, 7, 1));
+        let world = Spatial::build(vec![old, new]);
+        assert_eq!(world.covering(at_mm(5, 5), date(2024, 6, 30)), [0]);
+        assert_eq!(world.covering(at_mm(5, 5), date(2024, 7, 1)), [1]);
+        assert_eq!(
+            world.nearest(at_mm(50, 5), date(2024, 7, 1)).map(|it| it.0),
+            Some(1)
+        );
+    }
+
+    /// Crossings counted edge by edge, over all of them.
+    fn naive(world: &Spatial, point: BritishGrid) -> Vec<u32> {
+        let is_east = |edge: &&Edge| {
+            let rows = edge.low[1]..edge.high[1];
+            rows.contains(&point.northing_mm()) && edge.line_is_east_of(mm(point))
+        };
+        let is_around = |outline: &Outline| outline.edges().iter().filter(is_east).count() % 2 == 1;
+        let around = (0..).zip(&world.outlines).filter(|it| is_around(it.1));
+        around.map(|(at, _)| at).collect()
+    }
+
+    /// The distance to the nearest edge of each boundary, over all of them.
+    fn naive_distances(world: &Spatial, point: BritishGrid) -> Vec<(u32, f64)> {
+        let nearest = (0..).zip(&world.outlines).map(|(at, outline)| {
+            let all = outline
+                .edges()
+                .iter()
+                .map(|edge| edge.distance_2(mm(point)));
+            (at, all.fold(f64::INFINITY, f64::min))
+        });
+        let mut distances: Vec<(u32, f64)> = nearest.collect();
+        distances.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        let in_m = |(at, distance_2): (u32, f64)| (at, distance_2.sqrt() / MM_PER_M);
+        distances.into_iter().map(in_m).collect()
+    }
+
+    /// On every border of a cell of the world down to a size, next to it, and at random.
+    fn probes(scale: i32) -> impl Strategy<Value = (i32, i32)> {
+        let along = move || {
+            prop_oneof![
+                -10..scale + 10,
+                (0..scale / 64 + 1, -1..=1).prop_map(|(at, off)| at * 64 + off),
+            ]
+        };
+        (along(), along())
+    }
+
+    /// Polygons of any rings whatever, most of them invalid.
+    fn any_boundary(scale: i32) -> impl Strategy<Value = Boundary> {
+        let vertex = (0..scale, 0..scale);
+        let ring = proptest::collection::vec(vertex, 0..12);
+        let rings = proptest::collection::vec(ring, 0..3);
+        rings.prop_map(|rings| {
+            let rings: Vec<&[(i32, i32)]> = rings.iter().map(Vec::as_slice).collect();
+            boundary("any", &rings)
+        })
+    }
+
+    fn assert_same_as_naive(world: &Spatial, points: &[(i32, i32)]) -> Result<(), TestCaseError> {
+        let points: Vec<BritishGrid> = points.iter().map(|&(x, y)| at_mm(x, y)).collect();
+        let expected: Vec<Vec<u32>> = points.iter().map(|&point| naive(world, point)).collect();
+        for (&point, expected) in points.iter().zip(&expected) {
+            prop_assert_eq!(&world.covering(point, DAY), expected);
+        }
+        let mut told = Vec::new();
+        world.covering_each(&points, DAY, |at, around| told.push((at, around.to_vec())));
+        prop_assert_eq!(told, expected.into_iter().enumerate().collect::<Vec<_>>());
+        for &point in &points {
+            let expected = naive_distances(world, point);
+            for &(boundary, distance_m) in &expected {
+                prop_assert_eq!(world.distance_to_edge_m(boundary, point), distance_m);
+            }
+            let first = expected.first().copied().filter(|it| it.1.is_finite());
+            prop_assert_eq!(world.nearest(point, DAY), first);
+            let within_m = 0.08;
+            let near = expected.into_iter().filter(|it| it.1 < within_m);
+            prop_assert_eq!(
+                world.edges_within(point, within_m, DAY),
+                near.collect::<Vec<_>>()
+            );
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_vertex_of_forty_areas_has_each_point_around_it_in_one() {
+        let rim = |at: i32| {
+            let turn = f64::from(at) / 40.0 * std::f64::consts::TAU;
+            #[expect(clippy::cast_possible_truncation, reason = "within 1,000")]
+            let on = |part: f64| (part * 1_000.0).round() as i32;
+            (1_000 + on(turn.cos()), 1_000 + on(turn.sin()))
+        };
+        let slices =
+            (0..40).map(|at| boundary("slice", &[&[(1_000, 1_000), rim(at), rim(at + 1)]]));
+        let world = Spatial::build(slices.collect());
+        for x in 900..1_100 {
+            for y in 900..1_100 {
+                assert_eq!(world.covering(at_mm(x, y), DAY).len(), 1, "{x} {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_edge_may_bound_a_hundred_areas() {
+        let square: &[(i32, i32)] = &[(0, 0), (1_000, 0), (1_000, 1_000), (0, 1_000)];
+        let world = Spatial::build((0..100).map(|_| boundary("same", &[square])).collect());
+        let all: Vec<u32> = (0..100).collect();
+        assert_eq!(world.covering(at_mm(1, 1), DAY), all);
+        assert_eq!(world.covering(at_mm(1_001, 1), DAY), Vec::<u32>::new());
+        let near = world.edges_within(at_mm(-5, 500), 0.01, DAY);
+        assert_eq!(near, all.iter().map(|&at| (at, 0.005)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn nothing_covers_anything_where_there_are_no_boundaries() {
+        let world = Spatial::build(Vec::new());
+        assert_eq!(world.covering(at_mm(0, 0), DAY), Vec::<u32>::new());
+        assert_eq!(world.edges_within(at_mm(0, 0), 1e9, DAY), []);
+        assert_eq!(world.nearest(at_mm(0, 0), DAY), None);
+    }
+
+    #[test]
+    fn the_ends_of_the_world_are_in_no_area() {
+        let world = world();
+        for x in [-200_000.0, 900_000.0] {
+            for y in [-200_000.0, 1_500_000.0] {
+                let end = BritishGrid::from_metres(x, y).expect("near the grid");
+                assert_eq!(world.covering(end, DAY), Vec::<u32>::new());
+                assert_eq!(world.edges_within(end, 1e7, DAY).len(), 3);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+        /// A triangulated square has no gap and no overlap, wherever its inner vertices lie.
+        #[test]
+        fn a_fan_of_triangles_covers_each_point_once(
+            (cx, cy) in (1_i32..999, 1_i32..999), points in proptest::collection::vec((0_i32..1000, 0_i32..1000), 50),
+        ) {
+            let corners = [(0, 0), (1000, 0), (1000, 1000), (0, 1000)];
+            let triangles = (0..4).map(|at| {
+                boundary("t", &[&[corners[at], corners[(at + 1) % 4], (cx, cy)]])
+            });
+            let world = Spatial::build(triangles.collect());
+            for (x, y) in points.into_iter().chain([(cx, cy), (0, 0), (cx, 0), (0, cy)]) {
+                prop_assert_eq!(world.covering(at_mm(x, y), DAY).len(), 1);
+            }
+        }
+
+        /// Small worlds: every vertex lies on a border of a cell or next to one.
+        #[test]
+        fn cells_answer_as_rings_do_in_a_small_world(
+            boundaries in proptest::collection::vec(any_boundary(300), 0..8),
+            points in proptest::collection::vec(probes(300), 60),
+        ) {
+            assert_same_as_naive(&Spatial::build(boundaries), &points)?;
+        }
+
+        /// Larger ones, with cells of many sizes.
+        #[test]
+        fn cells_answer_as_rings_do_in_a_large_world(
+            boundaries in proptest::collection::vec(any_boundary(800_000_000), 1..30),
+            points in proptest::collection::vec(probes(800_000_000), 60),
+        ) {
+            assert_same_as_naive(&Spatial::build(boundaries), &points)?;
+        }
+
+        /// Many boundaries about one place: more than a record has bits.
+        #[test]
+        fn cells_answer_as_rings_do_in_a_crowd(
+            boundaries in proptest::collection::vec(any_boundary(60), 30..60),
+            points in proptest::collection::vec(probes(60), 60),
+        ) {
+            assert_same_as_naive(&Spatial::build(boundaries), &points)?;
+        }
+    }
+}
