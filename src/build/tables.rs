@@ -1,23 +1,12 @@
 //! The dataset's tables, written as `dataset::read` reads them.
 
+use crate::dataset::table::written as table;
+use crate::dataset::{cells, columns};
 use crate::domain::{
     Area, Assignment, Lineage, Member, Membership, OdsCode, Period, PositionalQuality, Practice,
     Premises, Succession, YearMonth,
 };
 use crate::import::ListedPostcode;
-
-/// A CSV table in memory, lines ended by a line feed.
-fn table<const N: usize>(
-    header: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(header).expect("writing to memory");
-    for row in rows {
-        writer.write_record(row).expect("writing to memory");
-    }
-    writer.into_inner().expect("writing to memory")
-}
 
 fn optional(text: Option<&impl ToString>) -> String {
     text.map(ToString::to_string).unwrap_or_default()
@@ -29,16 +18,7 @@ fn ends(period: &Period) -> [String; 2] {
 
 pub(super) fn areas(areas: &[Area]) -> Vec<u8> {
     table(
-        [
-            "layer",
-            "id",
-            "name",
-            "kind",
-            "system",
-            "provenance",
-            "from",
-            "to",
-        ],
+        columns::AREAS,
         areas.iter().map(|area| {
             let [from, to] = ends(&area.period);
             [
@@ -57,14 +37,7 @@ pub(super) fn areas(areas: &[Area]) -> Vec<u8> {
 
 pub(super) fn lineage(lineage: &[Lineage]) -> Vec<u8> {
     table(
-        [
-            "layer",
-            "predecessor",
-            "successor",
-            "relation",
-            "date",
-            "source",
-        ],
+        columns::LINEAGE,
         lineage.iter().map(|step| {
             [
                 step.layer.to_string(),
@@ -80,15 +53,7 @@ pub(super) fn lineage(lineage: &[Lineage]) -> Vec<u8> {
 
 pub(super) fn memberships(memberships: &[Membership]) -> Vec<u8> {
     table(
-        [
-            "member_layer",
-            "member",
-            "layer",
-            "group",
-            "from",
-            "to",
-            "provenance",
-        ],
+        columns::MEMBERSHIPS,
         memberships.iter().map(|membership| {
             let (member_layer, member) = match &membership.member {
                 Member::Practice(code) => ("gp-practice", code.to_string()),
@@ -110,19 +75,7 @@ pub(super) fn memberships(memberships: &[Membership]) -> Vec<u8> {
 
 pub(super) fn practices<'a>(practices: impl IntoIterator<Item = &'a Practice>) -> Vec<u8> {
     table(
-        [
-            "ods_code",
-            "name",
-            "address",
-            "postcode",
-            "telephone",
-            "status",
-            "opened",
-            "closed",
-            "sub_icb",
-            "pcn",
-            "list_size",
-        ],
+        columns::PRACTICES,
         practices.into_iter().map(|practice| {
             [
                 practice.code.to_string(),
@@ -143,7 +96,7 @@ pub(super) fn practices<'a>(practices: impl IntoIterator<Item = &'a Practice>) -
 
 pub(super) fn premises(premises: &[Premises]) -> Vec<u8> {
     table(
-        ["ods_code", "kind", "postcode", "easting", "northing"],
+        columns::PREMISES,
         premises.iter().map(|site| {
             [
                 site.practice.to_string(),
@@ -158,7 +111,7 @@ pub(super) fn premises(premises: &[Premises]) -> Vec<u8> {
 
 pub(super) fn successions(successions: &[Succession]) -> Vec<u8> {
     table(
-        ["predecessor", "successor", "from"],
+        columns::SUCCESSIONS,
         successions.iter().map(|step| {
             [
                 step.predecessor.to_string(),
@@ -171,7 +124,7 @@ pub(super) fn successions(successions: &[Succession]) -> Vec<u8> {
 
 pub(super) fn assignments(assignments: &[Assignment]) -> Vec<u8> {
     table(
-        ["statistical_area", "layer", "area", "share", "from", "to"],
+        columns::ASSIGNMENTS,
         assignments.iter().map(|assignment| {
             let [from, to] = ends(&assignment.period);
             [
@@ -192,18 +145,7 @@ pub(super) fn assignments(assignments: &[Assignment]) -> Vec<u8> {
 pub(super) fn postcodes<'a>(postcodes: impl IntoIterator<Item = &'a ListedPostcode>) -> Vec<u8> {
     let month = |month: Option<YearMonth>| month.map(YearMonth::compact).unwrap_or_default();
     table(
-        [
-            "postcode",
-            "easting",
-            "northing",
-            "positional_quality",
-            "status",
-            "introduced",
-            "terminated",
-            "statistical_area",
-            "sub_icb",
-            "user",
-        ],
+        columns::POSTCODES,
         postcodes.into_iter().map(|row| {
             let metre = |metres: Option<f64>| optional(metres.as_ref());
             [
@@ -215,11 +157,15 @@ pub(super) fn postcodes<'a>(postcodes: impl IntoIterator<Item = &'a ListedPostco
                         .map(PositionalQuality::value)
                         .as_ref(),
                 ),
-                if row.is_live { "live" } else { "terminated" }.into(),
+                if row.is_live {
+                    cells::LIVE
+                } else {
+                    cells::TERMINATED
+                }
+                .into(),
                 month(row.introduced),
                 month(row.terminated),
                 optional(row.statistical_area.as_ref()),
-                optional(row.sub_icb.as_ref()),
                 if row.is_large_user { "large" } else { "" }.into(),
             ]
         }),
@@ -227,5 +173,8 @@ pub(super) fn postcodes<'a>(postcodes: impl IntoIterator<Item = &'a ListedPostco
 }
 
 pub(super) fn codes(codes: &[OdsCode]) -> Vec<u8> {
-    table(["ods_code"], codes.iter().map(|code| [code.to_string()]))
+    table(
+        columns::NOT_GP_PRACTICES,
+        codes.iter().map(|code| [code.to_string()]),
+    )
 }

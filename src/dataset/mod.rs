@@ -17,6 +17,8 @@
 //!
 //! Dates are `YYYY-MM-DD`, periods half-open, a blank date is not known.
 
+pub(crate) mod cells;
+pub(crate) mod columns;
 mod embedded;
 mod files;
 pub(crate) mod manifest;

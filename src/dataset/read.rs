@@ -3,14 +3,16 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
+use super::cells;
+use super::columns;
 use super::manifest::{Manifest, sha256_hex};
 use super::polygons::{PolygonFile, ShapefileParts};
 use super::table::{Row, Table, TableError};
 use super::{Dataset, DatasetError, Files, PolygonError};
 use crate::domain::{
-    Area, Assignment, Boundary, BritishGrid, Canary, Extent, Layer, Lineage, Member, Membership,
-    OdsCode, Period, PositionalQuality, PostcodeEntry, Practice, PracticeStatus, Premises,
-    PremisesKind, Provenance, Relation, StatedCount, Succession, date_from_iso,
+    Area, Assignment, Boundary, Canary, Extent, Layer, Lineage, Member, Membership, OdsCode,
+    Period, PostcodeEntry, Practice, PracticeStatus, Premises, PremisesKind, Provenance, Relation,
+    StatedCount, Succession, date_from_iso,
 };
 
 /// The dataset in `files`.
@@ -32,19 +34,26 @@ pub fn read(files: &Files) -> Result<Dataset, DatasetError> {
         .collect();
     let dataset = Dataset {
         digest: sha256_hex(&manifest_bytes),
-        areas: source.table("areas.csv", AREAS, area)?,
+        areas: source.table("areas.csv", &columns::AREAS, area)?,
         boundaries: source.boundaries()?,
-        lineage: source.table("lineage.csv", LINEAGE, lineage)?,
-        memberships: source.table("memberships.csv", MEMBERSHIPS, membership)?,
-        practices: source.table("practices.csv", PRACTICES, practice)?,
-        premises: source.table("practice_sites.csv", PREMISES, premises)?,
-        successions: source.table("practice_successions.csv", SUCCESSIONS, succession)?,
-        assignments: source.table("assignments.csv", ASSIGNMENTS, assignment)?,
+        lineage: source.table("lineage.csv", &columns::LINEAGE, lineage)?,
+        memberships: source.table("memberships.csv", &columns::MEMBERSHIPS, membership)?,
+        practices: source.table("practices.csv", &columns::PRACTICES, practice)?,
+        premises: source.table("practice_sites.csv", &columns::PREMISES, premises)?,
+        successions: source.table(
+            "practice_successions.csv",
+            &columns::SUCCESSIONS,
+            succession,
+        )?,
+        assignments: source.table("assignments.csv", &columns::ASSIGNMENTS, assignment)?,
         postcodes: source.postcodes(&mut statistical_areas)?,
-        not_gp_practices: source
-            .table("not_gp_practices.csv", &["ods_code"], |row| row.parse(0))?,
-        canaries: source.table("canaries.csv", CANARIES, canary)?,
-        stated_counts: source.table("systems.csv", SYSTEMS, stated_count)?,
+        not_gp_practices: source.table(
+            "not_gp_practices.csv",
+            &columns::NOT_GP_PRACTICES,
+            |row| row.parse(0),
+        )?,
+        canaries: source.table("canaries.csv", &columns::CANARIES, canary)?,
+        stated_counts: source.table("systems.csv", &columns::SYSTEMS, stated_count)?,
         statistical_areas,
         statistical_boundaries,
         manifest: manifest.clone(),
@@ -166,7 +175,7 @@ impl Verified<'_> {
         let path = "postcodes.csv";
         let bytes = self.bytes(path)?;
         let mut rows: HashMap<String, u32> = codes.iter().cloned().zip(0..).collect();
-        let entries = Table::open(path, &bytes, POSTCODES)?.read(|row| {
+        let entries = Table::open(path, &bytes, &columns::POSTCODES)?.read(|row| {
             let statistical_area = row.optional(7)?.map(|code| {
                 *rows.entry(code.to_string()).or_insert_with(|| {
                     codes.push(code.to_string());
@@ -183,7 +192,7 @@ impl Verified<'_> {
             Some(at) => Err(TableError::Cell {
                 file: path.into(),
                 line: at as u64 + 3,
-                column: POSTCODES[0].into(),
+                column: columns::POSTCODES[0].into(),
                 value: entries[at + 1].postcode.to_string(),
                 expected: "postcodes stand in order, each once".into(),
             }
@@ -192,17 +201,6 @@ impl Verified<'_> {
         }
     }
 }
-
-const AREAS: &[&str] = &[
-    "layer",
-    "id",
-    "name",
-    "kind",
-    "system",
-    "provenance",
-    "from",
-    "to",
-];
 
 fn area(row: &Row<'_>) -> Result<Area, TableError> {
     Ok(Area {
@@ -233,15 +231,6 @@ fn period(row: &Row<'_>, from_column: usize) -> Result<Period, TableError> {
     }
 }
 
-const LINEAGE: &[&str] = &[
-    "layer",
-    "predecessor",
-    "successor",
-    "relation",
-    "date",
-    "source",
-];
-
 fn lineage(row: &Row<'_>) -> Result<Lineage, TableError> {
     Ok(Lineage {
         layer: row.parse(0)?,
@@ -255,19 +244,9 @@ fn lineage(row: &Row<'_>) -> Result<Lineage, TableError> {
     })
 }
 
-const MEMBERSHIPS: &[&str] = &[
-    "member_layer",
-    "member",
-    "layer",
-    "group",
-    "from",
-    "to",
-    "provenance",
-];
-
 /// A table of memberships, in the dataset's own columns.
 pub(crate) fn memberships(file: &str, bytes: &[u8]) -> Result<Vec<Membership>, TableError> {
-    Table::open(file, bytes, MEMBERSHIPS)?.read(membership)
+    Table::open(file, bytes, &columns::MEMBERSHIPS)?.read(membership)
 }
 
 fn membership(row: &Row<'_>) -> Result<Membership, TableError> {
@@ -284,20 +263,6 @@ fn membership(row: &Row<'_>) -> Result<Membership, TableError> {
         provenance: row.with(6, |word| Provenance::from_word(word).ok_or(PROVENANCES))?,
     })
 }
-
-const PRACTICES: &[&str] = &[
-    "ods_code",
-    "name",
-    "address",
-    "postcode",
-    "telephone",
-    "status",
-    "opened",
-    "closed",
-    "sub_icb",
-    "pcn",
-    "list_size",
-];
 
 fn practice(row: &Row<'_>) -> Result<Practice, TableError> {
     Ok(Practice {
@@ -317,8 +282,6 @@ fn practice(row: &Row<'_>) -> Result<Practice, TableError> {
     })
 }
 
-const PREMISES: &[&str] = &["ods_code", "kind", "postcode", "easting", "northing"];
-
 fn premises(row: &Row<'_>) -> Result<Premises, TableError> {
     Ok(Premises {
         practice: row.parse(0)?,
@@ -326,16 +289,9 @@ fn premises(row: &Row<'_>) -> Result<Premises, TableError> {
             PremisesKind::from_word(word).ok_or("main, branch or predecessor")
         })?,
         postcode: row.parse_optional(2)?,
-        position: required_position(row, 3)?,
+        position: cells::required_position(row, 3)?,
     })
 }
-
-fn required_position(row: &Row<'_>, easting: usize) -> Result<BritishGrid, TableError> {
-    let (east, north): (f64, f64) = (row.parse(easting)?, row.parse(easting + 1)?);
-    BritishGrid::from_metres(east, north).map_err(|error| row.wrong(easting, error))
-}
-
-const SUCCESSIONS: &[&str] = &["predecessor", "successor", "from"];
 
 fn succession(row: &Row<'_>) -> Result<Succession, TableError> {
     Ok(Succession {
@@ -344,8 +300,6 @@ fn succession(row: &Row<'_>) -> Result<Succession, TableError> {
         from: row.with(2, date_from_iso)?,
     })
 }
-
-const ASSIGNMENTS: &[&str] = &["statistical_area", "layer", "area", "share", "from", "to"];
 
 fn assignment(row: &Row<'_>) -> Result<Assignment, TableError> {
     let share: Option<f64> = row.parse_optional(3)?;
@@ -361,58 +315,22 @@ fn assignment(row: &Row<'_>) -> Result<Assignment, TableError> {
     })
 }
 
-const POSTCODES: &[&str] = &[
-    "postcode",
-    "easting",
-    "northing",
-    "positional_quality",
-    "status",
-    "introduced",
-    "terminated",
-    "statistical_area",
-    "user",
-];
-
 fn postcode(row: &Row<'_>, statistical_area: Option<u32>) -> Result<PostcodeEntry, TableError> {
-    let position = match (row.optional(1)?, row.optional(2)?) {
-        (None, None) => None,
-        _ => Some(required_position(row, 1)?),
-    };
     Ok(PostcodeEntry {
         postcode: row.parse(0)?,
-        position,
-        positional_quality: row.with_optional(3, |text| {
-            let value = text.parse().ok();
-            value
-                .and_then(PositionalQuality::new)
-                .ok_or("1 to 9 (ONS) or 10 to 90 (Code-Point Open)")
-        })?,
+        position: cells::position(row, 1)?,
+        positional_quality: cells::positional_quality(row, 3)?,
         is_large_user: row.with(8, |word| match word {
             "large" => Ok(true),
             "" => Ok(false),
             _ => Err("large, or blank"),
         })?,
-        live: row.with(4, |word| match word {
-            "live" => Ok(true),
-            "terminated" => Ok(false),
-            _ => Err("live or terminated"),
-        })?,
+        live: cells::is_live(row, 4)?,
         introduced: row.parse_optional(5)?,
         terminated: row.parse_optional(6)?,
         statistical_area,
     })
 }
-
-const CANARIES: &[&str] = &[
-    "postcode",
-    "easting",
-    "northing",
-    "practice",
-    "as_of",
-    "status",
-    "icc_residence",
-    "icc_registration",
-];
 
 fn canary(row: &Row<'_>) -> Result<Canary, TableError> {
     let mut question = Vec::new();
@@ -433,15 +351,6 @@ fn canary(row: &Row<'_>) -> Result<Canary, TableError> {
         icc_registration: row.text(7)?.to_string(),
     })
 }
-
-const SYSTEMS: &[&str] = &[
-    "system",
-    "name",
-    "page_date",
-    "icc_count_stated",
-    "icc_sections_on_page",
-    "note",
-];
 
 fn stated_count(row: &Row<'_>) -> Result<StatedCount, TableError> {
     Ok(StatedCount {

@@ -1,4 +1,5 @@
-//! CSV tables with a header, read strictly: an error names the file, the line and the column.
+//! CSV tables with a header, read strictly: an error names the file, the line and the column; and
+//! written.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -216,6 +217,19 @@ impl Row<'_> {
             expected: expected.to_string(),
         }
     }
+}
+
+/// A CSV table in memory, lines ended by a line feed.
+pub(crate) fn written<const N: usize>(
+    columns: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(columns).expect("writing to memory");
+    for row in rows {
+        writer.write_record(row).expect("writing to memory");
+    }
+    writer.into_inner().expect("writing to memory")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::postcodes::LAYERS;
 use super::{Answered, Change, Difference};
+use crate::dataset::table::written as table;
 use crate::geojson::write_feature;
 
 /// The files of a difference by name: `summary.json`, four tables, and `moved_ground.geojson`.
@@ -91,15 +92,6 @@ impl Difference {
 /// Square kilometres to the square metre.
 fn rounded(km2: f64) -> f64 {
     (km2 * 1e6).round() / 1e6
-}
-
-fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(header).expect("writing to memory");
-    for row in rows {
-        writer.write_record(row).expect("writing to memory");
-    }
-    writer.into_inner().expect("writing to memory")
 }
 
 fn areas(difference: &Difference) -> Vec<u8> {

@@ -5,8 +5,8 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 
 use super::dates;
-use crate::dataset::TableError;
 use crate::dataset::table::Table;
+use crate::dataset::{TableError, cells};
 use crate::domain::{
     BritishGrid, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, Succession,
 };
@@ -41,12 +41,6 @@ const PRACTICES: &[&str] = &[
 /// Every row, in order of ODS code.
 pub(crate) fn practices(file: &str, bytes: &[u8]) -> Result<Vec<ListedPractice>, TableError> {
     let mut rows = Table::open(file, bytes, PRACTICES)?.read(|row| {
-        let position = match (row.parse_optional::<f64>(5)?, row.parse_optional::<f64>(6)?) {
-            (Some(easting), Some(northing)) => Some(
-                BritishGrid::from_metres(easting, northing).map_err(|error| row.wrong(5, error))?,
-            ),
-            _ => None,
-        };
         let practice = Practice {
             code: row.parse(0)?,
             name: row.filled(1)?.to_string(),
@@ -66,7 +60,7 @@ pub(crate) fn practices(file: &str, bytes: &[u8]) -> Result<Vec<ListedPractice>,
             practice,
             icc: row.optional(10)?.map(str::to_string),
             pcn_name: row.optional(14)?.map(str::to_string),
-            position,
+            position: cells::position(row, 5)?,
         })
     })?;
     rows.sort_by_key(|row| row.practice.code);
@@ -79,13 +73,11 @@ const SITES: &[&str] = &["ods_code", "kind", "postcode", "easting", "northing"];
 /// `branch(…) of CODE` and `predecessor CODE`: what the listed practice took over stays its own.
 pub(crate) fn premises(file: &str, bytes: &[u8]) -> Result<Vec<Premises>, TableError> {
     let mut rows = Table::open(file, bytes, SITES)?.read(|row| {
-        let (easting, northing): (f64, f64) = (row.parse(3)?, row.parse(4)?);
         Ok(Premises {
             practice: row.parse(0)?,
             kind: row.with(1, premises_kind)?,
             postcode: row.parse_optional(2)?,
-            position: BritishGrid::from_metres(easting, northing)
-                .map_err(|error| row.wrong(3, error))?,
+            position: cells::required_position(row, 3)?,
         })
     })?;
     rows.sort_by_key(|row| (row.practice, row.kind as u8, row.postcode));

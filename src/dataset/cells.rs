@@ -1,0 +1,50 @@
+//! Cells that several tables hold alike.
+
+use super::table::{Row, TableError};
+use crate::domain::{BritishGrid, PositionalQuality};
+
+/// The position in two neighbouring columns, easting and northing in metres; `None` where both are
+/// blank.
+pub(crate) fn position(row: &Row<'_>, easting: usize) -> Result<Option<BritishGrid>, TableError> {
+    match (row.optional(easting)?, row.optional(easting + 1)?) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => required_position(row, easting).map(Some),
+        _ => Err(row.wrong(
+            easting,
+            "easting and northing come together, or both are blank",
+        )),
+    }
+}
+
+/// The position in two neighbouring columns, easting and northing in metres.
+pub(crate) fn required_position(row: &Row<'_>, easting: usize) -> Result<BritishGrid, TableError> {
+    let (east, north): (f64, f64) = (row.parse(easting)?, row.parse(easting + 1)?);
+    BritishGrid::from_metres(east, north).map_err(|error| row.wrong(easting, error))
+}
+
+/// How good a position is, where the cell says.
+pub(crate) fn positional_quality(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<Option<PositionalQuality>, TableError> {
+    row.with_optional(column, |text| {
+        let value = text.parse().ok();
+        value
+            .and_then(PositionalQuality::new)
+            .ok_or("1 to 9 (ONS) or 10 to 90 (Code-Point Open)")
+    })
+}
+
+/// Whether a postcode is in use: `live` or `terminated`.
+pub(crate) fn is_live(row: &Row<'_>, column: usize) -> Result<bool, TableError> {
+    row.with(column, |word| match word {
+        LIVE => Ok(true),
+        TERMINATED => Ok(false),
+        _ => Err("live or terminated"),
+    })
+}
+
+/// The word of a postcode in use.
+pub(crate) const LIVE: &str = "live";
+/// The word of a postcode that is in use no more.
+pub(crate) const TERMINATED: &str = "terminated";
