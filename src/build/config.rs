@@ -94,6 +94,19 @@ pub(super) struct StatisticalAreas {
     pub(super) name: String,
     pub(super) sub_icb: Option<String>,
     pub(super) snap_m: f64,
+    #[serde(default)]
+    pub(super) nested_parts: NestedParts,
+}
+
+/// What a part that lies within another part of its own area is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum NestedParts {
+    /// A fault of the file.
+    #[default]
+    Refused,
+    /// A hole that the file calls a part; some of the ONS's files have a few.
+    Holes,
 }
 
 /// The practices, their buildings, networks and successions.
@@ -240,6 +253,8 @@ pub(super) struct Polygons {
     /// The attributes with the id and the name.
     pub(super) id: String,
     pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) nested_parts: NestedParts,
     /// What an id begins with; the rest is then the attribute in lower case with hyphens.
     #[serde(default)]
     pub(super) id_prefix: String,
@@ -303,4 +318,19 @@ pub(super) struct Hierarchy {
 #[serde(deny_unknown_fields)]
 pub(super) struct Members {
     pub(super) file: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What it names is on nobody's disk but its user's, so that no test builds it.
+    #[test]
+    fn the_configuration_of_the_whole_country_is_one() {
+        let text = include_str!("../../data/national.toml");
+        let config: Config = toml::from_str(text).expect("a configuration");
+        let areas = config.statistical_areas.expect("LSOAs");
+        assert_eq!(areas.nested_parts, NestedParts::Holes);
+        assert!(config.postcodes.complete && config.postcodes.directories.len() == 1);
+    }
 }

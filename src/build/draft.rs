@@ -161,15 +161,11 @@ impl Draft {
     }
 
     fn add_polygons(&mut self, making: &Making<'_>, way: &Polygons) -> Result<Vec<Boundary>> {
-        let file = making.sources.polygons(&way.file, way.layer.as_deref())?;
-        let turned = file.turned();
-        if !turned.is_empty() {
-            self.remarks.push(format!(
-                "{}: rings of {} features were turned",
-                file.name,
-                turned.len()
-            ));
-        }
+        let (file, remarks) =
+            making
+                .sources
+                .polygons(&way.file, way.layer.as_deref(), way.nested_parts)?;
+        self.remarks.extend(remarks);
         let mut boundaries = Vec::with_capacity(file.features.len());
         for feature in &file.features {
             let id = match (way.id_prefix.as_str(), file.attribute(feature, &way.id)?) {
@@ -716,7 +712,7 @@ impl Draft {
             lines.push(format!("{layer}: {} areas with a boundary", areas.len()));
         }
         lines.push(format!("{} practices", sources.practices.len()));
-        lines.extend(self.remarks.iter().cloned());
+        lines.extend(sources.remarks.iter().chain(&self.remarks).cloned());
         lines
     }
 }

@@ -10,8 +10,8 @@ use geo::Centroid;
 use jiff::civil::Date;
 
 use super::config::{
-    self, Config, Directory, DirectoryFormat, PracticeDirectory, PracticeFormat, SuccessionFile,
-    SuccessionFormat,
+    self, Config, Directory, DirectoryFormat, NestedParts, PracticeDirectory, PracticeFormat,
+    SuccessionFile, SuccessionFormat,
 };
 use crate::dataset;
 use crate::dataset::polygons::{self, Crs, PolygonFile};
@@ -51,6 +51,8 @@ pub(super) struct Sources {
     pub(super) not_gp_practices: Vec<OdsCode>,
     /// What the imports read, kept and left out.
     pub(super) reports: Vec<ImportReport>,
+    /// What a person should know of the polygons.
+    pub(super) remarks: Vec<String>,
 }
 
 /// A statistical area's name and its polygons, in units of 1e-9°.
@@ -87,6 +89,7 @@ impl Sources {
             memberships: Vec::new(),
             not_gp_practices: Vec::new(),
             reports: Vec::new(),
+            remarks: Vec::new(),
         };
         tell("reading postcodes");
         sources.read_postcodes(&config.postcodes)?;
@@ -178,13 +181,43 @@ impl Sources {
         Ok(Publication::open(&self.base.join(path))?)
     }
 
-    /// The polygons of a file of any format, every feature valid.
-    pub(super) fn polygons(&self, path: &Path, layer: Option<&str>) -> Result<PolygonFile> {
-        Ok(polygon_files::read(&self.base.join(path), layer)?)
+    /// The polygons of a file of any format, every feature valid, and what a person should know of
+    /// them.
+    pub(super) fn polygons(
+        &self,
+        path: &Path,
+        layer: Option<&str>,
+        nested: NestedParts,
+    ) -> Result<(PolygonFile, Vec<String>)> {
+        let full = self.base.join(path);
+        let mut remarks = Vec::new();
+        let file = match nested {
+            NestedParts::Refused => polygon_files::read(&full, layer)?,
+            NestedParts::Holes => {
+                let (file, changed) = polygon_files::read_with_nested_parts(&full, layer)?;
+                if !changed.is_empty() {
+                    remarks.push(format!(
+                        "{}: parts within another part are holes in features {}",
+                        file.name,
+                        changed.join(", ")
+                    ));
+                }
+                file
+            }
+        };
+        let turned = file.turned().len();
+        if turned > 0 {
+            remarks.push(format!(
+                "{}: rings of {turned} features were turned",
+                file.name
+            ));
+        }
+        Ok((file, remarks))
     }
 
     fn read_statistical_areas(&mut self, config: &config::StatisticalAreas) -> Result<()> {
-        let file = self.polygons(&config.boundaries, None)?;
+        let (file, remarks) = self.polygons(&config.boundaries, None, config.nested_parts)?;
+        self.remarks.extend(remarks);
         for feature in &file.features {
             let code = file.attribute(feature, &config.code)?.to_string();
             let sub_icb = config

@@ -15,7 +15,7 @@ use geo::{BoundingRect, Coord, Intersects, LineString, MultiPolygon, Rect, Relat
 use geojson::{GeoJson, GeometryValue};
 use shapefile::dbase;
 
-use super::rings::{Polygon, Ring, assemble, doubled_area};
+use super::rings::{Polygon, Ring, assemble, by_nesting, doubled_area};
 use crate::domain::{Boundary, BritishGrid, Extent, GridPolygon, LonLat, Period};
 use crate::geodesy;
 
@@ -184,6 +184,27 @@ impl PolygonFile {
                 Err(wrong_feature(&self.name, label, reason))
             }
         }
+    }
+
+    /// Makes holes of the parts that lie within another part of their feature; labels of the features
+    /// that had such parts. ArcGIS writes some of its enclaves so. The rings stay what they are, and
+    /// a feature that is faulty otherwise stays as it is.
+    pub(crate) fn make_holes_of_nested_parts(&mut self) -> Vec<String> {
+        let mut changed = Vec::new();
+        for feature in &mut self.features {
+            let has_parts = feature.polygons.len() > 1;
+            if !has_parts || invalidity(self.crs, &feature.polygons).is_none() {
+                continue;
+            }
+            let rings = feature.polygons.iter().flatten().cloned().collect();
+            if let Ok(polygons) = by_nesting(rings)
+                && invalidity(self.crs, &polygons).is_none()
+            {
+                feature.polygons = polygons;
+                changed.push(label(feature.number, &feature.attributes));
+            }
+        }
+        changed
     }
 
     /// Labels of the features whose rings were turned.

@@ -45,6 +45,27 @@ pub(crate) fn assemble(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
     Ok(polygons)
 }
 
+/// Rings as areas by how deep they lie: one within no other, or within two, is an exterior; one
+/// within one, or within three, is a hole. Says nothing of how the rings were called or wound before.
+///
+/// # Errors
+/// As [`assemble`].
+pub(crate) fn by_nesting(mut rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
+    let depth = |at: usize| {
+        let others = rings.iter().enumerate().filter(|(other, _)| *other != at);
+        others
+            .filter(|(_, other)| encloses(other, &rings[at]))
+            .count()
+    };
+    let are_exteriors: Vec<bool> = (0..rings.len()).map(|at| depth(at) % 2 == 0).collect();
+    for (ring, is_exterior) in rings.iter_mut().zip(are_exteriors) {
+        if (doubled_area(ring) > 0) != is_exterior {
+            ring.reverse();
+        }
+    }
+    assemble(rings)
+}
+
 /// Whether `hole` lies inside `exterior`. Tested at the middle of the hole's first edge, in doubled
 /// coordinates: a vertex may touch the exterior, the middle of an edge may not.
 fn encloses(exterior: &[(i64, i64)], hole: &[(i64, i64)]) -> bool {
@@ -98,6 +119,26 @@ mod tests {
         assert_eq!(
             polygons,
             Ok(vec![vec![outer, lake], vec![elsewhere], vec![island, pond]])
+        );
+    }
+
+    #[test]
+    fn every_second_ring_inwards_is_a_hole_however_it_was_called() {
+        let (outer, lake, island) = (square(0, 0, 100), square(10, 10, 50), square(20, 20, 20));
+        let elsewhere = square(200, 0, 10);
+        let nested = by_nesting(vec![
+            outer.clone(),
+            lake.clone(),
+            reversed(island.clone()),
+            elsewhere.clone(),
+        ]);
+        assert_eq!(
+            nested,
+            Ok(vec![
+                vec![outer, reversed(lake)],
+                vec![island],
+                vec![elsewhere]
+            ])
         );
     }
 

@@ -34,14 +34,31 @@ const ENDINGS: [&str; 4] = [".geojson", ".json", ".shp", ".gpkg"];
 /// When the format is none of those, a choice is not made, the file is not right, or a feature is no
 /// valid area.
 pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, UnusablePolygons> {
+    Ok(read_unvalidated(path, layer)?.validated()?)
+}
+
+/// The same of a file that calls some of its holes parts: those are made holes, and their features
+/// are named.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_with_nested_parts(
+    path: &Path,
+    layer: Option<&str>,
+) -> Result<(PolygonFile, Vec<String>), UnusablePolygons> {
+    let mut file = read_unvalidated(path, layer)?;
+    let changed = file.make_holes_of_nested_parts();
+    Ok((file.validated()?, changed))
+}
+
+fn read_unvalidated(path: &Path, layer: Option<&str>) -> Result<PolygonFile, UnusablePolygons> {
     let mut publication = Publication::open(path)?;
     let members = publication.members();
     let is_file = members.len() == 1 && members[0] == publication.name() && path.is_file();
-    let file = match is_file {
-        true => read_file(path, &publication.name(), layer)?,
-        false => read_member(&mut publication, layer)?,
-    };
-    Ok(file.validated()?)
+    match is_file {
+        true => read_file(path, &publication.name(), layer),
+        false => read_member(&mut publication, layer),
+    }
 }
 
 fn read_file(
@@ -571,5 +588,31 @@ mod tests {
             );
             assert_eq!((file.crs, file.features.len()), (crs, features), "{name}");
         }
+    }
+
+    /// ONS's LSOAs of 2011 have three such enclaves.
+    #[test]
+    fn a_part_within_another_is_a_fault_unless_it_is_said_to_be_a_hole() {
+        let square = |at: f64, side: f64| {
+            let end = at + side;
+            serde_json::json!([[[at, at], [at, end], [end, end], [end, at], [at, at]]])
+        };
+        let collection = serde_json::json!({ "type": "FeatureCollection", "features": [{
+            "type": "Feature",
+            "properties": { "id": "a" },
+            "geometry": {
+                "type": "MultiPolygon",
+                "coordinates": [square(50.0, 1.0), square(50.4, 0.2), square(52.0, 0.5)],
+            },
+        }] });
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("areas.geojson");
+        fs::write(&path, collection.to_string()).expect("a file");
+        let refused = read(&path, None).expect_err("a fault").to_string();
+        assert!(refused.ends_with("parts of it overlap"), "{refused}");
+        let (file, changed) = read_with_nested_parts(&path, None).expect("a valid area");
+        assert_eq!(changed.len(), 1);
+        let rings: Vec<usize> = file.features[0].polygons.iter().map(Vec::len).collect();
+        assert_eq!(rings, [2, 1]);
     }
 }
