@@ -340,8 +340,7 @@ impl Index {
                 Member::Area(layer, id) => format!("the membership of {layer} `{id}`"),
             };
             let is_there = |layer: Layer, id: &str| {
-                self.layer(layer)
-                    .is_none_or(|layer| layer.areas.iter().any(|area| area.id == id))
+                self.layer(layer).is_none_or(|layer| has(&layer.areas, id))
             };
             let member_is_there = match &membership.member {
                 Member::Practice(code) => self.practice(*code).is_some(),
@@ -403,7 +402,7 @@ impl LayerIndex {
         }
         let mut boundaries_of: HashMap<String, Vec<u32>> = HashMap::new();
         for (at, boundary) in (0..).zip(&boundaries) {
-            if !areas.iter().any(|area| area.id == boundary.id) {
+            if !has(&areas, &boundary.id) {
                 let what = format!("a boundary of {id}");
                 return Err(IndexError::NotThere {
                     what,
@@ -461,6 +460,13 @@ impl LayerIndex {
             _ => Found::Areas(Vec::new()),
         }
     }
+}
+
+/// Whether one of the areas, which are in order of id, has that id.
+fn has(areas: &[Area], id: &str) -> bool {
+    areas
+        .binary_search_by(|area| area.id.as_str().cmp(id))
+        .is_ok()
 }
 
 /// Each practice is an area of its own layer; the dataset says where its area comes from, if it is
@@ -524,7 +530,7 @@ fn assign(
         let row = *rows
             .get(assignment.statistical_area.as_str())
             .ok_or_else(|| not_there(&assignment.statistical_area))?;
-        if !layer.areas.iter().any(|area| area.id == assignment.area) {
+        if !has(&layer.areas, &assignment.area) {
             return Err(not_there(&assignment.area));
         }
         if !layer.assigned.contains(&assignment.area) {
