@@ -1,7 +1,12 @@
-//! Reads a dataset: every file verified, every cell parsed, the first fault named.
+//! Reads a dataset: every file verified, every cell parsed, a fault named.
+//!
+//! The directory of postcodes is most of a large dataset, so it is read beside everything else, on a
+//! thread of its own. Where both have a fault, that of the other files is the one that is named.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::panic::resume_unwind;
+use std::sync::{Mutex, MutexGuard};
+use std::thread;
 
 use super::cells;
 use super::columns;
@@ -25,60 +30,101 @@ pub fn read(files: &Files) -> Result<Dataset, DatasetError> {
     let source = Verified {
         files,
         manifest: &manifest,
-        seen: RefCell::default(),
+        seen: Mutex::default(),
     };
-    let statistical_boundaries = source.statistical_boundaries()?;
-    let mut statistical_areas: Vec<String> = statistical_boundaries
-        .iter()
-        .map(|boundary| boundary.id.clone())
-        .collect();
-    let dataset = Dataset {
-        digest: sha256_hex(&manifest_bytes),
-        areas: source.table("areas.csv", &columns::AREAS, area)?,
-        boundaries: source.boundaries()?,
-        lineage: source.table("lineage.csv", &columns::LINEAGE, lineage)?,
-        memberships: source.table("memberships.csv", &columns::MEMBERSHIPS, membership)?,
-        practices: source.table("practices.csv", &columns::PRACTICES, practice)?,
-        premises: source.table("practice_sites.csv", &columns::PREMISES, premises)?,
-        successions: source.table(
-            "practice_successions.csv",
-            &columns::SUCCESSIONS,
-            succession,
-        )?,
-        assignments: source.table("assignments.csv", &columns::ASSIGNMENTS, assignment)?,
-        postcodes: source.postcodes(&mut statistical_areas)?,
-        not_gp_practices: source.table(
-            "not_gp_practices.csv",
-            &columns::NOT_GP_PRACTICES,
-            |row| row.parse(0),
-        )?,
-        canaries: source.table("canaries.csv", &columns::CANARIES, canary)?,
-        stated_counts: source.table("systems.csv", &columns::SYSTEMS, stated_count)?,
-        statistical_areas,
-        statistical_boundaries,
-        manifest: manifest.clone(),
-    };
-    source.verify_the_rest()?;
-    Ok(dataset)
+    thread::scope(|scope| {
+        let directory = scope.spawn(|| source.postcodes());
+        let mut dataset = source.without_postcodes(sha256_hex(&manifest_bytes))?;
+        let directory = directory
+            .join()
+            .unwrap_or_else(|panic| resume_unwind(panic))?;
+        directory.add_to(&mut dataset);
+        source.verify_the_rest()?;
+        Ok(dataset)
+    })
 }
 
 struct Verified<'a> {
     files: &'a Files,
     manifest: &'a Manifest,
     /// The files that were read.
-    seen: RefCell<HashSet<String>>,
+    seen: Mutex<HashSet<String>>,
+}
+
+/// The directory by itself.
+struct PostcodeTable {
+    /// Their statistical areas are rows of `codes`.
+    entries: Vec<PostcodeEntry>,
+    codes: Vec<String>,
+}
+
+impl PostcodeTable {
+    /// Gives the dataset its postcodes; codes of statistical areas that are new to it are added.
+    fn add_to(mut self, dataset: &mut Dataset) {
+        let known = dataset.statistical_areas.iter().cloned().zip(0..);
+        let mut rows: HashMap<String, u32> = known.collect();
+        let mut row_of = |code: String| {
+            *rows.entry(code).or_insert_with_key(|code| {
+                dataset.statistical_areas.push(code.clone());
+                u32::try_from(dataset.statistical_areas.len() - 1)
+                    .expect("fewer statistical areas than postcodes")
+            })
+        };
+        let rows: Vec<u32> = self.codes.into_iter().map(&mut row_of).collect();
+        for entry in &mut self.entries {
+            entry.statistical_area = entry.statistical_area.map(|own| rows[own as usize]);
+        }
+        dataset.postcodes = self.entries;
+    }
 }
 
 impl Verified<'_> {
+    /// All but the directory.
+    fn without_postcodes(&self, digest: String) -> Result<Dataset, DatasetError> {
+        let statistical_boundaries = self.statistical_boundaries()?;
+        let codes = statistical_boundaries.iter().map(|it| it.id.clone());
+        Ok(Dataset {
+            digest,
+            areas: self.table("areas.csv", &columns::AREAS, area)?,
+            boundaries: self.boundaries()?,
+            lineage: self.table("lineage.csv", &columns::LINEAGE, lineage)?,
+            memberships: self.table("memberships.csv", &columns::MEMBERSHIPS, membership)?,
+            practices: self.table("practices.csv", &columns::PRACTICES, practice)?,
+            premises: self.table("practice_sites.csv", &columns::PREMISES, premises)?,
+            successions: self.table(
+                "practice_successions.csv",
+                &columns::SUCCESSIONS,
+                succession,
+            )?,
+            assignments: self.table("assignments.csv", &columns::ASSIGNMENTS, assignment)?,
+            postcodes: Vec::new(),
+            not_gp_practices: self.table(
+                "not_gp_practices.csv",
+                &columns::NOT_GP_PRACTICES,
+                |row| row.parse(0),
+            )?,
+            canaries: self.table("canaries.csv", &columns::CANARIES, canary)?,
+            stated_counts: self.table("systems.csv", &columns::SYSTEMS, stated_count)?,
+            statistical_areas: codes.collect(),
+            statistical_boundaries,
+            manifest: self.manifest.clone(),
+        })
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.seen.lock().expect("nobody panics with it in hand")
+    }
+
     fn bytes(&self, path: &str) -> Result<Vec<u8>, DatasetError> {
-        self.seen.borrow_mut().insert(path.to_string());
+        self.seen().insert(path.to_string());
         self.files.verified(self.manifest, path)
     }
 
     /// What nothing here reads, such as a shapefile's `.shx`, is what the manifest says too.
     fn verify_the_rest(&self) -> Result<(), DatasetError> {
         for path in self.manifest.files.keys() {
-            if !self.seen.borrow().contains(path) {
+            let is_seen = self.seen().contains(path);
+            if !is_seen {
                 self.bytes(path)?;
             }
         }
@@ -170,20 +216,22 @@ impl Verified<'_> {
         Ok(PolygonFile::from_shapefile(path, &parts)?)
     }
 
-    /// The directory; codes of statistical areas that are new to `codes` are added to it.
-    fn postcodes(&self, codes: &mut Vec<String>) -> Result<Vec<PostcodeEntry>, DatasetError> {
+    fn postcodes(&self) -> Result<PostcodeTable, DatasetError> {
         let path = "postcodes.csv";
         let bytes = self.bytes(path)?;
-        let mut rows: HashMap<String, u32> = codes.iter().cloned().zip(0..).collect();
-        let entries = Table::open(path, &bytes, &columns::POSTCODES)?.read(|row| {
-            let statistical_area = row.optional(7)?.map(|code| {
-                *rows.entry(code.to_string()).or_insert_with(|| {
-                    codes.push(code.to_string());
-                    u32::try_from(codes.len() - 1).expect("fewer statistical areas than postcodes")
-                })
-            });
-            postcode(row, statistical_area)
-        })?;
+        let mut codes: Vec<String> = Vec::new();
+        let mut rows: HashMap<String, u32> = HashMap::new();
+        let mut row_of = |code: &str| match rows.get(code) {
+            Some(&row) => row,
+            None => {
+                let row = u32::try_from(codes.len()).expect("fewer codes than postcodes");
+                codes.push(code.to_string());
+                rows.insert(code.to_string(), row);
+                row
+            }
+        };
+        let entries = Table::open(path, &bytes, &columns::POSTCODES)?
+            .read(|row| postcode(row, row.optional(7)?.map(&mut row_of)))?;
         match entries
             .windows(2)
             .position(|pair| pair[0].postcode >= pair[1].postcode)
@@ -197,7 +245,7 @@ impl Verified<'_> {
                 expected: "postcodes stand in order, each once".into(),
             }
             .into()),
-            None => Ok(entries),
+            None => Ok(PostcodeTable { entries, codes }),
         }
     }
 }

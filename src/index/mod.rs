@@ -13,6 +13,8 @@ mod registry;
 mod spatial;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::resume_unwind;
+use std::thread;
 
 use jiff::civil::Date;
 
@@ -133,23 +135,16 @@ impl Index {
             dataset.successions,
             dataset.not_gp_practices,
         );
-        let mut boundaries: HashMap<Layer, Vec<Boundary>> =
-            dataset.boundaries.into_iter().collect();
-        let mut layers = Vec::with_capacity(manifest.layers.len());
-        for entry in &manifest.layers {
-            let id: Layer = parsed(&entry.id, "layer")?;
-            let areas = match id {
-                Layer::GpPractice => practice_areas(&registry, entry, &dataset.areas)?,
-                _ => dataset
-                    .areas
-                    .iter()
-                    .filter(|area| area.layer == id)
-                    .cloned()
-                    .collect(),
-            };
-            let boundaries = boundaries.remove(&id).unwrap_or_default();
-            layers.push(LayerIndex::build(id, entry, areas, boundaries)?);
-        }
+        let statistical_boundaries = dataset.statistical_boundaries;
+        // The statistical areas are as much work as all layers together.
+        let (statistical, layers) = thread::scope(|scope| {
+            let statistical = scope.spawn(|| Spatial::build(statistical_boundaries));
+            let layers = layers_of(&manifest, &registry, &dataset.areas, dataset.boundaries);
+            let statistical = statistical.join();
+            let statistical = statistical.unwrap_or_else(|panic| resume_unwind(panic));
+            (statistical, layers)
+        });
+        let mut layers = layers?;
         layers.sort_by_key(|layer| layer.id);
         assign(&mut layers, dataset.assignments, &statistical_areas)?;
         let mut memberships: BTreeMap<(Member, Layer), Vec<Membership>> = BTreeMap::new();
@@ -160,7 +155,7 @@ impl Index {
         let index = Index {
             statistical: Statistical {
                 codes: statistical_areas,
-                spatial: Spatial::build(dataset.statistical_boundaries),
+                spatial: statistical,
                 snap_m: manifest
                     .statistical_areas
                     .as_ref()
@@ -385,6 +380,30 @@ impl Index {
         }
         Ok(())
     }
+}
+
+/// The layers in the manifest's order, with the areas and boundaries of each.
+fn layers_of(
+    manifest: &Manifest,
+    registry: &Registry,
+    areas: &[Area],
+    boundaries: Vec<(Layer, Vec<Boundary>)>,
+) -> Result<Vec<LayerIndex>, IndexError> {
+    let mut boundaries: HashMap<Layer, Vec<Boundary>> = boundaries.into_iter().collect();
+    let layer = |entry: &LayerEntry| {
+        let id: Layer = parsed(&entry.id, "layer")?;
+        let areas = match id {
+            Layer::GpPractice => practice_areas(registry, entry, areas)?,
+            _ => areas
+                .iter()
+                .filter(|area| area.layer == id)
+                .cloned()
+                .collect(),
+        };
+        let boundaries = boundaries.remove(&id).unwrap_or_default();
+        LayerIndex::build(id, entry, areas, boundaries)
+    };
+    manifest.layers.iter().map(layer).collect()
 }
 
 impl LayerIndex {
