@@ -40,7 +40,6 @@ impl Dice {
 fn postcodes(index: &Index) -> Vec<(String, BritishGrid)> {
     let entries: Vec<_> = index
         .postcodes()
-        .iter()
         .filter_map(|entry| Some((entry.postcode, entry.position?)))
         .collect();
     let mut dice = Dice(1);

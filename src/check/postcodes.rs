@@ -14,24 +14,25 @@ use crate::index::{Found, Index, Place, Query};
 const NAMED_MAX: usize = 3;
 
 pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
-    let mut outside: BTreeMap<&str, Vec<(Postcode, LonLat)>> = BTreeMap::new();
-    let mut in_use: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut outside: BTreeMap<String, Vec<(Postcode, LonLat)>> = BTreeMap::new();
+    let mut in_use: BTreeMap<String, usize> = BTreeMap::new();
     for entry in index.postcodes() {
         let Some(position) = entry.position else {
             continue;
         };
-        if index.is_terminated(entry, day) {
+        if index.is_terminated(&entry, day) {
             continue;
         }
-        *in_use.entry(entry.postcode.outcode()).or_default() += 1;
+        let outcode = entry.postcode.outcode().to_string();
+        *in_use.entry(outcode.clone()).or_default() += 1;
         let lonlat = geodesy::to_lonlat(position);
         if let (Some(lonlat), true) = (lonlat, is_nowhere(index, entry.postcode, day)) {
-            let of_outcode = outside.entry(entry.postcode.outcode()).or_default();
+            let of_outcode = outside.entry(outcode).or_default();
             of_outcode.push((entry.postcode, lonlat));
         }
     }
     for (outcode, postcodes) in outside {
-        findings.push(finding(outcode, &postcodes, in_use[outcode]));
+        findings.push(finding(&outcode, &postcodes, in_use[&outcode]));
     }
 }
 

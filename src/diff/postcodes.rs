@@ -59,7 +59,7 @@ pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange
 }
 
 fn listed(index: &Index) -> impl Iterator<Item = Postcode> + '_ {
-    index.postcodes().iter().map(|entry| entry.postcode)
+    index.postcodes().map(|entry| entry.postcode)
 }
 
 fn answered(index: &Index, postcode: Postcode, day: Date) -> Answered {

@@ -1,7 +1,8 @@
 //! What the program is about: values that are parsed once, then trusted.
 //!
 //! Nothing here does I/O or knows async, serde or HTTP. Types that can hold what somebody asked
-//! (`Postcode`, `OdsCode`, `LonLat`, `BritishGrid`) have a `Debug` that does not print it.
+//! (`Postcode`, `PostcodePrefix`, `OdsCode`, `LonLat`,
+//! `BritishGrid`) have a `Debug` that does not print it.
 
 mod area;
 mod expectation;
@@ -11,6 +12,7 @@ mod period;
 mod position;
 mod postcode;
 mod postcode_entry;
+mod postcode_prefix;
 mod practice;
 mod words;
 
@@ -23,6 +25,7 @@ pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{InvalidDate, Period, YearMonth, date_from_iso, today_in_london};
 pub use position::{BritishGrid, InvalidBritishGrid, InvalidLonLat, LonLat};
 pub use postcode::{Hint, InvalidPostcode, Postcode, SpecialPostcode, is_outcode};
-pub use postcode_entry::{PositionalQuality, PostcodeEntry};
+pub use postcode_entry::{PositionalQuality, PostcodeEntry, PostcodeStatus};
+pub use postcode_prefix::{InvalidPrefix, PostcodePrefix, Reading};
 pub use practice::{Practice, PracticeStatus, Premises, PremisesKind, Succession};
 pub use words::{Agreement, Basis, Certainty, Provenance, Status};

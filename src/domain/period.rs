@@ -49,6 +49,21 @@ impl YearMonth {
         }
     }
 
+    /// Months since the first that there is, January 1800: at most 98,387, which is 17 bits.
+    pub(crate) fn number(self) -> u32 {
+        let months = (i32::from(self.year) - 1_800) * 12 + i32::from(self.month) - 1;
+        u32::try_from(months).expect("no month is before 1800")
+    }
+
+    /// The month of that number.
+    pub(crate) fn from_number(number: u32) -> YearMonth {
+        let (year, month) = (1_800 + number / 12, number % 12 + 1);
+        YearMonth {
+            year: i16::try_from(year).expect("no month is after 9998"),
+            month: i8::try_from(month).expect("12 at most"),
+        }
+    }
+
     /// The digits as ONS writes them: `198001`.
     pub fn compact(self) -> String {
         format!("{:04}{:02}", self.year, self.month)
@@ -164,6 +179,11 @@ mod tests {
         );
         assert_eq!(month.to_string(), "1996-12");
         assert_eq!("1996-12".parse(), Ok(month));
+        for (text, number) in [("180001", 0), ("199612", 2_363), ("999812", 98_387)] {
+            let month: YearMonth = text.parse().expect("a month");
+            assert_eq!(month.number(), number);
+            assert_eq!(YearMonth::from_number(number), month);
+        }
         for input in ["AAAAAA", "199613", "1996", "19961201", ""] {
             assert!(input.parse::<YearMonth>().is_err(), "{input}");
         }

@@ -92,6 +92,14 @@ impl BritishGrid {
         })
     }
 
+    /// Millimetres that were a position's before.
+    pub(crate) fn from_mm(easting_mm: i32, northing_mm: i32) -> BritishGrid {
+        BritishGrid {
+            easting_mm,
+            northing_mm,
+        }
+    }
+
     /// Millimetres east of the false origin.
     pub fn easting_mm(self) -> i32 {
         self.easting_mm

@@ -87,6 +87,11 @@ impl Postcode {
         self.0
     }
 
+    /// The postcode of bytes that were one's `pcd7` form before.
+    pub(crate) fn from_pcd7(pcd7: [u8; 7]) -> Postcode {
+        Postcode(pcd7)
+    }
+
     /// What the postcode says where it is not a place.
     pub fn special(&self) -> Option<SpecialPostcode> {
         match (self.outcode(), self.incode()) {
@@ -104,7 +109,7 @@ impl Postcode {
         }
     }
 
-    fn from_parts(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
+    pub(super) fn from_parts(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
         let inward_is_right = match outcode {
             // Its inward codes use the letters that others may not.
             b"ZZ99" => matches!(incode, [b'0'..=b'9', b'A'..=b'Z', b'A'..=b'Z']),
@@ -223,7 +228,7 @@ fn from_any_text(input: &str) -> Result<Postcode, InvalidPostcode> {
 }
 
 /// Upper-case ASCII letters and digits, single spaces between, none at the ends.
-fn tidy(input: &str) -> Result<Vec<u8>, InvalidPostcode> {
+pub(super) fn tidy(input: &str) -> Result<Vec<u8>, InvalidPostcode> {
     if input.len() > TEXT_BYTES_MAX {
         return Err(malformed("it has at most seven letters and digits"));
     }
@@ -295,7 +300,7 @@ pub fn is_outcode(text: &str) -> bool {
 }
 
 /// The six shapes of BS 7666, with the letters that each place allows, and the exceptions in use.
-fn is_outcode_bytes(outcode: &[u8]) -> bool {
+pub(super) fn is_outcode_bytes(outcode: &[u8]) -> bool {
     let first = |letter: &u8| letter.is_ascii_uppercase() && !b"QVX".contains(letter);
     let second = |letter: &u8| letter.is_ascii_uppercase() && !b"IJZ".contains(letter);
     let digit = u8::is_ascii_digit;

@@ -3,7 +3,7 @@ use jiff::civil::Date;
 use super::{BritishGrid, Period, Postcode, YearMonth};
 
 /// What the directory says of a postcode.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostcodeEntry {
     /// The postcode.
     pub postcode: Postcode,
@@ -21,6 +21,28 @@ pub struct PostcodeEntry {
     pub terminated: Option<YearMonth>,
     /// The row of its statistical area in the dataset's list, where the directory names one.
     pub statistical_area: Option<u32>,
+}
+
+/// Whether a postcode is in use on a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostcodeStatus {
+    /// It is.
+    Live,
+    /// It was.
+    Terminated,
+    /// It will be.
+    NotYetIntroduced,
+}
+
+impl PostcodeStatus {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PostcodeStatus::Live => "live",
+            PostcodeStatus::Terminated => "terminated",
+            PostcodeStatus::NotYetIntroduced => "not_yet_introduced",
+        }
+    }
 }
 
 /// How good a position is, on its publisher's scale.
@@ -87,6 +109,18 @@ impl PostcodeEntry {
         match self.period(undated_after).to {
             Some(to) => to <= day,
             None => !self.live,
+        }
+    }
+
+    /// Whether it is in use on a day; `undated_after` as in [`PostcodeEntry::period`].
+    pub fn status_on(&self, day: Date, undated_after: Option<YearMonth>) -> PostcodeStatus {
+        let introduced = self.introduced.map(YearMonth::first_day);
+        if self.is_terminated_on(day, undated_after) {
+            PostcodeStatus::Terminated
+        } else if introduced.is_some_and(|introduced| day < introduced) {
+            PostcodeStatus::NotYetIntroduced
+        } else {
+            PostcodeStatus::Live
         }
     }
 

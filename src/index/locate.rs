@@ -325,7 +325,7 @@ impl Index {
                     (Some(SpecialPostcode::NotAPlace), _) => (Status::NoLocation, None),
                     (None, Listing::Unknown) => (Status::UnknownPostcode, None),
                     (None, Listing::NotHeld) => (Status::OutsideCoverage, None),
-                    (None, Listing::Entry(entry)) => self.listed(place, *entry, day),
+                    (None, Listing::Entry(entry)) => self.listed(place, entry, day),
                 }
             }
         }

@@ -1,0 +1,249 @@
+//! How long does a postcode take, from text to what the directory says of it, at the size of Great
+//! Britain; beside what one would write first, a `HashMap<String, u32>`. Then the directory's other
+//! questions: the nearest, the beginning, and how long it takes to put in order.
+//!
+//! `CATCHMENT_CODE_POINT_OPEN=codepo_gb.zip` takes the real postcodes of Code-Point Open, through the
+//! importer; otherwise as many are made up over the outward codes that are in use.
+//!
+//! Each answer is added up, so that a fast wrong one does not look like a win.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::path::Path;
+
+use catchment::build::build;
+use catchment::dataset::{Dataset, Files, read};
+use catchment::domain::{BritishGrid, PositionalQuality, Postcode, PostcodeEntry, PostcodePrefix};
+use catchment::index::{Index, Listing};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use jiff::civil::{Date, date};
+
+const DAY: Date = date(2025, 11, 30);
+
+/// As many as a job over a list hands over at a time.
+const BATCH: usize = 1_024;
+
+/// A small generator (splitmix64) with a fixed seed.
+struct Dice(u64);
+
+impl Dice {
+    /// A number below `sides`.
+    fn roll(&mut self, sides: u32) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed = (mixed ^ (mixed >> 31)) >> 32;
+        u32::try_from(mixed * u64::from(sides) >> 32).expect("below the sides")
+    }
+}
+
+/// The postcode areas of Great Britain, each with how many districts it has, about.
+const AREAS: &str = "AB 45 AL 10 B 98 BA 22 BB 18 BD 24 BH 31 BL 9 BN 45 BR 8 BS 49 CA 28 CB 25 CF 72 \
+    CH 66 CM 77 CO 16 CR 9 CT 21 CV 47 CW 12 DA 18 DD 11 DE 75 DG 16 DH 9 DL 17 DN 55 DT 11 DY 14 E 20 \
+    EC 4 EH 55 EN 11 EX 39 FK 21 FY 8 G 84 GL 56 GU 52 HA 9 HD 9 HG 5 HP 27 HR 9 HS 9 HU 20 HX 7 IG 11 \
+    IP 33 IV 63 KA 30 KT 24 KW 17 KY 16 L 40 LA 23 LD 8 LE 67 LL 78 LN 13 LS 29 LU 7 M 46 ME 20 MK 46 \
+    ML 12 N 22 NE 71 NG 34 NN 29 NP 26 NR 35 NW 11 OL 16 OX 49 PA 78 PE 38 PH 50 PL 35 PO 41 PR 26 RG 45 \
+    RH 20 RM 20 S 81 SA 73 SE 28 SG 19 SK 23 SL 9 SM 7 SN 26 SO 53 SP 11 SR 8 SS 17 ST 21 SW 20 SY 25 \
+    TA 24 TD 15 TF 13 TN 40 TQ 14 TR 27 TS 29 TW 20 UB 11 W 14 WA 16 WC 2 WD 25 WF 17 WN 8 WR 15 WS 15 \
+    WV 16 YO 62 ZE 3";
+
+const MADE_UP: usize = 1_739_034;
+
+fn outcodes() -> Vec<String> {
+    let words: Vec<&str> = AREAS.split_whitespace().collect();
+    let districts = words.chunks(2).flat_map(|area| {
+        let last: u32 = area[1].parse().expect("a number");
+        (1..=last).map(move |district| format!("{}{district}", area[0]))
+    });
+    districts.collect()
+}
+
+/// Postcodes in order, spread over the outward codes.
+fn made_up() -> Vec<PostcodeEntry> {
+    const LETTERS: &[u8] = b"ABDEFGHJLNPQRSTUWXYZ";
+    let outcodes = outcodes();
+    let mut dice = Dice(1);
+    let mut codes: Vec<Postcode> = Vec::new();
+    while codes.len() < MADE_UP {
+        for _ in codes.len()..MADE_UP + MADE_UP / 50 {
+            let outcode = &outcodes[dice.roll(outcodes.len() as u32) as usize];
+            let letter = |dice: &mut Dice| char::from(LETTERS[dice.roll(20) as usize]);
+            // Four sectors of ten, as there are.
+            let (digit, first, second) = (dice.roll(4), letter(&mut dice), letter(&mut dice));
+            let text = format!("{outcode} {digit}{first}{second}");
+            codes.push(text.parse().expect("a postcode"));
+        }
+        codes.sort_unstable();
+        codes.dedup();
+    }
+    codes.truncate(MADE_UP);
+    let entry = |postcode| PostcodeEntry {
+        postcode,
+        position: BritishGrid::from_metres(
+            f64::from(dice.roll(655_000)),
+            f64::from(dice.roll(1_213_000)),
+        )
+        .ok(),
+        positional_quality: PositionalQuality::new(10),
+        is_large_user: false,
+        live: true,
+        introduced: None,
+        terminated: None,
+        statistical_area: Some(dice.roll(43_000)),
+    };
+    codes.into_iter().map(entry).collect()
+}
+
+/// Those of Code-Point Open, built into a dataset and read from it.
+fn imported(archive: &str) -> Vec<PostcodeEntry> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = format!(
+        "name = \"gb\"\nversion = \"1\"\ntitle = \"\"\nas_of = \"2025-05-01\"\nattribution = \"\"\n\
+         licence = \"\"\ntolerance_m = 100\noutput = \"gb\"\nsources = []\nlayers = []\n\
+         [postcodes]\ndirectories = [{{ format = \"code-point-open\", file = {archive:?} }}]\n"
+    );
+    let path = folder.path().join("build.toml");
+    std::fs::write(&path, config).expect("a configuration");
+    build(&path, None).expect("Code-Point Open as published");
+    read(&Files::Folder(folder.path().join("gb")))
+        .expect("a dataset")
+        .postcodes
+}
+
+fn entries() -> Vec<PostcodeEntry> {
+    match std::env::var("CATCHMENT_CODE_POINT_OPEN") {
+        Ok(archive) => {
+            let archive = std::fs::canonicalize(Path::new(&archive)).expect("the archive is there");
+            imported(archive.to_str().expect("a path in UTF-8"))
+        }
+        Err(_) => made_up(),
+    }
+}
+
+fn dataset_of(postcodes: Vec<PostcodeEntry>) -> Dataset {
+    let manifest = "name = \"gb\"\nversion = \"1\"\ntitle = \"\"\nas_of = \"2025-01-01\"\n\
+         attribution = \"\"\nlicence = \"\"\ntolerance_m = 100.0\ncomplete_outcodes = []\n\
+         layers = []\nsources = []\n[files]\n";
+    Dataset {
+        manifest: toml::from_str(manifest).expect("a manifest"),
+        digest: String::new(),
+        areas: Vec::new(),
+        boundaries: Vec::new(),
+        lineage: Vec::new(),
+        memberships: Vec::new(),
+        practices: Vec::new(),
+        premises: Vec::new(),
+        successions: Vec::new(),
+        statistical_areas: Vec::new(),
+        statistical_boundaries: Vec::new(),
+        assignments: Vec::new(),
+        not_gp_practices: Vec::new(),
+        postcodes,
+        canaries: Vec::new(),
+        stated_counts: Vec::new(),
+    }
+}
+
+/// Metres east, summed up over all; 0 where there is no position.
+fn easting_m(entry: &PostcodeEntry) -> i64 {
+    let position = entry.position;
+    position.map_or(0, |position| i64::from(position.easting_mm() / 1_000))
+}
+
+fn easting_listed(listing: &Listing) -> i64 {
+    match black_box(listing) {
+        Listing::Entry(entry) => easting_m(entry),
+        _ => panic!("every postcode is there"),
+    }
+}
+
+fn postcodes(criterion: &mut Criterion) {
+    let mut entries = entries();
+    let index = Index::build(dataset_of(entries.clone())).expect("its parts agree");
+    let total: i64 = entries.iter().map(easting_m).sum();
+    let eastings: Vec<i64> = entries.iter().map(easting_m).collect();
+    let map: HashMap<String, u32> = (0..)
+        .zip(&entries)
+        .map(|(row, entry)| (entry.postcode.to_string(), row))
+        .collect();
+    let rows: u64 = (0..entries.len() as u64).sum();
+    // Fisher and Yates; one order for all.
+    let mut dice = Dice(2);
+    for at in (1..entries.len()).rev() {
+        entries.swap(at, dice.roll(at as u32 + 1) as usize);
+    }
+    let texts: Vec<String> = entries
+        .iter()
+        .map(|entry| entry.postcode.to_string())
+        .collect();
+    drop(entries);
+
+    let mut group = criterion.benchmark_group("postcode");
+    group
+        .throughput(Throughput::Elements(texts.len() as u64))
+        .sample_size(10);
+    group.bench_function("text to postcode", |bencher| {
+        bencher.iter(|| {
+            let parsed = texts.iter().map(|text| black_box(parsed(text)));
+            assert_eq!(parsed.count(), texts.len());
+        });
+    });
+    group.bench_function("text to entry, one at a time", |bencher| {
+        bencher.iter(|| {
+            let found = texts
+                .iter()
+                .map(|text| easting_listed(&index.postcode(parsed(text))));
+            assert_eq!(found.sum::<i64>(), total);
+        });
+    });
+    group.bench_function("text to entry, in batches", |bencher| {
+        bencher.iter(|| {
+            let found = texts.chunks(BATCH).map(|batch| {
+                let postcodes: Vec<Postcode> = batch.iter().map(|text| parsed(text)).collect();
+                let listed = index.postcodes_listed(&postcodes);
+                listed.iter().map(easting_listed).sum::<i64>()
+            });
+            assert_eq!(found.sum::<i64>(), total);
+        });
+    });
+    group.bench_function("baseline: HashMap<String, u32>, text to row", |bencher| {
+        bencher.iter(|| {
+            let found = texts.iter().map(|text| u64::from(black_box(map[text])));
+            assert_eq!(found.sum::<u64>(), rows);
+        });
+    });
+    group.bench_function("baseline: the same, in batches", |bencher| {
+        bencher.iter(|| {
+            let found = texts.chunks(BATCH).map(|batch| {
+                let found: Vec<u32> = batch.iter().map(|text| map[text]).collect();
+                black_box(found).into_iter().map(u64::from).sum::<u64>()
+            });
+            assert_eq!(found.sum::<u64>(), rows);
+        });
+    });
+    group.bench_function(
+        "baseline: HashMap<String, u32>, text to easting",
+        |bencher| {
+            bencher.iter(|| {
+                let found = texts
+                    .iter()
+                    .map(|text| black_box(eastings[map[text] as usize]));
+                assert_eq!(found.sum::<i64>(), total);
+            });
+        },
+    );
+    group.finish();
+    others(criterion, &index, &texts);
+}
+
+fn parsed(text: &str) -> Postcode {
+    black_box(text).parse().expect("a postcode")
+}
+
+fn others(_criterion: &mut Criterion, _index: &Index, _texts: &[String]) {
+    let _ = (DAY, PostcodePrefix::readings);
+}
+
+criterion_group!(benches, postcodes);
+criterion_main!(benches);

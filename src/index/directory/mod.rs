@@ -1,0 +1,535 @@
+//! The postcode directory: which postcodes exist, where they are, and which begin so or lie near.
+//!
+//! A postcode is found by arithmetic on its seven characters, in three reads and without a search:
+//!
+//! ```text
+//!   L A 1 ·  1  A B            outward code, inward digit, two letters
+//!   └──┬──┘  │  └┬┘
+//!      ▼     │   │
+//!  numbers   │   │             2 bytes for each text of four characters: the number of the
+//!      │     │   │             outward code, 0 where it is not held
+//!      └──┬──┘   │
+//!         ▼      ▼
+//!  sectors[10 × number + 1]    64 bytes: is the pair's bit set, and which row is it? (sector.rs)
+//!         │
+//!         ▼
+//!  rows[row]                   16 bytes: what the directory says (row.rs)
+//! ```
+//!
+//! Invariants:
+//!
+//! - Rows are in order of postcode, each postcode once. A row does not hold its postcode: where it
+//!   stands says it.
+//! - Outward codes are numbered in order, from 1, so sectors are in order too, and their first row
+//!   never falls from one to the next, those without a postcode among them. One more ends the last.
+//! - Of `ZZ99` alone the inward codes have letters that others may not have. It has no number: its
+//!   postcodes are a list of their own, `pseudo`, and their rows come last, for it is the last of all
+//!   outward codes.
+//!
+//! So the postcodes that begin with an outward code, or with a character or two more, are one range of
+//! rows, and a page of them goes on from any row.
+//!
+//! MEASURED
+//!
+//! To change the layout, check: the order of rows, the bits in `row.rs` and `sector.rs`, and the
+//! proptests at the end, which hold everything here against a plain sorted list.
+
+mod complete;
+mod nearest;
+mod row;
+mod sector;
+
+use std::ops::Range;
+
+use super::IndexError;
+use crate::domain::{Postcode, PostcodeEntry, is_outcode};
+use nearest::Grid;
+use row::{Row, STATISTICAL_AREAS_MAX};
+use sector::Sector;
+
+/// Postcodes in order, and the outward codes of which every one is held.
+#[derive(Debug)]
+pub(super) struct Directory {
+    /// The number of each outward code, by [`slot`]; 0 is that of all that are not held.
+    numbers: Vec<u16>,
+    /// By number; the first is nobody's.
+    outcodes: Vec<Outcode>,
+    /// Ten for each outward code, and one to end the last.
+    sectors: Vec<Sector>,
+    rows: Vec<Row>,
+    /// The postcodes of the last rows.
+    pseudo: Vec<Postcode>,
+    grid: Grid,
+}
+
+/// An outward code, as the first four bytes of `pcd7`.
+#[derive(Debug, Clone, Copy)]
+struct Outcode {
+    text: [u8; 4],
+    is_complete: bool,
+}
+
+/// What the directory knows of a postcode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// This.
+    Entry(PostcodeEntry),
+    /// That it does not exist: every code of its outcode is held.
+    Unknown,
+    /// Nothing: its outcode is not held.
+    NotHeld,
+}
+
+/// Sectors of an outward code.
+const DIGITS: usize = 10;
+
+/// The characters that an outward code may have in one place: none, ten digits, 26 letters.
+const SYMBOLS: usize = 1 + 10 + 26;
+
+/// So many postcodes are looked up together. Measured: 16 to 64 alike, 8 and 128 slower.
+const BATCH: usize = 32;
+
+impl Directory {
+    /// `entries` are in order of postcode, each once.
+    ///
+    /// # Errors
+    /// When there are more outward codes or statistical areas than in several countries.
+    pub(super) fn new(
+        entries: Vec<PostcodeEntry>,
+        complete_outcodes: &[String],
+    ) -> Result<Directory, IndexError> {
+        debug_assert!(entries.is_sorted_by(|a, b| a.postcode < b.postcode));
+        check_areas(&entries)?;
+        let outcodes = outcodes_of(&entries, complete_outcodes);
+        let mut numbers = vec![0; SYMBOLS.pow(4)];
+        for (number, outcode) in (0_u32..).zip(&outcodes).skip(1) {
+            if outcode.text == PSEUDO {
+                continue;
+            }
+            numbers[slot(outcode.text)] =
+                u16::try_from(number).map_err(|_| IndexError::TooMany {
+                    what: "outward codes",
+                    limit: u16::MAX.into(),
+                })?;
+        }
+        let pseudo = entries.iter().map(|entry| entry.postcode);
+        let mut directory = Directory {
+            numbers,
+            sectors: vec![Sector::default(); outcodes.len() * DIGITS + 1],
+            outcodes,
+            rows: entries.iter().map(Row::of).collect(),
+            pseudo: pseudo.filter(|&postcode| is_pseudo(postcode)).collect(),
+            grid: Grid::of(entries.iter().map(|entry| entry.position)),
+        };
+        for entry in entries.iter().filter(|entry| !is_pseudo(entry.postcode)) {
+            let (sector, place) = directory.place(entry.postcode);
+            directory.sectors[sector].add(place);
+        }
+        let sectors = directory.sectors.iter_mut();
+        sectors.fold(0, |row, sector| sector.count(row));
+        Ok(directory)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn find(&self, postcode: Postcode) -> Listing {
+        let (sector, place) = self.place(postcode);
+        match self.sectors[sector].row(place) {
+            Some(row) => Listing::Entry(self.rows[row as usize].entry(postcode)),
+            None => self.find_elsewhere(postcode),
+        }
+    }
+
+    /// What [`Directory::find`] says of each, in their order.
+    ///
+    /// Stage by stage over a few at a time, so that the processor waits for many reads at once and
+    /// not for one after the other.
+    pub(super) fn find_each(&self, postcodes: &[Postcode]) -> Vec<Listing> {
+        let mut listings = Vec::with_capacity(postcodes.len());
+        for batch in postcodes.chunks(BATCH) {
+            let mut places = [(0, 0); BATCH];
+            for (place, &postcode) in places.iter_mut().zip(batch) {
+                *place = self.place(postcode);
+            }
+            let mut held = [None; BATCH];
+            for (row, (sector, place)) in held.iter_mut().zip(places) {
+                *row = self.sectors[sector].row(place);
+            }
+            let mut rows = [Row::default(); BATCH];
+            for (row, at) in rows.iter_mut().zip(held) {
+                // Where there is none, any row: a read too many costs less than a guess.
+                let at = at.unwrap_or_default() as usize;
+                *row = self.rows.get(at).copied().unwrap_or_default();
+            }
+            for (at, &postcode) in batch.iter().enumerate() {
+                listings.push(match held[at] {
+                    Some(_) => Listing::Entry(rows[at].entry(postcode)),
+                    None => self.find_elsewhere(postcode),
+                });
+            }
+        }
+        listings
+    }
+
+    /// What is known of a postcode that is in no sector.
+    fn find_elsewhere(&self, postcode: Postcode) -> Listing {
+        if let Ok(at) = self.pseudo.binary_search(&postcode) {
+            let row = self.rows.len() - self.pseudo.len() + at;
+            return Listing::Entry(self.rows[row].entry(postcode));
+        }
+        let outcode = outcode_of(postcode);
+        let held = self.outcodes.binary_search_by_key(&outcode, |it| it.text);
+        match held.is_ok_and(|at| self.outcodes[at].is_complete) {
+            true => Listing::Unknown,
+            false => Listing::NotHeld,
+        }
+    }
+
+    /// Every entry, in order.
+    pub(super) fn entries(&self) -> Entries<'_> {
+        self.entries_in(0..self.rows.len())
+    }
+
+    /// The entries of a range of rows, in order.
+    fn entries_in(&self, rows: Range<usize>) -> Entries<'_> {
+        let (sector, place) = self.place_of_row(rows.start);
+        Entries {
+            directory: self,
+            sector,
+            place,
+            rows,
+        }
+    }
+
+    /// The entry of a row.
+    pub(super) fn entry(&self, row: usize) -> PostcodeEntry {
+        let (sector, place) = self.place_of_row(row);
+        self.rows[row].entry(self.postcode(sector, place, row))
+    }
+
+    /// The row of the first postcode that comes after this one, which need not be held.
+    pub(super) fn row_after(&self, postcode: Postcode) -> usize {
+        let is_held = matches!(self.find(postcode), Listing::Entry(_));
+        self.row_before(postcode) + usize::from(is_held)
+    }
+
+    /// The row of the first postcode that comes at this one or after it.
+    fn row_before(&self, postcode: Postcode) -> usize {
+        let ordinary = self.rows.len() - self.pseudo.len();
+        if is_pseudo(postcode) {
+            return ordinary + self.pseudo.partition_point(|it| *it < postcode);
+        }
+        let outcode = outcode_of(postcode);
+        // At least 1, for number 0 is before all.
+        let next = self.outcodes.partition_point(|it| it.text <= outcode);
+        let row = match self.outcodes[next - 1].text == outcode {
+            true => {
+                let (sector, place) = self.place(postcode);
+                self.sectors[sector].row_before(place)
+            }
+            false => self.sectors[next * DIGITS].first_row(),
+        };
+        row as usize
+    }
+
+    /// The sector of a postcode, and its place in it. A postcode that is not held may get one that is
+    /// without postcodes, and one of `ZZ99` always does.
+    fn place(&self, postcode: Postcode) -> (usize, usize) {
+        let [.., digit, first, second] = postcode.pcd7();
+        let number = self.numbers[slot(outcode_of(postcode))];
+        (
+            usize::from(number) * DIGITS + usize::from(digit - b'0'),
+            sector::place(first, second),
+        )
+    }
+
+    /// The sector of a row, and its place in it; the end of all for those of `ZZ99`.
+    fn place_of_row(&self, row: usize) -> (usize, usize) {
+        let next = self
+            .sectors
+            .partition_point(|sector| sector.first_row() as usize <= row);
+        let sector = &self.sectors[next - 1];
+        let mut place = sector.next_place(0);
+        for _ in sector.first_row() as usize..row.min(self.rows.len() - self.pseudo.len()) {
+            place = sector.next_place(place.map_or(sector::PLACES, |place| place + 1));
+        }
+        (next - 1, place.unwrap_or(sector::PLACES))
+    }
+
+    /// The postcode of a row, with its place where it has one.
+    fn postcode(&self, sector: usize, place: usize, row: usize) -> Postcode {
+        let ordinary = self.rows.len() - self.pseudo.len();
+        if let Some(at) = row.checked_sub(ordinary) {
+            return self.pseudo[at];
+        }
+        let [a, b, c, d] = self.outcodes[sector / DIGITS].text;
+        let digit = b'0' + u8::try_from(sector % DIGITS).expect("a digit");
+        let [first, second] = sector::letters(place);
+        Postcode::from_pcd7([a, b, c, d, digit, first, second])
+    }
+}
+
+/// Entries in order.
+#[derive(Debug)]
+pub(super) struct Entries<'i> {
+    directory: &'i Directory,
+    sector: usize,
+    /// The place in the sector from which the next entry is looked for.
+    place: usize,
+    rows: Range<usize>,
+}
+
+impl Iterator for Entries<'_> {
+    type Item = PostcodeEntry;
+
+    fn next(&mut self) -> Option<PostcodeEntry> {
+        let row = self.rows.next()?;
+        let directory = self.directory;
+        while self.sector < directory.sectors.len() {
+            match directory.sectors[self.sector].next_place(self.place) {
+                Some(place) => {
+                    self.place = place;
+                    break;
+                }
+                None => (self.sector, self.place) = (self.sector + 1, 0),
+            }
+        }
+        let postcode = directory.postcode(self.sector, self.place, row);
+        self.place += 1;
+        Some(directory.rows[row].entry(postcode))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.rows.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Entries<'_> {}
+
+fn check_areas(entries: &[PostcodeEntry]) -> Result<(), IndexError> {
+    let last = entries
+        .iter()
+        .filter_map(|entry| entry.statistical_area)
+        .max();
+    match last {
+        Some(last) if last >= STATISTICAL_AREAS_MAX => Err(IndexError::TooMany {
+            what: "statistical areas",
+            limit: STATISTICAL_AREAS_MAX,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Those of entries and those that are complete, in order; before them one that is nobody's.
+fn outcodes_of(entries: &[PostcodeEntry], complete_outcodes: &[String]) -> Vec<Outcode> {
+    let mut complete: Vec<[u8; 4]> = complete_outcodes
+        .iter()
+        .filter(|text| is_outcode(text))
+        .map(|text| padded(text))
+        .collect();
+    complete.sort_unstable();
+    let mut texts: Vec<[u8; 4]> = entries.iter().map(|it| outcode_of(it.postcode)).collect();
+    texts.dedup();
+    texts.extend(&complete);
+    texts.sort_unstable();
+    texts.dedup();
+    let outcodes = texts.into_iter().map(|text| Outcode {
+        text,
+        is_complete: complete.binary_search(&text).is_ok(),
+    });
+    let nobodys = Outcode {
+        text: *b"    ",
+        is_complete: false,
+    };
+    std::iter::once(nobodys).chain(outcodes).collect()
+}
+
+/// The outward code of the NHS for what is not a place; no other comes after it.
+const PSEUDO: [u8; 4] = *b"ZZ99";
+
+fn is_pseudo(postcode: Postcode) -> bool {
+    outcode_of(postcode) == PSEUDO
+}
+
+fn outcode_of(postcode: Postcode) -> [u8; 4] {
+    let [a, b, c, d, ..] = postcode.pcd7();
+    [a, b, c, d]
+}
+
+fn padded(outcode: &str) -> [u8; 4] {
+    let mut text = [b' '; 4];
+    text[..outcode.len()].copy_from_slice(outcode.as_bytes());
+    text
+}
+
+/// The place of an outward code among all texts of four symbols.
+fn slot(outcode: [u8; 4]) -> usize {
+    let symbol = |byte| usize::from(SYMBOL[usize::from(byte)]);
+    outcode
+        .into_iter()
+        .fold(0, |slot, byte| slot * SYMBOLS + symbol(byte))
+}
+
+/// The number of each character that an outward code may have; a space is 0.
+static SYMBOL: [u8; 256] = {
+    let mut symbols = [0; 256];
+    let mut number = 0;
+    while number < 10 {
+        symbols[b'0' as usize + number as usize] = 1 + number;
+        number += 1;
+    }
+    number = 0;
+    while number < 26 {
+        symbols[b'A' as usize + number as usize] = 11 + number;
+        number += 1;
+    }
+    symbols
+};
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{BritishGrid, PostcodePrefix};
+
+    fn code(text: &str) -> Postcode {
+        text.parse().expect("a postcode")
+    }
+
+    fn entry(text: &str) -> PostcodeEntry {
+        Row::default().entry(code(text))
+    }
+
+    fn directory(codes: &[&str], complete: &[&str]) -> Directory {
+        let mut entries: Vec<PostcodeEntry> = codes.iter().map(|text| entry(text)).collect();
+        entries.sort_by_key(|entry| entry.postcode);
+        let complete: Vec<String> = complete.iter().map(ToString::to_string).collect();
+        Directory::new(entries, &complete).expect("there is room")
+    }
+
+    #[test]
+    fn what_is_not_there_is_unknown_only_where_every_code_is_held() {
+        let directory = directory(&["LA1 1AA", "LA10 5DL"], &["LA1", "LA2", "nonsense", "É1"]);
+        let find = |text| directory.find(code(text));
+        assert_eq!(find("LA1 1AA"), Listing::Entry(entry("LA1 1AA")));
+        assert_eq!(find("LA1 1AB"), Listing::Unknown);
+        assert_eq!(find("LA2 1AA"), Listing::Unknown);
+        assert_eq!(find("LA10 5DN"), Listing::NotHeld);
+        assert_eq!(find("M1 1AE"), Listing::NotHeld);
+    }
+
+    #[test]
+    fn an_empty_directory_answers_too() {
+        let directory = directory(&[], &[]);
+        assert_eq!(directory.find(code("LA1 1AA")), Listing::NotHeld);
+        assert_eq!(directory.find_each(&[code("LA1 1AA")]), [Listing::NotHeld]);
+        assert_eq!(directory.row_after(code("LA1 1AA")), 0);
+        assert_eq!(directory.entries().count(), 0);
+        let point = BritishGrid::from_metres(1.0, 1.0).expect("on the grid");
+        assert!(directory.nearest(point, 1_000, 3, |_| true).is_empty());
+    }
+
+    #[test]
+    fn more_statistical_areas_than_fit_are_told() {
+        let mut entry = entry("LA1 1AA");
+        entry.statistical_area = Some(STATISTICAL_AREAS_MAX);
+        let told = Directory::new(vec![entry], &[]).expect_err("too many");
+        assert_eq!(
+            told.to_string(),
+            "there are more than 2097151 statistical areas"
+        );
+    }
+
+    /// In a corner of the grid, many at the same distance and on the sides of squares.
+    fn entries() -> impl Strategy<Value = PostcodeEntry> {
+        let anywhere = (-3_000_000..40_000_000, -3_000_000..40_000_000);
+        let near = (-2..12, 0..12).prop_map(|(x, y)| (x * 500_000, y * 500_000));
+        row::tests::entries(prop_oneof![1 => anywhere, 3 => near])
+    }
+
+    /// A directory, and the same as a plain sorted list.
+    fn directories() -> impl Strategy<Value = (Directory, Vec<PostcodeEntry>)> {
+        proptest::collection::vec(entries(), 0..120).prop_map(|mut entries| {
+            entries.sort_by_key(|entry| entry.postcode);
+            entries.dedup_by_key(|entry| entry.postcode);
+            let directory = Directory::new(entries.clone(), &["LA1".to_string()]);
+            (directory.expect("there is room"), entries)
+        })
+    }
+
+    fn naive(entries: &[PostcodeEntry], postcode: Postcode) -> Listing {
+        match entries.iter().find(|entry| entry.postcode == postcode) {
+            Some(entry) => Listing::Entry(*entry),
+            None if postcode.outcode() == "LA1" => Listing::Unknown,
+            None => Listing::NotHeld,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_holds_what_a_sorted_list_holds(
+            (directory, entries) in directories(),
+            asked in proptest::collection::vec(entries(), 0..80),
+        ) {
+            prop_assert_eq!(directory.len(), entries.len());
+            prop_assert!(directory.entries().eq(entries.iter().copied()));
+            let asked = asked.iter().chain(&entries).map(|entry| entry.postcode);
+            let asked: Vec<Postcode> = asked.collect();
+            let expected: Vec<Listing> = asked.iter().map(|&it| naive(&entries, it)).collect();
+            let one_by_one: Vec<Listing> = asked.iter().map(|&it| directory.find(it)).collect();
+            prop_assert_eq!(&one_by_one, &expected);
+            prop_assert_eq!(&directory.find_each(&asked), &expected);
+            for (row, entry) in entries.iter().enumerate() {
+                prop_assert_eq!(directory.entry(row), *entry);
+                prop_assert!(directory.entries_in(row..entries.len()).eq(entries[row..].iter().copied()));
+            }
+            for postcode in asked {
+                let after = entries.iter().filter(|entry| entry.postcode <= postcode).count();
+                prop_assert_eq!(directory.row_after(postcode), after);
+            }
+        }
+
+        #[test]
+        fn a_prefix_finds_what_begins_so(
+            (directory, entries) in directories(), text in "(LA1|LA2|LA11|M1|ZZ99) ([0-2]([ABZ]([AZ])?)?)?",
+        ) {
+            let prefix: PostcodePrefix = text.parse().expect("the beginning of a postcode");
+            let [reading] = prefix.readings() else { panic!("a space leaves one reading") };
+            let begins = |entry: &&PostcodeEntry| entry.postcode.to_string().starts_with(&text);
+            let expected = entries.iter().filter(begins).copied();
+            prop_assert!(directory.entries_of(reading).eq(expected));
+        }
+
+        #[test]
+        fn the_nearest_are_those_that_a_scan_finds(
+            (directory, entries) in directories(),
+            near in any::<bool>(), x in -2..24, y in -2..24, limit in 1_usize..12, within_m in 0_u32..60_000,
+        ) {
+            let step = if near { 250_000 } else { 4_000_000 };
+            let point = BritishGrid::from_mm(x * step, y * step);
+            let mut expected: Vec<(i64, PostcodeEntry)> = entries
+                .iter()
+                .filter(|entry| entry.live)
+                .filter_map(|entry| Some((squared(entry.position?, point), *entry)))
+                .filter(|(distance_2, _)| *distance_2 <= (i64::from(within_m) * 1_000).pow(2))
+                .collect();
+            expected.sort_by_key(|(distance_2, entry)| (*distance_2, entry.postcode));
+            expected.truncate(limit);
+            let found = directory.nearest(point, within_m, limit, |entry| entry.live);
+            prop_assert!(found.iter().map(|it| it.0).eq(expected.iter().map(|it| it.1)));
+            for (entry, distance_m) in found {
+                let position = entry.position.expect("it has one");
+                prop_assert!((distance_m - position.distance_m(point)).abs() < 1e-6);
+            }
+        }
+    }
+
+    fn squared(a: BritishGrid, b: BritishGrid) -> i64 {
+        let east = i64::from(a.easting_mm()) - i64::from(b.easting_mm());
+        let north = i64::from(a.northing_mm()) - i64::from(b.northing_mm());
+        east * east + north * north
+    }
+}
