@@ -1,5 +1,7 @@
 //! `/api/v1/areas`: the layers, their areas, and an area's members, history and boundary.
 
+use std::collections::BTreeSet;
+
 use axum::http::HeaderMap;
 use axum::response::Response;
 use jiff::civil::Date;
@@ -33,26 +35,35 @@ struct AreaBody<'i> {
 /// `/api/v1/areas`: the layers.
 pub(super) async fn layers(snapshot: Snapshot, headers: HeaderMap) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
-    let layers: Vec<Value> = index
-        .manifest()
-        .layers
-        .iter()
-        .filter_map(|entry| {
-            let id: Layer = entry.id.parse().ok()?;
-            Some(json!({
-                "id": entry.id, "title": entry.title, "kind": entry.kind,
-                "provenance": entry.provenance, "first_data": entry.first_data,
-                "areas": index.areas(id, as_of)?.count(),
-                "href": format!("/api/v1/areas/{id}"),
-            }))
-        })
-        .collect();
     let body = json!({
-        "layers": layers,
+        "layers": layer_bodies(index, as_of),
         "as_of": as_of.to_string(),
         "attribution": index.manifest().attribution,
     });
     Ok(cacheable_json(&headers, &body))
+}
+
+/// What each layer is, and how many areas it has on the day. An area may be known without its ground:
+/// a practice has patients whose LSOAs nobody published.
+pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
+    let layers = index.manifest().layers.iter();
+    let bodies = layers.filter_map(|entry| {
+        let layer: Layer = entry.id.parse().ok()?;
+        let grounds: BTreeSet<&str> = index
+            .boundaries(layer, as_of)
+            .map(|boundary| boundary.id.as_str())
+            .collect();
+        let areas: Vec<&Area> = index.areas(layer, as_of)?.collect();
+        let with_boundary = areas.iter().filter(|it| grounds.contains(it.id.as_str()));
+        Some(json!({
+            "id": entry.id, "title": entry.title, "kind": entry.kind,
+            "provenance": entry.provenance, "first_data": entry.first_data,
+            "areas": areas.len(),
+            "areas_with_boundary": with_boundary.count(),
+            "href": format!("/api/v1/areas/{layer}"),
+        }))
+    });
+    bodies.collect()
 }
 
 /// `/api/v1/areas/{layer}` and `/api/v1/areas/{layer}.geojson`.

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
 
+use super::areas::layer_bodies;
 use super::body::{DatasetBody, LocationBody};
 use super::conditional::cacheable_json;
 use super::input::Segments;
@@ -58,18 +59,6 @@ pub(super) async fn postcode(
 pub(super) async fn dataset(snapshot: Snapshot, headers: HeaderMap) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let manifest = index.manifest();
-    let layers: Vec<_> = manifest
-        .layers
-        .iter()
-        .map(|layer| {
-            let areas = layer.id.parse().ok().and_then(|id| index.areas(id, as_of));
-            json!({
-                "id": layer.id, "title": layer.title, "kind": layer.kind,
-                "provenance": layer.provenance, "first_data": layer.first_data,
-                "areas": areas.map_or(0, Iterator::count),
-            })
-        })
-        .collect();
     let body = json!({
         "name": manifest.name,
         "version": manifest.version,
@@ -78,7 +67,7 @@ pub(super) async fn dataset(snapshot: Snapshot, headers: HeaderMap) -> Result<Re
         "digest": index.digest(),
         "loaded": snapshot.loaded(),
         "counts": { "postcodes": index.postcodes().len(), "practices": index.practices().len() },
-        "layers": layers,
+        "layers": layer_bodies(index, as_of),
         "complete_outcodes": manifest.complete_outcodes,
         "sources": manifest.sources,
         "attribution": manifest.attribution,

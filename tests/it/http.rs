@@ -1396,25 +1396,28 @@ fn the_service_says_that_it_lives_and_what_it_holds() {
     assert_eq!(dataset["counts"]["practices"], 149);
     assert_eq!(dataset["loaded"], json!([dataset["version"]]));
     let layers = dataset["layers"].as_array().expect("layers").iter();
-    let counts: Vec<(&str, u64)> = layers
+    let counts: Vec<(&str, u64, u64)> = layers
         .map(|layer| {
-            let count = layer["areas"].as_u64().expect("a count");
-            (layer["id"].as_str().expect("an id"), count)
+            let count = |name: &str| layer[name].as_u64().expect("a count");
+            let id = layer["id"].as_str().expect("an id");
+            (id, count("areas"), count("areas_with_boundary"))
         })
         .collect();
     let expected = [
-        ("icc", 16),
-        ("sub-community", 2),
-        ("neighbourhood-team", 13),
-        // Every practice that has not closed, the two without ground among them.
-        ("gp-practice", 135),
-        ("resilience-group", 8),
-        ("pcn", 31),
-        ("sub-icb", 4),
-        ("place", 3),
-        ("icb", 2),
+        ("icc", 16, 16),
+        ("sub-community", 2, 2),
+        ("neighbourhood-team", 13, 13),
+        // Every practice that has not closed, and those of whose patients anything is known.
+        ("gp-practice", 135, 133),
+        ("resilience-group", 8, 8),
+        ("pcn", 31, 31),
+        ("sub-icb", 4, 4),
+        ("place", 3, 3),
+        ("icb", 2, 2),
     ];
     assert_eq!(counts, expected);
+    let listed = SERVER.get("/api/v1/areas").expect(200).json();
+    assert_eq!(listed["layers"], dataset["layers"]);
     assert_ne!(dataset["attribution"], "");
     assert_ne!(dataset["licence"], "");
 }
