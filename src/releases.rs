@@ -155,7 +155,7 @@ impl Live {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let loaded = Releases::load(&self.sources);
-        let fault = loaded.as_ref().err().map(ToString::to_string);
+        let fault = loaded.as_ref().err().map(LoadError::reason);
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
         match loaded {
             Ok(releases) => {
@@ -170,7 +170,7 @@ impl Live {
         }
     }
 
-    /// Why the last reload was refused, if it was.
+    /// Why the last reload was refused, if it was; says nothing of where the dataset is.
     pub fn fault(&self) -> Option<String> {
         self.fault
             .lock()
@@ -203,10 +203,34 @@ fn name(source: &Files) -> String {
     }
 }
 
+impl LoadError {
+    /// What is wrong and every cause of it, without where the dataset is on this machine: anybody may
+    /// read it.
+    pub fn reason(&self) -> String {
+        let mut words = self.fault.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            words += &format!(": {error}");
+            cause = error.source();
+        }
+        words
+    }
+
+    /// Which dataset, what is wrong with it and every cause.
+    pub fn in_full(&self) -> String {
+        format!("{}: {}", self.source_name, self.reason())
+    }
+}
+
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.source_name)?;
-        match &*self.fault {
+        write!(f, "{}: {}", self.source_name, self.fault)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Fault::Dataset(error) => error.fmt(f),
             Fault::Index(error) => error.fmt(f),
             Fault::Canaries(sick) => {

@@ -69,18 +69,17 @@ fn read_within(folder: &Path, path: &str) -> Result<Vec<u8>, DatasetError> {
     if !stays_inside {
         return Err(DatasetError::Outside { path: path.into() });
     }
-    let full = folder.join(relative);
     let unreadable = |source| DatasetError::Unreadable {
-        path: full.clone(),
+        path: path.into(),
         source,
     };
-    let file = fs::File::open(&full).map_err(unreadable)?;
+    let file = fs::File::open(folder.join(relative)).map_err(unreadable)?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(DatasetError::TooLarge { path: full });
+        return Err(DatasetError::TooLarge { path: path.into() });
     }
     Ok(bytes)
 }

@@ -28,8 +28,6 @@ pub(crate) mod rings;
 pub(crate) mod table;
 mod write;
 
-use std::path::PathBuf;
-
 pub use files::{Files, MANIFEST};
 pub use manifest::{FileEntry, LayerEntry, LayerKind, Manifest, Source, StatisticalAreas};
 pub use polygons::PolygonError;
@@ -82,7 +80,8 @@ pub struct Dataset {
     pub stated_counts: Vec<StatedCount>,
 }
 
-/// A dataset that cannot be used.
+/// A dataset that cannot be used. Files go by their path in its folder; where that is, the caller
+/// knows.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// The manifest itself.
@@ -92,18 +91,18 @@ pub enum DatasetError {
         reason: String,
     },
     /// A file is not there, or cannot be read.
-    #[error("{path} cannot be read")]
+    #[error("`{path}` cannot be read")]
     Unreadable {
         /// Which.
-        path: PathBuf,
+        path: String,
         /// Why.
         source: std::io::Error,
     },
     /// A file is larger than any file of a dataset.
-    #[error("{path} is larger than 2 GiB")]
+    #[error("`{path}` is larger than 2 GiB")]
     TooLarge {
         /// Which.
-        path: PathBuf,
+        path: String,
     },
     /// The manifest says nothing of a file that it needs.
     #[error("{MANIFEST}: no entry for `{path}` under [files]")]

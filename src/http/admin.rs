@@ -45,7 +45,7 @@ pub async fn reloaded(live: Arc<Live>) -> Result<(), String> {
     let work = tokio::task::spawn_blocking(move || {
         live.reload()
             .map(|()| live.releases())
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.in_full())
     });
     match work.await {
         Ok(Ok(releases)) => {

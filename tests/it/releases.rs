@@ -302,6 +302,7 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
     };
     assert_eq!(ready(), json!([]));
 
+    let shelf_path = shelf.folder("").display().to_string();
     let mut refused = 0;
     let mut check = |fault: &str, by_signal: bool| {
         if by_signal {
@@ -320,6 +321,9 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
         assert_eq!(degraded.as_array().map(Vec::len), Some(1));
         assert!(told.contains("the last reload was refused"), "{told}");
         assert!(told.contains(fault), "`{fault}` is not in: {told}");
+        // Where the dataset is on the machine is the operator's to know.
+        assert!(line.contains(&folder), "{line}");
+        assert!(!told.contains(&shelf_path), "{told}");
         let count = metric(operator, "catchment_reloads_total{outcome=\"refused\"}");
         assert_eq!(count, refused.to_string());
         assert_eq!(metric(operator, "catchment_degraded"), "1");
@@ -335,7 +339,7 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
 
     fs::remove_file(shelf.folder("data").join("lineage.csv")).expect("it was there");
     fs::remove_file(&tampered).expect("it was there");
-    check("csv", false);
+    check("`lineage.csv` cannot be read: No such file", false);
     fs::remove_file(shelf.folder("data").join(MANIFEST)).expect("it was there");
     check(MANIFEST, false);
 
