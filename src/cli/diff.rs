@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::files_of;
 use crate::dataset::{self, Dataset};
-use crate::diff::{AreaChange, Change, Difference, diff, files};
+use crate::diff::{AreaChange, Change, CoverageChange, Difference, diff, files};
 use crate::domain::{date_from_iso, today_in_london};
 
 /// A readable summary shows as many of a kind; the files have all.
@@ -40,7 +40,8 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
     };
     let (old, new) = (read(&arguments.old)?, read(&arguments.new)?);
     // All files of the two are the same: nothing needs to be asked.
-    let difference = match old.digest == new.digest {
+    let same_files = old.digest == new.digest;
+    let difference = match same_files {
         true => Difference::none(&old, as_of),
         false => diff(old, new, as_of)?,
     };
@@ -49,7 +50,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
     }
     let summary = match arguments.json {
         true => format!("{}\n", difference.summary()),
-        false => in_words(&difference),
+        false => in_words(&difference, same_files),
     };
     match io::stdout().lock().write_all(summary.as_bytes()) {
         // The reader has seen enough.
@@ -69,13 +70,16 @@ fn read(folder: &Path) -> Result<Dataset> {
     dataset::read(&files).with_context(|| format!("loading {name}"))
 }
 
-fn in_words(difference: &Difference) -> String {
+fn in_words(difference: &Difference, same_files: bool) -> String {
     let Difference {
         as_of, old, new, ..
     } = difference;
     let mut lines = vec![format!("{old} → {new}, as of {as_of}")];
     if difference.is_empty() {
-        lines.push("no difference".into());
+        lines.push(match same_files {
+            true => "no difference".into(),
+            false => "no difference in what is compared; the files are not all the same".into(),
+        });
     }
     let areas = difference.areas.iter().map(area_line).collect();
     section(&mut lines, "Areas", areas);
@@ -84,6 +88,11 @@ fn in_words(difference: &Difference) -> String {
         format!("{}: {:.3} km² from {from} to {to}", it.layer, it.km2)
     });
     section(&mut lines, "Ground that moves", moved.collect());
+    section(
+        &mut lines,
+        "Areas made of other statistical areas",
+        coverage_lines(difference),
+    );
     let practices = difference.practices.iter().map(|it| match it.field {
         None => format!("{} {}  {}", it.change.as_str(), it.code, it.name),
         Some(field) => format!(
@@ -129,6 +138,32 @@ fn area_line(area: &AreaChange) -> String {
             words
         }
     }
+}
+
+/// A line for each area: how many statistical areas came, went, or lie in it with another share.
+fn coverage_lines(difference: &Difference) -> Vec<String> {
+    let of_one_area = difference
+        .coverage
+        .chunk_by(|one, other| (one.layer, &one.area) == (other.layer, &other.area));
+    let line = |changes: &[CoverageChange]| {
+        let count = |wanted| changes.iter().filter(|it| it.change == wanted).count();
+        let words = [
+            (count(Change::Added), "more"),
+            (count(Change::Removed), "less"),
+            (count(Change::Changed), "with another share"),
+        ];
+        let told = words.iter().filter(|(count, _)| *count > 0);
+        let told: Vec<String> = told
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        format!(
+            "{} {}: {}",
+            changes[0].layer,
+            changes[0].area,
+            told.join(", ")
+        )
+    };
+    of_one_area.map(line).collect()
 }
 
 fn postcode_lines(lines: &mut Vec<String>, difference: &Difference) {

@@ -47,9 +47,9 @@ enum Command {
         after_help = "Example:\n  catchment check /tmp/my-dataset --findings /tmp/findings.geojson\n\nExit status: 0 no errors (there may be warnings), 2 wrong usage or no dataset, 3 errors were found."
     )]
     Check(check::CheckArguments),
-    /// Say what changes its answer between two datasets: areas, practices, memberships, postcodes.
+    /// Say what changes its answer between two datasets: areas, coverage, practices, memberships, postcodes.
     #[command(
-        after_help = "Example:\n  catchment diff data/lancashire-and-cumbria /tmp/my-dataset --out /tmp/changes\n\nExit status: 0 the same, 1 different, 2 wrong usage or no dataset."
+        after_help = "Compared on one day: areas by name and ground; the statistical areas that each is made of, with their shares; practices field by field; memberships; and for every postcode its status, ICC, neighbourhood team and sub-community. Not compared: lineage, canaries and the manifest's words.\n\nExample:\n  catchment diff data/lancashire-and-cumbria /tmp/my-dataset --out /tmp/changes\n\nExit status: 0 the same, 1 different, 2 wrong usage or no dataset."
     )]
     Diff(diff::DiffArguments),
 }

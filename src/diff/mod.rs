@@ -1,10 +1,13 @@
 //! What changes between two datasets on a day: so that a boundary change can be agreed before it
 //! happens.
 //!
-//! Areas, memberships and answers are compared in their versions of that day. Nothing is rounded
-//! away but slivers thinner than the rounding of vertices to millimetres.
+//! Compared are areas by name and ground, the statistical areas that lie in them with their shares,
+//! practices field by field, memberships, and what is answered for each postcode, in their versions
+//! of that day. Nothing is rounded away but slivers thinner than the rounding of vertices to
+//! millimetres. Lineage, canaries and the manifest's words are not compared.
 
 mod areas;
+mod coverage;
 mod output;
 mod postcodes;
 mod records;
@@ -12,6 +15,7 @@ mod records;
 use jiff::civil::Date;
 
 pub use areas::{AreaChange, MovedGround};
+pub use coverage::CoverageChange;
 pub use output::files;
 pub use postcodes::{Answered, PostcodeChange};
 pub use records::{MembershipChange, PracticeChange};
@@ -54,6 +58,8 @@ pub struct Difference {
     pub areas: Vec<AreaChange>,
     /// The ground that went from one area to another, in order of layer and ids.
     pub moved: Vec<MovedGround>,
+    /// In order of layer, area and statistical area.
+    pub coverage: Vec<CoverageChange>,
     /// In order of code.
     pub practices: Vec<PracticeChange>,
     /// In order of layer, group and member.
@@ -72,6 +78,7 @@ impl Difference {
             new: name,
             areas: Vec::new(),
             moved: Vec::new(),
+            coverage: Vec::new(),
             practices: Vec::new(),
             memberships: Vec::new(),
             postcodes: Vec::new(),
@@ -81,6 +88,7 @@ impl Difference {
     /// Whether nothing differs.
     pub fn is_empty(&self) -> bool {
         self.areas.is_empty()
+            && self.coverage.is_empty()
             && self.practices.is_empty()
             && self.memberships.is_empty()
             && self.postcodes.is_empty()
@@ -110,6 +118,7 @@ pub fn diff(old: Dataset, new: Dataset, as_of: Date) -> Result<Difference, Index
         new: name(new.index.manifest()),
         areas,
         moved,
+        coverage: coverage::compare(&old.dataset.assignments, &new.dataset.assignments, as_of),
         practices: records::practices(&old, &new, as_of),
         memberships: records::memberships(&old, &new, as_of),
         postcodes: postcodes::compare(&old.index, &new.index, as_of),

@@ -7,7 +7,7 @@ use super::{Answered, Change, Difference};
 use crate::dataset::table::written as table;
 use crate::geojson::write_feature;
 
-/// The files of a difference by name: `summary.json`, four tables, and `moved_ground.geojson`.
+/// The files of a difference by name: `summary.json`, five tables, and `moved_ground.geojson`.
 pub fn files(difference: &Difference) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         (
@@ -15,6 +15,7 @@ pub fn files(difference: &Difference) -> Vec<(&'static str, Vec<u8>)> {
             format!("{:#}\n", difference.summary()).into_bytes(),
         ),
         ("areas.csv", areas(difference)),
+        ("coverage.csv", coverage(difference)),
         ("practices.csv", practices(difference)),
         ("memberships.csv", memberships(difference)),
         ("postcodes.csv", postcodes(difference)),
@@ -50,6 +51,7 @@ impl Difference {
             "new": self.new,
             "as_of": self.as_of.to_string(),
             "areas": three(self.areas.iter().map(|it| it.change).collect()),
+            "coverage": three(self.coverage.iter().map(|it| it.change).collect()),
             "practices": three(practices.into_iter().map(|it| it.1).collect()),
             "memberships": three(self.memberships.iter().map(|it| it.change).collect()),
             "postcodes": three(self.postcodes.iter().map(|it| it.change).collect()),
@@ -119,6 +121,30 @@ fn areas(difference: &Difference) -> Vec<u8> {
                 km2(it.new_km2),
                 km2(Some(it.gained_km2)),
                 km2(Some(it.lost_km2)),
+            ]
+        }),
+    )
+}
+
+fn coverage(difference: &Difference) -> Vec<u8> {
+    let share = |share: Option<f64>| share.map(|it| format!("{it:.3}")).unwrap_or_default();
+    table(
+        [
+            "change",
+            "layer",
+            "area",
+            "statistical_area",
+            "old_share",
+            "new_share",
+        ],
+        difference.coverage.iter().map(|it| {
+            [
+                it.change.as_str().into(),
+                it.layer.to_string(),
+                it.area.clone(),
+                it.statistical_area.clone(),
+                share(it.old_share),
+                share(it.new_share),
             ]
         }),
     )

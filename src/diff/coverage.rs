@@ -1,0 +1,144 @@
+//! Which statistical areas lie in an area, and with what part of their people.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use super::Change;
+use crate::domain::{Assignment, Layer};
+
+/// A statistical area that came to an area, left it, or lies in it with another share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CoverageChange {
+    /// The area's layer.
+    pub layer: Layer,
+    /// The area.
+    pub area: String,
+    /// The statistical area.
+    pub statistical_area: String,
+    /// Whether it came, left or has another share.
+    pub change: Change,
+    /// The part of its people that were the area's, 0 to 1; 1 where it was the area's whole, `None`
+    /// where it was not its at all.
+    pub old_share: Option<f64>,
+    /// The part of its people that are.
+    pub new_share: Option<f64>,
+}
+
+/// Shares as they are written, in thousandths, by layer, area and statistical area.
+type Shares<'d> = BTreeMap<(Layer, &'d str, &'d str), u32>;
+
+/// What differs on the day, in order of layer, area and statistical area.
+pub(super) fn compare(old: &[Assignment], new: &[Assignment], day: Date) -> Vec<CoverageChange> {
+    let (before, after) = (shares(old, day), shares(new, day));
+    let came = after.keys().filter(|key| !before.contains_key(key));
+    let mut keys: Vec<_> = before.keys().chain(came).copied().collect();
+    keys.sort_unstable();
+    let change = |key: (Layer, &str, &str)| {
+        let (was, is) = (before.get(&key), after.get(&key));
+        let change = match (was, is) {
+            (None, _) => Change::Added,
+            (_, None) => Change::Removed,
+            (was, is) if was != is => Change::Changed,
+            _ => return None,
+        };
+        let share = |thousandths: Option<&u32>| thousandths.map(|it| f64::from(*it) / 1000.0);
+        Some(CoverageChange {
+            layer: key.0,
+            area: key.1.to_string(),
+            statistical_area: key.2.to_string(),
+            change,
+            old_share: share(was),
+            new_share: share(is),
+        })
+    };
+    keys.into_iter().filter_map(change).collect()
+}
+
+fn shares(assignments: &[Assignment], day: Date) -> Shares<'_> {
+    let of_the_day = assignments.iter().filter(|it| it.period.contains(day));
+    of_the_day
+        .map(|it| {
+            let key = (it.layer, it.area.as_str(), it.statistical_area.as_str());
+            (key, thousandths(it.share.unwrap_or(1.0)))
+        })
+        .collect()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share is between 0 and 1"
+)]
+fn thousandths(share: f64) -> u32 {
+    (share * 1000.0).round() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::domain::Period;
+
+    const DAY: Date = date(2025, 1, 1);
+
+    fn assigned(code: &str, layer: Layer, area: &str, share: Option<f64>) -> Assignment {
+        Assignment {
+            statistical_area: code.into(),
+            layer,
+            area: area.into(),
+            share,
+            period: Period::default(),
+        }
+    }
+
+    fn told(old: &[Assignment], new: &[Assignment]) -> Vec<String> {
+        let changes = compare(old, new, DAY);
+        let told = |it: &CoverageChange| {
+            let (change, layer) = (it.change.as_str(), it.layer);
+            let (area, code) = (&it.area, &it.statistical_area);
+            let (was, is) = (it.old_share, it.new_share);
+            format!("{change} {layer} {area} {code} {was:?} {is:?}")
+        };
+        changes.iter().map(told).collect()
+    }
+
+    #[test]
+    fn shares_that_come_go_and_change_are_told_and_the_others_are_not() {
+        use Layer::{GpPractice, Icc};
+        let old = [
+            assigned("E2", GpPractice, "A1", Some(0.2)),
+            assigned("E1", GpPractice, "A1", Some(0.1)),
+            assigned("E1", GpPractice, "A2", Some(0.5)),
+            assigned("E1", Icc, "k", None),
+        ];
+        let new = [
+            assigned("E1", Icc, "l", None),
+            assigned("E1", GpPractice, "A1", Some(0.1)),
+            assigned("E2", GpPractice, "A1", Some(0.35)),
+            assigned("E3", GpPractice, "A2", Some(0.07)),
+        ];
+        assert_eq!(
+            told(&old, &new),
+            [
+                "removed icc k E1 Some(1.0) None",
+                "added icc l E1 None Some(1.0)",
+                "changed gp-practice A1 E2 Some(0.2) Some(0.35)",
+                "removed gp-practice A2 E1 Some(0.5) None",
+                "added gp-practice A2 E3 None Some(0.07)",
+            ]
+        );
+        assert!(told(&old, &old).is_empty());
+    }
+
+    #[test]
+    fn a_share_of_all_is_the_same_as_no_share_and_another_day_is_another_matter() {
+        let whole = [assigned("E1", Layer::Icc, "k", None)];
+        let of_all = [assigned("E1", Layer::Icc, "k", Some(1.0))];
+        assert!(told(&whole, &of_all).is_empty());
+        let mut later = whole.clone();
+        later[0].period.from = Some(date(2025, 1, 2));
+        assert_eq!(told(&whole, &later).len(), 1);
+    }
+}
