@@ -9,8 +9,8 @@ use catchment::domain::Layer;
 use jiff::civil::{Date, date};
 use tempfile::TempDir;
 
-use crate::check::World;
 use crate::dataset::{COMMITTED, names_in};
+use crate::toy::World;
 
 const DAY: Date = date(2025, 1, 1);
 
@@ -113,7 +113,8 @@ fn ground_that_nobody_had_and_that_nobody_has_now_is_told() {
 fn an_area_under_another_id_is_one_less_and_one_more() {
     let mut other = World::new()
         .replace("areas.csv", "icc,l,Ell", "icc,m,Em")
-        .replace("memberships.csv", "A00002,icc,l", "A00002,icc,m");
+        .replace("memberships.csv", "A00002,icc,l", "A00002,icc,m")
+        .replace("memberships.csv", "icc,l,resilience", "icc,m,resilience");
     let ground = other.grounds.remove("l").expect("it had ground");
     let found = differs(&other.ground("m", ground));
     let areas: Vec<(&str, Change)> = found
@@ -123,7 +124,7 @@ fn an_area_under_another_id_is_one_less_and_one_more() {
         .collect();
     assert_eq!(areas, [("l", Change::Removed), ("m", Change::Added)]);
     assert_eq!(found.moved.len(), 1);
-    assert_eq!(found.memberships.len(), 2);
+    assert_eq!(found.memberships.len(), 4);
     assert_eq!(found.postcodes.len(), 1);
 }
 
@@ -211,6 +212,74 @@ fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
 }
 
 #[test]
+fn another_share_of_a_statistical_area_is_told_by_area() {
+    let world = |shares: &str| {
+        World::new()
+            .replace(
+                "postcodes.csv",
+                "LA1 1AA,301000,401000,10,live,198001,,,",
+                "LA1 1AA,301000,401000,10,live,198001,,E1,",
+            )
+            .replace(
+                "postcodes.csv",
+                "LA1 1AB,316000,405000,10,live,198001,,,",
+                "LA1 1AB,316000,405000,10,live,198001,,E2,",
+            )
+            .table(
+                "assignments.csv",
+                &format!("statistical_area,layer,area,share,from,to\n{shares}"),
+            )
+    };
+    let old = world("E1,icc,k,0.400,,\nE2,icc,l,,,\n");
+    let new = world("E1,icc,k,0.450,,\nE2,icc,l,0.900,2026-01-01,\nE2,icc,k,0.100,,\n");
+    let folder = TempDir::new().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    old.write(&path("old"));
+    new.write(&path("new"));
+    let day = ["--as-of", "2025-01-01"];
+    let [before, after, out] = ["old", "new", "out"].map(path);
+    let output = run(&[
+        "diff",
+        text(&before),
+        text(&after),
+        "--out",
+        text(&out),
+        day[0],
+        day[1],
+    ]);
+    let words = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    for line in ["icc k: 1 more, 1 with another share", "icc l: 1 less"] {
+        assert!(words.contains(line), "{words}");
+    }
+    assert_eq!(
+        fs::read_to_string(out.join("coverage.csv")).expect("it was written"),
+        "change,layer,area,statistical_area,old_share,new_share\n\
+         changed,icc,k,E1,0.400,0.450\n\
+         added,icc,k,E2,,0.100\n\
+         removed,icc,l,E2,1.000,\n"
+    );
+}
+
+#[test]
+fn what_is_not_compared_is_no_difference_and_is_not_called_the_same() {
+    let folder = TempDir::new().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let [old, new] = ["old", "new"].map(path);
+    World::new().write(&old);
+    World::new()
+        .replace("lineage.csv", "a map", "another map")
+        .write(&new);
+    let output = run(&["diff", text(&old), text(&new)]);
+    let words = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{words}");
+    assert!(
+        words.contains("no difference in what is compared"),
+        "{words}"
+    );
+}
+
+#[test]
 fn a_change_to_come_is_seen_from_its_day_on() {
     let coming = World::new()
         .replace(
@@ -273,6 +342,7 @@ fn lists_and_moved_ground_are_written_whole_or_not_at_all() {
     assert!(words.contains("icc: 1 from k to l"), "{words}");
     let expected = [
         "areas.csv",
+        "coverage.csv",
         "memberships.csv",
         "moved_ground.geojson",
         "postcodes.csv",

@@ -17,4 +17,5 @@ mod releases;
 mod running;
 mod server;
 mod tiles;
+mod toy;
 mod ways;

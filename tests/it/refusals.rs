@@ -1,12 +1,11 @@
 //! What a dataset, and the build of one, refuses: by the name of the place, and with everything left
 //! as it was.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use catchment::build::build;
-use catchment::dataset::{self, Files, Manifest};
+use catchment::dataset::{self, Files};
 use catchment::domain::{Basis, BritishGrid, Certainty, Layer, LonLat};
 use catchment::geodesy;
 use catchment::index::{Found, Index, Place, Query};
@@ -14,144 +13,50 @@ use jiff::civil::date;
 use tempfile::TempDir;
 
 use crate::dataset::{COMMITTED, DAY, files_of, names_in};
-
-/// A dataset of two communities side by side, small enough to be broken in every way.
-struct World {
-    manifest: String,
-    files: BTreeMap<String, Vec<u8>>,
-}
-
-const MANIFEST: &str = r#"
-name = "toy"
-version = "1"
-title = "Toy"
-as_of = "2025-01-01"
-attribution = "nobody"
-licence = "none"
-tolerance_m = 100.0
-complete_outcodes = ["LA1"]
-sources = []
-
-[[layers]]
-id = "icc"
-title = "ICCs"
-kind = "partition"
-first_data = "2022-01-05"
-provenance = "indicative"
-boundaries = "areas/icc.shp"
-
-[[layers]]
-id = "resilience-group"
-title = "Groups"
-kind = "membership"
-first_data = "2022-01-05"
-provenance = "indicative"
-
-[files]
-"#;
-
-const TABLES: &[(&str, &str)] = &[
-    (
-        "areas.csv",
-        "layer,id,name,kind,system,provenance,from,to\n\
-         icc,k,Kay,,toy,indicative,,\n\
-         icc,l,Ell,,toy,indicative,,\n\
-         resilience-group,g,Gee,,toy,indicative,,\n",
-    ),
-    (
-        "lineage.csv",
-        "layer,predecessor,successor,relation,date,source\nicc,j,k,renamed,,a map\n",
-    ),
-    (
-        "memberships.csv",
-        "member_layer,member,layer,group,from,to,provenance\n\
-         gp-practice,A00001,icc,k,,,derived\n\
-         icc,k,resilience-group,g,,,official\n\
-         icc,l,resilience-group,,,,official\n",
-    ),
-    (
-        "practices.csv",
-        "ods_code,name,address,postcode,telephone,status,opened,closed,sub_icb,pcn,list_size\n\
-         A00001,One,1 The Street,LA1 1AA,,active,1974-04-01,,01K,,1000\n\
-         A00002,Two,2 The Street,LA1 1AB,,closed,1974-04-01,2020-03-31,01K,,\n",
-    ),
-    (
-        "practice_sites.csv",
-        "ods_code,kind,postcode,easting,northing\nA00001,main,LA1 1AA,301000,401000\n",
-    ),
-    (
-        "practice_successions.csv",
-        "predecessor,successor,from\nA00002,A00001,2020-04-01\n",
-    ),
-    (
-        "postcodes.csv",
-        "postcode,easting,northing,positional_quality,status,introduced,terminated,statistical_area,user\n\
-         LA1 1AA,301000,401000,10,live,198001,,,\n\
-         LA1 1AB,306000,405000,10,live,198001,,,large\n",
-    ),
-];
+use crate::toy::World;
 
 const BRITISH_GRID: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0],AUTHORITY["EPSG","27700"]]"#;
 
-impl World {
-    /// K is a square of 10 km with a lake, an islet of its own to the south, and a village of L in
-    /// it; L is the square to the east.
-    fn new() -> World {
-        let mut files: BTreeMap<String, Vec<u8>> = TABLES
+/// K is a square of 10 km with a lake, an islet of its own to the south, and a village of L in it; L
+/// is the square to the east. As a shapefile.
+fn world() -> World {
+    let mut world = World::new().replace(
+        "postcodes.csv",
+        "LA1 1AB,316000,405000,10,live,198001,,,",
+        "LA1 1AB,306000,405000,10,live,198001,,,large",
+    );
+    world.manifest = world.manifest.replace("icc.geojson", "icc.shp");
+    world.grounds.clear();
+    let square = |x: f64, y: f64, side: f64| {
+        let corners = [
+            (0.0, 0.0),
+            (0.0, side),
+            (side, side),
+            (side, 0.0),
+            (0.0, 0.0),
+        ];
+        corners
             .iter()
-            .map(|(path, text)| ((*path).to_string(), text.as_bytes().to_vec()))
-            .collect();
-        let square = |x: f64, y: f64, side: f64| {
-            let corners = [
-                (0.0, 0.0),
-                (0.0, side),
-                (side, side),
-                (side, 0.0),
-                (0.0, 0.0),
-            ];
-            corners
-                .iter()
-                .map(|(dx, dy)| shapefile::Point::new(x + dx, y + dy))
-                .collect::<Vec<_>>()
-        };
-        use shapefile::PolygonRing::{Inner, Outer};
-        let (lake, village) = ((302_000.0, 402_000.0), (305_000.0, 404_000.0));
-        let k = shapefile::Polygon::with_rings(vec![
-            Outer(square(300_000.0, 400_000.0, 10_000.0)),
-            Outer(square(304_000.0, 395_000.0, 1_000.0)),
-            // The holes come after another part, and the second first.
-            Inner(square(village.0, village.1, 2_000.0)),
-            Inner(square(lake.0, lake.1, 1_000.0)),
-        ]);
-        let l = shapefile::Polygon::with_rings(vec![
-            Outer(square(village.0, village.1, 2_000.0)),
-            Outer(square(310_000.0, 400_000.0, 10_000.0)),
-        ]);
-        for (extension, bytes) in shapefile_of(&[("k", k), ("l", l)]) {
-            files.insert(format!("areas/icc.{extension}"), bytes);
-        }
-        World {
-            manifest: MANIFEST.into(),
-            files,
-        }
+            .map(|(dx, dy)| shapefile::Point::new(x + dx, y + dy))
+            .collect::<Vec<_>>()
+    };
+    use shapefile::PolygonRing::{Inner, Outer};
+    let (lake, village) = ((302_000.0, 402_000.0), (305_000.0, 404_000.0));
+    let k = shapefile::Polygon::with_rings(vec![
+        Outer(square(300_000.0, 400_000.0, 10_000.0)),
+        Outer(square(304_000.0, 395_000.0, 1_000.0)),
+        // The holes come after another part, and the second first.
+        Inner(square(village.0, village.1, 2_000.0)),
+        Inner(square(lake.0, lake.1, 1_000.0)),
+    ]);
+    let l = shapefile::Polygon::with_rings(vec![
+        Outer(square(village.0, village.1, 2_000.0)),
+        Outer(square(310_000.0, 400_000.0, 10_000.0)),
+    ]);
+    for (extension, bytes) in shapefile_of(&[("k", k), ("l", l)]) {
+        world.files.insert(format!("areas/icc.{extension}"), bytes);
     }
-
-    /// Writes it, the manifest with the digests of the files as they are.
-    fn write(&self) -> TempDir {
-        let folder = TempDir::new().expect("a folder");
-        let manifest: Manifest = toml::from_str(&self.manifest).expect("a manifest");
-        let files: Vec<(String, Vec<u8>)> = self.files.clone().into_iter().collect();
-        dataset::write(&folder.path().join("toy"), manifest, &files).expect("it is written");
-        folder
-    }
-
-    fn replace(mut self, file: &str, from: &str, to: &str) -> World {
-        let text = String::from_utf8(self.files[file].clone()).expect("text");
-        assert!(text.contains(from), "`{from}` is not in {file}");
-        self.files
-            .insert(file.into(), text.replacen(from, to, 1).into_bytes());
-        self
-    }
+    world
 }
 
 fn shapefile_of(shapes: &[(&str, shapefile::Polygon)]) -> Vec<(&'static str, Vec<u8>)> {
@@ -192,7 +97,7 @@ fn load(folder: &Path) -> Result<Index, String> {
 /// The dataset is refused, in words that name the place.
 #[track_caller]
 fn check_refused(world: &World, words: &[&str]) {
-    let folder = world.write();
+    let folder = world.written();
     let error = fault_of(&folder.path().join("toy"));
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
@@ -201,7 +106,7 @@ fn check_refused(world: &World, words: &[&str]) {
 
 #[test]
 fn a_shapefile_whose_holes_come_after_another_part_is_read_right() {
-    let folder = World::new().write();
+    let folder = world().written();
     let index = load(&folder.path().join("toy")).expect("it is right");
     let found = |easting: f64, northing: f64| -> Vec<String> {
         let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
@@ -278,10 +183,10 @@ fn rewrite(change: impl Fn(&mut Vec<u8>)) -> impl Fn(&Path) {
 
 #[test]
 fn a_file_that_is_not_what_the_manifest_says_is_refused_by_name() {
-    let world = World::new();
+    let world = world();
     for path in world.files.keys() {
         let check = |fault: &str, break_it: &dyn Fn(&Path)| {
-            let folder = world.write();
+            let folder = world.written();
             break_it(&folder.path().join("toy").join(path));
             let error = fault_of(&folder.path().join("toy"));
             assert!(
@@ -333,7 +238,7 @@ fn a_flipped_bit_in_any_file_of_the_committed_dataset_is_refused_by_name() {
 
 #[test]
 fn a_changed_manifest_is_refused_or_has_another_digest() {
-    let folder = World::new().write();
+    let folder = world().written();
     let folder = folder.path().join("toy");
     let manifest = fs::read(folder.join(dataset::MANIFEST)).expect("a manifest");
     let digest = dataset::read(&Files::Folder(folder.clone()))
@@ -359,8 +264,8 @@ fn a_path_that_leads_out_of_the_folder_is_refused() {
         "areas/../../x.geojson",
         "./x.geojson",
     ] {
-        let world = World::new();
-        let folder = world.write();
+        let world = world();
+        let folder = world.written();
         let toy = folder.path().join("toy");
         fs::write(folder.path().join("x.geojson"), "{}").expect("a file");
         let text = fs::read_to_string(toy.join(dataset::MANIFEST)).expect("a manifest");
@@ -383,7 +288,6 @@ fn a_path_that_leads_out_of_the_folder_is_refused() {
 
 #[test]
 fn a_table_that_contradicts_itself_is_refused_by_its_place() {
-    let world = World::new;
     check_refused(
         &world().replace("areas.csv", "icc,k,Kay,,toy,indicative,,\n", "icc,k,Kay,,toy,indicative,,2024-01-01\nicc,k,Kay and Jay,,toy,indicative,2023-12-31,\n"),
         &["icc `k` has two versions that hold on the same day"],
@@ -430,7 +334,7 @@ fn a_table_that_contradicts_itself_is_refused_by_its_place() {
     check_refused(
         &world().replace("practices.csv", ",closed,1974", ",shut,1974"),
         &[
-            "practices.csv, line 3, column `status`: `shut`",
+            "practices.csv, line 4, column `status`: `shut`",
             "active, dormant, closed or proposed",
         ],
     );
@@ -461,12 +365,12 @@ fn a_table_that_contradicts_itself_is_refused_by_its_place() {
 
 #[test]
 fn versions_that_follow_each_other_are_no_overlap() {
-    let world = World::new().replace(
+    let world = world().replace(
         "areas.csv",
         "icc,k,Kay,,toy,indicative,,\n",
         "icc,k,Kay,,toy,indicative,,2024-01-01\nicc,k,Kay and Jay,,toy,indicative,2024-01-01,\n",
     );
-    let folder = world.write();
+    let folder = world.written();
     let index = load(&folder.path().join("toy")).expect("they do not overlap");
     let name = |day| {
         index

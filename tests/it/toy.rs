@@ -1,0 +1,188 @@
+//! A dataset of two communities side by side, small enough to be altered and broken in every way.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use catchment::dataset::{self, Dataset, Files, Manifest};
+use tempfile::TempDir;
+
+/// The dataset: K and L are squares of 10 km, L to the east of K.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) manifest: String,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// Grounds of the communities in metres of the British National Grid, for `areas/icc.geojson`.
+    pub(crate) grounds: BTreeMap<&'static str, Vec<(f64, f64)>>,
+}
+
+const MANIFEST: &str = r#"
+name = "toy"
+version = "1"
+title = "Toy"
+as_of = "2025-01-01"
+attribution = "nobody"
+licence = "none"
+tolerance_m = 100.0
+complete_outcodes = ["LA1"]
+sources = []
+
+[[layers]]
+id = "icc"
+title = "ICCs"
+kind = "partition"
+first_data = "2022-01-05"
+provenance = "indicative"
+boundaries = "areas/icc.geojson"
+
+[[layers]]
+id = "resilience-group"
+title = "Groups"
+kind = "membership"
+first_data = "2022-01-05"
+provenance = "indicative"
+
+[files]
+"#;
+
+const TABLES: [(&str, &str); 9] = [
+    (
+        "areas.csv",
+        "layer,id,name,kind,system,provenance,from,to\n\
+         icc,k,Kay,,toy,indicative,,\n\
+         icc,l,Ell,,toy,indicative,,\n\
+         resilience-group,g,Gee,,toy,indicative,,\n",
+    ),
+    (
+        "memberships.csv",
+        "member_layer,member,layer,group,from,to,provenance\n\
+         gp-practice,A00001,icc,k,,,derived\n\
+         gp-practice,A00002,icc,l,,,derived\n\
+         icc,k,resilience-group,g,,,official\n\
+         icc,l,resilience-group,,,,official\n",
+    ),
+    (
+        "practices.csv",
+        "ods_code,name,address,postcode,telephone,status,opened,closed,sub_icb,pcn,list_size\n\
+         A00001,One,1 The Street,LA1 1AA,,active,1974-04-01,,01K,,20000\n\
+         A00002,Two,2 The Street,LA1 1AB,,active,1974-04-01,,01K,,30000\n\
+         A00003,Three,3 The Street,LA1 1AB,,closed,1974-04-01,2020-03-31,01K,,\n",
+    ),
+    (
+        "practice_sites.csv",
+        "ods_code,kind,postcode,easting,northing\n\
+         A00001,main,LA1 1AA,301000,401000\n\
+         A00002,main,LA1 1AB,316000,405000\n",
+    ),
+    (
+        "practice_successions.csv",
+        "predecessor,successor,from\nA00003,A00002,2020-04-01\n",
+    ),
+    (
+        "postcodes.csv",
+        "postcode,easting,northing,positional_quality,status,introduced,terminated,statistical_area,user\n\
+         LA1 1AA,301000,401000,10,live,198001,,,\n\
+         LA1 1AB,316000,405000,10,live,198001,,,\n\
+         LA1 1AD,309800,405000,10,live,198001,,,\n",
+    ),
+    (
+        "canaries.csv",
+        "postcode,easting,northing,practice,as_of,status,icc_residence,icc_registration\n\
+         LA1 1AA,,,A00001,2025-01-01,located,k,k\n",
+    ),
+    (
+        "systems.csv",
+        "system,name,page_date,icc_count_stated,icc_sections_on_page,note\n\
+         toy,Toy,2022-01-05,2,2,\n",
+    ),
+    (
+        "lineage.csv",
+        "layer,predecessor,successor,relation,date,source\nicc,j,k,renamed,,a map\n",
+    ),
+];
+
+pub(crate) fn square(x: f64, y: f64, side: f64) -> Vec<(f64, f64)> {
+    vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
+}
+
+impl World {
+    pub(crate) fn new() -> World {
+        let file = |(path, text): (&str, &str)| (path.to_string(), text.as_bytes().to_vec());
+        World {
+            manifest: MANIFEST.into(),
+            files: TABLES.map(file).into(),
+            grounds: BTreeMap::from([
+                ("k", square(300_000.0, 400_000.0, 10_000.0)),
+                ("l", square(310_000.0, 400_000.0, 10_000.0)),
+            ]),
+        }
+    }
+
+    /// With other words in a table, where they stand first.
+    #[track_caller]
+    pub(crate) fn replace(mut self, path: &str, from: &str, to: &str) -> World {
+        let text = String::from_utf8(self.files[path].clone()).expect("text");
+        assert!(text.contains(from), "`{from}` is not in {path}");
+        self.files
+            .insert(path.into(), text.replacen(from, to, 1).into_bytes());
+        self
+    }
+
+    /// With one more line in a table.
+    pub(crate) fn add(mut self, path: &str, line: &str) -> World {
+        let table = self.files.get_mut(path).expect("a table of it");
+        table.extend(format!("{line}\n").bytes());
+        self
+    }
+
+    /// With one more table.
+    pub(crate) fn table(mut self, path: &str, text: &str) -> World {
+        self.files.insert(path.into(), text.into());
+        self
+    }
+
+    pub(crate) fn ground(mut self, id: &'static str, vertices: Vec<(f64, f64)>) -> World {
+        self.grounds.insert(id, vertices);
+        self
+    }
+
+    /// Writes it, the manifest with the digests of the files as they are.
+    pub(crate) fn write(&self, folder: &Path) {
+        let manifest: Manifest = toml::from_str(&self.manifest).expect("a manifest");
+        let mut files: Vec<(String, Vec<u8>)> = self.files.clone().into_iter().collect();
+        if !self.grounds.is_empty() {
+            files.push(("areas/icc.geojson".into(), self.geojson().into_bytes()));
+        }
+        dataset::write(folder, manifest, &files).expect("it is written");
+    }
+
+    /// Writes it into a folder of its own, under `toy`.
+    pub(crate) fn written(&self) -> TempDir {
+        let folder = TempDir::new().expect("a folder");
+        self.write(&folder.path().join("toy"));
+        folder
+    }
+
+    pub(crate) fn dataset(&self) -> Dataset {
+        let folder = self.written();
+        let toy = folder.path().join("toy");
+        dataset::read(&Files::Folder(toy)).expect("it can be read")
+    }
+
+    fn geojson(&self) -> String {
+        let features: Vec<String> = self.grounds.iter().map(feature).collect();
+        let crs = r#"{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::27700"}}"#;
+        format!(
+            r#"{{"type":"FeatureCollection","crs":{crs},"features":[{}]}}"#,
+            features.join(",")
+        )
+    }
+}
+
+fn feature((id, vertices): (&&'static str, &Vec<(f64, f64)>)) -> String {
+    let closed = vertices.iter().chain(vertices.first());
+    let ring: Vec<String> = closed.map(|(x, y)| format!("[{x},{y}]")).collect();
+    format!(
+        r#"{{"type":"Feature","properties":{{"id":"{id}"}},"geometry":{{"type":"Polygon","coordinates":[[{}]]}}}}"#,
+        ring.join(",")
+    )
+}
