@@ -13,6 +13,8 @@ mod tables;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context, Result};
 
@@ -39,17 +41,35 @@ pub struct Report {
 /// When a file is missing or not what its format says, or the parts contradict each other; the
 /// error names the file and the place in it. The folder is then as it was.
 pub fn build(config_path: &Path, output: Option<&Path>) -> Result<Report> {
-    build_telling(config_path, output, &mut |_| {})
+    build_telling(config_path, output, &mut Progress::default())
 }
 
-/// The same, and tells each stage as it begins: a few words for a progress line.
+/// What a build tells while it runs.
+pub struct Progress<'t> {
+    /// Called with a few words as each stage begins.
+    pub tell: Box<dyn FnMut(&str) + 't>,
+    /// How much of the published files was read so far, unpacked.
+    pub bytes_read: Arc<AtomicU64>,
+}
+
+impl Default for Progress<'_> {
+    /// Nobody looks on.
+    fn default() -> Self {
+        Progress {
+            tell: Box::new(|_| {}),
+            bytes_read: Arc::default(),
+        }
+    }
+}
+
+/// The same, and tells how far it is.
 ///
 /// # Errors
 /// As [`build`].
 pub fn build_telling(
     config_path: &Path,
     output: Option<&Path>,
-    tell: &mut dyn FnMut(&str),
+    progress: &mut Progress<'_>,
 ) -> Result<Report> {
     let text = fs::read_to_string(config_path)
         .with_context(|| format!("reading {}", config_path.display()))?;
@@ -57,12 +77,12 @@ pub fn build_telling(
         toml::from_str(&text).with_context(|| format!("in {}", config_path.display()))?;
     let base = config_path.parent().unwrap_or(Path::new("."));
     let folder = output.map_or_else(|| base.join(&config.output), Path::to_path_buf);
-    let mut sources = Sources::read(base, &config, tell)?;
-    let draft = Draft::new(&mut sources, &config, tell)?;
-    tell("writing");
+    let mut sources = Sources::read(base, &config, progress)?;
+    let draft = Draft::new(&mut sources, &config, &mut progress.tell)?;
+    (progress.tell)("writing");
     let files = draft.files(&sources, &config)?;
     let staged = dataset::stage(&folder, draft.manifest(&sources, &config), &files)?;
-    tell("checking");
+    (progress.tell)("checking");
     // A dataset that no program can serve never takes the place of one that can.
     Releases::load(&[Files::Folder(staged.path().to_path_buf())])
         .context("the dataset that these sources make contradicts itself")?;

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, anyhow, bail};
 use geo::Centroid;
 use jiff::civil::Date;
 
+use super::Progress;
 use super::config::{
     self, Config, Directory, DirectoryFormat, NestedParts, PracticeDirectory, PracticeFormat,
     SuccessionFile, SuccessionFormat,
@@ -37,6 +40,8 @@ const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
 /// The published files, read.
 pub(super) struct Sources {
     base: PathBuf,
+    /// How much of the files was read so far.
+    bytes_read: Arc<AtomicU64>,
     /// In order.
     pub(super) postcodes: Vec<ListedPostcode>,
     pub(super) statistical: BTreeMap<String, StatisticalArea>,
@@ -76,10 +81,12 @@ impl Sources {
     pub(super) fn read(
         base: &Path,
         config: &Config,
-        tell: &mut dyn FnMut(&str),
+        progress: &mut Progress<'_>,
     ) -> Result<Sources> {
+        let tell = &mut progress.tell;
         let mut sources = Sources {
             base: base.into(),
+            bytes_read: Arc::clone(&progress.bytes_read),
             postcodes: Vec::new(),
             statistical: BTreeMap::new(),
             practices: Vec::new(),
@@ -131,7 +138,11 @@ impl Sources {
 
     /// The file's content.
     pub(super) fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
-        fs::read(self.base.join(path)).with_context(|| format!("reading {}", path.display()))
+        let bytes = fs::read(self.base.join(path))
+            .with_context(|| format!("reading {}", path.display()))?;
+        self.bytes_read
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes)
     }
 
     fn read_postcodes(&mut self, config: &config::Postcodes) -> Result<()> {
@@ -178,7 +189,8 @@ impl Sources {
 
     /// What stands at the path: a file, a folder or an archive.
     pub(super) fn publication(&self, path: &Path) -> Result<Publication> {
-        Ok(Publication::open(&self.base.join(path))?)
+        let publication = Publication::open(&self.base.join(path))?;
+        Ok(publication.counted(Arc::clone(&self.bytes_read)))
     }
 
     /// The polygons of a file of any format, every feature valid, and what a person should know of

@@ -5,15 +5,18 @@ mod diff;
 mod locate;
 mod serve;
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use indicatif::ProgressBar;
+use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 
-use crate::build;
+use crate::build::{self, Progress};
 use crate::dataset::{self, Files};
 use crate::index::Index;
 
@@ -91,10 +94,16 @@ pub fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn build(arguments: &BuildArguments) -> Result<ExitCode> {
-    let bar = ProgressBar::new_spinner();
+    let bytes_read = Arc::new(AtomicU64::new(0));
+    let bar = ProgressBar::new_spinner().with_style(stage_and_bytes(&bytes_read));
     bar.enable_steady_tick(Duration::from_millis(100));
-    let tell = &mut |stage: &str| bar.set_message(stage.to_string());
-    let report = build::build_telling(&arguments.config, arguments.output.as_deref(), tell);
+    let mut progress = Progress {
+        tell: Box::new(|stage| bar.set_message(stage.to_string())),
+        bytes_read,
+    };
+    let output = arguments.output.as_deref();
+    let report = build::build_telling(&arguments.config, output, &mut progress);
+    drop(progress);
     bar.finish_and_clear();
     let report = report?;
     println!("{}", report.folder.display());
@@ -102,6 +111,18 @@ fn build(arguments: &BuildArguments) -> Result<ExitCode> {
         println!("  {line}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A line such as `⠹ reading postcodes  214.50 MiB read, 3s`; nothing where there is no terminal.
+fn stage_and_bytes(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
+    let bytes_read = Arc::clone(bytes_read);
+    ProgressStyle::with_template("{spinner} {msg}  {read} read, {elapsed}")
+        .expect("a template")
+        .with_key("read", move |_: &ProgressState, line: &mut dyn Write| {
+            let bytes = HumanBytes(bytes_read.load(Ordering::Relaxed));
+            // A line that cannot be drawn is drawn again.
+            let _ = write!(line, "{bytes}");
+        })
 }
 
 impl DataArgument {

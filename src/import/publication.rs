@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use zip::ZipArchive;
 use zip::result::ZipError;
@@ -18,6 +20,7 @@ const MEMBER_BYTES_MAX: u64 = 8 << 30;
 pub(crate) struct Publication {
     path: PathBuf,
     form: Form,
+    bytes_read: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -55,7 +58,13 @@ impl Publication {
         Ok(Publication {
             path: path.into(),
             form,
+            bytes_read: Arc::default(),
         })
+    }
+
+    /// The same, and adds to `bytes_read` what is read of its members, unpacked.
+    pub(crate) fn counted(self, bytes_read: Arc<AtomicU64>) -> Publication {
+        Publication { bytes_read, ..self }
     }
 
     /// What to call it in a report.
@@ -78,23 +87,27 @@ impl Publication {
     /// Reads a member as a stream.
     pub(crate) fn read(&mut self, member: &str) -> Result<Box<dyn Read + '_>, ImportError> {
         let unreadable = |path: PathBuf| move |source| ImportError::Unreadable { path, source };
-        match &mut self.form {
+        let input: Box<dyn Read + '_> = match &mut self.form {
             Form::File => {
                 let file = File::open(&self.path).map_err(unreadable(self.path.clone()))?;
-                Ok(Box::new(BufReader::new(file)))
+                Box::new(BufReader::new(file))
             }
             Form::Folder(_) => {
                 let path = self.path.join(member);
                 let file = File::open(&path).map_err(unreadable(path))?;
-                Ok(Box::new(BufReader::new(file)))
+                Box::new(BufReader::new(file))
             }
             Form::Zip(archive, _) => {
                 let file = archive
                     .by_name(member)
                     .map_err(|error| not_a_zip(&self.path, error))?;
-                Ok(Box::new(file.take(MEMBER_BYTES_MAX)))
+                Box::new(file.take(MEMBER_BYTES_MAX))
             }
-        }
+        };
+        Ok(Box::new(Counted {
+            input,
+            bytes_read: &self.bytes_read,
+        }))
     }
 
     /// A whole member in memory.
@@ -105,6 +118,20 @@ impl Publication {
             .read_to_end(&mut bytes)
             .map_err(|source| ImportError::Unreadable { path, source })?;
         Ok(bytes)
+    }
+}
+
+/// Counts what is read.
+struct Counted<'p> {
+    input: Box<dyn Read + 'p>,
+    bytes_read: &'p AtomicU64,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.bytes_read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
     }
 }
 
