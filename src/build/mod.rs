@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::dataset::{self, Files};
 use crate::releases::Releases;
@@ -84,7 +84,9 @@ pub fn build_telling(
     let staged = dataset::stage(&folder, draft.manifest(&sources, &config), &files)?;
     (progress.tell)("checking");
     // A dataset that no program can serve never takes the place of one that can.
+    // The folder's name is a passing one, so it is not told.
     Releases::load(&[Files::Folder(staged.path().to_path_buf())])
+        .map_err(|error| anyhow!(error.reason()))
         .context("the dataset that these sources make contradicts itself")?;
     staged.publish()?;
     let mut lines: Vec<String> = sources.reports.iter().map(ToString::to_string).collect();
