@@ -448,7 +448,7 @@ mod tests {
         ])
         .expect("one");
         assert_eq!((found.len(), report.read, report.kept), (1, 8, 1));
-        let only_place = |rejected: &crate::import::report::Rejected| {
+        let only_place = |rejected: &crate::import::Places| {
             let (file, feature) = &rejected.places[0];
             (file.replace("catchments.zip/", ""), *feature)
         };

@@ -45,4 +45,4 @@ pub(crate) struct ListedPostcode {
 }
 
 pub(crate) use publication::Publication;
-pub(crate) use report::{ImportError, ImportReport};
+pub(crate) use report::{ImportError, ImportReport, Places};

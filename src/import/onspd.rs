@@ -14,7 +14,7 @@ use std::io::Read;
 use serde::Deserialize;
 
 use super::rows::{Header, Row, Rows, Seen, Skipped, base_name, label};
-use super::{ImportError, ImportReport, ListedPostcode, Publication};
+use super::{ImportError, ImportReport, ListedPostcode, Places, Publication};
 use crate::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
 use crate::geodesy;
 
@@ -414,8 +414,7 @@ fn code(text: &str) -> Option<String> {
 /// Postcodes whose two positions are apart.
 #[derive(Default)]
 struct Strays {
-    count: u64,
-    first: Option<(String, u64)>,
+    far: Places,
 }
 
 impl Strays {
@@ -423,6 +422,9 @@ impl Strays {
         let (Some((lat, long)), Some(position)) = (columns.lat_long, position) else {
             return;
         };
+        if row.text(lat).is_empty() && row.text(long).is_empty() {
+            return;
+        }
         let is_near = number(row.text(long))
             .zip(number(row.text(lat)))
             .and_then(|(lon, lat)| geodesy::to_grid_metres(lon, lat))
@@ -432,19 +434,18 @@ impl Strays {
                 east_m.hypot(north_m) <= DISAGREEMENT_M
             });
         if !is_near {
-            self.count += 1;
-            self.first
-                .get_or_insert_with(|| (row.file.to_string(), row.line));
+            self.far.note(row.file, row.line);
         }
     }
 
     fn warning(&self) -> Option<String> {
-        let (file, line) = self.first.as_ref()?;
-        Some(format!(
-            "{} postcodes have `lat` and `long` more than {DISAGREEMENT_M} m from their easting and \
-             northing, the first in {file}, line {line}; easting and northing were taken",
-            self.count
-        ))
+        (self.far.count > 0).then(|| {
+            format!(
+                "{} postcodes have `lat` and `long` more than {DISAGREEMENT_M} m from their easting \
+                 and northing; easting and northing were taken ({})",
+                self.far.count, self.far
+            )
+        })
     }
 }
 
@@ -761,7 +762,7 @@ mod tests {
         assert_eq!(
             report.warnings,
             [
-                "2 postcodes have `lat` and `long` more than 5 m from their easting and northing, the first in o.csv, line 4; easting and northing were taken"
+                "2 postcodes have `lat` and `long` more than 5 m from their easting and northing; easting and northing were taken (o.csv line 4, o.csv line 5)"
             ]
         );
     }

@@ -21,14 +21,14 @@ pub(crate) struct ImportReport {
     /// Of those, the ones left out because they are not ours, by reason.
     pub(crate) left_out: BTreeMap<&'static str, u64>,
     /// Of those, the faulty ones, by reason.
-    pub(crate) rejected: BTreeMap<&'static str, Rejected>,
+    pub(crate) rejected: BTreeMap<&'static str, Places>,
     /// What a person should know and may ignore.
     pub(crate) warnings: Vec<String>,
 }
 
-/// The rows that were rejected for one reason.
+/// Rows that have something in common.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Rejected {
+pub(crate) struct Places {
     /// How many.
     pub(crate) count: u64,
     /// Where the first ones are: file and line, from 1.
@@ -51,11 +51,30 @@ impl ImportReport {
 
     /// Counts a faulty row.
     pub(crate) fn reject(&mut self, reason: &'static str, file: &str, line: u64) {
-        let rejected = self.rejected.entry(reason).or_default();
-        rejected.count += 1;
-        if rejected.places.len() < LINES_NAMED_MAX {
-            rejected.places.push((file.to_string(), line));
+        self.rejected.entry(reason).or_default().note(file, line);
+    }
+}
+
+impl Places {
+    /// Counts a row.
+    pub(crate) fn note(&mut self, file: &str, line: u64) {
+        self.count += 1;
+        if self.places.len() < LINES_NAMED_MAX {
+            self.places.push((file.to_string(), line));
         }
+    }
+}
+
+/// `onspd.csv line 4, onspd.csv line 7, …`
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places = self.places.iter();
+        let places = places.map(|(file, line)| format!("{file} line {line}"));
+        f.write_str(&places.collect::<Vec<_>>().join(", "))?;
+        if self.count > self.places.len() as u64 {
+            f.write_str(", …")?;
+        }
+        Ok(())
     }
 }
 
@@ -70,17 +89,8 @@ impl fmt::Display for ImportReport {
             write!(f, "\n  {count} left out: {reason}")?;
         }
         for (reason, rejected) in &self.rejected {
-            write!(f, "\n  {} rejected: {reason}", rejected.count)?;
-            let places = rejected
-                .places
-                .iter()
-                .map(|(file, line)| format!("{file} line {line}"));
-            write!(f, " ({}", places.collect::<Vec<_>>().join(", "))?;
-            f.write_str(if rejected.count > rejected.places.len() as u64 {
-                ", …)"
-            } else {
-                ")"
-            })?;
+            let count = rejected.count;
+            write!(f, "\n  {count} rejected: {reason} ({rejected})")?;
         }
         for warning in &self.warnings {
             write!(f, "\n  warning: {warning}")?;
