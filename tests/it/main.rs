@@ -10,6 +10,7 @@ mod oracle;
 mod pages;
 mod places;
 mod privacy;
+mod published;
 mod real_data;
 mod reference;
 mod refusals;

@@ -1,0 +1,570 @@
+//! From files as their publishers publish them to answers: a small world in the true formats, through
+//! a build and a service.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use catchment::build::build;
+use catchment::dataset::{self, Files};
+use catchment::http::Limits;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::dataset::{files_of, names_in};
+use crate::server::Server;
+
+/// ONS Postcode Directory, the columns of 2022 and of 2025.
+const ONSPD_2022: &str = "pcd7,pcd8,pcds,dointr,doterm,oscty,ced,oslaua,osward,parish,usertype,oseast1m,osnrth1m,osgrdind,oshlthau,nhser,ctry,rgn,streg,pcon,eer,teclec,ttwa,pct,itl,statsward,oa01,casward,npark,lsoa01,msoa01,ur01ind,oac01,oa11,lsoa11,msoa11,wz11,sicbl,bua11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,icb,oa21,lsoa21,msoa21";
+const ONSPD_2025: &str = "pcd7,pcd8,pcds,dointr,doterm,cty25cd,ced25cd,lad25cd,wd25cd,parncp25cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry25cd,rgn25cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl24cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb23cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind";
+
+/// `pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,ctry,lat,long`. Those of PR3, CA8 and AB1
+/// are as published; LA1's are made up.
+const POSTCODES: [&str; 8] = [
+    "PR3 0SG,200705,,0,351012,440302,1,E92000001,53.856635,-2.746251",
+    "CA8 7JG,198001,,0,366033,564878,1,E92000001,54.977349,-2.532223",
+    "AB1 0AA,198001,199606,0,385386,801193,1,S92000003,57.101474,-2.242851",
+    // Large user; middle of a sector; no grid reference; another grid.
+    "LA1 1AB,198001,,1,360000,441000,1,E92000001,,",
+    "LA1 1AD,198001,,0,360000,441000,6,E92000001,,",
+    "LA1 1AE,198001,,0,,,9,E92000001,99.999999,0.000000",
+    "BT1 1AA,198001,,0,333900,374500,1,N92000002,54.602,-5.924",
+    "LA1 1AF,198001,,0,360000,441000,2,E92000001,,",
+];
+
+const EPRACCUR: [(&str, &str, &str, &str, &str, &str); 6] = [
+    // Code, postcode, opened, closed, status, prescribing setting.
+    ("A00001", "PR3 0SG", "19000101", "", "A", "4"),
+    ("A00002", "LA1 1AF", "19740401", "20200331", "C", "4"),
+    ("A00003", "LA1 1AF", "19740401", "20991231", "A", "4"),
+    ("A00004", "CA8 7JG", "19740401", "", "A", "4"),
+    ("Y00001", "LA1 1AF", "19740401", "", "A", "2"),
+    ("Y00002", "LA1 1AF", "19740401", "", "A", "1"),
+];
+
+const SUCC: &str = "\"A00002\",\"A00001\",\"Merger\",\"20200331\",\"\"\n";
+
+const MEMBERSHIPS: &str = "member_layer,member,layer,group,from,to,provenance\n\
+    gp-practice,A00001,icc,k,,,official\n\
+    gp-practice,A00002,icc,k,,,official\n\
+    gp-practice,A00003,icc,l,,,official\n";
+
+const CONFIG: &str = r#"
+name = "published"
+version = "1"
+title = "From published files"
+as_of = "2025-01-01"
+attribution = "nobody"
+licence = "none"
+tolerance_m = 100.0
+output = "out"
+sources = []
+memberships = "memberships.csv"
+
+[postcodes]
+complete = false
+directories = [{ format = "onspd-lsoa21", file = "onspd.csv" }]
+
+[practices]
+directories = [{ format = "epraccur", file = "epraccur.csv" }]
+successions = [{ format = "succ", file = "succ.csv" }]
+
+[[layers]]
+id = "icc"
+title = "ICCs"
+kind = "partition"
+first_data = "1990-01-01"
+provenance = "official"
+[[layers.ways]]
+polygons = { file = "iccs.geojson", id = "id", name = "name" }
+
+[[layers]]
+id = "gp-practice"
+title = "Practices"
+kind = "overlapping"
+first_data = "1990-01-01"
+provenance = "official"
+[[layers.ways]]
+catchments = { file = "catchments" }
+"#;
+
+/// A directory with these columns.
+fn onspd(header: &str, rows: &[&str]) -> String {
+    const GIVEN: [&str; 10] = [
+        "pcds", "dointr", "doterm", "usertype", "oseast1m", "osnrth1m", "osgrdind", "ctry", "lat",
+        "long",
+    ];
+    let canonical = |column: &str| match column {
+        "usrtypind" => "usertype".to_string(),
+        "east1m" => "oseast1m".into(),
+        "north1m" => "osnrth1m".into(),
+        "gridind" => "osgrdind".into(),
+        "ctry25cd" => "ctry".into(),
+        other => other.to_string(),
+    };
+    let mut text = format!("{header}\n");
+    for row in rows {
+        let cells: Vec<&str> = row.split(',').collect();
+        let cell = |column: &str| {
+            let at = GIVEN.iter().position(|it| *it == canonical(column));
+            match at {
+                Some(at) => cells[at],
+                None if column.starts_with("pcd") => cells[0],
+                None => "",
+            }
+        };
+        let line: Vec<&str> = header.split(',').map(cell).collect();
+        writeln!(text, "{}", line.join(",")).expect("writing to a String");
+    }
+    text
+}
+
+fn epraccur() -> String {
+    let mut text = String::new();
+    for (code, postcode, opened, closed, status, setting) in EPRACCUR {
+        let mut cells = vec![""; 27];
+        for (at, cell) in [
+            (0, code),
+            (1, "A SURGERY"),
+            (4, "THE STREET"),
+            (9, postcode),
+            (10, opened),
+            (11, closed),
+            (12, status),
+            (13, "B"),
+            (25, setting),
+        ] {
+            cells[at] = cell;
+        }
+        let cells: Vec<String> = cells.iter().map(|cell| format!("\"{cell}\"")).collect();
+        writeln!(text, "{}", cells.join(",")).expect("writing to a String");
+    }
+    text
+}
+
+/// A feature between two corners in degrees.
+fn rectangle(properties: &Value, (west, south): (f64, f64), (east, north): (f64, f64)) -> Value {
+    let ring = [
+        [west, south],
+        [east, south],
+        [east, north],
+        [west, north],
+        [west, south],
+    ];
+    json!({ "type": "Feature", "properties": properties,
+            "geometry": { "type": "Polygon", "coordinates": [ring] } })
+}
+
+fn collection(features: &[Value]) -> String {
+    json!({ "type": "FeatureCollection", "features": features }).to_string()
+}
+
+fn iccs() -> String {
+    let icc =
+        |id: &str, name: &str, from, to| rectangle(&json!({ "id": id, "name": name }), from, to);
+    collection(&[
+        icc("k", "Kay", (-2.9, 53.8), (-2.7, 53.95)),
+        icc("l", "Ell", (-2.7, 53.8), (-2.5, 53.95)),
+        icc("m", "Em", (-2.4, 57.0), (-2.1, 57.2)),
+    ])
+}
+
+/// The published files and their configuration, in a folder.
+struct Published(TempDir);
+
+impl Published {
+    fn new() -> Published {
+        let published = Published(TempDir::new().expect("a folder"));
+        fs::create_dir(published.path("catchments")).expect("a folder");
+        let inner = |from, to| rectangle(&json!({ "type": "inner" }), from, to);
+        let outer = |from, to| rectangle(&json!({ "type": "outer" }), from, to);
+        let (wide, narrow) = ((-2.9, 53.8), (-2.8, 53.85));
+        published
+            .with("build.toml", CONFIG)
+            .with("onspd.csv", onspd(ONSPD_2022, &POSTCODES))
+            .with("epraccur.csv", epraccur())
+            .with("succ.csv", SUCC)
+            .with("memberships.csv", MEMBERSHIPS)
+            .with("iccs.geojson", iccs())
+            // PR3 0SG is in the inner areas of the first two, and in the outer one of the third.
+            .with(
+                "catchments/A00003.geojson",
+                collection(&[inner(wide, (-2.6, 53.9))]),
+            )
+            .with(
+                "catchments/A00001.geojson",
+                collection(&[inner(wide, (-2.7, 53.9))]),
+            )
+            .with(
+                "catchments/A00004.geojson",
+                collection(&[inner(wide, narrow), outer(wide, (-2.5, 53.9))]),
+            )
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn with(self, name: &str, content: impl AsRef<[u8]>) -> Published {
+        fs::write(self.path(name), content).expect("a file");
+        self
+    }
+
+    #[track_caller]
+    fn replace(self, name: &str, from: &str, to: &str) -> Published {
+        let text = fs::read_to_string(self.path(name)).expect("a file");
+        assert!(text.contains(from), "`{from}` is not in {name}");
+        self.with(name, text.replacen(from, to, 1))
+    }
+
+    /// What the build says of the files.
+    fn build(&self) -> Result<Vec<String>, String> {
+        let built = build(&self.path("build.toml"), None);
+        built
+            .map(|report| report.lines)
+            .map_err(|error| format!("{error:#}"))
+    }
+
+    fn output(&self) -> PathBuf {
+        self.path("out")
+    }
+
+    fn serve(&self) -> Server {
+        self.build().expect("it builds");
+        let dataset = dataset::read(&Files::Folder(self.output())).expect("a dataset");
+        Server::with(dataset, Limits::default())
+    }
+}
+
+const AS_OF: (&str, &str) = ("as_of", "2025-01-01");
+
+fn asked(server: &Server, fields: &[(&str, &str)]) -> Value {
+    let mut fields = fields.to_vec();
+    if fields.iter().all(|(name, _)| *name != "as_of") {
+        fields.push(AS_OF);
+    }
+    server.locate(&fields).expect(200).json()
+}
+
+/// The ids of a list, in its order.
+fn ids(list: &Value) -> Vec<&str> {
+    let list = list.as_array().expect("a list").iter();
+    list.map(|it| it["id"].as_str().expect("an id")).collect()
+}
+
+#[test]
+fn postcodes_of_the_directory_are_answered_with_their_places_and_dates() {
+    let server = Published::new().serve();
+    let asked = |postcode: &str| asked(&server, &[("postcode", postcode)]);
+
+    for (postcode, longitude, latitude, introduced, status) in [
+        ("PR3 0SG", -2.746251, 53.856635, "2007-05", "located"),
+        (
+            "CA8 7JG",
+            -2.532223,
+            54.977349,
+            "1980-01",
+            "outside_coverage",
+        ),
+    ] {
+        let body = asked(postcode);
+        let location = &body["location"];
+        let is_near = |field: &str, degrees: f64| {
+            let found = location[field].as_f64().expect("degrees");
+            assert!(
+                (found - degrees).abs() <= 2e-6,
+                "{postcode} {field}: {found}"
+            );
+        };
+        is_near("longitude", longitude);
+        is_near("latitude", latitude);
+        assert_eq!(body["status"], status);
+        assert_eq!(location["introduced"], introduced);
+        assert_eq!(
+            location["positional_quality"],
+            json!({ "scale": "ons", "value": 1 })
+        );
+    }
+    assert_eq!(
+        asked("PR3 0SG")["residence"]["icc"][0]["certainty"],
+        "inside"
+    );
+
+    // Terminated: answered from where it was, with the month.
+    let ended = asked("AB1 0AA");
+    assert_eq!(ended["status"], "terminated");
+    assert_eq!(ended["location"]["postcode_status"], "terminated");
+    assert_eq!(ended["location"]["terminated"], "1996-06");
+    assert_eq!(ids(&ended["residence"]["icc"]), ["m"]);
+
+    // Where no place is known, none is made up.
+    let nowhere = asked("LA1 1AE");
+    assert_eq!(nowhere["status"], "no_location");
+    assert_eq!(nowhere["location"]["longitude"], Value::Null);
+    assert_eq!(nowhere["residence"]["icc"], json!([]));
+
+    // Far within L, but not for certain.
+    assert_eq!(
+        asked("LA1 1AF")["residence"]["icc"][0]["certainty"],
+        "inside"
+    );
+    for coarse in ["LA1 1AB", "LA1 1AD"] {
+        let icc = &asked(coarse)["residence"]["icc"][0];
+        assert_eq!(icc["id"], "l", "{coarse}");
+        assert_eq!(icc["certainty"], "near_boundary", "{coarse}");
+    }
+    assert_eq!(asked("BT1 1AA")["status"], "outside_coverage");
+}
+
+#[test]
+fn a_terminated_postcode_is_in_use_until_its_month_is_over() {
+    let server = Published::new().serve();
+    for (day, status) in [
+        ("1995-01-01", "located"),
+        ("1996-06-30", "located"),
+        ("1996-07-01", "terminated"),
+        ("2020-01-01", "terminated"),
+    ] {
+        let body = asked(&server, &[("postcode", "AB1 0AA"), ("as_of", day)]);
+        assert_eq!(body["status"], status, "{day}");
+        assert_eq!(ids(&body["residence"]["icc"]), ["m"], "{day}");
+    }
+}
+
+#[test]
+fn practices_of_the_nhs_directory_are_registered_as_their_rows_say() {
+    let server = Published::new().serve();
+    let home = ("postcode", "PR3 0SG");
+    let registered = |practice: &str| {
+        let body = asked(&server, &[home, ("practice", practice)]);
+        let iccs = &body["registration"]["icc"];
+        let icc = iccs
+            .as_array()
+            .and_then(|it| it.first())
+            .map(|it| it["id"].clone());
+        (
+            icc,
+            body["registration"]["reason"].clone(),
+            body["agreement"].clone(),
+            body["notes"].clone(),
+        )
+    };
+    let (k, l) = (Some(json!("k")), Some(json!("l")));
+    let nothing = || Value::Null;
+    assert_eq!(
+        registered("A00001"),
+        (
+            k.clone(),
+            nothing(),
+            json!("agree"),
+            json!(["practice_address"])
+        )
+    );
+    // Closed: through its successor.
+    assert_eq!(
+        registered("A00002"),
+        (k, nothing(), json!("agree"), json!(["practice_address"]))
+    );
+    // Open with a day of closing in the future: it says so.
+    assert_eq!(
+        registered("A00003"),
+        (l, nothing(), json!("differ"), json!(["closes_on"]))
+    );
+    // Of no ICC.
+    let (icc, reason, agreement, _) = registered("A00004");
+    assert_eq!(
+        (icc, reason, agreement),
+        (None, json!("outside_coverage"), json!("differ"))
+    );
+    // Out of hours, a walk-in centre.
+    for code in ["Y00001", "Y00002"] {
+        let (icc, reason, agreement, _) = registered(code);
+        assert_eq!(
+            (icc, reason, agreement),
+            (None, json!("not_a_gp_practice"), json!("residence_only")),
+            "{code}"
+        );
+    }
+    // 1900-01-01 is a first day that nobody knows.
+    let practice = |code: &str| {
+        server
+            .get(&format!("/api/v1/practices/{code}"))
+            .expect(200)
+            .json()
+    };
+    assert_eq!(practice("A00001")["opened"], Value::Null);
+    assert_eq!(practice("A00003")["opened"], "1974-04-01");
+}
+
+#[test]
+fn declared_areas_that_overlap_all_answer_inner_before_outer() {
+    let server = Published::new().serve();
+    let areas = |fields: &[(&str, &str)]| -> Vec<String> {
+        let body = asked(&server, fields);
+        let practices = body["residence"]["gp-practice"]
+            .as_array()
+            .expect("a list")
+            .clone();
+        let words = practices
+            .iter()
+            .map(|it| format!("{} {}", it["id"], it["area"]));
+        words.map(|it| it.replace('"', "")).collect()
+    };
+    let home = [("postcode", "PR3 0SG")];
+    assert_eq!(
+        areas(&home),
+        ["A00001 inner", "A00003 inner", "A00004 outer"]
+    );
+    // In both grounds of A00004 the inner one counts; further east only its outer one is left.
+    let southwest = [("lon", "-2.85"), ("lat", "53.82")];
+    assert_eq!(
+        areas(&southwest),
+        ["A00001 inner", "A00003 inner", "A00004 inner"]
+    );
+    assert_eq!(
+        areas(&[("lon", "-2.55"), ("lat", "53.82")]),
+        ["A00004 outer"]
+    );
+    assert!(areas(&[("lon", "-2.55"), ("lat", "53.94")]).is_empty());
+}
+
+#[test]
+fn the_build_says_what_it_left_out() {
+    let lines = Published::new().build().expect("it builds").join("\n");
+    for words in ["Northern Ireland", "prescribing setting 2: out of hours"] {
+        assert!(lines.contains(words), "`{words}` is not in:\n{lines}");
+    }
+}
+
+#[test]
+fn another_years_columns_a_byte_order_mark_and_crlf_make_the_same_dataset() {
+    let old = Published::new();
+    old.build().expect("it builds");
+    let new = onspd(ONSPD_2025, &POSTCODES);
+    let lad26 = new.replace("lad25cd", "lad26cd");
+    let windows = format!("\u{feff}{}", new.replace('\n', "\r\n"));
+    for text in [new, lad26, windows] {
+        let other = Published::new().with("onspd.csv", text);
+        other.build().expect("it builds");
+        assert!(files_of(&old.output()) == files_of(&other.output()));
+    }
+}
+
+/// The build is refused in these words, and what stood there before still does.
+#[track_caller]
+fn check_refused(change: impl Fn(Published) -> Published, words: &[&str]) {
+    let published = Published::new();
+    published.build().expect("it builds");
+    let before = files_of(&published.output());
+    let published = change(published);
+    let names = names_in(published.0.path());
+    let error = published.build().expect_err("it is refused");
+    for word in words {
+        assert!(error.contains(word), "`{word}` is not in: {error}");
+    }
+    assert!(files_of(&published.output()) == before, "{error}");
+    assert_eq!(names_in(published.0.path()), names);
+}
+
+#[test]
+fn a_faulty_directory_is_refused_by_name_and_the_old_dataset_stays() {
+    let directory = onspd(ONSPD_2022, &POSTCODES);
+    check_refused(
+        |it| it.replace("onspd.csv", ",osgrdind,", ",quality,"),
+        &["onspd.csv: no column `osgrdind, gridind`"],
+    );
+    let row = directory.lines().nth(1).expect("a row").to_string();
+    check_refused(
+        |it| it.with("onspd.csv", format!("{directory}{row}\n{row}\n")),
+        &["onspd.csv, line 10: postcode `PR3 0SG` is already in onspd.csv, line 2"],
+    );
+    check_refused(
+        |it| it.with("onspd.csv", &directory[..directory.len() - 40]),
+        &["onspd.csv, line 9", "was the file cut short?"],
+    );
+    for nothing in ["", ONSPD_2022, "\u{feff}", "\n\n"] {
+        check_refused(|it| it.with("onspd.csv", nothing), &["onspd.csv"]);
+    }
+}
+
+#[test]
+fn dates_that_cannot_be_are_counted_and_their_rows_left_out() {
+    let odd = [
+        "LA1 1AG,AAAAAA,,0,360000,441000,1,E92000001,,",
+        "LA1 1AH,200001,199001,0,360000,441000,1,E92000001,,",
+    ];
+    let published = Published::new().with(
+        "onspd.csv",
+        onspd(ONSPD_2022, &[&POSTCODES[..], &odd[..]].concat()),
+    );
+    let lines = published.build().expect("it builds").join("\n");
+    for words in [
+        "`dointr`",
+        "onspd.csv line 10",
+        "no earlier than `dointr`",
+        "onspd.csv line 11",
+    ] {
+        assert!(lines.contains(words), "`{words}` is not in:\n{lines}");
+    }
+    let written = fs::read_to_string(published.output().join("postcodes.csv")).expect("a table");
+    assert!(
+        !written.contains("LA1 1AG") && !written.contains("LA1 1AH"),
+        "{written}"
+    );
+}
+
+#[test]
+fn what_contradicts_itself_between_the_files_is_refused() {
+    check_refused(
+        |it| {
+            it.replace(
+                "memberships.csv",
+                "A00003,icc,l,,,official\n",
+                "A00003,icc,l,,,official\ngp-practice,A00003,icc,k,,,official\n",
+            )
+        },
+        &["practice `A00003` belongs to `l` and to `k` on the same day"],
+    );
+    let later = "to = \"2025-07-01\"\npolygons = { file = \"iccs.geojson\", id = \"id\", name = \"name\" }\n\
+        [[layers.ways]]\nfrom = \"2025-06-01\"\npolygons = ";
+    check_refused(
+        |it| it.replace("build.toml", "polygons = ", later),
+        &["`k`", "on the same day"],
+    );
+}
+
+#[test]
+fn a_look_up_in_another_encoding_is_refused_by_its_place() {
+    let statistical = "[statistical_areas]\nid = \"lsoa21\"\ntitle = \"LSOAs\"\nboundaries = \"lsoas.geojson\"\n\
+        code = \"code\"\nname = \"name\"\nsnap_m = 0\n\n[practices]";
+    let lookup = "lookup = { file = \"lookup.csv\", columns = { code = \"LSOA21CD\", area = \"icc_id\", name = \"icc\" } }\n\
+        # polygons = ";
+    let lsoas = collection(&[rectangle(
+        &json!({ "code": "E01000001", "name": "Somewhere 001A" }),
+        (-2.9, 53.8),
+        (-2.7, 53.95),
+    )]);
+    let with = |table: &[u8]| {
+        let it = Published::new()
+            .with("lsoas.geojson", &lsoas)
+            .with("lookup.csv", table);
+        let it = it.replace("build.toml", "[practices]", statistical);
+        let it = it.replace("build.toml", "polygons = ", lookup);
+        it.replace(
+            "memberships.csv",
+            "gp-practice,A00003,icc,l,,,official\n",
+            "",
+        )
+        .build()
+    };
+    let good = b"\xef\xbb\xbfLSOA21CD,icc_id,icc\r\nE01000001,k,Caf\xc3\xa9 Kay\r\n";
+    with(good).expect("a byte order mark and CRLF are no fault");
+    let error = with(b"LSOA21CD,icc_id,icc\nE01000001,k,Caf\xe9 Kay\n").expect_err("latin-1");
+    for words in ["lookup.csv, line 2, column `icc`", "text in UTF-8"] {
+        assert!(error.contains(words), "`{words}` is not in: {error}");
+    }
+    for nothing in [&b""[..], b"LSOA21CD,icc_id,icc\n"] {
+        let error = with(nothing).expect_err("nothing");
+        assert!(error.contains("lookup.csv"), "{error}");
+    }
+}
