@@ -1337,10 +1337,14 @@ fn multi(geometry: geo::Geometry) -> MultiPolygon {
     }
 }
 
-/// Longitude before latitude, at most seven decimals.
+/// Longitude before latitude, at most seven decimals; rings end where they begin.
 fn check_positions(value: &Value) {
     let list = value.as_array().expect("a list");
     if list.iter().all(Value::is_array) {
+        // As written: read as a polygon, a ring is closed whether it was or not.
+        if list[0][0].is_number() {
+            assert!(list.len() >= 4 && list.first() == list.last(), "{value}");
+        }
         return list.iter().for_each(check_positions);
     }
     let [lon, lat] = &list[..] else {

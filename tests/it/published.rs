@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use catchment::build::build;
 use catchment::dataset::{self, Files};
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::dataset::{files_of, names_in};
 use crate::server::Server;
+use crate::toy::World;
 
 /// ONS Postcode Directory, the columns of 2022 and of 2025.
 const ONSPD_2022: &str = "pcd7,pcd8,pcds,dointr,doterm,oscty,ced,oslaua,osward,parish,usertype,oseast1m,osnrth1m,osgrdind,oshlthau,nhser,ctry,rgn,streg,pcon,eer,teclec,ttwa,pct,itl,statsward,oa01,casward,npark,lsoa01,msoa01,ur01ind,oac01,oa11,lsoa11,msoa11,wz11,sicbl,bua11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,icb,oa21,lsoa21,msoa21";
@@ -426,6 +428,52 @@ fn declared_areas_that_overlap_all_answer_inner_before_outer() {
         ["A00004 outer"]
     );
     assert!(areas(&[("lon", "-2.55"), ("lat", "53.94")]).is_empty());
+}
+
+#[test]
+fn the_terminal_tells_inner_from_outer_too() {
+    let published = Published::new();
+    published.build().expect("it builds");
+    let output = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(["locate", "PR3 0SG", "--as-of", "2025-01-01", "--data"])
+        .arg(published.output())
+        .output()
+        .expect("the program starts");
+    let words = String::from_utf8_lossy(&output.stdout);
+    for line in [
+        "A00001  A SURGERY  (official, inner area",
+        "A00004  A SURGERY  (official, outer area",
+    ] {
+        assert!(words.contains(line), "{words}");
+    }
+}
+
+#[test]
+fn a_postcode_near_a_border_names_the_other_side_and_its_distance() {
+    let world = World::new()
+        .add("postcodes.csv", "LA1 1AE,309970,405000,10,live,198001,,,")
+        .add("postcodes.csv", "LA1 1AF,310030,405000,10,live,198001,,,")
+        .add("postcodes.csv", "LA1 1AG,309899,405000,10,live,198001,,,");
+    let server = Server::with(world.dataset(), Limits::default());
+    let icc = |postcode: &str| {
+        let body = asked(&server, &[("postcode", postcode)]);
+        body["residence"]["icc"][0].clone()
+    };
+    for (postcode, own, other) in [("LA1 1AE", "k", "l"), ("LA1 1AF", "l", "k")] {
+        let found = icc(postcode);
+        assert_eq!(found["id"], own);
+        assert_eq!(found["certainty"], "near_boundary");
+        let near = |distance: &Value| (distance.as_f64().expect("metres") - 30.0).abs() <= 1.0;
+        assert!(near(&found["boundary_distance_m"]), "{found}");
+        assert_eq!(ids(&found["alternatives"]), [other]);
+        assert!(near(&found["alternatives"][0]["distance_m"]), "{found}");
+    }
+    // The tolerance is 100 m, and this one is a metre beyond it.
+    let far = icc("LA1 1AG");
+    assert_eq!(
+        (&far["certainty"], &far["alternatives"]),
+        (&json!("inside"), &json!([]))
+    );
 }
 
 #[test]
