@@ -242,13 +242,17 @@ fn place(answer: &Answer<'_>) -> String {
 }
 
 fn status(answer: &Answer<'_>) -> String {
-    let terminated = answer
-        .location
-        .and_then(|location| location.entry)
-        .and_then(|it| it.terminated);
-    match (answer.status, terminated) {
-        (Status::Terminated, Some(month)) => format!("terminated, in {month}"),
-        (status, _) => status.as_str().into(),
+    let word = answer.status.as_str();
+    let Some(location) = answer.location.filter(|it| it.is_terminated) else {
+        return word.into();
+    };
+    let month = location.entry.and_then(|entry| entry.terminated);
+    let in_month = month.map(|month| format!(", in {month}"));
+    let in_month = in_month.unwrap_or_default();
+    match answer.status {
+        Status::Terminated => format!("{word}{in_month}"),
+        // Outside, or nowhere: that it is terminated is told as well.
+        _ => format!("{word}; the postcode is terminated{in_month}"),
     }
 }
 
@@ -320,6 +324,9 @@ fn practice_words(found: &PracticeFound<'_>) -> String {
         found.practice.name,
         found.provenance.as_str()
     );
+    if let Some(extent) = found.extent.as_str() {
+        write!(words, ", {extent} area").expect("writing to a String");
+    }
     if let Some(share) = found.share {
         write!(words, ", share {share:.3}").expect("writing to a String");
     }

@@ -264,6 +264,23 @@ fn the_exit_status_says_whether_there_was_an_answer() {
 }
 
 #[test]
+fn a_terminated_postcode_says_so_inside_and_outside() {
+    for (postcode, status) in [
+        ("CA1 1EF", "Status            terminated, in 1996-06\n"),
+        ("CA1 1ED", "Status            terminated\n"),
+        (
+            "PR3 1BS",
+            "Status       outside_coverage; the postcode is terminated, in 1990-12\n",
+        ),
+    ] {
+        let output = run(&["locate", postcode]);
+        check_exit(&output, 0);
+        let words = stdout(&output);
+        assert!(words.contains(status), "{words}");
+    }
+}
+
+#[test]
 fn a_misspelt_postcode_is_suggested_and_not_repeated() {
     let output = run(&["locate", "LA1O 5DL"]);
     check_exit(&output, 3);
