@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::{WITH_ERRORS, files_of};
+use super::{WITH_ERRORS, Working, files_of};
 use crate::check::{Finding, Severity, check, findings_geojson};
 use crate::dataset::{self, Dataset};
 
@@ -29,8 +29,12 @@ pub(super) struct CheckArguments {
 
 pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     let (files, name) = files_of(arguments.dataset.as_ref());
+    let working = Working::new();
+    working.at("loading");
     let dataset = dataset::read(&files).with_context(|| format!("loading {name}"))?;
+    working.at("checking");
     let findings = check(&dataset);
+    drop(working);
     if let Some(path) = &arguments.findings {
         fs::write(path, findings_geojson(&findings))
             .with_context(|| format!("writing {}", path.display()))?;

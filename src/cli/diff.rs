@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::files_of;
+use super::{Working, files_of};
 use crate::dataset::{self, Dataset};
 use crate::diff::{AreaChange, Change, CoverageChange, Difference, diff, files};
 use crate::domain::{date_from_iso, today_in_london};
@@ -38,13 +38,17 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
         Some(text) => date_from_iso(text).context("--as-of")?,
         None => today_in_london(),
     };
+    let working = Working::new();
+    working.at("loading");
     let (old, new) = (read(&arguments.old)?, read(&arguments.new)?);
     // All files of the two are the same: nothing needs to be asked.
+    working.at("comparing");
     let same_files = old.digest == new.digest;
     let difference = match same_files {
         true => Difference::none(&old, as_of),
         false => diff(old, new, as_of)?,
     };
+    drop(working);
     if let Some(folder) = &arguments.out {
         dataset::write_new(folder, &files(&difference))?;
     }

@@ -113,6 +113,29 @@ fn build(arguments: &BuildArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A line such as `⠹ comparing, 3s` until it is dropped; nothing where there is no terminal.
+struct Working(ProgressBar);
+
+impl Working {
+    fn new() -> Working {
+        let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("a template");
+        let bar = ProgressBar::new_spinner().with_style(style);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Working(bar)
+    }
+
+    /// What is being done now.
+    fn at(&self, stage: &'static str) {
+        self.0.set_message(stage);
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// A line such as `⠹ reading postcodes  214.50 MiB read, 3s`; nothing where there is no terminal.
 fn stage_and_bytes(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
     let bytes_read = Arc::clone(bytes_read);
