@@ -159,6 +159,9 @@ impl Sources {
                 }
             }
         }
+        if config.complete && lists_live_postcodes_alone(config) {
+            self.warn_of_ended_postcodes();
+        }
         let touching = &config.outcodes_touching_sub_icb;
         let rows = merged.into_values().collect();
         self.postcodes = in_touching_outcodes(rows, touching);
@@ -166,6 +169,16 @@ impl Sources {
             bail!("[postcodes]: no postcode is left: check outcodes_touching_sub_icb");
         }
         Ok(())
+    }
+
+    fn warn_of_ended_postcodes(&mut self) {
+        if let Some(report) = self.reports.last_mut() {
+            report.warnings.push(
+                "live postcodes alone: one that has ended is answered as if it had never been; give \
+                 an ONS directory as well, or say `complete = false`"
+                    .into(),
+            );
+        }
     }
 
     fn directory(&mut self, directory: &Directory) -> Result<Vec<ListedPostcode>> {
@@ -432,6 +445,14 @@ pub(super) fn name(path: &Path) -> String {
 /// Whether the code is one of those; where none is named, every one is.
 pub(super) fn is_among(code: Option<&String>, codes: &[String]) -> bool {
     codes.is_empty() || code.is_some_and(|code| codes.contains(code))
+}
+
+/// OS Code-Point Open forgets a postcode when it ends.
+fn lists_live_postcodes_alone(config: &config::Postcodes) -> bool {
+    let directories = &config.directories;
+    directories
+        .iter()
+        .all(|it| matches!(it.format, DirectoryFormat::CodePointOpen))
 }
 
 /// One list may complete another; one that contradicts itself is not chosen from.

@@ -485,6 +485,25 @@ fn the_build_says_what_it_left_out() {
 }
 
 #[test]
+fn live_postcodes_alone_are_not_taken_for_all_without_a_word() {
+    const ROW: &str = "\"PR3 0SG\",10,351012,440302,\"E92000001\",\"\",\"\",\"\",\"\",\"\"\r\n";
+    let warned = |directories: &str, complete: &str| {
+        let ons = "{ format = \"onspd-lsoa21\", file = \"onspd.csv\" }";
+        let published = Published::new()
+            .with("pr.csv", ROW)
+            .replace("build.toml", ons, directories)
+            .replace("build.toml", "complete = false\n", complete);
+        let lines = published.build().expect("it builds").join("\n");
+        lines.contains("live postcodes alone")
+    };
+    let os = "{ format = \"code-point-open\", file = \"pr.csv\" }";
+    let both = format!("{os}, {{ format = \"onspd-lsoa21\", file = \"onspd.csv\" }}");
+    assert!(warned(os, ""));
+    assert!(!warned(os, "complete = false\n"));
+    assert!(!warned(&both, ""));
+}
+
+#[test]
 fn another_years_columns_a_byte_order_mark_and_crlf_make_the_same_dataset() {
     let old = Published::new();
     old.build().expect("it builds");
