@@ -2,14 +2,15 @@
 
 use jiff::civil::Date;
 
+use super::Index;
 use super::directory::Listing;
+use super::layer::LayerIndex;
 use super::registry::Followed;
-use super::{Index, LayerIndex};
 use crate::dataset::LayerKind;
 use crate::domain::{
-    Agreement, Area, Basis, BritishGrid, Certainty, Extent, InvalidOdsCode, Layer, LonLat, Member,
-    OdsCode, Postcode, PostcodeEntry, Practice, PracticeStatus, Provenance, SpecialPostcode,
-    Status, Succession,
+    Agreement, Area, Basis, BritishGrid, Certainty, Extent, InvalidOdsCode, Layer, LonLat, OdsCode,
+    Postcode, PostcodeEntry, Practice, PracticeStatus, Provenance, SpecialPostcode, Status,
+    Succession,
 };
 use crate::geodesy;
 
@@ -117,6 +118,8 @@ pub struct AreaFound<'i> {
     pub provenance: Provenance,
     /// How near its boundary is; for a place, not for a registration.
     pub edge: Option<EdgeFound<'i>>,
+    /// Its number in its layer.
+    pub(super) number: u32,
 }
 
 /// How near a boundary is, and who lies on the other side.
@@ -253,8 +256,9 @@ impl Note {
 }
 
 /// An area around a place.
-struct Covered<'i> {
-    id: &'i str,
+struct Covered {
+    /// Its number.
+    area: u32,
     basis: Basis,
     share: Option<f64>,
     extent: Extent,
@@ -280,11 +284,7 @@ impl Index {
         };
         let mut answer = Answer {
             status,
-            residence: self
-                .layers
-                .iter()
-                .map(|layer| (layer.id, layer.nothing()))
-                .collect(),
+            residence: Vec::new(),
             location: None,
             registration: query
                 .practice
@@ -296,6 +296,10 @@ impl Index {
         };
         if let Some(location) = location {
             self.settle(&mut answer, location);
+        }
+        if answer.residence.is_empty() {
+            let nothing = self.layers.iter().map(|it| (it.id, nothing_in(it)));
+            answer.residence = nothing.collect();
         }
         answer.agreement = agreement(&answer);
         self.note(&mut answer, query);
@@ -384,8 +388,7 @@ impl Index {
             let found = if day < layer.first_data {
                 Found::Unknown(Unknown::NoDataForDate)
             } else if layer.kind == LayerKind::Membership {
-                let members = members_found(&residence);
-                self.groups_of(layer, &members, day)
+                self.groups_of(layer, &residence, day)
             } else if layer.id == Layer::GpPractice {
                 Found::Practices(self.covering_practices(layer, spot, home, day))
             } else {
@@ -410,47 +413,40 @@ impl Index {
     }
 
     /// The layer's areas around a place: those of its statistical area, and those whose own boundary
-    /// is around it; or, off a generalised coast, the nearest.
-    fn covering<'i>(
-        &'i self,
-        layer: &'i LayerIndex,
+    /// is around it; or, off a generalised coast, the nearest. `around` are the boundaries around it.
+    fn covering(
+        layer: &LayerIndex,
         spot: &Spot,
         home: Option<(u32, Basis)>,
+        around: &[u32],
         day: Date,
-    ) -> Vec<Covered<'i>> {
-        let mut covered: Vec<Covered<'i>> = Vec::new();
+    ) -> Vec<Covered> {
+        let mut covered: Vec<Covered> = Vec::new();
         if let Some((row, basis)) = home {
-            let assigned = layer
-                .assigned(row)
-                .iter()
-                .filter(|it| it.period.contains(day));
-            covered.extend(assigned.map(|it| Covered {
-                id: &it.area,
+            covered.extend(layer.assigned(row, day).map(|it| Covered {
+                area: it.area,
                 basis,
                 share: it.share,
                 extent: Extent::Whole,
             }));
         }
-        let drawn = |at, basis| {
-            let boundary = layer.spatial.boundary(at);
-            Covered {
-                id: &boundary.id,
-                basis,
-                share: None,
-                extent: boundary.extent,
-            }
+        let drawn = |at, basis| Covered {
+            area: layer.area_of(at),
+            basis,
+            share: None,
+            extent: layer.spatial.boundary(at).extent,
         };
-        let around = layer.spatial.covering(spot.position, day).into_iter();
-        let around = around.filter(|&at| !layer.is_assigned(&layer.spatial.boundary(at).id));
-        covered.extend(around.map(|at| drawn(at, Basis::Boundary)));
+        let for_show = |at: &&u32| layer.is_assigned(layer.area_of(**at));
+        let around = around.iter().filter(|at| !for_show(at));
+        covered.extend(around.map(|&at| drawn(at, Basis::Boundary)));
         if covered.is_empty() && !layer.is_on_statistical_areas {
             let near = layer.spatial.nearest(spot.position, day);
             let near = near.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
             covered.extend(near.map(|(at, _)| drawn(at, Basis::Nearest)));
         }
         // Of a practice's two grounds the inner one.
-        covered.sort_by_key(|it| (it.id, it.extent));
-        covered.dedup_by_key(|it| it.id);
+        covered.sort_by_key(|it| (it.area, it.extent));
+        covered.dedup_by_key(|it| it.area);
         covered
     }
 
@@ -461,14 +457,18 @@ impl Index {
         home: Option<(u32, Basis)>,
         day: Date,
     ) -> Vec<AreaFound<'i>> {
-        let covered = self.covering(layer, spot, home, day).into_iter();
+        let around = layer.spatial.covering(spot.position, day);
+        let covered = Self::covering(layer, spot, home, &around, day).into_iter();
         covered
-            .filter_map(|it| Some((it.basis, layer.area(it.id, day)?)))
-            .map(|(basis, area)| AreaFound {
-                area,
-                basis,
-                provenance: area.provenance,
-                edge: Some(self.edge(layer, area, spot, day)),
+            .filter_map(|it| {
+                let area = layer.version(it.area, day)?;
+                Some(AreaFound {
+                    area,
+                    basis: it.basis,
+                    provenance: area.provenance,
+                    edge: Some(self.edge(layer, it.area, spot, &around, day)),
+                    number: it.area,
+                })
             })
             .collect()
     }
@@ -476,15 +476,14 @@ impl Index {
     fn edge<'i>(
         &'i self,
         layer: &'i LayerIndex,
-        area: &Area,
+        area: u32,
         spot: &Spot,
+        around: &[u32],
         day: Date,
     ) -> EdgeFound<'i> {
-        let own = layer.boundary(&area.id, day);
+        let own = layer.boundary(area, day);
         let distance_m = match own {
-            Some(at) if layer.spatial.covering(spot.position, day).contains(&at) => {
-                layer.spatial.distance_to_edge_m(at, spot.position)
-            }
+            Some(at) if around.contains(&at) => layer.spatial.distance_to_edge_m(at, spot.position),
             // The directory or the coast rule decided against a generalised border.
             _ => 0.0,
         };
@@ -496,7 +495,7 @@ impl Index {
                 Certainty::NearBoundary
             },
             distance_m,
-            alternatives: self.alternatives(layer, own, spot, day),
+            alternatives: self.alternatives(layer, own, spot, around, day),
         }
     }
 
@@ -505,18 +504,20 @@ impl Index {
         layer: &'i LayerIndex,
         own: Option<u32>,
         spot: &Spot,
+        around: &[u32],
         day: Date,
     ) -> Vec<Neighbour<'i>> {
-        let spatial = &layer.spatial;
-        let mut near = spatial.edges_within(spot.position, self.tolerance_m, day);
-        for at in spatial.covering(spot.position, day) {
+        let mut near = layer
+            .spatial
+            .edges_within(spot.position, self.tolerance_m, day);
+        for &at in around {
             near.retain(|&(boundary, _)| boundary != at);
             near.insert(0, (at, 0.0));
         }
         near.into_iter()
             .filter(|&(at, _)| Some(at) != own)
             .filter_map(|(at, distance_m)| {
-                let area = layer.area(&spatial.boundary(at).id, day)?;
+                let area = layer.version(layer.area_of(at), day)?;
                 Some(Neighbour { area, distance_m })
             })
             .collect()
@@ -529,18 +530,21 @@ impl Index {
         home: Option<(u32, Basis)>,
         day: Date,
     ) -> Vec<PracticeFound<'i>> {
-        let covered = self.covering(layer, spot, home, day).into_iter();
+        let around = layer.spatial.covering(spot.position, day);
+        let covered = Self::covering(layer, spot, home, &around, day).into_iter();
         let mut practices: Vec<PracticeFound<'i>> = covered
             .filter_map(|it| {
-                let area = layer.area(it.id, day)?;
-                let practice = self.registry.find(it.id.parse().ok()?)?;
+                let area = layer.version(it.area, day)?;
+                // Every practice is an area of this layer, and both are in order of code.
+                let row = it.area as usize;
+                let practice = &self.registry.practices()[row];
                 Some(PracticeFound {
                     practice,
                     basis: it.basis,
                     provenance: area.provenance,
                     extent: it.extent,
                     share: it.share,
-                    distance_m: self.registry.distance_m(practice.code, spot.position),
+                    distance_m: self.registry.distance_m(row, spot.position),
                 })
             })
             .filter(|found| found.practice.status_on(day) == PracticeStatus::Active)
@@ -554,31 +558,46 @@ impl Index {
         practices
     }
 
-    /// The groups of members, the groups of the nearer member first.
-    fn groups_of(&self, layer: &LayerIndex, members: &[&Area], day: Date) -> Found<'_> {
+    /// The groups of the areas found so far, those of the smaller kind first: they are the nearer ones.
+    fn groups_of<'i>(
+        &'i self,
+        layer: &'i LayerIndex,
+        found: &[(Layer, Found<'i>)],
+        day: Date,
+    ) -> Found<'i> {
         let mut groups = Vec::new();
-        let mut none_named = false;
-        for member in members {
-            let key = Member::Area(member.layer, member.id.clone());
-            for membership in self.memberships_of(&key, layer.id, day) {
-                let Some(group) = &membership.group else {
-                    none_named = true;
-                    continue;
-                };
-                let Some(area) = self.area(layer.id, group, day) else {
-                    continue;
-                };
-                let Member::Area(_, via) = &membership.member else {
-                    continue;
-                };
-                groups.push(GroupFound { area, via });
+        let (mut none_named, mut no_members) = (false, true);
+        for (at, areas) in self.places_of(found).rev() {
+            for member in areas {
+                no_members = false;
+                let memberships = self.memberships.of_area(at, member.number, layer.id, day);
+                for (membership, group) in memberships {
+                    none_named |= membership.group.is_none();
+                    let area = group.and_then(|group| layer.version(group, day));
+                    let via = member.area.id.as_str();
+                    groups.extend(area.map(|area| GroupFound { area, via }));
+                }
             }
         }
-        match (groups.is_empty(), none_named, members.is_empty()) {
+        match (groups.is_empty(), none_named, no_members) {
             (true, true, _) => Found::Unknown(Unknown::NoneNamed),
             (true, false, false) => Found::Unknown(Unknown::NoSource),
             _ => Found::Groups(groups),
         }
+    }
+
+    /// The areas found of each layer of areas, and the layer's place.
+    fn places_of<'a, 'i>(
+        &self,
+        found: &'a [(Layer, Found<'i>)],
+    ) -> impl DoubleEndedIterator<Item = (usize, &'a [AreaFound<'i>])> {
+        found.iter().filter_map(|(id, found)| match found {
+            Found::Areas(areas) => {
+                let at = self.layers.iter().position(|layer| layer.id == *id)?;
+                Some((at, areas.as_slice()))
+            }
+            _ => None,
+        })
     }
 
     /// The nearest area of each partition: for the sea and for beyond our border.
@@ -587,7 +606,7 @@ impl Index {
         partitions
             .filter_map(|layer| {
                 let (at, distance_m) = layer.spatial.nearest(position, day)?;
-                let area = layer.area(&layer.spatial.boundary(at).id, day)?;
+                let area = layer.version(layer.area_of(at), day)?;
                 Some((layer.id, Neighbour { area, distance_m }))
             })
             .collect()
@@ -654,10 +673,10 @@ impl Index {
             let found = if day < layer.first_data {
                 Found::Unknown(Unknown::NoDataForDate)
             } else if layer.kind == LayerKind::Membership {
-                self.groups_of(layer, &members_found(&areas), day)
+                self.groups_of(layer, &areas, day)
             } else {
                 Found::Areas(practice.map_or_else(Vec::new, |practice| {
-                    self.areas_of_practice(layer.id, practice.code, day)
+                    self.areas_of_practice(layer, practice, day)
                 }))
             };
             areas.push((layer.id, found));
@@ -665,16 +684,25 @@ impl Index {
         areas
     }
 
-    fn areas_of_practice(&self, layer: Layer, code: OdsCode, day: Date) -> Vec<AreaFound<'_>> {
-        self.memberships_of(&Member::Practice(code), layer, day)
-            .filter_map(|membership| {
-                let area = self.area(layer, membership.group.as_deref()?, day)?;
-                let (basis, provenance) = (Basis::Membership, membership.provenance);
+    fn areas_of_practice<'i>(
+        &'i self,
+        layer: &'i LayerIndex,
+        practice: &Practice,
+        day: Date,
+    ) -> Vec<AreaFound<'i>> {
+        let Some(row) = self.registry.row(practice.code) else {
+            return Vec::new();
+        };
+        let memberships = self.memberships.of_practice(row, layer.id, day);
+        memberships
+            .filter_map(|(membership, group)| {
+                let number = group?;
                 Some(AreaFound {
-                    area,
-                    basis,
-                    provenance,
+                    area: layer.version(number, day)?,
+                    basis: Basis::Membership,
+                    provenance: membership.provenance,
                     edge: None,
+                    number,
                 })
             })
             .collect()
@@ -704,13 +732,13 @@ impl Index {
     }
 }
 
-/// The areas found so far, the smaller kind first: its groups are the nearer ones.
-fn members_found<'i>(found: &[(Layer, Found<'i>)]) -> Vec<&'i Area> {
-    let areas = found.iter().rev().filter_map(|(_, found)| match found {
-        Found::Areas(areas) => Some(areas),
-        _ => None,
-    });
-    areas.flatten().map(|found| found.area).collect()
+/// The answer for a place that is nowhere.
+fn nothing_in(layer: &LayerIndex) -> Found<'_> {
+    match (layer.id, layer.kind) {
+        (Layer::GpPractice, _) => Found::Practices(Vec::new()),
+        (_, LayerKind::Membership) => Found::Groups(Vec::new()),
+        _ => Found::Areas(Vec::new()),
+    }
 }
 
 /// What was found of a layer of areas; nothing where it was not looked at.
@@ -727,17 +755,19 @@ pub fn areas_in<'a, 'i>(found: &'a [(Layer, Found<'i>)], layer: Layer) -> &'a [A
 /// The layers of communities: a patient belongs to one area of one of them.
 const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
 
+/// The ids of the communities found.
+fn communities<'a>(found: &'a [(Layer, Found<'_>)]) -> impl Iterator<Item = &'a str> {
+    let areas = COMMUNITIES.iter().flat_map(|layer| areas_in(found, *layer));
+    areas.map(|found| found.area.id.as_str())
+}
+
 fn agreement(answer: &Answer<'_>) -> Agreement {
-    let communities = |found: &[(Layer, Found<'_>)]| -> Vec<String> {
-        let areas = COMMUNITIES.iter().flat_map(|layer| areas_in(found, *layer));
-        areas.map(|found| found.area.id.clone()).collect()
-    };
-    let residence = communities(&answer.residence);
-    let registration = answer
-        .registration
-        .as_ref()
-        .map(|it| communities(&it.areas))
-        .unwrap_or_default();
+    let residence: Vec<&str> = communities(&answer.residence).collect();
+    let registration = answer.registration.as_ref();
+    let registration: Vec<&str> = registration
+        .into_iter()
+        .flat_map(|it| communities(&it.areas))
+        .collect();
     let is_registered_elsewhere = answer.registration.as_ref().is_some_and(|registration| {
         let is_followed = matches!(registration.reason, None | Some(Reason::OutsideCoverage));
         let has_no_icc = registration.areas.iter().any(|(layer, found)| {

@@ -8,11 +8,13 @@
 //! ```
 
 mod directory;
+mod layer;
 mod locate;
+mod memberships;
 mod registry;
 mod spatial;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -25,13 +27,14 @@ pub use locate::{
 };
 pub use spatial::Spatial;
 
-use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest};
+use crate::dataset::{Dataset, LayerEntry, Manifest};
 use crate::domain::{
-    Area, Assignment, Boundary, BritishGrid, Extent, Layer, Lineage, Member, Membership, OdsCode,
-    Period, Postcode, PostcodeEntry, PostcodeStatus, Practice, Premises, Provenance, Succession,
-    YearMonth, date_from_iso,
+    Area, Assignment, Boundary, BritishGrid, Layer, Lineage, Member, Membership, OdsCode, Period,
+    Postcode, PostcodeEntry, PostcodeStatus, Practice, Premises, Provenance, Succession, YearMonth,
 };
 use directory::Directory;
+use layer::{Assigned, LayerIndex};
+use memberships::Memberships;
 use registry::Registry;
 
 /// A dataset in memory, ready to be asked.
@@ -44,29 +47,10 @@ pub struct Index {
     statistical: Statistical,
     directory: Directory,
     registry: Registry,
-    memberships: BTreeMap<(Member, Layer), Vec<Membership>>,
+    memberships: Memberships,
     lineage: Vec<Lineage>,
     tolerance_m: f64,
     undated_terminations_after: Option<YearMonth>,
-}
-
-/// A layer of the dataset.
-#[derive(Debug)]
-struct LayerIndex {
-    id: Layer,
-    kind: LayerKind,
-    first_data: Date,
-    is_on_statistical_areas: bool,
-    snap_m: f64,
-    /// Every version of every area, in order of id, then of time.
-    areas: Vec<Area>,
-    spatial: Spatial,
-    /// The boundaries of an area, by its id.
-    boundaries_of: HashMap<String, Vec<u32>>,
-    /// The areas of each statistical area, by its row.
-    assignments: Vec<Vec<Assignment>>,
-    /// The areas that are made of statistical areas: their boundaries are for show.
-    assigned: HashSet<String>,
 }
 
 /// The statistical areas that layers are defined on.
@@ -155,12 +139,8 @@ impl Index {
         let mut layers = layers?;
         layers.sort_by_key(|layer| layer.id);
         assign(&mut layers, dataset.assignments, &statistical_areas)?;
-        let mut memberships: BTreeMap<(Member, Layer), Vec<Membership>> = BTreeMap::new();
-        for membership in dataset.memberships {
-            let key = (membership.member.clone(), membership.layer);
-            memberships.entry(key).or_default().push(membership);
-        }
-        let index = Index {
+        let memberships = Memberships::new(dataset.memberships, &layers, &registry)?;
+        Ok(Index {
             statistical: Statistical {
                 codes: statistical_areas,
                 spatial: statistical,
@@ -182,9 +162,7 @@ impl Index {
             layers,
             registry,
             memberships,
-        };
-        index.check_memberships()?;
-        Ok(index)
+        })
     }
 
     /// What the dataset is.
@@ -207,7 +185,7 @@ impl Index {
     pub fn areas(&self, layer: Layer, day: Date) -> Option<impl Iterator<Item = &Area>> {
         let layer = self.layer(layer)?;
         let holds = move |area: &&Area| area.period.contains(day);
-        Some(layer.areas.iter().filter(holds))
+        Some(layer.versions().iter().filter(holds))
     }
 
     /// The area in its version of a day.
@@ -217,16 +195,14 @@ impl Index {
 
     /// The area in its version of a day, or else in its last one: an old id says what it was.
     pub fn area_ever(&self, layer: Layer, id: &str, day: Date) -> Option<&Area> {
-        let layer = self.layer(layer)?;
-        layer
-            .area(id, day)
-            .or_else(|| layer.areas.iter().rfind(|area| area.id == id))
+        self.layer(layer)?.area_ever(id, day)
     }
 
     /// The ground of an area on a day.
     pub fn boundary(&self, layer: Layer, id: &str, day: Date) -> Option<&Boundary> {
         let layer = self.layer(layer)?;
-        Some(layer.spatial.boundary(layer.boundary(id, day)?))
+        let at = layer.boundary(layer.number(id)?, day)?;
+        Some(layer.spatial.boundary(at))
     }
 
     /// The grounds of a layer's areas on a day, in order of id.
@@ -250,8 +226,8 @@ impl Index {
             return Vec::new();
         };
         let around = layer.spatial.covering(point, day);
-        let ids = around.into_iter().map(|at| &layer.spatial.boundary(at).id);
-        ids.filter_map(|id| layer.area(id, day)).collect()
+        let areas = around.into_iter().map(|at| layer.area_of(at));
+        areas.filter_map(|area| layer.version(area, day)).collect()
     }
 
     /// The practices, open and closed, in order of code.
@@ -324,18 +300,12 @@ impl Index {
         layer: Layer,
         day: Date,
     ) -> impl Iterator<Item = &Membership> {
-        let found = self
-            .memberships
-            .get(&(member.clone(), layer))
-            .map_or(&[][..], Vec::as_slice);
-        found
-            .iter()
-            .filter(move |membership| membership.period.contains(day))
+        self.memberships.of(member, layer, day)
     }
 
     /// The members of a group on a day.
     pub fn members(&self, layer: Layer, id: &str, day: Date) -> Vec<&Membership> {
-        let all = self.memberships.values().flatten();
+        let all = self.memberships.all();
         all.filter(|it| {
             it.layer == layer && it.group.as_deref() == Some(id) && it.period.contains(day)
         })
@@ -344,59 +314,6 @@ impl Index {
 
     fn layer(&self, id: Layer) -> Option<&LayerIndex> {
         self.layers.iter().find(|layer| layer.id == id)
-    }
-
-    fn check_memberships(&self) -> Result<(), IndexError> {
-        for membership in self.memberships.values().flatten() {
-            let what = || match &membership.member {
-                Member::Practice(code) => format!("the membership of practice `{code}`"),
-                Member::Area(layer, id) => format!("the membership of {layer} `{id}`"),
-            };
-            let is_there = |layer: Layer, id: &str| {
-                self.layer(layer).is_none_or(|layer| has(&layer.areas, id))
-            };
-            let member_is_there = match &membership.member {
-                Member::Practice(code) => self.practice(*code).is_some(),
-                Member::Area(layer, id) => is_there(*layer, id),
-            };
-            if let Some(group) = &membership.group
-                && !is_there(membership.layer, group)
-            {
-                return Err(IndexError::NotThere {
-                    what: what(),
-                    id: group.clone(),
-                });
-            }
-            if !member_is_there {
-                return Err(IndexError::NotThere {
-                    what: what(),
-                    id: "its member".into(),
-                });
-            }
-        }
-        self.check_homes()
-    }
-
-    /// A practice is in one community at a time.
-    fn check_homes(&self) -> Result<(), IndexError> {
-        for ((member, layer), memberships) in &self.memberships {
-            let (Member::Practice(code), Layer::Icc) = (member, layer) else {
-                continue;
-            };
-            for (at, first) in memberships.iter().enumerate() {
-                let clash = memberships[at + 1..].iter().find(|second| {
-                    second.group != first.group && overlap(second.period, first.period)
-                });
-                if let Some(second) = clash {
-                    return Err(IndexError::TwoHomes {
-                        practice: code.to_string(),
-                        first: first.group.clone().unwrap_or_default(),
-                        second: second.group.clone().unwrap_or_default(),
-                    });
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -422,88 +339,6 @@ fn layers_of(
         LayerIndex::build(id, entry, areas, boundaries)
     };
     manifest.layers.iter().map(layer).collect()
-}
-
-impl LayerIndex {
-    fn build(
-        id: Layer,
-        entry: &LayerEntry,
-        mut areas: Vec<Area>,
-        boundaries: Vec<Boundary>,
-    ) -> Result<LayerIndex, IndexError> {
-        areas.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));
-        check_versions(id, areas.iter().map(|area| (area.id.as_str(), area.period)))?;
-        for extent in [Extent::Whole, Extent::Inner, Extent::Outer] {
-            let of_extent = boundaries.iter().filter(|it| it.extent == extent);
-            check_versions(id, of_extent.map(|it| (it.id.as_str(), it.period)))?;
-        }
-        let mut boundaries_of: HashMap<String, Vec<u32>> = HashMap::new();
-        for (at, boundary) in (0..).zip(&boundaries) {
-            if !has(&areas, &boundary.id) {
-                let what = format!("a boundary of {id}");
-                return Err(IndexError::NotThere {
-                    what,
-                    id: boundary.id.clone(),
-                });
-            }
-            boundaries_of
-                .entry(boundary.id.clone())
-                .or_default()
-                .push(at);
-        }
-        Ok(LayerIndex {
-            id,
-            kind: entry.kind,
-            first_data: first_data(entry)?,
-            is_on_statistical_areas: entry.on_statistical_areas,
-            snap_m: entry.snap_m,
-            areas,
-            spatial: Spatial::build(boundaries),
-            boundaries_of,
-            assignments: Vec::new(),
-            assigned: HashSet::new(),
-        })
-    }
-
-    fn area(&self, id: &str, day: Date) -> Option<&Area> {
-        let first = self.areas.partition_point(|area| area.id.as_str() < id);
-        let versions = self.areas[first..].iter().take_while(|area| area.id == id);
-        versions.into_iter().find(|area| area.period.contains(day))
-    }
-
-    fn boundary(&self, id: &str, day: Date) -> Option<u32> {
-        let versions = self.boundaries_of.get(id)?;
-        versions
-            .iter()
-            .copied()
-            .find(|&at| self.spatial.boundary(at).period.contains(day))
-    }
-
-    fn assigned(&self, row: u32) -> &[Assignment] {
-        self.assignments
-            .get(row as usize)
-            .map_or(&[], Vec::as_slice)
-    }
-
-    fn is_assigned(&self, id: &str) -> bool {
-        self.assigned.contains(id)
-    }
-
-    /// The answer for a place that is nowhere.
-    fn nothing(&self) -> Found<'_> {
-        match (self.id, self.kind) {
-            (Layer::GpPractice, _) => Found::Practices(Vec::new()),
-            (_, LayerKind::Membership) => Found::Groups(Vec::new()),
-            _ => Found::Areas(Vec::new()),
-        }
-    }
-}
-
-/// Whether one of the areas, which are in order of id, has that id.
-fn has(areas: &[Area], id: &str) -> bool {
-    areas
-        .binary_search_by(|area| area.id.as_str().cmp(id))
-        .is_ok()
 }
 
 /// Each practice is an area of its own layer; the dataset says where its area comes from, if it is
@@ -549,16 +384,12 @@ fn assign(
         .map(String::as_str)
         .zip(0..)
         .collect();
-    for layer in layers
-        .iter_mut()
-        .filter(|layer| layer.is_on_statistical_areas)
-    {
-        layer.assignments = vec![Vec::new(); statistical_areas.len()];
+    for layer in layers.iter_mut() {
+        layer.expect_statistical_areas(statistical_areas.len());
     }
     for assignment in assignments {
-        let what = || format!("an assignment to {}", assignment.layer);
         let not_there = |id: &str| IndexError::NotThere {
-            what: what(),
+            what: format!("an assignment to {}", assignment.layer),
             id: id.to_string(),
         };
         let Some(layer) = layers.iter_mut().find(|layer| layer.id == assignment.layer) else {
@@ -567,33 +398,13 @@ fn assign(
         let row = *rows
             .get(assignment.statistical_area.as_str())
             .ok_or_else(|| not_there(&assignment.statistical_area))?;
-        if !has(&layer.areas, &assignment.area) {
-            return Err(not_there(&assignment.area));
-        }
-        if !layer.assigned.contains(&assignment.area) {
-            layer.assigned.insert(assignment.area.clone());
-        }
-        if let Some(areas) = layer.assignments.get_mut(row) {
-            areas.push(assignment);
-        }
-    }
-    Ok(())
-}
-
-fn check_versions<'a>(
-    layer: Layer,
-    versions: impl Iterator<Item = (&'a str, Period)>,
-) -> Result<(), IndexError> {
-    let mut seen: HashMap<&str, Vec<Period>> = HashMap::new();
-    for (id, period) in versions {
-        let earlier = seen.entry(id).or_default();
-        if earlier.iter().any(|&other| overlap(other, period)) {
-            return Err(IndexError::OverlappingVersions {
-                layer,
-                id: id.into(),
-            });
-        }
-        earlier.push(period);
+        let area = layer.number(&assignment.area);
+        let assigned = Assigned {
+            area: area.ok_or_else(|| not_there(&assignment.area))?,
+            share: assignment.share,
+            period: assignment.period,
+        };
+        layer.assign(row, assigned);
     }
     Ok(())
 }
@@ -602,13 +413,6 @@ fn overlap(a: Period, b: Period) -> bool {
     let ends_before =
         |a: Period, b: Period| matches!((a.to, b.from), (Some(to), Some(from)) if to <= from);
     !ends_before(a, b) && !ends_before(b, a)
-}
-
-fn first_data(entry: &LayerEntry) -> Result<Date, IndexError> {
-    date_from_iso(&entry.first_data).map_err(|error| IndexError::Manifest {
-        what: format!("first_data of layer `{}`", entry.id),
-        reason: error.to_string(),
-    })
 }
 
 fn provenance(entry: &LayerEntry) -> Result<Provenance, IndexError> {

@@ -13,7 +13,8 @@ use crate::domain::{
 pub(super) struct Registry {
     /// In order of code.
     practices: Vec<Practice>,
-    premises: HashMap<OdsCode, Vec<Premises>>,
+    /// By row of the practice.
+    premises: Vec<Vec<Premises>>,
     successors: HashMap<OdsCode, Vec<Succession>>,
     /// Organisations that prescribe and have no registered patients.
     not_gp_practices: HashSet<OdsCode>,
@@ -39,17 +40,15 @@ impl Registry {
     ) -> Registry {
         practices.sort_by_key(|practice| practice.code);
         let mut registry = Registry {
+            premises: vec![Vec::new(); practices.len()],
             practices,
-            premises: HashMap::new(),
             successors: HashMap::new(),
             not_gp_practices: not_gp_practices.into_iter().collect(),
         };
         for site in premises {
-            registry
-                .premises
-                .entry(site.practice)
-                .or_default()
-                .push(site);
+            if let Some(row) = registry.row(site.practice) {
+                registry.premises[row].push(site);
+            }
         }
         for step in successions {
             registry
@@ -66,11 +65,13 @@ impl Registry {
     }
 
     pub(super) fn find(&self, code: OdsCode) -> Option<&Practice> {
-        let at = self
-            .practices
-            .binary_search_by_key(&code, |practice| practice.code)
-            .ok()?;
-        Some(&self.practices[at])
+        Some(&self.practices[self.row(code)?])
+    }
+
+    /// The place of a practice in order of code.
+    pub(super) fn row(&self, code: OdsCode) -> Option<usize> {
+        let by_code = |practice: &Practice| practice.code;
+        self.practices.binary_search_by_key(&code, by_code).ok()
     }
 
     /// Whether the code is that of an organisation that prescribes and has no registered patients.
@@ -80,7 +81,7 @@ impl Registry {
 
     /// The practice's buildings, its own address first.
     pub(super) fn premises(&self, code: OdsCode) -> &[Premises] {
-        self.premises.get(&code).map_or(&[], Vec::as_slice)
+        self.row(code).map_or(&[], |row| &self.premises[row])
     }
 
     /// Who took over from the practice.
@@ -101,12 +102,11 @@ impl Registry {
         steps
     }
 
-    /// Metres to the nearest of the practice's buildings.
-    pub(super) fn distance_m(&self, code: OdsCode, from: BritishGrid) -> Option<f64> {
-        self.premises(code)
-            .iter()
-            .map(|site| from.distance_m(site.position))
-            .min_by(f64::total_cmp)
+    /// Metres to the nearest of the buildings of a practice, by its row.
+    pub(super) fn distance_m(&self, row: usize, from: BritishGrid) -> Option<f64> {
+        let sites = self.premises[row].iter();
+        let distances = sites.map(|site| from.distance_m(site.position));
+        distances.min_by(f64::total_cmp)
     }
 
     /// Whether the postcode is that of one of the practice's buildings.

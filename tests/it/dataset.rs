@@ -245,7 +245,7 @@ fn the_directory_is_every_code_of_every_outcode_that_touches_it() {
                 if entry.live { "live" } else { "terminated" },
                 month(entry.introduced).as_str(),
                 month(entry.terminated).as_str(),
-                index.statistical_area(entry).unwrap_or_default(),
+                index.statistical_area(&entry).unwrap_or_default(),
             ],
             [
                 &*row["code_point_quality"],
