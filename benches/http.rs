@@ -1,0 +1,185 @@
+//! How many look-ups a second over HTTP, beside what HTTP itself costs: a bare axum handler that
+//! answers the same bytes without looking anything up. Same process, same client, turn and turn about.
+//!
+//! Needs wrk. Nothing is logged, as with `RUST_LOG=off`; the headers are those of the service.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+
+use axum::http::header;
+use axum::routing::get;
+use catchment::dataset::{Files, read};
+use catchment::http::{App, Limits, router, serve};
+use catchment::index::Index;
+use catchment::releases::Live;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+const ROUNDS: usize = 5;
+const SECONDS: &str = "3";
+const CONNECTIONS: &str = "32";
+
+/// A way to ask: what it is called, its request, and the part of HTTP's own rate that we want.
+struct Way {
+    name: &'static str,
+    path: &'static str,
+    json: Option<&'static str>,
+    goal: f64,
+}
+
+const WAYS: [Way; 3] = [
+    Way {
+        name: "GET, a postcode",
+        path: "/api/v1/locate?postcode=LA18%204DB",
+        json: None,
+        goal: 0.8,
+    },
+    Way {
+        name: "GET, longitude and latitude",
+        path: "/api/v1/locate?lon=-2.8&lat=54.05",
+        json: None,
+        goal: 0.8,
+    },
+    Way {
+        name: "POST, a postcode and a practice",
+        path: "/api/v1/locate",
+        json: Some(r#"{"postcode":"LA18 4DB","practice":"P81002"}"#),
+        goal: 0.7,
+    },
+];
+
+fn main() {
+    if Command::new("wrk").arg("-v").output().is_err() {
+        println!("SKIPPED: wrk is not installed");
+        return;
+    }
+    let runtime = Runtime::new().expect("threads");
+    let dataset = read(&Files::Embedded).expect("the embedded dataset is right");
+    let index = Index::build(dataset).expect("its parts agree");
+    let app = App::new(Arc::new(Live::fixed(index)));
+    let ours = start(&runtime, router(app));
+    println!(
+        "{:34} {:>9} {:>9} {:>6} {:>6} {:>15}",
+        "requests a second", "ours", "bare", "part", "goal", "p99 ours, bare"
+    );
+    for way in WAYS {
+        let answer = ask(ours, &way);
+        let bare = start(&runtime, bare(answer));
+        let mut rounds: Vec<[Figures; 2]> = (0..ROUNDS)
+            .map(|_| [ours, bare].map(|address| load(address, &way)))
+            .collect();
+        rounds.sort_by(|a, b| part(a).total_cmp(&part(b)));
+        let middle = &rounds[ROUNDS / 2];
+        let [ours, bare] = middle;
+        println!(
+            "{:34} {:>9.0} {:>9.0} {:>6.2} {:>6.2} {:>8}, {}",
+            way.name,
+            ours.rate,
+            bare.rate,
+            part(middle),
+            way.goal,
+            ours.p99,
+            bare.p99
+        );
+    }
+}
+
+struct Figures {
+    rate: f64,
+    p99: String,
+}
+
+fn part([ours, bare]: &[Figures; 2]) -> f64 {
+    ours.rate / bare.rate
+}
+
+fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
+    let listener = runtime
+        .block_on(TcpListener::bind("127.0.0.1:0"))
+        .expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    runtime.spawn(serve(
+        listener,
+        router,
+        Limits::default(),
+        std::future::pending(),
+    ));
+    address
+}
+
+/// The same bytes of the same type, from memory.
+fn bare(answer: Vec<u8>) -> axum::Router {
+    let answer = axum::body::Bytes::from(answer);
+    let handler = async move || ([(header::CONTENT_TYPE, "application/json")], answer);
+    axum::Router::new().route("/api/v1/locate", get(handler.clone()).post(handler))
+}
+
+/// The body of one answer, which has to be a right one.
+fn ask(address: SocketAddr, way: &Way) -> Vec<u8> {
+    let mut request = match way.json {
+        None => format!("GET {} HTTP/1.1\r\n", way.path),
+        Some(json) => format!(
+            "POST {} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+            way.path,
+            json.len()
+        ),
+    };
+    write!(
+        request,
+        "Host: localhost\r\nConnection: close\r\n\r\n{}",
+        way.json.unwrap_or_default()
+    )
+    .expect("writing to a String");
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).expect("it answers");
+    let head = response
+        .windows(4)
+        .position(|it| it == b"\r\n\r\n")
+        .expect("a head");
+    assert!(
+        response.starts_with(b"HTTP/1.1 200"),
+        "{}: not found",
+        way.name
+    );
+    let body = response.split_off(head + 4);
+    let json: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(json["status"], "located");
+    assert_ne!(json["residence"]["icc"][0]["id"], serde_json::Value::Null);
+    body
+}
+
+fn load(address: SocketAddr, way: &Way) -> Figures {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut wrk = Command::new("wrk");
+    wrk.args(["-t1", "--latency", "-c", CONNECTIONS, "-d", SECONDS]);
+    if let Some(json) = way.json {
+        let script = folder.path().join("post.lua");
+        let lua = format!(
+            "wrk.method = 'POST'\nwrk.body = '{json}'\nwrk.headers['Content-Type'] = 'application/json'\n"
+        );
+        std::fs::write(&script, lua).expect("a file");
+        wrk.arg("-s").arg(script);
+    }
+    let output = wrk
+        .arg(format!("http://{address}{}", way.path))
+        .output()
+        .expect("wrk runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!text.contains("Non-2xx"), "{text}");
+    let after = |label: &str| {
+        let rest = text.split(label).nth(1).expect("wrk tells it");
+        rest.split_whitespace()
+            .next()
+            .expect("a figure")
+            .to_string()
+    };
+    Figures {
+        rate: after("Requests/sec:").parse().expect("a number"),
+        p99: after("99%"),
+    }
+}
