@@ -1,20 +1,21 @@
-//! Points in areas against GEOS, which has nothing in common with our code, on the same polygons in
-//! the same whole millimetres. A Python with shapely is named by `CATCHMENT_PYTHON`; without one the
-//! test says that it was skipped.
+//! Points in areas against the definition in exact fractions, and against GEOS, which has nothing in
+//! common with our code, on the same polygons in the same whole millimetres. A Python with shapely is
+//! named by `CATCHMENT_PYTHON`; without one GEOS is said to be skipped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::process::Command;
 
-use catchment::domain::{Boundary, Layer};
-use catchment::index::Index;
+use catchment::dataset::{Files, read};
+use catchment::domain::{Boundary, BritishGrid, Layer};
+use catchment::index::{Index, Spatial};
 use tempfile::TempDir;
 
-use crate::dataset::embedded;
-use crate::reference::{Point, dataset_of, found};
+use crate::dataset::{DAY, embedded};
+use crate::reference::{Point, at_mm, dataset_of, found, holds};
 
 const POINTS: usize = 100_000;
 
@@ -39,7 +40,9 @@ impl Dice {
 }
 
 /// At least `count` made-up points: every vertex and every middle of an edge, those a millimetre off
-/// them, and for the rest half near a border and half anywhere in the box.
+/// them; of the rest a third near a border, a third there on a line between the index's cells, whose
+/// sides are powers of two from 2^8 mm on, or a millimetre west or south of one, and a third anywhere in
+/// the box.
 pub(crate) fn points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
     let mut on_borders: BTreeSet<Point> = BTreeSet::new();
     let rings = boundaries
@@ -73,6 +76,11 @@ pub(crate) fn points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
             border.1 + dice.between(-50_000, 50_000),
         ));
         points.push((dice.between(west, east), dice.between(south, north)));
+        let side = 1 << dice.between(8, 23);
+        let on_line = |at: i32, dice: &mut Dice| at.div_euclid(side) * side - dice.between(0, 2);
+        let (x, y) = (on_line(border.0, &mut dice), on_line(border.1, &mut dice));
+        let either = [(x, border.1), (border.0, y), (x, y)];
+        points.push(either[usize::try_from(dice.between(0, 3)).expect("an index")]);
     }
     points
 }
@@ -140,24 +148,146 @@ fn verdict(line: &str) -> Verdict {
     }
 }
 
+/// The definition, looked up by the squares of 5 km that each boundary's box touches.
+struct Exact<'b> {
+    boundaries: &'b [Boundary],
+    squares: HashMap<(i32, i32), Vec<u32>>,
+}
+
+impl<'b> Exact<'b> {
+    const SQUARE_MM: i32 = 5_000_000;
+
+    fn new(boundaries: &'b [Boundary]) -> Exact<'b> {
+        let square = |at: i32| at.div_euclid(Self::SQUARE_MM);
+        let mut squares: HashMap<(i32, i32), Vec<u32>> = HashMap::new();
+        for (at, boundary) in (0..).zip(boundaries) {
+            let vertices = boundary.grid.iter().flat_map(|it| &it.rings).flatten();
+            let least = |of: fn(&BritishGrid) -> i32| vertices.clone().map(of).min();
+            let most = |of: fn(&BritishGrid) -> i32| vertices.clone().map(of).max();
+            let east = |it: &BritishGrid| it.easting_mm();
+            let north = |it: &BritishGrid| it.northing_mm();
+            let (Some(west), Some(south)) = (least(east), least(north)) else {
+                continue;
+            };
+            let (Some(east), Some(north)) = (most(east), most(north)) else {
+                continue;
+            };
+            for x in square(west)..=square(east) {
+                for y in square(south)..=square(north) {
+                    squares.entry((x, y)).or_default().push(at);
+                }
+            }
+        }
+        Exact {
+            boundaries,
+            squares,
+        }
+    }
+
+    fn holders(&self, (x, y): Point) -> Vec<u32> {
+        let square = |at: i32| at.div_euclid(Self::SQUARE_MM);
+        let near = self.squares.get(&(square(x), square(y)));
+        near.into_iter()
+            .flatten()
+            .filter(|at| holds(&self.boundaries[**at as usize].grid, (x, y)))
+            .copied()
+            .collect()
+    }
+}
+
+/// One by one, in batches, in order, and in no order at all: always what the definition says.
+fn check_every_way(what: &str, boundaries: &[Boundary], points: &[Point]) {
+    let exact = Exact::new(boundaries);
+    let spatial = Spatial::build(boundaries.to_vec());
+    let expected: Vec<Vec<u32>> = points.iter().map(|&point| exact.holders(point)).collect();
+    for (&point, expected) in points.iter().zip(&expected) {
+        assert_eq!(
+            &spatial.covering(at_mm(point), DAY),
+            expected,
+            "{what}, {point:?}"
+        );
+    }
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    let mut dice = Dice(1801);
+    for way in ["as they come", "sorted", "shuffled"] {
+        match way {
+            "sorted" => order.sort_by_key(|&at| points[at]),
+            "shuffled" => {
+                for at in (1..order.len()).rev() {
+                    let other = usize::try_from(dice.next() % (at as u64 + 1));
+                    order.swap(at, other.expect("an index"));
+                }
+            }
+            _ => {}
+        }
+        let asked: Vec<BritishGrid> = order.iter().map(|&at| at_mm(points[at])).collect();
+        let mut told = vec![false; asked.len()];
+        spatial.covering_each(&asked, DAY, |at, found| {
+            assert!(
+                !std::mem::replace(&mut told[at], true),
+                "{what}: told twice"
+            );
+            assert_eq!(
+                found, expected[order[at]],
+                "{what}, {way}: {:?}",
+                points[order[at]]
+            );
+        });
+        assert!(told.into_iter().all(|told| told), "{what}, {way}: not told");
+    }
+}
+
 #[test]
-fn a_hundred_thousand_points_are_where_geos_says() {
-    let Ok(python) = env::var("CATCHMENT_PYTHON") else {
-        // Past the test harness, which keeps what a test that passes prints to itself.
-        let words =
-            "SKIPPED the comparison with GEOS: set CATCHMENT_PYTHON to a Python with shapely\n";
-        std::io::stderr()
-            .write_all(words.as_bytes())
-            .expect("standard error");
+fn a_hundred_thousand_points_are_where_the_definition_and_geos_say() {
+    check_embedded(POINTS);
+}
+
+#[test]
+#[ignore = "takes minutes; tests/check --all runs it"]
+fn a_million_points_are_where_the_definition_and_geos_say() {
+    check_embedded(10 * POINTS);
+}
+
+/// The real country, where somebody has made its dataset as docs/national-data.md says. ONS's national
+/// polygons are no valid coverage, so that GEOS is not asked.
+#[test]
+#[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
+fn a_million_points_of_the_country_are_where_the_definition_says() {
+    let Some(folder) = env::var_os("CATCHMENT_NATIONAL") else {
+        tell_skipped("the whole country: set CATCHMENT_NATIONAL to its dataset");
         return;
     };
+    let dataset = read(&Files::Folder(folder.into())).expect("CATCHMENT_NATIONAL");
+    let layers = dataset
+        .boundaries
+        .iter()
+        .map(|(layer, it)| (layer.as_str(), it));
+    for (what, boundaries) in layers.chain([("LSOAs", &dataset.statistical_boundaries)]) {
+        check_every_way(what, boundaries, &points(boundaries, 10 * POINTS));
+    }
+}
+
+fn check_embedded(count: usize) {
     let dataset = embedded();
     let (layer, iccs) = dataset.boundaries.into_iter().next().expect("a layer");
     assert_eq!(layer, Layer::Icc);
-    let points = points(&dataset.statistical_boundaries, POINTS);
-    assert!(points.len() >= POINTS);
+    let points = points(&dataset.statistical_boundaries, count);
+    assert!(points.len() >= count);
+    check_every_way("ICCs", &iccs, &points);
+    check_every_way("LSOAs", &dataset.statistical_boundaries, &points);
+    let Ok(python) = env::var("CATCHMENT_PYTHON") else {
+        tell_skipped("the comparison with GEOS: set CATCHMENT_PYTHON to a Python with shapely");
+        return;
+    };
     check("ICCs", &python, iccs, &points);
     check("LSOAs", &python, dataset.statistical_boundaries, &points);
+}
+
+/// Past the test harness, which keeps what a test that passes prints to itself.
+fn tell_skipped(what: &str) {
+    let words = format!("SKIPPED {what}\n");
+    let told = std::io::stderr().write_all(words.as_bytes());
+    told.expect("standard error");
 }
 
 fn check(what: &str, python: &str, boundaries: Vec<Boundary>, points: &[Point]) {

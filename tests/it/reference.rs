@@ -290,6 +290,98 @@ fn on_the_real_layers_the_index_agrees_with_the_definition() {
     }
 }
 
+/// What each ground is called, its areas as polygons of rings, and how many of the places in a box of
+/// 40 × 40 mm are in one area; the others are in none.
+type Ground = (&'static str, Vec<Vec<Vec<Vec<Point>>>>, usize);
+
+#[test]
+fn holes_islands_enclaves_and_touching_rings_are_held_as_the_definition_says() {
+    let square = |x: i32, y: i32, side: i32| {
+        vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
+    };
+    let grounds: Vec<Ground> = vec![
+        (
+            "a hole",
+            vec![vec![vec![square(0, 0, 30), square(10, 10, 10)]]],
+            800,
+        ),
+        (
+            "an island in the hole",
+            vec![vec![
+                vec![square(0, 0, 30), square(10, 10, 10)],
+                vec![square(13, 13, 4)],
+            ]],
+            816,
+        ),
+        (
+            "an enclave that fills the hole",
+            vec![
+                vec![vec![square(0, 0, 30), square(10, 10, 10)]],
+                vec![vec![square(10, 10, 10)]],
+            ],
+            900,
+        ),
+        (
+            "holes that touch each other by a corner",
+            vec![vec![vec![
+                square(0, 0, 30),
+                square(5, 5, 10),
+                square(15, 15, 10),
+            ]]],
+            700,
+        ),
+        (
+            "a hole that touches the outline by a corner",
+            vec![vec![vec![
+                square(0, 0, 30),
+                vec![(0, 15), (10, 10), (10, 20)],
+            ]]],
+            850,
+        ),
+        (
+            "parts that touch by a corner, and a neighbour in the angle",
+            vec![
+                vec![vec![square(0, 0, 10)], vec![square(10, 10, 10)]],
+                vec![vec![square(10, 0, 10)], vec![square(0, 10, 10)]],
+            ],
+            400,
+        ),
+        (
+            "a part far from the other",
+            vec![vec![vec![square(0, 0, 10)], vec![square(25, 25, 10)]]],
+            200,
+        ),
+    ];
+    for (name, areas, expected) in grounds {
+        // On the lines between the index's cells, and off them.
+        for (east, north) in [(0, 0), (1 << 28, 3 << 28), (299_999_987, 479_999_973)] {
+            let moved =
+                |ring: &Vec<Point>| ring.iter().map(|(x, y)| (x + east, y + north)).collect();
+            let polygon = |rings: &Vec<Vec<Point>>| rings.iter().map(moved).collect();
+            let boundaries: Vec<Boundary> = areas
+                .iter()
+                .map(|polygons| polygons.iter().map(polygon).collect::<Vec<_>>())
+                .enumerate()
+                .map(|(number, polygons)| boundary(number, &polygons))
+                .collect();
+            let index = index_of(&boundaries);
+            let mut held = 0;
+            for (x, y) in (-2..38).flat_map(|x| (-2..38).map(move |y| (x, y))) {
+                let point = (x + east, y + north);
+                let expected = holders(&boundaries, point);
+                assert_eq!(
+                    found(&index, Layer::Icc, point),
+                    expected,
+                    "{name}: {x} {y}"
+                );
+                assert!(expected.len() <= 1, "{name}: {x} {y}");
+                held += expected.len();
+            }
+            assert_eq!(held, expected, "{name}");
+        }
+    }
+}
+
 #[test]
 fn the_definition_gives_a_corner_to_one_of_four_and_a_hole_to_nobody() {
     let square = |x: i32, y: i32, side: i32| {

@@ -1,0 +1,352 @@
+//! Which areas cover a point, how far is the border, who lies on the other side: each beside what one
+//! would write first, an R-tree of `rstar` and `Contains` of `geo`, in the same rounds and with the
+//! same answers; and beside `sjoin` of geopandas, where `CATCHMENT_PYTHON` names a Python that has it.
+//!
+//! `CATCHMENT_NATIONAL` names the dataset that docs/national-data.md makes; without it the country is
+//! made up. A word on the command line chooses the layers whose name has it.
+
+mod common;
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::process::Command;
+
+use catchment::domain::{Boundary, BritishGrid};
+use catchment::index::Spatial;
+use common::made_up::{self, MAX_KM2, MEDIAN_KM2, P90_KM2};
+use common::rounds::{heading, in_turns, row};
+use common::{Country, Point, for_geo, rings, vertices};
+use geo::{BoundingRect, Contains, MultiPolygon};
+use jiff::civil::{Date, date};
+use rstar::primitives::{GeomWithData, Line, Rectangle};
+use rstar::{AABB, PointDistance, RTree};
+use tempfile::TempDir;
+
+const DAY: Date = date(2025, 11, 30);
+const WITHIN_M: f64 = 100.0;
+/// Distances are asked for this many points.
+const DISTANCES: usize = 100_000;
+
+fn main() {
+    let chosen = env::args().skip(1).find(|word| !word.starts_with('-'));
+    let is_chosen = |name: &str| {
+        chosen
+            .as_ref()
+            .is_none_or(|word| name.contains(word.as_str()))
+    };
+    let country = Country::new();
+    println!("{} points of {}", country.random.len(), country.title());
+    let dense = made_up::densified(&country.sub_icbs, 5);
+    let catchments = made_up::catchments(&country.people);
+    check_catchments(&catchments);
+    for (name, boundaries) in [
+        ("sub-ICBs", &country.sub_icbs),
+        ("sub-ICBs, dense", &dense),
+        ("LSOAs", &country.lsoas),
+        ("catchments", &catchments),
+    ] {
+        if is_chosen(name) {
+            layer(name, boundaries, &country);
+        }
+    }
+}
+
+fn layer(name: &str, boundaries: &[Boundary], country: &Country) {
+    let (ours, theirs) = (Spatial::build(boundaries.to_vec()), Peer::build(boundaries));
+    check_answers(name, &ours, &theirs, &country.random);
+    heading(&format!(
+        "{} {name}, {} vertices",
+        boundaries.len(),
+        vertices(boundaries)
+    ));
+    for (order, points) in [("random", &country.random), ("sorted", &country.sorted)] {
+        covering(&format!("{name}, {order}"), &ours, &theirs, points);
+    }
+    distances(name, &ours, boundaries, &country.random[..DISTANCES]);
+    geopandas(name, &ours, boundaries, country);
+}
+
+/// What one would write first: a tree of boxes, then each polygon.
+struct Peer {
+    boxes: RTree<GeomWithData<Rectangle<[f64; 2]>, u32>>,
+    grounds: Vec<MultiPolygon>,
+}
+
+impl Peer {
+    fn build(boundaries: &[Boundary]) -> Peer {
+        let grounds: Vec<MultiPolygon> = boundaries.iter().map(for_geo).collect();
+        let boxes = (0..).zip(&grounds).map(|(at, ground)| {
+            let rect = ground.bounding_rect().expect("it has ground");
+            let corner = |corner: geo::Coord| [corner.x, corner.y];
+            let corners = AABB::from_corners(corner(rect.min()), corner(rect.max()));
+            GeomWithData::new(Rectangle::from_aabb(corners), at)
+        });
+        Peer {
+            boxes: RTree::bulk_load(boxes.collect()),
+            grounds,
+        }
+    }
+
+    fn covering(&self, point: BritishGrid) -> impl Iterator<Item = u32> {
+        let [x, y] = in_mm(point);
+        let near = self
+            .boxes
+            .locate_all_at_point(&[x, y])
+            .map(|entry| entry.data);
+        near.filter(move |&at| self.grounds[at as usize].contains(&geo::Point::new(x, y)))
+    }
+}
+
+fn in_mm(point: BritishGrid) -> [f64; 2] {
+    [point.easting_mm(), point.northing_mm()].map(f64::from)
+}
+
+/// Every area of every point, in order, whichever way it is asked for.
+fn check_answers(name: &str, ours: &Spatial, theirs: &Peer, points: &[BritishGrid]) {
+    let mut batched: Vec<Vec<u32>> = vec![Vec::new(); points.len()];
+    ours.covering_each(points, DAY, |at, areas| batched[at] = areas.to_vec());
+    let mut most = 0;
+    let mut pairs = 0;
+    for (point, batched) in points.iter().zip(batched) {
+        let mut expected: Vec<u32> = theirs.covering(*point).collect();
+        expected.sort_unstable();
+        assert_eq!(
+            ours.covering(*point, DAY),
+            expected,
+            "{name}: one at a time"
+        );
+        assert_eq!(batched, expected, "{name}: in batches");
+        most = most.max(expected.len());
+        pairs += expected.len();
+    }
+    let mean = pairs as f64 / points.len() as f64;
+    println!("\n{name}: {mean:.2} areas a point, at most {most}; all the same as theirs");
+    if name == "catchments" {
+        assert!((3.0..4.0).contains(&mean) && most > 20, "{mean} {most}");
+    }
+}
+
+fn covering(what: &str, ours: &Spatial, theirs: &Peer, points: &[BritishGrid]) {
+    let number = |area: u32| u64::from(area) + 1;
+    let mut found = Vec::new();
+    let mut one = || {
+        let mut sum = 0;
+        for point in points {
+            ours.covering_in(&mut found, black_box(*point), DAY);
+            sum += found.iter().map(|&area| number(area)).sum::<u64>();
+        }
+        sum
+    };
+    let mut batch = || {
+        let mut sum = 0;
+        ours.covering_each(black_box(points), DAY, |_, areas| {
+            sum += areas.iter().map(|&area| number(area)).sum::<u64>();
+        });
+        sum
+    };
+    let mut peer = || {
+        let found = points
+            .iter()
+            .flat_map(|point| theirs.covering(black_box(*point)));
+        found.map(number).sum()
+    };
+    let times = in_turns(points.len(), &mut [&mut one, &mut batch, &mut peer]);
+    row(&format!("{what}, one at a time"), times[0], times[2]);
+    row(&format!("{what}, in batches"), times[1], times[2]);
+}
+
+type Edge = GeomWithData<Line<[f64; 2]>, u32>;
+
+fn edges(boundaries: &[Boundary]) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for (at, boundary) in (0..).zip(boundaries) {
+        for ring in rings(boundary) {
+            let corner = |(x, y): Point| [f64::from(x), f64::from(y)];
+            let ends = ring.iter().zip(ring.iter().cycle().skip(1));
+            edges.extend(
+                ends.map(|(from, to)| GeomWithData::new(Line::new(corner(*from), corner(*to)), at)),
+            );
+        }
+    }
+    edges
+}
+
+/// How far the border of a point's own area is, and whose borders are near, beside trees of edges:
+/// one tree an area for the first, one of all for the second.
+fn distances(name: &str, ours: &Spatial, boundaries: &[Boundary], points: &[BritishGrid]) {
+    let all = RTree::bulk_load(edges(boundaries));
+    let own: Vec<RTree<Edge>> = boundaries
+        .iter()
+        .map(|it| RTree::bulk_load(edges(std::slice::from_ref(it))))
+        .collect();
+    let homes: Vec<(u32, BritishGrid)> = points
+        .iter()
+        .filter_map(|point| Some((*ours.covering(*point, DAY).first()?, *point)))
+        .collect();
+    let their_distance_m = |&(area, point): &(u32, BritishGrid)| {
+        let edge = own[area as usize].nearest_neighbor(&in_mm(point));
+        edge.expect("it has edges").distance_2(&in_mm(point)).sqrt() / 1_000.0
+    };
+    let their_neighbours = |point: BritishGrid, near: &mut Vec<(u32, f64)>| {
+        near.clear();
+        let radius_2 = (WITHIN_M * 1_000.0).powi(2);
+        for edge in all.locate_within_distance(in_mm(point), radius_2) {
+            let distance_m = edge.distance_2(&in_mm(point)).sqrt() / 1_000.0;
+            match near.iter_mut().find(|(area, _)| *area == edge.data) {
+                Some((_, nearest)) => *nearest = nearest.min(distance_m),
+                None => near.push((edge.data, distance_m)),
+            }
+        }
+        near.retain(|it| it.1 < WITHIN_M);
+        near.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+    };
+    let mut near = Vec::new();
+    for home in &homes {
+        let ours_m = ours.distance_to_edge_m(home.0, home.1);
+        assert!((ours_m - their_distance_m(home)).abs() < 1e-6, "{name}");
+        let ours = ours.edges_within(home.1, WITHIN_M, DAY);
+        their_neighbours(home.1, &mut near);
+        // Two that are as near as each other may come in either order.
+        let distances = ours.iter().zip(&near);
+        assert!(
+            ours.len() == near.len(),
+            "{name}: {} {}",
+            ours.len(),
+            near.len()
+        );
+        assert!(
+            distances.into_iter().all(|(a, b)| (a.1 - b.1).abs() < 1e-6),
+            "{name}"
+        );
+    }
+    // They agree but for the last bits, which a sum would tell.
+    let mut our_distances = || {
+        let found = homes
+            .iter()
+            .map(|&(area, point)| ours.distance_to_edge_m(area, black_box(point)));
+        black_box(found.sum::<f64>());
+        homes.len() as u64
+    };
+    let mut their_distances = || {
+        black_box(
+            homes
+                .iter()
+                .map(|it| their_distance_m(black_box(it)))
+                .sum::<f64>(),
+        );
+        homes.len() as u64
+    };
+    let times = in_turns(homes.len(), &mut [&mut our_distances, &mut their_distances]);
+    row(&format!("{name}, metres to its border"), times[0], times[1]);
+    let mut our_neighbours = || {
+        let found = points
+            .iter()
+            .map(|it| ours.edges_within(black_box(*it), WITHIN_M, DAY).len());
+        found.sum::<usize>() as u64
+    };
+    let mut their_neighbours = || {
+        let mut count = 0;
+        for point in points {
+            their_neighbours(black_box(*point), &mut near);
+            count += near.len();
+        }
+        count as u64
+    };
+    let times = in_turns(
+        points.len(),
+        &mut [&mut our_neighbours, &mut their_neighbours],
+    );
+    row(&format!("{name}, borders within 100 m"), times[0], times[1]);
+}
+
+/// Asks geopandas, which runs by itself and tells its own time.
+fn geopandas(name: &str, ours: &Spatial, boundaries: &[Boundary], country: &Country) {
+    let Some(python) = env::var_os("CATCHMENT_PYTHON") else {
+        println!("geopandas: skipped, for CATCHMENT_PYTHON names no Python");
+        return;
+    };
+    let folder = TempDir::new().expect("a folder");
+    write_areas(&folder.path().join("areas.json"), boundaries);
+    let mut bytes = Vec::new();
+    for point in &country.random {
+        bytes.extend(in_mm(*point).map(f64::to_le_bytes).concat());
+    }
+    fs::write(folder.path().join("points.f64"), bytes).expect("a file");
+    let output = Command::new(python)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/sjoin.py"))
+        .arg(folder.path())
+        .output()
+        .expect("CATCHMENT_PYTHON names a Python");
+    if !output.status.success() {
+        println!(
+            "geopandas: skipped, for it did not run:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        return;
+    }
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let numbers: Vec<f64> = told
+        .split_whitespace()
+        .map(|it| it.parse().expect("a number"))
+        .collect();
+    let mut sum = 0;
+    let mut batch = || {
+        sum = 0;
+        ours.covering_each(black_box(&country.random), DAY, |_, areas| {
+            sum += areas.iter().map(|&area| u64::from(area) + 1).sum::<u64>();
+        });
+        sum
+    };
+    let times = in_turns(country.random.len(), &mut [&mut batch]);
+    assert_eq!(
+        sum as f64, numbers[1],
+        "{name}: geopandas answers otherwise"
+    );
+    row(
+        &format!("{name}, random, in batches, and sjoin"),
+        times[0],
+        numbers[0],
+    );
+}
+
+fn write_areas(path: &Path, boundaries: &[Boundary]) {
+    let mut text = String::from("[");
+    for (at, boundary) in boundaries.iter().enumerate() {
+        let polygons = boundary.grid.iter().map(|polygon| {
+            let rings = polygon.rings.iter().map(|ring| common::ring_of(ring));
+            rings.collect::<Vec<Vec<Point>>>()
+        });
+        let polygons: Vec<_> = polygons.collect();
+        let comma = if at == 0 { "" } else { ",\n" };
+        write!(text, "{comma}{}", serde_json::json!(polygons)).expect("writing to a String");
+    }
+    text.push(']');
+    fs::write(path, text).expect("a file");
+}
+
+/// They are as large as those that are published, within a twentieth.
+fn check_catchments(catchments: &[Boundary]) {
+    let mut sizes: Vec<f64> = catchments.iter().map(made_up::size_km2).collect();
+    sizes.sort_by(f64::total_cmp);
+    let found = [
+        sizes[sizes.len() / 2],
+        sizes[sizes.len() * 9 / 10],
+        sizes[sizes.len() - 1],
+    ];
+    for (found, published) in found.into_iter().zip([MEDIAN_KM2, P90_KM2, MAX_KM2]) {
+        assert!(
+            (found / published - 1.0).abs() < 0.05,
+            "{found} km², not {published}"
+        );
+    }
+    println!(
+        "{} catchments: median {:.1} km², ninth decile {:.0}, largest {:.0}",
+        sizes.len(),
+        found[0],
+        found[1],
+        found[2]
+    );
+}
