@@ -166,10 +166,11 @@ impl Verified<'_> {
     }
 
     fn polygons(&self, path: &str) -> Result<Vec<Boundary>, DatasetError> {
-        let file = self.polygon_file(path)?;
+        let mut file = self.polygon_file(path)?;
         let mut boundaries = Vec::with_capacity(file.features.len());
-        for feature in &file.features {
-            let id = file.attribute(feature, "id")?.to_string();
+        // Each goes as its boundary comes: the whole of both would be the most that a load holds.
+        for feature in std::mem::take(&mut file.features) {
+            let id = file.attribute(&feature, "id")?.to_string();
             let date = |name: &str| feature.attributes.get(name).map(|text| date_from_iso(text));
             let period = match (date("from").transpose(), date("to").transpose()) {
                 (Ok(from), Ok(to)) => Period { from, to },
@@ -182,7 +183,7 @@ impl Verified<'_> {
                     .into());
                 }
             };
-            let mut boundary = file.boundary(feature, id, period)?;
+            let mut boundary = file.boundary(&feature, id, period)?;
             if let Some(word) = feature.attributes.get("extent") {
                 boundary.extent = Extent::from_word(word).ok_or_else(|| PolygonError::File {
                     file: path.into(),

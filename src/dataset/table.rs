@@ -101,12 +101,27 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// About how many lines follow the header, if they are as long as the first: the rows take their
+    /// room at once, and not twice as much while they grow.
+    fn lines(&self) -> usize {
+        /// Shorter ones do not come by the million.
+        const LINE_BYTES_MIN: usize = 16;
+        let bytes = self.bytes.iter().enumerate();
+        let mut ends = bytes.filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
+        match (ends.next(), ends.next()) {
+            (Some(header), Some(first)) => {
+                (self.bytes.len() - header) / (first - header).max(LINE_BYTES_MIN) + 1
+            }
+            _ => 1,
+        }
+    }
+
     /// Reads every row with `read`.
     pub(crate) fn read<T>(
         mut self,
         mut read: impl FnMut(&Row<'_>) -> Result<T, TableError>,
     ) -> Result<Vec<T>, TableError> {
-        let mut rows = Vec::new();
+        let mut rows = Vec::with_capacity(self.lines());
         let mut record = ByteRecord::new();
         while self
             .reader
