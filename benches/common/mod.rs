@@ -15,7 +15,7 @@ use geo::MultiPolygon;
 use made_up::Dice;
 
 /// Points that are asked for.
-const ASKED: usize = 400_000;
+const ASKED: usize = 200_000;
 /// As many as England has, and the vertices of their super generalised boundaries.
 const SUB_ICBS: (usize, usize) = (106, 95);
 /// As many as England and Wales have, and the vertices of their super generalised boundaries.

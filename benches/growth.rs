@@ -1,0 +1,246 @@
+//! How the time until a service answers, and the memory that it takes, grow with its data: from one
+//! 64th of the country to the whole of it, with the catchments of its practices.
+//!
+//! Each size is a dataset in a folder that `catchment serve` is started on. The time is from its start
+//! to its first answer over HTTP; the memory is the most that it ever held (`VmHWM`, which Linux tells).
+//! The country is real or made up, as in the other benches.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use catchment::dataset::{LayerEntry, LayerKind, Manifest, StatisticalAreas, write};
+use catchment::domain::Boundary;
+use catchment::geodesy::to_lonlat;
+use common::rounds::median;
+use common::{Country, Point, at_mm, made_up, vertices};
+use tempfile::TempDir;
+
+const ROUNDS: usize = 3;
+/// What the whole country is to load in, on two cores, and in how much memory.
+const SECONDS_MAX: f64 = 3.0;
+const MEMORY_MB_MAX: f64 = 400.0;
+
+fn main() {
+    let country = Country::new();
+    let catchments = made_up::catchments(&country.people);
+    let folder = TempDir::new().expect("a folder");
+    println!("Start to first answer, {}\n", country.title());
+    println!("| part | postcodes | LSOAs | practices | vertices | seconds | MB at most |");
+    println!("|---:|---:|---:|---:|---:|---:|---:|");
+    for part in [64, 32, 16, 8, 4, 2, 1] {
+        let path = folder.path().join(format!("part-{part}"));
+        let sizes = make(&path, &country, &catchments, part);
+        let starts: Vec<(f64, f64)> = (0..ROUNDS).map(|_| start(&path)).collect();
+        let seconds = median(starts.iter().map(|it| it.0).collect());
+        let memory_mb = median(starts.iter().map(|it| it.1).collect());
+        println!("| 1/{part} | {sizes} | {seconds:.2} | {memory_mb:.0} |");
+        if part == 1 && (seconds > SECONDS_MAX || memory_mb > MEMORY_MB_MAX) {
+            println!("\nnot met: {SECONDS_MAX} s and {MEMORY_MB_MAX} MB");
+        }
+        fs::remove_dir_all(path).expect("it was made");
+    }
+}
+
+/// Writes one in `part` of everything; says how much that is.
+fn make(folder: &Path, country: &Country, catchments: &[Boundary], part: usize) -> String {
+    let some = |all: &[Boundary]| all.iter().step_by(part).cloned().collect::<Vec<_>>();
+    let (lsoas, practices) = (some(&country.lsoas), some(catchments));
+    let people: Vec<Point> = country.people.iter().step_by(part).copied().collect();
+    let files = vec![
+        (
+            "areas/lsoa11.geojson".to_string(),
+            geojson(&lsoas, |at| lsoas[at].id.clone()),
+        ),
+        (
+            "areas/gp-practice.geojson".to_string(),
+            geojson(&practices, practice_code),
+        ),
+        ("postcodes.csv".to_string(), postcodes(&people)),
+        ("practices.csv".to_string(), practice_table(practices.len())),
+    ];
+    write(folder, manifest(), &files).expect("a dataset");
+    let vertices = vertices(&lsoas) + vertices(&practices);
+    format!(
+        "{} | {} | {} | {vertices}",
+        people.len(),
+        lsoas.len(),
+        practices.len()
+    )
+}
+
+/// `A00000` and on.
+fn practice_code(at: usize) -> String {
+    format!("A{at:05}")
+}
+
+fn practice_table(count: usize) -> Vec<u8> {
+    let mut text = String::from(
+        "ods_code,name,address,postcode,telephone,status,opened,closed,sub_icb,pcn,list_size\n",
+    );
+    for at in 0..count {
+        let code = practice_code(at);
+        writeln!(text, "{code},Surgery {at},1 High Street,,,active,,,,,8000").expect("a String");
+    }
+    text.into_bytes()
+}
+
+/// A postcode for each place, in their order: `AA1 0AA` and on.
+fn postcodes(people: &[Point]) -> Vec<u8> {
+    // Letters that stand in those places, twenty of each.
+    const OUTWARD: &[u8] = b"ABCDEFGHKLMNOPQRSTUW";
+    const INWARD: &[u8] = b"ABDEFGHJLNPQRSTUWXYZ";
+    let mut text = String::from(
+        "postcode,easting,northing,positional_quality,status,introduced,terminated,statistical_area,user\n",
+    );
+    for (at, (x, y)) in people.iter().enumerate() {
+        let digit = |unit: usize| at / unit % 10;
+        let letter = |of: &[u8], unit: usize| char::from(of[at / unit % of.len()]);
+        // From the last letter to the first, so that they stand in order.
+        let inward = (digit(400), letter(INWARD, 20), letter(INWARD, 1));
+        let outward = (
+            letter(OUTWARD, 800_000),
+            letter(OUTWARD, 40_000),
+            digit(4_000),
+        );
+        let (easting, northing) = (f64::from(*x) / 1e3, f64::from(*y) / 1e3);
+        writeln!(
+            text,
+            "{}{}{} {}{}{},{easting},{northing},10,live,,,,",
+            outward.0, outward.1, outward.2, inward.0, inward.1, inward.2
+        )
+        .expect("a String");
+    }
+    text.into_bytes()
+}
+
+fn geojson(boundaries: &[Boundary], id: impl Fn(usize) -> String) -> Vec<u8> {
+    let mut text = String::from("{\"type\":\"FeatureCollection\",\"features\":[");
+    for (at, boundary) in boundaries.iter().enumerate() {
+        let comma = if at == 0 { "" } else { "," };
+        let id = id(at);
+        write!(
+            text,
+            "{comma}\n{{\"type\":\"Feature\",\"properties\":{{\"id\":\"{id}\"}},\
+             \"geometry\":{{\"type\":\"MultiPolygon\",\"coordinates\":["
+        )
+        .expect("a String");
+        for (at, polygon) in boundary.grid.iter().enumerate() {
+            let rings: Vec<String> = polygon.rings.iter().map(|ring| positions(ring)).collect();
+            let comma = if at == 0 { "" } else { "," };
+            write!(text, "{comma}[{}]", rings.join(",")).expect("a String");
+        }
+        text.push_str("]}}");
+    }
+    text.push_str("\n]}\n");
+    text.into_bytes()
+}
+
+fn positions(ring: &[catchment::domain::BritishGrid]) -> String {
+    let closed = ring.iter().chain(ring.first());
+    let positions = closed.map(|vertex| {
+        let shown = to_lonlat(clamped(*vertex)).expect("on the grid");
+        format!("[{:.7},{:.7}]", shown.lon(), shown.lat())
+    });
+    format!("[{}]", positions.collect::<Vec<_>>().join(","))
+}
+
+/// A made-up catchment may reach off the grid, where there are no shifts.
+fn clamped(vertex: catchment::domain::BritishGrid) -> catchment::domain::BritishGrid {
+    at_mm((
+        vertex.easting_mm().clamp(1_000_000, 699_000_000),
+        vertex.northing_mm().clamp(1_000_000, 1_249_000_000),
+    ))
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        name: "growth".into(),
+        version: "1".into(),
+        title: "A part of the country".into(),
+        as_of: "2025-11-30".into(),
+        attribution: "Contains OS data and data of the ONS, or is made up".into(),
+        licence: "OGL v3".into(),
+        tolerance_m: 100.0,
+        undated_terminations_after: None,
+        complete_outcodes: Vec::new(),
+        statistical_areas: Some(StatisticalAreas {
+            id: "lsoa11".into(),
+            title: "LSOAs".into(),
+            boundaries: "areas/lsoa11.geojson".into(),
+            snap_m: 150.0,
+        }),
+        layers: vec![LayerEntry {
+            id: "gp-practice".into(),
+            title: "GP practices".into(),
+            kind: LayerKind::Overlapping,
+            first_data: "2022-04-01".into(),
+            provenance: "modelled".into(),
+            boundaries: Some("areas/gp-practice.geojson".into()),
+            on_statistical_areas: false,
+            snap_m: 0.0,
+        }],
+        sources: Vec::new(),
+        files: BTreeMap::new(),
+    }
+}
+
+/// Seconds until a service on the folder has answered, and the most megabytes that it held.
+fn start(folder: &Path) -> (f64, f64) {
+    let start = Instant::now();
+    let mut service = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--log-level",
+            "error",
+            "--data",
+        ])
+        .arg(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let address = address(&mut service);
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(60)))
+        .build()
+        .new_agent();
+    let url = format!("{address}api/v1/locate?easting=400000&northing=400000");
+    let answer = agent.get(&url).call().expect("an answer");
+    assert_eq!(answer.status().as_u16(), 200);
+    let seconds = start.elapsed().as_secs_f64();
+    let memory_mb = memory_mb(service.id());
+    service.kill().expect("it runs");
+    service.wait().expect("it ends");
+    (seconds, memory_mb)
+}
+
+/// Where the service says that it answers.
+fn address(service: &mut Child) -> String {
+    let words = BufReader::new(service.stderr.take().expect("piped"));
+    let mut lines = words.lines().map(|line| line.expect("text"));
+    let line = lines
+        .find(|line| line.contains("answers"))
+        .expect("it says where");
+    line.split_whitespace()
+        .next()
+        .expect("an address")
+        .to_string()
+}
+
+fn memory_mb(process: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kilobytes.map_or(f64::NAN, |text| {
+        text.parse::<f64>().expect("a number") / 1_000.0
+    })
+}
