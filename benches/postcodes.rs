@@ -21,7 +21,7 @@ use jiff::civil::{Date, date};
 const DAY: Date = date(2025, 11, 30);
 
 /// As many as a job over a list hands over at a time.
-const BATCH: usize = 1_024;
+const BATCH: usize = 256;
 
 /// A small generator (splitmix64) with a fixed seed.
 struct Dice(u64);
@@ -34,7 +34,12 @@ impl Dice {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed = (mixed ^ (mixed >> 31)) >> 32;
-        u32::try_from(mixed * u64::from(sides) >> 32).expect("below the sides")
+        u32::try_from((mixed * u64::from(sides)) >> 32).expect("below the sides")
+    }
+
+    /// An index into so many.
+    fn pick(&mut self, len: usize) -> usize {
+        self.roll(u32::try_from(len).expect("a few million")) as usize
     }
 }
 
@@ -67,7 +72,7 @@ fn made_up() -> Vec<PostcodeEntry> {
     let mut codes: Vec<Postcode> = Vec::new();
     while codes.len() < MADE_UP {
         for _ in codes.len()..MADE_UP + MADE_UP / 50 {
-            let outcode = &outcodes[dice.roll(outcodes.len() as u32) as usize];
+            let outcode = &outcodes[dice.pick(outcodes.len())];
             let letter = |dice: &mut Dice| char::from(LETTERS[dice.roll(20) as usize]);
             // Four sectors of ten, as there are.
             let (digit, first, second) = (dice.roll(4), letter(&mut dice), letter(&mut dice));
@@ -171,7 +176,7 @@ fn postcodes(criterion: &mut Criterion) {
     // Fisher and Yates; one order for all.
     let mut dice = Dice(2);
     for at in (1..entries.len()).rev() {
-        entries.swap(at, dice.roll(at as u32 + 1) as usize);
+        entries.swap(at, dice.pick(at + 1));
     }
     let texts: Vec<String> = entries
         .iter()
@@ -241,8 +246,39 @@ fn parsed(text: &str) -> Postcode {
     black_box(text).parse().expect("a postcode")
 }
 
-fn others(_criterion: &mut Criterion, _index: &Index, _texts: &[String]) {
-    let _ = (DAY, PostcodePrefix::readings);
+/// The directory's other questions, of the first postcodes in that order.
+fn others(criterion: &mut Criterion, index: &Index, texts: &[String]) {
+    const ASKED: usize = 1_000;
+    let entries = texts.iter().map(|text| match index.postcode(parsed(text)) {
+        Listing::Entry(entry) => entry,
+        _ => panic!("every postcode is there"),
+    });
+    let placed: Vec<(Postcode, BritishGrid)> = entries
+        .filter_map(|entry| Some((entry.postcode, entry.position?)))
+        .take(ASKED)
+        .collect();
+    let mut group = criterion.benchmark_group("directory");
+    group
+        .throughput(Throughput::Elements(ASKED as u64))
+        .sample_size(20);
+    group.bench_function("the ten nearest to a point", |bencher| {
+        bencher.iter(|| {
+            for (_, position) in &placed {
+                let near = index.nearest_postcodes(black_box(*position), 10, DAY);
+                assert!(near.len() == 10 && near[0].1 < 1e-9);
+            }
+        });
+    });
+    group.bench_function("ten that begin like an outward code", |bencher| {
+        bencher.iter(|| {
+            for (postcode, _) in &placed {
+                let prefix: PostcodePrefix = black_box(postcode.outcode()).parse().expect("one");
+                let found = index.completions(&prefix, 10, DAY);
+                assert_eq!(found.postcodes[0].postcode.outcode(), postcode.outcode());
+            }
+        });
+    });
+    group.finish();
 }
 
 criterion_group!(benches, postcodes);

@@ -5,9 +5,9 @@ use jiff::civil::Date;
 
 use crate::domain::{
     BritishGrid, InvalidBritishGrid, InvalidDate, InvalidLayer, InvalidLonLat, InvalidPostcode,
-    Layer, LonLat, date_from_iso, today_in_london,
+    InvalidPrefix, Layer, LonLat, Postcode, PostcodePrefix, date_from_iso, today_in_london,
 };
-use crate::index::{Place, Query};
+use crate::index::{Place, Query, Which};
 
 /// A question that the index can answer.
 #[derive(Debug, Clone)]
@@ -75,6 +75,30 @@ pub enum InvalidQuestion {
     /// A practice alone whose code is none.
     #[error("{0}")]
     Practice(crate::domain::InvalidOdsCode),
+    /// Nothing to search the directory by.
+    #[error("search with prefix, or lon and lat, or easting and northing")]
+    NoSearch,
+    /// Two things to search the directory by.
+    #[error("one search at a time: prefix, or lon and lat, or easting and northing")]
+    TwoSearches,
+    /// Not the beginning of a postcode.
+    #[error("prefix {0}")]
+    Prefix(#[from] InvalidPrefix),
+    /// Not a number of answers.
+    #[error("limit is a whole number from 1 to {most}")]
+    Limit {
+        /// The most that may be asked for.
+        most: usize,
+    },
+    /// A limit where everything is answered.
+    #[error("limit goes with a place: postcode, or lon and lat, or easting and northing")]
+    LimitWithoutPlace,
+    /// Not the last postcode of a page.
+    #[error("after is the last postcode of the page before")]
+    After,
+    /// Not a choice of postcodes.
+    #[error("status is live or all")]
+    Status,
 }
 
 /// The fields of a question, each at most once.
@@ -152,7 +176,25 @@ impl Fields {
         }
     }
 
-    fn place(&self) -> Result<Option<Place>, InvalidQuestion> {
+    /// How many answers are wanted.
+    ///
+    /// # Errors
+    /// When it is not a whole number from 1 to `most`.
+    pub fn limit(&self, usual: usize, most: usize) -> Result<usize, InvalidQuestion> {
+        let Some(text) = self.get("limit") else {
+            return Ok(usual);
+        };
+        let limit = text.trim().parse().ok();
+        limit
+            .filter(|limit| (1..=most).contains(limit))
+            .ok_or(InvalidQuestion::Limit { most })
+    }
+
+    /// The place that the fields name, if they name one.
+    ///
+    /// # Errors
+    /// When they name half of one, or two, or what is none.
+    pub fn place(&self) -> Result<Option<Place>, InvalidQuestion> {
         let lonlat = self.pair("lon", "lat")?;
         let grid = self.pair("easting", "northing")?;
         match (self.get("postcode"), lonlat, grid) {
@@ -164,6 +206,57 @@ impl Fields {
             }
             _ => Err(InvalidQuestion::TwoPlaces),
         }
+    }
+}
+
+/// What the directory is searched by.
+#[derive(Debug, Clone)]
+pub enum Search {
+    /// The beginning of a postcode.
+    Prefix(PostcodePrefix),
+    /// A point, to which the nearest are wanted.
+    Point(Place),
+}
+
+impl Search {
+    /// The search that the fields make.
+    ///
+    /// # Errors
+    /// When they make none, or two.
+    pub fn from_fields(fields: &Fields) -> Result<Search, InvalidQuestion> {
+        match (fields.get("prefix"), fields.place()?) {
+            (None, None) => Err(InvalidQuestion::NoSearch),
+            (Some(text), None) => Ok(Search::Prefix(text.parse()?)),
+            (None, Some(place)) => Ok(Search::Point(place)),
+            (Some(_), Some(_)) => Err(InvalidQuestion::TwoSearches),
+        }
+    }
+}
+
+/// Where a page of an area's postcodes begins, and which are on it.
+#[derive(Debug, Clone, Copy)]
+pub struct PageWanted {
+    /// The last postcode of the page before.
+    pub after: Option<Postcode>,
+    /// Which of them.
+    pub which: Which,
+}
+
+impl PageWanted {
+    /// The page that the fields ask for.
+    ///
+    /// # Errors
+    /// When `after` is no postcode, or `status` no word that there is.
+    pub fn from_fields(fields: &Fields) -> Result<PageWanted, InvalidQuestion> {
+        let after = fields.get("after").map(str::parse).transpose();
+        Ok(PageWanted {
+            after: after.map_err(|_: InvalidPostcode| InvalidQuestion::After)?,
+            which: match fields.get("status") {
+                None | Some("live") => Which::Live,
+                Some("all") => Which::All,
+                Some(_) => return Err(InvalidQuestion::Status),
+            },
+        })
     }
 }
 
@@ -220,19 +313,26 @@ impl InvalidQuestion {
             InvalidQuestion::Missing
             | InvalidQuestion::HalfAPair { .. }
             | InvalidQuestion::Postcode(InvalidPostcode::Missing)
+            | InvalidQuestion::NoSearch
+            | InvalidQuestion::LimitWithoutPlace
+            | InvalidQuestion::Prefix(InvalidPrefix::Missing)
             | InvalidQuestion::Practice(InvalidOdsCode::Missing) => "missing",
             InvalidQuestion::Postcode(InvalidPostcode::Partial) => "partial_postcode",
             InvalidQuestion::Postcode(InvalidPostcode::Malformed { .. })
             | InvalidQuestion::NotANumber { .. }
             | InvalidQuestion::LonLat(InvalidLonLat::NotFinite | InvalidLonLat::OffTheEarth)
             | InvalidQuestion::Grid(_)
+            | InvalidQuestion::Prefix(InvalidPrefix::Malformed)
+            | InvalidQuestion::Limit { .. }
+            | InvalidQuestion::After
+            | InvalidQuestion::Status
             | InvalidQuestion::Practice(InvalidOdsCode::Malformed) => "malformed",
             InvalidQuestion::LonLat(InvalidLonLat::NotDegrees) => "not_degrees",
             InvalidQuestion::Swapped => "coordinates_swapped",
             InvalidQuestion::NotMetres => "not_metres",
             InvalidQuestion::UnknownField { .. } => "unknown_parameter",
             InvalidQuestion::RepeatedField { .. } => "repeated_parameter",
-            InvalidQuestion::TwoPlaces => "two_places",
+            InvalidQuestion::TwoPlaces | InvalidQuestion::TwoSearches => "two_places",
             InvalidQuestion::Date(_) => "invalid_date",
             InvalidQuestion::Layer(_) => "unknown_layer",
         }

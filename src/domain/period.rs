@@ -1,4 +1,5 @@
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -21,11 +22,10 @@ impl Period {
 }
 
 /// A month such as `1980-01`: the precision of a postcode's introduction and termination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct YearMonth {
-    year: i16,
-    month: i8,
-}
+///
+/// Held as months since December 1799, so that one of millions of postcodes takes no time to unpack.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct YearMonth(NonZeroU32);
 
 /// A text that is not a date, or not one that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,35 +38,37 @@ pub struct InvalidDate {
 impl YearMonth {
     /// The first day of the month.
     pub fn first_day(self) -> Date {
-        jiff::civil::date(self.year, self.month, 1)
+        let (year, month) = self.year_and_month();
+        jiff::civil::date(year, month, 1)
     }
 
     /// The first day after the month.
     pub fn end(self) -> Date {
-        match self.month {
-            12 => jiff::civil::date(self.year + 1, 1, 1),
-            _ => jiff::civil::date(self.year, self.month + 1, 1),
-        }
+        YearMonth(self.0.saturating_add(1)).first_day()
     }
 
-    /// Months since the first that there is, January 1800: at most 98,387, which is 17 bits.
+    /// Months since December 1799: at most 98,388, which is 17 bits.
     pub(crate) fn number(self) -> u32 {
-        let months = (i32::from(self.year) - 1_800) * 12 + i32::from(self.month) - 1;
-        u32::try_from(months).expect("no month is before 1800")
+        self.0.get()
     }
 
-    /// The month of that number.
-    pub(crate) fn from_number(number: u32) -> YearMonth {
-        let (year, month) = (1_800 + number / 12, number % 12 + 1);
-        YearMonth {
-            year: i16::try_from(year).expect("no month is after 9998"),
-            month: i8::try_from(month).expect("12 at most"),
-        }
+    /// The month that had that number; `None` for 0.
+    pub(crate) fn from_number(number: u32) -> Option<YearMonth> {
+        NonZeroU32::new(number).map(YearMonth)
+    }
+
+    fn year_and_month(self) -> (i16, i8) {
+        let months = self.0.get() - 1;
+        (
+            i16::try_from(1_800 + months / 12).expect("no month is after 9998"),
+            i8::try_from(months % 12 + 1).expect("12 at most"),
+        )
     }
 
     /// The digits as ONS writes them: `198001`.
     pub fn compact(self) -> String {
-        format!("{:04}{:02}", self.year, self.month)
+        let (year, month) = self.year_and_month();
+        format!("{year:04}{month:02}")
     }
 }
 
@@ -82,18 +84,25 @@ impl FromStr for YearMonth {
         if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(invalid);
         }
-        let year = digits[..4].parse().map_err(|_| invalid)?;
-        let month = digits[4..].parse().map_err(|_| invalid)?;
+        let year: u32 = digits[..4].parse().map_err(|_| invalid)?;
+        let month: u32 = digits[4..].parse().map_err(|_| invalid)?;
         if !(1800..9999).contains(&year) || !(1..=12).contains(&month) {
             return Err(invalid);
         }
-        Ok(YearMonth { year, month })
+        YearMonth::from_number((year - 1_800) * 12 + month).ok_or(invalid)
+    }
+}
+
+impl fmt::Debug for YearMonth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "YearMonth({self})")
     }
 }
 
 impl fmt::Display for YearMonth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-{:02}", self.year, self.month)
+        let (year, month) = self.year_and_month();
+        write!(f, "{year:04}-{month:02}")
     }
 }
 
@@ -179,10 +188,10 @@ mod tests {
         );
         assert_eq!(month.to_string(), "1996-12");
         assert_eq!("1996-12".parse(), Ok(month));
-        for (text, number) in [("180001", 0), ("199612", 2_363), ("999812", 98_387)] {
+        for (text, number) in [("180001", 1), ("199612", 2_364), ("999812", 98_388)] {
             let month: YearMonth = text.parse().expect("a month");
             assert_eq!(month.number(), number);
-            assert_eq!(YearMonth::from_number(number), month);
+            assert_eq!(YearMonth::from_number(number), Some(month));
         }
         for input in ["AAAAAA", "199613", "1996", "19961201", ""] {
             assert!(input.parse::<YearMonth>().is_err(), "{input}");

@@ -137,7 +137,7 @@ pub(super) fn unknown_layer() -> Problem {
     )
 }
 
-fn unknown_area() -> Problem {
+pub(super) fn unknown_area() -> Problem {
     Problem::unknown(
         "unknown_area",
         "the layer has no such area; /api/v1/areas/{layer} lists them",
@@ -200,6 +200,7 @@ fn detail(index: &Index, area: &Area, as_of: Date) -> Value {
         "predecessors": predecessors,
         "successors": successors,
         "boundary": boundary.map(|_| format!("/api/v1/areas/{layer}/{id}.geojson")),
+        "postcodes": format!("/api/v1/areas/{layer}/{id}/postcodes"),
         "as_of": as_of.to_string(),
         "attribution": index.manifest().attribution,
     })

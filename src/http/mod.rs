@@ -9,6 +9,7 @@ mod directory;
 mod input;
 pub(crate) mod locate;
 mod pages;
+mod postcodes;
 mod practices;
 pub(crate) mod problem;
 mod protect;
@@ -56,12 +57,17 @@ fn described(index: &Index) -> Value {
 pub fn router(app: App) -> Router {
     let api = Router::new()
         .route("/api/v1/locate", get(locate::get).post(locate::post))
-        .route("/api/v1/postcodes/{postcode}", get(directory::postcode))
+        .route("/api/v1/postcodes", get(postcodes::search))
+        .route("/api/v1/postcodes/{postcode}", get(postcodes::one))
         .route("/api/v1/practices", get(practices::list))
         .route("/api/v1/practices/{ods_code}", get(practices::one))
         .route("/api/v1/areas", get(areas::layers))
         .route("/api/v1/areas/{layer}", get(areas::layer))
         .route("/api/v1/areas/{layer}/{id}", get(areas::one))
+        .route(
+            "/api/v1/areas/{layer}/{id}/postcodes",
+            get(postcodes::of_area),
+        )
         .route("/api/v1/dataset", get(directory::dataset))
         .route("/tiles/{layer}", get(tiles::tilejson))
         .route("/tiles/{layer}/{z}/{x}/{y}", get(tiles::tile))

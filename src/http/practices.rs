@@ -1,21 +1,49 @@
 //! `/api/v1/practices`: the directory of practices, open and closed.
 
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::body::decimals;
+use super::App;
+use super::body::{decimals, metres};
 use super::conditional::cacheable_json;
-use super::input::{Segments, segment};
+use super::input::{Segments, query_fields, segment};
+use super::locate::NO_STORE;
+use super::postcodes::FOUND;
 use super::problem::Problem;
 use super::snapshot::Snapshot;
-use crate::domain::{Layer, Member, OdsCode, Practice, Succession};
+use crate::domain::{Layer, Member, OdsCode, Practice, Premises, Status, Succession};
 use crate::geodesy;
-use crate::index::Index;
+use crate::index::{Index, NEAREST_WITHIN_M, Place};
+use crate::question::InvalidQuestion;
 
-/// `/api/v1/practices`.
-pub(super) async fn list(snapshot: Snapshot, headers: HeaderMap) -> Result<Response, Problem> {
+const FIELDS: &[&str] = &[
+    "postcode", "lon", "lat", "easting", "northing", "limit", "as_of", "dataset",
+];
+
+/// `/api/v1/practices`: all of them; with a place, those nearest to it.
+pub(super) async fn list(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let fields = query_fields(&uri, FIELDS)?;
+    let place = fields.place()?;
+    let limit = fields.limit(FOUND.0, FOUND.1)?;
+    if place.is_none() && fields.get("limit").is_some() {
+        return Err(InvalidQuestion::LimitWithoutPlace.into());
+    }
+    let snapshot = Snapshot::of(&app, &fields)?;
+    match place {
+        Some(place) => nearest(&snapshot, place, limit),
+        None => Ok(all(&snapshot, &headers)),
+    }
+}
+
+fn all(snapshot: &Snapshot, headers: &HeaderMap) -> Response {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let practices: Vec<Value> = index
         .practices()
@@ -27,7 +55,39 @@ pub(super) async fn list(snapshot: Snapshot, headers: HeaderMap) -> Result<Respo
         "as_of": as_of.to_string(),
         "attribution": index.manifest().attribution,
     });
-    Ok(cacheable_json(&headers, &body))
+    cacheable_json(headers, &body)
+}
+
+/// Those active on the day, by their nearest building.
+fn nearest(snapshot: &Snapshot, place: Place, limit: usize) -> Result<Response, Problem> {
+    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+    let (status, location) = index.place(place, as_of);
+    if status == Status::UnknownPostcode {
+        return Err(Problem::unknown_postcode());
+    }
+    let point = location.and_then(|location| location.grid);
+    let status = match (status, point) {
+        (Status::Located, None) => Status::OutsideCoverage,
+        (status, _) => status,
+    };
+    let found = point.map(|point| index.nearest_practices(point, limit, as_of));
+    let found = found.unwrap_or_default().into_iter();
+    let practices: Vec<Value> = found
+        .map(|(practice, site, distance_m)| {
+            let mut body = summary(index, practice, as_of);
+            body["distance_m"] = metres(distance_m, 0).into();
+            body["premises"] = building(site);
+            body
+        })
+        .collect();
+    let body = json!({
+        "status": status.as_str(),
+        "practices": practices,
+        "within_m": NEAREST_WITHIN_M,
+        "as_of": as_of.to_string(),
+        "attribution": index.manifest().attribution,
+    });
+    Ok((NO_STORE, Json(body)).into_response())
 }
 
 /// `/api/v1/practices/{ods}`.
@@ -86,16 +146,17 @@ fn summary(index: &Index, practice: &Practice, as_of: Date) -> Value {
 }
 
 fn premises(index: &Index, code: OdsCode) -> Value {
-    let premises = index.premises(code).iter().map(|site| {
-        let lonlat = geodesy::to_lonlat(site.position);
-        json!({
-            "kind": site.kind.as_str(),
-            "postcode": site.postcode.map(|postcode| postcode.to_string()),
-            "easting": site.position.easting_m(),
-            "northing": site.position.northing_m(),
-            "longitude": lonlat.map(|position| decimals(position.lon(), 6)),
-            "latitude": lonlat.map(|position| decimals(position.lat(), 6)),
-        })
-    });
-    premises.collect()
+    index.premises(code).iter().map(building).collect()
+}
+
+fn building(site: &Premises) -> Value {
+    let lonlat = geodesy::to_lonlat(site.position);
+    json!({
+        "kind": site.kind.as_str(),
+        "postcode": site.postcode.map(|postcode| postcode.to_string()),
+        "easting": site.position.easting_m(),
+        "northing": site.position.northing_m(),
+        "longitude": lonlat.map(|position| decimals(position.lon(), 6)),
+        "latitude": lonlat.map(|position| decimals(position.lat(), 6)),
+    })
 }

@@ -43,7 +43,7 @@ pub(super) fn any_origin() -> CorsLayer {
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
         .allow_headers([header::CONTENT_TYPE, header::IF_NONE_MATCH])
-        .expose_headers([header::ETAG])
+        .expose_headers([header::ETAG, header::LINK])
         .max_age(Duration::from_secs(86_400))
 }
 

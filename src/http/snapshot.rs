@@ -13,7 +13,8 @@ use crate::index::Index;
 use crate::question::Fields;
 use crate::releases::Releases;
 
-/// The dataset and the day of a request whose query may hold `as_of` and `dataset` alone.
+/// The dataset and the day of a request; as an extractor, of one whose query may hold `as_of` and
+/// `dataset` alone.
 pub(super) struct Snapshot {
     releases: Arc<Releases>,
     version: Option<String>,
@@ -30,6 +31,11 @@ impl Snapshot {
             .expect("it was there when the request began")
     }
 
+    /// The version of the dataset, where one was asked for.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
     /// The versions that are loaded, the current one first.
     pub(super) fn loaded(&self) -> Vec<&str> {
         let indexes = self.releases.all().iter();
@@ -43,7 +49,13 @@ impl FromRequestParts<App> for Snapshot {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Snapshot, Problem> {
-        let fields = query_fields(&parts.uri, &["as_of", "dataset"])?;
+        Snapshot::of(app, &query_fields(&parts.uri, &["as_of", "dataset"])?)
+    }
+}
+
+impl Snapshot {
+    /// What the fields ask for, `as_of` and `dataset` among others.
+    pub(super) fn of(app: &App, fields: &Fields) -> Result<Snapshot, Problem> {
         let releases = app.releases();
         let version = fields.get("dataset").map(str::to_string);
         chosen(&releases, version.as_deref()).ok_or_else(unknown_dataset)?;

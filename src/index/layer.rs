@@ -147,9 +147,14 @@ impl LayerIndex {
         self.area_of[boundary as usize]
     }
 
+    /// The boundaries of an area over time.
+    pub(super) fn boundaries_of(&self, number: u32) -> &[u32] {
+        &self.areas[number as usize].boundaries
+    }
+
     /// An area's boundary on a day.
     pub(super) fn boundary(&self, number: u32, day: Date) -> Option<u32> {
-        let mut boundaries = self.areas[number as usize].boundaries.iter().copied();
+        let mut boundaries = self.boundaries_of(number).iter().copied();
         boundaries.find(|&at| self.spatial.boundary(at).period.contains(day))
     }
 

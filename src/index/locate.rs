@@ -307,7 +307,7 @@ impl Index {
     }
 
     /// What is known of the place before any area is looked at.
-    fn place(&self, place: Place, day: Date) -> (Status, Option<Location>) {
+    pub fn place(&self, place: Place, day: Date) -> (Status, Option<Location>) {
         let bare = |grid, lonlat| {
             let location = Location {
                 place,
@@ -397,6 +397,25 @@ impl Index {
             residence.push((layer.id, found));
         }
         residence
+    }
+
+    /// What puts the postcode of an entry into an area on a day, by the rule of [`Index::locate`];
+    /// `None` where it is not in it.
+    pub(super) fn basis_in(
+        &self,
+        (layer, area): (&LayerIndex, u32),
+        entry: &PostcodeEntry,
+        day: Date,
+    ) -> Option<Basis> {
+        let spot = Spot {
+            position: entry.position?,
+            listed_in: entry.statistical_area,
+            is_coarse: entry.is_coarse(),
+        };
+        let home = self.statistical_home(&spot, day);
+        let around = layer.spatial.covering(spot.position, day);
+        let mut covered = Self::covering(layer, &spot, home, &around, day).into_iter();
+        covered.find(|it| it.area == area).map(|it| it.basis)
     }
 
     /// The statistical area of a place, and what decided it.

@@ -109,6 +109,29 @@ impl Registry {
         distances.min_by(f64::total_cmp)
     }
 
+    /// The practices active on the day with the nearest buildings; see `Index::nearest_practices`.
+    pub(super) fn nearest(
+        &self,
+        point: BritishGrid,
+        within_m: f64,
+        limit: usize,
+        day: Date,
+    ) -> Vec<(&Practice, &Premises, f64)> {
+        let active = self.practices.iter();
+        let active = active.filter(|it| it.status_on(day) == PracticeStatus::Active);
+        let mut near: Vec<_> = active
+            .filter_map(|practice| {
+                let sites = self.premises(practice.code).iter();
+                let measured = sites.map(|site| (practice, site, point.distance_m(site.position)));
+                measured.min_by(|a, b| a.2.total_cmp(&b.2))
+            })
+            .filter(|(_, _, distance_m)| *distance_m <= within_m)
+            .collect();
+        near.sort_by(|a, b| a.2.total_cmp(&b.2));
+        near.truncate(limit);
+        near
+    }
+
     /// Whether the postcode is that of one of the practice's buildings.
     pub(super) fn is_address(&self, practice: &Practice, postcode: Postcode) -> bool {
         practice.postcode == Some(postcode)
@@ -193,6 +216,49 @@ mod tests {
             Followed::Cycle => Some("cycle".into()),
         };
         (end, steps.len())
+    }
+
+    #[test]
+    fn the_nearest_practices_are_open_and_measured_to_their_nearest_building() {
+        use crate::domain::PremisesKind;
+        let site = |text: &str, east: i32| Premises {
+            practice: code(text),
+            kind: PremisesKind::Main,
+            postcode: None,
+            position: BritishGrid::from_mm(east * 1_000, 0),
+        };
+        let registry = Registry::new(
+            vec![
+                practice("A00001", None),
+                practice("A00002", Some(date(2020, 3, 31))),
+                practice("A00003", None),
+                practice("A00004", None),
+                practice("A00005", None),
+                practice("A00006", None),
+            ],
+            vec![
+                site("A00006", 36),
+                site("A00001", 900),
+                site("A00001", 30),
+                site("A00002", 10),
+                site("A00003", 20),
+                site("A00004", 40),
+                site("A00004", -30),
+            ],
+            Vec::new(),
+            Vec::new(),
+        );
+        let here = BritishGrid::from_mm(0, 0);
+        let near = |limit, day| -> Vec<(String, f64)> {
+            let near = registry.nearest(here, 35.0, limit, day).into_iter();
+            near.map(|(practice, _, distance_m)| (practice.code.to_string(), distance_m))
+                .collect()
+        };
+        let expected = [("A00003", 20.0), ("A00001", 30.0), ("A00004", 30.0)];
+        let expected = expected.map(|(code, distance_m)| (code.to_string(), distance_m));
+        assert_eq!(near(9, date(2021, 1, 1)), expected);
+        assert_eq!(near(2, date(2021, 1, 1)), expected[..2]);
+        assert_eq!(near(1, date(2020, 3, 31)), [("A00002".to_string(), 10.0)]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod http;
 mod oracle;
 mod pages;
 mod places;
+mod postcodes;
 mod privacy;
 mod published;
 mod real_data;

@@ -125,11 +125,26 @@ fn ask_everything(address: SocketAddr) -> usize {
         ask("GET", &format!("/privacy?{query}"), &[], None);
         ask("GET", &format!("/api/v1/areas?{query}"), &[], None);
         ask("GET", &format!("/tiles/icc.json?{query}"), &[], None);
+        ask("GET", &format!("/api/v1/postcodes?{query}"), &[], None);
+        ask("GET", &format!("/api/v1/practices?{query}"), &[], None);
+        ask(
+            "GET",
+            &format!("/api/v1/areas/icc/mb-lancaster/postcodes?{query}"),
+            &[],
+            None,
+        );
         ask("GET", &format!("/health/live?{query}"), &[], None);
         ask("GET", &format!("/health/ready?{query}"), &[], None);
         ask("GET", &format!("/api/v1/dataset?{query}"), &[], None);
         ask("DELETE", &format!("/api/v1/locate?{query}"), &[], None);
     }
+    ask("GET", "/api/v1/postcodes?prefix=LA18%204DB", &[], None);
+    ask(
+        "GET",
+        "/api/v1/areas/icc/mb-lancaster/postcodes?after=LA18%204DB",
+        &[],
+        None,
+    );
     for segment in [
         "LA18%204DB",
         "LA184DB",

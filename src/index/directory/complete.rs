@@ -9,7 +9,7 @@ impl Directory {
     /// The outward codes held that begin so, in order.
     pub(in crate::index) fn outcodes<'i>(
         &'i self,
-        prefix: &'i PostcodePrefix,
+        prefix: &PostcodePrefix,
     ) -> impl Iterator<Item = &'i str> {
         let begin = |outcode: &&Outcode| prefix.may_begin_outcode(outcode.as_str());
         self.outcodes[1..].iter().filter(begin).map(Outcode::as_str)

@@ -104,12 +104,9 @@ fn both(a: RangeInclusive<i32>, b: &RangeInclusive<i32>) -> RangeInclusive<i32> 
     *a.start().max(b.start())..=*a.end().min(b.end())
 }
 
-/// From the least to the greatest; empty where there is none.
+/// From the least to the greatest; where there is none, one square without rows does no harm.
 fn range(numbers: impl Iterator<Item = i32> + Clone) -> RangeInclusive<i32> {
-    match (numbers.clone().min(), numbers.max()) {
-        (Some(least), Some(greatest)) => least..=greatest,
-        _ => 0..=-1,
-    }
+    numbers.clone().min().unwrap_or(0)..=numbers.max().unwrap_or(0)
 }
 
 fn square(position: BritishGrid) -> (i32, i32) {

@@ -10,7 +10,7 @@ use crate::domain::{BritishGrid, PositionalQuality, Postcode, PostcodeEntry, Yea
 ///  bits          7  positional quality, 0 where none is given
 ///                1  large user
 ///                1  live
-///               17  introduced, months since January 1800 and 1 more; 0 where it is not known
+///               17  introduced, as the number of the month; 0 where it is not known
 ///               17  terminated, likewise
 ///               21  statistical area, its row and 1 more; 0 where none is given
 /// ```
@@ -47,8 +47,7 @@ impl Row {
             None => (NO_POSITION, 0),
         };
         let quality = entry.positional_quality.map_or(0, PositionalQuality::value);
-        let month =
-            |month: Option<YearMonth>| month.map_or(0, |month| u64::from(month.number()) + 1);
+        let month = |month: Option<YearMonth>| month.map_or(0, |month| u64::from(month.number()));
         let area = entry.statistical_area.map_or(0, |row| u64::from(row) + 1);
         Row {
             easting_mm,
@@ -63,7 +62,7 @@ impl Row {
     }
 
     pub(super) fn entry(self, postcode: Postcode) -> PostcodeEntry {
-        let month = |first| self.number(first, MONTH_BITS).map(YearMonth::from_number);
+        let month = |first| YearMonth::from_number(self.number(first, MONTH_BITS));
         PostcodeEntry {
             postcode,
             position: self.position(),
@@ -83,12 +82,13 @@ impl Row {
 
     pub(super) fn statistical_area(self) -> Option<u32> {
         self.number(STATISTICAL_AREA, STATISTICAL_AREA_BITS)
+            .checked_sub(1)
     }
 
-    /// The number in so many bits; it is kept with 1 more, so that 0 is none.
-    fn number(self, first: u32, bits: u32) -> Option<u32> {
-        let kept = self.bits >> first & ((1 << bits) - 1);
-        u32::try_from(kept).expect("21 bits at most").checked_sub(1)
+    /// The number in so many bits.
+    fn number(self, first: u32, bits: u32) -> u32 {
+        let number = self.bits >> first & ((1 << bits) - 1);
+        u32::try_from(number).expect("21 bits at most")
     }
 }
 
@@ -109,7 +109,7 @@ pub(super) mod tests {
         positions: impl Strategy<Value = (i32, i32)>,
     ) -> impl Strategy<Value = PostcodeEntry> {
         let postcode = "(LA1|LA10|LA11|LA2|M1|EC1A|W1A|DN55|GIR) [0-2][ABZ][AZ]|ZZ99 [0-9][A-Z]{2}";
-        let month = || proptest::option::of((0..98_388_u32).prop_map(YearMonth::from_number));
+        let month = || (0..=98_388_u32).prop_map(YearMonth::from_number);
         let facts = (any::<bool>(), any::<bool>(), 0_u8..=90, month(), month());
         let area = proptest::option::of(0..STATISTICAL_AREAS_MAX);
         (postcode, proptest::option::of(positions), facts, area).prop_map(

@@ -1,0 +1,468 @@
+//! The directory's questions: what begins so, what is nearest, what an area has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use catchment::domain::{BritishGrid, Layer, Postcode, PostcodeEntry};
+use catchment::index::{Found, Index, Place, Query, Which};
+use jiff::civil::{Date, date};
+use serde_json::Value;
+
+use crate::server::{AS_OF, Reply, SERVER, embedded};
+
+const DAY: Date = date(2025, 12, 1);
+
+static INDEX: LazyLock<Index> =
+    LazyLock::new(|| Index::build(embedded()).expect("the embedded dataset is sound"));
+
+/// The directory as it is read, before any index.
+static ENTRIES: LazyLock<Vec<PostcodeEntry>> = LazyLock::new(|| embedded().postcodes);
+
+fn get(path: &str) -> Reply {
+    let day = if path.contains('?') {
+        "&as_of"
+    } else {
+        "?as_of"
+    };
+    SERVER.get(&format!("{path}{day}={AS_OF}"))
+}
+
+fn texts(list: &Value, field: &str) -> Vec<String> {
+    let items = list.as_array().expect("a list").iter();
+    let text = |item: &Value| item[field].as_str().expect("a text").to_string();
+    items.map(text).collect()
+}
+
+/// In use on the day, by the rules of the design and not by the index.
+fn is_live(entry: &PostcodeEntry) -> bool {
+    entry.live
+        && entry
+            .introduced
+            .is_none_or(|month| month.first_day() <= DAY)
+}
+
+fn live_beginning(text: &str) -> Vec<String> {
+    let live = ENTRIES.iter().filter(|entry| is_live(entry));
+    let texts = live.map(|entry| entry.postcode.to_string());
+    texts
+        .filter(|postcode| postcode.starts_with(text))
+        .collect()
+}
+
+#[track_caller]
+fn check_completion(prefix: &str, outcodes: &[&str], postcodes: &[String], more: bool) {
+    let path = format!("/api/v1/postcodes?limit=5&prefix={prefix}");
+    let reply = get(&path).expect(200);
+    assert_eq!(reply.header("cache-control"), "no-store");
+    let body = reply.json();
+    assert_eq!(body["outcodes"], Value::from(outcodes), "{reply}");
+    let expected: Vec<String> = postcodes.iter().take(5).cloned().collect();
+    assert_eq!(texts(&body["postcodes"], "postcode"), expected, "{reply}");
+    assert_eq!(body["more"], more, "{reply}");
+}
+
+#[test]
+fn an_outward_code_is_not_the_beginning_of_a_longer_one() {
+    let la1 = live_beginning("LA1 ");
+    let longer = ["LA1", "LA10", "LA11", "LA12", "LA13"];
+    check_completion("LA1", &longer, &la1, true);
+    check_completion("la1", &longer, &la1, true);
+    check_completion("LA1+", &[], &la1, true);
+    check_completion("LA1+1", &[], &live_beginning("LA1 1"), true);
+    check_completion("LA18+4D", &[], &live_beginning("LA18 4D"), true);
+    check_completion("LA18+4DB", &[], &live_beginning("LA18 4DB"), false);
+    check_completion("LA184DB", &[], &live_beginning("LA18 4DB"), false);
+    check_completion("LA", &["LA1", "LA10", "LA11", "LA12", "LA13"], &[], true);
+    check_completion(
+        "LA2",
+        &["LA2", "LA20", "LA21", "LA22", "LA23"],
+        &live_beginning("LA2 "),
+        true,
+    );
+    // Not held here, and nothing wrong with it.
+    check_completion("SW1A", &[], &[], false);
+}
+
+#[test]
+fn without_a_space_the_longer_outward_code_is_read_first() {
+    let mut both = live_beginning("LA11 ");
+    let count = both.len();
+    both.extend(live_beginning("LA1 1"));
+    let body = get("/api/v1/postcodes?prefix=LA11&limit=100")
+        .expect(200)
+        .json();
+    assert!(count > 100);
+    assert_eq!(texts(&body["postcodes"], "postcode"), both[..100]);
+    let body = get("/api/v1/postcodes?prefix=LA11A&limit=100")
+        .expect(200)
+        .json();
+    let expected: Vec<String> = live_beginning("LA1 1A");
+    let live: Vec<String> = texts(&body["postcodes"], "postcode")
+        .into_iter()
+        .filter(|postcode| expected.contains(postcode))
+        .collect();
+    assert_eq!(live, expected);
+}
+
+#[test]
+fn those_out_of_use_come_last_and_say_so() {
+    let body = get("/api/v1/postcodes?prefix=BB1+1H&limit=100")
+        .expect(200)
+        .json();
+    let statuses = texts(&body["postcodes"], "status");
+    let live = statuses
+        .iter()
+        .take_while(|status| *status == "live")
+        .count();
+    assert_eq!(live, live_beginning("BB1 1H").len());
+    let held = ENTRIES
+        .iter()
+        .filter(|it| it.postcode.to_string().starts_with("BB1 1H"));
+    assert_eq!(statuses.len(), held.count());
+    assert!(live < statuses.len() && statuses[live..].iter().all(|status| status == "terminated"));
+}
+
+#[test]
+fn the_nearest_are_those_that_a_scan_of_the_directory_finds() {
+    let place = BritishGrid::from_metres(317_303.0, 480_077.0).expect("on the grid");
+    let mut near: Vec<(f64, String)> = ENTRIES
+        .iter()
+        .filter(|entry| is_live(entry))
+        .filter_map(|entry| {
+            Some((
+                entry.position?.distance_m(place),
+                entry.postcode.to_string(),
+            ))
+        })
+        .collect();
+    near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let expected: Vec<String> = near[..25].iter().map(|it| it.1.clone()).collect();
+    for fields in [
+        "easting=317303&northing=480077",
+        "lon=-3.2694713&lat=54.2097423",
+    ] {
+        let reply = get(&format!("/api/v1/postcodes?{fields}&limit=25")).expect(200);
+        assert_eq!(reply.header("cache-control"), "no-store");
+        let body = reply.json();
+        assert_eq!(texts(&body["postcodes"], "postcode"), expected, "{reply}");
+        let furthest = body["postcodes"][24]["distance_m"]
+            .as_f64()
+            .expect("a distance");
+        assert!(
+            (furthest - near[24].0).abs() < 0.2,
+            "{furthest} {}",
+            near[24].0
+        );
+        assert_eq!(body["within_m"], 50_000);
+    }
+}
+
+#[test]
+fn nothing_is_near_a_place_far_away() {
+    for place in [
+        "lon=2.35&lat=48.86",
+        "lon=-0.12&lat=51.5",
+        "easting=530000&northing=180000",
+    ] {
+        let body = get(&format!("/api/v1/postcodes?{place}"))
+            .expect(200)
+            .json();
+        assert_eq!(body["postcodes"], Value::Array(Vec::new()));
+        let body = get(&format!("/api/v1/practices?{place}"))
+            .expect(200)
+            .json();
+        assert_eq!(body["practices"], Value::Array(Vec::new()));
+    }
+}
+
+#[test]
+fn a_parameter_that_is_wrong_is_named_and_not_repeated() {
+    for (path, status, code, named) in [
+        ("postcodes", 400, "missing", "prefix"),
+        ("postcodes?prefix=", 400, "missing", "prefix"),
+        ("postcodes?prefix=QZq7", 400, "malformed", "prefix"),
+        ("postcodes?prefix=LA1%2b1C", 400, "malformed", "prefix"),
+        (
+            "postcodes?prefix=LA1&lon=1&lat=54",
+            400,
+            "two_places",
+            "prefix",
+        ),
+        ("postcodes?lon=-2.8", 400, "missing", "lat"),
+        (
+            "postcodes?lon=54.05&lat=-2.8",
+            422,
+            "coordinates_swapped",
+            "lon and lat",
+        ),
+        (
+            "postcodes?lon=317303&lat=480077",
+            422,
+            "not_degrees",
+            "degrees",
+        ),
+        (
+            "postcodes?easting=-3.2&northing=54.1",
+            422,
+            "not_metres",
+            "easting",
+        ),
+        ("postcodes?prefix=LA1&limit=0", 400, "malformed", "limit"),
+        ("postcodes?prefix=LA1&limit=101", 400, "malformed", "limit"),
+        ("postcodes?prefix=LA1&limit=Zq7", 400, "malformed", "limit"),
+        ("postcodes?prefix=LA1&limit=-1", 400, "malformed", "limit"),
+        (
+            "postcodes?prefix=LA1&q=Zq7",
+            400,
+            "unknown_parameter",
+            "prefix",
+        ),
+        (
+            "postcodes?prefix=LA1&prefix=LA2",
+            400,
+            "repeated_parameter",
+            "prefix",
+        ),
+        (
+            "postcodes?postcode=LA1+1AA",
+            400,
+            "unknown_parameter",
+            "prefix",
+        ),
+        (
+            "postcodes?prefix=LA1&dataset=Zq7",
+            404,
+            "unknown_dataset",
+            "dataset",
+        ),
+        ("practices?limit=5", 400, "missing", "limit"),
+        ("practices?postcode=LA1O5DL", 400, "malformed", "postcode"),
+        (
+            "practices?postcode=LA1+0AA",
+            404,
+            "unknown_postcode",
+            "postcode",
+        ),
+        (
+            "practices?postcode=LA1+1AA&lon=1&lat=2",
+            400,
+            "two_places",
+            "postcode",
+        ),
+        (
+            "practices?postcode=LA18+4DB&limit=1000",
+            400,
+            "malformed",
+            "limit",
+        ),
+        (
+            "areas/icc/mb-lancaster/postcodes?after=Zq7",
+            400,
+            "malformed",
+            "after",
+        ),
+        (
+            "areas/icc/mb-lancaster/postcodes?limit=1001",
+            400,
+            "malformed",
+            "limit",
+        ),
+        (
+            "areas/icc/mb-lancaster/postcodes?status=Zq7",
+            400,
+            "malformed",
+            "status",
+        ),
+        ("areas/icc/nothing/postcodes", 404, "unknown_area", "area"),
+        ("areas/nothing/x/postcodes", 404, "unknown_layer", "layer"),
+        (
+            "areas/icc/mb-lancaster/postcodes?as_of=2020-01-01",
+            422,
+            "no_data_for_date",
+            "as_of",
+        ),
+    ] {
+        let reply = SERVER
+            .get(&format!("/api/v1/{path}"))
+            .expect_problem(status, code);
+        let detail = reply.json()["detail"].as_str().expect("a text").to_string();
+        assert!(detail.contains(named), "{reply}");
+        assert!(!reply.text().contains("Zq7"), "{reply}");
+    }
+}
+
+/// What `locate` says of every postcode that has a position: the areas of each layer, with the basis.
+fn answers() -> BTreeMap<(Layer, String), BTreeMap<Postcode, &'static str>> {
+    let mut areas: BTreeMap<_, BTreeMap<Postcode, &'static str>> = BTreeMap::new();
+    for entry in ENTRIES.iter() {
+        let answer = INDEX.locate(&Query {
+            place: Some(Place::Postcode(entry.postcode)),
+            practice: None,
+            as_of: DAY,
+        });
+        for (layer, found) in answer.residence {
+            let ids: Vec<(String, &str)> = match found {
+                Found::Areas(all) => all
+                    .iter()
+                    .map(|it| (it.area.id.clone(), it.basis.as_str()))
+                    .collect(),
+                Found::Practices(all) => all
+                    .iter()
+                    .map(|it| (it.practice.code.to_string(), it.basis.as_str()))
+                    .collect(),
+                Found::Groups(all) => all
+                    .iter()
+                    .map(|it| (it.area.id.clone(), "membership"))
+                    .collect(),
+                Found::Unknown(_) => Vec::new(),
+            };
+            for (id, basis) in ids {
+                areas
+                    .entry((layer, id))
+                    .or_default()
+                    .insert(entry.postcode, basis);
+            }
+        }
+    }
+    areas
+}
+
+fn covered(layer: Layer, id: &str, which: Which) -> BTreeMap<Postcode, &'static str> {
+    let mut all = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = INDEX.postcodes_in((layer, id), DAY, which, after, 700);
+        let found = page.postcodes.iter();
+        all.extend(found.map(|it| (it.entry.postcode, it.basis.as_str())));
+        match page.postcodes.last().filter(|_| page.has_more) {
+            Some(last) => after = Some(last.entry.postcode),
+            None => return all,
+        }
+    }
+}
+
+#[test]
+fn the_postcodes_of_every_area_are_those_that_locate_puts_there() {
+    let answers = answers();
+    let live: BTreeSet<Postcode> = ENTRIES
+        .iter()
+        .filter(|it| is_live(it))
+        .map(|it| it.postcode)
+        .collect();
+    let mut compared = BTreeSet::new();
+    for layer in INDEX.layers() {
+        let areas = INDEX.areas(layer, DAY).expect("the layer is held");
+        // A dozen of the practices and networks; every other area.
+        let step = if matches!(layer, Layer::GpPractice | Layer::Pcn) {
+            17
+        } else {
+            1
+        };
+        for area in areas.step_by(step) {
+            let mut expected = answers
+                .get(&(layer, area.id.clone()))
+                .cloned()
+                .unwrap_or_default();
+            assert_eq!(
+                covered(layer, &area.id, Which::All),
+                expected,
+                "{layer} {}",
+                area.id
+            );
+            expected.retain(|postcode, _| live.contains(postcode));
+            if layer == Layer::Icc {
+                assert_eq!(
+                    covered(layer, &area.id, Which::Live),
+                    expected,
+                    "{}",
+                    area.id
+                );
+            }
+            compared.extend((!expected.is_empty()).then_some(layer));
+        }
+    }
+    assert_eq!(compared.len(), INDEX.layers().count(), "{compared:?}");
+}
+
+#[test]
+fn pages_of_an_area_follow_each_other_by_link() {
+    let mut path = format!(
+        "/api/v1/areas/sub-community/mb-millom/postcodes?limit=40&status=all&as_of={AS_OF}"
+    );
+    let mut read = Vec::new();
+    loop {
+        let reply = SERVER.get(&path).expect(200);
+        let tag = reply.header("etag");
+        SERVER
+            .send("GET", &path, &[("if-none-match", tag)], None)
+            .expect(304);
+        let body = reply.json();
+        read.extend(texts(&body["postcodes"], "postcode"));
+        let Some(next) = body["next"].as_str() else {
+            assert_eq!(reply.header("link"), "");
+            break;
+        };
+        assert_eq!(body["postcodes"].as_array().map(Vec::len), Some(40));
+        assert_eq!(reply.header("link"), format!("<{next}>; rel=\"next\""));
+        assert!(
+            next.contains("status=all") && next.contains(AS_OF),
+            "{next}"
+        );
+        path = next.to_string();
+    }
+    let expected = covered(Layer::SubCommunity, "mb-millom", Which::All);
+    let expected: Vec<String> = expected.keys().map(Postcode::to_string).collect();
+    assert!(expected.len() > 80);
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn an_area_of_another_time_has_no_postcodes_today() {
+    let body = get("/api/v1/areas/icc/mb-garstang/postcodes")
+        .expect(200)
+        .json();
+    assert_eq!(body["holds_on_as_of"], false);
+    assert_eq!(body["postcodes"], Value::Array(Vec::new()));
+    assert_eq!(body["next"], Value::Null);
+}
+
+#[test]
+fn the_nearest_practices_are_open_and_nothing_of_the_question_is_kept() {
+    let millom = get("/api/v1/practices?postcode=la18+4db&limit=3").expect(200);
+    assert_eq!(millom.header("cache-control"), "no-store");
+    let body = millom.json();
+    assert_eq!(body["status"], "located");
+    assert_eq!(texts(&body["practices"], "id")[0], "A82033");
+    assert_eq!(body["practices"][0]["distance_m"], 129);
+    let by_grid = get("/api/v1/practices?easting=317303&northing=480077&limit=3").expect(200);
+    assert_eq!(by_grid.header("cache-control"), "no-store");
+    assert_eq!(by_grid.json()["practices"], body["practices"]);
+    let distances: Vec<f64> = get("/api/v1/practices?postcode=LA1+1AA&limit=100")
+        .expect(200)
+        .json()["practices"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| {
+            assert_eq!(it["status"], "active");
+            it["distance_m"].as_f64().expect("a distance")
+        })
+        .collect();
+    assert!(
+        distances.is_sorted() && distances.len() > 30,
+        "{distances:?}"
+    );
+    assert!(distances.iter().all(|distance_m| *distance_m <= 50_000.0));
+    for (postcode, status) in [
+        ("ZZ99+3VZ", "no_fixed_abode"),
+        ("SW1A+1AA", "outside_coverage"),
+    ] {
+        let body = get(&format!("/api/v1/practices?postcode={postcode}"))
+            .expect(200)
+            .json();
+        assert_eq!(body["status"], status);
+        assert_eq!(body["practices"], Value::Array(Vec::new()));
+    }
+    // Without a place all of them, for caches to keep.
+    assert_ne!(get("/api/v1/practices").expect(200).header("etag"), "");
+}
