@@ -29,18 +29,22 @@
 //! So the postcodes that begin with an outward code, or with a character or two more, are one range of
 //! rows, and a page of them goes on from any row.
 //!
-//! Measured on the 1,743,449 rows of Code-Point Open, in one random order, text parsed each time, in
-//! interleaved rounds on two shared cores that moved by a factor of two; nanoseconds a postcode, the
-//! best of eight rounds, and 34 MB (rows 28, `numbers` 4, sectors 2) besides 10 MB for [`nearest`]:
+//! Measured on the 1,743,449 rows of Code-Point Open in one random order, text parsed each time, on two
+//! shared and busy cores whose figures move by a factor of two; nanoseconds a postcode, in 34 MB (rows
+//! 28, `numbers` 4, sectors 2) besides 10 MB for [`nearest`]. The first column is `benches/postcodes.rs`,
+//! each engine over all texts; the second the best of rounds that take turns every 87,000 texts, whose
+//! rows the third cache then keeps:
 //!
-//! | | one at a time | in batches of 256 |
+//! | | whole order | taking turns |
 //! |---|---|---|
-//! | `HashMap<String, u32>`, to the row's number | 271–306 | the same |
-//! | the same, and the entry of that row | 302–353 | |
-//! | here, to the row's number | 27–28 | |
-//! | here, to the entry | 137–156 | 45–49 |
+//! | `HashMap<String, u32>`, to the row's number | 428 | 271–306 |
+//! | the same, and the entry of that row or one of its fields | 482 | 302–353 |
+//! | here, to the row's number | | 27–28 |
+//! | here, to the entry | 334 | 137–156 |
+//! | here, to the entry, in batches | 94 | 45–49 |
 //!
-//! Nearly all of the time is one read from main memory, that of the row. Tried and dropped:
+//! Nearly all of the time is one read from main memory, that of the row, for which a batch waits many
+//! at a time. Ten nearest: 31 µs; ten that begin like an outward code: 46 µs. Tried and dropped:
 //!
 //! - A cell of 8 bytes for each digit and first letter, with 26 bits for the last one and no sectors:
 //!   simpler by a file, 6 MB instead of 2, so it falls out of the second cache: 15–30 % slower in
