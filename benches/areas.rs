@@ -125,7 +125,8 @@ fn check_answers(name: &str, ours: &Spatial, theirs: &Peer, points: &[BritishGri
     let mean = pairs as f64 / points.len() as f64;
     println!("\n{name}: {mean:.2} areas a point, at most {most}; all the same as theirs");
     if name == "catchments" {
-        assert!((3.0..8.0).contains(&mean) && most > 20, "{mean} {most}");
+        // Over twenty in the middle of real cities; the made-up ones are not as crowded.
+        assert!((3.0..8.0).contains(&mean) && most > 12, "{mean} {most}");
     }
 }
 
@@ -208,7 +209,11 @@ fn distances(name: &str, ours: &Spatial, boundaries: &[Boundary], points: &[Brit
     let mut near = Vec::new();
     for home in &homes {
         let ours_m = ours.distance_to_edge_m(home.0, home.1);
-        assert!((ours_m - their_distance_m(home)).abs() < 1e-6, "{name}");
+        let theirs_m = their_distance_m(home);
+        assert!(
+            (ours_m - theirs_m).abs() < 1e-6,
+            "{name}: {ours_m} m, not {theirs_m}"
+        );
         let ours = ours.edges_within(home.1, WITHIN_M, DAY);
         their_neighbours(home.1, &mut near);
         // Two that are as near as each other may come in either order.

@@ -24,7 +24,7 @@ pub(crate) const MEDIAN_KM2: f64 = 23.0;
 pub(crate) const P90_KM2: f64 = 159.0;
 pub(crate) const MAX_KM2: f64 = 9_994.0;
 /// How far the size of a catchment is not that of its neighbours. Together they are 3.7 times the
-/// ground of England and Wales; with this the places of people lie in about six, and in the middle of
+/// ground of England and Wales; with this the places of people lie in about six, and in the middle of real
 /// large towns in more than twenty, as is published.
 const SCATTER: f64 = 2.0;
 
@@ -241,7 +241,8 @@ fn bent((x, y): Point) -> Point {
 }
 
 /// The same areas with every edge halved `times` times, and each new vertex put a little off it: the
-/// same way for both neighbours.
+/// same way for both neighbours. An edge of less than a metre stays whole, or its halves might go to and
+/// fro on one line.
 pub(crate) fn densified(boundaries: &[Boundary], times: u32) -> Vec<Boundary> {
     let dense = |(number, area): (usize, &Boundary)| {
         let polygons: Vec<Vec<Vec<Point>>> = area
@@ -263,7 +264,9 @@ fn densified_ring(mut ring: Vec<Point>, times: u32) -> Vec<Point> {
         for (at, &from) in ring.iter().enumerate() {
             let to = ring[(at + 1) % ring.len()];
             dense.push(from);
-            dense.push(between(from.min(to), from.max(to)));
+            if from.0.abs_diff(to.0).max(from.1.abs_diff(to.1)) > 1_000 {
+                dense.push(between(from.min(to), from.max(to)));
+            }
         }
         dense.dedup();
         ring = dense;
