@@ -150,15 +150,13 @@ impl Cells {
         let shared = SharedEdges::of(boundaries);
         let mut root = Grid::root(&shared.edges);
         let mut builder = Builder {
-            grain: root.frame.bits,
             sets: SetsInMaking::new(boundaries.len()),
             tables: Vec::new(),
             records: Vec::new(),
             locals: Vec::new(),
             shared,
         };
-        let all: Vec<u32> = (0..).take(builder.shared.edges.len()).collect();
-        builder.fill(&mut root, WORLD, &all, &[]);
+        builder.fill_root(&mut root);
         Cells {
             root,
             tables: builder.tables,
@@ -522,11 +520,6 @@ impl Grid {
             }
         }
     }
-
-    fn reaches_into(&self, square: Square) -> bool {
-        let within = self.frame.within((square.at, square.last()));
-        within.iter().all(|range| !range.is_empty())
-    }
 }
 
 impl Square {
@@ -535,6 +528,18 @@ impl Square {
         let side = (1_i64 << self.bits) - 1;
         self.at
             .map(|at| i32::try_from(i64::from(at) + side).expect("within the outermost square"))
+    }
+
+    /// The square that is so many steps from the outermost square's corner.
+    fn at(steps: [u32; 2], bits: u32) -> Square {
+        let at = steps.map(|steps| ORIGIN.wrapping_add_unsigned(steps << bits));
+        Square { at, bits }
+    }
+
+    /// Its corners, a millimetre further out: no edge falls between two squares.
+    fn and_a_millimetre(self) -> (Mm, Mm) {
+        let last = self.last();
+        (self.at.map(|at| at - 1), last.map(|at| at + 1))
     }
 
     fn quarters(self) -> [Square; 4] {
@@ -579,15 +584,59 @@ impl SharedEdges {
     }
 }
 
+/// The edges that touch each square of a frame.
+struct Touching {
+    /// By place: where a square's edges begin.
+    starts: Vec<u32>,
+    edges: Vec<u32>,
+}
+
+impl Touching {
+    fn of(edges: &[Edge], frame: &Frame) -> Touching {
+        let mut pairs: Vec<(u32, u32)> = Vec::with_capacity(edges.len() * 2);
+        for (at, edge) in (0..).zip(edges) {
+            let (low, high) = edge.bounds();
+            let around = (low.map(|it| it - 1), high.map(|it| it + 1));
+            let [columns, rows] = frame.within(around);
+            for row in rows {
+                for column in columns.clone() {
+                    let (low, high) = Square::at([column, row], frame.bits).and_a_millimetre();
+                    if edge.touches(low, high) {
+                        pairs.push((count(frame.place(column, row)), at));
+                    }
+                }
+            }
+        }
+        let squares = frame.size[0] as usize * frame.size[1] as usize;
+        let mut starts = vec![0; squares + 1];
+        for (square, _) in &pairs {
+            starts[*square as usize + 1] += 1;
+        }
+        for square in 0..squares {
+            starts[square + 1] += starts[square];
+        }
+        let mut next = starts.clone();
+        let mut edges = vec![0; pairs.len()];
+        for (square, edge) in pairs {
+            let place = &mut next[square as usize];
+            edges[*place as usize] = edge;
+            *place += 1;
+        }
+        Touching { starts, edges }
+    }
+
+    fn edges(&self, place: usize) -> &[u32] {
+        let [start, end] = [place, place + 1].map(|at| self.starts[at] as usize);
+        &self.edges[start..end]
+    }
+}
+
 fn count(length: usize) -> u32 {
     u32::try_from(length).expect("fewer than 2^32 vertices")
 }
 
 struct Builder {
     shared: SharedEdges,
-    /// The size of the root's squares. Larger ones are always divided: a set is quicker to look up
-    /// than a record.
-    grain: u32,
     sets: SetsInMaking,
     tables: Vec<Node>,
     records: Vec<Slot>,
@@ -595,15 +644,42 @@ struct Builder {
 }
 
 impl Builder {
+    /// Row by row from east to west, where no area is around the first corner.
+    fn fill_root(&mut self, root: &mut Grid) {
+        let touching = Touching::of(&self.shared.edges, &root.frame);
+        let [columns, rows] = root.frame.size;
+        for row in 0..rows {
+            let mut corner = Vec::new();
+            for column in (0..columns).rev() {
+                let step = [root.frame.first[0] + column, root.frame.first[1] + row];
+                let square = Square::at(step, root.frame.bits);
+                let edges = touching.edges(root.frame.place(step[0], step[1]));
+                self.fill(root, square, edges, &corner);
+                if !edges.is_empty() {
+                    corner = self.corner_west_of(square, edges, &corner);
+                }
+            }
+        }
+    }
+
+    /// The boundaries around the corner of the next square to the west: the way there along the row
+    /// crosses this square alone.
+    fn corner_west_of(&self, square: Square, edges: &[u32], corner: &[u32]) -> Vec<u32> {
+        let [west, south] = square.at;
+        let last = square.last();
+        let with_it = ([west - 1, south], last);
+        let clip = |&edge: &u32| self.shared.edges[edge as usize].clip(with_it.0, with_it.1);
+        let clips: Vec<Clip> = edges.iter().map(clip).collect();
+        self.around([west - 1, last[1]], edges, &clips, corner)
+    }
+
     /// Fills the grid's part of a square, of which the edges that touch it are given and the
     /// boundaries around its corner, in order.
     fn fill(&mut self, grid: &mut Grid, square: Square, edges: &[u32], corner: &[u32]) {
-        let is_few = edges.len() <= EDGES_MAX || square.bits <= CELL_BITS_MIN;
-        if !grid.reaches_into(square) {
-        } else if edges.is_empty() {
+        if edges.is_empty() {
             let set = self.sets.id(corner);
             grid.set(square, Node::new(Content::Set(set)));
-        } else if is_few && square.bits <= self.grain {
+        } else if edges.len() <= EDGES_MAX || square.bits <= CELL_BITS_MIN {
             let record = self.record(square, edges, corner);
             grid.set(square, record);
         } else if square.bits > grid.frame.bits {
@@ -621,13 +697,8 @@ impl Builder {
         let clips = self.clips(square, edges);
         for quarter in square.quarters() {
             let last = quarter.last();
-            let touching = |edge: &u32| {
-                let (low, high) = (
-                    quarter.at.map(|at| at - 1),
-                    last.map(|at| at.saturating_add(1)),
-                );
-                self.shared.edges[*edge as usize].touches(low, high)
-            };
+            let (low, high) = quarter.and_a_millimetre();
+            let touching = |edge: &u32| self.shared.edges[*edge as usize].touches(low, high);
             let touching: Vec<u32> = edges.iter().copied().filter(touching).collect();
             let around = self.around(last, edges, &clips, corner);
             self.fill(grid, quarter, &touching, &around);

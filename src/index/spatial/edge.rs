@@ -126,11 +126,16 @@ impl Edge {
         )
     }
 
+    /// The south-west and north-east corners of the rectangle around it.
+    pub(super) fn bounds(&self) -> (Mm, Mm) {
+        let [x1, x2] = [self.low[0], self.high[0]];
+        ([x1.min(x2), self.low[1]], [x1.max(x2), self.high[1]])
+    }
+
     /// Whether any of the edge is in a rectangle, its sides included.
     pub(super) fn touches(&self, [west, south]: Mm, [east, north]: Mm) -> bool {
-        let [x1, x2] = [self.low[0], self.high[0]];
-        let is_beside = x1.max(x2) < west || x1.min(x2) > east;
-        if is_beside || self.high[1] < south || self.low[1] > north {
+        let ([left, lower], [right, upper]) = self.bounds();
+        if right < west || left > east || upper < south || lower > north {
             return false;
         }
         let side = |x: i32, y: i32| {

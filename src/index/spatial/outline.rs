@@ -72,10 +72,11 @@ impl Outline {
         }
         // The nearest box first: it makes short work of the others.
         loop {
-            let nearest = (0..FAN_OUT).min_by(|&a, &b| away[a].total_cmp(&away[b]));
-            let Some(at) = nearest.filter(|&at| away[at] < best) else {
+            let nearer = |a, b| if away[b] < away[a] { b } else { a };
+            let at = (1..FAN_OUT).fold(0, nearer);
+            if away[at] >= best {
                 return best;
-            };
+            }
             away[at] = f64::INFINITY;
             let inner = (first + at) * FAN_OUT;
             best = match level {
@@ -105,12 +106,8 @@ fn bounds_of(items: impl Iterator<Item = Bounds>, count: usize) -> Vec<Bounds> {
 
 impl Bounds {
     fn of_edge(edge: &Edge) -> Bounds {
-        let ends = |axis: usize| (edge.low[axis], edge.high[axis]);
-        let (x, y) = (ends(0), ends(1));
-        Bounds {
-            low: [x.0.min(x.1), y.0],
-            high: [x.0.max(x.1), y.1],
-        }
+        let (low, high) = edge.bounds();
+        Bounds { low, high }
     }
 
     fn with(self, other: Bounds) -> Bounds {
