@@ -75,8 +75,8 @@ fn one(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::
         arguments.practice.as_deref(),
     );
     match (arguments.json, asked(index, pairs)) {
-        (true, Ok((_, body))) => write_json(out, &body).map(|()| true),
-        (true, Err(problem)) => write_json(out, &problem.body()).map(|()| false),
+        (true, Ok((_, body))) => write_line(out, &body.json()).map(|()| true),
+        (true, Err(problem)) => write_line(out, &problem.json()).map(|()| false),
         (false, Ok((question, _))) => {
             out.write_all(in_words(index, &index.locate(&question.query), &question).as_bytes())?;
             Ok(true)
@@ -111,8 +111,8 @@ fn many(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io:
         let outcome = asked(index, given(arguments, Some(postcode), practice));
         all_answered &= outcome.is_ok();
         match (arguments.json, outcome) {
-            (true, Ok((_, body))) => write_json(out, &body)?,
-            (true, Err(problem)) => write_json(out, &problem.body())?,
+            (true, Ok((_, body))) => write_line(out, &body.json())?,
+            (true, Err(problem)) => write_line(out, &problem.json())?,
             (false, Ok((question, _))) => {
                 writeln!(out, "{}\t{}", at + 1, row(&index.locate(&question.query)))?;
             }
@@ -159,8 +159,8 @@ fn asked(
     Ok((question, body))
 }
 
-fn write_json(out: &mut impl Write, body: &impl serde::Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, body)?;
+fn write_line(out: &mut impl Write, line: &[u8]) -> io::Result<()> {
+    out.write_all(line)?;
     writeln!(out)
 }
 

@@ -1,43 +1,23 @@
 //! The JSON of answers. The command line prints the same.
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::Number;
 
+use super::json::Json;
 use crate::dataset::Manifest;
-use crate::domain::{Area, Layer, PracticeStatus};
+use crate::domain::{Area, Basis, Layer, PracticeStatus, Provenance};
 use crate::index::{
-    Answer, AreaFound, Found, GroupFound, Index, Location, Neighbour, Note, Place, PracticeFound,
-    RegisteredPractice, Registration, Unknown,
+    Answer, AreaFound, Found, GroupFound, Index, Location, Neighbour, Place, PracticeFound, Reason,
+    RegisteredPractice, Registration,
 };
 use crate::question::Question;
 
-/// The answer to `locate`.
-#[derive(Serialize)]
+/// The answer to a question.
 pub(crate) struct LocateBody<'i> {
-    status: &'static str,
-    location: Option<LocationBody>,
-    residence: LayersBody<'i>,
-    registration: Option<RegistrationBody<'i>>,
-    agreement: &'static str,
-    notes: Vec<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nearest: Option<LayersBody<'i>>,
-    as_of: String,
-    dataset: DatasetBody<'i>,
-}
-
-/// Layers by name, in the order of answers.
-struct LayersBody<'i>(Vec<(Layer, FoundBody<'i>)>);
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum FoundBody<'i> {
-    Areas(Vec<AreaBody<'i>>),
-    Practices(Vec<CoveringPracticeBody<'i>>),
-    Groups(Vec<GroupBody<'i>>),
-    Near(NeighbourBody<'i>),
-    Unknown { unknown: &'static str },
+    index: &'i Index,
+    answer: Answer<'i>,
+    /// The layers that are asked for; `None` is all.
+    layers: Option<Vec<Layer>>,
 }
 
 /// Where a place is.
@@ -59,59 +39,6 @@ pub(crate) struct LocationBody {
 struct QualityBody {
     scale: &'static str,
     value: u8,
-}
-
-#[derive(Serialize)]
-struct AreaBody<'i> {
-    id: &'i str,
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    system: Option<&'i str>,
-    provenance: &'static str,
-    basis: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    certainty: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    boundary_distance_m: Option<Number>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alternatives: Option<Vec<NeighbourBody<'i>>>,
-}
-
-#[derive(Serialize)]
-struct NeighbourBody<'i> {
-    id: &'i str,
-    name: String,
-    distance_m: Number,
-}
-
-#[derive(Serialize)]
-struct CoveringPracticeBody<'i> {
-    id: &'i str,
-    name: &'i str,
-    provenance: &'static str,
-    basis: &'static str,
-    area: &'static str,
-    share: Option<f64>,
-    distance_m: Option<Number>,
-}
-
-#[derive(Serialize)]
-struct GroupBody<'i> {
-    id: &'i str,
-    name: &'i str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'i str>,
-    via: &'i str,
-    provenance: &'static str,
-    basis: &'static str,
-}
-
-#[derive(Serialize)]
-struct RegistrationBody<'i> {
-    practice: Option<RegisteredPracticeBody<'i>>,
-    #[serde(flatten)]
-    areas: LayersBody<'i>,
-    reason: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -150,77 +77,187 @@ pub(crate) struct DatasetBody<'i> {
 }
 
 impl<'i> LocateBody<'i> {
-    /// The answer to the question, with the layers that it asks for.
     pub(crate) fn new(index: &'i Index, question: &Question, answer: Answer<'i>) -> LocateBody<'i> {
-        let wanted = question.layers.as_deref();
-        let nearest: Vec<_> = answer
-            .nearest
-            .into_iter()
-            .map(|(layer, near)| (layer, FoundBody::Near(near.into())))
-            .filter(|(layer, _)| wanted.is_none_or(|wanted| wanted.contains(layer)))
-            .collect();
         LocateBody {
-            status: answer.status.as_str(),
-            location: answer.location.map(LocationBody::from),
-            residence: LayersBody::new(answer.residence, wanted),
-            registration: answer
-                .registration
-                .map(|it| RegistrationBody::new(it, wanted)),
-            agreement: answer.agreement.as_str(),
-            notes: answer.notes.into_iter().map(Note::as_str).collect(),
-            nearest: (!nearest.is_empty()).then_some(LayersBody(nearest)),
-            as_of: answer.as_of.to_string(),
-            dataset: DatasetBody::from(index.manifest()),
+            index,
+            answer,
+            layers: question.layers.clone(),
         }
+    }
+
+    /// As JSON.
+    pub(crate) fn json(&self) -> Vec<u8> {
+        let mut json = Json::new();
+        self.write(&mut json);
+        json.into_bytes()
+    }
+
+    fn write(&self, json: &mut Json) {
+        let answer = &self.answer;
+        json.raw("{\"status\":");
+        json.text(answer.status.as_str());
+        json.raw(",\"location\":");
+        json.value(&answer.location.map(LocationBody::from));
+        json.raw(",\"residence\":{");
+        self.layers(json, &answer.residence, "");
+        json.raw("},\"registration\":");
+        match &answer.registration {
+            Some(registration) => self.registration(json, registration),
+            None => json.raw("null"),
+        }
+        json.raw(",\"agreement\":");
+        json.text(answer.agreement.as_str());
+        json.raw(",\"notes\":[");
+        json.list(&answer.notes, |json, note| json.text(note.as_str()));
+        json.raw("]");
+        self.nearest(json);
+        json.raw(",\"as_of\":");
+        json.value(&answer.as_of.to_string());
+        json.raw(",\"dataset\":");
+        json.value(&DatasetBody::from(self.index.manifest()));
+        json.raw("}");
+    }
+
+    fn is_wanted(&self, layer: Layer) -> bool {
+        let wanted = self.layers.as_ref();
+        wanted.is_none_or(|wanted| wanted.contains(&layer))
+    }
+
+    /// The layers that were found and are wanted, in the order of answers, then those that are wanted
+    /// and that the dataset does not hold; `comma` stands before the first.
+    fn layers(&self, json: &mut Json, found: &[(Layer, Found<'_>)], mut comma: &'static str) {
+        let held = found.iter().filter(|(layer, _)| self.is_wanted(*layer));
+        let held = held.map(|(layer, found)| (*layer, Some(found)));
+        let is_held = |layer: &Layer| found.iter().any(|(held, _)| held == layer);
+        let not_held = self.layers.iter().flatten().filter(|it| !is_held(it));
+        let not_held = not_held.map(|&layer| (layer, None));
+        for (layer, found) in held.chain(not_held) {
+            json.raw(comma);
+            comma = ",";
+            json.text(layer.as_str());
+            json.raw(":");
+            match found {
+                Some(Found::Areas(areas)) => list_of(json, areas, write_area),
+                Some(Found::Practices(practices)) => list_of(json, practices, write_practice),
+                Some(Found::Groups(groups)) => list_of(json, groups, write_group),
+                Some(Found::Unknown(unknown)) => write_unknown(json, unknown.as_str()),
+                None => write_unknown(json, "not_in_dataset"),
+            }
+        }
+    }
+
+    fn registration(&self, json: &mut Json, registration: &Registration<'_>) {
+        json.raw("{\"practice\":");
+        let practice = registration.practice.as_ref();
+        json.value(&practice.map(RegisteredPracticeBody::from));
+        self.layers(json, &registration.areas, ",");
+        json.raw(",\"reason\":");
+        json.value(&registration.reason.map(Reason::as_str));
+        json.raw("}");
+    }
+
+    /// Where there is nothing around the place: what is nearest.
+    fn nearest(&self, json: &mut Json) {
+        let nearest = self.answer.nearest.iter();
+        let mut nearest = nearest
+            .filter(|(layer, _)| self.is_wanted(*layer))
+            .peekable();
+        if nearest.peek().is_none() {
+            return;
+        }
+        json.raw(",\"nearest\":{");
+        json.list(nearest, |json, (layer, near)| {
+            json.text(layer.as_str());
+            json.raw(":");
+            write_neighbour(json, near);
+        });
+        json.raw("}");
     }
 }
 
-impl<'i> LayersBody<'i> {
-    fn new(found: Vec<(Layer, Found<'i>)>, wanted: Option<&[Layer]>) -> LayersBody<'i> {
-        let mut layers: Vec<(Layer, FoundBody<'i>)> = found
-            .into_iter()
-            .filter(|(layer, _)| wanted.is_none_or(|wanted| wanted.contains(layer)))
-            .map(|(layer, found)| (layer, FoundBody::from(found)))
-            .collect();
-        for &layer in wanted.unwrap_or_default() {
-            if !layers.iter().any(|(held, _)| *held == layer) {
-                layers.push((
-                    layer,
-                    FoundBody::Unknown {
-                        unknown: "not_in_dataset",
-                    },
-                ));
-            }
-        }
-        LayersBody(layers)
-    }
+fn list_of<T>(json: &mut Json, items: &[T], each: impl Fn(&mut Json, &T)) {
+    json.raw("[");
+    json.list(items, each);
+    json.raw("]");
 }
 
-impl Serialize for LayersBody<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (layer, found) in &self.0 {
-            map.serialize_entry(layer.as_str(), found)?;
-        }
-        map.end()
-    }
+fn write_unknown(json: &mut Json, why: &str) {
+    json.raw("{\"unknown\":");
+    json.text(why);
+    json.raw("}");
 }
 
-impl<'i> From<Found<'i>> for FoundBody<'i> {
-    fn from(found: Found<'i>) -> FoundBody<'i> {
-        match found {
-            Found::Areas(areas) => FoundBody::Areas(areas.into_iter().map(Into::into).collect()),
-            Found::Practices(all) => {
-                FoundBody::Practices(all.into_iter().map(Into::into).collect())
-            }
-            Found::Groups(groups) => {
-                FoundBody::Groups(groups.into_iter().map(Into::into).collect())
-            }
-            Found::Unknown(unknown) => FoundBody::Unknown {
-                unknown: Unknown::as_str(unknown),
-            },
-        }
+fn write_area(json: &mut Json, found: &AreaFound<'_>) {
+    write_name(json, found.area);
+    if let Some(system) = &found.area.system {
+        json.raw(",\"system\":");
+        json.text(system);
     }
+    write_source(json, found.provenance, found.basis);
+    if let Some(edge) = &found.edge {
+        json.raw(",\"certainty\":");
+        json.text(edge.certainty.as_str());
+        json.raw(",\"boundary_distance_m\":");
+        json.number(edge.distance_m, 1);
+        json.raw(",\"alternatives\":");
+        list_of(json, &edge.alternatives, write_neighbour);
+    }
+    json.raw("}");
+}
+
+/// The beginning of an area: the brace, its id and its name.
+fn write_name(json: &mut Json, area: &Area) {
+    json.raw("{\"id\":");
+    json.text(&area.id);
+    json.raw(",\"name\":");
+    json.text(&area.title());
+}
+
+fn write_source(json: &mut Json, provenance: Provenance, basis: Basis) {
+    json.raw(",\"provenance\":");
+    json.text(provenance.as_str());
+    json.raw(",\"basis\":");
+    json.text(basis.as_str());
+}
+
+fn write_neighbour(json: &mut Json, near: &Neighbour<'_>) {
+    write_name(json, near.area);
+    json.raw(",\"distance_m\":");
+    json.number(near.distance_m, 1);
+    json.raw("}");
+}
+
+fn write_practice(json: &mut Json, found: &PracticeFound<'_>) {
+    json.raw("{\"id\":");
+    json.text(found.practice.code.as_str());
+    json.raw(",\"name\":");
+    json.text(&found.practice.name);
+    write_source(json, found.provenance, found.basis);
+    json.raw(",\"area\":");
+    json.text(found.extent.as_str().unwrap_or(found.provenance.as_str()));
+    json.raw(",\"share\":");
+    match found.share {
+        Some(share) => json.number(share, 6),
+        None => json.raw("null"),
+    }
+    json.raw(",\"distance_m\":");
+    match found.distance_m {
+        Some(distance_m) => json.number(distance_m, 0),
+        None => json.raw("null"),
+    }
+    json.raw("}");
+}
+
+fn write_group(json: &mut Json, found: &GroupFound<'_>) {
+    write_name(json, found.area);
+    if let Some(kind) = &found.area.kind {
+        json.raw(",\"kind\":");
+        json.text(kind);
+    }
+    json.raw(",\"via\":");
+    json.text(found.via);
+    write_source(json, found.area.provenance, Basis::Membership);
+    json.raw("}");
 }
 
 impl From<Location> for LocationBody {
@@ -264,84 +301,8 @@ impl From<Location> for LocationBody {
     }
 }
 
-impl<'i> From<AreaFound<'i>> for AreaBody<'i> {
-    fn from(found: AreaFound<'i>) -> AreaBody<'i> {
-        let (certainty, distance_m, alternatives) = match found.edge {
-            None => (None, None, None),
-            Some(edge) => (
-                Some(edge.certainty.as_str()),
-                Some(metres(edge.distance_m, 1)),
-                Some(
-                    edge.alternatives
-                        .into_iter()
-                        .map(NeighbourBody::from)
-                        .collect(),
-                ),
-            ),
-        };
-        AreaBody {
-            id: &found.area.id,
-            name: found.area.title(),
-            system: found.area.system.as_deref(),
-            provenance: found.provenance.as_str(),
-            basis: found.basis.as_str(),
-            certainty,
-            boundary_distance_m: distance_m,
-            alternatives,
-        }
-    }
-}
-
-impl<'i> From<Neighbour<'i>> for NeighbourBody<'i> {
-    fn from(near: Neighbour<'i>) -> NeighbourBody<'i> {
-        let Neighbour { area, distance_m } = near;
-        NeighbourBody {
-            id: &area.id,
-            name: Area::title(area),
-            distance_m: metres(distance_m, 1),
-        }
-    }
-}
-
-impl<'i> From<PracticeFound<'i>> for CoveringPracticeBody<'i> {
-    fn from(found: PracticeFound<'i>) -> CoveringPracticeBody<'i> {
-        CoveringPracticeBody {
-            id: found.practice.code.as_str(),
-            name: &found.practice.name,
-            provenance: found.provenance.as_str(),
-            basis: found.basis.as_str(),
-            area: found.extent.as_str().unwrap_or(found.provenance.as_str()),
-            share: found.share,
-            distance_m: found.distance_m.map(|distance_m| metres(distance_m, 0)),
-        }
-    }
-}
-
-impl<'i> From<GroupFound<'i>> for GroupBody<'i> {
-    fn from(found: GroupFound<'i>) -> GroupBody<'i> {
-        GroupBody {
-            id: &found.area.id,
-            name: &found.area.name,
-            kind: found.area.kind.as_deref(),
-            via: found.via,
-            provenance: found.area.provenance.as_str(),
-            basis: "membership",
-        }
-    }
-}
-
-impl<'i> RegistrationBody<'i> {
-    fn new(registration: Registration<'i>, wanted: Option<&[Layer]>) -> RegistrationBody<'i> {
-        RegistrationBody {
-            practice: registration.practice.map(RegisteredPracticeBody::from),
-            areas: LayersBody::new(registration.areas, wanted),
-            reason: registration.reason.map(crate::index::Reason::as_str),
-        }
-    }
-}
-
-impl<'i> From<RegisteredPractice<'i>> for RegisteredPracticeBody<'i> {
-    fn from(found: RegisteredPractice<'i>) -> RegisteredPracticeBody<'i> {
+impl<'i> From<&RegisteredPractice<'i>> for RegisteredPracticeBody<'i> {
+    fn from(found: &RegisteredPractice<'i>) -> RegisteredPracticeBody<'i> {
         let RegisteredPractice {
             practice, asked, ..
         } = found;

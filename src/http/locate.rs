@@ -1,6 +1,5 @@
 //! `/api/v1/locate`: one look-up.
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -27,12 +26,17 @@ fn located(app: &App, fields: &Fields) -> Result<Response, Problem> {
     let question = Question::from_fields(fields)?;
     let releases = app.releases();
     let body = answer(dataset(&releases, fields)?, &question)?;
-    Ok((NO_STORE, Json(body)).into_response())
+    Ok((NO_STORE, JSON, body.json()).into_response())
 }
 
 /// Nothing that was asked stays in a cache.
 pub(super) const NO_STORE: [(header::HeaderName, HeaderValue); 1] =
     [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+
+const JSON: [(header::HeaderName, HeaderValue); 1] = [(
+    header::CONTENT_TYPE,
+    HeaderValue::from_static("application/json"),
+)];
 
 /// The body of an answer, for the command line too.
 pub(crate) fn answer<'i>(index: &'i Index, question: &Question) -> Result<LocateBody<'i>, Problem> {

@@ -7,6 +7,7 @@ pub(crate) mod body;
 mod conditional;
 mod directory;
 mod input;
+pub(crate) mod json;
 pub(crate) mod locate;
 mod pages;
 mod postcodes;

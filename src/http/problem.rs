@@ -130,7 +130,12 @@ impl Problem {
         self.suggestion
     }
 
-    pub(crate) fn body(&self) -> ProblemBody {
+    /// As `application/problem+json`.
+    pub(crate) fn json(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.body()).expect("texts and numbers")
+    }
+
+    fn body(&self) -> ProblemBody {
         ProblemBody {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
