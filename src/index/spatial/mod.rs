@@ -16,9 +16,11 @@ use rstar::primitives::{GeomWithData, Rectangle};
 use crate::domain::{Boundary, BritishGrid};
 use cells::Cells;
 use edge::{Edge, Mm, mm};
-use outline::{Bounds, NO_MORE, Outline};
+use outline::Outline;
 
 const MM_PER_M: f64 = 1_000.0;
+/// Makes the distance to a box no more than that to an edge in it, however both were rounded.
+const ROUNDING: f64 = 1.0 - 1e-9;
 
 /// Boundaries, in order to be asked what covers a point and what is near it.
 ///
@@ -44,7 +46,7 @@ impl Spatial {
         let edges: Vec<&[Edge]> = outlines.iter().map(Outline::edges).collect();
         let cells = Cells::build(&edges);
         let boxes = outlines.iter().enumerate().filter_map(|(at, outline)| {
-            let Bounds { low, high } = outline.bounds()?;
+            let (low, high) = outline.bounds()?;
             let corners = Rectangle::from_corners(low.map(f64::from), high.map(f64::from));
             Some(GeomWithData::new(corners, at))
         });
@@ -147,7 +149,7 @@ impl Spatial {
             .nearest_neighbor_iter_with_distance_2(&at.map(f64::from));
         for (entry, box_distance_2) in by_box {
             let nearest = best.map_or(f64::INFINITY, |(_, distance_2)| distance_2);
-            if box_distance_2 * NO_MORE > nearest {
+            if box_distance_2 * ROUNDING > nearest {
                 break;
             }
             let boundary = u32::try_from(entry.data).expect("cells have fewer boundaries");

@@ -15,70 +15,73 @@ use super::edge::{Edge, Mm};
 /// Edges in a box, and boxes in a box of the next level.
 const FAN_OUT: usize = 8;
 
-/// Makes the distance to a box no more than that to an edge in it, however that was rounded.
-pub(super) const NO_MORE: f64 = 1.0 - 1e-9;
+/// Makes the distance to a box no more than that to an edge in it, however both were rounded: the
+/// former is an `f32`.
+const NO_MORE: f32 = 1.0 - 1e-6;
 
 /// The edges of one boundary.
 #[derive(Debug)]
 pub(super) struct Outline {
     edges: Vec<Edge>,
     /// From the boxes of edges up to a level of no more than eight.
-    levels: Vec<Vec<Bounds>>,
+    levels: Vec<Vec<Boxes>>,
 }
 
-/// A rectangle, its sides included.
+/// Eight rectangles, their sides included, side by side: the processor measures several at a time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) low: Mm,
-    pub(super) high: Mm,
+struct Boxes {
+    west: [i32; FAN_OUT],
+    south: [i32; FAN_OUT],
+    east: [i32; FAN_OUT],
+    north: [i32; FAN_OUT],
 }
 
 impl Outline {
     pub(super) fn new(edges: Vec<Edge>) -> Outline {
+        let of_edges: Vec<(Mm, Mm)> = edges.chunks(FAN_OUT).filter_map(around_edges).collect();
         let mut levels = Vec::new();
-        let mut level = bounds_of(edges.iter().map(Bounds::of_edge), edges.len());
-        while level.len() > FAN_OUT {
-            let next = bounds_of(level.iter().copied(), level.len());
-            levels.push(std::mem::replace(&mut level, next));
+        let mut rest = of_edges;
+        loop {
+            let level: Vec<Boxes> = rest.chunks(FAN_OUT).map(Boxes::of).collect();
+            let is_top = level.len() <= 1;
+            rest = rest.chunks(FAN_OUT).filter_map(around).collect();
+            levels.push(level);
+            if is_top {
+                return Outline { edges, levels };
+            }
         }
-        levels.push(level);
-        Outline { edges, levels }
     }
 
     pub(super) fn edges(&self) -> &[Edge] {
         &self.edges
     }
 
-    /// The rectangle around it; `None` where it has no edges.
-    pub(super) fn bounds(&self) -> Option<Bounds> {
-        let top = self.levels.last()?;
-        top.iter().copied().reduce(Bounds::with)
+    /// The corners of the rectangle around it; `None` where it has no edges.
+    pub(super) fn bounds(&self) -> Option<(Mm, Mm)> {
+        around_edges(&self.edges)
     }
 
     /// Square millimetres from the point to the nearest place of the nearest edge that is nearer than
     /// `within_2`; else that.
     pub(super) fn distance_2(&self, point: Mm, within_2: f64) -> f64 {
-        let top = self.levels.len() - 1;
-        self.nearest(top, 0, point, within_2)
+        self.nearest(self.levels.len() - 1, 0, point, within_2)
     }
 
-    /// Among the boxes of a level from `first` on that one box of the next level holds.
-    fn nearest(&self, level: usize, first: usize, point: Mm, mut best: f64) -> f64 {
-        let boxes = &self.levels[level];
-        let boxes = &boxes[first..boxes.len().min(first + FAN_OUT)];
-        let mut away = [f64::INFINITY; FAN_OUT];
-        for (away, bounds) in away.iter_mut().zip(boxes) {
-            *away = bounds.distance_2(point);
-        }
+    /// Among the boxes of one group of a level.
+    fn nearest(&self, level: usize, group: usize, point: Mm, mut best: f64) -> f64 {
+        let Some(boxes) = self.levels[level].get(group) else {
+            return best;
+        };
+        let mut away = boxes.distances_2(point);
         // The nearest box first: it makes short work of the others.
         loop {
             let nearer = |a, b| if away[b] < away[a] { b } else { a };
             let at = (1..FAN_OUT).fold(0, nearer);
-            if away[at] >= best {
+            if f64::from(away[at]) >= best || away[at] == f32::INFINITY {
                 return best;
             }
-            away[at] = f64::INFINITY;
-            let inner = (first + at) * FAN_OUT;
+            away[at] = f32::INFINITY;
+            let inner = group * FAN_OUT + at;
             best = match level {
                 0 => self.nearest_edge(inner, point, best),
                 _ => self.nearest(level - 1, inner, point, best),
@@ -86,50 +89,55 @@ impl Outline {
         }
     }
 
-    fn nearest_edge(&self, first: usize, point: Mm, best: f64) -> f64 {
-        let edges = &self.edges[first..self.edges.len().min(first + FAN_OUT)];
-        let distances = edges.iter().map(|edge| edge.distance_2(point));
+    fn nearest_edge(&self, run: usize, point: Mm, best: f64) -> f64 {
+        let edges = self.edges.get(run * FAN_OUT..).unwrap_or_default();
+        let edges = edges.iter().take(FAN_OUT);
+        let distances = edges.map(|edge| edge.distance_2(point));
         distances.fold(best, f64::min)
     }
 }
 
-fn bounds_of(items: impl Iterator<Item = Bounds>, count: usize) -> Vec<Bounds> {
-    let mut bounds: Vec<Bounds> = Vec::with_capacity(count.div_ceil(FAN_OUT));
-    for (at, item) in items.enumerate() {
-        match bounds.last_mut() {
-            Some(last) if at % FAN_OUT != 0 => *last = last.with(item),
-            _ => bounds.push(item),
-        }
-    }
-    bounds
+fn around_edges(edges: &[Edge]) -> Option<(Mm, Mm)> {
+    edges.iter().map(Edge::bounds).reduce(both)
 }
 
-impl Bounds {
-    fn of_edge(edge: &Edge) -> Bounds {
-        let (low, high) = edge.bounds();
-        Bounds { low, high }
-    }
+fn around(boxes: &[(Mm, Mm)]) -> Option<(Mm, Mm)> {
+    boxes.iter().copied().reduce(both)
+}
 
-    fn with(self, other: Bounds) -> Bounds {
-        let both = |axis: usize| {
-            let low = self.low[axis].min(other.low[axis]);
-            (low, self.high[axis].max(other.high[axis]))
+fn both(a: (Mm, Mm), b: (Mm, Mm)) -> (Mm, Mm) {
+    let low = [0, 1].map(|axis| a.0[axis].min(b.0[axis]));
+    let high = [0, 1].map(|axis| a.1[axis].max(b.1[axis]));
+    (low, high)
+}
+
+impl Boxes {
+    /// Of up to eight rectangles; the places that are left hold the first one once more, and lead to
+    /// nothing.
+    fn of(boxes: &[(Mm, Mm)]) -> Boxes {
+        let each = |side: fn(&(Mm, Mm)) -> i32| {
+            let mut sides = [side(&boxes[0]); FAN_OUT];
+            for (place, rectangle) in sides.iter_mut().zip(boxes) {
+                *place = side(rectangle);
+            }
+            sides
         };
-        let (x, y) = (both(0), both(1));
-        Bounds {
-            low: [x.0, y.0],
-            high: [x.1, y.1],
+        Boxes {
+            west: each(|it| it.0[0]),
+            south: each(|it| it.0[1]),
+            east: each(|it| it.1[0]),
+            north: each(|it| it.1[1]),
         }
     }
 
-    /// Square millimetres from the point to the rectangle, or a trifle less; 0 inside.
-    fn distance_2(&self, point: Mm) -> f64 {
-        let off = |axis: usize| {
-            let [low, at, high] = [self.low, point, self.high].map(|it| i64::from(it[axis]));
-            #[expect(clippy::cast_precision_loss, reason = "below 2^32")]
-            let off = (low - at).max(at - high).max(0) as f64;
-            off
-        };
-        (off(0).powi(2) + off(1).powi(2)) * NO_MORE
+    /// Square millimetres from the point to each rectangle, or a trifle less; 0 inside.
+    fn distances_2(&self, [x, y]: Mm) -> [f32; FAN_OUT] {
+        // Positions keep within 1.7e9 mm of each other, so differences fit.
+        let off = |low: i32, at: i32, high: i32| (low - at).max(at - high).max(0) as f32;
+        std::array::from_fn(|at| {
+            let across = off(self.west[at], x, self.east[at]);
+            let up = off(self.south[at], y, self.north[at]);
+            (across * across + up * up) * NO_MORE
+        })
     }
 }
