@@ -194,6 +194,24 @@ fn postcodes(criterion: &mut Criterion) {
             assert_eq!(parsed.count(), texts.len());
         });
     });
+    group.bench_function("text to row, one at a time", |bencher| {
+        bencher.iter(|| {
+            let found = texts.iter().map(|text| index.postcode_row(parsed(text)));
+            let found = found.map(|row| u64::from(row.expect("every postcode is there")));
+            assert_eq!(found.sum::<u64>(), rows);
+        });
+    });
+    group.bench_function("text to row, in batches", |bencher| {
+        bencher.iter(|| {
+            let found = texts.chunks(BATCH).map(|batch| {
+                let postcodes: Vec<Postcode> = batch.iter().map(|text| parsed(text)).collect();
+                let found = index.postcode_rows(&postcodes).into_iter();
+                let found = found.map(|row| u64::from(row.expect("every postcode is there")));
+                found.sum::<u64>()
+            });
+            assert_eq!(found.sum::<u64>(), rows);
+        });
+    });
     group.bench_function("text to entry, one at a time", |bencher| {
         bencher.iter(|| {
             let found = texts

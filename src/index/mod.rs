@@ -282,6 +282,16 @@ impl Index {
         self.directory.find_each(postcodes)
     }
 
+    /// The place of a postcode in the directory, in order: for tables by postcode.
+    pub fn postcode_row(&self, postcode: Postcode) -> Option<u32> {
+        self.directory.row(postcode)
+    }
+
+    /// The same for each of many, in their order.
+    pub fn postcode_rows(&self, postcodes: &[Postcode]) -> Vec<Option<u32>> {
+        self.directory.row_each(postcodes)
+    }
+
     /// The code of the statistical area that the directory gives the postcode.
     pub fn statistical_area(&self, entry: &PostcodeEntry) -> Option<&str> {
         self.statistical

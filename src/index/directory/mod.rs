@@ -156,28 +156,56 @@ impl Directory {
 
     #[inline]
     pub(super) fn find(&self, postcode: Postcode) -> Listing {
-        let (sector, place) = self.place(postcode);
-        match self.sectors[sector].row(place) {
+        match self.row(postcode) {
             Some(row) => Listing::Entry(self.rows[row as usize].entry(postcode)),
-            None => self.find_elsewhere(postcode),
+            None => self.not_found(postcode),
         }
     }
 
-    /// What [`Directory::find`] says of each, in their order.
+    /// The row of a postcode.
+    #[inline]
+    pub(super) fn row(&self, postcode: Postcode) -> Option<u32> {
+        let (sector, place) = self.place(postcode);
+        let row = self.sectors[sector].row(place);
+        row.or_else(|| self.row_of_pseudo(postcode))
+    }
+
+    /// The row of each of at most [`BATCH`] postcodes.
     ///
-    /// Stage by stage over a few at a time, so that the processor waits for many reads at once and
-    /// not for one after the other.
+    /// Stage by stage, so that the processor waits for many reads at once and not for one after the
+    /// other.
+    fn rows_of_batch(&self, batch: &[Postcode]) -> [Option<u32>; BATCH] {
+        let mut places = [(0, 0); BATCH];
+        for (place, &postcode) in places.iter_mut().zip(batch) {
+            *place = self.place(postcode);
+        }
+        let mut held = [None; BATCH];
+        for (row, (sector, place)) in held.iter_mut().zip(places) {
+            *row = self.sectors[sector].row(place);
+        }
+        for (row, &postcode) in held.iter_mut().zip(batch) {
+            if row.is_none() {
+                *row = self.row_of_pseudo(postcode);
+            }
+        }
+        held
+    }
+
+    /// What [`Directory::row`] says of each, in their order.
+    pub(super) fn row_each(&self, postcodes: &[Postcode]) -> Vec<Option<u32>> {
+        let batches = postcodes.chunks(BATCH);
+        let rows = batches.flat_map(|batch| {
+            let held = self.rows_of_batch(batch);
+            held.into_iter().take(batch.len())
+        });
+        rows.collect()
+    }
+
+    /// What [`Directory::find`] says of each, in their order.
     pub(super) fn find_each(&self, postcodes: &[Postcode]) -> Vec<Listing> {
         let mut listings = Vec::with_capacity(postcodes.len());
         for batch in postcodes.chunks(BATCH) {
-            let mut places = [(0, 0); BATCH];
-            for (place, &postcode) in places.iter_mut().zip(batch) {
-                *place = self.place(postcode);
-            }
-            let mut held = [None; BATCH];
-            for (row, (sector, place)) in held.iter_mut().zip(places) {
-                *row = self.sectors[sector].row(place);
-            }
+            let held = self.rows_of_batch(batch);
             let mut rows = [Row::default(); BATCH];
             for (row, at) in rows.iter_mut().zip(held) {
                 // Where there is none, any row: a read too many costs less than a guess.
@@ -187,20 +215,22 @@ impl Directory {
             for (at, &postcode) in batch.iter().enumerate() {
                 listings.push(match held[at] {
                     Some(_) => Listing::Entry(rows[at].entry(postcode)),
-                    None => self.find_elsewhere(postcode),
+                    None => self.not_found(postcode),
                 });
             }
         }
         listings
     }
 
-    /// What is known of a postcode that is in no sector.
     #[cold]
-    fn find_elsewhere(&self, postcode: Postcode) -> Listing {
-        if let Ok(at) = self.pseudo.binary_search(&postcode) {
-            let row = self.rows.len() - self.pseudo.len() + at;
-            return Listing::Entry(self.rows[row].entry(postcode));
-        }
+    fn row_of_pseudo(&self, postcode: Postcode) -> Option<u32> {
+        let at = self.pseudo.binary_search(&postcode).ok()?;
+        u32::try_from(self.rows.len() - self.pseudo.len() + at).ok()
+    }
+
+    /// What is known of a postcode that is not held.
+    #[cold]
+    fn not_found(&self, postcode: Postcode) -> Listing {
         let outcode = outcode_of(postcode);
         let held = self.outcodes.binary_search_by_key(&outcode, |it| it.text);
         match held.is_ok_and(|at| self.outcodes[at].is_complete) {
