@@ -478,4 +478,17 @@ mod tests {
             assert_same_as_naive(&Spatial::build(boundaries), &points)?;
         }
     }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 10, ..ProptestConfig::default() })]
+
+        /// Long enough for boxes of several levels.
+        #[test]
+        fn a_long_ring_is_as_far_as_its_nearest_edge(
+            ring in proptest::collection::vec((0..40_000, 0..40_000), 0..700),
+            points in proptest::collection::vec(probes(40_000), 60),
+        ) {
+            assert_same_as_naive(&Spatial::build(vec![boundary("long", &[&ring])]), &points)?;
+        }
+    }
 }

@@ -15,6 +15,9 @@ use super::edge::{Edge, Mm};
 /// Edges in a box, and boxes in a box of the next level.
 const FAN_OUT: usize = 8;
 
+/// So few edges are looked at one by one: boxes would be one more thing to fetch.
+const SCANNED_MAX: usize = 4 * FAN_OUT;
+
 /// Makes the distance to a box no more than that to an edge in it, however both were rounded: the
 /// former is an `f32`.
 const NO_MORE: f32 = 1.0 - 1e-6;
@@ -23,7 +26,7 @@ const NO_MORE: f32 = 1.0 - 1e-6;
 #[derive(Debug)]
 pub(super) struct Outline {
     edges: Vec<Edge>,
-    /// From the boxes of edges up to a level of no more than eight.
+    /// From the boxes of edges up to a level of no more than eight; none where the edges are few.
     levels: Vec<Vec<Boxes>>,
 }
 
@@ -38,18 +41,15 @@ struct Boxes {
 
 impl Outline {
     pub(super) fn new(edges: Vec<Edge>) -> Outline {
-        let of_edges: Vec<(Mm, Mm)> = edges.chunks(FAN_OUT).filter_map(around_edges).collect();
-        let mut levels = Vec::new();
-        let mut rest = of_edges;
-        loop {
-            let level: Vec<Boxes> = rest.chunks(FAN_OUT).map(Boxes::of).collect();
-            let is_top = level.len() <= 1;
-            rest = rest.chunks(FAN_OUT).filter_map(around).collect();
-            levels.push(level);
-            if is_top {
-                return Outline { edges, levels };
+        let mut levels: Vec<Vec<Boxes>> = Vec::new();
+        if edges.len() > SCANNED_MAX {
+            let mut boxes: Vec<(Mm, Mm)> = edges.chunks(FAN_OUT).filter_map(around_edges).collect();
+            while levels.last().is_none_or(|level| level.len() > 1) {
+                levels.push(boxes.chunks(FAN_OUT).map(Boxes::of).collect());
+                boxes = boxes.chunks(FAN_OUT).filter_map(around).collect();
             }
         }
+        Outline { edges, levels }
     }
 
     pub(super) fn edges(&self) -> &[Edge] {
@@ -64,7 +64,10 @@ impl Outline {
     /// Square millimetres from the point to the nearest place of the nearest edge that is nearer than
     /// `within_2`; else that.
     pub(super) fn distance_2(&self, point: Mm, within_2: f64) -> f64 {
-        self.nearest(self.levels.len() - 1, 0, point, within_2)
+        match self.levels.len() {
+            0 => nearest_of(&self.edges, point, within_2),
+            levels => self.nearest(levels - 1, 0, point, within_2),
+        }
     }
 
     /// Among the boxes of one group of a level.
@@ -83,18 +86,22 @@ impl Outline {
             away[at] = f32::INFINITY;
             let inner = group * FAN_OUT + at;
             best = match level {
-                0 => self.nearest_edge(inner, point, best),
+                0 => nearest_of(self.run(inner), point, best),
                 _ => self.nearest(level - 1, inner, point, best),
             };
         }
     }
 
-    fn nearest_edge(&self, run: usize, point: Mm, best: f64) -> f64 {
-        let edges = self.edges.get(run * FAN_OUT..).unwrap_or_default();
-        let edges = edges.iter().take(FAN_OUT);
-        let distances = edges.map(|edge| edge.distance_2(point));
-        distances.fold(best, f64::min)
+    /// The edges of a box of the lowest level; none of one that only fills a place.
+    fn run(&self, at: usize) -> &[Edge] {
+        let rest = self.edges.get(at * FAN_OUT..).unwrap_or_default();
+        &rest[..rest.len().min(FAN_OUT)]
     }
+}
+
+fn nearest_of(edges: &[Edge], point: Mm, best: f64) -> f64 {
+    let distances = edges.iter().map(|edge| edge.distance_2(point));
+    distances.fold(best, f64::min)
 }
 
 fn around_edges(edges: &[Edge]) -> Option<(Mm, Mm)> {
