@@ -20,8 +20,9 @@
 //! What holds, always:
 //! - A point is in the areas of its cell's north-east corner, with those changed whose edges the way
 //!   from the point east to the cell's side and up it to the corner crosses an odd number of times
-//!   ([`Clip::is_crossed`]). The corner of the outermost square is in no area. So the corners of
-//!   quarters are found by the rule that answers questions, and there is no other rule.
+//!   ([`Clip::is_crossed`]). The easternmost corner of each row of the root is in no area; every other
+//!   corner is found from one that is known, by the rule that answers questions, and there is no other
+//!   rule.
 //! - An edge that neighbours share is there once, with a bit for each of those that it bounds.
 //! - A record has every edge that comes within a millimetre of its cell: those near a place are found
 //!   in the cells around it.
