@@ -33,6 +33,7 @@
 //!   print nothing of it in `Debug`.
 //! - Nothing calls out: there is no HTTP client in the program.
 
+pub mod batch;
 pub mod build;
 pub mod check;
 pub mod cli;

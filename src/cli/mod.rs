@@ -1,5 +1,6 @@
-//! The command line: `serve`, `locate`, `build`, `check`, `diff`.
+//! The command line: `serve`, `locate`, `batch`, `build`, `check`, `diff`.
 
+mod batch;
 mod check;
 mod diff;
 mod locate;
@@ -40,6 +41,11 @@ enum Command {
         after_help = "Example:\n  catchment locate 'LA18 4DB' --practice A82033\n  catchment locate --json - < postcodes.txt\n\nExit status: 0 answered, 2 wrong usage or no dataset, 3 a question had no answer."
     )]
     Locate(locate::LocateArguments),
+    /// Answer a list of any length row for row: CSV, TSV or NDJSON, plain or packed with gzip or zstd.
+    #[command(
+        after_help = "The rows come out as many and in the same order, your columns byte for byte, ours after them. docs/batch.md says what each column holds.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  zcat patients.csv.gz | catchment batch - --columns icc_residence_name,notes > answered.csv\n\nExit status: 0 done, 2 wrong usage or a list that cannot be used, 3 done and some rows were bad, 141 the reader of the answers has gone."
+    )]
+    Batch(Box<batch::BatchArguments>),
     /// Make a dataset from published files.
     #[command(
         after_help = "Example:\n  catchment build data/build.toml --output /tmp/my-dataset\n  catchment serve --data /tmp/my-dataset"
@@ -83,6 +89,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let done = match arguments.command {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Locate(arguments) => locate::locate(&arguments),
+        Command::Batch(arguments) => batch::run(&arguments),
         Command::Build(arguments) => build(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),

@@ -1,0 +1,238 @@
+//! How fast is a list answered, CSV to CSV with the usual ten columns, beside a program that only copies
+//! records through the `csv` crate's reader and writer? Rounds of both take turns in one run, so that a
+//! busy machine slows both.
+//!
+//! `CATCHMENT_BATCH_ROWS=10000000` makes a longer list; a million rows is usual. Every row of the list is
+//! made up (tests/it/patients.rs). The last figures are of the whole program as a user starts it: loading
+//! the data, SHA-256 of list and answers, forcing them to the disk; with its peak memory.
+
+#[path = "../tests/it/patients.rs"]
+mod patients;
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Write};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use catchment::batch::{self, Column, Compression, Intake, Named, Progress, Request};
+use catchment::dataset::{self, Files};
+use catchment::index::Index;
+use jiff::civil::date;
+use patients::Patients;
+
+const ROUNDS: usize = 5;
+
+fn main() {
+    // `cargo test --benches` asks whether it runs, not how fast.
+    let is_measured = std::env::args().any(|argument| argument == "--bench");
+    let rows = std::env::var("CATCHMENT_BATCH_ROWS")
+        .ok()
+        .and_then(|rows| rows.parse().ok());
+    let rows: u64 = rows.unwrap_or(if is_measured { 1_000_000 } else { 1_000 });
+    let rounds = if is_measured { ROUNDS } else { 1 };
+    let index = Index::build(dataset::read(&Files::Embedded).expect("read")).expect("sound");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (list, answered) = (
+        folder.path().join("list.csv"),
+        folder.path().join("answered.csv"),
+    );
+    write_list(&index, &list, rows).expect("the list is written");
+    let size = list.metadata().expect("a file").len();
+    println!("{rows} rows, {} bytes each", size / rows);
+    for threads in [1, 2] {
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..rounds {
+            times[0].push(timed(|| match threads {
+                1 => copy(&list, &answered, rows),
+                _ => copy_on_two_threads(&list, &answered, rows),
+            }));
+            times[1].push(timed(|| answer(&index, &list, &answered, threads, rows)));
+        }
+        let [copied, ours] = times.map(|mut times| {
+            times.sort();
+            times[times.len() / 2]
+        });
+        println!(
+            "threads {threads}: csv copies {}, answered {}: {:.2} times as fast",
+            rate(rows, copied),
+            rate(rows, ours),
+            copied.as_secs_f64() / ours.as_secs_f64()
+        );
+    }
+    for threads in ["1", "2"] {
+        fs::remove_file(&answered).expect("removed");
+        let _ = fs::remove_file(folder.path().join("answered.csv.manifest.json"));
+        let started = Instant::now();
+        let peak = whole_program(&list, &answered, threads);
+        println!(
+            "whole program, threads {threads}: {}, peak {peak}",
+            rate(rows, started.elapsed())
+        );
+    }
+}
+
+fn rate(rows: u64, time: Duration) -> String {
+    format!(
+        "{:.2} million rows/s",
+        rows as f64 / time.as_secs_f64() / 1e6
+    )
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let started = Instant::now();
+    work();
+    started.elapsed()
+}
+
+fn write_list(index: &Index, path: &Path, rows: u64) -> io::Result<()> {
+    let postcodes = index
+        .postcodes()
+        .map(|entry| entry.postcode.to_string())
+        .collect();
+    let practices = index
+        .practices()
+        .iter()
+        .map(|it| it.code.to_string())
+        .collect();
+    let mut patients = Patients::new(postcodes, practices, 1);
+    let mut out = BufWriter::new(File::create(path)?);
+    writeln!(out, "{}", patients::NAMES)?;
+    let mut row = Vec::new();
+    for _ in 0..rows {
+        row.clear();
+        patients.row(&mut row);
+        out.write_all(&row)?;
+    }
+    out.flush()
+}
+
+fn reader(list: &Path) -> csv::Reader<File> {
+    csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_path(list)
+        .expect("a list")
+}
+
+fn writer(copied: &Path) -> csv::Writer<File> {
+    csv::WriterBuilder::new()
+        .flexible(true)
+        .from_path(copied)
+        .expect("a file")
+}
+
+/// What one would write first.
+fn copy(list: &Path, copied: &Path, rows: u64) {
+    let (mut reader, mut writer) = (reader(list), writer(copied));
+    writer
+        .write_byte_record(reader.byte_headers().expect("names"))
+        .expect("written");
+    let mut record = csv::ByteRecord::new();
+    let mut count = 0;
+    while reader.read_byte_record(&mut record).expect("a record") {
+        writer.write_byte_record(&record).expect("written");
+        count += 1;
+    }
+    writer.flush().expect("written");
+    assert_eq!(count, rows);
+}
+
+/// The same, read on one thread and written on another, a thousand records at a time.
+fn copy_on_two_threads(list: &Path, copied: &Path, rows: u64) {
+    let (mut reader, mut writer) = (reader(list), writer(copied));
+    writer
+        .write_byte_record(reader.byte_headers().expect("names"))
+        .expect("written");
+    let (full, filled) = mpsc::sync_channel::<Vec<csv::ByteRecord>>(4);
+    let (empty, emptied) = mpsc::channel();
+    for _ in 0..6 {
+        empty
+            .send(vec![csv::ByteRecord::new(); 1_000])
+            .expect("sent");
+    }
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for mut records in emptied {
+                let mut count = 0;
+                while count < records.len()
+                    && reader
+                        .read_byte_record(&mut records[count])
+                        .expect("a record")
+                {
+                    count += 1;
+                }
+                let is_last = count < records.len();
+                records.truncate(count);
+                if full.send(records).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        let mut count = 0;
+        for records in filled {
+            for record in &records {
+                writer.write_byte_record(record).expect("written");
+            }
+            count += records.len() as u64;
+            // Nobody reads any more after the last.
+            let _ = empty.send(records);
+        }
+        writer.flush().expect("written");
+        assert_eq!(count, rows);
+    });
+}
+
+fn answer(index: &Index, list: &Path, answered: &Path, threads: usize, rows: u64) {
+    let request = Request {
+        format: None,
+        delimiter: None,
+        named: Named::default(),
+        as_of: date(2025, 12, 1),
+        columns: Column::usual(),
+        excel_safe: false,
+        compression: Compression::None,
+    };
+    let intake = Intake::open(File::open(list).expect("a list"), &request).expect("understood");
+    let output = File::create(answered).expect("a file");
+    let threads = NonZeroUsize::new(threads).expect("one at least");
+    let progress = Progress::default();
+    let summary =
+        batch::run(index, intake, &request, output, threads, &progress).expect("answered");
+    assert_eq!(summary.rows, rows);
+    let located = summary
+        .status
+        .iter()
+        .find(|(word, _)| *word == "located")
+        .expect("there");
+    assert!(located.1 > rows / 4, "{summary:?}");
+}
+
+/// Runs the program; its peak memory, where the system tells.
+fn whole_program(list: &Path, answered: &Path, threads: &str) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(["batch", "--quiet", "--threads", threads, "-o"])
+        .args([answered, list])
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = String::from("unknown");
+    loop {
+        let mut text = String::new();
+        if File::open(&status)
+            .and_then(|mut file| file.read_to_string(&mut text))
+            .is_ok()
+            && let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))
+        {
+            peak = line.trim().to_string();
+        }
+        if let Some(code) = child.try_wait().expect("it runs") {
+            assert_eq!(code.code(), Some(3), "done, and the list has bad rows");
+            return peak;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,653 @@
+//! Answers blocks of rows.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, RwLock};
+
+use jiff::civil::Date;
+use memchr::memchr_iter;
+
+use super::blocks::Block;
+use super::cells::{Encoding, excel_safe};
+use super::delimiter::Delimiter;
+use super::fields::{content, field, field_ends, without_line_ending};
+use super::intake::Understood;
+use super::layout::{AGREEMENTS, BAD_ROW, Layout, Piece};
+use super::memo::{DAYS_MAX, Key, Known, NoPostcode, Parts, UNPOISONED};
+use super::parts::{Lives, PlaceAsked, Registered, status_number};
+use super::roles::{PlaceColumns, Roles};
+use super::summary::Tally;
+use super::{FIELD_BYTES_MAX, Request, ndjson};
+use crate::domain::{Agreement, InvalidOdsCode, InvalidPostcode, OdsCode, Postcode, date_from_iso};
+use crate::index::{Index, Query};
+use crate::question::{Fields, LOCATE_FIELDS, Question};
+
+/// What all threads share.
+pub(super) struct Shared<'i> {
+    index: &'i Index,
+    pub(super) layout: Layout,
+    roles: Roles,
+    /// The names of the members that hold what we ask, in NDJSON, in the order of `Cells`.
+    members: Vec<String>,
+    /// The number of fields of a row.
+    width: usize,
+    excel_safe: bool,
+    as_of: Date,
+    known: Known,
+    lives: Parts<Lives>,
+    registered: Parts<Registered>,
+    /// The numbers of practices as they are written, by day.
+    practices: RwLock<HashMap<(Practice, u16), u32>>,
+    /// The numbers of days.
+    days: Mutex<HashMap<Date, u16>>,
+}
+
+/// What kept parts may take: those of every postcode of a region with every column, or those of Great
+/// Britain with the usual ones.
+const LIVES_BYTES_MAX: usize = 24 << 20;
+const REGISTERED_BYTES_MAX: usize = 8 << 20;
+/// So many spellings of practices are kept.
+const PRACTICES_MAX: usize = 1 << 16;
+
+/// A practice's code as a row has it: short texts alone, of which there are few.
+type Practice = u128;
+
+impl<'i> Shared<'i> {
+    pub(super) fn new(index: &'i Index, understood: &Understood, request: &Request) -> Shared<'i> {
+        let encoding = match understood.delimiter {
+            Some(delimiter) => Encoding::Csv(delimiter),
+            None => Encoding::Json,
+        };
+        let member = |at: usize| understood.columns[at].clone();
+        let columns = understood.roles.columns();
+        Shared {
+            index,
+            layout: Layout::new(request.columns.clone(), encoding, index),
+            roles: understood.roles,
+            members: columns.into_iter().map(|(_, at)| member(at)).collect(),
+            width: understood.columns.len(),
+            excel_safe: request.excel_safe,
+            as_of: request.as_of,
+            known: Known::new(index.postcodes().len()),
+            lives: Parts::new(LIVES_BYTES_MAX),
+            registered: Parts::new(REGISTERED_BYTES_MAX),
+            practices: RwLock::new(HashMap::new()),
+            days: Mutex::new(HashMap::from([(request.as_of, 0)])),
+        }
+    }
+}
+
+impl Shared<'_> {
+    /// The user's names of columns, as they are written.
+    pub(super) fn user_names(&self, names: &[u8], out: &mut Vec<u8>) {
+        match self.layout.encoding {
+            Encoding::Csv(delimiter) if self.excel_safe => {
+                let mut ends = Vec::new();
+                field_ends(names, true, delimiter, &mut ends);
+                safe_fields(names, &ends, delimiter, out);
+            }
+            _ => out.extend_from_slice(names),
+        }
+    }
+}
+
+/// Answers rows, one thread's share of them.
+pub(super) struct Worker<'s, 'i> {
+    shared: &'s Shared<'i>,
+    pub(super) tally: Tally,
+    lives: Vec<Arc<Lives>>,
+    registered: Vec<Arc<Registered>>,
+    /// Practices seen of late, by their text.
+    recent: Vec<Recent>,
+    not_asked: Held<Registered>,
+    /// How a residence and a registration compare, by all that the comparison depends on.
+    agreements: HashMap<String, HashMap<String, usize>>,
+    /// The same for parts that are kept, by their numbers; 0 is not known yet.
+    agreements_of: Vec<Vec<u8>>,
+    days: HashMap<Vec<u8>, Option<Day>>,
+    ends: Vec<usize>,
+}
+
+#[derive(Clone, Copy)]
+struct Recent {
+    practice: Practice,
+    day: u16,
+    number: u32,
+}
+
+/// As many practices as a list of a whole region has.
+const RECENT: usize = 1 << 10;
+/// The longest text of a practice that is kept.
+const PRACTICE_BYTES_MAX: usize = 15;
+/// So many texts of days are kept.
+const DAY_TEXTS_MAX: usize = 1 << 14;
+
+/// A day, and its number where it has one.
+#[derive(Debug, Clone, Copy)]
+struct Day {
+    date: Date,
+    number: Option<u16>,
+}
+
+/// A part that is kept, or was made for one row.
+enum Held<T> {
+    Kept(usize),
+    Fresh(Arc<T>),
+}
+
+impl<T> Held<T> {
+    fn part<'a>(&'a self, kept: &'a [Arc<T>]) -> &'a T {
+        match self {
+            Held::Kept(number) => &kept[*number],
+            Held::Fresh(part) => part,
+        }
+    }
+}
+
+/// The cells of a row that we read.
+struct Cells<'r> {
+    place: PlaceAsked,
+    practice: Option<&'r [u8]>,
+    as_of: Option<&'r [u8]>,
+}
+
+impl<'s, 'i> Worker<'s, 'i> {
+    pub(super) fn new(shared: &'s Shared<'i>) -> Worker<'s, 'i> {
+        let none = Recent {
+            practice: Practice::MAX,
+            day: 0,
+            number: 0,
+        };
+        Worker {
+            shared,
+            tally: Tally::default(),
+            lives: Vec::new(),
+            registered: Vec::new(),
+            recent: vec![none; RECENT],
+            not_asked: Held::Fresh(Arc::new(Registered::not_asked(&shared.layout))),
+            agreements: HashMap::new(),
+            agreements_of: Vec::new(),
+            days: HashMap::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// Adds the rows of a block, answered.
+    pub(super) fn answer(&mut self, block: &Block, out: &mut Vec<u8>) {
+        self.tally.shortened_numbers(&block.bytes, block.first_line);
+        let mut line = Line {
+            number: block.first_line,
+            counted_to: 0,
+        };
+        let mut start = 0;
+        for row in &block.rows {
+            let (text, ending) = without_line_ending(&block.bytes[start..row.end]);
+            let fault = match self.shared.layout.encoding {
+                Encoding::Csv(delimiter) => self.csv_row(text, row.is_quoted, delimiter, out),
+                Encoding::Json if text.trim_ascii().is_empty() => {
+                    // Not a row.
+                    out.extend_from_slice(text);
+                    out.extend_from_slice(ending);
+                    start = row.end;
+                    continue;
+                }
+                Encoding::Json => self.json_row(text, out),
+            };
+            self.tally.rows += 1;
+            if let Err(fault) = fault {
+                self.tally.status[status_number(BAD_ROW)] += 1;
+                let line = line.at(&block.bytes, start);
+                self.tally.bad_line(line);
+                self.bad_row(text, &format!("line {line}: {fault}"), out);
+            }
+            out.extend_from_slice(ending);
+            start = row.end;
+        }
+    }
+
+    fn csv_row(
+        &mut self,
+        row: &[u8],
+        is_quoted: bool,
+        delimiter: Delimiter,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let mut ends = std::mem::take(&mut self.ends);
+        field_ends(row, is_quoted, delimiter, &mut ends);
+        let answered = self.csv_fields(row, &ends, delimiter, out);
+        self.ends = ends;
+        answered
+    }
+
+    fn csv_fields(
+        &mut self,
+        row: &[u8],
+        ends: &[usize],
+        delimiter: Delimiter,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let shared = self.shared;
+        if ends.len() != shared.width {
+            let fields = if ends.len() == 1 { "field" } else { "fields" };
+            let (found, width) = (ends.len(), shared.width);
+            return Err(format!(
+                "{found} {fields}, and the first line names {width}"
+            ));
+        }
+        let is_long = row.len() > FIELD_BYTES_MAX
+            && (0..ends.len()).any(|at| field(ends, at, delimiter).len() > FIELD_BYTES_MAX);
+        if is_long {
+            return Err(format!("a field is longer than {FIELD_BYTES_MAX} bytes"));
+        }
+        let cell = |at: usize| content(&row[field(ends, at, delimiter)]);
+        let practice = shared.roles.practice.map(cell);
+        let as_of = shared.roles.as_of.map(cell);
+        let place = match shared.roles.place {
+            PlaceColumns::Postcode(at) => postcode_asked(&cell(at)),
+            PlaceColumns::LonLat(lon, lat) => {
+                position_asked(["lon", "lat"], [&cell(lon), &cell(lat)])
+            }
+            PlaceColumns::Grid(easting, northing) => {
+                position_asked(["easting", "northing"], [&cell(easting), &cell(northing)])
+            }
+            PlaceColumns::None => PlaceAsked::Nothing,
+        };
+        let cells = Cells {
+            place,
+            practice: practice.as_deref(),
+            as_of: as_of.as_deref(),
+        };
+        let day = self.day(cells.as_of)?;
+        if shared.excel_safe {
+            safe_fields(row, ends, delimiter, out);
+        } else {
+            out.extend_from_slice(row);
+        }
+        self.answer_row(&cells, day, out);
+        Ok(())
+    }
+
+    fn json_row(&mut self, row: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+        let shared = self.shared;
+        let members: Vec<&str> = shared.members.iter().map(String::as_str).collect();
+        let texts = ndjson::texts(row, &members).map_err(|ndjson::NoObject| {
+            "not one JSON object whose members of interest are texts or numbers".to_string()
+        })?;
+        let mut texts = texts.iter().map(|text| text.as_bytes());
+        let mut next = || texts.next().expect("a text for every member");
+        let place = match shared.roles.place {
+            PlaceColumns::Postcode(_) => postcode_asked(next()),
+            PlaceColumns::LonLat(..) => position_asked(["lon", "lat"], [next(), next()]),
+            PlaceColumns::Grid(..) => position_asked(["easting", "northing"], [next(), next()]),
+            PlaceColumns::None => PlaceAsked::Nothing,
+        };
+        let cells = Cells {
+            place,
+            practice: shared.roles.practice.map(|_| next()),
+            as_of: shared.roles.as_of.map(|_| next()),
+        };
+        let day = self.day(cells.as_of)?;
+        ndjson::append(out, row, |out| self.answer_row(&cells, day, out));
+        Ok(())
+    }
+
+    /// A row of the right width, with the reason why it is not answered.
+    fn bad_row(&self, row: &[u8], reason: &str, out: &mut Vec<u8>) {
+        let layout = &self.shared.layout;
+        let Encoding::Csv(delimiter) = layout.encoding else {
+            let mut text = Vec::new();
+            super::cells::json_text(&mut text, &String::from_utf8_lossy(row));
+            out.extend_from_slice(b"{\"catchment_input\":");
+            out.extend_from_slice(&text);
+            layout.bad_row(out, reason);
+            out.push(b'}');
+            return;
+        };
+        let mut ends = Vec::new();
+        field_ends(row, true, delimiter, &mut ends);
+        ends.truncate(self.shared.width);
+        let kept = &row[..ends.last().copied().unwrap_or_default()];
+        if self.shared.excel_safe {
+            safe_fields(kept, &ends, delimiter, out);
+        } else {
+            out.extend_from_slice(kept);
+        }
+        for _ in ends.len()..self.shared.width {
+            out.extend_from_slice(delimiter.as_bytes());
+        }
+        layout.bad_row(out, reason);
+    }
+
+    /// Adds our cells.
+    fn answer_row(&mut self, cells: &Cells<'_>, day: Day, out: &mut Vec<u8>) {
+        let lives = self.lives(&cells.place, day);
+        let registered = match cells.practice {
+            Some(text) => self.registered(text, day),
+            None => std::mem::replace(&mut self.not_asked, Held::Kept(0)),
+        };
+        let agreement = self.agreement(&lives, &registered, cells, day);
+        let (home, practice) = (lives.part(&self.lives), registered.part(&self.registered));
+        let layout = &self.shared.layout;
+        for piece in &layout.pieces {
+            match piece {
+                Piece::Residence(run) => out.extend_from_slice(home.texts.run(*run)),
+                Piece::Registration(run) => out.extend_from_slice(practice.texts.run(*run)),
+                Piece::Groups {
+                    residence,
+                    registration,
+                } => {
+                    out.extend_from_slice(match practice.has_community {
+                        true => practice.texts.run(*registration),
+                        false => home.texts.run(*residence),
+                    });
+                }
+                Piece::Agreement => out.extend_from_slice(&layout.agreements[agreement]),
+                Piece::Reason => {
+                    let groups_reason = match practice.has_community {
+                        true => &practice.groups_reason,
+                        false => &home.groups_reason,
+                    };
+                    layout.reason(out, &[&home.reason, &practice.reason, groups_reason]);
+                }
+                Piece::Notes => notes(layout, home, practice, cells, out),
+                Piece::Constant(cell) => out.extend_from_slice(cell),
+            }
+        }
+        self.tally.row(home, practice, agreement);
+        if cells.practice.is_none() {
+            self.not_asked = registered;
+        }
+    }
+
+    fn lives(&mut self, asked: &PlaceAsked, day: Day) -> Held<Lives> {
+        let key = day.number.and_then(|day| self.key(asked, day));
+        if let Some(number) = key.and_then(|key| self.shared.known.get(key)) {
+            return Held::Kept(own_number(&self.shared.lives, &mut self.lives, number));
+        }
+        let part = Lives::new(self.shared.index, &self.shared.layout, asked, day.date);
+        let part = Arc::new(part);
+        let Some(key) = key else {
+            return Held::Fresh(part);
+        };
+        match self.shared.lives.keep(&part, part.size_bytes()) {
+            Some(number) => {
+                self.shared.known.put(key, number);
+                Held::Kept(own_number(&self.shared.lives, &mut self.lives, number))
+            }
+            None => Held::Fresh(part),
+        }
+    }
+
+    /// By what the answer is kept; a coordinate's is not.
+    fn key(&self, asked: &PlaceAsked, day: u16) -> Option<Key> {
+        Some(match asked {
+            PlaceAsked::Postcode(Ok(postcode)) => Key::postcode(*postcode, day),
+            PlaceAsked::Postcode(Err(InvalidPostcode::Missing)) => {
+                Key::no_postcode(NoPostcode::Missing, day)
+            }
+            PlaceAsked::Postcode(Err(InvalidPostcode::Partial)) => {
+                Key::no_postcode(NoPostcode::Partial, day)
+            }
+            PlaceAsked::Postcode(Err(InvalidPostcode::Malformed {
+                hint: None,
+                suggestion,
+                ..
+            })) if suggestion.is_none() || !self.shared.layout.suggests => {
+                Key::no_postcode(NoPostcode::Malformed, day)
+            }
+            PlaceAsked::Nothing => Key::no_postcode(NoPostcode::NotAsked, day),
+            _ => return None,
+        })
+    }
+
+    fn registered(&mut self, text: &[u8], day: Day) -> Held<Registered> {
+        let (Some(practice), Some(day_number)) = (practice_key(text), day.number) else {
+            return Held::Fresh(Arc::new(self.registration(text, day)));
+        };
+        let at = usize::try_from(
+            ((practice ^ u128::from(day_number)) % 0xffff_fffb).wrapping_mul(0x9e37_79b1) >> 16
+                & (RECENT as u128 - 1),
+        )
+        .expect("below RECENT");
+        let recent = self.recent[at];
+        if recent.practice == practice && recent.day == day_number {
+            return Held::Kept(recent.number as usize);
+        }
+        let key = (practice, day_number);
+        let found = self
+            .shared
+            .practices
+            .read()
+            .expect(UNPOISONED)
+            .get(&key)
+            .copied();
+        let number = match found {
+            Some(number) => number,
+            None => {
+                let part = Arc::new(self.registration(text, day));
+                let Some(number) = self.shared.registered.keep(&part, part.size_bytes()) else {
+                    return Held::Fresh(part);
+                };
+                let mut practices = self.shared.practices.write().expect(UNPOISONED);
+                if practices.len() < PRACTICES_MAX {
+                    practices.insert(key, number);
+                }
+                number
+            }
+        };
+        own_number(&self.shared.registered, &mut self.registered, number);
+        self.recent[at] = Recent {
+            practice,
+            day: day_number,
+            number,
+        };
+        Held::Kept(number as usize)
+    }
+
+    fn registration(&self, text: &[u8], day: Day) -> Registered {
+        let practice = practice_asked(text);
+        Registered::new(self.shared.index, &self.shared.layout, practice, day.date)
+    }
+
+    /// The number of the word for how the two compare.
+    fn agreement(
+        &mut self,
+        lives: &Held<Lives>,
+        registered: &Held<Registered>,
+        cells: &Cells<'_>,
+        day: Day,
+    ) -> usize {
+        let numbers = match (lives, registered) {
+            (Held::Kept(home), Held::Kept(practice)) => Some((*home, *practice)),
+            // A list without practices has one registration, of number 0.
+            (Held::Kept(home), Held::Fresh(_)) if cells.practice.is_none() => Some((*home, 0)),
+            _ => None,
+        };
+        if let Some((home, practice)) = numbers
+            && let Some(&known) = self
+                .agreements_of
+                .get(home)
+                .and_then(|all| all.get(practice))
+            && known > 0
+        {
+            return usize::from(known - 1);
+        }
+        let home = lives.part(&self.lives);
+        let practice = registered.part(&self.registered);
+        let known = self.agreements.get(&home.compared);
+        let agreement = match known.and_then(|all| all.get(&practice.compared)) {
+            Some(agreement) => *agreement,
+            None => {
+                let agreement = agreement_of(self.shared.index, cells, day.date);
+                let number = AGREEMENTS.iter().position(|it| *it == agreement);
+                let number = number.expect("every agreement is on the list");
+                let all = self.agreements.entry(home.compared.clone()).or_default();
+                all.insert(practice.compared.clone(), number);
+                number
+            }
+        };
+        if let Some((home, practice)) = numbers
+            && practice < AGREEMENTS_KEPT
+        {
+            grow(&mut self.agreements_of, home + 1);
+            let all = &mut self.agreements_of[home];
+            grow(all, practice + 1);
+            all[practice] = u8::try_from(agreement + 1).expect("there are five");
+        }
+        agreement
+    }
+
+    /// The day of a row.
+    fn day(&mut self, text: Option<&[u8]>) -> Result<Day, String> {
+        let usual = Day {
+            date: self.shared.as_of,
+            number: Some(0),
+        };
+        let Some(text) = text.map(<[u8]>::trim_ascii).filter(|text| !text.is_empty()) else {
+            return Ok(usual);
+        };
+        let known = match self.days.get(text) {
+            Some(known) => *known,
+            None => {
+                let parsed = std::str::from_utf8(text)
+                    .ok()
+                    .and_then(|it| date_from_iso(it).ok());
+                let day = parsed.map(|date| self.numbered(date));
+                if self.days.len() < DAY_TEXTS_MAX {
+                    self.days.insert(text.to_vec(), day);
+                }
+                day
+            }
+        };
+        known.ok_or_else(|| "the day is not written as in 2026-04-01".into())
+    }
+
+    fn numbered(&self, date: Date) -> Day {
+        let mut days = self.shared.days.lock().expect(UNPOISONED);
+        let next = days.len();
+        let number = match days.get(&date) {
+            Some(number) => Some(*number),
+            None if next < DAYS_MAX => {
+                let number = u16::try_from(next).expect("12 bits");
+                days.insert(date, number);
+                Some(number)
+            }
+            None => None,
+        };
+        Day { date, number }
+    }
+}
+
+/// The numbers up to which comparisons of kept parts are kept by number: 16 practices to a KiB.
+const AGREEMENTS_KEPT: usize = 1 << 12;
+
+fn grow<T: Default + Clone>(list: &mut Vec<T>, length: usize) {
+    if list.len() < length {
+        list.resize(length, T::default());
+    }
+}
+
+/// Makes sure that a thread's own list has the part of that number.
+fn own_number<T: Eq + Hash>(parts: &Parts<T>, own: &mut Vec<Arc<T>>, number: u32) -> usize {
+    let number = number as usize;
+    if number >= own.len() {
+        parts.copy_to(own);
+    }
+    number
+}
+
+/// A text that is short enough to be looked up as a number. No text has the greatest number.
+fn practice_key(text: &[u8]) -> Option<Practice> {
+    let length = u8::try_from(text.len()).ok()?;
+    let mut bytes = [0; 16];
+    bytes
+        .get_mut(..PRACTICE_BYTES_MAX)?
+        .get_mut(..text.len())?
+        .copy_from_slice(text);
+    bytes[PRACTICE_BYTES_MAX] = length;
+    Some(Practice::from_le_bytes(bytes))
+}
+
+fn practice_asked(text: &[u8]) -> Result<OdsCode, InvalidOdsCode> {
+    match std::str::from_utf8(text) {
+        Ok(text) => text.parse(),
+        Err(_) => Err(InvalidOdsCode::Malformed),
+    }
+}
+
+fn postcode_asked(text: &[u8]) -> PlaceAsked {
+    PlaceAsked::Postcode(match std::str::from_utf8(text) {
+        Ok(text) => text.parse::<Postcode>(),
+        // The sign for what is no character is none of a postcode either.
+        Err(_) => String::from_utf8_lossy(text).parse(),
+    })
+}
+
+/// The coordinates of a row, read and judged as those of one question. Two empty ones are missing.
+fn position_asked(names: [&str; 2], texts: [&[u8]; 2]) -> PlaceAsked {
+    let texts = texts.map(|text| String::from_utf8_lossy(text).trim().to_string());
+    if texts.iter().any(String::is_empty) {
+        return PlaceAsked::Position(Err("missing"));
+    }
+    let pairs = names.map(str::to_string).into_iter().zip(texts);
+    let question = Fields::new(pairs, LOCATE_FIELDS).and_then(|it| Question::from_fields(&it));
+    let place = question.map(|it| it.query.place.expect("coordinates make a place"));
+    PlaceAsked::of_position(place)
+}
+
+/// How the two compare, by asking both at once.
+fn agreement_of(index: &Index, cells: &Cells<'_>, day: Date) -> Agreement {
+    let query = Query {
+        place: cells.place.place(),
+        practice: cells.practice.map(practice_asked),
+        as_of: day,
+    };
+    index.locate(&query).agreement
+}
+
+fn notes(
+    layout: &Layout,
+    home: &Lives,
+    practice: &Registered,
+    cells: &Cells<'_>,
+    out: &mut Vec<u8>,
+) {
+    use crate::index::Note;
+    let is_own = matches!(cells.place, PlaceAsked::Postcode(Ok(postcode))
+        if practice.addresses.binary_search(&postcode).is_ok());
+    let notes = [
+        (is_own, Note::PracticeAddress),
+        (home.is_not_yet_introduced, Note::NotYetIntroduced),
+        (practice.closes_on, Note::ClosesOn),
+    ];
+    let words = notes
+        .into_iter()
+        .filter(|(holds, _)| *holds)
+        .map(|(_, note)| note.as_str().into());
+    layout.encoding.list(out, "catchment_notes", words);
+}
+
+/// The user's fields, so that a spreadsheet runs none of them.
+fn safe_fields(row: &[u8], ends: &[usize], delimiter: Delimiter, out: &mut Vec<u8>) {
+    for at in 0..ends.len() {
+        if at > 0 {
+            out.extend_from_slice(delimiter.as_bytes());
+        }
+        excel_safe(out, &row[field(ends, at, delimiter)], delimiter);
+    }
+}
+
+/// Counts lines no further than they are asked for.
+struct Line {
+    number: u64,
+    counted_to: usize,
+}
+
+impl Line {
+    /// The line on which the byte stands. Bytes are asked for in order.
+    fn at(&mut self, bytes: &[u8], at: usize) -> u64 {
+        self.number += memchr_iter(b'\n', &bytes[self.counted_to..at]).count() as u64;
+        self.counted_to = at;
+        self.number
+    }
+}

@@ -1,0 +1,223 @@
+//! How our answers are written into a row.
+
+use std::borrow::Cow;
+
+use super::delimiter::Delimiter;
+
+/// Separates several values in one cell, and several reasons.
+pub const SEPARATOR: &str = ";";
+
+/// How cells are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// Between delimiters, in quotation marks where needed (RFC 4180).
+    Csv(Delimiter),
+    /// As members of an object (RFC 8259).
+    Json,
+}
+
+impl Encoding {
+    /// What stands before a cell of the column.
+    fn begin(self, out: &mut Vec<u8>, column: &str) {
+        match self {
+            Encoding::Csv(delimiter) => out.extend_from_slice(delimiter.as_bytes()),
+            Encoding::Json => {
+                out.extend_from_slice(b",\"");
+                out.extend_from_slice(column.as_bytes());
+                out.extend_from_slice(b"\":");
+            }
+        }
+    }
+
+    /// A cell without a value.
+    pub(super) fn none(self, out: &mut Vec<u8>, column: &str) {
+        self.begin(out, column);
+        if self == Encoding::Json {
+            out.extend_from_slice(b"null");
+        }
+    }
+
+    /// A cell with a text. An empty one is no value.
+    pub(super) fn text(self, out: &mut Vec<u8>, column: &str, text: &str) {
+        if text.is_empty() {
+            return self.none(out, column);
+        }
+        self.begin(out, column);
+        match self {
+            Encoding::Csv(delimiter) => csv_cell(out, &neutralised(text), delimiter),
+            Encoding::Json => json_text(out, text),
+        }
+    }
+
+    /// A cell with a number: never taken for a formula, whatever its sign.
+    pub(super) fn number(self, out: &mut Vec<u8>, column: &str, number: Option<f64>, places: i32) {
+        let Some(number) = number else {
+            return self.none(out, column);
+        };
+        self.begin(out, column);
+        let scale = 10_f64.powi(places);
+        // No negative zero.
+        let rounded = (number * scale).round() / scale + 0.0;
+        out.extend_from_slice(rounded.to_string().as_bytes());
+    }
+
+    /// A cell with any number of values.
+    pub(super) fn list<'t>(
+        self,
+        out: &mut Vec<u8>,
+        column: &str,
+        values: impl Iterator<Item = Cow<'t, str>>,
+    ) {
+        let values: Vec<Cow<'t, str>> = values.collect();
+        match self {
+            Encoding::Csv(_) => self.text(out, column, &values.join(SEPARATOR)),
+            Encoding::Json => {
+                self.begin(out, column);
+                out.push(b'[');
+                for (at, value) in values.iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    json_text(out, value);
+                }
+                out.push(b']');
+            }
+        }
+    }
+}
+
+/// Writes a CSV cell, in quotation marks where it needs them.
+pub(super) fn csv_cell(out: &mut Vec<u8>, text: &str, delimiter: Delimiter) {
+    let needs_quotes = text.contains(['"', '\r', '\n'])
+        || memchr::memmem::find(text.as_bytes(), delimiter.as_bytes()).is_some();
+    if !needs_quotes {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+    out.push(b'"');
+}
+
+pub(super) fn json_text(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a text in memory");
+}
+
+/// With an apostrophe before it where a spreadsheet would run it (OWASP ASVS 5.0, 1.2.10).
+fn neutralised(text: &str) -> Cow<'_, str> {
+    match is_formula(text.as_bytes()) {
+        true => Cow::Owned(format!("'{text}")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Whether a spreadsheet may take the text for a formula: it begins with `=`, `+`, `-`, `@`, a tab, a
+/// carriage return or NUL, at once or after spaces and quotation marks.
+pub(super) fn is_formula(text: &[u8]) -> bool {
+    let first = text
+        .iter()
+        .find(|byte| !matches!(byte, b' ' | b'"' | b'\''));
+    matches!(
+        first,
+        Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\0')
+    )
+}
+
+/// Writes the user's field so that a spreadsheet shows it and does not run it: a formula gets an
+/// apostrophe before it, and quotation marks where it needs them. A number with a minus sign is none.
+pub(super) fn excel_safe(out: &mut Vec<u8>, field: &[u8], delimiter: Delimiter) {
+    let is_negative_number = field.first() == Some(&b'-')
+        && std::str::from_utf8(field)
+            .is_ok_and(|text| text.parse::<f64>().is_ok_and(f64::is_finite));
+    let content = super::fields::content(field);
+    if is_negative_number || !is_formula(&content) {
+        out.extend_from_slice(field);
+        return;
+    }
+    match field {
+        // What follows the quotation mark stays as it is.
+        [b'"', rest @ ..] => {
+            out.extend_from_slice(b"\"'");
+            out.extend_from_slice(rest);
+        }
+        _ => {
+            // A carriage return or a quotation mark within.
+            let needs_quotes = field.iter().any(|byte| matches!(byte, b'"' | b'\r'));
+            if needs_quotes {
+                let text: Vec<u8> = field
+                    .iter()
+                    .flat_map(|&byte| match byte {
+                        b'"' => vec![b'"', b'"'],
+                        _ => vec![byte],
+                    })
+                    .collect();
+                out.extend_from_slice(b"\"'");
+                out.extend_from_slice(&text);
+                out.push(b'"');
+            } else {
+                debug_assert!(memchr::memmem::find(field, delimiter.as_bytes()).is_none());
+                out.push(b'\'');
+                out.extend_from_slice(field);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_spreadsheet_would_run_is_neutralised() {
+        for text in [
+            "=1+1", "+44", "-x", "@SUM(A1)", "\tx", "\rx", "\0", " =1", "\"=1", "'=1",
+        ] {
+            assert!(is_formula(text.as_bytes()), "{text:?}");
+            let mut out = Vec::new();
+            Encoding::Csv(Delimiter::COMMA).text(&mut out, "any", text);
+            let cell = String::from_utf8(out).expect("text");
+            let cell = cell.trim_start_matches([',', '"']);
+            assert!(cell.starts_with('\''), "{cell:?}");
+        }
+        for text in ["LA1 1AA", "mb-kendal", "", "a=b", "1-2"] {
+            assert!(!is_formula(text.as_bytes()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_users_formulas_are_shown_and_not_run() {
+        let check = |field: &str, expected: &str| {
+            let mut out = Vec::new();
+            excel_safe(&mut out, field.as_bytes(), Delimiter::COMMA);
+            assert_eq!(String::from_utf8(out).expect("text"), expected);
+        };
+        check("=1+1", "'=1+1");
+        check("\"=A1,2\"", "\"'=A1,2\"");
+        check(" =\"x\"", "\"' =\"\"x\"\"\"");
+        check("-2.75", "-2.75");
+        check("-cmd", "'-cmd");
+        check("\"say \"\"no\"\"\"", "\"say \"\"no\"\"\"");
+        check("", "");
+    }
+
+    #[test]
+    fn cells_are_quoted_where_they_need_it() {
+        let csv = |text: &str| {
+            let mut out = Vec::new();
+            csv_cell(&mut out, text, Delimiter::COMMA);
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(csv("plain"), "plain");
+        assert_eq!(csv("a,b"), "\"a,b\"");
+        assert_eq!(csv("say \"no\""), "\"say \"\"no\"\"\"");
+    }
+
+    #[test]
+    fn numbers_are_plain() {
+        let mut out = Vec::new();
+        Encoding::Json.number(&mut out, "x", Some(-2.746_251_4), 6);
+        Encoding::Json.number(&mut out, "y", Some(-0.01), 1);
+        Encoding::Json.number(&mut out, "z", None, 1);
+        assert_eq!(out, br#","x":-2.746251,"y":0,"z":null"#);
+    }
+}

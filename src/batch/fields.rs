@@ -1,0 +1,205 @@
+//! Where rows and fields end, in CSV with quotation marks (RFC 4180).
+//!
+//! A quotation mark counts only at the beginning of a field, as in the `csv` crate: `5" pipe` is
+//! text. After the closing one, whatever stands before the next delimiter belongs to the field.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter, memchr2};
+
+use super::delimiter::Delimiter;
+
+const QUOTE: u8 = b'"';
+
+/// What looking for the end of a field came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FieldEnd {
+    /// A delimiter or a line feed stands there.
+    At(usize),
+    /// The text ends first.
+    Text,
+    /// The text ends first, and a quotation mark is open.
+    Open,
+}
+
+/// What looking for the end of a row came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowEnd {
+    /// The byte after the row's line feed.
+    After(usize),
+    /// The text ends first.
+    Text,
+    /// The text ends first, and a quotation mark is open.
+    Open,
+}
+
+/// Where the row that begins at `start` ends.
+pub(super) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd {
+    let mut at = start;
+    loop {
+        match field_end(text, at, delimiter) {
+            FieldEnd::At(end) if text[end] == b'\n' => return RowEnd::After(end + 1),
+            FieldEnd::At(end) => at = end + delimiter.length(),
+            FieldEnd::Text => return RowEnd::Text,
+            FieldEnd::Open => return RowEnd::Open,
+        }
+    }
+}
+
+fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
+    let mut at = start;
+    if text.get(at) == Some(&QUOTE) {
+        at += 1;
+        loop {
+            match memchr(QUOTE, &text[at..]) {
+                None => return FieldEnd::Open,
+                // Two stand for one.
+                Some(found) if text.get(at + found + 1) == Some(&QUOTE) => at += found + 2,
+                Some(found) => {
+                    at += found + 1;
+                    break;
+                }
+            }
+        }
+    }
+    loop {
+        let Some(found) = memchr2(delimiter.first(), b'\n', &text[at..]) else {
+            return FieldEnd::Text;
+        };
+        at += found;
+        if text[at] == b'\n' || text[at..].starts_with(delimiter.as_bytes()) {
+            return FieldEnd::At(at);
+        }
+        at += 1;
+    }
+}
+
+/// Where each field of a row, which comes without its line ending, ends.
+pub(super) fn field_ends(row: &[u8], is_quoted: bool, delimiter: Delimiter, ends: &mut Vec<usize>) {
+    ends.clear();
+    if is_quoted || delimiter.length() > 1 {
+        let mut at = 0;
+        // A line feed within a row stands between quotation marks, or is the row's fault alone.
+        while let FieldEnd::At(end) = field_end(row, at, delimiter) {
+            ends.push(end);
+            at = end + delimiter.length();
+        }
+    } else {
+        ends.extend(memchr_iter(delimiter.first(), row));
+    }
+    ends.push(row.len());
+}
+
+/// The bytes of the field of that number.
+pub(super) fn field(ends: &[usize], number: usize, delimiter: Delimiter) -> Range<usize> {
+    let start = match number {
+        0 => 0,
+        _ => ends[number - 1] + delimiter.length(),
+    };
+    start..ends[number]
+}
+
+/// What a field says: without its quotation marks.
+pub(super) fn content(field: &[u8]) -> Cow<'_, [u8]> {
+    let Some(inner) = field.strip_prefix(&[QUOTE]) else {
+        return Cow::Borrowed(field);
+    };
+    if let Some(inner) = inner.strip_suffix(&[QUOTE])
+        && memchr(QUOTE, inner).is_none()
+    {
+        return Cow::Borrowed(inner);
+    }
+    let mut text = Vec::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = memchr(QUOTE, rest) {
+        text.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        let Some(after) = rest.strip_prefix(&[QUOTE]) else {
+            break;
+        };
+        text.push(QUOTE);
+        rest = after;
+    }
+    text.extend_from_slice(rest);
+    Cow::Owned(text)
+}
+
+/// The row without its line ending, and the line ending.
+pub(super) fn without_line_ending(row: &[u8]) -> (&[u8], &[u8]) {
+    let length = match row {
+        [.., b'\r', b'\n'] => 2,
+        [.., b'\n'] => 1,
+        _ => 0,
+    };
+    row.split_at(row.len() - length)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(row: &str, delimiter: &str, expected: &[&str]) {
+        let delimiter = delimiter.parse().expect("a delimiter");
+        let mut ends = Vec::new();
+        field_ends(row.as_bytes(), row.contains('"'), delimiter, &mut ends);
+        let fields: Vec<String> = (0..ends.len())
+            .map(|number| content(&row.as_bytes()[field(&ends, number, delimiter)]).into_owned())
+            .map(|bytes| String::from_utf8(bytes).expect("text"))
+            .collect();
+        assert_eq!(fields, expected, "{row}");
+    }
+
+    #[test]
+    fn a_row_falls_into_its_fields() {
+        check("", ",", &[""]);
+        check(",", ",", &["", ""]);
+        check("a,b,,c", ",", &["a", "b", "", "c"]);
+        check("\"a,b\",c", ",", &["a,b", "c"]);
+        check("\"say \"\"no\"\"\",\"\"", ",", &["say \"no\"", ""]);
+        check("\"a\nb\";c", ";", &["a\nb", "c"]);
+        check("5\" pipe,6", ",", &["5\" pipe", "6"]);
+        check("\"a\"b,c", ",", &["ab", "c"]);
+        check("a¬b,c¬", "¬", &["a", "b,c", ""]);
+    }
+
+    proptest! {
+        #[test]
+        fn rows_and_fields_are_those_of_the_csv_crate(text in "[ab\",\n]{0,40}") {
+            let mut reader = csv::ReaderBuilder::new()
+                .has_headers(false)
+                .flexible(true)
+                .from_reader(text.as_bytes());
+            let theirs: Vec<Vec<Vec<u8>>> = reader
+                .byte_records()
+                .map(|record| record.expect("bytes").iter().map(<[u8]>::to_vec).collect())
+                .collect();
+            let mut ours = Vec::new();
+            let mut at = 0;
+            while at < text.len() {
+                let end = match row_end(text.as_bytes(), at, Delimiter::COMMA) {
+                    RowEnd::After(end) => end,
+                    RowEnd::Text => text.len(),
+                    RowEnd::Open => return Ok(()),
+                };
+                let (row, _) = without_line_ending(&text.as_bytes()[at..end]);
+                at = end;
+                // Theirs leaves empty lines out.
+                if row.is_empty() {
+                    continue;
+                }
+                let mut ends = Vec::new();
+                field_ends(row, true, Delimiter::COMMA, &mut ends);
+                ours.push(
+                    (0..ends.len())
+                        .map(|it| content(&row[field(&ends, it, Delimiter::COMMA)]).into_owned())
+                        .collect::<Vec<_>>(),
+                );
+            }
+            prop_assert_eq!(ours, theirs);
+        }
+    }
+}

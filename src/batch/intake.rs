@@ -1,0 +1,354 @@
+//! How a list is understood, before any of it is answered.
+
+use std::fmt;
+use std::io::{Chain, Cursor, Read};
+
+use memchr::{memchr, memrchr};
+
+use super::blocks::{BLOCK_BYTES, Blocks, Rows, fill};
+use super::compression::{Compression, Unpacked};
+use super::delimiter::Delimiter;
+use super::fields::{RowEnd, content, field, field_ends, row_end, without_line_ending};
+use super::roles::Roles;
+use super::{BatchError, COLUMNS_MAX, Request, ndjson};
+use crate::domain::Postcode;
+
+/// The format of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Fields with a delimiter between them; with a tab it is TSV.
+    Csv,
+    /// A JSON object a line.
+    Ndjson,
+}
+
+/// How the first line of a list ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineEnding {
+    /// A line feed.
+    Lf,
+    /// A carriage return and a line feed.
+    CrLf,
+}
+
+/// How a list was understood.
+#[derive(Debug, Clone)]
+pub struct Understood {
+    /// Its format.
+    pub format: Format,
+    /// What stands between its fields; `None` in NDJSON.
+    pub delimiter: Option<Delimiter>,
+    /// How it is packed.
+    pub compression: Compression,
+    /// Whether it begins with a byte order mark.
+    pub has_byte_order_mark: bool,
+    /// How its lines end.
+    pub line_ending: LineEnding,
+    /// The names of its columns; in NDJSON, of the members of its first objects.
+    pub columns: Vec<String>,
+    /// Which of them hold what.
+    pub roles: Roles,
+}
+
+/// A list that was understood, ready to be answered.
+pub struct Intake<R: Read> {
+    pub(super) understood: Understood,
+    pub(super) blocks: Blocks<Unpacked<Beginning<R>>>,
+    /// The byte order mark.
+    pub(super) mark: &'static [u8],
+    /// The line with the names; none in NDJSON.
+    pub(super) names: Vec<u8>,
+}
+
+/// What was read to see how the list is packed, and the rest.
+pub(super) type Beginning<R> = Chain<Cursor<Vec<u8>>, R>;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// So many objects are looked at for the names of members.
+const OBJECTS_LOOKED_AT: usize = 100;
+
+impl<R: Read> Intake<R> {
+    /// Reads the beginning of a list and finds out how it is to be understood.
+    ///
+    /// # Errors
+    /// When it is no list, has no rows, or leaves a question open that only its owner can answer.
+    pub fn open(mut source: R, request: &Request) -> Result<Intake<R>, BatchError> {
+        let mut first = Vec::new();
+        fill(&mut source, &mut first, 4)?;
+        let compression = Compression::of(&first);
+        let beginning = Cursor::new(first).chain(source);
+        let mut source = Unpacked::new(compression, beginning)?;
+        let mut text = Vec::new();
+        let has_ended = fill(&mut source, &mut text, BLOCK_BYTES)?;
+        refuse_what_is_no_list(&text)?;
+        let mark: &[u8] = match text.starts_with(BYTE_ORDER_MARK) {
+            true => BYTE_ORDER_MARK,
+            false => b"",
+        };
+        text.drain(..mark.len());
+        if text.trim_ascii().is_empty() {
+            return Err(BatchError::Empty);
+        }
+        let format = request.format.unwrap_or_else(|| format_of(&text));
+        let head = match format {
+            Format::Csv => csv_head(&text, request)?,
+            Format::Ndjson => ndjson_head(&text, has_ended, request)?,
+        };
+        check_names(&head.columns, request)?;
+        let rest = text.split_off(head.length);
+        if has_ended && rest.is_empty() {
+            return Err(BatchError::NoRows);
+        }
+        let line = 1 + memchr::memchr_iter(b'\n', &text).count() as u64;
+        let rows = match head.delimiter {
+            Some(delimiter) => Rows::Csv(delimiter),
+            None => Rows::Lines,
+        };
+        Ok(Intake {
+            understood: Understood {
+                format,
+                delimiter: head.delimiter,
+                compression,
+                has_byte_order_mark: !mark.is_empty(),
+                line_ending: head.line_ending,
+                columns: head.columns,
+                roles: head.roles,
+            },
+            blocks: Blocks::new(source, rows, rest, line),
+            mark,
+            names: text,
+        })
+    }
+
+    /// How the list was understood.
+    pub fn understood(&self) -> &Understood {
+        &self.understood
+    }
+}
+
+/// What the beginning of a list says.
+struct Head {
+    delimiter: Option<Delimiter>,
+    line_ending: LineEnding,
+    columns: Vec<String>,
+    roles: Roles,
+    /// The bytes of the line with the names.
+    length: usize,
+}
+
+/// Files that are taken for lists: how they begin, what they are, what to do.
+const NO_LISTS: &[(&[u8], &str, &str)] = &[
+    (
+        b"PK\x03\x04",
+        "a zip archive or a spreadsheet (.xlsx)",
+        ": save the sheet as CSV, or unpack the archive",
+    ),
+    (b"PK\x05\x06", "an empty zip archive", ""),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "an old spreadsheet (.xls)",
+        ": save the sheet as CSV",
+    ),
+    (b"PAR1", "a Parquet file", ": export it as CSV or NDJSON"),
+    (b"ARROW1", "an Arrow file", ": export it as CSV or NDJSON"),
+    (
+        b"BZh",
+        "packed with bzip2",
+        ": unpack it, or pack it with gzip or zstd",
+    ),
+    (
+        b"\xfd7zXZ\0",
+        "packed with xz",
+        ": unpack it, or pack it with gzip or zstd",
+    ),
+    (b"7z\xbc\xaf", "a 7z archive", ": unpack it"),
+    (b"\x1f\x8b", "packed twice", ": unpack it once"),
+    (b"\x28\xb5\x2f\xfd", "packed twice", ": unpack it once"),
+    (b"%PDF", "a PDF", ""),
+    (b"SQLite format 3\0", "a database", ""),
+    (b"\xff\xfe", "text in UTF-16", ": save it as \"CSV UTF-8\""),
+    (b"\xfe\xff", "text in UTF-16", ": save it as \"CSV UTF-8\""),
+    (b"{\\rtf", "a text document", ": save it as plain text"),
+    (b"<", "a web page or XML", ""),
+    (
+        b"[",
+        "a JSON array",
+        ": NDJSON is an object a line, without brackets around them",
+    ),
+];
+
+fn refuse_what_is_no_list(text: &[u8]) -> Result<(), BatchError> {
+    let begins = |beginning: &[u8]| text.starts_with(beginning);
+    if let Some((_, what, hint)) = NO_LISTS.iter().find(|(beginning, ..)| begins(beginning)) {
+        return Err(BatchError::NotAList { what, hint });
+    }
+    let first_line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
+    if memchr(0, first_line).is_some() {
+        let (what, hint) = ("binary, or text in UTF-16", ": save it as \"CSV UTF-8\"");
+        return Err(BatchError::NotAList { what, hint });
+    }
+    Ok(())
+}
+
+fn format_of(text: &[u8]) -> Format {
+    match text.trim_ascii_start().first() {
+        Some(b'{') => Format::Ndjson,
+        _ => Format::Csv,
+    }
+}
+
+fn line_ending(line: &[u8]) -> LineEnding {
+    match line {
+        [.., b'\r', b'\n'] => LineEnding::CrLf,
+        _ => LineEnding::Lf,
+    }
+}
+
+/// The line with the names, by the delimiter that is given or found out.
+fn csv_head(text: &[u8], request: &Request) -> Result<Head, BatchError> {
+    if memchr(b'\n', text).is_none() && memchr(b'\r', text).is_some() {
+        return Err(BatchError::CarriageReturns);
+    }
+    if let Some(given) = request.delimiter {
+        let first_line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
+        let is_latin1 = given.is_not_sign()
+            && memchr::memmem::find(first_line, given.as_bytes()).is_none()
+            && memchr(Delimiter::NOT_SIGN_LATIN1.first(), first_line).is_some();
+        let delimiter = match is_latin1 {
+            true => Delimiter::NOT_SIGN_LATIN1,
+            false => given,
+        };
+        return head_by(text, delimiter, request).1;
+    }
+    let all = Delimiter::USUAL.map(|delimiter| head_by(text, delimiter, request));
+    let mut best: Option<&Head> = None;
+    let found = all.iter().filter_map(|(_, head)| head.as_ref().ok());
+    let worth = |head: &Head| (head.roles.columns().len(), head.columns.len());
+    for head in found {
+        match best {
+            Some(other) if worth(head) == worth(other) && head.columns.len() > 1 => {
+                let (first, second) = (other.delimiter, head.delimiter);
+                let (first, second) = (first.expect("CSV"), second.expect("CSV"));
+                return Err(BatchError::TwoDelimiters { first, second });
+            }
+            Some(other) if worth(head) <= worth(other) => {}
+            _ => best = Some(head),
+        }
+    }
+    let best = best.and_then(|best| best.delimiter);
+    let mut all = all.into_iter().collect::<Vec<_>>();
+    let chosen = match best {
+        Some(best) => Delimiter::USUAL.iter().position(|it| *it == best),
+        // What is wrong is told as the likeliest delimiter has it.
+        None => (0..all.len()).rev().max_by_key(|&at| all[at].0),
+    };
+    all.swap_remove(chosen.expect("there are several")).1
+}
+
+/// How many fields the first row has by a delimiter, and what it says then.
+fn head_by(
+    text: &[u8],
+    delimiter: Delimiter,
+    request: &Request,
+) -> (usize, Result<Head, BatchError>) {
+    let length = match row_end(text, 0, delimiter) {
+        RowEnd::After(end) => end,
+        RowEnd::Text if text.len() < BLOCK_BYTES => text.len(),
+        RowEnd::Text => return (0, Err(BatchError::TooManyColumns)),
+        RowEnd::Open => return (0, Err(BatchError::OpenQuote { line: 1 })),
+    };
+    let (row, _) = without_line_ending(&text[..length]);
+    let mut ends = Vec::new();
+    field_ends(row, true, delimiter, &mut ends);
+    if ends.len() > COLUMNS_MAX {
+        return (ends.len(), Err(BatchError::TooManyColumns));
+    }
+    let name = |number| {
+        let name = content(&row[field(&ends, number, delimiter)]).into_owned();
+        String::from_utf8_lossy(&name).trim().to_string()
+    };
+    let columns: Vec<String> = (0..ends.len()).map(name).collect();
+    let is_postcode = |name: &String| name.parse::<Postcode>().is_ok();
+    if columns.iter().any(is_postcode) {
+        return (ends.len(), Err(BatchError::NoNames));
+    }
+    let head = Roles::find(&columns, &request.named).map(|roles| Head {
+        delimiter: Some(delimiter),
+        line_ending: line_ending(&text[..length]),
+        columns,
+        roles,
+        length,
+    });
+    (ends.len(), head)
+}
+
+/// The names of the members of the first objects.
+fn ndjson_head(text: &[u8], has_ended: bool, request: &Request) -> Result<Head, BatchError> {
+    let whole = match has_ended {
+        true => text.len(),
+        false => memrchr(b'\n', text).map_or(0, |at| at + 1),
+    };
+    let lines = text[..whole].split(|&byte| byte == b'\n');
+    let lines = lines.filter(|line| !line.trim_ascii().is_empty());
+    let mut columns: Vec<String> = Vec::new();
+    for (at, line) in lines.take(OBJECTS_LOOKED_AT).enumerate() {
+        match ndjson::names(line) {
+            Some(names) => {
+                let new: Vec<String> = names
+                    .into_iter()
+                    .filter(|it| !columns.contains(it))
+                    .collect();
+                columns.extend(new);
+            }
+            None if at == 0 => {
+                let (what, hint) = ("something else", ": its first line is no JSON object");
+                return Err(BatchError::NotAList { what, hint });
+            }
+            // Told where the row is answered.
+            None => {}
+        }
+        if columns.len() > COLUMNS_MAX {
+            return Err(BatchError::TooManyColumns);
+        }
+    }
+    let first_line = memchr(b'\n', text).map_or(text, |at| &text[..=at]);
+    Ok(Head {
+        delimiter: None,
+        line_ending: line_ending(first_line),
+        roles: Roles::find(&columns, &request.named)?,
+        columns,
+        length: 0,
+    })
+}
+
+fn check_names(columns: &[String], request: &Request) -> Result<(), BatchError> {
+    for (second, name) in columns
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| !name.is_empty())
+    {
+        if let Some(first) = columns[..second].iter().position(|earlier| earlier == name) {
+            let (first, second) = (first + 1, second + 1);
+            return Err(BatchError::SameName { first, second });
+        }
+        if request
+            .columns
+            .iter()
+            .any(|column| column.to_string() == *name)
+        {
+            return Err(BatchError::AlreadyThere {
+                column: name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for LineEnding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LineEnding::Lf => "LF",
+            LineEnding::CrLf => "CRLF",
+        })
+    }
+}

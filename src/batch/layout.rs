@@ -1,0 +1,193 @@
+//! In which order the parts of an answer make up a row.
+
+use super::cells::Encoding;
+use super::columns::{Column, DatasetFact, PREFIX};
+use super::parts::Texts;
+use crate::domain::Agreement;
+use crate::index::Index;
+
+/// Our columns, taken apart by what they depend on.
+pub(super) struct Layout {
+    pub(super) columns: Vec<Column>,
+    pub(super) encoding: Encoding,
+    pub(super) pieces: Vec<Piece>,
+    /// Columns next to each other that depend on the place alone: written in one go.
+    pub(super) residence: Vec<Vec<Column>>,
+    /// The same for the practice.
+    pub(super) registration: Vec<Vec<Column>>,
+    /// The cell of each agreement.
+    pub(super) agreements: Vec<Vec<u8>>,
+    /// Whether a malformed postcode's suggestion is wanted.
+    pub(super) suggests: bool,
+    dataset: [String; 3],
+}
+
+/// A piece of a row.
+pub(super) enum Piece {
+    /// The run of that number.
+    Residence(usize),
+    /// The run of that number.
+    Registration(usize),
+    /// The run of the registration where it leads to a community, or else that of the residence.
+    Groups {
+        residence: usize,
+        registration: usize,
+    },
+    Agreement,
+    Reason,
+    Notes,
+    /// Cells that are the same in every row.
+    Constant(Vec<u8>),
+}
+
+pub(super) const AGREEMENTS: [Agreement; 5] = [
+    Agreement::Agree,
+    Agreement::Differ,
+    Agreement::RegistrationOnly,
+    Agreement::ResidenceOnly,
+    Agreement::Neither,
+];
+
+pub(super) const BAD_ROW: &str = "bad_row";
+
+impl Layout {
+    pub(super) fn new(columns: Vec<Column>, encoding: Encoding, index: &Index) -> Layout {
+        let manifest = index.manifest();
+        let mut layout = Layout {
+            encoding,
+            pieces: Vec::new(),
+            residence: Vec::new(),
+            registration: Vec::new(),
+            agreements: Vec::new(),
+            suggests: columns
+                .iter()
+                .any(|column| column.to_string().ends_with("suggestion")),
+            dataset: [
+                manifest.name.clone(),
+                manifest.version.clone(),
+                index.digest().to_string(),
+            ],
+            columns,
+        };
+        for agreement in AGREEMENTS {
+            let mut cell = Vec::new();
+            let name = Column::Agreement.to_string();
+            encoding.text(&mut cell, &name, agreement.as_str());
+            layout.agreements.push(cell);
+        }
+        for column in layout.columns.clone() {
+            layout.add(column);
+        }
+        layout
+    }
+
+    fn add(&mut self, column: Column) {
+        let piece = match column {
+            Column::Status | Column::Residence(..) | Column::Place(_) | Column::Community(_) => {
+                if let Some(Piece::Residence(at)) = self.pieces.last() {
+                    return self.residence[*at].push(column);
+                }
+                self.residence.push(vec![column]);
+                Piece::Residence(self.residence.len() - 1)
+            }
+            Column::Registration(..) | Column::Practice(_) => {
+                if let Some(Piece::Registration(at)) = self.pieces.last() {
+                    return self.registration[*at].push(column);
+                }
+                self.registration.push(vec![column]);
+                Piece::Registration(self.registration.len() - 1)
+            }
+            Column::Groups(_) => {
+                self.residence.push(vec![column]);
+                self.registration.push(vec![column]);
+                Piece::Groups {
+                    residence: self.residence.len() - 1,
+                    registration: self.registration.len() - 1,
+                }
+            }
+            Column::Agreement => Piece::Agreement,
+            Column::Reason => Piece::Reason,
+            Column::Notes => Piece::Notes,
+            Column::Dataset(fact) => {
+                let mut cell = Vec::new();
+                self.dataset_cell(&mut cell, column, fact);
+                Piece::Constant(cell)
+            }
+        };
+        self.pieces.push(piece);
+    }
+
+    fn dataset_cell(&self, out: &mut Vec<u8>, column: Column, fact: DatasetFact) {
+        let [name, version, digest] = &self.dataset;
+        let text = match fact {
+            DatasetFact::Name => name,
+            DatasetFact::Version => version,
+            DatasetFact::Digest => digest,
+        };
+        self.encoding.text(out, &column.to_string(), text);
+    }
+
+    /// The runs of a part, each cell by `cell`.
+    pub(super) fn texts(
+        &self,
+        runs: &[Vec<Column>],
+        mut cell: impl FnMut(&mut Vec<u8>, Column),
+    ) -> Texts {
+        Texts::new(runs.iter().map(|run| {
+            let mut text = Vec::new();
+            for &column in run {
+                cell(&mut text, column);
+            }
+            text
+        }))
+    }
+
+    /// The names of our columns, for the line with the names.
+    pub(super) fn names(&self, out: &mut Vec<u8>) {
+        let Encoding::Csv(delimiter) = self.encoding else {
+            return;
+        };
+        for column in &self.columns {
+            out.extend_from_slice(delimiter.as_bytes());
+            out.extend_from_slice(column.to_string().as_bytes());
+        }
+    }
+
+    /// The cells of a row that could not be read.
+    pub(super) fn bad_row(&self, out: &mut Vec<u8>, reason: &str) {
+        for &column in &self.columns {
+            let name = column.to_string();
+            match column {
+                Column::Status => self.encoding.text(out, &name, BAD_ROW),
+                Column::Reason => self.encoding.text(out, &name, reason),
+                Column::Dataset(fact) => self.dataset_cell(out, column, fact),
+                _ => self.encoding.none(out, &name),
+            }
+        }
+    }
+
+    /// The cell with the reasons, those that there are.
+    pub(super) fn reason(&self, out: &mut Vec<u8>, reasons: &[&str]) {
+        let name = const { concat_name() };
+        let mut given = reasons.iter().filter(|reason| !reason.is_empty());
+        match (given.next(), given.next()) {
+            (None, _) => self.encoding.none(out, name),
+            (Some(reason), None) => self.encoding.text(out, name, reason),
+            _ => {
+                let all: Vec<&str> = reasons
+                    .iter()
+                    .copied()
+                    .filter(|it| !it.is_empty())
+                    .collect();
+                self.encoding.text(out, name, &all.join(super::SEPARATOR));
+            }
+        }
+    }
+}
+
+/// The name of the column of reasons, without putting it together for every row.
+const fn concat_name() -> &'static str {
+    const NAME: &str = "catchment_reason";
+    assert!(NAME.len() > PREFIX.len());
+    NAME
+}

@@ -1,0 +1,141 @@
+//! Objects, one a line: the members that are asked for, and ours added at the end.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+
+/// A line of NDJSON whose members cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoObject;
+
+/// The names of an object's members; `None` where the line is no object.
+pub(super) fn names(line: &[u8]) -> Option<Vec<String>> {
+    let mut names = Vec::new();
+    read(line, &mut |name| {
+        names.push(name.to_string());
+        None
+    })
+    .ok()?;
+    Some(names)
+}
+
+/// The texts of the members of these names, in their order; no text where there is no such member or
+/// it is null.
+pub(super) fn texts(line: &[u8], wanted: &[&str]) -> Result<Vec<String>, NoObject> {
+    let found = read(line, &mut |name| wanted.iter().position(|it| *it == name))?;
+    let mut texts = vec![None; wanted.len()];
+    for (at, value) in found {
+        let text = match value {
+            Value::Null => String::new(),
+            Value::String(text) => text,
+            Value::Number(number) => number.to_string(),
+            _ => return Err(NoObject),
+        };
+        // Readers do not agree on which of two counts.
+        if texts[at].replace(text).is_some() {
+            return Err(NoObject);
+        }
+    }
+    Ok(texts.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// The object with `members`, each with a comma before it, at its end. The line is an object.
+pub(super) fn append(out: &mut Vec<u8>, line: &[u8], members: impl FnOnce(&mut Vec<u8>)) {
+    let end = memchr::memrchr(b'}', line).expect("the line is an object");
+    out.extend_from_slice(&line[..end]);
+    let begun = out.len();
+    members(out);
+    let is_empty = line[..end].trim_ascii_end().last() == Some(&b'{');
+    if is_empty && out.get(begun) == Some(&b',') {
+        out.remove(begun);
+    }
+    out.extend_from_slice(&line[end..]);
+}
+
+type Found = Vec<(usize, Value)>;
+
+/// The values of the members that are wanted.
+fn read(line: &[u8], is_wanted: &mut dyn FnMut(&str) -> Option<usize>) -> Result<Found, NoObject> {
+    let mut json = serde_json::Deserializer::from_slice(line);
+    let found = Members { is_wanted }
+        .deserialize(&mut json)
+        .map_err(|_| NoObject)?;
+    json.end().map_err(|_| NoObject)?;
+    Ok(found)
+}
+
+struct Members<'w> {
+    is_wanted: &'w mut dyn FnMut(&str) -> Option<usize>,
+}
+
+impl<'de> DeserializeSeed<'de> for Members<'_> {
+    type Value = Found;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Found, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = Found;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
+        let mut found = Vec::new();
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            match (self.is_wanted)(&name) {
+                Some(at) => found.push((at, map.next_value()?)),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            if found.len() > 1_000 {
+                return Err(A::Error::custom("one member again and again"));
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_read_and_nothing_else_is_changed() {
+        let line = br#"{ "n": 1.50, "postcode": "LA1 \u0031AA", "x": {"postcode": 3} }"#;
+        assert_eq!(names(line).expect("an object"), ["n", "postcode", "x"]);
+        let texts = texts(line, &["postcode", "practice"]).expect("an object");
+        assert_eq!(texts, ["LA1 1AA", ""]);
+        let appended = |line: &str| {
+            let mut out = Vec::new();
+            append(&mut out, line.as_bytes(), |out| out.extend(b",\"a\":1"));
+            String::from_utf8(out).expect("text")
+        };
+        assert_eq!(appended("{\"n\": 1.50} "), "{\"n\": 1.50,\"a\":1} ");
+        assert_eq!(appended("{ }"), "{ \"a\":1}");
+    }
+
+    #[test]
+    fn what_is_no_object_of_texts_is_told() {
+        for line in [
+            "",
+            "1",
+            "[]",
+            "{",
+            "{}{}",
+            "{\"p\":[1]}",
+            "{\"p\":1,\"p\":2}",
+        ] {
+            assert_eq!(texts(line.as_bytes(), &["p"]), Err(NoObject), "{line}");
+        }
+        assert_eq!(texts(b"{\"p\":null}", &["p"]), Ok(vec![String::new()]));
+        assert_eq!(texts(b"{\"p\":12}", &["p"]), Ok(vec!["12".to_string()]));
+    }
+}

@@ -1,0 +1,357 @@
+//! Which of a list's columns hold what.
+
+use super::BatchError;
+
+/// What a column of the user's holds for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Where somebody lives.
+    Postcode,
+    /// The code of the practice where they are registered.
+    Practice,
+    /// Degrees, WGS84.
+    Longitude,
+    /// Degrees, WGS84.
+    Latitude,
+    /// Metres, British National Grid.
+    Easting,
+    /// Metres, British National Grid.
+    Northing,
+    /// The day that the row's answer is for; never found by name.
+    AsOf,
+}
+
+/// The names by which a column is found: without case, spaces and the signs `_ - .`
+pub const NAMES: &[(Role, &[&str])] = &[
+    (
+        Role::Postcode,
+        &[
+            "postcode",
+            "pcd",
+            "pcds",
+            "pcd2",
+            "pcd7",
+            "pcd8",
+            "unitpostcode",
+            "postalcode",
+            "patientpostcode",
+            "homepostcode",
+            "residencepostcode",
+            "postcodeofresidence",
+            "postcodeofusualaddress",
+            "usualaddresspostcode",
+            "currentpostcode",
+        ],
+    ),
+    (
+        Role::Practice,
+        &[
+            "gppracticecode",
+            "practicecode",
+            "odscode",
+            "gppracticeodscode",
+            "practiceodscode",
+            "gpodscode",
+            "gpcode",
+            "registeredpracticecode",
+            "registeredgppracticecode",
+            "generalpracticecode",
+            "generalmedicalpracticecode",
+            "generalmedicalpracticecodepatientregistration",
+            "gmpcode",
+            "gmpcodeofregistration",
+        ],
+    ),
+    (Role::Longitude, &["longitude", "lon", "long", "lng"]),
+    (Role::Latitude, &["latitude", "lat"]),
+    (
+        Role::Easting,
+        &["easting", "eastings", "oseasting", "oseast1m", "east1m"],
+    ),
+    (
+        Role::Northing,
+        &["northing", "northings", "osnorthing", "osnrth1m", "north1m"],
+    ),
+];
+
+/// The columns that the user names.
+#[derive(Debug, Clone, Default)]
+pub struct Named {
+    /// The column with postcodes.
+    pub postcode: Option<String>,
+    /// The column with practice codes.
+    pub practice: Option<String>,
+    /// The column with longitudes.
+    pub longitude: Option<String>,
+    /// The column with latitudes.
+    pub latitude: Option<String>,
+    /// The column with eastings.
+    pub easting: Option<String>,
+    /// The column with northings.
+    pub northing: Option<String>,
+    /// The column with a day for each row.
+    pub as_of: Option<String>,
+    /// No column says where somebody lives: the registration alone is asked about.
+    pub registration_only: bool,
+}
+
+/// Where the place of a row stands; columns are counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceColumns {
+    /// In one column.
+    Postcode(usize),
+    /// Longitude and latitude.
+    LonLat(usize, usize),
+    /// Easting and northing.
+    Grid(usize, usize),
+    /// Nowhere.
+    None,
+}
+
+/// Which columns hold what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Where somebody lives.
+    pub place: PlaceColumns,
+    /// Where they are registered.
+    pub practice: Option<usize>,
+    /// The day of the row.
+    pub as_of: Option<usize>,
+}
+
+impl Role {
+    /// The word in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Postcode => "postcode",
+            Role::Practice => "practice code",
+            Role::Longitude => "longitude",
+            Role::Latitude => "latitude",
+            Role::Easting => "easting",
+            Role::Northing => "northing",
+            Role::AsOf => "day",
+        }
+    }
+
+    /// The argument that names its column.
+    pub fn argument(self) -> &'static str {
+        match self {
+            Role::Postcode => "--postcode-column",
+            Role::Practice => "--practice-column",
+            Role::Longitude => "--lon-column",
+            Role::Latitude => "--lat-column",
+            Role::Easting => "--easting-column",
+            Role::Northing => "--northing-column",
+            Role::AsOf => "--as-of-column",
+        }
+    }
+}
+
+impl Named {
+    fn get(&self, role: Role) -> Option<&str> {
+        let name = match role {
+            Role::Postcode => &self.postcode,
+            Role::Practice => &self.practice,
+            Role::Longitude => &self.longitude,
+            Role::Latitude => &self.latitude,
+            Role::Easting => &self.easting,
+            Role::Northing => &self.northing,
+            Role::AsOf => &self.as_of,
+        };
+        name.as_deref()
+    }
+}
+
+impl Roles {
+    /// Finds the columns of a list among those of these names.
+    ///
+    /// A name that the user gives is taken as it stands, or else without case and signs. Where two
+    /// columns would do, or two ways to say where somebody lives are there, it is asked and not
+    /// guessed.
+    ///
+    /// # Errors
+    /// When a column is missing or there are several.
+    pub fn find(names: &[String], named: &Named) -> Result<Roles, BatchError> {
+        let column = |role| match named.get(role) {
+            Some(name) => named_column(names, role, name).map(Some),
+            None => found_column(names, role),
+        };
+        let pair = |first, second| match (column(first)?, column(second)?) {
+            (Some(a), Some(b)) => Ok(Some((a, b))),
+            (None, None) => Ok(None),
+            (None, Some(_)) if named.get(second).is_some() => {
+                Err(BatchError::NoColumn { role: first })
+            }
+            (Some(_), None) if named.get(first).is_some() => {
+                Err(BatchError::NoColumn { role: second })
+            }
+            // `lat` alone is nobody's position.
+            _ => Ok(None),
+        };
+        let is_named = |roles: &[Role]| roles.iter().any(|&role| named.get(role).is_some());
+        let postcode = || Ok(column(Role::Postcode)?.map(PlaceColumns::Postcode));
+        let lonlat = || {
+            let pair = pair(Role::Longitude, Role::Latitude)?;
+            Ok(pair.map(|(lon, lat)| PlaceColumns::LonLat(lon, lat)))
+        };
+        let grid = || {
+            let pair = pair(Role::Easting, Role::Northing)?;
+            Ok(pair.map(|(easting, northing)| PlaceColumns::Grid(easting, northing)))
+        };
+        let ways: [(
+            &[Role],
+            &dyn Fn() -> Result<Option<PlaceColumns>, BatchError>,
+        ); 3] = [
+            (&[Role::Postcode], &postcode),
+            (&[Role::Longitude, Role::Latitude], &lonlat),
+            (&[Role::Easting, Role::Northing], &grid),
+        ];
+        let any_is_named = ways.iter().any(|(roles, _)| is_named(roles));
+        let mut places = Vec::new();
+        for (roles, way) in ways {
+            if is_named(roles) || !any_is_named {
+                places.extend(way()?);
+            }
+        }
+        let place = match (places.as_slice(), named.registration_only) {
+            (_, true) if !any_is_named => PlaceColumns::None,
+            ([place], false) => *place,
+            ([], false) => {
+                return Err(BatchError::NoColumn {
+                    role: Role::Postcode,
+                });
+            }
+            _ => return Err(BatchError::TwoPlaces),
+        };
+        let roles = Roles {
+            place,
+            practice: column(Role::Practice)?,
+            as_of: match named.get(Role::AsOf) {
+                Some(name) => Some(named_column(names, Role::AsOf, name)?),
+                None => None,
+            },
+        };
+        if place == PlaceColumns::None && roles.practice.is_none() {
+            return Err(BatchError::NoColumn {
+                role: Role::Practice,
+            });
+        }
+        Ok(roles)
+    }
+
+    /// The columns that are read, with what they hold.
+    pub fn columns(&self) -> Vec<(Role, usize)> {
+        let mut columns = match self.place {
+            PlaceColumns::Postcode(at) => vec![(Role::Postcode, at)],
+            PlaceColumns::LonLat(lon, lat) => vec![(Role::Longitude, lon), (Role::Latitude, lat)],
+            PlaceColumns::Grid(easting, northing) => {
+                vec![(Role::Easting, easting), (Role::Northing, northing)]
+            }
+            PlaceColumns::None => Vec::new(),
+        };
+        columns.extend(self.practice.map(|at| (Role::Practice, at)));
+        columns.extend(self.as_of.map(|at| (Role::AsOf, at)));
+        columns
+    }
+}
+
+/// How names are compared.
+fn bare(name: &str) -> String {
+    name.chars()
+        .filter(|character| !character.is_whitespace() && !"_-.".contains(*character))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+fn named_column(names: &[String], role: Role, wanted: &str) -> Result<usize, BatchError> {
+    if let Some(at) = names.iter().position(|name| name == wanted) {
+        return Ok(at);
+    }
+    one_of(names, role, |name| name == bare(wanted))?.ok_or_else(|| BatchError::NoSuchColumn {
+        role,
+        name: wanted.into(),
+    })
+}
+
+fn found_column(names: &[String], role: Role) -> Result<Option<usize>, BatchError> {
+    let synonyms = NAMES
+        .iter()
+        .find(|(it, _)| *it == role)
+        .map(|(_, names)| *names);
+    one_of(names, role, |name| {
+        synonyms.is_some_and(|all| all.contains(&name))
+    })
+}
+
+fn one_of(
+    names: &[String],
+    role: Role,
+    is_it: impl Fn(&str) -> bool,
+) -> Result<Option<usize>, BatchError> {
+    let found: Vec<usize> = (0..names.len())
+        .filter(|&at| is_it(&bare(&names[at])))
+        .collect();
+    match found[..] {
+        [] => Ok(None),
+        [at] => Ok(Some(at)),
+        _ => {
+            // Their names are on our list, or the user's own: nobody's data.
+            let names = found.iter().map(|&at| names[at].clone()).collect();
+            Err(BatchError::SeveralColumns { role, names })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(names: &[&str], named: &Named) -> Result<Roles, String> {
+        let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+        Roles::find(&names, named).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn columns_are_found_by_name() {
+        let named = Named::default();
+        let roles = find(&["id", "Post Code", "GP_PRACTICE_CODE"], &named).expect("found");
+        assert_eq!(roles.place, PlaceColumns::Postcode(1));
+        assert_eq!(roles.practice, Some(2));
+        let roles = find(&["lat", "Long"], &named).expect("found");
+        assert_eq!(roles.place, PlaceColumns::LonLat(1, 0));
+        let roles = find(&["Easting", "northing"], &named).expect("found");
+        assert_eq!(roles.place, PlaceColumns::Grid(0, 1));
+        let roles = find(&["postcode", "lat"], &named).expect("half a pair is none");
+        assert_eq!(roles.place, PlaceColumns::Postcode(0));
+    }
+
+    #[test]
+    fn what_is_missing_or_there_twice_is_asked() {
+        let named = Named::default();
+        let fault = find(&["name", "pst"], &named).expect_err("missing");
+        assert!(fault.contains("--postcode-column"), "{fault}");
+        let fault = find(&["pcd", "postcode"], &named).expect_err("two");
+        assert!(fault.contains("`pcd`, `postcode`"), "{fault}");
+        assert!(find(&["postcode", "lon", "lat"], &named).is_err());
+        let named = Named {
+            postcode: Some("pcd".into()),
+            ..Named::default()
+        };
+        let roles = find(&["pcd", "postcode", "lon", "lat"], &named).expect("named");
+        assert_eq!(roles.place, PlaceColumns::Postcode(0));
+        let fault = find(&["postcode"], &named).expect_err("not there");
+        assert!(fault.contains("`pcd`"), "{fault}");
+    }
+
+    #[test]
+    fn the_registration_alone_is_asked_about_only_when_said() {
+        let named = Named {
+            registration_only: true,
+            ..Named::default()
+        };
+        let roles = find(&["practice_code", "postcode"], &named).expect("found");
+        assert_eq!((roles.place, roles.practice), (PlaceColumns::None, Some(0)));
+        assert!(find(&["practice_code"], &Named::default()).is_err());
+        assert!(find(&["postcode"], &named).is_err());
+    }
+}

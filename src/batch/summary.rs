@@ -1,0 +1,231 @@
+//! What became of a list.
+
+use std::collections::BTreeMap;
+
+use memchr::{memchr_iter, memmem};
+
+use super::layout::AGREEMENTS;
+use super::parts::{Lives, Registered, STATUSES};
+
+/// What became of a list, in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Rows read, and written.
+    pub rows: u64,
+    /// Rows that could not be read.
+    pub bad_rows: u64,
+    /// The lines on which the first of them begin.
+    pub bad_lines: Vec<u64>,
+    /// Rows by status, in the order of the statuses.
+    pub status: Vec<(&'static str, u64)>,
+    /// Rows that could be read, by agreement.
+    pub agreement: Vec<(&'static str, u64)>,
+    /// Rows by ICC, in order of id.
+    pub icc: Vec<IccCount>,
+    /// Numbers that a spreadsheet has shortened for good, such as `4.5E+09`.
+    pub shortened: Option<Shortened>,
+}
+
+/// Rows of an ICC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IccCount {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Those who live in its area.
+    pub residence: u64,
+    /// Those who are registered with its practices.
+    pub registration: u64,
+}
+
+/// Numbers such as `4.5E+09`, which a spreadsheet leaves of longer ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortened {
+    /// How many.
+    pub numbers: u64,
+    /// The line of the first.
+    pub first_line: u64,
+}
+
+/// So many lines of bad rows are told.
+const BAD_LINES_MAX: usize = 10;
+
+/// Numbers as they are counted, by one thread.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) rows: u64,
+    pub(super) status: [u64; STATUSES.len()],
+    agreement: [u64; AGREEMENTS.len()],
+    residence: BTreeMap<(String, String), u64>,
+    registration: BTreeMap<(String, String), u64>,
+    bad_lines: Vec<u64>,
+    shortened: Option<Shortened>,
+}
+
+impl Tally {
+    pub(super) fn row(&mut self, home: &Lives, practice: &Registered, agreement: usize) {
+        self.status[home.status] += 1;
+        self.agreement[agreement] += 1;
+        for (counts, part) in [
+            (&mut self.residence, &home.icc),
+            (&mut self.registration, &practice.icc),
+        ] {
+            for icc in part {
+                match counts.get_mut(icc) {
+                    Some(count) => *count += 1,
+                    None => {
+                        counts.insert(icc.clone(), 1);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn bad_line(&mut self, line: u64) {
+        if self.bad_lines.len() < BAD_LINES_MAX {
+            self.bad_lines.push(line);
+        }
+    }
+
+    /// Looks for numbers such as `4.5E+09`: a spreadsheet has left the rest out.
+    pub(super) fn shortened_numbers(&mut self, text: &[u8], first_line: u64) {
+        let mut found = memmem::find_iter(text, b"E+").filter(|&at| is_shortened(text, at));
+        let Some(first) = found.next() else {
+            return;
+        };
+        let new = Shortened {
+            numbers: 1 + found.count() as u64,
+            first_line: first_line + memchr_iter(b'\n', &text[..first]).count() as u64,
+        };
+        self.shortened = Some(both(self.shortened, new));
+    }
+
+    /// With the numbers of another thread.
+    pub(super) fn and(mut self, other: Tally) -> Tally {
+        self.rows += other.rows;
+        for (count, more) in self.status.iter_mut().zip(other.status) {
+            *count += more;
+        }
+        for (count, more) in self.agreement.iter_mut().zip(other.agreement) {
+            *count += more;
+        }
+        for (icc, more) in other.residence {
+            *self.residence.entry(icc).or_default() += more;
+        }
+        for (icc, more) in other.registration {
+            *self.registration.entry(icc).or_default() += more;
+        }
+        self.bad_lines.extend(other.bad_lines);
+        if let Some(more) = other.shortened {
+            self.shortened = Some(both(self.shortened, more));
+        }
+        self
+    }
+
+    pub(super) fn summary(mut self) -> Summary {
+        self.bad_lines.sort_unstable();
+        self.bad_lines.truncate(BAD_LINES_MAX);
+        let mut icc: BTreeMap<String, IccCount> = BTreeMap::new();
+        for (counts, is_residence) in [(self.residence, true), (self.registration, false)] {
+            for ((id, name), count) in counts {
+                let entry = icc.entry(id.clone()).or_insert(IccCount {
+                    id,
+                    name,
+                    residence: 0,
+                    registration: 0,
+                });
+                match is_residence {
+                    true => entry.residence += count,
+                    false => entry.registration += count,
+                }
+            }
+        }
+        let agreements = AGREEMENTS.map(crate::domain::Agreement::as_str);
+        Summary {
+            rows: self.rows,
+            bad_rows: self.status[STATUSES.len() - 1],
+            bad_lines: self.bad_lines,
+            status: STATUSES.into_iter().zip(self.status).collect(),
+            agreement: agreements.into_iter().zip(self.agreement).collect(),
+            icc: icc.into_values().collect(),
+            shortened: self.shortened,
+        }
+    }
+}
+
+fn both(known: Option<Shortened>, new: Shortened) -> Shortened {
+    match known {
+        None => new,
+        Some(known) => Shortened {
+            numbers: known.numbers + new.numbers,
+            first_line: known.first_line.min(new.first_line),
+        },
+    }
+}
+
+/// Whether the `E+` there belongs to a number between two that are not letters: `4.5E+09`.
+fn is_shortened(text: &[u8], at: usize) -> bool {
+    let before = &text[..at];
+    let digits_end = before.len();
+    let number = before.iter().rev().take(32);
+    let length = number
+        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
+        .count();
+    let starts_clean = !matches!(before.get(digits_end.wrapping_sub(length + 1)), Some(byte) if byte.is_ascii_alphanumeric());
+    let has_digits = length > 0 && before[digits_end - length].is_ascii_digit();
+    let exponent = text[at + 2..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let ends_clean =
+        !matches!(text.get(at + 2 + exponent), Some(byte) if byte.is_ascii_alphanumeric());
+    has_digits && starts_clean && (2..=3).contains(&exponent) && ends_clean
+}
+
+impl Summary {
+    /// For publication: counts from 1 to 7 are not shown, the others are rounded to the nearest 5,
+    /// as NHS England does with counts of people.
+    pub fn shown(count: u64, hides_small_numbers: bool) -> Option<u64> {
+        match count {
+            _ if !hides_small_numbers => Some(count),
+            0 => Some(0),
+            1..=7 => None,
+            _ => Some((count + 2) / 5 * 5),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_numbers_are_hidden_and_others_rounded() {
+        let shown = |count| Summary::shown(count, true);
+        let counts = [0, 1, 7, 8, 12, 13, 17, 18];
+        let expected = [
+            Some(0),
+            None,
+            None,
+            Some(10),
+            Some(10),
+            Some(15),
+            Some(15),
+            Some(20),
+        ];
+        assert_eq!(counts.map(shown), expected);
+        assert_eq!(Summary::shown(3, false), Some(3));
+    }
+
+    #[test]
+    fn numbers_that_a_spreadsheet_shortened_are_found() {
+        let mut tally = Tally::default();
+        tally.shortened_numbers(b"a,b\n4.5E+09,x\n9E+10,\"4.50E+09\"\n", 10);
+        let found = tally.shortened.expect("found");
+        assert_eq!((found.numbers, found.first_line), (3, 11));
+        let mut tally = Tally::default();
+        tally.shortened_numbers(b"A4.5E+09,GRADE+12,E+,1E+1,4.5E+0999,1E+09x\n", 1);
+        assert_eq!(tally.shortened, None);
+    }
+}

@@ -1,0 +1,209 @@
+//! Made-up patient lists: nobody in them is real, and the same seed makes the same list.
+//!
+//! NHS numbers are of the range 9xx xxx xxxx, which is never issued. Postcodes and practices are those
+//! of a dataset. Three rows in a hundred have each kind of dirt that real exports have, and some have
+//! several.
+
+/// Twelve columns, as an export of a clinical system has them.
+pub(crate) const NAMES: &str = "nhs_number,surname,forename,date_of_birth,sex,address_1,address_2,postcode,\
+    gp_practice_code,registered_on,language,note";
+
+/// Writes row after row.
+pub(crate) struct Patients {
+    postcodes: Vec<String>,
+    practices: Vec<String>,
+    dice: u64,
+}
+
+const SURNAMES: &[&str] = &[
+    "Airey",
+    "Benson",
+    "Cowperthwaite",
+    "Dixon",
+    "Fell",
+    "Garnett",
+    "Huddleston",
+    "Inman",
+    "Kellet",
+    "Lowther",
+    "Mounsey",
+    "Nicholson",
+    "O'Hara",
+    "Postlethwaite",
+    "Rigg",
+    "Satterthwaite",
+    "Tyson",
+    "Usher",
+    "Wren",
+    "Żak",
+];
+const FORENAMES: &[&str] = &[
+    "Ada", "Bilal", "Ceri", "Dorothy", "Eoin", "Fatima", "Gwen", "Hugh", "Ivy", "Jan", "Kezia",
+    "Leo", "Mina", "Noor", "Otto", "Priya", "Ruth", "Sam", "Tess", "Zoë",
+];
+const STREETS: &[&str] = &[
+    "Beck Lane",
+    "Church Brow",
+    "Fellside",
+    "Gill Rise",
+    "Harbour Street",
+    "Kirkgate",
+    "Mill Garth",
+    "Quay Road",
+    "Station Terrace",
+    "Tarn View",
+];
+const TOWNS: &[&str] = &[
+    "Aldmere",
+    "Brigthwaite",
+    "Carnsea",
+    "Dunholme",
+    "Eskbeck",
+    "Farrowby",
+];
+const NOTES: &[&str] = &[
+    "",
+    "",
+    "",
+    "",
+    "carer",
+    "interpreter needed",
+    "prefers letters",
+    "moved in 2024",
+];
+
+impl Patients {
+    /// Lists of people who live at these postcodes and are registered with these practices.
+    pub(crate) fn new(postcodes: Vec<String>, practices: Vec<String>, seed: u64) -> Patients {
+        Patients {
+            postcodes,
+            practices,
+            dice: seed,
+        }
+    }
+
+    /// A list with so many rows.
+    #[allow(dead_code, reason = "the bench writes row by row")]
+    pub(crate) fn list(&mut self, rows: usize) -> Vec<u8> {
+        let mut list = format!("{NAMES}\n").into_bytes();
+        for _ in 0..rows {
+            self.row(&mut list);
+        }
+        list
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, out: &mut Vec<u8>) {
+        let number = format!(
+            "9{:02} {:03} {:04}",
+            self.roll(100),
+            self.roll(1_000),
+            self.roll(10_000)
+        );
+        let (year, month, day) = (1925 + self.roll(100), 1 + self.roll(12), 1 + self.roll(28));
+        let born = match self.is_dirty() {
+            true => format!("{day:02}/{month:02}/{year}"),
+            false => format!("{year}-{month:02}-{day:02}"),
+        };
+        let registered_on = format!("{}-{:02}-01", 2000 + self.roll(25), 1 + self.roll(12));
+        let street = format!("{} {}", 1 + self.roll(150), self.one_of(STREETS));
+        let address = match self.is_dirty() {
+            true => format!("\"Flat {}, {street}\"", 1 + self.roll(9)),
+            false => street,
+        };
+        let note = match (self.is_dirty(), self.is_dirty(), self.is_dirty()) {
+            (true, ..) => "\"rang on Monday\nwill ring again\"".to_string(),
+            (_, true, _) => "\"says \"\"no thanks\"\"\"".to_string(),
+            (.., true) => "=HYPERLINK(A1)".to_string(),
+            _ => self.one_of(NOTES).to_string(),
+        };
+        let fields = [
+            if self.is_dirty() {
+                "4.5E+09".into()
+            } else {
+                number
+            },
+            self.one_of(SURNAMES).to_string(),
+            self.one_of(FORENAMES).to_string(),
+            born,
+            self.one_of(&["F", "M", "X"]).to_string(),
+            address,
+            self.one_of(TOWNS).to_string(),
+            self.postcode(),
+            self.practice(),
+            registered_on,
+            self.one_of(&["en", "en", "en", "pl", "ur"]).to_string(),
+            note,
+        ];
+        let count = match (self.is_dirty(), self.roll(2)) {
+            (true, 0) => 9,
+            _ => fields.len(),
+        };
+        out.extend_from_slice(fields[..count].join(",").as_bytes());
+        out.push(b'\n');
+    }
+
+    fn postcode(&mut self) -> String {
+        let at = self.roll(self.postcodes.len());
+        let postcode = self.postcodes[at].clone();
+        type Spoil = fn(&str) -> String;
+        let spoils: [Spoil; 11] = [
+            |text| text.to_lowercase(),
+            |text| text.replace(' ', ""),
+            |text| format!(" {} ", text.replace(' ', "  ")),
+            |text| text.replacen('1', "I", 1),
+            |text| text.split(' ').next().unwrap_or_default().to_string(),
+            |_| String::new(),
+            |_| "ZZ99 3VZ".to_string(),
+            |_| "ZZ99 3WZ".to_string(),
+            |_| "SW1A 1AA".to_string(),
+            |_| "LA1 0AA".to_string(),
+            |_| "N/K".to_string(),
+        ];
+        for spoil in spoils {
+            if self.is_dirty() {
+                return spoil(&postcode);
+            }
+        }
+        postcode
+    }
+
+    fn practice(&mut self) -> String {
+        let at = self.roll(self.practices.len());
+        let practice = self.practices[at].clone();
+        type Spoil = fn(&str) -> String;
+        let spoils: [Spoil; 6] = [
+            |text| text.to_lowercase(),
+            |text| format!("{text}001"),
+            |_| String::new(),
+            |_| "V81997".to_string(),
+            |_| "X99999".to_string(),
+            |_| "&".to_string(),
+        ];
+        for spoil in spoils {
+            if self.is_dirty() {
+                return spoil(&practice);
+            }
+        }
+        practice
+    }
+
+    /// True three times in a hundred.
+    fn is_dirty(&mut self) -> bool {
+        self.roll(100) < 3
+    }
+
+    fn one_of(&mut self, words: &[&'static str]) -> &'static str {
+        words[self.roll(words.len())]
+    }
+
+    /// A number below `sides` (splitmix64).
+    fn roll(&mut self, sides: usize) -> usize {
+        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.dice;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed = (mixed ^ (mixed >> 31)) >> 32;
+        usize::try_from(mixed * sides as u64 >> 32).expect("below the sides")
+    }
+}
