@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, RwLock};
 
 use jiff::civil::Date;
 use memchr::memchr_iter;
 
-use super::blocks::Block;
+use super::blocks::{Block, Row};
 use super::cells::{Encoding, excel_safe};
 use super::delimiter::Delimiter;
 use super::fields::{content, field, field_ends, without_line_ending};
@@ -94,7 +95,11 @@ impl Shared<'_> {
 /// Answers rows, one thread's share of them.
 pub(super) struct Worker<'s, 'i> {
     shared: &'s Shared<'i>,
+    /// All but the rows that are counted by part.
     pub(super) tally: Tally,
+    /// The rows of each part that is kept.
+    lives_count: Vec<u64>,
+    registered_count: Vec<u64>,
     lives: Vec<Arc<Lives>>,
     registered: Vec<Arc<Registered>>,
     /// Practices seen of late, by their text.
@@ -106,6 +111,7 @@ pub(super) struct Worker<'s, 'i> {
     agreements_of: Vec<Vec<u8>>,
     days: HashMap<Vec<u8>, Option<Day>>,
     ends: Vec<usize>,
+    group: Vec<AskedRow>,
 }
 
 #[derive(Clone, Copy)]
@@ -116,7 +122,8 @@ struct Recent {
 }
 
 /// As many practices as a list of a whole region has.
-const RECENT: usize = 1 << 10;
+const RECENT: usize = 1 << RECENT_BITS;
+const RECENT_BITS: u32 = 10;
 /// The longest text of a practice that is kept.
 const PRACTICE_BYTES_MAX: usize = 15;
 /// So many texts of days are kept.
@@ -144,12 +151,38 @@ impl<T> Held<T> {
     }
 }
 
-/// The cells of a row that we read.
+/// What a row asks.
 struct Cells<'r> {
     place: PlaceAsked,
+    /// By what the answer to it is kept.
+    key: Option<Key>,
+    /// The number of the answer, where it was known when it was looked for.
+    known: Option<u32>,
+    /// None where the list has no such column.
     practice: Option<&'r [u8]>,
-    as_of: Option<&'r [u8]>,
+    day: Day,
 }
+
+/// A row of CSV that was read and not yet answered.
+struct AskedRow {
+    /// Without its line ending.
+    text: Range<usize>,
+    /// After its line ending.
+    end: usize,
+    cells: Result<CsvCells, String>,
+}
+
+/// The same as [`Cells`], with the place of the practice's field in the block.
+struct CsvCells {
+    place: PlaceAsked,
+    key: Option<Key>,
+    known: Option<u32>,
+    practice: Range<usize>,
+    day: Day,
+}
+
+/// So many rows are looked up at a time: measured, 16 to 64 are the same.
+const GROUP: usize = 32;
 
 impl<'s, 'i> Worker<'s, 'i> {
     pub(super) fn new(shared: &'s Shared<'i>) -> Worker<'s, 'i> {
@@ -161,6 +194,8 @@ impl<'s, 'i> Worker<'s, 'i> {
         Worker {
             shared,
             tally: Tally::default(),
+            lives_count: Vec::new(),
+            registered_count: Vec::new(),
             lives: Vec::new(),
             registered: Vec::new(),
             recent: vec![none; RECENT],
@@ -169,7 +204,19 @@ impl<'s, 'i> Worker<'s, 'i> {
             agreements_of: Vec::new(),
             days: HashMap::new(),
             ends: Vec::new(),
+            group: Vec::new(),
         }
+    }
+
+    /// The numbers of all rows that it answered.
+    pub(super) fn into_tally(mut self) -> Tally {
+        for (part, rows) in self.lives.iter().zip(self.lives_count) {
+            self.tally.lives(part, rows);
+        }
+        for (part, rows) in self.registered.iter().zip(self.registered_count) {
+            self.tally.registered(part, rows);
+        }
+        self.tally
     }
 
     /// Adds the rows of a block, answered.
@@ -180,52 +227,79 @@ impl<'s, 'i> Worker<'s, 'i> {
             counted_to: 0,
         };
         let mut start = 0;
-        for row in &block.rows {
-            let (text, ending) = without_line_ending(&block.bytes[start..row.end]);
-            let fault = match self.shared.layout.encoding {
-                Encoding::Csv(delimiter) => self.csv_row(text, row.is_quoted, delimiter, out),
-                Encoding::Json if text.trim_ascii().is_empty() => {
-                    // Not a row.
-                    out.extend_from_slice(text);
-                    out.extend_from_slice(ending);
-                    start = row.end;
-                    continue;
+        for rows in block.rows.chunks(GROUP) {
+            match self.shared.layout.encoding {
+                Encoding::Csv(delimiter) => {
+                    self.csv_rows(block, start, rows, delimiter, &mut line, out);
                 }
-                Encoding::Json => self.json_row(text, out),
-            };
-            self.tally.rows += 1;
-            if let Err(fault) = fault {
-                self.tally.status[status_number(BAD_ROW)] += 1;
-                let line = line.at(&block.bytes, start);
-                self.tally.bad_line(line);
-                self.bad_row(text, &format!("line {line}: {fault}"), out);
+                Encoding::Json => self.json_rows(block, start, rows, &mut line, out),
             }
-            out.extend_from_slice(ending);
-            start = row.end;
+            start = rows.last().map_or(start, |row| row.end);
         }
     }
 
-    fn csv_row(
+    /// Answers a group of rows: reads all of them, looks all of them up, writes all of them. The
+    /// look-ups do not wait for each other, so that the memory's slowness is paid once a group.
+    fn csv_rows(
         &mut self,
-        row: &[u8],
-        is_quoted: bool,
+        block: &Block,
+        start: usize,
+        rows: &[Row],
         delimiter: Delimiter,
+        line: &mut Line,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
-        let mut ends = std::mem::take(&mut self.ends);
-        field_ends(row, is_quoted, delimiter, &mut ends);
-        let answered = self.csv_fields(row, &ends, delimiter, out);
-        self.ends = ends;
-        answered
+    ) {
+        let mut group = std::mem::take(&mut self.group);
+        group.clear();
+        let mut row_start = start;
+        for row in rows {
+            group.push(self.read(block, row_start, *row, delimiter));
+            row_start = row.end;
+        }
+        for asked in &mut group {
+            if let Ok(row) = &mut asked.cells {
+                row.known = row.key.and_then(|key| self.shared.known.get(key));
+            }
+        }
+        for asked in &group {
+            self.tally.rows += 1;
+            let text = &block.bytes[asked.text.clone()];
+            match &asked.cells {
+                Ok(row) => self.csv_row(block, text, row, delimiter, out),
+                Err(fault) => {
+                    let line = line.at(&block.bytes, asked.text.start);
+                    self.bad_row(text, line, fault, out);
+                }
+            }
+            out.extend_from_slice(&block.bytes[asked.text.end..asked.end]);
+        }
+        self.group = group;
     }
 
-    fn csv_fields(
+    /// Finds and reads the cells of a row that say what is asked.
+    fn read(&mut self, block: &Block, start: usize, row: Row, delimiter: Delimiter) -> AskedRow {
+        let (text, _) = without_line_ending(&block.bytes[start..row.end]);
+        let mut ends = std::mem::take(&mut self.ends);
+        field_ends(text, row.is_quoted, delimiter, &mut ends);
+        let cells = self.read_fields(text, &ends, delimiter).map(|mut cells| {
+            cells.practice.start += start;
+            cells.practice.end += start;
+            cells
+        });
+        self.ends = ends;
+        AskedRow {
+            text: start..start + text.len(),
+            end: row.end,
+            cells,
+        }
+    }
+
+    fn read_fields(
         &mut self,
         row: &[u8],
         ends: &[usize],
         delimiter: Delimiter,
-        out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<CsvCells, String> {
         let shared = self.shared;
         if ends.len() != shared.width {
             let fields = if ends.len() == 1 { "field" } else { "fields" };
@@ -240,8 +314,6 @@ impl<'s, 'i> Worker<'s, 'i> {
             return Err(format!("a field is longer than {FIELD_BYTES_MAX} bytes"));
         }
         let cell = |at: usize| content(&row[field(ends, at, delimiter)]);
-        let practice = shared.roles.practice.map(cell);
-        let as_of = shared.roles.as_of.map(cell);
         let place = match shared.roles.place {
             PlaceColumns::Postcode(at) => postcode_asked(&cell(at)),
             PlaceColumns::LonLat(lon, lat) => {
@@ -252,19 +324,68 @@ impl<'s, 'i> Worker<'s, 'i> {
             }
             PlaceColumns::None => PlaceAsked::Nothing,
         };
-        let cells = Cells {
+        let day = self.day(shared.roles.as_of.map(cell).as_deref())?;
+        let practice = shared.roles.practice.map(|at| field(ends, at, delimiter));
+        Ok(CsvCells {
+            key: self.key(&place, day),
+            known: None,
             place,
-            practice: practice.as_deref(),
-            as_of: as_of.as_deref(),
-        };
-        let day = self.day(cells.as_of)?;
-        if shared.excel_safe {
-            safe_fields(row, ends, delimiter, out);
+            practice: practice.unwrap_or_default(),
+            day,
+        })
+    }
+
+    /// Adds a row that could be read.
+    fn csv_row(
+        &mut self,
+        block: &Block,
+        text: &[u8],
+        row: &CsvCells,
+        delimiter: Delimiter,
+        out: &mut Vec<u8>,
+    ) {
+        if self.shared.excel_safe {
+            let mut ends = Vec::new();
+            field_ends(text, true, delimiter, &mut ends);
+            safe_fields(text, &ends, delimiter, out);
         } else {
-            out.extend_from_slice(row);
+            out.extend_from_slice(text);
         }
-        self.answer_row(&cells, day, out);
-        Ok(())
+        let practice = self.shared.roles.practice;
+        let practice = practice.map(|_| content(&block.bytes[row.practice.clone()]));
+        let cells = Cells {
+            place: row.place,
+            key: row.key,
+            known: row.known,
+            practice: practice.as_deref(),
+            day: row.day,
+        };
+        self.answer_row(&cells, out);
+    }
+
+    fn json_rows(
+        &mut self,
+        block: &Block,
+        start: usize,
+        rows: &[Row],
+        line: &mut Line,
+        out: &mut Vec<u8>,
+    ) {
+        let mut start = start;
+        for row in rows {
+            let (text, ending) = without_line_ending(&block.bytes[start..row.end]);
+            if text.trim_ascii().is_empty() {
+                // Not a row.
+                out.extend_from_slice(text);
+            } else {
+                self.tally.rows += 1;
+                if let Err(fault) = self.json_row(text, out) {
+                    self.bad_row(text, line.at(&block.bytes, start), &fault, out);
+                }
+            }
+            out.extend_from_slice(ending);
+            start = row.end;
+        }
     }
 
     fn json_row(&mut self, row: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
@@ -281,18 +402,25 @@ impl<'s, 'i> Worker<'s, 'i> {
             PlaceColumns::Grid(..) => position_asked(["easting", "northing"], [next(), next()]),
             PlaceColumns::None => PlaceAsked::Nothing,
         };
+        let practice = shared.roles.practice.map(|_| next());
+        let day = self.day(shared.roles.as_of.map(|_| next()))?;
+        let key = self.key(&place, day);
         let cells = Cells {
             place,
-            practice: shared.roles.practice.map(|_| next()),
-            as_of: shared.roles.as_of.map(|_| next()),
+            key,
+            known: key.and_then(|key| shared.known.get(key)),
+            practice,
+            day,
         };
-        let day = self.day(cells.as_of)?;
-        ndjson::append(out, row, |out| self.answer_row(&cells, day, out));
+        ndjson::append(out, row, |out| self.answer_row(&cells, out));
         Ok(())
     }
 
-    /// A row of the right width, with the reason why it is not answered.
-    fn bad_row(&self, row: &[u8], reason: &str, out: &mut Vec<u8>) {
+    /// Adds a row of the right width, with the reason why it is not answered.
+    fn bad_row(&mut self, row: &[u8], line: u64, fault: &str, out: &mut Vec<u8>) {
+        self.tally.status[status_number(BAD_ROW)] += 1;
+        self.tally.bad_line(line);
+        let reason = &format!("line {line}: {fault}");
         let layout = &self.shared.layout;
         let Encoding::Csv(delimiter) = layout.encoding else {
             let mut text = Vec::new();
@@ -319,13 +447,13 @@ impl<'s, 'i> Worker<'s, 'i> {
     }
 
     /// Adds our cells.
-    fn answer_row(&mut self, cells: &Cells<'_>, day: Day, out: &mut Vec<u8>) {
-        let lives = self.lives(&cells.place, day);
+    fn answer_row(&mut self, cells: &Cells<'_>, out: &mut Vec<u8>) {
+        let lives = self.lives(cells);
         let registered = match cells.practice {
-            Some(text) => self.registered(text, day),
+            Some(text) => self.registered(text, cells.day),
             None => std::mem::replace(&mut self.not_asked, Held::Kept(0)),
         };
-        let agreement = self.agreement(&lives, &registered, cells, day);
+        let agreement = self.agreement(&lives, &registered, cells);
         let (home, practice) = (lives.part(&self.lives), registered.part(&self.registered));
         let layout = &self.shared.layout;
         for piece in &layout.pieces {
@@ -353,33 +481,42 @@ impl<'s, 'i> Worker<'s, 'i> {
                 Piece::Constant(cell) => out.extend_from_slice(cell),
             }
         }
-        self.tally.row(home, practice, agreement);
+        self.tally.agreement[agreement] += 1;
+        match &lives {
+            Held::Kept(number) => count(&mut self.lives_count, *number),
+            Held::Fresh(part) => self.tally.lives(part, 1),
+        }
+        match &registered {
+            Held::Kept(number) => count(&mut self.registered_count, *number),
+            Held::Fresh(part) => self.tally.registered(part, 1),
+        }
         if cells.practice.is_none() {
             self.not_asked = registered;
         }
     }
 
-    fn lives(&mut self, asked: &PlaceAsked, day: Day) -> Held<Lives> {
-        let key = day.number.and_then(|day| self.key(asked, day));
-        if let Some(number) = key.and_then(|key| self.shared.known.get(key)) {
-            return Held::Kept(own_number(&self.shared.lives, &mut self.lives, number));
+    fn lives(&mut self, cells: &Cells<'_>) -> Held<Lives> {
+        let shared = self.shared;
+        if let Some(number) = cells.known {
+            return Held::Kept(own_number(&shared.lives, &mut self.lives, number));
         }
-        let part = Lives::new(self.shared.index, &self.shared.layout, asked, day.date);
-        let part = Arc::new(part);
-        let Some(key) = key else {
+        let day = cells.day.date;
+        let part = Arc::new(Lives::new(shared.index, &shared.layout, &cells.place, day));
+        let Some(key) = cells.key else {
             return Held::Fresh(part);
         };
-        match self.shared.lives.keep(&part, part.size_bytes()) {
+        match shared.lives.keep(&part, part.size_bytes()) {
             Some(number) => {
-                self.shared.known.put(key, number);
-                Held::Kept(own_number(&self.shared.lives, &mut self.lives, number))
+                shared.known.put(key, number);
+                Held::Kept(own_number(&shared.lives, &mut self.lives, number))
             }
             None => Held::Fresh(part),
         }
     }
 
     /// By what the answer is kept; a coordinate's is not.
-    fn key(&self, asked: &PlaceAsked, day: u16) -> Option<Key> {
+    fn key(&self, asked: &PlaceAsked, day: Day) -> Option<Key> {
+        let day = day.number?;
         Some(match asked {
             PlaceAsked::Postcode(Ok(postcode)) => Key::postcode(*postcode, day),
             PlaceAsked::Postcode(Err(InvalidPostcode::Missing)) => {
@@ -404,11 +541,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         let (Some(practice), Some(day_number)) = (practice_key(text), day.number) else {
             return Held::Fresh(Arc::new(self.registration(text, day)));
         };
-        let at = usize::try_from(
-            ((practice ^ u128::from(day_number)) % 0xffff_fffb).wrapping_mul(0x9e37_79b1) >> 16
-                & (RECENT as u128 - 1),
-        )
-        .expect("below RECENT");
+        let at = recent_at(practice, day_number);
         let recent = self.recent[at];
         if recent.practice == practice && recent.day == day_number {
             return Held::Kept(recent.number as usize);
@@ -455,7 +588,6 @@ impl<'s, 'i> Worker<'s, 'i> {
         lives: &Held<Lives>,
         registered: &Held<Registered>,
         cells: &Cells<'_>,
-        day: Day,
     ) -> usize {
         let numbers = match (lives, registered) {
             (Held::Kept(home), Held::Kept(practice)) => Some((*home, *practice)),
@@ -478,7 +610,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         let agreement = match known.and_then(|all| all.get(&practice.compared)) {
             Some(agreement) => *agreement,
             None => {
-                let agreement = agreement_of(self.shared.index, cells, day.date);
+                let agreement = agreement_of(self.shared.index, cells);
                 let number = AGREEMENTS.iter().position(|it| *it == agreement);
                 let number = number.expect("every agreement is on the list");
                 let all = self.agreements.entry(home.compared.clone()).or_default();
@@ -541,6 +673,11 @@ impl<'s, 'i> Worker<'s, 'i> {
 /// The numbers up to which comparisons of kept parts are kept by number: 16 practices to a KiB.
 const AGREEMENTS_KEPT: usize = 1 << 12;
 
+fn count(counts: &mut Vec<u64>, number: usize) {
+    grow(counts, number + 1);
+    counts[number] += 1;
+}
+
 fn grow<T: Default + Clone>(list: &mut Vec<T>, length: usize) {
     if list.len() < length {
         list.resize(length, T::default());
@@ -566,6 +703,13 @@ fn practice_key(text: &[u8]) -> Option<Practice> {
         .copy_from_slice(text);
     bytes[PRACTICE_BYTES_MAX] = length;
     Some(Practice::from_le_bytes(bytes))
+}
+
+/// Where a practice stands among those seen of late.
+fn recent_at(practice: Practice, day: u16) -> usize {
+    let [low, high] = [practice as u64, (practice >> 64) as u64];
+    let mixed = (low ^ high.rotate_left(32) ^ u64::from(day)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (64 - RECENT_BITS)) as usize
 }
 
 fn practice_asked(text: &[u8]) -> Result<OdsCode, InvalidOdsCode> {
@@ -596,11 +740,11 @@ fn position_asked(names: [&str; 2], texts: [&[u8]; 2]) -> PlaceAsked {
 }
 
 /// How the two compare, by asking both at once.
-fn agreement_of(index: &Index, cells: &Cells<'_>, day: Date) -> Agreement {
+fn agreement_of(index: &Index, cells: &Cells<'_>) -> Agreement {
     let query = Query {
         place: cells.place.place(),
         practice: cells.practice.map(practice_asked),
-        as_of: day,
+        as_of: cells.day.date,
     };
     index.locate(&query).agreement
 }

@@ -49,6 +49,33 @@ impl Encoding {
         }
     }
 
+    /// A cell with several words of ours, of letters and signs that need no escaping.
+    pub(super) fn words<'t>(
+        self,
+        out: &mut Vec<u8>,
+        column: &str,
+        mut words: impl Iterator<Item = &'t str>,
+    ) {
+        let Some(first) = words.next() else {
+            return self.none(out, column);
+        };
+        self.begin(out, column);
+        let start = out.len();
+        out.extend_from_slice(first.as_bytes());
+        for word in words {
+            out.extend_from_slice(SEPARATOR.as_bytes());
+            out.extend_from_slice(word.as_bytes());
+        }
+        let needs_quotes = match self {
+            Encoding::Csv(delimiter) => memchr::memchr(delimiter.first(), &out[start..]).is_some(),
+            Encoding::Json => true,
+        };
+        if needs_quotes {
+            out.insert(start, b'"');
+            out.push(b'"');
+        }
+    }
+
     /// A cell with a number: never taken for a formula, whatever its sign.
     pub(super) fn number(self, out: &mut Vec<u8>, column: &str, number: Option<f64>, places: i32) {
         let Some(number) = number else {

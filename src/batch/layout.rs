@@ -1,7 +1,7 @@
 //! In which order the parts of an answer make up a row.
 
 use super::cells::Encoding;
-use super::columns::{Column, DatasetFact, PREFIX};
+use super::columns::{Column, DatasetFact};
 use super::parts::Texts;
 use crate::domain::Agreement;
 use crate::index::Index;
@@ -168,26 +168,7 @@ impl Layout {
 
     /// The cell with the reasons, those that there are.
     pub(super) fn reason(&self, out: &mut Vec<u8>, reasons: &[&str]) {
-        let name = const { concat_name() };
-        let mut given = reasons.iter().filter(|reason| !reason.is_empty());
-        match (given.next(), given.next()) {
-            (None, _) => self.encoding.none(out, name),
-            (Some(reason), None) => self.encoding.text(out, name, reason),
-            _ => {
-                let all: Vec<&str> = reasons
-                    .iter()
-                    .copied()
-                    .filter(|it| !it.is_empty())
-                    .collect();
-                self.encoding.text(out, name, &all.join(super::SEPARATOR));
-            }
-        }
+        let given = reasons.iter().copied().filter(|reason| !reason.is_empty());
+        self.encoding.words(out, "catchment_reason", given);
     }
-}
-
-/// The name of the column of reasons, without putting it together for every row.
-const fn concat_name() -> &'static str {
-    const NAME: &str = "catchment_reason";
-    assert!(NAME.len() > PREFIX.len());
-    NAME
 }

@@ -16,7 +16,7 @@ const POSTCODE_BITS: u32 = 34;
 pub(super) const DAYS_MAX: usize = 1 << 12;
 /// So many answers are kept.
 const NUMBERS_MAX: usize = 1 << NUMBER_BITS;
-/// Slots that are looked at for a key: those of a cache line.
+/// Slots that are looked at for a key.
 const PROBES: usize = 8;
 /// 32 MiB: room for every postcode of Great Britain.
 const SLOTS_MAX: usize = 1 << 22;
@@ -24,8 +24,13 @@ const SLOTS_MIN: usize = 1 << 14;
 
 /// From a postcode and a day to the number of its answer. It may forget, and is never wrong.
 pub(super) struct Known {
-    slots: Vec<AtomicU64>,
+    buckets: Vec<Bucket>,
 }
+
+/// The slots in which a key may be: a cache line.
+#[derive(Default)]
+#[repr(align(64))]
+struct Bucket([AtomicU64; PROBES]);
 
 impl Known {
     /// With room for so many postcodes.
@@ -34,7 +39,7 @@ impl Known {
             .next_power_of_two()
             .clamp(SLOTS_MIN, SLOTS_MAX);
         Known {
-            slots: (0..slots).map(|_| AtomicU64::new(0)).collect(),
+            buckets: (0..slots / PROBES).map(|_| Bucket::default()).collect(),
         }
     }
 
@@ -57,11 +62,10 @@ impl Known {
         slot.store(entry, Ordering::Release);
     }
 
-    fn bucket(&self, key: Key) -> &[AtomicU64] {
-        let buckets = self.slots.len() / PROBES;
+    fn bucket(&self, key: Key) -> &[AtomicU64; PROBES] {
         // The high bits of a product are well mixed.
-        let at = usize::try_from(key.hash() >> 20).expect("44 bits") & (buckets - 1);
-        &self.slots[at * PROBES..][..PROBES]
+        let at = usize::try_from(key.hash() >> 20).expect("44 bits") & (self.buckets.len() - 1);
+        &self.buckets[at].0
     }
 }
 

@@ -196,7 +196,7 @@ impl<B: Read, W: Write> Relay<'_, B, W> {
             self.progress.rows.fetch_add(rows, Ordering::Relaxed);
         }
         stop.is_done = true;
-        Ok(worker.tally)
+        Ok(worker.into_tally())
     }
 
     fn next_block(&self, block: &mut Block) -> Result<bool, BatchError> {

@@ -51,35 +51,31 @@ pub struct Shortened {
 /// So many lines of bad rows are told.
 const BAD_LINES_MAX: usize = 10;
 
+/// Rows by id and name of an ICC.
+type ByIcc = BTreeMap<(String, String), u64>;
+
 /// Numbers as they are counted, by one thread.
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) rows: u64,
     pub(super) status: [u64; STATUSES.len()],
-    agreement: [u64; AGREEMENTS.len()],
-    residence: BTreeMap<(String, String), u64>,
-    registration: BTreeMap<(String, String), u64>,
+    pub(super) agreement: [u64; AGREEMENTS.len()],
+    residence: ByIcc,
+    registration: ByIcc,
     bad_lines: Vec<u64>,
     shortened: Option<Shortened>,
 }
 
 impl Tally {
-    pub(super) fn row(&mut self, home: &Lives, practice: &Registered, agreement: usize) {
-        self.status[home.status] += 1;
-        self.agreement[agreement] += 1;
-        for (counts, part) in [
-            (&mut self.residence, &home.icc),
-            (&mut self.registration, &practice.icc),
-        ] {
-            for icc in part {
-                match counts.get_mut(icc) {
-                    Some(count) => *count += 1,
-                    None => {
-                        counts.insert(icc.clone(), 1);
-                    }
-                }
-            }
-        }
+    /// Adds rows of a residence.
+    pub(super) fn lives(&mut self, part: &Lives, rows: u64) {
+        self.status[part.status] += rows;
+        add(&mut self.residence, &part.icc, rows);
+    }
+
+    /// Adds rows of a registration.
+    pub(super) fn registered(&mut self, part: &Registered, rows: u64) {
+        add(&mut self.registration, &part.icc, rows);
     }
 
     pub(super) fn bad_line(&mut self, line: u64) {
@@ -151,6 +147,12 @@ impl Tally {
             icc: icc.into_values().collect(),
             shortened: self.shortened,
         }
+    }
+}
+
+fn add(counts: &mut ByIcc, icc: &[(String, String)], rows: u64) {
+    for icc in icc {
+        *counts.entry(icc.clone()).or_default() += rows;
     }
 }
 
