@@ -1,5 +1,6 @@
 //! The tests that need more than one module.
 
+mod batch;
 mod check;
 mod cli;
 mod dataset;
@@ -8,6 +9,7 @@ mod geodesy;
 mod http;
 mod oracle;
 mod pages;
+mod patients;
 mod places;
 mod postcodes;
 mod privacy;

@@ -1,0 +1,1155 @@
+//! Lists, row for row.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::{Read, Write};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::thread;
+
+use catchment::batch::{
+    self, BatchError, Column, Compression, Intake, Named, Progress, Request, Summary,
+};
+use catchment::dataset::{self, Files};
+use catchment::domain::{Layer, OdsCode, Postcode, date_from_iso};
+use catchment::index::{Answer, Found, Index, Place, Query, Unknown};
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::patients::Patients;
+use crate::server::AS_OF;
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let dataset = dataset::read(&Files::Embedded).expect("the dataset is read");
+    Index::build(dataset).expect("the dataset is sound")
+});
+
+fn request() -> Request {
+    Request {
+        format: None,
+        delimiter: None,
+        named: Named::default(),
+        as_of: date_from_iso(AS_OF).expect("a date"),
+        columns: Column::usual(),
+        excel_safe: false,
+        compression: Compression::None,
+    }
+}
+
+fn with_columns(columns: &str) -> Request {
+    Request {
+        columns: Column::usual_and(columns).expect("columns"),
+        ..request()
+    }
+}
+
+fn try_answer(
+    list: &[u8],
+    request: &Request,
+    threads: usize,
+) -> Result<(Vec<u8>, Summary), BatchError> {
+    let intake = Intake::open(list, request)?;
+    let mut out = Vec::new();
+    let threads = NonZeroUsize::new(threads).expect("one at least");
+    let progress = Progress::default();
+    let summary = batch::run(&INDEX, intake, request, &mut out, threads, &progress)?;
+    assert_eq!(progress.rows(), summary.rows);
+    Ok((out, summary))
+}
+
+#[track_caller]
+fn answer_bytes(list: &[u8], request: &Request) -> Vec<u8> {
+    try_answer(list, request, 2)
+        .expect("the list is answered")
+        .0
+}
+
+#[track_caller]
+fn answer(list: &str, request: &Request) -> String {
+    String::from_utf8(answer_bytes(list.as_bytes(), request)).expect("text")
+}
+
+#[track_caller]
+fn refusal(list: &[u8], request: &Request) -> String {
+    match try_answer(list, request, 1) {
+        Ok(_) => panic!("the list is answered"),
+        Err(fault) => fault.to_string(),
+    }
+}
+
+/// The records of an answered list, each a map by column.
+fn records(answered: &[u8], delimiter: u8) -> Vec<HashMap<String, String>> {
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .from_reader(answered);
+    let records = reader.deserialize();
+    records
+        .map(|record| record.expect("a record of the right width"))
+        .collect()
+}
+
+fn patients(seed: u64) -> Patients {
+    let postcodes = INDEX
+        .postcodes()
+        .map(|entry| entry.postcode.to_string())
+        .collect();
+    let practices = INDEX
+        .practices()
+        .iter()
+        .map(|it| it.code.to_string())
+        .collect();
+    Patients::new(postcodes, practices, seed)
+}
+
+// What each column should hold, written from the answer of `Index::locate` a second time.
+
+fn found<'a, 'i>(areas: &'a [(Layer, Found<'i>)], layer: Layer) -> Option<&'a Found<'i>> {
+    areas
+        .iter()
+        .find(|(id, _)| *id == layer)
+        .map(|(_, found)| found)
+}
+
+fn ids(found: Option<&Found<'_>>) -> String {
+    let ids: Vec<String> = match found {
+        Some(Found::Areas(areas)) => areas.iter().map(|it| it.area.id.clone()).collect(),
+        Some(Found::Practices(all)) => all.iter().map(|it| it.practice.code.to_string()).collect(),
+        Some(Found::Groups(groups)) => {
+            let mut ids: Vec<String> = Vec::new();
+            for group in groups {
+                if !ids.contains(&group.area.id) {
+                    ids.push(group.area.id.clone());
+                }
+            }
+            ids
+        }
+        Some(Found::Unknown(_)) | None => Vec::new(),
+    };
+    ids.join(";")
+}
+
+fn is_empty(found: Option<&Found<'_>>) -> bool {
+    ids(found).is_empty()
+}
+
+fn groups(found: Option<&Found<'_>>) -> String {
+    match found {
+        Some(Found::Unknown(_)) => "unknown".into(),
+        found => ids(found),
+    }
+}
+
+fn why(found: Option<&Found<'_>>) -> Option<&'static str> {
+    match found {
+        Some(Found::Unknown(unknown)) => Some(Unknown::as_str(*unknown)),
+        _ => None,
+    }
+}
+
+/// The usual columns of a row whose postcode is well-formed.
+fn expected(answer: &Answer<'_>) -> BTreeMap<&'static str, String> {
+    let residence = |layer| found(&answer.residence, layer);
+    let registration = |layer| {
+        let registration = answer.registration.as_ref();
+        registration.and_then(|it| found(&it.areas, layer))
+    };
+    let icc = match residence(Layer::Icc) {
+        Some(Found::Areas(areas)) => areas.first(),
+        _ => None,
+    };
+    let edge = icc.and_then(|icc| icc.edge.as_ref());
+    let registered = [Layer::Icc, Layer::NeighbourhoodTeam];
+    let group = match registered
+        .into_iter()
+        .any(|layer| !is_empty(registration(layer)))
+    {
+        true => registration(Layer::ResilienceGroup),
+        false => residence(Layer::ResilienceGroup),
+    };
+    let status = answer.status.as_str();
+    let is_located = ["located", "terminated"].contains(&status);
+    let mut reasons = Vec::new();
+    if !is_located {
+        reasons.push(format!("residence:{status}"));
+    } else if is_empty(residence(Layer::Icc)) {
+        reasons.push(format!(
+            "residence:{}",
+            why(residence(Layer::Icc)).unwrap_or("no_icc")
+        ));
+    }
+    if let Some(it) = &answer.registration {
+        if let Some(reason) = it.reason {
+            reasons.push(format!("registration:{}", reason.as_str()));
+        } else if is_empty(registration(Layer::Icc)) {
+            reasons.push(format!(
+                "registration:{}",
+                why(registration(Layer::Icc)).unwrap_or("no_icc")
+            ));
+        }
+    }
+    reasons.extend(why(group).map(|why| format!("resilience_groups:{why}")));
+    let words = |word: Option<&str>| word.unwrap_or_default().to_string();
+    BTreeMap::from([
+        ("status", status.to_string()),
+        ("icc_registration_id", ids(registration(Layer::Icc))),
+        ("icc_residence_id", ids(residence(Layer::Icc))),
+        ("agreement", answer.agreement.as_str().to_string()),
+        ("resilience_groups", groups(group)),
+        ("practices_covering", ids(residence(Layer::GpPractice))),
+        ("certainty", words(edge.map(|edge| edge.certainty.as_str()))),
+        ("provenance", words(icc.map(|icc| icc.provenance.as_str()))),
+        ("reason", reasons.join(";")),
+        ("dataset_version", INDEX.manifest().version.clone()),
+    ])
+}
+
+fn locate(postcode: Postcode, practice: &str, day: &str) -> Answer<'static> {
+    INDEX.locate(&Query {
+        place: Some(Place::Postcode(postcode)),
+        practice: Some(practice.parse::<OdsCode>()),
+        as_of: date_from_iso(day).expect("a date"),
+    })
+}
+
+#[test]
+fn every_column_says_what_locate_says() {
+    let practices: Vec<String> = INDEX
+        .practices()
+        .iter()
+        .map(|it| it.code.to_string())
+        .chain(
+            [
+                "",
+                "&",
+                "V81997",
+                "X99999",
+                "A82608001",
+                "no code!",
+                " p81 002 ",
+            ]
+            .map(String::from),
+        )
+        .collect();
+    let others = [
+        "LA1 0AA", "SW1A 1AA", "ZZ99 3VZ", "ZZ99 3WZ", "ZZ99 6CZ", "GIR 0AA", "BT1 1AA",
+    ];
+    let others = others.map(|text| text.parse().expect("a postcode"));
+    // A sixteenth of the directory, in another order, each with a practice of its own.
+    let rows: Vec<(Postcode, &String)> = INDEX
+        .postcodes()
+        .map(|entry| entry.postcode)
+        .chain(others.into_iter().cycle().take(7 * 40))
+        .enumerate()
+        .filter(|(at, _)| at % 16 == 3 || *at >= INDEX.postcodes().len())
+        .map(|(at, postcode)| (postcode, &practices[at * 7 % practices.len()]))
+        .collect();
+    assert!(rows.len() > 4_000);
+    for day in [AS_OF, "2022-06-30", "2021-01-01"] {
+        let list: String = rows
+            .iter()
+            .map(|(postcode, practice)| format!("{postcode},{practice}\n"))
+            .collect();
+        let request = Request {
+            as_of: date_from_iso(day).expect("a date"),
+            ..with_columns("notes,practice_status,nearest_icc,alternatives")
+        };
+        let answered = answer(&format!("postcode,practice_code\n{list}"), &request);
+        let records = records(answered.as_bytes(), b',');
+        assert_eq!(records.len(), rows.len());
+        for (record, (postcode, practice)) in records.iter().zip(&rows) {
+            let answer = locate(*postcode, practice, day);
+            for (column, text) in expected(&answer) {
+                let cell = &record[&format!("catchment_{column}")];
+                assert_eq!(*cell, text, "{column} of {postcode}, {practice} on {day}");
+            }
+            let notes: Vec<&str> = answer.notes.iter().map(|note| note.as_str()).collect();
+            assert_eq!(
+                record["catchment_notes"],
+                notes.join(";"),
+                "{postcode} {practice} {day}"
+            );
+            let practice = answer
+                .registration
+                .as_ref()
+                .and_then(|it| it.practice.as_ref());
+            let status = practice.map(|it| it.status.as_str()).unwrap_or_default();
+            assert_eq!(record["catchment_practice_status"], status);
+            let nearest = answer.nearest.first().map(|(_, near)| near.area.id.clone());
+            assert_eq!(record["catchment_nearest_icc"], nearest.unwrap_or_default());
+        }
+    }
+}
+
+#[test]
+fn a_day_of_its_own_answers_a_row() {
+    let days = ["2025-12-01", "2022-01-04", "2022-06-30", "", "2019-03-01"];
+    let postcodes: Vec<Postcode> = INDEX
+        .postcodes()
+        .step_by(997)
+        .map(|it| it.postcode)
+        .collect();
+    let rows: Vec<(Postcode, &str)> = postcodes
+        .iter()
+        .flat_map(|postcode| days.map(|day| (*postcode, day)))
+        .collect();
+    let list: String = rows
+        .iter()
+        .map(|(postcode, day)| format!("{postcode},P81064,{day}\n"))
+        .collect();
+    let mut request = request();
+    request.named.as_of = Some("Seen on".into());
+    let answered = answer(&format!("pcd,ods_code,seen_on\n{list}"), &request);
+    for (record, (postcode, day)) in records(answered.as_bytes(), b',').iter().zip(&rows) {
+        let day = if day.is_empty() { AS_OF } else { day };
+        for (column, text) in expected(&locate(*postcode, "P81064", day)) {
+            assert_eq!(
+                record[&format!("catchment_{column}")],
+                text,
+                "{column} {postcode} {day}"
+            );
+        }
+    }
+    let bad = answer(
+        "pcd,seen_on\nLA1 1PN,2023-02-29\nLA1 1PN,01/02/2023\nLA1 1PN,2023-02-01\n",
+        &request,
+    );
+    let records = records(bad.as_bytes(), b',');
+    let statuses: Vec<&str> = records
+        .iter()
+        .map(|it| it["catchment_status"].as_str())
+        .collect();
+    assert_eq!(statuses, ["bad_row", "bad_row", "located"]);
+    assert!(
+        records[1]["catchment_reason"].starts_with("line 3: the day"),
+        "{:?}",
+        records[1]
+    );
+}
+
+#[test]
+fn coordinates_stand_in_place_of_a_postcode() {
+    let list = "id,Longitude,lat\n1,-3.269471,54.209742\n2,54.05,-2.8\n3,,\n4,x,54\n5,317303,480077\n6,-0.1276,51.5072\n";
+    let answered = answer(list, &with_columns("easting,nearest_icc"));
+    let records = records(answered.as_bytes(), b',');
+    let cells = |column: &str| -> Vec<&str> {
+        records
+            .iter()
+            .map(|it| it[&format!("catchment_{column}")].as_str())
+            .collect()
+    };
+    let malformed = "malformed";
+    assert_eq!(
+        cells("status"),
+        [
+            "located",
+            malformed,
+            "missing",
+            malformed,
+            malformed,
+            "outside_coverage"
+        ]
+    );
+    assert_eq!(cells("icc_residence_id")[0], "mb-barrow-and-millom");
+    assert_eq!(cells("easting")[0].split('.').next(), Some("317303"));
+    assert_eq!(cells("reason")[1], "residence:coordinates_swapped");
+    assert_eq!(cells("reason")[4], "residence:not_degrees");
+    let grid = answer("easting;northing\n317303;480077\n", &request());
+    assert!(
+        grid.contains(";located;;mb-barrow-and-millom;residence_only;"),
+        "{grid}"
+    );
+}
+
+/// The words of `catchment_status` for the texts of a column of postcodes.
+#[track_caller]
+fn check_status(postcode: &str, status: &str) {
+    let answered = answer(
+        &format!("id,postcode\n7,{postcode}\n"),
+        &with_columns("suggestion"),
+    );
+    let (_, row) = answered.split_once('\n').expect("a row");
+    assert!(row.starts_with(&format!("7,{postcode},{status},")), "{row}");
+}
+
+#[test]
+fn every_status_has_its_word() {
+    for (postcode, status) in [
+        ("la184db", "located"),
+        (" LA18  4DB ", "located"),
+        ("\"LA18 4DB\"", "located"),
+        ("ＬＡ１８４ＤＢ", "located"),
+        ("CA1 1EF", "terminated"),
+        ("ZZ99 3VZ", "no_fixed_abode"),
+        ("ZZ99 3WZ", "address_not_known"),
+        ("ZZ99 6CZ", "pseudo_country"),
+        ("BF1 2AA", "no_location"),
+        ("SW1A 1AA", "outside_coverage"),
+        ("LA1 0AA", "unknown_postcode"),
+        ("LA1", "partial_postcode"),
+        ("=LA1 1AA", "malformed"),
+        ("LA1O 5DL", "malformed"),
+        ("LA1 1AA\0", "malformed"),
+        ("LA1 1AA\u{200f}🏥", "malformed"),
+        ("", "missing"),
+        ("\"\"", "missing"),
+    ] {
+        check_status(postcode, status);
+    }
+    let list = "postcode\nLA1O 5DL\nPR3%200SG\n";
+    let answered = answer(list, &with_columns("suggestion"));
+    assert!(
+        answered.contains("LA1O 5DL,malformed,,,neither,,,,,residence:malformed,2025.2,LA10 5DL\n")
+    );
+    assert!(
+        answered.contains("residence:malformed (percent_encoded)"),
+        "{answered}"
+    );
+    let latin1 = answer_bytes(b"id,postcode\n1,LA1\xa01PN\n", &request());
+    assert!(latin1.starts_with(b"id,postcode,"));
+    assert!(
+        String::from_utf8_lossy(&latin1).contains(",malformed,"),
+        "its own bytes stay"
+    );
+    assert!(
+        latin1.windows(7).any(|it| it == b"LA1\xa01PN"),
+        "its own bytes stay"
+    );
+}
+
+/// The user's part of each answered row: what stands before our first column.
+fn users_part(answered: &str, added: usize, delimiter: &str) -> String {
+    let mut users = String::new();
+    let mut rows = answered.split_inclusive('\n').peekable();
+    while let Some(row) = rows.next() {
+        let (cells, ending) = match row.strip_suffix("\r\n") {
+            Some(cells) => (cells, "\r\n"),
+            None => (
+                row.strip_suffix('\n').unwrap_or(row),
+                if row.ends_with('\n') { "\n" } else { "" },
+            ),
+        };
+        let cells: Vec<&str> = cells.rsplitn(added + 1, delimiter).collect();
+        users.push_str(cells.last().expect("the user's"));
+        users.push_str(ending);
+    }
+    users
+}
+
+#[test]
+fn the_users_columns_stay_byte_for_byte() {
+    // None of our cells holds one of these delimiters.
+    for delimiter in [",", "\t", "|", "¬"] {
+        for ending in ["\n", "\r\n"] {
+            for mark in ["", "\u{feff}"] {
+                let row = |cells: [&str; 4]| cells.join(delimiter);
+                let list = [
+                    row(["nhs number", "\"Post Code\"", "note", ""]),
+                    row(["9990001111", "\"la18 4db\"", "\"a,b;c\"\"d\"\"\"", " "]),
+                    row(["4.5E+09", "LA1 1PN", "5\" pipe", "007"]),
+                    row(["-1", "", "=1+1", "\u{e9}"]),
+                ];
+                let text = format!("{mark}{}", list.join(ending));
+                for text in [text.clone(), text + ending] {
+                    let answered = answer(&text, &request());
+                    assert_eq!(users_part(&answered, 10, delimiter), text);
+                    assert_eq!(answered.contains("\r\n"), ending == "\r\n");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn line_feeds_between_quotation_marks_are_part_of_the_row() {
+    let list = "note;postcode\r\n\"one\r\ntwo;\n\"\"three\"\"\";LA1 1PN\r\n\"x\";LA18 4DB";
+    let answered = answer(list, &request());
+    let records = records(answered.as_bytes(), b';');
+    assert_eq!(records.len(), 2);
+    assert_eq!(records[0]["note"], "one\r\ntwo;\n\"three\"");
+    assert_eq!(records[0]["catchment_icc_residence_id"], "mb-lancaster");
+    assert_eq!(
+        records[1]["catchment_icc_residence_id"],
+        "mb-barrow-and-millom"
+    );
+    assert!(answered.ends_with(";2025.2"), "no line feed is added");
+}
+
+#[test]
+fn a_row_of_another_width_is_padded_or_cut_and_told() {
+    let list = "id,postcode,x\n1,LA1 1PN,a\n2,LA1 1PN\n\"3\n3\",LA1 1PN,b\n\n5,LA1 1PN,c,d\n6,LA18 4DB,e\n";
+    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("answered");
+    let answered = String::from_utf8(answered).expect("text");
+    let records = records(answered.as_bytes(), b',');
+    let cells =
+        |column: &str| -> Vec<&str> { records.iter().map(|it| it[column].as_str()).collect() };
+    assert_eq!(cells("id"), ["1", "2", "3\n3", "", "5", "6"]);
+    assert_eq!(cells("x"), ["a", "", "b", "", "c", "e"]);
+    assert_eq!(
+        cells("catchment_status"),
+        [
+            "located", "bad_row", "located", "bad_row", "bad_row", "located"
+        ]
+    );
+    assert_eq!(
+        cells("catchment_reason")[1],
+        "line 3: 2 fields, and the first line names 3"
+    );
+    assert_eq!(
+        cells("catchment_reason")[3],
+        "line 6: 1 field, and the first line names 3"
+    );
+    assert_eq!(
+        cells("catchment_reason")[4],
+        "line 7: 4 fields, and the first line names 3"
+    );
+    assert_eq!((summary.rows, summary.bad_rows), (6, 3));
+    assert_eq!(summary.bad_lines, [3, 6, 7]);
+}
+
+#[test]
+fn a_field_that_is_too_long_is_a_bad_row_and_stays_as_it_is() {
+    let list = format!(
+        "postcode,note\nLA1 1PN,{}\nLA1 1PN,x\n",
+        "A".repeat(100_000)
+    );
+    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("answered");
+    assert_eq!(
+        users_part(&String::from_utf8(answered).expect("text"), 10, ","),
+        list
+    );
+    assert_eq!(summary.bad_rows, 1);
+    let long = format!("postcode,note\nLA1 1PN,{}", "A".repeat(3 << 20));
+    assert!(refusal(long.as_bytes(), &request()).contains("line 2 is longer"));
+    let quoted = format!("postcode,note\nLA1 1PN,\"{}", "LA1 1PN,x\n".repeat(300_000));
+    assert!(refusal(quoted.as_bytes(), &request()).contains("quotation mark"));
+    let wide = format!("postcode{}\nLA1 1PN\n", ",x".repeat(50_000));
+    assert!(refusal(wide.as_bytes(), &request()).contains("4096 columns"));
+}
+
+#[test]
+fn what_is_no_list_is_refused_with_its_name() {
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).expect("written");
+        encoder.finish().expect("packed")
+    };
+    let check = |list: &[u8], words: &str| {
+        let fault = refusal(list, &request());
+        assert!(fault.contains(words), "{fault}");
+    };
+    check(b"PK\x03\x04\x14\0", ".xlsx");
+    check(b"\xd0\xcf\x11\xe0\xa1\xb1", ".xls");
+    check(&gzip(b"PK\x03\x04"), ".xlsx");
+    check(&gzip(&gzip(b"postcode\n")), "packed twice");
+    check(&gzip(&vec![0; 1 << 22]), "binary");
+    check(&gzip(&vec![b'a'; 1 << 22]), "columns");
+    check(b"PAR1\x15", "Parquet");
+    check(b"\xff\xfep\0o\0s\0t\0", "UTF-16");
+    check(b"p\0o\0s\0t\0", "UTF-16");
+    check(b"%PDF-1.7", "PDF");
+    check(b"<html>", "web page");
+    check(b"[{\"postcode\":\"LA1 1PN\"}]", "JSON array");
+    check(b"", "empty");
+    check(b"\xef\xbb\xbf\r\n", "empty");
+    check(b"postcode,x\r\n", "no rows");
+    check(b"postcode", "no rows");
+    check(b"postcode,x\rLA1 1PN,y\r", "carriage returns");
+    let cut = gzip(b"postcode\nLA1 1PN\n");
+    check(&cut[..cut.len() - 9], "reading failed");
+}
+
+#[test]
+fn columns_that_leave_a_question_are_asked_about_and_nothing_is_repeated() {
+    let check = |list: &str, words: &str| {
+        let fault = refusal(list.as_bytes(), &request());
+        assert!(fault.contains(words), "{fault}");
+        for secret in ["LA1 1PN", "Airey", "9990001111"] {
+            assert!(!fault.contains(secret), "{fault}");
+        }
+    };
+    check("name,pst\nAirey,LA1 1PN\n", "--postcode-column");
+    check("Airey,9990001111,x\nAirey,LA1 1PN,x\n", "--postcode-column");
+    check(
+        "Airey,LA1 1PN\nAirey,LA1 1PN\n",
+        "the names of the columns come first",
+    );
+    check("pcd,Post_Code\nLA1 1PN,LA1 1PN\n", "`pcd`, `Post_Code`");
+    check("postcode,x,x\nLA1 1PN,1,2\n", "columns 2 and 3");
+    check("postcode,lat,lon\nLA1 1PN,1,2\n", "coordinates");
+    check(
+        "postcode,catchment_status\nLA1 1PN,located\n",
+        "`catchment_status`",
+    );
+    check("name#postcode\nAirey#LA1 1PN\n", "--delimiter");
+    check(
+        "postcode,x\nLA1 1PN,\"Airey\n",
+        "line 2 has a quotation mark",
+    );
+    // A name of nothing may stand twice.
+    assert!(answer("postcode,,\nLA1 1PN,,\n", &request()).contains(",located,"));
+    let mut named = request();
+    named.named.postcode = Some("home".into());
+    assert!(refusal(b"postcode\nLA1 1PN\n", &named).contains("`home`"));
+    named.delimiter = Some("#".parse().expect("a delimiter"));
+    assert!(answer("name#Home\nx#LA1 1PN\n", &named).contains("x#LA1 1PN#located#"));
+}
+
+#[test]
+fn the_registration_alone_may_be_asked_about() {
+    let mut request = with_columns("practice,practice_successors");
+    request.named.registration_only = true;
+    let answered = answer("practice code\nP81064\n\nA82608001\n", &request);
+    let records = records(answered.replace("\n,", "\n\"\",").as_bytes(), b',');
+    let icc: Vec<&str> = records
+        .iter()
+        .map(|it| it["catchment_icc_registration_id"].as_str())
+        .collect();
+    assert_eq!(icc, ["mb-lancaster", "", "mb-east"]);
+    assert_eq!(records[0]["catchment_practice_successors"], "P81002");
+    assert_eq!(records[0]["catchment_agreement"], "registration_only");
+}
+
+#[test]
+fn formulas_of_the_user_stay_unless_they_are_to_be_neutralised() {
+    let list = "postcode,note,=x\nLA1 1PN,=1+1,-2.5\n=LA1 1AA,\"+a,b\",@x\n-1,\tx,ok\n";
+    assert_eq!(users_part(&answer(list, &request()), 10, ","), list);
+    let safe = Request {
+        excel_safe: true,
+        ..request()
+    };
+    let expected = "postcode,note,'=x\nLA1 1PN,'=1+1,-2.5\n'=LA1 1AA,\"'+a,b\",'@x\n-1,'\tx,ok\n";
+    assert_eq!(users_part(&answer(list, &safe), 10, ","), expected);
+}
+
+#[test]
+fn numbers_shortened_by_a_spreadsheet_are_kept_and_told() {
+    let list =
+        "nhs,postcode,sub\n4.5E+09,LA1 1PN,1K\n9990001111,LA1 1PN,01K\n\"9.99E+09\",LA1 1PN,1K\n";
+    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("answered");
+    assert_eq!(
+        users_part(&String::from_utf8(answered).expect("text"), 10, ","),
+        list
+    );
+    let shortened = summary.shortened.expect("found");
+    assert_eq!((shortened.numbers, shortened.first_line), (2, 2));
+}
+
+#[test]
+fn objects_keep_their_bytes_and_gain_ours() {
+    let lines = [
+        r#"{"n": 1.50, "postcode": "LA18 4DB", "practice_code":"P81064" }"#,
+        r#"{"postcode":"LA1\u0020 1PN","postcode2":{"a":[1,2]}}"#,
+        r#"{}"#,
+        r#"{"postcode":12}"#,
+    ];
+    let list = lines.join("\r\n") + "\r\n\r\n";
+    let (answered, summary) =
+        try_answer(list.as_bytes(), &with_columns("longitude"), 2).expect("answered");
+    let answered = String::from_utf8(answered).expect("text");
+    assert_eq!(summary.rows, 4);
+    let rows: Vec<&str> = answered.split("\r\n").collect();
+    assert_eq!(rows.len(), 6, "blank lines stay, and are no rows");
+    for (row, line) in rows.iter().zip(lines) {
+        let begun = line.trim_end_matches(['}', ' ']);
+        assert!(row.starts_with(begun), "{row}");
+        let value: Value = serde_json::from_str(row).expect("an object");
+        assert_eq!(value["catchment_dataset_version"], "2025.2");
+    }
+    let first: Value = serde_json::from_str(rows[0]).expect("an object");
+    assert_eq!(
+        first["catchment_practices_covering"],
+        serde_json::json!(["A82033"])
+    );
+    assert_eq!(first["catchment_longitude"], serde_json::json!(-3.269471));
+    assert_eq!(first["catchment_resilience_groups"], Value::Null);
+    assert_eq!(first["catchment_icc_registration_id"], "mb-lancaster");
+    let bad = answer(
+        "{\"postcode\":\"LA1 1PN\"}\nnope \"x\"\n{\"postcode\":[1]}\n",
+        &request(),
+    );
+    let rows: Vec<Value> = bad
+        .lines()
+        .map(|row| serde_json::from_str(row).expect("an object"))
+        .collect();
+    assert_eq!(rows[1]["catchment_status"], "bad_row");
+    assert_eq!(rows[1]["catchment_input"], "nope \"x\"");
+    assert!(
+        rows[2]["catchment_reason"]
+            .as_str()
+            .expect("a text")
+            .starts_with("line 3:")
+    );
+}
+
+#[test]
+fn the_bytes_do_not_depend_on_threads_nor_the_answers_on_their_neighbours() {
+    let list = patients(7).list(30_000);
+    let (alone, summary) = try_answer(&list, &request(), 1).expect("answered");
+    for threads in [2, 3, 8] {
+        let (bytes, other) = try_answer(&list, &request(), threads).expect("answered");
+        assert!(bytes == alone, "{threads} threads");
+        assert_eq!(other, summary);
+    }
+    assert_eq!(summary.rows, 30_000);
+    // The same row has the same answer wherever it stands.
+    let text = String::from_utf8(list).expect("text");
+    let (names, rows) = text.split_once('\n').expect("names");
+    let rows: Vec<&str> = rows
+        .split_inclusive('\n')
+        .filter(|row| row.matches(',').count() == 11)
+        .collect();
+    let simple: Vec<&str> = rows
+        .into_iter()
+        .filter(|row| !row.contains('"'))
+        .take(5_000)
+        .collect();
+    let forth = answer(&format!("{names}\n{}", simple.concat()), &request());
+    let back: String = simple.iter().rev().copied().collect();
+    let back = answer(&format!("{names}\n{back}"), &request());
+    let forth: Vec<&str> = forth.lines().skip(1).collect();
+    let back: Vec<&str> = back.lines().skip(1).collect();
+    assert!(forth.iter().eq(back.iter().rev()));
+}
+
+#[test]
+fn the_dirt_of_a_long_list_is_all_accounted_for() {
+    let list = patients(11).list(20_000);
+    let (answered, summary) = try_answer(&list, &request(), 2).expect("answered");
+    let records = records(&answered, b',');
+    assert_eq!(records.len() as u64, summary.rows);
+    assert_eq!(summary.rows, 20_000);
+    let mut status: HashMap<&str, u64> = HashMap::new();
+    let mut agreement: HashMap<&str, u64> = HashMap::new();
+    let mut icc: HashMap<(&str, &str), u64> = HashMap::new();
+    for record in &records {
+        *status.entry(&record["catchment_status"]).or_default() += 1;
+        *agreement.entry(&record["catchment_agreement"]).or_default() += 1;
+        for column in [
+            "catchment_icc_residence_id",
+            "catchment_icc_registration_id",
+        ] {
+            *icc.entry((column, &record[column])).or_default() += 1;
+        }
+    }
+    for (word, count) in &summary.status {
+        assert_eq!(
+            status.get(word).copied().unwrap_or_default(),
+            *count,
+            "{word}"
+        );
+    }
+    assert_eq!(
+        summary.status.iter().map(|(_, count)| count).sum::<u64>(),
+        summary.rows
+    );
+    assert_eq!(agreement.remove(""), Some(summary.bad_rows));
+    for (word, count) in &summary.agreement {
+        assert_eq!(
+            agreement.get(word).copied().unwrap_or_default(),
+            *count,
+            "{word}"
+        );
+    }
+    for it in &summary.icc {
+        let count = |column| {
+            icc.get(&(column, it.id.as_str()))
+                .copied()
+                .unwrap_or_default()
+        };
+        assert_eq!(
+            count("catchment_icc_residence_id"),
+            it.residence,
+            "{}",
+            it.id
+        );
+        assert_eq!(
+            count("catchment_icc_registration_id"),
+            it.registration,
+            "{}",
+            it.id
+        );
+    }
+    // Of each kind of dirt about three in a hundred, and of those not all are last to be met.
+    for word in [
+        "bad_row",
+        "no_fixed_abode",
+        "partial_postcode",
+        "missing",
+        "malformed",
+        "outside_coverage",
+    ] {
+        assert!(
+            status.get(word).copied().unwrap_or_default() > 150,
+            "{word}: {status:?}"
+        );
+    }
+    assert!(summary.shortened.is_some_and(|it| it.numbers > 300));
+}
+
+#[test]
+fn packed_lists_are_read_and_written() {
+    let list = patients(3).list(5_000);
+    let plain = answer_bytes(&list, &request());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&list).expect("written");
+    let gzip = gzip.finish().expect("packed");
+    let zstd = zstd::encode_all(list.as_slice(), 1).expect("packed");
+    for packed in [&gzip, &zstd] {
+        assert!(answer_bytes(packed, &request()) == plain);
+    }
+    for compression in [Compression::Gzip, Compression::Zstd] {
+        let request = Request {
+            compression,
+            ..request()
+        };
+        let packed = answer_bytes(&list, &request);
+        assert!(packed.len() < plain.len() / 2);
+        let mut unpacked = Vec::new();
+        match compression {
+            Compression::Gzip => {
+                drop(MultiGzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked))
+            }
+            _ => unpacked = zstd::decode_all(packed.as_slice()).expect("unpacked"),
+        }
+        assert!(unpacked == plain);
+        assert!(
+            answer_bytes(&list, &request) == packed,
+            "the same bytes each time"
+        );
+    }
+}
+
+// The program.
+
+struct Ran {
+    code: i32,
+    stdout: Vec<u8>,
+    stderr: String,
+}
+
+fn program(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
+    command
+        .current_dir(folder)
+        .args(["batch", "--as-of", AS_OF])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn ran(output: Output) -> Ran {
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: output.stdout,
+        stderr: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Ran {
+    ran(program(folder, arguments)
+        .output()
+        .expect("the program starts"))
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let mut names: Vec<String> = entries
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+const LIST: &str = "name,postcode,practice_code\nAirey,LA18 4DB,P81064\nRigg,LA1 1PN,P81002\n";
+
+fn folder_with(list: &[u8]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("list.csv"), list).expect("written");
+    folder
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[test]
+fn a_file_is_answered_beside_its_manifest_and_summary() {
+    let folder = folder_with(LIST.as_bytes());
+    let path = |name: &str| folder.path().join(name);
+    let done = run(
+        folder.path(),
+        &["list.csv", "-o", "out.csv", "--summary", "summary.json"],
+    );
+    assert_eq!((done.code, done.stdout.len()), (0, 0), "{}", done.stderr);
+    let expected = [
+        "list.csv",
+        "out.csv",
+        "out.csv.manifest.json",
+        "summary.json",
+    ];
+    assert_eq!(names_in(folder.path()), expected);
+    let answered = fs::read(path("out.csv")).expect("answers");
+    assert!(answered == answer_bytes(LIST.as_bytes(), &request()));
+    assert!(done.stderr.contains("CSV with comma"), "{}", done.stderr);
+    let manifest = fs::read_to_string(path("out.csv.manifest.json")).expect("a manifest");
+    let body: Value = serde_json::from_str(&manifest).expect("JSON");
+    assert_eq!(body["input"]["sha256"], sha256(LIST.as_bytes()));
+    assert_eq!(body["output"]["sha256"], sha256(&answered));
+    assert_eq!(body["rows"], 2);
+    assert_eq!(body["dataset"]["digest"], INDEX.digest());
+    assert_eq!(body["parameters"]["as_of"], AS_OF);
+    let folder_name = folder.path().to_str().expect("text");
+    for secret in ["LA18", "Airey", "P81064", folder_name] {
+        assert!(!manifest.contains(secret), "{manifest}");
+        assert!(!done.stderr.contains(secret), "{}", done.stderr);
+    }
+    let summary = fs::read_to_string(path("summary.json")).expect("a summary");
+    let summary: Value = serde_json::from_str(&summary).expect("JSON");
+    assert_eq!(summary["status"]["located"], 2);
+    assert_eq!(summary["agreement"]["differ"], 1);
+    let hidden = run(
+        folder.path(),
+        &["list.csv", "--small-numbers", "--summary", "hidden.json"],
+    );
+    assert!(hidden.stderr.contains('*'), "{}", hidden.stderr);
+    let hidden: Value =
+        serde_json::from_str(&fs::read_to_string(path("hidden.json")).expect("a summary"))
+            .expect("JSON");
+    assert_eq!(hidden["status"]["located"], Value::Null);
+    assert_eq!(hidden["status"]["malformed"], 0);
+    assert_eq!(hidden.get("bad_lines"), None);
+    // Again, on other threads: the same bytes, the manifest's too.
+    let again = run(
+        folder.path(),
+        &[
+            "list.csv",
+            "-o",
+            "out.csv",
+            "--force",
+            "--threads",
+            "3",
+            "-q",
+        ],
+    );
+    assert_eq!((again.code, again.stderr.as_str()), (0, ""));
+    assert!(fs::read(path("out.csv")).expect("answers") == answered);
+    assert_eq!(
+        fs::read_to_string(path("out.csv.manifest.json")).expect("a manifest"),
+        manifest
+    );
+}
+
+#[test]
+fn a_file_gets_its_name_only_when_it_is_whole() {
+    let folder = folder_with(LIST.as_bytes());
+    fs::write(folder.path().join("open.csv"), "postcode,x\nLA1 1PN,\"\n").expect("written");
+    fs::write(folder.path().join("there.csv"), "mine").expect("written");
+    let before = names_in(folder.path());
+    for (arguments, words) in [
+        (&["open.csv", "-o", "out.csv"][..], "line 2"),
+        (&["list.csv", "-o", "there.csv"], "--force"),
+        (
+            &["list.csv", "-o", "list.csv", "--force"],
+            "cannot replace the list",
+        ),
+        (&["list.csv", "-o", "nowhere/out.csv"], "nowhere"),
+        (&["list.csv", "-o", "."], "folder"),
+        (&["nothing.csv", "-o", "out.csv"], "nothing.csv"),
+        (&["list.csv", "--columns", "iccs"], "`iccs`"),
+        (&["list.csv", "--delimiter", "x"], "delimiter"),
+        (&["list.csv", "--as-of", "2023-02-29"], "as-of"),
+        (&["list.csv", "--threads", "0"], "threads"),
+    ] {
+        let refused = run(folder.path(), arguments);
+        assert_eq!(refused.code, 2, "{arguments:?} {}", refused.stderr);
+        assert!(
+            refused.stderr.contains(words),
+            "{arguments:?} {}",
+            refused.stderr
+        );
+        assert_eq!(refused.stdout, b"", "{arguments:?}");
+        assert_eq!(names_in(folder.path()), before, "{arguments:?}");
+    }
+    assert_eq!(
+        fs::read(folder.path().join("there.csv")).expect("a file"),
+        b"mine"
+    );
+    let replaced = run(folder.path(), &["list.csv", "-o", "there.csv", "--force"]);
+    assert_eq!(replaced.code, 0, "{}", replaced.stderr);
+}
+
+#[test]
+fn a_bad_row_is_told_by_the_exit_status() {
+    let folder = folder_with(b"postcode,x\nLA1 1PN,1\nLA1 1PN\n");
+    let done = run(folder.path(), &["list.csv", "-o", "out.csv"]);
+    assert_eq!(done.code, 3);
+    assert!(
+        done.stderr.contains("bad rows begin on lines 3"),
+        "{}",
+        done.stderr
+    );
+    let fine = folder_with(b"postcode,x\nnonsense,1\n");
+    assert_eq!(
+        run(fine.path(), &["list.csv", "-o", "out.csv"]).code,
+        0,
+        "an answer, if a poor one"
+    );
+}
+
+#[test]
+fn what_is_packed_by_name_is_packed() {
+    let folder = folder_with(LIST.as_bytes());
+    assert_eq!(
+        run(folder.path(), &["list.csv", "-o", "out.csv.gz"]).code,
+        0
+    );
+    assert_eq!(
+        run(folder.path(), &["list.csv", "-o", "out.csv.zst"]).code,
+        0
+    );
+    let expected = answer_bytes(LIST.as_bytes(), &request());
+    let mut unpacked = Vec::new();
+    let packed = fs::read(folder.path().join("out.csv.gz")).expect("a file");
+    MultiGzDecoder::new(packed.as_slice())
+        .read_to_end(&mut unpacked)
+        .expect("unpacked");
+    assert!(unpacked == expected);
+    let packed = fs::read(folder.path().join("out.csv.zst")).expect("a file");
+    assert!(zstd::decode_all(packed.as_slice()).expect("unpacked") == expected);
+}
+
+#[test]
+fn pipes_give_the_same_bytes_and_end_quietly() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = patients(5).list(40_000);
+    let mut child = program(folder.path(), &["-", "-q"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    let input = list.clone();
+    let feeder = thread::spawn(move || stdin.write_all(&input));
+    let done = ran(child.wait_with_output().expect("it ends"));
+    feeder.join().expect("no panic").expect("all is read");
+    assert_eq!((done.code, done.stderr.as_str()), (3, ""));
+    assert!(done.stdout == answer_bytes(&list, &request()));
+
+    let mut child = program(folder.path(), &["-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    let feeder = thread::spawn(move || {
+        // It ends when the program does.
+        while stdin.write_all(&list[list.len() / 2..]).is_ok() {}
+    });
+    let mut stdin_names = [0; 1];
+    // A list that begins in the middle of a row has no names: refused, and nothing is left waiting.
+    let read = child
+        .stdout
+        .take()
+        .expect("piped")
+        .read(&mut stdin_names)
+        .expect("read");
+    assert_eq!(read, 0);
+    let refused = ran(child.wait_with_output().expect("it ends"));
+    feeder.join().expect("the feeder ends");
+    assert_eq!(refused.code, 2);
+    assert!(!refused.stderr.contains("LA1"), "{}", refused.stderr);
+
+    let mut child = program(folder.path(), &["-", "-q"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    let feeder = thread::spawn(move || {
+        let mut more = stdin.write_all(b"postcode\n");
+        while more.is_ok() {
+            more = stdin.write_all(&b"LA18 4DB\n".repeat(1_000));
+        }
+    });
+    let mut reader = child.stdout.take().expect("piped");
+    reader.read_exact(&mut [0; 10]).expect("answers begin");
+    drop(reader);
+    let gone = ran(child.wait_with_output().expect("it ends"));
+    feeder.join().expect("the feeder ends");
+    assert_eq!((gone.code, gone.stderr.as_str()), (141, ""));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_and_a_killed_run_leave_nothing() {
+    let folder = folder_with(&patients(5).list(2_000));
+    let full = run(folder.path(), &["list.csv", "-o", "/dev/full"]);
+    assert_eq!(full.code, 2);
+    assert!(full.stderr.contains("No space left"), "{}", full.stderr);
+    let before = names_in(folder.path());
+    let mut child = program(folder.path(), &["-", "-o", "out.csv"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(b"postcode\n").expect("read");
+    // More than the pipe and a block hold: some is answered.
+    stdin
+        .write_all(&b"LA18 4DB\n".repeat(200_000))
+        .expect("read");
+    child.kill().expect("killed");
+    child.wait().expect("it ends");
+    assert_eq!(names_in(folder.path()), before);
+}
+
+#[test]
+fn check_shows_how_a_list_is_understood_and_writes_nothing() {
+    let folder = folder_with("Ref|Post Code|GP practice code\r\n1|LA18 4DB|P81064\r\n".as_bytes());
+    let shown = run(folder.path(), &["--check", "list.csv"]);
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(
+        String::from_utf8(shown.stdout)
+            .expect("text")
+            .replace('\r', "␍")
+    );
+    assert_eq!(names_in(folder.path()), ["list.csv"]);
+}
+
+#[test]
+fn the_help_of_batch_says_how_to_ask() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shown = program(folder.path(), &["--help"])
+        .env_remove("COLUMNS")
+        .output();
+    insta::assert_snapshot!(
+        String::from_utf8(ran(shown.expect("it starts")).stdout).expect("text")
+    );
+}
+
+#[test]
+fn every_column_is_in_the_documentation() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/batch.md"));
+    let page = page.expect("docs/batch.md");
+    for (_, name, about) in batch::COLUMNS {
+        assert!(
+            page.contains(&format!("| `{name}` | {about} |")),
+            "| `{name}` | {about} |"
+        );
+    }
+    for (role, names) in batch::NAMES {
+        let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        let line = format!("| {} | {} |", role.as_str(), listed.join(", "));
+        assert!(page.contains(&line), "{line}");
+    }
+}
