@@ -89,16 +89,7 @@ fn timed(work: impl FnOnce()) -> Duration {
 }
 
 fn write_list(index: &Index, path: &Path, rows: u64) -> io::Result<()> {
-    let postcodes = index
-        .postcodes()
-        .map(|entry| entry.postcode.to_string())
-        .collect();
-    let practices = index
-        .practices()
-        .iter()
-        .map(|it| it.code.to_string())
-        .collect();
-    let mut patients = Patients::new(postcodes, practices, 1);
+    let mut patients = Patients::new(index, 1);
     let mut out = BufWriter::new(File::create(path)?);
     writeln!(out, "{}", patients::NAMES)?;
     let mut row = Vec::new();

@@ -11,10 +11,10 @@ use memchr::memchr_iter;
 use super::blocks::{Block, Row};
 use super::cells::{Encoding, excel_safe};
 use super::delimiter::Delimiter;
-use super::fields::{content, field, field_ends, without_line_ending};
+use super::fields::{Wanted, content, field, field_ends, without_line_ending};
 use super::intake::Understood;
 use super::layout::{AGREEMENTS, BAD_ROW, Layout, Piece};
-use super::memo::{DAYS_MAX, Key, Known, NoPostcode, Parts, UNPOISONED};
+use super::memo::{DAYS_MAX, Key, Known, NoPostcode, Numbers, Parts, UNPOISONED};
 use super::parts::{Lives, PlaceAsked, Registered, status_number};
 use super::roles::{PlaceColumns, Roles};
 use super::summary::Tally;
@@ -32,11 +32,13 @@ pub(super) struct Shared<'i> {
     members: Vec<String>,
     /// The number of fields of a row.
     width: usize,
+    wanted: Wanted,
     excel_safe: bool,
     as_of: Date,
     known: Known,
     lives: Parts<Lives>,
     registered: Parts<Registered>,
+    compared: Numbers,
     /// The numbers of practices as they are written, by day.
     practices: RwLock<HashMap<(Practice, u16), u32>>,
     /// The numbers of days.
@@ -67,11 +69,13 @@ impl<'i> Shared<'i> {
             roles: understood.roles,
             members: columns.into_iter().map(|(_, at)| member(at)).collect(),
             width: understood.columns.len(),
+            wanted: Wanted::new(&understood.roles, understood.columns.len()),
             excel_safe: request.excel_safe,
             as_of: request.as_of,
             known: Known::new(index.postcodes().len()),
             lives: Parts::new(LIVES_BYTES_MAX),
             registered: Parts::new(REGISTERED_BYTES_MAX),
+            compared: Numbers::default(),
             practices: RwLock::new(HashMap::new()),
             days: Mutex::new(HashMap::from([(request.as_of, 0)])),
         }
@@ -105,10 +109,11 @@ pub(super) struct Worker<'s, 'i> {
     /// Practices seen of late, by their text.
     recent: Vec<Recent>,
     not_asked: Held<Registered>,
-    /// How a residence and a registration compare, by all that the comparison depends on.
-    agreements: HashMap<String, HashMap<String, usize>>,
-    /// The same for parts that are kept, by their numbers; 0 is not known yet.
-    agreements_of: Vec<Vec<u8>>,
+    /// How a residence and a registration compare, by the numbers of all that it depends on.
+    agreements: HashMap<(usize, usize), usize>,
+    /// The same for low numbers, of which a region has some dozens: the number of the agreement and
+    /// 1, or 0 where it is not known yet.
+    low_agreements: Box<[[u8; LOW]; LOW]>,
     days: HashMap<Vec<u8>, Option<Day>>,
     ends: Vec<usize>,
     group: Vec<AskedRow>,
@@ -172,7 +177,7 @@ struct AskedRow {
     cells: Result<CsvCells, String>,
 }
 
-/// The same as [`Cells`], with the place of the practice's field in the block.
+/// The same as [`Cells`], with the place of the practice's field in the row.
 struct CsvCells {
     place: PlaceAsked,
     key: Option<Key>,
@@ -181,7 +186,7 @@ struct CsvCells {
     day: Day,
 }
 
-/// So many rows are looked up at a time: measured, 16 to 64 are the same.
+/// So many rows are looked up at a time.
 const GROUP: usize = 32;
 
 impl<'s, 'i> Worker<'s, 'i> {
@@ -199,9 +204,12 @@ impl<'s, 'i> Worker<'s, 'i> {
             lives: Vec::new(),
             registered: Vec::new(),
             recent: vec![none; RECENT],
-            not_asked: Held::Fresh(Arc::new(Registered::not_asked(&shared.layout))),
+            not_asked: Held::Fresh(Arc::new(Registered::not_asked(
+                &shared.layout,
+                &shared.compared,
+            ))),
             agreements: HashMap::new(),
-            agreements_of: Vec::new(),
+            low_agreements: Box::new([[0; LOW]; LOW]),
             days: HashMap::new(),
             ends: Vec::new(),
             group: Vec::new(),
@@ -262,10 +270,17 @@ impl<'s, 'i> Worker<'s, 'i> {
             }
         }
         for asked in &group {
+            let known = asked.cells.as_ref().ok().and_then(|row| row.known);
+            // Asks the memory for the answer before it is needed.
+            std::hint::black_box(
+                known.map(|number| Some(self.lives.get(number as usize)?.texts.touch())),
+            );
+        }
+        for asked in &group {
             self.tally.rows += 1;
             let text = &block.bytes[asked.text.clone()];
             match &asked.cells {
-                Ok(row) => self.csv_row(block, text, row, delimiter, out),
+                Ok(row) => self.csv_row(text, row, delimiter, out),
                 Err(fault) => {
                     let line = line.at(&block.bytes, asked.text.start);
                     self.bad_row(text, line, fault, out);
@@ -280,12 +295,15 @@ impl<'s, 'i> Worker<'s, 'i> {
     fn read(&mut self, block: &Block, start: usize, row: Row, delimiter: Delimiter) -> AskedRow {
         let (text, _) = without_line_ending(&block.bytes[start..row.end]);
         let mut ends = std::mem::take(&mut self.ends);
-        field_ends(text, row.is_quoted, delimiter, &mut ends);
-        let cells = self.read_fields(text, &ends, delimiter).map(|mut cells| {
-            cells.practice.start += start;
-            cells.practice.end += start;
-            cells
+        let found = match row.is_quoted || text.len() > FIELD_BYTES_MAX {
+            true => None,
+            false => self.shared.wanted.ends(text, delimiter, &mut ends),
+        };
+        let fields = found.unwrap_or_else(|| {
+            field_ends(text, row.is_quoted, delimiter, &mut ends);
+            ends.len()
         });
+        let cells = self.read_fields(text, fields, &ends, delimiter);
         self.ends = ends;
         AskedRow {
             text: start..start + text.len(),
@@ -294,19 +312,19 @@ impl<'s, 'i> Worker<'s, 'i> {
         }
     }
 
+    /// Reads the cells of a row of so many fields; `ends` holds where those that are read end.
     fn read_fields(
         &mut self,
         row: &[u8],
+        fields: usize,
         ends: &[usize],
         delimiter: Delimiter,
     ) -> Result<CsvCells, String> {
         let shared = self.shared;
-        if ends.len() != shared.width {
-            let fields = if ends.len() == 1 { "field" } else { "fields" };
-            let (found, width) = (ends.len(), shared.width);
-            return Err(format!(
-                "{found} {fields}, and the first line names {width}"
-            ));
+        if fields != shared.width {
+            let word = if fields == 1 { "field" } else { "fields" };
+            let width = shared.width;
+            return Err(format!("{fields} {word}, and the first line names {width}"));
         }
         let is_long = row.len() > FIELD_BYTES_MAX
             && (0..ends.len()).any(|at| field(ends, at, delimiter).len() > FIELD_BYTES_MAX);
@@ -336,14 +354,7 @@ impl<'s, 'i> Worker<'s, 'i> {
     }
 
     /// Adds a row that could be read.
-    fn csv_row(
-        &mut self,
-        block: &Block,
-        text: &[u8],
-        row: &CsvCells,
-        delimiter: Delimiter,
-        out: &mut Vec<u8>,
-    ) {
+    fn csv_row(&mut self, text: &[u8], row: &CsvCells, delimiter: Delimiter, out: &mut Vec<u8>) {
         if self.shared.excel_safe {
             let mut ends = Vec::new();
             field_ends(text, true, delimiter, &mut ends);
@@ -352,7 +363,7 @@ impl<'s, 'i> Worker<'s, 'i> {
             out.extend_from_slice(text);
         }
         let practice = self.shared.roles.practice;
-        let practice = practice.map(|_| content(&block.bytes[row.practice.clone()]));
+        let practice = practice.map(|_| content(&text[row.practice.clone()]));
         let cells = Cells {
             place: row.place,
             key: row.key,
@@ -472,10 +483,13 @@ impl<'s, 'i> Worker<'s, 'i> {
                 Piece::Agreement => out.extend_from_slice(&layout.agreements[agreement]),
                 Piece::Reason => {
                     let groups_reason = match practice.has_community {
-                        true => &practice.groups_reason,
-                        false => &home.groups_reason,
+                        true => practice.texts.groups_reason(),
+                        false => home.texts.groups_reason(),
                     };
-                    layout.reason(out, &[&home.reason, &practice.reason, groups_reason]);
+                    layout.reason(
+                        out,
+                        &[home.texts.reason(), practice.texts.reason(), groups_reason],
+                    );
                 }
                 Piece::Notes => notes(layout, home, practice, cells, out),
                 Piece::Constant(cell) => out.extend_from_slice(cell),
@@ -500,8 +514,13 @@ impl<'s, 'i> Worker<'s, 'i> {
         if let Some(number) = cells.known {
             return Held::Kept(own_number(&shared.lives, &mut self.lives, number));
         }
-        let day = cells.day.date;
-        let part = Arc::new(Lives::new(shared.index, &shared.layout, &cells.place, day));
+        let part = Arc::new(Lives::new(
+            shared.index,
+            &shared.layout,
+            &shared.compared,
+            &cells.place,
+            cells.day.date,
+        ));
         let Some(key) = cells.key else {
             return Held::Fresh(part);
         };
@@ -578,8 +597,14 @@ impl<'s, 'i> Worker<'s, 'i> {
     }
 
     fn registration(&self, text: &[u8], day: Day) -> Registered {
-        let practice = practice_asked(text);
-        Registered::new(self.shared.index, &self.shared.layout, practice, day.date)
+        let (shared, practice) = (self.shared, practice_asked(text));
+        Registered::new(
+            shared.index,
+            &shared.layout,
+            &shared.compared,
+            practice,
+            day.date,
+        )
     }
 
     /// The number of the word for how the two compare.
@@ -589,44 +614,23 @@ impl<'s, 'i> Worker<'s, 'i> {
         registered: &Held<Registered>,
         cells: &Cells<'_>,
     ) -> usize {
-        let numbers = match (lives, registered) {
-            (Held::Kept(home), Held::Kept(practice)) => Some((*home, *practice)),
-            // A list without practices has one registration, of number 0.
-            (Held::Kept(home), Held::Fresh(_)) if cells.practice.is_none() => Some((*home, 0)),
-            _ => None,
-        };
-        if let Some((home, practice)) = numbers
-            && let Some(&known) = self
-                .agreements_of
-                .get(home)
-                .and_then(|all| all.get(practice))
-            && known > 0
-        {
-            return usize::from(known - 1);
+        let home = lives.part(&self.lives).compared;
+        let practice = registered.part(&self.registered).compared;
+        let is_low = home < LOW && practice < LOW;
+        if is_low && let Some(number) = self.low_agreements[home][practice].checked_sub(1) {
+            return usize::from(number);
         }
-        let home = lives.part(&self.lives);
-        let practice = registered.part(&self.registered);
-        let known = self.agreements.get(&home.compared);
-        let agreement = match known.and_then(|all| all.get(&practice.compared)) {
-            Some(agreement) => *agreement,
-            None => {
-                let agreement = agreement_of(self.shared.index, cells);
-                let number = AGREEMENTS.iter().position(|it| *it == agreement);
-                let number = number.expect("every agreement is on the list");
-                let all = self.agreements.entry(home.compared.clone()).or_default();
-                all.insert(practice.compared.clone(), number);
-                number
-            }
-        };
-        if let Some((home, practice)) = numbers
-            && practice < AGREEMENTS_KEPT
-        {
-            grow(&mut self.agreements_of, home + 1);
-            let all = &mut self.agreements_of[home];
-            grow(all, practice + 1);
-            all[practice] = u8::try_from(agreement + 1).expect("there are five");
+        if let Some(number) = self.agreements.get(&(home, practice)) {
+            return *number;
         }
-        agreement
+        let agreement = agreement_of(self.shared.index, cells);
+        let number = AGREEMENTS.iter().position(|it| *it == agreement);
+        let number = number.expect("every agreement is on the list");
+        if is_low {
+            self.low_agreements[home][practice] = u8::try_from(number + 1).expect("there are five");
+        }
+        self.agreements.insert((home, practice), number);
+        number
     }
 
     /// The day of a row.
@@ -670,8 +674,8 @@ impl<'s, 'i> Worker<'s, 'i> {
     }
 }
 
-/// The numbers up to which comparisons of kept parts are kept by number: 16 practices to a KiB.
-const AGREEMENTS_KEPT: usize = 1 << 12;
+/// See `Worker::low_agreements`.
+const LOW: usize = 64;
 
 fn count(counts: &mut Vec<u64>, number: usize) {
     grow(counts, number + 1);
@@ -707,9 +711,13 @@ fn practice_key(text: &[u8]) -> Option<Practice> {
 
 /// Where a practice stands among those seen of late.
 fn recent_at(practice: Practice, day: u16) -> usize {
-    let [low, high] = [practice as u64, (practice >> 64) as u64];
-    let mixed = (low ^ high.rotate_left(32) ^ u64::from(day)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (64 - RECENT_BITS)) as usize
+    let half = |at: usize| {
+        let bytes = practice.to_le_bytes();
+        u64::from_le_bytes(*bytes[at..].first_chunk().expect("two halves"))
+    };
+    let mixed = half(0) ^ half(8).rotate_left(32) ^ u64::from(day);
+    let mixed = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(mixed >> (64 - RECENT_BITS)).expect("below RECENT")
 }
 
 fn practice_asked(text: &[u8]) -> Result<OdsCode, InvalidOdsCode> {

@@ -36,8 +36,8 @@ pub(super) enum Rows {
     Lines,
 }
 
-/// About as much is read, answered and written at a time. Measured on a list of a million rows:
-/// from 128 KiB to 1 MiB the rate is the same, and memory follows the size.
+/// About as much is read, answered and written at a time, by each thread: small enough for the
+/// processor's own memory, large enough for taking turns to cost nothing.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
 /// A longer row is a quotation mark that is not closed, or no list at all.
 pub(super) const ROW_BYTES_MAX: usize = 1 << 20;

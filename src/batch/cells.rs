@@ -54,17 +54,17 @@ impl Encoding {
         self,
         out: &mut Vec<u8>,
         column: &str,
-        mut words: impl Iterator<Item = &'t str>,
+        mut words: impl Iterator<Item = &'t [u8]>,
     ) {
         let Some(first) = words.next() else {
             return self.none(out, column);
         };
         self.begin(out, column);
         let start = out.len();
-        out.extend_from_slice(first.as_bytes());
+        out.extend_from_slice(first);
         for word in words {
             out.extend_from_slice(SEPARATOR.as_bytes());
-            out.extend_from_slice(word.as_bytes());
+            out.extend_from_slice(word);
         }
         let needs_quotes = match self {
             Encoding::Csv(delimiter) => memchr::memchr(delimiter.first(), &out[start..]).is_some(),

@@ -86,13 +86,13 @@ impl<R: BufRead> BufRead for Counting<R> {
 
 /// A list as it reads unpacked.
 pub(super) struct Unpacked<R: Read> {
-    from: From<R>,
+    from: Source<R>,
     given: u64,
 }
 
-enum From<R: Read> {
+enum Source<R: Read> {
     Plain(R),
-    Gzip(MultiGzDecoder<Counting<BufReader<R>>>),
+    Gzip(Box<MultiGzDecoder<Counting<BufReader<R>>>>),
     Zstd(zstd::Decoder<'static, Counting<BufReader<R>>>),
 }
 
@@ -103,9 +103,9 @@ impl<R: Read> Unpacked<R> {
             read: 0,
         };
         let from = match compression {
-            Compression::None => From::Plain(inner),
-            Compression::Gzip => From::Gzip(MultiGzDecoder::new(counting(inner))),
-            Compression::Zstd => From::Zstd(zstd::Decoder::with_buffer(counting(inner))?),
+            Compression::None => Source::Plain(inner),
+            Compression::Gzip => Source::Gzip(Box::new(MultiGzDecoder::new(counting(inner)))),
+            Compression::Zstd => Source::Zstd(zstd::Decoder::with_buffer(counting(inner))?),
         };
         Ok(Unpacked { from, given: 0 })
     }
@@ -114,9 +114,9 @@ impl<R: Read> Unpacked<R> {
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (given, taken) = match &mut self.from {
-            From::Plain(inner) => return inner.read(buffer),
-            From::Gzip(decoder) => (decoder.read(buffer)?, decoder.get_ref().read),
-            From::Zstd(decoder) => (decoder.read(buffer)?, decoder.get_ref().read),
+            Source::Plain(inner) => return inner.read(buffer),
+            Source::Gzip(decoder) => (decoder.read(buffer)?, decoder.get_ref().read),
+            Source::Zstd(decoder) => (decoder.read(buffer)?, decoder.get_ref().read),
         };
         self.given += given as u64;
         if self.given > GROWTH_UNSUSPECTED_BYTES && self.given / GROWTH_MAX > taken {

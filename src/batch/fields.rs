@@ -6,9 +6,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memrchr_iter};
 
 use super::delimiter::Delimiter;
+use super::roles::Roles;
 
 const QUOTE: u8 = b'"';
 
@@ -91,6 +92,63 @@ pub(super) fn field_ends(row: &[u8], is_quoted: bool, delimiter: Delimiter, ends
     ends.push(row.len());
 }
 
+/// The fields of a row that are read, from the first to the last of them, and the end of the row from
+/// which they are sooner found.
+pub(super) struct Wanted {
+    first: usize,
+    last: usize,
+    width: usize,
+    is_nearer_to_the_end: bool,
+}
+
+impl Wanted {
+    pub(super) fn new(roles: &Roles, width: usize) -> Wanted {
+        let columns: Vec<usize> = roles.columns().into_iter().map(|(_, at)| at).collect();
+        let first = columns.iter().copied().min().unwrap_or_default();
+        let last = columns.iter().copied().max().unwrap_or_default();
+        Wanted {
+            first,
+            last,
+            width,
+            is_nearer_to_the_end: width - first < last + 1,
+        }
+    }
+
+    /// Puts down where the fields end that are read, in a row without quotation marks; how many
+    /// fields the row has. `None` where the delimiter is longer than a byte.
+    ///
+    /// To count all delimiters and find a few is faster than to find all.
+    pub(super) fn ends(
+        &self,
+        row: &[u8],
+        delimiter: Delimiter,
+        ends: &mut Vec<usize>,
+    ) -> Option<usize> {
+        if delimiter.length() > 1 {
+            return None;
+        }
+        let fields = memchr_iter(delimiter.first(), row).count() + 1;
+        if fields != self.width {
+            return Some(fields);
+        }
+        ends.resize(self.width, 0);
+        ends[self.width - 1] = row.len();
+        if self.is_nearer_to_the_end {
+            let from = self.first.saturating_sub(1);
+            let before = ends[from..self.width - 1].iter_mut().rev();
+            for (end, at) in before.zip(memrchr_iter(delimiter.first(), row)) {
+                *end = at;
+            }
+        } else {
+            let up_to = ends[..self.width - 1].iter_mut().take(self.last + 1);
+            for (end, at) in up_to.zip(memchr_iter(delimiter.first(), row)) {
+                *end = at;
+            }
+        }
+        Some(fields)
+    }
+}
+
 /// The bytes of the field of that number.
 pub(super) fn field(ends: &[usize], number: usize, delimiter: Delimiter) -> Range<usize> {
     let start = match number {
@@ -164,6 +222,29 @@ mod tests {
         check("5\" pipe,6", ",", &["5\" pipe", "6"]);
         check("\"a\"b,c", ",", &["ab", "c"]);
         check("a¬b,c¬", "¬", &["a", "b,c", ""]);
+    }
+
+    #[test]
+    fn the_fields_that_are_read_are_found_from_either_end() {
+        use crate::batch::roles::PlaceColumns;
+        let row = b"a,,bcd,e,,f";
+        let mut all = Vec::new();
+        field_ends(row, false, Delimiter::COMMA, &mut all);
+        for (place, practice) in [(0, 0), (0, 5), (5, 4), (2, 3), (3, 2), (5, 5), (1, 1)] {
+            let roles = Roles {
+                place: PlaceColumns::Postcode(place),
+                practice: Some(practice),
+                as_of: None,
+            };
+            let mut ends = Vec::new();
+            let wanted = Wanted::new(&roles, 6);
+            assert_eq!(wanted.ends(row, Delimiter::COMMA, &mut ends), Some(6));
+            for at in [place, practice] {
+                let found = |ends| field(ends, at, Delimiter::COMMA);
+                assert_eq!(found(&ends), found(&all), "{at} of {place} and {practice}");
+            }
+            assert_eq!(wanted.ends(b"a,b", Delimiter::COMMA, &mut ends), Some(2));
+        }
     }
 
     proptest! {

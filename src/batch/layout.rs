@@ -2,7 +2,6 @@
 
 use super::cells::Encoding;
 use super::columns::{Column, DatasetFact};
-use super::parts::Texts;
 use crate::domain::Agreement;
 use crate::index::Index;
 
@@ -12,15 +11,18 @@ pub(super) struct Layout {
     pub(super) encoding: Encoding,
     pub(super) pieces: Vec<Piece>,
     /// Columns next to each other that depend on the place alone: written in one go.
-    pub(super) residence: Vec<Vec<Column>>,
+    pub(super) residence: Vec<Run>,
     /// The same for the practice.
-    pub(super) registration: Vec<Vec<Column>>,
+    pub(super) registration: Vec<Run>,
     /// The cell of each agreement.
     pub(super) agreements: Vec<Vec<u8>>,
     /// Whether a malformed postcode's suggestion is wanted.
     pub(super) suggests: bool,
     dataset: [String; 3],
 }
+
+/// Columns next to each other, with their names.
+pub(super) type Run = Vec<(Column, String)>;
 
 /// A piece of a row.
 pub(super) enum Piece {
@@ -82,24 +84,25 @@ impl Layout {
     }
 
     fn add(&mut self, column: Column) {
+        let named = (column, column.to_string());
         let piece = match column {
             Column::Status | Column::Residence(..) | Column::Place(_) | Column::Community(_) => {
                 if let Some(Piece::Residence(at)) = self.pieces.last() {
-                    return self.residence[*at].push(column);
+                    return self.residence[*at].push(named);
                 }
-                self.residence.push(vec![column]);
+                self.residence.push(vec![named]);
                 Piece::Residence(self.residence.len() - 1)
             }
             Column::Registration(..) | Column::Practice(_) => {
                 if let Some(Piece::Registration(at)) = self.pieces.last() {
-                    return self.registration[*at].push(column);
+                    return self.registration[*at].push(named);
                 }
-                self.registration.push(vec![column]);
+                self.registration.push(vec![named]);
                 Piece::Registration(self.registration.len() - 1)
             }
             Column::Groups(_) => {
-                self.residence.push(vec![column]);
-                self.registration.push(vec![column]);
+                self.residence.push(vec![named.clone()]);
+                self.registration.push(vec![named]);
                 Piece::Groups {
                     residence: self.residence.len() - 1,
                     registration: self.registration.len() - 1,
@@ -128,18 +131,20 @@ impl Layout {
     }
 
     /// The runs of a part, each cell by `cell`.
-    pub(super) fn texts(
+    pub(super) fn runs(
         &self,
-        runs: &[Vec<Column>],
-        mut cell: impl FnMut(&mut Vec<u8>, Column),
-    ) -> Texts {
-        Texts::new(runs.iter().map(|run| {
+        runs: &[Run],
+        mut cell: impl FnMut(&mut Vec<u8>, Column, &str),
+    ) -> Vec<Vec<u8>> {
+        let mut written = Vec::with_capacity(runs.len());
+        for run in runs {
             let mut text = Vec::new();
-            for &column in run {
-                cell(&mut text, column);
+            for (column, name) in run {
+                cell(&mut text, *column, name);
             }
-            text
-        }))
+            written.push(text);
+        }
+        written
     }
 
     /// The names of our columns, for the line with the names.
@@ -167,7 +172,7 @@ impl Layout {
     }
 
     /// The cell with the reasons, those that there are.
-    pub(super) fn reason(&self, out: &mut Vec<u8>, reasons: &[&str]) {
+    pub(super) fn reason(&self, out: &mut Vec<u8>, reasons: &[&[u8]]) {
         let given = reasons.iter().copied().filter(|reason| !reason.is_empty());
         self.encoding.words(out, "catchment_reason", given);
     }

@@ -18,8 +18,8 @@ pub(super) const DAYS_MAX: usize = 1 << 12;
 const NUMBERS_MAX: usize = 1 << NUMBER_BITS;
 /// Slots that are looked at for a key.
 const PROBES: usize = 8;
-/// 32 MiB: room for every postcode of Great Britain.
-const SLOTS_MAX: usize = 1 << 22;
+/// 16 MiB: room for every live postcode of Great Britain.
+const SLOTS_MAX: usize = 1 << 21;
 const SLOTS_MIN: usize = 1 << 14;
 
 /// From a postcode and a day to the number of its answer. It may forget, and is never wrong.
@@ -33,11 +33,9 @@ pub(super) struct Known {
 struct Bucket([AtomicU64; PROBES]);
 
 impl Known {
-    /// With room for so many postcodes.
+    /// With room for so many postcodes: from half to all of the slots are used.
     pub(super) fn new(postcodes: usize) -> Known {
-        let slots = (postcodes * 2)
-            .next_power_of_two()
-            .clamp(SLOTS_MIN, SLOTS_MAX);
+        let slots = postcodes.next_power_of_two().clamp(SLOTS_MIN, SLOTS_MAX);
         Known {
             buckets: (0..slots / PROBES).map(|_| Bucket::default()).collect(),
         }
@@ -54,7 +52,7 @@ impl Known {
 
     /// Remembers it, if need be in place of another.
     pub(super) fn put(&self, key: Key, number: u32) {
-        let entry = key.0 | u64::from(number) << (64 - NUMBER_BITS);
+        let entry = key.0 | (u64::from(number) << (64 - NUMBER_BITS));
         let bucket = self.bucket(key);
         let is_free = |slot: &&AtomicU64| slot.load(Ordering::Relaxed) == 0;
         let slot = bucket.iter().find(is_free);
@@ -101,7 +99,7 @@ impl Key {
     }
 
     fn new(number: u64, day: u16) -> Key {
-        Key(number + 1 | u64::from(day) << POSTCODE_BITS)
+        Key((number + 1) | (u64::from(day) << POSTCODE_BITS))
     }
 
     fn hash(self) -> u64 {
@@ -164,6 +162,22 @@ impl<T: Eq + Hash> Parts<T> {
     }
 }
 
+/// Texts by number, each kept once. There are few.
+#[derive(Default)]
+pub(super) struct Numbers(RwLock<HashMap<String, usize>>);
+
+impl Numbers {
+    /// The number of a text: from 0 up, the same each time.
+    pub(super) fn of(&self, text: &str) -> usize {
+        if let Some(number) = self.0.read().expect(UNPOISONED).get(text) {
+            return *number;
+        }
+        let mut numbers = self.0.write().expect(UNPOISONED);
+        let next = numbers.len();
+        *numbers.entry(text.to_string()).or_insert(next)
+    }
+}
+
 pub(super) const UNPOISONED: &str = "a thread that panics ends the run";
 
 #[cfg(test)]
@@ -189,7 +203,7 @@ mod tests {
         keys.sort_unstable();
         keys.dedup();
         assert_eq!(keys.len(), count);
-        assert!(POSTCODES + 16 < 1 << POSTCODE_BITS);
+        const { assert!(POSTCODES + 16 < 1 << POSTCODE_BITS) };
     }
 
     #[test]

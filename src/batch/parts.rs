@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use super::cells::{Encoding, SEPARATOR};
 use super::columns::{Column, CommunityFact, PlaceFact, PracticeFact, Text};
 use super::layout::Layout;
+use super::memo::Numbers;
 use crate::domain::{InvalidOdsCode, InvalidPostcode, Layer, OdsCode, Postcode, Status};
 use crate::index::{
     Answer, AreaFound, Found, Index, Note, Place, Query, RegisteredPractice, Registration, Unknown,
@@ -15,38 +16,68 @@ use crate::index::{
 };
 use crate::question::InvalidQuestion;
 
-/// Cells that are ready to be written, in runs.
+/// Cells that are ready to be written, in runs, and after them two reasons.
+///
+/// All in one piece, for what is spread over memory is waited for again and again: how many texts
+/// there are and where each ends, in four bytes each, then the texts.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Texts {
-    bytes: Box<[u8]>,
-    ends: Box<[usize]>,
-}
+pub(super) struct Texts(Box<[u8]>);
 
 impl Texts {
-    pub(super) fn new(runs: impl Iterator<Item = Vec<u8>>) -> Texts {
-        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-        for run in runs {
-            bytes.extend(run);
-            ends.push(bytes.len());
+    /// Of runs of cells; why something is not known, and why groups are not.
+    pub(super) fn new(runs: Vec<Vec<u8>>, reason: &str, groups_reason: &str) -> Texts {
+        let reasons = [reason, groups_reason].map(|it| it.as_bytes().to_vec());
+        let texts: Vec<Vec<u8>> = runs.into_iter().chain(reasons).collect();
+        let number = |number: usize| {
+            u32::try_from(number)
+                .expect("cells are short")
+                .to_le_bytes()
+        };
+        let mut bytes = number(texts.len()).to_vec();
+        let mut end = (texts.len() + 1) * NUMBER_BYTES;
+        for text in &texts {
+            end += text.len();
+            bytes.extend(number(end));
         }
-        Texts {
-            bytes: bytes.into(),
-            ends: ends.into(),
-        }
+        bytes.extend(texts.concat());
+        Texts(bytes.into())
     }
 
+    /// The run of that number.
     pub(super) fn run(&self, number: usize) -> &[u8] {
         let start = match number {
-            0 => 0,
-            _ => self.ends[number - 1],
+            0 => (self.number(0) + 1) * NUMBER_BYTES,
+            _ => self.number(number),
         };
-        &self.bytes[start..self.ends[number]]
+        &self.0[start..self.number(number + 1)]
+    }
+
+    /// Why something is not known.
+    pub(super) fn reason(&self) -> &[u8] {
+        self.run(self.number(0) - 2)
+    }
+
+    /// Why groups are not known.
+    pub(super) fn groups_reason(&self) -> &[u8] {
+        self.run(self.number(0) - 1)
+    }
+
+    /// Reads a little of it: the memory brings it nearer.
+    pub(super) fn touch(&self) -> u8 {
+        self.0[0]
+    }
+
+    fn number(&self, at: usize) -> usize {
+        let bytes = self.0[at * NUMBER_BYTES..].first_chunk();
+        u32::from_le_bytes(*bytes.expect("a number for each text")) as usize
     }
 
     fn size_bytes(&self) -> usize {
-        self.bytes.len() + self.ends.len() * size_of::<usize>()
+        self.0.len()
     }
 }
+
+const NUMBER_BYTES: usize = 4;
 
 /// What is known of where somebody lives.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -54,12 +85,10 @@ pub(super) struct Lives {
     pub(super) texts: Texts,
     /// The number of its word in [`STATUSES`].
     pub(super) status: usize,
-    /// All that the comparison with a registration depends on.
-    pub(super) compared: String,
+    /// The number of all that the comparison with a registration depends on.
+    pub(super) compared: usize,
     /// The Integrated Care Communities: id and name.
     pub(super) icc: Vec<(String, String)>,
-    pub(super) reason: String,
-    pub(super) groups_reason: String,
     pub(super) is_not_yet_introduced: bool,
 }
 
@@ -67,12 +96,10 @@ pub(super) struct Lives {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Registered {
     pub(super) texts: Texts,
-    /// All that the comparison with a residence depends on.
-    pub(super) compared: String,
+    /// The number of all that the comparison with a residence depends on.
+    pub(super) compared: usize,
     /// The Integrated Care Communities: id and name.
     pub(super) icc: Vec<(String, String)>,
-    pub(super) reason: String,
-    pub(super) groups_reason: String,
     /// Whether it leads to a community, whose groups then count before those of the residence.
     pub(super) has_community: bool,
     pub(super) closes_on: bool,
@@ -150,7 +177,13 @@ impl PlaceAsked {
 }
 
 impl Lives {
-    pub(super) fn new(index: &Index, layout: &Layout, asked: &PlaceAsked, day: Date) -> Lives {
+    pub(super) fn new(
+        index: &Index,
+        layout: &Layout,
+        numbers: &Numbers,
+        asked: &PlaceAsked,
+        day: Date,
+    ) -> Lives {
         let answer = index.locate(&Query {
             place: asked.place(),
             practice: None,
@@ -163,57 +196,51 @@ impl Lives {
         let cell = Cell {
             encoding: layout.encoding,
         };
-        let texts = layout.texts(&layout.residence, |out, column| {
-            let name = column.to_string();
-            match column {
-                Column::Status => cell.encoding.text(out, &name, status),
-                Column::Residence(layer, text) => {
-                    cell.layer(out, &name, &answer.residence, layer, text);
-                }
-                Column::Groups(text) => {
-                    cell.layer(out, &name, &answer.residence, Layer::ResilienceGroup, text);
-                }
-                Column::Community(fact) => cell.community(out, &name, &answer, fact),
-                Column::Place(PlaceFact::Suggestion) => {
-                    cell.shown(out, &name, asked.suggestion());
-                }
-                Column::Place(fact) => cell.place(out, &name, &answer, fact),
-                _ => unreachable!("the column does not depend on the place"),
+        let runs = layout.runs(&layout.residence, |out, column, name| match column {
+            Column::Status => cell.encoding.text(out, name, status),
+            Column::Residence(layer, text) => {
+                cell.layer(out, name, &answer.residence, layer, text);
             }
+            Column::Groups(text) => {
+                cell.layer(out, name, &answer.residence, Layer::ResilienceGroup, text);
+            }
+            Column::Community(fact) => cell.community(out, name, &answer, fact),
+            Column::Place(PlaceFact::Suggestion) => {
+                cell.shown(out, name, asked.suggestion());
+            }
+            Column::Place(fact) => cell.place(out, name, &answer, fact),
+            _ => unreachable!("the column does not depend on the place"),
         });
         let reason = match fault {
             Some((_, why)) => format!("residence:{why}"),
             None => residence_reason(&answer),
         };
         let is_asked = !matches!(asked, PlaceAsked::Nothing);
+        let reason = if is_asked { reason.as_str() } else { "" };
         Lives {
-            texts,
+            texts: Texts::new(runs, reason, &groups_reason(&answer.residence)),
             status: status_number(status),
-            compared: communities(&answer.residence),
+            compared: numbers.of(&communities(&answer.residence)),
             icc: icc_of(&answer.residence),
-            reason: if is_asked { reason } else { String::new() },
-            groups_reason: groups_reason(&answer.residence),
             is_not_yet_introduced: answer.notes.contains(&Note::NotYetIntroduced),
         }
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        self.texts.size_bytes() + self.compared.len() + self.reason.len() + PART_BYTES
+        self.texts.size_bytes() + PART_BYTES
     }
 }
 
 impl Registered {
     /// For a list that has no column of practices.
-    pub(super) fn not_asked(layout: &Layout) -> Registered {
-        let texts = layout.texts(&layout.registration, |out, column| {
-            layout.encoding.none(out, &column.to_string());
+    pub(super) fn not_asked(layout: &Layout, numbers: &Numbers) -> Registered {
+        let runs = layout.runs(&layout.registration, |out, _, name| {
+            layout.encoding.none(out, name);
         });
         Registered {
-            texts,
-            compared: "not asked".into(),
+            texts: Texts::new(runs, "", ""),
+            compared: numbers.of("not asked"),
             icc: Vec::new(),
-            reason: String::new(),
-            groups_reason: String::new(),
             has_community: false,
             closes_on: false,
             addresses: Vec::new(),
@@ -223,6 +250,7 @@ impl Registered {
     pub(super) fn new(
         index: &Index,
         layout: &Layout,
+        numbers: &Numbers,
         practice: Result<OdsCode, InvalidOdsCode>,
         day: Date,
     ) -> Registered {
@@ -239,18 +267,15 @@ impl Registered {
             encoding: layout.encoding,
         };
         let areas = &registration.areas;
-        let texts = layout.texts(&layout.registration, |out, column| {
-            let name = column.to_string();
-            match column {
-                Column::Registration(layer, text) => cell.layer(out, &name, areas, layer, text),
-                Column::Groups(text) => {
-                    cell.layer(out, &name, areas, Layer::ResilienceGroup, text);
-                }
-                Column::Practice(fact) => {
-                    cell.practice(out, &name, registration.practice.as_ref(), fact);
-                }
-                _ => unreachable!("the column does not depend on the practice"),
+        let runs = layout.runs(&layout.registration, |out, column, name| match column {
+            Column::Registration(layer, text) => cell.layer(out, name, areas, layer, text),
+            Column::Groups(text) => {
+                cell.layer(out, name, areas, Layer::ResilienceGroup, text);
             }
+            Column::Practice(fact) => {
+                cell.practice(out, name, registration.practice.as_ref(), fact);
+            }
+            _ => unreachable!("the column does not depend on the practice"),
         });
         let found = registration.practice.as_ref();
         let mut addresses: Vec<Postcode> = found
@@ -267,20 +292,19 @@ impl Registered {
         addresses.sort_unstable();
         addresses.dedup();
         let known = communities(areas);
+        let reason = registration_reason(registration);
         Registered {
-            texts,
+            texts: Texts::new(runs, &reason, &groups_reason(areas)),
             has_community: !known.is_empty(),
-            compared: format!("{known}|{}", registration_state(registration)),
+            compared: numbers.of(&format!("{known}|{}", registration_state(registration))),
             icc: icc_of(areas),
-            reason: registration_reason(registration),
-            groups_reason: groups_reason(areas),
             closes_on: answer.notes.contains(&Note::ClosesOn),
             addresses,
         }
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        self.texts.size_bytes() + self.compared.len() + self.reason.len() + PART_BYTES
+        self.texts.size_bytes() + PART_BYTES
     }
 }
 

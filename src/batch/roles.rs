@@ -147,6 +147,9 @@ impl Role {
     }
 }
 
+/// Looks for the columns of one way to say where somebody lives.
+type Way<'n> = &'n dyn Fn() -> Result<Option<PlaceColumns>, BatchError>;
+
 impl Named {
     fn get(&self, role: Role) -> Option<&str> {
         let name = match role {
@@ -198,10 +201,7 @@ impl Roles {
             let pair = pair(Role::Easting, Role::Northing)?;
             Ok(pair.map(|(easting, northing)| PlaceColumns::Grid(easting, northing)))
         };
-        let ways: [(
-            &[Role],
-            &dyn Fn() -> Result<Option<PlaceColumns>, BatchError>,
-        ); 3] = [
+        let ways: [(&[Role], Way<'_>); 3] = [
             (&[Role::Postcode], &postcode),
             (&[Role::Longitude, Role::Latitude], &lonlat),
             (&[Role::Easting, Role::Northing], &grid),

@@ -92,16 +92,7 @@ fn records(answered: &[u8], delimiter: u8) -> Vec<HashMap<String, String>> {
 }
 
 fn patients(seed: u64) -> Patients {
-    let postcodes = INDEX
-        .postcodes()
-        .map(|entry| entry.postcode.to_string())
-        .collect();
-    let practices = INDEX
-        .practices()
-        .iter()
-        .map(|it| it.code.to_string())
-        .collect();
-    Patients::new(postcodes, practices, seed)
+    Patients::new(&INDEX, seed)
 }
 
 // What each column should hold, written from the answer of `Index::locate` a second time.
@@ -422,8 +413,7 @@ fn every_status_has_its_word() {
 /// The user's part of each answered row: what stands before our first column.
 fn users_part(answered: &str, added: usize, delimiter: &str) -> String {
     let mut users = String::new();
-    let mut rows = answered.split_inclusive('\n').peekable();
-    while let Some(row) = rows.next() {
+    for row in answered.split_inclusive('\n') {
         let (cells, ending) = match row.strip_suffix("\r\n") {
             Some(cells) => (cells, "\r\n"),
             None => (

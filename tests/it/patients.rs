@@ -1,8 +1,11 @@
 //! Made-up patient lists: nobody in them is real, and the same seed makes the same list.
 //!
 //! NHS numbers are of the range 9xx xxx xxxx, which is never issued. Postcodes and practices are those
-//! of a dataset. Three rows in a hundred have each kind of dirt that real exports have, and some have
+//! of a dataset; most people are registered with a practice whose area includes their postcode. Three rows in a hundred have each kind of dirt that real exports have, and some have
 //! several.
+
+use catchment::index::{Found, Index, Place, Query};
+use jiff::civil::date;
 
 /// Twelve columns, as an export of a clinical system has them.
 pub(crate) const NAMES: &str = "nhs_number,surname,forename,date_of_birth,sex,address_1,address_2,postcode,\
@@ -10,7 +13,8 @@ pub(crate) const NAMES: &str = "nhs_number,surname,forename,date_of_birth,sex,ad
 
 /// Writes row after row.
 pub(crate) struct Patients {
-    postcodes: Vec<String>,
+    /// Each with the practices whose area includes it.
+    homes: Vec<(String, Vec<String>)>,
     practices: Vec<String>,
     dice: u64,
 }
@@ -73,11 +77,34 @@ const NOTES: &[&str] = &[
 ];
 
 impl Patients {
-    /// Lists of people who live at these postcodes and are registered with these practices.
-    pub(crate) fn new(postcodes: Vec<String>, practices: Vec<String>, seed: u64) -> Patients {
+    /// Lists of people who live at the postcodes of an index and are registered with its practices.
+    pub(crate) fn new(index: &Index, seed: u64) -> Patients {
+        let day = date(2025, 12, 1);
+        let near = |postcode| {
+            let query = Query {
+                place: Some(Place::Postcode(postcode)),
+                practice: None,
+                as_of: day,
+            };
+            let residence = index.locate(&query).residence;
+            let practices = residence.into_iter().find_map(|(_, found)| match found {
+                Found::Practices(practices) => Some(practices),
+                _ => None,
+            });
+            let practices = practices.unwrap_or_default().into_iter();
+            practices.map(|it| it.practice.code.to_string()).collect()
+        };
+        let homes = index.postcodes().map(|entry| {
+            let postcode = entry.postcode;
+            (postcode.to_string(), near(postcode))
+        });
         Patients {
-            postcodes,
-            practices,
+            homes: homes.collect(),
+            practices: index
+                .practices()
+                .iter()
+                .map(|it| it.code.to_string())
+                .collect(),
             dice: seed,
         }
     }
@@ -117,6 +144,7 @@ impl Patients {
             (.., true) => "=HYPERLINK(A1)".to_string(),
             _ => self.one_of(NOTES).to_string(),
         };
+        let home = self.roll(self.homes.len());
         let fields = [
             if self.is_dirty() {
                 "4.5E+09".into()
@@ -129,8 +157,8 @@ impl Patients {
             self.one_of(&["F", "M", "X"]).to_string(),
             address,
             self.one_of(TOWNS).to_string(),
-            self.postcode(),
-            self.practice(),
+            self.postcode(home),
+            self.practice(home),
             registered_on,
             self.one_of(&["en", "en", "en", "pl", "ur"]).to_string(),
             note,
@@ -143,9 +171,8 @@ impl Patients {
         out.push(b'\n');
     }
 
-    fn postcode(&mut self) -> String {
-        let at = self.roll(self.postcodes.len());
-        let postcode = self.postcodes[at].clone();
+    fn postcode(&mut self, home: usize) -> String {
+        let postcode = self.homes[home].0.clone();
         type Spoil = fn(&str) -> String;
         let spoils: [Spoil; 11] = [
             |text| text.to_lowercase(),
@@ -168,9 +195,19 @@ impl Patients {
         postcode
     }
 
-    fn practice(&mut self) -> String {
-        let at = self.roll(self.practices.len());
-        let practice = self.practices[at].clone();
+    /// Nine in ten are registered near home; the others have moved, or never asked for another.
+    fn practice(&mut self, home: usize) -> String {
+        let near = self.homes[home].1.len();
+        let practice = match (near, self.roll(10)) {
+            (0, _) | (_, 0) => {
+                let at = self.roll(self.practices.len());
+                self.practices[at].clone()
+            }
+            _ => {
+                let at = self.roll(near);
+                self.homes[home].1[at].clone()
+            }
+        };
         type Spoil = fn(&str) -> String;
         let spoils: [Spoil; 6] = [
             |text| text.to_lowercase(),
@@ -204,6 +241,6 @@ impl Patients {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed = (mixed ^ (mixed >> 31)) >> 32;
-        usize::try_from(mixed * sides as u64 >> 32).expect("below the sides")
+        usize::try_from((mixed * sides as u64) >> 32).expect("below the sides")
     }
 }

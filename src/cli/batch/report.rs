@@ -44,7 +44,7 @@ pub(super) fn check(list: &Understood, request: &Request, index: &Index, rows: &
     let manifest = index.manifest();
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
-        writeln!(text, "{label:<14}{value}").expect("writing to a String");
+        writeln!(text, "{label:<15}{value}").expect("writing to a String");
     };
     line("Format", &format_words(list));
     line("Columns", &list.columns.len().to_string());
