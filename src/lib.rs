@@ -2,7 +2,7 @@
 //! postcode or a coordinate.
 //!
 //! ```text
-//!  published files ──import──► build ──► dataset folder ──load──► Index (immutable) ──► http · cli
+//!  published files ──import──► build ──► dataset folder ──load──► Index (immutable) ──► http · batch · cli
 //!  (ONS, OS, NHS ODS…)                   (open formats)           Arc
 //! ```
 //!
@@ -15,6 +15,7 @@
 //! - [`build`]: a dataset from published files: assign, dissolve, model, write.
 //! - [`index`]: a dataset put in order to be asked; `Index::locate` answers everywhere.
 //! - [`question`]: the fields of a question and their faults, for every face alike.
+//! - [`batch`]: a list of any length, row for row, from any reader to any writer.
 //! - [`check`]: what a careful person would look for in a dataset.
 //! - [`diff`]: what changes its answer between two datasets.
 //! - [`releases`]: the datasets of a running service, reloaded whole.
