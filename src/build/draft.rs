@@ -111,14 +111,10 @@ impl Draft {
                     date: listed.period.to,
                     source: listed.source.clone(),
                 }));
-            self.memberships
-                .extend(listed.part_of.as_ref().map(|whole| Membership {
-                    member: Member::Area(listed.layer, listed.id.clone()),
-                    layer: Layer::Icc,
-                    group: Some(whole.clone()),
-                    period: listed.period,
-                    provenance: Provenance::Official,
-                }));
+            let member = Member::Area(listed.layer, listed.id.clone());
+            let whole = listed.part_of.as_ref();
+            let part_of = whole.map(|id| official_part(member, (Layer::Icc, id), listed.period));
+            self.memberships.extend(part_of);
         }
         Ok(())
     }
@@ -372,14 +368,10 @@ impl Draft {
                 provenance: making.provenance,
                 period: part.period,
             });
-            self.memberships
-                .extend(part.parent.as_ref().map(|parent| Membership {
-                    member: Member::Area(part.layer, part.id.clone()),
-                    layer: Layer::Icb,
-                    group: Some(parent.clone()),
-                    period: part.period,
-                    provenance: Provenance::Official,
-                }));
+            let member = Member::Area(part.layer, part.id.clone());
+            let parent = part.parent.as_ref();
+            let part_of = parent.map(|id| official_part(member, (Layer::Icb, id), part.period));
+            self.memberships.extend(part_of);
         }
         let ids: BTreeSet<&str> = own.iter().map(|part| part.id.as_str()).collect();
         for id in ids {
@@ -916,4 +908,15 @@ fn provenance(word: &str) -> Result<Provenance> {
 
 fn boundary_path(id: &str) -> String {
     format!("areas/{id}.geojson")
+}
+
+/// A membership that the source itself names: of an area in a larger one.
+fn official_part(member: Member, (layer, whole): (Layer, &String), period: Period) -> Membership {
+    Membership {
+        member,
+        layer,
+        group: Some(whole.clone()),
+        period,
+        provenance: Provenance::Official,
+    }
 }

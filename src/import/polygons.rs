@@ -402,54 +402,48 @@ mod tests {
         assert!(read(&path.join("none.shp"), None).is_err());
     }
 
+    fn import_parts(shp: &[u8], dbf: &[u8]) -> Result<PolygonFile, PolygonError> {
+        let parts = ShapefileParts {
+            shp,
+            dbf,
+            prj: PRJ,
+            cpg: Some("1252"),
+        };
+        PolygonFile::from_shapefile("a.shp", &parts)
+    }
+
     #[test]
     fn a_shapefile_that_is_cut_short_is_refused() {
         let (shp, dbf) = shp_and_dbf(&[&[&SQUARE], &[&SQUARE]]);
         let (one, short) = shp_and_dbf(&[&[&SQUARE]]);
-        let import = |shp: &[u8], dbf: &[u8]| {
-            let parts = ShapefileParts {
-                shp,
-                dbf,
-                prj: PRJ,
-                cpg: Some("1252"),
-            };
-            PolygonFile::from_shapefile("a.shp", &parts)
-        };
-        assert_eq!(import(&shp, &dbf).expect("two").features.len(), 2);
+        assert_eq!(import_parts(&shp, &dbf).expect("two").features.len(), 2);
         for size in 0..shp.len() {
-            assert!(import(&shp[..size], &dbf).is_err(), "{size} bytes");
+            assert!(import_parts(&shp[..size], &dbf).is_err(), "{size} bytes");
         }
-        let error = import(&shp, &short).expect_err("one record").to_string();
+        let error = import_parts(&shp, &short)
+            .expect_err("one record")
+            .to_string();
         assert_eq!(
             error,
             "a.shp: its .shp has 2 shapes and its .dbf 1 records; they should be as many"
         );
-        assert!(import(&one, &dbf).is_err());
+        assert!(import_parts(&one, &dbf).is_err());
     }
 
     /// No byte of a Shapefile may stop the program.
     #[test]
     fn a_damaged_shapefile_is_an_error_or_polygons() {
         let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
-        let import = |shp: &[u8], dbf: &[u8]| {
-            let parts = ShapefileParts {
-                shp,
-                dbf,
-                prj: PRJ,
-                cpg: Some("1252"),
-            };
-            PolygonFile::from_shapefile("a.shp", &parts)
-        };
         for value in [0x01, 0x55, 0x7f, 0x80, 0xff] {
             for at in 0..shp.len() {
                 let mut damaged = shp.clone();
                 damaged[at] ^= value;
-                let _ = import(&damaged, &dbf);
+                let _ = import_parts(&damaged, &dbf);
             }
             for at in 0..dbf.len() {
                 let mut damaged = dbf.clone();
                 damaged[at] ^= value;
-                let _ = import(&shp, &damaged);
+                let _ = import_parts(&shp, &damaged);
             }
         }
     }
