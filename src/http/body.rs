@@ -1,5 +1,6 @@
 //! The JSON of answers. The command line prints the same.
 
+use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::Number;
 
@@ -18,27 +19,6 @@ pub(crate) struct LocateBody<'i> {
     answer: Answer<'i>,
     /// The layers that are asked for; `None` is all.
     layers: Option<Vec<Layer>>,
-}
-
-/// Where a place is.
-#[derive(Serialize)]
-pub(crate) struct LocationBody {
-    source: &'static str,
-    postcode: Option<String>,
-    longitude: Option<f64>,
-    latitude: Option<f64>,
-    easting: Option<Number>,
-    northing: Option<Number>,
-    positional_quality: Option<QualityBody>,
-    postcode_status: Option<&'static str>,
-    introduced: Option<String>,
-    terminated: Option<String>,
-}
-
-#[derive(Serialize)]
-struct QualityBody {
-    scale: &'static str,
-    value: u8,
 }
 
 #[derive(Serialize)]
@@ -97,25 +77,20 @@ impl<'i> LocateBody<'i> {
         json.raw("{\"status\":");
         json.text(answer.status.as_str());
         json.raw(",\"location\":");
-        json.value(&answer.location.map(LocationBody::from));
+        json.or_null(answer.location, write_location);
         json.raw(",\"residence\":{");
         self.layers(json, &answer.residence, "");
         json.raw("},\"registration\":");
-        match &answer.registration {
-            Some(registration) => self.registration(json, registration),
-            None => json.raw("null"),
-        }
+        json.or_null(answer.registration.as_ref(), |json, registration| {
+            self.registration(json, registration);
+        });
         json.raw(",\"agreement\":");
         json.text(answer.agreement.as_str());
         json.raw(",\"notes\":[");
         json.list(&answer.notes, |json, note| json.text(note.as_str()));
         json.raw("]");
         self.nearest(json);
-        json.raw(",\"as_of\":");
-        json.value(&answer.as_of.to_string());
-        json.raw(",\"dataset\":");
-        json.value(&DatasetBody::from(self.index.manifest()));
-        json.raw("}");
+        write_end(json, answer.as_of, self.index.manifest());
     }
 
     fn is_wanted(&self, layer: Layer) -> bool {
@@ -152,7 +127,7 @@ impl<'i> LocateBody<'i> {
         json.value(&practice.map(RegisteredPracticeBody::from));
         self.layers(json, &registration.areas, ",");
         json.raw(",\"reason\":");
-        json.value(&registration.reason.map(Reason::as_str));
+        json.or_null(registration.reason.map(Reason::as_str), Json::text);
         json.raw("}");
     }
 
@@ -173,6 +148,80 @@ impl<'i> LocateBody<'i> {
         });
         json.raw("}");
     }
+}
+
+/// The JSON of an entry of the directory.
+pub(super) fn entry_json(index: &Index, answer: &Answer<'_>) -> Vec<u8> {
+    let entry = answer.location.and_then(|location| location.entry);
+    let area = entry.and_then(|entry| index.statistical_area(&entry));
+    let mut json = Json::new();
+    json.raw("{\"status\":");
+    json.text(answer.status.as_str());
+    json.raw(",\"location\":");
+    json.or_null(answer.location, write_location);
+    json.raw(",\"statistical_area\":");
+    json.or_null(area, Json::text);
+    write_end(&mut json, answer.as_of, index.manifest());
+    json.into_bytes()
+}
+
+/// Where a place is.
+fn write_location(json: &mut Json, location: Location) {
+    let entry = location.entry;
+    let (source, postcode) = match location.place {
+        Place::Postcode(postcode) => ("postcode", Some(postcode)),
+        Place::LonLat(_) => ("longitude_latitude", None),
+        Place::Grid(_) => ("easting_northing", None),
+    };
+    let lonlat = location.lonlat;
+    let grid = location.grid;
+    let quality = entry.and_then(|entry| entry.positional_quality);
+    json.raw("{\"source\":");
+    json.text(source);
+    json.raw(",\"postcode\":");
+    json.or_null(postcode, Json::display);
+    json.raw(",\"longitude\":");
+    json.or_null(lonlat, |json, at| json.number(at.lon(), 6));
+    json.raw(",\"latitude\":");
+    json.or_null(lonlat, |json, at| json.number(at.lat(), 6));
+    json.raw(",\"easting\":");
+    json.or_null(grid, |json, at| json.number(at.easting_m(), 3));
+    json.raw(",\"northing\":");
+    json.or_null(grid, |json, at| json.number(at.northing_m(), 3));
+    json.raw(",\"positional_quality\":");
+    json.or_null(quality, |json, quality| {
+        json.raw("{\"scale\":");
+        json.text(quality.scale());
+        json.raw(",\"value\":");
+        json.number(f64::from(quality.value()), 0);
+        json.raw("}");
+    });
+    json.raw(",\"postcode_status\":");
+    json.or_null(entry, |json, _| {
+        json.text(if location.is_terminated {
+            "terminated"
+        } else {
+            "live"
+        });
+    });
+    json.raw(",\"introduced\":");
+    json.or_null(entry.and_then(|entry| entry.introduced), Json::display);
+    json.raw(",\"terminated\":");
+    json.or_null(entry.and_then(|entry| entry.terminated), Json::display);
+    json.raw("}");
+}
+
+/// The end of an answer: its day and its dataset.
+fn write_end(json: &mut Json, as_of: Date, manifest: &Manifest) {
+    json.raw(",\"as_of\":");
+    json.display(as_of);
+    json.raw(",\"dataset\":{\"name\":");
+    json.text(&manifest.name);
+    json.raw(",\"version\":");
+    json.text(&manifest.version);
+    json.raw(",\"attribution\":");
+    json.text(&manifest.attribution);
+    json.raw("}}");
 }
 
 fn list_of<T>(json: &mut Json, items: &[T], each: impl Fn(&mut Json, &T)) {
@@ -236,15 +285,9 @@ fn write_practice(json: &mut Json, found: &PracticeFound<'_>) {
     json.raw(",\"area\":");
     json.text(found.extent.as_str().unwrap_or(found.provenance.as_str()));
     json.raw(",\"share\":");
-    match found.share {
-        Some(share) => json.number(share, 6),
-        None => json.raw("null"),
-    }
+    json.or_null(found.share, |json, share| json.number(share, 6));
     json.raw(",\"distance_m\":");
-    match found.distance_m {
-        Some(distance_m) => json.number(distance_m, 0),
-        None => json.raw("null"),
-    }
+    json.or_null(found.distance_m, |json, it| json.number(it, 0));
     json.raw("}");
 }
 
@@ -258,47 +301,6 @@ fn write_group(json: &mut Json, found: &GroupFound<'_>) {
     json.text(found.via);
     write_source(json, found.area.provenance, Basis::Membership);
     json.raw("}");
-}
-
-impl From<Location> for LocationBody {
-    fn from(location: Location) -> LocationBody {
-        let entry = location.entry;
-        let (source, postcode) = match location.place {
-            Place::Postcode(postcode) => ("postcode", Some(postcode.to_string())),
-            Place::LonLat(_) => ("longitude_latitude", None),
-            Place::Grid(_) => ("easting_northing", None),
-        };
-        let quality = entry.and_then(|entry| entry.positional_quality);
-        LocationBody {
-            source,
-            postcode,
-            longitude: location.lonlat.map(|position| decimals(position.lon(), 6)),
-            latitude: location.lonlat.map(|position| decimals(position.lat(), 6)),
-            easting: location
-                .grid
-                .map(|position| metres(position.easting_m(), 3)),
-            northing: location
-                .grid
-                .map(|position| metres(position.northing_m(), 3)),
-            positional_quality: quality.map(|quality| QualityBody {
-                scale: quality.scale(),
-                value: quality.value(),
-            }),
-            postcode_status: entry.map(|_| {
-                if location.is_terminated {
-                    "terminated"
-                } else {
-                    "live"
-                }
-            }),
-            introduced: entry
-                .and_then(|entry| entry.introduced)
-                .map(|month| month.to_string()),
-            terminated: entry
-                .and_then(|entry| entry.terminated)
-                .map(|month| month.to_string()),
-        }
-    }
 }
 
 impl<'i> From<&RegisteredPractice<'i>> for RegisteredPracticeBody<'i> {

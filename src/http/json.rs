@@ -1,6 +1,9 @@
 //! JSON written piece by piece into one buffer: names and punctuation as they stand in the code, and
 //! numbers and texts copied once. No value is built first.
 
+use std::fmt::Display;
+use std::io::Write as _;
+
 use serde::Serialize;
 
 /// Room for an answer with every layer.
@@ -38,6 +41,19 @@ impl Json {
         self.bytes.push(b'"');
         self.raw(text);
         self.bytes.push(b'"');
+    }
+
+    /// The words of a value of ours in quotes: a date, a postcode. They have nothing to escape.
+    pub(super) fn display(&mut self, value: impl Display) {
+        write!(self.bytes, "\"{value}\"").expect("a Vec takes all");
+    }
+
+    /// A value, or `null` where there is none.
+    pub(super) fn or_null<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Json, T)) {
+        match value {
+            Some(value) => write(self, value),
+            None => self.raw("null"),
+        }
     }
 
     /// Anything else, by serde.

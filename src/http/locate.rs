@@ -33,7 +33,7 @@ fn located(app: &App, fields: &Fields) -> Result<Response, Problem> {
 pub(super) const NO_STORE: [(header::HeaderName, HeaderValue); 1] =
     [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
-const JSON: [(header::HeaderName, HeaderValue); 1] = [(
+pub(super) const JSON: [(header::HeaderName, HeaderValue); 1] = [(
     header::CONTENT_TYPE,
     HeaderValue::from_static("application/json"),
 )];

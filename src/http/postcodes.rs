@@ -9,10 +9,10 @@ use serde_json::{Number, json};
 
 use super::App;
 use super::areas::{held_layer, unknown_area};
-use super::body::{DatasetBody, LocationBody, decimals, metres};
+use super::body::{DatasetBody, decimals, entry_json, metres};
 use super::conditional::cacheable_json;
 use super::input::{Segments, query_fields};
-use super::locate::NO_STORE;
+use super::locate::{JSON, NO_STORE};
 use super::problem::Problem;
 use super::snapshot::Snapshot;
 use crate::domain::{Area, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus, Status};
@@ -32,15 +32,6 @@ const SEARCH_FIELDS: &[&str] = &[
 
 const PAGE_FIELDS: &[&str] = &["after", "limit", "status", "as_of", "dataset"];
 
-#[derive(Serialize)]
-struct PostcodeBody<'i> {
-    status: &'static str,
-    location: Option<LocationBody>,
-    statistical_area: Option<&'i str>,
-    as_of: String,
-    dataset: DatasetBody<'i>,
-}
-
 /// `/api/v1/postcodes/{postcode}`: the directory's entry.
 pub(super) async fn one(
     snapshot: Snapshot,
@@ -57,15 +48,7 @@ pub(super) async fn one(
     if answer.status == Status::UnknownPostcode {
         return Err(Problem::unknown_postcode());
     }
-    let entry = answer.location.and_then(|location| location.entry);
-    let body = PostcodeBody {
-        status: answer.status.as_str(),
-        location: answer.location.map(LocationBody::from),
-        statistical_area: entry.and_then(|entry| index.statistical_area(&entry)),
-        as_of: as_of.to_string(),
-        dataset: DatasetBody::from(index.manifest()),
-    };
-    Ok((NO_STORE, Json(body)).into_response())
+    Ok((NO_STORE, JSON, entry_json(index, &answer)).into_response())
 }
 
 /// `/api/v1/postcodes?prefix=` and `?lon=&lat=` or `?easting=&northing=`.
