@@ -391,6 +391,15 @@ impl Column {
         }
         Ok(columns)
     }
+
+    /// The layer in which the column needs distances.
+    pub(super) fn measures(&self) -> Option<Layer> {
+        use CommunityFact::{Alternatives, BoundaryDistance, Certainty};
+        match self {
+            Community(Certainty | BoundaryDistance | Alternatives) => Some(Icc),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Column {

@@ -2,7 +2,7 @@
 
 use super::cells::Encoding;
 use super::columns::{Column, DatasetFact};
-use crate::domain::Agreement;
+use crate::domain::{Agreement, Layers};
 use crate::index::Index;
 
 /// Our columns, taken apart by what they depend on.
@@ -16,6 +16,8 @@ pub(super) struct Layout {
     pub(super) registration: Vec<Run>,
     /// The cell of each agreement.
     pub(super) agreements: Vec<Vec<u8>>,
+    /// The layers in which a column needs distances.
+    pub(super) measured: Layers,
     /// Whether a malformed postcode's suggestion is wanted.
     pub(super) suggests: bool,
     dataset: [String; 3],
@@ -64,6 +66,7 @@ impl Layout {
             suggests: columns
                 .iter()
                 .any(|column| column.to_string().ends_with("suggestion")),
+            measured: columns.iter().filter_map(Column::measures).collect(),
             dataset: [
                 manifest.name.clone(),
                 manifest.version.clone(),

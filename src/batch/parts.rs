@@ -184,11 +184,12 @@ impl Lives {
         asked: &PlaceAsked,
         day: Date,
     ) -> Lives {
-        let answer = index.locate(&Query {
+        let query = Query {
             place: asked.place(),
             practice: None,
             as_of: day,
-        });
+        };
+        let answer = index.locate_measuring(&query, layout.measured);
         let fault = asked.fault();
         let status = fault
             .as_ref()
@@ -411,7 +412,7 @@ impl Cell {
     fn place(self, out: &mut Vec<u8>, name: &str, answer: &Answer<'_>, fact: PlaceFact) {
         let location = answer.location;
         let entry = location.and_then(|location| location.entry);
-        let lonlat = location.and_then(|location| location.lonlat);
+        let lonlat = || location.and_then(|location| location.lonlat());
         let grid = location.and_then(|location| location.grid);
         match fact {
             PlaceFact::Postcode => {
@@ -437,11 +438,11 @@ impl Cell {
             }
             PlaceFact::Longitude => {
                 self.encoding
-                    .number(out, name, lonlat.map(|it| it.lon()), 6);
+                    .number(out, name, lonlat().map(|it| it.lon()), 6);
             }
             PlaceFact::Latitude => {
                 self.encoding
-                    .number(out, name, lonlat.map(|it| it.lat()), 6);
+                    .number(out, name, lonlat().map(|it| it.lat()), 6);
             }
             PlaceFact::Easting => {
                 self.encoding

@@ -203,7 +203,7 @@ fn outside(
         "practice `{}`, {}, belongs to ICC `{own}` and has its address in {lies_in}",
         practice.code, practice.name
     );
-    let lonlat = answer.location.and_then(|location| location.lonlat);
+    let lonlat = answer.location.and_then(|location| location.lonlat());
     Finding::warning("practice_outside_icc", message)
         .about(subject(practice.code))
         .at(lonlat.or_else(|| first_building(index, practice)))

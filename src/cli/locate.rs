@@ -232,7 +232,7 @@ fn place(answer: &Answer<'_>) -> String {
         Place::Postcode(postcode) => postcode.to_string(),
         Place::LonLat(_) | Place::Grid(_) => String::new(),
     };
-    if let (Some(grid), Some(lonlat)) = (location.grid, location.lonlat) {
+    if let (Some(grid), Some(lonlat)) = (location.grid, location.lonlat()) {
         let (easting, northing) = (grid.easting_m(), grid.northing_m());
         let (lon, lat) = (lonlat.lon(), lonlat.lat());
         write!(place, "  {easting:.0} {northing:.0}  {lon:.6} {lat:.6}")

@@ -61,6 +61,27 @@ impl Layer {
     }
 }
 
+/// Some of the layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layers(u16);
+
+impl Layers {
+    /// Every layer.
+    pub const ALL: Layers = Layers((1 << Layer::ALL.len()) - 1);
+
+    /// Whether the layer is one of them.
+    pub fn contains(self, layer: Layer) -> bool {
+        self.0 & (1 << layer as u16) != 0
+    }
+}
+
+impl FromIterator<Layer> for Layers {
+    fn from_iter<T: IntoIterator<Item = Layer>>(layers: T) -> Layers {
+        let bits = layers.into_iter().map(|layer| 1 << layer as u16);
+        Layers(bits.fold(0, |all, bit| all | bit))
+    }
+}
+
 impl FromStr for Layer {
     type Err = InvalidLayer;
 

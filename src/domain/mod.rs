@@ -20,7 +20,7 @@ pub use area::{
     Area, Assignment, Boundary, Extent, GridPolygon, Lineage, Member, Membership, Relation,
 };
 pub use expectation::{Canary, StatedCount};
-pub use layer::{InvalidLayer, Layer};
+pub use layer::{InvalidLayer, Layer, Layers};
 pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{InvalidDate, Period, YearMonth, date_from_iso, today_in_london};
 pub use position::{BritishGrid, InvalidBritishGrid, InvalidLonLat, LonLat};

@@ -173,7 +173,7 @@ fn write_location(json: &mut Json, location: Location) {
         Place::LonLat(_) => ("longitude_latitude", None),
         Place::Grid(_) => ("easting_northing", None),
     };
-    let lonlat = location.lonlat;
+    let lonlat = location.lonlat();
     let grid = location.grid;
     let quality = entry.and_then(|entry| entry.positional_quality);
     json.raw("{\"source\":");

@@ -9,7 +9,7 @@ use super::body::LocateBody;
 use super::input::{json_fields, query_fields};
 use super::problem::Problem;
 use super::snapshot::dataset;
-use crate::domain::Status;
+use crate::domain::{Layers, Status};
 use crate::index::{Answer, Found, Index, Unknown};
 use crate::question::{Fields, LOCATE_FIELDS, Question};
 
@@ -40,7 +40,9 @@ pub(super) const JSON: [(header::HeaderName, HeaderValue); 1] = [(
 
 /// The body of an answer, for the command line too.
 pub(crate) fn answer<'i>(index: &'i Index, question: &Question) -> Result<LocateBody<'i>, Problem> {
-    let answer = index.locate(&question.query);
+    let wanted = question.layers.as_ref();
+    let measured = wanted.map_or(Layers::ALL, |layers| layers.iter().copied().collect());
+    let answer = index.locate_measuring(&question.query, measured);
     if answer.status == Status::UnknownPostcode {
         return Err(Problem::unknown_postcode());
     }

@@ -8,9 +8,9 @@ use super::layer::LayerIndex;
 use super::registry::Followed;
 use crate::dataset::LayerKind;
 use crate::domain::{
-    Agreement, Area, Basis, BritishGrid, Certainty, Extent, InvalidOdsCode, Layer, LonLat, OdsCode,
-    Postcode, PostcodeEntry, Practice, PracticeStatus, Provenance, SpecialPostcode, Status,
-    Succession,
+    Agreement, Area, Basis, BritishGrid, Certainty, Extent, InvalidOdsCode, Layer, Layers, LonLat,
+    OdsCode, Postcode, PostcodeEntry, Practice, PracticeStatus, Provenance, SpecialPostcode,
+    Status, Succession,
 };
 use crate::geodesy;
 
@@ -64,12 +64,20 @@ pub struct Location {
     pub place: Place,
     /// On the British National Grid, where it is on it.
     pub grid: Option<BritishGrid>,
-    /// In degrees.
-    pub lonlat: Option<LonLat>,
     /// What the directory says, where a postcode was asked for that it holds.
     pub entry: Option<PostcodeEntry>,
     /// Whether the postcode had come to its end by the day.
     pub is_terminated: bool,
+}
+
+impl Location {
+    /// In degrees.
+    pub fn lonlat(&self) -> Option<LonLat> {
+        match self.place {
+            Place::LonLat(lonlat) => Some(lonlat),
+            _ => self.grid.and_then(geodesy::to_lonlat),
+        }
+    }
 }
 
 /// What is known of a layer.
@@ -116,7 +124,7 @@ pub struct AreaFound<'i> {
     pub basis: Basis,
     /// Where the decision comes from.
     pub provenance: Provenance,
-    /// How near its boundary is; for a place, not for a registration.
+    /// How near its boundary is; for a place whose distances are wanted, not for a registration.
     pub edge: Option<EdgeFound<'i>>,
     /// Its number in its layer.
     pub(super) number: u32,
@@ -155,7 +163,7 @@ pub struct PracticeFound<'i> {
     pub extent: Extent,
     /// The part of the place's statistical area that is registered with it, by the model.
     pub share: Option<f64>,
-    /// Metres to the nearest of its buildings.
+    /// Metres to the nearest of its buildings, where distances are wanted.
     pub distance_m: Option<f64>,
 }
 
@@ -278,6 +286,13 @@ impl Index {
     /// A postcode that the directory places in a statistical area is in that one's areas; any other
     /// place is in those whose boundary is around it, or, off a generalised coast, nearest to it.
     pub fn locate(&self, query: &Query) -> Answer<'_> {
+        self.locate_measuring(query, Layers::ALL)
+    }
+
+    /// [`Index::locate`], with distances in some layers alone: to the boundaries of areas and to their
+    /// neighbours, and to the buildings of practices. They take most of the time, and what is found
+    /// does not depend on them.
+    pub fn locate_measuring(&self, query: &Query, measured: Layers) -> Answer<'_> {
         let (status, location) = match query.place {
             None => (Status::Missing, None),
             Some(place) => self.place(place, query.as_of),
@@ -295,7 +310,7 @@ impl Index {
             as_of: query.as_of,
         };
         if let Some(location) = location {
-            self.settle(&mut answer, location);
+            self.settle(&mut answer, location, measured);
         }
         if answer.residence.is_empty() {
             let nothing = self.layers.iter().map(|it| (it.id, nothing_in(it)));
@@ -308,19 +323,18 @@ impl Index {
 
     /// What is known of the place before any area is looked at.
     pub fn place(&self, place: Place, day: Date) -> (Status, Option<Location>) {
-        let bare = |grid, lonlat| {
+        let bare = |grid| {
             let location = Location {
                 place,
                 grid,
-                lonlat,
                 entry: None,
                 is_terminated: false,
             };
             (Status::Located, Some(location))
         };
         match place {
-            Place::LonLat(lonlat) => bare(geodesy::to_grid(lonlat), Some(lonlat)),
-            Place::Grid(grid) => bare(Some(grid), geodesy::to_lonlat(grid)),
+            Place::LonLat(lonlat) => bare(geodesy::to_grid(lonlat)),
+            Place::Grid(grid) => bare(Some(grid)),
             Place::Postcode(postcode) => {
                 match (postcode.special(), self.directory.find(postcode)) {
                     (Some(SpecialPostcode::NoFixedAbode), _) => (Status::NoFixedAbode, None),
@@ -342,11 +356,9 @@ impl Index {
             (Some(_), true) => Status::Terminated,
             (Some(_), false) => Status::Located,
         };
-        let lonlat = entry.position.and_then(geodesy::to_lonlat);
         let location = Location {
             place,
             grid: entry.position,
-            lonlat,
             entry: Some(entry),
             is_terminated,
         };
@@ -354,7 +366,7 @@ impl Index {
     }
 
     /// Looks at every layer for a place that is known.
-    fn settle<'i>(&'i self, answer: &mut Answer<'i>, location: Location) {
+    fn settle<'i>(&'i self, answer: &mut Answer<'i>, location: Location, measured: Layers) {
         answer.location = Some(location);
         let Some(position) = location.grid else {
             if answer.status == Status::Located {
@@ -368,7 +380,7 @@ impl Index {
             listed_in: entry.and_then(|entry| entry.statistical_area),
             is_coarse: entry.is_some_and(|entry| entry.is_coarse()),
         };
-        answer.residence = self.residence(&spot, answer.as_of);
+        answer.residence = self.residence(&spot, answer.as_of, measured);
         let is_covered = answer.residence.iter().any(|(_, found)| match found {
             Found::Areas(areas) => !areas.is_empty(),
             Found::Practices(practices) => !practices.is_empty(),
@@ -381,18 +393,19 @@ impl Index {
         }
     }
 
-    fn residence(&self, spot: &Spot, day: Date) -> Vec<(Layer, Found<'_>)> {
+    fn residence(&self, spot: &Spot, day: Date, measured: Layers) -> Vec<(Layer, Found<'_>)> {
         let home = self.statistical_home(spot, day);
         let mut residence: Vec<(Layer, Found<'_>)> = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
+            let is_measured = measured.contains(layer.id);
             let found = if day < layer.first_data {
                 Found::Unknown(Unknown::NoDataForDate)
             } else if layer.kind == LayerKind::Membership {
                 self.groups_of(layer, &residence, day)
             } else if layer.id == Layer::GpPractice {
-                Found::Practices(self.covering_practices(layer, spot, home, day))
+                Found::Practices(self.covering_practices(layer, spot, home, day, is_measured))
             } else {
-                Found::Areas(self.covering_areas(layer, spot, home, day))
+                Found::Areas(self.covering_areas(layer, spot, home, day, is_measured))
             };
             residence.push((layer.id, found));
         }
@@ -475,6 +488,7 @@ impl Index {
         spot: &Spot,
         home: Option<(u32, Basis)>,
         day: Date,
+        is_measured: bool,
     ) -> Vec<AreaFound<'i>> {
         let around = layer.spatial.covering(spot.position, day);
         let covered = Self::covering(layer, spot, home, &around, day).into_iter();
@@ -485,7 +499,7 @@ impl Index {
                     area,
                     basis: it.basis,
                     provenance: area.provenance,
-                    edge: Some(self.edge(layer, it.area, spot, &around, day)),
+                    edge: is_measured.then(|| self.edge(layer, it.area, spot, &around, day)),
                     number: it.area,
                 })
             })
@@ -548,6 +562,7 @@ impl Index {
         spot: &Spot,
         home: Option<(u32, Basis)>,
         day: Date,
+        is_measured: bool,
     ) -> Vec<PracticeFound<'i>> {
         let around = layer.spatial.covering(spot.position, day);
         let covered = Self::covering(layer, spot, home, &around, day).into_iter();
@@ -563,7 +578,9 @@ impl Index {
                     provenance: area.provenance,
                     extent: it.extent,
                     share: it.share,
-                    distance_m: self.registry.distance_m(row, spot.position),
+                    distance_m: is_measured
+                        .then(|| self.registry.distance_m(row, spot.position))
+                        .flatten(),
                 })
             })
             .filter(|found| found.practice.status_on(day) == PracticeStatus::Active)

@@ -1433,6 +1433,25 @@ fn pretty(reply: &Reply) -> String {
 }
 
 /// The answer on the usual day.
+#[test]
+fn an_answer_about_some_layers_says_of_them_what_the_whole_answer_says() {
+    for postcode in ["LA18 4DB", "LA1 1AA", "CA28 6RS", "BB1 1AA", "EX1 1AA"] {
+        let asked = [("postcode", postcode), ("practice", "P81002")];
+        let whole = SERVER.locate(&asked).expect(200).json();
+        for layer in whole["residence"].as_object().expect("layers").keys() {
+            let layers = [asked[0], asked[1], ("layers", layer)];
+            let part = SERVER.locate(&layers).expect(200).json();
+            assert_eq!(
+                part["residence"][layer], whole["residence"][layer],
+                "{layer}"
+            );
+            for member in ["status", "location", "agreement", "notes"] {
+                assert_eq!(part[member], whole[member], "{layer}: {member}");
+            }
+        }
+    }
+}
+
 fn answer(fields: &[(&str, &str)]) -> String {
     let mut fields = fields.to_vec();
     fields.push(("as_of", AS_OF));
