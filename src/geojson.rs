@@ -7,6 +7,9 @@ use geo::{LineString, MultiPolygon, Polygon};
 
 use crate::domain::Boundary;
 
+/// Of degrees: about a centimetre.
+const DECIMALS: i32 = 7;
+
 /// A FeatureCollection of boundaries with `id` and `name` (and `from`, `to` where known), a feature
 /// a line so that it diffs well.
 pub(crate) fn layer_file<'a>(
@@ -51,47 +54,51 @@ pub(crate) fn write_feature(
         "{{\"type\":\"Feature\",\"properties\":{properties},\"geometry\":"
     )
     .expect("writing to a String");
-    write_geometry(text, geometry);
+    write_geometry(text, geometry, DECIMALS);
     text.push('}');
 }
 
-fn write_geometry(text: &mut String, geometry: &MultiPolygon<f64>) {
+fn write_geometry(text: &mut String, geometry: &MultiPolygon<f64>, decimals: i32) {
     match geometry.0.as_slice() {
         [polygon] => {
             text.push_str("{\"type\":\"Polygon\",\"coordinates\":");
-            write_polygon(text, polygon);
+            write_polygon(text, polygon, decimals);
         }
-        polygons => {
-            text.push_str("{\"type\":\"MultiPolygon\",\"coordinates\":[");
-            for (at, polygon) in polygons.iter().enumerate() {
-                text.push_str(if at == 0 { "" } else { "," });
-                write_polygon(text, polygon);
-            }
-            text.push(']');
-        }
+        _ => return write_multi_polygon(text, geometry, decimals),
     }
     text.push('}');
 }
 
-fn write_polygon(text: &mut String, polygon: &Polygon<f64>) {
+/// Appends a MultiPolygon even where there is one polygon: a GIS wants one kind in a layer.
+pub(crate) fn write_multi_polygon(text: &mut String, geometry: &MultiPolygon<f64>, decimals: i32) {
+    text.push_str("{\"type\":\"MultiPolygon\",\"coordinates\":[");
+    for (at, polygon) in geometry.iter().enumerate() {
+        text.push_str(if at == 0 { "" } else { "," });
+        write_polygon(text, polygon, decimals);
+    }
+    text.push_str("]}");
+}
+
+fn write_polygon(text: &mut String, polygon: &Polygon<f64>, decimals: i32) {
     text.push('[');
-    write_ring(text, polygon.exterior());
+    write_ring(text, polygon.exterior(), decimals);
     for hole in polygon.interiors() {
         text.push(',');
-        write_ring(text, hole);
+        write_ring(text, hole, decimals);
     }
     text.push(']');
 }
 
-fn write_ring(text: &mut String, ring: &LineString<f64>) {
+fn write_ring(text: &mut String, ring: &LineString<f64>, decimals: i32) {
+    let scale = 10_f64.powi(decimals);
     text.push('[');
     for (at, position) in ring.coords().enumerate() {
         let comma = if at == 0 { "" } else { "," };
         write!(
             text,
             "{comma}[{},{}]",
-            to_7_decimals(position.x),
-            to_7_decimals(position.y)
+            (position.x * scale).round() / scale,
+            (position.y * scale).round() / scale
         )
         .expect("writing to a String");
     }

@@ -130,7 +130,8 @@ pub fn today_in_london() -> Date {
     date_in_london(Timestamp::now())
 }
 
-fn date_in_london(instant: Timestamp) -> Date {
+/// The civil date in Europe/London at an instant.
+pub fn date_in_london(instant: Timestamp) -> Date {
     const LONDON: jiff::tz::TimeZone = jiff::tz::get!("Europe/London");
     instant.to_zoned(LONDON).date()
 }

@@ -9,6 +9,9 @@ mod directory;
 mod input;
 pub(crate) mod json;
 pub(crate) mod locate;
+mod ogc;
+mod openapi;
+mod origin;
 mod pages;
 mod postcodes;
 mod practices;
@@ -70,6 +73,18 @@ pub fn router(app: App) -> Router {
             get(postcodes::of_area),
         )
         .route("/api/v1/dataset", get(directory::dataset))
+        .route("/ogc", get(ogc::landing))
+        .route("/ogc/", get(ogc::landing))
+        .route("/ogc/conformance", get(ogc::conformance))
+        .route("/ogc/api", get(ogc::api))
+        .route("/ogc/collections", get(ogc::collections))
+        .route("/ogc/collections/{collection}", get(ogc::one))
+        .route("/ogc/collections/{collection}/items", get(ogc::items))
+        .route(
+            "/ogc/collections/{collection}/items/{feature}",
+            get(ogc::item),
+        )
+        .route("/openapi.json", get(openapi::document))
         .route("/tiles/{layer}", get(tiles::tilejson))
         .route("/tiles/{layer}/{z}/{x}/{y}", get(tiles::tile))
         // Before the layer: the outer router's would be set over it, and refuse a preflight.
@@ -79,6 +94,7 @@ pub fn router(app: App) -> Router {
         .merge(api)
         .route("/", get(pages::home).post(pages::answer))
         .route("/privacy", get(pages::privacy))
+        .route("/docs", get(openapi::page))
         .route("/assets/{name}", get(pages::asset))
         .route(
             "/health/live",

@@ -62,7 +62,7 @@ pub(super) async fn home(State(app): State<App>, uri: Uri) -> Result<Response, P
     query_fields(&uri, &[])?;
     Ok(html(
         StatusCode::OK,
-        web::home(&parts(app.releases().current(), Outcome::Unasked)),
+        web::home(&blank(app.releases().current())),
     ))
 }
 
@@ -124,12 +124,17 @@ pub(super) async fn privacy(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
-    let page = web::privacy(&parts(app.releases().current(), Outcome::Unasked));
+    let page = web::privacy(&blank(app.releases().current()));
     Ok(cacheable(
         &headers,
         "text/html; charset=utf-8",
         page.into_string().into_bytes(),
     ))
+}
+
+/// The parts of a page on which nothing was asked.
+pub(super) fn blank(index: &Index) -> Home<'_> {
+    parts(index, Outcome::Unasked)
 }
 
 fn parts<'a>(index: &'a Index, outcome: Outcome<'a>) -> Home<'a> {
@@ -141,7 +146,7 @@ fn parts<'a>(index: &'a Index, outcome: Outcome<'a>) -> Home<'a> {
     }
 }
 
-fn html(status: StatusCode, page: Markup) -> Response {
+pub(super) fn html(status: StatusCode, page: Markup) -> Response {
     let content_type = HeaderValue::from_static("text/html; charset=utf-8");
     (
         status,

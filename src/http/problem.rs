@@ -97,6 +97,14 @@ impl Problem {
         )
     }
 
+    pub(crate) fn not_acceptable() -> Problem {
+        Problem::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "not_acceptable",
+            "this is written as JSON or HTML; Accept should allow one of them, or f=json or f=html",
+        )
+    }
+
     pub(crate) fn timed_out() -> Problem {
         let detail = "the request took too long to arrive or to answer";
         Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail)

@@ -1,6 +1,6 @@
 //! `/tiles`: vector tiles and their TileJSON.
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use geo::BoundingRect;
 use jiff::civil::Date;
@@ -10,6 +10,7 @@ use super::areas::{held_layer, unknown_layer};
 use super::body::decimals;
 use super::conditional::{CACHE_SHORTLY, cacheable, cacheable_json};
 use super::input::Segments;
+use super::origin::{self, origin};
 use super::problem::Problem;
 use super::snapshot::Snapshot;
 use crate::domain::Layer;
@@ -33,19 +34,13 @@ pub(super) async fn tilejson(
         .iter()
         .find(|entry| entry.id == name)
         .map(|entry| &entry.title);
-    let host = headers
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok());
-    let origin = host
-        .filter(|host| is_host(host))
-        .map(|host| format!("{}://{host}", scheme(&headers)));
     let query = match snapshot.query.as_str() {
         "" => String::new(),
         query => format!("?{query}"),
     };
     let tiles = format!(
         "{}/tiles/{name}/{{z}}/{{x}}/{{y}}.mvt{query}",
-        origin.unwrap_or_default()
+        origin(&headers)
     );
     let body = json!({
         "tilejson": "3.0.0",
@@ -65,10 +60,7 @@ pub(super) async fn tilejson(
         }],
     });
     let mut response = cacheable_json(&headers, &body);
-    response.headers_mut().append(
-        header::VARY,
-        HeaderValue::from_static("host, x-forwarded-proto"),
-    );
+    response.headers_mut().append(header::VARY, origin::VARY);
     Ok(response)
 }
 
@@ -109,20 +101,6 @@ fn no_such_tile() -> Problem {
     let detail =
         format!("tiles are {{z}}/{{x}}/{{y}}.mvt with z from 0 to {ZOOM_MAX}, x and y below 2^z");
     Problem::bad_request("no_such_tile", detail)
-}
-
-/// TLS ends at the proxy in front of us, which says so.
-fn scheme(headers: &HeaderMap) -> &'static str {
-    match headers.get("x-forwarded-proto").map(HeaderValue::as_bytes) {
-        Some(b"https") => "https",
-        _ => "http",
-    }
-}
-
-/// Letters, digits, dots, hyphens, and a port or an IPv6 address.
-fn is_host(host: &str) -> bool {
-    host.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
 }
 
 /// West, south, east, north of all areas, in degrees.

@@ -124,10 +124,15 @@ impl LayerIndex {
         u32::try_from(at).ok()
     }
 
+    /// Every version of an area, in order of time.
+    pub(super) fn versions_of(&self, number: u32) -> &[Area] {
+        &self.versions[self.areas[number as usize].versions.clone()]
+    }
+
     /// An area in its version of a day.
     pub(super) fn version(&self, number: u32, day: Date) -> Option<&Area> {
-        let versions = &self.versions[self.areas[number as usize].versions.clone()];
-        versions.iter().find(|area| area.period.contains(day))
+        let mut versions = self.versions_of(number).iter();
+        versions.find(|area| area.period.contains(day))
     }
 
     /// The area of that id in its version of a day.
@@ -138,7 +143,7 @@ impl LayerIndex {
     /// The area of that id in its version of a day, or else in its last one.
     pub(super) fn area_ever(&self, id: &str, day: Date) -> Option<&Area> {
         let number = self.number(id)?;
-        let last = || self.versions[self.areas[number as usize].versions.clone()].last();
+        let last = || self.versions_of(number).last();
         self.version(number, day).or_else(last)
     }
 

@@ -232,6 +232,21 @@ impl Index {
             .filter(move |boundary| boundary.period.contains(day))
     }
 
+    /// Every ground of a layer's areas, whenever it holds.
+    pub fn boundaries_ever(&self, layer: Layer) -> impl Iterator<Item = &Boundary> {
+        let layer = self.layer(layer);
+        layer
+            .into_iter()
+            .flat_map(|layer| layer.spatial.boundaries())
+    }
+
+    /// Every version of an area, in order of time.
+    pub fn versions(&self, layer: Layer, id: &str) -> &[Area] {
+        let layer = self.layer(layer);
+        let number = layer.and_then(|layer| Some((layer, layer.number(id)?)));
+        number.map_or(&[], |(layer, number)| layer.versions_of(number))
+    }
+
     /// The first day on which anything is known of the layer.
     pub fn first_data(&self, layer: Layer) -> Option<Date> {
         self.layer(layer).map(|layer| layer.first_data)

@@ -1,9 +1,12 @@
 //! The pages: HTML first, no script. Templates and styles are compiled into the program.
 
+mod api;
 mod map;
+pub(crate) mod ogc;
 mod page;
 mod words;
 
+pub(crate) use api::openapi;
 pub(crate) use page::{Fault, Home, Outcome, home, privacy};
 pub(crate) use words::distance;
 

@@ -78,7 +78,7 @@ pub(crate) fn privacy(home: &Home<'_>) -> Markup {
     frame(home, "Privacy – Catchment", &content)
 }
 
-fn frame(home: &Home<'_>, title: &str, content: &Markup) -> Markup {
+pub(super) fn frame(home: &Home<'_>, title: &str, content: &Markup) -> Markup {
     let manifest = home.index.manifest();
     html! {
         (DOCTYPE)

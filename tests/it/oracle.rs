@@ -284,7 +284,7 @@ fn check_embedded(count: usize) {
 }
 
 /// Past the test harness, which keeps what a test that passes prints to itself.
-fn tell_skipped(what: &str) {
+pub(crate) fn tell_skipped(what: &str) {
     let words = format!("SKIPPED {what}\n");
     let told = std::io::stderr().write_all(words.as_bytes());
     told.expect("standard error");

@@ -107,6 +107,11 @@ impl Server {
         self.get(&format!("/api/v1/locate?{}", encoded(fields)))
     }
 
+    /// `http://127.0.0.1:port`.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// A connection for requests that no client sends.
     pub(crate) fn connect(&self) -> TcpStream {
         connect(self.address)

@@ -1,0 +1,153 @@
+//! Collections: the areas of a layer that are valid today, or all their versions.
+
+use jiff::civil::Date;
+
+use super::super::problem::Problem;
+use crate::domain::{Area, Boundary, Layer, Period};
+use crate::index::Index;
+
+/// After the id of the collection that holds all versions.
+const HISTORY: &str = "-history";
+
+/// The areas of a layer that have a boundary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Collection {
+    pub(super) layer: Layer,
+    /// Whether it holds all versions, not only those of today.
+    pub(super) is_history: bool,
+}
+
+/// An area with its ground, over the time for which neither changes.
+pub(super) struct Feature<'i> {
+    pub(super) id: String,
+    pub(super) area: &'i Area,
+    pub(super) boundary: &'i Boundary,
+    pub(super) period: Period,
+}
+
+impl Collection {
+    /// Those of a dataset: of each layer with boundaries the one and the other.
+    pub(super) fn all(index: &Index) -> Vec<Collection> {
+        let has_ground = |layer: &Layer| index.boundaries_ever(*layer).next().is_some();
+        let layers = index.layers().filter(has_ground);
+        let both = |layer| [false, true].map(|is_history| Collection { layer, is_history });
+        layers.flat_map(both).collect()
+    }
+
+    /// The collection of that id.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn of_id(index: &Index, id: &str) -> Result<Collection, Problem> {
+        let mut all = Collection::all(index).into_iter();
+        all.find(|it| it.id() == id).ok_or_else(|| {
+            let detail = "there is no such collection; /ogc/collections lists those that there are";
+            Problem::unknown("unknown_collection", detail)
+        })
+    }
+
+    pub(super) fn id(self) -> String {
+        let suffix = if self.is_history { HISTORY } else { "" };
+        format!("{}{suffix}", self.layer)
+    }
+
+    pub(super) fn title(self, index: &Index) -> String {
+        let mut layers = index.manifest().layers.iter();
+        let entry = layers.find(|entry| entry.id == self.layer.as_str());
+        let title = entry.map_or(self.layer.as_str(), |entry| entry.title.as_str());
+        match self.is_history {
+            true => format!("{title}: every version"),
+            false => title.to_string(),
+        }
+    }
+
+    pub(super) fn description(self) -> &'static str {
+        match self.is_history {
+            true => {
+                "Every version of every area, each with the period in which it holds: from its first day to before its last."
+            }
+            false => "The areas that are valid today.",
+        }
+    }
+
+    /// Its features, in order of id, then of time.
+    pub(super) fn features(self, index: &Index, today: Date) -> Vec<Feature<'_>> {
+        let mut features: Vec<Feature<'_>> = Vec::new();
+        for boundary in index.boundaries_ever(self.layer) {
+            let versions = index.versions(self.layer, &boundary.id).iter();
+            features.extend(versions.filter_map(|area| self.feature(area, boundary, today)));
+        }
+        features.sort_by(|a, b| {
+            (&a.area.id, a.period.from, &a.id).cmp(&(&b.area.id, b.period.from, &b.id))
+        });
+        features
+    }
+
+    fn feature<'i>(
+        self,
+        area: &'i Area,
+        boundary: &'i Boundary,
+        today: Date,
+    ) -> Option<Feature<'i>> {
+        let period = both(area.period, boundary.period)?;
+        if !self.is_history && !period.contains(today) {
+            return None;
+        }
+        let mut id = area.id.clone();
+        if let Some(extent) = boundary.extent.as_str() {
+            id += &format!(":{extent}");
+        }
+        if self.is_history {
+            let from = period.from.map_or("start".into(), |day| day.to_string());
+            id += &format!("@{from}");
+        }
+        Some(Feature {
+            id,
+            area,
+            boundary,
+            period,
+        })
+    }
+}
+
+/// The time that two periods have in common.
+fn both(a: Period, b: Period) -> Option<Period> {
+    let earlier = |a: Option<Date>, b: Option<Date>| match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        _ => a.or(b),
+    };
+    let period = Period {
+        // No beginning is before any.
+        from: a.from.max(b.from),
+        to: earlier(a.to, b.to),
+    };
+    let is_empty = matches!((period.from, period.to), (Some(from), Some(to)) if to <= from);
+    (!is_empty).then_some(period)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn what_two_periods_have_in_common() {
+        let period = |from, to| Period { from, to };
+        let (first, second) = (Some(date(2022, 1, 5)), Some(date(2024, 7, 1)));
+        let open = period(None, None);
+        assert_eq!(
+            both(open, period(first, second)),
+            Some(period(first, second))
+        );
+        assert_eq!(
+            both(period(first, None), period(None, second)),
+            Some(period(first, second))
+        );
+        assert_eq!(both(period(None, first), period(first, None)), None);
+        assert_eq!(
+            both(period(second, None), period(first, None)),
+            Some(period(second, None))
+        );
+    }
+}

@@ -1,0 +1,137 @@
+//! The coordinate reference systems of features (OGC API Features, Part 2).
+
+use geo::{BoundingRect, Coord, Intersects, MapCoords, MultiPolygon, Rect};
+
+use crate::domain::Boundary;
+use crate::ground;
+
+/// Radius of the sphere that Web Mercator takes for the Earth: WGS84's semi-major axis, in metres.
+const RADIUS_M: f64 = 6_378_137.0;
+/// Where Web Mercator ends: it is as high there as it is wide.
+const LATITUDE_MAX: f64 = 85.051_128_779_806_6;
+
+/// A coordinate reference system, with its axes in the order of its definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Crs {
+    /// WGS84, longitude before latitude: GeoJSON's own.
+    Crs84,
+    /// EPSG:4326: WGS84, latitude before longitude.
+    Wgs84,
+    /// EPSG:27700: British National Grid, metres.
+    BritishNationalGrid,
+    /// EPSG:3857: Web Mercator, metres.
+    WebMercator,
+}
+
+impl Crs {
+    pub(super) const ALL: [Crs; 4] = [
+        Crs::Crs84,
+        Crs::Wgs84,
+        Crs::BritishNationalGrid,
+        Crs::WebMercator,
+    ];
+
+    /// As boundaries are looked up.
+    pub(super) const STORAGE: Crs = Crs::BritishNationalGrid;
+
+    pub(super) fn uri(self) -> &'static str {
+        match self {
+            Crs::Crs84 => "http://www.opengis.net/def/crs/OGC/1.3/CRS84",
+            Crs::Wgs84 => "http://www.opengis.net/def/crs/EPSG/0/4326",
+            Crs::BritishNationalGrid => "http://www.opengis.net/def/crs/EPSG/0/27700",
+            Crs::WebMercator => "http://www.opengis.net/def/crs/EPSG/0/3857",
+        }
+    }
+
+    pub(super) fn of_uri(uri: &str) -> Option<Crs> {
+        Crs::ALL.into_iter().find(|crs| crs.uri() == uri)
+    }
+
+    /// Digits after the point that say where a place is to about a centimetre or a millimetre.
+    pub(super) fn decimals(self) -> i32 {
+        match self {
+            Crs::Crs84 | Crs::Wgs84 => 7,
+            Crs::BritishNationalGrid => 3,
+            Crs::WebMercator => 2,
+        }
+    }
+
+    /// The ground, its axes in the order of the system.
+    pub(super) fn ground(self, boundary: &Boundary) -> MultiPolygon<f64> {
+        match self {
+            Crs::Crs84 => boundary.lonlat.clone(),
+            Crs::Wgs84 => boundary.lonlat.map_coords(|at| Coord { x: at.y, y: at.x }),
+            Crs::WebMercator => boundary.lonlat.map_coords(web_mercator),
+            Crs::BritishNationalGrid => ground::in_metres(boundary),
+        }
+    }
+
+    /// Whether any of the ground, its border included, is in a rectangle of this system. `low` and
+    /// `high` are its corners, in the order of the axes; from a `low` longitude greater than the
+    /// `high` one it reaches across the antimeridian.
+    pub(super) fn touches(self, boundary: &Boundary, low: [f64; 2], high: [f64; 2]) -> bool {
+        match self {
+            Crs::BritishNationalGrid => in_box(&ground::in_metres(boundary), low, high),
+            Crs::Wgs84 => Crs::Crs84.touches(boundary, [low[1], low[0]], [high[1], high[0]]),
+            Crs::WebMercator => {
+                Crs::Crs84.touches(boundary, from_web_mercator(low), from_web_mercator(high))
+            }
+            Crs::Crs84 if low[0] > high[0] => {
+                in_box(&boundary.lonlat, low, [180.0, high[1]])
+                    || in_box(&boundary.lonlat, [-180.0, low[1]], high)
+            }
+            Crs::Crs84 => in_box(&boundary.lonlat, low, high),
+        }
+    }
+
+    /// Whether the corners make a rectangle of this system.
+    pub(super) fn is_box(self, low: [f64; 2], high: [f64; 2]) -> bool {
+        let is_across_allowed = [self == Crs::Crs84, self == Crs::Wgs84];
+        (0..2).all(|axis| low[axis] <= high[axis] || is_across_allowed[axis])
+    }
+}
+
+fn in_box(ground: &MultiPolygon<f64>, low: [f64; 2], high: [f64; 2]) -> bool {
+    let wanted = Rect::new(low, high);
+    // Most are nowhere near.
+    let around = ground.bounding_rect();
+    around.is_some_and(|around| around.intersects(&wanted)) && ground.intersects(&wanted)
+}
+
+fn web_mercator(at: Coord<f64>) -> Coord<f64> {
+    let latitude = at.y.clamp(-LATITUDE_MAX, LATITUDE_MAX).to_radians();
+    Coord {
+        x: at.x.to_radians() * RADIUS_M,
+        y: latitude.tan().asinh() * RADIUS_M,
+    }
+}
+
+fn from_web_mercator([x, y]: [f64; 2]) -> [f64; 2] {
+    [
+        (x / RADIUS_M).to_degrees(),
+        (y / RADIUS_M).sinh().atan().to_degrees(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// PROJ's own figures.
+    #[test]
+    fn web_mercator_is_projs() {
+        let at = web_mercator(Coord { x: -2.8, y: 54.05 });
+        assert!((at.x - -311_694.574_221_166).abs() < 1e-6, "{at:?}");
+        assert!((at.y - 7_179_631.388_187_292).abs() < 1e-6, "{at:?}");
+        let [lon, lat] = from_web_mercator([at.x, at.y]);
+        assert!((lon - -2.8).abs() < 1e-9 && (lat - 54.05).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_system_is_known_by_its_address() {
+        for crs in Crs::ALL {
+            assert_eq!(Crs::of_uri(crs.uri()), Some(crs));
+        }
+        assert_eq!(Crs::of_uri("EPSG:27700"), None);
+    }
+}

@@ -1,0 +1,268 @@
+//! `/ogc`: OGC API Features, Part 1 (core, geojson, html, oas30) and Part 2 (crs), for QGIS, GDAL and
+//! whatever else speaks it. Two collections a layer: what is valid today, and every version.
+//!
+//! `timeStamp` is left out, which Part 1 allows: an answer then stays the same until the dataset or
+//! the day changes, and a cache can tell.
+
+mod collection;
+mod crs;
+mod format;
+mod items;
+mod query;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::Response;
+use geo::{BoundingRect, Rect};
+use jiff::civil::Date;
+use maud::Markup;
+use serde_json::{Value, json};
+
+use super::body::decimals;
+use super::conditional::cacheable;
+use super::input::{Segments, query_fields};
+use super::openapi;
+use super::origin::origin;
+use super::problem::Problem;
+use super::{App, pages};
+use crate::domain::today_in_london;
+use crate::index::Index;
+use crate::web::ogc as html;
+use collection::Collection;
+use crs::Crs;
+use format::Format;
+
+pub(super) use items::{item, items};
+
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+/// As the standard writes it.
+const OPENAPI: &str = "application/vnd.oai.openapi+json;version=3.0";
+
+/// What we conform to.
+const CLASSES: [&str; 10] = [
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/html",
+    "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/collections",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+    "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
+];
+
+/// Where the API is, and how an answer is to be written.
+struct Context {
+    /// The address of the landing page, without a slash at its end.
+    root: String,
+    format: Format,
+    headers: HeaderMap,
+}
+
+impl Context {
+    fn of(uri: &Uri, headers: HeaderMap) -> Result<Context, Problem> {
+        let fields = query_fields(uri, &["f"])?;
+        Ok(Context {
+            root: format!("{}/ogc", origin(&headers)),
+            format: Format::wanted(&fields, &headers)?,
+            headers,
+        })
+    }
+
+    /// To a page of the API; `path` begins with a slash.
+    fn link(&self, rel: &str, kind: &str, path: &str, title: &str) -> Value {
+        json!({ "rel": rel, "type": kind, "href": format!("{}{path}", self.root), "title": title })
+    }
+
+    /// To an answer itself, and to the same in the other format.
+    fn selves(&self, path: &str, json_type: &'static str) -> [Value; 2] {
+        let kind = |format| match format {
+            Format::Json => json_type,
+            Format::Html => "text/html",
+        };
+        let to = |rel, format: Format| {
+            let joint = if path.contains('?') { '&' } else { '?' };
+            let path = format!("{path}{joint}f={}", format.as_str());
+            let title = format!("this as {}", format.as_str().to_uppercase());
+            self.link(rel, kind(format), &path, &title)
+        };
+        [
+            to("self", self.format),
+            to("alternate", self.format.other()),
+        ]
+    }
+
+    /// The answer in the format that is wanted.
+    fn answer(
+        &self,
+        json_type: &'static str,
+        body: &Value,
+        page: impl FnOnce() -> Markup,
+    ) -> Response {
+        match self.format {
+            Format::Json => self.answer_text(json_type, body.to_string()),
+            Format::Html => self.answer_text(HTML, page().into_string()),
+        }
+    }
+
+    fn answer_text(&self, kind: &'static str, text: String) -> Response {
+        let mut response = cacheable(&self.headers, kind, text.into_bytes());
+        let vary = HeaderValue::from_static("accept, host, x-forwarded-proto");
+        response.headers_mut().insert(header::VARY, vary);
+        response
+    }
+}
+
+/// `/ogc`: the landing page.
+pub(super) async fn landing(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let context = Context::of(&uri, headers)?;
+    let releases = app.releases();
+    let index = releases.current();
+    let manifest = index.manifest();
+    let mut links = Vec::from(context.selves("/", JSON));
+    links.push(context.link(
+        "service-desc",
+        OPENAPI,
+        "/api",
+        "the API document, OpenAPI 3.0",
+    ));
+    links.push(context.link(
+        "service-doc",
+        "text/html",
+        "/api?f=html",
+        "the API document to read",
+    ));
+    links.push(context.link("conformance", JSON, "/conformance", "what it conforms to"));
+    links.push(context.link("data", JSON, "/collections", "the collections"));
+    let body = json!({
+        "title": format!("{}: areas", manifest.title),
+        "description": "Boundaries of health communities and their neighbours, with the period in which each holds and where it comes from.",
+        "attribution": manifest.attribution,
+        "links": links,
+    });
+    Ok(context.answer(JSON, &body, || html::landing(&pages::blank(index), &body)))
+}
+
+/// `/ogc/conformance`.
+pub(super) async fn conformance(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let context = Context::of(&uri, headers)?;
+    let body = json!({ "conformsTo": CLASSES, "links": context.selves("/conformance", JSON) });
+    let releases = app.releases();
+    Ok(context.answer(JSON, &body, || {
+        html::conformance(&pages::blank(releases.current()), &CLASSES)
+    }))
+}
+
+/// `/ogc/api`: the API document.
+pub(super) async fn api(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let context = Context::of(&uri, headers)?;
+    let releases = app.releases();
+    let index = releases.current();
+    let ids: Vec<String> = Collection::all(index).iter().map(|it| it.id()).collect();
+    let body = openapi::of_features(&context.root, &ids);
+    Ok(context.answer(OPENAPI, &body, || {
+        crate::web::openapi(&pages::blank(index), &body, "/ogc/api?f=json")
+    }))
+}
+
+/// `/ogc/collections`.
+pub(super) async fn collections(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let context = Context::of(&uri, headers)?;
+    let releases = app.releases();
+    let (index, today) = (releases.current(), today_in_london());
+    let all = Collection::all(index).into_iter();
+    let bodies: Vec<Value> = all
+        .map(|it| described(&context, index, it, today))
+        .collect();
+    let body = json!({
+        "links": context.selves("/collections", JSON),
+        "crs": Crs::ALL.map(Crs::uri),
+        "collections": bodies,
+    });
+    Ok(context.answer(JSON, &body, || {
+        html::collections(&pages::blank(index), &body)
+    }))
+}
+
+/// `/ogc/collections/{collection}`.
+pub(super) async fn one(
+    State(app): State<App>,
+    uri: Uri,
+    Segments(id): Segments<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let context = Context::of(&uri, headers)?;
+    let releases = app.releases();
+    let index = releases.current();
+    let collection = Collection::of_id(index, &id)?;
+    let mut body = described(&context, index, collection, today_in_london());
+    let links = body["links"].as_array_mut().expect("it has links");
+    links.extend(context.selves(&format!("/collections/{id}"), JSON));
+    Ok(context.answer(JSON, &body, || {
+        html::collection(&pages::blank(index), &body)
+    }))
+}
+
+fn described(context: &Context, index: &Index, collection: Collection, today: Date) -> Value {
+    let id = collection.id();
+    let features = collection.features(index, today);
+    let path = format!("/collections/{id}");
+    // Without a query: GDAL puts the id of a feature after it.
+    let items = format!("{path}/items");
+    let instant = |day: Option<Date>| day.map(|day| format!("{day}T00:00:00Z"));
+    let from = features.iter().map(|it| it.period.from);
+    let from = from.reduce(Option::min).flatten();
+    let to = features.iter().map(|it| it.period.to);
+    let to = to.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).flatten();
+    json!({
+        "id": id,
+        "title": collection.title(index),
+        "description": collection.description(),
+        "attribution": index.manifest().attribution,
+        "itemType": "feature",
+        "extent": {
+            "spatial": { "bbox": [bounds(&features)], "crs": Crs::Crs84.uri() },
+            "temporal": { "interval": [[instant(from), instant(to)]] },
+        },
+        "crs": Crs::ALL.map(Crs::uri),
+        "storageCrs": Crs::STORAGE.uri(),
+        "links": [
+            context.link("items", items::GEOJSON, &items, "the features as GeoJSON"),
+            context.link("items", "text/html", &format!("{items}?f=html"), "the features to read"),
+            { "rel": "license", "type": "text/html", "href": index.manifest().licence, "title": "the licence of the data" },
+        ],
+    })
+}
+
+/// West, south, east, north of the features, in degrees.
+fn bounds(features: &[collection::Feature<'_>]) -> [f64; 4] {
+    let boxes = features
+        .iter()
+        .filter_map(|it| it.boundary.lonlat.bounding_rect());
+    let all = boxes.reduce(|a, b| {
+        Rect::new(
+            (a.min().x.min(b.min().x), a.min().y.min(b.min().y)),
+            (a.max().x.max(b.max().x), a.max().y.max(b.max().y)),
+        )
+    });
+    let all = all.unwrap_or(Rect::new((-180.0, -90.0), (180.0, 90.0)));
+    [all.min().x, all.min().y, all.max().x, all.max().y].map(|degrees| decimals(degrees, 7))
+}

@@ -1,0 +1,278 @@
+//! What is asked of a collection's items.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::super::problem::Problem;
+use super::collection::Feature;
+use super::crs::Crs;
+use crate::domain::{Period, date_from_iso, date_in_london};
+use crate::question::Fields;
+
+/// Features on a page where no limit is given, and the most.
+pub(super) const LIMIT: (usize, usize) = (100, 1_000);
+
+/// Properties that a query may name, and what each is.
+pub(super) const PROPERTIES: [(&str, &str); 4] = [
+    ("id", "the id of the area, the same for all its versions"),
+    ("name", "the name of the area"),
+    (
+        "system",
+        "the health system that the id belongs to, such as morecambe-bay",
+    ),
+    ("provenance", "official, derived, modelled or indicative"),
+];
+
+/// Every parameter of a collection's items.
+pub(super) const FIELDS: &[&str] = &[
+    "f",
+    "limit",
+    "offset",
+    "bbox",
+    "bbox-crs",
+    "crs",
+    "datetime",
+    "id",
+    "name",
+    "system",
+    "provenance",
+];
+
+/// Which features, and how.
+pub(super) struct Query {
+    pub(super) limit: usize,
+    pub(super) offset: usize,
+    pub(super) crs: Crs,
+    bbox: Option<Bbox>,
+    datetime: Option<Interval>,
+    /// The name of a property and what it is to be.
+    properties: Vec<(&'static str, String)>,
+}
+
+struct Bbox {
+    crs: Crs,
+    low: [f64; 2],
+    high: [f64; 2],
+}
+
+/// Days, both ends included; an end that is `None` is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Interval {
+    first: Option<Date>,
+    last: Option<Date>,
+}
+
+impl Query {
+    /// # Errors
+    /// When a parameter is not what it should be.
+    pub(super) fn of(fields: &Fields) -> Result<Query, Problem> {
+        let crs = |name| fields.get(name).map(known_crs).transpose();
+        let (bbox_crs, out_crs) = (crs("bbox-crs")?, crs("crs")?);
+        let named = PROPERTIES
+            .iter()
+            .filter_map(|&(name, _)| fields.get(name).map(|value| (name, value.to_string())));
+        Ok(Query {
+            limit: limit(fields.get("limit"))?,
+            offset: offset(fields.get("offset"))?,
+            crs: out_crs.unwrap_or(Crs::Crs84),
+            bbox: fields
+                .get("bbox")
+                .map(|text| bbox(text, bbox_crs.unwrap_or(Crs::Crs84)))
+                .transpose()?,
+            datetime: fields.get("datetime").map(interval).transpose()?,
+            properties: named.collect(),
+        })
+    }
+
+    /// Whether a feature is one of those that are asked for.
+    pub(super) fn matches(&self, feature: &Feature<'_>) -> bool {
+        let area = feature.area;
+        let is_so = |(name, wanted): &(&str, String)| match *name {
+            "id" => area.id == *wanted,
+            "name" => area.title() == *wanted,
+            "system" => area.system.as_deref() == Some(wanted),
+            _ => area.provenance.as_str() == wanted,
+        };
+        self.properties.iter().all(is_so)
+            && self.datetime.is_none_or(|it| it.meets(feature.period))
+            && self
+                .bbox
+                .as_ref()
+                .is_none_or(|it| it.crs.touches(feature.boundary, it.low, it.high))
+    }
+}
+
+pub(super) fn known_crs(uri: &str) -> Result<Crs, Problem> {
+    Crs::of_uri(uri).ok_or_else(|| {
+        let known = Crs::ALL.map(Crs::uri).join(", ");
+        Problem::bad_request(
+            "unknown_crs",
+            format!("crs and bbox-crs are one of {known}"),
+        )
+    })
+}
+
+fn limit(text: Option<&str>) -> Result<usize, Problem> {
+    let Some(text) = text else {
+        return Ok(LIMIT.0);
+    };
+    match text.parse::<usize>() {
+        // OGC API Features 1.0.1, 7.15.2: more than the most is no error.
+        Ok(limit) if limit > 0 => Ok(limit.min(LIMIT.1)),
+        _ => {
+            let detail = format!("limit is a whole number from 1 to {}", LIMIT.1);
+            Err(Problem::bad_request("malformed", detail))
+        }
+    }
+}
+
+fn offset(text: Option<&str>) -> Result<usize, Problem> {
+    let parsed = text.map_or(Ok(0), str::parse);
+    parsed.map_err(|_| Problem::bad_request("malformed", "offset is a whole number from 0"))
+}
+
+/// Four numbers, or six of which the heights are left out.
+fn bbox(text: &str, crs: Crs) -> Result<Bbox, Problem> {
+    let wrong = || {
+        let detail = "bbox is four numbers (or six, with heights) with commas between them: the lower corner, then the upper one, in the axis order of bbox-crs";
+        Problem::bad_request("malformed", detail)
+    };
+    let numbers: Result<Vec<f64>, _> = text.split(',').map(|it| it.trim().parse()).collect();
+    let numbers = numbers.map_err(|_| wrong())?;
+    let (low, high) = match numbers[..] {
+        [a, b, c, d] => ([a, b], [c, d]),
+        [a, b, _, c, d, _] => ([a, b], [c, d]),
+        _ => return Err(wrong()),
+    };
+    let is_finite = numbers.iter().all(|number| number.is_finite());
+    match is_finite && crs.is_box(low, high) {
+        true => Ok(Bbox { crs, low, high }),
+        false => Err(wrong()),
+    }
+}
+
+/// A day, an instant, or two of them with a slash between; `..` or nothing leaves an end open.
+fn interval(text: &str) -> Result<Interval, Problem> {
+    let wrong = || {
+        let detail = "datetime is a day (2024-07-01), an instant (2024-07-01T00:00:00Z), or two of them with a slash between, `..` for an open end";
+        Problem::bad_request("malformed", detail)
+    };
+    let day = |text: &str| match text {
+        "" | ".." => Ok(None),
+        text => day(text).map(Some).ok_or_else(wrong),
+    };
+    let interval = match text.split_once('/') {
+        Some((first, last)) => Interval {
+            first: day(first)?,
+            last: day(last)?,
+        },
+        None => match day(text)? {
+            Some(day) => Interval {
+                first: Some(day),
+                last: Some(day),
+            },
+            None => return Err(wrong()),
+        },
+    };
+    match (interval.first, interval.last) {
+        (Some(first), Some(last)) if last < first => Err(wrong()),
+        _ => Ok(interval),
+    }
+}
+
+/// The civil date in London of a day or an instant (RFC 3339).
+fn day(text: &str) -> Option<Date> {
+    match text.len() {
+        10 => date_from_iso(text).ok(),
+        _ => text.parse::<Timestamp>().ok().map(date_in_london),
+    }
+}
+
+impl Interval {
+    fn meets(self, period: Period) -> bool {
+        let begins_in_time = self
+            .last
+            .is_none_or(|last| period.from.is_none_or(|from| from <= last));
+        let ends_in_time = self
+            .first
+            .is_none_or(|first| period.to.is_none_or(|to| first < to));
+        begins_in_time && ends_in_time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn intervals_may_be_open_and_meet_half_open_periods() {
+        let period = Period {
+            from: Some(date(2022, 1, 5)),
+            to: Some(date(2024, 7, 1)),
+        };
+        for (text, expected) in [
+            ("2022-01-04", false),
+            ("2022-01-05", true),
+            ("2024-06-30", true),
+            ("2024-07-01", false),
+            // London is an hour ahead.
+            ("2024-06-30T23:30:00Z", false),
+            ("../2022-01-04", false),
+            ("/2022-01-05", true),
+            ("2024-07-01/..", false),
+            ("2024-06-30/", true),
+            ("../..", true),
+            ("2020-01-01/2030-01-01", true),
+        ] {
+            let interval = interval(text).unwrap_or_else(|_| panic!("{text}"));
+            assert_eq!(interval.meets(period), expected, "{text}");
+        }
+        for text in [
+            "",
+            "..",
+            "2024",
+            "2024-02-30",
+            "2024-07-01/2022-01-05",
+            "a/b",
+            "2022-01-05/../..",
+        ] {
+            assert!(interval(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn boxes_have_two_corners_in_order() {
+        for text in [
+            "-3,54,-2,55",
+            "-3, 54,-2, 55",
+            "-3,54,0,-2,55,100",
+            "170,54,-170,55",
+        ] {
+            assert!(bbox(text, Crs::Crs84).is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "1,2,3",
+            "1,2,3,4,5",
+            "a,2,3,4",
+            "-3,55,-2,54",
+            "NaN,1,2,3",
+            "1e999,1,2,3",
+        ] {
+            assert!(bbox(text, Crs::Crs84).is_err(), "{text}");
+        }
+        assert!(bbox("54,170,55,-170", Crs::Wgs84).is_ok());
+        assert!(bbox("3,4,1,5", Crs::BritishNationalGrid).is_err());
+    }
+
+    #[test]
+    fn limits_are_cut_to_the_most_and_never_nothing() {
+        assert_eq!(limit(None).ok(), Some(100));
+        assert_eq!(limit(Some("10000")).ok(), Some(1_000));
+        for text in ["0", "-1", "ten", "", "1.5"] {
+            assert!(limit(Some(text)).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The API document, OpenAPI 3.0.3: kept by hand beside the router, and held against it by a test.
+
+use std::sync::LazyLock;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::conditional::cacheable_json;
+use super::input::query_fields;
+use super::origin::{self, origin};
+use super::problem::Problem;
+use super::{App, pages};
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let text = include_str!("openapi.json");
+    let mut document: Value = serde_json::from_str(text).expect("the document is JSON");
+    document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    document
+});
+
+/// `/openapi.json`.
+pub(super) async fn document(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    query_fields(&uri, &[])?;
+    let mut document = DOCUMENT.clone();
+    document["servers"] = json!([{ "url": format!("{}/", origin(&headers)) }]);
+    let mut response = cacheable_json(&headers, &document);
+    response.headers_mut().insert(header::VARY, origin::VARY);
+    Ok(response)
+}
+
+/// `/docs`: the same to read.
+pub(super) async fn page(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
+    query_fields(&uri, &[])?;
+    let releases = app.releases();
+    let home = pages::blank(releases.current());
+    let page = crate::web::openapi(&home, &DOCUMENT, "/openapi.json");
+    Ok(pages::html(StatusCode::OK, page))
+}
+
+const ROOT: &str = "/ogc";
+const ITEMS: &str = "/collections/{collection}/items";
+
+/// The part of the document under `/ogc`, for clients that take its landing page for the root. Its
+/// items stand there for every collection by itself: GDAL looks for them so.
+pub(super) fn of_features(root: &str, collections: &[String]) -> Value {
+    let mut document = DOCUMENT.clone();
+    document["servers"] = json!([{ "url": root }]);
+    let all = document["paths"].as_object().expect("there are paths");
+    let mut paths: serde_json::Map<String, Value> = all
+        .iter()
+        .filter_map(|(path, item)| Some((path.strip_prefix(ROOT)?.to_string(), item.clone())))
+        .collect();
+    let items = paths[ITEMS].clone();
+    for id in collections {
+        let mut items = items.clone();
+        let parameters = items["get"]["parameters"].as_array_mut();
+        let parameters = parameters.expect("items have parameters");
+        parameters.retain(|it| it["$ref"] != "#/components/parameters/collection");
+        items["get"]["operationId"] = format!("getFeatures-{id}").into();
+        paths.insert(ITEMS.replace("{collection}", id), items);
+    }
+    document["paths"] = paths.into();
+    document
+}

@@ -1,0 +1,158 @@
+//! What a GIS reads at `/ogc`, as pages for whoever looks at it.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::page::{Home, frame};
+
+/// The landing page.
+pub(crate) fn landing(home: &Home<'_>, body: &Value) -> Markup {
+    let content = html! {
+        h1 { "Areas for GIS" }
+        p.lead { (text(&body["description"])) }
+        p { "QGIS: Layer, Add Layer, Add WFS / OGC API Features Layer, with the address of this page. GDAL: "
+            code { "ogrinfo OAPIF:" (self_href(body)) } }
+        (links(body, &["data", "service-doc", "service-desc", "conformance", "alternate"]))
+    };
+    frame(home, "Areas for GIS – Catchment", &content)
+}
+
+/// What it conforms to.
+pub(crate) fn conformance(home: &Home<'_>, classes: &[&str]) -> Markup {
+    let content = html! {
+        (trail(&[("/ogc?f=html", "Areas for GIS")]))
+        h1 { "Conformance" }
+        p.lead { "Parts of OGC standards that this service keeps to." }
+        ul { @for class in classes { li { a href=(class) { (class) } } } }
+    };
+    frame(home, "Conformance – Catchment", &content)
+}
+
+/// The list of collections.
+pub(crate) fn collections(home: &Home<'_>, body: &Value) -> Markup {
+    let content = html! {
+        (trail(&[("/ogc?f=html", "Areas for GIS")]))
+        h1 { "Collections" }
+        ul {
+            @for collection in list(&body["collections"]) {
+                @let id = text(&collection["id"]);
+                li {
+                    a href={ "/ogc/collections/" (id) "?f=html" } { (text(&collection["title"])) }
+                    " (" code { (id) } "): " (text(&collection["description"]))
+                }
+            }
+        }
+        (links(body, &["alternate"]))
+    };
+    frame(home, "Collections – Catchment", &content)
+}
+
+/// One collection.
+pub(crate) fn collection(home: &Home<'_>, body: &Value) -> Markup {
+    let title = text(&body["title"]);
+    let extent = &body["extent"];
+    let bbox: Vec<String> = list(&extent["spatial"]["bbox"][0])
+        .iter()
+        .map(Value::to_string)
+        .collect();
+    let interval = &extent["temporal"]["interval"][0];
+    let end = |at: usize| text(&interval[at]).get(..10).unwrap_or("open");
+    let content = html! {
+        (trail(&[("/ogc?f=html", "Areas for GIS"), ("/ogc/collections?f=html", "Collections")]))
+        h1 { (title) }
+        p.lead { (text(&body["description"])) }
+        dl {
+            dt { "West, south, east, north" } dd { (bbox.join(", ")) }
+            dt { "From, to" } dd { (end(0)) ", " (end(1)) }
+            dt { "Coordinate reference systems" }
+            dd { ul { @for crs in list(&body["crs"]) { li { (text(crs)) } } } }
+        }
+        (links(body, &["items", "alternate", "license"]))
+    };
+    frame(home, &format!("{title} – Catchment"), &content)
+}
+
+/// A page of features.
+pub(crate) fn items(home: &Home<'_>, title: &str, body: &Value, rows: &[Value]) -> Markup {
+    let content = html! {
+        (trail(&[("/ogc?f=html", "Areas for GIS"), ("/ogc/collections?f=html", "Collections")]))
+        h1 { (title) }
+        p.lead { (body["numberReturned"]) " of " (body["numberMatched"]) " features" }
+        div.scroll role="region" aria-label="Features" tabindex="0" {
+            table {
+                thead { tr { @for (name, _) in COLUMNS { th scope="col" { (name) } } } }
+                tbody { @for row in rows { tr { @for (_, key) in COLUMNS { td { (text(&row[key])) } } } } }
+            }
+        }
+        (links(body, &["prev", "next", "alternate"]))
+    };
+    frame(home, &format!("{title} – Catchment"), &content)
+}
+
+const COLUMNS: [(&str, &str); 6] = [
+    ("Id", "id"),
+    ("Name", "name"),
+    ("System", "system"),
+    ("Provenance", "provenance"),
+    ("From", "from"),
+    ("To", "to"),
+];
+
+/// One feature.
+pub(crate) fn item(home: &Home<'_>, title: &str, properties: &Value, links: &[Value]) -> Markup {
+    let name = text(&properties["name"]);
+    let members = properties.as_object().into_iter().flatten();
+    let content = html! {
+        (trail(&[("/ogc?f=html", "Areas for GIS"), ("/ogc/collections?f=html", "Collections")]))
+        h1 { (name) }
+        p.lead { (title) }
+        dl {
+            @for (key, value) in members.filter(|(_, value)| !value.is_null()) {
+                dt { (key) } dd { (text(value)) }
+            }
+        }
+        (links_of(links, &["collection", "alternate"]))
+    };
+    frame(home, &format!("{name} – Catchment"), &content)
+}
+
+fn trail(pages: &[(&str, &str)]) -> Markup {
+    html! {
+        nav aria-label="Breadcrumb" {
+            p { @for (href, name) in pages { a href=(href) { (name) } " › " } }
+        }
+    }
+}
+
+fn links(body: &Value, rels: &[&str]) -> Markup {
+    links_of(list(&body["links"]), rels)
+}
+
+/// Those of the relations, in their order.
+fn links_of(links: &[Value], rels: &[&str]) -> Markup {
+    html! {
+        ul {
+            @for rel in rels {
+                @for link in links.iter().filter(|link| link["rel"] == *rel) {
+                    li { a rel=(rel) href=(text(&link["href"])) { (text(&link["title"])) } }
+                }
+            }
+        }
+    }
+}
+
+fn self_href(body: &Value) -> &str {
+    let own = list(&body["links"])
+        .iter()
+        .find(|link| link["rel"] == "self");
+    let href = own.map_or("", |link| text(&link["href"]));
+    href.split("/?").next().unwrap_or_default()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
