@@ -48,6 +48,30 @@ pub(super) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd
     }
 }
 
+/// The fields of every row of a text, as they read: for showing a few of them.
+pub fn records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
+    let mut records = Vec::new();
+    let mut ends = Vec::new();
+    let mut start = 0;
+    while start < text.len() {
+        let end = match row_end(text, start, delimiter) {
+            RowEnd::After(end) => end,
+            RowEnd::Text | RowEnd::Open => text.len(),
+        };
+        let (row, _) = without_line_ending(&text[start..end]);
+        ends.clear();
+        field_ends(row, true, delimiter, &mut ends);
+        let read = |number| content(&row[field(&ends, number, delimiter)]).into_owned();
+        let read = (0..ends.len()).map(read);
+        records.push(
+            read.map(|it| String::from_utf8_lossy(&it).into_owned())
+                .collect(),
+        );
+        start = end;
+    }
+    records
+}
+
 fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
     let mut at = start;
     if text.get(at) == Some(&QUOTE) {

@@ -42,6 +42,7 @@ pub use columns::{
 };
 pub use compression::Compression;
 pub use delimiter::{Delimiter, InvalidDelimiter};
+pub use fields::records;
 pub use intake::{Format, Intake, LineEnding, Understood};
 pub use roles::{NAMES, Named, PlaceColumns, Role, Roles};
 pub use run::{Progress, preview, run};

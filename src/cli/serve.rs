@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::dataset::{Files, MANIFEST};
-use crate::http::{self, App, Limits, admin};
+use crate::http::{self, App, BatchLimits, Limits, admin};
 use crate::releases::Live;
 
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,19 @@ pub(super) struct ServeArguments {
     /// Reload when a dataset's manifest changes; looked at every two seconds.
     #[arg(long)]
     watch: bool,
+    /// The longest list that is answered, in bytes as it is sent.
+    #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes)]
+    batch_bytes: u64,
+    /// How many lists are answered at a time; others are asked to come again.
+    #[arg(long, value_name = "N", default_value_t = BatchLimits::default().lists)]
+    batch_lists: usize,
+    /// How many threads work on a list; by default half as many as there are processors.
+    #[arg(long, value_name = "N")]
+    batch_threads: Option<NonZeroUsize>,
+    /// A list that stands still for so long is given up: fewer than 1,000 bytes a second, in and out.
+    #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().stalled_after.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..))]
+    batch_stall: u64,
     /// How log lines look. They hold routes, statuses and times, never what was asked.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -64,7 +78,8 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
             "loaded"
         );
     }
-    let router = http::router(App::new(Arc::clone(&live)));
+    let app = App::new(Arc::clone(&live)).with_batch_limits(arguments.batch_limits());
+    let router = http::router(app);
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
         let listener = TcpListener::bind(arguments.listen)
@@ -86,6 +101,18 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         anyhow::Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl ServeArguments {
+    fn batch_limits(&self) -> BatchLimits {
+        let usual = BatchLimits::default();
+        BatchLimits {
+            bytes: self.batch_bytes,
+            lists: self.batch_lists,
+            threads: self.batch_threads.unwrap_or(usual.threads),
+            stalled_after: Duration::from_secs(self.batch_stall),
+        }
+    }
 }
 
 fn sources(arguments: &ServeArguments) -> Vec<Files> {

@@ -21,6 +21,7 @@ pub fn router(live: Arc<Live>) -> Router {
         .route("/metrics", get(metrics))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(middleware::from_fn(protect::in_time))
         .layer(middleware::from_fn(protect::log_and_guard))
         .with_state(live)
 }

@@ -57,7 +57,9 @@ pub(super) async fn form_fields(
 async fn body(body: Body) -> Result<Vec<u8>, Problem> {
     match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(collected) => Ok(collected.to_bytes().into()),
-        Err(fault) if fault.is::<LengthLimitError>() => Err(Problem::too_large(BODY_BYTES_MAX)),
+        Err(fault) if fault.is::<LengthLimitError>() => {
+            Err(Problem::too_large(BODY_BYTES_MAX as u64))
+        }
         Err(_) => Err(Problem::bad_request(
             "malformed",
             "the body ended before its end",
@@ -66,14 +68,16 @@ async fn body(body: Body) -> Result<Vec<u8>, Problem> {
 }
 
 fn expect_content_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
-    let given = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = given.and_then(|text| text.split(';').next()).map(str::trim);
-    match essence {
+    match content_type(headers) {
         Some(essence) if essence.eq_ignore_ascii_case(expected) => Ok(()),
         _ => Err(Problem::unsupported_media_type(expected)),
     }
+}
+
+/// What the body is said to be, without parameters such as `charset`.
+pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
+    let given = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    given.split(';').next().map(str::trim)
 }
 
 /// The text of a field; `None` where it is null.

@@ -3,6 +3,7 @@
 
 pub mod admin;
 mod areas;
+pub(crate) mod batch;
 pub(crate) mod body;
 mod conditional;
 mod directory;
@@ -23,27 +24,37 @@ mod tiles;
 
 use std::sync::Arc;
 
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::index::Index;
 use crate::releases::{Live, Releases};
+use batch::Lists;
 use problem::Problem;
 
+pub use batch::BatchLimits;
 pub use server::{Limits, serve};
 
 /// What the handlers share.
 #[derive(Clone)]
 pub struct App {
     live: Arc<Live>,
+    lists: Lists,
 }
 
 impl App {
     /// A service that answers from these datasets.
     pub fn new(live: Arc<Live>) -> App {
-        App { live }
+        let lists = Lists::new(BatchLimits::default());
+        App { live, lists }
+    }
+
+    /// Allows lists so much.
+    pub fn with_batch_limits(self, limits: BatchLimits) -> App {
+        let lists = Lists::new(limits);
+        App { lists, ..self }
     }
 
     /// The datasets as they are now; taken once for a whole request.
@@ -89,9 +100,14 @@ pub fn router(app: App) -> Router {
         .route("/tiles/{layer}/{z}/{x}/{y}", get(tiles::tile))
         // Before the layer: the outer router's would be set over it, and refuse a preflight.
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(middleware::from_fn(protect::in_time))
         .layer(protect::any_origin());
-    Router::new()
-        .merge(api)
+    let lists = Router::new()
+        .route("/api/v1/batch", post(batch::post))
+        .route("/api/v1/batch/{ticket}", get(batch::take))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(protect::any_origin());
+    let pages = Router::new()
         .route("/", get(pages::home).post(pages::answer))
         .route("/privacy", get(pages::privacy))
         .route("/docs", get(openapi::page))
@@ -101,6 +117,11 @@ pub fn router(app: App) -> Router {
             get(async || Json(json!({ "status": "live" }))),
         )
         .route("/health/ready", get(directory::ready))
+        .layer(middleware::from_fn(protect::in_time));
+    Router::new()
+        .merge(api)
+        .merge(lists)
+        .merge(pages)
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         // One layer, not two: each that a router is given costs every request a box.

@@ -1,7 +1,7 @@
 //! Errors as RFC 9457 problem details. What was asked is never repeated in them.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -16,6 +16,14 @@ pub(crate) struct Problem {
     detail: String,
     hint: Option<&'static str>,
     suggestion: Option<Postcode>,
+    advice: Option<Advice>,
+}
+
+/// What to do about it, as a header.
+#[derive(Debug, Clone, Copy)]
+enum Advice {
+    RetryAfterS(u16),
+    AcceptEncoding(&'static str),
 }
 
 /// Its shape on the wire, for the command line too.
@@ -40,6 +48,7 @@ impl Problem {
             detail: detail.into(),
             hint: None,
             suggestion: None,
+            advice: None,
         }
     }
 
@@ -76,7 +85,37 @@ impl Problem {
         )
     }
 
-    pub(crate) fn too_large(limit_bytes: usize) -> Problem {
+    /// The body is packed in a way that is not taken.
+    pub(crate) fn unsupported_encoding(taken: &'static str) -> Problem {
+        let detail = format!("Content-Encoding may be {taken}");
+        let code = "unsupported_encoding";
+        let mut problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail);
+        problem.advice = Some(Advice::AcceptEncoding(taken));
+        problem
+    }
+
+    /// The body was read, and cannot be used.
+    pub(crate) fn unusable(code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    /// Something else than was announced.
+    pub(crate) fn not_a_list(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_a_list", detail)
+    }
+
+    /// As much is under way as may be; ask again in so many seconds.
+    pub(crate) fn busy(detail: &'static str, again_in_s: u16) -> Problem {
+        let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
+        problem.advice = Some(Advice::RetryAfterS(again_in_s));
+        problem
+    }
+
+    pub(crate) fn conflict(code: &'static str, detail: &'static str) -> Problem {
+        Problem::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    pub(crate) fn too_large(limit_bytes: u64) -> Problem {
         let detail = format!("the body may have {limit_bytes} bytes");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     }
@@ -156,6 +195,17 @@ impl Problem {
     }
 }
 
+impl Advice {
+    fn header(self) -> (HeaderName, HeaderValue) {
+        match self {
+            Advice::RetryAfterS(seconds) => (header::RETRY_AFTER, HeaderValue::from(seconds)),
+            Advice::AcceptEncoding(taken) => {
+                (header::ACCEPT_ENCODING, HeaderValue::from_static(taken))
+            }
+        }
+    }
+}
+
 impl From<InvalidQuestion> for Problem {
     fn from(fault: InvalidQuestion) -> Problem {
         let status = if fault.is_well_formed() {
@@ -183,6 +233,10 @@ impl IntoResponse for Problem {
             (header::CONTENT_TYPE, content_type),
             (header::CACHE_CONTROL, no_store),
         ];
-        (self.status, headers, Json(self.body())).into_response()
+        let mut response = (self.status, headers, Json(self.body())).into_response();
+        response
+            .headers_mut()
+            .extend(self.advice.map(Advice::header));
+        response
     }
 }

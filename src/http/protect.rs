@@ -1,5 +1,5 @@
-//! What every response gets: headers that keep a browser safe, a time limit, one log line, and a
-//! panic told as an internal error.
+//! What every response gets: headers that keep a browser safe, a time limit (lists excepted), one log
+//! line, and a panic told as an internal error.
 
 use std::any::Any as Panic;
 use std::time::{Duration, Instant};
@@ -42,10 +42,15 @@ pub(super) fn any_origin() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::HEAD, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::IF_NONE_MATCH])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::CONTENT_ENCODING,
+            header::IF_NONE_MATCH,
+        ])
         .expose_headers([
             header::ETAG,
             header::LINK,
+            header::CONTENT_DISPOSITION,
             HeaderName::from_static("content-crs"),
         ])
         .max_age(Duration::from_secs(86_400))
@@ -57,13 +62,13 @@ pub(super) fn panicked(_payload: Box<dyn Panic + Send>) -> Response {
     Problem::internal().into_response()
 }
 
-/// Answers in time or gives up, adds the headers, and logs the route's template, never the address:
+/// Adds the headers, and logs the route's template, never the address:
 /// that may hold a patient's postcode.
 pub(super) async fn log_and_guard(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = answer(request, next).await;
+    let mut response = next.run(request).await;
     for (name, value) in HEADERS {
         response
             .headers_mut()
@@ -80,7 +85,8 @@ pub(super) async fn log_and_guard(request: Request, next: Next) -> Response {
     response
 }
 
-async fn answer(request: Request, next: Next) -> Response {
+/// Answers in time or gives up. Not for lists, which take as long as they take.
+pub(super) async fn in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::timed_out().into_response(),

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
+use tower::ServiceExt;
 
 /// How long and how much the server puts up with.
 #[derive(Debug, Clone)]
@@ -39,6 +42,18 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Out of file descriptors, say: the next try may work.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// Closes the connection that a request came on; every request has it among its extensions.
+#[derive(Clone, Default)]
+pub(super) struct Hangup(Arc<Notify>);
+
+impl Hangup {
+    /// Closes it, in the middle of an answer too: a body that ends in an error does as much, but only
+    /// where the client still reads.
+    pub(super) fn hang_up(&self) {
+        self.0.notify_one();
+    }
+}
 
 /// Serves until `stop` is done, then lets what is under way finish.
 ///
@@ -79,11 +94,20 @@ pub async fn serve(
                 continue;
             }
         };
-        let service = TowerToHyperService::new(router.clone());
+        let hangup = Hangup::default();
+        let given = hangup.clone();
+        let with_hangup = move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(given.clone());
+            request
+        };
+        let service = TowerToHyperService::new(router.clone().map_request(with_hangup));
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
-            // A client that breaks off is no news.
-            let _ = connection.await;
+            tokio::select! {
+                // A client that breaks off is no news.
+                _ = connection => {}
+                () = hangup.0.notified() => {}
+            }
             drop(place);
         });
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::deliver::Fingerprint;
 use crate::batch::{Column, Format, PlaceColumns, Request, Summary, Understood};
+use crate::http::batch::summary::{body, dataset};
 use crate::index::Index;
 
 /// How a list was understood, in a line.
@@ -150,44 +151,7 @@ pub(super) fn summary_json(
     request: &Request,
     hides: bool,
 ) -> String {
-    let count = |count: u64| Summary::shown(count, hides).map_or(Value::Null, Value::from);
-    let counts = |counts: &[(&'static str, u64)]| -> Map<String, Value> {
-        let named = counts
-            .iter()
-            .map(|&(word, value)| (word.to_string(), count(value)));
-        named.collect()
-    };
-    let icc: Vec<Value> = summary
-        .icc
-        .iter()
-        .map(|icc| {
-            json!({
-                "id": icc.id,
-                "name": icc.name,
-                "residence": count(icc.residence),
-                "registration": count(icc.registration),
-            })
-        })
-        .collect();
-    let shortened = summary
-        .shortened
-        .map(|it| json!({ "numbers": count(it.numbers), "first_line": it.first_line }));
-    let mut body = json!({
-        "rows": count(summary.rows),
-        "bad_rows": count(summary.bad_rows),
-        "status": counts(&summary.status),
-        "agreement": counts(&summary.agreement),
-        "icc": icc,
-        "shortened_numbers": shortened,
-        "small_numbers": if hides { "1 to 7 are null, others are rounded to 5" } else { "shown" },
-        "as_of": request.as_of.to_string(),
-        "dataset": dataset(index),
-    });
-    if !hides {
-        // As many lines as bad rows: a small number too.
-        body["bad_lines"] = json!(summary.bad_lines);
-    }
-    pretty(&body)
+    pretty(&body(summary, index, request.as_of, hides))
 }
 
 /// What the answers were made from, by what, into what.
@@ -237,11 +201,6 @@ impl Manifest<'_> {
             },
         }))
     }
-}
-
-fn dataset(index: &Index) -> Value {
-    let manifest = index.manifest();
-    json!({ "name": manifest.name, "version": manifest.version, "digest": index.digest() })
 }
 
 fn pretty(value: &Value) -> String {

@@ -1,0 +1,121 @@
+//! Why a list is not answered, over HTTP. Nothing of the list is repeated.
+
+use super::super::problem::Problem;
+use super::stream::{Cut, cut};
+use crate::batch::{BatchError, Role};
+
+/// A fault of a list as a problem.
+pub(super) fn problem(fault: &BatchError, bytes_max: u64) -> Problem {
+    match fault {
+        BatchError::Read(error) => match cut(error) {
+            Some(Cut::TooLong) => Problem::too_large(bytes_max),
+            Some(Cut::Broken) => Problem::bad_request("malformed", "the body ended before its end"),
+            Some(Cut::GivenUp) => Problem::timed_out(),
+            None => Problem::unusable(
+                "unreadable",
+                "the list cannot be unpacked to its end: is it whole?",
+            ),
+        },
+        BatchError::Write(_) => {
+            Problem::conflict("not_taken", "whoever took the answers went away")
+        }
+        BatchError::NotAList { .. } => Problem::not_a_list(words(fault)),
+        _ => Problem::unusable(code(fault), words(fault)),
+    }
+}
+
+/// A word that stays the same.
+pub(super) fn code(fault: &BatchError) -> &'static str {
+    match fault {
+        BatchError::Empty => "empty",
+        BatchError::NoRows => "no_rows",
+        BatchError::NotAList { .. } => "not_a_list",
+        BatchError::NoNames => "no_names",
+        BatchError::CarriageReturns => "carriage_returns",
+        BatchError::TwoDelimiters { .. } => "two_delimiters",
+        BatchError::SameName { .. } => "same_name",
+        BatchError::AlreadyThere { .. } => "already_there",
+        BatchError::TooManyColumns => "too_many_columns",
+        BatchError::NoColumn { .. } => "no_column",
+        BatchError::NoSuchColumn { .. } => "no_such_column",
+        BatchError::SeveralColumns { .. } => "several_columns",
+        BatchError::TwoPlaces => "two_places",
+        BatchError::RowTooLong { .. } => "row_too_long",
+        BatchError::OpenQuote { .. } => "open_quote",
+        BatchError::Read(_) => "unreadable",
+        BatchError::Write(_) => "not_taken",
+    }
+}
+
+fn words(fault: &BatchError) -> String {
+    let text = match fault {
+        // A name is the asker's, or stands in the list.
+        BatchError::NoSuchColumn { role, .. } => {
+            format!("{}: no column has that name", parameter(*role))
+        }
+        BatchError::SeveralColumns { role, .. } => format!(
+            "several columns may hold the {}: say which with {}",
+            role.as_str(),
+            parameter(*role)
+        ),
+        _ => with_parameters(&fault.to_string()),
+    };
+    // A message of the command line goes on after the name of the file.
+    match text.strip_prefix("it ") {
+        Some(rest) => format!("the list {rest}"),
+        None => text,
+    }
+}
+
+fn parameter(role: Role) -> String {
+    with_parameters(role.argument())
+}
+
+/// `--lon-column` is called `lon_column` here.
+fn with_parameters(text: &str) -> String {
+    let mut parts = text.split("--");
+    let mut renamed = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let end = part.find(|it: char| !it.is_ascii_lowercase() && it != '-');
+        let (name, rest) = part.split_at(end.unwrap_or(part.len()));
+        renamed.push_str(&name.replace('-', "_"));
+        renamed.push_str(rest);
+    }
+    renamed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_called_as_the_parameters_are() {
+        let fault = BatchError::NoColumn {
+            role: Role::Postcode,
+        };
+        let detail = words(&fault);
+        assert!(detail.contains("name it with postcode_column (or the coordinates, or registration_only; and delimiter if"), "{detail}");
+        assert!(words(&BatchError::Empty).starts_with("the list is empty"));
+        let twice = words(&BatchError::TwoPlaces);
+        assert!(
+            twice.contains("lon_column and lat_column, or easting_column"),
+            "{twice}"
+        );
+        assert!(!twice.contains("--"), "{twice}");
+    }
+
+    #[test]
+    fn names_are_not_repeated() {
+        let names = vec!["Zq7Mark".to_string()];
+        let role = Role::Practice;
+        for fault in [
+            BatchError::NoSuchColumn {
+                role,
+                name: names[0].clone(),
+            },
+            BatchError::SeveralColumns { role, names },
+        ] {
+            assert!(!words(&fault).contains("Zq7"), "{}", words(&fault));
+        }
+    }
+}

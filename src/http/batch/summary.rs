@@ -1,0 +1,97 @@
+//! What became of a list, for programs and for the log.
+
+use axum::http::HeaderValue;
+use jiff::civil::Date;
+use serde_json::{Map, Value, json};
+
+use crate::batch::Summary;
+use crate::index::Index;
+
+/// The summary of a list, for the command line too.
+///
+/// Where small numbers are hidden, counts from 1 to 7 are null and the others rounded to 5; the lines
+/// of bad rows are left out, for there are as many of them as bad rows.
+pub(crate) fn body(summary: &Summary, index: &Index, as_of: Date, hides: bool) -> Value {
+    let count = |count: u64| Summary::shown(count, hides).map_or(Value::Null, Value::from);
+    let counts = |counts: &[(&'static str, u64)]| -> Map<String, Value> {
+        let named = counts
+            .iter()
+            .map(|&(word, value)| (word.to_string(), count(value)));
+        named.collect()
+    };
+    let icc: Vec<Value> = summary
+        .icc
+        .iter()
+        .map(|icc| {
+            json!({
+                "id": icc.id,
+                "name": icc.name,
+                "residence": count(icc.residence),
+                "registration": count(icc.registration),
+            })
+        })
+        .collect();
+    let shortened = summary
+        .shortened
+        .map(|it| json!({ "numbers": count(it.numbers), "first_line": it.first_line }));
+    let mut body = json!({
+        "rows": count(summary.rows),
+        "bad_rows": count(summary.bad_rows),
+        "status": counts(&summary.status),
+        "agreement": counts(&summary.agreement),
+        "icc": icc,
+        "shortened_numbers": shortened,
+        "small_numbers": if hides { "1 to 7 are null, others are rounded to 5" } else { "shown" },
+        "as_of": as_of.to_string(),
+        "dataset": dataset(index),
+    });
+    if !hides {
+        body["bad_lines"] = json!(summary.bad_lines);
+    }
+    body
+}
+
+/// A dataset and its digest, for the command line too.
+pub(crate) fn dataset(index: &Index) -> Value {
+    let manifest = index.manifest();
+    json!({ "name": manifest.name, "version": manifest.version, "digest": index.digest() })
+}
+
+/// As the value of a header, which is ASCII: other characters as `\u`.
+pub(super) fn header(body: &Value) -> HeaderValue {
+    let mut text = String::new();
+    for unit in body.to_string().encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() => text.push(char::from(byte)),
+            _ => text.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+    HeaderValue::from_str(&text).expect("JSON in ASCII on a line")
+}
+
+/// Rows by status for a log: no count that could be of a few people.
+pub(super) fn by_status(summary: &Summary) -> String {
+    let counts = summary.status.iter().filter(|(_, count)| *count > 0);
+    let counts = counts.map(|&(word, count)| format!("{word}={}", shown(count)));
+    counts.collect::<Vec<_>>().join(" ")
+}
+
+/// A count for a log: `*` from 1 to 7, others rounded to 5.
+pub(super) fn shown(count: u64) -> String {
+    Summary::shown(count, true).map_or("*".into(), |count| count.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_holds_any_text() {
+        let body = json!({ "name": "Ynys Môn \u{1f4ee} \"ICC\"\n" });
+        let value = header(&body);
+        let text = value.to_str().expect("ASCII");
+        assert!(text.contains("M\\u00f4n"), "{text}");
+        let back: Value = serde_json::from_str(text).expect("JSON");
+        assert_eq!(back, body);
+    }
+}
