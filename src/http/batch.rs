@@ -6,6 +6,7 @@
 
 mod check;
 mod faults;
+pub(super) mod form;
 mod stream;
 pub(crate) mod summary;
 mod tickets;
@@ -80,8 +81,8 @@ impl Lists {
     pub(super) fn new(limits: BatchLimits) -> Lists {
         Lists {
             places: Arc::new(Semaphore::new(limits.lists)),
+            tickets: Arc::new(Tickets::new(limits.stalled_after)),
             limits: Arc::new(limits),
-            tickets: Arc::default(),
         }
     }
 

@@ -122,6 +122,7 @@ pub fn router(app: App) -> Router {
         .merge(api)
         .merge(lists)
         .merge(pages)
+        .route("/batch", get(batch::form::page).post(batch::form::answer))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         // One layer, not two: each that a router is given costs every request a box.

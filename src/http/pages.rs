@@ -26,10 +26,11 @@ struct Asset {
     content: &'static str,
 }
 
-static ASSETS: LazyLock<[Asset; 2]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
     [
         ("css", "text/css; charset=utf-8", web::STYLE),
         ("svg", "image/svg+xml", web::ICON),
+        ("js", "text/javascript; charset=utf-8", web::LIST_SCRIPT),
     ]
     .map(|(extension, content_type, content)| Asset {
         name: format!(
@@ -41,8 +42,18 @@ static ASSETS: LazyLock<[Asset; 2]> = LazyLock::new(|| {
     })
 });
 
-static PATHS: LazyLock<[String; 2]> =
-    LazyLock::new(|| [0, 1].map(|at: usize| format!("/assets/{}", ASSETS[at].name)));
+static PATHS: LazyLock<[String; 3]> =
+    LazyLock::new(|| [0, 1, 2].map(|at: usize| format!("/assets/{}", ASSETS[at].name)));
+
+/// Where the script of the page of lists is.
+pub(super) fn script_path() -> &'static str {
+    &PATHS[2]
+}
+
+/// The parts of a page on which nothing was asked.
+pub(super) fn blank(index: &Index) -> Home<'_> {
+    parts(index, Outcome::Unasked)
+}
 
 /// `/assets/{name}`.
 pub(super) async fn asset(Segments(name): Segments<String>) -> Result<Response, Problem> {

@@ -93,7 +93,7 @@ pub(super) fn frame(home: &Home<'_>, title: &str, content: &Markup) -> Markup {
             }
             body {
                 a.skip href="#main" { "Skip to main content" }
-                header.top { div.wide { a.brand href="/" { "Catchment" } span.tagline { "who covers where" } } }
+                header.top { div.wide { a.brand href="/" { "Catchment" } span.tagline { "who covers where" } nav { a href="/" { "One place" } a href="/batch" { "A list" } } } }
                 main #main .wide { (content) }
                 footer.bottom {
                     div.wide {

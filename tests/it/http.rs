@@ -435,7 +435,7 @@ fn every_look_up_may_name_the_release_and_the_day() {
         let question_mark = if path.contains('?') { '&' } else { '?' };
         // Pages ask in a form.
         if *path == "/"
-            || ["/privacy", "/health", "/assets"]
+            || ["/batch", "/privacy", "/health", "/assets"]
                 .iter()
                 .any(|other| path.starts_with(other))
         {
@@ -455,6 +455,7 @@ fn every_look_up_may_name_the_release_and_the_day() {
 /// One of each kind of address that answers a GET.
 const ADDRESSES: &[&str] = &[
     "/",
+    "/batch",
     "/privacy",
     "/api/v1/locate?postcode=LA18+4DB",
     "/api/v1/postcodes/LA18%204DB",
@@ -481,7 +482,7 @@ fn a_wrong_method_is_refused_with_those_that_are_right() {
     for path in ADDRESSES {
         let reply = SERVER.send("DELETE", path, &[], None);
         let reply = reply.expect_problem(405, "method_not_allowed");
-        let takes_post = *path == "/" || path.contains("/locate");
+        let takes_post = ["/", "/batch"].contains(path) || path.contains("/locate");
         let expected = if takes_post {
             "GET,HEAD,POST"
         } else {

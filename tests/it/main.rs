@@ -7,6 +7,7 @@ mod dataset;
 mod diff;
 mod geodesy;
 mod http;
+mod lists;
 mod ogc;
 mod oracle;
 mod pages;

@@ -205,6 +205,7 @@ fn pages_load_nothing_from_elsewhere_and_hold_no_style_or_script_of_their_own() 
     let pages = [
         SERVER.get("/"),
         SERVER.get("/privacy"),
+        SERVER.get("/batch"),
         ask(&[("postcode", "LA18 4DB"), ("practice", "P81064")]),
         ask(&[("postcode", "LA1O 5DL")]),
     ];
@@ -252,12 +253,12 @@ fn check_tag(tag: &str) {
 
 #[test]
 fn the_files_of_a_page_may_be_kept_for_good() {
-    let page = SERVER.get("/");
+    let page = SERVER.get("/batch");
     let sources: Vec<&str> = tags(&page)
         .filter_map(|tag| attribute(tag, "src").or_else(|| attribute(tag, "href")))
         .filter(|address| address.starts_with("/assets/"))
         .collect();
-    assert!(sources.len() >= 2, "{sources:?}");
+    assert!(sources.len() >= 3, "{sources:?}");
     for source in sources {
         let asset = SERVER.get(source).expect(200);
         assert!(
@@ -294,4 +295,42 @@ fn the_privacy_page_says_what_is_kept() {
     let page = SERVER.get("/privacy").expect(200);
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     assert!(words(&page).contains("keeps nothing"), "{page}");
+}
+
+#[test]
+fn the_page_of_lists_has_a_form_that_works_without_script() {
+    let page = SERVER.get("/batch");
+    let expected = [
+        "goes to this server and nowhere else, and nothing of it is kept",
+        "icc_registration_id the ICC of the practice",
+        "Without script a file may have up to 32 MiB",
+    ];
+    check_page(&page, 200, &expected);
+    let form = tags(&page)
+        .find(|tag| tag.starts_with("form"))
+        .expect("a form");
+    for (name, value) in [
+        ("method", "post"),
+        ("action", "/batch"),
+        ("enctype", "multipart/form-data"),
+    ] {
+        assert_eq!(attribute(form, name), Some(value), "{form}");
+    }
+    let fields: Vec<&str> = tags(&page)
+        .filter(|tag| tag.starts_with("input") || tag.starts_with("select"))
+        .collect();
+    assert!(fields.len() > 10, "{fields:?}");
+    for field in fields {
+        let id = attribute(field, "id").expect("an id");
+        let labelled = tags(&page).any(|tag| attribute(tag, "for") == Some(id));
+        assert!(labelled, "{field} has no label");
+    }
+    // What only a script can fill is not there without one.
+    for id in ["understood", "running", "summary"] {
+        let part = tags(&page).find(|tag| attribute(tag, "id") == Some(id));
+        assert!(part.expect(id).contains(" hidden"), "{part:?}");
+    }
+    let said = tags(&page).find(|tag| attribute(tag, "id") == Some("said"));
+    assert_eq!(said.and_then(|tag| attribute(tag, "role")), Some("status"));
+    assert!(tags(&SERVER.get("/")).any(|tag| attribute(tag, "href") == Some("/batch")));
 }

@@ -138,6 +138,48 @@ fn ask_everything(address: SocketAddr) -> usize {
         ask("GET", &format!("/api/v1/dataset?{query}"), &[], None);
         ask("DELETE", &format!("/api/v1/locate?{query}"), &[], None);
     }
+    let list = "name,postcode,gp_practice_code\nZq7Mark,LA18 4DB,P81064\n\"Zq7Mark\",LA1O 5DL,P8-MARK\nLA1 0AA\n";
+    for (path, content_type, body) in [
+        ("/api/v1/batch", "text/csv", list),
+        ("/api/v1/batch?check", "text/csv", list),
+        ("/api/v1/batch?postcode_column=Zq7Mark", "text/csv", list),
+        ("/api/v1/batch?columns=Zq7Mark", "text/csv", list),
+        ("/api/v1/batch?Zq7Mark=LA18+4DB", "text/csv", list),
+        (
+            "/api/v1/batch",
+            "text/csv",
+            "LA18 4DB,P81064\nLA18 4DB,P81064\n",
+        ),
+        ("/api/v1/batch", "text/csv", "Zq7Mark,LA1\nLA18 4DB,1\n"),
+        ("/api/v1/batch", "text/csv", "Zq7Mark,Zq7Mark,pcd\n1,2,3\n"),
+        (
+            "/api/v1/batch",
+            "application/x-ndjson",
+            "{\"postcode\":\"LA18 4DB\"}\nLA18 4DB\n",
+        ),
+        ("/api/v1/batch", "application/x-ndjson", "LA18 4DB\n"),
+        ("/api/v1/batch", "LA18 4DB", list),
+        ("/batch", "text/csv", list),
+        (
+            "/batch",
+            "multipart/form-data; boundary=Zq7Mark",
+            "--Zq7Mark\r\nContent-Disposition: form-data; name=\"file\"; filename=\"LA18 4DB.csv\"\r\n\r\npostcode\nLA18 4DB\r\n--Zq7Mark--\r\n",
+        ),
+        (
+            "/batch",
+            "multipart/form-data; boundary=Zq7Mark",
+            "--Zq7Mark\r\nContent-Disposition: form-data; name=\"LA18 4DB\"\r\n\r\nLA18 4DB\r\n--Zq7Mark--\r\n",
+        ),
+        (
+            "/batch",
+            "multipart/form-data; boundary=Zq7Mark",
+            "--Zq7Mark\r\nLA18 4DB",
+        ),
+    ] {
+        ask("POST", path, &[("content-type", content_type)], Some(body));
+    }
+    ask("GET", "/api/v1/batch/Zq7Mark", &[], None);
+    ask("GET", "/batch?postcode=LA18+4DB", &[], None);
     ask("GET", "/api/v1/postcodes?prefix=LA18%204DB", &[], None);
     ask(
         "GET",

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use catchment::dataset::{self, Dataset, Files};
-use catchment::http::{self, App, Limits};
+use catchment::http::{self, App, BatchLimits, Limits};
 use catchment::index::Index;
 use catchment::releases::Live;
 use serde_json::Value;
@@ -40,8 +40,14 @@ impl Server {
 
     /// On a dataset, with limits.
     pub(crate) fn with(dataset: Dataset, limits: Limits) -> Server {
+        Server::with_lists(dataset, limits, BatchLimits::default())
+    }
+
+    /// On a dataset, with limits for lists too.
+    pub(crate) fn with_lists(dataset: Dataset, limits: Limits, lists: BatchLimits) -> Server {
         let index = Index::build(dataset).expect("the dataset is sound");
-        let router = http::router(App::new(Arc::new(Live::fixed(index))));
+        let app = App::new(Arc::new(Live::fixed(index))).with_batch_limits(lists);
+        let router = http::router(app);
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {

@@ -42,7 +42,12 @@ pub(super) fn code(fault: &BatchError) -> &'static str {
         BatchError::TwoPlaces => "two_places",
         BatchError::RowTooLong { .. } => "row_too_long",
         BatchError::OpenQuote { .. } => "open_quote",
-        BatchError::Read(_) => "unreadable",
+        BatchError::Read(error) => match cut(error) {
+            Some(Cut::TooLong) => "too_large",
+            Some(Cut::Broken) => "broken_off",
+            Some(Cut::GivenUp) => "given_up",
+            None => "unreadable",
+        },
         BatchError::Write(_) => "not_taken",
     }
 }

@@ -32,7 +32,7 @@ impl FromStr for Ticket {
 }
 
 /// The one who takes may come first, and the other way round; neither waits longer.
-pub(super) const MEET_WITHIN: Duration = Duration::from_secs(20);
+const MEET_WITHIN: Duration = Duration::from_secs(20);
 
 /// Answers, and by what it is told that somebody has come for them.
 struct Offered {
@@ -41,8 +41,8 @@ struct Offered {
 }
 
 /// Those who have sent, until somebody takes.
-#[derive(Default)]
 pub(super) struct Tickets {
+    meet_within: Duration,
     offered: Mutex<HashMap<Ticket, Offered>>,
     news: Notify,
 }
@@ -56,6 +56,15 @@ pub(super) struct Offer {
 }
 
 impl Tickets {
+    /// For lists that may stand still for so long.
+    pub(super) fn new(stalled_after: Duration) -> Tickets {
+        Tickets {
+            meet_within: stalled_after.min(MEET_WITHIN),
+            offered: Mutex::default(),
+            news: Notify::new(),
+        }
+    }
+
     /// Announces answers under a ticket.
     pub(super) fn offer(self: &Arc<Tickets>, ticket: Ticket) -> Result<Offer, Problem> {
         let (give, ready) = oneshot::channel();
@@ -78,7 +87,7 @@ impl Tickets {
 
     /// The answers, as soon as there are some.
     pub(super) async fn take(&self, ticket: Ticket) -> Result<Ready, Problem> {
-        let offered = tokio::time::timeout(MEET_WITHIN, self.offered_as(ticket));
+        let offered = tokio::time::timeout(self.meet_within, self.offered_as(ticket));
         let offered = offered.await.map_err(|_| no_answers())?;
         // Where the sender has gone there are no answers either.
         let _ = offered.taken.send(());
@@ -103,7 +112,7 @@ impl Tickets {
 impl Offer {
     /// Hands the answers over, when somebody has come for them.
     pub(super) async fn give(mut self, ready: Ready) -> Result<(), Problem> {
-        let come = tokio::time::timeout(MEET_WITHIN, &mut self.taken).await;
+        let come = tokio::time::timeout(self.tickets.meet_within, &mut self.taken).await;
         let give = self.ready.take().expect("it is given once");
         match come {
             Ok(Ok(())) if give.send(ready).is_ok() => Ok(()),
