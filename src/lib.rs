@@ -20,7 +20,7 @@
 //! - [`diff`]: what changes its answer between two datasets.
 //! - [`releases`]: the datasets of a running service, reloaded whole.
 //! - [`tiles`]: vector tiles.
-//! - `web`: the pages' templates and styles.
+//! - `web`: the pages' templates, styles and scripts.
 //! - [`http`]: the service; nothing else knows JSON and status codes.
 //! - [`cli`]: the command line.
 //!

@@ -38,7 +38,7 @@ pub(super) struct ServeArguments {
     /// The longest list that is answered, in bytes as it is sent.
     #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes)]
     batch_bytes: u64,
-    /// How many lists are answered at a time; others are asked to come again.
+    /// How many lists are answered at a time, 0 for none; others are asked to come again.
     #[arg(long, value_name = "N", default_value_t = BatchLimits::default().lists)]
     batch_lists: usize,
     /// How many threads work on a list; by default half as many as there are processors.

@@ -15,6 +15,7 @@ const fault = document.getElementById("fault");
 const understood = document.getElementById("understood");
 const running = document.getElementById("running");
 const bar = document.getElementById("bar");
+const stop = document.getElementById("stop");
 const amount = document.getElementById("amount");
 const said = document.getElementById("said");
 const summary = document.getElementById("summary");
@@ -23,6 +24,8 @@ const submit = form.querySelector("button[type=submit]");
 let sending = null;
 // Which of several checks was asked last: an older one is no news.
 let asked = 0;
+// Whether the list can be answered as the form stands.
+let isUnderstood = false;
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -141,11 +144,12 @@ function showUnderstood(list) {
 async function check() {
   const mine = ++asked;
   const list = file.files[0];
+  isUnderstood = false;
   understood.hidden = true;
   summary.hidden = true;
   fault.replaceChildren();
   said.textContent = "";
-  if (!list) return false;
+  if (!list) return;
   try {
     const type = await contentType(list);
     const answer = await fetch(`${API}?${parameters({ check: "true" })}`, {
@@ -154,11 +158,12 @@ async function check() {
       body: list.slice(0, BEGINNING_BYTES),
     });
     const body = await answer.json();
-    if (mine !== asked) return false;
+    if (mine !== asked) return;
     if (answer.ok) {
       offer(body.columns);
       showUnderstood(body);
-      return true;
+      isUnderstood = true;
+      return;
     }
     offer(await namesIn(list));
     if (/column|place|unknown/.test(body.code)) options.open = true;
@@ -166,7 +171,6 @@ async function check() {
   } catch {
     if (mine === asked) showFault("The file could not be read or sent. Choose it again.");
   }
-  return false;
 }
 
 function ticket() {
@@ -189,7 +193,7 @@ function showSummary(result) {
     parts.push(table("Rows by community", ["Community", "By residence", "By registration"], communities));
   }
   if (result.bad_lines && result.bad_lines.length > 0) {
-    parts.push(element("p", {}, `Rows that could not be read begin on lines ${result.bad_lines.join(", ")}${result.bad_rows > result.bad_lines.length ? " and others" : ""}.`));
+    parts.push(element("p", {}, `Rows that could not be read begin on line ${result.bad_lines.join(", ")}${result.bad_rows > result.bad_lines.length ? " and others" : ""}.`));
   }
   if (result.shortened_numbers) {
     parts.push(
@@ -205,6 +209,7 @@ function ended(text) {
   sending = null;
   running.hidden = true;
   submit.disabled = false;
+  submit.focus();
   said.textContent = text;
 }
 
@@ -213,17 +218,21 @@ async function send() {
   const number = ticket();
   const request = new XMLHttpRequest();
   sending = request;
-  submit.disabled = true;
+  fault.replaceChildren();
+  summary.hidden = true;
   bar.value = 0;
   amount.textContent = "";
   running.hidden = false;
+  stop.focus();
+  submit.disabled = true;
   said.textContent = "Answering. The answers are being saved among your downloads.";
   let quarter = 0;
   request.upload.addEventListener("progress", (event) => {
     if (!event.lengthComputable || sending !== request) return;
     const share = event.loaded / event.total;
     bar.value = share;
-    amount.textContent = `${mebibytes(event.loaded)} of ${mebibytes(event.total)} sent`;
+    amount.textContent =
+      share < 1 ? `${mebibytes(event.loaded)} of ${mebibytes(event.total)} sent` : "All is sent; the last rows are being answered.";
     // Not at every step: that would be read out without end.
     if (Math.floor(share * 4) > quarter && share < 1) {
       quarter = Math.floor(share * 4);
@@ -257,9 +266,11 @@ form.addEventListener("change", (event) => {
 });
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (!sending && (await check())) await send();
+  if (sending) return;
+  if (!isUnderstood) await check();
+  if (isUnderstood) await send();
 });
-document.getElementById("stop").addEventListener("click", () => sending?.abort());
+stop.addEventListener("click", () => sending?.abort());
 window.addEventListener("beforeunload", (event) => {
   if (sending) event.preventDefault();
 });

@@ -133,7 +133,7 @@ fn problem(fault: &ListFault<'_>) -> Markup {
 fn sentence(detail: &str) -> String {
     let mut text = detail.to_string();
     let names = COLUMN_FIELDS.iter().chain(&CHECKBOXES);
-    for (name, label, _) in names {
+    for (name, label, _) in names.chain(&[("as_of", "Day", "")]) {
         text = text.replace(name, &format!("“{label}”"));
     }
     let mut letters = text.chars();
@@ -198,7 +198,7 @@ fn explanation() -> Markup {
             p { "Your rows, as many and in the same order, your cells as they were, and at the end of each row:" }
             dl.meanings {
                 @for (column, _, meaning) in &COLUMNS[..USUAL] {
-                    dt { code { (column) } } dd { (meaning) }
+                    dt { code { (column) } } dd { (meaning.replace('`', "")) }
                 }
             }
             p { "Registration is not residence: the first goes by the practice, the second by where somebody lives. A row that cannot be answered says why; no row is left out and none is repaired. The file is a text file, not a spreadsheet under another name." }
@@ -231,5 +231,6 @@ mod tests {
         let expected =
             "The list has two: say which with “Column with postcodes”, or “Column with longitudes”";
         assert_eq!(said, expected);
+        assert_eq!(sentence("as_of is no date"), "“Day” is no date");
     }
 }

@@ -69,6 +69,7 @@ pub(crate) fn privacy(home: &Home<'_>) -> Markup {
         ul {
             li { "A postcode, coordinate or practice code is used to work out one answer, in memory, and is then forgotten." }
             li { "It is written to no log, no file, no cache and no statistic. A log line says which page was asked for, how it went and how long it took." }
+            li { "A list is answered row for row, in memory, while it is sent, and nothing of it is kept. A log line says how many rows there were of each kind, and no number below 8." }
             li { "The page sends the postcode in the body of the request, so that it does not stand in the address, in the browser's history or in another computer's log." }
             li { "The service calls no other computer. All it knows was loaded when it started." }
             li { "It sets no cookies, and the page loads nothing from anywhere else." }

@@ -546,6 +546,12 @@ fn endless() -> Vec<u8> {
     format!("{head}{:x}\r\n{names}\r\n", names.len()).into_bytes()
 }
 
+/// Names, and rows enough for answers to be under way.
+fn endless_rows() -> Vec<u8> {
+    let names = b"1c\r\nname,postcode,practice_code\n\r\n".to_vec();
+    [names, chunk().repeat(40)].concat()
+}
+
 /// Sends rows until the server takes no more; how many bytes it took.
 fn send_on(mut stream: TcpStream, most: usize) -> JoinHandle<usize> {
     stream
@@ -728,6 +734,26 @@ fn stopping_lets_a_list_under_way_finish() {
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
+#[test]
+fn stopping_does_not_wait_for_a_list_that_stands_still() {
+    let drain = Limits {
+        drain_within: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let server = Server::with_lists(embedded(), drain, BatchLimits::default());
+    // One that sends no more, and one that does not read: the threads of both have to end.
+    let mut silent = under_way(&server);
+    silent.write_all(&endless_rows()).expect("taken");
+    let mut deaf = server.connect();
+    deaf.write_all(&endless()).expect("taken");
+    send_on(deaf.try_clone().expect("a handle"), usize::MAX)
+        .join()
+        .expect("no panic");
+    let took = server.stop();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(!read(deaf).is_whole);
+}
+
 // ---- one sends, another takes --------------------------------------------------------------------
 
 const TICKET: &str = "00112233445566778899aabbccddeeff";
@@ -879,7 +905,7 @@ fn what_is_wrong_with_a_form_is_a_page() {
             422,
             "no column has that name",
         ),
-        (&[("as_of", "yesterday")], SMALL.as_bytes(), 400, "As_of is"),
+        (&[("as_of", "yesterday")], SMALL.as_bytes(), 400, "“Day” is"),
     ] {
         let answer = send_form(fields, file);
         let page = String::from_utf8_lossy(&answer.body);

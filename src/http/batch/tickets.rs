@@ -53,6 +53,7 @@ pub(super) struct Offer {
     ticket: Ticket,
     ready: Option<oneshot::Sender<Ready>>,
     taken: oneshot::Receiver<()>,
+    is_taken: bool,
 }
 
 impl Tickets {
@@ -82,6 +83,7 @@ impl Tickets {
             ticket,
             ready: Some(give),
             taken: is_taken,
+            is_taken: false,
         })
     }
 
@@ -113,9 +115,10 @@ impl Offer {
     /// Hands the answers over, when somebody has come for them.
     pub(super) async fn give(mut self, ready: Ready) -> Result<(), Problem> {
         let come = tokio::time::timeout(self.tickets.meet_within, &mut self.taken).await;
+        self.is_taken = matches!(come, Ok(Ok(())));
         let give = self.ready.take().expect("it is given once");
-        match come {
-            Ok(Ok(())) if give.send(ready).is_ok() => Ok(()),
+        match give.send(ready) {
+            Ok(()) if self.is_taken => Ok(()),
             _ => Err(nobody_came()),
         }
     }
@@ -123,7 +126,10 @@ impl Offer {
 
 impl Drop for Offer {
     fn drop(&mut self) {
-        self.tickets.offered().remove(&self.ticket);
+        // Who took it removed it: what stands there now is another's.
+        if !self.is_taken {
+            self.tickets.offered().remove(&self.ticket);
+        }
     }
 }
 
