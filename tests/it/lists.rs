@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 
 use crate::dataset::index;
 use crate::patients::Patients;
-use crate::server::{AS_OF, SERVER, Server, embedded};
+use crate::running::Running;
+use crate::server::{AS_OF, SERVER, Server, connect, embedded};
 
 const CSV: &str = "text/csv";
 const TSV: &str = "text/tab-separated-values";
@@ -821,6 +822,42 @@ fn a_ticket_serves_once_and_only_where_both_come() {
     let reading = thread::spawn(move || read(taker));
     exchange(&server, request(&format!("{SMALL}{many}\"open,,\n"))).problem(422, "open_quote");
     assert!(!reading.join().expect("no panic").is_whole);
+}
+
+/// The sender pauses, and is told all the same.
+#[test]
+fn who_sends_is_told_when_the_taker_goes() {
+    let taker = take(&SERVER, "00112233445566778899aabbccddee99");
+    let ticket = path("&ticket=00112233445566778899aabbccddee99");
+    let mut stream = SERVER.connect();
+    let head = head(&ticket, CSV, "Transfer-Encoding: chunked\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("taken");
+    stream.write_all(&endless_rows()).expect("taken");
+    let mut taking = taker.try_clone().expect("a handle");
+    taking.read_exact(&mut [0; 100]).expect("answers come");
+    taker.shutdown(Shutdown::Both).expect("open");
+    drop((taker, taking));
+    let started = Instant::now();
+    read(stream).problem(409, "not_taken");
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[test]
+fn of_a_list_that_is_answered_nothing_goes_on() {
+    let running = Running::start(&["--batch-stall", "1"]);
+    let stream = connect(running.address);
+    let mut writing = stream.try_clone().expect("a handle");
+    writing
+        .write_all(&whole(&path(""), CSV, "", SMALL.as_bytes()))
+        .expect("taken");
+    read(stream).answers();
+    // Whatever watched over it would notice by then that nothing moves.
+    thread::sleep(Duration::from_millis(2_500));
+    running.signal("TERM");
+    let (_, written) = running.end();
+    assert!(written.contains("a list was answered"), "{written}");
+    assert!(!written.contains("stood still"), "{written}");
 }
 
 #[test]

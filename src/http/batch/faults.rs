@@ -10,18 +10,21 @@ pub(super) fn problem(fault: &BatchError, bytes_max: u64) -> Problem {
         BatchError::Read(error) => match cut(error) {
             Some(Cut::TooLong) => Problem::too_large(bytes_max),
             Some(Cut::Broken) => Problem::bad_request("malformed", "the body ended before its end"),
+            Some(Cut::Unwanted) => not_taken(),
             Some(Cut::GivenUp) => Problem::timed_out(),
             None => Problem::unusable(
                 "unreadable",
                 "the list cannot be unpacked to its end: is it whole?",
             ),
         },
-        BatchError::Write(_) => {
-            Problem::conflict("not_taken", "whoever took the answers went away")
-        }
+        BatchError::Write(_) => not_taken(),
         BatchError::NotAList { .. } => Problem::not_a_list(words(fault)),
         _ => Problem::unusable(code(fault), words(fault)),
     }
+}
+
+fn not_taken() -> Problem {
+    Problem::conflict("not_taken", "whoever took the answers went away")
 }
 
 /// A word that stays the same.
@@ -45,6 +48,7 @@ pub(super) fn code(fault: &BatchError) -> &'static str {
         BatchError::Read(error) => match cut(error) {
             Some(Cut::TooLong) => "too_large",
             Some(Cut::Broken) => "broken_off",
+            Some(Cut::Unwanted) => "not_taken",
             Some(Cut::GivenUp) => "given_up",
             None => "unreadable",
         },

@@ -49,7 +49,9 @@ pub(super) enum Cut {
     TooLong,
     /// The client broke off.
     Broken,
-    /// It stood still, or nobody wants its answers any more.
+    /// Nobody wants its answers any more.
+    Unwanted,
+    /// It stood still.
     GivenUp,
 }
 
@@ -58,6 +60,7 @@ impl fmt::Display for Cut {
         f.write_str(match self {
             Cut::TooLong => "longer than is allowed",
             Cut::Broken => "broken off",
+            Cut::Unwanted => "not wanted any more",
             Cut::GivenUp => "given up",
         })
     }
@@ -141,6 +144,7 @@ impl Carrier {
     /// Carries until the answers are there no more, or nothing moves.
     pub(super) async fn carry(self) {
         let Carrier { mut body, into, .. } = self;
+        let last = into.clone();
         let carried = async {
             pump(&mut body, into, self.bytes_max, &self.moved).await;
             // What is left to do is to answer it and to send that.
@@ -153,7 +157,11 @@ impl Carrier {
         };
         if has_stalled {
             tracing::warn!("a list stood still and was given up");
+        } else {
+            // Where there is no room for it, writing fails before it would be read.
+            let _ = last.try_send(Piece::Cut(Cut::Unwanted));
         }
+        drop(last);
         linger(&mut body).await;
         if has_stalled && let Some(connection) = self.taker.get() {
             // Whoever does not read is not told by the end of the body.
