@@ -143,11 +143,6 @@ pub(super) async fn privacy(
     ))
 }
 
-/// The parts of a page on which nothing was asked.
-pub(super) fn blank(index: &Index) -> Home<'_> {
-    parts(index, Outcome::Unasked)
-}
-
 fn parts<'a>(index: &'a Index, outcome: Outcome<'a>) -> Home<'a> {
     Home {
         style_path: &PATHS[0],
