@@ -13,8 +13,6 @@ use super::fields::{RowEnd, row_end};
 pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
     pub(super) rows: Vec<Row>,
-    /// Its place among the blocks.
-    pub(super) number: u64,
     /// The line in the file on which it begins, counted from 1.
     pub(super) first_line: u64,
 }
@@ -49,7 +47,6 @@ pub(super) struct Blocks<R> {
     /// Read, and not in a block yet.
     rest: Vec<u8>,
     has_ended: bool,
-    number: u64,
     line: u64,
 }
 
@@ -62,7 +59,6 @@ impl<R: Read> Blocks<R> {
             rows,
             rest,
             has_ended: false,
-            number: 0,
             line,
         }
     }
@@ -71,7 +67,6 @@ impl<R: Read> Blocks<R> {
     pub(super) fn next(&mut self, block: &mut Block) -> Result<bool, BatchError> {
         block.bytes.clear();
         block.bytes.append(&mut self.rest);
-        block.number = self.number;
         block.first_line = self.line;
         let mut wanted = BLOCK_BYTES;
         let whole = loop {
@@ -91,7 +86,6 @@ impl<R: Read> Blocks<R> {
         };
         self.rest.extend_from_slice(&block.bytes[end..]);
         block.bytes.truncate(end);
-        self.number += 1;
         self.line += memchr_iter(b'\n', &block.bytes).count() as u64;
         Ok(!block.rows.is_empty())
     }
@@ -165,14 +159,16 @@ mod tests {
         let mut blocks = Blocks::new(text.as_bytes(), rows, Vec::new(), 1);
         let mut block = Block::default();
         let mut found = Vec::new();
+        let mut number = 0;
         while blocks.next(&mut block).map_err(|fault| fault.to_string())? {
             let mut start = 0;
             for row in &block.rows {
                 let text = String::from_utf8_lossy(&block.bytes[start..row.end]);
-                found.push((block.number, text.into_owned()));
+                found.push((number, text.into_owned()));
                 start = row.end;
             }
             assert_eq!(start, block.bytes.len());
+            number += 1;
         }
         Ok(found)
     }

@@ -27,6 +27,7 @@ mod layout;
 mod memo;
 mod ndjson;
 mod parts;
+mod relay;
 mod roles;
 mod run;
 mod summary;
@@ -44,8 +45,9 @@ pub use compression::Compression;
 pub use delimiter::{Delimiter, InvalidDelimiter};
 pub use fields::records;
 pub use intake::{Format, Intake, LineEnding, Understood};
+pub use relay::Progress;
 pub use roles::{NAMES, Named, PlaceColumns, Role, Roles};
-pub use run::{Progress, preview, run};
+pub use run::{preview, run};
 pub use summary::{IccCount, Shortened, Summary};
 
 /// What is wanted of a list.

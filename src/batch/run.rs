@@ -2,10 +2,6 @@
 
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard};
-use std::thread;
 
 use super::answers::{Shared, Worker};
 use super::blocks::{Block, Blocks};
@@ -13,23 +9,10 @@ use super::cells::Encoding;
 use super::compression::Compression;
 use super::fields::without_line_ending;
 use super::intake::Intake;
-use super::memo::UNPOISONED;
+use super::relay::{Progress, Sink, Source, Work, relay};
 use super::summary::{Summary, Tally};
 use super::{BatchError, Request};
 use crate::index::Index;
-
-/// How far a run has come, for whoever watches.
-#[derive(Debug, Default)]
-pub struct Progress {
-    rows: AtomicU64,
-}
-
-impl Progress {
-    /// Rows written so far.
-    pub fn rows(&self) -> u64 {
-        self.rows.load(Ordering::Relaxed)
-    }
-}
 
 /// Answers a list: every row of it is written in its place, with our columns at its end.
 ///
@@ -51,39 +34,13 @@ pub fn run<R: Read + Send, W: Write + Send>(
     let shared = Shared::new(index, &intake.understood, request);
     let first_line = first_line(&intake, &shared);
     write_part(&mut output, &first_line, request.compression)?;
-    let relay = Relay {
-        input: Mutex::new(intake.blocks),
-        output: Mutex::new(Turn { next: 0, output }),
-        turned: Condvar::new(),
-        has_stopped: AtomicBool::new(false),
+    let worker = || Rows {
+        worker: Worker::new(&shared),
         compression: request.compression,
-        progress,
     };
-    let tallies = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.get())
-            .map(|_| scope.spawn(|| relay.work(&shared)))
-            .collect();
-        let mine = relay.work(&shared);
-        let others = others
-            .into_iter()
-            .map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        std::iter::once(mine).chain(others).collect::<Vec<_>>()
-    });
-    let mut tally = Tally::default();
-    let mut fault = None;
-    for outcome in tallies {
-        match outcome {
-            Ok(more) => tally = tally.and(more),
-            // The first thread to meet one stops the others.
-            Err(error) => fault = fault.or(Some(error)),
-        }
-    }
-    if let Some(fault) = fault {
-        return Err(fault);
-    }
-    let mut turn = relay.output.into_inner().expect(UNPOISONED);
-    turn.output.flush().map_err(BatchError::Write)?;
-    Ok(tally.summary())
+    let (mut sink, tallies) = relay(intake.blocks, Bytes(output), threads, progress, worker)?;
+    sink.0.flush().map_err(BatchError::Write)?;
+    Ok(Tally::of_all(tallies).summary())
 }
 
 /// The first rows of a list, at most `rows` of them, as they would become; with the line of names.
@@ -133,82 +90,45 @@ fn write_part(
     written.map_err(BatchError::Write)
 }
 
-/// What the threads hand on to each other.
-struct Relay<'p, B, W> {
-    input: Mutex<Blocks<B>>,
-    output: Mutex<Turn<W>>,
-    /// Told when it is another block's turn to be written, or when all is over.
-    turned: Condvar,
-    has_stopped: AtomicBool,
+impl<R: Read + Send> Source for Blocks<R> {
+    type Block = Block;
+
+    fn next(&mut self, block: &mut Block) -> Result<bool, BatchError> {
+        Blocks::next(self, block)
+    }
+}
+
+/// Writes rows as they are.
+struct Bytes<W>(W);
+
+impl<W: Write + Send> Sink for Bytes<W> {
+    type Part = Vec<u8>;
+
+    fn write(&mut self, part: &mut Vec<u8>) -> Result<(), BatchError> {
+        self.0.write_all(part).map_err(BatchError::Write)
+    }
+}
+
+/// Answers rows of text.
+struct Rows<'s, 'i> {
+    worker: Worker<'s, 'i>,
     compression: Compression,
-    progress: &'p Progress,
 }
 
-/// Whose turn it is to write.
-struct Turn<W> {
-    next: u64,
-    output: W,
-}
+impl Work<Block, Vec<u8>> for Rows<'_, '_> {
+    type Outcome = Tally;
 
-/// Ends the waiting of the others where a thread fails or panics.
-struct Stop<'r, 'p, B, W> {
-    relay: &'r Relay<'p, B, W>,
-    is_done: bool,
-}
-
-impl<B, W> Drop for Stop<'_, '_, B, W> {
-    fn drop(&mut self) {
-        if !self.is_done {
-            // Under the lock, so that nobody looks before it and waits after it; a panic may have
-            // poisoned it, and it serves all the same.
-            let _turn = self.relay.output.lock();
-            self.relay.has_stopped.store(true, Ordering::SeqCst);
-            self.relay.turned.notify_all();
+    fn work(&mut self, block: &Block, out: &mut Vec<u8>) -> Result<u64, BatchError> {
+        out.clear();
+        let rows_before = self.worker.tally.rows;
+        self.worker.answer(block, out);
+        if self.compression != Compression::None {
+            *out = self.compression.pack(out).map_err(BatchError::Write)?;
         }
-    }
-}
-
-impl<B: Read, W: Write> Relay<'_, B, W> {
-    /// One thread's work, until there is no more.
-    fn work(&self, shared: &Shared<'_>) -> Result<Tally, BatchError> {
-        let mut stop = Stop {
-            relay: self,
-            is_done: false,
-        };
-        let mut worker = Worker::new(shared);
-        let mut block = Block::default();
-        let mut out = Vec::new();
-        while !self.has_stopped.load(Ordering::SeqCst) && self.next_block(&mut block)? {
-            out.clear();
-            let rows_before = worker.tally.rows;
-            worker.answer(&block, &mut out);
-            if self.compression != Compression::None {
-                out = self.compression.pack(&out).map_err(BatchError::Write)?;
-            }
-            let Some(mut turn) = self.turn(block.number) else {
-                break;
-            };
-            turn.output.write_all(&out).map_err(BatchError::Write)?;
-            turn.next += 1;
-            drop(turn);
-            self.turned.notify_all();
-            let rows = worker.tally.rows - rows_before;
-            self.progress.rows.fetch_add(rows, Ordering::Relaxed);
-        }
-        stop.is_done = true;
-        Ok(worker.into_tally())
+        Ok(self.worker.tally.rows - rows_before)
     }
 
-    fn next_block(&self, block: &mut Block) -> Result<bool, BatchError> {
-        self.input.lock().expect(UNPOISONED).next(block)
-    }
-
-    /// Waits for the block's turn; `None` where all is over before.
-    fn turn(&self, number: u64) -> Option<MutexGuard<'_, Turn<W>>> {
-        let turn = self.output.lock().expect(UNPOISONED);
-        let waits =
-            |turn: &mut Turn<W>| turn.next != number && !self.has_stopped.load(Ordering::SeqCst);
-        let turn = self.turned.wait_while(turn, waits).expect(UNPOISONED);
-        (turn.next == number).then_some(turn)
+    fn outcome(self) -> Tally {
+        self.worker.into_tally()
     }
 }

@@ -97,8 +97,13 @@ impl Tally {
         self.shortened = Some(both(self.shortened, new));
     }
 
+    /// The numbers of all threads.
+    pub(super) fn of_all(tallies: Vec<Tally>) -> Tally {
+        tallies.into_iter().fold(Tally::default(), Tally::and)
+    }
+
     /// With the numbers of another thread.
-    pub(super) fn and(mut self, other: Tally) -> Tally {
+    fn and(mut self, other: Tally) -> Tally {
         self.rows += other.rows;
         for (count, more) in self.status.iter_mut().zip(other.status) {
             *count += more;
