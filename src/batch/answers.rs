@@ -56,11 +56,12 @@ const PRACTICES_MAX: usize = 1 << 16;
 type Practice = u128;
 
 impl<'i> Shared<'i> {
-    pub(super) fn new(index: &'i Index, understood: &Understood, request: &Request) -> Shared<'i> {
-        let encoding = match understood.delimiter {
-            Some(delimiter) => Encoding::Csv(delimiter),
-            None => Encoding::Json,
-        };
+    pub(super) fn new(
+        index: &'i Index,
+        understood: &Understood,
+        request: &Request,
+        encoding: Encoding,
+    ) -> Shared<'i> {
         let member = |at: usize| understood.columns[at].clone();
         let columns = understood.roles.columns();
         Shared {
@@ -240,7 +241,7 @@ impl<'s, 'i> Worker<'s, 'i> {
                 Encoding::Csv(delimiter) => {
                     self.csv_rows(block, start, rows, delimiter, &mut line, out);
                 }
-                Encoding::Json => self.json_rows(block, start, rows, &mut line, out),
+                _ => self.json_rows(block, start, rows, &mut line, out),
             }
             start = rows.last().map_or(start, |row| row.end);
         }
@@ -405,8 +406,17 @@ impl<'s, 'i> Worker<'s, 'i> {
         let texts = ndjson::texts(row, &members).map_err(|ndjson::NoObject| {
             "not one JSON object whose members of interest are texts or numbers".to_string()
         })?;
-        let mut texts = texts.iter().map(|text| text.as_bytes());
-        let mut next = || texts.next().expect("a text for every member");
+        let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
+        let cells = self.cells_of(&texts)?;
+        ndjson::append(out, row, |out| self.answer_row(&cells, out));
+        Ok(())
+    }
+
+    /// What the texts of a row ask, which are in the order of [`Roles::columns`].
+    fn cells_of<'r>(&mut self, texts: &[&'r [u8]]) -> Result<Cells<'r>, String> {
+        let shared = self.shared;
+        let mut texts = texts.iter().copied();
+        let mut next = || texts.next().expect("a text for every column");
         let place = match shared.roles.place {
             PlaceColumns::Postcode(_) => postcode_asked(next()),
             PlaceColumns::LonLat(..) => position_asked(["lon", "lat"], [next(), next()]),
@@ -416,21 +426,42 @@ impl<'s, 'i> Worker<'s, 'i> {
         let practice = shared.roles.practice.map(|_| next());
         let day = self.day(shared.roles.as_of.map(|_| next()))?;
         let key = self.key(&place, day);
-        let cells = Cells {
+        Ok(Cells {
             place,
             key,
             known: key.and_then(|key| shared.known.get(key)),
             practice,
             day,
+        })
+    }
+
+    /// Adds our cells alone to a row whose texts are at hand, in the order of [`Roles::columns`]. A bad
+    /// row is told by its number.
+    pub(super) fn answer_texts(&mut self, texts: &[&[u8]], number: u64, out: &mut Vec<u8>) {
+        self.tally.rows += 1;
+        let is_long = texts.iter().any(|text| text.len() > FIELD_BYTES_MAX);
+        let cells = match is_long {
+            true => Err(format!("a field is longer than {FIELD_BYTES_MAX} bytes")),
+            false => self.cells_of(texts),
         };
-        ndjson::append(out, row, |out| self.answer_row(&cells, out));
-        Ok(())
+        match cells {
+            Ok(cells) => self.answer_row(&cells, out),
+            Err(fault) => {
+                self.count_bad(number);
+                let reason = format!("row {number}: {fault}");
+                self.shared.layout.bad_row(out, &reason);
+            }
+        }
+    }
+
+    fn count_bad(&mut self, number: u64) {
+        self.tally.status[status_number(BAD_ROW)] += 1;
+        self.tally.bad_line(number);
     }
 
     /// Adds a row of the right width, with the reason why it is not answered.
     fn bad_row(&mut self, row: &[u8], line: u64, fault: &str, out: &mut Vec<u8>) {
-        self.tally.status[status_number(BAD_ROW)] += 1;
-        self.tally.bad_line(line);
+        self.count_bad(line);
         let reason = &format!("line {line}: {fault}");
         let layout = &self.shared.layout;
         let Encoding::Csv(delimiter) = layout.encoding else {

@@ -14,6 +14,33 @@ pub(super) enum Encoding {
     Csv(Delimiter),
     /// As members of an object (RFC 8259).
     Json,
+    /// One after the other with their lengths, for arrays: texts, and numbers as eight bytes.
+    Columns,
+}
+
+/// The length of a cell without a value, in [`Encoding::Columns`].
+const NO_VALUE: u32 = u32::MAX;
+
+/// Takes the next cell of a row in [`Encoding::Columns`]; `None` where it has no value.
+pub(super) fn take_cell<'r>(row: &mut &'r [u8]) -> Option<&'r [u8]> {
+    let (length, rest) = row.split_first_chunk().expect("a length for each cell");
+    let length = u32::from_le_bytes(*length);
+    let (cell, rest) = match length {
+        NO_VALUE => (None, rest),
+        length => {
+            let (cell, rest) = rest.split_at(length as usize);
+            (Some(cell), rest)
+        }
+    };
+    *row = rest;
+    cell
+}
+
+/// Adds a cell in [`Encoding::Columns`].
+fn column_cell(out: &mut Vec<u8>, cell: &[u8]) {
+    let length = u32::try_from(cell.len()).expect("cells are short");
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(cell);
 }
 
 impl Encoding {
@@ -26,14 +53,17 @@ impl Encoding {
                 out.extend_from_slice(column.as_bytes());
                 out.extend_from_slice(b"\":");
             }
+            Encoding::Columns => {}
         }
     }
 
     /// A cell without a value.
     pub(super) fn none(self, out: &mut Vec<u8>, column: &str) {
         self.begin(out, column);
-        if self == Encoding::Json {
-            out.extend_from_slice(b"null");
+        match self {
+            Encoding::Csv(_) => {}
+            Encoding::Json => out.extend_from_slice(b"null"),
+            Encoding::Columns => out.extend_from_slice(&NO_VALUE.to_le_bytes()),
         }
     }
 
@@ -46,6 +76,8 @@ impl Encoding {
         match self {
             Encoding::Csv(delimiter) => csv_cell(out, &neutralised(text), delimiter),
             Encoding::Json => json_text(out, text),
+            // No spreadsheet runs what stands there.
+            Encoding::Columns => column_cell(out, text.as_bytes()),
         }
     }
 
@@ -60,6 +92,10 @@ impl Encoding {
             return self.none(out, column);
         };
         self.begin(out, column);
+        if self == Encoding::Columns {
+            let words: Vec<&[u8]> = std::iter::once(first).chain(words).collect();
+            return column_cell(out, &words.join(SEPARATOR.as_bytes()));
+        }
         let start = out.len();
         out.extend_from_slice(first);
         for word in words {
@@ -68,7 +104,7 @@ impl Encoding {
         }
         let needs_quotes = match self {
             Encoding::Csv(delimiter) => memchr::memchr(delimiter.first(), &out[start..]).is_some(),
-            Encoding::Json => true,
+            _ => true,
         };
         if needs_quotes {
             out.insert(start, b'"');
@@ -85,6 +121,9 @@ impl Encoding {
         let scale = 10_f64.powi(places);
         // No negative zero.
         let rounded = (number * scale).round() / scale + 0.0;
+        if self == Encoding::Columns {
+            return column_cell(out, &rounded.to_le_bytes());
+        }
         out.extend_from_slice(rounded.to_string().as_bytes());
     }
 
@@ -97,7 +136,9 @@ impl Encoding {
     ) {
         let values: Vec<Cow<'t, str>> = values.collect();
         match self {
-            Encoding::Csv(_) => self.text(out, column, &values.join(SEPARATOR)),
+            Encoding::Csv(_) | Encoding::Columns => {
+                self.text(out, column, &values.join(SEPARATOR));
+            }
             Encoding::Json => {
                 self.begin(out, column);
                 out.push(b'[');
@@ -237,6 +278,30 @@ mod tests {
         assert_eq!(csv("plain"), "plain");
         assert_eq!(csv("a,b"), "\"a,b\"");
         assert_eq!(csv("say \"no\""), "\"say \"\"no\"\"\"");
+    }
+
+    #[test]
+    fn cells_for_columns_are_taken_as_they_were_put() {
+        let mut row = Vec::new();
+        let cells = Encoding::Columns;
+        cells.text(&mut row, "a", "=1+1");
+        cells.none(&mut row, "b");
+        cells.text(&mut row, "c", "");
+        cells.number(&mut row, "d", Some(-2.75), 1);
+        cells.words(&mut row, "e", [&b"x"[..], b"y"].into_iter());
+        cells.list(&mut row, "f", ["x", "z"].into_iter().map(Cow::Borrowed));
+        let rest = &mut row.as_slice();
+        let taken: Vec<Option<&[u8]>> = (0..6).map(|_| take_cell(rest)).collect();
+        let number = (-2.8_f64).to_le_bytes();
+        let expected: [Option<&[u8]>; 6] = [
+            Some(b"=1+1"),
+            None,
+            None,
+            Some(&number),
+            Some(b"x;y"),
+            Some(b"x;z"),
+        ];
+        assert_eq!((taken.as_slice(), rest.len()), (&expected[..], 0));
     }
 
     #[test]

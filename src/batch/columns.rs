@@ -360,6 +360,19 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
 ];
 
 impl Column {
+    /// Whether its cells are numbers, with a unit that its sentence says.
+    pub(super) fn is_number(self) -> bool {
+        matches!(
+            self,
+            Place(
+                PlaceFact::Longitude
+                    | PlaceFact::Latitude
+                    | PlaceFact::Easting
+                    | PlaceFact::Northing
+            ) | Community(CommunityFact::BoundaryDistance | CommunityFact::NearestDistance)
+        )
+    }
+
     /// The ten that answer the question.
     pub fn usual() -> Vec<Column> {
         COLUMNS[..USUAL]

@@ -1,11 +1,13 @@
 //! How a list is understood, before any of it is answered.
 
 use std::fmt;
-use std::io::{Chain, Cursor, Read};
+use std::fs::File;
+use std::io::{self, Chain, Cursor, Read, Seek};
 
 use memchr::{memchr, memrchr};
 
 use super::blocks::{BLOCK_BYTES, Blocks, Rows, fill};
+use super::columnar::{ARROW_BEGINNING, Batches, PARQUET_BEGINNING, check_types};
 use super::compression::{Compression, Unpacked};
 use super::delimiter::Delimiter;
 use super::fields::{RowEnd, content, field, field_ends, row_end, without_line_ending};
@@ -20,6 +22,10 @@ pub enum Format {
     Csv,
     /// A JSON object a line.
     Ndjson,
+    /// An Apache Parquet file.
+    Parquet,
+    /// An Apache Arrow stream (IPC).
+    Arrow,
 }
 
 /// How the first line of a list ends.
@@ -36,14 +42,14 @@ pub enum LineEnding {
 pub struct Understood {
     /// Its format.
     pub format: Format,
-    /// What stands between its fields; `None` in NDJSON.
+    /// What stands between its fields; `None` where it is not CSV.
     pub delimiter: Option<Delimiter>,
     /// How it is packed.
     pub compression: Compression,
     /// Whether it begins with a byte order mark.
     pub has_byte_order_mark: bool,
-    /// How its lines end.
-    pub line_ending: LineEnding,
+    /// How its lines end; `None` where it has none.
+    pub line_ending: Option<LineEnding>,
     /// The names of its columns; in NDJSON, of the members of its first objects.
     pub columns: Vec<String>,
     /// Which of them hold what.
@@ -53,15 +59,31 @@ pub struct Understood {
 /// A list that was understood, ready to be answered.
 pub struct Intake<R: Read> {
     pub(super) understood: Understood,
-    pub(super) blocks: Blocks<Unpacked<Beginning<R>>>,
+    pub(super) body: Body<R>,
+}
+
+/// What follows of a list.
+pub(super) enum Body<R: Read> {
+    /// Rows.
+    Text(TextBody<R>),
+    /// Columns, of a stream or of a file.
+    Columns(Batches<Peeked<R>>),
+}
+
+/// The rows of a list of text.
+pub(super) struct TextBody<R: Read> {
+    pub(super) blocks: Blocks<Plain<R>>,
     /// The byte order mark.
     pub(super) mark: &'static [u8],
     /// The line with the names; none in NDJSON.
     pub(super) names: Vec<u8>,
 }
 
-/// What was read to see how the list is packed, and the rest.
-pub(super) type Beginning<R> = Chain<Cursor<Vec<u8>>, R>;
+/// A list unpacked: what was read to see how it is packed, and the rest.
+type Plain<R> = Unpacked<Chain<Cursor<Vec<u8>>, R>>;
+
+/// The same, of which the beginning was read once more to see what it is.
+type Peeked<R> = Chain<Cursor<Vec<u8>>, Plain<R>>;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// So many objects are looked at for the names of members.
@@ -79,8 +101,14 @@ impl<R: Read> Intake<R> {
         let beginning = Cursor::new(first).chain(source);
         let mut source = Unpacked::new(compression, beginning)?;
         let mut text = Vec::new();
+        // No more than it takes: whoever sends a stream may wait for an answer to its beginning.
+        fill(&mut source, &mut text, ARROW_BEGINNING.len())?;
+        if is_arrow(&text, request.format) {
+            let batches = Batches::arrow(Cursor::new(text).chain(source))?;
+            return Intake::of_columns(Format::Arrow, compression, batches, request);
+        }
         let has_ended = fill(&mut source, &mut text, BLOCK_BYTES)?;
-        refuse_what_is_no_list(&text)?;
+        refuse_what_is_no_list(&text, request.format)?;
         let mark: &[u8] = match text.starts_with(BYTE_ORDER_MARK) {
             true => BYTE_ORDER_MARK,
             false => b"",
@@ -93,6 +121,10 @@ impl<R: Read> Intake<R> {
         let head = match format {
             Format::Csv => csv_head(&text, request)?,
             Format::Ndjson => ndjson_head(&text, has_ended, request)?,
+            Format::Parquet | Format::Arrow => {
+                let what = "it does not begin like one".into();
+                return Err(BatchError::Unsound { format, what });
+            }
         };
         check_names(&head.columns, request)?;
         let rest = text.split_off(head.length);
@@ -110,13 +142,66 @@ impl<R: Read> Intake<R> {
                 delimiter: head.delimiter,
                 compression,
                 has_byte_order_mark: !mark.is_empty(),
-                line_ending: head.line_ending,
+                line_ending: Some(head.line_ending),
                 columns: head.columns,
                 roles: head.roles,
             },
-            blocks: Blocks::new(source, rows, rest, line),
-            mark,
-            names: text,
+            body: Body::Text(TextBody {
+                blocks: Blocks::new(source, rows, rest, line),
+                mark,
+                names: text,
+            }),
+        })
+    }
+
+    /// Reads the end of a Parquet file and finds out how it is to be understood.
+    ///
+    /// # Errors
+    /// When it is no Parquet file, or leaves a question open that only its owner can answer.
+    pub fn open_parquet(file: File, request: &Request) -> Result<Intake<R>, BatchError> {
+        let batches = Batches::parquet(file)?;
+        Intake::of_columns(Format::Parquet, Compression::None, batches, request)
+    }
+
+    fn of_columns(
+        format: Format,
+        compression: Compression,
+        batches: Batches<Peeked<R>>,
+        request: &Request,
+    ) -> Result<Intake<R>, BatchError> {
+        let not_there = [
+            (request.delimiter.is_some(), "--delimiter"),
+            (
+                request.excel_safe,
+                "--excel-safe: a spreadsheet does not open it",
+            ),
+            (
+                format == Format::Arrow && request.compression != Compression::None,
+                "--compress: leave it to whoever keeps the stream",
+            ),
+        ];
+        if let Some((_, what)) = not_there.into_iter().find(|(is_wanted, _)| *is_wanted) {
+            return Err(BatchError::NotThere { format, what });
+        }
+        let schema = batches.schema();
+        let columns: Vec<String> = schema.fields().iter().map(|it| it.name().clone()).collect();
+        if columns.len() > COLUMNS_MAX {
+            return Err(BatchError::TooManyColumns);
+        }
+        let roles = Roles::find(&columns, &request.named)?;
+        check_types(&schema, &roles)?;
+        check_names(&columns, request)?;
+        Ok(Intake {
+            understood: Understood {
+                format,
+                delimiter: None,
+                compression,
+                has_byte_order_mark: false,
+                line_ending: None,
+                columns,
+                roles,
+            },
+            body: Body::Columns(batches),
         })
     }
 
@@ -124,6 +209,21 @@ impl<R: Read> Intake<R> {
     pub fn understood(&self) -> &Understood {
         &self.understood
     }
+}
+
+/// Whether a file begins as a Parquet file does. It is read from its beginning again afterwards.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn is_parquet(file: &mut File) -> io::Result<bool> {
+    let mut beginning = Vec::new();
+    fill(file, &mut beginning, PARQUET_BEGINNING.len())?;
+    file.rewind()?;
+    Ok(beginning == PARQUET_BEGINNING)
+}
+
+fn is_arrow(beginning: &[u8], asked: Option<Format>) -> bool {
+    beginning == ARROW_BEGINNING && asked.is_none_or(|format| format == Format::Arrow)
 }
 
 /// What the beginning of a list says.
@@ -149,8 +249,12 @@ const NO_LISTS: &[(&[u8], &str, &str)] = &[
         "an old spreadsheet (.xls)",
         ": save the sheet as CSV",
     ),
-    (b"PAR1", "a Parquet file", ": export it as CSV or NDJSON"),
-    (b"ARROW1", "an Arrow file", ": export it as CSV or NDJSON"),
+    (b"PARE", "an encrypted Parquet file", ": decrypt it"),
+    (
+        b"ARROW1",
+        "an Arrow file (Feather)",
+        ": write it as an Arrow stream, or as Parquet",
+    ),
     (
         b"BZh",
         "packed with bzip2",
@@ -177,8 +281,21 @@ const NO_LISTS: &[(&[u8], &str, &str)] = &[
     ),
 ];
 
-fn refuse_what_is_no_list(text: &[u8]) -> Result<(), BatchError> {
+fn refuse_what_is_no_list(text: &[u8], asked: Option<Format>) -> Result<(), BatchError> {
     let begins = |beginning: &[u8]| text.starts_with(beginning);
+    let columns = [
+        (PARQUET_BEGINNING, Format::Parquet),
+        (ARROW_BEGINNING, Format::Arrow),
+    ];
+    let found = columns.into_iter().find(|(beginning, _)| begins(beginning));
+    match (found, asked) {
+        (None, _) => {}
+        (Some((_, found)), Some(format)) if found != format => {
+            let what = format!("it is a {found}; leave --format out");
+            return Err(BatchError::Unsound { format, what });
+        }
+        (Some(_), _) => return Err(BatchError::NeedsFile),
+    }
     if let Some((_, what, hint)) = NO_LISTS.iter().find(|(beginning, ..)| begins(beginning)) {
         return Err(BatchError::NotAList { what, hint });
     }
@@ -342,6 +459,17 @@ fn check_names(columns: &[String], request: &Request) -> Result<(), BatchError> 
         }
     }
     Ok(())
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Csv => "CSV",
+            Format::Ndjson => "NDJSON",
+            Format::Parquet => "Parquet",
+            Format::Arrow => "Arrow",
+        })
+    }
 }
 
 impl fmt::Display for LineEnding {

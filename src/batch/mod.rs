@@ -8,6 +8,8 @@
 //!  Blocks of whole rows ──► a worker each: fields → look-up, kept → cells ──► written in turn
 //! ```
 //!
+//! Rows are text (CSV, TSV, NDJSON) or columns (Parquet, Arrow: `columnar`).
+//!
 //! Nothing here opens a file: a list comes from any [`std::io::Read`] and goes to any
 //! [`std::io::Write`], so that a file, a pipe and a connection give the same bytes. Memory is bounded
 //! by the number of threads, whatever the number of rows; the bytes do not depend on the threads.
@@ -18,6 +20,7 @@
 mod answers;
 mod blocks;
 mod cells;
+mod columnar;
 mod columns;
 mod compression;
 mod delimiter;
@@ -44,7 +47,7 @@ pub use columns::{
 pub use compression::Compression;
 pub use delimiter::{Delimiter, InvalidDelimiter};
 pub use fields::records;
-pub use intake::{Format, Intake, LineEnding, Understood};
+pub use intake::{Format, Intake, LineEnding, Understood, is_parquet};
 pub use relay::Progress;
 pub use roles::{NAMES, Named, PlaceColumns, Role, Roles};
 pub use run::{preview, run};
@@ -84,12 +87,43 @@ pub enum BatchError {
     #[error("it has no rows, only the names of the columns")]
     NoRows,
     /// Something else than a list.
-    #[error("it is {what}, not CSV, TSV or NDJSON{hint}")]
+    #[error("it is {what}, not CSV, TSV, NDJSON, Parquet or Arrow{hint}")]
     NotAList {
         /// What.
         what: &'static str,
         /// What to do.
         hint: &'static str,
+    },
+    /// A Parquet file that does not come from a file.
+    #[error(
+        "it is a Parquet file, which is read from its end: give the file itself, not standard input or a pipe"
+    )]
+    NeedsFile,
+    /// A Parquet file or an Arrow stream that is none, or is broken.
+    #[error("it cannot be read as {format}: {what}")]
+    Unsound {
+        /// Which.
+        format: Format,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A column of a type that cannot hold what it should.
+    #[error("the column `{name}` holds {holds}, and {}", role.expected())]
+    WrongType {
+        /// What it would hold.
+        role: Role,
+        /// What it is called.
+        name: String,
+        /// Its type in Arrow.
+        holds: String,
+    },
+    /// Something is wanted that the format does not have.
+    #[error("{format} has no {what}")]
+    NotThere {
+        /// The format.
+        format: Format,
+        /// What.
+        what: &'static str,
     },
     /// The first line holds a postcode.
     #[error("its first line looks like a row: the names of the columns come first")]

@@ -133,6 +133,16 @@ impl Role {
         }
     }
 
+    /// What a column of a typed list must hold for it.
+    pub fn expected(self) -> &'static str {
+        match self {
+            Role::Postcode => "a postcode is text",
+            Role::Practice => "a practice code is text",
+            Role::AsOf => "a day is a date (date32) or text",
+            _ => "a coordinate is a number (integer or floating point) or text",
+        }
+    }
+
     /// The argument that names its column.
     pub fn argument(self) -> &'static str {
         match self {

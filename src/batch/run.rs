@@ -8,10 +8,10 @@ use super::blocks::{Block, Blocks};
 use super::cells::Encoding;
 use super::compression::Compression;
 use super::fields::without_line_ending;
-use super::intake::Intake;
+use super::intake::{Body, Intake, TextBody, Understood};
 use super::relay::{Progress, Sink, Source, Work, relay};
 use super::summary::{Summary, Tally};
-use super::{BatchError, Request};
+use super::{BatchError, Request, columnar};
 use crate::index::Index;
 
 /// Answers a list: every row of it is written in its place, with our columns at its end.
@@ -31,43 +31,68 @@ pub fn run<R: Read + Send, W: Write + Send>(
     threads: NonZeroUsize,
     progress: &Progress,
 ) -> Result<Summary, BatchError> {
-    let shared = Shared::new(index, &intake.understood, request);
-    let first_line = first_line(&intake, &shared);
+    let understood = &intake.understood;
+    let text = match intake.body {
+        Body::Text(text) => text,
+        Body::Columns(batches) => {
+            return columnar::run(
+                index, understood, batches, request, output, threads, progress,
+            );
+        }
+    };
+    let shared = Shared::new(index, understood, request, encoding(understood));
+    let first_line = first_line(&text, &shared);
     write_part(&mut output, &first_line, request.compression)?;
     let worker = || Rows {
         worker: Worker::new(&shared),
         compression: request.compression,
     };
-    let (mut sink, tallies) = relay(intake.blocks, Bytes(output), threads, progress, worker)?;
+    let (mut sink, tallies) = relay(text.blocks, Bytes(output), threads, progress, worker)?;
     sink.0.flush().map_err(BatchError::Write)?;
     Ok(Tally::of_all(tallies).summary())
 }
 
-/// The first rows of a list, at most `rows` of them, as they would become; with the line of names.
+/// The first rows of a list, at most `rows` of them, as they would become; with the line of names. Of
+/// a list in columns it is CSV, with the columns that are read and ours.
 ///
 /// # Errors
 /// When the list cannot be read.
 pub fn preview<R: Read>(
     index: &Index,
-    mut intake: Intake<R>,
+    intake: Intake<R>,
     request: &Request,
     rows: usize,
 ) -> Result<Vec<u8>, BatchError> {
-    let shared = Shared::new(index, &intake.understood, request);
-    let mut out = first_line(&intake, &shared);
+    let understood = &intake.understood;
+    let mut text = match intake.body {
+        Body::Text(text) => text,
+        Body::Columns(batches) => {
+            return columnar::preview(index, understood, batches, request, rows);
+        }
+    };
+    let shared = Shared::new(index, understood, request, encoding(understood));
+    let mut out = first_line(&text, &shared);
     let mut block = Block::default();
-    if intake.blocks.next(&mut block)? {
+    if text.blocks.next(&mut block)? {
         block.rows.truncate(rows);
         Worker::new(&shared).answer(&block, &mut out);
     }
     Ok(out)
 }
 
+/// How our cells are written into rows of text.
+fn encoding(understood: &Understood) -> Encoding {
+    match understood.delimiter {
+        Some(delimiter) => Encoding::Csv(delimiter),
+        None => Encoding::Json,
+    }
+}
+
 /// The line with the names, as it becomes.
-fn first_line<R: Read>(intake: &Intake<R>, shared: &Shared<'_>) -> Vec<u8> {
-    let mut out = intake.mark.to_vec();
+fn first_line<R: Read>(text: &TextBody<R>, shared: &Shared<'_>) -> Vec<u8> {
+    let mut out = text.mark.to_vec();
     if let Encoding::Csv(_) = shared.layout.encoding {
-        let (names, ending) = without_line_ending(&intake.names);
+        let (names, ending) = without_line_ending(&text.names);
         shared.user_names(names, &mut out);
         shared.layout.names(&mut out);
         out.extend_from_slice(ending);

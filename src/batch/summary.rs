@@ -14,7 +14,7 @@ pub struct Summary {
     pub rows: u64,
     /// Rows that could not be read.
     pub bad_rows: u64,
-    /// The lines on which the first of them begin.
+    /// The lines on which the first of them begin; in Parquet and Arrow, their numbers from 1.
     pub bad_lines: Vec<u64>,
     /// Rows by status, in the order of the statuses.
     pub status: Vec<(&'static str, u64)>,

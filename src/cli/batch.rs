@@ -4,7 +4,7 @@ mod deliver;
 mod report;
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read, Seek, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -106,11 +106,20 @@ pub(super) struct BatchArguments {
     data: DataArgument,
 }
 
+/// A list that was opened.
+struct Input {
+    reader: Box<dyn Read + Send>,
+    /// The same, where it is a Parquet file: those are read here and there.
+    parquet: Option<File>,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum FormatWord {
     Csv,
     Tsv,
     Ndjson,
+    Parquet,
+    Arrow,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -126,7 +135,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         return check(arguments, &request);
     }
     // What can be refused without reading anything is refused first.
-    let input = arguments.open()?;
+    let Input { reader, parquet } = arguments.open(&request)?;
     let output = Output::stage(
         arguments.output.as_deref(),
         &arguments.input,
@@ -134,14 +143,22 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     )?;
     let index = arguments.data.load()?;
     let progress = Arc::new(Progress::default());
-    let bar = arguments.bar(&progress);
-    let mut hashed_input = Hashing::new(input, output.is_file());
+    let bar = arguments.bar(&progress, parquet.is_none());
+    let mut hashed_input = Hashing::new(reader, output.is_file());
     let mut hashed_output = Hashing::new(output, true);
     hashed_output.hashes = hashed_output.inner.is_file();
     let name = arguments.input_name();
     let (understood, summary) = {
-        let intake = Intake::open(bar.wrap_read(&mut hashed_input), &request)
-            .map_err(|fault| anyhow!("{name}: {fault}"))?;
+        if let Some(mut file) = parquet.as_ref().filter(|_| hashed_input.hashes) {
+            // Its rows are not read from beginning to end.
+            let read = io::copy(&mut hashed_input, &mut io::sink()).and_then(|_| file.rewind());
+            read.with_context(|| format!("reading {name}"))?;
+        }
+        let intake = match parquet {
+            Some(file) => Intake::open_parquet(file, &request),
+            None => Intake::open(bar.wrap_read(&mut hashed_input), &request),
+        };
+        let intake = intake.map_err(|fault| anyhow!("{name}: {fault}"))?;
         let understood = intake.understood().clone();
         if !arguments.quiet {
             bar.suspend(|| eprintln!("{}", report::understood(&understood)));
@@ -189,7 +206,10 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             .with_context(|| format!("writing {}", path.display()))?;
     }
     if !arguments.quiet {
-        eprint!("{}", report::summary(&summary, arguments.small_numbers));
+        eprint!(
+            "{}",
+            report::summary(&summary, &understood, arguments.small_numbers)
+        );
     }
     Ok(match summary.bad_rows {
         0 => ExitCode::SUCCESS,
@@ -201,7 +221,14 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
 fn check(arguments: &BatchArguments, request: &Request) -> Result<ExitCode> {
     let name = arguments.input_name();
     let fault = |fault: BatchError| anyhow!("{name}: {fault}");
-    let intake = Intake::open(arguments.open()?, request).map_err(fault)?;
+    let intake = match arguments.open(request)? {
+        Input {
+            parquet: Some(file),
+            ..
+        } => Intake::open_parquet(file, request),
+        input => Intake::open(input.reader, request),
+    };
+    let intake = intake.map_err(fault)?;
     let index = arguments.data.load()?;
     let understood = intake.understood().clone();
     let rows = batch::preview(&index, intake, request, ROWS_SHOWN).map_err(fault)?;
@@ -221,6 +248,8 @@ impl BatchArguments {
         let delimiter = match (self.format, self.delimiter) {
             (Some(FormatWord::Tsv), None) => Some(Delimiter::TAB),
             (Some(FormatWord::Ndjson), Some(_)) => bail!("NDJSON has no --delimiter"),
+            (Some(FormatWord::Parquet), Some(_)) => bail!("Parquet has no --delimiter"),
+            (Some(FormatWord::Arrow), Some(_)) => bail!("Arrow has no --delimiter"),
             (_, given) => given,
         };
         let format = match self.format {
@@ -228,6 +257,8 @@ impl BatchArguments {
             None => None,
             Some(FormatWord::Csv | FormatWord::Tsv) => Some(Format::Csv),
             Some(FormatWord::Ndjson) => Some(Format::Ndjson),
+            Some(FormatWord::Parquet) => Some(Format::Parquet),
+            Some(FormatWord::Arrow) => Some(Format::Arrow),
         };
         Ok(Request {
             format,
@@ -268,16 +299,32 @@ impl BatchArguments {
         self.input.as_os_str() == "-"
     }
 
-    fn open(&self) -> Result<Box<dyn Read + Send>> {
+    fn open(&self, request: &Request) -> Result<Input> {
         if self.is_standard_input() {
-            return Ok(Box::new(io::stdin()));
+            return Ok(Input {
+                reader: Box::new(io::stdin()),
+                parquet: None,
+            });
         }
         let opened = File::open(&self.input);
-        let file = opened.with_context(|| format!("opening {}", self.input.display()))?;
-        if file.metadata().is_ok_and(|it| it.is_dir()) {
+        let opening = || format!("opening {}", self.input.display());
+        let mut file = opened.with_context(opening)?;
+        let metadata = file.metadata().with_context(opening)?;
+        if metadata.is_dir() {
             bail!("{} is a folder", self.input.display());
         }
-        Ok(Box::new(file))
+        let is_parquet = match request.format {
+            _ if !metadata.is_file() => false,
+            None => batch::is_parquet(&mut file).with_context(opening)?,
+            Some(format) => format == Format::Parquet,
+        };
+        Ok(Input {
+            parquet: match is_parquet {
+                true => Some(file.try_clone().with_context(opening)?),
+                false => None,
+            },
+            reader: Box::new(file),
+        })
     }
 
     /// As it is called in messages.
@@ -296,7 +343,7 @@ impl BatchArguments {
     }
 
     /// A line on a terminal: how much of the list, rows, rate, time left.
-    fn bar(&self, progress: &Arc<Progress>) -> ProgressBar {
+    fn bar(&self, progress: &Arc<Progress>, knows_size: bool) -> ProgressBar {
         if self.quiet || !io::stderr().is_terminal() {
             return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         }
@@ -304,7 +351,7 @@ impl BatchArguments {
             .input
             .metadata()
             .ok()
-            .filter(|it| it.is_file())
+            .filter(|it| it.is_file() && knows_size)
             .map(|it| it.len());
         let (bar, template) = match size {
             Some(size) => (

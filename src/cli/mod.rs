@@ -41,7 +41,7 @@ enum Command {
         after_help = "Example:\n  catchment locate 'LA18 4DB' --practice A82033\n  catchment locate --json - < postcodes.txt\n\nExit status: 0 answered, 2 wrong usage or no dataset, 3 a question had no answer."
     )]
     Locate(locate::LocateArguments),
-    /// Answer a list of any length row for row: CSV, TSV or NDJSON, plain or packed with gzip or zstd.
+    /// Answer a list of any length row for row: CSV, TSV or NDJSON, plain or packed with gzip or zstd; a Parquet file; an Arrow stream.
     #[command(
         after_help = "The rows come out as many and in the same order, your columns byte for byte, ours after them. docs/batch.md says what each column holds.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  zcat patients.csv.gz | catchment batch - --columns icc_residence_name,notes > answered.csv\n\nExit status: 0 done, 2 wrong usage or a list that cannot be used, 3 done and some rows were bad, 141 the reader of the answers has gone."
     )]

@@ -3,6 +3,7 @@
 mod batch;
 mod check;
 mod cli;
+mod columns;
 mod dataset;
 mod diff;
 mod geodesy;

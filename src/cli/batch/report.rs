@@ -28,9 +28,11 @@ pub(super) fn understood(list: &Understood) -> String {
 fn format_words(list: &Understood) -> String {
     let mut words = match (list.format, list.delimiter) {
         (Format::Csv, Some(delimiter)) => format!("CSV with {delimiter}"),
-        _ => "NDJSON".into(),
+        (format, _) => format.to_string(),
     };
-    write!(words, ", lines end with {}", list.line_ending).expect("writing to a String");
+    if let Some(ending) = list.line_ending {
+        write!(words, ", lines end with {ending}").expect("writing to a String");
+    }
     if list.has_byte_order_mark {
         words.push_str(", byte order mark");
     }
@@ -79,7 +81,7 @@ fn capitalised(word: &str) -> String {
 }
 
 /// The summary for people.
-pub(super) fn summary(summary: &Summary, hides: bool) -> String {
+pub(super) fn summary(summary: &Summary, understood: &Understood, hides: bool) -> String {
     let count = |count: u64| match Summary::shown(count, hides) {
         Some(count) => HumanCount(count).to_string(),
         None => "*".into(),
@@ -118,13 +120,17 @@ pub(super) fn summary(summary: &Summary, hides: bool) -> String {
     }
     if summary.bad_rows > 0 && !hides {
         let lines: Vec<String> = summary.bad_lines.iter().map(u64::to_string).collect();
+        let are = match understood.line_ending {
+            Some(_) => "begin on lines",
+            None => "have the numbers",
+        };
         let more = match summary.bad_rows > lines.len() as u64 {
             true => " and others",
             false => "",
         };
         writeln!(
             text,
-            "bad rows begin on lines {}{more}: see catchment_reason",
+            "bad rows {are} {}{more}: see catchment_reason",
             lines.join(", ")
         )
         .expect("writing to a String");
@@ -181,6 +187,8 @@ impl Manifest<'_> {
         let format = match list.format {
             Format::Csv => "csv",
             Format::Ndjson => "ndjson",
+            Format::Parquet => "parquet",
+            Format::Arrow => "arrow",
         };
         pretty(&json!({
             "program": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },

@@ -1,0 +1,177 @@
+//! The cells of the user's columns that say what is asked, as the texts that a CSV would hold.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{
+    Array, BinaryArray, BinaryViewArray, LargeBinaryArray, LargeStringArray, RecordBatch,
+    StringArray, StringViewArray,
+};
+use arrow_schema::{DataType, Schema};
+use jiff::civil::date;
+use jiff::{Span, civil::Date};
+
+use crate::batch::BatchError;
+use crate::batch::roles::{Role, Roles};
+
+/// Refuses columns from whose type no answer can come.
+///
+/// # Errors
+/// With the name and the type of the first of them.
+pub(in crate::batch) fn check_types(schema: &Schema, roles: &Roles) -> Result<(), BatchError> {
+    for (role, at) in roles.columns() {
+        let field = schema.field(at);
+        let data_type = field.data_type();
+        let fits = is_text(data_type)
+            || match role {
+                Role::Postcode | Role::Practice => false,
+                Role::AsOf => *data_type == DataType::Date32,
+                _ => is_number(data_type),
+            };
+        if !fits {
+            return Err(BatchError::WrongType {
+                role,
+                name: field.name().clone(),
+                holds: data_type.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    use DataType::{Binary, BinaryView, Dictionary, LargeBinary, LargeUtf8, Null, Utf8, Utf8View};
+    match data_type {
+        // A column without a single value has no type of its own.
+        Null => true,
+        Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView => true,
+        Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    let is_float = matches!(data_type, DataType::Float32 | DataType::Float64);
+    is_float || data_type.is_integer()
+}
+
+/// A column's cells.
+pub(in crate::batch) enum Cells<'a> {
+    Utf8(&'a StringArray),
+    LargeUtf8(&'a LargeStringArray),
+    Utf8View(&'a StringViewArray),
+    Binary(&'a BinaryArray),
+    LargeBinary(&'a LargeBinaryArray),
+    BinaryView(&'a BinaryViewArray),
+    Dictionary {
+        keys: Vec<usize>,
+        array: &'a dyn Array,
+        values: Box<Cells<'a>>,
+    },
+    /// Numbers and days, written.
+    Written(Vec<String>),
+    Nothing,
+}
+
+impl<'a> Cells<'a> {
+    /// Those of the columns that are read, in the order of [`Roles::columns`]. Their types were
+    /// checked.
+    pub(in crate::batch) fn of(batch: &'a RecordBatch, roles: &Roles) -> Vec<Cells<'a>> {
+        let columns = roles.columns().into_iter();
+        columns
+            .map(|(_, at)| Cells::new(batch.column(at)))
+            .collect()
+    }
+
+    fn new(array: &'a dyn Array) -> Cells<'a> {
+        match array.data_type() {
+            DataType::Utf8 => Cells::Utf8(array.as_string()),
+            DataType::LargeUtf8 => Cells::LargeUtf8(array.as_string()),
+            DataType::Utf8View => Cells::Utf8View(array.as_string_view()),
+            DataType::Binary => Cells::Binary(array.as_binary()),
+            DataType::LargeBinary => Cells::LargeBinary(array.as_binary()),
+            DataType::BinaryView => Cells::BinaryView(array.as_binary_view()),
+            DataType::Dictionary(..) => {
+                let dictionary = array.as_any_dictionary();
+                let values = dictionary.values();
+                if values.is_empty() {
+                    return Cells::Nothing;
+                }
+                Cells::Dictionary {
+                    keys: dictionary.normalized_keys(),
+                    array,
+                    values: Box::new(Cells::new(values)),
+                }
+            }
+            DataType::Date32 => Cells::Written(days(array)),
+            DataType::Float64 => Cells::Written(numbers::<Float64Type>(array)),
+            DataType::Float32 => Cells::Written(numbers::<Float32Type>(array)),
+            DataType::Int8 => Cells::Written(numbers::<Int8Type>(array)),
+            DataType::Int16 => Cells::Written(numbers::<Int16Type>(array)),
+            DataType::Int32 => Cells::Written(numbers::<Int32Type>(array)),
+            DataType::Int64 => Cells::Written(numbers::<Int64Type>(array)),
+            DataType::UInt8 => Cells::Written(numbers::<UInt8Type>(array)),
+            DataType::UInt16 => Cells::Written(numbers::<UInt16Type>(array)),
+            DataType::UInt32 => Cells::Written(numbers::<UInt32Type>(array)),
+            DataType::UInt64 => Cells::Written(numbers::<UInt64Type>(array)),
+            _ => Cells::Nothing,
+        }
+    }
+
+    /// The text of a row; none where it is null.
+    pub(in crate::batch) fn text(&self, row: usize) -> &[u8] {
+        fn valid<'v, A: Array + ?Sized>(
+            array: &A,
+            row: usize,
+            text: impl FnOnce() -> &'v [u8],
+        ) -> &'v [u8] {
+            match array.is_null(row) {
+                true => b"",
+                false => text(),
+            }
+        }
+        match self {
+            Cells::Utf8(array) => valid(*array, row, || array.value(row).as_bytes()),
+            Cells::LargeUtf8(array) => valid(*array, row, || array.value(row).as_bytes()),
+            Cells::Utf8View(array) => valid(*array, row, || array.value(row).as_bytes()),
+            Cells::Binary(array) => valid(*array, row, || array.value(row)),
+            Cells::LargeBinary(array) => valid(*array, row, || array.value(row)),
+            Cells::BinaryView(array) => valid(*array, row, || array.value(row)),
+            Cells::Dictionary {
+                keys,
+                array,
+                values,
+            } => valid(*array, row, || values.text(keys[row])),
+            Cells::Written(texts) => texts[row].as_bytes(),
+            Cells::Nothing => b"",
+        }
+    }
+}
+
+fn numbers<T: ArrowPrimitiveType>(array: &dyn Array) -> Vec<String>
+where
+    T::Native: ToString,
+{
+    let array = array.as_primitive::<T>().iter();
+    array
+        .map(|number| number.map(|it| it.to_string()).unwrap_or_default())
+        .collect()
+}
+
+/// Days as in 2026-04-01; one that no calendar has comes out as a text that is none.
+fn days(array: &dyn Array) -> Vec<String> {
+    let array = array.as_primitive::<Date32Type>().iter();
+    array
+        .map(|day| match day {
+            None => String::new(),
+            Some(day) => day_after_1970(day).map_or("no day".into(), |day| day.to_string()),
+        })
+        .collect()
+}
+
+fn day_after_1970(days: i32) -> Option<Date> {
+    let span = Span::new().try_days(days).ok()?;
+    date(1970, 1, 1).checked_add(span).ok()
+}

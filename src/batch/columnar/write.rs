@@ -1,0 +1,187 @@
+//! Answered batches as a Parquet file or an Arrow stream.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::{ArrowError, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
+};
+use parquet::basic::{self, GzipLevel, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+
+use super::Compression;
+use crate::batch::BatchError;
+use crate::batch::relay::Sink;
+
+/// Writes an Arrow stream, a message as soon as it is there.
+pub(super) struct ArrowSink<W> {
+    /// Into memory, so that what goes wrong with the output is told as such.
+    stream: StreamWriter<Vec<u8>>,
+    output: W,
+}
+
+impl<W: Write> ArrowSink<W> {
+    pub(super) fn begin(output: W, schema: &Schema) -> Result<ArrowSink<W>, BatchError> {
+        let stream = StreamWriter::try_new(Vec::new(), schema).map_err(arrow_fault)?;
+        let mut sink = ArrowSink { stream, output };
+        sink.pass_on()?;
+        Ok(sink)
+    }
+
+    fn pass_on(&mut self) -> Result<(), BatchError> {
+        let written = self.output.write_all(self.stream.get_ref());
+        let flushed = written.and_then(|()| self.output.flush());
+        self.stream.get_mut().clear();
+        flushed.map_err(BatchError::Write)
+    }
+
+    /// Writes the end of the stream.
+    pub(super) fn finish(mut self) -> Result<(), BatchError> {
+        self.stream.finish().map_err(arrow_fault)?;
+        self.pass_on()
+    }
+}
+
+impl<W: Write + Send> Sink for ArrowSink<W> {
+    type Part = Vec<RecordBatch>;
+
+    fn write(&mut self, part: &mut Vec<RecordBatch>) -> Result<(), BatchError> {
+        for batch in part.drain(..) {
+            self.stream.write(&batch).map_err(arrow_fault)?;
+        }
+        self.pass_on()
+    }
+}
+
+/// Writes a Parquet file, row group after row group.
+pub(in crate::batch) struct ParquetSink<W: Write + Send> {
+    file: SerializedFileWriter<W>,
+}
+
+/// The column chunks of a row group.
+pub(in crate::batch) type Chunks = Vec<ArrowColumnChunk>;
+
+impl<W: Write + Send> ParquetSink<W> {
+    /// Writes how a file begins. Pages are packed with Snappy, or as it is asked for.
+    pub(in crate::batch) fn begin(
+        output: W,
+        schema: &SchemaRef,
+        compression: Compression,
+    ) -> Result<(ParquetSink<W>, ColumnChunks), BatchError> {
+        let metadata = schema.metadata().iter();
+        let metadata =
+            metadata.map(|(key, value)| KeyValue::new(key.to_string(), value.to_string()));
+        let properties = WriterProperties::builder()
+            .set_compression(match compression {
+                Compression::None => basic::Compression::SNAPPY,
+                Compression::Gzip => basic::Compression::GZIP(GzipLevel::default()),
+                Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::default()),
+            })
+            // Of chunks, by which readers leave row groups out; of pages they are kept in memory to the end.
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_offset_index_disabled(true)
+            .set_key_value_metadata(Some(metadata.collect()))
+            .build();
+        let writer = ArrowWriter::try_new(output, Arc::clone(schema), Some(properties));
+        let parts = writer.and_then(ArrowWriter::into_serialized_writer);
+        let (file, factory) = parts.map_err(parquet_fault)?;
+        let columns = ColumnChunks {
+            factory,
+            schema: Arc::clone(schema),
+        };
+        Ok((ParquetSink { file }, columns))
+    }
+
+    /// Writes how the file ends.
+    pub(in crate::batch) fn finish(mut self) -> Result<(), BatchError> {
+        self.file.finish().map_err(parquet_fault)?;
+        self.file.flush().map_err(BatchError::Write)
+    }
+
+    fn row_group(&mut self, chunks: Chunks) -> Result<(), ParquetError> {
+        let mut group = self.file.next_row_group()?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut group)?;
+        }
+        group.close().map(drop)
+    }
+}
+
+impl<W: Write + Send> Sink for ParquetSink<W> {
+    type Part = Chunks;
+
+    fn write(&mut self, part: &mut Chunks) -> Result<(), BatchError> {
+        self.row_group(std::mem::take(part)).map_err(parquet_fault)
+    }
+}
+
+/// Makes row groups, on any thread.
+pub(in crate::batch) struct ColumnChunks {
+    factory: ArrowRowGroupWriterFactory,
+    schema: SchemaRef,
+}
+
+/// A row group that is being made.
+pub(in crate::batch) struct RowGroup<'c> {
+    schema: &'c Schema,
+    writers: Vec<ArrowColumnWriter>,
+}
+
+impl ColumnChunks {
+    pub(in crate::batch) fn begin(&self) -> Result<RowGroup<'_>, BatchError> {
+        // The number matters to encryption alone.
+        let writers = self.factory.create_column_writers(0);
+        Ok(RowGroup {
+            schema: &self.schema,
+            writers: writers.map_err(parquet_fault)?,
+        })
+    }
+}
+
+impl RowGroup<'_> {
+    /// Adds the rows of a batch.
+    pub(in crate::batch) fn add(&mut self, batch: &RecordBatch) -> Result<(), BatchError> {
+        let mut writers = self.writers.iter_mut();
+        for (field, array) in self.schema.fields().iter().zip(batch.columns()) {
+            for leaf in compute_leaves(field, array).map_err(parquet_fault)? {
+                let writer = writers.next().expect("a writer for every leaf");
+                writer.write(&leaf).map_err(parquet_fault)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::batch) fn finish(self) -> Result<Chunks, BatchError> {
+        let chunks = self.writers.into_iter().map(ArrowColumnWriter::close);
+        chunks.collect::<Result<_, _>>().map_err(parquet_fault)
+    }
+}
+
+fn arrow_fault(fault: ArrowError) -> BatchError {
+    BatchError::Write(match fault {
+        ArrowError::IoError(_, error) => error,
+        other => io::Error::other(other),
+    })
+}
+
+fn parquet_fault(fault: ParquetError) -> BatchError {
+    BatchError::Write(match fault {
+        ParquetError::External(cause) => as_io(cause),
+        other => io::Error::other(other),
+    })
+}
+
+fn as_io(cause: Box<dyn Error + Send + Sync>) -> io::Error {
+    match cause.downcast::<io::Error>() {
+        Ok(error) => *error,
+        Err(cause) => io::Error::other(cause),
+    }
+}

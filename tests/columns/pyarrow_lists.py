@@ -1,0 +1,99 @@
+"""Lists that pyarrow writes, answered: what was in them is still there, ours follows and is what CSV gets.
+
+    pyarrow_lists.py PROGRAM DAY     in a folder with list.csv, whose rows all have the same width
+
+tests/it/columns.rs runs it with the Python that CATCHMENT_PYTHON names.
+"""
+
+import csv
+import io
+import subprocess
+import sys
+from datetime import date, datetime, timezone
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+PROGRAM, DAY = sys.argv[1:]
+ANSWER = [PROGRAM, "batch", "--as-of", DAY, "--columns", "all", "--quiet"]
+
+
+def answered_as_csv():
+    done = subprocess.run([*ANSWER, "list.csv"], capture_output=True, check=True)
+    return list(csv.DictReader(io.StringIO(done.stdout.decode(), newline="")))
+
+
+def typed_list():
+    """The list with its texts as they are, and beside them columns of every type that people have."""
+    with open("list.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    count = len(rows)
+    columns = {name: pa.array([row[name] or None for row in rows]) for name in rows[0]}
+    columns["postcode"] = columns["postcode"].dictionary_encode()
+    columns["gp_practice_code"] = columns["gp_practice_code"].cast(pa.large_string())
+    columns["town"] = pa.array(["Carnsea", "Aldmere", None] * count)[:count].dictionary_encode()
+    columns["amount"] = pa.array([Decimal(at) / 100 for at in range(count)], pa.decimal128(12, 2))
+    columns["seen"] = pa.array([datetime(2024, 1, 1, tzinfo=timezone.utc)] * count, pa.timestamp("us", "UTC"))
+    columns["day"] = pa.array([date(2024, 2, 29)] * count)
+    columns["codes"] = pa.array([["a", None], [], None, ["b"]] * count)[:count]
+    columns["person"] = pa.array([{"age": at, "tags": [("k", at)]} for at in range(count)],
+                                 pa.struct([("age", pa.int16()), ("tags", pa.map_(pa.string(), pa.int32()))]))
+    columns["raw"] = pa.array([bytes([at % 256, 0, 255]) for at in range(count)], pa.binary(3))
+    columns["view"] = pa.array(["short", "longer than twelve bytes", None] * count)[:count].cast(pa.string_view())
+    columns["flag"] = pa.array([True, False, None] * count)[:count]
+    table = pa.table(columns)
+    assert len(set(table.column_names)) == len(table.column_names)
+    return table.replace_schema_metadata({"pandas": "{}", "owner": "nobody"})
+
+
+def check(answered, asked, expected):
+    users = answered.select(asked.column_names)
+    users.validate(full=True)
+    assert users.schema.equals(asked.schema, check_metadata=True), (users.schema, asked.schema)
+    for name in asked.column_names:
+        # Dictionaries may be cut otherwise into chunks; what they mean is the same.
+        assert users[name].to_pylist() == asked[name].to_pylist(), name
+    ours = answered.column_names[len(asked.column_names):]
+    assert ours and ours == [name for name in expected[0] if name.startswith("catchment_")]
+    for name in ours:
+        cells = answered[name].to_pylist()
+        is_number = answered.schema.field(name).type == pa.float64()
+        for row, (cell, record) in enumerate(zip(cells, expected, strict=True)):
+            text = record[name]
+            wanted = None if text == "" else float(text) if is_number else text
+            assert cell == wanted, (row, name, cell, wanted)
+
+
+def stream_of(table, rows, **options):
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table, max_chunksize=rows)
+    return sink.getvalue()
+
+
+def main():
+    expected = answered_as_csv()
+    asked = typed_list()
+
+    for rows, options in [(1_000, {}), (7, {"compression": "zstd"}), (10_000, {"compression": "lz4"}),
+                          (500, {"unify_dictionaries": True})]:
+        done = subprocess.run([*ANSWER, "-"], input=stream_of(asked, rows, **options), capture_output=True)
+        assert done.returncode == 0, done.stderr
+        check(pa.ipc.open_stream(done.stdout).read_all(), asked, expected)
+
+    for name, options in [("plain", {}), ("small-groups", {"row_group_size": 100, "compression": "zstd"}),
+                          ("v2", {"data_page_version": "2.0", "compression": "gzip"}),
+                          ("no-dictionaries", {"use_dictionary": False, "compression": "none"}),
+                          ("lz4", {"compression": "lz4"})]:
+        pq.write_table(asked, f"{name}.parquet", **options)
+        as_read = pq.read_table(f"{name}.parquet")
+        subprocess.run([*ANSWER, f"{name}.parquet", "-o", f"{name}.out"], check=True)
+        check(pq.read_table(f"{name}.out"), as_read, expected)
+
+    pq.write_table(asked.select(["postcode"]), "brotli.parquet", compression="brotli")
+    done = subprocess.run([*ANSWER, "brotli.parquet"], capture_output=True)
+    assert done.returncode == 2 and b"Brotli" in done.stderr and done.stdout == b"", done
+
+
+main()
