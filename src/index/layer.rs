@@ -172,6 +172,17 @@ impl LayerIndex {
         areas.iter().filter(move |it| it.period.contains(day))
     }
 
+    /// The areas of a statistical area at any time.
+    pub(super) fn ever_assigned(&self, row: u32) -> &[Assigned] {
+        let areas = self.assignments.get(row as usize);
+        areas.map_or(&[], Vec::as_slice)
+    }
+
+    /// The areas of all statistical areas at any time.
+    pub(super) fn all_assigned(&self) -> impl Iterator<Item = &Assigned> {
+        self.assignments.iter().flatten()
+    }
+
     /// Whether the area is made of statistical areas: its boundaries are for show.
     pub(super) fn is_assigned(&self, number: u32) -> bool {
         self.areas[number as usize].is_assigned

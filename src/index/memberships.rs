@@ -102,6 +102,12 @@ impl Memberships {
         self.among(self.of_practice[row].clone(), layer, day)
     }
 
+    /// The memberships of a practice, by its row, in any group at any time.
+    pub(super) fn ever_of_practice(&self, row: usize) -> impl Iterator<Item = &Membership> {
+        let entries = self.all[self.of_practice[row].clone()].iter();
+        entries.map(|entry| &entry.membership)
+    }
+
     /// The memberships of an area, by its layer's place and its number, likewise.
     pub(super) fn of_area(
         &self,

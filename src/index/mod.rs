@@ -7,6 +7,7 @@
 //!  practice ──► registry: branch, successors ────► memberships ─────────────┘
 //! ```
 
+mod changes;
 mod coverage;
 mod directory;
 mod layer;
@@ -21,6 +22,7 @@ use std::thread;
 
 use jiff::civil::Date;
 
+pub use changes::Changes;
 pub use coverage::{CoveredPostcode, Page, Which};
 pub use directory::Listing;
 pub use locate::{

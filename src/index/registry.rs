@@ -79,6 +79,13 @@ impl Registry {
         self.not_gp_practices.contains(&code)
     }
 
+    /// All of those, in order.
+    pub(super) fn not_gp_practices(&self) -> Vec<OdsCode> {
+        let mut codes: Vec<OdsCode> = self.not_gp_practices.iter().copied().collect();
+        codes.sort_unstable();
+        codes
+    }
+
     /// The practice's buildings, its own address first.
     pub(super) fn premises(&self, code: OdsCode) -> &[Premises] {
         self.row(code).map_or(&[], |row| &self.premises[row])

@@ -139,6 +139,20 @@ impl Spatial {
         near.into_iter().map(in_m).collect()
     }
 
+    /// At least the boundaries that on any day are around the point or have an edge nearer than
+    /// `within_m` metres, in their order.
+    pub(super) fn ever_near(&self, point: BritishGrid, within_m: f64) -> Vec<u32> {
+        let at = mm(point);
+        let mut near = Vec::new();
+        self.cells.covering(at, &mut near);
+        let (low, high) = square_around(at, within_m);
+        self.cells
+            .edges_around(low, high, |_, boundary| near.push(boundary));
+        near.sort_unstable();
+        near.dedup();
+        near
+    }
+
     /// The boundary with the nearest edge on that day, and the metres to it; of equally near ones
     /// the first.
     pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
