@@ -16,6 +16,7 @@
 //! - [`index`]: a dataset put in order to be asked; `Index::locate` answers everywhere.
 //! - [`question`]: the fields of a question and their faults, for every face alike.
 //! - [`batch`]: a list of any length, row for row, from any reader to any writer.
+//! - [`export`]: what a dataset says, as files for other programs.
 //! - [`check`]: what a careful person would look for in a dataset.
 //! - [`diff`]: what changes its answer between two datasets.
 //! - [`releases`]: the datasets of a running service, reloaded whole.
@@ -41,6 +42,7 @@ pub mod cli;
 pub mod dataset;
 pub mod diff;
 pub mod domain;
+pub mod export;
 pub mod geodesy;
 mod geojson;
 mod ground;

@@ -37,10 +37,10 @@ pub(super) fn take_cell<'r>(row: &mut &'r [u8]) -> Option<&'r [u8]> {
 }
 
 /// Adds a cell in [`Encoding::Columns`].
-fn column_cell(out: &mut Vec<u8>, cell: &[u8]) {
-    let length = u32::try_from(cell.len()).expect("cells are short");
-    out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(cell);
+pub(crate) fn put_cell(out: &mut Vec<u8>, cell: Option<&[u8]>) {
+    let length = |cell: &[u8]| u32::try_from(cell.len()).expect("cells are short");
+    out.extend_from_slice(&cell.map_or(NO_VALUE, length).to_le_bytes());
+    out.extend_from_slice(cell.unwrap_or_default());
 }
 
 impl Encoding {
@@ -63,7 +63,7 @@ impl Encoding {
         match self {
             Encoding::Csv(_) => {}
             Encoding::Json => out.extend_from_slice(b"null"),
-            Encoding::Columns => out.extend_from_slice(&NO_VALUE.to_le_bytes()),
+            Encoding::Columns => put_cell(out, None),
         }
     }
 
@@ -77,7 +77,7 @@ impl Encoding {
             Encoding::Csv(delimiter) => csv_cell(out, &neutralised(text), delimiter),
             Encoding::Json => json_text(out, text),
             // No spreadsheet runs what stands there.
-            Encoding::Columns => column_cell(out, text.as_bytes()),
+            Encoding::Columns => put_cell(out, Some(text.as_bytes())),
         }
     }
 
@@ -94,7 +94,7 @@ impl Encoding {
         self.begin(out, column);
         if self == Encoding::Columns {
             let words: Vec<&[u8]> = std::iter::once(first).chain(words).collect();
-            return column_cell(out, &words.join(SEPARATOR.as_bytes()));
+            return put_cell(out, Some(&words.join(SEPARATOR.as_bytes())));
         }
         let start = out.len();
         out.extend_from_slice(first);
@@ -122,7 +122,7 @@ impl Encoding {
         // No negative zero.
         let rounded = (number * scale).round() / scale + 0.0;
         if self == Encoding::Columns {
-            return column_cell(out, &rounded.to_le_bytes());
+            return put_cell(out, Some(&rounded.to_le_bytes()));
         }
         out.extend_from_slice(rounded.to_string().as_bytes());
     }
@@ -155,7 +155,7 @@ impl Encoding {
 }
 
 /// Writes a CSV cell, in quotation marks where it needs them.
-pub(super) fn csv_cell(out: &mut Vec<u8>, text: &str, delimiter: Delimiter) {
+pub(crate) fn csv_cell(out: &mut Vec<u8>, text: &str, delimiter: Delimiter) {
     let needs_quotes = text.contains(['"', '\r', '\n'])
         || memchr::memmem::find(text.as_bytes(), delimiter.as_bytes()).is_some();
     if !needs_quotes {
@@ -172,7 +172,7 @@ pub(super) fn json_text(out: &mut Vec<u8>, text: &str) {
 }
 
 /// With an apostrophe before it where a spreadsheet would run it (OWASP ASVS 5.0, 1.2.10).
-fn neutralised(text: &str) -> Cow<'_, str> {
+pub(crate) fn neutralised(text: &str) -> Cow<'_, str> {
     match is_formula(text.as_bytes()) {
         true => Cow::Owned(format!("'{text}")),
         false => Cow::Borrowed(text),

@@ -19,18 +19,19 @@
 
 mod answers;
 mod blocks;
-mod cells;
-mod columnar;
+pub(crate) mod cells;
+pub(crate) mod columnar;
 mod columns;
 mod compression;
 mod delimiter;
 mod fields;
+pub(crate) mod halves;
 mod intake;
 mod layout;
 mod memo;
 mod ndjson;
 mod parts;
-mod relay;
+pub(crate) mod relay;
 mod roles;
 mod run;
 mod summary;

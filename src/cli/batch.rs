@@ -1,6 +1,5 @@
 //! `catchment batch`.
 
-mod deliver;
 mod report;
 
 use std::fs::File;
@@ -15,8 +14,8 @@ use clap::ValueEnum;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::sync::Arc;
 
-use self::deliver::{Hashing, Output};
 use super::DataArgument;
+use super::deliver::{self, Hashing, Output};
 use crate::batch::{
     self, BatchError, Column, Compression, Delimiter, Format, Intake, Named, Progress, Request,
 };
@@ -138,7 +137,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     let Input { reader, parquet } = arguments.open(&request)?;
     let output = Output::stage(
         arguments.output.as_deref(),
-        &arguments.input,
+        Some(&arguments.input),
         arguments.force,
     )?;
     let index = arguments.data.load()?;

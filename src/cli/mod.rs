@@ -1,8 +1,10 @@
-//! The command line: `serve`, `locate`, `batch`, `build`, `check`, `diff`.
+//! The command line: `serve`, `locate`, `batch`, `build`, `check`, `diff`, `export`.
 
 mod batch;
 mod check;
+mod deliver;
 mod diff;
+mod export;
 mod locate;
 mod serve;
 
@@ -61,6 +63,11 @@ enum Command {
         after_help = "Compared on one day: areas by name and ground; the statistical areas that each is made of, with their shares; practices field by field; memberships; and for every postcode its status, ICC, neighbourhood team and sub-community. Not compared: lineage, canaries and the manifest's words.\n\nExample:\n  catchment diff data/lancashire-and-cumbria /tmp/my-dataset --out /tmp/changes\n\nExit status: 0 the same, 1 different, 2 wrong usage or no dataset."
     )]
     Diff(diff::DiffArguments),
+    /// Write what a dataset says as files for other programs.
+    #[command(
+        after_help = "The look-up has a row for every postcode and period in which its answer stays the same, live and terminated; the second table the same by code of a practice. Joined with a list they give the cells of `catchment batch`: docs/lookup.md.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n\nExit status: 0 done, 2 wrong usage, no dataset, or nothing could be written."
+    )]
+    Export(export::ExportArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -93,6 +100,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Build(arguments) => build(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -588,27 +588,28 @@ fn a_parquet_file_is_answered_beside_its_manifest() {
     assert_eq!(summary["rows"], Value::Null);
 }
 
-/// Whether the Python of `CATCHMENT_PYTHON` has Arrow; without one it is said that a test is skipped.
-pub(crate) fn python_with_arrow(what: &str) -> Option<String> {
+/// The Python of `CATCHMENT_PYTHON`, where it has these modules; without one it is said that a test is
+/// skipped.
+pub(crate) fn python_with(modules: &str) -> Option<String> {
     let python = env::var("CATCHMENT_PYTHON").ok();
-    let has_arrow = |python: &String| {
+    let has_them = |python: &String| {
+        let import = format!("import {modules}");
         let mut command = Command::new(python);
-        let status = command.args(["-c", "import pyarrow"]).stderr(Stdio::null());
-        status.status().is_ok_and(|it| it.success())
+        let status = command.args(["-c", &import]).stderr(Stdio::null()).status();
+        status.is_ok_and(|it| it.success())
     };
-    let python = python.filter(has_arrow);
+    let python = python.filter(has_them);
     if python.is_none() {
-        let words = format!("SKIPPED {what}: set CATCHMENT_PYTHON to a Python with pyarrow\n");
-        io::stderr()
-            .write_all(words.as_bytes())
-            .expect("standard error");
+        let words = format!("SKIPPED a test: set CATCHMENT_PYTHON to a Python with {modules}\n");
+        let told = io::stderr().write_all(words.as_bytes());
+        told.expect("standard error");
     }
     python
 }
 
 #[test]
 fn pyarrow_reads_what_it_wrote_with_our_columns_after_it() {
-    let Some(python) = python_with_arrow("lists in columns written by pyarrow") else {
+    let Some(python) = python_with("pyarrow") else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder");

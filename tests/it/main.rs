@@ -6,6 +6,7 @@ mod cli;
 mod columns;
 mod dataset;
 mod diff;
+mod export;
 mod geodesy;
 mod http;
 mod lists;

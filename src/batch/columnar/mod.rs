@@ -6,7 +6,7 @@
 //!  Parquet file, Arrow stream ──► Batches ──► a worker each: their arrays → texts → cells → our arrays ──► written in turn
 //! ```
 
-mod ours;
+mod arrays;
 mod read;
 mod theirs;
 mod write;
@@ -18,10 +18,9 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
 
-use self::ours::Ours;
 use self::read::Group;
 use self::theirs::Cells;
-use self::write::{ArrowSink, ColumnChunks, ParquetSink};
+use self::write::ArrowSink;
 use super::answers::{Shared, Worker};
 use super::cells::{Encoding, csv_cell};
 use super::compression::Compression;
@@ -33,8 +32,10 @@ use super::summary::{Summary, Tally};
 use super::{BatchError, Column, Request};
 use crate::index::Index;
 
+pub(crate) use self::arrays::{Arrays, field};
 pub(super) use self::read::{ARROW_BEGINNING, Batches, PARQUET_BEGINNING};
 pub(super) use self::theirs::check_types;
+pub(crate) use self::write::{Chunks, ColumnChunks, ParquetSink};
 
 /// Spark's own account of a file's columns, which it believes before the file: with it, ours would
 /// not be seen.
@@ -122,7 +123,7 @@ fn line_of<'t>(texts: impl Iterator<Item = &'t [u8]>, out: &mut Vec<u8>) {
 /// The user's columns, then ours.
 fn answered_schema(theirs: &Schema, ours: &[Column]) -> SchemaRef {
     let mut fields = theirs.fields().to_vec();
-    let ours = ours.iter().map(|it| Arc::new(ours::field(*it)));
+    let ours = ours.iter().map(|it| Arc::new(field(*it)));
     fields.extend(ours);
     let mut metadata = theirs.metadata().clone();
     metadata.remove(SPARK_COLUMNS);
@@ -141,7 +142,6 @@ pub(super) struct Block {
 struct Answering<'s, 'i> {
     worker: Worker<'s, 'i>,
     schema: SchemaRef,
-    columns: &'s [Column],
     roles: Roles,
     /// The cells of a row, before they stand in columns.
     row: Vec<u8>,
@@ -152,7 +152,6 @@ impl<'s, 'i> Answering<'s, 'i> {
         Answering {
             worker: Worker::new(shared),
             schema: Arc::clone(schema),
-            columns: &shared.layout.columns,
             roles,
             row: Vec::new(),
         }
@@ -161,7 +160,8 @@ impl<'s, 'i> Answering<'s, 'i> {
     /// The batch with our columns after the user's.
     fn answer(&mut self, batch: &RecordBatch, rows_before: u64) -> RecordBatch {
         let cells = Cells::of(batch, &self.roles);
-        let mut ours = Ours::new(self.columns, batch.num_rows());
+        let ours = &self.schema.fields()[batch.num_columns()..];
+        let mut ours = Arrays::new(ours, batch.num_rows());
         let mut texts: Vec<&[u8]> = Vec::with_capacity(cells.len());
         for (row, number) in (0..batch.num_rows()).zip(rows_before + 1..) {
             texts.clear();
@@ -208,10 +208,10 @@ struct ToParquet<'s, 'i> {
     columns: &'s ColumnChunks,
 }
 
-impl Work<Block, write::Chunks> for ToParquet<'_, '_> {
+impl Work<Block, Chunks> for ToParquet<'_, '_> {
     type Outcome = Tally;
 
-    fn work(&mut self, block: &Block, part: &mut write::Chunks) -> Result<u64, BatchError> {
+    fn work(&mut self, block: &Block, part: &mut Chunks) -> Result<u64, BatchError> {
         let first = self.answering.rows();
         let mut chunks = self.columns.begin()?;
         for batch in &block.batches {

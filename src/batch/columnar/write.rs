@@ -62,16 +62,16 @@ impl<W: Write + Send> Sink for ArrowSink<W> {
 }
 
 /// Writes a Parquet file, row group after row group.
-pub(in crate::batch) struct ParquetSink<W: Write + Send> {
+pub(crate) struct ParquetSink<W: Write + Send> {
     file: SerializedFileWriter<W>,
 }
 
 /// The column chunks of a row group.
-pub(in crate::batch) type Chunks = Vec<ArrowColumnChunk>;
+pub(crate) type Chunks = Vec<ArrowColumnChunk>;
 
 impl<W: Write + Send> ParquetSink<W> {
     /// Writes how a file begins. Pages are packed with Snappy, or as it is asked for.
-    pub(in crate::batch) fn begin(
+    pub(crate) fn begin(
         output: W,
         schema: &SchemaRef,
         compression: Compression,
@@ -101,7 +101,7 @@ impl<W: Write + Send> ParquetSink<W> {
     }
 
     /// Writes how the file ends.
-    pub(in crate::batch) fn finish(mut self) -> Result<(), BatchError> {
+    pub(crate) fn finish(mut self) -> Result<(), BatchError> {
         self.file.finish().map_err(parquet_fault)?;
         self.file.flush().map_err(BatchError::Write)
     }
@@ -124,19 +124,19 @@ impl<W: Write + Send> Sink for ParquetSink<W> {
 }
 
 /// Makes row groups, on any thread.
-pub(in crate::batch) struct ColumnChunks {
+pub(crate) struct ColumnChunks {
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
 }
 
 /// A row group that is being made.
-pub(in crate::batch) struct RowGroup<'c> {
+pub(crate) struct RowGroup<'c> {
     schema: &'c Schema,
     writers: Vec<ArrowColumnWriter>,
 }
 
 impl ColumnChunks {
-    pub(in crate::batch) fn begin(&self) -> Result<RowGroup<'_>, BatchError> {
+    pub(crate) fn begin(&self) -> Result<RowGroup<'_>, BatchError> {
         // The number matters to encryption alone.
         let writers = self.factory.create_column_writers(0);
         Ok(RowGroup {
@@ -148,7 +148,7 @@ impl ColumnChunks {
 
 impl RowGroup<'_> {
     /// Adds the rows of a batch.
-    pub(in crate::batch) fn add(&mut self, batch: &RecordBatch) -> Result<(), BatchError> {
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), BatchError> {
         let mut writers = self.writers.iter_mut();
         for (field, array) in self.schema.fields().iter().zip(batch.columns()) {
             for leaf in compute_leaves(field, array).map_err(parquet_fault)? {
@@ -159,7 +159,7 @@ impl RowGroup<'_> {
         Ok(())
     }
 
-    pub(in crate::batch) fn finish(self) -> Result<Chunks, BatchError> {
+    pub(crate) fn finish(self) -> Result<Chunks, BatchError> {
         let chunks = self.writers.into_iter().map(ArrowColumnWriter::close);
         chunks.collect::<Result<_, _>>().map_err(parquet_fault)
     }

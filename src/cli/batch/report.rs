@@ -5,9 +5,9 @@ use std::fmt::Write;
 use indicatif::HumanCount;
 use serde_json::{Map, Value, json};
 
-use super::deliver::Fingerprint;
 use crate::batch::{Column, Format, PlaceColumns, Request, Summary, Understood};
 use crate::http::batch::summary::{body, dataset};
+use crate::cli::deliver::Fingerprint;
 use crate::index::Index;
 
 /// How a list was understood, in a line.

@@ -93,7 +93,7 @@ enum StagedFile {
 
 impl Output {
     /// Prepares the output, without a trace under its name.
-    pub(super) fn stage(path: Option<&Path>, input: &Path, force: bool) -> Result<Output> {
+    pub(super) fn stage(path: Option<&Path>, input: Option<&Path>, force: bool) -> Result<Output> {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok(Output::Stdout(io::stdout()));
         };
@@ -108,7 +108,7 @@ impl Output {
                     file.with_context(|| format!("opening {shown}"))?,
                 ));
             }
-            if is_same_file(path, input) {
+            if input.is_some_and(|input| is_same_file(path, input)) {
                 bail!("the answers cannot replace the list that is read: give OUT another name");
             }
         }

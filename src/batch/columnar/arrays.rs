@@ -1,16 +1,16 @@
-//! Our columns as arrays.
+//! Arrays from rows of cells.
 
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
-use arrow_array::builder::{Float64Builder, StringBuilder};
+use arrow_array::builder::{Date32Builder, Float64Builder, StringBuilder};
 use arrow_schema::{DataType, Field};
 
 use crate::batch::Column;
 use crate::batch::cells::take_cell;
 
 /// A column of ours: texts as they are in CSV, numbers as numbers; what is not there is null.
-pub(in crate::batch) fn field(column: Column) -> Field {
+pub(crate) fn field(column: Column) -> Field {
     let data_type = match column.is_number() {
         true => DataType::Float64,
         false => DataType::Utf8,
@@ -19,28 +19,34 @@ pub(in crate::batch) fn field(column: Column) -> Field {
 }
 
 /// Arrays that are being filled row by row.
-pub(in crate::batch) struct Ours(Vec<Filling>);
+pub(crate) struct Arrays(Vec<Filling>);
 
 enum Filling {
     Text(StringBuilder),
     Number(Float64Builder),
+    /// Days since 1970-01-01.
+    Day(Date32Builder),
 }
 
-/// What a cell of ours takes, more often than not.
-const CELL_BYTES: usize = 12;
+/// What a text takes, more often than not.
+const TEXT_BYTES: usize = 12;
 
-impl Ours {
-    /// With room for so many rows.
-    pub(in crate::batch) fn new(columns: &[Column], rows: usize) -> Ours {
-        let filling = |column: &Column| match column.is_number() {
-            true => Filling::Number(Float64Builder::with_capacity(rows)),
-            false => Filling::Text(StringBuilder::with_capacity(rows, rows * CELL_BYTES)),
+impl Arrays {
+    /// For columns of texts, numbers (float64) and days (date32), with room for so many rows.
+    pub(crate) fn new<'f>(
+        columns: impl IntoIterator<Item = &'f Arc<Field>>,
+        rows: usize,
+    ) -> Arrays {
+        let filling = |column: &Arc<Field>| match column.data_type() {
+            DataType::Float64 => Filling::Number(Float64Builder::with_capacity(rows)),
+            DataType::Date32 => Filling::Day(Date32Builder::with_capacity(rows)),
+            _ => Filling::Text(StringBuilder::with_capacity(rows, rows * TEXT_BYTES)),
         };
-        Ours(columns.iter().map(filling).collect())
+        Arrays(columns.into_iter().map(filling).collect())
     }
 
     /// Adds a row of cells in `Encoding::Columns`.
-    pub(in crate::batch) fn add(&mut self, mut cells: &[u8]) {
+    pub(crate) fn add(&mut self, mut cells: &[u8]) {
         for filling in &mut self.0 {
             let cell = take_cell(&mut cells);
             match filling {
@@ -50,17 +56,21 @@ impl Ours {
                 Filling::Number(array) => array.append_option(
                     cell.map(|bits| f64::from_le_bytes(bits.try_into().expect("eight bytes"))),
                 ),
+                Filling::Day(array) => array.append_option(
+                    cell.map(|bits| i32::from_le_bytes(bits.try_into().expect("four bytes"))),
+                ),
             }
         }
         debug_assert!(cells.is_empty(), "a cell for every column");
     }
 
     /// The arrays, in the order of the columns.
-    pub(in crate::batch) fn finish(self) -> Vec<ArrayRef> {
+    pub(crate) fn finish(self) -> Vec<ArrayRef> {
         let array = |filling| -> ArrayRef {
             match filling {
                 Filling::Text(mut array) => Arc::new(array.finish()),
                 Filling::Number(mut array) => Arc::new(array.finish()),
+                Filling::Day(mut array) => Arc::new(array.finish()),
             }
         };
         self.0.into_iter().map(array).collect()

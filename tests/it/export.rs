@@ -1,0 +1,321 @@
+//! The look-up as a table: the row of a day holds the cells that a list gets.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use catchment::batch::{self, BatchError, Column, Compression, Intake, Named, Progress, Request};
+use catchment::dataset::{self, Files};
+use catchment::domain::date_from_iso;
+use catchment::export::{self, TableFormat};
+use catchment::index::Index;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::columns::python_with;
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let dataset = dataset::read(&Files::Embedded).expect("the dataset is read");
+    Index::build(dataset).expect("the dataset is sound")
+});
+
+type Record = HashMap<String, String>;
+/// The rows of each key, in order of time.
+type Table = BTreeMap<String, Vec<Record>>;
+
+type Export =
+    fn(&Index, TableFormat, &mut Vec<u8>, NonZeroUsize, &Progress) -> Result<(), BatchError>;
+
+fn exported(export: Export, format: TableFormat, threads: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let threads = NonZeroUsize::new(threads).expect("one at least");
+    export(&INDEX, format, &mut out, threads, &Progress::default()).expect("exported");
+    out
+}
+
+fn table(csv: &[u8], key: &str) -> Table {
+    let mut table = Table::new();
+    let mut reader = csv::Reader::from_reader(csv);
+    for record in reader.deserialize() {
+        let record: Record = record.expect("a record");
+        table.entry(record[key].clone()).or_default().push(record);
+    }
+    table
+}
+
+static POSTCODES: LazyLock<Table> = LazyLock::new(|| {
+    table(
+        &exported(export::postcodes, TableFormat::Csv, 2),
+        "postcode",
+    )
+});
+static PRACTICES: LazyLock<Table> = LazyLock::new(|| {
+    let csv = exported(export::practices, TableFormat::Csv, 2);
+    table(&csv, "practice_code")
+});
+
+/// The row of a day; there must be exactly one.
+fn on<'t>(rows: &'t [Record], day: &str) -> &'t Record {
+    let holds = |row: &&Record| {
+        let (from, to) = (row["valid_from"].as_str(), row["valid_to"].as_str());
+        from <= day && (to.is_empty() || day < to)
+    };
+    let mut holding = rows.iter().filter(holds);
+    let row = holding.next().expect("a row for every day");
+    assert!(holding.next().is_none(), "one row for a day");
+    row
+}
+
+/// What a list gets: by key and day.
+fn answered(asked: &[(String, String)], column: &str) -> Vec<Record> {
+    let mut list = format!("{column},day\n");
+    for (key, day) in asked {
+        list.push_str(&format!("{key},{day}\n"));
+    }
+    let request = Request {
+        format: None,
+        delimiter: None,
+        named: Named {
+            as_of: Some("day".into()),
+            registration_only: column == "practice_code",
+            ..Named::default()
+        },
+        as_of: date_from_iso("2025-12-01").expect("a date"),
+        columns: Column::usual_and("all").expect("columns"),
+        excel_safe: false,
+        compression: Compression::None,
+    };
+    let intake = Intake::open(list.as_bytes(), &request).expect("a list");
+    let mut out = Vec::new();
+    let threads = NonZeroUsize::new(2).expect("two");
+    let progress = Progress::default();
+    batch::run(&INDEX, intake, &request, &mut out, threads, &progress).expect("answered");
+    let mut reader = csv::Reader::from_reader(out.as_slice());
+    reader
+        .deserialize()
+        .map(|it| it.expect("a record"))
+        .collect()
+}
+
+/// Days on both sides of every change in the rows, and a few others.
+fn days(rows: &[Record]) -> BTreeSet<String> {
+    let mut days = BTreeSet::new();
+    for row in rows {
+        if let Ok(day) = date_from_iso(&row["valid_from"]) {
+            days.insert(day.to_string());
+            days.insert(day.yesterday().expect("not the first").to_string());
+        }
+    }
+    for day in [
+        "1975-01-01",
+        "2013-06-30",
+        "2021-12-31",
+        "2023-03-31",
+        "2026-11-22",
+    ] {
+        days.insert(day.into());
+    }
+    days
+}
+
+/// Compares the table with the answers to lists, on every such day. Returns how many cells.
+fn check(table: &Table, every: usize, column: &str, half: &str) -> usize {
+    let keys = table.keys().step_by(every);
+    let asked: Vec<(String, String)> = keys
+        .flat_map(|key| {
+            days(&table[key])
+                .into_iter()
+                .map(move |day| (key.clone(), day))
+        })
+        .collect();
+    let mut cells = 0;
+    for ((key, day), answer) in asked.iter().zip(answered(&asked, column)) {
+        let row = on(&table[key], day);
+        for (name, cell) in row.iter().filter(|(name, _)| answer.contains_key(*name)) {
+            if name != column {
+                assert_eq!(cell, &answer[name], "{name} of {key} on {day}");
+                cells += 1;
+            }
+        }
+        let reasons = ["", "resilience_groups_"].map(|it| format!("catchment_{it}{half}_reason"));
+        let reasons = reasons.iter().map(|name| row[name].as_str());
+        let reasons: Vec<&str> = reasons.filter(|it| !it.is_empty()).collect();
+        let given = answer["catchment_reason"].split(';');
+        // A list without practices has their groups' reason in place of the residence's only where the practice leads to a community.
+        let mut given: Vec<&str> = given.filter(|it| !it.is_empty()).collect();
+        if half == "registration"
+            && row["catchment_icc_registration_id"].is_empty()
+            && row["catchment_neighbourhood_team_registration"].is_empty()
+        {
+            given.retain(|it| !it.starts_with("resilience_groups:"));
+            assert!(
+                given.iter().all(|it| reasons.contains(it)),
+                "{key} on {day}"
+            );
+        } else {
+            assert_eq!(given, reasons, "{key} on {day}");
+        }
+    }
+    cells
+}
+
+#[test]
+fn the_row_of_a_day_holds_the_cells_that_a_list_gets() {
+    assert!(POSTCODES.len() > 68_000);
+    let cells = check(&POSTCODES, 41, "postcode", "residence");
+    assert!(cells > 500_000, "{cells}");
+    let cells = check(&PRACTICES, 1, "practice_code", "registration");
+    assert!(cells > 20_000, "{cells}");
+}
+
+#[test]
+fn neighbouring_periods_meet_and_differ() {
+    for (key, rows) in POSTCODES.iter().chain(PRACTICES.iter()) {
+        let (first, last) = (&rows[0], rows.last().expect("one at least"));
+        assert_eq!(
+            (first["valid_from"].as_str(), last["valid_to"].as_str()),
+            ("", ""),
+            "{key}"
+        );
+        for pair in rows.windows(2) {
+            assert_eq!(pair[0]["valid_to"], pair[1]["valid_from"], "{key}");
+            let without_days = |row: &Record| {
+                let mut row = row.clone();
+                row.retain(|name, _| !name.starts_with("valid_"));
+                row
+            };
+            assert_ne!(without_days(&pair[0]), without_days(&pair[1]), "{key}");
+        }
+    }
+}
+
+#[test]
+fn every_postcode_and_practice_is_there_and_who_stands_in_their_place() {
+    let directory = INDEX.postcodes().map(|it| it.postcode.to_string());
+    assert!(
+        directory.eq(POSTCODES
+            .keys()
+            .filter(|it| !it.starts_with("ZZ99"))
+            .cloned())
+    );
+    let status =
+        |postcode: &str| on(&POSTCODES[postcode], "2025-12-01")["catchment_status"].clone();
+    assert_eq!(status("CA1 1EF"), "terminated");
+    assert_eq!(status("ZZ99 3VZ"), "no_fixed_abode");
+    assert_eq!(status("ZZ99 3WZ"), "address_not_known");
+    for practice in INDEX.practices() {
+        assert!(PRACTICES.contains_key(practice.code.as_str()));
+    }
+    let reason =
+        |code: &str| on(&PRACTICES[code], "2025-12-01")["catchment_registration_reason"].clone();
+    assert_eq!(reason("V81999"), "registration:default_code");
+    for code in INDEX.not_gp_practices() {
+        assert_eq!(reason(code.as_str()), "registration:not_a_gp_practice");
+    }
+}
+
+#[test]
+fn tables_are_the_same_on_any_number_of_threads_and_in_both_formats() {
+    let csv = exported(export::practices, TableFormat::Csv, 1);
+    let whole = exported(export::practices, TableFormat::Parquet, 1);
+    for threads in [2, 5] {
+        assert!(exported(export::practices, TableFormat::Csv, threads) == csv);
+        assert!(exported(export::practices, TableFormat::Parquet, threads) == whole);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("practices.parquet");
+    fs::write(&path, whole).expect("written");
+    let file = fs::File::open(path).expect("there");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a Parquet file");
+    let lines = csv.iter().filter(|byte| **byte == b'\n').count();
+    let rows = reader.metadata().file_metadata().num_rows();
+    assert_eq!(usize::try_from(rows).expect("some"), lines - 1);
+    let digest = reader
+        .schema()
+        .metadata()
+        .get("catchment.dataset_digest")
+        .cloned();
+    assert_eq!(digest.as_deref(), Some(INDEX.digest()));
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .current_dir(folder)
+        .arg("export")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts");
+    let told = String::from_utf8(output.stderr).expect("text");
+    (output.status.code(), told)
+}
+
+#[test]
+fn a_table_is_written_whole_beside_its_manifest_and_replaces_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, told) = run(folder.path(), &["--practices", "p.csv"]);
+    assert_eq!(code, Some(0), "{told}");
+    let written = fs::read(folder.path().join("p.csv")).expect("there");
+    let manifest = fs::read(folder.path().join("p.csv.manifest.json")).expect("there");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    let sha256: String = Sha256::digest(&written)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(manifest["output"]["sha256"], sha256);
+    assert_eq!(manifest["table"], "practices");
+    let rows: usize = PRACTICES.values().map(Vec::len).sum();
+    assert_eq!(manifest["rows"], rows);
+    let refused = |arguments: &[&str], words: &str| {
+        let (code, told) = run(folder.path(), arguments);
+        assert_eq!(code, Some(2), "{told}");
+        assert!(told.contains(words), "{told}");
+    };
+    refused(&["--practices", "p.csv"], "--force");
+    refused(&["--practices", "p.xlsx"], ".parquet or .csv");
+    refused(&["--practices", "a.csv", "--lookup", "a.csv"], "both");
+    refused(&[], "--lookup");
+    let (code, _) = run(
+        folder.path(),
+        &["--practices", "p.csv", "--force", "--quiet"],
+    );
+    assert_eq!(code, Some(0));
+    assert!(fs::read(folder.path().join("p.csv")).expect("there") == written);
+}
+
+#[test]
+fn the_examples_of_the_page_run_and_give_what_a_list_gets() {
+    let Some(python) = python_with("duckdb, pandas, pyarrow") else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let list = crate::patients::Patients::new(&INDEX, 11).list(2_000);
+    // Rows of the right width: what makes a bad row depends on the reader.
+    let mut reader = csv::Reader::from_reader(list.as_slice());
+    let mut writer = csv::Writer::from_path(folder.path().join("patients.csv")).expect("a file");
+    writer
+        .write_record(reader.headers().expect("names"))
+        .expect("written");
+    for record in reader.records().filter_map(Result::ok) {
+        writer.write_record(&record).expect("written");
+    }
+    writer.flush().expect("written");
+    let output = Command::new(python)
+        .args([
+            concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/columns/lookup_examples.py"
+            ),
+            env!("CARGO_BIN_EXE_catchment"),
+            concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lookup.md"),
+        ])
+        .current_dir(folder.path())
+        .output()
+        .expect("CATCHMENT_PYTHON names a Python");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+}
