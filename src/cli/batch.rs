@@ -159,6 +159,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         };
         let intake = intake.map_err(|fault| anyhow!("{name}: {fault}"))?;
         let understood = intake.understood().clone();
+        arguments.check_output_name(understood.format)?;
         if !arguments.quiet {
             bar.suspend(|| eprintln!("{}", report::understood(&understood)));
         }
@@ -277,6 +278,25 @@ impl BatchArguments {
             excel_safe: self.excel_safe,
             compression: self.compression(),
         })
+    }
+
+    /// A list keeps its format: under the name of another it would mislead.
+    fn check_output_name(&self, format: Format) -> Result<()> {
+        let extension = self.output.as_deref().and_then(Path::extension);
+        let called = match extension.and_then(|it| it.to_str()) {
+            Some("csv" | "tsv") => Format::Csv,
+            Some("ndjson" | "jsonl") => Format::Ndjson,
+            Some("parquet") => Format::Parquet,
+            Some("arrow" | "arrows") => Format::Arrow,
+            _ => return Ok(()),
+        };
+        let is_text = |format| matches!(format, Format::Csv | Format::Ndjson);
+        if called != format && !(is_text(called) && is_text(format)) {
+            bail!(
+                "the answers to {format} are {format}, and OUT is called as if they were {called}"
+            );
+        }
+        Ok(())
     }
 
     fn compression(&self) -> Compression {
