@@ -122,8 +122,38 @@ fn days(rows: &[Record]) -> BTreeSet<String> {
     days
 }
 
+/// Every day that the dataset's files name, whatever for, with its neighbours.
+fn days_named() -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lancashire-and-cumbria");
+    let mut days = BTreeSet::new();
+    let names = [
+        "areas.csv",
+        "assignments.csv",
+        "memberships.csv",
+        "practices.csv",
+        "dataset.toml",
+    ];
+    for name in names {
+        let text = fs::read_to_string(folder.join(name)).expect("a file of the dataset");
+        for word in text.split(|it: char| !it.is_ascii_digit() && it != '-') {
+            if let Ok(day) = date_from_iso(word) {
+                let neighbours = [day.yesterday(), Ok(day), day.tomorrow()];
+                days.extend(neighbours.map(|day| day.expect("no first or last day").to_string()));
+            }
+        }
+    }
+    assert!(days.len() > 50, "{}", days.len());
+    days
+}
+
 /// Compares the table with the answers to lists, on every such day. Returns how many cells.
-fn check(table: &Table, every: usize, column: &str, half: &str) -> usize {
+fn check(
+    table: &Table,
+    every: usize,
+    days: impl Fn(&[Record]) -> BTreeSet<String>,
+    column: &str,
+    half: &str,
+) -> usize {
     let keys = table.keys().step_by(every);
     let asked: Vec<(String, String)> = keys
         .flat_map(|key| {
@@ -166,10 +196,29 @@ fn check(table: &Table, every: usize, column: &str, half: &str) -> usize {
 #[test]
 fn the_row_of_a_day_holds_the_cells_that_a_list_gets() {
     assert!(POSTCODES.len() > 68_000);
-    let cells = check(&POSTCODES, 41, "postcode", "residence");
+    let cells = check(&POSTCODES, 41, days, "postcode", "residence");
     assert!(cells > 500_000, "{cells}");
-    let cells = check(&PRACTICES, 1, "practice_code", "registration");
+    let cells = check(&PRACTICES, 1, days, "practice_code", "registration");
     assert!(cells > 20_000, "{cells}");
+}
+
+#[test]
+fn no_change_is_missed_on_any_day_that_the_dataset_names() {
+    let named = days_named();
+    check(
+        &POSTCODES,
+        1_999,
+        |_| named.clone(),
+        "postcode",
+        "residence",
+    );
+    check(
+        &PRACTICES,
+        3,
+        |_| named.clone(),
+        "practice_code",
+        "registration",
+    );
 }
 
 #[test]
