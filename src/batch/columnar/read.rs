@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
@@ -57,14 +58,18 @@ impl<R: Read> Batches<R> {
     /// A stream, of which the schema is read.
     pub(in crate::batch) fn arrow(source: R) -> Result<Batches<R>, BatchError> {
         let source = BufReader::with_capacity(1 << 16, source);
-        let reader = StreamReader::try_new(source, None).map_err(arrow_fault)?;
+        let reader = sound(Format::Arrow, || {
+            StreamReader::try_new(source, None).map_err(arrow_fault)
+        })?;
         let schema = reader.schema();
         Ok(Batches::new(Reader::Arrow(Box::new(reader)), schema))
     }
 
     /// A file, of which the end is read.
     pub(in crate::batch) fn parquet(file: File) -> Result<Batches<R>, BatchError> {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet_fault)?;
+        let reader = sound(Format::Parquet, || {
+            ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet_fault)
+        })?;
         check_packing(reader.metadata())?;
         let schema = SchemaRef::clone(reader.schema());
         let rows = rows_at_a_time(reader.metadata());
@@ -127,11 +132,13 @@ impl<R: Read> Batches<R> {
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, BatchError> {
         loop {
             let next = match &mut self.reader {
-                Reader::Arrow(reader) => reader.next().transpose().map_err(arrow_fault)?,
-                Reader::Parquet(reader) => {
+                Reader::Arrow(reader) => sound(Format::Arrow, || {
+                    reader.next().transpose().map_err(arrow_fault)
+                })?,
+                Reader::Parquet(reader) => sound(Format::Parquet, || {
                     let fault = |fault: ArrowError| parquet_fault(fault.into());
-                    reader.next().transpose().map_err(fault)?
-                }
+                    reader.next().transpose().map_err(fault)
+                })?,
             };
             match next {
                 Some(batch) if batch.num_rows() == 0 => {}
@@ -179,6 +186,15 @@ fn rows_at_a_time(metadata: &ParquetMetaData) -> usize {
     (READ_BYTES / bytes).clamp(1, READ_ROWS)
 }
 
+/// What reading gives. The readers panic where a list is damaged so that its parts contradict each other;
+/// what they hold is not used afterwards.
+fn sound<T>(format: Format, read: impl FnOnce() -> Result<T, BatchError>) -> Result<T, BatchError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let what = "it is damaged: its parts contradict each other".into();
+        Err(BatchError::Unsound { format, what })
+    })
+}
+
 fn arrow_fault(fault: ArrowError) -> BatchError {
     match fault {
         ArrowError::IoError(_, error) => BatchError::Read(error),
@@ -193,5 +209,20 @@ fn parquet_fault(fault: ParquetError) -> BatchError {
     BatchError::Unsound {
         format: Format::Parquet,
         what: fault.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_panics_is_a_damaged_list() {
+        let read = || -> Result<(), BatchError> { panic!("the offset exceeds the length") };
+        let fault = sound(Format::Arrow, read).expect_err("damaged");
+        assert!(
+            fault.to_string().contains("as Arrow: it is damaged"),
+            "{fault}"
+        );
     }
 }
