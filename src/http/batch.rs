@@ -66,6 +66,9 @@ impl Default for BatchLimits {
     }
 }
 
+/// A stream of Arrow, as IANA lists it.
+const ARROW: &str = "application/vnd.apache.arrow.stream";
+
 /// Who is told to come again comes again after so many seconds.
 const AGAIN_IN_S: u16 = 10;
 
@@ -327,6 +330,8 @@ impl Ready {
             Format::Ndjson => ("application/x-ndjson", "ndjson"),
             Format::Csv if is_tsv => ("text/tab-separated-values", "tsv"),
             Format::Csv => ("text/csv", "csv"),
+            Format::Arrow => (ARROW, "arrows"),
+            Format::Parquet => unreachable!("it is refused: a stream has no end to begin with"),
         };
         let disposition = format!("attachment; filename=\"answered.{extension}\"");
         let headers = [

@@ -76,7 +76,7 @@ fn answer_file(list: &[u8], request: &Request, threads: usize) -> Answered {
     run(intake, request, threads)
 }
 
-fn stream(batches: &[RecordBatch]) -> Vec<u8> {
+pub(crate) fn stream(batches: &[RecordBatch]) -> Vec<u8> {
     let schema = batches[0].schema();
     let mut writer = StreamWriter::try_new(Vec::new(), &schema).expect("a schema");
     for batch in batches {
@@ -123,7 +123,7 @@ fn cell(array: &dyn Array, row: usize) -> String {
 }
 
 /// Made-up patients: the names of the columns, and the columns of those rows that have all of them.
-fn patients(rows: usize) -> (Vec<String>, Vec<Vec<String>>) {
+pub(crate) fn patients(rows: usize) -> (Vec<String>, Vec<Vec<String>>) {
     let list = Patients::new(&INDEX, 5).list(rows);
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
@@ -156,7 +156,7 @@ fn csv_of(names: &[String], columns: &[Vec<String>]) -> Vec<u8> {
 }
 
 /// The columns of a list in as many types as there are, in batches of very different lengths.
-fn batches_of(names: &[String], columns: &[Vec<String>]) -> Vec<RecordBatch> {
+pub(crate) fn batches_of(names: &[String], columns: &[Vec<String>]) -> Vec<RecordBatch> {
     let rows = columns[0].len();
     let cuts = [0, 1, 1, 1_500, 1_503, rows];
     let batch = |from: usize, to: usize| {

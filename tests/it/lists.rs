@@ -15,6 +15,7 @@ use catchment::http::{BatchLimits, Limits};
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
+use crate::columns;
 use crate::dataset::index;
 use crate::patients::Patients;
 use crate::running::Running;
@@ -282,6 +283,20 @@ fn the_bytes_are_those_of_the_program() {
         ],
     );
     check_bytes(CSV, "&compress=gzip", &PATIENTS, &["--compress", "gzip"]);
+}
+
+#[test]
+fn columns_in_a_stream_of_arrow_are_answered_too() {
+    let (names, columns) = columns::patients(2_000);
+    let list = columns::stream(&columns::batches_of(&names, &columns));
+    check_bytes("application/vnd.apache.arrow.stream", "", &list, &[]);
+    let checked = ask("application/vnd.apache.arrow.stream", "&check", &list).json();
+    assert_eq!(checked["format"], "arrow");
+    assert_eq!(
+        checked["rows"][0].as_array().map(Vec::len),
+        checked["shown"].as_array().map(Vec::len)
+    );
+    ask("application/vnd.apache.arrow.stream", "", SMALL.as_bytes()).problem(422, "unsound");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use indicatif::HumanCount;
 use serde_json::{Map, Value, json};
 
 use crate::batch::{Column, Format, PlaceColumns, Request, Summary, Understood};
-use crate::http::batch::summary::{body, dataset};
 use crate::cli::deliver::Fingerprint;
+use crate::http::batch::summary::{body, dataset};
 use crate::index::Index;
 
 /// How a list was understood, in a line.

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::summary::dataset;
-use crate::batch::{Column, Compression, Format, PlaceColumns, Request, Understood, records};
+use crate::batch::{
+    Column, Compression, Delimiter, Format, PlaceColumns, Request, Understood, records,
+};
 use crate::index::Index;
 
 /// So many rows are shown.
@@ -23,20 +25,22 @@ pub(super) fn body(list: &Understood, request: &Request, index: &Index, rows: &[
     let named = roles.iter().map(|&(_, at)| list.columns[at].clone());
     let shown: Vec<String> = named.chain(added.iter().cloned()).collect();
     let at: Vec<usize> = roles.iter().map(|&(_, at)| at).collect();
-    let rows = match list.delimiter {
-        Some(delimiter) => {
+    let rows = match (list.format, list.delimiter) {
+        (Format::Ndjson, _) => objects(rows, &shown),
+        (_, Some(delimiter)) => {
             let records = records(rows, delimiter);
             let rows = records.into_iter().skip(1);
             rows.map(|row| cells(&row, &at, added.len())).collect()
         }
-        None => objects(rows, &shown),
+        // Columns are shown as CSV, those that are read alone.
+        (_, None) => records(rows, Delimiter::COMMA).split_off(1),
     };
     json!({
-        "format": match list.format { Format::Csv => "csv", Format::Ndjson => "ndjson" },
+        "format": list.format.to_string().to_lowercase(),
         "delimiter": list.delimiter.map(|it| it.to_string()),
         "compression": match list.compression { Compression::None => None, packed => Some(packed.to_string()) },
         "byte_order_mark": list.has_byte_order_mark,
-        "line_ending": list.line_ending.to_string(),
+        "line_ending": list.line_ending.map(|it| it.to_string()),
         "columns": list.columns,
         "read": read,
         "has_residence": list.roles.place != PlaceColumns::None,

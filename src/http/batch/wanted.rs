@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, header};
 
 use super::super::input::content_type;
 use super::super::problem::Problem;
+use super::ARROW;
 use super::tickets::Ticket;
 use crate::batch::{
     Column, Compression, Delimiter, Format, InvalidDelimiter, Named, PREFIX, Request,
@@ -67,7 +68,7 @@ impl Announced {
 
     /// By the headers of a request.
     pub(super) fn by(headers: &HeaderMap) -> Result<Announced, Problem> {
-        let types: [(&'static str, Format, Option<Delimiter>); 4] = [
+        let types: [(&'static str, Format, Option<Delimiter>); 5] = [
             ("text/csv", Format::Csv, None),
             (
                 "text/tab-separated-values",
@@ -76,6 +77,7 @@ impl Announced {
             ),
             ("application/x-ndjson", Format::Ndjson, None),
             ("application/ndjson", Format::Ndjson, None),
+            (ARROW, Format::Arrow, None),
         ];
         let given = content_type(headers).unwrap_or_default();
         let (content_type, format, delimiter) = types
@@ -83,7 +85,7 @@ impl Announced {
             .find(|(name, ..)| name.eq_ignore_ascii_case(given))
             .ok_or_else(|| {
                 Problem::unsupported_media_type(
-                    "text/csv, text/tab-separated-values or application/x-ndjson",
+                    "text/csv, text/tab-separated-values, application/x-ndjson or application/vnd.apache.arrow.stream",
                 )
             })?;
         Ok(Announced {
