@@ -4,7 +4,9 @@
 //!
 //! `CATCHMENT_BATCH_ROWS=10000000` makes a longer list; a million rows is usual. Every row of the list is
 //! made up (tests/it/patients.rs). The last figures are of the whole program as a user starts it: loading
-//! the data, SHA-256 of list and answers, forcing them to the disk; with its peak memory.
+//! the data, SHA-256 of list and answers, forcing them to the disk; with its peak memory. Beside it the
+//! joins that one would write in DuckDB, Polars and pandas (benches/joins.py), where `CATCHMENT_PYTHON`
+//! names a Python that has them.
 
 #[path = "../tests/it/patients.rs"]
 mod patients;
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use catchment::batch::{self, Column, Compression, Intake, Named, Progress, Request};
 use catchment::dataset::{self, Files};
+use catchment::domain::Layer;
 use catchment::index::Index;
 use jiff::civil::date;
 use patients::Patients;
@@ -73,6 +76,80 @@ fn main() {
             rate(rows, started.elapsed())
         );
     }
+    if is_measured {
+        joins(&index, folder.path(), rows);
+    }
+}
+
+/// What an analyst would do instead, with the look-up that the program exports: each engine in turn,
+/// without the time to start Python. They cannot read some rows of such a list, and leave them out.
+fn joins(index: &Index, folder: &Path, rows: u64) {
+    let Some(python) = std::env::var_os("CATCHMENT_PYTHON") else {
+        println!("DuckDB, Polars, pandas: skipped, for CATCHMENT_PYTHON names no Python");
+        return;
+    };
+    let exported = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(["export", "--quiet", "--lookup", "postcodes.parquet"])
+        .args(["--practices", "practices.parquet"])
+        .current_dir(folder)
+        .status()
+        .expect("it starts");
+    assert!(exported.success());
+    fs::write(folder.join("icc.geojson"), iccs(index)).expect("written");
+    let answered = folder.join("answered.csv");
+    for engine in ["duckdb", "polars", "pandas"] {
+        let output = Command::new(&python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/joins.py"))
+            .args([engine.as_ref(), folder.as_os_str()])
+            .output()
+            .expect("CATCHMENT_PYTHON names a Python");
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr).into_owned();
+            println!("{engine}: skipped, for it did not run:\n{why}");
+            continue;
+        }
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let told: Vec<f64> = told
+            .split_whitespace()
+            .map(|it| it.parse().expect("a number"))
+            .collect();
+        let theirs = Duration::from_secs_f64(told[0]);
+        assert!(told[1] > rows as f64 / 4.0, "{engine} located {}", told[1]);
+        let _ = fs::remove_file(&answered);
+        let _ = fs::remove_file(folder.join("answered.csv.manifest.json"));
+        let started = Instant::now();
+        whole_program(&folder.join("list.csv"), &answered, "2");
+        let ours = started.elapsed();
+        println!(
+            "{engine}: {}, whole program: {}: {:.1} times as fast",
+            rate(rows, theirs),
+            rate(rows, ours),
+            theirs.as_secs_f64() / ours.as_secs_f64()
+        );
+    }
+}
+
+/// The Integrated Care Communities as GeoJSON.
+fn iccs(index: &Index) -> String {
+    let place = |at: &geo::Coord<f64>| serde_json::json!([at.x, at.y]);
+    let ring =
+        |ring: &geo::LineString<f64>| -> serde_json::Value { ring.coords().map(place).collect() };
+    let polygon = |it: &geo::Polygon<f64>| -> serde_json::Value {
+        std::iter::once(it.exterior())
+            .chain(it.interiors())
+            .map(ring)
+            .collect()
+    };
+    let feature = |it: &catchment::domain::Boundary| {
+        let coordinates: serde_json::Value = it.lonlat.iter().map(polygon).collect();
+        serde_json::json!({ "type": "Feature", "properties": { "id": it.id },
+            "geometry": { "type": "MultiPolygon", "coordinates": coordinates } })
+    };
+    let features: serde_json::Value = index
+        .boundaries(Layer::Icc, date(2025, 12, 1))
+        .map(feature)
+        .collect();
+    serde_json::json!({ "type": "FeatureCollection", "features": features }).to_string()
 }
 
 fn rate(rows: u64, time: Duration) -> String {
