@@ -28,6 +28,8 @@ pub(super) struct LayerIndex {
     area_of: Vec<u32>,
     /// The areas of each statistical area, by its row.
     assignments: Vec<Vec<Assigned>>,
+    /// The days on which an area that has ground, or its ground, begins or ends; in order.
+    changes: Vec<Date>,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ impl LayerIndex {
             area_of: Vec::with_capacity(boundaries.len()),
             spatial: Spatial::build(Vec::new()),
             assignments: Vec::new(),
+            changes: Vec::new(),
         };
         for (at, boundary) in (0..).zip(&boundaries) {
             let number = layer.number(&boundary.id).ok_or_else(|| {
@@ -85,8 +88,35 @@ impl LayerIndex {
             layer.area_of.push(number);
             layer.areas[number as usize].boundaries.push(at);
         }
+        layer.changes = layer.changes_with(&boundaries);
         layer.spatial = Spatial::build(boundaries);
         Ok(layer)
+    }
+
+    fn changes_with(&self, boundaries: &[Boundary]) -> Vec<Date> {
+        let with_ground = self.areas.iter().filter(|area| !area.boundaries.is_empty());
+        let versions = with_ground.flat_map(|area| &self.versions[area.versions.clone()]);
+        let periods = versions
+            .map(|area| area.period)
+            .chain(boundaries.iter().map(|boundary| boundary.period));
+        let mut days: Vec<Date> = periods
+            .flat_map(|period| [period.from, period.to])
+            .flatten()
+            .collect();
+        days.sort_unstable();
+        days.dedup();
+        days
+    }
+
+    /// How many days of change there are until the day.
+    pub(super) fn changes_until(&self, day: Date) -> usize {
+        self.changes.partition_point(|&change| change <= day)
+    }
+
+    /// The last day of change until the day.
+    pub(super) fn changed_on(&self, day: Date) -> Option<Date> {
+        let last = self.changes_until(day).checked_sub(1)?;
+        Some(self.changes[last])
     }
 
     /// Makes room for the areas of so many statistical areas.

@@ -31,7 +31,7 @@ pub use locate::{
 };
 pub use spatial::Spatial;
 
-use crate::dataset::{Dataset, LayerEntry, Manifest};
+use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest};
 use crate::domain::{
     Area, Assignment, Boundary, BritishGrid, Layer, Lineage, Member, Membership, OdsCode, Period,
     Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice, Premises, Provenance,
@@ -247,6 +247,29 @@ impl Index {
         let layer = self.layer(layer);
         let number = layer.and_then(|layer| Some((layer, layer.number(id)?)));
         number.map_or(&[], |(layer, number)| layer.versions_of(number))
+    }
+
+    /// The place of an area among all of its layer, in order of id and on whatever day.
+    pub fn area_number(&self, layer: Layer, id: &str) -> Option<u32> {
+        self.layer(layer)?.number(id)
+    }
+
+    /// Whether the areas of a layer lie beside each other; otherwise they may lie over each other.
+    pub fn is_partition(&self, layer: Layer) -> bool {
+        self.layer(layer)
+            .is_some_and(|layer| layer.kind == LayerKind::Partition)
+    }
+
+    /// How many times something had changed by the day in the areas of a layer that have ground: on days
+    /// with the same number they are the same.
+    pub fn changes_until(&self, layer: Layer, day: Date) -> usize {
+        self.layer(layer)
+            .map_or(0, |layer| layer.changes_until(day))
+    }
+
+    /// The day of the last such change; `None` before the first.
+    pub fn changed_on(&self, layer: Layer, day: Date) -> Option<Date> {
+        self.layer(layer)?.changed_on(day)
     }
 
     /// The first day on which anything is known of the layer.
