@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::snapshot::Snapshot;
 use crate::domain::Layer;
 use crate::index::Index;
-use crate::tiles::{self, TileAddress, TileArea, ZOOM_MAX};
+use crate::tiles::{Shapes, TileAddress, TileArea, ZOOM_MAX};
 
 const MVT: &str = "application/vnd.mapbox-vector-tile";
 
@@ -77,12 +77,14 @@ pub(super) async fn tile(
     let titles: Vec<String> = areas.iter().map(|area| area.title()).collect();
     let areas = areas.iter().zip(&titles).filter_map(|(area, title)| {
         Some(TileArea {
+            number: u64::from(index.area_number(layer, &area.id)?) + 1,
             boundary: index.boundary(layer, &area.id, as_of)?,
             name: title,
             provenance: area.provenance.as_str(),
         })
     });
-    match tiles::encode(layer.as_str(), address, areas) {
+    let shapes = Shapes::new(layer.as_str(), index.is_partition(layer), areas);
+    match shapes.tile(address) {
         Ok(Some(bytes)) => Ok(cacheable(&headers, MVT, bytes)),
         Ok(None) => Ok((StatusCode::NO_CONTENT, CACHE_SHORTLY).into_response()),
         Err(error) => {

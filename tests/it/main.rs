@@ -1,9 +1,12 @@
 //! The tests that need more than one module.
 
 mod batch;
+#[path = "../../benches/common/borders.rs"]
+mod borders;
 mod check;
 mod cli;
 mod columns;
+mod coverage;
 mod dataset;
 mod diff;
 mod export;

@@ -12,14 +12,14 @@ const EXTENT: i32 = 4_096;
 /// What a tile may hold beyond each of its sides.
 const BUFFER: i32 = 64;
 
-type Vertex = (i32, i32);
+pub(crate) type Vertex = (i32, i32);
 
 /// A feature of a tile.
-struct Shape {
-    number: u64,
-    tags: BTreeMap<String, String>,
-    /// Open rings: the first vertex is not repeated.
-    rings: Vec<Vec<Vertex>>,
+pub(crate) struct Shape {
+    pub(crate) number: u64,
+    pub(crate) tags: BTreeMap<String, String>,
+    /// Open rings: the first vertex is not repeated. A point has none.
+    pub(crate) rings: Vec<Vec<Vertex>>,
 }
 
 /// The tile at `z/x/y`; `None` where it is empty.
@@ -36,7 +36,13 @@ fn tile(layer: &str, z: u32, x: u32, y: u32) -> Option<Vec<Shape>> {
 #[track_caller]
 fn shapes(reply: &Reply, name: &str) -> Vec<Shape> {
     assert_eq!(reply.header("content-type"), MVT);
-    let tile = MvtReaderRef::new(&reply.body).expect("a vector tile");
+    decode(&reply.body, name)
+}
+
+/// The features of a tile of one layer.
+#[track_caller]
+pub(crate) fn decode(bytes: &[u8], name: &str) -> Vec<Shape> {
+    let tile = MvtReaderRef::new(bytes).expect("a vector tile");
     assert_eq!(tile.layer_count(), 1);
     let layer = tile.layers().next().expect("a layer");
     assert_eq!((layer.name(), layer.version()), (name, 2));
@@ -49,7 +55,11 @@ fn shapes(reply: &Reply, name: &str) -> Vec<Shape> {
             .into_iter()
             .map(|(key, value)| (key.to_string(), text(value)))
             .collect(),
-        rings: rings(feature.geometry_commands()),
+        // 1 is a point, 3 a polygon (MVT 2.1, 4.3.4).
+        rings: match feature.geom_type_value() {
+            Some(1) => Vec::new(),
+            _ => rings(feature.geometry_commands()),
+        },
     };
     layer.features().map(shape).collect()
 }
@@ -89,19 +99,19 @@ fn unzigzag(number: u32) -> i32 {
 }
 
 /// Twice the area; positive for an exterior (MVT 2.1, 4.3.3.3: the y axis points down).
-fn doubled_area(ring: &[Vertex]) -> i64 {
+pub(crate) fn doubled_area(ring: &[Vertex]) -> i64 {
     edges(ring)
         .map(|((x1, y1), (x2, y2))| i64::from(x1) * i64::from(y2) - i64::from(x2) * i64::from(y1))
         .sum()
 }
 
-fn edges(ring: &[Vertex]) -> impl Iterator<Item = (Vertex, Vertex)> {
+pub(crate) fn edges(ring: &[Vertex]) -> impl Iterator<Item = (Vertex, Vertex)> {
     let next = ring.iter().cycle().skip(1);
     ring.iter().copied().zip(next.copied())
 }
 
 /// Column and row of the tile that a position is on.
-fn column_and_row(lon: f64, lat: f64, z: u32) -> (u32, u32) {
+pub(crate) fn column_and_row(lon: f64, lat: f64, z: u32) -> (u32, u32) {
     let tiles = f64::from(1_u32 << z);
     let column = (lon + 180.0) / 360.0 * tiles;
     let row = (1.0 - lat.to_radians().tan().asinh() / std::f64::consts::PI) / 2.0 * tiles;

@@ -1,0 +1,269 @@
+//! Tiles as coverages: of areas side by side, no overlap, no gap and nothing invalid at any zoom, as GEOS
+//! and a plain definition see it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::env;
+use std::fmt::Write as _;
+use std::process::Command;
+
+use catchment::domain::Boundary;
+use catchment::tiles::{Shapes, TileAddress, TileArea};
+use geo::Validation;
+
+use crate::borders::{Borders, SIXTY};
+use crate::oracle::tell_skipped;
+use crate::tiles::{Shape, Vertex, decode, doubled_area, edges};
+
+/// Tiles of a zoom beyond which some are chosen.
+const TILES_MAX: usize = 150;
+
+/// A layer of areas called by their ids.
+pub(crate) fn shapes_of(boundaries: &[Boundary], is_partition: bool) -> Shapes {
+    let areas = (1..).zip(boundaries).map(|(number, boundary)| TileArea {
+        number,
+        boundary,
+        name: &boundary.id,
+        provenance: "indicative",
+    });
+    Shapes::new("icc", is_partition, areas)
+}
+
+/// The features of a tile; none where there is no tile.
+pub(crate) fn tile(shapes: &Shapes, z: u8, x: u32, y: u32) -> Vec<Shape> {
+    let address = TileAddress::new(z, x, y).expect("it exists");
+    let bytes = shapes.tile(address).expect("it encodes");
+    bytes.map_or_else(Vec::new, |bytes| decode(&bytes, "icc"))
+}
+
+/// The tiles of a zoom that have a border in them, going down from those of the zoom above.
+fn tiles_with_borders(shapes: &Shapes, above: &[(u32, u32)], z: u8) -> Vec<(u32, u32)> {
+    let below = above.iter().flat_map(|&(x, y)| {
+        [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(east, south)| (2 * x + east, 2 * y + south))
+    });
+    let mut tiles: Vec<(u32, u32)> = if z == 0 {
+        vec![(0, 0)]
+    } else {
+        below.collect()
+    };
+    tiles.retain(|&(x, y)| {
+        let shapes = tile(shapes, z, x, y);
+        shapes.len() > 1
+            || shapes
+                .iter()
+                .any(|shape| shape.rings.iter().any(|ring| ring.len() > 4))
+    });
+    // Spread over all of them.
+    let every = tiles.len().div_ceil(TILES_MAX).max(1);
+    tiles.into_iter().step_by(every).collect()
+}
+
+/// The polygons of a feature, exteriors with their holes.
+fn polygons(shape: &Shape) -> Vec<Vec<Vec<Vertex>>> {
+    let mut polygons: Vec<Vec<Vec<Vertex>>> = Vec::new();
+    for ring in &shape.rings {
+        let mut closed = ring.clone();
+        closed.push(ring[0]);
+        match doubled_area(ring) > 0 {
+            true => polygons.push(vec![closed]),
+            false => polygons.last_mut().expect("an exterior first").push(closed),
+        }
+    }
+    polygons
+}
+
+/// Asks GEOS of tiles; how many there were.
+#[track_caller]
+fn ask_geos(what: &str, tiles: &[(String, Vec<Shape>)], is_partition: bool) {
+    let Ok(python) = env::var("CATCHMENT_PYTHON") else {
+        tell_skipped("GEOS on tiles: set CATCHMENT_PYTHON to a Python with shapely");
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut lines = String::new();
+    for (tile, shapes) in tiles {
+        let areas: Vec<_> = shapes
+            .iter()
+            .map(polygons)
+            .filter(|it| !it.is_empty())
+            .collect();
+        let line =
+            serde_json::json!({ "tile": tile, "is_partition": is_partition, "areas": areas });
+        writeln!(lines, "{line}").expect("writing to a String");
+    }
+    let file = folder.path().join("tiles.jsonl");
+    std::fs::write(&file, lines).expect("a file");
+    let output = Command::new(python)
+        .arg("tests/oracle/coverage.py")
+        .arg(&file)
+        .output()
+        .expect("CATCHMENT_PYTHON names a Python");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let told = String::from_utf8_lossy(&output.stdout);
+    println!("{what}: {told}");
+    assert_eq!(told.lines().count(), 1, "{what}: {told}");
+}
+
+/// The definition: no two edges cross, no vertex lies on another's edge, and each edge has at most one area
+/// on either side.
+#[track_caller]
+fn check_coverage(at: &str, shapes: &[Shape]) {
+    let mut all: Vec<(Vertex, Vertex)> = Vec::new();
+    let mut seen: BTreeSet<(Vertex, Vertex)> = BTreeSet::new();
+    for shape in shapes {
+        for edge in shape.rings.iter().flat_map(|ring| edges(ring)) {
+            assert!(seen.insert(edge), "{at}: two areas on one side of {edge:?}");
+            if !seen.contains(&(edge.1, edge.0)) {
+                all.push(edge);
+            }
+        }
+    }
+    let side = |(a, b): (Vertex, Vertex), c: Vertex| {
+        let wide = |at: i32| i64::from(at);
+        (wide(b.0) - wide(a.0)) * (wide(c.1) - wide(a.1))
+            - (wide(b.1) - wide(a.1)) * (wide(c.0) - wide(a.0))
+    };
+    let in_box = |(a, b): (Vertex, Vertex), c: Vertex| {
+        (a.0.min(b.0)..=a.0.max(b.0)).contains(&c.0) && (a.1.min(b.1)..=a.1.max(b.1)).contains(&c.1)
+    };
+    for (number, &one) in all.iter().enumerate() {
+        for &other in &all[number + 1..] {
+            let apart = |edge: (Vertex, Vertex), a: Vertex, b: Vertex| {
+                side(edge, a).signum() * side(edge, b).signum() < 0
+            };
+            assert!(
+                !(apart(one, other.0, other.1) && apart(other, one.0, one.1)),
+                "{at}: {one:?} crosses {other:?}"
+            );
+            for (edge, vertex) in [
+                (one, other.0),
+                (one, other.1),
+                (other, one.0),
+                (other, one.1),
+            ] {
+                let is_end = vertex == edge.0 || vertex == edge.1;
+                assert!(
+                    is_end || side(edge, vertex) != 0 || !in_box(edge, vertex),
+                    "{at}: {vertex:?} lies on {edge:?}"
+                );
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn check_layer(what: &str, boundaries: &[Boundary], is_partition: bool, deepest: u8) {
+    let shapes = shapes_of(boundaries, is_partition);
+    let mut tiles = Vec::new();
+    let mut above = Vec::new();
+    for z in 0..=deepest {
+        above = tiles_with_borders(&shapes, &above, z);
+        let names = above
+            .iter()
+            .map(|&(x, y)| (format!("{z}/{x}/{y}"), tile(&shapes, z, x, y)));
+        tiles.extend(names);
+    }
+    assert!(
+        tiles.len() > 200,
+        "{what}: {} tiles are too few",
+        tiles.len()
+    );
+    ask_geos(what, &tiles, is_partition);
+}
+
+#[test]
+fn communities_are_a_valid_coverage_on_every_tile() {
+    let dataset = crate::dataset::embedded();
+    for (layer, boundaries) in &dataset.boundaries {
+        let is_partition = layer.as_str() != "gp-practice" && layer.as_str() != "resilience-group";
+        check_layer(layer.as_str(), boundaries, is_partition, 22);
+    }
+}
+
+#[test]
+fn statistical_areas_are_a_valid_coverage_on_every_tile() {
+    let dataset = crate::dataset::embedded();
+    check_layer("LSOAs", &dataset.statistical_boundaries, true, 22);
+}
+
+#[test]
+fn crooked_borders_are_a_valid_coverage_on_every_tile() {
+    check_layer("sixty", &SIXTY.areas(), true, 18);
+}
+
+#[test]
+fn every_area_is_on_a_tile_of_every_zoom() {
+    let dataset = crate::dataset::embedded();
+    let boundaries = &dataset.statistical_boundaries;
+    let shapes = shapes_of(boundaries, true);
+    let mut above: Vec<(u32, u32)> = vec![(0, 0)];
+    for z in 0..=10 {
+        let mut kinds: BTreeMap<u64, bool> = BTreeMap::new();
+        for &(x, y) in &above {
+            for shape in tile(&shapes, z, x, y) {
+                *kinds.entry(shape.number).or_default() |= !shape.rings.is_empty();
+            }
+        }
+        assert_eq!(kinds.len(), boundaries.len(), "zoom {z}");
+        let drawn = kinds.values().filter(|is_drawn| **is_drawn).count();
+        println!("zoom {z}: {drawn} of {} have ground", kinds.len());
+        above = above
+            .iter()
+            .flat_map(|&(x, y)| {
+                [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(e, s)| (2 * x + e, 2 * y + s))
+            })
+            .filter(|&(x, y)| !tile(&shapes, z + 1, x, y).is_empty())
+            .collect();
+    }
+}
+
+#[test]
+fn sixty_areas_have_77_010_vertices() {
+    let areas = SIXTY.areas();
+    let vertices: usize = areas.iter().map(|area| area.grid[0].rings[0].len()).sum();
+    assert_eq!((areas.len(), vertices), (60, 77_010));
+    assert!(areas.iter().all(|area| area.lonlat.is_valid()));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn crooked_partitions_stay_valid_coverages(
+        columns in 1_i32..6, rows in 1_i32..6, east in 200_000_000_i32..500_000_000,
+        north in 100_000_000_i32..900_000_000, side in 10_000_i32..30_000_000, edges in 1_u32..24,
+        seed in 0_u64.., z in 0_u8..=14,
+    ) {
+        let borders = Borders { columns, rows, corner: (east, north), side, edges, seed };
+        let areas = borders.areas();
+        proptest::prop_assume!(areas.iter().all(|area| area.lonlat.is_valid()));
+        let shapes = shapes_of(&areas, true);
+        for (x, y) in around(&areas, z) {
+            check_coverage(&format!("{borders:?} {z}/{x}/{y}"), &tile(&shapes, z, x, y));
+        }
+    }
+}
+
+/// Some of the tiles in which the areas have vertices.
+fn around(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
+    let mut count: HashMap<(u32, u32), usize> = HashMap::new();
+    let vertices = areas
+        .iter()
+        .flat_map(|it| &it.lonlat)
+        .flat_map(|it| &it.exterior().0);
+    for vertex in vertices {
+        *count
+            .entry(crate::tiles::column_and_row(
+                vertex.x,
+                vertex.y,
+                u32::from(z),
+            ))
+            .or_default() += 1;
+    }
+    let mut tiles: Vec<_> = count.into_iter().collect();
+    tiles.sort_unstable_by_key(|&(tile, count)| (std::cmp::Reverse(count), tile));
+    tiles.into_iter().map(|it| it.0).take(6).collect()
+}
