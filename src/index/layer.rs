@@ -113,6 +113,13 @@ impl LayerIndex {
         self.changes.partition_point(|&change| change <= day)
     }
 
+    /// A day until which there are so many days of change.
+    pub(super) fn day_of(&self, changes: usize) -> Date {
+        let before_all = || self.changes.first().and_then(|day| day.yesterday().ok());
+        let last = changes.checked_sub(1).map(|at| self.changes[at]);
+        last.or_else(before_all).unwrap_or(self.first_data)
+    }
+
     /// The last day of change until the day.
     pub(super) fn changed_on(&self, day: Date) -> Option<Date> {
         let last = self.changes_until(day).checked_sub(1)?;

@@ -69,6 +69,19 @@ pub struct Completions<'i> {
     pub is_cut: bool,
 }
 
+/// An area with ground, as maps show it.
+#[derive(Debug)]
+pub struct Shown<'i> {
+    /// Its place among all areas of its layer, in order of id and on whatever day.
+    pub number: u32,
+    /// Its name as people say it.
+    pub title: String,
+    /// Where its boundary comes from.
+    pub provenance: Provenance,
+    /// Its ground.
+    pub boundary: &'i Boundary,
+}
+
 /// Nothing further away than this is near. On land in Great Britain there is a postcode within 20 km.
 pub const NEAREST_WITHIN_M: u32 = 50_000;
 
@@ -249,11 +262,6 @@ impl Index {
         number.map_or(&[], |(layer, number)| layer.versions_of(number))
     }
 
-    /// The place of an area among all of its layer, in order of id and on whatever day.
-    pub fn area_number(&self, layer: Layer, id: &str) -> Option<u32> {
-        self.layer(layer)?.number(id)
-    }
-
     /// Whether the areas of a layer lie beside each other; otherwise they may lie over each other.
     pub fn is_partition(&self, layer: Layer) -> bool {
         self.layer(layer)
@@ -270,6 +278,28 @@ impl Index {
     /// The day of the last such change; `None` before the first.
     pub fn changed_on(&self, layer: Layer, day: Date) -> Option<Date> {
         self.layer(layer)?.changed_on(day)
+    }
+
+    /// The areas of a layer that have ground, in order of id, on the days until which something had
+    /// changed so many times.
+    pub fn shown(&self, layer: Layer, changes: usize) -> Vec<Shown<'_>> {
+        let Some(layer) = self.layer(layer) else {
+            return Vec::new();
+        };
+        let day = layer.day_of(changes);
+        let areas = layer.versions().iter();
+        areas
+            .filter(|area| area.period.contains(day))
+            .filter_map(|area| {
+                let number = layer.number(&area.id)?;
+                Some(Shown {
+                    number,
+                    title: area.title(),
+                    provenance: area.provenance,
+                    boundary: layer.spatial.boundary(layer.boundary(number, day)?),
+                })
+            })
+            .collect()
     }
 
     /// The first day on which anything is known of the layer.
