@@ -14,12 +14,15 @@ use crate::check;
 use crate::dataset::{self, DatasetError, Files};
 use crate::domain::Canary;
 use crate::index::{Index, IndexError};
+use crate::tiles;
 
 /// The datasets that are loaded side by side.
 #[derive(Debug)]
 pub struct Releases {
     /// The one that answers first, the others by version alone.
     indexes: Vec<Index>,
+    /// What was made of each one's tiles; a reload begins with nothing.
+    tiles: Vec<tiles::Store>,
 }
 
 /// The datasets of a running service, and what became of the last reload.
@@ -86,7 +89,21 @@ impl Releases {
             }
             indexes.push(index);
         }
-        Ok(Releases { indexes })
+        Ok(Releases::of(indexes))
+    }
+
+    fn of(indexes: Vec<Index>) -> Releases {
+        let tiles = indexes.iter().map(|_| tiles::Store::default()).collect();
+        Releases { indexes, tiles }
+    }
+
+    /// What was made of the tiles of a dataset.
+    ///
+    /// # Panics
+    /// When it is not one of these.
+    pub fn tiles(&self, index: &Index) -> &tiles::Store {
+        let at = self.indexes.iter().position(|it| std::ptr::eq(it, index));
+        &self.tiles[at.expect("it is one of them")]
     }
 
     /// The dataset that answers where no version is asked for.
@@ -128,9 +145,7 @@ impl Live {
     pub fn fixed(index: Index) -> Live {
         Live {
             sources: Vec::new(),
-            releases: ArcSwap::from_pointee(Releases {
-                indexes: vec![index],
-            }),
+            releases: ArcSwap::from_pointee(Releases::of(vec![index])),
             reloading: Mutex::new(()),
             fault: Mutex::new(None),
             reloads: AtomicU64::new(0),

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
+pub(crate) mod borders;
 pub(crate) mod made_up;
 pub(crate) mod rounds;
 

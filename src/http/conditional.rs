@@ -7,11 +7,11 @@ use serde::Serialize;
 use crate::dataset::manifest::sha256_hex;
 
 /// A cache asks again after this; the answer is then mostly 304.
-const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
+pub(super) const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// For an answer without a body, which needs no ETag.
-pub(super) const CACHE_SHORTLY: [(header::HeaderName, HeaderValue); 1] =
-    [(header::CACHE_CONTROL, CACHE_CONTROL)];
+/// For an address at which there is never anything else (RFC 8246).
+pub(super) const CACHE_FOR_GOOD: HeaderValue =
+    HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// A body that changes only with the dataset or the day.
 pub(super) fn cacheable(
@@ -21,11 +21,7 @@ pub(super) fn cacheable(
 ) -> Response {
     // Half a SHA-256 tells versions of one address apart.
     let tag = format!("\"{}\"", &sha256_hex(&body)[..32]);
-    let is_known = headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|tags| names(tags, &tag));
+    let is_known = is_known(headers, &tag);
     let common = [
         (
             header::ETAG,
@@ -44,6 +40,13 @@ pub(super) fn cacheable(
 pub(super) fn cacheable_json(headers: &HeaderMap, body: &impl Serialize) -> Response {
     let bytes = serde_json::to_vec(body).expect("our own bodies serialise");
     cacheable(headers, "application/json", bytes)
+}
+
+/// Whether the client has what the tag stands for.
+pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut texts = values.filter_map(|value| value.to_str().ok());
+    texts.any(|tags| names(tags, tag))
 }
 
 /// Whether `If-None-Match` names the tag, compared weakly (RFC 9110, 13.1.2).

@@ -13,6 +13,7 @@ pub(crate) mod locate;
 mod ogc;
 mod openapi;
 mod origin;
+mod negotiate;
 mod pages;
 mod postcodes;
 mod practices;
@@ -96,8 +97,12 @@ pub fn router(app: App) -> Router {
             get(ogc::item),
         )
         .route("/openapi.json", get(openapi::document))
-        .route("/tiles/{layer}", get(tiles::tilejson))
-        .route("/tiles/{layer}/{z}/{x}/{y}", get(tiles::tile))
+        .route("/tiles/{name}", get(tiles::description))
+        .route("/tiles/{layers}/{z}/{x}/{y}", get(tiles::tile))
+        .route(
+            "/tiles/{edition}/{layers}/{z}/{x}/{y}",
+            get(tiles::tile_of_edition),
+        )
         // Before the layer: the outer router's would be set over it, and refuse a preflight.
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         // One layer, not two: each that a router is given costs every request a box.

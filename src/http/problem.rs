@@ -144,6 +144,14 @@ impl Problem {
         )
     }
 
+    pub(crate) fn no_encoding() -> Problem {
+        Problem::new(
+            StatusCode::NOT_ACCEPTABLE,
+            "no_encoding",
+            "Accept-Encoding leaves none of br, zstd, gzip and identity",
+        )
+    }
+
     pub(crate) fn timed_out() -> Problem {
         let detail = "the request took too long to arrive or to answer";
         Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail)

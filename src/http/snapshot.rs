@@ -12,6 +12,7 @@ use super::problem::Problem;
 use crate::index::Index;
 use crate::question::Fields;
 use crate::releases::Releases;
+use crate::tiles::Store;
 
 /// The dataset and the day of a request; as an extractor, of one whose query may hold `as_of` and
 /// `dataset` alone.
@@ -29,6 +30,23 @@ impl Snapshot {
     pub(super) fn index(&self) -> &Index {
         chosen(&self.releases, self.version.as_deref())
             .expect("it was there when the request began")
+    }
+
+    /// What was made of the dataset's tiles.
+    pub(super) fn tiles(&self) -> &Store {
+        self.releases.tiles(self.index())
+    }
+
+    /// Of that version and day.
+    pub(super) fn of_version(app: &App, version: &str, as_of: Date) -> Option<Snapshot> {
+        let releases = app.releases();
+        chosen(&releases, Some(version))?;
+        Some(Snapshot {
+            releases,
+            version: Some(version.to_string()),
+            as_of,
+            query: String::new(),
+        })
     }
 
     /// The version of the dataset, where one was asked for.

@@ -1,97 +1,177 @@
-//! `/tiles`: vector tiles and their TileJSON.
+//! `/tiles`: vector tiles, their TileJSON and a style.
+//!
+//! A plain address shows what holds on the day, today if none is given, and is asked for again after five minutes.
+//! An edition (`2025.2_2025-07-01_1f0c9a3e`) in front of the layers names a dataset, its very bytes and a
+//! state of it; what is there never changes, and a cache keeps it for a year. TileJSON and style name the
+//! edition of their day; one that is not loaded is 404.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use geo::BoundingRect;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
 use jiff::civil::Date;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::App;
 use super::areas::{held_layer, unknown_layer};
 use super::body::decimals;
-use super::conditional::{CACHE_SHORTLY, cacheable, cacheable_json};
-use super::input::Segments;
+use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, cacheable_json, is_known};
+use super::input::{Segments, query_fields};
+use super::negotiate;
 use super::origin::{self, origin};
 use super::problem::Problem;
 use super::snapshot::Snapshot;
+use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
-use crate::tiles::{Shapes, TileAddress, TileArea, ZOOM_MAX};
+use crate::tiles::{self, Encoding, MAKING, Made, TileAddress, Wanted, ZOOM_MAX};
 
-const MVT: &str = "application/vnd.mapbox-vector-tile";
+const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
+const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
-/// `/tiles/{layer}.json`: TileJSON 3.0.0.
-pub(super) async fn tilejson(
-    snapshot: Snapshot,
+/// `/tiles/{layers}.json`, TileJSON 3.0.0, and `/tiles/style.json`.
+pub(super) async fn description(
+    State(app): State<App>,
+    uri: Uri,
     Segments(name): Segments<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let name = name.strip_suffix(".json").ok_or_else(unknown_layer)?;
-    let layer = held_layer(index, name, as_of)?;
-    let manifest = index.manifest();
-    let title = manifest
-        .layers
-        .iter()
-        .find(|entry| entry.id == name)
-        .map(|entry| &entry.title);
-    let query = match snapshot.query.as_str() {
-        "" => String::new(),
-        query => format!("?{query}"),
-    };
-    let tiles = format!(
-        "{}/tiles/{name}/{{z}}/{{x}}/{{y}}.mvt{query}",
-        origin(&headers)
-    );
-    let body = json!({
-        "tilejson": "3.0.0",
-        "name": name,
-        "description": title,
-        "version": "1.0.0",
-        "scheme": "xyz",
-        "tiles": [tiles],
-        "minzoom": 0,
-        "maxzoom": ZOOM_MAX,
-        "bounds": bounds(index, layer, as_of),
-        "attribution": manifest.attribution,
-        "vector_layers": [{
-            "id": name,
-            "description": title,
-            "fields": { "id": "String", "name": "String", "provenance": "String" },
-        }],
-    });
-    let mut response = cacheable_json(&headers, &body);
-    response.headers_mut().append(header::VARY, origin::VARY);
-    Ok(response)
+    if name == "style" {
+        let fields = query_fields(&uri, &["as_of", "dataset", "layers"])?;
+        let snapshot = Snapshot::of(&app, &fields)?;
+        let named = fields.get("layers").map(str::to_string);
+        let named = named.unwrap_or_else(|| first_layer(&snapshot));
+        let layers = layers(&snapshot, &named)?;
+        return Ok(by_host(&headers, &style(&snapshot, &layers, &headers)));
+    }
+    let snapshot = Snapshot::of(&app, &query_fields(&uri, &["as_of", "dataset"])?)?;
+    let layers = layers(&snapshot, name)?;
+    let body = tilejson(&snapshot, &layers, &headers);
+    Ok(by_host(&headers, &body))
 }
 
-/// `/tiles/{layer}/{z}/{x}/{y}.mvt`.
+/// `/tiles/{layers}/{z}/{x}/{y}.mvt`.
 pub(super) async fn tile(
     snapshot: Snapshot,
-    Segments((name, z, x, y)): Segments<(String, String, String, String)>,
+    Segments((names, z, x, y)): Segments<(String, String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (index, as_of) = (snapshot.index(), snapshot.as_of);
-    let layer = held_layer(index, &name, as_of)?;
+    let layers = layers(&snapshot, &names)?;
     let address = address(&z, &x, &y).ok_or_else(no_such_tile)?;
-    let areas: Vec<_> = index.areas(layer, as_of).into_iter().flatten().collect();
-    let titles: Vec<String> = areas.iter().map(|area| area.title()).collect();
-    let areas = areas.iter().zip(&titles).filter_map(|(area, title)| {
-        Some(TileArea {
-            number: u64::from(index.area_number(layer, &area.id)?) + 1,
-            boundary: index.boundary(layer, &area.id, as_of)?,
-            name: title,
-            provenance: area.provenance.as_str(),
-        })
-    });
-    let shapes = Shapes::new(layer.as_str(), index.is_partition(layer), areas);
-    match shapes.tile(address) {
-        Ok(Some(bytes)) => Ok(cacheable(&headers, MVT, bytes)),
-        Ok(None) => Ok((StatusCode::NO_CONTENT, CACHE_SHORTLY).into_response()),
-        Err(error) => {
-            tracing::error!(%error, layer = layer.as_str(), "a tile could not be encoded");
+    answer(snapshot, &layers, address, &headers, CACHE_CONTROL).await
+}
+
+/// `/tiles/{edition}/{layers}/{z}/{x}/{y}.mvt`.
+pub(super) async fn tile_of_edition(
+    State(app): State<App>,
+    uri: Uri,
+    Segments((edition, names, z, x, y)): Segments<(String, String, String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    query_fields(&uri, &[])?;
+    let snapshot = of_edition(&app, &edition).ok_or_else(unknown_edition)?;
+    let layers = layers(&snapshot, &names)?;
+    let address = address(&z, &x, &y).ok_or_else(no_such_tile)?;
+    answer(snapshot, &layers, address, &headers, CACHE_FOR_GOOD).await
+}
+
+/// The layers of `icc,gp-practice`, in the order of answers.
+fn layers(snapshot: &Snapshot, names: &str) -> Result<Vec<Layer>, Problem> {
+    let held = |name| held_layer(snapshot.index(), name, snapshot.as_of);
+    let mut layers: Vec<Layer> = names.split(',').map(held).collect::<Result<_, _>>()?;
+    layers.sort_unstable();
+    layers.dedup();
+    Ok(layers)
+}
+
+async fn answer(
+    snapshot: Snapshot,
+    layers: &[Layer],
+    address: TileAddress,
+    headers: &HeaderMap,
+    cache_control: HeaderValue,
+) -> Result<Response, Problem> {
+    let encoding = negotiate::encoding(headers).ok_or_else(Problem::no_encoding)?;
+    let wanted = Wanted::new(snapshot.index(), layers, snapshot.as_of, address);
+    let kept = snapshot.tiles().kept(&wanted);
+    let (made, body) = match kept.and_then(|made| Some((made.ready(encoding)?, made))) {
+        Some((body, made)) => (made, body),
+        None => made_now(snapshot, wanted, encoding).await?,
+    };
+    Ok(response(&made, body, encoding, headers, cache_control))
+}
+
+/// Off the threads that answer: it may take a while.
+async fn made_now(
+    snapshot: Snapshot,
+    wanted: Wanted,
+    encoding: Encoding,
+) -> Result<(Arc<Made>, Bytes), Problem> {
+    let make = move || {
+        let store = snapshot.tiles();
+        let made = match store.kept(&wanted) {
+            Some(made) => made,
+            None => store.make(snapshot.index(), &wanted)?,
+        };
+        let body = made.form(encoding);
+        Ok::<_, fast_mvt::MvtError>((made, body))
+    };
+    match tokio::task::spawn_blocking(make).await {
+        Ok(Ok(made)) => Ok(made),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "a tile could not be encoded");
+            Err(Problem::internal())
+        }
+        Err(_) => {
+            tracing::error!("making a tile panicked");
             Err(Problem::internal())
         }
     }
+}
+
+fn response(
+    made: &Made,
+    body: Bytes,
+    encoding: Encoding,
+    headers: &HeaderMap,
+    cache_control: HeaderValue,
+) -> Response {
+    // Other bytes, another tag; an empty tile has no bytes to be encoded.
+    let tag = match encoding {
+        _ if made.is_empty() => format!("\"{}\"", made.tag()),
+        Encoding::Identity => format!("\"{}\"", made.tag()),
+        encoding => format!("\"{}-{}\"", made.tag(), encoding.as_str()),
+    };
+    let is_known = is_known(headers, &tag);
+    let tag = HeaderValue::from_str(&tag).expect("hexadecimal and a word in quotes");
+    let common: [(HeaderName, HeaderValue); 3] = [
+        (header::ETAG, tag),
+        (header::CACHE_CONTROL, cache_control),
+        (header::VARY, VARY),
+    ];
+    if is_known {
+        return (StatusCode::NOT_MODIFIED, common).into_response();
+    }
+    if made.is_empty() {
+        // Of a body known to be empty, axum would tell the length to a HEAD; here there is none to be
+        // told (RFC 9110, 8.6).
+        let nothing = Body::new(Empty::<Bytes>::new().map_frame(|frame| frame));
+        return (StatusCode::NO_CONTENT, common, nothing).into_response();
+    }
+    let content_type = [(header::CONTENT_TYPE, MVT)];
+    let mut response = (common, content_type, body).into_response();
+    if encoding != Encoding::Identity {
+        let word = HeaderValue::from_static(encoding.as_str());
+        response
+            .headers_mut()
+            .insert(header::CONTENT_ENCODING, word);
+    }
+    response
 }
 
 fn address(z: &str, x: &str, y: &str) -> Option<TileAddress> {
@@ -105,18 +185,169 @@ fn no_such_tile() -> Problem {
     Problem::bad_request("no_such_tile", detail)
 }
 
-/// West, south, east, north of all areas, in degrees.
-fn bounds(index: &Index, layer: Layer, as_of: Date) -> Option<[f64; 4]> {
-    let boxes = index
-        .boundaries(layer, as_of)
-        .filter_map(|boundary| boundary.lonlat.bounding_rect());
-    let all = boxes.reduce(|a, b| {
-        geo::Rect::new(
-            (a.min().x.min(b.min().x), a.min().y.min(b.min().y)),
-            (a.max().x.max(b.max().x), a.max().y.max(b.max().y)),
-        )
-    })?;
-    let [west, south] = [all.min().x, all.min().y].map(|degrees| decimals(degrees, 5));
-    let [east, north] = [all.max().x, all.max().y].map(|degrees| decimals(degrees, 5));
-    Some([west, south, east, north])
+fn unknown_edition() -> Problem {
+    let detail = "no such edition is loaded; the TileJSON of a layer names the one of its day";
+    Problem::unknown("unknown_edition", detail)
+}
+
+/// The dataset's version, the first day of the state that holds on a day, and what tells datasets of one
+/// version apart.
+fn edition(index: &Index, day: Date) -> String {
+    let changes = index
+        .layers()
+        .filter_map(|layer| index.changed_on(layer, day));
+    let begins = index.layers().filter_map(|layer| index.first_data(layer));
+    let begins = begins.filter(|&begin| begin <= day);
+    let state = changes.chain(begins).max().unwrap_or(day);
+    format!("{}_{state}_{}", index.manifest().version, stamp(index))
+}
+
+/// Eight digits of the SHA-256 of the dataset's and of the way in which tiles are made.
+fn stamp(index: &Index) -> String {
+    sha256_hex(format!("{} {MAKING}", index.digest()).as_bytes())[..8].to_string()
+}
+
+fn of_edition(app: &App, edition: &str) -> Option<Snapshot> {
+    let (rest, stamp) = edition.rsplit_once('_')?;
+    let (version, day) = rest.rsplit_once('_')?;
+    let snapshot = Snapshot::of_version(app, version, day.parse().ok()?)?;
+    let index = snapshot.index();
+    // No day but the first of a state: an address for each.
+    let is_it = stamp == self::stamp(index) && edition == self::edition(index, snapshot.as_of);
+    is_it.then_some(snapshot)
+}
+
+fn first_layer(snapshot: &Snapshot) -> String {
+    let index = snapshot.index();
+    let mut shown = index.layers().filter(|&layer| {
+        index
+            .first_data(layer)
+            .is_some_and(|day| day <= snapshot.as_of)
+    });
+    shown
+        .next()
+        .map_or(String::new(), |layer| layer.to_string())
+}
+
+fn by_host(headers: &HeaderMap, body: &Value) -> Response {
+    let mut response = cacheable_json(headers, body);
+    response.headers_mut().append(
+        header::VARY,
+        HeaderValue::from_static("host, x-forwarded-proto"),
+    );
+    response
+}
+
+fn tilejson(snapshot: &Snapshot, layers: &[Layer], headers: &HeaderMap) -> Value {
+    let index = snapshot.index();
+    let (origin, names) = (origin(headers), names(layers));
+    let query = match snapshot.query.as_str() {
+        "" => String::new(),
+        query => format!("?{query}"),
+    };
+    let edition = edition(index, snapshot.as_of);
+    let titles: Vec<&str> = layers
+        .iter()
+        .filter_map(|&layer| title(index, layer))
+        .collect();
+    json!({
+        "tilejson": "3.0.0",
+        "name": names,
+        "description": titles.join(", "),
+        "version": "1.0.0",
+        "scheme": "xyz",
+        "tiles": [format!("{origin}/tiles/{names}/{{z}}/{{x}}/{{y}}.mvt{query}")],
+        "edition": edition,
+        "edition_tiles": [tiles_of_edition(&origin, &edition, &names)],
+        "minzoom": 0,
+        "maxzoom": ZOOM_MAX,
+        "bounds": bounds(snapshot, layers),
+        "attribution": index.manifest().attribution,
+        "vector_layers": tiles::vector_layers(index, layers, ZOOM_MAX),
+    })
+}
+
+fn tiles_of_edition(origin: &str, edition: &str, names: &str) -> String {
+    format!(
+        "{origin}/tiles/{}/{names}/{{z}}/{{x}}/{{y}}.mvt",
+        escaped(edition)
+    )
+}
+
+/// Everything but letters, digits and `-._~` as `%` and two digits (RFC 3986, 2.3).
+fn escaped(segment: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    segment.bytes().map(byte).collect()
+}
+
+/// A MapLibre style (version 8) without text, so that it needs no fonts: grounds in colours that colour-blind
+/// people tell apart (Okabe and Ito 2008), borders, and points of what is too small for ground.
+fn style(snapshot: &Snapshot, layers: &[Layer], headers: &HeaderMap) -> Value {
+    let index = snapshot.index();
+    let edition = edition(index, snapshot.as_of);
+    let colours = [
+        "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7",
+    ];
+    let colour = json!([
+        "at",
+        ["%", ["to-number", ["id"]], colours.len()],
+        ["literal", colours]
+    ]);
+    let drawn = |layer: &Layer| {
+        let part = |kind: &str, geometry: &str, paint: Value| {
+            json!({
+                "id": format!("{layer}-{kind}"),
+                "type": kind,
+                "source": "catchment",
+                "source-layer": layer.as_str(),
+                "filter": ["==", ["geometry-type"], geometry],
+                "paint": paint,
+            })
+        };
+        let fill = json!({ "fill-color": colour, "fill-opacity": 0.35 });
+        let line = json!({ "line-color": "#212b32", "line-width": 1 });
+        let circle = json!({ "circle-color": colour, "circle-radius": 2 });
+        [
+            part("fill", "Polygon", fill),
+            part("line", "Polygon", line),
+            part("circle", "Point", circle),
+        ]
+    };
+    let parts: Vec<Value> = layers.iter().flat_map(drawn).collect();
+    json!({
+        "version": 8,
+        "name": layers.iter().filter_map(|&layer| title(index, layer)).collect::<Vec<_>>().join(", "),
+        "sources": { "catchment": {
+            "type": "vector",
+            "tiles": [tiles_of_edition(&origin(headers), &edition, &names(layers))],
+            "minzoom": 0,
+            "maxzoom": ZOOM_MAX,
+            "bounds": bounds(snapshot, layers),
+            "attribution": index.manifest().attribution,
+            "promoteId": "id",
+        } },
+        "layers": parts,
+    })
+}
+
+fn names(layers: &[Layer]) -> String {
+    let words: Vec<&str> = layers.iter().map(|layer| layer.as_str()).collect();
+    words.join(",")
+}
+
+fn title(index: &Index, layer: Layer) -> Option<&str> {
+    let mut entries = index.manifest().layers.iter();
+    let entry = entries.find(|entry| entry.id == layer.as_str());
+    entry.map(|entry| entry.title.as_str())
+}
+
+/// West, south, east, north in degrees, to a metre.
+fn bounds(snapshot: &Snapshot, layers: &[Layer]) -> Option<[f64; 4]> {
+    let all = tiles::bounds(snapshot.index(), layers, snapshot.as_of)?;
+    Some(all.map(|degrees| decimals(degrees, 5)))
 }

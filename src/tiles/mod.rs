@@ -31,12 +31,19 @@ mod network;
 mod pinch;
 mod rings;
 mod simplify;
+mod store;
 
 use std::sync::{Arc, OnceLock};
 
 use fast_mvt::{MvtCoord, MvtFeatureBuilder, MvtGeomType, MvtLayerBuilder, MvtResult};
 
-use crate::domain::Boundary;
+pub use store::{Encoding, KEPT_ZOOM_MAX, Made, Store, Wanted};
+
+use geo::BoundingRect;
+use jiff::civil::Date;
+
+use crate::domain::{Boundary, Layer};
+use crate::index::Index;
 use cut::{Frame, Piece, cut};
 use grid::Spot;
 use level::{DETAIL_ZOOM, Level};
@@ -50,6 +57,9 @@ pub const EXTENT: i64 = 1 << EXTENT_BITS;
 pub const BUFFER: i64 = 64;
 /// The highest zoom that is served.
 pub const ZOOM_MAX: u8 = 22;
+/// Counts the ways in which tiles were made: a change of bytes takes the next number, and with it other
+/// addresses for what caches keep for good.
+pub const MAKING: u32 = 1;
 /// Half a pixel of 512 across a tile, in units.
 const TOLERANCE: f64 = 4.0;
 
@@ -204,6 +214,37 @@ fn describe(feature: &mut MvtFeatureBuilder, area: &Described) -> MvtResult<()> 
     feature.tag("name", area.name.as_str())?;
     feature.tag("provenance", area.provenance.as_str())?;
     Ok(())
+}
+
+/// The layers as TileJSON 3.0.0 describes them, with the fields of their features.
+pub fn vector_layers(index: &Index, layers: &[Layer], zoom_max: u8) -> serde_json::Value {
+    let described = layers.iter().map(|&layer| {
+        let mut entries = index.manifest().layers.iter();
+        let entry = entries.find(|entry| entry.id == layer.as_str());
+        serde_json::json!({
+            "id": layer.as_str(),
+            "description": entry.map(|entry| &entry.title),
+            "minzoom": 0,
+            "maxzoom": zoom_max,
+            "fields": { "id": "String", "name": "String", "provenance": "String" },
+        })
+    });
+    described.collect()
+}
+
+/// West, south, east, north of all areas of the layers on a day, in degrees; `None` without ground.
+pub fn bounds(index: &Index, layers: &[Layer], day: Date) -> Option<[f64; 4]> {
+    let boxes = layers
+        .iter()
+        .flat_map(|&layer| index.boundaries(layer, day))
+        .filter_map(|boundary| boundary.lonlat.bounding_rect());
+    let all = boxes.reduce(|a, b| {
+        geo::Rect::new(
+            (a.min().x.min(b.min().x), a.min().y.min(b.min().y)),
+            (a.max().x.max(b.max().x), a.max().y.max(b.max().y)),
+        )
+    })?;
+    Some([all.min().x, all.min().y, all.max().x, all.max().y])
 }
 
 #[cfg(test)]

@@ -247,6 +247,46 @@ proptest::proptest! {
     }
 }
 
+/// Blobs over one another; those with the same seed are the same, and have all their borders in common.
+fn blobs(count: usize, side: i32, seed: u64) -> Vec<Boundary> {
+    let blob = |number: usize| {
+        let one = Borders {
+            columns: 1,
+            rows: 1,
+            corner: (
+                300_000_000 + i32::try_from(number % 3).expect("few") * side / 3,
+                450_000_000 + i32::try_from(number % 4).expect("few") * side / 5,
+            ),
+            side,
+            edges: 16,
+            seed: seed + number as u64 % 5,
+        };
+        let mut area = one.areas().remove(0);
+        area.id = format!("blob-{number}");
+        area
+    };
+    (0..count).map(blob).collect()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
+
+    /// Each by itself, whatever lies over it.
+    #[test]
+    fn areas_over_each_other_stay_valid(
+        count in 1_usize..14, side in 10_000_i32..30_000_000, seed in 0_u64.., z in 0_u8..=14,
+    ) {
+        let areas = blobs(count, side, seed);
+        proptest::prop_assume!(areas.iter().all(|area| area.lonlat.is_valid()));
+        let shapes = shapes_of(&areas, false);
+        for (x, y) in around(&areas, z) {
+            for shape in tile(&shapes, z, x, y) {
+                check_coverage(&format!("{count} {side} {seed} {z}/{x}/{y}"), &[shape]);
+            }
+        }
+    }
+}
+
 /// Some of the tiles in which the areas have vertices.
 fn around(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
     let mut count: HashMap<(u32, u32), usize> = HashMap::new();

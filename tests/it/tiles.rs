@@ -1,11 +1,14 @@
 //! Vector tiles, read with the commands of the format spelled out here.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::Read as _;
 
 use fast_mvt::MvtReaderRef;
 use serde_json::Value;
 
 use crate::server::{AS_OF, Reply, SERVER};
+
+const KENDAL: &str = "/tiles/icc/8/125/81.mvt";
 
 const MVT: &str = "application/vnd.mapbox-vector-tile";
 const EXTENT: i32 = 4_096;
@@ -392,4 +395,267 @@ fn the_deepest_tile_inside_an_area_is_full_of_it() {
     assert_eq!(shape.tags["id"], "mb-kendal");
     let side = i64::from(EXTENT + 2 * BUFFER);
     assert_eq!(doubled_area(&shape.rings[0]), 2 * side * side);
+}
+
+/// The bytes of a tile as they are, from an encoding.
+fn decoded(reply: &Reply) -> Vec<u8> {
+    let mut plain = Vec::new();
+    match reply.header("content-encoding") {
+        "" => plain.clone_from(&reply.body),
+        "gzip" => {
+            let mut decoder = flate2::read::GzDecoder::new(&reply.body[..]);
+            decoder.read_to_end(&mut plain).expect("gzip");
+        }
+        "zstd" => plain = zstd::bulk::decompress(&reply.body, 1 << 24).expect("zstd"),
+        "br" => brotli::BrotliDecompress(&mut &reply.body[..], &mut plain).expect("brotli"),
+        other => panic!("{other}: {reply}"),
+    }
+    plain
+}
+
+fn asked(method: &str, path: &str, accepted: &str, known: Option<&str>) -> Reply {
+    let mut headers = vec![("accept-encoding", accepted)];
+    headers.extend(known.map(|tags| ("if-none-match", tags)));
+    SERVER.send(method, path, &headers, None)
+}
+
+#[test]
+fn each_encoding_has_its_tag_and_is_the_same_tile() {
+    let plain = asked("GET", KENDAL, "identity", None).expect(200);
+    let mut tags = BTreeSet::from([plain.header("etag").to_string()]);
+    for word in ["gzip", "zstd", "br"] {
+        for _ in 0..2 {
+            let reply = asked("GET", KENDAL, word, None).expect(200);
+            assert_eq!(reply.header("content-encoding"), word, "{reply}");
+            assert_eq!(reply.header("content-type"), MVT, "{reply}");
+            assert!(reply.body.len() < plain.body.len(), "{reply}");
+            assert_eq!(decoded(&reply), plain.body, "{reply}");
+            tags.insert(reply.header("etag").to_string());
+        }
+    }
+    assert_eq!(tags.len(), 4);
+    assert!(tags.iter().all(|tag| tag.starts_with('"')), "{tags:?}");
+}
+
+#[test]
+fn the_client_chooses_the_encoding_by_weight() {
+    for (accepted, expected) in [
+        ("gzip, deflate, br, zstd", "br"),
+        ("gzip, deflate", "gzip"),
+        ("br;q=0.2, gzip;q=0.8", "gzip"),
+        ("br;q=0, zstd", "zstd"),
+        ("deflate", ""),
+        ("", ""),
+    ] {
+        let reply = asked("GET", KENDAL, accepted, None).expect(200);
+        assert_eq!(
+            reply.header("content-encoding"),
+            expected,
+            "{accepted}: {reply}"
+        );
+    }
+    let refused = asked("GET", KENDAL, "identity;q=0, compress", None);
+    refused.expect_problem(406, "no_encoding");
+}
+
+#[test]
+fn who_has_the_tile_is_told_so_with_the_headers_of_the_tile() {
+    for path in [KENDAL, "/tiles/icc/8/0/0.mvt"] {
+        for accepted in ["identity", "gzip", "zstd", "br"] {
+            let first = asked("GET", path, accepted, None);
+            let tag = first.header("etag").to_string();
+            assert!(!tag.is_empty(), "{first}");
+            for tags in [
+                tag.clone(),
+                format!("W/{tag}"),
+                format!("\"a\", {tag}"),
+                "*".into(),
+            ] {
+                for method in ["GET", "HEAD"] {
+                    let reply = asked(method, path, accepted, Some(&tags)).expect(304);
+                    assert!(reply.body.is_empty(), "{reply}");
+                    for name in ["etag", "vary", "cache-control"] {
+                        assert_eq!(reply.header(name), first.header(name), "{name}: {reply}");
+                    }
+                }
+            }
+            let other = asked("GET", path, accepted, Some("\"other\""));
+            assert_eq!((other.status, other.body), (first.status, first.body));
+        }
+    }
+    // The tag of one encoding does not stand for another.
+    let tag = asked("GET", KENDAL, "gzip", None)
+        .header("etag")
+        .to_string();
+    asked("GET", KENDAL, "br", Some(&tag)).expect(200);
+}
+
+#[test]
+fn a_head_has_the_headers_of_a_get() {
+    for (path, status) in [(KENDAL, 200), ("/tiles/icc/8/0/0.mvt", 204)] {
+        for accepted in ["identity", "gzip", "br"] {
+            let get = asked("GET", path, accepted, None).expect(status);
+            let head = asked("HEAD", path, accepted, None).expect(status);
+            assert!(head.body.is_empty(), "{head}");
+            for name in [
+                "etag",
+                "vary",
+                "cache-control",
+                "content-type",
+                "content-encoding",
+                "content-length",
+            ] {
+                assert_eq!(head.header(name), get.header(name), "{name}: {head}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_tile_may_be_kept_as_others_are() {
+    let reply = asked("GET", "/tiles/icc/8/0/0.mvt", "br", None).expect(204);
+    assert_eq!(reply.header("vary"), "accept-encoding", "{reply}");
+    assert_eq!(
+        reply.header("cache-control"),
+        "public, max-age=300",
+        "{reply}"
+    );
+    assert_eq!(reply.header("content-encoding"), "", "{reply}");
+    assert!(reply.header("etag").starts_with('"'), "{reply}");
+}
+
+#[test]
+fn several_layers_come_in_one_tile() {
+    let reply = SERVER
+        .get("/tiles/sub-icb,icc,gp-practice/8/125/81.mvt")
+        .expect(200);
+    let tile = MvtReaderRef::new(&reply.body).expect("a vector tile");
+    let names: Vec<&str> = tile.layers().map(|layer| layer.name()).collect();
+    assert_eq!(names, ["icc", "gp-practice", "sub-icb"]);
+    let alone = SERVER.get(KENDAL).expect(200);
+    assert!(
+        reply.body.starts_with(&alone.body),
+        "a layer is the same in company"
+    );
+    // The order in which they are named does not matter, nor do repetitions.
+    let other = SERVER
+        .get("/tiles/gp-practice,icc,sub-icb,icc/8/125/81.mvt")
+        .expect(200);
+    assert_eq!(other.header("etag"), reply.header("etag"));
+    for path in [
+        "icc,nothing/8/125/81.mvt",
+        "icc,/8/125/81.mvt",
+        ",/8/125/81.mvt",
+        "icc,nothing.json",
+    ] {
+        SERVER
+            .get(&format!("/tiles/{path}"))
+            .expect_problem(404, "unknown_layer");
+    }
+    let body = SERVER.get("/tiles/icc,gp-practice.json").expect(200).json();
+    assert_eq!(body["vector_layers"].as_array().map(Vec::len), Some(2));
+    check_tile_template(&body["tiles"][0]);
+}
+
+/// The path of the edition's tile of the same place as [`KENDAL`].
+fn edition_path(query: &str) -> String {
+    let body = SERVER
+        .get(&format!("/tiles/icc.json{query}"))
+        .expect(200)
+        .json();
+    let template = body["edition_tiles"][0].as_str().expect("a template");
+    let template = template
+        .replace("{z}", "8")
+        .replace("{x}", "125")
+        .replace("{y}", "81");
+    let (_, path) = template.split_once("/tiles/").expect("a path of tiles");
+    format!("/tiles/{path}")
+}
+
+#[test]
+fn an_edition_never_changes_and_says_so() {
+    let path = edition_path(&format!("?as_of={AS_OF}"));
+    let edition = SERVER.get(&path).expect(200);
+    let plain = SERVER.get(&format!("{KENDAL}?as_of={AS_OF}")).expect(200);
+    assert_eq!(edition.body, plain.body);
+    assert_eq!(edition.header("etag"), plain.header("etag"));
+    assert_eq!(
+        edition.header("cache-control"),
+        "public, max-age=31536000, immutable"
+    );
+    assert_eq!(plain.header("cache-control"), "public, max-age=300");
+    let known = [("if-none-match", edition.header("etag"))];
+    let again = SERVER.send("GET", &path, &known, None).expect(304);
+    assert_eq!(
+        again.header("cache-control"),
+        edition.header("cache-control")
+    );
+    let empty = SERVER.get(&path.replace("8/125/81", "8/0/0")).expect(204);
+    assert_eq!(
+        empty.header("cache-control"),
+        edition.header("cache-control")
+    );
+
+    // No dates, datasets or anything else beside it.
+    let dated = SERVER.get(&format!("{path}?as_of={AS_OF}"));
+    assert_eq!(dated.status, 400, "{dated}");
+    SERVER
+        .get(&path.replace("8/125/81", "8/256/81"))
+        .expect_problem(400, "no_such_tile");
+    SERVER
+        .get(&path.replace("/icc/", "/nothing/"))
+        .expect_problem(404, "unknown_layer");
+    for other in [
+        "2025.2_2025-12-01_00000000",
+        "2025.2",
+        "_",
+        "x_y_z",
+        "%00_%00_%00",
+        "..%2f..",
+    ] {
+        SERVER
+            .get(&format!("/tiles/{other}/icc/8/125/81.mvt"))
+            .expect_problem(404, "unknown_edition");
+    }
+}
+
+#[test]
+fn days_between_two_changes_have_one_edition() {
+    let of = |day: &str| edition_path(&format!("?as_of={day}"));
+    assert_eq!(of("2025-11-30"), of("2025-12-01"));
+    assert_ne!(of("2022-02-01"), of("2025-12-01"));
+    // As long as nothing is known to change, tomorrow is like today.
+    assert_eq!(of("2030-01-01"), of("2031-01-01"));
+}
+
+#[test]
+fn the_style_draws_every_layer_of_tiles_that_are_there() {
+    let body = SERVER
+        .get("/tiles/style.json?layers=icc,gp-practice")
+        .expect(200)
+        .json();
+    assert_eq!(body["version"], 8);
+    let source = &body["sources"]["catchment"];
+    assert_eq!(source["type"], "vector");
+    check_tile_template(&source["tiles"][0]);
+    assert!(
+        source["attribution"]
+            .as_str()
+            .is_some_and(|text| text.contains("Crown copyright"))
+    );
+    let parts = body["layers"].as_array().expect("layers");
+    let drawn: BTreeSet<&str> = parts
+        .iter()
+        .filter_map(|part| part["source-layer"].as_str())
+        .collect();
+    assert_eq!(drawn, BTreeSet::from(["icc", "gp-practice"]));
+    assert!(parts.iter().all(|part| part["source"] == "catchment"));
+    let first = SERVER.get("/tiles/style.json").expect(200).json();
+    assert_eq!(first["layers"][0]["source-layer"], "icc");
+    SERVER
+        .get("/tiles/style.json?layers=nothing")
+        .expect_problem(404, "unknown_layer");
+    SERVER
+        .get("/tiles/icc.json?layers=icc")
+        .expect_problem(400, "unknown_parameter");
 }
