@@ -29,6 +29,7 @@ mod level;
 mod mesh;
 mod network;
 mod pinch;
+pub mod pmtiles;
 mod rings;
 mod simplify;
 mod store;

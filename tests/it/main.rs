@@ -1,5 +1,6 @@
 //! The tests that need more than one module.
 
+mod archive;
 mod batch;
 #[path = "../../benches/common/borders.rs"]
 mod borders;

@@ -1,0 +1,94 @@
+//! Archives of tiles (PMTiles 3), read by the format's own Python package.
+
+use std::env;
+use std::fs::File;
+use std::process::Command;
+
+use catchment::domain::Layer;
+use catchment::tiles::pmtiles::write;
+use catchment::tiles::{Encoding, Store, TileAddress, Wanted};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::dataset::{DAY, index};
+use crate::oracle::tell_skipped;
+
+const LAYERS: [Layer; 2] = [Layer::Icc, Layer::GpPractice];
+
+/// What the package reads; `None` where there is no Python that has it.
+fn read_back(file: &std::path::Path) -> Option<Value> {
+    let python = env::var("CATCHMENT_PYTHON").ok()?;
+    let has_it = Command::new(&python)
+        .args(["-c", "import pmtiles"])
+        .output();
+    if !has_it.is_ok_and(|output| output.status.success()) {
+        return None;
+    }
+    let output = Command::new(python)
+        .arg("tests/oracle/archive.py")
+        .arg(file)
+        .output()
+        .expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    Some(serde_json::from_slice(&output.stdout).expect("JSON"))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[test]
+fn an_archive_holds_the_tiles_of_the_service() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("communities.pmtiles");
+    let file = File::create(&path).expect("a file");
+    let archived = write(index(), &LAYERS, DAY, 10, file).expect("an archive");
+    assert!(archived.tiles > 40, "{archived:?}");
+    let Some(found) = read_back(&path) else {
+        tell_skipped("reading archives: set CATCHMENT_PYTHON to a Python with pmtiles");
+        return;
+    };
+    assert_eq!(found["zooms"], serde_json::json!([0, 10]));
+    assert_eq!(found["is_clustered"], true);
+    let west = found["bounds"][0].as_f64().expect("degrees");
+    assert!((-4.0..-3.0).contains(&west), "{west}");
+    let named = |at: usize| found["metadata"]["vector_layers"][at]["id"].as_str();
+    assert_eq!([named(0), named(1)], [Some("icc"), Some("gp-practice")]);
+    let attribution = found["metadata"]["attribution"]
+        .as_str()
+        .unwrap_or_default();
+    assert!(attribution.contains("Crown copyright"), "{attribution}");
+
+    let tiles = found["tiles"].as_object().expect("tiles");
+    assert_eq!(tiles.len() as u64, archived.tiles);
+    let store = Store::default();
+    for (address, digest) in tiles {
+        let numbers: Vec<u32> = address
+            .split('/')
+            .map(|it| it.parse().expect("a number"))
+            .collect();
+        let zoom = u8::try_from(numbers[0]).expect("a zoom");
+        let at = TileAddress::new(zoom, numbers[1], numbers[2]).expect("it exists");
+        let made = store
+            .make(index(), &Wanted::new(index(), &LAYERS, DAY, at))
+            .expect("it encodes");
+        assert_eq!(&hex(&made.form(Encoding::Identity)), digest, "{address}");
+    }
+    // None is missing: every tile of a whole zoom, asked for one by one.
+    let asked = (0..1 << 6).flat_map(|x| (0..1 << 6).map(move |y| (x, y)));
+    for (x, y) in asked {
+        let at = TileAddress::new(6, x, y).expect("it exists");
+        let made = store
+            .make(index(), &Wanted::new(index(), &LAYERS, DAY, at))
+            .expect("it encodes");
+        assert_eq!(
+            !made.is_empty(),
+            tiles.contains_key(&format!("6/{x}/{y}")),
+            "6/{x}/{y}"
+        );
+    }
+}

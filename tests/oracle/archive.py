@@ -1,0 +1,42 @@
+"""What the pmtiles package reads in an archive. Usage: archive.py FILE
+
+Writes JSON: the header's zooms and bounds in degrees, the metadata, and the SHA-256 of each tile, unpacked, by
+its address.
+
+Needs pmtiles 3; tests/it/archive.rs runs it with the Python that CATCHMENT_PYTHON names.
+"""
+
+import gzip
+import hashlib
+import json
+import sys
+
+from pmtiles.reader import MmapSource, Reader, all_tiles
+
+
+def main(path: str) -> None:
+    with open(path, "rb") as file:
+        source = MmapSource(file)
+        reader = Reader(source)
+        header = reader.header()
+        tiles = {
+            "/".join(map(str, address)): hashlib.sha256(gzip.decompress(tile)).hexdigest()
+            for address, tile in all_tiles(source)
+        }
+        # The directory finds what the list has.
+        for address in list(tiles)[:50]:
+            assert reader.get(*map(int, address.split("/"))) is not None
+        found = {
+            "zooms": [header["min_zoom"], header["max_zoom"]],
+            "bounds": [
+                header[side] / 1e7 for side in ("min_lon_e7", "min_lat_e7", "max_lon_e7", "max_lat_e7")
+            ],
+            "is_clustered": header["clustered"],
+            "metadata": reader.metadata(),
+            "tiles": tiles,
+        }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
