@@ -6,16 +6,32 @@
 
 mod common;
 
-use std::io::Write as _;
+use std::collections::HashMap;
+use std::f64::consts::TAU;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
 use std::time::Instant;
+
+use axum::body::Bytes;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::IntoResponse;
 
 use catchment::dataset::{Files, read};
 use catchment::domain::Boundary;
+use catchment::http::{App, Limits, router, serve};
+use catchment::index::Index;
+use catchment::releases::Live;
 use catchment::tiles::{Shapes, TileAddress, TileArea};
 use common::borders::SIXTY;
 use common::rounds::median;
+use fast_mvt::{MvtCoord, MvtGeomType, MvtLayerBuilder};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
 fn main() {
     let chosen = std::env::args().skip(1).find(|word| !word.starts_with('-'));
@@ -25,6 +41,9 @@ fn main() {
     }
     if is_chosen("making") {
         making();
+    }
+    if is_chosen("rate") {
+        rate();
     }
 }
 
@@ -46,11 +65,45 @@ fn gzipped(bytes: &[u8]) -> usize {
 
 /// The goal is 6.5 kB gzipped.
 fn bytes() {
-    let shapes = shapes_of(&SIXTY.areas(), true);
+    let areas = SIXTY.areas();
     println!("60 made-up areas of 77,010 vertices, all on one tile of zoom 6");
-    let tile = tile(&shapes, 6, 31, 20).expect("they are there");
-    println!("{} bytes, {} gzipped", tile.len(), gzipped(&tile));
+    let rounded = rounded(&areas);
+    println!(
+        "vertices rounded: {} bytes, {} gzipped",
+        rounded.len(),
+        gzipped(&rounded)
+    );
+    let tile = tile(&shapes_of(&areas, true), 6, 31, 20).expect("they are there");
+    println!("ours: {} bytes, {} gzipped", tile.len(), gzipped(&tile));
     assert!(gzipped(&tile) <= 6_500, "more than 6.5 kB");
+}
+
+/// The same tile with every vertex rounded to units and repetitions left out, as databases do it.
+fn rounded(areas: &[Boundary]) -> Vec<u8> {
+    let units = f64::from(1 << (6 + 12));
+    #[expect(clippy::cast_possible_truncation, reason = "at most 2^18")]
+    let unit = |part: f64, corner: i32| (part * units).round() as i32 - corner * 4_096;
+    let project = |at: &geo::Coord| MvtCoord {
+        x: unit(at.x / 360.0 + 0.5, 31),
+        y: unit(0.5 - at.y.to_radians().tan().asinh() / TAU, 20),
+    };
+    let mut layer = MvtLayerBuilder::new("icc").expect("a name");
+    for (number, area) in (1..).zip(areas) {
+        let mut feature = layer.feature_of(MvtGeomType::Polygon);
+        feature.id(Some(number));
+        for (key, value) in [
+            ("id", &area.id[..]),
+            ("name", &area.id),
+            ("provenance", "indicative"),
+        ] {
+            feature.tag(key, value).expect("few tags");
+        }
+        let mut ring: Vec<MvtCoord> = area.lonlat.0[0].exterior().coords().map(project).collect();
+        ring.dedup();
+        feature.ring(ring, true).expect("a ring");
+        layer = feature.end();
+    }
+    layer.encode()
 }
 
 fn tile(shapes: &Shapes, z: u8, x: u32, y: u32) -> Option<Vec<u8>> {
@@ -135,4 +188,119 @@ fn layer_by_zoom(name: &str, boundaries: &[Boundary], is_partition: bool) {
 
 fn milliseconds(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1_000.0
+}
+
+const ROUNDS: usize = 5;
+const SECONDS: &str = "3";
+const CONNECTIONS: &str = "32";
+
+/// What a map of four by four tiles asks for, again and again. The goal is 0.7 of the bare handler.
+fn rate() {
+    if Command::new("wrk").arg("-v").output().is_err() {
+        println!("SKIPPED: wrk is not installed");
+        return;
+    }
+    let runtime = Runtime::new().expect("threads");
+    let dataset = read(&Files::Embedded).expect("the embedded dataset is right");
+    let index = Index::build(dataset).expect("its parts agree");
+    let ours = start(&runtime, router(App::new(Arc::new(Live::fixed(index)))));
+    println!("\nrequests a second, sixteen tiles in turn, gzip\n");
+    for layers in ["icc", "icc,gp-practice"] {
+        let tiles = (250..254).flat_map(|x| (161..165).map(move |y| (x, y)));
+        let paths: Vec<String> = tiles
+            .map(|(x, y)| format!("/tiles/{layers}/9/{x}/{y}.mvt"))
+            .collect();
+        let bodies: HashMap<String, Bytes> = paths
+            .iter()
+            .map(|path| (path.clone(), ask(ours, path)))
+            .collect();
+        let sizes: Vec<usize> = bodies.values().map(Bytes::len).collect();
+        assert!(
+            sizes.iter().filter(|&&size| size > 0).count() >= 8,
+            "too few tiles"
+        );
+        let bare = start(&runtime, bare(bodies));
+        let mut rounds: Vec<[f64; 2]> = (0..ROUNDS)
+            .map(|_| [ours, bare].map(|address| load(address, &paths)))
+            .collect();
+        rounds.sort_by(|a, b| (a[0] / a[1]).total_cmp(&(b[0] / b[1])));
+        let [ours, bare] = rounds[ROUNDS / 2];
+        println!(
+            "{layers}, {} bytes each: ours {ours:.0}, bare {bare:.0}, part {:.2}, goal 0.70",
+            sizes.iter().sum::<usize>() / sizes.len(),
+            ours / bare
+        );
+    }
+}
+
+fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
+    let listener = runtime
+        .block_on(TcpListener::bind("127.0.0.1:0"))
+        .expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    runtime.spawn(serve(
+        listener,
+        router,
+        Limits::default(),
+        std::future::pending(),
+    ));
+    address
+}
+
+/// The same bytes from a table in memory.
+fn bare(bodies: HashMap<String, Bytes>) -> axum::Router {
+    let bodies = Arc::new(bodies);
+    let handler = async move |uri: Uri| match bodies.get(uri.path()) {
+        Some(body) if body.is_empty() => StatusCode::NO_CONTENT.into_response(),
+        Some(body) => {
+            let headers = [
+                (header::CONTENT_TYPE, "application/vnd.mapbox-vector-tile"),
+                (header::CONTENT_ENCODING, "gzip"),
+            ];
+            (headers, body.clone()).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    };
+    axum::Router::new().route("/tiles/{layers}/{z}/{x}/{y}", axum::routing::get(handler))
+}
+
+/// The body of one answer.
+fn ask(address: SocketAddr, path: &str) -> Bytes {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).expect("it answers");
+    assert!(response.starts_with(b"HTTP/1.1 20"), "{path}: not found");
+    let head = response
+        .windows(4)
+        .position(|it| it == b"\r\n\r\n")
+        .expect("a head");
+    response.split_off(head + 4).into()
+}
+
+/// Requests a second.
+fn load(address: SocketAddr, paths: &[String]) -> f64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("tiles.lua");
+    let mut lua = "local paths = {\n".to_string();
+    for path in paths {
+        writeln!(lua, "  '{path}',").expect("writing to a String");
+    }
+    lua += "}\nlocal at = 0\nrequest = function()\n  at = at % #paths + 1\n  \
+            return wrk.format('GET', paths[at], { ['Accept-Encoding'] = 'gzip' })\nend\n";
+    std::fs::write(&script, lua).expect("a file");
+    let output = Command::new("wrk")
+        .args(["-t1", "-c", CONNECTIONS, "-d", SECONDS, "-s"])
+        .arg(&script)
+        .arg(format!("http://{address}"))
+        .output()
+        .expect("wrk runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(!text.contains("Non-2xx"), "{text}");
+    let rest = text.split("Requests/sec:").nth(1).expect("wrk tells it");
+    let rate = rest.split_whitespace().next().expect("a figure");
+    rate.parse().expect("a number")
 }

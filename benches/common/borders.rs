@@ -1,6 +1,8 @@
 //! Made-up areas side by side whose borders are as crooked as real ones: a grid of bent cells whose
 //! sides are broken in the middle again and again. The same on every machine.
 
+use std::collections::BTreeMap;
+
 use catchment::domain::{Boundary, BritishGrid, Extent, GridPolygon, Period};
 use catchment::geodesy;
 use geo::{LineString, MultiPolygon, Polygon};
@@ -32,34 +34,68 @@ pub(crate) const SIXTY: Borders = Borders {
     seed: 60,
 };
 
+/// How far a way is broken off, by its length: about as crooked as parish borders.
+const BEND: f64 = 0.2;
+
+/// A side of a cell: the corners of the grid that it goes between, the smaller one first.
+type Side = ((i32, i32), (i32, i32));
+
+/// Courses that are tried, each less bent, of a border that crosses one before it, or itself.
+const COURSES_MAX: u64 = 60;
+
 impl Borders {
     /// The areas, in order of row and column.
     pub(crate) fn areas(&self) -> Vec<Boundary> {
+        let borders = self.borders();
         let cells =
             (0..self.rows).flat_map(|row| (0..self.columns).map(move |column| (column, row)));
         cells
             .enumerate()
-            .map(|(number, cell)| area(number, &self.ring(cell)))
+            .map(|(number, cell)| area(number, &ring(&borders, cell)))
             .collect()
     }
 
-    fn ring(&self, (x, y): (i32, i32)) -> Vec<Point> {
-        let corners = [(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1), (x, y)];
-        let mut ring = Vec::new();
-        for ends in corners.windows(2) {
-            let (from, to) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
-            let mut side = self.border(from, to);
-            if ends[0] != from {
-                side.reverse();
+    /// Every side's course.
+    fn borders(&self) -> BTreeMap<Side, Vec<Point>> {
+        let mut borders: BTreeMap<Side, Vec<Point>> = BTreeMap::new();
+        for x in 0..=self.columns {
+            for y in 0..=self.rows {
+                for to in [(x + 1, y), (x, y + 1)] {
+                    if to.0 <= self.columns && to.1 <= self.rows {
+                        let side = ((x, y), to);
+                        let course = self.course(side, &borders);
+                        borders.insert(side, course);
+                    }
+                }
             }
-            side.pop();
-            ring.extend(side);
         }
-        ring
+        borders
     }
 
-    /// From one corner of the grid to the next, both included.
-    fn border(&self, from: (i32, i32), to: (i32, i32)) -> Vec<Point> {
+    /// The first course that crosses nothing; a straight one where none is found.
+    fn course(&self, side: Side, others: &BTreeMap<Side, Vec<Point>>) -> Vec<Point> {
+        let is_near = |other: &Side| {
+            let near = |a: i32, b: i32| (a - b).abs() <= 1;
+            near(other.0.0, side.0.0) && near(other.0.1, side.0.1)
+        };
+        let near: Vec<&Vec<Point>> = others
+            .iter()
+            .filter(|(other, _)| is_near(other))
+            .map(|(_, course)| course)
+            .collect();
+        let mut courses = (0..COURSES_MAX).map(|course| {
+            let part = 1.0 - course as f64 / COURSES_MAX as f64;
+            self.border(side, course, BEND * part)
+        });
+        let crosses = |course: &Vec<Point>| {
+            crosses(course, course) || near.iter().any(|other| crosses(course, other))
+        };
+        let found = courses.find(|course| !crosses(course));
+        found.unwrap_or_else(|| self.border(side, 0, 0.0))
+    }
+
+    /// From one corner to the other, both included.
+    fn border(&self, (from, to): Side, course: u64, bend: f64) -> Vec<Point> {
         let is_across = from.0 != to.0;
         let is_outer = match is_across {
             true => from.1 == 0 || from.1 == self.rows,
@@ -67,8 +103,9 @@ impl Borders {
         };
         let is_first_of_two = from.1 == 0 && from.0 < 2 && is_across;
         let edges = self.edges + u32::from(!is_outer || is_first_of_two);
-        let mut line = vec![self.corner_at(from)];
-        self.broken(self.corner_at(from), self.corner_at(to), edges, &mut line);
+        let (a, b) = (self.corner_at(from), self.corner_at(to));
+        let mut line = vec![a];
+        self.broken((a, b), edges, (course, bend), &mut line);
         line
     }
 
@@ -81,28 +118,30 @@ impl Borders {
         )
     }
 
-    /// Adds the way after `a` to `b`: it stays in a flat rhombus around the two.
-    fn broken(&self, a: Point, b: Point, edges: u32, line: &mut Vec<Point>) {
+    /// Adds the way after `a` to `b`.
+    fn broken(
+        &self,
+        (a, b): (Point, Point),
+        edges: u32,
+        (course, bend): (u64, f64),
+        line: &mut Vec<Point>,
+    ) {
         if edges <= 1 {
             line.push(b);
             return;
         }
         let (dx, dy) = (f64::from(b.0 - a.0), f64::from(b.1 - a.1));
-        // Any more, and borders cross themselves.
-        let off = 0.1
-            * self.noise(
-                (
-                    i64::from(a.0) + i64::from(b.0),
-                    i64::from(a.1) + i64::from(b.1),
-                ),
-                3,
-            );
+        let place = (
+            i64::from(a.0) + i64::from(b.0),
+            i64::from(a.1) + i64::from(b.1),
+        );
+        let off = bend * self.noise(place, 3 + course);
         let middle = (
             a.0.midpoint(b.0) + whole(-dy * off),
             a.1.midpoint(b.1) + whole(dx * off),
         );
-        self.broken(a, middle, edges / 2, line);
-        self.broken(middle, b, edges - edges / 2, line);
+        self.broken((a, middle), edges / 2, (course, bend), line);
+        self.broken((middle, b), edges - edges / 2, (course, bend), line);
     }
 
     /// From -1 to 1, the same for the same place (splitmix64).
@@ -118,6 +157,50 @@ impl Borders {
         }
         (mixed >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
     }
+}
+
+/// Along the sides of a cell, from its south-western corner, counter-clockwise.
+fn ring(borders: &BTreeMap<Side, Vec<Point>>, (x, y): (i32, i32)) -> Vec<Point> {
+    let corners = [(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1), (x, y)];
+    let mut ring = Vec::new();
+    for ends in corners.windows(2) {
+        let (from, to) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+        let mut side = borders[&(from, to)].clone();
+        if ends[0] != from {
+            side.reverse();
+        }
+        side.pop();
+        ring.extend(side);
+    }
+    ring
+}
+
+/// Whether two lines, or one and itself, have more in common than ends.
+fn crosses(one: &[Point], other: &[Point]) -> bool {
+    let side = |a: Point, b: Point, c: Point| {
+        let wide = |from: i32, to: i32| i64::from(to) - i64::from(from);
+        (wide(a.0, b.0) * wide(a.1, c.1) - wide(a.1, b.1) * wide(a.0, c.0)).signum()
+    };
+    let apart = |a: i32, b: i32, c: i32, d: i32| a.max(b) < c.min(d) || c.max(d) < a.min(b);
+    let is_same = std::ptr::eq(one, other);
+    one.windows(2).enumerate().any(|(at, edge)| {
+        let (a, b) = (edge[0], edge[1]);
+        let rest = if is_same {
+            (at + 2).min(other.len())
+        } else {
+            0
+        };
+        other[rest..].windows(2).any(|edge| {
+            let (c, d) = (edge[0], edge[1]);
+            if apart(a.0, b.0, c.0, d.0) || apart(a.1, b.1, c.1, d.1) {
+                return false;
+            }
+            let has_end_in_common = a == c || a == d || b == c || b == d;
+            !has_end_in_common
+                && side(a, b, c) * side(a, b, d) <= 0
+                && side(c, d, a) * side(c, d, b) <= 0
+        })
+    })
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a position of the grid")]
