@@ -154,3 +154,76 @@ impl Incident {
         (next.label(network, labels) == way.label(network, labels)).then_some(next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::grid::Spot;
+    use super::super::network::snap;
+    use super::super::network::tests::network;
+    use super::*;
+
+    /// The lengths of the open arcs and of the closed ones, in vertices.
+    fn lengths(areas: &[&[Spot]], is_partition: bool) -> (Vec<usize>, Vec<usize>) {
+        let mut labels = Labels::new(is_partition);
+        let network = network(areas, &mut labels);
+        let network = snap(&network, &mut labels, 1);
+        let arcs = arcs(&network, &mut labels);
+        let of = |is_closed: bool| {
+            let kind = arcs.iter().filter(|arc| arc.is_closed == is_closed);
+            let mut lengths: Vec<usize> = kind.map(|arc| arc.points.len()).collect();
+            lengths.sort_unstable();
+            lengths
+        };
+        (of(false), of(true))
+    }
+
+    #[test]
+    fn a_shared_border_is_one_arc() {
+        let west: &[Spot] = &[(0, 0), (10, 0), (12, 5), (10, 10), (0, 10)];
+        let east: &[Spot] = &[(10, 0), (20, 0), (20, 10), (10, 10), (12, 5)];
+        // Two coasts of four vertices, and the border of three.
+        assert_eq!(lengths(&[west, east], true), (vec![3, 4, 4], vec![]));
+    }
+
+    #[test]
+    fn an_island_is_a_closed_arc_and_an_enclave_is_one_of_two_areas() {
+        let island: &[Spot] = &[(50, 50), (60, 50), (60, 60)];
+        let around: &[Spot] = &[(0, 0), (9, 0), (9, 9), (0, 9)];
+        let hole: &[Spot] = &[(3, 3), (3, 6), (6, 6), (6, 3)];
+        let mut labels = Labels::new(true);
+        let mut network = network(&[island, around], &mut labels);
+        // The enclave's ring, and the same one the other way as a hole.
+        let enclave: Vec<Spot> = hole.iter().rev().copied().collect();
+        for (area, ring) in [(1, hole), (2, &enclave[..])] {
+            let label = labels.of(Box::new([(area, true)]));
+            let first = u32::try_from(network.points.len()).expect("few");
+            network.points.extend_from_slice(ring);
+            network
+                .edges
+                .extend((0..4).map(|at| super::super::network::Edge {
+                    from: first + at,
+                    to: first + (at + 1) % 4,
+                    label,
+                }));
+        }
+        let network = snap(&network, &mut labels, 1);
+        let arcs = arcs(&network, &mut labels);
+        assert!(arcs.iter().all(|arc| arc.is_closed));
+        let mut areas: Vec<usize> = arcs
+            .iter()
+            .map(|arc| labels.sides(arc.label).len())
+            .collect();
+        areas.sort_unstable();
+        assert_eq!(areas, [1, 1, 2]);
+    }
+
+    #[test]
+    fn areas_over_each_other_share_what_coincides_and_else_do_not_mind() {
+        let one: &[Spot] = &[(0, 0), (10, 0), (10, 10), (0, 10)];
+        let across: &[Spot] = &[(5, -5), (15, -5), (15, 5), (5, 5)];
+        assert_eq!(lengths(&[one, across], false), (vec![], vec![4, 4]));
+        assert_eq!(lengths(&[one, one], false), (vec![], vec![4]));
+        let half: &[Spot] = &[(0, 0), (10, 0), (10, 10)];
+        assert_eq!(lengths(&[one, half], false), (vec![2, 3, 3], vec![]));
+    }
+}

@@ -260,11 +260,11 @@ fn sum(pieces: &[Piece], labels: &mut Labels) -> Option<Label> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Of areas, their rings, exteriors with positive areas.
-    pub(super) fn network(areas: &[&[Spot]], labels: &mut Labels) -> Network {
+    pub(in super::super) fn network(areas: &[&[Spot]], labels: &mut Labels) -> Network {
         let mut network = Network::default();
         for (area, ring) in (0..).zip(areas) {
             let label = labels.of(Box::new([(area, true)]));

@@ -220,6 +220,91 @@ fn every_area_is_on_a_tile_of_every_zoom() {
     }
 }
 
+/// Half a pixel of 8 units, and what rounding to units adds.
+const MOVED_MAX: f64 = 4.0 + 1.0;
+
+#[test]
+fn no_border_moves_by_more_than_half_a_pixel() {
+    let areas = SIXTY.areas();
+    let shapes = shapes_of(&areas, true);
+    let mut furthest: f64 = 0.0;
+    for (z, x, y) in [(4, 7, 5), (6, 31, 20)] {
+        let drawn = tile(&shapes, z, x, y);
+        assert_eq!(drawn.len(), areas.len());
+        for (area, shape) in areas.iter().zip(&drawn) {
+            for at in area.lonlat[0].exterior().coords() {
+                let place = on_tile((at.x, at.y), z, x, y);
+                let near = shape.rings.iter().flat_map(|ring| edges(ring));
+                let distance = near
+                    .map(|edge| distance(place, edge))
+                    .fold(f64::INFINITY, f64::min);
+                furthest = furthest.max(distance);
+            }
+        }
+    }
+    println!("furthest {furthest:.2} units");
+    assert!((1.0..=MOVED_MAX).contains(&furthest), "{furthest}");
+}
+
+/// Units of a tile, not rounded.
+fn on_tile((lon, lat): (f64, f64), z: u8, x: u32, y: u32) -> (f64, f64) {
+    let units = f64::from(1_u32 << z) * 4_096.0;
+    let (east, south) = (
+        lon / 360.0 + 0.5,
+        0.5 - lat.to_radians().tan().asinh() / std::f64::consts::TAU,
+    );
+    (
+        east * units - f64::from(x) * 4_096.0,
+        south * units - f64::from(y) * 4_096.0,
+    )
+}
+
+fn distance(place: (f64, f64), (from, to): (Vertex, Vertex)) -> f64 {
+    let (dx, dy) = (f64::from(to.0 - from.0), f64::from(to.1 - from.1));
+    let (x, y) = (place.0 - f64::from(from.0), place.1 - f64::from(from.1));
+    let part = ((x * dx + y * dy) / (dx * dx + dy * dy)).clamp(0.0, 1.0);
+    (x - part * dx).hypot(y - part * dy)
+}
+
+/// What two tiles beside each other both have, in the buffers of both, they have alike.
+#[test]
+fn tiles_beside_each_other_go_on_in_each_other() {
+    let dataset = crate::dataset::embedded();
+    let shapes = shapes_of(&dataset.statistical_boundaries, true);
+    let mut in_common = 0;
+    for (z, x, y) in [
+        (8, 125, 81),
+        (9, 251, 163),
+        (10, 502, 326),
+        (11, 1_004, 652),
+    ] {
+        for (east, south) in [(1, 0), (0, 1)] {
+            let strip = |shapes: Vec<Shape>, dx: i32, dy: i32| -> BTreeSet<(u64, Vertex, Vertex)> {
+                let of = |shape: Shape| {
+                    let number = shape.number;
+                    let all: Vec<_> = shape.rings.iter().flat_map(|ring| edges(ring)).collect();
+                    all.into_iter()
+                        .map(move |((a, b), (c, d))| (number, (a + dx, b + dy), (c + dx, d + dy)))
+                };
+                let is_in = |&(_, a, b): &(u64, Vertex, Vertex)| {
+                    [a, b].iter().all(|&(x, y)| {
+                        let (across, along) = if east == 1 { (x, y) } else { (y, x) };
+                        (4_096 - 63..4_096 + 63).contains(&across)
+                            && (-63..4_096 + 63).contains(&along)
+                    })
+                };
+                shapes.into_iter().flat_map(of).filter(is_in).collect()
+            };
+            let (dx, dy) = (4_096 * i32::from(east == 1), 4_096 * i32::from(south == 1));
+            let here = strip(tile(&shapes, z, x, y), 0, 0);
+            let there = strip(tile(&shapes, z, x + east, y + south), dx, dy);
+            assert_eq!(here, there, "{z}/{x}/{y} and the next");
+            in_common += here.len();
+        }
+    }
+    assert!(in_common > 50, "{in_common}");
+}
+
 #[test]
 fn sixty_areas_have_77_010_vertices() {
     let areas = SIXTY.areas();
