@@ -18,9 +18,12 @@
 //! Of areas that lie over each other, each is valid by itself, and what they have in common is the same.
 //! Sources that are no valid coverage keep their overlaps and gaps where these are wider than a unit.
 //!
-//! A pixel is an eighth of 4,096 by 64: tiles are drawn at 512 CSS pixels (MapLibre, and QGIS since 3.14), so that
-//! a pixel is 8 units, and no border moves by more than half of one, of which rounding to units takes
-//! at most an eighth more.
+//! Tiles are drawn at 512 CSS pixels (MapLibre's way), so that a pixel is 8 of the 4,096 units. Simplifying
+//! moves no border by more than half a pixel, 4 units; rounding to units adds at most one.
+//!
+//! Other ways: simplifying ring by ring tears borders; rounding each vertex for itself makes 12 of the 16
+//! embedded communities invalid at z5; cutting rings side by side (Sutherland and Hodgman) leaves edges along
+//! the frame that lie on each other.
 
 mod arcs;
 mod cut;
@@ -98,7 +101,7 @@ pub struct TileArea<'a> {
 }
 
 /// The areas of a layer while none of them changes, ready to be cut into tiles. Zooms are prepared when
-/// they are first asked for, which takes milliseconds, and a quarter of a second of a whole country.
+/// they are first asked for: one of the embedded layers takes 18 ms at most, one of 34,753 LSOAs 1.3 s.
 #[derive(Debug)]
 pub struct Shapes {
     layer: String,

@@ -6,7 +6,8 @@ use std::env;
 use std::fmt::Write as _;
 use std::process::Command;
 
-use catchment::domain::Boundary;
+use catchment::dataset::{Files, read};
+use catchment::domain::{Boundary, Layer};
 use catchment::tiles::{Shapes, TileAddress, TileArea};
 use geo::Validation;
 
@@ -391,4 +392,19 @@ fn around(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
     let mut tiles: Vec<_> = count.into_iter().collect();
     tiles.sort_unstable_by_key(|&(tile, count)| (std::cmp::Reverse(count), tile));
     tiles.into_iter().map(|it| it.0).take(6).collect()
+}
+
+/// The real country, where somebody has made its dataset as docs/national-data.md says.
+#[test]
+#[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
+fn the_country_is_a_valid_coverage_on_every_tile() {
+    let Some(folder) = env::var_os("CATCHMENT_NATIONAL") else {
+        tell_skipped("the whole country: set CATCHMENT_NATIONAL to its dataset");
+        return;
+    };
+    let dataset = read(&Files::Folder(folder.into())).expect("CATCHMENT_NATIONAL");
+    for (layer, boundaries) in &dataset.boundaries {
+        check_layer(layer.as_str(), boundaries, *layer != Layer::GpPractice, 14);
+    }
+    check_layer("LSOAs", &dataset.statistical_boundaries, true, 12);
 }
