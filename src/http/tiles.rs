@@ -293,11 +293,8 @@ fn style(snapshot: &Snapshot, layers: &[Layer], headers: &HeaderMap) -> Value {
     let colours = [
         "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7",
     ];
-    let colour = json!([
-        "at",
-        ["%", ["to-number", ["id"]], colours.len()],
-        ["literal", colours]
-    ]);
+    let number = json!(["%", ["to-number", ["id"]], colours.len()]);
+    let colour = json!(["to-color", ["at", number, ["literal", colours]]]);
     let drawn = |layer: &Layer| {
         let part = |kind: &str, geometry: &str, paint: Value| {
             json!({
