@@ -233,7 +233,7 @@ fn by_host(headers: &HeaderMap, body: &Value) -> Response {
     let mut response = cacheable_json(headers, body);
     response.headers_mut().append(
         header::VARY,
-        HeaderValue::from_static("host, x-forwarded-proto"),
+        origin::VARY,
     );
     response
 }
