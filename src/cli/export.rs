@@ -1,27 +1,36 @@
 //! `catchment export`.
 
+use std::io::{self, BufWriter, Seek, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 
 use anyhow::{Context, Result, bail};
+use jiff::civil::Date;
 use serde_json::json;
 
 use super::deliver::{Fingerprint, Hashing, Output};
 use super::{DataArgument, Working};
 use crate::batch::{BatchError, Progress};
-use crate::export::{self, TableFormat};
+use crate::domain::{Layer, date_from_iso, today_in_london};
+use crate::export::{self, AreaFormat, TableFormat};
 use crate::index::Index;
+use crate::tiles::pmtiles::{self, ARCHIVE_ZOOM};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArguments {
-    /// Where the look-up by postcode goes: OUT.parquet or OUT.csv, whole or not at all. A manifest is written beside it.
-    #[arg(long, value_name = "OUT", required_unless_present = "practices")]
-    lookup: Option<PathBuf>,
-    /// Where the look-up by practice goes, likewise.
-    #[arg(long, value_name = "OUT")]
-    practices: Option<PathBuf>,
+    #[command(flatten)]
+    wanted: Wanted,
+    /// The layers of --areas and --tiles; by default all that have boundaries.
+    #[arg(long, value_name = "LAYER,…", value_delimiter = ',')]
+    layers: Vec<Layer>,
+    /// The day of --areas and --tiles; today by default. A look-up holds every day.
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = date_from_iso)]
+    as_of: Option<Date>,
+    /// How far in the tiles go; readers magnify the last ones.
+    #[arg(long, value_name = "0-22", default_value_t = ARCHIVE_ZOOM, value_parser = clap::value_parser!(u8).range(0..=22))]
+    zoom_max: u8,
     /// Replace what is there already.
     #[arg(long)]
     force: bool,
@@ -35,76 +44,156 @@ pub(super) struct ExportArguments {
     data: DataArgument,
 }
 
-/// A table, and where it goes.
-struct Table<'a> {
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct Wanted {
+    /// Where the look-up by postcode goes: OUT.parquet or OUT.csv, whole or not at all. A manifest is written beside it, as beside every file.
+    #[arg(long, value_name = "OUT")]
+    lookup: Option<PathBuf>,
+    /// Where the look-up by practice goes, likewise.
+    #[arg(long, value_name = "OUT")]
+    practices: Option<PathBuf>,
+    /// Where areas go: OUT.gpkg (GeoPackage, British National Grid) or OUT.geojson.
+    #[arg(long, value_name = "OUT")]
+    areas: Option<PathBuf>,
+    /// Where map tiles go, all in one file: OUT.pmtiles.
+    #[arg(long, value_name = "OUT")]
+    tiles: Option<PathBuf>,
+}
+
+/// A file, and what it is to hold.
+struct Export<'a> {
     what: &'static str,
     path: &'a Path,
-    format: TableFormat,
-    write: Write,
+    content: Content,
+}
+
+enum Content {
+    Table(TableFormat, Write),
+    Areas(AreaFormat),
+    Tiles,
 }
 
 type File = Hashing<Output>;
 type Write = fn(&Index, TableFormat, &mut File, NonZeroUsize, &Progress) -> Result<(), BatchError>;
 
 pub(super) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
-    let asked: [(&str, &Option<PathBuf>, Write); 2] = [
-        ("postcodes", &arguments.lookup, export::postcodes),
-        ("practices", &arguments.practices, export::practices),
-    ];
-    let mut tables = Vec::new();
-    for (what, path, write) in asked {
-        if let Some(path) = path {
-            let format = format_of(path)?;
-            let output = Output::stage(Some(path), None, arguments.force)?;
-            let table = Table {
-                what,
-                path,
-                format,
-                write,
-            };
-            tables.push((table, Hashing::new(output, true)));
+    let mut files: Vec<(Export<'_>, File)> = Vec::new();
+    for export in arguments.wanted.exports()? {
+        if files.iter().any(|(other, _)| other.path == export.path) {
+            bail!("two files cannot go to {}", export.path.display());
         }
-    }
-    if let [(first, _), (second, _)] = &tables[..]
-        && first.path == second.path
-    {
-        bail!("both tables cannot go to {}", first.path.display());
+        let output = Output::stage(Some(export.path), None, arguments.force)?;
+        files.push((export, Hashing::new(output, true)));
     }
     let index = arguments.data.load()?;
-    for (table, file) in tables {
-        table.export(arguments, &index, file)?;
+    for (export, file) in files {
+        export.run(arguments, &index, file)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-impl Table<'_> {
-    fn export(&self, arguments: &ExportArguments, index: &Index, mut file: File) -> Result<()> {
-        let progress = Progress::default();
+impl Wanted {
+    fn exports(&self) -> Result<Vec<Export<'_>>> {
+        let mut exports = Vec::new();
+        let mut add = |what, path, content| {
+            exports.push(Export {
+                what,
+                path,
+                content,
+            })
+        };
+        if let Some(path) = self.lookup.as_deref() {
+            add(
+                "postcodes",
+                path,
+                Content::Table(table_format(path)?, export::postcodes),
+            );
+        }
+        if let Some(path) = self.practices.as_deref() {
+            add(
+                "practices",
+                path,
+                Content::Table(table_format(path)?, export::practices),
+            );
+        }
+        if let Some(path) = self.areas.as_deref() {
+            add("areas", path, Content::Areas(area_format(path)?));
+        }
+        if let Some(path) = self.tiles.as_deref() {
+            if extension(path) != Some("pmtiles") {
+                bail!(
+                    "{}: tiles go to a file that ends in .pmtiles",
+                    path.display()
+                );
+            }
+            add("tiles", path, Content::Tiles);
+        }
+        Ok(exports)
+    }
+}
+
+impl Export<'_> {
+    fn run(&self, arguments: &ExportArguments, index: &Index, mut file: File) -> Result<()> {
         let shown = self.path.display();
         let writing = || format!("writing {shown}");
-        {
+        let count = {
             let working = (!arguments.quiet).then(Working::new);
             if let Some(working) = &working {
                 working.at(self.what);
             }
-            let threads = arguments.threads();
-            let done = (self.write)(index, self.format, &mut file, threads, &progress);
-            done.map_err(|fault| match fault {
-                BatchError::Write(error) => error.into(),
-                other => anyhow::Error::from(other),
-            })
-            .with_context(writing)?;
-        }
-        let manifest = self.manifest(index, &file.digest(), progress.rows());
+            self.write(arguments, index, &mut file)
+                .with_context(writing)?
+        };
+        let manifest = self.manifest(index, &file.digest(), count);
         file.inner.publish(&manifest).with_context(writing)?;
         if !arguments.quiet {
-            eprintln!("{shown}: {} rows", progress.rows());
+            eprintln!("{shown}: {count} {}", self.unit());
         }
         Ok(())
     }
 
+    /// How many rows, areas or tiles were written.
+    fn write(&self, arguments: &ExportArguments, index: &Index, file: &mut File) -> Result<u64> {
+        match self.content {
+            Content::Table(format, write) => {
+                let progress = Progress::default();
+                match write(index, format, file, arguments.threads(), &progress) {
+                    Err(BatchError::Write(error)) => Err(error.into()),
+                    Err(other) => Err(other.into()),
+                    Ok(()) => Ok(progress.rows()),
+                }
+            }
+            Content::Areas(format) => {
+                let day = arguments.day();
+                let areas = export::areas(index, format, &arguments.layers(index)?, day)?;
+                file.write_all(&areas.bytes)?;
+                Ok(areas.count)
+            }
+            Content::Tiles => {
+                // The format goes back to its beginning; what has been hashed does not.
+                let mut archive = tempfile::tempfile()?;
+                let (layers, day) = (arguments.layers(index)?, arguments.day());
+                let zoom_max = arguments.zoom_max;
+                let archived =
+                    pmtiles::write(index, &layers, day, zoom_max, BufWriter::new(&mut archive))?;
+                archive.rewind()?;
+                io::copy(&mut archive, file)?;
+                Ok(archived.tiles)
+            }
+        }
+    }
+
+    fn unit(&self) -> &'static str {
+        match self.content {
+            Content::Table(..) => "rows",
+            Content::Areas(_) => "areas",
+            Content::Tiles => "tiles",
+        }
+    }
+
     /// It holds nothing of when, where and on how many threads it was made.
-    fn manifest(&self, index: &Index, file: &Fingerprint, rows: u64) -> String {
+    fn manifest(&self, index: &Index, file: &Fingerprint, count: u64) -> String {
         let dataset = index.manifest();
         let body = json!({
             "program": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
@@ -114,8 +203,8 @@ impl Table<'_> {
                 "digest": index.digest(),
                 "attribution": dataset.attribution,
             },
-            "table": self.what,
-            "rows": rows,
+            "content": self.what,
+            (self.unit()): count,
             "output": {
                 "name": self.path.file_name().map(|name| name.to_string_lossy()),
                 "bytes": file.bytes,
@@ -132,10 +221,38 @@ impl ExportArguments {
         let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         self.threads.unwrap_or_else(processors)
     }
+
+    fn day(&self) -> Date {
+        self.as_of.unwrap_or_else(today_in_london)
+    }
+
+    /// Those that are asked for and have boundaries.
+    fn layers(&self, index: &Index) -> Result<Vec<Layer>> {
+        let has_ground = |layer: &Layer| {
+            let has_begun = index
+                .first_data(*layer)
+                .is_some_and(|first| first <= self.day());
+            has_begun && index.boundaries(*layer, self.day()).next().is_some()
+        };
+        for layer in &self.layers {
+            if !has_ground(layer) {
+                bail!(
+                    "the dataset has no boundaries of layer {layer} on {}",
+                    self.day()
+                );
+            }
+        }
+        let is_wanted = |layer: &Layer| self.layers.is_empty() || self.layers.contains(layer);
+        Ok(index
+            .layers()
+            .filter(has_ground)
+            .filter(is_wanted)
+            .collect())
+    }
 }
 
-fn format_of(path: &Path) -> Result<TableFormat> {
-    match path.extension().and_then(|it| it.to_str()) {
+fn table_format(path: &Path) -> Result<TableFormat> {
+    match extension(path) {
         Some("parquet") => Ok(TableFormat::Parquet),
         Some("csv") => Ok(TableFormat::Csv),
         _ => bail!(
@@ -143,4 +260,19 @@ fn format_of(path: &Path) -> Result<TableFormat> {
             path.display()
         ),
     }
+}
+
+fn area_format(path: &Path) -> Result<AreaFormat> {
+    match extension(path) {
+        Some("geojson" | "json") => Ok(AreaFormat::GeoJson),
+        Some("gpkg") => Ok(AreaFormat::GeoPackage),
+        _ => bail!(
+            "{}: areas go to a file that ends in .gpkg or .geojson, which says what it is",
+            path.display()
+        ),
+    }
+}
+
+fn extension(path: &Path) -> Option<&str> {
+    path.extension().and_then(|it| it.to_str())
 }

@@ -65,7 +65,7 @@ enum Command {
     Diff(diff::DiffArguments),
     /// Write what a dataset says as files for other programs.
     #[command(
-        after_help = "The look-up has a row for every postcode and period in which its answer stays the same, live and terminated; the second table the same by code of a practice. Joined with a list they give the cells of `catchment batch`: docs/lookup.md.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n\nExit status: 0 done, 2 wrong usage, no dataset, or nothing could be written."
+        after_help = "The look-up has a row for every postcode and period in which its answer stays the same, live and terminated; the second table the same by code of a practice. Joined with a list they give the cells of `catchment batch`: docs/lookup.md. Areas and tiles are those of a day.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles --layers icc,gp-practice\n\nExit status: 0 done, 2 wrong usage, no dataset, or nothing could be written."
     )]
     Export(export::ExportArguments),
 }

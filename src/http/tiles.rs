@@ -231,10 +231,7 @@ fn first_layer(snapshot: &Snapshot) -> String {
 
 fn by_host(headers: &HeaderMap, body: &Value) -> Response {
     let mut response = cacheable_json(headers, body);
-    response.headers_mut().append(
-        header::VARY,
-        origin::VARY,
-    );
+    response.headers_mut().append(header::VARY, origin::VARY);
     response
 }
 

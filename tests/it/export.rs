@@ -316,7 +316,7 @@ fn a_table_is_written_whole_beside_its_manifest_and_replaces_nothing() {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     assert_eq!(manifest["output"]["sha256"], sha256);
-    assert_eq!(manifest["table"], "practices");
+    assert_eq!(manifest["content"], "practices");
     let rows: usize = PRACTICES.values().map(Vec::len).sum();
     assert_eq!(manifest["rows"], rows);
     let refused = |arguments: &[&str], words: &str| {
@@ -326,7 +326,7 @@ fn a_table_is_written_whole_beside_its_manifest_and_replaces_nothing() {
     };
     refused(&["--practices", "p.csv"], "--force");
     refused(&["--practices", "p.xlsx"], ".parquet or .csv");
-    refused(&["--practices", "a.csv", "--lookup", "a.csv"], "both");
+    refused(&["--practices", "a.csv", "--lookup", "a.csv"], "two files");
     refused(&[], "--lookup");
     let (code, _) = run(
         folder.path(),
@@ -367,4 +367,88 @@ fn the_examples_of_the_page_run_and_give_what_a_list_gets() {
         .expect("CATCHMENT_PYTHON names a Python");
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
+}
+
+#[test]
+fn gis_programs_open_the_areas_and_the_tiles() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let day = [
+        "--as-of",
+        "2025-12-01",
+        "--layers",
+        "neighbourhood-team,icc",
+    ];
+    let names = [
+        "--areas",
+        "areas.gpkg",
+        "--tiles",
+        "areas.pmtiles",
+        "--zoom-max",
+        "8",
+    ];
+    let (code, told) = run(folder.path(), &[&names[..], &day].concat());
+    assert_eq!(code, Some(0), "{told}");
+    let again = [
+        "--areas",
+        "again.gpkg",
+        "--tiles",
+        "again.pmtiles",
+        "--zoom-max",
+        "8",
+    ];
+    let (code, told) = run(folder.path(), &[&again[..], &day].concat());
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = run(
+        folder.path(),
+        &[&["--areas", "areas.geojson"][..], &day].concat(),
+    );
+    assert_eq!(code, Some(0), "{told}");
+    let bytes = |name: &str| fs::read(folder.path().join(name)).expect("there");
+    assert!(
+        bytes("areas.gpkg") == bytes("again.gpkg"),
+        "the same bytes each time"
+    );
+    assert!(
+        bytes("areas.pmtiles") == bytes("again.pmtiles"),
+        "the same bytes each time"
+    );
+    let manifest: Value = serde_json::from_slice(&bytes("areas.gpkg.manifest.json")).expect("JSON");
+    assert_eq!(manifest["areas"], 29);
+    for (arguments, words) in [
+        (["--areas", "areas.shp"], ".gpkg or .geojson"),
+        (["--tiles", "areas.mbtiles"], ".pmtiles"),
+        (["--areas", "areas.gpkg"], "--force"),
+    ] {
+        let (code, told) = run(folder.path(), &arguments);
+        assert_eq!(code, Some(2), "{told}");
+        assert!(told.contains(words), "{told}");
+    }
+    let before = [
+        "--areas",
+        "before.gpkg",
+        "--as-of",
+        "1999-01-01",
+        "--layers",
+        "icc",
+    ];
+    let (code, told) = run(folder.path(), &before);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(
+        told.contains("no boundaries of layer icc on 1999-01-01"),
+        "{told}"
+    );
+    assert!(!folder.path().join("before.gpkg").exists());
+    let Some(python) = python_with("pyogrio, pyproj, shapely") else {
+        return;
+    };
+    let output = Command::new(python)
+        .arg("tests/clients/files.py")
+        .arg(folder.path())
+        .output()
+        .expect("CATCHMENT_PYTHON names a Python");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -1,0 +1,238 @@
+//! The areas of layers on a day, as the files that GIS programs open.
+
+use jiff::civil::Date;
+use rusqlite::{Connection, MAIN_DB, params};
+use serde_json::{Value, json};
+
+use crate::domain::{Area, Boundary, BritishGrid, Layer};
+use crate::geojson;
+use crate::index::Index;
+
+/// A file of areas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AreaFormat {
+    /// GeoJSON (RFC 7946): lon/lat, all layers in one collection.
+    GeoJson,
+    /// GeoPackage 1.3 (OGC 12-128r17): British National Grid, a table a layer.
+    GeoPackage,
+}
+
+/// The bytes of a file, and how many areas are in it. Those without ground are left out.
+pub struct Areas {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// How many.
+    pub count: u64,
+}
+
+/// Writes the areas of layers that have ground on the day.
+///
+/// # Errors
+/// When SQLite fails, which takes a full memory.
+pub fn areas(
+    index: &Index,
+    format: AreaFormat,
+    layers: &[Layer],
+    day: Date,
+) -> Result<Areas, rusqlite::Error> {
+    match format {
+        AreaFormat::GeoJson => Ok(geo_json(index, layers, day)),
+        AreaFormat::GeoPackage => geo_package(index, layers, day),
+    }
+}
+
+fn grounds(index: &Index, layer: Layer, day: Date) -> impl Iterator<Item = (&Area, &Boundary)> {
+    index
+        .boundaries(layer, day)
+        .filter_map(move |boundary| Some((index.area(layer, &boundary.id, day)?, boundary)))
+}
+
+fn geo_json(index: &Index, layers: &[Layer], day: Date) -> Areas {
+    let manifest = index.manifest();
+    let (name, attribution) = (
+        Value::from(manifest.name.as_str()),
+        Value::from(manifest.attribution.as_str()),
+    );
+    let mut text = format!(
+        "{{\"type\":\"FeatureCollection\",\"name\":{name},\"attribution\":{attribution},\"features\":["
+    );
+    let mut count = 0;
+    for (area, boundary) in layers.iter().flat_map(|&layer| grounds(index, layer, day)) {
+        text.push_str(if count == 0 { "\n" } else { ",\n" });
+        let written = |day: Option<Date>| day.map(|day| day.to_string());
+        let properties = json!({
+            "id": area.id, "name": area.title(), "layer": area.layer.as_str(), "kind": area.kind,
+            "system": area.system, "provenance": area.provenance.as_str(),
+            "extent": boundary.extent.as_str(),
+            "from": written(area.period.from), "to": written(area.period.to),
+        });
+        geojson::write_feature(&mut text, &properties, &boundary.lonlat);
+        count += 1;
+    }
+    text.push_str("\n]}\n");
+    Areas {
+        bytes: text.into_bytes(),
+        count,
+    }
+}
+
+/// `GPKG`, and version 1.3: what tells such a file from any database.
+const APPLICATION_ID: i64 = 0x4750_4b47;
+const USER_VERSION: i64 = 10_300;
+const GRID: i32 = 27_700;
+
+/// The tables that every GeoPackage has, with the systems that it has to name (12-128r17, 1.1.2) and ours.
+const TABLES: &str = r#"
+CREATE TABLE gpkg_spatial_ref_sys (srs_name TEXT NOT NULL, srs_id INTEGER PRIMARY KEY, organization TEXT NOT NULL,
+    organization_coordsys_id INTEGER NOT NULL, definition TEXT NOT NULL, description TEXT);
+CREATE TABLE gpkg_contents (table_name TEXT NOT NULL PRIMARY KEY, data_type TEXT NOT NULL, identifier TEXT UNIQUE,
+    description TEXT DEFAULT '', last_change DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
+    min_x DOUBLE, min_y DOUBLE, max_x DOUBLE, max_y DOUBLE, srs_id INTEGER,
+    CONSTRAINT fk_gc_r_srs_id FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys(srs_id));
+CREATE TABLE gpkg_geometry_columns (table_name TEXT NOT NULL, column_name TEXT NOT NULL, geometry_type_name TEXT NOT NULL,
+    srs_id INTEGER NOT NULL, z TINYINT NOT NULL, m TINYINT NOT NULL,
+    CONSTRAINT pk_geom_cols PRIMARY KEY (table_name, column_name), CONSTRAINT uk_gc_table_name UNIQUE (table_name),
+    CONSTRAINT fk_gc_tn FOREIGN KEY (table_name) REFERENCES gpkg_contents(table_name),
+    CONSTRAINT fk_gc_srs FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys (srs_id));
+INSERT INTO gpkg_spatial_ref_sys VALUES
+    ('Undefined Cartesian SRS', -1, 'NONE', -1, 'undefined', 'undefined Cartesian coordinate reference system'),
+    ('Undefined geographic SRS', 0, 'NONE', 0, 'undefined', 'undefined geographic coordinate reference system'),
+    ('WGS 84', 4326, 'EPSG', 4326,
+     'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563,AUTHORITY["EPSG","7030"]],AUTHORITY["EPSG","6326"]],PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]],UNIT["degree",0.0174532925199433,AUTHORITY["EPSG","9122"]],AXIS["Latitude",NORTH],AXIS["Longitude",EAST],AUTHORITY["EPSG","4326"]]',
+     'longitude/latitude coordinates in decimal degrees on the WGS 84 spheroid'),
+    ('OSGB36 / British National Grid', 27700, 'EPSG', 27700,
+     'PROJCS["OSGB36 / British National Grid",GEOGCS["OSGB36",DATUM["Ordnance_Survey_of_Great_Britain_1936",SPHEROID["Airy 1830",6377563.396,299.3249646,AUTHORITY["EPSG","7001"]],AUTHORITY["EPSG","6277"]],PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]],UNIT["degree",0.0174532925199433,AUTHORITY["EPSG","9122"]],AUTHORITY["EPSG","4277"]],PROJECTION["Transverse_Mercator"],PARAMETER["latitude_of_origin",49],PARAMETER["central_meridian",-2],PARAMETER["scale_factor",0.9996012717],PARAMETER["false_easting",400000],PARAMETER["false_northing",-100000],UNIT["metre",1,AUTHORITY["EPSG","9001"]],AXIS["Easting",EAST],AXIS["Northing",NORTH],AUTHORITY["EPSG","27700"]]',
+     'metres');
+"#;
+
+fn geo_package(index: &Index, layers: &[Layer], day: Date) -> Result<Areas, rusqlite::Error> {
+    let mut database = Connection::open_in_memory()?;
+    database.pragma_update(None, "application_id", APPLICATION_ID)?;
+    database.pragma_update(None, "user_version", USER_VERSION)?;
+    database.execute_batch(TABLES)?;
+    let mut count = 0;
+    for &layer in layers {
+        count += add_layer(&database, index, layer, day)?;
+    }
+    let bytes = database.serialize(MAIN_DB)?.to_vec();
+    Ok(Areas { bytes, count })
+}
+
+fn add_layer(
+    database: &Connection,
+    index: &Index,
+    layer: Layer,
+    day: Date,
+) -> Result<u64, rusqlite::Error> {
+    let table = layer.as_str().replace('-', "_");
+    let manifest = index.manifest();
+    database.execute_batch(&format!(
+        "CREATE TABLE {table} (fid INTEGER PRIMARY KEY, geom MULTIPOLYGON, id TEXT NOT NULL, name TEXT NOT NULL,
+            kind TEXT, system TEXT, provenance TEXT NOT NULL, extent TEXT, valid_from DATE, valid_to DATE)"
+    ))?;
+    let title = manifest
+        .layers
+        .iter()
+        .find(|entry| entry.id == layer.as_str());
+    // The dataset's day and not today: the same dataset gives the same bytes.
+    database.execute(
+        "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id)
+            VALUES (?1, 'features', ?2, ?3, ?4, ?5)",
+        params![
+            table,
+            title.map_or(layer.as_str(), |entry| entry.title.as_str()),
+            format!("{} {} on {day}. {}", manifest.name, manifest.version, manifest.attribution),
+            format!("{}T00:00:00.000Z", manifest.as_of),
+            GRID
+        ],
+    )?;
+    database.execute(
+        "INSERT INTO gpkg_geometry_columns VALUES (?1, 'geom', 'MULTIPOLYGON', ?2, 0, 0)",
+        params![table, GRID],
+    )?;
+    let mut insert = database.prepare(&format!(
+        "INSERT INTO {table} (geom, id, name, kind, system, provenance, extent, valid_from, valid_to)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+    ))?;
+    let mut around = Around::default();
+    let mut count = 0;
+    for (area, boundary) in grounds(index, layer, day) {
+        around.add(boundary);
+        let written = |day: Option<Date>| day.map(|day| day.to_string());
+        insert.execute(params![
+            blob(boundary),
+            area.id,
+            area.title(),
+            area.kind,
+            area.system,
+            area.provenance.as_str(),
+            boundary.extent.as_str(),
+            written(area.period.from),
+            written(area.period.to)
+        ])?;
+        count += 1;
+    }
+    if let Some([west, south, east, north]) = around.0 {
+        database.execute(
+            "UPDATE gpkg_contents SET min_x = ?1, min_y = ?2, max_x = ?3, max_y = ?4 WHERE table_name = ?5",
+            params![west, south, east, north, table],
+        )?;
+    }
+    Ok(count)
+}
+
+/// West, south, east, north in metres.
+#[derive(Default)]
+struct Around(Option<[f64; 4]>);
+
+impl Around {
+    fn add(&mut self, boundary: &Boundary) {
+        for at in vertices(boundary) {
+            let (x, y) = (at.easting_m(), at.northing_m());
+            let [west, south, east, north] = self.0.unwrap_or([x, y, x, y]);
+            self.0 = Some([west.min(x), south.min(y), east.max(x), north.max(y)]);
+        }
+    }
+}
+
+fn vertices(boundary: &Boundary) -> impl Iterator<Item = &BritishGrid> {
+    boundary
+        .grid
+        .iter()
+        .flat_map(|polygon| polygon.rings.iter().flatten())
+}
+
+/// Little-endian, without an envelope.
+const HEADER: [u8; 4] = [b'G', b'P', 0, 0b1];
+const LITTLE_ENDIAN: u8 = 1;
+const POLYGON: u32 = 3;
+const MULTI_POLYGON: u32 = 6;
+
+/// A GeoPackage geometry: its header (12-128r17, 2.1.3), then well-known binary in metres.
+fn blob(boundary: &Boundary) -> Vec<u8> {
+    let mut out = HEADER.to_vec();
+    out.extend(GRID.to_le_bytes());
+    begin(&mut out, MULTI_POLYGON, boundary.grid.len());
+    for polygon in &boundary.grid {
+        begin(&mut out, POLYGON, polygon.rings.len());
+        for ring in &polygon.rings {
+            number(&mut out, ring.len() + 1);
+            for at in ring.iter().chain(ring.first()) {
+                out.extend(at.easting_m().to_le_bytes());
+                out.extend(at.northing_m().to_le_bytes());
+            }
+        }
+    }
+    out
+}
+
+fn begin(out: &mut Vec<u8>, kind: u32, parts: usize) {
+    out.push(LITTLE_ENDIAN);
+    out.extend(kind.to_le_bytes());
+    number(out, parts);
+}
+
+fn number(out: &mut Vec<u8>, number: usize) {
+    let number = u32::try_from(number).expect("a boundary has fewer");
+    out.extend(number.to_le_bytes());
+}
