@@ -384,3 +384,21 @@ fn gis_programs_just_connect() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
 }
+
+/// A thousand made-up requests to every operation, each answer held against the document.
+#[test]
+#[ignore = "takes minutes"]
+fn made_up_requests_are_answered_as_the_document_says() {
+    let Some(python) = crate::columns::python_with("schemathesis") else {
+        return;
+    };
+    let output = Command::new(python)
+        .args(["-m", "schemathesis.cli", "--config-file"])
+        .args(["tests/clients/schemathesis.toml", "run", "--checks", "all"])
+        .args(["--max-examples", "50", "--seed", "1"])
+        .arg(format!("{}/openapi.json", SERVER.origin()))
+        .output()
+        .expect("CATCHMENT_PYTHON names a Python");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}");
+}
