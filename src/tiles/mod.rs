@@ -31,6 +31,7 @@ mod grid;
 mod level;
 mod mesh;
 mod network;
+mod picture;
 mod pinch;
 pub mod pmtiles;
 mod rings;
@@ -41,6 +42,7 @@ use std::sync::{Arc, OnceLock};
 
 use fast_mvt::{MvtCoord, MvtFeatureBuilder, MvtGeomType, MvtLayerBuilder, MvtResult};
 
+pub use picture::{Picture, Pictured};
 pub use store::{Encoding, KEPT_ZOOM_MAX, Made, Store, Wanted};
 
 use geo::BoundingRect;

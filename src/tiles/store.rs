@@ -21,7 +21,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::civil::Date;
 
-use super::{Shapes, TileAddress, TileArea};
+use super::{Picture, Shapes, TileAddress, TileArea};
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
@@ -127,7 +127,8 @@ pub struct Made {
 }
 
 impl Made {
-    fn new(bytes: Vec<u8>) -> Made {
+    /// Of these bytes, in no encoding yet.
+    pub fn new(bytes: Vec<u8>) -> Made {
         let made = Made {
             // Half a SHA-256 tells tiles apart.
             tag: sha256_hex(&bytes)[..32].to_string(),
@@ -165,7 +166,7 @@ impl Made {
     }
 
     /// The most bytes that it takes: no encoding is larger than the bytes themselves and a little.
-    fn size_bytes(&self) -> usize {
+    pub fn size_bytes(&self) -> usize {
         Encoding::ALL.len() * (self.plain().len() + 256)
     }
 }
@@ -229,6 +230,21 @@ impl Store {
             locked(self.part(wanted)).keep(wanted.clone(), Arc::clone(&made), limit);
         }
         Ok(made)
+    }
+
+    /// A layer on a day as [`Shapes::picture`] draws it.
+    pub fn picture(
+        &self,
+        index: &Index,
+        layer: Layer,
+        day: Date,
+        focus: Option<&str>,
+    ) -> Option<Picture> {
+        let state = (layer, index.changes_until(layer, day));
+        let shapes = self.shapes(index, state);
+        shapes
+            .get_or_init(|| shapes_of(index, state))
+            .picture(focus)
     }
 
     /// About how many bytes of tiles and of shapes are kept.
