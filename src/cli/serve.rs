@@ -17,7 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::dataset::{Files, MANIFEST};
-use crate::http::{self, App, BatchLimits, Limits, admin};
+use crate::http::{self, App, BatchLimits, EmbedOrigin, FrameAncestors, Limits, admin};
 use crate::releases::Live;
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,10 @@ pub(super) struct ServeArguments {
     /// Reload when a dataset's manifest changes; looked at every two seconds.
     #[arg(long)]
     watch: bool,
+    /// A site that may hold our map in a frame, such as `https://www.example.nhs.uk` or `https://*.nhs.uk`.
+    /// Given more than once, each; not given, any site.
+    #[arg(long, value_name = "ORIGIN")]
+    embed_origin: Vec<EmbedOrigin>,
     /// The longest list that is answered, in bytes as it is sent.
     #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes)]
     batch_bytes: u64,
@@ -78,7 +82,9 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
             "loaded"
         );
     }
-    let app = App::new(Arc::clone(&live)).with_batch_limits(arguments.batch_limits());
+    let app = App::new(Arc::clone(&live))
+        .with_batch_limits(arguments.batch_limits())
+        .with_frame_ancestors(FrameAncestors::of(&arguments.embed_origin));
     let router = http::router(app);
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {

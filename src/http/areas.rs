@@ -144,7 +144,7 @@ pub(super) fn unknown_area() -> Problem {
     )
 }
 
-fn no_boundary() -> Problem {
+pub(super) fn no_boundary() -> Problem {
     Problem::unknown(
         "no_boundary",
         "no boundary of this area is known for the day",

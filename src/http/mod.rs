@@ -7,6 +7,7 @@ pub(crate) mod batch;
 pub(crate) mod body;
 mod conditional;
 mod directory;
+mod embed;
 mod input;
 pub(crate) mod json;
 pub(crate) mod locate;
@@ -17,11 +18,13 @@ mod origin;
 mod pages;
 mod postcodes;
 mod practices;
+mod prepared;
 pub(crate) mod problem;
 mod protect;
 mod server;
 mod snapshot;
 mod tiles;
+mod widget;
 
 use std::sync::Arc;
 
@@ -34,8 +37,10 @@ use crate::index::Index;
 use crate::releases::{Live, Releases};
 use batch::Lists;
 use problem::Problem;
+use widget::Pictures;
 
 pub use batch::BatchLimits;
+pub use embed::{EmbedOrigin, FrameAncestors, InvalidEmbedOrigin};
 pub use server::{Limits, serve};
 
 /// What the handlers share.
@@ -43,19 +48,34 @@ pub use server::{Limits, serve};
 pub struct App {
     live: Arc<Live>,
     lists: Lists,
+    pictures: Pictures,
+    frame_ancestors: FrameAncestors,
 }
 
 impl App {
     /// A service that answers from these datasets.
     pub fn new(live: Arc<Live>) -> App {
         let lists = Lists::new(BatchLimits::default());
-        App { live, lists }
+        App {
+            live,
+            lists,
+            pictures: Pictures::default(),
+            frame_ancestors: FrameAncestors::any(),
+        }
     }
 
     /// Allows lists so much.
     pub fn with_batch_limits(self, limits: BatchLimits) -> App {
         let lists = Lists::new(limits);
         App { lists, ..self }
+    }
+
+    /// Lets these sites alone hold its map in a frame.
+    pub fn with_frame_ancestors(self, frame_ancestors: FrameAncestors) -> App {
+        App {
+            frame_ancestors,
+            ..self
+        }
     }
 
     /// The datasets as they are now; taken once for a whole request.
@@ -103,6 +123,11 @@ pub fn router(app: App) -> Router {
             "/tiles/{edition}/{layers}/{z}/{x}/{y}",
             get(tiles::tile_of_edition),
         )
+        .route("/widget.js", get(widget::script))
+        .route("/embed.js", get(widget::frame_script))
+        .route("/widget/{layer}", get(widget::layer))
+        .route("/widget/{layer}/{id}", get(widget::area))
+        .route("/oembed", get(embed::oembed))
         // Before the layer: the outer router's would be set over it, and refuse a preflight.
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         // One layer, not two: each that a router is given costs every request a box.
@@ -116,6 +141,8 @@ pub fn router(app: App) -> Router {
         .route("/", get(pages::home).post(pages::answer))
         .route("/privacy", get(pages::privacy))
         .route("/docs", get(openapi::page))
+        .route("/embed", get(embed::page))
+        .route("/put-this-map-on-your-site", get(embed::site))
         .route("/assets/{name}", get(pages::asset))
         .route(
             "/health/live",

@@ -9,6 +9,7 @@ use maud::Markup;
 
 use super::App;
 use super::conditional::cacheable;
+use super::embed;
 use super::input::{Segments, form_fields, query_fields};
 use super::locate::NO_STORE;
 use super::problem::Problem;
@@ -26,11 +27,13 @@ struct Asset {
     content: &'static str,
 }
 
-static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
     [
         ("css", "text/css; charset=utf-8", web::STYLE),
         ("svg", "image/svg+xml", web::ICON),
         ("js", "text/javascript; charset=utf-8", web::LIST_SCRIPT),
+        ("css", "text/css; charset=utf-8", web::EMBED_STYLE),
+        ("js", "text/javascript; charset=utf-8", web::SITE_SCRIPT),
     ]
     .map(|(extension, content_type, content)| Asset {
         name: format!(
@@ -42,12 +45,27 @@ static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
     })
 });
 
-static PATHS: LazyLock<[String; 3]> =
-    LazyLock::new(|| [0, 1, 2].map(|at: usize| format!("/assets/{}", ASSETS[at].name)));
+static PATHS: LazyLock<[String; 5]> =
+    LazyLock::new(|| [0, 1, 2, 3, 4].map(|at: usize| format!("/assets/{}", ASSETS[at].name)));
 
 /// Where the script of the page of lists is.
 pub(super) fn script_path() -> &'static str {
     &PATHS[2]
+}
+
+/// Where the picture in the tab is.
+pub(super) fn icon_path() -> &'static str {
+    &PATHS[1]
+}
+
+/// Where the style sheet of what stands in a frame is.
+pub(super) fn embed_style_path() -> &'static str {
+    &PATHS[3]
+}
+
+/// Where the script of the page for other sites' editors is.
+pub(super) fn site_script_path() -> &'static str {
+    &PATHS[4]
 }
 
 /// The parts of a page on which nothing was asked.
@@ -69,12 +87,16 @@ pub(super) async fn asset(Segments(name): Segments<String>) -> Result<Response, 
 }
 
 /// `GET /`.
-pub(super) async fn home(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn home(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
-    Ok(html(
-        StatusCode::OK,
-        web::home(&blank(app.releases().current())),
-    ))
+    let page = web::home(&blank(app.releases().current()));
+    let mut response = html(StatusCode::OK, page);
+    embed::discover(&headers, "/", &mut response);
+    Ok(response)
 }
 
 /// `POST /`: the answer, or what is wrong with the question.

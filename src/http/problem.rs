@@ -144,6 +144,14 @@ impl Problem {
         )
     }
 
+    pub(crate) fn not_implemented() -> Problem {
+        Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "not_implemented",
+            "format should be json; there is no other",
+        )
+    }
+
     pub(crate) fn no_encoding() -> Problem {
         Problem::new(
             StatusCode::NOT_ACCEPTABLE,

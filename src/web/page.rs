@@ -101,6 +101,7 @@ pub(super) fn frame(home: &Home<'_>, title: &str, content: &Markup) -> Markup {
                         p { "Dataset " (manifest.name) ", version " (manifest.version) ". "
                             a href="/api/v1/dataset" { "What it holds (JSON)" } " · "
                             a href="/privacy" { "Privacy" } " · "
+                            a href=(super::SITE_PATH) { "Put this map on your site" } " · "
                             a href=(manifest.licence) { "Licence of the data" } }
                         p.small { (manifest.attribution) }
                     }

@@ -31,3 +31,4 @@ mod server;
 mod tiles;
 mod toy;
 mod ways;
+mod widget;

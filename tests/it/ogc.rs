@@ -343,7 +343,18 @@ fn every_route_is_in_the_document_and_the_other_way_round() {
         })
         .collect();
     // Pages, and the landing page under its other name.
-    let pages = ["/", "/batch", "/privacy", "/docs", "/assets/{name}", "/ogc"];
+    let pages = [
+        "/",
+        "/batch",
+        "/privacy",
+        "/docs",
+        "/assets/{name}",
+        "/ogc",
+        "/embed",
+        "/embed.js",
+        "/put-this-map-on-your-site",
+        "/widget.js",
+    ];
     let expected: BTreeSet<&str> = routes
         .iter()
         .copied()

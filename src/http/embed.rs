@@ -1,0 +1,392 @@
+//! Maps on other sites: the page in a frame, oEmbed, and the page that gives the lines to copy.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::Response;
+use serde_json::json;
+
+use super::App;
+use super::areas::{held_layer, unknown_area};
+use super::conditional::{cacheable, cacheable_json};
+use super::input::query_fields;
+use super::origin::{self, origin};
+use super::pages;
+use super::problem::Problem;
+use super::snapshot::Snapshot;
+use crate::domain::{Area, Layer, today_in_london};
+use crate::index::Index;
+use crate::question::Fields;
+use crate::web::{self, EmbedPage, FRAME_HEIGHT, Shown, SitePage};
+
+/// The sites that may hold our map in a frame, as `frame-ancestors` takes them.
+#[derive(Debug, Clone)]
+pub struct FrameAncestors(Arc<str>);
+
+impl FrameAncestors {
+    /// Any site.
+    pub fn any() -> FrameAncestors {
+        FrameAncestors("*".into())
+    }
+
+    /// These origins, and ourselves; any where there are none.
+    pub fn of(origins: &[EmbedOrigin]) -> FrameAncestors {
+        if origins.is_empty() {
+            return FrameAncestors::any();
+        }
+        let origins: Vec<&str> = origins.iter().map(|it| it.0.as_str()).collect();
+        FrameAncestors(format!("'self' {}", origins.join(" ")).into())
+    }
+
+    /// Pages in a frame run no script that is not ours, either.
+    fn policy(&self) -> HeaderValue {
+        let policy = format!(
+            "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; \
+             form-action 'none'; base-uri 'none'; frame-ancestors {}",
+            self.0
+        );
+        HeaderValue::from_str(&policy).expect("origins are ASCII without line ends")
+    }
+}
+
+/// A site, such as `https://www.example.nhs.uk` or, with all under it, `https://*.nhs.uk`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedOrigin(String);
+
+/// It is no origin.
+#[derive(Debug, thiserror::Error)]
+#[error("an origin is a scheme and a host, such as https://www.example.nhs.uk or https://*.nhs.uk")]
+pub struct InvalidEmbedOrigin;
+
+impl std::str::FromStr for EmbedOrigin {
+    type Err = InvalidEmbedOrigin;
+
+    fn from_str(text: &str) -> Result<EmbedOrigin, InvalidEmbedOrigin> {
+        let (scheme, host) = text.split_once("://").ok_or(InvalidEmbedOrigin)?;
+        let plain = host.strip_prefix("*.").unwrap_or(host);
+        let is_named = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        let is_host = plain.bytes().all(is_named) && plain.parse::<Authority>().is_ok();
+        match (scheme, is_host) {
+            ("http" | "https", true) => Ok(EmbedOrigin(text.to_ascii_lowercase())),
+            _ => Err(InvalidEmbedOrigin),
+        }
+    }
+}
+
+const EMBED_FIELDS: &[&str] = &["area", "layer", "search", "as_of"];
+
+/// `GET /embed`: a page that is only the map.
+pub(super) async fn page(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let fields = query_fields(&uri, EMBED_FIELDS)?;
+    let snapshot = Snapshot::of(&app, &fields)?;
+    let shown = shown(&snapshot, &fields)?;
+    let index = snapshot.index();
+    let areas = index
+        .areas(shown.layer, snapshot.as_of)
+        .into_iter()
+        .flatten();
+    let is_meant = |area: &&Area| shown.area.as_ref().is_none_or(|(id, _)| *id == area.id);
+    let names: Vec<String> = areas.filter(is_meant).map(Area::title).collect();
+    let origin = origin(&headers);
+    let oembed = oembed_address(&origin, &shown.embed_path());
+    let page = web::embed(&EmbedPage {
+        shown: &shown,
+        style_path: pages::embed_style_path(),
+        icon_path: pages::icon_path(),
+        names: &names,
+        attribution: &index.manifest().attribution,
+        oembed: &oembed,
+    });
+    let body = page.into_string().into_bytes();
+    let mut response = cacheable(&headers, "text/html; charset=utf-8", body);
+    let to_set = response.headers_mut();
+    to_set.insert(
+        header::CONTENT_SECURITY_POLICY,
+        app.frame_ancestors.policy(),
+    );
+    to_set.append(header::VARY, origin::VARY);
+    discovered(to_set, &oembed);
+    Ok(response)
+}
+
+/// What the fields ask for, of what there is.
+fn shown(snapshot: &Snapshot, fields: &Fields) -> Result<Shown, Problem> {
+    let layer = fields.get("layer").unwrap_or(Layer::Icc.as_str());
+    let search = match fields.get("search") {
+        None | Some("off") => false,
+        Some("on") => true,
+        Some(_) => {
+            return Err(Problem::bad_request(
+                "malformed",
+                "search should be on or off",
+            ));
+        }
+    };
+    let as_of = fields.get("as_of").map(|_| snapshot.as_of.to_string());
+    let chosen = chosen(snapshot, layer, fields.get("area"))?;
+    Ok(Shown {
+        search,
+        as_of,
+        ..chosen
+    })
+}
+
+fn chosen(snapshot: &Snapshot, layer: &str, area: Option<&str>) -> Result<Shown, Problem> {
+    let (index, day) = (snapshot.index(), snapshot.as_of);
+    let layer = held_layer(index, layer, day)?;
+    let named = |id| {
+        let area = index.area_ever(layer, id, day).ok_or_else(unknown_area)?;
+        Ok::<_, Problem>((area.id.clone(), area.title()))
+    };
+    Ok(Shown {
+        layer,
+        title: title(index, layer),
+        area: area.map(named).transpose()?,
+        search: false,
+        as_of: None,
+    })
+}
+
+fn title(index: &Index, layer: Layer) -> String {
+    let mut entries = index.manifest().layers.iter();
+    let entry = entries.find(|entry| entry.id == layer.as_str());
+    entry.map_or_else(|| layer.to_string(), |entry| entry.title.clone())
+}
+
+/// Where oEmbed describes a page of ours; empty where the request does not tell who we are.
+fn oembed_address(origin: &str, path: &str) -> String {
+    if origin.is_empty() {
+        return String::new();
+    }
+    let url = format!("{origin}{path}");
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("url", &url)
+        .append_pair("format", "json")
+        .finish();
+    format!("{origin}/oembed?{query}")
+}
+
+fn discovered(headers: &mut HeaderMap, oembed: &str) {
+    if !oembed.is_empty() {
+        let link = format!("<{oembed}>; rel=\"alternate\"; type=\"application/json+oembed\"");
+        let link = HeaderValue::from_str(&link).expect("an encoded address is ASCII");
+        headers.append(header::LINK, link);
+    }
+}
+
+/// The `Link` with which a page of ours says that it can be embedded.
+pub(super) fn discover(headers: &HeaderMap, path: &str, response: &mut Response) {
+    let oembed = oembed_address(&origin(headers), path);
+    discovered(response.headers_mut(), &oembed);
+}
+
+/// A frame is no wider unless its site says so.
+const OEMBED_WIDTH: u32 = 640;
+/// A day: a consumer asks again then (oEmbed 1.0, 2.3.4).
+const OEMBED_CACHE_S: u32 = 86_400;
+
+/// `GET /oembed` (oEmbed 1.0). Consumers add parameters of their own, so those that are not known are let
+/// pass here.
+pub(super) async fn oembed(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = uri.query().unwrap_or_default();
+    let known = ["url", "format", "maxwidth", "maxheight"];
+    let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
+    let pairs = pairs.filter(|(name, _)| known.contains(&name.as_str()));
+    let fields = Fields::new(pairs, &known)?;
+    if fields.get("format").is_some_and(|format| format != "json") {
+        return Err(Problem::not_implemented());
+    }
+    let most = |name: &'static str| match fields.get(name) {
+        None => Ok(u32::MAX),
+        Some(text) => text.parse::<u32>().map_err(|_| no_number(name)),
+    };
+    let (width_max, height_max) = (most("maxwidth")?, most("maxheight")?);
+    let url = fields.get("url").ok_or_else(|| {
+        Problem::bad_request(
+            "missing",
+            "url should be the address of a page of this service",
+        )
+    })?;
+    let shown = described_page(&app, &headers, url)?;
+    let origin = origin(&headers);
+    let width = width_max.min(OEMBED_WIDTH);
+    let height = height_max.min(FRAME_HEIGHT);
+    let body = json!({
+        "version": "1.0",
+        "type": "rich",
+        "title": shown.name(),
+        "provider_name": "Catchment",
+        "provider_url": format!("{origin}/"),
+        "cache_age": OEMBED_CACHE_S,
+        "width": width,
+        "height": height,
+        "html": web::iframe(&origin, &shown, &width.to_string(), height),
+    });
+    let mut response = cacheable_json(&headers, &body);
+    response.headers_mut().append(header::VARY, origin::VARY);
+    Ok(response)
+}
+
+fn no_number(name: &str) -> Problem {
+    Problem::bad_request("malformed", format!("{name} should be a number of pixels"))
+}
+
+/// What a page of ours shows; foreign addresses and pages without a map are not found.
+fn described_page(app: &App, headers: &HeaderMap, url: &str) -> Result<Shown, Problem> {
+    let url: Uri = url.parse().map_err(|_| Problem::not_found())?;
+    let own = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let is_http = matches!(url.scheme_str(), Some("http" | "https"));
+    let authority = url.authority().map(Authority::as_str);
+    if !is_http || own.is_none() || !same_host(authority, own) {
+        return Err(Problem::not_found());
+    }
+    let segments: Vec<&str> = url.path().split('/').filter(|it| !it.is_empty()).collect();
+    match segments.as_slice() {
+        ["embed"] => {
+            let fields = query_fields(&url, EMBED_FIELDS)?;
+            let snapshot = Snapshot::of(app, &fields)?;
+            shown(&snapshot, &fields)
+        }
+        [] | ["areas", ..] if segments.len() <= 3 => {
+            let snapshot = Snapshot::of(app, &query_fields(&url, &["as_of"])?)?;
+            let layer = segments.get(1).copied().unwrap_or(Layer::Icc.as_str());
+            chosen(&snapshot, layer, segments.get(2).copied())
+        }
+        _ => Err(Problem::not_found()),
+    }
+}
+
+fn same_host(one: Option<&str>, other: Option<&str>) -> bool {
+    let lower = |host: Option<&str>| host.map(str::to_ascii_lowercase);
+    lower(one) == lower(other)
+}
+
+/// More areas than this are no choice in a list.
+const CHOICES_MAX: usize = 60;
+
+/// `GET /put-this-map-on-your-site`: a preview, and the lines to copy.
+pub(super) async fn site(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let fields = query_fields(&uri, &["show", "search"])?;
+    let snapshot = Snapshot::of(&app, &Fields::new([], &[])?)?;
+    let index = snapshot.index();
+    let choices = choices(index);
+    let first = || choices.first().map(|it| it.0.to_string());
+    let show = fields.get("show").map(str::to_string).or_else(first);
+    let show = show.ok_or_else(Problem::not_found)?;
+    let (layer, area) = match show.split_once('/') {
+        Some((layer, area)) => (layer, Some(area)),
+        None => (show.as_str(), None),
+    };
+    // Without a choice, with a search; a box that is not ticked is not sent.
+    let search = fields.get("search").is_some() || fields.get("show").is_none();
+    let shown = Shown {
+        search,
+        ..chosen(&snapshot, layer, area)?
+    };
+    let origin = origin(&headers);
+    let home = pages::blank(index);
+    let page = web::site(
+        &home,
+        &SitePage {
+            shown: &shown,
+            choices: &choices,
+            script_path: pages::site_script_path(),
+            origin: &origin,
+        },
+    );
+    let body = page.into_string().into_bytes();
+    let mut response = cacheable(&headers, "text/html; charset=utf-8", body);
+    response.headers_mut().append(header::VARY, origin::VARY);
+    discover(&headers, &shown.embed_path(), &mut response);
+    Ok(response)
+}
+
+/// The layers that have ground, with their areas if these are few.
+fn choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
+    let today = today_in_london();
+    let areas_of = |layer: Layer| {
+        let areas = index.areas(layer, today).into_iter().flatten();
+        let mut areas: Vec<&Area> = areas
+            .filter(|area| index.boundary(layer, &area.id, today).is_some())
+            .collect();
+        areas.sort_by_key(|area| area.title());
+        areas
+    };
+    let of_layer = |layer: Layer| {
+        let mut areas = areas_of(layer);
+        if areas.is_empty() {
+            return None;
+        }
+        areas.truncate(if areas.len() > CHOICES_MAX {
+            0
+        } else {
+            CHOICES_MAX
+        });
+        Some((layer, title(index, layer), areas))
+    };
+    index.layers().filter_map(of_layer).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_that_are_named_may_frame_it_and_we_ourselves() {
+        let policy = |origins: &[&str]| {
+            let origins: Vec<EmbedOrigin> = origins
+                .iter()
+                .map(|it| it.parse().expect("an origin"))
+                .collect();
+            let policy = FrameAncestors::of(&origins).policy();
+            policy.to_str().expect("ASCII").to_string()
+        };
+        assert!(policy(&[]).ends_with("; frame-ancestors *"));
+        assert!(
+            policy(&["https://A.example", "https://*.nhs.uk"])
+                .ends_with("; frame-ancestors 'self' https://a.example https://*.nhs.uk")
+        );
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host() {
+        for text in [
+            "https://www.example.nhs.uk",
+            "https://*.nhs.uk",
+            "http://127.0.0.1:8080",
+            "http://[::1]:8080",
+        ] {
+            assert!(text.parse::<EmbedOrigin>().is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "*",
+            "www.example.nhs.uk",
+            "https://",
+            "https://a.uk/path",
+            "https://a.uk; script-src *",
+            "https://a.uk https://b.uk",
+            "https://*",
+            "javascript://a.uk",
+            "https://user@a.uk",
+        ] {
+            assert!(text.parse::<EmbedOrigin>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! `/widget.js` and `/widget/…`: the map on somebody else's site, its script and what it draws.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::App;
+use super::areas::{held_layer, no_boundary, unknown_area};
+use super::body::decimals;
+use super::input::{Segments, query_fields};
+use super::prepared::prepared;
+use super::problem::Problem;
+use super::snapshot::Snapshot;
+use crate::domain::Layer;
+use crate::tiles::{Made, Pictured};
+use crate::web;
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// `/widget.js`: the element `<catchment-map>`. One address for good: sites that hold it get every mended
+/// fault within five minutes.
+pub(super) async fn script(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    static MADE: LazyLock<Made> = LazyLock::new(|| Made::new(web::WIDGET_SCRIPT.into()));
+    query_fields(&uri, &[])?;
+    prepared(&headers, SCRIPT, &MADE)
+}
+
+/// `/embed.js`: a frame as high as what is in it.
+pub(super) async fn frame_script(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    static MADE: LazyLock<Made> = LazyLock::new(|| Made::new(web::EMBED_SCRIPT.into()));
+    query_fields(&uri, &[])?;
+    prepared(&headers, SCRIPT, &MADE)
+}
+
+/// `/widget/{layer}.json`: a whole layer.
+pub(super) async fn layer(
+    State(app): State<App>,
+    snapshot: Snapshot,
+    Segments(name): Segments<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = name.strip_suffix(".json").ok_or_else(Problem::not_found)?;
+    let layer = held_layer(snapshot.index(), name, snapshot.as_of)?;
+    answer(&app, snapshot, layer, None, &headers).await
+}
+
+/// `/widget/{layer}/{id}.json`: an area and what lies around it.
+pub(super) async fn area(
+    State(app): State<App>,
+    snapshot: Snapshot,
+    Segments((layer, id)): Segments<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id = id.strip_suffix(".json").ok_or_else(Problem::not_found)?;
+    let layer = held_layer(snapshot.index(), &layer, snapshot.as_of)?;
+    let area = snapshot.index().area_ever(layer, id, snapshot.as_of);
+    let id = area.ok_or_else(unknown_area)?.id.clone();
+    answer(&app, snapshot, layer, Some(id), &headers).await
+}
+
+async fn answer(
+    app: &App,
+    snapshot: Snapshot,
+    layer: Layer,
+    focus: Option<String>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let index = snapshot.index();
+    let wanted = Wanted {
+        dataset: index.digest().to_string(),
+        layer,
+        changes: index.changes_until(layer, snapshot.as_of),
+        focus,
+    };
+    let made = match app.pictures.kept(&wanted) {
+        Some(made) => made,
+        None => made_now(app.pictures.clone(), snapshot, wanted).await?,
+    };
+    prepared(headers, "application/json", &made)
+}
+
+/// Off the threads that answer: a large layer takes a while.
+async fn made_now(
+    pictures: Pictures,
+    snapshot: Snapshot,
+    wanted: Wanted,
+) -> Result<Arc<Made>, Problem> {
+    let make = move || {
+        let body = body(&snapshot, &wanted)?;
+        let made = Made::new(serde_json::to_vec(&body).expect("our own bodies serialise"));
+        Some(pictures.keep(wanted, made))
+    };
+    match tokio::task::spawn_blocking(make).await {
+        Ok(made) => made.ok_or_else(no_boundary),
+        Err(_) => {
+            tracing::error!("drawing a picture panicked");
+            Err(Problem::internal())
+        }
+    }
+}
+
+fn body(snapshot: &Snapshot, wanted: &Wanted) -> Option<Value> {
+    let (index, day) = (snapshot.index(), snapshot.as_of);
+    let focus = wanted.focus.as_deref();
+    let picture = snapshot.tiles().picture(index, wanted.layer, day, focus)?;
+    let areas: Vec<Value> = picture
+        .areas
+        .iter()
+        .map(|drawn| {
+            // What stands on the map is shorter than what the area is called.
+            let area = index.area(wanted.layer, &drawn.id, day);
+            let label = area.map_or(drawn.name.as_str(), |area| area.name.as_str());
+            area_body(drawn, label)
+        })
+        .collect();
+    let manifest = index.manifest();
+    let entry = manifest
+        .layers
+        .iter()
+        .find(|entry| entry.id == wanted.layer.as_str());
+    Some(json!({
+        "layer": wanted.layer.as_str(),
+        "title": entry.map(|entry| entry.title.as_str()),
+        "focus": focus,
+        "size": [picture.width, picture.height],
+        "earth": [picture.earth, picture.corner.0, picture.corner.1],
+        "metres_per_unit": decimals(picture.metres_per_unit, 4),
+        "areas": areas,
+        "dataset": { "name": manifest.name, "version": manifest.version },
+        "attribution": manifest.attribution,
+    }))
+}
+
+fn area_body(drawn: &Pictured, label: &str) -> Value {
+    json!({
+        "id": drawn.id,
+        "name": drawn.name,
+        "label": label,
+        "provenance": drawn.provenance,
+        "middle": [drawn.middle.0, drawn.middle.1],
+        "path": drawn.path,
+    })
+}
+
+/// Which picture, of which state of a layer of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wanted {
+    /// The dataset's digest: after a reload it is another one.
+    dataset: String,
+    layer: Layer,
+    changes: usize,
+    focus: Option<String>,
+}
+
+/// All encodings of all that is kept.
+const KEPT_BYTES_MAX: usize = 16 << 20;
+
+/// Pictures that were made, the latest last.
+#[derive(Clone, Default)]
+pub(super) struct Pictures(Arc<Mutex<VecDeque<Kept>>>);
+
+type Kept = (Wanted, Arc<Made>);
+
+impl Pictures {
+    fn kept(&self, wanted: &Wanted) -> Option<Arc<Made>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.iter().find(|it| it.0 == *wanted)?;
+        Some(Arc::clone(&found.1))
+    }
+
+    /// Keeps it for others, unless it is larger than all that may be kept; the oldest go.
+    fn keep(&self, wanted: Wanted, made: Made) -> Arc<Made> {
+        let made = Arc::new(made);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back((wanted, Arc::clone(&made)));
+        while kept.iter().map(|it| it.1.size_bytes()).sum::<usize>() > KEPT_BYTES_MAX {
+            kept.pop_front();
+        }
+        made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(focus: &str) -> Wanted {
+        Wanted {
+            dataset: "d".into(),
+            layer: Layer::Icc,
+            changes: 0,
+            focus: Some(focus.into()),
+        }
+    }
+
+    #[test]
+    fn the_oldest_pictures_make_room() {
+        let pictures = Pictures::default();
+        let megabyte = || Made::new(vec![0; 1 << 20]);
+        pictures.keep(wanted("first"), megabyte());
+        for at in 0..3 {
+            pictures.keep(wanted(&at.to_string()), megabyte());
+        }
+        assert!(pictures.kept(&wanted("first")).is_none());
+        assert!(pictures.kept(&wanted("2")).is_some());
+        pictures.keep(wanted("huge"), Made::new(vec![0; KEPT_BYTES_MAX]));
+        assert!(pictures.kept(&wanted("huge")).is_none());
+    }
+}
