@@ -223,7 +223,7 @@ class CatchmentMap extends HTMLElement {
         button.addEventListener("click", () => this.#choose(at));
         return button;
       })));
-    const map = html("div", { class: "map" }, this.#map, html("p", { class: "keys small", id: "keys" }, "Arrow keys move among the areas, Enter selects, Escape leaves."));
+    const map = html("div", { class: "map" }, this.#map, html("p", { class: "keys small", id: "keys" }, "Arrows move, Enter selects, Escape leaves."));
     // Not on the picture itself: Chromium would make it a stop of the keyboard.
     map.addEventListener("focusin", () => this.#drawOutlines());
     const box = html("section", { "aria-label": this.getAttribute("label") || heading || title },
@@ -231,7 +231,7 @@ class CatchmentMap extends HTMLElement {
       html("div", { class: "columns" },
         hasSearch && this.#searchForm(), map,
         html("div", {}, this.#chosenSaid, this.#chosen, this.#names)),
-      html("p", { class: "small", part: "source" }, [...provenances.map((it) => PROVENANCES[it]), data.attribution].filter(Boolean).join(" ")));
+      html("p", { class: "small", part: "source" }, [...provenances.map((it) => PROVENANCES[it]), "What is blank is sea, or land outside them.", data.attribution].filter(Boolean).join(" ")));
     this.shadowRoot.replaceChildren(box);
     this.#place = null;
     this.#observer.disconnect();

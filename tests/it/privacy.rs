@@ -180,6 +180,23 @@ fn ask_everything(address: SocketAddr) -> usize {
     ] {
         ask("POST", path, &[("content-type", content_type)], Some(body));
     }
+    for path in [
+        "/oembed?url=https%3A%2F%2Fa.example%2F%3Fpostcode%3DLA18%2B4DB",
+        "/oembed?url=Zq7Mark",
+        "/oembed?url=LA18%204DB&maxwidth=Zq7Mark",
+        "/oembed?Zq7Mark=LA18+4DB",
+        "/embed?postcode=LA18+4DB",
+        "/embed?area=Zq7Mark",
+        "/embed?as_of=Zq7Mark",
+        "/embed?search=LA18+4DB",
+        "/put-this-map-on-your-site?show=Zq7Mark",
+        "/widget/Zq7Mark.json",
+        "/widget/icc/Zq7Mark.json",
+        "/widget.js?postcode=LA18+4DB",
+        "/embed.js?postcode=LA18+4DB",
+    ] {
+        ask("GET", path, &[], None);
+    }
     ask("GET", "/api/v1/batch/Zq7Mark", &[], None);
     ask("GET", "/batch?postcode=LA18+4DB", &[], None);
     ask("GET", "/api/v1/postcodes?prefix=LA18%204DB", &[], None);
