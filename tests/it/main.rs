@@ -4,6 +4,7 @@ mod archive;
 mod batch;
 #[path = "../../benches/common/borders.rs"]
 mod borders;
+mod browser;
 mod check;
 mod cli;
 mod columns;

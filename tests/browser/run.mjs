@@ -1,0 +1,129 @@
+// Runs the service in a real browser: node tests/browser/run.mjs [SUBJECT...]
+//
+// Needs Chromium (CATCHMENT_BROWSER, or `chromium` on the PATH), `npm ci` in this folder, and the built program
+// (CATCHMENT_BINARY, or target/debug/catchment). A subject is a file here that exports `tests`: names, each with
+// a function that throws when it is not content. Pictures go to target/browser/.
+
+import { spawn } from "node:child_process";
+import { createServer } from "node:http";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const ROOT = path.resolve(HERE, "../..");
+const PICTURES = path.join(ROOT, "target/browser");
+const BINARY = process.env.CATCHMENT_BINARY ?? path.join(ROOT, "target/debug/catchment");
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+// The service on a port of its own, with what else it is told.
+async function startService(...told) {
+  const program = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", ...told], { stdio: ["ignore", "ignore", "pipe"] });
+  const ended = new Promise((_, reject) => {
+    program.on("error", reject);
+    program.on("exit", (code) => reject(new Error(`${BINARY} ended with ${code}`)));
+  });
+  ended.catch(() => {});
+  const lines = createInterface({ input: program.stderr });
+  const address = new Promise((resolve) => {
+    lines.on("line", (line) => {
+      const found = line.match(/^(http:\S+)\/ answers/);
+      if (found) resolve(found[1]);
+    });
+  });
+  return { origin: await Promise.race([address, ended]), stop: () => program.kill() };
+}
+
+// Somebody else's site: another host by name, so that it is another site to a browser.
+async function startHost() {
+  const pages = new Map();
+  const server = createServer((request, response) => {
+    const page = pages.get(new URL(request.url, "http://localhost").pathname);
+    response.writeHead(page ? 200 : 404, { "content-type": "text/html; charset=utf-8", ...page?.headers });
+    response.end(page?.html);
+  });
+  await new Promise((resolve) => server.listen(0, "localhost", resolve));
+  const origin = `http://localhost:${server.address().port}`;
+  return {
+    origin,
+    // The address of a page with this body and this policy.
+    page(body, policy = null) {
+      const name = `/${pages.size}`;
+      const html = `<!DOCTYPE html><html lang="en-GB"><head><meta charset="utf-8"><title>A site</title><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1"></head><body>${body}</body></html>`;
+      pages.set(name, { html, headers: policy ? { "content-security-policy": policy } : {} });
+      return origin + name;
+    },
+    stop: () => server.close(),
+  };
+}
+
+// A page that remembers what it asked for and what went wrong on it.
+async function open(browser, address, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.requested = [];
+  page.faults = [];
+  page.on("request", (request) => page.requested.push(request));
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) page.faults.push(message.text());
+  });
+  page.on("pageerror", (error) => page.faults.push(String(error)));
+  await page.goto(address);
+  return page;
+}
+
+// What axe finds wrong, a line each.
+async function violations(page) {
+  await page.evaluate(AXE);
+  const found = await page.evaluate((tags) => window.axe.run({ runOnly: tags }), TAGS);
+  return found.violations.flatMap((it) => it.nodes.map((node) => `${it.id}: ${node.target.join(" ")}: ${node.failureSummary}`));
+}
+
+async function main() {
+  const wanted = process.argv.slice(2);
+  const files = (await readdir(HERE)).filter((name) => name.endsWith(".mjs") && name !== "run.mjs");
+  const subjects = files.map((name) => name.replace(".mjs", "")).filter((name) => wanted.length === 0 || wanted.includes(name));
+  if (subjects.length === 0) throw new Error(`no such subject; there are ${files.join(", ")}`);
+  await mkdir(PICTURES, { recursive: true });
+  // Its own sandbox does not start in a container; what it opens is ours.
+  const browser = await chromium.launch({ executablePath: process.env.CATCHMENT_BROWSER ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  const service = await startService();
+  const host = await startHost();
+  let failed = 0;
+  for (const subject of subjects) {
+    const { tests } = await import(path.join(HERE, `${subject}.mjs`));
+    for (const [name, test] of Object.entries(tests)) {
+      const opened = [];
+      const use = {
+        service: service.origin,
+        host,
+        startService,
+        violations,
+        open: async (address, options) => {
+          opened.push(await open(browser, address, options));
+          return opened.at(-1);
+        },
+        picture: (page, picture) => page.screenshot({ path: path.join(PICTURES, `${picture}.png`), fullPage: true }),
+      };
+      try {
+        await test(use);
+        console.log(`ok      ${subject}: ${name}`);
+      } catch (error) {
+        failed += 1;
+        console.log(`FAILED  ${subject}: ${name}\n${error.stack}`);
+        for (const page of opened) console.log(`  ${page.url()}: ${page.faults.join("; ") || "nothing on the console"}`);
+      }
+      for (const page of opened) await page.context().close();
+    }
+  }
+  await browser.close();
+  host.stop();
+  service.stop();
+  process.exitCode = failed === 0 ? 0 : 1;
+}
+
+await main();

@@ -1,0 +1,24 @@
+//! The service in a real browser; tests/browser/ has a file for each subject.
+
+use std::env;
+use std::process::Command;
+
+#[test]
+fn everything_works_in_a_real_browser() {
+    let Some(browser) = env::var_os("CATCHMENT_BROWSER") else {
+        crate::oracle::tell_skipped(
+            "the browser: set CATCHMENT_BROWSER to Chromium, after `npm ci` in tests/browser",
+        );
+        return;
+    };
+    let output = Command::new("node")
+        .arg("tests/browser/run.mjs")
+        .env("CATCHMENT_BROWSER", browser)
+        .env("CATCHMENT_BINARY", env!("CARGO_BIN_EXE_catchment"))
+        .output()
+        .expect("node is there");
+    let told = String::from_utf8_lossy(&output.stdout);
+    let faults = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}{faults}");
+    assert!(told.contains("ok "), "{told}{faults}");
+}
