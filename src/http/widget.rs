@@ -12,11 +12,12 @@ use super::App;
 use super::areas::{held_layer, no_boundary, unknown_area};
 use super::body::decimals;
 use super::input::{Segments, query_fields};
+use super::negotiate;
 use super::prepared::prepared;
 use super::problem::Problem;
 use super::snapshot::Snapshot;
 use crate::domain::Layer;
-use crate::tiles::{Made, Pictured};
+use crate::tiles::{Encoding, Made, Pictured};
 use crate::web;
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -76,23 +77,33 @@ async fn answer(
         changes: index.changes_until(layer, snapshot.as_of),
         focus,
     };
-    let made = match app.pictures.kept(&wanted) {
+    let encoding = negotiate::encoding(headers).ok_or_else(Problem::no_encoding)?;
+    let kept = app.pictures.kept(&wanted);
+    let made = match kept.filter(|made| made.ready(encoding).is_some()) {
         Some(made) => made,
-        None => made_now(app.pictures.clone(), snapshot, wanted).await?,
+        None => made_now(app.pictures.clone(), snapshot, wanted, encoding).await?,
     };
     prepared(headers, "application/json", &made)
 }
 
-/// Off the threads that answer: a large layer takes a while.
+/// Off the threads that answer: a large layer takes a while to be drawn, and to be encoded.
 async fn made_now(
     pictures: Pictures,
     snapshot: Snapshot,
     wanted: Wanted,
+    encoding: Encoding,
 ) -> Result<Arc<Made>, Problem> {
     let make = move || {
-        let body = body(&snapshot, &wanted)?;
-        let made = Made::new(serde_json::to_vec(&body).expect("our own bodies serialise"));
-        Some(pictures.keep(wanted, made))
+        let made = match pictures.kept(&wanted) {
+            Some(made) => made,
+            None => {
+                let body = body(&snapshot, &wanted)?;
+                let bytes = serde_json::to_vec(&body).expect("our own bodies serialise");
+                pictures.keep(wanted, Made::new(bytes))
+            }
+        };
+        made.form(encoding);
+        Some(made)
     };
     match tokio::task::spawn_blocking(make).await {
         Ok(made) => made.ok_or_else(no_boundary),
@@ -156,8 +167,8 @@ struct Wanted {
     focus: Option<String>,
 }
 
-/// All encodings of all that is kept.
-const KEPT_BYTES_MAX: usize = 16 << 20;
+/// All encodings of all that is kept. A layer that is larger by itself is drawn anew each time.
+const KEPT_BYTES_MAX: usize = 64 << 20;
 
 /// Pictures that were made, the latest last.
 #[derive(Clone, Default)]
@@ -200,10 +211,11 @@ mod tests {
     #[test]
     fn the_oldest_pictures_make_room() {
         let pictures = Pictures::default();
-        let megabyte = || Made::new(vec![0; 1 << 20]);
-        pictures.keep(wanted("first"), megabyte());
+        // With its encodings a quarter of what is kept, and a little.
+        let large = || Made::new(vec![0; KEPT_BYTES_MAX / 16]);
+        pictures.keep(wanted("first"), large());
         for at in 0..3 {
-            pictures.keep(wanted(&at.to_string()), megabyte());
+            pictures.keep(wanted(&at.to_string()), large());
         }
         assert!(pictures.kept(&wanted("first")).is_none());
         assert!(pictures.kept(&wanted("2")).is_some());

@@ -85,6 +85,9 @@ export const tests = {
     await made.getByText("The area that LA10 5DL lies in: East ICC.").waitFor();
     assert.equal(await search(made, "LA18 4DB"), "The area that LA18 4DB lies in: Barrow and Millom ICC.");
     assert.match(await made.locator("catchment-map section").innerText(), /It is not on this map/);
+    // A postcode is several addresses, and some are near the border.
+    assert.equal(await search(made, "LA10 5EE"), "The area that LA10 5EE lies in: Kendal ICC.");
+    assert.match(await made.locator("catchment-map section").innerText(), /Close to the edge of that area, \d+\sm away\. On the other side: East ICC\./);
     // Elsewhere there are neighbourhood teams in their place.
     assert.match(await search(made, "BB11 1AA"), /neighbourhood team\.$/);
   },
