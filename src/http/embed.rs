@@ -16,6 +16,7 @@ use super::origin::{self, origin};
 use super::pages;
 use super::problem::Problem;
 use super::snapshot::Snapshot;
+use super::widget::expect_drawable;
 use crate::domain::{Area, Layer, today_in_london};
 use crate::index::Index;
 use crate::question::Fields;
@@ -140,6 +141,9 @@ fn shown(snapshot: &Snapshot, fields: &Fields) -> Result<Shown, Problem> {
 fn chosen(snapshot: &Snapshot, layer: &str, area: Option<&str>) -> Result<Shown, Problem> {
     let (index, day) = (snapshot.index(), snapshot.as_of);
     let layer = held_layer(index, layer, day)?;
+    if area.is_none() {
+        expect_drawable(index, layer, day)?;
+    }
     let named = |id| {
         let area = index.area_ever(layer, id, day).ok_or_else(unknown_area)?;
         Ok::<_, Problem>((area.id.clone(), area.title()))
@@ -273,9 +277,6 @@ fn same_host(one: Option<&str>, other: Option<&str>) -> bool {
     lower(one) == lower(other)
 }
 
-/// More areas than this are no choice in a list.
-const CHOICES_MAX: usize = 60;
-
 /// `GET /put-this-map-on-your-site`: a preview, and the lines to copy.
 pub(super) async fn site(
     State(app): State<App>,
@@ -286,8 +287,8 @@ pub(super) async fn site(
     let snapshot = Snapshot::of(&app, &Fields::new([], &[])?)?;
     let index = snapshot.index();
     let choices = choices(index);
-    let first = || choices.first().map(|it| it.0.to_string());
-    let show = fields.get("show").map(str::to_string).or_else(first);
+    let show = fields.get("show").map(str::to_string);
+    let show = show.or_else(|| first(index, &choices));
     let show = show.ok_or_else(Problem::not_found)?;
     let (layer, area) = match show.split_once('/') {
         Some((layer, area)) => (layer, Some(area)),
@@ -317,7 +318,7 @@ pub(super) async fn site(
     Ok(response)
 }
 
-/// The layers that have ground, with their areas if these are few.
+/// The layers that go into one picture, with their areas that have ground.
 fn choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
     let today = today_in_london();
     let areas_of = |layer: Layer| {
@@ -328,19 +329,24 @@ fn choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
         areas.sort_by_key(|area| area.title());
         areas
     };
-    let of_layer = |layer: Layer| {
-        let mut areas = areas_of(layer);
-        if areas.is_empty() {
-            return None;
-        }
-        areas.truncate(if areas.len() > CHOICES_MAX {
-            0
-        } else {
-            CHOICES_MAX
-        });
-        Some((layer, title(index, layer), areas))
-    };
-    index.layers().filter_map(of_layer).collect()
+    let layers = index.layers();
+    let drawable = layers.filter(|&layer| expect_drawable(index, layer, today).is_ok());
+    drawable
+        .map(|layer| (layer, title(index, layer), areas_of(layer)))
+        .filter(|(_, _, areas)| !areas.is_empty())
+        .collect()
+}
+
+/// What is shown where nothing was chosen: the first layer, or where all are too large an area.
+fn first(index: &Index, choices: &[(Layer, String, Vec<&Area>)]) -> Option<String> {
+    if let Some((layer, _, _)) = choices.first() {
+        return Some(layer.to_string());
+    }
+    let today = today_in_london();
+    index.layers().find_map(|layer| {
+        let boundary = index.boundaries(layer, today).next()?;
+        Some(format!("{layer}/{}", boundary.id))
+    })
 }
 
 #[cfg(test)]

@@ -144,6 +144,11 @@ impl Problem {
         )
     }
 
+    pub(crate) fn too_many_areas(most: usize) -> Problem {
+        let detail = format!("one picture holds at most {most} areas; name one of the layer");
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_areas", detail)
+    }
+
     pub(crate) fn not_implemented() -> Problem {
         Problem::new(
             StatusCode::NOT_IMPLEMENTED,

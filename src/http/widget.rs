@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::App;
@@ -17,6 +18,7 @@ use super::prepared::prepared;
 use super::problem::Problem;
 use super::snapshot::Snapshot;
 use crate::domain::Layer;
+use crate::index::Index;
 use crate::tiles::{Encoding, Made, Pictured};
 use crate::web;
 
@@ -46,7 +48,19 @@ pub(super) async fn layer(
 ) -> Result<Response, Problem> {
     let name = name.strip_suffix(".json").ok_or_else(Problem::not_found)?;
     let layer = held_layer(snapshot.index(), name, snapshot.as_of)?;
+    expect_drawable(snapshot.index(), layer, snapshot.as_of)?;
     answer(&app, snapshot, layer, None, &headers).await
+}
+
+/// More areas than this are a blur on any screen, and no list in words.
+const AREAS_MAX: usize = 500;
+
+/// Whether a whole layer goes into one picture.
+pub(super) fn expect_drawable(index: &Index, layer: Layer, day: Date) -> Result<(), Problem> {
+    match index.boundaries(layer, day).count() {
+        0..=AREAS_MAX => Ok(()),
+        _ => Err(Problem::too_many_areas(AREAS_MAX)),
+    }
 }
 
 /// `/widget/{layer}/{id}.json`: an area and what lies around it.

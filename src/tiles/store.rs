@@ -221,7 +221,7 @@ impl Store {
         for &state in &wanted.layers {
             // A tile is a list of layers: two tiles one after the other are one with the layers of both.
             let shapes = self.shapes(index, state);
-            let shapes = shapes.get_or_init(|| shapes_of(index, state));
+            let shapes = shapes.get_or_init(|| shapes_of(index, state, |_| true));
             bytes.extend(shapes.tile(wanted.address)?.unwrap_or_default());
         }
         let made = Arc::new(Made::new(bytes));
@@ -241,9 +241,13 @@ impl Store {
         focus: Option<&str>,
     ) -> Option<Picture> {
         let state = (layer, index.changes_until(layer, day));
+        if let (Some(id), false) = (focus, index.is_partition(layer)) {
+            // It is drawn alone, so that the others, thousands perhaps, are nothing to it.
+            return shapes_of(index, state, |other| other == id).picture(focus);
+        }
         let shapes = self.shapes(index, state);
         shapes
-            .get_or_init(|| shapes_of(index, state))
+            .get_or_init(|| shapes_of(index, state, |_| true))
             .picture(focus)
     }
 
@@ -282,10 +286,11 @@ fn shapes_bytes(kept: &[(State, Arc<OnceLock<Shapes>>)]) -> usize {
         .sum()
 }
 
-/// A layer's areas that have ground, in a state of it.
-fn shapes_of(index: &Index, (layer, changes): State) -> Shapes {
+/// Those areas of a layer that are meant and have ground, in a state of it.
+fn shapes_of(index: &Index, (layer, changes): State, is_meant: impl Fn(&str) -> bool) -> Shapes {
     let shown = index.shown(layer, changes);
-    let areas = shown.iter().map(|it| TileArea {
+    let meant = shown.iter().filter(|it| is_meant(&it.boundary.id));
+    let areas = meant.map(|it| TileArea {
         number: u64::from(it.number) + 1,
         boundary: it.boundary,
         name: &it.title,

@@ -132,7 +132,7 @@ pub(crate) const FRAME_HEIGHT: u32 = 860;
 /// The page with the lines to copy.
 pub(crate) struct SitePage<'a> {
     pub(crate) shown: &'a Shown,
-    /// Everything that can be chosen: layers by title, each with its areas.
+    /// What can be chosen: layers by title, each with its areas.
     pub(crate) choices: &'a [(Layer, String, Vec<&'a Area>)],
     pub(crate) script_path: &'a str,
     /// `https://maps.example`.
@@ -220,6 +220,7 @@ fn result(page: &SitePage<'_>) -> Markup {
                 @for name in ["ink", "paper", "sea", "line", "around", "chosen", "on-accent", "focus", "fault", "font"] { code { "--catchment-" (name) } ", " }
                 "and " code { "--catchment-height" } "." }
             p { "When a reader selects an area, the element sends " code { "catchment-select" } " with " code { "detail: { layer, id, name }" } ". A search for a postcode tells your page nothing." }
+            p { "Any area of any layer, listed here or not, has an address: " code { (SITE_PATH) "?show=gp-practice/A82033" } "." }
             p { "Other attributes: " code { "heading" } " and " code { "heading-level" } ", " code { "label" } ", " code { "as-of" } " (a day, such as 2025-12-01) and " code { "height" } "." }
         }
     }
