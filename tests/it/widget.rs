@@ -1,11 +1,14 @@
 //! The map on somebody else's site: its script, what it draws, its frame and oEmbed.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
+use catchment::http::Limits;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use crate::server::{Reply, SERVER, encoded};
+use crate::server::{Reply, SERVER, Server, encoded};
+use crate::toy::{World, square};
 
 /// The script and what it draws of one area, as a browser gets them.
 const BYTES_MAX: usize = 15_000;
@@ -212,6 +215,41 @@ fn neighbours_are_drawn_of_layers_side_by_side_alone() {
     );
     assert_eq!(names("/widget/icc.json").len(), 16);
     assert_eq!(names("/widget/gp-practice/A82025.json").len(), 1);
+}
+
+#[test]
+fn two_squares_side_by_side_have_their_border_in_common() {
+    let server = Server::with(World::new().dataset(), Limits::default());
+    let drawn = server.get("/widget/icc.json").expect(200).json();
+    let [k, l] = [0, 1].map(|at| {
+        let path = drawn["areas"][at]["path"].as_str().expect("a path");
+        let line = vertices(path).into_iter();
+        line.map(|(x, y)| format!("{x} {y}"))
+            .collect::<BTreeSet<_>>()
+    });
+    let shared: Vec<&String> = k.intersection(&l).collect();
+    assert_eq!(shared.len(), 2, "{k:?} {l:?}");
+}
+
+#[test]
+fn a_layer_of_very_many_areas_is_no_picture() {
+    let world = (0..500).fold(World::new(), |world, at| {
+        let id: &'static str = format!("m{at:03}").leak();
+        let ground = square(320_000.0 + 100.0 * f64::from(at), 400_000.0, 100.0);
+        let line = format!("icc,{id},Em {at},,toy,indicative,,");
+        world.add("areas.csv", &line).ground(id, ground)
+    });
+    let server = Server::with(world.dataset(), Limits::default());
+    for path in [
+        "/widget/icc.json",
+        "/embed",
+        "/put-this-map-on-your-site?show=icc",
+    ] {
+        server.get(path).expect_problem(422, "too_many_areas");
+    }
+    server.get("/widget/icc/m007.json").expect(200);
+    let page = server.get("/put-this-map-on-your-site").expect(200);
+    assert!(page.text().contains("area="), "{page}");
 }
 
 #[test]
