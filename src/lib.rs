@@ -20,6 +20,7 @@
 //! - [`check`]: what a careful person would look for in a dataset.
 //! - [`diff`]: what changes its answer between two datasets.
 //! - [`releases`]: the datasets of a running service, reloaded whole.
+//! - [`keys`], [`rate`]: who may ask what needs a key, and how often.
 //! - [`tiles`]: vector tiles.
 //! - `web`: the pages' templates, styles and scripts.
 //! - [`http`]: the service; nothing else knows JSON and status codes.
@@ -49,7 +50,9 @@ mod ground;
 pub mod http;
 mod import;
 pub mod index;
+pub mod keys;
 pub mod question;
+pub mod rate;
 pub mod releases;
 pub mod tiles;
 mod web;

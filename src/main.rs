@@ -1,9 +1,9 @@
-//! The program: parse arguments, call one function.
+//! The program: take the arguments, call one function.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    catchment::cli::run(catchment::cli::Arguments::parse())
+    let given: Vec<OsString> = std::env::args_os().collect();
+    catchment::cli::run(&given)
 }

@@ -1,13 +1,16 @@
-//! The command line: `serve`, `locate`, `batch`, `build`, `check`, `diff`, `export`.
+//! The command line: `serve`, `locate`, `batch`, `build`, `check`, `diff`, `export`, `keys`.
 
 mod batch;
 mod check;
 mod deliver;
 mod diff;
 mod export;
+mod keys;
 mod locate;
 mod serve;
+mod settings;
 
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,7 +40,7 @@ enum Command {
     #[command(
         after_help = "Example:\n  catchment serve --listen 127.0.0.1:8080\n  curl 'localhost:8080/api/v1/locate?postcode=LA18+4DB'"
     )]
-    Serve(serve::ServeArguments),
+    Serve(Box<serve::ServeArguments>),
     /// Answer on the terminal, for one place or for a list on standard input.
     #[command(
         after_help = "Example:\n  catchment locate 'LA18 4DB' --practice A82033\n  catchment locate --json - < postcodes.txt\n\nExit status: 0 answered, 2 wrong usage or no dataset, 3 a question had no answer."
@@ -68,6 +71,11 @@ enum Command {
         after_help = "The look-up has a row for every postcode and period in which its answer stays the same, live and terminated; the second table the same by code of a practice. Joined with a list they give the cells of `catchment batch`: docs/lookup.md. Areas and tiles are those of a day.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles --layers icc,gp-practice\n\nExit status: 0 done, 2 wrong usage, no dataset, or nothing could be written."
     )]
     Export(export::ExportArguments),
+    /// Say who may ask what needs a key.
+    #[command(
+        after_help = "The file holds digests; a key is printed once, when it is made. docs/operating.md says what needs one.\n\nExample:\n  catchment keys add --keys keys.toml --name 'call handlers' --scopes batch --expires 2027-11-30 --quota 600/minute\n  catchment serve --keys keys.toml --key-needed-for batch\n  catchment keys list --keys keys.toml\n  catchment keys revoke --keys keys.toml 5f3a91c2"
+    )]
+    Keys(keys::KeysArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -91,9 +99,17 @@ const NO_ANSWER: u8 = 3;
 /// The status of a dataset with errors.
 const WITH_ERRORS: u8 = 3;
 
-/// Runs a command; its exit status.
-pub fn run(arguments: Arguments) -> ExitCode {
-    let done = match arguments.command {
+/// Runs the command of this command line; its exit status.
+pub fn run(given: &[OsString]) -> ExitCode {
+    let done = settings::arguments(given).and_then(run_command);
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn run_command(arguments: Arguments) -> Result<ExitCode> {
+    match arguments.command {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Locate(arguments) => locate::locate(&arguments),
         Command::Batch(arguments) => batch::run(&arguments),
@@ -101,11 +117,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
-    };
-    done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::from(2)
-    })
+        Command::Keys(arguments) => keys::run(&arguments),
+    }
 }
 
 fn build(arguments: &BuildArguments) -> Result<ExitCode> {

@@ -3,12 +3,14 @@
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use axum::Router;
 use clap::ValueEnum;
 use tokio::net::TcpListener;
 use tracing::Level;
@@ -17,7 +19,12 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::dataset::{Files, MANIFEST};
-use crate::http::{self, App, BatchLimits, EmbedOrigin, FrameAncestors, Limits, admin};
+use crate::http::{
+    self, Access, AddressRate, App, BatchLimits, EmbedOrigin, FrameAncestors, Limits, Network,
+    admin,
+};
+use crate::keys::{Keys, KeysError, Scope};
+use crate::rate::{InvalidRate, Period, Rate};
 use crate::releases::Live;
 
 #[derive(Debug, clap::Args)]
@@ -29,9 +36,10 @@ pub(super) struct ServeArguments {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where the operator may POST /reload and GET /metrics; nowhere by default. Keep it from others.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    admin_listen: Option<SocketAddr>,
+    /// Where the operator may POST /reload and GET /metrics: an address, or a Unix socket that the
+    /// owner alone may use; nowhere by default. Keep it from others.
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
+    admin_listen: Option<AdminAddress>,
     /// Reload when a dataset's manifest changes; looked at every two seconds.
     #[arg(long)]
     watch: bool,
@@ -39,6 +47,50 @@ pub(super) struct ServeArguments {
     /// Given more than once, each; not given, any site.
     #[arg(long, value_name = "ORIGIN")]
     embed_origin: Vec<EmbedOrigin>,
+    /// The file of keys, which `catchment keys` writes; read again when it changes.
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+    /// What needs a key: batch, locate, postcodes, practices, areas, ogc, tiles, maps, pages. Nothing
+    /// by default.
+    #[arg(long, value_name = "SCOPE,…", value_delimiter = ',')]
+    key_needed_for: Vec<Scope>,
+    /// A page elsewhere that may show a key, as https://host; more than once for more.
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    cors_origin: Vec<String>,
+    /// A proxy in front of us, whose X-Forwarded-For is believed; more than once for more.
+    #[arg(long, value_name = "ADDRESS|CIDR")]
+    trusted_proxy: Vec<Network>,
+    /// How often an address may ask without a key: s, minute, hour or day, or off. By default
+    /// 6000/minute, but for this machine's own addresses.
+    #[arg(long, value_name = "N/PERIOD|off")]
+    address_rate: Option<AddressRateArgument>,
+    /// Connections at a time; where there are as many, one on which nothing is asked makes room.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections,
+        value_parser = at_least_one)]
+    connections: usize,
+    /// Requests at a time, and as many again that bring a body; others get 503 and come again.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().requests,
+        value_parser = at_least_one)]
+    requests: usize,
+    /// The first byte and the header of a request have arrived by then.
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().header_within.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..))]
+    header_within: u64,
+    /// A request has been read and answered by then; lists have --batch-stall.
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().answer_within.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..))]
+    answer_within: u64,
+    /// An answer of which so long fewer than 1,000 bytes a second are taken is given up.
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().write_within.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..))]
+    write_within: u64,
+    /// A connection may wait so long between two requests.
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().idle_within.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..))]
+    idle_within: u64,
+    /// Requests under way may finish for so long after SIGTERM; a second one ends all at once.
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().drain_within.as_secs())]
+    drain_within: u64,
     /// The longest list that is answered, in bytes as it is sent.
     #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes)]
     batch_bytes: u64,
@@ -62,6 +114,80 @@ pub(super) struct ServeArguments {
         default_value = "info"
     )]
     log_level: Level,
+    /// A file of these settings, by their names without --; CATCHMENT_ and a name is the variable of
+    /// each. The command line goes before the environment, and that before the file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the settings, check them, the keys and the datasets, and end.
+    #[arg(long)]
+    check_config: bool,
+}
+
+/// Where the operator's listener is.
+#[derive(Debug, Clone)]
+enum AdminAddress {
+    Tcp(SocketAddr),
+    #[cfg(unix)]
+    Unix(PathBuf),
+}
+
+impl FromStr for AdminAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<AdminAddress, String> {
+        #[cfg(unix)]
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(AdminAddress::Unix(path.into()));
+        }
+        let address = text.parse().map(AdminAddress::Tcp);
+        address.map_err(|_| "it is an address and a port, or unix: and a path".into())
+    }
+}
+
+/// How often an address may ask, as the operator says.
+#[derive(Debug, Clone, Copy)]
+enum AddressRateArgument {
+    Off,
+    Rate(Rate),
+}
+
+impl FromStr for AddressRateArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<AddressRateArgument, String> {
+        match text {
+            "off" => Ok(AddressRateArgument::Off),
+            rate => rate
+                .parse()
+                .map(AddressRateArgument::Rate)
+                .map_err(|fault: InvalidRate| format!("{fault}; or off")),
+        }
+    }
+}
+
+/// `https://host` or `https://host:port`, as browsers write it.
+fn origin(text: &str) -> Result<String, String> {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let is_host = |host: &str| {
+        let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|it| is_letter(it) || b".-:[]".contains(&it))
+    };
+    match host {
+        Some(host) if is_host(host) => Ok(text.into()),
+        _ => Err("an origin is https://host, in lower case and without a slash at its end".into()),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("it is a whole number, 1 or more".into()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -72,7 +198,12 @@ enum LogFormat {
 
 pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
     start_log(arguments);
+    let access = arguments.access()?;
     let live = Arc::new(Live::start(sources(arguments))?);
+    if arguments.check_config {
+        eprintln!("the settings, the keys and the datasets are right");
+        return Ok(ExitCode::SUCCESS);
+    }
     for index in live.releases().all() {
         tracing::info!(
             dataset = index.manifest().name,
@@ -82,10 +213,12 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
             "loaded"
         );
     }
+    let limits = arguments.limits();
+    let keys = access.keys.clone();
     let app = App::new(Arc::clone(&live))
         .with_batch_limits(arguments.batch_limits())
+        .with_access(access, &limits)
         .with_frame_ancestors(FrameAncestors::of(&arguments.embed_origin));
-    let router = http::router(app);
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
         let listener = TcpListener::bind(arguments.listen)
@@ -96,20 +229,66 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         let stop = asked_to_stop(Signals::new());
         let hangups = Hangups::new();
         eprintln!("http://{address}/ answers; press Ctrl+C to stop");
-        if let Some(address) = arguments.admin_listen {
-            serve_operator(address, &live).await?;
+        if let Some(address) = &arguments.admin_listen {
+            serve_operator(address, admin::router(Arc::clone(&live), &app)).await?;
         }
         tokio::spawn(reload_on_hangup(hangups, Arc::clone(&live)));
         if arguments.watch {
             tokio::spawn(reload_on_change(Arc::clone(&live)));
         }
-        http::serve(listener, router, Limits::default(), stop).await?;
+        if let Some(keys) = keys {
+            tokio::spawn(read_keys_on_change(keys));
+        }
+        http::serve(listener, http::router(app), limits, stop).await?;
         anyhow::Ok(())
     })?;
+    // A thread that works on a list that was given up is not waited for.
+    runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
 
+/// How often an address may ask where the operator does not say: a page of maps is some hundred tiles,
+/// and behind an address may be a whole hospital.
+const ADDRESS_RATE: Rate = Rate {
+    requests: 6_000,
+    period: Period::Minute,
+};
+
 impl ServeArguments {
+    fn access(&self) -> Result<Access> {
+        if self.keys.is_none() && !self.key_needed_for.is_empty() {
+            bail!("--key-needed-for goes with --keys, the file of the keys that open it");
+        }
+        let keys = self.keys.as_deref().map(Keys::open).transpose()?;
+        if let Some(keys) = &keys {
+            tracing::info!(count = keys.ring().len(), "keys read");
+        }
+        Ok(Access {
+            keys: keys.map(Arc::new),
+            key_needed_for: self.key_needed_for.clone(),
+            address_rate: match self.address_rate {
+                None => AddressRate::FromElsewhere(ADDRESS_RATE),
+                Some(AddressRateArgument::Off) => AddressRate::Any,
+                Some(AddressRateArgument::Rate(rate)) => AddressRate::Every(rate),
+            },
+            trusted_proxies: self.trusted_proxy.clone(),
+            origins: self.cors_origin.clone(),
+        })
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            header_within: Duration::from_secs(self.header_within),
+            answer_within: Duration::from_secs(self.answer_within),
+            write_within: Duration::from_secs(self.write_within),
+            idle_within: Duration::from_secs(self.idle_within),
+            drain_within: Duration::from_secs(self.drain_within),
+            connections: within_descriptors(self.connections),
+            requests: self.requests,
+            bodies: self.requests,
+        }
+    }
+
     fn batch_limits(&self) -> BatchLimits {
         let usual = BatchLimits::default();
         BatchLimits {
@@ -128,20 +307,116 @@ fn sources(arguments: &ServeArguments) -> Vec<Files> {
     }
 }
 
+/// Files, sockets and signals that are open beside the connections.
+const OTHER_DESCRIPTORS: usize = 64;
+
+/// As many connections as there are file descriptors for, of which the program asks for all that it
+/// may have.
+fn within_descriptors(connections: usize) -> usize {
+    let Some(descriptors) = descriptors() else {
+        return connections;
+    };
+    let room = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1);
+    if room < connections {
+        tracing::warn!(
+            connections = room,
+            wanted = connections,
+            "fewer connections, for want of file descriptors"
+        );
+    }
+    connections.min(room)
+}
+
+#[cfg(target_os = "linux")]
+fn descriptors() -> Option<usize> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    // Where that is not allowed, those that there are have to do.
+    let _ = setrlimit(Resource::Nofile, all);
+    let current = getrlimit(Resource::Nofile).current?;
+    Some(usize::try_from(current).unwrap_or(usize::MAX))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn descriptors() -> Option<usize> {
+    None
+}
+
 /// The operator's listener; it ends with the program.
-async fn serve_operator(address: SocketAddr, live: &Arc<Live>) -> Result<()> {
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listening on {address} for the operator"))?;
-    eprintln!("http://{}/reload is the operator's", listener.local_addr()?);
-    let router = admin::router(Arc::clone(live));
-    tokio::spawn(http::serve(
-        listener,
-        router,
-        Limits::default(),
-        std::future::pending(),
-    ));
+async fn serve_operator(address: &AdminAddress, router: Router) -> Result<()> {
+    let limits = Limits::default();
+    match address {
+        AdminAddress::Tcp(address) => {
+            let listener = TcpListener::bind(address)
+                .await
+                .with_context(|| format!("listening on {address} for the operator"))?;
+            eprintln!("http://{}/reload is the operator's", listener.local_addr()?);
+            tokio::spawn(http::serve(
+                listener,
+                router,
+                limits,
+                std::future::pending(),
+            ));
+        }
+        #[cfg(unix)]
+        AdminAddress::Unix(path) => {
+            let listener = bind_unix(path)
+                .with_context(|| format!("listening on {} for the operator", path.display()))?;
+            eprintln!("{} is the operator's", path.display());
+            tokio::spawn(http::serve(
+                listener,
+                router,
+                limits,
+                std::future::pending(),
+            ));
+        }
+    }
     Ok(())
+}
+
+/// A socket for its owner alone. One that is left from before is replaced.
+#[cfg(unix)]
+fn bind_unix(path: &Path) -> io::Result<tokio::net::UnixListener> {
+    use std::fs;
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    use std::os::unix::net::UnixStream;
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
+    if is_socket && UnixStream::connect(path).is_err() {
+        fs::remove_file(path)?;
+    }
+    // Under another name until it is the owner's alone.
+    let folder = path.parent().filter(|it| *it != Path::new(""));
+    let beside = tempfile::Builder::new()
+        .prefix(".catchment-")
+        .tempdir_in(folder.unwrap_or(Path::new(".")))?;
+    let name = beside.path().join("socket");
+    let listener = tokio::net::UnixListener::bind(&name)?;
+    fs::set_permissions(&name, fs::Permissions::from_mode(0o600))?;
+    // Unlike a rename, this does not take the place of another one.
+    fs::hard_link(&name, path)?;
+    Ok(listener)
+}
+
+/// Reads the keys again whenever their file is another one.
+async fn read_keys_on_change(keys: Arc<Keys>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let read = Arc::clone(&keys);
+        let read = tokio::task::spawn_blocking(move || {
+            let is_new = read.refresh()?;
+            Ok::<_, KeysError>(is_new.then(|| read.ring().len()))
+        });
+        match read.await {
+            Ok(Ok(Some(count))) => tracing::info!(count, "keys read"),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "keys not read: the old ones stay"),
+            Err(_) => tracing::error!("keys not read: reading panicked; the old ones stay"),
+        }
+    }
 }
 
 /// Reloads at every SIGHUP.

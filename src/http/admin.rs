@@ -7,22 +7,30 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::{Json, Router};
 use serde_json::json;
 
+use super::access::{Access, Gate};
 use super::problem::Problem;
-use super::{described, protect};
+use super::protect::{self, Guard};
+use super::server::Limits;
+use super::{App, described};
 use crate::releases::Live;
 
 /// The routes of the operator's listener.
-pub fn router(live: Arc<Live>) -> Router {
+pub fn router(live: Arc<Live>, app: &App) -> Router {
+    let service = Arc::clone(&app.gate);
+    // Nothing that is asked of the service takes the operator's place.
+    let gate = Arc::new(Gate::new(Access::default(), Limits::default()));
     Router::new()
         .route("/reload", post(reload))
-        .route("/metrics", get(metrics))
+        .route(
+            "/metrics",
+            get(async move |live| metrics(live, &service).await),
+        )
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(middleware::from_fn(protect::in_time))
-        .layer(middleware::from_fn(protect::log_and_guard))
+        .layer(Guard::new(&gate, protect::PAGES))
         .with_state(live)
 }
 
@@ -70,7 +78,7 @@ pub async fn reloaded(live: Arc<Live>) -> Result<(), String> {
 }
 
 /// Prometheus text format 0.0.4.
-async fn metrics(State(live): State<Arc<Live>>) -> Response {
+async fn metrics(State(live): State<Arc<Live>>, service: &Gate) -> Response {
     let (reloads, failed) = live.counts();
     let releases = live.releases();
     let mut text = String::from(
@@ -86,6 +94,17 @@ async fn metrics(State(live): State<Arc<Live>>) -> Response {
     };
     counter(&mut text, "done", reloads);
     counter(&mut text, "refused", failed);
+    text.push_str(
+        "# HELP catchment_refused_total Requests that were not let in, by reason.\n\
+         # TYPE catchment_refused_total counter\n",
+    );
+    for (reason, count) in service.refused.counts() {
+        writeln!(
+            text,
+            "catchment_refused_total{{reason=\"{reason}\"}} {count}"
+        )
+        .expect("writing to a String");
+    }
     text.push_str(
         "# HELP catchment_degraded Whether the last reload was refused.\n\
          # TYPE catchment_degraded gauge\n",

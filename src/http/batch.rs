@@ -7,7 +7,7 @@
 mod check;
 mod faults;
 pub(super) mod form;
-mod stream;
+pub(super) mod stream;
 pub(crate) mod summary;
 mod tickets;
 mod wanted;
@@ -29,10 +29,11 @@ use self::stream::{Answering, Answers, Bridge, List, SUMMARY};
 use self::tickets::{Offer, Tickets};
 use self::wanted::{Announced, PARAMETERS, Wanted};
 use super::App;
+use super::access::KeyId;
 use super::input::{Segments, query_fields};
 use super::locate::NO_STORE;
 use super::problem::Problem;
-use super::server::Hangup;
+use super::server::Connection;
 use super::snapshot::Snapshot;
 use crate::batch::{
     self, BatchError, Compression, Delimiter, Format, Intake, Progress, Understood,
@@ -118,13 +119,14 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     let place = app.lists.place()?;
     let offered = wanted.ticket.map(|ticket| app.lists.tickets.offer(ticket));
     let offer = offered.transpose()?;
-    let connection = request.extensions().get::<Hangup>().cloned();
+    let connection = request.extensions().get::<Connection>().cloned();
     let takes_trailers = takes_trailers(request.headers());
     let job = Job {
         snapshot,
         wanted,
         packed: announced.packed,
         limits: Arc::clone(&app.lists.limits),
+        key: request.extensions().get::<KeyId>().cloned(),
         _place: place,
     };
     let begun = job.begin(request.into_body(), announced.content_type);
@@ -153,7 +155,7 @@ pub(super) async fn take(
 ) -> Result<Response, Problem> {
     query_fields(request.uri(), &[])?;
     let ready = app.lists.tickets.take(ticket.parse()?).await?;
-    let connection = request.extensions().get::<Hangup>();
+    let connection = request.extensions().get::<Connection>();
     Ok(ready.response(connection, takes_trailers(request.headers())))
 }
 
@@ -171,6 +173,8 @@ struct Job {
     /// How it is said to be packed.
     packed: Option<Compression>,
     limits: Arc<BatchLimits>,
+    /// Who sends it, where that is known.
+    key: Option<KeyId>,
     /// Its place among the lists under way.
     _place: OwnedSemaphorePermit,
 }
@@ -292,6 +296,8 @@ impl Job {
             Ok((summary, body)) => {
                 answering.end(Some(summary::header(&body)));
                 tracing::info!(
+                    key = self.key.as_ref().map_or("none", |key| &key.0),
+                    dataset = index.manifest().version,
                     rows = summary::shown(summary.rows),
                     bad_rows = summary::shown(summary.bad_rows),
                     status = summary::by_status(&summary),
@@ -324,7 +330,7 @@ struct Ready {
 
 impl Ready {
     /// To a connection, with the summary behind them where it takes trailers.
-    fn response(self, connection: Option<&Hangup>, takes_trailers: bool) -> Response {
+    fn response(self, connection: Option<&Connection>, takes_trailers: bool) -> Response {
         let is_tsv = self.understood.delimiter == Some(Delimiter::TAB);
         let (found, extension) = match self.understood.format {
             Format::Ndjson => ("application/x-ndjson", "ndjson"),

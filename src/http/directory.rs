@@ -1,15 +1,16 @@
 //! What the dataset is, and whether the service is ready.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
 use super::areas::layer_bodies;
 use super::conditional::cacheable_json;
 use super::locate::NO_STORE;
 use super::problem::Problem;
+use super::server::Connection;
 use super::snapshot::Snapshot;
 use super::{App, described};
 
@@ -36,8 +37,14 @@ pub(super) async fn dataset(snapshot: Snapshot, headers: HeaderMap) -> Result<Re
 }
 
 /// `/health/ready`: a verified dataset is loaded, for there is no service without; and what is not
-/// as it should be all the same.
-pub(super) async fn ready(State(app): State<App>) -> Response {
+/// as it should be all the same. Not while the service stops: nobody is to send it more.
+pub(super) async fn ready(
+    State(app): State<App>,
+    connection: Option<Extension<Connection>>,
+) -> Response {
+    if connection.is_some_and(|connection| connection.is_stopping()) {
+        return Problem::stopping().into_response();
+    }
     let releases = app.releases();
     let degraded: Vec<String> = app
         .live

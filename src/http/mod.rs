@@ -1,6 +1,7 @@
 //! The service. Only this module knows JSON and status codes; a handler extracts, asks the index and
 //! shapes the answer.
 
+mod access;
 pub mod admin;
 mod areas;
 pub(crate) mod batch;
@@ -29,19 +30,21 @@ mod widget;
 use std::sync::Arc;
 
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::{Json, Router};
 use serde_json::{Value, json};
-use tower_http::catch_panic::CatchPanicLayer;
 
+use self::access::Gate;
 use crate::index::Index;
 use crate::releases::{Live, Releases};
 use batch::Lists;
 use problem::Problem;
+use protect::{Guard, Manner};
 use widget::Pictures;
 
+pub use access::{Access, AddressRate, InvalidNetwork, Network};
 pub use batch::BatchLimits;
 pub use embed::{EmbedOrigin, FrameAncestors, InvalidEmbedOrigin};
-pub use server::{Limits, serve};
+pub use server::{Limits, Listener, serve};
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -50,18 +53,27 @@ pub struct App {
     lists: Lists,
     pictures: Pictures,
     frame_ancestors: FrameAncestors,
+    gate: Arc<Gate>,
 }
 
 impl App {
     /// A service that answers from these datasets.
     pub fn new(live: Arc<Live>) -> App {
         let lists = Lists::new(BatchLimits::default());
+        let gate = Arc::new(Gate::new(Access::default(), Limits::default()));
         App {
             live,
             lists,
+            gate,
             pictures: Pictures::default(),
             frame_ancestors: FrameAncestors::any(),
         }
+    }
+
+    /// Lets in those who may ask, so often, and so many at a time.
+    pub fn with_access(self, access: Access, limits: &Limits) -> App {
+        let gate = Arc::new(Gate::new(access, limits.clone()));
+        App { gate, ..self }
     }
 
     /// Allows lists so much.
@@ -76,6 +88,10 @@ impl App {
             frame_ancestors,
             ..self
         }
+    }
+
+    fn guard(&self, manner: Manner) -> Guard {
+        Guard::new(&self.gate, manner)
     }
 
     /// The datasets as they are now; taken once for a whole request.
@@ -130,13 +146,12 @@ pub fn router(app: App) -> Router {
         .route("/oembed", get(embed::oembed))
         // Before the layer: the outer router's would be set over it, and refuse a preflight.
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        // One layer, not two: each that a router is given costs every request a box.
-        .layer((protect::any_origin(), middleware::from_fn(protect::in_time)));
+        .layer(app.guard(protect::API));
     let lists = Router::new()
         .route("/api/v1/batch", post(batch::post))
         .route("/api/v1/batch/{ticket}", get(batch::take))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(protect::any_origin());
+        .layer(app.guard(protect::LISTS));
     let pages = Router::new()
         .route("/", get(pages::home).post(pages::answer))
         .route("/privacy", get(pages::privacy))
@@ -149,17 +164,17 @@ pub fn router(app: App) -> Router {
             get(async || Json(json!({ "status": "live" }))),
         )
         .route("/health/ready", get(directory::ready))
-        .layer(middleware::from_fn(protect::in_time));
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(app.guard(protect::PAGES));
+    let list_pages = Router::new()
+        .route("/batch", get(batch::form::page).post(batch::form::answer))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(app.guard(protect::LIST_PAGES));
     Router::new()
         .merge(api)
         .merge(lists)
+        .merge(list_pages)
         .merge(pages)
-        .route("/batch", get(batch::form::page).post(batch::form::answer))
-        .fallback(async || Problem::not_found())
-        .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer((
-            middleware::from_fn(protect::log_and_guard),
-            CatchPanicLayer::custom(protect::panicked),
-        ))
         .with_state(app)
 }

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::domain::{InvalidPostcode, Postcode};
+use crate::keys::{InvalidKey, Scope};
 use crate::question::InvalidQuestion;
 
 /// An answer that is no answer.
@@ -22,8 +23,11 @@ pub(crate) struct Problem {
 /// What to do about it, as a header.
 #[derive(Debug, Clone, Copy)]
 enum Advice {
-    RetryAfterS(u16),
+    RetryAfterS(u64),
     AcceptEncoding(&'static str),
+    Authenticate(&'static str),
+    /// With a key that opens this.
+    AuthenticateFor(Scope),
 }
 
 /// Its shape on the wire, for the command line too.
@@ -107,8 +111,54 @@ impl Problem {
     /// As much is under way as may be; ask again in so many seconds.
     pub(crate) fn busy(detail: &'static str, again_in_s: u16) -> Problem {
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
+        problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));
+        problem
+    }
+
+    /// Asked while the service stops.
+    pub(crate) fn stopping() -> Problem {
+        let detail = "the service is stopping";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail)
+    }
+
+    /// Asked more often than is allowed; once more is in so many seconds.
+    pub(crate) fn too_often(again_in_s: u64) -> Problem {
+        let detail =
+            "this was asked more often than is allowed; Retry-After says when to ask again";
+        let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_often", detail);
         problem.advice = Some(Advice::RetryAfterS(again_in_s));
         problem
+    }
+
+    pub(crate) fn key_needed() -> Problem {
+        let detail = "this needs a key: Authorization: Bearer and the key";
+        let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "key_needed", detail);
+        problem.advice = Some(Advice::Authenticate("Bearer realm=\"catchment\""));
+        problem
+    }
+
+    pub(crate) fn wrong_key(fault: InvalidKey) -> Problem {
+        let code = match fault {
+            InvalidKey::Unknown => "unknown_key",
+            InvalidKey::Expired => "expired_key",
+            InvalidKey::Revoked => "revoked_key",
+        };
+        let mut problem = Problem::new(StatusCode::UNAUTHORIZED, code, fault.to_string());
+        let challenge = "Bearer realm=\"catchment\", error=\"invalid_token\"";
+        problem.advice = Some(Advice::Authenticate(challenge));
+        problem
+    }
+
+    pub(crate) fn key_does_not_open(scope: Scope) -> Problem {
+        let detail = format!("this needs a key for {scope}; this key is for something else");
+        let mut problem = Problem::new(StatusCode::FORBIDDEN, "key_does_not_open_this", detail);
+        problem.advice = Some(Advice::AuthenticateFor(scope));
+        problem
+    }
+
+    pub(crate) fn uri_too_long(limit_bytes: usize) -> Problem {
+        let detail = format!("the path and the query may have {limit_bytes} bytes together");
+        Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail)
     }
 
     pub(crate) fn conflict(code: &'static str, detail: &'static str) -> Problem {
@@ -186,6 +236,10 @@ impl Problem {
         self.status
     }
 
+    pub(crate) fn is_busy(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     pub(crate) fn detail(&self) -> &str {
         &self.detail
     }
@@ -222,6 +276,17 @@ impl Advice {
             Advice::RetryAfterS(seconds) => (header::RETRY_AFTER, HeaderValue::from(seconds)),
             Advice::AcceptEncoding(taken) => {
                 (header::ACCEPT_ENCODING, HeaderValue::from_static(taken))
+            }
+            Advice::Authenticate(challenge) => {
+                let challenge = HeaderValue::from_static(challenge);
+                (header::WWW_AUTHENTICATE, challenge)
+            }
+            Advice::AuthenticateFor(scope) => {
+                let challenge = format!(
+                    "Bearer realm=\"catchment\", error=\"insufficient_scope\", scope=\"{scope}\""
+                );
+                let challenge = HeaderValue::try_from(challenge).expect("words");
+                (header::WWW_AUTHENTICATE, challenge)
             }
         }
     }

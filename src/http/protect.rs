@@ -1,19 +1,25 @@
-//! What every response gets: headers that keep a browser safe, a time limit (lists excepted), one log
-//! line, and a panic told as an internal error.
+//! What every request passes and every response gets: who may ask and how often, a time limit (lists
+//! excepted), headers that keep a browser safe, one log line, and a panic told as an internal error.
+//!
+//! One layer for all of it: each layer of a router costs every request a box.
 
-use std::any::Any as Panic;
-use std::time::{Duration, Instant};
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
-use tower_http::cors::{Any, CorsLayer};
+use tower::{Layer, Service};
 
+use super::access::{Gate, Pass, Stop};
+use super::batch::stream::linger;
 use super::problem::Problem;
-
-/// A request that has not been read and answered by then is given up.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+use super::server::Connection;
 
 /// Pages run no script that is not ours, and nobody frames them.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
@@ -37,59 +43,284 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// Any page may read the API, without credentials.
-pub(super) fn any_origin() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST])
-        .allow_headers([
-            header::CONTENT_TYPE,
-            header::CONTENT_ENCODING,
-            header::IF_NONE_MATCH,
-        ])
-        .expose_headers([
-            header::ETAG,
-            header::LINK,
-            header::CONTENT_DISPOSITION,
-            HeaderName::from_static("content-crs"),
-        ])
-        .max_age(Duration::from_secs(86_400))
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
+const ASKED_WITH: HeaderValue =
+    HeaderValue::from_static("content-type, content-encoding, if-none-match");
+const ASKED_WITH_A_KEY: HeaderValue =
+    HeaderValue::from_static("authorization, content-type, content-encoding, if-none-match");
+const SHOWN: HeaderValue = HeaderValue::from_static(
+    "etag, link, content-disposition, content-crs, retry-after, ratelimit, ratelimit-policy",
+);
+const ORIGIN: HeaderValue = HeaderValue::from_static("origin");
+/// A day; browsers keep it for less.
+const ASKED_AGAIN_AFTER: HeaderValue = HeaderValue::from_static("86400");
+
+/// How a group of routes is treated.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// Pages elsewhere may read what it answers, without credentials.
+    is_shared: bool,
+    /// Not for lists, which take as long as they take.
+    is_timed: bool,
 }
 
-/// The answer of a handler that panicked. The payload is not looked at: it may quote what was asked.
-pub(super) fn panicked(_payload: Box<dyn Panic + Send>) -> Response {
-    tracing::error!("a handler panicked");
-    Problem::internal().into_response()
+/// Look-ups, areas, tiles.
+pub(super) const API: Manner = Manner {
+    is_shared: true,
+    is_timed: true,
+};
+/// Lists.
+pub(super) const LISTS: Manner = Manner {
+    is_shared: true,
+    is_timed: false,
+};
+/// What people look at, and the operator.
+pub(super) const PAGES: Manner = Manner {
+    is_shared: false,
+    is_timed: true,
+};
+/// The form that sends a list.
+pub(super) const LIST_PAGES: Manner = Manner {
+    is_shared: false,
+    is_timed: false,
+};
+
+/// The layer around a group of routes.
+#[derive(Clone)]
+pub(super) struct Guard {
+    gate: Arc<Gate>,
+    manner: Manner,
 }
 
-/// Adds the headers, and logs the route's template, never the address:
-/// that may hold a patient's postcode.
-pub(super) async fn log_and_guard(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
-        response
-            .headers_mut()
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+impl Guard {
+    pub(super) fn new(gate: &Arc<Gate>, manner: Manner) -> Guard {
+        Guard {
+            gate: Arc::clone(gate),
+            manner,
+        }
     }
-    tracing::info!(
-        method = method_name(&method),
-        route = route.as_ref().map_or("none", MatchedPath::as_str),
-        status = response.status().as_u16(),
-        duration_us = started.elapsed().as_micros(),
-        "answered"
-    );
+}
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded {
+            inner,
+            guard: self.clone(),
+        }
+    }
+}
+
+/// A route behind the guard.
+#[derive(Clone)]
+pub(super) struct Guarded<S> {
+    inner: S,
+    guard: Guard,
+}
+
+impl<S> Service<Request> for Guarded<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let started = Instant::now();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let line = Line {
+            started,
+            method: method_name(request.method()),
+            route: route.clone(),
+        };
+        let Guard { gate, manner } = &self.guard;
+        let template = route.as_ref().map(MatchedPath::as_str);
+        let sharing = manner
+            .is_shared
+            .then(|| Sharing::of(gate, request.headers(), template));
+        if let Some(sharing) = &sharing
+            && request.method() == Method::OPTIONS
+        {
+            let answer = preflight(sharing);
+            return Box::pin(async move { Ok(line.finish(answer)) });
+        }
+        match gate.admit(&request, template) {
+            Ok(pass) => {
+                if let Some(key) = pass.key.clone() {
+                    request.extensions_mut().insert(key);
+                }
+                let limit = manner.is_timed.then(|| gate.answer_within());
+                if !manner.is_timed
+                    && let Some(connection) = connection(&request)
+                {
+                    connection.minds_itself();
+                }
+                let answer = Caught {
+                    answer: self.inner.call(request),
+                };
+                Box::pin(async move {
+                    let mut response = match limit {
+                        Some(limit) => tokio::time::timeout(limit, answer)
+                            .await
+                            .unwrap_or_else(|_| Problem::timed_out().into_response()),
+                        None => answer.await,
+                    };
+                    told(&mut response, &pass);
+                    share(&mut response, sharing.as_ref());
+                    Ok(line.finish(response))
+                })
+            }
+            Err(stop) => {
+                let mut response = refused(*stop, request);
+                share(&mut response, sharing.as_ref());
+                Box::pin(async move { Ok(line.finish(response)) })
+            }
+        }
+    }
+}
+
+fn connection(request: &Request) -> Option<&Connection> {
+    request.extensions().get::<Connection>()
+}
+
+/// Adds what its client may still ask.
+fn told(response: &mut Response, pass: &Pass) {
+    if let Some(quota) = &pass.quota {
+        response.headers_mut().extend(quota.headers());
+    }
+}
+
+/// The answer to a request that was not let in. What it sends is read for a while, so that its client
+/// comes to read why.
+fn refused(stop: Stop, request: Request) -> Response {
+    let is_busy = stop.problem.is_busy();
+    let mut body = request.into_body();
+    if !is_busy && !axum::body::HttpBody::is_end_stream(&body) {
+        tokio::spawn(async move { linger(&mut body).await });
+    }
+    let mut response = stop.problem.into_response();
+    if let Some(quota) = stop.quota {
+        response.headers_mut().extend(quota.headers());
+    }
     response
 }
 
-/// Answers in time or gives up. Not for lists, which take as long as they take.
-pub(super) async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::timed_out().into_response(),
+/// Which pages elsewhere may read an answer.
+enum Sharing {
+    /// Any, without credentials.
+    Any,
+    /// Any, and this one may show a key.
+    AnyAndKey,
+    /// This one alone: what it asks needs a key.
+    One(HeaderValue),
+    /// None.
+    Nobody,
+}
+
+impl Sharing {
+    fn of(gate: &Gate, headers: &HeaderMap, route: Option<&str>) -> Sharing {
+        let origin = gate.origin(headers).cloned();
+        match (origin, gate.needs_key(route)) {
+            (None, None) => Sharing::Any,
+            (Some(_), None) => Sharing::AnyAndKey,
+            (Some(origin), Some(_)) => Sharing::One(origin),
+            (None, Some(_)) => Sharing::Nobody,
+        }
+    }
+}
+
+/// Says who may read the answer.
+fn share(response: &mut Response, sharing: Option<&Sharing>) {
+    let headers = response.headers_mut();
+    let allowed = match sharing {
+        None => return,
+        Some(Sharing::Any | Sharing::AnyAndKey) => HeaderValue::from_static("*"),
+        Some(Sharing::One(origin)) => {
+            headers.append(header::VARY, ORIGIN);
+            origin.clone()
+        }
+        Some(Sharing::Nobody) => {
+            headers.append(header::VARY, ORIGIN);
+            return;
+        }
+    };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, SHOWN);
+}
+
+/// What a browser is told that asks before it asks.
+fn preflight(sharing: &Sharing) -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    let asked_with = match sharing {
+        Sharing::AnyAndKey | Sharing::One(_) => ASKED_WITH_A_KEY,
+        Sharing::Any | Sharing::Nobody => ASKED_WITH,
+    };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked_with);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, ASKED_AGAIN_AFTER);
+    share(&mut response, Some(sharing));
+    response
+}
+
+/// The log line of a request: the route's template, never the address, which may hold a patient's
+/// postcode.
+struct Line {
+    started: Instant,
+    method: &'static str,
+    route: Option<MatchedPath>,
+}
+
+impl Line {
+    /// Adds the headers of every response, and logs it.
+    fn finish(self, mut response: Response) -> Response {
+        for (name, value) in HEADERS {
+            response
+                .headers_mut()
+                .entry(name)
+                .or_insert(HeaderValue::from_static(value));
+        }
+        tracing::info!(
+            method = self.method,
+            route = self.route.as_ref().map_or("none", MatchedPath::as_str),
+            status = response.status().as_u16(),
+            duration_us = self.started.elapsed().as_micros(),
+            "answered"
+        );
+        response
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// An answer whose panic is an internal error. The payload is not looked at: it may quote what was
+    /// asked.
+    struct Caught<F> {
+        #[pin]
+        answer: F,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Caught<F> {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let answer = self.project().answer;
+        // It is not polled again.
+        match catch_unwind(AssertUnwindSafe(|| answer.poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Ok(response))) => Poll::Ready(response),
+            Err(_) => {
+                tracing::error!("a handler panicked");
+                Poll::Ready(Problem::internal().into_response())
+            }
+        }
     }
 }
 

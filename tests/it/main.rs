@@ -1,5 +1,6 @@
 //! The tests that need more than one module.
 
+mod access;
 mod archive;
 mod batch;
 #[path = "../../benches/common/borders.rs"]
@@ -29,6 +30,8 @@ mod refusals;
 mod releases;
 mod running;
 mod server;
+mod settings;
+mod stalls;
 mod tiles;
 mod toy;
 mod ways;

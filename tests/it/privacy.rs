@@ -280,6 +280,7 @@ fn under_way(mut stream: TcpStream) -> TcpStream {
 fn limits(header_ms: u64, drain_ms: u64) -> Limits {
     Limits {
         header_within: Duration::from_millis(header_ms),
+        idle_within: Duration::from_millis(header_ms),
         drain_within: Duration::from_millis(drain_ms),
         ..Limits::default()
     }
@@ -340,12 +341,17 @@ fn stopping_lets_a_request_under_way_finish() {
     let mut stream = under_way(server.connect());
     let address = stream.peer_addr().expect("connected");
     let stopping = thread::spawn(move || server.stop());
-    // The listener is closed first; then the rest of the request comes.
+    // Whoever watches is told at once, whoever asks is answered.
     let deadline = Instant::now() + Duration::from_secs(5);
-    while TcpStream::connect(address).is_ok() {
-        assert!(Instant::now() < deadline, "it still listens");
-        thread::sleep(Duration::from_millis(5));
+    let watch = || send(&client(), address, ("GET", "/health/ready"), &[], None);
+    while watch().status != 503 {
+        assert!(Instant::now() < deadline, "it is ready still");
     }
+    watch().expect_problem(503, "stopping");
+    send(&client(), address, ("GET", "/health/live"), &[], None).expect(200);
+    let other = send(&client(), address, ("GET", "/api/v1/dataset"), &[], None).expect(200);
+    assert_eq!(other.header("connection"), "close", "{other}");
+    // Then the rest of the request comes.
     stream.write_all(b"\"LA18 4DB\"}").expect("it is taken");
     let answer = read_to_close(stream);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");

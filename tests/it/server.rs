@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use catchment::dataset::{self, Dataset, Files};
-use catchment::http::{self, App, BatchLimits, Limits};
+use catchment::http::{self, Access, App, BatchLimits, Limits};
 use catchment::index::Index;
 use catchment::releases::Live;
 use serde_json::Value;
@@ -45,8 +45,20 @@ impl Server {
 
     /// On a dataset, with limits for lists too.
     pub(crate) fn with_lists(dataset: Dataset, limits: Limits, lists: BatchLimits) -> Server {
+        Server::with_access(dataset, limits, lists, Access::default())
+    }
+
+    /// For those who may ask.
+    pub(crate) fn with_access(
+        dataset: Dataset,
+        limits: Limits,
+        lists: BatchLimits,
+        access: Access,
+    ) -> Server {
         let index = Index::build(dataset).expect("the dataset is sound");
-        let app = App::new(Arc::new(Live::fixed(index))).with_batch_limits(lists);
+        let app = App::new(Arc::new(Live::fixed(index)))
+            .with_batch_limits(lists)
+            .with_access(access, &limits);
         let router = http::router(app);
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
@@ -116,6 +128,11 @@ impl Server {
     /// `http://127.0.0.1:port`.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A connection for requests that no client sends.
@@ -213,6 +230,25 @@ pub(crate) fn read_to_close(mut stream: TcpStream) -> String {
         ),
     }
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// How many answers come, of so many that are expected; it does not wait for the server to close.
+pub(crate) fn read_to_close_or_idle(mut stream: TcpStream, expected: usize) -> usize {
+    const BEGINNING: &[u8] = b"HTTP/1.1 200 OK";
+    let (mut count, mut rest) = (0, Vec::new());
+    let mut bytes = vec![0; 1 << 20];
+    while count < expected {
+        let Ok(length @ 1..) = stream.read(&mut bytes) else {
+            break;
+        };
+        rest.extend_from_slice(&bytes[..length]);
+        let found = rest.windows(BEGINNING.len());
+        count += found.filter(|it| *it == BEGINNING).count();
+        // A beginning may be cut in two.
+        let keep = rest.len().saturating_sub(BEGINNING.len() - 1);
+        rest.drain(..keep);
+    }
+    count
 }
 
 /// Fields as a query string or a form.

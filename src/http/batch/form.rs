@@ -14,10 +14,11 @@ use bytes::BytesMut;
 use multer::{Field, Multipart};
 
 use super::super::App;
+use super::super::access::KeyId;
 use super::super::input::query_fields;
 use super::super::pages;
 use super::super::problem::Problem;
-use super::super::server::Hangup;
+use super::super::server::Connection;
 use super::super::snapshot::Snapshot;
 use super::stream::{linger, stalled};
 use super::wanted::{Announced, Wanted};
@@ -61,7 +62,8 @@ pub(in crate::http) async fn answer(
     request: Request,
 ) -> Result<Response, Problem> {
     let boundary = boundary(request.headers())?;
-    let connection = request.extensions().get::<Hangup>().cloned();
+    let connection = request.extensions().get::<Connection>().cloned();
+    let key = request.extensions().get::<KeyId>().cloned();
     let place = match app.lists.place() {
         Ok(place) => place,
         Err(problem) => {
@@ -98,6 +100,7 @@ pub(in crate::http) async fn answer(
             wanted: Wanted::of(&fields, &Announced::NOTHING)?,
             packed: None,
             limits: Arc::clone(&app.lists.limits),
+            key,
             _place: place,
         };
         job.begin(Body::from(form.file.freeze()), None).await

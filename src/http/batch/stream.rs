@@ -24,7 +24,7 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::server::Hangup;
+use super::super::server::Connection;
 use super::BatchLimits;
 
 /// Pieces that wait to be answered: hyper reads 16 KiB at a time at most.
@@ -135,7 +135,7 @@ pub(super) struct Carrier {
     /// Done when [`Answers`] is there no more.
     gone: oneshot::Receiver<()>,
     moved: Arc<AtomicU64>,
-    taker: Arc<OnceLock<Hangup>>,
+    taker: Arc<OnceLock<Connection>>,
     bytes_max: u64,
     stalled_after: Duration,
 }
@@ -212,7 +212,7 @@ pub(super) async fn stalled(moved: &AtomicU64, after: Duration) {
 }
 
 /// Reads what is still sent, for nobody.
-pub(super) async fn linger(body: &mut Body) {
+pub(in crate::http) async fn linger(body: &mut Body) {
     let rest = async {
         let mut read = 0;
         while let Some(Ok(frame)) = body.frame().await {
@@ -296,13 +296,13 @@ pub(super) struct Answers {
     from: mpsc::Receiver<Answered>,
     is_over: bool,
     moved: Arc<AtomicU64>,
-    taker: Arc<OnceLock<Hangup>>,
+    taker: Arc<OnceLock<Connection>>,
     _alive: oneshot::Sender<()>,
 }
 
 impl Answers {
     /// The connection that takes them can be closed.
-    pub(super) fn taken_by(&self, connection: Option<&Hangup>) {
+    pub(super) fn taken_by(&self, connection: Option<&Connection>) {
         if let Some(connection) = connection {
             // One connection takes them.
             let _ = self.taker.set(connection.clone());

@@ -1,0 +1,158 @@
+//! `catchment keys`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use jiff::civil::Date;
+use serde_json::json;
+
+use crate::domain::today_in_london;
+use crate::keys::{self, Key, NewKey, Scope};
+use crate::rate::Rate;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct KeysArguments {
+    #[command(subcommand)]
+    command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Make a key. It is printed once; the file holds its digest alone.
+    Add(AddArguments),
+    /// Say which keys there are.
+    List(ListArguments),
+    /// Take a key back; a running service knows within two seconds.
+    Revoke(RevokeArguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct FileArgument {
+    /// The file of keys.
+    #[arg(long, value_name = "FILE")]
+    keys: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct AddArguments {
+    #[command(flatten)]
+    file: FileArgument,
+    /// Whose it is, for the list.
+    #[arg(long)]
+    name: String,
+    /// What it opens: batch, locate, postcodes, practices, areas, ogc, tiles, maps, pages.
+    #[arg(
+        long,
+        value_name = "SCOPE,…",
+        value_delimiter = ',',
+        default_value = "batch"
+    )]
+    scopes: Vec<Scope>,
+    /// The first day on which it opens nothing any more; without, it lasts until it is revoked.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    expires: Option<Date>,
+    /// How often it may ask, such as 600/minute; s, minute, hour or day. Without, as often as it likes.
+    #[arg(long, value_name = "N/PERIOD")]
+    quota: Option<Rate>,
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArguments {
+    #[command(flatten)]
+    file: FileArgument,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct RevokeArguments {
+    #[command(flatten)]
+    file: FileArgument,
+    /// The key's id, as `list` prints it: the part between the two underscores.
+    id: String,
+}
+
+pub(super) fn run(arguments: &KeysArguments) -> Result<ExitCode> {
+    let today = today_in_london();
+    match &arguments.command {
+        KeysCommand::Add(wanted) => {
+            let new = NewKey {
+                name: wanted.name.clone(),
+                scopes: wanted.scopes.clone(),
+                expires: wanted.expires,
+                quota: wanted.quota,
+            };
+            let (key, secret) = keys::add(&wanted.file.keys, new, today)?;
+            eprintln!("key {} was added; it is shown this once:", key.id);
+            println!("{}", secret.expose());
+        }
+        KeysCommand::List(wanted) => {
+            let keys = keys::list(&wanted.file.keys)?;
+            match wanted.json {
+                true => println!("{}", json(&keys, today)),
+                false => print(&keys, today),
+            }
+        }
+        KeysCommand::Revoke(wanted) => {
+            let key = keys::revoke(&wanted.file.keys, &wanted.id, today)?;
+            eprintln!("key {} of {} is revoked", key.id, key.name);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(key: &Key, today: Date) -> &'static str {
+    match (key.revoked, key.expires) {
+        (Some(_), _) => "revoked",
+        (None, Some(expires)) if expires <= today => "expired",
+        _ => "good",
+    }
+}
+
+fn words<T: ToString>(all: &[T]) -> String {
+    let words: Vec<String> = all.iter().map(ToString::to_string).collect();
+    words.join(",")
+}
+
+fn or_none<T: ToString>(it: Option<T>) -> String {
+    it.map_or_else(|| "-".into(), |it| it.to_string())
+}
+
+/// Tab-separated, as the other tables on the terminal.
+fn print(keys: &[Key], today: Date) {
+    println!("id\tstatus\tscopes\tcreated\texpires\tquota\tname");
+    for key in keys {
+        println!(
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}",
+            key.id,
+            status(key, today),
+            words(&key.scopes),
+            key.created,
+            or_none(key.expires),
+            or_none(key.quota),
+            key.name.escape_debug(),
+        );
+    }
+}
+
+fn json(keys: &[Key], today: Date) -> String {
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|key| {
+            json!({
+                "id": key.id,
+                "name": key.name,
+                "status": status(key, today),
+                "scopes": key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+                "created": key.created.to_string(),
+                "expires": key.expires.map(|day| day.to_string()),
+                "quota": key.quota.map(|rate| rate.to_string()),
+                "revoked": key.revoked.map(|day| day.to_string()),
+            })
+        })
+        .collect();
+    serde_json::to_string_pretty(&keys).expect("plain values")
+}

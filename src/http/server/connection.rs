@@ -1,0 +1,280 @@
+//! A connection as its requests see it and as it is watched: what it is at, since when, and how much
+//! it has taken. Kept without a lock, for every request writes it.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::{io, io::IoSlice};
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+use super::open::Open;
+
+/// What a connection is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing has come yet.
+    Opened,
+    /// Some of a request's head has come.
+    Head,
+    /// A request is read, answered or sent the answer to.
+    Request,
+    /// Between two requests.
+    Idle,
+}
+
+/// A connection; every request has it among its extensions.
+#[derive(Clone)]
+pub(in crate::http) struct Connection(Arc<State>);
+
+struct State {
+    peer: Option<IpAddr>,
+    open: Arc<Open>,
+    phase: AtomicU8,
+    /// When the phase began, in the milliseconds of [`Open::now_ms`].
+    since_ms: AtomicU64,
+    /// Bytes that the other end was sent.
+    sent: AtomicU64,
+    /// The other end takes no more for now.
+    is_blocked: AtomicBool,
+    /// The request has limits of its own.
+    minds_itself: AtomicBool,
+    awaits_body: AtomicBool,
+    is_hung_up: AtomicBool,
+    told: Notify,
+}
+
+impl Connection {
+    pub(super) fn new(peer: Option<IpAddr>, open: Arc<Open>) -> Connection {
+        Connection(Arc::new(State {
+            peer,
+            phase: AtomicU8::new(Phase::Opened as u8),
+            since_ms: AtomicU64::new(open.now_ms()),
+            open,
+            sent: AtomicU64::new(0),
+            is_blocked: AtomicBool::new(false),
+            minds_itself: AtomicBool::new(false),
+            awaits_body: AtomicBool::new(false),
+            is_hung_up: AtomicBool::new(false),
+            told: Notify::new(),
+        }))
+    }
+
+    /// Closes it, in the middle of an answer too: a body that ends in an error does as much, but only
+    /// where the client still reads.
+    pub(in crate::http) fn hang_up(&self) {
+        self.0.is_hung_up.store(true, Ordering::Relaxed);
+        self.0.told.notify_one();
+    }
+
+    /// The request has time limits of its own, as lists have.
+    pub(in crate::http) fn minds_itself(&self) {
+        self.0.minds_itself.store(true, Ordering::Relaxed);
+    }
+
+    /// The address of the other end: a client's, or a proxy's.
+    pub(in crate::http) fn peer(&self) -> Option<IpAddr> {
+        self.0.peer
+    }
+
+    /// The service has been asked to stop.
+    pub(in crate::http) fn is_stopping(&self) -> bool {
+        self.0.open.is_stopping()
+    }
+
+    /// A body is waited for, or has come.
+    pub(in crate::http) fn awaits_body(&self, waits: bool) {
+        self.0.awaits_body.store(waits, Ordering::Relaxed);
+    }
+
+    /// Ends the connection of some other request whose body has been waited for too long.
+    pub(in crate::http) fn make_room_for_a_body(&self) -> bool {
+        self.0.open.give_up_a_slow_body()
+    }
+
+    /// Done when it is to be closed, or the service stops.
+    pub(super) async fn told(&self) -> Told {
+        self.0.told.notified().await;
+        match self.0.is_hung_up.load(Ordering::Relaxed) {
+            true => Told::HangUp,
+            false => Told::Stop,
+        }
+    }
+
+    pub(super) fn tell_to_stop(&self) {
+        self.0.told.notify_one();
+    }
+
+    pub(super) fn at(&self) -> (Phase, u64) {
+        let phase = match self.0.phase.load(Ordering::Relaxed) {
+            0 => Phase::Opened,
+            1 => Phase::Head,
+            2 => Phase::Request,
+            _ => Phase::Idle,
+        };
+        (phase, self.0.since_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn is_waiting_for_a_body(&self) -> bool {
+        self.0.awaits_body.load(Ordering::Relaxed)
+    }
+
+    /// How much it was sent, where it takes no more and nobody else minds.
+    pub(super) fn blocked_at(&self) -> Option<u64> {
+        let is_ours = !self.0.minds_itself.load(Ordering::Relaxed);
+        let is_blocked = self.0.is_blocked.load(Ordering::Relaxed);
+        (is_blocked && is_ours).then(|| self.0.sent.load(Ordering::Relaxed))
+    }
+
+    fn enters(&self, phase: Phase) {
+        let now_ms = self.0.open.now_ms();
+        self.0.since_ms.store(now_ms, Ordering::Relaxed);
+        self.0.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn begins_request(&self) -> UnderWay {
+        self.enters(Phase::Request);
+        UnderWay(self.clone())
+    }
+
+    fn has_read(&self) {
+        match self.at().0 {
+            // The first byte and the head have one limit between them.
+            Phase::Opened => self.0.phase.store(Phase::Head as u8, Ordering::Relaxed),
+            Phase::Idle => self.enters(Phase::Head),
+            Phase::Head | Phase::Request => {}
+        }
+    }
+
+    fn has_written(&self, outcome: &Poll<io::Result<usize>>) {
+        match outcome {
+            Poll::Ready(Ok(length)) => {
+                self.0.sent.fetch_add(*length as u64, Ordering::Relaxed);
+                self.0.is_blocked.store(false, Ordering::Relaxed);
+            }
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.0.is_blocked.store(true, Ordering::Relaxed),
+        }
+    }
+}
+
+/// Why a connection's task is woken from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    HangUp,
+    Stop,
+}
+
+/// A request, until its answer has been handed over whole.
+pub(super) struct UnderWay(Connection);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.0.minds_itself.store(false, Ordering::Relaxed);
+        self.0.0.awaits_body.store(false, Ordering::Relaxed);
+        self.0.enters(Phase::Idle);
+    }
+}
+
+pin_project! {
+    /// The body of an answer; its request is over when it is.
+    pub(super) struct Answer {
+        #[pin]
+        body: Body,
+        _request: UnderWay,
+    }
+}
+
+impl Answer {
+    pub(super) fn new(body: Body, request: UnderWay) -> Answer {
+        Answer {
+            body,
+            _request: request,
+        }
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.project().body.poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A stream that tells its connection what moves.
+pub(super) struct Watched<S> {
+    pub(super) stream: S,
+    pub(super) connection: Connection,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            this.connection.has_read();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.connection.has_written(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(context, pieces);
+        this.connection.has_written(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,563 @@
+//! Who may ask what, and how often.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catchment::domain::today_in_london;
+use catchment::http::{Access, AddressRate, BatchLimits, Limits};
+use catchment::keys::{self, Keys, NewKey, Scope};
+use tempfile::TempDir;
+
+use crate::running::Running;
+use crate::server::{Reply, SERVER, Server, client, embedded, send};
+
+const ORIGIN: &str = "https://intranet.example";
+const ELSEWHERE: (&str, &str) = ("origin", "https://surgery.example");
+const LIST: &str = "postcode\nLA18 4DB\n";
+
+fn server(access: Access) -> Server {
+    let limits = Limits::default();
+    Server::with_access(embedded(), limits, BatchLimits::default(), access)
+}
+
+fn limited(rate: &str, proxies: &[&str]) -> Server {
+    server(Access {
+        address_rate: AddressRate::Every(rate.parse().expect("a rate")),
+        trusted_proxies: proxies
+            .iter()
+            .map(|it| it.parse().expect("a network"))
+            .collect(),
+        ..Access::default()
+    })
+}
+
+/// A file of keys in a folder of its own.
+struct KeyFile {
+    _folder: TempDir,
+    path: PathBuf,
+}
+
+impl KeyFile {
+    fn new() -> KeyFile {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("keys.toml");
+        KeyFile {
+            _folder: folder,
+            path,
+        }
+    }
+
+    /// `Bearer …`, and the key's id.
+    fn add(&self, scopes: &[Scope], quota: Option<&str>) -> (String, String) {
+        let new = NewKey {
+            name: "a test".into(),
+            scopes: scopes.to_vec(),
+            expires: None,
+            quota: quota.map(|text| text.parse().expect("a rate")),
+        };
+        let added = keys::add(&self.path, new, today_in_london());
+        let (key, secret) = added.expect("it is added");
+        (format!("Bearer {}", secret.expose()), key.id)
+    }
+
+    fn open(&self) -> Arc<Keys> {
+        Arc::new(Keys::open(&self.path).expect("readable"))
+    }
+}
+
+fn closed_for(keys: Arc<Keys>, needed: &[Scope]) -> Server {
+    server(Access {
+        keys: Some(keys),
+        key_needed_for: needed.to_vec(),
+        origins: vec![ORIGIN.into()],
+        ..Access::default()
+    })
+}
+
+fn get(server: &Server, path: &str, headers: &[(&str, &str)]) -> Reply {
+    server.send("GET", path, headers, None)
+}
+
+fn list(server: &Server, headers: &[(&str, &str)]) -> Reply {
+    let mut all = vec![("content-type", "text/csv")];
+    all.extend(headers);
+    server.send("POST", "/api/v1/batch", &all, Some(LIST))
+}
+
+// ---- how often -----------------------------------------------------------------------------------
+
+#[test]
+fn an_address_that_asks_too_often_is_told_when_to_ask_again() {
+    let server = limited("3/hour", &[]);
+    for left in ["2", "1", "0"] {
+        let reply = get(&server, "/api/v1/dataset", &[ELSEWHERE]).expect(200);
+        assert_eq!(reply.header("ratelimit-policy"), "\"address\";q=3;w=3600");
+        let now = reply.header("ratelimit");
+        assert!(
+            now.starts_with(&format!("\"address\";r={left};t=")),
+            "{reply}"
+        );
+    }
+    let refused = get(&server, "/api/v1/dataset", &[ELSEWHERE]).expect_problem(429, "too_often");
+    let again_in_s: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((1_190..=1_200).contains(&again_in_s), "{refused}");
+    assert!(
+        refused
+            .header("ratelimit")
+            .starts_with("\"address\";r=0;t="),
+        "{refused}"
+    );
+    assert_eq!(
+        refused.header("access-control-allow-origin"),
+        "*",
+        "{refused}"
+    );
+    let shown = refused.header("access-control-expose-headers");
+    assert!(
+        shown.contains("retry-after") && shown.contains("ratelimit"),
+        "{refused}"
+    );
+    // Pages and what is not there count as well; whoever watches, and browsers that ask first, do not.
+    server.get("/").expect_problem(429, "too_often");
+    server.get("/nothing").expect_problem(429, "too_often");
+    list(&server, &[]).expect_problem(429, "too_often");
+    server.get("/health/live").expect(200);
+    server.get("/health/ready").expect(200);
+    let asking = [ELSEWHERE, ("access-control-request-method", "GET")];
+    let asked = server
+        .send("OPTIONS", "/api/v1/locate", &asking, None)
+        .expect(200);
+    assert_eq!(asked.header("access-control-allow-origin"), "*", "{asked}");
+}
+
+#[test]
+fn what_a_client_says_of_its_address_is_not_believed() {
+    let server = limited("2/hour", &["10.0.0.0/8"]);
+    for at in 0..4 {
+        let hop = format!("192.0.2.{at}");
+        let reply = get(&server, "/api/v1/dataset", &[("x-forwarded-for", &hop)]);
+        assert_eq!(reply.status, if at < 2 { 200 } else { 429 }, "{reply}");
+    }
+}
+
+#[test]
+fn a_proxy_of_ours_is_believed_its_last_hop_and_no_other() {
+    let server = limited("2/hour", &["127.0.0.0/8", "10.0.0.0/8"]);
+    let ask = |hops: &str| get(&server, "/api/v1/dataset", &[("x-forwarded-for", hops)]).status;
+    assert_eq!(ask("192.0.2.1"), 200);
+    assert_eq!(ask("192.0.2.1"), 200);
+    assert_eq!(ask("192.0.2.1"), 429);
+    assert_eq!(ask("192.0.2.2"), 200);
+    // What stands before it, the client wrote itself.
+    assert_eq!(ask("198.51.100.1, 192.0.2.1"), 429);
+    assert_eq!(ask("198.51.100.2, 192.0.2.1, 10.1.1.1"), 429);
+    // One client of IPv6 has a /64.
+    assert_eq!(ask("2001:db8:1:1::1"), 200);
+    assert_eq!(ask("2001:db8:1:1::2"), 200);
+    assert_eq!(ask("2001:db8:1:1:ffff::3"), 429);
+    assert_eq!(ask("2001:db8:1:2::1"), 200);
+}
+
+#[test]
+fn by_default_this_machine_is_not_counted_and_others_are() {
+    let server = server(Access {
+        address_rate: AddressRate::FromElsewhere("1/hour".parse().expect("a rate")),
+        trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
+        ..Access::default()
+    });
+    for _ in 0..3 {
+        let reply = server.get("/api/v1/dataset").expect(200);
+        assert_eq!(reply.header("ratelimit"), "", "{reply}");
+    }
+    let forwarded = [("x-forwarded-for", "192.0.2.1")];
+    get(&server, "/api/v1/dataset", &forwarded).expect(200);
+    get(&server, "/api/v1/dataset", &forwarded).expect_problem(429, "too_often");
+}
+
+// ---- keys ----------------------------------------------------------------------------------------
+
+#[test]
+fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
+    let file = KeyFile::new();
+    let (key, id) = file.add(&[Scope::Batch], None);
+    let (for_tiles, _) = file.add(&[Scope::Tiles], None);
+    let keys = file.open();
+    let server = closed_for(Arc::clone(&keys), &[Scope::Batch]);
+
+    let refused = list(&server, &[]).expect_problem(401, "key_needed");
+    assert_eq!(
+        refused.header("www-authenticate"),
+        "Bearer realm=\"catchment\""
+    );
+    for wrong in [
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        &format!("{key}0"),
+        "Basic eDp5",
+    ] {
+        let reply = list(&server, &[("authorization", wrong)]).expect(401);
+        assert!(
+            reply
+                .header("www-authenticate")
+                .starts_with("Bearer realm="),
+            "{reply}"
+        );
+        // Neither is the key repeated nor told how near it was.
+        assert!(!reply.text().contains(&id), "{reply}");
+    }
+    let wrong = [("authorization", "Bearer catchment_00000000_00")];
+    let refused = list(&server, &wrong).expect_problem(401, "unknown_key");
+    let challenge = refused.header("www-authenticate");
+    assert!(challenge.ends_with("error=\"invalid_token\""), "{refused}");
+
+    let other = [("authorization", for_tiles.as_str())];
+    let refused = list(&server, &other).expect_problem(403, "key_does_not_open_this");
+    let challenge = refused.header("www-authenticate");
+    assert!(
+        challenge.contains("error=\"insufficient_scope\", scope=\"batch\""),
+        "{refused}"
+    );
+
+    let right = [("authorization", key.as_str())];
+    let reply = list(&server, &right).expect(200);
+    assert!(reply.text().contains("located"), "{reply}");
+    let in_capitals = key.replacen("Bearer", "BEARER", 1);
+    list(&server, &[("authorization", &in_capitals)]).expect(200);
+    for path in ["/batch", "/api/v1/batch/0123456789abcdef0123456789abcdef"] {
+        server.get(path).expect_problem(401, "key_needed");
+    }
+
+    // What is public stays so; a key that is shown there all the same has to be right.
+    server.locate(&[("postcode", "LA18 4DB")]).expect(200);
+    server.get("/").expect(200);
+    get(&server, "/api/v1/dataset", &other).expect(200);
+    get(&server, "/api/v1/dataset", &wrong).expect_problem(401, "unknown_key");
+
+    keys::revoke(&file.path, &id, today_in_london()).expect("it is there");
+    assert!(keys.refresh().expect("readable"));
+    list(&server, &right).expect_problem(401, "revoked_key");
+}
+
+#[test]
+fn a_key_is_counted_by_itself() {
+    let file = KeyFile::new();
+    let (key, _) = file.add(&[Scope::Locate], Some("2/hour"));
+    let (other, _) = file.add(&[Scope::Locate], Some("2/hour"));
+    let server = closed_for(file.open(), &[Scope::Locate]);
+    let ask = |key: &str| {
+        let path = "/api/v1/locate?postcode=LA18+4DB";
+        get(&server, path, &[("authorization", key)])
+    };
+    for left in ["1", "0"] {
+        let reply = ask(&key).expect(200);
+        assert_eq!(
+            reply.header("ratelimit-policy"),
+            "\"key\";q=2;w=3600",
+            "{reply}"
+        );
+        assert!(
+            reply
+                .header("ratelimit")
+                .starts_with(&format!("\"key\";r={left};t=")),
+            "{reply}"
+        );
+    }
+    ask(&key).expect_problem(429, "too_often");
+    ask(&other).expect(200);
+}
+
+/// Every route that the API document has belongs to a scope or is open for good.
+#[test]
+fn an_operator_can_close_whatever_answers_questions() {
+    let file = KeyFile::new();
+    file.add(&[], None);
+    let server = closed_for(file.open(), &Scope::ALL);
+    let document = SERVER.get("/openapi.json").expect(200).json();
+    let open = [
+        "/api/v1/dataset",
+        "/openapi.json",
+        "/docs",
+        "/privacy",
+        "/health/live",
+        "/health/ready",
+    ];
+    let mut closed = 0;
+    for (template, methods) in document["paths"].as_object().expect("paths") {
+        let path: String = template
+            .split('/')
+            .map(|part| if part.contains('{') { "1" } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
+        let method = if methods.get("get").is_some() {
+            "GET"
+        } else {
+            "POST"
+        };
+        let reply = server.send(method, &path, &[], None);
+        let is_closed = reply.status == 401;
+        assert_eq!(is_closed, !open.contains(&template.as_str()), "{reply}");
+        closed += usize::from(is_closed);
+    }
+    assert!(closed > 15, "{closed}");
+    server.get("/").expect_problem(401, "key_needed");
+}
+
+#[test]
+fn pages_elsewhere_may_show_a_key_where_the_operator_names_them() {
+    let file = KeyFile::new();
+    let (key, _) = file.add(&[Scope::Batch], None);
+    let server = closed_for(file.open(), &[Scope::Batch]);
+    let ours = ("origin", ORIGIN);
+    let asking = ("access-control-request-method", "POST");
+    let preflight = |path, origin| {
+        server
+            .send("OPTIONS", path, &[origin, asking], None)
+            .expect(200)
+    };
+    let allowed = |reply: &Reply| reply.header("access-control-allow-origin").to_string();
+    let with_key = |reply: &Reply| {
+        let headers = reply.header("access-control-allow-headers");
+        headers.contains("authorization")
+    };
+
+    let asked = preflight("/api/v1/batch", ours);
+    assert_eq!(
+        (allowed(&asked).as_str(), with_key(&asked)),
+        (ORIGIN, true),
+        "{asked}"
+    );
+    assert!(asked.header("vary").contains("origin"), "{asked}");
+    assert_eq!(asked.header("access-control-max-age"), "86400", "{asked}");
+    for origin in [
+        "https://surgery.example",
+        "null",
+        "https://intranet.example.evil",
+        "https://INTRANET.example",
+    ] {
+        let asked = preflight("/api/v1/batch", ("origin", origin));
+        assert_eq!(
+            (allowed(&asked).as_str(), with_key(&asked)),
+            ("", false),
+            "{asked}"
+        );
+    }
+    // Of what is public, any page.
+    let asked = preflight("/api/v1/locate", ELSEWHERE);
+    assert_eq!(
+        (allowed(&asked).as_str(), with_key(&asked)),
+        ("*", false),
+        "{asked}"
+    );
+    let asked = preflight("/api/v1/locate", ours);
+    assert_eq!(
+        (allowed(&asked).as_str(), with_key(&asked)),
+        ("*", true),
+        "{asked}"
+    );
+
+    let right = ("authorization", key.as_str());
+    assert_eq!(allowed(&list(&server, &[right, ours]).expect(200)), ORIGIN);
+    assert_eq!(allowed(&list(&server, &[right, ELSEWHERE]).expect(200)), "");
+    let refused = list(&server, &[ours]).expect_problem(401, "key_needed");
+    assert_eq!(allowed(&refused), ORIGIN, "{refused}");
+    for reply in [asked, refused] {
+        assert_eq!(
+            reply.header("access-control-allow-credentials"),
+            "",
+            "{reply}"
+        );
+    }
+}
+
+#[test]
+fn whoever_is_refused_is_safe_in_a_browser_too() {
+    let file = KeyFile::new();
+    let (key, _) = file.add(&[], None);
+    let server = server(Access {
+        keys: Some(file.open()),
+        key_needed_for: vec![Scope::Batch],
+        address_rate: AddressRate::Every("2/hour".parse().expect("a rate")),
+        ..Access::default()
+    });
+    let long = format!("/api/v1/dataset?as_of={}", "1".repeat(13_000));
+    let replies = [
+        server.get(&long).expect(414),
+        list(&server, &[]).expect(401),
+        list(&server, &[("authorization", &key)]).expect(403),
+        list(&server, &[("authorization", "Bearer x")]).expect(401),
+        server.get("/").expect(429),
+    ];
+    for reply in replies {
+        for (name, expected) in [
+            ("content-security-policy", "default-src 'none'"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("permissions-policy", "camera=()"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "cross-origin"),
+            ("content-type", "application/problem+json"),
+        ] {
+            assert!(reply.header(name).starts_with(expected), "{reply}");
+        }
+    }
+}
+
+// ---- as the operator does it ---------------------------------------------------------------------
+
+fn keys_command(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
+    command
+        .arg("keys")
+        .args(arguments)
+        .output()
+        .expect("it runs")
+}
+
+#[track_caller]
+fn stdout(output: Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn a_key_is_added_listed_used_and_revoked_while_the_service_runs_and_is_never_written_down() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("keys.toml");
+    let path = path.to_str().expect("text");
+    let add = |name: &str, more: &[&str]| {
+        let mut arguments = vec!["add", "--keys", path, "--name", name];
+        arguments.extend(more);
+        stdout(keys_command(&arguments)).trim_end().to_string()
+    };
+    let first = add("call handlers", &["--quota", "600/minute"]);
+    let mut running = Running::start(&["--keys", path, "--key-needed-for", "batch"]);
+    let address = running.address;
+    let ask = |key: &str| {
+        let bearer = format!("Bearer {key}");
+        let headers = [
+            ("content-type", "text/csv"),
+            ("authorization", bearer.as_str()),
+        ];
+        send(
+            &client(),
+            address,
+            ("POST", "/api/v1/batch"),
+            &headers,
+            Some(LIST),
+        )
+    };
+    ask(&first).expect(200);
+    let second = add(
+        "analysts",
+        &["--scopes", "batch,tiles", "--expires", "2999-01-01"],
+    );
+    running.wait_for("keys read count=2");
+    ask(&second).expect(200);
+
+    let list = stdout(keys_command(&["list", "--keys", path]));
+    assert!(list.contains("good\tbatch,tiles\t"), "{list}");
+    assert!(list.contains("\t600/minute\tcall handlers\n"), "{list}");
+    let id = first.split('_').nth(1).expect("an id");
+    stdout(keys_command(&["revoke", "--keys", path, id]));
+    running.wait_for("keys read count=2");
+    ask(&first).expect_problem(401, "revoked_key");
+    ask(&second).expect(200);
+    ask("Zq7Mark").expect_problem(401, "unknown_key");
+
+    // A file that is faulty changes nothing, and is told.
+    std::fs::write(path, "key = 1").expect("written");
+    running.wait_for("keys not read: the old ones stay");
+    ask(&second).expect(200);
+    running.signal("TERM");
+    let (status, written) = running.end();
+    assert_eq!(status, Some(0), "{written}");
+    let line = written
+        .lines()
+        .find(|line| line.contains("a list was answered"));
+    assert!(
+        line.expect("a line").contains(&format!("key=\"{id}\"")),
+        "{written}"
+    );
+    for secret in [&first, &second] {
+        let random = secret.rsplit('_').next().expect("a part");
+        assert!(!written.contains(random), "{written}");
+        assert!(!list.contains(random), "{list}");
+    }
+    assert!(!written.contains("Zq7Mark"), "{written}");
+    assert!(!stdout_or_error(&keys_command(&["revoke", "--keys", path, "x"])).is_empty());
+}
+
+fn stdout_or_error(output: &Output) -> String {
+    assert!(!output.status.success());
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn keys_say_what_is_wrong_with_how_they_are_asked() {
+    let nowhere = "/nowhere/keys.toml";
+    for (arguments, expected) in [
+        (&["list", "--keys", nowhere][..], "/nowhere/keys.toml: "),
+        (&["add", "--keys", nowhere, "--name", "a"], "/nowhere"),
+        (
+            &["add", "--keys", "k", "--name", "a", "--scopes", "lists"],
+            "a scope is one of batch",
+        ),
+        (
+            &["add", "--keys", "k", "--name", "a", "--quota", "5/week"],
+            "such as 6000/minute",
+        ),
+        (
+            &["add", "--keys", "k", "--name", "a", "--expires", "soon"],
+            "--expires",
+        ),
+    ] {
+        let output = keys_command(arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let told = stdout_or_error(&output);
+        assert!(told.contains(expected), "{told}");
+    }
+    assert!(!Path::new("k").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_operator_has_a_socket_that_is_the_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("admin.sock");
+    let socket = format!("unix:{}", path.display());
+    let ask = |request: &str| {
+        let mut stream = UnixStream::connect(&path).expect("it listens");
+        let head = format!("{request} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).expect("it is taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("text");
+        answer
+    };
+    // Twice: the socket of before is no hindrance.
+    for _ in 0..2 {
+        let mut running = Running::start(&["--admin-listen", &socket]);
+        running.wait_for("admin.sock is the operator's");
+        let mode = path.metadata().expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let metrics = ask("GET /metrics");
+        assert!(
+            metrics.contains("catchment_refused_total{reason=\"rate\"} 0"),
+            "{metrics}"
+        );
+        assert!(ask("POST /reload").contains("\"reloaded\""));
+        assert!(ask("GET /api/v1/dataset").starts_with("HTTP/1.1 404 "));
+        let started = Instant::now();
+        running.signal("TERM");
+        let (status, written) = running.end();
+        assert_eq!(status, Some(0), "{written}");
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+    let left = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(left, 1);
+}

@@ -1,0 +1,75 @@
+//! The settings of the service: from the command line, the environment and a file.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+fn check_config(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(["serve", "--check-config"])
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .expect("it runs")
+}
+
+#[test]
+fn a_configuration_is_checked_without_listening() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("catchment.toml");
+    let config = format!("--config={}", path.display());
+    fs::write(
+        &path,
+        "listen = \"127.0.0.1:1\"\naddress-rate = \"5/s\"\nrequests = 7\n",
+    )
+    .expect("written");
+    let variables = [("CATCHMENT_REQUESTS", "8"), ("CATCHMENT_WATCH", "true")];
+    let output = check_config(&[&config, "--batch-lists", "1"], &variables);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for line in [
+        "listen = \"127.0.0.1:1\"  # file",
+        "address-rate = \"5/s\"  # file",
+        "requests = \"8\"  # environment",
+        "watch = true  # environment",
+        "batch-lists = \"1\"  # command line",
+        "idle-within = \"60\"  # default",
+    ] {
+        assert!(told.lines().any(|it| it == line), "no `{line}`: {told}");
+    }
+    // What it prints is a configuration.
+    fs::write(&path, &told).expect("written");
+    let again = check_config(&[&config], &[]);
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+}
+
+#[test]
+fn what_is_wrong_is_told_and_nothing_is_served() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("catchment.toml");
+    let config = format!("--config={}", path.display());
+    for (text, expected) in [
+        ("lisen = \"127.0.0.1:1\"\n", "there is no setting `lisen`"),
+        ("listen = \"here\"\n", "`listen`: invalid value 'here'"),
+        ("key-needed-for = [\"batch\"]\n", "--keys"),
+        ("keys = \"/nowhere/keys.toml\"\n", "/nowhere/keys.toml: "),
+        ("data = [\"/nowhere\"]\n", "/nowhere"),
+        (
+            "trusted-proxy = [\"10.0.0.0/40\"]\n",
+            "a network is an address",
+        ),
+        (
+            "cors-origin = [\"https://a.example/\"]\n",
+            "without a slash",
+        ),
+        ("address-rate = \"often\"\n", "or off"),
+        ("connections = 0\n", "1 or more"),
+    ] {
+        fs::write(&path, text).expect("written");
+        let output = check_config(&[&config], &[]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{text}: {told}");
+        assert!(told.contains(expected), "{text}: {told}");
+    }
+}

@@ -1,0 +1,328 @@
+//! Whoever stalls is given up in time and holds nobody up; whoever is too many is told to come again.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use catchment::http::{BatchLimits, Limits};
+
+use crate::server::{Server, embedded, raw, read_to_close};
+
+const HALF_A_BODY: &str = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\n\
+    Content-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"postcode\":";
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn server(change: impl FnOnce(&mut Limits)) -> Server {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    Server::with(embedded(), limits)
+}
+
+/// A connection on which this was sent.
+fn sent(server: &Server, text: &str) -> TcpStream {
+    let mut stream = server.connect();
+    stream.write_all(text.as_bytes()).expect("it is taken");
+    stream
+}
+
+/// How long it takes until the server closes, and what it said.
+fn until_closed(stream: TcpStream) -> (Duration, String) {
+    let started = Instant::now();
+    let answer = read_to_close(stream);
+    (started.elapsed(), answer)
+}
+
+#[track_caller]
+fn check_took(took: Duration, from_ms: u64, to_ms: u64) {
+    assert!((ms(from_ms)..ms(to_ms)).contains(&took), "{took:?}");
+}
+
+#[test]
+fn the_first_byte_the_header_and_the_time_between_have_limits_of_their_own() {
+    let server = server(|limits| {
+        limits.header_within = ms(400);
+        limits.idle_within = ms(1_600);
+    });
+    let stalled = ["", "G", "GET /health/live HTTP/1.1\r\nHost: te"];
+    let stalled = stalled.map(|text| sent(&server, text));
+    let asked = "GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n";
+    let idle = sent(&server, asked);
+    let asked_again = sent(&server, &format!("{asked}GET / HT"));
+    let started = Instant::now();
+    for stream in stalled {
+        let (_, answer) = until_closed(stream);
+        assert!(!answer.contains("200"), "{answer}");
+    }
+    check_took(started.elapsed(), 300, 1_200);
+    let (_, answer) = until_closed(idle);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    check_took(started.elapsed(), 1_400, 3_000);
+    until_closed(asked_again);
+    check_took(started.elapsed(), 300, 3_000);
+}
+
+#[test]
+fn a_header_that_comes_byte_by_byte_is_given_up_all_the_same() {
+    let server = server(|limits| limits.header_within = ms(400));
+    let mut stream = server.connect();
+    let started = Instant::now();
+    let mut bytes = b"GET /health/live HTTP/1.1\r\nx-slow: "
+        .iter()
+        .chain(b"a".iter().cycle());
+    let gone = loop {
+        let byte = bytes.next().expect("without end");
+        if stream.write_all(&[*byte]).is_err() || started.elapsed() > ms(3_000) {
+            break started.elapsed();
+        }
+        thread::sleep(ms(20));
+    };
+    check_took(gone, 300, 1_500);
+}
+
+#[test]
+fn a_body_that_does_not_come_is_a_problem_in_time() {
+    let server = server(|limits| limits.answer_within = ms(300));
+    let (took, answer) = until_closed(sent(&server, HALF_A_BODY));
+    check_took(took, 250, 1_500);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("\"timed_out\""), "{answer}");
+    assert!(
+        answer.contains("x-content-type-options: nosniff"),
+        "{answer}"
+    );
+}
+
+const PIPELINED: usize = 400;
+
+/// Asks for far more than the machine keeps of what was not read.
+fn asks_and_does_not_read(server: &Server) -> TcpStream {
+    let asked = "GET /api/v1/areas/icc.geojson HTTP/1.1\r\nHost: test\r\n\r\n";
+    sent(server, &asked.repeat(PIPELINED))
+}
+
+#[track_caller]
+fn check_was_given_up(stream: TcpStream) {
+    let answers = read_to_close(stream);
+    let whole = answers.matches("HTTP/1.1 200 OK").count();
+    assert!(whole < PIPELINED, "it waited");
+}
+
+#[test]
+fn who_does_not_read_is_given_up_and_who_does_is_answered() {
+    let server = server(|limits| limits.write_within = ms(400));
+    let stalled = asks_and_does_not_read(&server);
+    thread::sleep(ms(1_500));
+    check_was_given_up(stalled);
+    let reads = asks_and_does_not_read(&server);
+    let answers = crate::server::read_to_close_or_idle(reads, PIPELINED);
+    assert_eq!(answers, PIPELINED);
+}
+
+#[test]
+fn who_reads_hardly_anything_is_given_up() {
+    let server = server(|limits| limits.write_within = ms(600));
+    let mut stalled = asks_and_does_not_read(&server);
+    let started = Instant::now();
+    while started.elapsed() < ms(2_500) {
+        let mut few = [0; 5];
+        if stalled.read_exact(&mut few).is_err() {
+            break;
+        }
+        thread::sleep(ms(50));
+    }
+    check_was_given_up(stalled);
+}
+
+#[test]
+fn a_list_keeps_limits_of_its_own() {
+    let limits = Limits {
+        header_within: ms(300),
+        answer_within: ms(300),
+        write_within: ms(300),
+        idle_within: ms(300),
+        ..Limits::default()
+    };
+    let server = Server::with_lists(embedded(), limits, BatchLimits::default());
+    let mut stream = sent(
+        &server,
+        "POST /api/v1/batch HTTP/1.1\r\nHost: test\r\nContent-Type: text/csv\r\n\
+         Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n9\r\npostcode\n\r\n",
+    );
+    for _ in 0..5 {
+        thread::sleep(ms(250));
+        stream
+            .write_all(b"9\r\nLA18 4DB\n\r\n")
+            .expect("it is taken");
+    }
+    stream.write_all(b"0\r\n\r\n").expect("it is taken");
+    let answer = read_to_close(stream);
+    assert_eq!(answer.matches("located").count(), 5, "{answer}");
+}
+
+#[test]
+fn connections_on_which_nothing_is_asked_make_room() {
+    let server = server(|limits| limits.connections = 8);
+    let idle: Vec<TcpStream> = (0..40).map(|_| sent(&server, "")).collect();
+    for _ in 0..20 {
+        server.get("/health/live").expect(200);
+    }
+    let started = Instant::now();
+    let closed = idle.into_iter().filter(|stream| {
+        stream.set_read_timeout(Some(ms(1))).expect("it is set");
+        matches!((&mut &*stream).read(&mut [0]), Ok(0)) || {
+            let error = (&mut &*stream).read(&mut [0]).err();
+            error.is_some_and(|it| it.kind() == std::io::ErrorKind::ConnectionReset)
+        }
+    });
+    assert!(closed.count() >= 32);
+    assert!(started.elapsed() < ms(5_000));
+}
+
+#[test]
+fn where_every_connection_is_at_work_another_is_told_to_come_again() {
+    let server = server(|limits| limits.connections = 2);
+    let _busy = [HALF_A_BODY; 2].map(|half| {
+        let stream = sent(&server, half);
+        // Until it is taken for what it is.
+        thread::sleep(ms(100));
+        stream
+    });
+    let answer = read_to_close(server.connect());
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
+}
+
+#[test]
+fn too_many_bodies_are_refused_before_they_are_read_and_slow_ones_make_room() {
+    let server = server(|limits| limits.bodies = 2);
+    let slow = [HALF_A_BODY; 2].map(|half| sent(&server, half));
+    thread::sleep(ms(100));
+    // Nothing of the body is sent.
+    let (head, _) = HALF_A_BODY.split_once("{").expect("a body");
+    let answer = raw(server.connect(), head.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    for expected in [
+        "retry-after: 1\r\n",
+        "access-control-allow-origin: *\r\n",
+        "content-security-policy: default-src 'none'",
+        "\"code\":\"busy\"",
+    ] {
+        assert!(answer.contains(expected), "no {expected}: {answer}");
+    }
+    // Others bring none.
+    server.locate(&[("postcode", "LA18 4DB")]).expect(200);
+    thread::sleep(ms(1_100));
+    let body = r#"{"postcode":"LA18 4DB"}"#;
+    server
+        .post("/api/v1/locate", "application/json", body)
+        .expect(200);
+    // One of the two has gone.
+    let mut gone = 0;
+    for mut stream in slow {
+        if stream.write_all(b"\"LA18 4DB\"}").is_err() || !read_to_answer(stream).contains("200 OK")
+        {
+            gone += 1;
+        }
+    }
+    assert_eq!(gone, 1);
+}
+
+/// The first bytes that come, if any do.
+fn read_to_answer(mut stream: TcpStream) -> String {
+    let mut bytes = [0; 256];
+    let length = stream.read(&mut bytes).unwrap_or_default();
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
+#[test]
+fn what_is_too_long_or_too_deep_is_told() {
+    let server = server(|_| {});
+    let path = format!("/api/v1/areas/icc?as_of={}", "a".repeat(13_000));
+    server.get(&path).expect_problem(414, "uri_too_long");
+    let deep = format!("{{\"postcode\":{}", "[".repeat(10_000));
+    server
+        .post("/api/v1/locate", "application/json", &deep)
+        .expect_problem(400, "malformed");
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: test\r\nx-long: {}\r\n\r\n",
+        "a".repeat(40_000)
+    );
+    let mut stream = server.connect();
+    // It may be closed before all is sent.
+    let _ = stream.write_all(long.as_bytes());
+    let answer = read_to_answer(stream);
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
+        "{answer}"
+    );
+}
+
+// ---- the heavy ones ------------------------------------------------------------------------------
+
+/// The longest of these look-ups but one in a hundred.
+fn p99_of(server: &Server, count: usize) -> Duration {
+    let mut times: Vec<Duration> = (0..count)
+        .map(|_| {
+            let started = Instant::now();
+            server.locate(&[("postcode", "LA18 4DB")]).expect(200);
+            started.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[count * 99 / 100]
+}
+
+#[test]
+#[ignore = "opens 10,000 connections"]
+fn ten_thousand_idle_connections_hold_nobody_up() {
+    let server = server(|limits| limits.connections = 8_000);
+    // Each has two ends here.
+    let idle: Vec<TcpStream> = (0..10_000)
+        .map(|at| {
+            if at % 100 == 0 {
+                // As fast as they are accepted.
+                thread::sleep(ms(2));
+            }
+            sent(&server, "GET / HTTP/1.1\r\n")
+        })
+        .collect();
+    let p99 = p99_of(&server, 500);
+    assert!(p99 < ms(1_000), "{p99:?}");
+    println!("p99 beside {} idle connections: {p99:?}", idle.len());
+}
+
+#[test]
+#[ignore = "takes all processors for a while"]
+fn after_twenty_times_the_load_it_is_as_before() {
+    let server = server(|_| {});
+    let before = p99_of(&server, 200);
+    let address = server.address();
+    let deadline = Instant::now() + Duration::from_secs(8);
+    let asked = b"GET /api/v1/areas/icc.geojson HTTP/1.1\r\nHost: test\r\n\r\n";
+    let during = thread::scope(|scope| {
+        for _ in 0..200 {
+            scope.spawn(move || {
+                while Instant::now() < deadline {
+                    let mut stream = crate::server::connect(address);
+                    let _ = stream.write_all(&asked.repeat(4));
+                    let _ = stream.shutdown(std::net::Shutdown::Write);
+                    let _ = stream.read_to_end(&mut Vec::new());
+                }
+            });
+        }
+        thread::sleep(ms(1_000));
+        p99_of(&server, 100)
+    });
+    let ended = Instant::now();
+    while p99_of(&server, 50) > before * 3 + ms(20) {
+        assert!(ended.elapsed() < ms(5_000), "it does not recover");
+    }
+    println!(
+        "p99 before {before:?}, during {during:?}, again after {:?}",
+        ended.elapsed()
+    );
+}
