@@ -231,6 +231,11 @@ const SECRET_BYTES: usize = 32;
 const HEADING: &str =
     "# Keys of catchment, by `catchment keys`: digests, which open nothing by themselves.\n\n";
 
+/// Whether it is written as our keys are.
+pub(crate) fn looks_like_one(shown: &[u8]) -> bool {
+    shown.starts_with(PREFIX.as_bytes())
+}
+
 /// The keys of a file.
 #[derive(Debug, Default)]
 pub struct KeyRing {

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use clap::ValueEnum;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -68,7 +68,8 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections,
         value_parser = at_least_one)]
     connections: usize,
-    /// Requests at a time, and as many again that bring a body; others get 503 and come again.
+    /// Look-ups at a time, as many again that bring a body, and as many big answers (areas, tiles,
+    /// maps); others get 503 and come again.
     #[arg(long, value_name = "N", default_value_t = Limits::default().requests,
         value_parser = at_least_one)]
     requests: usize,
@@ -221,8 +222,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         .with_frame_ancestors(FrameAncestors::of(&arguments.embed_origin));
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(arguments.listen)
-            .await
+        let listener = listen(arguments.listen)
             .with_context(|| format!("listening on {}", arguments.listen))?;
         let address = listener.local_addr()?;
         // Before anybody is told that the service is there: until then a signal ends the program.
@@ -245,6 +245,21 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
     // A thread that works on a list that was given up is not waited for.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Connections that wait to be accepted: more than come while all processors are busy.
+const BACKLOG: u32 = 4_096;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of before that are not quite closed are no hindrance.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// How often an address may ask where the operator does not say: a page of maps is some hundred tiles,

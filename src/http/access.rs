@@ -3,21 +3,27 @@
 mod limiter;
 mod proxies;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use tokio::sync::Semaphore;
 
 use self::limiter::{Exceeded, Left, Limiter};
 pub use self::proxies::{InvalidNetwork, Network};
 use super::problem::Problem;
 use super::server::{Connection, Limits};
 use crate::domain::today_in_london;
-use crate::keys::{Keys, Scope};
+use crate::keys::{self, Keys, Scope};
 use crate::rate::Rate;
 
 /// What the operator decides about who may ask.
@@ -82,6 +88,8 @@ pub(super) struct Gate {
     limiter: Limiter,
     requests: Arc<AtomicUsize>,
     bodies: Arc<AtomicUsize>,
+    big: Arc<AtomicUsize>,
+    turns: Arc<Semaphore>,
     pub(super) refused: Refused,
 }
 
@@ -89,6 +97,8 @@ pub(super) struct Gate {
 pub(super) struct Pass {
     pub(super) quota: Option<Quota>,
     pub(super) key: Option<KeyId>,
+    /// Where big answers wait for their turn.
+    pub(super) turns: Option<Arc<Semaphore>>,
     _place: Option<Place>,
 }
 
@@ -150,6 +160,15 @@ impl Drop for Place {
     }
 }
 
+/// What takes a hundred times as long as a look-up, and more: answers of many areas, and drawings.
+/// They are worked on by turns, as many at a time as there are processors, so that look-ups pass
+/// between them.
+fn is_big(route: &str) -> bool {
+    ["/api/v1/areas", "/ogc", "/tiles", "/maps"]
+        .iter()
+        .any(|beginning| route.starts_with(beginning))
+}
+
 /// Who waits for a place comes again after so many seconds.
 const AGAIN_IN_S: u16 = 1;
 
@@ -161,6 +180,10 @@ impl Gate {
             limiter: Limiter::new(),
             requests: Arc::default(),
             bodies: Arc::default(),
+            big: Arc::default(),
+            turns: Arc::new(Semaphore::new(
+                thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            )),
             refused: Refused::default(),
         }
     }
@@ -193,6 +216,7 @@ impl Gate {
             return Ok(Pass {
                 quota: None,
                 key: None,
+                turns: None,
                 _place: None,
             });
         }
@@ -202,7 +226,9 @@ impl Gate {
         }
         let connection = request.extensions().get::<Connection>();
         let (quota, key) = self.identify(request.headers(), connection, route)?;
+        let is_big = route.is_some_and(is_big);
         let place = match request.body().is_end_stream() {
+            true if is_big => Place::of(&self.big, self.limits.requests),
             true => Place::of(&self.requests, self.limits.requests),
             false => self.place_for_body(connection),
         };
@@ -216,6 +242,7 @@ impl Gate {
         Ok(Pass {
             quota,
             key,
+            turns: is_big.then(|| Arc::clone(&self.turns)),
             _place: Some(place),
         })
     }
@@ -242,11 +269,11 @@ impl Gate {
         connection: Option<&Connection>,
         route: Option<&str>,
     ) -> Result<(Option<Quota>, Option<KeyId>), Box<Stop>> {
-        let shown = self.access.keys.as_ref().and_then(|_| bearer(headers));
+        let shown = self.access.keys.as_ref().and_then(|_| shown_key(headers));
         let needed = self.needs_key(route);
         if let (Some(keys), Some(shown)) = (&self.access.keys, shown) {
             let ring = keys.ring();
-            match ring.check(shown, today_in_london()) {
+            match ring.check(&shown, today_in_london()) {
                 Ok(key) => {
                     let id: Arc<str> = key.id.as_str().into();
                     if let Some(scope) = needed.filter(|needed| !key.scopes.contains(needed)) {
@@ -337,10 +364,20 @@ trait Client: std::hash::Hash {}
 impl Client for IpAddr {}
 impl Client for &str {}
 
-/// The key in `Authorization: Bearer …`; other schemes are a proxy's.
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+/// The key that is shown: `Authorization: Bearer …`, or the password that a browser asks for. Another
+/// password is a proxy's.
+fn shown_key(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
     let given = headers.get(header::AUTHORIZATION)?.as_bytes();
-    let (scheme, shown) = given.split_at_checked("bearer ".len())?;
-    let is_bearer = scheme.eq_ignore_ascii_case(b"bearer ");
-    is_bearer.then(|| shown.trim_ascii())
+    let end = given.iter().position(|byte| *byte == b' ')?;
+    let (scheme, shown) = (&given[..end], given[end..].trim_ascii());
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return Some(Cow::Borrowed(shown));
+    }
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return None;
+    }
+    let mut user_and_password = BASE64_STANDARD.decode(shown).ok()?;
+    let colon = user_and_password.iter().position(|byte| *byte == b':')?;
+    let password = user_and_password.split_off(colon + 1);
+    keys::looks_like_one(&password).then_some(Cow::Owned(password))
 }

@@ -12,8 +12,9 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::{Layer, Service};
 
 use super::access::{Gate, Pass, Stop};
@@ -54,6 +55,10 @@ const SHOWN: HeaderValue = HeaderValue::from_static(
 const ORIGIN: HeaderValue = HeaderValue::from_static("origin");
 /// A day; browsers keep it for less.
 const ASKED_AGAIN_AFTER: HeaderValue = HeaderValue::from_static("86400");
+
+/// For a browser, which asks who looks at the page.
+const PASSWORD: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"catchment\", charset=\"UTF-8\"");
 
 /// How a group of routes is treated.
 #[derive(Debug, Clone, Copy)]
@@ -166,6 +171,13 @@ where
                     answer: self.inner.call(request),
                 };
                 Box::pin(async move {
+                    let answer = async {
+                        let _turn = match &pass.turns {
+                            Some(turns) => take_turn(turns).await,
+                            None => None,
+                        };
+                        answer.await
+                    };
                     let mut response = match limit {
                         Some(limit) => tokio::time::timeout(limit, answer)
                             .await
@@ -180,10 +192,26 @@ where
             Err(stop) => {
                 let mut response = refused(*stop, request);
                 share(&mut response, sharing.as_ref());
+                if !manner.is_shared && response.status() == StatusCode::UNAUTHORIZED {
+                    response
+                        .headers_mut()
+                        .append(header::WWW_AUTHENTICATE, PASSWORD);
+                }
                 Box::pin(async move { Ok(line.finish(response)) })
             }
         }
     }
+}
+
+/// Waits for a turn. Whoever had to wait lets others pass once more: a task that is woken by another
+/// runs before all those that were there, and look-ups would wait for one big answer after another.
+async fn take_turn(turns: &Semaphore) -> Option<SemaphorePermit<'_>> {
+    if let Ok(turn) = turns.try_acquire() {
+        return Some(turn);
+    }
+    let turn = turns.acquire().await.ok();
+    tokio::task::yield_now().await;
+    turn
 }
 
 fn connection(request: &Request) -> Option<&Connection> {

@@ -48,7 +48,8 @@ pub struct Limits {
     pub drain_within: Duration,
     /// Connections at a time. Where there are as many, one on which nothing is asked makes room.
     pub connections: usize,
-    /// Requests without a body at a time; others are told to come again.
+    /// Look-ups at a time, and as many big answers, those that wait for their turn among them; others
+    /// are told to come again.
     pub requests: usize,
     /// Requests with a body at a time. Where there are as many, one whose body is slow makes room.
     pub bodies: usize,

@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use catchment::domain::today_in_london;
 use catchment::http::{Access, AddressRate, BatchLimits, Limits};
 use catchment::keys::{self, Keys, NewKey, Scope};
@@ -240,6 +242,42 @@ fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
     keys::revoke(&file.path, &id, today_in_london()).expect("it is there");
     assert!(keys.refresh().expect("readable"));
     list(&server, &right).expect_problem(401, "revoked_key");
+}
+
+#[test]
+fn a_browser_asks_for_the_key_as_a_password() {
+    let file = KeyFile::new();
+    let (key, _) = file.add(&[Scope::Batch, Scope::Pages], None);
+    let key = key.trim_start_matches("Bearer ");
+    let server = closed_for(file.open(), &[Scope::Batch, Scope::Pages]);
+    let basic = |user_and_password: &str| {
+        let encoded = BASE64_STANDARD.encode(user_and_password);
+        format!("Basic {encoded}")
+    };
+    for path in ["/", "/batch"] {
+        let refused = server.get(path).expect(401);
+        let challenges = refused.headers.get_all("www-authenticate").iter();
+        let challenges: Vec<&str> = challenges.filter_map(|it| it.to_str().ok()).collect();
+        assert_eq!(
+            challenges,
+            [
+                "Bearer realm=\"catchment\"",
+                "Basic realm=\"catchment\", charset=\"UTF-8\""
+            ]
+        );
+        for user in ["", "anybody"] {
+            let shown = basic(&format!("{user}:{key}"));
+            get(&server, path, &[("authorization", &shown)]).expect(200);
+        }
+        // Another password is none of our business.
+        let other = basic("user:password");
+        get(&server, path, &[("authorization", &other)]).expect(401);
+        let wrong = basic(&format!("user:{key}0"));
+        get(&server, path, &[("authorization", &wrong)]).expect(401);
+        get(&server, path, &[("authorization", "Basic ???")]).expect(401);
+    }
+    let other = basic("user:password");
+    get(&server, "/privacy", &[("authorization", &other)]).expect(200);
 }
 
 #[test]

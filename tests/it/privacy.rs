@@ -31,6 +31,8 @@ const MARKS: &[&str] = &[
     "P99999",
     "P8-MARK",
     "Zq7Mark",
+    "zq7mark",
+    "192.0.2.77",
 ];
 
 #[test]
@@ -82,6 +84,9 @@ fn ask_everything(address: SocketAddr) -> usize {
             ("referer", "https://a.example/?postcode=LA18+4DB"),
             ("x-patient", "LA18 4DB"),
             ("user-agent", "Zq7Mark"),
+            ("authorization", "Bearer Zq7Mark"),
+            ("x-forwarded-for", "192.0.2.77"),
+            ("origin", "https://zq7mark.example"),
         ]);
         let reply = send(&client, address, (method, path), &marked, body);
         count += 1;
