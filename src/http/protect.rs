@@ -203,12 +203,9 @@ where
     }
 }
 
-/// Waits for a turn. Whoever had to wait lets others pass once more: a task that is woken by another
-/// runs before all those that were there, and look-ups would wait for one big answer after another.
+/// Waits for a turn, and lets those pass that are ready. Without, every task would work on its big
+/// answer the first time it is looked at, and a look-up wait for all that came before it.
 async fn take_turn(turns: &Semaphore) -> Option<SemaphorePermit<'_>> {
-    if let Ok(turn) = turns.try_acquire() {
-        return Some(turn);
-    }
     let turn = turns.acquire().await.ok();
     tokio::task::yield_now().await;
     turn

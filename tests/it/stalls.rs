@@ -276,12 +276,32 @@ fn p99_of(server: &Server, count: usize) -> Duration {
     times[count * 99 / 100]
 }
 
+/// As many as this process may have open, which it asks for.
+#[cfg(target_os = "linux")]
+fn descriptors() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    let _ = setrlimit(Resource::Nofile, all);
+    let current = getrlimit(Resource::Nofile).current;
+    current.map_or(usize::MAX, |count| usize::try_from(count).expect("fewer"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn descriptors() -> usize {
+    1_024
+}
+
 #[test]
 #[ignore = "opens 10,000 connections"]
 fn ten_thousand_idle_connections_hold_nobody_up() {
-    let server = server(|limits| limits.connections = 8_000);
     // Each has two ends here.
-    let idle: Vec<TcpStream> = (0..10_000)
+    let count = descriptors().saturating_sub(600).min(20_000) / 2;
+    let server = server(|limits| limits.connections = count * 8 / 10);
+    let idle: Vec<TcpStream> = (0..count)
         .map(|at| {
             if at % 100 == 0 {
                 // As fast as they are accepted.
@@ -293,6 +313,19 @@ fn ten_thousand_idle_connections_hold_nobody_up() {
     let p99 = p99_of(&server, 500);
     assert!(p99 < ms(1_000), "{p99:?}");
     println!("p99 beside {} idle connections: {p99:?}", idle.len());
+}
+
+/// Far more work than can be done, of which nothing is read: look-ups pass between.
+#[test]
+#[ignore = "takes all processors for a while"]
+fn a_crowd_that_asks_for_big_answers_and_does_not_read_holds_no_look_up_up() {
+    let server = server(|_| {});
+    let asked = "GET /api/v1/areas/icc.geojson HTTP/1.1\r\nHost: test\r\n\r\n".repeat(5);
+    let count = descriptors().saturating_sub(600).min(4_000) / 2;
+    let crowd: Vec<TcpStream> = (0..count).map(|_| sent(&server, &asked)).collect();
+    let p99 = p99_of(&server, 200);
+    assert!(p99 < ms(1_000), "{p99:?}");
+    println!("p99 beside {} that ask for areas: {p99:?}", crowd.len());
 }
 
 #[test]
