@@ -89,8 +89,8 @@ impl Scope {
             "areas" => Some(Scope::Areas),
             "ogc" => Some(Scope::Ogc),
             "tiles" => Some(Scope::Tiles),
-            "maps" => Some(Scope::Maps),
-            "" | "groups" | "embed" => Some(Scope::Pages),
+            "maps" | "widget" => Some(Scope::Maps),
+            "" | "groups" | "embed" | "put-this-map-on-your-site" => Some(Scope::Pages),
             // Health, the documents, the dataset's version, what pages are made of.
             _ => None,
         }

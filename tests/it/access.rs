@@ -317,6 +317,7 @@ fn an_operator_can_close_whatever_answers_questions() {
     let document = SERVER.get("/openapi.json").expect(200).json();
     let open = [
         "/api/v1/dataset",
+        "/oembed",
         "/openapi.json",
         "/docs",
         "/privacy",
