@@ -113,10 +113,9 @@ fn project((lon, lat): (f64, f64)) -> Spot {
     (unit(east), unit(south))
 }
 
-/// Longitude and latitude of a place in units of the mesh.
-#[cfg(test)]
-fn unproject((x, y): Spot) -> (f64, f64) {
-    let units = (1_u64 << WORLD_BITS) as f64;
+/// Longitude and latitude of a place in units of which two to `bits` go around the Earth.
+pub(super) fn unproject((x, y): Spot, bits: u32) -> (f64, f64) {
+    let units = (1_u64 << bits) as f64;
     let (east, south) = (x as f64 / units, y as f64 / units);
     let latitude = ((0.5 - south) * std::f64::consts::TAU).sinh().atan();
     ((east - 0.5) * 360.0, latitude.to_degrees())
@@ -256,7 +255,7 @@ mod tests {
         };
         near(project((-180.0, 85.051_128_779_8)), (0, 0));
         near(project((180.0, -85.051_128_779_8)), (world, world));
-        let (lon, lat) = unproject(project((-2.8, 54.05)));
+        let (lon, lat) = unproject(project((-2.8, 54.05)), WORLD_BITS);
         assert!((lon + 2.8).abs() < 1e-8 && (lat - 54.05).abs() < 1e-8);
     }
 }

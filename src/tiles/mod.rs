@@ -52,8 +52,8 @@ use crate::domain::{Boundary, Layer};
 use crate::index::Index;
 use cut::{Frame, Piece, cut};
 use grid::Spot;
-use level::{DETAIL_ZOOM, Level};
-use mesh::Mesh;
+use level::{DETAIL_ZOOM, Level, Shape};
+use mesh::{Mesh, unproject};
 
 /// Units across a tile are two to this.
 const EXTENT_BITS: u32 = 12;
@@ -110,6 +110,20 @@ pub struct Shapes {
     areas: Vec<Described>,
     mesh: Mesh,
     levels: [OnceLock<Arc<Level>>; DETAIL_ZOOM as usize + 1],
+}
+
+/// An area as a zoom shows it, for whoever draws something else than a tile.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// Exteriors, each with its holes, as longitudes and latitudes (WGS84); rings do not repeat their first
+    /// vertex. Areas that lie beside each other have the vertices of their border in common, to the bit.
+    pub polygons: Vec<Vec<Vec<(f64, f64)>>>,
+    /// Where it is, if it is too thin to be drawn.
+    pub point: Option<(f64, f64)>,
 }
 
 #[derive(Debug)]
@@ -171,6 +185,37 @@ impl Shapes {
             builder = encode(builder, &self.areas[area], piece, corner)?;
         }
         Ok(Some(builder.encode()))
+    }
+
+    /// The areas that have ground as a zoom shows them, in their order; zooms from 17 on are zoom 16.
+    pub fn outlines(&self, zoom: u8) -> Vec<Outline> {
+        let level = self.level(zoom);
+        let bits = EXTENT_BITS + u32::from(level.zoom);
+        let lonlat = |&(x, y): &level::Vertex| unproject((i64::from(x), i64::from(y)), bits);
+        let outline = |(area, ground): (&Described, &level::Ground)| {
+            let ring = |ring: &Vec<level::Vertex>| ring.iter().map(lonlat).collect();
+            let (polygons, point) = match &ground.shape {
+                Shape::Polygons(polygons) => {
+                    let rings = polygons
+                        .iter()
+                        .map(|rings| rings.iter().map(ring).collect());
+                    (rings.collect(), None)
+                }
+                Shape::Point(at) => (Vec::new(), Some(lonlat(at))),
+                Shape::Nothing => return None,
+            };
+            Some(Outline {
+                id: area.id.clone(),
+                name: area.name.clone(),
+                polygons,
+                point,
+            })
+        };
+        self.areas
+            .iter()
+            .zip(&level.grounds)
+            .filter_map(outline)
+            .collect()
     }
 
     /// About how many bytes it takes with the zooms that are prepared.

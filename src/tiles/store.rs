@@ -21,7 +21,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::civil::Date;
 
-use super::{Picture, Shapes, TileAddress, TileArea};
+use super::{Outline, Picture, Shapes, TileAddress, TileArea};
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
@@ -249,6 +249,14 @@ impl Store {
         shapes
             .get_or_init(|| shapes_of(index, state, |_| true))
             .picture(focus)
+    }
+
+    /// The areas of a layer on a day as a zoom shows them; of the shapes that tiles are cut from.
+    pub fn outlines(&self, index: &Index, layer: Layer, day: Date, zoom: u8) -> Vec<Outline> {
+        let state = (layer, index.changes_until(layer, day));
+        let shapes = self.shapes(index, state);
+        let shapes = shapes.get_or_init(|| shapes_of(index, state, |_| true));
+        shapes.outlines(zoom)
     }
 
     /// About how many bytes of tiles and of shapes are kept.
