@@ -22,6 +22,7 @@
 //! - [`releases`]: the datasets of a running service, reloaded whole.
 //! - [`keys`], [`rate`]: who may ask what needs a key, and how often.
 //! - [`tiles`]: vector tiles.
+//! - [`maps`]: static maps, as SVG, PNG and PDF.
 //! - `web`: the pages' templates, styles and scripts.
 //! - [`http`]: the service; nothing else knows JSON and status codes.
 //! - [`cli`]: the command line.
@@ -51,6 +52,7 @@ pub mod http;
 mod import;
 pub mod index;
 pub mod keys;
+pub mod maps;
 pub mod question;
 pub mod rate;
 pub mod releases;

@@ -12,6 +12,7 @@ mod embed;
 mod input;
 pub(crate) mod json;
 pub(crate) mod locate;
+mod maps;
 mod negotiate;
 mod ogc;
 mod openapi;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use self::access::Gate;
 use crate::index::Index;
@@ -54,6 +56,8 @@ pub struct App {
     pictures: Pictures,
     frame_ancestors: FrameAncestors,
     gate: Arc<Gate>,
+    /// Places for maps that are being drawn.
+    drawing: Arc<Semaphore>,
 }
 
 impl App {
@@ -66,6 +70,7 @@ impl App {
             lists,
             gate,
             pictures: Pictures::default(),
+            drawing: Arc::new(Semaphore::new(maps::DRAWN_AT_ONCE)),
             frame_ancestors: FrameAncestors::any(),
         }
     }
@@ -144,6 +149,8 @@ pub fn router(app: App) -> Router {
         .route("/widget/{layer}", get(widget::layer))
         .route("/widget/{layer}/{id}", get(widget::area))
         .route("/oembed", get(embed::oembed))
+        .route("/maps/{picture}", get(maps::layer))
+        .route("/maps/{layer}/{picture}", get(maps::area))
         // Before the layer: the outer router's would be set over it, and refuse a preflight.
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(app.guard(protect::API));

@@ -16,6 +16,7 @@ mod export;
 mod geodesy;
 mod http;
 mod lists;
+mod maps;
 mod ogc;
 mod oracle;
 mod pages;

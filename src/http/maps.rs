@@ -1,0 +1,244 @@
+//! `/maps`: static maps, as SVG, PNG and PDF.
+//!
+//! Drawing takes tens of milliseconds of a processor, so that few are under way at a time; who comes when all
+//! places are taken waits a little, and is then asked to come again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::App;
+use super::areas::{held_layer, no_boundary, unknown_area, unknown_layer};
+use super::conditional::{CACHE_CONTROL, is_known};
+use super::input::{Segments, query_fields};
+use super::problem::Problem;
+use super::snapshot::Snapshot;
+use crate::dataset::manifest::sha256_hex;
+use crate::maps::{self, Picture, RenderError, WIDTH_MAX, WIDTH_MIN, Wanted};
+use crate::question::Fields;
+
+/// How wide a picture is of which nothing is said; and one for paper, between the margins of A4.
+const WIDTH: u32 = 800;
+const WIDTH_ON_PAPER: u32 = 718;
+/// Pixels to a CSS pixel, at most; and those of a whole PNG, 4 bytes each.
+const SCALE_MAX: u32 = 4;
+const PIXELS_MAX: u64 = 24_000_000;
+/// Pictures that are drawn at the same time.
+pub(super) const DRAWN_AT_ONCE: usize = 2;
+/// How long a request waits for its turn, and when to come again if that did not do.
+const PATIENCE: Duration = Duration::from_secs(3);
+const AGAIN_IN_S: u16 = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Svg,
+    Png,
+    Pdf,
+}
+
+impl Format {
+    /// The name without its ending, and the format that this tells.
+    fn split(name: &str) -> Option<(&str, Format)> {
+        let (stem, ending) = name.rsplit_once('.')?;
+        let format = match ending {
+            "svg" => Format::Svg,
+            "png" => Format::Png,
+            "pdf" => Format::Pdf,
+            _ => return None,
+        };
+        Some((stem, format))
+    }
+
+    fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Format::Svg => "image/svg+xml",
+            Format::Png => "image/png",
+            Format::Pdf => "application/pdf",
+        })
+    }
+
+    fn fields(self) -> &'static [&'static str] {
+        match self {
+            Format::Png => &["as_of", "dataset", "width", "scale"],
+            Format::Svg | Format::Pdf => &["as_of", "dataset", "width"],
+        }
+    }
+}
+
+/// `/maps/{layer}.svg`, `.png` and `.pdf`.
+pub(super) async fn layer(
+    State(app): State<App>,
+    uri: Uri,
+    Segments(name): Segments<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (name, format) = Format::split(&name).ok_or_else(unknown_layer)?;
+    answer(&app, &uri, (name, None), format, headers).await
+}
+
+/// `/maps/{layer}/{id}.svg`, `.png` and `.pdf`.
+pub(super) async fn area(
+    State(app): State<App>,
+    uri: Uri,
+    Segments((layer, name)): Segments<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (id, format) = Format::split(&name).ok_or_else(unknown_area)?;
+    answer(&app, &uri, (&layer, Some(id)), format, headers).await
+}
+
+async fn answer(
+    app: &App,
+    uri: &Uri,
+    (layer, area): (&str, Option<&str>),
+    format: Format,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let fields = query_fields(uri, format.fields())?;
+    let snapshot = Snapshot::of(app, &fields)?;
+    let (index, day) = (snapshot.index(), snapshot.as_of);
+    let layer = held_layer(index, layer, day)?;
+    if let Some(id) = area {
+        index.area_ever(layer, id, day).ok_or_else(unknown_area)?;
+    }
+    let width = match format {
+        Format::Svg | Format::Png => WIDTH,
+        Format::Pdf => WIDTH_ON_PAPER,
+    };
+    let wanted = Wanted {
+        layer,
+        area: area.map(str::to_string),
+        day,
+        width: number(&fields, "width", WIDTH_MIN, WIDTH_MAX)?.unwrap_or(width),
+    };
+    let scale = number(&fields, "scale", 1, SCALE_MAX)?.unwrap_or(1);
+    let place = place(&app.drawing, PATIENCE).await?;
+    let draw = move || {
+        // Held until it is drawn, also when nobody waits for it any more.
+        let _place = place;
+        let picture = maps::draw(snapshot.index(), snapshot.tiles(), &wanted);
+        response(&picture.ok_or_else(no_boundary)?, format, scale, &headers)
+    };
+    tokio::task::spawn_blocking(draw).await.map_err(|_| {
+        tracing::error!("drawing a map panicked");
+        Problem::internal()
+    })?
+}
+
+async fn place(
+    pictures: &Arc<Semaphore>,
+    patience: Duration,
+) -> Result<OwnedSemaphorePermit, Problem> {
+    let turn = Arc::clone(pictures).acquire_owned();
+    match tokio::time::timeout(patience, turn).await {
+        Ok(Ok(place)) => Ok(place),
+        _ => Err(Problem::busy(
+            "as many maps are being drawn as may be at a time",
+            AGAIN_IN_S,
+        )),
+    }
+}
+
+/// The tag stands for the drawing and the program, so that who has the picture is told without rendering it.
+/// That of a PDF is weak: the library orders some entries by chance.
+fn response(
+    picture: &Picture,
+    format: Format,
+    scale: u32,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    if format == Format::Png {
+        check_size(picture, scale)?;
+    }
+    let program = env!("CARGO_PKG_VERSION");
+    let drawing = sha256_hex(format!("{program} {format:?} {scale} {}", picture.svg).as_bytes());
+    let weak = if format == Format::Pdf { "W/" } else { "" };
+    let tag = format!("\"{}\"", &drawing[..32]);
+    let is_known = is_known(headers, &tag);
+    let tag = HeaderValue::from_str(&format!("{weak}{tag}")).expect("hexadecimal in quotes");
+    let common = [(header::ETAG, tag), (header::CACHE_CONTROL, CACHE_CONTROL)];
+    if is_known {
+        return Ok((StatusCode::NOT_MODIFIED, common).into_response());
+    }
+    let body = match format {
+        Format::Svg => picture.svg.clone().into_bytes(),
+        Format::Png => maps::png(picture, scale).map_err(|error| failed(&error))?,
+        Format::Pdf => maps::pdf(picture).map_err(|error| failed(&error))?,
+    };
+    let content_type = [(header::CONTENT_TYPE, format.content_type())];
+    Ok((common, content_type, body).into_response())
+}
+
+fn failed(error: &RenderError) -> Problem {
+    tracing::error!(%error, "a map could not be rendered");
+    Problem::internal()
+}
+
+fn check_size(picture: &Picture, scale: u32) -> Result<(), Problem> {
+    let pixels = [picture.width, picture.height, scale, scale].map(u64::from);
+    if pixels.iter().product::<u64>() <= PIXELS_MAX {
+        return Ok(());
+    }
+    let (width, height) = (picture.width, picture.height);
+    let detail = format!(
+        "the picture is {width} by {height}, and a PNG has at most {PIXELS_MAX} pixels: a smaller width or scale, or SVG, would do"
+    );
+    Err(Problem::bad_request("picture_too_large", detail))
+}
+
+fn number(
+    fields: &Fields,
+    name: &'static str,
+    least: u32,
+    most: u32,
+) -> Result<Option<u32>, Problem> {
+    let Some(text) = fields.get(name) else {
+        return Ok(None);
+    };
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| is_plain);
+    match number.filter(|number| (least..=most).contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None => Err(Problem::bad_request(
+            "malformed",
+            format!("{name} is a whole number from {least} to {most}"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_finds_no_place_is_asked_to_come_again() {
+        let pictures = Arc::new(Semaphore::new(1));
+        let first = place(&pictures, Duration::ZERO).await.expect("a place");
+        let problem = place(&pictures, Duration::from_millis(1)).await;
+        let problem = problem.expect_err("all places are taken");
+        assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let response = problem.into_response();
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+        drop(first);
+        assert!(place(&pictures, Duration::ZERO).await.is_ok());
+    }
+
+    #[test]
+    fn a_picture_has_an_end() {
+        let picture = |width, height| Picture {
+            svg: String::new(),
+            width,
+            height,
+            title: String::new(),
+            description: String::new(),
+        };
+        assert!(check_size(&picture(2_000, 3_000), 2).is_ok());
+        let problem = check_size(&picture(2_000, 3_001), 2).expect_err("too large");
+        assert_eq!(problem.status(), StatusCode::BAD_REQUEST);
+        assert!(problem.detail().contains("2000 by 3001"));
+    }
+}
