@@ -86,7 +86,7 @@ const POINTS_A_PIXEL: f32 = 0.75;
 /// be searched; title, language and the description as the text alternative are in the tags (ISO 32000-1, 14.8).
 ///
 /// # Errors
-/// As [`png`].
+/// As [`png()`].
 pub fn pdf(picture: &Picture) -> Result<Vec<u8>, RenderError> {
     let tree = tree(picture)?;
     let (chunk, drawing) = svg2pdf::to_chunk(&tree, svg2pdf::ConversionOptions::default())
