@@ -7,7 +7,9 @@ use std::io::{self, Chain, Cursor, Read, Seek};
 use memchr::{memchr, memrchr};
 
 use super::blocks::{BLOCK_BYTES, Blocks, Rows, fill};
-use super::columnar::{ARROW_BEGINNING, Batches, PARQUET_BEGINNING, check_types};
+use super::columnar::{
+    ARROW_BEGINNING, Batches, Columns, PARQUET_BEGINNING, ParquetFile, check_types,
+};
 use super::compression::{Compression, Unpacked};
 use super::delimiter::Delimiter;
 use super::fields::{RowEnd, content, field, field_ends, row_end, without_line_ending};
@@ -67,7 +69,7 @@ pub(super) enum Body<R: Read> {
     /// Rows.
     Text(TextBody<R>),
     /// Columns, of a stream or of a file.
-    Columns(Batches<Peeked<R>>),
+    Columns(Columns<Peeked<R>>),
 }
 
 /// The rows of a list of text.
@@ -104,8 +106,8 @@ impl<R: Read> Intake<R> {
         // No more than it takes: whoever sends a stream may wait for an answer to its beginning.
         fill(&mut source, &mut text, ARROW_BEGINNING.len())?;
         if is_arrow(&text, request.format) {
-            let batches = Batches::arrow(Cursor::new(text).chain(source))?;
-            return Intake::of_columns(Format::Arrow, compression, batches, request);
+            let batches = Batches::open(Cursor::new(text).chain(source))?;
+            return Intake::of_columns(Columns::Arrow(batches), compression, request);
         }
         let has_ended = fill(&mut source, &mut text, BLOCK_BYTES)?;
         refuse_what_is_no_list(&text, request.format)?;
@@ -159,16 +161,16 @@ impl<R: Read> Intake<R> {
     /// # Errors
     /// When it is no Parquet file, or leaves a question open that only its owner can answer.
     pub fn open_parquet(file: File, request: &Request) -> Result<Intake<R>, BatchError> {
-        let batches = Batches::parquet(file)?;
-        Intake::of_columns(Format::Parquet, Compression::None, batches, request)
+        let file = ParquetFile::open(file)?;
+        Intake::of_columns(Columns::Parquet(file), Compression::None, request)
     }
 
     fn of_columns(
-        format: Format,
+        list: Columns<Peeked<R>>,
         compression: Compression,
-        batches: Batches<Peeked<R>>,
         request: &Request,
     ) -> Result<Intake<R>, BatchError> {
+        let format = list.format();
         let not_there = [
             (request.delimiter.is_some(), "--delimiter"),
             (
@@ -183,7 +185,7 @@ impl<R: Read> Intake<R> {
         if let Some((_, what)) = not_there.into_iter().find(|(is_wanted, _)| *is_wanted) {
             return Err(BatchError::NotThere { format, what });
         }
-        let schema = batches.schema();
+        let schema = list.schema();
         let columns: Vec<String> = schema.fields().iter().map(|it| it.name().clone()).collect();
         if columns.len() > COLUMNS_MAX {
             return Err(BatchError::TooManyColumns);
@@ -201,7 +203,7 @@ impl<R: Read> Intake<R> {
                 columns,
                 roles,
             },
-            body: Body::Columns(batches),
+            body: Body::Columns(list),
         })
     }
 

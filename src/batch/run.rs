@@ -34,10 +34,8 @@ pub fn run<R: Read + Send, W: Write + Send>(
     let understood = &intake.understood;
     let text = match intake.body {
         Body::Text(text) => text,
-        Body::Columns(batches) => {
-            return columnar::run(
-                index, understood, batches, request, output, threads, progress,
-            );
+        Body::Columns(list) => {
+            return columnar::run(index, understood, list, request, output, threads, progress);
         }
     };
     let shared = Shared::new(index, understood, request, encoding(understood));
@@ -66,8 +64,8 @@ pub fn preview<R: Read>(
     let understood = &intake.understood;
     let mut text = match intake.body {
         Body::Text(text) => text,
-        Body::Columns(batches) => {
-            return columnar::preview(index, understood, batches, request, rows);
+        Body::Columns(list) => {
+            return columnar::preview(index, understood, list, request, rows);
         }
     };
     let shared = Shared::new(index, understood, request, encoding(understood));

@@ -1,13 +1,15 @@
 //! Lists in columns: Parquet files and Arrow streams. A row's cells are read from the arrays of the
-//! columns that say what is asked and answered as a row of text is; the user's arrays pass as they
+//! columns that say what is asked and answered as a row of text is; the user's columns pass as they
 //! are, and ours stand after them.
 //!
 //! ```text
-//!  Parquet file, Arrow stream ──► Batches ──► a worker each: their arrays → texts → cells → our arrays ──► written in turn
+//!  Arrow stream ──► Batches   ──► a worker each: texts → cells → our arrays ──► behind theirs, in turn
+//!  Parquet file ──► RowGroups ──► (of the columns that are asked about)      ──► behind their chunks
 //! ```
 
 mod arrays;
 mod read;
+mod row_groups;
 mod theirs;
 mod write;
 
@@ -18,7 +20,8 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
 
-use self::read::Group;
+use self::read::Rows;
+use self::row_groups::{GroupAnswers, GroupRows, GroupSink};
 use self::theirs::Cells;
 use self::write::ArrowSink;
 use super::answers::{Shared, Worker};
@@ -27,49 +30,77 @@ use super::compression::Compression;
 use super::delimiter::Delimiter;
 use super::intake::{Format, Understood};
 use super::relay::{Progress, Work, relay};
-use super::roles::Roles;
 use super::summary::{Summary, Tally};
 use super::{BatchError, Column, Request};
 use crate::index::Index;
 
 pub(crate) use self::arrays::{Arrays, field};
-pub(super) use self::read::{ARROW_BEGINNING, Batches, PARQUET_BEGINNING};
+pub(super) use self::read::{ARROW_BEGINNING, Batches};
+pub(super) use self::row_groups::ParquetFile;
 pub(super) use self::theirs::check_types;
 pub(crate) use self::write::{Chunks, ColumnChunks, ParquetSink};
 
-/// Spark's own account of a file's columns, which it believes before the file: with it, ours would
-/// not be seen.
-const SPARK_COLUMNS: &str = "org.apache.spark.sql.parquet.row.metadata";
+/// How a Parquet file begins.
+pub(super) const PARQUET_BEGINNING: &[u8] = b"PAR1";
+
+/// A list in columns, of which is known what they are.
+pub(super) enum Columns<R: Read> {
+    Arrow(Batches<R>),
+    Parquet(ParquetFile),
+}
+
+impl<R: Read> Columns<R> {
+    pub(super) fn format(&self) -> Format {
+        match self {
+            Columns::Arrow(_) => Format::Arrow,
+            Columns::Parquet(_) => Format::Parquet,
+        }
+    }
+
+    pub(super) fn schema(&self) -> SchemaRef {
+        match self {
+            Columns::Arrow(batches) => batches.schema(),
+            Columns::Parquet(file) => SchemaRef::clone(file.schema()),
+        }
+    }
+}
 
 /// Answers a list in columns.
 pub(super) fn run<R: Read + Send, W: Write + Send>(
     index: &Index,
     understood: &Understood,
-    mut batches: Batches<R>,
+    list: Columns<R>,
     request: &Request,
     output: W,
     threads: NonZeroUsize,
     progress: &Progress,
 ) -> Result<Summary, BatchError> {
     let shared = Shared::new(index, understood, request, Encoding::Columns);
-    let schema = answered_schema(&batches.schema(), &request.columns);
-    let answering = || Answering::new(&shared, &schema, understood.roles);
-    let tallies = match understood.format {
-        Format::Parquet => {
-            batches.group = Group::Rows;
-            let (sink, columns) = ParquetSink::begin(output, &schema, request.compression)?;
-            let worker = || ToParquet {
-                answering: answering(),
-                columns: &columns,
+    let ours = our_schema(&request.columns);
+    let answering = |columns: Vec<usize>| Answering {
+        worker: Worker::new(&shared),
+        ours: Arc::clone(&ours),
+        columns,
+        row: Vec::new(),
+    };
+    let tallies = match list {
+        Columns::Arrow(batches) => {
+            let schema = answered_schema(&batches.schema(), &ours);
+            let sink = ArrowSink::begin(output, &schema)?;
+            let worker = || ToArrow {
+                answering: answering(asked(understood)),
+                schema: Arc::clone(&schema),
             };
             let (sink, tallies) = relay(batches, sink, threads, progress, worker)?;
             sink.finish()?;
             tallies
         }
-        _ => {
-            let sink = ArrowSink::begin(output, &schema)?;
-            let worker = || ToArrow(answering());
-            let (sink, tallies) = relay(batches, sink, threads, progress, worker)?;
+        Columns::Parquet(file) => {
+            let rows = file.rows_of(&understood.roles)?;
+            let places = rows.places(&understood.roles);
+            let sink = GroupSink::begin(output, file, &ours, request.compression)?;
+            let worker = || ToParquet(answering(places.clone()));
+            let (sink, tallies) = relay(rows, sink, threads, progress, worker)?;
             sink.finish()?;
             tallies
         }
@@ -77,12 +108,18 @@ pub(super) fn run<R: Read + Send, W: Write + Send>(
     Ok(Tally::of_all(tallies).summary())
 }
 
+/// Which of the user's columns are asked about.
+fn asked(understood: &Understood) -> Vec<usize> {
+    let columns = understood.roles.columns().into_iter();
+    columns.map(|(_, at)| at).collect()
+}
+
 /// The first rows of a list as they would become, as CSV for people: the columns that are read, and
 /// ours.
 pub(super) fn preview<R: Read>(
     index: &Index,
     understood: &Understood,
-    mut batches: Batches<R>,
+    list: Columns<R>,
     request: &Request,
     rows: usize,
 ) -> Result<Vec<u8>, BatchError> {
@@ -96,11 +133,10 @@ pub(super) fn preview<R: Read>(
     line_of(names, &mut out);
     shared.layout.names(&mut out);
     out.push(b'\n');
-    let mut block = Block::default();
-    if batches.fill(&mut block)? {
-        let batch = &block.batches[0];
+    let (batch, columns) = first_rows(list, understood)?;
+    if let Some(batch) = batch {
         let mut worker = Worker::new(&shared);
-        let cells = Cells::of(batch, &understood.roles);
+        let cells = Cells::of(&batch, &columns);
         for row in 0..rows.min(batch.num_rows()) {
             let texts: Vec<&[u8]> = cells.iter().map(|it| it.text(row)).collect();
             line_of(texts.iter().copied(), &mut out);
@@ -109,6 +145,27 @@ pub(super) fn preview<R: Read>(
         }
     }
     Ok(out)
+}
+
+/// The rows at the beginning of a list, and which of their columns are asked about.
+fn first_rows<R: Read>(
+    list: Columns<R>,
+    understood: &Understood,
+) -> Result<(Option<RecordBatch>, Vec<usize>), BatchError> {
+    match list {
+        Columns::Arrow(mut batches) => {
+            let mut rows = Rows::default();
+            batches.fill(&mut rows)?;
+            Ok((rows.batch, asked(understood)))
+        }
+        Columns::Parquet(file) => {
+            let mut groups = file.rows_of(&understood.roles)?;
+            let mut rows = GroupRows::default();
+            groups.fill(&mut rows)?;
+            let columns = groups.places(&understood.roles);
+            Ok((rows.batches.into_iter().next(), columns))
+        }
+    }
 }
 
 fn line_of<'t>(texts: impl Iterator<Item = &'t [u8]>, out: &mut Vec<u8>) {
@@ -120,48 +177,34 @@ fn line_of<'t>(texts: impl Iterator<Item = &'t [u8]>, out: &mut Vec<u8>) {
     }
 }
 
-/// The user's columns, then ours.
-fn answered_schema(theirs: &Schema, ours: &[Column]) -> SchemaRef {
-    let mut fields = theirs.fields().to_vec();
-    let ours = ours.iter().map(|it| Arc::new(field(*it)));
-    fields.extend(ours);
-    let mut metadata = theirs.metadata().clone();
-    metadata.remove(SPARK_COLUMNS);
-    Arc::new(Schema::new_with_metadata(fields, metadata))
+fn our_schema(ours: &[Column]) -> SchemaRef {
+    let fields: Vec<_> = ours.iter().map(|it| field(*it)).collect();
+    Arc::new(Schema::new(fields))
 }
 
-/// Whole batches, of which the rows are answered together.
-#[derive(Default)]
-pub(super) struct Block {
-    batches: Vec<RecordBatch>,
-    /// The rows before it.
-    rows_before: u64,
+/// The user's columns, then ours.
+fn answered_schema(theirs: &Schema, ours: &Schema) -> SchemaRef {
+    let mut fields = theirs.fields().to_vec();
+    fields.extend(ours.fields().iter().cloned());
+    let metadata = theirs.metadata().clone();
+    Arc::new(Schema::new_with_metadata(fields, metadata))
 }
 
 /// Answers batches, one thread's share of them.
 struct Answering<'s, 'i> {
     worker: Worker<'s, 'i>,
-    schema: SchemaRef,
-    roles: Roles,
+    ours: SchemaRef,
+    /// Which columns of a batch say what is asked.
+    columns: Vec<usize>,
     /// The cells of a row, before they stand in columns.
     row: Vec<u8>,
 }
 
-impl<'s, 'i> Answering<'s, 'i> {
-    fn new(shared: &'s Shared<'i>, schema: &SchemaRef, roles: Roles) -> Answering<'s, 'i> {
-        Answering {
-            worker: Worker::new(shared),
-            schema: Arc::clone(schema),
-            roles,
-            row: Vec::new(),
-        }
-    }
-
-    /// The batch with our columns after the user's.
-    fn answer(&mut self, batch: &RecordBatch, rows_before: u64) -> RecordBatch {
-        let cells = Cells::of(batch, &self.roles);
-        let ours = &self.schema.fields()[batch.num_columns()..];
-        let mut ours = Arrays::new(ours, batch.num_rows());
+impl Answering<'_, '_> {
+    /// Our columns of a batch.
+    fn answer(&mut self, batch: &RecordBatch, rows_before: u64) -> Vec<ArrayRef> {
+        let cells = Cells::of(batch, &self.columns);
+        let mut ours = Arrays::new(self.ours.fields(), batch.num_rows());
         let mut texts: Vec<&[u8]> = Vec::with_capacity(cells.len());
         for (row, number) in (0..batch.num_rows()).zip(rows_before + 1..) {
             texts.clear();
@@ -170,59 +213,54 @@ impl<'s, 'i> Answering<'s, 'i> {
             self.worker.answer_texts(&texts, number, &mut self.row);
             ours.add(&self.row);
         }
-        let arrays: Vec<ArrayRef> = batch
-            .columns()
-            .iter()
-            .cloned()
-            .chain(ours.finish())
-            .collect();
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays).expect("as many rows as there were")
-    }
-
-    fn rows(&self) -> u64 {
-        self.worker.tally.rows
+        ours.finish()
     }
 }
 
-struct ToArrow<'s, 'i>(Answering<'s, 'i>);
+const AS_MANY_ROWS: &str = "as many rows as there were";
 
-impl Work<Block, Vec<RecordBatch>> for ToArrow<'_, '_> {
-    type Outcome = Tally;
-
-    fn work(&mut self, block: &Block, part: &mut Vec<RecordBatch>) -> Result<u64, BatchError> {
-        let first = self.0.rows();
-        for batch in &block.batches {
-            let rows_before = block.rows_before + self.0.rows() - first;
-            part.push(self.0.answer(batch, rows_before));
-        }
-        Ok(self.0.rows() - first)
-    }
-
-    fn outcome(self) -> Tally {
-        self.0.worker.into_tally()
-    }
-}
-
-struct ToParquet<'s, 'i> {
+struct ToArrow<'s, 'i> {
     answering: Answering<'s, 'i>,
-    columns: &'s ColumnChunks,
+    schema: SchemaRef,
 }
 
-impl Work<Block, Chunks> for ToParquet<'_, '_> {
+impl Work<Rows, Option<RecordBatch>> for ToArrow<'_, '_> {
     type Outcome = Tally;
 
-    fn work(&mut self, block: &Block, part: &mut Chunks) -> Result<u64, BatchError> {
-        let first = self.answering.rows();
-        let mut chunks = self.columns.begin()?;
-        for batch in &block.batches {
-            let rows_before = block.rows_before + self.answering.rows() - first;
-            chunks.add(&self.answering.answer(batch, rows_before))?;
-        }
-        *part = chunks.finish()?;
-        Ok(self.answering.rows() - first)
+    fn work(&mut self, rows: &Rows, part: &mut Option<RecordBatch>) -> Result<u64, BatchError> {
+        let Some(batch) = &rows.batch else {
+            return Ok(0);
+        };
+        let mut arrays = batch.columns().to_vec();
+        arrays.extend(self.answering.answer(batch, rows.rows_before));
+        let schema = Arc::clone(&self.schema);
+        *part = Some(RecordBatch::try_new(schema, arrays).expect(AS_MANY_ROWS));
+        Ok(batch.num_rows() as u64)
     }
 
     fn outcome(self) -> Tally {
         self.answering.worker.into_tally()
+    }
+}
+
+struct ToParquet<'s, 'i>(Answering<'s, 'i>);
+
+impl Work<GroupRows, GroupAnswers> for ToParquet<'_, '_> {
+    type Outcome = Tally;
+
+    fn work(&mut self, rows: &GroupRows, part: &mut GroupAnswers) -> Result<u64, BatchError> {
+        let mut rows_done = 0;
+        for batch in &rows.batches {
+            let ours = self.0.answer(batch, rows.rows_before + rows_done);
+            let ours = RecordBatch::try_new(Arc::clone(&self.0.ours), ours).expect(AS_MANY_ROWS);
+            part.batches.push(ours);
+            rows_done += batch.num_rows() as u64;
+        }
+        part.ends = rows.ends;
+        Ok(rows_done)
+    }
+
+    fn outcome(self) -> Tally {
+        self.0.worker.into_tally()
     }
 }

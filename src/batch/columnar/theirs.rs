@@ -76,13 +76,10 @@ pub(in crate::batch) enum Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// Those of the columns that are read, in the order of [`Roles::columns`]. Their types were
-    /// checked.
-    pub(in crate::batch) fn of(batch: &'a RecordBatch, roles: &Roles) -> Vec<Cells<'a>> {
-        let columns = roles.columns().into_iter();
-        columns
-            .map(|(_, at)| Cells::new(batch.column(at)))
-            .collect()
+    /// Those of these columns. Their types were checked.
+    pub(in crate::batch) fn of(batch: &'a RecordBatch, columns: &[usize]) -> Vec<Cells<'a>> {
+        let columns = columns.iter();
+        columns.map(|&at| Cells::new(batch.column(at))).collect()
     }
 
     fn new(array: &'a dyn Array) -> Cells<'a> {

@@ -16,6 +16,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
 
 use super::Compression;
 use crate::batch::BatchError;
@@ -51,10 +52,10 @@ impl<W: Write> ArrowSink<W> {
 }
 
 impl<W: Write + Send> Sink for ArrowSink<W> {
-    type Part = Vec<RecordBatch>;
+    type Part = Option<RecordBatch>;
 
-    fn write(&mut self, part: &mut Vec<RecordBatch>) -> Result<(), BatchError> {
-        for batch in part.drain(..) {
+    fn write(&mut self, part: &mut Option<RecordBatch>) -> Result<(), BatchError> {
+        if let Some(batch) = part.take() {
             self.stream.write(&batch).map_err(arrow_fault)?;
         }
         self.pass_on()
@@ -64,6 +65,21 @@ impl<W: Write + Send> Sink for ArrowSink<W> {
 /// Writes a Parquet file, row group after row group.
 pub(crate) struct ParquetSink<W: Write + Send> {
     file: SerializedFileWriter<W>,
+}
+
+/// How Parquet files are written. Pages are packed with Snappy, or as it is asked for.
+pub(super) fn properties(compression: Compression, metadata: Vec<KeyValue>) -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(match compression {
+            Compression::None => basic::Compression::SNAPPY,
+            Compression::Gzip => basic::Compression::GZIP(GzipLevel::default()),
+            Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::default()),
+        })
+        // Of chunks, by which readers leave row groups out; of pages they are kept in memory to the end.
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_key_value_metadata(Some(metadata))
+        .build()
 }
 
 /// The column chunks of a row group.
@@ -79,17 +95,7 @@ impl<W: Write + Send> ParquetSink<W> {
         let metadata = schema.metadata().iter();
         let metadata =
             metadata.map(|(key, value)| KeyValue::new(key.to_string(), value.to_string()));
-        let properties = WriterProperties::builder()
-            .set_compression(match compression {
-                Compression::None => basic::Compression::SNAPPY,
-                Compression::Gzip => basic::Compression::GZIP(GzipLevel::default()),
-                Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::default()),
-            })
-            // Of chunks, by which readers leave row groups out; of pages they are kept in memory to the end.
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_offset_index_disabled(true)
-            .set_key_value_metadata(Some(metadata.collect()))
-            .build();
+        let properties = properties(compression, metadata.collect());
         let writer = ArrowWriter::try_new(output, Arc::clone(schema), Some(properties));
         let parts = writer.and_then(ArrowWriter::into_serialized_writer);
         let (file, factory) = parts.map_err(parquet_fault)?;
@@ -104,6 +110,11 @@ impl<W: Write + Send> ParquetSink<W> {
     pub(crate) fn finish(mut self) -> Result<(), BatchError> {
         self.file.finish().map_err(parquet_fault)?;
         self.file.flush().map_err(BatchError::Write)
+    }
+
+    /// The columns, as Parquet has them.
+    pub(super) fn root_schema(&self) -> &Type {
+        self.file.schema_descr().root_schema()
     }
 
     fn row_group(&mut self, chunks: Chunks) -> Result<(), ParquetError> {
@@ -130,23 +141,23 @@ pub(crate) struct ColumnChunks {
 }
 
 /// A row group that is being made.
-pub(crate) struct RowGroup<'c> {
-    schema: &'c Schema,
+pub(crate) struct RowGroup {
+    schema: SchemaRef,
     writers: Vec<ArrowColumnWriter>,
 }
 
 impl ColumnChunks {
-    pub(crate) fn begin(&self) -> Result<RowGroup<'_>, BatchError> {
+    pub(crate) fn begin(&self) -> Result<RowGroup, BatchError> {
         // The number matters to encryption alone.
         let writers = self.factory.create_column_writers(0);
         Ok(RowGroup {
-            schema: &self.schema,
+            schema: Arc::clone(&self.schema),
             writers: writers.map_err(parquet_fault)?,
         })
     }
 }
 
-impl RowGroup<'_> {
+impl RowGroup {
     /// Adds the rows of a batch.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), BatchError> {
         let mut writers = self.writers.iter_mut();
@@ -172,7 +183,7 @@ fn arrow_fault(fault: ArrowError) -> BatchError {
     })
 }
 
-fn parquet_fault(fault: ParquetError) -> BatchError {
+pub(super) fn parquet_fault(fault: ParquetError) -> BatchError {
     BatchError::Write(match fault {
         ParquetError::External(cause) => as_io(cause),
         other => io::Error::other(other),

@@ -1,0 +1,455 @@
+//! A Parquet file answered row group by row group: of the user's columns those are read that say what
+//! is asked, and the chunks of all of them pass as they are, byte for byte.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::sync::{Arc, Mutex};
+
+use arrow_array::RecordBatch;
+use arrow_schema::{ArrowError, Schema, SchemaRef};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, ProjectionMask, add_encoded_arrow_schema_to_metadata};
+use parquet::basic;
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, ParquetMetaData};
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::Type;
+
+use super::read::{ROWS_MAX, sound};
+use super::write::{ColumnChunks, ParquetSink, RowGroup, parquet_fault, properties};
+use crate::batch::BatchError;
+use crate::batch::compression::Compression;
+use crate::batch::intake::Format;
+use crate::batch::relay::{Sink, Source};
+use crate::batch::roles::Roles;
+
+/// Spark's own account of a file's columns, which it believes before the file: with it, ours would
+/// not be seen.
+const SPARK_COLUMNS: &str = "org.apache.spark.sql.parquet.row.metadata";
+
+/// So many rows are read at a time, or fewer where they are long.
+const READ_ROWS: usize = 1 << 13;
+const READ_BYTES: usize = 8 << 20;
+/// Rows that take more are not answered together.
+const BLOCK_BYTES: usize = 32 << 20;
+
+/// A Parquet file whose end was read.
+#[derive(Clone)]
+pub(in crate::batch) struct ParquetFile {
+    bytes: SharedFile,
+    metadata: ArrowReaderMetadata,
+}
+
+impl ParquetFile {
+    /// Reads the end of a file.
+    ///
+    /// # Errors
+    /// When it is none, or has columns where the file is not.
+    pub(in crate::batch) fn open(file: File) -> Result<ParquetFile, BatchError> {
+        let bytes = SharedFile::new(file)?;
+        let metadata = sound(Format::Parquet, || {
+            let options = ArrowReaderOptions::new();
+            ArrowReaderMetadata::load(&bytes, options).map_err(unsound)
+        })?;
+        let file = ParquetFile { bytes, metadata };
+        sound(Format::Parquet, || file.check_chunks())?;
+        Ok(file)
+    }
+
+    pub(in crate::batch) fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    fn parquet(&self) -> &ParquetMetaData {
+        self.metadata.metadata()
+    }
+
+    fn check_chunks(&self) -> Result<(), BatchError> {
+        let groups = self.parquet().row_groups().iter();
+        for chunk in groups.flat_map(|group| group.columns()) {
+            let (start, length) = chunk.byte_range();
+            let is_there = start.checked_add(length);
+            if is_there.is_none_or(|end| end > self.bytes.length) {
+                return Err(damaged("it ends before its columns do"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of these columns.
+    ///
+    /// # Errors
+    /// When their pages cannot be unpacked, which would come to light in the midst of the rows.
+    pub(super) fn rows_of(&self, roles: &Roles) -> Result<RowGroups, BatchError> {
+        let wanted: BTreeSet<usize> = roles.columns().into_iter().map(|(_, at)| at).collect();
+        let schema = self.parquet().file_metadata().schema_descr();
+        let mask = ProjectionMask::roots(schema, wanted.iter().copied());
+        let mut row_bytes = 1;
+        for group in self.parquet().row_groups() {
+            let chunks = group.columns().iter().enumerate();
+            let read = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf));
+            let mut bytes = 0;
+            for (_, chunk) in read {
+                check_packing(chunk)?;
+                bytes += chunk.uncompressed_size();
+            }
+            let bytes = usize::try_from(bytes / group.num_rows().max(1)).unwrap_or(usize::MAX);
+            row_bytes = row_bytes.max(bytes);
+        }
+        Ok(RowGroups {
+            file: self.clone(),
+            columns: wanted.into_iter().collect(),
+            mask,
+            rows_at_a_time: (READ_BYTES / row_bytes).clamp(1, READ_ROWS),
+            next: 0,
+            open: None,
+            rows_before: 0,
+        })
+    }
+}
+
+/// Refuses pages that cannot be unpacked.
+fn check_packing(chunk: &ColumnChunkMetaData) -> Result<(), BatchError> {
+    let unknown = match chunk.compression() {
+        basic::Compression::BROTLI(_) => "Brotli",
+        basic::Compression::LZO => "LZO",
+        _ => return Ok(()),
+    };
+    Err(BatchError::Unsound {
+        format: Format::Parquet,
+        what: format!(
+            "pages of `{}` are packed with {unknown}: pack them with Snappy, gzip, LZ4 or Zstandard",
+            chunk.column_path()
+        ),
+    })
+}
+
+/// Gives the rows that are asked about, block after block; where blocks begin depends on the file
+/// alone.
+pub(super) struct RowGroups {
+    file: ParquetFile,
+    /// Which of the user's columns are read, in their order.
+    columns: Vec<usize>,
+    mask: ProjectionMask,
+    rows_at_a_time: usize,
+    /// The number of the next row group.
+    next: usize,
+    open: Option<OpenGroup>,
+    rows_before: u64,
+}
+
+/// A row group that is being read.
+struct OpenGroup {
+    number: usize,
+    reader: ParquetRecordBatchReader,
+    rows_left: usize,
+}
+
+/// Rows of one row group, of which those columns are there that are asked about.
+#[derive(Default)]
+pub(super) struct GroupRows {
+    pub(super) batches: Vec<RecordBatch>,
+    /// The rows of the file before them.
+    pub(super) rows_before: u64,
+    /// The row group that ends with them.
+    pub(super) ends: Option<usize>,
+}
+
+impl RowGroups {
+    /// Where in a batch the columns are that were asked for, in the order of [`Roles::columns`].
+    pub(super) fn places(&self, roles: &Roles) -> Vec<usize> {
+        let columns = roles.columns().into_iter();
+        let place = |(_, at)| self.columns.partition_point(|&column| column < at);
+        columns.map(place).collect()
+    }
+
+    /// The row group that is being read, or the next that has rows.
+    fn group(&mut self) -> Result<Option<&mut OpenGroup>, BatchError> {
+        while self.open.is_none() {
+            let number = self.next;
+            let Some(group) = self.file.parquet().row_groups().get(number) else {
+                return Ok(None);
+            };
+            self.next += 1;
+            let rows = usize::try_from(group.num_rows())
+                .map_err(|_| damaged("a row group has fewer rows than none"))?;
+            if rows == 0 {
+                continue;
+            }
+            let reader = sound(Format::Parquet, || {
+                ParquetRecordBatchReaderBuilder::new_with_metadata(
+                    self.file.bytes.clone(),
+                    self.file.metadata.clone(),
+                )
+                .with_row_groups(vec![number])
+                .with_projection(self.mask.clone())
+                .with_batch_size(self.rows_at_a_time)
+                .build()
+                .map_err(unsound)
+            })?;
+            self.open = Some(OpenGroup {
+                number,
+                reader,
+                rows_left: rows,
+            });
+        }
+        Ok(self.open.as_mut())
+    }
+
+    /// Fills the block with the next rows; whether there were any.
+    pub(super) fn fill(&mut self, block: &mut GroupRows) -> Result<bool, BatchError> {
+        block.batches.clear();
+        block.rows_before = self.rows_before;
+        block.ends = None;
+        let Some(group) = self.group()? else {
+            return Ok(false);
+        };
+        let (mut rows, mut bytes) = (0, 0);
+        while rows < ROWS_MAX && bytes < BLOCK_BYTES && group.rows_left > 0 {
+            let batch = group.next_rows()?;
+            rows += batch.num_rows();
+            bytes += batch.get_array_memory_size();
+            block.batches.push(batch);
+        }
+        if group.rows_left == 0 {
+            block.ends = Some(group.number);
+            self.open = None;
+        }
+        self.rows_before += rows as u64;
+        Ok(true)
+    }
+}
+
+impl OpenGroup {
+    fn next_rows(&mut self) -> Result<RecordBatch, BatchError> {
+        let batch = sound(Format::Parquet, || {
+            let fault = |fault: ArrowError| unsound(fault.into());
+            self.reader.next().transpose().map_err(fault)
+        })?;
+        let batch = batch.ok_or_else(|| damaged("a row group has fewer rows than it says"))?;
+        let rows_left = self.rows_left.checked_sub(batch.num_rows());
+        self.rows_left =
+            rows_left.ok_or_else(|| damaged("a row group has more rows than it says"))?;
+        Ok(batch)
+    }
+}
+
+impl Source for RowGroups {
+    type Block = GroupRows;
+
+    fn next(&mut self, block: &mut GroupRows) -> Result<bool, BatchError> {
+        self.fill(block)
+    }
+}
+
+/// Answers to the rows of a row group: our columns alone.
+#[derive(Default)]
+pub(super) struct GroupAnswers {
+    pub(super) batches: Vec<RecordBatch>,
+    /// The row group that ends with them.
+    pub(super) ends: Option<usize>,
+}
+
+/// Writes the user's row groups with our columns after theirs.
+pub(super) struct GroupSink<W: Write + Send> {
+    output: SerializedFileWriter<W>,
+    input: ParquetFile,
+    ours: ColumnChunks,
+    /// Our columns of the row group that is being answered.
+    making: Option<RowGroup>,
+}
+
+impl<W: Write + Send> GroupSink<W> {
+    /// Writes how the file begins. Pages of our columns are packed with Snappy, or as it is asked for.
+    pub(super) fn begin(
+        output: W,
+        input: ParquetFile,
+        ours: &SchemaRef,
+        compression: Compression,
+    ) -> Result<GroupSink<W>, BatchError> {
+        let (alone, columns) = ParquetSink::begin(io::sink(), ours, compression)?;
+        let theirs = input.parquet().file_metadata();
+        let mut properties = properties(compression, kept_metadata(theirs.key_value_metadata()));
+        let has_arrow_schema = theirs
+            .key_value_metadata()
+            .is_some_and(|metadata| metadata.iter().any(|it| it.key == ARROW_SCHEMA_META_KEY));
+        if has_arrow_schema {
+            let mut fields = input.schema().fields().to_vec();
+            fields.extend(ours.fields().iter().cloned());
+            let joint = Schema::new_with_metadata(fields, input.schema().metadata().clone());
+            add_encoded_arrow_schema_to_metadata(&joint, &mut properties);
+        }
+        let root = theirs.schema_descr().root_schema();
+        let mut fields = root.get_fields().to_vec();
+        fields.extend_from_slice(alone.root_schema().get_fields());
+        let root = Type::group_type_builder(root.name())
+            .with_fields(fields)
+            .build();
+        let output = root.and_then(|root| {
+            SerializedFileWriter::new(output, Arc::new(root), Arc::new(properties))
+        });
+        Ok(GroupSink {
+            output: output.map_err(parquet_fault)?,
+            input,
+            ours: columns,
+            making: None,
+        })
+    }
+
+    /// Writes how the file ends.
+    pub(super) fn finish(mut self) -> Result<(), BatchError> {
+        self.output.finish().map_err(parquet_fault)?;
+        self.output.flush().map_err(BatchError::Write)
+    }
+
+    fn end_group(&mut self, number: usize, ours: RowGroup) -> Result<(), BatchError> {
+        let theirs = self.input.parquet().row_group(number);
+        let rows = u64::try_from(theirs.num_rows()).expect("it was read");
+        let chunks = ours.finish()?;
+        let write = || -> ParquetResult<()> {
+            let mut group = self.output.next_row_group()?;
+            for chunk in theirs.columns() {
+                group.append_column(&self.input.bytes, as_it_is(chunk, rows)?)?;
+            }
+            for chunk in chunks {
+                chunk.append_to_row_group(&mut group)?;
+            }
+            group.close().map(drop)
+        };
+        write().map_err(parquet_fault)
+    }
+}
+
+/// What a file says of itself, without what is no longer true when our columns stand in it.
+fn kept_metadata(theirs: Option<&Vec<KeyValue>>) -> Vec<KeyValue> {
+    let theirs = theirs.into_iter().flatten();
+    theirs
+        .filter(|it| ![SPARK_COLUMNS, ARROW_SCHEMA_META_KEY].contains(&it.key.as_str()))
+        .cloned()
+        .collect()
+}
+
+/// A chunk as if it had been written just now. Indexes of its pages and its Bloom filter stand
+/// elsewhere in the file, and stay there.
+fn as_it_is(chunk: &ColumnChunkMetaData, rows: u64) -> ParquetResult<ColumnCloseResult> {
+    let (_, bytes_written) = chunk.byte_range();
+    Ok(ColumnCloseResult {
+        bytes_written,
+        rows_written: rows,
+        metadata: chunk.clone(),
+        bloom_filter: None,
+        column_index: None,
+        offset_index: None,
+    })
+}
+
+impl<W: Write + Send> Sink for GroupSink<W> {
+    type Part = GroupAnswers;
+
+    fn write(&mut self, part: &mut GroupAnswers) -> Result<(), BatchError> {
+        let mut ours = match self.making.take() {
+            Some(ours) => ours,
+            None => self.ours.begin()?,
+        };
+        for batch in part.batches.drain(..) {
+            ours.add(&batch)?;
+        }
+        match part.ends {
+            Some(number) => self.end_group(number, ours),
+            None => {
+                self.making = Some(ours);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A file that one thread reads here and another there. Copies of a [`File`] share the place at which
+/// they read, so each read says where.
+#[derive(Clone)]
+struct SharedFile {
+    file: Arc<Mutex<File>>,
+    /// Bytes.
+    length: u64,
+}
+
+/// What a thread that panicked left is as good as before: every read says where.
+const UNPOISONED: &str = "no thread panics while it reads";
+/// So much is read at a time.
+const BUFFER_BYTES: usize = 1 << 16;
+
+impl SharedFile {
+    fn new(file: File) -> io::Result<SharedFile> {
+        let length = file.metadata()?.len();
+        let file = Arc::new(Mutex::new(file));
+        Ok(SharedFile { file, length })
+    }
+}
+
+impl Length for SharedFile {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for SharedFile {
+    type T = BufReader<ReadFrom>;
+
+    fn get_read(&self, start: u64) -> ParquetResult<BufReader<ReadFrom>> {
+        let from = ReadFrom {
+            file: self.clone(),
+            at: start,
+        };
+        Ok(BufReader::with_capacity(BUFFER_BYTES, from))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
+        // Before room is made for it: a damaged file may say that it is as long as can be.
+        let end = start.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.length) {
+            return Err(ParquetError::EOF("a page ends behind the file".into()));
+        }
+        let mut bytes = vec![0; length];
+        let mut file = self.file.lock().expect(UNPOISONED);
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+/// A [`SharedFile`] from some byte on.
+struct ReadFrom {
+    file: SharedFile,
+    at: u64,
+}
+
+impl Read for ReadFrom {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut file = self.file.file.lock().expect(UNPOISONED);
+        file.seek(SeekFrom::Start(self.at))?;
+        let read = file.read(buffer)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+fn unsound(fault: ParquetError) -> BatchError {
+    BatchError::Unsound {
+        format: Format::Parquet,
+        what: fault.to_string(),
+    }
+}
+
+fn damaged(what: &str) -> BatchError {
+    BatchError::Unsound {
+        format: Format::Parquet,
+        what: format!("it is damaged: {what}"),
+    }
+}
