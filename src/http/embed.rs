@@ -98,8 +98,6 @@ pub(super) async fn page(
     let oembed = oembed_address(&origin, &shown.embed_path());
     let page = web::embed(&EmbedPage {
         shown: &shown,
-        style_path: pages::embed_style_path(),
-        icon_path: pages::icon_path(),
         names: &names,
         attribution: &index.manifest().attribution,
         oembed: &oembed,
@@ -307,7 +305,6 @@ pub(super) async fn site(
         &SitePage {
             shown: &shown,
             choices: &choices,
-            script_path: pages::site_script_path(),
             origin: &origin,
         },
     );

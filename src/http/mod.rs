@@ -159,13 +159,12 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/batch/{ticket}", get(batch::take))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(app.guard(protect::LISTS));
-    let pages = Router::new()
-        .route("/", get(pages::home).post(pages::answer))
-        .route("/privacy", get(pages::privacy))
-        .route("/docs", get(openapi::page))
-        .route("/embed", get(embed::page))
-        .route("/put-this-map-on-your-site", get(embed::site))
-        .route("/assets/{name}", get(pages::asset))
+    let pages = if cfg!(feature = "web") {
+        pages_for_people()
+    } else {
+        Router::new().route("/", get(pages::none))
+    };
+    let pages = pages
         .route(
             "/health/live",
             get(async || Json(json!({ "status": "live" }))),
@@ -174,8 +173,12 @@ pub fn router(app: App) -> Router {
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(app.guard(protect::PAGES));
-    let list_pages = Router::new()
-        .route("/batch", get(batch::form::page).post(batch::form::answer))
+    let list_pages = if cfg!(feature = "web") {
+        Router::new().route("/batch", get(batch::form::page).post(batch::form::answer))
+    } else {
+        Router::new()
+    };
+    let list_pages = list_pages
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(app.guard(protect::LIST_PAGES));
     Router::new()
@@ -184,4 +187,15 @@ pub fn router(app: App) -> Router {
         .merge(list_pages)
         .merge(pages)
         .with_state(app)
+}
+
+/// What people look at, but for lists; not there without the feature `web`.
+fn pages_for_people() -> Router<App> {
+    Router::new()
+        .route("/", get(pages::home).post(pages::answer))
+        .route("/privacy", get(pages::privacy))
+        .route("/docs", get(openapi::page))
+        .route("/embed", get(embed::page))
+        .route("/put-this-map-on-your-site", get(embed::site))
+        .route("/assets/{name}", get(pages::asset))
 }

@@ -1,7 +1,5 @@
 //! The pages: a form that posts, so that no postcode stands in an address, and HTML back.
 
-use std::sync::LazyLock;
-
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -12,61 +10,13 @@ use super::conditional::cacheable;
 use super::embed;
 use super::input::{Segments, form_fields, query_fields};
 use super::locate::NO_STORE;
+use super::prepared::prepared_for_good;
 use super::problem::Problem;
 use super::snapshot::dataset;
-use crate::dataset::manifest::sha256_hex;
 use crate::domain::Status;
 use crate::index::Index;
 use crate::question::{InvalidQuestion, LOCATE_FIELDS, Question};
-use crate::web::{self, Fault, Home, Outcome};
-
-/// A file of the pages; its name holds its digest, so that it may be kept for good.
-struct Asset {
-    name: String,
-    content_type: &'static str,
-    content: &'static str,
-}
-
-static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
-    [
-        ("css", "text/css; charset=utf-8", web::STYLE),
-        ("svg", "image/svg+xml", web::ICON),
-        ("js", "text/javascript; charset=utf-8", web::LIST_SCRIPT),
-        ("css", "text/css; charset=utf-8", web::EMBED_STYLE),
-        ("js", "text/javascript; charset=utf-8", web::SITE_SCRIPT),
-    ]
-    .map(|(extension, content_type, content)| Asset {
-        name: format!(
-            "catchment-{}.{extension}",
-            &sha256_hex(content.as_bytes())[..12]
-        ),
-        content_type,
-        content,
-    })
-});
-
-static PATHS: LazyLock<[String; 5]> =
-    LazyLock::new(|| [0, 1, 2, 3, 4].map(|at: usize| format!("/assets/{}", ASSETS[at].name)));
-
-/// Where the script of the page of lists is.
-pub(super) fn script_path() -> &'static str {
-    &PATHS[2]
-}
-
-/// Where the picture in the tab is.
-pub(super) fn icon_path() -> &'static str {
-    &PATHS[1]
-}
-
-/// Where the style sheet of what stands in a frame is.
-pub(super) fn embed_style_path() -> &'static str {
-    &PATHS[3]
-}
-
-/// Where the script of the page for other sites' editors is.
-pub(super) fn site_script_path() -> &'static str {
-    &PATHS[4]
-}
+use crate::web::{self, Fault, Home, Outcome, assets};
 
 /// The parts of a page on which nothing was asked.
 pub(super) fn blank(index: &Index) -> Home<'_> {
@@ -74,16 +24,17 @@ pub(super) fn blank(index: &Index) -> Home<'_> {
 }
 
 /// `/assets/{name}`.
-pub(super) async fn asset(Segments(name): Segments<String>) -> Result<Response, Problem> {
-    let asset = ASSETS
-        .iter()
-        .find(|asset| asset.name == name)
-        .ok_or_else(Problem::not_found)?;
-    let headers = [
-        (header::CONTENT_TYPE, asset.content_type),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-    ];
-    Ok((headers, asset.content).into_response())
+pub(super) async fn asset(
+    Segments(name): Segments<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let asset = assets::at(&format!("/assets/{name}")).ok_or_else(Problem::not_found)?;
+    prepared_for_good(&headers, asset.content_type(), &asset.made)
+}
+
+/// `GET /` of a program that was built without pages.
+pub(super) async fn none() -> Response {
+    html(StatusCode::OK, web::none())
 }
 
 /// `GET /`.
@@ -166,12 +117,7 @@ pub(super) async fn privacy(
 }
 
 fn parts<'a>(index: &'a Index, outcome: Outcome<'a>) -> Home<'a> {
-    Home {
-        style_path: &PATHS[0],
-        icon_path: &PATHS[1],
-        index,
-        outcome,
-    }
+    Home { index, outcome }
 }
 
 pub(super) fn html(status: StatusCode, page: Markup) -> Response {

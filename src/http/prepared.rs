@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::conditional::{CACHE_CONTROL, is_known};
+use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, is_known};
 use super::negotiate;
 use super::problem::Problem;
 use crate::tiles::{Encoding, Made};
@@ -17,6 +17,27 @@ pub(super) fn prepared(
     content_type: &'static str,
     made: &Made,
 ) -> Result<Response, Problem> {
+    kept(headers, content_type, made, CACHE_CONTROL)
+}
+
+/// The same, of an address at which there is never anything else.
+///
+/// # Errors
+/// Where the client takes no encoding that there is.
+pub(super) fn prepared_for_good(
+    headers: &HeaderMap,
+    content_type: &'static str,
+    made: &Made,
+) -> Result<Response, Problem> {
+    kept(headers, content_type, made, CACHE_FOR_GOOD)
+}
+
+fn kept(
+    headers: &HeaderMap,
+    content_type: &'static str,
+    made: &Made,
+    cache_control: HeaderValue,
+) -> Result<Response, Problem> {
     let encoding = negotiate::encoding(headers).ok_or_else(Problem::no_encoding)?;
     // Other bytes, another tag (RFC 9110, 8.8.3.3).
     let tag = match encoding {
@@ -29,7 +50,7 @@ pub(super) fn prepared(
             header::ETAG,
             HeaderValue::from_str(&tag).expect("hexadecimal and a word in quotes"),
         ),
-        (header::CACHE_CONTROL, CACHE_CONTROL),
+        (header::CACHE_CONTROL, cache_control),
         (header::VARY, HeaderValue::from_static("accept-encoding")),
     ];
     if is_known {

@@ -1,7 +1,7 @@
 //! `/widget.js` and `/widget/…`: the map on somebody else's site, its script and what it draws.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
@@ -20,23 +20,27 @@ use super::snapshot::Snapshot;
 use crate::domain::Layer;
 use crate::index::Index;
 use crate::tiles::{Encoding, Made, Pictured};
-use crate::web;
-
-const SCRIPT: &str = "text/javascript; charset=utf-8";
+use crate::web::assets::{self, Asset};
 
 /// `/widget.js`: the element `<catchment-map>`. One address for good: sites that hold it get every mended
 /// fault within five minutes.
 pub(super) async fn script(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    static MADE: LazyLock<Made> = LazyLock::new(|| Made::new(web::WIDGET_SCRIPT.into()));
     query_fields(&uri, &[])?;
-    prepared(&headers, SCRIPT, &MADE)
+    built(&headers, &assets::WIDGET_SCRIPT)
 }
 
 /// `/embed.js`: a frame as high as what is in it.
 pub(super) async fn frame_script(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
-    static MADE: LazyLock<Made> = LazyLock::new(|| Made::new(web::EMBED_SCRIPT.into()));
     query_fields(&uri, &[])?;
-    prepared(&headers, SCRIPT, &MADE)
+    built(&headers, &assets::EMBED_SCRIPT)
+}
+
+/// A script, if this program was built with them.
+fn built(headers: &HeaderMap, script: &Asset) -> Result<Response, Problem> {
+    if !cfg!(feature = "web") {
+        return Err(Problem::not_found());
+    }
+    prepared(headers, script.content_type(), &script.made)
 }
 
 /// `/widget/{layer}.json`: a whole layer.

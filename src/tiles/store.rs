@@ -129,12 +129,18 @@ pub struct Made {
 impl Made {
     /// Of these bytes, in no encoding yet.
     pub fn new(bytes: Vec<u8>) -> Made {
+        Made::prepared(bytes.into(), [])
+    }
+
+    /// Of these bytes, and of the same in encodings.
+    pub(crate) fn prepared<const N: usize>(bytes: Bytes, forms: [(Encoding, Bytes); N]) -> Made {
         let made = Made {
-            // Half a SHA-256 tells tiles apart.
-            tag: sha256_hex(&bytes)[..32].to_string(),
+            tag: tag_of(&bytes),
             forms: Default::default(),
         };
-        made.forms[Encoding::Identity as usize].get_or_init(|| bytes.into());
+        for (encoding, form) in [(Encoding::Identity, bytes)].into_iter().chain(forms) {
+            made.forms[encoding as usize].get_or_init(|| form);
+        }
         made
     }
 
@@ -169,6 +175,11 @@ impl Made {
     pub fn size_bytes(&self) -> usize {
         Encoding::ALL.len() * (self.plain().len() + 256)
     }
+}
+
+/// Half a SHA-256 tells tiles apart.
+fn tag_of(bytes: &[u8]) -> String {
+    sha256_hex(bytes)[..32].to_string()
 }
 
 /// What was made of a dataset's tiles.

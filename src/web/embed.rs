@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use super::assets;
 use super::page::{Home, frame};
 use crate::domain::{Area, Layer};
 
@@ -75,8 +76,6 @@ impl Shown {
 /// The page at `/embed`.
 pub(crate) struct EmbedPage<'a> {
     pub(crate) shown: &'a Shown,
-    pub(crate) style_path: &'a str,
-    pub(crate) icon_path: &'a str,
     /// The names of the areas that it shows, for those who see no map.
     pub(crate) names: &'a [String],
     pub(crate) attribution: &'a str,
@@ -103,8 +102,8 @@ pub(crate) fn embed(page: &EmbedPage<'_>) -> Markup {
                 title { "Map: " (shown.name()) }
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
-                link rel="stylesheet" href=(page.style_path);
-                link rel="icon" href=(page.icon_path) type="image/svg+xml";
+                link rel="stylesheet" href=(assets::EMBED_STYLE.path);
+                link rel="icon" href=(assets::ICON.path) type="image/svg+xml";
                 @if !page.oembed.is_empty() {
                     link rel="alternate" type="application/json+oembed" href=(page.oembed) title=(shown.name());
                 }
@@ -134,7 +133,6 @@ pub(crate) struct SitePage<'a> {
     pub(crate) shown: &'a Shown,
     /// What can be chosen: layers by title, each with its areas.
     pub(crate) choices: &'a [(Layer, String, Vec<&'a Area>)],
-    pub(crate) script_path: &'a str,
     /// `https://maps.example`.
     pub(crate) origin: &'a str,
 }
@@ -143,7 +141,7 @@ pub(crate) struct SitePage<'a> {
 pub(crate) fn site(home: &Home<'_>, page: &SitePage<'_>) -> Markup {
     let content = html! {
         script type="module" src="/widget.js" {}
-        script type="module" src=(page.script_path) {}
+        script type="module" src=(assets::SITE_SCRIPT.path) {}
         h1 { "Put this map on your site" }
         p.lead { "Choose a map, copy two lines into your page, and it is there. It asks nobody else, stores nothing on your readers’ devices, and sends a postcode to this service alone, in the body of a request." }
         (choice(page))

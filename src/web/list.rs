@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::assets;
 use super::page::{Home, frame};
 use crate::batch::COLUMNS;
 use crate::question::Fields;
@@ -13,7 +14,6 @@ pub(crate) struct ListPage<'a> {
     pub(crate) fields: &'a Fields,
     /// The longest file that a browser without script may send.
     pub(crate) file_bytes_max: usize,
-    pub(crate) script_path: &'a str,
 }
 
 /// Why a list was not answered.
@@ -115,7 +115,7 @@ pub(crate) fn list(home: &Home<'_>, page: &ListPage<'_>) -> Markup {
         p #said role="status" {}
         section #summary hidden tabindex="-1" aria-labelledby="summary-title" {}
         (explanation())
-        script type="module" src=(page.script_path) {}
+        script type="module" src=(assets::LIST_SCRIPT.path) {}
     };
     frame(home, title, &content)
 }

@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use maud::{DOCTYPE, Markup, html};
 
+use super::assets;
 use super::map::{self, Map};
 use super::words;
 use crate::domain::{
@@ -14,10 +15,8 @@ use crate::index::{
     Registration, Unknown, areas_in,
 };
 
-/// Where the page's parts are.
+/// What a page stands on.
 pub(crate) struct Home<'a> {
-    pub(crate) style_path: &'a str,
-    pub(crate) icon_path: &'a str,
     pub(crate) index: &'a Index,
     pub(crate) outcome: Outcome<'a>,
 }
@@ -61,6 +60,20 @@ pub(crate) fn home(home: &Home<'_>) -> Markup {
     frame(home, title, &content)
 }
 
+/// The page at `/` of a program that was built without pages.
+pub(crate) fn none() -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en-GB" {
+            head { meta charset="utf-8"; title { "Catchment" } meta name="viewport" content="width=device-width, initial-scale=1"; }
+            body { main {
+                h1 { "Catchment" }
+                p { "This program was built without its pages (the feature " code { "web" } "). The API answers: " a href="/openapi.json" { "what it can be asked" } "." }
+            } }
+        }
+    }
+}
+
 /// The page at `/privacy`.
 pub(crate) fn privacy(home: &Home<'_>) -> Markup {
     let content = html! {
@@ -89,8 +102,10 @@ pub(super) fn frame(home: &Home<'_>, title: &str, content: &Markup) -> Markup {
                 title { (title) }
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
-                link rel="stylesheet" href=(home.style_path);
-                link rel="icon" href=(home.icon_path) type="image/svg+xml";
+                @if cfg!(feature = "web") {
+                    link rel="stylesheet" href=(assets::STYLE.path);
+                }
+                link rel="icon" href=(assets::ICON.path) type="image/svg+xml";
             }
             body {
                 a.skip href="#main" { "Skip to main content" }

@@ -199,7 +199,6 @@ fn shown(app: &App, status: StatusCode, problem: Option<&Problem>, fields: &Fiel
         }),
         fields,
         file_bytes_max: FILE_BYTES_MAX,
-        script_path: pages::script_path(),
     };
     let page = web::list(&pages::blank(releases.current()), &page);
     pages::html(status, page)

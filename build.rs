@@ -1,0 +1,165 @@
+//! Builds the styles and scripts of the pages into the program, from `src/web/` and the npm packages that its
+//! lock file names. Writes into `OUT_DIR` alone; `src/web/build.mjs` does the work of each file.
+
+use std::env;
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Output, exit};
+
+/// What is built: its name in the program, and the file in `src/web/`. One line adds another.
+const ASSETS: &[(&str, &str)] = &[
+    ("STYLE", "style.css"),
+    ("LIST_SCRIPT", "list.js"),
+    ("SITE_SCRIPT", "site.js"),
+    ("EMBED_STYLE", "embed.css"),
+    ("EMBED_SCRIPT", "embed.js"),
+    ("WIDGET_SCRIPT", "widget.js"),
+    ("ICON", "icon.svg"),
+];
+
+/// Where the sources are.
+const SOURCES: &str = "src/web";
+/// What is copied to where npm works, so that it writes nothing beside the sources.
+const PACKAGE: [&str; 4] = ["package.json", "package-lock.json", ".npmrc", "build.mjs"];
+/// What nhsuk-frontend asks for.
+const NODE_MIN: (u32, u32) = (20, 9);
+#[cfg(windows)]
+const NPM: &str = "npm.cmd";
+#[cfg(not(windows))]
+const NPM: &str = "npm";
+
+/// What went wrong, in words for whoever builds.
+type Fault = String;
+
+fn main() {
+    if let Err(fault) = built() {
+        eprintln!("{fault}");
+        exit(1);
+    }
+}
+
+fn built() -> Result<(), Fault> {
+    println!("cargo::rerun-if-changed=build.rs");
+    let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    let out = Path::new(&out);
+    let names = if env::var_os("CARGO_FEATURE_WEB").is_some() {
+        tell_sources().map_err(|error| format!("reading {SOURCES}: {error}"))?;
+        check_node()?;
+        install(&out.join("npm"))?;
+        make(&out.join("npm"), &out.join("assets"))?
+    } else {
+        place_nothing(&out.join("assets")).map_err(|error| format!("writing OUT_DIR: {error}"))?
+    };
+    fs::write(out.join("assets.rs"), table(&names)).map_err(|error| format!("writing: {error}"))
+}
+
+/// Everything in the folder that is not Rust may be built from; what is below it is.
+fn tell_sources() -> io::Result<()> {
+    for entry in fs::read_dir(SOURCES)? {
+        let path = entry?.path();
+        let is_rust = path.extension().is_some_and(|it| it == "rs");
+        if path.is_file() && !is_rust {
+            println!("cargo::rerun-if-changed={}", path.display());
+        }
+    }
+    Ok(())
+}
+
+fn check_node() -> Result<(), Fault> {
+    let (major, minor) = NODE_MIN;
+    let needed = |found: &str| {
+        format!(
+            "the pages are built with Node {major}.{minor} or newer, and npm: {found}\n\
+             Install it (https://nodejs.org), or build without the pages: cargo build --no-default-features\n\
+             (the feature `web` is what needs it)"
+        )
+    };
+    let told = run(Command::new("node").arg("--version"))
+        .map_err(|_| needed("`node --version` does not run"))?;
+    let version = String::from_utf8_lossy(&told.stdout).trim().to_string();
+    let numbers = version.trim_start_matches('v').split('.');
+    let mut numbers = numbers.map(|number| number.parse::<u32>().unwrap_or(0));
+    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if found < NODE_MIN {
+        return Err(needed(&format!("this is Node {version}")));
+    }
+    run(Command::new(NPM).arg("--version")).map_err(|_| needed("`npm --version` does not run"))?;
+    Ok(())
+}
+
+/// The packages, unless those of this lock file are there.
+fn install(folder: &Path) -> Result<(), Fault> {
+    let fault = |error: io::Error| format!("copying {SOURCES} to {}: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(fault)?;
+    for name in PACKAGE {
+        fs::copy(Path::new(SOURCES).join(name), folder.join(name)).map_err(fault)?;
+    }
+    let lock = fs::read(folder.join("package-lock.json")).map_err(fault)?;
+    let installed = folder.join("installed");
+    if fs::read(&installed).is_ok_and(|it| it == lock) {
+        return Ok(());
+    }
+    let arguments = [
+        "ci",
+        "--ignore-scripts",
+        "--include=optional",
+        "--prefer-offline",
+        "--no-audit",
+        "--no-fund",
+    ];
+    run(Command::new(NPM).args(arguments).current_dir(folder)).map_err(|told| {
+        format!(
+            "npm could not install what {SOURCES}/package-lock.json names:\n{told}\n\
+             Without the pages it is not needed: cargo build --no-default-features"
+        )
+    })?;
+    // Last, so that half an installation is none.
+    fs::write(installed, lock).map_err(fault)
+}
+
+/// The names of the files that were made, in the order of [`ASSETS`].
+fn make(folder: &Path, assets: &Path) -> Result<Vec<String>, Fault> {
+    let sources = env::current_dir().map_err(|error| error.to_string())?;
+    let mut command = Command::new("node");
+    command.arg(folder.join("build.mjs"));
+    command.args([&sources.join(SOURCES), assets]);
+    command.args(ASSETS.iter().map(|(_, file)| file));
+    let told = run(&mut command).map_err(|told| format!("building {SOURCES}:\n{told}"))?;
+    let names = String::from_utf8_lossy(&told.stdout).into_owned();
+    Ok(names.lines().map(str::to_string).collect())
+}
+
+/// Empty files, so that the program is the same but for what is in them.
+fn place_nothing(assets: &Path) -> io::Result<Vec<String>> {
+    fs::create_dir_all(assets)?;
+    for (_, file) in ASSETS {
+        for ending in ["", ".br", ".gz"] {
+            fs::write(assets.join(format!("{file}{ending}")), [])?;
+        }
+    }
+    Ok(ASSETS.iter().map(|(_, file)| file.to_string()).collect())
+}
+
+/// What `src/web/assets.rs` includes.
+fn table(names: &[String]) -> String {
+    let mut table = String::new();
+    for ((name, _), file) in ASSETS.iter().zip(names) {
+        writeln!(table, "asset!({name}, {file:?});").expect("writing to a String");
+    }
+    let all: Vec<String> = ASSETS.iter().map(|(name, _)| format!("&{name}")).collect();
+    let (count, all) = (ASSETS.len(), all.join(", "));
+    writeln!(table, "static ALL: [&Asset; {count}] = [{all}];").expect("writing to a String");
+    table
+}
+
+/// What it printed, if it went well; everything that it said, if not.
+fn run(command: &mut Command) -> Result<Output, Fault> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let told = [output.stdout, output.stderr].concat();
+    Err(String::from_utf8_lossy(&told).into_owned())
+}
