@@ -10,7 +10,8 @@ use std::process::{Command, Output, exit};
 
 /// What is built: its name in the program, and the file in `src/web/`. One line adds another.
 const ASSETS: &[(&str, &str)] = &[
-    ("STYLE", "style.css"),
+    ("STYLE", "pages.scss"),
+    ("SCRIPT", "pages.js"),
     ("LIST_SCRIPT", "list.js"),
     ("SITE_SCRIPT", "site.js"),
     ("EMBED_STYLE", "embed.css"),

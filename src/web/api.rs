@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::page::{Home, frame};
+use super::frame::{Page, frame};
+use super::page::Home;
 
 /// Every path of an OpenAPI document, with its parameters and answers.
 pub(crate) fn openapi(home: &Home<'_>, document: &Value, href: &str) -> Markup {
@@ -19,11 +20,13 @@ pub(crate) fn openapi(home: &Home<'_>, document: &Value, href: &str) -> Markup {
             }
         }
     };
-    frame(
-        home,
-        &format!("{} – Catchment", text(&info["title"])),
-        &content,
-    )
+    let page = Page {
+        title: text(&info["title"]),
+        part: Some("/docs"),
+        content,
+        ..Page::default()
+    };
+    frame(home.index, &page)
 }
 
 fn described(document: &Value, path: &str, method: &str, operation: &Value) -> Markup {

@@ -3,7 +3,8 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
-use super::page::{Home, frame};
+use super::frame::{Page, frame};
+use super::page::Home;
 use crate::domain::{Area, Layer};
 
 /// Where other sites' editors find the lines to copy.
@@ -140,15 +141,20 @@ pub(crate) struct SitePage<'a> {
 /// The page at [`SITE_PATH`].
 pub(crate) fn site(home: &Home<'_>, page: &SitePage<'_>) -> Markup {
     let content = html! {
-        script type="module" src="/widget.js" {}
-        script type="module" src=(assets::SITE_SCRIPT.path) {}
         h1 { "Put this map on your site" }
         p.lead { "Choose a map, copy two lines into your page, and it is there. It asks nobody else, stores nothing on your readers’ devices, and sends a postcode to this service alone, in the body of a request." }
         (choice(page))
         p #said role="status" {}
         div #shown { (result(page)) }
     };
-    frame(home, "Put this map on your site – Catchment", &content)
+    let page = Page {
+        title: "Put this map on your site",
+        part: Some(SITE_PATH),
+        scripts: &["/widget.js", assets::SITE_SCRIPT.path],
+        content,
+        ..Page::default()
+    };
+    frame(home.index, &page)
 }
 
 fn choice(page: &SitePage<'_>) -> Markup {

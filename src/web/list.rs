@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use super::assets;
-use super::page::{Home, frame};
+use super::frame::{Page, frame};
+use super::page::Home;
 use crate::batch::COLUMNS;
 use crate::question::Fields;
 
@@ -94,7 +95,7 @@ const USUAL: usize = 10;
 pub(crate) fn list(home: &Home<'_>, page: &ListPage<'_>) -> Markup {
     let title = match page.fault {
         Some(_) => "Error: Answer a list",
-        None => "Answer a list – Catchment",
+        None => "Answer a list",
     };
     let content = html! {
         div #fault { @if let Some(fault) = &page.fault { (problem(fault)) } }
@@ -115,9 +116,15 @@ pub(crate) fn list(home: &Home<'_>, page: &ListPage<'_>) -> Markup {
         p #said role="status" {}
         section #summary hidden tabindex="-1" aria-labelledby="summary-title" {}
         (explanation())
-        script type="module" src=(assets::LIST_SCRIPT.path) {}
     };
-    frame(home, title, &content)
+    let page = Page {
+        title,
+        part: Some("/batch"),
+        scripts: &[assets::LIST_SCRIPT.path],
+        content,
+        ..Page::default()
+    };
+    frame(home.index, &page)
 }
 
 fn problem(fault: &ListFault<'_>) -> Markup {

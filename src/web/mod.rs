@@ -3,8 +3,11 @@
 mod api;
 pub(crate) mod assets;
 mod embed;
+mod frame;
 mod list;
 mod map;
+#[allow(dead_code, unused_imports, reason = "for the pages to come")]
+mod nhsuk;
 pub(crate) mod ogc;
 mod page;
 mod words;

@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::page::{Home, frame};
+use super::frame::{Page, frame, link};
+use super::nhsuk::Link;
+use super::page::Home;
 
 /// The landing page.
 pub(crate) fn landing(home: &Home<'_>, body: &Value) -> Markup {
@@ -14,24 +16,27 @@ pub(crate) fn landing(home: &Home<'_>, body: &Value) -> Markup {
             code { "ogrinfo OAPIF:" (self_href(body)) } }
         (links(body, &["data", "service-doc", "service-desc", "conformance", "alternate"]))
     };
-    frame(home, "Areas for GIS – Catchment", &content)
+    page(
+        home,
+        "Areas for GIS",
+        &[link("/", "Look up a place")],
+        content,
+    )
 }
 
 /// What it conforms to.
 pub(crate) fn conformance(home: &Home<'_>, classes: &[&str]) -> Markup {
     let content = html! {
-        (trail(&[("/ogc?f=html", "Areas for GIS")]))
         h1 { "Conformance" }
         p.lead { "Parts of OGC standards that this service keeps to." }
         ul { @for class in classes { li { a href=(class) { (class) } } } }
     };
-    frame(home, "Conformance – Catchment", &content)
+    page(home, "Conformance", &[GIS], content)
 }
 
 /// The list of collections.
 pub(crate) fn collections(home: &Home<'_>, body: &Value) -> Markup {
     let content = html! {
-        (trail(&[("/ogc?f=html", "Areas for GIS")]))
         h1 { "Collections" }
         ul {
             @for collection in list(&body["collections"]) {
@@ -44,7 +49,7 @@ pub(crate) fn collections(home: &Home<'_>, body: &Value) -> Markup {
         }
         (links(body, &["alternate"]))
     };
-    frame(home, "Collections – Catchment", &content)
+    page(home, "Collections", &[GIS], content)
 }
 
 /// One collection.
@@ -58,7 +63,6 @@ pub(crate) fn collection(home: &Home<'_>, body: &Value) -> Markup {
     let interval = &extent["temporal"]["interval"][0];
     let end = |at: usize| text(&interval[at]).get(..10).unwrap_or("open");
     let content = html! {
-        (trail(&[("/ogc?f=html", "Areas for GIS"), ("/ogc/collections?f=html", "Collections")]))
         h1 { (title) }
         p.lead { (text(&body["description"])) }
         dl {
@@ -69,13 +73,12 @@ pub(crate) fn collection(home: &Home<'_>, body: &Value) -> Markup {
         }
         (links(body, &["items", "alternate", "license"]))
     };
-    frame(home, &format!("{title} – Catchment"), &content)
+    page(home, title, &[GIS, COLLECTIONS], content)
 }
 
 /// A page of features.
 pub(crate) fn items(home: &Home<'_>, title: &str, body: &Value, rows: &[Value]) -> Markup {
     let content = html! {
-        (trail(&[("/ogc?f=html", "Areas for GIS"), ("/ogc/collections?f=html", "Collections")]))
         h1 { (title) }
         p.lead { (body["numberReturned"]) " of " (body["numberMatched"]) " features" }
         div.scroll role="region" aria-label="Features" tabindex="0" {
@@ -86,7 +89,7 @@ pub(crate) fn items(home: &Home<'_>, title: &str, body: &Value, rows: &[Value]) 
         }
         (links(body, &["prev", "next", "alternate"]))
     };
-    frame(home, &format!("{title} – Catchment"), &content)
+    page(home, title, &[GIS, COLLECTIONS], content)
 }
 
 const COLUMNS: [(&str, &str); 6] = [
@@ -103,7 +106,6 @@ pub(crate) fn item(home: &Home<'_>, title: &str, properties: &Value, links: &[Va
     let name = text(&properties["name"]);
     let members = properties.as_object().into_iter().flatten();
     let content = html! {
-        (trail(&[("/ogc?f=html", "Areas for GIS"), ("/ogc/collections?f=html", "Collections")]))
         h1 { (name) }
         p.lead { (title) }
         dl {
@@ -113,15 +115,20 @@ pub(crate) fn item(home: &Home<'_>, title: &str, properties: &Value, links: &[Va
         }
         (links_of(links, &["collection", "alternate"]))
     };
-    frame(home, &format!("{name} – Catchment"), &content)
+    page(home, name, &[GIS, COLLECTIONS], content)
 }
 
-fn trail(pages: &[(&str, &str)]) -> Markup {
-    html! {
-        nav aria-label="Breadcrumb" {
-            p { @for (href, name) in pages { a href=(href) { (name) } " › " } }
-        }
-    }
+const GIS: Link<'static> = link("/ogc?f=html", "Areas for GIS");
+const COLLECTIONS: Link<'static> = link("/ogc/collections?f=html", "Collections");
+
+fn page(home: &Home<'_>, title: &str, trail: &[Link<'_>], content: Markup) -> Markup {
+    let page = Page {
+        title,
+        trail,
+        content,
+        ..Page::default()
+    };
+    frame(home.index, &page)
 }
 
 fn links(body: &Value, rels: &[&str]) -> Markup {

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use maud::{DOCTYPE, Markup, html};
 
-use super::assets;
+use super::frame::{Page, frame, link};
 use super::map::{self, Map};
 use super::words;
 use crate::domain::{
@@ -43,9 +43,9 @@ pub(crate) struct Fault<'a> {
 /// The page at `/`.
 pub(crate) fn home(home: &Home<'_>) -> Markup {
     let title = match home.outcome {
-        Outcome::Unasked => "Find Integrated Care Communities",
-        Outcome::Faulty(_) => "Error: Find Integrated Care Communities",
-        Outcome::Answered(_) => "Answer: Find Integrated Care Communities",
+        Outcome::Unasked => "Look up a place",
+        Outcome::Faulty(_) => "Error: Look up a place",
+        Outcome::Answered(_) => "Answer: Look up a place",
     };
     let content = html! {
         @if let Outcome::Faulty(fault) = &home.outcome { (summary(fault)) }
@@ -57,7 +57,13 @@ pub(crate) fn home(home: &Home<'_>) -> Markup {
             _ => (overview(home.index)),
         }
     };
-    frame(home, title, &content)
+    let page = Page {
+        title,
+        part: Some("/"),
+        content,
+        ..Page::default()
+    };
+    frame(home.index, &page)
 }
 
 /// The page at `/` of a program that was built without pages.
@@ -87,43 +93,14 @@ pub(crate) fn privacy(home: &Home<'_>) -> Markup {
             li { "The service calls no other computer. All it knows was loaded when it started." }
             li { "It sets no cookies, and the page loads nothing from anywhere else." }
         }
-        p { a href="/" { "Back to the look-up" } }
     };
-    frame(home, "Privacy – Catchment", &content)
-}
-
-pub(super) fn frame(home: &Home<'_>, title: &str, content: &Markup) -> Markup {
-    let manifest = home.index.manifest();
-    html! {
-        (DOCTYPE)
-        html lang="en-GB" {
-            head {
-                meta charset="utf-8";
-                title { (title) }
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="robots" content="noindex";
-                @if cfg!(feature = "web") {
-                    link rel="stylesheet" href=(assets::STYLE.path);
-                }
-                link rel="icon" href=(assets::ICON.path) type="image/svg+xml";
-            }
-            body {
-                a.skip href="#main" { "Skip to main content" }
-                header.top { div.wide { a.brand href="/" { "Catchment" } span.tagline { "who covers where" } nav { a href="/" { "One place" } a href="/batch" { "A list" } } } }
-                main #main .wide { (content) }
-                footer.bottom {
-                    div.wide {
-                        p { "Dataset " (manifest.name) ", version " (manifest.version) ". "
-                            a href="/api/v1/dataset" { "What it holds (JSON)" } " · "
-                            a href="/privacy" { "Privacy" } " · "
-                            a href=(super::SITE_PATH) { "Put this map on your site" } " · "
-                            a href=(manifest.licence) { "Licence of the data" } }
-                        p.small { (manifest.attribution) }
-                    }
-                }
-            }
-        }
-    }
+    let page = Page {
+        title: "Privacy",
+        trail: &[link("/", "Look up a place")],
+        content,
+        ..Page::default()
+    };
+    frame(home.index, &page)
 }
 
 fn summary(fault: &Fault<'_>) -> Markup {
