@@ -4,8 +4,9 @@
 use jiff::civil::Date;
 
 use crate::domain::{
-    BritishGrid, InvalidBritishGrid, InvalidDate, InvalidLayer, InvalidLonLat, InvalidPostcode,
-    InvalidPrefix, Layer, LonLat, Postcode, PostcodePrefix, date_from_iso, today_in_london,
+    BritishGrid, GridReference, InvalidBritishGrid, InvalidDate, InvalidGridReference,
+    InvalidLayer, InvalidLonLat, InvalidPostcode, InvalidPrefix, Layer, LonLat, Postcode,
+    PostcodePrefix, date_from_iso, today_in_london,
 };
 use crate::index::{Place, Query, Which};
 
@@ -63,6 +64,9 @@ pub enum InvalidQuestion {
     /// Not an easting and a northing.
     #[error(transparent)]
     Grid(#[from] InvalidBritishGrid),
+    /// Not a grid reference.
+    #[error(transparent)]
+    GridReference(#[from] InvalidGridReference),
     /// Degrees where metres should be.
     #[error("easting and northing are metres; degrees go into lon and lat")]
     NotMetres,
@@ -112,6 +116,12 @@ pub const LOCATE_FIELDS: &[&str] = &[
     "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "layers", "dataset",
 ];
 
+/// Those of the page's form, where one field takes a place however it is written, and a day has three.
+pub const FORM_FIELDS: &[&str] = &[
+    "place", "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "day", "month",
+    "year", "layers", "dataset",
+];
+
 impl Fields {
     /// The fields, if all of them are among `allowed` and none stands twice.
     ///
@@ -154,8 +164,20 @@ impl Fields {
     pub fn as_of(&self) -> Result<Date, InvalidQuestion> {
         match self.get("as_of") {
             Some(text) => Ok(date_from_iso(text)?),
-            None => Ok(today_in_london()),
+            None => Ok(self.day()?.unwrap_or_else(today_in_london)),
         }
+    }
+
+    /// The day of the three fields, if any of them is filled in.
+    fn day(&self) -> Result<Option<Date>, InvalidQuestion> {
+        let parts = ["year", "month", "day"].map(|name| self.get(name));
+        if parts == [None; 3] {
+            return Ok(None);
+        }
+        let [year, month, day] = parts.map(|it| it.unwrap_or_default().trim());
+        Ok(Some(date_from_iso(&format!(
+            "{year}-{month:0>2}-{day:0>2}"
+        ))?))
     }
 
     fn pair(
@@ -197,6 +219,13 @@ impl Fields {
     pub fn place(&self) -> Result<Option<Place>, InvalidQuestion> {
         let lonlat = self.pair("lon", "lat")?;
         let grid = self.pair("easting", "northing")?;
+        if let Some(text) = self.get("place") {
+            let is_alone = lonlat.is_none() && grid.is_none() && self.get("postcode").is_none();
+            return match is_alone {
+                true => place_in_words(text).map(Some),
+                false => Err(InvalidQuestion::TwoPlaces),
+            };
+        }
         match (self.get("postcode"), lonlat, grid) {
             (None, None, None) => Ok(None),
             (Some(text), None, None) => Ok(Some(Place::Postcode(text.parse()?))),
@@ -257,6 +286,50 @@ impl PageWanted {
                 Some(_) => return Err(InvalidQuestion::Status),
             },
         })
+    }
+}
+
+/// A place as people write it: a postcode; a latitude and a longitude, in either order; an easting and a
+/// northing; or a grid reference.
+///
+/// # Errors
+/// When it is none of them: the fault of what it looks like most.
+pub fn place_in_words(text: &str) -> Result<Place, InvalidQuestion> {
+    let text = text.trim();
+    if let Some((first, second)) = two_numbers(text) {
+        return place_of_numbers(first, second);
+    }
+    if GridReference::looks_like(text) {
+        return Ok(Place::Grid(text.parse::<GridReference>()?.middle()));
+    }
+    Ok(Place::Postcode(text.parse()?))
+}
+
+/// Two numbers with a comma or white space between them, a degree sign after each or none.
+fn two_numbers(text: &str) -> Option<(f64, f64)> {
+    let is_between = |it: char| it == ',' || it == ';' || it.is_whitespace();
+    let mut words = text.split(is_between).filter(|word| !word.is_empty());
+    let mut number = || {
+        let word = words.next()?.trim_end_matches('°').replace('−', "-");
+        // Words such as `inf` are numbers to Rust.
+        let is_number = word.ends_with(|it: char| it.is_ascii_digit());
+        word.parse::<f64>().ok().filter(|_| is_number)
+    };
+    let numbers = (number()?, number()?);
+    words.next().is_none().then_some(numbers)
+}
+
+/// Degrees where both can be; people write the latitude first, and in Great Britain the two cannot be
+/// mistaken for each other.
+fn place_of_numbers(first: f64, second: f64) -> Result<Place, InvalidQuestion> {
+    const DEGREES_MAX: f64 = 180.0;
+    if first.abs() > DEGREES_MAX || second.abs() > DEGREES_MAX {
+        return Ok(Place::Grid(grid_of(first, second)?));
+    }
+    let longitude_first = LonLat::new(first, second).ok();
+    match LonLat::new(second, first) {
+        Ok(lonlat) if !lonlat.looks_swapped() => Ok(Place::LonLat(lonlat)),
+        swapped => Ok(Place::LonLat(longitude_first.map_or(swapped, Ok)?)),
     }
 }
 
@@ -322,6 +395,7 @@ impl InvalidQuestion {
             | InvalidQuestion::NotANumber { .. }
             | InvalidQuestion::LonLat(InvalidLonLat::NotFinite | InvalidLonLat::OffTheEarth)
             | InvalidQuestion::Grid(_)
+            | InvalidQuestion::GridReference(_)
             | InvalidQuestion::Prefix(InvalidPrefix::Malformed)
             | InvalidQuestion::Limit { .. }
             | InvalidQuestion::After
@@ -381,6 +455,77 @@ mod tests {
             ],
             Ok(()),
         );
+    }
+
+    #[test]
+    fn a_place_is_understood_however_it_is_written() {
+        let degrees = |text: &str| match place_in_words(text) {
+            Ok(Place::LonLat(it)) => (it.lon(), it.lat()),
+            _ => panic!("{text} is not degrees"),
+        };
+        for text in [
+            "54.32, -2.74",
+            "54.32 -2.74",
+            "54.32,-2.74",
+            " 54.32°; −2.74° ",
+            "-2.74, 54.32",
+        ] {
+            assert_eq!(degrees(text), (-2.74, 54.32), "{text}");
+        }
+        // Neither way round in Great Britain: the latitude first, as people write it.
+        assert_eq!(degrees("48.86 2.35"), (2.35, 48.86));
+        let metres = |text: &str| match place_in_words(text) {
+            Ok(Place::Grid(it)) => (it.easting_m(), it.northing_m()),
+            _ => panic!("{text} is not on the grid"),
+        };
+        for text in ["317303 480077", "317303, 480077", "317303.0,480077.0"] {
+            assert_eq!(metres(text), (317_303.0, 480_077.0), "{text}");
+        }
+        assert_eq!(metres("SD 173 800"), (317_350.0, 480_050.0));
+        assert!(matches!(place_in_words("la184db"), Ok(Place::Postcode(_))));
+    }
+
+    #[test]
+    fn a_place_that_is_none_has_the_fault_of_what_it_looks_like() {
+        for (text, code) in [
+            ("", "missing"),
+            ("LA1", "partial_postcode"),
+            ("SE11", "partial_postcode"),
+            ("LA1O 5DL", "malformed"),
+            ("SD 173 80", "malformed"),
+            ("95, 95", "malformed"),
+            ("317303", "malformed"),
+            ("317303 9e9", "malformed"),
+            ("NaN inf", "malformed"),
+            ("54.32, -2.74, 3", "malformed"),
+        ] {
+            let fault = place_in_words(text).map(|_| ()).expect_err(text);
+            assert_eq!(fault.code(), code, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_form_s_day_has_three_fields() {
+        let day = |parts: [&str; 3]| {
+            let names = ["day", "month", "year"];
+            let given = names.into_iter().zip(parts).filter(|it| !it.1.is_empty());
+            let given = given.map(|(name, value)| (name.to_string(), value.to_string()));
+            let fields = Fields::new(given, FORM_FIELDS).expect("they are fields of the form");
+            fields.as_of().map(|day| day.to_string())
+        };
+        assert_eq!(day(["5", "4", "2023"]), Ok("2023-04-05".into()));
+        assert_eq!(day(["05", " 4", "2023"]), Ok("2023-04-05".into()));
+        assert_eq!(day(["", "", ""]), Ok(today_in_london().to_string()));
+        for parts in [
+            ["29", "2", "2023"],
+            ["5", "", "2023"],
+            ["5", "4", ""],
+            ["5", "4", "23"],
+            ["x", "4", "2023"],
+        ] {
+            let fault = day(parts).expect_err("no day");
+            assert_eq!(fault.code(), "invalid_date", "{parts:?}");
+        }
     }
 
     #[test]

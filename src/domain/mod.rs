@@ -6,6 +6,7 @@
 
 mod area;
 mod expectation;
+mod grid_reference;
 mod layer;
 mod ods_code;
 mod period;
@@ -20,6 +21,7 @@ pub use area::{
     Area, Assignment, Boundary, Extent, GridPolygon, Lineage, Member, Membership, Relation,
 };
 pub use expectation::{Canary, StatedCount};
+pub use grid_reference::{GridReference, InvalidGridReference};
 pub use layer::{InvalidLayer, Layer, Layers};
 pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{InvalidDate, Period, YearMonth, date_from_iso, date_in_london, today_in_london};

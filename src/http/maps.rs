@@ -129,7 +129,8 @@ async fn answer(
     })?
 }
 
-async fn place(
+/// A turn to draw, or a problem that says when to come again.
+pub(super) async fn place(
     pictures: &Arc<Semaphore>,
     patience: Duration,
 ) -> Result<OwnedSemaphorePermit, Problem> {

@@ -1,5 +1,7 @@
 //! The pages: a form that posts, so that no postcode stands in an address, and HTML back.
 
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -10,13 +12,16 @@ use super::conditional::cacheable;
 use super::embed;
 use super::input::{Segments, form_fields, query_fields};
 use super::locate::NO_STORE;
+use super::maps;
 use super::prepared::prepared_for_good;
 use super::problem::Problem;
 use super::snapshot::dataset;
-use crate::domain::Status;
+use crate::domain::{InvalidGridReference, InvalidPostcode, Status};
 use crate::index::Index;
-use crate::question::{InvalidQuestion, LOCATE_FIELDS, Question};
-use crate::web::{self, Fault, Home, Outcome, assets};
+use crate::maps::{draw, draw_marked};
+use crate::question::{FORM_FIELDS, Fields, InvalidQuestion, Question};
+use crate::releases::Releases;
+use crate::web::{self, Fault, FormField, Home, Outcome, assets};
 
 /// The parts of a page on which nothing was asked.
 pub(super) fn blank(index: &Index) -> Home<'_> {
@@ -52,53 +57,99 @@ pub(super) async fn home(
 
 /// `POST /`: the answer, or what is wrong with the question.
 pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let fields = form_fields(request, LOCATE_FIELDS).await?;
+    let fields = form_fields(request, FORM_FIELDS).await?;
     let releases = app.releases();
-    let index = dataset(&releases, &fields)?;
-    let question = match Question::from_fields(&fields) {
+    // The words do not wait for the map.
+    let drawing = maps::place(&app.drawing, MAP_WITHIN).await.ok();
+    let page = move || {
+        let can_draw = drawing.is_some();
+        answered(&releases, &fields, can_draw)
+    };
+    tokio::task::spawn_blocking(page).await.map_err(|_| {
+        tracing::error!("answering on a page panicked");
+        Problem::internal()
+    })?
+}
+
+/// How long an answer waits for its turn to draw a map; after that it comes without one.
+const MAP_WITHIN: Duration = Duration::from_millis(300);
+
+fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Response, Problem> {
+    let index = dataset(releases, fields)?;
+    let question = match Question::from_fields(fields) {
         Ok(question) => question,
-        Err(fault) => {
-            let field = field_of(&fault);
-            return Ok(faulty(index, field, &Problem::from(fault)));
-        }
+        Err(fault) => return Ok(faulty(index, told(&fault), &Problem::from(fault))),
     };
     let answer = index.locate(&question.query);
     if answer.status == Status::UnknownPostcode {
-        return Ok(faulty(index, "postcode", &Problem::unknown_postcode()));
+        let message = "Check the postcode with the person: there is none like it";
+        let told = (FormField::Place, message.to_string());
+        return Ok(faulty(index, told, &Problem::unknown_postcode()));
     }
-    let page = web::home(&parts(index, Outcome::Answered(&answer)));
+    let wanted = web::map_of(&answer).filter(|_| can_draw);
+    let map = wanted.and_then(|(wanted, mark)| {
+        let store = releases.tiles(index);
+        match mark {
+            Some(mark) => draw_marked(index, store, &wanted, mark),
+            None => draw(index, store, &wanted),
+        }
+    });
+    let page = web::home(&parts(index, Outcome::Answered(&answer, map)));
     Ok(html(StatusCode::OK, page))
 }
 
-fn faulty(index: &Index, field: &'static str, problem: &Problem) -> Response {
+fn faulty(index: &Index, (field, message): (FormField, String), problem: &Problem) -> Response {
     let fault = Fault {
         field,
-        message: message(field, problem),
+        message: &message,
         suggestion: problem.suggestion(),
     };
     let page = web::home(&parts(index, Outcome::Faulty(fault)));
     html(problem.status(), page)
 }
 
-/// The field of the form that a fault is in.
-fn field_of(fault: &InvalidQuestion) -> &'static str {
-    match fault {
-        InvalidQuestion::Date(_) => "as_of",
-        InvalidQuestion::Practice(_) => "practice",
-        _ => "postcode",
-    }
-}
-
-fn message<'p>(field: &str, problem: &'p Problem) -> &'p str {
-    match (field, problem.code()) {
-        ("as_of", _) => "Enter a day that exists, or leave it blank for today",
-        ("practice", _) => "Enter a practice code, such as P81002",
-        (_, "missing") => "Enter a postcode or a practice code",
-        (_, "partial_postcode") => "Enter the full postcode; this is only its first part",
-        (_, "malformed") => "That is not a UK postcode",
-        (_, "unknown_postcode") => "There is no such postcode; check it with the person",
-        _ => problem.detail(),
-    }
+/// The field of the form that a fault is in, and what would be right in it.
+fn told(fault: &InvalidQuestion) -> (FormField, String) {
+    let (field, message) = match fault {
+        InvalidQuestion::Date(_) => (
+            FormField::Day,
+            "Enter a day that exists, such as 31 3 2025, or leave it blank for today",
+        ),
+        InvalidQuestion::Practice(_) => (
+            FormField::Practice,
+            "Enter a practice code, such as P81002, or leave it blank",
+        ),
+        InvalidQuestion::Missing | InvalidQuestion::Postcode(InvalidPostcode::Missing) => (
+            FormField::Place,
+            "Enter a postcode, a coordinate or a grid reference, or a practice code",
+        ),
+        InvalidQuestion::Postcode(InvalidPostcode::Partial) => (
+            FormField::Place,
+            "Enter a full postcode, such as LA18 4DB, not only its first part",
+        ),
+        InvalidQuestion::Postcode(InvalidPostcode::Malformed { .. }) => (
+            FormField::Place,
+            "Enter a full UK postcode, such as LA18 4DB",
+        ),
+        InvalidQuestion::LonLat(_) | InvalidQuestion::Swapped => (
+            FormField::Place,
+            "Enter a latitude and a longitude in degrees, such as 54.2097, -3.2695",
+        ),
+        InvalidQuestion::Grid(_) | InvalidQuestion::NotMetres => (
+            FormField::Place,
+            "Enter an easting and a northing in metres on the British National Grid, such as 317303 480077",
+        ),
+        InvalidQuestion::GridReference(InvalidGridReference::Coarse) => (
+            FormField::Place,
+            "Enter a grid reference of six digits or more, such as SD 173 800",
+        ),
+        InvalidQuestion::GridReference(_) => (
+            FormField::Place,
+            "Enter a grid reference with as many digits east as north, such as SD 173 800",
+        ),
+        other => return (FormField::Place, other.to_string()),
+    };
+    (field, message.to_string())
 }
 
 /// `GET /privacy`.

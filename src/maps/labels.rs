@@ -45,9 +45,14 @@ pub(super) enum Mark {
     Nothing,
 }
 
-/// A mark for each, in their order.
-pub(super) fn place(frame: &Rect, wishes: &[Wish<'_>], numbers_max: usize) -> Vec<Mark> {
-    let mut taken: Vec<Rect> = Vec::new();
+/// A mark for each, in their order; none stands on what is taken.
+pub(super) fn place(
+    frame: &Rect,
+    wishes: &[Wish<'_>],
+    taken: Option<Rect>,
+    numbers_max: usize,
+) -> Vec<Mark> {
+    let mut taken: Vec<Rect> = taken.into_iter().collect();
     let mut marks: Vec<Option<Mark>> = wishes.iter().map(|_| None).collect();
     let mut order: Vec<usize> = (0..wishes.len()).collect();
     // The largest first, which have more to say; a stable sort keeps the order of the others.

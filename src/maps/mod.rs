@@ -19,7 +19,7 @@ mod text;
 
 use jiff::civil::Date;
 
-use crate::domain::{Boundary, Layer};
+use crate::domain::{Boundary, BritishGrid, Layer};
 use crate::geodesy;
 use crate::index::{Index, Shown};
 use crate::tiles::{Outline, Store};
@@ -97,6 +97,27 @@ struct View {
 
 /// The map. `None` where nothing of it has ground on the day.
 pub fn draw(index: &Index, store: &Store, wanted: &Wanted) -> Option<Picture> {
+    drawn(index, store, wanted, None)
+}
+
+/// The map with a place marked on it, wide enough to show it.
+///
+/// The place is no part of [`Wanted`], which names a picture that may be kept: somebody may live there.
+pub(crate) fn draw_marked(
+    index: &Index,
+    store: &Store,
+    wanted: &Wanted,
+    mark: BritishGrid,
+) -> Option<Picture> {
+    drawn(index, store, wanted, Some(mark))
+}
+
+fn drawn(
+    index: &Index,
+    store: &Store,
+    wanted: &Wanted,
+    mark: Option<BritishGrid>,
+) -> Option<Picture> {
     let (layer, day) = (wanted.layer, wanted.day);
     let shown = index.shown(layer, index.changes_until(layer, day));
     let looked_at = |it: &&Shown<'_>| match &wanted.area {
@@ -104,6 +125,7 @@ pub fn draw(index: &Index, store: &Store, wanted: &Wanted) -> Option<Picture> {
         None => true,
     };
     let extent = extent(shown.iter().filter(looked_at).map(|it| it.boundary))?;
+    let extent = mark.map_or(extent, |mark| including(extent, mark));
     let margin = match wanted.area {
         Some(_) => MARGIN_OF_AREA,
         None => MARGIN,
@@ -123,7 +145,14 @@ pub fn draw(index: &Index, store: &Store, wanted: &Wanted) -> Option<Picture> {
         .collect();
     let drawn: Vec<Drawn> = outlines(layer).into_iter().filter_map(in_sight).collect();
     let is_partition = index.is_partition(layer);
-    let marks = marks(&drawn, &view.frame, wanted.area.as_deref(), is_partition);
+    let mark = mark.map(|mark| view.place_on_grid(mark.easting_m(), mark.northing_m()));
+    let taken = mark.map(|at| Rect::around(at, svg::MARK_SIZE, svg::MARK_SIZE));
+    let names = Names {
+        selected: wanted.area.as_deref(),
+        is_partition,
+        taken,
+    };
+    let marks = marks(&drawn, &view.frame, &names);
     Some(svg::write(&svg::Scene {
         index,
         wanted,
@@ -133,26 +162,35 @@ pub fn draw(index: &Index, store: &Store, wanted: &Wanted) -> Option<Picture> {
         land: &land,
         drawn: &drawn,
         marks: &marks,
+        mark,
         is_partition,
     }))
 }
 
-fn marks(drawn: &[Drawn], frame: &Rect, selected: Option<&str>, is_partition: bool) -> Vec<Mark> {
+/// What decides which areas are named, and where.
+struct Names<'a> {
+    selected: Option<&'a str>,
+    is_partition: bool,
+    /// Where nothing else may stand.
+    taken: Option<Rect>,
+}
+
+fn marks(drawn: &[Drawn], frame: &Rect, names: &Names<'_>) -> Vec<Mark> {
     let wishes: Vec<Wish<'_>> = drawn
         .iter()
         .map(|area| {
-            let is_selected = selected == Some(area.id.as_str());
+            let is_selected = names.selected == Some(area.id.as_str());
             Wish {
                 name: &area.name,
                 mask: &area.mask,
                 heart: area.heart(),
                 is_selected,
                 // A name within areas that lie over each other would seem to be any one's.
-                may_be_named: is_partition || is_selected,
+                may_be_named: names.is_partition || is_selected,
             }
         })
         .collect();
-    labels::place(frame, &wishes, NUMBERS_MAX)
+    labels::place(frame, &wishes, names.taken, NUMBERS_MAX)
 }
 
 impl Drawn {
@@ -176,6 +214,11 @@ fn extent<'a>(boundaries: impl Iterator<Item = &'a Boundary>) -> Option<[f64; 4]
         let [west, south, east, north] = seen.unwrap_or([x, y, x, y]);
         Some([west.min(x), south.min(y), east.max(x), north.max(y)])
     })
+}
+
+fn including([west, south, east, north]: [f64; 4], place: BritishGrid) -> [f64; 4] {
+    let (x, y) = (place.easting_m(), place.northing_m());
+    [west.min(x), south.min(y), east.max(x), north.max(y)]
 }
 
 impl View {
@@ -223,10 +266,14 @@ impl View {
 
     fn place(&self, (lon, lat): (f64, f64)) -> Option<Place> {
         let (easting, northing) = geodesy::to_grid_metres(lon, lat)?;
-        Some((
+        Some(self.place_on_grid(easting, northing))
+    }
+
+    fn place_on_grid(&self, easting: f64, northing: f64) -> Place {
+        (
             self.frame.x + (easting - self.west) * self.units_per_m,
             self.frame.y + (self.north - northing) * self.units_per_m,
-        ))
+        )
     }
 
     /// The area, if any of it is in sight.

@@ -21,6 +21,8 @@ const SMALL: f64 = 10.0;
 const ASCENT: f64 = 0.92;
 /// The strip under the map for the scale bar and the arrow.
 const STRIP: f64 = 34.0;
+/// How wide the mark of a place is, its halo included.
+pub(super) const MARK_SIZE: f64 = 22.0;
 /// At most so many names in the description.
 const NAMED_MAX: usize = 60;
 
@@ -132,6 +134,8 @@ pub(super) struct Scene<'a> {
     pub(super) land: &'a [Drawn],
     pub(super) drawn: &'a [Drawn],
     pub(super) marks: &'a [Mark],
+    /// The place that was asked about.
+    pub(super) mark: Option<Place>,
     pub(super) is_partition: bool,
 }
 
@@ -251,6 +255,14 @@ impl Scene<'_> {
         self.write_areas(out);
         out.push_str("</g>\n");
         self.write_marks(out);
+        if let Some((x, y)) = self.mark {
+            let (x, y) = (tenth(x), tenth(y));
+            let _ = writeln!(
+                out,
+                "<circle cx=\"{x}\" cy=\"{y}\" r=\"11\" fill=\"#fff\"/><circle cx=\"{x}\" cy=\"{y}\" r=\"8\" fill=\"#d5281b\"/>\
+                 <circle cx=\"{x}\" cy=\"{y}\" r=\"2.5\" fill=\"#fff\"/>"
+            );
+        }
         let _ = writeln!(out, "{rect} fill=\"none\" stroke=\"{INK}\"/>");
     }
 
@@ -473,13 +485,17 @@ impl Scene<'_> {
             let _ = write!(list, " and {left_out} more");
         }
         let kind = &self.head.kind;
-        match selected {
+        let told = match selected {
             Some(area) if count == 0 => format!("{} ({kind}) on {day}, alone.", area.name),
             Some(area) => format!(
                 "{} ({kind}) on {day}, in bold outline, and {count} around it: {list}.",
                 area.name
             ),
             None => format!("{kind} on {day}, {count} of them: {list}."),
+        };
+        match self.mark {
+            Some(_) => format!("{told} The place that was asked about is marked."),
+            None => told,
         }
     }
 }

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::frame::{Page, frame};
-use super::page::Home;
+use super::home::Home;
+use super::nhsuk::summary_list;
 
 /// Every path of an OpenAPI document, with its parameters and answers.
 pub(crate) fn openapi(home: &Home<'_>, document: &Value, href: &str) -> Markup {
@@ -12,7 +13,7 @@ pub(crate) fn openapi(home: &Home<'_>, document: &Value, href: &str) -> Markup {
     let root = text(&document["servers"][0]["url"]);
     let content = html! {
         h1 { (text(&info["title"])) }
-        p.lead { (text(&info["description"])) }
+        p.nhsuk-lede-text { (text(&info["description"])) }
         p { "The document itself: " a href=(href) { (href) } " (OpenAPI " (text(&document["openapi"])) "). Addresses below come after " code { (root) } "." }
         @for (path, operations) in members(&document["paths"]) {
             @for (method, operation) in members(operations) {
@@ -31,28 +32,33 @@ pub(crate) fn openapi(home: &Home<'_>, document: &Value, href: &str) -> Markup {
 
 fn described(document: &Value, path: &str, method: &str, operation: &Value) -> Markup {
     let parameters = operation["parameters"].as_array();
-    let parameters: Vec<&Value> = parameters
-        .into_iter()
-        .flatten()
-        .map(|it| resolved(document, it))
+    let parameters = parameters.into_iter().flatten();
+    let parameters = parameters.map(|it| resolved(document, it));
+    let parameters: Vec<(String, Markup)> = parameters
+        .map(|parameter| {
+            let required = match parameter["required"] == true {
+                true => " (required)",
+                false => "",
+            };
+            let name = format!("{}{required}", text(&parameter["name"]));
+            (name, html! { (text(&parameter["description"])) })
+        })
+        .collect();
+    let responses: Vec<(&str, Markup)> = members(&operation["responses"])
+        .map(|(status, it)| {
+            (
+                status.as_str(),
+                html! { (text(&resolved(document, it)["description"])) },
+            )
+        })
         .collect();
     html! {
         section {
-            h2 { code { (method.to_uppercase()) " " (path) } }
+            h2.nhsuk-heading-m { code { (method.to_uppercase()) " " (path) } }
             p { (text(&operation["summary"])) ". " (text(&operation["description"])) }
-            @if !parameters.is_empty() {
-                dl {
-                    @for parameter in parameters {
-                        dt { code { (text(&parameter["name"])) } @if parameter["required"] == true { " (required)" } }
-                        dd { (text(&parameter["description"])) }
-                    }
-                }
-            }
-            dl {
-                @for (status, response) in members(&operation["responses"]) {
-                    dt { (status) } dd { (text(&resolved(document, response)["description"])) }
-                }
-            }
+            @if !parameters.is_empty() { h3.nhsuk-heading-s { "Parameters" } (summary_list(&parameters)) }
+            h3.nhsuk-heading-s { "Answers" }
+            (summary_list(&responses))
         }
     }
 }

@@ -4,7 +4,8 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
 use super::frame::{Page, frame};
-use super::page::Home;
+use super::home::Home;
+use super::nhsuk::{Button, Checkbox, Field, Select, button, checkboxes, select};
 use crate::domain::{Area, Layer};
 
 /// Where other sites' editors find the lines to copy.
@@ -142,7 +143,7 @@ pub(crate) struct SitePage<'a> {
 pub(crate) fn site(home: &Home<'_>, page: &SitePage<'_>) -> Markup {
     let content = html! {
         h1 { "Put this map on your site" }
-        p.lead { "Choose a map, copy two lines into your page, and it is there. It asks nobody else, stores nothing on your readers’ devices, and sends a postcode to this service alone, in the body of a request." }
+        p.nhsuk-lede-text { "Choose a map, copy two lines into your page, and it is there. It asks nobody else, stores nothing on your readers’ devices, and sends a postcode to this service alone, in the body of a request." }
         (choice(page))
         p #said role="status" {}
         div #shown { (result(page)) }
@@ -162,23 +163,29 @@ fn choice(page: &SitePage<'_>) -> Markup {
     let is_chosen = |layer: Layer, id: Option<&str>| {
         layer == shown.layer && id == shown.area.as_ref().map(|it| it.0.as_str())
     };
-    html! {
-        form.ask #choice method="get" action=(SITE_PATH) {
-            div.field {
-                label for="show" { "What it shows" }
-                select #show name="show" {
-                    @for (layer, title, areas) in page.choices {
-                        optgroup label=(title) {
-                            option value=(layer) selected[is_chosen(*layer, None)] { "All: " (title) }
-                            @for area in areas {
-                                option value={ (layer) "/" (area.id) } selected[is_chosen(*layer, Some(&area.id))] { (area.title()) }
-                            }
-                        }
-                    }
+    let options = html! {
+        @for (layer, title, areas) in page.choices {
+            optgroup label=(title) {
+                option value=(layer) selected[is_chosen(*layer, None)] { "All: " (title) }
+                @for area in areas {
+                    option value={ (layer) "/" (area.id) } selected[is_chosen(*layer, Some(&area.id))] { (area.title()) }
                 }
             }
-            div.check { input #search type="checkbox" name="search" value="on" checked[shown.search]; label for="search" { "With a field for a postcode" } }
-            button type="submit" { "Show" }
+        }
+    };
+    let with_search = Checkbox {
+        id: "search",
+        name: "search",
+        value: "on",
+        label: "With a field for a postcode",
+        hint: None,
+        is_checked: shown.search,
+    };
+    html! {
+        form #choice method="get" action=(SITE_PATH) {
+            (select(&Select { field: Field { id: "show", name: "show", label: "What it shows".into(), ..Field::default() }, options }))
+            (checkboxes(&[with_search], true))
+            (button(&Button { text: "Show", ..Button::default() }))
         }
     }
 }
@@ -188,7 +195,7 @@ fn result(page: &SitePage<'_>) -> Markup {
     let (shown, origin) = (page.shown, page.origin);
     let fallback = html! { noscript { (picture(shown)) } };
     html! {
-        section.card aria-labelledby="preview" {
+        section.preview aria-labelledby="preview" {
             h2 #preview { "Preview" }
             (shown.element(None, &fallback))
         }
@@ -240,7 +247,7 @@ fn copied(id: &str, lines: &str) -> Markup {
 
 fn policy(id: &str, directives: &str) -> Markup {
     html! {
-        p.small { "If your site sends a Content-Security-Policy, it needs this much (add our address to what is there):" }
+        p.nhsuk-body-s { "If your site sends a Content-Security-Policy, it needs this much (add our address to what is there):" }
         pre.lines id=(id) { code { "Content-Security-Policy: " (directives) } }
     }
 }

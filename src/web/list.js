@@ -10,7 +10,7 @@ const BEGINNING_BYTES = 1 << 20;
 
 const form = document.getElementById("list");
 const file = document.getElementById("file");
-const options = document.getElementById("options");
+const options = form.querySelector("details");
 const fault = document.getElementById("fault");
 const understood = document.getElementById("understood");
 const running = document.getElementById("running");
@@ -65,9 +65,10 @@ function inWords(detail) {
 
 function showFault(text) {
   const link = element("a", { href: "#file" }, text);
-  fault.replaceChildren(
-    element("div", { class: "fault", role: "alert" }, element("h2", {}, "There is a problem"), element("p", {}, link)),
-  );
+  const list = element("ul", { class: "nhsuk-list nhsuk-error-summary__list" }, element("li", {}, link));
+  const body = element("div", { class: "nhsuk-error-summary__body" }, list);
+  const heading = element("h2", { class: "nhsuk-error-summary__heading" }, "There is a problem");
+  fault.replaceChildren(element("div", { class: "nhsuk-error-summary" }, element("div", { role: "alert" }, heading, body)));
 }
 
 function problemOf(body) {
@@ -104,16 +105,16 @@ function offer(names) {
 }
 
 function table(caption, head, rows) {
-  const names = head.map((name) => element("th", { scope: "col" }, name));
-  const body = rows.map(([first, ...cells]) =>
-    element("tr", {}, element("th", { scope: "row" }, first), ...cells.map((cell) => element("td", {}, cell))),
-  );
+  const row = (...cells) => element("tr", { class: "nhsuk-table__row" }, ...cells);
+  const header = (scope, name) => element("th", { class: "nhsuk-table__header", scope }, name);
+  const cell = (text) => element("td", { class: "nhsuk-table__cell" }, text);
+  const body = rows.map(([first, ...cells]) => row(header("row", first), ...cells.map(cell)));
   const made = element(
     "table",
-    {},
-    element("caption", {}, caption),
-    element("thead", {}, element("tr", {}, ...names)),
-    element("tbody", {}, ...body),
+    { class: "nhsuk-table" },
+    element("caption", { class: "nhsuk-table__caption nhsuk-table__caption--s" }, caption),
+    element("thead", { class: "nhsuk-table__head" }, row(...head.map((name) => header("col", name)))),
+    element("tbody", { class: "nhsuk-table__body" }, ...body),
   );
   // Wide tables are scrolled by themselves, with the keyboard too.
   return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, made);

@@ -4,7 +4,11 @@ use maud::{Markup, html};
 
 use super::assets;
 use super::frame::{Page, frame};
-use super::page::Home;
+use super::home::Home;
+use super::nhsuk::{
+    Button, Checkbox, ErrorSummary, Field, FileUpload, Input, Label, Select, Table, button,
+    checkboxes, details, error_summary, file_upload, input, inset_text, select, table,
+};
 use crate::batch::COLUMNS;
 use crate::question::Fields;
 
@@ -100,18 +104,18 @@ pub(crate) fn list(home: &Home<'_>, page: &ListPage<'_>) -> Markup {
     let content = html! {
         div #fault { @if let Some(fault) = &page.fault { (problem(fault)) } }
         h1 { "Answer a list" }
-        p.lead { "Choose a file with a postcode and a practice code in each row. It comes back with the same rows in the same order, and the Integrated Care Community, practices and resilience groups of each at the end." }
-        div.standing {
+        p.nhsuk-lede-text { "Choose a file with a postcode and a practice code in each row. It comes back with the same rows in the same order, and the Integrated Care Community, practices and resilience groups of each at the end." }
+        (inset_text(&html! {
             p { strong { "The list goes to this server and nowhere else, and nothing of it is kept." } }
             p { "It is answered in memory while it is read, and then it is gone: no copy, no name, no postcode, no log of what stood in it. The service calls no other computer. " a href="/privacy" { "Privacy" } }
-        }
+        }))
         (form(page))
         section #understood hidden aria-labelledby="understood-title" {}
         section #running hidden aria-labelledby="running-title" {
             h2 #running-title { "Answering" }
             progress #bar max="1" value="0" aria-labelledby="running-title" {}
             p #amount {}
-            button.second #stop type="button" { "Stop" }
+            (button(&Button { text: "Stop", variant: Some("secondary"), id: Some("stop"), kind: Some("button"), ..Button::default() }))
         }
         p #said role="status" {}
         section #summary hidden tabindex="-1" aria-labelledby="summary-title" {}
@@ -128,12 +132,12 @@ pub(crate) fn list(home: &Home<'_>, page: &ListPage<'_>) -> Markup {
 }
 
 fn problem(fault: &ListFault<'_>) -> Markup {
-    html! {
-        div.fault role="alert" data-code=(fault.code) {
-            h2 { "There is a problem" }
-            p { a href="#file" { (sentence(fault.detail)) } }
-        }
-    }
+    let told = sentence(fault.detail);
+    let summary = ErrorSummary {
+        errors: &[(&told, "file")],
+        ..ErrorSummary::default()
+    };
+    html! { div data-code=(fault.code) { (error_summary(&summary)) } }
 }
 
 /// A problem's detail as a sentence, with the page's words for the parameters.
@@ -149,67 +153,93 @@ fn sentence(detail: &str) -> String {
 }
 
 fn form(page: &ListPage<'_>) -> Markup {
-    let given = |name: &str| page.fields.get(name);
-    let is_open = page.fault.is_some();
     let mebibytes = page.file_bytes_max >> 20;
     html! {
-        form.list #list method="post" action="/batch" enctype="multipart/form-data" autocomplete="off" {
-            div.field {
-                label for="file" { "The list " span.hint { "CSV, TSV or NDJSON, or one of them packed with gzip or zstd; the first line has the names of the columns" } }
-                input #file name="file" type="file" required accept=".csv,.tsv,.txt,.ndjson,.jsonl,.gz,.zst,text/csv";
-                noscript { p.small { "Without script a file may have up to " (mebibytes) " MiB, and the summary is not shown." } }
+        form #list method="post" action="/batch" enctype="multipart/form-data" autocomplete="off" {
+            (file_upload(&FileUpload {
+                field: Field {
+                    id: "file",
+                    name: "file",
+                    label: Label { text: "The list", size: Some("m"), is_heading: false },
+                    hint: Some(html! { "CSV, TSV or NDJSON, or one of them packed with gzip or zstd. The first line has the names of the columns" }),
+                    ..Field::default()
+                },
+                accept: Some(".csv,.tsv,.txt,.ndjson,.jsonl,.gz,.zst,text/csv"),
+                is_required: true,
+            }))
+            noscript { p.nhsuk-body-s { "Without script a file may have up to " (mebibytes) " MiB, and the summary is not shown." } }
+            (details(&html! { "Columns and choices" }, false, page.fault.is_some(), &choices(page.fields)))
+            (button(&Button { text: "Answer the list", ..Button::default() }))
+        }
+    }
+}
+
+fn choices(fields: &Fields) -> Markup {
+    let text = |id: &'static str, label: &'static str, hint: &'static str| {
+        input(&Input {
+            field: Field {
+                id,
+                name: id,
+                label: label.into(),
+                hint: Some(html! { (hint) }),
+                error: None,
+            },
+            value: fields.get(id),
+            spellcheck: Some("false"),
+            maxlength: Some(200),
+            list: id.ends_with("_column").then_some("columns-found"),
+            ..Input::default()
+        })
+    };
+    let boxes = CHECKBOXES.map(|(name, label, hint)| Checkbox {
+        id: name,
+        name,
+        value: "true",
+        label,
+        hint: Some(hint),
+        is_checked: fields.get(name).is_some(),
+    });
+    html! {
+        p { "Columns are found by their names. Where that is not clear, name them here as they are called in the first line." }
+        div.fields {
+            @for (name, label, hint) in COLUMN_FIELDS { (text(name, label, hint)) }
+            (text("as_of", "Day", "that the answers are for, if not today; such as 2026-04-01"))
+            (select(&Select { field: Field { id: "columns", name: "columns", label: "What to add".into(), ..Field::default() }, options: additions(fields) }))
+        }
+        (checkboxes(&boxes, true))
+        datalist #columns-found {}
+    }
+}
+
+fn additions(fields: &Fields) -> Markup {
+    html! {
+        @for (value, words) in CHOICES {
+            option value=(value) selected[fields.get("columns").unwrap_or_default() == value] {
+                (words) @if value == "all" { " (" (COLUMNS.len()) " columns)" }
             }
-            details open[is_open] #options {
-                summary { "Columns and choices" }
-                p.small { "Columns are found by their names. Where that is not clear, name them here as they are called in the first line." }
-                div.fields {
-                    @for (name, label, hint) in COLUMN_FIELDS {
-                        div.field {
-                            label for=(name) { (label) " " span.hint { (hint) } }
-                            input id=(name) name=(name) type="text" maxlength="200" spellcheck="false" list="columns-found" value=[given(name)];
-                        }
-                    }
-                    div.field {
-                        label for="as_of" { "Day " span.hint { "that the answers are for, if not today" } }
-                        input #as_of name="as_of" type="date" value=[given("as_of")];
-                    }
-                    div.field {
-                        label for="columns" { "What to add" }
-                        select #columns name="columns" {
-                            @for (value, words) in CHOICES {
-                                option value=(value) selected[given("columns").unwrap_or_default() == value] {
-                                    (words) @if value == "all" { " (" (COLUMNS.len()) " columns)" }
-                                }
-                            }
-                        }
-                    }
-                }
-                @for (name, label, hint) in CHECKBOXES {
-                    div.check {
-                        input id=(name) name=(name) type="checkbox" value="true" checked[given(name).is_some()];
-                        label for=(name) { (label) " " span.hint { (hint) } }
-                    }
-                }
-                datalist #columns-found {}
-            }
-            button type="submit" { "Answer the list" }
         }
     }
 }
 
 /// What the columns hold.
 fn explanation() -> Markup {
+    let rows = COLUMNS[..USUAL].iter().map(|(column, _, meaning)| {
+        let meaning = meaning.replace('`', "");
+        vec![html! { (column) }, html! { (meaning) }]
+    });
+    let columns = table(&Table {
+        caption: "The columns that are added",
+        caption_size: Some("s"),
+        columns: vec!["Column".into(), "What it holds".into()],
+        rows: rows.collect(),
+    });
     html! {
         section {
             h2 { "What comes back" }
             p { "Your rows, as many and in the same order, your cells as they were, and at the end of each row:" }
-            dl.meanings {
-                @for (column, _, meaning) in &COLUMNS[..USUAL] {
-                    dt { code { (column) } } dd { (meaning.replace('`', "")) }
-                }
-            }
+            (columns)
             p { "Registration is not residence: the first goes by the practice, the second by where somebody lives. A row that cannot be answered says why; no row is left out and none is repaired. The file is a text file, not a spreadsheet under another name." }
-            p.small { "A list of millions of rows is quicker with " code { "catchment batch" } " or " code { "POST /api/v1/batch" } "." }
+            p { "A list of millions of rows is quicker with " code { "catchment batch" } " or " code { "POST /api/v1/batch" } "." }
         }
     }
 }

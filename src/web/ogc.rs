@@ -4,14 +4,14 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::frame::{Page, frame, link};
-use super::nhsuk::Link;
-use super::page::Home;
+use super::home::Home;
+use super::nhsuk::{Link, Table, summary_list, table};
 
 /// The landing page.
 pub(crate) fn landing(home: &Home<'_>, body: &Value) -> Markup {
     let content = html! {
         h1 { "Areas for GIS" }
-        p.lead { (text(&body["description"])) }
+        p.nhsuk-lede-text { (text(&body["description"])) }
         p { "QGIS: Layer, Add Layer, Add WFS / OGC API Features Layer, with the address of this page. GDAL: "
             code { "ogrinfo OAPIF:" (self_href(body)) } }
         (links(body, &["data", "service-doc", "service-desc", "conformance", "alternate"]))
@@ -28,7 +28,7 @@ pub(crate) fn landing(home: &Home<'_>, body: &Value) -> Markup {
 pub(crate) fn conformance(home: &Home<'_>, classes: &[&str]) -> Markup {
     let content = html! {
         h1 { "Conformance" }
-        p.lead { "Parts of OGC standards that this service keeps to." }
+        p.nhsuk-lede-text { "Parts of OGC standards that this service keeps to." }
         ul { @for class in classes { li { a href=(class) { (class) } } } }
     };
     page(home, "Conformance", &[GIS], content)
@@ -64,13 +64,12 @@ pub(crate) fn collection(home: &Home<'_>, body: &Value) -> Markup {
     let end = |at: usize| text(&interval[at]).get(..10).unwrap_or("open");
     let content = html! {
         h1 { (title) }
-        p.lead { (text(&body["description"])) }
-        dl {
-            dt { "West, south, east, north" } dd { (bbox.join(", ")) }
-            dt { "From, to" } dd { (end(0)) ", " (end(1)) }
-            dt { "Coordinate reference systems" }
-            dd { ul { @for crs in list(&body["crs"]) { li { (text(crs)) } } } }
-        }
+        p.nhsuk-lede-text { (text(&body["description"])) }
+        (summary_list(&[
+            ("West, south, east, north", html! { (bbox.join(", ")) }),
+            ("From, to", html! { (end(0)) ", " (end(1)) }),
+            ("Coordinate reference systems", html! { ul.nhsuk-list { @for crs in list(&body["crs"]) { li { (text(crs)) } } } }),
+        ]))
         (links(body, &["items", "alternate", "license"]))
     };
     page(home, title, &[GIS, COLLECTIONS], content)
@@ -80,16 +79,20 @@ pub(crate) fn collection(home: &Home<'_>, body: &Value) -> Markup {
 pub(crate) fn items(home: &Home<'_>, title: &str, body: &Value, rows: &[Value]) -> Markup {
     let content = html! {
         h1 { (title) }
-        p.lead { (body["numberReturned"]) " of " (body["numberMatched"]) " features" }
-        div.scroll role="region" aria-label="Features" tabindex="0" {
-            table {
-                thead { tr { @for (name, _) in COLUMNS { th scope="col" { (name) } } } }
-                tbody { @for row in rows { tr { @for (_, key) in COLUMNS { td { (text(&row[key])) } } } } }
-            }
-        }
+        p.nhsuk-lede-text { (body["numberReturned"]) " of " (body["numberMatched"]) " features" }
+        (table(&Table {
+            caption: "Features",
+            caption_size: Some("m"),
+            columns: COLUMNS.map(|(name, _)| name.into()).to_vec(),
+            rows: rows.iter().map(cells).collect(),
+        }))
         (links(body, &["prev", "next", "alternate"]))
     };
     page(home, title, &[GIS, COLLECTIONS], content)
+}
+
+fn cells(row: &Value) -> Vec<Markup> {
+    COLUMNS.map(|(_, key)| html! { (text(&row[key])) }).to_vec()
 }
 
 const COLUMNS: [(&str, &str); 6] = [
@@ -105,14 +108,14 @@ const COLUMNS: [(&str, &str); 6] = [
 pub(crate) fn item(home: &Home<'_>, title: &str, properties: &Value, links: &[Value]) -> Markup {
     let name = text(&properties["name"]);
     let members = properties.as_object().into_iter().flatten();
+    let told = members.filter(|(_, value)| !value.is_null());
+    let rows: Vec<(&str, Markup)> = told
+        .map(|(key, value)| (key.as_str(), html! { (text(value)) }))
+        .collect();
     let content = html! {
         h1 { (name) }
-        p.lead { (title) }
-        dl {
-            @for (key, value) in members.filter(|(_, value)| !value.is_null()) {
-                dt { (key) } dd { (text(value)) }
-            }
-        }
+        p.nhsuk-lede-text { (title) }
+        (summary_list(&rows))
         (links_of(links, &["collection", "alternate"]))
     };
     page(home, name, &[GIS, COLLECTIONS], content)

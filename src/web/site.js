@@ -8,7 +8,7 @@ function offerCopies() {
   for (const lines of shown.querySelectorAll("pre")) {
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "second";
+    button.className = "nhsuk-button nhsuk-button--secondary nhsuk-button--small";
     button.textContent = "Copy";
     button.setAttribute("aria-describedby", lines.id);
     button.addEventListener("click", async () => {

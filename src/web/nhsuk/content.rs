@@ -69,12 +69,12 @@ pub(crate) fn tag(text: &str, colour: Option<&str>) -> Markup {
 }
 
 /// Keys and what belongs to them.
-pub(crate) fn summary_list(rows: &[(&str, Markup)]) -> Markup {
+pub(crate) fn summary_list<K: AsRef<str>>(rows: &[(K, Markup)]) -> Markup {
     html! {
         dl.nhsuk-summary-list {
             @for (key, value) in rows {
                 div.nhsuk-summary-list__row {
-                    dt.nhsuk-summary-list__key { (key) }
+                    dt.nhsuk-summary-list__key { (key.as_ref()) }
                     dd.nhsuk-summary-list__value { (value) }
                 }
             }
@@ -99,11 +99,8 @@ impl<'a> From<&'a str> for Column<'a> {
     }
 }
 
-/// What stands in one place of a table.
-pub(crate) type Cell = Markup;
-
 /// A row, its cells in the order of the columns; the first is its heading.
-pub(crate) type Row = Vec<Cell>;
+pub(crate) type Row = Vec<Markup>;
 
 /// Rows and columns; on a narrow screen each row is a block with the headings beside its cells.
 #[derive(Debug, Clone, Default)]

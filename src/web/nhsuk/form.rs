@@ -89,8 +89,12 @@ pub(crate) struct Input<'a> {
     pub(crate) width: Option<u8>,
     pub(crate) autocomplete: Option<&'a str>,
     pub(crate) inputmode: Option<&'a str>,
-    /// For a code rather than words: digits as wide as each other, no spelling checked.
+    /// Digits as wide as each other.
     pub(crate) is_code: bool,
+    /// `false` for what is no word.
+    pub(crate) spellcheck: Option<&'a str>,
+    /// Whether typing goes there at once.
+    pub(crate) is_focused: bool,
     pub(crate) maxlength: Option<u16>,
     /// The id of a list to choose from.
     pub(crate) list: Option<&'a str>,
@@ -106,8 +110,8 @@ pub(crate) fn input(input: &Input<'_>) -> Markup {
     let class = with_class("nhsuk-input", &[code, faulty, width.as_deref()]);
     let control = html! {
         input class=(class) id=(field.id) name=(field.name) type="text" value=[input.value]
-            spellcheck=[input.is_code.then_some("false")] aria-describedby=[field.described_by()]
-            autocomplete=[input.autocomplete] inputmode=[input.inputmode] maxlength=[input.maxlength] list=[input.list];
+            spellcheck=[input.spellcheck] aria-describedby=[field.described_by()]
+            autocomplete=[input.autocomplete] inputmode=[input.inputmode] maxlength=[input.maxlength] list=[input.list] autofocus[input.is_focused];
     };
     field.group(None, None, &control)
 }
@@ -284,8 +288,10 @@ pub(crate) fn button(button: &Button<'_>) -> Markup {
 /// Everything that is wrong, at the top of the page.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ErrorSummary<'a> {
-    /// What to say besides.
+    /// What to say first.
     pub(crate) description: Option<Markup>,
+    /// What may help, below the faults.
+    pub(crate) help: Option<Markup>,
     /// Each fault, and the id of the field that it is in.
     pub(crate) errors: &'a [(&'a str, &'a str)],
 }
@@ -300,6 +306,7 @@ pub(crate) fn error_summary(summary: &ErrorSummary<'_>) -> Markup {
                     ul."nhsuk-list nhsuk-error-summary__list" {
                         @for (text, id) in summary.errors { li { a href={ "#" (id) } { (text) } } }
                     }
+                    @if let Some(help) = &summary.help { (help) }
                 }
             }
         }

@@ -8,16 +8,12 @@ mod fixtures;
 mod form;
 mod navigation;
 
-pub(crate) use content::{
-    Card, Cell, Column, Row, Table, card, details, inset_text, summary_list, table, tag,
-};
+pub(crate) use content::{Card, Table, card, details, inset_text, summary_list, table, tag};
 pub(crate) use form::{
     Button, Checkbox, DateInput, ErrorSummary, Field, FileUpload, Input, Label, Select, button,
     checkboxes, date_input, error_summary, file_upload, input, select,
 };
-pub(crate) use navigation::{
-    Footer, Header, Link, back_link, breadcrumb, footer, header, skip_link,
-};
+pub(crate) use navigation::{Footer, Header, Link, breadcrumb, footer, header, skip_link};
 
 /// A class that stands beside a component's own: `nhsuk-card nhsuk-card--feature`.
 fn with_class(base: &str, more: &[Option<&str>]) -> String {

@@ -107,7 +107,3 @@ pub(crate) fn breadcrumb(pages: &[Link<'_>]) -> Markup {
         }
     }
 }
-
-pub(crate) fn back_link(link: &Link<'_>) -> Markup {
-    html! { a.nhsuk-back-link href=(link.href) { (link.text) } }
-}

@@ -1,0 +1,163 @@
+use std::str::FromStr;
+
+use super::BritishGrid;
+
+/// A National Grid reference such as `SD 173 800`: the middle of the square that it names.
+///
+/// Two letters name a square of 100 km; as many digits east as north narrow it down, from three each (100 m)
+/// to five (1 m). Fewer name a square of a kilometre and more, which is no answer to who covers a place.
+/// Source of the letters: Ordnance Survey, "A guide to coordinate systems in Great Britain", section 4.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct GridReference(BritishGrid);
+
+/// Why text that begins like a grid reference is none that can be asked about; never the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidGridReference {
+    /// Not two letters of the grid, then digits.
+    #[error("a grid reference is two letters and six to ten digits, such as SD 173 800")]
+    Malformed,
+    /// More digits east than north, or the other way round.
+    #[error("a grid reference has as many digits east as north, such as SD 173 800")]
+    Uneven,
+    /// A square of a kilometre and more.
+    #[error(
+        "a grid reference of six digits or more says where; fewer name a square of a kilometre"
+    )]
+    Coarse,
+}
+
+impl GridReference {
+    /// The middle of the square.
+    pub fn middle(self) -> BritishGrid {
+        self.0
+    }
+
+    /// Whether text is meant as a grid reference: two letters of the grid, then three digits and no
+    /// letter. A postcode ends in letters, and an outward code has two digits at most.
+    pub fn looks_like(text: &str) -> bool {
+        let (letters, digits) = parts(text);
+        square_km(letters).is_some() && digits.iter().map(|it| it.len()).sum::<usize>() > 2
+    }
+}
+
+/// The letters, and groups of digits; no digits where something else stands among them.
+fn parts(text: &str) -> (&str, Vec<&str>) {
+    let text = text.trim();
+    let end = text.find(|it: char| !it.is_ascii_alphabetic());
+    let (letters, rest) = text.split_at(end.unwrap_or(text.len()));
+    let groups: Vec<&str> = rest.split_whitespace().collect();
+    let is_digits = |it: &&str| it.bytes().all(|byte| byte.is_ascii_digit());
+    match groups.iter().all(is_digits) {
+        true => (letters, groups),
+        false => (letters, Vec::new()),
+    }
+}
+
+/// The south-west corner of a square of 100 km, in units of 100 km.
+fn square_km(letters: &str) -> Option<(u32, u32)> {
+    let &[first, second] = letters.as_bytes() else {
+        return None;
+    };
+    // The alphabet without I, in rows of five from the north-west.
+    let number = |letter: u8| {
+        let at = u32::from(letter.to_ascii_uppercase()).checked_sub(u32::from(b'A'))?;
+        match at {
+            8 => None,
+            0..8 => Some(at),
+            _ => Some(at - 1),
+        }
+    };
+    let (first, second) = (number(first)?, number(second)?);
+    // S, whose south-west corner is the false origin, is in the third column and the fourth row.
+    let east = ((first % 5) * 5 + second % 5).checked_sub(10)?;
+    let north = 19_u32.checked_sub(first / 5 * 5 + second / 5)?;
+    (east < 7 && north < 13).then_some((east, north))
+}
+
+impl FromStr for GridReference {
+    type Err = InvalidGridReference;
+
+    fn from_str(text: &str) -> Result<GridReference, InvalidGridReference> {
+        let (letters, groups) = parts(text);
+        let (east, north) = square_km(letters).ok_or(InvalidGridReference::Malformed)?;
+        let together = groups.concat();
+        let (eastern, northern) = match groups.as_slice() {
+            [all] if all.len() % 2 == 0 => all.split_at(all.len() / 2),
+            [eastern, northern] if eastern.len() == northern.len() => (*eastern, *northern),
+            [_] | [_, _] => return Err(InvalidGridReference::Uneven),
+            _ => return Err(InvalidGridReference::Malformed),
+        };
+        match together.len() {
+            6..=10 => {}
+            0..6 => return Err(InvalidGridReference::Coarse),
+            _ => return Err(InvalidGridReference::Malformed),
+        }
+        let side_m = f64::from(10_u32.pow(5 - u32::try_from(eastern.len()).expect("five at most")));
+        let metres = |square: u32, digits: &str| {
+            let squares: f64 = digits.parse().expect("five digits at most");
+            f64::from(square) * 100_000.0 + (squares + 0.5) * side_m
+        };
+        BritishGrid::from_metres(metres(east, eastern), metres(north, northern))
+            .map(GridReference)
+            .map_err(|_| InvalidGridReference::Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<(f64, f64), InvalidGridReference>) {
+        let made = text.parse::<GridReference>().map(GridReference::middle);
+        let made = made.map(|it| (it.easting_m(), it.northing_m()));
+        assert_eq!(made, expected, "{text}");
+    }
+
+    #[test]
+    fn squares_are_where_ordnance_survey_puts_them() {
+        // The corners of the guide's figure 8, and its worked example.
+        check("SV 000 000", Ok((50.0, 50.0)));
+        check("TG 51409 13177", Ok((651_409.5, 313_177.5)));
+        check("HP 600 000", Ok((460_050.0, 1_200_050.0)));
+        check("NN 166 712", Ok((216_650.0, 771_250.0)));
+        check("sd173800", Ok((317_350.0, 480_050.0)));
+        check(" SD 1730 8007 ", Ok((317_305.0, 480_075.0)));
+        check("SD1730380077", Ok((317_303.5, 480_077.5)));
+        check("OV 000 000", Ok((500_050.0, 500_050.0)));
+    }
+
+    #[test]
+    fn what_names_no_place_is_told() {
+        use InvalidGridReference::{Coarse, Malformed, Uneven};
+        check("SD 17 80", Err(Coarse));
+        check("SD", Err(Malformed));
+        check("SD 173 80", Err(Uneven));
+        check("SD 17380", Err(Uneven));
+        check("SD 173800 480", Err(Uneven));
+        check("SD 173800 480077", Err(Malformed));
+        check("SD 1 7 3", Err(Malformed));
+        check("SI 173 800", Err(Malformed));
+        check("AA 173 800", Err(Malformed));
+        check("SD 173 8OO", Err(Malformed));
+        check("", Err(Malformed));
+    }
+
+    #[test]
+    fn postcodes_do_not_look_like_it() {
+        for text in ["SD 173 800", "sd173800", "SD 173 80", "NY 1234"] {
+            assert!(GridReference::looks_like(text), "{text}");
+        }
+        for text in [
+            "SE1 1AA",
+            "SE11",
+            "LA18 4DB",
+            "SD",
+            "54.2, -3.2",
+            "LA1O 5DL",
+            "LA1234",
+        ] {
+            assert!(!GridReference::looks_like(text), "{text}");
+        }
+    }
+}
