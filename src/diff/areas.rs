@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use geo::{BooleanOps, BoundingRect, Intersects, MultiPolygon, unary_union};
-use jiff::civil::Date;
 
-use super::{Change, Side};
-use crate::dataset::LayerKind;
+use super::{Change, View};
 use crate::domain::{Area, Boundary, Extent, Layer};
 use crate::ground::{self, M2_PER_KM2};
 
@@ -58,35 +56,40 @@ struct Shift<'s> {
     gained: MultiPolygon<f64>,
 }
 
-pub(super) fn compare(old: &Side, new: &Side, day: Date) -> (Vec<AreaChange>, Vec<MovedGround>) {
+pub(super) fn compare(old: View<'_>, new: View<'_>) -> (Vec<AreaChange>, Vec<MovedGround>) {
     let (mut changes, mut moved) = (Vec::new(), Vec::new());
     for layer in Layer::ALL {
-        let (before, after) = (grounds(old, layer, day), grounds(new, layer, day));
-        let shifts = shifts(&before, &after);
-        changes.extend(area_changes(old, new, layer, day, &shifts));
-        let is_partition = |side: &Side| kind(side, layer) == Some(LayerKind::Partition);
-        if is_partition(old) || is_partition(new) {
-            moved.extend(exchanged(layer, &shifts, &before, &after));
-        } else {
-            moved.extend(shifts.iter().flat_map(|shift| {
-                let lost = moved_ground(layer, Some(shift.id), None, shift.lost.clone());
-                let gained = moved_ground(layer, None, Some(shift.id), shift.gained.clone());
-                [lost, gained].into_iter().flatten()
-            }));
-        }
+        let (of_layer, moved_in_layer) = compare_layer(old, new, layer);
+        changes.extend(of_layer);
+        moved.extend(moved_in_layer);
     }
     (changes, moved)
 }
 
-fn kind(side: &Side, layer: Layer) -> Option<LayerKind> {
-    let layers = &side.dataset.manifest.layers;
-    let entry = layers.iter().find(|entry| entry.id == layer.as_str())?;
-    Some(entry.kind)
+pub(super) fn compare_layer(
+    old: View<'_>,
+    new: View<'_>,
+    layer: Layer,
+) -> (Vec<AreaChange>, Vec<MovedGround>) {
+    let (before, after) = (grounds(old, layer), grounds(new, layer));
+    let shifts = shifts(&before, &after);
+    let changes = area_changes(old, new, layer, &shifts);
+    let moved = if old.index.is_partition(layer) || new.index.is_partition(layer) {
+        exchanged(layer, &shifts, &before, &after)
+    } else {
+        let moved = shifts.iter().flat_map(|shift| {
+            let lost = moved_ground(layer, Some(shift.id), None, shift.lost.clone());
+            let gained = moved_ground(layer, None, Some(shift.id), shift.gained.clone());
+            [lost, gained].into_iter().flatten()
+        });
+        moved.collect()
+    };
+    (changes, moved)
 }
 
-fn grounds(side: &Side, layer: Layer, day: Date) -> Grounds<'_> {
+fn grounds(view: View<'_>, layer: Layer) -> Grounds<'_> {
     let mut grounds = Grounds::new();
-    for boundary in side.index.boundaries(layer, day) {
+    for boundary in view.index.boundaries(layer, view.day) {
         grounds.entry(&boundary.id).or_default().push(boundary);
     }
     grounds
@@ -136,13 +139,12 @@ fn vertices<'b>(grounds: &[&'b Boundary]) -> Vec<(Extent, &'b [crate::domain::Gr
 }
 
 fn area_changes(
-    old: &Side,
-    new: &Side,
+    old: View<'_>,
+    new: View<'_>,
     layer: Layer,
-    day: Date,
     shifts: &[Shift<'_>],
 ) -> Vec<AreaChange> {
-    let (before, after) = (areas(old, layer, day), areas(new, layer, day));
+    let (before, after) = (areas(old, layer), areas(new, layer));
     let ids: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     let change = |id: &str| {
         let (was, is) = (before.get(id), after.get(id));
@@ -162,8 +164,8 @@ fn area_changes(
             change,
             old_name: was.map(|area| area.title()),
             new_name: is.map(|area| area.title()),
-            old_km2: size_km2(old, layer, id, day),
-            new_km2: size_km2(new, layer, id, day),
+            old_km2: size_km2(old, layer, id),
+            new_km2: size_km2(new, layer, id),
             gained_km2: shift.map_or(0.0, |shift| km2(&shift.gained)),
             lost_km2: shift.map_or(0.0, |shift| km2(&shift.lost)),
         })
@@ -171,21 +173,19 @@ fn area_changes(
     ids.into_iter().filter_map(change).collect()
 }
 
-fn areas(side: &Side, layer: Layer, day: Date) -> BTreeMap<&str, &Area> {
-    let areas = side.index.areas(layer, day).into_iter().flatten();
+fn areas(View { index, day }: View<'_>, layer: Layer) -> BTreeMap<&str, &Area> {
+    let areas = index.areas(layer, day).into_iter().flatten();
     // A practice is told of as a practice; its area only where it has ground.
-    let has_ground = |area: &&Area| {
-        layer != Layer::GpPractice || side.index.boundary(layer, &area.id, day).is_some()
-    };
+    let has_ground =
+        |area: &&Area| layer != Layer::GpPractice || index.boundary(layer, &area.id, day).is_some();
     areas
         .filter(has_ground)
         .map(|area| (area.id.as_str(), area))
         .collect()
 }
 
-fn size_km2(side: &Side, layer: Layer, id: &str, day: Date) -> Option<f64> {
-    let grounds: Vec<&Boundary> = side
-        .index
+fn size_km2(View { index, day }: View<'_>, layer: Layer, id: &str) -> Option<f64> {
+    let grounds: Vec<&Boundary> = index
         .boundaries(layer, day)
         .filter(|boundary| boundary.id == id)
         .collect();

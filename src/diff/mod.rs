@@ -1,5 +1,5 @@
 //! What changes between two datasets on a day: so that a boundary change can be agreed before it
-//! happens.
+//! happens. And [`between`] two days of one dataset: what has changed since.
 //!
 //! Compared are areas by name and ground, the statistical areas that lie in them with their shares,
 //! practices field by field, memberships, and what is answered for each postcode, in their versions
@@ -7,6 +7,7 @@
 //! millimetres. Lineage, canaries and the manifest's words are not compared.
 
 mod areas;
+mod between;
 mod coverage;
 mod output;
 mod postcodes;
@@ -15,6 +16,7 @@ mod records;
 use jiff::civil::Date;
 
 pub use areas::{AreaChange, MovedGround};
+pub use between::{Between, MemberMove, StatusChange, between};
 pub use coverage::CoverageChange;
 pub use output::files;
 pub use postcodes::{Answered, PostcodeChange};
@@ -101,6 +103,22 @@ struct Side {
     index: Index,
 }
 
+/// A dataset as it is on a day.
+#[derive(Clone, Copy)]
+struct View<'i> {
+    index: &'i Index,
+    day: Date,
+}
+
+impl Side {
+    fn on(&self, day: Date) -> View<'_> {
+        View {
+            index: &self.index,
+            day,
+        }
+    }
+}
+
 /// What differs on the day.
 ///
 /// # Errors
@@ -111,7 +129,7 @@ pub fn diff(old: Dataset, new: Dataset, as_of: Date) -> Result<Difference, Index
         Ok(Side { dataset, index })
     };
     let (old, new) = (side(old)?, side(new)?);
-    let (areas, moved) = areas::compare(&old, &new, as_of);
+    let (areas, moved) = areas::compare(old.on(as_of), new.on(as_of));
     Ok(Difference {
         as_of,
         old: name(old.index.manifest()),
@@ -119,8 +137,8 @@ pub fn diff(old: Dataset, new: Dataset, as_of: Date) -> Result<Difference, Index
         areas,
         moved,
         coverage: coverage::compare(&old.dataset.assignments, &new.dataset.assignments, as_of),
-        practices: records::practices(&old, &new, as_of),
-        memberships: records::memberships(&old, &new, as_of),
+        practices: records::practices(old.on(as_of), new.on(as_of)),
+        memberships: records::memberships(old.on(as_of), new.on(as_of)),
         postcodes: postcodes::compare(&old.index, &new.index, as_of),
     })
 }

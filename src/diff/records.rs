@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::civil::Date;
-
-use super::{Change, Side};
+use super::{Change, View};
 use crate::domain::{Layer, Member, OdsCode, Practice};
+use crate::index::Index;
 
 /// A practice that came or went, or one field of it that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +38,10 @@ pub struct MembershipChange {
     pub change: Change,
 }
 
-pub(super) fn practices(old: &Side, new: &Side, day: Date) -> Vec<PracticeChange> {
+pub(super) fn practices(old: View<'_>, new: View<'_>) -> Vec<PracticeChange> {
     let codes: BTreeSet<OdsCode> = [old, new]
         .iter()
-        .flat_map(|side| side.index.practices())
+        .flat_map(|view| view.index.practices())
         .map(|practice| practice.code)
         .collect();
     let mut changes = Vec::new();
@@ -59,8 +58,8 @@ pub(super) fn practices(old: &Side, new: &Side, day: Date) -> Vec<PracticeChange
             (Some(before), None) => changes.push(whole(before, Change::Removed)),
             (None, Some(after)) => changes.push(whole(after, Change::Added)),
             (Some(before), Some(after)) => {
-                let before = fields(old, before, day).into_iter();
-                let both = before.zip(fields(new, after, day));
+                let before = fields(old, before).into_iter();
+                let both = before.zip(fields(new, after));
                 let unlike = both.filter(|((_, before), (_, after))| before != after);
                 changes.extend(unlike.map(|((field, before), (_, now))| PracticeChange {
                     code,
@@ -77,19 +76,18 @@ pub(super) fn practices(old: &Side, new: &Side, day: Date) -> Vec<PracticeChange
     changes
 }
 
-fn fields(side: &Side, practice: &Practice, day: Date) -> Vec<(&'static str, String)> {
+fn fields(View { index, day }: View<'_>, practice: &Practice) -> Vec<(&'static str, String)> {
     fn text(value: Option<impl ToString>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }
     let member = Member::Practice(practice.code);
     let group = |layer| {
-        let groups = side.index.memberships_of(&member, layer, day);
+        let groups = index.memberships_of(&member, layer, day);
         let mut ids: Vec<&str> = groups.filter_map(|it| it.group.as_deref()).collect();
         ids.sort_unstable();
         ids.join(" ")
     };
-    let mut buildings: Vec<String> = side
-        .index
+    let mut buildings: Vec<String> = index
         .premises(practice.code)
         .iter()
         .map(|site| {
@@ -110,14 +108,14 @@ fn fields(side: &Side, practice: &Practice, day: Date) -> Vec<(&'static str, Str
         ("pcn", text(practice.pcn.as_ref())),
         ("list_size", text(practice.list_size)),
         ("premises", buildings.join("; ")),
-        ("successors", successors(side, practice)),
+        ("successors", successors(index, practice)),
         ("icc", group(Layer::Icc)),
         ("sub-community", group(Layer::SubCommunity)),
     ]
 }
 
-fn successors(side: &Side, practice: &Practice) -> String {
-    let steps = side.index.successors(practice.code).iter();
+fn successors(index: &Index, practice: &Practice) -> String {
+    let steps = index.successors(practice.code).iter();
     let mut steps: Vec<String> = steps
         .map(|step| format!("{} from {}", step.successor, step.from))
         .collect();
@@ -125,8 +123,8 @@ fn successors(side: &Side, practice: &Practice) -> String {
     steps.join("; ")
 }
 
-pub(super) fn memberships(old: &Side, new: &Side, day: Date) -> Vec<MembershipChange> {
-    let (before, after) = (held(old, day), held(new, day));
+pub(super) fn memberships(old: View<'_>, new: View<'_>) -> Vec<MembershipChange> {
+    let (before, after) = (held(old), held(new));
     let removed = before.iter().filter(|(key, _)| !after.contains_key(key));
     let added = after.iter().filter(|(key, _)| !before.contains_key(key));
     let mut changes: Vec<MembershipChange> = removed
@@ -139,9 +137,9 @@ pub(super) fn memberships(old: &Side, new: &Side, day: Date) -> Vec<MembershipCh
 
 type Held<'s> = (&'s Member, Layer, &'s Option<String>);
 
-fn held(side: &Side, day: Date) -> BTreeMap<Held<'_>, Held<'_>> {
-    let memberships = side.dataset.memberships.iter();
-    memberships
+fn held(View { index, day }: View<'_>) -> BTreeMap<Held<'_>, Held<'_>> {
+    index
+        .memberships()
         .filter(|membership| membership.period.contains(day))
         .map(|it| (&it.member, it.layer, &it.group))
         .map(|held| (held, held))

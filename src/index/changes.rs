@@ -51,6 +51,24 @@ impl Index {
         }
     }
 
+    /// The days, in order, on which something may change of a layer: its areas and their boundaries, who is
+    /// a member of them, and the practices. Days before its first data are left out.
+    pub fn days_of_change(&self, layer: Layer) -> BTreeSet<Date> {
+        let mut days = BTreeSet::new();
+        let Some(held) = self.layer(layer) else {
+            return days;
+        };
+        add_all(&mut days, held.versions().iter().map(|it| it.period));
+        let boundaries = held.spatial.boundaries().iter();
+        add_all(&mut days, boundaries.map(|it| it.period));
+        let memberships = self.memberships.all();
+        let of_layer = memberships.filter(|it| it.layer == layer);
+        add_all(&mut days, of_layer.map(|it| it.period));
+        add_all(&mut days, self.registry.practices().iter().map(open));
+        days.retain(|day| *day > held.first_data);
+        days
+    }
+
     /// The codes of organisations that prescribe and have no registered patients, in order.
     pub fn not_gp_practices(&self) -> Vec<OdsCode> {
         self.registry.not_gp_practices()

@@ -81,9 +81,41 @@ impl Index {
             .layer(layer)
             .is_some_and(|it| it.kind == LayerKind::Membership);
         let from = after.map_or(0, |postcode| self.directory.row_after(postcode));
-        let may_be_in = |position, row| grounds.iter().any(|it| it.may_hold(position, row));
+        let covered = self.covered(&grounds, day, which, from);
+        let covered = covered.map(|it| CoveredPostcode {
+            basis: if is_group {
+                Basis::Membership
+            } else {
+                it.basis
+            },
+            ..it
+        });
+        let mut postcodes: Vec<CoveredPostcode> = covered.take(limit + 1).collect();
+        let has_more = postcodes.len() > limit;
+        postcodes.truncate(limit);
+        Page {
+            postcodes,
+            has_more,
+        }
+    }
+
+    /// How many postcodes [`Index::locate`] puts into an area on a day: every one is asked about.
+    pub fn count_postcodes_in(&self, (layer, id): (Layer, &str), day: Date, which: Which) -> usize {
+        let grounds = self.grounds(layer, id, day);
+        self.covered(&grounds, day, which, 0).count()
+    }
+
+    /// The postcodes from a row on that lie in one of the grounds, with what puts them there.
+    fn covered<'g>(
+        &'g self,
+        grounds: &'g [Ground<'g>],
+        day: Date,
+        which: Which,
+        from: usize,
+    ) -> impl Iterator<Item = CoveredPostcode> + 'g {
+        let may_be_in = move |position, row| grounds.iter().any(|it| it.may_hold(position, row));
         let candidates = self.directory.entries_where(from, may_be_in);
-        let covered = candidates.filter_map(|entry| {
+        candidates.filter_map(move |entry| {
             let status = self.postcode_status(&entry, day);
             let is_wanted = which == Which::All || status == PostcodeStatus::Live;
             // Of what is not a place nothing is answered, whatever the directory says.
@@ -97,16 +129,9 @@ impl Index {
             Some(CoveredPostcode {
                 entry,
                 status,
-                basis: if is_group { Basis::Membership } else { basis },
+                basis,
             })
-        });
-        let mut postcodes: Vec<CoveredPostcode> = covered.take(limit + 1).collect();
-        let has_more = postcodes.len() > limit;
-        postcodes.truncate(limit);
-        Page {
-            postcodes,
-            has_more,
-        }
+        })
     }
 
     /// The areas that a postcode can be in to be in this one: itself, or the members of a group.

@@ -13,6 +13,7 @@ mod directory;
 mod layer;
 mod locate;
 mod memberships;
+mod neighbours;
 mod registry;
 mod spatial;
 
@@ -29,6 +30,7 @@ pub use locate::{
     Answer, AreaFound, EdgeFound, Found, GroupFound, Location, Neighbour, Note, Place,
     PracticeFound, Query, Reason, RegisteredPractice, Registration, Unknown, areas_in,
 };
+pub use neighbours::Bordering;
 pub use spatial::Spatial;
 
 use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest};
@@ -458,6 +460,11 @@ impl Index {
             it.layer == layer && it.group.as_deref() == Some(id) && it.period.contains(day)
         })
         .collect()
+    }
+
+    /// Every membership, of whatever time, in order of member.
+    pub fn memberships(&self) -> impl Iterator<Item = &Membership> {
+        self.memberships.all()
     }
 
     fn layer(&self, id: Layer) -> Option<&LayerIndex> {

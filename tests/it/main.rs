@@ -17,6 +17,7 @@ mod geodesy;
 mod http;
 mod lists;
 mod maps;
+mod neighbours;
 mod ogc;
 mod oracle;
 mod pages;

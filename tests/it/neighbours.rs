@@ -1,0 +1,217 @@
+//! Who lies beside whom, and what differs between two days of one dataset.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use catchment::diff::{Change, between};
+use catchment::domain::{Layer, PracticeStatus};
+use catchment::index::Index;
+use jiff::civil::date;
+use serde_json::Value;
+
+use crate::dataset::COMMITTED;
+use crate::server::embedded;
+use crate::toy::{World, square};
+
+fn index(world: &World) -> Index {
+    Index::build(world.dataset()).expect("a sound world")
+}
+
+fn neighbours(index: &Index, id: &str) -> Vec<(String, f64)> {
+    let found = index.neighbours(Layer::Icc, id, date(2025, 1, 1));
+    let found = found.into_iter();
+    found.map(|it| (it.area.id.clone(), it.shared_m)).collect()
+}
+
+#[test]
+fn squares_side_by_side_share_a_side_and_a_corner_is_no_border() {
+    let world = World::new()
+        .add("areas.csv", "icc,m,Em,,toy,indicative,,")
+        .add("areas.csv", "icc,n,En,,toy,indicative,,")
+        // Half of M's west side is L's, which has no vertex there; N meets K at a corner alone.
+        .ground("m", square(320_000.0, 405_000.0, 10_000.0))
+        .ground("n", square(290_000.0, 410_000.0, 10_000.0));
+    let index = index(&world);
+    let close = |found: &[(String, f64)], expected: &[(&str, f64)]| {
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for ((id, shared_m), (expected, metres)) in found.iter().zip(expected) {
+            assert_eq!(id, expected);
+            assert!((shared_m - metres).abs() <= 100.0, "{id}: {shared_m}");
+        }
+    };
+    close(&neighbours(&index, "k"), &[("l", 10_000.0)]);
+    close(&neighbours(&index, "l"), &[("k", 10_000.0), ("m", 5_000.0)]);
+    close(&neighbours(&index, "m"), &[("l", 5_000.0)]);
+    close(&neighbours(&index, "n"), &[]);
+    close(&neighbours(&index, "nowhere"), &[]);
+}
+
+/// From the statistical areas that the communities are made of, without our own code: two communities are
+/// neighbours where an edge of a statistical area of one is an edge of one of the other.
+fn pairs_by_statistical_areas() -> BTreeSet<(String, String)> {
+    let read = |name: &str| fs::read_to_string(format!("{COMMITTED}/{name}")).expect("committed");
+    let table = read("assignments.csv");
+    let community: BTreeMap<&str, &str> = table
+        .lines()
+        .map(|line| line.split(',').collect::<Vec<_>>())
+        .filter(|cells| cells[1] == "icc" && cells[4].is_empty() && cells[5].is_empty())
+        .map(|cells| (cells[0], cells[2]))
+        .collect();
+    let areas: Value = serde_json::from_str(&read("areas/lsoa11.geojson")).expect("JSON");
+    let mut of_edge: BTreeMap<[String; 2], BTreeSet<&str>> = BTreeMap::new();
+    for feature in areas["features"].as_array().expect("features") {
+        let code = feature["properties"]["id"].as_str().expect("an id");
+        let Some(community) = community.get(code) else {
+            continue;
+        };
+        let geometry = &feature["geometry"];
+        let polygons = match geometry["type"].as_str() {
+            Some("Polygon") => vec![&geometry["coordinates"]],
+            _ => geometry["coordinates"]
+                .as_array()
+                .expect("polygons")
+                .iter()
+                .collect(),
+        };
+        for ring in polygons.iter().flat_map(|it| it.as_array().expect("rings")) {
+            let vertices: Vec<String> = ring
+                .as_array()
+                .expect("a ring")
+                .iter()
+                .map(Value::to_string)
+                .collect();
+            for ends in vertices.windows(2) {
+                let mut edge = [ends[0].clone(), ends[1].clone()];
+                edge.sort();
+                of_edge.entry(edge).or_default().insert(community);
+            }
+        }
+    }
+    let shared = of_edge.values().filter(|it| it.len() == 2);
+    let pairs = shared.map(|it| it.iter().map(|id| id.to_string()).collect::<Vec<_>>());
+    pairs.map(|it| (it[0].clone(), it[1].clone())).collect()
+}
+
+#[test]
+fn neighbours_are_those_whose_statistical_areas_share_an_edge() {
+    let index = Index::build(embedded()).expect("sound");
+    let day = date(2025, 12, 1);
+    let mut found = BTreeSet::new();
+    for area in index.areas(Layer::Icc, day).expect("held") {
+        for other in index.neighbours(Layer::Icc, &area.id, day) {
+            let back = index.neighbours(Layer::Icc, &other.area.id, day);
+            let back = back.iter().find(|it| it.area.id == area.id);
+            let back_m = back.map_or(0.0, |it| it.shared_m);
+            // Pieces of the one are not those of the other.
+            let (here_m, id) = (other.shared_m, &other.area.id);
+            assert!(
+                (back_m - here_m).abs() < 250.0,
+                "{} {id}: {here_m} {back_m}",
+                area.id
+            );
+            let mut pair = [area.id.clone(), id.clone()];
+            pair.sort();
+            let [one, two] = pair;
+            found.insert((one, two));
+        }
+    }
+    let expected = pairs_by_statistical_areas();
+    assert!(expected.len() > 15, "{expected:?}");
+    assert_eq!(found, expected);
+}
+
+/// K's east side moves by 500 m on a day, One closes on another, and Two's patients go from L to K.
+fn changing() -> World {
+    let feature = |id: &str, period: &str, x: f64, width: f64| {
+        format!(
+            r#"{{"type":"Feature","properties":{{"id":"{id}",{period}}},"geometry":{{"type":"Polygon","coordinates":[[[{x},400000],[{0},400000],[{0},410000],[{x},410000],[{x},400000]]]}}}}"#,
+            x + width,
+        )
+    };
+    let (until, since) = (r#""to":"2024-04-01""#, r#""from":"2024-04-01""#);
+    let features = [
+        feature("k", until, 300_000.0, 10_000.0),
+        feature("l", until, 310_000.0, 10_000.0),
+        feature("k", since, 300_000.0, 9_500.0),
+        feature("l", since, 309_500.0, 10_500.0),
+    ];
+    let crs = r#"{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::27700"}}"#;
+    let geojson = format!(
+        r#"{{"type":"FeatureCollection","crs":{crs},"features":[{}]}}"#,
+        features.join(",")
+    );
+    let mut world = World::new()
+        .replace(
+            "memberships.csv",
+            "gp-practice,A00002,icc,l,,,derived",
+            "gp-practice,A00002,icc,l,,2024-04-01,derived\ngp-practice,A00002,icc,k,2024-04-01,,derived",
+        )
+        .replace("practices.csv", "active,1974-04-01,,01K,,20000", "active,1974-04-01,2024-06-30,01K,,20000")
+        .replace("areas.csv", "icc,l,Ell,,toy,indicative,,", "icc,l,Ell,,toy,indicative,,2024-04-01\nicc,l,Elle,,toy,indicative,2024-04-01,")
+        .table("areas/icc.geojson", &geojson);
+    world.grounds.clear();
+    world
+}
+
+#[test]
+fn two_days_differ_by_what_began_or_ended_between_them() {
+    let index = index(&changing());
+    let days = |from, to| between(&index, Layer::Icc, from, to);
+    assert!(days(date(2023, 1, 1), date(2024, 3, 31)).is_empty());
+    assert!(days(date(2024, 7, 1), date(2025, 7, 1)).is_empty());
+
+    let spring = days(date(2024, 3, 31), date(2024, 4, 1));
+    let areas: Vec<_> = spring
+        .areas
+        .iter()
+        .map(|it| (it.id.as_str(), it.change, it.gained_km2, it.lost_km2))
+        .collect();
+    assert_eq!(
+        areas,
+        [
+            ("k", Change::Changed, 0.0, 5.0),
+            ("l", Change::Changed, 5.0, 0.0)
+        ]
+    );
+    let names = (
+        spring.areas[1].old_name.as_deref(),
+        spring.areas[1].new_name.as_deref(),
+    );
+    assert_eq!(names, (Some("Ell ICC"), Some("Elle ICC")));
+    let [strip] = &spring.moved[..] else {
+        panic!("one strip moves: {:?}", spring.moved);
+    };
+    assert_eq!(
+        (strip.from.as_deref(), strip.to.as_deref()),
+        (Some("k"), Some("l"))
+    );
+    let [two] = &spring.members[..] else {
+        panic!("one member moves: {:?}", spring.members);
+    };
+    assert_eq!((two.member.as_str(), two.layer), ("A00002", Layer::Icc));
+    assert_eq!(
+        (&two.left, &two.joined),
+        (&vec![Some("l".into())], &vec![Some("k".into())])
+    );
+    assert!(spring.practices.is_empty());
+
+    // The last day is still one of it.
+    assert!(days(date(2024, 4, 1), date(2024, 6, 30)).is_empty());
+    let summer = days(date(2024, 6, 30), date(2024, 7, 1));
+    let [one] = &summer.practices[..] else {
+        panic!("one practice closes: {:?}", summer.practices);
+    };
+    assert_eq!(
+        (one.code.as_str(), one.old, one.new),
+        ("A00001", PracticeStatus::Active, PracticeStatus::Closed)
+    );
+    assert!(summer.areas.is_empty() && summer.members.is_empty());
+
+    let all: Vec<String> = index
+        .days_of_change(Layer::Icc)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(all, ["2024-04-01", "2024-07-01"]);
+    assert!(index.days_of_change(Layer::Pcn).is_empty());
+}
