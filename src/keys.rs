@@ -90,7 +90,7 @@ impl Scope {
             "ogc" => Some(Scope::Ogc),
             "tiles" => Some(Scope::Tiles),
             "maps" | "widget" => Some(Scope::Maps),
-            "" | "groups" | "embed" | "put-this-map-on-your-site" => Some(Scope::Pages),
+            "" | "groups" | "compare" | "embed" | "put-this-map-on-your-site" => Some(Scope::Pages),
             // Health, the documents, the dataset's version, what pages are made of.
             _ => None,
         }

@@ -164,7 +164,17 @@ impl Drop for Place {
 /// They are worked on by turns, as many at a time as there are processors, so that look-ups pass
 /// between them.
 fn is_big(route: &str) -> bool {
-    ["/api/v1/areas", "/ogc", "/tiles", "/maps"]
+    const BEGINNINGS: [&str; 8] = [
+        "/api/v1/areas",
+        "/ogc",
+        "/tiles",
+        "/maps",
+        "/areas",
+        "/practices",
+        "/groups",
+        "/compare",
+    ];
+    BEGINNINGS
         .iter()
         .any(|beginning| route.starts_with(beginning))
 }

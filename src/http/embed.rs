@@ -188,6 +188,12 @@ pub(super) fn discover(headers: &HeaderMap, path: &str, response: &mut Response)
     discovered(response.headers_mut(), &oembed);
 }
 
+/// The same, of a page that says nothing else of where the service is.
+pub(super) fn discover_at(headers: &HeaderMap, path: &str, response: &mut Response) {
+    discover(headers, path, response);
+    response.headers_mut().append(header::VARY, origin::VARY);
+}
+
 /// A frame is no wider unless its site says so.
 const OEMBED_WIDTH: u32 = 640;
 /// A day: a consumer asks again then (oEmbed 1.0, 2.3.4).

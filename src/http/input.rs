@@ -24,6 +24,14 @@ pub(super) fn query_fields(uri: &Uri, allowed: &[&'static str]) -> Result<Fields
     Ok(Fields::new(pairs, allowed)?)
 }
 
+/// The fields of the query string that were filled in; a form sends the others blank.
+pub(super) fn filled_in_fields(uri: &Uri, allowed: &[&'static str]) -> Result<Fields, Problem> {
+    let query = uri.query().unwrap_or_default();
+    let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
+    let filled_in = pairs.filter(|(_, value)| !value.trim().is_empty());
+    Ok(Fields::new(filled_in, allowed)?)
+}
+
 /// The fields of a JSON object.
 pub(super) async fn json_fields(
     request: Request,

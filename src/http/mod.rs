@@ -30,6 +30,7 @@ mod widget;
 
 use std::sync::Arc;
 
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -172,6 +173,7 @@ pub fn router(app: App) -> Router {
         .route("/health/ready", get(directory::ready))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(from_fn_with_state(app.clone(), pages::refusal::as_page))
         .layer(app.guard(protect::PAGES));
     let list_pages = if cfg!(feature = "web") {
         Router::new().route("/batch", get(batch::form::page).post(batch::form::answer))
@@ -194,6 +196,23 @@ fn pages_for_people() -> Router<App> {
     Router::new()
         .route("/", get(pages::home).post(pages::answer))
         .route("/privacy", get(pages::privacy))
+        .route("/areas", get(pages::areas::layers))
+        .route("/areas/{layer}", get(pages::areas::layer))
+        .route("/areas/{layer}/{id}", get(pages::areas::area))
+        .route(
+            "/areas/{layer}/{id}/postcodes",
+            get(pages::areas::postcodes),
+        )
+        .route("/practices", get(pages::practices::list))
+        .route("/practices/{ods_code}", get(pages::practices::practice))
+        .route(
+            "/practices/{ods_code}/postcodes",
+            get(pages::practices::postcodes),
+        )
+        .route("/groups", get(pages::groups::list))
+        .route("/groups/{id}", get(pages::groups::group))
+        .route("/groups/{id}/postcodes", get(pages::groups::postcodes))
+        .route("/compare", get(pages::compare::compare))
         .route("/docs", get(openapi::page))
         .route("/embed", get(embed::page))
         .route("/put-this-map-on-your-site", get(embed::site))

@@ -1,4 +1,4 @@
-//! Which encoding of an answer a client takes best (RFC 9110, 12.5.3).
+//! Which encoding of an answer a client takes best (RFC 9110, 12.5.3), and whether it is a browser.
 
 use axum::http::{HeaderMap, header};
 
@@ -52,6 +52,39 @@ fn weight(parameter: &str) -> u16 {
     number.map_or(1_000, |number| (number * 1_000.0).round() as u16)
 }
 
+const HTML: [&str; 4] = ["text/html", "application/xhtml+xml", "text/*", "*/*"];
+
+/// Whether the client would rather have HTML than JSON; JSON where it does not mind, `None` where it takes
+/// neither.
+pub(super) fn prefers_html(headers: &HeaderMap) -> Option<bool> {
+    let values = headers.get_all(header::ACCEPT).iter();
+    let texts: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+    if texts.is_empty() {
+        return Some(false);
+    }
+    let accept = texts.join(",");
+    let html = quality(&accept, |kind| HTML.contains(&kind));
+    let json = quality(&accept, |kind| {
+        matches!(kind, "*/*" | "application/*")
+            || kind.starts_with("application/") && kind.contains("json")
+    });
+    let names_html = quality(&accept, |kind| HTML[..2].contains(&kind)) > 0.0;
+    // A browser names HTML and takes anything besides.
+    let prefers_html = html > json || (html == json && names_html);
+    (json > 0.0 || html > 0.0).then_some(prefers_html)
+}
+
+/// The best quality (RFC 9110, 12.5.1) of the kinds that are looked for; 0 where there is none.
+fn quality(accept: &str, is_looked_for: impl Fn(&str) -> bool) -> f32 {
+    let qualities = accept.split(',').filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next()?.to_ascii_lowercase();
+        let quality = parts.find_map(|it| it.strip_prefix("q="));
+        is_looked_for(&kind).then(|| quality.map_or(1.0, |it| it.parse().unwrap_or(0.0)))
+    });
+    qualities.fold(0.0, f32::max)
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
@@ -89,5 +122,30 @@ mod tests {
         check("gzip, *;q=0", Some(Gzip));
         check("identity;q=0, gzip", Some(Gzip));
         check("gzip;q=high", Some(Gzip));
+    }
+
+    #[test]
+    fn browsers_get_html_and_programs_json() {
+        let check = |accept: &str, expected: Option<bool>| {
+            let value = HeaderValue::from_str(accept).expect("a value");
+            let headers = HeaderMap::from_iter([(header::ACCEPT, value)]);
+            assert_eq!(prefers_html(&headers), expected, "{accept}");
+        };
+        check("*/*", Some(false));
+        check("application/geo+json, application/json", Some(false));
+        check(
+            "application/vnd.oai.openapi+json;version=3.0, application/openapi+json;q=0.9",
+            Some(false),
+        );
+        check(
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8",
+            Some(true),
+        );
+        check("text/html, */*", Some(true));
+        check("application/json;q=0.5, text/html;q=0.4", Some(false));
+        check("application/json;q=0.4, text/html;q=0.5", Some(true));
+        check("image/png", None);
+        check("text/html;q=0", None);
+        assert_eq!(prefers_html(&HeaderMap::new()), Some(false));
     }
 }

@@ -1,4 +1,12 @@
-//! The pages: a form that posts, so that no postcode stands in an address, and HTML back.
+//! The pages: a form that posts, so that no postcode stands in an address, and HTML back. Areas, practices
+//! and groups, which are nobody's secret, have addresses.
+
+pub(super) mod areas;
+pub(super) mod compare;
+pub(super) mod groups;
+pub(super) mod practices;
+pub(super) mod refusal;
+mod visit;
 
 use std::time::Duration;
 
@@ -8,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use maud::Markup;
 
 use super::App;
-use super::conditional::cacheable;
+use super::conditional::{CACHE_CONTROL, cacheable};
 use super::embed;
 use super::input::{Segments, form_fields, query_fields};
 use super::locate::NO_STORE;
@@ -22,6 +30,8 @@ use crate::maps::{draw, draw_marked};
 use crate::question::{FORM_FIELDS, Fields, InvalidQuestion, Question};
 use crate::releases::Releases;
 use crate::web::{self, Fault, FormField, Home, Outcome, assets};
+
+const HTML: &str = "text/html; charset=utf-8";
 
 /// The parts of a page on which nothing was asked.
 pub(super) fn blank(index: &Index) -> Home<'_> {
@@ -180,4 +190,14 @@ pub(super) fn html(status: StatusCode, page: Markup) -> Response {
         page.into_string(),
     )
         .into_response()
+}
+
+/// To the page where a thing is.
+fn redirect(path: &str) -> Response {
+    let location = HeaderValue::try_from(path).expect("our paths are ASCII");
+    let headers = [
+        (header::LOCATION, location),
+        (header::CACHE_CONTROL, CACHE_CONTROL),
+    ];
+    (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
 }

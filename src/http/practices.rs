@@ -113,7 +113,7 @@ pub(super) async fn one(
     Ok(cacheable_json(&headers, &body))
 }
 
-fn unknown_practice() -> Problem {
+pub(super) fn unknown_practice() -> Problem {
     Problem::unknown(
         "unknown_practice",
         "there is no such practice; /api/v1/practices lists them",

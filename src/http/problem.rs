@@ -20,6 +20,13 @@ pub(crate) struct Problem {
     advice: Option<Advice>,
 }
 
+/// What a problem says, kept with its answer for whoever tells it otherwise.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) code: &'static str,
+    pub(super) detail: String,
+}
+
 /// What to do about it, as a header.
 #[derive(Debug, Clone, Copy)]
 enum Advice {
@@ -323,6 +330,10 @@ impl IntoResponse for Problem {
         response
             .headers_mut()
             .extend(self.advice.map(Advice::header));
+        response.extensions_mut().insert(Told {
+            code: self.code,
+            detail: self.detail,
+        });
         response
     }
 }

@@ -45,6 +45,17 @@ pub struct CoveredPostcode {
     pub basis: Basis,
 }
 
+/// An outward code of which postcodes are in an area.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcodeIn {
+    /// It: `LA9`.
+    pub outcode: String,
+    /// How many of its postcodes.
+    pub postcodes: usize,
+    /// The last of them.
+    pub last: Postcode,
+}
+
 /// An area that puts postcodes into the one that is asked about, and what it is worth to look at.
 struct Ground<'i> {
     layer: &'i LayerIndex,
@@ -99,10 +110,31 @@ impl Index {
         }
     }
 
-    /// How many postcodes [`Index::locate`] puts into an area on a day: every one is asked about.
-    pub fn count_postcodes_in(&self, (layer, id): (Layer, &str), day: Date, which: Which) -> usize {
+    /// How many postcodes [`Index::locate`] puts into an area on a day, by outward code, in order. Every
+    /// postcode of the area is asked about.
+    pub fn outcodes_in(
+        &self,
+        (layer, id): (Layer, &str),
+        day: Date,
+        which: Which,
+    ) -> Vec<OutcodeIn> {
         let grounds = self.grounds(layer, id, day);
-        self.covered(&grounds, day, which, 0).count()
+        let mut outcodes: Vec<OutcodeIn> = Vec::new();
+        for covered in self.covered(&grounds, day, which, 0) {
+            let postcode = covered.entry.postcode;
+            match outcodes.last_mut() {
+                Some(known) if known.outcode == postcode.outcode() => {
+                    known.postcodes += 1;
+                    known.last = postcode;
+                }
+                _ => outcodes.push(OutcodeIn {
+                    outcode: postcode.outcode().to_string(),
+                    postcodes: 1,
+                    last: postcode,
+                }),
+            }
+        }
+        outcodes
     }
 
     /// The postcodes from a row on that lie in one of the grounds, with what puts them there.

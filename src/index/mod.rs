@@ -24,7 +24,7 @@ use std::thread;
 use jiff::civil::Date;
 
 pub use changes::Changes;
-pub use coverage::{CoveredPostcode, Page, Which};
+pub use coverage::{CoveredPostcode, OutcodeIn, Page, Which};
 pub use directory::Listing;
 pub use locate::{
     Answer, AreaFound, EdgeFound, Found, GroupFound, Location, Neighbour, Note, Place,

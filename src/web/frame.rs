@@ -14,6 +14,7 @@ pub(crate) const SERVICE: &str = "Catchment";
 const PARTS: &[Link<'static>] = &[
     link("/", "Look up a place"),
     link("/batch", "Answer a list"),
+    link("/areas", "Areas and practices"),
     link(SITE_PATH, "Put this map on your site"),
     link("/docs", "For developers"),
 ];

@@ -10,6 +10,7 @@ mod list;
 mod nhsuk;
 pub(crate) mod ogc;
 mod privacy;
+pub(crate) mod things;
 mod words;
 
 pub(crate) use answer::map_of;

@@ -28,6 +28,25 @@ pub(crate) fn share(share: f64) -> String {
     }
 }
 
+/// `14,764`.
+pub(crate) fn count(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 practice`, `12 practices`.
+pub(crate) fn counted(number: usize, one: &str, many: &str) -> String {
+    let noun = if number == 1 { one } else { many };
+    format!("{} {noun}", count(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +62,20 @@ mod tests {
         ] {
             assert_eq!(distance(metres), expected);
         }
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(count(number), expected);
+        }
+        assert_eq!(counted(1, "practice", "practices"), "1 practice");
+        assert_eq!(counted(0, "practice", "practices"), "0 practices");
     }
 
     #[test]

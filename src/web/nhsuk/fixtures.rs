@@ -474,3 +474,22 @@ fn the_footer_is_as_in_the_design_system() {
     });
     check(&ours, &theirs);
 }
+
+#[test]
+fn the_pages_before_and_after_are_as_in_the_design_system() {
+    for name in ["default", "with only previous", "with only next"] {
+        let (theirs, context) = fixture("pagination", name, None);
+        let way = |which: &str| {
+            let href = optional(&context, &format!("/{which}/href"))?;
+            Some((
+                href.to_string(),
+                text(&context, &format!("/{which}/label")).to_string(),
+            ))
+        };
+        let ours = pagination(&Pagination {
+            previous: way("previous"),
+            next: way("next"),
+        });
+        check(&ours, &theirs);
+    }
+}

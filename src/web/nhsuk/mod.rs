@@ -7,6 +7,7 @@ mod content;
 mod fixtures;
 mod form;
 mod navigation;
+mod pagination;
 
 pub(crate) use content::{Card, Table, card, details, inset_text, summary_list, table, tag};
 pub(crate) use form::{
@@ -14,6 +15,7 @@ pub(crate) use form::{
     checkboxes, date_input, error_summary, file_upload, input, select,
 };
 pub(crate) use navigation::{Footer, Header, Link, breadcrumb, footer, header, skip_link};
+pub(crate) use pagination::{Pagination, pagination};
 
 /// A class that stands beside a component's own: `nhsuk-card nhsuk-card--feature`.
 fn with_class(base: &str, more: &[Option<&str>]) -> String {

@@ -1,0 +1,90 @@
+//! What a page of a thing is asked with, and how it is answered.
+
+use std::panic::resume_unwind;
+
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use maud::Markup;
+
+use super::super::App;
+use super::super::conditional::cacheable;
+use super::super::input::filled_in_fields;
+use super::super::problem::Problem;
+use super::super::snapshot::Snapshot;
+use super::redirect;
+use crate::question::Fields;
+use crate::web::things::{PER_PAGE, Part, Setting};
+
+/// Who comes to a page, and what about: the dataset, the day, and the page's own fields.
+pub(super) struct Visit {
+    pub(super) snapshot: Snapshot,
+    pub(super) fields: Fields,
+    headers: HeaderMap,
+}
+
+impl Visit {
+    /// `allowed` are all fields that the page takes, `as_of` and `dataset` among them. A form sends blank
+    /// ones for what was not filled in.
+    pub(super) fn new(
+        app: &App,
+        uri: &Uri,
+        headers: HeaderMap,
+        allowed: &[&'static str],
+    ) -> Result<Visit, Problem> {
+        let fields = filled_in_fields(uri, allowed)?;
+        let snapshot = Snapshot::of(app, &fields)?;
+        Ok(Visit {
+            snapshot,
+            fields,
+            headers,
+        })
+    }
+
+    /// The page. It is made away from the threads that answer: it may have to look at every postcode.
+    pub(super) async fn page(
+        self,
+        make: impl FnOnce(&Visit, &Setting<'_>) -> Result<Markup, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let answer = move || {
+            let index = self.snapshot.index();
+            let setting = Setting {
+                index,
+                as_of: self.snapshot.as_of,
+                is_dated: self.fields.get("as_of").is_some(),
+                version: self.snapshot.version(),
+                query: &self.snapshot.query,
+            };
+            let page = make(&self, &setting)?;
+            let body = page.into_string().into_bytes();
+            Ok(cacheable(&self.headers, super::HTML, body))
+        };
+        match tokio::task::spawn_blocking(answer).await {
+            Ok(answer) => answer,
+            Err(panicked) => resume_unwind(panicked.into_panic()),
+        }
+    }
+
+    /// To the same on another path.
+    pub(super) fn redirect(&self, path: &str) -> Response {
+        match self.snapshot.query.as_str() {
+            "" => redirect(path),
+            query => redirect(&format!("{path}?{query}")),
+        }
+    }
+
+    /// The part of a list of so many lines that is asked for.
+    ///
+    /// # Errors
+    /// When the list has no such page.
+    pub(super) fn part(&self, total: usize) -> Result<Part, Problem> {
+        let page = self.fields.get("page").map_or(Some(1), |text| {
+            let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|_| is_plain)
+        });
+        let pages = total.div_ceil(PER_PAGE).max(1);
+        page.and_then(|page| Part::new(page, total)).ok_or_else(|| {
+            let detail = format!("page is a whole number from 1 to {pages}");
+            Problem::bad_request("malformed", detail)
+        })
+    }
+}
