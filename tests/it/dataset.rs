@@ -43,9 +43,9 @@ pub(crate) fn index() -> &'static Index {
 
 // ---- the published tables ----------------------------------------------------------------------
 
-type Row = HashMap<String, String>;
+pub(crate) type Row = HashMap<String, String>;
 
-fn table(path: &Path) -> Vec<Row> {
+pub(crate) fn table(path: &Path) -> Vec<Row> {
     let mut reader = csv::Reader::from_path(path).expect("the table is in the repository");
     reader
         .deserialize()

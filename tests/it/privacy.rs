@@ -130,6 +130,8 @@ fn ask_everything(address: SocketAddr) -> usize {
         ask("POST", "/", &form, Some(&query));
         ask("GET", &format!("/?{query}"), &[], None);
         ask("GET", &format!("/privacy?{query}"), &[], None);
+        ask("GET", &format!("/areas/icc/mb-kendal?{query}"), &[], None);
+        ask("GET", &format!("/practices?{query}"), &[], None);
         ask("GET", &format!("/api/v1/areas?{query}"), &[], None);
         ask("GET", &format!("/tiles/icc.json?{query}"), &[], None);
         ask("GET", &format!("/api/v1/postcodes?{query}"), &[], None);
@@ -229,6 +231,10 @@ fn ask_everything(address: SocketAddr) -> usize {
             "/tiles/",
             "/tiles/icc/8/125/",
             "/assets/",
+            "/areas/",
+            "/areas/icc/",
+            "/practices/",
+            "/groups/",
             "/",
         ] {
             ask("GET", &format!("{route}{segment}"), &[], None);

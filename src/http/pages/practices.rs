@@ -148,8 +148,10 @@ fn practice_page<'i>(index: &'i Index, practice: &'i Practice, day: Date) -> Pra
         practice: Some(Ok(code)),
         as_of: day,
     });
+    let first_data = index.first_data(Layer::GpPractice);
     let area = index.area(Layer::GpPractice, code.as_str(), day);
-    let area = area.filter(|area| has_ground(index, area, day));
+    let is_known = first_data.is_some_and(|first| first <= day);
+    let area = area.filter(|area| is_known && has_ground(index, area, day));
     PracticePage {
         practice,
         registration: answer.registration.expect("a practice was asked about"),

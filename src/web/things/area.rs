@@ -72,10 +72,15 @@ pub(crate) fn layers(setting: &Setting<'_>) -> Markup {
         .map(|layer| {
             let areas = index.areas(layer, setting.as_of);
             let count = areas.map_or(0, Iterator::count);
-            let first = index.first_data(layer).filter(|first| setting.as_of < *first);
+            let first = index.first_data(layer);
+            let first = first.filter(|_| !setting.is_known(layer));
             let from = layer_provenance(setting, layer);
+            let title = setting.title_of(layer);
             vec![
-                html! { a href=(setting.link(&path_of_layer(layer))) { (setting.title_of(layer)) } },
+                match first {
+                    Some(_) => html! { (title) },
+                    None => html! { a href=(setting.link(&path_of_layer(layer))) { (title) } },
+                },
                 match first {
                     Some(first) => html! { "Nothing is known before " (words::date(first)) },
                     None => html! { (count) },
@@ -89,7 +94,7 @@ pub(crate) fn layers(setting: &Setting<'_>) -> Markup {
         p { "Everything that this service knows, a page for each." }
         (table("Kinds of area", &["Kind", "How many", "Where its boundaries come from"], rows))
         ul.nhsuk-list {
-            li { a href=(setting.link("/compare")) { "Compare two days" } ": what began, ended or was redrawn" }
+            li { a href=(setting.link_in_dataset("/compare", &[])) { "Compare two days" } ": what began, ended or was redrawn" }
             li { a href="/ogc?f=html" { "Areas for GIS" } " (OGC API Features)" }
             li { a href=(setting.link("/api/v1/areas")) { "The same as JSON" } }
         }
@@ -160,8 +165,13 @@ fn system_words(system: &str) -> String {
 }
 
 pub(super) fn layer_downloads(setting: &Setting<'_>, layer: Layer) -> Markup {
-    let has_ground = setting.index.boundaries_ever(layer).next().is_some();
+    let (index, day) = (setting.index, setting.as_of);
+    if index.first_data(layer).is_none_or(|first| day < first) {
+        return html! {};
+    }
+    let has_ground = index.boundaries_ever(layer).next().is_some();
     html! {
+        section.to-take-away {
         h2.nhsuk-heading-m { "Take it away" }
         ul.nhsuk-list.nhsuk-list--bullet {
             @if has_ground {
@@ -169,8 +179,8 @@ pub(super) fn layer_downloads(setting: &Setting<'_>, layer: Layer) -> Markup {
                 li { a href={ "/ogc/collections/" (layer) "?f=html" } { "For GIS (OGC API Features)" } }
             }
             li { a href=(setting.link(&format!("/api/v1/areas/{layer}"))) { "The list (JSON)" } }
-            li { a href=(setting.link(&with_query("/compare", &[("layer", layer.as_str())]))) { "Compare two days" } }
-        }
+            li { a href=(setting.link_in_dataset("/compare", &[("layer", layer.as_str())])) { "Compare two days" } }
+        } }
     }
 }
 
@@ -198,7 +208,7 @@ fn facts(setting: &Setting<'_>, page: &AreaPage<'_>) -> Markup {
     let area = page.area;
     let mut rows = vec![
         ("Kind", html! { (one_of(area.layer)) }),
-        ("Code", html! { code { (area.id) } }),
+        ("Code", html! { (area.id) }),
     ];
     if let Some(system) = &area.system {
         rows.push(("Health system", html! { (system_words(system)) }));
@@ -223,9 +233,14 @@ fn facts(setting: &Setting<'_>, page: &AreaPage<'_>) -> Markup {
 }
 
 fn size_words(km2: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "Great Britain has 230,000"
+    )]
     match km2 < 10.0 {
         true => format!("{km2:.1} km²"),
-        false => format!("{km2:.0} km²"),
+        false => format!("{} km²", words::count(km2.round() as usize)),
     }
 }
 
@@ -523,8 +538,10 @@ fn sentence_case(text: &str) -> String {
 fn downloads(setting: &Setting<'_>, page: &AreaPage<'_>) -> Markup {
     let area = page.area;
     html! {
-        h2.nhsuk-heading-m { "Take it away" }
-        (area_downloads(setting, area, page.km2.is_some(), page.can_be_embedded))
+        section.to-take-away {
+            h2.nhsuk-heading-m { "Take it away" }
+            (area_downloads(setting, area, page.km2.is_some(), page.can_be_embedded))
+        }
     }
 }
 
@@ -549,7 +566,7 @@ pub(super) fn area_downloads(
             @if can_be_embedded {
                 li { a href=(with_query("/put-this-map-on-your-site", &[("show", &show)])) { "Put its map on your site" } }
             }
-            li { a href=(setting.link(&format!("/api/v1/areas/{layer}/{id}"))) { "All of this (JSON)" } }
+            li { a href=(setting.link(&format!("/api/v1/areas/{layer}/{id}"))) { "What is known of the area (JSON)" } }
             li { a href=(setting.link(&format!("/api/v1/areas/{layer}/{id}/postcodes"))) { "Its postcodes (JSON)" } }
         }
     }
@@ -570,7 +587,13 @@ pub(crate) fn postcodes(setting: &Setting<'_>, page: &PostcodesPage<'_>) -> Mark
     let title = format!("Postcodes of {}", called(area));
     let mut trail = above_area(setting, area.layer);
     trail.push((setting.link(&own), called(area)));
-    let rows: Vec<Vec<Markup>> = page.postcodes.iter().map(postcode_row).collect();
+    let is_all = page.which == Which::All;
+    let rows = page.postcodes.iter().map(|it| postcode_row(it, is_all));
+    let rows: Vec<Vec<Markup>> = rows.collect();
+    let columns: &[&str] = match is_all {
+        true => &["Postcode", "Decided by", "Status"],
+        false => &["Postcode", "Decided by"],
+    };
     let next = page.postcodes.last().filter(|_| page.has_more);
     let content = html! {
         (heading(&called(area), "Postcodes"))
@@ -589,7 +612,7 @@ pub(crate) fn postcodes(setting: &Setting<'_>, page: &PostcodesPage<'_>) -> Mark
                 li { a href=(to(at.checked_sub(1).map(|at| page.outcodes[at].last.to_string()))) { (outcode.outcode) } " (" (words::count(outcode.postcodes)) ")" }
             } }
         }
-        @if !rows.is_empty() { (table("In order of postcode", &["Postcode", "Status", "Decided by"], rows)) }
+        @if !rows.is_empty() { (table("In order of postcode", columns, rows)) }
         (nhsuk::pagination(&Pagination {
             previous: (!page.is_first).then(|| (to(None), "First page".into())),
             next: next.map(|last| (to(Some(last.entry.postcode.to_string())), "Next page".into())),
@@ -599,7 +622,7 @@ pub(crate) fn postcodes(setting: &Setting<'_>, page: &PostcodesPage<'_>) -> Mark
     setting.page(&title, &trail, &content)
 }
 
-fn postcode_row(covered: &CoveredPostcode) -> Vec<Markup> {
+fn postcode_row(covered: &CoveredPostcode, with_status: bool) -> Vec<Markup> {
     use crate::domain::{Basis, PostcodeStatus};
     let status = match covered.status {
         PostcodeStatus::Live => tag("In use", "green"),
@@ -612,9 +635,7 @@ fn postcode_row(covered: &CoveredPostcode) -> Vec<Markup> {
         Basis::Nearest => "the nearest boundary, off the coast",
         Basis::Membership => "a member that it lies in",
     };
-    vec![
-        html! { (covered.entry.postcode) },
-        status,
-        html! { (basis) },
-    ]
+    let mut row = vec![html! { (covered.entry.postcode) }, html! { (basis) }];
+    row.extend(with_status.then_some(status));
+    row
 }

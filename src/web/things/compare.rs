@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::super::nhsuk::{Button, Field, Select, button, inset_text, select};
-use super::parts::{day_field, heading, list, table, tag, with_query};
+use super::parts::{dataset_words, day_field, heading, list, table, tag, with_query};
 use super::{Setting, one_of, path_of_layer, words};
 use crate::diff::{AreaChange, Between, Change, MemberMove};
 use crate::domain::{Layer, Member, OdsCode, PracticeStatus};
@@ -40,12 +40,13 @@ pub(crate) fn compare(setting: &Setting<'_>, page: &ComparePage<'_>) -> Markup {
         (form(setting, page))
         (result(setting, page))
         (days(setting, page))
+        p.nhsuk-body-s { "From " (dataset_words(setting)) "." }
     };
     let trail = [
         ("/".to_string(), "Look up".to_string()),
         (setting.link("/areas"), "Areas".into()),
     ];
-    setting.page(title, &trail, &content)
+    setting.page_of_days(title, &trail, content)
 }
 
 fn form(setting: &Setting<'_>, page: &ComparePage<'_>) -> Markup {
@@ -96,7 +97,7 @@ fn result(setting: &Setting<'_>, page: &ComparePage<'_>) -> Markup {
 
 fn areas(setting: &Setting<'_>, layer: Layer, between: &Between) -> Markup {
     if between.areas.is_empty() {
-        return html! { h3.nhsuk-heading-s { "Areas" } p { "No area began, ended, was renamed or redrawn." } };
+        return html! { p { "No area began, ended, was renamed or redrawn." } };
     }
     let rows: Vec<Vec<Markup>> = between
         .areas
@@ -121,7 +122,6 @@ fn areas(setting: &Setting<'_>, layer: Layer, between: &Between) -> Markup {
         })
         .collect();
     html! {
-        h3.nhsuk-heading-s { "Areas" }
         (table("Areas that changed", &["Area", "What", "Ground"], rows))
         @if !moved.is_empty() {
             h3.nhsuk-heading-s { "Ground that moved" }
@@ -163,7 +163,7 @@ fn ground(change: &AreaChange) -> Markup {
 
 fn practices(setting: &Setting<'_>, layer: Layer, between: &Between, to: Date) -> Markup {
     if between.practices.is_empty() {
-        return html! { h3.nhsuk-heading-s { "Practices" } p { "No practice opened or closed." } };
+        return html! { p { "No practice opened or closed." } };
     }
     let rows: Vec<Vec<Markup>> = between
         .practices
@@ -188,7 +188,6 @@ fn practices(setting: &Setting<'_>, layer: Layer, between: &Between, to: Date) -
         _ => columns,
     };
     html! {
-        h3.nhsuk-heading-s { "Practices" }
         (table("Practices that opened or closed", &columns, rows))
     }
 }
@@ -244,7 +243,6 @@ fn members(setting: &Setting<'_>, between: &Between) -> Markup {
         })
         .collect();
     html! {
-        h3.nhsuk-heading-s { "Who belongs where" }
         (table("Members that moved", &["Who", "Left", "Joined"], rows))
     }
 }

@@ -113,8 +113,10 @@ pub(crate) fn group(setting: &Setting<'_>, page: &GroupPage<'_>) -> Markup {
             (map(setting, &format!("{LAYER}/{}", parts::encoded(&area.id)), &format!("Map of the area of {}.", called(area))))
         }
         (history(setting, area, &page.boundaries))
-        h2.nhsuk-heading-m { "Take it away" }
-        (area_downloads(setting, area, page.has_ground, page.can_be_embedded))
+        section.to-take-away {
+            h2.nhsuk-heading-m { "Take it away" }
+            (area_downloads(setting, area, page.has_ground, page.can_be_embedded))
+        }
         (day_form(setting, &path_of(LAYER, &area.id), &[]))
     };
     setting.page(&called(area), &trail, &content)
@@ -127,7 +129,7 @@ fn facts(setting: &Setting<'_>, page: &GroupPage<'_>) -> Markup {
     let first_data = setting.index.first_data(LAYER);
     summary_list(&[
         ("Calls itself", html! { (kind_of(area)) }),
-        ("Code", html! { code { (area.id) } }),
+        ("Code", html! { (area.id) }),
         ("Valid", html! { (period_words(area.period, first_data)) }),
         ("Boundary", provenance(area.provenance)),
         (

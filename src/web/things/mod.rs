@@ -46,9 +46,27 @@ impl Setting<'_> {
         }
     }
 
-    /// To an area's page.
+    /// A page that has days of its own, in the same dataset.
+    fn link_in_dataset(&self, path: &str, fields: &[(&str, &str)]) -> String {
+        let version = self.version.map(|version| ("dataset", version));
+        let fields: Vec<(&str, &str)> = fields.iter().copied().chain(version).collect();
+        parts::with_query(path, &fields)
+    }
+
+    /// To an area's page; the name alone where nothing is known of its layer on the day.
     fn to_area(&self, area: &Area) -> Markup {
-        html! { a href=(self.link(&path_of(area.layer, &area.id))) { (called(area)) } }
+        match self.is_known(area.layer) {
+            true => {
+                html! { a href=(self.link(&path_of(area.layer, &area.id))) { (called(area)) } }
+            }
+            false => html! { (called(area)) },
+        }
+    }
+
+    /// Whether anything is known of a layer on the day. What is known of practices has no first day.
+    fn is_known(&self, layer: Layer) -> bool {
+        let first_data = self.index.first_data(layer);
+        layer == Layer::GpPractice || first_data.is_some_and(|first| first <= self.as_of)
     }
 
     /// To the page of an area in its version of the day, or its last; the id alone where there is none.
@@ -78,6 +96,12 @@ impl Setting<'_> {
 
     /// The page in its frame; `trail` are the pages above it.
     fn page(&self, title: &str, trail: &[(String, String)], content: &Markup) -> Markup {
+        let content = html! { (content) (parts::day_words(self)) };
+        self.page_of_days(title, trail, content)
+    }
+
+    /// The same of a page that is not for one day.
+    fn page_of_days(&self, title: &str, trail: &[(String, String)], content: Markup) -> Markup {
         let trail: Vec<Link<'_>> = trail
             .iter()
             .map(|(href, text)| Link { href, text })
@@ -86,7 +110,7 @@ impl Setting<'_> {
             title,
             part: Some("/areas"),
             trail: &trail,
-            content: html! { (content) (parts::day_words(self)) },
+            content,
             ..Page::default()
         };
         frame(self.index, &page)

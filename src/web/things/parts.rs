@@ -26,7 +26,7 @@ impl Part {
         (1..=pages).contains(&page).then_some(Part { page, total })
     }
 
-    pub(super) fn of<'l, T>(self, list: &'l [T]) -> &'l [T] {
+    pub(super) fn of<T>(self, list: &[T]) -> &[T] {
         let start = (self.page - 1) * PER_PAGE;
         &list[start..list.len().min(start + PER_PAGE)]
     }
@@ -64,8 +64,16 @@ pub(super) fn table(caption: &str, columns: &[&str], rows: Vec<Vec<Markup>>) -> 
         caption,
         caption_size: Some("s"),
         columns: columns.iter().map(|column| (*column).into()).collect(),
-        rows,
+        // On a narrow screen what stands in a cell is set beside its heading, and has to be one thing.
+        rows: rows
+            .into_iter()
+            .map(|row| row.into_iter().map(whole).collect())
+            .collect(),
     })
+}
+
+fn whole(cell: Markup) -> Markup {
+    html! { span { (cell) } }
 }
 
 pub(super) fn list(items: &[Markup]) -> Markup {
@@ -105,16 +113,15 @@ fn provenance_tag_text(provenance: Provenance, colour: &str) -> Markup {
 
 /// When something held: `from 1 July 2022`; `first_data` is the day before which nothing is known.
 pub(super) fn period_words(period: Period, first_data: Option<Date>) -> String {
-    let unknown = || match first_data {
-        Some(day) => format!("from before {}", words::date(day)),
-        None => "from a day that is not known".into(),
-    };
-    let from = period
-        .from
-        .map_or_else(unknown, |from| format!("from {}", words::date(from)));
-    match period.to {
-        Some(to) => format!("{from} until {}", last_day(to)),
-        None => from,
+    let Period { from, to } = period;
+    match (from.map(words::date), to.map(last_day)) {
+        (Some(from), Some(last)) => format!("from {from} until {last}"),
+        (Some(from), None) => format!("from {from}"),
+        (None, Some(last)) => format!("until {last}; the first day is not known"),
+        (None, None) => match first_data {
+            Some(day) => format!("since before {}", words::date(day)),
+            None => "since a day that is not known".into(),
+        },
     }
 }
 
@@ -136,21 +143,24 @@ pub(super) fn not_of_the_day(setting: &Setting<'_>, area: &Area) -> Markup {
     nhsuk::inset_text(&html! { p { (sentence) } })
 }
 
-/// Which day and which dataset the page is for, and a way to another day.
+/// Which day and which dataset the page is for.
 pub(super) fn day_words(setting: &Setting<'_>) -> Markup {
-    let manifest = setting.index.manifest();
     html! {
         p.nhsuk-body-s {
-            "For " (words::date(setting.as_of)) @if !setting.is_dated { " (today)" }
-            ", from dataset " (manifest.name) ", version " (manifest.version) "."
+            "For " (words::date(setting.as_of)) @if !setting.is_dated { " (today)" } ", from " (dataset_words(setting)) "."
         }
     }
+}
+
+pub(super) fn dataset_words(setting: &Setting<'_>) -> Markup {
+    let manifest = setting.index.manifest();
+    html! { "dataset " (manifest.name) ", version " (manifest.version) }
 }
 
 /// A form that asks for the same page on another day. Other fields of the page go along.
 pub(super) fn day_form(setting: &Setting<'_>, path: &str, others: &[(&str, &str)]) -> Markup {
     html! {
-        form.day method="get" action=(path) {
+        form.another-day method="get" action=(path) {
             @for (name, value) in others { input type="hidden" name=(name) value=(value); }
             @if let Some(version) = setting.version { input type="hidden" name="dataset" value=(version); }
             (day_field("as_of", "Show another day", Some(setting.as_of)))
@@ -197,14 +207,14 @@ pub(super) fn pagination(part: Part, to: &dyn Fn(usize) -> String) -> Markup {
     })
 }
 
-/// A static map with its words, and the same to take away.
+/// A static map, with its words for those who do not see it, and the same to take away.
 pub(super) fn map(setting: &Setting<'_>, path: &str, description: &str) -> Markup {
     let picture = |ending: &str| setting.link(&format!("/maps/{path}.{ending}"));
     html! {
         figure.map-figure {
-            img src=(picture("svg")) alt=(description) width="800" loading="lazy";
-            figcaption.nhsuk-body-s {
-                (description) " Download it as "
+            img src=(picture("svg")) alt=(description) width="800";
+            figcaption."nhsuk-body-s to-take-away" {
+                "Download this map as "
                 a href=(picture("svg")) { "SVG" } ", " a href=(picture("png")) { "PNG" } " or "
                 a href=(picture("pdf")) { "PDF" } "."
             }

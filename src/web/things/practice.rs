@@ -148,9 +148,11 @@ pub(crate) fn practice(setting: &Setting<'_>, page: &PracticePage<'_>) -> Markup
         (buildings(setting, practice))
         (successions(setting, practice))
         (modelled_area(setting, page))
-        h2.nhsuk-heading-m { "Take it away" }
-        ul.nhsuk-list.nhsuk-list--bullet {
-            li { a href=(setting.link(&format!("/api/v1/practices/{}", practice.code))) { "All of this (JSON)" } }
+        section.to-take-away {
+            h2.nhsuk-heading-m { "Take it away" }
+            ul.nhsuk-list.nhsuk-list--bullet {
+                li { a href=(setting.link(&format!("/api/v1/practices/{}", practice.code))) { "All of this (JSON)" } }
+            }
         }
         (day_form(setting, &practice_path(practice.code), &[]))
     };
@@ -190,7 +192,7 @@ fn standing(setting: &Setting<'_>, practice: &Practice) -> Markup {
 fn facts(setting: &Setting<'_>, practice: &Practice) -> Markup {
     let mut rows = vec![
         ("Status", status_tag(practice.status_on(setting.as_of))),
-        ("ODS code", html! { code { (practice.code) } }),
+        ("ODS code", html! { (practice.code) }),
         (
             "Address",
             html! { (practice.address) @if let Some(postcode) = practice.postcode { ", " (postcode) } },
@@ -380,6 +382,6 @@ fn modelled_area(setting: &Setting<'_>, page: &PracticePage<'_>) -> Markup {
             p { a href=(setting.link(&format!("{path}/postcodes"))) { (words::count(count)) " postcodes" } " in use lie in it." }
         }
         (map(setting, &format!("gp-practice/{}", page.practice.code), &description))
-        (area_downloads(setting, area, true, page.can_be_embedded))
+        div.to-take-away { (area_downloads(setting, area, true, page.can_be_embedded)) }
     }
 }

@@ -1,0 +1,98 @@
+// A page for each thing: areas, practices, groups, two days compared, and what is not there.
+
+import assert from "node:assert/strict";
+
+// One of each kind, by the name of its picture.
+const PAGES = {
+  "areas": "/areas",
+  "layer": "/areas/icc",
+  "area": "/areas/icc/mb-barrow-and-millom?as_of=2025-12-01",
+  "area-of-before": "/areas/icc/mb-lancaster-legacy",
+  "area-postcodes": "/areas/icc/mb-kendal/postcodes",
+  "practices": "/practices?name=surgery",
+  "practice": "/practices/P81002",
+  "practice-closed": "/practices/P81064",
+  "groups": "/groups",
+  "group": "/groups/south-lakeland-resilience-group",
+  "compare": "/compare?layer=sub-icb&from=2022-03-31&to=2022-07-01",
+  "not-found": "/areas/icc/mb-nowhere",
+};
+
+const wide = (page) => page.evaluate(() => document.documentElement.scrollWidth);
+
+export const tests = {
+  async "every kind of page is accessible and fits a narrow screen"(use) {
+    for (const [name, path] of Object.entries(PAGES)) {
+      for (const width of [320, 768, 1280]) {
+        const page = await use.open(use.service + path, { viewport: { width, height: 900 } });
+        await page.waitForLoadState("networkidle");
+        assert.deepEqual(await use.violations(page), [], `${path} at ${width}`);
+        assert.ok((await wide(page)) <= width, `${path} is ${await wide(page)} wide at ${width}`);
+        await use.picture(page, `things-${name}-${width}`);
+        // A page that is not found says so to the console as well.
+        const faults = page.faults.filter((it) => !it.includes("404"));
+        assert.deepEqual(faults, [], path);
+        const others = page.requested.map((it) => it.url()).filter((url) => !url.startsWith(use.service));
+        assert.deepEqual(others, [], path);
+        await page.context().close();
+      }
+    }
+  },
+
+  async "text at 400 % and forced colours leave nothing out"(use) {
+    for (const path of [PAGES.area, PAGES.practice, PAGES.compare]) {
+      // 1280 px at 400 % are 320.
+      const page = await use.open(use.service + path, { viewport: { width: 320, height: 256 }, forcedColors: "active" });
+      assert.ok((await wide(page)) <= 320, path);
+      assert.equal(await page.getByRole("heading", { level: 1 }).isVisible(), true);
+      await use.picture(page, `things-forced-${Object.values(PAGES).indexOf(path)}`);
+    }
+  },
+
+  async "on paper there is what was asked for, and no forms"(use) {
+    const page = await use.open(use.service + PAGES.area);
+    await page.waitForLoadState("networkidle");
+    await page.emulateMedia({ media: "print" });
+    assert.equal(await page.getByRole("button", { name: "Show that day" }).isVisible(), false);
+    assert.equal(await page.getByRole("navigation", { name: "Menu" }).isVisible(), false);
+    assert.equal(await page.getByRole("img", { name: /Map of Barrow and Millom ICC/ }).isVisible(), true);
+    assert.equal(await page.getByText(/dataset lancashire-and-cumbria/i).first().isVisible(), true);
+    await use.picture(page, "things-print");
+  },
+
+  async "from an area to a practice and back, by keyboard and without script"(use) {
+    const page = await use.open(`${use.service}/areas`, { javaScriptEnabled: false });
+    await page.getByRole("link", { name: "Integrated Care Communities" }).first().click();
+    await page.getByRole("link", { name: "Kendal ICC" }).first().click();
+    await page.getByRole("heading", { level: 1, name: /Kendal ICC/ }).waitFor();
+    const practice = page.getByRole("rowheader").getByRole("link").first();
+    const name = await practice.textContent();
+    await practice.focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name }).waitFor();
+    await page.getByRole("link", { name: "Kendal ICC" }).first().click();
+    await page.getByRole("heading", { level: 1, name: /Kendal ICC/ }).waitFor();
+  },
+
+  async "another day is asked for in a form"(use) {
+    const page = await use.open(`${use.service}/areas/sub-icb/01K`);
+    await page.getByLabel("Show another day").fill("2022-06-30");
+    await page.getByRole("button", { name: "Show that day" }).click();
+    await page.getByRole("heading", { level: 1, name: /NHS Morecambe Bay CCG/ }).waitFor();
+    await page.getByRole("link", { name: "Show today" }).click();
+    await page.getByRole("heading", { level: 1, name: /ICB - 01K/ }).waitFor();
+  },
+
+  async "practices are found by a part of the name"(use) {
+    const page = await use.open(`${use.service}/practices`);
+    await page.getByLabel("Name, street, town or code").fill("king street");
+    await page.getByLabel("Status").selectOption("all");
+    await page.getByRole("button", { name: "Show practices" }).click();
+    await page.getByRole("link", { name: "King Street Surgery" }).click();
+    await page.getByText("Its last day was 30 June 2018").waitFor();
+    await page.goto(`${use.service}/practices`);
+    await page.getByLabel("Name, street, town or code").fill("LA18 4DB");
+    await page.getByRole("button", { name: "Show practices" }).click();
+    await page.getByText(/a postcode goes into the look-up/).waitFor();
+  },
+};
