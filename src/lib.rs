@@ -21,6 +21,7 @@
 //! - [`diff`]: what changes its answer between two datasets.
 //! - [`releases`]: the datasets of a running service, reloaded whole.
 //! - [`keys`], [`rate`]: who may ask what needs a key, and how often.
+//! - [`panics`]: a fault of the program tells where it is, and no more.
 //! - [`tiles`]: vector tiles.
 //! - [`maps`]: static maps, as SVG, PNG and PDF.
 //! - `web`: the pages' templates, styles and scripts.
@@ -53,6 +54,7 @@ mod import;
 pub mod index;
 pub mod keys;
 pub mod maps;
+pub mod panics;
 pub mod question;
 pub mod rate;
 pub mod releases;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 
 use crate::check;
 use crate::dataset::{self, DatasetError, Files};
@@ -23,6 +24,7 @@ pub struct Releases {
     indexes: Vec<Index>,
     /// What was made of each one's tiles; a reload begins with nothing.
     tiles: Vec<tiles::Store>,
+    loaded_at: Timestamp,
 }
 
 /// The datasets of a running service, and what became of the last reload.
@@ -94,7 +96,16 @@ impl Releases {
 
     fn of(indexes: Vec<Index>) -> Releases {
         let tiles = indexes.iter().map(|_| tiles::Store::default()).collect();
-        Releases { indexes, tiles }
+        Releases {
+            indexes,
+            tiles,
+            loaded_at: Timestamp::now(),
+        }
+    }
+
+    /// When they were loaded, or loaded again.
+    pub fn loaded_at(&self) -> Timestamp {
+        self.loaded_at
     }
 
     /// What was made of the tiles of a dataset.

@@ -25,6 +25,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 use crate::build::{self, Progress};
 use crate::dataset::{self, Files};
 use crate::index::Index;
+use crate::panics;
 
 /// Which Integrated Care Community, GP practices and resilience group cover a postcode or coordinate.
 #[derive(Debug, Parser)]
@@ -101,6 +102,7 @@ const WITH_ERRORS: u8 = 3;
 
 /// Runs the command of this command line; its exit status.
 pub fn run(given: &[OsString]) -> ExitCode {
+    panics::tell_only_where();
     let done = settings::arguments(given).and_then(run_command);
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

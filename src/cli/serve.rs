@@ -108,7 +108,7 @@ pub(super) struct ServeArguments {
     /// How log lines look. They hold routes, statuses and times, never what was asked.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// How much is logged.
+    /// How much is logged; what became of each list is told at any level.
     #[arg(
         long,
         value_name = "error|warn|info|debug|trace",
@@ -228,9 +228,13 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         // Before anybody is told that the service is there: until then a signal ends the program.
         let stop = asked_to_stop(Signals::new());
         let hangups = Hangups::new();
-        eprintln!("http://{address}/ answers; press Ctrl+C to stop");
+        arguments.say(format_args!(
+            "http://{address}/ answers; press Ctrl+C to stop"
+        ));
         if let Some(address) = &arguments.admin_listen {
-            serve_operator(address, admin::router(Arc::clone(&live), &app)).await?;
+            let router = admin::router(Arc::clone(&live), &app);
+            let name = serve_operator(address, router).await?;
+            arguments.say(format_args!("{name} is the operator's"));
         }
         tokio::spawn(reload_on_hangup(hangups, Arc::clone(&live)));
         if arguments.watch {
@@ -270,6 +274,13 @@ const ADDRESS_RATE: Rate = Rate {
 };
 
 impl ServeArguments {
+    /// For whoever started it. A log in JSON has nothing but lines of JSON; there, `listening` says it.
+    fn say(&self, words: std::fmt::Arguments<'_>) {
+        if matches!(self.log_format, LogFormat::Text) {
+            eprintln!("{words}");
+        }
+    }
+
     fn access(&self) -> Result<Access> {
         if self.keys.is_none() && !self.key_needed_for.is_empty() {
             bail!("--key-needed-for goes with --keys, the file of the keys that open it");
@@ -361,36 +372,36 @@ fn descriptors() -> Option<usize> {
     None
 }
 
-/// The operator's listener; it ends with the program.
-async fn serve_operator(address: &AdminAddress, router: Router) -> Result<()> {
+/// The operator's listener, and what to call it; it ends with the program.
+async fn serve_operator(address: &AdminAddress, router: Router) -> Result<String> {
     let limits = Limits::default();
-    match address {
+    Ok(match address {
         AdminAddress::Tcp(address) => {
             let listener = TcpListener::bind(address)
                 .await
                 .with_context(|| format!("listening on {address} for the operator"))?;
-            eprintln!("http://{}/reload is the operator's", listener.local_addr()?);
+            let name = format!("http://{}/reload", listener.local_addr()?);
             tokio::spawn(http::serve(
                 listener,
                 router,
                 limits,
                 std::future::pending(),
             ));
+            name
         }
         #[cfg(unix)]
         AdminAddress::Unix(path) => {
             let listener = bind_unix(path)
                 .with_context(|| format!("listening on {} for the operator", path.display()))?;
-            eprintln!("{} is the operator's", path.display());
             tokio::spawn(http::serve(
                 listener,
                 router,
                 limits,
                 std::future::pending(),
             ));
+            path.display().to_string()
         }
-    }
-    Ok(())
+    })
 }
 
 /// A socket for its owner alone. One that is left from before is replaced.
@@ -428,7 +439,13 @@ async fn read_keys_on_change(keys: Arc<Keys>) {
         match read.await {
             Ok(Ok(Some(count))) => tracing::info!(count, "keys read"),
             Ok(Ok(None)) => {}
-            Ok(Err(error)) => tracing::error!(%error, "keys not read: the old ones stay"),
+            Ok(Err(error)) => {
+                // In quotes: the file's own line breaks make no line of the log.
+                tracing::error!(
+                    error = error.to_string(),
+                    "keys not read: the old ones stay"
+                );
+            }
             Err(_) => tracing::error!("keys not read: reading panicked; the old ones stay"),
         }
     }
@@ -503,9 +520,12 @@ fn manifests(live: &Live) -> Vec<Option<SystemTime>> {
         .collect()
 }
 
-/// Our own lines alone: other crates' might quote a request.
+/// Our own lines alone: other crates' might quote a request. Values are written in quotes, with control
+/// characters escaped, so that none makes a line of its own. The audit's lines are written at any level.
 fn start_log(arguments: &ServeArguments) {
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), arguments.log_level);
+    let ours = Targets::new()
+        .with_target(env!("CARGO_CRATE_NAME"), arguments.log_level)
+        .with_target(http::AUDIT, arguments.log_level.max(Level::INFO));
     let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())

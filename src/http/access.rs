@@ -20,7 +20,9 @@ use tokio::sync::Semaphore;
 
 use self::limiter::{Exceeded, Left, Limiter};
 pub use self::proxies::{InvalidNetwork, Network};
+use super::figures::Figures;
 use super::problem::Problem;
+use super::request_id::RequestId;
 use super::server::{Connection, Limits};
 use crate::domain::today_in_london;
 use crate::keys::{self, Keys, Scope};
@@ -55,7 +57,7 @@ pub enum AddressRate {
 }
 
 /// Of the path and the query; the headers have what is left of 16 KiB.
-const URI_BYTES_MAX: usize = 12 * 1024;
+pub(super) const URI_BYTES_MAX: usize = 12 * 1024;
 
 /// The key that a request came with.
 #[derive(Clone)]
@@ -91,6 +93,7 @@ pub(super) struct Gate {
     big: Arc<AtomicUsize>,
     turns: Arc<Semaphore>,
     pub(super) refused: Refused,
+    pub(super) figures: Figures,
 }
 
 /// A request that may go on; it has its place until this is dropped.
@@ -195,7 +198,31 @@ impl Gate {
                 thread::available_parallelism().map_or(1, NonZeroUsize::get),
             )),
             refused: Refused::default(),
+            figures: Figures::default(),
         }
+    }
+
+    /// How many requests are under way, by what they hold up.
+    pub(super) fn under_way(&self) -> [(&'static str, usize); 3] {
+        let all = [
+            ("look-up", &self.requests),
+            ("body", &self.bodies),
+            ("big", &self.big),
+        ];
+        all.map(|(kind, count)| (kind, count.load(Ordering::Relaxed)))
+    }
+
+    /// The id that the proxy in front of us gave the request, or one of our own.
+    pub(super) fn request_id(&self, request: &Request) -> RequestId {
+        let proxies = &self.access.trusted_proxies;
+        let given = || {
+            let connection = request.extensions().get::<Connection>()?;
+            let is_ours = proxies::is_ours(connection.peer()?, proxies);
+            is_ours
+                .then(|| RequestId::of_proxy(request.headers()))
+                .flatten()
+        };
+        given().unwrap_or_else(RequestId::new)
     }
 
     /// A request is answered by then.

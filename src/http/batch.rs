@@ -33,6 +33,7 @@ use super::access::KeyId;
 use super::input::{Segments, query_fields};
 use super::locate::NO_STORE;
 use super::problem::Problem;
+use super::request_id::RequestId;
 use super::server::Connection;
 use super::snapshot::Snapshot;
 use crate::batch::{
@@ -70,6 +71,9 @@ impl Default for BatchLimits {
 /// A stream of Arrow, as IANA lists it.
 const ARROW: &str = "application/vnd.apache.arrow.stream";
 
+/// Whose lines are written whatever the level of the log: one for each list that was read.
+pub(crate) const AUDIT: &str = "catchment::audit";
+
 /// Who is told to come again comes again after so many seconds.
 const AGAIN_IN_S: u16 = 10;
 
@@ -88,6 +92,13 @@ impl Lists {
             tickets: Arc::new(Tickets::new(limits.stalled_after)),
             limits: Arc::new(limits),
         }
+    }
+
+    /// How many are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.limits
+            .lists
+            .saturating_sub(self.places.available_permits())
     }
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
@@ -126,7 +137,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
         wanted,
         packed: announced.packed,
         limits: Arc::clone(&app.lists.limits),
-        key: request.extensions().get::<KeyId>().cloned(),
+        asker: Asker::of(&request),
         _place: place,
     };
     let begun = job.begin(request.into_body(), announced.content_type);
@@ -143,7 +154,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
 async fn hand_over(ready: Ready, outcome: Outcome, offer: Offer) -> Result<Response, Problem> {
     offer.give(ready).await?;
     // It is dropped only by a panic.
-    let summary = outcome.await.unwrap_or_else(|_| Err(Problem::internal()))?;
+    let summary = outcome.await.unwrap_or_else(|_| Err(panicked()))?;
     Ok((NO_STORE, Json(summary)).into_response())
 }
 
@@ -159,11 +170,36 @@ pub(super) async fn take(
     Ok(ready.response(connection, takes_trailers(request.headers())))
 }
 
+fn panicked() -> Problem {
+    Problem::internal("answering a list panicked")
+}
+
 fn takes_trailers(headers: &HeaderMap) -> bool {
     let said = headers.get_all(header::TE).iter();
     said.filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|word| word.trim().eq_ignore_ascii_case("trailers"))
+}
+
+/// Who sends a list, as far as the log may know.
+#[derive(Clone)]
+struct Asker {
+    request_id: RequestId,
+    key: Option<KeyId>,
+}
+
+impl Asker {
+    fn of(request: &Request) -> Asker {
+        let known = request.extensions();
+        Asker {
+            request_id: known.get().cloned().unwrap_or_else(RequestId::new),
+            key: known.get().cloned(),
+        }
+    }
+
+    fn key(&self) -> &str {
+        self.key.as_ref().map_or("none", |key| &key.0)
+    }
 }
 
 /// A list to be answered.
@@ -173,8 +209,7 @@ struct Job {
     /// How it is said to be packed.
     packed: Option<Compression>,
     limits: Arc<BatchLimits>,
-    /// Who sends it, where that is known.
-    key: Option<KeyId>,
+    asker: Asker,
     /// Its place among the lists under way.
     _place: OwnedSemaphorePermit,
 }
@@ -204,14 +239,14 @@ impl Job {
             answering,
             answers,
             carrier,
-        } = Bridge::new(body, &self.limits);
+        } = Bridge::new(body, &self.limits, &self.asker.request_id);
         let (tell, told) = oneshot::channel();
         let (tell_outcome, outcome) = oneshot::channel();
         let compression = self.wanted.request.compression;
         tokio::spawn(carrier.carry());
         tokio::task::spawn_blocking(move || self.work(list, answering, tell, tell_outcome));
         // It is dropped only by a panic.
-        match told.await.unwrap_or_else(|_| Err(Problem::internal()))? {
+        match told.await.unwrap_or_else(|_| Err(panicked()))? {
             Told::Checked(body) => Ok(Begun::Checked(body)),
             Told::Understood(understood) => {
                 let ready = Ready {
@@ -250,7 +285,14 @@ impl Job {
     fn understand(&self, list: List) -> Result<(Told, Option<Intake<List>>), Problem> {
         let request = &self.wanted.request;
         let fault = |fault: BatchError| {
-            tracing::info!(code = faults::code(&fault), "a list was refused");
+            tracing::info!(
+                target: AUDIT,
+                request_id = self.asker.request_id.as_str(),
+                key = self.asker.key(),
+                dataset = self.snapshot.index().manifest().version,
+                code = faults::code(&fault),
+                "a list was refused"
+            );
             faults::problem(&fault, self.limits.bytes)
         };
         let intake = Intake::open(list, request).map_err(fault)?;
@@ -291,12 +333,14 @@ impl Job {
             }
             Ok((summary, body))
         });
-        let duration_ms = started.elapsed().as_millis();
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match ended {
             Ok((summary, body)) => {
                 answering.end(Some(summary::header(&body)));
                 tracing::info!(
-                    key = self.key.as_ref().map_or("none", |key| &key.0),
+                    target: AUDIT,
+                    request_id = self.asker.request_id.as_str(),
+                    key = self.asker.key(),
                     dataset = index.manifest().version,
                     rows = summary::shown(summary.rows),
                     bad_rows = summary::shown(summary.bad_rows),
@@ -308,6 +352,10 @@ impl Job {
             }
             Err(fault) => {
                 tracing::info!(
+                    target: AUDIT,
+                    request_id = self.asker.request_id.as_str(),
+                    key = self.asker.key(),
+                    dataset = index.manifest().version,
                     code = faults::code(&fault),
                     rows = summary::shown(progress.rows()),
                     duration_ms,

@@ -6,13 +6,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
+use super::App;
 use super::areas::layer_bodies;
 use super::conditional::cacheable_json;
 use super::locate::NO_STORE;
 use super::problem::Problem;
 use super::server::Connection;
 use super::snapshot::Snapshot;
-use super::{App, described};
+use crate::dataset::manifest::Manifest;
+use crate::domain::{date_from_iso, today_in_london};
 
 /// `/api/v1/dataset`: version, vintages, counts, attribution, licence.
 pub(super) async fn dataset(snapshot: Snapshot, headers: HeaderMap) -> Result<Response, Problem> {
@@ -46,6 +48,7 @@ pub(super) async fn ready(
         return Problem::stopping().into_response();
     }
     let releases = app.releases();
+    let manifest = releases.current().manifest();
     let degraded: Vec<String> = app
         .live
         .fault()
@@ -54,8 +57,21 @@ pub(super) async fn ready(
         .collect();
     let body = json!({
         "status": "ready",
-        "dataset": described(releases.current()),
+        "dataset": {
+            "name": manifest.name,
+            "version": manifest.version,
+            "as_of": manifest.as_of,
+            "age_days": age_days(manifest),
+            "loaded_at": releases.loaded_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        },
         "degraded": degraded,
     });
     (NO_STORE, Json(body)).into_response()
+}
+
+/// How many days ago the day is that a dataset stands for.
+pub(super) fn age_days(manifest: &Manifest) -> Option<i32> {
+    let as_of = date_from_iso(&manifest.as_of).ok()?;
+    let age = today_in_london().since(as_of).ok()?;
+    Some(age.get_days())
 }

@@ -123,10 +123,8 @@ async fn answer(
         let picture = maps::draw(snapshot.index(), snapshot.tiles(), &wanted);
         response(&picture.ok_or_else(no_boundary)?, format, scale, &headers)
     };
-    tokio::task::spawn_blocking(draw).await.map_err(|_| {
-        tracing::error!("drawing a map panicked");
-        Problem::internal()
-    })?
+    let drawn = tokio::task::spawn_blocking(draw).await;
+    drawn.map_err(|_| Problem::internal("drawing a map panicked"))?
 }
 
 /// A turn to draw, or a problem that says when to come again.
@@ -175,8 +173,7 @@ fn response(
 }
 
 fn failed(error: &RenderError) -> Problem {
-    tracing::error!(%error, "a map could not be rendered");
-    Problem::internal()
+    Problem::internal(format!("a map could not be rendered: {error}"))
 }
 
 fn check_size(picture: &Picture, scale: u32) -> Result<(), Problem> {

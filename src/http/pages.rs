@@ -75,10 +75,8 @@ pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<R
         let can_draw = drawing.is_some();
         answered(&releases, &fields, can_draw)
     };
-    tokio::task::spawn_blocking(page).await.map_err(|_| {
-        tracing::error!("answering on a page panicked");
-        Problem::internal()
-    })?
+    let answered = tokio::task::spawn_blocking(page).await;
+    answered.map_err(|_| Problem::internal("answering on a page panicked"))?
 }
 
 /// How long an answer waits for its turn to draw a map; after that it comes without one.

@@ -1,10 +1,13 @@
 //! Errors as RFC 9457 problem details. What was asked is never repeated in them.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::access::URI_BYTES_MAX;
 use crate::domain::{InvalidPostcode, Postcode};
 use crate::keys::{InvalidKey, Scope};
 use crate::question::InvalidQuestion;
@@ -18,6 +21,7 @@ pub(crate) struct Problem {
     hint: Option<&'static str>,
     suggestion: Option<Postcode>,
     advice: Option<Advice>,
+    fault: Option<Fault>,
 }
 
 /// What a problem says, kept with its answer for whoever tells it otherwise.
@@ -26,6 +30,10 @@ pub(super) struct Told {
     pub(super) code: &'static str,
     pub(super) detail: String,
 }
+
+/// What the log is to say of a fault of our own, and the asker is not told; an extension of the answer.
+#[derive(Debug, Clone)]
+pub(super) struct Fault(pub(super) Cow<'static, str>);
 
 /// What to do about it, as a header.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +68,7 @@ impl Problem {
             hint: None,
             suggestion: None,
             advice: None,
+            fault: None,
         }
     }
 
@@ -231,12 +240,25 @@ impl Problem {
         Problem::new(StatusCode::CONFLICT, "not_reloaded", reason)
     }
 
-    pub(crate) fn internal() -> Problem {
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "internal error",
-        )
+    /// A fault of our own. The words are for the log, and hold nothing that was asked.
+    pub(crate) fn internal(fault: impl Into<Cow<'static, str>>) -> Problem {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        let mut problem = Problem::new(status, "internal", "internal error");
+        problem.fault = Some(Fault(fault.into()));
+        problem
+    }
+
+    /// It is no request that HTTP knows.
+    pub(crate) fn unreadable(status: StatusCode) -> Problem {
+        let (code, detail) = match status {
+            StatusCode::URI_TOO_LONG => return Problem::uri_too_long(URI_BYTES_MAX),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
+                "headers_too_large",
+                "the request line and the headers may have 16 KiB together, and be 100",
+            ),
+            _ => ("malformed", "this is not a request of HTTP/1.1"),
+        };
+        Problem::new(status, code, detail)
     }
 
     pub(crate) fn status(&self) -> StatusCode {
@@ -334,6 +356,9 @@ impl IntoResponse for Problem {
             code: self.code,
             detail: self.detail,
         });
+        if let Some(fault) = self.fault {
+            response.extensions_mut().insert(fault);
+        }
         response
     }
 }

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
@@ -19,14 +19,16 @@ use tower::{Layer, Service};
 
 use super::access::{Gate, Pass, Stop};
 use super::batch::stream::linger;
-use super::problem::Problem;
+use super::problem::{Fault, Problem};
+use super::request_id::{RequestId, X_REQUEST_ID};
 use super::server::Connection;
 
 /// Pages run no script that is not ours, and nobody frames them.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
      script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-const HEADERS: [(HeaderName, &str); 6] = [
+/// What every answer has, those that are made outside the router among them.
+pub(super) const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -50,7 +52,8 @@ const ASKED_WITH: HeaderValue =
 const ASKED_WITH_A_KEY: HeaderValue =
     HeaderValue::from_static("authorization, content-type, content-encoding, if-none-match");
 const SHOWN: HeaderValue = HeaderValue::from_static(
-    "etag, link, content-disposition, content-crs, retry-after, ratelimit, ratelimit-policy",
+    "etag, link, content-disposition, content-crs, retry-after, ratelimit, ratelimit-policy, \
+     x-request-id",
 );
 const ORIGIN: HeaderValue = HeaderValue::from_static("origin");
 /// A day; browsers keep it for less.
@@ -140,12 +143,14 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let started = Instant::now();
         let route = request.extensions().get::<MatchedPath>().cloned();
+        let Guard { gate, manner } = &self.guard;
         let line = Line {
             started,
+            id: gate.request_id(&request),
             method: method_name(request.method()),
             route: route.clone(),
+            gate: Arc::clone(gate),
         };
-        let Guard { gate, manner } = &self.guard;
         let template = route.as_ref().map(MatchedPath::as_str);
         let sharing = manner
             .is_shared
@@ -162,10 +167,12 @@ where
                     request.extensions_mut().insert(key);
                 }
                 let limit = manner.is_timed.then(|| gate.answer_within());
-                if !manner.is_timed
-                    && let Some(connection) = connection(&request)
-                {
-                    connection.minds_itself();
+                if !manner.is_timed {
+                    // A list has log lines of its own.
+                    request.extensions_mut().insert(line.id.clone());
+                    if let Some(connection) = connection(&request) {
+                        connection.minds_itself();
+                    }
                 }
                 let answer = Caught {
                     answer: self.inner.call(request),
@@ -299,8 +306,10 @@ fn preflight(sharing: &Sharing) -> Response {
 /// postcode.
 struct Line {
     started: Instant,
+    id: RequestId,
     method: &'static str,
     route: Option<MatchedPath>,
+    gate: Arc<Gate>,
 }
 
 impl Line {
@@ -312,15 +321,33 @@ impl Line {
                 .entry(name)
                 .or_insert(HeaderValue::from_static(value));
         }
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, self.id.header());
+        let took = self.started.elapsed();
+        let (route, status) = (
+            self.route.as_ref().map(MatchedPath::as_str),
+            response.status(),
+        );
+        self.gate.figures.count(route, status, took);
+        let (request_id, route) = (self.id.as_str(), route.unwrap_or("none"));
+        if let Some(Fault(fault)) = response.extensions_mut().remove() {
+            tracing::error!(request_id, route, fault = &*fault, "a fault of our own");
+        }
         tracing::info!(
+            request_id,
             method = self.method,
-            route = self.route.as_ref().map_or("none", MatchedPath::as_str),
-            status = response.status().as_u16(),
-            duration_us = self.started.elapsed().as_micros(),
+            route,
+            status = status.as_u16(),
+            duration_us = micros(took),
             "answered"
         );
         response
     }
+}
+
+/// Of 64 bits: a log in JSON has larger numbers as text.
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 pin_project_lite::pin_project! {
@@ -342,8 +369,8 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Caught<F> {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Ok(response))) => Poll::Ready(response),
             Err(_) => {
-                tracing::error!("a handler panicked");
-                Poll::Ready(Problem::internal().into_response())
+                let problem = Problem::internal("a handler panicked");
+                Poll::Ready(problem.into_response())
             }
         }
     }

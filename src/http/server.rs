@@ -9,6 +9,7 @@
 mod connection;
 mod listener;
 mod open;
+mod unrouted;
 
 use std::convert::Infallible;
 use std::io;
@@ -32,6 +33,7 @@ pub(super) use self::connection::Connection;
 use self::connection::{Answer, Told, UnderWay, Watched};
 pub use self::listener::Listener;
 use self::open::Open;
+pub(super) use self::unrouted::counts as unrouted_counts;
 
 /// How long and how much the service puts up with.
 #[derive(Debug, Clone)]
@@ -77,11 +79,6 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// And it is logged so often at most.
 const ACCEPT_FAULTS_EVERY: Duration = Duration::from_secs(10);
-
-/// For a connection that there is no place for. Whoever is told in vain is not waited for.
-const NO_PLACE: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\
-    cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n";
 
 /// Serves until `stop` is done, then lets what is under way finish.
 ///
@@ -183,7 +180,8 @@ impl Accepting {
                     .told
                     .is_none_or(|told| told.elapsed() >= ACCEPT_FAULTS_EVERY);
                 if is_news {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    let error = error.to_string();
+                    tracing::warn!(error, "a connection could not be accepted");
                     self.told = Some(Instant::now());
                 }
                 // It may be for want of file descriptors.
@@ -210,16 +208,17 @@ impl Server {
             router: self.router.clone(),
             connection: connection.clone(),
         };
-        let watched = Watched {
-            stream,
-            connection: connection.clone(),
-        };
+        let watched = Watched::new(stream, connection.clone());
         let mut http = http1::Builder::new();
         http.max_buf_size(HEAD_BYTES_MAX)
             // Whoever comes while the service stops asks one thing.
             .keep_alive(!self.open.is_stopping());
         let served = http.serve_connection(TokioIo::new(watched), requests);
-        let open = Arc::clone(&self.open);
+        // Dropped by a panic too.
+        let open = Held {
+            open: Arc::clone(&self.open),
+            number,
+        };
         tokio::spawn(async move {
             let mut served = pin!(served);
             loop {
@@ -233,15 +232,28 @@ impl Server {
                     }
                 }
             }
-            open.remove(number);
+            drop(open);
         });
     }
 }
 
+/// A place among the open connections.
+struct Held {
+    open: Arc<Open>,
+    number: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.open.remove(self.number);
+    }
+}
+
 async fn refuse(mut stream: impl tokio::io::AsyncWrite + Unpin) {
-    // It is a kindness, and a new connection has room for so little.
+    // It is a kindness, and a new connection has room for so little: whoever is told in vain is not
+    // waited for.
     let told = async {
-        stream.write_all(NO_PLACE).await?;
+        stream.write_all(&unrouted::no_place()).await?;
         stream.shutdown().await
     };
     let _ = tokio::time::timeout(Duration::from_secs(1), told).await;

@@ -124,13 +124,10 @@ async fn made_now(
     match tokio::task::spawn_blocking(make).await {
         Ok(Ok(made)) => Ok(made),
         Ok(Err(error)) => {
-            tracing::error!(%error, "a tile could not be encoded");
-            Err(Problem::internal())
+            let fault = format!("a tile could not be encoded: {error}");
+            Err(Problem::internal(fault))
         }
-        Err(_) => {
-            tracing::error!("making a tile panicked");
-            Err(Problem::internal())
-        }
+        Err(_) => Err(Problem::internal("making a tile panicked")),
     }
 }
 

@@ -125,10 +125,7 @@ async fn made_now(
     };
     match tokio::task::spawn_blocking(make).await {
         Ok(made) => made.ok_or_else(no_boundary),
-        Err(_) => {
-            tracing::error!("drawing a picture panicked");
-            Err(Problem::internal())
-        }
+        Err(_) => Err(Problem::internal("drawing a picture panicked")),
     }
 }
 

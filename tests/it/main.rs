@@ -20,6 +20,7 @@ mod lists;
 mod maps;
 mod neighbours;
 mod ogc;
+mod operating;
 mod oracle;
 mod pages;
 mod patients;

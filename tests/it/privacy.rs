@@ -37,14 +37,13 @@ const MARKS: &[&str] = &[
 
 #[test]
 fn a_log_in_text_holds_nothing_that_was_asked_about() {
-    check_log("text", "answered method=\"GET\" route=\"/api/v1/locate\"");
+    check_log("text", " method=\"GET\" route=\"/api/v1/locate\"");
 }
 
 #[test]
 fn a_log_in_json_holds_nothing_that_was_asked_about() {
     let written = check_log("json", "\"route\":\"/api/v1/locate\"");
-    let lines = written.lines().filter(|line| line.starts_with('{'));
-    for line in lines {
+    for line in written.lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
         assert!(line["timestamp"].is_string() && line["level"].is_string());
     }

@@ -23,10 +23,12 @@ impl Running {
     /// With every line of the log, and these arguments.
     pub(crate) fn start(arguments: &[&str]) -> Running {
         let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "trace"])
+            .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             // Nothing from outside turns other logs on.
             .env("RUST_LOG", "trace")
+            // An argument goes before it.
+            .env("CATCHMENT_LOG_LEVEL", "trace")
             .env("RUST_BACKTRACE", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -53,13 +55,17 @@ impl Running {
             lines,
             written: String::new(),
         };
-        let said = running.wait_for(" answers; press Ctrl+C to stop");
-        let address = said
-            .trim_start_matches("http://")
-            .split_once('/')
-            .expect("a URL")
-            .0;
-        running.address = address.parse().expect("an address");
+        running.address = if arguments.contains(&"json") {
+            let said: serde_json::Value =
+                serde_json::from_str(&running.wait_for("\"listening\"")).expect("a line is JSON");
+            let address = said["fields"]["address"].as_str().map(str::parse);
+            address.expect("an address").expect("an address")
+        } else {
+            let said = running.wait_for(" answers; press Ctrl+C to stop");
+            let rest = said.trim_start_matches("http://");
+            let (address, _) = rest.split_once('/').expect("a URL");
+            address.parse().expect("an address")
+        };
         running
     }
 

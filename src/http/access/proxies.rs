@@ -61,14 +61,18 @@ impl fmt::Display for Network {
     }
 }
 
+/// Whether this is one of our proxies.
+pub(super) fn is_ours(address: IpAddr, proxies: &[Network]) -> bool {
+    proxies.iter().any(|network| network.holds(address))
+}
+
 /// The address that asked: the right-most of `X-Forwarded-For` that is no proxy of ours, where the
 /// connection comes from one; the connection's own otherwise.
 ///
 /// What stands further left, anybody can have written. A hop that is no address ends the search.
 pub(super) fn asker(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
-    let is_ours = |address: IpAddr| proxies.iter().any(|network| network.holds(address));
     let mut asker = peer;
-    if !is_ours(peer) {
+    if !is_ours(peer, proxies) {
         return asker;
     }
     let lines = headers.get_all("x-forwarded-for").iter();
@@ -79,7 +83,7 @@ pub(super) fn asker(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> I
             break;
         };
         asker = address;
-        if !is_ours(address) {
+        if !is_ours(address, proxies) {
             break;
         }
     }

@@ -14,7 +14,6 @@ use bytes::BytesMut;
 use multer::{Field, Multipart};
 
 use super::super::App;
-use super::super::access::KeyId;
 use super::super::input::query_fields;
 use super::super::pages;
 use super::super::problem::Problem;
@@ -22,7 +21,7 @@ use super::super::server::Connection;
 use super::super::snapshot::Snapshot;
 use super::stream::{linger, stalled};
 use super::wanted::{Announced, Wanted};
-use super::{Begun, Job};
+use super::{Asker, Begun, Job};
 use crate::question::Fields;
 use crate::web::{self, ListFault, ListPage};
 
@@ -63,7 +62,7 @@ pub(in crate::http) async fn answer(
 ) -> Result<Response, Problem> {
     let boundary = boundary(request.headers())?;
     let connection = request.extensions().get::<Connection>().cloned();
-    let key = request.extensions().get::<KeyId>().cloned();
+    let asker = Asker::of(&request);
     let place = match app.lists.place() {
         Ok(place) => place,
         Err(problem) => {
@@ -100,14 +99,14 @@ pub(in crate::http) async fn answer(
             wanted: Wanted::of(&fields, &Announced::NOTHING)?,
             packed: None,
             limits: Arc::clone(&app.lists.limits),
-            key,
+            asker,
             _place: place,
         };
         job.begin(Body::from(form.file.freeze()), None).await
     };
     match begun.await {
         Ok(Begun::Answering(ready, _)) => Ok(ready.response(connection.as_ref(), false)),
-        Ok(Begun::Checked(_)) => Err(Problem::internal()),
+        Ok(Begun::Checked(_)) => Err(Problem::internal("a form is not checked")),
         Err(problem) => Ok(refused(&app, problem, &fields, Body::empty())),
     }
 }

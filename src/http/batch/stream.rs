@@ -24,6 +24,7 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::request_id::RequestId;
 use super::super::server::Connection;
 use super::BatchLimits;
 
@@ -92,7 +93,7 @@ pub(super) struct Bridge {
 
 impl Bridge {
     /// For a body, and the limits of a list.
-    pub(super) fn new(body: Body, limits: &BatchLimits) -> Bridge {
+    pub(super) fn new(body: Body, limits: &BatchLimits, request_id: &RequestId) -> Bridge {
         let (send_piece, piece) = mpsc::channel(PIECES_IN);
         let (send_answer, answer) = mpsc::channel(PIECES_OUT);
         let (alive, gone) = oneshot::channel();
@@ -121,6 +122,7 @@ impl Bridge {
                 gone,
                 moved,
                 taker,
+                request_id: request_id.clone(),
                 bytes_max: limits.bytes,
                 stalled_after: limits.stalled_after,
             },
@@ -136,6 +138,7 @@ pub(super) struct Carrier {
     gone: oneshot::Receiver<()>,
     moved: Arc<AtomicU64>,
     taker: Arc<OnceLock<Connection>>,
+    request_id: RequestId,
     bytes_max: u64,
     stalled_after: Duration,
 }
@@ -156,7 +159,8 @@ impl Carrier {
             () = stalled(&self.moved, self.stalled_after) => true,
         };
         if has_stalled {
-            tracing::warn!("a list stood still and was given up");
+            let request_id = self.request_id.as_str();
+            tracing::warn!(request_id, "a list stood still and was given up");
         } else {
             // Where there is no room for it, writing fails before it would be read.
             let _ = last.try_send(Piece::Cut(Cut::Unwanted));

@@ -5,17 +5,18 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::{io, io::IoSlice};
 
 use axum::body::{Body, HttpBody};
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use hyper::body::{Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::open::Open;
+use super::unrouted;
 
 /// What a connection is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,8 +224,43 @@ impl HttpBody for Answer {
 
 /// A stream that tells its connection what moves.
 pub(super) struct Watched<S> {
-    pub(super) stream: S,
-    pub(super) connection: Connection,
+    stream: S,
+    connection: Connection,
+    /// What is sent in place of hyper's own answer, as far as it has not been sent.
+    instead: Option<Bytes>,
+}
+
+impl<S: AsyncWrite + Unpin> Watched<S> {
+    pub(super) fn new(stream: S, connection: Connection) -> Watched<S> {
+        Watched {
+            stream,
+            connection,
+            instead: None,
+        }
+    }
+
+    /// Whether these are hyper's own words, to which we have others.
+    fn is_hypers(&mut self, bytes: &[u8]) -> bool {
+        // It answers by itself where a head is no request's.
+        if self.instead.is_none() && self.connection.at().0 != Phase::Request {
+            self.instead = unrouted::instead_of(bytes);
+        }
+        self.instead.is_some()
+    }
+
+    /// Sends ours. Done when all of it is sent, and hyper is told that all of its own is.
+    fn poll_ours(&mut self, context: &mut Context<'_>, theirs: &[u8]) -> Poll<io::Result<usize>> {
+        while let Some(ours) = self.instead.as_mut().filter(|ours| !ours.is_empty()) {
+            let sent = Pin::new(&mut self.stream).poll_write(context, ours);
+            self.connection.has_written(&sent);
+            match ready!(sent)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                length => ours.advance(length),
+            }
+        }
+        self.instead = None;
+        Poll::Ready(Ok(theirs.len()))
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -250,6 +286,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.is_hypers(bytes) {
+            return this.poll_ours(context, bytes);
+        }
         let written = Pin::new(&mut this.stream).poll_write(context, bytes);
         this.connection.has_written(&written);
         written
@@ -261,6 +300,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if let [bytes] = pieces
+            && this.is_hypers(bytes)
+        {
+            return this.poll_ours(context, bytes);
+        }
         let written = Pin::new(&mut this.stream).poll_write_vectored(context, pieces);
         this.connection.has_written(&written);
         written

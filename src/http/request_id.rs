@@ -1,0 +1,116 @@
+//! The id of a request: in its answer and in every log line about it, so that the two are found again
+//! together without a word of what was asked.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Where it stands in an answer, and in what a proxy of ours passes on.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Hexadecimal digits and hyphens, as nginx's `$request_id` and a UUID are. No other letters, so that
+/// it can hold no postcode and no name where a proxy passes on what its client wrote.
+#[derive(Clone)]
+pub(super) struct RequestId(HeaderValue);
+
+/// The digits and hyphens that a proxy's may have.
+const LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
+
+/// Where this process begins to count; another one begins elsewhere.
+static FIRST: LazyLock<u64> =
+    LazyLock::new(|| getrandom::u64().expect("the machine gives random numbers"));
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+impl RequestId {
+    /// One of our own: sixteen digits, never twice in a process, hardly ever in two.
+    pub(super) fn new() -> RequestId {
+        let number = FIRST.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed));
+        let id = format!("{:016x}", scattered(number));
+        RequestId(HeaderValue::try_from(id).expect("digits"))
+    }
+
+    /// The one that a proxy of ours gave, if it is well-formed and alone.
+    pub(super) fn of_proxy(headers: &HeaderMap) -> Option<RequestId> {
+        let mut given = headers.get_all(X_REQUEST_ID).iter();
+        let id = given.next().filter(|id| is_well_formed(id.as_bytes()))?;
+        given.next().is_none().then(|| RequestId(id.clone()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.0.to_str().expect("digits and hyphens")
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+fn is_well_formed(id: &[u8]) -> bool {
+    let digits = id.iter().filter(|byte| byte.is_ascii_hexdigit()).count();
+    let hyphens = id.iter().filter(|byte| **byte == b'-').count();
+    LENGTH.contains(&id.len()) && digits + hyphens == id.len() && digits >= *LENGTH.start()
+}
+
+/// The finisher of SplitMix64, a bijection: neighbours look nothing alike.
+fn scattered(number: u64) -> u64 {
+    let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_are_alike() {
+        let ids = || (0..5_000).map(|_| RequestId::new().as_str().to_string());
+        let threads: Vec<_> = (0..4)
+            .map(|_| std::thread::spawn(move || ids().collect::<Vec<_>>()))
+            .collect();
+        let all: Vec<String> = threads
+            .into_iter()
+            .flat_map(|it| it.join().expect("it ends"))
+            .collect();
+        assert!(all.iter().all(|id| is_well_formed(id.as_bytes())));
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), 20_000);
+    }
+
+    #[test]
+    fn a_proxys_is_taken_where_it_is_digits_and_alone() {
+        let of = |ids: &[&[u8]]| {
+            let headers = ids.iter().map(|id| {
+                let id = HeaderValue::from_bytes(id).expect("a header");
+                (X_REQUEST_ID, id)
+            });
+            RequestId::of_proxy(&HeaderMap::from_iter(headers)).map(|id| id.as_str().to_string())
+        };
+        for id in [
+            "0123456789abcdef",
+            "59e1d7b3a4f86c1204efab7791c3d2e0",
+            "018F4E2B-7C1D-7A30-9B55-1F2E3D4C5B6A",
+        ] {
+            assert_eq!(of(&[id.as_bytes()]).as_deref(), Some(id));
+        }
+        let long = "a".repeat(65);
+        for id in [
+            "",
+            "0123456789abcde",
+            "----------------",
+            "0123456789abcdeg",
+            "0123456789abcdef ",
+            "LA18 4DB 0123456789abcdef",
+            "0123456789abcdef\t",
+            &long,
+        ] {
+            assert_eq!(of(&[id.as_bytes()]), None, "{id}");
+        }
+        assert_eq!(of(&[b"0123456789abcde\xff"]), None);
+        assert_eq!(of(&[b"0123456789abcdef", b"0123456789abcdef"]), None);
+        assert_eq!(of(&[]), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! Answers that no route makes: to what hyper cannot read, and to a connection that there is no place
+//! for. They look as all others do.
+//!
+//! hyper answers a head that is no request's by itself, with a status and nothing else, and offers no
+//! way to have a say. So its answer is known on its way out, by what it is, and ours is sent instead.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+
+use super::super::problem::Problem;
+use super::super::protect::HEADERS;
+use super::super::request_id::{RequestId, X_REQUEST_ID};
+
+static UNREADABLE: AtomicU64 = AtomicU64::new(0);
+static NO_PLACE: AtomicU64 = AtomicU64::new(0);
+
+/// How many there were in this process, by reason.
+pub(in crate::http) fn counts() -> [(&'static str, u64); 2] {
+    [("unreadable", &UNREADABLE), ("connections", &NO_PLACE)]
+        .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
+}
+
+/// For a connection more than there may be.
+pub(super) fn no_place() -> Bytes {
+    NO_PLACE.fetch_add(1, Ordering::Relaxed);
+    let problem = Problem::busy("as many connections are open as may be at a time", 1);
+    written(problem, "")
+}
+
+/// What to send in place of these bytes, where they are hyper's own answer.
+pub(super) fn instead_of(bytes: &[u8]) -> Option<Bytes> {
+    let head = bytes.strip_prefix(b"HTTP/1.1 4")?;
+    let head = std::str::from_utf8(head.strip_suffix(b"\r\n\r\n")?).ok()?;
+    let mut lines = head.split("\r\n");
+    let status = format!("4{}", lines.next()?.get(..2)?);
+    // Every answer of ours has headers beside these.
+    let mut date = "";
+    for line in lines {
+        match line.split_once(": ")? {
+            ("connection", "close") | ("content-length", "0") => {}
+            ("date", value) => date = value,
+            _ => return None,
+        }
+    }
+    UNREADABLE.fetch_add(1, Ordering::Relaxed);
+    let problem = Problem::unreadable(status.parse().ok()?);
+    Some(written(problem, date))
+}
+
+/// A whole answer, the last one of its connection; logged as any other.
+fn written(problem: Problem, date: &str) -> Bytes {
+    let (id, status) = (RequestId::new(), problem.status());
+    let body = problem.json();
+    let mut response = problem.into_response();
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(X_REQUEST_ID, id.header());
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+    let mut line = |name: &str, value: &[u8]| {
+        bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+    };
+    for (name, value) in response.headers() {
+        line(name.as_str(), value.as_bytes());
+    }
+    if !date.is_empty() {
+        line("date", date.as_bytes());
+    }
+    line("content-length", body.len().to_string().as_bytes());
+    line("connection", b"close");
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&body);
+    log(&id, status);
+    bytes.into()
+}
+
+fn log(id: &RequestId, status: StatusCode) {
+    tracing::info!(
+        request_id = id.as_str(),
+        method = "unknown",
+        route = "none",
+        status = status.as_u16(),
+        duration_us = 0,
+        "answered"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_no_headers_of_ours_is_hypers() {
+        for (bytes, status) in [
+            (
+                "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: Sun, 22 Nov 2026 08:00:00 GMT\r\n\r\n",
+                Some("400"),
+            ),
+            (
+                "HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n\r\n",
+                Some("431"),
+            ),
+            (
+                "HTTP/1.1 414 URI Too Long\r\ncontent-length: 0\r\n\r\n",
+                Some("414"),
+            ),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", None),
+            (
+                "HTTP/1.1 404 Not Found\r\nx-content-type-options: nosniff\r\ncontent-length: 0\r\n\r\n",
+                None,
+            ),
+            (
+                "HTTP/1.1 400 Bad Request\r\ncontent-length: 4\r\n\r\nLA1 ",
+                None,
+            ),
+            ("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n", None),
+            ("HTTP/1.1 4", None),
+            ("", None),
+        ] {
+            let ours = instead_of(bytes.as_bytes());
+            let ours = ours.map(|ours| String::from_utf8(ours.to_vec()).expect("text"));
+            assert_eq!(ours.as_deref().map(|it| &it[9..12]), status, "{bytes}");
+            if let Some(ours) = ours {
+                let (head, body) = ours.split_once("\r\n\r\n").expect("a head");
+                let length = format!("content-length: {}\r\n", body.len());
+                assert!(format!("{head}\r\n").contains(&length), "{ours}");
+                assert!(head.contains("x-request-id: "), "{ours}");
+                assert_eq!(head.contains("date: "), bytes.contains("date: "), "{ours}");
+            }
+        }
+    }
+}

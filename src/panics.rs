@@ -1,0 +1,35 @@
+//! What is told of a fault of the program itself: where it is, never what the program was at, for the
+//! words of a panic may quote what was asked.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::panic::{self, PanicHookInfo};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// From now on, a panic tells its place alone: as a line of the log where there is one, on standard
+/// error where not. Where `RUST_BACKTRACE` asks for it, the functions that led there are told too.
+pub fn tell_only_where() {
+    panic::set_hook(Box::new(tell));
+}
+
+/// How many there have been in this process since [`tell_only_where`].
+pub fn count() -> u64 {
+    COUNT.load(Ordering::Relaxed)
+}
+
+fn tell(panic: &PanicHookInfo<'_>) {
+    COUNT.fetch_add(1, Ordering::Relaxed);
+    let place = panic.location().map(ToString::to_string);
+    let place = place.as_deref().unwrap_or("a place that is not known");
+    let backtrace = Backtrace::capture();
+    let through = match backtrace.status() {
+        BacktraceStatus::Captured => backtrace.to_string(),
+        _ => String::new(),
+    };
+    if tracing::dispatcher::has_been_set() {
+        tracing::error!(place, through, "panicked");
+    } else {
+        eprintln!("a fault of the program at {place}\n{through}");
+    }
+}

@@ -1,0 +1,387 @@
+//! What whoever keeps it running gets: ids of requests, log lines, audit lines, figures.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use catchment::http::{Access, BatchLimits, Limits};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::running::Running;
+use crate::server::{Reply, SERVER, Server, client, embedded, raw, send};
+
+/// As nginx's `$request_id`.
+const OF_A_PROXY: &str = "59e1d7b3a4f86c1204efab7791c3d2e0";
+
+fn asked(running: &Running, path: &str, headers: &[(&str, &str)]) -> Reply {
+    send(&client(), running.address, ("GET", path), headers, None)
+}
+
+/// The lines of a log in JSON, each with its fields.
+fn lines(written: &str) -> Vec<Value> {
+    let line = |line: &str| -> Value {
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    };
+    written.lines().map(line).collect()
+}
+
+fn ended(running: Running) -> String {
+    running.signal("TERM");
+    let (status, written) = running.end();
+    assert_eq!(status, Some(0), "{written}");
+    written
+}
+
+// ---- the id of a request ---------------------------------------------------------------------------
+
+#[test]
+fn every_answer_has_an_id_and_no_two_have_the_same() {
+    let paths = [
+        "/",
+        "/health/live",
+        "/nothing",
+        "/api/v1/locate?postcode=LA18+4DB",
+        "/api/v1/locate?postcode=LA1O+5DL",
+        "/tiles/icc/8/125/81.mvt",
+        "/openapi.json",
+    ];
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let reply = SERVER.get(path);
+        let id = reply.header("x-request-id");
+        let is_ours = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        assert!(is_ours, "{reply}");
+        assert!(seen.insert(id.to_string()), "{reply}");
+    }
+    let list = SERVER.post("/api/v1/batch", "text/csv", "postcode\nLA18 4DB\n");
+    assert!(seen.insert(list.header("x-request-id").into()), "{list}");
+    let shared = SERVER.get("/api/v1/dataset");
+    let shown = shared.header("access-control-expose-headers");
+    assert!(shown.contains("x-request-id"), "{shared}");
+}
+
+#[test]
+fn an_id_is_taken_from_a_proxy_of_ours_and_from_nobody_else() {
+    let given = |server: &Server, id: &str| {
+        let reply = server.send("GET", "/health/live", &[("x-request-id", id)], None);
+        reply.header("x-request-id").to_string()
+    };
+    assert_ne!(given(&SERVER, OF_A_PROXY), OF_A_PROXY);
+    let access = Access {
+        trusted_proxies: vec!["127.0.0.0/8".parse().expect("a network")],
+        ..Access::default()
+    };
+    let (limits, lists) = (Limits::default(), BatchLimits::default());
+    let server = Server::with_access(embedded(), limits, lists, access);
+    assert_eq!(given(&server, OF_A_PROXY), OF_A_PROXY);
+    for id in ["LA18 4DB", "la184db", "0123", "Zq7Mark-0123456789abcdef"] {
+        let answered = given(&server, id);
+        assert_eq!(answered.len(), 16, "{id}: {answered}");
+    }
+}
+
+#[test]
+fn log_lines_and_answers_are_found_together_by_their_id() {
+    let running = Running::start(&["--log-format", "json", "--trusted-proxy", "127.0.0.1"]);
+    let proxied = [("x-request-id", OF_A_PROXY)];
+    asked(&running, "/api/v1/dataset", &proxied).expect(200);
+    let own = asked(&running, "/api/v1/locate?postcode=LA1O+5DL", &[]).expect(400);
+    let own = own.header("x-request-id");
+    let all = lines(&ended(running));
+    let of = |id: &str| -> Vec<&Value> {
+        let fields = all.iter().map(|line| &line["fields"]);
+        fields.filter(|it| it["request_id"] == id).collect()
+    };
+    let [line] = of(OF_A_PROXY)[..] else {
+        panic!("{all:?}")
+    };
+    assert_eq!(line["route"], "/api/v1/dataset");
+    assert_eq!(line["status"], 200);
+    let [line] = of(own)[..] else {
+        panic!("{all:?}")
+    };
+    assert_eq!(line["route"], "/api/v1/locate");
+    assert_eq!(line["status"], 400);
+    assert!(line["duration_us"].is_u64(), "{line}");
+}
+
+// ---- what no route answers -------------------------------------------------------------------------
+
+#[test]
+fn what_http_cannot_read_is_a_problem_with_every_header() {
+    let many_headers = format!(
+        "GET / HTTP/1.1\r\nhost: a\r\n{}\r\n",
+        "a: b\r\n".repeat(200)
+    );
+    let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(20_000));
+    for (asked, statuses, code) in [
+        ("LA18 4DB\r\n\r\n", &["400"][..], "malformed"),
+        ("GET /LA18 4DB HTTP/1.1\r\n\r\n", &["400"], "malformed"),
+        ("GET / HTTP/1.1\r\nLA18 4DB\r\n\r\n", &["400"], "malformed"),
+        (
+            "GET / HTTP/1.1\r\nhost: a\r\ncontent-length: LA18\r\n\r\n",
+            &["400"],
+            "malformed",
+        ),
+        (&many_headers, &["431"], "headers_too_large"),
+        (&long, &["431", "414"], ""),
+    ] {
+        let answer = raw(SERVER.connect(), asked.as_bytes());
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(statuses.contains(&&head[9..12]), "{answer}");
+        for line in [
+            "content-type: application/problem+json",
+            "cache-control: no-store",
+            "content-security-policy: default-src 'none'",
+            "x-content-type-options: nosniff",
+            "referrer-policy: no-referrer",
+            "permissions-policy: camera=()",
+            "cross-origin-opener-policy: same-origin",
+            "connection: close",
+            "x-request-id: ",
+            "date: ",
+        ] {
+            assert!(head.contains(line), "no `{line}`: {answer}");
+        }
+        let problem: Value = serde_json::from_str(body).expect("it is JSON");
+        assert_eq!(problem["status"].to_string(), head[9..12], "{answer}");
+        assert!(code.is_empty() || problem["code"] == code, "{answer}");
+        assert!(!answer.contains("4DB"), "{answer}");
+    }
+}
+
+#[test]
+fn an_answer_before_what_cannot_be_read_stays_as_it_is() {
+    let asked = "GET /health/live HTTP/1.1\r\nhost: a\r\n\r\nLA18 4DB\r\n\r\n";
+    let answer = raw(SERVER.connect(), asked.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.contains("{\"status\":\"live\"}HTTP/1.1 400 Bad Request\r\n"));
+    assert!(answer.ends_with("\"code\":\"malformed\"}"), "{answer}");
+}
+
+#[test]
+fn who_finds_no_place_is_told_so_with_every_header() {
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let server = Server::with(embedded(), limits);
+    // A request under way keeps its place.
+    let mut busy = server.connect();
+    let half = "POST /api/v1/locate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
+    std::io::Write::write_all(&mut busy, half.as_bytes()).expect("it is taken");
+    let mut interim = [0; 25];
+    std::io::Read::read_exact(&mut busy, &mut interim).expect("the body is wanted");
+    let answer = crate::server::read_to_close(server.connect());
+    for line in [
+        "HTTP/1.1 503 Service Unavailable\r\n",
+        "retry-after: 1\r\n",
+        "content-type: application/problem+json\r\n",
+        "content-security-policy: default-src 'none'",
+        "permissions-policy: ",
+        "x-request-id: ",
+        "\"code\":\"busy\"",
+    ] {
+        assert!(answer.contains(line), "no `{line}`: {answer}");
+    }
+}
+
+// ---- log lines -------------------------------------------------------------------------------------
+
+#[test]
+fn a_faulty_file_makes_no_lines_of_its_own_in_the_log() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("keys.toml");
+    fs::write(&path, "").expect("written");
+    let keys = path.display().to_string();
+    let mut running = Running::start(&["--keys", &keys, "--key-needed-for", "batch"]);
+    fs::write(&path, "[[key]]\nid = \"a\nERROR forged\u{1b}[31m\n").expect("written");
+    let line = running.wait_for("keys not read");
+    assert!(line.contains("\\n"), "{line}");
+    let written = ended(running);
+    let begin = |line: &str| line.starts_with("20") || line.starts_with("http://");
+    for line in written.lines() {
+        assert!(begin(line), "a line of its own: {line}");
+        assert!(!line.contains('\u{1b}'), "{line}");
+    }
+}
+
+#[test]
+fn each_list_leaves_a_line_for_the_audit_at_any_level_without_small_numbers() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("keys.toml").display().to_string();
+    let added = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(["keys", "add", "--keys", &path])
+        .args(["--name", "a test", "--scopes", "batch"])
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8_lossy(&added.stdout).into_owned();
+    let secret = told
+        .split_whitespace()
+        .find(|it| it.starts_with("catchment_"));
+    let bearer = format!("Bearer {}", secret.expect("the key"));
+    let id = &bearer["Bearer catchment_".len()..][..8];
+    let running = Running::start(&["--log-level", "error", "--keys", &path]);
+    let rows = ["LA18 4DB\n"; 23].concat() + &["LA1O 5DL\n"; 7].concat() + "ZZ99 3VZ\n";
+    let csv = |body: &str| {
+        let headers = [("content-type", "text/csv"), ("authorization", &*bearer)];
+        let asked = ("POST", "/api/v1/batch");
+        let reply = send(&client(), running.address, asked, &headers, Some(body));
+        reply.header("x-request-id").to_string()
+    };
+    let answered = csv(&format!("postcode\n{rows}"));
+    let refused = csv("postcode,postcode\nLA18 4DB,1\n");
+    asked(&running, "/api/v1/dataset", &[]).expect(200);
+    let written = ended(running);
+    let audit: Vec<&str> = written.lines().skip(1).collect();
+    assert_eq!(audit.len(), 2, "two lists, two lines: {written}");
+    let common = format!("key=\"{id}\" dataset=\"2025.2\"");
+    let counted = "rows=\"30\" bad_rows=\"0\" status=\"located=25 no_fixed_abode=* malformed=*\"";
+    let line = format!("a list was answered request_id=\"{answered}\" {common} {counted}");
+    assert!(written.contains(&line), "{written}");
+    let line =
+        format!("a list was refused request_id=\"{refused}\" {common} code=\"several_columns\"");
+    assert!(written.contains(&line), "{written}");
+}
+
+// ---- a fault of the program ------------------------------------------------------------------------
+
+/// The other half of the test below: a program that panics as ours would.
+#[test]
+#[ignore = "run by the test below"]
+fn panics_for_the_test_below() {
+    catchment::panics::tell_only_where();
+    let panics = || panic!("LA18 4DB is not in the index");
+    std::thread::spawn(panics).join().expect_err("it panics");
+    println!("counted {}", catchment::panics::count());
+}
+
+#[test]
+fn a_panic_tells_where_it_was_and_nothing_of_what_was_asked() {
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .args(["operating::panics_for_the_test_below", "--exact"])
+        .args(["--ignored", "--nocapture"])
+        .env("RUST_BACKTRACE", "1")
+        .output()
+        .expect("it runs");
+    let told = [output.stdout, output.stderr].concat();
+    let told = String::from_utf8_lossy(&told);
+    assert!(
+        told.contains("a fault of the program at tests/it/operating.rs:"),
+        "{told}"
+    );
+    assert!(told.contains("panics_for_the_test_below"), "{told}");
+    assert!(told.contains("counted 1"), "{told}");
+    assert!(!told.contains("4DB"), "{told}");
+}
+
+// ---- figures ---------------------------------------------------------------------------------------
+
+/// A sample of Prometheus' text format: name, labels, value.
+fn samples(text: &str) -> Vec<(String, String, f64)> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').expect("a value");
+            let (name, labels) = name.split_once('{').unwrap_or((name, ""));
+            let value = value.parse().expect("a number");
+            (name.into(), labels.trim_end_matches('}').into(), value)
+        })
+        .collect()
+}
+
+/// The figures of a service that was asked a little.
+fn figures() -> String {
+    let mut running = Running::start(&["--admin-listen", "127.0.0.1:0"]);
+    let said = running.wait_for("is the operator's");
+    let operator = said.trim_start_matches("http://").split('/').next();
+    let operator = operator.expect("an address").parse().expect("an address");
+    for _ in 0..3 {
+        asked(&running, "/api/v1/locate?postcode=LA18+4DB", &[]).expect(200);
+    }
+    asked(&running, "/api/v1/locate?postcode=LA1O+5DL", &[]).expect(400);
+    asked(&running, "/nothing/LA18+4DB", &[]).expect(404);
+    raw(crate::server::connect(running.address), b"LA18 4DB\r\n\r\n");
+    let reply = send(&client(), operator, ("GET", "/metrics"), &[], None).expect(200);
+    ended(running);
+    reply.text().to_string()
+}
+
+#[test]
+fn figures_count_by_what_was_asked_about_and_tell_of_nobody() {
+    let text = figures();
+    let all = samples(&text);
+    let value = |name: &str, labels: &str| {
+        let found = all.iter().find(|it| it.0 == name && it.1 == labels);
+        found
+            .map(|it| it.2)
+            .unwrap_or_else(|| panic!("no {name}{{{labels}}}: {text}"))
+    };
+    let requests = "catchment_requests_total";
+    assert_eq!(value(requests, "of=\"locate\",status=\"2xx\""), 3.0);
+    assert_eq!(value(requests, "of=\"locate\",status=\"4xx\""), 1.0);
+    assert_eq!(value(requests, "of=\"other\",status=\"4xx\""), 1.0);
+    let duration = "catchment_request_duration_seconds";
+    assert_eq!(value(&format!("{duration}_count"), "of=\"locate\""), 4.0);
+    let bucket = format!("{duration}_bucket");
+    assert_eq!(value(&bucket, "of=\"locate\",le=\"+Inf\""), 4.0);
+    assert!(value(&format!("{duration}_sum"), "of=\"locate\"") > 0.0);
+    assert_eq!(
+        value("catchment_refused_total", "reason=\"unreadable\""),
+        1.0
+    );
+    assert_eq!(value("catchment_panics_total", ""), 0.0);
+    assert_eq!(value("catchment_lists_under_way", ""), 0.0);
+    assert!(value("catchment_loaded_timestamp_seconds", "") > 1.7e9);
+    // Few series, and no name among them but the dataset's.
+    assert!(all.len() < 250, "{}", all.len());
+    assert!(!text.contains("4DB"), "{text}");
+    for (_, labels, _) in &all {
+        for label in labels.split(',').filter(|it| !it.is_empty()) {
+            let (name, _) = label.split_once('=').expect("a label");
+            let known = [
+                "of", "status", "le", "kind", "reason", "outcome", "name", "version",
+            ];
+            assert!(known.contains(&name), "{label}");
+        }
+    }
+    // Each name is described once, before its samples.
+    for (name, _, _) in &all {
+        let base = ["_bucket", "_sum", "_count"]
+            .iter()
+            .fold(&**name, |name, suffix| {
+                name.strip_suffix(suffix)
+                    .filter(|it| it.ends_with("_seconds"))
+                    .unwrap_or(name)
+            });
+        assert_eq!(
+            text.matches(&format!("# TYPE {base} ")).count(),
+            1,
+            "{base}"
+        );
+        assert_eq!(
+            text.matches(&format!("# HELP {base} ")).count(),
+            1,
+            "{base}"
+        );
+    }
+}
+
+#[test]
+fn ready_says_which_dataset_and_how_old_it_is() {
+    let ready = SERVER.get("/health/ready").expect(200).json();
+    let dataset = &ready["dataset"];
+    assert_eq!(dataset["as_of"], "2025-11-30");
+    let (as_of, today) = (
+        catchment::domain::date_from_iso("2025-11-30").expect("a day"),
+        catchment::domain::today_in_london(),
+    );
+    let days = (today - as_of).get_days();
+    assert_eq!(dataset["age_days"], days, "{ready}");
+    let loaded_at = dataset["loaded_at"].as_str().expect("a time");
+    assert!(
+        loaded_at.ends_with('Z') && loaded_at.starts_with("20"),
+        "{ready}"
+    );
+}
