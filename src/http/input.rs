@@ -43,7 +43,7 @@ pub(super) async fn json_fields(
         .map_err(|_| Problem::bad_request("malformed", "the body should be a JSON object"))?;
     let mut pairs = Vec::with_capacity(object.0.len());
     for (name, value) in object.0 {
-        if let Some(text) = text_of(value)? {
+        if let Some(text) = text_of(&name, value)? {
             pairs.push((name, text));
         }
     }
@@ -88,26 +88,28 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
     given.split(';').next().map(str::trim)
 }
 
-/// The text of a field; `None` where it is null.
-fn text_of(value: Value) -> Result<Option<String>, Problem> {
-    match value {
-        Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text)),
-        Value::Number(number) => Ok(Some(number.to_string())),
-        Value::Array(words) => {
+/// The text of a field of a look-up; `None` where it is null.
+fn text_of(name: &str, value: Value) -> Result<Option<String>, Problem> {
+    match (name, value) {
+        (_, Value::Null) => Ok(None),
+        ("lon" | "lat" | "easting" | "northing", Value::Number(number)) => {
+            Ok(Some(number.to_string()))
+        }
+        ("layers", Value::Array(words)) => {
             let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
             words
                 .map(|words| Some(words.join(",")))
                 .ok_or_else(wrong_value)
         }
-        Value::Bool(_) | Value::Object(_) => Err(wrong_value()),
+        (_, Value::String(text)) => Ok(Some(text)),
+        _ => Err(wrong_value()),
     }
 }
 
 fn wrong_value() -> Problem {
     Problem::bad_request(
         "malformed",
-        "a field holds text, a number or a list of words",
+        "a field holds text, a coordinate a number, layers a list of words",
     )
 }
 

@@ -4,10 +4,13 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::process::Command;
+use std::sync::Arc;
 
-use serde_json::Value;
+use catchment::http::{Access, AddressRate, BatchLimits, Limits};
+use catchment::keys::{Keys, Scope};
+use serde_json::{Value, json};
 
-use crate::server::{Reply, SERVER};
+use crate::server::{Reply, SERVER, Server, embedded};
 
 const CRS84: &str = "http://www.opengis.net/def/crs/OGC/1.3/CRS84";
 const GRID: &str = "http://www.opengis.net/def/crs/EPSG/0/27700";
@@ -386,6 +389,90 @@ fn every_route_is_in_the_document_and_the_other_way_round() {
                 is_documented,
                 "{method} {path}: {reply}"
             );
+        }
+    }
+}
+
+/// An operation of the document: method, path with made-up segments, what is written of it.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().expect("paths");
+    let of = |(path, item): (&String, &Value)| {
+        let path = path.replace(['{', '}'], "");
+        let operations = ["get", "post"].map(|method| (method, item.get(method).cloned()));
+        operations.map(|(method, it)| Some((method.to_uppercase(), path.clone(), it?)))
+    };
+    paths.iter().flat_map(of).flatten().collect()
+}
+
+/// What a service answers that lets nobody in, or nobody any more.
+fn statuses(server: &Server) -> Vec<(String, Value, Reply)> {
+    let document = get("/openapi.json").json();
+    let asked = operations(&document).into_iter().map(|(method, path, it)| {
+        let body = (method == "POST").then_some("");
+        let reply = server.send(&method, &path, &[], body);
+        (format!("{method} {path}"), it, reply)
+    });
+    asked.collect()
+}
+
+#[test]
+fn the_document_says_where_a_key_is_asked_for_and_where_patience_is() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("keys.toml");
+    std::fs::write(&path, "").expect("written");
+    let closed = Access {
+        keys: Some(Arc::new(Keys::open(&path).expect("readable"))),
+        key_needed_for: Scope::ALL.to_vec(),
+        ..Access::default()
+    };
+    let exhausted = Access {
+        address_rate: AddressRate::Every("1/day".parse().expect("a rate")),
+        ..Access::default()
+    };
+    let served = |access| {
+        Server::with_access(
+            embedded(),
+            Limits::default(),
+            BatchLimits::default(),
+            access,
+        )
+    };
+    for (asked, operation, reply) in statuses(&served(closed)) {
+        let takes_key = operation["security"] == json!([{}, { "key": [] }]);
+        assert_eq!(reply.status == 401, takes_key, "{asked}: {reply}");
+        assert_eq!(
+            operation["responses"].get("403").is_some(),
+            takes_key,
+            "{asked}"
+        );
+        assert!(!reply.header("x-request-id").is_empty(), "{reply}");
+    }
+    let exhausted = served(exhausted);
+    exhausted.get("/").expect(200);
+    for (asked, operation, reply) in statuses(&exhausted) {
+        let is_counted = operation["responses"].get("429").is_some();
+        assert_eq!(reply.status == 429, is_counted, "{asked}: {reply}");
+        assert_eq!(
+            operation["responses"].get("401").is_some(),
+            is_counted,
+            "{asked}"
+        );
+    }
+}
+
+#[test]
+fn every_answer_in_the_document_has_the_id_of_its_request() {
+    let document = get("/openapi.json").json();
+    for (method, path, operation) in operations(&document) {
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            let response = match response["$ref"].as_str() {
+                Some(reference) => document
+                    .pointer(&reference[1..])
+                    .expect("it leads somewhere"),
+                None => response,
+            };
+            let header = &response["headers"]["X-Request-Id"];
+            assert!(header.is_object(), "{method} {path} {status}: {response}");
         }
     }
 }
