@@ -27,6 +27,7 @@ mod patients;
 mod places;
 mod postcodes;
 mod privacy;
+mod proxy;
 mod published;
 mod real_data;
 mod reference;

@@ -1,0 +1,462 @@
+//! deploy/nginx.conf as it stands, in front of the program: but for ports, paths and a certificate of
+//! its own.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::running::Running;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What stands in the questions, in every form; the suggestion among them.
+const MARKS: [&str; 7] = [
+    "LA18", "4DB", "la184db", "LA1O", "54.2097", "317303", "P81064",
+];
+
+/// nginx with our file, before a service.
+struct Proxied {
+    nginx: Child,
+    service: Option<Running>,
+    folder: TempDir,
+    tls: u16,
+    plain: u16,
+}
+
+fn is_there(program: &str) -> bool {
+    let asked = Command::new(program).arg("-V").output();
+    asked.is_ok()
+}
+
+impl Proxied {
+    /// `None` where a program that it takes is not there, which is told.
+    fn start(arguments: &[&str]) -> Option<Proxied> {
+        for program in ["nginx", "openssl", "curl"] {
+            if !is_there(program) {
+                crate::oracle::tell_skipped(&format!("deploy/nginx.conf: there is no {program}"));
+                return None;
+            }
+        }
+        let mut all = vec!["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "::1"];
+        all.extend(arguments);
+        let service = Running::start(&all);
+        let folder = TempDir::new().expect("a folder");
+        // nginx' workers are somebody else where root starts it.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
+        let (tls, plain) = (free_port(), free_port());
+        let upstream = service.address.to_string();
+        write_configuration(folder.path(), tls, plain, &upstream);
+        certify(folder.path());
+        let nginx = Command::new("nginx")
+            .args(["-g", "daemon off;", "-p"])
+            .arg(folder.path())
+            .arg("-c")
+            .arg(folder.path().join("nginx.conf"))
+            .arg("-e")
+            .arg(folder.path().join("start.log"))
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("nginx starts");
+        let proxied = Proxied {
+            nginx,
+            service: Some(service),
+            folder,
+            tls,
+            plain,
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while proxied.curl(&["/health/live"]).0 != 200 {
+            let said = fs::read_to_string(proxied.folder.path().join("start.log"));
+            assert!(Instant::now() < deadline, "nginx does not answer: {said:?}");
+            thread::sleep(Duration::from_millis(50));
+        }
+        Some(proxied)
+    }
+
+    fn command(&self, path: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("curl");
+        command
+            .args(["--silent", "--insecure", "--include", "--http1.1"])
+            .args(["--max-time", "20"])
+            .args(arguments)
+            .arg(format!("https://127.0.0.1:{}{path}", self.tls));
+        command
+    }
+
+    /// The last argument is the path; the status, and the head and the body of the answer.
+    fn curl(&self, arguments: &[&str]) -> (u16, String) {
+        let (path, arguments) = arguments.split_last().expect("a path");
+        let output = self.command(path, arguments).output().expect("curl runs");
+        let answer: String = output.stdout.iter().map(|byte| char::from(*byte)).collect();
+        let status = answer.get(9..12).and_then(|it| it.parse().ok());
+        (status.unwrap_or(0), answer)
+    }
+
+    fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
+    }
+
+    /// The service's own log; it is stopped.
+    fn service_log(&mut self) -> String {
+        let service = self.service.take().expect("it runs");
+        service.signal("TERM");
+        service.end().1
+    }
+}
+
+impl Drop for Proxied {
+    fn drop(&mut self) {
+        let id = self.nginx.id().to_string();
+        // Its workers end with it, but not where it is killed.
+        let _ = Command::new("kill").args(["-TERM", &id]).status();
+        let _ = self.nginx.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("bound").port()
+}
+
+/// Each text has to be there: a file that was altered is looked at again.
+fn write_configuration(folder: &Path, tls: u16, plain: u16, upstream: &str) {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {};\n", path(kind)))
+        .concat();
+    let user = if is_root() { "user www-data;" } else { "" };
+    let mut text = include_str!("../../deploy/nginx.conf").to_string();
+    for (theirs, ours) in [
+        ("user www-data;", user.to_string()),
+        ("/run/nginx.pid", path("nginx.pid")),
+        ("/var/log/nginx/error.log", path("error.log")),
+        ("/var/log/nginx/access.log", path("access.log")),
+        ("/var/cache/nginx/catchment", path("cache")),
+        ("/etc/nginx/tls/catchment.pem", path("tls.pem")),
+        ("/etc/nginx/tls/catchment.key", path("tls.key")),
+        ("http {\n", format!("http {{\n{temporary}")),
+        ("listen 443", format!("listen 127.0.0.1:{tls}")),
+        ("    listen [::]:443 ssl http2;\n", String::new()),
+        ("listen 80", format!("listen 127.0.0.1:{plain}")),
+        ("    listen [::]:80;\n", String::new()),
+        ("server 127.0.0.1:8080", format!("server {upstream}")),
+        ("worker_processes auto", "worker_processes 1".into()),
+        (
+            "worker_rlimit_nofile 65536",
+            "worker_rlimit_nofile 4096".into(),
+        ),
+        ("worker_connections 16384", "worker_connections 1024".into()),
+    ] {
+        assert!(text.contains(theirs), "deploy/nginx.conf has no `{theirs}`");
+        text = text.replace(theirs, &ours);
+    }
+    fs::write(folder.join("nginx.conf"), text).expect("written");
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().expect("id runs");
+    id.stdout == b"0\n"
+}
+
+fn certify(folder: &Path) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+        .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=catchment.example.nhs.uk", "-keyout"])
+        .arg(folder.join("tls.key"))
+        .arg("-out")
+        .arg(folder.join("tls.pem"))
+        .output()
+        .expect("openssl runs");
+    assert!(made.status.success(), "{made:?}");
+}
+
+/// The value of a header; `""` without.
+fn header<'a>(answer: &'a str, name: &str) -> &'a str {
+    let head = answer.split("\r\n\r\n").next().expect("a head");
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    let found = lines.find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map_or("", |(_, value)| value)
+}
+
+const TILE: &str = "/tiles/icc/8/125/81.mvt";
+const DEEP_TILE: &str = "/tiles/icc/15/16086/10440.mvt";
+
+#[test]
+fn tiles_are_kept_and_known_again_by_their_tag() {
+    let Some(mut proxied) = Proxied::start(&[]) else {
+        return;
+    };
+    let ask = |arguments: &[&str]| proxied.curl(arguments);
+    let (status, first) = ask(&[TILE]);
+    assert_eq!(
+        (status, header(&first, "x-cache-status")),
+        (200, "MISS"),
+        "{first}"
+    );
+    let (_, second) = ask(&[TILE]);
+    assert_eq!(header(&second, "x-cache-status"), "HIT", "{second}");
+    let tag = header(&first, "etag");
+    assert_eq!(header(&second, "etag"), tag);
+    let body = |answer: &str| answer.split_once("\r\n\r\n").expect("a head").1.to_string();
+    assert_eq!(body(&first), body(&second));
+    let ids = [&first, &second].map(|it| header(it, "x-request-id").to_string());
+    assert_ne!(ids[0], ids[1]);
+    let (status, known) = ask(&["-H", &format!("If-None-Match: {tag}"), TILE]);
+    assert_eq!(
+        (status, header(&known, "x-cache-status")),
+        (304, "HIT"),
+        "{known}"
+    );
+    // Packed otherwise, it is another one.
+    let packed = ["-H", "Accept-Encoding: br", TILE];
+    let (_, other) = ask(&packed);
+    assert_eq!(header(&other, "x-cache-status"), "MISS", "{other}");
+    assert_eq!(header(&other, "content-encoding"), "br", "{other}");
+    assert_eq!(header(&ask(&packed).1, "x-cache-status"), "HIT");
+    // What tells of a house is not kept.
+    for _ in 0..2 {
+        let (status, deep) = ask(&[DEEP_TILE]);
+        assert!(matches!(status, 200 | 204), "{deep}");
+        assert_eq!(header(&deep, "x-cache-status"), "", "{deep}");
+    }
+    let written = proxied.service_log();
+    let asked = written
+        .matches("route=\"/tiles/{layers}/{z}/{x}/{y}\"")
+        .count();
+    assert_eq!(asked, 4, "{written}");
+}
+
+#[test]
+fn nothing_that_was_asked_is_written_down_by_the_proxy() {
+    let Some(mut proxied) = Proxied::start(&[]) else {
+        return;
+    };
+    let json = "content-type: application/json";
+    let questions: &[&[&str]] = &[
+        &["/api/v1/locate?postcode=LA18+4DB&practice=P81064"],
+        &["/api/v1/locate?postcode=LA1O5DL"],
+        &["/api/v1/locate?lon=-3.2694&lat=54.2097"],
+        &["/api/v1/locate?easting=317303&northing=480077"],
+        &["/api/v1/postcodes/la184db"],
+        &["/api/v1/practices/P81064"],
+        &["/LA184DB"],
+        &[
+            "-H",
+            json,
+            "-d",
+            "{\"postcode\":\"LA18 4DB\"}",
+            "/api/v1/locate",
+        ],
+        &["-d", "postcode=LA18+4DB", "/"],
+        &[
+            "-H",
+            "content-type: text/csv",
+            "--data-binary",
+            "postcode\nLA18 4DB\n",
+            "/api/v1/batch",
+        ],
+        &[
+            "-H",
+            "x-request-id: LA184DB",
+            "-H",
+            "referer: https://a/?LA184DB",
+            "-A",
+            "LA184DB",
+            "/batch",
+        ],
+        &[
+            "-H",
+            "x-large: LA184DB",
+            "-H",
+            &format!("x-y: {}", "4DB".repeat(9_000)),
+            "/",
+        ],
+        &[
+            "-H",
+            json,
+            "-d",
+            &"LA18 4DB".repeat(9_000),
+            "/api/v1/locate",
+        ],
+    ];
+    let ask_all = |proxied: &Proxied| {
+        let asked = questions.iter().map(|question| proxied.curl(question));
+        asked.collect::<Vec<_>>()
+    };
+    let answers = ask_all(&proxied);
+    assert_eq!(answers[0].0, 200, "{}", answers[0].1);
+    assert_eq!(answers[9].0, 200, "{}", answers[9].1);
+    let id = header(&answers[0].1, "x-request-id").to_string();
+    assert_eq!(id.len(), 32, "nginx' own: {}", answers[0].1);
+    assert!(proxied.log("access.log").contains(&id));
+    assert!(
+        proxied
+            .service_log()
+            .contains(&format!("request_id=\"{id}\""))
+    );
+    // Nobody behind it: what it says by itself is safe as well, and tells as little.
+    for (status, answer) in ask_all(&proxied).into_iter().take(8) {
+        assert_eq!(status, 503, "{answer}");
+        assert_eq!(header(&answer, "content-type"), "application/problem+json");
+        assert_eq!(header(&answer, "retry-after"), "5");
+        assert_eq!(header(&answer, "x-content-type-options"), "nosniff");
+        assert!(!header(&answer, "strict-transport-security").is_empty());
+    }
+    let mut looked_at = 0;
+    for entry in fs::read_dir(proxied.folder.path()).expect("a folder") {
+        look_through(&entry.expect("an entry").path(), &mut looked_at);
+    }
+    assert!(
+        looked_at >= 4,
+        "the logs, the file, the certificate: {looked_at}"
+    );
+    let kinds = proxied.log("access.log");
+    assert!(
+        kinds.contains(" GET locate 200 ") && kinds.contains(" POST batch 200 "),
+        "{kinds}"
+    );
+    assert!(!kinds.contains("127.0.0.1"), "{kinds}");
+}
+
+/// No file under it holds a mark, nor does its name.
+fn look_through(path: &Path, looked_at: &mut usize) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).expect("a folder") {
+            look_through(&entry.expect("an entry").path(), looked_at);
+        }
+        return;
+    }
+    *looked_at += 1;
+    let content = fs::read(path).unwrap_or_default();
+    let content: String = content.iter().map(|byte| char::from(*byte)).collect();
+    // A certificate is made by chance.
+    let is_ours = path.extension().is_none_or(|it| it != "pem" && it != "key");
+    for mark in MARKS.iter().filter(|_| is_ours) {
+        let name = path.display();
+        assert!(!content.contains(mark), "{mark} is in {name}: {content}");
+    }
+}
+
+#[test]
+fn clients_are_counted_by_their_own_address_and_browsers_are_sent_to_tls() {
+    let Some(proxied) = Proxied::start(&["--address-rate", "3/hour"]) else {
+        return;
+    };
+    let ask = |from: &str| proxied.curl(&["--interface", from, "/api/v1/dataset"]);
+    let statuses = |from: &str| [(); 4].map(|()| ask(from).0);
+    assert_eq!(statuses("127.0.0.3"), [200, 200, 200, 429]);
+    assert_eq!(statuses("127.0.0.4"), [200, 200, 200, 429]);
+    // What a client says of itself is not passed on.
+    let forwarded = "X-Forwarded-For: 192.0.2.1";
+    let (status, answer) = proxied.curl(&[
+        "--interface",
+        "127.0.0.3",
+        "-H",
+        forwarded,
+        "/api/v1/dataset",
+    ]);
+    assert_eq!(status, 429, "{answer}");
+    assert!(!header(&answer, "retry-after").is_empty(), "{answer}");
+    assert!(
+        !header(&answer, "strict-transport-security").is_empty(),
+        "{answer}"
+    );
+    let output = Command::new("curl")
+        .args(["--silent", "--include"])
+        .arg(format!("http://127.0.0.1:{}/docs", proxied.plain))
+        .output();
+    let answer = output.expect("curl runs").stdout;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
+    assert_eq!(
+        header(&answer, "location"),
+        "https://127.0.0.1/docs",
+        "{answer}"
+    );
+}
+
+/// More than any one of the three keeps before it passes something on.
+const ROWS: usize = 200_000;
+
+/// A piece of a body, as it is sent before its length is known.
+fn chunk(text: &str) -> String {
+    format!("{:x}\r\n{text}\r\n", text.len())
+}
+
+/// The pieces of a body put together; `None` while there is no end.
+fn joined(mut body: &str) -> Option<String> {
+    let mut joined = String::new();
+    loop {
+        let (length, rest) = body.split_once("\r\n")?;
+        let length = usize::from_str_radix(length, 16).expect("a length");
+        if length == 0 {
+            return Some(joined);
+        }
+        joined.push_str(rest.get(..length)?);
+        body = rest.get(length + 2..)?;
+    }
+}
+
+#[test]
+fn a_list_goes_through_while_it_is_sent() {
+    let Some(proxied) = Proxied::start(&[]) else {
+        return;
+    };
+    // Unlike curl, it reads while it sends.
+    let mut client = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect"])
+        .arg(format!("127.0.0.1:{}", proxied.tls))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl runs");
+    let mut sent = client.stdin.take().expect("piped");
+    let mut taken = client.stdout.take().expect("piped");
+    let (go_on, gone_on) = std::sync::mpsc::channel();
+    let sender = thread::spawn(move || {
+        let head = "POST /api/v1/batch HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
+                    content-type: text/csv\r\ntransfer-encoding: chunked\r\n\r\n";
+        sent.write_all(head.as_bytes()).expect("taken");
+        let rows = chunk(&format!("postcode\n{}", "LA18 4DB\n".repeat(ROWS)));
+        sent.write_all(rows.as_bytes()).expect("taken");
+        sent.flush().expect("taken");
+        // Answers come though the list has not ended.
+        gone_on.recv_timeout(PATIENCE).expect("answers came");
+        let last = format!("{}0\r\n\r\n", chunk("LA1 1PN\n"));
+        sent.write_all(last.as_bytes()).expect("taken");
+        sent.flush().expect("taken");
+        // It ends when the answer does.
+        gone_on.recv_timeout(PATIENCE).expect("all came");
+    });
+    let mut bytes = vec![0; 1 << 16];
+    let mut answer = Vec::new();
+    let mut has_begun = false;
+    while !answer.ends_with(b"\r\n0\r\n\r\n") {
+        let length = taken.read(&mut bytes).expect("readable");
+        assert!(length > 0, "it ended: {}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&bytes[..length]);
+        if !has_begun && answer.len() > 100_000 {
+            go_on.send(()).expect("it waits");
+            has_begun = true;
+        }
+    }
+    assert!(has_begun);
+    go_on.send(()).expect("it waits");
+    sender.join().expect("it sent all");
+    client.wait().expect("it ends");
+    let answer = String::from_utf8(answer).expect("text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let body = joined(body).expect("an end");
+    assert_eq!(body.matches("LA18 4DB,").count(), ROWS);
+    assert_eq!(body.matches("LA1 1PN,").count(), 1);
+}
