@@ -6,6 +6,7 @@ mod batch;
 #[path = "../../benches/common/borders.rs"]
 mod borders;
 mod browser;
+mod canary;
 mod check;
 mod cli;
 mod columns;
@@ -22,6 +23,7 @@ mod neighbours;
 mod ogc;
 mod operating;
 mod oracle;
+mod outbound;
 mod pages;
 mod patients;
 mod places;

@@ -292,7 +292,7 @@ fn samples(text: &str) -> Vec<(String, String, f64)> {
 }
 
 /// The figures of a service that was asked a little.
-fn figures() -> String {
+pub(crate) fn figures() -> String {
     let mut running = Running::start(&["--admin-listen", "127.0.0.1:0"]);
     let said = running.wait_for("is the operator's");
     let operator = said.trim_start_matches("http://").split('/').next();

@@ -22,7 +22,15 @@ pub(crate) struct Running {
 impl Running {
     /// With every line of the log, and these arguments.
     pub(crate) fn start(arguments: &[&str]) -> Running {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        Running::by(
+            &mut Command::new(env!("CARGO_BIN_EXE_catchment")),
+            arguments,
+        )
+    }
+
+    /// Started by a command that wants the program's arguments and nothing else.
+    pub(crate) fn by(command: &mut Command, arguments: &[&str]) -> Running {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             // Nothing from outside turns other logs on.
@@ -84,6 +92,11 @@ impl Running {
                 Err(error) => panic!("no line has `{text}` ({error}): {}", self.written),
             }
         }
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends it a signal: `TERM`, `HUP`.

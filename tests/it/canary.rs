@@ -1,0 +1,507 @@
+//! Every route and every command, good and bad, asked with marks; then every place is searched in which
+//! a mark might have stayed: log, figures, error bodies, files, what the process has open, and what the
+//! machine shows of it.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use catchment::domain::{BritishGrid, LonLat, OdsCode, Postcode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::running::Running;
+use crate::server::{Reply, client, connect, encoded, raw, send};
+
+/// A place that exists, one that does not, one mistyped; coordinates; practices; a word of nobody's.
+/// Long enough that none can stand in a time or an id by chance.
+const MARKS: &[&str] = &[
+    "LA14 2LQ",
+    "LA14+2LQ",
+    "LA14%202LQ",
+    "LA142LQ",
+    "la142lq",
+    "LA1O 5DL",
+    "LA1O+5DL",
+    "LA1 0AA",
+    "LA1+0AA",
+    "-3.2694711",
+    "54.2097422",
+    "317303.125",
+    "480077.375",
+    "P81064",
+    "P8-MARK",
+    "Zq7Mark",
+    "zq7mark",
+    "192.0.2.77",
+    "catchment_c0ffee00",
+];
+
+/// What the asker of a mistyped postcode may be shown.
+const SUGGESTION: &str = "LA10 5DL";
+
+fn check(place: &str, text: &str) {
+    for mark in MARKS.iter().chain(&[SUGGESTION]) {
+        if let Some(at) = text.find(mark) {
+            let start = text.floor_char_boundary(at.saturating_sub(200));
+            let end = text.floor_char_boundary((at + 200).min(text.len()));
+            panic!("{mark} is in {place}: …{}…", &text[start..end]);
+        }
+    }
+}
+
+/// The templates of every route, as the router has them.
+fn routes() -> Vec<&'static str> {
+    let router = include_str!("../../src/http/mod.rs");
+    let beginnings = router.match_indices(".route(");
+    let template = |(at, _): (usize, &str)| {
+        let rest = &router[at..];
+        let start = rest.find('"').expect("a path") + 1;
+        let path = &router[at + start..];
+        &path[..path.find('"').expect("closed")]
+    };
+    beginnings.map(template).collect()
+}
+
+/// The names of every parameter in a query of the API document.
+fn parameters(document: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    collect_parameters(document, &mut found);
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn collect_parameters(value: &Value, found: &mut Vec<String>) {
+    if value["in"] == "query" {
+        found.extend(value["name"].as_str().map(str::to_string));
+    }
+    match value {
+        Value::Object(members) => members
+            .values()
+            .for_each(|it| collect_parameters(it, found)),
+        Value::Array(all) => all.iter().for_each(|it| collect_parameters(it, found)),
+        _ => {}
+    }
+}
+
+/// Asks with marks in every part of a request.
+struct Asker {
+    client: ureq::Agent,
+    address: SocketAddr,
+    bearer: String,
+    count: usize,
+}
+
+impl Asker {
+    fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Reply {
+        let mut marked = headers.to_vec();
+        marked.extend([
+            ("referer", "https://a.example/?postcode=LA14+2LQ"),
+            ("x-patient", "LA14 2LQ"),
+            ("x-request-id", "Zq7Mark-LA142LQ-00112233"),
+            ("traceparent", "LA142LQ"),
+            ("cookie", "postcode=LA142LQ"),
+            ("user-agent", "Zq7Mark"),
+            ("x-forwarded-for", "192.0.2.77"),
+            ("origin", "https://zq7mark.example"),
+        ]);
+        if !headers.iter().any(|(name, _)| *name == "authorization") {
+            marked.push(("authorization", &self.bearer));
+        }
+        let reply = send(&self.client, self.address, (method, path), &marked, body);
+        self.count += 1;
+        for (name, value) in &reply.headers {
+            check(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+        }
+        if reply.status >= 400 {
+            check(path, &reply.text().replace(SUGGESTION, ""));
+        }
+        reply
+    }
+}
+
+fn ask_every_route(asker: &mut Asker) {
+    let document = asker
+        .ask("GET", "/openapi.json", &[], None)
+        .expect(200)
+        .json();
+    let names = parameters(&document);
+    assert!(names.len() > 15, "{names:?}");
+    let segments = [
+        "LA14%202LQ",
+        "la142lq",
+        "LA1O+5DL",
+        "P81064",
+        "Zq7Mark",
+        "icc",
+        "%ff",
+        "..%2fZq7Mark",
+    ];
+    let values = ["LA14 2LQ", "LA1O 5DL", "54.2097422", "P81064", "Zq7Mark"];
+    for template in routes() {
+        for segment in segments {
+            let path = filled(template, segment);
+            for method in ["GET", "HEAD", "OPTIONS", "POST", "DELETE", "LA142LQ"] {
+                let body = (method == "POST").then_some("LA14 2LQ");
+                asker.ask(method, &path, &[], body);
+                if !template.contains('{') && method != "GET" {
+                    continue;
+                }
+                let query = encoded(&[("postcode", values[0]), ("Zq7Mark", values[4])]);
+                asker.ask(method, &format!("{path}?{query}"), &[], body);
+            }
+            if !template.contains('{') {
+                break;
+            }
+        }
+        let path = filled(template, "icc");
+        for name in &names {
+            for value in values {
+                let query = encoded(&[(name, value)]);
+                asker.ask("GET", &format!("{path}?{query}"), &[], None);
+            }
+        }
+    }
+}
+
+/// The template with the segment in each variable place.
+fn filled(template: &str, segment: &str) -> String {
+    let parts = template.split('/').map(|part| match part.starts_with('{') {
+        true => segment,
+        false => part,
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+fn ask_questions(asker: &mut Asker) {
+    let questions: &[&[(&str, &str)]] = &[
+        &[("postcode", "LA14 2LQ"), ("practice", "P81064")],
+        &[("postcode", "la142lq"), ("practice", "P8-MARK")],
+        &[("postcode", "LA1O 5DL")],
+        &[("postcode", "LA1 0AA")],
+        &[("lon", "-3.2694711"), ("lat", "54.2097422")],
+        &[("lon", "54.2097422"), ("lat", "-3.2694711")],
+        &[("easting", "317303.125"), ("northing", "480077.375")],
+        &[("practice", "P81064"), ("layers", "Zq7Mark")],
+        &[("postcode", "LA14 2LQ"), ("as_of", "Zq7Mark")],
+    ];
+    let kinds = [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "text/csv",
+        "application/x-ndjson",
+        "application/vnd.apache.arrow.stream",
+        "multipart/form-data; boundary=Zq7Mark",
+        "Zq7Mark/LA142LQ",
+    ];
+    for fields in questions {
+        let form = encoded(fields);
+        let object = fields
+            .iter()
+            .map(|(name, value)| (name.to_string(), Value::from(*value)));
+        let object = Value::Object(object.collect()).to_string();
+        let names: Vec<&str> = fields.iter().map(|it| it.0).collect();
+        let values: Vec<&str> = fields.iter().map(|it| it.1).collect();
+        let list = format!("{}\n{}\n", names.join(","), values.join(","));
+        let part = format!(
+            "--Zq7Mark\r\ncontent-disposition: form-data; name=\"file\"; filename=\"LA14 2LQ.csv\"\r\n\r\n{list}\r\n--Zq7Mark--\r\n"
+        );
+        asker.ask("GET", &format!("/api/v1/locate?{form}"), &[], None);
+        for path in [
+            "/",
+            "/api/v1/locate",
+            "/api/v1/batch",
+            "/api/v1/batch?check=true",
+            "/batch",
+        ] {
+            for kind in kinds {
+                for body in [&form, &object, &list, &part] {
+                    asker.ask("POST", path, &[("content-type", kind)], Some(body));
+                }
+            }
+        }
+    }
+    for key in [
+        "Bearer catchment_c0ffee00Zq7Mark",
+        "Basic WnE3TWFyazpMQTE4NERC",
+        "LA142LQ Zq7Mark",
+    ] {
+        for path in ["/api/v1/locate?postcode=LA14+2LQ", "/api/v1/batch", "/"] {
+            asker.ask("GET", path, &[("authorization", key)], None);
+        }
+    }
+    for bytes in [
+        "LA14 2LQ\r\n\r\n",
+        "GET /?postcode=LA14 2LQ HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nLA142LQ\r\n\r\n",
+        "POST /api/v1/locate HTTP/1.1\r\nhost: a\r\ncontent-length: LA142LQ\r\n\r\n",
+        "GET / HTTP/9.9\r\nhost: LA142LQ\r\n\r\n",
+    ] {
+        check(
+            "an answer to no request",
+            &raw(connect(asker.address), bytes.as_bytes()),
+        );
+    }
+}
+
+/// All files under a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let below = entries.flat_map(|entry| match entry.path() {
+        path if path.is_dir() => files(&path),
+        path => vec![path],
+    });
+    below.collect()
+}
+
+/// What the kernel shows of the process: what it has open, how it was called, what it was given.
+#[cfg(target_os = "linux")]
+fn check_process(id: u32) {
+    let process = PathBuf::from(format!("/proc/{id}"));
+    for name in ["cmdline", "environ", "comm", "maps"] {
+        let content = fs::read(process.join(name)).expect("readable");
+        check(name, &String::from_utf8_lossy(&content));
+    }
+    let mut count = 0;
+    for task in fs::read_dir(process.join("task"))
+        .expect("threads")
+        .flatten()
+    {
+        check(
+            "a thread's name",
+            &fs::read_to_string(task.path().join("comm")).unwrap_or_default(),
+        );
+    }
+    for entry in fs::read_dir(process.join("fd"))
+        .expect("descriptors")
+        .flatten()
+    {
+        let Ok(open) = fs::read_link(entry.path()) else {
+            continue;
+        };
+        let open = open.display().to_string();
+        let is_no_file = ["socket:[", "pipe:[", "anon_inode:", "/dev/null"]
+            .iter()
+            .any(|kind| open.starts_with(kind));
+        assert!(is_no_file, "it has a file open: {open}");
+        count += 1;
+    }
+    assert!(count > 5, "{count}");
+}
+
+#[cfg(not(target_os = "linux"))]
+fn check_process(_: u32) {}
+
+fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
+    command.current_dir(folder);
+    for name in ["TMPDIR", "HOME", "XDG_CACHE_HOME"] {
+        command.env(name, folder);
+    }
+    command
+}
+
+fn new_key(folder: &Path) -> (String, String) {
+    let path = folder.join("keys.toml").display().to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(["keys", "add", "--keys", &path, "--name", "a test"])
+        .args(["--scopes", "batch"])
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = told.split_whitespace();
+    let key = words.find(|it| it.starts_with("catchment_"));
+    (path, key.expect("a key").to_string())
+}
+
+#[test]
+fn no_route_leaves_anything_of_what_it_was_asked_anywhere() {
+    let (folder, apart) = (
+        TempDir::new().expect("a folder"),
+        TempDir::new().expect("another"),
+    );
+    let (keys, key) = new_key(apart.path());
+    let mut running = Running::by(
+        &mut program(folder.path()),
+        &[
+            "--keys",
+            &keys,
+            "--key-needed-for",
+            "batch",
+            "--admin-listen",
+            "127.0.0.1:0",
+        ],
+    );
+    let said = running.wait_for("is the operator's");
+    let operator = said.trim_start_matches("http://").split('/').next();
+    let operator: SocketAddr = operator.and_then(|it| it.parse().ok()).expect("an address");
+    let mut asker = Asker {
+        client: client(),
+        address: running.address,
+        bearer: format!("Bearer {key}"),
+        count: 0,
+    };
+    ask_every_route(&mut asker);
+    ask_questions(&mut asker);
+    // In the middle of a list, too.
+    let mut under_way = connect(running.address);
+    let head = format!(
+        "POST /api/v1/batch HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\ncontent-type: text/csv\r\ncontent-length: 9000000\r\n\r\npostcode,name\n"
+    );
+    under_way.write_all(head.as_bytes()).expect("taken");
+    let rows = "LA14 2LQ,Zq7Mark\nLA1O 5DL,Zq7Mark\n".repeat(3_000);
+    under_way.write_all(rows.as_bytes()).expect("taken");
+    check_process(running.id());
+    drop(under_way);
+    let public = std::mem::replace(&mut asker.address, operator);
+    for (method, path) in [("GET", "/metrics"), ("POST", "/reload")] {
+        asker.ask(method, path, &[], None).expect(200);
+        asker.ask(method, &format!("{path}?postcode=LA14+2LQ"), &[], None);
+        asker.ask(method, &format!("{path}/LA142LQ"), &[], None);
+    }
+    running.signal("HUP");
+    running.wait_for("reloaded");
+    let figures = asker.ask("GET", "/metrics", &[], None).expect(200);
+    check("the figures", figures.text());
+    asker.address = public;
+    check_process(running.id());
+    running.signal("TERM");
+    let (status, written) = running.end();
+    assert_eq!(status, Some(0), "{written}");
+    let answered = written.matches(" INFO answered ").count();
+    assert!(
+        asker.count > 3_000 && answered >= asker.count,
+        "{} of {answered}",
+        asker.count
+    );
+    check("the log", &written);
+    assert!(!written.contains(&key[20..]), "the key is in the log");
+    assert_eq!(files(folder.path()), Vec::<PathBuf>::new(), "it left files");
+    let held = fs::read_to_string(&keys).expect("readable");
+    check("the file of keys", &held);
+    assert!(!held.contains(&key[20..]), "the key itself is in the file");
+}
+
+// ---- the command line ------------------------------------------------------------------------------
+
+fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = program(folder)
+        .args(arguments)
+        .env("RUST_LOG", "trace")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    // It may not want any.
+    let _ = child
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(input.as_bytes());
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn no_command_says_what_it_was_asked_but_in_its_answer() {
+    let folder = TempDir::new().expect("a folder");
+    let apart = TempDir::new().expect("another");
+    let list = "postcode,gp_practice_code,name\nLA14 2LQ,P81064,Zq7Mark\nLA1O 5DL,P8-MARK,\"Zq7Mark\"\nLA1 0AA\n";
+    let path = |name: &str| apart.path().join(name).display().to_string();
+    let (input, output) = (path("list.csv"), path("answered.csv"));
+    fs::write(&input, list).expect("written");
+    let commands: &[&[&str]] = &[
+        &["locate", "LA14 2LQ", "--practice", "P81064"],
+        &["locate", "--json", "LA14 2LQ"],
+        &["locate", "LA1 0AA"],
+        &["locate", "-"],
+        &["locate", "--json", "-"],
+        &["batch", &input, "-o", &output],
+        &["batch", "--check", &input],
+        &["batch", "-"],
+        &["batch", "-", "--manifest", &path("manifest.json")],
+        &["batch", "-", "--postcode-column", "name"],
+        &["batch", "-", "--registration-only"],
+        &["check"],
+        &["diff", "/nowhere/a", "/nowhere/b"],
+        &["export"],
+        &["keys", "list", "--keys", &path("keys.toml")],
+    ];
+    for arguments in commands {
+        let done = run(folder.path(), arguments, list);
+        check(&arguments.join(" "), &String::from_utf8_lossy(&done.stderr));
+        assert_eq!(files(folder.path()), Vec::<PathBuf>::new(), "{arguments:?}");
+    }
+    let left: Vec<PathBuf> = files(apart.path());
+    let names = left.iter().filter_map(|it| it.file_name()?.to_str());
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        ["answered.csv", "answered.csv.manifest.json", "list.csv"]
+    );
+    check(
+        "the manifest",
+        &fs::read_to_string(path("answered.csv.manifest.json")).expect("it is there"),
+    );
+}
+
+// ---- types -----------------------------------------------------------------------------------------
+
+#[test]
+fn types_that_hold_what_was_asked_print_nothing_of_it() {
+    let postcode: Postcode = "LA14 2LQ".parse().expect("a postcode");
+    let practice: OdsCode = "P81064".parse().expect("a code");
+    let lonlat = LonLat::new(-3.269_471_1, 54.209_742_2).expect("a place");
+    let grid = BritishGrid::from_metres(317_303.125, 480_077.375).expect("a place");
+    let fields = |pairs: &[(&str, &str)]| {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
+        catchment::question::Fields::new(pairs, catchment::question::LOCATE_FIELDS).expect("known")
+    };
+    let index = crate::dataset::index();
+    for (name, printed) in [
+        ("Postcode", format!("{postcode:?}")),
+        ("OdsCode", format!("{practice:?}")),
+        ("LonLat", format!("{lonlat:?}")),
+        ("BritishGrid", format!("{grid:?}")),
+    ] {
+        check(name, &printed);
+        assert!(printed.contains(name), "{printed}");
+    }
+    for pairs in [
+        &[("postcode", "LA14 2LQ"), ("practice", "P81064")][..],
+        &[("lon", "-3.2694711"), ("lat", "54.2097422")],
+        &[("easting", "317303.125"), ("northing", "480077.375")],
+        &[("practice", "P8-MARK")],
+    ] {
+        let question = catchment::question::Question::from_fields(&fields(pairs)).expect("one");
+        check("Question", &format!("{question:?}"));
+        check("Query", &format!("{:?}", question.query));
+    }
+    for pairs in [
+        &[("postcode", "LA1O 5DL")][..],
+        &[("postcode", "Zq7Mark")],
+        &[("lon", "54.2097422"), ("lat", "-3.2694711")],
+        &[("lon", "Zq7Mark"), ("lat", "54.2097422")],
+        &[("postcode", "LA14 2LQ"), ("as_of", "Zq7Mark")],
+    ] {
+        let fault = catchment::question::Question::from_fields(&fields(pairs)).expect_err("none");
+        check("a fault's Debug", &format!("{fault:?}"));
+        check("a fault's words", &fault.to_string());
+    }
+    let question = catchment::question::Question::from_fields(&fields(&[("postcode", "LA14 2LQ")]));
+    let answer = index.locate(&question.expect("one").query);
+    let printed = format!("{:?}", answer.location);
+    check("a location", &printed);
+}
