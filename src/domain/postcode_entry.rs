@@ -1,9 +1,11 @@
+use std::fmt;
+
 use jiff::civil::Date;
 
 use super::{BritishGrid, Period, Postcode, YearMonth};
 
 /// What the directory says of a postcode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PostcodeEntry {
     /// The postcode.
     pub postcode: Postcode,
@@ -21,6 +23,13 @@ pub struct PostcodeEntry {
     pub terminated: Option<YearMonth>,
     /// The row of its statistical area in the dataset's list, where the directory names one.
     pub statistical_area: Option<u32>,
+}
+
+/// What it says of a postcode says which one it is.
+impl fmt::Debug for PostcodeEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostcodeEntry(…)")
+    }
 }
 
 /// Whether a postcode is in use on a day.

@@ -1,5 +1,7 @@
 //! The one question: which areas, practices and groups belong to a place, and to a registration.
 
+use std::fmt;
+
 use jiff::civil::Date;
 
 use super::Index;
@@ -37,7 +39,6 @@ pub enum Place {
 }
 
 /// The answer. It borrows from the index: nothing of the dataset is copied.
-#[derive(Debug)]
 pub struct Answer<'i> {
     /// What became of the question.
     pub status: Status,
@@ -58,7 +59,7 @@ pub struct Answer<'i> {
 }
 
 /// Where a place is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Location {
     /// As it was asked for.
     pub place: Place,
@@ -68,6 +69,27 @@ pub struct Location {
     pub entry: Option<PostcodeEntry>,
     /// Whether the postcode had come to its end by the day.
     pub is_terminated: bool,
+}
+
+/// An answer tells what was asked, so the log may know its status alone.
+impl fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Location(…)")
+    }
+}
+
+impl fmt::Debug for Registration<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Registration(…)")
+    }
 }
 
 impl Location {
@@ -177,7 +199,6 @@ pub struct GroupFound<'i> {
 }
 
 /// The areas of a practice.
-#[derive(Debug)]
 pub struct Registration<'i> {
     /// The practice that has the patients on the day.
     pub practice: Option<RegisteredPractice<'i>>,

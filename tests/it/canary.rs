@@ -483,7 +483,6 @@ fn types_that_hold_what_was_asked_print_nothing_of_it() {
         &[("postcode", "LA14 2LQ"), ("practice", "P81064")][..],
         &[("lon", "-3.2694711"), ("lat", "54.2097422")],
         &[("easting", "317303.125"), ("northing", "480077.375")],
-        &[("practice", "P8-MARK")],
     ] {
         let question = catchment::question::Question::from_fields(&fields(pairs)).expect("one");
         check("Question", &format!("{question:?}"));
@@ -495,13 +494,37 @@ fn types_that_hold_what_was_asked_print_nothing_of_it() {
         &[("lon", "54.2097422"), ("lat", "-3.2694711")],
         &[("lon", "Zq7Mark"), ("lat", "54.2097422")],
         &[("postcode", "LA14 2LQ"), ("as_of", "Zq7Mark")],
+        &[("practice", "P8-MARK")],
     ] {
         let fault = catchment::question::Question::from_fields(&fields(pairs)).expect_err("none");
         check("a fault's Debug", &format!("{fault:?}"));
         check("a fault's words", &fault.to_string());
     }
-    let question = catchment::question::Question::from_fields(&fields(&[("postcode", "LA14 2LQ")]));
-    let answer = index.locate(&question.expect("one").query);
-    let printed = format!("{:?}", answer.location);
-    check("a location", &printed);
+    // Whole answers, the name of the practice's community among them, say no more than their status.
+    let pairs = [("postcode", "LA18 4DB"), ("practice", "P81064")];
+    let question = catchment::question::Question::from_fields(&fields(&pairs)).expect("one");
+    let answer = index.locate(&question.query);
+    assert_eq!(format!("{answer:?}"), "Answer { status: Located, .. }");
+    assert_eq!(format!("{:?}", answer.location), "Some(Location(…))");
+    assert_eq!(
+        format!("{:?}", answer.registration),
+        "Some(Registration(…))"
+    );
+    let entry = index.postcodes().next();
+    assert_eq!(format!("{entry:?}"), "Some(PostcodeEntry(…))");
 }
+
+/// Does not compile where one of these can be printed.
+macro_rules! never_printed {
+    ($($held:ty),*) => { $(const _: fn() = || {
+        trait OneOfTwo<A> {
+            fn it() {}
+        }
+        struct Printed;
+        impl<T> OneOfTwo<()> for T {}
+        impl<T: std::fmt::Debug> OneOfTwo<Printed> for T {}
+        let _ = <$held as OneOfTwo<_>>::it;
+    };)* };
+}
+
+never_printed!(catchment::question::Fields, catchment::keys::Secret);
