@@ -110,6 +110,14 @@ pub struct FileEntry {
     pub size_bytes: u64,
 }
 
+impl Manifest {
+    /// How many bytes the files have.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        let sizes = self.files.values().map(|entry| entry.size_bytes);
+        sizes.fold(0, u64::saturating_add)
+    }
+}
+
 impl FileEntry {
     /// The entry of a file with this content.
     pub fn of(content: &[u8]) -> FileEntry {
@@ -118,6 +126,25 @@ impl FileEntry {
             size_bytes: content.len() as u64,
         }
     }
+}
+
+/// Begins the last line of a manifest as it is written: nothing else vouches for the manifest.
+const SEAL: &str = "# SHA-256 of the lines above: ";
+
+/// The manifest's text with the line that vouches for it.
+pub(super) fn sealed(text: &str) -> String {
+    format!("{text}{SEAL}{}\n", sha256_hex(text.as_bytes()))
+}
+
+/// The manifest's text, if it is what its last line vouches for; one that was written by hand has no
+/// such line.
+pub(super) fn unsealed(text: &str) -> Option<&str> {
+    let Some(at) = text.rfind(SEAL) else {
+        return Some(text);
+    };
+    let (above, seal) = text.split_at(at);
+    let is_right = seal.trim_end() == format!("{SEAL}{}", sha256_hex(above.as_bytes()));
+    is_right.then_some(above)
 }
 
 /// SHA-256 in lower-case hexadecimal.

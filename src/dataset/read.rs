@@ -26,15 +26,38 @@ use crate::domain::{
 /// When a file is missing, is not what the manifest says, or holds something that it should not;
 /// the error names the file and, in a table, line and column.
 pub fn read(files: &Files) -> Result<Dataset, DatasetError> {
-    let (manifest, manifest_bytes) = files.manifest()?;
+    let mut manifest = files.manifest()?;
+    for _ in 0..REPLACED_MAX {
+        let fault = match read_as(files, &manifest.0, &manifest.1) {
+            Err(fault) => fault,
+            read => return read,
+        };
+        let now = files.manifest();
+        match now {
+            // It was replaced while it was read: its files are those of two datasets.
+            Ok(now) if now.1 != manifest.1 => manifest = now,
+            _ => return Err(fault),
+        }
+    }
+    read_as(files, &manifest.0, &manifest.1)
+}
+
+/// So often a dataset may be replaced while it is read.
+const REPLACED_MAX: usize = 3;
+
+fn read_as(
+    files: &Files,
+    manifest: &Manifest,
+    manifest_bytes: &[u8],
+) -> Result<Dataset, DatasetError> {
     let source = Verified {
         files,
-        manifest: &manifest,
+        manifest,
         seen: Mutex::default(),
     };
     thread::scope(|scope| {
         let directory = scope.spawn(|| source.postcodes());
-        let mut dataset = source.without_postcodes(sha256_hex(&manifest_bytes))?;
+        let mut dataset = source.without_postcodes(sha256_hex(manifest_bytes))?;
         let directory = directory
             .join()
             .unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -131,7 +154,8 @@ impl Verified<'_> {
         Ok(())
     }
 
-    /// A table that the manifest names; one that it does not name has no rows.
+    /// A table that the manifest names. One that it does not name has no rows; if it is there all the
+    /// same, the manifest was cut short.
     fn table<T>(
         &self,
         path: &str,
@@ -139,7 +163,10 @@ impl Verified<'_> {
         read: impl Fn(&Row<'_>) -> Result<T, TableError>,
     ) -> Result<Vec<T>, DatasetError> {
         if !self.manifest.files.contains_key(path) {
-            return Ok(Vec::new());
+            return match self.files.has(path) {
+                true => Err(DatasetError::NotInManifest { path: path.into() }),
+                false => Ok(Vec::new()),
+            };
         }
         let bytes = self.bytes(path)?;
         Ok(Table::open(path, &bytes, columns)?.read(|row| read(row))?)

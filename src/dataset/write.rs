@@ -1,13 +1,17 @@
 //! Writes a dataset's folder: whole or not at all.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::MANIFEST;
-use super::manifest::{FileEntry, Manifest};
+use super::manifest::{FileEntry, Manifest, sealed};
 
-/// A dataset that could not be written; what stood under the name before still stands there.
+/// A dataset that could not be written; what stood under the name before still stands there. Only
+/// where the disk fails just after the new one took the name, that one stands there, and may be gone
+/// after a power failure.
 #[derive(Debug, thiserror::Error)]
 #[error("{path} cannot be written")]
 pub struct WriteError {
@@ -20,9 +24,23 @@ pub struct WriteError {
 /// A dataset that is written beside its folder and has not taken its name yet; dropped, it is gone.
 #[derive(Debug)]
 pub struct Staged {
-    staging: tempfile::TempDir,
+    staging: Staging,
     folder: PathBuf,
 }
+
+/// A folder that has no lasting name yet.
+#[derive(Debug)]
+struct Staging {
+    folder: tempfile::TempDir,
+    /// Held for as long as the program runs; where nobody holds it, the program was killed.
+    #[cfg(unix)]
+    _held: fs::File,
+}
+
+/// What the name of such a folder begins with.
+const STAGING: &str = ".catchment-dataset-";
+/// A folder is made and then held; one that is older was left behind.
+const LEFT_AFTER: Duration = Duration::from_secs(60);
 
 /// Writes the folder: `files` by their path in it, and the manifest with their digests.
 ///
@@ -53,6 +71,7 @@ pub fn stage(
         .map(|(path, content)| (path.clone(), FileEntry::of(content)))
         .collect();
     let text = toml::to_string(&manifest).expect("a manifest is plain values and tables");
+    let text = sealed(&text);
     let files = files
         .iter()
         .map(|(path, content)| (path.as_str(), content.as_slice()));
@@ -84,9 +103,7 @@ pub(crate) fn write_new(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), 
         // Refused where something came into it meanwhile.
         fs::remove_dir(folder).map_err(failed(folder))?;
     }
-    fs::rename(staging.path(), folder).map_err(failed(folder))?;
-    // Its name is taken: nothing is left to clean up.
-    let _ = staging.keep();
+    staging.name(folder).map_err(failed(folder))?;
     let parent = parent_of(folder);
     sync_folder(parent).map_err(failed(parent))
 }
@@ -96,18 +113,76 @@ pub(crate) fn write_new(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), 
 fn write_beside<'f>(
     folder: &Path,
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
-) -> Result<tempfile::TempDir, WriteError> {
+) -> Result<Staging, WriteError> {
     let parent = parent_of(folder);
     fs::create_dir_all(parent).map_err(failed(parent))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".catchment-")
-        .tempdir_in(parent)
-        .map_err(failed(parent))?;
+    remove_left_ones(parent);
+    let staging = Staging::beside(folder).map_err(failed(parent))?;
+    let mut folders = BTreeSet::from([staging.path().to_path_buf()]);
     for (path, content) in files {
-        write_synced(&staging.path().join(path), content).map_err(failed(&folder.join(path)))?;
+        let full = staging.path().join(path);
+        write_synced(&full, content).map_err(failed(&folder.join(path)))?;
+        folders.extend(full.parent().map(Path::to_path_buf));
     }
     allow_reading(staging.path()).map_err(failed(folder))?;
+    // The files' names are on the disk when their folders are.
+    for each in &folders {
+        sync_folder(each).map_err(failed(folder))?;
+    }
     Ok(staging)
+}
+
+/// Removes what programs that were killed left in the folder; who cannot be removed stays.
+#[cfg(unix)]
+fn remove_left_ones(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().starts_with(STAGING.as_bytes()) {
+            continue;
+        }
+        let path = entry.path();
+        let modified = entry.metadata().and_then(|it| it.modified());
+        let is_old = modified.is_ok_and(|it| it.elapsed().is_ok_and(|age| age > LEFT_AFTER));
+        let is_left = is_old && fs::File::open(&path).is_ok_and(|it| it.try_lock().is_ok());
+        if is_left {
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn remove_left_ones(_parent: &Path) {}
+
+impl Staging {
+    fn beside(folder: &Path) -> io::Result<Staging> {
+        let folder = tempfile::Builder::new()
+            .prefix(STAGING)
+            .tempdir_in(parent_of(folder))?;
+        #[cfg(unix)]
+        let held = fs::File::open(folder.path())?;
+        #[cfg(unix)]
+        held.lock()?;
+        Ok(Staging {
+            folder,
+            #[cfg(unix)]
+            _held: held,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Gives it a name that nothing has.
+    fn name(self, folder: &Path) -> io::Result<()> {
+        fs::rename(self.path(), folder)?;
+        // Nothing is left to clean up.
+        let _ = self.folder.keep();
+        Ok(())
+    }
 }
 
 impl Staged {
@@ -150,14 +225,15 @@ fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Gives the folder its name. What stood there goes with the temporary folder.
-fn swap_in(staging: tempfile::TempDir, folder: &Path) -> io::Result<()> {
-    if folder.exists() {
-        exchange(staging.path(), folder)?;
-        // Now holds the old one.
-        staging.close()
-    } else {
-        fs::rename(staging.keep(), folder)
+fn swap_in(staging: Staging, folder: &Path) -> io::Result<()> {
+    if !folder.exists() {
+        return staging.name(folder);
     }
+    exchange(staging.path(), folder)?;
+    // Holds the old one now, which is nobody's any more: where it cannot be removed, the new one
+    // stands all the same.
+    let _ = staging.folder.close();
+    Ok(())
 }
 
 #[cfg(target_os = "linux")]

@@ -338,6 +338,8 @@ fn a_folder_answers_in_place_of_the_dataset_in_the_program() {
     let folder = dataset_folder();
     let manifest = folder.path().join("dataset.toml");
     let text = fs::read_to_string(&manifest).expect("a manifest");
+    // Whoever changes it by hand takes away the line that vouches for it.
+    let text = text.split("# SHA-256").next().expect("text");
     let renamed = text.replacen("name = \"lancashire-and-cumbria\"", "name = \"made-up\"", 1);
     fs::write(&manifest, renamed).expect("written");
     let data = folder.path().to_str().expect("a path of text");
