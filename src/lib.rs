@@ -54,6 +54,7 @@ mod import;
 pub mod index;
 pub mod keys;
 pub mod maps;
+mod memory;
 pub mod panics;
 pub mod question;
 pub mod rate;

@@ -4,6 +4,7 @@
 //! datasets. Any fault leaves the old ones in place.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use crate::check;
 use crate::dataset::{self, DatasetError, Files};
 use crate::domain::Canary;
 use crate::index::{Index, IndexError};
+use crate::memory::{self, Shortage};
 use crate::tiles;
 
 /// The datasets that are loaded side by side.
@@ -52,6 +54,8 @@ enum Fault {
     Dataset(DatasetError),
     Index(IndexError),
     Canaries(Vec<Canary>),
+    Memory(Shortage),
+    Panicked,
     SameVersion(String),
     NoSource,
 }
@@ -61,8 +65,14 @@ impl Releases {
     ///
     /// # Errors
     /// When a file is not what its manifest says, parts contradict each other, a canary is answered
-    /// otherwise than it should be, or two datasets have one version.
+    /// otherwise than it should be, two datasets have one version, or there is no memory for them.
     pub fn load(sources: &[Files]) -> Result<Releases, LoadError> {
+        Releases::load_beside(0, sources)
+    }
+
+    /// The same, while datasets are loaded whose files have so many bytes.
+    fn load_beside(loaded_bytes: u64, sources: &[Files]) -> Result<Releases, LoadError> {
+        let mut loaded_bytes = loaded_bytes;
         let mut indexes: Vec<Index> = Vec::with_capacity(sources.len());
         if sources.is_empty() {
             return Err(LoadError {
@@ -75,6 +85,11 @@ impl Releases {
                 source_name: name(source),
                 fault: Box::new(fault),
             };
+            let size_bytes = source
+                .size_bytes()
+                .map_err(|error| failed(Fault::Dataset(error)))?;
+            memory::fits(size_bytes, loaded_bytes).map_err(|it| failed(Fault::Memory(it)))?;
+            loaded_bytes = loaded_bytes.saturating_add(size_bytes);
             let dataset = dataset::read(source).map_err(|error| failed(Fault::Dataset(error)))?;
             let canaries = dataset.canaries.clone();
             let index = Index::build(dataset).map_err(|error| failed(Fault::Index(error)))?;
@@ -180,7 +195,7 @@ impl Live {
             .reloading
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let loaded = Releases::load(&self.sources);
+        let loaded = self.load_again();
         let fault = loaded.as_ref().err().map(LoadError::reason);
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
         match loaded {
@@ -194,6 +209,21 @@ impl Live {
                 Err(error)
             }
         }
+    }
+
+    fn load_again(&self) -> Result<Releases, LoadError> {
+        let old = self.releases.load();
+        let sizes = old.indexes.iter().map(|it| it.manifest().size_bytes());
+        let loaded_bytes = sizes.fold(0, u64::saturating_add);
+        drop(old);
+        // A fault of ours is told as any other is.
+        let load = AssertUnwindSafe(|| Releases::load_beside(loaded_bytes, &self.sources));
+        catch_unwind(load).unwrap_or_else(|_| {
+            Err(LoadError {
+                source_name: "the datasets".into(),
+                fault: Box::new(Fault::Panicked),
+            })
+        })
     }
 
     /// Why the last reload was refused, if it was; says nothing of where the dataset is.
@@ -269,6 +299,8 @@ impl fmt::Display for Fault {
                     .take(3)
                     .try_for_each(|canary| write!(f, "; line {}", canary.line))
             }
+            Fault::Memory(shortage) => shortage.fmt(f),
+            Fault::Panicked => f.write_str("loading failed by a fault of this program"),
             Fault::NoSource => f.write_str("there is none to load"),
             Fault::SameVersion(version) => {
                 write!(

@@ -1,0 +1,186 @@
+//! Whether there is memory for what is to be loaded. A program that takes more than there is is killed,
+//! and with it the datasets that it answers from; so one that would not fit is refused before.
+
+use std::fs;
+use std::path::Path;
+
+/// What a loaded dataset takes at most, for each byte of its files: the whole country, 93 MB of files,
+/// took 4.2 at the height of loading, the embedded dataset 4.5, and both less afterwards.
+const BYTES_FOR_A_BYTE: u64 = 5;
+
+/// Not enough memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "it and what is loaded take about {} MB of memory, and there are {} MB for them",
+    needed_bytes / 1_000_000,
+    room_bytes / 1_000_000
+)]
+pub(crate) struct Shortage {
+    needed_bytes: u64,
+    room_bytes: u64,
+}
+
+/// Whether files of this many bytes fit beside the datasets that are loaded, of as many as those.
+///
+/// # Errors
+/// When they do not. Where nothing is known of the machine's memory, they fit.
+pub(crate) fn fits(new_bytes: u64, loaded_bytes: u64) -> Result<(), Shortage> {
+    room(Path::new("/")).map_or(Ok(()), |room| fits_in(room, new_bytes, loaded_bytes))
+}
+
+fn fits_in(room_bytes: u64, new_bytes: u64, loaded_bytes: u64) -> Result<(), Shortage> {
+    let all = new_bytes.saturating_add(loaded_bytes);
+    let needed_bytes = all.saturating_mul(BYTES_FOR_A_BYTE);
+    match needed_bytes <= room_bytes {
+        true => Ok(()),
+        false => Err(Shortage {
+            needed_bytes,
+            room_bytes,
+        }),
+    }
+}
+
+/// What this program may take: what it has, and what is free on the machine and in every control group
+/// that it is in (`MemoryMax=` of systemd, `--memory` of a container). What it has counts, because memory
+/// that an old dataset had is taken again.
+fn room(root: &Path) -> Option<u64> {
+    let own = in_kilobytes(&root.join("proc/self/status"), "VmRSS:").unwrap_or(0);
+    let free = in_kilobytes(&root.join("proc/meminfo"), "MemAvailable:");
+    let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let in_groups = groups.lines().filter_map(|line| free_in_group(root, line));
+    let least = in_groups.chain(free).min()?;
+    Some(least + own)
+}
+
+/// A line such as `MemAvailable:   24000000 kB`.
+fn in_kilobytes(file: &Path, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let number = rest.trim().strip_suffix("kB")?.trim_end();
+    number.parse::<u64>().ok()?.checked_mul(1_024)
+}
+
+/// What is free in the control group of this line of `/proc/self/cgroup`, and in those that it is in.
+fn free_in_group(root: &Path, line: &str) -> Option<u64> {
+    let mut parts = line.splitn(3, ':').skip(1);
+    let (controllers, path) = (parts.next()?, parts.next()?);
+    // Version 2 has one tree, version 1 one for memory.
+    let (tree, most, used, cache) = if controllers.is_empty() {
+        (
+            "sys/fs/cgroup",
+            "memory.max",
+            "memory.current",
+            "inactive_file ",
+        )
+    } else if controllers.split(',').any(|it| it == "memory") {
+        (
+            "sys/fs/cgroup/memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file ",
+        )
+    } else {
+        return None;
+    };
+    let own = Path::new(path.trim_start_matches('/'));
+    let number = |file: &Path| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
+    let free = |group: &Path| {
+        let group = root.join(tree).join(group);
+        // `max` is no limit.
+        let most = number(&group.join(most))?;
+        let used = number(&group.join(used))?;
+        // Files that were read are dropped when the room is needed.
+        let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+        let cache = statistics.lines().find_map(|line| line.strip_prefix(cache));
+        let cache = cache.and_then(|number| number.trim().parse::<u64>().ok());
+        Some((most + cache.unwrap_or(0)).saturating_sub(used))
+    };
+    own.ancestors().filter_map(free).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A machine whose files say this.
+    fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().expect("a folder");
+        for (path, text) in files {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, text).expect("a file");
+        }
+        root
+    }
+
+    const STATUS: (&str, &str) = ("proc/self/status", "Name:\tcatchment\nVmRSS:\t  1000 kB\n");
+    const MEMINFO: (&str, &str) = (
+        "proc/meminfo",
+        "MemTotal:       24000000 kB\nMemAvailable:   9000000 kB\n",
+    );
+
+    #[track_caller]
+    fn check(files: &[(&str, &str)], expected: Option<u64>) {
+        assert_eq!(room(machine(files).path()), expected);
+    }
+
+    #[test]
+    fn the_room_is_the_least_that_is_free_and_what_the_program_has() {
+        check(&[], None);
+        check(&[STATUS], None);
+        check(&[MEMINFO], Some(9_000_000 * 1_024));
+        check(&[STATUS, MEMINFO], Some(9_001_000 * 1_024));
+        let group = ("proc/self/cgroup", "0::/system.slice/catchment.service\n");
+        let own = "sys/fs/cgroup/system.slice/catchment.service/";
+        let (most, used, statistics) = (
+            format!("{own}memory.max"),
+            format!("{own}memory.current"),
+            format!("{own}memory.stat"),
+        );
+        let used = (used.as_str(), "300000000\n");
+        let limited = [STATUS, MEMINFO, group, (&most, "500000000\n"), used];
+        check(&limited, Some(200_000_000 + 1_024_000));
+        let cache = (statistics.as_str(), "anon 1\ninactive_file 50000000\n");
+        check(
+            &[&limited[..], &[cache]].concat(),
+            Some(250_000_000 + 1_024_000),
+        );
+        check(
+            &[STATUS, MEMINFO, group, (&most, "max\n"), used],
+            Some(9_001_000 * 1_024),
+        );
+        // The slice that it is in has less.
+        let slice = [
+            ("sys/fs/cgroup/system.slice/memory.max", "400000000\n"),
+            ("sys/fs/cgroup/system.slice/memory.current", "390000000\n"),
+        ];
+        check(
+            &[&limited[..], &slice].concat(),
+            Some(10_000_000 + 1_024_000),
+        );
+        // Version 1.
+        let files = [
+            STATUS,
+            MEMINFO,
+            ("proc/self/cgroup", "5:cpu,cpuacct:/a\n4:memory:/a\n0::/\n"),
+            ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "70000000\n"),
+            ("sys/fs/cgroup/memory/a/memory.usage_in_bytes", "80000000\n"),
+            (
+                "sys/fs/cgroup/memory/a/memory.stat",
+                "total_inactive_file 15000000\n",
+            ),
+        ];
+        check(&files, Some(5_000_000 + 1_024_000));
+    }
+
+    #[test]
+    fn what_does_not_fit_beside_what_is_loaded_is_told_with_both_figures() {
+        assert_eq!(fits_in(500_000_000, 50_000_000, 50_000_000), Ok(()));
+        let shortage = fits_in(500_000_000, 60_000_000, 50_000_000).expect_err("too much");
+        assert_eq!(
+            shortage.to_string(),
+            "it and what is loaded take about 550 MB of memory, and there are 500 MB for them"
+        );
+        assert!(fits_in(u64::MAX - 1, u64::MAX, u64::MAX).is_err());
+    }
+}
