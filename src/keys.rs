@@ -10,7 +10,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use jiff::civil::Date;
@@ -19,6 +18,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::rate::Rate;
+use crate::stamp::Stamp;
 
 /// What a key may be needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -215,6 +215,16 @@ pub enum KeysError {
     Random(getrandom::Error),
 }
 
+impl KeysError {
+    /// Whether the same file may be readable in a moment.
+    fn may_pass(&self) -> bool {
+        match self {
+            KeysError::File { source, .. } => source.kind() != io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+}
+
 /// What a whole file holds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -303,16 +313,13 @@ pub struct Keys {
     seen: Mutex<Option<Stamp>>,
 }
 
-/// Tells whether a file is another one.
-type Stamp = (Option<SystemTime>, u64);
-
 impl Keys {
     /// Reads the file for the first time.
     ///
     /// # Errors
     /// As [`KeyRing::read`].
     pub fn open(path: &Path) -> Result<Keys, KeysError> {
-        let seen = stamp(path);
+        let seen = Stamp::of(path);
         Ok(Keys {
             path: path.to_path_buf(),
             ring: ArcSwap::from_pointee(KeyRing::read(path)?),
@@ -330,20 +337,20 @@ impl Keys {
     /// # Errors
     /// As [`KeyRing::read`].
     pub fn refresh(&self) -> Result<bool, KeysError> {
-        let now = stamp(&self.path);
+        let now = Stamp::of(&self.path);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if *seen == now {
             return Ok(false);
         }
-        *seen = now;
-        self.ring.store(Arc::new(KeyRing::read(&self.path)?));
+        let read = KeyRing::read(&self.path);
+        // A revoked key must not go on because there was no file descriptor for a moment: what could
+        // not be read is read again.
+        if !read.as_ref().is_err_and(KeysError::may_pass) {
+            *seen = now;
+        }
+        self.ring.store(Arc::new(read?));
         Ok(true)
     }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok(), metadata.len()))
 }
 
 /// Adds a key to the file, which is made where there is none.

@@ -59,5 +59,6 @@ pub mod panics;
 pub mod question;
 pub mod rate;
 pub mod releases;
+mod stamp;
 pub mod tiles;
 mod web;

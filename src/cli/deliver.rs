@@ -133,14 +133,23 @@ impl Output {
         matches!(self, Output::File(_))
     }
 
-    /// Gives the file its name, then the manifest beside it.
+    /// Gives the file its name, then the manifest beside it. A manifest never stands beside a file that
+    /// it does not describe: an old one goes before its file does.
     pub(super) fn publish(self, manifest: &str) -> io::Result<()> {
-        let Output::File(staged) = self else {
+        let Output::File(mut staged) = self else {
             return Ok(());
         };
         let path = staged.path.clone();
-        staged.publish()?;
-        write_whole(&manifest_path(&path), manifest.as_bytes())
+        let beside = manifest_path(&path);
+        // All is on the disk first: what there is no room for replaces nothing.
+        staged.file.file().sync_all()?;
+        let manifest = written(&path, manifest.as_bytes())?;
+        if staged.replaces {
+            remove_if_there(&beside)?;
+        }
+        staged.name()?;
+        manifest.persist(&beside)?;
+        sync_folder(folder_of(&path))
     }
 }
 
@@ -163,13 +172,12 @@ impl Write for Output {
 }
 
 impl Staged {
-    fn publish(self) -> io::Result<()> {
+    fn name(self) -> io::Result<()> {
         let Staged {
-            mut file,
+            file,
             path,
             replaces,
         } = self;
-        file.file().sync_all()?;
         match file {
             #[cfg(target_os = "linux")]
             StagedFile::Nameless(file) => name(&file, &path, replaces)?,
@@ -244,11 +252,23 @@ fn named(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
 
 /// Writes a file whole or not at all.
 pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    written(path, content)?.persist(path)?;
+    sync_folder(folder_of(path))
+}
+
+/// A file on the disk in the folder of `path`, that has no lasting name yet.
+fn written(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let mut file = named(folder_of(path))?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    file.persist(path)?;
-    sync_folder(folder_of(path))
+    Ok(file)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// `answered.csv.manifest.json`

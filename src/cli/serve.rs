@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
@@ -26,6 +26,7 @@ use crate::http::{
 use crate::keys::{Keys, KeysError, Scope};
 use crate::rate::{InvalidRate, Period, Rate};
 use crate::releases::Live;
+use crate::stamp::Stamp;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArguments {
@@ -494,29 +495,38 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Reloads when a manifest is another file than it was: a dataset is replaced whole, its manifest
 /// with it.
+///
+/// One that is refused is tried again, ever less often: it may be for want of memory or file
+/// descriptors, or be put right without a new manifest.
 async fn reload_on_change(live: Arc<Live>) {
     let mut seen = manifests(&live);
+    let mut again: Option<(Instant, Duration)> = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let now = manifests(&live);
-        if now != seen {
-            let _ = admin::reloaded(Arc::clone(&live)).await;
-            seen = now;
+        let is_changed = now != seen;
+        let is_due = again.is_some_and(|(at, _)| Instant::now() >= at);
+        if !is_changed && !is_due {
+            continue;
         }
+        seen = now;
+        let wait = match again {
+            Some((_, waited)) if !is_changed => (waited * 2).min(TRY_EVERY_MAX),
+            _ => LOOK_EVERY * 2,
+        };
+        let reloaded = admin::reloaded(Arc::clone(&live)).await;
+        again = reloaded.is_err().then(|| (Instant::now() + wait, wait));
     }
 }
 
-/// When each dataset's manifest was last written; `None` where it is not there.
-fn manifests(live: &Live) -> Vec<Option<SystemTime>> {
-    let written = |folder: PathBuf| {
-        folder
-            .join(MANIFEST)
-            .metadata()
-            .and_then(|it| it.modified())
-    };
-    live.folders()
-        .into_iter()
-        .map(|folder| written(folder).ok())
+/// A dataset that is refused is tried at least so often.
+const TRY_EVERY_MAX: Duration = Duration::from_secs(300);
+
+/// Each dataset's manifest, as a file; `None` where it is not there.
+fn manifests(live: &Live) -> Vec<Option<Stamp>> {
+    let folders = live.folders().into_iter();
+    folders
+        .map(|folder| Stamp::of(&folder.join(MANIFEST)))
         .collect()
 }
 
