@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use calamine::{Data, DataRef, Reader, Xlsx};
@@ -129,10 +130,17 @@ fn tables(path: &Path, publication: &mut Publication) -> Result<Tables, ImportEr
 }
 
 fn workbook(file: &str, input: impl Read + Seek) -> Result<Tables, ImportError> {
-    let mut workbook = Xlsx::new(input).map_err(|error| not_a_workbook(file, error))?;
-    Ok(Tables {
-        details: sheet(file, &mut workbook, DETAILS)?,
-        partners: sheet(file, &mut workbook, PARTNERS)?,
+    let read = || {
+        let mut workbook = Xlsx::new(input).map_err(|error| not_a_workbook(file, error))?;
+        Ok(Tables {
+            details: sheet(file, &mut workbook, DETAILS)?,
+            partners: sheet(file, &mut workbook, PARTNERS)?,
+        })
+    };
+    // calamine counts beyond its numbers where a cell's place is none; Cargo.toml has it notice.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let reason = "it is damaged: a number in it is larger than any";
+        Err(not_a_workbook(file, reason))
     })
 }
 
