@@ -14,6 +14,7 @@ mod coverage;
 mod dataset;
 mod diff;
 mod export;
+mod faults;
 mod geodesy;
 mod html;
 mod http;

@@ -172,10 +172,10 @@ fn iccs() -> String {
 }
 
 /// The published files and their configuration, in a folder.
-struct Published(TempDir);
+pub(crate) struct Published(TempDir);
 
 impl Published {
-    fn new() -> Published {
+    pub(crate) fn new() -> Published {
         let published = Published(TempDir::new().expect("a folder"));
         fs::create_dir(published.path("catchments")).expect("a folder");
         let inner = |from, to| rectangle(&json!({ "type": "inner" }), from, to);
@@ -203,7 +203,7 @@ impl Published {
             )
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -213,7 +213,7 @@ impl Published {
     }
 
     #[track_caller]
-    fn replace(self, name: &str, from: &str, to: &str) -> Published {
+    pub(crate) fn replace(self, name: &str, from: &str, to: &str) -> Published {
         let text = fs::read_to_string(self.path(name)).expect("a file");
         assert!(text.contains(from), "`{from}` is not in {name}");
         self.with(name, text.replacen(from, to, 1))

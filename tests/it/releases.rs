@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,20 +18,20 @@ use crate::running::Running;
 use crate::server::{AS_OF, Reply, client, encoded, send};
 
 /// A folder for releases of the embedded dataset.
-struct Shelf(TempDir);
+pub(crate) struct Shelf(TempDir);
 
 impl Shelf {
-    fn new() -> Shelf {
+    pub(crate) fn new() -> Shelf {
         Shelf(TempDir::new().expect("a folder"))
     }
 
-    fn folder(&self, name: &str) -> PathBuf {
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Puts a release into a folder, in one step. Waterloo House Surgery of Millom has the version in
     /// its name, so that an answer says more than once of which release it is.
-    fn publish(&self, name: &str, version: &str) -> String {
+    pub(crate) fn publish(&self, name: &str, version: &str) -> String {
         self.publish_with(name, version, |_, _| {})
     }
 
@@ -76,7 +77,7 @@ const MILLOM: &[(&str, &str)] = &[
     ("as_of", AS_OF),
 ];
 
-fn get(address: SocketAddr, path: &str) -> Reply {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
     send(&client(), address, ("GET", path), &[], None)
 }
 
@@ -95,28 +96,34 @@ fn version_of(reply: &Reply) -> String {
 }
 
 #[track_caller]
-fn answering(address: SocketAddr) -> String {
+pub(crate) fn answering(address: SocketAddr) -> String {
     let path = format!("/api/v1/locate?{}", encoded(MILLOM));
     version_of(&get(address, &path).expect(200))
 }
 
 /// A service whose operator may reload it.
-fn operated(arguments: &[&str]) -> (Running, SocketAddr) {
+pub(crate) fn operated(arguments: &[&str]) -> (Running, SocketAddr) {
+    let program = Command::new(env!("CARGO_BIN_EXE_catchment"));
+    operated_by(program, arguments)
+}
+
+/// The same by a command that becomes the program when its arguments are added.
+pub(crate) fn operated_by(mut command: Command, arguments: &[&str]) -> (Running, SocketAddr) {
     let arguments = [arguments, &["--admin-listen", "127.0.0.1:0"]].concat();
-    let mut running = Running::start(&arguments);
+    let mut running = Running::by(&mut command, &arguments);
     let line = running.wait_for("/reload is the operator's");
     let address = line.trim_start_matches("http://").split('/').next();
     let address = address.and_then(|text| text.parse().ok());
     (running, address.expect("an address"))
 }
 
-fn reload(operator: SocketAddr) -> Reply {
+pub(crate) fn reload(operator: SocketAddr) -> Reply {
     send(&client(), operator, ("POST", "/reload"), &[], None)
 }
 
 /// The samples of the metrics that begin so.
 #[track_caller]
-fn metric(operator: SocketAddr, name: &str) -> String {
+pub(crate) fn metric(operator: SocketAddr, name: &str) -> String {
     let reply = get(operator, "/metrics").expect(200);
     let line = reply.text().lines().find(|line| line.starts_with(name));
     let line = line.unwrap_or_else(|| panic!("{reply}\n{name} is not told"));

@@ -1,0 +1,1003 @@
+//! The machine fails: a program killed at any step, disks that are full, broken or cannot be written,
+//! files with other bits, clocks that jump. What stood under a name stands there, or the new one does,
+//! whole; and the same command works afterwards without a hand that mends.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use catchment::dataset::{self, Dataset, Files, MANIFEST};
+use catchment::domain::today_in_london;
+use catchment::keys::{self, NewKey, Scope};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::published::Published;
+use crate::releases::{Shelf, answering, get, metric, operated, operated_by, reload};
+use crate::running::Running;
+use crate::server::{client, send};
+use crate::toy::World;
+
+/// The program.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_catchment");
+/// A signal that cannot be caught.
+const KILL: i32 = 9;
+
+/// Every call by which the program changes what is on the disk, but for `write`: what is written stands
+/// under no lasting name until one of these.
+const STEPS: [&str; 17] = [
+    "fsync",
+    "fdatasync",
+    "rename",
+    "renameat",
+    "renameat2",
+    "link",
+    "linkat",
+    "unlink",
+    "unlinkat",
+    "rmdir",
+    "mkdir",
+    "mkdirat",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "ftruncate",
+    "flock",
+];
+
+/// What is under a name: the bytes of a file, or those of every file of a folder.
+type Content = Option<BTreeMap<PathBuf, Vec<u8>>>;
+
+fn content(path: &Path) -> Content {
+    if path.is_file() {
+        let bytes = fs::read(path).expect("a file");
+        return Some(BTreeMap::from([(PathBuf::new(), bytes)]));
+    }
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(path).ok()? {
+        let path = entry.expect("an entry").path();
+        for (inner, bytes) in content(&path).expect("it is there") {
+            // Joined with nothing, a name would end with a slash.
+            let name = PathBuf::from(path.file_name().expect("a name"));
+            let whole = match inner.as_os_str().is_empty() {
+                true => name,
+                false => name.join(inner),
+            };
+            files.insert(whole, bytes);
+        }
+    }
+    Some(files)
+}
+
+/// What the program does that stays.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Work {
+    Build,
+    Batch,
+    Export,
+    AddKey,
+    RevokeKey,
+}
+
+const WORKS: [Work; 5] = [
+    Work::Build,
+    Work::Batch,
+    Work::Export,
+    Work::AddKey,
+    Work::RevokeKey,
+];
+
+/// A folder in which a work has been done once, and what is needed to do it again with another outcome.
+struct Bench {
+    work: Work,
+    published: Published,
+    old: Content,
+    /// `None` where each time is another.
+    new: Option<Content>,
+}
+
+impl Bench {
+    fn new(work: Work) -> Bench {
+        let published = Published::new();
+        let mut bench = Bench {
+            work,
+            published,
+            old: None,
+            new: None,
+        };
+        bench.set_up();
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.published.path(name)
+    }
+
+    /// What the work puts there.
+    fn outcome(&self) -> PathBuf {
+        self.path(match self.work {
+            Work::Build => "out",
+            Work::Batch => "answered.csv",
+            Work::Export => "areas.geojson",
+            Work::AddKey | Work::RevokeKey => "keys.toml",
+        })
+    }
+
+    fn manifest(&self) -> PathBuf {
+        let mut name = self.outcome().into_os_string();
+        name.push(".manifest.json");
+        name.into()
+    }
+
+    /// Does it for the first time, and makes what it would be done with next.
+    fn set_up(&mut self) {
+        self.write_list("LA1 1AB\n");
+        if matches!(self.work, Work::Batch | Work::Export) {
+            let build = run(Command::new(PROGRAM)
+                .arg("build")
+                .arg(self.path("build.toml")));
+            assert!(build.status.success(), "{build:?}");
+        }
+        let mut command = match self.work {
+            Work::RevokeKey => self.add_key(),
+            _ => self.command(),
+        };
+        let first = run(&mut command);
+        assert!(first.status.success(), "{first:?}");
+        self.old = content(&self.outcome());
+        self.alter();
+        // Elsewhere, undisturbed, it makes the new one.
+        if self.is_repeatable() {
+            let done = run(&mut self.command());
+            assert!(done.status.success(), "{done:?}");
+            self.new = Some(content(&self.outcome()));
+            assert_ne!(
+                self.old.as_ref(),
+                self.new.as_ref().and_then(Option::as_ref)
+            );
+            self.restore();
+        }
+    }
+
+    fn write_list(&self, rows: &str) {
+        fs::write(self.path("list.csv"), format!("postcode\n{rows}")).expect("a list");
+    }
+
+    /// The next time makes another thing.
+    fn alter(&self) {
+        self.write_list("LA1 1AB\nPR3 0SG\n");
+        let config = self.path("build.toml");
+        let text = fs::read_to_string(&config).expect("a file");
+        fs::write(config, text.replace("version = \"1\"", "version = \"2\"")).expect("a file");
+    }
+
+    fn is_repeatable(&self) -> bool {
+        matches!(self.work, Work::Build | Work::Batch | Work::Export)
+    }
+
+    /// Puts the old one back as it was.
+    fn restore(&self) {
+        let to = self.outcome();
+        if to.is_dir() {
+            fs::remove_dir_all(&to).expect("removed");
+        }
+        for (path, bytes) in self.old.as_ref().expect("there was one") {
+            let path = match path.as_os_str().is_empty() {
+                true => to.clone(),
+                false => to.join(path),
+            };
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, bytes).expect("a file");
+        }
+        if matches!(self.work, Work::Batch | Work::Export) {
+            let manifest = serde_json::json!({ "output": { "sha256": sha256(&to) } });
+            fs::write(self.manifest(), manifest.to_string()).expect("a file");
+        }
+    }
+
+    fn add_key(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(["keys", "add", "--name", "a test", "--keys"]);
+        command.arg(self.path("keys.toml"));
+        command
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(PROGRAM);
+        match self.work {
+            Work::Build => {
+                command.arg("build").arg(self.path("build.toml"));
+            }
+            Work::Batch => {
+                command.args(["batch", "--force", "--quiet", "--as-of", "2025-01-01"]);
+                command.arg("--data").arg(self.path("out"));
+                command
+                    .arg(self.path("list.csv"))
+                    .arg("-o")
+                    .arg(self.outcome());
+            }
+            Work::Export => {
+                // The old one is of fewer layers.
+                let is_first = self.old.is_none();
+                command.args(["export", "--force", "--quiet", "--as-of", "2025-01-01"]);
+                command.arg("--layers").arg(match is_first {
+                    true => "icc",
+                    false => "icc,gp-practice",
+                });
+                command.arg("--data").arg(self.path("out"));
+                command.arg("--areas").arg(self.outcome());
+            }
+            Work::AddKey => return self.add_key(),
+            Work::RevokeKey => {
+                let keys = keys::list(&self.path("keys.toml")).expect("a file of keys");
+                command.args(["keys", "revoke", "--keys"]);
+                command.arg(self.path("keys.toml")).arg(&keys[0].id);
+            }
+        }
+        command
+    }
+
+    /// That it is the old one or the new one, whole, and which. What is beside it describes it.
+    #[track_caller]
+    fn check_whole(&self, when: &str) -> bool {
+        let now = content(&self.outcome());
+        let is_old = now == self.old;
+        match (&self.new, self.work) {
+            (Some(new), _) => assert!(is_old || now == *new, "{:?} {when}: neither", self.work),
+            (None, work) => {
+                let keys = keys::list(&self.outcome());
+                let keys = keys.unwrap_or_else(|error| panic!("{work:?} {when}: {error}"));
+                let is_new = match work {
+                    Work::AddKey => keys.len() == 2,
+                    _ => keys.len() == 1 && keys[0].revoked.is_some(),
+                };
+                assert!(is_old || is_new, "{work:?} {when}: {keys:?}");
+            }
+        }
+        if let Ok(manifest) = fs::read(self.manifest()) {
+            let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+            let described = manifest["output"]["sha256"].as_str();
+            assert_eq!(described, Some(sha256(&self.outcome()).as_str()), "{when}");
+        }
+        if self.work == Work::Build {
+            dataset::read(&Files::Folder(self.outcome())).expect("it can be served");
+        }
+        !is_old
+    }
+
+    /// That the same command works now, and makes what it always makes.
+    #[track_caller]
+    fn check_works_again(&self, when: &str) {
+        self.restore();
+        let done = run(&mut self.command());
+        assert!(done.status.success(), "{:?} {when}: {done:?}", self.work);
+        assert!(
+            self.check_whole(when),
+            "{:?} {when}: nothing new",
+            self.work
+        );
+        self.restore();
+    }
+
+    /// What is in the folder under names that nobody gave.
+    fn left_behind(&self) -> Vec<String> {
+        let names = fs::read_dir(self.path("")).expect("a folder");
+        let names = names.map(|it| {
+            it.expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("text")
+        });
+        names.filter(|name| name.starts_with('.')).collect()
+    }
+}
+
+fn sha256(path: &Path) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(fs::read(path).expect("a file"));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn run(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().expect("it runs")
+}
+
+/// The command under strace, which does this at the `n`th call of this name.
+fn injected(command: &Command, call: &str, what: &str, n: usize) -> Command {
+    let mut traced = Command::new("strace");
+    traced.args(["--follow-forks", "--output=/dev/null"]);
+    // Not every machine has each of them.
+    traced.arg(format!("--trace=?{call}"));
+    traced.arg(format!("--inject=?{call}:{what}:when={n}"));
+    traced.arg(command.get_program()).args(command.get_args());
+    traced
+}
+
+/// Whether there is this program, which a machine need not have; where there is not, that is said.
+fn has(program: &str, arguments: &[&str]) -> bool {
+    let found = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !found {
+        eprintln!("not tested here: `{program}` is not there, or may not do it");
+    }
+    found
+}
+
+fn may_trace() -> bool {
+    has("strace", &["--output=/dev/null", "true"])
+}
+
+fn may_mount() -> bool {
+    has("unshare", &["-rm", "mount", "-t", "tmpfs", "none", "/mnt"])
+}
+
+#[test]
+fn killed_at_any_step_it_leaves_the_old_one_or_the_new_one_whole() {
+    if !may_trace() {
+        return;
+    }
+    for work in WORKS {
+        let bench = Bench::new(work);
+        let mut kills = 0;
+        for call in STEPS {
+            for n in 1.. {
+                bench.restore();
+                let command = bench.command();
+                let output = run(&mut injected(&command, call, "signal=KILL", n));
+                let when = format!("killed at {call} {n}");
+                let is_new = bench.check_whole(&when);
+                if output.status.success() {
+                    assert!(is_new, "{when}");
+                    break;
+                }
+                assert_eq!(output.status.signal(), Some(KILL), "{when}: {output:?}");
+                kills += 1;
+                if kills % 7 == 0 {
+                    bench.check_works_again(&when);
+                }
+            }
+        }
+        assert!(kills >= 3, "{work:?}: {kills} steps");
+        bench.check_works_again("in the end");
+        println!("{work:?}: killed at each of {kills} steps");
+    }
+}
+
+#[test]
+fn killed_at_any_moment_it_leaves_the_old_one_or_the_new_one_whole() {
+    for work in WORKS {
+        let bench = Bench::new(work);
+        let started = Instant::now();
+        run(&mut bench.command());
+        let whole = started.elapsed();
+        for n in 1..=6 {
+            bench.restore();
+            let mut child = bench
+                .command()
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("it starts");
+            thread::sleep(whole * n / 6);
+            // It may have ended.
+            let _ = child.kill();
+            child.wait().expect("it ends");
+            bench.check_whole(&format!("killed after {n} sixths of its time"));
+        }
+        bench.check_works_again("in the end");
+    }
+}
+
+#[test]
+fn what_a_killed_build_left_goes_with_the_next_one() {
+    let bench = Bench::new(Work::Build);
+    let left = bench.path(".catchment-dataset-killed");
+    fs::create_dir(&left).expect("a folder");
+    fs::write(left.join("postcodes.csv"), "half").expect("a file");
+    let held = bench.path(".catchment-dataset-building");
+    fs::create_dir(&held).expect("a folder");
+    let lock = fs::File::open(&held).expect("a folder");
+    lock.lock().expect("nobody has it");
+    let build = || {
+        let built = run(&mut bench.command());
+        assert!(built.status.success(), "{built:?}");
+        let mut names = bench.left_behind();
+        names.sort_unstable();
+        names
+    };
+    // A moment ago: somebody may be about to hold it.
+    let both = [".catchment-dataset-building", ".catchment-dataset-killed"];
+    assert_eq!(build(), both);
+    let earlier = SystemTime::now() - Duration::from_secs(3_600);
+    for folder in [&left, &held] {
+        let folder = fs::File::open(folder).expect("a folder");
+        folder.set_modified(earlier).expect("its owner may");
+    }
+    assert_eq!(build(), both[..1]);
+}
+
+#[test]
+fn a_disk_that_fails_at_any_step_is_told_and_leaves_nothing_half_done() {
+    if !may_trace() {
+        return;
+    }
+    // What cannot be made or named. Cleaning up may fail as well, and then something stays.
+    const FAILING: [&str; 12] = [
+        "fsync",
+        "fdatasync",
+        "rename",
+        "renameat",
+        "renameat2",
+        "link",
+        "linkat",
+        "mkdir",
+        "mkdirat",
+        "chmod",
+        "fchmod",
+        "flock",
+    ];
+    for work in WORKS {
+        let bench = Bench::new(work);
+        let mut faults = 0;
+        for call in FAILING {
+            for n in 1.. {
+                bench.restore();
+                let command = bench.command();
+                let output = run(&mut injected(&command, call, "error=EIO", n));
+                let when = format!("EIO at {call} {n}");
+                bench.check_whole(&when);
+                if output.status.success() {
+                    break;
+                }
+                let told = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert_eq!(output.status.code(), Some(2), "{work:?} {when}: {told}");
+                assert!(
+                    told.contains("Input/output error"),
+                    "{work:?} {when}: {told}"
+                );
+                assert!(told.starts_with("error: "), "{work:?} {when}: {told}");
+                assert_eq!(bench.left_behind(), [""; 0], "{work:?} {when}");
+                faults += 1;
+            }
+        }
+        assert!(faults >= 2, "{work:?}: {faults} steps");
+        bench.check_works_again("in the end");
+        println!("{work:?}: EIO at each of {faults} steps");
+    }
+}
+
+/// Runs a script of the shell in a mount namespace of its own, with the program as `$0`.
+#[track_caller]
+fn in_namespace(script: &str, arguments: &[&Path]) -> Output {
+    let output = Command::new("unshare")
+        .args(["-rm", "sh", "-eu", "-c", script, PROGRAM])
+        .args(arguments)
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    output
+}
+
+#[test]
+fn a_full_disk_is_told_the_old_one_stays_and_with_room_it_works() {
+    if !may_mount() {
+        return;
+    }
+    let bench = Bench::new(Work::Build);
+    bench.write_list(&"LA1 1AB\n".repeat(20_000));
+    let keys = bench.path("many-keys.toml");
+    let many = fs::read_to_string(Bench::new(Work::AddKey).path("keys.toml")).expect("a file");
+    let (heading, key) = many.split_at(many.find("[[key]]").expect("a key"));
+    let id = key
+        .lines()
+        .find(|line| line.starts_with("id"))
+        .expect("an id");
+    let keys_text: String = (0..300)
+        .map(|n| key.replacen(id, &format!("id = \"{n:08x}\""), 1))
+        .collect();
+    fs::write(&keys, format!("{heading}{keys_text}")).expect("a file");
+    let script = r#"
+        disk="$1/disk"; mkdir "$disk"
+        mount -t tmpfs -o size=1m none "$disk"
+        cp -r "$1/out" "$disk/data"
+        cp "$1/many-keys.toml" "$disk/keys.toml"
+        printf old > "$disk/answered.csv"
+        cp -r "$disk/data" "$1/old-data"
+        # Hardly anything is left.
+        head -c 2000000 /dev/zero > "$disk/filler" 2> /dev/null || true
+        works() {
+            "$0" build "$1/build.toml" --output "$disk/data" || return 1
+        }
+        lists() {
+            "$0" batch --force --quiet --data "$1/out" "$1/list.csv" -o "$disk/answered.csv" || return 1
+        }
+        adds() {
+            "$0" keys add --keys "$disk/keys.toml" --name x || return 1
+        }
+        for work in works lists adds; do
+            if "$work" "$1" > "$1/said" 2>&1; then echo "$work went well" >&2; exit 1; fi
+            grep -q 'No space left on device' "$1/said" || { cat "$1/said" >&2; exit 1; }
+        done
+        diff -r "$1/old-data" "$disk/data"
+        cmp "$1/many-keys.toml" "$disk/keys.toml"
+        test "$(cat "$disk/answered.csv")" = old
+        test "$(ls -A "$disk" | tr '\n' ' ')" = 'answered.csv data filler keys.toml '
+        # The old one is served, and the list answered to a disk that has room.
+        "$0" locate PR30SG --data "$disk/data" --as-of 2025-01-01 > /dev/null
+        mount -o remount,size=40m "$disk"
+        for work in works lists adds; do "$work" "$1"; done
+        test "$(ls -A "$disk" | tr '\n' ' ')" = \
+            'answered.csv answered.csv.manifest.json data filler keys.toml '
+        grep -q 'version = "2"' "$disk/data/dataset.toml"
+    "#;
+    in_namespace(script, &[&bench.path("")]);
+}
+
+#[test]
+fn a_limit_of_file_size_is_told_and_the_old_one_stays() {
+    let bench = Bench::new(Work::Batch);
+    bench.write_list(&"LA1 1AB\n".repeat(20_000));
+    let shell = |limit: &str| {
+        let command = bench.command();
+        let mut shell = Command::new("sh");
+        shell.args([
+            "-c",
+            &format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\""),
+            "sh",
+        ]);
+        shell.arg(command.get_program()).args(command.get_args());
+        run(&mut shell)
+    };
+    // Blocks of 512 bytes; the answers have a megabyte.
+    let cut = shell("64");
+    let told = String::from_utf8_lossy(&cut.stderr).into_owned();
+    assert_eq!(cut.status.code(), Some(2), "{told}");
+    assert!(told.contains("File too large"), "{told}");
+    assert_eq!(content(&bench.outcome()), bench.old);
+    assert_eq!(bench.left_behind(), [""; 0]);
+    assert!(shell("1000000").status.success());
+}
+
+#[test]
+fn a_file_system_that_cannot_be_written_serves_and_says_why_it_keeps_nothing() {
+    if !may_mount() {
+        return;
+    }
+    let bench = Bench::new(Work::Build);
+    let script = r#"
+        mkdir "$1/disk"; cp -r "$1/out" "$1/disk/data"
+        printf '' > "$1/disk/keys.toml"
+        mount --bind "$1/disk" "$1/disk"
+        mount -o remount,bind,ro "$1/disk"
+        for work in build batch keys; do
+            case $work in
+                build) set -- "$1" build "$1/build.toml" --output "$1/disk/data" ;;
+                batch) set -- "$1" batch --data "$1/disk/data" "$1/list.csv" -o "$1/disk/answered.csv" ;;
+                keys) set -- "$1" keys add --keys "$1/disk/keys.toml" --name x ;;
+            esac
+            folder=$1; shift
+            if "$0" "$@" > "$folder/said" 2>&1; then echo "$work went well" >&2; exit 1; fi
+            grep -q 'Read-only file system' "$folder/said" || { cat "$folder/said" >&2; exit 1; }
+            set -- "$folder"
+        done
+        "$0" serve --check-config --data "$1/disk/data" --keys "$1/disk/keys.toml" > /dev/null
+        "$0" batch --data "$1/disk/data" "$1/list.csv" > /dev/null
+        "$0" locate PR30SG --data "$1/disk/data" --as-of 2025-01-01 > /dev/null
+    "#;
+    in_namespace(script, &[&bench.path("")]);
+}
+
+/// A small dataset in a folder, and what it says.
+fn small() -> (TempDir, PathBuf, String) {
+    let temporary = World::new().written();
+    let folder = temporary.path().join("toy");
+    let said = said(dataset::read(&Files::Folder(folder.clone())).expect("it is right"));
+    (temporary, folder, said)
+}
+
+/// All that a dataset says.
+fn said(mut dataset: Dataset) -> String {
+    dataset.digest.clear();
+    format!("{dataset:?}")
+}
+
+/// Changes each file in each of the ways, and looks at what is read. How many ways were refused.
+fn spoil(ways: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> usize {
+    let (_temporary, folder, right) = small();
+    let mut refused = 0;
+    for path in content(&folder).expect("a folder").keys() {
+        let file = folder.join(path);
+        let bytes = fs::read(&file).expect("a file");
+        for (at, spoilt) in ways(&bytes).into_iter().enumerate() {
+            fs::write(&file, spoilt).expect("a file");
+            match dataset::read(&Files::Folder(folder.clone())) {
+                Err(_) => refused += 1,
+                // Nothing vouches for the words of the line that vouches for the manifest.
+                Ok(other) => {
+                    assert_eq!(path.as_path(), Path::new(MANIFEST), "way {at}");
+                    assert_eq!(said(other), right, "{}, way {at}", path.display());
+                }
+            }
+        }
+        fs::write(&file, bytes).expect("a file");
+    }
+    refused
+}
+
+fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
+    let mut flipped = bytes.to_vec();
+    flipped[bit / 8] ^= 1 << (bit % 8);
+    flipped
+}
+
+#[test]
+fn a_bit_that_flips_in_any_file_is_refused_or_changes_nothing() {
+    // Every bit of the manifest, which vouches for the others; there one in eleven.
+    let refused = spoil(|bytes| {
+        let is_manifest = bytes.starts_with(b"name = ");
+        let step = if is_manifest { 1 } else { 11 };
+        let bits = (0..8 * bytes.len()).step_by(step);
+        bits.map(|bit| flipped(bytes, bit)).collect()
+    });
+    println!("{refused} flips refused");
+    assert!(refused > 10_000, "{refused}");
+}
+
+#[test]
+fn a_file_that_is_cut_short_anywhere_is_refused_or_changes_nothing() {
+    let refused = spoil(|bytes| (0..bytes.len()).map(|at| bytes[..at].to_vec()).collect());
+    println!("{refused} lengths refused");
+    assert!(refused > 3_000, "{refused}");
+}
+
+/// The small dataset as a release, its version in the name of an area too.
+fn release(folder: &Path, version: &str) {
+    let mut world = World::new().replace("areas.csv", "Kay", &format!("Kay of {version}"));
+    world.manifest = world
+        .manifest
+        .replace("version = \"1\"", &format!("version = {version:?}"));
+    world.write(folder);
+}
+
+#[test]
+fn a_dataset_that_is_replaced_while_it_is_read_is_read_again() {
+    let temporary = TempDir::new().expect("a folder");
+    let folder = temporary.path().join("toy");
+    release(&folder, "0");
+    let (is_over, published) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
+        let publisher = scope.spawn(|| {
+            while !is_over.load(Ordering::SeqCst) {
+                let number = published.fetch_add(1, Ordering::SeqCst) + 1;
+                release(&folder, &number.to_string());
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let outcome = std::panic::catch_unwind(|| {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while published.load(Ordering::SeqCst) < 40 {
+                assert!(Instant::now() < deadline, "nothing is published");
+                let read = dataset::read(&Files::Folder(folder.clone())).expect("it is whole");
+                let version = &read.manifest.version;
+                let kay = read.areas.iter().find(|area| area.id == "k");
+                let name = &kay.expect("an area").name;
+                assert!(
+                    version == "0" || *name == format!("Kay of {version}"),
+                    "{name}"
+                );
+            }
+        });
+        is_over.store(true, Ordering::SeqCst);
+        publisher.join().expect("it publishes");
+        outcome.expect("every read is of one release");
+    });
+}
+
+/// The version that a service answers from.
+fn version(address: SocketAddr) -> String {
+    let body = get(address, "/api/v1/dataset").expect(200).json();
+    body["version"].as_str().expect("text").to_string()
+}
+
+#[test]
+fn killed_while_it_reloads_it_starts_again_on_the_old_or_the_new_one() {
+    let temporary = TempDir::new().expect("a folder");
+    let folder = temporary.path().join("toy");
+    release(&folder, "0");
+    let data = folder.display().to_string();
+    for n in 1..=6 {
+        let running = Running::start(&["--data", &data]);
+        let new = n.to_string();
+        thread::scope(|scope| {
+            scope.spawn(|| release(&folder, &new));
+            thread::sleep(Duration::from_millis(n));
+            running.signal("HUP");
+            thread::sleep(Duration::from_millis(2 * n));
+            running.signal("KILL");
+        });
+        let (status, _) = running.end();
+        assert_eq!(status, None, "it was killed");
+        let again = Running::start(&["--data", &data]);
+        assert_eq!(version(again.address), new, "it was published meanwhile");
+    }
+}
+
+#[test]
+fn a_dataset_that_would_not_fit_in_memory_is_refused_before_it_is_read() {
+    let temporary = TempDir::new().expect("a folder");
+    let folder = temporary.path().join("toy");
+    release(&folder, "1");
+    let data = folder.display().to_string();
+    let (mut running, operator) = operated(&["--data", &data]);
+    release(&folder, "2");
+    let manifest = folder.join(MANIFEST);
+    let right = fs::read_to_string(&manifest).expect("a manifest");
+    let huge = format!(
+        "{}\n[files.\"huge.csv\"]\nsha256 = \"{}\"\nsize_bytes = 1_000_000_000_000_000\n",
+        right.split("# SHA-256").next().expect("text"),
+        "0".repeat(64)
+    );
+    fs::write(&manifest, huge).expect("a file");
+    let reply = reload(operator).expect_problem(409, "not_reloaded");
+    let detail = reply.json()["detail"].as_str().expect("text").to_string();
+    assert!(
+        detail.contains("it and what is loaded take about 50000000"),
+        "{detail}"
+    );
+    assert!(detail.contains("MB of memory, and there are "), "{detail}");
+    running.wait_for("not reloaded: the old dataset stays");
+    assert_eq!(version(running.address), "1");
+    assert_eq!(metric(operator, "catchment_degraded"), "1");
+    let start = run(Command::new(PROGRAM).args(["serve", "--check-config", "--data", &data]));
+    assert_eq!(start.status.code(), Some(2), "{start:?}");
+    fs::write(&manifest, right).expect("a file");
+    reload(operator).expect(200);
+    assert_eq!(version(running.address), "2");
+    assert_eq!(metric(operator, "catchment_degraded"), "0");
+}
+
+#[test]
+fn a_watched_dataset_that_was_refused_is_tried_again_without_a_new_manifest() {
+    let temporary = TempDir::new().expect("a folder");
+    let folder = temporary.path().join("toy");
+    release(&folder, "1");
+    let data = folder.display().to_string();
+    let mut running = Running::start(&["--data", &data, "--watch"]);
+    let aside = temporary.path().join("areas.csv");
+    thread::sleep(Duration::from_millis(100));
+    release(&folder, "2");
+    fs::rename(folder.join("areas.csv"), &aside).expect("moved");
+    running.wait_for("not reloaded: the old dataset stays");
+    assert_eq!(version(running.address), "1");
+    fs::rename(&aside, folder.join("areas.csv")).expect("moved");
+    running.wait_for("reloaded");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while version(running.address) != "2" {
+        assert!(Instant::now() < deadline, "it was not swapped");
+    }
+}
+
+#[test]
+fn with_few_file_descriptors_others_are_answered_and_it_reloads() {
+    let temporary = TempDir::new().expect("a folder");
+    let folder = temporary.path().join("toy");
+    release(&folder, "1");
+    let data = folder.display().to_string();
+    let keys = temporary.path().join("keys.toml");
+    let key = |name: &str| {
+        let wanted = NewKey {
+            name: name.into(),
+            scopes: vec![Scope::Locate],
+            expires: None,
+            quota: None,
+        };
+        keys::add(&keys, wanted, today_in_london()).expect("added")
+    };
+    let (first, secret) = key("one");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 80; exec \"$0\" \"$@\"", PROGRAM]);
+    let keys_path = keys.display().to_string();
+    let arguments = [
+        "--data",
+        &data,
+        "--keys",
+        &keys_path,
+        "--key-needed-for",
+        "locate",
+    ];
+    let (mut running, operator) = operated_by(shell, &arguments);
+    let address = running.address;
+    let idle: Vec<TcpStream> = (0..200)
+        .filter_map(|_| TcpStream::connect(address).ok())
+        .collect();
+    assert!(idle.len() > 100, "{} connections", idle.len());
+    assert_eq!(version(address), "1");
+    release(&folder, "2");
+    reload(operator).expect(200);
+    running.wait_for("reloaded");
+    assert_eq!(version(address), "2");
+    // What was taken back opens nothing, however few there are.
+    let asked = || {
+        let shown = format!("Bearer {}", secret.expose());
+        let headers = [("authorization", shown.as_str())];
+        let path = "/api/v1/locate?postcode=LA11AA&as_of=2025-01-01";
+        send(&client(), address, ("GET", path), &headers, None).status
+    };
+    assert_eq!(asked(), 200);
+    keys::revoke(&keys, &first.id, today_in_london()).expect("revoked");
+    running.wait_for("keys read");
+    assert_eq!(asked(), 401);
+    drop(idle);
+}
+
+/// The library that gives a program another clock.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+#[test]
+fn a_clock_that_jumps_moves_today_and_nothing_else() {
+    if !Path::new(FAKETIME).exists() {
+        eprintln!("not tested here: there is no libfaketime (Debian's `faketime`)");
+        return;
+    }
+    let temporary = TempDir::new().expect("a folder");
+    let clock = temporary.path().join("clock");
+    let keys = temporary.path().join("keys.toml");
+    let tell = |by: &str| fs::write(&clock, by).expect("a file");
+    tell("+0d");
+    let today = today_in_london();
+    let in_days = |days: i64| today.saturating_add(jiff::Span::new().days(days));
+    let wanted = NewKey {
+        name: "a test".into(),
+        scopes: vec![Scope::Locate],
+        expires: Some(in_days(2)),
+        quota: Some("100000/day".parse().expect("a rate")),
+    };
+    let (_, secret) = keys::add(&keys, wanted, today).expect("added");
+    let mut command = Command::new(PROGRAM);
+    command
+        .env("LD_PRELOAD", FAKETIME)
+        .env("FAKETIME_TIMESTAMP_FILE", &clock)
+        .env("FAKETIME_NO_CACHE", "1")
+        // No machine's monotonic clock jumps.
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let keys_path = keys.display().to_string();
+    let arguments = [
+        "--keys",
+        &keys_path,
+        "--key-needed-for",
+        "locate",
+        "--watch",
+    ];
+    let (mut running, operator) = operated_by(command, &arguments);
+    let address = running.address;
+    let asked = || {
+        let shown = format!("Bearer {}", secret.expose());
+        let headers = [("authorization", shown.as_str())];
+        let path = "/api/v1/locate?postcode=LA184DB";
+        send(&client(), address, ("GET", path), &headers, None)
+    };
+    for days in [0, 1, 3, -400, 0, 36_500, 1] {
+        tell(&format!("{days:+}d"));
+        let reply = asked();
+        if days >= 2 {
+            reply.expect_problem(401, "expired_key");
+        } else {
+            // Midnight may pass between the two.
+            let told = reply.expect(200).json()["as_of"].clone();
+            let days_around = [days, days + 1].map(|days| json!(in_days(days).to_string()));
+            assert!(days_around.contains(&told), "{told}");
+        }
+        get(address, "/health/ready").expect(200);
+        reload(operator).expect(200);
+        running.wait_for("reloaded");
+    }
+    assert_eq!(metric(operator, "catchment_degraded"), "0");
+}
+
+#[test]
+fn today_is_londons_in_every_time_zone() {
+    let answer = |zone: &str| {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["locate", "LA18 4DB", "--json"])
+            .env("TZ", zone);
+        let output = run(&mut command);
+        assert!(output.status.success(), "{zone}: {output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let before = today_in_london();
+    let zones = [
+        "UTC",
+        "Pacific/Kiritimati",
+        "Etc/GMT+12",
+        "Nowhere/There",
+        "",
+    ];
+    let answers = zones.map(answer);
+    if today_in_london() == before {
+        assert!(answers[0].contains(&before.to_string()));
+        assert!(answers.iter().all(|it| *it == answers[0]), "{answers:?}");
+    }
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn a_minute_of_reloads_every_two_seconds_fails_nobody_and_mixes_no_answer() {
+    let shelf = Shelf::new();
+    let folder = shelf.publish("data", "2026.0");
+    let (running, operator) = operated(&["--data", &folder]);
+    let address = running.address;
+    let (is_over, answered) = (AtomicBool::new(false), AtomicU32::new(0));
+    let mut sizes = Vec::new();
+    let mut reloads = 0;
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::SeqCst) {
+                        // Each part of the answer is of one release, or this panics.
+                        answering(address);
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        // Somebody publishes all the time, whether it is reloaded or not.
+        let publisher = scope.spawn(|| {
+            for number in 1.. {
+                if is_over.load(Ordering::SeqCst) {
+                    return;
+                }
+                shelf.publish("data", &format!("2026.{number}"));
+                thread::sleep(Duration::from_millis(300));
+            }
+        });
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let started = Instant::now();
+            while started.elapsed() < Duration::from_secs(60) {
+                let next = Instant::now() + Duration::from_secs(2);
+                reload(operator).expect(200);
+                reloads += 1;
+                sizes.push(resident_kb(running.id()));
+                thread::sleep(next.saturating_duration_since(Instant::now()));
+            }
+        }));
+        is_over.store(true, Ordering::SeqCst);
+        for client in clients {
+            client.join().expect("every answer is whole");
+        }
+        publisher.join().expect("it publishes");
+        outcome.expect("every reload is done");
+    });
+    let answered = answered.into_inner();
+    println!("{answered} answers over {reloads} reloads; kB resident: {sizes:?}");
+    assert!(answered > 1_000 && reloads >= 10, "{answered}, {reloads}");
+    let refused = metric(operator, "catchment_reloads_total{outcome=\"refused\"}");
+    assert_eq!(refused, "0");
+    // It does not grow from reload to reload.
+    let half = sizes.len() / 2;
+    let most = |sizes: &[u64]| *sizes.iter().max().expect("some");
+    assert!(
+        most(&sizes[half..]) < most(&sizes[..half]) * 5 / 4,
+        "{sizes:?}"
+    );
+}
+
+/// What a process has in memory.
+fn resident_kb(id: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|rest| rest.split_whitespace().next());
+    number.expect("a number").parse().expect("a number")
+}
