@@ -142,6 +142,26 @@ pub fn router(app: App) -> Router {
             "/ogc/collections/{collection}/items/{feature}",
             get(ogc::item),
         )
+        .route(
+            "/ogc/collections/{collection}/tiles",
+            get(ogc::tilesets_of_collection),
+        )
+        .route(
+            "/ogc/collections/{collection}/tiles/{tileMatrixSetId}",
+            get(ogc::tileset_of_collection),
+        )
+        .route(
+            "/ogc/collections/{collection}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}",
+            get(ogc::tile_of_collection),
+        )
+        .route("/ogc/tiles", get(ogc::tilesets))
+        .route("/ogc/tiles/{tileMatrixSetId}", get(ogc::tileset))
+        .route(
+            "/ogc/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}",
+            get(ogc::tile),
+        )
+        .route("/ogc/tileMatrixSets", get(ogc::sets))
+        .route("/ogc/tileMatrixSets/{tileMatrixSetId}", get(ogc::set))
         .route("/openapi.json", get(openapi::document))
         .route("/tiles/{name}", get(tiles::description))
         .route("/tiles/{layers}/{z}/{x}/{y}", get(tiles::tile))

@@ -30,7 +30,7 @@ use crate::domain::Layer;
 use crate::index::Index;
 use crate::tiles::{self, Encoding, MAKING, Made, TileAddress, Wanted, ZOOM_MAX};
 
-const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
+pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
 const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
 /// `/tiles/{layers}.json`, TileJSON 3.0.0, and `/tiles/style.json`.
@@ -89,7 +89,8 @@ fn layers(snapshot: &Snapshot, names: &str) -> Result<Vec<Layer>, Problem> {
     Ok(layers)
 }
 
-async fn answer(
+/// A tile of layers on a snapshot's day; 204 where it is empty.
+pub(super) async fn answer(
     snapshot: Snapshot,
     layers: &[Layer],
     address: TileAddress,
@@ -339,6 +340,7 @@ fn title(index: &Index, layer: Layer) -> Option<&str> {
 
 /// West, south, east, north in degrees, to a metre.
 fn bounds(snapshot: &Snapshot, layers: &[Layer]) -> Option<[f64; 4]> {
-    let all = tiles::bounds(snapshot.index(), layers, snapshot.as_of)?;
+    let tiles = snapshot.tiles();
+    let all = tiles.bounds(snapshot.index(), layers, snapshot.as_of)?;
     Some(all.map(|degrees| decimals(degrees, 5)))
 }

@@ -104,7 +104,7 @@ fn network_on_grid(
 }
 
 /// Web Mercator (EPSG:3857) in units of the mesh.
-fn project((lon, lat): (f64, f64)) -> Spot {
+pub(super) fn project((lon, lat): (f64, f64)) -> Spot {
     let east = lon / 360.0 + 0.5;
     let south = 0.5 - lat.to_radians().tan().asinh() / std::f64::consts::TAU;
     let units = (1_u64 << WORLD_BITS) as f64;

@@ -38,6 +38,7 @@ mod rings;
 mod simplify;
 mod store;
 
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use fast_mvt::{MvtCoord, MvtFeatureBuilder, MvtGeomType, MvtLayerBuilder, MvtResult};
@@ -285,17 +286,54 @@ pub fn vector_layers(index: &Index, layers: &[Layer], zoom_max: u8) -> serde_jso
 
 /// West, south, east, north of all areas of the layers on a day, in degrees; `None` without ground.
 pub fn bounds(index: &Index, layers: &[Layer], day: Date) -> Option<[f64; 4]> {
-    let boxes = layers
+    let boundaries = layers
         .iter()
-        .flat_map(|&layer| index.boundaries(layer, day))
-        .filter_map(|boundary| boundary.lonlat.bounding_rect());
-    let all = boxes.reduce(|a, b| {
-        geo::Rect::new(
-            (a.min().x.min(b.min().x), a.min().y.min(b.min().y)),
-            (a.max().x.max(b.max().x), a.max().y.max(b.max().y)),
-        )
-    })?;
-    Some([all.min().x, all.min().y, all.max().x, all.max().y])
+        .flat_map(|&layer| index.boundaries(layer, day));
+    let boxes = boundaries.filter_map(|boundary| {
+        let all = boundary.lonlat.bounding_rect()?;
+        Some([all.min().x, all.min().y, all.max().x, all.max().y])
+    });
+    boxes.reduce(around)
+}
+
+/// The box around both.
+fn around(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
+    [
+        a[0].min(b[0]),
+        a[1].min(b[1]),
+        a[2].max(b[2]),
+        a[3].max(b[3]),
+    ]
+}
+
+/// The tiles of a zoom that a box reaches, without their buffers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TileRange {
+    /// From the north.
+    pub rows: RangeInclusive<u32>,
+    /// From the west.
+    pub columns: RangeInclusive<u32>,
+}
+
+impl TileRange {
+    /// Of a box of degrees: west, south, east, north.
+    ///
+    /// # Panics
+    /// When the zoom is beyond [`ZOOM_MAX`].
+    pub fn new(zoom: u8, [west, south, east, north]: [f64; 4]) -> TileRange {
+        assert!(zoom <= ZOOM_MAX, "there is no such zoom");
+        let bits = mesh::WORLD_BITS - u32::from(zoom);
+        let number = |unit: i64| {
+            let number = (unit >> bits).clamp(0, (1 << zoom) - 1);
+            u32::try_from(number).expect("clamped")
+        };
+        let (left, top) = mesh::project((west, north));
+        let (right, bottom) = mesh::project((east, south));
+        TileRange {
+            rows: number(top)..=number(bottom),
+            columns: number(left)..=number(right),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -309,5 +347,20 @@ mod tests {
         assert!(TileAddress::new(0, 1, 0).is_none());
         assert!(TileAddress::new(7, 0, 128).is_none());
         assert!(TileAddress::new(23, 0, 0).is_none());
+    }
+
+    #[test]
+    fn a_box_reaches_the_tiles_that_others_count() {
+        let check = |zoom, bounds, rows, columns| {
+            let expected = TileRange { rows, columns };
+            assert_eq!(TileRange::new(zoom, bounds), expected, "{zoom}");
+        };
+        let kendal = [-2.75, 54.32, -2.74, 54.33];
+        // Counted in Python, in degrees and floating point.
+        check(8, kendal, 81..=81, 126..=126);
+        check(14, kendal, 5_234..=5_235, 8_066..=8_067);
+        let world = [-180.0, -90.0, 180.0, 90.0];
+        check(0, world, 0..=0, 0..=0);
+        check(22, world, 0..=(1 << 22) - 1, 0..=(1 << 22) - 1);
     }
 }

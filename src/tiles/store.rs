@@ -9,7 +9,7 @@
 //! Deeper tiles are made anew each time, which takes microseconds of what is kept: one is the size of a
 //! few houses, and which ones were looked at is nobody's business.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::civil::Date;
 
-use super::{Outline, Picture, Shapes, TileAddress, TileArea};
+use super::{Outline, Picture, Shapes, TileAddress, TileArea, around, bounds};
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
@@ -189,6 +189,8 @@ pub struct Store {
     hasher: RandomState,
     /// What was asked for last comes last.
     shapes: Mutex<Vec<(State, Arc<OnceLock<Shapes>>)>>,
+    /// As many as layers have states.
+    bounds: Mutex<BTreeMap<State, Option<[f64; 4]>>>,
     tiles_bytes_max: usize,
     shapes_bytes_max: usize,
 }
@@ -209,6 +211,7 @@ impl Store {
             tiles: Default::default(),
             hasher: RandomState::new(),
             shapes: Mutex::default(),
+            bounds: Mutex::default(),
             tiles_bytes_max,
             shapes_bytes_max,
         }
@@ -268,6 +271,18 @@ impl Store {
         let shapes = self.shapes(index, state);
         let shapes = shapes.get_or_init(|| shapes_of(index, state, |_| true));
         shapes.outlines(zoom)
+    }
+
+    /// West, south, east, north of all areas of the layers on a day, in degrees; `None` without ground.
+    pub fn bounds(&self, index: &Index, layers: &[Layer], day: Date) -> Option<[f64; 4]> {
+        let of_layer = |&layer: &Layer| {
+            let state = (layer, index.changes_until(layer, day));
+            let mut kept = locked(&self.bounds);
+            *kept
+                .entry(state)
+                .or_insert_with(|| bounds(index, &[layer], day))
+        };
+        layers.iter().filter_map(of_layer).reduce(around)
     }
 
     /// About how many bytes of tiles and of shapes are kept.

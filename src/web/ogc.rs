@@ -7,6 +7,11 @@ use super::frame::{Page, frame, link};
 use super::home::Home;
 use super::nhsuk::{Link, Table, summary_list, table};
 
+/// Relations of links to tiles (OGC API Tiles, 20-057).
+const TILESETS: &str = "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector";
+const SCHEMES: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes";
+const SCHEME: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme";
+
 /// The landing page.
 pub(crate) fn landing(home: &Home<'_>, body: &Value) -> Markup {
     let content = html! {
@@ -14,7 +19,7 @@ pub(crate) fn landing(home: &Home<'_>, body: &Value) -> Markup {
         p.nhsuk-lede-text { (text(&body["description"])) }
         p { "QGIS: Layer, Add Layer, Add WFS / OGC API Features Layer, with the address of this page. GDAL: "
             code { "ogrinfo OAPIF:" (self_href(body)) } }
-        (links(body, &["data", "service-doc", "service-desc", "conformance", "alternate"]))
+        (links(body, &["data", TILESETS, SCHEMES, "service-doc", "service-desc", "conformance", "alternate"]))
     };
     page(
         home,
@@ -70,7 +75,7 @@ pub(crate) fn collection(home: &Home<'_>, body: &Value) -> Markup {
             ("From, to", html! { (end(0)) ", " (end(1)) }),
             ("Coordinate reference systems", html! { ul.nhsuk-list { @for crs in list(&body["crs"]) { li { (text(crs)) } } } }),
         ]))
-        (links(body, &["items", "alternate", "license"]))
+        (links(body, &["items", TILESETS, "alternate", "license"]))
     };
     page(home, title, &[GIS, COLLECTIONS], content)
 }
@@ -121,7 +126,80 @@ pub(crate) fn item(home: &Home<'_>, title: &str, properties: &Value, links: &[Va
     page(home, name, &[GIS, COLLECTIONS], content)
 }
 
+/// The tilesets of a collection, or of all.
+pub(crate) fn tilesets(home: &Home<'_>, title: &str, body: &Value) -> Markup {
+    let content = html! {
+        h1 { (title) ": tiles" }
+        @for tileset in list(&body["tilesets"]) { (links(tileset, &["self", SCHEME])) }
+        (links(body, &["alternate"]))
+    };
+    page(home, &format!("{title}: tiles"), &[GIS], content)
+}
+
+/// A tileset.
+pub(crate) fn tileset(home: &Home<'_>, body: &Value) -> Markup {
+    let title = text(&body["title"]);
+    let items = list(&body["links"]).iter();
+    let address = items.filter(|link| link["rel"] == "item").map(href).next();
+    let content = html! {
+        h1 { (title) ": tiles" }
+        p.nhsuk-lede-text { "Vector tiles (Mapbox Vector Tile), of the areas that are valid today." }
+        (summary_list(&[
+            ("Address", html! { code { (address.unwrap_or_default()) } }),
+            ("Layers", html! { ul.nhsuk-list { @for layer in list(&body["layers"]) { li { code { (text(&layer["id"])) } } } } }),
+        ]))
+        (links(body, &["describedby", SCHEME, "alternate", "license"]))
+    };
+    page(home, &format!("{title}: tiles"), &[GIS], content)
+}
+
+/// The list of tile matrix sets.
+pub(crate) fn tile_matrix_sets(home: &Home<'_>, body: &Value) -> Markup {
+    let content = html! {
+        h1 { "Tile matrix sets" }
+        @for set in list(&body["tileMatrixSets"]) {
+            h2 { (text(&set["id"])) }
+            (links(set, &["self"]))
+        }
+        (links(body, &["alternate"]))
+    };
+    page(home, "Tile matrix sets", &[GIS], content)
+}
+
+const MATRIX_COLUMNS: [(&str, &str); 4] = [
+    ("Zoom", "id"),
+    ("Scale, 1 to", "scaleDenominator"),
+    ("Metres a pixel", "cellSize"),
+    ("Tiles across", "matrixWidth"),
+];
+
+fn matrix_cells(matrix: &Value) -> Vec<Markup> {
+    let cell = |(_, key): (&str, &str)| match &matrix[key] {
+        Value::String(text) => html! { (text) },
+        number => html! { (number) },
+    };
+    MATRIX_COLUMNS.map(cell).to_vec()
+}
+
+/// A tile matrix set.
+pub(crate) fn tile_matrix_set(home: &Home<'_>, body: &Value) -> Markup {
+    let id = text(&body["id"]);
+    let content = html! {
+        h1 { (id) }
+        p.nhsuk-lede-text { (text(&body["title"])) }
+        (table(&Table {
+            caption: "Tile matrices",
+            caption_size: Some("m"),
+            columns: MATRIX_COLUMNS.map(|(name, _)| name.into()).to_vec(),
+            rows: list(&body["tileMatrices"]).iter().map(matrix_cells).collect(),
+        }))
+        (links(body, &["alternate"]))
+    };
+    page(home, id, &[GIS, TILE_MATRIX_SETS], content)
+}
+
 const GIS: Link<'static> = link("/ogc?f=html", "Areas for GIS");
+const TILE_MATRIX_SETS: Link<'static> = link("/ogc/tileMatrixSets?f=html", "Tile matrix sets");
 const COLLECTIONS: Link<'static> = link("/ogc/collections?f=html", "Collections");
 
 fn page(home: &Home<'_>, title: &str, trail: &[Link<'_>], content: Markup) -> Markup {
@@ -144,19 +222,22 @@ fn links_of(links: &[Value], rels: &[&str]) -> Markup {
         ul {
             @for rel in rels {
                 @for link in links.iter().filter(|link| link["rel"] == *rel) {
-                    li { a rel=(rel) href=(text(&link["href"])) { (text(&link["title"])) } }
+                    li { a rel=(rel) href=(href(link)) { (text(&link["title"])) } }
                 }
             }
         }
     }
 }
 
+fn href(link: &Value) -> &str {
+    text(&link["href"])
+}
+
 fn self_href(body: &Value) -> &str {
     let own = list(&body["links"])
         .iter()
         .find(|link| link["rel"] == "self");
-    let href = own.map_or("", |link| text(&link["href"]));
-    href.split("/?").next().unwrap_or_default()
+    own.map_or("", href).split("/?").next().unwrap_or_default()
 }
 
 fn text(value: &Value) -> &str {

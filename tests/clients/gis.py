@@ -1,4 +1,5 @@
-"""Connects to the service as GIS programs do: GDAL (pyogrio) and OWSLib over OGC API Features.
+"""Connects to the service as GIS programs do: GDAL (pyogrio) and OWSLib over OGC API Features, and
+GDAL over OGC API Tiles.
 
 Reads every feature of every collection and compares it with what the service says elsewhere; the API
 documents are validated. tests/it/ogc.rs runs it with the Python that CATCHMENT_PYTHON names, and the
@@ -65,6 +66,20 @@ def with_owslib():
     assert one["id"] == read[0]
 
 
+def with_tiles():
+    """GDAL finds the tileset of a collection and reads the same areas off its tiles."""
+    here = "OGCAPI:" + root + "/ogc/collections/icc"
+    # Its driver takes the extent for metres, so that it has to be told in metres.
+    extent = dict(zip(("MINX", "MINY", "MAXX", "MAXY"), ("-412000", "7100000", "-222000", "7400000")))
+    options = {"API": "TILES", "VECTOR_FORMAT": "MVT", **extent}
+    expected = {feature["id"] for feature in fetched("/ogc/collections/icc/items")["features"]}
+    for zoom in (6, 9):
+        meta, _, _, columns = pyogrio.raw.read(here, layer=f"Zoom level {zoom}", **options)
+        fields = dict(zip(meta["fields"], columns))
+        assert meta["crs"] == "EPSG:3857", meta["crs"]
+        assert set(fields["id"]) == expected, (zoom, set(fields["id"]) ^ expected)
+
+
 def in_every_system():
     """The same ground in every coordinate reference system, by PROJ's own figures."""
     import pyproj
@@ -100,6 +115,6 @@ def documents():
         validate(document)
 
 
-for check in [with_gdal, with_owslib, in_every_system, documents]:
+for check in [with_gdal, with_owslib, with_tiles, in_every_system, documents]:
     check()
     print("passed:", check.__doc__)

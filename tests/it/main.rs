@@ -22,6 +22,7 @@ mod lists;
 mod maps;
 mod neighbours;
 mod ogc;
+mod ogc_tiles;
 mod operating;
 mod oracle;
 mod outbound;

@@ -16,12 +16,12 @@ const CRS84: &str = "http://www.opengis.net/def/crs/OGC/1.3/CRS84";
 const GRID: &str = "http://www.opengis.net/def/crs/EPSG/0/27700";
 
 #[track_caller]
-fn get(path: &str) -> Reply {
+pub(crate) fn get(path: &str) -> Reply {
     SERVER.get(path).expect(200)
 }
 
 #[track_caller]
-fn refused(path: &str, status: u16) {
+pub(crate) fn refused(path: &str, status: u16) {
     let reply = SERVER.get(path).expect(status);
     assert_eq!(
         reply.header("content-type"),
@@ -31,7 +31,7 @@ fn refused(path: &str, status: u16) {
 }
 
 #[track_caller]
-fn link<'v>(body: &'v Value, rel: &str) -> &'v Value {
+pub(crate) fn link<'v>(body: &'v Value, rel: &str) -> &'v Value {
     let links = body["links"].as_array().expect("links");
     let found = links.iter().find(|link| link["rel"] == rel);
     found.unwrap_or_else(|| panic!("no link {rel} in {links:?}"))
@@ -39,7 +39,7 @@ fn link<'v>(body: &'v Value, rel: &str) -> &'v Value {
 
 /// The path of an address of this server; links have to be absolute.
 #[track_caller]
-fn path(link: &Value) -> String {
+pub(crate) fn path(link: &Value) -> String {
     let href = link["href"].as_str().expect("an address");
     let rest = href
         .strip_prefix("http://")
@@ -53,7 +53,7 @@ fn ids(page: &Value) -> Vec<String> {
     features.iter().map(id).collect()
 }
 
-fn collections() -> Vec<String> {
+pub(crate) fn collections() -> Vec<String> {
     let body = get("/ogc/collections").json();
     let collections = body["collections"].as_array().expect("collections");
     collections
@@ -73,6 +73,8 @@ fn every_link_of_the_landing_page_leads_somewhere() {
             "service-doc",
             "conformance",
             "data",
+            "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector",
+            "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes",
         ] {
             let link = link(&body, rel);
             let reply = get(&path(link));
@@ -100,6 +102,13 @@ fn conformance_names_the_classes() {
         "features-1/1.0/conf/html",
         "features-1/1.0/conf/oas30",
         "features-2/1.0/conf/crs",
+        "tiles-1/1.0/conf/core",
+        "tiles-1/1.0/conf/tileset",
+        "tiles-1/1.0/conf/tilesets-list",
+        "tiles-1/1.0/conf/dataset-tilesets",
+        "tiles-1/1.0/conf/geodata-tilesets",
+        "tiles-1/1.0/conf/mvt",
+        "tiles-1/1.0/conf/oas30",
     ] {
         assert!(classes.iter().any(|it| it.ends_with(class)), "{class}");
     }
@@ -294,6 +303,12 @@ fn a_browser_gets_pages_and_every_link_on_them_works() {
         "/ogc/collections/icc/items",
         "/ogc/collections/icc/items?limit=2&offset=2",
         "/ogc/collections/icc/items/mb-kendal",
+        "/ogc/collections/icc/tiles",
+        "/ogc/collections/icc/tiles/WebMercatorQuad",
+        "/ogc/tiles",
+        "/ogc/tiles/WebMercatorQuad",
+        "/ogc/tileMatrixSets",
+        "/ogc/tileMatrixSets/WebMercatorQuad",
         "/docs",
     ] {
         let reply = SERVER.send("GET", path, &html, None).expect(200);

@@ -6,7 +6,7 @@ use crate::domain::Boundary;
 use crate::ground;
 
 /// Radius of the sphere that Web Mercator takes for the Earth: WGS84's semi-major axis, in metres.
-const RADIUS_M: f64 = 6_378_137.0;
+pub(super) const RADIUS_M: f64 = 6_378_137.0;
 /// Where Web Mercator ends: it is as high there as it is wide.
 const LATITUDE_MAX: f64 = 85.051_128_779_806_6;
 

@@ -1,5 +1,5 @@
-//! `/ogc`: OGC API Features, Part 1 (core, geojson, html, oas30) and Part 2 (crs), for QGIS, GDAL and
-//! whatever else speaks it. Two collections a layer: what is valid today, and every version.
+//! `/ogc`: OGC API Features, Part 1 (core, geojson, html, oas30) and Part 2 (crs), and OGC API Tiles, for QGIS,
+//! GDAL and whatever else speaks them. Two collections a layer: what is valid today, and every version.
 //!
 //! `timeStamp` is left out, which Part 1 allows: an answer then stays the same until the dataset or
 //! the day changes, and a cache can tell.
@@ -9,6 +9,7 @@ mod crs;
 mod format;
 mod items;
 mod query;
+mod tiles;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
@@ -33,6 +34,10 @@ use crs::Crs;
 use format::Format;
 
 pub(super) use items::{item, items};
+pub(super) use tiles::{
+    set, sets, tile, tile_of_collection, tileset, tileset_of_collection, tilesets,
+    tilesets_of_collection,
+};
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
@@ -40,7 +45,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const OPENAPI: &str = "application/vnd.oai.openapi+json;version=3.0";
 
 /// What we conform to.
-const CLASSES: [&str; 10] = [
+const CLASSES: [&str; 17] = [
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
@@ -51,6 +56,13 @@ const CLASSES: [&str; 10] = [
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
     "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tileset",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tilesets-list",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/dataset-tilesets",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/geodata-tilesets",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/mvt",
+    "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/oas30",
 ];
 
 /// Where the API is, and how an answer is to be written.
@@ -69,6 +81,11 @@ impl Context {
             format: Format::wanted(&fields, &headers)?,
             headers,
         })
+    }
+
+    /// Where the service is, without a slash at its end.
+    fn origin(&self) -> String {
+        origin(&self.headers)
     }
 
     /// To a page of the API; `path` begins with a slash.
@@ -140,6 +157,18 @@ pub(super) async fn landing(
     ));
     links.push(context.link("conformance", JSON, "/conformance", "what it conforms to"));
     links.push(context.link("data", JSON, "/collections", "the collections"));
+    links.push(context.link(
+        tiles::REL_TILESETS,
+        JSON,
+        "/tiles",
+        "the collections as tiles",
+    ));
+    links.push(context.link(
+        tiles::REL_SCHEMES,
+        JSON,
+        "/tileMatrixSets",
+        "the tile matrix sets",
+    ));
     let body = json!({
         "title": format!("{}: areas", manifest.title),
         "description": "Boundaries of health communities and their neighbours, with the period in which each holds and where it comes from.",
@@ -232,6 +261,20 @@ fn described(context: &Context, index: &Index, collection: Collection, today: Da
     let from = from.reduce(Option::min).flatten();
     let to = features.iter().map(|it| it.period.to);
     let to = to.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).flatten();
+    let mut links = vec![
+        context.link("items", items::GEOJSON, &items, "the features as GeoJSON"),
+        context.link(
+            "items",
+            "text/html",
+            &format!("{items}?f=html"),
+            "the features to read",
+        ),
+        json!({ "rel": "license", "type": "text/html", "href": index.manifest().licence, "title": "the licence of the data" }),
+    ];
+    if !collection.is_history {
+        let tiles = format!("{path}/tiles");
+        links.push(context.link(tiles::REL_TILESETS, JSON, &tiles, "the areas as tiles"));
+    }
     json!({
         "id": id,
         "title": collection.title(index),
@@ -244,11 +287,7 @@ fn described(context: &Context, index: &Index, collection: Collection, today: Da
         },
         "crs": Crs::ALL.map(Crs::uri),
         "storageCrs": Crs::STORAGE.uri(),
-        "links": [
-            context.link("items", items::GEOJSON, &items, "the features as GeoJSON"),
-            context.link("items", "text/html", &format!("{items}?f=html"), "the features to read"),
-            { "rel": "license", "type": "text/html", "href": index.manifest().licence, "title": "the licence of the data" },
-        ],
+        "links": links,
     })
 }
 

@@ -1,0 +1,442 @@
+//! OGC API Tiles (20-057): the tiles of `/tiles`, the same bytes, as tilesets that say what there is.
+//!
+//! The set is WebMercatorQuad (17-083r4, D.1), its rows before its columns: `{tileMatrix}/{tileRow}/{tileCol}` is
+//! z/y/x. A tileset shows what is valid today, and so do collections; those with every version have no tiles.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::super::App;
+use super::super::body::decimals;
+use super::super::conditional::CACHE_CONTROL;
+use super::super::input::{Segments, query_fields};
+use super::super::pages;
+use super::super::problem::Problem;
+use super::super::snapshot::Snapshot;
+use super::super::tiles::{MVT, answer};
+use super::collection::Collection;
+use super::crs::{Crs, RADIUS_M};
+use super::{Context, JSON, html};
+use crate::domain::Layer;
+use crate::index::Index;
+use crate::question::Fields;
+use crate::tiles::{TileAddress, TileRange, ZOOM_MAX};
+
+/// The set of tile matrices, and where it is defined.
+const SET: &str = "WebMercatorQuad";
+const SET_URI: &str = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad";
+const SET_TITLE: &str = "Google Maps Compatible for the World";
+/// The deepest matrix of the set's definition; tiles end before.
+const SET_ZOOM_MAX: u8 = 24;
+/// Pixels across a tile, as the definition counts them.
+const SET_TILE_PIXELS: u32 = 256;
+/// Metres across a pixel, by which the standard makes scales of sizes (17-083r4, 6.1.1).
+const PIXEL_M: f64 = 0.000_28;
+
+pub(super) const REL_TILESETS: &str = "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector";
+pub(super) const REL_SCHEMES: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes";
+const REL_SCHEME: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme";
+
+/// What a tileset is of: a collection, or all of them.
+struct Tiled {
+    /// Where its tilesets are, after the landing page.
+    path: String,
+    title: String,
+    layers: Vec<Layer>,
+}
+
+impl Tiled {
+    fn of_all(index: &Index) -> Tiled {
+        let current = Collection::all(index)
+            .into_iter()
+            .filter(|it| !it.is_history);
+        Tiled {
+            path: "/tiles".into(),
+            title: index.manifest().title.clone(),
+            layers: current.map(|it| it.layer).collect(),
+        }
+    }
+
+    fn of_collection(index: &Index, id: &str) -> Result<Tiled, Problem> {
+        let collection = Collection::of_id(index, id)?;
+        if collection.is_history {
+            let detail = "tiles show what is valid today: the collection without -history has them";
+            return Err(Problem::unknown("unknown_tileset", detail));
+        }
+        Ok(Tiled {
+            path: format!("/collections/{id}/tiles"),
+            title: collection.title(index),
+            layers: vec![collection.layer],
+        })
+    }
+
+    /// The layers' words as `/tiles` takes them.
+    fn words(&self) -> String {
+        let words: Vec<&str> = self.layers.iter().map(|layer| layer.as_str()).collect();
+        words.join(",")
+    }
+
+    fn bounds(&self, snapshot: &Snapshot) -> Option<[f64; 4]> {
+        let (index, day) = (snapshot.index(), snapshot.as_of);
+        snapshot.tiles().bounds(index, &self.layers, day)
+    }
+
+    /// What the list of tilesets and the tileset itself say alike.
+    fn described(&self, context: &Context) -> Value {
+        json!({
+            "title": self.title,
+            "dataType": "vector",
+            "crs": Crs::WebMercator.uri(),
+            "tileMatrixSetURI": SET_URI,
+            "links": [
+                context.link(REL_SCHEME, JSON, &format!("/tileMatrixSets/{SET}"), "the tile matrix set"),
+            ],
+        })
+    }
+
+    fn tileset(&self, context: &Context, snapshot: &Snapshot) -> Value {
+        let index = snapshot.index();
+        let bounds = self.bounds(snapshot);
+        let mut body = self.described(context);
+        let here = format!("{}/{SET}", self.path);
+        let links = body["links"].as_array_mut().expect("it has links");
+        links.extend(context.selves(&here, JSON));
+        let template = format!("{here}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}");
+        let mut item = context.link("item", MVT_TYPE, &template, "the tiles");
+        item["templated"] = true.into();
+        let tilejson = format!("{}/tiles/{}.json", context.origin(), self.words());
+        links.push(item);
+        links.push(
+            json!({ "rel": "describedby", "type": JSON, "href": tilejson, "title": "TileJSON" }),
+        );
+        let licence = &index.manifest().licence;
+        links.push(json!({ "rel": "license", "type": "text/html", "href": licence, "title": "the licence of the data" }));
+        body["attribution"] = index.manifest().attribution.as_str().into();
+        body["layers"] = self.layers.iter().map(|&it| layer(index, it)).collect();
+        body["tileMatrixSetLimits"] = limits(bounds).into();
+        if let Some([west, south, east, north]) = bounds {
+            let corner = |lon, lat| [decimals(lon, 7), decimals(lat, 7)];
+            body["boundingBox"] = json!({
+                "lowerLeft": corner(west, south),
+                "upperRight": corner(east, north),
+                "crs": Crs::Crs84.uri(),
+            });
+        }
+        body
+    }
+}
+
+/// As links and `Content-Type` have it.
+const MVT_TYPE: &str = "application/vnd.mapbox-vector-tile";
+
+/// `/ogc/tiles`: the tilesets of all collections together.
+pub(in crate::http) async fn tilesets(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let context = Context::of(&uri, headers)?;
+    let releases = app.releases();
+    let index = releases.current();
+    Ok(listed(&context, index, &Tiled::of_all(index)))
+}
+
+/// `/ogc/collections/{collection}/tiles`: those of one.
+pub(in crate::http) async fn tilesets_of_collection(
+    State(app): State<App>,
+    uri: Uri,
+    Segments(id): Segments<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let context = Context::of(&uri, headers)?;
+    let releases = app.releases();
+    let index = releases.current();
+    Ok(listed(&context, index, &Tiled::of_collection(index, &id)?))
+}
+
+fn listed(context: &Context, index: &Index, tiled: &Tiled) -> Response {
+    let mut one = tiled.described(context);
+    let links = one["links"].as_array_mut().expect("it has links");
+    links.push(context.link(
+        "self",
+        JSON,
+        &format!("{}/{SET}", tiled.path),
+        "the tileset",
+    ));
+    let body = json!({ "links": context.selves(&tiled.path, JSON), "tilesets": [one] });
+    context.answer(JSON, &body, || {
+        html::tilesets(&pages::blank(index), &tiled.title, &body)
+    })
+}
+
+/// `/ogc/tiles/{tileMatrixSetId}`: what the tiles of all collections are.
+pub(in crate::http) async fn tileset(
+    State(app): State<App>,
+    uri: Uri,
+    Segments(set): Segments<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let snapshot = Snapshot::of(&app, &query_fields(&uri, &["f"])?)?;
+    let tiled = Tiled::of_all(snapshot.index());
+    described(&uri, headers, &snapshot, &tiled, &set)
+}
+
+/// `/ogc/collections/{collection}/tiles/{tileMatrixSetId}`: what those of one are.
+pub(in crate::http) async fn tileset_of_collection(
+    State(app): State<App>,
+    uri: Uri,
+    Segments((id, set)): Segments<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let snapshot = Snapshot::of(&app, &query_fields(&uri, &["f"])?)?;
+    let tiled = Tiled::of_collection(snapshot.index(), &id)?;
+    described(&uri, headers, &snapshot, &tiled, &set)
+}
+
+fn described(
+    uri: &Uri,
+    headers: HeaderMap,
+    snapshot: &Snapshot,
+    tiled: &Tiled,
+    set: &str,
+) -> Result<Response, Problem> {
+    let context = Context::of(uri, headers)?;
+    known_set(set)?;
+    let body = tiled.tileset(&context, snapshot);
+    Ok(context.answer(JSON, &body, || {
+        html::tileset(&pages::blank(snapshot.index()), &body)
+    }))
+}
+
+/// `/ogc/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`: all collections in one tile.
+pub(in crate::http) async fn tile(
+    State(app): State<App>,
+    uri: Uri,
+    Segments((set, z, row, column)): Segments<(String, String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let snapshot = Snapshot::of(&app, &tile_fields(&uri)?)?;
+    let tiled = Tiled::of_all(snapshot.index());
+    drawn(snapshot, &tiled, &set, [&z, &row, &column], &headers).await
+}
+
+/// `/ogc/collections/{collection}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`.
+pub(in crate::http) async fn tile_of_collection(
+    State(app): State<App>,
+    uri: Uri,
+    Segments((id, set, z, row, column)): Segments<(String, String, String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let snapshot = Snapshot::of(&app, &tile_fields(&uri)?)?;
+    let tiled = Tiled::of_collection(snapshot.index(), &id)?;
+    drawn(snapshot, &tiled, &set, [&z, &row, &column], &headers).await
+}
+
+async fn drawn(
+    snapshot: Snapshot,
+    tiled: &Tiled,
+    set: &str,
+    place: [&str; 3],
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    known_set(set)?;
+    let [z, row, column] = place.map(number);
+    let address = address(z?, row?, column?, tiled.bounds(&snapshot)).ok_or_else(|| {
+        Problem::unknown(
+            "outside_limits",
+            "there is no such tile; tileMatrixSetLimits of the tileset tells which there are",
+        )
+    })?;
+    let mut response = answer(snapshot, &tiled.layers, address, headers, CACHE_CONTROL).await?;
+    if response.status() == StatusCode::NO_CONTENT {
+        // Within its limits a tileset has every tile, here one without layers.
+        *response.status_mut() = StatusCode::OK;
+        *response.body_mut() = Body::empty();
+        response.headers_mut().insert(header::CONTENT_TYPE, MVT);
+    }
+    Ok(response)
+}
+
+/// A tile is written in one way.
+fn tile_fields(uri: &Uri) -> Result<Fields, Problem> {
+    let fields = query_fields(uri, &["f"])?;
+    match fields.get("f") {
+        None | Some("mvt") => Ok(fields),
+        Some(_) => Err(Problem::bad_request("malformed", "f is mvt")),
+    }
+}
+
+/// A whole number; what has more digits than any tile's is beyond every limit.
+///
+/// # Errors
+/// When it is none.
+fn number(text: &str) -> Result<u32, Problem> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number {
+        let detail = "tileMatrix, tileRow and tileCol are whole numbers from 0";
+        return Err(Problem::bad_request("malformed", detail));
+    }
+    Ok(text.parse().unwrap_or(u32::MAX))
+}
+
+/// The tile, if it is within the limits.
+fn address(z: u32, row: u32, column: u32, bounds: Option<[f64; 4]>) -> Option<TileAddress> {
+    let z = u8::try_from(z).ok().filter(|&z| z <= ZOOM_MAX)?;
+    let range = TileRange::new(z, bounds?);
+    let is_within = range.rows.contains(&row) && range.columns.contains(&column);
+    TileAddress::new(z, column, row).filter(|_| is_within)
+}
+
+fn limits(bounds: Option<[f64; 4]>) -> Vec<Value> {
+    let Some(bounds) = bounds else {
+        return Vec::new();
+    };
+    let limit = |z: u8| {
+        let TileRange { rows, columns } = TileRange::new(z, bounds);
+        json!({
+            "tileMatrix": z.to_string(),
+            "minTileRow": rows.start(),
+            "maxTileRow": rows.end(),
+            "minTileCol": columns.start(),
+            "maxTileCol": columns.end(),
+        })
+    };
+    (0..=ZOOM_MAX).map(limit).collect()
+}
+
+fn layer(index: &Index, layer: Layer) -> Value {
+    let mut entries = index.manifest().layers.iter();
+    let entry = entries.find(|entry| entry.id == layer.as_str());
+    let text = json!({ "type": "string" });
+    json!({
+        "id": layer.as_str(),
+        "title": entry.map(|entry| &entry.title),
+        "dataType": "vector",
+        // Areas, and points of those that are too small.
+        "geometryDimension": 2,
+        "minTileMatrix": "0",
+        "maxTileMatrix": ZOOM_MAX.to_string(),
+        "propertiesSchema": {
+            "type": "object",
+            "properties": { "id": text, "name": text, "provenance": text },
+        },
+    })
+}
+
+/// `/ogc/tileMatrixSets`.
+pub(in crate::http) async fn sets(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let context = Context::of(&uri, headers)?;
+    let releases = app.releases();
+    let body = json!({
+        "links": context.selves("/tileMatrixSets", JSON),
+        "tileMatrixSets": [{
+            "id": SET,
+            "title": SET_TITLE,
+            "uri": SET_URI,
+            "crs": Crs::WebMercator.uri(),
+            "links": [context.link("self", JSON, &format!("/tileMatrixSets/{SET}"), "the tile matrix set")],
+        }],
+    });
+    Ok(context.answer(JSON, &body, || {
+        html::tile_matrix_sets(&pages::blank(releases.current()), &body)
+    }))
+}
+
+/// `/ogc/tileMatrixSets/{tileMatrixSetId}`.
+pub(in crate::http) async fn set(
+    State(app): State<App>,
+    uri: Uri,
+    Segments(set): Segments<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let context = Context::of(&uri, headers)?;
+    known_set(&set)?;
+    let matrices: Vec<Value> = (0..=SET_ZOOM_MAX).map(matrix).collect();
+    let body = json!({
+        "id": SET,
+        "title": SET_TITLE,
+        "uri": SET_URI,
+        "crs": Crs::WebMercator.uri(),
+        "orderedAxes": ["X", "Y"],
+        "wellKnownScaleSet": "http://www.opengis.net/def/wkss/OGC/1.0/GoogleMapsCompatible",
+        "tileMatrices": matrices,
+        "links": context.selves(&format!("/tileMatrixSets/{SET}"), JSON),
+    });
+    let releases = app.releases();
+    Ok(context.answer(JSON, &body, || {
+        html::tile_matrix_set(&pages::blank(releases.current()), &body)
+    }))
+}
+
+fn matrix(z: u8) -> Value {
+    let tiles = 1_u32 << z;
+    let half_m = std::f64::consts::PI * RADIUS_M;
+    let cell_m = 2.0 * half_m / f64::from(SET_TILE_PIXELS) / f64::from(tiles);
+    json!({
+        "id": z.to_string(),
+        "scaleDenominator": cell_m / PIXEL_M,
+        "cellSize": cell_m,
+        "cornerOfOrigin": "topLeft",
+        "pointOfOrigin": [-half_m, half_m],
+        "tileWidth": SET_TILE_PIXELS,
+        "tileHeight": SET_TILE_PIXELS,
+        "matrixWidth": tiles,
+        "matrixHeight": tiles,
+    })
+}
+
+fn known_set(set: &str) -> Result<(), Problem> {
+    match set {
+        SET => Ok(()),
+        _ => Err(Problem::unknown(
+            "unknown_tile_matrix_set",
+            "there is no such tile matrix set; /ogc/tileMatrixSets lists those that there are",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The figures of the definition (17-083r4, D.1).
+    #[test]
+    fn matrices_are_those_of_the_definition() {
+        let near = |value: &Value, expected: f64| {
+            let value = value.as_f64().expect("a number");
+            assert!((value / expected - 1.0).abs() < 1e-12, "{value} {expected}");
+        };
+        for (z, scale, cell_m) in [
+            (0, 559_082_264.028_717, 156_543.033_928_041),
+            (12, 136_494.693_366_386, 38.218_514_142_588_1),
+            (24, 33.323_899_747_652_1, 0.009_330_691_929_342_58),
+        ] {
+            let matrix = matrix(z);
+            near(&matrix["scaleDenominator"], scale);
+            near(&matrix["cellSize"], cell_m);
+            near(&matrix["pointOfOrigin"][1], 20_037_508.342_789_2);
+        }
+    }
+
+    #[test]
+    fn tiles_outside_the_limits_are_not_there_and_nonsense_is_told() {
+        let bounds = Some([-3.7, 53.9, -2.0, 55.2]);
+        let is_there = |z, row, column| address(z, row, column, bounds).is_some();
+        assert!(is_there(0, 0, 0) && is_there(8, 81, 125));
+        assert!(!is_there(8, 125, 81) && !is_there(8, 81, 200) && !is_there(23, 0, 0));
+        assert!(!is_there(8, 2_147_483_647, 125) && !is_there(u32::MAX, 0, 0));
+        assert!(address(0, 0, 0, None).is_none());
+        assert_eq!(number("2147483647").ok(), Some(2_147_483_647));
+        assert_eq!(number("99999999999999999999").ok(), Some(u32::MAX));
+        for text in ["", "-1", "+1", "1.0", "x", "٣"] {
+            assert!(number(text).is_err(), "{text}");
+        }
+    }
+}
