@@ -3,6 +3,7 @@
 
 mod access;
 pub mod admin;
+mod archive;
 mod areas;
 pub(crate) mod batch;
 pub(crate) mod body;
@@ -25,6 +26,7 @@ mod practices;
 mod prepared;
 pub(crate) mod problem;
 mod protect;
+mod ranges;
 mod request_id;
 mod server;
 mod snapshot;
@@ -63,6 +65,8 @@ pub struct App {
     gate: Arc<Gate>,
     /// Places for maps that are being drawn.
     drawing: Arc<Semaphore>,
+    /// The one place for a file of all tiles that is being made.
+    archiving: Arc<Semaphore>,
 }
 
 impl App {
@@ -76,6 +80,7 @@ impl App {
             gate,
             pictures: Pictures::default(),
             drawing: Arc::new(Semaphore::new(maps::DRAWN_AT_ONCE)),
+            archiving: Arc::new(Semaphore::new(1)),
             frame_ancestors: FrameAncestors::any(),
         }
     }
@@ -163,7 +168,7 @@ pub fn router(app: App) -> Router {
         .route("/ogc/tileMatrixSets", get(ogc::sets))
         .route("/ogc/tileMatrixSets/{tileMatrixSetId}", get(ogc::set))
         .route("/openapi.json", get(openapi::document))
-        .route("/tiles/{name}", get(tiles::description))
+        .route("/tiles/{name}", get(tiles::named))
         .route("/tiles/{layers}/{z}/{x}/{y}", get(tiles::tile))
         .route(
             "/tiles/{edition}/{layers}/{z}/{x}/{y}",

@@ -43,6 +43,8 @@ enum Advice {
     Authenticate(&'static str),
     /// With a key that opens this.
     AuthenticateFor(Scope),
+    /// A part of so many bytes.
+    PartOf(u64),
 }
 
 /// Its shape on the wire, for the command line too.
@@ -215,6 +217,17 @@ impl Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_areas", detail)
     }
 
+    /// A part was asked for that a body of so many bytes does not have.
+    pub(crate) fn range_not_satisfiable(length_bytes: u64) -> Problem {
+        let mut problem = Problem::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "no_such_range",
+            "Range asks for bytes after the end; Content-Range tells how many there are",
+        );
+        problem.advice = Some(Advice::PartOf(length_bytes));
+        problem
+    }
+
     pub(crate) fn not_implemented() -> Problem {
         Problem::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -309,6 +322,10 @@ impl Advice {
             Advice::Authenticate(challenge) => {
                 let challenge = HeaderValue::from_static(challenge);
                 (header::WWW_AUTHENTICATE, challenge)
+            }
+            Advice::PartOf(length_bytes) => {
+                let length = HeaderValue::try_from(format!("bytes */{length_bytes}"));
+                (header::CONTENT_RANGE, length.expect("ASCII"))
             }
             Advice::AuthenticateFor(scope) => {
                 let challenge = format!(

@@ -48,12 +48,13 @@ pub(super) const HEADERS: [(HeaderName, &str); 6] = [
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
 const ASKED_WITH: HeaderValue =
-    HeaderValue::from_static("content-type, content-encoding, if-none-match");
-const ASKED_WITH_A_KEY: HeaderValue =
-    HeaderValue::from_static("authorization, content-type, content-encoding, if-none-match");
+    HeaderValue::from_static("content-type, content-encoding, if-none-match, if-range, range");
+const ASKED_WITH_A_KEY: HeaderValue = HeaderValue::from_static(
+    "authorization, content-type, content-encoding, if-none-match, if-range, range",
+);
 const SHOWN: HeaderValue = HeaderValue::from_static(
-    "etag, link, content-disposition, content-crs, retry-after, ratelimit, ratelimit-policy, \
-     x-request-id",
+    "etag, link, content-disposition, content-range, accept-ranges, content-crs, retry-after, \
+     ratelimit, ratelimit-policy, x-request-id",
 );
 const ORIGIN: HeaderValue = HeaderValue::from_static("origin");
 /// A day; browsers keep it for less.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
@@ -17,6 +17,7 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::App;
+use super::archive;
 use super::areas::{held_layer, unknown_layer};
 use super::body::decimals;
 use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, cacheable_json, is_known};
@@ -33,26 +34,34 @@ use crate::tiles::{self, Encoding, MAKING, Made, TileAddress, Wanted, ZOOM_MAX};
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
 const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
-/// `/tiles/{layers}.json`, TileJSON 3.0.0, and `/tiles/style.json`.
-pub(super) async fn description(
+/// `/tiles/{layers}.json`, TileJSON 3.0.0, `/tiles/style.json`, and `/tiles/{dataset}.pmtiles`.
+pub(super) async fn named(
     State(app): State<App>,
+    method: Method,
     uri: Uri,
     Segments(name): Segments<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let name = name.strip_suffix(".json").ok_or_else(unknown_layer)?;
+    match name.rsplit_once('.') {
+        Some((name, "json")) => description(&app, &uri, name, &headers),
+        Some((name, "pmtiles")) => archive::answer(&app, &uri, name, &method, &headers).await,
+        _ => Err(unknown_layer()),
+    }
+}
+
+fn description(app: &App, uri: &Uri, name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     if name == "style" {
-        let fields = query_fields(&uri, &["as_of", "dataset", "layers"])?;
-        let snapshot = Snapshot::of(&app, &fields)?;
+        let fields = query_fields(uri, &["as_of", "dataset", "layers"])?;
+        let snapshot = Snapshot::of(app, &fields)?;
         let named = fields.get("layers").map(str::to_string);
         let named = named.unwrap_or_else(|| first_layer(&snapshot));
         let layers = layers(&snapshot, &named)?;
-        return Ok(by_host(&headers, &style(&snapshot, &layers, &headers)));
+        return Ok(by_host(headers, &style(&snapshot, &layers, headers)));
     }
-    let snapshot = Snapshot::of(&app, &query_fields(&uri, &["as_of", "dataset"])?)?;
+    let snapshot = Snapshot::of(app, &query_fields(uri, &["as_of", "dataset"])?)?;
     let layers = layers(&snapshot, name)?;
-    let body = tilejson(&snapshot, &layers, &headers);
-    Ok(by_host(&headers, &body))
+    let body = tilejson(&snapshot, &layers, headers);
+    Ok(by_host(headers, &body))
 }
 
 /// `/tiles/{layers}/{z}/{x}/{y}.mvt`.

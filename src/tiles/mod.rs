@@ -44,6 +44,7 @@ use std::sync::{Arc, OnceLock};
 use fast_mvt::{MvtCoord, MvtFeatureBuilder, MvtGeomType, MvtLayerBuilder, MvtResult};
 
 pub use picture::{Picture, Pictured};
+pub use pmtiles::{ARCHIVE_BYTES_MAX, Archive};
 pub use store::{Encoding, KEPT_ZOOM_MAX, Made, Store, Wanted};
 
 use geo::BoundingRect;

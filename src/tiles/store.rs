@@ -21,6 +21,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::civil::Date;
 
+use super::pmtiles::{ARCHIVE_BYTES_MAX, Archive, ArchiveError};
 use super::{Outline, Picture, Shapes, TileAddress, TileArea, around, bounds};
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
@@ -191,12 +192,17 @@ pub struct Store {
     shapes: Mutex<Vec<(State, Arc<OnceLock<Shapes>>)>>,
     /// As many as layers have states.
     bounds: Mutex<BTreeMap<State, Option<[f64; 4]>>>,
+    /// The one that was made last; without one where it was too large.
+    archive: Mutex<Option<KeptArchive>>,
     tiles_bytes_max: usize,
     shapes_bytes_max: usize,
 }
 
 /// A layer, and how often it has changed.
 type State = (Layer, usize);
+
+/// Of which states, and what became of it.
+type KeptArchive = (Vec<State>, Option<Arc<Archive>>);
 
 impl Default for Store {
     fn default() -> Store {
@@ -212,6 +218,7 @@ impl Store {
             hasher: RandomState::new(),
             shapes: Mutex::default(),
             bounds: Mutex::default(),
+            archive: Mutex::default(),
             tiles_bytes_max,
             shapes_bytes_max,
         }
@@ -285,6 +292,31 @@ impl Store {
         layers.iter().filter_map(of_layer).reduce(around)
     }
 
+    /// The file of all tiles on a day, if it was made: `Some(None)` where it was too large.
+    pub fn kept_archive(&self, index: &Index, day: Date) -> Option<Option<Arc<Archive>>> {
+        let kept = locked(&self.archive);
+        let (states, archive) = kept.as_ref()?;
+        (*states == states_with_ground(index, day)).then(|| archive.clone())
+    }
+
+    /// The file of all tiles on a day, made now, and kept in the place of the last one; `None` where it would be
+    /// larger than [`ARCHIVE_BYTES_MAX`]. Takes seconds, and minutes of a large dataset.
+    ///
+    /// # Errors
+    /// When a tile cannot be made.
+    pub fn make_archive(
+        &self,
+        index: &Index,
+        day: Date,
+    ) -> Result<Option<Arc<Archive>>, ArchiveError> {
+        let states = states_with_ground(index, day);
+        let layers: Vec<Layer> = states.iter().map(|state| state.0).collect();
+        let archive = Archive::new(self, index, &layers, day, ARCHIVE_BYTES_MAX)?;
+        let archive = archive.map(Arc::new);
+        *locked(&self.archive) = Some((states, archive.clone()));
+        Ok(archive)
+    }
+
     /// About how many bytes of tiles and of shapes are kept.
     pub fn size_bytes(&self) -> (usize, usize) {
         let tiles = self.tiles.iter().map(|part| locked(part).bytes).sum();
@@ -311,6 +343,15 @@ impl Store {
         debug_assert!(index.layers().any(|layer| layer == state.0));
         shapes
     }
+}
+
+/// Every layer that has ground on a day, in the state of that day.
+fn states_with_ground(index: &Index, day: Date) -> Vec<State> {
+    let layers = index.layers();
+    let with_ground = layers.filter(|&layer| index.boundaries(layer, day).next().is_some());
+    with_ground
+        .map(|layer| (layer, index.changes_until(layer, day)))
+        .collect()
 }
 
 fn shapes_bytes(kept: &[(State, Arc<OnceLock<Shapes>>)]) -> usize {

@@ -2,6 +2,7 @@
 
 mod access;
 mod archive;
+mod archive_http;
 mod batch;
 #[path = "../../benches/common/borders.rs"]
 mod borders;

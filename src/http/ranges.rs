@@ -1,0 +1,149 @@
+//! Parts of a body (RFC 9110, 14): one range of bytes at a time; who asks for several gets the whole.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::conditional::is_known;
+use super::problem::Problem;
+
+const BYTES: HeaderValue = HeaderValue::from_static("bytes");
+
+/// What of a body is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Whole,
+    /// From a byte to another one, both included; they are there.
+    Bytes(usize, usize),
+    /// Nothing of what is asked for is there.
+    Outside,
+}
+
+/// The body that a strong tag stands for, or the part of it that is asked for: 200, 206, 304.
+///
+/// # Errors
+/// 416 where the part is not there.
+pub(super) fn response(
+    method: &Method,
+    headers: &HeaderMap,
+    tag: &str,
+    common: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    body: &Bytes,
+) -> Result<Response, Problem> {
+    let is_known = is_known(headers, tag);
+    let part = match is_wanted_in_parts(method, headers, tag) {
+        true if !is_known => part(headers, body.len()),
+        _ => Part::Whole,
+    };
+    let mut response = match part {
+        _ if is_known => StatusCode::NOT_MODIFIED.into_response(),
+        Part::Whole => body.clone().into_response(),
+        Part::Outside => return Err(Problem::range_not_satisfiable(body.len() as u64)),
+        Part::Bytes(first, last) => {
+            let range = format!("bytes {first}-{last}/{}", body.len());
+            let range = HeaderValue::try_from(range).expect("ASCII");
+            let range = [(header::CONTENT_RANGE, range)];
+            (StatusCode::PARTIAL_CONTENT, range, body.slice(first..=last)).into_response()
+        }
+    };
+    let given = response.headers_mut();
+    // Bytes name their own type.
+    given.remove(header::CONTENT_TYPE);
+    given.insert(header::ACCEPT_RANGES, BYTES);
+    given.insert(
+        header::ETAG,
+        HeaderValue::from_str(tag).expect("ASCII in quotes"),
+    );
+    given.extend(common);
+    Ok(response)
+}
+
+/// Parts are for GET, and of the version that the client has the others of (13.1.5): we tell no date, so that no
+/// date is that version's.
+fn is_wanted_in_parts(method: &Method, headers: &HeaderMap, tag: &str) -> bool {
+    let is_same = |value: &HeaderValue| value.as_bytes() == tag.as_bytes();
+    method == Method::GET && headers.get(header::IF_RANGE).is_none_or(is_same)
+}
+
+fn part(headers: &HeaderMap, length: usize) -> Part {
+    let mut values = headers.get_all(header::RANGE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Part::Whole;
+    };
+    value
+        .to_str()
+        .map_or(Part::Whole, |text| parsed(text, length))
+}
+
+/// What is not well-formed, of another unit or of several parts may be passed over (14.2).
+fn parsed(text: &str, length: usize) -> Part {
+    let Some((unit, range)) = text.split_once('=') else {
+        return Part::Whole;
+    };
+    let Some((first, last)) = range.trim().split_once('-') else {
+        return Part::Whole;
+    };
+    // More digits than any number has are beyond every end.
+    let number = |digits: &str| digits.parse().unwrap_or(usize::MAX);
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !unit.trim().eq_ignore_ascii_case("bytes") || !is_number(first) || !is_number(last) {
+        return Part::Whole;
+    }
+    let (first, last) = match (first, last) {
+        ("", "") => return Part::Whole,
+        ("", count) if number(count) == 0 => return Part::Outside,
+        ("", count) => (length.saturating_sub(number(count)), usize::MAX),
+        (first, "") => (number(first), usize::MAX),
+        (first, last) if number(last) < number(first) => return Part::Whole,
+        (first, last) => (number(first), number(last)),
+    };
+    match first < length {
+        true => Part::Bytes(first, last.min(length - 1)),
+        false => Part::Outside,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_as_the_standard_says() {
+        let check = |text: &str, expected: Part| {
+            assert_eq!(parsed(text, 10_000), expected, "{text}");
+        };
+        // Its own examples (14.1.2).
+        check("bytes=0-499", Part::Bytes(0, 499));
+        check("bytes=500-999", Part::Bytes(500, 999));
+        check("bytes=-500", Part::Bytes(9_500, 9_999));
+        check("bytes=9500-", Part::Bytes(9_500, 9_999));
+        check("bytes=0-0", Part::Bytes(0, 0));
+        check("bytes=-20000", Part::Bytes(0, 9_999));
+        check("bytes=9999-20000", Part::Bytes(9_999, 9_999));
+        check("Bytes=0-99999999999999999999999", Part::Bytes(0, 9_999));
+        for text in [
+            "bytes=10000-",
+            "bytes=10000-10001",
+            "bytes=-0",
+            "bytes=99999999999999999999999-",
+        ] {
+            check(text, Part::Outside);
+        }
+        for text in [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=5",
+            "bytes=5-4",
+            "bytes=a-b",
+            "bytes=+1-2",
+            "bytes=1-2-3",
+            "bytes=0-0,-1",
+            "items=0-5",
+        ] {
+            check(text, Part::Whole);
+        }
+        assert_eq!(parsed("bytes=0-", 0), Part::Outside);
+    }
+}
