@@ -53,7 +53,7 @@ struct Wanted {
     /// Where the look-up by practice goes, likewise.
     #[arg(long, value_name = "OUT")]
     practices: Option<PathBuf>,
-    /// Where areas go: OUT.gpkg (GeoPackage, British National Grid) or OUT.geojson.
+    /// Where areas go: OUT.gpkg (GeoPackage), OUT.zip (Shapefiles) or OUT.fgb (FlatGeobuf), all British National Grid; OUT.geojson or OUT.topojson, longitude and latitude.
     #[arg(long, value_name = "OUT")]
     areas: Option<PathBuf>,
     /// Where map tiles go, all in one file: OUT.pmtiles.
@@ -266,8 +266,11 @@ fn area_format(path: &Path) -> Result<AreaFormat> {
     match extension(path) {
         Some("geojson" | "json") => Ok(AreaFormat::GeoJson),
         Some("gpkg") => Ok(AreaFormat::GeoPackage),
+        Some("topojson") => Ok(AreaFormat::TopoJson),
+        Some("zip") => Ok(AreaFormat::Shapefiles),
+        Some("fgb") => Ok(AreaFormat::FlatGeobuf),
         _ => bail!(
-            "{}: areas go to a file that ends in .gpkg or .geojson, which says what it is",
+            "{}: areas go to a file that ends in .gpkg, .geojson, .topojson, .zip (Shapefiles) or .fgb, which says what it is",
             path.display()
         ),
     }

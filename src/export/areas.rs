@@ -1,5 +1,9 @@
 //! The areas of layers on a day, as the files that GIS programs open.
 
+mod flatgeobuf;
+mod shapefile;
+mod topojson;
+
 use jiff::civil::Date;
 use rusqlite::{Connection, MAIN_DB, params};
 use serde_json::{Value, json};
@@ -15,6 +19,12 @@ pub enum AreaFormat {
     GeoJson,
     /// GeoPackage 1.3 (OGC 12-128r17): British National Grid, a table a layer.
     GeoPackage,
+    /// TopoJSON 1: lon/lat, an object a layer, each border that areas of a layer have in common once.
+    TopoJson,
+    /// Shapefiles in a zip: British National Grid, one a layer.
+    Shapefiles,
+    /// FlatGeobuf 3: British National Grid, all layers in one.
+    FlatGeobuf,
 }
 
 /// The bytes of a file, and how many areas are in it. Those without ground are left out.
@@ -25,23 +35,53 @@ pub struct Areas {
     pub count: u64,
 }
 
+/// Why a file was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum AreasError {
+    /// SQLite failed, which takes a full memory.
+    #[error("writing the GeoPackage: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A shape cannot be written.
+    #[error("writing the Shapefile: {0}")]
+    Shape(#[from] ::shapefile::Error),
+    /// The zip cannot be written.
+    #[error("writing the zip: {0}")]
+    Zip(#[from] zip::result::ZipError),
+    /// A cell that a Shapefile has no room for.
+    #[error(
+        "`{column}` of an area has more than the {most} bytes that a Shapefile holds: GeoPackage holds any"
+    )]
+    TooLong {
+        /// Of which column.
+        column: &'static str,
+        /// What would do.
+        most: usize,
+    },
+}
+
 /// Writes the areas of layers that have ground on the day.
 ///
 /// # Errors
-/// When SQLite fails, which takes a full memory.
+/// When the format cannot hold them.
 pub fn areas(
     index: &Index,
     format: AreaFormat,
     layers: &[Layer],
     day: Date,
-) -> Result<Areas, rusqlite::Error> {
+) -> Result<Areas, AreasError> {
     match format {
         AreaFormat::GeoJson => Ok(geo_json(index, layers, day)),
-        AreaFormat::GeoPackage => geo_package(index, layers, day),
+        AreaFormat::GeoPackage => Ok(geo_package(index, layers, day)?),
+        AreaFormat::TopoJson => Ok(topojson::topo_json(index, layers, day)),
+        AreaFormat::Shapefiles => shapefile::shapefiles(index, layers, day),
+        AreaFormat::FlatGeobuf => Ok(flatgeobuf::flat_geobuf(index, layers, day)),
     }
 }
 
-fn grounds(index: &Index, layer: Layer, day: Date) -> impl Iterator<Item = (&Area, &Boundary)> {
+/// An area, and its ground.
+type Ground<'i> = (&'i Area, &'i Boundary);
+
+fn grounds(index: &Index, layer: Layer, day: Date) -> impl Iterator<Item = Ground<'_>> {
     index
         .boundaries(layer, day)
         .filter_map(move |boundary| Some((index.area(layer, &boundary.id, day)?, boundary)))
@@ -59,14 +99,7 @@ fn geo_json(index: &Index, layers: &[Layer], day: Date) -> Areas {
     let mut count = 0;
     for (area, boundary) in layers.iter().flat_map(|&layer| grounds(index, layer, day)) {
         text.push_str(if count == 0 { "\n" } else { ",\n" });
-        let written = |day: Option<Date>| day.map(|day| day.to_string());
-        let properties = json!({
-            "id": area.id, "name": area.title(), "layer": area.layer.as_str(), "kind": area.kind,
-            "system": area.system, "provenance": area.provenance.as_str(),
-            "extent": boundary.extent.as_str(),
-            "from": written(area.period.from), "to": written(area.period.to),
-        });
-        geojson::write_feature(&mut text, &properties, &boundary.lonlat);
+        geojson::write_feature(&mut text, &properties(area, boundary), &boundary.lonlat);
         count += 1;
     }
     text.push_str("\n]}\n");
@@ -74,6 +107,16 @@ fn geo_json(index: &Index, layers: &[Layer], day: Date) -> Areas {
         bytes: text.into_bytes(),
         count,
     }
+}
+
+fn properties(area: &Area, boundary: &Boundary) -> Value {
+    let written = |day: Option<Date>| day.map(|day| day.to_string());
+    json!({
+        "id": area.id, "name": area.title(), "layer": area.layer.as_str(), "kind": area.kind,
+        "system": area.system, "provenance": area.provenance.as_str(),
+        "extent": boundary.extent.as_str(),
+        "from": written(area.period.from), "to": written(area.period.to),
+    })
 }
 
 /// `GPKG`, and version 1.3: what tells such a file from any database.

@@ -9,6 +9,6 @@ mod areas;
 mod lookup;
 mod table;
 
-pub use areas::{AreaFormat, Areas, areas};
+pub use areas::{AreaFormat, Areas, AreasError, areas};
 pub use lookup::{postcodes, practices};
 pub use table::TableFormat;

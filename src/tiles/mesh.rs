@@ -60,7 +60,7 @@ impl Mesh {
 }
 
 /// Millimetres, y to the south; exteriors have positive areas, holes negative ones.
-fn network_on_grid(
+pub(super) fn network_on_grid(
     boundaries: &[&Boundary],
     labels: &mut Labels,
     degrees: &mut HashMap<Spot, (f64, f64)>,

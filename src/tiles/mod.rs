@@ -37,6 +37,7 @@ pub mod pmtiles;
 mod rings;
 mod simplify;
 mod store;
+mod topology;
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
@@ -46,6 +47,7 @@ use fast_mvt::{MvtCoord, MvtFeatureBuilder, MvtGeomType, MvtLayerBuilder, MvtRes
 pub use picture::{Picture, Pictured};
 pub use pmtiles::{ARCHIVE_BYTES_MAX, Archive};
 pub use store::{Encoding, KEPT_ZOOM_MAX, Made, Store, Wanted};
+pub use topology::{ArcRef, Topology};
 
 use geo::BoundingRect;
 use jiff::civil::Date;

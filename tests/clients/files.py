@@ -1,12 +1,16 @@
 """Opens exported files as GIS programs do, with GDAL (pyogrio). Usage: files.py FOLDER
 
-Compares FOLDER/areas.gpkg with FOLDER/areas.geojson, layer by layer and area by area, and lists the layers
-of FOLDER/areas.pmtiles. tests/it/export.rs runs it with the Python that CATCHMENT_PYTHON names.
+Compares FOLDER/areas.gpkg, .zip and .fgb with each other, and these and FOLDER/areas.topojson with
+FOLDER/areas.geojson, area by area, and lists the layers of FOLDER/areas.pmtiles. tests/it/export.rs runs it with
+the Python that CATCHMENT_PYTHON names.
 """
 
+import json
 import pathlib
 import sys
+import zipfile
 
+import numpy
 import pyogrio
 import pyproj
 import shapely
@@ -39,3 +43,78 @@ for name in names:
         assert shapely.hausdorff_distance(ground, there) < 5, area
 assert count == len(lonlat) == 29, (count, len(lonlat))
 assert {name for name, _ in pyogrio.list_layers(tiles)} == {"icc", "neighbourhood-team"}
+
+
+def same(one, other):
+    """Vertex by vertex, whatever order polygons have and wherever rings begin; one polygon is one of many."""
+    one, other = (shapely.normalize(shapely.multipolygons(shapely.get_parts(it))) for it in (one, other))
+    return shapely.equals_exact(one, other, 0)
+
+
+# Shapefiles: the same ground to the millimetre, wound as the format asks, and in a known system.
+shapefiles = folder / "areas.zip"
+with zipfile.ZipFile(shapefiles) as archive:
+    endings = [name.split(".") for name in archive.namelist()]
+    assert len(endings) == 10 and archive.read("icc.cpg") == b"UTF-8", endings
+for name in ["icc", "neighbourhood-team"]:
+    _, expected, its = areas(package, name.replace("-", "_"))
+    meta, grounds, fields = areas(f"/vsizip/{shapefiles}/{name}.shp", name)
+    assert meta["crs"] == "EPSG:27700", meta["crs"]
+    assert meta["encoding"] == "UTF-8" and list(fields)[:2] == ["id", "name"], meta
+    assert all(same(grounds[area], expected[area]) for area in expected), name
+    for column in ["id", "name", "system", "provenance"]:
+        assert list(fields[column]) == list(its[column]), (name, column)
+    for column in ["valid_from", "valid_to"]:
+        assert list(map(str, fields[column])) == list(map(str, its[column])), (name, column)
+names = [name for name, _ in pyogrio.list_layers(f"/vsizip/{shapefiles}")]
+assert set(names) == {"icc", "neighbourhood-team"}, names
+
+# FlatGeobuf: likewise, and its index finds what is in a rectangle.
+flat = folder / "areas.fgb"
+meta, grounds, fields = areas(flat, "lancashire-and-cumbria")
+assert meta["crs"] == "EPSG:27700" and meta["geometry_type"] == "MultiPolygon", meta
+assert set(fields["layer"]) == {"icc", "neighbourhood-team"}
+for name in names:
+    _, expected, its = areas(package, name.replace("-", "_"))
+    assert all(same(grounds[area], expected[area]) for area in expected), name
+    days = dict(zip(fields["id"], fields["valid_from"]))
+    assert [str(days[area]) for area in its["id"]] == [
+        str(day) if not numpy.isnat(day) else "None" for day in its["valid_from"]
+    ], name
+boxes = shapely.bounds(list(grounds.values()))
+for box in [(340_000, 480_000, 350_000, 490_000), (300_000, 400_000, 420_000, 600_000), (0, 0, 1, 1)]:
+    _, _, found, _ = pyogrio.raw.read(flat, bbox=box)
+    here = shapely.intersects(list(grounds.values()), shapely.box(*box))
+    assert len(found) == here.sum(), (box, len(found), here.sum())
+
+# TopoJSON: the ground of GeoJSON to a unit of its last decimal, each border once, communities a valid coverage.
+topology = json.loads((folder / "areas.topojson").read_text())
+assert sorted(topology["objects"]) == ["icc", "neighbourhood-team"]
+edges = [set() for _ in topology["objects"]]
+used = [set() for _ in topology["objects"]]
+for place, name in enumerate(topology["objects"]):
+    rings = (ring for it in topology["objects"][name]["geometries"] for part in it["arcs"] for ring in part)
+    used[place] = {arc if arc >= 0 else ~arc for ring in rings for arc in ring}
+assert set.union(*used) == set(range(len(topology["arcs"]))), "an arc that nobody has"
+for place, arcs in enumerate(used):
+    for arc in arcs:
+        x = y = 0
+        vertices = []
+        for dx, dy in topology["arcs"][arc]:
+            x, y = x + dx, y + dy
+            vertices.append((x, y))
+        for edge in zip(vertices, vertices[1:]):
+            edge = tuple(sorted(edge))
+            assert edge not in edges[place], ("an edge twice", edge)
+            edges[place].add(edge)
+for name in names:
+    meta, grounds, fields = areas(folder / "areas.topojson", name)
+    assert meta["crs"] in ("EPSG:4326", "OGC:CRS84", None), meta["crs"]
+    shapes = list(grounds.values())
+    assert shapely.is_valid(shapes).all(), name
+    for area, ground in grounds.items():
+        # What is noded has more vertices on the same line.
+        assert shapely.hausdorff_distance(ground, lonlat[area]) < 2e-7, (name, area)
+        assert abs(ground.area - lonlat[area].area) < 1e-9, (name, area)
+    if name == "icc":
+        assert shapely.coverage_is_valid(shapes), "communities come apart"

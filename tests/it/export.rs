@@ -398,12 +398,17 @@ fn gis_programs_open_the_areas_and_the_tiles() {
     ];
     let (code, told) = run(folder.path(), &[&again[..], &day].concat());
     assert_eq!(code, Some(0), "{told}");
-    let (code, told) = run(
-        folder.path(),
-        &[&["--areas", "areas.geojson"][..], &day].concat(),
-    );
-    assert_eq!(code, Some(0), "{told}");
     let bytes = |name: &str| fs::read(folder.path().join(name)).expect("there");
+    for ending in ["geojson", "topojson", "zip", "fgb"] {
+        let names = ["areas", "again"].map(|name| format!("{name}.{ending}"));
+        for name in &names {
+            let asked = [&["--areas", name.as_str()][..], &day].concat();
+            let (code, told) = run(folder.path(), &asked);
+            assert_eq!(code, Some(0), "{told}");
+        }
+        let [one, other] = names.map(|name| bytes(&name));
+        assert!(one == other, "{ending}: the same bytes each time");
+    }
     assert!(
         bytes("areas.gpkg") == bytes("again.gpkg"),
         "the same bytes each time"
@@ -415,7 +420,7 @@ fn gis_programs_open_the_areas_and_the_tiles() {
     let manifest: Value = serde_json::from_slice(&bytes("areas.gpkg.manifest.json")).expect("JSON");
     assert_eq!(manifest["areas"], 29);
     for (arguments, words) in [
-        (["--areas", "areas.shp"], ".gpkg or .geojson"),
+        (["--areas", "areas.shp"], ".zip (Shapefiles)"),
         (["--tiles", "areas.mbtiles"], ".pmtiles"),
         (["--areas", "areas.gpkg"], "--force"),
     ] {

@@ -1,0 +1,172 @@
+//! Shapefiles (ESRI, July 1998) in a zip: of each layer .shp, .shx, .dbf, .prj and .cpg, British National Grid.
+
+use std::io::{Cursor, Write as _};
+
+use jiff::civil::Date;
+use shapefile::ShapeWriter;
+use shapefile::record::{Point, Polygon, PolygonRing};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::{Areas, AreasError, Ground, grounds};
+use crate::domain::{Boundary, BritishGrid, Layer};
+use crate::index::Index;
+
+/// EPSG:27700 as ESRI writes it, by which its programs and others know it.
+const PRJ: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0]]"#;
+
+/// The character set of the .dbf.
+const CPG: &str = "UTF-8";
+
+pub(super) fn shapefiles(index: &Index, layers: &[Layer], day: Date) -> Result<Areas, AreasError> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    // A zip tells when files were changed: without it, so that the same areas give the same bytes.
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .last_modified_time(zip::DateTime::default());
+    let mut count = 0;
+    for &layer in layers {
+        let grounds: Vec<Ground<'_>> = grounds(index, layer, day).collect();
+        let (shp, shx) = shapes(&grounds)?;
+        let table = Table::new(&grounds, day);
+        let parts = [
+            ("shp", shp),
+            ("shx", shx),
+            ("dbf", table.bytes()?),
+            ("prj", PRJ.into()),
+            ("cpg", CPG.into()),
+        ];
+        for (ending, bytes) in parts {
+            zip.start_file(format!("{layer}.{ending}"), options)?;
+            zip.write_all(&bytes).map_err(zip::result::ZipError::Io)?;
+        }
+        count += grounds.len() as u64;
+    }
+    let bytes = zip.finish()?.into_inner();
+    Ok(Areas { bytes, count })
+}
+
+/// The .shp and the .shx.
+fn shapes(grounds: &[Ground<'_>]) -> Result<(Vec<u8>, Vec<u8>), AreasError> {
+    let (mut shp, mut shx) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
+    let mut writer = ShapeWriter::with_shx(&mut shp, &mut shx);
+    for (_, boundary) in grounds {
+        writer.write_shape(&polygon(boundary))?;
+    }
+    writer.finalize()?;
+    drop(writer);
+    Ok((shp.into_inner(), shx.into_inner()))
+}
+
+/// All rings in one record, closed; exteriors clockwise, each with its holes after it.
+fn polygon(boundary: &Boundary) -> Polygon {
+    let point = |at: &BritishGrid| Point::new(at.easting_m(), at.northing_m());
+    let rings = boundary.grid.iter().flat_map(|polygon| {
+        polygon.rings.iter().enumerate().map(move |(at, ring)| {
+            let points = ring.iter().map(point).collect();
+            match at {
+                0 => PolygonRing::Outer(points),
+                _ => PolygonRing::Inner(points),
+            }
+        })
+    });
+    Polygon::with_rings(rings.collect())
+}
+
+/// Names and lengths of the columns; a name has at most ten letters.
+const COLUMNS: [&str; 8] = [
+    "id",
+    "name",
+    "kind",
+    "system",
+    "provenance",
+    "extent",
+    "valid_from",
+    "valid_to",
+];
+/// Those that hold days.
+const FIRST_DAY: usize = 6;
+/// The most bytes of a cell.
+const CELL_BYTES_MAX: usize = 254;
+
+/// What the .dbf holds (dBASE III), written here because the crate's tells the day on
+/// which it was written; this one tells the day that the areas are of.
+struct Table {
+    rows: Vec<[String; COLUMNS.len()]>,
+    day: Date,
+}
+
+impl Table {
+    fn new(grounds: &[Ground<'_>], day: Date) -> Table {
+        let row = |(area, boundary): &Ground<'_>| {
+            let text = |text: Option<&str>| text.unwrap_or_default().to_string();
+            let day = |day: Option<Date>| {
+                day.map_or(String::new(), |day| day.strftime("%Y%m%d").to_string())
+            };
+            [
+                area.id.clone(),
+                area.title(),
+                text(area.kind.as_deref()),
+                text(area.system.as_deref()),
+                text(Some(area.provenance.as_str())),
+                text(boundary.extent.as_str()),
+                day(area.period.from),
+                day(area.period.to),
+            ]
+        };
+        Table {
+            rows: grounds.iter().map(row).collect(),
+            day,
+        }
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, AreasError> {
+        let mut lengths = [1; COLUMNS.len()];
+        for row in &self.rows {
+            for (length, cell) in lengths.iter_mut().zip(row) {
+                *length = cell.len().max(*length);
+            }
+        }
+        lengths[FIRST_DAY..].fill(8);
+        let too_long = lengths.iter().position(|&length| length > CELL_BYTES_MAX);
+        if let Some(column) = too_long {
+            let column = COLUMNS[column];
+            return Err(AreasError::TooLong {
+                column,
+                most: CELL_BYTES_MAX,
+            });
+        }
+        let count = u32::try_from(self.rows.len()).expect("fewer than 2^32 areas");
+        let short = |number: usize| {
+            u16::try_from(number)
+                .expect("eight cells are below 2^16")
+                .to_le_bytes()
+        };
+        let small = |number: usize| u8::try_from(number).expect("checked above");
+        let (year, month, day) = (self.day.year(), self.day.month(), self.day.day());
+        let year = u8::try_from(year - 1900).unwrap_or(0);
+        let mut out = vec![3, year, month.unsigned_abs(), day.unsigned_abs()];
+        out.extend(count.to_le_bytes());
+        out.extend(short(32 + 32 * COLUMNS.len() + 1));
+        out.extend(short(1 + lengths.iter().sum::<usize>()));
+        out.extend([0; 20]);
+        for (at, (name, &length)) in COLUMNS.iter().zip(&lengths).enumerate() {
+            let mut descriptor = [0; 32];
+            descriptor[..name.len()].copy_from_slice(name.as_bytes());
+            descriptor[11] = if at < FIRST_DAY { b'C' } else { b'D' };
+            descriptor[16] = small(length);
+            out.extend(descriptor);
+        }
+        out.push(b'\r');
+        for row in &self.rows {
+            // Not deleted.
+            out.push(b' ');
+            for (cell, &length) in row.iter().zip(&lengths) {
+                out.extend(cell.as_bytes());
+                out.resize(out.len() + length - cell.len(), b' ');
+            }
+        }
+        out.push(0x1a);
+        Ok(out)
+    }
+}
