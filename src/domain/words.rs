@@ -14,6 +14,14 @@ pub enum Provenance {
 }
 
 impl Provenance {
+    /// Every one, the surest first.
+    pub const ALL: [Provenance; 4] = [
+        Provenance::Official,
+        Provenance::Derived,
+        Provenance::Modelled,
+        Provenance::Indicative,
+    ];
+
     /// The word in files and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -26,10 +34,7 @@ impl Provenance {
 
     /// The provenance of that word.
     pub fn from_word(word: &str) -> Option<Provenance> {
-        use Provenance::{Derived, Indicative, Modelled, Official};
-        [Official, Derived, Modelled, Indicative]
-            .into_iter()
-            .find(|it| it.as_str() == word)
+        Provenance::ALL.into_iter().find(|it| it.as_str() == word)
     }
 }
 

@@ -148,6 +148,10 @@ pub fn router(app: App) -> Router {
             get(ogc::item),
         )
         .route(
+            "/ogc/collections/{collection}/queryables",
+            get(ogc::queryables),
+        )
+        .route(
             "/ogc/collections/{collection}/tiles",
             get(ogc::tilesets_of_collection),
         )

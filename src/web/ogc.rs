@@ -12,6 +12,9 @@ const TILESETS: &str = "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector";
 const SCHEMES: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes";
 const SCHEME: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme";
 
+/// The relation of a link to what features may be chosen by (19-079r2).
+const QUERYABLES: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";
+
 /// The landing page.
 pub(crate) fn landing(home: &Home<'_>, body: &Value) -> Markup {
     let content = html! {
@@ -75,9 +78,24 @@ pub(crate) fn collection(home: &Home<'_>, body: &Value) -> Markup {
             ("From, to", html! { (end(0)) ", " (end(1)) }),
             ("Coordinate reference systems", html! { ul.nhsuk-list { @for crs in list(&body["crs"]) { li { (text(crs)) } } } }),
         ]))
-        (links(body, &["items", TILESETS, "alternate", "license"]))
+        (links(body, &["items", QUERYABLES, TILESETS, "alternate", "license"]))
     };
     page(home, title, &[GIS, COLLECTIONS], content)
+}
+
+/// What features may be chosen by: names, and what each is.
+pub(crate) fn queryables(home: &Home<'_>, title: &str, properties: &[(&str, &str)]) -> Markup {
+    let content = html! {
+        h1 { (title) ": what to choose by" }
+        p.nhsuk-lede-text { "Parameters of the items, such as " code { "items?system=morecambe-bay" } ". Text is compared as it is." }
+        (summary_list(&properties.iter().map(|(name, about)| (*name, html! { (about) })).collect::<Vec<_>>()))
+    };
+    page(
+        home,
+        &format!("{title}: what to choose by"),
+        &[GIS, COLLECTIONS],
+        content,
+    )
 }
 
 /// A page of features.

@@ -47,6 +47,14 @@ def with_gdal():
     assert 0 < expected == len(within) < len(geometry), (expected, len(within))
     _, _, named, _ = pyogrio.raw.read(gdal, layer="icc", where="id = 'mb-kendal'")
     assert len(named) == 1, len(named)
+    for where, expected in [
+        ("system = 'morecambe-bay'", 8),
+        ("system = 'morecambe-bay' AND name = 'Kendal ICC'", 1),
+        ("provenance IN ('official', 'derived')", 0),
+        ("name LIKE 'K%' AND system = 'morecambe-bay'", 1),
+    ]:
+        _, _, chosen, _ = pyogrio.raw.read(gdal, layer="icc", where=where)
+        assert len(chosen) == expected, (where, len(chosen))
 
 
 def with_owslib():

@@ -102,6 +102,8 @@ fn conformance_names_the_classes() {
         "features-1/1.0/conf/html",
         "features-1/1.0/conf/oas30",
         "features-2/1.0/conf/crs",
+        "features-3/1.0/conf/queryables",
+        "features-3/1.0/conf/queryables-query-parameters",
         "tiles-1/1.0/conf/core",
         "tiles-1/1.0/conf/tileset",
         "tiles-1/1.0/conf/tilesets-list",
@@ -289,6 +291,58 @@ fn properties_choose_among_features() {
     assert_eq!(found("system=morecambe-bay").len(), 8);
     assert_eq!(found("system=morecambe-bay&id=mb-kendal"), ["mb-kendal"]);
     assert!(found("name=Nowhere").is_empty());
+    assert!(found("extent=outer").is_empty());
+    let path = "/ogc/collections/resilience-group/items?kind=";
+    let kinds = ids(&get(path).json());
+    assert!(kinds.is_empty(), "nothing calls itself nothing: {kinds:?}");
+}
+
+/// What is said to be a parameter is one, and does what the property says.
+#[test]
+fn queryables_are_the_properties_that_choose() {
+    for id in collections() {
+        let collection = get(&format!("/ogc/collections/{id}")).json();
+        let queryables = link(
+            &collection,
+            "http://www.opengis.net/def/rel/ogc/1.0/queryables",
+        );
+        let reply = get(&path(queryables));
+        assert_eq!(reply.header("content-type"), "application/schema+json");
+        let schema = reply.json();
+        assert!(
+            schema["$schema"]
+                .as_str()
+                .is_some_and(|it| it.ends_with("2020-12/schema"))
+        );
+        let address = schema["$id"].as_str().expect("its address");
+        assert!(address.ends_with(&path(queryables)), "{address}");
+        let named = schema["properties"].as_object().expect("properties");
+        assert!(named.contains_key("id") && named.contains_key("name"));
+        let all = get(&format!("/ogc/collections/{id}/items?limit=1000")).json();
+        let features = all["features"].as_array().expect("features");
+        for (name, about) in named {
+            let value = |feature: &Value| feature["properties"][name].as_str().map(str::to_string);
+            let values: BTreeSet<String> = features.iter().filter_map(value).collect();
+            if let Some(words) = about["enum"].as_array() {
+                assert!(
+                    values.iter().all(|it| words.contains(&it.as_str().into())),
+                    "{id}: {name}"
+                );
+            }
+            // Every value of few, one of many.
+            for wanted in values.iter().take(4) {
+                let query = crate::server::encoded(&[(name, wanted), ("limit", "1000")]);
+                let found = ids(&get(&format!("/ogc/collections/{id}/items?{query}")).json());
+                let expected = features
+                    .iter()
+                    .filter(|it| value(it).as_ref() == Some(wanted))
+                    .count();
+                assert_eq!(found.len(), expected, "{id}: {name}={wanted}");
+            }
+        }
+    }
+    refused("/ogc/collections/iccs/queryables", 404);
+    refused("/ogc/collections/icc/queryables?limit=1", 400);
 }
 
 #[test]
@@ -303,6 +357,7 @@ fn a_browser_gets_pages_and_every_link_on_them_works() {
         "/ogc/collections/icc/items",
         "/ogc/collections/icc/items?limit=2&offset=2",
         "/ogc/collections/icc/items/mb-kendal",
+        "/ogc/collections/icc/queryables",
         "/ogc/collections/icc/tiles",
         "/ogc/collections/icc/tiles/WebMercatorQuad",
         "/ogc/tiles",
@@ -507,6 +562,51 @@ fn gis_programs_just_connect() {
         .expect("CATCHMENT_PYTHON names a Python");
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
+}
+
+/// Debian's GDAL, older than that of the Python package, where it is installed.
+#[test]
+fn ogrinfo_reads_every_feature_and_lets_the_server_choose() {
+    let run = |arguments: &[&str]| {
+        let there = format!("OAPIF:{}/ogc", SERVER.origin());
+        let (options, layer) = arguments.split_at(arguments.len() - 1);
+        let mut command = Command::new("ogrinfo");
+        command
+            .env("CPL_DEBUG", "HTTP")
+            .arg("-ro")
+            .args(options)
+            .arg(there)
+            .args(layer);
+        let output = command.output().ok()?;
+        assert!(output.status.success(), "{output:?}");
+        let [told, debug] =
+            [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+        Some((told, debug))
+    };
+    if run(&["--version"]).is_none() {
+        crate::oracle::tell_skipped("ogrinfo is not on the PATH: install gdal-bin");
+        return;
+    }
+    let count = |told: &str| -> u64 {
+        let mut lines = told.lines();
+        let count = lines.find_map(|line| line.strip_prefix("Feature Count: "));
+        count.and_then(|it| it.parse().ok()).expect("a count")
+    };
+    for id in collections() {
+        let page = get(&format!("/ogc/collections/{id}/items?limit=1")).json();
+        let (told, _) = run(&["-so", &id]).expect("it ran before");
+        assert_eq!(page["numberMatched"], count(&told), "{id}");
+        let (told, _) = run(&["-q", &id]).expect("it ran before");
+        let read = told.lines().filter(|it| it.starts_with("OGRFeature("));
+        assert_eq!(page["numberMatched"], read.count(), "{id}");
+    }
+    let (told, debug) =
+        run(&["-so", "-where", "system = 'morecambe-bay'", "icc"]).expect("it ran before");
+    assert_eq!(count(&told), 8, "{told}");
+    assert!(
+        debug.contains("system=morecambe-bay"),
+        "GDAL asks for all and chooses itself: {debug}"
+    );
 }
 
 /// A thousand made-up requests to every operation, each answer held against the document.

@@ -1,5 +1,5 @@
-//! `/ogc`: OGC API Features, Part 1 (core, geojson, html, oas30) and Part 2 (crs), and OGC API Tiles, for QGIS,
-//! GDAL and whatever else speaks them. Two collections a layer: what is valid today, and every version.
+//! `/ogc`: OGC API Features, Part 1 (core, geojson, html, oas30) Part 2 (crs) and of Part 3
+//! queryables, and OGC API Tiles, for QGIS, GDAL and whatever else speaks them. Two collections a layer: what is valid today, and every version.
 //!
 //! `timeStamp` is left out, which Part 1 allows: an answer then stays the same until the dataset or
 //! the day changes, and a cache can tell.
@@ -9,6 +9,7 @@ mod crs;
 mod format;
 mod items;
 mod query;
+mod queryables;
 mod tiles;
 
 use axum::extract::State;
@@ -34,6 +35,7 @@ use crs::Crs;
 use format::Format;
 
 pub(super) use items::{item, items};
+pub(super) use queryables::queryables;
 pub(super) use tiles::{
     set, sets, tile, tile_of_collection, tileset, tileset_of_collection, tilesets,
     tilesets_of_collection,
@@ -45,7 +47,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const OPENAPI: &str = "application/vnd.oai.openapi+json;version=3.0";
 
 /// What we conform to.
-const CLASSES: [&str; 17] = [
+const CLASSES: [&str; 19] = [
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
@@ -56,6 +58,8 @@ const CLASSES: [&str; 17] = [
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
     "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables",
+    "http://www.opengis.net/spec/ogcapi-features-3/1.0/conf/queryables-query-parameters",
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tileset",
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/tilesets-list",
@@ -271,6 +275,12 @@ fn described(context: &Context, index: &Index, collection: Collection, today: Da
         ),
         json!({ "rel": "license", "type": "text/html", "href": index.manifest().licence, "title": "the licence of the data" }),
     ];
+    links.push(context.link(
+        queryables::REL,
+        queryables::SCHEMA,
+        &format!("{path}/queryables"),
+        "what the features may be chosen by",
+    ));
     if !collection.is_history {
         let tiles = format!("{path}/tiles");
         links.push(context.link(tiles::REL_TILESETS, JSON, &tiles, "the areas as tiles"));

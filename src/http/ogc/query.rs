@@ -13,14 +13,22 @@ use crate::question::Fields;
 pub(super) const LIMIT: (usize, usize) = (100, 1_000);
 
 /// Properties that a query may name, and what each is.
-pub(super) const PROPERTIES: [(&str, &str); 4] = [
+pub(super) const PROPERTIES: [(&str, &str); 6] = [
     ("id", "the id of the area, the same for all its versions"),
     ("name", "the name of the area"),
+    (
+        "kind",
+        "what it calls itself where that is not the layer's word, such as action group",
+    ),
     (
         "system",
         "the health system that the id belongs to, such as morecambe-bay",
     ),
     ("provenance", "official, derived, modelled or indicative"),
+    (
+        "extent",
+        "inner or outer, of practices that tell where they take patients from and where they keep them",
+    ),
 ];
 
 /// Every parameter of a collection's items.
@@ -34,8 +42,10 @@ pub(super) const FIELDS: &[&str] = &[
     "datetime",
     "id",
     "name",
+    "kind",
     "system",
     "provenance",
+    "extent",
 ];
 
 /// Which features, and how.
@@ -90,6 +100,8 @@ impl Query {
         let is_so = |(name, wanted): &(&str, String)| match *name {
             "id" => area.id == *wanted,
             "name" => area.title() == *wanted,
+            "kind" => area.kind.as_deref() == Some(wanted),
+            "extent" => feature.boundary.extent.as_str() == Some(wanted),
             "system" => area.system.as_deref() == Some(wanted),
             _ => area.provenance.as_str() == wanted,
         };
