@@ -289,9 +289,12 @@ pub fn vector_layers(index: &Index, layers: &[Layer], zoom_max: u8) -> serde_jso
 
 /// West, south, east, north of all areas of the layers on a day, in degrees; `None` without ground.
 pub fn bounds(index: &Index, layers: &[Layer], day: Date) -> Option<[f64; 4]> {
-    let boundaries = layers
-        .iter()
-        .flat_map(|&layer| index.boundaries(layer, day));
+    let layers = layers.iter();
+    bounds_of(layers.flat_map(|&layer| index.boundaries(layer, day)))
+}
+
+/// West, south, east, north of boundaries, in degrees; `None` without ground.
+pub(crate) fn bounds_of<'b>(boundaries: impl Iterator<Item = &'b Boundary>) -> Option<[f64; 4]> {
     let boxes = boundaries.filter_map(|boundary| {
         let all = boundary.lonlat.bounding_rect()?;
         Some([all.min().x, all.min().y, all.max().x, all.max().y])

@@ -9,8 +9,6 @@ use serde_json::{Value, json};
 use super::super::App;
 use super::super::areas;
 use super::super::input::{Segments, query_fields};
-use super::super::origin::origin;
-use super::super::pages;
 use super::super::problem::Problem;
 use super::collection::{Collection, Feature};
 use super::crs::Crs;
@@ -31,9 +29,8 @@ pub(in crate::http) async fn items(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let fields = query_fields(&uri, FIELDS)?;
-    let context = context(&fields, headers)?;
-    let releases = app.releases();
-    let index = releases.current();
+    let context = Context::of(&app, &fields, headers)?;
+    let index = context.index();
     let collection = Collection::of_id(index, &id)?;
     let query = Query::of(&fields)?;
     let mut matched = collection.features(index, today_in_london());
@@ -80,7 +77,7 @@ pub(in crate::http) async fn items(
         Format::Json => context.answer_text(GEOJSON, collected(&body, &page, query.crs)),
         Format::Html => context.answer(GEOJSON, &body, || {
             let rows: Vec<Value> = page.iter().map(properties).collect();
-            html::items(&pages::blank(index), &collection.title(index), &body, &rows)
+            html::items(&context.page(), &collection.title(index), &body, &rows)
         }),
     };
     Ok(in_crs(response, query.crs))
@@ -94,14 +91,13 @@ pub(in crate::http) async fn item(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let fields = query_fields(&uri, &["f", "crs"])?;
-    let context = context(&fields, headers)?;
+    let context = Context::of(&app, &fields, headers)?;
     let crs = fields
         .get("crs")
         .map(known_crs)
         .transpose()?
         .unwrap_or(Crs::Crs84);
-    let releases = app.releases();
-    let index = releases.current();
+    let index = context.index();
     let collection = Collection::of_id(index, &id)?;
     let features = collection.features(index, today_in_london()).into_iter();
     let feature = features
@@ -134,19 +130,11 @@ pub(in crate::http) async fn item(
         }
         Format::Html => {
             let title = collection.title(index);
-            let page = html::item(&pages::blank(index), &title, &properties, &links);
+            let page = html::item(&context.page(), &title, &properties, &links);
             context.answer_text(super::HTML, page.into_string())
         }
     };
     Ok(in_crs(response, crs))
-}
-
-fn context(fields: &Fields, headers: HeaderMap) -> Result<Context, Problem> {
-    Ok(Context {
-        root: format!("{}/ogc", origin(&headers)),
-        format: Format::wanted(fields, &headers)?,
-        headers,
-    })
 }
 
 /// Part 2, 7.4: which system the coordinates are in.

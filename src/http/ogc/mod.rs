@@ -12,10 +12,12 @@ mod query;
 mod queryables;
 mod tiles;
 
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
-use geo::{BoundingRect, Rect};
 use jiff::civil::Date;
 use maud::Markup;
 use serde_json::{Value, json};
@@ -29,7 +31,9 @@ use super::problem::Problem;
 use super::{App, pages};
 use crate::domain::today_in_london;
 use crate::index::Index;
-use crate::web::ogc as html;
+use crate::question::Fields;
+use crate::releases::Releases;
+use crate::web::{Home, ogc as html};
 use collection::Collection;
 use crs::Crs;
 use format::Format;
@@ -69,22 +73,44 @@ const CLASSES: [&str; 19] = [
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/oas30",
 ];
 
-/// Where the API is, and how an answer is to be written.
-struct Context {
+/// Where the API is, what it answers from, and how; as an extractor, of a request whose query may
+/// hold `f` alone.
+pub(super) struct Context {
     /// The address of the landing page, without a slash at its end.
     root: String,
     format: Format,
     headers: HeaderMap,
+    releases: Arc<Releases>,
+}
+
+impl FromRequestParts<App> for Context {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Context, Problem> {
+        let fields = query_fields(&parts.uri, &["f"])?;
+        Context::of(app, &fields, parts.headers.clone())
+    }
 }
 
 impl Context {
-    fn of(uri: &Uri, headers: HeaderMap) -> Result<Context, Problem> {
-        let fields = query_fields(uri, &["f"])?;
+    /// As the fields ask for it, `f` among others.
+    fn of(app: &App, fields: &Fields, headers: HeaderMap) -> Result<Context, Problem> {
         Ok(Context {
             root: format!("{}/ogc", origin(&headers)),
-            format: Format::wanted(&fields, &headers)?,
+            format: Format::wanted(fields, &headers)?,
             headers,
+            releases: app.releases(),
         })
+    }
+
+    /// The dataset.
+    fn index(&self) -> &Index {
+        self.releases.current()
+    }
+
+    /// What a page about nothing in particular has.
+    fn page(&self) -> Home<'_> {
+        pages::blank(self.index())
     }
 
     /// Where the service is, without a slash at its end.
@@ -137,14 +163,8 @@ impl Context {
 }
 
 /// `/ogc`: the landing page.
-pub(super) async fn landing(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let context = Context::of(&uri, headers)?;
-    let releases = app.releases();
-    let index = releases.current();
+pub(super) async fn landing(context: Context) -> Response {
+    let index = context.index();
     let manifest = index.manifest();
     let mut links = Vec::from(context.selves("/", JSON));
     links.push(context.link(
@@ -179,48 +199,28 @@ pub(super) async fn landing(
         "attribution": manifest.attribution,
         "links": links,
     });
-    Ok(context.answer(JSON, &body, || html::landing(&pages::blank(index), &body)))
+    context.answer(JSON, &body, || html::landing(&context.page(), &body))
 }
 
 /// `/ogc/conformance`.
-pub(super) async fn conformance(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let context = Context::of(&uri, headers)?;
+pub(super) async fn conformance(context: Context) -> Response {
     let body = json!({ "conformsTo": CLASSES, "links": context.selves("/conformance", JSON) });
-    let releases = app.releases();
-    Ok(context.answer(JSON, &body, || {
-        html::conformance(&pages::blank(releases.current()), &CLASSES)
-    }))
+    context.answer(JSON, &body, || html::conformance(&context.page(), &CLASSES))
 }
 
 /// `/ogc/api`: the API document.
-pub(super) async fn api(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let context = Context::of(&uri, headers)?;
-    let releases = app.releases();
-    let index = releases.current();
+pub(super) async fn api(context: Context) -> Response {
+    let index = context.index();
     let ids: Vec<String> = Collection::all(index).iter().map(|it| it.id()).collect();
     let body = openapi::of_features(&context.root, &ids);
-    Ok(context.answer(OPENAPI, &body, || {
-        crate::web::openapi(&pages::blank(index), &body, "/ogc/api?f=json")
-    }))
+    context.answer(OPENAPI, &body, || {
+        crate::web::openapi(&context.page(), &body, "/ogc/api?f=json")
+    })
 }
 
 /// `/ogc/collections`.
-pub(super) async fn collections(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let context = Context::of(&uri, headers)?;
-    let releases = app.releases();
-    let (index, today) = (releases.current(), today_in_london());
+pub(super) async fn collections(context: Context) -> Response {
+    let (index, today) = (context.index(), today_in_london());
     let all = Collection::all(index).into_iter();
     let bodies: Vec<Value> = all
         .map(|it| described(&context, index, it, today))
@@ -230,28 +230,20 @@ pub(super) async fn collections(
         "crs": Crs::ALL.map(Crs::uri),
         "collections": bodies,
     });
-    Ok(context.answer(JSON, &body, || {
-        html::collections(&pages::blank(index), &body)
-    }))
+    context.answer(JSON, &body, || html::collections(&context.page(), &body))
 }
 
 /// `/ogc/collections/{collection}`.
 pub(super) async fn one(
-    State(app): State<App>,
-    uri: Uri,
+    context: Context,
     Segments(id): Segments<String>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let context = Context::of(&uri, headers)?;
-    let releases = app.releases();
-    let index = releases.current();
+    let index = context.index();
     let collection = Collection::of_id(index, &id)?;
     let mut body = described(&context, index, collection, today_in_london());
     let links = body["links"].as_array_mut().expect("it has links");
     links.extend(context.selves(&format!("/collections/{id}"), JSON));
-    Ok(context.answer(JSON, &body, || {
-        html::collection(&pages::blank(index), &body)
-    }))
+    Ok(context.answer(JSON, &body, || html::collection(&context.page(), &body)))
 }
 
 fn described(context: &Context, index: &Index, collection: Collection, today: Date) -> Value {
@@ -303,15 +295,7 @@ fn described(context: &Context, index: &Index, collection: Collection, today: Da
 
 /// West, south, east, north of the features, in degrees.
 fn bounds(features: &[collection::Feature<'_>]) -> [f64; 4] {
-    let boxes = features
-        .iter()
-        .filter_map(|it| it.boundary.lonlat.bounding_rect());
-    let all = boxes.reduce(|a, b| {
-        Rect::new(
-            (a.min().x.min(b.min().x), a.min().y.min(b.min().y)),
-            (a.max().x.max(b.max().x), a.max().y.max(b.max().y)),
-        )
-    });
-    let all = all.unwrap_or(Rect::new((-180.0, -90.0), (180.0, 90.0)));
-    [all.min().x, all.min().y, all.max().x, all.max().y].map(|degrees| decimals(degrees, 7))
+    let all = crate::tiles::bounds_of(features.iter().map(|it| it.boundary));
+    let all = all.unwrap_or([-180.0, -90.0, 180.0, 90.0]);
+    all.map(|degrees| decimals(degrees, 7))
 }

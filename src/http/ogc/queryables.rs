@@ -1,14 +1,10 @@
 //! What a collection's features may be chosen by (OGC API Features, Part 3, 19-079r2, 6): the parameters of its
 //! items that are properties, as a JSON Schema.
 
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::super::App;
 use super::super::input::Segments;
-use super::super::pages;
 use super::super::problem::Problem;
 use super::collection::Collection;
 use super::query::PROPERTIES;
@@ -20,14 +16,10 @@ pub(super) const REL: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
 
 /// `/ogc/collections/{collection}/queryables`.
 pub(in crate::http) async fn queryables(
-    State(app): State<App>,
-    uri: Uri,
+    context: Context,
     Segments(id): Segments<String>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let context = Context::of(&uri, headers)?;
-    let releases = app.releases();
-    let index = releases.current();
+    let index = context.index();
     let title = Collection::of_id(index, &id)?.title(index);
     let properties = PROPERTIES.map(|(name, about)| (name.to_string(), property(name, about)));
     let body = json!({
@@ -39,7 +31,7 @@ pub(in crate::http) async fn queryables(
         "additionalProperties": false,
     });
     Ok(context.answer(SCHEMA, &body, || {
-        html::queryables(&pages::blank(index), &title, &PROPERTIES)
+        html::queryables(&context.page(), &title, &PROPERTIES)
     }))
 }
 

@@ -7,23 +7,23 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::super::App;
 use super::super::body::decimals;
 use super::super::conditional::CACHE_CONTROL;
 use super::super::input::{Segments, query_fields};
-use super::super::pages;
 use super::super::problem::Problem;
 use super::super::snapshot::Snapshot;
 use super::super::tiles::{MVT, answer};
 use super::collection::Collection;
 use super::crs::{Crs, RADIUS_M};
 use super::{Context, JSON, html};
-use crate::domain::Layer;
+use crate::domain::{Layer, today_in_london};
 use crate::index::Index;
 use crate::question::Fields;
-use crate::tiles::{TileAddress, TileRange, ZOOM_MAX};
+use crate::tiles::{Store, TileAddress, TileRange, ZOOM_MAX};
 
 /// The set of tile matrices, and where it is defined.
 const SET: &str = "WebMercatorQuad";
@@ -79,9 +79,9 @@ impl Tiled {
         words.join(",")
     }
 
-    fn bounds(&self, snapshot: &Snapshot) -> Option<[f64; 4]> {
-        let (index, day) = (snapshot.index(), snapshot.as_of);
-        snapshot.tiles().bounds(index, &self.layers, day)
+    /// West, south, east, north on a day, in degrees; `None` without ground.
+    fn bounds(&self, index: &Index, store: &Store, day: Date) -> Option<[f64; 4]> {
+        store.bounds(index, &self.layers, day)
     }
 
     /// What the list of tilesets and the tileset itself say alike.
@@ -97,9 +97,10 @@ impl Tiled {
         })
     }
 
-    fn tileset(&self, context: &Context, snapshot: &Snapshot) -> Value {
-        let index = snapshot.index();
-        let bounds = self.bounds(snapshot);
+    fn tileset(&self, context: &Context) -> Value {
+        let index = context.index();
+        let store = context.releases.tiles(index);
+        let bounds = self.bounds(index, store, today_in_london());
         let mut body = self.described(context);
         let here = format!("{}/{SET}", self.path);
         let links = body["links"].as_array_mut().expect("it has links");
@@ -133,31 +134,20 @@ impl Tiled {
 const MVT_TYPE: &str = "application/vnd.mapbox-vector-tile";
 
 /// `/ogc/tiles`: the tilesets of all collections together.
-pub(in crate::http) async fn tilesets(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let context = Context::of(&uri, headers)?;
-    let releases = app.releases();
-    let index = releases.current();
-    Ok(listed(&context, index, &Tiled::of_all(index)))
+pub(in crate::http) async fn tilesets(context: Context) -> Response {
+    listed(&context, &Tiled::of_all(context.index()))
 }
 
 /// `/ogc/collections/{collection}/tiles`: those of one.
 pub(in crate::http) async fn tilesets_of_collection(
-    State(app): State<App>,
-    uri: Uri,
+    context: Context,
     Segments(id): Segments<String>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let context = Context::of(&uri, headers)?;
-    let releases = app.releases();
-    let index = releases.current();
-    Ok(listed(&context, index, &Tiled::of_collection(index, &id)?))
+    let tiled = Tiled::of_collection(context.index(), &id)?;
+    Ok(listed(&context, &tiled))
 }
 
-fn listed(context: &Context, index: &Index, tiled: &Tiled) -> Response {
+fn listed(context: &Context, tiled: &Tiled) -> Response {
     let mut one = tiled.described(context);
     let links = one["links"].as_array_mut().expect("it has links");
     links.push(context.link(
@@ -168,47 +158,31 @@ fn listed(context: &Context, index: &Index, tiled: &Tiled) -> Response {
     ));
     let body = json!({ "links": context.selves(&tiled.path, JSON), "tilesets": [one] });
     context.answer(JSON, &body, || {
-        html::tilesets(&pages::blank(index), &tiled.title, &body)
+        html::tilesets(&context.page(), &tiled.title, &body)
     })
 }
 
 /// `/ogc/tiles/{tileMatrixSetId}`: what the tiles of all collections are.
 pub(in crate::http) async fn tileset(
-    State(app): State<App>,
-    uri: Uri,
+    context: Context,
     Segments(set): Segments<String>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let snapshot = Snapshot::of(&app, &query_fields(&uri, &["f"])?)?;
-    let tiled = Tiled::of_all(snapshot.index());
-    described(&uri, headers, &snapshot, &tiled, &set)
+    described(&context, &Tiled::of_all(context.index()), &set)
 }
 
 /// `/ogc/collections/{collection}/tiles/{tileMatrixSetId}`: what those of one are.
 pub(in crate::http) async fn tileset_of_collection(
-    State(app): State<App>,
-    uri: Uri,
+    context: Context,
     Segments((id, set)): Segments<(String, String)>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let snapshot = Snapshot::of(&app, &query_fields(&uri, &["f"])?)?;
-    let tiled = Tiled::of_collection(snapshot.index(), &id)?;
-    described(&uri, headers, &snapshot, &tiled, &set)
+    let tiled = Tiled::of_collection(context.index(), &id)?;
+    described(&context, &tiled, &set)
 }
 
-fn described(
-    uri: &Uri,
-    headers: HeaderMap,
-    snapshot: &Snapshot,
-    tiled: &Tiled,
-    set: &str,
-) -> Result<Response, Problem> {
-    let context = Context::of(uri, headers)?;
+fn described(context: &Context, tiled: &Tiled, set: &str) -> Result<Response, Problem> {
     known_set(set)?;
-    let body = tiled.tileset(&context, snapshot);
-    Ok(context.answer(JSON, &body, || {
-        html::tileset(&pages::blank(snapshot.index()), &body)
-    }))
+    let body = tiled.tileset(context);
+    Ok(context.answer(JSON, &body, || html::tileset(&context.page(), &body)))
 }
 
 /// `/ogc/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`: all collections in one tile.
@@ -244,7 +218,8 @@ async fn drawn(
 ) -> Result<Response, Problem> {
     known_set(set)?;
     let [z, row, column] = place.map(number);
-    let address = address(z?, row?, column?, tiled.bounds(&snapshot)).ok_or_else(|| {
+    let bounds = tiled.bounds(snapshot.index(), snapshot.tiles(), snapshot.as_of);
+    let address = address(z?, row?, column?, bounds).ok_or_else(|| {
         Problem::unknown(
             "outside_limits",
             "there is no such tile; tileMatrixSetLimits of the tileset tells which there are",
@@ -327,13 +302,7 @@ fn layer(index: &Index, layer: Layer) -> Value {
 }
 
 /// `/ogc/tileMatrixSets`.
-pub(in crate::http) async fn sets(
-    State(app): State<App>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let context = Context::of(&uri, headers)?;
-    let releases = app.releases();
+pub(in crate::http) async fn sets(context: Context) -> Response {
     let body = json!({
         "links": context.selves("/tileMatrixSets", JSON),
         "tileMatrixSets": [{
@@ -344,19 +313,16 @@ pub(in crate::http) async fn sets(
             "links": [context.link("self", JSON, &format!("/tileMatrixSets/{SET}"), "the tile matrix set")],
         }],
     });
-    Ok(context.answer(JSON, &body, || {
-        html::tile_matrix_sets(&pages::blank(releases.current()), &body)
-    }))
+    context.answer(JSON, &body, || {
+        html::tile_matrix_sets(&context.page(), &body)
+    })
 }
 
 /// `/ogc/tileMatrixSets/{tileMatrixSetId}`.
 pub(in crate::http) async fn set(
-    State(app): State<App>,
-    uri: Uri,
+    context: Context,
     Segments(set): Segments<String>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let context = Context::of(&uri, headers)?;
     known_set(&set)?;
     let matrices: Vec<Value> = (0..=SET_ZOOM_MAX).map(matrix).collect();
     let body = json!({
@@ -369,9 +335,8 @@ pub(in crate::http) async fn set(
         "tileMatrices": matrices,
         "links": context.selves(&format!("/tileMatrixSets/{SET}"), JSON),
     });
-    let releases = app.releases();
     Ok(context.answer(JSON, &body, || {
-        html::tile_matrix_set(&pages::blank(releases.current()), &body)
+        html::tile_matrix_set(&context.page(), &body)
     }))
 }
 
