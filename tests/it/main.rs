@@ -13,6 +13,7 @@ mod cli;
 mod columns;
 mod coverage;
 mod dataset;
+mod deploy;
 mod diff;
 mod export;
 mod faults;

@@ -1,0 +1,208 @@
+//! What is shipped to run it with, and what the pages for operators say: each claim that can be looked
+//! up is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// What stands in backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    let text = text.split("```").step_by(2);
+    text.flat_map(|part| part.split('`').skip(1).step_by(2))
+        .collect()
+}
+
+#[test]
+fn the_settings_that_are_shipped_are_settings() {
+    let checked = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(["serve", "--config", "deploy/catchment.toml"])
+        .arg("--check-config")
+        .output()
+        .expect("it runs");
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    // Those that are commented out are settings too.
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let keys = folder.path().join("keys.toml");
+    fs::write(&keys, "").expect("written");
+    let whole = read("deploy/catchment.toml")
+        .replace("# keys =", "keys =")
+        .replace("# key-needed-for", "key-needed-for")
+        .replace("/var/lib/catchment/keys.toml", &keys.display().to_string())
+        .replace(
+            "# data = [\"/srv/catchment/2026.1\"]",
+            "data = [\"data/lancashire-and-cumbria\"]",
+        );
+    let path = folder.path().join("catchment.toml");
+    fs::write(&path, &whole).expect("written");
+    let checked = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(["serve", "--check-config", "--config"])
+        .arg(&path)
+        .output()
+        .expect("it runs");
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    let told = String::from_utf8_lossy(&checked.stdout);
+    assert!(
+        told.contains("key-needed-for = [\"batch\"]  # file"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_unit_of_systemd_allows_little() {
+    let unit = read("deploy/catchment.service");
+    let port = "SocketBindAllow=tcp:8080";
+    let settings = read("deploy/catchment.toml");
+    assert!(unit.contains(port) && settings.contains("listen = \"127.0.0.1:8080\""));
+    let analysed = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager", "--threshold=15"])
+        .arg("deploy/catchment.service")
+        .output();
+    match analysed {
+        // An older one cannot do it offline.
+        Ok(analysed) if !String::from_utf8_lossy(&analysed.stderr).contains("unrecognized") => {
+            assert!(analysed.status.success(), "{analysed:?}");
+        }
+        _ => crate::oracle::tell_skipped("deploy/catchment.service: no systemd-analyze"),
+    }
+}
+
+#[test]
+fn the_container_holds_what_is_built_and_nobodys_rights() {
+    let file = read("deploy/Containerfile");
+    let last = &file[file.rfind("\nFROM ").expect("stages")..];
+    assert!(last.contains("\nUSER 65532:65532\n"), "{last}");
+    assert!(
+        !last.contains("RUN "),
+        "no program but ours is in it: {last}"
+    );
+    for line in file
+        .lines()
+        .filter(|line| line.starts_with("COPY ") && !line.contains("--from"))
+    {
+        let mut words = line.split(' ').skip(1).collect::<Vec<_>>();
+        words.pop();
+        for path in words {
+            assert!(Path::new(path).exists(), "there is no {path}: {line}");
+        }
+    }
+    let command = last
+        .lines()
+        .find(|line| line.starts_with("CMD "))
+        .expect("a command");
+    let words: Vec<String> = serde_json::from_str(&command[4..]).expect("a list");
+    let checked = Command::new(env!("CARGO_BIN_EXE_catchment"))
+        .args(words)
+        .arg("--check-config")
+        .output()
+        .expect("it runs");
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+/// Every Rust file that may hold a test, and what it is called.
+fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            found.push((path.clone(), read(&path.display().to_string())));
+        }
+    }
+}
+
+#[test]
+fn every_control_in_the_table_of_threats_has_a_test_that_is_there() {
+    let mut found = Vec::new();
+    sources(Path::new("src"), &mut found);
+    sources(Path::new("tests/it"), &mut found);
+    let page = read("docs/threats.md");
+    let rows: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with('|') && !line.starts_with("|---"))
+        .skip(1)
+        .collect();
+    assert!(rows.len() >= 20, "{}", rows.len());
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        let [_, _, tests] = cells[..] else {
+            panic!("threat, control, test: {row}")
+        };
+        let named = quoted(tests);
+        assert!(!named.is_empty(), "no test: {row}");
+        for name in named {
+            let (file, test) = name
+                .split_once("::")
+                .unwrap_or_else(|| panic!("{name}: file::test"));
+            let is_test = |(path, text): &(PathBuf, String)| {
+                path.file_stem().is_some_and(|stem| stem == file)
+                    && text.contains(&format!("\n    fn {test}()"))
+                    || path.file_stem().is_some_and(|stem| stem == file)
+                        && text.contains(&format!("\nfn {test}()"))
+            };
+            assert!(found.iter().any(is_test), "no test {name}: {row}");
+        }
+    }
+}
+
+#[test]
+fn the_pages_name_the_figures_that_there_are() {
+    let figures = crate::operating::figures();
+    let types = figures
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "));
+    let there: Vec<&str> = types.filter_map(|line| line.split(' ').next()).collect();
+    let operating = read("docs/operating.md");
+    for name in &there {
+        assert!(
+            operating.contains(&format!("`{name}`")),
+            "docs/operating.md lacks {name}"
+        );
+    }
+    for page in ["docs/operating.md", "docs/capacity.md"] {
+        let text = read(page);
+        let named = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
+        let is_figure =
+            |name: &&str| name.starts_with("catchment_") || name.starts_with("process_");
+        let mut count = 0;
+        for name in named.filter(is_figure) {
+            let base = ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|suffix| name.strip_suffix(suffix).filter(|it| there.contains(it)));
+            let is_there = there.contains(&name) || base.is_some();
+            // The beginning of a key is no figure.
+            assert!(
+                is_there || name == "catchment_",
+                "{page}: there is no {name}"
+            );
+            count += 1;
+        }
+        assert!(count >= 10, "{page}: {count}");
+    }
+}
+
+#[test]
+fn the_pages_lead_to_pages_that_are_there() {
+    for page in [
+        "README.md",
+        "SECURITY.md",
+        "docs/operating.md",
+        "docs/capacity.md",
+        "docs/threats.md",
+        "docs/dpia.md",
+    ] {
+        let text = read(page);
+        let folder = Path::new(page).parent().expect("a folder");
+        for (at, _) in text.match_indices("](") {
+            let link = &text[at + 2..];
+            let link = &link[..link.find(')').expect("closed")];
+            let path = link.split('#').next().expect("a path");
+            if !path.is_empty() && !path.contains("://") {
+                assert!(folder.join(path).exists(), "{page}: there is no {path}");
+            }
+        }
+    }
+}
