@@ -46,6 +46,8 @@ pub mod dataset;
 pub mod diff;
 pub mod domain;
 pub mod export;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod geodesy;
 mod geojson;
 mod ground;

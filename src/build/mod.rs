@@ -93,3 +93,9 @@ pub fn build_telling(
     lines.extend(draft.summary(&sources));
     Ok(Report { folder, lines })
 }
+
+/// Whether this is the configuration of a build.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check_config(text: &str) -> bool {
+    toml::from_str::<Config>(text).is_ok()
+}

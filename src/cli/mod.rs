@@ -26,6 +26,8 @@ use crate::build::{self, Progress};
 use crate::dataset::{self, Files};
 use crate::index::Index;
 use crate::panics;
+#[cfg(any(test, fuzzing))]
+pub(crate) use settings::check_file as check_settings;
 
 /// Which Integrated Care Community, GP practices and resilience group cover a postcode or coordinate.
 #[derive(Debug, Parser)]

@@ -222,6 +222,15 @@ fn written(serve: &ArgMatches, found: &[Found]) -> String {
     text
 }
 
+/// Whether this is a file of settings.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check_file(path: &Path) -> bool {
+    let config = format!("--config={}", path.display());
+    let matches = Arguments::command().get_matches_from(["catchment", SERVE, &config]);
+    let (_, serve) = matches.subcommand().expect("serve");
+    elsewhere(serve, |_| None).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

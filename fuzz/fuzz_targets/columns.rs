@@ -1,0 +1,12 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(
+    init: {
+        // The readers of Arrow and Parquet panic at what is no such file, and we catch that. The fuzzer's
+        // own hook would end it all; what is not caught ends it still.
+        std::panic::set_hook(Box::new(|_| ()));
+    },
+    |bytes: &[u8]| {
+        catchment::fuzzing::columns(bytes);
+    }
+);

@@ -1,0 +1,600 @@
+//! Everything that takes text or bytes from outside, given any bytes: for the fuzz targets in `fuzz/`
+//! and for the test below, which runs their seeds. It is no part of the program.
+//!
+//! Each function panics where a promise is broken and returns whether the bytes were taken for what
+//! they should be. A seed that once broke something is named `found-…`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Cursor, Write as _};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt;
+use jiff::civil::{Date, date};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tower::Service;
+
+use crate::batch::{self, Column, Compression, Intake, Named, Progress};
+use crate::build;
+use crate::cli;
+use crate::dataset::polygons::{PolygonFile, ShapefileParts};
+use crate::dataset::{self, FileEntry, Files, MANIFEST, Manifest};
+use crate::domain::{
+    BritishGrid, LonLat, OdsCode, Postcode, PostcodePrefix, YearMonth, date_from_iso, is_outcode,
+};
+use crate::geodesy;
+use crate::http::{self, Access, App, Limits};
+use crate::import::{
+    ImportError, Publication, area_history, catchments, code_point_open, epcn, epraccur, hierarchy,
+    lookup, onspd, polygons, postcode_list, practice_list, registrations, resilience_groups, succ,
+};
+use crate::index::Index;
+use crate::keys::{KeyRing, Keys, Scope};
+use crate::releases::Live;
+
+/// What takes bytes from outside.
+pub type Target = fn(&[u8]) -> bool;
+
+/// All of them, by the names of their fuzz targets and of the folders of their seeds.
+pub const TARGETS: [(&str, Target); 24] = [
+    ("as_of", as_of),
+    ("bbox", bbox),
+    ("catchments", catchments),
+    ("code_point_open", code_point_open),
+    ("columns", columns),
+    ("configuration", configuration),
+    ("coordinates", coordinates),
+    ("dataset", dataset),
+    ("epcn", epcn),
+    ("epraccur", epraccur),
+    ("geojson", geojson),
+    ("geopackage", geopackage),
+    ("json_body", json_body),
+    ("key_header", key_header),
+    ("list", list),
+    ("manifest", manifest),
+    ("ods_code", ods_code),
+    ("onspd", onspd),
+    ("postcode", postcode),
+    ("query_string", query_string),
+    ("registrations", registrations),
+    ("shapefile", shapefile),
+    ("tables", tables),
+    ("tile_path", tile_path),
+];
+
+/// A postcode, or the beginning of one.
+pub fn postcode(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(prefix) = text.parse::<PostcodePrefix>() {
+        let mut readings = prefix.readings().iter();
+        assert!(readings.all(|it| is_outcode(it.outcode()) && it.begun().len() <= 3));
+    }
+    let Ok(postcode) = text.parse::<Postcode>() else {
+        return false;
+    };
+    let written = postcode.to_string();
+    assert_eq!(written.parse(), Ok(postcode), "written and read again");
+    assert_eq!(
+        written,
+        format!("{} {}", postcode.outcode(), postcode.incode())
+    );
+    assert!(!format!("{postcode:?}").contains(postcode.incode()));
+    assert!(text.contains(|it: char| it.is_alphanumeric()));
+    true
+}
+
+/// The code of a practice or another organisation.
+pub fn ods_code(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(code) = text.parse::<OdsCode>() else {
+        return false;
+    };
+    assert_eq!(code.to_string().parse(), Ok(code));
+    if let Some(parent) = code.parent() {
+        assert!(code.as_str().starts_with(parent.as_str()));
+    }
+    true
+}
+
+/// Two numbers with a space between them, as longitude and latitude and as easting and northing.
+pub fn coordinates(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Some((x, y)) = text.split_once(' ') else {
+        return false;
+    };
+    let (Ok(x), Ok(y)) = (x.parse::<f64>(), y.parse::<f64>()) else {
+        return false;
+    };
+    let on_earth = LonLat::new(x, y);
+    if let Ok(position) = on_earth {
+        assert!(position.lon().abs() <= 180.0 && position.lat().abs() <= 90.0);
+        if let Some(grid) = geodesy::to_grid(position) {
+            there_and_back(grid);
+        }
+    }
+    let on_grid = BritishGrid::from_metres(x, y);
+    if let Ok(grid) = on_grid {
+        assert!((grid.easting_m() - x).abs() <= 0.000_501);
+        assert!((grid.northing_m() - y).abs() <= 0.000_501);
+        there_and_back(grid);
+    }
+    on_earth.is_ok() || on_grid.is_ok()
+}
+
+/// Rounding to whole millimetres on the way. In the far west the formulae do not undo each other; see
+/// `geodesy`.
+#[track_caller]
+fn there_and_back(grid: BritishGrid) {
+    let most = if grid.easting_m() < 120_000.0 {
+        0.02
+    } else {
+        0.002
+    };
+    let again = geodesy::to_lonlat(grid).and_then(geodesy::to_grid);
+    if let Some(again) = again {
+        let metres = again.distance_m(grid);
+        assert!(metres < most, "{metres} m");
+    }
+}
+
+/// A day or a month.
+pub fn as_of(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(month) = text.parse::<YearMonth>() {
+        assert!(month.first_day() < month.end());
+    }
+    let Ok(day) = date_from_iso(&text) else {
+        return false;
+    };
+    assert_eq!(date_from_iso(&day.to_string()), Ok(day));
+    true
+}
+
+/// A list as text: CSV, TSV or NDJSON, plain or packed. Its first byte says how it is asked.
+pub fn list(bytes: &[u8]) -> bool {
+    let Some((how, bytes)) = bytes.split_first() else {
+        return false;
+    };
+    let request = batch::Request {
+        format: None,
+        delimiter: None,
+        named: Named::default(),
+        as_of: DAY,
+        columns: Column::usual(),
+        excel_safe: how & 1 != 0,
+        compression: match how & 2 {
+            0 => Compression::None,
+            _ => Compression::Gzip,
+        },
+    };
+    let Ok(intake) = Intake::open(Cursor::new(bytes), &request) else {
+        return false;
+    };
+    let delimiter = intake.understood().delimiter;
+    let mut answers = Vec::new();
+    let progress = Progress::default();
+    let run = batch::run(
+        &INDEX,
+        intake,
+        &request,
+        &mut answers,
+        NonZeroUsize::MIN,
+        &progress,
+    );
+    if run.is_err() {
+        return false;
+    }
+    if let (Some(delimiter), Compression::None) = (delimiter, request.compression) {
+        // Rows in are rows out, and the line of names.
+        let written = batch::records(&answers, delimiter);
+        assert_eq!(written.len() as u64, progress.rows() + 1, "rows");
+    }
+    true
+}
+
+/// A list in columns: an Arrow stream, or a Parquet file.
+pub fn columns(bytes: &[u8]) -> bool {
+    let request = batch::Request {
+        format: None,
+        delimiter: None,
+        named: Named::default(),
+        as_of: DAY,
+        columns: Column::usual(),
+        excel_safe: false,
+        compression: Compression::None,
+    };
+    let intake = if bytes.starts_with(b"PAR1") {
+        let mut file = tempfile::tempfile_in(scratch()).expect("a file");
+        file.write_all(bytes).expect("a file");
+        Intake::open_parquet(file, &request)
+    } else {
+        Intake::open(Cursor::new(bytes), &request)
+    };
+    let Ok(intake) = intake else {
+        return false;
+    };
+    let progress = Progress::default();
+    let run = batch::run(
+        &INDEX,
+        intake,
+        &request,
+        io::sink(),
+        NonZeroUsize::MIN,
+        &progress,
+    );
+    run.is_ok()
+}
+
+/// A file of a small dataset, whose name is the first line: read, put in order and asked.
+pub fn dataset(bytes: &[u8]) -> bool {
+    let mut files: BTreeMap<String, Vec<u8>> = WORLD.iter().map(|file| named(file)).collect();
+    let (name, content) = named(bytes);
+    if !files.contains_key(&name) {
+        return false;
+    }
+    files.insert(name, content);
+    let mut manifest: Manifest = toml::from_str(WORLD_MANIFEST).expect("a manifest");
+    let entries = files.iter();
+    manifest.files = entries
+        .map(|(path, content)| (path.clone(), FileEntry::of(content)))
+        .collect();
+    let folder = scratch();
+    for (path, content) in &files {
+        write(&folder.join(path), content);
+    }
+    let text = toml::to_string(&manifest).expect("a manifest");
+    write(&folder.join(MANIFEST), text.as_bytes());
+    let Ok(dataset) = dataset::read(&Files::Folder(folder)) else {
+        return false;
+    };
+    let canaries = dataset.canaries.clone();
+    let Ok(index) = Index::build(dataset) else {
+        return false;
+    };
+    crate::check::failing_canaries(&index, canaries).is_empty()
+}
+
+/// A dataset's manifest.
+pub fn manifest(bytes: &[u8]) -> bool {
+    let folder = scratch();
+    write(&folder.join(MANIFEST), bytes);
+    let read = dataset::read(&Files::Folder(folder));
+    assert!(read.is_err(), "its files are not there");
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(manifest) = toml::from_str::<Manifest>(&text) else {
+        return false;
+    };
+    let written = toml::to_string(&manifest).expect("plain values and tables");
+    let again: Manifest = toml::from_str(&written).expect("what we wrote");
+    // NaN is equal to nothing.
+    assert!(again == manifest || manifest.tolerance_m.is_nan() || has_nan(&manifest));
+    true
+}
+
+fn has_nan(manifest: &Manifest) -> bool {
+    let of_areas = manifest.statistical_areas.iter().map(|it| it.snap_m);
+    let of_layers = manifest.layers.iter().map(|it| it.snap_m);
+    of_areas.chain(of_layers).any(f64::is_nan)
+}
+
+/// The configuration of a build, the settings of the service, and the file of keys.
+pub fn configuration(bytes: &[u8]) -> bool {
+    let path = scratch().join("configuration.toml");
+    write(&path, bytes);
+    let is_keys = KeyRing::read(&path).is_ok_and(|ring| !ring.is_empty());
+    let is_settings = cli::check_settings(&path);
+    build::check_config(&String::from_utf8_lossy(bytes)) || is_settings || is_keys
+}
+
+/// Polygons as GeoJSON.
+pub fn geojson(bytes: &[u8]) -> bool {
+    let read = PolygonFile::from_geojson("any.geojson", bytes);
+    read.and_then(PolygonFile::validated).is_ok()
+}
+
+/// A Shapefile: the length of the `.shp`, that of the `.dbf`, both in four bytes, the least one first;
+/// then the two, and the `.prj`.
+pub fn shapefile(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    let mut length = || -> Option<usize> {
+        let (four, after) = rest.split_first_chunk()?;
+        rest = after;
+        usize::try_from(u32::from_le_bytes(*four)).ok()
+    };
+    let (Some(shp), Some(dbf)) = (length(), length()) else {
+        return false;
+    };
+    let (shp, rest) = rest.split_at(shp.min(rest.len()));
+    let (dbf, prj) = rest.split_at(dbf.min(rest.len()));
+    let parts = ShapefileParts {
+        shp,
+        dbf,
+        prj: &String::from_utf8_lossy(prj),
+        cpg: None,
+    };
+    let read = PolygonFile::from_shapefile("any.shp", &parts);
+    read.and_then(PolygonFile::validated).is_ok()
+}
+
+/// A GeoPackage.
+pub fn geopackage(bytes: &[u8]) -> bool {
+    let path = scratch().join("any.gpkg");
+    write(&path, bytes);
+    polygons::read(&path, None).is_ok()
+}
+
+/// OS Code-Point Open, a file or the archive.
+pub fn code_point_open(bytes: &[u8]) -> bool {
+    imported(bytes, code_point_open::read)
+}
+
+/// The ONS Postcode Directory, or the National Statistics Postcode Lookup.
+pub fn onspd(bytes: &[u8]) -> bool {
+    let of_2011 = imported(bytes, |it| onspd::read(it, onspd::LsoaYear::Lsoa11));
+    imported(bytes, |it| onspd::read(it, onspd::LsoaYear::Lsoa21)) || of_2011
+}
+
+/// Practices, or successions, as NHS ODS publishes them.
+pub fn epraccur(bytes: &[u8]) -> bool {
+    let is_succ = imported(bytes, |publication| succ::read(&mut [publication]));
+    imported(bytes, epraccur::read) || is_succ
+}
+
+/// Primary Care Networks: a workbook, or an archive of tables.
+pub fn epcn(bytes: &[u8]) -> bool {
+    let path = scratch().join("epcn.zip");
+    write(&path, bytes);
+    epcn::read(&path).is_ok()
+}
+
+/// Patients registered at a practice, by LSOA.
+pub fn registrations(bytes: &[u8]) -> bool {
+    imported(bytes, registrations::read)
+}
+
+/// The areas that practices declare: a GeoJSON file, or an archive of them.
+pub fn catchments(bytes: &[u8]) -> bool {
+    let path = scratch().join("A82001.geojson");
+    write(&path, bytes);
+    Publication::open(&path).is_ok_and(|mut it| catchments::read(&mut it).is_ok())
+}
+
+/// The tables that a build reads in columns of this project's own.
+pub fn tables(bytes: &[u8]) -> bool {
+    let columns = lookup::Columns {
+        code: "lsoa11cd".into(),
+        area: "icc".into(),
+        name: None,
+        only: None,
+    };
+    let name = "any.csv";
+    let taken = [
+        area_history::read(name, bytes).is_ok(),
+        dataset::memberships(name, bytes).is_ok(),
+        hierarchy::read(name, bytes).is_ok(),
+        lookup::read(name, bytes, &columns).is_ok(),
+        postcode_list::read(name, bytes).is_ok(),
+        practice_list::practices(name, bytes).is_ok(),
+        practice_list::premises(name, bytes).is_ok(),
+        practice_list::successions(name, bytes).is_ok(),
+        resilience_groups::read(name, bytes).is_ok(),
+    ];
+    taken.contains(&true)
+}
+
+/// The path of a tile or of its description.
+pub fn tile_path(bytes: &[u8]) -> bool {
+    get(&[b"/tiles/", bytes].concat())
+}
+
+/// The path of an address that takes fields, and the fields after a question mark.
+pub fn query_string(bytes: &[u8]) -> bool {
+    get(&[b"/api/v1/", bytes].concat())
+}
+
+/// The box in a question to OGC API Features.
+pub fn bbox(bytes: &[u8]) -> bool {
+    get(&[b"/ogc/collections/icc/items?limit=1&bbox=", bytes].concat())
+}
+
+/// A question as JSON.
+pub fn json_body(bytes: &[u8]) -> bool {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri("/api/v1/locate")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(bytes.to_vec()))
+        .expect("a request");
+    answered(request, false)
+}
+
+/// What is shown in `Authorization`; a key is needed.
+pub fn key_header(bytes: &[u8]) -> bool {
+    let Ok(shown) = HeaderValue::from_bytes(bytes) else {
+        return false;
+    };
+    let request = Request::builder()
+        .uri("/api/v1/postcodes/LA18%204DB")
+        .header(header::AUTHORIZATION, shown)
+        .body(Body::empty())
+        .expect("a request");
+    answered(request, true)
+}
+
+/// The day of answers, so that they stay the same.
+const DAY: Date = date(2025, 12, 1);
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let dataset = dataset::read(&Files::Embedded).expect("it is sound");
+    Index::build(dataset).expect("it is sound")
+});
+
+/// The seeds of [`dataset`], which are a dataset.
+const WORLD: [&[u8]; 10] = [
+    include_bytes!("../fuzz/seeds/dataset/areas"),
+    include_bytes!("../fuzz/seeds/dataset/boundaries"),
+    include_bytes!("../fuzz/seeds/dataset/canaries"),
+    include_bytes!("../fuzz/seeds/dataset/lineage"),
+    include_bytes!("../fuzz/seeds/dataset/memberships"),
+    include_bytes!("../fuzz/seeds/dataset/postcodes"),
+    include_bytes!("../fuzz/seeds/dataset/practice_sites"),
+    include_bytes!("../fuzz/seeds/dataset/practice_successions"),
+    include_bytes!("../fuzz/seeds/dataset/practices"),
+    include_bytes!("../fuzz/seeds/dataset/systems"),
+];
+const WORLD_MANIFEST: &str = include_str!("../fuzz/seeds/manifest/toy");
+
+/// The first line, and what follows it.
+fn named(file: &[u8]) -> (String, Vec<u8>) {
+    let end = file.iter().position(|byte| *byte == b'\n');
+    let end = end.unwrap_or(file.len());
+    let name = String::from_utf8_lossy(&file[..end]).into_owned();
+    (name, file.get(end + 1..).unwrap_or_default().to_vec())
+}
+
+/// A folder of this thread, in memory where there is such a thing.
+fn scratch() -> PathBuf {
+    thread_local! {
+        static SCRATCH: TempDir = {
+            let in_memory = Path::new("/dev/shm");
+            let folder = match in_memory.is_dir() {
+                true => tempfile::tempdir_in(in_memory),
+                false => tempfile::tempdir(),
+            };
+            folder.expect("a folder")
+        };
+    }
+    SCRATCH.with(|folder| folder.path().to_path_buf())
+}
+
+fn write(path: &Path, content: &[u8]) {
+    fs::write(path, content).expect("room in the folder");
+}
+
+fn imported<T>(
+    bytes: &[u8],
+    read: impl FnOnce(&mut Publication) -> Result<T, ImportError>,
+) -> bool {
+    let path = scratch().join("published.csv");
+    write(&path, bytes);
+    let publication = Publication::open(&path);
+    publication.is_ok_and(|mut publication| read(&mut publication).is_ok())
+}
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().expect("a runtime")
+});
+
+/// The service as anybody may ask it, and as it is where keys are needed.
+static SERVICES: LazyLock<[Router; 2]> = LazyLock::new(|| {
+    [false, true].map(|needs_key| {
+        let dataset = dataset::read(&Files::Embedded).expect("it is sound");
+        let index = Index::build(dataset).expect("it is sound");
+        let access = match needs_key {
+            true => Access {
+                keys: Some(Arc::new(keys())),
+                key_needed_for: Scope::ALL.to_vec(),
+                ..Access::default()
+            },
+            false => Access::default(),
+        };
+        let app = App::new(Arc::new(Live::fixed(index)));
+        http::router(app.with_access(access, &Limits::default()))
+    })
+});
+
+/// The key that is the seed of [`key_header`].
+fn keys() -> Keys {
+    let path = scratch().join("keys.toml");
+    write(&path, include_bytes!("../fuzz/seeds/configuration/keys"));
+    Keys::open(&path).expect("a file of keys")
+}
+
+fn get(uri: &[u8]) -> bool {
+    let Ok(uri) = Uri::try_from(uri) else {
+        return false;
+    };
+    let request = Request::builder().uri(uri).body(Body::empty());
+    answered(request.expect("a request"), false)
+}
+
+/// Whether the service answers; it never has a fault of its own, and each refusal is a problem.
+fn answered(request: Request<Body>, needs_key: bool) -> bool {
+    let mut service = SERVICES[usize::from(needs_key)].clone();
+    let (response, body) = RUNTIME.block_on(async {
+        let response: Response<Body> = match service.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let (head, body) = response.into_parts();
+        let body: Bytes = body.collect().await.expect("a body in memory").to_bytes();
+        (head, body)
+    });
+    let status = response.status;
+    assert!(!status.is_server_error(), "{status}");
+    if status.is_client_error() {
+        let problem: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(problem["status"], status.as_u16());
+        assert!(problem["code"].is_string());
+    }
+    // What is not of today, or not there.
+    let found_nothing = [StatusCode::NOT_FOUND, StatusCode::NO_CONTENT];
+    !status.is_client_error() || found_nothing.contains(&status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_seed_keeps_every_promise_and_one_of_each_target_is_taken() {
+        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+        for (name, target) in TARGETS {
+            let folder = fs::read_dir(seeds.join(name)).unwrap_or_else(|_| panic!("no {name}"));
+            let mut taken = Vec::new();
+            for seed in folder {
+                let path = seed.expect("a seed").path();
+                let bytes = fs::read(&path).expect("a seed");
+                // Said where it panics.
+                eprintln!("{}", path.display());
+                taken.extend(target(&bytes).then_some(path));
+            }
+            assert!(!taken.is_empty(), "no seed of {name} is taken");
+        }
+    }
+
+    /// Nothing vouches for it, as docs/faults.md says.
+    #[test]
+    fn a_flipped_bit_of_a_published_shapefile_is_refused_or_moves_something() {
+        let seed = include_bytes!("../fuzz/seeds/shapefile/two");
+        // After the two lengths, which are ours.
+        let bits = 64..8 * seed.len();
+        let flips = bits.len();
+        let is_taken = |bit: &usize| {
+            let mut flipped = seed.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            shapefile(&flipped)
+        };
+        let taken = bits.filter(is_taken).count();
+        println!("{taken} of {flips} flips are taken for what was published");
+        assert!((1..flips).contains(&taken));
+    }
+
+    #[test]
+    fn every_target_is_there_to_be_run() {
+        let manifest = include_str!("../fuzz/Cargo.toml");
+        let manifest: toml::Table = toml::from_str(manifest).expect("a manifest");
+        let listed = manifest["bin"].as_array().expect("binaries").iter();
+        let mut listed: Vec<&str> = listed.filter_map(|it| it["name"].as_str()).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, TARGETS.map(|(name, _)| name));
+    }
+}
