@@ -177,3 +177,46 @@ pub struct Lineage {
     /// Who says so.
     pub source: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_community_is_called_one_and_others_what_they_are_called() {
+        let title = |layer| {
+            let area = Area {
+                layer,
+                id: "mb-kendal".into(),
+                name: "Kendal".into(),
+                kind: None,
+                system: None,
+                provenance: Provenance::Indicative,
+                period: Period::default(),
+            };
+            area.title()
+        };
+        assert_eq!(title(Layer::Icc), "Kendal ICC");
+        assert_eq!(title(Layer::SubCommunity), "Kendal");
+    }
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        let extents = [Extent::Inner, Extent::Outer];
+        assert_eq!(extents.map(Extent::as_str), [Some("inner"), Some("outer")]);
+        assert_eq!(Extent::Whole.as_str(), None);
+        assert_eq!(Extent::from_word("inner"), Some(Extent::Inner));
+        assert_eq!(Extent::from_word("outer"), Some(Extent::Outer));
+        assert_eq!(Extent::from_word("whole"), None);
+        for (word, relation) in [
+            ("merged", Relation::Merged),
+            ("renamed", Relation::Renamed),
+            ("split", Relation::Split),
+            ("unknown", Relation::Unknown),
+        ] {
+            assert_eq!(relation.as_str(), word);
+            assert_eq!(Relation::from_word(word), Some(relation));
+        }
+        assert_eq!(Relation::from_word("moved"), None);
+    }
+}

@@ -98,3 +98,40 @@ impl fmt::Display for Layer {
         f.pad(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_layer_has_its_word_and_its_place_among_others() {
+        let words = [
+            "icc",
+            "sub-community",
+            "neighbourhood-team",
+            "gp-practice",
+            "resilience-group",
+            "pcn",
+            "sub-icb",
+            "place",
+            "icb",
+        ];
+        assert_eq!(Layer::ALL.map(Layer::as_str), words);
+        for (layer, word) in Layer::ALL.into_iter().zip(words) {
+            assert_eq!(word.parse(), Ok(layer));
+            assert_eq!(format!("{layer:>20}"), format!("{word:>20}"));
+            let only = Layers::from_iter([layer]);
+            for other in Layer::ALL {
+                assert!(Layers::ALL.contains(other));
+                assert_eq!(only.contains(other), other == layer, "{only:?} {other}");
+            }
+        }
+        assert_eq!("iccs".parse::<Layer>(), Err(InvalidLayer));
+        assert_eq!(Layers::from_iter(Layer::ALL), Layers::ALL);
+        let twice = [Layer::Pcn, Layer::Icc, Layer::Pcn];
+        assert_eq!(
+            Layers::from_iter(twice),
+            Layers::from_iter([Layer::Icc, Layer::Pcn])
+        );
+    }
+}

@@ -126,4 +126,15 @@ mod tests {
         );
         assert_eq!(parent("A82608"), None);
     }
+
+    #[test]
+    fn three_codes_stand_for_no_practice() {
+        let is_default = |text: &str| text.parse::<OdsCode>().expect("well-formed").is_default();
+        assert!(["V81997", "V81998", "v81999"].into_iter().all(is_default));
+        assert!(
+            !["V81996", "V82000", "P81997", "A82608", "V81"]
+                .into_iter()
+                .any(is_default)
+        );
+    }
 }

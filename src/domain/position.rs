@@ -194,4 +194,60 @@ mod tests {
             Err(InvalidBritishGrid)
         );
     }
+
+    #[test]
+    fn a_position_gives_back_what_it_was_made_of() {
+        let degrees = LonLat::new(-2.8, 54.05).expect("on the Earth");
+        assert_eq!((degrees.lon(), degrees.lat()), (-2.8, 54.05));
+        let grid = BritishGrid::from_metres(317_303.125, -480.5).expect("near the grid");
+        assert_eq!((grid.easting_m(), grid.northing_m()), (317_303.125, -480.5));
+    }
+
+    #[test]
+    fn positions_reach_200_km_around_the_grid() {
+        for (easting, northing) in [
+            (-200_000.0, -200_000.0),
+            (900_000.0, 1_500_000.0),
+            (0.0, 0.0),
+        ] {
+            assert!(BritishGrid::from_metres(easting, northing).is_ok());
+        }
+        for (easting, northing) in [
+            (-200_000.1, 0.0),
+            (900_000.1, 0.0),
+            (0.0, -200_000.1),
+            (0.0, 1_500_000.1),
+        ] {
+            let made = BritishGrid::from_metres(easting, northing);
+            assert_eq!(made, Err(InvalidBritishGrid), "{easting} {northing}");
+        }
+    }
+
+    #[test]
+    fn degrees_in_place_of_metres_are_recognised() {
+        let looks_like_degrees = |easting, northing| {
+            let grid = BritishGrid::from_metres(easting, northing).expect("near the grid");
+            grid.looks_like_degrees()
+        };
+        assert!(looks_like_degrees(-2.8, 54.05));
+        assert!(looks_like_degrees(180.0, -90.0));
+        assert!(!looks_like_degrees(180.1, 54.05));
+        assert!(!looks_like_degrees(-2.8, 90.1));
+    }
+
+    #[test]
+    fn distances_are_those_of_a_plane() {
+        let at =
+            |easting, northing| BritishGrid::from_metres(easting, northing).expect("near the grid");
+        assert!((at(1_000.0, 2_000.0).distance_m(at(4_000.0, 6_000.0)) - 5_000.0).abs() < 1e-9);
+        assert_eq!(at(7.0, 8.0).distance_m(at(7.0, 8.0)), 0.0);
+    }
+
+    #[test]
+    fn only_a_pair_with_both_numbers_exchanged_looks_swapped() {
+        let looks_swapped = |lon, lat| LonLat::new(lon, lat).expect("on the Earth").looks_swapped();
+        // Exchanged, these would have one number of Great Britain and another of elsewhere.
+        assert!(!looks_swapped(54.05, 20.0));
+        assert!(!looks_swapped(20.0, -2.8));
+    }
 }

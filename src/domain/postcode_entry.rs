@@ -142,3 +142,87 @@ impl PostcodeEntry {
                 .is_some_and(PositionalQuality::is_coarse)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    fn entry() -> PostcodeEntry {
+        PostcodeEntry {
+            postcode: "LA1 1AA".parse().expect("a postcode"),
+            position: None,
+            positional_quality: None,
+            is_large_user: false,
+            live: true,
+            introduced: Some("199004".parse().expect("a month")),
+            terminated: None,
+            statistical_area: None,
+        }
+    }
+
+    #[test]
+    fn it_is_in_use_from_its_first_month_to_the_end_of_its_last() {
+        let status = |entry: PostcodeEntry, day| entry.status_on(day, None).as_str();
+        assert_eq!(status(entry(), date(1990, 3, 31)), "not_yet_introduced");
+        assert_eq!(status(entry(), date(1990, 4, 1)), "live");
+        let ended = PostcodeEntry {
+            live: false,
+            terminated: Some("199612".parse().expect("a month")),
+            ..entry()
+        };
+        assert_eq!(status(ended, date(1990, 3, 31)), "not_yet_introduced");
+        assert_eq!(status(ended, date(1996, 12, 31)), "live");
+        assert_eq!(status(ended, date(1997, 1, 1)), "terminated");
+        // What the edition has in use goes on, whatever it says besides.
+        let again = PostcodeEntry {
+            live: true,
+            ..ended
+        };
+        assert_eq!(status(again, date(1997, 1, 1)), "live");
+    }
+
+    #[test]
+    fn one_that_ended_at_an_unknown_time_ended_after_the_month_that_is_known() {
+        let ended = PostcodeEntry {
+            live: false,
+            ..entry()
+        };
+        let known = "200006".parse().ok();
+        assert!(!ended.is_terminated_on(date(2000, 6, 30), known));
+        assert!(ended.is_terminated_on(date(2000, 7, 1), known));
+        assert!(ended.is_terminated_on(date(1990, 4, 1), None));
+        assert!(!entry().is_terminated_on(date(2100, 1, 1), known));
+    }
+
+    #[test]
+    fn a_number_tells_its_scale_and_whether_it_is_coarse() {
+        let check = |number: u8, scale: &str, is_coarse: bool| {
+            let quality = PositionalQuality::new(number);
+            let told = quality.map(|it| (it.scale(), it.value()));
+            assert_eq!(told, Some((scale, number)));
+            let entry = PostcodeEntry {
+                positional_quality: quality,
+                ..entry()
+            };
+            assert_eq!(entry.is_coarse(), is_coarse, "{number}");
+        };
+        check(1, "ons", false);
+        check(5, "ons", false);
+        check(6, "ons", true);
+        check(9, "ons", true);
+        check(10, "code-point-open", false);
+        check(49, "code-point-open", false);
+        check(50, "code-point-open", true);
+        check(90, "code-point-open", true);
+        assert_eq!(PositionalQuality::new(0), None);
+        assert_eq!(PositionalQuality::new(91), None);
+        assert!(!entry().is_coarse());
+        let large = PostcodeEntry {
+            is_large_user: true,
+            ..entry()
+        };
+        assert!(large.is_coarse());
+    }
+}

@@ -132,3 +132,75 @@ pub struct Succession {
     /// The first day with the successor.
     pub from: Date,
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        for (word, status) in [
+            ("active", PracticeStatus::Active),
+            ("dormant", PracticeStatus::Dormant),
+            ("closed", PracticeStatus::Closed),
+            ("proposed", PracticeStatus::Proposed),
+        ] {
+            assert_eq!(status.as_str(), word);
+            assert_eq!(PracticeStatus::from_word(word), Some(status));
+        }
+        for (word, kind) in [
+            ("main", PremisesKind::Main),
+            ("branch", PremisesKind::Branch),
+            ("predecessor", PremisesKind::Predecessor),
+        ] {
+            assert_eq!(kind.as_str(), word);
+            assert_eq!(PremisesKind::from_word(word), Some(kind));
+        }
+        assert_eq!(PracticeStatus::from_word("open"), None);
+        assert_eq!(PremisesKind::from_word("annexe"), None);
+    }
+
+    /// A practice with these dates and the edition's word, on a day.
+    #[track_caller]
+    fn check(
+        opened: Option<Date>,
+        closed: Option<Date>,
+        word: PracticeStatus,
+        day: Date,
+        expected: PracticeStatus,
+    ) {
+        let practice = Practice {
+            code: "A82001".parse().expect("a code"),
+            name: "A surgery".into(),
+            address: String::new(),
+            postcode: None,
+            telephone: None,
+            status: word,
+            opened,
+            closed,
+            sub_icb: None,
+            pcn: None,
+            list_size: None,
+        };
+        assert_eq!(practice.status_on(day), expected);
+    }
+
+    #[test]
+    fn dates_overrule_the_editions_word() {
+        use PracticeStatus::{Active, Closed, Dormant, Proposed};
+        let (first, last) = (date(2020, 4, 1), date(2022, 3, 31));
+        let (before, after) = (date(2020, 3, 31), date(2022, 4, 1));
+        check(Some(first), None, Active, before, Proposed);
+        check(Some(first), None, Active, first, Active);
+        check(Some(first), None, Dormant, first, Dormant);
+        check(Some(first), Some(last), Closed, before, Proposed);
+        check(Some(first), Some(last), Closed, first, Active);
+        check(Some(first), Some(last), Closed, last, Active);
+        check(Some(first), Some(last), Closed, after, Closed);
+        check(None, Some(last), Dormant, last, Dormant);
+        check(None, Some(last), Active, after, Closed);
+        check(None, None, Closed, after, Closed);
+    }
+}

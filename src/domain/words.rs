@@ -149,3 +149,58 @@ impl Agreement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They are on the wire and in files: whoever reads them goes by the letters.
+    #[test]
+    fn words_stay_as_they_are() {
+        for (word, provenance) in [
+            ("official", Provenance::Official),
+            ("derived", Provenance::Derived),
+            ("modelled", Provenance::Modelled),
+            ("indicative", Provenance::Indicative),
+        ] {
+            assert_eq!(provenance.as_str(), word);
+            assert_eq!(Provenance::from_word(word), Some(provenance));
+        }
+        assert_eq!(Provenance::from_word("guessed"), None);
+        let statuses = [
+            (Status::Located, "located"),
+            (Status::Terminated, "terminated"),
+            (Status::NoFixedAbode, "no_fixed_abode"),
+            (Status::AddressNotKnown, "address_not_known"),
+            (Status::PseudoCountry, "pseudo_country"),
+            (Status::NoLocation, "no_location"),
+            (Status::OutsideCoverage, "outside_coverage"),
+            (Status::UnknownPostcode, "unknown_postcode"),
+            (Status::Missing, "missing"),
+        ];
+        for (status, word) in statuses {
+            assert_eq!(status.as_str(), word);
+        }
+        let bases = [
+            (Basis::Directory, "directory"),
+            (Basis::Boundary, "boundary"),
+            (Basis::Nearest, "nearest"),
+            (Basis::Membership, "membership"),
+        ];
+        for (basis, word) in bases {
+            assert_eq!(basis.as_str(), word);
+        }
+        assert_eq!(Certainty::Inside.as_str(), "inside");
+        assert_eq!(Certainty::NearBoundary.as_str(), "near_boundary");
+        let agreements = [
+            (Agreement::Agree, "agree"),
+            (Agreement::Differ, "differ"),
+            (Agreement::RegistrationOnly, "registration_only"),
+            (Agreement::ResidenceOnly, "residence_only"),
+            (Agreement::Neither, "neither"),
+        ];
+        for (agreement, word) in agreements {
+            assert_eq!(agreement.as_str(), word);
+        }
+    }
+}
