@@ -7,12 +7,10 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::response::Response;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
@@ -20,10 +18,11 @@ use super::App;
 use super::archive;
 use super::areas::{held_layer, unknown_layer};
 use super::body::decimals;
-use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, cacheable_json, is_known};
+use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, cacheable_json};
 use super::input::{Segments, query_fields};
 use super::negotiate;
 use super::origin::{self, origin};
+use super::prepared::in_form;
 use super::problem::Problem;
 use super::snapshot::Snapshot;
 use crate::dataset::manifest::sha256_hex;
@@ -32,7 +31,6 @@ use crate::index::Index;
 use crate::tiles::{self, Encoding, MAKING, Made, TileAddress, Wanted, ZOOM_MAX};
 
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
-const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
 /// `/tiles/{layers}.json`, TileJSON 3.0.0, `/tiles/style.json`, and `/tiles/{dataset}.pmtiles`.
 pub(super) async fn named(
@@ -113,7 +111,8 @@ pub(super) async fn answer(
         Some((body, made)) => (made, body),
         None => made_now(snapshot, wanted, encoding).await?,
     };
-    Ok(response(&made, body, encoding, headers, cache_control))
+    let body = || body;
+    Ok(in_form(headers, MVT, &made, encoding, body, cache_control))
 }
 
 /// Off the threads that answer: it may take a while.
@@ -139,46 +138,6 @@ async fn made_now(
         }
         Err(_) => Err(Problem::internal("making a tile panicked")),
     }
-}
-
-fn response(
-    made: &Made,
-    body: Bytes,
-    encoding: Encoding,
-    headers: &HeaderMap,
-    cache_control: HeaderValue,
-) -> Response {
-    // Other bytes, another tag; an empty tile has no bytes to be encoded.
-    let tag = match encoding {
-        _ if made.is_empty() => format!("\"{}\"", made.tag()),
-        Encoding::Identity => format!("\"{}\"", made.tag()),
-        encoding => format!("\"{}-{}\"", made.tag(), encoding.as_str()),
-    };
-    let is_known = is_known(headers, &tag);
-    let tag = HeaderValue::from_str(&tag).expect("hexadecimal and a word in quotes");
-    let common: [(HeaderName, HeaderValue); 3] = [
-        (header::ETAG, tag),
-        (header::CACHE_CONTROL, cache_control),
-        (header::VARY, VARY),
-    ];
-    if is_known {
-        return (StatusCode::NOT_MODIFIED, common).into_response();
-    }
-    if made.is_empty() {
-        // Of a body known to be empty, axum would tell the length to a HEAD; here there is none to be
-        // told (RFC 9110, 8.6).
-        let nothing = Body::new(Empty::<Bytes>::new().map_frame(|frame| frame));
-        return (StatusCode::NO_CONTENT, common, nothing).into_response();
-    }
-    let content_type = [(header::CONTENT_TYPE, MVT)];
-    let mut response = (common, content_type, body).into_response();
-    if encoding != Encoding::Identity {
-        let word = HeaderValue::from_static(encoding.as_str());
-        response
-            .headers_mut()
-            .insert(header::CONTENT_ENCODING, word);
-    }
-    response
 }
 
 fn address(z: &str, x: &str, y: &str) -> Option<TileAddress> {
