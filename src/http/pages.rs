@@ -21,6 +21,7 @@ use super::embed;
 use super::input::{Segments, form_fields, query_fields};
 use super::locate::NO_STORE;
 use super::maps;
+use super::negotiate;
 use super::prepared::prepared_for_good;
 use super::problem::Problem;
 use super::snapshot::dataset;
@@ -29,7 +30,8 @@ use crate::index::Index;
 use crate::maps::{draw, draw_marked};
 use crate::question::{FORM_FIELDS, Fields, InvalidQuestion, Question};
 use crate::releases::Releases;
-use crate::web::{self, Fault, FormField, Home, Outcome, assets};
+use crate::tiles::Encoding;
+use crate::web::{self, Asked, Fault, FormField, Home, Outcome, assets};
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -59,14 +61,17 @@ pub(super) async fn home(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
-    let page = web::home(&blank(app.releases().current()));
-    let mut response = html(StatusCode::OK, page);
+    let encoding = negotiate::encoding(&headers).ok_or_else(Problem::no_encoding)?;
+    let releases = app.releases();
+    let page = move || Ok((StatusCode::OK, web::home(&blank(releases.current()))));
+    let mut response = made_aside(page, encoding).await?;
     embed::discover(&headers, "/", &mut response);
     Ok(response)
 }
 
 /// `POST /`: the answer, or what is wrong with the question.
 pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let encoding = negotiate::encoding(request.headers()).ok_or_else(Problem::no_encoding)?;
     let fields = form_fields(request, FORM_FIELDS).await?;
     let releases = app.releases();
     // The words do not wait for the map.
@@ -75,14 +80,39 @@ pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<R
         let can_draw = drawing.is_some();
         answered(&releases, &fields, can_draw)
     };
-    let answered = tokio::task::spawn_blocking(page).await;
-    answered.map_err(|_| Problem::internal("answering on a page panicked"))?
+    made_aside(page, encoding).await
+}
+
+/// A page that takes milliseconds to make, in an encoding that takes some more.
+async fn made_aside(
+    page: impl FnOnce() -> Result<Page, Problem> + Send + 'static,
+    encoding: Encoding,
+) -> Result<Response, Problem> {
+    let make = move || {
+        let (status, page) = page()?;
+        let bytes = encoding.encode(page.into_string().as_bytes());
+        Ok(with_encoding(as_html(status, bytes), encoding))
+    };
+    let made = tokio::task::spawn_blocking(make).await;
+    made.map_err(|_| Problem::internal("making a page panicked"))?
+}
+
+fn with_encoding(mut response: Response, encoding: Encoding) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if encoding != Encoding::Identity {
+        let word = HeaderValue::from_static(encoding.as_str());
+        headers.insert(header::CONTENT_ENCODING, word);
+    }
+    response
 }
 
 /// How long an answer waits for its turn to draw a map; after that it comes without one.
 const MAP_WITHIN: Duration = Duration::from_millis(300);
 
-fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Response, Problem> {
+type Page = (StatusCode, Markup);
+
+fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Page, Problem> {
     let index = dataset(releases, fields)?;
     let question = match Question::from_fields(fields) {
         Ok(question) => question,
@@ -102,18 +132,25 @@ fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Resp
             None => draw(index, store, &wanted),
         }
     });
-    let page = web::home(&parts(index, Outcome::Answered(&answer, map)));
-    Ok(html(StatusCode::OK, page))
+    let asked = Asked {
+        query: &question.query,
+        answer: &answer,
+        map,
+    };
+    Ok((
+        StatusCode::OK,
+        web::home(&parts(index, Outcome::Answered(asked))),
+    ))
 }
 
-fn faulty(index: &Index, (field, message): (FormField, String), problem: &Problem) -> Response {
+fn faulty(index: &Index, (field, message): (FormField, String), problem: &Problem) -> Page {
     let fault = Fault {
         field,
         message: &message,
         suggestion: problem.suggestion(),
     };
     let page = web::home(&parts(index, Outcome::Faulty(fault)));
-    html(problem.status(), page)
+    (problem.status(), page)
 }
 
 /// The field of the form that a fault is in, and what would be right in it.
@@ -180,12 +217,16 @@ fn parts<'a>(index: &'a Index, outcome: Outcome<'a>) -> Home<'a> {
 }
 
 pub(super) fn html(status: StatusCode, page: Markup) -> Response {
+    as_html(status, page.into_string())
+}
+
+fn as_html(status: StatusCode, body: impl IntoResponse) -> Response {
     let content_type = HeaderValue::from_static("text/html; charset=utf-8");
     (
         status,
         NO_STORE,
         [(header::CONTENT_TYPE, content_type)],
-        page.into_string(),
+        body,
     )
         .into_response()
 }

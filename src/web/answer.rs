@@ -2,6 +2,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
+use super::home::Asked;
 use super::nhsuk::{Card, Table, card, details, inset_text, summary_list, table, tag};
 use super::words;
 use crate::domain::{
@@ -10,7 +11,7 @@ use crate::domain::{
 };
 use crate::index::{
     Answer, AreaFound, EdgeFound, Found, GroupFound, Index, Location, Note, Place, PracticeFound,
-    Reason, Registration, Unknown, areas_in,
+    Query, Reason, Registration, Unknown, areas_in,
 };
 use crate::maps::{self, Picture};
 
@@ -53,14 +54,15 @@ fn shown_area<'i>(answer: &Answer<'i>) -> Option<&'i Area> {
 }
 
 /// The answer.
-pub(super) fn answered(index: &Index, answer: &Answer<'_>, map: Option<&Picture>) -> Markup {
-    let place = place_words(answer);
+pub(super) fn answered(index: &Index, asked: &Asked<'_>) -> Markup {
+    let answer = asked.answer;
+    let place = place_words(asked.query);
     html! {
         section #answer aria-labelledby="answer-title" tabindex="-1" {
-            h2 #answer-title.nhsuk-heading-l { (title(answer, &place)) }
+            h2 #answer-title.nhsuk-heading-l { (title(asked)) }
             div.answer {
                 div.words { (words_of(index, answer, &place)) }
-                (map_figure(answer, map))
+                (map_figure(answer, asked.map.as_ref()))
             }
         }
     }
@@ -84,21 +86,19 @@ fn words_of(index: &Index, answer: &Answer<'_>, place: &str) -> Markup {
 }
 
 /// What the place is called in a sentence.
-fn place_words(answer: &Answer<'_>) -> String {
-    match answer.location.map(|location| location.place) {
+fn place_words(query: &Query) -> String {
+    match query.place {
         Some(Place::Postcode(postcode)) => postcode.to_string(),
         Some(Place::LonLat(_) | Place::Grid(_)) => "this place".into(),
         None => "it".into(),
     }
 }
 
-fn title(answer: &Answer<'_>, place: &str) -> String {
-    let practice = answer
-        .registration
-        .as_ref()
-        .and_then(|it| it.practice.as_ref());
-    match answer.location.map(|location| location.place) {
-        Some(Place::Postcode(_)) => place.to_string(),
+fn title(asked: &Asked<'_>) -> String {
+    let registration = asked.answer.registration.as_ref();
+    let practice = registration.and_then(|it| it.practice.as_ref());
+    match asked.query.place {
+        Some(Place::Postcode(postcode)) => postcode.to_string(),
         Some(Place::LonLat(it)) => format!("Latitude {}, longitude {}", it.lat(), minus(it.lon())),
         Some(Place::Grid(it)) => {
             format!("Easting {}, northing {}", it.easting_m(), it.northing_m())
@@ -429,10 +429,12 @@ fn map_figure(answer: &Answer<'_>, map: Option<&Picture>) -> Markup {
 /// Where a map is by itself, in three formats.
 pub(super) fn downloads(path: &str, query: &str, name: &str) -> Markup {
     html! {
-        "Map of " (name) ": "
-        a href={ (path) ".svg" (query) } { "SVG" } ", "
-        a href={ (path) ".png" (query) } { "PNG" } ", "
-        a href={ (path) ".pdf" (query) } { "PDF" }
+        span.downloads {
+            "Map of " (name) ": "
+            a href={ (path) ".svg" (query) } { "SVG" } ", "
+            a href={ (path) ".png" (query) } { "PNG" } ", "
+            a href={ (path) ".pdf" (query) } { "PDF" }
+        }
     }
 }
 

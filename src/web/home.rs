@@ -14,7 +14,7 @@ use super::nhsuk::{
 use crate::domain::{
     Area, Layer, Member, Postcode, Practice, PracticeStatus, Provenance, today_in_london,
 };
-use crate::index::{Answer, Index, Place};
+use crate::index::{Answer, Index, Place, Query};
 use crate::maps::Picture;
 
 /// What a page stands on.
@@ -29,8 +29,16 @@ pub(crate) enum Outcome<'a> {
     Unasked,
     /// It could not be asked so.
     Faulty(Fault<'a>),
-    /// This, with its map where there was time to draw it.
-    Answered(&'a Answer<'a>, Option<Picture>),
+    /// This.
+    Answered(Asked<'a>),
+}
+
+/// A question with its answer.
+pub(crate) struct Asked<'a> {
+    pub(crate) query: &'a Query,
+    pub(crate) answer: &'a Answer<'a>,
+    /// Where there was time to draw it.
+    pub(crate) map: Option<Picture>,
 }
 
 /// What is wrong with a question.
@@ -68,14 +76,14 @@ pub(crate) fn home(home: &Home<'_>) -> Markup {
     let title = match home.outcome {
         Outcome::Unasked => "Which Integrated Care Community?",
         Outcome::Faulty(_) => "Error: Which Integrated Care Community?",
-        Outcome::Answered(..) => "Answer: Which Integrated Care Community?",
+        Outcome::Answered(_) => "Answer: Which Integrated Care Community?",
     };
     let content = html! {
         @if let Outcome::Faulty(fault) = &home.outcome { (summary(fault)) }
-        h1.nhsuk-heading-xl.asked[matches!(home.outcome, Outcome::Answered(..))] { "Which Integrated Care Community?" }
+        h1.nhsuk-heading-xl.asked[matches!(home.outcome, Outcome::Answered(_))] { "Which Integrated Care Community?" }
         (form(&home.outcome))
         @match &home.outcome {
-            Outcome::Answered(answer, map) => (answer::answered(home.index, answer, map.as_ref())),
+            Outcome::Answered(asked) => (answer::answered(home.index, asked)),
             _ => (overview(home.index)),
         }
     };
@@ -105,23 +113,28 @@ fn summary(fault: &Fault<'_>) -> Markup {
 }
 
 fn form(outcome: &Outcome<'_>) -> Markup {
-    let (answer, fault) = match outcome {
+    let (query, fault) = match outcome {
         Outcome::Unasked => (None, None),
-        Outcome::Answered(answer, _) => (Some(*answer), None),
+        Outcome::Answered(asked) => (Some(asked.query), None),
         Outcome::Faulty(fault) => (None, Some(fault)),
     };
     let error = |field: FormField| fault.filter(|it| it.field == field).map(|it| it.message);
-    let place = answer.and_then(asked_place);
-    let practice = answer.and_then(asked_practice);
+    let place = query.and_then(|query| query.place).map(written);
+    let practice = query
+        .and_then(|query| query.practice?.ok())
+        .map(|it| it.to_string());
     let (place, practice) = (place.as_deref(), practice.as_deref());
-    let is_day_open = error(FormField::Day).is_some() || answer.is_some_and(is_of_another_day);
+    let day = query
+        .map(|query| query.as_of)
+        .filter(|day| *day != today_in_london());
+    let is_day_open = error(FormField::Day).is_some() || day.is_some();
     html! {
         form.look-up method="post" action="/#answer" autocomplete="off" {
             div.fields {
-                (place_field(place, error(FormField::Place), answer.is_none() && fault.is_none()))
+                (place_field(place, error(FormField::Place), matches!(outcome, Outcome::Unasked)))
                 (practice_field(practice, error(FormField::Practice)))
             }
-            (details(&html! { "For another day than today" }, false, is_day_open, &day_field(answer, error(FormField::Day))))
+            (details(&html! { "For another day than today" }, false, is_day_open, &day_field(day, error(FormField::Day))))
             (button(&Button { text: "Look up", is_pressed_once: true, ..Button::default() }))
         }
     }
@@ -134,8 +147,8 @@ fn place_field(value: Option<&str>, error: Option<&str>, is_focused: bool) -> Ma
             name: "place",
             label: strong("Postcode, coordinate or grid reference"),
             hint: Some(html! {
-                "For example, " span.nowrap { "LA18 4DB" } ", " span.nowrap { "54.2097, -3.2695" }
-                ", " span.nowrap { "317303 480077" } " or " span.nowrap { "SD 173 800" }
+                "For example, " span.nowrap { "LA18 4DB" } "; " span.nowrap { "54.2097, -3.2695" } "; "
+                span.nowrap { "317303 480077" } "; or " span.nowrap { "SD 173 800" }
             }),
             error,
         },
@@ -167,8 +180,8 @@ fn practice_field(value: Option<&str>, error: Option<&str>) -> Markup {
     })
 }
 
-fn day_field(answer: Option<&Answer<'_>>, error: Option<&str>) -> Markup {
-    let day = answer.filter(|it| is_of_another_day(it)).map(|it| it.as_of);
+/// Only a day that is not today is worth saying again.
+fn day_field(day: Option<Date>, error: Option<&str>) -> Markup {
     let parts = day.map(|day| ["%-d", "%-m", "%Y"].map(|form| day.strftime(form).to_string()));
     let values = match &parts {
         Some([day, month, year]) => [day, month, year].map(|part| Some(part.as_str())),
@@ -191,23 +204,13 @@ fn strong(text: &str) -> Label<'_> {
     }
 }
 
-/// Only a day that is not today is worth saying again.
-fn is_of_another_day(answer: &Answer<'_>) -> bool {
-    answer.as_of != today_in_london()
-}
-
-/// The place, written so that it is understood again.
-fn asked_place(answer: &Answer<'_>) -> Option<String> {
-    Some(match answer.location?.place {
+/// A place so that it is understood again.
+fn written(place: Place) -> String {
+    match place {
         Place::Postcode(postcode) => postcode.to_string(),
         Place::LonLat(place) => format!("{}, {}", place.lat(), place.lon()),
         Place::Grid(place) => format!("{} {}", place.easting_m(), place.northing_m()),
-    })
-}
-
-fn asked_practice(answer: &Answer<'_>) -> Option<String> {
-    let practice = answer.registration.as_ref()?.practice.as_ref()?;
-    Some(practice.asked.code.to_string())
+    }
 }
 
 /// What the page shows before anything is asked.

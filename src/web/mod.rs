@@ -1,4 +1,9 @@
-//! The pages: HTML first, script second. Templates, styles and scripts are compiled into the program.
+//! The pages: HTML first, script second.
+//!
+//! - [`nhsuk`] has the components of the NHS design system, [`frame`] what stands around every page.
+//! - A page is a file here: what it says, of components. Handlers are in `http`.
+//! - `*.scss`, `*.css` and `*.js` are built by `build.rs`, which names each; [`assets`] hands them out. What
+//!   the pages load comes from here alone.
 
 mod answer;
 mod api;
@@ -16,7 +21,7 @@ mod words;
 pub(crate) use answer::map_of;
 pub(crate) use api::openapi;
 pub(crate) use embed::{EmbedPage, FRAME_HEIGHT, SITE_PATH, Shown, SitePage, embed, iframe, site};
-pub(crate) use home::{Fault, FormField, Home, Outcome, home};
+pub(crate) use home::{Asked, Fault, FormField, Home, Outcome, home};
 pub(crate) use list::{ListFault, ListPage, list};
 pub(crate) use privacy::{none, privacy};
 pub(crate) use words::distance;
