@@ -4,6 +4,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::home::Asked;
 use super::nhsuk::{Card, Table, card, details, inset_text, summary_list, table, tag};
+use super::things::path_of;
 use super::words;
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, Certainty, Layer, Practice, PracticeStatus, Provenance,
@@ -70,18 +71,27 @@ pub(super) fn answered(index: &Index, asked: &Asked<'_>) -> Markup {
 
 /// All that the map shows and more.
 fn words_of(index: &Index, answer: &Answer<'_>, place: &str) -> Markup {
+    let day = day_of_links(answer);
     html! {
         @if let Some(sentence) = standing(answer) { (inset_text(&html! { p { (sentence) } })) }
-        @if answer.location.is_some() { (lives_in(answer, place)) }
-        @if let Some(registration) = &answer.registration { (registered(registration)) (comparison(answer)) }
-        (practices(&answer.residence, place))
-        (groups(&answer.residence))
-        (other_areas(&answer.residence))
+        @if answer.location.is_some() { (lives_in(answer, place, &day)) }
+        @if let Some(registration) = &answer.registration { (registered(registration, &day)) (comparison(answer)) }
+        (practices(&answer.residence, place, &day))
+        (groups(&answer.residence, &day))
+        (other_areas(&answer.residence, &day))
         @if let Some(location) = &answer.location { (position(location)) }
         p.as-of {
             "For " (words::date(answer.as_of)) ", from dataset " (index.manifest().name) ", version " (index.manifest().version) "."
         }
         p.another { a href="/" { "Look up another place" } }
+    }
+}
+
+/// What links take along to stay with the day of the answer; today needs no word.
+fn day_of_links(answer: &Answer<'_>) -> String {
+    match answer.as_of == crate::domain::today_in_london() {
+        true => String::new(),
+        false => format!("?as_of={}", answer.as_of),
     }
 }
 
@@ -134,7 +144,7 @@ fn standing(answer: &Answer<'_>) -> Option<String> {
     }
 }
 
-fn lives_in(answer: &Answer<'_>, place: &str) -> Markup {
+fn lives_in(answer: &Answer<'_>, place: &str, day: &str) -> Markup {
     let communities = communities_in(&answer.residence);
     let part = areas_in(&answer.residence, Layer::SubCommunity).first();
     let content = html! {
@@ -143,12 +153,12 @@ fn lives_in(answer: &Answer<'_>, place: &str) -> Markup {
         } @else if communities.is_empty() {
             p.name { "Outside every community that we hold" }
             @for (_, near) in &answer.nearest {
-                p { "The nearest is " strong { (area_name(near.area)) } ", " (words::distance(near.distance_m)) " away." }
+                p { "The nearest is " strong { (area_name(near.area, day)) } ", " (words::distance(near.distance_m)) " away." }
             }
         }
         @for found in communities {
-            p.name { (area_name(found.area)) }
-            p { "The area that " (place) " lies in" @if let Some(part) = part { ", in its part " strong { (area_name(part.area)) } } "." }
+            p.name { (area_name(found.area, day)) }
+            p { "The area that " (place) " lies in" @if let Some(part) = part { ", in its part " strong { (area_name(part.area, day)) } } "." }
             @if let Some(edge) = &found.edge { (edge_words(found, edge)) }
             (origin_of(found.area))
         }
@@ -185,13 +195,18 @@ fn is_unknown(found: &[(Layer, Found<'_>)]) -> bool {
         .any(|(layer, found)| *layer == Layer::Icc && matches!(found, Found::Unknown(_)))
 }
 
-/// The name of an area, as a link where it has a page.
-pub(super) fn area_name(area: &Area) -> Markup {
-    html! { (called(area)) }
+/// The name of an area, as a link to its page; `day` is a query or blank.
+pub(super) fn area_name(area: &Area, day: &str) -> Markup {
+    html! { a href={ (path_of(area.layer, &area.id)) (day) } { (called(area)) } }
 }
 
-/// The name of a practice with its code, as a link where it has a page.
-pub(super) fn practice_name(practice: &Practice) -> Markup {
+/// The name of a practice, as a link to its page, with its code; `day` is a query or blank.
+pub(super) fn practice_name(practice: &Practice, day: &str) -> Markup {
+    html! { a href={ (path_of(Layer::GpPractice, practice.code.as_str())) (day) } { (practice.name) } " (" (practice.code) ")" }
+}
+
+/// The same without the link: what was asked stands in no address.
+fn practice_words(practice: &Practice) -> Markup {
     html! { (practice.name) " (" (practice.code) ")" }
 }
 
@@ -220,25 +235,26 @@ fn edge_words(found: &AreaFound<'_>, edge: &EdgeFound<'_>) -> Markup {
     }
 }
 
-fn registered(registration: &Registration<'_>) -> Markup {
+fn registered(registration: &Registration<'_>, day: &str) -> Markup {
     let communities = communities_in(&registration.areas);
     let content = html! {
         @if is_unknown(&registration.areas) { p.name { "Not known for that day" } }
         @else if communities.is_empty() { p.name { "Not known" } }
-        @for found in communities { p.name { (area_name(found.area)) } }
+        @for found in communities { p.name { (area_name(found.area, day)) } }
         @if let Some(found) = &registration.practice {
-            p { "Registered with " strong { (practice_name(found.practice)) }
+            @let is_asked = found.asked.code == found.practice.code;
+            p { "Registered with " strong { @if is_asked { (practice_words(found.practice)) } @else { (practice_name(found.practice, day)) } }
                 @if found.status == PracticeStatus::Dormant { ", which is dormant" } "." }
             @if let Some(number) = &found.practice.telephone { p { "Telephone " (telephone(number)) } }
-            @if found.asked.code != found.practice.code {
-                p { (practice_name(found.asked))
+            @if !is_asked {
+                p { (practice_words(found.asked))
                     @if let Some(closed) = found.asked.closed { " closed on " (words::date(closed)) }
                     "; its patients went to the practice above." }
             }
             @if found.branch_is_listed.is_some() { p { "The code given is a branch of this practice." } }
         }
         @if let Some(reason) = registration.reason { p { (reason_words(reason)) } }
-        (group_list(&registration.areas))
+        (group_list(&registration.areas, day))
     };
     card(&Card {
         heading: "By registration",
@@ -282,7 +298,7 @@ fn comparison(answer: &Answer<'_>) -> Markup {
     })
 }
 
-fn practices(residence: &[(Layer, Found<'_>)], place: &str) -> Markup {
+fn practices(residence: &[(Layer, Found<'_>)], place: &str, day: &str) -> Markup {
     let found = residence.iter().find_map(|(_, found)| match found {
         Found::Practices(practices) => Some(practices),
         _ => None,
@@ -297,42 +313,42 @@ fn practices(residence: &[(Layer, Found<'_>)], place: &str) -> Markup {
             caption: &caption,
             caption_size: Some("m"),
             columns: columns.into_iter().map(Into::into).collect(),
-            rows: practices.iter().map(practice_row).collect(),
+            rows: practices.iter().map(|it| practice_row(it, day)).collect(),
         }))
         p.nhsuk-body-s { "Modelled: how many of the people who live here are expected to be registered there, by list size and distance. Not the practices' own boundaries; ask the practice before you send anybody there." }
     }
 }
 
-fn practice_row(found: &PracticeFound<'_>) -> Vec<Markup> {
+fn practice_row(found: &PracticeFound<'_>, day: &str) -> Vec<Markup> {
     let practice = found.practice;
     let postcode = practice
         .postcode
         .map(|it| format!(", {it}"))
         .unwrap_or_default();
     vec![
-        html! { span { (practice_name(practice)) span.address { (practice.address) (postcode) } } },
+        html! { span { (practice_name(practice, day)) span.address { (practice.address) (postcode) } } },
         html! { @match &practice.telephone { Some(number) => (telephone(number)), None => "Not known" } },
         html! { @match found.distance_m { Some(distance_m) => (words::distance(distance_m)), None => "Not known" } },
         html! { @match found.share { Some(share) => (words::share(share)), None => "Not known" } },
     ]
 }
 
-fn groups(residence: &[(Layer, Found<'_>)]) -> Markup {
+fn groups(residence: &[(Layer, Found<'_>)], day: &str) -> Markup {
     let has_any = residence.iter().any(|(layer, found)| {
         *layer == Layer::ResilienceGroup
             && !matches!(found, Found::Groups(groups) if groups.is_empty())
     });
-    html! { @if has_any { section { h3.nhsuk-heading-m { "Resilience groups" } (group_list(residence)) } } }
+    html! { @if has_any { section { h3.nhsuk-heading-m { "Resilience groups" } (group_list(residence, day)) } } }
 }
 
-fn group_list(found: &[(Layer, Found<'_>)]) -> Markup {
+fn group_list(found: &[(Layer, Found<'_>)], day: &str) -> Markup {
     let groups = found
         .iter()
         .find(|(layer, _)| *layer == Layer::ResilienceGroup);
     html! {
         @match groups.map(|(_, found)| found) {
             Some(Found::Groups(groups)) if !groups.is_empty() => {
-                ul.nhsuk-list { @for group in groups { (group_item(group, found)) } }
+                ul.nhsuk-list { @for group in groups { (group_item(group, found, day)) } }
             }
             Some(Found::Unknown(Unknown::NoneNamed)) => { p { "Resilience group: not known. The published page names none for this community." } }
             Some(Found::Unknown(Unknown::NoSource)) => { p { "Resilience groups: not known. We have no source for this community." } }
@@ -342,16 +358,16 @@ fn group_list(found: &[(Layer, Found<'_>)]) -> Markup {
     }
 }
 
-fn group_item(group: &GroupFound<'_>, found: &[(Layer, Found<'_>)]) -> Markup {
+fn group_item(group: &GroupFound<'_>, found: &[(Layer, Found<'_>)], day: &str) -> Markup {
     let via = [Layer::SubCommunity, Layer::Icc]
         .into_iter()
         .flat_map(|layer| areas_in(found, layer))
         .find(|member| member.area.id == group.via);
-    html! { li { strong { (area_name(group.area)) } @if let Some(via) = via { ", through " (area_name(via.area)) } } }
+    html! { li { strong { (area_name(group.area, day)) } @if let Some(via) = via { ", through " (area_name(via.area, day)) } } }
 }
 
 /// What else is known of where it lies.
-fn other_areas(residence: &[(Layer, Found<'_>)]) -> Markup {
+fn other_areas(residence: &[(Layer, Found<'_>)], day: &str) -> Markup {
     const LAYERS: [(Layer, &str); 4] = [
         (Layer::Pcn, "Primary Care Network"),
         (Layer::SubIcb, "Sub-ICB location"),
@@ -362,7 +378,7 @@ fn other_areas(residence: &[(Layer, Found<'_>)]) -> Markup {
         .into_iter()
         .map(|(layer, name)| (name, areas_in(residence, layer)))
         .filter(|(_, found)| !found.is_empty())
-        .map(|(name, found)| (name, html! { @for it in found { p { (area_name(it.area)) " " (tag(it.provenance.as_str(), Some("grey"))) } } }))
+        .map(|(name, found)| (name, html! { @for it in found { p { (area_name(it.area, day)) " " (tag(it.provenance.as_str(), Some("grey"))) } } }))
         .collect();
     if rows.is_empty() {
         return html! {};
@@ -408,10 +424,7 @@ fn map_figure(answer: &Answer<'_>, map: Option<&Picture>) -> Markup {
     let Some(area) = shown_area(answer) else {
         return html! {};
     };
-    let day = match answer.as_of == crate::domain::today_in_london() {
-        true => String::new(),
-        false => format!("?as_of={}", answer.as_of),
-    };
+    let day = day_of_links(answer);
     let has_mark = answer
         .location
         .is_some_and(|location| location.grid.is_some());

@@ -11,6 +11,7 @@ use super::nhsuk::{
     Button, DateInput, ErrorSummary, Field, Input, Label, button, date_input, details,
     error_summary, input,
 };
+use super::words;
 use crate::domain::{
     Area, Layer, Member, Postcode, Practice, PracticeStatus, Provenance, today_in_london,
 };
@@ -287,8 +288,9 @@ fn community(index: &Index, area: &Area, day: Date) -> Markup {
         @if !parts.is_empty() { p { "Its parts: " (parts.join(", ")) "." } }
         p { "Everyone registered with one of these practices belongs to it:" }
         ul { @for practice in practices {
-            li { (answer::practice_name(practice)) @if let Some(telephone) = &practice.telephone { ", " (answer::telephone(telephone)) } }
+            li { (answer::practice_name(practice, "")) @if let Some(telephone) = &practice.telephone { ", " (answer::telephone(telephone)) } }
         } }
+        p { "More: " (answer::area_name(area, "")) }
     };
     details(&html! { (called(area)) }, false, false, &content)
 }
@@ -300,7 +302,7 @@ fn by_system<'a>(areas: &[&'a Area]) -> Vec<(String, Vec<&'a Area>)> {
         let name = area
             .system
             .as_deref()
-            .map(heading)
+            .map(words::system)
             .unwrap_or_else(|| "Others".into());
         match systems.iter_mut().find(|(system, _)| *system == name) {
             Some((_, areas)) => areas.push(area),
@@ -311,12 +313,4 @@ fn by_system<'a>(areas: &[&'a Area]) -> Vec<(String, Vec<&'a Area>)> {
         areas.sort_by(|a, b| a.name.cmp(&b.name));
     }
     systems
-}
-
-fn heading(system: &str) -> String {
-    let words = system.split('-').map(|word| {
-        let (first, rest) = word.split_at(word.len().min(1));
-        format!("{}{rest}", first.to_uppercase())
-    });
-    words.collect::<Vec<_>>().join(" ")
 }

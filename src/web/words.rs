@@ -41,6 +41,16 @@ pub(crate) fn count(count: usize) -> String {
     text
 }
 
+/// `morecambe-bay` as a name: `Morecambe Bay`.
+pub(crate) fn system(id: &str) -> String {
+    let words = id.split('-').map(|word| {
+        let mut letters = word.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        first.chain(letters).collect::<String>()
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// `1 practice`, `12 practices`.
 pub(crate) fn counted(number: usize, one: &str, many: &str) -> String {
     let noun = if number == 1 { one } else { many };

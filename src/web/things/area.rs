@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::super::answer::telephone;
 use super::super::nhsuk::{self, Pagination, details, inset_text, summary_list};
 use super::parts::{
     Part, day_form, heading, list, map, not_of_the_day, pagination, period_words, provenance,
@@ -130,7 +131,7 @@ pub(crate) fn layer(setting: &Setting<'_>, page: &LayerPage<'_>) -> Markup {
         (pagination(page.part, &|number| {
             setting.link(&format!("{path}?page={number}"))
         }))
-        @if page.has_map { (map(setting, layer.as_str(), &map_words(&page.areas, title))) }
+        @if page.has_map { (map(setting, layer.as_str(), title, &map_words(&page.areas, title))) }
         (layer_downloads(setting, layer))
         (day_form(setting, &path, &[]))
     };
@@ -145,23 +146,13 @@ fn map_words(areas: &[&Area], title: &str) -> String {
 fn by_system<'i>(areas: &[&'i Area]) -> Vec<(Option<String>, Vec<&'i Area>)> {
     let mut systems: Vec<(Option<String>, Vec<&Area>)> = Vec::new();
     for &area in areas {
-        let name = area.system.as_deref().map(system_words);
+        let name = area.system.as_deref().map(words::system);
         match systems.iter_mut().find(|(system, _)| *system == name) {
             Some((_, areas)) => areas.push(area),
             None => systems.push((name, vec![area])),
         }
     }
     systems
-}
-
-/// `morecambe-bay` as a name.
-fn system_words(system: &str) -> String {
-    let words = system.split('-').map(|word| {
-        let mut letters = word.chars();
-        let first = letters.next().into_iter().flat_map(char::to_uppercase);
-        first.chain(letters).collect::<String>()
-    });
-    words.collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn layer_downloads(setting: &Setting<'_>, layer: Layer) -> Markup {
@@ -211,7 +202,7 @@ fn facts(setting: &Setting<'_>, page: &AreaPage<'_>) -> Markup {
         ("Code", html! { (area.id) }),
     ];
     if let Some(system) = &area.system {
-        rows.push(("Health system", html! { (system_words(system)) }));
+        rows.push(("Health system", html! { (words::system(system)) }));
     }
     for (layer, id) in member_of(setting, area) {
         rows.push((one_of(layer), setting.to_area_of(layer, id)));
@@ -309,7 +300,7 @@ fn picture(setting: &Setting<'_>, page: &AreaPage<'_>) -> Markup {
     };
     html! {
         h2.nhsuk-heading-m { "Map" }
-        (map(setting, &format!("{}/{}", area.layer, parts::encoded(&area.id)), &description))
+        (map(setting, &format!("{}/{}", area.layer, parts::encoded(&area.id)), &called(area), &description))
     }
 }
 
@@ -354,7 +345,7 @@ pub(super) fn practice_row(setting: &Setting<'_>, practice: &Practice) -> Vec<Ma
     vec![
         setting.to_practice(practice.code),
         status_tag(practice.status_on(setting.as_of)),
-        html! { (practice.telephone.as_deref().unwrap_or("–")) },
+        html! { @match &practice.telephone { Some(number) => (telephone(number)), None => "–" } },
         html! { @match practice.postcode { Some(postcode) => (postcode), None => "–" } },
     ]
 }

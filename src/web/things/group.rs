@@ -110,7 +110,7 @@ pub(crate) fn group(setting: &Setting<'_>, page: &GroupPage<'_>) -> Markup {
         @if page.has_ground {
             h2.nhsuk-heading-m { "Map" }
             p { "The ground of its communities together." }
-            (map(setting, &format!("{LAYER}/{}", parts::encoded(&area.id)), &format!("Map of the area of {}.", called(area))))
+            (map(setting, &format!("{LAYER}/{}", parts::encoded(&area.id)), &called(area), &format!("Map of the area of {}.", called(area))))
         }
         (history(setting, area, &page.boundaries))
         section.to-take-away {

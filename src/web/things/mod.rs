@@ -11,6 +11,7 @@ mod refusal;
 use jiff::civil::Date;
 use maud::{Markup, html};
 
+use super::answer::called;
 use super::frame::{Page, frame};
 use super::nhsuk::Link;
 use super::words;
@@ -138,14 +139,6 @@ pub(crate) fn path_of_layer(layer: Layer) -> String {
 
 fn practice_path(code: OdsCode) -> String {
     format!("/practices/{code}")
-}
-
-/// What people call the area.
-fn called(area: &Area) -> String {
-    match area.layer {
-        Layer::NeighbourhoodTeam => format!("{} neighbourhood team", area.name),
-        _ => area.title(),
-    }
 }
 
 /// What one of a layer is.

@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 use maud::{Markup, html};
 
+use super::super::answer::downloads;
 use super::super::nhsuk::{self, Button, Pagination, Table, button};
 use super::{Setting, called, last_day, meaning, words};
 use crate::domain::{Area, Period, PracticeStatus, Provenance};
@@ -208,16 +209,13 @@ pub(super) fn pagination(part: Part, to: &dyn Fn(usize) -> String) -> Markup {
 }
 
 /// A static map, with its words for those who do not see it, and the same to take away.
-pub(super) fn map(setting: &Setting<'_>, path: &str, description: &str) -> Markup {
-    let picture = |ending: &str| setting.link(&format!("/maps/{path}.{ending}"));
+pub(super) fn map(setting: &Setting<'_>, path: &str, name: &str, description: &str) -> Markup {
+    let stem = format!("/maps/{path}");
+    let query = setting.link("");
     html! {
-        figure.map-figure {
-            img src=(picture("svg")) alt=(description) width="800";
-            figcaption."nhsuk-body-s to-take-away" {
-                "Download this map as "
-                a href=(picture("svg")) { "SVG" } ", " a href=(picture("png")) { "PNG" } " or "
-                a href=(picture("pdf")) { "PDF" } "."
-            }
+        figure.map {
+            img src={ (stem) ".svg" (query) } alt=(description) width="800";
+            figcaption.to-take-away { (downloads(&stem, &query, name)) }
         }
     }
 }

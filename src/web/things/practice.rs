@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::super::answer::telephone;
 use super::super::nhsuk::{
     Button, Field, Input, Select, button, input, inset_text, select, summary_list,
 };
@@ -198,12 +199,8 @@ fn facts(setting: &Setting<'_>, practice: &Practice) -> Markup {
             html! { (practice.address) @if let Some(postcode) = practice.postcode { ", " (postcode) } },
         ),
     ];
-    if let Some(telephone) = &practice.telephone {
-        let digits: String = telephone.chars().filter(|it| !it.is_whitespace()).collect();
-        rows.push((
-            "Telephone",
-            html! { a href={ "tel:" (digits) } { (telephone) } },
-        ));
+    if let Some(number) = &practice.telephone {
+        rows.push(("Telephone", telephone(number)));
     }
     if let Some(opened) = practice.opened {
         rows.push(("Opened", html! { (words::date(opened)) }));
@@ -241,7 +238,7 @@ fn registration(setting: &Setting<'_>, page: &PracticePage<'_>) -> Markup {
         .flat_map(|(layer, found)| areas_found(setting, *layer, found))
         .collect();
     html! {
-        h2.nhsuk-heading-m { "Who is registered here" }
+        h2.nhsuk-heading-m { "Its registered patients" }
         @if let Some(other) = other {
             p { "Its patients went to " (setting.to_practice(other.practice.code)) ". Everyone registered there belongs to:" }
         } @else if registration.reason.is_none() {
@@ -321,7 +318,7 @@ fn buildings(setting: &Setting<'_>, practice: &Practice) -> Markup {
     let rows: Vec<Vec<Markup>> = premises.iter().map(building).collect();
     html! {
         h2.nhsuk-heading-m { "Buildings" }
-        (table("Where it sees patients", &["Building", "Postcode", "Easting, northing", "Latitude, longitude"], rows))
+        (table("Where they are", &["Building", "Postcode", "Easting, northing", "Latitude, longitude"], rows))
     }
 }
 
@@ -381,7 +378,7 @@ fn modelled_area(setting: &Setting<'_>, page: &PracticePage<'_>) -> Markup {
         @if count > 0 {
             p { a href=(setting.link(&format!("{path}/postcodes"))) { (words::count(count)) " postcodes" } " in use lie in it." }
         }
-        (map(setting, &format!("gp-practice/{}", page.practice.code), &description))
+        (map(setting, &format!("gp-practice/{}", page.practice.code), &page.practice.name, &description))
         div.to-take-away { (area_downloads(setting, area, true, page.can_be_embedded)) }
     }
 }
