@@ -256,6 +256,7 @@ fn style(snapshot: &Snapshot, layers: &[Layer], headers: &HeaderMap) -> Value {
     let colours = [
         "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7",
     ];
+    // The number of a feature; `promoteId` would put its word in the place of it.
     let number = json!(["%", ["to-number", ["id"]], colours.len()]);
     let colour = json!(["to-color", ["at", number, ["literal", colours]]]);
     let drawn = |layer: &Layer| {
@@ -289,7 +290,6 @@ fn style(snapshot: &Snapshot, layers: &[Layer], headers: &HeaderMap) -> Value {
             "maxzoom": ZOOM_MAX,
             "bounds": bounds(snapshot, layers),
             "attribution": index.manifest().attribution,
-            "promoteId": "id",
         } },
         "layers": parts,
     })

@@ -638,6 +638,8 @@ fn the_style_draws_every_layer_of_tiles_that_are_there() {
     let source = &body["sources"]["catchment"];
     assert_eq!(source["type"], "vector");
     check_tile_template(&source["tiles"][0]);
+    // Colours go by the number of a feature, and this would put its word there.
+    assert!(source.get("promoteId").is_none(), "{source}");
     assert!(
         source["attribution"]
             .as_str()
