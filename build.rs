@@ -17,6 +17,9 @@ const ASSETS: &[(&str, &str)] = &[
     ("EMBED_STYLE", "embed.css"),
     ("EMBED_SCRIPT", "embed.js"),
     ("WIDGET_SCRIPT", "widget.js"),
+    ("MAP_SCRIPT", "map.js"),
+    ("MAPLIBRE_SCRIPT", "maplibre.js"),
+    ("MAPLIBRE_WORKER", "maplibre-worker.js"),
     ("ICON", "icon.svg"),
 ];
 

@@ -20,8 +20,9 @@ function style(file) {
   return esbuild.transformSync(made.css, { loader: "css", minify: true, charset: "utf8", target }).code;
 }
 
+// MapLibre's package says of its worker that nothing happens in it, which would leave nothing of it.
 function script(file) {
-  const options = { bundle: true, format: "esm", minify: true, write: false, nodePaths: [packages], charset: "utf8", target, logLevel: "error" };
+  const options = { bundle: true, format: "esm", minify: true, write: false, nodePaths: [packages], charset: "utf8", target, logLevel: "error", ignoreAnnotations: true };
   return esbuild.buildSync({ entryPoints: [file], ...options }).outputFiles[0].text;
 }
 

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::answer::{self, called};
+use super::assets;
 use super::frame::{Page, frame};
 use super::nhsuk::{
     Button, DateInput, ErrorSummary, Field, Input, Label, button, date_input, details,
@@ -91,6 +92,7 @@ pub(crate) fn home(home: &Home<'_>) -> Markup {
     let page = Page {
         title,
         part: Some("/"),
+        scripts: &[assets::MAP_SCRIPT.path],
         content,
         ..Page::default()
     };
@@ -258,7 +260,8 @@ fn layer_map(index: &Index, layer: Layer, count: usize) -> Markup {
     let entry = entries.find(|entry| entry.id == layer.as_str());
     let title = entry.map_or(layer.as_str(), |entry| entry.title.as_str());
     html! {
-        figure.map {
+        // map.js puts a map to move about in into the place of the picture.
+        figure.map data-layer=(layer) data-title={ "Map: " (title) } data-script=(assets::MAPLIBRE_SCRIPT.path) data-worker=(assets::MAPLIBRE_WORKER.path) {
             img src={ "/maps/" (layer) ".svg?width=560" } alt={ "Map: " (title) ", " (count) " areas. Their names are on this page." } width="560";
             figcaption { (answer::downloads(&format!("/maps/{layer}"), "", title)) }
         }

@@ -89,8 +89,9 @@ async function main() {
   const subjects = files.map((name) => name.replace(".mjs", "")).filter((name) => wanted.length === 0 || wanted.includes(name));
   if (subjects.length === 0) throw new Error(`no such subject; there are ${files.join(", ")}`);
   await mkdir(PICTURES, { recursive: true });
-  // Its own sandbox does not start in a container; what it opens is ours.
-  const browser = await chromium.launch({ executablePath: process.env.CATCHMENT_BROWSER ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  // Its own sandbox does not start in a container; what it opens is ours. WebGL without a graphics card.
+  const args = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+  const browser = await chromium.launch({ executablePath: process.env.CATCHMENT_BROWSER ?? "/usr/bin/chromium", args });
   const service = await startService();
   const host = await startHost();
   let failed = 0;
