@@ -1,9 +1,12 @@
 //! What is shipped to run it with, and what the pages for operators say: each claim that can be looked
 //! up is.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::running::Running;
 
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -68,6 +71,93 @@ fn the_unit_of_systemd_allows_little() {
         }
         _ => crate::oracle::tell_skipped("deploy/catchment.service: no systemd-analyze"),
     }
+}
+
+/// The calls of a set, and of the sets in it, as systemd knows them; `None` where it does not.
+fn calls_of(set: &str) -> Option<BTreeSet<String>> {
+    let asked = Command::new("systemd-analyze")
+        .args(["syscall-filter", "--no-pager", set])
+        .output()
+        .ok()
+        .filter(|asked| asked.status.success())?;
+    let text = String::from_utf8_lossy(&asked.stdout).into_owned();
+    let words = text.lines().skip(1).map(str::trim);
+    let mut calls = BTreeSet::new();
+    for word in words.filter(|it| !it.is_empty() && !it.starts_with('#')) {
+        match word.starts_with('@') {
+            true => calls.extend(calls_of(word)?),
+            false => drop(calls.insert(word.to_string())),
+        }
+    }
+    Some(calls)
+}
+
+/// What the unit's lines leave of the calls to the kernel.
+fn allowed_calls(unit: &str) -> Option<BTreeSet<String>> {
+    // Those without which nothing runs are always allowed.
+    let mut allowed = calls_of("@default")?;
+    let lines = unit
+        .lines()
+        .filter_map(|it| it.strip_prefix("SystemCallFilter="));
+    for line in lines {
+        let (words, is_taken_away) = match line.strip_prefix('~') {
+            Some(words) => (words, true),
+            None => (line, false),
+        };
+        for word in words.split(' ') {
+            let calls = match word.starts_with('@') {
+                true => calls_of(word)?,
+                false => BTreeSet::from([word.to_string()]),
+            };
+            match is_taken_away {
+                true => allowed.retain(|call| !calls.contains(call)),
+                false => allowed.extend(calls),
+            }
+        }
+    }
+    Some(allowed)
+}
+
+#[test]
+fn the_unit_of_systemd_allows_every_call_that_the_service_makes() {
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let trace = folder.path().join("trace");
+    let traced = |program: &str| {
+        let mut command = Command::new("strace");
+        command
+            .args(["-D", "-f", "-qq", "-o"])
+            .arg(&trace)
+            .arg(program);
+        command
+    };
+    let may = traced("true").status().is_ok_and(|it| it.success());
+    let allowed = allowed_calls(&read("deploy/catchment.service"));
+    let (true, Some(allowed)) = (may, allowed) else {
+        crate::oracle::tell_skipped("calls of the service: no strace, or no systemd-analyze");
+        return;
+    };
+    let socket = format!("unix:{}", folder.path().join("admin.sock").display());
+    let mut command = traced(env!("CARGO_BIN_EXE_catchment"));
+    let mut running = Running::by(&mut command, &["--admin-listen", &socket]);
+    crate::outbound::ask(&running);
+    running.signal("HUP");
+    running.wait_for("reloaded");
+    running.signal("TERM");
+    assert_eq!(running.end().0, Some(0));
+    let text = read(&trace.display().to_string());
+    let calls: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter_map(|(_, call)| call.trim_start().split_once('('))
+        .map(|(name, _)| name)
+        .filter(|name| {
+            name.bytes()
+                .all(|it| it.is_ascii_alphanumeric() || it == b'_')
+        })
+        .collect();
+    assert!(calls.len() > 30, "{calls:?}");
+    let refused: Vec<_> = calls.iter().filter(|it| !allowed.contains(**it)).collect();
+    assert!(refused.is_empty(), "{refused:?}");
 }
 
 #[test]

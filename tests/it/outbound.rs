@@ -14,7 +14,7 @@ use crate::server::{client, send};
 const INSIDE: &str = "CATCHMENT_TEST_IN_A_NAMESPACE";
 
 /// Asks for something of each kind.
-fn ask(running: &Running) {
+pub(crate) fn ask(running: &Running) {
     let ask = |method: &str, path: &str, body: Option<&str>| {
         let headers = [("content-type", "text/csv")];
         send(&client(), running.address, (method, path), &headers, body).expect(200);
