@@ -1,0 +1,50 @@
+"""Prints the licences of everything that is compiled into the program: tools/third-parties.py < METADATA
+
+METADATA is what `cargo metadata --locked --filter-platform TARGET` prints. A licence may stand in a file
+beside the crate's own manifest; where there is none, its SPDX expression is all that there is to tell.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+NAMES = ("license", "licence", "copying", "notice", "unlicense", "copyright")
+
+
+def shipped(metadata):
+    """The packages that normal dependencies lead to: no tests, no build scripts, not ourselves."""
+    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
+    root = metadata["resolve"]["root"]
+    waiting, found = [root], set()
+    while waiting:
+        for dependency in nodes[waiting.pop()]["deps"]:
+            kinds = {kind["kind"] for kind in dependency["dep_kinds"]}
+            if None in kinds and dependency["pkg"] not in found:
+                found.add(dependency["pkg"])
+                waiting.append(dependency["pkg"])
+    return [package for package in metadata["packages"] if package["id"] in found]
+
+
+def texts(package):
+    """The licence files of a package, in order."""
+    folder = Path(package["manifest_path"]).parent
+    files = {path for path in folder.iterdir() if path.name.lower().startswith(NAMES) and path.is_file()}
+    if package["license_file"]:
+        files.add(folder / package["license_file"])
+    return [path.read_text(errors="replace").strip() for path in sorted(files)]
+
+
+def main():
+    packages = sorted(shipped(json.load(sys.stdin)), key=lambda it: (it["name"], it["version"]))
+    packages_of_text = defaultdict(list)
+    print("The program holds code of these packages, each under the licence named:\n")
+    for package in packages:
+        print(f"{package['name']} {package['version']}: {package['license'] or 'see its file'}")
+        for text in texts(package):
+            packages_of_text[text].append(f"{package['name']} {package['version']}")
+    for text, names in sorted(packages_of_text.items(), key=lambda it: it[1]):
+        print(f"\n{'=' * 100}\n{', '.join(names)}\n{'=' * 100}\n\n{text}")
+
+
+main()
