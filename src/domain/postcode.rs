@@ -424,6 +424,18 @@ mod tests {
     }
 
     #[test]
+    fn the_seven_bytes_have_the_incode_at_their_end() {
+        for (text, bytes) in [
+            ("LA18 4DB", *b"LA184DB"),
+            ("LA1 1AA", *b"LA1 1AA"),
+            ("M1 1AE", *b"M1  1AE"),
+        ] {
+            let postcode = text.parse::<Postcode>().expect("a postcode");
+            assert_eq!(postcode.pcd7(), bytes);
+        }
+    }
+
+    #[test]
     fn any_spacing_case_and_width_is_one_key() {
         for input in [
             "la1 1aa",
