@@ -5,6 +5,7 @@ mod area;
 mod compare;
 mod group;
 mod parts;
+mod postcodes;
 mod practice;
 mod refusal;
 
@@ -18,10 +19,11 @@ use super::words;
 use crate::domain::{Area, Layer, OdsCode, Provenance};
 use crate::index::Index;
 
-pub(crate) use area::{AreaPage, LayerPage, PostcodesPage, area, layer, layers, postcodes};
+pub(crate) use area::{AreaPage, LayerPage, area, layer, layers};
 pub(crate) use compare::{ComparePage, Compared, compare};
 pub(crate) use group::{GroupPage, group, groups};
 pub(crate) use parts::{PER_PAGE, Part};
+pub(crate) use postcodes::{PostcodesPage, postcodes};
 pub(crate) use practice::{PracticePage, PracticesPage, practice, practices};
 pub(crate) use refusal::{Refusal, refusal};
 
