@@ -387,3 +387,46 @@ fn method_name(method: &Method) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+
+    use super::super::access::Access;
+    use super::super::server::Limits;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_that_quotes_nothing_and_is_counted() {
+        let gate = Arc::new(Gate::new(Access::default(), Limits::default()));
+        let panics = async || -> String { panic!("LA18 4DB is not in the index") };
+        let mut router: Router = Router::new()
+            .route("/api/v1/locate", get(panics))
+            .layer(Guard::new(&gate, API));
+        let request = Request::builder()
+            .uri("/api/v1/locate?postcode=LA18+4DB")
+            .body(Body::empty());
+        let request = request.expect("a request");
+        let response = match router.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers();
+        assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(headers[X_REQUEST_ID].len(), 16);
+        let body = response.into_body().collect().await.expect("it ends");
+        let body = String::from_utf8(body.to_bytes().into()).expect("text");
+        assert!(body.contains("\"code\":\"internal\""), "{body}");
+        assert!(!body.contains("4DB") && !body.contains("index"), "{body}");
+        let (_, locate) = gate
+            .figures
+            .kinds()
+            .find(|(kind, _)| *kind == "locate")
+            .expect("a kind");
+        assert_eq!(locate.by_status().last(), Some(("5xx", 1)));
+    }
+}

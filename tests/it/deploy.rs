@@ -227,11 +227,9 @@ fn every_control_in_the_table_of_threats_has_a_test_that_is_there() {
             let (file, test) = name
                 .split_once("::")
                 .unwrap_or_else(|| panic!("{name}: file::test"));
+            let written = format!("fn {test}() {{");
             let is_test = |(path, text): &(PathBuf, String)| {
-                path.file_stem().is_some_and(|stem| stem == file)
-                    && text.contains(&format!("\n    fn {test}()"))
-                    || path.file_stem().is_some_and(|stem| stem == file)
-                        && text.contains(&format!("\nfn {test}()"))
+                path.file_stem().is_some_and(|stem| stem == file) && text.contains(&written)
             };
             assert!(found.iter().any(is_test), "no test {name}: {row}");
         }
