@@ -69,8 +69,8 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections,
         value_parser = at_least_one)]
     connections: usize,
-    /// Look-ups at a time, as many again that bring a body, and as many big answers (areas, tiles,
-    /// maps); others get 503 and come again.
+    /// Look-ups at a time, as many again that bring a body, and as many big answers (areas, OGC,
+    /// tiles, maps, pages of areas, practices and groups); others get 503 and come again.
     #[arg(long, value_name = "N", default_value_t = Limits::default().requests,
         value_parser = at_least_one)]
     requests: usize,

@@ -1,5 +1,5 @@
 //! What changes between two datasets on a day: so that a boundary change can be agreed before it
-//! happens. And [`between`] two days of one dataset: what has changed since.
+//! happens. And [`between()`] two days of one dataset: what has changed since.
 //!
 //! Compared are areas by name and ground, the statistical areas that lie in them with their shares,
 //! practices field by field, memberships, and what is answered for each postcode, in their versions

@@ -1,14 +1,14 @@
 //! `/tiles/{dataset}.pmtiles`: all tiles of today in one file, to be read in parts (PMTiles 3).
 //!
-//! It is made when it is first asked for, by one thread at a time, and kept with the dataset's tiles. Who asks
-//! meanwhile waits a little, and is then asked to come again; the making goes on.
+//! It is made when it is first asked for, by one thread at a time, and kept with the dataset's tiles. Who began it
+//! waits a little; after that, and whoever asks meanwhile, is asked to come again while the making goes on.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use super::App;
 use super::input::query_fields;
@@ -57,9 +57,9 @@ fn kept(snapshot: &Snapshot) -> Option<Result<Arc<Archive>, Problem>> {
 }
 
 async fn made(app: &App, snapshot: Snapshot) -> Result<Arc<Archive>, Problem> {
-    let deadline = Instant::now() + PATIENCE;
-    let turn = Arc::clone(&app.archiving).acquire_owned();
-    let turn = timeout_at(deadline, turn).await.map_err(|_| busy())?;
+    // Who waited here would hold up other big answers, which are worked on by turns.
+    let turn = Arc::clone(&app.archiving).try_acquire_owned();
+    let turn = turn.map_err(|_| busy())?;
     let make = move || {
         // Held until it is made, also when nobody waits for it any more.
         let _turn = turn;
@@ -75,7 +75,7 @@ async fn made(app: &App, snapshot: Snapshot) -> Result<Arc<Archive>, Problem> {
             ))),
         }
     };
-    match timeout_at(deadline, tokio::task::spawn_blocking(make)).await {
+    match timeout(PATIENCE, tokio::task::spawn_blocking(make)).await {
         Ok(Ok(made)) => made,
         Ok(Err(_)) => Err(Problem::internal("making the file of all tiles panicked")),
         Err(_) => Err(busy()),

@@ -215,6 +215,7 @@ pub fn router(app: App) -> Router {
     };
     let list_pages = list_pages
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(from_fn_with_state(app.clone(), pages::refusal::as_page))
         .layer(app.guard(protect::LIST_PAGES));
     Router::new()
         .merge(api)

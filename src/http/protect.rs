@@ -162,6 +162,7 @@ where
             let answer = preflight(sharing);
             return Box::pin(async move { Ok(line.finish(answer)) });
         }
+        let is_keyed = gate.needs_key(template).is_some();
         match gate.admit(&request, template) {
             Ok(pass) => {
                 if let Some(key) = pass.key.clone() {
@@ -193,6 +194,9 @@ where
                         None => answer.await,
                     };
                     told(&mut response, &pass);
+                    if is_keyed {
+                        keep_private(&mut response);
+                    }
                     share(&mut response, sharing.as_ref());
                     Ok(line.finish(response))
                 })
@@ -227,6 +231,17 @@ fn connection(request: &Request) -> Option<&Connection> {
 fn told(response: &mut Response, pass: &Pass) {
     if let Some(quota) = &pass.quota {
         response.headers_mut().extend(quota.headers());
+    }
+}
+
+/// What needs a key is kept by nobody's cache but the asker's (RFC 9111, 3.5).
+fn keep_private(response: &mut Response) {
+    let headers = response.headers_mut();
+    let kept = headers.get(header::CACHE_CONTROL);
+    let kept = kept.and_then(|it| it.to_str().ok()?.strip_prefix("public"));
+    if let Some(rest) = kept {
+        let kept = HeaderValue::try_from(format!("private{rest}")).expect("ASCII");
+        headers.insert(header::CACHE_CONTROL, kept);
     }
 }
 

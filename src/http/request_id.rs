@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Hexadecimal digits and hyphens, as nginx's `$request_id` and a UUID are. No other letters, so that
-/// it can hold no postcode and no name where a proxy passes on what its client wrote.
+/// it holds hardly a word where a proxy passes on what its client wrote; a number it could hold, and so
+/// the proxy had better make it.
 #[derive(Clone)]
 pub(super) struct RequestId(HeaderValue);
 

@@ -9,7 +9,6 @@
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use calamine::{Data, DataRef, Reader, Xlsx};
@@ -18,6 +17,7 @@ use jiff::civil::Date;
 use super::rows::{Rows, base_name, label};
 use super::{ImportError, ImportReport, Publication, dates};
 use crate::domain::{OdsCode, Period};
+use crate::panics;
 
 /// A Primary Care Network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,7 +138,7 @@ fn workbook(file: &str, input: impl Read + Seek) -> Result<Tables, ImportError> 
         })
     };
     // calamine counts beyond its numbers where a cell's place is none; Cargo.toml has it notice.
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+    panics::expected(read).unwrap_or_else(|_| {
         let reason = "it is damaged: a number in it is larger than any";
         Err(not_a_workbook(file, reason))
     })

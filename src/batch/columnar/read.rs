@@ -1,7 +1,6 @@
 //! Batches of rows from an Arrow stream.
 
 use std::io::{BufReader, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
@@ -10,6 +9,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use crate::batch::BatchError;
 use crate::batch::intake::Format;
 use crate::batch::relay::Source;
+use crate::panics;
 
 /// How each message of an Arrow stream begins, since format 0.15 of 2019.
 pub(in crate::batch) const ARROW_BEGINNING: &[u8] = b"\xff\xff\xff\xff";
@@ -98,7 +98,7 @@ pub(super) fn sound<T>(
     format: Format,
     read: impl FnOnce() -> Result<T, BatchError>,
 ) -> Result<T, BatchError> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+    panics::expected(read).unwrap_or_else(|_| {
         let what = "it is damaged: its parts contradict each other".into();
         Err(BatchError::Unsound { format, what })
     })

@@ -95,10 +95,10 @@ impl ParquetFile {
         for group in self.parquet().row_groups() {
             let chunks = group.columns().iter().enumerate();
             let read = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf));
-            let mut bytes = 0;
+            let mut bytes = 0_i64;
             for (_, chunk) in read {
                 check_packing(chunk)?;
-                bytes += chunk.uncompressed_size();
+                bytes = bytes.saturating_add(chunk.uncompressed_size());
             }
             let bytes = usize::try_from(bytes / group.num_rows().max(1)).unwrap_or(usize::MAX);
             row_bytes = row_bytes.max(bytes);

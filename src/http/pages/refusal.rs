@@ -12,7 +12,7 @@ use super::super::problem::Told;
 use crate::domain::Layer;
 use crate::web::things::{Refusal, refusal};
 
-/// Around the pages. The status and headers of a problem stay, such as `Allow`.
+/// Around the pages, and inside the guard: who is not let in is told as a program is. The status and headers of a problem stay, such as `Allow`.
 pub(in super::super) async fn as_page(
     State(app): State<App>,
     request: Request,

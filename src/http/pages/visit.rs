@@ -1,7 +1,5 @@
 //! What a page of a thing is asked with, and how it is answered.
 
-use std::panic::resume_unwind;
-
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use maud::Markup;
@@ -58,10 +56,8 @@ impl Visit {
             let body = page.into_string().into_bytes();
             Ok(cacheable(&self.headers, super::HTML, body))
         };
-        match tokio::task::spawn_blocking(answer).await {
-            Ok(answer) => answer,
-            Err(panicked) => resume_unwind(panicked.into_panic()),
-        }
+        let made = tokio::task::spawn_blocking(answer).await;
+        made.map_err(|_| Problem::internal("making a page panicked"))?
     }
 
     /// To the same on another path.
