@@ -84,8 +84,10 @@ impl Scope {
             "batch" => Some(Scope::Batch),
             "locate" => Some(Scope::Locate),
             "postcodes" => Some(Scope::Postcodes),
+            "areas" | "practices" | "groups" if template.ends_with("/postcodes") => {
+                Some(Scope::Postcodes)
+            }
             "practices" => Some(Scope::Practices),
-            "areas" if template.ends_with("/postcodes") => Some(Scope::Postcodes),
             "areas" => Some(Scope::Areas),
             "ogc" => Some(Scope::Ogc),
             "tiles" => Some(Scope::Tiles),

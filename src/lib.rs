@@ -21,6 +21,9 @@
 //! - [`diff`]: what changes its answer between two datasets.
 //! - [`releases`]: the datasets of a running service, reloaded whole.
 //! - [`keys`], [`rate`]: who may ask what needs a key, and how often.
+//! - `geojson`, `ground`: GeoJSON as we write it; ground laid over ground.
+//! - `memory`, `stamp`: whether a dataset would fit; whether a file is another one than it was.
+//! - `fuzzing`: everything that takes bytes from outside, given any; for tests alone.
 //! - [`panics`]: a fault of the program tells where it is, and no more.
 //! - [`tiles`]: vector tiles.
 //! - [`maps`]: static maps, as SVG, PNG and PDF.

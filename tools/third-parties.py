@@ -1,7 +1,8 @@
-"""Prints the licences of everything that is compiled into the program: tools/third-parties.py < METADATA
+"""Prints the licences of everything that is compiled into the program: tools/third-parties.py NODE_MODULES < METADATA
 
-METADATA is what `cargo metadata --locked --filter-platform TARGET` prints. A licence may stand in a file
-beside the crate's own manifest; where there is none, its SPDX expression is all that there is to tell.
+METADATA is what `cargo metadata --locked --filter-platform TARGET` prints; NODE_MODULES is the folder of the npm
+packages that the pages are built from, and build with. A licence may stand in a file
+beside the package's own manifest; where there is none, its SPDX expression is all that there is to tell.
 """
 
 import json
@@ -26,6 +27,19 @@ def shipped(metadata):
     return [package for package in metadata["packages"] if package["id"] in found]
 
 
+def installed(node_modules):
+    """The npm packages of a folder, told as cargo tells of its own."""
+    for manifest in sorted([*node_modules.glob("*/package.json"), *node_modules.glob("@*/*/package.json")]):
+        package = json.loads(manifest.read_text())
+        yield {
+            "name": package["name"],
+            "version": package["version"],
+            "license": package.get("license"),
+            "license_file": None,
+            "manifest_path": str(manifest),
+        }
+
+
 def texts(package):
     """The licence files of a package, in order."""
     folder = Path(package["manifest_path"]).parent
@@ -36,7 +50,8 @@ def texts(package):
 
 
 def main():
-    packages = sorted(shipped(json.load(sys.stdin)), key=lambda it: (it["name"], it["version"]))
+    every = [*shipped(json.load(sys.stdin)), *installed(Path(sys.argv[1]))]
+    packages = sorted(every, key=lambda it: (it["name"], it["version"]))
     packages_of_text = defaultdict(list)
     print("The program holds code of these packages, each under the licence named:\n")
     for package in packages:

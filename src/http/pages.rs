@@ -116,13 +116,13 @@ fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Page
     let index = dataset(releases, fields)?;
     let question = match Question::from_fields(fields) {
         Ok(question) => question,
-        Err(fault) => return Ok(faulty(index, told(&fault), &Problem::from(fault))),
+        Err(fault) => return Ok(faulty(index, fields, told(&fault), &Problem::from(fault))),
     };
     let answer = index.locate(&question.query);
     if answer.status == Status::UnknownPostcode {
         let message = "Check the postcode with the person: there is none like it";
         let told = (FormField::Place, message.to_string());
-        return Ok(faulty(index, told, &Problem::unknown_postcode()));
+        return Ok(faulty(index, fields, told, &Problem::unknown_postcode()));
     }
     let wanted = web::map_of(&answer).filter(|_| can_draw);
     let map = wanted.and_then(|(wanted, mark)| {
@@ -143,11 +143,21 @@ fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Page
     ))
 }
 
-fn faulty(index: &Index, (field, message): (FormField, String), problem: &Problem) -> Page {
+fn faulty(
+    index: &Index,
+    fields: &Fields,
+    (field, message): (FormField, String),
+    problem: &Problem,
+) -> Page {
+    let others = ["practice", "as_of", "day", "month", "year"];
     let fault = Fault {
         field,
         message: &message,
         suggestion: problem.suggestion(),
+        others: others
+            .into_iter()
+            .filter_map(|name| Some((name, fields.get(name)?)))
+            .collect(),
     };
     let page = web::home(&parts(index, Outcome::Faulty(fault)));
     (problem.status(), page)

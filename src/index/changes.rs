@@ -62,7 +62,11 @@ impl Index {
         let boundaries = held.spatial.boundaries().iter();
         add_all(&mut days, boundaries.map(|it| it.period));
         let memberships = self.memberships.all();
-        let of_layer = memberships.filter(|it| it.layer == layer);
+        let is_of = |member: &Member| match member {
+            Member::Practice(_) => layer == Layer::GpPractice,
+            Member::Area(of, _) => *of == layer,
+        };
+        let of_layer = memberships.filter(|it| it.layer == layer || is_of(&it.member));
         add_all(&mut days, of_layer.map(|it| it.period));
         add_all(&mut days, self.registry.practices().iter().map(open));
         days.retain(|day| *day > held.first_data);

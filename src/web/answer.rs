@@ -74,7 +74,7 @@ fn words_of(index: &Index, answer: &Answer<'_>, place: &str) -> Markup {
     let day = day_of_links(answer);
     html! {
         @if let Some(sentence) = standing(answer) { (inset_text(&html! { p { (sentence) } })) }
-        @if answer.location.is_some() { (lives_in(answer, place, &day)) }
+        @if answer.location.is_some() && answer.status != Status::NoLocation { (lives_in(answer, place, &day)) }
         @if let Some(registration) = &answer.registration { (registered(registration, &day)) (comparison(answer)) }
         (practices(&answer.residence, place, &day))
         (groups(&answer.residence, &day))
@@ -220,7 +220,7 @@ pub(super) fn telephone(number: &str) -> Markup {
 }
 
 fn edge_words(found: &AreaFound<'_>, edge: &EdgeFound<'_>) -> Markup {
-    let across: Vec<String> = edge.alternatives.iter().map(|it| it.area.title()).collect();
+    let across: Vec<String> = edge.alternatives.iter().map(|it| called(it.area)).collect();
     let across = across.join(" and ");
     html! {
         p.edge.near[edge.certainty == Certainty::NearBoundary] {

@@ -49,6 +49,8 @@ pub(crate) struct Fault<'a> {
     pub(crate) message: &'a str,
     /// The postcode that was probably meant.
     pub(crate) suggestion: Option<Postcode>,
+    /// The other fields that were filled in, to be asked with the suggestion.
+    pub(crate) others: Vec<(&'static str, &'a str)>,
 }
 
 /// A field of the form.
@@ -104,6 +106,7 @@ fn summary(fault: &Fault<'_>) -> Markup {
         html! {
             form.suggestion method="post" action="/#answer" {
                 input type="hidden" name="place" value=(postcode);
+                @for (name, value) in &fault.others { input type="hidden" name=(name) value=(value); }
                 p { "Did you mean " button.as-link type="submit" { (postcode) } "? It was not looked up." }
             }
         }

@@ -10,6 +10,8 @@ const CHOSEN = "#005eb8";
 // Where land is known from: the largest areas that a dataset has.
 const LAND_LAYERS = ["icb", "sub-icb", "place"];
 const ZOOM = { min: 5, max: 16 };
+// Deeper tiles would tell of a house by their addresses; these are magnified, and a unit of them is 35 cm.
+const TILE_ZOOM_MAX = 14;
 // Of a degree: a decimetre.
 const DECIMALS = 6;
 
@@ -41,10 +43,11 @@ function names(drawn) {
 
 // The layer's own style (/tiles/style.json) between land and names.
 function styleOf(layer, own, land, drawn) {
-  const sources = { ...own.sources, names: { type: "geojson", data: names(drawn) } };
+  const catchment = { ...own.sources.catchment, maxzoom: TILE_ZOOM_MAX };
+  const sources = { catchment, names: { type: "geojson", data: names(drawn) } };
   const layers = [{ id: "outside", type: "background", paint: { "background-color": OUTSIDE } }];
   if (land) {
-    sources.land = land.sources.catchment;
+    sources.land = { ...land.sources.catchment, maxzoom: TILE_ZOOM_MAX };
     const from = land.layers[0]["source-layer"];
     layers.push({ id: "land", type: "fill", source: "land", "source-layer": from, paint: { "fill-color": LAND } });
   }

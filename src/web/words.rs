@@ -18,10 +18,10 @@ pub(crate) fn date(day: Date) -> String {
     day.strftime("%-d %B %Y").to_string()
 }
 
-/// A share of people in a hundred: `over 99 in 100`, `about 7 in 100`.
+/// A share of people in a hundred: `nearly everyone` from 99.5 on, `about 7 in 100`.
 pub(crate) fn share(share: f64) -> String {
     let in_100 = (share * 100.0).round();
-    if in_100 >= 99.5 {
+    if in_100 >= 100.0 {
         "nearly everyone".into()
     } else {
         format!("about {in_100:.0} in 100")

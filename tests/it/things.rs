@@ -187,7 +187,7 @@ fn a_community_has_its_practices_and_no_others() {
         let title = |it: &Row| format!("{} ({})", it["name"], it["ods_code"]);
         let mut expected: Vec<String> = open.iter().map(|it| title(it)).collect();
         let mut shown: Vec<String> = page
-            .table("Practices that are open")
+            .table("Practices that have not closed")
             .into_iter()
             .map(|row| row[0].clone())
             .collect();
@@ -494,7 +494,7 @@ fn an_area_tells_its_names_over_time_and_what_became_of_it() {
         match step["successor"].as_str() {
             "" => assert!(
                 old.words()
-                    .contains("What became of it is not known, on 1 April 2018")
+                    .contains("what became of it is not known: it ended on 1 April 2018")
             ),
             successor => {
                 let path = dated(&format!("/areas/icc/{successor}"));

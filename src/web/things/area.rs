@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::super::answer::telephone;
 use super::super::nhsuk::{details, summary_list};
 use super::parts::{
-    Part, day_form, heading, list, map, not_of_the_day, pagination, period_words, provenance,
-    status_tag, table, with_query,
+    Part, day_form, heading, list, list_size_words, map, not_of_the_day, pagination, period_words,
+    provenance, status_tag, table, with_query,
 };
 use super::{Setting, called, one_of, parts, path_of, path_of_layer, words};
 use crate::domain::{
@@ -128,7 +128,10 @@ pub(crate) fn layer(setting: &Setting<'_>, page: &LayerPage<'_>) -> Markup {
 }
 
 fn map_words(areas: &[&Area], title: &str) -> String {
-    format!("Map: {title}; the {} areas are listed above.", areas.len())
+    format!(
+        "Map: {title}, {}. Their names are on this page and those after it.",
+        words::counted(areas.len(), "area", "areas")
+    )
 }
 
 /// Areas under the system that they belong to, in the order given.
@@ -206,7 +209,7 @@ fn facts(setting: &Setting<'_>, page: &AreaPage<'_>) -> Markup {
     if let Some(people) = registered(setting, area) {
         rows.push((
             "Registered patients",
-            html! { (people) " on its practices’ lists" },
+            html! { (people) " on its practices’ lists" (list_size_words(setting)) },
         ));
     }
     summary_list(&rows)
@@ -229,7 +232,7 @@ fn postcode_count(setting: &Setting<'_>, page: &AreaPage<'_>) -> Markup {
     let path = format!("{}/postcodes", path_of(page.area.layer, &page.area.id));
     html! {
         @if count == 0 { "None" } @else {
-            a href=(setting.link(&path)) { (words::count(count)) " postcodes" }
+            a href=(setting.link(&path)) { (words::counted(count, "postcode", "postcodes")) }
             " of " (page.outcodes.iter().map(|it| it.outcode.as_str()).collect::<Vec<_>>().join(", "))
         }
     }
@@ -313,7 +316,7 @@ fn practices(setting: &Setting<'_>, area: &Area) -> Markup {
     html! {
         h2.nhsuk-heading-m { "GP practices" }
         p { "Everyone registered with one of these practices belongs to " (called(area)) ", wherever they live." }
-        (table("Practices that are open", &PRACTICE_COLUMNS, rows))
+        (table("Practices that have not closed", &PRACTICE_COLUMNS, rows))
         @if open.len() > PRACTICES_MAX {
             p { a href=(all_of_them) { "All " (open.len()) " practices" } }
         }
@@ -492,7 +495,7 @@ fn step_words(setting: &Setting<'_>, step: &Lineage, id: &str) -> Markup {
                 }
                 (other(successor))
             }
-            (None, _) => { "What became of it is not known" }
+            (None, _) => { "It came to an end, and what became of it is not known" }
             (Some(_), relation) => {
                 @match relation {
                     Relation::Merged => { "It took in " } Relation::Renamed => { "Before, it was " }
@@ -502,6 +505,7 @@ fn step_words(setting: &Setting<'_>, step: &Lineage, id: &str) -> Markup {
             }
         }
         @match step.date {
+            Some(day) if step.successor.is_none() => { ": it ended on " (words::date(day)) }
             Some(day) => { ", on " (words::date(day)) }
             None => { "; the day is not known" }
         }

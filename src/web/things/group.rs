@@ -135,7 +135,7 @@ fn facts(setting: &Setting<'_>, page: &GroupPage<'_>) -> Markup {
         (
             "Postcodes in use",
             html! {
-                @if count == 0 { "None" } @else { a href=(setting.link(&path)) { (words::count(count)) " postcodes" } }
+                @if count == 0 { "None" } @else { a href=(setting.link(&path)) { (words::counted(count, "postcode", "postcodes")) } }
             },
         ),
     ])

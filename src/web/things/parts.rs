@@ -37,6 +37,13 @@ impl Part {
     }
 }
 
+/// Of when list sizes are: they are one count, whatever the day of the page.
+pub(super) fn list_size_words(setting: &Setting<'_>) -> String {
+    let mut sources = setting.index.manifest().sources.iter();
+    let known = sources.find(|it| it.what.contains("list sizes"));
+    known.map_or(String::new(), |it| format!(", as of {}", it.vintage))
+}
+
 /// A segment of a path.
 pub(super) fn encoded(segment: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);

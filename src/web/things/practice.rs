@@ -7,7 +7,9 @@ use super::super::nhsuk::{
     Button, Field, Input, Select, button, input, inset_text, select, summary_list,
 };
 use super::area::{PRACTICE_COLUMNS, area_downloads, practice_row};
-use super::parts::{Part, day_form, heading, list, map, pagination, status_tag, table, with_query};
+use super::parts::{
+    Part, day_form, heading, list, list_size_words, map, pagination, status_tag, table, with_query,
+};
 use super::{Setting, parts, practice_path, words};
 use crate::domain::{
     Area, Layer, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, Succession,
@@ -174,10 +176,10 @@ fn standing(setting: &Setting<'_>, practice: &Practice) -> Markup {
         }
         (PracticeStatus::Closed, None, _) => "This practice has closed.".into(),
         (PracticeStatus::Dormant, ..) => {
-            "This practice is dormant: still listed, and without patients of its own.".into()
+            "This practice is dormant: still listed, but not working. Ask before you send anybody there.".into()
         }
         (PracticeStatus::Proposed, _, Some(opened)) => {
-            format!("This practice was to open on {}.", words::date(opened))
+            format!("This practice opens on {}.", words::date(opened))
         }
         (PracticeStatus::Active, Some(closed), _) => {
             format!(
@@ -220,7 +222,7 @@ fn facts(setting: &Setting<'_>, practice: &Practice) -> Markup {
     if let Some(size) = practice.list_size {
         rows.push((
             "Registered patients",
-            html! { (words::count(size as usize)) },
+            html! { (words::count(size as usize)) (list_size_words(setting)) },
         ));
     }
     summary_list(&rows)
@@ -376,7 +378,7 @@ fn modelled_area(setting: &Setting<'_>, page: &PracticePage<'_>) -> Markup {
         h2.nhsuk-heading-m { "Its area" }
         p { (parts::provenance(area.provenance)) " Ask the practice before you send anybody there." }
         @if count > 0 {
-            p { a href=(setting.link(&format!("{path}/postcodes"))) { (words::count(count)) " postcodes" } " in use lie in it." }
+            p { a href=(setting.link(&format!("{path}/postcodes"))) { (words::counted(count, "postcode", "postcodes")) } " in use lie in it." }
         }
         (map(setting, &format!("gp-practice/{}", page.practice.code), &page.practice.name, &description))
         div.to-take-away { (area_downloads(setting, area, true, page.can_be_embedded)) }
