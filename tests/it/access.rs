@@ -308,6 +308,29 @@ fn a_key_is_counted_by_itself() {
     ask(&other).expect(200);
 }
 
+#[test]
+fn what_needs_a_key_is_for_no_cache_between() {
+    let file = KeyFile::new();
+    let (key, _) = file.add(&[Scope::Areas], None);
+    let server = closed_for(file.open(), &[Scope::Areas, Scope::Postcodes]);
+    let kept = |path: &str| {
+        let reply = get(&server, path, &[("authorization", &key)]).expect(200);
+        reply.header("cache-control").to_string()
+    };
+    for path in ["/api/v1/areas/icc.geojson", "/areas/icc/mb-kendal"] {
+        assert!(kept(path).starts_with("private, max-age="), "{path}");
+    }
+    assert!(kept("/tiles/icc.json").starts_with("public, max-age="));
+    for path in [
+        "/areas/icc/mb-kendal",
+        "/practices/P81002",
+        "/groups/barrow-resilience-group",
+    ] {
+        let path = format!("{path}/postcodes");
+        get(&server, &path, &[]).expect_problem(401, "key_needed");
+    }
+}
+
 /// Every route that the API document has belongs to a scope or is open for good.
 #[test]
 fn an_operator_can_close_whatever_answers_questions() {

@@ -142,6 +142,9 @@ fn a_code_that_is_no_place_is_explained() {
         200,
         &["outside the part of the country"],
     );
+    let page = ask(&[("place", "BB18 9AA")]);
+    check_page(&page, 200, &["exists, but no place is known for it"]);
+    assert!(!words(&page).contains("Outside every community"), "{page}");
     check_page(
         &ask(&[("place", "CA1 1EF")]),
         200,
@@ -172,6 +175,16 @@ fn a_misspelt_postcode_is_summed_up_with_what_may_have_been_meant() {
     for part in ["LA1O", "LA1 5DL"] {
         assert!(!page.text().contains(part), "{page}");
     }
+    // The suggestion asks the same question.
+    let page = ask(&[("place", "LA1O 5DL"), ("practice", "A82033"), ("year", "")]);
+    let hidden = |name| {
+        let fields = tags(&page).filter(|tag| attribute(tag, "type") == Some("hidden"));
+        let mut named = fields.filter(|tag| attribute(tag, "name") == Some(name));
+        named.next().map(|tag| attribute(tag, "value"))
+    };
+    assert_eq!(hidden("place"), Some(Some("LA10 5DL")), "{page}");
+    assert_eq!(hidden("practice"), Some(Some("A82033")), "{page}");
+    assert_eq!(hidden("year"), None, "{page}");
 }
 
 #[test]
