@@ -164,8 +164,6 @@ impl Drop for Place {
 }
 
 /// What takes a hundred times as long as a look-up, and more: answers of many areas, and drawings.
-/// They are worked on by turns, as many at a time as there are processors, so that look-ups pass
-/// between them.
 fn is_big(route: &str) -> bool {
     const BEGINNINGS: [&str; 8] = [
         "/api/v1/areas",
@@ -182,8 +180,19 @@ fn is_big(route: &str) -> bool {
         .any(|beginning| route.starts_with(beginning))
 }
 
+/// What is big and worked on where requests are answered: by turns, as many at a time as there are
+/// processors, so that look-ups pass between them. A tile is copied, or made elsewhere.
+fn takes_turns(route: &str) -> bool {
+    is_big(route) && !route.starts_with("/tiles")
+}
+
 /// Who waits for a place comes again after so many seconds.
 const AGAIN_IN_S: u16 = 1;
+
+/// How many big answers can be worked on at a time.
+pub(super) fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
 
 impl Gate {
     pub(super) fn new(access: Access, limits: Limits) -> Gate {
@@ -194,9 +203,7 @@ impl Gate {
             requests: Arc::default(),
             bodies: Arc::default(),
             big: Arc::default(),
-            turns: Arc::new(Semaphore::new(
-                thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            )),
+            turns: Arc::new(Semaphore::new(processors())),
             refused: Refused::default(),
             figures: Figures::default(),
         }
@@ -279,7 +286,9 @@ impl Gate {
         Ok(Pass {
             quota,
             key,
-            turns: is_big.then(|| Arc::clone(&self.turns)),
+            turns: route
+                .is_some_and(takes_turns)
+                .then(|| Arc::clone(&self.turns)),
             _place: Some(place),
         })
     }

@@ -65,6 +65,8 @@ pub struct App {
     gate: Arc<Gate>,
     /// Places for maps that are being drawn.
     drawing: Arc<Semaphore>,
+    /// Places for tiles that are being made.
+    tiling: Arc<Semaphore>,
     /// The one place for a file of all tiles that is being made.
     archiving: Arc<Semaphore>,
 }
@@ -80,6 +82,7 @@ impl App {
             gate,
             pictures: Pictures::default(),
             drawing: Arc::new(Semaphore::new(maps::DRAWN_AT_ONCE)),
+            tiling: Arc::new(Semaphore::new(access::processors())),
             archiving: Arc::new(Semaphore::new(1)),
             frame_ancestors: FrameAncestors::any(),
         }

@@ -46,6 +46,9 @@ pub(super) const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
+/// At most so many are added to an answer's own.
+const HEADERS_MORE: usize = 12;
+
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
 const ASKED_WITH: HeaderValue =
     HeaderValue::from_static("content-type, content-encoding, if-none-match, if-range, range");
@@ -193,6 +196,8 @@ where
                             .unwrap_or_else(|_| Problem::timed_out().into_response()),
                         None => answer.await,
                     };
+                    // Once, not each time that it is full.
+                    response.headers_mut().reserve(HEADERS_MORE);
                     told(&mut response, &pass);
                     if is_keyed {
                         keep_private(&mut response);

@@ -64,13 +64,14 @@ fn description(app: &App, uri: &Uri, name: &str, headers: &HeaderMap) -> Result<
 
 /// `/tiles/{layers}/{z}/{x}/{y}.mvt`.
 pub(super) async fn tile(
+    State(app): State<App>,
     snapshot: Snapshot,
     Segments((names, z, x, y)): Segments<(String, String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let layers = layers(&snapshot, &names)?;
     let address = address(&z, &x, &y).ok_or_else(no_such_tile)?;
-    answer(snapshot, &layers, address, &headers, CACHE_CONTROL).await
+    answer(&app, snapshot, &layers, address, &headers, CACHE_CONTROL).await
 }
 
 /// `/tiles/{edition}/{layers}/{z}/{x}/{y}.mvt`.
@@ -84,7 +85,7 @@ pub(super) async fn tile_of_edition(
     let snapshot = of_edition(&app, &edition).ok_or_else(unknown_edition)?;
     let layers = layers(&snapshot, &names)?;
     let address = address(&z, &x, &y).ok_or_else(no_such_tile)?;
-    answer(snapshot, &layers, address, &headers, CACHE_FOR_GOOD).await
+    answer(&app, snapshot, &layers, address, &headers, CACHE_FOR_GOOD).await
 }
 
 /// The layers of `icc,gp-practice`, in the order of answers.
@@ -98,6 +99,7 @@ fn layers(snapshot: &Snapshot, names: &str) -> Result<Vec<Layer>, Problem> {
 
 /// A tile of layers on a snapshot's day; 204 where it is empty.
 pub(super) async fn answer(
+    app: &App,
     snapshot: Snapshot,
     layers: &[Layer],
     address: TileAddress,
@@ -109,19 +111,23 @@ pub(super) async fn answer(
     let kept = snapshot.tiles().kept(&wanted);
     let (made, body) = match kept.and_then(|made| Some((made.ready(encoding)?, made))) {
         Some((body, made)) => (made, body),
-        None => made_now(snapshot, wanted, encoding).await?,
+        None => made_now(app, snapshot, wanted, encoding).await?,
     };
     let body = || body;
     Ok(in_form(headers, MVT, &made, encoding, body, cache_control))
 }
 
-/// Off the threads that answer: it may take a while.
+/// Off the threads that answer, for it may take a while, and not all at once.
 async fn made_now(
+    app: &App,
     snapshot: Snapshot,
     wanted: Wanted,
     encoding: Encoding,
 ) -> Result<(Arc<Made>, Bytes), Problem> {
+    let place = Arc::clone(&app.tiling).acquire_owned().await;
     let make = move || {
+        // Held until it is made, also when nobody waits for it any more.
+        let _place = place;
         let store = snapshot.tiles();
         let made = match store.kept(&wanted) {
             Some(made) => made,

@@ -194,7 +194,7 @@ pub(in crate::http) async fn tile(
 ) -> Result<Response, Problem> {
     let snapshot = Snapshot::of(&app, &tile_fields(&uri)?)?;
     let tiled = Tiled::of_all(snapshot.index());
-    drawn(snapshot, &tiled, &set, [&z, &row, &column], &headers).await
+    drawn(&app, snapshot, &tiled, &set, [&z, &row, &column], &headers).await
 }
 
 /// `/ogc/collections/{collection}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`.
@@ -206,10 +206,11 @@ pub(in crate::http) async fn tile_of_collection(
 ) -> Result<Response, Problem> {
     let snapshot = Snapshot::of(&app, &tile_fields(&uri)?)?;
     let tiled = Tiled::of_collection(snapshot.index(), &id)?;
-    drawn(snapshot, &tiled, &set, [&z, &row, &column], &headers).await
+    drawn(&app, snapshot, &tiled, &set, [&z, &row, &column], &headers).await
 }
 
 async fn drawn(
+    app: &App,
     snapshot: Snapshot,
     tiled: &Tiled,
     set: &str,
@@ -225,7 +226,15 @@ async fn drawn(
             "there is no such tile; tileMatrixSetLimits of the tileset tells which there are",
         )
     })?;
-    let mut response = answer(snapshot, &tiled.layers, address, headers, CACHE_CONTROL).await?;
+    let mut response = answer(
+        app,
+        snapshot,
+        &tiled.layers,
+        address,
+        headers,
+        CACHE_CONTROL,
+    )
+    .await?;
     if response.status() == StatusCode::NO_CONTENT {
         // Within its limits a tileset has every tile, here one without layers.
         *response.status_mut() = StatusCode::OK;
