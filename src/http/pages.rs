@@ -135,6 +135,7 @@ fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Page
     let asked = Asked {
         query: &question.query,
         answer: &answer,
+        version: fields.get("dataset"),
         map,
     };
     Ok((

@@ -3,6 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::home::Asked;
+use super::live_map::LiveMap;
 use super::nhsuk::{Card, Table, card, details, inset_text, summary_list, table, tag};
 use super::things::path_of;
 use super::words;
@@ -14,7 +15,7 @@ use crate::index::{
     Answer, AreaFound, EdgeFound, Found, GroupFound, Index, Location, Note, Place, PracticeFound,
     Query, Reason, Registration, Unknown, areas_in,
 };
-use crate::maps::{self, Picture};
+use crate::maps;
 
 /// How wide the map of an answer is drawn, in CSS pixels.
 const MAP_WIDTH: u32 = 440;
@@ -63,7 +64,7 @@ pub(super) fn answered(index: &Index, asked: &Asked<'_>) -> Markup {
             h2 #answer-title.nhsuk-heading-l { (title(asked)) }
             div.answer {
                 div.words { (words_of(index, answer, &place)) }
-                (map_figure(answer, asked.map.as_ref()))
+                (map_figure(index, asked))
             }
         }
     }
@@ -420,23 +421,45 @@ fn minus_of(degrees: f64) -> String {
 }
 
 /// The map of the community, with the place marked; the words beside it say the same.
-fn map_figure(answer: &Answer<'_>, map: Option<&Picture>) -> Markup {
+fn map_figure(index: &Index, asked: &Asked<'_>) -> Markup {
+    let (answer, map) = (asked.answer, asked.map.as_ref());
     let Some(area) = shown_area(answer) else {
         return html! {};
     };
     let day = day_of_links(answer);
-    let has_mark = answer
-        .location
-        .is_some_and(|location| location.grid.is_some());
-    html! {
-        figure.map {
-            @if let Some(map) = map { (PreEscaped(&map.svg)) }
-            figcaption {
-                @if has_mark && map.is_some() { "The mark is the place that was asked about. " }
-                (downloads(&format!("/maps/{}/{}", area.layer, area.id), &day, &called(area)))
-            }
+    let location = answer.location.as_ref();
+    let mark = location.and_then(|it| it.grid.and(it.lonlat()));
+    let picture = html! {
+        @if let Some(map) = map { (PreEscaped(&map.svg)) }
+        figcaption {
+            @if mark.is_some() && map.is_some() { "The mark is the place that was asked about. " }
+            (downloads(&format!("/maps/{}/{}", area.layer, area.id), &day, &called(area)))
         }
+    };
+    if index.boundary(area.layer, &area.id, answer.as_of).is_none() {
+        return html! { figure.map { (picture) } };
     }
+    let as_of = answer.as_of.to_string();
+    let as_of = (!day.is_empty()).then_some(("as_of", as_of.as_str()));
+    let version = asked.version.map(|version| ("dataset", version));
+    let query: Vec<(&str, &str)> = as_of.into_iter().chain(version).collect();
+    let title = match mark {
+        Some(_) => format!(
+            "{}. The place that was asked about is marked.",
+            called(area)
+        ),
+        None => called(area),
+    };
+    let moving = LiveMap {
+        index,
+        layer: area.layer,
+        day: answer.as_of,
+        query: &query,
+        title: &title,
+        area: Some(&area.id),
+        mark,
+    };
+    moving.figure(&picture)
 }
 
 /// Where a map is by itself, in three formats.

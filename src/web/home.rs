@@ -6,8 +6,8 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::answer::{self, called};
-use super::assets;
 use super::frame::{Page, frame};
+use super::live_map::LiveMap;
 use super::nhsuk::{
     Button, DateInput, ErrorSummary, Field, Input, Label, button, date_input, details,
     error_summary, input,
@@ -39,6 +39,8 @@ pub(crate) enum Outcome<'a> {
 pub(crate) struct Asked<'a> {
     pub(crate) query: &'a Query,
     pub(crate) answer: &'a Answer<'a>,
+    /// The version of the dataset, where one was asked for.
+    pub(crate) version: Option<&'a str>,
     /// Where there was time to draw it.
     pub(crate) map: Option<Picture>,
 }
@@ -94,7 +96,6 @@ pub(crate) fn home(home: &Home<'_>) -> Markup {
     let page = Page {
         title,
         part: Some("/"),
-        scripts: &[assets::MAP_SCRIPT.path],
         content,
         ..Page::default()
     };
@@ -239,7 +240,7 @@ fn overview(index: &Index) -> Markup {
                 }
             }
             div.nhsuk-grid-column-one-half {
-                @for (layer, areas) in &layers { (layer_map(index, *layer, areas.len())) }
+                @for (layer, areas) in &layers { (layer_map(index, *layer, today, areas.len())) }
             }
         }
     }
@@ -258,17 +259,24 @@ fn boundaries(areas: &[&Area]) -> String {
 }
 
 /// The picture of a layer; what is on it stands beside it in words.
-fn layer_map(index: &Index, layer: Layer, count: usize) -> Markup {
+fn layer_map(index: &Index, layer: Layer, day: Date, count: usize) -> Markup {
     let mut entries = index.manifest().layers.iter();
     let entry = entries.find(|entry| entry.id == layer.as_str());
     let title = entry.map_or(layer.as_str(), |entry| entry.title.as_str());
-    html! {
-        // map.js puts a map to move about in into the place of the picture.
-        figure.map data-layer=(layer) data-title={ "Map: " (title) } data-script=(assets::MAPLIBRE_SCRIPT.path) data-worker=(assets::MAPLIBRE_WORKER.path) {
-            img src={ "/maps/" (layer) ".svg?width=560" } alt={ "Map: " (title) ", " (count) " areas. Their names are on this page." } width="560";
-            figcaption { (answer::downloads(&format!("/maps/{layer}"), "", title)) }
-        }
-    }
+    let picture = html! {
+        img src={ "/maps/" (layer) ".svg?width=560" } alt={ "Map: " (title) ", " (count) " areas. Their names are on this page." } width="560";
+        figcaption { (answer::downloads(&format!("/maps/{layer}"), "", title)) }
+    };
+    let moving = LiveMap {
+        index,
+        layer,
+        day,
+        query: &[],
+        title,
+        area: None,
+        mark: None,
+    };
+    moving.figure(&picture)
 }
 
 /// A community with its practices, to open.

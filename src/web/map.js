@@ -1,33 +1,28 @@
-// A map to move about in, in place of the picture in each <figure data-layer>: where there is no WebGL, or where
-// anything fails, the picture stays. What is on it stands beside it in words; a click, or Enter for the middle, asks
-// the page's own form about the place, so that it is in no address.
+// A map to move about in, in place of the picture in each <figure data-layer> (live_map.rs): where there is no WebGL, or
+// where anything fails, the picture stays. What is on it stands beside it in words. A click, or Enter for the middle,
+// asks the page's own form about the place, so that it is in no address; on a page without the form it leads to the
+// page of the area.
 
 // Of what no boundary is held: the sea, or the next county.
 const OUTSIDE = "#edeff2";
 const LAND = "#fbfaf6";
 const INK = "#212b32";
 const CHOSEN = "#005eb8";
-// Where land is known from: the largest areas that a dataset has.
-const LAND_LAYERS = ["icb", "sub-icb", "place"];
+const MARK = "#d5281b";
 const ZOOM = { min: 5, max: 16 };
 // Deeper tiles would tell of a house by their addresses; these are magnified, and a unit of them is 35 cm.
 const TILE_ZOOM_MAX = 14;
 // Of a degree: a decimetre.
 const DECIMALS = 6;
 
-const HELP = "Arrow keys move the map, plus and minus zoom. Enter looks up the place in the middle. Escape leaves the map.";
+const HELP = "Arrow keys move the map, plus and minus zoom, Escape leaves it.";
+const HELP_TO_ASK = "A click, or Enter for the middle, looks up the place.";
+const HELP_TO_GO = "A click, or Enter for the middle, leads to the page of the area.";
 
 async function fetched(address) {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
   return answer.json();
-}
-
-// The style of the land, if the dataset has any.
-async function landStyle() {
-  const held = (await fetched("/api/v1/areas")).layers.map((it) => it.id);
-  const layer = LAND_LAYERS.find((it) => held.includes(it));
-  return layer && fetched(`/tiles/style.json?layers=${layer}`);
 }
 
 // Names in the middle of the areas, from the places that the widget has for them.
@@ -41,24 +36,49 @@ function names(drawn) {
   return { type: "FeatureCollection", features: drawn.areas.map(feature) };
 }
 
-// The layer's own style (/tiles/style.json) between land and names.
-function styleOf(layer, own, land, drawn) {
-  const catchment = { ...own.sources.catchment, maxzoom: TILE_ZOOM_MAX };
-  const sources = { catchment, names: { type: "geojson", data: names(drawn) } };
+// A source whose tiles do not tell of a house.
+const coarse = (source) => ({ ...source, maxzoom: TILE_ZOOM_MAX });
+
+// The ground of which the dataset knows anything.
+function landLayers(land) {
+  const from = land.layers[0]["source-layer"];
+  return [{ id: "land", type: "fill", source: "land", "source-layer": from, paint: { "fill-color": LAND } }];
+}
+
+const is = (id) => ["==", ["get", "id"], id];
+
+// The layers of our own style, in which what the map is about stands out.
+function groundLayers(own, { area, alone }) {
+  const opacity = 0.35;
+  const paint = { fill: { "fill-opacity": area ? ["case", is(area), opacity, opacity / 4] : opacity } };
+  const filter = (layer) => (alone === undefined ? layer.filter : ["all", layer.filter, is(area)]);
+  return own.layers.map((it) => ({ ...it, filter: filter(it), paint: { ...it.paint, ...paint[it.type] } }));
+}
+
+// The place that was asked about, as the pictures mark it.
+function markLayers() {
+  const circle = (size, colour) => (
+    { id: `mark-${size}`, type: "circle", source: "mark", paint: { "circle-radius": size, "circle-color": colour } }
+  );
+  return [circle(11, "#ffffff"), circle(8, MARK), circle(2.5, "#ffffff")];
+}
+
+// The layer's own style (/tiles/style.json) between land and names. `figure` is what the page says of its map.
+function styleOf(figure, own, land, drawn) {
+  const { layer, area, mark } = figure;
+  const sources = { catchment: coarse(own.sources.catchment), names: { type: "geojson", data: names(drawn) } };
   const layers = [{ id: "outside", type: "background", paint: { "background-color": OUTSIDE } }];
   if (land) {
-    sources.land = { ...land.sources.catchment, maxzoom: TILE_ZOOM_MAX };
-    const from = land.layers[0]["source-layer"];
-    layers.push({ id: "land", type: "fill", source: "land", "source-layer": from, paint: { "fill-color": LAND } });
+    sources.land = coarse(land.sources.catchment);
+    layers.push(...landLayers(land));
   }
-  layers.push(...own.layers, {
-    id: "chosen",
-    type: "line",
-    source: "catchment",
-    "source-layer": layer,
-    filter: ["==", ["get", "id"], ""],
-    paint: { "line-color": CHOSEN, "line-width": 4 },
-  }, {
+  const outline = (id, of, colour) => (
+    { id, type: "line", source: "catchment", "source-layer": layer, filter: is(of), paint: { "line-color": colour, "line-width": 4 } }
+  );
+  layers.push(...groundLayers(own, figure));
+  if (area) layers.push(outline("area", area, INK));
+  layers.push(outline("chosen", "", CHOSEN));
+  layers.push({
     id: "names",
     type: "symbol",
     source: "names",
@@ -66,8 +86,14 @@ function styleOf(layer, own, land, drawn) {
     layout: { "text-field": ["get", "label"], "text-font": ["Arial"], "text-size": 14, "text-max-width": 8 },
     paint: { "text-color": INK, "text-halo-color": "#ffffff", "text-halo-width": 2 },
   });
+  if (mark) {
+    sources.mark = { type: "geojson", data: { type: "Point", coordinates: numbers(mark) } };
+    layers.push(...markLayers());
+  }
   return { version: 8, sources, layers };
 }
+
+const numbers = (text) => text.split(",").map(Number);
 
 function element(name, className, text = "") {
   const made = document.createElement(name);
@@ -77,31 +103,32 @@ function element(name, className, text = "") {
 }
 
 // Asks the form about a place.
-function ask({ lng, lat }) {
-  const form = document.querySelector("form.look-up");
+function ask(form, { lng, lat }) {
   form.elements.place.value = `${lat.toFixed(DECIMALS)}, ${lng.toFixed(DECIMALS)}`;
   form.requestSubmit();
 }
 
 class LiveMap {
-  constructor(figure, gl, style, bounds) {
+  constructor(figure, gl, style, whole) {
     this.figure = figure;
-    this.layer = figure.dataset.layer;
+    this.form = document.querySelector("form.look-up");
+    const { layer, bounds, worker } = figure.dataset;
+    this.layer = layer;
     this.box = element("div", "live-map");
     this.said = element("p", "nhsuk-u-visually-hidden");
     this.said.setAttribute("role", "status");
     this.pointed = element("p", "live-map__name");
     this.pointed.setAttribute("aria-hidden", "true");
-    this.help = element("p", "live-map__help nhsuk-body-s", HELP);
+    this.help = element("p", "live-map__help nhsuk-body-s", [HELP, this.use()].join(" ").trim());
     this.help.id = `${this.layer}-map-help`;
     figure.prepend(this.box, this.said, this.help);
-    gl.setWorkerUrl(figure.dataset.worker);
+    gl.setWorkerUrl(worker);
     this.map = new gl.Map({
       container: this.box,
       style,
-      bounds,
-      fitBoundsOptions: { padding: 16 },
-      maxBounds: around(bounds),
+      bounds: bounds ? numbers(bounds) : whole,
+      fitBoundsOptions: { padding: bounds ? 32 : 16 },
+      maxBounds: around(whole),
       minZoom: ZOOM.min,
       maxZoom: ZOOM.max,
       attributionControl: false,
@@ -115,6 +142,12 @@ class LiveMap {
     this.map.touchZoomRotate.disableRotation();
   }
 
+  // What a click is for.
+  use() {
+    if (this.form) return HELP_TO_ASK;
+    return this.figure.dataset.pages ? HELP_TO_GO : "";
+  }
+
   begin() {
     this.box.append(this.pointed, element("span", "live-map__middle"), this.zoomButtons());
     this.figure.classList.add("is-live");
@@ -125,7 +158,7 @@ class LiveMap {
     canvas.addEventListener("keydown", (event) => this.pressed(event));
     canvas.addEventListener("focus", () => this.choose());
     this.map.on("moveend", () => document.activeElement === canvas && this.choose());
-    this.map.on("click", (event) => ask(event.lngLat));
+    this.map.on("click", ({ lngLat, point }) => this.take(lngLat, point));
     this.map.on("mousemove", (event) => this.show(this.at(event.point)));
     this.map.on("mouseout", () => this.show(undefined));
   }
@@ -147,10 +180,23 @@ class LiveMap {
   pressed(event) {
     if (event.key === "Enter") {
       event.preventDefault();
-      ask(this.map.getCenter());
+      this.take(this.map.getCenter(), this.middle());
     } else if (event.key === "Escape") {
       this.figure.querySelector("figcaption a").focus();
     }
+  }
+
+  // Asks about a place, or goes to the page of the area that is there.
+  take(place, point) {
+    if (this.form) return ask(this.form, place);
+    const { pages, area, query } = this.figure.dataset;
+    const id = pages && this.at(point)?.id;
+    if (id && id !== area) location.assign(`${pages}/${encodeURIComponent(id)}${query}`);
+  }
+
+  middle() {
+    const { clientWidth, clientHeight } = this.box;
+    return [clientWidth / 2, clientHeight / 2];
   }
 
   // The area at a point of the picture.
@@ -161,8 +207,7 @@ class LiveMap {
 
   // Tells what is in the middle, to those who do not see it as well.
   choose() {
-    const { clientWidth, clientHeight } = this.box;
-    const area = this.at([clientWidth / 2, clientHeight / 2]);
+    const area = this.at(this.middle());
     this.show(area);
     this.said.textContent = area ? `${area.name} is in the middle.` : "No area is in the middle.";
   }
@@ -191,14 +236,14 @@ function around([west, south, east, north]) {
 }
 
 async function enliven(figure) {
-  const { layer, script } = figure.dataset;
-  const [gl, own, land, drawn] = await Promise.all([
+  const { script, style, land, names } = figure.dataset;
+  const [gl, own, ground, drawn] = await Promise.all([
     import(script),
-    fetched(`/tiles/style.json?layers=${layer}`),
-    landStyle(),
-    fetched(`/widget/${layer}.json`),
+    fetched(style),
+    land && fetched(land),
+    fetched(names),
   ]);
-  const live = new LiveMap(figure, gl, styleOf(layer, own, land, drawn), own.sources.catchment.bounds);
+  const live = new LiveMap(figure, gl, styleOf(figure.dataset, own, ground, drawn), own.sources.catchment.bounds);
   // Until all of it is there, the picture is.
   live.map.once("load", () => live.begin());
   live.map.getCanvas().addEventListener("webglcontextlost", () => live.end());

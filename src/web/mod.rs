@@ -12,6 +12,7 @@ mod embed;
 mod frame;
 mod home;
 mod list;
+mod live_map;
 mod nhsuk;
 pub(crate) mod ogc;
 mod privacy;

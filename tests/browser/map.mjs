@@ -7,10 +7,39 @@ const FIGURE = 'figure[data-layer="icc"]';
 const PATIENCE = { timeout: 60_000 };
 
 async function live({ open, service }, options) {
-  const page = await open(`${service}/`, options);
+  return moving(await open(`${service}/`, options));
+}
+
+// The page, once its map moves.
+async function moving(page) {
   await page.locator(FIGURE).scrollIntoViewIfNeeded();
   await page.waitForSelector(`${FIGURE}.is-live`, PATIENCE);
   return page;
+}
+
+// The map of an answer, for a day if one is given.
+async function answered({ open, service }, options, day = []) {
+  const page = await open(`${service}/`, options);
+  await page.locator("#place").fill("LA18 4DB");
+  await page.locator("#practice").fill("P81064");
+  if (day.length > 0) await page.getByText("For another day than today").click();
+  for (const [at, name] of ["Day", "Month", "Year"].entries()) {
+    if (day.length > 0) await page.getByLabel(name, { exact: true }).fill(day[at]);
+  }
+  await page.locator("#place").press("Enter");
+  await page.waitForSelector("#answer");
+  return moving(page);
+}
+
+// No address is another host's, names a place, or is of a tile that tells of a house.
+function expectNoPlace(page, service) {
+  const addresses = page.requested.map((it) => it.url());
+  const others = addresses.filter((url) => !url.startsWith(`${service}/`));
+  assert.deepEqual(others, []);
+  const telling = addresses.filter((url) => /5[0-9]\.[0-9]{2}|3\.[0-9]{3}|la18|4db|p81064|317303/i.test(url));
+  assert.deepEqual(telling, []);
+  const zooms = addresses.map((url) => url.match(/\/(\d+)\/\d+\/\d+(\.mvt)?$/)?.[1]).filter(Boolean);
+  assert.ok(zooms.length > 0 && Math.max(...zooms) <= 14, `tiles of zooms ${zooms}`);
 }
 
 const said = (page) => page.locator(`${FIGURE} [role=status]`).textContent();
@@ -85,6 +114,92 @@ export const tests = {
       assert.equal(await page.locator(`${FIGURE} > img`).isVisible(), true, "the picture is for paper");
       await page.emulateMedia({ media: "screen" });
       await use.picture(page, `map-${width}-whole`);
+    }
+  },
+
+  async "the map of an answer moves, marks the place, and asks about another one"(use) {
+    const page = await answered(use);
+    const canvas = page.locator(`${FIGURE} canvas`);
+    assert.match(await canvas.getAttribute("aria-label"), /^Map: Barrow and Millom ICC\. The place .* is marked\.$/);
+    assert.equal(await page.locator(`${FIGURE} > svg`).isVisible(), false);
+    await canvas.focus();
+    assert.match(await saidNext(page, ""), /is in the middle\.$/);
+    await use.picture(page, "map-answer-1280");
+    expectNoPlace(page, use.service);
+    await page.emulateMedia({ media: "print" });
+    assert.equal(await page.locator(`${FIGURE} > svg`).isVisible(), true, "the picture is for paper");
+    assert.equal(await canvas.isVisible(), false);
+    await page.emulateMedia({ media: "screen" });
+    await canvas.focus();
+    // Zoomed in as far as it goes, tiles stay coarse.
+    for (let presses = 0; presses < 10; presses += 1) {
+      await page.keyboard.press("+");
+      await page.waitForTimeout(400);
+    }
+    await page.waitForLoadState("networkidle");
+    expectNoPlace(page, use.service);
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => /54\.\d+, -3\.\d+/.test(document.querySelector("#place").value), null, PATIENCE);
+    await page.locator("#answer-title").waitFor();
+    // The practice that was asked about stays in the question.
+    assert.equal(await page.locator("#practice").inputValue(), "P81064");
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "the map of an answer is of its day"(use) {
+    const page = await answered(use, {}, ["1", "6", "2024"]);
+    const asked = page.requested.findIndex((it) => it.method() === "POST");
+    const styles = page.requested.slice(asked).map((it) => it.url()).filter((url) => url.includes("style.json"));
+    assert.ok(styles.length > 0 && styles.every((url) => url.includes("as_of=2024-06-01")), styles.join(" "));
+    expectNoPlace(page, use.service);
+  },
+
+  async "on the page of an area a click leads to another one, on the same day"(use) {
+    const page = await moving(await use.open(`${use.service}/areas/icc/mb-kendal?as_of=2025-12-01`));
+    const canvas = page.locator(`${FIGURE} canvas`);
+    await canvas.focus();
+    assert.equal(await saidNext(page, ""), "Kendal ICC is in the middle.");
+    await page.keyboard.press("Enter");
+    assert.ok(page.url().endsWith("/areas/icc/mb-kendal?as_of=2025-12-01"), "it is there already");
+    const { x, y, width, height } = await canvas.boundingBox();
+    const name = page.locator(`${FIGURE} .live-map__name`);
+    // What lies beside it on the map.
+    for (const across of [0.95, 0.05, 0.9, 0.1]) {
+      await page.mouse.move(x + width * across, y + height * 0.6);
+      await page.waitForTimeout(300);
+      if (!["", "Kendal ICC"].includes(await name.textContent())) break;
+    }
+    const other = await name.textContent();
+    await page.mouse.down();
+    await page.mouse.up();
+    await page.getByRole("heading", { level: 1, name: other }).waitFor(PATIENCE);
+    assert.match(page.url(), /\/areas\/icc\/[a-z-]+\?as_of=2025-12-01$/);
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "areas that lie over each other are shown one at a time"(use) {
+    const page = await use.open(`${use.service}/practices/P81002`);
+    const figure = 'figure[data-layer="gp-practice"]';
+    await page.locator(figure).scrollIntoViewIfNeeded();
+    await page.waitForSelector(`${figure}.is-live`, PATIENCE);
+    await page.locator(`${figure} canvas`).click({ position: { x: 5, y: 5 } });
+    assert.ok(page.url().endsWith("/practices/P81002"));
+    await use.picture(page, "map-practice-1280");
+    assert.deepEqual(page.faults, []);
+  },
+
+  async "maps of answers and areas have nothing that axe finds wrong, wide and narrow, and do not fly"(use) {
+    for (const width of [1280, 320]) {
+      const options = { viewport: { width, height: 800 }, reducedMotion: "reduce" };
+      const answer = await answered(use, options);
+      const area = await moving(await use.open(`${use.service}/areas/icc/mb-kendal`, options));
+      for (const page of [answer, area]) {
+        assert.deepEqual(await use.violations(page), []);
+        const across = await page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(across <= width, `${across} pixels wide at ${width}`);
+      }
+      await use.picture(answer, `map-answer-${width}-whole`);
+      await use.picture(area, `map-area-${width}-whole`);
     }
   },
 

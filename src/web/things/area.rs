@@ -120,7 +120,7 @@ pub(crate) fn layer(setting: &Setting<'_>, page: &LayerPage<'_>) -> Markup {
         (pagination(page.part, &|number| {
             setting.link(&format!("{path}?page={number}"))
         }))
-        @if page.has_map { (map(setting, layer.as_str(), title, &map_words(&page.areas, title))) }
+        @if page.has_map { (map(setting, layer, None, title, &map_words(&page.areas, title))) }
         (layer_downloads(setting, layer))
         (day_form(setting, &path, &[]))
     };
@@ -292,7 +292,7 @@ fn picture(setting: &Setting<'_>, page: &AreaPage<'_>) -> Markup {
     };
     html! {
         h2.nhsuk-heading-m { "Map" }
-        (map(setting, &format!("{}/{}", area.layer, parts::encoded(&area.id)), &called(area), &description))
+        (map(setting, area.layer, Some(&area.id), &called(area), &description))
     }
 }
 

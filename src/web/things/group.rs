@@ -7,7 +7,7 @@ use super::area::{area_downloads, history};
 use super::parts::{
     Part, day_form, heading, list, map, not_of_the_day, pagination, period_words, provenance, table,
 };
-use super::{Setting, called, one_of, parts, path_of, words};
+use super::{Setting, called, one_of, path_of, words};
 use crate::domain::{Area, Boundary, Layer, Member, Membership, PracticeStatus, Provenance};
 use crate::index::OutcodeIn;
 
@@ -110,7 +110,7 @@ pub(crate) fn group(setting: &Setting<'_>, page: &GroupPage<'_>) -> Markup {
         @if page.has_ground {
             h2.nhsuk-heading-m { "Map" }
             p { "The ground of its communities together." }
-            (map(setting, &format!("{LAYER}/{}", parts::encoded(&area.id)), &called(area), &format!("Map of the area of {}.", called(area))))
+            (map(setting, LAYER, Some(&area.id), &called(area), &format!("Map of the area of {}.", called(area))))
         }
         (history(setting, area, &page.boundaries))
         section.to-take-away {

@@ -1,5 +1,5 @@
 //! A page for each thing: areas, practices, groups, and what changed between two days. Everything is in
-//! words and tables; maps are pictures beside them.
+//! words and tables; maps stand beside them.
 
 mod area;
 mod compare;
@@ -23,6 +23,7 @@ pub(crate) use area::{AreaPage, LayerPage, area, layer, layers};
 pub(crate) use compare::{ComparePage, Compared, compare};
 pub(crate) use group::{GroupPage, group, groups};
 pub(crate) use parts::{PER_PAGE, Part};
+pub(super) use parts::{encoded, with_query};
 pub(crate) use postcodes::{PostcodesPage, postcodes};
 pub(crate) use practice::{PracticePage, PracticesPage, practice, practices};
 pub(crate) use refusal::{Refusal, refusal};

@@ -4,9 +4,10 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::super::answer::downloads;
+use super::super::live_map::LiveMap;
 use super::super::nhsuk::{self, Button, Pagination, Table, button};
 use super::{Setting, called, last_day, meaning, words};
-use crate::domain::{Area, Period, PracticeStatus, Provenance};
+use crate::domain::{Area, Layer, Period, PracticeStatus, Provenance};
 
 /// Lines of a list on one page.
 pub(crate) const PER_PAGE: usize = 100;
@@ -45,7 +46,7 @@ pub(super) fn list_size_words(setting: &Setting<'_>) -> String {
 }
 
 /// A segment of a path.
-pub(super) fn encoded(segment: &str) -> String {
+pub(in crate::web) fn encoded(segment: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
     segment.bytes().fold(String::new(), |mut path, byte| {
         match is_plain(byte) {
@@ -195,7 +196,7 @@ fn without_day(setting: &Setting<'_>, path: &str, others: &[(&str, &str)]) -> St
 }
 
 /// A path with a query of these fields.
-pub(super) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+pub(in crate::web) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
     if pairs.is_empty() {
         return path.to_string();
     }
@@ -215,14 +216,34 @@ pub(super) fn pagination(part: Part, to: &dyn Fn(usize) -> String) -> Markup {
     })
 }
 
-/// A static map, with its words for those who do not see it, and the same to take away.
-pub(super) fn map(setting: &Setting<'_>, path: &str, name: &str, description: &str) -> Markup {
-    let stem = format!("/maps/{path}");
+/// A map of a layer, or of one of its areas, with its words for those who do not see it, and the same to take away.
+pub(super) fn map(
+    setting: &Setting<'_>,
+    layer: Layer,
+    area: Option<&str>,
+    name: &str,
+    description: &str,
+) -> Markup {
+    let stem = match area {
+        Some(id) => format!("/maps/{layer}/{}", encoded(id)),
+        None => format!("/maps/{layer}"),
+    };
     let query = setting.link("");
-    html! {
-        figure.map {
-            img src={ (stem) ".svg" (query) } alt=(description) width="800";
-            figcaption.to-take-away { (downloads(&stem, &query, name)) }
-        }
-    }
+    let day = setting.as_of.to_string();
+    let day = setting.is_dated.then_some(("as_of", day.as_str()));
+    let version = setting.version.map(|version| ("dataset", version));
+    let fields: Vec<(&str, &str)> = day.into_iter().chain(version).collect();
+    let moving = LiveMap {
+        index: setting.index,
+        layer,
+        day: setting.as_of,
+        query: &fields,
+        title: name,
+        area,
+        mark: None,
+    };
+    moving.figure(&html! {
+        img src={ (stem) ".svg" (query) } alt=(description) width="800";
+        figcaption.to-take-away { (downloads(&stem, &query, name)) }
+    })
 }

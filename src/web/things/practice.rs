@@ -380,7 +380,7 @@ fn modelled_area(setting: &Setting<'_>, page: &PracticePage<'_>) -> Markup {
         @if count > 0 {
             p { a href=(setting.link(&format!("{path}/postcodes"))) { (words::counted(count, "postcode", "postcodes")) } " in use lie in it." }
         }
-        (map(setting, &format!("gp-practice/{}", page.practice.code), &page.practice.name, &description))
+        (map(setting, Layer::GpPractice, Some(page.practice.code.as_str()), &page.practice.name, &description))
         div.to-take-away { (area_downloads(setting, area, true, page.can_be_embedded)) }
     }
 }
