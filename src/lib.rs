@@ -25,7 +25,7 @@
 //! - `memory`, `stamp`: whether a dataset would fit; whether a file is another one than it was.
 //! - `fuzzing`: everything that takes bytes from outside, given any; for tests alone.
 //! - [`panics`]: a fault of the program tells where it is, and no more.
-//! - [`tiles`]: vector tiles.
+//! - [`tiles`]: vector tiles, and the map that an operator lays beneath them.
 //! - [`maps`]: static maps, as SVG, PNG and PDF.
 //! - `web`: the pages' templates, styles and scripts.
 //! - [`http`]: the service; nothing else knows JSON and status codes.

@@ -27,6 +27,7 @@ use crate::keys::{Keys, KeysError, Scope};
 use crate::rate::{InvalidRate, Period, Rate};
 use crate::releases::Live;
 use crate::stamp::Stamp;
+use crate::tiles::basemap::Basemap;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArguments {
@@ -41,6 +42,10 @@ pub(super) struct ServeArguments {
     /// owner alone may use; nowhere by default. Keep it from others.
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
     admin_listen: Option<AdminAddress>,
+    /// A map to lie beneath our areas on maps that move: PMTiles 3 with pictures (PNG, JPEG, WebP) or with
+    /// the vector layers of Protomaps or OpenMapTiles. None by default.
+    #[arg(long, value_name = "FILE.pmtiles")]
+    basemap: Option<PathBuf>,
     /// Reload when a dataset's manifest changes; looked at every two seconds.
     #[arg(long)]
     watch: bool,
@@ -120,7 +125,7 @@ pub(super) struct ServeArguments {
     /// each. The command line goes before the environment, and that before the file.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print the settings, check them, the keys and the datasets, and end.
+    /// Print the settings, check them, the keys, the basemap and the datasets, and end.
     #[arg(long)]
     check_config: bool,
 }
@@ -201,6 +206,7 @@ enum LogFormat {
 pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
     start_log(arguments);
     let access = arguments.access()?;
+    let basemap = arguments.basemap()?;
     let live = Arc::new(Live::start(sources(arguments))?);
     if arguments.check_config {
         eprintln!("the settings, the keys and the datasets are right");
@@ -220,6 +226,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
     let app = App::new(Arc::clone(&live))
         .with_batch_limits(arguments.batch_limits())
         .with_access(access, &limits)
+        .with_basemap(basemap)
         .with_frame_ancestors(FrameAncestors::of(&arguments.embed_origin));
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
@@ -301,6 +308,18 @@ impl ServeArguments {
             trusted_proxies: self.trusted_proxy.clone(),
             origins: self.cors_origin.clone(),
         })
+    }
+
+    fn basemap(&self) -> Result<Option<Basemap>> {
+        let Some(path) = &self.basemap else {
+            return Ok(None);
+        };
+        let opened = Basemap::open(path);
+        let basemap = opened.with_context(|| format!("the basemap {}", path.display()))?;
+        if basemap.attribution.is_empty() {
+            tracing::warn!("the basemap does not say whose it is, and the maps will not");
+        }
+        Ok(Some(basemap))
     }
 
     fn limits(&self) -> Limits {

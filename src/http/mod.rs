@@ -5,6 +5,7 @@ mod access;
 pub mod admin;
 mod archive;
 mod areas;
+mod basemap;
 pub(crate) mod batch;
 pub(crate) mod body;
 mod conditional;
@@ -44,6 +45,7 @@ use tokio::sync::Semaphore;
 use self::access::Gate;
 use crate::index::Index;
 use crate::releases::{Live, Releases};
+use crate::tiles::basemap::Basemap;
 use batch::Lists;
 use problem::Problem;
 use protect::{Guard, Manner};
@@ -69,6 +71,8 @@ pub struct App {
     tiling: Arc<Semaphore>,
     /// The one place for a file of all tiles that is being made.
     archiving: Arc<Semaphore>,
+    /// What lies beneath our areas on maps that move, where the operator has a file of it.
+    basemap: Option<Arc<Basemap>>,
 }
 
 impl App {
@@ -85,6 +89,7 @@ impl App {
             tiling: Arc::new(Semaphore::new(access::processors())),
             archiving: Arc::new(Semaphore::new(1)),
             frame_ancestors: FrameAncestors::any(),
+            basemap: None,
         }
     }
 
@@ -106,6 +111,12 @@ impl App {
             frame_ancestors,
             ..self
         }
+    }
+
+    /// Lays a map of the operator's beneath our areas.
+    pub fn with_basemap(self, basemap: Option<Basemap>) -> App {
+        let basemap = basemap.map(Arc::new);
+        App { basemap, ..self }
     }
 
     fn guard(&self, manner: Manner) -> Guard {
@@ -181,6 +192,7 @@ pub fn router(app: App) -> Router {
             "/tiles/{edition}/{layers}/{z}/{x}/{y}",
             get(tiles::tile_of_edition),
         )
+        .route("/tiles/basemap/{edition}/{z}/{x}/{y}", get(basemap::tile))
         .route("/widget.js", get(widget::script))
         .route("/embed.js", get(widget::frame_script))
         .route("/widget/{layer}", get(widget::layer))

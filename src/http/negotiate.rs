@@ -7,6 +7,18 @@ use crate::tiles::Encoding;
 /// The encoding that the client gives the highest weight; of several the smallest. `None` where it takes
 /// none of ours, not even the bytes as they are.
 pub(super) fn encoding(headers: &HeaderMap) -> Option<Encoding> {
+    let weight_of = weights(headers);
+    let taken = Encoding::ALL.into_iter().filter(|it| weight_of(*it) > 0);
+    taken.max_by_key(|it| weight_of(*it))
+}
+
+/// Whether the client takes an encoding at all.
+pub(super) fn takes(headers: &HeaderMap, encoding: Encoding) -> bool {
+    weights(headers)(encoding) > 0
+}
+
+/// Thousandths for each encoding.
+fn weights(headers: &HeaderMap) -> impl Fn(Encoding) -> u16 {
     let mut weights: [Option<u16>; Encoding::ALL.len()] = [None; Encoding::ALL.len()];
     let mut any = None;
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
@@ -26,14 +38,12 @@ pub(super) fn encoding(headers: &HeaderMap) -> Option<Encoding> {
         }
     }
     // What is not named is not taken, but the bytes as they are, unless they are refused.
-    let weight_of = |encoding: Encoding| match (weights[encoding as usize], encoding) {
+    move |encoding| match (weights[encoding as usize], encoding) {
         (Some(weight), _) => weight,
         // Taken, but any that was named is rather.
         (None, Encoding::Identity) => any.map_or(1, |any| any.min(1)),
         (None, _) => any.unwrap_or(0),
-    };
-    let taken = Encoding::ALL.into_iter().filter(|it| weight_of(*it) > 0);
-    taken.max_by_key(|it| weight_of(*it))
+    }
 }
 
 /// Thousandths, from `q=0.5`; what is not well-formed is 1, as if it were not there.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::archive;
 use super::areas::{held_layer, unknown_layer};
+use super::basemap;
 use super::body::decimals;
 use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, cacheable_json};
 use super::input::{Segments, query_fields};
@@ -32,7 +33,7 @@ use crate::tiles::{self, Encoding, MAKING, Made, TileAddress, Wanted, ZOOM_MAX};
 
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
 
-/// `/tiles/{layers}.json`, TileJSON 3.0.0, `/tiles/style.json`, and `/tiles/{dataset}.pmtiles`.
+/// `/tiles/{layers}.json`, TileJSON 3.0.0, `/tiles/style.json`, `/tiles/basemap.json`, and `/tiles/{dataset}.pmtiles`.
 pub(super) async fn named(
     State(app): State<App>,
     method: Method,
@@ -41,6 +42,7 @@ pub(super) async fn named(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     match name.rsplit_once('.') {
+        Some(("basemap", "json")) => basemap::style(&app, &uri, &headers),
         Some((name, "json")) => description(&app, &uri, name, &headers),
         Some((name, "pmtiles")) => archive::answer(&app, &uri, name, &method, &headers).await,
         _ => Err(unknown_layer()),
@@ -54,7 +56,11 @@ fn description(app: &App, uri: &Uri, name: &str, headers: &HeaderMap) -> Result<
         let named = fields.get("layers").map(str::to_string);
         let named = named.unwrap_or_else(|| first_layer(&snapshot));
         let layers = layers(&snapshot, &named)?;
-        return Ok(by_host(headers, &style(&snapshot, &layers, headers)));
+        let mut style = style(&snapshot, &layers, headers);
+        if app.basemap.is_some() {
+            style["metadata"] = basemap::address(headers);
+        }
+        return Ok(by_host(headers, &style));
     }
     let snapshot = Snapshot::of(app, &query_fields(uri, &["as_of", "dataset"])?)?;
     let layers = layers(&snapshot, name)?;
@@ -201,7 +207,7 @@ fn first_layer(snapshot: &Snapshot) -> String {
         .map_or(String::new(), |layer| layer.to_string())
 }
 
-fn by_host(headers: &HeaderMap, body: &Value) -> Response {
+pub(super) fn by_host(headers: &HeaderMap, body: &Value) -> Response {
     let mut response = cacheable_json(headers, body);
     response.headers_mut().append(header::VARY, origin::VARY);
     response

@@ -26,6 +26,7 @@
 //! the frame that lie on each other.
 
 mod arcs;
+pub mod basemap;
 mod cut;
 mod grid;
 mod level;

@@ -47,10 +47,14 @@ function landLayers(land) {
 
 const is = (id) => ["==", ["get", "id"], id];
 
-// The layers of our own style, in which what the map is about stands out.
-function groundLayers(own, { area, alone }) {
-  const opacity = 0.35;
-  const paint = { fill: { "fill-opacity": area ? ["case", is(area), opacity, opacity / 4] : opacity } };
+// The layers of our own style. What the map is about stands out; over a basemap, grounds let through what is beneath
+// them, and borders are wider than its lines.
+function groundLayers(own, { area, alone }, basemap) {
+  const opacity = basemap ? 0.25 : 0.35;
+  const paint = {
+    fill: { "fill-opacity": area ? ["case", is(area), opacity, opacity / 4] : opacity },
+    line: { "line-width": basemap ? 2 : 1 },
+  };
   const filter = (layer) => (alone === undefined ? layer.filter : ["all", layer.filter, is(area)]);
   return own.layers.map((it) => ({ ...it, filter: filter(it), paint: { ...it.paint, ...paint[it.type] } }));
 }
@@ -63,21 +67,29 @@ function markLayers() {
   return [circle(11, "#ffffff"), circle(8, MARK), circle(2.5, "#ffffff")];
 }
 
-// The layer's own style (/tiles/style.json) between land and names. `figure` is what the page says of its map.
-function styleOf(figure, own, land, drawn) {
+// The layer's own style (/tiles/style.json) between what lies beneath, which may be nothing, and names. `figure` is what
+// the page says of its map.
+function styleOf(figure, own, beneath, drawn) {
   const { layer, area, mark } = figure;
   const sources = { catchment: coarse(own.sources.catchment), names: { type: "geojson", data: names(drawn) } };
   const layers = [{ id: "outside", type: "background", paint: { "background-color": OUTSIDE } }];
-  if (land) {
-    sources.land = coarse(land.sources.catchment);
-    layers.push(...landLayers(land));
+  const { basemap } = beneath?.sources ?? {};
+  const isName = ({ type }) => type === "symbol";
+  if (basemap) {
+    sources.basemap = basemap;
+    layers.push(...beneath.layers.filter((it) => !isName(it)));
+  } else if (beneath) {
+    sources.land = coarse(beneath.sources.catchment);
+    layers.push(...landLayers(beneath));
   }
   const outline = (id, of, colour) => (
     { id, type: "line", source: "catchment", "source-layer": layer, filter: is(of), paint: { "line-color": colour, "line-width": 4 } }
   );
-  layers.push(...groundLayers(own, figure));
+  layers.push(...groundLayers(own, figure, basemap));
   if (area) layers.push(outline("area", area, INK));
   layers.push(outline("chosen", "", CHOSEN));
+  // Names of the basemap give way to ours, which come after them.
+  if (basemap) layers.push(...beneath.layers.filter(isName));
   layers.push({
     id: "names",
     type: "symbol",
@@ -150,6 +162,8 @@ class LiveMap {
 
   begin() {
     this.box.append(this.pointed, element("span", "live-map__middle"), this.zoomButtons());
+    const { basemap } = this.map.getStyle().sources;
+    if (basemap?.attribution) this.box.append(element("p", "live-map__attribution", basemap.attribution));
     this.figure.classList.add("is-live");
     const canvas = this.map.getCanvas();
     canvas.setAttribute("role", "application");
@@ -237,13 +251,11 @@ function around([west, south, east, north]) {
 
 async function enliven(figure) {
   const { script, style, land, names } = figure.dataset;
-  const [gl, own, ground, drawn] = await Promise.all([
-    import(script),
-    fetched(style),
-    land && fetched(land),
-    fetched(names),
-  ]);
-  const live = new LiveMap(figure, gl, styleOf(figure.dataset, own, ground, drawn), own.sources.catchment.bounds);
+  const [gl, own, drawn] = await Promise.all([import(script), fetched(style), fetched(names)]);
+  // Where the operator has a basemap, the style of our tiles tells it.
+  const basemap = own.metadata?.["catchment:basemap"] ?? land;
+  const beneath = basemap && (await fetched(basemap));
+  const live = new LiveMap(figure, gl, styleOf(figure.dataset, own, beneath, drawn), own.sources.catchment.bounds);
   // Until all of it is there, the picture is.
   live.map.once("load", () => live.begin());
   live.map.getCanvas().addEventListener("webglcontextlost", () => live.end());

@@ -42,6 +42,20 @@ function expectNoPlace(page, service) {
   assert.ok(zooms.length > 0 && Math.max(...zooms) <= 14, `tiles of zooms ${zooms}`);
 }
 
+// How many points of the map have a colour, or nearly.
+async function pointsOf(page, colour) {
+  const picture = await page.locator(`${FIGURE} .live-map`).screenshot();
+  return page.evaluate(async ([base64, colour]) => {
+    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    const image = await createImageBitmap(new Blob([bytes]));
+    const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
+    context.drawImage(image, 0, 0);
+    const { data } = context.getImageData(0, 0, image.width, image.height);
+    const isIt = (_, at) => colour.every((part, of) => Math.abs(data[4 * at + of] - part) <= 3);
+    return Array.from({ length: data.length / 4 }).filter(isIt).length;
+  }, [picture.toString("base64"), colour]);
+}
+
 const said = (page) => page.locator(`${FIGURE} [role=status]`).textContent();
 
 // What is said, once it is something else.
@@ -200,6 +214,50 @@ export const tests = {
       }
       await use.picture(answer, `map-answer-${width}-whole`);
       await use.picture(area, `map-area-${width}-whole`);
+    }
+  },
+
+  async "a basemap of pictures lies beneath, with whose it is, and no other host is asked"(use) {
+    if (!use.basemaps) return use.skip("a basemap: cargo test writes those");
+    const { origin, stop } = await use.startService("--basemap", `${use.basemaps}/pictures.pmtiles`);
+    try {
+      for (const width of [1280, 320]) {
+        const page = await answered({ ...use, service: origin }, { viewport: { width, height: 800 } });
+        await page.waitForLoadState("networkidle");
+        // Its yellow, less colourful, where none of our areas is.
+        assert.ok((await pointsOf(page, [222, 218, 170])) > 1_000);
+        assert.equal(await page.locator(`${FIGURE} .live-map__attribution`).textContent(), "© Maps");
+        expectNoPlace(page, origin);
+        assert.ok(page.requested.some((it) => /\/tiles\/basemap\/\w{12}\//.test(it.url())));
+        assert.deepEqual(await use.violations(page), []);
+        assert.deepEqual(page.faults, []);
+        await use.picture(page, `basemap-pictures-${width}`);
+      }
+    } finally {
+      stop();
+    }
+  },
+
+  async "a basemap of vectors is drawn in greys, with names in the machine's own fonts"(use) {
+    if (!use.basemaps) return use.skip("a basemap: cargo test writes those");
+    const { origin, stop } = await use.startService("--basemap", `${use.basemaps}/vectors.pmtiles`);
+    try {
+      for (const width of [1280, 320]) {
+        const page = await answered({ ...use, service: origin }, { viewport: { width, height: 800 } });
+        await page.waitForLoadState("networkidle");
+        expectNoPlace(page, origin);
+        assert.ok(page.requested.some((it) => /\/tiles\/basemap\/\w{12}\//.test(it.url())));
+        assert.ok((await pointsOf(page, [248, 248, 246])) > 1_000, "its land");
+        assert.deepEqual(page.faults, []);
+        await use.picture(page, `basemap-vectors-${width}`);
+      }
+      const page = await live({ ...use, service: origin });
+      await page.waitForLoadState("networkidle");
+      assert.ok((await pointsOf(page, [217, 225, 231])) > 100, "its lakes");
+      assert.ok((await pointsOf(page, [191, 195, 197])) > 10, "its roads");
+      await use.picture(page, "basemap-vectors-home");
+    } finally {
+      stop();
     }
   },
 

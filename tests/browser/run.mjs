@@ -108,6 +108,9 @@ async function main() {
           opened.push(await open(browser, address, options));
           return opened.at(-1);
         },
+        // Where the files of basemaps are, if anywhere.
+        basemaps: process.env.CATCHMENT_BASEMAPS,
+        skip: (what) => console.log(`SKIPPED ${what}`),
         picture: (page, picture) => page.screenshot({ path: path.join(PICTURES, `${picture}.png`), fullPage: true }),
       };
       try {

@@ -3,6 +3,10 @@
 use std::env;
 use std::process::Command;
 
+use tempfile::TempDir;
+
+use crate::basemap;
+
 #[test]
 fn everything_works_in_a_real_browser() {
     let Some(browser) = env::var_os("CATCHMENT_BROWSER") else {
@@ -11,9 +15,13 @@ fn everything_works_in_a_real_browser() {
         );
         return;
     };
+    let basemaps = TempDir::new().expect("a folder");
+    basemap::write_pictures(&basemaps.path().join("pictures.pmtiles"));
+    basemap::write_vectors(&basemaps.path().join("vectors.pmtiles"));
     let output = Command::new("node")
         .arg("tests/browser/run.mjs")
         .env("CATCHMENT_BROWSER", browser)
+        .env("CATCHMENT_BASEMAPS", basemaps.path())
         .env("CATCHMENT_BINARY", env!("CARGO_BIN_EXE_catchment"))
         .output()
         .expect("node is there");

@@ -3,6 +3,7 @@
 mod access;
 mod archive;
 mod archive_http;
+mod basemap;
 mod batch;
 #[path = "../../benches/common/borders.rs"]
 mod borders;

@@ -12,6 +12,7 @@ use catchment::dataset::{self, Dataset, Files};
 use catchment::http::{self, Access, App, BatchLimits, Limits};
 use catchment::index::Index;
 use catchment::releases::Live;
+use catchment::tiles::basemap::Basemap;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use ureq::http::{HeaderMap, Request};
@@ -59,6 +60,17 @@ impl Server {
         let app = App::new(Arc::new(Live::fixed(index)))
             .with_batch_limits(lists)
             .with_access(access, &limits);
+        Server::of(app, limits)
+    }
+
+    /// With a basemap.
+    pub(crate) fn with_basemap(dataset: Dataset, limits: Limits, basemap: Basemap) -> Server {
+        let index = Index::build(dataset).expect("the dataset is sound");
+        let app = App::new(Arc::new(Live::fixed(index))).with_basemap(Some(basemap));
+        Server::of(app, limits)
+    }
+
+    fn of(app: App, limits: Limits) -> Server {
         let router = http::router(app);
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();

@@ -56,6 +56,10 @@ fn what_is_wrong_is_told_and_nothing_is_served() {
         ("keys = \"/nowhere/keys.toml\"\n", "/nowhere/keys.toml: "),
         ("data = [\"/nowhere\"]\n", "/nowhere"),
         (
+            "basemap = \"/nowhere/map.pmtiles\"\n",
+            "the basemap /nowhere/map.pmtiles: ",
+        ),
+        (
             "trusted-proxy = [\"10.0.0.0/40\"]\n",
             "a network is an address",
         ),

@@ -1,0 +1,130 @@
+//! `/tiles/basemap.json` and its tiles: what the operator lays beneath our areas, where there is such a file.
+//!
+//! Addresses of tiles name the edition of the file, so that no cache shows two files in one map.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::response::Response;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::App;
+use super::conditional::CACHE_FOR_GOOD;
+use super::input::{Segments, query_fields};
+use super::negotiate;
+use super::origin::origin;
+use super::prepared::in_form;
+use super::problem::Problem;
+use super::tiles::by_host;
+use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, Content};
+use crate::tiles::{Encoding, Made, TileAddress};
+
+/// Layers of a MapLibre style in greys, which leave the colours to our areas; names in the machine's own fonts.
+const PICTURES: &str = include_str!("basemap/pictures.json");
+const PROTOMAPS: &str = include_str!("basemap/protomaps.json");
+const OPENMAPTILES: &str = include_str!("basemap/openmaptiles.json");
+
+/// `/tiles/basemap.json`: a MapLibre style (version 8).
+pub(super) fn style(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
+    query_fields(uri, &[])?;
+    let basemap = app.basemap.as_deref().ok_or_else(no_basemap)?;
+    let (kind, layers) = match basemap.content {
+        Content::Png | Content::Jpeg | Content::Webp => ("raster", PICTURES),
+        Content::Protomaps => ("vector", PROTOMAPS),
+        Content::OpenMapTiles => ("vector", OPENMAPTILES),
+    };
+    let layers: Value = serde_json::from_str(layers).expect("our own styles are JSON");
+    let (origin, edition) = (origin(headers), &basemap.edition);
+    let mut source = json!({
+        "type": kind,
+        "tiles": [format!("{origin}/tiles/basemap/{edition}/{{z}}/{{x}}/{{y}}")],
+        "minzoom": basemap.zooms.0,
+        "maxzoom": basemap.zooms.1,
+        "attribution": basemap.attribution,
+    });
+    if kind == "raster" {
+        source["tileSize"] = 256.into();
+    }
+    if let Some(bounds) = basemap.bounds {
+        source["bounds"] = json!(bounds);
+    }
+    let style = json!({ "version": 8, "sources": { "basemap": source }, "layers": layers });
+    Ok(by_host(headers, &style))
+}
+
+/// Where the style is, as another style's metadata tell it.
+pub(super) fn address(headers: &HeaderMap) -> Value {
+    json!({ "catchment:basemap": format!("{}/tiles/basemap.json", origin(headers)) })
+}
+
+/// `/tiles/basemap/{edition}/{z}/{x}/{y}`: packed as it is in the file, for clients that take that.
+pub(super) async fn tile(
+    State(app): State<App>,
+    uri: Uri,
+    Segments((edition, z, x, y)): Segments<(String, String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    query_fields(&uri, &[])?;
+    let basemap = app.basemap.as_deref().ok_or_else(no_basemap)?;
+    let address = address_of(&z, &x, &y).ok_or_else(no_such_tile)?;
+    if edition != basemap.edition {
+        return Err(other_edition());
+    }
+    let forms = [basemap.packed, Encoding::Identity];
+    let mut taken = forms
+        .into_iter()
+        .filter(|it| negotiate::takes(&headers, *it));
+    let encoding = taken.next().ok_or_else(Problem::no_encoding)?;
+    // Nothing of the address: which tile was looked at is nobody's business.
+    let broken = |error| Problem::internal(format!("a tile of the basemap: {error}"));
+    let packed = basemap.tile(address).await.map_err(broken)?;
+    let packed = packed.unwrap_or_default();
+    // For its tag, which stands for the bytes in the file.
+    let made = Made::prepared(packed.clone(), []);
+    let body = match encoding {
+        encoding if encoding == basemap.packed => packed,
+        _ => unpacked(basemap, &packed)?,
+    };
+    let content_type = HeaderValue::from_static(basemap.content.content_type());
+    let body = || body;
+    Ok(in_form(
+        &headers,
+        content_type,
+        &made,
+        encoding,
+        body,
+        CACHE_FOR_GOOD,
+    ))
+}
+
+fn unpacked(basemap: &Basemap, packed: &Bytes) -> Result<Bytes, Problem> {
+    if packed.is_empty() {
+        return Ok(Bytes::new());
+    }
+    let bytes = basemap.unpacked(packed);
+    let bytes =
+        bytes.map_err(|error| Problem::internal(format!("a tile of the basemap: {error}")))?;
+    Ok(bytes.into())
+}
+
+fn address_of(z: &str, x: &str, y: &str) -> Option<TileAddress> {
+    let z = z.parse().ok().filter(|z| *z <= BASEMAP_ZOOM_MAX)?;
+    TileAddress::new(z, x.parse().ok()?, y.parse().ok()?)
+}
+
+fn no_such_tile() -> Problem {
+    let detail = format!(
+        "tiles of the basemap are {{z}}/{{x}}/{{y}} with z from 0 to {BASEMAP_ZOOM_MAX}, x and y below 2^z"
+    );
+    Problem::bad_request("no_such_tile", detail)
+}
+
+fn other_edition() -> Problem {
+    let detail = "the basemap is another one; /tiles/basemap.json names its edition";
+    Problem::unknown("unknown_edition", detail)
+}
+
+fn no_basemap() -> Problem {
+    let detail = "there is no basemap here; catchment serve --basemap FILE has one";
+    Problem::unknown("no_basemap", detail)
+}
