@@ -240,24 +240,25 @@ export const tests = {
 
   async "a basemap of vectors is drawn in greys, with names in the machine's own fonts"(use) {
     if (!use.basemaps) return use.skip("a basemap: cargo test writes those");
-    const { origin, stop } = await use.startService("--basemap", `${use.basemaps}/vectors.pmtiles`);
-    try {
-      for (const width of [1280, 320]) {
-        const page = await answered({ ...use, service: origin }, { viewport: { width, height: 800 } });
+    for (const schema of ["protomaps", "openmaptiles"]) {
+      const { origin, stop } = await use.startService("--basemap", `${use.basemaps}/${schema}.pmtiles`);
+      try {
+        for (const width of [1280, 320]) {
+          const page = await answered({ ...use, service: origin }, { viewport: { width, height: 800 } });
+          await page.waitForLoadState("networkidle");
+          expectNoPlace(page, origin);
+          assert.ok(page.requested.some((it) => /\/tiles\/basemap\/\w{12}\//.test(it.url())));
+          assert.deepEqual(page.faults, []);
+          await use.picture(page, `basemap-${schema}-${width}`);
+        }
+        const page = await live({ ...use, service: origin });
         await page.waitForLoadState("networkidle");
-        expectNoPlace(page, origin);
-        assert.ok(page.requested.some((it) => /\/tiles\/basemap\/\w{12}\//.test(it.url())));
-        assert.ok((await pointsOf(page, [248, 248, 246])) > 1_000, "its land");
-        assert.deepEqual(page.faults, []);
-        await use.picture(page, `basemap-vectors-${width}`);
+        assert.ok((await pointsOf(page, [217, 225, 231])) > 100, `lakes of ${schema}`);
+        assert.ok((await pointsOf(page, [191, 195, 197])) > 10, `roads of ${schema}`);
+        await use.picture(page, `basemap-${schema}-home`);
+      } finally {
+        stop();
       }
-      const page = await live({ ...use, service: origin });
-      await page.waitForLoadState("networkidle");
-      assert.ok((await pointsOf(page, [217, 225, 231])) > 100, "its lakes");
-      assert.ok((await pointsOf(page, [191, 195, 197])) > 10, "its roads");
-      await use.picture(page, "basemap-vectors-home");
-    } finally {
-      stop();
     }
   },
 

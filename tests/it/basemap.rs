@@ -71,56 +71,66 @@ pub(crate) fn write_pictures(path: &Path) {
     write(path, writer, &json!({ "attribution": ATTRIBUTION }), &bytes);
 }
 
-/// A vector tile with the layers of Protomaps: land, a lake, a road, and a town.
-fn vector_tile() -> Vec<u8> {
+/// Land, a lake, a road and a town: the layer of each, and a field that says what it is.
+type Schema = [(&'static str, &'static str, &'static str); 4];
+
+const PROTOMAPS: Schema = [
+    ("earth", "kind", "earth"),
+    ("water", "kind", "lake"),
+    ("roads", "kind", "highway"),
+    ("places", "kind", "locality"),
+];
+const OPENMAPTILES: Schema = [
+    ("landcover", "class", "grass"),
+    ("water", "class", "lake"),
+    ("transportation", "class", "motorway"),
+    ("place", "class", "town"),
+];
+
+fn vector_tile(schema: Schema) -> Vec<u8> {
     let at = |(x, y)| MvtCoord { x, y };
     let square = |low, high| [(low, low), (high, low), (high, high), (low, high)].map(at);
-    let tile = MvtTileBuilder::new();
-    let mut earth = tile
-        .layer("earth")
-        .expect("a layer")
-        .feature_of(MvtGeomType::Polygon);
-    earth.ring(square(0, 4_096), true).expect("a ring");
-    earth.tag("kind", "earth").expect("a tag");
-    let tile = earth.end().end();
-    let mut water = tile
-        .layer("water")
-        .expect("a layer")
-        .feature_of(MvtGeomType::Polygon);
-    water.ring(square(600, 1_400), true).expect("a ring");
-    water.tag("kind", "lake").expect("a tag");
-    let tile = water.end().end();
-    let mut road = tile
-        .layer("roads")
-        .expect("a layer")
-        .feature_of(MvtGeomType::LineString);
-    road.line([(0, 2_000), (2_000, 2_400), (4_096, 2_000)].map(at))
-        .expect("a line");
-    road.tag("kind", "highway").expect("a tag");
-    let tile = road.end().end();
-    let mut town = tile
-        .layer("places")
-        .expect("a layer")
-        .feature_of(MvtGeomType::Point);
-    town.points([at((3_000, 3_000))]).expect("a point");
-    town.tag("kind", "locality").expect("a tag");
-    town.tag("name", "Town").expect("a tag");
-    town.end().end().encode()
+    let mut tile = MvtTileBuilder::new();
+    for (number, (layer, field, word)) in schema.into_iter().enumerate() {
+        let layer = tile.layer(layer).expect("a name");
+        let mut feature = layer.feature_of(match number {
+            0 | 1 => MvtGeomType::Polygon,
+            2 => MvtGeomType::LineString,
+            _ => MvtGeomType::Point,
+        });
+        match number {
+            0 => feature.ring(square(0, 4_096), true),
+            1 => feature.ring(square(600, 1_400), true),
+            2 => feature.line([(0, 2_000), (2_000, 2_400), (4_096, 2_000)].map(at)),
+            _ => feature.points([at((3_000, 3_000))]),
+        }
+        .expect("it is well-formed");
+        feature.tag(field, word).expect("a tag");
+        feature.tag("name", "Town").expect("a tag");
+        tile = feature.end().end();
+    }
+    tile.encode()
 }
 
-/// A basemap of vectors, gzipped as they usually are.
-pub(crate) fn write_vectors(path: &Path) {
-    write_layers(path, &["earth", "water", "roads", "places"]);
+/// A basemap of vectors with the layers of Protomaps.
+pub(crate) fn write_protomaps(path: &Path) {
+    write_layers(path, &PROTOMAPS.map(|it| it.0), PROTOMAPS);
 }
 
-fn write_layers(path: &Path, layers: &[&str]) {
+/// The same with those of OpenMapTiles.
+pub(crate) fn write_openmaptiles(path: &Path) {
+    write_layers(path, &OPENMAPTILES.map(|it| it.0), OPENMAPTILES);
+}
+
+/// Gzipped, as vectors usually are; the metadata name these layers.
+fn write_layers(path: &Path, layers: &[&str], schema: Schema) {
     let layers: Vec<_> = layers
         .iter()
         .map(|id| json!({ "id": id, "fields": {} }))
         .collect();
     let metadata = json!({ "attribution": ATTRIBUTION, "vector_layers": layers });
     let writer = PmTilesWriter::new(TileType::Mvt).tile_compression(Compression::Gzip);
-    write(path, writer, &metadata, &vector_tile());
+    write(path, writer, &metadata, &vector_tile(schema));
 }
 
 struct Folder(TempDir);
@@ -153,7 +163,7 @@ fn unpacked(reply: &Reply) -> Vec<u8> {
 #[test]
 fn tiles_are_handed_out_as_they_are_packed_or_unpacked_for_whoever_wants_that() {
     let folder = Folder::new();
-    write_vectors(&folder.path());
+    write_protomaps(&folder.path());
     let (server, tiles) = serving(&folder.path());
     let path = format!("{tiles}/6/31/20");
     let ask = |accepted: &str| server.send("GET", &path, &[("accept-encoding", accepted)], None);
@@ -169,11 +179,11 @@ fn tiles_are_handed_out_as_they_are_packed_or_unpacked_for_whoever_wants_that() 
         "public, max-age=31536000, immutable"
     );
     assert_eq!(packed.header("vary"), "accept-encoding");
-    assert_eq!(unpacked(&packed), vector_tile());
+    assert_eq!(unpacked(&packed), vector_tile(PROTOMAPS));
     for accepted in ["identity", "br", "gzip;q=0"] {
         let plain = ask(accepted).expect(200);
         assert_eq!(plain.header("content-encoding"), "", "{accepted}");
-        assert_eq!(plain.body, vector_tile(), "{accepted}");
+        assert_eq!(plain.body, vector_tile(PROTOMAPS), "{accepted}");
         assert_ne!(plain.header("etag"), packed.header("etag"));
     }
     ask("br, identity;q=0").expect_problem(406, "no_encoding");
@@ -222,7 +232,7 @@ fn tiles_are_handed_out_as_they_are_packed_or_unpacked_for_whoever_wants_that() 
 #[test]
 fn the_style_tells_what_it_is_and_whose_in_plain_text() {
     let folder = Folder::new();
-    write_vectors(&folder.path());
+    write_protomaps(&folder.path());
     let (server, tiles) = serving(&folder.path());
     let style = server
         .get("/tiles/style.json?layers=icc")
@@ -299,7 +309,7 @@ fn a_file_that_cannot_be_drawn_is_told_by_what_is_wrong_with_it() {
         fs::write(&path, bytes).expect("written");
         assert_eq!(told(), expected);
     }
-    write_vectors(&path);
+    write_protomaps(&path);
     let whole = fs::read(&path).expect("there");
     fs::write(&path, &whole[..whole.len() - 1]).expect("written");
     let expected = format!(
@@ -335,22 +345,19 @@ fn a_file_that_cannot_be_drawn_is_told_by_what_is_wrong_with_it() {
         fs::write(&path, bytes).expect("written");
         assert!(told().starts_with(expected), "{at}: {}", told());
     }
-    write_layers(&path, &["parcels", "water"]);
+    write_layers(&path, &["parcels", "water"], PROTOMAPS);
     assert_eq!(
         told(),
         "its vector layers are parcels, water; those of Protomaps (earth, water, roads, …) or OpenMapTiles (water, \
          landcover, transportation, …) can be drawn"
     );
-    write_layers(&path, &[]);
+    write_layers(&path, &[], PROTOMAPS);
     assert!(
         told().starts_with("its vector layers are not named;"),
         "{}",
         told()
     );
-    write_layers(
-        &path,
-        &["water", "waterway", "landcover", "transportation", "place"],
-    );
+    write_openmaptiles(&path);
     let opened = Basemap::open(&path).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(opened.content, Content::OpenMapTiles);
 }
@@ -368,7 +375,7 @@ fn it_is_checked_before_anything_is_served() {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.code(), told)
     };
-    write_layers(&path, &["parcels"]);
+    write_layers(&path, &["parcels"], PROTOMAPS);
     let (code, told) = check();
     assert_eq!(code, Some(2), "{told}");
     let expected = format!(
@@ -376,7 +383,7 @@ fn it_is_checked_before_anything_is_served() {
         path.display()
     );
     assert!(told.contains(&expected), "{told}");
-    write_vectors(&path);
+    write_protomaps(&path);
     let (code, told) = check();
     assert_eq!(code, Some(0), "{told}");
 }
@@ -385,7 +392,7 @@ fn it_is_checked_before_anything_is_served() {
 fn a_file_that_takes_its_place_is_not_read_and_one_that_is_written_over_is_refused() {
     let folder = Folder::new();
     let path = folder.path();
-    write_vectors(&path);
+    write_protomaps(&path);
     let (server, tiles) = serving(&path);
     let asked = format!("{tiles}/6/31/20");
     let before = server.get(&asked).expect(200).body;
@@ -409,7 +416,7 @@ fn a_file_that_takes_its_place_is_not_read_and_one_that_is_written_over_is_refus
 #[test]
 fn four_gigabytes_are_opened_as_fast_as_one() {
     let folder = Folder::new();
-    write_vectors(&folder.path());
+    write_protomaps(&folder.path());
     let file = OpenOptions::new()
         .write(true)
         .open(folder.path())

@@ -17,7 +17,8 @@ fn everything_works_in_a_real_browser() {
     };
     let basemaps = TempDir::new().expect("a folder");
     basemap::write_pictures(&basemaps.path().join("pictures.pmtiles"));
-    basemap::write_vectors(&basemaps.path().join("vectors.pmtiles"));
+    basemap::write_protomaps(&basemaps.path().join("protomaps.pmtiles"));
+    basemap::write_openmaptiles(&basemaps.path().join("openmaptiles.pmtiles"));
     let output = Command::new("node")
         .arg("tests/browser/run.mjs")
         .env("CATCHMENT_BROWSER", browser)
