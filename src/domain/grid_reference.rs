@@ -139,6 +139,9 @@ mod tests {
         check("SD 1 7 3", Err(Malformed));
         check("SI 173 800", Err(Malformed));
         check("AA 173 800", Err(Malformed));
+        // East of TB and north of HL, where the grid ends.
+        check("TC 173 800", Err(Malformed));
+        check("HF 173 800", Err(Malformed));
         check("SD 173 8OO", Err(Malformed));
         check("", Err(Malformed));
     }

@@ -98,6 +98,12 @@ mod tests {
     }
 
     #[test]
+    fn debug_prints_nothing_of_it() {
+        let parsed = "P81002".parse::<OdsCode>();
+        assert_eq!(format!("{parsed:?}"), "Ok(OdsCode(…))");
+    }
+
+    #[test]
     fn case_and_white_space_do_not_matter() {
         check("P81002", Ok("P81002"));
         check(" p81 002 ", Ok("P81002"));

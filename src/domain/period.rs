@@ -188,6 +188,8 @@ mod tests {
             (date(1996, 12, 1), date(1997, 1, 1))
         );
         assert_eq!(month.to_string(), "1996-12");
+        assert_eq!(month.compact(), "199612");
+        assert_eq!(format!("{month:?}"), "YearMonth(1996-12)");
         assert_eq!("1996-12".parse(), Ok(month));
         for (text, number) in [("180001", 1), ("199612", 2_364), ("999812", 98_388)] {
             let month: YearMonth = text.parse().expect("a month");

@@ -157,6 +157,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn debug_prints_nothing_of_it() {
+        let lonlat = LonLat::new(-2.8, 54.0).expect("on the Earth");
+        assert_eq!(format!("{lonlat:?}"), "LonLat(…)");
+        let grid = BritishGrid::from_mm(1, 2);
+        assert_eq!(format!("{grid:?}"), "BritishGrid(…)");
+    }
+
+    #[test]
     fn numbers_that_are_not_degrees_are_told_apart() {
         for (lon, lat, expected) in [
             (f64::NAN, 54.0, InvalidLonLat::NotFinite),

@@ -479,6 +479,45 @@ mod tests {
         check_suggestion("LA1 11AA", None);
         check_suggestion("LA1 1CA", None);
         check_suggestion("QQ1 1AA", None);
+        for (input, expected) in [
+            ("0X1 1AA", "OX1 1AA"),
+            ("1P1 1AA", "IP1 1AA"),
+            ("LAI 1AA", "LA1 1AA"),
+            ("LAS 1AA", "LA5 1AA"),
+            ("5E1 1AA", "SE1 1AA"),
+            ("LAZ 1AA", "LA2 1AA"),
+            ("2E1 1AA", "ZE1 1AA"),
+            ("LAB 1AA", "LA8 1AA"),
+            ("8D1 1AA", "BD1 1AA"),
+        ] {
+            check_suggestion(input, Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_takes_the_fewest_swaps_is_suggested_if_it_is_one() {
+        // Two swaps would make BO2 of it.
+        check_suggestion("B0Z 1AA", Some("B02 1AA"));
+        // One swap makes A0S of it, or AO5.
+        check_suggestion("AOS 1AA", None);
+    }
+
+    #[test]
+    fn a_text_of_more_than_64_bytes_is_not_read() {
+        let padded = |spaces| format!("LA1 1AA{}", " ".repeat(spaces));
+        check(&padded(57), "LA1 1AA");
+        check_suggestion(&padded(58), None);
+        check_suggestion(&"A".repeat(64), None);
+    }
+
+    #[test]
+    fn outward_codes_have_their_shapes() {
+        for text in ["M1", "LA1", "LA18", "W1A", "EC1A", "GIR", "ASCN"] {
+            assert!(is_outcode(text), "{text}");
+        }
+        for text in ["", "LA", "la1", "QA1", "LA1 1", "LA111"] {
+            assert!(!is_outcode(text), "{text}");
+        }
     }
 
     #[test]

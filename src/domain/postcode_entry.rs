@@ -163,6 +163,11 @@ mod tests {
     }
 
     #[test]
+    fn debug_prints_nothing_of_it() {
+        assert_eq!(format!("{:?}", entry()), "PostcodeEntry(…)");
+    }
+
+    #[test]
     fn it_is_in_use_from_its_first_month_to_the_end_of_its_last() {
         let status = |entry: PostcodeEntry, day| entry.status_on(day, None).as_str();
         assert_eq!(status(entry(), date(1990, 3, 31)), "not_yet_introduced");

@@ -138,7 +138,7 @@ mod tests {
     fn check(text: &str, outward: Option<&str>, readings: &[(&str, &str)]) {
         let prefix: PostcodePrefix = text.parse().expect("it begins a postcode");
         assert_eq!(prefix.outward.as_deref(), outward, "{text:?}");
-        let read = prefix.readings.iter();
+        let read = prefix.readings().iter();
         let read: Vec<_> = read.map(|it| (it.outcode(), it.begun())).collect();
         assert_eq!(read, readings, "{text:?}");
     }
@@ -168,6 +168,23 @@ mod tests {
         check("XM", Some("XM"), &[]);
         check("ASC", Some("ASC"), &[]);
         check("ZZ9", Some("ZZ9"), &[]);
+    }
+
+    #[test]
+    fn an_outward_code_may_be_meant_where_none_is_ended() {
+        let may = |text: &str, outcode| {
+            let prefix: PostcodePrefix = text.parse().expect("it begins a postcode");
+            prefix.may_begin_outcode(outcode)
+        };
+        assert!(may("LA1", "LA1") && may("LA1", "LA10") && may("L", "LA1"));
+        assert!(!may("LA1", "LA2") && !may("LA1 ", "LA1") && !may("LA11A", "LA11"));
+    }
+
+    #[test]
+    fn debug_prints_nothing_of_it() {
+        let prefix: PostcodePrefix = "LA1".parse().expect("it begins a postcode");
+        assert_eq!(format!("{prefix:?}"), "PostcodePrefix(…)");
+        assert_eq!(format!("{:?}", prefix.readings()), "[Reading(…)]");
     }
 
     #[test]
