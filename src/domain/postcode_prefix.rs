@@ -1,4 +1,3 @@
-use super::InvalidPostcode;
 use super::postcode::{Postcode, is_outcode_bytes, tidy};
 
 /// The beginning of a postcode, as somebody types it, in any case and width of letter.
@@ -74,10 +73,7 @@ impl std::str::FromStr for PostcodePrefix {
     type Err = InvalidPrefix;
 
     fn from_str(input: &str) -> Result<PostcodePrefix, InvalidPrefix> {
-        let tidied = tidy(input).map_err(|fault| match fault {
-            InvalidPostcode::Missing => InvalidPrefix::Missing,
-            _ => InvalidPrefix::Malformed,
-        })?;
+        let tidied = tidy(input).map_err(|_| InvalidPrefix::Malformed)?;
         let parts: Vec<&[u8]> = tidied.split(|&byte| byte == b' ').collect();
         let ends_outward = input.ends_with(char::is_whitespace);
         match parts[..] {
