@@ -37,9 +37,7 @@ pub(super) fn from_text(text: &str) -> Result<Date, InvalidDate> {
     let day = text.split(['T', ' ']).next().unwrap_or(text);
     let parts: Vec<&str> = day.split('/').collect();
     let read = match parts.as_slice() {
-        [day, month, year] if year.len() == 4 => {
-            date_from_iso(&format!("{year}-{month:0>2}-{day:0>2}"))
-        }
+        [day, month, year] => date_from_iso(&format!("{year}-{month:0>2}-{day:0>2}")),
         _ if day.contains('-') => date_from_iso(day),
         _ => from_digits(day),
     };
