@@ -169,3 +169,167 @@ fn add(days: &mut BTreeSet<Date>, period: Period) {
 fn add_all(days: &mut BTreeSet<Date>, periods: impl Iterator<Item = Period>) {
     periods.for_each(|period| add(days, period));
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::world::{
+        DAY, FIRST_DATA, WIDENED, building, built, closed, code, dataset, entry, from, index, km,
+        of_practice, postcode, practice, strip, succession, until,
+    };
+    use super::*;
+    use crate::dataset::Dataset;
+    use crate::domain::{Assignment, Extent};
+
+    /// Of the icb's versions and ground, and of S2's place in l.
+    const OF_AREAS: [Date; 3] = [FIRST_DATA, date(2024, 1, 1), WIDENED];
+
+    #[track_caller]
+    fn check(days: &BTreeSet<Date>, more: &[Date]) {
+        let expected: BTreeSet<Date> = OF_AREAS.iter().chain(more).copied().collect();
+        assert_eq!(*days, expected);
+    }
+
+    /// The days of a postcode that the world has not.
+    fn of_postcode(dataset: Dataset, text: &str) -> BTreeSet<Date> {
+        built(dataset).changes().of_postcode(postcode(text))
+    }
+
+    #[test]
+    fn of_a_postcode_it_is_those_of_areas_of_itself_and_of_practices_around() {
+        let index = index();
+        let changes = index.changes();
+        let (opened, introduced) = (date(1974, 4, 1), date(1980, 1, 1));
+        // A00001, A00002 and A00004 are of its statistical area.
+        let of_s0 = [introduced, opened, date(2020, 4, 1), date(2026, 4, 1)];
+        check(&changes.of_postcode(postcode("LA1 1AA")), &of_s0);
+        // Not listed in a statistical area: that around it, or nearest to it.
+        check(&changes.of_postcode(postcode("LA1 1AD")), &of_s0);
+        check(&changes.of_postcode(postcode("LA1 1AE")), &of_s0);
+        // A00003 by its ground.
+        check(
+            &changes.of_postcode(postcode("LA2 1AA")),
+            &[introduced, opened],
+        );
+        // No practice.
+        check(&changes.of_postcode(postcode("LA1 1AJ")), &[introduced]);
+        // No place.
+        check(&changes.of_postcode(postcode("LA1 1AH")), &[introduced]);
+        check(&changes.of_postcode(postcode("LA1 1ZZ")), &[]);
+        let ended = [&of_s0[..], &[date(2020, 1, 1)]].concat();
+        check(&changes.of_postcode(postcode("LA1 1AF")), &ended);
+    }
+
+    #[test]
+    fn a_postcode_may_end_after_the_month_of_which_it_is_known() {
+        let mut dataset = dataset();
+        dataset.manifest.undated_terminations_after = Some("1999-12".into());
+        let mut old = entry("LA1 1AL", None, None);
+        old.live = false;
+        dataset.postcodes.insert(8, old);
+        check(
+            &of_postcode(dataset, "LA1 1AL"),
+            &[date(1980, 1, 1), date(2000, 1, 1)],
+        );
+    }
+
+    #[test]
+    fn grounds_and_shares_of_practices_count_where_they_are() {
+        let mut dated = dataset();
+        let (_, grounds) = dated.boundaries.last_mut().expect("of practices");
+        let mut later = strip("A00006", 25.0, 40.0);
+        (later.period, later.extent) = (from(date(2023, 5, 1)), Extent::Outer);
+        grounds.push(later);
+        let share = dated.assignments.iter_mut();
+        let share = share.filter(|it| it.area == "A00001");
+        share.for_each(|it: &mut Assignment| it.period = until(date(2023, 6, 1)));
+        let index = built(dated);
+        let of = |text| index.changes().of_postcode(postcode(text));
+        let (opened, introduced) = (date(1974, 4, 1), date(1980, 1, 1));
+        check(&of("LA2 1AB"), &[introduced, opened, date(2023, 5, 1)]);
+        assert!(of("LA1 1AA").contains(&date(2023, 6, 1)));
+        assert!(!of("LA1 1AA").contains(&date(2023, 5, 1)));
+        assert!(!of("LA2 1AB").contains(&date(2023, 6, 1)));
+    }
+
+    #[test]
+    fn of_all_areas_it_is_versions_grounds_statistical_areas_and_memberships() {
+        let of_nowhere = |dataset| of_postcode(dataset, "LA9 9ZZ");
+        let day = date(2023, 7, 1);
+        check(&of_nowhere(dataset()), &[]);
+        let mut ground = dataset();
+        ground.boundaries[0].1[1].period.to = Some(day);
+        check(&of_nowhere(ground), &[day]);
+        let mut version = dataset();
+        version.areas[2].period = from(day);
+        check(&of_nowhere(version), &[day]);
+        let mut statistical = dataset();
+        statistical.statistical_boundaries[0].period = from(day);
+        check(&of_nowhere(statistical), &[day]);
+        let mut member = dataset();
+        member.memberships[3].period = from(day);
+        check(&of_nowhere(member), &[day]);
+        let mut of_practice = dataset();
+        of_practice.memberships[0].period = from(day);
+        check(&of_nowhere(of_practice), &[]);
+        let mut first = dataset();
+        first.manifest.layers[2].first_data = day.to_string();
+        check(&of_nowhere(first), &[day]);
+    }
+
+    #[test]
+    fn of_a_practice_it_is_those_of_areas_and_of_all_who_took_over() {
+        let mut dataset = dataset();
+        dataset.memberships[0].period = from(date(2023, 8, 1));
+        dataset.practices.push(closed("A00007", date(2010, 3, 31)));
+        dataset.successions.push(succession("A00007", "A00004"));
+        // In a circle.
+        dataset.successions.push(succession("A00001", "A00007"));
+        let index = built(dataset);
+        let changes = index.changes();
+        let opened = date(1974, 4, 1);
+        let of_first = [opened, date(2023, 8, 1), date(2020, 4, 1), date(2010, 4, 1)];
+        check(&changes.of_practice(code("A00007")), &of_first);
+        check(&changes.of_practice(code("A00007001")), &of_first);
+        check(&changes.of_practice(code("A00006")), &[opened]);
+        check(&changes.of_practice(code("X99999")), &[]);
+    }
+
+    #[test]
+    fn of_a_layer_it_is_what_its_pages_tell_after_its_first_data() {
+        let mut dataset = dataset();
+        let (closing, member) = (date(2026, 4, 1), date(2023, 9, 1));
+        dataset.memberships[3].period = from(member);
+        dataset.memberships[1].period = until(date(2023, 10, 1));
+        dataset
+            .memberships
+            .push(of_practice("A00006", Layer::Icc, Some("k")));
+        let mut opened = practice("A00008");
+        opened.opened = Some(FIRST_DATA);
+        dataset.practices.push(opened);
+        dataset.premises.push(building("A00008", 2.0, 2.0));
+        dataset.boundaries[1].1[0].period.to = Some(date(2027, 1, 1));
+        dataset
+            .postcodes
+            .push(entry("ZZ99 9ZZ", Some(km(1.0, 1.0)), None));
+        let index = built(dataset);
+        let days = |layer| -> Vec<Date> { index.days_of_change(layer).into_iter().collect() };
+        let of_practices = date(2023, 10, 1);
+        assert_eq!(
+            days(Layer::Icc),
+            [member, of_practices, closing, date(2027, 1, 1)]
+        );
+        assert_eq!(days(Layer::Icb), [WIDENED, closing]);
+        assert_eq!(days(Layer::ResilienceGroup), [member, closing]);
+        assert_eq!(days(Layer::SubCommunity), [closing]);
+        assert_eq!(days(Layer::GpPractice), [of_practices, closing]);
+        assert_eq!(days(Layer::Pcn), []);
+        assert!(index.changes().of_areas.iter().all(|day| *day != DAY));
+    }
+
+    #[test]
+    fn organisations_without_patients_are_told_in_order() {
+        assert_eq!(index().not_gp_practices(), [code("Y00001"), code("Y00002")]);
+    }
+}

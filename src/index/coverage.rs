@@ -264,3 +264,167 @@ fn around<'i>(boundaries: impl Iterator<Item = &'i Boundary>, more_m: f64) -> Op
         high: (high.0.saturating_add(more), high.1.saturating_add(more)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::world::{
+        DAY, FIRST_DATA, built, dataset, index, km, of_practice, postcode, rectangle, strip,
+    };
+    use super::*;
+
+    /// The inward letters of postcodes of `LA1 1` and what puts them there, and others whole.
+    fn listed(page: Page) -> Vec<(String, Basis)> {
+        let postcodes = page.postcodes.into_iter();
+        let short = |text: String| {
+            text.strip_prefix("LA1 1")
+                .map(str::to_string)
+                .unwrap_or(text)
+        };
+        postcodes
+            .map(|it| (short(it.entry.postcode.to_string()), it.basis))
+            .collect()
+    }
+
+    fn all_of(index: &Index, area: (Layer, &str), day: Date, which: Which) -> Vec<(String, Basis)> {
+        listed(index.postcodes_in(area, day, which, None, 99))
+    }
+
+    #[track_caller]
+    fn check(area: (Layer, &str), which: Which, expected: &[(&str, Basis)]) {
+        let expected = expected
+            .iter()
+            .map(|&(text, basis)| (text.to_string(), basis));
+        let expected: Vec<_> = expected.collect();
+        assert_eq!(all_of(&index(), area, DAY, which), expected);
+    }
+
+    #[test]
+    fn an_area_has_the_postcodes_that_locate_puts_there() {
+        use Basis::{Boundary, Directory, Membership, Nearest};
+        let k = [("AA", Directory), ("AD", Boundary), ("AE", Nearest)];
+        check((Layer::Icc, "k"), Which::Live, &k);
+        let ever = [
+            ("AA", Directory),
+            ("AD", Boundary),
+            ("AE", Nearest),
+            ("AF", Directory),
+            ("AG", Directory),
+        ];
+        check((Layer::Icc, "k"), Which::All, &ever);
+        let l = [("AB", Directory), ("AJ", Directory), ("LA2 1AA", Directory)];
+        check((Layer::Icc, "l"), Which::Live, &l);
+        let m = [("AA", Boundary), ("AE", Nearest)];
+        check((Layer::SubCommunity, "m"), Which::Live, &m);
+        check((Layer::GpPractice, "A00001"), Which::Live, &k);
+        let inner_and_outer = [("AB", Boundary), ("LA2 1AA", Boundary)];
+        check((Layer::GpPractice, "A00003"), Which::Live, &inner_and_outer);
+        // It has closed, and has a share.
+        check((Layer::GpPractice, "A00004"), Which::Live, &[]);
+        let of_k = k.map(|(text, _)| (text, Membership));
+        check((Layer::ResilienceGroup, "g"), Which::Live, &of_k);
+        let of_m = m.map(|(text, _)| (text, Membership));
+        check((Layer::ResilienceGroup, "h"), Which::Live, &of_m);
+        check((Layer::Icc, "z"), Which::Live, &[]);
+    }
+
+    #[test]
+    fn nothing_is_in_an_area_before_its_layers_first_data() {
+        let index = index();
+        let before = FIRST_DATA.yesterday().expect("a day");
+        let area = (Layer::Icc, "k");
+        assert_eq!(all_of(&index, area, before, Which::All), []);
+        assert_eq!(all_of(&index, area, FIRST_DATA, Which::All).len(), 5);
+        assert_eq!(index.outcodes_in(area, before, Which::All), []);
+    }
+
+    #[test]
+    fn pages_go_on_after_a_postcode_and_tell_whether_there_is_more() {
+        let index = index();
+        let page = |after: Option<&str>, limit| {
+            let after = after.map(postcode);
+            index.postcodes_in((Layer::Icc, "k"), DAY, Which::Live, after, limit)
+        };
+        let texts =
+            |page: Page| -> Vec<String> { listed(page).into_iter().map(|it| it.0).collect() };
+        assert!(page(None, 2).has_more);
+        assert_eq!(texts(page(None, 2)), ["AA", "AD"]);
+        assert!(!page(None, 3).has_more);
+        assert!(!page(Some("LA1 1AD"), 1).has_more);
+        assert_eq!(texts(page(Some("LA1 1AD"), 1)), ["AE"]);
+        assert_eq!(texts(page(Some("LA1 1AB"), 1)), ["AD"]);
+        assert_eq!(texts(page(Some("LA1 1AE"), 1)), [""; 0]);
+    }
+
+    #[test]
+    fn outward_codes_are_counted() {
+        let counts = index().outcodes_in((Layer::Icc, "l"), DAY, Which::Live);
+        let told = |outcode: &str, postcodes, last| OutcodeIn {
+            outcode: outcode.into(),
+            postcodes,
+            last: postcode(last),
+        };
+        assert_eq!(
+            counts,
+            [told("LA1", 2, "LA1 1AJ"), told("LA2", 1, "LA2 1AA")]
+        );
+    }
+
+    #[test]
+    fn a_group_of_practices_has_no_ground() {
+        let mut dataset = dataset();
+        let member = of_practice("A00003", Layer::ResilienceGroup, Some("h"));
+        dataset.memberships.push(member);
+        let index = built(dataset);
+        let group = (Layer::ResilienceGroup, "h");
+        assert_eq!(all_of(&index, group, DAY, Which::Live).len(), 2);
+    }
+
+    #[test]
+    fn a_ground_of_another_day_is_looked_around_and_not_counted() {
+        let index = index();
+        let north = |day| all_of(&index, (Layer::Icb, "north"), day, Which::Live).len();
+        // Of AA, AB, AD, AJ and LA2 1AA two are beyond 15 km.
+        assert_eq!(north(date(2024, 6, 30)), 3);
+        assert_eq!(north(DAY), 5);
+    }
+
+    #[test]
+    fn only_what_may_be_in_an_area_is_asked_about() {
+        let index = index();
+        let ground = |layer, id| index.ground(layer, id, DAY).expect("it has ground");
+        let k = ground(Layer::Icc, "k");
+        let (inside, outside) = (km(5.0, 5.0), km(15.0, 5.0));
+        // Of its statistical area wherever it lies, of another one where its own ground may be.
+        assert!(k.may_hold(outside, Some(0)) && k.may_hold(inside, Some(1)));
+        assert!(!k.may_hold(outside, Some(1)) && !k.may_hold(outside, None));
+        // As far off the coast as the statistical areas reach.
+        assert!(k.may_hold(km(-0.15, 5.0), None) && !k.may_hold(km(-0.15, 5.0), Some(1)));
+        assert!(!k.may_hold(km(-0.150_001, 5.0), None));
+        let m = ground(Layer::SubCommunity, "m");
+        assert!(m.may_hold(km(5.2, 5.0), Some(1)) && !m.may_hold(km(5.200_001, 5.0), None));
+    }
+
+    #[test]
+    fn a_box_is_so_much_larger_than_its_boundaries() {
+        let two = [
+            rectangle("a", (0.0, 2.0), (3.0, 5.0)),
+            rectangle("b", (-1.0, 3.0), (2.0, 9.0)),
+        ];
+        let both = around(two.iter(), 0.5).expect("they have vertices");
+        for (east, north, expected) in [
+            (-1.000_5, 1.999_5, true),
+            (3.000_5, 9.000_5, true),
+            (-1.000_501, 5.0, false),
+            (3.000_501, 5.0, false),
+            (0.0, 1.999_499, false),
+            (0.0, 9.000_501, false),
+        ] {
+            assert_eq!(both.holds(km(east, north)), expected, "{east} {north}");
+        }
+        assert!(around([].iter(), 1.0).is_none());
+        let bare = around([strip("a", 0.0, 1.0)].iter(), 0.0).expect("it has vertices");
+        assert!(bare.holds(km(1.0, 10.0)) && !bare.holds(km(1.000_001, 10.0)));
+    }
+}

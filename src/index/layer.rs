@@ -266,3 +266,160 @@ fn first_data(entry: &LayerEntry) -> Result<Date, IndexError> {
         reason: error.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::world::{
+        DAY, FIRST_DATA, WIDENED, area, built, dataset, from, index, strip, until,
+    };
+    use super::super::{Index, IndexError};
+    use super::*;
+    use crate::dataset::Dataset;
+
+    const BEFORE: Date = date(2024, 6, 30);
+
+    fn refused(dataset: Dataset) -> String {
+        Index::build(dataset).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn an_area_has_a_number_and_on_each_day_a_version_and_a_ground() {
+        let index = index();
+        let icb = index.layer(Layer::Icb).expect("held");
+        assert_eq!((icb.count(), icb.number("north")), (1, Some(0)));
+        let names = icb.versions_of(0).iter().map(|it| it.name.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), ["NORTH", "WIDER"]);
+        let name = |day| icb.version(0, day).map(|it| it.name.as_str());
+        assert_eq!(
+            (name(BEFORE), name(WIDENED)),
+            (Some("NORTH"), Some("WIDER"))
+        );
+        assert_eq!(
+            (icb.boundary(0, BEFORE), icb.boundary(0, WIDENED)),
+            (Some(0), Some(1))
+        );
+        assert_eq!(icb.boundaries_of(0), [0, 1]);
+        assert_eq!((icb.area_of(0), icb.area_of(1)), (0, 0));
+        let icc = index.layer(Layer::Icc).expect("held");
+        assert_eq!(icc.count(), 2);
+        let numbers = ["k", "l", "m"].map(|id| icc.number(id));
+        assert_eq!(numbers, [Some(0), Some(1), None]);
+        assert_eq!((icc.area_of(0), icc.area_of(1)), (0, 1));
+    }
+
+    #[test]
+    fn an_area_that_ended_is_known_by_its_last_version() {
+        let mut dataset = dataset();
+        for (name, period) in [
+            (
+                "OLD",
+                Period {
+                    to: Some(date(2023, 1, 1)),
+                    ..from(FIRST_DATA)
+                },
+            ),
+            (
+                "NEWER",
+                Period {
+                    to: Some(WIDENED),
+                    ..from(date(2023, 1, 1))
+                },
+            ),
+        ] {
+            dataset.areas.push(Area {
+                name: name.into(),
+                period,
+                ..area(Layer::SubCommunity, "was")
+            });
+        }
+        let index = built(dataset);
+        let layer = index.layer(Layer::SubCommunity).expect("held");
+        let ever = |day| layer.area_ever("was", day).map(|it| it.name.as_str());
+        assert_eq!(ever(date(2022, 6, 1)), Some("OLD"));
+        assert_eq!(ever(BEFORE), Some("NEWER"));
+        assert_eq!(ever(DAY), Some("NEWER"));
+        assert!(layer.area("was", DAY).is_none());
+        assert!(layer.area_ever("never", DAY).is_none());
+    }
+
+    #[test]
+    fn changes_are_those_of_areas_with_ground_and_of_their_ground() {
+        let mut dataset = dataset();
+        dataset.areas.push(Area {
+            period: from(date(2023, 3, 1)),
+            ..area(Layer::SubCommunity, "without-ground")
+        });
+        let index = built(dataset);
+        let icb = index.layer(Layer::Icb).expect("held");
+        assert_eq!(icb.changes_until(BEFORE), 0);
+        assert_eq!(icb.changes_until(WIDENED), 1);
+        assert_eq!(icb.changes_until(DAY), 1);
+        assert_eq!(icb.changed_on(BEFORE), None);
+        assert_eq!(icb.changed_on(DAY), Some(WIDENED));
+        assert_eq!((icb.day_of(0), icb.day_of(1)), (BEFORE, WIDENED));
+        let still = index.layer(Layer::SubCommunity).expect("held");
+        assert_eq!(still.changes_until(DAY), 0);
+        assert_eq!(still.day_of(0), FIRST_DATA);
+    }
+
+    #[test]
+    fn a_statistical_area_lies_in_areas_for_a_time() {
+        let index = index();
+        let icc = index.layer(Layer::Icc).expect("held");
+        let on = |row, day| -> Vec<u32> { icc.assigned(row, day).map(|it| it.area).collect() };
+        assert_eq!(on(0, DAY), [0]);
+        assert_eq!(on(1, DAY), [1]);
+        assert!(on(2, date(2023, 12, 31)).is_empty());
+        assert_eq!(on(2, date(2024, 1, 1)), [1]);
+        assert!(on(3, DAY).is_empty());
+        assert_eq!(icc.ever_assigned(2).len(), 1);
+        assert_eq!(icc.ever_assigned(3).len(), 0);
+        assert_eq!(icc.all_assigned().count(), 3);
+        assert!(icc.is_assigned(0));
+        let icb = index.layer(Layer::Icb).expect("held");
+        assert!(!icb.is_assigned(0));
+        assert_eq!(icb.all_assigned().count(), 0);
+    }
+
+    #[test]
+    fn an_area_has_one_version_and_one_ground_of_each_extent_on_a_day() {
+        let mut twice = dataset();
+        twice.areas.push(Area {
+            period: from(BEFORE),
+            ..area(Layer::Icb, "north")
+        });
+        assert_eq!(
+            refused(twice),
+            "icb `north` has two versions that hold on the same day"
+        );
+        // Of a practice's inner and outer ground both hold, and the world has them.
+        let mut grounds = dataset();
+        let (_, of_practices) = grounds.boundaries.last_mut().expect("of practices");
+        let mut inner = strip("A00003", 1.0, 2.0);
+        (inner.extent, inner.period) = (Extent::Inner, until(DAY));
+        of_practices.push(inner);
+        assert_eq!(
+            refused(grounds),
+            "gp-practice `A00003` has two versions that hold on the same day"
+        );
+    }
+
+    #[test]
+    fn what_a_layer_names_must_be_there() {
+        let mut strange = dataset();
+        strange.boundaries[0].1.push(strip("south", 0.0, 1.0));
+        assert_eq!(
+            refused(strange),
+            "a boundary of icb names `south`, which is not in the dataset"
+        );
+        let mut undated = dataset();
+        undated.manifest.layers[0].first_data = "soon".into();
+        let told = Index::build(undated).expect_err("refused");
+        assert!(
+            matches!(&told, IndexError::Manifest { what, .. } if what == "first_data of layer `icb`"),
+            "{told}"
+        );
+    }
+}

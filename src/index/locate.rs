@@ -842,3 +842,627 @@ fn agreement(answer: &Answer<'_>) -> Agreement {
         (false, false) => Agreement::Differ,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::world::{
+        DAY, FIRST_DATA, area, at, built, code, dataset, entry, index, km, layer, of_practice,
+        postcode, practice, registered, strip, succession,
+    };
+    use super::*;
+    use crate::domain::PositionalQuality;
+
+    fn of(text: &str) -> Query {
+        at(Place::Postcode(postcode(text)))
+    }
+
+    fn of_place(east: f64, north: f64) -> Query {
+        at(Place::Grid(km(east, north)))
+    }
+
+    fn found<'a, 'i>(layers: &'a [(Layer, Found<'i>)], layer: Layer) -> &'a Found<'i> {
+        let found = layers.iter().find(|(id, _)| *id == layer);
+        &found.expect("of every layer something is said").1
+    }
+
+    /// What was found, and what decided it, in short.
+    fn words(found: &Found<'_>) -> Vec<String> {
+        match found {
+            Found::Areas(areas) => {
+                let word = |it: &AreaFound<'_>| format!("{} {}", it.area.name, it.basis.as_str());
+                areas.iter().map(word).collect()
+            }
+            Found::Practices(practices) => {
+                let word = |it: &PracticeFound<'_>| format!("{} {:?}", it.practice.code, it.extent);
+                practices.iter().map(word).collect()
+            }
+            Found::Groups(groups) => {
+                let word = |it: &GroupFound<'_>| format!("{} via {}", it.area.id, it.via);
+                groups.iter().map(word).collect()
+            }
+            Found::Unknown(unknown) => vec![unknown.as_str().into()],
+        }
+    }
+
+    #[track_caller]
+    fn check(query: Query, status: Status, layers: [&[&str]; 5]) {
+        let index = index();
+        let answer = index.locate(&query);
+        assert_eq!(answer.status, status);
+        let told: Vec<Vec<String>> = answer.residence.iter().map(|it| words(&it.1)).collect();
+        assert_eq!(told, layers);
+    }
+
+    fn edge(query: &Query, layer: Layer) -> (Certainty, f64, Vec<(String, f64)>) {
+        let index = index();
+        let answer = index.locate(query);
+        let [area] = areas_in(&answer.residence, layer) else {
+            panic!("one area")
+        };
+        let edge = area.edge.as_ref().expect("it is measured");
+        let others = edge.alternatives.iter();
+        let others = others.map(|it| (it.area.id.clone(), it.distance_m));
+        (edge.certainty, edge.distance_m, others.collect())
+    }
+
+    /// The layers are those of communities, their parts, practices, groups, and the icb.
+    #[test]
+    fn a_place_is_in_the_areas_that_the_directory_or_else_a_boundary_puts_it_in() {
+        let first = ["A00002 Whole", "A00001 Whole"];
+        check(
+            of("LA1 1AA"),
+            Status::Located,
+            [
+                &["K directory"],
+                &["M boundary"],
+                &first,
+                &["h via m", "g via k"],
+                &["WIDER boundary"],
+            ],
+        );
+        check(
+            of("LA1 1AB"),
+            Status::Located,
+            [
+                &["L directory"],
+                &["N boundary"],
+                &["A00003 Inner"],
+                &["none named by the source"],
+                &["WIDER boundary"],
+            ],
+        );
+        check(
+            of("LA2 1AA"),
+            Status::Located,
+            [
+                &["L directory"],
+                &["N boundary"],
+                &["A00003 Outer"],
+                &["none named by the source"],
+                &["WIDER boundary"],
+            ],
+        );
+        check(
+            of("LA1 1AD"),
+            Status::Located,
+            [
+                &["K boundary"],
+                &["N boundary"],
+                &first,
+                &["g via k"],
+                &["WIDER boundary"],
+            ],
+        );
+        check(
+            of("LA1 1AJ"),
+            Status::Located,
+            [
+                &["L directory"],
+                &["N boundary"],
+                &[],
+                &["none named by the source"],
+                &["WIDER boundary"],
+            ],
+        );
+    }
+
+    #[test]
+    fn off_a_generalised_coast_the_nearest_decides_as_far_as_the_layer_says() {
+        let first = ["A00002 Whole", "A00001 Whole"];
+        let nearest: [&[&str]; 5] = [
+            &["K nearest"],
+            &["M nearest"],
+            &first,
+            &["h via m", "g via k"],
+            &[],
+        ];
+        check(of("LA1 1AE"), Status::Located, nearest);
+        check(of_place(-0.15, 5.0), Status::Located, nearest);
+        check(
+            of_place(-0.150_001, 5.0),
+            Status::Located,
+            [&[], &["M nearest"], &[], &["h via m"], &[]],
+        );
+        check(
+            of_place(-0.2, 5.0),
+            Status::Located,
+            [&[], &["M nearest"], &[], &["h via m"], &[]],
+        );
+        check(
+            of_place(-0.200_001, 5.0),
+            Status::OutsideCoverage,
+            [&[], &[], &[], &[], &[]],
+        );
+        // Inside an area the next one is no nearer.
+        check(
+            of_place(5.05, 5.0),
+            Status::Located,
+            [
+                &["K boundary"],
+                &["N boundary"],
+                &first,
+                &["g via k"],
+                &["WIDER boundary"],
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_nowhere_has_an_empty_answer() {
+        let nothing: [&[&str]; 5] = [&[], &[], &[], &[], &[]];
+        check(of("LA1 1AH"), Status::NoLocation, nothing);
+        check(of("LA1 9ZZ"), Status::UnknownPostcode, nothing);
+        check(of("LA3 1AA"), Status::OutsideCoverage, nothing);
+        check(of("LA2 1AB"), Status::OutsideCoverage, nothing);
+        check(of("ZZ99 3VZ"), Status::NoFixedAbode, nothing);
+        check(of("ZZ99 3WZ"), Status::AddressNotKnown, nothing);
+        check(of("ZZ99 1AA"), Status::PseudoCountry, nothing);
+        check(of("GIR 0AA"), Status::NoLocation, nothing);
+        let mut nothing_asked = of("LA1 1AA");
+        nothing_asked.place = None;
+        check(nothing_asked, Status::Missing, nothing);
+        let far = at(Place::LonLat(
+            LonLat::new(20.0, 50.0).expect("on the Earth"),
+        ));
+        check(far, Status::OutsideCoverage, nothing);
+        let index = index();
+        let kinds = index.locate(&far).residence;
+        assert!(matches!(kinds[0].1, Found::Areas(_)));
+        assert!(matches!(kinds[2].1, Found::Practices(_)));
+        assert!(matches!(kinds[3].1, Found::Groups(_)));
+    }
+
+    #[test]
+    fn beyond_all_areas_the_nearest_community_is_told() {
+        let index = index();
+        let answer = index.locate(&of("LA2 1AB"));
+        let [(Layer::Icc, nearest)] = answer.nearest[..] else {
+            panic!("of the communities alone")
+        };
+        assert_eq!(nearest.area.id, "l");
+        assert!((nearest.distance_m - 10_000.0).abs() < 1e-6);
+        assert!(index.locate(&of("LA1 1AA")).nearest.is_empty());
+    }
+
+    #[test]
+    fn a_practice_alone_covers_a_place_too() {
+        let mut dataset = dataset();
+        let (_, grounds) = dataset.boundaries.last_mut().expect("of practices");
+        grounds[0] = strip("A00003", 14.0, 40.0);
+        let index = built(dataset);
+        let answer = index.locate(&of("LA2 1AB"));
+        assert_eq!(answer.status, Status::Located);
+        assert!(answer.nearest.is_empty());
+    }
+
+    #[test]
+    fn before_a_layers_first_data_nothing_is_known() {
+        let mut query = of("LA1 1AA");
+        query.as_of = FIRST_DATA.yesterday().expect("a day");
+        let unknown = &["no_data_for_date"][..];
+        check(query, Status::Located, [unknown; 5]);
+        query.practice = Some("A00001".parse());
+        let index = index();
+        let answer = index.locate(&query);
+        let registration = answer.registration.expect("asked about");
+        assert_eq!(registration.areas.len(), 4);
+        for (_, found) in &registration.areas {
+            assert_eq!(words(found), unknown);
+        }
+        assert_eq!(registration.reason, None);
+        query.as_of = FIRST_DATA;
+        let answer = index.locate(&query);
+        assert_eq!(words(&answer.residence[0].1), ["K directory"]);
+        let registration = answer.registration.expect("asked about");
+        assert_eq!(words(&registration.areas[0].1), ["K membership"]);
+    }
+
+    #[test]
+    fn distances_are_to_the_own_boundary_and_to_those_within_the_tolerance() {
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-6;
+        let (certainty, distance_m, others) = edge(&of("LA1 1AA"), Layer::Icc);
+        assert_eq!((certainty, others), (Certainty::Inside, Vec::new()));
+        assert!(close(distance_m, 1_000.0));
+        // Coarse.
+        let (certainty, distance_m, others) = edge(&of("LA1 1AB"), Layer::Icc);
+        assert_eq!((certainty, others), (Certainty::NearBoundary, Vec::new()));
+        assert!(close(distance_m, 4_000.0));
+        let (certainty, distance_m, others) = edge(&of("LA1 1AD"), Layer::Icc);
+        assert_eq!(certainty, Certainty::NearBoundary);
+        assert!(close(distance_m, 40.0));
+        assert_eq!(others.len(), 1);
+        assert!(others[0].0 == "l" && close(others[0].1, 40.0));
+        // The directory and the coast's rule decide against the boundary.
+        let against = (Certainty::NearBoundary, 0.0, vec![("k".to_string(), 0.0)]);
+        assert_eq!(edge(&of("LA1 1AJ"), Layer::Icc), against);
+        let nearest = (Certainty::NearBoundary, 0.0, Vec::new());
+        assert_eq!(edge(&of("LA1 1AE"), Layer::Icc), nearest);
+        // At the tolerance it is inside, nearer it is not.
+        let certainty = |east| edge(&of_place(east, 5.0), Layer::Icc).0;
+        assert_eq!(certainty(9.9), Certainty::Inside);
+        assert_eq!(certainty(9.900_001), Certainty::NearBoundary);
+        // Next to the border the directory may say the other side, which is then the nearer one.
+        let mut dataset = dataset();
+        dataset.postcodes[7].position = Some(km(9.99, 9.0));
+        let index = built(dataset);
+        let answer = index.locate(&of("LA1 1AJ"));
+        let [area] = areas_in(&answer.residence, Layer::Icc) else {
+            panic!("one area")
+        };
+        let others = &area.edge.as_ref().expect("it is measured").alternatives;
+        let others: Vec<(&str, f64)> = others
+            .iter()
+            .map(|it| (it.area.id.as_str(), it.distance_m))
+            .collect();
+        assert_eq!(others, [("k", 0.0)]);
+    }
+
+    #[test]
+    fn what_is_found_does_not_depend_on_what_is_measured() {
+        let index = index();
+        let measured = [Layer::Icc].into_iter().collect();
+        let answer = index.locate_measuring(&of("LA1 1AA"), measured);
+        let whole = index.locate(&of("LA1 1AA"));
+        for ((layer, some), (_, all)) in answer.residence.iter().zip(&whole.residence) {
+            assert_eq!(words(some), words(all));
+            match (some, all) {
+                (Found::Areas(some), Found::Areas(all)) => {
+                    assert_eq!(some[0].edge.is_some(), *layer == Layer::Icc);
+                    assert!(all[0].edge.is_some());
+                }
+                (Found::Practices(some), Found::Practices(all)) => {
+                    assert!(some.iter().all(|it| it.distance_m.is_none()));
+                    assert!(all.iter().all(|it| it.distance_m.is_some()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn practices_come_by_share_then_by_code_with_the_nearest_building() {
+        let mut dataset = dataset();
+        dataset.assignments[3].share = Some(0.75);
+        let index = built(dataset);
+        let answer = index.locate(&of("LA1 1AA"));
+        let Found::Practices(practices) = found(&answer.residence, Layer::GpPractice) else {
+            panic!("practices")
+        };
+        let told = practices.iter().map(|it| {
+            (
+                it.practice.code.to_string(),
+                it.share,
+                it.distance_m,
+                it.provenance,
+                it.basis,
+            )
+        });
+        let told: Vec<_> = told.collect();
+        let modelled = |text: &str, distance_m| {
+            (
+                text.to_string(),
+                Some(0.75),
+                Some(distance_m),
+                Provenance::Modelled,
+                Basis::Directory,
+            )
+        };
+        assert_eq!(told, [modelled("A00001", 0.0), modelled("A00002", 2_000.0)]);
+        let answer = index.locate(&of("LA2 1AA"));
+        let Found::Practices(practices) = found(&answer.residence, Layer::GpPractice) else {
+            panic!("practices")
+        };
+        assert_eq!(practices[0].provenance, Provenance::Official);
+        assert_eq!(practices[0].basis, Basis::Boundary);
+        assert_eq!(practices[0].share, None);
+    }
+
+    #[test]
+    fn a_place_is_told_as_it_was_asked_for() {
+        let index = index();
+        let lonlat = LonLat::new(-3.27, 54.21).expect("on the Earth");
+        let (status, location) = index.place(Place::LonLat(lonlat), DAY);
+        let location = location.expect("known");
+        assert_eq!(status, Status::Located);
+        assert_eq!(location.lonlat().map(LonLat::lon), Some(-3.27));
+        assert_eq!(location.grid, geodesy::to_grid(lonlat));
+        let (_, location) = index.place(Place::Grid(km(1.0, 1.0)), DAY);
+        let location = location.expect("known");
+        assert!(location.entry.is_none() && !location.is_terminated);
+        let there = geodesy::to_lonlat(km(1.0, 1.0)).expect("on the grid");
+        assert_eq!(location.lonlat().map(LonLat::lat), Some(there.lat()));
+        let (status, location) = index.place(Place::Postcode(postcode("LA1 1AF")), DAY);
+        let location = location.expect("known");
+        assert_eq!((status, location.is_terminated), (Status::Terminated, true));
+        assert_eq!(location.grid, Some(km(2.0, 2.0)));
+        assert!(location.entry.is_some());
+    }
+
+    #[test]
+    fn nothing_of_what_was_asked_is_printed() {
+        let index = index();
+        let answer = index.locate(&Query {
+            practice: Some("A00001".parse()),
+            ..of("LA1 1AA")
+        });
+        assert_eq!(format!("{answer:?}"), "Answer { status: Located, .. }");
+        let location = answer.location.expect("known");
+        assert_eq!(format!("{location:?}"), "Location(…)");
+        let registration = answer.registration.expect("asked about");
+        assert_eq!(format!("{registration:?}"), "Registration(…)");
+    }
+
+    #[test]
+    fn words_on_the_wire() {
+        let unknown = [
+            (Unknown::NoneNamed, "none named by the source"),
+            (Unknown::NoSource, "no source"),
+            (Unknown::NoDataForDate, "no_data_for_date"),
+        ];
+        for (it, word) in unknown {
+            assert_eq!(it.as_str(), word);
+        }
+        let reasons = [
+            (Reason::Missing, "missing"),
+            (Reason::Malformed, "malformed"),
+            (Reason::DefaultCode, "default_code"),
+            (Reason::UnknownPractice, "unknown_practice"),
+            (Reason::NotAGpPractice, "not_a_gp_practice"),
+            (Reason::ClosedNoSuccessor, "closed_no_successor"),
+            (Reason::SuccessionCycle, "succession_cycle"),
+            (Reason::OutsideCoverage, "outside_coverage"),
+        ];
+        for (it, word) in reasons {
+            assert_eq!(it.as_str(), word);
+        }
+        let notes = [
+            (Note::PracticeAddress, "practice_address"),
+            (Note::NotYetIntroduced, "not_yet_introduced"),
+            (Note::ClosesOn, "closes_on"),
+        ];
+        for (it, word) in notes {
+            assert_eq!(it.as_str(), word);
+        }
+    }
+
+    #[test]
+    fn a_registration_is_with_the_practice_that_has_the_patients() {
+        let index = index();
+        let answer = index.locate(&registered("A00004"));
+        assert_eq!(answer.status, Status::Missing);
+        let registration = answer.registration.expect("asked about");
+        assert_eq!(registration.reason, None);
+        let told: Vec<Vec<String>> = registration.areas.iter().map(|it| words(&it.1)).collect();
+        assert_eq!(
+            told,
+            [vec!["K membership"], vec![], vec!["g via k"], vec![]]
+        );
+        let communities = areas_in(&registration.areas, Layer::Icc);
+        assert_eq!(communities[0].provenance, Provenance::Derived);
+        assert!(communities[0].edge.is_none());
+        let practice = registration.practice.expect("known");
+        assert_eq!(practice.practice.code, code("A00001"));
+        assert_eq!(practice.status, PracticeStatus::Active);
+        assert_eq!(practice.asked.code, code("A00004"));
+        assert_eq!(practice.asked_status, PracticeStatus::Closed);
+        assert_eq!(practice.branch_is_listed, None);
+        assert_eq!(practice.successors, [succession("A00004", "A00001")]);
+    }
+
+    #[test]
+    fn groups_are_unknown_where_the_source_names_none_or_says_nothing() {
+        let mut silent = dataset();
+        // The source says nothing of l.
+        silent.memberships.remove(4);
+        let silent = built(silent);
+        let groups = |index: &Index, text| -> Vec<String> {
+            let registration = index.locate(&registered(text)).registration;
+            let areas = registration.expect("asked about").areas;
+            words(found(&areas, Layer::ResilienceGroup))
+        };
+        assert_eq!(groups(&silent, "A00002"), ["no source"]);
+        assert_eq!(groups(&index(), "A00002"), ["none named by the source"]);
+        // Of no area nothing is to be known.
+        assert_eq!(groups(&silent, "A00006"), [""; 0]);
+    }
+
+    #[track_caller]
+    fn check_reason(text: &str, expected: Option<Reason>) {
+        let index = index();
+        let registration = index.locate(&registered(text)).registration;
+        let registration = registration.expect("asked about");
+        assert_eq!(registration.reason, expected);
+        let is_none = |reason| {
+            let unlisted = [Reason::ClosedNoSuccessor, Reason::OutsideCoverage];
+            !unlisted.contains(&reason)
+        };
+        assert_eq!(
+            registration.practice.is_none(),
+            expected.is_some_and(is_none)
+        );
+    }
+
+    #[test]
+    fn an_empty_registration_says_why() {
+        check_reason("A00001", None);
+        check_reason("", Some(Reason::Missing));
+        check_reason("A-1", Some(Reason::Malformed));
+        check_reason("V81999", Some(Reason::DefaultCode));
+        check_reason("X99999", Some(Reason::UnknownPractice));
+        check_reason("Y00001", Some(Reason::NotAGpPractice));
+        check_reason("A00005", Some(Reason::ClosedNoSuccessor));
+        check_reason("A00006", Some(Reason::OutsideCoverage));
+        let mut round = dataset();
+        round.successions.push(succession("A00005", "A00005"));
+        let index = built(round);
+        let registration = index.locate(&registered("A00005")).registration;
+        let registration = registration.expect("asked about");
+        assert_eq!(registration.reason, Some(Reason::SuccessionCycle));
+        assert_eq!(
+            registration.practice.map(|it| it.practice.code),
+            Some(code("A00005"))
+        );
+        assert!(areas_in(&registration.areas, Layer::Icc).is_empty());
+    }
+
+    #[test]
+    fn a_team_is_a_community_too() {
+        let mut dataset = dataset();
+        let entry = layer(Layer::NeighbourhoodTeam, LayerKind::Partition);
+        dataset.manifest.layers.push(entry);
+        dataset.areas.push(area(Layer::NeighbourhoodTeam, "t"));
+        let member = of_practice("A00006", Layer::NeighbourhoodTeam, Some("t"));
+        dataset.memberships.push(member);
+        let index = built(dataset);
+        let answer = index.locate(&registered("A00006"));
+        assert_eq!(answer.registration.and_then(|it| it.reason), None);
+        assert_eq!(answer.agreement, Agreement::RegistrationOnly);
+    }
+
+    #[test]
+    fn without_communities_nobody_is_outside_them() {
+        let mut dataset = dataset();
+        dataset.manifest.layers.retain(|it| it.id != "icc");
+        let index = built(dataset);
+        let answer = index.locate(&registered("A00006"));
+        assert_eq!(answer.registration.and_then(|it| it.reason), None);
+    }
+
+    #[test]
+    fn a_branch_is_its_practice() {
+        let mut dataset = dataset();
+        dataset.practices.push(practice("A00001002"));
+        let index = built(dataset);
+        let listed = |text| {
+            let registration = index.locate(&registered(text)).registration;
+            let practice = registration.expect("asked about").practice.expect("known");
+            (practice.practice.code, practice.branch_is_listed)
+        };
+        assert_eq!(listed("A00001001"), (code("A00001"), Some(false)));
+        assert_eq!(listed("A00001002"), (code("A00001"), Some(true)));
+    }
+
+    #[test]
+    fn residence_and_registration_agree_or_they_do_not() {
+        let index = index();
+        let agreement = |place: Option<&str>, practice: Option<&str>| {
+            let place = place.map(|text| Place::Postcode(postcode(text)));
+            let query = Query {
+                place,
+                practice: practice.map(str::parse),
+                as_of: DAY,
+            };
+            index.locate(&query).agreement
+        };
+        let (home, away) = (Some("LA1 1AA"), Some("LA2 1AB"));
+        assert_eq!(agreement(home, Some("A00001")), Agreement::Agree);
+        assert_eq!(agreement(home, Some("A00002")), Agreement::Differ);
+        // It belongs to no community of ours.
+        assert_eq!(agreement(home, Some("A00006")), Agreement::Differ);
+        assert_eq!(agreement(home, Some("A00005")), Agreement::ResidenceOnly);
+        assert_eq!(agreement(home, Some("X99999")), Agreement::ResidenceOnly);
+        assert_eq!(agreement(home, None), Agreement::ResidenceOnly);
+        assert_eq!(agreement(away, Some("A00001")), Agreement::RegistrationOnly);
+        assert_eq!(agreement(None, Some("A00001")), Agreement::RegistrationOnly);
+        assert_eq!(agreement(away, Some("A00006")), Agreement::Neither);
+        assert_eq!(agreement(None, None), Agreement::Neither);
+    }
+
+    #[test]
+    fn who_belongs_to_no_community_that_is_known_on_the_day_does_not_differ() {
+        let mut dataset = dataset();
+        // Of the teams more is known than of the ICCs.
+        dataset.manifest.layers[4].first_data = "2026-01-01".into();
+        let teams = layer(Layer::NeighbourhoodTeam, LayerKind::Partition);
+        dataset.manifest.layers.push(teams);
+        dataset.areas.push(area(Layer::NeighbourhoodTeam, "t"));
+        let ground = (Layer::NeighbourhoodTeam, vec![strip("t", 0.0, 20.0)]);
+        dataset.boundaries.push(ground);
+        let index = built(dataset);
+        let answer = index.locate(&Query {
+            practice: Some("A00006".parse()),
+            ..of("LA1 1AA")
+        });
+        assert_eq!(answer.agreement, Agreement::ResidenceOnly);
+    }
+
+    #[test]
+    fn notes_tell_what_else_should_be_known() {
+        let mut dataset = dataset();
+        dataset.practices[1].postcode = Some(postcode("LA1 1AA"));
+        dataset.premises[4].postcode = Some(postcode("LA2 1AA"));
+        let index = built(dataset);
+        let notes = |text: &str, practice: Option<&str>, as_of| {
+            let query = Query {
+                place: Some(Place::Postcode(postcode(text))),
+                practice: practice.map(str::parse),
+                as_of,
+            };
+            index.locate(&query).notes
+        };
+        let address = [Note::PracticeAddress];
+        assert_eq!(notes("LA1 1AA", Some("A00001"), DAY), address);
+        assert_eq!(notes("LA1 1AB", Some("A00001"), DAY), []);
+        assert_eq!(notes("LA1 1AA", None, DAY), []);
+        // The address of the practice that has the patients now, and of the one that was asked about.
+        assert_eq!(notes("LA1 1AA", Some("A00004"), DAY), address);
+        assert_eq!(notes("LA2 1AA", Some("A00004"), DAY), address);
+        assert_eq!(notes("LA2 1AA", Some("A00001"), DAY), []);
+        let introduced = date(2025, 6, 1);
+        let before = introduced.yesterday().expect("a day");
+        assert_eq!(notes("LA1 1AG", None, before), [Note::NotYetIntroduced]);
+        assert_eq!(notes("LA1 1AG", None, introduced), []);
+        assert_eq!(notes("LA1 1AB", Some("A00002"), DAY), [Note::ClosesOn]);
+        assert_eq!(notes("LA1 1AB", Some("A00002"), date(2026, 4, 1)), []);
+        assert_eq!(notes("LA1 1AB", Some("A00005"), DAY), []);
+    }
+
+    #[test]
+    fn only_areas_of_that_layer_are_areas_in_it() {
+        let index = index();
+        let answer = index.locate(&of("LA1 1AA"));
+        let ids = |layer| -> Vec<&str> {
+            let areas = areas_in(&answer.residence, layer).iter();
+            areas.map(|it| it.area.id.as_str()).collect()
+        };
+        assert_eq!(ids(Layer::Icc), ["k"]);
+        assert_eq!(ids(Layer::SubCommunity), ["m"]);
+        assert_eq!(ids(Layer::ResilienceGroup), [""; 0]);
+        assert_eq!(ids(Layer::Pcn), [""; 0]);
+    }
+
+    #[test]
+    fn a_large_user_is_not_safely_inside() {
+        let mut dataset = dataset();
+        let mut user = entry("LA2 1AD", Some(km(1.0, 1.0)), Some(0));
+        (user.is_large_user, user.positional_quality) = (true, PositionalQuality::new(10));
+        dataset.postcodes.insert(10, user);
+        let index = built(dataset);
+        let answer = index.locate(&of("LA2 1AD"));
+        let area = &areas_in(&answer.residence, Layer::Icc)[0];
+        let edge = area.edge.as_ref().expect("it is measured");
+        assert_eq!(edge.certainty, Certainty::NearBoundary);
+    }
+}

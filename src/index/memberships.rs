@@ -182,3 +182,136 @@ fn check_homes(memberships: &[Membership]) -> Result<(), IndexError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::Index;
+    use super::super::world::{
+        DAY, built, code, dataset, from, index, of_area, of_practice, until,
+    };
+    use super::*;
+
+    fn groups<'m>(memberships: impl Iterator<Item = &'m Membership>) -> Vec<Option<&'m str>> {
+        memberships.map(|it| it.group.as_deref()).collect()
+    }
+
+    #[test]
+    fn a_member_is_found_with_its_groups_of_a_kind_on_a_day() {
+        let mut dataset = dataset();
+        dataset.memberships[0].period = until(date(2024, 1, 1));
+        let mut moved = of_practice("A00001", Layer::Icc, Some("l"));
+        moved.period = from(date(2024, 1, 1));
+        dataset.memberships.push(moved);
+        // The source's order is kept.
+        dataset
+            .memberships
+            .push(of_area(Layer::Icc, "k", Some("h")));
+        // Of a layer that the dataset does not hold.
+        let pcn = of_practice("A00001", Layer::Pcn, Some("U1"));
+        dataset.memberships.push(pcn);
+        dataset
+            .memberships
+            .push(of_area(Layer::Place, "bay", Some("g")));
+        let index = built(dataset);
+        let memberships = &index.memberships;
+        let of = |member, layer, day| groups(memberships.of(&member, layer, day));
+        let first = || Member::Practice(code("A00001"));
+        assert_eq!(of(first(), Layer::Icc, date(2023, 12, 31)), [Some("k")]);
+        assert_eq!(of(first(), Layer::Icc, DAY), [Some("l")]);
+        assert_eq!(of(first(), Layer::Pcn, DAY), [Some("U1")]);
+        assert_eq!(of(first(), Layer::ResilienceGroup, DAY), []);
+        assert_eq!(of(Member::Practice(code("A00006")), Layer::Icc, DAY), []);
+        let area = |layer, id: &str| Member::Area(layer, id.into());
+        let of_group = |member| of(member, Layer::ResilienceGroup, DAY);
+        assert_eq!(of_group(area(Layer::Icc, "k")), [Some("g"), Some("h")]);
+        assert_eq!(of_group(area(Layer::Icc, "l")), [None]);
+        assert_eq!(of_group(area(Layer::Place, "bay")), [Some("g")]);
+        assert_eq!(memberships.all().count(), 10);
+
+        let row = index.registry.row(code("A00001")).expect("listed");
+        assert_eq!(
+            groups(memberships.ever_of_practice(row)),
+            [Some("k"), Some("l"), Some("U1")]
+        );
+        let numbers = |layer| -> Vec<Option<u32>> {
+            let of_practice = memberships.of_practice(row, layer, DAY);
+            of_practice.map(|it| it.1).collect()
+        };
+        assert_eq!(numbers(Layer::Icc), [Some(1)]);
+        assert_eq!(numbers(Layer::Pcn), [None]);
+        let at = index.layers().position(|it| it == Layer::Icc);
+        let at = at.expect("held");
+        let numbers = |number, layer| -> Vec<Option<u32>> {
+            let of_area = memberships.of_area(at, number, layer, DAY);
+            of_area.map(|it| it.1).collect()
+        };
+        assert_eq!(numbers(0, Layer::ResilienceGroup), [Some(0), Some(1)]);
+        assert_eq!(numbers(1, Layer::ResilienceGroup), [None]);
+        assert_eq!(numbers(0, Layer::Icb), []);
+    }
+
+    #[track_caller]
+    fn check(membership: Membership, expected: &str) {
+        let mut dataset = dataset();
+        dataset.memberships.push(membership);
+        let told = Index::build(dataset).expect_err("refused");
+        assert_eq!(told.to_string(), expected);
+    }
+
+    #[test]
+    fn members_and_groups_must_be_there() {
+        check(
+            of_practice("X99999", Layer::Icc, Some("k")),
+            "the membership of practice `X99999` names `its member`, which is not in the dataset",
+        );
+        check(
+            of_practice("A00006", Layer::Icc, Some("z")),
+            "the membership of practice `A00006` names `z`, which is not in the dataset",
+        );
+        check(
+            of_area(Layer::SubCommunity, "z", Some("g")),
+            "the membership of sub-community `z` names `its member`, which is not in the dataset",
+        );
+        check(
+            of_area(Layer::SubCommunity, "n", Some("z")),
+            "the membership of sub-community `n` names `z`, which is not in the dataset",
+        );
+    }
+
+    #[test]
+    fn a_practice_has_one_community_at_a_time() {
+        let two = "practice `A00001` belongs to `k` and to `l` on the same day";
+        check(of_practice("A00001", Layer::Icc, Some("l")), two);
+        let mut third = of_practice("A00001", Layer::Icc, Some("l"));
+        third.period = from(DAY);
+        check(third, two);
+        // Told twice, in other kinds of group, and as an area, it may be.
+        let mut dataset = dataset();
+        dataset.memberships.extend([
+            of_practice("A00001", Layer::Icc, Some("k")),
+            of_practice("A00001", Layer::ResilienceGroup, Some("g")),
+            of_practice("A00001", Layer::ResilienceGroup, Some("h")),
+            of_area(Layer::Icc, "k", Some("h")),
+        ]);
+        built(dataset);
+    }
+
+    #[test]
+    fn each_community_of_a_practice_is_held_against_each_other() {
+        let mut dataset = dataset();
+        dataset.memberships[0].period = until(date(2023, 1, 1));
+        for (group, period) in [("l", from(date(2023, 1, 1))), ("k", from(date(2024, 1, 1)))] {
+            let mut later = of_practice("A00001", Layer::Icc, Some(group));
+            later.period = period;
+            dataset.memberships.push(later);
+        }
+        let told = Index::build(dataset).expect_err("refused");
+        assert_eq!(
+            told.to_string(),
+            "practice `A00001` belongs to `l` and to `k` on the same day"
+        );
+        assert_eq!(index().memberships.all().count(), 6);
+    }
+}

@@ -16,6 +16,8 @@ mod memberships;
 mod neighbours;
 mod registry;
 mod spatial;
+#[cfg(test)]
+mod world;
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -585,4 +587,378 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
         what: format!("{what} `{text}`"),
         reason: error.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::world::{
+        DAY, FIRST_DATA, WIDENED, area, assignment, built, closed, code, dataset, entry, from,
+        index, km, of_area, postcode, practice, rectangle, until,
+    };
+    use super::*;
+
+    const BEFORE: Date = date(2024, 6, 30);
+
+    fn ids<'a>(areas: impl IntoIterator<Item = &'a Area>) -> Vec<&'a str> {
+        areas.into_iter().map(|it| it.id.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_held_is_told_in_the_order_of_answers() {
+        let index = index();
+        let layers = [
+            Layer::Icc,
+            Layer::SubCommunity,
+            Layer::GpPractice,
+            Layer::ResilienceGroup,
+            Layer::Icb,
+        ];
+        assert!(index.layers().eq(layers));
+        assert_eq!(index.manifest().name, "world");
+        assert_eq!(index.digest(), "0123");
+        assert_eq!(index.first_data(Layer::Icc), Some(FIRST_DATA));
+        assert_eq!(index.first_data(Layer::Pcn), None);
+        let partitions = layers.map(|layer| index.is_partition(layer));
+        assert_eq!(partitions, [true, true, false, false, true]);
+        assert!(!index.is_partition(Layer::Pcn));
+    }
+
+    #[test]
+    fn areas_are_those_of_a_day() {
+        let mut dataset = dataset();
+        dataset.areas.push(Area {
+            period: until(WIDENED),
+            ..area(Layer::Icc, "j")
+        });
+        let index = built(dataset);
+        let of = |day| ids(index.areas(Layer::Icc, day).expect("held"));
+        assert_eq!(of(BEFORE), ["j", "k", "l"]);
+        assert_eq!(of(DAY), ["k", "l"]);
+        assert!(index.areas(Layer::Pcn, DAY).is_none());
+        assert!(index.area(Layer::Icc, "j", DAY).is_none());
+        assert!(index.area(Layer::Icc, "j", BEFORE).is_some());
+        assert!(index.area_ever(Layer::Icc, "j", DAY).is_some());
+        assert!(index.area_ever(Layer::Icc, "z", DAY).is_none());
+        assert_eq!(index.versions(Layer::Icb, "north").len(), 2);
+        assert!(index.versions(Layer::Icb, "z").is_empty());
+    }
+
+    #[test]
+    fn grounds_are_those_of_a_day_or_of_all() {
+        let index = index();
+        let width_m = |boundary: &Boundary| {
+            let ring = &boundary.grid[0].rings[0];
+            ring[1].easting_m() - ring[0].easting_m()
+        };
+        let north = |day| index.boundary(Layer::Icb, "north", day).map(width_m);
+        assert_eq!(north(BEFORE), Some(15_000.0));
+        assert_eq!(north(DAY), Some(20_000.0));
+        assert!(index.boundary(Layer::Icb, "z", DAY).is_none());
+        assert_eq!(index.boundaries(Layer::Icb, DAY).count(), 1);
+        assert_eq!(index.boundaries(Layer::Icc, DAY).count(), 2);
+        assert_eq!(index.boundaries(Layer::Pcn, DAY).count(), 0);
+        assert_eq!(index.boundaries_ever(Layer::Icb).count(), 2);
+        let covering = |layer, east, day| ids(index.areas_covering(layer, km(east, 5.0), day));
+        assert_eq!(covering(Layer::Icb, 17.0, BEFORE), [""; 0]);
+        assert_eq!(covering(Layer::Icb, 17.0, DAY), ["north"]);
+        assert_eq!(covering(Layer::Icc, 9.0, DAY), ["k"]);
+        assert_eq!(covering(Layer::Pcn, 9.0, DAY), [""; 0]);
+    }
+
+    #[test]
+    fn maps_show_the_areas_between_two_changes() {
+        let mut dataset = dataset();
+        // Nothing to show, and not of the day.
+        dataset.areas.push(area(Layer::Icb, "bare"));
+        dataset.areas.push(Area {
+            period: from(WIDENED),
+            ..area(Layer::Icb, "south")
+        });
+        let mut ground = rectangle("south", (0.0, -5.0), (20.0, 0.0));
+        ground.period = from(WIDENED);
+        dataset.boundaries[0].1.push(ground);
+        let index = built(dataset);
+        let shown = |changes| -> Vec<(u32, String, Option<Date>)> {
+            let shown = index.shown(Layer::Icb, changes).into_iter();
+            shown
+                .map(|it| (it.number, it.title, it.boundary.period.from))
+                .collect()
+        };
+        assert_eq!(shown(0), [(1, "NORTH".to_string(), None)]);
+        assert_eq!(
+            shown(1),
+            [
+                (1, "WIDER".to_string(), Some(WIDENED)),
+                (2, "SOUTH".to_string(), Some(WIDENED))
+            ]
+        );
+        assert!(index.shown(Layer::Pcn, 0).is_empty());
+        let until = |layer, day| {
+            (
+                index.changes_until(layer, day),
+                index.changed_on(layer, day),
+            )
+        };
+        assert_eq!(until(Layer::Icb, BEFORE), (0, None));
+        assert_eq!(until(Layer::Icb, DAY), (1, Some(WIDENED)));
+        assert_eq!(until(Layer::Pcn, DAY), (0, None));
+    }
+
+    #[test]
+    fn the_directory_is_asked_one_by_one_or_for_many() {
+        let index = index();
+        let asked = ["LA2 1AA", "LA1 1AA", "LA1 9ZZ", "LA3 1AA"].map(postcode);
+        let rows = [Some(8), Some(0), None, None];
+        let kinds = |listing: Listing| match listing {
+            Listing::Entry(entry) => entry.position.map(|it| it.easting_m() - 300_000.0),
+            Listing::Unknown => Some(-1.0),
+            Listing::NotHeld => Some(-2.0),
+        };
+        let expected = [Some(17_000.0), Some(1_000.0), Some(-1.0), Some(-2.0)];
+        for (at, postcode) in asked.into_iter().enumerate() {
+            assert_eq!(index.postcode_row(postcode), rows[at]);
+            assert_eq!(kinds(index.postcode(postcode)), expected[at]);
+        }
+        assert_eq!(index.postcode_rows(&asked), rows);
+        let listed = index.postcodes_listed(&asked).into_iter().map(kinds);
+        assert!(listed.eq(expected));
+        assert_eq!(index.postcodes().len(), 11);
+    }
+
+    #[test]
+    fn an_entry_says_its_statistical_area_and_whether_it_is_in_use() {
+        let mut dataset = dataset();
+        dataset.manifest.undated_terminations_after = Some("2024-05".into());
+        let mut undated = entry("LA2 1AD", None, None);
+        undated.live = false;
+        dataset.postcodes.insert(10, undated);
+        let index = built(dataset);
+        let entry = |text| match index.postcode(postcode(text)) {
+            Listing::Entry(entry) => entry,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(index.statistical_area(&entry("LA1 1AJ")), Some("S2"));
+        assert_eq!(index.statistical_area(&entry("LA1 1AD")), None);
+        let undated = entry("LA2 1AD");
+        assert!(index.is_terminated(&undated, BEFORE));
+        assert!(!index.is_terminated(&undated, date(2024, 5, 31)));
+        assert_eq!(
+            index.postcode_status(&undated, date(2024, 5, 31)),
+            PostcodeStatus::Live
+        );
+        assert_eq!(
+            index.postcode_status(&undated, BEFORE),
+            PostcodeStatus::Terminated
+        );
+    }
+
+    #[test]
+    fn what_begins_so_is_told_as_far_as_the_limit() {
+        let index = index();
+        let complete = |text: &str, limit| {
+            let prefix: PostcodePrefix = text.parse().expect("the beginning of one");
+            let found = index.completions(&prefix, limit, DAY);
+            let postcodes = found.postcodes.iter();
+            let postcodes: Vec<String> = postcodes.map(|it| it.postcode.to_string()).collect();
+            (found.outcodes.join(" "), postcodes.join(", "), found.is_cut)
+        };
+        let told = |outcodes: &str, postcodes: &str, is_cut| {
+            (outcodes.to_string(), postcodes.to_string(), is_cut)
+        };
+        assert_eq!(complete("LA", 2), told("LA1 LA2", "", false));
+        assert_eq!(complete("LA", 1), told("LA1", "", true));
+        assert_eq!(complete("LA2 1", 2), told("", "LA2 1AA, LA2 1AB", false));
+        assert_eq!(complete("LA2 1", 1), told("", "LA2 1AA", true));
+        // Those in use come first.
+        assert_eq!(
+            complete("LA1 1A", 7).1,
+            "LA1 1AA, LA1 1AB, LA1 1AD, LA1 1AE, LA1 1AH, LA1 1AJ, LA1 1AF"
+        );
+        assert_eq!(complete("LA1 1AF", 7), told("", "LA1 1AF", false));
+    }
+
+    #[test]
+    fn the_nearest_are_in_use_and_within_fifty_kilometres() {
+        let index = index();
+        let postcodes = |east, north, limit| -> Vec<String> {
+            let near = index.nearest_postcodes(km(east, north), limit, DAY);
+            near.iter().map(|it| it.0.postcode.to_string()).collect()
+        };
+        // LA1 1AF and LA1 1AG are nearer than LA1 1AA.
+        assert_eq!(postcodes(2.0, 2.0, 2), ["ZZ99 3VZ", "LA1 1AA"]);
+        assert_eq!(postcodes(80.0, 5.0, 1), ["LA2 1AB"]);
+        assert_eq!(postcodes(80.000_001, 5.0, 1), [""; 0]);
+        let practices = |east, limit| -> Vec<(String, f64)> {
+            let near = index.nearest_practices(km(east, 2.0), limit, DAY);
+            let near = near.into_iter();
+            near.map(|it| (it.0.code.to_string(), it.2)).collect()
+        };
+        assert_eq!(practices(1.0, 1), [("A00001".to_string(), 1_000.0)]);
+        assert_eq!(practices(67.0, 9).len(), 1);
+        assert!(practices(67.001, 9).is_empty());
+    }
+
+    #[test]
+    fn practices_have_buildings_and_those_before_and_after_them() {
+        let index = index();
+        let codes = index.practices().iter().map(|it| it.code.to_string());
+        let codes: Vec<String> = codes.collect();
+        assert!(codes.is_sorted());
+        assert_eq!(codes.len(), 6);
+        let first = code("A00001");
+        assert_eq!(
+            index.practice(first).map(|it| it.name.as_str()),
+            Some("a00001")
+        );
+        assert!(index.practice(code("X99999")).is_none());
+        let buildings = index.premises(first).iter().map(|it| it.position);
+        assert!(buildings.eq([km(1.0, 1.0), km(4.0, 1.0)]));
+        assert!(index.premises(code("X99999")).is_empty());
+        let before = code("A00004");
+        assert_eq!(index.successors(before)[0].successor, first);
+        assert!(index.successors(first).is_empty());
+        let predecessors = index.predecessors(first);
+        assert_eq!(predecessors.len(), 1);
+        assert_eq!(predecessors[0].predecessor, before);
+        assert!(index.predecessors(before).is_empty());
+    }
+
+    #[test]
+    fn the_members_of_a_group_are_those_of_the_day() {
+        let mut dataset = dataset();
+        dataset.memberships[3].period = from(WIDENED);
+        dataset.lineage.push(Lineage {
+            layer: Layer::Icc,
+            predecessor: "j".into(),
+            successor: Some("k".into()),
+            relation: crate::domain::Relation::Renamed,
+            date: None,
+            source: "a map".into(),
+        });
+        // A group of the same id in another layer.
+        let mut other = of_area(Layer::Icc, "l", Some("g"));
+        other.layer = Layer::Pcn;
+        dataset.memberships.push(other);
+        let index = built(dataset);
+        let members = |id, day| index.members(Layer::ResilienceGroup, id, day).len();
+        assert_eq!((members("g", BEFORE), members("g", DAY)), (0, 1));
+        assert_eq!((members("h", DAY), members("z", DAY)), (1, 0));
+        let k = Member::Area(Layer::Icc, "k".into());
+        let groups = |day| {
+            index
+                .memberships_of(&k, Layer::ResilienceGroup, day)
+                .count()
+        };
+        assert_eq!((groups(BEFORE), groups(DAY)), (0, 1));
+        assert_eq!(index.memberships().count(), 7);
+        assert_eq!(index.lineage().len(), 1);
+    }
+
+    #[test]
+    fn a_practice_is_an_area_from_its_opening_to_the_day_after_its_closing() {
+        let index = index();
+        let area = |id| index.area_ever(Layer::GpPractice, id, DAY).expect("listed");
+        let closes = area("A00002");
+        assert_eq!(closes.period.from, Some(date(1974, 4, 1)));
+        assert_eq!(closes.period.to, Some(date(2026, 4, 1)));
+        assert_eq!(closes.provenance, Provenance::Modelled);
+        assert_eq!(area("A00003").provenance, Provenance::Official);
+        assert_eq!(area("A00003").period.to, None);
+    }
+
+    #[test]
+    fn periods_overlap_where_they_have_a_day_in_common() {
+        let (may, june) = (date(2024, 5, 1), date(2024, 6, 1));
+        let in_may = Period {
+            from: Some(may),
+            to: Some(june),
+        };
+        for (other, expected) in [
+            (Period::default(), true),
+            (until(may), false),
+            (until(date(2024, 5, 2)), true),
+            (from(june), false),
+            (from(date(2024, 5, 31)), true),
+            (from(may), true),
+            (until(june), true),
+            (in_may, true),
+        ] {
+            assert_eq!(overlap(in_may, other), expected, "{other:?}");
+            assert_eq!(overlap(other, in_may), expected, "{other:?}");
+        }
+    }
+
+    #[track_caller]
+    fn check(dataset: Dataset, expected: &str) {
+        let told = Index::build(dataset).expect_err("refused");
+        assert_eq!(told.to_string(), expected);
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        let mut nowhere = dataset();
+        nowhere
+            .assignments
+            .push(assignment("S9", Layer::Icc, "k", None));
+        check(
+            nowhere,
+            "an assignment to icc names `S9`, which is not in the dataset",
+        );
+        let mut nobody = dataset();
+        nobody
+            .assignments
+            .push(assignment("S0", Layer::Icc, "z", None));
+        check(
+            nobody,
+            "an assignment to icc names `z`, which is not in the dataset",
+        );
+        let mut strange = dataset();
+        strange.manifest.layers[2].provenance = "hearsay".into();
+        check(
+            strange,
+            "dataset.toml: provenance of layer `gp-practice`: official, derived, modelled or indicative",
+        );
+        let mut unknown = dataset();
+        unknown.manifest.layers[0].id = "parish".into();
+        let told = Index::build(unknown).expect_err("refused").to_string();
+        assert!(
+            told.starts_with("dataset.toml: layer `parish`: not a layer"),
+            "{told}"
+        );
+        let mut undated = dataset();
+        undated.manifest.undated_terminations_after = Some("soon".into());
+        let told = Index::build(undated).expect_err("refused").to_string();
+        let what = "dataset.toml: undated_terminations_after `soon`: ";
+        assert!(told.starts_with(what), "{told}");
+        // What the dataset does not hold may be assigned.
+        let mut more = dataset();
+        more.assignments
+            .push(assignment("S0", Layer::Pcn, "z", None));
+        built(more);
+    }
+
+    #[test]
+    fn buildings_tell_a_practices_own_postcodes() {
+        let mut dataset = dataset();
+        let mut own = practice("A00007");
+        own.postcode = Some(postcode("LA1 1AB"));
+        dataset.practices.push(own);
+        dataset.practices.push(closed("A00008", BEFORE));
+        dataset.premises[1].postcode = Some(postcode("LA1 1AA"));
+        let index = built(dataset);
+        let is_own = |text, of| {
+            let practice = index.practice(code(of)).expect("listed");
+            index.registry.is_address(practice, postcode(text))
+        };
+        assert!(is_own("LA1 1AA", "A00001") && is_own("LA1 1AB", "A00007"));
+        assert!(!is_own("LA1 1AB", "A00001") && !is_own("LA1 1AA", "A00008"));
+        let distance_m = |of, east| {
+            let row = index.registry.row(code(of)).expect("listed");
+            index.registry.distance_m(row, km(east, 1.0))
+        };
+        assert_eq!(distance_m("A00001", 3.5), Some(500.0));
+        assert_eq!(distance_m("A00007", 3.5), None);
+    }
 }

@@ -93,3 +93,69 @@ fn between(start: BritishGrid, end: BritishGrid, along: f64) -> BritishGrid {
         on(start.northing_mm(), end.northing_mm()),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::{DAY, area, built, dataset, ground, km, rectangle};
+    use super::*;
+
+    #[test]
+    fn an_edge_is_walked_in_pieces_of_a_hundred_metres_and_less() {
+        let triangle = [km(0.0, 0.0), km(0.25, 0.0), km(0.0, 0.06)];
+        let told: Vec<(BritishGrid, f64)> = pieces(&triangle).collect();
+        let third = 250.0 / 3.0;
+        let long = (250.0_f64 * 250.0 + 60.0 * 60.0).sqrt() / 3.0;
+        let expected = [
+            (km(0.25 / 6.0, 0.0), third),
+            (km(0.125, 0.0), third),
+            (km(1.25 / 6.0, 0.0), third),
+            (km(1.25 / 6.0, 0.01), long),
+            (km(0.125, 0.03), long),
+            (km(0.25 / 6.0, 0.05), long),
+            (km(0.0, 0.03), 60.0),
+        ];
+        assert_eq!(told.len(), expected.len());
+        for ((middle, length_m), (expected, metres)) in told.into_iter().zip(expected) {
+            // To a millimetre, that of rounding.
+            assert!(middle.distance_m(expected) < 0.0015);
+            assert!((length_m - metres).abs() < 1e-9);
+        }
+        let point = [km(0.0, 0.0)];
+        assert_eq!(pieces(&point).count(), 1);
+    }
+
+    #[test]
+    fn neighbours_share_a_border_and_the_longest_comes_first() {
+        let mut dataset = dataset();
+        let beside_corner = |width: f64| [(-1.0, -1.0), (width, -1.0), (width, 0.0), (0.0, 0.0)];
+        for ground in [
+            // Beside l for 4 km, which has no vertex there, and above it for 2 km.
+            rectangle("c", (20.0, 6.0), (30.0, 14.0)),
+            rectangle("d", (18.0, 10.0), (20.0, 20.0)),
+            // At a corner of k, and a metre along it; and 1.5 m.
+            ground("e", &beside_corner(0.001)),
+            ground("f", &beside_corner(0.001_5)),
+        ] {
+            dataset.areas.push(area(Layer::Icc, &ground.id));
+            dataset.boundaries[1].1.push(ground);
+        }
+        let index = built(dataset);
+        let neighbours = |layer, id| -> Vec<(String, f64)> {
+            let found = index.neighbours(layer, id, DAY).into_iter();
+            found.map(|it| (it.area.id.clone(), it.shared_m)).collect()
+        };
+        let found = neighbours(Layer::Icc, "l");
+        let ids: Vec<&str> = found.iter().map(|it| it.0.as_str()).collect();
+        assert_eq!(ids, ["k", "c", "d"]);
+        for ((_, shared_m), expected) in found.iter().zip([10_000.0, 4_000.0, 2_000.0]) {
+            assert!((shared_m - expected).abs() <= 100.0, "{shared_m}");
+        }
+        let of_k = neighbours(Layer::Icc, "k");
+        assert_eq!(of_k.len(), 1, "{of_k:?}");
+        assert!((of_k[0].1 - 10_000.0).abs() < 1e-6);
+        let beside_k = |id| neighbours(Layer::Icc, id).iter().any(|it| it.0 == "k");
+        assert!(!beside_k("e") && beside_k("f"));
+        assert_eq!(neighbours(Layer::GpPractice, "A00003"), []);
+        assert_eq!(neighbours(Layer::Icc, "z"), []);
+    }
+}

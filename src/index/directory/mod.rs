@@ -509,6 +509,31 @@ mod tests {
         );
     }
 
+    #[test]
+    fn outward_codes_that_may_be_meant_are_told_in_order() {
+        let directory = directory(&["LA10 5DL", "LA1 1AA", "M1 1AE", "ZZ99 3VZ"], &["LA2"]);
+        let told = |text: &str| -> Vec<&str> {
+            let prefix: PostcodePrefix = text.parse().expect("the beginning of a postcode");
+            directory.outcodes(&prefix).collect()
+        };
+        assert_eq!(told("LA"), ["LA1", "LA10", "LA2"]);
+        assert_eq!(told("LA1"), ["LA1", "LA10"]);
+        assert_eq!(told("Z"), ["ZZ99"]);
+        assert_eq!(told("LA1 "), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_near_is_found_within_a_metre() {
+        let mut entry = entry("LA1 1AA");
+        entry.position = Some(BritishGrid::from_mm(500_000, 500_000));
+        let directory = Directory::new(vec![entry], &[]).expect("there is room");
+        let near = |north| {
+            let point = BritishGrid::from_mm(500_000, north);
+            directory.nearest(point, 1, 1, |_| true).len()
+        };
+        assert_eq!([499_000, 498_999, 501_001].map(near), [1, 0, 0]);
+    }
+
     /// In a corner of the grid, many at the same distance and on the sides of squares.
     fn entries() -> impl Strategy<Value = PostcodeEntry> {
         let anywhere = (-3_000_000..40_000_000, -3_000_000..40_000_000);
@@ -548,6 +573,10 @@ mod tests {
             let one_by_one: Vec<Listing> = asked.iter().map(|&it| directory.find(it)).collect();
             prop_assert_eq!(&one_by_one, &expected);
             prop_assert_eq!(&directory.find_each(&asked), &expected);
+            let row = |&it| entries.iter().position(|entry| entry.postcode == it);
+            let row = |it| row(it).map(|row| u32::try_from(row).expect("few"));
+            let rows: Vec<Option<u32>> = asked.iter().map(row).collect();
+            prop_assert_eq!(directory.row_each(&asked), rows);
             for (row, entry) in entries.iter().enumerate() {
                 prop_assert_eq!(directory.entry(row), *entry);
                 prop_assert!(directory.entries_in(row..entries.len()).eq(entries[row..].iter().copied()));

@@ -318,6 +318,8 @@ mod tests {
         let world = Spatial::build(vec![old, new]);
         assert_eq!(world.covering(at_mm(5, 5), date(2024, 6, 30)), [0]);
         assert_eq!(world.covering(at_mm(5, 5), date(2024, 7, 1)), [1]);
+        assert_eq!(world.ever_near(at_mm(5, 5), 0.0), [0, 1]);
+        assert_eq!(world.ever_near(at_mm(-20, 5), 0.021), [0, 1]);
         assert_eq!(
             world.nearest(at_mm(50, 5), date(2024, 7, 1)).map(|it| it.0),
             Some(1)
@@ -390,6 +392,10 @@ mod tests {
             prop_assert_eq!(world.nearest(point, DAY), first);
             let within_m = 0.08;
             let near = expected.into_iter().filter(|it| it.1 < within_m);
+            let ever = world.ever_near(point, within_m);
+            prop_assert!(ever.is_sorted_by(|a, b| a < b));
+            let mut least = near.clone().map(|it| it.0).chain(naive(world, point));
+            prop_assert!(least.all(|at| ever.contains(&at)));
             prop_assert_eq!(
                 world.edges_within(point, within_m, DAY),
                 near.collect::<Vec<_>>()
@@ -443,6 +449,7 @@ mod tests {
                 let end = BritishGrid::from_metres(x, y).expect("near the grid");
                 assert_eq!(world.covering(end, DAY), Vec::<u32>::new());
                 assert_eq!(world.edges_within(end, 1e7, DAY).len(), 3);
+                assert_eq!(world.ever_near(end, 1.0), Vec::<u32>::new());
             }
         }
     }
