@@ -318,7 +318,7 @@ impl Directory {
             .partition_point(|sector| sector.first_row() as usize <= row);
         let sector = &self.sectors[next - 1];
         let mut place = sector.next_place(0);
-        for _ in sector.first_row() as usize..row.min(self.rows.len() - self.pseudo.len()) {
+        for _ in sector.first_row() as usize..row {
             place = sector.next_place(place.map_or(sector::PLACES, |place| place + 1));
         }
         (next - 1, place.unwrap_or(sector::PLACES))
