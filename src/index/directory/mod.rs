@@ -534,6 +534,25 @@ mod tests {
         assert_eq!([499_000, 498_999, 501_001].map(near), [1, 0, 0]);
     }
 
+    #[test]
+    fn what_is_on_the_side_of_the_next_square_is_as_near_as_it_is() {
+        let at = |text, east| {
+            let mut entry = entry(text);
+            entry.position = Some(BritishGrid::from_mm(east, 500_000));
+            entry
+        };
+        // A metre away both; the earlier one in the next square.
+        let entries = vec![at("LA1 1AA", 1_000_000), at("LA1 1AB", 998_000)];
+        let directory = Directory::new(entries, &[]).expect("there is room");
+        let near = |within_m, limit| -> Vec<String> {
+            let point = BritishGrid::from_mm(999_000, 500_000);
+            let near = directory.nearest(point, within_m, limit, |_| true);
+            near.iter().map(|it| it.0.postcode.to_string()).collect()
+        };
+        assert_eq!(near(1, 9), ["LA1 1AA", "LA1 1AB"]);
+        assert_eq!(near(9, 1), ["LA1 1AA"]);
+    }
+
     /// In a corner of the grid, many at the same distance and on the sides of squares.
     fn entries() -> impl Strategy<Value = PostcodeEntry> {
         let anywhere = (-3_000_000..40_000_000, -3_000_000..40_000_000);
