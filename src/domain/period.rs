@@ -78,14 +78,16 @@ impl FromStr for YearMonth {
 
     fn from_str(input: &str) -> Result<YearMonth, InvalidDate> {
         let invalid = InvalidDate {
-            expected: "a month is written YYYYMM",
+            expected: "a month is written YYYYMM or YYYY-MM",
         };
-        let digits = input.replacen('-', "", 1);
-        if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        let (year, month) = input.split_at_checked(4).ok_or(invalid)?;
+        let month = month.strip_prefix('-').unwrap_or(month);
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if month.len() != 2 || !is_number(year) || !is_number(month) {
             return Err(invalid);
         }
-        let year: u32 = digits[..4].parse().map_err(|_| invalid)?;
-        let month: u32 = digits[4..].parse().map_err(|_| invalid)?;
+        let year: u32 = year.parse().map_err(|_| invalid)?;
+        let month: u32 = month.parse().map_err(|_| invalid)?;
         if !(1800..9999).contains(&year) || !(1..=12).contains(&month) {
             return Err(invalid);
         }
@@ -196,7 +198,10 @@ mod tests {
             assert_eq!(month.number(), number);
             assert_eq!(YearMonth::from_number(number), Some(month));
         }
-        for input in ["AAAAAA", "199613", "1996", "19961201", ""] {
+        for input in [
+            "19-9612", "199-612", "1996-1", "1996--12", "+99612", "AAAAAA", "199613", "1996",
+            "19961201", "",
+        ] {
             assert!(input.parse::<YearMonth>().is_err(), "{input}");
         }
     }
