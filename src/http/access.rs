@@ -180,10 +180,10 @@ fn is_big(route: &str) -> bool {
         .any(|beginning| route.starts_with(beginning))
 }
 
-/// What is big and worked on where requests are answered: by turns, as many at a time as there are
+/// Whether what is big is worked on where requests are answered: by turns, as many at a time as there are
 /// processors, so that look-ups pass between them. A tile is copied, or made elsewhere.
-fn takes_turns(route: &str) -> bool {
-    is_big(route) && !route.starts_with("/tiles")
+fn takes_turns(big: &str) -> bool {
+    !big.starts_with("/tiles")
 }
 
 /// Who waits for a place comes again after so many seconds.
@@ -286,9 +286,7 @@ impl Gate {
         Ok(Pass {
             quota,
             key,
-            turns: route
-                .is_some_and(takes_turns)
-                .then(|| Arc::clone(&self.turns)),
+            turns: (is_big && route.is_some_and(takes_turns)).then(|| Arc::clone(&self.turns)),
             _place: Some(place),
         })
     }

@@ -57,7 +57,7 @@ fn kept(snapshot: &Snapshot) -> Option<Result<Arc<Archive>, Problem>> {
 }
 
 async fn made(app: &App, snapshot: Snapshot) -> Result<Arc<Archive>, Problem> {
-    // Who waited here would hold up other big answers, which are worked on by turns.
+    // Who waited here would keep a place from other big answers.
     let turn = Arc::clone(&app.archiving).try_acquire_owned();
     let turn = turn.map_err(|_| busy())?;
     let make = move || {

@@ -2,6 +2,8 @@
 //!
 //! Addresses of tiles name the edition of the file, so that no cache shows two files in one map.
 
+use std::fmt;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
@@ -15,9 +17,9 @@ use super::negotiate;
 use super::origin::origin;
 use super::prepared::in_form;
 use super::problem::Problem;
-use super::tiles::by_host;
+use super::tiles::{by_host, numbered};
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, Content};
-use crate::tiles::{Encoding, Made, TileAddress};
+use crate::tiles::{Encoding, Made};
 
 /// Layers of a MapLibre style in greys, which leave the colours to our areas; names in the machine's own fonts.
 const PICTURES: &str = include_str!("basemap/pictures.json");
@@ -66,7 +68,7 @@ pub(super) async fn tile(
 ) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
     let basemap = app.basemap.as_deref().ok_or_else(no_basemap)?;
-    let address = address_of(&z, &x, &y).ok_or_else(no_such_tile)?;
+    let address = numbered(&z, &x, &y, BASEMAP_ZOOM_MAX).ok_or_else(no_such_tile)?;
     if edition != basemap.edition {
         return Err(other_edition());
     }
@@ -75,8 +77,6 @@ pub(super) async fn tile(
         .into_iter()
         .filter(|it| negotiate::takes(&headers, *it));
     let encoding = taken.next().ok_or_else(Problem::no_encoding)?;
-    // Nothing of the address: which tile was looked at is nobody's business.
-    let broken = |error| Problem::internal(format!("a tile of the basemap: {error}"));
     let packed = basemap.tile(address).await.map_err(broken)?;
     let packed = packed.unwrap_or_default();
     // For its tag, which stands for the bytes in the file.
@@ -101,15 +101,13 @@ fn unpacked(basemap: &Basemap, packed: &Bytes) -> Result<Bytes, Problem> {
     if packed.is_empty() {
         return Ok(Bytes::new());
     }
-    let bytes = basemap.unpacked(packed);
-    let bytes =
-        bytes.map_err(|error| Problem::internal(format!("a tile of the basemap: {error}")))?;
+    let bytes = basemap.unpacked(packed).map_err(broken)?;
     Ok(bytes.into())
 }
 
-fn address_of(z: &str, x: &str, y: &str) -> Option<TileAddress> {
-    let z = z.parse().ok().filter(|z| *z <= BASEMAP_ZOOM_MAX)?;
-    TileAddress::new(z, x.parse().ok()?, y.parse().ok()?)
+/// Says nothing of the address: which tile was looked at is nobody's business.
+fn broken(error: impl fmt::Display) -> Problem {
+    Problem::internal(format!("a tile of the basemap: {error}"))
 }
 
 fn no_such_tile() -> Problem {

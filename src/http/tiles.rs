@@ -153,8 +153,13 @@ async fn made_now(
 }
 
 fn address(z: &str, x: &str, y: &str) -> Option<TileAddress> {
-    let y = y.strip_suffix(".mvt")?;
-    TileAddress::new(z.parse().ok()?, x.parse().ok()?, y.parse().ok()?)
+    numbered(z, x, y.strip_suffix(".mvt")?, ZOOM_MAX)
+}
+
+/// The tile of three numbers, if there can be one, and not deeper than a zoom.
+pub(super) fn numbered(z: &str, x: &str, y: &str, zoom_max: u8) -> Option<TileAddress> {
+    let z = z.parse().ok().filter(|z| *z <= zoom_max)?;
+    TileAddress::new(z, x.parse().ok()?, y.parse().ok()?)
 }
 
 fn no_such_tile() -> Problem {

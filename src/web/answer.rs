@@ -5,7 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use super::home::Asked;
 use super::live_map::LiveMap;
 use super::nhsuk::{Card, Table, card, details, inset_text, summary_list, table, tag};
-use super::things::path_of;
+use super::things::{path_of, with_query};
 use super::words;
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, Certainty, Layer, Practice, PracticeStatus, Provenance,
@@ -454,7 +454,7 @@ fn map_figure(index: &Index, asked: &Asked<'_>) -> Markup {
         index,
         layer: area.layer,
         day: answer.as_of,
-        query: &query,
+        query: &with_query("", &query),
         title: &title,
         area: Some(&area.id),
         mark,

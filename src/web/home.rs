@@ -271,7 +271,7 @@ fn layer_map(index: &Index, layer: Layer, day: Date, count: usize) -> Markup {
         index,
         layer,
         day,
-        query: &[],
+        query: "",
         title,
         area: None,
         mark: None,

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::assets;
-use super::things::{encoded, path_of_layer, with_query};
+use super::things::{encoded, path_of_layer};
 use crate::domain::{Layer, LonLat};
 use crate::index::Index;
 use crate::tiles::bounds_of;
@@ -17,8 +17,8 @@ pub(super) struct LiveMap<'a> {
     pub(super) index: &'a Index,
     pub(super) layer: Layer,
     pub(super) day: Date,
-    /// What addresses take along to stay with the day and the dataset.
-    pub(super) query: &'a [(&'a str, &'a str)],
+    /// What addresses take along to stay with the day and the dataset: `?as_of=…`, or nothing.
+    pub(super) query: &'a str,
     /// What it is called for those who do not see it.
     pub(super) title: &'a str,
     /// The area that it is about, which has ground on the day.
@@ -44,13 +44,13 @@ impl LiveMap<'_> {
                 data-title={ "Map: " (self.title) }
                 data-style=(self.style_of(layer))
                 data-land=[self.land().map(|it| self.style_of(it))]
-                data-names=(with_query(&names, self.query))
+                data-names={ (names) (self.query) }
                 data-area=[self.area]
                 data-alone[!is_partition]
                 data-bounds=[self.bounds().map(joined)]
                 data-mark=[self.mark.map(|it| joined([it.lon(), it.lat()]))]
                 data-pages=[is_partition.then(|| path_of_layer(layer))]
-                data-query=(with_query("", self.query))
+                data-query=(self.query)
                 data-script=(assets::MAPLIBRE_SCRIPT.path)
                 data-worker=(assets::MAPLIBRE_WORKER.path)
             {
@@ -61,12 +61,8 @@ impl LiveMap<'_> {
     }
 
     fn style_of(&self, layer: Layer) -> String {
-        let layer = [("layers", layer.as_str())];
-        let fields: Vec<_> = layer
-            .into_iter()
-            .chain(self.query.iter().copied())
-            .collect();
-        with_query("/tiles/style.json", &fields)
+        let others = self.query.replacen('?', "&", 1);
+        format!("/tiles/style.json?layers={layer}{others}")
     }
 
     fn land(&self) -> Option<Layer> {

@@ -229,15 +229,11 @@ pub(super) fn map(
         None => format!("/maps/{layer}"),
     };
     let query = setting.link("");
-    let day = setting.as_of.to_string();
-    let day = setting.is_dated.then_some(("as_of", day.as_str()));
-    let version = setting.version.map(|version| ("dataset", version));
-    let fields: Vec<(&str, &str)> = day.into_iter().chain(version).collect();
     let moving = LiveMap {
         index: setting.index,
         layer,
         day: setting.as_of,
-        query: &fields,
+        query: &query,
         title: name,
         area,
         mark: None,
