@@ -209,7 +209,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
     let basemap = arguments.basemap()?;
     let live = Arc::new(Live::start(sources(arguments))?);
     if arguments.check_config {
-        eprintln!("the settings, the keys and the datasets are right");
+        eprintln!("the settings, the keys, the basemap and the datasets are right");
         return Ok(ExitCode::SUCCESS);
     }
     for index in live.releases().all() {

@@ -9,7 +9,7 @@ use super::things::{path_of, with_query};
 use super::words;
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, Certainty, Layer, Practice, PracticeStatus, Provenance,
-    Status,
+    Status, today_in_london,
 };
 use crate::index::{
     Answer, AreaFound, EdgeFound, Found, GroupFound, Index, Location, Note, Place, PracticeFound,
@@ -57,13 +57,11 @@ fn shown_area<'i>(answer: &Answer<'i>) -> Option<&'i Area> {
 
 /// The answer.
 pub(super) fn answered(index: &Index, asked: &Asked<'_>) -> Markup {
-    let answer = asked.answer;
-    let place = place_words(asked.query);
     html! {
         section #answer aria-labelledby="answer-title" tabindex="-1" {
             h2 #answer-title.nhsuk-heading-l { (title(asked)) }
             div.answer {
-                div.words { (words_of(index, answer, &place)) }
+                div.words { (words_of(index, asked)) }
                 (map_figure(index, asked))
             }
         }
@@ -71,15 +69,17 @@ pub(super) fn answered(index: &Index, asked: &Asked<'_>) -> Markup {
 }
 
 /// All that the map shows and more.
-fn words_of(index: &Index, answer: &Answer<'_>, place: &str) -> Markup {
-    let day = day_of_links(answer);
+fn words_of(index: &Index, asked: &Asked<'_>) -> Markup {
+    let answer = asked.answer;
+    let place = &place_words(asked.query);
+    let with = &with_setting(asked);
     html! {
         @if let Some(sentence) = standing(answer) { (inset_text(&html! { p { (sentence) } })) }
-        @if answer.location.is_some() && answer.status != Status::NoLocation { (lives_in(answer, place, &day)) }
-        @if let Some(registration) = &answer.registration { (registered(registration, &day)) (comparison(answer)) }
-        (practices(&answer.residence, place, &day))
-        (groups(&answer.residence, &day))
-        (other_areas(&answer.residence, &day))
+        @if answer.location.is_some() && answer.status != Status::NoLocation { (lives_in(answer, place, with)) }
+        @if let Some(registration) = &answer.registration { (registered(registration, with)) (comparison(answer)) }
+        (practices(&answer.residence, place, with))
+        (groups(&answer.residence, with))
+        (other_areas(&answer.residence, with))
         @if let Some(location) = &answer.location { (position(location)) }
         p.as-of {
             "For " (words::date(answer.as_of)) ", from dataset " (index.manifest().name) ", version " (index.manifest().version) "."
@@ -88,12 +88,14 @@ fn words_of(index: &Index, answer: &Answer<'_>, place: &str) -> Markup {
     }
 }
 
-/// What links take along to stay with the day of the answer; today needs no word.
-fn day_of_links(answer: &Answer<'_>) -> String {
-    match answer.as_of == crate::domain::today_in_london() {
-        true => String::new(),
-        false => format!("?as_of={}", answer.as_of),
-    }
+/// The query that links take along to stay with the day and the dataset of the answer; today needs no word.
+fn with_setting(asked: &Asked<'_>) -> String {
+    let day = asked.answer.as_of;
+    let as_of = (day != today_in_london()).then(|| day.to_string());
+    let as_of = as_of.as_deref().map(|day| ("as_of", day));
+    let version = asked.version.map(|version| ("dataset", version));
+    let fields: Vec<(&str, &str)> = as_of.into_iter().chain(version).collect();
+    with_query("", &fields)
 }
 
 /// What the place is called in a sentence.
@@ -145,7 +147,7 @@ fn standing(answer: &Answer<'_>) -> Option<String> {
     }
 }
 
-fn lives_in(answer: &Answer<'_>, place: &str, day: &str) -> Markup {
+fn lives_in(answer: &Answer<'_>, place: &str, with: &str) -> Markup {
     let communities = communities_in(&answer.residence);
     let part = areas_in(&answer.residence, Layer::SubCommunity).first();
     let content = html! {
@@ -154,12 +156,12 @@ fn lives_in(answer: &Answer<'_>, place: &str, day: &str) -> Markup {
         } @else if communities.is_empty() {
             p.name { "Outside every community that we hold" }
             @for (_, near) in &answer.nearest {
-                p { "The nearest is " strong { (area_name(near.area, day)) } ", " (words::distance(near.distance_m)) " away." }
+                p { "The nearest is " strong { (area_name(near.area, with)) } ", " (words::distance(near.distance_m)) " away." }
             }
         }
         @for found in communities {
-            p.name { (area_name(found.area, day)) }
-            p { "The area that " (place) " lies in" @if let Some(part) = part { ", in its part " strong { (area_name(part.area, day)) } } "." }
+            p.name { (area_name(found.area, with)) }
+            p { "The area that " (place) " lies in" @if let Some(part) = part { ", in its part " strong { (area_name(part.area, with)) } } "." }
             @if let Some(edge) = &found.edge { (edge_words(found, edge)) }
             (origin_of(found.area))
         }
@@ -196,14 +198,14 @@ fn is_unknown(found: &[(Layer, Found<'_>)]) -> bool {
         .any(|(layer, found)| *layer == Layer::Icc && matches!(found, Found::Unknown(_)))
 }
 
-/// The name of an area, as a link to its page; `day` is a query or blank.
-pub(super) fn area_name(area: &Area, day: &str) -> Markup {
-    html! { a href={ (path_of(area.layer, &area.id)) (day) } { (called(area)) } }
+/// The name of an area, as a link to its page; `with` is a query or blank.
+pub(super) fn area_name(area: &Area, with: &str) -> Markup {
+    html! { a href={ (path_of(area.layer, &area.id)) (with) } { (called(area)) } }
 }
 
-/// The name of a practice, as a link to its page, with its code; `day` is a query or blank.
-pub(super) fn practice_name(practice: &Practice, day: &str) -> Markup {
-    html! { a href={ (path_of(Layer::GpPractice, practice.code.as_str())) (day) } { (practice.name) } " (" (practice.code) ")" }
+/// The name of a practice, as a link to its page, with its code; `with` is a query or blank.
+pub(super) fn practice_name(practice: &Practice, with: &str) -> Markup {
+    html! { a href={ (path_of(Layer::GpPractice, practice.code.as_str())) (with) } { (practice.name) } " (" (practice.code) ")" }
 }
 
 /// The same without the link: what was asked stands in no address.
@@ -236,15 +238,15 @@ fn edge_words(found: &AreaFound<'_>, edge: &EdgeFound<'_>) -> Markup {
     }
 }
 
-fn registered(registration: &Registration<'_>, day: &str) -> Markup {
+fn registered(registration: &Registration<'_>, with: &str) -> Markup {
     let communities = communities_in(&registration.areas);
     let content = html! {
         @if is_unknown(&registration.areas) { p.name { "Not known for that day" } }
         @else if communities.is_empty() { p.name { "Not known" } }
-        @for found in communities { p.name { (area_name(found.area, day)) } }
+        @for found in communities { p.name { (area_name(found.area, with)) } }
         @if let Some(found) = &registration.practice {
             @let is_asked = found.asked.code == found.practice.code;
-            p { "Registered with " strong { @if is_asked { (practice_words(found.practice)) } @else { (practice_name(found.practice, day)) } }
+            p { "Registered with " strong { @if is_asked { (practice_words(found.practice)) } @else { (practice_name(found.practice, with)) } }
                 @if found.status == PracticeStatus::Dormant { ", which is dormant" } "." }
             @if let Some(number) = &found.practice.telephone { p { "Telephone " (telephone(number)) } }
             @if !is_asked {
@@ -255,7 +257,7 @@ fn registered(registration: &Registration<'_>, day: &str) -> Markup {
             @if found.branch_is_listed.is_some() { p { "The code given is a branch of this practice." } }
         }
         @if let Some(reason) = registration.reason { p { (reason_words(reason)) } }
-        (group_list(&registration.areas, day))
+        (group_list(&registration.areas, with))
     };
     card(&Card {
         heading: "By registration",
@@ -299,7 +301,7 @@ fn comparison(answer: &Answer<'_>) -> Markup {
     })
 }
 
-fn practices(residence: &[(Layer, Found<'_>)], place: &str, day: &str) -> Markup {
+fn practices(residence: &[(Layer, Found<'_>)], place: &str, with: &str) -> Markup {
     let found = residence.iter().find_map(|(_, found)| match found {
         Found::Practices(practices) => Some(practices),
         _ => None,
@@ -314,42 +316,42 @@ fn practices(residence: &[(Layer, Found<'_>)], place: &str, day: &str) -> Markup
             caption: &caption,
             caption_size: Some("m"),
             columns: columns.into_iter().map(Into::into).collect(),
-            rows: practices.iter().map(|it| practice_row(it, day)).collect(),
+            rows: practices.iter().map(|it| practice_row(it, with)).collect(),
         }))
         p.nhsuk-body-s { "Modelled: how many of the people who live here are expected to be registered there, by list size and distance. Not the practices' own boundaries; ask the practice before you send anybody there." }
     }
 }
 
-fn practice_row(found: &PracticeFound<'_>, day: &str) -> Vec<Markup> {
+fn practice_row(found: &PracticeFound<'_>, with: &str) -> Vec<Markup> {
     let practice = found.practice;
     let postcode = practice
         .postcode
         .map(|it| format!(", {it}"))
         .unwrap_or_default();
     vec![
-        html! { span { (practice_name(practice, day)) span.address { (practice.address) (postcode) } } },
+        html! { span { (practice_name(practice, with)) span.address { (practice.address) (postcode) } } },
         html! { @match &practice.telephone { Some(number) => (telephone(number)), None => "Not known" } },
         html! { @match found.distance_m { Some(distance_m) => (words::distance(distance_m)), None => "Not known" } },
         html! { @match found.share { Some(share) => (words::share(share)), None => "Not known" } },
     ]
 }
 
-fn groups(residence: &[(Layer, Found<'_>)], day: &str) -> Markup {
+fn groups(residence: &[(Layer, Found<'_>)], with: &str) -> Markup {
     let has_any = residence.iter().any(|(layer, found)| {
         *layer == Layer::ResilienceGroup
             && !matches!(found, Found::Groups(groups) if groups.is_empty())
     });
-    html! { @if has_any { section { h3.nhsuk-heading-m { "Resilience groups" } (group_list(residence, day)) } } }
+    html! { @if has_any { section { h3.nhsuk-heading-m { "Resilience groups" } (group_list(residence, with)) } } }
 }
 
-fn group_list(found: &[(Layer, Found<'_>)], day: &str) -> Markup {
+fn group_list(found: &[(Layer, Found<'_>)], with: &str) -> Markup {
     let groups = found
         .iter()
         .find(|(layer, _)| *layer == Layer::ResilienceGroup);
     html! {
         @match groups.map(|(_, found)| found) {
             Some(Found::Groups(groups)) if !groups.is_empty() => {
-                ul.nhsuk-list { @for group in groups { (group_item(group, found, day)) } }
+                ul.nhsuk-list { @for group in groups { (group_item(group, found, with)) } }
             }
             Some(Found::Unknown(Unknown::NoneNamed)) => { p { "Resilience group: not known. The published page names none for this community." } }
             Some(Found::Unknown(Unknown::NoSource)) => { p { "Resilience groups: not known. We have no source for this community." } }
@@ -359,16 +361,16 @@ fn group_list(found: &[(Layer, Found<'_>)], day: &str) -> Markup {
     }
 }
 
-fn group_item(group: &GroupFound<'_>, found: &[(Layer, Found<'_>)], day: &str) -> Markup {
+fn group_item(group: &GroupFound<'_>, found: &[(Layer, Found<'_>)], with: &str) -> Markup {
     let via = [Layer::SubCommunity, Layer::Icc]
         .into_iter()
         .flat_map(|layer| areas_in(found, layer))
         .find(|member| member.area.id == group.via);
-    html! { li { strong { (area_name(group.area, day)) } @if let Some(via) = via { ", through " (area_name(via.area, day)) } } }
+    html! { li { strong { (area_name(group.area, with)) } @if let Some(via) = via { ", through " (area_name(via.area, with)) } } }
 }
 
 /// What else is known of where it lies.
-fn other_areas(residence: &[(Layer, Found<'_>)], day: &str) -> Markup {
+fn other_areas(residence: &[(Layer, Found<'_>)], with: &str) -> Markup {
     const LAYERS: [(Layer, &str); 4] = [
         (Layer::Pcn, "Primary Care Network"),
         (Layer::SubIcb, "Sub-ICB location"),
@@ -379,7 +381,7 @@ fn other_areas(residence: &[(Layer, Found<'_>)], day: &str) -> Markup {
         .into_iter()
         .map(|(layer, name)| (name, areas_in(residence, layer)))
         .filter(|(_, found)| !found.is_empty())
-        .map(|(name, found)| (name, html! { @for it in found { p { (area_name(it.area, day)) " " (tag(it.provenance.as_str(), Some("grey"))) } } }))
+        .map(|(name, found)| (name, html! { @for it in found { p { (area_name(it.area, with)) " " (tag(it.provenance.as_str(), Some("grey"))) } } }))
         .collect();
     if rows.is_empty() {
         return html! {};
@@ -426,23 +428,19 @@ fn map_figure(index: &Index, asked: &Asked<'_>) -> Markup {
     let Some(area) = shown_area(answer) else {
         return html! {};
     };
-    let day = day_of_links(answer);
+    let with = with_setting(asked);
     let location = answer.location.as_ref();
     let mark = location.and_then(|it| it.grid.and(it.lonlat()));
     let picture = html! {
         @if let Some(map) = map { (PreEscaped(&map.svg)) }
         figcaption {
             @if mark.is_some() && map.is_some() { "The mark is the place that was asked about. " }
-            (downloads(&format!("/maps/{}/{}", area.layer, area.id), &day, &called(area)))
+            (downloads(&format!("/maps/{}/{}", area.layer, area.id), &with, &called(area)))
         }
     };
     if index.boundary(area.layer, &area.id, answer.as_of).is_none() {
         return html! { figure.map { (picture) } };
     }
-    let as_of = answer.as_of.to_string();
-    let as_of = (!day.is_empty()).then_some(("as_of", as_of.as_str()));
-    let version = asked.version.map(|version| ("dataset", version));
-    let query: Vec<(&str, &str)> = as_of.into_iter().chain(version).collect();
     let title = match mark {
         Some(_) => format!(
             "{}. The place that was asked about is marked.",
@@ -454,7 +452,7 @@ fn map_figure(index: &Index, asked: &Asked<'_>) -> Markup {
         index,
         layer: area.layer,
         day: answer.as_of,
-        query: &with_query("", &query),
+        query: &with,
         title: &title,
         area: Some(&area.id),
         mark,

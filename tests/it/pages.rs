@@ -389,6 +389,34 @@ fn a_place_is_asked_about_however_it_is_written() {
 }
 
 #[test]
+fn an_answers_links_stay_with_the_day_and_the_dataset_that_were_asked_for() {
+    let links = |reply: &Reply| -> Vec<String> {
+        let hrefs = tags(reply).filter_map(|tag| attribute(tag, "href"));
+        let things = ["/areas/", "/practices/", "/groups/", "/maps/"];
+        let of_things = |it: &&str| things.iter().any(|start| it.starts_with(start));
+        hrefs.filter(of_things).map(str::to_string).collect()
+    };
+    let place = [("place", "LA18 4DB"), ("practice", "P81064")];
+    let settings: [(&[(&str, &str)], &str); 3] = [
+        (&[], ""),
+        (&[("dataset", "2025.2")], "?dataset=2025.2"),
+        (
+            &[("as_of", "2025-12-01"), ("dataset", "2025.2")],
+            "?as_of=2025-12-01&amp;dataset=2025.2",
+        ),
+    ];
+    for (setting, query) in settings {
+        let page = ask(&[&place[..], setting].concat());
+        let links = links(&page);
+        assert!(links.len() > 8, "{links:?}");
+        for link in links {
+            let at = link.find('?').unwrap_or(link.len());
+            assert_eq!(&link[at..], query, "{link}");
+        }
+    }
+}
+
+#[test]
 fn what_helps_a_call_handler_is_in_the_answer() {
     let page = ask(&[("place", "LA18 4DB"), ("practice", "P81064")]);
     let expected = [
