@@ -1,8 +1,6 @@
 //! Archives of tiles (PMTiles 3), read by the format's own Python package.
 
-use std::env;
 use std::fs::File;
-use std::process::Command;
 
 use catchment::domain::Layer;
 use catchment::tiles::pmtiles::write;
@@ -11,27 +9,15 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::dataset::{DAY, index};
-use crate::oracle::tell_skipped;
+use crate::programs::{printed, python};
 
 const LAYERS: [Layer; 2] = [Layer::Icc, Layer::GpPractice];
 
 /// What the package reads; `None` where there is no Python that has it.
 fn read_back(file: &std::path::Path) -> Option<Value> {
-    let python = env::var("CATCHMENT_PYTHON").ok()?;
-    let has_it = Command::new(&python)
-        .args(["-c", "import pmtiles"])
-        .output();
-    if !has_it.is_ok_and(|output| output.status.success()) {
-        return None;
-    }
-    let output = Command::new(python)
-        .arg("tests/oracle/archive.py")
-        .arg(file)
-        .output()
-        .expect("it runs");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    Some(serde_json::from_slice(&output.stdout).expect("JSON"))
+    let mut python = python("reading archives")?;
+    let told = printed(python.arg("tests/oracle/archive.py").arg(file));
+    Some(serde_json::from_str(&told).expect("JSON"))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -49,7 +35,6 @@ fn an_archive_holds_the_tiles_of_the_service() {
     let archived = write(index(), &LAYERS, DAY, 10, file).expect("an archive");
     assert!(archived.tiles > 40, "{archived:?}");
     let Some(found) = read_back(&path) else {
-        tell_skipped("reading archives: set CATCHMENT_PYTHON to a Python with pmtiles");
         return;
     };
     assert_eq!(found["zooms"], serde_json::json!([0, 10]));

@@ -1,8 +1,6 @@
 //! The file of all tiles over HTTP, read in parts as a browser, GDAL and the format's own package read it.
 
-use std::env;
 use std::io::Cursor;
-use std::process::Command;
 use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +10,7 @@ use catchment::http::Limits;
 use catchment::index::Index;
 use catchment::tiles::pmtiles::{ARCHIVE_ZOOM, write};
 
-use crate::oracle::tell_skipped;
+use crate::programs::{printed, python};
 use crate::server::{Reply, Server};
 use crate::toy::World;
 
@@ -150,18 +148,10 @@ fn a_page_elsewhere_may_read_it_in_parts() {
 /// The pmtiles package and GDAL, where there is a Python that has them.
 #[test]
 fn readers_of_the_format_read_it_where_it_is() {
-    let Ok(python) = env::var("CATCHMENT_PYTHON") else {
-        tell_skipped(
-            "PMTiles over HTTP: set CATCHMENT_PYTHON to a Python with tests/requirements.txt",
-        );
+    let Some(mut python) = python("PMTiles over HTTP") else {
         return;
     };
     whole();
-    let output = Command::new(python)
-        .arg("tests/clients/archive.py")
-        .arg(format!("{}{ADDRESS}", TOY.origin()))
-        .output()
-        .expect("CATCHMENT_PYTHON names a Python");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let address = format!("{}{ADDRESS}", TOY.origin());
+    printed(python.arg("tests/clients/archive.py").arg(address));
 }

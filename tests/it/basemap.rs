@@ -1,6 +1,5 @@
 //! The operator's basemap: what is a file of one, and how its tiles are handed out.
 
-use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use pmtiles::{Compression, PmTilesWriter, TileCoord, TileId, TileType};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::oracle::tell_skipped;
+use crate::programs::{printed, python};
 use crate::server::{Reply, Server};
 use crate::toy::World;
 
@@ -441,23 +440,11 @@ fn four_gigabytes_are_opened_as_fast_as_one() {
 /// With directories below the root, and tiles that are there twice.
 #[test]
 fn what_the_formats_own_package_writes_is_read_tile_for_tile() {
-    let Ok(python) = env::var("CATCHMENT_PYTHON") else {
-        tell_skipped(
-            "a basemap of the pmtiles package: set CATCHMENT_PYTHON to a Python with tests/requirements.txt",
-        );
+    let Some(mut python) = python("a basemap of the pmtiles package") else {
         return;
     };
     let folder = Folder::new();
-    let output = Command::new(python)
-        .arg("tests/oracle/basemap.py")
-        .arg(folder.path())
-        .output()
-        .expect("CATCHMENT_PYTHON names a Python");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    printed(python.arg("tests/oracle/basemap.py").arg(folder.path()));
     let (server, tiles) = serving(&folder.path());
     let source = &server.get("/tiles/basemap.json").expect(200).json()["sources"]["basemap"];
     assert_eq!(source["bounds"], json!([-8.0, 49.0, 2.0, 61.0]));

@@ -6,11 +6,12 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::basemap;
+use crate::programs::{printed, tell_skipped};
 
 #[test]
 fn everything_works_in_a_real_browser() {
     let Some(browser) = env::var_os("CATCHMENT_BROWSER") else {
-        crate::oracle::tell_skipped(
+        tell_skipped(
             "the browser: set CATCHMENT_BROWSER to Chromium, after `npm ci` in tests/browser",
         );
         return;
@@ -19,15 +20,11 @@ fn everything_works_in_a_real_browser() {
     basemap::write_pictures(&basemaps.path().join("pictures.pmtiles"));
     basemap::write_protomaps(&basemaps.path().join("protomaps.pmtiles"));
     basemap::write_openmaptiles(&basemaps.path().join("openmaptiles.pmtiles"));
-    let output = Command::new("node")
-        .arg("tests/browser/run.mjs")
+    let mut node = Command::new("node");
+    node.arg("tests/browser/run.mjs")
         .env("CATCHMENT_BROWSER", browser)
         .env("CATCHMENT_BASEMAPS", basemaps.path())
-        .env("CATCHMENT_BINARY", env!("CARGO_BIN_EXE_catchment"))
-        .output()
-        .expect("node is there");
-    let told = String::from_utf8_lossy(&output.stdout);
-    let faults = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}{faults}");
-    assert!(told.contains("ok "), "{told}{faults}");
+        .env("CATCHMENT_BINARY", env!("CARGO_BIN_EXE_catchment"));
+    let told = printed(&mut node);
+    assert!(told.contains("ok "), "{told}");
 }

@@ -1,6 +1,5 @@
 //! Lists in columns: Parquet files and Arrow streams get the cells that CSV gets.
 
-use std::env;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
@@ -31,6 +30,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::patients::Patients;
+use crate::programs::{printed, python};
 use crate::server::AS_OF;
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
@@ -591,28 +591,9 @@ fn a_parquet_file_is_answered_beside_its_manifest() {
     assert_eq!(summary["rows"], Value::Null);
 }
 
-/// The Python of `CATCHMENT_PYTHON`, where it has these modules; without one it is said that a test is
-/// skipped.
-pub(crate) fn python_with(modules: &str) -> Option<String> {
-    let python = env::var("CATCHMENT_PYTHON").ok();
-    let has_them = |python: &String| {
-        let import = format!("import {modules}");
-        let mut command = Command::new(python);
-        let status = command.args(["-c", &import]).stderr(Stdio::null()).status();
-        status.is_ok_and(|it| it.success())
-    };
-    let python = python.filter(has_them);
-    if python.is_none() {
-        let words = format!("SKIPPED a test: set CATCHMENT_PYTHON to a Python with {modules}\n");
-        let told = io::stderr().write_all(words.as_bytes());
-        told.expect("standard error");
-    }
-    python
-}
-
 #[test]
 fn pyarrow_reads_what_it_wrote_with_our_columns_after_it() {
-    let Some(python) = python_with("pyarrow") else {
+    let Some(mut python) = python("lists of pyarrow") else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder");
@@ -622,11 +603,6 @@ fn pyarrow_reads_what_it_wrote_with_our_columns_after_it() {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/columns/pyarrow_lists.py"
     );
-    let output = Command::new(python)
-        .args([script, env!("CARGO_BIN_EXE_catchment"), AS_OF])
-        .current_dir(folder.path())
-        .output()
-        .expect("CATCHMENT_PYTHON names a Python");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    python.args([script, env!("CARGO_BIN_EXE_catchment"), AS_OF]);
+    printed(python.current_dir(folder.path()));
 }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::env;
 use std::fmt::Write as _;
-use std::process::Command;
 
 use catchment::dataset::{Files, read};
 use catchment::domain::{Boundary, Layer};
@@ -12,7 +11,7 @@ use catchment::tiles::{Shapes, TileAddress, TileArea};
 use geo::Validation;
 
 use crate::borders::{Borders, SIXTY};
-use crate::oracle::tell_skipped;
+use crate::programs::{printed, python, tell_skipped};
 use crate::tiles::{Shape, Vertex, decode, doubled_area, edges};
 
 /// Tiles of a zoom beyond which some are chosen.
@@ -75,8 +74,7 @@ fn polygons(shape: &Shape) -> Vec<Vec<Vec<Vertex>>> {
 /// Asks GEOS of tiles; how many there were.
 #[track_caller]
 fn ask_geos(what: &str, tiles: &[(String, Vec<Shape>)], is_partition: bool) {
-    let Ok(python) = env::var("CATCHMENT_PYTHON") else {
-        tell_skipped("GEOS on tiles: set CATCHMENT_PYTHON to a Python with shapely");
+    let Some(mut python) = python("GEOS on tiles") else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder");
@@ -93,17 +91,7 @@ fn ask_geos(what: &str, tiles: &[(String, Vec<Shape>)], is_partition: bool) {
     }
     let file = folder.path().join("tiles.jsonl");
     std::fs::write(&file, lines).expect("a file");
-    let output = Command::new(python)
-        .arg("tests/oracle/coverage.py")
-        .arg(&file)
-        .output()
-        .expect("CATCHMENT_PYTHON names a Python");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let told = String::from_utf8_lossy(&output.stdout);
+    let told = printed(python.arg("tests/oracle/coverage.py").arg(&file));
     println!("{what}: {told}");
     assert_eq!(told.lines().count(), 1, "{what}: {told}");
 }

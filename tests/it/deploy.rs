@@ -69,7 +69,7 @@ fn the_unit_of_systemd_allows_little() {
         Ok(analysed) if !String::from_utf8_lossy(&analysed.stderr).contains("unrecognized") => {
             assert!(analysed.status.success(), "{analysed:?}");
         }
-        _ => crate::oracle::tell_skipped("deploy/catchment.service: no systemd-analyze"),
+        _ => crate::programs::tell_skipped("deploy/catchment.service: no systemd-analyze"),
     }
 }
 
@@ -133,7 +133,7 @@ fn the_unit_of_systemd_allows_every_call_that_the_service_makes() {
     let may = traced("true").status().is_ok_and(|it| it.success());
     let allowed = allowed_calls(&read("deploy/catchment.service"));
     let (true, Some(allowed)) = (may, allowed) else {
-        crate::oracle::tell_skipped("calls of the service: no strace, or no systemd-analyze");
+        crate::programs::tell_skipped("calls of the service: no strace, or no systemd-analyze");
         return;
     };
     let socket = format!("unix:{}", folder.path().join("admin.sock").display());

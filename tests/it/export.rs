@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::columns::python_with;
+use crate::programs::{printed, python};
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
     let dataset = dataset::read(&Files::Embedded).expect("the dataset is read");
@@ -338,7 +338,7 @@ fn a_table_is_written_whole_beside_its_manifest_and_replaces_nothing() {
 
 #[test]
 fn the_examples_of_the_page_run_and_give_what_a_list_gets() {
-    let Some(python) = python_with("duckdb, pandas, pyarrow") else {
+    let Some(mut python) = python("the examples of docs/lookup.md") else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder");
@@ -353,20 +353,13 @@ fn the_examples_of_the_page_run_and_give_what_a_list_gets() {
         writer.write_record(&record).expect("written");
     }
     writer.flush().expect("written");
-    let output = Command::new(python)
-        .args([
-            concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/tests/columns/lookup_examples.py"
-            ),
-            env!("CARGO_BIN_EXE_catchment"),
-            concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lookup.md"),
-        ])
-        .current_dir(folder.path())
-        .output()
-        .expect("CATCHMENT_PYTHON names a Python");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/columns/lookup_examples.py"
+    );
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lookup.md");
+    python.args([script, env!("CARGO_BIN_EXE_catchment"), page]);
+    printed(python.current_dir(folder.path()));
 }
 
 #[test]
@@ -443,17 +436,8 @@ fn gis_programs_open_the_areas_and_the_tiles() {
         "{told}"
     );
     assert!(!folder.path().join("before.gpkg").exists());
-    let Some(python) = python_with("pyogrio, pyproj, shapely") else {
+    let Some(mut python) = python("the files in GDAL") else {
         return;
     };
-    let output = Command::new(python)
-        .arg("tests/clients/files.py")
-        .arg(folder.path())
-        .output()
-        .expect("CATCHMENT_PYTHON names a Python");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    printed(python.arg("tests/clients/files.py").arg(folder.path()));
 }

@@ -34,6 +34,7 @@ mod patients;
 mod places;
 mod postcodes;
 mod privacy;
+mod programs;
 mod proxy;
 mod published;
 mod real_data;

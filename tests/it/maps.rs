@@ -2,12 +2,12 @@
 //! borders meet, by GEOS.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::programs::python;
 use crate::server::{AS_OF, Reply, SERVER};
 
 #[track_caller]
@@ -308,13 +308,7 @@ fn labels_do_not_collide_and_borders_meet() {
 
 /// What the independent judge says of a picture; `None` where there is no Python.
 fn judged(arguments: &[&str], picture: &[u8]) -> Option<Value> {
-    let Ok(python) = env::var("CATCHMENT_PYTHON") else {
-        crate::oracle::tell_skipped(
-            "GEOS and pypdf: set CATCHMENT_PYTHON to a Python with tests/requirements.txt",
-        );
-        return None;
-    };
-    let mut child = Command::new(python)
+    let mut child = python("GEOS and pypdf")?
         .arg("tests/oracle/maps.py")
         .args(arguments)
         .stdin(Stdio::piped())

@@ -2,7 +2,6 @@
 //! and OWSLib use it.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use catchment::http::{Access, AddressRate, BatchLimits, Limits};
 use catchment::keys::{Keys, Scope};
 use serde_json::{Value, json};
 
+use crate::programs::{printed, python, tell_skipped};
 use crate::server::{Reply, SERVER, Server, embedded};
 
 const CRS84: &str = "http://www.opengis.net/def/crs/OGC/1.3/CRS84";
@@ -550,18 +550,10 @@ fn every_answer_in_the_document_has_the_id_of_its_request() {
 /// GDAL, OWSLib, PROJ and a validator of OpenAPI, where there is a Python that has them.
 #[test]
 fn gis_programs_just_connect() {
-    let Ok(python) = env::var("CATCHMENT_PYTHON") else {
-        crate::oracle::tell_skipped(
-            "GDAL and OWSLib: set CATCHMENT_PYTHON to a Python with tests/requirements.txt",
-        );
+    let Some(mut python) = python("GDAL and OWSLib") else {
         return;
     };
-    let output = Command::new(python)
-        .args(["tests/clients/gis.py", &SERVER.origin()])
-        .output()
-        .expect("CATCHMENT_PYTHON names a Python");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    printed(python.args(["tests/clients/gis.py", &SERVER.origin()]));
 }
 
 /// Debian's GDAL, older than that of the Python package, where it is installed.
@@ -584,7 +576,7 @@ fn ogrinfo_reads_every_feature_and_lets_the_server_choose() {
         Some((told, debug))
     };
     if run(&["--version"]).is_none() {
-        crate::oracle::tell_skipped("ogrinfo is not on the PATH: install gdal-bin");
+        tell_skipped("ogrinfo is not on the PATH: install gdal-bin");
         return;
     }
     let count = |told: &str| -> u64 {
@@ -613,16 +605,13 @@ fn ogrinfo_reads_every_feature_and_lets_the_server_choose() {
 #[test]
 #[ignore = "takes minutes"]
 fn made_up_requests_are_answered_as_the_document_says() {
-    let Some(python) = crate::columns::python_with("schemathesis") else {
+    let Some(mut python) = python("schemathesis") else {
         return;
     };
-    let output = Command::new(python)
+    python
         .args(["-m", "schemathesis.cli", "--config-file"])
         .args(["tests/clients/schemathesis.toml", "run", "--checks", "all"])
         .args(["--max-examples", "50", "--seed", "1"])
-        .arg(format!("{}/openapi.json", SERVER.origin()))
-        .output()
-        .expect("CATCHMENT_PYTHON names a Python");
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{told}");
+        .arg(format!("{}/openapi.json", SERVER.origin()));
+    printed(&mut python);
 }

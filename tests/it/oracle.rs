@@ -6,8 +6,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
-use std::process::Command;
 
 use catchment::dataset::{Files, read};
 use catchment::domain::{Boundary, BritishGrid, Layer};
@@ -15,6 +13,7 @@ use catchment::index::{Index, Spatial};
 use tempfile::TempDir;
 
 use crate::dataset::{DAY, embedded};
+use crate::programs::{printed, python, tell_skipped};
 use crate::reference::{Point, at_mm, dataset_of, found, holds};
 
 const POINTS: usize = 100_000;
@@ -102,8 +101,10 @@ struct Verdict {
     is_surrounded: bool,
 }
 
-/// Asks GEOS. The points are made up, so they may lie in a file for a moment.
-fn geos(python: &str, boundaries: &[Boundary], points: &[Point]) -> Vec<Verdict> {
+/// Asks GEOS, where there is a Python that has it. The points are made up, so they may lie in a file for a
+/// moment.
+fn geos(boundaries: &[Boundary], points: &[Point]) -> Option<Vec<Verdict>> {
+    let mut python = python("the comparison with GEOS")?;
     let folder = TempDir::new().expect("a folder");
     let areas: Vec<serde_json::Value> = boundaries.iter().map(area).collect();
     let areas = serde_json::Value::Array(areas).to_string();
@@ -113,14 +114,9 @@ fn geos(python: &str, boundaries: &[Boundary], points: &[Point]) -> Vec<Verdict>
         writeln!(text, "{x},{y}").expect("writing to a String");
     }
     fs::write(folder.path().join("points.csv"), text).expect("a file");
-    let status = Command::new(python)
-        .arg("tests/oracle/geos.py")
-        .arg(folder.path())
-        .status()
-        .expect("CATCHMENT_PYTHON names a Python");
-    assert!(status.success(), "geos.py failed");
+    printed(python.arg("tests/oracle/geos.py").arg(folder.path()));
     let verdicts = fs::read_to_string(folder.path().join("verdicts.tsv")).expect("its answer");
-    verdicts.lines().map(verdict).collect()
+    Some(verdicts.lines().map(verdict).collect())
 }
 
 fn area(boundary: &Boundary) -> serde_json::Value {
@@ -275,23 +271,14 @@ fn check_embedded(count: usize) {
     assert!(points.len() >= count);
     check_every_way("ICCs", &iccs, &points);
     check_every_way("LSOAs", &dataset.statistical_boundaries, &points);
-    let Ok(python) = env::var("CATCHMENT_PYTHON") else {
-        tell_skipped("the comparison with GEOS: set CATCHMENT_PYTHON to a Python with shapely");
+    check("ICCs", iccs, &points);
+    check("LSOAs", dataset.statistical_boundaries, &points);
+}
+
+fn check(what: &str, boundaries: Vec<Boundary>, points: &[Point]) {
+    let Some(verdicts) = geos(&boundaries, points) else {
         return;
     };
-    check("ICCs", &python, iccs, &points);
-    check("LSOAs", &python, dataset.statistical_boundaries, &points);
-}
-
-/// Past the test harness, which keeps what a test that passes prints to itself.
-pub(crate) fn tell_skipped(what: &str) {
-    let words = format!("SKIPPED {what}\n");
-    let told = std::io::stderr().write_all(words.as_bytes());
-    told.expect("standard error");
-}
-
-fn check(what: &str, python: &str, boundaries: Vec<Boundary>, points: &[Point]) {
-    let verdicts = geos(python, &boundaries, points);
     assert_eq!(verdicts.len(), points.len());
     let index = Index::build(dataset_of(Layer::Icc, boundaries)).expect("one layer");
     let (mut inside, mut on_border, mut outside) = (0, 0, 0);

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::oracle::tell_skipped;
+use crate::programs::{printed, tell_skipped};
 use crate::running::Running;
 use crate::server::{client, send};
 
@@ -99,19 +99,13 @@ fn it_answers_where_there_is_no_way_out() {
         );
         return;
     }
-    let output = namespace("ip link set lo up && exec \"$@\"")
+    let mut inside = namespace("ip link set lo up && exec \"$@\"");
+    inside
         .arg(env::current_exe().expect("this program"))
         .args(["outbound::everything_works_without_a_way_out", "--exact"])
         .args(["--ignored", "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("it runs");
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{told}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+        .env(INSIDE, "1");
+    let told = printed(&mut inside);
     assert!(told.contains("all of it was answered"), "{told}");
 }
 

@@ -40,7 +40,7 @@ impl Proxied {
     fn start(arguments: &[&str]) -> Option<Proxied> {
         for program in ["nginx", "openssl", "curl"] {
             if !is_there(program) {
-                crate::oracle::tell_skipped(&format!("deploy/nginx.conf: there is no {program}"));
+                crate::programs::tell_skipped(&format!("deploy/nginx.conf: there is no {program}"));
                 return None;
             }
         }
