@@ -242,6 +242,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         if let Some(address) = &arguments.admin_listen {
             let router = admin::router(Arc::clone(&live), &app);
             let name = serve_operator(address, router).await?;
+            tracing::info!(address = name, "listening for the operator");
             arguments.say(format_args!("{name} is the operator's"));
         }
         tokio::spawn(reload_on_hangup(hangups, Arc::clone(&live)));
@@ -251,6 +252,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         if let Some(keys) = keys {
             tokio::spawn(read_keys_on_change(keys));
         }
+        tracing::info!(%address, "listening");
         http::serve(listener, http::router(app), limits, stop).await?;
         anyhow::Ok(())
     })?;

@@ -93,7 +93,6 @@ pub async fn serve<L: Listener>(
     limits: Limits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    tracing::info!(address = listener.name(), "listening");
     let server = Server {
         open: Arc::new(Open::new()),
         router,

@@ -604,7 +604,7 @@ fn the_operator_has_a_socket_that_is_the_owners_alone() {
     // Twice: the socket of before is no hindrance.
     for _ in 0..2 {
         let mut running = Running::start(&["--admin-listen", &socket]);
-        running.wait_for("admin.sock is the operator's");
+        running.wait_for(&format!("address=\"{}\"", path.display()));
         let mode = path.metadata().expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let metrics = ask("GET /metrics");

@@ -13,9 +13,6 @@ pub trait Listener: Send + 'static {
 
     /// The next one, and the address of its other end where it has one.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
-
-    /// What to call it.
-    fn name(&self) -> String;
 }
 
 impl Listener for TcpListener {
@@ -27,11 +24,6 @@ impl Listener for TcpListener {
         let _ = stream.set_nodelay(true);
         Ok((stream, Some(peer.ip().to_canonical())))
     }
-
-    fn name(&self) -> String {
-        self.local_addr()
-            .map_or_else(|_| "unknown".into(), |address| address.to_string())
-    }
 }
 
 #[cfg(unix)]
@@ -41,14 +33,5 @@ impl Listener for tokio::net::UnixListener {
     async fn accept(&self) -> io::Result<(tokio::net::UnixStream, Option<IpAddr>)> {
         let (stream, _) = tokio::net::UnixListener::accept(self).await?;
         Ok((stream, None))
-    }
-
-    fn name(&self) -> String {
-        let address = self.local_addr().ok();
-        let path = address.and_then(|address| address.as_pathname().map(|it| it.to_path_buf()));
-        path.map_or_else(
-            || "a Unix socket".into(),
-            |path| format!("unix:{}", path.display()),
-        )
     }
 }
