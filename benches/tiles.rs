@@ -98,6 +98,7 @@ fn rounded(areas: &[Boundary]) -> Vec<u8> {
         ] {
             feature.tag(key, value).expect("few tags");
         }
+        feature.tag("mapcolor7", number % 7).expect("few tags");
         let mut ring: Vec<MvtCoord> = area.lonlat.0[0].exterior().coords().map(project).collect();
         ring.dedup();
         feature.ring(ring, true).expect("a ring");

@@ -270,12 +270,24 @@ fn escaped(segment: &str) -> String {
 fn style(snapshot: &Snapshot, layers: &[Layer], headers: &HeaderMap) -> Value {
     let index = snapshot.index();
     let edition = edition(index, snapshot.as_of);
-    let colours = [
-        "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7",
-    ];
-    // The number of a feature; `promoteId` would put its word in the place of it.
-    let number = json!(["%", ["to-number", ["id"]], colours.len()]);
-    let colour = json!(["to-color", ["at", number, ["literal", colours]]]);
+    let colour = json!([
+        "match",
+        ["get", "mapcolor7"],
+        // In lists: QGIS sees no label that is by itself, nor reckons with the number of a feature.
+        [0],
+        "#e69f00",
+        [1],
+        "#56b4e9",
+        [2],
+        "#009e73",
+        [3],
+        "#f0e442",
+        [4],
+        "#0072b2",
+        [5],
+        "#d55e00",
+        "#cc79a7",
+    ]);
     let drawn = |layer: &Layer| {
         let part = |kind: &str, geometry: &str, paint: Value| {
             json!({

@@ -70,7 +70,7 @@ pub const BUFFER: i64 = 64;
 pub const ZOOM_MAX: u8 = 22;
 /// Counts the ways in which tiles were made: a change of bytes takes the next number, and with it other
 /// addresses for what caches keep for good.
-pub const MAKING: u32 = 1;
+pub const MAKING: u32 = 2;
 /// Half a pixel of 512 across a tile, in units.
 const TOLERANCE: f64 = 4.0;
 
@@ -169,7 +169,7 @@ impl Shapes {
 
     /// The tile with those of the areas that reach into it, in their order; `None` where none does.
     ///
-    /// Features carry `id`, `name` and `provenance`. Every area is a polygon on at least one tile of
+    /// Features carry `id`, `name`, `provenance` and `mapcolor7`, from 0 to 6. Every area is a polygon on at least one tile of
     /// each zoom, or a point where it is thinner than a unit everywhere.
     ///
     /// # Errors
@@ -269,6 +269,8 @@ fn describe(feature: &mut MvtFeatureBuilder, area: &Described) -> MvtResult<()> 
     feature.tag("id", area.id.as_str())?;
     feature.tag("name", area.name.as_str())?;
     feature.tag("provenance", area.provenance.as_str())?;
+    // For styles: not every program computes with the number of a feature. The name is Natural Earth's.
+    feature.tag("mapcolor7", area.number % 7)?;
     Ok(())
 }
 
@@ -282,7 +284,12 @@ pub fn vector_layers(index: &Index, layers: &[Layer], zoom_max: u8) -> serde_jso
             "description": entry.map(|entry| &entry.title),
             "minzoom": 0,
             "maxzoom": zoom_max,
-            "fields": { "id": "String", "name": "String", "provenance": "String" },
+            "fields": {
+                "id": "String",
+                "name": "String",
+                "provenance": "String",
+                "mapcolor7": "Number",
+            },
         })
     });
     described.collect()

@@ -305,7 +305,12 @@ fn layer(index: &Index, layer: Layer) -> Value {
         "maxTileMatrix": ZOOM_MAX.to_string(),
         "propertiesSchema": {
             "type": "object",
-            "properties": { "id": text, "name": text, "provenance": text },
+            "properties": {
+                "id": text,
+                "name": text,
+                "provenance": text,
+                "mapcolor7": { "type": "integer" },
+            },
         },
     })
 }
