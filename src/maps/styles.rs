@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Drawn;
+use crate::tiles::colours;
 
 /// Where nothing is known, and land of the dataset that the layer does not cover.
 pub(super) const PAPER: &str = "#edf1f4";
@@ -44,20 +45,7 @@ pub(super) const STYLES: [Style; 7] = [
 
 /// A style for each, such that areas with a border in common differ where seven suffice.
 pub(super) fn chosen(drawn: &[Drawn]) -> Vec<usize> {
-    let neighbours = neighbours(drawn);
-    let mut chosen: Vec<Option<usize>> = vec![None; drawn.len()];
-    let mut uses = [0_usize; STYLES.len()];
-    // Those with most neighbours have the least choice.
-    let mut order: Vec<usize> = (0..drawn.len()).collect();
-    order.sort_by_key(|&at| std::cmp::Reverse(neighbours[at].len()));
-    for at in order {
-        let taken: BTreeSet<usize> = neighbours[at].iter().filter_map(|&it| chosen[it]).collect();
-        let free = (0..STYLES.len()).filter(|style| !taken.contains(style));
-        let style = free.min_by_key(|&style| uses[style]).unwrap_or(0);
-        uses[style] += 1;
-        chosen[at] = Some(style);
-    }
-    chosen.into_iter().map(Option::unwrap_or_default).collect()
+    colours(&neighbours(drawn), STYLES.len())
 }
 
 /// The areas with which each has an edge in common.

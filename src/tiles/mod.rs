@@ -27,6 +27,7 @@
 
 mod arcs;
 pub mod basemap;
+mod colours;
 mod cut;
 mod grid;
 mod level;
@@ -45,6 +46,7 @@ use std::sync::{Arc, OnceLock};
 
 use fast_mvt::{MvtCoord, MvtFeatureBuilder, MvtGeomType, MvtLayerBuilder, MvtResult};
 
+pub(crate) use colours::colours;
 pub use picture::{Picture, Pictured};
 pub use pmtiles::{ARCHIVE_BYTES_MAX, Archive};
 pub use store::{Encoding, KEPT_ZOOM_MAX, Made, Store, Wanted};
@@ -70,7 +72,7 @@ pub const BUFFER: i64 = 64;
 pub const ZOOM_MAX: u8 = 22;
 /// Counts the ways in which tiles were made: a change of bytes takes the next number, and with it other
 /// addresses for what caches keep for good.
-pub const MAKING: u32 = 2;
+pub const MAKING: u32 = 3;
 /// Half a pixel of 512 across a tile, in units.
 const TOLERANCE: f64 = 4.0;
 
@@ -137,6 +139,7 @@ struct Described {
     id: String,
     name: String,
     provenance: String,
+    colour: u64,
 }
 
 impl Shapes {
@@ -148,16 +151,19 @@ impl Shapes {
     ) -> Shapes {
         let areas: Vec<TileArea<'a>> = areas.into_iter().collect();
         let boundaries: Vec<&Boundary> = areas.iter().map(|area| area.boundary).collect();
-        let described = |area: &TileArea<'_>| Described {
+        let mesh = Mesh::new(&boundaries, is_partition);
+        let colours = colours(&mesh.labels.neighbours(areas.len()), 7);
+        let described = |(area, colour): (&TileArea<'_>, usize)| Described {
             number: area.number,
             id: area.boundary.id.clone(),
             name: area.name.to_string(),
             provenance: area.provenance.to_string(),
+            colour: colour as u64,
         };
         Shapes {
             layer: layer.to_string(),
-            areas: areas.iter().map(described).collect(),
-            mesh: Mesh::new(&boundaries, is_partition),
+            areas: areas.iter().zip(colours).map(described).collect(),
+            mesh,
             levels: Default::default(),
         }
     }
@@ -169,7 +175,8 @@ impl Shapes {
 
     /// The tile with those of the areas that reach into it, in their order; `None` where none does.
     ///
-    /// Features carry `id`, `name`, `provenance` and `mapcolor7`, from 0 to 6. Every area is a polygon on at least one tile of
+    /// Features carry `id`, `name`, `provenance` and `mapcolor7`, a number from 0 to 6 that areas with a border in
+    /// common do not share where seven suffice. Every area is a polygon on at least one tile of
     /// each zoom, or a point where it is thinner than a unit everywhere.
     ///
     /// # Errors
@@ -269,8 +276,8 @@ fn describe(feature: &mut MvtFeatureBuilder, area: &Described) -> MvtResult<()> 
     feature.tag("id", area.id.as_str())?;
     feature.tag("name", area.name.as_str())?;
     feature.tag("provenance", area.provenance.as_str())?;
-    // For styles: not every program computes with the number of a feature. The name is Natural Earth's.
-    feature.tag("mapcolor7", area.number % 7)?;
+    // For styles, as Natural Earth calls it.
+    feature.tag("mapcolor7", area.colour)?;
     Ok(())
 }
 

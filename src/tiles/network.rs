@@ -66,6 +66,18 @@ impl Labels {
         self.of(turned)
     }
 
+    /// The areas with which each of so many has an edge in common.
+    pub(super) fn neighbours(&self, areas: usize) -> Vec<BTreeSet<usize>> {
+        let mut neighbours = vec![BTreeSet::new(); areas];
+        for sides in &self.lists {
+            for &(one, _) in sides {
+                let others = sides.iter().filter(|&&(other, _)| other != one);
+                neighbours[one as usize].extend(others.map(|&(other, _)| other as usize));
+            }
+        }
+        neighbours
+    }
+
     /// About how many bytes they take.
     pub(super) fn size_bytes(&self) -> usize {
         let sides: usize = self.lists.iter().map(|it| it.len() * 8).sum();
