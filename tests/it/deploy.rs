@@ -272,24 +272,36 @@ fn the_pages_name_the_figures_that_there_are() {
     }
 }
 
+/// Every Markdown file of the documentation.
+fn documents() -> Vec<PathBuf> {
+    let top = ["README.md", "SECURITY.md", "CHANGELOG.md", "data/README.md"];
+    let mut documents: Vec<PathBuf> = top.iter().map(PathBuf::from).collect();
+    let mut folders = vec![PathBuf::from("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                documents.push(path);
+            }
+        }
+    }
+    documents
+}
+
 #[test]
-fn the_pages_lead_to_pages_that_are_there() {
-    for page in [
-        "README.md",
-        "SECURITY.md",
-        "docs/operating.md",
-        "docs/capacity.md",
-        "docs/threats.md",
-        "docs/dpia.md",
-    ] {
-        let text = read(page);
-        let folder = Path::new(page).parent().expect("a folder");
-        for (at, _) in text.match_indices("](") {
-            let link = &text[at + 2..];
+fn links_between_documents_lead_to_files_that_exist() {
+    for document in documents() {
+        let text = fs::read_to_string(&document).expect("text");
+        let folder = document.parent().expect("a folder");
+        for (start, _) in text.match_indices("](") {
+            let link = &text[start + 2..];
             let link = &link[..link.find(')').expect("closed")];
             let path = link.split('#').next().expect("a path");
             if !path.is_empty() && !path.contains("://") {
-                assert!(folder.join(path).exists(), "{page}: there is no {path}");
+                let name = document.display();
+                assert!(folder.join(path).exists(), "{name}: there is no {path}");
             }
         }
     }
