@@ -74,11 +74,17 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections,
         value_parser = at_least_one)]
     connections: usize,
-    /// Look-ups at a time, as many again that bring a body, and as many big answers (areas, OGC,
-    /// tiles, maps, pages of areas, practices and groups); others get 503 and come again.
+    /// Look-ups at a time, as many again that bring a body, as many searches, and as many answers that
+    /// are rendered (areas, OGC, tiles, maps, pages), which wait for their turn; others get 503 and
+    /// come again.
     #[arg(long, value_name = "N", default_value_t = Limits::default().requests,
         value_parser = at_least_one)]
     requests: usize,
+    /// Of the requests that wait for their turn or bring a body, so many may be one client's; its
+    /// others get 429. A client is an address, or a key.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().requests_per_client,
+        value_parser = at_least_one)]
+    requests_per_client: usize,
     /// The first byte and the header of a request have arrived by then.
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().header_within.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
@@ -101,9 +107,23 @@ pub(super) struct ServeArguments {
     /// The longest list that is answered, in bytes as it is sent.
     #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes)]
     batch_bytes: u64,
-    /// How many lists are answered at a time, 0 for none; others are asked to come again.
+    /// How many lists are answered at a time, 0 for none; others wait for their turn.
     #[arg(long, value_name = "N", default_value_t = BatchLimits::default().lists)]
     batch_lists: usize,
+    /// How many of these may be one client's (an address, or a key); by default half of them.
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    batch_lists_per_client: Option<usize>,
+    /// A list waits so long for its turn, clients one after the other, and then gets 503.
+    #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().queue_within.as_secs())]
+    batch_queue_within: u64,
+    /// Requests at a time that wait for the answers to a list, by ticket.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().waiting,
+        value_parser = at_least_one)]
+    batch_tickets: usize,
+    /// How many of these may be one client's.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().waiting_per_client,
+        value_parser = at_least_one)]
+    batch_tickets_per_client: usize,
     /// How many threads work on a list; by default half as many as there are processors.
     #[arg(long, value_name = "N")]
     batch_threads: Option<NonZeroUsize>,
@@ -111,6 +131,14 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().stalled_after.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     batch_stall: u64,
+    /// Bytes a second that the client of a list sends and takes, each on average over the time that it
+    /// is waited for, after a minute; a list whose client is slower is given up.
+    #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().rate_min)]
+    batch_rate_min: u64,
+    /// A list has been answered by then, or is given up.
+    #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().within.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..))]
+    batch_within: u64,
     /// How log lines look. They hold routes, statuses and times, never what was asked.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -333,7 +361,10 @@ impl ServeArguments {
             drain_within: Duration::from_secs(self.drain_within),
             connections: within_descriptors(self.connections),
             requests: self.requests,
+            requests_per_client: self.requests_per_client,
             bodies: self.requests,
+            waiting: self.batch_tickets,
+            waiting_per_client: self.batch_tickets_per_client,
         }
     }
 
@@ -342,8 +373,15 @@ impl ServeArguments {
         BatchLimits {
             bytes: self.batch_bytes,
             lists: self.batch_lists,
+            lists_per_client: self
+                .batch_lists_per_client
+                .unwrap_or(self.batch_lists.div_ceil(2)),
+            queue_within: Duration::from_secs(self.batch_queue_within),
             threads: self.batch_threads.unwrap_or(usual.threads),
             stalled_after: Duration::from_secs(self.batch_stall),
+            rate_min: self.batch_rate_min,
+            rate_after: usual.rate_after,
+            within: Duration::from_secs(self.batch_within),
         }
     }
 }

@@ -1,25 +1,35 @@
 //! Who may ask what, and how often: decided before a body is read.
 
+mod class;
 mod limiter;
+pub(super) mod places;
 mod proxies;
+mod turn;
+mod unsent;
 
 use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::HttpBody;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use tokio::sync::Semaphore;
 
+pub(super) use self::class::Class;
 use self::limiter::{Exceeded, Left, Limiter};
+pub(super) use self::places::ClientId;
+use self::places::{Entry, Place, PlaceLimits, Places, Refusal};
+use self::proxies::Origin;
 pub use self::proxies::{InvalidNetwork, Network};
+pub(super) use self::turn::Turn;
+pub(super) use self::unsent::{Unsent, UnsentAnswer};
 use super::figures::Figures;
 use super::problem::Problem;
 use super::request_id::RequestId;
@@ -67,15 +77,17 @@ pub(super) struct KeyId(pub(super) Arc<str>);
 #[derive(Default)]
 pub(super) struct Refused {
     busy: AtomicU64,
+    client: AtomicU64,
     rate: AtomicU64,
     key: AtomicU64,
 }
 
 impl Refused {
     /// How many, by reason.
-    pub(super) fn counts(&self) -> [(&'static str, u64); 3] {
+    pub(super) fn counts(&self) -> [(&'static str, u64); 4] {
         let all = [
             ("busy", &self.busy),
+            ("client", &self.client),
             ("rate", &self.rate),
             ("key", &self.key),
         ];
@@ -88,21 +100,46 @@ pub(super) struct Gate {
     access: Access,
     limits: Limits,
     limiter: Limiter,
-    requests: Arc<AtomicUsize>,
-    bodies: Arc<AtomicUsize>,
-    big: Arc<AtomicUsize>,
-    turns: Arc<Semaphore>,
+    hasher: RandomState,
+    started: Instant,
+    look_ups: Arc<AtomicUsize>,
+    bodies: Places,
+    searches: Places,
+    renders: Places,
+    waiting: Places,
+    unsent: Unsent,
+    /// When a look-up found no place last: milliseconds since the start, and one; 0 for never.
+    look_up_refused_ms: AtomicU64,
     pub(super) refused: Refused,
     pub(super) figures: Figures,
 }
 
-/// A request that may go on; it has its place until this is dropped.
+/// A request that may go on.
 pub(super) struct Pass {
     pub(super) quota: Option<Quota>,
     pub(super) key: Option<KeyId>,
-    /// Where big answers wait for their turn.
-    pub(super) turns: Option<Arc<Semaphore>>,
-    _place: Option<Place>,
+    pub(super) class: Class,
+    pub(super) client: ClientId,
+    pub(super) admission: Admission,
+    /// Where answers are counted that were made and not sent.
+    pub(super) unsent: Unsent,
+}
+
+/// What a request holds while it is answered, until this is dropped.
+pub(super) enum Admission {
+    /// Nothing, or a place.
+    Now { _place: Held },
+    /// A place in the queue: it is answered in its turn.
+    InTurn(Turn, Entry),
+    /// A place until its body has come; the handler then takes the turn.
+    AfterBody(Turn, Held),
+}
+
+/// A place of one kind or another.
+pub(super) enum Held {
+    Nothing,
+    LookUp { _counted: Counted },
+    Place { _place: Place },
 }
 
 /// A request that may not.
@@ -147,76 +184,95 @@ fn seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// A place among the requests under way.
-struct Place(Arc<AtomicUsize>);
+/// A place among look-ups, which are counted without a lock and by nobody's address: none of them waits.
+pub(super) struct Counted(Arc<AtomicUsize>);
 
-impl Place {
-    fn of(count: &Arc<AtomicUsize>, limit: usize) -> Option<Place> {
-        let place = Place(Arc::clone(count));
+impl Counted {
+    fn of(count: &Arc<AtomicUsize>, limit: usize) -> Option<Counted> {
+        let place = Counted(Arc::clone(count));
         (count.fetch_add(1, Ordering::Relaxed) < limit).then_some(place)
     }
 }
 
-impl Drop for Place {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// What takes a hundred times as long as a look-up, and more: answers of many areas, and drawings.
-fn is_big(route: &str) -> bool {
-    const BEGINNINGS: [&str; 8] = [
-        "/api/v1/areas",
-        "/ogc",
-        "/tiles",
-        "/maps",
-        "/areas",
-        "/practices",
-        "/groups",
-        "/compare",
-    ];
-    BEGINNINGS
-        .iter()
-        .any(|beginning| route.starts_with(beginning))
-}
-
-/// Whether what is big is worked on where requests are answered: by turns, as many at a time as there are
-/// processors, so that look-ups pass between them. A tile is copied, or made elsewhere.
-fn takes_turns(big: &str) -> bool {
-    !big.starts_with("/tiles")
-}
-
 /// Who waits for a place comes again after so many seconds.
 const AGAIN_IN_S: u16 = 1;
 
-/// How many big answers can be worked on at a time.
+/// A request that no look-up was refused after for so long is sent to a service that is ready.
+const READY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// Requests whose origin cannot be read share so much of the rate of an address.
+const UNREADABLE_PART: u32 = 10;
+
+/// The processors that there are.
 pub(super) fn processors() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
+/// Answers that are rendered at a time: one processor is left to look-ups.
+fn rendered_at_once() -> usize {
+    processors().saturating_sub(1).max(1)
+}
+
 impl Gate {
     pub(super) fn new(access: Access, limits: Limits) -> Gate {
+        // One after the other, in turns that last until the answer is written or the client takes no more.
+        let in_turn = |places| {
+            Places::new(PlaceLimits {
+                places,
+                places_per_client: places,
+                queue: limits.requests,
+                queue_per_client: limits.requests_per_client,
+            })
+        };
+        let at_once = |places, places_per_client| {
+            Places::new(PlaceLimits {
+                places,
+                places_per_client,
+                queue: 0,
+                queue_per_client: 0,
+            })
+        };
         Gate {
-            access,
-            limits,
             limiter: Limiter::new(),
-            requests: Arc::default(),
-            bodies: Arc::default(),
-            big: Arc::default(),
-            turns: Arc::new(Semaphore::new(processors())),
+            hasher: RandomState::new(),
+            started: Instant::now(),
+            look_ups: Arc::default(),
+            bodies: at_once(limits.bodies, limits.requests_per_client),
+            searches: in_turn(processors()),
+            renders: in_turn(rendered_at_once()),
+            waiting: at_once(limits.waiting, limits.waiting_per_client),
+            unsent: Unsent::default(),
+            look_up_refused_ms: AtomicU64::new(0),
             refused: Refused::default(),
             figures: Figures::default(),
+            access,
+            limits,
         }
     }
 
-    /// How many requests are under way, by what they hold up.
-    pub(super) fn under_way(&self) -> [(&'static str, usize); 3] {
-        let all = [
-            ("look-up", &self.requests),
-            ("body", &self.bodies),
-            ("big", &self.big),
-        ];
-        all.map(|(kind, count)| (kind, count.load(Ordering::Relaxed)))
+    /// Requests under way, by class; those that wait for their turn among them.
+    pub(super) fn under_way(&self) -> [(&'static str, usize); 5] {
+        let all = |places: &Places| places.taken() + places.queued();
+        [
+            ("look-up", self.look_ups.load(Ordering::Relaxed)),
+            ("body", all(&self.bodies)),
+            ("search", all(&self.searches)),
+            ("rendered", all(&self.renders)),
+            ("waiting", all(&self.waiting)),
+        ]
+    }
+
+    /// Whether a look-up was refused for want of a place in the last seconds.
+    pub(super) fn refuses_look_ups(&self) -> bool {
+        let refused_ms = self.look_up_refused_ms.load(Ordering::Relaxed);
+        let until_ms = u128::from(refused_ms) + READY_AGAIN_AFTER.as_millis();
+        refused_ms > 0 && self.started.elapsed().as_millis() < until_ms
     }
 
     /// The id that the proxy in front of us gave the request, or one of our own.
@@ -255,62 +311,128 @@ impl Gate {
 
     /// Lets a request in, or says why not. `route` is its route's template.
     pub(super) fn admit(&self, request: &Request, route: Option<&str>) -> Result<Pass, Box<Stop>> {
-        if route.is_some_and(|route| route.starts_with("/health/")) {
-            // Whoever watches over the service is never turned away.
-            return Ok(Pass {
-                quota: None,
-                key: None,
-                turns: None,
-                _place: None,
-            });
+        let class = Class::of(route, request.method(), request.uri());
+        let pass = |quota, key, client, admission| Pass {
+            quota,
+            key,
+            class,
+            client,
+            admission,
+            unsent: self.unsent.clone(),
+        };
+        let nothing = || Admission::Now {
+            _place: Held::Nothing,
+        };
+        if class == Class::Health {
+            return Ok(pass(None, None, ClientId(0), nothing()));
         }
         let uri = request.uri().path_and_query();
         if uri.is_some_and(|it| it.as_str().len() > URI_BYTES_MAX) {
             return Err(Problem::uri_too_long(URI_BYTES_MAX).into());
         }
         let connection = request.extensions().get::<Connection>();
-        let (quota, key) = self.identify(request.headers(), connection, route)?;
-        let is_big = route.is_some_and(is_big);
-        let place = match request.body().is_end_stream() {
-            true if is_big => Place::of(&self.big, self.limits.requests),
-            true => Place::of(&self.requests, self.limits.requests),
-            false => self.place_for_body(connection),
+        let peer = connection.and_then(Connection::peer);
+        let origin = proxies::origin(peer, request.headers(), &self.access.trusted_proxies);
+        let (quota, key) = self.identify(request.headers(), origin, route)?;
+        let client = self.client(origin, key.as_ref());
+        let admission = match class {
+            Class::Health | Class::Batch => Ok(nothing()),
+            Class::LookUp if !reads_body(route, request) => {
+                let counted = Counted::of(&self.look_ups, self.limits.requests);
+                let counted = counted.ok_or(Refusal::Full);
+                counted.map(|_counted| Admission::Now {
+                    _place: Held::LookUp { _counted },
+                })
+            }
+            Class::LookUp => self
+                .place_for_body(client, connection)
+                .map(|_place| Admission::Now { _place }),
+            Class::Search => self.in_turn(&self.searches, client),
+            Class::Rendered if reads_body(route, request) => {
+                let place = self.place_for_body(client, connection);
+                place.map(|place| Admission::AfterBody(Turn::new(&self.renders, client), place))
+            }
+            Class::Rendered => self.in_turn(&self.renders, client),
+            Class::Waiting => enter_now(&self.waiting, client).map(|_place| Admission::Now {
+                _place: Held::Place { _place },
+            }),
         };
-        let place = place.ok_or_else(|| {
-            self.refused.busy.fetch_add(1, Ordering::Relaxed);
-            Problem::busy(
-                "as many requests are under way as may be at a time",
-                AGAIN_IN_S,
-            )
+        let admission = admission.map_err(|refusal| {
+            if class == Class::LookUp && refusal == Refusal::Full {
+                let now_ms = self.started.elapsed().as_millis();
+                let now_ms = u64::try_from(now_ms).unwrap_or(u64::MAX - 1);
+                self.look_up_refused_ms.store(now_ms + 1, Ordering::Relaxed);
+            }
+            self.refuse(refusal)
         })?;
-        Ok(Pass {
-            quota,
-            key,
-            turns: (is_big && route.is_some_and(takes_turns)).then(|| Arc::clone(&self.turns)),
-            _place: Some(place),
-        })
+        Ok(pass(quota, key, client, admission))
+    }
+
+    /// Counts a refusal, and says what is told.
+    pub(super) fn refuse(&self, refusal: Refusal) -> Problem {
+        self.refuse_for(refusal, AGAIN_IN_S)
+    }
+
+    /// The same, of a request that had better not come again so soon.
+    pub(super) fn refuse_for(&self, refusal: Refusal, again_in_s: u16) -> Problem {
+        match refusal {
+            Refusal::Full => {
+                self.refused.busy.fetch_add(1, Ordering::Relaxed);
+                let detail = "as many requests are under way as may be at a time";
+                Problem::busy(detail, again_in_s)
+            }
+            Refusal::ClientFull => {
+                self.refused.client.fetch_add(1, Ordering::Relaxed);
+                Problem::too_many_at_once(again_in_s)
+            }
+        }
+    }
+
+    /// A place in a queue, for a client that reads the answers that it had.
+    fn in_turn(&self, places: &Places, client: ClientId) -> Result<Admission, Refusal> {
+        self.unsent.check(client)?;
+        let entry = places.enter(client)?;
+        Ok(Admission::InTurn(Turn::new(places, client), entry))
     }
 
     /// A place is made where somebody else's body is slow to come.
-    fn place_for_body(&self, connection: Option<&Connection>) -> Option<Place> {
-        let place = Place::of(&self.bodies, self.limits.bodies);
-        let place = place.or_else(|| {
-            let has_room = connection?.make_room_for_a_body();
-            has_room
-                .then(|| Place::of(&self.bodies, usize::MAX))
-                .flatten()
+    fn place_for_body(
+        &self,
+        client: ClientId,
+        connection: Option<&Connection>,
+    ) -> Result<Held, Refusal> {
+        let place = enter_now(&self.bodies, client);
+        let place = place.or_else(|refusal| {
+            let has_room = refusal == Refusal::Full
+                && connection.is_some_and(Connection::make_room_for_a_body);
+            match has_room {
+                true => Ok(self.bodies.enter_beyond_limit(client)),
+                false => Err(refusal),
+            }
         });
         if let Some(connection) = connection {
-            connection.awaits_body(place.is_some());
+            connection.awaits_body(place.is_ok());
         }
-        place
+        place.map(|_place| Held::Place { _place })
+    }
+
+    /// Who a request is counted for: a key where it shows one, or else where it comes from.
+    fn client(&self, origin: Origin, key: Option<&KeyId>) -> ClientId {
+        ClientId(match (key, origin) {
+            (Some(KeyId(id)), _) => self.hasher.hash_one(("key", &**id)),
+            (None, Origin::Address(address)) => {
+                let counted = proxies::counted(address);
+                self.hasher.hash_one(("address", counted))
+            }
+            (None, origin) => self.hasher.hash_one(origin),
+        })
     }
 
     /// Who asks, whether they may, and whether not too often.
     fn identify(
         &self,
         headers: &HeaderMap,
-        connection: Option<&Connection>,
+        origin: Origin,
         route: Option<&str>,
     ) -> Result<(Option<Quota>, Option<KeyId>), Box<Stop>> {
         let shown = self.access.keys.as_ref().and_then(|_| shown_key(headers));
@@ -325,21 +447,21 @@ impl Gate {
                         return Err(Problem::key_does_not_open(scope).into());
                     }
                     let quota = match key.quota {
-                        Some(rate) => Some(self.count("key", &*id, rate)?),
+                        Some(rate) => Some(self.count("key", Counts::Key(&id), rate)?),
                         None => None,
                     };
                     return Ok((quota, Some(KeyId(id))));
                 }
                 Err(fault) => {
                     // Whoever tries keys is counted as any address is.
-                    let quota = self.count_address(headers, connection)?;
+                    let quota = self.count_address(origin)?;
                     self.refused.key.fetch_add(1, Ordering::Relaxed);
                     let problem = Problem::wrong_key(fault);
                     return Err(Box::new(Stop { problem, quota }));
                 }
             }
         }
-        let quota = self.count_address(headers, connection)?;
+        let quota = self.count_address(origin)?;
         match needed {
             None => Ok((quota, None)),
             Some(_) => {
@@ -350,34 +472,35 @@ impl Gate {
         }
     }
 
-    fn count_address(
-        &self,
-        headers: &HeaderMap,
-        connection: Option<&Connection>,
-    ) -> Result<Option<Quota>, Box<Stop>> {
+    fn count_address(&self, origin: Origin) -> Result<Option<Quota>, Box<Stop>> {
         let (rate, spares_this_machine) = match self.access.address_rate {
             AddressRate::Any => return Ok(None),
             AddressRate::FromElsewhere(rate) => (rate, true),
             AddressRate::Every(rate) => (rate, false),
         };
-        let Some(peer) = connection.and_then(Connection::peer) else {
-            return Ok(None);
+        let quota = match origin {
+            Origin::Address(address) if spares_this_machine && address.is_loopback() => None,
+            Origin::Local if spares_this_machine => None,
+            Origin::Address(address) => {
+                Some(self.count("address", Counts::Address(proxies::counted(address)), rate)?)
+            }
+            Origin::Local => Some(self.count("address", Counts::Local, rate)?),
+            Origin::Unreadable => {
+                let requests = (rate.requests / UNREADABLE_PART).max(1);
+                let rate = Rate { requests, ..rate };
+                Some(self.count("address", Counts::Unreadable, rate)?)
+            }
         };
-        let asker = proxies::asker(peer, headers, &self.access.trusted_proxies);
-        if spares_this_machine && asker.is_loopback() {
-            return Ok(None);
-        }
-        self.count("address", proxies::counted(asker), rate)
-            .map(Some)
+        Ok(quota)
     }
 
     fn count(
         &self,
         name: &'static str,
-        client: impl Client,
+        client: Counts<'_>,
         rate: Rate,
     ) -> Result<Quota, Box<Stop>> {
-        let counted = self.limiter.count((name, client), rate);
+        let counted = self.limiter.count(client, rate);
         let quota = |left, whole_after| Quota {
             name,
             rate,
@@ -403,10 +526,29 @@ impl Gate {
     }
 }
 
-/// What is counted by: an address, or the id of a key.
-trait Client: std::hash::Hash {}
-impl Client for IpAddr {}
-impl Client for &str {}
+/// What requests are counted by.
+#[derive(Hash)]
+enum Counts<'k> {
+    Address(IpAddr),
+    Local,
+    Unreadable,
+    Key(&'k str),
+}
+
+/// A place that is free now.
+fn enter_now(places: &Places, client: ClientId) -> Result<Place, Refusal> {
+    match places.enter(client)? {
+        Entry::Place(place) => Ok(place),
+        // It has no queue.
+        Entry::Queued(_) => Err(Refusal::Full),
+    }
+}
+
+/// Whether the handler reads a body, which may be slow to come. No other looks at it.
+fn reads_body(route: Option<&str>, request: &Request) -> bool {
+    let takes_one = matches!(route, Some("/" | "/api/v1/locate"));
+    takes_one && request.method() == Method::POST && !request.body().is_end_stream()
+}
 
 /// The key that is shown: `Authorization: Bearer …`, or the password that a browser asks for. Another
 /// password is a proxy's.
@@ -424,4 +566,71 @@ fn shown_key(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
     let colon = user_and_password.iter().position(|byte| *byte == b':')?;
     let password = user_and_password.split_off(colon + 1);
     keys::looks_like_one(&password).then_some(Cow::Owned(password))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn request(method: Method, uri: &str, body: Body) -> Request {
+        let request = Request::builder().method(method).uri(uri).body(body);
+        request.expect("a request")
+    }
+
+    #[test]
+    fn a_body_that_nobody_reads_changes_nothing() {
+        let gate = Gate::new(Access::default(), Limits::default());
+        let admitted = |method, uri, route| {
+            let request = request(method, uri, Body::from("LA18 4DB"));
+            match gate.admit(&request, Some(route)) {
+                Ok(pass) => pass.admission,
+                Err(_) => panic!("it is refused"),
+            }
+        };
+        // It takes its turn, whatever it brings.
+        let (uri, route) = ("/maps/icc.png", "/maps/{picture}");
+        let admission = admitted(Method::GET, uri, route);
+        assert!(matches!(admission, Admission::InTurn(..)));
+        let admission = admitted(Method::GET, "/", "/");
+        assert!(matches!(admission, Admission::InTurn(..)));
+        // A form first comes.
+        let admission = admitted(Method::POST, "/", "/");
+        assert!(matches!(admission, Admission::AfterBody(..)));
+    }
+
+    #[test]
+    fn other_classes_take_no_place_of_a_look_up() {
+        let limits = Limits {
+            requests: 2,
+            requests_per_client: 1,
+            waiting: 1,
+            waiting_per_client: 1,
+            ..Limits::default()
+        };
+        let gate = Gate::new(Access::default(), limits);
+        let admit = |uri: &str, route| {
+            let request = request(Method::GET, uri, Body::empty());
+            gate.admit(&request, Some(route))
+        };
+        let mut held = Vec::new();
+        for (uri, route) in [
+            ("/api/v1/batch/1", "/api/v1/batch/{ticket}"),
+            ("/maps/icc.png", "/maps/{picture}"),
+            ("/api/v1/postcodes?prefix=LA1", "/api/v1/postcodes"),
+            ("/", "/"),
+        ] {
+            // Until it is refused: there are as many as may be.
+            held.extend(std::iter::from_fn(|| admit(uri, route).ok()));
+        }
+        assert!(!gate.refuses_look_ups());
+        let locate = || admit("/api/v1/locate?postcode=LA18+4DB", "/api/v1/locate");
+        let look_ups = [locate().is_ok(), locate().is_ok()];
+        assert_eq!(look_ups, [true, true]);
+        let (_first, _second) = (locate(), locate());
+        let stop = locate().err().expect("there are two at a time");
+        assert_eq!(stop.problem.code(), "busy");
+        assert!(gate.refuses_look_ups());
+    }
 }

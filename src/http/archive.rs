@@ -11,6 +11,7 @@ use axum::response::Response;
 use tokio::time::timeout;
 
 use super::App;
+use super::access::Turn;
 use super::input::query_fields;
 use super::problem::Problem;
 use super::ranges;
@@ -32,6 +33,7 @@ pub(super) async fn answer(
     name: &str,
     method: &Method,
     headers: &HeaderMap,
+    turn: Option<&Turn>,
 ) -> Result<Response, Problem> {
     let snapshot = Snapshot::of(app, &query_fields(uri, &["dataset"])?)?;
     if name != snapshot.index().manifest().name {
@@ -40,7 +42,7 @@ pub(super) async fn answer(
     }
     let archive = match kept(&snapshot) {
         Some(archive) => archive?,
-        None => made(app, snapshot).await?,
+        None => made(app, snapshot, turn).await?,
     };
     let common = [
         (header::CONTENT_TYPE, PMTILES),
@@ -56,13 +58,16 @@ fn kept(snapshot: &Snapshot) -> Option<Result<Arc<Archive>, Problem>> {
     Some(kept.ok_or_else(too_large))
 }
 
-async fn made(app: &App, snapshot: Snapshot) -> Result<Arc<Archive>, Problem> {
-    // Who waited here would keep a place from other big answers.
-    let turn = Arc::clone(&app.archiving).try_acquire_owned();
-    let turn = turn.map_err(|_| busy())?;
+async fn made(app: &App, snapshot: Snapshot, turn: Option<&Turn>) -> Result<Arc<Archive>, Problem> {
+    let place = Arc::clone(&app.archiving).try_acquire_owned();
+    let place = place.map_err(|_| busy())?;
+    // Who waits here keeps no other answer from being rendered.
+    if let Some(turn) = turn {
+        turn.release();
+    }
     let make = move || {
         // Held until it is made, also when nobody waits for it any more.
-        let _turn = turn;
+        let _place = place;
         // It may be what another request has made meanwhile.
         if let Some(kept) = kept(&snapshot) {
             return kept;

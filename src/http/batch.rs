@@ -23,13 +23,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use self::stream::{Answering, Answers, Bridge, List, SUMMARY};
 use self::tickets::{Offer, Tickets};
 use self::wanted::{Announced, PARAMETERS, Wanted};
 use super::App;
-use super::access::KeyId;
+use super::access::places::{Place, PlaceLimits, Places, Refusal};
+use super::access::{ClientId, Gate, KeyId};
 use super::input::{Segments, query_fields};
 use super::locate::NO_STORE;
 use super::problem::Problem;
@@ -45,13 +46,24 @@ use crate::batch::{
 pub struct BatchLimits {
     /// The bytes of a list, as they are sent.
     pub bytes: u64,
-    /// Lists at a time; others are asked to come again.
+    /// Lists at a time; others wait for their turn.
     pub lists: usize,
+    /// Lists of one client at a time.
+    pub lists_per_client: usize,
+    /// A list waits for its turn for so long, and is then refused.
+    pub queue_within: Duration,
     /// Threads that work on a list.
     pub threads: NonZeroUsize,
     /// A list of which hardly anything moves for so long is given up: fewer than a thousand bytes a
     /// second, in and out together.
     pub stalled_after: Duration,
+    /// Bytes a second that a client sends while it is waited for, and that it takes, each on average; a slower list
+    /// is given up. The time that the service itself takes does not count.
+    pub rate_min: u64,
+    /// The average counts when the client has been waited for so long.
+    pub rate_after: Duration,
+    /// A list has been answered by then, or is given up.
+    pub within: Duration,
 }
 
 impl Default for BatchLimits {
@@ -61,12 +73,23 @@ impl Default for BatchLimits {
             // 60 million rows of 12 columns are 7 GB.
             bytes: 16 << 30,
             lists: 4,
+            lists_per_client: 2,
+            queue_within: Duration::from_secs(20),
             // Look-ups of others want processors too.
             threads: NonZeroUsize::new(processors.get() / 2).unwrap_or(NonZeroUsize::MIN),
             stalled_after: Duration::from_secs(60),
+            // A fiftieth of what a line of 4 Mbit/s carries.
+            rate_min: 10_000,
+            rate_after: Duration::from_secs(60),
+            // 60 million rows over a line of 20 Mbit/s take an hour.
+            within: Duration::from_secs(4 * 60 * 60),
         }
     }
 }
+
+/// Lists that wait for a place, for each place that there is; and those of one client.
+const QUEUED_PER_PLACE: usize = 8;
+const QUEUED_PER_CLIENT: usize = 16;
 
 /// A stream of Arrow, as IANA lists it.
 const ARROW: &str = "application/vnd.apache.arrow.stream";
@@ -81,14 +104,19 @@ const AGAIN_IN_S: u16 = 10;
 #[derive(Clone)]
 pub(super) struct Lists {
     limits: Arc<BatchLimits>,
-    places: Arc<Semaphore>,
+    places: Places,
     tickets: Arc<Tickets>,
 }
 
 impl Lists {
     pub(super) fn new(limits: BatchLimits) -> Lists {
         Lists {
-            places: Arc::new(Semaphore::new(limits.lists)),
+            places: Places::new(PlaceLimits {
+                places: limits.lists,
+                places_per_client: limits.lists_per_client,
+                queue: limits.lists.saturating_mul(QUEUED_PER_PLACE),
+                queue_per_client: QUEUED_PER_CLIENT,
+            }),
             tickets: Arc::new(Tickets::new(limits.stalled_after)),
             limits: Arc::new(limits),
         }
@@ -96,15 +124,20 @@ impl Lists {
 
     /// How many are under way.
     pub(super) fn under_way(&self) -> usize {
-        self.limits
-            .lists
-            .saturating_sub(self.places.available_permits())
+        self.places.taken()
     }
 
-    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        let busy = "as many lists are under way as may be at a time";
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        place.map_err(|_| Problem::busy(busy, AGAIN_IN_S))
+    /// How many wait for a place.
+    pub(super) fn queued(&self) -> usize {
+        self.places.queued()
+    }
+
+    /// A place, when it is the client's turn. Nothing of the list is read before.
+    async fn place(&self, client: ClientId, gate: &Gate) -> Result<Place, Problem> {
+        let refused = |refusal| gate.refuse_for(refusal, AGAIN_IN_S);
+        let entry = self.places.enter(client).map_err(refused)?;
+        let place = tokio::time::timeout(self.limits.queue_within, entry.place()).await;
+        place.unwrap_or(Err(Refusal::Full)).map_err(refused)
     }
 
     /// Whoever says beforehand that it is too much is told so before anything is sent.
@@ -127,9 +160,10 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     let wanted = Wanted::of(&fields, &announced)?;
     let snapshot = Snapshot::of(&app, &fields)?;
     app.lists.expect_length(request.headers())?;
-    let place = app.lists.place()?;
     let offered = wanted.ticket.map(|ticket| app.lists.tickets.offer(ticket));
+    // Before the queue: whoever takes the answers waits for them as long.
     let offer = offered.transpose()?;
+    let place = app.lists.place(client_of(&request), &app.gate).await?;
     let connection = request.extensions().get::<Connection>().cloned();
     let takes_trailers = takes_trailers(request.headers());
     let job = Job {
@@ -148,6 +182,12 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
         }
         (Begun::Answering(ready, outcome), Some(offer)) => hand_over(*ready, outcome, offer).await,
     }
+}
+
+/// The client that the guard found; all are one where there is no guard.
+fn client_of(request: &Request) -> ClientId {
+    let known = request.extensions().get().copied();
+    known.unwrap_or_default()
 }
 
 /// Gives the answers to whoever has the ticket, and the summary to whoever sent the list.
@@ -211,7 +251,7 @@ struct Job {
     limits: Arc<BatchLimits>,
     asker: Asker,
     /// Its place among the lists under way.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// The summary, or why there is none; told when all is over.

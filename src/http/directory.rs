@@ -39,13 +39,16 @@ pub(super) async fn dataset(snapshot: Snapshot, headers: HeaderMap) -> Result<Re
 }
 
 /// `/health/ready`: a verified dataset is loaded, for there is no service without; and what is not
-/// as it should be all the same. Not while the service stops: nobody is to send it more.
+/// as it should be all the same. Not while the service stops, nor while it refuses look-ups: nobody is to send it more.
 pub(super) async fn ready(
     State(app): State<App>,
     connection: Option<Extension<Connection>>,
 ) -> Response {
     if connection.is_some_and(|connection| connection.is_stopping()) {
         return Problem::stopping().into_response();
+    }
+    if app.gate.refuses_look_ups() {
+        return Problem::refuses_look_ups(READY_AGAIN_IN_S).into_response();
     }
     let releases = app.releases();
     let manifest = releases.current().manifest();
@@ -68,6 +71,9 @@ pub(super) async fn ready(
     });
     (NO_STORE, Json(body)).into_response()
 }
+
+/// A service that refuses look-ups is asked again after so many seconds whether it is ready.
+const READY_AGAIN_IN_S: u16 = 5;
 
 /// How many days ago the day is that a dataset stands for.
 pub(super) fn age_days(manifest: &Manifest) -> Option<i32> {

@@ -44,7 +44,7 @@ fn requests(text: &mut Text, service: &App) {
         let all = buckets.last().map_or(0, |(_, count)| *count);
         text.line("_count", &[("of", of)], all);
     }
-    text.begin("catchment_requests_under_way", "gauge", "Requests that are being answered: look-ups, those with a body, and big answers (areas, tiles, maps), those that wait for their turn among them.");
+    text.begin("catchment_requests_under_way", "gauge", "Requests that are being answered, by class: look-up; body, which reads one; search; rendered (areas, tiles, maps, pages); waiting, for the answers of a batch. Those that wait for their turn are among them.");
     for (kind, count) in gate.under_way() {
         text.line("", &[("kind", kind)], count);
     }
@@ -54,6 +54,18 @@ fn requests(text: &mut Text, service: &App) {
         "Lists that are being answered.",
     );
     text.line("", &[], service.lists.under_way());
+    text.begin(
+        "catchment_lists_waiting",
+        "gauge",
+        "Lists that wait for their turn.",
+    );
+    text.line("", &[], service.lists.queued());
+    text.begin(
+        "catchment_refuses_look_ups",
+        "gauge",
+        "Whether a look-up was refused for want of a place in the last seconds; the service is then not ready.",
+    );
+    text.line("", &[], u8::from(gate.refuses_look_ups()));
     text.begin("catchment_refused_total", "counter", "Requests that were not let in, by reason; unreadable ones and those for whose connection there was no place, of the whole process.");
     for (reason, count) in gate.refused.counts().into_iter().chain(unrouted_counts()) {
         text.line("", &[("reason", reason)], count);

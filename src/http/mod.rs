@@ -21,6 +21,7 @@ mod negotiate;
 mod ogc;
 mod openapi;
 mod origin;
+mod paced;
 mod pages;
 mod postcodes;
 mod practices;
@@ -47,6 +48,7 @@ use crate::index::Index;
 use crate::releases::{Live, Releases};
 use crate::tiles::basemap::Basemap;
 use batch::Lists;
+use pages::shared::SharedPages;
 use problem::Problem;
 use protect::{Guard, Manner};
 use widget::Pictures;
@@ -63,6 +65,8 @@ pub struct App {
     live: Arc<Live>,
     lists: Lists,
     pictures: Pictures,
+    /// Pages that are the same for everybody.
+    pages: SharedPages,
     frame_ancestors: FrameAncestors,
     gate: Arc<Gate>,
     /// Places for maps that are being drawn.
@@ -85,6 +89,7 @@ impl App {
             lists,
             gate,
             pictures: Pictures::default(),
+            pages: SharedPages::default(),
             drawing: Arc::new(Semaphore::new(maps::DRAWN_AT_ONCE)),
             tiling: Arc::new(Semaphore::new(access::processors())),
             archiving: Arc::new(Semaphore::new(1)),
@@ -207,7 +212,7 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/batch", post(batch::post))
         .route("/api/v1/batch/{ticket}", get(batch::take))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(app.guard(protect::LISTS));
+        .layer(app.guard(protect::API));
     let pages = if cfg!(feature = "web") {
         pages_for_people()
     } else {
@@ -231,7 +236,7 @@ pub fn router(app: App) -> Router {
     let list_pages = list_pages
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(from_fn_with_state(app.clone(), pages::refusal::as_page))
-        .layer(app.guard(protect::LIST_PAGES));
+        .layer(app.guard(protect::PAGES));
     Router::new()
         .merge(api)
         .merge(lists)

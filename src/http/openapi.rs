@@ -3,13 +3,15 @@
 use std::sync::LazyLock;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Uri, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::conditional::cacheable_json;
 use super::input::query_fields;
+use super::negotiate;
 use super::origin::{self, origin};
+use super::pages::shared::Shared;
 use super::problem::Problem;
 use super::{App, pages};
 
@@ -31,12 +33,18 @@ pub(super) async fn document(uri: Uri, headers: HeaderMap) -> Result<Response, P
 }
 
 /// `/docs`: the same to read.
-pub(super) async fn page(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn page(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
+    let encoding = negotiate::encoding(&headers).ok_or_else(Problem::no_encoding)?;
     let releases = app.releases();
-    let home = pages::blank(releases.current());
-    let page = crate::web::openapi(&home, &DOCUMENT, "/openapi.json");
-    Ok(pages::html(StatusCode::OK, page))
+    let index = releases.current();
+    Ok(app.pages.response(Shared::Docs, index, encoding, || {
+        crate::web::openapi(&pages::blank(index), &DOCUMENT, "/openapi.json")
+    }))
 }
 
 const ROOT: &str = "/ogc";

@@ -6,6 +6,7 @@ pub(super) mod compare;
 pub(super) mod groups;
 pub(super) mod practices;
 pub(super) mod refusal;
+pub(super) mod shared;
 mod visit;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use maud::Markup;
 
 use super::App;
+use super::access::Turn;
 use super::conditional::{CACHE_CONTROL, cacheable};
 use super::embed;
 use super::input::{Segments, form_fields, query_fields};
@@ -32,6 +34,8 @@ use crate::question::{FORM_FIELDS, Fields, InvalidQuestion, Question};
 use crate::releases::Releases;
 use crate::tiles::Encoding;
 use crate::web::{self, Asked, Fault, FormField, Home, Outcome, assets};
+
+use shared::Shared;
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -63,8 +67,10 @@ pub(super) async fn home(
     query_fields(&uri, &[])?;
     let encoding = negotiate::encoding(&headers).ok_or_else(Problem::no_encoding)?;
     let releases = app.releases();
-    let page = move || Ok((StatusCode::OK, web::home(&blank(releases.current()))));
-    let mut response = made_aside(page, encoding).await?;
+    let index = releases.current();
+    let mut response = app
+        .pages
+        .response(Shared::Home, index, encoding, || web::home(&blank(index)));
     embed::discover(&headers, "/", &mut response);
     Ok(response)
 }
@@ -72,25 +78,33 @@ pub(super) async fn home(
 /// `POST /`: the answer, or what is wrong with the question.
 pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let encoding = negotiate::encoding(request.headers()).ok_or_else(Problem::no_encoding)?;
+    let turn = request.extensions().get::<Turn>().cloned();
     let fields = form_fields(request, FORM_FIELDS).await?;
+    // Not before the form has come: a slow one would keep others waiting.
+    if let Some(turn) = &turn {
+        let taken = turn.take().await;
+        taken.map_err(|refusal| app.gate.refuse(refusal))?;
+    }
     let releases = app.releases();
     // The words do not wait for the map.
     let drawing = maps::place(&app.drawing, MAP_WITHIN).await.ok();
     let page = move || {
+        // Held until it is made, also when nobody waits for it any more.
+        let _turn = turn;
         let can_draw = drawing.is_some();
         answered(&releases, &fields, can_draw)
     };
     made_aside(page, encoding).await
 }
 
-/// A page that takes milliseconds to make, in an encoding that takes some more.
+/// A page that takes milliseconds to make, compressed quickly: it is for one request.
 async fn made_aside(
     page: impl FnOnce() -> Result<Page, Problem> + Send + 'static,
     encoding: Encoding,
 ) -> Result<Response, Problem> {
     let make = move || {
         let (status, page) = page()?;
-        let bytes = encoding.encode(page.into_string().as_bytes());
+        let bytes = encoding.encode_quickly(page.into_string().as_bytes());
         Ok(with_encoding(as_html(status, bytes), encoding))
     };
     let made = tokio::task::spawn_blocking(make).await;

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Empty};
 
 use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, is_known};
 use super::negotiate;
+use super::paced::SharedBody;
 use super::problem::Problem;
 use crate::tiles::{Encoding, Made};
 
@@ -95,5 +96,6 @@ pub(super) fn in_form(
             .headers_mut()
             .insert(header::CONTENT_ENCODING, word);
     }
+    response.extensions_mut().insert(SharedBody);
     response
 }

@@ -148,6 +148,25 @@ impl Problem {
         problem
     }
 
+    /// One client has as many requests under way as it may; the next may come in so many seconds.
+    pub(crate) fn too_many_at_once(again_in_s: u16) -> Problem {
+        let detail =
+            "this client has as many requests under way as one client may; wait for their answers";
+        let code = "too_many_at_once";
+        let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
+        problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));
+        problem
+    }
+
+    /// The service answers, and has no place for more look-ups; not for so many seconds.
+    pub(crate) fn refuses_look_ups(again_in_s: u16) -> Problem {
+        let detail = "look-ups are being refused: as many are under way as may be at a time";
+        let code = "look_ups_refused";
+        let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));
+        problem
+    }
+
     pub(crate) fn key_needed() -> Problem {
         let detail = "this needs a key: Authorization: Bearer and the key";
         let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "key_needed", detail);
@@ -278,8 +297,9 @@ impl Problem {
         self.status
     }
 
+    /// Refused for want of a place.
     pub(crate) fn is_busy(&self) -> bool {
-        self.status == StatusCode::SERVICE_UNAVAILABLE
+        self.status == StatusCode::SERVICE_UNAVAILABLE || self.code == "too_many_at_once"
     }
 
     pub(crate) fn detail(&self) -> &str {

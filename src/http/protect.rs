@@ -1,5 +1,8 @@
-//! What every request passes and every response gets: who may ask and how often, a time limit (lists
-//! excepted), headers that keep a browser safe, one log line, and a panic told as an internal error.
+//! What every request passes and every response gets: who may ask and how often, a place in the budget of its class,
+//! a time limit (batches excepted), headers that keep a browser safe, one log line, and a panic told as an internal
+//! error.
+//!
+//! What is rendered is made on a thread of its own, one answer or a few at a time, so that no look-up waits for it.
 //!
 //! One layer for all of it: each layer of a router costs every request a box.
 
@@ -14,11 +17,13 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::runtime::Handle;
 use tower::{Layer, Service};
 
-use super::access::{Gate, Pass, Stop};
+use super::access::places::Refusal;
+use super::access::{Admission, Class, ClientId, Gate, Quota, Stop, Turn, Unsent};
 use super::batch::stream::linger;
+use super::paced::{SharedBody, paced};
 use super::problem::{Fault, Problem};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::server::Connection;
@@ -72,30 +77,12 @@ const PASSWORD: HeaderValue =
 pub(super) struct Manner {
     /// Pages elsewhere may read what it answers, without credentials.
     is_shared: bool,
-    /// Not for lists, which take as long as they take.
-    is_timed: bool,
 }
 
-/// Look-ups, areas, tiles.
-pub(super) const API: Manner = Manner {
-    is_shared: true,
-    is_timed: true,
-};
-/// Lists.
-pub(super) const LISTS: Manner = Manner {
-    is_shared: true,
-    is_timed: false,
-};
+/// Look-ups, areas, tiles, batches.
+pub(super) const API: Manner = Manner { is_shared: true };
 /// What people look at, and the operator.
-pub(super) const PAGES: Manner = Manner {
-    is_shared: false,
-    is_timed: true,
-};
-/// The form that sends a list.
-pub(super) const LIST_PAGES: Manner = Manner {
-    is_shared: false,
-    is_timed: false,
-};
+pub(super) const PAGES: Manner = Manner { is_shared: false };
 
 /// The layer around a group of routes.
 #[derive(Clone)]
@@ -168,37 +155,48 @@ where
         let is_keyed = gate.needs_key(template).is_some();
         match gate.admit(&request, template) {
             Ok(pass) => {
-                if let Some(key) = pass.key.clone() {
+                let class = pass.class;
+                if let Some(key) = pass.key {
                     request.extensions_mut().insert(key);
                 }
-                let limit = manner.is_timed.then(|| gate.answer_within());
-                if !manner.is_timed {
-                    // A list has log lines of its own.
+                let limit = class.is_timed().then(|| gate.answer_within());
+                if class != Class::LookUp {
+                    // A batch has places and log lines of its own.
+                    request.extensions_mut().insert(pass.client);
                     request.extensions_mut().insert(line.id.clone());
-                    if let Some(connection) = connection(&request) {
-                        connection.minds_itself();
-                    }
                 }
-                let answer = Caught {
-                    answer: self.inner.call(request),
-                };
+                let connection = connection(&request).cloned();
+                if let Some(connection) = connection.as_ref().filter(|_| limit.is_none()) {
+                    connection.minds_itself();
+                }
+                if let Admission::InTurn(turn, _) | Admission::AfterBody(turn, _) = &pass.admission
+                {
+                    request.extensions_mut().insert(turn.clone());
+                }
+                let (quota, client, unsent) = (pass.quota, pass.client, pass.unsent);
+                let gate = Arc::clone(gate);
+                let answer = answered(
+                    pass.admission,
+                    class,
+                    Arc::clone(&gate),
+                    Caught {
+                        answer: self.inner.call(request),
+                    },
+                );
                 Box::pin(async move {
-                    let answer = async {
-                        let _turn = match &pass.turns {
-                            Some(turns) => take_turn(turns).await,
-                            None => None,
-                        };
-                        answer.await
-                    };
                     let mut response = match limit {
                         Some(limit) => tokio::time::timeout(limit, answer)
                             .await
                             .unwrap_or_else(|_| Problem::timed_out().into_response()),
                         None => answer.await,
                     };
+                    if matches!(class, Class::Rendered | Class::Search) {
+                        response = sent_in_turn(response, &unsent, client, connection.as_ref())
+                            .unwrap_or_else(|refusal| gate.refuse(refusal).into_response());
+                    }
                     // Once, not each time that it is full.
                     response.headers_mut().reserve(HEADERS_MORE);
-                    told(&mut response, &pass);
+                    told(&mut response, quota.as_ref());
                     if is_keyed {
                         keep_private(&mut response);
                     }
@@ -220,12 +218,87 @@ where
     }
 }
 
-/// Waits for a turn, and lets those pass that are ready. Without, every task would work on its big
-/// answer the first time it is looked at, and a look-up wait for all that came before it.
-async fn take_turn(turns: &Semaphore) -> Option<SemaphorePermit<'_>> {
-    let turn = turns.acquire().await.ok();
-    tokio::task::yield_now().await;
-    turn
+/// The answer, when it is this request's turn.
+async fn answered<F>(
+    admission: Admission,
+    class: Class,
+    gate: Arc<Gate>,
+    answer: Caught<F>,
+) -> Response
+where
+    F: Future<Output = Result<Response, Infallible>> + Send + 'static,
+{
+    match admission {
+        Admission::Now { _place } => answer.await,
+        Admission::AfterBody(turn, _place) => {
+            let mut response = answer.await;
+            response.extensions_mut().insert(turn);
+            response
+        }
+        Admission::InTurn(turn, entry) => {
+            match entry.place().await {
+                Ok(place) => turn.hold(place),
+                Err(refusal) => return gate.refuse(refusal).into_response(),
+            }
+            match class {
+                Class::Rendered => answered_aside(turn, answer).await,
+                _ => {
+                    let mut response = answer.await;
+                    response.extensions_mut().insert(turn);
+                    response
+                }
+            }
+        }
+    }
+}
+
+/// The answer, made away from the threads on which look-ups are answered. It is made to its end and holds its turn
+/// until then, also when nobody waits for it any more.
+async fn answered_aside<F>(turn: Turn, answer: Caught<F>) -> Response
+where
+    F: Future<Output = Result<Response, Infallible>> + Send + 'static,
+{
+    let runtime = Handle::current();
+    let make = move || {
+        let mut response = runtime.block_on(answer);
+        response.extensions_mut().insert(turn);
+        response
+    };
+    let made = tokio::task::spawn_blocking(make).await;
+    // A panic of the handler is caught; what is left is a runtime that stops.
+    made.unwrap_or_else(|_| Problem::internal("making an answer was cancelled").into_response())
+}
+
+/// The answer, that keeps its turn while it is written and the client takes it.
+///
+/// # Errors
+/// Where too much waits to be sent, to this client or to all.
+fn sent_in_turn(
+    mut response: Response,
+    unsent: &Unsent,
+    client: ClientId,
+    connection: Option<&Connection>,
+) -> Result<Response, Refusal> {
+    let extensions = response.extensions_mut();
+    let turn: Option<Turn> = extensions.remove();
+    let is_shared = extensions.remove::<SharedBody>().is_some();
+    let bytes = axum::body::HttpBody::size_hint(response.body()).lower();
+    if bytes == 0 {
+        // There is nothing to write.
+        if let Some(turn) = turn {
+            turn.release();
+        }
+        return Ok(response);
+    }
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let counted = match is_shared {
+        true => None,
+        false => Some(unsent.add(client, bytes)?),
+    };
+    if let (Some(turn), Some(connection)) = (&turn, connection) {
+        connection.writes_in(turn.clone());
+    }
+    Ok(paced(response, turn, counted))
 }
 
 fn connection(request: &Request) -> Option<&Connection> {
@@ -233,8 +306,8 @@ fn connection(request: &Request) -> Option<&Connection> {
 }
 
 /// Adds what its client may still ask.
-fn told(response: &mut Response, pass: &Pass) {
-    if let Some(quota) = &pass.quota {
+fn told(response: &mut Response, quota: Option<&Quota>) {
+    if let Some(quota) = quota {
         response.headers_mut().extend(quota.headers());
     }
 }

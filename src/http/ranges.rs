@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::conditional::is_known;
+use super::paced::SharedBody;
 use super::problem::Problem;
 
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
@@ -46,6 +47,7 @@ pub(super) fn response(
             (StatusCode::PARTIAL_CONTENT, range, body.slice(first..=last)).into_response()
         }
     };
+    response.extensions_mut().insert(SharedBody);
     let given = response.headers_mut();
     // Bytes name their own type.
     given.remove(header::CONTENT_TYPE);

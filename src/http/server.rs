@@ -3,7 +3,7 @@
 //!
 //! A connection says what it is at ([`connection`]); one task looks at all of them and closes those
 //! whose time is over ([`open`]), so that a request sets no timer. When there are as many as may be,
-//! one on which nothing is asked makes room: whoever opens connections to hold them up holds up
+//! one on which nothing is asked makes room, or else one whose answer is read slowly: whoever opens connections to hold them up holds up
 //! nobody.
 
 mod connection;
@@ -50,11 +50,17 @@ pub struct Limits {
     pub drain_within: Duration,
     /// Connections at a time. Where there are as many, one on which nothing is asked makes room.
     pub connections: usize,
-    /// Look-ups at a time, and as many big answers, those that wait for their turn among them; others
-    /// are told to come again.
+    /// Look-ups at a time, and as many that wait for their turn to search, and for an answer that is rendered;
+    /// others are told to come again.
     pub requests: usize,
+    /// Of the requests that wait, and of those with a body, so many may be one client's.
+    pub requests_per_client: usize,
     /// Requests with a body at a time. Where there are as many, one whose body is slow makes room.
     pub bodies: usize,
+    /// Requests at a time that wait for the answers of a batch, by ticket.
+    pub waiting: usize,
+    /// Those of one client.
+    pub waiting_per_client: usize,
 }
 
 impl Default for Limits {
@@ -67,7 +73,10 @@ impl Default for Limits {
             drain_within: Duration::from_secs(25),
             connections: 16_384,
             requests: 1_024,
+            requests_per_client: 512,
             bodies: 1_024,
+            waiting: 256,
+            waiting_per_client: 16,
         }
     }
 }
@@ -197,7 +206,8 @@ impl Server {
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
-        if self.open.count() >= self.limits.connections && !self.open.give_up_an_idle_one() {
+        let is_full = self.open.count() >= self.limits.connections;
+        if is_full && !self.open.give_up_an_idle_one() && !self.open.give_up_a_slow_reader() {
             tokio::spawn(refuse(stream));
             return;
         }

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
@@ -15,6 +16,7 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::App;
+use super::access::Turn;
 use super::archive;
 use super::areas::{held_layer, unknown_layer};
 use super::basemap;
@@ -39,12 +41,16 @@ pub(super) async fn named(
     method: Method,
     uri: Uri,
     Segments(name): Segments<String>,
+    turn: Option<Extension<Turn>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     match name.rsplit_once('.') {
         Some(("basemap", "json")) => basemap::style(&app, &uri, &headers),
         Some((name, "json")) => description(&app, &uri, name, &headers),
-        Some((name, "pmtiles")) => archive::answer(&app, &uri, name, &method, &headers).await,
+        Some((name, "pmtiles")) => {
+            let turn = turn.as_deref();
+            archive::answer(&app, &uri, name, &method, &headers, turn).await
+        }
         _ => Err(unknown_layer()),
     }
 }

@@ -74,18 +74,31 @@ impl Encoding {
     /// # Panics
     /// Never: writing to memory does not fail.
     pub fn encode(self, bytes: &[u8]) -> Vec<u8> {
+        self.encode_at(bytes, Levels::SMALL)
+    }
+
+    /// The same for bytes that are sent once: a little larger, in a fraction of the time and of the memory.
+    ///
+    /// # Panics
+    /// Never: writing to memory does not fail.
+    pub fn encode_quickly(self, bytes: &[u8]) -> Vec<u8> {
+        self.encode_at(bytes, Levels::QUICK)
+    }
+
+    fn encode_at(self, bytes: &[u8], levels: Levels) -> Vec<u8> {
         match self {
             Encoding::Identity => bytes.to_vec(),
             Encoding::Gzip => {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::new(levels.gzip));
                 encoder.write_all(bytes).expect("memory takes it");
                 encoder.finish().expect("memory takes it")
             }
-            Encoding::Zstd => zstd::bulk::compress(bytes, 19).expect("memory takes it"),
+            Encoding::Zstd => zstd::bulk::compress(bytes, levels.zstd).expect("memory takes it"),
             Encoding::Brotli => {
                 let mut encoded = Vec::new();
                 let parameters = brotli::enc::BrotliEncoderParams {
-                    quality: 9,
+                    quality: levels.brotli,
+                    lgwin: levels.brotli_window_bits,
                     ..Default::default()
                 };
                 brotli::BrotliCompress(&mut &bytes[..], &mut encoded, &parameters)
@@ -94,6 +107,30 @@ impl Encoding {
             }
         }
     }
+}
+
+/// How hard each encoding tries.
+struct Levels {
+    gzip: u32,
+    zstd: i32,
+    brotli: i32,
+    brotli_window_bits: i32,
+}
+
+impl Levels {
+    const SMALL: Levels = Levels {
+        gzip: 9,
+        zstd: 19,
+        brotli: 9,
+        brotli_window_bits: 22,
+    };
+    const QUICK: Levels = Levels {
+        gzip: 5,
+        zstd: 3,
+        brotli: 4,
+        // 256 KiB, which is more than a page has.
+        brotli_window_bits: 18,
+    };
 }
 
 /// Which tile, of which layers in which state.

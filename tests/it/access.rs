@@ -163,6 +163,44 @@ fn a_proxy_of_ours_is_believed_its_last_hop_and_no_other() {
     assert_eq!(ask("2001:db8:1:2::1"), 200);
 }
 
+/// Once, a byte beyond ASCII made a client the proxy itself, which is not counted where it is this machine.
+#[test]
+fn a_hop_that_cannot_be_read_exempts_nobody() {
+    let server = server(Access {
+        address_rate: AddressRate::FromElsewhere("20/hour".parse().expect("a rate")),
+        trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
+        ..Access::default()
+    });
+    let ask = |hops: &[u8]| {
+        let mut request =
+            b"GET /api/v1/dataset HTTP/1.1\r\nHost: test\r\nConnection: close\r\nX-Forwarded-For: "
+                .to_vec();
+        request.extend_from_slice(hops);
+        request.extend_from_slice(b"\r\n\r\n");
+        let mut stream = server.connect();
+        stream.write_all(&request).expect("taken");
+        let answer = crate::server::read_to_close(stream);
+        answer[9..12].to_string()
+    };
+    // It is the client that the proxy wrote behind it.
+    for _ in 0..20 {
+        assert_eq!(ask(b"\xff, 192.0.2.1"), "200");
+    }
+    assert_eq!(ask(b"192.0.2.1"), "429");
+    assert_eq!(ask(b"\xff, 192.0.2.1"), "429");
+    // All that cannot be read is one client, with a tenth of the rate.
+    for (hops, status) in [
+        (b"192.0.2.7, \xff".as_slice(), "200"),
+        (b"unknown", "200"),
+        (b"_hidden", "429"),
+        (b"", "429"),
+        (b"192.0.2.8, 127.0.0.1, rubbish", "429"),
+        (b"192.0.2.8", "200"),
+    ] {
+        assert_eq!(ask(hops), status, "{}", String::from_utf8_lossy(hops));
+    }
+}
+
 #[test]
 fn by_default_this_machine_is_not_counted_and_others_are() {
     let server = server(Access {

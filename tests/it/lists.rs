@@ -636,7 +636,10 @@ fn a_client_that_breaks_off_gets_no_end() {
 
 #[test]
 fn who_comes_when_all_places_are_taken_is_told_before_sending() {
-    let server = limits(|limits| limits.lists = 1);
+    let server = limits(|limits| {
+        limits.lists = 1;
+        limits.queue_within = Duration::from_millis(100);
+    });
     let first = under_way(&server);
     let more = "Expect: 100-continue\r\nContent-Length: 9\r\n\r\n";
     let mut second = server.connect();

@@ -44,6 +44,7 @@ mod releases;
 mod running;
 mod server;
 mod settings;
+mod shares;
 mod stalls;
 mod things;
 mod tiles;

@@ -197,6 +197,20 @@ fn where_every_connection_is_at_work_another_is_told_to_come_again() {
 }
 
 #[test]
+fn connections_that_read_slowly_make_room_where_no_other_does() {
+    let server = server(|limits| limits.connections = 3);
+    let _slow = [(); 3].map(|()| {
+        let stream = asks_and_does_not_read(&server);
+        thread::sleep(ms(100));
+        stream
+    });
+    // Until they have been seen to take nothing for a while.
+    thread::sleep(ms(3_500));
+    server.locate(&[("postcode", "LA18 4DB")]).expect(200);
+    server.get("/health/ready").expect(200);
+}
+
+#[test]
 fn too_many_bodies_are_refused_before_they_are_read_and_slow_ones_make_room() {
     let server = server(|limits| limits.bodies = 2);
     let slow = [HALF_A_BODY; 2].map(|half| sent(&server, half));

@@ -66,32 +66,53 @@ pub(super) fn is_ours(address: IpAddr, proxies: &[Network]) -> bool {
     proxies.iter().any(|network| network.holds(address))
 }
 
-/// The address that asked: the right-most of `X-Forwarded-For` that is no proxy of ours, where the
-/// connection comes from one; the connection's own otherwise.
+/// Where a request comes from, as far as that can be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Origin {
+    /// This address.
+    Address(IpAddr),
+    /// A proxy of ours named something that is not an address, or nothing at all. All such requests are
+    /// counted as one client: a header that cannot be read must not exempt anybody.
+    Unreadable,
+    /// A Unix socket.
+    Local,
+}
+
+/// The origin of a request: the right-most hop of `X-Forwarded-For` that is not a proxy of ours, where the
+/// connection comes from one of ours; the other end of the connection otherwise.
 ///
-/// What stands further left, anybody can have written. A hop that is no address ends the search.
-pub(super) fn asker(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
-    let mut asker = peer;
-    if !is_ours(peer, proxies) {
-        return asker;
+/// Hops are read as bytes, from the right. Anybody can have written what is further left, so the first hop that is
+/// not an address (`unknown`, `_hidden`, a byte beyond ASCII) ends the search, and the origin is unreadable. Empty
+/// hops are passed over (RFC 9110, 5.6.1).
+pub(super) fn origin(peer: Option<IpAddr>, headers: &HeaderMap, proxies: &[Network]) -> Origin {
+    let own = peer.map_or(Origin::Local, Origin::Address);
+    let is_believed = match peer {
+        Some(peer) => is_ours(peer, proxies),
+        // Whoever may open the socket is named by nobody else.
+        None => !proxies.is_empty(),
+    };
+    let mut lines = headers.get_all("x-forwarded-for").iter().rev().peekable();
+    if !is_believed || lines.peek().is_none() {
+        return own;
     }
-    let lines = headers.get_all("x-forwarded-for").iter();
-    let hops = lines.filter_map(|line| line.to_str().ok());
-    let hops: Vec<&str> = hops.flat_map(|line| line.split(',')).collect();
-    for hop in hops.iter().rev() {
-        let Some(address) = address_of(hop.trim()) else {
-            break;
+    let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    let hops = hops.map(<[u8]>::trim_ascii).filter(|hop| !hop.is_empty());
+    let mut origin = Origin::Unreadable;
+    for hop in hops {
+        let Some(address) = address_of(hop) else {
+            return Origin::Unreadable;
         };
-        asker = address;
+        origin = Origin::Address(address);
         if !is_ours(address, proxies) {
             break;
         }
     }
-    asker
+    origin
 }
 
 /// With or without a port.
-fn address_of(hop: &str) -> Option<IpAddr> {
+fn address_of(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?;
     let with_port = || hop.parse().ok().map(|address: SocketAddr| address.ip());
     let in_brackets = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let address = hop.parse().ok().or_else(with_port).or_else(in_brackets);
@@ -146,46 +167,94 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(peer: &str, forwarded: &[&str], expected: &str) {
+    fn check(peer: &str, forwarded: &[&[u8]], expected: &str) {
         let proxies = ["10.0.0.0/8".parse().expect("a network")];
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append(
-                "x-forwarded-for",
-                HeaderValue::from_str(line).expect("text"),
-            );
+            let line = HeaderValue::from_bytes(line).expect("a value");
+            headers.append("x-forwarded-for", line);
         }
-        let peer = peer.parse().expect("an address");
-        assert_eq!(
-            asker(peer, &headers, &proxies).to_string(),
-            expected,
-            "{forwarded:?}"
-        );
+        let peer = peer.parse().ok();
+        let found = match origin(peer, &headers, &proxies) {
+            Origin::Address(address) => address.to_string(),
+            Origin::Unreadable => "unreadable".to_string(),
+            Origin::Local => "local".to_string(),
+        };
+        assert_eq!(found, expected, "{forwarded:?}");
     }
 
     #[test]
-    fn the_right_most_hop_that_is_not_ours_asked() {
-        check("192.0.2.1", &["198.51.100.7"], "192.0.2.1");
+    fn the_right_most_hop_that_is_not_a_proxy_is_the_origin() {
+        check("192.0.2.1", &[b"198.51.100.7"], "192.0.2.1");
         check("10.0.0.1", &[], "10.0.0.1");
-        check("10.0.0.1", &["198.51.100.7"], "198.51.100.7");
-        check("10.0.0.1", &["6.6.6.6, 198.51.100.7"], "198.51.100.7");
+        for (forwarded, expected) in [
+            ("198.51.100.7", "198.51.100.7"),
+            ("6.6.6.6, 198.51.100.7", "198.51.100.7"),
+            ("6.6.6.6, 198.51.100.7, 10.9.9.9", "198.51.100.7"),
+            ("10.3.3.3, 10.2.2.2", "10.3.3.3"),
+            ("198.51.100.7:4711", "198.51.100.7"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("::ffff:198.51.100.7", "198.51.100.7"),
+            ("[::ffff:198.51.100.7]:80", "198.51.100.7"),
+            ("6.6.6.6,198.51.100.7", "198.51.100.7"),
+            ("6.6.6.6\t,\t 198.51.100.7 \t", "198.51.100.7"),
+            // A hop of the client's own, whatever it is, is not looked at.
+            ("rubbish, 198.51.100.7", "198.51.100.7"),
+            // Empty hops are none.
+            ("198.51.100.7, , ", "198.51.100.7"),
+            (",,198.51.100.7,10.1.1.1,,", "198.51.100.7"),
+        ] {
+            check("10.0.0.1", &[forwarded.as_bytes()], expected);
+        }
         check(
             "10.0.0.1",
-            &["6.6.6.6, 198.51.100.7, 10.9.9.9"],
+            &[b"6.6.6.6", b"198.51.100.7", b"10.9.9.9"],
             "198.51.100.7",
         );
-        check(
-            "10.0.0.1",
-            &["6.6.6.6", "198.51.100.7", "10.9.9.9"],
-            "198.51.100.7",
-        );
-        check("10.0.0.1", &["198.51.100.7, rubbish"], "10.0.0.1");
-        check("10.0.0.1", &["rubbish, 10.2.2.2"], "10.2.2.2");
-        check("10.0.0.1", &["10.3.3.3, 10.2.2.2"], "10.3.3.3");
-        check("10.0.0.1", &["198.51.100.7:4711"], "198.51.100.7");
-        check("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1");
-        check("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1");
-        check("10.0.0.1", &["::ffff:198.51.100.7"], "198.51.100.7");
+        check("10.0.0.1", &[b"\xff, 198.51.100.7"], "198.51.100.7");
+        check("10.0.0.1", &[b"\xff", b"198.51.100.7"], "198.51.100.7");
+        let long = [b"1.1.1.1, ".repeat(1_500).as_slice(), b"198.51.100.7"].concat();
+        check("10.0.0.1", &[&long], "198.51.100.7");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_never_the_proxy_itself() {
+        for forwarded in [
+            b"198.51.100.7, rubbish".as_slice(),
+            b"rubbish, 10.2.2.2",
+            b"198.51.100.7, unknown",
+            b"198.51.100.7, _hidden",
+            b"unix:",
+            b"\xff",
+            b"198.51.100.7\xff",
+            b"198.51.100.7, \xff",
+            b"198.51.100.7 6.6.6.6",
+            b"198.51.100.7:99999",
+            b"198.51.100.007",
+            b"fe80::1%eth0",
+            b"[2001:db8::1",
+            b"\"[2001:db8::1]\"",
+            b"",
+            b" ",
+            b",",
+            b", ,",
+        ] {
+            check("10.0.0.1", &[forwarded], "unreadable");
+        }
+        check("10.0.0.1", &[b"198.51.100.7", b"rubbish"], "unreadable");
+        check("10.0.0.1", &[b"", b""], "unreadable");
+    }
+
+    #[test]
+    fn behind_a_unix_socket_the_header_decides() {
+        check("", &[], "local");
+        check("", &[b"6.6.6.6, 198.51.100.7"], "198.51.100.7");
+        check("", &[b"6.6.6.6, unix:"], "unreadable");
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_static("6.6.6.6"));
+        assert_eq!(origin(None, &headers, &[]), Origin::Local);
     }
 
     #[test]

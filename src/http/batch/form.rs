@@ -4,24 +4,26 @@
 //! in memory, for which it may not be large.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use bytes::BytesMut;
+use maud::Markup;
 use multer::{Field, Multipart};
 
 use super::super::App;
 use super::super::input::query_fields;
-use super::super::pages;
+use super::super::negotiate;
+use super::super::pages::{self, shared::Shared};
 use super::super::problem::Problem;
 use super::super::server::Connection;
 use super::super::snapshot::Snapshot;
-use super::stream::{linger, stalled};
+use super::stream::{Traffic, linger};
 use super::wanted::{Announced, Wanted};
-use super::{Asker, Begun, Job};
+use super::{Asker, Begun, Job, client_of};
+use crate::index::Index;
 use crate::question::Fields;
 use crate::web::{self, ListFault, ListPage};
 
@@ -50,9 +52,18 @@ const FIELDS: &[&str] = &[
 ];
 
 /// `GET /batch`.
-pub(in crate::http) async fn page(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
+pub(in crate::http) async fn page(
+    State(app): State<App>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
-    Ok(shown(&app, StatusCode::OK, None, &Fields::default()))
+    let encoding = negotiate::encoding(&headers).ok_or_else(Problem::no_encoding)?;
+    let releases = app.releases();
+    let index = releases.current();
+    Ok(app.pages.response(Shared::Batch, index, encoding, || {
+        form_page(index, None, &Fields::default())
+    }))
 }
 
 /// `POST /batch`: the answers as a file, or the page with what is wrong.
@@ -63,7 +74,7 @@ pub(in crate::http) async fn answer(
     let boundary = boundary(request.headers())?;
     let connection = request.extensions().get::<Connection>().cloned();
     let asker = Asker::of(&request);
-    let place = match app.lists.place() {
+    let place = match app.lists.place(client_of(&request), &app.gate).await {
         Ok(place) => place,
         Err(problem) => {
             return Ok(refused(
@@ -83,10 +94,10 @@ pub(in crate::http) async fn answer(
             request.into_body(),
         ));
     }
-    let moved = AtomicU64::new(0);
+    let traffic = Traffic::default();
     let form = tokio::select! {
-        form = read(request.into_body(), boundary, &moved) => form?,
-        () = stalled(&moved, app.lists.limits.stalled_after) => return Err(Problem::timed_out()),
+        form = read(request.into_body(), boundary, &traffic) => form?,
+        _ = traffic.ends(&app.lists.limits) => return Err(Problem::timed_out()),
     };
     let fields = Fields::new(form.fields, FIELDS)?;
     if form.file.is_empty() {
@@ -118,7 +129,9 @@ struct Form {
     file: BytesMut,
 }
 
-async fn read(body: Body, boundary: String, moved: &AtomicU64) -> Result<Form, Problem> {
+async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, Problem> {
+    // It does nothing but wait for the client.
+    let _waits = traffic.waits_for_bytes();
     let mut parts = Multipart::new(body.into_data_stream(), boundary);
     let mut form = Form::default();
     let mut count = 0;
@@ -132,10 +145,10 @@ async fn read(body: Body, boundary: String, moved: &AtomicU64) -> Result<Form, P
         }
         let name = part.name().unwrap_or_default().to_string();
         if name == "file" {
-            form.file = whole(part, FILE_BYTES_MAX, moved).await?;
+            form.file = whole(part, FILE_BYTES_MAX, traffic).await?;
             continue;
         }
-        let value = whole(part, FIELD_BYTES_MAX, moved).await?;
+        let value = whole(part, FIELD_BYTES_MAX, traffic).await?;
         let value = String::from_utf8_lossy(&value).trim().to_string();
         // A browser sends what was not filled in blank.
         if !value.is_empty() {
@@ -148,11 +161,11 @@ async fn read(body: Body, boundary: String, moved: &AtomicU64) -> Result<Form, P
 async fn whole(
     mut part: Field<'static>,
     bytes_max: usize,
-    moved: &AtomicU64,
+    traffic: &Traffic,
 ) -> Result<BytesMut, Problem> {
     let mut whole = BytesMut::new();
     while let Some(bytes) = part.chunk().await.map_err(malformed)? {
-        moved.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        traffic.came(bytes.len());
         if whole.len() + bytes.len() > bytes_max {
             return Err(Problem::too_large(bytes_max as u64));
         }
@@ -191,6 +204,11 @@ fn refused(app: &App, problem: Problem, fields: &Fields, unread: Body) -> Respon
 
 fn shown(app: &App, status: StatusCode, problem: Option<&Problem>, fields: &Fields) -> Response {
     let releases = app.releases();
+    let page = form_page(releases.current(), problem, fields);
+    pages::html(status, page)
+}
+
+fn form_page(index: &Index, problem: Option<&Problem>, fields: &Fields) -> Markup {
     let page = ListPage {
         fault: problem.map(|problem| ListFault {
             code: problem.code(),
@@ -199,6 +217,5 @@ fn shown(app: &App, status: StatusCode, problem: Option<&Problem>, fields: &Fiel
         fields,
         file_bytes_max: FILE_BYTES_MAX,
     };
-    let page = web::list(&pages::blank(releases.current()), &page);
-    pages::html(status, page)
+    web::list(&pages::blank(index), &page)
 }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Whoever drops out ends all: without [`Answers`] there is no carrier, without a carrier nothing to
-//! read, and a run that can neither read nor write is over. A list that stands still is given up.
+//! read, and a run that can neither read nor write is over. A list that stands still is given up, and so is one whose
+//! client sends or takes too slowly, or that takes too long ([`Traffic`]).
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -15,7 +16,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -35,6 +36,9 @@ const PIECES_OUT: usize = 2;
 
 /// Slower than this is not sending or taking a list, but holding its place.
 const LEAST_BYTES_A_SECOND: u64 = 1_000;
+
+/// The average rate of a client is looked at so often.
+const RATE_CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// What is sent after a list was refused is read for a while, for the client to come to read why.
 const LINGER: Duration = Duration::from_secs(5);
@@ -93,11 +97,11 @@ pub(super) struct Bridge {
 
 impl Bridge {
     /// For a body, and the limits of a list.
-    pub(super) fn new(body: Body, limits: &BatchLimits, request_id: &RequestId) -> Bridge {
+    pub(super) fn new(body: Body, limits: &Arc<BatchLimits>, request_id: &RequestId) -> Bridge {
         let (send_piece, piece) = mpsc::channel(PIECES_IN);
         let (send_answer, answer) = mpsc::channel(PIECES_OUT);
         let (alive, gone) = oneshot::channel();
-        let moved = Arc::new(AtomicU64::new(0));
+        let traffic = Arc::new(Traffic::default());
         let taker = Arc::new(OnceLock::new());
         Bridge {
             list: List {
@@ -108,11 +112,12 @@ impl Bridge {
             answering: Answering {
                 into: send_answer,
                 ends_a_line: true,
+                traffic: Arc::clone(&traffic),
             },
             answers: Answers {
                 from: answer,
                 is_over: false,
-                moved: Arc::clone(&moved),
+                traffic: Arc::clone(&traffic),
                 taker: Arc::clone(&taker),
                 _alive: alive,
             },
@@ -120,11 +125,10 @@ impl Bridge {
                 body,
                 into: send_piece,
                 gone,
-                moved,
+                traffic,
                 taker,
                 request_id: request_id.clone(),
-                bytes_max: limits.bytes,
-                stalled_after: limits.stalled_after,
+                limits: Arc::clone(limits),
             },
         }
     }
@@ -136,38 +140,39 @@ pub(super) struct Carrier {
     into: mpsc::Sender<Piece>,
     /// Done when [`Answers`] is there no more.
     gone: oneshot::Receiver<()>,
-    moved: Arc<AtomicU64>,
+    traffic: Arc<Traffic>,
     taker: Arc<OnceLock<Connection>>,
     request_id: RequestId,
-    bytes_max: u64,
-    stalled_after: Duration,
+    limits: Arc<BatchLimits>,
 }
 
 impl Carrier {
-    /// Carries until the answers are there no more, or nothing moves.
+    /// Carries until the answers are there no more, or the list is given up.
     pub(super) async fn carry(self) {
         let Carrier { mut body, into, .. } = self;
         let last = into.clone();
         let carried = async {
-            pump(&mut body, into, self.bytes_max, &self.moved).await;
+            pump(&mut body, into, self.limits.bytes, &self.traffic).await;
             // What is left to do is to answer it and to send that.
             std::future::pending::<()>().await;
         };
-        let has_stalled = tokio::select! {
-            () = carried => false,
-            _ = self.gone => false,
-            () = stalled(&self.moved, self.stalled_after) => true,
+        let given_up = tokio::select! {
+            () = carried => None,
+            _ = self.gone => None,
+            why = self.traffic.ends(&self.limits) => Some(why),
         };
-        if has_stalled {
+        if let Some(why) = given_up {
             let request_id = self.request_id.as_str();
-            tracing::warn!(request_id, "a list stood still and was given up");
+            tracing::warn!(request_id, "{why}");
         } else {
             // Where there is no room for it, writing fails before it would be read.
             let _ = last.try_send(Piece::Cut(Cut::Unwanted));
         }
         drop(last);
         linger(&mut body).await;
-        if has_stalled && let Some(connection) = self.taker.get() {
+        if given_up.is_some()
+            && let Some(connection) = self.taker.get()
+        {
             // Whoever does not read is not told by the end of the body.
             connection.hang_up();
         }
@@ -175,10 +180,13 @@ impl Carrier {
 }
 
 /// Until the body has ended, or nobody reads any more.
-async fn pump(body: &mut Body, into: mpsc::Sender<Piece>, bytes_max: u64, moved: &AtomicU64) {
+async fn pump(body: &mut Body, into: mpsc::Sender<Piece>, bytes_max: u64, traffic: &Traffic) {
     let mut taken = 0;
     loop {
-        let piece = match body.frame().await {
+        let waits = traffic.waits_for_bytes();
+        let frame = body.frame().await;
+        drop(waits);
+        let piece = match frame {
             None => Piece::End,
             Some(Err(_)) => Piece::Cut(Cut::Broken),
             Some(Ok(frame)) => match frame.into_data() {
@@ -186,7 +194,7 @@ async fn pump(body: &mut Body, into: mpsc::Sender<Piece>, bytes_max: u64, moved:
                 Err(_) => continue,
                 Ok(bytes) => {
                     taken += bytes.len() as u64;
-                    moved.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    traffic.came(bytes.len());
                     match taken > bytes_max {
                         true => Piece::Cut(Cut::TooLong),
                         false => Piece::Bytes(bytes),
@@ -201,17 +209,140 @@ async fn pump(body: &mut Body, into: mpsc::Sender<Piece>, bytes_max: u64, moved:
     }
 }
 
-/// Done when in this time less has moved than should have.
-pub(super) async fn stalled(moved: &AtomicU64, after: Duration) {
-    let least = LEAST_BYTES_A_SECOND * after.as_secs();
-    let mut before = moved.load(Ordering::Relaxed);
-    loop {
-        tokio::time::sleep(after).await;
-        let now = moved.load(Ordering::Relaxed);
-        if now - before <= least {
-            return;
+/// What moves between a client and the service, and how long the service waited for the client to move it.
+pub(super) struct Traffic {
+    began: Instant,
+    sent: Direction,
+    taken: Direction,
+}
+
+/// One direction: from the client, or to it.
+#[derive(Default)]
+struct Direction {
+    bytes: AtomicU64,
+    waited_us: AtomicU64,
+    /// Since when the client is waited for, in microseconds after the beginning, and one; 0 where it is not.
+    waits_since_us: AtomicU64,
+}
+
+impl Default for Traffic {
+    fn default() -> Traffic {
+        Traffic {
+            began: Instant::now(),
+            sent: Direction::default(),
+            taken: Direction::default(),
         }
-        before = now;
+    }
+}
+
+impl Traffic {
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).expect("less than an age")
+    }
+
+    /// Bytes of the client came.
+    pub(super) fn came(&self, bytes: usize) {
+        self.sent.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes are on their way to the client.
+    fn went(&self, bytes: usize) {
+        self.taken.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The client is waited for, to send, until this is dropped.
+    pub(super) fn waits_for_bytes(&self) -> Waits<'_> {
+        Waits::begin(self, &self.sent)
+    }
+
+    /// The client is waited for, to take what it is sent, until this is dropped.
+    fn waits_for_taker(&self) -> Waits<'_> {
+        Waits::begin(self, &self.taken)
+    }
+
+    fn moved(&self) -> u64 {
+        let all = [&self.sent, &self.taken];
+        all.map(|it| it.bytes.load(Ordering::Relaxed)).iter().sum()
+    }
+
+    /// Done when the list is to be given up, with the reason for the log.
+    pub(super) async fn ends(&self, limits: &BatchLimits) -> &'static str {
+        tokio::select! {
+            () = self.stalls(limits.stalled_after) => "a list stood still and was given up",
+            () = self.is_slow(limits) => "a list whose client is too slow was given up",
+            () = tokio::time::sleep(limits.within) => "a list took too long and was given up",
+        }
+    }
+
+    /// Done when in this time less has moved than should have.
+    async fn stalls(&self, after: Duration) {
+        let least = LEAST_BYTES_A_SECOND * after.as_secs();
+        let mut before = self.moved();
+        loop {
+            tokio::time::sleep(after).await;
+            let now = self.moved();
+            if now - before <= least {
+                return;
+            }
+            before = now;
+        }
+    }
+
+    /// Done when the client sends, or takes, less a second than it should.
+    async fn is_slow(&self, limits: &BatchLimits) {
+        let all = [&self.sent, &self.taken];
+        loop {
+            tokio::time::sleep(RATE_CHECKED_EVERY).await;
+            if all.iter().any(|it| it.is_slower(limits, self.now_us())) {
+                return;
+            }
+        }
+    }
+}
+
+impl Direction {
+    /// Whether the average over the time that the client was waited for is below this.
+    fn is_slower(&self, limits: &BatchLimits, now_us: u64) -> bool {
+        let waits_since_us = self.waits_since_us.load(Ordering::Relaxed);
+        let waits_us = match waits_since_us.checked_sub(1) {
+            Some(since_us) => now_us.saturating_sub(since_us),
+            None => 0,
+        };
+        let waited_us = self.waited_us.load(Ordering::Relaxed) + waits_us;
+        if u128::from(waited_us) < limits.rate_after.as_micros() {
+            return false;
+        }
+        let bytes = u128::from(self.bytes.load(Ordering::Relaxed));
+        bytes * 1_000_000 < u128::from(limits.rate_min) * u128::from(waited_us)
+    }
+}
+
+/// A time in which the client is waited for.
+pub(super) struct Waits<'t> {
+    traffic: &'t Traffic,
+    direction: &'t Direction,
+    since_us: u64,
+}
+
+impl<'t> Waits<'t> {
+    fn begin(traffic: &'t Traffic, direction: &'t Direction) -> Waits<'t> {
+        let since_us = traffic.now_us();
+        let since = &direction.waits_since_us;
+        since.store(since_us + 1, Ordering::Relaxed);
+        Waits {
+            traffic,
+            direction,
+            since_us,
+        }
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.direction.waits_since_us.store(0, Ordering::Relaxed);
+        let waited_us = self.traffic.now_us() - self.since_us;
+        let all = &self.direction.waited_us;
+        all.fetch_add(waited_us, Ordering::Relaxed);
     }
 }
 
@@ -262,6 +393,7 @@ pub(super) fn cut(error: &io::Error) -> Option<Cut> {
 pub(super) struct Answering {
     into: mpsc::Sender<Answered>,
     ends_a_line: bool,
+    traffic: Arc<Traffic>,
 }
 
 impl Answering {
@@ -283,7 +415,9 @@ impl Write for Answering {
         if let Some(last) = bytes.last() {
             self.ends_a_line = *last == b'\n';
             let piece = Answered::Bytes(Bytes::copy_from_slice(bytes));
+            let waits = self.traffic.waits_for_taker();
             let sent = self.into.blocking_send(piece);
+            drop(waits);
             sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
         }
         Ok(bytes.len())
@@ -299,7 +433,7 @@ impl Write for Answering {
 pub(super) struct Answers {
     from: mpsc::Receiver<Answered>,
     is_over: bool,
-    moved: Arc<AtomicU64>,
+    traffic: Arc<Traffic>,
     taker: Arc<OnceLock<Connection>>,
     _alive: oneshot::Sender<()>,
 }
@@ -327,7 +461,7 @@ impl HttpBody for Answers {
         }
         let frame = match ready!(self.from.poll_recv(context)) {
             Some(Answered::Bytes(bytes)) => {
-                self.moved.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                self.traffic.went(bytes.len());
                 Some(Ok(Frame::data(bytes)))
             }
             Some(Answered::End(summary)) => {
@@ -341,5 +475,49 @@ impl HttpBody for Answers {
             }
         };
         Poll::Ready(frame)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(rate_min: u64) -> BatchLimits {
+        BatchLimits {
+            rate_min,
+            rate_after: Duration::from_secs(2),
+            ..BatchLimits::default()
+        }
+    }
+
+    #[test]
+    fn only_the_time_for_which_the_client_is_waited_for_counts() {
+        let direction = Direction::default();
+        direction.bytes.store(30_000, Ordering::Relaxed);
+        let is_slower = |waited_s: u64, rate_min, now_s: u64| {
+            let waited_us = waited_s * 1_000_000;
+            direction.waited_us.store(waited_us, Ordering::Relaxed);
+            direction.is_slower(&limits(rate_min), now_s * 1_000_000)
+        };
+        // An hour has passed, and the service took nearly all of it.
+        assert!(!is_slower(1, 50_000, 3_600));
+        assert!(!is_slower(3, 10_000, 3_600));
+        assert!(is_slower(4, 10_000, 3_600));
+        // It is waited for since the first second.
+        direction.waits_since_us.store(1_000_001, Ordering::Relaxed);
+        assert!(!is_slower(0, 10_000, 4));
+        assert!(is_slower(0, 10_000, 5));
+    }
+
+    #[test]
+    fn waiting_is_counted_while_it_lasts_and_after() {
+        let traffic = Traffic::default();
+        let waits = traffic.waits_for_bytes();
+        assert!(traffic.sent.waits_since_us.load(Ordering::Relaxed) > 0);
+        std::thread::sleep(Duration::from_millis(2));
+        drop(waits);
+        assert_eq!(traffic.sent.waits_since_us.load(Ordering::Relaxed), 0);
+        assert!(traffic.sent.waited_us.load(Ordering::Relaxed) >= 2_000);
+        assert_eq!(traffic.taken.waited_us.load(Ordering::Relaxed), 0);
     }
 }

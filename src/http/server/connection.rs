@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::{io, io::IoSlice};
 
@@ -15,6 +15,7 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
+use super::super::access::Turn;
 use super::open::Open;
 use super::unrouted;
 
@@ -50,6 +51,9 @@ struct State {
     awaits_body: AtomicBool,
     is_hung_up: AtomicBool,
     told: Notify,
+    /// The turn of the answer that is written, where it has one.
+    turn: Mutex<Option<Turn>>,
+    has_turn: AtomicBool,
 }
 
 impl Connection {
@@ -65,6 +69,8 @@ impl Connection {
             awaits_body: AtomicBool::new(false),
             is_hung_up: AtomicBool::new(false),
             told: Notify::new(),
+            turn: Mutex::default(),
+            has_turn: AtomicBool::new(false),
         }))
     }
 
@@ -93,6 +99,24 @@ impl Connection {
     /// A body is waited for, or has come.
     pub(in crate::http) fn awaits_body(&self, waits: bool) {
         self.0.awaits_body.store(waits, Ordering::Relaxed);
+    }
+
+    /// The answer is written in this turn, which ends as soon as the other end takes no more for now: a slow client
+    /// keeps no other waiting.
+    pub(in crate::http) fn writes_in(&self, turn: Turn) {
+        *self.0.turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
+        self.0.has_turn.store(true, Ordering::Relaxed);
+    }
+
+    fn ends_turn(&self) {
+        // Most requests have none, and take no lock.
+        if self.0.has_turn.swap(false, Ordering::Relaxed) {
+            let turn = self.0.turn.lock();
+            let turn = turn.unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(turn) = turn {
+                turn.release();
+            }
+        }
     }
 
     /// Ends the connection of some other request whose body has been waited for too long.
@@ -161,7 +185,10 @@ impl Connection {
                 self.0.is_blocked.store(false, Ordering::Relaxed);
             }
             Poll::Ready(Err(_)) => {}
-            Poll::Pending => self.0.is_blocked.store(true, Ordering::Relaxed),
+            Poll::Pending => {
+                self.0.is_blocked.store(true, Ordering::Relaxed);
+                self.ends_turn();
+            }
         }
     }
 }
@@ -180,6 +207,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.0.minds_itself.store(false, Ordering::Relaxed);
         self.0.0.awaits_body.store(false, Ordering::Relaxed);
+        self.0.ends_turn();
         self.0.enters(Phase::Idle);
     }
 }

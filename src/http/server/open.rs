@@ -18,6 +18,9 @@ const LEAST_BYTES_A_SECOND: u64 = 1_000;
 /// A body that has come by then was not slow.
 const SLOW_BODY_MS: u64 = 1_000;
 
+/// An answer that is taken without a pause as long as this is not read slowly.
+const SLOW_READER_MS: u64 = 1_000;
+
 /// The connections that are looked at for one to give up.
 const LOOKED_AT: usize = 4_096;
 
@@ -95,13 +98,23 @@ impl Open {
 
     /// Gives up a connection on which nothing is asked; whether there was one.
     pub(super) fn give_up_an_idle_one(&self) -> bool {
-        self.give_up(|connection| connection.at().0 != Phase::Request)
+        self.give_up(|seen| seen.connection.at().0 != Phase::Request)
+    }
+
+    /// Gives up a connection whose other end is slow to take its answer; whether there was one. Otherwise a client
+    /// that reads just fast enough on very many connections would keep all others out.
+    pub(super) fn give_up_a_slow_reader(&self) -> bool {
+        let now_ms = self.now_ms();
+        self.give_up(|seen| {
+            let is_slow = |(since_ms, _): (u64, u64)| now_ms - since_ms >= SLOW_READER_MS;
+            seen.connection.blocked_at().is_some() && seen.blocked.is_some_and(is_slow)
+        })
     }
 
     /// Gives up a connection whose body is slow to come; whether there was one.
     pub(super) fn give_up_a_slow_body(&self) -> bool {
         let now_ms = self.now_ms();
-        self.give_up(|connection| {
+        self.give_up(|Seen { connection, .. }| {
             let (phase, since_ms) = connection.at();
             let is_slow = now_ms.saturating_sub(since_ms) >= SLOW_BODY_MS;
             phase == Phase::Request && connection.is_waiting_for_a_body() && is_slow
@@ -109,7 +122,7 @@ impl Open {
     }
 
     /// The hand goes around, so that none is looked at twice before the others were once.
-    fn give_up(&self, may_go: impl Fn(&Connection) -> bool) -> bool {
+    fn give_up(&self, may_go: impl Fn(&Seen) -> bool) -> bool {
         let mut held = self.held();
         let behind = (Bound::Excluded(held.hand), Bound::Unbounded);
         let around = held.connections.range(behind);
@@ -119,7 +132,7 @@ impl Open {
         let mut last = held.hand;
         let found = around
             .inspect(|(number, _)| last = **number)
-            .find(|(_, seen)| may_go(&seen.connection))
+            .find(|(_, seen)| may_go(seen))
             .map(|(number, _)| *number);
         held.hand = last;
         let Some(seen) = found.and_then(|number| held.connections.remove(&number)) else {

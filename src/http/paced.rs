@@ -1,0 +1,127 @@
+//! An answer that was made for its request, on its way to the client: in pieces, so that it holds its turn and is
+//! counted as unsent until nearly all of it is written, and not only until it is handed over.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, HttpBody};
+use axum::response::Response;
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+
+use super::access::{Turn, UnsentAnswer};
+
+/// A piece; hyper asks for the next when fewer than 16 KiB of it are left (`max_buf_size`).
+const PIECE_BYTES: usize = 64 << 10;
+/// A last piece that is smaller is handed over with the one before: hyper lets go of a body with its last piece, where
+/// that fits into its buffer.
+const LAST_PIECE_BYTES_MIN: usize = 16 << 10;
+
+/// The body of an answer is the same bytes for everybody: it takes no memory of its own. An extension of the answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SharedBody;
+
+/// The answer, that holds its turn and is counted until it is written.
+pub(super) fn paced(
+    response: Response,
+    turn: Option<Turn>,
+    unsent: Option<UnsentAnswer>,
+) -> Response {
+    response.map(|body| {
+        Body::new(Paced {
+            body,
+            rest: Bytes::new(),
+            turn,
+            _unsent: unsent,
+        })
+    })
+}
+
+struct Paced {
+    body: Body,
+    /// What the body gave, and was not handed over.
+    rest: Bytes,
+    turn: Option<Turn>,
+    _unsent: Option<UnsentAnswer>,
+}
+
+impl Drop for Paced {
+    fn drop(&mut self) {
+        // The connection may have it too.
+        if let Some(turn) = &self.turn {
+            turn.release();
+        }
+    }
+}
+
+impl HttpBody for Paced {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => self.rest = bytes,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                end => return Poll::Ready(end),
+            }
+        }
+        let length = match self.rest.len() {
+            length if length < PIECE_BYTES + LAST_PIECE_BYTES_MIN => length,
+            _ => PIECE_BYTES,
+        };
+        let piece = self.rest.split_to(length);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = self.rest.len() as u64;
+        let mut hint = self.body.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn pieces_are_the_whole() {
+        for length in [0, 1, 16_383, 65_536, 81_919, 81_920, 81_921, 300_000] {
+            let whole: Vec<u8> = (0..=250).cycle().take(length).collect();
+            let mut body = paced(whole.clone().into_response(), None, None).into_body();
+            let mut read = Vec::new();
+            while !body.is_end_stream() {
+                let left = (length - read.len()) as u64;
+                assert_eq!(body.size_hint().exact(), Some(left));
+                let frame = body.frame().await.expect("a frame").expect("no fault");
+                let piece = frame.into_data().expect("data");
+                assert!(piece.len() < PIECE_BYTES + LAST_PIECE_BYTES_MIN);
+                let is_last = read.len() + piece.len() == length;
+                assert!(
+                    !is_last
+                        || length < piece.len() + LAST_PIECE_BYTES_MIN
+                        || piece.len() >= LAST_PIECE_BYTES_MIN
+                );
+                read.extend_from_slice(&piece);
+            }
+            assert!(read == whole, "{length}");
+        }
+    }
+}

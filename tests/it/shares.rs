@@ -1,0 +1,253 @@
+//! Fair shares: what one client does, or all who wait, leaves places for look-ups and for other clients.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use catchment::http::{Access, BatchLimits, Limits};
+
+use crate::server::{Reply, Server, embedded, read_to_close};
+
+const CSV: &str = "postcode\nLA18 4DB\n";
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// Behind a proxy on this machine, which says who the client is.
+fn server(limits: Limits, batches: BatchLimits) -> Server {
+    let access = Access {
+        trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
+        ..Access::default()
+    };
+    Server::with_access(embedded(), limits, batches, access)
+}
+
+/// A connection on which a client has sent this.
+fn sent(server: &Server, text: &str) -> TcpStream {
+    let mut stream = server.connect();
+    stream.write_all(text.as_bytes()).expect("it is taken");
+    stream
+}
+
+fn get_of(client: &str, path: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\r\n"
+    )
+}
+
+/// A request for a batch whose rows do not end.
+fn endless_batch_of(client: &str) -> String {
+    format!(
+        "POST /api/v1/batch HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\
+         Content-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n9\r\npostcode\n\r\n"
+    )
+}
+
+fn batch_of(server: &Server, client: &str) -> Reply {
+    let headers = [("content-type", "text/csv"), ("x-forwarded-for", client)];
+    server.send("POST", "/api/v1/batch", &headers, Some(CSV))
+}
+
+/// What came so far.
+fn answer_so_far(stream: &TcpStream) -> String {
+    stream.set_nonblocking(true).expect("a socket");
+    let mut bytes = [0; 1_024];
+    let length = (&mut &*stream).read(&mut bytes).unwrap_or_default();
+    stream.set_nonblocking(false).expect("a socket");
+    String::from_utf8_lossy(&bytes[..length]).into_owned()
+}
+
+fn in_time<T>(limit: Duration, get: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let got = get();
+    assert!(started.elapsed() < limit, "{:?}", started.elapsed());
+    got
+}
+
+#[test]
+fn clients_that_wait_for_batches_leave_look_ups_and_each_other_their_places() {
+    let limits = Limits {
+        requests: 4,
+        waiting: 6,
+        waiting_per_client: 4,
+        ..Limits::default()
+    };
+    let server = server(limits, BatchLimits::default());
+    let ticket = |at: usize| format!("/api/v1/batch/{at:032x}");
+    let takers: Vec<TcpStream> = (0..20)
+        .map(|at| sent(&server, &get_of("192.0.2.1", &ticket(at))))
+        .collect();
+    thread::sleep(ms(300));
+    let answers: Vec<String> = takers.iter().map(answer_so_far).collect();
+    let waiting = answers.iter().filter(|it| it.is_empty()).count();
+    assert_eq!(waiting, 4, "{answers:?}");
+    for refused in answers.iter().filter(|it| !it.is_empty()) {
+        assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
+        assert!(refused.contains("\"too_many_at_once\""), "{refused}");
+        assert!(refused.contains("retry-after: "), "{refused}");
+    }
+    // Another client has what is left of the class.
+    let others: Vec<TcpStream> = (20..23)
+        .map(|at| sent(&server, &get_of("192.0.2.2", &ticket(at))))
+        .collect();
+    thread::sleep(ms(300));
+    let answers: Vec<String> = others.iter().map(answer_so_far).collect();
+    assert_eq!(answers[..2], ["", ""]);
+    assert!(answers[2].starts_with("HTTP/1.1 503 "), "{answers:?}");
+    for _ in 0..10 {
+        server.locate(&[("postcode", "LA18 4DB")]).expect(200);
+        server.get("/areas").expect(200);
+    }
+    server.get("/health/ready").expect(200);
+}
+
+#[test]
+fn a_service_that_refuses_look_ups_is_not_ready_and_says_why() {
+    let limits = Limits {
+        requests: 0,
+        ..Limits::default()
+    };
+    let server = server(limits, BatchLimits::default());
+    server.get("/health/ready").expect(200);
+    let refused = server.locate(&[("postcode", "LA18 4DB")]);
+    refused.expect_problem(503, "busy");
+    let ready = server.get("/health/ready");
+    let ready = ready.expect_problem(503, "look_ups_refused");
+    assert_eq!(ready.header("retry-after"), "5", "{ready}");
+    server.get("/health/live").expect(200);
+}
+
+#[test]
+fn a_client_has_its_share_of_the_batches_and_waits_for_more() {
+    let batches = BatchLimits {
+        lists: 3,
+        lists_per_client: 2,
+        queue_within: ms(1_500),
+        ..BatchLimits::default()
+    };
+    let server = server(Limits::default(), batches);
+    let endless = endless_batch_of("192.0.2.1");
+    let mut held: Vec<TcpStream> = (0..3).map(|_| sent(&server, &endless)).collect();
+    thread::sleep(ms(300));
+    // The third place is for others.
+    in_time(ms(1_000), || batch_of(&server, "192.0.2.2").expect(200));
+    in_time(ms(1_000), || batch_of(&server, "2001:db8::1").expect(200));
+    // The client's third waits, and is told when it has waited long enough.
+    let waits = held.pop().expect("three");
+    let answer = read_to_close(waits);
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("retry-after: 10\r\n"), "{answer}");
+    // Where a place is free in time, the next one has it.
+    let waits = thread::scope(|scope| {
+        let waits = scope.spawn(|| batch_of(&server, "192.0.2.1"));
+        thread::sleep(ms(300));
+        held.pop();
+        waits.join().expect("no panic")
+    });
+    waits.expect(200);
+}
+
+#[test]
+fn clients_wait_for_a_batch_in_turn() {
+    let batches = BatchLimits {
+        lists: 1,
+        lists_per_client: 1,
+        queue_within: ms(8_000),
+        ..BatchLimits::default()
+    };
+    let server = server(Limits::default(), batches);
+    let first = sent(&server, &endless_batch_of("192.0.2.1"));
+    thread::sleep(ms(200));
+    let _more: Vec<TcpStream> = (0..10)
+        .map(|_| {
+            let stream = sent(&server, &endless_batch_of("192.0.2.1"));
+            thread::sleep(ms(20));
+            stream
+        })
+        .collect();
+    thread::scope(|scope| {
+        // It comes after ten of another client, and is served after one of them at most.
+        let waits = scope.spawn(|| batch_of(&server, "192.0.2.2"));
+        thread::sleep(ms(300));
+        drop(first);
+        thread::sleep(ms(300));
+        drop(_more.into_iter().next());
+        waits.join().expect("no panic").expect(200);
+    });
+}
+
+#[test]
+fn a_batch_that_is_sent_too_slowly_is_given_up() {
+    let batches = BatchLimits {
+        lists: 1,
+        rate_min: 10_000,
+        rate_after: ms(1_000),
+        ..BatchLimits::default()
+    };
+    let server = server(Limits::default(), batches);
+    let mut slow = sent(&server, &endless_batch_of("192.0.2.1"));
+    let started = Instant::now();
+    // Twice what counts as standing still.
+    let rows = CSV.repeat(25);
+    let chunk = format!("{:x}\r\n{rows}\r\n", rows.len());
+    while started.elapsed() < ms(8_000) && slow.write_all(chunk.as_bytes()).is_ok() {
+        thread::sleep(ms(200));
+    }
+    let took = started.elapsed();
+    assert!((ms(900)..ms(7_900)).contains(&took), "{took:?}");
+    batch_of(&server, "192.0.2.2").expect(200);
+}
+
+#[test]
+fn a_batch_is_given_up_when_its_time_is_over() {
+    let batches = BatchLimits {
+        lists: 1,
+        within: ms(700),
+        ..BatchLimits::default()
+    };
+    let server = server(Limits::default(), batches);
+    let mut steady = sent(&server, &endless_batch_of("192.0.2.1"));
+    let started = Instant::now();
+    let rows = CSV.repeat(400);
+    let chunk = format!("{:x}\r\n{rows}\r\n", rows.len());
+    while started.elapsed() < ms(8_000) && steady.write_all(chunk.as_bytes()).is_ok() {
+        thread::sleep(ms(50));
+    }
+    let took = started.elapsed();
+    assert!((ms(600)..ms(7_900)).contains(&took), "{took:?}");
+    batch_of(&server, "192.0.2.2").expect(200);
+}
+
+#[test]
+fn pages_for_everybody_are_compressed_once_and_the_same_for_everybody() {
+    let server = server(Limits::default(), BatchLimits::default());
+    for path in ["/", "/docs", "/batch"] {
+        let plain = server.get(path).expect(200);
+        if plain.text().contains("built without pages") {
+            continue;
+        }
+        let packed = |encoding: &'static str| {
+            let headers = [("accept-encoding", encoding)];
+            server.send("GET", path, &headers, None).expect(200)
+        };
+        let (first, second) = (packed("br"), packed("br"));
+        assert_eq!(first.header("content-encoding"), "br", "{path}");
+        assert_eq!(first.header("vary"), "accept-encoding", "{path}");
+        assert!(first.body == second.body && first.body.len() * 3 < plain.body.len());
+    }
+}
+
+/// An answer that is not read holds neither a turn nor memory without bounds.
+#[test]
+fn who_reads_slowly_keeps_no_other_waiting_for_a_rendered_answer() {
+    let server = server(Limits::default(), BatchLimits::default());
+    let asked = get_of("192.0.2.1", "/api/v1/areas/gp-practice.geojson");
+    let asked = asked.replace("Connection: close\r\n", "").repeat(40);
+    let _slow: Vec<TcpStream> = (0..20).map(|_| sent(&server, &asked)).collect();
+    thread::sleep(ms(1_000));
+    in_time(ms(5_000), || {
+        server.get("/api/v1/areas/icc.geojson").expect(200)
+    });
+}
