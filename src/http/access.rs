@@ -203,8 +203,8 @@ impl Drop for Counted {
 /// Who waits for a place comes again after so many seconds.
 const AGAIN_IN_S: u16 = 1;
 
-/// A request that no look-up was refused after for so long is sent to a service that is ready.
-const READY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// A service is ready again when it has refused no look-up for so long.
+pub(super) const READY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// Requests whose origin cannot be read share so much of the rate of an address.
 const UNREADABLE_PART: u32 = 10;
@@ -214,8 +214,8 @@ pub(super) fn processors() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// Answers that are rendered at a time: one processor is left to look-ups.
-fn rendered_at_once() -> usize {
+/// Answers of a class that are made at a time: one processor is left to look-ups.
+fn made_at_once() -> usize {
     processors().saturating_sub(1).max(1)
 }
 
@@ -244,8 +244,8 @@ impl Gate {
             started: Instant::now(),
             look_ups: Arc::default(),
             bodies: at_once(limits.bodies, limits.requests_per_client),
-            searches: in_turn(processors()),
-            renders: in_turn(rendered_at_once()),
+            searches: in_turn(made_at_once()),
+            renders: in_turn(made_at_once()),
             waiting: at_once(limits.waiting, limits.waiting_per_client),
             unsent: Unsent::default(),
             look_up_refused_ms: AtomicU64::new(0),
@@ -286,6 +286,11 @@ impl Gate {
                 .flatten()
         };
         given().unwrap_or_else(RequestId::new)
+    }
+
+    /// A request waits for its turn for so long; there must be time left to answer it.
+    pub(super) fn turn_within(&self) -> Duration {
+        self.limits.answer_within / 2
     }
 
     /// A request is answered by then.

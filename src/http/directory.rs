@@ -7,6 +7,7 @@ use axum::{Extension, Json};
 use serde_json::json;
 
 use super::App;
+use super::access::READY_AGAIN_AFTER;
 use super::areas::layer_bodies;
 use super::conditional::cacheable_json;
 use super::locate::NO_STORE;
@@ -44,10 +45,12 @@ pub(super) async fn ready(
     State(app): State<App>,
     connection: Option<Extension<Connection>>,
 ) -> Response {
-    if connection.is_some_and(|connection| connection.is_stopping()) {
+    if connection.as_ref().is_some_and(|it| it.is_stopping()) {
         return Problem::stopping().into_response();
     }
-    if app.gate.refuses_look_ups() {
+    let has_no_connections =
+        connection.is_some_and(|it| it.others_were_refused_within(READY_AGAIN_AFTER));
+    if has_no_connections || app.gate.refuses_look_ups() {
         return Problem::refuses_look_ups(READY_AGAIN_IN_S).into_response();
     }
     let releases = app.releases();

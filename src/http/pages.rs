@@ -18,6 +18,7 @@ use maud::Markup;
 
 use super::App;
 use super::access::Turn;
+use super::access::places::Refusal;
 use super::conditional::{CACHE_CONTROL, cacheable};
 use super::embed;
 use super::input::{Segments, form_fields, query_fields};
@@ -82,7 +83,8 @@ pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<R
     let fields = form_fields(request, FORM_FIELDS).await?;
     // Not before the form has come: a slow one would keep others waiting.
     if let Some(turn) = &turn {
-        let taken = turn.take().await;
+        let taken = tokio::time::timeout(app.gate.turn_within(), turn.take()).await;
+        let taken = taken.unwrap_or(Err(Refusal::Full));
         taken.map_err(|refusal| app.gate.refuse(refusal))?;
     }
     let releases = app.releases();

@@ -160,7 +160,8 @@ impl Problem {
 
     /// The service answers, and has no place for more look-ups; not for so many seconds.
     pub(crate) fn refuses_look_ups(again_in_s: u16) -> Problem {
-        let detail = "look-ups are being refused: as many are under way as may be at a time";
+        let detail =
+            "look-ups are being refused: as many requests or connections are under way as may be";
         let code = "look_ups_refused";
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));

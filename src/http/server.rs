@@ -208,6 +208,7 @@ impl Server {
     {
         let is_full = self.open.count() >= self.limits.connections;
         if is_full && !self.open.give_up_an_idle_one() && !self.open.give_up_a_slow_reader() {
+            self.open.has_refused();
             tokio::spawn(refuse(stream));
             return;
         }

@@ -120,6 +120,31 @@ fn a_service_that_refuses_look_ups_is_not_ready_and_says_why() {
 }
 
 #[test]
+fn a_service_that_refuses_connections_is_not_ready() {
+    let limits = Limits {
+        connections: 2,
+        ..Limits::default()
+    };
+    let server = server(limits, BatchLimits::default());
+    let half = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n\
+        Content-Length: 23\r\n\r\n{\"postcode\":";
+    let mut busy = [half; 2].map(|half| {
+        let stream = sent(&server, half);
+        thread::sleep(ms(100));
+        stream
+    });
+    let refused = read_to_close(server.connect());
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    // One of the two goes on, and is asked.
+    let rest = "\"LA18 4DB\"}GET /health/ready HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    busy[0].write_all(rest.as_bytes()).expect("taken");
+    let [first, _second] = busy;
+    let answers = read_to_close(first);
+    assert!(answers.contains("HTTP/1.1 200 OK"), "{answers}");
+    assert!(answers.contains("\"look_ups_refused\""), "{answers}");
+}
+
+#[test]
 fn a_client_has_its_share_of_the_batches_and_waits_for_more() {
     let batches = BatchLimits {
         lists: 3,

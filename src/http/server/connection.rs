@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use std::{io, io::IoSlice};
 
 use axum::body::{Body, HttpBody};
@@ -94,6 +95,11 @@ impl Connection {
     /// The service has been asked to stop.
     pub(in crate::http) fn is_stopping(&self) -> bool {
         self.0.open.is_stopping()
+    }
+
+    /// Whether other connections found no place in this time.
+    pub(in crate::http) fn others_were_refused_within(&self, time: Duration) -> bool {
+        self.0.open.has_refused_within(time)
     }
 
     /// A body is waited for, or has come.

@@ -31,6 +31,8 @@ pub(super) struct Open {
     closed: Notify,
     held: Mutex<Held>,
     given_up: AtomicU64,
+    /// When a connection found no place last, in the milliseconds of [`Open::now_ms`] and one; 0 for never.
+    refused_ms: AtomicU64,
 }
 
 #[derive(Default)]
@@ -56,6 +58,7 @@ impl Open {
             closed: Notify::new(),
             held: Mutex::default(),
             given_up: AtomicU64::new(0),
+            refused_ms: AtomicU64::new(0),
         }
     }
 
@@ -70,6 +73,18 @@ impl Open {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// There was no place for a connection.
+    pub(super) fn has_refused(&self) {
+        self.refused_ms.store(self.now_ms() + 1, Ordering::Relaxed);
+    }
+
+    /// Whether there was no place for a connection in this time.
+    pub(super) fn has_refused_within(&self, time: Duration) -> bool {
+        let refused_ms = self.refused_ms.load(Ordering::Relaxed);
+        let since_ms = u128::from((self.now_ms() + 1).saturating_sub(refused_ms));
+        refused_ms > 0 && since_ms < time.as_millis()
     }
 
     pub(super) fn count(&self) -> usize {
