@@ -132,7 +132,8 @@ pub(super) struct ServeArguments {
         value_parser = clap::value_parser!(u64).range(1..))]
     batch_stall: u64,
     /// Bytes a second that the client of a list sends and takes, each on average over the time that it
-    /// is waited for, after a minute; a list whose client is slower is given up.
+    /// is waited for, after a minute, or 15 seconds where others wait; a list whose client is slower
+    /// is given up.
     #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().rate_min)]
     batch_rate_min: u64,
     /// A list has been answered by then, or is given up.
@@ -381,6 +382,7 @@ impl ServeArguments {
             stalled_after: Duration::from_secs(self.batch_stall),
             rate_min: self.batch_rate_min,
             rate_after: usual.rate_after,
+            rate_after_if_queued: usual.rate_after_if_queued,
             within: Duration::from_secs(self.batch_within),
         }
     }

@@ -62,6 +62,8 @@ pub struct BatchLimits {
     pub rate_min: u64,
     /// The average counts when the client has been waited for so long.
     pub rate_after: Duration,
+    /// And so long where others wait for a place.
+    pub rate_after_if_queued: Duration,
     /// A list has been answered by then, or is given up.
     pub within: Duration,
 }
@@ -74,13 +76,15 @@ impl Default for BatchLimits {
             bytes: 16 << 30,
             lists: 4,
             lists_per_client: 2,
-            queue_within: Duration::from_secs(20),
+            // Twice as long as a client may be slow while others wait.
+            queue_within: Duration::from_secs(30),
             // Look-ups of others want processors too.
             threads: NonZeroUsize::new(processors.get() / 2).unwrap_or(NonZeroUsize::MIN),
             stalled_after: Duration::from_secs(60),
             // A fiftieth of what a line of 4 Mbit/s carries.
             rate_min: 10_000,
             rate_after: Duration::from_secs(60),
+            rate_after_if_queued: Duration::from_secs(15),
             // 60 million rows over a line of 20 Mbit/s take an hour.
             within: Duration::from_secs(4 * 60 * 60),
         }
@@ -171,6 +175,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
         wanted,
         packed: announced.packed,
         limits: Arc::clone(&app.lists.limits),
+        places: app.lists.places.clone(),
         asker: Asker::of(&request),
         _place: place,
     };
@@ -249,6 +254,8 @@ struct Job {
     /// How it is said to be packed.
     packed: Option<Compression>,
     limits: Arc<BatchLimits>,
+    /// Where others may be waiting.
+    places: Places,
     asker: Asker,
     /// Its place among the lists under way.
     _place: Place,
@@ -279,7 +286,7 @@ impl Job {
             answering,
             answers,
             carrier,
-        } = Bridge::new(body, &self.limits, &self.asker.request_id);
+        } = Bridge::new(body, &self.limits, &self.places, &self.asker.request_id);
         let (tell, told) = oneshot::channel();
         let (tell_outcome, outcome) = oneshot::channel();
         let compression = self.wanted.request.compression;

@@ -226,6 +226,23 @@ fn a_batch_that_is_sent_too_slowly_is_given_up() {
 }
 
 #[test]
+fn a_slow_batch_is_given_up_sooner_where_others_wait() {
+    let batches = BatchLimits {
+        lists: 1,
+        rate_after_if_queued: ms(500),
+        queue_within: ms(8_000),
+        ..BatchLimits::default()
+    };
+    let server = server(Limits::default(), batches);
+    let mut slow = sent(&server, &endless_batch_of("192.0.2.1"));
+    thread::sleep(ms(2_000));
+    // Nobody has waited.
+    slow.write_all(b"9\r\nLA18 4DB\n\r\n").expect("taken");
+    assert!(!answer_so_far(&slow).contains("408"));
+    in_time(ms(7_000), || batch_of(&server, "192.0.2.2").expect(200));
+}
+
+#[test]
 fn a_batch_is_given_up_when_its_time_is_over() {
     let batches = BatchLimits {
         lists: 1,

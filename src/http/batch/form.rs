@@ -97,7 +97,7 @@ pub(in crate::http) async fn answer(
     let traffic = Traffic::default();
     let form = tokio::select! {
         form = read(request.into_body(), boundary, &traffic) => form?,
-        _ = traffic.ends(&app.lists.limits) => return Err(Problem::timed_out()),
+        _ = traffic.ends(&app.lists.limits, &app.lists.places) => return Err(Problem::timed_out()),
     };
     let fields = Fields::new(form.fields, FIELDS)?;
     if form.file.is_empty() {
@@ -110,6 +110,7 @@ pub(in crate::http) async fn answer(
             wanted: Wanted::of(&fields, &Announced::NOTHING)?,
             packed: None,
             limits: Arc::clone(&app.lists.limits),
+            places: app.lists.places.clone(),
             asker,
             _place: place,
         };

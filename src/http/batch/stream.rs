@@ -25,6 +25,7 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::access::places::Places;
 use super::super::request_id::RequestId;
 use super::super::server::Connection;
 use super::BatchLimits;
@@ -97,7 +98,12 @@ pub(super) struct Bridge {
 
 impl Bridge {
     /// For a body, and the limits of a list.
-    pub(super) fn new(body: Body, limits: &Arc<BatchLimits>, request_id: &RequestId) -> Bridge {
+    pub(super) fn new(
+        body: Body,
+        limits: &Arc<BatchLimits>,
+        places: &Places,
+        request_id: &RequestId,
+    ) -> Bridge {
         let (send_piece, piece) = mpsc::channel(PIECES_IN);
         let (send_answer, answer) = mpsc::channel(PIECES_OUT);
         let (alive, gone) = oneshot::channel();
@@ -129,6 +135,7 @@ impl Bridge {
                 taker,
                 request_id: request_id.clone(),
                 limits: Arc::clone(limits),
+                places: places.clone(),
             },
         }
     }
@@ -144,6 +151,7 @@ pub(super) struct Carrier {
     taker: Arc<OnceLock<Connection>>,
     request_id: RequestId,
     limits: Arc<BatchLimits>,
+    places: Places,
 }
 
 impl Carrier {
@@ -159,7 +167,7 @@ impl Carrier {
         let given_up = tokio::select! {
             () = carried => None,
             _ = self.gone => None,
-            why = self.traffic.ends(&self.limits) => Some(why),
+            why = self.traffic.ends(&self.limits, &self.places) => Some(why),
         };
         if let Some(why) = given_up {
             let request_id = self.request_id.as_str();
@@ -266,10 +274,10 @@ impl Traffic {
     }
 
     /// Done when the list is to be given up, with the reason for the log.
-    pub(super) async fn ends(&self, limits: &BatchLimits) -> &'static str {
+    pub(super) async fn ends(&self, limits: &BatchLimits, places: &Places) -> &'static str {
         tokio::select! {
             () = self.stalls(limits.stalled_after) => "a list stood still and was given up",
-            () = self.is_slow(limits) => "a list whose client is too slow was given up",
+            () = self.is_slow(limits, places) => "a list whose client is too slow was given up",
             () = tokio::time::sleep(limits.within) => "a list took too long and was given up",
         }
     }
@@ -289,11 +297,19 @@ impl Traffic {
     }
 
     /// Done when the client sends, or takes, less a second than it should.
-    async fn is_slow(&self, limits: &BatchLimits) {
+    async fn is_slow(&self, limits: &BatchLimits, places: &Places) {
         let all = [&self.sent, &self.taken];
         loop {
             tokio::time::sleep(RATE_CHECKED_EVERY).await;
-            if all.iter().any(|it| it.is_slower(limits, self.now_us())) {
+            let after = match places.queued() {
+                0 => limits.rate_after,
+                _ => limits.rate_after_if_queued.min(limits.rate_after),
+            };
+            let now_us = self.now_us();
+            if all
+                .iter()
+                .any(|it| it.is_slower(limits.rate_min, after, now_us))
+            {
                 return;
             }
         }
@@ -301,19 +317,19 @@ impl Traffic {
 }
 
 impl Direction {
-    /// Whether the average over the time that the client was waited for is below this.
-    fn is_slower(&self, limits: &BatchLimits, now_us: u64) -> bool {
+    /// Whether the average over the time that the client was waited for is below this, and that was long enough.
+    fn is_slower(&self, rate_min: u64, after: Duration, now_us: u64) -> bool {
         let waits_since_us = self.waits_since_us.load(Ordering::Relaxed);
         let waits_us = match waits_since_us.checked_sub(1) {
             Some(since_us) => now_us.saturating_sub(since_us),
             None => 0,
         };
         let waited_us = self.waited_us.load(Ordering::Relaxed) + waits_us;
-        if u128::from(waited_us) < limits.rate_after.as_micros() {
+        if u128::from(waited_us) < after.as_micros() {
             return false;
         }
         let bytes = u128::from(self.bytes.load(Ordering::Relaxed));
-        bytes * 1_000_000 < u128::from(limits.rate_min) * u128::from(waited_us)
+        bytes * 1_000_000 < u128::from(rate_min) * u128::from(waited_us)
     }
 }
 
@@ -482,14 +498,6 @@ impl HttpBody for Answers {
 mod tests {
     use super::*;
 
-    fn limits(rate_min: u64) -> BatchLimits {
-        BatchLimits {
-            rate_min,
-            rate_after: Duration::from_secs(2),
-            ..BatchLimits::default()
-        }
-    }
-
     #[test]
     fn only_the_time_for_which_the_client_is_waited_for_counts() {
         let direction = Direction::default();
@@ -497,7 +505,7 @@ mod tests {
         let is_slower = |waited_s: u64, rate_min, now_s: u64| {
             let waited_us = waited_s * 1_000_000;
             direction.waited_us.store(waited_us, Ordering::Relaxed);
-            direction.is_slower(&limits(rate_min), now_s * 1_000_000)
+            direction.is_slower(rate_min, Duration::from_secs(2), now_s * 1_000_000)
         };
         // An hour has passed, and the service took nearly all of it.
         assert!(!is_slower(1, 50_000, 3_600));
