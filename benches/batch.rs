@@ -20,7 +20,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use catchment::batch::{self, Column, Compression, Intake, Named, Progress, Request};
+use catchment::batch::{self, Column, Compression, DecodeLimits, Intake, Named, Progress, Request};
 use catchment::dataset::{self, Files};
 use catchment::domain::Layer;
 use catchment::index::Index;
@@ -262,6 +262,7 @@ fn answer(index: &Index, list: &Path, answered: &Path, threads: usize, rows: u64
         columns: Column::usual(),
         excel_safe: false,
         compression: Compression::None,
+        limits: DecodeLimits::HTTP,
     };
     let intake = Intake::open(File::open(list).expect("a list"), &request).expect("understood");
     let output = File::create(answered).expect("a file");

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower::Service;
 
-use crate::batch::{self, Column, Compression, Intake, Named, Progress};
+use crate::batch::{self, Column, Compression, DecodeLimits, Intake, Named, Progress};
 use crate::build;
 use crate::cli;
 use crate::dataset::polygons::{PolygonFile, ShapefileParts};
@@ -173,6 +173,7 @@ pub fn list(bytes: &[u8]) -> bool {
             0 => Compression::None,
             _ => Compression::Gzip,
         },
+        limits: DecodeLimits::HTTP,
     };
     let Ok(intake) = Intake::open(Cursor::new(bytes), &request) else {
         return false;
@@ -209,6 +210,7 @@ pub fn columns(bytes: &[u8]) -> bool {
         columns: Column::usual(),
         excel_safe: false,
         compression: Compression::None,
+        limits: DecodeLimits::HTTP,
     };
     let intake = if bytes.starts_with(b"PAR1") {
         let mut file = tempfile::tempfile_in(scratch()).expect("a file");

@@ -43,7 +43,7 @@ fn fits_in(room_bytes: u64, new_bytes: u64, loaded_bytes: u64) -> Result<(), Sho
 /// What this program may take: what it has, and what is free on the machine and in every control group
 /// that it is in (`MemoryMax=` of systemd, `--memory` of a container). What it has counts, because memory
 /// that an old dataset had is taken again.
-fn room(root: &Path) -> Option<u64> {
+pub(crate) fn room(root: &Path) -> Option<u64> {
     let own = in_kilobytes(&root.join("proc/self/status"), "VmRSS:").unwrap_or(0);
     let free = in_kilobytes(&root.join("proc/meminfo"), "MemAvailable:");
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();

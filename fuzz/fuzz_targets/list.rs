@@ -1,5 +1,15 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    catchment::fuzzing::list(bytes);
-});
+#[path = "../limit.rs"]
+mod limit;
+
+libfuzzer_sys::fuzz_target!(
+    init: {
+        // The dataset is loaded before memory is counted.
+        catchment::fuzzing::list(include_bytes!("../seeds/list/csv"));
+        limit::start();
+    },
+    |bytes: &[u8]| {
+        catchment::fuzzing::list(bytes);
+    }
+);

@@ -132,8 +132,9 @@ const RECENT: usize = 1 << RECENT_BITS;
 const RECENT_BITS: u32 = 10;
 /// The longest text of a practice that is kept.
 const PRACTICE_BYTES_MAX: usize = 15;
-/// So many texts of days are kept.
+/// So many texts of days are kept, of up to so many bytes: a day has ten.
 const DAY_TEXTS_MAX: usize = 1 << 14;
+const DAY_BYTES_MAX: usize = 16;
 
 /// A day, and its number where it has one.
 #[derive(Debug, Clone, Copy)]
@@ -680,7 +681,7 @@ impl<'s, 'i> Worker<'s, 'i> {
                     .ok()
                     .and_then(|it| date_from_iso(it).ok());
                 let day = parsed.map(|date| self.numbered(date));
-                if self.days.len() < DAY_TEXTS_MAX {
+                if self.days.len() < DAY_TEXTS_MAX && text.len() <= DAY_BYTES_MAX {
                     self.days.insert(text.to_vec(), day);
                 }
                 day

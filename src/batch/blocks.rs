@@ -44,6 +44,8 @@ pub(super) const ROW_BYTES_MAX: usize = 1 << 20;
 pub(super) struct Blocks<R> {
     source: R,
     rows: Rows,
+    /// The most rows of a block.
+    rows_max: usize,
     /// Read, and not in a block yet.
     rest: Vec<u8>,
     has_ended: bool,
@@ -52,11 +54,19 @@ pub(super) struct Blocks<R> {
 
 impl<R: Read> Blocks<R> {
     /// The rows after the `line - 1` lines that were read before; of those that follow, `rest` was
-    /// read as well.
-    pub(super) fn new(source: R, rows: Rows, rest: Vec<u8>, line: u64) -> Blocks<R> {
+    /// read as well. A block has at most `rows_max` rows: a byte of input may be a row, and each row
+    /// gets an answer.
+    pub(super) fn new(
+        source: R,
+        rows: Rows,
+        rows_max: usize,
+        rest: Vec<u8>,
+        line: u64,
+    ) -> Blocks<R> {
         Blocks {
             source,
             rows,
+            rows_max,
             rest,
             has_ended: false,
             line,
@@ -71,7 +81,7 @@ impl<R: Read> Blocks<R> {
         let mut wanted = BLOCK_BYTES;
         let whole = loop {
             self.has_ended |= fill(&mut self.source, &mut block.bytes, wanted)?;
-            let whole = split(self.rows, &block.bytes, &mut block.rows);
+            let whole = split(self.rows, self.rows_max, &block.bytes, &mut block.rows);
             if whole > 0 || self.has_ended {
                 break whole;
             }
@@ -80,7 +90,8 @@ impl<R: Read> Blocks<R> {
             }
             wanted = block.bytes.len() + BLOCK_BYTES;
         };
-        let end = match self.has_ended {
+        let is_full = block.rows.len() == self.rows_max;
+        let end = match self.has_ended && !is_full {
             true => self.last_row(block, whole)?,
             false => whole,
         };
@@ -118,12 +129,12 @@ pub(super) fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, wanted: usize) -
     Ok(bytes.len() < wanted)
 }
 
-/// Finds the rows that are whole; where the last of them ends.
-fn split(kind: Rows, bytes: &[u8], rows: &mut Vec<Row>) -> usize {
+/// Finds the rows that are whole, at most `rows_max`; where the last of them ends.
+fn split(kind: Rows, rows_max: usize, bytes: &[u8], rows: &mut Vec<Row>) -> usize {
     rows.clear();
     let Rows::Csv(delimiter) = kind else {
         let is_quoted = false;
-        rows.extend(memchr_iter(b'\n', bytes).map(|at| Row {
+        rows.extend(memchr_iter(b'\n', bytes).take(rows_max).map(|at| Row {
             end: at + 1,
             is_quoted,
         }));
@@ -145,6 +156,9 @@ fn split(kind: Rows, bytes: &[u8], rows: &mut Vec<Row>) -> usize {
         }
         rows.push(Row { end, is_quoted });
         start = end;
+        if rows.len() == rows_max {
+            break;
+        }
     }
     start
 }
@@ -155,8 +169,13 @@ mod tests {
 
     /// The rows of a text that comes in pieces of so many bytes.
     fn rows(text: &str) -> Result<Vec<(u64, String)>, String> {
+        rows_by(8_192, text)
+    }
+
+    /// The same, with at most so many rows in a block.
+    fn rows_by(rows_max: usize, text: &str) -> Result<Vec<(u64, String)>, String> {
         let rows = Rows::Csv(Delimiter::COMMA);
-        let mut blocks = Blocks::new(text.as_bytes(), rows, Vec::new(), 1);
+        let mut blocks = Blocks::new(text.as_bytes(), rows, rows_max, Vec::new(), 1);
         let mut block = Block::default();
         let mut found = Vec::new();
         let mut number = 0;
@@ -197,6 +216,24 @@ mod tests {
         assert_eq!(texts("a\n\n"), ["a\n", "\n"]);
         assert_eq!(texts("\"a\nb\""), ["\"a\nb\""]);
         assert_eq!(texts(""), [""; 0]);
+    }
+
+    #[test]
+    fn a_block_has_no_more_rows_than_it_may() {
+        let in_blocks = |text| {
+            let rows = rows_by(2, text).expect("rows");
+            rows.into_iter()
+                .map(|(block, row)| format!("{block} {row}"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(in_blocks("a\nb\n"), ["0 a\n", "0 b\n"]);
+        assert_eq!(in_blocks("a\nb\nc"), ["0 a\n", "0 b\n", "1 c"]);
+        assert_eq!(
+            in_blocks("\n\n\n\n\n"),
+            ["0 \n", "0 \n", "1 \n", "1 \n", "2 \n"]
+        );
+        let fault = rows_by(2, "a\nb\nc\n\"d\n").expect_err("open");
+        assert!(fault.contains("line 4"), "{fault}");
     }
 
     #[test]

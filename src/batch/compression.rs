@@ -6,6 +6,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
+use super::limits::check_ratio;
+
 /// How the bytes of a list are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -16,12 +18,6 @@ pub enum Compression {
     /// Zstandard.
     Zstd,
 }
-
-/// A list grows at most so many times when it is unpacked, once it is large; ten to twenty times is
-/// usual. More is a file made to fill a disk.
-const GROWTH_MAX: u64 = 250;
-/// Below this nothing is suspected.
-const GROWTH_UNSUSPECTED_BYTES: u64 = 256 << 20;
 
 impl Compression {
     /// That of a file which begins so.
@@ -97,7 +93,13 @@ enum Source<R: Read> {
 }
 
 impl<R: Read> Unpacked<R> {
-    pub(super) fn new(compression: Compression, inner: R) -> io::Result<Unpacked<R>> {
+    /// Decompresses `inner`. Of zstd, windows up to 2^`zstd_window_log` bytes are accepted: a frame
+    /// states the window that its decoder has to allocate.
+    pub(super) fn new(
+        compression: Compression,
+        inner: R,
+        zstd_window_log: u32,
+    ) -> io::Result<Unpacked<R>> {
         let counting = |inner| Counting {
             inner: BufReader::with_capacity(1 << 16, inner),
             read: 0,
@@ -105,7 +107,11 @@ impl<R: Read> Unpacked<R> {
         let from = match compression {
             Compression::None => Source::Plain(inner),
             Compression::Gzip => Source::Gzip(Box::new(MultiGzDecoder::new(counting(inner)))),
-            Compression::Zstd => Source::Zstd(zstd::Decoder::with_buffer(counting(inner))?),
+            Compression::Zstd => {
+                let mut decoder = zstd::Decoder::with_buffer(counting(inner))?;
+                decoder.window_log_max(zstd_window_log)?;
+                Source::Zstd(decoder)
+            }
         };
         Ok(Unpacked { from, given: 0 })
     }
@@ -119,11 +125,7 @@ impl<R: Read> Read for Unpacked<R> {
             Source::Zstd(decoder) => (decoder.read(buffer)?, decoder.get_ref().read),
         };
         self.given += given as u64;
-        if self.given > GROWTH_UNSUSPECTED_BYTES && self.given / GROWTH_MAX > taken {
-            return Err(io::Error::other(format!(
-                "unpacked it is more than {GROWTH_MAX} times as long, which no list is"
-            )));
-        }
+        check_ratio(self.given, taken)?;
         Ok(given)
     }
 }
@@ -131,6 +133,7 @@ impl<R: Read> Read for Unpacked<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::limits::Excess;
 
     #[test]
     fn parts_packed_one_after_the_other_are_one_list() {
@@ -139,7 +142,7 @@ mod tests {
             packed.extend(compression.pack(b"LA1 1AA\n").expect("packed"));
             assert_eq!(Compression::of(&packed), compression);
             let mut text = String::new();
-            Unpacked::new(compression, packed.as_slice())
+            Unpacked::new(compression, packed.as_slice(), 23)
                 .and_then(|mut unpacked| unpacked.read_to_string(&mut text))
                 .expect("unpacked");
             assert_eq!(text, "postcode\nLA1 1AA\n");
@@ -147,13 +150,29 @@ mod tests {
     }
 
     #[test]
-    fn a_file_made_to_fill_a_disk_is_refused() {
-        let zeros = vec![0; 1 << 20];
-        let part = Compression::Gzip.pack(&zeros).expect("packed");
-        let bomb = part.repeat(300);
-        let unpacked = Unpacked::new(Compression::Gzip, bomb.as_slice()).expect("a decoder");
-        let mut unpacked = BufReader::with_capacity(1 << 20, unpacked);
-        let fault = io::copy(&mut unpacked, &mut io::sink()).expect_err("refused");
-        assert!(fault.to_string().contains("250 times"), "{fault}");
+    fn decompression_stops_at_250_times_the_size_from_the_first_mebibyte() {
+        let zeros = vec![0; 16 << 20];
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let bomb = compression.pack(&zeros).expect("compressed");
+            let unpacked = Unpacked::new(compression, bomb.as_slice(), 23).expect("a decoder");
+            let mut unpacked = BufReader::with_capacity(1 << 16, unpacked);
+            let mut out = Vec::new();
+            let fault = unpacked.read_to_end(&mut out).expect_err("refused");
+            assert_eq!(Excess::of(&fault), Some(Excess::DecompressionRatio));
+            let most = (250 * bomb.len()).max(1 << 20);
+            assert!(out.len() <= most, "{} of {}", out.len(), bomb.len());
+        }
+    }
+
+    #[test]
+    fn zstd_windows_larger_than_allowed_are_refused() {
+        // A frame header that asks for a window of 2^24 bytes, an empty last block.
+        let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, (24 - 10) << 3, 1, 0, 0];
+        let read = |window_log| {
+            let unpacked = Unpacked::new(Compression::Zstd, frame.as_slice(), window_log);
+            unpacked.and_then(|mut it| it.read_to_end(&mut Vec::new()))
+        };
+        assert_eq!(read(24).expect("accepted"), 0);
+        read(23).expect_err("refused");
     }
 }

@@ -13,6 +13,7 @@ use super::columnar::{
 use super::compression::{Compression, Unpacked};
 use super::delimiter::Delimiter;
 use super::fields::{RowEnd, content, field, field_ends, row_end, without_line_ending};
+use super::limits::{CountingReader, Received, slice_rows, with_limits};
 use super::roles::Roles;
 use super::{BatchError, COLUMNS_MAX, Request, ndjson};
 use crate::domain::Postcode;
@@ -61,6 +62,8 @@ pub struct Understood {
 /// A list that was understood, ready to be answered.
 pub struct Intake<R: Read> {
     pub(super) understood: Understood,
+    /// What was received of it.
+    pub(super) received: Received,
     pub(super) body: Body<R>,
 }
 
@@ -82,7 +85,7 @@ pub(super) struct TextBody<R: Read> {
 }
 
 /// A list unpacked: what was read to see how it is packed, and the rest.
-type Plain<R> = Unpacked<Chain<Cursor<Vec<u8>>, R>>;
+type Plain<R> = Unpacked<Chain<Cursor<Vec<u8>>, CountingReader<R>>>;
 
 /// The same, of which the beginning was read once more to see what it is.
 type Peeked<R> = Chain<Cursor<Vec<u8>>, Plain<R>>;
@@ -96,18 +99,26 @@ impl<R: Read> Intake<R> {
     ///
     /// # Errors
     /// When it is no list, has no rows, or leaves a question open that only its owner can answer.
-    pub fn open(mut source: R, request: &Request) -> Result<Intake<R>, BatchError> {
+    pub fn open(source: R, request: &Request) -> Result<Intake<R>, BatchError> {
+        with_limits(Intake::understand(source, request))
+    }
+
+    fn understand(source: R, request: &Request) -> Result<Intake<R>, BatchError> {
+        let received = Received::default();
+        let mut source = received.count(source);
         let mut first = Vec::new();
         fill(&mut source, &mut first, 4)?;
         let compression = Compression::of(&first);
         let beginning = Cursor::new(first).chain(source);
-        let mut source = Unpacked::new(compression, beginning)?;
+        let window_log = request.limits.zstd_window_log;
+        let mut source = Unpacked::new(compression, beginning, window_log)?;
         let mut text = Vec::new();
         // No more than it takes: whoever sends a stream may wait for an answer to its beginning.
         fill(&mut source, &mut text, ARROW_BEGINNING.len())?;
         if is_arrow(&text, request.format) {
-            let batches = Batches::open(Cursor::new(text).chain(source))?;
-            return Intake::of_columns(Columns::Arrow(batches), compression, request);
+            let source = Cursor::new(text).chain(source);
+            let batches = Batches::open(source, request, &received)?;
+            return Intake::of_columns(Columns::Arrow(batches), compression, request, received);
         }
         let has_ended = fill(&mut source, &mut text, BLOCK_BYTES)?;
         refuse_what_is_no_list(&text, request.format)?;
@@ -138,7 +149,9 @@ impl<R: Read> Intake<R> {
             Some(delimiter) => Rows::Csv(delimiter),
             None => Rows::Lines,
         };
+        let rows_max = slice_rows(head.columns.len(), request.columns.len());
         Ok(Intake {
+            received,
             understood: Understood {
                 format,
                 delimiter: head.delimiter,
@@ -149,7 +162,7 @@ impl<R: Read> Intake<R> {
                 roles: head.roles,
             },
             body: Body::Text(TextBody {
-                blocks: Blocks::new(source, rows, rest, line),
+                blocks: Blocks::new(source, rows, rows_max, rest, line),
                 mark,
                 names: text,
             }),
@@ -161,14 +174,17 @@ impl<R: Read> Intake<R> {
     /// # Errors
     /// When it is no Parquet file, or leaves a question open that only its owner can answer.
     pub fn open_parquet(file: File, request: &Request) -> Result<Intake<R>, BatchError> {
-        let file = ParquetFile::open(file)?;
-        Intake::of_columns(Columns::Parquet(file), Compression::None, request)
+        let received = Received::default();
+        received.add(file.metadata()?.len());
+        let file = ParquetFile::open(file, request.limits, received.clone())?;
+        Intake::of_columns(Columns::Parquet(file), Compression::None, request, received)
     }
 
     fn of_columns(
         list: Columns<Peeked<R>>,
         compression: Compression,
         request: &Request,
+        received: Received,
     ) -> Result<Intake<R>, BatchError> {
         let format = list.format();
         let not_there = [
@@ -194,6 +210,7 @@ impl<R: Read> Intake<R> {
         check_types(&schema, &roles)?;
         check_names(&columns, request)?;
         Ok(Intake {
+            received,
             understood: Understood {
                 format,
                 delimiter: None,

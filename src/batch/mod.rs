@@ -28,6 +28,7 @@ mod fields;
 pub(crate) mod halves;
 mod intake;
 mod layout;
+mod limits;
 mod memo;
 mod ndjson;
 mod parts;
@@ -49,6 +50,7 @@ pub use compression::Compression;
 pub use delimiter::{Delimiter, InvalidDelimiter};
 pub use fields::records;
 pub use intake::{Format, Intake, LineEnding, Understood, is_parquet};
+pub use limits::{DecodeLimits, Excess};
 pub use relay::Progress;
 pub use roles::{NAMES, Named, PlaceColumns, Role, Roles};
 pub use run::{preview, run};
@@ -71,6 +73,8 @@ pub struct Request {
     pub excel_safe: bool,
     /// How the answers are packed.
     pub compression: Compression,
+    /// What decoding may take.
+    pub limits: DecodeLimits,
 }
 
 /// The longest field that is looked at; a row with a longer one is a bad row.
@@ -107,6 +111,14 @@ pub enum BatchError {
         format: Format,
         /// What is wrong with it.
         what: String,
+    },
+    /// A Parquet file or an Arrow stream whose parts contradict each other.
+    #[error("it cannot be read as {format}: it is damaged: {cause}")]
+    Damaged {
+        /// Which.
+        format: Format,
+        /// Where it was noticed; it may quote names of columns.
+        cause: String,
     },
     /// A column of a type that cannot hold what it should.
     #[error("the column `{name}` holds {holds}, and {}", role.expected())]
@@ -201,12 +213,21 @@ pub enum BatchError {
         /// Where.
         line: u64,
     },
+    /// It exceeds a limit on what it may claim, hold or become.
+    #[error("{0}")]
+    TooMuch(Excess),
     /// It cannot be read to its end.
     #[error("reading failed: {0}")]
     Read(#[from] io::Error),
     /// The answers cannot be written.
     #[error("writing failed: {0}")]
     Write(io::Error),
+}
+
+impl From<Excess> for BatchError {
+    fn from(excess: Excess) -> BatchError {
+        BatchError::TooMuch(excess)
+    }
 }
 
 fn quoted(names: &[String]) -> String {

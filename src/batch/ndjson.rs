@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
 
 /// A line of NDJSON whose members cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +26,7 @@ pub(super) fn names(line: &[u8]) -> Option<Vec<String>> {
 pub(super) fn texts(line: &[u8], wanted: &[&str]) -> Result<Vec<String>, NoObject> {
     let found = read(line, &mut |name| wanted.iter().position(|it| *it == name))?;
     let mut texts = vec![None; wanted.len()];
-    for (at, value) in found {
-        let text = match value {
-            Value::Null => String::new(),
-            Value::String(text) => text,
-            Value::Number(number) => number.to_string(),
-            _ => return Err(NoObject),
-        };
+    for (at, Text(text)) in found {
         // Readers do not agree on which of two counts.
         if texts[at].replace(text).is_some() {
             return Err(NoObject);
@@ -55,7 +48,48 @@ pub(super) fn append(out: &mut Vec<u8>, line: &[u8], members: impl FnOnce(&mut V
     out.extend_from_slice(&line[end..]);
 }
 
-type Found = Vec<(usize, Value)>;
+type Found = Vec<(usize, Text)>;
+
+/// A text or a number as text; null is no text. Arrays and objects are refused as they begin: as
+/// values they would take many times the memory of their line.
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Text, D::Error> {
+        json.deserialize_any(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, a number or null")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Text, E> {
+        Ok(Text(String::new()))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.into()))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Text, E> {
+        let number = serde_json::Number::from_f64(number).ok_or_else(|| E::custom("not finite"))?;
+        Ok(Text(number.to_string()))
+    }
+}
 
 /// The values of the members that are wanted.
 fn read(line: &[u8], is_wanted: &mut dyn FnMut(&str) -> Option<usize>) -> Result<Found, NoObject> {
@@ -136,6 +170,14 @@ mod tests {
             assert_eq!(texts(line.as_bytes(), &["p"]), Err(NoObject), "{line}");
         }
         assert_eq!(texts(b"{\"p\":null}", &["p"]), Ok(vec![String::new()]));
-        assert_eq!(texts(b"{\"p\":12}", &["p"]), Ok(vec!["12".to_string()]));
+        for (number, text) in [
+            ("12", "12"),
+            ("-7", "-7"),
+            ("1.50", "1.5"),
+            ("1e3", "1000.0"),
+        ] {
+            let line = format!("{{\"p\":{number}}}");
+            assert_eq!(texts(line.as_bytes(), &["p"]), Ok(vec![text.to_string()]));
+        }
     }
 }

@@ -42,8 +42,8 @@ pub(crate) trait Sink: Send {
 pub(crate) trait Work<Block, Part> {
     /// What is left of it at the end.
     type Outcome: Send;
-    /// Makes a part of a block; of how many rows.
-    fn work(&mut self, block: &Block, part: &mut Part) -> Result<u64, BatchError>;
+    /// Makes a part of a block; of how many rows. It may take what the block holds.
+    fn work(&mut self, block: &mut Block, part: &mut Part) -> Result<u64, BatchError>;
     /// When there is no more.
     fn outcome(self) -> Self::Outcome;
 }
@@ -135,7 +135,7 @@ impl<S: Source, K: Sink> Relay<'_, S, K> {
             let Some(number) = self.next_block(&mut block)? else {
                 break;
             };
-            let rows = worker.work(&block, &mut part)?;
+            let rows = worker.work(&mut block, &mut part)?;
             let Some(mut turn) = self.turn(number) else {
                 break;
             };

@@ -9,6 +9,7 @@ use super::cells::Encoding;
 use super::compression::Compression;
 use super::fields::without_line_ending;
 use super::intake::{Body, Intake, TextBody, Understood};
+use super::limits::with_limits;
 use super::relay::{Progress, Sink, Source, Work, relay};
 use super::summary::{Summary, Tally};
 use super::{BatchError, Request, columnar};
@@ -24,6 +25,20 @@ use crate::index::Index;
 /// When the list cannot be read to its end, or the answers cannot be written; what was written until
 /// then is no whole list.
 pub fn run<R: Read + Send, W: Write + Send>(
+    index: &Index,
+    intake: Intake<R>,
+    request: &Request,
+    output: W,
+    threads: NonZeroUsize,
+    progress: &Progress,
+) -> Result<Summary, BatchError> {
+    let output = intake.received.bound_answers(output);
+    with_limits(run_within(
+        index, intake, request, output, threads, progress,
+    ))
+}
+
+fn run_within<R: Read + Send, W: Write + Send>(
     index: &Index,
     intake: Intake<R>,
     request: &Request,
@@ -56,6 +71,15 @@ pub fn run<R: Read + Send, W: Write + Send>(
 /// # Errors
 /// When the list cannot be read.
 pub fn preview<R: Read>(
+    index: &Index,
+    intake: Intake<R>,
+    request: &Request,
+    rows: usize,
+) -> Result<Vec<u8>, BatchError> {
+    with_limits(preview_within(index, intake, request, rows))
+}
+
+fn preview_within<R: Read>(
     index: &Index,
     intake: Intake<R>,
     request: &Request,
@@ -141,7 +165,7 @@ struct Rows<'s, 'i> {
 impl Work<Block, Vec<u8>> for Rows<'_, '_> {
     type Outcome = Tally;
 
-    fn work(&mut self, block: &Block, out: &mut Vec<u8>) -> Result<u64, BatchError> {
+    fn work(&mut self, block: &mut Block, out: &mut Vec<u8>) -> Result<u64, BatchError> {
         out.clear();
         let rows_before = self.worker.tally.rows;
         self.worker.answer(block, out);

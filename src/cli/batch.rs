@@ -17,7 +17,8 @@ use std::sync::Arc;
 use super::DataArgument;
 use super::deliver::{self, Hashing, Output};
 use crate::batch::{
-    self, BatchError, Column, Compression, Delimiter, Format, Intake, Named, Progress, Request,
+    self, BatchError, Column, Compression, DecodeLimits, Delimiter, Format, Intake, Named,
+    Progress, Request,
 };
 use crate::domain::{date_from_iso, today_in_london};
 
@@ -277,6 +278,7 @@ impl BatchArguments {
             columns: Column::usual_and(&self.columns).context("--columns")?,
             excel_safe: self.excel_safe,
             compression: self.compression(),
+            limits: DecodeLimits::of_this_machine(),
         })
     }
 

@@ -93,7 +93,7 @@ struct ToParquet<'w, F> {
 impl<K, F: Fn(&[K]) -> RecordBatch> Work<Vec<K>, Chunks> for ToParquet<'_, F> {
     type Outcome = ();
 
-    fn work(&mut self, keys: &Vec<K>, part: &mut Chunks) -> Result<u64, BatchError> {
+    fn work(&mut self, keys: &mut Vec<K>, part: &mut Chunks) -> Result<u64, BatchError> {
         let batch = (self.batch_of)(keys);
         let mut group = self.columns.begin()?;
         group.add(&batch)?;
@@ -109,7 +109,7 @@ struct ToCsv<'w, F>(&'w F);
 impl<K, F: Fn(&[K]) -> RecordBatch> Work<Vec<K>, Vec<u8>> for ToCsv<'_, F> {
     type Outcome = ();
 
-    fn work(&mut self, keys: &Vec<K>, part: &mut Vec<u8>) -> Result<u64, BatchError> {
+    fn work(&mut self, keys: &mut Vec<K>, part: &mut Vec<u8>) -> Result<u64, BatchError> {
         let batch = (self.0)(keys);
         part.clear();
         for row in 0..batch.num_rows() {

@@ -101,6 +101,10 @@ const ARROW: &str = "application/vnd.apache.arrow.stream";
 /// Whose lines are written whatever the level of the log: one for each list that was read.
 pub(crate) const AUDIT: &str = "catchment::audit";
 
+/// The status of a response waits so long for the first rows: a client may want an answer to the beginning
+/// of its list before it sends any.
+const FIRST_ROWS_WITHIN: Duration = Duration::from_millis(300);
+
 /// Who is told to come again comes again after so many seconds.
 const AGAIN_IN_S: u16 = 10;
 
@@ -286,9 +290,10 @@ impl Job {
             answering,
             answers,
             carrier,
+            rows,
         } = Bridge::new(body, &self.limits, &self.places, &self.asker.request_id);
         let (tell, told) = oneshot::channel();
-        let (tell_outcome, outcome) = oneshot::channel();
+        let (tell_outcome, mut outcome) = oneshot::channel();
         let compression = self.wanted.request.compression;
         tokio::spawn(carrier.carry());
         tokio::task::spawn_blocking(move || self.work(list, answering, tell, tell_outcome));
@@ -296,6 +301,18 @@ impl Job {
         match told.await.unwrap_or_else(|_| Err(panicked()))? {
             Told::Checked(body) => Ok(Begun::Checked(body)),
             Told::Understood(understood) => {
+                // A list that fails at its first rows gets a problem, and not a broken response.
+                let outcome = tokio::select! {
+                    biased;
+                    ended = &mut outcome => {
+                        let (tell, outcome) = oneshot::channel();
+                        let summary = ended.unwrap_or_else(|_| Err(panicked()))?;
+                        let _ = tell.send(Ok(summary));
+                        outcome
+                    }
+                    _ = rows => outcome,
+                    () = tokio::time::sleep(FIRST_ROWS_WITHIN) => outcome,
+                };
                 let ready = Ready {
                     understood: *understood,
                     compression,

@@ -208,6 +208,11 @@ impl Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     }
 
+    /// A body within the limit on its bytes that asks for more than may be spent on it.
+    pub(crate) fn too_much(code: &'static str, detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, detail)
+    }
+
     pub(crate) fn not_found() -> Problem {
         Problem::new(
             StatusCode::NOT_FOUND,

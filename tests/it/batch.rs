@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use std::thread;
 
 use catchment::batch::{
-    self, BatchError, Column, Compression, Intake, Named, Progress, Request, Summary,
+    self, BatchError, Column, Compression, DecodeLimits, Intake, Named, Progress, Request, Summary,
 };
 use catchment::dataset::{self, Files};
 use catchment::domain::{Layer, OdsCode, Postcode, date_from_iso};
@@ -36,6 +36,7 @@ fn request() -> Request {
         columns: Column::usual(),
         excel_safe: false,
         compression: Compression::None,
+        limits: DecodeLimits::HTTP,
     }
 }
 

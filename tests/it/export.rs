@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-use catchment::batch::{self, BatchError, Column, Compression, Intake, Named, Progress, Request};
+use catchment::batch::{
+    self, BatchError, Column, Compression, DecodeLimits, Intake, Named, Progress, Request,
+};
 use catchment::dataset::{self, Files};
 use catchment::domain::date_from_iso;
 use catchment::export::{self, TableFormat};
@@ -88,6 +90,7 @@ fn answered(asked: &[(String, String)], column: &str) -> Vec<Record> {
         columns: Column::usual_and("all").expect("columns"),
         excel_safe: false,
         compression: Compression::None,
+        limits: DecodeLimits::HTTP,
     };
     let intake = Intake::open(list.as_bytes(), &request).expect("a list");
     let mut out = Vec::new();

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use catchment::batch::{self, Column, Compression, Intake, Named, Progress, Request};
+use catchment::batch::{self, Column, Compression, DecodeLimits, Intake, Named, Progress, Request};
 use catchment::domain::date_from_iso;
 use catchment::http::{BatchLimits, Limits};
 use flate2::write::GzEncoder;
@@ -199,6 +199,7 @@ fn by_the_same_code(list: &[u8], columns: &str) -> Vec<u8> {
         columns: Column::usual_and(columns).expect("columns"),
         excel_safe: false,
         compression: Compression::None,
+        limits: DecodeLimits::HTTP,
     };
     let intake = Intake::open(list, &request).expect("a list");
     let mut out = Vec::new();

@@ -19,6 +19,7 @@ mod diff;
 mod export;
 mod faults;
 mod geodesy;
+mod hostile;
 mod html;
 mod http;
 mod lists;

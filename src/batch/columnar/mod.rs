@@ -8,9 +8,12 @@
 //! ```
 
 mod arrays;
+mod arrow_stream;
+mod parquet_check;
 mod read;
 mod row_groups;
 mod theirs;
+mod thrift;
 mod write;
 
 use std::io::{Read, Write};
@@ -20,7 +23,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
 
-use self::read::Rows;
+use self::read::{Rows, Slice};
 use self::row_groups::{GroupAnswers, GroupRows, GroupSink};
 use self::theirs::Cells;
 use self::write::ArrowSink;
@@ -31,7 +34,7 @@ use super::delimiter::Delimiter;
 use super::intake::{Format, Understood};
 use super::relay::{Progress, Work, relay};
 use super::summary::{Summary, Tally};
-use super::{BatchError, Column, Request};
+use super::{BatchError, Column, FIELD_BYTES_MAX, Request};
 use crate::index::Index;
 
 pub(crate) use self::arrays::{Arrays, field};
@@ -139,7 +142,11 @@ pub(super) fn preview<R: Read>(
         let cells = Cells::of(&batch, &columns);
         for row in 0..rows.min(batch.num_rows()) {
             let texts: Vec<&[u8]> = cells.iter().map(|it| it.text(row)).collect();
-            line_of(texts.iter().copied(), &mut out);
+            // A few views may refer to one text of megabytes.
+            let shown = texts
+                .iter()
+                .map(|text| &text[..text.len().min(FIELD_BYTES_MAX)]);
+            line_of(shown, &mut out);
             worker.answer_texts(&texts, row as u64 + 1, &mut out);
             out.push(b'\n');
         }
@@ -156,7 +163,7 @@ fn first_rows<R: Read>(
         Columns::Arrow(mut batches) => {
             let mut rows = Rows::default();
             batches.fill(&mut rows)?;
-            Ok((rows.batch, asked(understood)))
+            Ok((rows.slice.map(|it| it.batch), asked(understood)))
         }
         Columns::Parquet(file) => {
             let mut groups = file.rows_of(&understood.roles)?;
@@ -174,6 +181,14 @@ fn line_of<'t>(texts: impl Iterator<Item = &'t [u8]>, out: &mut Vec<u8>) {
             out.push(b',');
         }
         csv_cell(out, &String::from_utf8_lossy(text), Delimiter::COMMA);
+    }
+}
+
+/// A list whose parts contradict each other.
+fn damaged(format: Format, cause: impl ToString) -> BatchError {
+    BatchError::Damaged {
+        format,
+        cause: cause.to_string(),
     }
 }
 
@@ -224,17 +239,22 @@ struct ToArrow<'s, 'i> {
     schema: SchemaRef,
 }
 
-impl Work<Rows, Option<RecordBatch>> for ToArrow<'_, '_> {
+impl Work<Rows, Option<Slice>> for ToArrow<'_, '_> {
     type Outcome = Tally;
 
-    fn work(&mut self, rows: &Rows, part: &mut Option<RecordBatch>) -> Result<u64, BatchError> {
-        let Some(batch) = &rows.batch else {
+    fn work(&mut self, rows: &mut Rows, part: &mut Option<Slice>) -> Result<u64, BatchError> {
+        // Taken, for the next batch may have to wait until this one is there no more.
+        let Some(Slice { batch, permit }) = rows.slice.take() else {
             return Ok(0);
         };
         let mut arrays = batch.columns().to_vec();
-        arrays.extend(self.answering.answer(batch, rows.rows_before));
+        arrays.extend(self.answering.answer(&batch, rows.rows_before));
         let schema = Arc::clone(&self.schema);
-        *part = Some(RecordBatch::try_new(schema, arrays).expect(AS_MANY_ROWS));
+        let answered = RecordBatch::try_new(schema, arrays).expect(AS_MANY_ROWS);
+        *part = Some(Slice {
+            batch: answered,
+            permit,
+        });
         Ok(batch.num_rows() as u64)
     }
 
@@ -248,7 +268,7 @@ struct ToParquet<'s, 'i>(Answering<'s, 'i>);
 impl Work<GroupRows, GroupAnswers> for ToParquet<'_, '_> {
     type Outcome = Tally;
 
-    fn work(&mut self, rows: &GroupRows, part: &mut GroupAnswers) -> Result<u64, BatchError> {
+    fn work(&mut self, rows: &mut GroupRows, part: &mut GroupAnswers) -> Result<u64, BatchError> {
         let mut rows_done = 0;
         for batch in &rows.batches {
             let ours = self.0.answer(batch, rows.rows_before + rows_done);

@@ -17,16 +17,20 @@ use parquet::arrow::{ARROW_SCHEMA_META_KEY, ProjectionMask, add_encoded_arrow_sc
 use parquet::basic;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::metadata::{ColumnChunkMetaData, KeyValue, ParquetMetaData};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader,
+};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
-use super::read::{ROWS_MAX, sound};
+use super::parquet_check::{Decompressed, check_arrow_schema, check_chunk, check_footer};
+use super::read::sound;
 use super::write::{ColumnChunks, ParquetSink, RowGroup, parquet_fault, properties};
 use crate::batch::BatchError;
 use crate::batch::compression::Compression;
 use crate::batch::intake::Format;
+use crate::batch::limits::{DecodeLimits, Received};
 use crate::batch::relay::{Sink, Source};
 use crate::batch::roles::Roles;
 
@@ -34,9 +38,11 @@ use crate::batch::roles::Roles;
 /// not be seen.
 const SPARK_COLUMNS: &str = "org.apache.spark.sql.parquet.row.metadata";
 
-/// So many rows are read at a time, or fewer where they are long.
+/// So many rows are read at a time, or fewer where values are long: they take at most so many bytes.
 const READ_ROWS: usize = 1 << 13;
-const READ_BYTES: usize = 8 << 20;
+const READ_BYTES: u64 = 64 << 20;
+/// So many rows are answered together at most.
+const ROWS_MAX: usize = 1 << 16;
 /// Rows that take more are not answered together.
 const BLOCK_BYTES: usize = 32 << 20;
 
@@ -45,6 +51,8 @@ const BLOCK_BYTES: usize = 32 << 20;
 pub(in crate::batch) struct ParquetFile {
     bytes: SharedFile,
     metadata: ArrowReaderMetadata,
+    limits: DecodeLimits,
+    received: Received,
 }
 
 impl ParquetFile {
@@ -52,13 +60,26 @@ impl ParquetFile {
     ///
     /// # Errors
     /// When it is none, or has columns where the file is not.
-    pub(in crate::batch) fn open(file: File) -> Result<ParquetFile, BatchError> {
+    pub(in crate::batch) fn open(
+        file: File,
+        limits: DecodeLimits,
+        received: Received,
+    ) -> Result<ParquetFile, BatchError> {
         let bytes = SharedFile::new(file)?;
         let metadata = sound(Format::Parquet, || {
+            check_footer(&bytes, limits)?;
+            let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes);
+            let metadata = metadata.map_err(unsound)?;
+            check_arrow_schema(&metadata, limits)?;
             let options = ArrowReaderOptions::new();
-            ArrowReaderMetadata::load(&bytes, options).map_err(unsound)
+            ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(unsound)
         })?;
-        let file = ParquetFile { bytes, metadata };
+        let file = ParquetFile {
+            bytes,
+            metadata,
+            limits,
+            received,
+        };
         sound(Format::Parquet, || file.check_chunks())?;
         Ok(file)
     }
@@ -91,23 +112,16 @@ impl ParquetFile {
         let wanted: BTreeSet<usize> = roles.columns().into_iter().map(|(_, at)| at).collect();
         let schema = self.parquet().file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, wanted.iter().copied());
-        let mut row_bytes = 1;
         for group in self.parquet().row_groups() {
             let chunks = group.columns().iter().enumerate();
-            let read = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf));
-            let mut bytes = 0_i64;
-            for (_, chunk) in read {
-                check_packing(chunk)?;
-                bytes = bytes.saturating_add(chunk.uncompressed_size());
-            }
-            let bytes = usize::try_from(bytes / group.num_rows().max(1)).unwrap_or(usize::MAX);
-            row_bytes = row_bytes.max(bytes);
+            let mut read = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf));
+            read.try_for_each(|(_, chunk)| check_packing(chunk))?;
         }
         Ok(RowGroups {
             file: self.clone(),
             columns: wanted.into_iter().collect(),
             mask,
-            rows_at_a_time: (READ_BYTES / row_bytes).clamp(1, READ_ROWS),
+            decompressed: Decompressed::new(self.received.clone()),
             next: 0,
             open: None,
             rows_before: 0,
@@ -138,7 +152,7 @@ pub(super) struct RowGroups {
     /// Which of the user's columns are read, in their order.
     columns: Vec<usize>,
     mask: ProjectionMask,
-    rows_at_a_time: usize,
+    decompressed: Decompressed,
     /// The number of the next row group.
     next: usize,
     open: Option<OpenGroup>,
@@ -184,13 +198,14 @@ impl RowGroups {
                 continue;
             }
             let reader = sound(Format::Parquet, || {
+                let rows_at_a_time = self.check_pages(number, rows)?;
                 ParquetRecordBatchReaderBuilder::new_with_metadata(
                     self.file.bytes.clone(),
                     self.file.metadata.clone(),
                 )
                 .with_row_groups(vec![number])
                 .with_projection(self.mask.clone())
-                .with_batch_size(self.rows_at_a_time)
+                .with_batch_size(rows_at_a_time)
                 .build()
                 .map_err(unsound)
             })?;
@@ -201,6 +216,24 @@ impl RowGroups {
             });
         }
         Ok(self.open.as_mut())
+    }
+
+    /// Checks the pages of a row group that are read. Returns how many rows may be read at a time:
+    /// fewer where values are long.
+    fn check_pages(&mut self, number: usize, rows: usize) -> Result<usize, BatchError> {
+        let file = Arc::new(self.file.bytes.clone());
+        let chunks = self.file.parquet().row_group(number).columns();
+        let mut row_bytes = 1_u64;
+        for (leaf, chunk) in chunks.iter().enumerate() {
+            if self.mask.leaf_included(leaf) {
+                let limits = self.file.limits;
+                let longest = check_chunk(&file, chunk, rows, limits, &mut self.decompressed)?;
+                row_bytes = row_bytes.saturating_add(longest);
+            }
+        }
+        let bytes = READ_BYTES.min(self.file.limits.record_batch_bytes / 4);
+        let rows = usize::try_from(bytes / row_bytes).unwrap_or(READ_ROWS);
+        Ok(rows.clamp(1, READ_ROWS))
     }
 
     /// Fills the block with the next rows; whether there were any.
@@ -441,15 +474,9 @@ impl Read for ReadFrom {
 }
 
 fn unsound(fault: ParquetError) -> BatchError {
-    BatchError::Unsound {
-        format: Format::Parquet,
-        what: fault.to_string(),
-    }
+    super::damaged(Format::Parquet, fault)
 }
 
 fn damaged(what: &str) -> BatchError {
-    BatchError::Unsound {
-        format: Format::Parquet,
-        what: format!("it is damaged: {what}"),
-    }
+    super::damaged(Format::Parquet, what)
 }

@@ -1,7 +1,7 @@
 //! Answered batches as a Parquet file or an Arrow stream.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -19,46 +19,51 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
 use super::Compression;
+use super::read::{Slice, sound};
 use crate::batch::BatchError;
+use crate::batch::intake::Format;
 use crate::batch::relay::Sink;
 
 /// Writes an Arrow stream, a message as soon as it is there.
-pub(super) struct ArrowSink<W> {
-    /// Into memory, so that what goes wrong with the output is told as such.
-    stream: StreamWriter<Vec<u8>>,
-    output: W,
+pub(super) struct ArrowSink<W: Write> {
+    stream: StreamWriter<BufWriter<W>>,
 }
+
+/// Small buffers of a message are written together; large ones pass as they are.
+const WRITE_BYTES: usize = 1 << 16;
 
 impl<W: Write> ArrowSink<W> {
     pub(super) fn begin(output: W, schema: &Schema) -> Result<ArrowSink<W>, BatchError> {
-        let stream = StreamWriter::try_new(Vec::new(), schema).map_err(arrow_fault)?;
-        let mut sink = ArrowSink { stream, output };
-        sink.pass_on()?;
+        let output = BufWriter::with_capacity(WRITE_BYTES, output);
+        let stream = sound(Format::Arrow, || {
+            StreamWriter::try_new(output, schema).map_err(arrow_fault)
+        })?;
+        let mut sink = ArrowSink { stream };
+        sink.flush()?;
         Ok(sink)
     }
 
-    fn pass_on(&mut self) -> Result<(), BatchError> {
-        let written = self.output.write_all(self.stream.get_ref());
-        let flushed = written.and_then(|()| self.output.flush());
-        self.stream.get_mut().clear();
-        flushed.map_err(BatchError::Write)
+    fn flush(&mut self) -> Result<(), BatchError> {
+        self.stream.get_mut().flush().map_err(BatchError::Write)
     }
 
     /// Writes the end of the stream.
     pub(super) fn finish(mut self) -> Result<(), BatchError> {
-        self.stream.finish().map_err(arrow_fault)?;
-        self.pass_on()
+        self.stream.finish().map_err(arrow_fault)
     }
 }
 
 impl<W: Write + Send> Sink for ArrowSink<W> {
-    type Part = Option<RecordBatch>;
+    type Part = Option<Slice>;
 
-    fn write(&mut self, part: &mut Option<RecordBatch>) -> Result<(), BatchError> {
-        if let Some(batch) = part.take() {
-            self.stream.write(&batch).map_err(arrow_fault)?;
+    fn write(&mut self, part: &mut Option<Slice>) -> Result<(), BatchError> {
+        if let Some(slice) = part.take() {
+            // Arrays that the reader takes and the writer does not.
+            sound(Format::Arrow, || {
+                self.stream.write(&slice.batch).map_err(arrow_fault)
+            })?;
         }
-        self.pass_on()
+        self.flush()
     }
 }
 

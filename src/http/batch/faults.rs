@@ -2,7 +2,7 @@
 
 use super::super::problem::Problem;
 use super::stream::{Cut, cut};
-use crate::batch::{BatchError, Role};
+use crate::batch::{BatchError, Excess, Role};
 
 /// A fault of a list as a problem.
 pub(super) fn problem(fault: &BatchError, bytes_max: u64) -> Problem {
@@ -19,6 +19,7 @@ pub(super) fn problem(fault: &BatchError, bytes_max: u64) -> Problem {
         },
         BatchError::Write(_) => not_taken(),
         BatchError::NotAList { .. } => Problem::not_a_list(words(fault)),
+        BatchError::TooMuch(_) => Problem::too_much(code(fault), words(fault)),
         _ => Problem::unusable(code(fault), words(fault)),
     }
 }
@@ -34,7 +35,7 @@ pub(super) fn code(fault: &BatchError) -> &'static str {
         BatchError::NoRows => "no_rows",
         BatchError::NotAList { .. } => "not_a_list",
         BatchError::NeedsFile => "needs_file",
-        BatchError::Unsound { .. } => "unsound",
+        BatchError::Unsound { .. } | BatchError::Damaged { .. } => "unsound",
         BatchError::WrongType { .. } => "wrong_type",
         BatchError::NotThere { .. } => "not_there",
         BatchError::NoNames => "no_names",
@@ -49,6 +50,13 @@ pub(super) fn code(fault: &BatchError) -> &'static str {
         BatchError::TwoPlaces => "two_places",
         BatchError::RowTooLong { .. } => "row_too_long",
         BatchError::OpenQuote { .. } => "open_quote",
+        BatchError::TooMuch(Excess::RecordBatchRows(_) | Excess::RecordBatchBytes(_)) => {
+            "record_batch_too_large"
+        }
+        BatchError::TooMuch(Excess::DictionaryBytes(_)) => "dictionaries_too_large",
+        BatchError::TooMuch(Excess::MetadataBytes(_)) => "metadata_too_large",
+        BatchError::TooMuch(Excess::DecompressionRatio) => "decompression_ratio",
+        BatchError::TooMuch(Excess::AnswerRatio) => "answers_too_large",
         BatchError::Read(error) => match cut(error) {
             Some(Cut::TooLong) => "too_large",
             Some(Cut::Broken) => "broken_off",
@@ -71,12 +79,17 @@ fn words(fault: &BatchError) -> String {
             role.as_str(),
             parameter(*role)
         ),
+        // The cause may name a column, or quote a value.
+        BatchError::Damaged { format, .. } => {
+            format!("it cannot be read as {format}: its parts contradict each other")
+        }
         _ => with_parameters(&fault.to_string()),
     };
     // A message of the command line goes on after the name of the file.
-    match text.strip_prefix("it ") {
-        Some(rest) => format!("the list {rest}"),
-        None => text,
+    match (text.strip_prefix("it "), text.strip_prefix("its ")) {
+        (Some(rest), _) => format!("the list {rest}"),
+        (_, Some(rest)) => format!("the list's {rest}"),
+        _ => text,
     }
 }
 
@@ -100,6 +113,7 @@ fn with_parameters(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::Format;
 
     #[test]
     fn arguments_are_called_as_the_parameters_are() {
@@ -118,6 +132,29 @@ mod tests {
     }
 
     #[test]
+    fn limits_have_a_code_and_a_status_of_their_own() {
+        let of = |excess| {
+            let problem = problem(&BatchError::TooMuch(excess), 1);
+            format!(
+                "{} {}: {}",
+                problem.status().as_u16(),
+                problem.code(),
+                problem.detail()
+            )
+        };
+        assert_eq!(
+            of(Excess::DictionaryBytes(8)),
+            "413 dictionaries_too_large: the list's dictionaries have more than 8 bytes: write the columns without dictionaries"
+        );
+        assert_eq!(
+            of(Excess::RecordBatchRows(9)),
+            "413 record_batch_too_large: the list has a record batch of more than 9 rows: write smaller record batches"
+        );
+        assert!(of(Excess::DecompressionRatio).starts_with("413 decompression_ratio: "));
+        assert!(of(Excess::AnswerRatio).starts_with("413 answers_too_large: the list's answers"));
+    }
+
+    #[test]
     fn names_are_not_repeated() {
         let names = vec!["Zq7Mark".to_string()];
         let role = Role::Practice;
@@ -125,6 +162,10 @@ mod tests {
             BatchError::NoSuchColumn {
                 role,
                 name: names[0].clone(),
+            },
+            BatchError::Damaged {
+                format: Format::Arrow,
+                cause: names[0].clone(),
             },
             BatchError::SeveralColumns { role, names },
         ] {

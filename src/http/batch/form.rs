@@ -3,13 +3,21 @@
 //! A browser sends a form to its end before it reads anything, so that the file has to wait somewhere:
 //! in memory, for which it may not be large.
 
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::Response;
 use bytes::BytesMut;
+use futures_core::Stream;
+use hyper::body::Frame;
 use maud::Markup;
 use multer::{Field, Multipart};
 
@@ -33,6 +41,13 @@ const FILE_BYTES_MAX: usize = 32 << 20;
 const FIELD_BYTES_MAX: usize = 4 << 10;
 /// More fields than the form has.
 const FIELDS_MAX: usize = 32;
+/// The headers of all parts, the boundaries, and what stands before the first of them. multer keeps
+/// the header of a part until it has all of it.
+const FRAMING_BYTES_MAX: u64 = 256 << 10;
+/// The longest name of a field; ours are shorter.
+const NAME_BYTES_MAX: usize = 64;
+/// The file is kept in pieces of this size, so that each can be dropped when it is read.
+const FILE_PIECE_BYTES: usize = 64 << 10;
 
 /// The fields of the form beside the file.
 const FIELDS: &[&str] = &[
@@ -114,7 +129,7 @@ pub(in crate::http) async fn answer(
             asker,
             _place: place,
         };
-        job.begin(Body::from(form.file.freeze()), None).await
+        job.begin(form.file.into_body(), None).await
     };
     match begun.await {
         Ok(Begun::Answering(ready, _)) => Ok(ready.response(connection.as_ref(), false)),
@@ -127,13 +142,119 @@ pub(in crate::http) async fn answer(
 #[derive(Default)]
 struct Form {
     fields: Vec<(String, String)>,
-    file: BytesMut,
+    file: FormFile,
+}
+
+/// The file of a form, in pieces. A piece as it is sent is a part of a larger allocation, so each is
+/// copied.
+#[derive(Default)]
+struct FormFile {
+    pieces: Vec<BytesMut>,
+    length: usize,
+}
+
+impl FormFile {
+    fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    fn extend(&mut self, mut bytes: &[u8]) {
+        self.length += bytes.len();
+        while !bytes.is_empty() {
+            let room = self.pieces.last().map_or(0, |it| it.capacity() - it.len());
+            if room == 0 {
+                self.pieces.push(BytesMut::with_capacity(FILE_PIECE_BYTES));
+                continue;
+            }
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            if let Some(last) = self.pieces.last_mut() {
+                last.extend_from_slice(now);
+            }
+            bytes = later;
+        }
+    }
+
+    /// As a body whose pieces are dropped when they are read.
+    fn into_body(self) -> Body {
+        Body::new(Pieces(self.pieces.into_iter()))
+    }
+}
+
+struct Pieces(std::vec::IntoIter<BytesMut>);
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.next().map(|piece| Ok(Frame::data(piece.freeze()))))
+    }
+}
+
+/// A form's body, for multer, which keeps whatever it is given until it understands it: after each
+/// piece it is told to come again, and it is given no more than it may keep.
+struct Metered<S> {
+    body: S,
+    given: u64,
+    /// Bytes of the fields that were read.
+    taken: Arc<AtomicU64>,
+    is_to_wait: bool,
+}
+
+/// The headers of a form are longer than they may be.
+#[derive(Debug)]
+struct FramingTooLong;
+
+impl fmt::Display for FramingTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "more than {FRAMING_BYTES_MAX} bytes that are in no field"
+        )
+    }
+}
+
+impl Error for FramingTooLong {}
+
+impl<S: Stream<Item = Result<Bytes, axum::Error>> + Unpin> Stream for Metered<S> {
+    type Item = Result<Bytes, Box<dyn Error + Send + Sync>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.is_to_wait) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let Some(bytes) = ready!(Pin::new(&mut self.body).poll_next(context)) else {
+            return Poll::Ready(None);
+        };
+        let bytes = bytes?;
+        self.is_to_wait = true;
+        let kept = self
+            .given
+            .saturating_sub(self.taken.load(Ordering::Relaxed));
+        self.given += bytes.len() as u64;
+        Poll::Ready(Some(match kept > FRAMING_BYTES_MAX {
+            true => Err(Box::new(FramingTooLong)),
+            false => Ok(bytes),
+        }))
+    }
 }
 
 async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, Problem> {
     // It does nothing but wait for the client.
     let _waits = traffic.waits_for_bytes();
-    let mut parts = Multipart::new(body.into_data_stream(), boundary);
+    let taken = Arc::new(AtomicU64::new(0));
+    let metered = Metered {
+        body: body.into_data_stream(),
+        given: 0,
+        taken: Arc::clone(&taken),
+        is_to_wait: false,
+    };
+    let mut parts = Multipart::new(metered, boundary);
+    let moved = Moved { traffic, taken };
     let mut form = Form::default();
     let mut count = 0;
     while let Some(part) = parts.next_field().await.map_err(malformed)? {
@@ -145,11 +266,20 @@ async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, P
             ));
         }
         let name = part.name().unwrap_or_default().to_string();
+        if name.len() > NAME_BYTES_MAX {
+            let detail = "a field of the form has too long a name";
+            return Err(Problem::bad_request("malformed", detail));
+        }
         if name == "file" {
-            form.file = whole(part, FILE_BYTES_MAX, traffic).await?;
+            // The last of several counts.
+            form.file = FormFile::default();
+            let add = |bytes: &[u8]| form.file.extend(bytes);
+            whole(part, FILE_BYTES_MAX, &moved, add).await?;
             continue;
         }
-        let value = whole(part, FIELD_BYTES_MAX, traffic).await?;
+        let mut value = Vec::new();
+        let add = |bytes: &[u8]| value.extend_from_slice(bytes);
+        whole(part, FIELD_BYTES_MAX, &moved, add).await?;
         let value = String::from_utf8_lossy(&value).trim().to_string();
         // A browser sends what was not filled in blank.
         if !value.is_empty() {
@@ -159,20 +289,30 @@ async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, P
     Ok(form)
 }
 
+/// Counts the bytes of fields.
+struct Moved<'m> {
+    traffic: &'m Traffic,
+    taken: Arc<AtomicU64>,
+}
+
+/// Reads a field to its end.
 async fn whole(
     mut part: Field<'static>,
     bytes_max: usize,
-    traffic: &Traffic,
-) -> Result<BytesMut, Problem> {
-    let mut whole = BytesMut::new();
+    moved: &Moved<'_>,
+    mut add: impl FnMut(&[u8]),
+) -> Result<(), Problem> {
+    let mut length = 0;
     while let Some(bytes) = part.chunk().await.map_err(malformed)? {
-        traffic.came(bytes.len());
-        if whole.len() + bytes.len() > bytes_max {
+        moved.traffic.came(bytes.len());
+        moved.taken.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        length += bytes.len();
+        if length > bytes_max {
             return Err(Problem::too_large(bytes_max as u64));
         }
-        whole.extend_from_slice(&bytes);
+        add(&bytes);
     }
-    Ok(whole)
+    Ok(())
 }
 
 /// The fault may quote the form.

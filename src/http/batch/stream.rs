@@ -32,8 +32,10 @@ use super::BatchLimits;
 
 /// Pieces that wait to be answered: hyper reads 16 KiB at a time at most.
 const PIECES_IN: usize = 32;
-/// Answers that wait to be sent: about half a mebibyte each, a block with our columns.
-const PIECES_OUT: usize = 2;
+/// Answers that wait to be sent, and the bytes of each at most: those of a record batch are sent from
+/// where they are, and not copied whole.
+const PIECES_OUT: usize = 4;
+const PIECE_BYTES: usize = 256 << 10;
 
 /// Slower than this is not sending or taking a list, but holding its place.
 const LEAST_BYTES_A_SECOND: u64 = 1_000;
@@ -94,6 +96,8 @@ pub(super) struct Bridge {
     pub(super) answering: Answering,
     pub(super) answers: Answers,
     pub(super) carrier: Carrier,
+    /// Done when rows were answered, and not only the beginning was written.
+    pub(super) rows: oneshot::Receiver<()>,
 }
 
 impl Bridge {
@@ -108,6 +112,7 @@ impl Bridge {
         let (send_answer, answer) = mpsc::channel(PIECES_OUT);
         let (alive, gone) = oneshot::channel();
         let traffic = Arc::new(Traffic::default());
+        let (tell_rows, rows) = oneshot::channel();
         let taker = Arc::new(OnceLock::new());
         Bridge {
             list: List {
@@ -119,7 +124,10 @@ impl Bridge {
                 into: send_answer,
                 ends_a_line: true,
                 traffic: Arc::clone(&traffic),
+                has_begun: false,
+                tell_rows: Some(tell_rows),
             },
+            rows,
             answers: Answers {
                 from: answer,
                 is_over: false,
@@ -410,6 +418,9 @@ pub(super) struct Answering {
     into: mpsc::Sender<Answered>,
     ends_a_line: bool,
     traffic: Arc<Traffic>,
+    /// The names of the columns, or the schema, were written.
+    has_begun: bool,
+    tell_rows: Option<oneshot::Sender<()>>,
 }
 
 impl Answering {
@@ -428,9 +439,16 @@ impl Answering {
 
 impl Write for Answering {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(last) = bytes.last() {
-            self.ends_a_line = *last == b'\n';
-            let piece = Answered::Bytes(Bytes::copy_from_slice(bytes));
+        if self.has_begun
+            && let Some(tell) = self.tell_rows.take()
+        {
+            // The response may have been begun without waiting for it.
+            let _ = tell.send(());
+        }
+        self.has_begun |= !bytes.is_empty();
+        for piece in bytes.chunks(PIECE_BYTES) {
+            self.ends_a_line = piece.last() == Some(&b'\n');
+            let piece = Answered::Bytes(Bytes::copy_from_slice(piece));
             let waits = self.traffic.waits_for_taker();
             let sent = self.into.blocking_send(piece);
             drop(waits);

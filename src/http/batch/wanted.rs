@@ -7,7 +7,7 @@ use super::super::problem::Problem;
 use super::ARROW;
 use super::tickets::Ticket;
 use crate::batch::{
-    Column, Compression, Delimiter, Format, InvalidDelimiter, Named, PREFIX, Request,
+    Column, Compression, DecodeLimits, Delimiter, Format, InvalidDelimiter, Named, PREFIX, Request,
 };
 use crate::question::Fields;
 
@@ -151,6 +151,7 @@ impl Wanted {
                 columns: columns(fields.get("columns").unwrap_or_default())?,
                 excel_safe: said(fields, "excel_safe")?,
                 compression,
+                limits: DecodeLimits::HTTP,
             },
             small_numbers: said(fields, "small_numbers")?,
             summary_is_last: match fields.get("summary") {

@@ -1,0 +1,536 @@
+//! Decodes an Arrow stream (IPC) within limits. The stream states lengths of messages, buffers and
+//! decompressed buffers, and numbers of rows; `arrow-ipc` allocates what they ask for. Here each is
+//! checked against the limits and against what was received before that; buffers are decompressed
+//! here, and `arrow-ipc` gets a message without compression.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::{RecordBatchDecoder, read_dictionary};
+use arrow_ipc::{
+    self as ipc, CompressionType, DictionaryBatch, DictionaryBatchArgs, Endianness, FieldNode,
+    Message, MessageHeader, RecordBatchArgs,
+};
+use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
+use flatbuffers::{FlatBufferBuilder, VerifierOptions, WIPOffset};
+
+use super::damaged;
+use crate::batch::BatchError;
+use crate::batch::intake::Format;
+use crate::batch::limits::{DecodeLimits, Excess, InFlight, Permit, Received};
+
+/// How each message of an Arrow stream begins, since format 0.15 of 2019.
+const CONTINUATION: [u8; 4] = [0xff; 4];
+/// Tables of one message: a field takes two and more.
+const TABLES_MAX: usize = 1 << 16;
+/// The strings of a message may stand in it once and be referred to often.
+const APPARENT_SIZE_FACTOR: u64 = 4;
+/// Fields of a schema, with those inside of others.
+const FIELDS_MAX: usize = 1 << 14;
+/// What any type asks of where its values begin; buffers that begin elsewhere are copied.
+const ALIGNMENT: u64 = 16;
+/// Before each compressed buffer stands its decompressed length: -1 where it is not compressed.
+const LENGTH_PREFIX: usize = 8;
+const NOT_COMPRESSED: i64 = -1;
+/// How an LZ4 frame begins. The legacy frame, whose blocks have 8 MiB, is not used in Arrow.
+const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
+/// A body is read in steps of this many bytes, or of as many as were read: no more is allocated than
+/// twice what has come.
+const BODY_STEP_BYTES: usize = 1 << 20;
+
+/// An Arrow stream whose schema was read.
+pub(super) struct ArrowStream<R> {
+    source: R,
+    limits: DecodeLimits,
+    received: Received,
+    in_flight: Arc<InFlight>,
+    schema: SchemaRef,
+    dictionaries: HashMap<i64, ArrayRef>,
+    /// The bytes that each dictionary holds.
+    dictionary_bytes: HashMap<i64, u64>,
+    /// The bytes of all buffers decompressed so far.
+    decompressed: u64,
+    has_ended: bool,
+}
+
+/// A record batch, and its share of the memory that is in flight.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub(super) batch: RecordBatch,
+    pub(super) permit: Permit,
+}
+
+/// The body of a message, not compressed.
+struct MessageBody {
+    bytes: Buffer,
+    /// Where its buffers are, where that is not as the message says.
+    buffers: Option<Vec<ipc::Buffer>>,
+    permit: Permit,
+}
+
+impl<R: Read> ArrowStream<R> {
+    /// Reads the schema.
+    ///
+    /// # Errors
+    /// When the stream does not begin with one, or it exceeds a limit.
+    pub(super) fn open(
+        mut source: R,
+        limits: DecodeLimits,
+        received: Received,
+    ) -> Result<ArrowStream<R>, BatchError> {
+        let Some(metadata) = read_metadata(&mut source, limits)? else {
+            return Err(damage("it has no schema"));
+        };
+        let message = verified(&metadata, limits)?;
+        let schema = message.header_as_schema();
+        let schema = schema.ok_or_else(|| damage("it does not begin with a schema"))?;
+        if schema.endianness() != Endianness::Little {
+            return Err(damage("its numbers are big-endian"));
+        }
+        let schema = ipc::convert::try_fb_to_schema(schema).map_err(arrow_fault)?;
+        check_schema(&schema)?;
+        skip(&mut source, body_bytes(message, limits)?)?;
+        Ok(ArrowStream {
+            source,
+            limits,
+            received,
+            in_flight: InFlight::new(limits.record_batch_bytes.saturating_mul(2)),
+            schema: Arc::new(schema),
+            dictionaries: HashMap::new(),
+            dictionary_bytes: HashMap::new(),
+            decompressed: 0,
+            has_ended: false,
+        })
+    }
+
+    pub(super) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// The next record batch. Waits until there is room for it beside those that are still held.
+    ///
+    /// # Errors
+    /// When the stream is damaged or exceeds a limit. It is not to be read on then.
+    pub(super) fn next(&mut self) -> Result<Option<Decoded>, BatchError> {
+        while !self.has_ended {
+            let Some(metadata) = read_metadata(&mut self.source, self.limits)? else {
+                self.has_ended = true;
+                break;
+            };
+            let message = verified(&metadata, self.limits)?;
+            match message.header_type() {
+                MessageHeader::RecordBatch => return self.record_batch(message).map(Some),
+                MessageHeader::DictionaryBatch => self.dictionary(message)?,
+                MessageHeader::Schema => return Err(damage("it has a second schema")),
+                _ => return Err(damage("it has a message of an unknown kind")),
+            }
+        }
+        Ok(None)
+    }
+
+    fn record_batch(&mut self, message: Message<'_>) -> Result<Decoded, BatchError> {
+        let header = message.header_as_record_batch().ok_or_else(no_header)?;
+        let body = self.body(message, header)?;
+        let version = message.version();
+        let decode = |header| {
+            let schema = Arc::clone(&self.schema);
+            let dictionaries = &self.dictionaries;
+            RecordBatchDecoder::try_new(&body.bytes, header, schema, dictionaries, &version)?
+                .read_record_batch()
+        };
+        let batch = match &body.buffers {
+            None => decode(header),
+            Some(buffers) => {
+                let mut builder = FlatBufferBuilder::new();
+                let root = record_batch_header(&mut builder, header, buffers);
+                builder.finish_minimal(root);
+                let header = flatbuffers::root::<ipc::RecordBatch>(builder.finished_data());
+                decode(header.expect("it was just written"))
+            }
+        };
+        Ok(Decoded {
+            batch: batch.map_err(arrow_fault)?,
+            permit: body.permit,
+        })
+    }
+
+    fn dictionary(&mut self, message: Message<'_>) -> Result<(), BatchError> {
+        let header = message.header_as_dictionary_batch().ok_or_else(no_header)?;
+        let values = header.data().ok_or_else(no_header)?;
+        let body = self.body(message, values)?;
+        let (id, is_delta) = (header.id(), header.isDelta());
+        let before = self.dictionary_bytes.remove(&id).unwrap_or(0);
+        let kept = if is_delta { before } else { 0 };
+        let bytes = kept.saturating_add(body.bytes.len() as u64);
+        let others = self.dictionary_bytes.values().sum::<u64>();
+        if bytes.saturating_add(others) > self.limits.dictionary_bytes {
+            return Err(Excess::DictionaryBytes(self.limits.dictionary_bytes).into());
+        }
+        self.dictionary_bytes.insert(id, bytes);
+        let (schema, version) = (Arc::clone(&self.schema), message.version());
+        let mut decode = |header| {
+            read_dictionary(
+                &body.bytes,
+                header,
+                &schema,
+                &mut self.dictionaries,
+                &version,
+            )
+        };
+        let decoded = match &body.buffers {
+            None => decode(header),
+            Some(buffers) => {
+                let mut builder = FlatBufferBuilder::new();
+                let data = Some(record_batch_header(&mut builder, values, buffers));
+                let parts = DictionaryBatchArgs {
+                    id,
+                    data,
+                    isDelta: is_delta,
+                };
+                let root = DictionaryBatch::create(&mut builder, &parts);
+                builder.finish_minimal(root);
+                let header = flatbuffers::root::<DictionaryBatch>(builder.finished_data());
+                decode(header.expect("it was just written"))
+            }
+        };
+        decoded.map_err(arrow_fault)
+    }
+
+    /// Reads the body of a record batch or of the values of a dictionary, and decompresses it.
+    fn body(
+        &mut self,
+        message: Message<'_>,
+        header: ipc::RecordBatch<'_>,
+    ) -> Result<MessageBody, BatchError> {
+        let length = body_bytes(message, self.limits)?;
+        self.check_rows(header)?;
+        let buffers: Vec<ipc::Buffer> = header
+            .buffers()
+            .ok_or_else(no_header)?
+            .iter()
+            .copied()
+            .collect();
+        let misaligned = check_buffers(&buffers, length)?;
+        let codec = match header.compression() {
+            None => None,
+            Some(compression) if compression.method() == ipc::BodyCompressionMethod::BUFFER => {
+                Some(compression.codec())
+            }
+            Some(_) => return Err(damage("it is compressed in an unknown way")),
+        };
+        let copied = if codec.is_none() { misaligned } else { 0 };
+        let permit = self.in_flight.wait_for(length.saturating_add(copied), 0);
+        let bytes = read_body(&mut self.source, length)?;
+        match codec {
+            None => Ok(MessageBody {
+                bytes: Buffer::from_vec(bytes),
+                buffers: None,
+                permit,
+            }),
+            Some(codec) => self.decompress(codec, &bytes, &buffers, &permit),
+        }
+    }
+
+    /// Rows, and the lengths of all arrays, which may take no bytes.
+    fn check_rows(&self, header: ipc::RecordBatch<'_>) -> Result<(), BatchError> {
+        let rows_max = self.limits.record_batch_rows;
+        let rows = u64::try_from(header.length()).map_err(|_| damage("a negative length"))?;
+        if rows > rows_max {
+            return Err(Excess::RecordBatchRows(rows_max).into());
+        }
+        // An array within another may be longer; no value takes less than a bit.
+        let most = rows_max.max(self.limits.record_batch_bytes.saturating_mul(8));
+        for node in header.nodes().ok_or_else(no_header)? {
+            let length = u64::try_from(node.length()).map_err(|_| damage("a negative length"))?;
+            let nulls = u64::try_from(node.null_count()).map_err(|_| damage("a negative count"))?;
+            if length > most {
+                return Err(Excess::RecordBatchRows(rows_max).into());
+            }
+            if nulls > length {
+                return Err(damage("an array has more nulls than values"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Decompresses the buffers of a body. Nothing is allocated before all the lengths are known to fit.
+    fn decompress(
+        &mut self,
+        codec: CompressionType,
+        body: &[u8],
+        buffers: &[ipc::Buffer],
+        held: &Permit,
+    ) -> Result<MessageBody, BatchError> {
+        let bytes_max = self.limits.record_batch_bytes;
+        let mut parts = Vec::with_capacity(buffers.len());
+        let (mut end, mut decompressed) = (0_u64, 0_u64);
+        for buffer in buffers {
+            let part = Part::of(body, buffer)?;
+            if let Part::Compressed { length, .. } = part {
+                decompressed = decompressed.saturating_add(length);
+            }
+            let start = end.saturating_add(ALIGNMENT - 1) & !(ALIGNMENT - 1);
+            end = start.saturating_add(part.length());
+            if end > bytes_max {
+                return Err(Excess::RecordBatchBytes(bytes_max).into());
+            }
+            parts.push((start, part));
+        }
+        self.decompressed = self.decompressed.saturating_add(decompressed);
+        self.received.check_decompressed(self.decompressed)?;
+        let permit = self.in_flight.wait_for(end, held.bytes());
+        let mut out =
+            vec![0; usize::try_from(end).map_err(|_| Excess::RecordBatchBytes(bytes_max))?];
+        let mut codec = Codec::new(codec)?;
+        let mut placed = Vec::with_capacity(parts.len());
+        for (start, part) in parts {
+            let length = part.length();
+            // Both fit: they lie within `out`.
+            let range = usize::try_from(start).unwrap_or(usize::MAX)
+                ..usize::try_from(start + length).unwrap_or(usize::MAX);
+            match part {
+                Part::Plain(bytes) => out[range].copy_from_slice(bytes),
+                Part::Compressed { bytes, .. } => codec.decompress(bytes, &mut out[range])?,
+            }
+            let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
+            placed.push(ipc::Buffer::new(signed(start), signed(length)));
+        }
+        Ok(MessageBody {
+            bytes: Buffer::from_vec(out),
+            buffers: Some(placed),
+            permit,
+        })
+    }
+}
+
+/// A buffer of a compressed body.
+enum Part<'b> {
+    Plain(&'b [u8]),
+    Compressed {
+        bytes: &'b [u8],
+        /// Decompressed.
+        length: u64,
+    },
+}
+
+impl<'b> Part<'b> {
+    /// The buffer lies within the body.
+    fn of(body: &'b [u8], buffer: &ipc::Buffer) -> Result<Part<'b>, BatchError> {
+        let place = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+        let (start, length) = (place(buffer.offset()), place(buffer.length()));
+        let bytes = start
+            .checked_add(length)
+            .and_then(|end| body.get(start..end));
+        let bytes = bytes.ok_or_else(|| damage("a buffer ends behind its message"))?;
+        if bytes.is_empty() {
+            return Ok(Part::Plain(bytes));
+        }
+        let prefix = bytes.split_first_chunk::<LENGTH_PREFIX>();
+        let (prefix, rest) = prefix.ok_or_else(|| damage("a compressed buffer has no length"))?;
+        match i64::from_le_bytes(*prefix) {
+            NOT_COMPRESSED => Ok(Part::Plain(rest)),
+            0 => Ok(Part::Plain(&[])),
+            length => Ok(Part::Compressed {
+                bytes: rest,
+                length: u64::try_from(length).map_err(|_| damage("a negative length"))?,
+            }),
+        }
+    }
+
+    /// Its bytes, decompressed.
+    fn length(&self) -> u64 {
+        match self {
+            Part::Plain(bytes) => bytes.len() as u64,
+            Part::Compressed { length, .. } => *length,
+        }
+    }
+}
+
+enum Codec {
+    Lz4,
+    Zstd(zstd::bulk::Decompressor<'static>),
+}
+
+impl Codec {
+    fn new(codec: CompressionType) -> Result<Codec, BatchError> {
+        match codec {
+            CompressionType::LZ4_FRAME => Ok(Codec::Lz4),
+            CompressionType::ZSTD => Ok(Codec::Zstd(zstd::bulk::Decompressor::new()?)),
+            _ => Err(damage("it is compressed in an unknown way")),
+        }
+    }
+
+    /// Fills `out` exactly. Neither codec allocates by what its frame states: zstd has no window where
+    /// it decompresses in one call, and the blocks of LZ4 have 4 MiB at most.
+    fn decompress(&mut self, bytes: &[u8], out: &mut [u8]) -> Result<(), BatchError> {
+        let is_whole = match self {
+            Codec::Lz4 => {
+                bytes.starts_with(&LZ4_FRAME) && {
+                    let mut decoder = lz4_flex::frame::FrameDecoder::new(bytes);
+                    let filled = decoder.read_exact(out);
+                    filled.is_ok() && matches!(decoder.read(&mut [0]), Ok(0))
+                }
+            }
+            Codec::Zstd(decoder) => {
+                let length = out.len();
+                decoder.decompress_to_buffer(bytes, out).ok() == Some(length)
+            }
+        };
+        match is_whole {
+            true => Ok(()),
+            false => Err(damage(
+                "a buffer does not decompress to the length it states",
+            )),
+        }
+    }
+}
+
+/// The metadata of the next message; `None` at the end of the stream.
+fn read_metadata(
+    source: &mut impl Read,
+    limits: DecodeLimits,
+) -> Result<Option<Vec<u8>>, BatchError> {
+    let mut length = [0; 4];
+    match source.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        done => done?,
+    }
+    if length == CONTINUATION {
+        source.read_exact(&mut length)?;
+    }
+    let length = i32::from_le_bytes(length);
+    if length == 0 {
+        return Ok(None);
+    }
+    let length = u64::try_from(length).map_err(|_| damage("a negative length"))?;
+    if length > limits.metadata_bytes {
+        return Err(Excess::MetadataBytes(limits.metadata_bytes).into());
+    }
+    let mut metadata = Vec::new();
+    source.take(length).read_to_end(&mut metadata)?;
+    match metadata.len() as u64 == length {
+        true => Ok(Some(metadata)),
+        false => Err(damage("it ends within a message")),
+    }
+}
+
+fn verified(metadata: &[u8], limits: DecodeLimits) -> Result<Message<'_>, BatchError> {
+    let apparent = limits.metadata_bytes.saturating_mul(APPARENT_SIZE_FACTOR);
+    let options = VerifierOptions {
+        max_tables: TABLES_MAX,
+        max_apparent_size: usize::try_from(apparent).unwrap_or(usize::MAX),
+        ..VerifierOptions::default()
+    };
+    ipc::root_as_message_with_opts(&options, metadata)
+        .map_err(|_| damage("the metadata of a message are not sound"))
+}
+
+fn body_bytes(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchError> {
+    let length = u64::try_from(message.bodyLength()).map_err(|_| damage("a negative length"))?;
+    match length <= limits.record_batch_bytes {
+        true => Ok(length),
+        false => Err(Excess::RecordBatchBytes(limits.record_batch_bytes).into()),
+    }
+}
+
+/// Checks that buffers lie within a body of so many bytes, and not over each other: each might be
+/// copied. Returns the bytes of those that are not aligned, which are.
+fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchError> {
+    let (mut all, mut misaligned) = (0_u64, 0_u64);
+    for buffer in buffers {
+        let offset = u64::try_from(buffer.offset()).map_err(|_| damage("a negative offset"))?;
+        let length = u64::try_from(buffer.length()).map_err(|_| damage("a negative length"))?;
+        let end = offset.checked_add(length);
+        if end.is_none_or(|end| end > body_bytes) {
+            return Err(damage("a buffer ends behind its message"));
+        }
+        all = all.saturating_add(length);
+        if offset % ALIGNMENT != 0 {
+            misaligned = misaligned.saturating_add(length);
+        }
+    }
+    match all <= body_bytes {
+        true => Ok(misaligned),
+        false => Err(damage("its buffers overlap")),
+    }
+}
+
+/// Reads a body as it arrives: a message that states more than comes takes no more memory for it.
+fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, BatchError> {
+    let length = usize::try_from(length).map_err(|_| damage("a body is too long"))?;
+    let mut body = Vec::new();
+    while body.len() < length {
+        let step = (length - body.len()).min(body.len().max(BODY_STEP_BYTES));
+        body.reserve_exact(step);
+        let read = source.by_ref().take(step as u64).read_to_end(&mut body)?;
+        if read < step {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+    }
+    Ok(body)
+}
+
+fn skip(source: &mut impl Read, length: u64) -> Result<(), BatchError> {
+    let skipped = io::copy(&mut source.take(length), &mut io::sink())?;
+    match skipped == length {
+        true => Ok(()),
+        false => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+    }
+}
+
+/// The header of a record batch with its buffers elsewhere, and not compressed.
+fn record_batch_header<'b>(
+    builder: &mut FlatBufferBuilder<'b>,
+    header: ipc::RecordBatch<'_>,
+    buffers: &[ipc::Buffer],
+) -> WIPOffset<ipc::RecordBatch<'b>> {
+    let nodes: Vec<FieldNode> = header.nodes().into_iter().flatten().copied().collect();
+    let counts: Option<Vec<i64>> = header.variadicBufferCounts().map(|it| it.iter().collect());
+    let parts = RecordBatchArgs {
+        length: header.length(),
+        nodes: Some(builder.create_vector(&nodes)),
+        buffers: Some(builder.create_vector(buffers)),
+        compression: None,
+        variadicBufferCounts: counts.map(|counts| builder.create_vector(&counts)),
+    };
+    ipc::RecordBatch::create(builder, &parts)
+}
+
+/// Refuses types whose sizes no array can have, and schemas of more fields than anybody needs.
+fn check_schema(schema: &Schema) -> Result<(), BatchError> {
+    let fields = schema.flattened_fields();
+    if fields.len() > FIELDS_MAX {
+        return Err(BatchError::TooManyColumns);
+    }
+    let is_sound = |data_type: &DataType| match data_type {
+        DataType::FixedSizeBinary(width) => *width >= 0,
+        DataType::FixedSizeList(_, length) => *length >= 0,
+        _ => true,
+    };
+    let is_sound = |data_type: &DataType| match data_type {
+        DataType::Dictionary(_, values) => is_sound(values),
+        other => is_sound(other),
+    };
+    match fields.iter().all(|field| is_sound(field.data_type())) {
+        true => Ok(()),
+        false => Err(damage("a type has a negative size")),
+    }
+}
+
+fn no_header() -> BatchError {
+    damage("a message lacks its header")
+}
+
+fn damage(what: &str) -> BatchError {
+    damaged(Format::Arrow, what)
+}
+
+fn arrow_fault(fault: ArrowError) -> BatchError {
+    match fault {
+        ArrowError::IoError(_, error) => BatchError::Read(error),
+        other => damaged(Format::Arrow, other),
+    }
+}

@@ -1,0 +1,488 @@
+//! Checks of a Parquet file before `parquet` reads it: that crate allocates what the footer, the headers
+//! of pages and the encodings of values state.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use flatbuffers::VerifierOptions;
+use parquet::arrow::ARROW_SCHEMA_META_KEY;
+use parquet::basic::{Encoding, Type as PhysicalType};
+use parquet::column::page::{Page, PageReader};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::reader::ChunkReader;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::damaged;
+use super::thrift::{NotThrift, Thrift};
+use crate::batch::BatchError;
+use crate::batch::intake::Format;
+use crate::batch::limits::{DecodeLimits, Excess, Received};
+
+/// `PAR1`, behind the length of the footer.
+const TAIL_BYTES: u64 = 8;
+/// Groups within groups.
+const SCHEMA_DEPTH_MAX: usize = 64;
+/// The header of a page holds the least and the greatest of its values.
+const PAGE_HEADER_BYTES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
+
+impl From<NotThrift> for BatchError {
+    fn from(NotThrift: NotThrift) -> BatchError {
+        damage("its metadata end too early")
+    }
+}
+
+fn damage(what: &str) -> BatchError {
+    damaged(Format::Parquet, what)
+}
+
+/// Checks the schema in the footer: for each group, room for as many children as it states is
+/// allocated, and groups are read recursively.
+///
+/// # Errors
+/// When the footer is too long, or states what it does not have. A file that is too short or encrypted
+/// is left to the reader.
+pub(super) fn check_footer<F: ChunkReader>(
+    file: &F,
+    limits: DecodeLimits,
+) -> Result<(), BatchError> {
+    let length = file.len();
+    let Some(at) = length.checked_sub(TAIL_BYTES) else {
+        return Ok(());
+    };
+    let tail = file
+        .get_bytes(at, 8)
+        .map_err(|fault| damaged(Format::Parquet, fault))?;
+    let Some((footer_length, b"PAR1")) = tail.split_first_chunk::<4>() else {
+        return Ok(());
+    };
+    let footer_length = u64::from(u32::from_le_bytes(*footer_length));
+    if footer_length > limits.metadata_bytes {
+        return Err(Excess::MetadataBytes(limits.metadata_bytes).into());
+    }
+    let Some(start) = at.checked_sub(footer_length) else {
+        return Ok(());
+    };
+    let room = usize::try_from(footer_length).map_err(|_| damage("its footer is too long"))?;
+    let footer = file
+        .get_bytes(start, room)
+        .map_err(|fault| damaged(Format::Parquet, fault))?;
+    let mut children = Vec::new();
+    Thrift::new(&footer).structure(|thrift, field| {
+        if field.id != 2 {
+            return Ok(false);
+        }
+        for _ in 0..thrift.list_of_structures(field)? {
+            let mut count = 0;
+            thrift.structure(|thrift, field| match field.id {
+                5 => {
+                    count = thrift.number(field)?;
+                    Ok(true)
+                }
+                _ => Ok(false),
+            })?;
+            children.push(count);
+        }
+        Ok(true)
+    })?;
+    check_schema_tree(&children)
+}
+
+/// Checks a tree whose nodes are in depth-first order, each with the number of its children.
+fn check_schema_tree(children: &[i64]) -> Result<(), BatchError> {
+    let mut left = vec![1_u64];
+    for (at, &count) in children.iter().enumerate() {
+        while left.last() == Some(&0) {
+            left.pop();
+        }
+        match left.last_mut() {
+            Some(siblings) => *siblings -= 1,
+            None => return Err(damage("its schema has columns of no group")),
+        }
+        let count = u64::try_from(count).map_err(|_| damage("a group has a negative length"))?;
+        if count > (children.len() - at - 1) as u64 {
+            return Err(damage("a group has fewer columns than it says"));
+        }
+        left.push(count);
+        if left.len() > SCHEMA_DEPTH_MAX {
+            return Err(damage("its schema is too deep"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the schema of Arrow that writers put beside that of Parquet: its verification by default
+/// allows for gigabytes of strings that are one string.
+///
+/// # Errors
+/// When it is longer than metadata may be. One that is not sound is left to the reader.
+pub(super) fn check_arrow_schema(
+    metadata: &ParquetMetaData,
+    limits: DecodeLimits,
+) -> Result<(), BatchError> {
+    let pairs = metadata.file_metadata().key_value_metadata();
+    let pairs = pairs.into_iter().flatten();
+    for pair in pairs.filter(|pair| pair.key == ARROW_SCHEMA_META_KEY) {
+        let text = pair.value.as_deref().unwrap_or_default();
+        let Ok(bytes) = BASE64_STANDARD.decode(text) else {
+            continue;
+        };
+        let message = match bytes.split_first_chunk::<8>() {
+            Some(([0xff, 0xff, 0xff, 0xff, ..], message)) => message,
+            _ => bytes.get(4..).unwrap_or_default(),
+        };
+        let apparent = limits.metadata_bytes.saturating_mul(4);
+        let options = VerifierOptions {
+            max_tables: 1 << 18,
+            max_apparent_size: usize::try_from(apparent).unwrap_or(usize::MAX),
+            ..VerifierOptions::default()
+        };
+        arrow_ipc::root_as_message_with_opts(&options, message)
+            .map_err(|_| damage("its Arrow schema is not sound"))?;
+    }
+    Ok(())
+}
+
+/// Checks the pages of a column chunk. Returns the bytes of its longest value.
+///
+/// # Errors
+/// When a page states more than a limit allows, or than it has.
+pub(super) fn check_chunk<F: ChunkReader + 'static>(
+    file: &Arc<F>,
+    chunk: &ColumnChunkMetaData,
+    rows: usize,
+    limits: DecodeLimits,
+    account: &mut Decompressed,
+) -> Result<u64, BatchError> {
+    check_page_headers(file.as_ref(), chunk, limits, account)?;
+    if chunk.column_type() != PhysicalType::BYTE_ARRAY {
+        return Ok(size_of::<u64>() as u64);
+    }
+    let fault = |fault| damaged(Format::Parquet, fault);
+    let mut pages =
+        SerializedPageReader::new(Arc::clone(file), chunk, rows, None).map_err(fault)?;
+    let mut longest = 0;
+    while let Some(page) = pages.get_next_page().map_err(fault)? {
+        longest = longest.max(longest_value(&page, chunk, limits, account)?);
+    }
+    Ok(longest)
+}
+
+/// What pages of a file decompress to, in all: bounded by the length of the file.
+pub(super) struct Decompressed {
+    received: Received,
+    bytes: u64,
+}
+
+impl Decompressed {
+    pub(super) fn new(received: Received) -> Decompressed {
+        Decompressed { received, bytes: 0 }
+    }
+
+    fn add(&mut self, bytes: u64) -> Result<(), Excess> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.received.check_decompressed(self.bytes)
+    }
+}
+
+/// What the header of a page states.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct PageHeader {
+    uncompressed: i64,
+    compressed: i64,
+    /// The values of a dictionary.
+    dictionary_values: Option<i64>,
+    /// The bytes of the header itself.
+    length: usize,
+}
+
+impl PageHeader {
+    fn parse(bytes: &[u8]) -> Result<PageHeader, NotThrift> {
+        let mut header = PageHeader::default();
+        let mut thrift = Thrift::new(bytes);
+        thrift.structure(|thrift, field| {
+            match field.id {
+                2 => header.uncompressed = thrift.number(field)?,
+                3 => header.compressed = thrift.number(field)?,
+                7 => {
+                    Thrift::is_structure(field)?;
+                    thrift.structure(|thrift, field| {
+                        if field.id != 1 {
+                            return Ok(false);
+                        }
+                        header.dictionary_values = Some(thrift.number(field)?);
+                        Ok(true)
+                    })?;
+                }
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        header.length = bytes.len() - thrift.rest().len();
+        Ok(header)
+    }
+}
+
+fn check_page_headers<F: ChunkReader>(
+    file: &F,
+    chunk: &ColumnChunkMetaData,
+    limits: DecodeLimits,
+    account: &mut Decompressed,
+) -> Result<(), BatchError> {
+    // The chunk lies within the file.
+    let (mut at, length) = chunk.byte_range();
+    let end = at.saturating_add(length);
+    while at < end {
+        let header = read_page_header(file, at, end)?;
+        let size =
+            |number| u64::try_from(number).map_err(|_| damage("a page has a negative length"));
+        let (uncompressed, compressed) = (size(header.uncompressed)?, size(header.compressed)?);
+        if uncompressed.max(compressed) > limits.record_batch_bytes {
+            return Err(Excess::RecordBatchBytes(limits.record_batch_bytes).into());
+        }
+        account.add(uncompressed)?;
+        let values = size(header.dictionary_values.unwrap_or(0))?;
+        // No value of a dictionary takes less than a byte.
+        if values > uncompressed {
+            return Err(damage("a dictionary has fewer values than it says"));
+        }
+        let length = (header.length as u64).saturating_add(compressed);
+        at = at.saturating_add(length);
+    }
+    Ok(())
+}
+
+fn read_page_header<F: ChunkReader>(file: &F, at: u64, end: u64) -> Result<PageHeader, BatchError> {
+    let mut room = *PAGE_HEADER_BYTES.start();
+    loop {
+        let mut bytes = Vec::new();
+        let source = file
+            .get_read(at)
+            .map_err(|fault| damaged(Format::Parquet, fault))?;
+        let most = (end - at).min(room as u64);
+        source.take(most).read_to_end(&mut bytes)?;
+        match PageHeader::parse(&bytes) {
+            Ok(header) => return Ok(header),
+            Err(NotThrift) if bytes.len() == room && room < *PAGE_HEADER_BYTES.end() => room *= 8,
+            Err(NotThrift) => return Err(damage("the header of a page is not sound")),
+        }
+    }
+}
+
+/// The bytes of the longest value of a page. Where values are parts of the one before, a page of a few
+/// bytes may hold gigabytes.
+fn longest_value(
+    page: &Page,
+    chunk: &ColumnChunkMetaData,
+    limits: DecodeLimits,
+    account: &mut Decompressed,
+) -> Result<u64, BatchError> {
+    let values = values_of(page, chunk)?;
+    let count_max = (limits.record_batch_bytes / 8).min(u64::from(page.num_values()));
+    let too_many = || damage("a page has fewer values than its encoding says");
+    match page.encoding() {
+        Encoding::PLAIN => Ok(longest_plain(values)),
+        Encoding::DELTA_LENGTH_BYTE_ARRAY => {
+            let mut longest = 0;
+            delta_lengths(values, count_max, |length| longest = longest.max(length))
+                .ok_or_else(too_many)?;
+            Ok(longest)
+        }
+        Encoding::DELTA_BYTE_ARRAY => {
+            let mut prefixes = Vec::new();
+            let rest = delta_lengths(values, count_max, |length| prefixes.push(length));
+            let mut prefixes = prefixes.into_iter();
+            let (mut longest, mut all) = (0_u64, 0_u64);
+            let mut add = |suffix: u64| {
+                let length = prefixes.next().unwrap_or(0).saturating_add(suffix);
+                longest = longest.max(length);
+                all = all.saturating_add(length);
+            };
+            let rest = rest.and_then(|rest| delta_lengths(rest, count_max, &mut add));
+            rest.ok_or_else(too_many)?;
+            if all > limits.record_batch_bytes {
+                return Err(Excess::RecordBatchBytes(limits.record_batch_bytes).into());
+            }
+            account.add(all)?;
+            Ok(longest)
+        }
+        // Those of the dictionary.
+        _ => Ok(0),
+    }
+}
+
+/// The values of a page, behind the levels.
+fn values_of<'p>(page: &'p Page, chunk: &ColumnChunkMetaData) -> Result<&'p [u8], BatchError> {
+    let buffer: &[u8] = page.buffer();
+    let description = chunk.column_descr();
+    if description.max_rep_level() > 0 {
+        return Err(damage("a column of texts holds lists"));
+    }
+    let levels = match page {
+        Page::DictionaryPage { .. } => 0,
+        Page::DataPageV2 {
+            def_levels_byte_len,
+            rep_levels_byte_len,
+            ..
+        } => *def_levels_byte_len as usize + *rep_levels_byte_len as usize,
+        Page::DataPage { .. } if description.max_def_level() == 0 => 0,
+        #[expect(deprecated, reason = "old files have it")]
+        Page::DataPage {
+            num_values,
+            def_level_encoding: Encoding::BIT_PACKED,
+            ..
+        } => {
+            (*num_values as usize).div_ceil(8)
+                * usize::from(description.max_def_level().unsigned_abs())
+        }
+        Page::DataPage { .. } => match buffer.split_first_chunk::<4>() {
+            Some((length, _)) => 4 + u32::from_le_bytes(*length) as usize,
+            None => 0,
+        },
+    };
+    buffer
+        .get(levels..)
+        .ok_or_else(|| damage("a page has fewer levels than it says"))
+}
+
+fn longest_plain(mut values: &[u8]) -> u64 {
+    let mut longest = 0;
+    while let Some((length, rest)) = values.split_first_chunk::<4>() {
+        let length = u32::from_le_bytes(*length);
+        // Where one ends behind the page, the reader tells.
+        let Some(rest) = rest.get(length as usize..) else {
+            break;
+        };
+        longest = longest.max(u64::from(length));
+        values = rest;
+    }
+    longest
+}
+
+/// Reads lengths in the encoding `DELTA_BINARY_PACKED`, at most so many of them. Returns what follows;
+/// `None` where there are more, or one is negative.
+fn delta_lengths(bytes: &[u8], count_max: u64, mut add: impl FnMut(u64)) -> Option<&[u8]> {
+    let mut header = Thrift::new(bytes);
+    let block = header.unsigned().ok()?;
+    let per_block = header.unsigned().ok()?;
+    let mut count = header.unsigned().ok()?;
+    let mut value = zigzag(header.unsigned().ok()?);
+    let mut rest = header.rest();
+    if count > count_max || per_block == 0 || block % per_block != 0 || block % 128 != 0 {
+        return None;
+    }
+    let values_per_mini = block / per_block;
+    let mini_bytes = values_per_mini / 8;
+    if count == 0 {
+        return Some(rest);
+    }
+    add(u64::try_from(value).ok()?);
+    count -= 1;
+    while count > 0 {
+        let mut header = Thrift::new(rest);
+        let least = zigzag(header.unsigned().ok()?);
+        let (widths, mut minis) = header
+            .rest()
+            .split_at_checked(usize::try_from(per_block).ok()?)?;
+        for &width in widths {
+            if count == 0 {
+                // What is left of the block is not stored.
+                break;
+            }
+            let length = mini_bytes.checked_mul(u64::from(width))?;
+            // The last may be cut off behind its last value.
+            let length = usize::try_from(length).ok()?.min(minis.len());
+            let (mini, after) = minis.split_at(length);
+            minis = after;
+            for at in 0..count.min(values_per_mini) {
+                let delta = bits(mini, at, width)?;
+                value = value.wrapping_add(least).wrapping_add(delta.cast_signed());
+                // Lengths are 32-bit numbers.
+                let length = i32::from_le_bytes(value.to_le_bytes()[..4].try_into().ok()?);
+                value = i64::from(length);
+                add(u64::try_from(length).ok()?);
+            }
+            count = count.saturating_sub(values_per_mini);
+        }
+        rest = minis;
+    }
+    Some(rest)
+}
+
+fn zigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
+
+/// The number in place `at` of numbers of `width` bits, the low bits first.
+fn bits(bytes: &[u8], at: u64, width: u8) -> Option<u64> {
+    if width == 0 {
+        return Some(0);
+    }
+    if width > 64 {
+        return None;
+    }
+    let first = at.checked_mul(u64::from(width))?;
+    let start = usize::try_from(first / 8).ok()?;
+    let shift = first % 8;
+    let mut number = 0_u128;
+    let needed = usize::try_from((shift + u64::from(width)).div_ceil(8)).ok()?;
+    for (place, byte) in bytes.get(start..start + needed)?.iter().enumerate() {
+        number |= u128::from(*byte) << (8 * place);
+    }
+    let mask = (1_u128 << width) - 1;
+    u64::try_from((number >> shift) & mask).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_has_the_columns_that_its_groups_state() {
+        assert!(check_schema_tree(&[2, 0, 1, 0]).is_ok());
+        assert!(check_schema_tree(&[2, 0]).is_err());
+        assert!(check_schema_tree(&[i64::from(i32::MAX), 0]).is_err());
+        assert!(check_schema_tree(&[-1]).is_err());
+        assert!(check_schema_tree(&[1, 0, 0]).is_err());
+        let mut deep = vec![1; 100];
+        deep.push(0);
+        assert!(check_schema_tree(&deep).is_err());
+    }
+
+    #[test]
+    fn lengths_are_read_as_parquet_writes_them() {
+        // Blocks of 128 in 4 parts, 5 values, from 7: 7, 5, 3, 1, 2 (the format's own example).
+        let bytes = [
+            128, 1, 4, 5, 14, 3, 2, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 9,
+        ];
+        let mut found = Vec::new();
+        let rest = delta_lengths(&bytes, 5, |length| found.push(length));
+        assert_eq!(found, [7, 5, 3, 1, 2]);
+        assert_eq!(rest, Some(&[9][..]));
+        assert_eq!(delta_lengths(&bytes, 4, |_| {}), None);
+        // 2^40 values, of no bits.
+        let many = [128, 1, 4, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0];
+        assert_eq!(delta_lengths(&many, 1_000, |_| {}), None);
+        for length in 0..6 {
+            assert_eq!(delta_lengths(&bytes[..length], 5, |_| {}), None);
+        }
+    }
+
+    #[test]
+    fn the_header_of_a_page_states_its_sizes() {
+        // 1: 2 (dictionary), 2: 300, 3: 100, 7: {1: 12, 2: 0}.
+        let bytes = [
+            0x15, 4, 0x15, 0xd8, 4, 0x15, 0xc8, 1, 0x4c, 0x15, 24, 0x15, 0, 0, 0, 7, 7,
+        ];
+        let header = PageHeader::parse(&bytes).expect("a header");
+        let expected = PageHeader {
+            uncompressed: 300,
+            compressed: 100,
+            dictionary_values: Some(12),
+            length: 15,
+        };
+        assert_eq!(header, expected);
+        assert_eq!(PageHeader::parse(&bytes[..14]), Err(NotThrift));
+    }
+}

@@ -1,0 +1,632 @@
+//! Hostile batch files: lengths that are claimed and not there, archives of nothing, forms without
+//! end. Each is an error with a code of its own, and none costs memory.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use arrow_array::{
+    ArrayRef, DictionaryArray, Int8Array, RecordBatch, StringArray, StringViewArray,
+};
+use arrow_ipc::writer::StreamWriter;
+use arrow_ipc::{
+    BodyCompression, BodyCompressionArgs, BodyCompressionMethod, Buffer, CompressionType,
+    FieldNode, Message, MessageArgs, MessageHeader, MetadataVersion, RecordBatchArgs,
+};
+use arrow_schema::{DataType, Field, Schema};
+use catchment::batch::{
+    self, BatchError, Column, Compression, DecodeLimits, Excess, Intake, Named, Progress, Request,
+};
+use catchment::dataset::{self, Files};
+use catchment::domain::date_from_iso;
+use catchment::index::Index;
+use flatbuffers::FlatBufferBuilder;
+use flate2::write::GzEncoder;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Encoding;
+use parquet::file::properties::WriterProperties;
+
+use crate::columns::stream;
+use crate::running::Running;
+use crate::server::AS_OF;
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let dataset = dataset::read(&Files::Embedded).expect("the dataset is read");
+    Index::build(dataset).expect("the dataset is sound")
+});
+
+fn request(columns: &str) -> Request {
+    Request {
+        format: None,
+        delimiter: None,
+        named: Named::default(),
+        as_of: date_from_iso(AS_OF).expect("a date"),
+        columns: Column::usual_and(columns).expect("columns"),
+        excel_safe: false,
+        compression: Compression::None,
+        limits: DecodeLimits::HTTP,
+    }
+}
+
+fn run<R: Read + Send>(
+    intake: Result<Intake<R>, BatchError>,
+    request: &Request,
+    out: &mut Vec<u8>,
+) -> Result<u64, BatchError> {
+    let threads = NonZeroUsize::new(3).expect("not none");
+    let progress = Progress::default();
+    batch::run(&INDEX, intake?, request, out, threads, &progress).map(|summary| summary.rows)
+}
+
+fn answer(list: &[u8]) -> Result<u64, BatchError> {
+    let request = request("");
+    run(Intake::open(list, &request), &request, &mut Vec::new())
+}
+
+fn answer_file(list: &[u8]) -> Result<u64, BatchError> {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(list).expect("written");
+    let request = request("");
+    let intake = Intake::<std::io::Empty>::open_parquet(file, &request);
+    run(intake, &request, &mut Vec::new())
+}
+
+#[track_caller]
+fn check_excess(done: Result<u64, BatchError>, expected: Excess) {
+    match done {
+        Err(BatchError::TooMuch(excess)) => assert_eq!(excess, expected),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn check_damaged(done: Result<u64, BatchError>) {
+    assert!(matches!(done, Err(BatchError::Damaged { .. })), "{done:?}");
+}
+
+const LIMITS: DecodeLimits = DecodeLimits::HTTP;
+
+/// What a message of a record batch states.
+#[derive(Clone)]
+struct Claims {
+    rows: i64,
+    /// The length and the nulls of each array.
+    nodes: Vec<(i64, i64)>,
+    /// Where each buffer begins, and its length.
+    buffers: Vec<(i64, i64)>,
+    codec: Option<CompressionType>,
+    body_length: i64,
+}
+
+/// The beginning of a stream of these columns.
+fn schema_message(columns: &[(&str, DataType)]) -> Vec<u8> {
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, data_type)| Field::new(*name, data_type.clone(), true))
+        .collect();
+    let writer = StreamWriter::try_new(Vec::new(), &Schema::new(fields)).expect("a schema");
+    writer.get_ref().clone()
+}
+
+fn batch_message(claims: &Claims, body: &[u8]) -> Vec<u8> {
+    let mut builder = FlatBufferBuilder::new();
+    let nodes = claims
+        .nodes
+        .iter()
+        .map(|&(rows, nulls)| FieldNode::new(rows, nulls));
+    let nodes = builder.create_vector(&nodes.collect::<Vec<_>>());
+    let buffers = claims
+        .buffers
+        .iter()
+        .map(|&(at, length)| Buffer::new(at, length));
+    let buffers = builder.create_vector(&buffers.collect::<Vec<_>>());
+    let compression = claims.codec.map(|codec| {
+        let method = BodyCompressionMethod::BUFFER;
+        BodyCompression::create(&mut builder, &BodyCompressionArgs { codec, method })
+    });
+    let parts = RecordBatchArgs {
+        length: claims.rows,
+        nodes: Some(nodes),
+        buffers: Some(buffers),
+        compression,
+        variadicBufferCounts: None,
+    };
+    let batch = arrow_ipc::RecordBatch::create(&mut builder, &parts);
+    let message = Message::create(
+        &mut builder,
+        &MessageArgs {
+            version: MetadataVersion::V5,
+            header_type: MessageHeader::RecordBatch,
+            header: Some(batch.as_union_value()),
+            bodyLength: claims.body_length,
+            custom_metadata: None,
+        },
+    );
+    builder.finish(message, None);
+    let metadata = builder.finished_data();
+    let mut bytes = vec![0xff; 4];
+    let padded = metadata.len().next_multiple_of(8);
+    bytes.extend(i32::try_from(padded).expect("short").to_le_bytes());
+    bytes.extend_from_slice(metadata);
+    bytes.resize(8 + padded, 0);
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// A stream of a column of postcodes: `rows` of them, as the parts of a body, each with the length
+/// that it states.
+fn postcodes(codec: CompressionType, rows: i64, parts: [(&[u8], i64); 2]) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut buffers = vec![(0, 0)];
+    for (bytes, length) in parts {
+        let start = i64::try_from(body.len()).expect("short");
+        body.extend(length.to_le_bytes());
+        body.extend_from_slice(bytes);
+        buffers.push((start, i64::try_from(body.len()).expect("short") - start));
+        body.resize(body.len().next_multiple_of(8), 0);
+    }
+    let claims = Claims {
+        rows,
+        nodes: vec![(rows, 0)],
+        buffers,
+        codec: Some(codec),
+        body_length: i64::try_from(body.len()).expect("short"),
+    };
+    let mut bytes = schema_message(&[("postcode", DataType::Utf8)]);
+    bytes.extend(batch_message(&claims, &body));
+    bytes
+}
+
+fn lz4(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    encoder.write_all(bytes).expect("compressed");
+    encoder.finish().expect("compressed")
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(bytes, 3).expect("compressed")
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).expect("compressed");
+    encoder.finish().expect("compressed")
+}
+
+/// Offsets and texts of two postcodes.
+const OFFSETS: [u8; 12] = [0, 0, 0, 0, 8, 0, 0, 0, 15, 0, 0, 0];
+const TEXTS: &[u8] = b"LA18 4DBLA1 1PN";
+
+#[test]
+fn compressed_arrow_buffers_are_answered() {
+    for (codec, compress) in [
+        (CompressionType::LZ4_FRAME, lz4 as fn(&[u8]) -> Vec<u8>),
+        (CompressionType::ZSTD, zstd),
+    ] {
+        let (offsets, texts) = (compress(&OFFSETS), compress(TEXTS));
+        let list = postcodes(codec, 2, [(&offsets, 12), (&texts, 15)]);
+        let request = request("");
+        let mut out = Vec::new();
+        let rows = run(Intake::open(list.as_slice(), &request), &request, &mut out);
+        assert_eq!(rows.expect("answered"), 2);
+        let out = String::from_utf8_lossy(&out);
+        assert!(
+            out.contains("LA18 4DB") && out.contains("mb-barrow-and-millom"),
+            "{out}"
+        );
+        // One part is not compressed.
+        let list = postcodes(codec, 2, [(&offsets, 12), (TEXTS, -1)]);
+        assert_eq!(answer(&list).expect("answered"), 2);
+    }
+}
+
+#[test]
+fn claimed_lengths_of_compressed_buffers_are_checked() {
+    for (codec, compress) in [
+        (CompressionType::LZ4_FRAME, lz4 as fn(&[u8]) -> Vec<u8>),
+        (CompressionType::ZSTD, zstd),
+    ] {
+        let (offsets, texts) = (compress(&OFFSETS), compress(TEXTS));
+        let too_large = Excess::RecordBatchBytes(LIMITS.record_batch_bytes);
+        for length in [1 << 60, i64::MAX, (16 << 20) + 1] {
+            let list = postcodes(codec, 2, [(&offsets, 12), (&texts, length)]);
+            check_excess(answer(&list), too_large);
+            check_excess(answer(&gzip(&list)), too_large);
+        }
+        // Within the limit on bytes, and beyond the ratio.
+        let list = postcodes(codec, 2, [(&offsets, 12), (&texts, 8 << 20)]);
+        check_excess(answer(&list), Excess::DecompressionRatio);
+        for length in [14, 16, 1 << 19, -2, i64::MIN] {
+            let list = postcodes(codec, 2, [(&offsets, 12), (&texts, length)]);
+            check_damaged(answer(&list));
+        }
+        // A frame that is longer than it states.
+        let zeros = compress(&vec![0; 16 << 20]);
+        check_damaged(answer(&postcodes(codec, 2, [(&offsets, 12), (&zeros, 15)])));
+        check_damaged(answer(&postcodes(
+            codec,
+            2,
+            [(&offsets, 12), (b"no frame", 15)],
+        )));
+    }
+    check_damaged(answer(&postcodes(
+        CompressionType(7),
+        2,
+        [(&OFFSETS, 12), (TEXTS, 15)],
+    )));
+}
+
+#[test]
+fn rows_that_take_no_bytes_are_bounded() {
+    let start = schema_message(&[("postcode", DataType::Null)]);
+    let list = |rows: i64, nodes: Vec<(i64, i64)>| {
+        let claims = Claims {
+            rows,
+            nodes,
+            buffers: Vec::new(),
+            codec: None,
+            body_length: 0,
+        };
+        [start.clone(), batch_message(&claims, &[])].concat()
+    };
+    assert_eq!(
+        answer(&list(20_000, vec![(20_000, 20_000)])).expect("answered"),
+        20_000
+    );
+    let too_many = Excess::RecordBatchRows(LIMITS.record_batch_rows);
+    for rows in [(1 << 20) + 1, 1 << 40, i64::MAX] {
+        check_excess(answer(&list(rows, vec![(rows, rows)])), too_many);
+    }
+    check_damaged(answer(&list(-1, vec![(-1, -1)])));
+    check_damaged(answer(&list(2, vec![(2, 3)])));
+    check_damaged(answer(&list(2, vec![(3, 3)])));
+    // Batch after batch of them: the answers are too long for what is sent.
+    let many = list(1 << 20, vec![(1 << 20, 1 << 20)]);
+    let batch = &many[start.len()..];
+    let list = [start.clone(), batch.repeat(3)].concat();
+    check_excess(answer(&list), Excess::AnswerRatio);
+}
+
+#[test]
+fn lengths_of_messages_and_buffers_are_checked() {
+    let start = schema_message(&[("postcode", DataType::Utf8)]);
+    let body: Vec<u8> = [&OFFSETS[..], &[0; 4], TEXTS, &[0]].concat();
+    let claims = Claims {
+        rows: 2,
+        nodes: vec![(2, 0)],
+        buffers: vec![(0, 0), (0, 12), (16, 15)],
+        codec: None,
+        body_length: 32,
+    };
+    let list = |change: &dyn Fn(&mut Claims)| {
+        let mut claims = claims.clone();
+        change(&mut claims);
+        [start.clone(), batch_message(&claims, &body)].concat()
+    };
+    assert_eq!(answer(&list(&|_| {})).expect("answered"), 2);
+    for buffer in [
+        (16, 17),
+        (-8, 15),
+        (16, -1),
+        (i64::MAX, 15),
+        (16, i64::MAX),
+        (1 << 40, 0),
+    ] {
+        check_damaged(answer(&list(&|it| it.buffers[2] = buffer)));
+    }
+    // All of the body three times.
+    check_damaged(answer(&list(&|it| {
+        it.buffers = vec![(0, 32), (0, 32), (1, 31)]
+    })));
+    check_damaged(answer(&list(&|it| it.body_length = -1)));
+    for length in [(16 << 20) + 1, 1 << 60, i64::MAX] {
+        let too_large = Excess::RecordBatchBytes(LIMITS.record_batch_bytes);
+        check_excess(answer(&list(&|it| it.body_length = length)), too_large);
+    }
+    // More is said to come than comes.
+    let cut = answer(&list(&|it| it.body_length = 16 << 20));
+    assert!(matches!(cut, Err(BatchError::Read(_))), "{cut:?}");
+    for length in [i32::MAX, (2 << 20) + 1] {
+        let list = [&[0xff; 4], length.to_le_bytes().as_slice()].concat();
+        check_excess(answer(&list), Excess::MetadataBytes(LIMITS.metadata_bytes));
+    }
+}
+
+#[test]
+fn dictionaries_add_up() {
+    let dictionary = |length: usize| -> ArrayRef {
+        let values = StringArray::from(vec!["LA1 1PN".to_string(), "x".repeat(length)]);
+        Arc::new(DictionaryArray::new(
+            Int8Array::from(vec![0]),
+            Arc::new(values),
+        ))
+    };
+    let list = |length| {
+        let columns = [
+            ("postcode", dictionary(100)),
+            ("a", dictionary(length)),
+            ("b", dictionary(length)),
+        ];
+        stream(&[RecordBatch::try_from_iter(columns).expect("a row")])
+    };
+    assert_eq!(answer(&list(3 << 20)).expect("answered"), 1);
+    let most = Excess::DictionaryBytes(LIMITS.dictionary_bytes);
+    check_excess(answer(&list(5 << 20)), most);
+}
+
+#[test]
+fn a_slice_of_views_is_written_with_its_own_texts_only() {
+    let rows = 20_000;
+    let text = |row: usize| format!("a text that is kept beside the views {row:08}");
+    let texts = StringViewArray::from_iter_values((0..rows).map(text));
+    let columns = [
+        (
+            "postcode",
+            Arc::new(StringArray::from(vec!["LA1 1PN"; rows])) as ArrayRef,
+        ),
+        ("text", Arc::new(texts)),
+    ];
+    let list = stream(&[RecordBatch::try_from_iter(columns).expect("rows")]);
+    let request = request("");
+    let mut out = Vec::new();
+    let done = run(Intake::open(list.as_slice(), &request), &request, &mut out);
+    assert_eq!(done.expect("answered"), rows as u64);
+    let answers = rows * 150;
+    assert!(
+        out.len() < list.len() + answers,
+        "{} of {}",
+        out.len(),
+        list.len()
+    );
+    for row in [0, rows / 2, rows - 1] {
+        let text = text(row);
+        assert!(
+            out.windows(text.len()).any(|it| it == text.as_bytes()),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn lists_of_postcodes_only_are_answered_with_every_column() {
+    let postcodes = [
+        "LA18 4DB", "LA1 1PN", "CA1 1EF", "PR3 0SG", "LA1 4XT", "BB1 1AA",
+    ];
+    // As varied as a list of people is.
+    let mut state = 7_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        postcodes[(state >> 8) as usize % postcodes.len()]
+    };
+    let mut list = String::from("postcode\n");
+    for _ in 0..100_000 {
+        list.push_str(next());
+        list.push('\n');
+    }
+    let request = request("all");
+    for list in [
+        list.clone().into_bytes(),
+        gzip(list.as_bytes()),
+        zstd(list.as_bytes()),
+    ] {
+        let intake = Intake::open(list.as_slice(), &request);
+        let rows = run(intake, &request, &mut Vec::new()).expect("answered");
+        assert_eq!(rows, 100_000);
+    }
+}
+
+#[test]
+fn archives_and_answers_out_of_proportion_are_refused() {
+    let empty = [b"postcode\n".to_vec(), vec![b'\n'; 32 << 20]].concat();
+    for packed in [gzip(&empty), zstd(&empty)] {
+        check_excess(answer(&packed), Excess::DecompressionRatio);
+    }
+    // An empty row becomes 4,000 delimiters.
+    let names: Vec<String> = (0..4_000).map(|at| format!("c{at}")).collect();
+    let wide = format!("postcode,{}\n{}", names.join(","), "\n".repeat(60_000));
+    check_excess(answer(wide.as_bytes()), Excess::AnswerRatio);
+}
+
+#[test]
+fn parquet_files_that_claim_more_than_they_have_are_refused() {
+    let postcodes = StringArray::from(vec!["LA18 4DB"; 2_000]);
+    let columns = [("postcode", Arc::new(postcodes) as ArrayRef)];
+    let batch = RecordBatch::try_from_iter(columns).expect("rows");
+    let file = |encoding: Option<Encoding>| {
+        let properties = WriterProperties::builder();
+        let properties = match encoding {
+            None => properties,
+            Some(encoding) => properties
+                .set_dictionary_enabled(false)
+                .set_encoding(encoding),
+        };
+        let writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build()));
+        let mut writer = writer.expect("a schema");
+        writer.write(&batch).expect("written");
+        writer.into_inner().expect("ended")
+    };
+    let encodings = [
+        None,
+        Some(Encoding::PLAIN),
+        Some(Encoding::DELTA_BYTE_ARRAY),
+        Some(Encoding::DELTA_LENGTH_BYTE_ARRAY),
+    ];
+    for encoding in encodings {
+        let sound = file(encoding);
+        assert_eq!(
+            answer_file(&sound).expect("answered"),
+            2_000,
+            "{encoding:?}"
+        );
+        // The number of values in the header of an encoding, and sizes in that of a page: each byte of
+        // the pages becomes a long number in turn.
+        let pages = sound.len() - 8 - footer_bytes(&sound);
+        for at in 4..pages.min(90) {
+            let mut bytes = sound.clone();
+            bytes.splice(at..at + 6, [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]);
+            // A panic or an abort is no answer; that it is one or the other is enough.
+            let _ = answer_file(&bytes);
+        }
+    }
+    let sound = file(None);
+    let length = sound.len();
+    let mut long_footer = sound.clone();
+    long_footer[length - 8..length - 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    check_excess(
+        answer_file(&long_footer),
+        Excess::MetadataBytes(LIMITS.metadata_bytes),
+    );
+    // The root of the schema states one column: `15 02` after its name. It states 2^31 - 1.
+    let footer = length - 8 - footer_bytes(&sound);
+    let name = sound[footer..]
+        .windows(12)
+        .position(|it| it == b"arrow_schema");
+    let at = footer + name.expect("the root has a name") + 12;
+    assert_eq!(sound[at..at + 2], [0x15, 0x02]);
+    let mut many_columns = sound;
+    many_columns.splice(at + 1..at + 2, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    let length = many_columns.len();
+    let footer_length = u32::try_from(length - 8 - footer).expect("short");
+    many_columns[length - 8..length - 4].copy_from_slice(&footer_length.to_le_bytes());
+    check_damaged(answer_file(&many_columns));
+}
+
+fn footer_bytes(file: &[u8]) -> usize {
+    let at = file.len() - 8;
+    u32::from_le_bytes(file[at..at + 4].try_into().expect("four")) as usize
+}
+
+/// The memory of a process: what it has, and the most it had.
+fn memory(running: &Running, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", running.id())).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    number.expect("kilobytes") * 1_024
+}
+
+/// Sends a body, and reads what comes back.
+fn post(running: &Running, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(running.address).expect("it listens");
+    let patience = Some(Duration::from_secs(20));
+    stream.set_read_timeout(patience).expect("a time limit");
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("taken");
+    let mut other = stream.try_clone().expect("a second end");
+    let body = body.to_vec();
+    // It may be refused before it is sent to its end.
+    let sending = std::thread::spawn(move || drop(other.write_all(&body)));
+    let mut answered = Vec::new();
+    let mut piece = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = stream.read(&mut piece) {
+        answered.extend_from_slice(&piece[..read.min(1 << 10)]);
+    }
+    sending.join().expect("sent");
+    answered
+}
+
+/// Each of these ended the service or took gigabytes once.
+#[test]
+fn one_request_takes_less_than_128_mb() {
+    let running = Running::start(&["--log-level", "error", "--batch-threads", "4"]);
+    let arrow = "application/vnd.apache.arrow.stream";
+    let two = stream(&[RecordBatch::try_from_iter([(
+        "postcode",
+        Arc::new(StringArray::from(vec!["LA18 4DB"; 2])) as ArrayRef,
+    )])
+    .expect("rows")]);
+    post(&running, "/api/v1/batch", arrow, &two);
+    let idle = memory(&running, "VmRSS:");
+
+    let claims = postcodes(
+        CompressionType::LZ4_FRAME,
+        2,
+        [(&lz4(&OFFSETS), 12), (&lz4(TEXTS), 1 << 60)],
+    );
+    let zeros = zstd(&vec![0; 15 << 20]);
+    let zeros = postcodes(
+        CompressionType::ZSTD,
+        2,
+        [(&zstd(&OFFSETS), 12), (&zeros, 15 << 20)],
+    );
+    // 15 MiB of random bytes in each of several batches, so that no ratio is in the way.
+    let mut state = 1_u64;
+    let random: String = (0..15 << 18)
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            format!("{:04x}", state >> 48)
+        })
+        .collect();
+    let large = RecordBatch::try_from_iter([
+        (
+            "postcode",
+            Arc::new(StringArray::from(vec!["LA18 4DB"])) as ArrayRef,
+        ),
+        ("text", Arc::new(StringArray::from(vec![random]))),
+    ])
+    .expect("a row");
+    let large = stream(&vec![large; 6]);
+    let empty = gzip(&[b"postcode\n".to_vec(), vec![b'\n'; 64 << 20]].concat());
+    let form = |file: &[u8]| {
+        let head: &[u8] =
+            b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
+        [head, file, b"\r\n--b--\r\n"].concat()
+    };
+    let endless_header = [b"--b\r\nX: ".to_vec(), vec![b'x'; 40 << 20]].concat();
+    let long_file = form(&[b"postcode\n".to_vec(), b"LA18 4DB\n".repeat(3 << 20)].concat());
+    let multipart = "multipart/form-data; boundary=b";
+    // No day has 60,000 letters.
+    let long_day = |at: usize| format!("LA1 1PN,{at}{}\n", "d".repeat(60_000));
+    let long_days: String = (0..2_500).map(long_day).collect();
+    let long_days = format!("postcode,day\n{long_days}").into_bytes();
+    let cases: [(&str, &str, &str, &[u8]); 13] = [
+        ("/api/v1/batch", arrow, "413 ", &claims),
+        ("/api/v1/batch?check=true", arrow, "413 ", &claims),
+        ("/batch", multipart, "413 ", &form(&claims)),
+        ("/api/v1/batch", arrow, "413 ", &zeros),
+        ("/api/v1/batch?check=true", arrow, "413 ", &zeros),
+        ("/api/v1/batch", arrow, "200 ", &large),
+        (
+            "/api/v1/batch?check=true&columns=all",
+            arrow,
+            "200 ",
+            &large,
+        ),
+        ("/batch", multipart, "200 ", &form(&large[..32 << 20])),
+        (
+            "/api/v1/batch?as_of_column=day",
+            "text/csv",
+            "200 ",
+            &long_days,
+        ),
+        ("/api/v1/batch?columns=all", "text/csv", "", &empty),
+        ("/batch", multipart, "", &form(&empty)),
+        ("/batch", multipart, "400 ", &endless_header),
+        ("/batch", multipart, "200 ", &long_file),
+    ];
+    for (path, content_type, status, body) in cases {
+        let answered = post(&running, path, content_type, body);
+        let start = format!("HTTP/1.1 {status}");
+        let shown = String::from_utf8_lossy(&answered[..answered.len().min(500)]);
+        assert!(shown.starts_with(&start), "{path} {content_type}: {shown}");
+        let peak = memory(&running, "VmHWM:") - idle;
+        assert!(peak < 128_000_000, "{path} {content_type}: {peak} bytes");
+    }
+    let peak = memory(&running, "VmHWM:") - idle;
+    println!(
+        "at most {} MB above {} MB",
+        peak / 1_000_000,
+        idle / 1_000_000
+    );
+    running.signal("TERM");
+    let (status, written) = running.end();
+    assert_eq!(status, Some(0), "{written}");
+}
