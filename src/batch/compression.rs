@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use super::limits::check_ratio;
+use super::limits::{Excess, check_ratio};
 
 /// How the bytes of a list are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,10 @@ pub(super) struct Unpacked<R: Read> {
 enum Source<R: Read> {
     Plain(R),
     Gzip(Box<MultiGzDecoder<Counting<BufReader<R>>>>),
-    Zstd(zstd::Decoder<'static, Counting<BufReader<R>>>),
+    Zstd {
+        decoder: zstd::Decoder<'static, Counting<BufReader<R>>>,
+        window_log_max: u32,
+    },
 }
 
 impl<R: Read> Unpacked<R> {
@@ -110,7 +113,10 @@ impl<R: Read> Unpacked<R> {
             Compression::Zstd => {
                 let mut decoder = zstd::Decoder::with_buffer(counting(inner))?;
                 decoder.window_log_max(zstd_window_log)?;
-                Source::Zstd(decoder)
+                Source::Zstd {
+                    decoder,
+                    window_log_max: zstd_window_log,
+                }
             }
         };
         Ok(Unpacked { from, given: 0 })
@@ -122,7 +128,14 @@ impl<R: Read> Read for Unpacked<R> {
         let (given, taken) = match &mut self.from {
             Source::Plain(inner) => return inner.read(buffer),
             Source::Gzip(decoder) => (decoder.read(buffer)?, decoder.get_ref().read),
-            Source::Zstd(decoder) => (decoder.read(buffer)?, decoder.get_ref().read),
+            Source::Zstd {
+                decoder,
+                window_log_max,
+            } => {
+                let given = decoder.read(buffer);
+                let given = given.map_err(|error| window_excess(error, *window_log_max))?;
+                (given, decoder.get_ref().read)
+            }
         };
         self.given += given as u64;
         check_ratio(self.given, taken)?;
@@ -130,10 +143,17 @@ impl<R: Read> Read for Unpacked<R> {
     }
 }
 
+/// zstd tells a window beyond the limit by its words alone.
+fn window_excess(error: io::Error, window_log_max: u32) -> io::Error {
+    match error.to_string().contains("too much memory") {
+        true => Excess::ZstdWindow(1 << window_log_max).into(),
+        false => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::limits::Excess;
 
     #[test]
     fn parts_packed_one_after_the_other_are_one_list() {
@@ -173,6 +193,7 @@ mod tests {
             unpacked.and_then(|mut it| it.read_to_end(&mut Vec::new()))
         };
         assert_eq!(read(24).expect("accepted"), 0);
-        read(23).expect_err("refused");
+        let fault = read(23).expect_err("refused");
+        assert_eq!(Excess::of(&fault), Some(Excess::ZstdWindow(8 << 20)));
     }
 }

@@ -58,8 +58,8 @@ pub struct DecodeLimits {
 }
 
 impl DecodeLimits {
-    /// For requests over HTTP, of which each stays under 128 MB: at most 32 MiB of record batches and
-    /// dictionary batches being decoded or answered (one as received and one decompressed, see
+    /// For requests over HTTP, of which each stays under 128 MB: at most 24 MiB of record batches that
+    /// are being decoded or answered, or one of 32 MiB as received and decompressed (see
     /// [`InFlight`]), 8 MiB of dictionaries and as much again while one is extended, 12 MiB for the
     /// blocks of LZ4, some slices of answers, and up to 48 MiB of answers that are kept for postcodes
     /// and practices seen before. RFC 9659 has decoders take zstd windows of 8 MiB, and no larger.
@@ -103,6 +103,8 @@ pub enum Excess {
     DictionaryBytes(u64),
     /// The metadata of an Arrow message or a Parquet file have more bytes than this.
     MetadataBytes(u64),
+    /// A zstd frame asks for a window of more bytes than this.
+    ZstdWindow(u64),
     /// The file decompresses to more than 250 times its size.
     DecompressionRatio,
     /// The answers are more than 2,500 times as long as the file.
@@ -127,6 +129,10 @@ impl fmt::Display for Excess {
             Excess::MetadataBytes(most) => {
                 write!(f, "it has metadata of more than {most} bytes")
             }
+            Excess::ZstdWindow(most) => write!(
+                f,
+                "it asks for a zstd window of more than {most} bytes: compress it without --long, at level 19 or below"
+            ),
             Excess::DecompressionRatio => write!(
                 f,
                 "decompressed it is more than {DECOMPRESSION_RATIO_MAX} times as long: send it with less compression"

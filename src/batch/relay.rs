@@ -62,7 +62,11 @@ pub(crate) fn relay<S: Source, K: Sink, W: Work<S::Block, K::Part>>(
     worker: impl Fn() -> W + Sync,
 ) -> Result<(K, Vec<W::Outcome>), BatchError> {
     let relay = Relay {
-        input: Mutex::new(Numbered { next: 0, source }),
+        input: Mutex::new(Numbered {
+            next: 0,
+            source,
+            has_failed: false,
+        }),
         output: Mutex::new(Turn { next: 0, sink }),
         turned: Condvar::new(),
         has_stopped: AtomicBool::new(false),
@@ -96,6 +100,8 @@ struct Relay<'p, S, K> {
 struct Numbered<S> {
     next: u64,
     source: S,
+    /// Nothing is read behind a fault: what follows would only be misunderstood.
+    has_failed: bool,
 }
 
 /// Whose turn it is to write.
@@ -152,7 +158,12 @@ impl<S: Source, K: Sink> Relay<'_, S, K> {
     /// The number of the block that was filled; `None` where there is no more.
     fn next_block(&self, block: &mut S::Block) -> Result<Option<u64>, BatchError> {
         let mut input = self.input.lock().expect(UNPOISONED);
-        if !input.source.next(block)? {
+        if input.has_failed {
+            return Ok(None);
+        }
+        let next = input.source.next(block);
+        input.has_failed = next.is_err();
+        if !next? {
             return Ok(None);
         }
         let number = input.next;

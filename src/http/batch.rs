@@ -103,7 +103,7 @@ pub(crate) const AUDIT: &str = "catchment::audit";
 
 /// The status of a response waits so long for the first rows: a client may want an answer to the beginning
 /// of its list before it sends any.
-const FIRST_ROWS_WITHIN: Duration = Duration::from_millis(300);
+const FIRST_ROWS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Who is told to come again comes again after so many seconds.
 const AGAIN_IN_S: u16 = 10;

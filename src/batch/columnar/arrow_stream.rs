@@ -37,9 +37,13 @@ const LENGTH_PREFIX: usize = 8;
 const NOT_COMPRESSED: i64 = -1;
 /// How an LZ4 frame begins. The legacy frame, whose blocks have 8 MiB, is not used in Arrow.
 const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
-/// A body is read in steps of this many bytes, or of as many as were read: no more is allocated than
-/// twice what has come.
-const BODY_STEP_BYTES: usize = 1 << 20;
+/// Room is made for a body step by step beyond this many bytes: for no more than twice what has come.
+const BODY_STEP_BYTES: usize = 16 << 20;
+/// Bodies of this many bytes and more get so much address space. glibc returns such memory to the system
+/// as soon as it is freed; of smaller blocks it would keep up to 64 MiB for each thread. What is not
+/// used costs nothing.
+const LARGE_BODY_BYTES: usize = 256 << 10;
+const LARGE_BODY_ROOM: usize = (32 << 20) + 1;
 
 /// An Arrow stream whose schema was read.
 pub(super) struct ArrowStream<R> {
@@ -97,7 +101,7 @@ impl<R: Read> ArrowStream<R> {
             source,
             limits,
             received,
-            in_flight: InFlight::new(limits.record_batch_bytes.saturating_mul(2)),
+            in_flight: InFlight::new(limits.record_batch_bytes.saturating_mul(3) / 2),
             schema: Arc::new(schema),
             dictionaries: HashMap::new(),
             dictionary_bytes: HashMap::new(),
@@ -282,8 +286,9 @@ impl<R: Read> ArrowStream<R> {
         self.decompressed = self.decompressed.saturating_add(decompressed);
         self.received.check_decompressed(self.decompressed)?;
         let permit = self.in_flight.wait_for(end, held.bytes());
-        let mut out =
-            vec![0; usize::try_from(end).map_err(|_| Excess::RecordBatchBytes(bytes_max))?];
+        let end = usize::try_from(end).map_err(|_| Excess::RecordBatchBytes(bytes_max))?;
+        let mut out = room_for(end);
+        out.resize(end, 0);
         let mut codec = Codec::new(codec)?;
         let mut placed = Vec::with_capacity(parts.len());
         for (start, part) in parts {
@@ -461,7 +466,7 @@ fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchE
 /// Reads a body as it arrives: a message that states more than comes takes no more memory for it.
 fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, BatchError> {
     let length = usize::try_from(length).map_err(|_| damage("a body is too long"))?;
-    let mut body = Vec::new();
+    let mut body = room_for(length.min(BODY_STEP_BYTES));
     while body.len() < length {
         let step = (length - body.len()).min(body.len().max(BODY_STEP_BYTES));
         body.reserve_exact(step);
@@ -471,6 +476,14 @@ fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, BatchError>
         }
     }
     Ok(body)
+}
+
+/// Room for the bytes of a body, which are not many.
+fn room_for(bytes: usize) -> Vec<u8> {
+    Vec::with_capacity(match bytes < LARGE_BODY_BYTES {
+        true => bytes,
+        false => bytes.max(LARGE_BODY_ROOM),
+    })
 }
 
 fn skip(source: &mut impl Read, length: u64) -> Result<(), BatchError> {

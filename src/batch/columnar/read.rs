@@ -62,7 +62,9 @@ impl<R: Read> Batches<R> {
     pub(super) fn fill(&mut self, rows: &mut Rows) -> Result<bool, BatchError> {
         rows.rows_before = self.rows_before;
         rows.slice = None;
-        let next = match self.rest.take() {
+        let rest = self.rest.take();
+        let is_rest = rest.is_some();
+        let next = match rest {
             Some(rest) => Some(rest),
             None => self.next_batch()?,
         };
@@ -70,15 +72,15 @@ impl<R: Read> Batches<R> {
             return Ok(false);
         };
         let more = batch.num_rows().saturating_sub(self.rows_max);
-        let batch = match more {
-            0 => batch,
-            more => {
-                self.rest = Some(Slice {
-                    batch: batch.slice(self.rows_max, more),
-                    permit: Arc::clone(&permit),
-                });
-                compact(&batch.slice(0, self.rows_max))
-            }
+        if more > 0 {
+            self.rest = Some(Slice {
+                batch: batch.slice(self.rows_max, more),
+                permit: Arc::clone(&permit),
+            });
+        }
+        let batch = match is_rest || more > 0 {
+            true => compact(&batch.slice(0, batch.num_rows() - more)),
+            false => batch,
         };
         self.rows_before += batch.num_rows() as u64;
         rows.slice = Some(Slice { batch, permit });

@@ -55,6 +55,7 @@ pub(super) fn code(fault: &BatchError) -> &'static str {
         }
         BatchError::TooMuch(Excess::DictionaryBytes(_)) => "dictionaries_too_large",
         BatchError::TooMuch(Excess::MetadataBytes(_)) => "metadata_too_large",
+        BatchError::TooMuch(Excess::ZstdWindow(_)) => "zstd_window_too_large",
         BatchError::TooMuch(Excess::DecompressionRatio) => "decompression_ratio",
         BatchError::TooMuch(Excess::AnswerRatio) => "answers_too_large",
         BatchError::Read(error) => match cut(error) {
