@@ -33,6 +33,13 @@
 //! A boundary has a bit in a record, and where more than 32 have an edge in one cell, a second record
 //! follows the first, and so on.
 //!
+//! Long edges side by side, as the teeth of a comb, would fill cells without end: halving a square halves
+//! the edges in it, but there are four of the halves. So a square with many edges that dividing does not
+//! spread out is *crowded*: it knows the boundaries wholly around it and which others have edges in it,
+//! and those are asked over all of their edges ([`Crossings`]). Records and tables have a budget for
+//! each edge besides, and so has the root: memory and time to build are bounded by the number of edges,
+//! whatever they look like. No embedded layer has a crowded square.
+//!
 //! Random points wait for memory and not for geometry: an answer takes two or three cache misses, and
 //! groups of points take theirs together, without a prefetch instruction. Cells of 3 to 12 edges were
 //! measured, and roots of 8 to 128 squares an edge: over 34,753 areas the differences are small, over
@@ -43,7 +50,9 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::ops::Range;
 
+use super::crossings::Crossings;
 use super::edge::{Clip, Edge, Mm, mm};
+use super::outline::Outline;
 use crate::domain::BritishGrid;
 
 /// The south-west corner of the outermost square. Every position is in the square, and its north-east
@@ -65,6 +74,21 @@ const CELL_BITS_MIN: u32 = 8;
 const ROOT_CELLS_PER_EDGE: usize = 64;
 const ROOT_CELLS_MIN: usize = 1 << 8;
 const ROOT_CELLS_MAX: usize = 1 << 21;
+/// The edges that touch each of the root's squares are no more together than there are edges, times
+/// this, or the least; else its squares are larger.
+const ROOT_TOUCHES_PER_EDGE: usize = 16;
+const ROOT_TOUCHES_MIN: usize = 1 << 20;
+/// No square with as few edges is crowded while the budget lasts.
+const UNCROWDED_MAX: usize = 32;
+/// A square is divided while its quarters have fewer edges together than it has, times 7/4. A line across
+/// a square touches two or three of its quarters; the vertices of a border lie in one.
+const SPREAD_MAX: (usize, usize) = (7, 4);
+/// The budget of slots for records and tables: for each edge, and for any number of edges. The embedded
+/// layers take 6 to 9 an edge.
+const SLOTS_PER_EDGE: usize = 12;
+const SLOTS_MIN: usize = 1 << 16;
+/// What a table takes of the budget.
+const SLOTS_PER_TABLE: usize = TABLE_SIDE * TABLE_SIDE * size_of::<Node>() / size_of::<Slot>();
 /// The bits of a record's masks.
 const LOCALS_MAX: usize = u32::BITS as usize;
 /// As many boundaries stand in a record's own head.
@@ -81,12 +105,25 @@ pub(super) struct Cells {
     /// Records: a head, then its edges.
     records: Vec<Slot>,
     sets: Sets,
-    /// The boundaries of the records that have more than a head can hold.
+    /// The boundaries of the records that have more than a head can hold, and of crowded squares.
     locals: Vec<u32>,
+    crowded: Vec<Crowded>,
+    /// By boundary, of those that have edges in a crowded square.
+    crossings: Vec<Option<Box<Crossings>>>,
 }
 
-/// What a square knows: a set, the table that it is divided into, or the record that decides; two
-/// bits for which, the rest for where.
+/// A square with too many edges for a record.
+#[derive(Debug, Clone, Copy)]
+struct Crowded {
+    /// The boundaries around all of it.
+    set: u32,
+    /// Where those that have edges in it stand among the locals, and how many they are.
+    first: u32,
+    count: u32,
+}
+
+/// What a square knows: a set, the table that it is divided into, the record that decides, or that it is
+/// crowded; two bits for which, the rest for where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Node(u32);
 
@@ -95,6 +132,7 @@ enum Content {
     Set(u32),
     Table(usize),
     Record(usize),
+    Crowded(usize),
 }
 
 /// Half a cache line. The head of a record: the number of its edges, and whether another record
@@ -155,16 +193,38 @@ impl Cells {
             tables: Vec::new(),
             records: Vec::new(),
             locals: Vec::new(),
+            crowded: Vec::new(),
+            slots_left: shared.edges.len() * SLOTS_PER_EDGE + SLOTS_MIN,
             shared,
         };
         builder.fill_root(&mut root);
         Cells {
             root,
+            crossings: builder.crossings(boundaries),
             tables: builder.tables,
             records: builder.records,
             sets: builder.sets.sets,
             locals: builder.locals,
+            crowded: builder.crowded,
         }
+    }
+
+    /// How many slots its records and tables take, and how many squares are crowded.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        let tables = self.tables.len() / (TABLE_SIDE * TABLE_SIDE) * SLOTS_PER_TABLE;
+        (self.records.len() + tables, self.crowded.len())
+    }
+
+    /// How many squares the root has.
+    #[cfg(test)]
+    pub(super) fn root_squares(&self) -> usize {
+        self.root.nodes.len()
+    }
+
+    /// The boundaries that have edges in a crowded square.
+    fn locals_of(&self, crowded: &Crowded) -> &[u32] {
+        &self.locals[crowded.first as usize..][..crowded.count as usize]
     }
 
     /// Adds the boundaries around a point, in no order.
@@ -238,6 +298,15 @@ impl Cells {
                     found.extend(around.map(|bit| record.head.local(bit, &self.locals)));
                 }
             }
+            Content::Crowded(at) => {
+                let crowded = &self.crowded[at];
+                self.sets.add_to(found, crowded.set);
+                let is_around = |boundary: &&u32| {
+                    let crossings = self.crossings[**boundary as usize].as_ref();
+                    crossings.is_some_and(|it| it.is_around(point))
+                };
+                found.extend(self.locals_of(crowded).iter().filter(is_around));
+            }
             Content::Table(_) => unreachable!("tables are walked down to their end"),
         }
     }
@@ -256,11 +325,25 @@ impl Cells {
     }
 
     /// Tells every edge of every boundary that comes near a rectangle: those within it, those across
-    /// it, and some around it. One may be told more than once.
-    pub(super) fn edges_around(&self, low: Mm, high: Mm, mut tell: impl FnMut(Edge, u32)) {
+    /// it, and some around it. One may be told more than once. The outlines are those of the boundaries.
+    pub(super) fn edges_around(
+        &self,
+        outlines: &[Outline],
+        (low, high): (Mm, Mm),
+        mut tell: impl FnMut(Edge, u32),
+    ) {
         let mut told = None;
+        let mut in_crowds: Vec<u32> = Vec::new();
         let around = (low, high);
-        self.walk(&self.root.frame, &self.root.nodes, around, &mut |at| {
+        self.walk(&self.root.frame, &self.root.nodes, around, &mut |content| {
+            let at = match content {
+                Content::Record(at) => at,
+                Content::Crowded(at) => {
+                    in_crowds.extend_from_slice(self.locals_of(&self.crowded[at]));
+                    return;
+                }
+                _ => return,
+            };
             if told.replace(at) == Some(at) {
                 return;
             }
@@ -271,16 +354,26 @@ impl Cells {
                 }
             }
         });
+        in_crowds.sort_unstable();
+        in_crowds.dedup();
+        for boundary in in_crowds {
+            outlines[boundary as usize].edges_near(low, high, &mut |edge| tell(edge, boundary));
+        }
     }
 
-    /// Tells the records of the cells that a rectangle reaches into.
-    fn walk(&self, frame: &Frame, nodes: &[Node], around: (Mm, Mm), tell: &mut impl FnMut(usize)) {
+    /// Tells the contents of the squares that a rectangle reaches into, down to those that are not
+    /// divided.
+    fn walk(
+        &self,
+        frame: &Frame,
+        nodes: &[Node],
+        around: (Mm, Mm),
+        tell: &mut impl FnMut(Content),
+    ) {
         let [columns, rows] = frame.within(around);
         for row in rows {
             for column in columns.clone() {
                 match nodes[frame.place(column, row)].content() {
-                    Content::Set(_) => {}
-                    Content::Record(at) => tell(at),
                     Content::Table(at) => {
                         let table = frame.table([column, row]);
                         self.walk(
@@ -290,6 +383,7 @@ impl Cells {
                             tell,
                         );
                     }
+                    content => tell(content),
                 }
             }
         }
@@ -300,6 +394,7 @@ impl Node {
     const NOTHING: Node = Node::new(Content::Set(0));
     const TABLE: u32 = 1 << 30;
     const RECORD: u32 = 2 << 30;
+    const CROWDED: u32 = 3 << 30;
 
     #[expect(clippy::cast_possible_truncation, reason = "checked against the limit")]
     const fn new(content: Content) -> Node {
@@ -307,6 +402,7 @@ impl Node {
             Content::Set(set) => (0, set as usize),
             Content::Table(first) => (Node::TABLE, first),
             Content::Record(at) => (Node::RECORD, at),
+            Content::Crowded(at) => (Node::CROWDED, at),
         };
         assert!(at < Node::TABLE as usize, "a layer has too many vertices");
         Node(kind | at as u32)
@@ -317,7 +413,8 @@ impl Node {
         match self.0 - at {
             0 => Content::Set(at),
             Node::TABLE => Content::Table(at as usize),
-            _ => Content::Record(at as usize),
+            Node::RECORD => Content::Record(at as usize),
+            _ => Content::Crowded(at as usize),
         }
     }
 }
@@ -448,6 +545,12 @@ impl Frame {
         })
     }
 
+    /// The heights that a row of squares reaches over, and a millimetre to either side.
+    fn row(&self, row: u32) -> (i32, i32) {
+        let (low, high) = Square::at([self.first[0], row], self.bits).and_a_millimetre();
+        (low[1], high[1])
+    }
+
     fn place(&self, column: u32, row: u32) -> usize {
         let [across, up] = [column - self.first[0], row - self.first[1]];
         up as usize * self.size[0] as usize + across as usize
@@ -485,9 +588,20 @@ impl Grid {
                 size: [across.1, up.1],
             }
         };
+        let most_touches = (edges.len() * ROOT_TOUCHES_PER_EDGE).max(ROOT_TOUCHES_MIN);
+        // At most as many squares as an edge's box has columns and rows.
+        let touches = |bits: u32| {
+            let across = |edge: &Edge| {
+                let (low, high) = edge.bounds();
+                let along = |axis: usize| steps(high[axis], bits) - steps(low[axis], bits);
+                along(0) as usize + along(1) as usize + 1
+            };
+            edges.iter().map(across).sum::<usize>()
+        };
         let frame = (CELL_BITS_MIN..=WORLD.bits)
             .map(over)
-            .find(|frame| frame.size[0] as usize * frame.size[1] as usize <= most)
+            .filter(|frame| frame.size[0] as usize * frame.size[1] as usize <= most)
+            .find(|frame| frame.bits == WORLD.bits || touches(frame.bits) <= most_touches)
             .expect("the outermost square is one");
         Grid::of(frame)
     }
@@ -598,9 +712,15 @@ impl Touching {
         for (at, edge) in (0..).zip(edges) {
             let (low, high) = edge.bounds();
             let around = (low.map(|it| it - 1), high.map(|it| it + 1));
-            let [columns, rows] = frame.within(around);
+            let [_, rows] = frame.within(around);
             for row in rows {
-                for column in columns.clone() {
+                // The part of the edge in the row: a long edge touches few of its box's squares.
+                let (south, north) = frame.row(row);
+                let [columns, _] = frame.within((
+                    [edge.west_between(south, north), around.0[1]],
+                    [edge.east_between(south, north), around.1[1]],
+                ));
+                for column in columns {
                     let (low, high) = Square::at([column, row], frame.bits).and_a_millimetre();
                     if edge.touches(low, high) {
                         pairs.push((count(frame.place(column, row)), at));
@@ -642,9 +762,28 @@ struct Builder {
     tables: Vec<Node>,
     records: Vec<Slot>,
     locals: Vec<u32>,
+    crowded: Vec<Crowded>,
+    /// What is left of the budget.
+    slots_left: usize,
 }
 
 impl Builder {
+    /// Of the boundaries that have edges in a crowded square.
+    fn crossings(&self, boundaries: &[&[Edge]]) -> Vec<Option<Box<Crossings>>> {
+        if self.crowded.is_empty() {
+            return Vec::new();
+        }
+        let mut crossings: Vec<Option<Box<Crossings>>> = Vec::new();
+        crossings.resize_with(boundaries.len(), || None);
+        for Crowded { first, count, .. } in &self.crowded {
+            for &boundary in &self.locals[*first as usize..][..*count as usize] {
+                let at = boundary as usize;
+                crossings[at].get_or_insert_with(|| Box::new(Crossings::new(boundaries[at])));
+            }
+        }
+        crossings
+    }
+
     /// Row by row from east to west, where no area is around the first corner.
     fn fill_root(&mut self, root: &mut Grid) {
         let touching = Touching::of(&self.shared.edges, &root.frame);
@@ -680,29 +819,54 @@ impl Builder {
         if edges.is_empty() {
             let set = self.sets.id(corner);
             grid.set(square, Node::new(Content::Set(set)));
-        } else if edges.len() <= EDGES_MAX || square.bits <= CELL_BITS_MIN {
+            return;
+        }
+        let is_last = square.bits <= CELL_BITS_MIN;
+        if edges.len() <= EDGES_MAX || (is_last && edges.len() <= UNCROWDED_MAX) {
             let record = self.record(square, edges, corner);
             grid.set(square, record);
-        } else if square.bits > grid.frame.bits {
-            self.divide(grid, square, edges, corner);
+            return;
+        }
+        let needs_table = square.bits == grid.frame.bits;
+        let has_room = !needs_table || self.slots_left >= SLOTS_PER_TABLE;
+        let quarters = (!is_last && has_room).then(|| self.quarters(square, edges));
+        let Some(quarters) = quarters.filter(|it| is_spread(edges, it)) else {
+            let crowded = self.crowded(edges, corner);
+            grid.set(square, crowded);
+            return;
+        };
+        if !needs_table {
+            self.divide(grid, square, (edges, &quarters), corner);
         } else {
+            self.slots_left -= SLOTS_PER_TABLE;
             let place = square.at.map(|at| steps(at, square.bits));
             let mut table = Grid::of(grid.frame.table(place));
-            self.divide(&mut table, square, edges, corner);
+            self.divide(&mut table, square, (edges, &quarters), corner);
             grid.set(square, Node::new(Content::Table(self.tables.len())));
             self.tables.append(&mut table.nodes);
         }
     }
 
-    fn divide(&mut self, grid: &mut Grid, square: Square, edges: &[u32], corner: &[u32]) {
-        let clips = self.clips(square, edges);
-        for quarter in square.quarters() {
-            let last = quarter.last();
+    /// The edges that touch each of a square's quarters.
+    fn quarters(&self, square: Square, edges: &[u32]) -> [Vec<u32>; 4] {
+        square.quarters().map(|quarter| {
             let (low, high) = quarter.and_a_millimetre();
             let touching = |edge: &u32| self.shared.edges[*edge as usize].touches(low, high);
-            let touching: Vec<u32> = edges.iter().copied().filter(touching).collect();
-            let around = self.around(last, edges, &clips, corner);
-            self.fill(grid, quarter, &touching, &around);
+            edges.iter().copied().filter(touching).collect()
+        })
+    }
+
+    fn divide(
+        &mut self,
+        grid: &mut Grid,
+        square: Square,
+        (edges, touching): (&[u32], &[Vec<u32>; 4]),
+        corner: &[u32],
+    ) {
+        let clips = self.clips(square, edges);
+        for (quarter, touching) in square.quarters().into_iter().zip(touching) {
+            let around = self.around(quarter.last(), edges, &clips, corner);
+            self.fill(grid, quarter, touching, &around);
         }
     }
 
@@ -729,8 +893,9 @@ impl Builder {
         odd.map(|same| same[0]).collect()
     }
 
-    fn record(&mut self, square: Square, edges: &[u32], corner: &[u32]) -> Node {
-        let clips = self.clips(square, edges);
+    /// The boundaries that have one of the edges, in order, and the set of those around the corner that
+    /// have none.
+    fn locals_and_set(&mut self, edges: &[u32], corner: &[u32]) -> (Vec<u32>, u32) {
         let mut locals: Vec<u32> = edges
             .iter()
             .flat_map(|&edge| self.shared.owners(edge))
@@ -740,7 +905,30 @@ impl Builder {
         locals.dedup();
         let is_local = |boundary: &u32| locals.binary_search(boundary).is_ok();
         let whole: Vec<u32> = corner.iter().copied().filter(|it| !is_local(it)).collect();
-        let mut set = self.sets.id(&whole);
+        let set = self.sets.id(&whole);
+        (locals, set)
+    }
+
+    fn crowded(&mut self, edges: &[u32], corner: &[u32]) -> Node {
+        let (locals, set) = self.locals_and_set(edges, corner);
+        let taken = 1 + locals.len() * size_of::<u32>() / size_of::<Slot>();
+        self.slots_left = self.slots_left.saturating_sub(taken);
+        self.crowded.push(Crowded {
+            set,
+            first: count(self.locals.len()),
+            count: count(locals.len()),
+        });
+        self.locals.extend(locals);
+        Node::new(Content::Crowded(self.crowded.len() - 1))
+    }
+
+    fn record(&mut self, square: Square, edges: &[u32], corner: &[u32]) -> Node {
+        if edges.len() >= self.slots_left {
+            return self.crowded(edges, corner);
+        }
+        let before = self.records.len();
+        let clips = self.clips(square, edges);
+        let (locals, mut set) = self.locals_and_set(edges, corner);
         let first = self.records.len();
         let mut last: Option<usize> = None;
         for locals in locals.chunks(LOCALS_MAX) {
@@ -750,6 +938,7 @@ impl Builder {
             self.part_of_record(edges, &clips, set, corner, locals);
             set = 0;
         }
+        self.slots_left = self.slots_left.saturating_sub(self.records.len() - before);
         Node::new(Content::Record(first))
     }
 
@@ -788,6 +977,13 @@ impl Builder {
         let edges = self.records.len() - head - 1;
         self.records[head] = Slot::head(edges, set, mask(corner), count(locals.len()), in_head);
     }
+}
+
+/// Whether dividing a square has spread its edges out over its quarters.
+fn is_spread(edges: &[u32], quarters: &[Vec<u32>; 4]) -> bool {
+    let (times, by) = SPREAD_MAX;
+    let together: usize = quarters.iter().map(Vec::len).sum();
+    edges.len() <= UNCROWDED_MAX || together * by < edges.len() * times
 }
 
 /// Sets of boundaries, each kept once.

@@ -132,6 +132,32 @@ impl Edge {
         ([x1.min(x2), self.low[1]], [x1.max(x2), self.high[1]])
     }
 
+    /// A meridian at least a millimetre west of every place of the edge between two heights.
+    pub(super) fn west_between(&self, south: i32, north: i32) -> i32 {
+        let [a, b] = self.crossings_of(south, north);
+        a.min(b) - 1
+    }
+
+    /// A meridian at least a millimetre east of every place of the edge between two heights.
+    pub(super) fn east_between(&self, south: i32, north: i32) -> i32 {
+        let [a, b] = self.crossings_of(south, north);
+        a.max(b) + 2
+    }
+
+    /// Where the edge, as far as it reaches, passes two heights, or less than a millimetre west of that.
+    fn crossings_of(&self, south: i32, north: i32) -> [i32; 2] {
+        let rise = apart(self.high[1], self.low[1]);
+        if rise == 0 {
+            return [self.low[0], self.high[0]];
+        }
+        let run = apart(self.high[0], self.low[0]);
+        [south, north].map(|height| {
+            let up = apart(height.clamp(self.low[1], self.high[1]), self.low[1]);
+            let over = (run * up).div_euclid(rise);
+            self.low[0] + i32::try_from(over).expect("between the ends")
+        })
+    }
+
     /// Whether any of the edge is in a rectangle, its sides included.
     pub(super) fn touches(&self, [west, south]: Mm, [east, north]: Mm) -> bool {
         let ([left, lower], [right, upper]) = self.bounds();

@@ -2,10 +2,11 @@
 //!
 //! Everything is in whole millimetres of the British National Grid, and every point on a border
 //! belongs to exactly one side of it ([`edge`]). [`cells`] answer which boundaries cover a point and
-//! whose edges are near it, [`outline`]s how far the edge of one boundary is, and an R-tree of the
+//! whose edges are near it, with [`crossings`] where edges are too dense for cells; [`outline`]s how far the edge of one boundary is, and an R-tree of the
 //! boundaries' boxes which one is nearest to a point outside them all.
 
 mod cells;
+mod crossings;
 mod edge;
 mod outline;
 
@@ -123,16 +124,17 @@ impl Spatial {
         let within_2 = (within_m * MM_PER_M).powi(2);
         let mut near: Vec<(u32, f64)> = Vec::new();
         let (low, high) = square_around(at, within_m);
-        self.cells.edges_around(low, high, |edge, boundary| {
-            let distance_2 = edge.distance_2(at);
-            if distance_2 >= within_2 {
-                return;
-            }
-            match near.iter_mut().find(|(known, _)| *known == boundary) {
-                Some((_, nearest)) => *nearest = nearest.min(distance_2),
-                None => near.push((boundary, distance_2)),
-            }
-        });
+        self.cells
+            .edges_around(&self.outlines, (low, high), |edge, boundary| {
+                let distance_2 = edge.distance_2(at);
+                if distance_2 >= within_2 {
+                    return;
+                }
+                match near.iter_mut().find(|(known, _)| *known == boundary) {
+                    Some((_, nearest)) => *nearest = nearest.min(distance_2),
+                    None => near.push((boundary, distance_2)),
+                }
+            });
         near.retain(|&(boundary, _)| !self.is_dated || self.holds(boundary, day));
         near.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
         let in_m = |(boundary, distance_2): (u32, f64)| (boundary, distance_2.sqrt() / MM_PER_M);
@@ -147,7 +149,9 @@ impl Spatial {
         self.cells.covering(at, &mut near);
         let (low, high) = square_around(at, within_m);
         self.cells
-            .edges_around(low, high, |_, boundary| near.push(boundary));
+            .edges_around(&self.outlines, (low, high), |_, boundary| {
+                near.push(boundary)
+            });
         near.sort_unstable();
         near.dedup();
         near
@@ -217,11 +221,14 @@ fn square_around(point: Mm, within_m: f64) -> (Mm, Mm) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use geo::MultiPolygon;
     use jiff::civil::date;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dataset::{self, Files};
     use crate::domain::{GridPolygon, Period};
 
     const DAY: Date = date(2025, 1, 1);
@@ -497,6 +504,77 @@ mod tests {
             points in proptest::collection::vec(probes(60), 60),
         ) {
             assert_same_as_naive(&Spatial::build(boundaries), &points)?;
+        }
+    }
+
+    #[test]
+    fn no_square_of_the_embedded_layers_is_crowded() {
+        let dataset = dataset::read(&Files::Embedded).expect("a dataset");
+        let layers = dataset.boundaries.into_iter().map(|it| it.1);
+        for boundaries in layers.chain([dataset.statistical_boundaries]) {
+            let world = Spatial::build(boundaries);
+            // Each once, however many areas it bounds.
+            let edges: BTreeSet<&Edge> = world.outlines.iter().flat_map(Outline::edges).collect();
+            let edges = edges.len();
+            let (slots, crowded) = world.cells.sizes();
+            assert_eq!(crowded, 0);
+            // Half of the budget at most.
+            assert!(
+                slots <= 12 * edges + (1 << 15),
+                "{slots} slots, {edges} edges"
+            );
+            // The root is as fine as the number of edges asks for: its squares are not larger because
+            // too many edges touch them.
+            let squares = world.cells.root_squares();
+            assert!(4 * squares > (edges * 64).clamp(1 << 8, 1 << 21));
+        }
+    }
+
+    /// A comb whose teeth are a kilometre long and a metre apart.
+    fn comb(teeth: i32) -> Vec<(i32, i32)> {
+        let vertices = (0..teeth).flat_map(|at| [(at * 1_000, 0), (at * 1_000 + 400, 1_000_000)]);
+        let back = [(teeth * 1_000, 0), (teeth * 1_000, -1_000), (0, -1_000)];
+        vertices.chain(back).collect()
+    }
+
+    /// Teeth from around a circle to near its middle.
+    fn star(teeth: i32) -> Vec<(i32, i32)> {
+        #[expect(clippy::cast_possible_truncation, reason = "within a kilometre")]
+        let at = |number: i32, radius: f64| {
+            let angle = std::f64::consts::PI * f64::from(number) / f64::from(teeth);
+            let (across, up) = (radius * angle.cos(), radius * angle.sin());
+            (across.round() as i32, up.round() as i32)
+        };
+        (0..teeth)
+            .flat_map(|number| [at(2 * number, 1e6), at(2 * number + 1, 1e4)])
+            .collect()
+    }
+
+    /// Edges that are long and lie close together take room in proportion to their number, and each
+    /// point among them has its answer.
+    #[test]
+    fn dense_edges_take_room_in_proportion_and_are_answered_exactly() {
+        let turned: Vec<(i32, i32)> = comb(4_000).iter().map(|&(x, y)| (x - y, x + y)).collect();
+        let upright = comb(4_000).iter().map(|&(x, y)| (y, -x)).collect();
+        for ring in [comb(4_000), turned, upright, star(4_000)] {
+            let inner = [(200_000, 100_000), (300_000, 100_000), (200_000, 200_000)];
+            let world = Spatial::build(vec![boundary("dense", &[&ring]), boundary("b", &[&inner])]);
+            let (slots, crowded) = world.cells.sizes();
+            assert!(slots < 12 * ring.len() + (1 << 16) + 100, "{slots}");
+            assert!(crowded > 0);
+            // On vertices, next to them, and in between.
+            for (at, &(x, y)) in ring.iter().enumerate().step_by(97) {
+                let (next_x, next_y) = ring[(at + 1) % ring.len()];
+                let middle = ((x + next_x) / 2, (y + next_y) / 2);
+                for (x, y) in [(x, y), (x + 1, y - 1), middle, (middle.0 + 300, middle.1)] {
+                    let point = at_mm(x, y);
+                    assert_eq!(world.covering(point, DAY), naive(&world, point), "{x} {y}");
+                    let near = world.edges_within(point, 0.5, DAY);
+                    let all = naive_distances(&world, point);
+                    let expected: Vec<_> = all.into_iter().filter(|it| it.1 < 0.5).collect();
+                    assert_eq!(near, expected, "{x} {y}");
+                }
+            }
         }
     }
 

@@ -70,6 +70,28 @@ impl Outline {
         }
     }
 
+    /// Calls `tell` with every edge whose box meets a rectangle, sides included, and with some others.
+    pub(super) fn edges_near(&self, low: Mm, high: Mm, tell: &mut impl FnMut(Edge)) {
+        match self.levels.len() {
+            0 => self.edges.iter().copied().for_each(tell),
+            levels => self.near(levels - 1, 0, (low, high), tell),
+        }
+    }
+
+    /// Among the boxes of one group of a level.
+    fn near(&self, level: usize, group: usize, around: (Mm, Mm), tell: &mut impl FnMut(Edge)) {
+        let Some(boxes) = self.levels[level].get(group) else {
+            return;
+        };
+        for at in (0..FAN_OUT).filter(|&at| boxes.meets(at, around)) {
+            let inner = group * FAN_OUT + at;
+            match level {
+                0 => self.run(inner).iter().copied().for_each(&mut *tell),
+                _ => self.near(level - 1, inner, around, tell),
+            }
+        }
+    }
+
     /// Among the boxes of one group of a level.
     fn nearest(&self, level: usize, group: usize, point: Mm, mut best: f64) -> f64 {
         let Some(boxes) = self.levels[level].get(group) else {
@@ -135,6 +157,13 @@ impl Boxes {
             east: each(|it| it.1[0]),
             north: each(|it| it.1[1]),
         }
+    }
+
+    fn meets(&self, at: usize, (low, high): (Mm, Mm)) -> bool {
+        self.west[at] <= high[0]
+            && self.south[at] <= high[1]
+            && self.east[at] >= low[0]
+            && self.north[at] >= low[1]
     }
 
     /// Square millimetres from the point to each rectangle, or a trifle less; 0 inside.

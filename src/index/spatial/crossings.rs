@@ -1,0 +1,294 @@
+//! Whether a boundary is around a point, over all of its edges: the fallback for squares in which more
+//! of them lie than a cell can hold.
+//!
+//! A segment tree over rows. Each edge stands at the few nodes that together are its own rows; the
+//! edges of a node run through all of its rows, so where they do not cross they have one order from
+//! west to east, and a binary search counts those to the east of a point. A look-up walks one path of
+//! the tree: O(log² n). The tree has O(n log n) entries of four bytes.
+//!
+//! Edges that do cross (rings that are no valid area) are kept apart from the longest series of those
+//! that do not, and looked at one by one: the answer is exact in any case.
+
+use std::cmp::Ordering;
+
+use super::edge::{Edge, Mm};
+
+/// So few edges are looked at one by one.
+const SCANNED_MAX: usize = 64;
+
+/// The edges of one boundary, in order to be counted to the east of a point.
+#[derive(Debug)]
+pub(super) struct Crossings {
+    edges: Vec<Edge>,
+    /// The rows at which edges begin or end, from south to north; none where all edges are looked at.
+    rows: Vec<i32>,
+    /// The leaves of the tree, a power of two: one for the rows from each of `rows` to before the next.
+    leaves: usize,
+    nodes: Vec<Node>,
+    entries: Vec<u32>,
+}
+
+/// The entries of a node: those in order, then the others.
+#[derive(Debug, Clone, Copy, Default)]
+struct Node {
+    begin: u32,
+    ordered_end: u32,
+    end: u32,
+}
+
+impl Crossings {
+    pub(super) fn new(edges: &[Edge]) -> Crossings {
+        // A horizontal edge has no row.
+        let edges = edges.iter().filter(|edge| edge.low[1] != edge.high[1]);
+        let edges: Vec<Edge> = edges.copied().collect();
+        if edges.len() <= SCANNED_MAX {
+            return Crossings {
+                edges,
+                rows: Vec::new(),
+                leaves: 0,
+                nodes: Vec::new(),
+                entries: Vec::new(),
+            };
+        }
+        let ends = edges.iter().flat_map(|edge| [edge.low[1], edge.high[1]]);
+        let mut rows: Vec<i32> = ends.collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let leaves = (rows.len() - 1).next_power_of_two();
+        let mut crossings = Crossings {
+            nodes: vec![Node::default(); 2 * leaves],
+            entries: Vec::new(),
+            edges,
+            rows,
+            leaves,
+        };
+        crossings.distribute();
+        for node in 1..2 * leaves {
+            crossings.sort(node);
+        }
+        crossings
+    }
+
+    /// Gives each node its edges, in no order.
+    fn distribute(&mut self) {
+        let mut counts = vec![0_u32; self.nodes.len()];
+        for edge in &self.edges {
+            self.nodes_of(edge, |node| counts[node] += 1);
+        }
+        let mut begin = 0;
+        for (node, &count) in self.nodes.iter_mut().zip(&counts) {
+            *node = Node {
+                begin,
+                ordered_end: begin,
+                end: begin,
+            };
+            begin = begin.checked_add(count).expect("fewer than 2^32 entries");
+        }
+        let mut entries = vec![0; begin as usize];
+        let mut ends: Vec<u32> = self.nodes.iter().map(|node| node.end).collect();
+        for (at, edge) in (0..).zip(&self.edges) {
+            self.nodes_of(edge, |node| {
+                entries[ends[node] as usize] = at;
+                ends[node] += 1;
+            });
+        }
+        for (node, end) in self.nodes.iter_mut().zip(ends) {
+            node.end = end;
+        }
+        self.entries = entries;
+    }
+
+    /// Calls `tell` with each of the nodes whose rows together are those of an edge.
+    fn nodes_of(&self, edge: &Edge, mut tell: impl FnMut(usize)) {
+        let leaf = |row: i32| self.rows.partition_point(|&begin| begin < row) + self.leaves;
+        let (mut from, mut to) = (leaf(edge.low[1]), leaf(edge.high[1]));
+        while from < to {
+            if from % 2 == 1 {
+                tell(from);
+                from += 1;
+            }
+            if to % 2 == 1 {
+                to -= 1;
+                tell(to);
+            }
+            from /= 2;
+            to /= 2;
+        }
+    }
+
+    /// Puts a node's edges in order, those that cross others behind.
+    fn sort(&mut self, node: usize) {
+        let Node { begin, end, .. } = self.nodes[node];
+        if begin == end {
+            return;
+        }
+        let [south, north] = self.rows_of(node);
+        let edges = &self.edges;
+        let of = |at: &u32| &edges[*at as usize];
+        let entries = &mut self.entries[begin as usize..end as usize];
+        let from_west = |a: &Edge, b: &Edge| compare_at(south, a, b).then(compare_at(north, a, b));
+        entries.sort_unstable_by(|a, b| from_west(of(a), of(b)));
+        let is_before = |a: &u32, b: &u32| compare_at(north, of(a), of(b)).is_le();
+        let mut ordered = entries.len();
+        if !entries.is_sorted_by(is_before) {
+            ordered = put_longest_series_first(entries, is_before);
+        }
+        let ordered = u32::try_from(ordered).expect("no more than there are entries");
+        self.nodes[node].ordered_end = begin + ordered;
+    }
+
+    /// The first row of a node, and the first one after it.
+    fn rows_of(&self, node: usize) -> [i32; 2] {
+        let level = node.ilog2();
+        let leaves = self.leaves >> level;
+        let first = (node - (1 << level)) * leaves;
+        [first, first + leaves].map(|at| self.rows[at.min(self.rows.len() - 1)])
+    }
+
+    /// Whether an odd number of edges is east of the point.
+    pub(super) fn is_around(&self, point: Mm) -> bool {
+        let row = point[1];
+        if self.leaves == 0 {
+            let is_east = |edge: &&Edge| {
+                edge.low[1] <= row && row < edge.high[1] && edge.line_is_east_of(point)
+            };
+            return self.edges.iter().filter(is_east).count() % 2 == 1;
+        }
+        let after = self.rows.partition_point(|&begin| begin <= row);
+        if after == 0 || after == self.rows.len() {
+            return false;
+        }
+        let mut node = self.leaves + after - 1;
+        let mut count = 0;
+        while node > 0 {
+            let Node {
+                begin,
+                ordered_end,
+                end,
+            } = self.nodes[node];
+            let is_east = |&at: &u32| self.edges[at as usize].line_is_east_of(point);
+            let ordered = &self.entries[begin as usize..ordered_end as usize];
+            count += ordered.len() - ordered.partition_point(|at| !is_east(at));
+            let others = &self.entries[ordered_end as usize..end as usize];
+            count += others.iter().filter(|at| is_east(at)).count();
+            node /= 2;
+        }
+        count % 2 == 1
+    }
+}
+
+/// Which of two edges is further west in a row that both reach, ends included. Exact.
+fn compare_at(row: i32, a: &Edge, b: &Edge) -> Ordering {
+    /// Far more than rounding: an `f64` holds positions of 2^31 mm to a millionth of a millimetre.
+    const CLOSE_MM: f64 = 1e-3;
+    let rough = |edge: &Edge| {
+        let part = (f64::from(row) - f64::from(edge.low[1]))
+            / (f64::from(edge.high[1]) - f64::from(edge.low[1]));
+        let [low, high] = [edge.low, edge.high].map(|end| f64::from(end[0]));
+        low + (high - low) * part
+    };
+    let (rough_a, rough_b) = (rough(a), rough(b));
+    if (rough_a - rough_b).abs() > CLOSE_MM {
+        return rough_a.total_cmp(&rough_b);
+    }
+    // The position times the height of the edge, which is at most 2^64.
+    let exact = |edge: &Edge| {
+        let [[x1, y1], [x2, y2]] = [edge.low, edge.high].map(|end| end.map(i128::from));
+        (x1 * (y2 - y1) + (x2 - x1) * (i128::from(row) - y1), y2 - y1)
+    };
+    let ((a, height_a), (b, height_b)) = (exact(a), exact(b));
+    (a * height_b).cmp(&(b * height_a))
+}
+
+/// Puts the longest series of entries that are in order first, and the others behind it; how many are
+/// in order. (Longest increasing subsequence by piles, O(n log n).)
+fn put_longest_series_first(entries: &mut [u32], is_before: impl Fn(&u32, &u32) -> bool) -> usize {
+    // The last entry of the best series of each length, and before each entry the one that it follows.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut follows: Vec<Option<usize>> = Vec::with_capacity(entries.len());
+    for (at, entry) in entries.iter().enumerate() {
+        let length = ends.partition_point(|&end| is_before(&entries[end], entry));
+        follows.push(length.checked_sub(1).map(|before| ends[before]));
+        match ends.get_mut(length) {
+            Some(end) => *end = at,
+            None => ends.push(at),
+        }
+    }
+    let mut is_chosen = vec![false; entries.len()];
+    let mut next = ends.last().copied();
+    while let Some(at) = next {
+        is_chosen[at] = true;
+        next = follows[at];
+    }
+    let with = |chosen: bool| {
+        let marked = entries.iter().zip(&is_chosen);
+        marked.filter(move |it| *it.1 == chosen).map(|it| *it.0)
+    };
+    let sorted: Vec<u32> = with(true).chain(with(false)).collect();
+    entries.copy_from_slice(&sorted);
+    ends.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn naive(edges: &[Edge], point: Mm) -> bool {
+        let is_east = |edge: &&Edge| {
+            (edge.low[1]..edge.high[1]).contains(&point[1]) && edge.line_is_east_of(point)
+        };
+        edges.iter().filter(is_east).count() % 2 == 1
+    }
+
+    fn ring(vertices: &[Mm]) -> Vec<Edge> {
+        let next = vertices.iter().cycle().skip(1);
+        let edges = vertices.iter().zip(next);
+        edges.filter_map(|(&a, &b)| Edge::between(a, b)).collect()
+    }
+
+    #[test]
+    fn a_comb_is_answered_in_each_of_its_teeth_and_gaps() {
+        let teeth = (0..500).flat_map(|at| [[20 * at, 0], [20 * at + 10, 10_000]]);
+        let comb: Vec<Mm> = teeth
+            .chain([[10_000, 0], [10_000, -10], [0, -10]])
+            .collect();
+        for turn in [
+            |[x, y]: Mm| [x, y],
+            |[x, y]: Mm| [y, -x],
+            |[x, y]: Mm| [x + y, y - x],
+        ] {
+            let turned: Vec<Mm> = comb.iter().copied().map(turn).collect();
+            let edges = ring(&turned);
+            let crossings = Crossings::new(&edges);
+            for x in (0..10_000).step_by(7) {
+                for y in [-1, 0, 1, 3_333, 9_999] {
+                    let point = turn([x, y]);
+                    assert_eq!(crossings.is_around(point), naive(&edges, point), "{x} {y}");
+                }
+            }
+            assert!(
+                crossings
+                    .nodes
+                    .iter()
+                    .all(|node| node.ordered_end == node.end)
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_edges_are_counted_as_one_by_one(
+            vertices in proptest::collection::vec((-50..50_i32, -50..50_i32), 70..200),
+            points in proptest::collection::vec((-55..55_i32, -55..55_i32), 100),
+        ) {
+            let vertices: Vec<Mm> = vertices.iter().map(|&(x, y)| [x, y]).collect();
+            let edges = ring(&vertices);
+            let crossings = Crossings::new(&edges);
+            for (x, y) in points {
+                prop_assert_eq!(crossings.is_around([x, y]), naive(&edges, [x, y]));
+            }
+        }
+    }
+}
