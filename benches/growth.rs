@@ -166,7 +166,7 @@ fn manifest() -> Manifest {
         title: "A part of the country".into(),
         as_of: "2025-11-30".into(),
         attribution: "Contains OS data and data of the ONS, or is made up".into(),
-        licence: "OGL v3".into(),
+        licence: "https://example.org/licence".into(),
         tolerance_m: 100.0,
         undated_terminations_after: None,
         complete_outcodes: Vec::new(),

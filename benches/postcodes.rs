@@ -105,7 +105,7 @@ fn imported(archive: &str) -> Vec<PostcodeEntry> {
     let folder = tempfile::tempdir().expect("a folder");
     let config = format!(
         "name = \"gb\"\nversion = \"1\"\ntitle = \"\"\nas_of = \"2025-05-01\"\nattribution = \"\"\n\
-         licence = \"\"\ntolerance_m = 100\noutput = \"gb\"\nsources = []\nlayers = []\n\
+         licence = \"https://example.org/licence\"\ntolerance_m = 100\noutput = \"gb\"\nsources = []\nlayers = []\n\
          [postcodes]\ndirectories = [{{ format = \"code-point-open\", file = {archive:?} }}]\n"
     );
     let path = folder.path().join("build.toml");
@@ -128,7 +128,7 @@ fn entries() -> Vec<PostcodeEntry> {
 
 fn dataset_of(postcodes: Vec<PostcodeEntry>) -> Dataset {
     let manifest = "name = \"gb\"\nversion = \"1\"\ntitle = \"\"\nas_of = \"2025-01-01\"\n\
-         attribution = \"\"\nlicence = \"\"\ntolerance_m = 100.0\ncomplete_outcodes = []\n\
+         attribution = \"\"\nlicence = \"https://example.org/licence\"\ntolerance_m = 100.0\ncomplete_outcodes = []\n\
          layers = []\nsources = []\n[files]\n";
     Dataset {
         manifest: toml::from_str(manifest).expect("a manifest"),

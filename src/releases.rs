@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::check;
 use crate::dataset::{self, DatasetError, Files};
-use crate::domain::Canary;
+use crate::domain::{self, Canary};
 use crate::index::{Index, IndexError};
 use crate::memory::{self, Shortage};
 use crate::tiles;
@@ -26,6 +26,8 @@ pub struct Releases {
     indexes: Vec<Index>,
     /// What was made of each one's tiles; a reload begins with nothing.
     tiles: Vec<tiles::Store>,
+    /// The memory that loading them takes at most.
+    memory_bytes: u64,
     loaded_at: Timestamp,
 }
 
@@ -70,9 +72,9 @@ impl Releases {
         Releases::load_beside(0, sources)
     }
 
-    /// The same, while datasets are loaded whose files have so many bytes.
+    /// The same, while datasets are loaded that take so many bytes of memory.
     fn load_beside(loaded_bytes: u64, sources: &[Files]) -> Result<Releases, LoadError> {
-        let mut loaded_bytes = loaded_bytes;
+        let mut memory_bytes: u64 = 0;
         let mut indexes: Vec<Index> = Vec::with_capacity(sources.len());
         if sources.is_empty() {
             return Err(LoadError {
@@ -85,11 +87,12 @@ impl Releases {
                 source_name: name(source),
                 fault: Box::new(fault),
             };
-            let size_bytes = source
-                .size_bytes()
+            let needed = source
+                .memory_bytes()
                 .map_err(|error| failed(Fault::Dataset(error)))?;
-            memory::fits(size_bytes, loaded_bytes).map_err(|it| failed(Fault::Memory(it)))?;
-            loaded_bytes = loaded_bytes.saturating_add(size_bytes);
+            let loaded = loaded_bytes.saturating_add(memory_bytes);
+            memory::fits(needed, loaded).map_err(|it| failed(Fault::Memory(it)))?;
+            memory_bytes = memory_bytes.saturating_add(needed);
             let dataset = dataset::read(source).map_err(|error| failed(Fault::Dataset(error)))?;
             let canaries = dataset.canaries.clone();
             let index = Index::build(dataset).map_err(|error| failed(Fault::Index(error)))?;
@@ -106,15 +109,16 @@ impl Releases {
             }
             indexes.push(index);
         }
-        Ok(Releases::of(indexes))
+        Ok(Releases::of(indexes, memory_bytes))
     }
 
-    fn of(indexes: Vec<Index>) -> Releases {
+    fn of(indexes: Vec<Index>, memory_bytes: u64) -> Releases {
         let tiles = indexes.iter().map(|_| tiles::Store::default()).collect();
         Releases {
             indexes,
             tiles,
-            loaded_at: Timestamp::now(),
+            memory_bytes,
+            loaded_at: domain::now(),
         }
     }
 
@@ -171,7 +175,7 @@ impl Live {
     pub fn fixed(index: Index) -> Live {
         Live {
             sources: Vec::new(),
-            releases: ArcSwap::from_pointee(Releases::of(vec![index])),
+            releases: ArcSwap::from_pointee(Releases::of(vec![index], 0)),
             reloading: Mutex::new(()),
             fault: Mutex::new(None),
             reloads: AtomicU64::new(0),
@@ -212,10 +216,7 @@ impl Live {
     }
 
     fn load_again(&self) -> Result<Releases, LoadError> {
-        let old = self.releases.load();
-        let sizes = old.indexes.iter().map(|it| it.manifest().size_bytes());
-        let loaded_bytes = sizes.fold(0, u64::saturating_add);
-        drop(old);
+        let loaded_bytes = self.releases.load().memory_bytes;
         // A fault of ours is told as any other is.
         let load = AssertUnwindSafe(|| Releases::load_beside(loaded_bytes, &self.sources));
         catch_unwind(load).unwrap_or_else(|_| {

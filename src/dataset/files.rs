@@ -1,5 +1,6 @@
 //! Where a dataset's files are: in a folder, or compiled into the program.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -7,9 +8,13 @@ use std::path::{Component, Path, PathBuf};
 use super::DatasetError;
 use super::embedded;
 use super::manifest::{FileEntry, Manifest, sha256_hex, unsealed};
+use crate::memory;
 
 /// Name of the manifest in a dataset's folder.
 pub const MANIFEST: &str = "dataset.toml";
+
+/// The directory of postcodes.
+pub(super) const POSTCODES: &str = "postcodes.csv";
 
 /// No file of a dataset may be larger: a wrong path to a device or a disk image ends here.
 const FILE_BYTES_MAX: u64 = 2 << 30;
@@ -35,18 +40,42 @@ impl Files {
                      whoever changed it by hand takes that line away"
                 .into(),
         })?;
-        let manifest = toml::from_str(text).map_err(|error| DatasetError::Manifest {
+        let manifest: Manifest = toml::from_str(text).map_err(|error| DatasetError::Manifest {
             reason: error.to_string(),
         })?;
+        manifest
+            .check()
+            .map_err(|reason| DatasetError::Manifest { reason })?;
         Ok((manifest, bytes))
     }
 
-    /// How many bytes its files have, as the manifest says.
+    /// The memory that loading the dataset takes at most, in bytes. Positions and rows are counted in the
+    /// files as they are now, without parsing them.
     ///
     /// # Errors
     /// When the manifest cannot be read.
-    pub(crate) fn size_bytes(&self) -> Result<u64, DatasetError> {
-        Ok(self.manifest()?.0.size_bytes())
+    pub(crate) fn memory_bytes(&self) -> Result<u64, DatasetError> {
+        let manifest = self.manifest()?.0;
+        let mut needed: u64 = 0;
+        for (path, entry) in &manifest.files {
+            let size_bytes = entry.size_bytes;
+            // A file that is missing or has another size is reported when it is read.
+            let counted = |byte: u8| {
+                let bytes = self.bytes(path, Some(size_bytes)).unwrap_or_default();
+                memchr::memchr_iter(byte, &bytes).count() as u64
+            };
+            let (positions, rows) = match Path::new(path).extension().and_then(OsStr::to_str) {
+                // Two numbers of 8 bytes each.
+                Some("shp") => (size_bytes / 16, 0),
+                // The directory's rows are long, and become few bytes.
+                Some("csv") if path == POSTCODES => (0, 0),
+                Some("csv") => (0, counted(b'\n')),
+                Some("geojson" | "json") => (counted(b'['), 0),
+                _ => (0, 0),
+            };
+            needed = needed.saturating_add(memory::needed_bytes(size_bytes, positions, rows));
+        }
+        Ok(needed)
     }
 
     /// A file that the manifest names, if it is byte for byte what the manifest says.

@@ -110,11 +110,60 @@ pub struct FileEntry {
     pub size_bytes: u64,
 }
 
+/// No tolerance and no snap distance is larger, in metres; those in use are 100 and 150.
+const DISTANCE_MAX_M: f64 = 5_000.0;
+
 impl Manifest {
-    /// How many bytes the files have.
-    pub(crate) fn size_bytes(&self) -> u64 {
-        let sizes = self.files.values().map(|entry| entry.size_bytes);
-        sizes.fold(0, u64::saturating_add)
+    /// Checks what its types do not say.
+    ///
+    /// # Errors
+    /// The field, and what would be right.
+    pub(super) fn check(&self) -> Result<(), String> {
+        check_licence(&self.licence)?;
+        check_distance("tolerance_m", self.tolerance_m)?;
+        if let Some(statistical) = &self.statistical_areas {
+            check_distance("[statistical_areas] snap_m", statistical.snap_m)?;
+        }
+        for layer in &self.layers {
+            check_distance(&format!("layer `{}`: snap_m", layer.id), layer.snap_m)?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks that the licence is an address of the web: it becomes a link on pages.
+///
+/// # Errors
+/// What would be right.
+pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
+    let scheme_and_rest = licence.split_once("://");
+    let has_host = scheme_and_rest.is_some_and(|(scheme, rest)| {
+        let is_web = ["http", "https"]
+            .iter()
+            .any(|it| scheme.eq_ignore_ascii_case(it));
+        is_web && rest.starts_with(|first: char| first.is_ascii_alphanumeric())
+    });
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
+    match has_host && licence.bytes().all(is_plain) {
+        true => Ok(()),
+        false => Err(format!(
+            "licence: `{}` is not the address of a licence; it should begin with https:// or http://",
+            licence.escape_debug()
+        )),
+    }
+}
+
+/// Checks a tolerance or a snap distance, in metres.
+///
+/// # Errors
+/// The field, and what would be right.
+pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
+    // NaN is in no range.
+    match (0.0..=DISTANCE_MAX_M).contains(&metres) {
+        true => Ok(()),
+        false => Err(format!(
+            "{field}: `{metres}` is not a distance in metres from 0 to {DISTANCE_MAX_M}"
+        )),
     }
 }
 
@@ -157,4 +206,60 @@ pub(crate) fn sha256_hex(content: &[u8]) -> String {
             write!(hex, "{byte:02x}").expect("writing to a String");
             hex
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_licence_is_an_address_of_the_web() {
+        for good in [
+            "https://www.nationalarchives.gov.uk/doc/open-government-licence/version/3/",
+            "HTTP://example.org",
+            "https://127.0.0.1/a?b=c#d",
+        ] {
+            assert_eq!(check_licence(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "none",
+            "javascript:alert(1)",
+            "JavaScript://example.org/%0aalert(1)",
+            "data:text/html,x",
+            "file:///etc/passwd",
+            "ftp://example.org",
+            "//example.org",
+            "https://",
+            "https:///x",
+            " https://example.org",
+            "https://example.org/\"onclick=\"x",
+            "https://example.org/<b>",
+            "https://example.org/a b",
+            "https://example.org/\n",
+            "java\nscript://example.org",
+        ] {
+            let error = check_licence(bad).expect_err(bad);
+            assert!(error.starts_with("licence: `"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_distance_is_finite_not_negative_and_not_absurd() {
+        for good in [0.0, -0.0, 0.5, 100.0, 5_000.0] {
+            assert_eq!(check_distance("snap_m", good), Ok(()), "{good}");
+        }
+        for bad in [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            -0.001,
+            -1.0,
+            5_000.1,
+            1e300,
+        ] {
+            let error = check_distance("snap_m", bad).expect_err("absurd");
+            assert!(error.starts_with("snap_m: `"), "{error}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use std::thread;
 
 use super::cells;
 use super::columns;
+use super::files::POSTCODES;
 use super::manifest::{Manifest, sha256_hex};
 use super::polygons::{PolygonFile, ShapefileParts};
 use super::table::{Row, Table, TableError};
@@ -245,7 +246,7 @@ impl Verified<'_> {
     }
 
     fn postcodes(&self) -> Result<PostcodeTable, DatasetError> {
-        let path = "postcodes.csv";
+        let path = POSTCODES;
         let bytes = self.bytes(path)?;
         let mut codes: Vec<String> = Vec::new();
         let mut rows: HashMap<String, u32> = HashMap::new();

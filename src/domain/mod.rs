@@ -24,7 +24,9 @@ pub use expectation::{Canary, StatedCount};
 pub use grid_reference::{GridReference, InvalidGridReference};
 pub use layer::{InvalidLayer, Layer, Layers};
 pub use ods_code::{InvalidOdsCode, OdsCode};
-pub use period::{InvalidDate, Period, YearMonth, date_from_iso, date_in_london, today_in_london};
+pub use period::{
+    InvalidDate, Period, YearMonth, date_from_iso, date_in_london, now, today_in_london,
+};
 pub use position::{BritishGrid, InvalidBritishGrid, InvalidLonLat, LonLat};
 pub use postcode::{Hint, InvalidPostcode, Postcode, SpecialPostcode, is_outcode};
 pub use postcode_entry::{PositionalQuality, PostcodeEntry, PostcodeStatus};

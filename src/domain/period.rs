@@ -1,6 +1,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -127,9 +128,23 @@ pub fn date_from_iso(input: &str) -> Result<Date, InvalidDate> {
     input.parse().map_err(|_| invalid)
 }
 
+/// This instant by the machine's clock; the last or first one that there is a date for, where the clock
+/// is beyond it.
+pub fn now() -> Timestamp {
+    instant_of(SystemTime::now())
+}
+
+fn instant_of(time: SystemTime) -> Timestamp {
+    let beyond = match time > SystemTime::UNIX_EPOCH {
+        true => Timestamp::MAX,
+        false => Timestamp::MIN,
+    };
+    Timestamp::try_from(time).unwrap_or(beyond)
+}
+
 /// The civil date in Europe/London at this instant, whatever time zone the machine is set to.
 pub fn today_in_london() -> Date {
-    date_in_london(Timestamp::now())
+    date_in_london(now())
 }
 
 /// The civil date in Europe/London at an instant.
@@ -140,6 +155,8 @@ pub fn date_in_london(instant: Timestamp) -> Date {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use jiff::civil::date;
 
     use super::*;
@@ -180,6 +197,14 @@ mod tests {
         assert_eq!(date_in_london(instant), date(2026, 7, 1));
         let winter: Timestamp = "2026-12-31T23:30:00Z".parse().expect("a timestamp");
         assert_eq!(date_in_london(winter), date(2026, 12, 31));
+    }
+
+    #[test]
+    fn a_clock_in_the_year_9999_or_after_it_has_a_day() {
+        for seconds in [253_370_764_800, 253_402_300_799, 253_402_300_800, 1 << 60] {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(date_in_london(instant_of(time)).year(), 9999);
+        }
     }
 
     #[test]

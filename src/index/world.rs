@@ -205,7 +205,7 @@ fn manifest() -> Manifest {
         title: "World".into(),
         as_of: DAY.to_string(),
         attribution: "nobody".into(),
-        licence: "none".into(),
+        licence: "https://example.org/licence".into(),
         tolerance_m: 100.0,
         undated_terminations_after: None,
         complete_outcodes: vec!["LA1".into()],

@@ -66,7 +66,7 @@ pub(crate) fn found(index: &Index, layer: Layer, point: Point) -> Vec<&str> {
 pub(crate) fn dataset_of(layer: Layer, boundaries: Vec<Boundary>) -> Dataset {
     let manifest = format!(
         "name = \"made-up\"\nversion = \"1\"\ntitle = \"\"\nas_of = \"2025-01-01\"\n\
-         attribution = \"\"\nlicence = \"\"\ntolerance_m = 100.0\ncomplete_outcodes = []\n\
+         attribution = \"\"\nlicence = \"https://example.org/licence\"\ntolerance_m = 100.0\ncomplete_outcodes = []\n\
          sources = []\n[[layers]]\nid = \"{layer}\"\ntitle = \"\"\nkind = \"partition\"\n\
          first_data = \"2022-01-05\"\nprovenance = \"derived\"\n[files]\n"
     );
