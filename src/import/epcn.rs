@@ -8,12 +8,14 @@
 //! PCN today while the link has no end date; the list keeps links that ended.
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use calamine::{Data, DataRef, Reader, Xlsx};
 use jiff::civil::Date;
+use zip::ZipArchive;
 
+use super::publication::Limited;
 use super::rows::{Rows, base_name, label};
 use super::{ImportError, ImportReport, Publication, dates};
 use crate::domain::{OdsCode, Period};
@@ -67,6 +69,14 @@ const PARTNERS_COLUMNS: [&str; 4] = [
 const COLUMNS_MAX: usize = 64;
 /// What a sheet can have. The largest that was published has 7,706 rows.
 const ROWS_MAX: usize = 1 << 20;
+/// What a cell can have in Excel, in bytes of UTF-8: 32,767 characters.
+const CELL_BYTES_MAX: usize = 32_767 * 4;
+/// A text is stored once and may be the text of each cell, so all texts of a sheet have a limit too.
+const TEXT_BYTES_MAX: usize = 64 << 20;
+/// A part of a workbook may not decompress to more, nor all of them together: calamine reads every
+/// shared text into memory. The largest that was published has 3 MB.
+const PART_BYTES_MAX: u64 = 64 << 20;
+const WORKBOOK_BYTES_MAX: u64 = 256 << 20;
 
 /// Every PCN and every link of the workbook, or of the archive or folder that holds it or its CSV
 /// files.
@@ -129,7 +139,8 @@ fn tables(path: &Path, publication: &mut Publication) -> Result<Tables, ImportEr
     }
 }
 
-fn workbook(file: &str, input: impl Read + Seek) -> Result<Tables, ImportError> {
+fn workbook(file: &str, mut input: impl Read + Seek) -> Result<Tables, ImportError> {
+    check_sizes(&mut input).map_err(|error| not_a_workbook(file, error))?;
     let read = || {
         let mut workbook = Xlsx::new(input).map_err(|error| not_a_workbook(file, error))?;
         Ok(Tables {
@@ -142,6 +153,30 @@ fn workbook(file: &str, input: impl Read + Seek) -> Result<Tables, ImportError> 
         let reason = "it is damaged: a number in it is larger than any";
         Err(not_a_workbook(file, reason))
     })
+}
+
+/// Decompresses every part of a workbook once, to find out how large it is: what its directory says may
+/// be a lie.
+///
+/// # Errors
+/// When a part, or all of them, are larger than any workbook's. What is no archive is left to calamine.
+fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
+    if let Ok(mut archive) = ZipArchive::new(&mut *input) {
+        let mut left = WORKBOOK_BYTES_MAX;
+        for at in 0..archive.len() {
+            let Ok(part) = archive.by_index(at) else {
+                continue;
+            };
+            let mut part = Limited::new(part, left.min(PART_BYTES_MAX));
+            match io::copy(&mut part, &mut io::sink()) {
+                Ok(bytes) => left -= bytes,
+                Err(error) if part.is_exceeded() => return Err(error),
+                // A damaged part is left to calamine as well.
+                Err(_) => {}
+            }
+        }
+    }
+    input.rewind()
 }
 
 /// Reads a sheet cell by cell. Its whole range at once would be as large as its furthest cell says.
@@ -166,6 +201,7 @@ fn sheet<R: Read + Seek>(
         .worksheet_cells_reader(name)
         .map_err(|error| not_a_workbook(file, error))?;
     let mut rows: Vec<(u64, Vec<Data>)> = Vec::new();
+    let mut text_bytes_left = TEXT_BYTES_MAX;
     while let Some(cell) = cells
         .next_cell()
         .map_err(|error| not_a_workbook(file, error))?
@@ -175,6 +211,13 @@ fn sheet<R: Read + Seek>(
         if column >= COLUMNS_MAX || matches!(cell.get_value(), DataRef::Empty) {
             continue;
         }
+        let bytes = text_bytes(cell.get_value());
+        if bytes > CELL_BYTES_MAX {
+            return Err(not_a_workbook(file, "a cell has at most 32,767 characters"));
+        }
+        text_bytes_left = text_bytes_left
+            .checked_sub(bytes)
+            .ok_or_else(|| not_a_workbook(file, "the texts of a sheet have at most 64 MiB"))?;
         if rows.last().is_none_or(|(last, _)| *last != number) {
             if rows.len() == ROWS_MAX {
                 return Err(not_a_workbook(file, "a sheet has at most 1,048,576 rows"));
@@ -193,6 +236,16 @@ fn sheet<R: Read + Seek>(
         name: format!("{file}, sheet {wanted}"),
         rows,
     })
+}
+
+fn text_bytes(cell: &DataRef<'_>) -> usize {
+    match cell {
+        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
+            text.len()
+        }
+        DataRef::SharedString(text) => text.len(),
+        _ => 0,
+    }
 }
 
 /// A number that may be a day, as if the spreadsheet counted from 1900.
@@ -674,6 +727,70 @@ mod tests {
         ]);
         let tables = workbook("x.xlsx", Cursor::new(bytes)).expect("a workbook");
         assert_eq!(tables.partners.rows.len(), 4);
+    }
+
+    /// A workbook whose only shared text is so long, and is the text of so many cells.
+    fn with_shared_text(length: usize, cells: usize) -> Vec<u8> {
+        let plain = xlsx(&[
+            ("PCNDetails", DETAILS_ROWS),
+            ("PCN Core Partner Details", PARTNERS_ROWS),
+        ]);
+        let mut plain = ZipArchive::new(Cursor::new(plain)).expect("an archive");
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for at in 0..plain.len() {
+            let mut part = plain.by_index(at).expect("a part");
+            let name = part.name().expect("a name").into_owned();
+            let mut text = String::new();
+            part.read_to_string(&mut text).expect("text");
+            if name.ends_with("sheet2.xml") {
+                let cell = r#"<c r="A9" t="s"><v>0</v></c>"#;
+                let row = format!(r#"<row r="9">{}</row></sheetData>"#, cell.repeat(cells));
+                text = text.replace("</sheetData>", &row);
+            }
+            if name.ends_with("workbook.xml.rels") {
+                let strings = format!(
+                    r#"<Relationship Id="rId9" Type="{R}/sharedStrings" Target="sharedStrings.xml"/></Relationships>"#
+                );
+                text = text.replace("</Relationships>", &strings);
+            }
+            writer
+                .start_file(name, SimpleFileOptions::default())
+                .expect("a part");
+            writer.write_all(text.as_bytes()).expect("a part");
+        }
+        writer
+            .start_file("xl/sharedStrings.xml", SimpleFileOptions::default())
+            .expect("a part");
+        write!(writer, r#"<sst xmlns="{M}"><si><t>"#).expect("a part");
+        for _ in 0..length / 1_000 {
+            writer.write_all(&[b'x'; 1_000]).expect("a part");
+        }
+        writer.write_all(b"</t></si></sst>").expect("a part");
+        writer.finish().expect("an archive").into_inner()
+    }
+
+    #[test]
+    fn texts_that_decompress_to_gigabytes_are_refused() {
+        for (length, cells, expected) in [
+            (1_000, 3, None),
+            (70_000_000, 1, Some("it is larger than 64 MiB")),
+            (200_000, 1, Some("a cell has at most 32,767 characters")),
+            (
+                100_000,
+                1_000,
+                Some("the texts of a sheet have at most 64 MiB"),
+            ),
+        ] {
+            let read = workbook("x.xlsx", Cursor::new(with_shared_text(length, cells)));
+            match (read, expected) {
+                (Ok(_), None) => {}
+                (Err(error), Some(expected)) => {
+                    let error = error.to_string();
+                    assert!(error.contains(expected), "{error}");
+                }
+                (read, _) => panic!("{length} {cells}: {}", read.is_ok()),
+            }
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 
@@ -52,11 +53,36 @@ fn read_layer(name: &str, path: &Path, layer: Option<&str>) -> Result<PolygonFil
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(uri(path), flags)?;
+    let mut database = Connection::open_with_flags(uri(path), flags)?;
+    let size_bytes = fs::metadata(path).map_or(0, |it| it.len());
+    limit(&mut database, size_bytes)?;
     database.pragma_update(None, "trusted_schema", false)?;
     let layer = Layer::find(&database, layer)?;
     let features = layer.features(name, &database)?;
     PolygonFile::not_empty(name, layer.crs, features).map_err(Fault::Feature)
+}
+
+/// Limits what reading the file may take: a view, a generated column or a damaged page could go on
+/// without end.
+fn limit(database: &mut Connection, size_bytes: u64) -> Result<(), rusqlite::Error> {
+    /// The handler is called each time so many instructions were run.
+    const STEP: i32 = 10_000;
+    /// A row takes some ten instructions, and at least as many bytes of the file.
+    const INSTRUCTIONS_PER_BYTE: u64 = 4;
+    const INSTRUCTIONS_MIN: u64 = 20_000_000;
+    let instructions = INSTRUCTIONS_MIN.saturating_add(size_bytes * INSTRUCTIONS_PER_BYTE);
+    let mut steps_left = instructions / u64::from(STEP.unsigned_abs());
+    database.progress_handler(
+        STEP,
+        Some(move || {
+            steps_left = steps_left.saturating_sub(1);
+            steps_left == 0
+        }),
+    )?;
+    // No value is longer than the file that it is in.
+    let longest = i32::try_from(size_bytes.max(1 << 20)).unwrap_or(i32::MAX);
+    database.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
+    Ok(())
 }
 
 /// Refuses a file beside which SQLite keeps pages that are not yet in it.
@@ -120,6 +146,20 @@ impl Layer {
                 "`{table}` has no row in gpkg_geometry_columns"
             )));
         };
+        // A view, or a virtual table, computes its rows, and may never come to an end.
+        let is_stored: Option<bool> = database
+            .query_row(
+                "SELECT type = 'table' AND sql LIKE 'CREATE TABLE%' FROM sqlite_schema \
+                 WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')",
+                [table],
+                |row| row.get(0),
+            )
+            .optional()?;
+        if is_stored != Some(true) {
+            return Err(Fault::File(format!(
+                "`{table}` is not a table but a view or a virtual table; copy its rows into a table"
+            )));
+        }
         Ok(Layer {
             table: (*table).clone(),
             geometry,
@@ -149,7 +189,13 @@ impl Layer {
             database.prepare(&format!("SELECT {listed} FROM {table} ORDER BY rowid"))?;
         let mut features = Vec::new();
         let mut rows = statement.query([])?;
+        // What is stored once can come with every row (a default value), or a damaged page twice.
+        let size_bytes = database.path().and_then(|path| fs::metadata(path).ok());
+        let mut bytes_left = size_bytes.map_or(0, |it| it.len()) * 4 + (16 << 20);
         while let Some(row) = rows.next()? {
+            bytes_left = bytes_left
+                .checked_sub(bytes_of(row, columns.len())?)
+                .ok_or_else(|| format!("`{}` has more rows than fit into the file", self.table))?;
             features.push(self.feature(name, features.len() + 1, row, &columns, geometry)?);
         }
         Ok(features)
@@ -180,6 +226,19 @@ impl Layer {
             turned,
         })
     }
+}
+
+/// The bytes of a row's values, and some for the row itself.
+fn bytes_of(row: &Row<'_>, columns: usize) -> Result<u64, rusqlite::Error> {
+    const ROW_BYTES: u64 = 8;
+    let mut bytes = ROW_BYTES;
+    for column in 0..columns {
+        bytes += match row.get_ref(column)? {
+            ValueRef::Blob(value) | ValueRef::Text(value) => value.len() as u64,
+            _ => 1,
+        };
+    }
+    Ok(bytes)
 }
 
 fn texts(
@@ -623,6 +682,45 @@ mod tests {
         fs::write(&path, &bytes).expect("a file");
         let error = read(&path, None).expect_err("open").to_string();
         assert!(error.contains("another program has it open"), "{error}");
+    }
+
+    #[test]
+    fn a_view_that_never_ends_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.gpkg");
+        let square = Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE])));
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)";
+        for (change, expected) in [
+            (
+                format!(
+                    "ALTER TABLE icc RENAME TO rows; CREATE VIEW icc AS {endless} \
+                     SELECT i AS fid, geom, id, note, size FROM n, rows;"
+                ),
+                "`icc` is not a table but a view or a virtual table; copy its rows into a table",
+            ),
+            (
+                format!(
+                    "ALTER TABLE gpkg_contents RENAME TO rows; CREATE VIEW gpkg_contents AS \
+                     {endless} SELECT rows.* FROM n, rows;"
+                ),
+                "not a GeoPackage that can be read: interrupted",
+            ),
+            (
+                "INSERT INTO icc (geom, id) SELECT geom, value FROM icc, generate; \
+                 ALTER TABLE icc ADD COLUMN long TEXT DEFAULT ''"
+                    .replace("generate", "(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n LIMIT 1000) SELECT value FROM n)")
+                    .replace("''", &format!("'{}'", "x".repeat(100_000))),
+                "`icc` has more rows than fit into the file",
+            ),
+        ] {
+            let _ = fs::remove_file(&path);
+            write(&path, 27700, &[("k", square.clone())]);
+            let database = Connection::open(&path).expect("a database");
+            database.execute_batch(&change).expect("a change");
+            drop(database);
+            let error = read(&path, None).expect_err("endless").to_string();
+            assert_eq!(error, format!("x.gpkg: {expected}"));
+        }
     }
 
     #[test]

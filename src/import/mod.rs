@@ -44,5 +44,5 @@ pub(crate) struct ListedPostcode {
     pub(crate) sub_icb: Option<String>,
 }
 
-pub(crate) use publication::Publication;
+pub(crate) use publication::{Publication, whole_file};
 pub(crate) use report::{ImportError, ImportReport, Places};

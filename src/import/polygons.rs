@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::rows::{base_name, label};
-use super::{ImportError, Publication, geopackage};
+use super::{ImportError, Publication, geopackage, whole_file};
 use crate::dataset::PolygonError;
 use crate::dataset::polygons::{PolygonFile, ShapefileParts};
 
@@ -199,7 +199,7 @@ fn sibling(path: &Path, ending: &str) -> Result<Option<Vec<u8>>, ImportError> {
 }
 
 fn whole(path: &Path) -> Result<Vec<u8>, ImportError> {
-    fs::read(path).map_err(|source| unreadable(path, source))
+    whole_file(path).map_err(|source| unreadable(path, source))
 }
 
 fn unreadable(path: &Path, source: io::Error) -> ImportError {

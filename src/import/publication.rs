@@ -11,9 +11,15 @@ use zip::result::ZipError;
 
 use super::ImportError;
 
-/// A member may not unpack to more: a zip bomb ends here. The largest file that is published for
-/// us, a national directory, has 2 GiB.
+/// A member of an archive may not decompress to more. The largest file that is published for us, a
+/// national directory, has 2 GiB.
 const MEMBER_BYTES_MAX: u64 = 8 << 30;
+/// A file that is read into memory as a whole may not be larger, compressed or not.
+const WHOLE_BYTES_MAX: u64 = 2 << 30;
+/// A member that decompresses to more than this many times its size is a decompression bomb, …
+const RATIO_MAX: u64 = 150;
+/// … if it is larger than this. Published tables shrink to a twentieth, deflate allows 1 to 1,032.
+const RATIO_FROM_BYTES: u64 = 64 << 20;
 
 /// A published work on the disk.
 #[derive(Debug)]
@@ -37,11 +43,14 @@ impl Publication {
             path: path.into(),
             source,
         };
-        let form = if fs::metadata(path).map_err(unreadable)?.is_dir() {
+        let metadata = fs::metadata(path).map_err(unreadable)?;
+        let form = if metadata.is_dir() {
             let mut names = Vec::new();
             list(path, "", &mut names).map_err(unreadable)?;
             names.sort();
             Form::Folder(names)
+        } else if !metadata.is_file() {
+            return Err(unreadable(not_a_file()));
         } else if begins_as_zip(path).map_err(unreadable)? {
             let file = BufReader::new(File::open(path).map_err(unreadable)?);
             let archive = ZipArchive::new(file).map_err(|error| not_a_zip(path, error))?;
@@ -89,19 +98,21 @@ impl Publication {
         let unreadable = |path: PathBuf| move |source| ImportError::Unreadable { path, source };
         let input: Box<dyn Read + '_> = match &mut self.form {
             Form::File => {
-                let file = File::open(&self.path).map_err(unreadable(self.path.clone()))?;
+                let file = open_file(&self.path).map_err(unreadable(self.path.clone()))?;
                 Box::new(BufReader::new(file))
             }
             Form::Folder(_) => {
                 let path = self.path.join(member);
-                let file = File::open(&path).map_err(unreadable(path))?;
+                let file = open_file(&path).map_err(unreadable(path))?;
                 Box::new(BufReader::new(file))
             }
             Form::Zip(archive, _) => {
                 let file = archive
                     .by_name(member)
                     .map_err(|error| not_a_zip(&self.path, error))?;
-                Box::new(file.take(MEMBER_BYTES_MAX))
+                let by_ratio = file.compressed_size().saturating_mul(RATIO_MAX);
+                let limit = by_ratio.clamp(RATIO_FROM_BYTES, MEMBER_BYTES_MAX);
+                Box::new(Limited::new(file, limit))
             }
         };
         Ok(Box::new(Counted {
@@ -114,10 +125,66 @@ impl Publication {
     pub(crate) fn bytes(&mut self, member: &str) -> Result<Vec<u8>, ImportError> {
         let path = self.path.join(member);
         let mut bytes = Vec::new();
-        self.read(member)?
+        Limited::new(self.read(member)?, WHOLE_BYTES_MAX)
             .read_to_end(&mut bytes)
             .map_err(|source| ImportError::Unreadable { path, source })?;
         Ok(bytes)
+    }
+}
+
+/// Reads a file as a whole.
+///
+/// # Errors
+/// When it cannot be read, is larger than 2 GiB, or is no file: opening a pipe would wait for whoever
+/// writes to it, and a device may never end.
+pub(crate) fn whole_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    Limited::new(open_file(path)?, WHOLE_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    match fs::metadata(path)?.is_file() {
+        true => File::open(path),
+        false => Err(not_a_file()),
+    }
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::other("it is a pipe, a device or a socket; it should be a file or a folder")
+}
+
+/// Reads up to a limit; more is an error, and not an end.
+pub(super) struct Limited<R> {
+    input: io::Take<R>,
+    limit: u64,
+}
+
+impl<R: Read> Limited<R> {
+    pub(super) fn new(input: R, limit: u64) -> Limited<R> {
+        Limited {
+            input: input.take(limit.saturating_add(1)),
+            limit,
+        }
+    }
+
+    /// Whether more was read than the limit.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.input.limit() == 0
+    }
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        if self.is_exceeded() {
+            let limit = self.limit >> 20;
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it is larger than {limit} MiB, or decompresses to more than it should"),
+            ));
+        }
+        Ok(count)
     }
 }
 
@@ -158,5 +225,58 @@ fn not_a_zip(path: &Path, error: ZipError) -> ImportError {
     ImportError::Unreadable {
         path: path.into(),
         source: io::Error::other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_or_a_device_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("postcodes.csv");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo is there").success());
+        for path in [&pipe, Path::new("/dev/zero")] {
+            let refused = Publication::open(path).expect_err("no file");
+            let source = std::error::Error::source(&refused).expect("a cause");
+            assert!(source.to_string().starts_with("it is a pipe"), "{source}");
+            assert!(whole_file(path).is_err());
+        }
+        let mut publication = Publication::open(folder.path()).expect("a folder");
+        assert_eq!(publication.members(), ["postcodes.csv"]);
+        assert!(publication.read("postcodes.csv").is_err());
+    }
+
+    #[test]
+    fn a_member_that_decompresses_without_end_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("bomb.zip");
+        let mut writer = ZipWriter::new(File::create(&path).expect("a file"));
+        for (name, mebibytes) in [("bomb.geojson", 80), ("small.csv", 1)] {
+            writer
+                .start_file(name, SimpleFileOptions::default())
+                .expect("a member");
+            for _ in 0..mebibytes {
+                writer.write_all(&[b' '; 1 << 20]).expect("a member");
+            }
+        }
+        writer.finish().expect("an archive");
+        let mut publication = Publication::open(&path).expect("an archive");
+        let refused = publication.bytes("bomb.geojson").expect_err("a bomb");
+        let source = std::error::Error::source(&refused).expect("a cause");
+        assert!(
+            source.to_string().starts_with("it is larger than 64 MiB"),
+            "{source}"
+        );
+        let small = publication.bytes("small.csv").expect("a member");
+        assert_eq!(small.len(), 1 << 20);
     }
 }
