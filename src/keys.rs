@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::outputs;
 use crate::rate::Rate;
 use crate::stamp::Stamp;
 
@@ -360,6 +361,8 @@ impl Keys {
 /// # Errors
 /// When the file cannot be read or written; it is then as it was.
 pub fn add(path: &Path, wanted: NewKey, today: Date) -> Result<(Key, Secret), KeysError> {
+    // A symbolic link stays; the file that it points to is replaced.
+    let path = &outputs::resolve(path).map_err(failed(path))?;
     let _turn = turn(path)?;
     let mut content = read_or_none(path)?;
     let id = loop {
@@ -397,6 +400,7 @@ pub fn list(path: &Path) -> Result<Vec<Key>, KeysError> {
 /// # Errors
 /// When there is no such key, or the file cannot be read or written; it is then as it was.
 pub fn revoke(path: &Path, id: &str, today: Date) -> Result<Key, KeysError> {
+    let path = &outputs::resolve(path).map_err(failed(path))?;
     let _turn = turn(path)?;
     let mut content = read(path)?;
     let key = content.key.iter_mut().find(|key| key.id == id);

@@ -23,6 +23,7 @@
 //! - [`keys`], [`rate`]: who may ask what needs a key, and how often.
 //! - `geojson`, `ground`: GeoJSON as we write it; ground laid over ground.
 //! - `memory`, `stamp`: whether a dataset would fit; whether a file is another one than it was.
+//! - `outputs`: where a command may write, and what it may replace.
 //! - `fuzzing`: everything that takes bytes from outside, given any; for tests alone.
 //! - [`panics`]: a fault of the program tells where it is, and no more.
 //! - [`tiles`]: vector tiles, and the map that an operator lays beneath them.
@@ -60,6 +61,7 @@ pub mod index;
 pub mod keys;
 pub mod maps;
 mod memory;
+mod outputs;
 pub mod panics;
 pub mod question;
 pub mod rate;

@@ -1,9 +1,11 @@
 //! The configuration of a build: which published files make which layer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Result, anyhow};
 use serde::Deserialize;
 
+use crate::dataset::manifest::{check_distance, check_licence};
 use crate::dataset::{LayerKind, Source};
 use crate::import::lookup;
 
@@ -38,6 +40,96 @@ pub(super) struct Config {
     #[serde(default)]
     pub(super) shares: Vec<SharesConfig>,
     pub(super) layers: Vec<LayerConfig>,
+}
+
+impl Config {
+    /// Checks what its types do not say, before anything is read.
+    ///
+    /// # Errors
+    /// The field, and what would be right.
+    pub(super) fn check(&self) -> Result<()> {
+        let check = || {
+            check_licence(&self.licence)?;
+            check_distance("tolerance_m", self.tolerance_m)?;
+            if let Some(statistical) = &self.statistical_areas {
+                check_distance("[statistical_areas] snap_m", statistical.snap_m)?;
+            }
+            for layer in &self.layers {
+                check_distance(&format!("layer `{}`: snap_m", layer.id), layer.snap_m)?;
+                for way in &layer.ways {
+                    let Way::Coverage(coverage) = &way.way else {
+                        continue;
+                    };
+                    let share_min = coverage.share_min;
+                    if !(0.0..=1.0).contains(&share_min) {
+                        let layer = &layer.id;
+                        return Err(format!(
+                            "layer `{layer}`: share_min: `{share_min}` is not a share from 0 to 1"
+                        ));
+                    }
+                }
+            }
+            Ok(())
+        };
+        check().map_err(|reason: String| anyhow!(reason))
+    }
+
+    /// Every file and folder that the build reads, as the configuration names it.
+    pub(super) fn inputs(&self) -> Vec<&Path> {
+        // Each structure is taken apart in full: a field that is added has to be looked at here.
+        let Config {
+            name: _,
+            version: _,
+            title: _,
+            as_of: _,
+            attribution: _,
+            licence: _,
+            tolerance_m: _,
+            undated_terminations_after: _,
+            output: _,
+            sources: _,
+            postcodes,
+            statistical_areas,
+            practices,
+            canaries,
+            systems,
+            memberships,
+            history,
+            shares,
+            layers,
+        } = self;
+        let Practices {
+            directories,
+            networks,
+            sites,
+            successions,
+            sub_icb: _,
+        } = practices;
+        let mut inputs: Vec<&Path> = Vec::new();
+        inputs.extend(postcodes.directories.iter().map(|it| it.file.as_path()));
+        inputs.extend(statistical_areas.iter().map(|it| it.boundaries.as_path()));
+        inputs.extend(directories.iter().map(|it| it.file.as_path()));
+        inputs.extend(successions.iter().map(|it| it.file.as_path()));
+        inputs.extend(shares.iter().filter_map(|it| it.registrations.as_deref()));
+        let single = [networks, sites, canaries, systems, memberships, history];
+        inputs.extend(single.into_iter().flatten().map(PathBuf::as_path));
+        let ways = layers.iter().flat_map(|layer| &layer.ways);
+        inputs.extend(ways.filter_map(|way| way.way.input()));
+        inputs
+    }
+}
+
+impl Way {
+    fn input(&self) -> Option<&Path> {
+        match self {
+            Way::Polygons(way) => Some(&way.file),
+            Way::Lookup(way) => Some(&way.file),
+            Way::Catchments(way) => Some(&way.file),
+            Way::Hierarchy(way) => Some(&way.file),
+            Way::Members(way) => Some(&way.file),
+            Way::Plurality(_) | Way::Coverage(_) => None,
+        }
+    }
 }
 
 /// Which postcodes are held.

@@ -11,7 +11,6 @@ mod shares;
 mod sources;
 mod tables;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -19,6 +18,8 @@ use std::sync::atomic::AtomicU64;
 use anyhow::{Context, Result, anyhow};
 
 use crate::dataset::{self, Files};
+use crate::import::whole_file;
+use crate::outputs;
 use crate::releases::Releases;
 use config::Config;
 use draft::Draft;
@@ -39,9 +40,24 @@ pub struct Report {
 ///
 /// # Errors
 /// When a file is missing or not what its format says, or the parts contradict each other; the
-/// error names the file and the place in it. The folder is then as it was.
+/// error names the file and the place in it. When the folder holds something other than a dataset,
+/// which would be lost. The folder is then as it was.
 pub fn build(config_path: &Path, output: Option<&Path>) -> Result<Report> {
-    build_telling(config_path, output, &mut Progress::default())
+    let options = Options {
+        output,
+        force: false,
+    };
+    build_telling(config_path, options, &mut Progress::default())
+}
+
+/// Where a build writes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'o> {
+    /// The folder, where it is not the one that the configuration names.
+    pub output: Option<&'o Path>,
+    /// Whether something other than a dataset is replaced too. A folder that holds the configuration
+    /// or a source never is.
+    pub force: bool,
 }
 
 /// What a build tells while it runs.
@@ -68,20 +84,28 @@ impl Default for Progress<'_> {
 /// As [`build`].
 pub fn build_telling(
     config_path: &Path,
-    output: Option<&Path>,
+    options: Options<'_>,
     progress: &mut Progress<'_>,
 ) -> Result<Report> {
-    let text = fs::read_to_string(config_path)
-        .with_context(|| format!("reading {}", config_path.display()))?;
-    let config: Config =
-        toml::from_str(&text).with_context(|| format!("in {}", config_path.display()))?;
+    let text = whole_file(config_path).map_err(anyhow::Error::from);
+    let text = text.and_then(|bytes| Ok(String::from_utf8(bytes)?));
+    let text = text.with_context(|| format!("reading {}", config_path.display()))?;
+    let in_config = || format!("in {}", config_path.display());
+    let config: Config = toml::from_str(&text).with_context(in_config)?;
+    config.check().with_context(in_config)?;
     let base = config_path.parent().unwrap_or(Path::new("."));
+    let output = options.output;
     let folder = output.map_or_else(|| base.join(&config.output), Path::to_path_buf);
+    let mut inputs: Vec<PathBuf> = config.inputs().iter().map(|it| base.join(it)).collect();
+    inputs.push(config_path.to_path_buf());
+    let replaced = || outputs::dataset_folder(&folder, &inputs, options.force);
+    replaced()?;
     let mut sources = Sources::read(base, &config, progress)?;
     let draft = Draft::new(&mut sources, &config, &mut progress.tell)?;
     (progress.tell)("writing");
     let files = draft.files(&sources, &config)?;
-    let staged = dataset::stage(&folder, draft.manifest(&sources, &config), &files)?;
+    // Asked again: reading can take minutes.
+    let staged = dataset::stage(&replaced()?, draft.manifest(&sources, &config), &files)?;
     (progress.tell)("checking");
     // A dataset that no program can serve never takes the place of one that can.
     // The folder's name is a passing one, so it is not told.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +28,8 @@ use crate::import::onspd::{self, LsoaYear};
 use crate::import::polygons as polygon_files;
 use crate::import::practice_list::{self, ListedPractice};
 use crate::import::{
-    ImportReport, ListedPostcode, Publication, code_point_open, epcn, epraccur, postcode_list, succ,
+    ImportReport, ListedPostcode, Publication, code_point_open, epcn, epraccur, postcode_list,
+    succ, whole_file,
 };
 
 /// Published files give positions to 7 decimals of a degree, about a centimetre; so do ours.
@@ -138,7 +138,7 @@ impl Sources {
 
     /// The file's content.
     pub(super) fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
-        let bytes = fs::read(self.base.join(path))
+        let bytes = whole_file(&self.base.join(path))
             .with_context(|| format!("reading {}", path.display()))?;
         self.bytes_read
             .fetch_add(bytes.len() as u64, Ordering::Relaxed);

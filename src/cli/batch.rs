@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Read, Seek, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::slice;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -21,6 +22,7 @@ use crate::batch::{
     Progress, Request,
 };
 use crate::domain::{date_from_iso, today_in_london};
+use crate::outputs;
 
 /// The status of a list of which some rows were bad.
 const WITH_BAD_ROWS: u8 = 3;
@@ -37,7 +39,7 @@ pub(super) struct BatchArguments {
     /// Where the answers go, whole or not at all; by default to standard output. A manifest is written beside it.
     #[arg(short, long, value_name = "OUT", conflicts_with = "check")]
     output: Option<PathBuf>,
-    /// Replace OUT where it is there already.
+    /// Replace OUT, and the file of --summary, where they exist.
     #[arg(long, requires = "output")]
     force: bool,
     /// Show how the list is understood and what its first rows become; write nothing.
@@ -141,6 +143,9 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         Some(&arguments.input),
         arguments.force,
     )?;
+    if let Some(path) = &arguments.summary {
+        outputs::file(path, slice::from_ref(&arguments.input), arguments.force)?;
+    }
     let index = arguments.data.load()?;
     let progress = Arc::new(Progress::default());
     let bar = arguments.bar(&progress, parquet.is_none());

@@ -1,16 +1,16 @@
 //! `catchment check`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::{WITH_ERRORS, Working, files_of};
+use super::{WITH_ERRORS, Working, deliver, files_of};
 use crate::check::{Finding, Severity, check, findings_geojson};
 use crate::dataset::{self, Dataset};
+use crate::outputs;
 
 /// A readable report shows as many findings of a kind; `--json` has all.
 const SHOWN_MAX: usize = 20;
@@ -25,18 +25,26 @@ pub(super) struct CheckArguments {
     /// Write the findings that have a place, to be looked at on a map.
     #[arg(long, value_name = "FILE.geojson")]
     findings: Option<PathBuf>,
+    /// Replace the file of --findings.
+    #[arg(long, requires = "findings")]
+    force: bool,
 }
 
 pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     let (files, name) = files_of(arguments.dataset.as_ref());
+    let findings_file = arguments.findings.as_ref().map(|path| {
+        let inputs: Vec<PathBuf> = arguments.dataset.iter().cloned().collect();
+        outputs::file(path, &inputs, arguments.force)
+    });
+    let findings_file = findings_file.transpose()?;
     let working = Working::new();
     working.at("loading");
     let dataset = dataset::read(&files).with_context(|| format!("loading {name}"))?;
     working.at("checking");
     let findings = check(&dataset);
     drop(working);
-    if let Some(path) = &arguments.findings {
-        fs::write(path, findings_geojson(&findings))
+    if let Some(path) = &findings_file {
+        deliver::write_whole(path, findings_geojson(&findings).as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
     }
     let report = match arguments.json {

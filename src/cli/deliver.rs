@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
+use crate::outputs;
+
 /// SHA-256 and size of what went through a [`Hashing`].
 pub(super) struct Fingerprint {
     pub(super) sha256: String,
@@ -81,6 +83,8 @@ pub(super) enum Output {
 pub(super) struct Staged {
     file: StagedFile,
     path: PathBuf,
+    /// Where its manifest goes.
+    manifest: PathBuf,
     replaces: bool,
 }
 
@@ -98,32 +102,26 @@ impl Output {
             return Ok(Output::Stdout(io::stdout()));
         };
         let shown = path.display();
-        if let Ok(metadata) = path.metadata() {
-            if metadata.is_dir() {
-                bail!("{shown} is a folder");
-            }
-            if !metadata.is_file() {
-                let file = File::options().write(true).open(path);
-                return Ok(Output::Device(
-                    file.with_context(|| format!("opening {shown}"))?,
-                ));
-            }
-            if input.is_some_and(|input| is_same_file(path, input)) {
-                bail!("the answers cannot replace the list that is read: give OUT another name");
-            }
+        if path
+            .metadata()
+            .is_ok_and(|it| !it.is_file() && !it.is_dir())
+        {
+            let file = File::options().write(true).open(path);
+            return Ok(Output::Device(
+                file.with_context(|| format!("opening {shown}"))?,
+            ));
         }
-        for path in [path, &manifest_path(path)] {
-            if !force && path.symlink_metadata().is_ok() {
-                bail!(
-                    "{} is there already: give OUT another name, or --force to replace it",
-                    path.display()
-                );
-            }
+        if input.is_some_and(|input| is_same_file(path, input)) {
+            bail!("the answers cannot replace the list that is read: give OUT another name");
         }
-        let file = StagedFile::beside(path).with_context(|| format!("writing beside {shown}"))?;
+        let target = outputs::file(path, &[], force)?;
+        let manifest = outputs::file(&manifest_path(&target), &[], force)?;
+        let file =
+            StagedFile::beside(&target).with_context(|| format!("writing beside {shown}"))?;
         Ok(Output::File(Staged {
             file,
-            path: path.to_path_buf(),
+            path: target,
+            manifest,
             replaces: force,
         }))
     }
@@ -140,10 +138,10 @@ impl Output {
             return Ok(());
         };
         let path = staged.path.clone();
-        let beside = manifest_path(&path);
+        let beside = staged.manifest.clone();
         // All is on the disk first: what there is no room for replaces nothing.
         staged.file.file().sync_all()?;
-        let manifest = written(&path, manifest.as_bytes())?;
+        let manifest = written(&beside, manifest.as_bytes())?;
         if staged.replaces {
             remove_if_there(&beside)?;
         }
@@ -176,6 +174,7 @@ impl Staged {
         let Staged {
             file,
             path,
+            manifest: _,
             replaces,
         } = self;
         match file {
@@ -250,8 +249,9 @@ fn named(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     builder.tempfile_in(folder)
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file whole or not at all. A symbolic link stays, and the file that it points to is replaced.
 pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = &outputs::resolve(path)?;
     written(path, content)?.persist(path)?;
     sync_folder(folder_of(path))
 }

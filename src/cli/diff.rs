@@ -10,6 +10,7 @@ use super::{Working, files_of};
 use crate::dataset::{self, Dataset};
 use crate::diff::{AreaChange, Change, CoverageChange, Difference, diff, files};
 use crate::domain::{date_from_iso, today_in_london};
+use crate::outputs;
 
 /// A readable summary shows as many of a kind; the files have all.
 const SHOWN_MAX: usize = 20;
@@ -28,6 +29,9 @@ pub(super) struct DiffArguments {
     /// Write lists (CSV), the moved ground (GeoJSON) and a summary into this new or empty folder.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Replace what is in the folder of --out.
+    #[arg(long, requires = "out")]
+    force: bool,
     /// The summary as JSON.
     #[arg(long)]
     json: bool,
@@ -38,6 +42,11 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
         Some(text) => date_from_iso(text).context("--as-of")?,
         None => today_in_london(),
     };
+    let out = arguments.out.as_ref().map(|folder| {
+        let inputs = [arguments.old.clone(), arguments.new.clone()];
+        outputs::new_folder(folder, &inputs, arguments.force)
+    });
+    let out = out.transpose()?;
     let working = Working::new();
     working.at("loading");
     let (old, new) = (read(&arguments.old)?, read(&arguments.new)?);
@@ -49,8 +58,8 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
         false => diff(old, new, as_of)?,
     };
     drop(working);
-    if let Some(folder) = &arguments.out {
-        dataset::write_new(folder, &files(&difference))?;
+    if let Some(folder) = &out {
+        dataset::write_folder(folder, &files(&difference))?;
     }
     let summary = match arguments.json {
         true => format!("{}\n", difference.summary()),

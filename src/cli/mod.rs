@@ -88,6 +88,9 @@ struct BuildArguments {
     /// The folder to write; by default the one that the configuration names.
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Replace the folder even where it holds something other than a dataset, which is then lost.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -133,8 +136,11 @@ fn build(arguments: &BuildArguments) -> Result<ExitCode> {
         tell: Box::new(|stage| bar.set_message(stage.to_string())),
         bytes_read,
     };
-    let output = arguments.output.as_deref();
-    let report = build::build_telling(&arguments.config, output, &mut progress);
+    let options = build::Options {
+        output: arguments.output.as_deref(),
+        force: arguments.force,
+    };
+    let report = build::build_telling(&arguments.config, options, &mut progress);
     drop(progress);
     bar.finish_and_clear();
     let report = report?;

@@ -34,7 +34,7 @@ pub use polygons::PolygonError;
 pub(crate) use read::memberships;
 pub use read::read;
 pub use table::TableError;
-pub(crate) use write::write_new;
+pub(crate) use write::write_folder;
 pub use write::{Staged, WriteError, stage, write};
 
 use crate::domain::{

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::MANIFEST;
 use super::manifest::{FileEntry, Manifest, sealed};
+use crate::outputs;
 
 /// A dataset that could not be written; what stood under the name before still stands there. Only
 /// where the disk fails just after the new one took the name, that one stands there, and may be gone
@@ -45,7 +46,8 @@ const LEFT_AFTER: Duration = Duration::from_secs(60);
 /// Writes the folder: `files` by their path in it, and the manifest with their digests.
 ///
 /// All is written beside the folder and forced to the disk, then takes its name in one step. A
-/// dataset that stood there before is replaced.
+/// dataset that stood there before is replaced, and so is anything else: [`crate::build`] asks first
+/// whether it may be. Where the folder is a symbolic link, the link stays and its target is replaced.
 ///
 /// # Errors
 /// When something cannot be written; the folder is then as it was.
@@ -76,36 +78,22 @@ pub fn stage(
         .iter()
         .map(|(path, content)| (path.as_str(), content.as_slice()));
     let manifest = (MANIFEST, text.as_bytes());
-    let staging = write_beside(folder, files.chain([manifest]))?;
-    Ok(Staged {
-        staging,
-        folder: folder.to_path_buf(),
-    })
+    let folder = outputs::resolve(folder).map_err(failed(folder))?;
+    let staging = write_beside(&folder, files.chain([manifest]))?;
+    Ok(Staged { staging, folder })
 }
 
-/// Writes `files` into a folder that is not there yet, or is empty: all of them or none.
+/// Writes `files` by their path into the folder, all of them or none. What was there is replaced; ask
+/// [`crate::outputs`] first.
 ///
 /// # Errors
-/// When something stands in the folder, or it cannot be written.
-pub(crate) fn write_new(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), WriteError> {
-    if folder.exists() {
-        let mut entries = fs::read_dir(folder).map_err(failed(folder))?;
-        if entries.next().is_some() {
-            let taken = io::Error::other("there is something in it already");
-            return Err(failed(folder)(taken));
-        }
-    }
+/// When something cannot be written; the folder is then as it was.
+pub(crate) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), WriteError> {
     let files = files
         .iter()
         .map(|(path, content)| (*path, content.as_slice()));
     let staging = write_beside(folder, files)?;
-    if folder.exists() {
-        // Refused where something came into it meanwhile.
-        fs::remove_dir(folder).map_err(failed(folder))?;
-    }
-    staging.name(folder).map_err(failed(folder))?;
-    let parent = parent_of(folder);
-    sync_folder(parent).map_err(failed(parent))
+    publish(staging, folder)
 }
 
 /// A folder beside `folder` with the files, by their path in it, forced to the disk; dropped, it is
@@ -196,11 +184,14 @@ impl Staged {
     /// # Errors
     /// When that cannot be done; the folder is then as it was.
     pub fn publish(self) -> Result<(), WriteError> {
-        let Staged { staging, folder } = self;
-        swap_in(staging, &folder).map_err(failed(&folder))?;
-        let parent = parent_of(&folder);
-        sync_folder(parent).map_err(failed(parent))
+        publish(self.staging, &self.folder)
     }
+}
+
+fn publish(staging: Staging, folder: &Path) -> Result<(), WriteError> {
+    swap_in(staging, folder).map_err(failed(folder))?;
+    let parent = parent_of(folder);
+    sync_folder(parent).map_err(failed(parent))
 }
 
 fn parent_of(folder: &Path) -> &Path {
@@ -230,9 +221,13 @@ fn swap_in(staging: Staging, folder: &Path) -> io::Result<()> {
         return staging.name(folder);
     }
     exchange(staging.path(), folder)?;
-    // Holds the old one now, which is nobody's any more: where it cannot be removed, the new one
-    // stands all the same.
-    let _ = staging.folder.close();
+    // The temporary path holds the old content now. Where that cannot be removed, the new one is in
+    // place all the same.
+    if staging.path().is_dir() {
+        let _ = staging.folder.close();
+    } else {
+        let _ = fs::remove_file(staging.folder.keep());
+    }
     Ok(())
 }
 

@@ -30,6 +30,7 @@ mod ogc_tiles;
 mod operating;
 mod oracle;
 mod outbound;
+mod outputs;
 mod pages;
 mod patients;
 mod places;

@@ -438,13 +438,16 @@ impl Copied {
 #[track_caller]
 fn check_not_built(copied: &Copied, words: &[&str]) {
     fs::create_dir_all(copied.output()).expect("a folder");
-    fs::write(copied.output().join("kept.txt"), "as it was").expect("a file");
+    let old = copied.output().join("dataset.toml");
+    const OLD: &str = "name = \"old\"\nlayers = []\nfiles = {}\n";
+    fs::write(&old, OLD).expect("a file");
     let error = build(&copied.config(), None).expect_err("it should not build");
     let error = format!("{error:#}");
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
     }
-    assert_eq!(names_in(&copied.output()), ["kept.txt"]);
+    assert_eq!(names_in(&copied.output()), ["dataset.toml"]);
+    assert_eq!(fs::read_to_string(old).expect("a file"), OLD);
     assert_eq!(
         names_in(copied.0.path()),
         ["build.toml", "lancashire-and-cumbria", "source"]

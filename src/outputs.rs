@@ -1,0 +1,431 @@
+//! Where a command may write, and what it may replace.
+//!
+//! Every command that writes a folder or a file under a name that the user gives asks here first. A
+//! symbolic link stays a link, and what it points to is replaced. A folder is replaced without being
+//! forced only where it is empty or holds one dataset and nothing else; a file only where the command
+//! is forced. No folder that holds one of the command's own inputs is ever replaced.
+
+use std::collections::BTreeSet;
+use std::fs::{self, FileType};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use crate::dataset::MANIFEST;
+
+/// An error names as many of the files that would be lost.
+const NAMED_MAX: usize = 3;
+/// Counting what would be lost ends here: a home folder can hold millions of files.
+const COUNTED_MAX: usize = 10_000;
+/// As many symbolic links are followed one after another, as Linux does.
+const LINKS_MAX: usize = 40;
+
+/// Why an output may not be written: what would be lost, and how to go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RefusedOutput {
+    /// Something is there that `--force` would replace.
+    #[error("{path} {what}; give another name, or --force to replace it")]
+    NeedsForce {
+        /// Where the user wants the output.
+        path: PathBuf,
+        /// What is there and would be lost, as the rest of a sentence.
+        what: String,
+    },
+    /// Something is there that is never replaced.
+    #[error("{path} {what}; give another name")]
+    Never {
+        /// Where the user wants the output.
+        path: PathBuf,
+        /// Why not, as the rest of a sentence.
+        what: String,
+    },
+    /// The path cannot be looked at.
+    #[error("{path} cannot be read")]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Returns the path that a folder of output is written to: `path`, or what it is a symbolic link to.
+///
+/// `inputs` are the files and folders that the command reads.
+///
+/// # Errors
+/// When something other than a dataset would be lost and `force` is not given, or an input would be.
+pub(crate) fn dataset_folder(
+    path: &Path,
+    inputs: &[PathBuf],
+    force: bool,
+) -> Result<PathBuf, RefusedOutput> {
+    checked(path, inputs, force, |target, kind| match kind.is_dir() {
+        true => what_folder_holds(target, &dataset_files(target)),
+        false => Ok(Some("is a file, not a dataset, and would be lost".into())),
+    })
+}
+
+/// Returns the path that a folder of any other output is written to, as [`dataset_folder`]; a dataset
+/// is not replaced by it without being forced.
+///
+/// # Errors
+/// When anything would be lost and `force` is not given, or an input would be lost.
+pub(crate) fn new_folder(
+    path: &Path,
+    inputs: &[PathBuf],
+    force: bool,
+) -> Result<PathBuf, RefusedOutput> {
+    checked(path, inputs, force, |target, kind| match kind.is_dir() {
+        true => what_folder_holds(target, &BTreeSet::new()),
+        false => Ok(Some("is a file that would be lost".into())),
+    })
+}
+
+/// Returns the path that a file of output is written to, which is `path`, or what it is a symbolic
+/// link to. Neither a folder nor a device, pipe or socket is replaced by a file.
+///
+/// # Errors
+/// When there is a file that would be lost and `force` is not given, or an input would be lost.
+pub(crate) fn file(path: &Path, inputs: &[PathBuf], force: bool) -> Result<PathBuf, RefusedOutput> {
+    let target = checked(path, inputs, force, |target, kind| {
+        Ok(
+            (!kind.is_dir()).then(|| match target.metadata().map(|it| it.len()) {
+                Ok(0) => "is there already, an empty file".into(),
+                Ok(bytes) => {
+                    format!("is there already, a file of {bytes} bytes that would be lost")
+                }
+                Err(_) => "is there already".into(),
+            }),
+        )
+    })?;
+    match target.is_dir() {
+        true => Err(RefusedOutput::Never {
+            path: path.into(),
+            what: "is a folder".into(),
+        }),
+        false => Ok(target),
+    }
+}
+
+/// Resolves the path and asks `loss` what would be lost there.
+fn checked(
+    path: &Path,
+    inputs: &[PathBuf],
+    force: bool,
+    loss: impl FnOnce(&Path, FileType) -> io::Result<Option<String>>,
+) -> Result<PathBuf, RefusedOutput> {
+    let unreadable = |source| RefusedOutput::Unreadable {
+        path: path.into(),
+        source,
+    };
+    let never = |what: String| RefusedOutput::Never {
+        path: path.into(),
+        what,
+    };
+    if path.as_os_str().is_empty() {
+        return Err(never("is an empty name".into()));
+    }
+    let target = resolve(path).map_err(unreadable)?;
+    let kind = match target.symlink_metadata() {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(target),
+        Err(error) => return Err(unreadable(error)),
+    };
+    if !kind.is_dir() && !kind.is_file() {
+        return Err(never("is a device, a pipe or a socket".into()));
+    }
+    if let Some(input) = inputs.iter().find(|input| is_within(input, &target)) {
+        let input = input.display();
+        return Err(never(match kind.is_dir() {
+            true => format!("holds `{input}`, which the command reads and which would be lost"),
+            false => format!("is `{input}`, which the command reads and which would be lost"),
+        }));
+    }
+    match loss(&target, kind).map_err(unreadable)? {
+        Some(what) if !force => Err(RefusedOutput::NeedsForce {
+            path: path.into(),
+            what,
+        }),
+        _ => Ok(target),
+    }
+}
+
+/// Whether the input, or what it is a symbolic link to, is the target or lies within it.
+fn is_within(input: &Path, target: &Path) -> bool {
+    let target = target.canonicalize();
+    let Ok(target) = target else { return false };
+    let parent = input.parent().and_then(|it| match it == Path::new("") {
+        true => Path::new(".").canonicalize().ok(),
+        false => it.canonicalize().ok(),
+    });
+    // A symbolic link within the target would be lost too, wherever it points.
+    let as_named = parent
+        .zip(input.file_name())
+        .map(|(it, name)| it.join(name));
+    let followed = input.canonicalize().ok();
+    [as_named, followed]
+        .iter()
+        .flatten()
+        .any(|it| it.starts_with(&target))
+}
+
+/// Follows the symbolic links that the path ends in, also to a file that does not exist.
+pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let mut at = path.to_path_buf();
+    for _ in 0..LINKS_MAX {
+        match fs::read_link(&at) {
+            Ok(link) => at = at.parent().unwrap_or(Path::new("")).join(link),
+            Err(_) => return with_a_name(&at),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+/// The same path, ending in a name: `.` and `..` and `/` do not, and a folder is replaced by its name.
+fn with_a_name(path: &Path) -> io::Result<PathBuf> {
+    match path.components().next_back() {
+        Some(Component::Normal(_)) => Ok(path.to_path_buf()),
+        _ => path.canonicalize(),
+    }
+}
+
+/// What a folder holds besides the expected files, as the rest of a sentence; `None` where it is empty
+/// or holds nothing else.
+fn what_folder_holds(folder: &Path, expected: &BTreeSet<String>) -> io::Result<Option<String>> {
+    let mut others = Others::default();
+    others.look_in(folder, "", expected)?;
+    if others.named.is_empty() {
+        return Ok(None);
+    }
+    let more = others.count - others.named.len();
+    let named = format!("`{}`", others.named.join("`, `"));
+    let named = match (more, others.count >= COUNTED_MAX) {
+        (0, _) => named,
+        (_, true) => format!("{named} and thousands more"),
+        (more, false) => format!("{named} and {more} more"),
+    };
+    let beside = match expected.is_empty() {
+        true => "",
+        false => " besides a dataset",
+    };
+    Ok(Some(format!("holds {named}{beside}, which would be lost")))
+}
+
+/// The files of the dataset in a folder, by their path in it; none where it holds no dataset.
+fn dataset_files(folder: &Path) -> BTreeSet<String> {
+    /// A manifest has a line or two for each file.
+    const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+    let path = folder.join(MANIFEST);
+    let is_small_file = |it: fs::Metadata| it.is_file() && it.len() <= MANIFEST_BYTES_MAX;
+    if !path.metadata().is_ok_and(is_small_file) {
+        return BTreeSet::new();
+    }
+    let manifest = fs::read_to_string(path).ok();
+    // Read leniently: a dataset that another version of this program wrote is a dataset too.
+    let manifest = manifest.and_then(|text| text.parse::<toml::Table>().ok());
+    let Some(manifest) = manifest.filter(|it| it.contains_key("name") && it.contains_key("layers"))
+    else {
+        return BTreeSet::new();
+    };
+    let files = manifest.get("files").and_then(toml::Value::as_table);
+    let files = files.into_iter().flat_map(toml::Table::keys).cloned();
+    files.chain([MANIFEST.to_string()]).collect()
+}
+
+/// Files of a folder that are not its dataset's.
+#[derive(Default)]
+struct Others {
+    named: Vec<String>,
+    count: usize,
+}
+
+impl Others {
+    fn look_in(
+        &mut self,
+        folder: &Path,
+        prefix: &str,
+        expected: &BTreeSet<String>,
+    ) -> io::Result<()> {
+        let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            if self.count >= COUNTED_MAX {
+                return Ok(());
+            }
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if !entry.file_type()?.is_dir() {
+                if !expected.contains(&name) {
+                    self.note(name);
+                }
+                continue;
+            }
+            let inside = format!("{name}/");
+            let has_expected = expected.iter().any(|path| path.starts_with(&inside));
+            let before = self.count;
+            self.look_in(&entry.path(), &inside, expected)?;
+            let is_empty = self.count == before;
+            if is_empty && !has_expected {
+                self.note(inside);
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, name: String) {
+        self.count += 1;
+        if self.named.len() < NAMED_MAX {
+            self.named.push(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A folder of files; a path that ends in `/` is a folder.
+    fn folder_of(files: &[&str]) -> TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for path in files {
+            let full = folder.path().join(path);
+            match path.ends_with('/') {
+                true => fs::create_dir_all(full).expect("a folder"),
+                false => {
+                    fs::create_dir_all(full.parent().expect("within")).expect("a folder");
+                    let text = match path.ends_with(MANIFEST) {
+                        true => {
+                            "name = \"x\"\nlayers = []\n[files]\n\"areas/icc.geojson\" = 1\n\"a.csv\" = 1\n"
+                        }
+                        false => "mine",
+                    };
+                    fs::write(full, text).expect("a file");
+                }
+            }
+        }
+        folder
+    }
+
+    /// What is said of replacing `out` in the folder by a dataset.
+    fn said_of(files: &[&str], inputs: &[&str], force: bool) -> String {
+        let folder = folder_of(files);
+        let inputs: Vec<PathBuf> = inputs.iter().map(|it| folder.path().join(it)).collect();
+        match dataset_folder(&folder.path().join("out"), &inputs, force) {
+            Ok(_) => "replaced".into(),
+            Err(error) => {
+                let path = format!("{}/", folder.path().display());
+                error.to_string().replace(&path, "")
+            }
+        }
+    }
+
+    #[test]
+    fn a_dataset_and_an_empty_folder_are_replaced_and_nothing_else() {
+        const HINT: &str = "give another name, or --force to replace it";
+        let dataset = ["out/dataset.toml", "out/a.csv", "out/areas/icc.geojson"];
+        assert_eq!(said_of(&[], &[], false), "replaced");
+        assert_eq!(said_of(&["out/"], &[], false), "replaced");
+        assert_eq!(said_of(&dataset, &[], false), "replaced");
+        // A file of it is missing.
+        assert_eq!(said_of(&dataset[..2], &[], false), "replaced");
+        for (more, lost) in [
+            (
+                &["out/notes.txt"][..],
+                "holds `notes.txt` besides a dataset, which would be lost",
+            ),
+            (
+                &["out/areas/x.csv"],
+                "holds `areas/x.csv` besides a dataset, which would be lost",
+            ),
+            (
+                &["out/mine/"],
+                "holds `mine/` besides a dataset, which would be lost",
+            ),
+            (
+                &["out/1", "out/2", "out/3", "out/4", "out/5"],
+                "holds `1`, `2`, `3` and 2 more besides a dataset, which would be lost",
+            ),
+        ] {
+            let files = [&dataset[..], more].concat();
+            assert_eq!(said_of(&files, &[], false), format!("out {lost}; {HINT}"));
+            assert_eq!(said_of(&files, &[], true), "replaced");
+        }
+        for (files, lost) in [
+            (&["out"][..], "is a file, not a dataset, and would be lost"),
+            (&["out/a/b.txt"], "holds `a/b.txt`, which would be lost"),
+            (&["out/a/"], "holds `a/`, which would be lost"),
+            (&["out/a.csv"], "holds `a.csv`, which would be lost"),
+        ] {
+            assert_eq!(said_of(files, &[], false), format!("out {lost}; {HINT}"));
+            assert_eq!(said_of(files, &[], true), "replaced");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_holds_an_input_is_never_replaced() {
+        for (input, force) in [
+            ("out/dataset.toml", true),
+            ("out/a.csv", false),
+            ("out", true),
+        ] {
+            let said = said_of(&["out/dataset.toml", "out/a.csv"], &["other", input], force);
+            assert!(
+                said.ends_with(
+                    "which the command reads and which would be lost; give another name"
+                ),
+                "{said}"
+            );
+        }
+        let said = said_of(&["out/a.csv"], &["out/../other", "outer"], true);
+        assert_eq!(said, "replaced");
+        assert!(dataset_folder(Path::new(""), &[], true).is_err());
+        assert!(dataset_folder(Path::new("/"), &[PathBuf::from("Cargo.toml")], true).is_err());
+        assert!(dataset_folder(Path::new("."), &[PathBuf::from("Cargo.toml")], true).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_symbolic_link_is_followed_and_what_it_points_to_is_judged() {
+        use std::os::unix::fs::symlink;
+        let folder = folder_of(&["mine/thesis.txt", "old/dataset.toml", "sources/a.csv"]);
+        let at = |name: &str| folder.path().join(name);
+        symlink("mine", at("link")).expect("a link");
+        symlink(at("old"), at("first")).expect("a link");
+        symlink("first", at("second")).expect("a link");
+        symlink("new", at("dangling")).expect("a link");
+        symlink("round", at("round")).expect("a link");
+        symlink("../sources/a.csv", at("old/a.csv")).expect("a link");
+        assert!(dataset_folder(&at("link"), &[], false).is_err());
+        let ends = |name: &str| dataset_folder(&at(name), &[], false).expect(name);
+        assert_eq!(ends("second"), at("old"));
+        assert_eq!(ends("dangling"), at("new"));
+        assert!(dataset_folder(&at("round"), &[], true).is_err());
+        // The configuration names a link in the folder, or a file that a link of it leads to.
+        assert!(dataset_folder(&at("second"), &[at("old/a.csv")], true).is_err());
+        assert!(dataset_folder(&at("sources"), &[at("old/a.csv")], true).is_err());
+        assert!(dataset_folder(&at("mine"), &[at("link/thesis.txt")], true).is_err());
+    }
+
+    #[test]
+    fn a_file_is_replaced_when_forced_and_a_folder_never_by_a_file() {
+        let folder = folder_of(&["a.csv", "folder/"]);
+        let at = |name: &str| folder.path().join(name);
+        assert_eq!(
+            file(&at("new.csv"), &[], false).expect("new"),
+            at("new.csv")
+        );
+        let error = file(&at("a.csv"), &[], false)
+            .expect_err("there")
+            .to_string();
+        let said = "a.csv is there already, a file of 4 bytes that would be lost; give another name, or --force to replace it";
+        assert!(error.ends_with(said), "{error}");
+        assert!(file(&at("a.csv"), &[], true).is_ok());
+        assert!(file(&at("a.csv"), &[at("a.csv")], true).is_err());
+        assert!(file(&at("folder"), &[], true).is_err());
+        assert!(new_folder(&at("folder"), &[], false).is_ok());
+        assert!(new_folder(folder.path(), &[], false).is_err());
+        #[cfg(unix)]
+        assert!(file(Path::new("/dev/null"), &[], true).is_err());
+    }
+}

@@ -1,0 +1,280 @@
+//! What commands replace, and what they leave as it was.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::dataset::files_of;
+use crate::refusals::Copied;
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_catchment"));
+    program.current_dir(folder).args(arguments);
+    program.output().expect("the program runs")
+}
+
+#[track_caller]
+fn check_refused(folder: &Path, arguments: &[&str], words: &str) {
+    let before = files_of(folder);
+    let output = run(folder, arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?} {errors}");
+    assert!(errors.contains(words), "{arguments:?} {errors}");
+    assert!(
+        files_of(folder) == before,
+        "{arguments:?} changed something"
+    );
+}
+
+#[test]
+fn a_build_replaces_a_dataset_and_leaves_all_else() {
+    let copied = Copied::without_canaries();
+    let config = copied.config();
+    let config = config.to_str().expect("text");
+    let folder = TempDir::new().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("mine")).expect("a folder");
+    fs::write(at("mine/thesis.txt"), "x").expect("a file");
+    fs::write(at("file.txt"), "x").expect("a file");
+    check_refused(
+        folder.path(),
+        &["build", config, "-o", "mine"],
+        "`thesis.txt`, which would be lost",
+    );
+    check_refused(
+        folder.path(),
+        &["build", config, "-o", "file.txt"],
+        "is a file, not a dataset",
+    );
+    let build = |arguments: &[&str]| {
+        let output = run(
+            folder.path(),
+            &[&["build", config, "-o"], arguments].concat(),
+        );
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?} {errors}");
+    };
+    build(&["new"]);
+    let built = files_of(&at("new"));
+    build(&["new"]);
+    assert!(files_of(&at("new")) == built);
+    fs::write(at("new/notes.txt"), "x").expect("a file");
+    check_refused(
+        folder.path(),
+        &["build", config, "-o", "new"],
+        "`notes.txt` besides a dataset",
+    );
+    build(&["new", "--force"]);
+    build(&["file.txt", "--force"]);
+    build(&["mine", "--force"]);
+    assert!(
+        ["new", "file.txt", "mine"]
+            .iter()
+            .all(|it| files_of(&at(it)) == built)
+    );
+    let names = fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(names, 3, "nothing is left beside them");
+}
+
+#[test]
+fn a_build_never_replaces_its_own_configuration_and_sources() {
+    for output in ["", ".", "..", "source", "source/../source"] {
+        let copied = Copied::without_canaries();
+        let config = copied.config();
+        let text = fs::read_to_string(&config).expect("a configuration");
+        let lines = text
+            .lines()
+            .map(|line| match line.starts_with("output = ") {
+                true => format!("output = {output:?}\n"),
+                false => format!("{line}\n"),
+            });
+        fs::write(&config, lines.collect::<String>()).expect("a configuration");
+        let folder = config.parent().expect("a folder");
+        let config = config.to_str().expect("text");
+        for force in [&[][..], &["--force"]] {
+            let arguments = [&["build", config], force].concat();
+            check_refused(
+                folder,
+                &arguments,
+                "which the command reads and which would be lost",
+            );
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_symbolic_link_stays_and_its_target_is_replaced() {
+    use std::os::unix::fs::symlink;
+    let copied = Copied::without_canaries();
+    let config = copied.config();
+    let config = config.to_str().expect("text");
+    let folder = TempDir::new().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    for name in ["there", "elsewhere"] {
+        fs::create_dir(at(name)).expect("a folder");
+    }
+    symlink("there/dataset", at("link")).expect("a link");
+    for _ in 0..2 {
+        let output = run(folder.path(), &["build", config, "-o", "link"]);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(
+            fs::read_link(at("link")).expect("a link"),
+            Path::new("there/dataset")
+        );
+        assert!(at("there/dataset/dataset.toml").is_file());
+    }
+    fs::write(at("list.csv"), "postcode\nLA1 1PN\n").expect("a list");
+    fs::write(at("elsewhere/old.csv"), "old").expect("a file");
+    symlink("elsewhere/old.csv", at("out.csv")).expect("a link");
+    check_refused(
+        folder.path(),
+        &["batch", "list.csv", "-o", "out.csv"],
+        "--force",
+    );
+    let output = run(
+        folder.path(),
+        &["batch", "list.csv", "-o", "out.csv", "--force", "-q"],
+    );
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(at("out.csv").is_symlink());
+    let answered = fs::read_to_string(at("elsewhere/old.csv")).expect("answers");
+    assert!(answered.starts_with("postcode,"), "{answered}");
+    assert!(at("elsewhere/old.csv.manifest.json").is_file());
+    fs::write(at("elsewhere/keys.toml"), "").expect("a file");
+    symlink("elsewhere/keys.toml", at("keys.toml")).expect("a link");
+    let add = ["keys", "add", "--keys", "keys.toml", "--name", "x"];
+    assert!(run(folder.path(), &add).status.success());
+    assert!(at("keys.toml").is_symlink());
+    let keys = fs::read_to_string(at("elsewhere/keys.toml")).expect("keys");
+    assert!(keys.contains("[[key]]"), "{keys}");
+}
+
+#[test]
+fn every_command_says_what_it_would_replace() {
+    let folder = TempDir::new().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/lancashire-and-cumbria");
+    for name in ["a.json", "a.csv", "a.gpkg", "list.csv"] {
+        fs::write(at(name), "postcode\nLA1 1PN\n").expect("a file");
+    }
+    fs::create_dir(at("changes")).expect("a folder");
+    fs::write(at("changes/notes.txt"), "x").expect("a file");
+    for arguments in [
+        &["check", data, "--findings", "a.json"][..],
+        &["batch", "list.csv", "-o", "a.csv"],
+        &["batch", "list.csv", "--summary", "a.json"],
+        &["export", "--areas", "a.gpkg"],
+        &["export", "--lookup", "a.csv"],
+    ] {
+        check_refused(
+            folder.path(),
+            arguments,
+            "would be lost; give another name, or --force",
+        );
+    }
+    let diff = ["diff", data, data, "--out", "changes"];
+    check_refused(
+        folder.path(),
+        &diff,
+        "holds `notes.txt`, which would be lost",
+    );
+    let forced = run(folder.path(), &[&diff[..], &["--force"]].concat());
+    assert!(
+        forced.status.success(),
+        "{}",
+        String::from_utf8_lossy(&forced.stderr)
+    );
+    assert!(at("changes/summary.json").is_file() && !at("changes/notes.txt").exists());
+    let forced = run(
+        folder.path(),
+        &["check", data, "--findings", "a.json", "--force"],
+    );
+    assert!(
+        forced.status.success(),
+        "{}",
+        String::from_utf8_lossy(&forced.stderr)
+    );
+    // Neither of the datasets is replaced by their comparison.
+    for (name, content) in files_of(Path::new(data)) {
+        let path = at("dataset").join(name);
+        fs::create_dir_all(path.parent().expect("within")).expect("a folder");
+        fs::write(path, content).expect("a file");
+    }
+    let diff = ["diff", "dataset", data, "--out", "dataset"];
+    check_refused(folder.path(), &diff, "which the command reads");
+    check_refused(
+        folder.path(),
+        &[&diff[..], &["--force"]].concat(),
+        "which the command reads",
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_among_the_sources_is_refused_and_not_waited_for() {
+    let copied = Copied::without_canaries();
+    let source = copied.config().with_file_name("source");
+    for name in ["postcodes.csv", "lsoa11_icc.csv", "lsoa11_bsc.geojson"] {
+        let path = source.join(name);
+        let kept = fs::read(&path).expect("a source");
+        fs::remove_file(&path).expect("a source");
+        let made = Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("mkfifo is there").success());
+        let refused = catchment::build::build(&copied.config(), None).expect_err("a pipe");
+        let refused = format!("{refused:#}");
+        assert!(
+            refused.contains(name) && refused.contains("it is a pipe"),
+            "{refused}"
+        );
+        fs::remove_file(&path).expect("a pipe");
+        fs::write(&path, kept).expect("a source");
+    }
+}
+
+#[test]
+fn absurd_numbers_and_a_licence_that_is_no_address_are_refused_by_name() {
+    for (from, to, words) in [
+        (
+            "tolerance_m = 100",
+            "tolerance_m = nan",
+            "tolerance_m: `NaN` is not a distance",
+        ),
+        (
+            "tolerance_m = 100",
+            "tolerance_m = -1.0",
+            "tolerance_m: `-1` is not a distance",
+        ),
+        (
+            "tolerance_m = 100",
+            "tolerance_m = 1e9",
+            "tolerance_m: `1000000000` is not a distance",
+        ),
+        (
+            "snap_m = 150",
+            "snap_m = inf",
+            "[statistical_areas] snap_m: `inf` is not a distance",
+        ),
+        (
+            "licence = \"https://",
+            "licence = \"javascript://",
+            "licence: `javascript://",
+        ),
+    ] {
+        let copied = Copied::without_canaries().replace("build.toml", from, to);
+        let refused = catchment::build::build(&copied.config(), None).expect_err(to);
+        let refused = format!("{refused:#}");
+        assert!(refused.contains(words), "{refused}");
+        assert!(refused.contains("build.toml"), "{refused}");
+    }
+}
