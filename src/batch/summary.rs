@@ -6,6 +6,7 @@ use memchr::{memchr_iter, memmem};
 
 use super::layout::AGREEMENTS;
 use super::parts::{Lives, Registered, STATUSES};
+use crate::domain::count_for_publication;
 
 /// What became of a list, in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,14 +192,11 @@ fn is_shortened(text: &[u8], at: usize) -> bool {
 }
 
 impl Summary {
-    /// For publication: counts from 1 to 7 are not shown, the others are rounded to the nearest 5,
-    /// as NHS England does with counts of people.
+    /// A count as it is shown: where small numbers are hidden, as for publication.
     pub fn shown(count: u64, hides_small_numbers: bool) -> Option<u64> {
-        match count {
-            _ if !hides_small_numbers => Some(count),
-            0 => Some(0),
-            1..=7 => None,
-            _ => Some((count + 2) / 5 * 5),
+        match hides_small_numbers {
+            false => Some(count),
+            true => count_for_publication(count),
         }
     }
 }

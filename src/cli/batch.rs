@@ -98,7 +98,7 @@ pub(super) struct BatchArguments {
     /// Write the summary to a file, as JSON.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
-    /// In the summary, leave out counts from 1 to 7 and round the others to 5.
+    /// In the summary and the manifest, leave out counts from 1 to 7 and round the others to 5.
     #[arg(long)]
     small_numbers: bool,
     /// Say nothing but errors.
@@ -198,6 +198,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             request: &request,
             understood: &understood,
             summary: &summary,
+            hides_small_numbers: arguments.small_numbers,
             input: (arguments.file_name(), input),
             output: (file_name(path), output),
         };

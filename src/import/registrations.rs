@@ -12,7 +12,7 @@ use jiff::civil::Date;
 
 use super::rows::{Header, Row, Rows, Seen, Skipped, base_name, label};
 use super::{ImportError, ImportReport, Publication};
-use crate::domain::{OdsCode, date_from_iso};
+use crate::domain::{OdsCode, count_for_publication, date_from_iso};
 
 /// More patients of one practice in one LSOA are a mistake: an LSOA has some thousand people. Two
 /// such numbers still make a `u32`.
@@ -174,9 +174,12 @@ impl Tables {
         }
         self.report.kept = self.cells.len() as u64;
         if self.patients_left_out > 0 {
+            let patients = match count_for_publication(self.patients_left_out) {
+                Some(patients) => format!("about {patients}"),
+                None => "fewer than 8".into(),
+            };
             self.report.warnings.push(format!(
-                "{} patients are in rows that were left out or rejected",
-                self.patients_left_out
+                "{patients} patients are in rows that were left out or rejected"
             ));
         }
         Ok((added_up(self.cells), self.report))
@@ -428,7 +431,7 @@ mod tests {
         assert_eq!(report.left_out.len(), 5, "{report}");
         assert_eq!(
             report.warnings,
-            ["15 patients are in rows that were left out or rejected"]
+            ["about 15 patients are in rows that were left out or rejected"]
         );
     }
 

@@ -197,9 +197,9 @@ function showSummary(result) {
     parts.push(element("p", {}, `Rows that could not be read begin on line ${result.bad_lines.join(", ")}${result.bad_rows > result.bad_lines.length ? " and others" : ""}.`));
   }
   if (result.shortened_numbers) {
-    parts.push(
-      element("p", {}, `${count(result.shortened_numbers.numbers)} numbers look like 4.5E+09, the first on line ${result.shortened_numbers.first_line}: a spreadsheet has shortened them for good.`),
-    );
+    const { numbers, first_line: firstLine } = result.shortened_numbers;
+    const where = firstLine === undefined ? "" : `, the first on line ${firstLine}`;
+    parts.push(element("p", {}, `${count(numbers)} numbers look like 4.5E+09${where}: a spreadsheet has shortened them for good.`));
   }
   summary.replaceChildren(...parts);
   summary.hidden = false;

@@ -923,6 +923,18 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
     assert_eq!(hidden["status"]["located"], Value::Null);
     assert_eq!(hidden["status"]["malformed"], 0);
     assert_eq!(hidden.get("bad_lines"), None);
+    // The manifest gives no count away that the summary hides.
+    let hidden = run(
+        folder.path(),
+        &["list.csv", "--small-numbers", "-o", "hidden.csv", "-q"],
+    );
+    assert_eq!(hidden.code, 0, "{}", hidden.stderr);
+    let text = fs::read_to_string(path("hidden.csv.manifest.json")).expect("a manifest");
+    let hidden: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(
+        (&hidden["rows"], &hidden["bad_rows"]),
+        (&Value::Null, &Value::from(0))
+    );
     // Again, on other threads: the same bytes, the manifest's too.
     let again = run(
         folder.path(),

@@ -136,11 +136,14 @@ pub(super) fn summary(summary: &Summary, understood: &Understood, hides: bool) -
         .expect("writing to a String");
     }
     if let Some(shortened) = summary.shortened {
+        let numbers = count(shortened.numbers);
+        let first = match hides {
+            true => String::new(),
+            false => format!(", the first on line {}", shortened.first_line),
+        };
         writeln!(
             text,
-            "{} numbers such as 4.5E+09, the first on line {}: a spreadsheet has shortened them for good",
-            count(shortened.numbers),
-            shortened.first_line
+            "{numbers} numbers such as 4.5E+09{first}: a spreadsheet has shortened them for good"
         )
         .expect("writing to a String");
     }
@@ -166,6 +169,8 @@ pub(super) struct Manifest<'m> {
     pub(super) request: &'m Request,
     pub(super) understood: &'m Understood,
     pub(super) summary: &'m Summary,
+    /// Whether counts from 1 to 7 are left out and others rounded, as in the summary.
+    pub(super) hides_small_numbers: bool,
     /// The name of the file without its folder; none for standard input.
     pub(super) input: (Option<String>, Fingerprint),
     pub(super) output: (Option<String>, Fingerprint),
@@ -176,6 +181,7 @@ impl Manifest<'_> {
     /// and dataset give the same manifest.
     pub(super) fn json(&self) -> String {
         let list = self.understood;
+        let count = |count| Summary::shown(count, self.hides_small_numbers);
         let file = |(name, fingerprint): &(Option<String>, Fingerprint)| json!({ "name": name, "bytes": fingerprint.bytes, "sha256": fingerprint.sha256 });
         let columns: Map<String, Value> = list
             .roles
@@ -195,8 +201,8 @@ impl Manifest<'_> {
             "dataset": dataset(self.index),
             "input": file(&self.input),
             "output": file(&self.output),
-            "rows": self.summary.rows,
-            "bad_rows": self.summary.bad_rows,
+            "rows": count(self.summary.rows),
+            "bad_rows": count(self.summary.bad_rows),
             "parameters": {
                 "as_of": self.request.as_of.to_string(),
                 "format": format,

@@ -10,7 +10,8 @@ use crate::index::Index;
 /// The summary of a list, for the command line too.
 ///
 /// Where small numbers are hidden, counts from 1 to 7 are null and the others rounded to 5; the lines
-/// of bad rows are left out, for there are as many of them as bad rows.
+/// of bad rows are left out, for there are as many of them as bad rows, and so is the line of the first
+/// shortened number.
 pub(crate) fn body(summary: &Summary, index: &Index, as_of: Date, hides: bool) -> Value {
     let count = |count: u64| Summary::shown(count, hides).map_or(Value::Null, Value::from);
     let counts = |counts: &[(&'static str, u64)]| -> Map<String, Value> {
@@ -31,9 +32,10 @@ pub(crate) fn body(summary: &Summary, index: &Index, as_of: Date, hides: bool) -
             })
         })
         .collect();
-    let shortened = summary
-        .shortened
-        .map(|it| json!({ "numbers": count(it.numbers), "first_line": it.first_line }));
+    let shortened = summary.shortened.map(|it| match hides {
+        true => json!({ "numbers": count(it.numbers) }),
+        false => json!({ "numbers": count(it.numbers), "first_line": it.first_line }),
+    });
     let mut body = json!({
         "rows": count(summary.rows),
         "bad_rows": count(summary.bad_rows),
