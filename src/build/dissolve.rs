@@ -57,21 +57,27 @@ fn take(outline: &mut BTreeMap<Vertex, Vec<Vertex>>, from: Vertex, to: Vertex) -
     true
 }
 
-/// Follows the edges into rings. Where a path comes back to a vertex, the loop is cut off as a ring
-/// of its own: rings touch themselves nowhere, as OGC Simple Features asks.
+/// Follows the edges into rings, with the area on their left. Where several edges leave a vertex, the
+/// path turns left as far as it can and so stays with the piece of the area that it goes around: pieces
+/// that touch in two places become two polygons, and not one that a hole cuts in two. Where a path comes
+/// back to a vertex, the loop is cut off as a ring of its own: rings touch themselves nowhere. Both as
+/// OGC Simple Features asks.
 fn trace(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
     let mut rings = Vec::new();
     while let Some((&start, _)) = outline.first_key_value() {
         let mut path: Vec<Vertex> = vec![start];
         let mut places: BTreeMap<Vertex, usize> = BTreeMap::from([(start, 0)]);
+        let mut before: Option<Vertex> = None;
         while let Some(&here) = path.last() {
-            // The smallest end first, so that the result does not depend on the order of input.
-            let next = outline
-                .get(&here)
-                .and_then(|ends| ends.iter().min())
-                .copied();
+            let ends = outline.get(&here).map_or(&[][..], Vec::as_slice);
+            let next = match before {
+                // The smallest end first, so that the result does not depend on the order of input.
+                None => ends.iter().min().copied(),
+                Some(before) => leftmost(before, here, ends),
+            };
             let Some(next) = next else { break };
             take(&mut outline, here, next);
+            before = Some(here);
             match places.get(&next) {
                 Some(&at) => {
                     let ring: Ring = path.drain(at..).collect();
@@ -92,6 +98,44 @@ fn trace(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
     rings
 }
 
+/// The end to which the way from `before` turns left the furthest.
+fn leftmost(before: Vertex, here: Vertex, ends: &[Vertex]) -> Option<Vertex> {
+    let back = direction(here, before);
+    // Clockwise from the way back, the first one is the furthest to the left.
+    let is_earlier = |a: Vertex, b: Vertex| {
+        let (a, b) = (direction(here, a), direction(here, b));
+        let [half_a, half_b] = [a, b].map(|it| is_in_second_half(back, it));
+        match half_a == half_b {
+            true => turn(a, b) < 0,
+            false => half_b,
+        }
+    };
+    let earliest = |a: Vertex, b: Vertex| if is_earlier(b, a) { b } else { a };
+    ends.iter().copied().reduce(earliest)
+}
+
+fn direction(from: Vertex, to: Vertex) -> Vertex {
+    (to.0 - from.0, to.1 - from.1)
+}
+
+/// Positive where `b` is to the left of `a`.
+fn turn(a: Vertex, b: Vertex) -> i128 {
+    i128::from(a.0) * i128::from(b.1) - i128::from(a.1) * i128::from(b.0)
+}
+
+/// Whether a direction comes in the second half of a clockwise circle that begins just after `start`.
+fn is_in_second_half(start: Vertex, direction: Vertex) -> bool {
+    match turn(start, direction) {
+        0 => {
+            let along = i128::from(start.0) * i128::from(direction.0)
+                + i128::from(start.1) * i128::from(direction.1);
+            // The same direction comes last, the opposite one at the end of the first half.
+            along > 0
+        }
+        turn => turn > 0,
+    }
+}
+
 fn from_smallest(mut ring: Ring) -> Ring {
     let smallest = (0..ring.len())
         .min_by_key(|&at| ring[at])
@@ -106,6 +150,7 @@ mod tests {
 
     use super::*;
     use crate::dataset::rings::doubled_area;
+    use crate::dataset::validity::invalidity;
 
     fn cell(x: i64, y: i64) -> Polygon {
         vec![vec![(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)]]
@@ -158,6 +203,25 @@ mod tests {
     }
 
     #[test]
+    fn pieces_that_touch_in_two_places_stay_two_polygons() {
+        // Two halves of a ring of cells that meet in corners: (0,2)-(1,3) and (2,0)-(3,1).
+        let halves = [
+            (0, 1),
+            (0, 2),
+            (1, 0),
+            (2, 0),
+            (1, 3),
+            (2, 3),
+            (3, 1),
+            (3, 2),
+        ];
+        let cells: Vec<Polygon> = halves.iter().map(|&(x, y)| cell(x, y)).collect();
+        let joined = dissolve(&cells).expect("a coverage");
+        assert_eq!(invalidity(&joined), None);
+        assert_eq!((joined.len(), area(&joined)), (4, 16));
+    }
+
+    #[test]
     fn an_overlap_is_refused() {
         assert!(dissolve(&[cell(0, 0), cell(0, 0)]).is_err());
     }
@@ -172,6 +236,7 @@ mod tests {
             prop_assert_eq!(area(&joined), 2 * chosen.len() as i128);
             let backwards = dissolve(cells.iter().rev()).expect("a coverage");
             prop_assert_eq!(&joined, &backwards);
+            prop_assert_eq!(invalidity(&joined), None);
             for ring in joined.iter().flatten() {
                 let mut once = ring.clone();
                 once.sort_unstable();

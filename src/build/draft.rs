@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context, Result, anyhow, bail};
-use geo::Validation;
 use jiff::civil::Date;
 
 use super::config::{
@@ -16,10 +15,11 @@ use super::sources::{Sources, StatisticalArea, is_among, name};
 use super::tables;
 use crate::dataset::polygons::{self, Crs};
 use crate::dataset::rings::Polygon;
+use crate::dataset::validity::invalidity;
 use crate::dataset::{LayerEntry, LayerKind, Manifest, StatisticalAreas};
 use crate::domain::{
     Area, Assignment, Boundary, Extent, Layer, Lineage, Member, Membership, OdsCode, Period,
-    Practice, Provenance, date_from_iso,
+    Practice, Provenance, count_for_publication, date_from_iso,
 };
 use crate::geojson;
 use crate::import::catchments::{self, CatchmentKind};
@@ -31,6 +31,8 @@ use crate::import::{lookup, resilience_groups};
 #[derive(Default)]
 pub(super) struct Draft {
     areas: Vec<Area>,
+    /// The last of the areas with each layer and id, by its place in the list.
+    places: HashMap<Layer, HashMap<String, usize>>,
     lineage: Vec<Lineage>,
     memberships: Vec<Membership>,
     assignments: Vec<Assignment>,
@@ -93,7 +95,7 @@ impl Draft {
                 Some(_) => ended_by(first_data, listed.period),
                 None => listed.period,
             };
-            self.areas.push(Area {
+            self.push_area(Area {
                 layer: listed.layer,
                 id: listed.id.clone(),
                 name: listed.name.clone(),
@@ -254,7 +256,7 @@ impl Draft {
 
     fn add_coverage(&mut self, making: &Making<'_>, way: &Coverage) -> Result<()> {
         let mut covered = Vec::new();
-        let (mut patients, mut patients_covered) = (0.0, 0.0);
+        let (mut patients, mut patients_covered) = (0_u64, 0.0);
         let held: BTreeSet<OdsCode> = making
             .sources
             .practices
@@ -265,19 +267,24 @@ impl Draft {
         let shares = self.shares_of(&way.shares)?;
         let provenance = shares.provenance;
         for (code, parts) in &shares.by_area {
-            let counted = f64::from(shares.patients.get(code).copied().unwrap_or_default());
-            patients += counted;
+            let counted = shares.patients.get(code).copied().unwrap_or_default();
+            patients += u64::from(counted);
             for &(practice, share) in parts {
                 let is_new = held.contains(&practice) && !earlier.contains(practice.as_str());
                 if share >= way.share_min && is_new {
                     let rounded = (share * 1_000.0).round() / 1_000.0;
                     covered.push((code.clone(), practice.to_string(), rounded));
-                    patients_covered += counted * share;
+                    patients_covered += f64::from(counted) * share;
                 }
             }
         }
-        if patients > 0.0 {
-            let percent = 100.0 * patients_covered / patients;
+        if patients > 0 {
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+            let percent = 100.0 * patients_covered / patients as f64;
+            let patients = match count_for_publication(patients) {
+                Some(patients) => format!("about {patients}"),
+                None => "fewer than 8".into(),
+            };
             self.remarks.push(format!(
                 "{}: the areas hold {percent:.1} % of {patients} registered patients",
                 making.layer
@@ -343,7 +350,7 @@ impl Draft {
     /// Notes where a practice's area comes from.
     fn add_practice_area(&mut self, id: &str, provenance: Provenance, period: Period) {
         if !self.has_area(Layer::GpPractice, id) {
-            self.areas.push(Area {
+            self.push_area(Area {
                 layer: Layer::GpPractice,
                 id: id.into(),
                 name: id.into(),
@@ -359,7 +366,7 @@ impl Draft {
         let parts = hierarchy::read(&name(&way.file), &making.sources.bytes(&way.file)?)?;
         let own: Vec<&ListedPart> = parts.iter().filter(|it| it.layer == making.layer).collect();
         for part in &own {
-            self.areas.push(Area {
+            self.push_area(Area {
                 layer: part.layer,
                 id: part.id.clone(),
                 name: part.name.clone(),
@@ -449,20 +456,29 @@ impl Draft {
                 bail!("{file}: group `{}` has two names or kinds", area.id);
             }
         }
-        self.areas.extend(groups.into_values());
+        groups.into_values().for_each(|area| self.push_area(area));
         Ok(())
     }
 
+    fn push_area(&mut self, area: Area) {
+        let of_layer = self.places.entry(area.layer).or_default();
+        of_layer.insert(area.id.clone(), self.areas.len());
+        self.areas.push(area);
+    }
+
+    fn area(&self, layer: Layer, id: &str) -> Option<&Area> {
+        let place = self.places.get(&layer)?.get(id)?;
+        Some(&self.areas[*place])
+    }
+
     fn has_area(&self, layer: Layer, id: &str) -> bool {
-        self.areas
-            .iter()
-            .any(|area| area.layer == layer && area.id == id)
+        self.area(layer, id).is_some()
     }
 
     /// Adds an area that nothing has described yet.
     fn add_area(&mut self, making: &Making<'_>, id: &str, title: &str, system: Option<&String>) {
         if !self.has_area(making.layer, id) {
-            self.areas.push(Area {
+            self.push_area(Area {
                 layer: making.layer,
                 id: id.into(),
                 name: title.into(),
@@ -651,15 +667,11 @@ impl Draft {
     }
 
     fn name_of(&self, layer: Layer, id: &str, sources: &Sources) -> String {
-        let area = self
-            .areas
-            .iter()
-            .rfind(|area| area.layer == layer && area.id == id);
         let practice = || -> Option<&Practice> {
             let mut listed = sources.practices.iter().map(|listed| &listed.practice);
             listed.find(|practice| practice.code.as_str() == id)
         };
-        match area {
+        match self.area(layer, id) {
             Some(area) => area.title(),
             None => practice()
                 .map(|practice| practice.name.clone())
@@ -834,18 +846,16 @@ fn dissolved_area(
         .iter()
         .flat_map(|code| &sources.statistical[*code].polygons);
     let outline = dissolve(parts).map_err(|reason| anyhow!("area `{id}`: {reason}"))?;
-    let boundary = polygons::boundary(Crs::LonLat, &outline, id.to_string(), period)
-        .map_err(|reason| anyhow!("area `{id}`: {reason}"))?;
-    valid(&boundary)?;
-    Ok(boundary)
+    valid(id, &outline)?;
+    polygons::boundary(Crs::LonLat, &outline, id.to_string(), period)
+        .map_err(|reason| anyhow!("area `{id}`: {reason}"))
 }
 
-fn valid(boundary: &Boundary) -> Result<()> {
-    let id = &boundary.id;
-    boundary
-        .lonlat
-        .check_validation()
-        .map_err(|fault| anyhow!("area `{id}` is not a valid polygon: {fault}"))
+fn valid(id: &str, polygons: &[Polygon]) -> Result<()> {
+    match invalidity(polygons) {
+        None => Ok(()),
+        Some(fault) => bail!("area `{id}` is not a valid polygon: {}", fault.reason()),
+    }
 }
 
 /// The union of polygons that may overlap, as one boundary.
@@ -867,9 +877,8 @@ fn united(parts: &[Polygon], id: String, period: Period) -> Result<Boundary> {
     let rings: Vec<_> = union.iter().map(rings).collect();
     let (polygons, _) =
         polygons::multi_polygon_of(Crs::LonLat, &rings).map_err(|reason| anyhow!(reason))?;
-    let boundary = ground(&polygons)?;
-    valid(&boundary)?;
-    Ok(boundary)
+    valid(&id, &polygons)?;
+    ground(&polygons)
 }
 
 fn statistical_file(id: &str, sources: &Sources) -> Result<Vec<u8>> {

@@ -6,7 +6,7 @@ use geo::{Area as _, Centroid as _};
 use jiff::civil::Date;
 
 use super::{Finding, Subject};
-use crate::dataset::polygons::{Crs, invalidity};
+use crate::dataset::validity::{Invalidity, invalidity};
 use crate::dataset::{Dataset, LayerKind};
 use crate::domain::{Boundary, Layer, Member, Period};
 use crate::ground::{self, M2_PER_KM2};
@@ -72,7 +72,7 @@ pub(super) fn ring_fault(boundary: &Boundary) -> Option<&'static str> {
     if polygons.iter().any(Vec::is_empty) || polygons.is_empty() {
         return Some("it has no ring");
     }
-    invalidity(Crs::BritishGrid, &polygons)
+    invalidity(&polygons).map(Invalidity::reason)
 }
 
 fn millimetres(vertex: &crate::domain::BritishGrid) -> (i64, i64) {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use geo::unary_union;
 use geo::{Area as _, BooleanOps, BoundingRect, Coord, Intersects, MultiPolygon, Polygon, Rect};
 use jiff::civil::Date;
+use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, PointDistance, RTree, RTreeObject};
 
 use super::areas::{overlap, ring_fault, sized};
@@ -217,10 +218,10 @@ fn check_edges(
     findings: &mut Vec<Finding>,
 ) {
     let loose = loose_edges(grounds);
-    let tree = RTree::bulk_load(loose.clone());
+    let neighbours = Neighbours::of(grounds, &loose);
     let mut pairs: BTreeMap<(&str, &str), Nearly> = BTreeMap::new();
     for edge in &loose {
-        let Some((other, apart_m, place)) = runs_along(edge, &tree) else {
+        let Some((other, apart_m, place)) = runs_along(edge, &neighbours) else {
             continue;
         };
         if known.iter().any(|rect| is_near(rect, place)) {
@@ -299,13 +300,13 @@ fn edges_of(boundary: &Boundary) -> impl Iterator<Item = ((Vertex, Vertex), InMe
 
 /// The area whose edge runs along this one, how many metres apart at most, and where. An edge that
 /// merely ends or crosses there is near at one of the three places and not at the others.
-fn runs_along(edge: &LooseEdge, tree: &RTree<LooseEdge>) -> Option<(usize, f64, Coord<f64>)> {
+fn runs_along(edge: &LooseEdge, neighbours: &Neighbours) -> Option<(usize, f64, Coord<f64>)> {
     let places = [0.25, 0.5, 0.75].map(|part| edge.at(part));
-    let middle = nearest_of_another(edge.owner, places[1], tree)?;
+    let middle = neighbours.nearest_of_another(edge.owner, places[1])?;
     let mut apart_m = 0.0_f64;
     let mut widest = places[1];
     for place in places {
-        let (_, distance_m) = nearest_of_another(edge.owner, place, tree)?;
+        let (_, distance_m) = neighbours.nearest_of_another(edge.owner, place)?;
         if distance_m > apart_m {
             apart_m = distance_m;
             widest = place;
@@ -314,16 +315,42 @@ fn runs_along(edge: &LooseEdge, tree: &RTree<LooseEdge>) -> Option<(usize, f64, 
     (apart_m > SAME_EDGE_M).then_some((middle.0, apart_m, widest))
 }
 
-fn nearest_of_another(
-    owner: usize,
-    place: Coord<f64>,
-    tree: &RTree<LooseEdge>,
-) -> Option<(usize, f64)> {
-    let within_2 = SLIVER_WIDTH_M * SLIVER_WIDTH_M;
-    let near = tree.locate_within_distance([place.x, place.y], within_2);
-    near.filter(|other| other.owner != owner)
-        .map(|other| (other.owner, other.distance_2(&[place.x, place.y]).sqrt()))
-        .min_by(|a, b| a.1.total_cmp(&b.1))
+/// The loose edges of each area, in a tree of its own: an area's many edges near each other are not
+/// looked at for its own edges.
+struct Neighbours {
+    extents: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
+    edges: Vec<RTree<LooseEdge>>,
+}
+
+impl Neighbours {
+    fn of(grounds: &[&Ground<'_>], loose: &[LooseEdge]) -> Neighbours {
+        let mut edges: Vec<Vec<LooseEdge>> = vec![Vec::new(); grounds.len()];
+        for edge in loose {
+            edges[edge.owner].push(*edge);
+        }
+        let extents = grounds.iter().enumerate().map(|(owner, ground)| {
+            let (min, max) = (ground.extent.min(), ground.extent.max());
+            GeomWithData::new(
+                Rectangle::from_corners([min.x, min.y], [max.x, max.y]),
+                owner,
+            )
+        });
+        Neighbours {
+            extents: RTree::bulk_load(extents.collect()),
+            edges: edges.into_iter().map(RTree::bulk_load).collect(),
+        }
+    }
+
+    /// The other area whose edge is nearest to the place and within a sliver's width, and how far it is.
+    fn nearest_of_another(&self, owner: usize, place: Coord<f64>) -> Option<(usize, f64)> {
+        const WITHIN_2: f64 = SLIVER_WIDTH_M * SLIVER_WIDTH_M;
+        let place = [place.x, place.y];
+        let areas = self.extents.locate_within_distance(place, WITHIN_2);
+        let others = areas.map(|it| it.data).filter(|&other| other != owner);
+        let near = others.flat_map(|at| self.edges[at].locate_within_distance(place, WITHIN_2));
+        near.map(|edge| (edge.owner, edge.distance_2(&place).sqrt()))
+            .min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
+    }
 }
 
 impl LooseEdge {

@@ -26,6 +26,7 @@ pub(crate) mod polygons;
 mod read;
 pub(crate) mod rings;
 pub(crate) mod table;
+pub(crate) mod validity;
 mod write;
 
 pub use files::{Files, MANIFEST};

@@ -8,14 +8,12 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use geo::algorithm::validation::InvalidPolygon;
-use geo::coordinate_position::CoordPos;
-use geo::dimensions::Dimensions;
-use geo::{BoundingRect, Coord, Intersects, LineString, MultiPolygon, Rect, Relate, Validation};
+use geo::{Coord, LineString, MultiPolygon};
 use geojson::{GeoJson, GeometryValue};
 use shapefile::dbase;
 
 use super::rings::{Polygon, Ring, assemble, by_nesting, doubled_area};
+use super::validity::invalidity;
 use crate::domain::{Boundary, BritishGrid, Extent, GridPolygon, LonLat, Period};
 use crate::geodesy;
 
@@ -161,7 +159,7 @@ impl PolygonFile {
     }
 
     /// The file, if every feature of it is one valid area: no ring crosses or touches itself, holes
-    /// lie inside, parts neither overlap nor share a border.
+    /// lie inside and leave the interior in one piece, parts neither overlap nor share a border.
     ///
     /// # Errors
     /// The first feature that is not, and how many more there are.
@@ -170,7 +168,7 @@ impl PolygonFile {
             .features
             .iter()
             .filter_map(|feature| {
-                let reason = invalidity(self.crs, &feature.polygons)?;
+                let reason = invalidity(&feature.polygons)?.reason();
                 Some((label(feature.number, &feature.attributes), reason))
             })
             .collect();
@@ -193,12 +191,12 @@ impl PolygonFile {
         let mut changed = Vec::new();
         for feature in &mut self.features {
             let has_parts = feature.polygons.len() > 1;
-            if !has_parts || invalidity(self.crs, &feature.polygons).is_none() {
+            if !has_parts || invalidity(&feature.polygons).is_none() {
                 continue;
             }
             let rings = feature.polygons.iter().flatten().cloned().collect();
             if let Ok(polygons) = by_nesting(rings)
-                && invalidity(self.crs, &polygons).is_none()
+                && invalidity(&polygons).is_none()
             {
                 feature.polygons = polygons;
                 changed.push(label(feature.number, &feature.attributes));
@@ -406,65 +404,6 @@ pub(crate) fn polygon_of(
         polygon.push(ring);
     }
     Ok((polygon, turned))
-}
-
-/// Why the polygons are not one valid area; `None` where they are.
-pub(crate) fn invalidity(crs: Crs, polygons: &[Polygon]) -> Option<&'static str> {
-    let polygons: Vec<geo::Polygon<f64>> = polygons
-        .iter()
-        .filter_map(|polygon| geo_polygon(crs, polygon))
-        .collect();
-    let alone = |polygon: &geo::Polygon<f64>| polygon.check_validation().err();
-    match polygons.iter().find_map(alone) {
-        Some(fault) => Some(fault_within(&fault)),
-        None => fault_between(&polygons),
-    }
-}
-
-fn geo_polygon(crs: Crs, polygon: &Polygon) -> Option<geo::Polygon<f64>> {
-    let mut rings = polygon.iter().map(|ring| {
-        let closed = ring.iter().chain(ring.first());
-        LineString::from_iter(closed.map(|&vertex| from_units(crs, vertex)))
-    });
-    Some(geo::Polygon::new(rings.next()?, rings.collect()))
-}
-
-fn fault_within(fault: &InvalidPolygon) -> &'static str {
-    match fault {
-        InvalidPolygon::TooFewPointsInRing(_) => "a ring of fewer than three places",
-        InvalidPolygon::SelfIntersection(_) => "a ring crosses or touches itself",
-        InvalidPolygon::NonFiniteCoord(..) => "a position that is not finite",
-        InvalidPolygon::InteriorRingNotContainedInExteriorRing(_) => {
-            "a hole leaves its exterior ring"
-        }
-        InvalidPolygon::IntersectingRingsOnALine(..) => "two rings share a part of their course",
-        InvalidPolygon::IntersectingRingsOnAnArea(..) => "two holes overlap",
-    }
-}
-
-/// What is wrong between two of the polygons. Only those whose boxes meet are compared: geo's own
-/// validation compares all, which an archipelago does not finish.
-fn fault_between(polygons: &[geo::Polygon<f64>]) -> Option<&'static str> {
-    let boxed = polygons
-        .iter()
-        .filter_map(|polygon| Some((polygon.bounding_rect()?, polygon)));
-    let mut boxed: Vec<(Rect<f64>, &geo::Polygon<f64>)> = boxed.collect();
-    boxed.sort_by(|(a, _), (b, _)| a.min().x.total_cmp(&b.min().x));
-    for (at, (rect, polygon)) in boxed.iter().enumerate() {
-        let later = boxed[at + 1..].iter();
-        let meeting = later.take_while(|(other, _)| other.min().x <= rect.max().x);
-        for (_, other) in meeting.filter(|(other, _)| rect.intersects(other)) {
-            let matrix = polygon.relate(*other);
-            if matrix.get(CoordPos::Inside, CoordPos::Inside) == Dimensions::TwoDimensional {
-                return Some("parts of it overlap");
-            }
-            let shared = matrix.get(CoordPos::OnBoundary, CoordPos::OnBoundary);
-            if shared == Dimensions::OneDimensional {
-                return Some("parts of it share a border");
-            }
-        }
-    }
-    None
 }
 
 /// Reads the features of GeoJSON; a faulty one does not keep the others from being read.

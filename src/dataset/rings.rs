@@ -33,14 +33,20 @@ pub(crate) fn edges(ring: &[(i64, i64)]) -> impl Iterator<Item = ((i64, i64), (i
 pub(crate) fn assemble(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
     let (exteriors, holes): (Vec<Ring>, Vec<Ring>) =
         rings.into_iter().partition(|ring| doubled_area(ring) > 0);
+    let boxes: Vec<(Bounds, i128)> = exteriors
+        .iter()
+        .map(|ring| (bounds(ring), doubled_area(ring)))
+        .collect();
     let mut polygons: Vec<Polygon> = exteriors.into_iter().map(|ring| vec![ring]).collect();
     for hole in holes {
-        let home = polygons
-            .iter_mut()
-            .filter(|polygon| encloses(&polygon[0], &hole))
-            .min_by_key(|polygon| doubled_area(&polygon[0]))
+        let of_hole = bounds(&hole);
+        let around =
+            |&at: &usize| is_within(of_hole, boxes[at].0) && encloses(&polygons[at][0], &hole);
+        let home = (0..polygons.len())
+            .filter(around)
+            .min_by_key(|&at| boxes[at].1)
             .ok_or("a hole lies outside every exterior ring")?;
-        home.push(hole);
+        polygons[home].push(hole);
     }
     Ok(polygons)
 }
@@ -51,11 +57,13 @@ pub(crate) fn assemble(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
 /// # Errors
 /// As [`assemble`].
 pub(crate) fn by_nesting(mut rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
+    let boxes: Vec<Bounds> = rings.iter().map(|ring| bounds(ring)).collect();
     let depth = |at: usize| {
-        let others = rings.iter().enumerate().filter(|(other, _)| *other != at);
-        others
-            .filter(|(_, other)| encloses(other, &rings[at]))
-            .count()
+        let others = (0..rings.len()).filter(|&other| other != at);
+        let around = others.filter(|&other| {
+            is_within(boxes[at], boxes[other]) && encloses(&rings[other], &rings[at])
+        });
+        around.count()
     };
     let are_exteriors: Vec<bool> = (0..rings.len()).map(|at| depth(at) % 2 == 0).collect();
     for (ring, is_exterior) in rings.iter_mut().zip(are_exteriors) {
@@ -64,6 +72,24 @@ pub(crate) fn by_nesting(mut rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static 
         }
     }
     assemble(rings)
+}
+
+/// The south-west and north-east corners of a rectangle.
+type Bounds = ((i64, i64), (i64, i64));
+
+fn bounds(ring: &[(i64, i64)]) -> Bounds {
+    let none = ((i64::MAX, i64::MAX), (i64::MIN, i64::MIN));
+    ring.iter()
+        .fold(none, |((west, south), (east, north)), &(x, y)| {
+            ((west.min(x), south.min(y)), (east.max(x), north.max(y)))
+        })
+}
+
+fn is_within(inner: Bounds, outer: Bounds) -> bool {
+    outer.0.0 <= inner.0.0
+        && outer.0.1 <= inner.0.1
+        && inner.1.0 <= outer.1.0
+        && inner.1.1 <= outer.1.1
 }
 
 /// Whether `hole` lies inside `exterior`. Tested at the middle of the hole's first edge, in doubled

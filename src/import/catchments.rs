@@ -21,6 +21,7 @@ use super::rows::{base_name, label};
 use super::{ImportError, ImportReport, Publication};
 use crate::dataset::polygons::{self, Crs, Feature};
 use crate::dataset::rings::Polygon;
+use crate::dataset::validity::invalidity;
 use crate::domain::OdsCode;
 
 /// A practice's declared area, or a branch's.
@@ -143,9 +144,9 @@ impl Import {
         }
         for (key, parts) in areas {
             // One polygon by itself was checked.
-            let between = (parts.len() > 1).then(|| polygons::invalidity(Crs::LonLat, &parts));
-            if let Some(reason) = between.flatten() {
-                self.note(reason, file.to_string());
+            let between = (parts.len() > 1).then(|| invalidity(&parts));
+            if let Some(fault) = between.flatten() {
+                self.note(fault.reason(), file.to_string());
             }
             self.found.insert(key, parts);
         }
@@ -155,8 +156,8 @@ impl Import {
     /// Refuses a feature with a polygon that is not valid by itself.
     fn check(&mut self, file: &str, feature: &Feature) -> Result<(), &'static str> {
         for polygon in &feature.polygons {
-            if let Some(reason) = polygons::invalidity(Crs::LonLat, std::slice::from_ref(polygon)) {
-                return Err(reason);
+            if let Some(fault) = invalidity(std::slice::from_ref(polygon)) {
+                return Err(fault.reason());
             }
         }
         if feature.turned {
