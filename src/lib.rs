@@ -25,6 +25,7 @@
 //! - `memory`, `stamp`: whether a dataset would fit; whether a file is another one than it was.
 //! - `outputs`: where a command may write, and what it may replace.
 //! - `fuzzing`: everything that takes bytes from outside, given any; for tests alone.
+//! - `log`: lines on standard error, for which no request waits.
 //! - [`panics`]: a fault of the program tells where it is, and no more.
 //! - [`tiles`]: vector tiles, and the map that an operator lays beneath them.
 //! - [`maps`]: static maps, as SVG, PNG and PDF.
@@ -59,6 +60,7 @@ pub mod http;
 mod import;
 pub mod index;
 pub mod keys;
+mod log;
 pub mod maps;
 mod memory;
 mod outputs;

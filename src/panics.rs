@@ -7,6 +7,8 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use crate::log;
+
 thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
@@ -48,6 +50,6 @@ fn tell(panic: &PanicHookInfo<'_>) {
     if tracing::dispatcher::has_been_set() {
         tracing::error!(place, through, "panicked");
     } else {
-        eprintln!("a fault of the program at {place}\n{through}");
+        log::message(format_args!("a fault of the program at {place}\n{through}"));
     }
 }

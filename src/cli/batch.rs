@@ -22,6 +22,7 @@ use crate::batch::{
     Progress, Request,
 };
 use crate::domain::{date_from_iso, today_in_london};
+use crate::log;
 use crate::outputs;
 
 /// The status of a list of which some rows were bad.
@@ -167,7 +168,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         let understood = intake.understood().clone();
         arguments.check_output_name(understood.format)?;
         if !arguments.quiet {
-            bar.suspend(|| eprintln!("{}", report::understood(&understood)));
+            bar.suspend(|| log::message(report::understood(&understood)));
         }
         let done = batch::run(
             &index,
@@ -213,10 +214,8 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             .with_context(|| format!("writing {}", path.display()))?;
     }
     if !arguments.quiet {
-        eprint!(
-            "{}",
-            report::summary(&summary, &understood, arguments.small_numbers)
-        );
+        let summary = report::summary(&summary, &understood, arguments.small_numbers);
+        log::message(summary.trim_end_matches('\n'));
     }
     Ok(match summary.bad_rows {
         0 => ExitCode::SUCCESS,

@@ -16,6 +16,7 @@ use crate::batch::{BatchError, Progress};
 use crate::domain::{Layer, date_from_iso, today_in_london};
 use crate::export::{self, AreaFormat, TableFormat};
 use crate::index::Index;
+use crate::log;
 use crate::tiles::pmtiles::{self, ARCHIVE_ZOOM};
 
 #[derive(Debug, clap::Args)]
@@ -148,7 +149,7 @@ impl Export<'_> {
         let manifest = self.manifest(index, &file.digest(), count);
         file.inner.publish(&manifest).with_context(writing)?;
         if !arguments.quiet {
-            eprintln!("{shown}: {count} {}", self.unit());
+            log::message(format_args!("{shown}: {count} {}", self.unit()));
         }
         Ok(())
     }

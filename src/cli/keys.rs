@@ -1,15 +1,18 @@
 //! `catchment keys`.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Subcommand;
 use jiff::civil::Date;
 use serde_json::json;
 
+use super::print;
 use crate::domain::today_in_london;
 use crate::keys::{self, Key, NewKey, Scope};
+use crate::log;
 use crate::rate::Rate;
 
 #[derive(Debug, clap::Args)]
@@ -86,19 +89,29 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<ExitCode> {
                 quota: wanted.quota,
             };
             let (key, secret) = keys::add(&wanted.file.keys, new, today)?;
-            eprintln!("key {} was added; it is shown this once:", key.id);
-            println!("{}", secret.expose());
+            log::message(format_args!(
+                "key {} was added; it is shown this once:",
+                key.id
+            ));
+            // A reader that has gone has not seen it either.
+            writeln!(io::stdout(), "{}", secret.expose()).with_context(|| {
+                format!(
+                    "key {id} was added but could not be printed: revoke it with `catchment keys revoke --keys {} {id}` and add another",
+                    wanted.file.keys.display(),
+                    id = key.id,
+                )
+            })?;
         }
         KeysCommand::List(wanted) => {
             let keys = keys::list(&wanted.file.keys)?;
             match wanted.json {
-                true => println!("{}", json(&keys, today)),
-                false => print(&keys, today),
+                true => print(&format!("{}\n", json(&keys, today)))?,
+                false => print(&table(&keys, today))?,
             }
         }
         KeysCommand::Revoke(wanted) => {
             let key = keys::revoke(&wanted.file.keys, &wanted.id, today)?;
-            eprintln!("key {} of {} is revoked", key.id, key.name);
+            log::message(format_args!("key {} of {} is revoked", key.id, key.name));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -122,11 +135,11 @@ fn or_none<T: ToString>(it: Option<T>) -> String {
 }
 
 /// Tab-separated, as the other tables on the terminal.
-fn print(keys: &[Key], today: Date) {
-    println!("id\tstatus\tscopes\tcreated\texpires\tquota\tname");
+fn table(keys: &[Key], today: Date) -> String {
+    let mut table = String::from("id\tstatus\tscopes\tcreated\texpires\tquota\tname\n");
     for key in keys {
-        println!(
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}",
+        table.push_str(&format!(
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
             key.id,
             status(key, today),
             words(&key.scopes),
@@ -134,8 +147,9 @@ fn print(keys: &[Key], today: Date) {
             or_none(key.expires),
             or_none(key.quota),
             key.name.escape_debug(),
-        );
+        ));
     }
+    table
 }
 
 fn json(keys: &[Key], today: Date) -> String {

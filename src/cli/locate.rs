@@ -14,6 +14,7 @@ use crate::http::problem::Problem;
 use crate::index::{
     Answer, AreaFound, EdgeFound, Found, Index, Note, Place, PracticeFound, Registration, areas_in,
 };
+use crate::log;
 use crate::question::{Fields, LOCATE_FIELDS, Question};
 use crate::web::distance;
 
@@ -82,9 +83,11 @@ fn one(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::
             Ok(true)
         }
         (false, Err(problem)) => {
-            eprintln!("{}: {}", problem.code(), problem.detail());
+            log::message(format_args!("{}: {}", problem.code(), problem.detail()));
             if let Some(postcode) = problem.suggestion() {
-                eprintln!("did you mean {postcode}? It was not looked up.");
+                log::message(format_args!(
+                    "did you mean {postcode}? It was not looked up."
+                ));
             }
             Ok(false)
         }

@@ -11,7 +11,7 @@ mod serve;
 mod settings;
 
 use std::ffi::OsString;
-use std::fmt::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 use crate::build::{self, Progress};
 use crate::dataset::{self, Files};
 use crate::index::Index;
-use crate::panics;
+use crate::{log, panics};
 #[cfg(any(test, fuzzing))]
 pub(crate) use settings::check_file as check_settings;
 
@@ -105,14 +105,42 @@ const NO_ANSWER: u8 = 3;
 /// The status of a dataset with errors.
 const WITH_ERRORS: u8 = 3;
 
+/// How long the program waits at its end for its last log lines to be written.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+
 /// Runs the command of this command line; its exit status.
 pub fn run(given: &[OsString]) -> ExitCode {
     panics::tell_only_where();
+    let _flush = FlushAtEnd;
     let done = settings::arguments(given).and_then(run_command);
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        log::message(format_args!("error: {error:#}"));
         ExitCode::from(2)
     })
+}
+
+/// Waits for the last log lines when it is dropped, by a panic too.
+struct FlushAtEnd;
+
+impl Drop for FlushAtEnd {
+    fn drop(&mut self) {
+        log::flush(FLUSH_WITHIN);
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough is no error.
+///
+/// # Errors
+/// When standard output cannot be written, because its disk is full for instance.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(text.as_bytes());
+    match written.and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("writing to standard output")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn run_command(arguments: Arguments) -> Result<ExitCode> {
@@ -144,10 +172,11 @@ fn build(arguments: &BuildArguments) -> Result<ExitCode> {
     drop(progress);
     bar.finish_and_clear();
     let report = report?;
-    println!("{}", report.folder.display());
+    let mut text = format!("{}\n", report.folder.display());
     for line in &report.lines {
-        println!("  {line}");
+        text.push_str(&format!("  {line}\n"));
     }
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -179,11 +208,14 @@ fn stage_and_bytes(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
     let bytes_read = Arc::clone(bytes_read);
     ProgressStyle::with_template("{spinner} {msg}  {read} read, {elapsed}")
         .expect("a template")
-        .with_key("read", move |_: &ProgressState, line: &mut dyn Write| {
-            let bytes = HumanBytes(bytes_read.load(Ordering::Relaxed));
-            // A line that cannot be drawn is drawn again.
-            let _ = write!(line, "{bytes}");
-        })
+        .with_key(
+            "read",
+            move |_: &ProgressState, line: &mut dyn std::fmt::Write| {
+                let bytes = HumanBytes(bytes_read.load(Ordering::Relaxed));
+                // A line that cannot be drawn is drawn again.
+                let _ = write!(line, "{bytes}");
+            },
+        )
 }
 
 impl DataArgument {

@@ -24,6 +24,7 @@ use crate::http::{
     admin,
 };
 use crate::keys::{Keys, KeysError, Scope};
+use crate::log;
 use crate::rate::{InvalidRate, Period, Rate};
 use crate::releases::Live;
 use crate::stamp::Stamp;
@@ -233,12 +234,12 @@ enum LogFormat {
 }
 
 pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
-    start_log(arguments);
+    start_log(arguments)?;
     let access = arguments.access()?;
     let basemap = arguments.basemap()?;
     let live = Arc::new(Live::start(sources(arguments))?);
     if arguments.check_config {
-        eprintln!("the settings, the keys, the basemap and the datasets are right");
+        log::message("the settings, the keys, the basemap and the datasets are right");
         return Ok(ExitCode::SUCCESS);
     }
     for index in live.releases().all() {
@@ -316,7 +317,7 @@ impl ServeArguments {
     /// For whoever started it. A log in JSON has nothing but lines of JSON; there, `listening` says it.
     fn say(&self, words: std::fmt::Arguments<'_>) {
         if matches!(self.log_format, LogFormat::Text) {
-            eprintln!("{words}");
+            log::message(words);
         }
     }
 
@@ -593,14 +594,19 @@ fn manifests(live: &Live) -> Vec<Option<Stamp>> {
 
 /// Our own lines alone: other crates' might quote a request. Values are written in quotes, with control
 /// characters escaped, so that none makes a line of its own. The audit's lines are written at any level.
-fn start_log(arguments: &ServeArguments) {
+///
+/// # Errors
+/// When the thread that writes them cannot be started.
+fn start_log(arguments: &ServeArguments) -> Result<()> {
     let ours = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), arguments.log_level)
         .with_target(http::AUDIT, arguments.log_level.max(Level::INFO));
     let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr);
+        // It would write of its own faults to standard error, and panic where that fails.
+        .log_internal_errors(false)
+        .with_writer(log::start().context("starting the log")?);
     let registry = tracing_subscriber::registry().with(ours);
     match arguments.log_format {
         LogFormat::Text => registry.with(lines).init(),
@@ -627,13 +633,18 @@ struct Signals {
 #[cfg(unix)]
 impl Signals {
     fn new() -> Signals {
+    Ok(())
         use tokio::signal::unix::{SignalKind, signal};
         Signals {
+/// How long the last log lines may take where the program has to end at once.
+const FLUSH_AT_ONCE: Duration = Duration::from_millis(100);
+
             interrupt: signal(SignalKind::interrupt()).expect("SIGINT can be listened for"),
             terminate: signal(SignalKind::terminate()).expect("SIGTERM can be listened for"),
         }
     }
 
+        log::flush(FLUSH_AT_ONCE);
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

@@ -13,7 +13,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use toml::{Table, Value};
 
-use super::Arguments;
+use super::{Arguments, print};
 
 const SERVE: &str = "serve";
 /// These say where settings come from, and are none.
@@ -50,7 +50,7 @@ pub(super) fn arguments(given: &[OsString]) -> Result<Arguments> {
     if let Some((SERVE, serve)) = matches.subcommand()
         && serve.get_flag("check_config")
     {
-        print!("{}", written(serve, &found));
+        print(&written(serve, &found))?;
     }
     Ok(Arguments::from_arg_matches(&matches)?)
 }

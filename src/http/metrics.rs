@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use super::App;
 use super::directory::age_days;
 use super::server::unrouted_counts;
-use crate::panics;
 use crate::releases::Live;
+use crate::{log, panics};
 
 /// Prometheus text format 0.0.4.
 pub(super) fn answer(live: &Live, service: &App) -> Response {
@@ -76,6 +76,12 @@ fn requests(text: &mut Text, service: &App) {
         "Faults of the program itself; the log says where.",
     );
     text.line("", &[], panics::count());
+    text.begin(
+        "catchment_log_lines_dropped_total",
+        "counter",
+        "Log lines that were dropped, because writing them was too slow or failed.",
+    );
+    text.line("", &[], log::dropped());
 }
 
 fn datasets(text: &mut Text, live: &Live) {

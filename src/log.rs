@@ -1,0 +1,449 @@
+//! Lines on standard error, written by a thread of their own.
+//!
+//! A request must never wait for whoever reads the log: the reader may stall, its disk may be full, its end
+//! of the pipe may be closed. So lines go into a bounded queue, and one thread writes them. Where there is no
+//! room, or where writing fails, lines are dropped and counted, and a line says so when writing works again.
+//!
+//! `tracing-appender` has such a writer, but it neither survives a failed write with a count nor flushes for
+//! a bounded time.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Lines that wait to be written, at most: a second or so of a busy service.
+const QUEUE_LINES_MAX: usize = 8_192;
+
+/// Their bytes together, at most.
+const QUEUE_BYTES_MAX: usize = 2 << 20;
+
+/// Lines are written together up to this size.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// How long to wait where a descriptor does not block and takes nothing for now.
+const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(20);
+
+/// A line about dropped lines comes at most so often.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// How often [`Queue::flush`] looks for room in a queue that is full.
+const FLUSH_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
+static STDERR: OnceLock<Queue> = OnceLock::new();
+
+/// Starts the thread that writes to standard error; the writer for the lines of `tracing`.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub(crate) fn start() -> io::Result<&'static Queue> {
+    if let Some(queue) = STDERR.get() {
+        return Ok(queue);
+    }
+    let queue = Queue::start(stderr())?;
+    Ok(STDERR.get_or_init(|| queue))
+}
+
+/// Log lines of this process that were dropped, because the queue was full or could not be written.
+pub(crate) fn dropped() -> u64 {
+    STDERR
+        .get()
+        .map_or(0, |queue| queue.counts().dropped.load(Ordering::Relaxed))
+}
+
+/// Writes a message for people to standard error: through the queue where there is one, directly otherwise.
+///
+/// Unlike `eprintln!`, it does not panic where standard error is closed or full: then there is nobody to tell.
+pub(crate) fn message(text: impl Display) {
+    let line = format!("{text}\n");
+    match STDERR.get() {
+        Some(queue) => queue.push(line.into_bytes()),
+        None => {
+            let _ = io::stderr().write_all(line.as_bytes());
+        }
+    }
+}
+
+/// Waits until what has been logged is written, but no longer than `limit`.
+pub(crate) fn flush(limit: Duration) {
+    if let Some(queue) = STDERR.get() {
+        queue.flush(limit);
+    }
+}
+
+/// Standard error without the lock of `std`, on which a panic hook or a library might wait while this thread
+/// is stuck in a write.
+#[cfg(unix)]
+fn stderr() -> Box<dyn Write + Send> {
+    use std::os::fd::AsFd;
+    match io::stderr().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => Box::new(File::from(descriptor)),
+        // It is closed, or there are no more descriptors.
+        Err(_) => Box::new(io::stderr()),
+    }
+}
+
+#[cfg(not(unix))]
+fn stderr() -> Box<dyn Write + Send> {
+    Box::new(io::stderr())
+}
+
+/// What waits to be written.
+enum Entry {
+    Line(Vec<u8>),
+    /// Answered when everything before it has been written or dropped.
+    Flush(SyncSender<()>),
+}
+
+/// Shared between those who log and the thread that writes.
+#[derive(Default)]
+struct Counts {
+    queued_bytes: AtomicUsize,
+    dropped: AtomicU64,
+}
+
+/// A bounded queue of lines, and the thread that writes them.
+pub(crate) struct Queue {
+    entries: SyncSender<Entry>,
+    counts: &'static Counts,
+}
+
+impl Queue {
+    /// Starts a thread that writes to `out` for as long as the process runs.
+    fn start(out: Box<dyn Write + Send>) -> io::Result<Queue> {
+        let (entries, queued) = mpsc::sync_channel(QUEUE_LINES_MAX);
+        // One a process, which needs it until it ends.
+        let counts: &'static Counts = Box::leak(Box::default());
+        let writer = LineWriter {
+            out,
+            counts,
+            ends_a_line: true,
+        };
+        thread::Builder::new()
+            .name("log".into())
+            .spawn(move || write_all(&queued, writer))?;
+        Ok(Queue { entries, counts })
+    }
+
+    fn counts(&self) -> &Counts {
+        self.counts
+    }
+
+    /// Queues a line, which ends in a line feed, or drops it where there is no room. Never waits.
+    fn push(&self, line: Vec<u8>) {
+        let length = line.len();
+        let before = self
+            .counts
+            .queued_bytes
+            .fetch_add(length, Ordering::Relaxed);
+        let has_room = before + length <= QUEUE_BYTES_MAX;
+        if !has_room || self.entries.try_send(Entry::Line(line)).is_err() {
+            self.counts
+                .queued_bytes
+                .fetch_sub(length, Ordering::Relaxed);
+            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until everything that was queued before has been written or dropped; whether that was so in time.
+    fn flush(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        let (done, flushed) = mpsc::sync_channel(1);
+        loop {
+            match self.entries.try_send(Entry::Flush(done.clone())) {
+                Ok(()) => break,
+                Err(TrySendError::Disconnected(_)) => return false,
+                Err(TrySendError::Full(_)) if Instant::now() >= deadline => return false,
+                Err(TrySendError::Full(_)) => thread::sleep(FLUSH_AGAIN_AFTER),
+            }
+        }
+        let rest = deadline.saturating_duration_since(Instant::now());
+        flushed.recv_timeout(rest).is_ok()
+    }
+}
+
+impl<'a> MakeWriter<'a> for &'static Queue {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line(self)
+    }
+}
+
+/// A line on its way into the queue; `tracing` writes each in one piece.
+pub(crate) struct Line(&'static Queue);
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push(bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes what is queued, for as long as anything can be queued.
+fn write_all(queued: &Receiver<Entry>, mut writer: LineWriter) {
+    let mut report = Report::default();
+    let mut bytes = Vec::with_capacity(WRITE_BYTES);
+    let mut flushes = Vec::new();
+    let mut next = None;
+    loop {
+        let Some(first) = next.take().or_else(|| queued.recv().ok()) else {
+            return;
+        };
+        next = Some(first);
+        let mut is_empty = false;
+        // Everything that waits, in as few writes as possible.
+        while let Some(entry) = next.take() {
+            match entry {
+                Entry::Line(line) => bytes.extend_from_slice(&line),
+                Entry::Flush(done) => flushes.push(done),
+            }
+            if bytes.len() < WRITE_BYTES {
+                next = queued.try_recv().ok();
+                is_empty = next.is_none();
+            }
+        }
+        let length = bytes.len();
+        let is_written = writer.write(&bytes);
+        writer
+            .counts
+            .queued_bytes
+            .fetch_sub(length, Ordering::Relaxed);
+        bytes.clear();
+        // Earlier there may be no room for the report.
+        if is_empty && is_written && report.send(&writer, !flushes.is_empty()) {
+            // Who waits for all to be written waits for it too.
+            next = queued.try_recv().ok();
+            if next.is_some() {
+                continue;
+            }
+        }
+        for done in flushes.drain(..) {
+            // It may have stopped waiting.
+            let _ = done.try_send(());
+        }
+    }
+}
+
+/// Says how many lines were dropped.
+#[derive(Default)]
+struct Report {
+    reported: u64,
+    last: Option<Instant>,
+}
+
+impl Report {
+    /// Logs it, where lines were dropped since the last time, as a line that is queued as any other; whether it did.
+    fn send(&mut self, writer: &LineWriter, is_last: bool) -> bool {
+        let dropped = writer.counts.dropped.load(Ordering::Relaxed);
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= REPORT_EVERY);
+        let has_room = writer.counts.queued_bytes.load(Ordering::Relaxed) < QUEUE_BYTES_MAX / 2;
+        if dropped == self.reported || !has_room || !(is_due || is_last) {
+            return false;
+        }
+        // At every level: whoever reads the log has to know that it is not whole.
+        tracing::error!(
+            lines = dropped - self.reported,
+            total = dropped,
+            "log lines were dropped: writing them was too slow or failed"
+        );
+        self.reported = dropped;
+        self.last = Some(Instant::now());
+        true
+    }
+}
+
+/// Standard error, and what became of the last write.
+struct LineWriter {
+    out: Box<dyn Write + Send>,
+    counts: &'static Counts,
+    /// Whether the last byte that was written ended a line.
+    ends_a_line: bool,
+}
+
+impl LineWriter {
+    /// Writes whole lines; whether all were written. Lines that were not are counted as dropped.
+    fn write(&mut self, lines: &[u8]) -> bool {
+        let mut rest = lines;
+        // The line that a failed write cut off is not to run into this one.
+        let mut line_end: &[u8] = match self.ends_a_line || lines.is_empty() {
+            true => b"",
+            false => b"\n",
+        };
+        let result = self
+            .write_some(&mut line_end)
+            .and_then(|()| self.write_some(&mut rest));
+        let lost = rest.iter().filter(|byte| **byte == b'\n').count();
+        self.counts
+            .dropped
+            .fetch_add(lost as u64, Ordering::Relaxed);
+        result.is_ok()
+    }
+
+    /// Writes until `rest` is empty or writing fails.
+    fn write_some(&mut self, rest: &mut &[u8]) -> io::Result<()> {
+        while !rest.is_empty() {
+            match self.out.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(length) => {
+                    self.ends_a_line = rest[length - 1] == b'\n';
+                    *rest = &rest[length..];
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    thread::sleep(WRITE_AGAIN_AFTER);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Condvar, Mutex};
+
+    use super::*;
+
+    /// What was written, and whether writing goes on.
+    #[derive(Default)]
+    struct Sink {
+        written: Mutex<Vec<u8>>,
+        is_open: Mutex<bool>,
+        opened: Condvar,
+    }
+
+    impl Sink {
+        fn text(&self) -> String {
+            String::from_utf8(self.written.lock().expect("not poisoned").clone()).expect("text")
+        }
+
+        fn open(&self) {
+            *self.is_open.lock().expect("not poisoned") = true;
+            self.opened.notify_all();
+        }
+    }
+
+    /// A writer that waits until its sink is open.
+    struct Gate(Arc<Sink>);
+
+    impl Write for Gate {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let is_open = self.0.is_open.lock().expect("not poisoned");
+            let is_open = self.0.opened.wait_while(is_open, |it| !*it);
+            drop(is_open.expect("not poisoned"));
+            let mut written = self.0.written.lock().expect("not poisoned");
+            written.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_queue_that_is_full_drops_lines_counts_them_and_never_waits() {
+        let sink = Arc::new(Sink::default());
+        let queue = Queue::start(Box::new(Gate(Arc::clone(&sink)))).expect("a thread");
+        let count = QUEUE_LINES_MAX + 1_000;
+        for number in 0..count {
+            queue.push(format!("{number}\n").into_bytes());
+        }
+        assert!(!queue.flush(Duration::from_millis(50)), "nobody writes");
+        sink.open();
+        assert!(queue.flush(Duration::from_secs(20)));
+        let text = sink.text();
+        let dropped = queue.counts.dropped.load(Ordering::Relaxed);
+        let numbers: Vec<usize> = text.lines().map(|it| it.parse().expect("whole")).collect();
+        assert!(numbers.is_sorted(), "they are in order");
+        assert!(dropped > 0);
+        assert_eq!(numbers.len() as u64 + dropped, count as u64);
+        assert_eq!(queue.counts.queued_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_queue_is_bounded_in_bytes_too() {
+        let sink = Arc::new(Sink::default());
+        let queue = Queue::start(Box::new(Gate(Arc::clone(&sink)))).expect("a thread");
+        let line = [vec![b'a'; QUEUE_BYTES_MAX / 4], b"\n".to_vec()].concat();
+        for _ in 0..10 {
+            queue.push(line.clone());
+        }
+        let dropped = queue.counts.dropped.load(Ordering::Relaxed);
+        assert!(dropped >= 6, "{dropped}");
+        sink.open();
+        assert!(queue.flush(Duration::from_secs(20)));
+        assert_eq!(sink.text().lines().count() as u64 + dropped, 10);
+    }
+
+    /// Takes so many bytes, then fails so often, then takes all.
+    struct Failing {
+        takes: usize,
+        fails: usize,
+        sink: Arc<Sink>,
+    }
+
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = match (self.takes, self.fails) {
+                (0, 0) => bytes.len(),
+                (0, _) => {
+                    self.fails -= 1;
+                    return Err(ErrorKind::StorageFull.into());
+                }
+                (takes, _) => takes.min(bytes.len()),
+            };
+            self.takes = self.takes.saturating_sub(taken);
+            let mut written = self.sink.written.lock().expect("not poisoned");
+            written.extend_from_slice(&bytes[..taken]);
+            Ok(taken)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_failed_write_loses_its_lines_and_no_others() {
+        let sink = Arc::new(Sink::default());
+        let out = Failing {
+            takes: 7,
+            fails: 2,
+            sink: Arc::clone(&sink),
+        };
+        let mut writer = LineWriter {
+            out: Box::new(out),
+            counts: Box::leak(Box::default()),
+            ends_a_line: true,
+        };
+        assert!(!writer.write(b"one\ntwo two\nthree\n"));
+        assert_eq!(writer.counts.dropped.load(Ordering::Relaxed), 2);
+        assert!(!writer.write(b"four\n"));
+        assert_eq!(writer.counts.dropped.load(Ordering::Relaxed), 3);
+        assert!(writer.write(b"five\n"));
+        assert_eq!(sink.text(), "one\ntwo\nfive\n");
+        let out = Failing {
+            takes: 5,
+            fails: 1,
+            sink: Arc::new(Sink::default()),
+        };
+        let sink = Arc::clone(&out.sink);
+        writer.out = Box::new(out);
+        assert!(!writer.write(b"one\ntwo\n"));
+        assert!(writer.write(b"three\n"));
+        assert_eq!(sink.text(), "one\nt\nthree\n");
+    }
+}
