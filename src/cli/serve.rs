@@ -102,7 +102,11 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().idle_within.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     idle_within: u64,
-    /// Requests under way may finish for so long after SIGTERM; a second one ends all at once.
+    /// After SIGTERM, /health/ready says 503 and connections are still accepted for this long.
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().shutdown_delay.as_secs())]
+    shutdown_delay: u64,
+    /// Requests under way may finish for this long after SIGTERM, --shutdown-delay included; a second one
+    /// ends all at once.
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().drain_within.as_secs())]
     drain_within: u64,
     /// The longest list that is answered, in bytes as it is sent.
@@ -376,6 +380,7 @@ impl ServeArguments {
             bytes: self.batch_bytes,
             lists: self.batch_lists,
             lists_per_client: self
+            shutdown_delay: Duration::from_secs(self.shutdown_delay),
                 .batch_lists_per_client
                 .unwrap_or(self.batch_lists.div_ceil(2)),
             queue_within: Duration::from_secs(self.batch_queue_within),

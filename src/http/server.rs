@@ -7,6 +7,7 @@
 //! nobody.
 
 mod connection;
+mod host;
 mod listener;
 mod open;
 mod unrouted;
@@ -20,13 +21,14 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::{Request, Response};
+use axum::body::Body;
+use axum::http::{HeaderValue, Request, Response, header};
 use axum::routing::future::RouteFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tower::Service;
 
 pub(super) use self::connection::Connection;
@@ -46,7 +48,10 @@ pub struct Limits {
     pub write_within: Duration,
     /// A connection may wait for so long between two requests.
     pub idle_within: Duration,
-    /// Requests under way may finish for this long after the signal to stop.
+    /// For this long after the signal to stop, new connections are accepted and answered: whoever sends
+    /// requests here learns from `/health/ready` to send them elsewhere.
+    pub shutdown_delay: Duration,
+    /// Requests under way may finish for this long after the signal to stop, `shutdown_delay` included.
     pub drain_within: Duration,
     /// Connections at a time. Where there are as many, one on which nothing is asked makes room.
     pub connections: usize,
@@ -70,6 +75,7 @@ impl Default for Limits {
             answer_within: Duration::from_secs(30),
             write_within: Duration::from_secs(30),
             idle_within: Duration::from_secs(60),
+            shutdown_delay: Duration::from_secs(5),
             drain_within: Duration::from_secs(25),
             connections: 16_384,
             requests: 1_024,
@@ -89,10 +95,29 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// And it is logged so often at most.
 const ACCEPT_FAULTS_EVERY: Duration = Duration::from_secs(10);
 
-/// Serves until `stop` is done, then lets what is under way finish.
+/// How long after the end of `shutdown_delay` an idle connection is still read from: a request that its client
+/// has sent already may be on its way.
+const IDLE_GRACE: Duration = Duration::from_millis(500);
+/// How often idle connections are looked at then.
+const IDLE_CHECK: Duration = Duration::from_millis(50);
+
+/// How long connections that have begun already are waited for before the listener closes, which resets those that
+/// are left: longer than a round trip.
+const BACKLOG_WITHIN: Duration = Duration::from_millis(100);
+/// And how long at most, where more keep coming.
+const BACKLOG_MAX: Duration = Duration::from_secs(1);
+
+/// How long, and how much, a client that was answered may go on sending: closing a connection on unread bytes
+/// resets it, and the client might lose the answer.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 64 << 20;
+
+/// Serves until `stop` is done, then stops without losing a request:
 ///
-/// While it does, the listener stays open: `/health/ready` says 503, and other requests are answered,
-/// each on a connection of its own.
+/// 1. `/health/ready` says 503 at once. For `shutdown_delay`, everything else goes on, but that answers say
+///    `Connection: close`.
+/// 2. The listener closes. Idle connections are closed after a short grace, requests under way are answered.
+/// 3. `drain_within` after the signal, what is left is cut off.
 ///
 /// # Errors
 /// None as yet: a listener that cannot accept is tried again.
@@ -120,23 +145,34 @@ pub async fn serve<L: Listener>(
         }
     }
     tracing::info!("stopping");
-    let deadline = tokio::time::sleep(server.limits.drain_within);
-    let mut deadline = pin!(deadline);
-    let first_new = server.open.stop();
-    let has_finished = loop {
+    server.open.stop();
+    let delay = server.limits.shutdown_delay;
+    let drain = match server.limits.drain_within {
+        drain if drain > delay => drain,
+        // No time is left for requests under way, but some for closing without resets.
+        _ => delay + BACKLOG_MAX + IDLE_GRACE * 2,
+    };
+    let mut delay = pin!(tokio::time::sleep(delay));
+    let drain = pin!(tokio::time::sleep(drain));
+    loop {
         tokio::select! {
-            () = server.open.closed_before(first_new) => break true,
-            () = &mut deadline => break false,
+            () = &mut delay => break,
             accepted = listener.accept() => accepting.next(&server, accepted).await,
         }
-    };
+    }
+    listener.refuse_new();
+    let closes = Instant::now();
+    while closes.elapsed() < BACKLOG_MAX
+        && let Ok(accepted) = tokio::time::timeout(BACKLOG_WITHIN, listener.accept()).await
+    {
+        accepting.next(&server, accepted).await;
+    }
     drop(listener);
-    server.open.hang_up_idle_ones();
-    let has_finished = has_finished
-        && tokio::select! {
-            () = server.open.closed_before(u64::MAX) => true,
-            () = deadline => false,
-        };
+    server.open.close();
+    let has_finished = tokio::select! {
+        () = server.open.all_closed() => true,
+        () = drain => false,
+    };
     drop(sweeping);
     match has_finished {
         true => tracing::info!("stopped"),
@@ -179,7 +215,7 @@ struct Accepting {
 impl Accepting {
     async fn next<S>(&mut self, server: &Server, accepted: io::Result<(S, Option<IpAddr>)>)
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match accepted {
             Ok((stream, peer)) => server.take(stream, peer),
@@ -204,7 +240,7 @@ impl Server {
     /// Serves a connection, if there is a place for it.
     fn take<S>(&self, stream: S, peer: Option<IpAddr>)
     where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let is_full = self.open.count() >= self.limits.connections;
         if is_full && !self.open.give_up_an_idle_one() && !self.open.give_up_a_slow_reader() {
@@ -220,29 +256,34 @@ impl Server {
         };
         let watched = Watched::new(stream, connection.clone());
         let mut http = http1::Builder::new();
-        http.max_buf_size(HEAD_BYTES_MAX)
-            // Whoever comes while the service stops asks one thing.
-            .keep_alive(!self.open.is_stopping());
-        let served = http.serve_connection(TokioIo::new(watched), requests);
+        http.max_buf_size(HEAD_BYTES_MAX);
+        let mut served = http.serve_connection(TokioIo::new(watched), requests);
         // Dropped by a panic too.
         let open = Held {
             open: Arc::clone(&self.open),
             number,
         };
         tokio::spawn(async move {
-            let mut served = pin!(served);
+            let _open = open;
+            let mut closes = false;
             loop {
                 tokio::select! {
                     biased;
                     // A client that breaks off is no news.
-                    _ = served.as_mut() => break,
+                    _ = &mut served => break,
                     told = connection.told() => match told {
-                        Told::HangUp => break,
-                        Told::Stop => served.as_mut().graceful_shutdown(),
-                    }
+                        Told::HangUp => return,
+                        Told::Close => closes = true,
+                    },
+                    // hyper looks for input again, which may have ended for `Watched`.
+                    () = tokio::time::sleep(IDLE_CHECK), if closes => {}
                 }
             }
-            drop(open);
+            let stream = served.into_parts().io.into_inner().into_stream();
+            tokio::select! {
+                () = linger(stream) => {}
+                () = connection.hung_up() => {}
+            }
         });
     }
 }
@@ -259,7 +300,25 @@ impl Drop for Held {
     }
 }
 
-async fn refuse(mut stream: impl tokio::io::AsyncWrite + Unpin) {
+/// Closes a connection on which the last answer was sent: reads what is still sent, for a while.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let rest = async {
+        stream.shutdown().await?;
+        let mut buffer = vec![0; 2 << 10];
+        let mut left = LINGER_BYTES;
+        loop {
+            let length = stream.read(&mut buffer).await?;
+            if length == 0 || length > left {
+                return io::Result::Ok(());
+            }
+            left -= length;
+        }
+    };
+    // A client that breaks off is no news, and the time ends in any case.
+    let _ = tokio::time::timeout(LINGER, rest).await;
+}
+
+async fn refuse(mut stream: impl AsyncWrite + Unpin) {
     // It is a kindness, and a new connection has room for so little: whoever is told in vain is not
     // waited for.
     let told = async {
@@ -281,11 +340,21 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
     type Future = Answering;
 
     fn call(&self, mut request: Request<Incoming>) -> Answering {
-        request.extensions_mut().insert(self.connection.clone());
+        let under_way = Some(self.connection.begins_request());
+        let source = match host::settle(&mut request) {
+            Ok(()) => {
+                request.extensions_mut().insert(self.connection.clone());
+                // An axum router is always ready.
+                let future = self.router.clone().call(request);
+                Source::Router { future }
+            }
+            Err(problem) => Source::Refused {
+                response: Some(unrouted::refusal(problem)),
+            },
+        };
         Answering {
-            // An axum router is always ready.
-            future: self.router.clone().call(request),
-            request: Some(self.connection.begins_request()),
+            source,
+            request: under_way,
         }
     }
 }
@@ -293,8 +362,17 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
 pin_project! {
     struct Answering {
         #[pin]
-        future: RouteFuture<Infallible>,
+        source: Source,
         request: Option<UnderWay>,
+    }
+}
+
+pin_project! {
+    /// Where an answer comes from.
+    #[project = Projected]
+    enum Source {
+        Router { #[pin] future: RouteFuture<Infallible> },
+        Refused { response: Option<Response<Body>> },
     }
 }
 
@@ -303,11 +381,19 @@ impl Future for Answering {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = match ready!(this.future.poll(context)) {
-            Ok(response) => response,
-            Err(never) => match never {},
+        let polled_until_done = "it is polled until it is done";
+        let mut response = match this.source.project() {
+            Projected::Router { future } => match ready!(future.poll(context)) {
+                Ok(response) => response,
+                Err(never) => match never {},
+            },
+            Projected::Refused { response } => response.take().expect(polled_until_done),
         };
-        let request = this.request.take().expect("it is polled until it is done");
+        let request = this.request.take().expect(polled_until_done);
+        if request.is_stopping() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         Poll::Ready(Ok(response.map(|body| Answer::new(body, request))))
     }
 }

@@ -73,6 +73,23 @@ fn the_unit_of_systemd_allows_little() {
     }
 }
 
+#[test]
+fn the_unit_waits_for_longer_than_stopping_takes() {
+    let unit = read("deploy/catchment.service");
+    let seconds = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("TimeoutStopSec="))
+        .and_then(|text| text.parse::<u64>().ok())
+        .expect("it says how long");
+    let limits = catchment::http::Limits::default();
+    // And two seconds for the log.
+    let longest = limits.drain_within.max(limits.shutdown_delay).as_secs() + 2;
+    assert!(seconds > longest, "{seconds} s, {longest} s");
+    assert!(limits.shutdown_delay < limits.drain_within);
+    let page = read("docs/operating.md");
+    assert!(page.contains(&format!("terminationGracePeriodSeconds: {seconds} ")));
+}
+
 /// The calls of a set, and of the sets in it, as systemd knows them; `None` where it does not.
 fn calls_of(set: &str) -> Option<BTreeSet<String>> {
     let asked = Command::new("systemd-analyze")

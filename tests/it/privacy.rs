@@ -347,7 +347,11 @@ fn stopping_does_not_wait_for_those_who_stall() {
 
 #[test]
 fn stopping_lets_a_request_under_way_finish() {
-    let server = Server::with(embedded(), limits(10_000, 5_000));
+    let limits = Limits {
+        shutdown_delay: Duration::from_secs(2),
+        ..limits(10_000, 5_000)
+    };
+    let server = Server::with(embedded(), limits);
     let mut stream = under_way(server.connect());
     let address = stream.peer_addr().expect("connected");
     let stopping = thread::spawn(move || server.stop());

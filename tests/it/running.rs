@@ -38,6 +38,7 @@ impl Running {
             // An argument goes before it.
             .env("CATCHMENT_LOG_LEVEL", "trace")
             .env("RUST_BACKTRACE", "1")
+            .env("CATCHMENT_SHUTDOWN_DELAY", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

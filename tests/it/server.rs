@@ -70,7 +70,11 @@ impl Server {
         Server::of(app, limits)
     }
 
-    fn of(app: App, limits: Limits) -> Server {
+    /// As an operator sets it up. Unless a test asks for another delay, the server stops without one.
+    pub(crate) fn of(app: App, mut limits: Limits) -> Server {
+        if limits.shutdown_delay == Limits::default().shutdown_delay {
+            limits.shutdown_delay = Duration::ZERO;
+        }
         let router = http::router(app);
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();

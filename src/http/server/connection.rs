@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::super::access::Turn;
+use super::IDLE_GRACE;
 use super::open::Open;
 use super::unrouted;
 
@@ -130,17 +131,34 @@ impl Connection {
         self.0.open.give_up_a_slow_body()
     }
 
-    /// Done when it is to be closed, or the service stops.
+    /// Done when it is to be closed.
     pub(super) async fn told(&self) -> Told {
         self.0.told.notified().await;
         match self.0.is_hung_up.load(Ordering::Relaxed) {
             true => Told::HangUp,
-            false => Told::Stop,
+            false => Told::Close,
         }
     }
 
-    pub(super) fn tell_to_stop(&self) {
+    /// Done when it is to be closed at once.
+    pub(super) async fn hung_up(&self) {
+        while self.told().await != Told::HangUp {}
+    }
+
+    /// It is to be closed as soon as it is idle.
+    pub(super) fn close(&self) {
         self.0.told.notify_one();
+    }
+
+    /// The service is closing its connections, and nothing has been asked on this one for the whole grace.
+    fn has_ended(&self) -> bool {
+        let Some(closing_since_ms) = self.0.open.closing_since_ms() else {
+            return false;
+        };
+        let (phase, since_ms) = self.at();
+        let idle_ms = (self.0.open.now_ms()).saturating_sub(since_ms.max(closing_since_ms));
+        let grace_is_over = u128::from(idle_ms) >= IDLE_GRACE.as_millis();
+        matches!(phase, Phase::Opened | Phase::Idle) && grace_is_over
     }
 
     pub(super) fn at(&self) -> (Phase, u64) {
@@ -202,12 +220,21 @@ impl Connection {
 /// Why a connection's task is woken from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
+    /// To be closed at once.
     HangUp,
-    Stop,
+    /// To be closed as soon as it is idle.
+    Close,
 }
 
 /// A request, until its answer has been handed over whole.
 pub(super) struct UnderWay(Connection);
+
+impl UnderWay {
+    /// The service has been asked to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.0.is_stopping()
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
@@ -273,6 +300,11 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
         }
     }
 
+    /// The stream, when hyper is done with it.
+    pub(super) fn into_stream(self) -> S {
+        self.stream
+    }
+
     /// Whether these are hyper's own words, to which we have others.
     fn is_hypers(&mut self, bytes: &[u8]) -> bool {
         // It answers by itself where a head is no request's.
@@ -308,6 +340,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
             this.connection.has_read();
+        }
+        if read.is_pending() && this.connection.has_ended() {
+            // As if the client had ended it, which hyper takes for a reason to close without an answer.
+            return Poll::Ready(Ok(()));
         }
         read
     }

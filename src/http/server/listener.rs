@@ -11,6 +11,10 @@ pub trait Listener: Send + 'static {
     /// What they read from and write to.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
+    /// From now on no connection is begun; those that have begun can still be accepted. Where the system cannot do
+    /// that, nothing changes.
+    fn refuse_new(&self) {}
+
     /// The next one, and the address of its other end where it has one.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
 }
@@ -23,6 +27,26 @@ impl Listener for TcpListener {
         // Answers are small, and written in one piece. It may have been closed already.
         let _ = stream.set_nodelay(true);
         Ok((stream, Some(peer.ip().to_canonical())))
+    }
+
+    /// Drops packets that begin a connection. Their clients send them again, and are refused when the listener is
+    /// closed, where those that wait to be accepted would be reset, with the requests that they have sent.
+    #[cfg(target_os = "linux")]
+    fn refuse_new(&self) {
+        use socket2::{SockFilter, SockRef};
+        // A classic BPF program, which sees the TCP header first (linux/filter.h).
+        let filter = [
+            // The flags.
+            SockFilter::new(0x30, 0, 0, 13),
+            // SYN and ACK of them.
+            SockFilter::new(0x54, 0, 0, 0x12),
+            // With SYN alone the packet is dropped, otherwise it is taken whole.
+            SockFilter::new(0x15, 0, 1, 0x02),
+            SockFilter::new(0x06, 0, 0, 0),
+            SockFilter::new(0x06, 0, 0, u32::MAX),
+        ];
+        // Some sandboxes have no filters: then a connection may be reset at the last moment.
+        let _ = SockRef::from(self).attach_filter(&filter);
     }
 }
 

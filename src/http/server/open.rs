@@ -24,10 +24,14 @@ const SLOW_READER_MS: u64 = 1_000;
 /// The connections that are looked at for one to give up.
 const LOOKED_AT: usize = 4_096;
 
+const NEVER: u64 = u64::MAX;
+
 /// The connections that are open.
 pub(super) struct Open {
     started: Instant,
     is_stopping: AtomicBool,
+    /// When connections began to be closed, in the milliseconds of [`Open::now_ms`]; [`NEVER`] before.
+    closing_since_ms: AtomicU64,
     closed: Notify,
     held: Mutex<Held>,
     given_up: AtomicU64,
@@ -55,6 +59,7 @@ impl Open {
         Open {
             started: Instant::now(),
             is_stopping: AtomicBool::new(false),
+            closing_since_ms: AtomicU64::new(NEVER),
             closed: Notify::new(),
             held: Mutex::default(),
             given_up: AtomicU64::new(0),
@@ -175,34 +180,34 @@ impl Open {
         (shortest / 8).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 
-    /// Tells every connection that the service stops; the number of the next one.
-    pub(super) fn stop(&self) -> u64 {
+    /// From now on the service is not ready, and every answer is the last one of its connection.
+    pub(super) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
-        let held = self.held();
-        for seen in held.connections.values() {
-            seen.connection.tell_to_stop();
-        }
-        held.next
     }
 
-    /// Done when the connections before this number are closed.
-    pub(super) async fn closed_before(&self, number: u64) {
+    /// Closes every connection as soon as it is idle. There are to be no new ones.
+    pub(super) fn close(&self) {
+        self.closing_since_ms
+            .store(self.now_ms(), Ordering::Relaxed);
+        for seen in self.held().connections.values() {
+            seen.connection.close();
+        }
+    }
+
+    /// Since when connections are closed, in the milliseconds of [`Open::now_ms`].
+    pub(super) fn closing_since_ms(&self) -> Option<u64> {
+        let since_ms = self.closing_since_ms.load(Ordering::Relaxed);
+        (since_ms != NEVER).then_some(since_ms)
+    }
+
+    /// Done when all connections are closed.
+    pub(super) async fn all_closed(&self) {
         loop {
             let closed = self.closed.notified();
-            let first = self.held().connections.keys().next().copied();
-            if first.is_none_or(|first| first >= number) {
+            if self.held().connections.is_empty() {
                 return;
             }
             closed.await;
-        }
-    }
-
-    /// Hangs up where nothing is asked.
-    pub(super) fn hang_up_idle_ones(&self) {
-        for seen in self.held().connections.values() {
-            if matches!(seen.connection.at().0, Phase::Opened | Phase::Idle) {
-                seen.connection.hang_up();
-            }
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Answers that no route makes: to what hyper cannot read, and to a connection that there is no place
-//! for. They look as all others do.
+//! Answers that no route makes: to what hyper cannot read, to a request without a valid `Host`, and to a
+//! connection that there is no place for. They look as all others do.
 //!
 //! hyper answers a head that is no request's by itself, with a status and nothing else, and offers no
 //! way to have a say. So its answer is known on its way out, by what it is, and ours is sent instead.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::IntoResponse;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use super::super::problem::Problem;
@@ -30,6 +30,28 @@ pub(super) fn no_place() -> Bytes {
     written(problem, "")
 }
 
+/// The answer to a request that no route is to see, the last one of its connection.
+pub(super) fn refusal(problem: Problem) -> Response {
+    UNREADABLE.fetch_add(1, Ordering::Relaxed);
+    let mut response = logged(problem);
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+/// With the headers of every answer; logged as any other.
+fn logged(problem: Problem) -> Response {
+    let (id, status) = (RequestId::new(), problem.status());
+    let mut response = problem.into_response();
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(X_REQUEST_ID, id.header());
+    log(&id, status);
+    response
+}
+
 /// What to send in place of these bytes, where they are hyper's own answer.
 pub(super) fn instead_of(bytes: &[u8]) -> Option<Bytes> {
     let head = bytes.strip_prefix(b"HTTP/1.1 4")?;
@@ -50,16 +72,11 @@ pub(super) fn instead_of(bytes: &[u8]) -> Option<Bytes> {
     Some(written(problem, date))
 }
 
-/// A whole answer, the last one of its connection; logged as any other.
+/// A whole answer, the last one of its connection.
 fn written(problem: Problem, date: &str) -> Bytes {
-    let (id, status) = (RequestId::new(), problem.status());
+    let status = problem.status();
     let body = problem.json();
-    let mut response = problem.into_response();
-    let headers = response.headers_mut();
-    for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    headers.insert(X_REQUEST_ID, id.header());
+    let response = logged(problem);
     let reason = status.canonical_reason().unwrap_or("Error");
     let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
     let mut line = |name: &str, value: &[u8]| {
@@ -75,7 +92,6 @@ fn written(problem: Problem, date: &str) -> Bytes {
     line("connection", b"close");
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(&body);
-    log(&id, status);
     bytes.into()
 }
 

@@ -1,0 +1,97 @@
+//! The host that a request is for (RFC 9112, 3.2): proxies and caches on the way and this service have to agree
+//! about it, so that a request that leaves it open is refused.
+
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, Request, Version, header};
+
+use super::super::problem::Problem;
+
+/// Checks `Host`, and replaces it by the authority of an absolute target, which has priority.
+///
+/// # Errors
+/// 400 where `Host` is there more than once, where it is no host, or where it is missing from HTTP/1.1.
+pub(super) fn settle<B>(request: &mut Request<B>) -> Result<(), Problem> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), Some(_)) => {
+            return Err(malformed("there should be one Host header, not several"));
+        }
+        (Some(host), None) if !is_host(host) => {
+            return Err(malformed(
+                "Host should be a host name or address, and perhaps a port",
+            ));
+        }
+        (None, _) if request.version() == Version::HTTP_11 => {
+            return Err(malformed("HTTP/1.1 needs a Host header"));
+        }
+        _ => {}
+    }
+    if let Some(authority) = request.uri().authority() {
+        let authority = authority.as_str();
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        let host = HeaderValue::from_str(host)
+            .map_err(|_| malformed("the target of the request should be an address"))?;
+        request.headers_mut().insert(header::HOST, host);
+    }
+    Ok(())
+}
+
+fn malformed(detail: &'static str) -> Problem {
+    Problem::bad_request("malformed", detail)
+}
+
+/// `uri-host [":" port]`, or nothing where the target has no authority.
+fn is_host(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    bytes.is_empty() || (!bytes.contains(&b'@') && Authority::try_from(bytes).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The host of a request that is let pass.
+    fn settled(version: Version, target: &str, hosts: &[&str]) -> Option<String> {
+        let mut request = Request::builder().version(version).uri(target);
+        for host in hosts {
+            request = request.header(header::HOST, *host);
+        }
+        let mut request = request.body(()).expect("a request");
+        settle(&mut request).ok()?;
+        let host = request.headers().get(header::HOST);
+        Some(host.map_or(String::new(), |host| host.to_str().expect("ASCII").into()))
+    }
+
+    #[test]
+    fn http_1_1_needs_exactly_one_valid_host() {
+        for (hosts, expected) in [
+            (&["a.example"][..], Some("a.example")),
+            (&["a.example:8080"], Some("a.example:8080")),
+            (&["[::1]:8080"], Some("[::1]:8080")),
+            (&["my_service"], Some("my_service")),
+            (&[""], Some("")),
+            (&[], None),
+            (&["a.example", "a.example"], None),
+            (&["a.example", "b.example"], None),
+            (&["a.example, b.example"], None),
+            (&["a.example/path"], None),
+            (&["user@a.example"], None),
+            (&["a b"], None),
+        ] {
+            let host = settled(Version::HTTP_11, "/", hosts);
+            assert_eq!(host.as_deref(), expected, "{hosts:?}");
+        }
+        assert_eq!(settled(Version::HTTP_10, "/", &[]).as_deref(), Some(""));
+        assert_eq!(settled(Version::HTTP_10, "/", &["a", "a"]), None);
+    }
+
+    #[test]
+    fn the_authority_of_an_absolute_target_has_priority() {
+        let target = "http://user@a.example:8080/health/live";
+        let host = settled(Version::HTTP_11, target, &["b.example"]);
+        assert_eq!(host.as_deref(), Some("a.example:8080"));
+        assert_eq!(settled(Version::HTTP_11, target, &[]), None);
+    }
+}

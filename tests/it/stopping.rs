@@ -1,0 +1,220 @@
+//! Stopping: readiness first, then the listener, then idle connections; no request is lost on the way.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use catchment::http::Limits;
+
+use crate::running::Running;
+use crate::server::{Server, client, connect, embedded, read_to_close, send};
+
+const ASKED: &str = "GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n";
+
+fn server(delay_ms: u64) -> Server {
+    let limits = Limits {
+        shutdown_delay: Duration::from_millis(delay_ms),
+        drain_within: Duration::from_secs(8),
+        ..Limits::default()
+    };
+    Server::with(embedded(), limits)
+}
+
+/// Stops it on a thread of its own; done when it is not ready any more.
+fn stopping(server: Server) -> JoinHandle<Duration> {
+    let address = server.address();
+    let thread = thread::spawn(move || server.stop());
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while ready(address) != 503 {
+        assert!(Instant::now() < deadline, "it is ready still");
+    }
+    thread
+}
+
+fn ready(address: SocketAddr) -> u16 {
+    send(&client(), address, ("GET", "/health/ready"), &[], None).status
+}
+
+/// The head and the body of one answer.
+fn answer(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"}") {
+        let mut byte = [0];
+        match stream.read(&mut byte) {
+            Ok(1) => bytes.push(byte[0]),
+            other => panic!(
+                "no whole answer: {other:?}, {}",
+                String::from_utf8_lossy(&bytes)
+            ),
+        }
+    }
+    String::from_utf8(bytes).expect("text")
+}
+
+#[test]
+fn readiness_is_false_and_reachable_for_the_delay_before_the_listener_closes() {
+    let server = server(1_500);
+    let address = server.address();
+    assert_eq!(ready(address), 200);
+    let started = Instant::now();
+    let thread = stopping(server);
+    assert!(started.elapsed() < Duration::from_millis(1_000));
+    // Others are still answered, each for the last time on its connection.
+    while started.elapsed() < Duration::from_millis(1_200) {
+        assert_eq!(ready(address), 503);
+        let other = send(&client(), address, ("GET", "/api/v1/dataset"), &[], None).expect(200);
+        assert_eq!(other.header("connection"), "close", "{other}");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let took = thread.join().expect("it stops");
+    assert!(took >= Duration::from_millis(1_450), "{took:?}");
+    assert!(took < Duration::from_millis(4_000), "{took:?}");
+    assert!(TcpStream::connect(address).is_err(), "it listens still");
+}
+
+#[test]
+fn a_kept_connection_is_told_to_close_by_its_next_answer() {
+    let server = server(1_000);
+    let mut stream = server.connect();
+    stream.write_all(ASKED.as_bytes()).expect("taken");
+    let first = answer(&mut stream);
+    assert!(!first.contains("connection: close"), "{first}");
+    let thread = stopping(server);
+    stream.write_all(ASKED.as_bytes()).expect("taken");
+    let last = read_to_close(stream);
+    assert!(last.starts_with("HTTP/1.1 200 "), "{last}");
+    assert!(last.contains("connection: close\r\n"), "{last}");
+    thread.join().expect("it stops");
+}
+
+#[test]
+fn a_request_that_comes_on_an_idle_connection_as_the_listener_closes_is_answered() {
+    let server = server(400);
+    let mut idle: Vec<TcpStream> = (0..20)
+        .map(|at| {
+            let mut stream = server.connect();
+            // Some were asked before, some never.
+            if at % 2 == 0 {
+                stream.write_all(ASKED.as_bytes()).expect("taken");
+                answer(&mut stream);
+            }
+            stream
+        })
+        .collect();
+    let stopped = Instant::now();
+    let thread = stopping(server);
+    // From before the listener closes until after.
+    for (at, stream) in (0..).zip(&mut idle) {
+        let moment = Duration::from_millis(300 + 20 * at);
+        thread::sleep(moment.saturating_sub(stopped.elapsed()));
+        stream.write_all(ASKED.as_bytes()).expect("taken");
+    }
+    for stream in idle {
+        let last = read_to_close(stream);
+        assert!(last.starts_with("HTTP/1.1 200 "), "it was lost: {last}");
+        assert!(last.contains("connection: close\r\n"), "{last}");
+    }
+    thread.join().expect("it stops");
+}
+
+#[test]
+fn an_idle_connection_is_ended_without_a_reset() {
+    let server = server(0);
+    let mut stream = server.connect();
+    stream.write_all(ASKED.as_bytes()).expect("taken");
+    answer(&mut stream);
+    let took = server.stop();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let mut rest = Vec::new();
+    let ended = stream.read_to_end(&mut rest).expect("no reset");
+    assert_eq!(ended, 0, "{}", String::from_utf8_lossy(&rest));
+}
+
+/// What becomes of the requests of a client that keeps its connection, and opens another where it is told to.
+fn asks_until_refused(address: SocketAddr, is_stopping: &AtomicBool, lost: &AtomicUsize) -> usize {
+    let mut count = 0;
+    while let Ok(stream) = TcpStream::connect(address) {
+        let mut stream = stream;
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .expect("it is set");
+        loop {
+            if stream.write_all(ASKED.as_bytes()).is_err() {
+                lost.fetch_add(1, Ordering::SeqCst);
+                break;
+            }
+            let mut bytes = Vec::new();
+            let mut buffer = [0; 2_048];
+            while !bytes.ends_with(b"}") {
+                match stream.read(&mut buffer) {
+                    Ok(length @ 1..) => bytes.extend_from_slice(&buffer[..length]),
+                    _ => break,
+                }
+            }
+            if !bytes.starts_with(b"HTTP/1.1 200 ") {
+                lost.fetch_add(1, Ordering::SeqCst);
+                break;
+            }
+            count += 1;
+            if String::from_utf8_lossy(&bytes).contains("connection: close") {
+                break;
+            }
+            assert!(
+                !is_stopping.load(Ordering::SeqCst),
+                "it was not told to close"
+            );
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    count
+}
+
+#[test]
+fn clients_that_keep_connections_lose_nothing_while_the_service_stops() {
+    let server = server(800);
+    let address = server.address();
+    let (is_stopping, lost) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let begin = Arc::new(Barrier::new(9));
+    let clients: Vec<JoinHandle<usize>> = (0..8)
+        .map(|_| {
+            let (is_stopping, lost) = (Arc::clone(&is_stopping), Arc::clone(&lost));
+            let begin = Arc::clone(&begin);
+            thread::spawn(move || {
+                begin.wait();
+                asks_until_refused(address, &is_stopping, &lost)
+            })
+        })
+        .collect();
+    begin.wait();
+    thread::sleep(Duration::from_millis(300));
+    let thread = thread::spawn(move || server.stop());
+    thread.join().expect("it stops");
+    let counts: Vec<usize> = clients
+        .into_iter()
+        .map(|it| it.join().expect("it ends"))
+        .collect();
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    let lost = lost.load(Ordering::SeqCst);
+    assert_eq!(lost, 0, "of {counts:?} requests");
+}
+
+#[test]
+fn the_delay_is_a_setting_and_a_second_signal_does_not_wait_for_it() {
+    let mut running = Running::start(&["--shutdown-delay", "30"]);
+    assert_eq!(ready(running.address), 200);
+    running.signal("TERM");
+    running.wait_for("stopping");
+    assert_eq!(ready(running.address), 503);
+    drop(connect(running.address));
+    let signalled = Instant::now();
+    running.signal("INT");
+    let (status, written) = running.end();
+    assert_eq!(status, Some(130), "{written}");
+    assert!(signalled.elapsed() < Duration::from_secs(5));
+}
