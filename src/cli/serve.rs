@@ -21,7 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::dataset::{Files, MANIFEST};
 use crate::http::{
     self, Access, AddressRate, App, BatchLimits, EmbedOrigin, FrameAncestors, Limits, Network,
-    admin,
+    PublicUrl, admin,
 };
 use crate::keys::{Keys, KeysError, Scope};
 use crate::log;
@@ -39,6 +39,10 @@ pub(super) struct ServeArguments {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Where clients reach the service, such as https://catchment.example.org: the beginning of links in TileJSON,
+    /// OGC, oEmbed and Link. By default the host that a trusted proxy names; without one, links begin with a slash.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<PublicUrl>,
     /// Where the operator may POST /reload and GET /metrics: an address, or a Unix socket that the
     /// owner alone may use; nowhere by default. Keep it from others.
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
@@ -261,6 +265,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         .with_batch_limits(arguments.batch_limits())
         .with_access(access, &limits)
         .with_basemap(basemap)
+        .with_public_url(arguments.public_url.clone())
         .with_frame_ancestors(FrameAncestors::of(&arguments.embed_origin));
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
@@ -285,6 +290,11 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         }
         if let Some(keys) = keys {
             tokio::spawn(read_keys_on_change(keys));
+        }
+        if arguments.is_reached_under_no_name() {
+            tracing::warn!(
+                "the public address is not known: links in TileJSON, OGC and oEmbed name no host; --public-url sets it"
+            );
         }
         tracing::info!(%address, "listening");
         http::serve(listener, http::router(app), limits, stop).await?;
@@ -323,6 +333,12 @@ impl ServeArguments {
         if matches!(self.log_format, LogFormat::Text) {
             log::message(words);
         }
+    }
+
+    /// Others reach the service, and nothing says under which address.
+    fn is_reached_under_no_name(&self) -> bool {
+        let has_name = self.public_url.is_some() || !self.trusted_proxy.is_empty();
+        !has_name && !self.listen.ip().is_loopback()
     }
 
     fn access(&self) -> Result<Access> {
@@ -364,6 +380,7 @@ impl ServeArguments {
             answer_within: Duration::from_secs(self.answer_within),
             write_within: Duration::from_secs(self.write_within),
             idle_within: Duration::from_secs(self.idle_within),
+            shutdown_delay: Duration::from_secs(self.shutdown_delay),
             drain_within: Duration::from_secs(self.drain_within),
             connections: within_descriptors(self.connections),
             requests: self.requests,
@@ -380,7 +397,6 @@ impl ServeArguments {
             bytes: self.batch_bytes,
             lists: self.batch_lists,
             lists_per_client: self
-            shutdown_delay: Duration::from_secs(self.shutdown_delay),
                 .batch_lists_per_client
                 .unwrap_or(self.batch_lists.div_ceil(2)),
             queue_within: Duration::from_secs(self.batch_queue_within),
@@ -617,13 +633,18 @@ fn start_log(arguments: &ServeArguments) -> Result<()> {
         LogFormat::Text => registry.with(lines).init(),
         LogFormat::Json => registry.with(lines.json()).init(),
     }
+    Ok(())
 }
+
+/// How long the last log lines may take where the program has to end at once.
+const FLUSH_AT_ONCE: Duration = Duration::from_millis(100);
 
 /// Done at the first signal to stop; the second one ends the program at once.
 async fn asked_to_stop(mut signals: Signals) {
     signals.next().await;
     tokio::spawn(async move {
         signals.next().await;
+        log::flush(FLUSH_AT_ONCE);
         std::process::exit(130);
     });
 }
@@ -638,18 +659,13 @@ struct Signals {
 #[cfg(unix)]
 impl Signals {
     fn new() -> Signals {
-    Ok(())
         use tokio::signal::unix::{SignalKind, signal};
         Signals {
-/// How long the last log lines may take where the program has to end at once.
-const FLUSH_AT_ONCE: Duration = Duration::from_millis(100);
-
             interrupt: signal(SignalKind::interrupt()).expect("SIGINT can be listened for"),
             terminate: signal(SignalKind::terminate()).expect("SIGTERM can be listened for"),
         }
     }
 
-        log::flush(FLUSH_AT_ONCE);
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

@@ -293,6 +293,11 @@ impl Gate {
         self.limits.answer_within / 2
     }
 
+    /// Whether the operator trusts what a proxy at this address says of a request.
+    pub(super) fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
+        proxies::is_ours(peer, &self.access.trusted_proxies)
+    }
+
     /// A request is answered by then.
     pub(super) fn answer_within(&self) -> Duration {
         self.limits.answer_within

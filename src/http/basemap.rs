@@ -11,13 +11,13 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::App;
+use super::base_url::BaseUrl;
 use super::conditional::CACHE_FOR_GOOD;
 use super::input::{Segments, query_fields};
 use super::negotiate;
-use super::origin::origin;
 use super::prepared::in_form;
 use super::problem::Problem;
-use super::tiles::{by_host, numbered};
+use super::tiles::{numbered, with_links};
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, Content};
 use crate::tiles::{Encoding, Made};
 
@@ -27,7 +27,12 @@ const PROTOMAPS: &str = include_str!("basemap/protomaps.json");
 const OPENMAPTILES: &str = include_str!("basemap/openmaptiles.json");
 
 /// `/tiles/basemap.json`: a MapLibre style (version 8).
-pub(super) fn style(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(super) fn style(
+    app: &App,
+    uri: &Uri,
+    base: &BaseUrl,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     query_fields(uri, &[])?;
     let basemap = app.basemap.as_deref().ok_or_else(no_basemap)?;
     let (kind, layers) = match basemap.content {
@@ -36,10 +41,10 @@ pub(super) fn style(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Respons
         Content::OpenMapTiles => ("vector", OPENMAPTILES),
     };
     let layers: Value = serde_json::from_str(layers).expect("our own styles are JSON");
-    let (origin, edition) = (origin(headers), &basemap.edition);
+    let edition = &basemap.edition;
     let mut source = json!({
         "type": kind,
-        "tiles": [format!("{origin}/tiles/basemap/{edition}/{{z}}/{{x}}/{{y}}")],
+        "tiles": [format!("{base}/tiles/basemap/{edition}/{{z}}/{{x}}/{{y}}")],
         "minzoom": basemap.zooms.0,
         "maxzoom": basemap.zooms.1,
         "attribution": basemap.attribution,
@@ -51,12 +56,12 @@ pub(super) fn style(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<Respons
         source["bounds"] = json!(bounds);
     }
     let style = json!({ "version": 8, "sources": { "basemap": source }, "layers": layers });
-    Ok(by_host(headers, &style))
+    Ok(with_links(base, headers, &style))
 }
 
 /// Where the style is, as another style's metadata tell it.
-pub(super) fn address(headers: &HeaderMap) -> Value {
-    json!({ "catchment:basemap": format!("{}/tiles/basemap.json", origin(headers)) })
+pub(super) fn address(base: &BaseUrl) -> Value {
+    json!({ "catchment:basemap": format!("{base}/tiles/basemap.json") })
 }
 
 /// `/tiles/basemap/{edition}/{z}/{x}/{y}`: packed as it is in the file, for clients that take that.

@@ -6,13 +6,14 @@ use axum::extract::State;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::App;
 use super::areas::{held_layer, unknown_area};
+use super::base_url::BaseUrl;
 use super::conditional::{cacheable, cacheable_json};
 use super::input::query_fields;
-use super::origin::{self, origin};
 use super::pages;
 use super::problem::Problem;
 use super::snapshot::Snapshot;
@@ -82,6 +83,7 @@ const EMBED_FIELDS: &[&str] = &["area", "layer", "search", "as_of"];
 pub(super) async fn page(
     State(app): State<App>,
     uri: Uri,
+    base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let fields = query_fields(&uri, EMBED_FIELDS)?;
@@ -94,13 +96,12 @@ pub(super) async fn page(
         .flatten();
     let is_meant = |area: &&Area| shown.area.as_ref().is_none_or(|(id, _)| *id == area.id);
     let names: Vec<String> = areas.filter(is_meant).map(Area::title).collect();
-    let origin = origin(&headers);
-    let oembed = oembed_address(&origin, &shown.embed_path());
+    let oembed = oembed_address(&base, &shown.embed_path());
     let page = web::embed(&EmbedPage {
         shown: &shown,
         names: &names,
         attribution: &index.manifest().attribution,
-        oembed: &oembed,
+        oembed: oembed.as_deref(),
     });
     let body = page.into_string().into_bytes();
     let mut response = cacheable(&headers, "text/html; charset=utf-8", body);
@@ -109,8 +110,8 @@ pub(super) async fn page(
         header::CONTENT_SECURITY_POLICY,
         app.frame_ancestors.policy(),
     );
-    to_set.append(header::VARY, origin::VARY);
-    discovered(to_set, &oembed);
+    base.vary(to_set);
+    discovered(to_set, oembed.as_deref());
     Ok(response)
 }
 
@@ -161,21 +162,19 @@ fn title(index: &Index, layer: Layer) -> String {
     entry.map_or_else(|| layer.to_string(), |entry| entry.title.clone())
 }
 
-/// Where oEmbed describes a page of ours; empty where the request does not tell who we are.
-fn oembed_address(origin: &str, path: &str) -> String {
-    if origin.is_empty() {
-        return String::new();
-    }
-    let url = format!("{origin}{path}");
+/// Where oEmbed describes a page of ours; `None` where our address is not known: oEmbed needs whole ones.
+fn oembed_address(base: &BaseUrl, path: &str) -> Option<String> {
+    let base = base.known()?;
+    let url = format!("{base}{path}");
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("url", &url)
         .append_pair("format", "json")
         .finish();
-    format!("{origin}/oembed?{query}")
+    Some(format!("{base}/oembed?{query}"))
 }
 
-fn discovered(headers: &mut HeaderMap, oembed: &str) {
-    if !oembed.is_empty() {
+fn discovered(headers: &mut HeaderMap, oembed: Option<&str>) {
+    if let Some(oembed) = oembed {
         let link = format!("<{oembed}>; rel=\"alternate\"; type=\"application/json+oembed\"");
         let link = HeaderValue::from_str(&link).expect("an encoded address is ASCII");
         headers.append(header::LINK, link);
@@ -183,15 +182,15 @@ fn discovered(headers: &mut HeaderMap, oembed: &str) {
 }
 
 /// The `Link` with which a page of ours says that it can be embedded.
-pub(super) fn discover(headers: &HeaderMap, path: &str, response: &mut Response) {
-    let oembed = oembed_address(&origin(headers), path);
-    discovered(response.headers_mut(), &oembed);
+pub(super) fn discover(base: &BaseUrl, path: &str, response: &mut Response) {
+    let oembed = oembed_address(base, path);
+    discovered(response.headers_mut(), oembed.as_deref());
 }
 
 /// The same, of a page that says nothing else of where the service is.
-pub(super) fn discover_at(headers: &HeaderMap, path: &str, response: &mut Response) {
-    discover(headers, path, response);
-    response.headers_mut().append(header::VARY, origin::VARY);
+pub(super) fn discover_at(base: &BaseUrl, path: &str, response: &mut Response) {
+    discover(base, path, response);
+    base.vary(response.headers_mut());
 }
 
 /// A frame is no wider unless its site says so.
@@ -204,6 +203,7 @@ const OEMBED_CACHE_S: u32 = 86_400;
 pub(super) async fn oembed(
     State(app): State<App>,
     uri: Uri,
+    base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = uri.query().unwrap_or_default();
@@ -225,8 +225,12 @@ pub(super) async fn oembed(
             "url should be the address of a page of this service",
         )
     })?;
-    let shown = described_page(&app, &headers, url)?;
-    let origin = origin(&headers);
+    let known = base.known().ok_or_else(|| {
+        let detail =
+            "oEmbed needs the public address of the service, which its operator sets with --public-url";
+        Problem::unknown("no_public_url", detail)
+    })?;
+    let shown = described_page(&app, &base, url)?;
     let width = width_max.min(OEMBED_WIDTH);
     let height = height_max.min(FRAME_HEIGHT);
     let body = json!({
@@ -234,14 +238,14 @@ pub(super) async fn oembed(
         "type": "rich",
         "title": shown.name(),
         "provider_name": "Catchment",
-        "provider_url": format!("{origin}/"),
+        "provider_url": format!("{base}/"),
         "cache_age": OEMBED_CACHE_S,
         "width": width,
         "height": height,
-        "html": web::iframe(&origin, &shown, &width.to_string(), height),
+        "html": web::iframe(known, &shown, &width.to_string(), height),
     });
     let mut response = cacheable_json(&headers, &body);
-    response.headers_mut().append(header::VARY, origin::VARY);
+    base.vary(response.headers_mut());
     Ok(response)
 }
 
@@ -250,17 +254,16 @@ fn no_number(name: &str) -> Problem {
 }
 
 /// What a page of ours shows; foreign addresses and pages without a map are not found.
-fn described_page(app: &App, headers: &HeaderMap, url: &str) -> Result<Shown, Problem> {
+fn described_page(app: &App, base: &BaseUrl, url: &str) -> Result<Shown, Problem> {
     let url: Uri = url.parse().map_err(|_| Problem::not_found())?;
-    let own = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let is_http = matches!(url.scheme_str(), Some("http" | "https"));
-    let authority = url.authority().map(Authority::as_str);
-    if !is_http || own.is_none() || !same_host(authority, own) {
-        return Err(Problem::not_found());
-    }
-    let segments: Vec<&str> = url.path().split('/').filter(|it| !it.is_empty()).collect();
+    let local = base.local(&url).ok_or_else(Problem::not_found)?;
+    let path = local.split('?').next().unwrap_or_default();
+    let segments = path.split('/').filter(|it| !it.is_empty());
+    let segments = segments.map(|it| percent_decode_str(it).decode_utf8());
+    let segments: Vec<_> = segments
+        .collect::<Result<_, _>>()
+        .map_err(|_| Problem::not_found())?;
+    let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match segments.as_slice() {
         ["embed"] => {
             let fields = query_fields(&url, EMBED_FIELDS)?;
@@ -276,15 +279,11 @@ fn described_page(app: &App, headers: &HeaderMap, url: &str) -> Result<Shown, Pr
     }
 }
 
-fn same_host(one: Option<&str>, other: Option<&str>) -> bool {
-    let lower = |host: Option<&str>| host.map(str::to_ascii_lowercase);
-    lower(one) == lower(other)
-}
-
 /// `GET /put-this-map-on-your-site`: a preview, and the lines to copy.
 pub(super) async fn site(
     State(app): State<App>,
     uri: Uri,
+    base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let fields = query_fields(&uri, &["show", "search"])?;
@@ -304,20 +303,18 @@ pub(super) async fn site(
         search,
         ..chosen(&snapshot, layer, area)?
     };
-    let origin = origin(&headers);
     let home = pages::blank(index);
     let page = web::site(
         &home,
         &SitePage {
             shown: &shown,
             choices: &choices,
-            origin: &origin,
+            base: base.known(),
         },
     );
     let body = page.into_string().into_bytes();
     let mut response = cacheable(&headers, "text/html; charset=utf-8", body);
-    response.headers_mut().append(header::VARY, origin::VARY);
-    discover(&headers, &shown.embed_path(), &mut response);
+    discover_at(&base, &shown.embed_path(), &mut response);
     Ok(response)
 }
 

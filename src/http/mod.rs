@@ -5,6 +5,7 @@ mod access;
 pub mod admin;
 mod archive;
 mod areas;
+mod base_url;
 mod basemap;
 pub(crate) mod batch;
 pub(crate) mod body;
@@ -20,7 +21,6 @@ mod metrics;
 mod negotiate;
 mod ogc;
 mod openapi;
-mod origin;
 mod paced;
 mod pages;
 mod postcodes;
@@ -54,6 +54,7 @@ use protect::{Guard, Manner};
 use widget::Pictures;
 
 pub use access::{Access, AddressRate, InvalidNetwork, Network};
+pub use base_url::{InvalidPublicUrl, PublicUrl};
 pub(crate) use batch::AUDIT;
 pub use batch::BatchLimits;
 pub use embed::{EmbedOrigin, FrameAncestors, InvalidEmbedOrigin};
@@ -68,6 +69,8 @@ pub struct App {
     /// Pages that are the same for everybody.
     pages: SharedPages,
     frame_ancestors: FrameAncestors,
+    /// Where clients reach the service, where the operator says so.
+    public_url: Option<PublicUrl>,
     gate: Arc<Gate>,
     /// Places for maps that are being drawn.
     drawing: Arc<Semaphore>,
@@ -94,6 +97,7 @@ impl App {
             tiling: Arc::new(Semaphore::new(access::processors())),
             archiving: Arc::new(Semaphore::new(1)),
             frame_ancestors: FrameAncestors::any(),
+            public_url: None,
             basemap: None,
         }
     }
@@ -116,6 +120,11 @@ impl App {
             frame_ancestors,
             ..self
         }
+    }
+
+    /// Says where clients reach it. Without, links name the host that a trusted proxy names, or none.
+    pub fn with_public_url(self, public_url: Option<PublicUrl>) -> App {
+        App { public_url, ..self }
     }
 
     /// Lays a map of the operator's beneath our areas.

@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::base_url::BaseUrl;
 use super::conditional::cacheable_json;
 use super::input::query_fields;
 use super::negotiate;
-use super::origin::{self, origin};
 use super::pages::shared::Shared;
 use super::problem::Problem;
 use super::{App, pages};
@@ -23,12 +23,16 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// `/openapi.json`.
-pub(super) async fn document(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn document(
+    uri: Uri,
+    base: BaseUrl,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
     let mut document = DOCUMENT.clone();
-    document["servers"] = json!([{ "url": format!("{}/", origin(&headers)) }]);
+    document["servers"] = json!([{ "url": format!("{base}/") }]);
     let mut response = cacheable_json(&headers, &document);
-    response.headers_mut().insert(header::VARY, origin::VARY);
+    base.vary(response.headers_mut());
     Ok(response)
 }
 

@@ -19,6 +19,7 @@ use maud::Markup;
 use super::App;
 use super::access::Turn;
 use super::access::places::Refusal;
+use super::base_url::BaseUrl;
 use super::conditional::{CACHE_CONTROL, cacheable};
 use super::embed;
 use super::input::{Segments, form_fields, query_fields};
@@ -63,6 +64,7 @@ pub(super) async fn none() -> Response {
 pub(super) async fn home(
     State(app): State<App>,
     uri: Uri,
+    base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
@@ -72,7 +74,7 @@ pub(super) async fn home(
     let mut response = app
         .pages
         .response(Shared::Home, index, encoding, || web::home(&blank(index)));
-    embed::discover(&headers, "/", &mut response);
+    embed::discover_at(&base, "/", &mut response);
     Ok(response)
 }
 

@@ -19,6 +19,7 @@ use crate::domain::{Area, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatu
 use crate::geodesy;
 use crate::index::{CoveredPostcode, NEAREST_WITHIN_M, Place, Query, Which};
 use crate::question::{InvalidQuestion, PageWanted, Search};
+use crate::web::path_segment;
 
 /// Answers to a search where no limit is given, and the most.
 pub(super) const FOUND: (usize, usize) = (10, 100);
@@ -220,7 +221,7 @@ fn next_page(
     format!(
         "/api/v1/areas/{}/{}/postcodes?{}",
         area.layer,
-        area.id,
+        path_segment(&area.id),
         query.finish()
     )
 }

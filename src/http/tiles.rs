@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use jiff::civil::Date;
@@ -19,12 +19,12 @@ use super::App;
 use super::access::Turn;
 use super::archive;
 use super::areas::{held_layer, unknown_layer};
+use super::base_url::BaseUrl;
 use super::basemap;
 use super::body::decimals;
 use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, cacheable_json};
 use super::input::{Segments, query_fields};
 use super::negotiate;
-use super::origin::{self, origin};
 use super::prepared::in_form;
 use super::problem::Problem;
 use super::snapshot::Snapshot;
@@ -32,6 +32,7 @@ use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
 use crate::tiles::{self, Encoding, MAKING, Made, TileAddress, Wanted, ZOOM_MAX};
+use crate::web::path_segment;
 
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
 
@@ -40,13 +41,14 @@ pub(super) async fn named(
     State(app): State<App>,
     method: Method,
     uri: Uri,
+    base: BaseUrl,
     Segments(name): Segments<String>,
     turn: Option<Extension<Turn>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     match name.rsplit_once('.') {
-        Some(("basemap", "json")) => basemap::style(&app, &uri, &headers),
-        Some((name, "json")) => description(&app, &uri, name, &headers),
+        Some(("basemap", "json")) => basemap::style(&app, &uri, &base, &headers),
+        Some((name, "json")) => description(&app, &uri, &base, name, &headers),
         Some((name, "pmtiles")) => {
             let turn = turn.as_deref();
             archive::answer(&app, &uri, name, &method, &headers, turn).await
@@ -55,23 +57,29 @@ pub(super) async fn named(
     }
 }
 
-fn description(app: &App, uri: &Uri, name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+fn description(
+    app: &App,
+    uri: &Uri,
+    base: &BaseUrl,
+    name: &str,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     if name == "style" {
         let fields = query_fields(uri, &["as_of", "dataset", "layers"])?;
         let snapshot = Snapshot::of(app, &fields)?;
         let named = fields.get("layers").map(str::to_string);
         let named = named.unwrap_or_else(|| first_layer(&snapshot));
         let layers = layers(&snapshot, &named)?;
-        let mut style = style(&snapshot, &layers, headers);
+        let mut style = style(&snapshot, &layers, base);
         if app.basemap.is_some() {
-            style["metadata"] = basemap::address(headers);
+            style["metadata"] = basemap::address(base);
         }
-        return Ok(by_host(headers, &style));
+        return Ok(with_links(base, headers, &style));
     }
     let snapshot = Snapshot::of(app, &query_fields(uri, &["as_of", "dataset"])?)?;
     let layers = layers(&snapshot, name)?;
-    let body = tilejson(&snapshot, &layers, headers);
-    Ok(by_host(headers, &body))
+    let body = tilejson(&snapshot, &layers, base);
+    Ok(with_links(base, headers, &body))
 }
 
 /// `/tiles/{layers}/{z}/{x}/{y}.mvt`.
@@ -218,15 +226,16 @@ fn first_layer(snapshot: &Snapshot) -> String {
         .map_or(String::new(), |layer| layer.to_string())
 }
 
-pub(super) fn by_host(headers: &HeaderMap, body: &Value) -> Response {
+/// A body whose links begin with our address.
+pub(super) fn with_links(base: &BaseUrl, headers: &HeaderMap, body: &Value) -> Response {
     let mut response = cacheable_json(headers, body);
-    response.headers_mut().append(header::VARY, origin::VARY);
+    base.vary(response.headers_mut());
     response
 }
 
-fn tilejson(snapshot: &Snapshot, layers: &[Layer], headers: &HeaderMap) -> Value {
+fn tilejson(snapshot: &Snapshot, layers: &[Layer], base: &BaseUrl) -> Value {
     let index = snapshot.index();
-    let (origin, names) = (origin(headers), names(layers));
+    let names = names(layers);
     let query = match snapshot.query.as_str() {
         "" => String::new(),
         query => format!("?{query}"),
@@ -242,9 +251,9 @@ fn tilejson(snapshot: &Snapshot, layers: &[Layer], headers: &HeaderMap) -> Value
         "description": titles.join(", "),
         "version": "1.0.0",
         "scheme": "xyz",
-        "tiles": [format!("{origin}/tiles/{names}/{{z}}/{{x}}/{{y}}.mvt{query}")],
+        "tiles": [format!("{base}/tiles/{names}/{{z}}/{{x}}/{{y}}.mvt{query}")],
         "edition": edition,
-        "edition_tiles": [tiles_of_edition(&origin, &edition, &names)],
+        "edition_tiles": [tiles_of_edition(base, &edition, &names)],
         "minzoom": 0,
         "maxzoom": ZOOM_MAX,
         "bounds": bounds(snapshot, layers),
@@ -253,27 +262,16 @@ fn tilejson(snapshot: &Snapshot, layers: &[Layer], headers: &HeaderMap) -> Value
     })
 }
 
-fn tiles_of_edition(origin: &str, edition: &str, names: &str) -> String {
+fn tiles_of_edition(base: &BaseUrl, edition: &str, names: &str) -> String {
     format!(
-        "{origin}/tiles/{}/{names}/{{z}}/{{x}}/{{y}}.mvt",
-        escaped(edition)
+        "{base}/tiles/{}/{names}/{{z}}/{{x}}/{{y}}.mvt",
+        path_segment(edition)
     )
-}
-
-/// Everything but letters, digits and `-._~` as `%` and two digits (RFC 3986, 2.3).
-fn escaped(segment: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        byte => format!("%{byte:02X}"),
-    };
-    segment.bytes().map(byte).collect()
 }
 
 /// A MapLibre style (version 8) without text, so that it needs no fonts: grounds in colours that colour-blind
 /// people tell apart (Okabe and Ito 2008), borders, and points of what is too small for ground.
-fn style(snapshot: &Snapshot, layers: &[Layer], headers: &HeaderMap) -> Value {
+fn style(snapshot: &Snapshot, layers: &[Layer], base: &BaseUrl) -> Value {
     let index = snapshot.index();
     let edition = edition(index, snapshot.as_of);
     let colour = json!([
@@ -320,7 +318,7 @@ fn style(snapshot: &Snapshot, layers: &[Layer], headers: &HeaderMap) -> Value {
         "name": layers.iter().filter_map(|&layer| title(index, layer)).collect::<Vec<_>>().join(", "),
         "sources": { "catchment": {
             "type": "vector",
-            "tiles": [tiles_of_edition(&origin(headers), &edition, &names(layers))],
+            "tiles": [tiles_of_edition(base, &edition, &names(layers))],
             "minzoom": 0,
             "maxzoom": ZOOM_MAX,
             "bounds": bounds(snapshot, layers),

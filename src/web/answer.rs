@@ -5,7 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use super::home::Asked;
 use super::live_map::LiveMap;
 use super::nhsuk::{Card, Table, card, details, inset_text, summary_list, table, tag};
-use super::things::{path_of, with_query};
+use super::things::{path_of, path_segment, with_query};
 use super::words;
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, Certainty, Layer, Practice, PracticeStatus, Provenance,
@@ -435,7 +435,7 @@ fn map_figure(index: &Index, asked: &Asked<'_>) -> Markup {
         @if let Some(map) = map { (PreEscaped(&map.svg)) }
         figcaption {
             @if mark.is_some() && map.is_some() { "The mark is the place that was asked about. " }
-            (downloads(&format!("/maps/{}/{}", area.layer, area.id), &with, &called(area)))
+            (downloads(&format!("/maps/{}/{}", area.layer, path_segment(&area.id)), &with, &called(area)))
         }
     };
     if index.boundary(area.layer, &area.id, answer.as_of).is_none() {

@@ -6,6 +6,7 @@ use super::assets;
 use super::frame::{Page, frame};
 use super::home::Home;
 use super::nhsuk::{Button, Checkbox, Field, Select, button, checkboxes, select};
+use super::things::path_segment;
 use crate::domain::{Area, Layer};
 
 /// Where other sites' editors find the lines to copy.
@@ -51,7 +52,7 @@ impl Shown {
     fn picture_path(&self) -> String {
         let name = match &self.area {
             None => self.layer.to_string(),
-            Some((id, _)) => format!("{}/{id}", self.layer),
+            Some((id, _)) => format!("{}/{}", self.layer, path_segment(id)),
         };
         match &self.as_of {
             None => format!("/maps/{name}.svg"),
@@ -81,8 +82,8 @@ pub(crate) struct EmbedPage<'a> {
     /// The names of the areas that it shows, for those who see no map.
     pub(crate) names: &'a [String],
     pub(crate) attribution: &'a str,
-    /// Where oEmbed describes it; empty where the request does not tell who we are.
-    pub(crate) oembed: &'a str,
+    /// Where oEmbed describes it; `None` where the address of the service is not known.
+    pub(crate) oembed: Option<&'a str>,
 }
 
 /// A page that is only the map.
@@ -106,8 +107,8 @@ pub(crate) fn embed(page: &EmbedPage<'_>) -> Markup {
                 meta name="robots" content="noindex";
                 link rel="stylesheet" href=(assets::EMBED_STYLE.path);
                 link rel="icon" href=(assets::ICON.path) type="image/svg+xml";
-                @if !page.oembed.is_empty() {
-                    link rel="alternate" type="application/json+oembed" href=(page.oembed) title=(shown.name());
+                @if let Some(oembed) = page.oembed {
+                    link rel="alternate" type="application/json+oembed" href=(oembed) title=(shown.name());
                 }
                 script type="module" src="/widget.js" {}
                 script type="module" src="/embed.js" {}
@@ -118,8 +119,8 @@ pub(crate) fn embed(page: &EmbedPage<'_>) -> Markup {
 }
 
 /// The `iframe` that holds the page, for a site to paste.
-pub(crate) fn iframe(origin: &str, shown: &Shown, width: &str, height: u32) -> String {
-    let source = format!("{origin}{}", shown.embed_path());
+pub(crate) fn iframe(base: &str, shown: &Shown, width: &str, height: u32) -> String {
+    let source = format!("{base}{}", shown.embed_path());
     let frame = html! {
         iframe src=(source) title={ "Map: " (shown.name()) } width=(width) height=(height)
             loading="lazy" sandbox="allow-scripts allow-popups" referrerpolicy="no-referrer" {}
@@ -135,8 +136,8 @@ pub(crate) struct SitePage<'a> {
     pub(crate) shown: &'a Shown,
     /// What can be chosen: layers by title, each with its areas.
     pub(crate) choices: &'a [(Layer, String, Vec<&'a Area>)],
-    /// `https://maps.example`.
-    pub(crate) origin: &'a str,
+    /// `https://maps.example`, perhaps with a path; `None` where it is not known.
+    pub(crate) base: Option<&'a str>,
 }
 
 /// The page at [`SITE_PATH`].
@@ -190,11 +191,25 @@ fn choice(page: &SitePage<'_>) -> Markup {
     }
 }
 
+/// What stands for the address of the service where it is not known.
+const PLACEHOLDER: &str = "https://this-service.example";
+
+/// Scheme and host, as policies have it: a path there would allow that one path alone.
+fn origin_of(base: &str) -> &str {
+    let host = base.find("://").map_or(0, |at| at + 3);
+    let end = base[host..].find('/').map_or(base.len(), |at| host + at);
+    &base[..end]
+}
+
 /// What changes with the choice.
 fn result(page: &SitePage<'_>) -> Markup {
-    let (shown, origin) = (page.shown, page.origin);
+    let (shown, base) = (page.shown, page.base.unwrap_or(PLACEHOLDER));
+    let origin = origin_of(base);
     let fallback = html! { noscript { (picture(shown)) } };
     html! {
+        @if page.base.is_none() {
+            p #placeholder { "This service has not been told its public address. In the lines below, replace " code { (PLACEHOLDER) } " by the beginning of the address of this page." }
+        }
         section.preview aria-labelledby="preview" {
             h2 #preview { "Preview" }
             (shown.element(None, &fallback))
@@ -202,27 +217,27 @@ fn result(page: &SitePage<'_>) -> Markup {
         section aria-labelledby="element" {
             h2 #element { "1. Two lines" }
             p { "The best map: it takes the width it is given, works with the keyboard and a screen reader, and takes your colours. If it cannot run, your readers see what stands inside it." }
-            (copied("lines-element", &element_lines(origin, shown)))
+            (copied("lines-element", &element_lines(base, shown)))
             (policy("policy-element", &format!("script-src 'self' {origin}; connect-src 'self' {origin}")))
         }
         section aria-labelledby="iframe" {
             h2 #iframe { "2. A frame" }
             p { "For a site whose editors may paste no script." }
-            (copied("lines-frame", &iframe(origin, shown, "100%", FRAME_HEIGHT)))
+            (copied("lines-frame", &iframe(base, shown, "100%", FRAME_HEIGHT)))
             (policy("policy-frame", &format!("frame-src 'self' {origin}")))
             p { "It has a fixed height. One line more, anywhere on the page, makes it as high as its content; the policy then needs " code { "script-src 'self' " (origin) } " too." }
-            (copied("lines-height", &format!("<script type=\"module\" src=\"{origin}/embed.js\"></script>")))
+            (copied("lines-height", &format!("<script type=\"module\" src=\"{base}/embed.js\"></script>")))
         }
         section aria-labelledby="oembed" {
             h2 #oembed { "3. An address" }
             p { "WordPress, Drupal and others turn an address that stands alone on a line into a frame (oEmbed), where their administrator allows ours." }
-            (copied("lines-address", &format!("{origin}{}", shown.embed_path())))
+            (copied("lines-address", &format!("{base}{}", shown.embed_path())))
             (policy("policy-address", &format!("frame-src 'self' {origin}")))
         }
         section aria-labelledby="picture" {
             h2 #picture { "4. A picture" }
             p { "No script at all; it prints well. Say the same in words beside it." }
-            (copied("lines-picture", &picture_lines(origin, shown)))
+            (copied("lines-picture", &picture_lines(base, shown)))
             (policy("policy-picture", &format!("img-src 'self' {origin}")))
         }
         section aria-labelledby="more" {
@@ -252,17 +267,17 @@ fn policy(id: &str, directives: &str) -> Markup {
     }
 }
 
-fn element_lines(origin: &str, shown: &Shown) -> String {
+fn element_lines(base: &str, shown: &Shown) -> String {
     let link = html! {
-        p { a href=(format!("{origin}{}", shown.embed_path())) { "Map: " (shown.name()) } }
+        p { a href=(format!("{base}{}", shown.embed_path())) { "Map: " (shown.name()) } }
     };
-    let script = format!("<script type=\"module\" src=\"{origin}/widget.js\"></script>");
+    let script = format!("<script type=\"module\" src=\"{base}/widget.js\"></script>");
     format!("{script}\n{}", shown.element(None, &link).into_string())
 }
 
-fn picture_lines(origin: &str, shown: &Shown) -> String {
+fn picture_lines(base: &str, shown: &Shown) -> String {
     let picture = html! {
-        img src=(format!("{origin}{}", shown.picture_path())) alt=(shown.picture_words()) width="640" loading="lazy";
+        img src=(format!("{base}{}", shown.picture_path())) alt=(shown.picture_words()) width="640" loading="lazy";
     };
     picture.into_string()
 }

@@ -36,8 +36,14 @@ function names(drawn) {
   return { type: "FeatureCollection", features: drawn.areas.map(feature) };
 }
 
+// An address of this service, on the host of this page: the service may name its public address or none, and the
+// policy of the page allows its own host alone.
+const here = (address) => location.origin + address.slice(address.indexOf("/tiles/"));
+
+const local = (source) => ({ ...source, tiles: source.tiles.map(here) });
+
 // A source whose tiles do not tell of a house.
-const coarse = (source) => ({ ...source, maxzoom: TILE_ZOOM_MAX });
+const coarse = (source) => ({ ...local(source), maxzoom: TILE_ZOOM_MAX });
 
 // The ground of which the dataset knows anything.
 function landLayers(land) {
@@ -76,7 +82,7 @@ function styleOf(figure, own, beneath, drawn) {
   const { basemap } = beneath?.sources ?? {};
   const isName = ({ type }) => type === "symbol";
   if (basemap) {
-    sources.basemap = basemap;
+    sources.basemap = local(basemap);
     layers.push(...beneath.layers.filter((it) => !isName(it)));
   } else if (beneath) {
     sources.land = coarse(beneath.sources.catchment);
@@ -254,7 +260,7 @@ async function enliven(figure) {
   const [gl, own, drawn] = await Promise.all([import(script), fetched(style), fetched(names)]);
   // Where the operator has a basemap, the style of our tiles tells it.
   const basemap = own.metadata?.["catchment:basemap"] ?? land;
-  const beneath = basemap && (await fetched(basemap));
+  const beneath = basemap && (await fetched(here(basemap)));
   const live = new LiveMap(figure, gl, styleOf(figure.dataset, own, beneath, drawn), own.sources.catchment.bounds);
   // Until all of it is there, the picture is.
   live.map.once("load", () => live.begin());

@@ -25,4 +25,5 @@ pub(crate) use embed::{EmbedPage, FRAME_HEIGHT, SITE_PATH, Shown, SitePage, embe
 pub(crate) use home::{Asked, Fault, FormField, Home, Outcome, home};
 pub(crate) use list::{ListFault, ListPage, list};
 pub(crate) use privacy::{none, privacy};
+pub(crate) use things::path_segment;
 pub(crate) use words::distance;

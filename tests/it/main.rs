@@ -22,6 +22,7 @@ mod geodesy;
 mod hostile;
 mod html;
 mod http;
+mod links;
 mod lists;
 mod logs;
 mod maps;

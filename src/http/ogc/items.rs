@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::App;
 use super::super::areas;
+use super::super::base_url::BaseUrl;
 use super::super::input::{Segments, query_fields};
 use super::super::problem::Problem;
 use super::collection::{Collection, Feature};
@@ -18,6 +19,7 @@ use super::{Context, html};
 use crate::domain::today_in_london;
 use crate::geojson;
 use crate::question::Fields;
+use crate::web::path_segment;
 
 pub(super) const GEOJSON: &str = areas::GEOJSON;
 
@@ -25,11 +27,12 @@ pub(super) const GEOJSON: &str = areas::GEOJSON;
 pub(in crate::http) async fn items(
     State(app): State<App>,
     uri: Uri,
+    base: BaseUrl,
     Segments(id): Segments<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let fields = query_fields(&uri, FIELDS)?;
-    let context = Context::of(&app, &fields, headers)?;
+    let context = Context::of(&app, &fields, base, headers)?;
     let index = context.index();
     let collection = Collection::of_id(index, &id)?;
     let query = Query::of(&fields)?;
@@ -87,11 +90,12 @@ pub(in crate::http) async fn items(
 pub(in crate::http) async fn item(
     State(app): State<App>,
     uri: Uri,
+    base: BaseUrl,
     Segments((id, feature_id)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let fields = query_fields(&uri, &["f", "crs"])?;
-    let context = Context::of(&app, &fields, headers)?;
+    let context = Context::of(&app, &fields, base, headers)?;
     let crs = fields
         .get("crs")
         .map(known_crs)
@@ -109,7 +113,7 @@ pub(in crate::http) async fn item(
                 "the collection has no such feature; its items lists them",
             )
         })?;
-    let path = format!("/collections/{id}/items/{feature_id}");
+    let path = format!("/collections/{id}/items/{}", path_segment(&feature_id));
     let path = match fields.get("crs") {
         Some(_) => format!("{path}?{}", encoded(&[("crs", crs.uri())])),
         None => path,

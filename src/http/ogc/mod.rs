@@ -22,11 +22,11 @@ use jiff::civil::Date;
 use maud::Markup;
 use serde_json::{Value, json};
 
+use super::base_url::BaseUrl;
 use super::body::decimals;
 use super::conditional::cacheable;
 use super::input::{Segments, query_fields};
 use super::openapi;
-use super::origin::origin;
 use super::problem::Problem;
 use super::{App, pages};
 use crate::domain::today_in_london;
@@ -76,6 +76,8 @@ const CLASSES: [&str; 19] = [
 /// Where the API is, what it answers from, and how; as an extractor, of a request whose query may
 /// hold `f` alone.
 pub(super) struct Context {
+    /// Where the service is.
+    base: BaseUrl,
     /// The address of the landing page, without a slash at its end.
     root: String,
     format: Format,
@@ -88,15 +90,22 @@ impl FromRequestParts<App> for Context {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Context, Problem> {
         let fields = query_fields(&parts.uri, &["f"])?;
-        Context::of(app, &fields, parts.headers.clone())
+        let Ok(base) = BaseUrl::from_request_parts(parts, app).await;
+        Context::of(app, &fields, base, parts.headers.clone())
     }
 }
 
 impl Context {
     /// As the fields ask for it, `f` among others.
-    fn of(app: &App, fields: &Fields, headers: HeaderMap) -> Result<Context, Problem> {
+    fn of(
+        app: &App,
+        fields: &Fields,
+        base: BaseUrl,
+        headers: HeaderMap,
+    ) -> Result<Context, Problem> {
         Ok(Context {
-            root: format!("{}/ogc", origin(&headers)),
+            root: format!("{base}/ogc"),
+            base,
             format: Format::wanted(fields, &headers)?,
             headers,
             releases: app.releases(),
@@ -114,8 +123,8 @@ impl Context {
     }
 
     /// Where the service is, without a slash at its end.
-    fn origin(&self) -> String {
-        origin(&self.headers)
+    fn base(&self) -> &BaseUrl {
+        &self.base
     }
 
     /// To a page of the API; `path` begins with a slash.
@@ -156,8 +165,9 @@ impl Context {
 
     fn answer_text(&self, kind: &'static str, text: String) -> Response {
         let mut response = cacheable(&self.headers, kind, text.into_bytes());
-        let vary = HeaderValue::from_static("accept, host, x-forwarded-proto");
-        response.headers_mut().insert(header::VARY, vary);
+        let accept = HeaderValue::from_static("accept");
+        response.headers_mut().insert(header::VARY, accept);
+        self.base.vary(response.headers_mut());
         response
     }
 }

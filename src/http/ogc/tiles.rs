@@ -108,7 +108,7 @@ impl Tiled {
         let template = format!("{here}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}");
         let mut item = context.link("item", MVT_TYPE, &template, "the tiles");
         item["templated"] = true.into();
-        let tilejson = format!("{}/tiles/{}.json", context.origin(), self.words());
+        let tilejson = format!("{}/tiles/{}.json", context.base(), self.words());
         links.push(item);
         links.push(
             json!({ "rel": "describedby", "type": JSON, "href": tilejson, "title": "TileJSON" }),

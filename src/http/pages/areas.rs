@@ -7,6 +7,7 @@ use jiff::civil::Date;
 
 use super::super::App;
 use super::super::areas::{held_layer, unknown_area};
+use super::super::base_url::BaseUrl;
 use super::super::embed;
 use super::super::input::Segments;
 use super::super::problem::Problem;
@@ -79,10 +80,11 @@ fn has_map(index: &Index, layer: Layer, day: Date) -> bool {
 pub(in super::super) async fn area(
     State(app): State<App>,
     uri: Uri,
+    base: BaseUrl,
     Segments((layer, id)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let visit = Visit::new(&app, &uri, headers.clone(), FIELDS)?;
+    let visit = Visit::new(&app, &uri, headers, FIELDS)?;
     let (index, day) = (visit.snapshot.index(), visit.snapshot.as_of);
     let layer = held_layer(index, &layer, day)?;
     let known = index.area_ever(layer, &id, day).ok_or_else(unknown_area)?;
@@ -96,7 +98,7 @@ pub(in super::super) async fn area(
         Ok(things::area(setting, &area_page(setting.index, area, day)))
     });
     let mut response = page.await?;
-    embed::discover_at(&headers, &path, &mut response);
+    embed::discover_at(&base, &path, &mut response);
     Ok(response)
 }
 

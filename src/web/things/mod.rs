@@ -22,7 +22,7 @@ use crate::index::Index;
 pub(crate) use area::{AreaPage, LayerPage, area, layer, layers};
 pub(crate) use compare::{ComparePage, Compared, compare};
 pub(crate) use group::{GroupPage, group, groups};
-pub(crate) use parts::{PER_PAGE, Part};
+pub(crate) use parts::{PER_PAGE, Part, encoded as path_segment};
 pub(super) use parts::{encoded, with_query};
 pub(crate) use postcodes::{PostcodesPage, postcodes};
 pub(crate) use practice::{PracticePage, PracticesPage, practice, practices};

@@ -45,9 +45,9 @@ pub(super) fn list_size_words(setting: &Setting<'_>) -> String {
     known.map_or(String::new(), |it| format!(", as of {}", it.vintage))
 }
 
-/// A segment of a path.
-pub(in crate::web) fn encoded(segment: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
+/// A segment of a path, percent-encoded (RFC 3986, 3.3).
+pub(crate) fn encoded(segment: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte);
     segment.bytes().fold(String::new(), |mut path, byte| {
         match is_plain(byte) {
             true => path.push(char::from(byte)),

@@ -1,0 +1,271 @@
+//! Where clients reach the service: the beginning of links that are followed from elsewhere.
+//!
+//! The operator sets it, or a trusted proxy names the host. What anybody else writes into `Host` stands in no
+//! answer: a cache on the way might keep it and give it to another client. Without a known address, links begin
+//! with a slash.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+
+use super::App;
+use super::server::Connection;
+
+/// The public address of the service, such as `https://catchment.example.org` or, with a path prefix,
+/// `https://www.example.org/catchment`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(Arc<str>);
+
+/// A text that is no public address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a public address is http:// or https://, a host and perhaps a path, such as https://catchment.example.org"
+)]
+pub struct InvalidPublicUrl;
+
+impl FromStr for PublicUrl {
+    type Err = InvalidPublicUrl;
+
+    fn from_str(text: &str) -> Result<PublicUrl, InvalidPublicUrl> {
+        let uri: Uri = text.parse().map_err(|_| InvalidPublicUrl)?;
+        let scheme = uri
+            .scheme_str()
+            .filter(|it| matches!(*it, "http" | "https"));
+        let (Some(scheme), Some(authority)) = (scheme, uri.authority()) else {
+            return Err(InvalidPublicUrl);
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte);
+        let is_right = is_host(authority.as_str())
+            && !authority.host().is_empty()
+            && uri.query().is_none()
+            && !text.contains('#')
+            && uri.path().bytes().all(is_plain);
+        if !is_right {
+            return Err(InvalidPublicUrl);
+        }
+        let host = authority.as_str().to_ascii_lowercase();
+        let path = uri.path().trim_end_matches('/');
+        Ok(PublicUrl(format!("{scheme}://{host}{path}").into()))
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The beginning of links in the answer to a request, without a slash at its end. Its `Display` is empty where
+/// the address is not known, so that links then begin with a slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BaseUrl {
+    text: Arc<str>,
+    depends_on_host: bool,
+}
+
+impl BaseUrl {
+    fn of(parts: &Parts, app: &App) -> BaseUrl {
+        if let Some(PublicUrl(text)) = &app.public_url {
+            return BaseUrl {
+                text: Arc::clone(text),
+                depends_on_host: false,
+            };
+        }
+        let peer = parts.extensions.get::<Connection>();
+        let peer = peer.and_then(Connection::peer);
+        let is_trusted = peer.is_some_and(|peer| app.gate.is_trusted_proxy(peer));
+        let text = match host(&parts.headers) {
+            Some(host) if is_trusted => format!("{}://{host}", scheme(&parts.headers)),
+            // A program on this machine that asks for this machine, as QGIS on a desktop.
+            Some(host) if peer.is_some_and(|it| it.is_loopback()) && is_loopback(host) => {
+                format!("http://{host}")
+            }
+            _ => String::new(),
+        };
+        BaseUrl {
+            text: text.into(),
+            depends_on_host: true,
+        }
+    }
+
+    /// The address; `None` where it is not known.
+    pub(super) fn known(&self) -> Option<&str> {
+        Some(&*self.text).filter(|text| !text.is_empty())
+    }
+
+    /// Says in `Vary` what the answer depends on.
+    pub(super) fn vary(&self, headers: &mut HeaderMap) {
+        if !self.depends_on_host {
+            return;
+        }
+        let others = headers.get_all(header::VARY).iter();
+        let others = others.filter_map(|value| value.to_str().ok());
+        let names: Vec<&str> = others.chain(["host, x-forwarded-proto"]).collect();
+        let names = HeaderValue::try_from(names.join(", ")).expect("names of headers");
+        headers.insert(header::VARY, names);
+    }
+
+    /// The path and query of an address of this service, from its root; `None` where it is another's, or where
+    /// our own is not known.
+    pub(super) fn local<'u>(&self, url: &'u Uri) -> Option<&'u str> {
+        let own: Uri = self.known()?.parse().ok()?;
+        if !matches!(url.scheme_str(), Some("http" | "https")) {
+            return None;
+        }
+        let (theirs, ours) = (url.authority()?.as_str(), own.authority()?.as_str());
+        let prefix = own.path().trim_end_matches('/');
+        let rest = url.path_and_query()?.as_str().strip_prefix(prefix)?;
+        let is_ours = theirs.eq_ignore_ascii_case(ours);
+        (is_ours && (rest.is_empty() || rest.starts_with(['/', '?']))).then_some(rest)
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromRequestParts<App> for BaseUrl {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<BaseUrl, Infallible> {
+        Ok(BaseUrl::of(parts, app))
+    }
+}
+
+fn host(headers: &HeaderMap) -> Option<&str> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    (!host.is_empty() && is_host(host)).then_some(host)
+}
+
+/// TLS ends at the proxy in front of us, which says so.
+fn scheme(headers: &HeaderMap) -> &'static str {
+    match headers.get("x-forwarded-proto").map(HeaderValue::as_bytes) {
+        Some(b"https") => "https",
+        _ => "http",
+    }
+}
+
+/// Letters, digits, dots, hyphens, underscores, and a port or an IPv6 address.
+fn is_host(host: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    host.bytes().all(is_plain)
+}
+
+/// Whether this names the machine itself, with or without a port.
+fn is_loopback(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let address = address.parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|it| it.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_address_is_a_scheme_a_host_and_a_path() {
+        for (text, expected) in [
+            (
+                "https://catchment.example.org",
+                "https://catchment.example.org",
+            ),
+            (
+                "https://Catchment.example.org/",
+                "https://catchment.example.org",
+            ),
+            ("http://localhost:8080", "http://localhost:8080"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+            (
+                "https://www.example.org/nhs/catchment/",
+                "https://www.example.org/nhs/catchment",
+            ),
+        ] {
+            let url: PublicUrl = text.parse().expect(text);
+            assert_eq!(url.to_string(), expected);
+        }
+        for text in [
+            "",
+            "catchment.example.org",
+            "/catchment",
+            "ftp://catchment.example.org",
+            "https://",
+            "https://user@catchment.example.org",
+            "https://catchment.example.org/?a=b",
+            "https://catchment.example.org/#top",
+            "https://catchment.example.org/\"",
+            "https://catchment.example.org/a b",
+        ] {
+            assert_eq!(text.parse::<PublicUrl>(), Err(InvalidPublicUrl), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_this_machine_are_told_from_others() {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1",
+            "127.8.9.1:80",
+            "[::1]",
+            "[::1]:80",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "localhost.example",
+            "127.0.0.1.example",
+            "10.0.0.1",
+            "[2001:db8::1]:80",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_ours_are_told_from_others() {
+        let base = |text: &str| BaseUrl {
+            text: text.into(),
+            depends_on_host: false,
+        };
+        let local = |ours: &str, url: &str| {
+            let url: Uri = url.parse().expect("an address");
+            base(ours).local(&url).map(str::to_string)
+        };
+        let at = |ours, url| local(ours, url).unwrap_or_else(|| panic!("{ours} {url}"));
+        assert_eq!(
+            at("https://a.example", "https://a.example/embed?layer=icc"),
+            "/embed?layer=icc"
+        );
+        assert_eq!(at("https://a.example", "http://A.example"), "/");
+        assert_eq!(
+            at("https://a.example/b", "https://a.example/b/embed"),
+            "/embed"
+        );
+        assert_eq!(at("https://a.example/b", "https://a.example/b"), "");
+        for (ours, url) in [
+            ("", "https://a.example/embed"),
+            ("https://a.example", "https://b.example/embed"),
+            ("https://a.example", "https://a.example:8080/embed"),
+            ("https://a.example", "ftp://a.example/embed"),
+            ("https://a.example", "/embed"),
+            ("https://a.example/b", "https://a.example/embed"),
+            ("https://a.example/b", "https://a.example/bc/embed"),
+        ] {
+            assert_eq!(local(ours, url), None, "{ours} {url}");
+        }
+    }
+}

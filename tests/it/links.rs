@@ -1,0 +1,303 @@
+//! The address of the service in its answers: the operator's, or a trusted proxy's word, never just anybody's.
+
+use std::sync::Arc;
+
+use catchment::dataset::Dataset;
+use catchment::http::{Access, App, Limits};
+use catchment::index::Index;
+use catchment::releases::Live;
+use serde_json::Value;
+
+use crate::server::{Reply, SERVER, Server, embedded, encoded, raw};
+use crate::toy::World;
+
+/// A service that is told its address, or trusts this machine's proxies.
+fn server(dataset: Dataset, public_url: Option<&str>, trusts: bool) -> Server {
+    let index = Index::build(dataset).expect("the dataset is sound");
+    let proxies = ["127.0.0.0/8"].into_iter().filter(|_| trusts);
+    let access = Access {
+        trusted_proxies: proxies.map(|it| it.parse().expect("a network")).collect(),
+        ..Access::default()
+    };
+    let limits = Limits::default();
+    let public_url = public_url.map(|it| it.parse().expect("an address"));
+    let app = App::new(Arc::new(Live::fixed(index)))
+        .with_access(access, &limits)
+        .with_public_url(public_url);
+    Server::of(app, limits)
+}
+
+fn asked(server: &Server, path: &str, headers: &[(&str, &str)]) -> Reply {
+    server.send("GET", path, headers, None)
+}
+
+/// Everything that links from elsewhere lead to.
+const WITH_LINKS: &[&str] = &[
+    "/",
+    "/embed",
+    "/areas/icc/mb-kendal",
+    "/put-this-map-on-your-site",
+    "/openapi.json",
+    "/tiles/icc.json",
+    "/tiles/style.json",
+    "/ogc",
+    "/ogc?f=html",
+    "/ogc/api",
+    "/ogc/conformance",
+    "/ogc/collections",
+    "/ogc/collections/icc",
+    "/ogc/collections/icc/items?limit=2",
+    "/ogc/collections/icc/queryables",
+    "/ogc/collections/icc/tiles",
+    "/ogc/collections/icc/tiles/WebMercatorQuad",
+    "/ogc/tiles",
+    "/ogc/tiles/WebMercatorQuad",
+    "/ogc/tileMatrixSets",
+    "/ogc/tileMatrixSets/WebMercatorQuad",
+];
+
+fn whole(reply: &Reply) -> String {
+    format!("{:?}\n{}", reply.headers, reply.text())
+}
+
+#[test]
+fn a_forged_host_stands_in_no_answer() {
+    let forged = [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "https"),
+    ];
+    for path in WITH_LINKS {
+        let reply = asked(&SERVER, path, &forged).expect(200);
+        assert!(!whole(&reply).contains("evil"), "{path}: {reply}");
+    }
+    let url = encoded(&[("url", "http://evil.example/embed?layer=icc")]);
+    let reply = asked(&SERVER, &format!("/oembed?{url}"), &forged);
+    reply.expect_problem(404, "no_public_url");
+}
+
+#[test]
+fn without_an_address_links_begin_with_a_slash() {
+    let get = |path: &str| asked(&SERVER, path, &[("host", "maps.example")]).expect(200);
+    let tilejson = get("/tiles/icc.json").json();
+    assert_eq!(tilejson["tiles"][0], "/tiles/icc/{z}/{x}/{y}.mvt");
+    let edition = tilejson["edition_tiles"][0].as_str().expect("a template");
+    assert!(edition.starts_with("/tiles/20"), "{edition}");
+    for link in get("/ogc").json()["links"].as_array().expect("links") {
+        let href = link["href"].as_str().expect("an address");
+        assert!(href.starts_with("/ogc/"), "{href}");
+    }
+    assert_eq!(get("/openapi.json").json()["servers"][0]["url"], "/");
+    let page = get("/embed");
+    assert_eq!(page.header("link"), "", "{page}");
+    let site = get("/put-this-map-on-your-site");
+    assert!(
+        site.text()
+            .contains("https://this-service.example/widget.js"),
+        "{site}"
+    );
+    assert!(
+        site.text().contains("has not been told its public address"),
+        "{site}"
+    );
+}
+
+#[test]
+fn a_program_on_the_same_machine_gets_whole_addresses() {
+    for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080"] {
+        let reply = asked(&SERVER, "/tiles/icc.json", &[("host", host)]).expect(200);
+        let template = reply.json()["tiles"][0].to_string();
+        assert!(
+            template.contains(&format!("http://{host}/tiles/icc/")),
+            "{template}"
+        );
+        assert_eq!(reply.header("vary"), "host, x-forwarded-proto", "{reply}");
+    }
+}
+
+#[test]
+fn a_trusted_proxy_names_the_host() {
+    let server = server(embedded(), None, true);
+    let headers = [("host", "maps.example"), ("x-forwarded-proto", "https")];
+    for path in WITH_LINKS {
+        let reply = asked(&server, path, &headers).expect(200);
+        assert!(
+            whole(&reply).contains("https://maps.example"),
+            "{path}: {reply}"
+        );
+        let vary = reply.header("vary");
+        assert!(vary.contains("host, x-forwarded-proto"), "{path}: {reply}");
+    }
+    let url = encoded(&[("url", "https://maps.example/areas/icc/mb-kendal")]);
+    let reply = asked(&server, &format!("/oembed?{url}"), &headers).expect(200);
+    assert_eq!(reply.json()["title"], "Kendal ICC");
+    // Its client's X-Forwarded-Proto is not believed beyond the two schemes.
+    let odd = [
+        ("host", "maps.example"),
+        ("x-forwarded-proto", "javascript"),
+    ];
+    let tilejson = asked(&server, "/tiles/icc.json", &odd).expect(200).json();
+    let template = tilejson["tiles"][0].as_str().expect("a template");
+    assert!(template.starts_with("http://maps.example/"), "{template}");
+}
+
+#[test]
+fn the_operators_address_stands_in_every_link_whatever_the_host() {
+    let server = server(embedded(), Some("https://www.example.org/catchment/"), true);
+    let headers = [("host", "evil.example"), ("x-forwarded-proto", "http")];
+    for path in WITH_LINKS {
+        let reply = asked(&server, path, &headers).expect(200);
+        let text = whole(&reply);
+        assert!(!text.contains("evil"), "{path}: {reply}");
+        let begins = [
+            "https://www.example.org/catchment",
+            "https%3A%2F%2Fwww.example.org%2Fcatchment",
+        ];
+        assert!(begins.iter().any(|it| text.contains(it)), "{path}: {reply}");
+        assert!(!reply.header("vary").contains("host"), "{path}: {reply}");
+    }
+    let tilejson = asked(&server, "/tiles/icc.json", &headers)
+        .expect(200)
+        .json();
+    let template = "https://www.example.org/catchment/tiles/icc/{z}/{x}/{y}.mvt";
+    assert_eq!(tilejson["tiles"][0], template);
+    // oEmbed finds its own page by it, and describes that.
+    let page = asked(&server, "/areas/icc/mb-kendal", &headers).expect(200);
+    let link = page.header("link");
+    let address = &link[1..link.find('>').expect("closed")];
+    let path = address.strip_prefix("https://www.example.org/catchment");
+    let described = asked(&server, path.expect("ours"), &headers)
+        .expect(200)
+        .json();
+    assert_eq!(
+        described["provider_url"],
+        "https://www.example.org/catchment/"
+    );
+    let html = described["html"].as_str().expect("html");
+    assert!(
+        html.contains("src=\"https://www.example.org/catchment/embed?layer=icc"),
+        "{html}"
+    );
+    // A policy names a host; with the path it would allow that path alone.
+    let site = asked(&server, "/put-this-map-on-your-site", &headers).expect(200);
+    assert!(
+        site.text()
+            .contains("frame-src 'self' https://www.example.org<"),
+        "{site}"
+    );
+    assert!(
+        site.text()
+            .contains("https://www.example.org/catchment/widget.js"),
+        "{site}"
+    );
+}
+
+/// Ids of other publishers: a space, a slash, and letters beyond ASCII.
+#[test]
+fn an_id_that_needs_percent_encoding_is_described_and_linked() {
+    for (id, encoded_id) in [
+        ("k 1", "k%201"),
+        ("k/1", "k%2F1"),
+        ("k?1#2", "k%3F1%232"),
+        ("k%20", "k%2520"),
+        ("ké", "k%C3%A9"),
+    ] {
+        let mut dataset = World::new().dataset();
+        for area in dataset.areas.iter_mut().filter(|it| it.id == "k") {
+            area.id = id.into();
+        }
+        let boundaries = dataset.boundaries.iter_mut().flat_map(|it| &mut it.1);
+        for boundary in boundaries.filter(|it| it.id == "k") {
+            boundary.id = id.into();
+        }
+        dataset.memberships.clear();
+        let server = server(dataset, Some("https://maps.example"), false);
+        let page = format!("/areas/icc/{encoded_id}");
+        let url = encoded(&[("url", &format!("https://maps.example{page}"))]);
+        let described = server.get(&format!("/oembed?{url}")).expect(200).json();
+        assert_eq!(described["title"], "Kay ICC", "{id}");
+        let link = server.get(&page).expect(200);
+        let link = link.header("link");
+        let address = &link[1..link.find('>').expect("closed")];
+        let path = address.strip_prefix("https://maps.example").expect("ours");
+        let discovered = server.get(path).expect(200).json();
+        assert_eq!(discovered["html"], described["html"], "{id}");
+        // The frame's own address, the picture, and the page of its postcodes lead there too.
+        let html = described["html"].as_str().expect("html");
+        let source = html.split('"').nth(1).expect("an address");
+        let source = source.replace("&amp;", "&");
+        let frame = source.strip_prefix("https://maps.example").expect("ours");
+        let frame = server.get(frame).expect(200);
+        assert!(
+            frame
+                .text()
+                .contains(&format!("/maps/icc/{encoded_id}.svg")),
+            "{frame}"
+        );
+        server
+            .get(&format!("/maps/icc/{encoded_id}.svg"))
+            .expect(200);
+        server
+            .get(&format!("/api/v1/areas/icc/{encoded_id}/postcodes?limit=1"))
+            .expect(200);
+    }
+}
+
+// ---- Host ------------------------------------------------------------------------------------------
+
+fn answered(request: &str) -> String {
+    raw(SERVER.connect(), request.as_bytes())
+}
+
+#[test]
+fn a_request_with_two_hosts_none_or_a_wrong_one_is_refused_on_every_route() {
+    for path in [
+        "/health/live",
+        "/api/v1/dataset",
+        "/",
+        "/nothing",
+        "/api/v1/batch",
+    ] {
+        for hosts in [
+            "",
+            "Host: a.example\r\nHost: b.example\r\n",
+            "Host: a.example\r\nHost: a.example\r\n",
+            "Host: a.example, b.example\r\n",
+            "Host: a.example/path\r\n",
+            "Host: user@a.example\r\n",
+        ] {
+            let answer = answered(&format!("GET {path} HTTP/1.1\r\n{hosts}\r\n"));
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{hosts}{answer}");
+            for line in [
+                "content-type: application/problem+json\r\n",
+                "cache-control: no-store\r\n",
+                "connection: close\r\n",
+                "content-security-policy: default-src 'none'",
+                "x-content-type-options: nosniff\r\n",
+                "x-request-id: ",
+                "\"code\":\"malformed\"",
+            ] {
+                assert!(answer.contains(line), "no `{line}`: {answer}");
+            }
+            assert!(!answer.contains("example"), "{answer}");
+        }
+    }
+    let old = answered("GET /health/live HTTP/1.0\r\n\r\n");
+    assert!(old.starts_with("HTTP/1.0 200 "), "{old}");
+    let old = answered("GET /health/live HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n");
+    assert!(old.starts_with("HTTP/1.0 400 "), "{old}");
+}
+
+#[test]
+fn the_authority_of_an_absolute_target_goes_before_host() {
+    let server = server(embedded(), None, true);
+    let request = "GET http://maps.example/tiles/icc.json HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    let answer = raw(server.connect(), request.as_bytes());
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
+    let body: Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!(
+        body["tiles"][0],
+        "http://maps.example/tiles/icc/{z}/{x}/{y}.mvt"
+    );
+}
