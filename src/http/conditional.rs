@@ -13,6 +13,19 @@ pub(super) const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, 
 pub(super) const CACHE_FOR_GOOD: HeaderValue =
     HeaderValue::from_static("public, max-age=31536000, immutable");
 
+/// For an answer whose address tells where somebody is: a point, a few houses, a postcode. No cache keeps it, and
+/// without an `ETag` nothing refers to it later.
+pub(super) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
+
+/// A body whose address tells where somebody is.
+pub(super) fn uncached(content_type: &'static str, body: Vec<u8>) -> Response {
+    let headers = [
+        (header::CACHE_CONTROL, PRIVATE),
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+    ];
+    (headers, body).into_response()
+}
+
 /// A body that changes only with the dataset or the day.
 pub(super) fn cacheable(
     headers: &HeaderMap,

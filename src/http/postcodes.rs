@@ -10,7 +10,7 @@ use serde_json::{Number, json};
 use super::App;
 use super::areas::{held_layer, unknown_area};
 use super::body::{DatasetBody, decimals, entry_json, metres};
-use super::conditional::cacheable_json;
+use super::conditional::{cacheable_json, uncached};
 use super::input::{Segments, query_fields};
 use super::locate::{JSON, NO_STORE};
 use super::problem::Problem;
@@ -190,7 +190,11 @@ fn page(
         "as_of": as_of.to_string(),
         "attribution": index.manifest().attribution,
     });
-    let mut response = cacheable_json(headers, &body);
+    let mut response = match after {
+        // A postcode stands in the address.
+        Some(_) => uncached("application/json", body.to_string().into_bytes()),
+        None => cacheable_json(headers, &body),
+    };
     if let Some(next) = next {
         // RFC 8288.
         let link = format!("<{next}>; rel=\"next\"");

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 
-use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, is_known};
+use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, PRIVATE, is_known};
 use super::negotiate;
 use super::paced::SharedBody;
 use super::problem::Problem;
@@ -57,7 +57,8 @@ fn kept(
     ))
 }
 
-/// The bytes in one form, made or there already, or that the client has them already; of nothing, that there is nothing.
+/// The bytes in one form, made or there already, or that the client has them already; of nothing, that there is
+/// nothing. What is not to be stored ([`PRIVATE`]) has no tag.
 pub(super) fn in_form(
     headers: &HeaderMap,
     content_type: HeaderValue,
@@ -72,13 +73,14 @@ pub(super) fn in_form(
         Encoding::Identity => format!("\"{}\"", made.tag()),
         encoding => format!("\"{}-{}\"", made.tag(), encoding.as_str()),
     };
-    let is_known = is_known(headers, &tag);
+    let is_stored = cache_control != PRIVATE;
+    let is_known = is_stored && is_known(headers, &tag);
     let tag = HeaderValue::from_str(&tag).expect("hexadecimal and a word in quotes");
-    let common = [
-        (header::ETAG, tag),
-        (header::CACHE_CONTROL, cache_control),
-        (header::VARY, VARY),
-    ];
+    let mut common =
+        HeaderMap::from_iter([(header::CACHE_CONTROL, cache_control), (header::VARY, VARY)]);
+    if is_stored {
+        common.insert(header::ETAG, tag);
+    }
     if is_known {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }

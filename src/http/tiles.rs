@@ -22,7 +22,7 @@ use super::areas::{held_layer, unknown_layer};
 use super::base_url::BaseUrl;
 use super::basemap;
 use super::body::decimals;
-use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, cacheable_json};
+use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, PRIVATE, cacheable_json};
 use super::input::{Segments, query_fields};
 use super::negotiate;
 use super::prepared::in_form;
@@ -31,10 +31,14 @@ use super::snapshot::Snapshot;
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
-use crate::tiles::{self, Encoding, MAKING, Made, TileAddress, Wanted, ZOOM_MAX};
+use crate::tiles::{self, Encoding, KEPT_ZOOM_MAX, MAKING, Made, TileAddress, Wanted, ZOOM_MAX};
 use crate::web::path_segment;
 
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
+
+/// From this zoom on, the address of a tile tells where somebody is: at 54° north, a tile of zoom 15 is 720 m wide,
+/// a village or a few streets.
+const PRIVATE_ZOOM_MIN: u8 = KEPT_ZOOM_MAX + 1;
 
 /// `/tiles/{layers}.json`, TileJSON 3.0.0, `/tiles/style.json`, `/tiles/basemap.json`, and `/tiles/{dataset}.pmtiles`.
 pub(super) async fn named(
@@ -126,6 +130,10 @@ pub(super) async fn answer(
     headers: &HeaderMap,
     cache_control: HeaderValue,
 ) -> Result<Response, Problem> {
+    let cache_control = match address.zoom() {
+        PRIVATE_ZOOM_MIN.. => PRIVATE,
+        _ => cache_control,
+    };
     let encoding = negotiate::encoding(headers).ok_or_else(Problem::no_encoding)?;
     let wanted = Wanted::new(snapshot.index(), layers, snapshot.as_of, address);
     let kept = snapshot.tiles().kept(&wanted);

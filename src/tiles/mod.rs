@@ -91,6 +91,11 @@ impl TileAddress {
         exists.then_some(TileAddress { z, x, y })
     }
 
+    /// The zoom.
+    pub fn zoom(self) -> u8 {
+        self.z
+    }
+
     fn corner(self) -> Spot {
         (i64::from(self.x) * EXTENT, i64::from(self.y) * EXTENT)
     }

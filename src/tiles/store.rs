@@ -27,8 +27,9 @@ use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
 
-/// The deepest tiles that are kept: 360 m across in the middle of Great Britain.
-pub const KEPT_ZOOM_MAX: u8 = 16;
+/// The deepest tiles that are kept: 1.4 km across in the north of England. The address of a deeper one tells where
+/// somebody is, and is not to stay in memory.
+pub const KEPT_ZOOM_MAX: u8 = 14;
 
 /// Tiles of one dataset, all their encodings included.
 const TILES_BYTES_MAX: usize = 128 << 20;

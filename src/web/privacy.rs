@@ -19,6 +19,7 @@ pub(crate) fn privacy(home: &Home<'_>) -> Markup {
             li { "The page sends the postcode in the body of the request, so that it does not stand in the address, in the browser's history or in another computer's log." }
             li { "The map of an answer is drawn with the answer and stands in it: its address does not say what was asked, for it has none." }
             li { "The answer goes to you and to nobody else. Your browser is told not to keep it." }
+            li { "The maps that you can move load pieces of more than a kilometre across, whose addresses do not say which street you look at. Other programs can ask for smaller pieces, or for what lies in a box: browsers and other computers on the way are told not to keep those." }
         }
         h2 { "What happens to a list" }
         ul {

@@ -529,6 +529,50 @@ fn what_was_asked_is_kept_by_no_cache() {
     }
 }
 
+/// Addresses that tell where somebody is: boxes, a few streets, a postcode.
+#[test]
+fn what_locates_somebody_is_kept_by_no_cache() {
+    let edition = SERVER.get("/tiles/icc.json").json()["edition"].to_string();
+    let edition = edition.trim_matches('"').to_string();
+    let items = "/ogc/collections/icc/items";
+    for path in [
+        format!("{items}?bbox=-3.2694711,54.2097422,-3.2694711,54.2097422"),
+        format!("{items}?bbox=-3.27,54.20,-3.26,54.21&f=html"),
+        format!("{items}?bbox=-4,53,-1,56"),
+        format!(
+            "{items}?bbox=317303,480077,317304,480078&bbox-crs=http://www.opengis.net/def/crs/EPSG/0/27700"
+        ),
+        "/tiles/icc/15/16086/10488.mvt".into(),
+        "/tiles/icc,gp-practice/22/2059059/1342546.mvt".into(),
+        format!("/tiles/{edition}/icc/15/16086/10488.mvt"),
+        "/ogc/collections/icc/tiles/WebMercatorQuad/15/10488/16086".into(),
+        "/ogc/tiles/WebMercatorQuad/16/20977/32172".into(),
+        "/api/v1/areas/icc/mb-lancaster/postcodes?after=LA1+1AA".into(),
+        "/areas/icc/mb-lancaster/postcodes?after=LA1+1AA".into(),
+        "/api/v1/postcodes?lon=-3.27&lat=54.21".into(),
+        "/api/v1/postcodes?prefix=LA18".into(),
+        "/api/v1/practices?postcode=LA18+4DB".into(),
+    ] {
+        for again in ["", "*"] {
+            let reply = SERVER.send("GET", &path, &[("if-none-match", again)], None);
+            assert!(matches!(reply.status, 200 | 204), "{reply}");
+            let control = reply.header("cache-control");
+            assert!(
+                matches!(control, "private, no-store" | "no-store"),
+                "{reply}"
+            );
+            assert_eq!(reply.header("etag"), "", "{reply}");
+        }
+    }
+    // A tile of a mile across tells of nobody.
+    let wide = SERVER.get("/tiles/icc/14/8043/5244.mvt");
+    assert_eq!(
+        wide.header("cache-control"),
+        "public, max-age=300",
+        "{wide}"
+    );
+}
+
 /// What a cache may keep.
 const CACHEABLE: &[&str] = &[
     "/privacy",

@@ -192,12 +192,7 @@ fn what_is_no_tile_is_refused() {
         refused(path, 404);
     }
     get(&format!("{tiles}/0/0/0?f=mvt"));
+    // A tile of a few houses has no tag by which a cache would ask again.
     let empty = format!("{tiles}/22/1335808/2060288");
-    let reply = SERVER.get(&empty);
-    if reply.status == 200 {
-        let tag = reply.header("etag").to_string();
-        SERVER
-            .send("GET", &empty, &[("if-none-match", &tag)], None)
-            .expect(304);
-    }
+    assert_eq!(SERVER.get(&empty).header("etag"), "");
 }

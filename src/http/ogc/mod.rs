@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use super::base_url::BaseUrl;
 use super::body::decimals;
-use super::conditional::cacheable;
+use super::conditional::{cacheable, uncached};
 use super::input::{Segments, query_fields};
 use super::openapi;
 use super::problem::Problem;
@@ -81,6 +81,8 @@ pub(super) struct Context {
     /// The address of the landing page, without a slash at its end.
     root: String,
     format: Format,
+    /// Whether the address of the request tells where somebody is.
+    is_private: bool,
     headers: HeaderMap,
     releases: Arc<Releases>,
 }
@@ -107,6 +109,8 @@ impl Context {
             root: format!("{base}/ogc"),
             base,
             format: Format::wanted(fields, &headers)?,
+            // A box as large as a country locates nobody, but where would the limit be? Few boxes are asked for twice.
+            is_private: fields.get("bbox").is_some(),
             headers,
             releases: app.releases(),
         })
@@ -164,7 +168,10 @@ impl Context {
     }
 
     fn answer_text(&self, kind: &'static str, text: String) -> Response {
-        let mut response = cacheable(&self.headers, kind, text.into_bytes());
+        let mut response = match self.is_private {
+            true => uncached(kind, text.into_bytes()),
+            false => cacheable(&self.headers, kind, text.into_bytes()),
+        };
         let accept = HeaderValue::from_static("accept");
         response.headers_mut().insert(header::VARY, accept);
         self.base.vary(response.headers_mut());

@@ -5,7 +5,7 @@ use axum::response::Response;
 use maud::Markup;
 
 use super::super::App;
-use super::super::conditional::cacheable;
+use super::super::conditional::{cacheable, uncached};
 use super::super::input::filled_in_fields;
 use super::super::problem::Problem;
 use super::super::snapshot::Snapshot;
@@ -54,7 +54,11 @@ impl Visit {
             };
             let page = make(&self, &setting)?;
             let body = page.into_string().into_bytes();
-            Ok(cacheable(&self.headers, super::HTML, body))
+            Ok(match self.fields.get("after") {
+                // A postcode stands in the address.
+                Some(_) => uncached(super::HTML, body),
+                None => cacheable(&self.headers, super::HTML, body),
+            })
         };
         let made = tokio::task::spawn_blocking(answer).await;
         made.map_err(|_| Problem::internal("making a page panicked"))?
