@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
@@ -63,6 +63,10 @@ pub(super) async fn form_fields(
 }
 
 async fn body(body: Body) -> Result<Vec<u8>, Problem> {
+    // As Content-Length says, before anything is read.
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(Problem::too_large(BODY_BYTES_MAX as u64));
+    }
     match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(collected) => Ok(collected.to_bytes().into()),
         Err(fault) if fault.is::<LengthLimitError>() => {

@@ -285,6 +285,39 @@ fn what_is_too_long_or_too_deep_is_told() {
     );
 }
 
+/// Who waits to be asked for the body is not asked; who sends it all the same reads the answer.
+#[test]
+fn a_content_length_over_the_limit_is_refused_before_anything_is_read() {
+    let server = server(|_| {});
+    for (path, content_type, limit) in [
+        ("/api/v1/locate", "application/json", 16 << 10),
+        ("/", "application/x-www-form-urlencoded", 16 << 10),
+        (
+            "/batch",
+            "multipart/form-data; boundary=b",
+            (32 << 20) + (1 << 20),
+        ),
+        ("/api/v1/batch", "text/csv", 16_u64 << 30),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n",
+            limit + 1
+        );
+        let waits = format!("{head}Expect: 100-continue\r\n\r\n");
+        let answer = raw(server.connect(), waits.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{path}: {answer}");
+        let mut stream = server.connect();
+        stream
+            .write_all(format!("{head}\r\n").as_bytes())
+            .expect("taken");
+        let body = vec![b'a'; 1 << 20];
+        // It may be closed before all is sent.
+        let _ = stream.write_all(&body);
+        let answer = read_to_answer(stream);
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{path}: {answer}");
+    }
+}
+
 // ---- the heavy ones ------------------------------------------------------------------------------
 
 /// The longest of these look-ups but one in a hundred.
