@@ -1,8 +1,10 @@
 //! What the operator alone may ask, on a listener of its own: reload, and figures.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -32,8 +34,36 @@ pub fn router(live: Arc<Live>, app: &App) -> Router {
         .with_state(live)
 }
 
+/// Refuses what a page sends through the operator's browser, which reaches this listener where the page's site does
+/// not. Programs such as curl send neither header.
+///
+/// # Errors
+/// 403 where `Origin` or `Sec-Fetch-Site` says that the request comes from a page elsewhere.
+fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|it: &HeaderValue| it.to_str().unwrap_or("unreadable"))
+    };
+    let is_own_site = |site| matches!(site, "same-origin" | "none");
+    let host = text(header::HOST).unwrap_or_default();
+    // A name could be made to lead here by whoever owns it (DNS rebinding).
+    let is_address = host.parse::<SocketAddr>().is_ok() || host.starts_with("localhost:");
+    let is_own_origin = |origin| is_address && origin == format!("http://{host}");
+    let site = text(HeaderName::from_static("sec-fetch-site"));
+    if site.is_some_and(|site| !is_own_site(site))
+        || text(header::ORIGIN).is_some_and(|origin| !is_own_origin(origin))
+    {
+        return Err(Problem::foreign_origin());
+    }
+    Ok(())
+}
+
 /// Loads the datasets again; the answer comes when they are swapped, or says why they were not.
-async fn reload(State(live): State<Arc<Live>>) -> Response {
+async fn reload(State(live): State<Arc<Live>>, headers: HeaderMap) -> Response {
+    if let Err(problem) = refuse_foreign_pages(&headers) {
+        return problem.into_response();
+    }
     match reloaded(Arc::clone(&live)).await {
         Ok(()) => {
             let releases = live.releases();

@@ -194,6 +194,12 @@ impl Problem {
         problem
     }
 
+    /// A page elsewhere asks for what only the operator may.
+    pub(crate) fn foreign_origin() -> Problem {
+        let detail = "a page of another site cannot ask for this";
+        Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail)
+    }
+
     pub(crate) fn uri_too_long(limit_bytes: usize) -> Problem {
         let detail = format!("the path and the query may have {limit_bytes} bytes together");
         Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail)

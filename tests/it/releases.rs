@@ -416,3 +416,30 @@ fn the_operators_addresses_are_not_everybodys() {
     let described = reload(operator).expect(200).json();
     assert_eq!(described["status"], "reloaded");
 }
+
+#[test]
+fn a_page_of_another_site_cannot_reload() {
+    let (running, operator) = operated(&[]);
+    let own = format!("http://{operator}");
+    let ask =
+        |headers: &[(&str, &str)]| send(&client(), operator, ("POST", "/reload"), headers, None);
+    for headers in [
+        &[("origin", "https://evil.example")][..],
+        &[("origin", "null")],
+        &[("origin", "http://localhost")],
+        &[("origin", "http://evil.example"), ("host", "evil.example")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("origin", &own), ("sec-fetch-site", "cross-site")],
+    ] {
+        ask(headers).expect_problem(403, "foreign_origin");
+    }
+    assert_eq!(
+        metric(operator, "catchment_reloads_total{outcome=\"done\"}"),
+        "0"
+    );
+    ask(&[]).expect(200);
+    ask(&[("origin", &own), ("sec-fetch-site", "same-origin")]).expect(200);
+    ask(&[("sec-fetch-site", "none")]).expect(200);
+    drop(running);
+}
