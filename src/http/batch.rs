@@ -310,7 +310,8 @@ impl Job {
                         let _ = tell.send(Ok(summary));
                         outcome
                     }
-                    _ = rows => outcome,
+                    // Where it fails there are none, and the outcome says why.
+                    Ok(()) = rows => outcome,
                     () = tokio::time::sleep(FIRST_ROWS_WITHIN) => outcome,
                 };
                 let ready = Ready {

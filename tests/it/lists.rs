@@ -986,3 +986,38 @@ fn what_is_wrong_with_a_form_is_a_page() {
         .expect("it is read");
     assert_eq!(read(stream).status, 413);
 }
+
+#[test]
+fn a_fault_before_the_first_rows_are_answered_is_a_problem() {
+    for list in [
+        "postcode\n\"LA18 4DB\n",
+        "postcode\nLA18 4DB\n\"LA1 1PN\nLA1 1PN\n",
+        "name,postcode\n\"Airey,LA18 4DB\n",
+    ] {
+        let reply = SERVER.post("/api/v1/batch", "text/csv", list);
+        reply.expect_problem(422, "open_quote");
+    }
+    // In a form, too.
+    let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\npostcode\n\"LA18 4DB\n\r\n--b--\r\n";
+    let page = SERVER.post("/batch", "multipart/form-data; boundary=b", form);
+    let page = page.expect(422);
+    assert!(page.text().contains("quotation mark"), "{page}");
+    // Who takes the answers of such a file has none.
+    let taker = take(&SERVER, "00112233445566778899aabbccddee77");
+    let ticket = path("&ticket=00112233445566778899aabbccddee77");
+    let sent = whole(&ticket, CSV, "", b"postcode\n\"LA18 4DB\n");
+    exchange(&SERVER, sent).problem(422, "open_quote");
+    read(taker).problem(404, "no_answers");
+}
+
+#[test]
+fn a_client_that_waits_for_the_response_before_it_sends_more_gets_one() {
+    let mut stream = SERVER.connect();
+    let head = head(&path(""), CSV, "Transfer-Encoding: chunked\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("taken");
+    // Enough for the file to be understood, and not for its first rows to be answered.
+    stream.write_all(&endless_rows()).expect("taken");
+    let mut first = [0; 12];
+    std::io::Read::read_exact(&mut stream, &mut first).expect("a response");
+    assert_eq!(&first, b"HTTP/1.1 200");
+}
