@@ -21,6 +21,8 @@ use crate::web::distance;
 #[derive(Debug, clap::Args)]
 pub(super) struct LocateArguments {
     /// A postcode; or - to read lines from standard input, each a postcode, or a postcode, a comma and a practice code.
+    /// A postcode on the command line stays in the shell's history and is shown to other users in the list of
+    /// processes: prefer - for a patient's.
     #[arg(conflicts_with_all = ["lon", "lat", "easting", "northing"])]
     postcode: Option<String>,
     /// Longitude in degrees, WGS84.

@@ -46,7 +46,7 @@ enum Command {
     Serve(Box<serve::ServeArguments>),
     /// Answer on the terminal, for one place or for a list on standard input.
     #[command(
-        after_help = "Example:\n  catchment locate 'LA18 4DB' --practice A82033\n  catchment locate --json - < postcodes.txt\n\nExit status: 0 answered, 2 wrong usage or no dataset, 3 a question had no answer."
+        after_help = "Example:\n  catchment locate - --practice A82033    # type the postcode, then Enter and Ctrl+D\n  catchment locate --json - < postcodes.txt\n  catchment locate 'LA18 4DB'\n\nA postcode on the command line stays in the shell's history, and other users of the machine see it in the list of processes. For a patient's, use `catchment locate -`.\n\nExit status: 0 answered, 2 wrong usage or no dataset, 3 a question had no answer."
     )]
     Locate(locate::LocateArguments),
     /// Answer a list of any length row for row: CSV, TSV or NDJSON, plain or packed with gzip or zstd; a Parquet file; an Arrow stream.
