@@ -51,6 +51,7 @@ mod settings;
 mod shares;
 mod stalls;
 mod stopping;
+mod supply;
 mod things;
 mod tiles;
 mod toy;

@@ -1,0 +1,89 @@
+"""Adds npm packages to a CycloneDX document: tools/sbom.py LOCK[=SCOPE] … < CARGO.cdx.json
+
+Each LOCK is a package-lock.json (version 3). SCOPE is that of CycloneDX: `required`, the default, for what the pages are
+built from and with; `excluded` for what only tests use. Packages for other platforms are `optional`. The same lock
+files give the same bytes.
+"""
+
+import base64
+import json
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+ALGORITHMS = {"sha1": "SHA-1", "sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}
+
+
+def purl(name, version):
+    """The package's URL, as https://github.com/package-url/purl-spec has it for npm."""
+    return f"pkg:npm/{quote(name, safe='/')}@{quote(version, safe='')}"
+
+
+def name_of(path):
+    """`node_modules/a/node_modules/@b/c` is the package `@b/c`."""
+    return path.rpartition("node_modules/")[2]
+
+
+def component(path, package, scope):
+    """A package of a lock file as CycloneDX has it."""
+    name, version = name_of(path), package["version"]
+    group, _, plain = name.rpartition("/")
+    found = {"type": "library", "bom-ref": purl(name, version), "name": plain, "version": version}
+    if group:
+        found["group"] = group
+    found["scope"] = "optional" if package.get("optional") and scope == "required" else scope
+    algorithm, _, digest = package.get("integrity", "").partition("-")
+    if algorithm in ALGORITHMS:
+        found["hashes"] = [{"alg": ALGORITHMS[algorithm], "content": base64.b64decode(digest).hex()}]
+    if "license" in package:
+        found["licenses"] = [{"expression": package["license"]}]
+    found["purl"] = purl(name, version)
+    return found
+
+
+def resolved(packages, path, name):
+    """Where Node finds a package: beside the one that asks for it, or further up."""
+    while True:
+        at = f"{path}/node_modules/{name}" if path else f"node_modules/{name}"
+        if at in packages:
+            return at
+        if not path:
+            return None
+        path = path.rpartition("/node_modules/")[0] if "/node_modules/" in path else ""
+
+
+def dependencies(packages, path):
+    """What a package needs, as far as the lock file has it."""
+    package = packages[path]
+    names = {**package.get("dependencies", {}), **package.get("optionalDependencies", {})}
+    if not path:
+        names |= package.get("devDependencies", {})
+    found = (resolved(packages, path, name) for name in sorted(names))
+    return sorted({purl(name_of(at), packages[at]["version"]) for at in found if at})
+
+
+def main():
+    document = json.load(sys.stdin)
+    components = {it["bom-ref"]: it for it in document.get("components", [])}
+    edges = {it["ref"]: set(it.get("dependsOn", [])) for it in document.get("dependencies", [])}
+    root = document["metadata"]["component"]["bom-ref"]
+    for argument in sys.argv[1:]:
+        lock, _, scope = argument.partition("=")
+        packages = json.loads(Path(lock).read_text())["packages"]
+        for path, package in packages.items():
+            needed = dependencies(packages, path)
+            if not path:
+                edges.setdefault(root, set()).update(needed)
+                continue
+            found = component(path, package, scope or "required")
+            components.setdefault(found["bom-ref"], found)
+            edges.setdefault(found["bom-ref"], set()).update(needed)
+    document["components"] = sorted(components.values(), key=lambda it: it["bom-ref"])
+    document["dependencies"] = [
+        {"ref": ref, **({"dependsOn": sorted(needs)} if needs else {})} for ref, needs in sorted(edges.items())
+    ]
+    json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
+    print()
+
+
+main()
