@@ -8,7 +8,7 @@ use std::path::Path;
 /// took 4.2 at the height of loading, the embedded dataset 4.5, and both less afterwards.
 const BYTES_PER_BYTE: u64 = 5;
 /// What a position of a polygon takes, however few characters it is written with: an area of a million
-/// vertices took 280 at the height of loading, teeth side by side (a comb) 360.
+/// vertices took 280 at the height of loading, teeth side by side (a comb) 390.
 const BYTES_PER_POSITION: u64 = 400;
 /// What a row of a table takes at most that holds names: a dozen bytes can become several texts.
 const BYTES_PER_ROW: u64 = 600;
