@@ -60,7 +60,7 @@ pub struct DecodeLimits {
 impl DecodeLimits {
     /// For requests over HTTP, of which each stays under 128 MB: at most 24 MiB of record batches that
     /// are being decoded or answered, or one of 32 MiB as received and decompressed (see
-    /// [`InFlight`]), 8 MiB of dictionaries and as much again while one is extended, 12 MiB for the
+    /// `InFlight`), 8 MiB of dictionaries and as much again while one is extended, 12 MiB for the
     /// blocks of LZ4, some slices of answers, and up to 48 MiB of answers that are kept for postcodes
     /// and practices seen before. RFC 9659 has decoders take zstd windows of 8 MiB, and no larger.
     pub const HTTP: DecodeLimits = DecodeLimits {
