@@ -3,10 +3,10 @@
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
-use super::frame::{Page, frame};
-use super::home::Home;
+use super::directory::path_segment;
+use super::layout::{Page, frame};
+use super::lookup::Home;
 use super::nhsuk::{Button, Checkbox, Field, Select, button, checkboxes, select};
-use super::things::path_segment;
 use crate::domain::{Area, Layer};
 
 /// Where other sites' editors find the lines to copy.

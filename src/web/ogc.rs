@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::frame::{Page, frame, link};
-use super::home::Home;
+use super::layout::{Page, frame, link};
+use super::lookup::Home;
 use super::nhsuk::{Link, Table, summary_list, table};
 
 /// Relations of links to tiles (OGC API Tiles, 20-057).

@@ -2,8 +2,8 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::frame::{Page, SERVICE, frame, link};
-use super::home::Home;
+use super::layout::{Page, SERVICE, frame, link};
+use super::lookup::Home;
 use super::nhsuk::summary_list;
 
 /// The page at `/privacy`: what is processed, what is kept, for those who ask and for the records of

@@ -17,7 +17,7 @@ use crate::domain::{Area, Boundary, Layer, today_in_london};
 use crate::ground::{self, M2_PER_KM2};
 use crate::index::{Index, Which};
 use crate::question::PageWanted;
-use crate::web::things::{self, AreaPage, LayerPage, PER_PAGE, PostcodesPage};
+use crate::web::directory::{self, AreaPage, LayerPage, PER_PAGE, PostcodesPage};
 
 const FIELDS: &[&str] = &["as_of", "dataset"];
 pub(super) const LIST_FIELDS: &[&str] = &["page", "as_of", "dataset"];
@@ -30,7 +30,9 @@ pub(in super::super) async fn layers(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let visit = Visit::new(&app, &uri, headers, FIELDS)?;
-    visit.page(|_, setting| Ok(things::layers(setting))).await
+    visit
+        .page(|_, setting| Ok(directory::layers(setting)))
+        .await
 }
 
 /// `/areas/{layer}`.
@@ -44,7 +46,7 @@ pub(in super::super) async fn layer(
     let day = visit.snapshot.as_of;
     let layer = held_layer(visit.snapshot.index(), &layer, day)?;
     if has_pages_of_its_own(layer) {
-        return Ok(visit.redirect(&things::path_of_layer(layer)));
+        return Ok(visit.redirect(&directory::path_of_layer(layer)));
     }
     let page = visit.page(move |visit, setting| {
         let areas = areas_by_name(setting.index, layer, day);
@@ -54,7 +56,7 @@ pub(in super::super) async fn layer(
             has_map: has_map(setting.index, layer, day),
             areas,
         };
-        Ok(things::layer(setting, &page))
+        Ok(directory::layer(setting, &page))
     });
     page.await
 }
@@ -88,14 +90,17 @@ pub(in super::super) async fn area(
     let (index, day) = (visit.snapshot.index(), visit.snapshot.as_of);
     let layer = held_layer(index, &layer, day)?;
     let known = index.area_ever(layer, &id, day).ok_or_else(unknown_area)?;
-    let path = things::path_of(layer, &known.id);
+    let path = directory::path_of(layer, &known.id);
     if has_pages_of_its_own(layer) {
         return Ok(visit.redirect(&path));
     }
     let page = visit.page(move |_, setting| {
         let area = setting.index.area_ever(layer, &id, day);
         let area = area.ok_or_else(unknown_area)?;
-        Ok(things::area(setting, &area_page(setting.index, area, day)))
+        Ok(directory::area(
+            setting,
+            &area_page(setting.index, area, day),
+        ))
     });
     let mut response = page.await?;
     embed::discover_at(&base, &path, &mut response);
@@ -154,7 +159,7 @@ pub(in super::super) async fn postcodes(
     let visit = Visit::new(&app, &uri, headers, POSTCODES_FIELDS)?;
     let layer = held_layer(visit.snapshot.index(), &layer, visit.snapshot.as_of)?;
     if has_pages_of_its_own(layer) {
-        let path = format!("{}/postcodes", things::path_of(layer, &id));
+        let path = format!("{}/postcodes", directory::path_of(layer, &id));
         return Ok(visit.redirect(&path));
     }
     postcodes_of(visit, layer, id).await
@@ -180,7 +185,7 @@ pub(super) async fn postcodes_of(
             has_more: found.has_more,
             is_first: after.is_none(),
         };
-        Ok(things::postcodes(setting, &page))
+        Ok(directory::postcodes(setting, &page))
     });
     page.await
 }

@@ -14,7 +14,7 @@ use crate::diff::between;
 use crate::domain::{Layer, date_from_iso};
 use crate::index::Index;
 use crate::question::Fields;
-use crate::web::things::{self, ComparePage, Compared};
+use crate::web::directory::{self, ComparePage, Compared};
 
 const FIELDS: &[&str] = &["layer", "from", "to", "dataset"];
 
@@ -45,7 +45,7 @@ pub(in super::super) async fn compare(
             outcome: outcome(setting.index, layer, first_data, from, to),
             days: &days,
         };
-        Ok(things::compare(setting, &page))
+        Ok(directory::compare(setting, &page))
     });
     page.await
 }

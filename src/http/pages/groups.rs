@@ -15,7 +15,7 @@ use super::areas::{
 use super::visit::Visit;
 use crate::domain::Layer;
 use crate::index::Which;
-use crate::web::things::{self, GroupPage};
+use crate::web::directory::{self, GroupPage};
 
 const LAYER: Layer = Layer::ResilienceGroup;
 
@@ -30,7 +30,7 @@ pub(in super::super) async fn list(
         let mut groups = areas_by_name(setting.index, LAYER, setting.as_of);
         groups.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         let part = visit.part(groups.len())?;
-        Ok(things::groups(setting, &groups, part))
+        Ok(directory::groups(setting, &groups, part))
     });
     page.await
 }
@@ -65,7 +65,7 @@ pub(in super::super) async fn group(
             boundaries: boundaries_ever(index, area),
             can_be_embedded: can_be_embedded(index, area),
         };
-        Ok(things::group(setting, &page))
+        Ok(directory::group(setting, &page))
     });
     page.await
 }

@@ -14,7 +14,7 @@ use super::areas::{POSTCODES_FIELDS, areas_by_name, can_be_embedded, has_ground,
 use super::visit::Visit;
 use crate::domain::{Area, Layer, Member, OdsCode, Postcode, Practice, PracticeStatus};
 use crate::index::{Index, Query, Which};
-use crate::web::things::{self, PracticePage, PracticesPage, Setting};
+use crate::web::directory::{self, PracticePage, PracticesPage, Setting};
 
 const FIELDS: &[&str] = &["as_of", "dataset"];
 const LIST_FIELDS: &[&str] = &["name", "area", "status", "page", "as_of", "dataset"];
@@ -56,7 +56,7 @@ pub(in super::super) async fn list(
             with_closed,
             choices: choices(setting),
         };
-        Ok(things::practices(setting, &page))
+        Ok(directory::practices(setting, &page))
     });
     page.await
 }
@@ -136,7 +136,7 @@ pub(in super::super) async fn practice(
     let page = visit.page(move |_, setting| {
         let practice = setting.index.practice(code).ok_or_else(unknown_practice)?;
         let page = practice_page(setting.index, practice, setting.as_of);
-        Ok(things::practice(setting, &page))
+        Ok(directory::practice(setting, &page))
     });
     page.await
 }

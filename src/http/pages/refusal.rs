@@ -10,7 +10,7 @@ use super::super::App;
 use super::super::negotiate::prefers_html;
 use super::super::problem::Told;
 use crate::domain::Layer;
-use crate::web::things::{Refusal, refusal};
+use crate::web::directory::{Refusal, refusal};
 
 /// Around the pages, and inside the guard: who is not let in is told as a program is. The status and headers of a problem stay, such as `Allow`.
 pub(in super::super) async fn as_page(

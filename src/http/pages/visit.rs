@@ -11,7 +11,7 @@ use super::super::problem::Problem;
 use super::super::snapshot::Snapshot;
 use super::redirect;
 use crate::question::Fields;
-use crate::web::things::{PER_PAGE, Part, Setting};
+use crate::web::directory::{PER_PAGE, Part, Setting};
 
 /// Who comes to a page, and what about: the dataset, the day, and the page's own fields.
 pub(super) struct Visit {

@@ -2,15 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::super::answer::telephone;
+use super::super::lookup_result::telephone;
 use super::super::nhsuk::{
     Button, Field, Input, Select, button, input, inset_text, select, summary_list,
 };
 use super::area::{PRACTICE_COLUMNS, area_downloads, practice_row};
-use super::parts::{
+use super::components::{
     Part, day_form, heading, list, list_size_words, map, pagination, status_tag, table, with_query,
 };
-use super::{Setting, parts, practice_path, words};
+use super::{Setting, components, format, practice_path};
 use crate::domain::{
     Area, Layer, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, Succession,
 };
@@ -62,7 +62,7 @@ pub(crate) fn practices(setting: &Setting<'_>, page: &PracticesPage<'_>) -> Mark
         fields.push(("page", &number));
         setting.link(&with_query("/practices", &fields))
     };
-    let found = words::counted(page.practices.len(), "practice", "practices");
+    let found = format::counted(page.practices.len(), "practice", "practices");
     let content = html! {
         h1.nhsuk-heading-l { "GP practices" }
         (filter(setting, page, chosen.as_deref()))
@@ -171,7 +171,7 @@ fn standing(setting: &Setting<'_>, practice: &Practice) -> Markup {
         (PracticeStatus::Closed, Some(closed), _) => {
             format!(
                 "This practice has closed. Its last day was {}.",
-                words::date(closed)
+                format::date(closed)
             )
         }
         (PracticeStatus::Closed, None, _) => "This practice has closed.".into(),
@@ -179,12 +179,12 @@ fn standing(setting: &Setting<'_>, practice: &Practice) -> Markup {
             "This practice is dormant: still listed, but not working. Ask before you send anybody there.".into()
         }
         (PracticeStatus::Proposed, _, Some(opened)) => {
-            format!("This practice opens on {}.", words::date(opened))
+            format!("This practice opens on {}.", format::date(opened))
         }
         (PracticeStatus::Active, Some(closed), _) => {
             format!(
                 "This practice closes: its last day is {}.",
-                words::date(closed)
+                format::date(closed)
             )
         }
         _ => return html! {},
@@ -205,10 +205,10 @@ fn facts(setting: &Setting<'_>, practice: &Practice) -> Markup {
         rows.push(("Telephone", telephone(number)));
     }
     if let Some(opened) = practice.opened {
-        rows.push(("Opened", html! { (words::date(opened)) }));
+        rows.push(("Opened", html! { (format::date(opened)) }));
     }
     if let Some(closed) = practice.closed {
-        rows.push(("Last day", html! { (words::date(closed)) }));
+        rows.push(("Last day", html! { (format::date(closed)) }));
     }
     if let Some(pcn) = &practice.pcn {
         rows.push(("Primary Care Network", setting.to_area_of(Layer::Pcn, pcn)));
@@ -222,7 +222,7 @@ fn facts(setting: &Setting<'_>, practice: &Practice) -> Markup {
     if let Some(size) = practice.list_size {
         rows.push((
             "Registered patients",
-            html! { (words::count(size as usize)) (list_size_words(setting)) },
+            html! { (format::count(size as usize)) (list_size_words(setting)) },
         ));
     }
     summary_list(&rows)
@@ -259,7 +259,7 @@ fn areas_found(setting: &Setting<'_>, layer: Layer, found: &Found<'_>) -> Vec<Ma
             .map(|it| html! { (setting.to_area(it.area)) " (" (super::one_of(layer)) ")" })
             .collect(),
         Found::Unknown(Unknown::NoDataForDate) => {
-            let first = setting.index.first_data(layer).map(words::date);
+            let first = setting.index.first_data(layer).map(format::date);
             vec![
                 html! { (super::one_of(layer)) ": nothing is known before " (first.unwrap_or_default()) },
             ]
@@ -341,7 +341,7 @@ fn building(site: &Premises) -> Vec<Markup> {
 
 fn successions(setting: &Setting<'_>, practice: &Practice) -> Markup {
     let index = setting.index;
-    let step = |code: OdsCode, step: &Succession| html! { (setting.to_practice(code)) ", on " (words::date(step.from)) };
+    let step = |code: OdsCode, step: &Succession| html! { (setting.to_practice(code)) ", on " (format::date(step.from)) };
     let predecessors: Vec<Markup> = index
         .predecessors(practice.code)
         .iter()
@@ -376,9 +376,9 @@ fn modelled_area(setting: &Setting<'_>, page: &PracticePage<'_>) -> Markup {
     let description = format!("Map of the area of {}.", page.practice.name);
     html! {
         h2.nhsuk-heading-m { "Its area" }
-        p { (parts::provenance(area.provenance)) " Ask the practice before you send anybody there." }
+        p { (components::provenance(area.provenance)) " Ask the practice before you send anybody there." }
         @if count > 0 {
-            p { a href=(setting.link(&format!("{path}/postcodes"))) { (words::counted(count, "postcode", "postcodes")) } " in use lie in it." }
+            p { a href=(setting.link(&format!("{path}/postcodes"))) { (format::counted(count, "postcode", "postcodes")) } " in use lie in it." }
         }
         (map(setting, Layer::GpPractice, Some(page.practice.code.as_str()), &page.practice.name, &description))
         div.to-take-away { (area_downloads(setting, area, true, page.can_be_embedded)) }

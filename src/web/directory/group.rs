@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::super::nhsuk::summary_list;
 use super::area::{area_downloads, history};
-use super::parts::{
+use super::components::{
     Part, day_form, heading, list, map, not_of_the_day, pagination, period_words, provenance, table,
 };
-use super::{Setting, called, one_of, path_of, words};
+use super::{Setting, called, format, one_of, path_of};
 use crate::domain::{Area, Boundary, Layer, Member, Membership, PracticeStatus, Provenance};
 use crate::index::OutcodeIn;
 
@@ -135,7 +135,7 @@ fn facts(setting: &Setting<'_>, page: &GroupPage<'_>) -> Markup {
         (
             "Postcodes in use",
             html! {
-                @if count == 0 { "None" } @else { a href=(setting.link(&path)) { (words::counted(count, "postcode", "postcodes")) } }
+                @if count == 0 { "None" } @else { a href=(setting.link(&path)) { (format::counted(count, "postcode", "postcodes")) } }
             },
         ),
     ])

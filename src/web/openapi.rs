@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::frame::{Page, frame};
-use super::home::Home;
+use super::layout::{Page, frame};
+use super::lookup::Home;
 use super::nhsuk::summary_list;
 
 /// Every path of an OpenAPI document, with its parameters and answers.

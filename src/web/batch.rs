@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::assets;
-use super::frame::{Page, frame};
-use super::home::Home;
+use super::layout::{Page, frame};
+use super::lookup::Home;
 use super::nhsuk::{
     Button, Checkbox, ErrorSummary, Field, FileUpload, Input, Label, Select, Table, button,
     checkboxes, details, error_summary, file_upload, input, inset_text, select, table,

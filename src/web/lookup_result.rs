@@ -2,11 +2,11 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::home::Asked;
-use super::live_map::LiveMap;
+use super::directory::{path_of, path_segment, with_query};
+use super::format;
+use super::interactive_map::LiveMap;
+use super::lookup::Asked;
 use super::nhsuk::{Card, Table, card, details, inset_text, summary_list, table, tag};
-use super::things::{path_of, path_segment, with_query};
-use super::words;
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, Certainty, Layer, Practice, PracticeStatus, Provenance,
     Status, today_in_london,
@@ -82,7 +82,7 @@ fn words_of(index: &Index, asked: &Asked<'_>) -> Markup {
         (other_areas(&answer.residence, with))
         @if let Some(location) = &answer.location { (position(location)) }
         p.as-of {
-            "For " (words::date(answer.as_of)) ", from dataset " (index.manifest().name) ", version " (index.manifest().version) "."
+            "For " (format::date(answer.as_of)) ", from dataset " (index.manifest().name) ", version " (index.manifest().version) "."
         }
         p.another { a href="/" { "Look up another place" } }
     }
@@ -156,7 +156,7 @@ fn lives_in(answer: &Answer<'_>, place: &str, with: &str) -> Markup {
         } @else if communities.is_empty() {
             p.name { "Outside every community that we hold" }
             @for (_, near) in &answer.nearest {
-                p { "The nearest is " strong { (area_name(near.area, with)) } ", " (words::distance(near.distance_m)) " away." }
+                p { "The nearest is " strong { (area_name(near.area, with)) } ", " (format::distance(near.distance_m)) " away." }
             }
         }
         @for found in communities {
@@ -228,10 +228,10 @@ fn edge_words(found: &AreaFound<'_>, edge: &EdgeFound<'_>) -> Markup {
     html! {
         p.edge.near[edge.certainty == Certainty::NearBoundary] {
             @match (edge.certainty, found.basis) {
-                (Certainty::Inside, _) => { "The nearest edge of its area is " (words::distance(edge.distance_m)) " away." }
+                (Certainty::Inside, _) => { "The nearest edge of its area is " (format::distance(edge.distance_m)) " away." }
                 (_, Basis::Nearest) => { "It lies just off the simplified boundary; this is the nearest area." }
                 (_, Basis::Directory) if edge.distance_m == 0.0 => { "The official statistics put it here; on the simplified map it falls just across the boundary." }
-                _ => { "Close to the edge of its area, " (words::distance(edge.distance_m)) " away." }
+                _ => { "Close to the edge of its area, " (format::distance(edge.distance_m)) " away." }
             }
             @if !across.is_empty() { " On the other side: " strong { (across) } ". A postcode is several addresses; check if it matters." }
         }
@@ -251,7 +251,7 @@ fn registered(registration: &Registration<'_>, with: &str) -> Markup {
             @if let Some(number) = &found.practice.telephone { p { "Telephone " (telephone(number)) } }
             @if !is_asked {
                 p { (practice_words(found.asked))
-                    @if let Some(closed) = found.asked.closed { " closed on " (words::date(closed)) }
+                    @if let Some(closed) = found.asked.closed { " closed on " (format::date(closed)) }
                     "; its patients went to the practice above." }
             }
             @if found.branch_is_listed.is_some() { p { "The code given is a branch of this practice." } }
@@ -331,8 +331,8 @@ fn practice_row(found: &PracticeFound<'_>, with: &str) -> Vec<Markup> {
     vec![
         html! { span { (practice_name(practice, with)) span.address { (practice.address) (postcode) } } },
         html! { @match &practice.telephone { Some(number) => (telephone(number)), None => "Not known" } },
-        html! { @match found.distance_m { Some(distance_m) => (words::distance(distance_m)), None => "Not known" } },
-        html! { @match found.share { Some(share) => (words::share(share)), None => "Not known" } },
+        html! { @match found.distance_m { Some(distance_m) => (format::distance(distance_m)), None => "Not known" } },
+        html! { @match found.share { Some(share) => (format::share(share)), None => "Not known" } },
     ]
 }
 

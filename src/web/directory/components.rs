@@ -3,10 +3,10 @@
 use jiff::civil::Date;
 use maud::{Markup, html};
 
-use super::super::answer::downloads;
-use super::super::live_map::LiveMap;
+use super::super::interactive_map::LiveMap;
+use super::super::lookup_result::downloads;
 use super::super::nhsuk::{self, Button, Pagination, Table, button};
-use super::{Setting, called, last_day, meaning, words};
+use super::{Setting, called, format, last_day, meaning};
 use crate::domain::{Area, Layer, Period, PracticeStatus, Provenance};
 
 /// Lines of a list on one page.
@@ -123,12 +123,12 @@ fn provenance_tag_text(provenance: Provenance, colour: &str) -> Markup {
 /// When something held: `from 1 July 2022`; `first_data` is the day before which nothing is known.
 pub(super) fn period_words(period: Period, first_data: Option<Date>) -> String {
     let Period { from, to } = period;
-    match (from.map(words::date), to.map(last_day)) {
+    match (from.map(format::date), to.map(last_day)) {
         (Some(from), Some(last)) => format!("from {from} until {last}"),
         (Some(from), None) => format!("from {from}"),
         (None, Some(last)) => format!("until {last}; the first day is not known"),
         (None, None) => match first_data {
-            Some(day) => format!("since before {}", words::date(day)),
+            Some(day) => format!("since before {}", format::date(day)),
             None => "since a day that is not known".into(),
         },
     }
@@ -146,7 +146,7 @@ pub(super) fn not_of_the_day(setting: &Setting<'_>, area: &Area) -> Markup {
             called(area),
             last_day(to)
         ),
-        (_, _, Some(from)) => format!("{} began on {}.", called(area), words::date(from)),
+        (_, _, Some(from)) => format!("{} began on {}.", called(area), format::date(from)),
         _ => return html! {},
     };
     nhsuk::inset_text(&html! { p { (sentence) } })
@@ -156,7 +156,7 @@ pub(super) fn not_of_the_day(setting: &Setting<'_>, area: &Area) -> Markup {
 pub(super) fn day_words(setting: &Setting<'_>) -> Markup {
     html! {
         p.nhsuk-body-s {
-            "For " (words::date(setting.as_of)) @if !setting.is_dated { " (today)" } ", from " (dataset_words(setting)) "."
+            "For " (format::date(setting.as_of)) @if !setting.is_dated { " (today)" } ", from " (dataset_words(setting)) "."
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::super::frame::{Page, frame};
+use super::super::layout::{Page, frame};
 use super::path_of_layer;
 use crate::domain::Layer;
 use crate::index::Index;
@@ -85,7 +85,7 @@ fn title_of(index: &Index, layer: Layer) -> &str {
 fn first_data(index: &Index, layer: Layer) -> Markup {
     html! {
         @if let Some(first) = index.first_data(layer) {
-            p { "The first day is " (super::words::date(first)) "." }
+            p { "The first day is " (super::format::date(first)) "." }
         }
     }
 }

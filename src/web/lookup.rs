@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use maud::{Markup, html};
 
-use super::answer::{self, called};
-use super::frame::{Page, frame};
-use super::live_map::LiveMap;
+use super::format;
+use super::interactive_map::LiveMap;
+use super::layout::{Page, frame};
+use super::lookup_result::{self, called};
 use super::nhsuk::{
     Button, DateInput, ErrorSummary, Field, Input, Label, button, date_input, details,
     error_summary, input,
 };
-use super::words;
 use crate::domain::{
     Area, Layer, Member, Postcode, Practice, PracticeStatus, Provenance, today_in_london,
 };
@@ -89,7 +89,7 @@ pub(crate) fn home(home: &Home<'_>) -> Markup {
         h1.nhsuk-heading-xl.asked[matches!(home.outcome, Outcome::Answered(_))] { "Which Integrated Care Community?" }
         (form(&home.outcome))
         @match &home.outcome {
-            Outcome::Answered(asked) => (answer::answered(home.index, asked)),
+            Outcome::Answered(asked) => (lookup_result::answered(home.index, asked)),
             _ => (overview(home.index)),
         }
     };
@@ -265,7 +265,7 @@ fn layer_map(index: &Index, layer: Layer, day: Date, count: usize) -> Markup {
     let title = entry.map_or(layer.as_str(), |entry| entry.title.as_str());
     let picture = html! {
         img src={ "/maps/" (layer) ".svg?width=560" } alt={ "Map: " (title) ", " (count) " areas. Their names are on this page." } width="560";
-        figcaption { (answer::downloads(&format!("/maps/{layer}"), "", title)) }
+        figcaption { (lookup_result::downloads(&format!("/maps/{layer}"), "", title)) }
     };
     let moving = LiveMap {
         index,
@@ -302,9 +302,9 @@ fn community(index: &Index, area: &Area, day: Date) -> Markup {
         @if !parts.is_empty() { p { "Its parts: " (parts.join(", ")) "." } }
         p { "Everyone registered with one of these practices belongs to it:" }
         ul { @for practice in practices {
-            li { (answer::practice_name(practice, "")) @if let Some(telephone) = &practice.telephone { ", " (answer::telephone(telephone)) } }
+            li { (lookup_result::practice_name(practice, "")) @if let Some(telephone) = &practice.telephone { ", " (lookup_result::telephone(telephone)) } }
         } }
-        p { "More: " (answer::area_name(area, "")) }
+        p { "More: " (lookup_result::area_name(area, "")) }
     };
     details(&html! { (called(area)) }, false, false, &content)
 }
@@ -316,7 +316,7 @@ fn by_system<'a>(areas: &[&'a Area]) -> Vec<(String, Vec<&'a Area>)> {
         let name = area
             .system
             .as_deref()
-            .map(words::system)
+            .map(format::system)
             .unwrap_or_else(|| "Others".into());
         match systems.iter_mut().find(|(system, _)| *system == name) {
             Some((_, areas)) => areas.push(area),

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::assets;
-use super::things::{encoded, path_of_layer};
+use super::directory::{encoded, path_of_layer};
 use crate::domain::{Layer, LonLat};
 use crate::index::Index;
 use crate::tiles::bounds_of;

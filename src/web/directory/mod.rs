@@ -3,30 +3,30 @@
 
 mod area;
 mod compare;
+mod components;
+mod error_page;
 mod group;
-mod parts;
 mod postcodes;
 mod practice;
-mod refusal;
 
 use jiff::civil::Date;
 use maud::{Markup, html};
 
-use super::answer::called;
-use super::frame::{Page, frame};
+use super::format;
+use super::layout::{Page, frame};
+use super::lookup_result::called;
 use super::nhsuk::Link;
-use super::words;
 use crate::domain::{Area, Layer, OdsCode, Provenance};
 use crate::index::Index;
 
 pub(crate) use area::{AreaPage, LayerPage, area, layer, layers};
 pub(crate) use compare::{ComparePage, Compared, compare};
+pub(crate) use components::{PER_PAGE, Part, encoded as path_segment};
+pub(super) use components::{encoded, with_query};
+pub(crate) use error_page::{Refusal, refusal};
 pub(crate) use group::{GroupPage, group, groups};
-pub(crate) use parts::{PER_PAGE, Part, encoded as path_segment};
-pub(super) use parts::{encoded, with_query};
 pub(crate) use postcodes::{PostcodesPage, postcodes};
 pub(crate) use practice::{PracticePage, PracticesPage, practice, practices};
-pub(crate) use refusal::{Refusal, refusal};
 
 /// What the pages have in common: the dataset, the day, and what links take along to stay with them.
 pub(crate) struct Setting<'a> {
@@ -54,7 +54,7 @@ impl Setting<'_> {
     fn link_in_dataset(&self, path: &str, fields: &[(&str, &str)]) -> String {
         let version = self.version.map(|version| ("dataset", version));
         let fields: Vec<(&str, &str)> = fields.iter().copied().chain(version).collect();
-        parts::with_query(path, &fields)
+        components::with_query(path, &fields)
     }
 
     /// To an area's page; the name alone where nothing is known of its layer on the day.
@@ -100,7 +100,7 @@ impl Setting<'_> {
 
     /// The page in its frame; `trail` are the pages above it.
     fn page(&self, title: &str, trail: &[(String, String)], content: &Markup) -> Markup {
-        let content = html! { (content) (parts::day_words(self)) };
+        let content = html! { (content) (components::day_words(self)) };
         self.page_of_days(title, trail, content)
     }
 
@@ -123,7 +123,7 @@ impl Setting<'_> {
 
 /// Where an area's page is. Practices and groups have pages of their own.
 pub(crate) fn path_of(layer: Layer, id: &str) -> String {
-    let id = parts::encoded(id);
+    let id = components::encoded(id);
     match layer {
         Layer::GpPractice => format!("/practices/{id}"),
         Layer::ResilienceGroup => format!("/groups/{id}"),
@@ -175,5 +175,5 @@ fn meaning(provenance: Provenance) -> &'static str {
 
 /// The last day before another.
 fn last_day(to: Date) -> String {
-    words::date(to.yesterday().unwrap_or(to))
+    format::date(to.yesterday().unwrap_or(to))
 }

@@ -4,8 +4,8 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::super::nhsuk::{Button, Field, Select, button, inset_text, select};
-use super::parts::{dataset_words, day_field, heading, list, table, tag, with_query};
-use super::{Setting, one_of, path_of_layer, words};
+use super::components::{dataset_words, day_field, heading, list, table, tag, with_query};
+use super::{Setting, format, one_of, path_of_layer};
 use crate::diff::{AreaChange, Between, Change, MemberMove};
 use crate::domain::{Layer, Member, OdsCode, PracticeStatus};
 
@@ -79,13 +79,13 @@ fn result(setting: &Setting<'_>, page: &ComparePage<'_>) -> Markup {
         }
         Compared::NoData(first) => {
             return inset_text(&html! {
-                p { "Nothing is known of " (setting.title_of(page.layer)) " before " (words::date(*first)) ". Choose that day or a later one." }
+                p { "Nothing is known of " (setting.title_of(page.layer)) " before " (format::date(*first)) ". Choose that day or a later one." }
             });
         }
         Compared::Between(between) => between,
     };
     html! {
-        h2.nhsuk-heading-m { (setting.title_of(page.layer)) ": from " (words::date(from)) " to " (words::date(to)) }
+        h2.nhsuk-heading-m { (setting.title_of(page.layer)) ": from " (format::date(from)) " to " (format::date(to)) }
         @if between.is_empty() { p { "Nothing changed." } }
         @else {
             (areas(setting, page.layer, between))
@@ -280,7 +280,7 @@ fn days(setting: &Setting<'_>, page: &ComparePage<'_>) -> Markup {
             ];
             pairs.extend(setting.version.map(|version| ("dataset", version)));
             let href = with_query("/compare", &pairs);
-            Some(html! { a href=(href) { (words::date(*day)) } })
+            Some(html! { a href=(href) { (format::date(*day)) } })
         })
         .collect();
     html! {

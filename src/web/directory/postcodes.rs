@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use super::super::nhsuk::{self, Pagination, inset_text};
 use super::area::above_area;
-use super::parts::{heading, not_of_the_day, table, tag, with_query};
-use super::{Setting, called, parts, path_of, words};
+use super::components::{heading, not_of_the_day, table, tag, with_query};
+use super::{Setting, called, components, format, path_of};
 use crate::domain::{Area, Basis, PostcodeStatus};
 use crate::index::{CoveredPostcode, OutcodeIn, Which};
 
@@ -47,7 +47,7 @@ pub(crate) fn postcodes(setting: &Setting<'_>, page: &PostcodesPage<'_>) -> Mark
         (heading(&called(area), "Postcodes"))
         (not_of_the_day(setting, area))
         p {
-            (words::count(count)) @if page.which == Which::Live { " postcodes in use lie in it. " } @else { " postcodes, in use or not, lie in it. " }
+            (format::count(count)) @if page.which == Which::Live { " postcodes in use lie in it. " } @else { " postcodes, in use or not, lie in it. " }
             @match page.which {
                 Which::Live => { a href=(setting.link(&with_query(&path, &[("status", "all")]))) { "Show those out of use too" } }
                 Which::All => { a href=(setting.link(&path)) { "Show those in use alone" } }
@@ -57,7 +57,7 @@ pub(crate) fn postcodes(setting: &Setting<'_>, page: &PostcodesPage<'_>) -> Mark
         @if page.outcodes.len() > 1 {
             h2.nhsuk-heading-s { "Go to" }
             ul.nhsuk-list.outcodes { @for (at, outcode) in page.outcodes.iter().enumerate() {
-                li { a href=(to(at.checked_sub(1).map(|at| page.outcodes[at].last.to_string()))) { (outcode.outcode) } " (" (words::count(outcode.postcodes)) ")" }
+                li { a href=(to(at.checked_sub(1).map(|at| page.outcodes[at].last.to_string()))) { (outcode.outcode) } " (" (format::count(outcode.postcodes)) ")" }
             } }
         }
         @if !rows.is_empty() { (table("In order of postcode", columns, rows)) }
@@ -65,7 +65,7 @@ pub(crate) fn postcodes(setting: &Setting<'_>, page: &PostcodesPage<'_>) -> Mark
             previous: (!page.is_first).then(|| (to(None), "First page".into())),
             next: next.map(|last| (to(Some(last.entry.postcode.to_string())), "Next page".into())),
         }))
-        p { a href=(setting.link(&format!("/api/v1/areas/{}/{}/postcodes", area.layer, parts::encoded(&area.id)))) { "The same as JSON" } }
+        p { a href=(setting.link(&format!("/api/v1/areas/{}/{}/postcodes", area.layer, components::encoded(&area.id)))) { "The same as JSON" } }
     };
     setting.page(&title, &trail, &content)
 }

@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::super::answer::telephone;
+use super::super::lookup_result::telephone;
 use super::super::nhsuk::{details, summary_list};
-use super::parts::{
+use super::components::{
     Part, day_form, heading, list, list_size_words, map, not_of_the_day, pagination, period_words,
     provenance, status_tag, table, with_query,
 };
-use super::{Setting, called, one_of, parts, path_of, path_of_layer, words};
+use super::{Setting, called, components, format, one_of, path_of, path_of_layer};
 use crate::domain::{
     Area, Boundary, Layer, Lineage, Member, OdsCode, Practice, PracticeStatus, Relation,
 };
@@ -72,7 +72,7 @@ pub(crate) fn layers(setting: &Setting<'_>) -> Markup {
                     None => html! { a href=(setting.link(&path_of_layer(layer))) { (title) } },
                 },
                 match first {
-                    Some(first) => html! { "Nothing is known before " (words::date(first)) },
+                    Some(first) => html! { "Nothing is known before " (format::date(first)) },
                     None => html! { (count) },
                 },
                 html! { (from) },
@@ -130,7 +130,7 @@ pub(crate) fn layer(setting: &Setting<'_>, page: &LayerPage<'_>) -> Markup {
 fn map_words(areas: &[&Area], title: &str) -> String {
     format!(
         "Map: {title}, {}. Their names are on this page and those after it.",
-        words::counted(areas.len(), "area", "areas")
+        format::counted(areas.len(), "area", "areas")
     )
 }
 
@@ -138,7 +138,7 @@ fn map_words(areas: &[&Area], title: &str) -> String {
 fn by_system<'i>(areas: &[&'i Area]) -> Vec<(Option<String>, Vec<&'i Area>)> {
     let mut systems: Vec<(Option<String>, Vec<&Area>)> = Vec::new();
     for &area in areas {
-        let name = area.system.as_deref().map(words::system);
+        let name = area.system.as_deref().map(format::system);
         match systems.iter_mut().find(|(system, _)| *system == name) {
             Some((_, areas)) => areas.push(area),
             None => systems.push((name, vec![area])),
@@ -194,7 +194,7 @@ fn facts(setting: &Setting<'_>, page: &AreaPage<'_>) -> Markup {
         ("Code", html! { (area.id) }),
     ];
     if let Some(system) = &area.system {
-        rows.push(("Health system", html! { (words::system(system)) }));
+        rows.push(("Health system", html! { (format::system(system)) }));
     }
     for (layer, id) in member_of(setting, area) {
         rows.push((one_of(layer), setting.to_area_of(layer, id)));
@@ -223,7 +223,7 @@ fn size_words(km2: f64) -> String {
     )]
     match km2 < 10.0 {
         true => format!("{km2:.1} km²"),
-        false => format!("{} km²", words::count(km2.round() as usize)),
+        false => format!("{} km²", format::count(km2.round() as usize)),
     }
 }
 
@@ -232,7 +232,7 @@ fn postcode_count(setting: &Setting<'_>, page: &AreaPage<'_>) -> Markup {
     let path = format!("{}/postcodes", path_of(page.area.layer, &page.area.id));
     html! {
         @if count == 0 { "None" } @else {
-            a href=(setting.link(&path)) { (words::counted(count, "postcode", "postcodes")) }
+            a href=(setting.link(&path)) { (format::counted(count, "postcode", "postcodes")) }
             " of " (page.outcodes.iter().map(|it| it.outcode.as_str()).collect::<Vec<_>>().join(", "))
         }
     }
@@ -258,7 +258,7 @@ fn registered(setting: &Setting<'_>, area: &Area) -> Option<String> {
     let open = members.filter(|it| it.status_on(setting.as_of) != PracticeStatus::Closed);
     let lists: Vec<u32> = open.filter_map(|practice| practice.list_size).collect();
     let sum: u32 = lists.iter().sum();
-    (!lists.is_empty()).then(|| words::count(sum as usize))
+    (!lists.is_empty()).then(|| format::count(sum as usize))
 }
 
 /// The practices that belong to it on the day, in order of name.
@@ -322,7 +322,7 @@ fn practices(setting: &Setting<'_>, area: &Area) -> Markup {
         }
         @if !closed.is_empty() {
             (details(
-                &html! { (words::counted(closed.len(), "practice", "practices")) " that closed" },
+                &html! { (format::counted(closed.len(), "practice", "practices")) " that closed" },
                 false,
                 false,
                 &list(&closed.iter().map(|it| closed_practice(setting, it)).collect::<Vec<_>>()),
@@ -351,7 +351,7 @@ fn closed_practice(setting: &Setting<'_>, practice: &Practice) -> Markup {
         .collect();
     html! {
         (setting.to_practice(practice.code))
-        @if let Some(closed) = practice.closed { ", last day " (words::date(closed)) }
+        @if let Some(closed) = practice.closed { ", last day " (format::date(closed)) }
         @for successor in successors { "; its patients went to " (setting.to_practice(successor)) }
     }
 }
@@ -413,7 +413,7 @@ fn groups(setting: &Setting<'_>, area: &Area) -> Markup {
     }
     html! {
         h2.nhsuk-heading-m { "Resilience groups" }
-        @if day < first_data { p { "Nothing is known before " (words::date(first_data)) "." } }
+        @if day < first_data { p { "Nothing is known before " (format::date(first_data)) "." } }
         @else if !items.is_empty() { (list(&items)) }
         @else if none_named { p { "Not known: the published page names none for " (called(area)) "." } }
         @else { p { "Not known: there is no source for " (called(area)) "." } }
@@ -440,7 +440,7 @@ fn neighbours(setting: &Setting<'_>, neighbours: &[Bordering<'_>], name: &str) -
     let items: Vec<Markup> = neighbours
         .iter()
         .map(|it| {
-            html! { (setting.to_area(it.area)) ", along " (words::distance(it.shared_m)) " of border" }
+            html! { (setting.to_area(it.area)) ", along " (format::distance(it.shared_m)) " of border" }
         })
         .collect();
     html! {
@@ -505,8 +505,8 @@ fn step_words(setting: &Setting<'_>, step: &Lineage, id: &str) -> Markup {
             }
         }
         @match step.date {
-            Some(day) if step.successor.is_none() => { ": it ended on " (words::date(day)) }
-            Some(day) => { ", on " (words::date(day)) }
+            Some(day) if step.successor.is_none() => { ": it ended on " (format::date(day)) }
+            Some(day) => { ", on " (format::date(day)) }
             None => { "; the day is not known" }
         }
         ". Source: " (step.source) "."
@@ -536,7 +536,7 @@ pub(super) fn area_downloads(
     can_be_embedded: bool,
 ) -> Markup {
     let layer = area.layer;
-    let id = parts::encoded(&area.id);
+    let id = components::encoded(&area.id);
     let show = format!("{layer}/{}", area.id);
     html! {
         ul.nhsuk-list.nhsuk-list--bullet {
