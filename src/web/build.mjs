@@ -1,7 +1,7 @@
-// Builds what the pages load: node build.mjs SOURCES OUT FILE...
+// Builds the assets of the pages: node build.mjs SOURCES OUT FILE...
 //
-// Each FILE of the folder SOURCES becomes one file in OUT, whose name holds its digest, with a .br and a .gz
-// beside it; the names are printed, a line each. Nothing that it makes may call another computer.
+// Each FILE in the folder SOURCES becomes one file in OUT, whose name has a digest of its content, and two compressed
+// copies (.br and .gz). Prints the names, one per line. No asset may load anything from another host.
 
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,45 +12,45 @@ import * as sass from "sass";
 
 const [sources, out, ...files] = process.argv.slice(2);
 const packages = path.join(import.meta.dirname, "node_modules");
-// Browsers of the last years; what they lack is told by a page without script.
+// Browsers from 2023 on. Older ones get the pages without JavaScript.
 const target = ["chrome109", "firefox115", "safari16"];
 
 function style(file) {
-  const made = sass.compile(file, { loadPaths: [packages], quietDeps: true, charset: false });
-  return esbuild.transformSync(made.css, { loader: "css", minify: true, charset: "utf8", target }).code;
+  const compiled = sass.compile(file, { loadPaths: [packages], quietDeps: true, charset: false });
+  return esbuild.transformSync(compiled.css, { loader: "css", minify: true, charset: "utf8", target }).code;
 }
 
-// MapLibre's package says of its worker that nothing happens in it, which would leave nothing of it.
+// ignoreAnnotations: MapLibre's package declares its worker free of side effects, so esbuild would drop all of it.
 function script(file) {
   const options = { bundle: true, format: "esm", minify: true, write: false, nodePaths: [packages], charset: "utf8", target, logLevel: "error", ignoreAnnotations: true };
   return esbuild.buildSync({ entryPoints: [file], ...options }).outputFiles[0].text;
 }
 
-const makers = {
+const builders = {
   ".scss": [".css", style],
   ".css": [".css", style],
   ".js": [".js", script],
   ".svg": [".svg", (file) => readFileSync(file, "utf8")],
 };
 
-function expectNoAddress(name, text) {
+function checkNoExternalUrl(name, text) {
   const found = text.match(/(url\(\s*["']?|@import\s*["']?)\s*(https?:)?\/\/[^)"';]*/i);
-  if (found) throw new Error(`${name} loads ${found[0]}: the pages call no other computer`);
+  if (found) throw new Error(`${name} loads ${found[0]}: pages must not load anything from another host`);
 }
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 for (const name of files) {
   const { name: stem, ext } = path.parse(name);
-  const [ending, make] = makers[ext];
-  const text = make(path.join(sources, name));
-  if (ending === ".css") expectNoAddress(name, text);
+  const [extension, build] = builders[ext];
+  const text = build(path.join(sources, name));
+  if (extension === ".css") checkNoExternalUrl(name, text);
   const bytes = Buffer.from(text);
   const digest = createHash("sha256").update(bytes).digest("hex").slice(0, 12);
-  const made = `${stem}-${digest}${ending}`;
+  const file = `${stem}-${digest}${extension}`;
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
-  writeFileSync(path.join(out, made), bytes);
-  writeFileSync(path.join(out, `${made}.br`), brotliCompressSync(bytes, { params }));
-  writeFileSync(path.join(out, `${made}.gz`), gzipSync(bytes, { level: 9 }));
-  console.log(made);
+  writeFileSync(path.join(out, file), bytes);
+  writeFileSync(path.join(out, `${file}.br`), brotliCompressSync(bytes, { params }));
+  writeFileSync(path.join(out, `${file}.gz`), gzipSync(bytes, { level: 9 }));
+  console.log(file);
 }

@@ -1,19 +1,19 @@
-// A frame as high as what is in it. In the frame: tells its height. On the page that holds it: heeds that.
+// Makes a frame as high as its content: the page in the frame reports its height, and the page around it sets it.
 
 const HOME = new URL(".", import.meta.url);
 
 if (window.parent !== window) {
-  // A height is no secret, and who holds the frame is not known here.
-  const tell = () => {
+  // Any origin may receive the height: it is not secret, and the origin of the parent is not known here.
+  const reportHeight = () => {
     const height = Math.ceil(document.documentElement.getBoundingClientRect().height);
     window.parent.postMessage({ type: "catchment-height", height }, "*");
   };
-  new ResizeObserver(tell).observe(document.documentElement);
+  new ResizeObserver(reportHeight).observe(document.documentElement);
 }
 
 window.addEventListener("message", ({ source, data }) => {
   if (data?.type !== "catchment-height" || !Number.isFinite(data.height)) return;
-  // A frame in a sandbox has no origin to be told by, but a window and an address.
+  // The origin of a sandboxed frame is "null", so compare its window and URL.
   for (const frame of document.querySelectorAll("iframe")) {
     if (frame.contentWindow === source && frame.src.startsWith(HOME.href)) {
       frame.height = Math.min(Math.max(data.height, 100), 5000);

@@ -1,3 +1,3 @@
-// What map.js takes of MapLibre GL JS; loaded after the page, and only where a map is in sight.
+// The parts of MapLibre GL JS that map.js uses. They are loaded after the page, when a map comes into view.
 
 export { Map, setWorkerUrl } from "maplibre-gl";

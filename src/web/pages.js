@@ -1,11 +1,11 @@
-// Every page: what is wrong is read out first, and a form is sent once, however often its button is pressed.
+// All pages: moves the focus to the error summary, and ignores a second press of a button within a second.
 
 const summary = document.querySelector('[data-module="nhsuk-error-summary"]');
 if (summary) {
   summary.tabIndex = -1;
   summary.focus();
   summary.addEventListener("blur", () => summary.removeAttribute("tabindex"), { once: true });
-  // A link leads to the field itself, with its label in sight.
+  // Follow a link to the input itself, with its label in view.
   summary.addEventListener("click", (event) => {
     const id = event.target.closest("a")?.hash.slice(1);
     const field = id && document.getElementById(id);
@@ -17,10 +17,10 @@ if (summary) {
   });
 }
 
-const PRESSED_TWICE_MS = 1000;
-let pressed = 0;
+const DOUBLE_CLICK_MS = 1000;
+let lastPress = 0;
 document.addEventListener("click", (event) => {
   if (!event.target.closest("[data-prevent-double-click]")) return;
-  if (event.timeStamp - pressed < PRESSED_TWICE_MS && pressed) event.preventDefault();
-  else pressed = event.timeStamp;
+  if (event.timeStamp - lastPress < DOUBLE_CLICK_MS && lastPress) event.preventDefault();
+  else lastPress = event.timeStamp;
 });
