@@ -12,8 +12,8 @@ use std::process::{Command, Output, exit};
 const ASSETS: &[(&str, &str)] = &[
     ("STYLE", "pages.scss"),
     ("SCRIPT", "pages.js"),
-    ("LIST_SCRIPT", "batch.js"),
-    ("SITE_SCRIPT", "embed-code.js"),
+    ("BATCH_SCRIPT", "batch.js"),
+    ("EMBED_CODE_SCRIPT", "embed-code.js"),
     ("EMBED_STYLE", "embed.css"),
     ("EMBED_SCRIPT", "embed.js"),
     ("WIDGET_SCRIPT", "widget.js"),

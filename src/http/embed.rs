@@ -14,14 +14,13 @@ use super::areas::{held_layer, unknown_area};
 use super::base_url::BaseUrl;
 use super::conditional::{cacheable, cacheable_json};
 use super::input::query_fields;
-use super::pages;
 use super::problem::Problem;
 use super::snapshot::Snapshot;
 use super::widget::expect_drawable;
 use crate::domain::{Area, Layer, today_in_london};
 use crate::index::Index;
 use crate::question::Fields;
-use crate::web::{self, EmbedPage, FRAME_HEIGHT, Shown, SitePage};
+use crate::web::{self, EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT};
 
 /// The sites that may hold our map in a frame, as `frame-ancestors` takes them.
 #[derive(Debug, Clone)]
@@ -98,10 +97,10 @@ pub(super) async fn page(
     let names: Vec<String> = areas.filter(is_meant).map(Area::title).collect();
     let oembed = oembed_address(&base, &shown.embed_path());
     let page = web::embed(&EmbedPage {
-        shown: &shown,
+        map: &shown,
         names: &names,
         attribution: &index.manifest().attribution,
-        oembed: oembed.as_deref(),
+        oembed_url: oembed.as_deref(),
     });
     let body = page.into_string().into_bytes();
     let mut response = cacheable(&headers, "text/html; charset=utf-8", body);
@@ -116,7 +115,7 @@ pub(super) async fn page(
 }
 
 /// What the fields ask for, of what there is.
-fn shown(snapshot: &Snapshot, fields: &Fields) -> Result<Shown, Problem> {
+fn shown(snapshot: &Snapshot, fields: &Fields) -> Result<EmbeddedMap, Problem> {
     let layer = fields.get("layer").unwrap_or(Layer::Icc.as_str());
     let search = match fields.get("search") {
         None | Some("off") => false,
@@ -124,20 +123,20 @@ fn shown(snapshot: &Snapshot, fields: &Fields) -> Result<Shown, Problem> {
         Some(_) => {
             return Err(Problem::bad_request(
                 "malformed",
-                "search should be on or off",
+                "search must be on or off",
             ));
         }
     };
     let as_of = fields.get("as_of").map(|_| snapshot.as_of.to_string());
     let chosen = chosen(snapshot, layer, fields.get("area"))?;
-    Ok(Shown {
-        search,
+    Ok(EmbeddedMap {
+        has_search: search,
         as_of,
         ..chosen
     })
 }
 
-fn chosen(snapshot: &Snapshot, layer: &str, area: Option<&str>) -> Result<Shown, Problem> {
+fn chosen(snapshot: &Snapshot, layer: &str, area: Option<&str>) -> Result<EmbeddedMap, Problem> {
     let (index, day) = (snapshot.index(), snapshot.as_of);
     let layer = held_layer(index, layer, day)?;
     if area.is_none() {
@@ -147,11 +146,11 @@ fn chosen(snapshot: &Snapshot, layer: &str, area: Option<&str>) -> Result<Shown,
         let area = index.area_ever(layer, id, day).ok_or_else(unknown_area)?;
         Ok::<_, Problem>((area.id.clone(), area.title()))
     };
-    Ok(Shown {
+    Ok(EmbeddedMap {
         layer,
-        title: title(index, layer),
+        layer_title: title(index, layer),
         area: area.map(named).transpose()?,
-        search: false,
+        has_search: false,
         as_of: None,
     })
 }
@@ -222,7 +221,7 @@ pub(super) async fn oembed(
     let url = fields.get("url").ok_or_else(|| {
         Problem::bad_request(
             "missing",
-            "url should be the address of a page of this service",
+            "url must be the address of a page of this service",
         )
     })?;
     let known = base.known().ok_or_else(|| {
@@ -250,11 +249,11 @@ pub(super) async fn oembed(
 }
 
 fn no_number(name: &str) -> Problem {
-    Problem::bad_request("malformed", format!("{name} should be a number of pixels"))
+    Problem::bad_request("malformed", format!("{name} must be a number of pixels"))
 }
 
 /// What a page of ours shows; foreign addresses and pages without a map are not found.
-fn described_page(app: &App, base: &BaseUrl, url: &str) -> Result<Shown, Problem> {
+fn described_page(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Problem> {
     let url: Uri = url.parse().map_err(|_| Problem::not_found())?;
     let local = base.local(&url).ok_or_else(Problem::not_found)?;
     let path = local.split('?').next().unwrap_or_default();
@@ -299,15 +298,14 @@ pub(super) async fn site(
     };
     // Without a choice, with a search; a box that is not ticked is not sent.
     let search = fields.get("search").is_some() || fields.get("show").is_none();
-    let shown = Shown {
-        search,
+    let shown = EmbeddedMap {
+        has_search: search,
         ..chosen(&snapshot, layer, area)?
     };
-    let home = pages::blank(index);
-    let page = web::site(
-        &home,
-        &SitePage {
-            shown: &shown,
+    let page = web::embed_code(
+        index,
+        &EmbedCodePage {
+            map: &shown,
             choices: &choices,
             base: base.known(),
         },

@@ -7,13 +7,13 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::App;
 use super::base_url::BaseUrl;
 use super::conditional::cacheable_json;
 use super::input::query_fields;
 use super::negotiate;
 use super::pages::shared::Shared;
 use super::problem::Problem;
-use super::{App, pages};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let text = include_str!("openapi.json");
@@ -47,7 +47,7 @@ pub(super) async fn page(
     let releases = app.releases();
     let index = releases.current();
     Ok(app.pages.response(Shared::Docs, index, encoding, || {
-        crate::web::openapi(&pages::blank(index), &DOCUMENT, "/openapi.json")
+        crate::web::openapi(index, &DOCUMENT, "/openapi.json")
     }))
 }
 

@@ -35,29 +35,24 @@ use crate::maps::{draw, draw_marked};
 use crate::question::{FORM_FIELDS, Fields, InvalidQuestion, Question};
 use crate::releases::Releases;
 use crate::tiles::Encoding;
-use crate::web::{self, Asked, Fault, FormField, Home, Outcome, assets};
+use crate::web::{self, FormError, FormField, LookupPage, LookupResult, LookupState, assets};
 
 use shared::Shared;
 
 const HTML: &str = "text/html; charset=utf-8";
-
-/// The parts of a page on which nothing was asked.
-pub(super) fn blank(index: &Index) -> Home<'_> {
-    parts(index, Outcome::Unasked)
-}
 
 /// `/assets/{name}`.
 pub(super) async fn asset(
     Segments(name): Segments<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let asset = assets::at(&format!("/assets/{name}")).ok_or_else(Problem::not_found)?;
+    let asset = assets::find(&format!("/assets/{name}")).ok_or_else(Problem::not_found)?;
     prepared_for_good(&headers, asset.content_type(), &asset.made)
 }
 
 /// `GET /` of a program that was built without pages.
 pub(super) async fn none() -> Response {
-    html(StatusCode::OK, web::none())
+    html(StatusCode::OK, web::pages_disabled())
 }
 
 /// `GET /`.
@@ -71,9 +66,9 @@ pub(super) async fn home(
     let encoding = negotiate::encoding(&headers).ok_or_else(Problem::no_encoding)?;
     let releases = app.releases();
     let index = releases.current();
-    let mut response = app
-        .pages
-        .response(Shared::Home, index, encoding, || web::home(&blank(index)));
+    let mut response = app.pages.response(Shared::Home, index, encoding, || {
+        web::lookup(&parts(index, LookupState::Empty))
+    });
     embed::discover_at(&base, "/", &mut response);
     Ok(response)
 }
@@ -138,7 +133,7 @@ fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Page
     };
     let answer = index.locate(&question.query);
     if answer.status == Status::UnknownPostcode {
-        let message = "Check the postcode with the person: there is none like it";
+        let message = "We cannot find this postcode. Check it with the person";
         let told = (FormField::Place, message.to_string());
         return Ok(faulty(index, fields, told, &Problem::unknown_postcode()));
     }
@@ -150,7 +145,7 @@ fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Page
             None => draw(index, store, &wanted),
         }
     });
-    let asked = Asked {
+    let result = LookupResult {
         query: &question.query,
         answer: &answer,
         version: fields.get("dataset"),
@@ -158,7 +153,7 @@ fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Page
     };
     Ok((
         StatusCode::OK,
-        web::home(&parts(index, Outcome::Answered(asked))),
+        web::lookup(&parts(index, LookupState::Result(result))),
     ))
 }
 
@@ -169,16 +164,16 @@ fn faulty(
     problem: &Problem,
 ) -> Page {
     let others = ["practice", "as_of", "day", "month", "year"];
-    let fault = Fault {
+    let error = FormError {
         field,
         message: &message,
         suggestion: problem.suggestion(),
-        others: others
+        other_fields: others
             .into_iter()
             .filter_map(|name| Some((name, fields.get(name)?)))
             .collect(),
     };
-    let page = web::home(&parts(index, Outcome::Faulty(fault)));
+    let page = web::lookup(&parts(index, LookupState::Invalid(error)));
     (problem.status(), page)
 }
 
@@ -186,20 +181,20 @@ fn faulty(
 fn told(fault: &InvalidQuestion) -> (FormField, String) {
     let (field, message) = match fault {
         InvalidQuestion::Date(_) => (
-            FormField::Day,
-            "Enter a day that exists, such as 31 3 2025, or leave it blank for today",
+            FormField::Date,
+            "Enter a real date, such as 31 3 2025, or leave it blank to use today",
         ),
         InvalidQuestion::Practice(_) => (
             FormField::Practice,
-            "Enter a practice code, such as P81002, or leave it blank",
+            "Enter a GP practice code, such as P81002, or leave it blank",
         ),
         InvalidQuestion::Missing | InvalidQuestion::Postcode(InvalidPostcode::Missing) => (
             FormField::Place,
-            "Enter a postcode, a coordinate or a grid reference, or a practice code",
+            "Enter a postcode, coordinates, a grid reference or a GP practice code",
         ),
         InvalidQuestion::Postcode(InvalidPostcode::Partial) => (
             FormField::Place,
-            "Enter a full postcode, such as LA18 4DB, not only its first part",
+            "Enter a full postcode, such as LA18 4DB, not just the first part",
         ),
         InvalidQuestion::Postcode(InvalidPostcode::Malformed { .. }) => (
             FormField::Place,
@@ -207,19 +202,19 @@ fn told(fault: &InvalidQuestion) -> (FormField, String) {
         ),
         InvalidQuestion::LonLat(_) | InvalidQuestion::Swapped => (
             FormField::Place,
-            "Enter a latitude and a longitude in degrees, such as 54.2097, -3.2695",
+            "Enter a latitude and longitude in degrees, such as 54.2097, -3.2695",
         ),
         InvalidQuestion::Grid(_) | InvalidQuestion::NotMetres => (
             FormField::Place,
-            "Enter an easting and a northing in metres on the British National Grid, such as 317303 480077",
+            "Enter an easting and northing in metres (British National Grid), such as 317303 480077",
         ),
         InvalidQuestion::GridReference(InvalidGridReference::Coarse) => (
             FormField::Place,
-            "Enter a grid reference of six digits or more, such as SD 173 800",
+            "Enter a grid reference with at least 6 digits, such as SD 173 800",
         ),
         InvalidQuestion::GridReference(_) => (
             FormField::Place,
-            "Enter a grid reference with as many digits east as north, such as SD 173 800",
+            "Enter a grid reference with the same number of digits for east and north, such as SD 173 800",
         ),
         other => return (FormField::Place, other.to_string()),
     };
@@ -233,7 +228,7 @@ pub(super) async fn privacy(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
-    let page = web::privacy(&blank(app.releases().current()));
+    let page = web::privacy(app.releases().current());
     Ok(cacheable(
         &headers,
         "text/html; charset=utf-8",
@@ -241,8 +236,8 @@ pub(super) async fn privacy(
     ))
 }
 
-fn parts<'a>(index: &'a Index, outcome: Outcome<'a>) -> Home<'a> {
-    Home { index, outcome }
+fn parts<'a>(index: &'a Index, state: LookupState<'a>) -> LookupPage<'a> {
+    LookupPage { index, state }
 }
 
 pub(super) fn html(status: StatusCode, page: Markup) -> Response {

@@ -1,4 +1,4 @@
-//! What the pages load: styles, scripts and the picture in the tab, as `build.rs` made them.
+//! The assets of the pages: styles, scripts and the icon, as `build.rs` built them.
 
 use std::sync::LazyLock;
 
@@ -6,15 +6,16 @@ use bytes::Bytes;
 
 use crate::tiles::{Encoding, Made};
 
-/// A file of the pages; its name holds its digest, so that it may be kept for good.
+/// A built file. Its name has a digest of its content, so clients may cache it for ever.
 pub(crate) struct Asset {
-    /// Its address from the root.
+    /// The path of its URL.
     pub(crate) path: &'static str,
-    /// Its bytes, in the encodings that were prepared.
+    /// Its bytes, uncompressed and in the content codings that `build.rs` prepared.
     pub(crate) made: LazyLock<Made>,
 }
 
 impl Asset {
+    /// Returns the media type, from the file name.
     pub(crate) fn content_type(&self) -> &'static str {
         match self.path.rsplit_once('.') {
             Some((_, "css")) => "text/css; charset=utf-8",
@@ -24,8 +25,8 @@ impl Asset {
     }
 }
 
-/// The file at this address.
-pub(crate) fn at(path: &str) -> Option<&'static Asset> {
+/// Returns the asset at a path, if there is one.
+pub(crate) fn find(path: &str) -> Option<&'static Asset> {
     ALL.into_iter().find(|asset| asset.path == path)
 }
 
@@ -35,12 +36,12 @@ macro_rules! asset {
             path: concat!("/assets/", $file),
             made: LazyLock::new(|| {
                 macro_rules! bytes {
-                    ($ending:literal) => {
+                    ($extension:literal) => {
                         Bytes::from_static(include_bytes!(concat!(
                             env!("OUT_DIR"),
                             "/assets/",
                             $file,
-                            $ending
+                            $extension
                         )))
                     };
                 }

@@ -1,180 +1,180 @@
-//! The page where a list is sent and its answers are taken.
+//! The page at `/batch`, which looks up the rows of a file.
 
 use maud::{Markup, html};
 
 use super::assets;
-use super::layout::{Page, frame};
-use super::lookup::Home;
+use super::format;
+use super::layout::{PageLayout, layout};
 use super::nhsuk::{
-    Button, Checkbox, ErrorSummary, Field, FileUpload, Input, Label, Select, Table, button,
-    checkboxes, details, error_summary, file_upload, input, inset_text, select, table,
+    Button, Checkbox, DataTable, ErrorSummary, Field, FieldLabel, FileUpload, Input, Select,
+    button, checkboxes, details, error_summary, file_upload, input, inset_text, select, table,
 };
 use crate::batch::COLUMNS;
+use crate::index::Index;
 use crate::question::Fields;
 
-/// What the page shows.
-pub(crate) struct ListPage<'a> {
-    pub(crate) fault: Option<ListFault<'a>>,
-    /// What the form was filled in with.
+/// The content of the page.
+pub(crate) struct BatchPage<'a> {
+    pub(crate) error: Option<BatchFormError<'a>>,
+    /// The values of the form.
     pub(crate) fields: &'a Fields,
-    /// The longest file that a browser without script may send.
+    /// The largest file that a browser without JavaScript can send.
     pub(crate) file_bytes_max: usize,
 }
 
-/// Why a list was not answered.
-pub(crate) struct ListFault<'a> {
+/// The problem with a file or its options.
+pub(crate) struct BatchFormError<'a> {
     pub(crate) code: &'a str,
     pub(crate) detail: &'a str,
 }
 
-/// The fields that name columns of the list, and what they are called on the page.
+/// The fields that name columns of the file: parameter, label and hint.
 const COLUMN_FIELDS: [(&str, &str, &str); 7] = [
     (
         "postcode_column",
         "Column with postcodes",
-        "such as postcode or pcd",
+        "for example, postcode or pcd",
     ),
     (
         "practice_column",
         "Column with practice codes",
-        "such as gp_practice_code",
+        "for example, gp_practice_code",
     ),
     (
         "lon_column",
         "Column with longitudes",
-        "in place of postcodes; degrees",
+        "in degrees, if there are no postcodes",
     ),
-    ("lat_column", "Column with latitudes", "degrees"),
+    ("lat_column", "Column with latitudes", "in degrees"),
     (
         "easting_column",
         "Column with eastings",
-        "in place of postcodes; metres",
+        "in metres, if there are no postcodes",
     ),
-    ("northing_column", "Column with northings", "metres"),
+    ("northing_column", "Column with northings", "in metres"),
     (
         "as_of_column",
-        "Column with a day for each row",
-        "such as 2026-04-01",
+        "Column with a date for each row",
+        "for example, 2026-04-01",
     ),
 ];
 
+/// The checkboxes: parameter, label and hint.
 const CHECKBOXES: [(&str, &str, &str); 3] = [
     (
         "registration_only",
-        "Answer by the practice alone",
-        "no column says where somebody lives",
+        "Use only the practice codes",
+        "Choose this if no column says where people live",
     ),
     (
         "excel_safe",
-        "Make my own cells safe for a spreadsheet",
-        "one that would run as a formula gets an apostrophe before it",
+        "Make my own columns safe to open in a spreadsheet",
+        "We add an apostrophe to any cell that a spreadsheet would run as a formula",
     ),
     (
         "small_numbers",
         "Hide small numbers in the summary",
-        "1 to 7 are left out, the others rounded to 5, for publication",
+        "For publication: we leave out 1 to 7 and round other numbers to the nearest 5",
     ),
 ];
 
-/// What to add: the parameter, and its words.
+/// The choices of columns to add: value of `columns`, and label.
 const CHOICES: [(&str, &str); 4] = [
-    ("", "the ten columns that answer the question"),
+    ("", "The 10 main columns"),
     (
         "icc_registration_name,icc_residence_name,sub_community_name,neighbourhood_team_name,\
          resilience_group_names,practices_covering_names,practice_name",
-        "the ten, and names",
+        "The 10 main columns, and names",
     ),
     (
         "suggestion,notes,boundary_distance_m,alternatives,practice,practice_status,\
          practice_successors,postcode_status",
-        "the ten, and what helps to check a match",
+        "The 10 main columns, and details to check a match",
     ),
-    ("all", "everything"),
+    ("all", "All columns"),
 ];
 
-/// So many columns are added by default, the first ones of [`COLUMNS`].
-const USUAL: usize = 10;
+/// The number of columns that are added by default, from the start of [`COLUMNS`].
+const DEFAULT_COUNT: usize = 10;
 
-/// The page at `/batch`.
-pub(crate) fn list(home: &Home<'_>, page: &ListPage<'_>) -> Markup {
-    let title = match page.fault {
-        Some(_) => "Error: Answer a list",
-        None => "Answer a list",
+/// Renders the page.
+pub(crate) fn batch(index: &Index, page: &BatchPage<'_>) -> Markup {
+    let title = match page.error {
+        Some(_) => "Error: Look up a list",
+        None => "Look up a list",
     };
     let content = html! {
-        div #fault { @if let Some(fault) = &page.fault { (problem(fault)) } }
-        h1 { "Answer a list" }
-        p.nhsuk-lede-text { "Choose a file with a postcode and a practice code in each row. It comes back with the same rows in the same order, and the Integrated Care Community, practices and resilience groups of each at the end." }
+        div #error { @if let Some(error) = &page.error { (summary(error)) } }
+        h1 { "Look up a list" }
+        p.nhsuk-lede-text { "Upload a file with a postcode and a GP practice code in each row. You get the same rows back in the same order. At the end of each row we add its Integrated Care Community, GP practices and resilience groups." }
         (inset_text(&html! {
-            p { strong { "The list goes to this server and nowhere else, and nothing of it is kept." } }
-            p { "It is answered in memory while it is read, and then it is gone: no copy, no name, no postcode, no log of what stood in it. The service calls no other computer. " a href="/privacy" { "Privacy" } }
+            p { strong { "Your file goes only to this server, and we do not keep it." } }
+            p { "The server looks up each row in memory and then forgets it. It stores no copy, and it logs nothing from your file. It does not contact any other computer. " a href="/privacy" { "Privacy" } }
         }))
         (form(page))
-        section #understood hidden aria-labelledby="understood-title" {}
-        section #running hidden aria-labelledby="running-title" {
-            h2 #running-title { "Answering" }
-            progress #bar max="1" value="0" aria-labelledby="running-title" {}
-            p #amount {}
+        section #detected hidden aria-labelledby="detected-title" {}
+        section #progress hidden aria-labelledby="progress-title" {
+            h2 #progress-title { "Looking up your list" }
+            progress #progress-bar max="1" value="0" aria-labelledby="progress-title" {}
+            p #progress-amount {}
             (button(&Button { text: "Stop", variant: Some("secondary"), id: Some("stop"), kind: Some("button"), ..Button::default() }))
         }
-        p #said role="status" {}
+        p #status role="status" {}
         section #summary hidden tabindex="-1" aria-labelledby="summary-title" {}
         (explanation())
     };
-    let page = Page {
+    let page = PageLayout {
         title,
-        part: Some("/batch"),
-        scripts: &[assets::LIST_SCRIPT.path],
+        section: Some("/batch"),
+        scripts: &[assets::BATCH_SCRIPT.path],
         content,
-        ..Page::default()
+        ..PageLayout::default()
     };
-    frame(home.index, &page)
+    layout(index, &page)
 }
 
-fn problem(fault: &ListFault<'_>) -> Markup {
-    let told = sentence(fault.detail);
+fn summary(error: &BatchFormError<'_>) -> Markup {
+    let message = sentence(error.detail);
     let summary = ErrorSummary {
-        errors: &[(&told, "file")],
+        errors: &[(&message, "file")],
         ..ErrorSummary::default()
     };
-    html! { div data-code=(fault.code) { (error_summary(&summary)) } }
+    html! { div data-code=(error.code) { (error_summary(&summary)) } }
 }
 
-/// A problem's detail as a sentence, with the page's words for the parameters.
+/// Turns the detail of a problem into a sentence with the labels of the page in place of parameter names.
 fn sentence(detail: &str) -> String {
     let mut text = detail.to_string();
     let names = COLUMN_FIELDS.iter().chain(&CHECKBOXES);
-    for (name, label, _) in names.chain(&[("as_of", "Day", "")]) {
+    for (name, label, _) in names.chain(&[("as_of", "Date", "")]) {
         text = text.replace(name, &format!("“{label}”"));
     }
-    let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-    first.into_iter().chain(letters).collect()
+    format::sentence_case(&text)
 }
 
-fn form(page: &ListPage<'_>) -> Markup {
-    let mebibytes = page.file_bytes_max >> 20;
+fn form(page: &BatchPage<'_>) -> Markup {
+    let megabytes = page.file_bytes_max / 1_000_000;
     html! {
-        form #list method="post" action="/batch" enctype="multipart/form-data" autocomplete="off" {
+        form #batch-form method="post" action="/batch" enctype="multipart/form-data" autocomplete="off" {
             (file_upload(&FileUpload {
                 field: Field {
                     id: "file",
                     name: "file",
-                    label: Label { text: "The list", size: Some("m"), is_heading: false },
-                    hint: Some(html! { "CSV, TSV or NDJSON, or one of them packed with gzip or zstd. The first line has the names of the columns" }),
+                    label: FieldLabel { text: "Your file", size: Some("m"), is_heading: false },
+                    hint: Some(html! { "CSV, TSV or NDJSON, which can be compressed with gzip or zstd. The first line must contain the column names" }),
                     ..Field::default()
                 },
                 accept: Some(".csv,.tsv,.txt,.ndjson,.jsonl,.gz,.zst,text/csv"),
                 is_required: true,
             }))
-            noscript { p.nhsuk-body-s { "Without script a file may have up to " (mebibytes) " MiB, and the summary is not shown." } }
-            (details(&html! { "Columns and choices" }, false, page.fault.is_some(), &choices(page.fields)))
-            (button(&Button { text: "Answer the list", ..Button::default() }))
+            noscript { p.nhsuk-body-s { "Without JavaScript, your file can be up to " (megabytes) " MB, and you do not see a summary." } }
+            (details(&html! { "Columns and options" }, false, page.error.is_some(), &options(page.fields)))
+            (button(&Button { text: "Look up the list", ..Button::default() }))
         }
     }
 }
 
-fn choices(fields: &Fields) -> Markup {
+fn options(fields: &Fields) -> Markup {
     let text = |id: &'static str, label: &'static str, hint: &'static str| {
         input(&Input {
             field: Field {
@@ -187,7 +187,7 @@ fn choices(fields: &Fields) -> Markup {
             value: fields.get(id),
             spellcheck: Some("false"),
             maxlength: Some(200),
-            list: id.ends_with("_column").then_some("columns-found"),
+            list: id.ends_with("_column").then_some("column-names"),
             ..Input::default()
         })
     };
@@ -200,46 +200,46 @@ fn choices(fields: &Fields) -> Markup {
         is_checked: fields.get(name).is_some(),
     });
     html! {
-        p { "Columns are found by their names. Where that is not clear, name them here as they are called in the first line." }
+        p { "We find columns by their names. If we cannot, enter the names here exactly as they are in the first line of your file." }
         div.fields {
             @for (name, label, hint) in COLUMN_FIELDS { (text(name, label, hint)) }
-            (text("as_of", "Day", "that the answers are for, if not today; such as 2026-04-01"))
-            (select(&Select { field: Field { id: "columns", name: "columns", label: "What to add".into(), ..Field::default() }, options: additions(fields) }))
+            (text("as_of", "Date", "if not today; for example, 2026-04-01"))
+            (select(&Select { field: Field { id: "columns", name: "columns", label: "Columns to add".into(), ..Field::default() }, options: column_choices(fields) }))
         }
         (checkboxes(&boxes, true))
-        datalist #columns-found {}
+        datalist #column-names {}
     }
 }
 
-fn additions(fields: &Fields) -> Markup {
+fn column_choices(fields: &Fields) -> Markup {
     html! {
-        @for (value, words) in CHOICES {
+        @for (value, label) in CHOICES {
             option value=(value) selected[fields.get("columns").unwrap_or_default() == value] {
-                (words) @if value == "all" { " (" (COLUMNS.len()) " columns)" }
+                (label) @if value == "all" { " (" (COLUMNS.len()) ")" }
             }
         }
     }
 }
 
-/// What the columns hold.
+/// Renders the table of added columns.
 fn explanation() -> Markup {
-    let rows = COLUMNS[..USUAL].iter().map(|(column, _, meaning)| {
+    let rows = COLUMNS[..DEFAULT_COUNT].iter().map(|(column, _, meaning)| {
         let meaning = meaning.replace('`', "");
         vec![html! { (column) }, html! { (meaning) }]
     });
-    let columns = table(&Table {
-        caption: "The columns that are added",
+    let columns = table(&DataTable {
+        caption: "Added columns",
         caption_size: Some("s"),
-        columns: vec!["Column".into(), "What it holds".into()],
+        columns: vec!["Column".into(), "What it contains".into()],
         rows: rows.collect(),
     });
     html! {
         section {
-            h2 { "What comes back" }
-            p { "Your rows, as many and in the same order, your cells as they were, and at the end of each row:" }
+            h2 { "What you get back" }
+            p { "All your rows come back unchanged and in the same order, with these columns added:" }
             (columns)
-            p { "Registration is not residence: the first goes by the practice, the second by where somebody lives. A row that cannot be answered says why; no row is left out and none is repaired. The file is a text file, not a spreadsheet under another name." }
-            p { "A list of millions of rows is quicker with " code { "catchment batch" } " or " code { "POST /api/v1/batch" } "." }
+            p { "Registration is not residence. The registration columns depend on the practice code. The residence columns depend on where the person lives. If we cannot look up a row, the row says why. We never leave out a row or correct one. The result is a text file that a spreadsheet can open." }
+            p { "For millions of rows it is quicker to use " code { "catchment batch" } " or " code { "POST /api/v1/batch" } "." }
         }
     }
 }
@@ -250,24 +250,27 @@ mod tests {
     use crate::batch::Column;
 
     #[test]
-    fn every_choice_names_columns_that_there_are() {
+    fn every_choice_names_existing_columns() {
         for (list, _) in CHOICES {
             Column::usual_and(list).expect("columns");
         }
     }
 
     #[test]
-    fn the_columns_that_are_explained_are_the_usual_ones() {
-        let explained: Vec<Column> = COLUMNS[..USUAL].iter().map(|it| it.0).collect();
+    fn explained_columns_are_the_default_ones() {
+        let explained: Vec<Column> = COLUMNS[..DEFAULT_COUNT]
+            .iter()
+            .map(|entry| entry.0)
+            .collect();
         assert_eq!(explained, Column::usual());
     }
 
     #[test]
-    fn parameters_are_called_as_on_the_page() {
-        let said = sentence("the list has two: say which with postcode_column, or lon_column");
+    fn problem_details_use_the_labels_of_the_page() {
+        let message = sentence("the list has two: say which with postcode_column, or lon_column");
         let expected =
             "The list has two: say which with “Column with postcodes”, or “Column with longitudes”";
-        assert_eq!(said, expected);
-        assert_eq!(sentence("as_of is no date"), "“Day” is no date");
+        assert_eq!(message, expected);
+        assert_eq!(sentence("as_of is no date"), "“Date” is no date");
     }
 }

@@ -1,42 +1,42 @@
-// The page for other sites' editors: shows another choice without loading the page anew, and copies lines.
+// The page with the code to embed a map: updates the code without reloading the page, and copies it.
 
-const form = document.getElementById("choice");
-const shown = document.getElementById("shown");
-const said = document.getElementById("said");
+const form = document.getElementById("map-options");
+const result = document.getElementById("embed-code");
+const status = document.getElementById("status");
 
-function offerCopies() {
-  for (const lines of shown.querySelectorAll("pre")) {
+function addCopyButtons() {
+  for (const code of result.querySelectorAll("pre")) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "nhsuk-button nhsuk-button--secondary nhsuk-button--small";
     button.textContent = "Copy";
-    button.setAttribute("aria-describedby", lines.id);
+    button.setAttribute("aria-describedby", code.id);
     button.addEventListener("click", async () => {
       try {
-        await navigator.clipboard.writeText(lines.textContent);
-        said.textContent = "Copied.";
+        await navigator.clipboard.writeText(code.textContent);
+        status.textContent = "Copied.";
       } catch {
-        getSelection().selectAllChildren(lines);
-        said.textContent = "Selected: copy it with your keyboard.";
+        getSelection().selectAllChildren(code);
+        status.textContent = "Selected. Press Ctrl and C (or Command and C) to copy.";
       }
     });
-    lines.after(button);
+    code.after(button);
   }
 }
 
-async function show() {
+async function update() {
   const query = new URLSearchParams(new FormData(form));
-  const address = `${form.action}?${query}`;
-  said.textContent = "";
+  const url = `${form.action}?${query}`;
+  status.textContent = "";
   try {
-    const answer = await fetch(address);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    // A page that is only parsed runs no script, so that what is for those without it is there as well.
-    for (const plain of page.querySelectorAll("noscript")) plain.remove();
-    shown.replaceChildren(...document.adoptNode(page.getElementById("shown")).childNodes);
-    history.replaceState(null, "", address);
-    offerCopies();
-    said.textContent = "The preview and the lines below are for your choice.";
+    const response = await fetch(url);
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    // DOMParser does not run scripts, so the content of noscript elements is parsed too.
+    for (const noscript of page.querySelectorAll("noscript")) noscript.remove();
+    result.replaceChildren(...document.adoptNode(page.getElementById("embed-code")).childNodes);
+    history.replaceState(null, "", url);
+    addCopyButtons();
+    status.textContent = "The preview and the code are updated.";
   } catch {
     form.submit();
   }
@@ -44,6 +44,6 @@ async function show() {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  show();
+  update();
 });
-offerCopies();
+addCopyButtons();

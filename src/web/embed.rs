@@ -1,100 +1,103 @@
-//! Maps on somebody else's site: the page in a frame, and the page that gives the lines to copy.
+//! Maps on other websites: the page for an `iframe`, and the page with the code to copy.
 
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
-use super::directory::path_segment;
-use super::layout::{Page, frame};
-use super::lookup::Home;
+use super::layout::{PageLayout, layout};
+use super::links::path_segment;
 use super::nhsuk::{Button, Checkbox, Field, Select, button, checkboxes, select};
 use crate::domain::{Area, Layer};
+use crate::index::Index;
 
-/// Where other sites' editors find the lines to copy.
-pub(crate) const SITE_PATH: &str = "/put-this-map-on-your-site";
+/// The path of the page with the code to copy.
+pub(crate) const EMBED_CODE_PATH: &str = "/put-this-map-on-your-site";
 
-/// What a map on another site shows.
+/// The options of a map on another website.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown {
+pub(crate) struct EmbeddedMap {
     pub(crate) layer: Layer,
     /// The title of the layer.
-    pub(crate) title: String,
-    /// The area's id and name; `None` shows the layer.
+    pub(crate) layer_title: String,
+    /// The id and name of an area; `None` for the whole layer.
     pub(crate) area: Option<(String, String)>,
-    /// Whether there is a field for a postcode.
-    pub(crate) search: bool,
-    /// A day that is not today.
+    /// Whether there is a postcode search.
+    pub(crate) has_search: bool,
+    /// A date other than today.
     pub(crate) as_of: Option<String>,
 }
 
-impl Shown {
-    /// What it is called.
+impl EmbeddedMap {
+    /// Returns the name of the area or the title of the layer.
     pub(crate) fn name(&self) -> &str {
-        self.area.as_ref().map_or(&self.title, |(_, name)| name)
+        self.area
+            .as_ref()
+            .map_or(&self.layer_title, |(_, name)| name)
     }
 
-    /// The address of the page in a frame, from the root.
+    /// Returns the path and query of the page for an `iframe`.
     pub(crate) fn embed_path(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("layer", self.layer.as_str());
         if let Some((id, _)) = &self.area {
             query.append_pair("area", id);
         }
-        if self.search {
+        if self.has_search {
             query.append_pair("search", "on");
         }
-        if let Some(day) = &self.as_of {
-            query.append_pair("as_of", day);
+        if let Some(date) = &self.as_of {
+            query.append_pair("as_of", date);
         }
         format!("/embed?{}", query.finish())
     }
 
-    /// The address of the picture, from the root.
-    fn picture_path(&self) -> String {
+    /// Returns the path and query of the static map.
+    fn image_path(&self) -> String {
         let name = match &self.area {
             None => self.layer.to_string(),
             Some((id, _)) => format!("{}/{}", self.layer, path_segment(id)),
         };
         match &self.as_of {
             None => format!("/maps/{name}.svg"),
-            Some(day) => format!("/maps/{name}.svg?as_of={day}"),
+            Some(date) => format!("/maps/{name}.svg?as_of={date}"),
         }
     }
 
-    fn picture_words(&self) -> String {
+    fn image_alt(&self) -> String {
         match &self.area {
-            Some((_, name)) => format!("Map of {name} and what lies around it"),
-            None => format!("Map: {}", self.title),
+            Some((_, name)) => format!("Map of {name} and the areas around it"),
+            None => format!("Map of {}", self.layer_title),
         }
     }
 
+    /// Renders the `<catchment-map>` element.
     fn element(&self, heading_level: Option<&str>, children: &Markup) -> Markup {
         let heading = heading_level.map(|_| self.name());
         html! {
-            catchment-map layer=[(self.layer != Layer::Icc).then_some(self.layer)] area=[self.area.as_ref().map(|it| &it.0)] search[self.search]
+            catchment-map layer=[(self.layer != Layer::Icc).then_some(self.layer)] area=[self.area.as_ref().map(|(id, _)| id)] search[self.has_search]
                 as-of=[self.as_of.as_ref()] heading=[heading] heading-level=[heading_level] { (children) }
         }
     }
 }
 
-/// The page at `/embed`.
+/// The content of the page at `/embed`.
 pub(crate) struct EmbedPage<'a> {
-    pub(crate) shown: &'a Shown,
-    /// The names of the areas that it shows, for those who see no map.
+    pub(crate) map: &'a EmbeddedMap,
+    /// The names of the areas on the map, shown as text where the map cannot be drawn.
     pub(crate) names: &'a [String],
     pub(crate) attribution: &'a str,
-    /// Where oEmbed describes it; `None` where the address of the service is not known.
-    pub(crate) oembed: Option<&'a str>,
+    /// The URL of the oEmbed description, if the public URL of the service is known.
+    pub(crate) oembed_url: Option<&'a str>,
 }
 
-/// A page that is only the map.
+/// Renders the page at `/embed`, which has only the map.
 pub(crate) fn embed(page: &EmbedPage<'_>) -> Markup {
-    let shown = page.shown;
+    let map = page.map;
     let fallback = html! {
-        h1 { (shown.name()) }
-        // Where the script draws the map, nobody asks for the picture.
-        noscript { (picture(shown)) }
+        h1 { (map.name()) }
+        // Inside `noscript` the image is not requested when the script draws the map.
+        noscript { (image(map)) }
         ul { @for name in page.names { li { (name) } } }
-        @if shown.search { p { a href="/" target="_blank" rel="noopener" { "Look up a postcode (opens in a new tab)" } } }
+        @if map.has_search { p { a href="/" target="_blank" rel="noopener" { "Look up a postcode (opens in a new tab)" } } }
         p { (page.attribution) }
     };
     html! {
@@ -102,67 +105,67 @@ pub(crate) fn embed(page: &EmbedPage<'_>) -> Markup {
         html lang="en-GB" {
             head {
                 meta charset="utf-8";
-                title { "Map: " (shown.name()) }
+                title { "Map of " (map.name()) }
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
                 link rel="stylesheet" href=(assets::EMBED_STYLE.path);
                 link rel="icon" href=(assets::ICON.path) type="image/svg+xml";
-                @if let Some(oembed) = page.oembed {
-                    link rel="alternate" type="application/json+oembed" href=(oembed) title=(shown.name());
+                @if let Some(oembed_url) = page.oembed_url {
+                    link rel="alternate" type="application/json+oembed" href=(oembed_url) title=(map.name());
                 }
                 script type="module" src="/widget.js" {}
                 script type="module" src="/embed.js" {}
             }
-            body { main { (shown.element(Some("1"), &fallback)) } }
+            body { main { (map.element(Some("1"), &fallback)) } }
         }
     }
 }
 
-/// The `iframe` that holds the page, for a site to paste.
-pub(crate) fn iframe(base: &str, shown: &Shown, width: &str, height: u32) -> String {
-    let source = format!("{base}{}", shown.embed_path());
+/// Renders the `iframe` that a website pastes to show the map.
+pub(crate) fn iframe(base: &str, map: &EmbeddedMap, width: &str, height: u32) -> String {
+    let source = format!("{base}{}", map.embed_path());
     let frame = html! {
-        iframe src=(source) title={ "Map: " (shown.name()) } width=(width) height=(height)
+        iframe src=(source) title={ "Map of " (map.name()) } width=(width) height=(height)
             loading="lazy" sandbox="allow-scripts allow-popups" referrerpolicy="no-referrer" {}
     };
     frame.into_string()
 }
 
-/// How high a frame is until it tells how high it should be.
+/// The height of a frame in CSS pixels until `embed.js` reports the height of its content.
 pub(crate) const FRAME_HEIGHT: u32 = 860;
 
-/// The page with the lines to copy.
-pub(crate) struct SitePage<'a> {
-    pub(crate) shown: &'a Shown,
-    /// What can be chosen: layers by title, each with its areas.
+/// The content of the page with the code to copy.
+pub(crate) struct EmbedCodePage<'a> {
+    pub(crate) map: &'a EmbeddedMap,
+    /// The maps to choose from: layers with their titles and areas.
     pub(crate) choices: &'a [(Layer, String, Vec<&'a Area>)],
-    /// `https://maps.example`, perhaps with a path; `None` where it is not known.
+    /// The public URL of this service, such as `https://maps.example`, with a path if it has one. `None` if it is not known.
     pub(crate) base: Option<&'a str>,
 }
 
-/// The page at [`SITE_PATH`].
-pub(crate) fn site(home: &Home<'_>, page: &SitePage<'_>) -> Markup {
+/// Renders the page at [`EMBED_CODE_PATH`].
+pub(crate) fn embed_code(index: &Index, page: &EmbedCodePage<'_>) -> Markup {
     let content = html! {
-        h1 { "Put this map on your site" }
-        p.nhsuk-lede-text { "Choose a map, copy two lines into your page, and it is there. It asks nobody else, stores nothing on your readers’ devices, and sends a postcode to this service alone, in the body of a request." }
-        (choice(page))
-        p #said role="status" {}
-        div #shown { (result(page)) }
+        h1 { "Put this map on your website" }
+        p.nhsuk-lede-text { "Choose a map, then copy two lines of code into your page. The map contacts only this service. It stores nothing on your visitors’ devices, and it sends a postcode in the body of a request, never in a URL." }
+        (form(page))
+        p #status role="status" {}
+        div #embed-code { (result(page)) }
     };
-    let page = Page {
-        title: "Put this map on your site",
-        part: Some(SITE_PATH),
-        scripts: &["/widget.js", assets::SITE_SCRIPT.path],
+    let page = PageLayout {
+        title: "Put this map on your website",
+        section: Some(EMBED_CODE_PATH),
+        scripts: &["/widget.js", assets::EMBED_CODE_SCRIPT.path],
         content,
-        ..Page::default()
+        ..PageLayout::default()
     };
-    frame(home.index, &page)
+    layout(index, &page)
 }
 
-fn choice(page: &SitePage<'_>) -> Markup {
-    let shown = page.shown;
+fn form(page: &EmbedCodePage<'_>) -> Markup {
+    let map = page.map;
     let is_chosen = |layer: Layer, id: Option<&str>| {
-        layer == shown.layer && id == shown.area.as_ref().map(|it| it.0.as_str())
+        layer == map.layer && id == map.area.as_ref().map(|(id, _)| id.as_str())
     };
     let options = html! {
         @for (layer, title, areas) in page.choices {
@@ -174,110 +177,112 @@ fn choice(page: &SitePage<'_>) -> Markup {
             }
         }
     };
-    let with_search = Checkbox {
+    let search = Checkbox {
         id: "search",
         name: "search",
         value: "on",
-        label: "With a field for a postcode",
+        label: "Include a postcode search",
         hint: None,
-        is_checked: shown.search,
+        is_checked: map.has_search,
     };
     html! {
-        form #choice method="get" action=(SITE_PATH) {
-            (select(&Select { field: Field { id: "show", name: "show", label: "What it shows".into(), ..Field::default() }, options }))
-            (checkboxes(&[with_search], true))
-            (button(&Button { text: "Show", ..Button::default() }))
+        form #map-options method="get" action=(EMBED_CODE_PATH) {
+            (select(&Select { field: Field { id: "show", name: "show", label: "Map to show".into(), ..Field::default() }, options }))
+            (checkboxes(&[search], true))
+            (button(&Button { text: "Update the code", ..Button::default() }))
         }
     }
 }
 
-/// What stands for the address of the service where it is not known.
+/// The URL in the code to copy if the public URL of the service is not known.
 const PLACEHOLDER: &str = "https://this-service.example";
 
-/// Scheme and host, as policies have it: a path there would allow that one path alone.
+/// Returns the scheme and host of a URL. A policy with a path would allow only that path.
 fn origin_of(base: &str) -> &str {
-    let host = base.find("://").map_or(0, |at| at + 3);
-    let end = base[host..].find('/').map_or(base.len(), |at| host + at);
+    let host = base.find("://").map_or(0, |index| index + 3);
+    let end = base[host..]
+        .find('/')
+        .map_or(base.len(), |index| host + index);
     &base[..end]
 }
 
-/// What changes with the choice.
-fn result(page: &SitePage<'_>) -> Markup {
-    let (shown, base) = (page.shown, page.base.unwrap_or(PLACEHOLDER));
+/// Renders the part that depends on the form: the preview and the code.
+fn result(page: &EmbedCodePage<'_>) -> Markup {
+    let (map, base) = (page.map, page.base.unwrap_or(PLACEHOLDER));
     let origin = origin_of(base);
-    let fallback = html! { noscript { (picture(shown)) } };
+    let fallback = html! { noscript { (image(map)) } };
     html! {
         @if page.base.is_none() {
-            p #placeholder { "This service has not been told its public address. In the lines below, replace " code { (PLACEHOLDER) } " by the beginning of the address of this page." }
+            p #placeholder { "We do not know the public address of this service. In the code below, replace " code { (PLACEHOLDER) } " with the start of this page’s address." }
         }
         section.preview aria-labelledby="preview" {
             h2 #preview { "Preview" }
-            (shown.element(None, &fallback))
+            (map.element(None, &fallback))
         }
         section aria-labelledby="element" {
-            h2 #element { "1. Two lines" }
-            p { "The best map: it takes the width it is given, works with the keyboard and a screen reader, and takes your colours. If it cannot run, your readers see what stands inside it." }
-            (copied("lines-element", &element_lines(base, shown)))
+            h2 #element { "1. Script and element (recommended)" }
+            p { "Use this if you can. The map fits the width of your page, works with a keyboard and a screen reader, and can use your colours. If the script cannot run, visitors see the content between the tags." }
+            (code_block("code-element", &element_code(base, map)))
             (policy("policy-element", &format!("script-src 'self' {origin}; connect-src 'self' {origin}")))
         }
         section aria-labelledby="iframe" {
-            h2 #iframe { "2. A frame" }
-            p { "For a site whose editors may paste no script." }
-            (copied("lines-frame", &iframe(base, shown, "100%", FRAME_HEIGHT)))
+            h2 #iframe { "2. Frame" }
+            p { "Use this if your website does not let you add scripts." }
+            (code_block("code-frame", &iframe(base, map, "100%", FRAME_HEIGHT)))
             (policy("policy-frame", &format!("frame-src 'self' {origin}")))
-            p { "It has a fixed height. One line more, anywhere on the page, makes it as high as its content; the policy then needs " code { "script-src 'self' " (origin) } " too." }
-            (copied("lines-height", &format!("<script type=\"module\" src=\"{base}/embed.js\"></script>")))
+            p { "The frame has a fixed height. To make it as high as its content, add this line anywhere on the page. Your policy then also needs " code { "script-src 'self' " (origin) } "." }
+            (code_block("code-height", &format!("<script type=\"module\" src=\"{base}/embed.js\"></script>")))
         }
         section aria-labelledby="oembed" {
-            h2 #oembed { "3. An address" }
-            p { "WordPress, Drupal and others turn an address that stands alone on a line into a frame (oEmbed), where their administrator allows ours." }
-            (copied("lines-address", &format!("{base}{}", shown.embed_path())))
+            h2 #oembed { "3. Web address (oEmbed)" }
+            p { "Paste this address on a line of its own. WordPress, Drupal and other systems turn it into a frame if their administrator has allowed this service." }
+            (code_block("code-address", &format!("{base}{}", map.embed_path())))
             (policy("policy-address", &format!("frame-src 'self' {origin}")))
         }
-        section aria-labelledby="picture" {
-            h2 #picture { "4. A picture" }
-            p { "No script at all; it prints well. Say the same in words beside it." }
-            (copied("lines-picture", &picture_lines(base, shown)))
-            (policy("policy-picture", &format!("img-src 'self' {origin}")))
+        section aria-labelledby="image" {
+            h2 #image { "4. Image" }
+            p { "An image needs no script and prints well. Give the same information as text beside it, for people who cannot see it." }
+            (code_block("code-image", &image_code(base, map)))
+            (policy("policy-image", &format!("img-src 'self' {origin}")))
         }
         section aria-labelledby="more" {
-            h2 #more { "Colours, events, privacy" }
-            p { "Your style sheet sets the colours: " code { "catchment-map { --catchment-accent: #005eb8; --catchment-land: #d8e6f3; }" } ". Others are "
-                @for name in ["ink", "paper", "sea", "line", "around", "chosen", "on-accent", "focus", "fault", "font"] { code { "--catchment-" (name) } ", " }
+            h2 #more { "Colours, events and other options" }
+            p { "Set the colours in your style sheet: " code { "catchment-map { --catchment-accent: #005eb8; --catchment-land: #d8e6f3; }" } ". You can also set "
+                @for name in ["ink", "paper", "sea", "line", "around", "chosen", "on-accent", "focus", "error", "font"] { code { "--catchment-" (name) } ", " }
                 "and " code { "--catchment-height" } "." }
-            p { "When a reader selects an area, the element sends " code { "catchment-select" } " with " code { "detail: { layer, id, name }" } ". A search for a postcode tells your page nothing." }
-            p { "Any area of any layer, listed here or not, has an address: " code { (SITE_PATH) "?show=gp-practice/A82033" } "." }
-            p { "Other attributes: " code { "heading" } " and " code { "heading-level" } ", " code { "label" } ", " code { "as-of" } " (a day, such as 2025-12-01) and " code { "height" } "." }
+            p { "When a visitor selects an area, the element sends a " code { "catchment-select" } " event with " code { "detail: { layer, id, name }" } ". A postcode search sends no event, so your page does not learn where your visitors live." }
+            p { "To choose an area that is not in the list above, name it in the address of this page: " code { (EMBED_CODE_PATH) "?show=gp-practice/A82033" } "." }
+            p { "Other attributes are " code { "heading" } ", " code { "heading-level" } ", " code { "label" } ", " code { "as-of" } " (a date, such as 2025-12-01) and " code { "height" } "." }
         }
     }
 }
 
-fn picture(shown: &Shown) -> Markup {
-    html! { img src=(shown.picture_path()) alt=(shown.picture_words()) width="640"; }
+fn image(map: &EmbeddedMap) -> Markup {
+    html! { img src=(map.image_path()) alt=(map.image_alt()) width="640"; }
 }
 
-fn copied(id: &str, lines: &str) -> Markup {
-    html! { pre.lines id=(id) { code { (lines) } } }
+fn code_block(id: &str, code: &str) -> Markup {
+    html! { pre.code-block id=(id) { code { (code) } } }
 }
 
 fn policy(id: &str, directives: &str) -> Markup {
     html! {
-        p.nhsuk-body-s { "If your site sends a Content-Security-Policy, it needs this much (add our address to what is there):" }
-        pre.lines id=(id) { code { "Content-Security-Policy: " (directives) } }
+        p.nhsuk-body-s { "If your website has a Content-Security-Policy, allow our address in it:" }
+        pre.code-block id=(id) { code { "Content-Security-Policy: " (directives) } }
     }
 }
 
-fn element_lines(base: &str, shown: &Shown) -> String {
+fn element_code(base: &str, map: &EmbeddedMap) -> String {
     let link = html! {
-        p { a href=(format!("{base}{}", shown.embed_path())) { "Map: " (shown.name()) } }
+        p { a href=(format!("{base}{}", map.embed_path())) { "Map of " (map.name()) } }
     };
     let script = format!("<script type=\"module\" src=\"{base}/widget.js\"></script>");
-    format!("{script}\n{}", shown.element(None, &link).into_string())
+    format!("{script}\n{}", map.element(None, &link).into_string())
 }
 
-fn picture_lines(base: &str, shown: &Shown) -> String {
-    let picture = html! {
-        img src=(format!("{base}{}", shown.picture_path())) alt=(shown.picture_words()) width="640" loading="lazy";
+fn image_code(base: &str, map: &EmbeddedMap) -> String {
+    let image = html! {
+        img src=(format!("{base}{}", map.image_path())) alt=(map.image_alt()) width="640" loading="lazy";
     };
-    picture.into_string()
+    image.into_string()
 }

@@ -1,8 +1,8 @@
-//! Numbers and dates as people say them.
+//! Numbers, dates and names as pages print them.
 
 use jiff::civil::Date;
 
-/// `61 m`, `2.1 km`, `14 km`.
+/// Formats a distance: `61 m`, `2.1 km`, `14 km`.
 pub(crate) fn distance(metres: f64) -> String {
     if metres < 995.0 {
         format!("{metres:.0} m")
@@ -13,27 +13,27 @@ pub(crate) fn distance(metres: f64) -> String {
     }
 }
 
-/// `30 June 2018`.
-pub(crate) fn date(day: Date) -> String {
-    day.strftime("%-d %B %Y").to_string()
+/// Formats a date: `30 June 2018`.
+pub(crate) fn date(date: Date) -> String {
+    date.strftime("%-d %B %Y").to_string()
 }
 
-/// A share of people in a hundred: `nearly everyone` from 99.5 on, `about 7 in 100`.
+/// Formats a share of people (0 to 1): `7%`, and `almost all` from 99.5% on.
 pub(crate) fn share(share: f64) -> String {
-    let in_100 = (share * 100.0).round();
-    if in_100 >= 100.0 {
-        "nearly everyone".into()
+    let percent = (share * 100.0).round();
+    if percent >= 100.0 {
+        "almost all".into()
     } else {
-        format!("about {in_100:.0} in 100")
+        format!("{percent:.0}%")
     }
 }
 
-/// `14,764`.
+/// Formats a count with commas: `14,764`.
 pub(crate) fn count(count: usize) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -41,20 +41,23 @@ pub(crate) fn count(count: usize) -> String {
     text
 }
 
-/// `morecambe-bay` as a name: `Morecambe Bay`.
-pub(crate) fn system(id: &str) -> String {
-    let words = id.split('-').map(|word| {
-        let mut letters = word.chars();
-        let first = letters.next().into_iter().flat_map(char::to_uppercase);
-        first.chain(letters).collect::<String>()
-    });
-    words.collect::<Vec<_>>().join(" ")
+/// Formats a count with its noun: `1 practice`, `12 practices`.
+pub(crate) fn count_of(number: usize, singular: &str, plural: &str) -> String {
+    let noun = if number == 1 { singular } else { plural };
+    format!("{} {noun}", count(number))
 }
 
-/// `1 practice`, `12 practices`.
-pub(crate) fn counted(number: usize, one: &str, many: &str) -> String {
-    let noun = if number == 1 { one } else { many };
-    format!("{} {noun}", count(number))
+/// Formats the id of a health system as a name: `Morecambe Bay` for `morecambe-bay`.
+pub(crate) fn system_name(id: &str) -> String {
+    let words: Vec<String> = id.split('-').map(sentence_case).collect();
+    words.join(" ")
+}
+
+/// Returns the text with its first letter in upper case.
+pub(crate) fn sentence_case(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
 }
 
 #[cfg(test)]
@@ -62,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_as_exact_as_they_are_useful() {
+    fn distances_are_rounded_to_two_digits_or_whole_metres() {
         for (metres, expected) in [
             (0.0, "0 m"),
             (61.4, "61 m"),
@@ -75,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_grouped() {
+    fn counts_have_commas_and_the_right_noun() {
         for (number, expected) in [
             (0, "0"),
             (999, "999"),
@@ -84,14 +87,21 @@ mod tests {
         ] {
             assert_eq!(count(number), expected);
         }
-        assert_eq!(counted(1, "practice", "practices"), "1 practice");
-        assert_eq!(counted(0, "practice", "practices"), "0 practices");
+        assert_eq!(count_of(1, "practice", "practices"), "1 practice");
+        assert_eq!(count_of(0, "practice", "practices"), "0 practices");
     }
 
     #[test]
-    fn dates_and_shares_are_in_words() {
+    fn dates_have_the_month_name_and_shares_are_percentages() {
         assert_eq!(date(jiff::civil::date(2018, 6, 30)), "30 June 2018");
-        assert_eq!(share(0.996), "nearly everyone");
-        assert_eq!(share(0.068), "about 7 in 100");
+        assert_eq!(share(0.996), "almost all");
+        assert_eq!(share(0.068), "7%");
+    }
+
+    #[test]
+    fn names_begin_with_upper_case() {
+        assert_eq!(system_name("morecambe-bay"), "Morecambe Bay");
+        assert_eq!(sentence_case("élan vital"), "Élan vital");
+        assert_eq!(sentence_case(""), "");
     }
 }

@@ -1,55 +1,55 @@
-//! What a page tells map.js, which puts a map to move about in into the place of a picture.
+//! The `figure` that `map.js` turns into an interactive map; without script or WebGL it shows a static map.
 
 use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::assets;
-use super::directory::{encoded, path_of_layer};
+use super::links::{layer_path, path_segment};
 use crate::domain::{Layer, LonLat};
 use crate::index::Index;
 use crate::tiles::bounds_of;
 
-/// Where land is known from: the largest areas that a dataset has.
+/// The layers that can be drawn as land, the largest areas first. A map uses the first one that has boundaries.
 const LAND_LAYERS: [Layer; 3] = [Layer::Icb, Layer::SubIcb, Layer::Place];
 
-/// A map of a layer's areas on a day.
-pub(super) struct LiveMap<'a> {
+/// A map of the areas of a layer on a date.
+pub(super) struct InteractiveMap<'a> {
     pub(super) index: &'a Index,
     pub(super) layer: Layer,
-    pub(super) day: Date,
-    /// What addresses take along to stay with the day and the dataset: `?as_of=…`, or nothing.
+    pub(super) date: Date,
+    /// The query that keeps URLs on the date and dataset of the page: empty, or `?as_of=…`.
     pub(super) query: &'a str,
-    /// What it is called for those who do not see it.
+    /// The name of the map, for screen readers.
     pub(super) title: &'a str,
-    /// The area that it is about, which has ground on the day.
+    /// The area that the map is about. It has a boundary on the date.
     pub(super) area: Option<&'a str>,
-    /// The place that was asked about. It stands in the page, which nothing keeps, and in no address.
-    pub(super) mark: Option<LonLat>,
+    /// The place that was looked up. It is in the page, which is `no-store`, but never in a URL.
+    pub(super) marker: Option<LonLat>,
 }
 
-impl LiveMap<'_> {
-    /// A figure with a picture and its caption; the picture stays where nothing can be drawn in its place.
+impl InteractiveMap<'_> {
+    /// Renders the figure around `content`: the static map and its caption.
     pub(super) fn figure(&self, content: &Markup) -> Markup {
         let layer = self.layer;
         let is_partition = self.index.is_partition(layer);
         let names = match (self.area, is_partition) {
-            (Some(id), _) => format!("/widget/{layer}/{}.json", encoded(id)),
+            (Some(id), _) => format!("/widget/{layer}/{}.json", path_segment(id)),
             (None, true) => format!("/widget/{layer}.json"),
-            // Areas that lie over each other are seen one at a time.
+            // Overlapping areas are shown one at a time, so a whole layer stays a static map.
             (None, false) => return html! { figure.map { (content) } },
         };
         html! {
             figure.map
                 data-layer=(layer)
-                data-title={ "Map: " (self.title) }
-                data-style=(self.style_of(layer))
-                data-land=[self.land().map(|it| self.style_of(it))]
+                data-title={ "Map of " (self.title) }
+                data-style=(self.style_url(layer))
+                data-land=[self.land_layer().map(|land| self.style_url(land))]
                 data-names={ (names) (self.query) }
                 data-area=[self.area]
-                data-alone[!is_partition]
-                data-bounds=[self.bounds().map(joined)]
-                data-mark=[self.mark.map(|it| joined([it.lon(), it.lat()]))]
-                data-pages=[is_partition.then(|| path_of_layer(layer))]
+                data-single-area[!is_partition]
+                data-bounds=[self.bounds().map(format_degrees)]
+                data-marker=[self.marker.map(|marker| format_degrees([marker.lon(), marker.lat()]))]
+                data-pages=[is_partition.then(|| layer_path(layer))]
                 data-query=(self.query)
                 data-script=(assets::MAPLIBRE_SCRIPT.path)
                 data-worker=(assets::MAPLIBRE_WORKER.path)
@@ -60,25 +60,27 @@ impl LiveMap<'_> {
         }
     }
 
-    fn style_of(&self, layer: Layer) -> String {
-        let others = self.query.replacen('?', "&", 1);
-        format!("/tiles/style.json?layers={layer}{others}")
+    fn style_url(&self, layer: Layer) -> String {
+        let parameters = self.query.replacen('?', "&", 1);
+        format!("/tiles/style.json?layers={layer}{parameters}")
     }
 
-    fn land(&self) -> Option<Layer> {
+    fn land_layer(&self) -> Option<Layer> {
         let mut layers = LAND_LAYERS.into_iter();
-        layers.find(|&layer| self.index.boundaries(layer, self.day).next().is_some())
+        layers.find(|&layer| self.index.boundaries(layer, self.date).next().is_some())
     }
 
-    /// What is framed: the area, and the place if it lies elsewhere.
+    /// Returns the bounding box of the area and the marker: west, south, east, north.
     fn bounds(&self) -> Option<[f64; 4]> {
-        let boundary = self.index.boundary(self.layer, self.area?, self.day);
+        let boundary = self.index.boundary(self.layer, self.area?, self.date);
         let [west, south, east, north] = bounds_of(boundary.into_iter())?;
-        let (lon, lat) = self.mark.map_or((west, south), |it| (it.lon(), it.lat()));
+        let marker = self.marker.map(|marker| (marker.lon(), marker.lat()));
+        let (lon, lat) = marker.unwrap_or((west, south));
         Some([west.min(lon), south.min(lat), east.max(lon), north.max(lat)])
     }
 }
 
-fn joined<const N: usize>(degrees: [f64; N]) -> String {
-    degrees.map(|it| format!("{it:.6}")).join(",")
+/// Formats numbers in degrees with six decimals (0.1 m), separated by commas.
+fn format_degrees<const N: usize>(degrees: [f64; N]) -> String {
+    degrees.map(|number| format!("{number:.6}")).join(",")
 }

@@ -1,64 +1,64 @@
-//! What every page has: its head, the way to other parts of the service, and where the data come from.
+//! The layout of every page: head, navigation, breadcrumb and footer.
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::SITE_PATH;
+use super::EMBED_CODE_PATH;
 use super::assets;
-use super::nhsuk::{Footer, Header, Link, breadcrumb, footer, header, skip_link};
+use super::nhsuk::{Link, PageFooter, PageHeader, breadcrumb, footer, header, skip_link};
 use crate::index::Index;
 
-/// What the service is called.
+/// The name of the service.
 pub(crate) const SERVICE: &str = "Catchment";
 
-/// The parts of the service, as the top of each page names them.
-const PARTS: &[Link<'static>] = &[
+/// The links at the top of every page.
+const NAVIGATION: &[Link<'static>] = &[
     link("/", "Look up a place"),
-    link("/batch", "Answer a list"),
+    link("/batch", "Look up a list"),
     link("/areas", "Areas and practices"),
-    link(SITE_PATH, "Put this map on your site"),
+    link(EMBED_CODE_PATH, "Put this map on your website"),
     link("/docs", "For developers"),
 ];
 
-/// A link, in fewer words.
+/// Builds a link.
 pub(super) const fn link<'a>(href: &'a str, text: &'a str) -> Link<'a> {
     Link { href, text }
 }
 
-/// A page.
+/// A page without its layout.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Page<'a> {
-    /// What it is about; the name of the service is put after it.
+pub(crate) struct PageLayout<'a> {
+    /// The title, without the name of the service.
     pub(crate) title: &'a str,
-    /// The address of the part of the service that it belongs to, one of [`PARTS`].
-    pub(crate) part: Option<&'a str>,
-    /// The pages above it, the highest first.
-    pub(crate) trail: &'a [Link<'a>],
-    /// Addresses of scripts, besides the one of all pages.
+    /// The `href` of the current entry of [`NAVIGATION`].
+    pub(crate) section: Option<&'a str>,
+    /// The breadcrumb, top level first.
+    pub(crate) breadcrumb: &'a [Link<'a>],
+    /// URLs of scripts, in addition to the script of every page.
     pub(crate) scripts: &'a [&'a str],
-    /// What stands in `main`; it has the heading of the first level.
+    /// The content of `main`, with the page's `h1`.
     pub(crate) content: Markup,
 }
 
-/// The whole page.
-pub(crate) fn frame(index: &Index, page: &Page<'_>) -> Markup {
+/// Renders the whole page.
+pub(crate) fn layout(index: &Index, page: &PageLayout<'_>) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en-GB" {
             (head(page))
             body {
                 (skip_link())
-                (header(&Header { service: link("/", SERVICE), navigation: PARTS, current: page.part }))
+                (header(&PageHeader { service: link("/", SERVICE), navigation: NAVIGATION, current: page.section }))
                 div.nhsuk-width-container {
-                    @if !page.trail.is_empty() { (breadcrumb(page.trail)) }
+                    @if !page.breadcrumb.is_empty() { (breadcrumb(page.breadcrumb)) }
                     main.nhsuk-main-wrapper #maincontent { (page.content) }
                 }
-                (bottom(index))
+                (page_footer(index))
             }
         }
     }
 }
 
-fn head(page: &Page<'_>) -> Markup {
+fn head(page: &PageLayout<'_>) -> Markup {
     html! {
         head {
             meta charset="utf-8";
@@ -66,7 +66,7 @@ fn head(page: &Page<'_>) -> Markup {
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="robots" content="noindex";
             meta name="theme-color" content="#005eb8";
-            // A program that was built without them has none to load.
+            // Without the feature there are no assets to load.
             @if cfg!(feature = "web") {
                 link rel="stylesheet" href=(assets::STYLE.path);
                 link rel="icon" href=(assets::ICON.path) type="image/svg+xml";
@@ -77,15 +77,15 @@ fn head(page: &Page<'_>) -> Markup {
     }
 }
 
-fn bottom(index: &Index) -> Markup {
+fn page_footer(index: &Index) -> Markup {
     let manifest = index.manifest();
     let dataset = format!("Dataset {}, version {}.", manifest.name, manifest.version);
-    footer(&Footer {
+    footer(&PageFooter {
         links: &[
             link("/privacy", "Privacy"),
-            link("/api/v1/dataset", "What the dataset holds (JSON)"),
-            link("/ogc?f=html", "Areas for GIS"),
-            link(&manifest.licence, "Licence of the data"),
+            link("/api/v1/dataset", "About the data (JSON)"),
+            link("/ogc?f=html", "GIS data"),
+            link(&manifest.licence, "Data licence"),
         ],
         text: &[&dataset, &manifest.attribution],
     })

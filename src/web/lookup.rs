@@ -1,4 +1,4 @@
-//! The page at `/`: a question, and the answer or the communities.
+//! The page at `/`: the look-up form, then the result or the list of communities.
 
 use std::collections::BTreeSet;
 
@@ -6,53 +6,42 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::format;
-use super::interactive_map::LiveMap;
-use super::layout::{Page, frame};
-use super::lookup_result::{self, called};
+use super::interactive_map::InteractiveMap;
+use super::layout::{PageLayout, layout};
+use super::links::{area_link, display_name, map_downloads, practice_link, telephone_link};
+use super::lookup_result::{self, LookupResult};
 use super::nhsuk::{
-    Button, DateInput, ErrorSummary, Field, Input, Label, button, date_input, details,
+    Button, DateInput, ErrorSummary, Field, FieldLabel, Input, button, date_input, details,
     error_summary, input,
 };
 use crate::domain::{
     Area, Layer, Member, Postcode, Practice, PracticeStatus, Provenance, today_in_london,
 };
-use crate::index::{Answer, Index, Place, Query};
-use crate::maps::Picture;
+use crate::index::{Index, Place};
 
-/// What a page stands on.
-pub(crate) struct Home<'a> {
+/// The content of the page.
+pub(crate) struct LookupPage<'a> {
     pub(crate) index: &'a Index,
-    pub(crate) outcome: Outcome<'a>,
+    pub(crate) state: LookupState<'a>,
 }
 
-/// What became of the form.
-pub(crate) enum Outcome<'a> {
-    /// Nothing was asked yet.
-    Unasked,
-    /// It could not be asked so.
-    Faulty(Fault<'a>),
-    /// This.
-    Answered(Asked<'a>),
+/// The state of the form.
+pub(crate) enum LookupState<'a> {
+    /// The form has not been sent.
+    Empty,
+    /// A field of the form is invalid.
+    Invalid(FormError<'a>),
+    Result(LookupResult<'a>),
 }
 
-/// A question with its answer.
-pub(crate) struct Asked<'a> {
-    pub(crate) query: &'a Query,
-    pub(crate) answer: &'a Answer<'a>,
-    /// The version of the dataset, where one was asked for.
-    pub(crate) version: Option<&'a str>,
-    /// Where there was time to draw it.
-    pub(crate) map: Option<Picture>,
-}
-
-/// What is wrong with a question.
-pub(crate) struct Fault<'a> {
+/// An error in a field of the form.
+pub(crate) struct FormError<'a> {
     pub(crate) field: FormField,
     pub(crate) message: &'a str,
-    /// The postcode that was probably meant.
+    /// The postcode that the person probably meant.
     pub(crate) suggestion: Option<Postcode>,
-    /// The other fields that were filled in, to be asked with the suggestion.
-    pub(crate) others: Vec<(&'static str, &'a str)>,
+    /// The names and values of the other fields, sent again with the suggestion.
+    pub(crate) other_fields: Vec<(&'static str, &'a str)>,
 }
 
 /// A field of the form.
@@ -60,89 +49,95 @@ pub(crate) struct Fault<'a> {
 pub(crate) enum FormField {
     Place,
     Practice,
-    Day,
+    Date,
 }
 
 impl FormField {
-    /// The id of what is to be filled in.
+    /// Returns the id of the `input` element; of the date, the first of its three.
     fn id(self) -> &'static str {
         match self {
             FormField::Place => "place",
             FormField::Practice => "practice",
-            FormField::Day => "as_of-day",
+            FormField::Date => "as_of-day",
         }
     }
 }
 
-/// What is shown of a layer's areas by itself: communities, and what a system has in their place.
+/// The layers that the page lists and maps: communities, and the teams that some systems have instead.
 const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
 
-/// The page.
-pub(crate) fn home(home: &Home<'_>) -> Markup {
-    let title = match home.outcome {
-        Outcome::Unasked => "Which Integrated Care Community?",
-        Outcome::Faulty(_) => "Error: Which Integrated Care Community?",
-        Outcome::Answered(_) => "Answer: Which Integrated Care Community?",
+/// Renders the page.
+pub(crate) fn lookup(page: &LookupPage<'_>) -> Markup {
+    let (index, state) = (page.index, &page.state);
+    let title = match state {
+        LookupState::Empty => "Find an Integrated Care Community",
+        LookupState::Invalid(_) => "Error: Find an Integrated Care Community",
+        LookupState::Result(_) => "Result: Find an Integrated Care Community",
     };
+    let has_result = matches!(state, LookupState::Result(_));
     let content = html! {
-        @if let Outcome::Faulty(fault) = &home.outcome { (summary(fault)) }
-        h1.nhsuk-heading-xl.asked[matches!(home.outcome, Outcome::Answered(_))] { "Which Integrated Care Community?" }
-        (form(&home.outcome))
-        @match &home.outcome {
-            Outcome::Answered(asked) => (lookup_result::answered(home.index, asked)),
-            _ => (overview(home.index)),
+        @if let LookupState::Invalid(error) = state { (summary(error)) }
+        h1.nhsuk-heading-xl.has-result[has_result] { "Find an Integrated Care Community" }
+        (form(state))
+        @match state {
+            LookupState::Result(result) => (lookup_result::result_section(index, result)),
+            _ => (overview(index)),
         }
     };
-    let page = Page {
+    let page = PageLayout {
         title,
-        part: Some("/"),
+        section: Some("/"),
         content,
-        ..Page::default()
+        ..PageLayout::default()
     };
-    frame(home.index, &page)
+    layout(index, &page)
 }
 
-fn summary(fault: &Fault<'_>) -> Markup {
-    let help = fault.suggestion.map(|postcode| {
+fn summary(error: &FormError<'_>) -> Markup {
+    let help = error.suggestion.map(|postcode| {
         html! {
             form.suggestion method="post" action="/#answer" {
                 input type="hidden" name="place" value=(postcode);
-                @for (name, value) in &fault.others { input type="hidden" name=(name) value=(value); }
-                p { "Did you mean " button.as-link type="submit" { (postcode) } "? It was not looked up." }
+                @for (name, value) in &error.other_fields { input type="hidden" name=(name) value=(value); }
+                p { "Did you mean " button.as-link type="submit" { (postcode) } "? We have not looked it up yet." }
             }
         }
     });
     error_summary(&ErrorSummary {
         description: None,
-        errors: &[(fault.message, fault.field.id())],
+        errors: &[(error.message, error.field.id())],
         help,
     })
 }
 
-fn form(outcome: &Outcome<'_>) -> Markup {
-    let (query, fault) = match outcome {
-        Outcome::Unasked => (None, None),
-        Outcome::Answered(asked) => (Some(asked.query), None),
-        Outcome::Faulty(fault) => (None, Some(fault)),
+fn form(state: &LookupState<'_>) -> Markup {
+    let (query, error) = match state {
+        LookupState::Empty => (None, None),
+        LookupState::Result(result) => (Some(result.query), None),
+        LookupState::Invalid(error) => (None, Some(error)),
     };
-    let error = |field: FormField| fault.filter(|it| it.field == field).map(|it| it.message);
-    let place = query.and_then(|query| query.place).map(written);
+    let message = |field: FormField| {
+        error
+            .filter(|error| error.field == field)
+            .map(|error| error.message)
+    };
+    let place = query.and_then(|query| query.place).map(place_input);
     let practice = query
         .and_then(|query| query.practice?.ok())
-        .map(|it| it.to_string());
+        .map(|code| code.to_string());
     let (place, practice) = (place.as_deref(), practice.as_deref());
-    let day = query
+    let date = query
         .map(|query| query.as_of)
-        .filter(|day| *day != today_in_london());
-    let is_day_open = error(FormField::Day).is_some() || day.is_some();
+        .filter(|date| *date != today_in_london());
+    let is_date_open = message(FormField::Date).is_some() || date.is_some();
     html! {
         form.look-up method="post" action="/#answer" autocomplete="off" {
             div.fields {
-                (place_field(place, error(FormField::Place), matches!(outcome, Outcome::Unasked)))
-                (practice_field(practice, error(FormField::Practice)))
+                (place_field(place, message(FormField::Place), matches!(state, LookupState::Empty)))
+                (practice_field(practice, message(FormField::Practice)))
             }
-            (details(&html! { "For another day than today" }, false, is_day_open, &day_field(day, error(FormField::Day))))
-            (button(&Button { text: "Look up", is_pressed_once: true, ..Button::default() }))
+            (details(&html! { "Use a different date" }, false, is_date_open, &date_field(date, message(FormField::Date))))
+            (button(&Button { text: "Look up", prevents_double_click: true, ..Button::default() }))
         }
     }
 }
@@ -152,7 +147,7 @@ fn place_field(value: Option<&str>, error: Option<&str>, is_focused: bool) -> Ma
         field: Field {
             id: "place",
             name: "place",
-            label: strong("Postcode, coordinate or grid reference"),
+            label: strong("Postcode, coordinates or grid reference"),
             hint: Some(html! {
                 "For example, " span.nowrap { "LA18 4DB" } "; " span.nowrap { "54.2097, -3.2695" } "; "
                 span.nowrap { "317303 480077" } "; or " span.nowrap { "SD 173 800" }
@@ -174,7 +169,7 @@ fn practice_field(value: Option<&str>, error: Option<&str>) -> Markup {
         field: Field {
             id: "practice",
             name: "practice",
-            label: strong("Code of their GP practice (optional)"),
+            label: strong("GP practice code (optional)"),
             hint: Some(html! { "For example, P81002" }),
             error,
         },
@@ -187,53 +182,56 @@ fn practice_field(value: Option<&str>, error: Option<&str>) -> Markup {
     })
 }
 
-/// Only a day that is not today is worth saying again.
-fn day_field(day: Option<Date>, error: Option<&str>) -> Markup {
-    let parts = day.map(|day| ["%-d", "%-m", "%Y"].map(|form| day.strftime(form).to_string()));
+fn date_field(date: Option<Date>, error: Option<&str>) -> Markup {
+    let parts = date.map(|date| ["%-d", "%-m", "%Y"].map(|part| date.strftime(part).to_string()));
     let values = match &parts {
         Some([day, month, year]) => [day, month, year].map(|part| Some(part.as_str())),
         None => [None; 3],
     };
     date_input(&DateInput {
         id: "as_of",
-        legend: strong("Day that the answer is for"),
+        legend: strong("Date"),
         hint: Some(html! { "For example, 31 3 2025" }),
         error,
         values,
     })
 }
 
-fn strong(text: &str) -> Label<'_> {
-    Label {
+fn strong(text: &str) -> FieldLabel<'_> {
+    FieldLabel {
         text,
         size: Some("s"),
         is_heading: false,
     }
 }
 
-/// A place so that it is understood again.
-fn written(place: Place) -> String {
+/// Formats a place as the form accepts it.
+fn place_input(place: Place) -> String {
     match place {
         Place::Postcode(postcode) => postcode.to_string(),
-        Place::LonLat(place) => format!("{}, {}", place.lat(), place.lon()),
-        Place::Grid(place) => format!("{} {}", place.easting_m(), place.northing_m()),
+        Place::LonLat(position) => format!("{}, {}", position.lat(), position.lon()),
+        Place::Grid(position) => format!("{} {}", position.easting_m(), position.northing_m()),
     }
 }
 
-/// What the page shows before anything is asked.
+/// Renders the list and maps of communities, shown until there is a result.
 fn overview(index: &Index) -> Markup {
     let today = today_in_london();
     let layers = COMMUNITIES.into_iter().map(|layer| {
         let areas = index.areas(layer, today).into_iter().flatten();
         (layer, areas.collect::<Vec<&Area>>())
     });
-    let layers: Vec<(Layer, Vec<&Area>)> = layers.filter(|it| !it.1.is_empty()).collect();
-    let communities: Vec<&Area> = layers.iter().flat_map(|it| &it.1).copied().collect();
+    let layers: Vec<(Layer, Vec<&Area>)> = layers.filter(|(_, areas)| !areas.is_empty()).collect();
+    let communities: Vec<&Area> = layers
+        .iter()
+        .flat_map(|(_, areas)| areas)
+        .copied()
+        .collect();
     html! {
         div.nhsuk-grid-row {
             section.nhsuk-grid-column-one-half.communities aria-labelledby="communities" {
-                h2 #communities { "The communities" }
-                p.nhsuk-body-s { (boundaries(&communities)) }
+                h2 #communities { "Communities" }
+                p.nhsuk-body-s { (provenance_sentence(&communities)) }
                 @for (system, communities) in by_system(&communities) {
                     h3 { (system) }
                     @for area in communities { (community(index, area, today)) }
@@ -246,78 +244,79 @@ fn overview(index: &Index) -> Markup {
     }
 }
 
-/// Where their boundaries come from.
-fn boundaries(areas: &[&Area]) -> String {
-    let words: BTreeSet<&str> = areas.iter().map(|it| it.provenance.as_str()).collect();
+fn provenance_sentence(areas: &[&Area]) -> String {
+    let words: BTreeSet<&str> = areas.iter().map(|area| area.provenance.as_str()).collect();
     let words: Vec<&str> = words.into_iter().collect();
-    let is_official = areas.iter().all(|it| it.provenance == Provenance::Official);
-    let rest = match is_official {
-        true => "",
-        false => ": drawn from open statistics, not an official map",
+    let is_official = areas
+        .iter()
+        .all(|area| area.provenance == Provenance::Official);
+    let explanation = if is_official {
+        ""
+    } else {
+        ". They are drawn from open statistics, not from an official map"
     };
-    format!("Their boundaries are {}{rest}.", words.join(" or "))
+    format!("The boundaries are {}{explanation}.", words.join(" or "))
 }
 
-/// The picture of a layer; what is on it stands beside it in words.
-fn layer_map(index: &Index, layer: Layer, day: Date, count: usize) -> Markup {
+/// Renders the map of a layer. The names on it are in the list of communities.
+fn layer_map(index: &Index, layer: Layer, date: Date, count: usize) -> Markup {
     let mut entries = index.manifest().layers.iter();
     let entry = entries.find(|entry| entry.id == layer.as_str());
     let title = entry.map_or(layer.as_str(), |entry| entry.title.as_str());
-    let picture = html! {
-        img src={ "/maps/" (layer) ".svg?width=560" } alt={ "Map: " (title) ", " (count) " areas. Their names are on this page." } width="560";
-        figcaption { (lookup_result::downloads(&format!("/maps/{layer}"), "", title)) }
+    let static_map = html! {
+        img src={ "/maps/" (layer) ".svg?width=560" } alt={ "Map of " (title) " (" (count) " areas). Their names are listed on this page." } width="560";
+        figcaption { (map_downloads(&format!("/maps/{layer}"), "", title)) }
     };
-    let moving = LiveMap {
+    let map = InteractiveMap {
         index,
         layer,
-        day,
+        date,
         query: "",
         title,
         area: None,
-        mark: None,
+        marker: None,
     };
-    moving.figure(&picture)
+    map.figure(&static_map)
 }
 
-/// A community with its practices, to open.
-fn community(index: &Index, area: &Area, day: Date) -> Markup {
-    let members = index.members(area.layer, &area.id, day);
+/// Renders a community as `details` with its active practices.
+fn community(index: &Index, area: &Area, date: Date) -> Markup {
+    let members = index.members(area.layer, &area.id, date);
     let practices: Vec<&Practice> = members
         .iter()
         .filter_map(|membership| match &membership.member {
             Member::Practice(code) => index.practice(*code),
             Member::Area(..) => None,
         })
-        .filter(|practice| practice.status_on(day) == PracticeStatus::Active)
+        .filter(|practice| practice.status_on(date) == PracticeStatus::Active)
         .collect();
     let parts: Vec<&str> = members
         .iter()
         .filter_map(|membership| match &membership.member {
-            Member::Area(layer, id) => index.area(*layer, id, day),
+            Member::Area(layer, id) => index.area(*layer, id, date),
             Member::Practice(_) => None,
         })
         .map(|part| part.name.as_str())
         .collect();
     let content = html! {
-        @if !parts.is_empty() { p { "Its parts: " (parts.join(", ")) "." } }
-        p { "Everyone registered with one of these practices belongs to it:" }
+        @if !parts.is_empty() { p { "This community includes: " (parts.join(", ")) "." } }
+        p { "Everyone registered with one of these GP practices belongs to this community:" }
         ul { @for practice in practices {
-            li { (lookup_result::practice_name(practice, "")) @if let Some(telephone) = &practice.telephone { ", " (lookup_result::telephone(telephone)) } }
+            li { (practice_link(practice, "")) @if let Some(number) = &practice.telephone { ", " (telephone_link(number)) } }
         } }
-        p { "More: " (lookup_result::area_name(area, "")) }
+        p { "More about " (area_link(area, "")) }
     };
-    details(&html! { (called(area)) }, false, false, &content)
+    details(&html! { (display_name(area)) }, false, false, &content)
 }
 
-/// `morecambe-bay` as a heading, with its areas in order of name.
+/// Groups areas by health system, in the order of `areas`, and sorts each group by name.
 fn by_system<'a>(areas: &[&'a Area]) -> Vec<(String, Vec<&'a Area>)> {
     let mut systems: Vec<(String, Vec<&'a Area>)> = Vec::new();
     for &area in areas {
         let name = area
             .system
             .as_deref()
-            .map(format::system)
-            .unwrap_or_else(|| "Others".into());
+            .map_or_else(|| "Other areas".into(), format::system_name);
         match systems.iter_mut().find(|(system, _)| *system == name) {
             Some((_, areas)) => areas.push(area),
             None => systems.push((name, vec![area])),

@@ -1,12 +1,13 @@
-//! The answer: in words first, then the map.
+//! The result of a look-up: text first, then a map.
 
 use maud::{Markup, PreEscaped, html};
 
-use super::directory::{path_of, path_segment, with_query};
 use super::format;
-use super::interactive_map::LiveMap;
-use super::lookup::Asked;
-use super::nhsuk::{Card, Table, card, details, inset_text, summary_list, table, tag};
+use super::interactive_map::InteractiveMap;
+use super::links::{
+    area_link, display_name, map_downloads, path_segment, practice_link, telephone_link, with_query,
+};
+use super::nhsuk::{Card, DataTable, card, details, inset_text, summary_list, table, tag};
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, Certainty, Layer, Practice, PracticeStatus, Provenance,
     Status, today_in_london,
@@ -15,159 +16,174 @@ use crate::index::{
     Answer, AreaFound, EdgeFound, Found, GroupFound, Index, Location, Note, Place, PracticeFound,
     Query, Reason, Registration, Unknown, areas_in,
 };
-use crate::maps;
+use crate::maps::{self, Picture};
 
-/// How wide the map of an answer is drawn, in CSS pixels.
+/// A query and its answer.
+pub(crate) struct LookupResult<'a> {
+    pub(crate) query: &'a Query,
+    pub(crate) answer: &'a Answer<'a>,
+    /// The version of the dataset, if the request named one.
+    pub(crate) version: Option<&'a str>,
+    /// The static map, unless there was no time to draw it.
+    pub(crate) map: Option<Picture>,
+}
+
+/// The width of the static map in CSS pixels.
 const MAP_WIDTH: u32 = 440;
-/// A place further from the nearest community is not on a map of it.
-const MAP_REACH_M: f64 = 20_000.0;
+/// The map shows the nearest community of a place outside all communities only up to this distance.
+const NEAREST_ON_MAP_MAX_M: f64 = 20_000.0;
 
-/// Which map goes with an answer, and the place to mark on it.
+/// Returns the map to draw for an answer, and the position to mark on it.
 pub(crate) fn map_of(answer: &Answer<'_>) -> Option<(maps::Wanted, Option<BritishGrid>)> {
     let grid = answer.location.and_then(|location| location.grid);
-    let area = shown_area(answer)?;
-    let wanted = maps::Wanted {
+    let area = map_area(answer)?;
+    let request = maps::Wanted {
         layer: area.layer,
         area: Some(area.id.clone()),
         day: answer.as_of,
         width: MAP_WIDTH,
     };
-    Some((wanted, grid))
+    Some((request, grid))
 }
 
-/// The community of the place; the nearest one where it is in none; that of the practice where no place was
-/// asked about.
-fn shown_area<'i>(answer: &Answer<'i>) -> Option<&'i Area> {
+/// Returns the community of the place or, outside all communities, the nearest one; without a place, the community
+/// of the practice.
+fn map_area<'i>(answer: &Answer<'i>) -> Option<&'i Area> {
     let residence = communities_in(&answer.residence).first();
-    let near = || {
-        let near = answer.nearest.iter().map(|(_, near)| near);
-        let near = near.filter(|it| it.distance_m <= MAP_REACH_M);
-        let near = near.min_by(|a, b| a.distance_m.total_cmp(&b.distance_m));
-        near.map(|it| it.area)
+    let nearest = || {
+        let nearest = answer.nearest.iter().map(|(_, nearest)| nearest);
+        let nearest = nearest.filter(|nearest| nearest.distance_m <= NEAREST_ON_MAP_MAX_M);
+        let nearest = nearest.min_by(|a, b| a.distance_m.total_cmp(&b.distance_m));
+        nearest.map(|nearest| nearest.area)
     };
     let registered = || {
         let registration = answer.registration.as_ref()?;
         Some(communities_in(&registration.areas).first()?.area)
     };
     match answer.location.and_then(|location| location.grid) {
-        Some(_) => residence.map(|found| found.area).or_else(near),
+        Some(_) => residence.map(|found| found.area).or_else(nearest),
         None => registered(),
     }
 }
 
-/// The answer.
-pub(super) fn answered(index: &Index, asked: &Asked<'_>) -> Markup {
+/// Renders the result.
+pub(super) fn result_section(index: &Index, result: &LookupResult<'_>) -> Markup {
     html! {
         section #answer aria-labelledby="answer-title" tabindex="-1" {
-            h2 #answer-title.nhsuk-heading-l { (title(asked)) }
+            h2 #answer-title.nhsuk-heading-l { (title(result)) }
             div.answer {
-                div.words { (words_of(index, asked)) }
-                (map_figure(index, asked))
+                div.result-text { (result_text(index, result)) }
+                (map_figure(index, result))
             }
         }
     }
 }
 
-/// All that the map shows and more.
-fn words_of(index: &Index, asked: &Asked<'_>) -> Markup {
-    let answer = asked.answer;
-    let place = &place_words(asked.query);
-    let with = &with_setting(asked);
+/// Renders everything but the map, which repeats a part of it.
+fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
+    let answer = result.answer;
+    let place = &place_name(result.query);
+    let query = &link_query(result);
     html! {
-        @if let Some(sentence) = standing(answer) { (inset_text(&html! { p { (sentence) } })) }
-        @if answer.location.is_some() && answer.status != Status::NoLocation { (lives_in(answer, place, with)) }
-        @if let Some(registration) = &answer.registration { (registered(registration, with)) (comparison(answer)) }
-        (practices(&answer.residence, place, with))
-        (groups(&answer.residence, with))
-        (other_areas(&answer.residence, with))
-        @if let Some(location) = &answer.location { (position(location)) }
+        @if let Some(sentence) = status_notice(answer) { (inset_text(&html! { p { (sentence) } })) }
+        @if answer.location.is_some() && answer.status != Status::NoLocation { (residence_section(answer, place, query)) }
+        @if let Some(registration) = &answer.registration { (registration_section(registration, query)) (comparison(answer)) }
+        (practices(&answer.residence, place, query))
+        (groups(&answer.residence, query))
+        (other_areas(&answer.residence, query))
+        @if let Some(location) = &answer.location { (coordinates(location)) }
         p.as-of {
-            "For " (format::date(answer.as_of)) ", from dataset " (index.manifest().name) ", version " (index.manifest().version) "."
+            "For " (format::date(answer.as_of)) ", using dataset " (index.manifest().name) ", version " (index.manifest().version) "."
         }
-        p.another { a href="/" { "Look up another place" } }
+        p.look-up-another { a href="/" { "Look up another place" } }
     }
 }
 
-/// The query that links take along to stay with the day and the dataset of the answer; today needs no word.
-fn with_setting(asked: &Asked<'_>) -> String {
-    let day = asked.answer.as_of;
-    let as_of = (day != today_in_london()).then(|| day.to_string());
-    let as_of = as_of.as_deref().map(|day| ("as_of", day));
-    let version = asked.version.map(|version| ("dataset", version));
-    let fields: Vec<(&str, &str)> = as_of.into_iter().chain(version).collect();
-    with_query("", &fields)
+/// Returns the query that keeps links on the date and dataset of the result: empty for today and the current dataset.
+fn link_query(result: &LookupResult<'_>) -> String {
+    let date = result.answer.as_of;
+    let as_of = (date != today_in_london()).then(|| date.to_string());
+    let as_of = as_of.as_deref().map(|date| ("as_of", date));
+    let version = result.version.map(|version| ("dataset", version));
+    let parameters: Vec<(&str, &str)> = as_of.into_iter().chain(version).collect();
+    with_query("", &parameters)
 }
 
-/// What the place is called in a sentence.
-fn place_words(query: &Query) -> String {
+/// Returns the name of the place within a sentence.
+fn place_name(query: &Query) -> String {
     match query.place {
         Some(Place::Postcode(postcode)) => postcode.to_string(),
-        Some(Place::LonLat(_) | Place::Grid(_)) => "this place".into(),
-        None => "it".into(),
+        Some(Place::LonLat(_) | Place::Grid(_)) | None => "this location".into(),
     }
 }
 
-fn title(asked: &Asked<'_>) -> String {
-    let registration = asked.answer.registration.as_ref();
-    let practice = registration.and_then(|it| it.practice.as_ref());
-    match asked.query.place {
+fn title(result: &LookupResult<'_>) -> String {
+    let registration = result.answer.registration.as_ref();
+    let practice = registration.and_then(|registration| registration.practice.as_ref());
+    match result.query.place {
         Some(Place::Postcode(postcode)) => postcode.to_string(),
-        Some(Place::LonLat(it)) => format!("Latitude {}, longitude {}", it.lat(), minus(it.lon())),
-        Some(Place::Grid(it)) => {
-            format!("Easting {}, northing {}", it.easting_m(), it.northing_m())
-        }
-        None => practice.map_or("Answer".into(), |it| it.practice.name.clone()),
+        Some(Place::LonLat(position)) => format!(
+            "Latitude {}, longitude {}",
+            position.lat(),
+            with_minus_sign(&position.lon().to_string())
+        ),
+        Some(Place::Grid(position)) => format!(
+            "Easting {}, northing {}",
+            position.easting_m(),
+            position.northing_m()
+        ),
+        None => practice.map_or("Result".into(), |found| found.practice.name.clone()),
     }
 }
 
-/// With a sign that is as wide as a plus.
-fn minus(number: f64) -> String {
-    number.to_string().replace('-', "−")
+/// Replaces the hyphen of a negative number by a minus sign, which is as wide as a digit.
+fn with_minus_sign(number: &str) -> String {
+    number.replace('-', "−")
 }
 
-/// What is to be said of the postcode itself.
-fn standing(answer: &Answer<'_>) -> Option<String> {
+/// Returns a sentence about a postcode that is not live or has no location.
+fn status_notice(answer: &Answer<'_>) -> Option<String> {
     let entry = answer.location.and_then(|location| location.entry);
     let is_terminated = answer
         .location
         .is_some_and(|location| location.is_terminated);
-    let ended = entry.and_then(|entry| entry.terminated);
+    let terminated = entry.and_then(|entry| entry.terminated);
     match answer.status {
-        Status::NoFixedAbode => Some("This code stands for no fixed abode. It is not a place; the community goes by the practice.".into()),
-        Status::AddressNotKnown => Some("This code stands for an address that is not known. It is not a place.".into()),
-        Status::PseudoCountry => Some("This code stands for a country or a circumstance. It is not a place.".into()),
-        Status::NoLocation => Some("This postcode exists, but no place is known for it.".into()),
-        Status::OutsideCoverage if answer.location.is_none() => Some("This postcode is outside the part of the country that this dataset covers.".into()),
-        _ if answer.notes.contains(&Note::NotYetIntroduced) => Some("This postcode was not in use yet on that day.".into()),
-        _ if is_terminated => Some(match ended {
-            Some(month) => format!("This postcode is no longer in use; it ended in {}. The answer is for its last position.", month.first_day().strftime("%B %Y")),
-            None => "This postcode is no longer in use. The answer is for its last position.".into(),
+        Status::NoFixedAbode => Some("This code means no fixed abode, so there is no location. The person’s community depends on their GP practice.".into()),
+        Status::AddressNotKnown => Some("This code means that the address is not known, so there is no location.".into()),
+        Status::PseudoCountry => Some("This code means a country or special circumstances, so there is no location.".into()),
+        Status::NoLocation => Some("This postcode exists, but we do not know its location.".into()),
+        Status::OutsideCoverage if answer.location.is_none() => Some("This postcode is outside the part of the country that we have data for.".into()),
+        _ if answer.notes.contains(&Note::NotYetIntroduced) => Some("This postcode was not yet in use on that date.".into()),
+        _ if is_terminated => Some(match terminated {
+            Some(month) => format!("This postcode is no longer in use. It ended in {}. We have used its last known location.", month.first_day().strftime("%B %Y")),
+            None => "This postcode is no longer in use. We have used its last known location.".into(),
         }),
         _ => None,
     }
 }
 
-fn lives_in(answer: &Answer<'_>, place: &str, with: &str) -> Markup {
+fn residence_section(answer: &Answer<'_>, place: &str, query: &str) -> Markup {
     let communities = communities_in(&answer.residence);
     let part = areas_in(&answer.residence, Layer::SubCommunity).first();
     let content = html! {
-        @if is_unknown(&answer.residence) {
-            p.name { "Not known for that day" }
+        @if has_no_data_for_date(&answer.residence) {
+            p.name { "No information for that date" }
         } @else if communities.is_empty() {
-            p.name { "Outside every community that we hold" }
-            @for (_, near) in &answer.nearest {
-                p { "The nearest is " strong { (area_name(near.area, with)) } ", " (format::distance(near.distance_m)) " away." }
+            p.name { "Not in any community we have data for" }
+            @for (_, nearest) in &answer.nearest {
+                p { "The nearest is " strong { (area_link(nearest.area, query)) } ", " (format::distance(nearest.distance_m)) " away." }
             }
         }
         @for found in communities {
-            p.name { (area_name(found.area, with)) }
-            p { "The area that " (place) " lies in" @if let Some(part) = part { ", in its part " strong { (area_name(part.area, with)) } } "." }
-            @if let Some(edge) = &found.edge { (edge_words(found, edge)) }
-            (origin_of(found.area))
+            p.name { (area_link(found.area, query)) }
+            p { (format::sentence_case(place)) " is in this area" @if let Some(part) = part { ", in the part called " strong { (area_link(part.area, query)) } } "." }
+            @if let Some(edge) = &found.edge { (boundary_distance(found, edge)) }
+            (boundary_provenance(found.area))
         }
     };
     card(&Card {
-        heading: "By where they live",
+        heading: "Where they live",
         level: Some(3),
         variant: Some("feature"),
         content,
@@ -175,92 +191,72 @@ fn lives_in(answer: &Answer<'_>, place: &str, with: &str) -> Markup {
     })
 }
 
-/// The communities; where there are none, what a system has in their place.
-fn communities_in<'a, 'i>(found: &'a [(Layer, Found<'i>)]) -> &'a [AreaFound<'i>] {
-    match areas_in(found, Layer::Icc) {
-        [] => areas_in(found, Layer::NeighbourhoodTeam),
+/// Returns the ICCs or, where a system has none, its neighbourhood teams.
+fn communities_in<'a, 'i>(results: &'a [(Layer, Found<'i>)]) -> &'a [AreaFound<'i>] {
+    match areas_in(results, Layer::Icc) {
+        [] => areas_in(results, Layer::NeighbourhoodTeam),
         communities => communities,
     }
 }
 
-/// What people call the area.
-pub(super) fn called(area: &Area) -> String {
-    match area.layer {
-        Layer::NeighbourhoodTeam => format!("{} neighbourhood team", area.name),
-        _ => area.title(),
-    }
-}
-
-/// Whether the day is before anything is known of communities.
-fn is_unknown(found: &[(Layer, Found<'_>)]) -> bool {
-    found
+/// Returns whether the date is before the first data on communities.
+fn has_no_data_for_date(results: &[(Layer, Found<'_>)]) -> bool {
+    results
         .iter()
         .any(|(layer, found)| *layer == Layer::Icc && matches!(found, Found::Unknown(_)))
 }
 
-/// The name of an area, as a link to its page; `with` is a query or blank.
-pub(super) fn area_name(area: &Area, with: &str) -> Markup {
-    html! { a href={ (path_of(area.layer, &area.id)) (with) } { (called(area)) } }
-}
-
-/// The name of a practice, as a link to its page, with its code; `with` is a query or blank.
-pub(super) fn practice_name(practice: &Practice, with: &str) -> Markup {
-    html! { a href={ (path_of(Layer::GpPractice, practice.code.as_str())) (with) } { (practice.name) } " (" (practice.code) ")" }
-}
-
-/// The same without the link: what was asked stands in no address.
-fn practice_words(practice: &Practice) -> Markup {
+/// Renders the name and code of a practice without a link: what was looked up must not be in a URL.
+fn practice_text(practice: &Practice) -> Markup {
     html! { (practice.name) " (" (practice.code) ")" }
 }
 
-/// A number to be called.
-pub(super) fn telephone(number: &str) -> Markup {
-    let digits: String = number
-        .chars()
-        .filter(|it| it.is_ascii_digit() || *it == '+')
+fn boundary_distance(found: &AreaFound<'_>, edge: &EdgeFound<'_>) -> Markup {
+    let names: Vec<String> = edge
+        .alternatives
+        .iter()
+        .map(|alternative| display_name(alternative.area))
         .collect();
-    html! { a.nowrap href={ "tel:" (digits) } { (number) } }
-}
-
-fn edge_words(found: &AreaFound<'_>, edge: &EdgeFound<'_>) -> Markup {
-    let across: Vec<String> = edge.alternatives.iter().map(|it| called(it.area)).collect();
-    let across = across.join(" and ");
+    let names = names.join(" and ");
     html! {
         p.edge.near[edge.certainty == Certainty::NearBoundary] {
             @match (edge.certainty, found.basis) {
-                (Certainty::Inside, _) => { "The nearest edge of its area is " (format::distance(edge.distance_m)) " away." }
-                (_, Basis::Nearest) => { "It lies just off the simplified boundary; this is the nearest area." }
-                (_, Basis::Directory) if edge.distance_m == 0.0 => { "The official statistics put it here; on the simplified map it falls just across the boundary." }
-                _ => { "Close to the edge of its area, " (format::distance(edge.distance_m)) " away." }
+                (Certainty::Inside, _) => { "The nearest boundary is " (format::distance(edge.distance_m)) " away." }
+                (_, Basis::Nearest) => { "This location is just outside our simplified boundary. This is the nearest area." }
+                (_, Basis::Directory) if edge.distance_m == 0.0 => { "Official statistics put this postcode in this area, but it is just across our simplified boundary." }
+                _ => { "The boundary is only " (format::distance(edge.distance_m)) " away." }
             }
-            @if !across.is_empty() { " On the other side: " strong { (across) } ". A postcode is several addresses; check if it matters." }
+            @if !names.is_empty() { " On the other side: " strong { (names) } ". Some addresses with the same postcode may be there, so check the full address if this matters." }
         }
     }
 }
 
-fn registered(registration: &Registration<'_>, with: &str) -> Markup {
+fn registration_section(registration: &Registration<'_>, query: &str) -> Markup {
     let communities = communities_in(&registration.areas);
     let content = html! {
-        @if is_unknown(&registration.areas) { p.name { "Not known for that day" } }
+        @if has_no_data_for_date(&registration.areas) { p.name { "No information for that date" } }
         @else if communities.is_empty() { p.name { "Not known" } }
-        @for found in communities { p.name { (area_name(found.area, with)) } }
+        @for found in communities { p.name { (area_link(found.area, query)) } }
         @if let Some(found) = &registration.practice {
-            @let is_asked = found.asked.code == found.practice.code;
-            p { "Registered with " strong { @if is_asked { (practice_words(found.practice)) } @else { (practice_name(found.practice, with)) } }
-                @if found.status == PracticeStatus::Dormant { ", which is dormant" } "." }
-            @if let Some(number) = &found.practice.telephone { p { "Telephone " (telephone(number)) } }
-            @if !is_asked {
-                p { (practice_words(found.asked))
-                    @if let Some(closed) = found.asked.closed { " closed on " (format::date(closed)) }
-                    "; its patients went to the practice above." }
+            @let is_requested = found.asked.code == found.practice.code;
+            p { "Registered with " strong { @if is_requested { (practice_text(found.practice)) } @else { (practice_link(found.practice, query)) } }
+                @if found.status == PracticeStatus::Dormant { ". This practice is dormant: it is still listed but not operating" } "." }
+            @if let Some(number) = &found.practice.telephone { p { "Telephone: " (telephone_link(number)) } }
+            @if !is_requested {
+                p {
+                    @match found.asked.closed {
+                        Some(closed) => { (practice_text(found.asked)) " closed on " (format::date(closed)) ". Its patients moved to the practice above." }
+                        None => { "Patients of " (practice_text(found.asked)) " moved to the practice above." }
+                    }
+                }
             }
-            @if found.branch_is_listed.is_some() { p { "The code given is a branch of this practice." } }
+            @if found.branch_is_listed.is_some() { p { "The code you entered is for a branch of this practice." } }
         }
-        @if let Some(reason) = registration.reason { p { (reason_words(reason)) } }
-        (group_list(&registration.areas, with))
+        @if let Some(reason) = registration.reason { p { (reason_text(reason)) } }
+        (group_list(&registration.areas, query))
     };
     card(&Card {
-        heading: "By registration",
+        heading: "Where they are registered",
         level: Some(3),
         variant: Some("feature"),
         content,
@@ -268,109 +264,115 @@ fn registered(registration: &Registration<'_>, with: &str) -> Markup {
     })
 }
 
-fn reason_words(reason: Reason) -> &'static str {
+fn reason_text(reason: Reason) -> &'static str {
     match reason {
-        Reason::Missing => "No practice code was given.",
-        Reason::Malformed => "That is not a practice code. A code looks like P81002.",
-        Reason::DefaultCode => "This code says that there is no registered practice.",
-        Reason::UnknownPractice => "This practice is not in the dataset.",
-        Reason::NotAGpPractice => "This is not a GP practice: nobody is registered with it.",
-        Reason::ClosedNoSuccessor => "The practice has closed, and no successor is known.",
-        Reason::SuccessionCycle => {
-            "The practice's successors lead back to it; its record is faulty."
+        Reason::Missing => "You did not enter a GP practice code.",
+        Reason::Malformed => "This is not a GP practice code. A code looks like P81002.",
+        Reason::DefaultCode => {
+            "This code is used when a person has no GP practice, or when their practice is not known."
         }
-        Reason::OutsideCoverage => "The practice belongs to no community that this dataset holds.",
+        Reason::UnknownPractice => "We cannot find this practice in our data. Check the code.",
+        Reason::NotAGpPractice => {
+            "This is not a GP practice, so people cannot be registered with it."
+        }
+        Reason::ClosedNoSuccessor => {
+            "This practice has closed. We do not know where its patients moved to."
+        }
+        Reason::SuccessionCycle => {
+            "We do not know where this practice’s patients moved to: our records lead back to the same practice."
+        }
+        Reason::OutsideCoverage => "This practice is not in any community we have data for.",
     }
 }
 
 fn comparison(answer: &Answer<'_>) -> Markup {
-    let words = match answer.agreement {
-        Agreement::Agree => "The two agree.",
+    let sentence = match answer.agreement {
+        Agreement::Agree => "Both are the same.",
         Agreement::Differ => {
-            "The two differ. A community is first the people registered with its practices: for its services, go by registration."
+            "These are different. For community services, use the community where they are registered."
         }
-        Agreement::RegistrationOnly => "Only the registration is known.",
-        Agreement::ResidenceOnly => "Only the place is known.",
-        Agreement::Neither => "Neither is known.",
+        Agreement::RegistrationOnly => "We only know the community where they are registered.",
+        Agreement::ResidenceOnly => "We only know the community where they live.",
+        Agreement::Neither => "We do not know either community.",
     };
     inset_text(&html! {
-        p.comparison { strong { (words) } }
+        p.comparison { strong { (sentence) } }
         @if answer.notes.contains(&Note::PracticeAddress) {
-            p { "The postcode is the practice's own. Practices register people without a home there." }
+            p { "This is the practice’s own postcode. Practices use it for people with no fixed address, so it may not be where the person lives." }
         }
     })
 }
 
-fn practices(residence: &[(Layer, Found<'_>)], place: &str, with: &str) -> Markup {
-    let found = residence.iter().find_map(|(_, found)| match found {
+fn practices(residence: &[(Layer, Found<'_>)], place: &str, query: &str) -> Markup {
+    let practices = residence.iter().find_map(|(_, found)| match found {
         Found::Practices(practices) => Some(practices),
         _ => None,
     });
-    let Some(practices) = found.filter(|practices| !practices.is_empty()) else {
+    let Some(practices) = practices.filter(|practices| !practices.is_empty()) else {
         return html! {};
     };
-    let columns = ["Practice", "Telephone", "Distance", "People here"];
-    let caption = format!("GP practices whose area includes {place}");
+    let columns = ["Practice", "Telephone", "Distance", "Share of residents"];
+    let caption = format!("GP practices that cover {place} (estimate)");
     html! {
-        (table(&Table {
+        (table(&DataTable {
             caption: &caption,
             caption_size: Some("m"),
             columns: columns.into_iter().map(Into::into).collect(),
-            rows: practices.iter().map(|it| practice_row(it, with)).collect(),
+            rows: practices.iter().map(|found| practice_row(found, query)).collect(),
         }))
-        p.nhsuk-body-s { "Modelled: how many of the people who live here are expected to be registered there, by list size and distance. Not the practices' own boundaries; ask the practice before you send anybody there." }
+        p.nhsuk-body-s { "The share of residents is modelled from practice list sizes and distance. It is how many of the people who live here we expect to be registered with the practice. These areas are not the practices’ own boundaries. Ask the practice before you send anyone there." }
     }
 }
 
-fn practice_row(found: &PracticeFound<'_>, with: &str) -> Vec<Markup> {
+fn practice_row(found: &PracticeFound<'_>, query: &str) -> Vec<Markup> {
     let practice = found.practice;
     let postcode = practice
         .postcode
-        .map(|it| format!(", {it}"))
+        .map(|postcode| format!(", {postcode}"))
         .unwrap_or_default();
     vec![
-        html! { span { (practice_name(practice, with)) span.address { (practice.address) (postcode) } } },
-        html! { @match &practice.telephone { Some(number) => (telephone(number)), None => "Not known" } },
+        html! { span { (practice_link(practice, query)) span.address { (practice.address) (postcode) } } },
+        html! { @match &practice.telephone { Some(number) => (telephone_link(number)), None => "Not known" } },
         html! { @match found.distance_m { Some(distance_m) => (format::distance(distance_m)), None => "Not known" } },
         html! { @match found.share { Some(share) => (format::share(share)), None => "Not known" } },
     ]
 }
 
-fn groups(residence: &[(Layer, Found<'_>)], with: &str) -> Markup {
+fn groups(residence: &[(Layer, Found<'_>)], query: &str) -> Markup {
     let has_any = residence.iter().any(|(layer, found)| {
         *layer == Layer::ResilienceGroup
             && !matches!(found, Found::Groups(groups) if groups.is_empty())
     });
-    html! { @if has_any { section { h3.nhsuk-heading-m { "Resilience groups" } (group_list(residence, with)) } } }
+    html! { @if has_any { section { h3.nhsuk-heading-m { "Resilience groups where they live" } (group_list(residence, query)) } } }
 }
 
-fn group_list(found: &[(Layer, Found<'_>)], with: &str) -> Markup {
-    let groups = found
+fn group_list(results: &[(Layer, Found<'_>)], query: &str) -> Markup {
+    let groups = results
         .iter()
         .find(|(layer, _)| *layer == Layer::ResilienceGroup);
     html! {
         @match groups.map(|(_, found)| found) {
             Some(Found::Groups(groups)) if !groups.is_empty() => {
-                ul.nhsuk-list { @for group in groups { (group_item(group, found, with)) } }
+                ul.nhsuk-list { @for group in groups { (group_item(group, results, query)) } }
             }
-            Some(Found::Unknown(Unknown::NoneNamed)) => { p { "Resilience group: not known. The published page names none for this community." } }
-            Some(Found::Unknown(Unknown::NoSource)) => { p { "Resilience groups: not known. We have no source for this community." } }
-            Some(Found::Unknown(Unknown::NoDataForDate)) => { p { "Nothing is known of resilience groups for that day." } }
+            Some(Found::Unknown(Unknown::NoneNamed)) => { p { "Resilience group: not known. The published page for this community does not name one." } }
+            Some(Found::Unknown(Unknown::NoSource)) => { p { "Resilience groups: not known. We have no information for this community." } }
+            Some(Found::Unknown(Unknown::NoDataForDate)) => { p { "Resilience groups: no information for that date." } }
             _ => {}
         }
     }
 }
 
-fn group_item(group: &GroupFound<'_>, found: &[(Layer, Found<'_>)], with: &str) -> Markup {
-    let via = [Layer::SubCommunity, Layer::Icc]
+fn group_item(group: &GroupFound<'_>, results: &[(Layer, Found<'_>)], query: &str) -> Markup {
+    let member = [Layer::SubCommunity, Layer::Icc]
         .into_iter()
-        .flat_map(|layer| areas_in(found, layer))
+        .flat_map(|layer| areas_in(results, layer))
         .find(|member| member.area.id == group.via);
-    html! { li { strong { (area_name(group.area, with)) } @if let Some(via) = via { ", through " (area_name(via.area, with)) } } }
+    html! { li { strong { (area_link(group.area, query)) } @if let Some(member) = member { ", through " (area_link(member.area, query)) } } }
 }
 
-/// What else is known of where it lies.
-fn other_areas(residence: &[(Layer, Found<'_>)], with: &str) -> Markup {
+/// Renders the administrative areas of the place.
+fn other_areas(residence: &[(Layer, Found<'_>)], query: &str) -> Markup {
     const LAYERS: [(Layer, &str); 4] = [
         (Layer::Pcn, "Primary Care Network"),
         (Layer::SubIcb, "Sub-ICB location"),
@@ -380,31 +382,34 @@ fn other_areas(residence: &[(Layer, Found<'_>)], with: &str) -> Markup {
     let rows: Vec<(&str, Markup)> = LAYERS
         .into_iter()
         .map(|(layer, name)| (name, areas_in(residence, layer)))
-        .filter(|(_, found)| !found.is_empty())
-        .map(|(name, found)| (name, html! { @for it in found { p { (area_name(it.area, with)) " " (tag(it.provenance.as_str(), Some("grey"))) } } }))
+        .filter(|(_, areas)| !areas.is_empty())
+        .map(|(name, areas)| (name, html! { @for found in areas { p { (area_link(found.area, query)) " " (tag(found.provenance.as_str(), Some("grey"))) } } }))
         .collect();
     if rows.is_empty() {
         return html! {};
     }
     details(
-        &html! { "Network, place and board" },
+        &html! { "Primary Care Network, place and Integrated Care Board" },
         false,
         false,
         &summary_list(&rows),
     )
 }
 
-/// Where it is, in the terms of those who look at maps.
-fn position(location: &Location) -> Markup {
+fn coordinates(location: &Location) -> Markup {
     let mut rows: Vec<(&str, Markup)> = Vec::new();
-    if let Some(it) = location.lonlat() {
+    if let Some(position) = location.lonlat() {
+        let longitude = with_minus_sign(&format!("{:.6}", position.lon()));
         rows.push((
             "Latitude, longitude",
-            html! { (format!("{:.6}, {}", it.lat(), minus_of(it.lon()))) },
+            html! { (format!("{:.6}", position.lat())) ", " (longitude) },
         ));
     }
-    if let Some(it) = location.grid {
-        rows.push(("Easting, northing", html! { (format!("{:.0}, {:.0}", it.easting_m(), it.northing_m())) " on the British National Grid" }));
+    if let Some(grid) = location.grid {
+        rows.push((
+            "Easting, northing",
+            html! { (format!("{:.0}, {:.0}", grid.easting_m(), grid.northing_m())) " on the British National Grid" },
+        ));
     }
     if let Some(month) = location.entry.and_then(|entry| entry.introduced) {
         rows.push((
@@ -415,72 +420,55 @@ fn position(location: &Location) -> Markup {
     if rows.is_empty() {
         return html! {};
     }
-    details(&html! { "Where it is" }, false, false, &summary_list(&rows))
+    details(&html! { "Coordinates" }, false, false, &summary_list(&rows))
 }
 
-fn minus_of(degrees: f64) -> String {
-    format!("{degrees:.6}").replace('-', "−")
-}
-
-/// The map of the community, with the place marked; the words beside it say the same.
-fn map_figure(index: &Index, asked: &Asked<'_>) -> Markup {
-    let (answer, map) = (asked.answer, asked.map.as_ref());
-    let Some(area) = shown_area(answer) else {
+/// Renders the map of the community with the place marked.
+fn map_figure(index: &Index, result: &LookupResult<'_>) -> Markup {
+    let (answer, map) = (result.answer, result.map.as_ref());
+    let Some(area) = map_area(answer) else {
         return html! {};
     };
-    let with = with_setting(asked);
+    let query = link_query(result);
     let location = answer.location.as_ref();
-    let mark = location.and_then(|it| it.grid.and(it.lonlat()));
-    let picture = html! {
+    let marker = location.and_then(|location| location.grid.and(location.lonlat()));
+    let static_map = html! {
         @if let Some(map) = map { (PreEscaped(&map.svg)) }
         figcaption {
-            @if mark.is_some() && map.is_some() { "The mark is the place that was asked about. " }
-            (downloads(&format!("/maps/{}/{}", area.layer, path_segment(&area.id)), &with, &called(area)))
+            @if marker.is_some() && map.is_some() { "The marker shows the place you looked up. " }
+            (map_downloads(&format!("/maps/{}/{}", area.layer, path_segment(&area.id)), &query, &display_name(area)))
         }
     };
     if index.boundary(area.layer, &area.id, answer.as_of).is_none() {
-        return html! { figure.map { (picture) } };
+        return html! { figure.map { (static_map) } };
     }
-    let title = match mark {
+    let title = match marker {
         Some(_) => format!(
-            "{}. The place that was asked about is marked.",
-            called(area)
+            "{}. The marker shows the place you looked up.",
+            display_name(area)
         ),
-        None => called(area),
+        None => display_name(area),
     };
-    let moving = LiveMap {
+    let map = InteractiveMap {
         index,
         layer: area.layer,
-        day: answer.as_of,
-        query: &with,
+        date: answer.as_of,
+        query: &query,
         title: &title,
         area: Some(&area.id),
-        mark,
+        marker,
     };
-    moving.figure(&picture)
+    map.figure(&static_map)
 }
 
-/// Where a map is by itself, in three formats.
-pub(super) fn downloads(path: &str, query: &str, name: &str) -> Markup {
-    html! {
-        span.downloads {
-            "Map of " (name) ": "
-            a href={ (path) ".svg" (query) } { "SVG" } ", "
-            a href={ (path) ".png" (query) } { "PNG" } ", "
-            a href={ (path) ".pdf" (query) } { "PDF" }
-        }
-    }
-}
-
-/// Where the boundaries of an area come from.
-fn origin_of(area: &Area) -> Markup {
-    let words = match area.provenance {
-        Provenance::Official => "Its boundary is the official one.",
-        Provenance::Derived => "Its boundary is derived from official lists.",
-        Provenance::Modelled => "Its boundary is modelled from list sizes and distance.",
+fn boundary_provenance(area: &Area) -> Markup {
+    let sentence = match area.provenance {
+        Provenance::Official => "The boundary is official.",
+        Provenance::Derived => "The boundary is derived from official lists.",
+        Provenance::Modelled => "The boundary is modelled from practice list sizes and distance.",
         Provenance::Indicative => {
-            "Its boundary is indicative: drawn from open statistics, not an official map."
+            "The boundary is indicative: drawn from open statistics, not from an official map."
         }
     };
-    html! { p.nhsuk-body-s { (words) } }
+    html! { p.nhsuk-body-s { (sentence) } }
 }

@@ -1,156 +1,157 @@
-// A map to move about in, in place of the picture in each <figure data-layer> (live_map.rs): where there is no WebGL, or
-// where anything fails, the picture stays. What is on it stands beside it in words. A click, or Enter for the middle,
-// asks the page's own form about the place, so that it is in no address; on a page without the form it leads to the
-// page of the area.
+// Replaces the static map in each <figure data-layer> (interactive_map.rs) by an interactive map. The static map stays if
+// there is no WebGL or anything fails. The page gives the content of the map as text, too.
+//
+// A click, or Enter at the crosshair, sends the look-up form of the page, so that the place is never in a URL. On a page
+// without the form it opens the page of the area.
 
-// Of what no boundary is held: the sea, or the next county.
+// Sea, and land that the dataset does not cover.
 const OUTSIDE = "#edeff2";
 const LAND = "#fbfaf6";
 const INK = "#212b32";
-const CHOSEN = "#005eb8";
-const MARK = "#d5281b";
+const SELECTED = "#005eb8";
+const MARKER = "#d5281b";
 const ZOOM = { min: 5, max: 16 };
-// Deeper tiles would tell of a house by their addresses; these are magnified, and a unit of them is 35 cm.
+// The URL of a deeper tile would reveal a single house. Tiles of this zoom are magnified instead; their unit is 35 cm.
 const TILE_ZOOM_MAX = 14;
-// Of a degree: a decimetre.
-const DECIMALS = 6;
+// Of degrees: 0.1 m.
+const COORDINATE_DECIMALS = 6;
 
-const HELP = "Arrow keys move the map, plus and minus zoom, Escape leaves it.";
-const HELP_TO_ASK = "A click, or Enter for the middle, looks up the place.";
-const HELP_TO_GO = "A click, or Enter for the middle, leads to the page of the area.";
+const HELP = "Use the arrow keys to move the map, plus and minus to zoom, and Escape to leave it.";
+const HELP_LOOK_UP = "Click the map, or press Enter, to look up that point.";
+const HELP_OPEN_PAGE = "Click an area, or press Enter, to open its page.";
 
-async function fetched(address) {
-  const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
-  return answer.json();
+async function fetchJson(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  return response.json();
 }
 
-// Names in the middle of the areas, from the places that the widget has for them.
-function names(drawn) {
-  const [around, left, top] = drawn.earth;
+// Returns the labels of areas as GeoJSON points, at the positions that the widget uses.
+function labelPoints(drawn) {
+  const [circumference, left, top] = drawn.earth;
   const feature = ({ id, label, middle: [x, y] }) => {
-    const lon = ((x + left) / around - 0.5) * 360;
-    const lat = Math.atan(Math.sinh((0.5 - (y + top) / around) * 2 * Math.PI)) * (180 / Math.PI);
+    const lon = ((x + left) / circumference - 0.5) * 360;
+    const lat = Math.atan(Math.sinh((0.5 - (y + top) / circumference) * 2 * Math.PI)) * (180 / Math.PI);
     return { type: "Feature", properties: { id, label }, geometry: { type: "Point", coordinates: [lon, lat] } };
   };
   return { type: "FeatureCollection", features: drawn.areas.map(feature) };
 }
 
-// An address of this service, on the host of this page: the service may name its public address or none, and the
-// policy of the page allows its own host alone.
-const here = (address) => location.origin + address.slice(address.indexOf("/tiles/"));
+// Returns a URL of this service on the host of this page. The style may have the public URL of the service, or none, and
+// the Content-Security-Policy of the page allows only its own host.
+const localUrl = (url) => location.origin + url.slice(url.indexOf("/tiles/"));
 
-const local = (source) => ({ ...source, tiles: source.tiles.map(here) });
+const withLocalTiles = (source) => ({ ...source, tiles: source.tiles.map(localUrl) });
 
-// A source whose tiles do not tell of a house.
-const coarse = (source) => ({ ...local(source), maxzoom: TILE_ZOOM_MAX });
+// Limits a source to tiles whose URLs do not reveal a single house.
+const coarse = (source) => ({ ...withLocalTiles(source), maxzoom: TILE_ZOOM_MAX });
 
-// The ground of which the dataset knows anything.
+// Returns the style layer of the land that the dataset covers.
 function landLayers(land) {
-  const from = land.layers[0]["source-layer"];
-  return [{ id: "land", type: "fill", source: "land", "source-layer": from, paint: { "fill-color": LAND } }];
+  const sourceLayer = land.layers[0]["source-layer"];
+  return [{ id: "land", type: "fill", source: "land", "source-layer": sourceLayer, paint: { "fill-color": LAND } }];
 }
 
-const is = (id) => ["==", ["get", "id"], id];
+const hasId = (id) => ["==", ["get", "id"], id];
 
-// The layers of our own style. What the map is about stands out; over a basemap, grounds let through what is beneath
-// them, and borders are wider than its lines.
-function groundLayers(own, { area, alone }, basemap) {
+// Returns the style layers of our areas. The area of the page stands out. Over a basemap, fills are more transparent and
+// boundaries are wider than the lines of the basemap.
+function areaLayers(own, { area, singleArea }, basemap) {
   const opacity = basemap ? 0.25 : 0.35;
   const paint = {
-    fill: { "fill-opacity": area ? ["case", is(area), opacity, opacity / 4] : opacity },
+    fill: { "fill-opacity": area ? ["case", hasId(area), opacity, opacity / 4] : opacity },
     line: { "line-width": basemap ? 2 : 1 },
   };
-  const filter = (layer) => (alone === undefined ? layer.filter : ["all", layer.filter, is(area)]);
-  return own.layers.map((it) => ({ ...it, filter: filter(it), paint: { ...it.paint, ...paint[it.type] } }));
+  const filter = (layer) => (singleArea === undefined ? layer.filter : ["all", layer.filter, hasId(area)]);
+  return own.layers.map((layer) => ({ ...layer, filter: filter(layer), paint: { ...layer.paint, ...paint[layer.type] } }));
 }
 
-// The place that was asked about, as the pictures mark it.
-function markLayers() {
+// Returns the style layers of the marker, which looks as on the static map.
+function markerLayers() {
   const circle = (size, colour) => (
-    { id: `mark-${size}`, type: "circle", source: "mark", paint: { "circle-radius": size, "circle-color": colour } }
+    { id: `marker-${size}`, type: "circle", source: "marker", paint: { "circle-radius": size, "circle-color": colour } }
   );
-  return [circle(11, "#ffffff"), circle(8, MARK), circle(2.5, "#ffffff")];
+  return [circle(11, "#ffffff"), circle(8, MARKER), circle(2.5, "#ffffff")];
 }
 
-// The layer's own style (/tiles/style.json) between what lies beneath, which may be nothing, and names. `figure` is what
-// the page says of its map.
-function styleOf(figure, own, beneath, drawn) {
-  const { layer, area, mark } = figure;
-  const sources = { catchment: coarse(own.sources.catchment), names: { type: "geojson", data: names(drawn) } };
+// Builds the style of the map: the background (the style of the basemap or the land, or nothing), the style of our areas
+// (`own`, /tiles/style.json) and labels. `options` are the data attributes of the figure.
+function buildStyle(options, own, background, drawn) {
+  const { layer, area, marker } = options;
+  const sources = { catchment: coarse(own.sources.catchment), names: { type: "geojson", data: labelPoints(drawn) } };
   const layers = [{ id: "outside", type: "background", paint: { "background-color": OUTSIDE } }];
-  const { basemap } = beneath?.sources ?? {};
-  const isName = ({ type }) => type === "symbol";
+  const { basemap } = background?.sources ?? {};
+  const isLabel = ({ type }) => type === "symbol";
   if (basemap) {
-    sources.basemap = local(basemap);
-    layers.push(...beneath.layers.filter((it) => !isName(it)));
-  } else if (beneath) {
-    sources.land = coarse(beneath.sources.catchment);
-    layers.push(...landLayers(beneath));
+    sources.basemap = withLocalTiles(basemap);
+    layers.push(...background.layers.filter((layer) => !isLabel(layer)));
+  } else if (background) {
+    sources.land = coarse(background.sources.catchment);
+    layers.push(...landLayers(background));
   }
-  const outline = (id, of, colour) => (
-    { id, type: "line", source: "catchment", "source-layer": layer, filter: is(of), paint: { "line-color": colour, "line-width": 4 } }
+  const outline = (id, areaId, colour) => (
+    { id, type: "line", source: "catchment", "source-layer": layer, filter: hasId(areaId), paint: { "line-color": colour, "line-width": 4 } }
   );
-  layers.push(...groundLayers(own, figure, basemap));
+  layers.push(...areaLayers(own, options, basemap));
   if (area) layers.push(outline("area", area, INK));
-  layers.push(outline("chosen", "", CHOSEN));
-  // Names of the basemap give way to ours, which come after them.
-  if (basemap) layers.push(...beneath.layers.filter(isName));
+  layers.push(outline("selected", "", SELECTED));
+  // Later labels have priority, so ours replace those of the basemap.
+  if (basemap) layers.push(...background.layers.filter(isLabel));
   layers.push({
     id: "names",
     type: "symbol",
     source: "names",
-    // Of the machine's fonts: the style names no address of glyphs.
+    // A font of the device: the style has no URL for glyphs.
     layout: { "text-field": ["get", "label"], "text-font": ["Arial"], "text-size": 14, "text-max-width": 8 },
     paint: { "text-color": INK, "text-halo-color": "#ffffff", "text-halo-width": 2 },
   });
-  if (mark) {
-    sources.mark = { type: "geojson", data: { type: "Point", coordinates: numbers(mark) } };
-    layers.push(...markLayers());
+  if (marker) {
+    sources.marker = { type: "geojson", data: { type: "Point", coordinates: parseNumbers(marker) } };
+    layers.push(...markerLayers());
   }
   return { version: 8, sources, layers };
 }
 
-const numbers = (text) => text.split(",").map(Number);
+const parseNumbers = (text) => text.split(",").map(Number);
 
-function element(name, className, text = "") {
-  const made = document.createElement(name);
-  made.className = className;
-  made.textContent = text;
-  return made;
+function createElement(name, className, text = "") {
+  const element = document.createElement(name);
+  element.className = className;
+  element.textContent = text;
+  return element;
 }
 
-// Asks the form about a place.
-function ask(form, { lng, lat }) {
-  form.elements.place.value = `${lat.toFixed(DECIMALS)}, ${lng.toFixed(DECIMALS)}`;
+// Looks up a place with the form.
+function lookUp(form, { lng, lat }) {
+  form.elements.place.value = `${lat.toFixed(COORDINATE_DECIMALS)}, ${lng.toFixed(COORDINATE_DECIMALS)}`;
   form.requestSubmit();
 }
 
-class LiveMap {
-  constructor(figure, gl, style, whole) {
+class InteractiveMap {
+  constructor(figure, gl, style, layerBounds) {
     this.figure = figure;
     this.form = document.querySelector("form.look-up");
     const { layer, bounds, worker } = figure.dataset;
     this.layer = layer;
-    this.box = element("div", "live-map");
-    this.said = element("p", "nhsuk-u-visually-hidden");
-    this.said.setAttribute("role", "status");
-    this.pointed = element("p", "live-map__name");
-    this.pointed.setAttribute("aria-hidden", "true");
-    this.help = element("p", "live-map__help nhsuk-body-s", [HELP, this.use()].join(" ").trim());
+    this.box = createElement("div", "interactive-map");
+    this.status = createElement("p", "nhsuk-u-visually-hidden");
+    this.status.setAttribute("role", "status");
+    this.areaName = createElement("p", "interactive-map__name");
+    this.areaName.setAttribute("aria-hidden", "true");
+    this.help = createElement("p", "interactive-map__help nhsuk-body-s", [HELP, this.clickHelp()].join(" ").trim());
     this.help.id = `${this.layer}-map-help`;
-    figure.prepend(this.box, this.said, this.help);
+    figure.prepend(this.box, this.status, this.help);
     gl.setWorkerUrl(worker);
     this.map = new gl.Map({
       container: this.box,
       style,
-      bounds: bounds ? numbers(bounds) : whole,
+      bounds: bounds ? parseNumbers(bounds) : layerBounds,
       fitBoundsOptions: { padding: bounds ? 32 : 16 },
-      maxBounds: around(whole),
+      maxBounds: extend(layerBounds),
       minZoom: ZOOM.min,
       maxZoom: ZOOM.max,
       attributionControl: false,
-      // A wheel or one finger moves the page, as everywhere else on it.
+      // A mouse wheel or one finger scrolls the page, not the map.
       cooperativeGestures: true,
       dragRotate: false,
       pitchWithRotate: false,
@@ -160,34 +161,33 @@ class LiveMap {
     this.map.touchZoomRotate.disableRotation();
   }
 
-  // What a click is for.
-  use() {
-    if (this.form) return HELP_TO_ASK;
-    return this.figure.dataset.pages ? HELP_TO_GO : "";
+  clickHelp() {
+    if (this.form) return HELP_LOOK_UP;
+    return this.figure.dataset.pages ? HELP_OPEN_PAGE : "";
   }
 
-  begin() {
-    this.box.append(this.pointed, element("span", "live-map__middle"), this.zoomButtons());
+  show() {
+    this.box.append(this.areaName, createElement("span", "interactive-map__crosshair"), this.zoomButtons());
     const { basemap } = this.map.getStyle().sources;
-    if (basemap?.attribution) this.box.append(element("p", "live-map__attribution", basemap.attribution));
-    this.figure.classList.add("is-live");
+    if (basemap?.attribution) this.box.append(createElement("p", "interactive-map__attribution", basemap.attribution));
+    this.figure.classList.add("is-interactive");
     const canvas = this.map.getCanvas();
     canvas.setAttribute("role", "application");
     canvas.setAttribute("aria-label", this.figure.dataset.title);
     canvas.setAttribute("aria-describedby", this.help.id);
-    canvas.addEventListener("keydown", (event) => this.pressed(event));
-    canvas.addEventListener("focus", () => this.choose());
-    this.map.on("moveend", () => document.activeElement === canvas && this.choose());
-    this.map.on("click", ({ lngLat, point }) => this.take(lngLat, point));
-    this.map.on("mousemove", (event) => this.show(this.at(event.point)));
-    this.map.on("mouseout", () => this.show(undefined));
+    canvas.addEventListener("keydown", (event) => this.handleKey(event));
+    canvas.addEventListener("focus", () => this.announceCentre());
+    this.map.on("moveend", () => document.activeElement === canvas && this.announceCentre());
+    this.map.on("click", ({ lngLat, point }) => this.activate(lngLat, point));
+    this.map.on("mousemove", (event) => this.highlight(this.areaAt(event.point)));
+    this.map.on("mouseout", () => this.highlight(undefined));
   }
 
-  // For a mouse; the keys are + and -.
+  // The buttons are for the mouse only: the keyboard has + and -.
   zoomButtons() {
-    const buttons = element("div", "live-map__zoom");
+    const buttons = createElement("div", "interactive-map__zoom");
     for (const [text, name, by] of [["+", "Zoom in", 1], ["−", "Zoom out", -1]]) {
-      const button = element("button", "live-map__button", text);
+      const button = createElement("button", "interactive-map__button", text);
       button.type = "button";
       button.tabIndex = -1;
       button.setAttribute("aria-label", name);
@@ -197,88 +197,89 @@ class LiveMap {
     return buttons;
   }
 
-  pressed(event) {
+  handleKey(event) {
     if (event.key === "Enter") {
       event.preventDefault();
-      this.take(this.map.getCenter(), this.middle());
+      this.activate(this.map.getCenter(), this.centre());
     } else if (event.key === "Escape") {
       this.figure.querySelector("figcaption a").focus();
     }
   }
 
-  // Asks about a place, or goes to the page of the area that is there.
-  take(place, point) {
-    if (this.form) return ask(this.form, place);
+  // Looks up a place, or opens the page of the area there.
+  activate(place, point) {
+    if (this.form) return lookUp(this.form, place);
     const { pages, area, query } = this.figure.dataset;
-    const id = pages && this.at(point)?.id;
+    const id = pages && this.areaAt(point)?.id;
     if (id && id !== area) location.assign(`${pages}/${encodeURIComponent(id)}${query}`);
   }
 
-  middle() {
+  // Returns the centre of the map in pixels.
+  centre() {
     const { clientWidth, clientHeight } = this.box;
     return [clientWidth / 2, clientHeight / 2];
   }
 
-  // The area at a point of the picture.
-  at(point) {
+  // Returns the properties of the area at a point in pixels.
+  areaAt(point) {
     const [found] = this.map.queryRenderedFeatures(point, { layers: [`${this.layer}-fill`] });
     return found?.properties;
   }
 
-  // Tells what is in the middle, to those who do not see it as well.
-  choose() {
-    const area = this.at(this.middle());
-    this.show(area);
-    this.said.textContent = area ? `${area.name} is in the middle.` : "No area is in the middle.";
+  // Highlights the area at the centre and announces it to screen readers.
+  announceCentre() {
+    const area = this.areaAt(this.centre());
+    this.highlight(area);
+    this.status.textContent = area ? `The centre of the map is in ${area.name}.` : "The centre of the map is not in any area.";
   }
 
-  show(area) {
-    this.pointed.textContent = area?.name ?? "";
-    this.map.setFilter("chosen", ["==", ["get", "id"], area?.id ?? ""]);
+  highlight(area) {
+    this.areaName.textContent = area?.name ?? "";
+    this.map.setFilter("selected", hasId(area?.id ?? ""));
   }
 
-  // Back to the picture.
-  end() {
+  // Restores the static map.
+  remove() {
     this.map.remove();
-    clear(this.figure);
+    restoreStaticMap(this.figure);
   }
 }
 
-function clear(figure) {
-  figure.classList.remove("is-live");
-  for (const part of figure.querySelectorAll(":scope > .live-map, :scope > .live-map__help, :scope > [role=status]")) part.remove();
+function restoreStaticMap(figure) {
+  figure.classList.remove("is-interactive");
+  for (const part of figure.querySelectorAll(":scope > .interactive-map, :scope > .interactive-map__help, :scope > [role=status]")) part.remove();
 }
 
-// As far again on each side.
-function around([west, south, east, north]) {
+// Extends a bounding box by its own size on each side.
+function extend([west, south, east, north]) {
   const [width, height] = [east - west, north - south];
   return [west - width, south - height, east + width, north + height];
 }
 
-async function enliven(figure) {
+async function replaceStaticMap(figure) {
   const { script, style, land, names } = figure.dataset;
-  const [gl, own, drawn] = await Promise.all([import(script), fetched(style), fetched(names)]);
-  // Where the operator has a basemap, the style of our tiles tells it.
-  const basemap = own.metadata?.["catchment:basemap"] ?? land;
-  const beneath = basemap && (await fetched(here(basemap)));
-  const live = new LiveMap(figure, gl, styleOf(figure.dataset, own, beneath, drawn), own.sources.catchment.bounds);
-  // Until all of it is there, the picture is.
-  live.map.once("load", () => live.begin());
-  live.map.getCanvas().addEventListener("webglcontextlost", () => live.end());
-  live.map.on("error", () => figure.classList.contains("is-live") || live.end());
+  const [gl, own, drawn] = await Promise.all([import(script), fetchJson(style), fetchJson(names)]);
+  // The style of our tiles names the basemap, if the operator has one.
+  const backgroundStyle = own.metadata?.["catchment:basemap"] ?? land;
+  const background = backgroundStyle && (await fetchJson(localUrl(backgroundStyle)));
+  const map = new InteractiveMap(figure, gl, buildStyle(figure.dataset, own, background, drawn), own.sources.catchment.bounds);
+  // The static map stays until everything is loaded.
+  map.map.once("load", () => map.show());
+  map.map.getCanvas().addEventListener("webglcontextlost", () => map.remove());
+  map.map.on("error", () => figure.classList.contains("is-interactive") || map.remove());
 }
 
-function watch() {
-  const seen = new IntersectionObserver((entries) => {
+function observeFigures() {
+  const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       if (!isIntersecting) continue;
-      seen.unobserve(target);
-      enliven(target).catch(() => clear(target));
+      observer.unobserve(target);
+      replaceStaticMap(target).catch(() => restoreStaticMap(target));
     }
   });
-  for (const figure of document.querySelectorAll("figure[data-layer]")) seen.observe(figure);
+  for (const figure of document.querySelectorAll("figure[data-layer]")) observer.observe(figure);
 }
 
 const canDraw = Boolean(document.createElement("canvas").getContext("webgl2"));
-if (canDraw && document.readyState === "complete") watch();
-else if (canDraw) addEventListener("load", watch);
+if (canDraw && document.readyState === "complete") observeFigures();
+else if (canDraw) addEventListener("load", observeFigures);

@@ -1,9 +1,10 @@
-//! The pages: HTML first, script second.
+//! The HTML pages, which work without JavaScript.
 //!
-//! - [`nhsuk`] has the components of the NHS design system, [`layout`] what stands around every page.
-//! - A page is a file here: what it says, of components. Handlers are in `http`.
-//! - `*.scss`, `*.css` and `*.js` are built by `build.rs`, which names each; [`assets`] hands them out. What
-//!   the pages load comes from here alone.
+//! - [`nhsuk`] has the components of the NHS design system, [`layout`] the frame of every page and [`links`] the
+//!   URLs of pages.
+//! - Every other module is a page or a group of pages. The request handlers are in `http`.
+//! - `build.rs` lists and builds the `*.scss`, `*.css` and `*.js` files; [`assets`] serves them. Pages load nothing
+//!   from other hosts.
 
 pub(crate) mod assets;
 mod batch;
@@ -12,6 +13,7 @@ mod embed;
 mod format;
 mod interactive_map;
 mod layout;
+mod links;
 mod lookup;
 mod lookup_result;
 mod nhsuk;
@@ -19,11 +21,13 @@ pub(crate) mod ogc;
 mod openapi;
 mod privacy;
 
-pub(crate) use batch::{ListFault, ListPage, list};
-pub(crate) use directory::path_segment;
-pub(crate) use embed::{EmbedPage, FRAME_HEIGHT, SITE_PATH, Shown, SitePage, embed, iframe, site};
+pub(crate) use batch::{BatchFormError, BatchPage, batch};
+pub(crate) use embed::{
+    EMBED_CODE_PATH, EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT, embed, embed_code, iframe,
+};
 pub(crate) use format::distance;
-pub(crate) use lookup::{Asked, Fault, FormField, Home, Outcome, home};
-pub(crate) use lookup_result::map_of;
+pub(crate) use links::path_segment;
+pub(crate) use lookup::{FormError, FormField, LookupPage, LookupState, lookup};
+pub(crate) use lookup_result::{LookupResult, map_of};
 pub(crate) use openapi::openapi;
-pub(crate) use privacy::{none, privacy};
+pub(crate) use privacy::{pages_disabled, privacy};

@@ -1,49 +1,44 @@
-//! What a GIS reads at `/ogc`, as pages for whoever looks at it.
+//! The OGC API (`/ogc`) as HTML pages.
 
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::layout::{Page, frame, link};
-use super::lookup::Home;
-use super::nhsuk::{Link, Table, summary_list, table};
+use super::layout::{PageLayout, layout, link};
+use super::nhsuk::{DataTable, Link, summary_list, table};
+use crate::index::Index;
 
-/// Relations of links to tiles (OGC API Tiles, 20-057).
+/// Link relations of tiles (OGC API Tiles, 20-057).
 const TILESETS: &str = "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector";
-const SCHEMES: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes";
-const SCHEME: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme";
+const TILING_SCHEMES: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes";
+const TILING_SCHEME: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme";
 
-/// The relation of a link to what features may be chosen by (19-079r2).
+/// The link relation of queryables (OGC API Features Part 3, 19-079r2).
 const QUERYABLES: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";
 
-/// The landing page.
-pub(crate) fn landing(home: &Home<'_>, body: &Value) -> Markup {
+/// Renders the landing page.
+pub(crate) fn landing(index: &Index, body: &Value) -> Markup {
     let content = html! {
-        h1 { "Areas for GIS" }
+        h1 { "GIS data" }
         p.nhsuk-lede-text { (text(&body["description"])) }
-        p { "QGIS: Layer, Add Layer, Add WFS / OGC API Features Layer, with the address of this page. GDAL: "
-            code { "ogrinfo OAPIF:" (self_href(body)) } }
-        (links(body, &["data", TILESETS, SCHEMES, "service-doc", "service-desc", "conformance", "alternate"]))
+        p { "In QGIS, choose Layer, Add Layer, Add WFS / OGC API Features Layer, and enter the address of this page. With GDAL, run "
+            code { "ogrinfo OAPIF:" (self_href(body)) } "." }
+        (links(body, &["data", TILESETS, TILING_SCHEMES, "service-doc", "service-desc", "conformance", "alternate"]))
     };
-    page(
-        home,
-        "Areas for GIS",
-        &[link("/", "Look up a place")],
-        content,
-    )
+    page(index, "GIS data", &[link("/", "Look up a place")], content)
 }
 
-/// What it conforms to.
-pub(crate) fn conformance(home: &Home<'_>, classes: &[&str]) -> Markup {
+/// Renders the conformance classes.
+pub(crate) fn conformance(index: &Index, classes: &[&str]) -> Markup {
     let content = html! {
         h1 { "Conformance" }
-        p.nhsuk-lede-text { "Parts of OGC standards that this service keeps to." }
+        p.nhsuk-lede-text { "This service conforms to these parts of the OGC standards." }
         ul { @for class in classes { li { a href=(class) { (class) } } } }
     };
-    page(home, "Conformance", &[GIS], content)
+    page(index, "Conformance", &[GIS], content)
 }
 
-/// The list of collections.
-pub(crate) fn collections(home: &Home<'_>, body: &Value) -> Markup {
+/// Renders the list of collections.
+pub(crate) fn collections(index: &Index, body: &Value) -> Markup {
     let content = html! {
         h1 { "Collections" }
         ul {
@@ -57,11 +52,11 @@ pub(crate) fn collections(home: &Home<'_>, body: &Value) -> Markup {
         }
         (links(body, &["alternate"]))
     };
-    page(home, "Collections", &[GIS], content)
+    page(index, "Collections", &[GIS], content)
 }
 
-/// One collection.
-pub(crate) fn collection(home: &Home<'_>, body: &Value) -> Markup {
+/// Renders a collection.
+pub(crate) fn collection(index: &Index, body: &Value) -> Markup {
     let title = text(&body["title"]);
     let extent = &body["extent"];
     let bbox: Vec<String> = list(&extent["spatial"]["bbox"][0])
@@ -69,41 +64,41 @@ pub(crate) fn collection(home: &Home<'_>, body: &Value) -> Markup {
         .map(Value::to_string)
         .collect();
     let interval = &extent["temporal"]["interval"][0];
-    let end = |at: usize| text(&interval[at]).get(..10).unwrap_or("open");
+    let date = |index: usize| text(&interval[index]).get(..10).unwrap_or("open");
     let content = html! {
         h1 { (title) }
         p.nhsuk-lede-text { (text(&body["description"])) }
         (summary_list(&[
             ("West, south, east, north", html! { (bbox.join(", ")) }),
-            ("From, to", html! { (end(0)) ", " (end(1)) }),
+            ("From, to", html! { (date(0)) ", " (date(1)) }),
             ("Coordinate reference systems", html! { ul.nhsuk-list { @for crs in list(&body["crs"]) { li { (text(crs)) } } } }),
         ]))
         (links(body, &["items", QUERYABLES, TILESETS, "alternate", "license"]))
     };
-    page(home, title, &[GIS, COLLECTIONS], content)
+    page(index, title, &[GIS, COLLECTIONS], content)
 }
 
-/// What features may be chosen by: names, and what each is.
-pub(crate) fn queryables(home: &Home<'_>, title: &str, properties: &[(&str, &str)]) -> Markup {
+/// Renders the queryables: the name and description of each property.
+pub(crate) fn queryables(index: &Index, title: &str, properties: &[(&str, &str)]) -> Markup {
     let content = html! {
-        h1 { (title) ": what to choose by" }
-        p.nhsuk-lede-text { "Parameters of the items, such as " code { "items?system=morecambe-bay" } ". Text is compared as it is." }
-        (summary_list(&properties.iter().map(|(name, about)| (*name, html! { (about) })).collect::<Vec<_>>()))
+        h1 { (title) ": queryables" }
+        p.nhsuk-lede-text { "Use these properties as parameters to filter features, for example " code { "items?system=morecambe-bay" } ". Text must match exactly." }
+        (summary_list(&properties.iter().map(|(name, description)| (*name, html! { (description) })).collect::<Vec<_>>()))
     };
     page(
-        home,
-        &format!("{title}: what to choose by"),
+        index,
+        &format!("{title}: queryables"),
         &[GIS, COLLECTIONS],
         content,
     )
 }
 
-/// A page of features.
-pub(crate) fn items(home: &Home<'_>, title: &str, body: &Value, rows: &[Value]) -> Markup {
+/// Renders a page of features.
+pub(crate) fn items(index: &Index, title: &str, body: &Value, rows: &[Value]) -> Markup {
     let content = html! {
         h1 { (title) }
         p.nhsuk-lede-text { (body["numberReturned"]) " of " (body["numberMatched"]) " features" }
-        (table(&Table {
+        (table(&DataTable {
             caption: "Features",
             caption_size: Some("m"),
             columns: COLUMNS.map(|(name, _)| name.into()).to_vec(),
@@ -111,7 +106,7 @@ pub(crate) fn items(home: &Home<'_>, title: &str, body: &Value, rows: &[Value]) 
         }))
         (links(body, &["prev", "next", "alternate"]))
     };
-    page(home, title, &[GIS, COLLECTIONS], content)
+    page(index, title, &[GIS, COLLECTIONS], content)
 }
 
 fn cells(row: &Value) -> Vec<Markup> {
@@ -127,12 +122,12 @@ const COLUMNS: [(&str, &str); 6] = [
     ("To", "to"),
 ];
 
-/// One feature.
-pub(crate) fn item(home: &Home<'_>, title: &str, properties: &Value, links: &[Value]) -> Markup {
+/// Renders a feature.
+pub(crate) fn item(index: &Index, title: &str, properties: &Value, links: &[Value]) -> Markup {
     let name = text(&properties["name"]);
     let members = properties.as_object().into_iter().flatten();
-    let told = members.filter(|(_, value)| !value.is_null());
-    let rows: Vec<(&str, Markup)> = told
+    let known = members.filter(|(_, value)| !value.is_null());
+    let rows: Vec<(&str, Markup)> = known
         .map(|(key, value)| (key.as_str(), html! { (text(value)) }))
         .collect();
     let content = html! {
@@ -141,38 +136,38 @@ pub(crate) fn item(home: &Home<'_>, title: &str, properties: &Value, links: &[Va
         (summary_list(&rows))
         (links_of(links, &["collection", "alternate"]))
     };
-    page(home, name, &[GIS, COLLECTIONS], content)
+    page(index, name, &[GIS, COLLECTIONS], content)
 }
 
-/// The tilesets of a collection, or of all.
-pub(crate) fn tilesets(home: &Home<'_>, title: &str, body: &Value) -> Markup {
+/// Renders the tilesets of one collection, or of all together.
+pub(crate) fn tilesets(index: &Index, title: &str, body: &Value) -> Markup {
     let content = html! {
         h1 { (title) ": tiles" }
-        @for tileset in list(&body["tilesets"]) { (links(tileset, &["self", SCHEME])) }
+        @for tileset in list(&body["tilesets"]) { (links(tileset, &["self", TILING_SCHEME])) }
         (links(body, &["alternate"]))
     };
-    page(home, &format!("{title}: tiles"), &[GIS], content)
+    page(index, &format!("{title}: tiles"), &[GIS], content)
 }
 
-/// A tileset.
-pub(crate) fn tileset(home: &Home<'_>, body: &Value) -> Markup {
+/// Renders a tileset.
+pub(crate) fn tileset(index: &Index, body: &Value) -> Markup {
     let title = text(&body["title"]);
     let items = list(&body["links"]).iter();
-    let address = items.filter(|link| link["rel"] == "item").map(href).next();
+    let template = items.filter(|link| link["rel"] == "item").map(href).next();
     let content = html! {
         h1 { (title) ": tiles" }
-        p.nhsuk-lede-text { "Vector tiles (Mapbox Vector Tile), of the areas that are valid today." }
+        p.nhsuk-lede-text { "Mapbox Vector Tiles of the areas that are valid today." }
         (summary_list(&[
-            ("Address", html! { code { (address.unwrap_or_default()) } }),
+            ("URL template", html! { code { (template.unwrap_or_default()) } }),
             ("Layers", html! { ul.nhsuk-list { @for layer in list(&body["layers"]) { li { code { (text(&layer["id"])) } } } } }),
         ]))
-        (links(body, &["describedby", SCHEME, "alternate", "license"]))
+        (links(body, &["describedby", TILING_SCHEME, "alternate", "license"]))
     };
-    page(home, &format!("{title}: tiles"), &[GIS], content)
+    page(index, &format!("{title}: tiles"), &[GIS], content)
 }
 
-/// The list of tile matrix sets.
-pub(crate) fn tile_matrix_sets(home: &Home<'_>, body: &Value) -> Markup {
+/// Renders the list of tile matrix sets.
+pub(crate) fn tile_matrix_sets(index: &Index, body: &Value) -> Markup {
     let content = html! {
         h1 { "Tile matrix sets" }
         @for set in list(&body["tileMatrixSets"]) {
@@ -181,13 +176,13 @@ pub(crate) fn tile_matrix_sets(home: &Home<'_>, body: &Value) -> Markup {
         }
         (links(body, &["alternate"]))
     };
-    page(home, "Tile matrix sets", &[GIS], content)
+    page(index, "Tile matrix sets", &[GIS], content)
 }
 
 const MATRIX_COLUMNS: [(&str, &str); 4] = [
     ("Zoom", "id"),
     ("Scale, 1 to", "scaleDenominator"),
-    ("Metres a pixel", "cellSize"),
+    ("Metres per pixel", "cellSize"),
     ("Tiles across", "matrixWidth"),
 ];
 
@@ -199,13 +194,13 @@ fn matrix_cells(matrix: &Value) -> Vec<Markup> {
     MATRIX_COLUMNS.map(cell).to_vec()
 }
 
-/// A tile matrix set.
-pub(crate) fn tile_matrix_set(home: &Home<'_>, body: &Value) -> Markup {
+/// Renders a tile matrix set.
+pub(crate) fn tile_matrix_set(index: &Index, body: &Value) -> Markup {
     let id = text(&body["id"]);
     let content = html! {
         h1 { (id) }
         p.nhsuk-lede-text { (text(&body["title"])) }
-        (table(&Table {
+        (table(&DataTable {
             caption: "Tile matrices",
             caption_size: Some("m"),
             columns: MATRIX_COLUMNS.map(|(name, _)| name.into()).to_vec(),
@@ -213,28 +208,28 @@ pub(crate) fn tile_matrix_set(home: &Home<'_>, body: &Value) -> Markup {
         }))
         (links(body, &["alternate"]))
     };
-    page(home, id, &[GIS, TILE_MATRIX_SETS], content)
+    page(index, id, &[GIS, TILE_MATRIX_SETS], content)
 }
 
-const GIS: Link<'static> = link("/ogc?f=html", "Areas for GIS");
+const GIS: Link<'static> = link("/ogc?f=html", "GIS data");
 const TILE_MATRIX_SETS: Link<'static> = link("/ogc/tileMatrixSets?f=html", "Tile matrix sets");
 const COLLECTIONS: Link<'static> = link("/ogc/collections?f=html", "Collections");
 
-fn page(home: &Home<'_>, title: &str, trail: &[Link<'_>], content: Markup) -> Markup {
-    let page = Page {
+fn page(index: &Index, title: &str, breadcrumb: &[Link<'_>], content: Markup) -> Markup {
+    let page = PageLayout {
         title,
-        trail,
+        breadcrumb,
         content,
-        ..Page::default()
+        ..PageLayout::default()
     };
-    frame(home.index, &page)
+    layout(index, &page)
 }
 
 fn links(body: &Value, rels: &[&str]) -> Markup {
     links_of(list(&body["links"]), rels)
 }
 
-/// Those of the relations, in their order.
+/// Renders the links with these relations, in the order of `rels`.
 fn links_of(links: &[Value], rels: &[&str]) -> Markup {
     html! {
         ul {

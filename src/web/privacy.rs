@@ -1,70 +1,70 @@
-//! What is kept of a question, and the page of a program without pages.
+//! The privacy page, and the page of a program that was built without pages.
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::layout::{Page, SERVICE, frame, link};
-use super::lookup::Home;
+use super::layout::{PageLayout, SERVICE, layout, link};
 use super::nhsuk::summary_list;
+use crate::index::Index;
 
-/// The page at `/privacy`: what is processed, what is kept, for those who ask and for the records of
-/// those who run it.
-pub(crate) fn privacy(home: &Home<'_>) -> Markup {
+/// Renders the page at `/privacy`: what the service processes and stores, for people who use it and for the operator's
+/// records of processing (UK GDPR, article 30).
+pub(crate) fn privacy(index: &Index) -> Markup {
     let content = html! {
         h1 { "Privacy" }
-        p.nhsuk-lede-text { "This service keeps nothing of what it is asked." }
-        h2 { "What happens when you look something up" }
+        p.nhsuk-lede-text { "This service does not store what you look up." }
+        h2 { "When you look something up" }
         ul {
-            li { "A postcode, coordinate or practice code is used to work out one answer, in memory, and is then forgotten." }
-            li { "It is written to no log, no file, no cache and no statistic." }
-            li { "The page sends the postcode in the body of the request, so that it does not stand in the address, in the browser's history or in another computer's log." }
-            li { "The map of an answer is drawn with the answer and stands in it: its address does not say what was asked, for it has none." }
-            li { "The answer goes to you and to nobody else. Your browser is told not to keep it." }
-            li { "The maps that you can move load pieces of more than a kilometre across, whose addresses do not say which street you look at. Other programs can ask for smaller pieces, or for what lies in a box: browsers and other computers on the way are told not to keep those." }
+            li { "We use the postcode, coordinates or practice code in memory to work out one result. Then we forget it." }
+            li { "We do not write it to a log, a file, a cache or a statistic." }
+            li { "The page sends the postcode in the body of the request. It does not appear in the URL, in your browser history or in the logs of other computers." }
+            li { "The map comes as part of the result. It has no URL of its own that could show what you looked up." }
+            li { "The result goes only to you. We tell your browser not to store it." }
+            li { "Interactive maps load pieces that are more than a kilometre wide, so their web addresses do not show which street you are looking at. Other programs can ask for smaller pieces, or for everything in a box. We tell browsers and other computers not to store those." }
         }
-        h2 { "What happens to a list" }
+        h2 { "When you look up a list" }
         ul {
-            li { "It is answered row for row, in memory, while it is sent, and nothing of it is kept: no copy, no name, no postcode." }
-            li { "Whoever runs the service can see that a list was sent, with which key, and how many rows there were of each kind. Counts from 1 to 7 are hidden, and the others rounded." }
-            li { "Send the columns that are needed and no others: a postcode, and a practice code if you have one. The service looks at nothing else, and gives the rest back as it is." }
+            li { "We look up your file row by row, in memory, while you send it. We do not keep a copy, a name or a postcode." }
+            li { "The people who run this service can see that a list was sent, which API key was used and how many rows had each kind of result. Counts from 1 to 7 are hidden, and other counts are rounded." }
+            li { "Send only the columns we need: a postcode and, if you have one, a practice code. We do not use any other columns, and we return them unchanged." }
         }
-        h2 { "What is written down" }
-        p { "One line for each request: when, a number made up for the request, which kind of page was asked for, how it went, and how long it took. Not who asked, from where, or what. The number is in the answer too: if something went wrong, it can be found by that number without saying what you asked." }
-        p { "So that nobody uses the service up, it counts how often an address on the network asks. The count is kept in memory, under a code from which the address cannot be worked out, and is gone when the service stops." }
-        h2 { "Who else is told" }
+        h2 { "What we log" }
+        p { "We log one line for each request: the time, a random request number, the kind of page, whether it worked and how long it took. We do not log who you are, where you are or what you looked up. The request number is also in the response. If something goes wrong, we can use it to find the log line without knowing what you looked up." }
+        p { "To prevent overuse, we limit how often each IP address can make requests. The count is kept in memory under a code that cannot be turned back into the address. It is gone when the service stops." }
+        h2 { "Who we share it with" }
         ul {
-            li { "Nobody. The service calls no other computer; all it knows was loaded when it started." }
-            li { "It sets no cookies, and the page loads nothing from anywhere else. It counts no visitors." }
-            li { "What it knows itself are published statistics and directories of postcodes and practices. It holds no record of any patient." }
+            li { "We do not share it with anyone. The service does not contact any other computer. It loads all its data when it starts." }
+            li { "We do not use cookies or count visitors, and the pages load nothing from other websites." }
+            li { "Our data are published statistics and directories of postcodes and GP practices. We hold no patient records." }
         }
         h2 { "For records of processing" }
         (summary_list(&[
-            ("What for", html! { "To say which communities, practices and groups belong to a place or a registration." }),
-            ("What", html! { "Postcodes or coordinates, practice codes, rows of lists; network addresses; names of keys." }),
-            ("Whose", html! { "People whose postcode or practice is asked about, and people who ask." }),
-            ("Kept for", html! { "Until the answer is sent. What the log holds is said above." }),
-            ("Given to", html! { "Nobody but the one who asked." }),
-            ("Decisions made by it", html! { "None. It says what is known of a place." }),
+            ("Purpose", html! { "To find the communities, GP practices and groups for a place or a registration." }),
+            ("Personal data", html! { "Postcodes or coordinates, practice codes, rows of lists, IP addresses and names of API keys." }),
+            ("Data subjects", html! { "People whose postcode or practice is looked up, and people who use the service." }),
+            ("Retention", html! { "Until the result is sent. The log is described above." }),
+            ("Shared with", html! { "Only the person asking." }),
+            ("Automated decisions", html! { "None. The service gives information about a place." }),
         ]))
-        p { "There is nothing here to be seen, corrected or deleted about you. Whoever asked may have kept the answer: ask them. Who runs this service, on what legal basis, and who its data protection officer is, is said by the organisation whose address you see above." }
+        p { "We hold nothing about you that you could ask to see, correct or delete. The person who looked you up may have a copy of the result, so ask them. For who runs this service, their legal basis and their data protection officer, contact the organisation whose web address you see above." }
     };
-    let page = Page {
+    let page = PageLayout {
         title: "Privacy",
-        trail: &[link("/", "Look up a place")],
+        breadcrumb: &[link("/", "Look up a place")],
         content,
-        ..Page::default()
+        ..PageLayout::default()
     };
-    frame(home.index, &page)
+    layout(index, &page)
 }
 
-/// The page at `/` of a program that was built without pages.
-pub(crate) fn none() -> Markup {
+/// Renders the page at `/` of a program that was built without the feature `web`.
+pub(crate) fn pages_disabled() -> Markup {
     html! {
         (DOCTYPE)
         html lang="en-GB" {
             head { meta charset="utf-8"; title { (SERVICE) } meta name="viewport" content="width=device-width, initial-scale=1"; }
             body { main {
                 h1 { (SERVICE) }
-                p { "This program was built without its pages (the feature " code { "web" } "). The API answers: " a href="/openapi.json" { "what it can be asked" } "." }
+                p { "This program was built without its web pages (the feature " code { "web" } "). You can use the API: read its " a href="/openapi.json" { "OpenAPI description" } "." }
             } }
         }
     }

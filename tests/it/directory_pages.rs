@@ -1,5 +1,4 @@
-//! A page for each thing: what stands on it is what the files of the dataset say, and every link leads
-//! somewhere.
+//! The pages of areas, practices and groups: their content is what the files of the dataset say, and every link works.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -10,7 +9,7 @@ use crate::server::{AS_OF, Reply, SERVER, Server, embedded, encoded};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// A page as a browser gets it.
+/// Gets a page as a browser does.
 #[track_caller]
 fn visit(path: &str, status: u16) -> (Reply, Page) {
     let reply = SERVER.send("GET", path, &[("accept", BROWSER)], None);
@@ -25,32 +24,32 @@ fn visit(path: &str, status: u16) -> (Reply, Page) {
     (reply, page)
 }
 
-/// The page on the day of the tests.
+/// Gets a page for the date of the tests.
 #[track_caller]
 fn page(path: &str) -> Page {
     visit(&dated(path), 200).1
 }
 
 fn dated(path: &str) -> String {
-    let joint = if path.contains('?') { '&' } else { '?' };
-    format!("{path}{joint}as_of={AS_OF}")
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}as_of={AS_OF}")
 }
 
 fn rows(file: &str) -> Vec<Row> {
     table(&Path::new(COMMITTED).join(file))
 }
 
-/// Rows that hold on a day, by their `from` and `to`.
-fn on<'r>(rows: &'r [Row], day: &'r str) -> impl Iterator<Item = &'r Row> {
+/// Iterates over the rows that are valid on a date, by their `from` and `to`.
+fn valid_on<'r>(rows: &'r [Row], date: &'r str) -> impl Iterator<Item = &'r Row> {
     rows.iter().filter(move |row| {
-        (row["from"].is_empty() || row["from"].as_str() <= day)
-            && (row["to"].is_empty() || day < row["to"].as_str())
+        (row["from"].is_empty() || row["from"].as_str() <= date)
+            && (row["to"].is_empty() || date < row["to"].as_str())
     })
 }
 
-/// Whether a practice was open at the end of a day.
-fn is_open(practice: &Row, day: &str) -> bool {
-    practice["closed"].is_empty() || day <= practice["closed"].as_str()
+/// Returns whether a practice was open at the end of a day.
+fn is_open(practice: &Row, date: &str) -> bool {
+    practice["closed"].is_empty() || date <= practice["closed"].as_str()
 }
 
 fn practices_by_code() -> BTreeMap<String, Row> {
@@ -58,33 +57,33 @@ fn practices_by_code() -> BTreeMap<String, Row> {
     rows.map(|row| (row["ods_code"].clone(), row)).collect()
 }
 
-/// How many pages of a kind are visited; and pictures, which take a while to be drawn.
-const EACH_KIND: usize = 5;
-const EACH_KIND_DRAWN: usize = 1;
+/// The number of pages of each kind to visit. Static maps are slow to draw.
+const PAGES_PER_KIND: usize = 5;
+const MAPS_PER_KIND: usize = 1;
 
-/// The kind of an address: its path with ids left out, and the names of its fields.
-fn kind(address: &str) -> String {
-    let (path, query) = address.split_once('?').unwrap_or((address, ""));
+/// Returns the kind of a URL: its path with `*` in place of ids, and the names of its parameters.
+fn kind(url: &str) -> String {
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    let ending = path.rsplit_once('.').map_or("", |it| it.1);
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
     let mut fields: Vec<&str> = query
         .split('&')
-        .map(|it| it.split('=').next().unwrap_or(""))
+        .map(|part| part.split('=').next().unwrap_or(""))
         .collect();
     fields.sort_unstable();
-    // What comes after the noun is an id, but for the words below an area.
-    let words = |at: usize| match segments[at] {
+    // Later segments are ids, except these words.
+    let segment_kind = |index: usize| match segments[index] {
         word @ ("postcodes" | "items" | "collections" | "api" | "v1" | "areas" | "practices") => {
             word
         }
-        word if at == 0 => word,
+        word if index == 0 => word,
         _ => "*",
     };
-    let shape: Vec<&str> = (0..segments.len()).map(words).collect();
-    format!("/{}.{ending}?{}", shape.join("/"), fields.join("&"))
+    let shape: Vec<&str> = (0..segments.len()).map(segment_kind).collect();
+    format!("/{}.{extension}?{}", shape.join("/"), fields.join("&"))
 }
 
-/// Spreads the choice of addresses over a list, the same on every run (FNV-1a).
+/// Hashes a URL (FNV-1a), to choose URLs from a list at random but the same on every run.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -92,7 +91,7 @@ fn hash(text: &str) -> u64 {
 }
 
 #[test]
-fn every_link_of_every_kind_of_page_leads_somewhere() {
+fn links_of_every_kind_of_page_work() {
     let mut known: BTreeSet<String> = BTreeSet::new();
     let mut waiting: VecDeque<Vec<String>> = VecDeque::new();
     let starts = [
@@ -107,18 +106,19 @@ fn every_link_of_every_kind_of_page_leads_somewhere() {
     waiting.push_back(starts.map(str::to_string).to_vec());
     let mut visited: BTreeMap<String, usize> = BTreeMap::new();
     while let Some(mut found) = waiting.pop_front() {
-        found.sort_by_key(|address| hash(address));
-        for address in found {
-            let count = visited.entry(kind(&address)).or_default();
-            let most = match address.starts_with("/maps") {
-                true => EACH_KIND_DRAWN,
-                false => EACH_KIND,
+        found.sort_by_key(|url| hash(url));
+        for url in found {
+            let count = visited.entry(kind(&url)).or_default();
+            let limit = if url.starts_with("/maps") {
+                MAPS_PER_KIND
+            } else {
+                PAGES_PER_KIND
             };
-            if *count == most || !known.insert(address.clone()) {
+            if *count == limit || !known.insert(url.clone()) {
                 continue;
             }
             *count += 1;
-            waiting.push_back(links_of(&address));
+            waiting.push_back(links_of(&url));
         }
     }
     let kinds: Vec<&String> = visited.keys().collect();
@@ -137,57 +137,57 @@ fn every_link_of_every_kind_of_page_leads_somewhere() {
     ] {
         assert!(
             visited.contains_key(expected),
-            "{expected} is not linked to: {kinds:#?}"
+            "no link to {expected}: {kinds:#?}"
         );
     }
 }
 
-/// Asks for an address, and where it is a page the addresses of ours on it.
+/// Gets a URL and, if it is a page, returns the URLs of this service on it.
 #[track_caller]
-fn links_of(address: &str) -> Vec<String> {
-    let reply = SERVER.send("GET", address, &[("accept", BROWSER)], None);
+fn links_of(url: &str) -> Vec<String> {
+    let reply = SERVER.send("GET", url, &[("accept", BROWSER)], None);
     let reply = reply.expect(200);
     if !reply.header("content-type").starts_with("text/html") {
         return Vec::new();
     }
     let page = Page::parse(reply.text());
-    let things = ["/areas", "/practices", "/groups", "/compare"];
-    if things.iter().any(|it| address.starts_with(it)) {
-        page.check(address);
+    let directory = ["/areas", "/practices", "/groups", "/compare"];
+    if directory.iter().any(|prefix| url.starts_with(prefix)) {
+        page.check(url);
     }
-    let addresses = page.elements.iter().flat_map(|element| {
-        let own = ["href", "src"].into_iter();
-        own.filter_map(|name| element.attribute(name))
+    let urls = page.elements.iter().flat_map(|element| {
+        let attributes = ["href", "src"].into_iter();
+        attributes.filter_map(|name| element.attribute(name))
     });
-    let ours = addresses.filter_map(|it| {
-        let path = it.strip_prefix(&SERVER.origin()).unwrap_or(it);
+    let local = urls.filter_map(|url| {
+        let path = url.strip_prefix(&SERVER.origin()).unwrap_or(url);
         let path = path.split('#').next().unwrap_or_default();
         (path.starts_with('/') && !path.starts_with("//")).then(|| path.to_string())
     });
-    ours.collect()
+    local.collect()
 }
 
 #[test]
-fn a_community_has_its_practices_and_no_others() {
+fn community_pages_list_exactly_their_practices() {
     let practices = practices_by_code();
     let memberships = rows("memberships.csv");
     let areas = rows("areas.csv");
-    let communities =
-        on(&areas, AS_OF).filter(|it| it["layer"] == "icc" || it["layer"] == "neighbourhood-team");
+    let communities = valid_on(&areas, AS_OF)
+        .filter(|row| row["layer"] == "icc" || row["layer"] == "neighbourhood-team");
     let mut checked = 0;
     for area in communities {
         let (layer, id) = (area["layer"].as_str(), area["id"].as_str());
-        let members = on(&memberships, AS_OF).filter(|it| {
-            it["layer"] == layer && it["group"] == id && it["member_layer"] == "gp-practice"
+        let members = valid_on(&memberships, AS_OF).filter(|row| {
+            row["layer"] == layer && row["group"] == id && row["member_layer"] == "gp-practice"
         });
         let (open, closed): (Vec<&Row>, Vec<&Row>) = members
-            .map(|it| &practices[&it["member"]])
-            .partition(|it| is_open(it, AS_OF));
+            .map(|row| &practices[&row["member"]])
+            .partition(|practice| is_open(practice, AS_OF));
         let page = page(&format!("/areas/{layer}/{id}"));
-        let title = |it: &Row| format!("{} ({})", it["name"], it["ods_code"]);
-        let mut expected: Vec<String> = open.iter().map(|it| title(it)).collect();
+        let title = |row: &Row| format!("{} ({})", row["name"], row["ods_code"]);
+        let mut expected: Vec<String> = open.iter().map(|practice| title(practice)).collect();
         let mut shown: Vec<String> = page
-            .table("Practices that have not closed")
+            .table("Open practices")
             .into_iter()
             .map(|row| row[0].clone())
             .collect();
@@ -200,11 +200,11 @@ fn a_community_has_its_practices_and_no_others() {
         }
         let patients: u64 = open
             .iter()
-            .filter_map(|it| it["list_size"].parse::<u64>().ok())
+            .filter_map(|row| row["list_size"].parse::<u64>().ok())
             .sum();
-        let digits: String = page.words().replace(',', "");
+        let digits: String = page.text().replace(',', "");
         assert!(
-            patients == 0 || digits.contains(&format!("{patients} on its practices")),
+            patients == 0 || digits.contains(&format!("{patients} at its practices")),
             "{id}: {patients}"
         );
         checked += 1;
@@ -213,19 +213,19 @@ fn a_community_has_its_practices_and_no_others() {
 }
 
 #[test]
-fn a_community_counts_the_postcodes_of_its_statistical_areas() {
+fn community_pages_count_the_postcodes_of_their_statistical_areas() {
     let assignments = rows("assignments.csv");
     let homes: BTreeMap<&str, &str> = assignments
         .iter()
-        .filter(|it| it["layer"] == "icc")
-        .map(|it| (it["statistical_area"].as_str(), it["area"].as_str()))
+        .filter(|row| row["layer"] == "icc")
+        .map(|row| (row["statistical_area"].as_str(), row["area"].as_str()))
         .collect();
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut unlisted = 0;
     let postcodes = rows("postcodes.csv");
-    let live = postcodes.iter().filter(|it| {
-        let is_introduced = it["introduced"].as_str() <= "202512";
-        it["status"] == "live" && !it["easting"].is_empty() && is_introduced
+    let live = postcodes.iter().filter(|row| {
+        let is_introduced = row["introduced"].as_str() <= "202512";
+        row["status"] == "live" && !row["easting"].is_empty() && is_introduced
     });
     for postcode in live {
         match homes.get(postcode["statistical_area"].as_str()) {
@@ -238,15 +238,15 @@ fn a_community_counts_the_postcodes_of_its_statistical_areas() {
     let mut more = 0;
     for (id, expected) in counts {
         let page = page(&format!("/areas/icc/{id}"));
-        let words = page.words().replace(',', "");
-        let (before, _) = words.split_once(" postcodes of ").expect("a count");
+        let text = page.text().replace(',', "");
+        let (before, _) = text.split_once(" postcodes in ").expect("a count");
         let shown: usize = before
             .rsplit(' ')
             .next()
             .expect("a word")
             .parse()
             .expect("a number");
-        // Those without a statistical area are where the boundaries put them.
+        // Postcodes without a statistical area are counted by boundary.
         assert!(shown >= expected, "{id}: {shown} for {expected}");
         more += shown - expected;
     }
@@ -254,7 +254,7 @@ fn a_community_counts_the_postcodes_of_its_statistical_areas() {
 }
 
 #[test]
-fn the_pages_of_postcodes_are_the_whole_list_once() {
+fn postcode_pages_list_every_postcode_once() {
     let api = SERVER
         .get(&dated("/api/v1/areas/icc/mb-kendal/postcodes?limit=1000"))
         .json();
@@ -264,51 +264,58 @@ fn the_pages_of_postcodes_are_the_whole_list_once() {
     assert!(second["next"].is_null());
     let listed = [&api, &second]
         .into_iter()
-        .flat_map(|it| it["postcodes"].as_array().expect("a list"));
+        .flat_map(|row| row["postcodes"].as_array().expect("a list"));
     let expected: Vec<&str> = listed
-        .map(|it| it["postcode"].as_str().expect("text"))
+        .map(|row| row["postcode"].as_str().expect("text"))
         .collect();
-    let mut address = dated("/areas/icc/mb-kendal/postcodes");
+    let mut url = dated("/areas/icc/mb-kendal/postcodes");
     let mut shown: Vec<String> = Vec::new();
     let jumps: Vec<(String, String)>;
     {
-        let (_, page) = visit(&address, 200);
-        let list = page.all("ul").find(|it| {
-            it.attribute("class")
-                .is_some_and(|it| it.contains("outcodes"))
+        let (_, page) = visit(&url, 200);
+        let list = page.all("ul").find(|element| {
+            element
+                .attribute("class")
+                .is_some_and(|class| class.contains("outcodes"))
         });
         let links = page
             .within(list.expect("outward codes"))
             .iter()
-            .filter(|it| it.name == "a");
+            .filter(|element| element.name == "a");
         jumps = links
-            .map(|it| {
+            .map(|element| {
                 (
-                    it.text.clone(),
-                    it.attribute("href").expect("a link").to_string(),
+                    element.text.clone(),
+                    element.attribute("href").expect("a link").to_string(),
                 )
             })
             .collect();
     }
     loop {
-        let (_, page) = visit(&address, 200);
+        let (_, page) = visit(&url, 200);
         shown.extend(
-            page.table("In order of postcode")
+            page.table("Postcodes")
                 .into_iter()
                 .map(|row| row[0].clone()),
         );
-        let Some(next) = page.all("a").find(|it| it.attribute("rel") == Some("next")) else {
+        let Some(next) = page
+            .all("a")
+            .find(|element| element.attribute("rel") == Some("next"))
+        else {
             break;
         };
-        address = next.attribute("href").expect("a link").to_string();
+        url = next.attribute("href").expect("a link").to_string();
     }
     assert_eq!(shown, expected);
     assert!(jumps.len() > 3, "{jumps:?}");
     for (outcode, href) in jumps {
         let (_, page) = visit(&href, 200);
-        let first = &page.table("In order of postcode")[0][0];
+        let first = &page.table("Postcodes")[0][0];
         assert_eq!(first.split(' ').next(), Some(outcode.as_str()), "{href}");
-        let before = expected.iter().position(|it| it == first).expect("listed");
+        let before = expected
+            .iter()
+            .position(|postcode| postcode == first)
+            .expect("listed");
         assert!(
             before == 0 || !expected[before - 1].starts_with(&format!("{outcode} ")),
             "{first}"
@@ -317,14 +324,14 @@ fn the_pages_of_postcodes_are_the_whole_list_once() {
 }
 
 #[test]
-fn a_practice_has_what_the_directory_has_of_it() {
+fn practice_pages_show_the_directory_entry() {
     let practices = practices_by_code();
     let sites = rows("practice_sites.csv");
     for (code, row) in practices.iter().step_by(7) {
         let page = page(&format!("/practices/{code}"));
-        let words = page.words();
+        let text = page.text();
         for field in ["name", "address", "postcode", "telephone"] {
-            assert!(words.contains(&row[field]), "{code}: no {field} in {words}");
+            assert!(text.contains(&row[field]), "{code}: no {field} in {text}");
         }
         let expected = if is_open(row, AS_OF) {
             "Open"
@@ -337,20 +344,24 @@ fn a_practice_has_what_the_directory_has_of_it() {
             expected
         };
         assert!(
-            words.contains(&format!("Status {status} "))
-                || words.contains(&format!("Status{status}")),
-            "{code}: {words}"
+            text.contains(&format!("Status {status} "))
+                || text.contains(&format!("Status{status}")),
+            "{code}: {text}"
         );
-        let own = sites.iter().filter(|it| it["ods_code"] == *code);
-        let buildings = own.count();
-        if buildings > 0 {
-            assert_eq!(page.table("Where they are").len(), buildings, "{code}");
+        let own = sites.iter().filter(|row| row["ods_code"] == *code);
+        let count = own.count();
+        if count > 0 {
+            assert_eq!(
+                page.table("Premises of this practice").len(),
+                count,
+                "{code}"
+            );
         }
     }
 }
 
 #[test]
-fn patients_of_a_practice_that_closed_are_followed_both_ways() {
+fn closed_practices_and_their_successors_link_to_each_other() {
     let successions = rows("practice_successions.csv");
     let practices = practices_by_code();
     assert_eq!(successions.len(), 14);
@@ -374,28 +385,28 @@ fn patients_of_a_practice_that_closed_are_followed_both_ways() {
         );
         let name = &practices[to]["name"];
         assert!(
-            before.words().contains(&format!(
-                "Its patients went to {name} ({to}). Everyone registered there belongs to:"
+            before.text().contains(&format!(
+                "Its patients moved to {name} ({to}). Everyone registered there belongs to:"
             )),
             "{from}"
         );
     }
-    // The day before, it was open, and its patients were its own.
+    // On its last day it was open and had its own patients.
     let (_, king_street) = visit("/practices/P81064?as_of=2018-06-30", 200);
-    assert!(!king_street.words().contains("Its patients went to"));
-    assert!(king_street.words().contains("its last day is 30 June 2018"));
+    assert!(!king_street.text().contains("Its patients moved to"));
+    assert!(king_street.text().contains("Its last day is 30 June 2018"));
 }
 
 #[test]
-fn groups_are_known_by_their_members_and_unknown_where_none_is_named() {
+fn groups_list_their_communities_and_unnamed_groups_are_not_known() {
     let memberships = rows("memberships.csv");
-    let of_groups: Vec<&Row> = on(&memberships, AS_OF)
-        .filter(|it| it["layer"] == "resilience-group")
+    let of_groups: Vec<&Row> = valid_on(&memberships, AS_OF)
+        .filter(|row| row["layer"] == "resilience-group")
         .collect();
     let groups: BTreeSet<&str> = of_groups
         .iter()
-        .map(|it| it["group"].as_str())
-        .filter(|it| !it.is_empty())
+        .map(|row| row["group"].as_str())
+        .filter(|group| !group.is_empty())
         .collect();
     assert_eq!(groups.len(), 8);
     let list = page("/groups");
@@ -406,12 +417,12 @@ fn groups_are_known_by_their_members_and_unknown_where_none_is_named() {
                 .contains(dated(&format!("/groups/{group}")).as_str()),
             "{group}"
         );
-        let members = of_groups.iter().filter(|it| it["group"] == group);
+        let members = of_groups.iter().filter(|row| row["group"] == group);
         let members: BTreeSet<String> = members
-            .map(|it| dated(&format!("/areas/{}/{}", it["member_layer"], it["member"])))
+            .map(|row| dated(&format!("/areas/{}/{}", row["member_layer"], row["member"])))
             .collect();
         assert_eq!(
-            page.table("Its communities").len(),
+            page.table("Communities of this group").len(),
             members.len(),
             "{group}"
         );
@@ -426,11 +437,11 @@ fn groups_are_known_by_their_members_and_unknown_where_none_is_named() {
             );
         }
         assert!(
-            page.words().contains("as published by the community"),
+            page.text().contains("Published by the community"),
             "{group}"
         );
     }
-    assert!(list.words().contains("Where none is named"));
+    assert!(list.text().contains("Communities without a named group"));
     assert!(
         list.links()
             .contains(dated("/areas/icc/mb-lancaster").as_str())
@@ -438,31 +449,31 @@ fn groups_are_known_by_their_members_and_unknown_where_none_is_named() {
     for (path, sentence) in [
         (
             "/areas/icc/mb-lancaster",
-            "Not known: the published page names none for Lancaster ICC.",
+            "Not known. The published page for Lancaster ICC does not name one.",
         ),
         (
             "/practices/P81002",
-            "Not known: the published page names none for its community.",
+            "Not known. The published page for its community does not name one.",
         ),
         (
             "/areas/icc/nc-eden",
-            "Not known: there is no source for Eden ICC.",
+            "Not known. We have no information for Eden ICC.",
         ),
     ] {
-        assert!(page(path).words().contains(sentence), "{path}");
+        assert!(page(path).text().contains(sentence), "{path}");
     }
     // Millom's own groups, and Barrow's through Barrow and Millom.
     let millom = page("/areas/icc/mb-barrow-and-millom");
     assert!(
         millom
-            .words()
+            .text()
             .contains("West Cumbria Resilience Group, through Millom")
     );
 }
 
 #[test]
-fn an_area_tells_its_names_over_time_and_what_became_of_it() {
-    let ccg = page("/areas/sub-icb/01K").table("Names that it had");
+fn area_pages_show_previous_names_and_successors() {
+    let ccg = page("/areas/sub-icb/01K").table("Current and previous names");
     let expected = [
         [
             "NHS Morecambe Bay CCG",
@@ -476,25 +487,24 @@ fn an_area_tells_its_names_over_time_and_what_became_of_it() {
     assert_eq!(ccg, expected);
     let (_, before) = visit("/areas/sub-icb/01K?as_of=2022-06-30", 200);
     assert!(
-        before.words().contains("NHS Morecambe Bay CCG Kind"),
+        before.text().contains("NHS Morecambe Bay CCG Type"),
         "{}",
-        before.words()
+        before.text()
     );
     for step in rows("lineage.csv") {
         let old = page(&format!("/areas/icc/{}", step["predecessor"]));
         assert!(
-            old.words()
-                .contains(&format!("Source: {}.", step["source"])),
+            old.text().contains(&format!("Source: {}.", step["source"])),
             "{step:?}"
         );
         assert!(
-            old.words().contains("came to an end: its last day was"),
+            old.text().contains("has ended. Its last day was"),
             "{step:?}"
         );
         match step["successor"].as_str() {
             "" => assert!(
-                old.words()
-                    .contains("what became of it is not known: it ended on 1 April 2018")
+                old.text()
+                    .contains("It ended on 1 April 2018. We do not know what replaced it.")
             ),
             successor => {
                 let path = dated(&format!("/areas/icc/{successor}"));
@@ -508,7 +518,7 @@ fn an_area_tells_its_names_over_time_and_what_became_of_it() {
 }
 
 #[test]
-fn links_stay_with_the_day_and_the_dataset_that_were_asked_for() {
+fn links_keep_the_date_and_dataset() {
     let (_, page) = visit("/areas/icc/mb-kendal?as_of=2023-05-06&dataset=2025.2", 200);
     let links = page.links();
     assert!(links.len() > 15, "{links:?}");
@@ -521,34 +531,38 @@ fn links_stay_with_the_day_and_the_dataset_that_were_asked_for() {
     for link in links {
         let is_exempt = exempt
             .iter()
-            .any(|it| link == *it || (it.len() > 1 && link.starts_with(it)));
-        let stays = link.contains("as_of=2023-05-06&dataset=2025.2");
-        assert!(stays || is_exempt, "{link}");
+            .any(|prefix| link == *prefix || (prefix.len() > 1 && link.starts_with(prefix)));
+        let has_both = link.contains("as_of=2023-05-06&dataset=2025.2");
+        assert!(has_both || is_exempt, "{link}");
     }
-    // Without a day, they stay with today.
+    // Without a date, links have none.
     let (_, page) = visit("/areas/icc/mb-kendal", 200);
     assert!(page.links().iter().all(|link| !link.contains("as_of=")));
 }
 
 #[test]
-fn practices_are_found_by_name_address_code_area_and_status() {
+fn practices_are_filtered_by_name_address_code_area_and_status() {
     let found = |fields: &[(&str, &str)]| -> Vec<String> {
         let page = page(&format!("/practices?{}", encoded(fields)));
-        if page.words().contains("No practice fits") {
+        if page.text().contains("No practices found") {
             return Vec::new();
         }
-        let rows = page.table("In order of name").into_iter();
+        let rows = page.table("GP practices").into_iter();
         rows.map(|row| row[0].clone()).collect()
     };
     let practices = practices_by_code();
-    let count =
-        |is_meant: &dyn Fn(&Row) -> bool| practices.values().filter(|it| is_meant(it)).count();
-    let open = count(&|it| is_open(it, AS_OF));
+    let count = |is_meant: &dyn Fn(&Row) -> bool| {
+        practices
+            .values()
+            .filter(|practice| is_meant(practice))
+            .count()
+    };
+    let open = count(&|practice| is_open(practice, AS_OF));
     let heading = page("/practices");
     assert!(
-        heading.words().contains(&format!("{open} practices")),
+        heading.text().contains(&format!("{open} practices")),
         "{}",
-        heading.words()
+        heading.text()
     );
     assert_eq!(found(&[]).len(), 100);
     assert_eq!(found(&[("page", "2")]).len(), open - 100);
@@ -561,20 +575,20 @@ fn practices_are_found_by_name_address_code_area_and_status() {
         found(&[("name", "a82033")]),
         ["Waterloo House Surgery (A82033)"]
     );
-    let ulverston = |it: &Row| {
-        is_open(it, AS_OF)
-            && (it["address"].contains("Ulverston") || it["name"].contains("Ulverston"))
+    let ulverston = |practice: &Row| {
+        is_open(practice, AS_OF)
+            && (practice["address"].contains("Ulverston") || practice["name"].contains("Ulverston"))
     };
     assert_eq!(found(&[("name", "ulverston")]).len(), count(&ulverston));
     let memberships = rows("memberships.csv");
     let of = |layer: &str, id: &str| {
         let members =
-            on(&memberships, AS_OF).filter(|it| it["layer"] == layer && it["group"] == id);
+            valid_on(&memberships, AS_OF).filter(|row| row["layer"] == layer && row["group"] == id);
         members
-            .filter(|it| {
+            .filter(|row| {
                 practices
-                    .get(&it["member"])
-                    .is_some_and(|it| is_open(it, AS_OF))
+                    .get(&row["member"])
+                    .is_some_and(|practice| is_open(practice, AS_OF))
             })
             .count()
     };
@@ -582,26 +596,29 @@ fn practices_are_found_by_name_address_code_area_and_status() {
         let area = format!("{layer}/{id}");
         assert_eq!(found(&[("area", &area)]).len(), of(layer, id), "{area}");
     }
-    // What was typed stands in the field again, and is nothing but text.
+    // The field keeps what was typed, escaped.
     let typed = "\"><script>alert(1)</script>";
     let (reply, page) = visit(&format!("/practices?{}", encoded(&[("name", typed)])), 200);
     assert!(!reply.text().contains("<script>alert"), "{reply}");
     let field = page
         .all("input")
-        .find(|it| it.attribute("name") == Some("name"));
-    assert_eq!(field.and_then(|it| it.attribute("value")), Some(typed));
+        .find(|element| element.attribute("name") == Some("name"));
+    assert_eq!(
+        field.and_then(|field| field.attribute("value")),
+        Some(typed)
+    );
 }
 
 #[test]
-fn a_patients_postcode_is_not_taken_for_a_name() {
+fn postcodes_are_not_accepted_as_practice_names() {
     let (reply, page) = visit("/practices?name=la18+4db", 400);
     assert_eq!(reply.header("cache-control"), "no-store");
-    assert!(page.words().contains("a postcode goes into the look-up"));
+    assert!(page.text().contains("use the look-up page for a postcode"));
     assert!(!reply.text().to_lowercase().contains("4db"), "{reply}");
 }
 
 #[test]
-fn two_days_are_compared_by_what_the_files_say() {
+fn comparisons_show_the_changes_in_the_files() {
     let compared = |layer: &str, from: &str, to: &str| {
         let query = encoded(&[("layer", layer), ("from", from), ("to", to)]);
         visit(&format!("/compare?{query}"), 200).1
@@ -610,9 +627,9 @@ fn two_days_are_compared_by_what_the_files_say() {
     let closed = |from: &str, to: &str| -> BTreeSet<String> {
         let ended = practices
             .values()
-            .filter(|it| is_open(it, from) && !is_open(it, to));
+            .filter(|practice| is_open(practice, from) && !is_open(practice, to));
         ended
-            .map(|it| format!("{} ({})", it["name"], it["ods_code"]))
+            .map(|row| format!("{} ({})", row["name"], row["ods_code"]))
             .collect()
     };
     let july = compared("sub-icb", "2022-06-30", "2022-07-01");
@@ -620,12 +637,12 @@ fn two_days_are_compared_by_what_the_files_say() {
     assert_eq!(renamed.len(), 4, "{renamed:?}");
     for row in &renamed {
         assert!(
-            row[1].contains("Renamed before: NHS") && row[1].ends_with("CCG"),
+            row[1].contains("Renamed from NHS") && row[1].ends_with("CCG"),
             "{row:?}"
         );
-        assert_eq!(row[2], "The same");
+        assert_eq!(row[2], "No change");
     }
-    assert!(july.words().contains("No practice opened or closed"));
+    assert!(july.text().contains("No practices opened or closed"));
     for (from, to) in [("2017-04-01", "2022-04-01"), ("2021-08-31", "2021-09-01")] {
         let page = compared("sub-icb", from, to);
         let rows = page.table("Practices that opened or closed").into_iter();
@@ -639,20 +656,20 @@ fn two_days_are_compared_by_what_the_files_say() {
     }
     assert!(
         compared("icc", "2023-01-01", "2025-01-01")
-            .words()
+            .text()
             .contains("Nothing changed.")
     );
     assert!(
-        compared("icc", "2021-01-01", "2025-01-01")
-            .words()
-            .contains("Nothing is known of Integrated Care Communities before 5 January 2022")
+        compared("icc", "2021-01-01", "2025-01-01").text().contains(
+            "We have no information on Integrated Care Communities before 5 January 2022"
+        )
     );
     assert!(
         compared("icc", "2025-01-01", "2025-01-01")
-            .words()
-            .contains("The first day should be before the second")
+            .text()
+            .contains("The first date must be before the second date")
     );
-    // Days on which something changed are offered, each with the day before.
+    // Each date with changes is a link that compares it with the day before.
     let (_, asked) = visit("/compare?layer=sub-icb", 200);
     assert!(
         asked
@@ -662,8 +679,8 @@ fn two_days_are_compared_by_what_the_files_say() {
 }
 
 #[test]
-fn what_is_not_there_is_told_in_the_askers_manner() {
-    for (path, status, code, way) in [
+fn problems_are_html_for_browsers_and_json_for_clients() {
+    for (path, status, code, link) in [
         ("/areas/icc/mb-Zq7Mark", 404, "unknown_area", "/areas/icc"),
         ("/areas/Zq7Mark", 404, "unknown_layer", "/areas"),
         (
@@ -721,7 +738,7 @@ fn what_is_not_there_is_told_in_the_askers_manner() {
     ] {
         let (reply, page) = visit(path, status);
         assert_eq!(reply.header("cache-control"), "no-store", "{path}");
-        assert!(page.links().contains(way), "{path}: {:?}", page.links());
+        assert!(page.links().contains(link), "{path}: {:?}", page.links());
         assert!(!reply.text().contains("Zq7Mark"), "{path} is repeated");
         SERVER.get(path).expect_problem(status, code);
         let json = SERVER.send("GET", path, &[("accept", "application/json")], None);
@@ -734,7 +751,7 @@ fn what_is_not_there_is_told_in_the_askers_manner() {
 }
 
 #[test]
-fn every_thing_has_one_page() {
+fn other_urls_of_a_page_redirect_to_it() {
     for (path, page) in [
         ("/areas/gp-practice", "/practices"),
         ("/areas/gp-practice/A82033", "/practices/A82033"),
@@ -755,11 +772,11 @@ fn every_thing_has_one_page() {
         assert_eq!(reply.header("location"), dated(page));
     }
     let lower = visit("/practices/a82033", 200).1;
-    assert!(lower.words().contains("Waterloo House Surgery"));
+    assert!(lower.text().contains("Waterloo House Surgery"));
 }
 
 #[test]
-fn pages_of_things_may_be_kept_and_are_not_sent_twice() {
+fn directory_pages_are_cacheable_and_support_conditional_requests() {
     for path in [
         "/areas",
         "/areas/icc",
@@ -791,7 +808,7 @@ fn pages_of_things_may_be_kept_and_are_not_sent_twice() {
         let head = SERVER.send("HEAD", &path, &[], None).expect(200);
         assert_eq!((head.header("etag"), head.body.len()), (tag, 0));
     }
-    // A blank field of a form is one that was not filled in.
+    // An empty parameter is the same as none.
     let blank = SERVER
         .get("/practices?name=&area=&status=&as_of=")
         .expect(200);
@@ -799,7 +816,7 @@ fn pages_of_things_may_be_kept_and_are_not_sent_twice() {
 }
 
 #[test]
-fn an_area_is_described_to_sites_that_would_embed_it() {
+fn area_pages_link_to_their_oembed_description() {
     let reply = SERVER.get("/areas/icc/mb-kendal").expect(200);
     assert!(
         reply.header("link").contains("application/json+oembed"),
@@ -809,7 +826,7 @@ fn an_area_is_described_to_sites_that_would_embed_it() {
 }
 
 #[test]
-fn a_dataset_without_groups_and_practices_has_pages_all_the_same() {
+fn pages_work_for_a_dataset_without_groups_and_practices() {
     let mut dataset = embedded();
     dataset.practices.clear();
     dataset.premises.clear();
@@ -820,10 +837,10 @@ fn a_dataset_without_groups_and_practices_has_pages_all_the_same() {
         .retain(|(layer, _)| layer.as_str() != "gp-practice");
     dataset
         .assignments
-        .retain(|it| it.layer.as_str() != "gp-practice");
+        .retain(|assignment| assignment.layer.as_str() != "gp-practice");
     dataset
         .areas
-        .retain(|it| it.layer.as_str() != "gp-practice");
+        .retain(|area| area.layer.as_str() != "gp-practice");
     let server = Server::with(dataset, catchment::http::Limits::default());
     for path in [
         "/areas",

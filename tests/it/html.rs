@@ -1,28 +1,28 @@
-//! A page as strict eyes see it: every element closed where it should be, every attribute in quotes and once,
-//! every id once, and what links and pictures need there.
+//! A strict HTML parser for tests: elements must be closed in order, attributes quoted and unique, ids unique, links and
+//! images accessible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An element, and the text in it and below.
+/// An element with the text in it and its descendants.
 #[derive(Debug, Clone)]
 pub(crate) struct Element {
     pub(crate) name: String,
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) text: String,
-    /// Its place and the first one after what is in it.
-    place: (usize, usize),
+    /// Its index in the page, and the index after its last descendant.
+    range: (usize, usize),
 }
 
-/// The elements of a page in their order.
+/// The elements of a page in document order.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) elements: Vec<Element>,
 }
 
-/// Those that stand within a line; others end a word.
+/// Inline elements; other elements separate words.
 const INLINE: [&str; 6] = ["a", "b", "code", "em", "span", "strong"];
 
-/// Those that hold nothing and are not closed.
+/// Void elements, which have no content and no end tag.
 const EMPTY: [&str; 8] = ["meta", "link", "input", "img", "br", "hr", "source", "col"];
 
 impl Element {
@@ -32,8 +32,10 @@ impl Element {
 }
 
 impl Page {
+    /// Parses a page.
+    ///
     /// # Panics
-    /// When the page is not well-formed.
+    /// If the page is not well-formed.
     #[track_caller]
     pub(crate) fn parse(html: &str) -> Page {
         let rest = html
@@ -46,13 +48,13 @@ impl Page {
         for part in rest.split('<').skip(1) {
             let (tag, text) = part
                 .split_once('>')
-                .unwrap_or_else(|| panic!("`<{part}` does not end"));
+                .unwrap_or_else(|| panic!("`<{part}` is not closed"));
             if let Some(name) = tag.strip_prefix('/') {
-                let at = open
+                let index = open
                     .pop()
-                    .unwrap_or_else(|| panic!("</{name}> closes nothing"));
-                assert_eq!(page.elements[at].name, name, "closed in the wrong order");
-                page.elements[at].place.1 = page.elements.len();
+                    .unwrap_or_else(|| panic!("</{name}> has no start tag"));
+                assert_eq!(page.elements[index].name, name, "closed in the wrong order");
+                page.elements[index].range.1 = page.elements.len();
             } else {
                 let element = element(tag, page.elements.len());
                 if !EMPTY.contains(&element.name.as_str()) {
@@ -67,8 +69,8 @@ impl Page {
                 .unwrap_or_default();
             let gap = if INLINE.contains(&name) { "" } else { " " };
             let text = format!("{gap}{}", decoded(text));
-            for at in &open {
-                page.elements[*at].text += &text;
+            for index in &open {
+                page.elements[*index].text += &text;
             }
         }
         assert!(open.is_empty(), "{} elements are not closed", open.len());
@@ -76,55 +78,66 @@ impl Page {
     }
 
     pub(crate) fn all<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p Element> {
-        self.elements.iter().filter(move |it| it.name == name)
+        self.elements
+            .iter()
+            .filter(move |element| element.name == name)
     }
 
-    /// The elements in another.
+    /// Returns the descendants of an element.
     pub(crate) fn within(&self, element: &Element) -> &[Element] {
-        &self.elements[element.place.0 + 1..element.place.1.max(element.place.0 + 1)]
+        &self.elements[element.range.0 + 1..element.range.1.max(element.range.0 + 1)]
     }
 
-    /// The text of `main` with single spaces.
+    /// Returns the text of `main` with single spaces.
     #[track_caller]
-    pub(crate) fn words(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let main = self.all("main").next().expect("a main part");
         single_spaced(&main.text)
     }
 
-    /// The addresses in links of the main part.
+    /// Returns the URLs of the links in `main`.
     pub(crate) fn links(&self) -> BTreeSet<&str> {
         let main = self.all("main").next().expect("a main part");
-        let links = self.within(main).iter().filter(|it| it.name == "a");
-        links.filter_map(|it| it.attribute("href")).collect()
+        let links = self
+            .within(main)
+            .iter()
+            .filter(|element| element.name == "a");
+        links.filter_map(|link| link.attribute("href")).collect()
     }
 
-    /// The rows of the table of that caption: the texts of their cells without the headings that stand in
-    /// them for narrow screens.
+    /// Returns the rows of the table with a caption: the text of each cell, without the column heading that it repeats for
+    /// narrow screens.
     #[track_caller]
     pub(crate) fn table(&self, caption: &str) -> Vec<Vec<String>> {
         let mut tables = self.all("table");
-        let is_meant = |it: &&Element| {
-            let captions = self.within(it).iter().filter(|it| it.name == "caption");
-            captions.map(|it| it.text.trim()).eq([caption])
+        let has_caption = |table: &&Element| {
+            let captions = self
+                .within(table)
+                .iter()
+                .filter(|element| element.name == "caption");
+            captions.map(|element| element.text.trim()).eq([caption])
         };
-        let table = tables.find(is_meant);
+        let table = tables.find(has_caption);
         let table = table.unwrap_or_else(|| panic!("no table `{caption}`"));
-        let rows = self.within(table).iter().filter(|it| it.name == "tr");
+        let rows = self
+            .within(table)
+            .iter()
+            .filter(|element| element.name == "tr");
         let rows = rows.skip(1).map(|row| {
             let cells = self.within(row).iter();
-            let cells = cells.filter(|it| matches!(it.name.as_str(), "th" | "td"));
+            let cells = cells.filter(|element| matches!(element.name.as_str(), "th" | "td"));
             let text = |cell: &Element| {
                 let hidden: Vec<&Element> = self
                     .within(cell)
                     .iter()
-                    .filter(|it| it.attribute("aria-hidden") == Some("true"))
+                    .filter(|element| element.attribute("aria-hidden") == Some("true"))
                     .collect();
-                let heading = hidden.first().map_or("", |it| it.text.as_str());
+                let heading = hidden.first().map_or("", |element| element.text.as_str());
                 single_spaced(
                     cell.text
                         .trim_start()
                         .strip_prefix(heading)
-                        .expect("it comes first"),
+                        .expect("the heading comes first"),
                 )
             };
             cells.map(text).collect()
@@ -132,28 +145,32 @@ impl Page {
         rows.collect()
     }
 
-    /// What a page of ours must have.
+    /// Checks the rules for all pages. `url` is for messages.
     #[track_caller]
-    pub(crate) fn check(&self, address: &str) {
+    pub(crate) fn check(&self, url: &str) {
         let count = |name: &str| self.all(name).count();
         assert_eq!(
             (count("main"), count("h1"), count("title")),
             (1, 1, 1),
-            "{address}"
+            "{url}"
         );
         let html = &self.elements[0];
-        assert_eq!(html.attribute("lang"), Some("en-GB"), "{address}");
+        assert_eq!(html.attribute("lang"), Some("en-GB"), "{url}");
         let mut ids = BTreeSet::new();
-        for id in self.elements.iter().filter_map(|it| it.attribute("id")) {
-            assert!(ids.insert(id), "{address}: the id {id} is there twice");
+        for id in self
+            .elements
+            .iter()
+            .filter_map(|element| element.attribute("id"))
+        {
+            assert!(ids.insert(id), "{url}: the id {id} is not unique");
         }
         let mut level = 1;
         for element in &self.elements {
-            self.check_element(element, &ids, address);
+            self.check_element(element, &ids, url);
             if let Some(next) = heading_level(&element.name) {
                 assert!(
                     next <= level + 1,
-                    "{address}: h{next} after h{level}: {}",
+                    "{url}: h{next} after h{level}: {}",
                     element.text
                 );
                 level = next;
@@ -162,28 +179,34 @@ impl Page {
     }
 
     #[track_caller]
-    fn check_element(&self, element: &Element, ids: &BTreeSet<&str>, address: &str) {
-        let told = || format!("{address}: {element:?}");
+    fn check_element(&self, element: &Element, ids: &BTreeSet<&str>, url: &str) {
+        let context = || format!("{url}: {element:?}");
         match element.name.as_str() {
             "img" => assert!(
                 element.attribute("alt").is_some_and(|alt| !alt.is_empty()),
                 "{}",
-                told()
+                context()
             ),
             "a" => {
-                assert!(!element.text.trim().is_empty(), "{}", told());
-                assert!(element.attribute("href").is_some(), "{}", told());
+                assert!(!element.text.trim().is_empty(), "{}", context());
+                assert!(element.attribute("href").is_some(), "{}", context());
                 let inner = self.within(element).iter();
-                assert!(inner.clone().all(|it| it.name != "a"), "{}", told());
+                assert!(
+                    inner.clone().all(|element| element.name != "a"),
+                    "{}",
+                    context()
+                );
             }
             "input" | "select" | "textarea" if element.attribute("type") != Some("hidden") => {
                 let id = element
                     .attribute("id")
-                    .unwrap_or_else(|| panic!("{}", told()));
-                let is_labelled = self.all("label").any(|it| it.attribute("for") == Some(id));
-                assert!(is_labelled, "{}", told());
+                    .unwrap_or_else(|| panic!("{}", context()));
+                let is_labelled = self
+                    .all("label")
+                    .any(|label| label.attribute("for") == Some(id));
+                assert!(is_labelled, "{}", context());
             }
-            "style" | "base" => panic!("{}", told()),
+            "style" | "base" => panic!("{}", context()),
             _ => {}
         }
         for name in [
@@ -197,14 +220,14 @@ impl Page {
                 .into_iter()
                 .flat_map(str::split_whitespace);
             for id in named {
-                assert!(ids.contains(id), "{}", told());
+                assert!(ids.contains(id), "{}", context());
             }
         }
         let fragment = element
             .attribute("href")
-            .and_then(|it| it.strip_prefix('#'));
-        assert!(fragment.is_none_or(|id| ids.contains(id)), "{}", told());
-        assert!(element.attribute("style").is_none(), "{}", told());
+            .and_then(|href| href.strip_prefix('#'));
+        assert!(fragment.is_none_or(|id| ids.contains(id)), "{}", context());
+        assert!(element.attribute("style").is_none(), "{}", context());
     }
 }
 
@@ -214,7 +237,7 @@ fn heading_level(name: &str) -> Option<u8> {
 }
 
 #[track_caller]
-fn element(tag: &str, place: usize) -> Element {
+fn element(tag: &str, index: usize) -> Element {
     let (name, mut rest) = tag.split_once(' ').unwrap_or((tag, ""));
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-:".contains(&byte);
     assert!(!name.is_empty() && name.bytes().all(is_name), "<{tag}>");
@@ -229,25 +252,25 @@ fn element(tag: &str, place: usize) -> Element {
         };
         assert!(after.is_empty() || after.starts_with(' '), "<{tag}>");
         let known = attributes.insert(name.to_string(), decoded(value));
-        assert!(known.is_none(), "<{tag}>: {name} stands twice");
+        assert!(known.is_none(), "<{tag}>: {name} is not unique");
         rest = after.trim_start();
     }
     Element {
         name: name.to_string(),
         attributes,
         text: String::new(),
-        place: (place, place),
+        range: (index, index),
     }
 }
 
-/// The text that entities stand for; any other `&` is a fault.
+/// Decodes entities. Any other `&` is an error.
 #[track_caller]
 fn decoded(text: &str) -> String {
     let mut parts = text.split('&');
-    let mut whole = parts.next().unwrap_or_default().to_string();
+    let mut decoded = parts.next().unwrap_or_default().to_string();
     for part in parts {
         let (name, rest) = part.split_once(';').unwrap_or_else(|| panic!("&{part}"));
-        whole += match name {
+        decoded += match name {
             "amp" => "&",
             "lt" => "<",
             "gt" => ">",
@@ -255,9 +278,9 @@ fn decoded(text: &str) -> String {
             "#39" => "'",
             other => panic!("&{other};"),
         };
-        whole += rest;
+        decoded += rest;
     }
-    whole
+    decoded
 }
 
 fn single_spaced(text: &str) -> String {
@@ -265,8 +288,8 @@ fn single_spaced(text: &str) -> String {
 }
 
 #[test]
-fn what_is_not_well_formed_is_noticed() {
-    let noticed = |html: &str| {
+fn malformed_and_inaccessible_pages_are_rejected() {
+    let is_rejected = |html: &str| {
         let page = format!("<!DOCTYPE html>{html}");
         std::panic::catch_unwind(|| Page::parse(&page).check("/")).is_err()
     };
@@ -275,7 +298,7 @@ fn what_is_not_well_formed_is_noticed() {
             "<html lang=\"en-GB\"><head><title>t</title></head><body><main><h1>h</h1>{body}</main></body></html>"
         )
     };
-    assert!(!noticed(&page(
+    assert!(!is_rejected(&page(
         "<p id=\"a\">1 &amp; 2<br></p><a href=\"#a\">x</a>"
     )));
     for body in [
@@ -294,6 +317,6 @@ fn what_is_not_well_formed_is_noticed() {
         "<h1>again</h1>",
         "<p style=\"color:red\"></p>",
     ] {
-        assert!(noticed(&page(body)), "{body}");
+        assert!(is_rejected(&page(body)), "{body}");
     }
 }

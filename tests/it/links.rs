@@ -97,7 +97,8 @@ fn without_an_address_links_begin_with_a_slash() {
         "{site}"
     );
     assert!(
-        site.text().contains("has not been told its public address"),
+        site.text()
+            .contains("We do not know the public address of this service"),
         "{site}"
     );
 }

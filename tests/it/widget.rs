@@ -1,4 +1,4 @@
-//! The map on somebody else's site: its script, what it draws, its frame and oEmbed.
+//! Maps on other websites: the script, its data, the frame and oEmbed.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::server::{Reply, SERVER, Server, encoded};
 use crate::toy::{World, square};
 
-/// The script and what it draws of one area, as a browser gets them.
+/// The maximum size of the script and the data of one area, compressed with gzip.
 const BYTES_MAX: usize = 15_000;
 
 #[track_caller]
@@ -44,7 +44,7 @@ fn script_and_data_are_small() {
 }
 
 #[test]
-fn every_site_may_take_them_in_any_encoding_and_asks_again_by_their_tags() {
+fn scripts_and_data_are_cross_origin_compressed_and_have_etags() {
     let origin = ("origin", "https://www.example.nhs.uk");
     for path in [
         "/widget.js",
@@ -62,15 +62,18 @@ fn every_site_may_take_them_in_any_encoding_and_asks_again_by_their_tags() {
         ] {
             assert_eq!(plain.header(name), value, "{path}");
         }
-        let mut unpacked = Vec::new();
-        let packed = in_encoding(path, "gzip");
-        GzDecoder::new(&packed.body[..])
-            .read_to_end(&mut unpacked)
+        let mut decompressed = Vec::new();
+        let compressed = in_encoding(path, "gzip");
+        GzDecoder::new(&compressed.body[..])
+            .read_to_end(&mut decompressed)
             .expect("gzip");
-        assert!(unpacked == plain.body, "{path}");
-        assert!(packed.header("vary").contains("accept-encoding"), "{path}");
-        let tags =
-            [&plain, &packed, &in_encoding(path, "br")].map(|it| it.header("etag").to_string());
+        assert!(decompressed == plain.body, "{path}");
+        assert!(
+            compressed.header("vary").contains("accept-encoding"),
+            "{path}"
+        );
+        let tags = [&plain, &compressed, &in_encoding(path, "br")]
+            .map(|reply| reply.header("etag").to_string());
         assert!(tags[0] != tags[1] && tags[1] != tags[2], "{tags:?}");
         let again = [
             ("if-none-match", tags[1].as_str()),
@@ -88,7 +91,7 @@ fn every_site_may_take_them_in_any_encoding_and_asks_again_by_their_tags() {
 }
 
 #[test]
-fn what_is_not_there_is_told() {
+fn invalid_requests_get_a_problem() {
     for (path, status, code) in [
         ("/widget/nowhere.json", 404, "unknown_layer"),
         ("/widget/icc", 404, "not_found"),
@@ -110,7 +113,7 @@ fn what_is_not_there_is_told() {
     }
 }
 
-/// The vertices of a path as the widget draws it: `M`, then steps.
+/// Returns the vertices of an SVG path: `M`, then relative steps.
 fn vertices(path: &str) -> Vec<(f64, f64)> {
     let mut found = Vec::new();
     for ring in path.split('z').filter(|ring| !ring.is_empty()) {
@@ -119,10 +122,10 @@ fn vertices(path: &str) -> Vec<(f64, f64)> {
             .split_whitespace()
             .map(|number| number.parse().expect("a number"))
             .collect();
-        let mut at = (0.0, 0.0);
+        let mut position = (0.0, 0.0);
         for step in numbers.chunks(2) {
-            at = (at.0 + step[0], at.1 + step[1]);
-            found.push(at);
+            position = (position.0 + step[0], position.1 + step[1]);
+            found.push(position);
         }
         found.push(found[found.len() - numbers.len() / 2]);
     }
@@ -141,27 +144,26 @@ fn distance(p: (f64, f64), (a, b): ((f64, f64), (f64, f64))) -> f64 {
     (p.0 - a.0 - along * dx).hypot(p.1 - a.1 - along * dy)
 }
 
-/// Against the boundaries that the API gives, projected here: they are no further from the line drawn
-/// than half a pixel of a tile, which is 4 units, and rounding. The tip of a spike that is thinner than a
-/// unit goes with it; of 2,717 vertices that is two.
+/// Projects the boundaries that the API returns and compares them with the drawn lines. Each vertex is within half a tile
+/// pixel (4 units, plus rounding) of a line, except the tips of spikes thinner than one unit: 2 of 2,717 vertices.
 #[test]
-fn what_is_drawn_is_the_boundary_to_half_a_pixel() {
+fn drawn_boundaries_are_exact_to_half_a_pixel() {
     let mut tips = 0;
     for id in communities() {
         let drawn = get(&format!("/widget/icc/{id}.json")).json();
         let number = |value: &Value| value.as_f64().expect("a number");
-        let [earth, west, north] = [0, 1, 2].map(|at| number(&drawn["earth"][at]));
+        let [earth, west, north] = [0, 1, 2].map(|index| number(&drawn["earth"][index]));
         let areas = drawn["areas"].as_array().expect("areas");
         let area = areas
             .iter()
             .find(|area| area["id"] == id.as_str())
-            .expect("it is drawn");
+            .expect("the area is drawn");
         let line = vertices(area["path"].as_str().expect("a path"));
         let (width, height) = (number(&drawn["size"][0]), number(&drawn["size"][1]));
         assert!(
             line.iter()
-                .all(|it| (0.0..=width).contains(&it.0) && (0.0..=height).contains(&it.1)),
-            "{id} is whole"
+                .all(|(x, y)| (0.0..=width).contains(x) && (0.0..=height).contains(y)),
+            "{id} is cut off"
         );
         let feature = get(&format!("/api/v1/areas/icc/{id}.geojson")).json();
         let geometry = &feature["geometry"];
@@ -190,13 +192,13 @@ fn what_is_drawn_is_the_boundary_to_half_a_pixel() {
 }
 
 #[test]
-fn neighbours_are_drawn_of_layers_side_by_side_alone() {
+fn neighbours_are_drawn_only_for_partition_layers() {
     let names = |path: &str| -> Vec<String> {
         let drawn = get(path).json();
         let areas = drawn["areas"].as_array().expect("areas").clone();
         areas
             .iter()
-            .map(|it| it["name"].as_str().expect("a name").to_string())
+            .map(|area| area["name"].as_str().expect("a name").to_string())
             .collect()
     };
     let kendal = names("/widget/icc/mb-kendal.json");
@@ -207,10 +209,10 @@ fn neighbours_are_drawn_of_layers_side_by_side_alone() {
         "Eden ICC",
         "Carnforth ICC",
     ] {
-        assert!(kendal.iter().any(|it| it == name), "{kendal:?}");
+        assert!(kendal.iter().any(|drawn| drawn == name), "{kendal:?}");
     }
     assert!(
-        !kendal.iter().any(|it| it == "Carlisle Network ICC"),
+        !kendal.iter().any(|drawn| drawn == "Carlisle Network ICC"),
         "{kendal:?}"
     );
     assert_eq!(names("/widget/icc.json").len(), 16);
@@ -218,11 +220,11 @@ fn neighbours_are_drawn_of_layers_side_by_side_alone() {
 }
 
 #[test]
-fn two_squares_side_by_side_have_their_border_in_common() {
+fn adjacent_squares_share_two_vertices() {
     let server = Server::with(World::new().dataset(), Limits::default());
     let drawn = server.get("/widget/icc.json").expect(200).json();
-    let [k, l] = [0, 1].map(|at| {
-        let path = drawn["areas"][at]["path"].as_str().expect("a path");
+    let [k, l] = [0, 1].map(|index| {
+        let path = drawn["areas"][index]["path"].as_str().expect("a path");
         let line = vertices(path).into_iter();
         line.map(|(x, y)| format!("{x} {y}"))
             .collect::<BTreeSet<_>>()
@@ -232,11 +234,11 @@ fn two_squares_side_by_side_have_their_border_in_common() {
 }
 
 #[test]
-fn a_layer_of_very_many_areas_is_no_picture() {
-    let world = (0..500).fold(World::new(), |world, at| {
-        let id: &'static str = format!("m{at:03}").leak();
-        let ground = square(320_000.0 + 100.0 * f64::from(at), 400_000.0, 100.0);
-        let line = format!("icc,{id},Em {at},,toy,indicative,,");
+fn layers_with_more_than_500_areas_are_rejected() {
+    let world = (0..500).fold(World::new(), |world, number| {
+        let id: &'static str = format!("m{number:03}").leak();
+        let ground = square(320_000.0 + 100.0 * f64::from(number), 400_000.0, 100.0);
+        let line = format!("icc,{id},Em {number},,toy,indicative,,");
         world.add("areas.csv", &line).ground(id, ground)
     });
     let server = Server::with(world.dataset(), Limits::default());
@@ -253,7 +255,7 @@ fn a_layer_of_very_many_areas_is_no_picture() {
 }
 
 #[test]
-fn the_frame_alone_may_be_framed() {
+fn only_the_embed_page_may_be_framed() {
     let page = get("/embed?area=mb-kendal&search=on");
     let policy = page.header("content-security-policy");
     assert!(policy.contains("frame-ancestors *"), "{policy}");
@@ -261,13 +263,13 @@ fn the_frame_alone_may_be_framed() {
         policy.contains("default-src 'none'") && policy.contains("script-src 'self'"),
         "{policy}"
     );
-    for word in [
+    for part in [
         "Kendal ICC",
         "<noscript>",
         "/maps/icc/mb-kendal.svg",
         "Crown copyright",
     ] {
-        assert!(page.text().contains(word), "{page}");
+        assert!(page.text().contains(part), "{page}");
     }
     for path in [
         "/",
@@ -286,22 +288,22 @@ fn the_frame_alone_may_be_framed() {
     }
 }
 
-/// The address in a `Link` header.
-fn described(page: &Reply) -> String {
+/// Returns the path of the URL in a `Link` header.
+fn oembed_path(page: &Reply) -> String {
     let link = page.header("link");
     assert!(
         link.ends_with("; rel=\"alternate\"; type=\"application/json+oembed\""),
         "{link}"
     );
-    let address = &link[1..link.find('>').expect("closed")];
-    let path = address.strip_prefix(&SERVER.origin()).expect("absolute");
+    let url = &link[1..link.find('>').expect("closed")];
+    let path = url.strip_prefix(&SERVER.origin()).expect("absolute");
     path.to_string()
 }
 
 #[test]
-fn pages_lead_to_their_description() {
+fn pages_link_to_their_oembed_description() {
     let page = get("/embed?area=mb-kendal&search=on");
-    let body = get(&described(&page)).json();
+    let body = get(&oembed_path(&page)).json();
     for (name, value) in [
         ("version", Value::from("1.0")),
         ("type", "rich".into()),
@@ -324,15 +326,15 @@ fn pages_lead_to_their_description() {
         html.contains("sandbox=\"allow-scripts allow-popups\""),
         "{html}"
     );
-    let layer = get(&described(&get("/"))).json();
+    let layer = get(&oembed_path(&get("/"))).json();
     assert_eq!(layer["title"], "Integrated Care Communities");
 }
 
 #[test]
-fn oembed_keeps_to_its_rules() {
-    let ask = |fields: &[(&str, &str)]| SERVER.get(&format!("/oembed?{}", encoded(fields)));
+fn oembed_follows_the_specification() {
+    let oembed = |fields: &[(&str, &str)]| SERVER.get(&format!("/oembed?{}", encoded(fields)));
     let own = format!("{}/embed?area=mb-kendal", SERVER.origin());
-    let narrow = ask(&[
+    let narrow = oembed(&[
         ("url", &own),
         ("maxwidth", "320"),
         ("maxheight", "400"),
@@ -346,37 +348,37 @@ fn oembed_keeps_to_its_rules() {
     assert!(
         narrow["html"]
             .as_str()
-            .is_some_and(|it| it.contains("width=\"320\"")),
+            .is_some_and(|html| html.contains("width=\"320\"")),
         "{narrow}"
     );
     let area = format!("{}/areas/icc/mb-kendal", SERVER.origin());
     assert_eq!(
-        ask(&[("url", &area)]).expect(200).json()["title"],
+        oembed(&[("url", &area)]).expect(200).json()["title"],
         "Kendal ICC"
     );
-    ask(&[("url", &own), ("format", "xml")]).expect_problem(501, "not_implemented");
-    ask(&[]).expect_problem(400, "missing");
-    ask(&[("url", &own), ("maxwidth", "wide")]).expect_problem(400, "malformed");
-    ask(&[("url", &own), ("url", &own)]).expect_problem(400, "repeated_parameter");
-    let elsewhere = own.replace("127.0.0.1", "www.example.nhs.uk");
-    let nowhere = own.replace("mb-kendal", "mb-nowhere");
-    let unshown = format!("{}/privacy", SERVER.origin());
+    oembed(&[("url", &own), ("format", "xml")]).expect_problem(501, "not_implemented");
+    oembed(&[]).expect_problem(400, "missing");
+    oembed(&[("url", &own), ("maxwidth", "wide")]).expect_problem(400, "malformed");
+    oembed(&[("url", &own), ("url", &own)]).expect_problem(400, "repeated_parameter");
+    let other_host = own.replace("127.0.0.1", "www.example.nhs.uk");
+    let unknown_area = own.replace("mb-kendal", "mb-nowhere");
+    let without_map = format!("{}/privacy", SERVER.origin());
     for url in [
-        elsewhere.as_str(),
-        &nowhere,
-        &unshown,
+        other_host.as_str(),
+        &unknown_area,
+        &without_map,
         "mb-kendal",
         "javascript:alert(1)",
     ] {
-        assert_eq!(ask(&[("url", url)]).status, 404, "{url}");
+        assert_eq!(oembed(&[("url", url)]).status, 404, "{url}");
     }
 }
 
 #[test]
-fn the_lines_to_copy_are_there_without_script() {
+fn code_to_copy_works_without_script() {
     let page = get("/put-this-map-on-your-site?show=icc%2Fmb-kendal&search=on");
     let origin = SERVER.origin();
-    for lines in [
+    for code in [
         format!(
             "&lt;script type=&quot;module&quot; src=&quot;{origin}/widget.js&quot;&gt;&lt;/script&gt;"
         ),
@@ -387,7 +389,7 @@ fn the_lines_to_copy_are_there_without_script() {
         format!("&lt;img src=&quot;{origin}/maps/icc/mb-kendal.svg&quot;"),
         "<option value=\"icc/mb-kendal\" selected>".to_string(),
     ] {
-        assert!(page.text().contains(&lines), "{lines}\n{}", page.text());
+        assert!(page.text().contains(&code), "{code}\n{}", page.text());
     }
     assert!(
         get("/")

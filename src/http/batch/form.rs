@@ -33,7 +33,7 @@ use super::wanted::{Announced, Wanted};
 use super::{Asker, Begun, Job, client_of};
 use crate::index::Index;
 use crate::question::Fields;
-use crate::web::{self, ListFault, ListPage};
+use crate::web::{self, BatchFormError, BatchPage};
 
 /// The longest file of a form.
 const FILE_BYTES_MAX: usize = 32 << 20;
@@ -350,13 +350,13 @@ fn shown(app: &App, status: StatusCode, problem: Option<&Problem>, fields: &Fiel
 }
 
 fn form_page(index: &Index, problem: Option<&Problem>, fields: &Fields) -> Markup {
-    let page = ListPage {
-        fault: problem.map(|problem| ListFault {
+    let page = BatchPage {
+        error: problem.map(|problem| BatchFormError {
             code: problem.code(),
             detail: problem.detail(),
         }),
         fields,
         file_bytes_max: FILE_BYTES_MAX,
     };
-    web::list(&pages::blank(index), &page)
+    web::batch(index, &page)
 }

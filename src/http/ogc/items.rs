@@ -80,7 +80,7 @@ pub(in crate::http) async fn items(
         Format::Json => context.answer_text(GEOJSON, collected(&body, &page, query.crs)),
         Format::Html => context.answer(GEOJSON, &body, || {
             let rows: Vec<Value> = page.iter().map(properties).collect();
-            html::items(&context.page(), &collection.title(index), &body, &rows)
+            html::items(context.index(), &collection.title(index), &body, &rows)
         }),
     };
     Ok(in_crs(response, query.crs))
@@ -134,7 +134,7 @@ pub(in crate::http) async fn item(
         }
         Format::Html => {
             let title = collection.title(index);
-            let page = html::item(&context.page(), &title, &properties, &links);
+            let page = html::item(context.index(), &title, &properties, &links);
             context.answer_text(super::HTML, page.into_string())
         }
     };

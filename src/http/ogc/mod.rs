@@ -22,18 +22,18 @@ use jiff::civil::Date;
 use maud::Markup;
 use serde_json::{Value, json};
 
+use super::App;
 use super::base_url::BaseUrl;
 use super::body::decimals;
 use super::conditional::{cacheable, uncached};
 use super::input::{Segments, query_fields};
 use super::openapi;
 use super::problem::Problem;
-use super::{App, pages};
 use crate::domain::today_in_london;
 use crate::index::Index;
 use crate::question::Fields;
 use crate::releases::Releases;
-use crate::web::{Home, ogc as html};
+use crate::web::ogc as html;
 use collection::Collection;
 use crs::Crs;
 use format::Format;
@@ -119,11 +119,6 @@ impl Context {
     /// The dataset.
     fn index(&self) -> &Index {
         self.releases.current()
-    }
-
-    /// What a page about nothing in particular has.
-    fn page(&self) -> Home<'_> {
-        pages::blank(self.index())
     }
 
     /// Where the service is, without a slash at its end.
@@ -216,13 +211,13 @@ pub(super) async fn landing(context: Context) -> Response {
         "attribution": manifest.attribution,
         "links": links,
     });
-    context.answer(JSON, &body, || html::landing(&context.page(), &body))
+    context.answer(JSON, &body, || html::landing(context.index(), &body))
 }
 
 /// `/ogc/conformance`.
 pub(super) async fn conformance(context: Context) -> Response {
     let body = json!({ "conformsTo": CLASSES, "links": context.selves("/conformance", JSON) });
-    context.answer(JSON, &body, || html::conformance(&context.page(), &CLASSES))
+    context.answer(JSON, &body, || html::conformance(context.index(), &CLASSES))
 }
 
 /// `/ogc/api`: the API document.
@@ -231,7 +226,7 @@ pub(super) async fn api(context: Context) -> Response {
     let ids: Vec<String> = Collection::all(index).iter().map(|it| it.id()).collect();
     let body = openapi::of_features(&context.root, &ids);
     context.answer(OPENAPI, &body, || {
-        crate::web::openapi(&context.page(), &body, "/ogc/api?f=json")
+        crate::web::openapi(context.index(), &body, "/ogc/api?f=json")
     })
 }
 
@@ -247,7 +242,7 @@ pub(super) async fn collections(context: Context) -> Response {
         "crs": Crs::ALL.map(Crs::uri),
         "collections": bodies,
     });
-    context.answer(JSON, &body, || html::collections(&context.page(), &body))
+    context.answer(JSON, &body, || html::collections(context.index(), &body))
 }
 
 /// `/ogc/collections/{collection}`.
@@ -260,7 +255,7 @@ pub(super) async fn one(
     let mut body = described(&context, index, collection, today_in_london());
     let links = body["links"].as_array_mut().expect("it has links");
     links.extend(context.selves(&format!("/collections/{id}"), JSON));
-    Ok(context.answer(JSON, &body, || html::collection(&context.page(), &body)))
+    Ok(context.answer(JSON, &body, || html::collection(context.index(), &body)))
 }
 
 fn described(context: &Context, index: &Index, collection: Collection, today: Date) -> Value {

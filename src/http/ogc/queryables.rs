@@ -31,7 +31,7 @@ pub(in crate::http) async fn queryables(
         "additionalProperties": false,
     });
     Ok(context.answer(SCHEMA, &body, || {
-        html::queryables(&context.page(), &title, &PROPERTIES)
+        html::queryables(context.index(), &title, &PROPERTIES)
     }))
 }
 

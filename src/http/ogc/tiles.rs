@@ -158,7 +158,7 @@ fn listed(context: &Context, tiled: &Tiled) -> Response {
     ));
     let body = json!({ "links": context.selves(&tiled.path, JSON), "tilesets": [one] });
     context.answer(JSON, &body, || {
-        html::tilesets(&context.page(), &tiled.title, &body)
+        html::tilesets(context.index(), &tiled.title, &body)
     })
 }
 
@@ -182,7 +182,7 @@ pub(in crate::http) async fn tileset_of_collection(
 fn described(context: &Context, tiled: &Tiled, set: &str) -> Result<Response, Problem> {
     known_set(set)?;
     let body = tiled.tileset(context);
-    Ok(context.answer(JSON, &body, || html::tileset(&context.page(), &body)))
+    Ok(context.answer(JSON, &body, || html::tileset(context.index(), &body)))
 }
 
 /// `/ogc/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`: all collections in one tile.
@@ -328,7 +328,7 @@ pub(in crate::http) async fn sets(context: Context) -> Response {
         }],
     });
     context.answer(JSON, &body, || {
-        html::tile_matrix_sets(&context.page(), &body)
+        html::tile_matrix_sets(context.index(), &body)
     })
 }
 
@@ -350,7 +350,7 @@ pub(in crate::http) async fn set(
         "links": context.selves(&format!("/tileMatrixSets/{SET}"), JSON),
     });
     Ok(context.answer(JSON, &body, || {
-        html::tile_matrix_set(&context.page(), &body)
+        html::tile_matrix_set(context.index(), &body)
     }))
 }
 

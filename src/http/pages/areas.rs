@@ -17,7 +17,7 @@ use crate::domain::{Area, Boundary, Layer, today_in_london};
 use crate::ground::{self, M2_PER_KM2};
 use crate::index::{Index, Which};
 use crate::question::PageWanted;
-use crate::web::directory::{self, AreaPage, LayerPage, PER_PAGE, PostcodesPage};
+use crate::web::directory::{self, AreaPage, ITEMS_PER_PAGE, LayerPage, PostcodesPage};
 
 const FIELDS: &[&str] = &["as_of", "dataset"];
 pub(super) const LIST_FIELDS: &[&str] = &["page", "as_of", "dataset"];
@@ -46,13 +46,13 @@ pub(in super::super) async fn layer(
     let day = visit.snapshot.as_of;
     let layer = held_layer(visit.snapshot.index(), &layer, day)?;
     if has_pages_of_its_own(layer) {
-        return Ok(visit.redirect(&directory::path_of_layer(layer)));
+        return Ok(visit.redirect(&directory::layer_path(layer)));
     }
     let page = visit.page(move |visit, setting| {
         let areas = areas_by_name(setting.index, layer, day);
         let page = LayerPage {
             layer,
-            part: visit.part(areas.len())?,
+            slice: visit.part(areas.len())?,
             has_map: has_map(setting.index, layer, day),
             areas,
         };
@@ -90,7 +90,7 @@ pub(in super::super) async fn area(
     let (index, day) = (visit.snapshot.index(), visit.snapshot.as_of);
     let layer = held_layer(index, &layer, day)?;
     let known = index.area_ever(layer, &id, day).ok_or_else(unknown_area)?;
-    let path = directory::path_of(layer, &known.id);
+    let path = directory::area_path(layer, &known.id);
     if has_pages_of_its_own(layer) {
         return Ok(visit.redirect(&path));
     }
@@ -159,7 +159,7 @@ pub(in super::super) async fn postcodes(
     let visit = Visit::new(&app, &uri, headers, POSTCODES_FIELDS)?;
     let layer = held_layer(visit.snapshot.index(), &layer, visit.snapshot.as_of)?;
     if has_pages_of_its_own(layer) {
-        let path = format!("{}/postcodes", directory::path_of(layer, &id));
+        let path = format!("{}/postcodes", directory::area_path(layer, &id));
         return Ok(visit.redirect(&path));
     }
     postcodes_of(visit, layer, id).await
@@ -176,10 +176,10 @@ pub(super) async fn postcodes_of(
         let (index, day) = (setting.index, setting.as_of);
         let area = index.area_ever(layer, &id, day).ok_or_else(unknown_area)?;
         let PageWanted { after, which } = wanted;
-        let found = index.postcodes_in((layer, &area.id), day, which, after, PER_PAGE);
+        let found = index.postcodes_in((layer, &area.id), day, which, after, ITEMS_PER_PAGE);
         let page = PostcodesPage {
             area,
-            which,
+            filter: which,
             outcodes: index.outcodes_in((layer, &area.id), day, which),
             postcodes: found.postcodes,
             has_more: found.has_more,

@@ -14,7 +14,7 @@ use crate::diff::between;
 use crate::domain::{Layer, date_from_iso};
 use crate::index::Index;
 use crate::question::Fields;
-use crate::web::directory::{self, ComparePage, Compared};
+use crate::web::directory::{self, ComparePage, CompareState};
 
 const FIELDS: &[&str] = &["layer", "from", "to", "dataset"];
 
@@ -42,8 +42,8 @@ pub(in super::super) async fn compare(
             layer,
             from,
             to,
-            outcome: outcome(setting.index, layer, first_data, from, to),
-            days: &days,
+            state: outcome(setting.index, layer, first_data, from, to),
+            change_dates: &days,
         };
         Ok(directory::compare(setting, &page))
     });
@@ -56,12 +56,12 @@ fn outcome(
     first_data: Date,
     from: Option<Date>,
     to: Option<Date>,
-) -> Compared {
+) -> CompareState {
     match (from, to) {
-        (Some(from), Some(to)) if to <= from => Compared::WrongOrder,
-        (Some(from), Some(_)) if from < first_data => Compared::NoData(first_data),
-        (Some(from), Some(to)) => Compared::Between(between(index, layer, from, to)),
-        _ => Compared::Unasked,
+        (Some(from), Some(to)) if to <= from => CompareState::DatesReversed,
+        (Some(from), Some(_)) if from < first_data => CompareState::NoDataForDate(first_data),
+        (Some(from), Some(to)) => CompareState::Changes(between(index, layer, from, to)),
+        _ => CompareState::Empty,
     }
 }
 

@@ -60,7 +60,7 @@ pub(in super::super) async fn group(
         let area = index.area_ever(LAYER, &id, day).ok_or_else(unknown_area)?;
         let page = GroupPage {
             area,
-            has_ground: has_ground(index, area, day),
+            has_boundary: has_ground(index, area, day),
             outcodes: index.outcodes_in((LAYER, &area.id), day, Which::Live),
             boundaries: boundaries_ever(index, area),
             can_be_embedded: can_be_embedded(index, area),

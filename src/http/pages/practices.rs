@@ -14,7 +14,7 @@ use super::areas::{POSTCODES_FIELDS, areas_by_name, can_be_embedded, has_ground,
 use super::visit::Visit;
 use crate::domain::{Area, Layer, Member, OdsCode, Postcode, Practice, PracticeStatus};
 use crate::index::{Index, Query, Which};
-use crate::web::directory::{self, PracticePage, PracticesPage, Setting};
+use crate::web::directory::{self, PageContext, PracticePage, PracticesPage};
 
 const FIELDS: &[&str] = &["as_of", "dataset"];
 const LIST_FIELDS: &[&str] = &["name", "area", "status", "page", "as_of", "dataset"];
@@ -37,7 +37,7 @@ pub(in super::super) async fn list(
             Some(_) => {
                 return Err(Problem::bad_request(
                     "malformed",
-                    "status is all or left out",
+                    "status must be all or left out",
                 ));
             }
         };
@@ -49,12 +49,12 @@ pub(in super::super) async fn list(
         let area = area.transpose()?;
         let practices = practices(index, day, name, area, with_closed);
         let page = PracticesPage {
-            part: visit.part(practices.len())?,
+            slice: visit.part(practices.len())?,
             practices,
             name,
             area,
-            with_closed,
-            choices: choices(setting),
+            includes_closed: with_closed,
+            area_choices: choices(setting),
         };
         Ok(directory::practices(setting, &page))
     });
@@ -65,7 +65,7 @@ pub(in super::super) async fn list(
 /// patient's postcode is taken here.
 fn name_wanted(text: &str) -> Result<&str, Problem> {
     if text.parse::<Postcode>().is_ok() {
-        let detail = "name is a part of a practice's name, address or code; a postcode goes into the look-up";
+        let detail = "name must be part of a practice's name, address or code; use the look-up page for a postcode";
         return Err(Problem::bad_request("malformed", detail));
     }
     Ok(text.trim())
@@ -106,7 +106,7 @@ fn practices<'i>(
     practices
 }
 
-fn choices<'a>(setting: &Setting<'a>) -> Vec<(&'a str, Vec<&'a Area>)> {
+fn choices<'a>(setting: &PageContext<'a>) -> Vec<(&'a str, Vec<&'a Area>)> {
     let index = setting.index;
     let entries = index.manifest().layers.iter();
     let chosen = entries.filter_map(|entry| {

@@ -10,7 +10,7 @@ use super::super::App;
 use super::super::negotiate::prefers_html;
 use super::super::problem::Told;
 use crate::domain::Layer;
-use crate::web::directory::{Refusal, refusal};
+use crate::web::directory::{ErrorPage, error_page};
 
 /// Around the pages, and inside the guard: who is not let in is told as a program is. The status and headers of a problem stay, such as `Allow`.
 pub(in super::super) async fn as_page(
@@ -26,13 +26,13 @@ pub(in super::super) async fn as_page(
         return response;
     };
     let releases = app.releases();
-    let refused = Refusal {
+    let refused = ErrorPage {
         status: response.status().as_u16(),
         code: told.code,
         detail: &told.detail,
         layer,
     };
-    let page = refusal(releases.current(), &refused);
+    let page = error_page(releases.current(), &refused);
     let (mut parts, _) = response.into_parts();
     let content_type = HeaderValue::from_static(super::HTML);
     parts.headers.insert(header::CONTENT_TYPE, content_type);

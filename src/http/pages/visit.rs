@@ -11,7 +11,7 @@ use super::super::problem::Problem;
 use super::super::snapshot::Snapshot;
 use super::redirect;
 use crate::question::Fields;
-use crate::web::directory::{PER_PAGE, Part, Setting};
+use crate::web::directory::{ITEMS_PER_PAGE, PageContext, PageSlice};
 
 /// Who comes to a page, and what about: the dataset, the day, and the page's own fields.
 pub(super) struct Visit {
@@ -41,14 +41,14 @@ impl Visit {
     /// The page. It is made away from the threads that answer: it may have to look at every postcode.
     pub(super) async fn page(
         self,
-        make: impl FnOnce(&Visit, &Setting<'_>) -> Result<Markup, Problem> + Send + 'static,
+        make: impl FnOnce(&Visit, &PageContext<'_>) -> Result<Markup, Problem> + Send + 'static,
     ) -> Result<Response, Problem> {
         let answer = move || {
             let index = self.snapshot.index();
-            let setting = Setting {
+            let setting = PageContext {
                 index,
                 as_of: self.snapshot.as_of,
-                is_dated: self.fields.get("as_of").is_some(),
+                has_date: self.fields.get("as_of").is_some(),
                 version: self.snapshot.version(),
                 query: &self.snapshot.query,
             };
@@ -76,15 +76,16 @@ impl Visit {
     ///
     /// # Errors
     /// When the list has no such page.
-    pub(super) fn part(&self, total: usize) -> Result<Part, Problem> {
+    pub(super) fn part(&self, total: usize) -> Result<PageSlice, Problem> {
         let page = self.fields.get("page").map_or(Some(1), |text| {
             let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
             text.parse().ok().filter(|_| is_plain)
         });
-        let pages = total.div_ceil(PER_PAGE).max(1);
-        page.and_then(|page| Part::new(page, total)).ok_or_else(|| {
-            let detail = format!("page is a whole number from 1 to {pages}");
-            Problem::bad_request("malformed", detail)
-        })
+        let pages = total.div_ceil(ITEMS_PER_PAGE).max(1);
+        page.and_then(|page| PageSlice::new(page, total))
+            .ok_or_else(|| {
+                let detail = format!("page must be a whole number from 1 to {pages}");
+                Problem::bad_request("malformed", detail)
+            })
     }
 }

@@ -1,136 +1,131 @@
-//! What changed between two days.
+//! The page that compares two dates.
 
 use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::super::nhsuk::{Button, Field, Select, button, inset_text, select};
-use super::components::{dataset_words, day_field, heading, list, table, tag, with_query};
-use super::{Setting, format, one_of, path_of_layer};
+use super::components::{dataset_name, date_field, heading, list, table, tag};
+use super::{PageContext, areas_breadcrumb, format, layer_noun, layer_path, with_query};
 use crate::diff::{AreaChange, Between, Change, MemberMove};
 use crate::domain::{Layer, Member, OdsCode, PracticeStatus};
 
-/// A comparison, or the form for one.
+/// The content of the page.
 pub(crate) struct ComparePage<'a> {
     pub(crate) layer: Layer,
     pub(crate) from: Option<Date>,
     pub(crate) to: Option<Date>,
-    pub(crate) outcome: Compared,
-    /// The last days on which something changes in the layer, the latest first.
-    pub(crate) days: &'a [Date],
+    pub(crate) state: CompareState,
+    /// The latest dates on which something changes in the layer, latest first.
+    pub(crate) change_dates: &'a [Date],
 }
 
-/// What became of the question.
-pub(crate) enum Compared {
-    /// A day is missing.
-    Unasked,
-    /// The first day is not before the second.
-    WrongOrder,
-    /// Nothing is known of the layer on the first day.
-    NoData(Date),
-    /// This.
-    Between(Between),
+/// The state of the form.
+pub(crate) enum CompareState {
+    /// A date is missing.
+    Empty,
+    /// The first date is not before the second.
+    DatesReversed,
+    /// The layer has no data for the first date. The value is the first date with data.
+    NoDataForDate(Date),
+    Changes(Between),
 }
 
-/// `/compare`.
-pub(crate) fn compare(setting: &Setting<'_>, page: &ComparePage<'_>) -> Markup {
-    let title = "Compare two days";
+/// Renders `/compare`.
+pub(crate) fn compare(context: &PageContext<'_>, page: &ComparePage<'_>) -> Markup {
+    let title = "Compare two dates";
     let content = html! {
         (heading("Areas", title))
-        p { "What began, ended or was redrawn, and which practices opened, closed or moved." }
-        (form(setting, page))
-        (result(setting, page))
-        (days(setting, page))
-        p.nhsuk-body-s { "From " (dataset_words(setting)) "." }
+        p { "See which areas began, ended or were redrawn, and which practices opened, closed or moved." }
+        (form(context, page))
+        (result(context, page))
+        (change_dates(context, page))
+        p.nhsuk-body-s { "Using " (dataset_name(context)) "." }
     };
-    let trail = [
-        ("/".to_string(), "Look up".to_string()),
-        (setting.link("/areas"), "Areas".into()),
-    ];
-    setting.page_of_days(title, &trail, content)
+    context.undated_page(title, &areas_breadcrumb(context), content)
 }
 
-fn form(setting: &Setting<'_>, page: &ComparePage<'_>) -> Markup {
+fn form(context: &PageContext<'_>, page: &ComparePage<'_>) -> Markup {
     html! {
         form.compare method="get" action="/compare" {
-            @if let Some(version) = setting.version { input type="hidden" name="dataset" value=(version); }
+            @if let Some(version) = context.version { input type="hidden" name="dataset" value=(version); }
             (select(&Select {
-                field: Field { id: "layer", name: "layer", label: "What to compare".into(), ..Field::default() },
+                field: Field { id: "layer", name: "layer", label: "Type of area".into(), ..Field::default() },
                 options: html! {
-                    @for layer in setting.index.layers() {
-                        option value=(layer) selected[layer == page.layer] { (setting.title_of(layer)) }
+                    @for layer in context.index.layers() {
+                        option value=(layer) selected[layer == page.layer] { (context.layer_title(layer)) }
                     }
                 },
             }))
-            (day_field("from", "First day", page.from))
-            (day_field("to", "Second day", page.to))
+            (date_field("from", "First date", page.from))
+            (date_field("to", "Second date", page.to))
             (button(&Button { text: "Compare", ..Button::default() }))
         }
     }
 }
 
-fn result(setting: &Setting<'_>, page: &ComparePage<'_>) -> Markup {
+fn result(context: &PageContext<'_>, page: &ComparePage<'_>) -> Markup {
     let (Some(from), Some(to)) = (page.from, page.to) else {
         return html! {};
     };
-    let between = match &page.outcome {
-        Compared::Unasked => return html! {},
-        Compared::WrongOrder => {
-            return inset_text(&html! { p { "The first day should be before the second." } });
+    let changes = match &page.state {
+        CompareState::Empty => return html! {},
+        CompareState::DatesReversed => {
+            return inset_text(&html! { p { "The first date must be before the second date." } });
         }
-        Compared::NoData(first) => {
+        CompareState::NoDataForDate(first) => {
             return inset_text(&html! {
-                p { "Nothing is known of " (setting.title_of(page.layer)) " before " (format::date(*first)) ". Choose that day or a later one." }
+                p { "We have no information on " (context.layer_title(page.layer)) " before " (format::date(*first)) ". Choose that date or a later one." }
             });
         }
-        Compared::Between(between) => between,
+        CompareState::Changes(changes) => changes,
     };
     html! {
-        h2.nhsuk-heading-m { (setting.title_of(page.layer)) ": from " (format::date(from)) " to " (format::date(to)) }
-        @if between.is_empty() { p { "Nothing changed." } }
+        h2.nhsuk-heading-m { (context.layer_title(page.layer)) ": from " (format::date(from)) " to " (format::date(to)) }
+        @if changes.is_empty() { p { "Nothing changed." } }
         @else {
-            (areas(setting, page.layer, between))
-            (practices(setting, page.layer, between, to))
-            (members(setting, between))
+            (areas(context, page.layer, changes))
+            (practices(context, page.layer, changes, to))
+            (members(context, changes))
         }
     }
 }
 
-fn areas(setting: &Setting<'_>, layer: Layer, between: &Between) -> Markup {
-    if between.areas.is_empty() {
-        return html! { p { "No area began, ended, was renamed or redrawn." } };
+fn areas(context: &PageContext<'_>, layer: Layer, changes: &Between) -> Markup {
+    if changes.areas.is_empty() {
+        return html! { p { "No areas began, ended, were renamed or were redrawn." } };
     }
-    let rows: Vec<Vec<Markup>> = between
+    let rows: Vec<Vec<Markup>> = changes
         .areas
         .iter()
-        .map(|it| {
+        .map(|change| {
             vec![
-                setting.to_area_of(layer, &it.id),
-                what_became(it),
-                ground(it),
+                context.area_link_by_id(layer, &change.id),
+                change_tags(change),
+                size(change),
             ]
         })
         .collect();
-    let moved: Vec<Markup> = between
+    let transfers: Vec<Markup> = changes
         .moved
         .iter()
-        .map(|it| {
-            let named = |id: &Option<String>| match id {
-                Some(id) => setting.to_area_of(layer, id),
-                None => html! { "nobody" },
+        .map(|transfer| {
+            let link = |id: &Option<String>| match id {
+                Some(id) => context.area_link_by_id(layer, id),
+                None => html! { "no area" },
             };
-            html! { (format!("{:.2} km²", it.km2)) " from " (named(&it.from)) " to " (named(&it.to)) }
+            html! { (format!("{:.2} km²", transfer.km2)) " from " (link(&transfer.from)) " to " (link(&transfer.to)) }
         })
         .collect();
     html! {
-        (table("Areas that changed", &["Area", "What", "Ground"], rows))
-        @if !moved.is_empty() {
-            h3.nhsuk-heading-s { "Ground that moved" }
-            (list(&moved))
+        (table("Areas that changed", &["Area", "Change", "Size"], rows))
+        @if !transfers.is_empty() {
+            h3.nhsuk-heading-s { "Land that moved between areas" }
+            (list(&transfers))
         }
     }
 }
 
-fn what_became(change: &AreaChange) -> Markup {
+fn change_tags(change: &AreaChange) -> Markup {
     let is_redrawn = change.gained_km2 > 0.0 || change.lost_km2 > 0.0;
     let is_renamed = change.old_name != change.new_name;
     match change.change {
@@ -140,51 +135,51 @@ fn what_became(change: &AreaChange) -> Markup {
             @if is_redrawn { (tag("Redrawn", "yellow")) " " }
             @if is_renamed {
                 (tag("Renamed", "blue"))
-                " before: " (change.old_name.as_deref().unwrap_or_default())
+                " from " (change.old_name.as_deref().unwrap_or_default())
             }
         },
     }
 }
 
-fn ground(change: &AreaChange) -> Markup {
-    let km2 = |size: f64| format!("{size:.2} km²");
+fn size(change: &AreaChange) -> Markup {
+    let format_km2 = |km2: f64| format!("{km2:.2} km²");
     html! {
         @match (change.old_km2, change.new_km2) {
             (Some(old), Some(new)) if change.gained_km2 > 0.0 || change.lost_km2 > 0.0 => {
-                (km2(old)) " before, " (km2(new)) " after: " (km2(change.gained_km2)) " gained, " (km2(change.lost_km2)) " lost"
+                (format_km2(old)) " before, " (format_km2(new)) " after: " (format_km2(change.gained_km2)) " gained, " (format_km2(change.lost_km2)) " lost"
             }
-            (Some(_), Some(_)) => { "The same" }
-            (None, Some(new)) => { (km2(new)) }
-            (Some(old), None) => { (km2(old)) " before" }
+            (Some(_), Some(_)) => { "No change" }
+            (None, Some(new)) => { (format_km2(new)) }
+            (Some(old), None) => { (format_km2(old)) " before" }
             (None, None) => { "Not known" }
         }
     }
 }
 
-fn practices(setting: &Setting<'_>, layer: Layer, between: &Between, to: Date) -> Markup {
-    if between.practices.is_empty() {
-        return html! { p { "No practice opened or closed." } };
+fn practices(context: &PageContext<'_>, layer: Layer, changes: &Between, to: Date) -> Markup {
+    if changes.practices.is_empty() {
+        return html! { p { "No practices opened or closed." } };
     }
-    let rows: Vec<Vec<Markup>> = between
+    let rows: Vec<Vec<Markup>> = changes
         .practices
         .iter()
-        .map(|it| {
+        .map(|change| {
             vec![
-                setting.to_practice(it.code),
-                match it.new {
+                context.practice_link(change.code),
+                match change.new {
                     PracticeStatus::Active => tag("Opened", "green"),
                     PracticeStatus::Closed => tag("Closed", "grey"),
                     PracticeStatus::Dormant => tag("Dormant", "yellow"),
                     PracticeStatus::Proposed => tag("Not yet open", "blue"),
                 },
-                groups_of(setting, it.code, layer, to),
-                successors(setting, it.code),
+                areas_of_practice(context, change.code, layer, to),
+                successors(context, change.code),
             ]
         })
         .collect();
-    let columns = ["Practice", "What", one_of(layer), "Its patients went to"];
+    let columns = ["Practice", "Change", layer_noun(layer), "Patients moved to"];
     let columns = match layer {
-        Layer::GpPractice => ["Practice", "What", "Community", "Its patients went to"],
+        Layer::GpPractice => ["Practice", "Change", "Community", "Patients moved to"],
         _ => columns,
     };
     html! {
@@ -192,8 +187,8 @@ fn practices(setting: &Setting<'_>, layer: Layer, between: &Between, to: Date) -
     }
 }
 
-/// The areas of the layer that a practice belongs to; of practices themselves, its community.
-fn groups_of(setting: &Setting<'_>, code: OdsCode, layer: Layer, day: Date) -> Markup {
+/// Renders the areas of a layer that a practice belongs to; for the layer of practices, its community.
+fn areas_of_practice(context: &PageContext<'_>, code: OdsCode, layer: Layer, date: Date) -> Markup {
     let layers = match layer {
         Layer::GpPractice => vec![Layer::Icc, Layer::NeighbourhoodTeam],
         layer => vec![layer],
@@ -202,92 +197,90 @@ fn groups_of(setting: &Setting<'_>, code: OdsCode, layer: Layer, day: Date) -> M
     let groups: Vec<(Layer, &str)> = layers
         .into_iter()
         .flat_map(|layer| {
-            let memberships: Vec<_> = setting.index.memberships_of(&key, layer, day).collect();
-            let ids = memberships.into_iter().filter_map(|it| it.group.as_deref());
+            let memberships: Vec<_> = context.index.memberships_of(&key, layer, date).collect();
+            let ids = memberships
+                .into_iter()
+                .filter_map(|membership| membership.group.as_deref());
             ids.map(|id| (layer, id)).collect::<Vec<_>>()
         })
         .collect();
     html! {
         @if groups.is_empty() { "–" }
-        @for (at, (layer, id)) in groups.iter().enumerate() {
-            @if at > 0 { ", " }
-            (setting.to_area_of(*layer, id))
+        @for (index, (layer, id)) in groups.iter().enumerate() {
+            @if index > 0 { ", " }
+            (context.area_link_by_id(*layer, id))
         }
     }
 }
 
-fn successors(setting: &Setting<'_>, code: OdsCode) -> Markup {
-    let steps = setting.index.successors(code);
+fn successors(context: &PageContext<'_>, code: OdsCode) -> Markup {
+    let successions = context.index.successors(code);
     html! {
-        @if steps.is_empty() { "–" }
-        @for (at, step) in steps.iter().enumerate() {
-            @if at > 0 { ", " }
-            (setting.to_practice(step.successor))
+        @if successions.is_empty() { "–" }
+        @for (index, succession) in successions.iter().enumerate() {
+            @if index > 0 { ", " }
+            (context.practice_link(succession.successor))
         }
     }
 }
 
-fn members(setting: &Setting<'_>, between: &Between) -> Markup {
-    if between.members.is_empty() {
+fn members(context: &PageContext<'_>, changes: &Between) -> Markup {
+    if changes.members.is_empty() {
         return html! {};
     }
-    let rows: Vec<Vec<Markup>> = between
+    let rows: Vec<Vec<Markup>> = changes
         .members
         .iter()
-        .map(|it| {
+        .map(|change| {
             vec![
-                member(setting, it),
-                groups(setting, it.layer, &it.left),
-                groups(setting, it.layer, &it.joined),
+                member_link(context, change),
+                group_links(context, change.layer, &change.left),
+                group_links(context, change.layer, &change.joined),
             ]
         })
         .collect();
     html! {
-        (table("Members that moved", &["Who", "Left", "Joined"], rows))
+        (table("Members that moved", &["Member", "Left", "Joined"], rows))
     }
 }
 
-fn member(setting: &Setting<'_>, moved: &MemberMove) -> Markup {
-    match (moved.member_layer, moved.member.parse()) {
-        (Layer::GpPractice, Ok(code)) => setting.to_practice(code),
-        (layer, _) => setting.to_area_of(layer, &moved.member),
+fn member_link(context: &PageContext<'_>, change: &MemberMove) -> Markup {
+    match (change.member_layer, change.member.parse()) {
+        (Layer::GpPractice, Ok(code)) => context.practice_link(code),
+        (layer, _) => context.area_link_by_id(layer, &change.member),
     }
 }
 
-fn groups(setting: &Setting<'_>, layer: Layer, ids: &[Option<String>]) -> Markup {
+fn group_links(context: &PageContext<'_>, layer: Layer, ids: &[Option<String>]) -> Markup {
     html! {
         @if ids.is_empty() { "–" }
-        @for (at, id) in ids.iter().enumerate() {
-            @if at > 0 { ", " }
-            @match id { Some(id) => (setting.to_area_of(layer, id)), None => "none named" }
+        @for (index, id) in ids.iter().enumerate() {
+            @if index > 0 { ", " }
+            @match id { Some(id) => (context.area_link_by_id(layer, id)), None => "none named" }
         }
     }
 }
 
-/// Days on which there is something to see.
-fn days(setting: &Setting<'_>, page: &ComparePage<'_>) -> Markup {
+/// Renders links that compare each date of change with the day before.
+fn change_dates(context: &PageContext<'_>, page: &ComparePage<'_>) -> Markup {
     let layer = page.layer;
     let items: Vec<Markup> = page
-        .days
+        .change_dates
         .iter()
-        .filter_map(|day| {
-            let before = day.yesterday().ok()?.to_string();
-            let day_text = day.to_string();
-            let mut pairs = vec![
-                ("layer", layer.as_str()),
-                ("from", &before),
-                ("to", &day_text),
-            ];
-            pairs.extend(setting.version.map(|version| ("dataset", version)));
-            let href = with_query("/compare", &pairs);
-            Some(html! { a href=(href) { (format::date(*day)) } })
+        .filter_map(|date| {
+            let before = date.yesterday().ok()?.to_string();
+            let after = date.to_string();
+            let mut parameters = vec![("layer", layer.as_str()), ("from", &before), ("to", &after)];
+            parameters.extend(context.version.map(|version| ("dataset", version)));
+            let href = with_query("/compare", &parameters);
+            Some(html! { a href=(href) { (format::date(*date)) } })
         })
         .collect();
     html! {
-        h2.nhsuk-heading-m { "Days on which something changed" }
-        @if items.is_empty() { p { "None is known of " a href=(setting.link(&path_of_layer(layer))) { (setting.title_of(layer)) } "." } }
+        h2.nhsuk-heading-m { "Dates with changes" }
+        @if items.is_empty() { p { "We do not know of any changes to " a href=(context.link(&layer_path(layer))) { (context.layer_title(layer)) } "." } }
         @else {
-            p { "In " a href=(setting.link(&path_of_layer(layer))) { (setting.title_of(layer)) } " and their practices, each compared with the day before:" }
+            p { "Changes to " a href=(context.link(&layer_path(layer))) { (context.layer_title(layer)) } " and their practices. Each link compares a date with the day before:" }
             (list(&items))
         }
     }

@@ -1,63 +1,57 @@
-//! What the pages are made of.
+//! The components that the pages of the directory share.
 
 use jiff::civil::Date;
 use maud::{Markup, html};
 
-use super::super::interactive_map::LiveMap;
-use super::super::lookup_result::downloads;
-use super::super::nhsuk::{self, Button, Pagination, Table, button};
-use super::{Setting, called, format, last_day, meaning};
+use super::super::interactive_map::InteractiveMap;
+use super::super::links::{map_downloads, path_segment};
+use super::super::nhsuk::{self, Button, DataTable, Pagination, button};
+use super::{PageContext, display_name, format, last_day, provenance_text};
 use crate::domain::{Area, Layer, Period, PracticeStatus, Provenance};
 
-/// Lines of a list on one page.
-pub(crate) const PER_PAGE: usize = 100;
+/// The number of items on one page of a list.
+pub(crate) const ITEMS_PER_PAGE: usize = 100;
 
-/// A page of a list.
+/// One page of a list.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Part {
-    /// From 1.
+pub(crate) struct PageSlice {
+    /// The number of the page, from 1.
     pub(crate) page: usize,
-    /// Lines of the whole list.
+    /// The number of items in the whole list.
     pub(crate) total: usize,
 }
 
-impl Part {
-    /// The page, if the list has it; the first one even of an empty list.
-    pub(crate) fn new(page: usize, total: usize) -> Option<Part> {
-        let pages = total.div_ceil(PER_PAGE).max(1);
-        (1..=pages).contains(&page).then_some(Part { page, total })
+impl PageSlice {
+    /// Returns the page, or `None` if the list has no page of that number. An empty list has one page.
+    pub(crate) fn new(page: usize, total: usize) -> Option<PageSlice> {
+        let pages = total.div_ceil(ITEMS_PER_PAGE).max(1);
+        (1..=pages)
+            .contains(&page)
+            .then_some(PageSlice { page, total })
     }
 
+    /// Returns the items of the page.
     pub(super) fn of<T>(self, list: &[T]) -> &[T] {
-        let start = (self.page - 1) * PER_PAGE;
-        &list[start..list.len().min(start + PER_PAGE)]
+        let start = (self.page - 1) * ITEMS_PER_PAGE;
+        &list[start..list.len().min(start + ITEMS_PER_PAGE)]
     }
 
     fn pages(self) -> usize {
-        self.total.div_ceil(PER_PAGE).max(1)
+        self.total.div_ceil(ITEMS_PER_PAGE).max(1)
     }
 }
 
-/// Of when list sizes are: they are one count, whatever the day of the page.
-pub(super) fn list_size_words(setting: &Setting<'_>) -> String {
-    let mut sources = setting.index.manifest().sources.iter();
-    let known = sources.find(|it| it.what.contains("list sizes"));
-    known.map_or(String::new(), |it| format!(", as of {}", it.vintage))
-}
-
-/// A segment of a path, percent-encoded (RFC 3986, 3.3).
-pub(crate) fn encoded(segment: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte);
-    segment.bytes().fold(String::new(), |mut path, byte| {
-        match is_plain(byte) {
-            true => path.push(char::from(byte)),
-            false => path.push_str(&format!("%{byte:02X}")),
-        }
-        path
+/// Returns `, as of …` with the date of the practice list sizes, or nothing if the dataset does not give it. List sizes
+/// are counted once and do not depend on the date of the page.
+pub(super) fn list_size_date(context: &PageContext<'_>) -> String {
+    let mut sources = context.index.manifest().sources.iter();
+    let source = sources.find(|source| source.what.contains("list sizes"));
+    source.map_or(String::new(), |source| {
+        format!(", as of {}", source.vintage)
     })
 }
 
-/// A heading with what the thing is above it.
+/// Renders the `h1` of a page with the kind of page above it.
 pub(super) fn heading(caption: &str, title: &str) -> Markup {
     html! {
         h1.nhsuk-heading-l {
@@ -67,21 +61,21 @@ pub(super) fn heading(caption: &str, title: &str) -> Markup {
     }
 }
 
-/// A table whose first column names its rows.
+/// Renders a table. The first cell of each row is its heading.
 pub(super) fn table(caption: &str, columns: &[&str], rows: Vec<Vec<Markup>>) -> Markup {
-    nhsuk::table(&Table {
+    nhsuk::table(&DataTable {
         caption,
         caption_size: Some("s"),
         columns: columns.iter().map(|column| (*column).into()).collect(),
-        // On a narrow screen what stands in a cell is set beside its heading, and has to be one thing.
+        // On a narrow screen a cell is a flex container: its content has to be one element beside the heading.
         rows: rows
             .into_iter()
-            .map(|row| row.into_iter().map(whole).collect())
+            .map(|row| row.into_iter().map(in_span).collect())
             .collect(),
     })
 }
 
-fn whole(cell: Markup) -> Markup {
+fn in_span(cell: Markup) -> Markup {
     html! { span { (cell) } }
 }
 
@@ -103,7 +97,7 @@ pub(super) fn status_tag(status: PracticeStatus) -> Markup {
     tag(text, colour)
 }
 
-/// The word for a provenance, and what it means.
+/// Renders a provenance as a tag with an explanation.
 pub(super) fn provenance(provenance: Provenance) -> Markup {
     let colour = match provenance {
         Provenance::Official => "green",
@@ -111,135 +105,117 @@ pub(super) fn provenance(provenance: Provenance) -> Markup {
         Provenance::Modelled => "yellow",
         Provenance::Indicative => "orange",
     };
-    html! { (provenance_tag_text(provenance, colour)) " " (meaning(provenance)) }
+    let name = format::sentence_case(provenance.as_str());
+    html! { (tag(&name, colour)) " " (provenance_text(provenance)) }
 }
 
-fn provenance_tag_text(provenance: Provenance, colour: &str) -> Markup {
-    let word = provenance.as_str();
-    let (first, rest) = word.split_at(1);
-    tag(&format!("{}{rest}", first.to_uppercase()), colour)
-}
-
-/// When something held: `from 1 July 2022`; `first_data` is the day before which nothing is known.
-pub(super) fn period_words(period: Period, first_data: Option<Date>) -> String {
+/// Formats a period: `from 1 July 2022`. `first_data` is the first date that the layer has data for.
+pub(super) fn period_text(period: Period, first_data: Option<Date>) -> String {
     let Period { from, to } = period;
     match (from.map(format::date), to.map(last_day)) {
         (Some(from), Some(last)) => format!("from {from} until {last}"),
         (Some(from), None) => format!("from {from}"),
-        (None, Some(last)) => format!("until {last}; the first day is not known"),
+        (None, Some(last)) => format!("until {last} (start date not known)"),
         (None, None) => match first_data {
-            Some(day) => format!("since before {}", format::date(day)),
-            None => "since a day that is not known".into(),
+            Some(date) => format!("since before {}", format::date(date)),
+            None => "from an unknown date".into(),
         },
     }
 }
 
-/// A version of an area that does not hold on the day says so.
-pub(super) fn not_of_the_day(setting: &Setting<'_>, area: &Area) -> Markup {
-    if area.period.contains(setting.as_of) {
+/// Renders a notice if the area has ended, or has not begun, on the date of the page.
+pub(super) fn outdated_notice(context: &PageContext<'_>, area: &Area) -> Markup {
+    if area.period.contains(context.as_of) {
         return html! {};
     }
-    let is_over = area.period.to.is_some_and(|to| to <= setting.as_of);
-    let sentence = match (is_over, area.period.to, area.period.from) {
+    let name = display_name(area);
+    let has_ended = area.period.to.is_some_and(|to| to <= context.as_of);
+    let sentence = match (has_ended, area.period.to, area.period.from) {
         (true, Some(to), _) => format!(
-            "{} came to an end: its last day was {}. This page is about what it was.",
-            called(area),
+            "{name} has ended. Its last day was {}. This page shows what it was.",
             last_day(to)
         ),
-        (_, _, Some(from)) => format!("{} began on {}.", called(area), format::date(from)),
+        (_, _, Some(from)) => format!("{name} began on {}.", format::date(from)),
         _ => return html! {},
     };
     nhsuk::inset_text(&html! { p { (sentence) } })
 }
 
-/// Which day and which dataset the page is for.
-pub(super) fn day_words(setting: &Setting<'_>) -> Markup {
+/// Renders the line that says which date and dataset the page is for.
+pub(super) fn date_line(context: &PageContext<'_>) -> Markup {
     html! {
         p.nhsuk-body-s {
-            "For " (format::date(setting.as_of)) @if !setting.is_dated { " (today)" } ", from " (dataset_words(setting)) "."
+            "For " (format::date(context.as_of)) @if !context.has_date { " (today)" } ", using " (dataset_name(context)) "."
         }
     }
 }
 
-pub(super) fn dataset_words(setting: &Setting<'_>) -> Markup {
-    let manifest = setting.index.manifest();
+pub(super) fn dataset_name(context: &PageContext<'_>) -> Markup {
+    let manifest = context.index.manifest();
     html! { "dataset " (manifest.name) ", version " (manifest.version) }
 }
 
-/// A form that asks for the same page on another day. Other fields of the page go along.
-pub(super) fn day_form(setting: &Setting<'_>, path: &str, others: &[(&str, &str)]) -> Markup {
+/// Renders the form that shows the page for another date. `parameters` are the other parameters of the page.
+pub(super) fn date_form(
+    context: &PageContext<'_>,
+    path: &str,
+    parameters: &[(&str, &str)],
+) -> Markup {
     html! {
-        form.another-day method="get" action=(path) {
-            @for (name, value) in others { input type="hidden" name=(name) value=(value); }
-            @if let Some(version) = setting.version { input type="hidden" name="dataset" value=(version); }
-            (day_field("as_of", "Show another day", Some(setting.as_of)))
-            (button(&Button { text: "Show that day", variant: Some("secondary"), is_small: true, ..Button::default() }))
-            @if setting.is_dated { p { a href=(without_day(setting, path, others)) { "Show today" } } }
+        form.date-form method="get" action=(path) {
+            @for (name, value) in parameters { input type="hidden" name=(name) value=(value); }
+            @if let Some(version) = context.version { input type="hidden" name="dataset" value=(version); }
+            (date_field("as_of", "Show a different date", Some(context.as_of)))
+            (button(&Button { text: "Show this date", variant: Some("secondary"), is_small: true, ..Button::default() }))
+            @if context.has_date { p { a href=(context.link_without_date(path, parameters)) { "Show today" } } }
         }
     }
 }
 
-/// A day in one field, as addresses have it.
-pub(super) fn day_field(name: &str, label: &str, day: Option<Date>) -> Markup {
+/// Renders a date in one field, as URLs have it.
+pub(super) fn date_field(name: &str, label: &str, date: Option<Date>) -> Markup {
     html! {
         div.nhsuk-form-group {
             label.nhsuk-label for=(name) { (label) }
-            input."nhsuk-input nhsuk-input--width-10" id=(name) type="date" name=(name) value=[day];
+            input."nhsuk-input nhsuk-input--width-10" id=(name) type="date" name=(name) value=[date];
         }
     }
 }
 
-fn without_day(setting: &Setting<'_>, path: &str, others: &[(&str, &str)]) -> String {
-    let version = setting.version.map(|version| ("dataset", version));
-    let pairs: Vec<(&str, &str)> = others.iter().copied().chain(version).collect();
-    with_query(path, &pairs)
-}
-
-/// A path with a query of these fields.
-pub(in crate::web) fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
-    if pairs.is_empty() {
-        return path.to_string();
-    }
-    let query = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(pairs)
-        .finish();
-    format!("{path}?{query}")
-}
-
-/// Links to the pages before and after; `to` is the address of a page.
-pub(super) fn pagination(part: Part, to: &dyn Fn(usize) -> String) -> Markup {
-    let pages = part.pages();
-    let link = |page: usize| (to(page), format!("Page {page} of {pages}"));
+/// Renders the links to the previous and next page. `url` returns the URL of a page.
+pub(super) fn pagination(slice: PageSlice, url: &dyn Fn(usize) -> String) -> Markup {
+    let pages = slice.pages();
+    let link = |page: usize| (url(page), format!("Page {page} of {pages}"));
     nhsuk::pagination(&Pagination {
-        previous: (part.page > 1).then(|| link(part.page - 1)),
-        next: (part.page < pages).then(|| link(part.page + 1)),
+        previous: (slice.page > 1).then(|| link(slice.page - 1)),
+        next: (slice.page < pages).then(|| link(slice.page + 1)),
     })
 }
 
-/// A map of a layer, or of one of its areas, with its words for those who do not see it, and the same to take away.
-pub(super) fn map(
-    setting: &Setting<'_>,
+/// Renders a map of a layer or of one of its areas, with links to download it. `description` is the text alternative.
+pub(super) fn map_figure(
+    context: &PageContext<'_>,
     layer: Layer,
     area: Option<&str>,
     name: &str,
     description: &str,
 ) -> Markup {
-    let stem = match area {
-        Some(id) => format!("/maps/{layer}/{}", encoded(id)),
+    let path = match area {
+        Some(id) => format!("/maps/{layer}/{}", path_segment(id)),
         None => format!("/maps/{layer}"),
     };
-    let query = setting.link("");
-    let moving = LiveMap {
-        index: setting.index,
+    let query = context.link("");
+    let map = InteractiveMap {
+        index: context.index,
         layer,
-        day: setting.as_of,
+        date: context.as_of,
         query: &query,
         title: name,
         area,
-        mark: None,
+        marker: None,
     };
-    moving.figure(&html! {
-        img src={ (stem) ".svg" (query) } alt=(description) width="800";
-        figcaption.to-take-away { (downloads(&stem, &query, name)) }
+    map.figure(&html! {
+        img src={ (path) ".svg" (query) } alt=(description) width="800";
+        figcaption.download-links { (map_downloads(&path, &query, name)) }
     })
 }

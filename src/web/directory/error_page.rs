@@ -1,91 +1,84 @@
-//! What a browser is told where there is no page.
+//! The page that browsers get in place of a problem (RFC 9457).
 
 use maud::{Markup, html};
 
-use super::super::layout::{Page, frame};
-use super::path_of_layer;
+use super::super::layout::{PageLayout, layout};
+use super::{format, layer_path, layer_title};
 use crate::domain::Layer;
 use crate::index::Index;
 
-/// Why there is no page. What was asked is not repeated.
-pub(crate) struct Refusal<'a> {
+/// The content of the page. It does not repeat anything from the request.
+pub(crate) struct ErrorPage<'a> {
     pub(crate) status: u16,
     pub(crate) code: &'a str,
     pub(crate) detail: &'a str,
-    /// The layer whose page was asked for.
+    /// The layer of the requested page.
     pub(crate) layer: Option<Layer>,
 }
 
-/// The page instead, with a way on.
-pub(crate) fn refusal(index: &Index, refusal: &Refusal<'_>) -> Markup {
-    let (title, sentence) = words(refusal);
-    let layer = refusal
+/// Renders the page, with links to continue.
+pub(crate) fn error_page(index: &Index, error: &ErrorPage<'_>) -> Markup {
+    let (title, sentence) = title_and_text(error);
+    let layer = error
         .layer
         .filter(|layer| index.first_data(*layer).is_some());
     let content = html! {
         h1.nhsuk-heading-l { (title) }
         p { (sentence) }
-        @if let Some(layer) = layer.filter(|_| refusal.code == "no_data_for_date") { (first_data(index, layer)) }
-        h2.nhsuk-heading-m { "Where to go from here" }
+        @if let Some(layer) = layer.filter(|_| error.code == "no_data_for_date") { (first_data(index, layer)) }
+        h2.nhsuk-heading-m { "What you can do next" }
         ul.nhsuk-list.nhsuk-list--bullet {
             @if let Some(layer) = layer {
-                li { a href=(path_of_layer(layer)) { "The list: " (title_of(index, layer)) } }
+                li { a href=(layer_path(layer)) { "See all " (layer_title(index, layer)) } }
             }
             li { a href="/" { "Look up a postcode" } }
-            li { a href="/areas" { "All areas, practices and groups" } }
+            li { a href="/areas" { "See all areas, practices and groups" } }
         }
     };
-    let page = Page {
+    let page = PageLayout {
         title,
         content,
-        ..Page::default()
+        ..PageLayout::default()
     };
-    frame(index, &page)
+    layout(index, &page)
 }
 
-fn words(refusal: &Refusal<'_>) -> (&'static str, String) {
+fn title_and_text(error: &ErrorPage<'_>) -> (&'static str, String) {
     let detail = || {
-        let mut letters = refusal.detail.chars();
-        let first = letters.next().into_iter().flat_map(char::to_uppercase);
-        format!("{}.", first.chain(letters).collect::<String>())
+        let sentence = format::sentence_case(error.detail);
+        format!("{sentence}.")
     };
-    match (refusal.status, refusal.code) {
+    match (error.status, error.code) {
         (_, "unknown_area") => (
             "Not found",
-            "There is no area of that code in the dataset.".into(),
+            "We have no area with that code.".into(),
         ),
-        (_, "unknown_layer") => ("Not found", "The dataset has no such kind of area.".into()),
+        (_, "unknown_layer") => ("Not found", "We have no areas of that type.".into()),
         (_, "unknown_practice") => (
             "Not found",
-            "There is no practice of that code in the dataset.".into(),
+            "We have no GP practice with that code.".into(),
         ),
-        (_, "unknown_dataset") => ("Not found", "No dataset of that version is loaded.".into()),
+        (_, "unknown_dataset") => ("Not found", "We do not have that version of the data.".into()),
         (_, "no_data_for_date") => (
-            "Nothing is known for that day",
-            "The day is before the first that the dataset knows of.".into(),
+            "No information for that date",
+            "We have no data for dates that early.".into(),
         ),
         (404, _) => (
             "Page not found",
-            "If the address was typed, check it; if it was a link, it may have moved.".into(),
+            "If you typed the web address, check it is correct. If you followed a link, the page may have moved.".into(),
         ),
         (400..500, _) => ("There is a problem", detail()),
         _ => (
-            "Something went wrong",
-            "The service could not answer. Try again in a moment.".into(),
+            "Sorry, there is a problem with the service",
+            "Try again later.".into(),
         ),
     }
-}
-
-fn title_of(index: &Index, layer: Layer) -> &str {
-    let mut entries = index.manifest().layers.iter();
-    let entry = entries.find(|entry| entry.id == layer.as_str());
-    entry.map_or(layer.as_str(), |entry| entry.title.as_str())
 }
 
 fn first_data(index: &Index, layer: Layer) -> Markup {
     html! {
         @if let Some(first) = index.first_data(layer) {
-            p { "The first day is " (super::format::date(first)) "." }
+            p { "The first date with data is " (format::date(first)) "." }
         }
     }
 }

@@ -1,178 +1,177 @@
-//! Resilience groups, and a group.
+//! The pages of all resilience groups and of one group.
 
 use maud::{Markup, html};
 
 use super::super::nhsuk::summary_list;
 use super::area::{area_downloads, history};
 use super::components::{
-    Part, day_form, heading, list, map, not_of_the_day, pagination, period_words, provenance, table,
+    PageSlice, date_form, heading, list, map_figure, outdated_notice, pagination, period_text,
+    provenance, table,
 };
-use super::{Setting, called, format, one_of, path_of};
+use super::{PageContext, area_path, areas_breadcrumb, display_name, format, layer_noun};
 use crate::domain::{Area, Boundary, Layer, Member, Membership, PracticeStatus, Provenance};
 use crate::index::OutcodeIn;
 
 const LAYER: Layer = Layer::ResilienceGroup;
 
-/// A group with what is looked up for its page.
+/// The content of a group's page.
 pub(crate) struct GroupPage<'i> {
-    /// In its version of the day, or its last.
+    /// The version of the group on the date, or its last version.
     pub(crate) area: &'i Area,
-    /// Whether there is ground to be shown for it.
-    pub(crate) has_ground: bool,
+    /// Whether it has a boundary on the date.
+    pub(crate) has_boundary: bool,
     pub(crate) outcodes: Vec<OutcodeIn>,
     pub(crate) boundaries: Vec<&'i Boundary>,
     pub(crate) can_be_embedded: bool,
 }
 
-fn above(setting: &Setting<'_>) -> Vec<(String, String)> {
-    vec![
-        ("/".into(), "Look up".into()),
-        (setting.link("/areas"), "Areas".into()),
-    ]
-}
-
-/// `/groups`: the groups of the day in order of name, and who is known to have none named.
-pub(crate) fn groups(setting: &Setting<'_>, groups: &[&Area], part: Part) -> Markup {
-    let title = setting.title_of(LAYER);
-    let rows: Vec<Vec<Markup>> = part
+/// Renders `/groups`: the groups on the date, and the communities whose source does not name one. `groups` are ordered
+/// by name.
+pub(crate) fn groups(context: &PageContext<'_>, groups: &[&Area], slice: PageSlice) -> Markup {
+    let title = context.layer_title(LAYER);
+    let rows: Vec<Vec<Markup>> = slice
         .of(groups)
         .iter()
         .map(|group| {
             vec![
-                setting.to_area(group),
-                html! { (kind_of(group)) },
-                members_in_words(setting, group),
+                context.area_link(group),
+                html! { (group_kind(group)) },
+                member_links(context, group),
             ]
         })
         .collect();
-    let without = without_groups(setting);
+    let without_group = members_without_group(context);
     let content = html! {
         (heading("Areas", title))
-        p { "Groups of people and organisations that help in a community. Which communities a group is for is as its published page says; not every one calls itself a resilience group." }
-        @if rows.is_empty() { p { "None on that day." } }
-        @else { (table("In order of name", &["Group", "Calls itself", "For"], rows)) }
-        (pagination(part, &|number| setting.link(&format!("/groups?page={number}"))))
-        @if !without.is_empty() {
-            h2.nhsuk-heading-m { "Where none is named" }
-            p { "The published page lists these and names no group. That is not the same as having none:" }
-            (list(&without))
+        p { "Groups of people and organisations that help their community. We list the communities that each group’s published page names. Not all of them call themselves a resilience group." }
+        @if rows.is_empty() { p { "None on that date." } }
+        @else { (table("Groups", &["Group", "Calls itself", "Communities"], rows)) }
+        (pagination(slice, &|number| context.link(&format!("/groups?page={number}"))))
+        @if !without_group.is_empty() {
+            h2.nhsuk-heading-m { "Communities without a named group" }
+            p { "The published page lists these communities but does not name a group. They may still have one:" }
+            (list(&without_group))
         }
-        (super::area::layer_downloads(setting, LAYER))
-        (day_form(setting, "/groups", &[]))
+        (super::area::layer_downloads(context, LAYER))
+        (date_form(context, "/groups", &[]))
     };
-    setting.page(title, &above(setting), &content)
+    context.page(title, &areas_breadcrumb(context), &content)
 }
 
-fn kind_of(group: &Area) -> &str {
+fn group_kind(group: &Area) -> &str {
     group.kind.as_deref().unwrap_or("group")
 }
 
-fn members_in_words(setting: &Setting<'_>, group: &Area) -> Markup {
-    let members = setting.index.members(LAYER, &group.id, setting.as_of);
+fn member_links(context: &PageContext<'_>, group: &Area) -> Markup {
+    let members = context.index.members(LAYER, &group.id, context.as_of);
     html! {
-        @for (at, membership) in members.iter().enumerate() {
-            @if at > 0 { ", " }
-            (member(setting, &membership.member))
+        @for (index, membership) in members.iter().enumerate() {
+            @if index > 0 { ", " }
+            (member_link(context, &membership.member))
         }
     }
 }
 
-fn member(setting: &Setting<'_>, member: &Member) -> Markup {
+fn member_link(context: &PageContext<'_>, member: &Member) -> Markup {
     match member {
-        Member::Practice(code) => setting.to_practice(*code),
-        Member::Area(layer, id) => setting.to_area_of(*layer, id),
+        Member::Practice(code) => context.practice_link(*code),
+        Member::Area(layer, id) => context.area_link_by_id(*layer, id),
     }
 }
 
-/// Members of a group that the source does not name, on the day.
-fn without_groups(setting: &Setting<'_>) -> Vec<Markup> {
-    let memberships = setting.index.memberships();
+/// Returns links to the communities that have no group named by the source on the date.
+fn members_without_group(context: &PageContext<'_>) -> Vec<Markup> {
+    let memberships = context.index.memberships();
     memberships
-        .filter(|it| it.layer == LAYER && it.group.is_none() && it.period.contains(setting.as_of))
-        .map(|it| member(setting, &it.member))
+        .filter(|membership| membership.layer == LAYER && membership.group.is_none())
+        .filter(|membership| membership.period.contains(context.as_of))
+        .map(|membership| member_link(context, &membership.member))
         .collect()
 }
 
-/// `/groups/{id}`.
-pub(crate) fn group(setting: &Setting<'_>, page: &GroupPage<'_>) -> Markup {
+/// Renders `/groups/{id}`.
+pub(crate) fn group(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
     let area = page.area;
-    let members = setting.index.members(LAYER, &area.id, setting.as_of);
-    let mut trail = above(setting);
-    trail.push((setting.link("/groups"), setting.title_of(LAYER).into()));
+    let members = context.index.members(LAYER, &area.id, context.as_of);
+    let mut breadcrumb = areas_breadcrumb(context);
+    breadcrumb.push((context.link("/groups"), context.layer_title(LAYER).into()));
     let content = html! {
-        (heading(one_of(LAYER), &called(area)))
-        (not_of_the_day(setting, area))
-        (facts(setting, page))
-        h2.nhsuk-heading-m { "Who it is for" }
-        @if members.is_empty() { p { "No member of it is known for that day." } }
-        @else { (table("Its communities", &["Community", "Kind", "How this is known", "When"], members.iter().map(|it| member_row(setting, it)).collect())) }
-        (practices(setting, &members))
-        @if page.has_ground {
+        (heading(layer_noun(LAYER), &display_name(area)))
+        (outdated_notice(context, area))
+        (facts(context, page))
+        h2.nhsuk-heading-m { "Communities" }
+        @if members.is_empty() { p { "We do not know its communities on that date." } }
+        @else { (table("Communities of this group", &["Community", "Type", "How we know", "When"], members.iter().map(|membership| member_row(context, membership)).collect())) }
+        (practices(context, &members))
+        @if page.has_boundary {
             h2.nhsuk-heading-m { "Map" }
-            p { "The ground of its communities together." }
-            (map(setting, LAYER, Some(&area.id), &called(area), &format!("Map of the area of {}.", called(area))))
+            p { "The combined area of its communities." }
+            (map_figure(context, LAYER, Some(&area.id), &display_name(area), &format!("Map of the area of {}.", display_name(area))))
         }
-        (history(setting, area, &page.boundaries))
-        section.to-take-away {
-            h2.nhsuk-heading-m { "Take it away" }
-            (area_downloads(setting, area, page.has_ground, page.can_be_embedded))
+        (history(context, area, &page.boundaries))
+        section.download-links {
+            h2.nhsuk-heading-m { "Download" }
+            (area_downloads(context, area, page.has_boundary, page.can_be_embedded))
         }
-        (day_form(setting, &path_of(LAYER, &area.id), &[]))
+        (date_form(context, &area_path(LAYER, &area.id), &[]))
     };
-    setting.page(&called(area), &trail, &content)
+    context.page(&display_name(area), &breadcrumb, &content)
 }
 
-fn facts(setting: &Setting<'_>, page: &GroupPage<'_>) -> Markup {
+fn facts(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
     let area = page.area;
-    let count: usize = page.outcodes.iter().map(|it| it.postcodes).sum();
-    let path = format!("{}/postcodes", path_of(LAYER, &area.id));
-    let first_data = setting.index.first_data(LAYER);
+    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcodes).sum();
+    let path = format!("{}/postcodes", area_path(LAYER, &area.id));
+    let first_data = context.index.first_data(LAYER);
     summary_list(&[
-        ("Calls itself", html! { (kind_of(area)) }),
+        ("Calls itself", html! { (group_kind(area)) }),
         ("Code", html! { (area.id) }),
-        ("Valid", html! { (period_words(area.period, first_data)) }),
+        ("Valid", html! { (period_text(area.period, first_data)) }),
         ("Boundary", provenance(area.provenance)),
         (
             "Postcodes in use",
             html! {
-                @if count == 0 { "None" } @else { a href=(setting.link(&path)) { (format::counted(count, "postcode", "postcodes")) } }
+                @if count == 0 { "None" } @else { a href=(context.link(&path)) { (format::count_of(count, "postcode", "postcodes")) } }
             },
         ),
     ])
 }
 
-fn member_row(setting: &Setting<'_>, membership: &Membership) -> Vec<Markup> {
-    let kind = match &membership.member {
+fn member_row(context: &PageContext<'_>, membership: &Membership) -> Vec<Markup> {
+    let layer = match &membership.member {
         Member::Practice(_) => Layer::GpPractice,
         Member::Area(layer, _) => *layer,
     };
-    let known = match membership.provenance {
-        Provenance::Official => "as published by the community",
-        Provenance::Derived => "follows from official data",
-        Provenance::Modelled => "estimated by a model",
-        Provenance::Indicative => "taken from open sources",
+    let period = period_text(membership.period, context.index.first_data(LAYER));
+    let source = match membership.provenance {
+        Provenance::Official => "Published by the community",
+        Provenance::Derived => "Derived from official data",
+        Provenance::Modelled => "Estimated by a model",
+        Provenance::Indicative => "Taken from open sources",
     };
     vec![
-        member(setting, &membership.member),
-        html! { (one_of(kind)) },
-        html! { (known) },
-        html! { (period_words(membership.period, setting.index.first_data(LAYER))) },
+        member_link(context, &membership.member),
+        html! { (layer_noun(layer)) },
+        html! { (source) },
+        html! { (format::sentence_case(&period)) },
     ]
 }
 
-/// The open practices whose patients the group is for.
-fn practices(setting: &Setting<'_>, members: &[&Membership]) -> Markup {
-    let (index, day) = (setting.index, setting.as_of);
+/// Renders the open practices of the group's communities.
+fn practices(context: &PageContext<'_>, members: &[&Membership]) -> Markup {
+    let (index, date) = (context.index, context.as_of);
     let mut codes = Vec::new();
     for membership in members {
         match &membership.member {
             Member::Practice(code) => codes.push(*code),
             Member::Area(layer, id) => {
-                let of_area = index.members(*layer, id, day).into_iter();
-                codes.extend(of_area.filter_map(|it| match &it.member {
-                    Member::Practice(code) => Some(*code),
-                    Member::Area(..) => None,
-                }));
+                let members_of_area = index.members(*layer, id, date).into_iter();
+                codes.extend(
+                    members_of_area.filter_map(|membership| match &membership.member {
+                        Member::Practice(code) => Some(*code),
+                        Member::Area(..) => None,
+                    }),
+                );
             }
         }
     }
@@ -180,15 +179,18 @@ fn practices(setting: &Setting<'_>, members: &[&Membership]) -> Markup {
     codes.dedup();
     let practices = codes.into_iter().filter_map(|code| index.practice(code));
     let mut open: Vec<_> = practices
-        .filter(|it| it.status_on(day) != PracticeStatus::Closed)
+        .filter(|practice| practice.status_on(date) != PracticeStatus::Closed)
         .collect();
     open.sort_by(|a, b| (&a.name, a.code).cmp(&(&b.name, b.code)));
     if open.is_empty() {
         return html! {};
     }
-    let items: Vec<Markup> = open.iter().map(|it| setting.to_practice(it.code)).collect();
+    let items: Vec<Markup> = open
+        .iter()
+        .map(|practice| context.practice_link(practice.code))
+        .collect();
     html! {
-        h2.nhsuk-heading-m { "GP practices of its communities" }
+        h2.nhsuk-heading-m { "GP practices in these communities" }
         (list(&items))
     }
 }

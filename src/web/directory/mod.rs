@@ -1,5 +1,6 @@
-//! A page for each thing: areas, practices, groups, and what changed between two days. Everything is in
-//! words and tables; maps stand beside them.
+//! The directory: pages of areas, practices and groups, and the comparison of two dates.
+//!
+//! Everything is given as text and tables. Maps repeat a part of it.
 
 mod area;
 mod compare;
@@ -13,76 +14,75 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 
 use super::format;
-use super::layout::{Page, frame};
-use super::lookup_result::called;
+use super::layout::{PageLayout, layout};
+use super::links::{display_name, practice_path, with_query};
 use super::nhsuk::Link;
 use crate::domain::{Area, Layer, OdsCode, Provenance};
 use crate::index::Index;
 
+pub(crate) use super::links::{area_path, layer_path};
 pub(crate) use area::{AreaPage, LayerPage, area, layer, layers};
-pub(crate) use compare::{ComparePage, Compared, compare};
-pub(crate) use components::{PER_PAGE, Part, encoded as path_segment};
-pub(super) use components::{encoded, with_query};
-pub(crate) use error_page::{Refusal, refusal};
+pub(crate) use compare::{ComparePage, CompareState, compare};
+pub(crate) use components::{ITEMS_PER_PAGE, PageSlice};
+pub(crate) use error_page::{ErrorPage, error_page};
 pub(crate) use group::{GroupPage, group, groups};
 pub(crate) use postcodes::{PostcodesPage, postcodes};
 pub(crate) use practice::{PracticePage, PracticesPage, practice, practices};
 
-/// What the pages have in common: the dataset, the day, and what links take along to stay with them.
-pub(crate) struct Setting<'a> {
+/// The dataset and date of a page, which its links keep.
+pub(crate) struct PageContext<'a> {
     pub(crate) index: &'a Index,
     pub(crate) as_of: Date,
-    /// Whether the day was asked for; otherwise it is today.
-    pub(crate) is_dated: bool,
-    /// The version of the dataset, where one was asked for.
+    /// Whether the request named the date; otherwise it is today.
+    pub(crate) has_date: bool,
+    /// The version of the dataset, if the request named one.
     pub(crate) version: Option<&'a str>,
-    /// Both, as a query string; blank where neither was asked for.
+    /// The date and version of the request as a query string without `?`; empty if it named neither.
     pub(crate) query: &'a str,
 }
 
-impl Setting<'_> {
-    /// A path of ours, on the same day.
+impl PageContext<'_> {
+    /// Returns a path of this service with the date and dataset of the page.
     fn link(&self, path: &str) -> String {
-        let joint = if path.contains('?') { "&" } else { "?" };
+        let separator = if path.contains('?') { "&" } else { "?" };
         match self.query {
             "" => path.to_string(),
-            query => format!("{path}{joint}{query}"),
+            query => format!("{path}{separator}{query}"),
         }
     }
 
-    /// A page that has days of its own, in the same dataset.
-    fn link_in_dataset(&self, path: &str, fields: &[(&str, &str)]) -> String {
+    /// Returns a path of this service with the dataset of the page but not its date.
+    fn link_without_date(&self, path: &str, parameters: &[(&str, &str)]) -> String {
         let version = self.version.map(|version| ("dataset", version));
-        let fields: Vec<(&str, &str)> = fields.iter().copied().chain(version).collect();
-        components::with_query(path, &fields)
+        let parameters: Vec<(&str, &str)> = parameters.iter().copied().chain(version).collect();
+        with_query(path, &parameters)
     }
 
-    /// To an area's page; the name alone where nothing is known of its layer on the day.
-    fn to_area(&self, area: &Area) -> Markup {
-        match self.is_known(area.layer) {
-            true => {
-                html! { a href=(self.link(&path_of(area.layer, &area.id))) { (called(area)) } }
-            }
-            false => html! { (called(area)) },
+    /// Renders a link to an area's page; only the name if its layer has no data for the date.
+    fn area_link(&self, area: &Area) -> Markup {
+        if !self.has_data(area.layer) {
+            return html! { (display_name(area)) };
         }
+        html! { a href=(self.link(&area_path(area.layer, &area.id))) { (display_name(area)) } }
     }
 
-    /// Whether anything is known of a layer on the day. What is known of practices has no first day.
-    fn is_known(&self, layer: Layer) -> bool {
+    /// Returns whether a layer has data for the date. Data on practices have no first date.
+    fn has_data(&self, layer: Layer) -> bool {
         let first_data = self.index.first_data(layer);
         layer == Layer::GpPractice || first_data.is_some_and(|first| first <= self.as_of)
     }
 
-    /// To the page of an area in its version of the day, or its last; the id alone where there is none.
-    fn to_area_of(&self, layer: Layer, id: &str) -> Markup {
+    /// Renders a link to an area with its name on the date, or its last name; only the id if the area is not in the
+    /// dataset.
+    fn area_link_by_id(&self, layer: Layer, id: &str) -> Markup {
         match self.index.area_ever(layer, id, self.as_of) {
-            Some(area) => self.to_area(area),
+            Some(area) => self.area_link(area),
             None => html! { (id) },
         }
     }
 
-    /// To a practice's page; the code alone where the dataset has none.
-    fn to_practice(&self, code: OdsCode) -> Markup {
+    /// Renders a link to a practice's page; only the code if the practice is not in the dataset.
+    fn practice_link(&self, code: OdsCode) -> Markup {
         match self.index.practice(code) {
             Some(practice) => {
                 html! { a href=(self.link(&practice_path(code))) { (practice.name) } " (" (code) ")" }
@@ -91,61 +91,55 @@ impl Setting<'_> {
         }
     }
 
-    /// The layer's title in the dataset.
-    fn title_of(&self, layer: Layer) -> &str {
-        let mut entries = self.index.manifest().layers.iter();
-        let entry = entries.find(|entry| entry.id == layer.as_str());
-        entry.map_or(layer.as_str(), |entry| entry.title.as_str())
+    /// Returns the title of a layer in the dataset.
+    fn layer_title(&self, layer: Layer) -> &str {
+        layer_title(self.index, layer)
     }
 
-    /// The page in its frame; `trail` are the pages above it.
-    fn page(&self, title: &str, trail: &[(String, String)], content: &Markup) -> Markup {
-        let content = html! { (content) (components::day_words(self)) };
-        self.page_of_days(title, trail, content)
+    /// Renders a page for one date, with a line that names the date and dataset. `breadcrumb` has URLs and texts.
+    fn page(&self, title: &str, breadcrumb: &[(String, String)], content: &Markup) -> Markup {
+        let content = html! { (content) (components::date_line(self)) };
+        self.undated_page(title, breadcrumb, content)
     }
 
-    /// The same of a page that is not for one day.
-    fn page_of_days(&self, title: &str, trail: &[(String, String)], content: Markup) -> Markup {
-        let trail: Vec<Link<'_>> = trail
+    /// Renders a page that is not for one date.
+    fn undated_page(
+        &self,
+        title: &str,
+        breadcrumb: &[(String, String)],
+        content: Markup,
+    ) -> Markup {
+        let breadcrumb: Vec<Link<'_>> = breadcrumb
             .iter()
             .map(|(href, text)| Link { href, text })
             .collect();
-        let page = Page {
+        let page = PageLayout {
             title,
-            part: Some("/areas"),
-            trail: &trail,
+            section: Some("/areas"),
+            breadcrumb: &breadcrumb,
             content,
-            ..Page::default()
+            ..PageLayout::default()
         };
-        frame(self.index, &page)
+        layout(self.index, &page)
     }
 }
 
-/// Where an area's page is. Practices and groups have pages of their own.
-pub(crate) fn path_of(layer: Layer, id: &str) -> String {
-    let id = components::encoded(id);
-    match layer {
-        Layer::GpPractice => format!("/practices/{id}"),
-        Layer::ResilienceGroup => format!("/groups/{id}"),
-        _ => format!("/areas/{layer}/{id}"),
-    }
+fn layer_title(index: &Index, layer: Layer) -> &str {
+    let mut entries = index.manifest().layers.iter();
+    let entry = entries.find(|entry| entry.id == layer.as_str());
+    entry.map_or(layer.as_str(), |entry| entry.title.as_str())
 }
 
-/// Where the list of a layer's areas is.
-pub(crate) fn path_of_layer(layer: Layer) -> String {
-    match layer {
-        Layer::GpPractice => "/practices".into(),
-        Layer::ResilienceGroup => "/groups".into(),
-        _ => format!("/areas/{layer}"),
-    }
+/// Returns the breadcrumb of pages below `/areas`.
+fn areas_breadcrumb(context: &PageContext<'_>) -> Vec<(String, String)> {
+    vec![
+        ("/".into(), "Look up".into()),
+        (context.link("/areas"), "Areas".into()),
+    ]
 }
 
-fn practice_path(code: OdsCode) -> String {
-    format!("/practices/{code}")
-}
-
-/// What one of a layer is.
-fn one_of(layer: Layer) -> &'static str {
+/// Returns the noun for one area of a layer.
+fn layer_noun(layer: Layer) -> &'static str {
     match layer {
         Layer::Icc => "Integrated Care Community",
         Layer::SubCommunity => "Sub-community",
@@ -159,21 +153,17 @@ fn one_of(layer: Layer) -> &'static str {
     }
 }
 
-/// What a provenance means for whoever relies on it.
-fn meaning(provenance: Provenance) -> &'static str {
+/// Explains a provenance to people who rely on the data.
+fn provenance_text(provenance: Provenance) -> &'static str {
     match provenance {
-        Provenance::Official => "Published by the body itself.",
-        Provenance::Derived => "Follows from official data by a stated rule.",
-        Provenance::Modelled => {
-            "Estimated by a model of where patients live; nobody has agreed to it."
-        }
-        Provenance::Indicative => {
-            "Drawn from open statistics to give an idea; not an official map."
-        }
+        Provenance::Official => "Published by the organisation itself.",
+        Provenance::Derived => "Worked out from official data by a published rule.",
+        Provenance::Modelled => "Estimated from where patients live. It is not an agreed boundary.",
+        Provenance::Indicative => "Drawn from open statistics. It is not an official map.",
     }
 }
 
-/// The last day before another.
+/// Formats the last day of a period that ends before `to`.
 fn last_day(to: Date) -> String {
     format::date(to.yesterday().unwrap_or(to))
 }

@@ -1,51 +1,47 @@
-//! Practices, and a practice.
+//! The pages of all GP practices and of one practice.
 
 use maud::{Markup, html};
 
-use super::super::lookup_result::telephone;
+use super::super::links::telephone_link;
 use super::super::nhsuk::{
     Button, Field, Input, Select, button, input, inset_text, select, summary_list,
 };
 use super::area::{PRACTICE_COLUMNS, area_downloads, practice_row};
 use super::components::{
-    Part, day_form, heading, list, list_size_words, map, pagination, status_tag, table, with_query,
+    PageSlice, date_form, heading, list, list_size_date, map_figure, pagination, provenance,
+    status_tag, table,
 };
-use super::{Setting, components, format, practice_path};
+use super::{
+    PageContext, areas_breadcrumb, display_name, format, layer_noun, practice_path, with_query,
+};
 use crate::domain::{
     Area, Layer, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, Succession,
 };
 use crate::geodesy;
 use crate::index::{Found, OutcodeIn, Reason, Registration, Unknown};
 
-/// Practices that were asked for.
+/// The content of the page that lists practices.
 pub(crate) struct PracticesPage<'a> {
-    /// Those that fit, in order of name.
+    /// The practices that match the filter, ordered by name.
     pub(crate) practices: Vec<&'a Practice>,
-    pub(crate) part: Part,
-    /// The part of a name, an address or a code.
+    pub(crate) slice: PageSlice,
+    /// The filter: a part of a name, an address or a code.
     pub(crate) name: &'a str,
-    /// The area whose practices are asked for.
+    /// The filter: the area that practices belong to.
     pub(crate) area: Option<&'a Area>,
-    /// Whether those that closed are among them.
-    pub(crate) with_closed: bool,
-    /// What can be chosen: layers by title, each with its areas.
-    pub(crate) choices: Vec<(&'a str, Vec<&'a Area>)>,
+    /// The filter: whether closed practices are included.
+    pub(crate) includes_closed: bool,
+    /// The areas to choose from: titles of layers with their areas.
+    pub(crate) area_choices: Vec<(&'a str, Vec<&'a Area>)>,
 }
 
-fn above(setting: &Setting<'_>) -> Vec<(String, String)> {
-    vec![
-        ("/".into(), "Look up".into()),
-        (setting.link("/areas"), "Areas".into()),
-    ]
-}
-
-/// `/practices`.
-pub(crate) fn practices(setting: &Setting<'_>, page: &PracticesPage<'_>) -> Markup {
+/// Renders `/practices`.
+pub(crate) fn practices(context: &PageContext<'_>, page: &PracticesPage<'_>) -> Markup {
     let rows: Vec<Vec<Markup>> = page
-        .part
+        .slice
         .of(&page.practices)
         .iter()
-        .map(|practice| practice_row(setting, practice))
+        .map(|practice| practice_row(context, practice))
         .collect();
     let chosen = page.area.map(|area| format!("{}/{}", area.layer, area.id));
     let mut fields: Vec<(&str, &str)> = Vec::new();
@@ -53,51 +49,51 @@ pub(crate) fn practices(setting: &Setting<'_>, page: &PracticesPage<'_>) -> Mark
         fields.push(("name", page.name));
     }
     fields.extend(chosen.as_deref().map(|chosen| ("area", chosen)));
-    if page.with_closed {
+    if page.includes_closed {
         fields.push(("status", "all"));
     }
-    let to = |number: usize| {
+    let page_url = |number: usize| {
         let number = number.to_string();
         let mut fields = fields.clone();
         fields.push(("page", &number));
-        setting.link(&with_query("/practices", &fields))
+        context.link(&with_query("/practices", &fields))
     };
-    let found = format::counted(page.practices.len(), "practice", "practices");
+    let count = format::count_of(page.practices.len(), "practice", "practices");
     let content = html! {
         h1.nhsuk-heading-l { "GP practices" }
-        (filter(setting, page, chosen.as_deref()))
-        h2.nhsuk-heading-m { (found) }
-        @if rows.is_empty() { p { "No practice fits. Look for less of its name, or in all areas." } }
-        @else { (table("In order of name", &PRACTICE_COLUMNS, rows)) }
-        (pagination(page.part, &to))
-        (super::area::layer_downloads(setting, Layer::GpPractice))
-        (day_form(setting, "/practices", &fields))
+        (filter(context, page, chosen.as_deref()))
+        h2.nhsuk-heading-m { (count) }
+        @if rows.is_empty() { p { "No practices found. Try a shorter name, or search all areas." } }
+        @else { (table("GP practices", &PRACTICE_COLUMNS, rows)) }
+        (pagination(page.slice, &page_url))
+        (super::area::layer_downloads(context, Layer::GpPractice))
+        (date_form(context, "/practices", &fields))
     };
-    setting.page("GP practices", &above(setting), &content)
+    context.page("GP practices", &areas_breadcrumb(context), &content)
 }
 
-fn filter(setting: &Setting<'_>, page: &PracticesPage<'_>, chosen: Option<&str>) -> Markup {
-    let is_listed = page.choices.iter().any(|(_, areas)| {
-        areas.iter().any(|it| {
+fn filter(context: &PageContext<'_>, page: &PracticesPage<'_>, chosen: Option<&str>) -> Markup {
+    let is_listed = page.area_choices.iter().any(|(_, areas)| {
+        areas.iter().any(|choice| {
             page.area
-                .is_some_and(|area| (it.layer, &it.id) == (area.layer, &area.id))
+                .is_some_and(|area| (choice.layer, &choice.id) == (area.layer, &area.id))
         })
     });
     let unlisted = page.area.filter(|_| !is_listed);
     let option = |area: &Area| {
         let value = format!("{}/{}", area.layer, area.id);
-        html! { option value=(value) selected[chosen == Some(value.as_str())] { (super::called(area)) } }
+        html! { option value=(value) selected[chosen == Some(value.as_str())] { (display_name(area)) } }
     };
     html! {
         form.filter method="get" action="/practices" {
-            @if setting.is_dated { input type="hidden" name="as_of" value=(setting.as_of); }
-            @if let Some(version) = setting.version { input type="hidden" name="dataset" value=(version); }
+            @if context.has_date { input type="hidden" name="as_of" value=(context.as_of); }
+            @if let Some(version) = context.version { input type="hidden" name="dataset" value=(version); }
             (input(&Input {
                 field: Field {
                     id: "name",
                     name: "name",
                     label: "Name, street, town or code".into(),
-                    hint: Some(html! { "Not a patient’s postcode: that goes into the look-up" }),
+                    hint: Some(html! { "Do not enter a patient’s postcode here. Use the look-up page" }),
                     ..Field::default()
                 },
                 value: (!page.name.is_empty()).then_some(page.name),
@@ -106,11 +102,11 @@ fn filter(setting: &Setting<'_>, page: &PracticesPage<'_>, chosen: Option<&str>)
                 ..Input::default()
             }))
             (select(&Select {
-                field: Field { id: "area", name: "area", label: "Belonging to".into(), ..Field::default() },
+                field: Field { id: "area", name: "area", label: "Area".into(), ..Field::default() },
                 options: html! {
                     option value="" { "Any area" }
                     @if let Some(area) = unlisted { (option(area)) }
-                    @for (title, areas) in &page.choices {
+                    @for (title, areas) in &page.area_choices {
                         optgroup label=(title) { @for area in areas { (option(area)) } }
                     }
                 },
@@ -119,7 +115,7 @@ fn filter(setting: &Setting<'_>, page: &PracticesPage<'_>, chosen: Option<&str>)
                 field: Field { id: "status", name: "status", label: "Status".into(), ..Field::default() },
                 options: html! {
                     option value="" { "Open" }
-                    option value="all" selected[page.with_closed] { "Open or closed" }
+                    option value="all" selected[page.includes_closed] { "Open and closed" }
                 },
             }))
             (button(&Button { text: "Show practices", ..Button::default() }))
@@ -127,44 +123,44 @@ fn filter(setting: &Setting<'_>, page: &PracticesPage<'_>, chosen: Option<&str>)
     }
 }
 
-/// A practice with what is looked up for its page.
+/// The content of a practice's page.
 pub(crate) struct PracticePage<'i> {
     pub(crate) practice: &'i Practice,
     pub(crate) registration: Registration<'i>,
-    /// Its area in its version of the day, where it has ground.
+    /// Its area on the date, if it has a boundary.
     pub(crate) area: Option<&'i Area>,
-    /// Of postcodes in use on the day.
+    /// The outward codes of the postcodes in its area that were live on the date.
     pub(crate) outcodes: Vec<OutcodeIn>,
     pub(crate) can_be_embedded: bool,
 }
 
-/// `/practices/{ods_code}`.
-pub(crate) fn practice(setting: &Setting<'_>, page: &PracticePage<'_>) -> Markup {
+/// Renders `/practices/{ods_code}`.
+pub(crate) fn practice(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
     let practice = page.practice;
-    let mut trail = above(setting);
-    trail.push((setting.link("/practices"), "GP practices".into()));
+    let mut breadcrumb = areas_breadcrumb(context);
+    breadcrumb.push((context.link("/practices"), "GP practices".into()));
     let content = html! {
         (heading("GP practice", &practice.name))
-        (standing(setting, practice))
-        (facts(setting, practice))
-        (registration(setting, page))
-        (buildings(setting, practice))
-        (successions(setting, practice))
-        (modelled_area(setting, page))
-        section.to-take-away {
-            h2.nhsuk-heading-m { "Take it away" }
+        (status_notice(context, practice))
+        (facts(context, practice))
+        (registration(context, page))
+        (premises(context, practice))
+        (successions(context, practice))
+        (catchment(context, page))
+        section.download-links {
+            h2.nhsuk-heading-m { "Download" }
             ul.nhsuk-list.nhsuk-list--bullet {
-                li { a href=(setting.link(&format!("/api/v1/practices/{}", practice.code))) { "All of this (JSON)" } }
+                li { a href=(context.link(&format!("/api/v1/practices/{}", practice.code))) { "Practice data (JSON)" } }
             }
         }
-        (day_form(setting, &practice_path(practice.code), &[]))
+        (date_form(context, &practice_path(practice.code), &[]))
     };
-    setting.page(&practice.name, &trail, &content)
+    context.page(&practice.name, &breadcrumb, &content)
 }
 
-fn standing(setting: &Setting<'_>, practice: &Practice) -> Markup {
+fn status_notice(context: &PageContext<'_>, practice: &Practice) -> Markup {
     let sentence = match (
-        practice.status_on(setting.as_of),
+        practice.status_on(context.as_of),
         practice.closed,
         practice.opened,
     ) {
@@ -176,14 +172,14 @@ fn standing(setting: &Setting<'_>, practice: &Practice) -> Markup {
         }
         (PracticeStatus::Closed, None, _) => "This practice has closed.".into(),
         (PracticeStatus::Dormant, ..) => {
-            "This practice is dormant: still listed, but not working. Ask before you send anybody there.".into()
+            "This practice is dormant: it is still listed but not operating. Check before you send anyone there.".into()
         }
         (PracticeStatus::Proposed, _, Some(opened)) => {
             format!("This practice opens on {}.", format::date(opened))
         }
         (PracticeStatus::Active, Some(closed), _) => {
             format!(
-                "This practice closes: its last day is {}.",
+                "This practice is closing. Its last day is {}.",
                 format::date(closed)
             )
         }
@@ -192,9 +188,9 @@ fn standing(setting: &Setting<'_>, practice: &Practice) -> Markup {
     inset_text(&html! { p { (sentence) } })
 }
 
-fn facts(setting: &Setting<'_>, practice: &Practice) -> Markup {
+fn facts(context: &PageContext<'_>, practice: &Practice) -> Markup {
     let mut rows = vec![
-        ("Status", status_tag(practice.status_on(setting.as_of))),
+        ("Status", status_tag(practice.status_on(context.as_of))),
         ("ODS code", html! { (practice.code) }),
         (
             "Address",
@@ -202,7 +198,7 @@ fn facts(setting: &Setting<'_>, practice: &Practice) -> Markup {
         ),
     ];
     if let Some(number) = &practice.telephone {
-        rows.push(("Telephone", telephone(number)));
+        rows.push(("Telephone", telephone_link(number)));
     }
     if let Some(opened) = practice.opened {
         rows.push(("Opened", html! { (format::date(opened)) }));
@@ -211,176 +207,177 @@ fn facts(setting: &Setting<'_>, practice: &Practice) -> Markup {
         rows.push(("Last day", html! { (format::date(closed)) }));
     }
     if let Some(pcn) = &practice.pcn {
-        rows.push(("Primary Care Network", setting.to_area_of(Layer::Pcn, pcn)));
+        rows.push((
+            "Primary Care Network",
+            context.area_link_by_id(Layer::Pcn, pcn),
+        ));
     }
     if let Some(sub_icb) = &practice.sub_icb {
         rows.push((
             "Sub-ICB location",
-            setting.to_area_of(Layer::SubIcb, sub_icb),
+            context.area_link_by_id(Layer::SubIcb, sub_icb),
         ));
     }
     if let Some(size) = practice.list_size {
         rows.push((
             "Registered patients",
-            html! { (format::count(size as usize)) (list_size_words(setting)) },
+            html! { (format::count(size as usize)) (list_size_date(context)) },
         ));
     }
     summary_list(&rows)
 }
 
-/// What its patients belong to.
-fn registration(setting: &Setting<'_>, page: &PracticePage<'_>) -> Markup {
+/// Renders the areas that registered patients belong to.
+fn registration(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
     let registration = &page.registration;
     let found = registration.practice.as_ref();
-    let other = found.filter(|it| it.practice.code != page.practice.code);
+    let successor = found.filter(|found| found.practice.code != page.practice.code);
     let items: Vec<Markup> = registration
         .areas
         .iter()
         .filter(|(layer, _)| !matches!(layer, Layer::GpPractice | Layer::ResilienceGroup))
-        .flat_map(|(layer, found)| areas_found(setting, *layer, found))
+        .flat_map(|(layer, found)| area_items(context, *layer, found))
         .collect();
     html! {
-        h2.nhsuk-heading-m { "Its registered patients" }
-        @if let Some(other) = other {
-            p { "Its patients went to " (setting.to_practice(other.practice.code)) ". Everyone registered there belongs to:" }
+        h2.nhsuk-heading-m { "Registered patients" }
+        @if let Some(successor) = successor {
+            p { "Its patients moved to " (context.practice_link(successor.practice.code)) ". Everyone registered there belongs to:" }
         } @else if registration.reason.is_none() {
-            p { "Everyone registered here belongs to the following, wherever they live:" }
+            p { "Everyone registered here belongs to these areas, wherever they live:" }
         }
-        @if let Some(reason) = registration.reason { p { (reason_words(reason)) } }
+        @if let Some(reason) = registration.reason { p { (reason_text(reason)) } }
         @if !items.is_empty() { (list(&items)) }
-        (resilience_groups(setting, registration))
+        (resilience_groups(context, registration))
     }
 }
 
-fn areas_found(setting: &Setting<'_>, layer: Layer, found: &Found<'_>) -> Vec<Markup> {
+fn area_items(context: &PageContext<'_>, layer: Layer, found: &Found<'_>) -> Vec<Markup> {
     match found {
         Found::Areas(areas) => areas
             .iter()
-            .map(|it| html! { (setting.to_area(it.area)) " (" (super::one_of(layer)) ")" })
+            .map(|found| html! { (context.area_link(found.area)) " (" (layer_noun(layer)) ")" })
             .collect(),
         Found::Unknown(Unknown::NoDataForDate) => {
-            let first = setting.index.first_data(layer).map(format::date);
+            let first = context.index.first_data(layer).map(format::date);
             vec![
-                html! { (super::one_of(layer)) ": nothing is known before " (first.unwrap_or_default()) },
+                html! { (layer_noun(layer)) ": no information before " (first.unwrap_or_default()) },
             ]
         }
         _ => Vec::new(),
     }
 }
 
-fn reason_words(reason: Reason) -> &'static str {
+fn reason_text(reason: Reason) -> &'static str {
     match reason {
-        Reason::ClosedNoSuccessor => {
-            "It has closed, and it is not known who took over its patients."
-        }
+        Reason::ClosedNoSuccessor => "It has closed. We do not know where its patients moved to.",
         Reason::SuccessionCycle => {
-            "Its successors lead back to it: the record is faulty, and nothing can be said of its patients."
+            "We do not know where its patients moved to: our records lead back to the same practice."
         }
-        _ => "It belongs to no community that this dataset holds.",
+        _ => "It is not in any community we have data for.",
     }
 }
 
-fn resilience_groups(setting: &Setting<'_>, registration: &Registration<'_>) -> Markup {
+fn resilience_groups(context: &PageContext<'_>, registration: &Registration<'_>) -> Markup {
     let mut found = registration.areas.iter();
     let found = found.find(|(layer, _)| *layer == Layer::ResilienceGroup);
     let content = match found.map(|(_, found)| found) {
         Some(Found::Groups(groups)) if !groups.is_empty() => {
             let items: Vec<Markup> = groups
                 .iter()
-                .map(|group| html! { (setting.to_area(group.area)) @if let Some(via) = via(setting, group.via) { ", through " (via) } })
+                .map(|group| html! { (context.area_link(group.area)) @if let Some(member) = member_link(context, group.via) { ", through " (member) } })
                 .collect();
             list(&items)
         }
         Some(Found::Unknown(Unknown::NoneNamed)) => {
-            html! { p { "Not known: the published page names none for its community." } }
+            html! { p { "Not known. The published page for its community does not name one." } }
         }
         Some(Found::Unknown(Unknown::NoSource)) => {
-            html! { p { "Not known: there is no source for its community." } }
+            html! { p { "Not known. We have no information for its community." } }
         }
         Some(Found::Unknown(Unknown::NoDataForDate)) => {
-            html! { p { "Nothing is known for that day." } }
+            html! { p { "No information for that date." } }
         }
         _ => return html! {},
     };
     html! { h3.nhsuk-heading-s { "Resilience groups" } (content) }
 }
 
-/// The member that leads to a group: a part of a community, or the community.
-fn via(setting: &Setting<'_>, id: &str) -> Option<Markup> {
-    let mut layers = setting.index.layers();
-    let area = layers.find_map(|layer| setting.index.area(layer, id, setting.as_of))?;
-    Some(setting.to_area(area))
+/// Renders a link to the community, or part of one, through which a practice has a group.
+fn member_link(context: &PageContext<'_>, id: &str) -> Option<Markup> {
+    let mut layers = context.index.layers();
+    let area = layers.find_map(|layer| context.index.area(layer, id, context.as_of))?;
+    Some(context.area_link(area))
 }
 
-fn buildings(setting: &Setting<'_>, practice: &Practice) -> Markup {
-    let premises = setting.index.premises(practice.code);
+fn premises(context: &PageContext<'_>, practice: &Practice) -> Markup {
+    let premises = context.index.premises(practice.code);
     if premises.is_empty() {
         return html! {};
     }
-    let rows: Vec<Vec<Markup>> = premises.iter().map(building).collect();
+    let rows: Vec<Vec<Markup>> = premises.iter().map(premises_row).collect();
     html! {
-        h2.nhsuk-heading-m { "Buildings" }
-        (table("Where they are", &["Building", "Postcode", "Easting, northing", "Latitude, longitude"], rows))
+        h2.nhsuk-heading-m { "Premises" }
+        (table("Premises of this practice", &["Type", "Postcode", "Easting, northing", "Latitude, longitude"], rows))
     }
 }
 
-fn building(site: &Premises) -> Vec<Markup> {
-    let kind = match site.kind {
+fn premises_row(premises: &Premises) -> Vec<Markup> {
+    let kind = match premises.kind {
         PremisesKind::Main => "Main",
         PremisesKind::Branch => "Branch",
-        PremisesKind::Predecessor => "Taken over",
+        PremisesKind::Predecessor => "From a practice it took over",
     };
-    let lonlat = geodesy::to_lonlat(site.position);
+    let lonlat = geodesy::to_lonlat(premises.position);
     vec![
         html! { (kind) },
-        html! { @match site.postcode { Some(postcode) => (postcode), None => "–" } },
-        html! { (format!("{:.0}, {:.0}", site.position.easting_m(), site.position.northing_m())) },
-        html! { @match lonlat { Some(it) => (format!("{:.5}, {:.5}", it.lat(), it.lon())), None => "–" } },
+        html! { @match premises.postcode { Some(postcode) => (postcode), None => "–" } },
+        html! { (format!("{:.0}, {:.0}", premises.position.easting_m(), premises.position.northing_m())) },
+        html! { @match lonlat { Some(position) => (format!("{:.5}, {:.5}", position.lat(), position.lon())), None => "–" } },
     ]
 }
 
-fn successions(setting: &Setting<'_>, practice: &Practice) -> Markup {
-    let index = setting.index;
-    let step = |code: OdsCode, step: &Succession| html! { (setting.to_practice(code)) ", on " (format::date(step.from)) };
+fn successions(context: &PageContext<'_>, practice: &Practice) -> Markup {
+    let index = context.index;
+    let item = |code: OdsCode, succession: &Succession| html! { (context.practice_link(code)) " on " (format::date(succession.from)) };
     let predecessors: Vec<Markup> = index
         .predecessors(practice.code)
         .iter()
-        .map(|it| step(it.predecessor, it))
+        .map(|succession| item(succession.predecessor, succession))
         .collect();
     let successors: Vec<Markup> = index
         .successors(practice.code)
         .iter()
-        .map(|it| step(it.successor, it))
+        .map(|succession| item(succession.successor, succession))
         .collect();
     html! {
         @if !successors.is_empty() {
-            h2.nhsuk-heading-m { "Who took over its patients" }
+            h2.nhsuk-heading-m { "Practices that took over its patients" }
             (list(&successors))
         }
         @if !predecessors.is_empty() {
-            h2.nhsuk-heading-m { "Whose patients it took over" }
+            h2.nhsuk-heading-m { "Practices it took over" }
             (list(&predecessors))
         }
     }
 }
 
-fn modelled_area(setting: &Setting<'_>, page: &PracticePage<'_>) -> Markup {
+fn catchment(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
     let Some(area) = page.area else {
         return html! {
-            h2.nhsuk-heading-m { "Its area" }
-            p { "No area of it is known for that day." }
+            h2.nhsuk-heading-m { "Practice area" }
+            p { "We do not have an area for that date." }
         };
     };
-    let count: usize = page.outcodes.iter().map(|it| it.postcodes).sum();
+    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcodes).sum();
     let path = practice_path(page.practice.code);
     let description = format!("Map of the area of {}.", page.practice.name);
     html! {
-        h2.nhsuk-heading-m { "Its area" }
-        p { (components::provenance(area.provenance)) " Ask the practice before you send anybody there." }
+        h2.nhsuk-heading-m { "Practice area" }
+        p { (provenance(area.provenance)) " Ask the practice before you send anyone there." }
         @if count > 0 {
-            p { a href=(setting.link(&format!("{path}/postcodes"))) { (format::counted(count, "postcode", "postcodes")) } " in use lie in it." }
+            p { a href=(context.link(&format!("{path}/postcodes"))) { (format::count_of(count, "postcode", "postcodes")) } " in use are in this area." }
         }
-        (map(setting, Layer::GpPractice, Some(page.practice.code.as_str()), &page.practice.name, &description))
-        div.to-take-away { (area_downloads(setting, area, true, page.can_be_embedded)) }
+        (map_figure(context, Layer::GpPractice, Some(page.practice.code.as_str()), &page.practice.name, &description))
+        div.download-links { (area_downloads(context, area, true, page.can_be_embedded)) }
     }
 }

@@ -1,26 +1,25 @@
-//! What is told: lists, tables, cards.
+//! Components that show content: cards, tags, lists and tables.
 
 use maud::{Markup, html};
 
-use super::with_class;
+use super::class_list;
 
-/// A block with a border.
+/// A card: a block with a border.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Card<'a> {
     pub(crate) heading: &'a str,
-    /// From 1; 2 where there is none.
+    /// The level of the heading. The default is 2.
     pub(crate) level: Option<u8>,
-    /// `feature`, `secondary`; and of those that call for care `non-urgent`, `warning`.
+    /// `feature`, `secondary`, `non-urgent` or `warning`.
     pub(crate) variant: Option<&'a str>,
-    /// For links to it, and for what is labelled by its heading.
     pub(crate) id: Option<&'a str>,
     pub(crate) content: Markup,
 }
 
 pub(crate) fn card(card: &Card<'_>) -> Markup {
-    let variant = card.variant.map(|it| format!("nhsuk-card--{it}"));
+    let variant = card.variant.map(|variant| format!("nhsuk-card--{variant}"));
     html! {
-        div class=(with_class("nhsuk-card", &[variant.as_deref()])) id=[card.id] {
+        div class=(class_list("nhsuk-card", &[variant.as_deref()])) id=[card.id] {
             div.nhsuk-card__content {
                 @match card.level {
                     Some(1) => h1.nhsuk-card__heading { (card.heading) },
@@ -34,7 +33,7 @@ pub(crate) fn card(card: &Card<'_>) -> Markup {
     }
 }
 
-/// What is shown when it is asked for; `expander` draws it as a card.
+/// Renders content that opens under a summary; an expander looks like a card.
 pub(crate) fn details(
     summary: &Markup,
     is_expander: bool,
@@ -43,7 +42,7 @@ pub(crate) fn details(
 ) -> Markup {
     let expander = is_expander.then_some("nhsuk-expander");
     html! {
-        details class=(with_class("nhsuk-details", &[expander])) open[is_open] {
+        details class=(class_list("nhsuk-details", &[expander])) open[is_open] {
             summary.nhsuk-details__summary {
                 span.nhsuk-details__summary-text { (summary) }
             }
@@ -52,7 +51,7 @@ pub(crate) fn details(
     }
 }
 
-/// What is to be told apart from what surrounds it.
+/// Renders inset text, which stands out from the text around it.
 pub(crate) fn inset_text(content: &Markup) -> Markup {
     html! {
         div.nhsuk-inset-text {
@@ -62,13 +61,13 @@ pub(crate) fn inset_text(content: &Markup) -> Markup {
     }
 }
 
-/// A word about a state: `blue`, `grey`, `green`, `yellow` …; the plain one has no colour named.
+/// Renders a tag that shows a status. `colour` is `blue`, `grey`, `green` or another colour of the design system.
 pub(crate) fn tag(text: &str, colour: Option<&str>) -> Markup {
-    let colour = colour.map(|it| format!("nhsuk-tag--{it}"));
-    html! { strong class=(with_class("nhsuk-tag", &[colour.as_deref()])) { (text) } }
+    let colour = colour.map(|colour| format!("nhsuk-tag--{colour}"));
+    html! { strong class=(class_list("nhsuk-tag", &[colour.as_deref()])) { (text) } }
 }
 
-/// Keys and what belongs to them.
+/// Renders a summary list of keys and values.
 pub(crate) fn summary_list<K: AsRef<str>>(rows: &[(K, Markup)]) -> Markup {
     html! {
         dl.nhsuk-summary-list {
@@ -82,47 +81,47 @@ pub(crate) fn summary_list<K: AsRef<str>>(rows: &[(K, Markup)]) -> Markup {
     }
 }
 
-/// A column's heading.
+/// The heading of a column.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Column<'a> {
+pub(crate) struct TableColumn<'a> {
     pub(crate) text: &'a str,
-    /// Set to the right, with digits as wide as each other.
+    /// Whether cells are aligned right, with digits of equal width.
     pub(crate) is_numeric: bool,
 }
 
-impl<'a> From<&'a str> for Column<'a> {
-    fn from(text: &'a str) -> Column<'a> {
-        Column {
+impl<'a> From<&'a str> for TableColumn<'a> {
+    fn from(text: &'a str) -> TableColumn<'a> {
+        TableColumn {
             text,
             is_numeric: false,
         }
     }
 }
 
-/// A row, its cells in the order of the columns; the first is its heading.
-pub(crate) type Row = Vec<Markup>;
+/// The cells of a row in the order of the columns. The first one is the heading of the row.
+pub(crate) type TableRow = Vec<Markup>;
 
-/// Rows and columns; on a narrow screen each row is a block with the headings beside its cells.
+/// A responsive table: on a narrow screen each row is a block with the column headings beside its cells.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Table<'a> {
+pub(crate) struct DataTable<'a> {
     pub(crate) caption: &'a str,
     /// `l`, `m` or `s`.
     pub(crate) caption_size: Option<&'a str>,
-    pub(crate) columns: Vec<Column<'a>>,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) columns: Vec<TableColumn<'a>>,
+    pub(crate) rows: Vec<TableRow>,
 }
 
-pub(crate) fn table(table: &Table<'_>) -> Markup {
+pub(crate) fn table(table: &DataTable<'_>) -> Markup {
     let size = table
         .caption_size
-        .map(|it| format!("nhsuk-table__caption--{it}"));
-    let header = |column: &Column<'_>| {
+        .map(|size| format!("nhsuk-table__caption--{size}"));
+    let header = |column: &TableColumn<'_>| {
         let numeric = column.is_numeric.then_some("nhsuk-table__header--numeric");
-        with_class("nhsuk-table__header", &[numeric])
+        class_list("nhsuk-table__header", &[numeric])
     };
     html! {
         table."nhsuk-table nhsuk-table--responsive" role="table" {
-            caption class=(with_class("nhsuk-table__caption", &[size.as_deref()])) { (table.caption) }
+            caption class=(class_list("nhsuk-table__caption", &[size.as_deref()])) { (table.caption) }
             thead.nhsuk-table__head role="rowgroup" {
                 tr.nhsuk-table__row role="row" {
                     @for column in &table.columns {
@@ -133,12 +132,12 @@ pub(crate) fn table(table: &Table<'_>) -> Markup {
             tbody.nhsuk-table__body {
                 @for row in &table.rows {
                     tr.nhsuk-table__row role="row" {
-                        @for (at, (column, cell)) in table.columns.iter().zip(row).enumerate() {
-                            @if at == 0 {
+                        @for (index, (column, cell)) in table.columns.iter().zip(row).enumerate() {
+                            @if index == 0 {
                                 th class=(header(column)) scope="row" role="rowheader" { (heading(column)) (cell) }
                             } @else {
                                 @let numeric = column.is_numeric.then_some("nhsuk-table__cell--numeric");
-                                td class=(with_class("nhsuk-table__cell", &[numeric])) role="cell" { (heading(column)) (cell) }
+                                td class=(class_list("nhsuk-table__cell", &[numeric])) role="cell" { (heading(column)) (cell) }
                             }
                         }
                     }
@@ -148,7 +147,7 @@ pub(crate) fn table(table: &Table<'_>) -> Markup {
     }
 }
 
-/// The column's heading beside a cell, for a narrow screen; a screen reader has it from the column.
-fn heading(column: &Column<'_>) -> Markup {
+/// Renders the column heading beside a cell, for narrow screens. Screen readers take it from the column instead.
+fn heading(column: &TableColumn<'_>) -> Markup {
     html! { span.nhsuk-table__heading aria-hidden="true" { (column.text) " " } }
 }

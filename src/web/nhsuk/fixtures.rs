@@ -1,12 +1,12 @@
-//! Our components beside nhsuk-frontend's own examples of them, which come with its package.
+//! Compares our components with the fixtures in the nhsuk-frontend package.
 
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
-use super::content::Row;
+use super::content::TableRow;
 use super::*;
 
-/// The HTML of an example of a component, and what it was rendered from.
+/// Returns the HTML of a fixture and the options (`context`) that it was rendered from.
 #[track_caller]
 fn fixture(component: &str, name: &str, description: Option<&str>) -> (String, Value) {
     let folder = concat!(
@@ -17,21 +17,21 @@ fn fixture(component: &str, name: &str, description: Option<&str>) -> (String, V
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let mut file: Value = serde_json::from_str(&text).expect("JSON");
     let fixtures = file["fixtures"].as_array_mut().expect("a list");
-    let is_meant = |it: &&mut Value| {
-        it["name"] == name && it.get("description").and_then(Value::as_str) == description
+    let is_requested = |fixture: &&mut Value| {
+        fixture["name"] == name && fixture.get("description").and_then(Value::as_str) == description
     };
-    let found = fixtures.iter_mut().find(is_meant);
-    let found = found.unwrap_or_else(|| panic!("{component} has no example `{name}`"));
+    let found = fixtures.iter_mut().find(is_requested);
+    let found = found.unwrap_or_else(|| panic!("{component} has no fixture `{name}`"));
     let html = found["html"].as_str().expect("HTML").to_string();
     (html, found["context"].take())
 }
 
-/// A tag with its attributes in order of name, or text without the white space around it, a line each.
-fn normal(html: &str) -> Vec<String> {
+/// Splits HTML into tags with sorted attributes and trimmed text, one per item.
+fn normalize(html: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for part in html.split('<') {
         let (tag, text) = part.split_once('>').unwrap_or(("", part));
-        // What has no content is closed in its tag, or after it.
+        // An empty element may be closed in its own tag or by another one.
         let tag = tag.trim_end_matches('/').trim();
         if !tag.is_empty() && tag != "/path" {
             lines.push(sorted(tag));
@@ -69,11 +69,11 @@ fn sorted(tag: &str) -> String {
 
 #[track_caller]
 fn check(ours: &Markup, theirs: &str) {
-    let (ours, theirs) = (normal(&ours.0), normal(theirs));
+    let (ours, theirs) = (normalize(&ours.0), normalize(theirs));
     assert_eq!(ours.join("\n"), theirs.join("\n"));
 }
 
-/// The text at this place of what an example was rendered from.
+/// Returns the text at a JSON pointer of a fixture's context.
 #[track_caller]
 fn text<'v>(context: &'v Value, pointer: &str) -> &'v str {
     let value = context.pointer(pointer).and_then(Value::as_str);
@@ -84,11 +84,11 @@ fn optional<'v>(context: &'v Value, pointer: &str) -> Option<&'v str> {
     context.pointer(pointer).and_then(Value::as_str)
 }
 
-/// A label: by itself, or as the page's heading.
-fn label_of(context: &Value) -> Label<'_> {
+/// Builds the label of a fixture, plain or as the `h1`.
+fn label_of(context: &Value) -> FieldLabel<'_> {
     let heading = optional(context, "/label/heading");
     let text = heading.or(optional(context, "/label/text"));
-    Label {
+    FieldLabel {
         text: text.or(optional(context, "/label")).expect("a label"),
         size: optional(context, "/label/size"),
         is_heading: heading.is_some(),
@@ -103,13 +103,13 @@ fn field_of(context: &Value) -> Field<'_> {
         id: optional(context, "/id").unwrap_or(name),
         name,
         label: label_of(context),
-        hint: hint.or(optional(context, "/hint/text").map(|it| html! { (it) })),
+        hint: hint.or(optional(context, "/hint/text").map(|text| html! { (text) })),
         error: optional(context, "/errorMessage/text"),
     }
 }
 
 #[test]
-fn normal_form_keeps_what_matters() {
+fn normalized_html_differs_only_where_the_meaning_differs() {
     let same = [
         (
             "<p  class=\"a b\"\n id=\"c\" >\n Text\n</p>",
@@ -118,7 +118,7 @@ fn normal_form_keeps_what_matters() {
         ("<a x hidden>It&#39;s</a>", "<a hidden x>It's</a>"),
     ];
     for (one, other) in same {
-        assert_eq!(normal(one), normal(other));
+        assert_eq!(normalize(one), normalize(other));
     }
     for (one, other) in [
         ("<p class=\"a\">x</p>", "<p class=\"b\">x</p>"),
@@ -126,12 +126,12 @@ fn normal_form_keeps_what_matters() {
         ("<p>x</p>", "<p hidden>x</p>"),
         ("<p>x</p>", "<p>x"),
     ] {
-        assert_ne!(normal(one), normal(other));
+        assert_ne!(normalize(one), normalize(other));
     }
 }
 
 #[test]
-fn inputs_are_as_in_the_design_system() {
+fn inputs_match_nhsuk_frontend() {
     for name in [
         "default",
         "with hint",
@@ -143,7 +143,7 @@ fn inputs_are_as_in_the_design_system() {
         let (theirs, context) = fixture("input", name, None);
         let width = context["width"]
             .as_u64()
-            .map(|it| u8::try_from(it).expect("narrow"));
+            .map(|width| u8::try_from(width).expect("narrow"));
         let ours = input(&Input {
             field: field_of(&context),
             width,
@@ -159,10 +159,10 @@ fn inputs_are_as_in_the_design_system() {
 }
 
 #[test]
-fn dates_are_as_in_the_design_system() {
+fn date_inputs_match_nhsuk_frontend() {
     for name in ["default", "with error message and hint", "with values"] {
         let (theirs, context) = fixture("date-input", name, None);
-        let legend = Label {
+        let legend = FieldLabel {
             text: text(&context, "/fieldset/legend/heading"),
             size: optional(&context, "/fieldset/legend/size"),
             is_heading: true,
@@ -170,17 +170,17 @@ fn dates_are_as_in_the_design_system() {
         let ours = date_input(&DateInput {
             id: text(&context, "/id"),
             legend,
-            hint: optional(&context, "/hint/text").map(|it| html! { (it) }),
+            hint: optional(&context, "/hint/text").map(|text| html! { (text) }),
             error: optional(&context, "/errorMessage/text"),
             values: ["/values/day", "/values/month", "/values/year"]
-                .map(|it| optional(&context, it)),
+                .map(|pointer| optional(&context, pointer)),
         });
         check(&ours, &theirs);
     }
 }
 
 #[test]
-fn selects_are_as_in_the_design_system() {
+fn selects_match_nhsuk_frontend() {
     for name in [
         "default",
         "with hint",
@@ -203,17 +203,17 @@ fn selects_are_as_in_the_design_system() {
 }
 
 #[test]
-fn checkboxes_are_as_in_the_design_system() {
+fn checkboxes_match_nhsuk_frontend() {
     for (description, is_small) in [(None, false), (Some("small"), true)] {
         let (theirs, context) = fixture("checkboxes", "without fieldset", description);
         let prefix = text(&context, "/idPrefix");
         let items = context["items"].as_array().expect("boxes");
         let ids: Vec<String> = (1..=items.len())
-            .map(|at| {
-                if at == 1 {
+            .map(|number| {
+                if number == 1 {
                     prefix.into()
                 } else {
-                    format!("{prefix}-{at}")
+                    format!("{prefix}-{number}")
                 }
             })
             .collect();
@@ -233,7 +233,7 @@ fn checkboxes_are_as_in_the_design_system() {
 }
 
 #[test]
-fn a_checkbox_s_hint_is_as_in_the_design_system() {
+fn checkbox_hints_match_nhsuk_frontend() {
     let (theirs, context) = fixture("checkboxes", "with hints on items", None);
     let item = &context["items"][3];
     let ours = checkboxes(
@@ -247,17 +247,17 @@ fn a_checkbox_s_hint_is_as_in_the_design_system() {
         }],
         false,
     );
-    // The other boxes and the legend are not ours.
-    let ours = normal(&ours.0).join("\n");
+    // Compare one checkbox: the fixture has others and a legend, which we do not render.
+    let ours = normalize(&ours.0).join("\n");
     let (_, last) = ours.split_once("nhsuk-checkboxes__item").expect("a box");
     let (last, _) = last
         .split_once("\n</div >\n</div >\n</div >")
         .expect("an end");
-    assert!(normal(&theirs).join("\n").contains(last), "{last}");
+    assert!(normalize(&theirs).join("\n").contains(last), "{last}");
 }
 
 #[test]
-fn files_are_chosen_as_in_the_design_system() {
+fn file_uploads_match_nhsuk_frontend() {
     for name in ["default", "with hint", "with error message and hint"] {
         let (theirs, context) = fixture("file-upload", name, None);
         let ours = file_upload(&FileUpload {
@@ -269,7 +269,7 @@ fn files_are_chosen_as_in_the_design_system() {
 }
 
 #[test]
-fn buttons_are_as_in_the_design_system() {
+fn buttons_match_nhsuk_frontend() {
     for name in [
         "default",
         "default, small",
@@ -283,7 +283,7 @@ fn buttons_are_as_in_the_design_system() {
             text: text(&context, "/text"),
             variant: optional(&context, "/variant"),
             is_small: context["small"] == true,
-            is_pressed_once: context["preventDoubleClick"] == true,
+            prevents_double_click: context["preventDoubleClick"] == true,
             ..Button::default()
         });
         check(&ours, &theirs);
@@ -291,16 +291,21 @@ fn buttons_are_as_in_the_design_system() {
 }
 
 #[test]
-fn faults_are_summed_up_as_in_the_design_system() {
+fn error_summaries_match_nhsuk_frontend() {
     for name in ["default", "with description", "with multiple errors"] {
         let (theirs, context) = fixture("error-summary", name, None);
         let errors = context["errorList"].as_array().expect("errors");
         let errors: Vec<(&str, &str)> = errors
             .iter()
-            .map(|it| (text(it, "/text"), text(it, "/href").trim_start_matches('#')))
+            .map(|error| {
+                (
+                    text(error, "/text"),
+                    text(error, "/href").trim_start_matches('#'),
+                )
+            })
             .collect();
         let ours = error_summary(&ErrorSummary {
-            description: optional(&context, "/description/text").map(|it| html! { p { (it) } }),
+            description: optional(&context, "/description/text").map(|text| html! { p { (text) } }),
             errors: &errors,
             help: None,
         });
@@ -311,7 +316,7 @@ fn faults_are_summed_up_as_in_the_design_system() {
 }
 
 #[test]
-fn cards_are_as_in_the_design_system() {
+fn cards_match_nhsuk_frontend() {
     let (theirs, context) = fixture("card", "feature", None);
     let ours = card(&Card {
         heading: text(&context, "/heading"),
@@ -331,7 +336,7 @@ fn cards_are_as_in_the_design_system() {
         content: summary_list(&rows),
         ..Card::default()
     });
-    // We draw a line below the last row as well.
+    // We keep the border below the last row.
     check(
         &ours,
         &theirs.replace(" nhsuk-summary-list--no-last-row-border", ""),
@@ -339,7 +344,7 @@ fn cards_are_as_in_the_design_system() {
 }
 
 #[test]
-fn what_opens_is_as_in_the_design_system() {
+fn details_match_nhsuk_frontend() {
     for (name, is_expander, is_open) in [
         ("default", false, false),
         ("with HTML", false, false),
@@ -357,7 +362,7 @@ fn what_opens_is_as_in_the_design_system() {
 }
 
 #[test]
-fn words_are_set_apart_as_in_the_design_system() {
+fn inset_text_and_tags_match_nhsuk_frontend() {
     let (theirs, context) = fixture("inset-text", "default", None);
     check(
         &inset_text(&html! { p { (text(&context, "/text")) } }),
@@ -370,7 +375,7 @@ fn words_are_set_apart_as_in_the_design_system() {
 }
 
 #[test]
-fn lists_of_what_belongs_together_are_as_in_the_design_system() {
+fn summary_lists_match_nhsuk_frontend() {
     let (theirs, context) = fixture("summary-list", "default", None);
     let rows = context["rows"].as_array().expect("rows");
     let rows: Vec<(&str, Markup)> = rows
@@ -387,25 +392,28 @@ fn lists_of_what_belongs_together_are_as_in_the_design_system() {
 }
 
 #[test]
-fn tables_are_as_in_the_design_system() {
+fn tables_match_nhsuk_frontend() {
     let (theirs, context) = fixture("tables", "default", Some("responsive"));
     let head = context["head"].as_array().expect("columns");
     let rows = context["rows"].as_array().expect("rows");
-    let cells = |row: &Value| -> Row {
+    let cells = |row: &Value| -> TableRow {
         let cells = row.as_array().expect("cells").iter();
-        cells.map(|it| html! { (text(it, "/text")) }).collect()
+        cells.map(|cell| html! { (text(cell, "/text")) }).collect()
     };
-    let ours = table(&Table {
+    let ours = table(&DataTable {
         caption: text(&context, "/caption/text"),
         caption_size: optional(&context, "/caption/size"),
-        columns: head.iter().map(|it| text(it, "/text").into()).collect(),
+        columns: head
+            .iter()
+            .map(|column| text(column, "/text").into())
+            .collect(),
         rows: rows.iter().map(cells).collect(),
     });
     check(&ours, &theirs);
 }
 
 #[test]
-fn ways_to_other_pages_are_as_in_the_design_system() {
+fn skip_links_and_breadcrumbs_match_nhsuk_frontend() {
     let (theirs, _) = fixture("skip-link", "default", None);
     check(&skip_link(), &theirs);
     let (theirs, context) = fixture("breadcrumb", "default", None);
@@ -415,14 +423,14 @@ fn ways_to_other_pages_are_as_in_the_design_system() {
 fn links(items: &Value) -> Vec<Link<'_>> {
     let items = items.as_array().expect("links").iter();
     items
-        .map(|it| Link {
-            href: text(it, "/href"),
-            text: text(it, "/text"),
+        .map(|item| Link {
+            href: text(item, "/href"),
+            text: text(item, "/text"),
         })
         .collect()
 }
 
-/// Theirs without what is between the two, both included.
+/// Removes the first part of `html` that begins with `from` and ends with `to`.
 #[track_caller]
 fn without(html: &str, from: &str, to: &str) -> String {
     let (before, rest) = html.split_once(from).expect("its beginning");
@@ -431,24 +439,24 @@ fn without(html: &str, from: &str, to: &str) -> String {
 }
 
 #[test]
-fn the_header_is_that_of_the_design_system_without_the_logo() {
+fn headers_match_nhsuk_frontend_without_the_logo() {
     let (theirs, context) = fixture("header", "with service name (linked)", Some("blue"));
     let service = Link {
         href: text(&context, "/service/href"),
         text: text(&context, "/service/text"),
     };
-    let ours = header(&Header {
+    let ours = header(&PageHeader {
         service,
         navigation: &[],
         current: None,
     });
     let theirs = without(&theirs, "<a class=\"nhsuk-header__service-logo\"", "</a>");
     check(&ours, &theirs);
-    // The navigation; the button behind which a script hides what has no room is not ours.
+    // Compare the navigation without the menu button, which we do not render.
     let (theirs, context) = fixture("header", "with navigation", Some("blue"));
     let mut navigation = links(&context["navigation"]["items"]);
     navigation[4].href = "#current";
-    let ours = header(&Header {
+    let ours = header(&PageHeader {
         service,
         navigation: &navigation,
         current: Some("#current"),
@@ -456,16 +464,16 @@ fn the_header_is_that_of_the_design_system_without_the_logo() {
     let theirs = without(&theirs, "<li class=\"nhsuk-header__menu\"", "</li>");
     let navigation_of = |html: &str| {
         let (_, rest) = html.split_once("<nav").expect("a navigation");
-        normal(&format!("<nav{rest}")).join("\n")
+        normalize(&format!("<nav{rest}")).join("\n")
     };
     let ours = ours.0.replace("#current", "#");
     assert_eq!(navigation_of(&ours), navigation_of(&theirs));
 }
 
 #[test]
-fn the_footer_is_as_in_the_design_system() {
+fn footers_match_nhsuk_frontend() {
     let (theirs, context) = fixture("footer", "with meta links and text", None);
-    let ours = footer(&Footer {
+    let ours = footer(&PageFooter {
         links: &links(&context["meta"]["items"]),
         text: &[
             text(&context, "/meta/text"),
@@ -476,10 +484,10 @@ fn the_footer_is_as_in_the_design_system() {
 }
 
 #[test]
-fn the_pages_before_and_after_are_as_in_the_design_system() {
+fn pagination_matches_nhsuk_frontend() {
     for name in ["default", "with only previous", "with only next"] {
         let (theirs, context) = fixture("pagination", name, None);
-        let way = |which: &str| {
+        let link = |which: &str| {
             let href = optional(&context, &format!("/{which}/href"))?;
             Some((
                 href.to_string(),
@@ -487,8 +495,8 @@ fn the_pages_before_and_after_are_as_in_the_design_system() {
             ))
         };
         let ours = pagination(&Pagination {
-            previous: way("previous"),
-            next: way("next"),
+            previous: link("previous"),
+            next: link("next"),
         });
         check(&ours, &theirs);
     }

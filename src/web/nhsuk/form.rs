@@ -1,41 +1,40 @@
-//! Fields, buttons, and what is wrong with what stands in them.
+//! Components of forms: fields, buttons and errors.
 
 use maud::{Markup, html};
 
-use super::with_class;
+use super::class_list;
 
-/// What a field is called.
+/// The label of a field.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Label<'a> {
+pub(crate) struct FieldLabel<'a> {
     pub(crate) text: &'a str,
-    /// `l`, `m` or `s`; text size where there is none.
+    /// `l`, `m` or `s`; without one, the size of text.
     pub(crate) size: Option<&'a str>,
-    /// Whether it is the heading of the page as well.
+    /// Whether it is also the `h1` of the page.
     pub(crate) is_heading: bool,
 }
 
-impl<'a> From<&'a str> for Label<'a> {
-    fn from(text: &'a str) -> Label<'a> {
-        Label {
+impl<'a> From<&'a str> for FieldLabel<'a> {
+    fn from(text: &'a str) -> FieldLabel<'a> {
+        FieldLabel {
             text,
-            ..Label::default()
+            ..FieldLabel::default()
         }
     }
 }
 
-/// What every kind of field has.
+/// The parts that all kinds of field have.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Field<'a> {
     pub(crate) id: &'a str,
     pub(crate) name: &'a str,
-    pub(crate) label: Label<'a>,
+    pub(crate) label: FieldLabel<'a>,
     pub(crate) hint: Option<Markup>,
-    /// What is wrong with what was given.
     pub(crate) error: Option<&'a str>,
 }
 
 impl Field<'_> {
-    /// The ids of what explains the field, for `aria-describedby`.
+    /// Returns the ids of the hint and the error, for `aria-describedby`.
     fn described_by(&self) -> Option<String> {
         let hint = self.hint.as_ref().map(|_| format!("{}-hint", self.id));
         let error = self.error.map(|_| format!("{}-error", self.id));
@@ -50,11 +49,11 @@ impl Field<'_> {
         }
     }
 
-    /// The group of a label, what explains it, and the control.
+    /// Renders a form group: label, hint, error and `control`.
     fn group(&self, class: Option<&str>, module: Option<&str>, control: &Markup) -> Markup {
-        let faulty = self.error.map(|_| "nhsuk-form-group--error");
+        let error = self.error.map(|_| "nhsuk-form-group--error");
         html! {
-            div class=(with_class("nhsuk-form-group", &[faulty, class])) data-module=[module] {
+            div class=(class_list("nhsuk-form-group", &[error, class])) data-module=[module] {
                 (label(self.id, &self.label, None))
                 (self.hint_and_error())
                 (control)
@@ -63,12 +62,12 @@ impl Field<'_> {
     }
 }
 
-fn label(id: &str, label: &Label<'_>, class: Option<&str>) -> Markup {
+fn label(id: &str, label: &FieldLabel<'_>, class: Option<&str>) -> Markup {
     let size = label.size.map(|size| format!("nhsuk-label--{size}"));
-    let class = with_class("nhsuk-label", &[size.as_deref(), class]);
-    let label_itself = html! { label class=(class) for=(id) { (label.text) } };
+    let class = class_list("nhsuk-label", &[size.as_deref(), class]);
+    let label_element = html! { label class=(class) for=(id) { (label.text) } };
     html! {
-        @if label.is_heading { h1.nhsuk-label-wrapper { (label_itself) } } @else { (label_itself) }
+        @if label.is_heading { h1.nhsuk-label-wrapper { (label_element) } } @else { (label_element) }
     }
 }
 
@@ -80,23 +79,23 @@ pub(super) fn error_message(id: Option<&str>, text: &str) -> Markup {
     }
 }
 
-/// One line of text.
+/// A text input of one line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Input<'a> {
     pub(crate) field: Field<'a>,
     pub(crate) value: Option<&'a str>,
-    /// About how many characters it is wide: 2, 3, 4, 5, 10, 20 or 30.
+    /// The width in characters: 2, 3, 4, 5, 10, 20 or 30.
     pub(crate) width: Option<u8>,
     pub(crate) autocomplete: Option<&'a str>,
     pub(crate) inputmode: Option<&'a str>,
-    /// Digits as wide as each other.
+    /// Whether digits have equal width.
     pub(crate) is_code: bool,
-    /// `false` for what is no word.
+    /// `false` for codes.
     pub(crate) spellcheck: Option<&'a str>,
-    /// Whether typing goes there at once.
+    /// Whether the field has the focus when the page opens.
     pub(crate) is_focused: bool,
     pub(crate) maxlength: Option<u16>,
-    /// The id of a list to choose from.
+    /// The id of a `datalist`.
     pub(crate) list: Option<&'a str>,
 }
 
@@ -106,8 +105,8 @@ pub(crate) fn input(input: &Input<'_>) -> Markup {
         .width
         .map(|width| format!("nhsuk-input--width-{width}"));
     let code = input.is_code.then_some("nhsuk-input--code");
-    let faulty = field.error.map(|_| "nhsuk-input--error");
-    let class = with_class("nhsuk-input", &[code, faulty, width.as_deref()]);
+    let error = field.error.map(|_| "nhsuk-input--error");
+    let class = class_list("nhsuk-input", &[code, error, width.as_deref()]);
     let control = html! {
         input class=(class) id=(field.id) name=(field.name) type="text" value=[input.value]
             spellcheck=[input.spellcheck] aria-describedby=[field.described_by()]
@@ -116,11 +115,11 @@ pub(crate) fn input(input: &Input<'_>) -> Markup {
     field.group(None, None, &control)
 }
 
-/// A day in three fields; their names are `day`, `month` and `year`.
+/// A date input: three fields with the names `day`, `month` and `year`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DateInput<'a> {
     pub(crate) id: &'a str,
-    pub(crate) legend: Label<'a>,
+    pub(crate) legend: FieldLabel<'a>,
     pub(crate) hint: Option<Markup>,
     pub(crate) error: Option<&'a str>,
     pub(crate) values: [Option<&'a str>; 3],
@@ -133,8 +132,8 @@ pub(crate) fn date_input(date: &DateInput<'_>) -> Markup {
         error: date.error,
         ..Field::default()
     };
-    let faulty = date.error.map(|_| "nhsuk-form-group--error");
-    let class = with_class("nhsuk-form-group", &[faulty]);
+    let error = date.error.map(|_| "nhsuk-form-group--error");
+    let class = class_list("nhsuk-form-group", &[error]);
     let parts = [
         ("Day", "day", 2),
         ("Month", "month", 2),
@@ -166,10 +165,10 @@ fn date_part(
 ) -> Markup {
     let id = format!("{}-{name}", date.id);
     let width = format!("nhsuk-input--width-{width}");
-    let faulty = date.error.map(|_| "nhsuk-input--error");
-    let class = with_class(
+    let error = date.error.map(|_| "nhsuk-input--error");
+    let class = class_list(
         "nhsuk-input",
-        &[faulty, Some(&width), Some("nhsuk-date-input__input")],
+        &[error, Some(&width), Some("nhsuk-date-input__input")],
     );
     html! {
         (label(&id, &text.into(), Some("nhsuk-date-input__label")))
@@ -177,36 +176,36 @@ fn date_part(
     }
 }
 
-fn legend(legend: &Label<'_>) -> Markup {
+fn legend(legend: &FieldLabel<'_>) -> Markup {
     let size = legend
         .size
         .map(|size| format!("nhsuk-fieldset__legend--{size}"));
     html! {
-        legend class=(with_class("nhsuk-fieldset__legend", &[size.as_deref()])) {
+        legend class=(class_list("nhsuk-fieldset__legend", &[size.as_deref()])) {
             @if legend.is_heading { h1.nhsuk-fieldset__heading { (legend.text) } } @else { (legend.text) }
         }
     }
 }
 
-/// One of several.
+/// A select: one choice of several.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Select<'a> {
     pub(crate) field: Field<'a>,
-    /// `option` elements, in groups or not.
+    /// The `option` and `optgroup` elements.
     pub(crate) options: Markup,
 }
 
 pub(crate) fn select(select: &Select<'_>) -> Markup {
     let field = &select.field;
-    let faulty = field.error.map(|_| "nhsuk-select--error");
+    let error = field.error.map(|_| "nhsuk-select--error");
     let control = html! {
-        select class=(with_class("nhsuk-select", &[faulty])) id=(field.id) name=(field.name)
+        select class=(class_list("nhsuk-select", &[error])) id=(field.id) name=(field.name)
             aria-describedby=[field.described_by()] { (select.options) }
     };
     field.group(None, None, &control)
 }
 
-/// Something to be ticked.
+/// A checkbox.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Checkbox<'a> {
     pub(crate) id: &'a str,
@@ -217,19 +216,19 @@ pub(crate) struct Checkbox<'a> {
     pub(crate) is_checked: bool,
 }
 
-/// Each by itself: no legend says what they have in common.
+/// Renders checkboxes without a fieldset and legend.
 pub(crate) fn checkboxes(boxes: &[Checkbox<'_>], is_small: bool) -> Markup {
     let small = is_small.then_some("nhsuk-checkboxes--small");
     html! {
         div.nhsuk-form-group {
-            div class=(with_class("nhsuk-checkboxes", &[small])) data-module="nhsuk-checkboxes" {
-                @for one in boxes {
-                    @let hint_id = one.hint.map(|_| format!("{}-item-hint", one.id));
+            div class=(class_list("nhsuk-checkboxes", &[small])) data-module="nhsuk-checkboxes" {
+                @for checkbox in boxes {
+                    @let hint_id = checkbox.hint.map(|_| format!("{}-item-hint", checkbox.id));
                     div.nhsuk-checkboxes__item {
-                        input.nhsuk-checkboxes__input id=(one.id) name=(one.name) type="checkbox" value=(one.value)
-                            checked[one.is_checked] aria-describedby=[hint_id.as_ref()];
-                        (label(one.id, &one.label.into(), Some("nhsuk-checkboxes__label")))
-                        @if let Some(hint) = one.hint {
+                        input.nhsuk-checkboxes__input id=(checkbox.id) name=(checkbox.name) type="checkbox" value=(checkbox.value)
+                            checked[checkbox.is_checked] aria-describedby=[hint_id.as_ref()];
+                        (label(checkbox.id, &checkbox.label.into(), Some("nhsuk-checkboxes__label")))
+                        @if let Some(hint) = checkbox.hint {
                             div.nhsuk-hint.nhsuk-checkboxes__hint id=[hint_id] { (hint) }
                         }
                     }
@@ -239,7 +238,7 @@ pub(crate) fn checkboxes(boxes: &[Checkbox<'_>], is_small: bool) -> Markup {
     }
 }
 
-/// A file.
+/// A file upload.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FileUpload<'a> {
     pub(crate) field: Field<'a>,
@@ -260,39 +259,40 @@ pub(crate) fn file_upload(upload: &FileUpload<'_>) -> Markup {
     )
 }
 
-/// Something to be pressed.
+/// A button.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Button<'a> {
     pub(crate) text: &'a str,
     /// `secondary`, `reverse` or `warning`.
     pub(crate) variant: Option<&'a str>,
     pub(crate) is_small: bool,
-    /// Sends a form but once, however often it is pressed within a second.
-    pub(crate) is_pressed_once: bool,
+    /// Whether a second press within a second is ignored.
+    pub(crate) prevents_double_click: bool,
     pub(crate) id: Option<&'a str>,
-    /// `submit`, or else.
+    /// The `type` attribute. The default is `submit`.
     pub(crate) kind: Option<&'a str>,
 }
 
 pub(crate) fn button(button: &Button<'_>) -> Markup {
-    let variant = button.variant.map(|it| format!("nhsuk-button--{it}"));
+    let variant = button
+        .variant
+        .map(|variant| format!("nhsuk-button--{variant}"));
     let small = button.is_small.then_some("nhsuk-button--small");
-    let class = with_class("nhsuk-button", &[variant.as_deref(), small]);
+    let class = class_list("nhsuk-button", &[variant.as_deref(), small]);
     html! {
         button class=(class) id=[button.id] data-module="nhsuk-button"
-            data-prevent-double-click=[button.is_pressed_once.then_some("true")]
+            data-prevent-double-click=[button.prevents_double_click.then_some("true")]
             type=(button.kind.unwrap_or("submit")) { (button.text) }
     }
 }
 
-/// Everything that is wrong, at the top of the page.
+/// The summary of all errors at the top of a page.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ErrorSummary<'a> {
-    /// What to say first.
     pub(crate) description: Option<Markup>,
-    /// What may help, below the faults.
+    /// Help below the errors.
     pub(crate) help: Option<Markup>,
-    /// Each fault, and the id of the field that it is in.
+    /// Error messages, each with the id of its field.
     pub(crate) errors: &'a [(&'a str, &'a str)],
 }
 

@@ -1,6 +1,7 @@
-//! Components of the NHS design system, as nhsuk-frontend renders them, for the options that our pages use.
-//! Its own fixtures are the expectation of the tests. The logo and the name of the NHS are not among them: this
-//! is not a page of the NHS.
+//! The components of the NHS design system, rendered as nhsuk-frontend does, with the options that our pages use.
+//!
+//! The tests compare them with nhsuk-frontend's own fixtures. The NHS logo and name are left out, because these are
+//! not pages of the NHS.
 
 mod content;
 #[cfg(all(test, feature = "web"))]
@@ -9,20 +10,20 @@ mod form;
 mod navigation;
 mod pagination;
 
-pub(crate) use content::{Card, Table, card, details, inset_text, summary_list, table, tag};
+pub(crate) use content::{Card, DataTable, card, details, inset_text, summary_list, table, tag};
 pub(crate) use form::{
-    Button, Checkbox, DateInput, ErrorSummary, Field, FileUpload, Input, Label, Select, button,
-    checkboxes, date_input, error_summary, file_upload, input, select,
+    Button, Checkbox, DateInput, ErrorSummary, Field, FieldLabel, FileUpload, Input, Select,
+    button, checkboxes, date_input, error_summary, file_upload, input, select,
 };
-pub(crate) use navigation::{Footer, Header, Link, breadcrumb, footer, header, skip_link};
+pub(crate) use navigation::{Link, PageFooter, PageHeader, breadcrumb, footer, header, skip_link};
 pub(crate) use pagination::{Pagination, pagination};
 
-/// A class that stands beside a component's own: `nhsuk-card nhsuk-card--feature`.
-fn with_class(base: &str, more: &[Option<&str>]) -> String {
+/// Joins the class of a component with modifiers: `nhsuk-card nhsuk-card--feature`.
+fn class_list(base: &str, modifiers: &[Option<&str>]) -> String {
     let mut class = base.to_string();
-    for one in more.iter().flatten() {
+    for modifier in modifiers.iter().flatten() {
         class.push(' ');
-        class.push_str(one);
+        class.push_str(modifier);
     }
     class
 }

@@ -1,8 +1,8 @@
-//! What surrounds a page and leads to others.
+//! Components of navigation: header, footer and breadcrumb.
 
 use maud::{Markup, html};
 
-/// Where it leads, and its words.
+/// A link.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Link<'a> {
     pub(crate) href: &'a str,
@@ -15,17 +15,17 @@ pub(crate) fn skip_link() -> Markup {
     }
 }
 
-/// The top of every page.
+/// The header of a page.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Header<'a> {
+pub(crate) struct PageHeader<'a> {
     pub(crate) service: Link<'a>,
     pub(crate) navigation: &'a [Link<'a>],
-    /// The address of the part of the service that this page belongs to.
+    /// The `href` of the current entry of `navigation`.
     pub(crate) current: Option<&'a str>,
 }
 
-/// Without the logo. All of the navigation is always there: nothing hides behind a button.
-pub(crate) fn header(header: &Header<'_>) -> Markup {
+/// Renders the header without the logo. All links are always visible: there is no menu button.
+pub(crate) fn header(header: &PageHeader<'_>) -> Markup {
     html! {
         header.nhsuk-header data-module="nhsuk-header" role="banner" {
             div."nhsuk-header__container nhsuk-width-container" {
@@ -62,15 +62,15 @@ fn navigation_item(link: &Link<'_>, is_current: bool) -> Markup {
     }
 }
 
-/// The bottom of every page.
+/// The footer of a page.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Footer<'a> {
+pub(crate) struct PageFooter<'a> {
     pub(crate) links: &'a [Link<'a>],
-    /// Paragraphs below them.
+    /// Paragraphs below the links.
     pub(crate) text: &'a [&'a str],
 }
 
-pub(crate) fn footer(footer: &Footer<'_>) -> Markup {
+pub(crate) fn footer(footer: &PageFooter<'_>) -> Markup {
     html! {
         footer.nhsuk-footer role="contentinfo" {
             div.nhsuk-width-container {
@@ -90,7 +90,7 @@ pub(crate) fn footer(footer: &Footer<'_>) -> Markup {
     }
 }
 
-/// The pages above this one, the highest first.
+/// Renders the breadcrumb: the pages above this one, top level first.
 pub(crate) fn breadcrumb(pages: &[Link<'_>]) -> Markup {
     html! {
         nav.nhsuk-breadcrumb aria-label="Breadcrumb" {

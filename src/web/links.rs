@@ -1,0 +1,92 @@
+//! The URLs of pages, and links to them.
+
+use maud::{Markup, html};
+
+use crate::domain::{Area, Layer, OdsCode, Practice};
+
+/// Returns the path of an area's page. Practices and groups have paths of their own.
+pub(crate) fn area_path(layer: Layer, id: &str) -> String {
+    let id = path_segment(id);
+    match layer {
+        Layer::GpPractice => format!("/practices/{id}"),
+        Layer::ResilienceGroup => format!("/groups/{id}"),
+        _ => format!("/areas/{layer}/{id}"),
+    }
+}
+
+/// Returns the path of the page that lists the areas of a layer.
+pub(crate) fn layer_path(layer: Layer) -> String {
+    match layer {
+        Layer::GpPractice => "/practices".into(),
+        Layer::ResilienceGroup => "/groups".into(),
+        _ => format!("/areas/{layer}"),
+    }
+}
+
+/// Returns the path of a practice's page.
+pub(super) fn practice_path(code: OdsCode) -> String {
+    format!("/practices/{code}")
+}
+
+/// Returns a path segment, percent-encoded (RFC 3986, section 3.3).
+pub(crate) fn path_segment(segment: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte);
+    segment.bytes().fold(String::new(), |mut path, byte| {
+        if is_plain(byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+        path
+    })
+}
+
+/// Appends a query string to a path, unless there are no parameters.
+pub(super) fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
+    if parameters.is_empty() {
+        return path.to_string();
+    }
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(parameters)
+        .finish();
+    format!("{path}?{query}")
+}
+
+/// Returns the name of an area as people say it, with the kind of area where the name alone does not tell.
+pub(super) fn display_name(area: &Area) -> String {
+    match area.layer {
+        Layer::NeighbourhoodTeam => format!("{} neighbourhood team", area.name),
+        _ => area.title(),
+    }
+}
+
+/// Renders a link to an area's page. `query` is empty or begins with `?`.
+pub(super) fn area_link(area: &Area, query: &str) -> Markup {
+    html! { a href={ (area_path(area.layer, &area.id)) (query) } { (display_name(area)) } }
+}
+
+/// Renders a link to a practice's page, followed by its code. `query` is empty or begins with `?`.
+pub(super) fn practice_link(practice: &Practice, query: &str) -> Markup {
+    html! { a href={ (practice_path(practice.code)) (query) } { (practice.name) } " (" (practice.code) ")" }
+}
+
+/// Renders a link that calls a telephone number.
+pub(super) fn telephone_link(number: &str) -> Markup {
+    let digits: String = number
+        .chars()
+        .filter(|letter| letter.is_ascii_digit() || *letter == '+')
+        .collect();
+    html! { a.nowrap href={ "tel:" (digits) } { (number) } }
+}
+
+/// Renders the links that download a static map. `path` has no extension; `query` is empty or begins with `?`.
+pub(super) fn map_downloads(path: &str, query: &str, name: &str) -> Markup {
+    html! {
+        span.downloads {
+            "Download the map of " (name) ": "
+            a href={ (path) ".svg" (query) } { "SVG" } ", "
+            a href={ (path) ".png" (query) } { "PNG" } ", "
+            a href={ (path) ".pdf" (query) } { "PDF" }
+        }
+    }
+}
