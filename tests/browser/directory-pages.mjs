@@ -1,13 +1,13 @@
-// A page for each thing: areas, practices, groups, two days compared, and what is not there.
+// The pages of areas, practices and groups, the comparison of dates and the page for errors.
 
 import assert from "node:assert/strict";
 
-// One of each kind, by the name of its picture.
+// One page of each kind, by the name of its screenshot.
 const PAGES = {
   "areas": "/areas",
   "layer": "/areas/icc",
   "area": "/areas/icc/mb-barrow-and-millom?as_of=2025-12-01",
-  "area-of-before": "/areas/icc/mb-lancaster-legacy",
+  "area-ended": "/areas/icc/mb-lancaster-legacy",
   "area-postcodes": "/areas/icc/mb-kendal/postcodes",
   "practices": "/practices?name=surgery",
   "practice": "/practices/P81002",
@@ -18,49 +18,49 @@ const PAGES = {
   "not-found": "/areas/icc/mb-nowhere",
 };
 
-const wide = (page) => page.evaluate(() => document.documentElement.scrollWidth);
+const pageWidth = (page) => page.evaluate(() => document.documentElement.scrollWidth);
 
 export const tests = {
-  async "every kind of page is accessible and fits a narrow screen"(use) {
+  async "every kind of page passes axe and fits screens from 320 px"(use) {
     for (const [name, path] of Object.entries(PAGES)) {
       for (const width of [320, 768, 1280]) {
         const page = await use.open(use.service + path, { viewport: { width, height: 900 } });
         await page.waitForLoadState("networkidle");
         if (width !== 768) assert.deepEqual(await use.violations(page), [], `${path} at ${width}`);
-        assert.ok((await wide(page)) <= width, `${path} is ${await wide(page)} wide at ${width}`);
-        await use.picture(page, `things-${name}-${width}`);
-        // A page that is not found says so to the console as well.
-        const faults = page.faults.filter((it) => !it.includes("404"));
-        assert.deepEqual(faults, [], path);
-        const others = page.requested.map((it) => it.url()).filter((url) => !url.startsWith(use.service));
+        assert.ok((await pageWidth(page)) <= width, `${path} is ${await pageWidth(page)} wide at ${width}`);
+        await use.screenshot(page, `directory-${name}-${width}`);
+        // The browser logs status 404 as an error.
+        const errors = page.errors.filter((error) => !error.includes("404"));
+        assert.deepEqual(errors, [], path);
+        const others = page.requested.map((request) => request.url()).filter((url) => !url.startsWith(use.service));
         assert.deepEqual(others, [], path);
         await page.context().close();
       }
     }
   },
 
-  async "text at 400 % and forced colours leave nothing out"(use) {
+  async "pages fit the screen at 400 % zoom with forced colours"(use) {
     for (const path of [PAGES.area, PAGES.practice, PAGES.compare]) {
       // 1280 px at 400 % are 320.
       const page = await use.open(use.service + path, { viewport: { width: 320, height: 256 }, forcedColors: "active" });
-      assert.ok((await wide(page)) <= 320, path);
+      assert.ok((await pageWidth(page)) <= 320, path);
       assert.equal(await page.getByRole("heading", { level: 1 }).isVisible(), true);
-      await use.picture(page, `things-forced-${Object.values(PAGES).indexOf(path)}`);
+      await use.screenshot(page, `directory-forced-${Object.values(PAGES).indexOf(path)}`);
     }
   },
 
-  async "on paper there is what was asked for, and no forms"(use) {
+  async "pages print with the map and dataset, without forms"(use) {
     const page = await use.open(use.service + PAGES.area);
     await page.waitForLoadState("networkidle");
     await page.emulateMedia({ media: "print" });
-    assert.equal(await page.getByRole("button", { name: "Show that day" }).isVisible(), false);
+    assert.equal(await page.getByRole("button", { name: "Show this date" }).isVisible(), false);
     assert.equal(await page.getByRole("navigation", { name: "Menu" }).isVisible(), false);
     assert.equal(await page.getByRole("img", { name: /Map of Barrow and Millom ICC/ }).isVisible(), true);
     assert.equal(await page.getByText(/dataset lancashire-and-cumbria/i).first().isVisible(), true);
-    await use.picture(page, "things-print");
+    await use.screenshot(page, "directory-print");
   },
 
-  async "from an area to a practice and back, by keyboard and without script"(use) {
+  async "links between areas and practices work with the keyboard and without JavaScript"(use) {
     const page = await use.open(`${use.service}/areas`, { javaScriptEnabled: false });
     await page.getByRole("link", { name: "Integrated Care Communities" }).first().click();
     await page.getByRole("link", { name: "Kendal ICC" }).first().click();
@@ -74,16 +74,16 @@ export const tests = {
     await page.getByRole("heading", { level: 1, name: /Kendal ICC/ }).waitFor();
   },
 
-  async "another day is asked for in a form"(use) {
+  async "the form shows the page for a different date"(use) {
     const page = await use.open(`${use.service}/areas/sub-icb/01K`);
-    await page.getByLabel("Show another day").fill("2022-06-30");
-    await page.getByRole("button", { name: "Show that day" }).click();
+    await page.getByLabel("Show a different date").fill("2022-06-30");
+    await page.getByRole("button", { name: "Show this date" }).click();
     await page.getByRole("heading", { level: 1, name: /NHS Morecambe Bay CCG/ }).waitFor();
     await page.getByRole("link", { name: "Show today" }).click();
     await page.getByRole("heading", { level: 1, name: /ICB - 01K/ }).waitFor();
   },
 
-  async "practices are found by a part of the name"(use) {
+  async "practices are found by part of their name, but not by postcode"(use) {
     const page = await use.open(`${use.service}/practices`);
     await page.getByLabel("Name, street, town or code").fill("king street");
     await page.getByLabel("Status").selectOption("all");
@@ -93,6 +93,6 @@ export const tests = {
     await page.goto(`${use.service}/practices`);
     await page.getByLabel("Name, street, town or code").fill("LA18 4DB");
     await page.getByRole("button", { name: "Show practices" }).click();
-    await page.getByText(/a postcode goes into the look-up/).waitFor();
+    await page.getByText(/use the look-up page for a postcode/).waitFor();
   },
 };

@@ -1,8 +1,8 @@
 // Runs the service in a real browser: node tests/browser/run.mjs [SUBJECT...]
 //
-// Needs Chromium (CATCHMENT_BROWSER, or `chromium` on the PATH), `npm ci` in this folder, and the built program
-// (CATCHMENT_BINARY, or target/debug/catchment). A subject is a file here that exports `tests`: names, each with
-// a function that throws when it is not content. Pictures go to target/browser/.
+// Needs Chromium (CATCHMENT_BROWSER, or /usr/bin/chromium), `npm ci` in this folder, and the built program
+// (CATCHMENT_BINARY, or target/debug/catchment). A subject is a file here that exports `tests`: functions by name, which
+// throw if they fail. Screenshots are saved in target/browser/.
 
 import { spawn } from "node:child_process";
 import { createServer } from "node:http";
@@ -15,30 +15,30 @@ import { chromium } from "playwright-core";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.resolve(HERE, "../..");
-const PICTURES = path.join(ROOT, "target/browser");
+const SCREENSHOTS = path.join(ROOT, "target/browser");
 const BINARY = process.env.CATCHMENT_BINARY ?? path.join(ROOT, "target/debug/catchment");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-// The service on a port of its own, with what else it is told.
-async function startService(...told) {
-  const program = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", ...told], { stdio: ["ignore", "ignore", "pipe"] });
+// Starts the service on a free port, with these options.
+async function startService(...options) {
+  const program = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", ...options], { stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise((_, reject) => {
     program.on("error", reject);
     program.on("exit", (code) => reject(new Error(`${BINARY} ended with ${code}`)));
   });
   ended.catch(() => {});
   const lines = createInterface({ input: program.stderr });
-  const address = new Promise((resolve) => {
+  const origin = new Promise((resolve) => {
     lines.on("line", (line) => {
       const found = line.match(/^(http:\S+)\/ answers/);
       if (found) resolve(found[1]);
     });
   });
-  return { origin: await Promise.race([address, ended]), stop: () => program.kill() };
+  return { origin: await Promise.race([origin, ended]), stop: () => program.kill() };
 }
 
-// Somebody else's site: another host by name, so that it is another site to a browser.
+// Starts another website. Its host name differs, so that browsers treat it as cross-site.
 async function startHost() {
   const pages = new Map();
   const server = createServer((request, response) => {
@@ -50,7 +50,7 @@ async function startHost() {
   const origin = `http://localhost:${server.address().port}`;
   return {
     origin,
-    // The address of a page with this body and this policy.
+    // Adds a page with a body and a Content-Security-Policy, and returns its URL.
     page(body, policy = null) {
       const name = `/${pages.size}`;
       const html = `<!DOCTYPE html><html lang="en-GB"><head><meta charset="utf-8"><title>A site</title><link rel="icon" href="data:,"><meta name="viewport" content="width=device-width, initial-scale=1"></head><body>${body}</body></html>`;
@@ -61,35 +61,35 @@ async function startHost() {
   };
 }
 
-// A page that remembers what it asked for and what went wrong on it.
-async function open(browser, address, options = {}) {
+// Opens a page that records its requests and errors.
+async function open(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   page.requested = [];
-  page.faults = [];
+  page.errors = [];
   page.on("request", (request) => page.requested.push(request));
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) page.faults.push(message.text());
+    if (["error", "warning"].includes(message.type())) page.errors.push(message.text());
   });
-  page.on("pageerror", (error) => page.faults.push(String(error)));
-  await page.goto(address);
+  page.on("pageerror", (error) => page.errors.push(String(error)));
+  await page.goto(url);
   return page;
 }
 
-// What axe finds wrong, a line each.
+// Returns the violations that axe finds.
 async function violations(page) {
   await page.evaluate(AXE);
   const found = await page.evaluate((tags) => window.axe.run({ runOnly: tags }), TAGS);
-  return found.violations.flatMap((it) => it.nodes.map((node) => `${it.id}: ${node.target.join(" ")}: ${node.failureSummary}`));
+  return found.violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")}: ${node.failureSummary}`));
 }
 
 async function main() {
-  const wanted = process.argv.slice(2);
+  const requested = process.argv.slice(2);
   const files = (await readdir(HERE)).filter((name) => name.endsWith(".mjs") && name !== "run.mjs");
-  const subjects = files.map((name) => name.replace(".mjs", "")).filter((name) => wanted.length === 0 || wanted.includes(name));
-  if (subjects.length === 0) throw new Error(`no such subject; there are ${files.join(", ")}`);
-  await mkdir(PICTURES, { recursive: true });
-  // Its own sandbox does not start in a container; what it opens is ours. WebGL without a graphics card.
+  const subjects = files.map((name) => name.replace(".mjs", "")).filter((name) => requested.length === 0 || requested.includes(name));
+  if (subjects.length === 0) throw new Error(`no such subject, expected one of ${files.join(", ")}`);
+  await mkdir(SCREENSHOTS, { recursive: true });
+  // Chromium's sandbox does not start in a container, and it only opens our own pages. WebGL runs in software.
   const args = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
   const browser = await chromium.launch({ executablePath: process.env.CATCHMENT_BROWSER ?? "/usr/bin/chromium", args });
   const service = await startService();
@@ -104,14 +104,14 @@ async function main() {
         host,
         startService,
         violations,
-        open: async (address, options) => {
-          opened.push(await open(browser, address, options));
+        open: async (url, options) => {
+          opened.push(await open(browser, url, options));
           return opened.at(-1);
         },
-        // Where the files of basemaps are, if anywhere.
+        // The folder with basemaps, if there is one.
         basemaps: process.env.CATCHMENT_BASEMAPS,
-        skip: (what) => console.log(`SKIPPED ${what}`),
-        picture: (page, picture) => page.screenshot({ path: path.join(PICTURES, `${picture}.png`), fullPage: true }),
+        skip: (reason) => console.log(`SKIPPED ${reason}`),
+        screenshot: (page, file) => page.screenshot({ path: path.join(SCREENSHOTS, `${file}.png`), fullPage: true }),
       };
       try {
         await test(use);
@@ -119,7 +119,7 @@ async function main() {
       } catch (error) {
         failed += 1;
         console.log(`FAILED  ${subject}: ${name}\n${error.stack}`);
-        for (const page of opened) console.log(`  ${page.url()}: ${page.faults.join("; ") || "nothing on the console"}`);
+        for (const page of opened) console.log(`  ${page.url()}: ${page.errors.join("; ") || "nothing on the console"}`);
       }
       for (const page of opened) await page.context().close();
     }
