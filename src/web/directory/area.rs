@@ -508,8 +508,8 @@ fn lineage_text(context: &PageContext<'_>, step: &Lineage, id: &str) -> Markup {
             (None, _) => { "It ended" }
             (Some(_), relation) => {
                 @match relation {
-                    Relation::Merged => { "It took over " } Relation::Renamed => { "Its name was " }
-                    Relation::Split => { "It was part of " } Relation::Unknown => { "It followed " }
+                    Relation::Merged => { "It took over " } Relation::Renamed => { "It was renamed from " }
+                    Relation::Split => { "It was split from " } Relation::Unknown => { "It followed " }
                 }
                 (other(&step.predecessor))
             }
