@@ -157,13 +157,13 @@ impl Incident {
 
 #[cfg(test)]
 mod tests {
-    use super::super::grid::Spot;
+    use super::super::grid::IntCoord;
     use super::super::network::snap;
     use super::super::network::tests::network;
     use super::*;
 
     /// The lengths of the open arcs and of the closed ones, in vertices.
-    fn lengths(areas: &[&[Spot]], is_partition: bool) -> (Vec<usize>, Vec<usize>) {
+    fn lengths(areas: &[&[IntCoord]], is_partition: bool) -> (Vec<usize>, Vec<usize>) {
         let mut labels = Labels::new(is_partition);
         let network = network(areas, &mut labels);
         let network = snap(&network, &mut labels, 1);
@@ -179,21 +179,21 @@ mod tests {
 
     #[test]
     fn a_shared_border_is_one_arc() {
-        let west: &[Spot] = &[(0, 0), (10, 0), (12, 5), (10, 10), (0, 10)];
-        let east: &[Spot] = &[(10, 0), (20, 0), (20, 10), (10, 10), (12, 5)];
+        let west: &[IntCoord] = &[(0, 0), (10, 0), (12, 5), (10, 10), (0, 10)];
+        let east: &[IntCoord] = &[(10, 0), (20, 0), (20, 10), (10, 10), (12, 5)];
         // Two coasts of four vertices, and the border of three.
         assert_eq!(lengths(&[west, east], true), (vec![3, 4, 4], vec![]));
     }
 
     #[test]
     fn an_island_is_a_closed_arc_and_an_enclave_is_one_of_two_areas() {
-        let island: &[Spot] = &[(50, 50), (60, 50), (60, 60)];
-        let around: &[Spot] = &[(0, 0), (9, 0), (9, 9), (0, 9)];
-        let hole: &[Spot] = &[(3, 3), (3, 6), (6, 6), (6, 3)];
+        let island: &[IntCoord] = &[(50, 50), (60, 50), (60, 60)];
+        let around: &[IntCoord] = &[(0, 0), (9, 0), (9, 9), (0, 9)];
+        let hole: &[IntCoord] = &[(3, 3), (3, 6), (6, 6), (6, 3)];
         let mut labels = Labels::new(true);
         let mut network = network(&[island, around], &mut labels);
         // The enclave's ring, and the same one the other way as a hole.
-        let enclave: Vec<Spot> = hole.iter().rev().copied().collect();
+        let enclave: Vec<IntCoord> = hole.iter().rev().copied().collect();
         for (area, ring) in [(1, hole), (2, &enclave[..])] {
             let label = labels.of(Box::new([(area, true)]));
             let first = u32::try_from(network.points.len()).expect("few");
@@ -219,11 +219,11 @@ mod tests {
 
     #[test]
     fn areas_over_each_other_share_what_coincides_and_else_do_not_mind() {
-        let one: &[Spot] = &[(0, 0), (10, 0), (10, 10), (0, 10)];
-        let across: &[Spot] = &[(5, -5), (15, -5), (15, 5), (5, 5)];
+        let one: &[IntCoord] = &[(0, 0), (10, 0), (10, 10), (0, 10)];
+        let across: &[IntCoord] = &[(5, -5), (15, -5), (15, 5), (5, 5)];
         assert_eq!(lengths(&[one, across], false), (vec![], vec![4, 4]));
         assert_eq!(lengths(&[one, one], false), (vec![], vec![4]));
-        let half: &[Spot] = &[(0, 0), (10, 0), (10, 10)];
+        let half: &[IntCoord] = &[(0, 0), (10, 0), (10, 10)];
         assert_eq!(lengths(&[one, half], false), (vec![2, 3, 3], vec![]));
     }
 }

@@ -15,29 +15,29 @@
 //! Cutting ring by ring (Sutherland and Hodgman) was what we had. It leaves edges along the frame that
 //! lie on each other, and a cut edge may pass on the other side of a vertex near the frame.
 
-use super::grid::{Lattice, Spot, cross, rounded, sort_along};
+use super::grid::{IntCoord, PixelGrid, cross, div_round, sort_along};
 use super::level::{Ground, Level, Shape, Vertex};
 use super::rings::{Polygon, Step, cancelled, polygons};
 
 /// What a tile holds: a square whose sides are parallel to the axes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
-    pub(super) low: Spot,
-    pub(super) high: Spot,
+    pub(super) low: IntCoord,
+    pub(super) high: IntCoord,
 }
 
 /// An area in a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
     Polygons(Vec<Polygon>),
-    Point(Spot),
+    Point(IntCoord),
 }
 
 /// The areas of the level that reach into the frame, by their numbers and in their order. The frame is in
 /// units of which the level's have `factor`.
 pub(super) fn cut(level: &Level, frame: Frame, factor: i64) -> Vec<(usize, Piece)> {
     let mut pieces: Vec<(usize, Piece)> = Vec::new();
-    let mut cut_through: Vec<(usize, Vec<Vec<Spot>>)> = Vec::new();
+    let mut cut_through: Vec<(usize, Vec<Vec<IntCoord>>)> = Vec::new();
     for (number, ground) in level.grounds.iter().enumerate() {
         let (low, high) = (scaled(ground.low, factor), scaled(ground.high, factor));
         if !frame.touches(low, high) {
@@ -79,7 +79,7 @@ pub(super) fn cut(level: &Level, frame: Frame, factor: i64) -> Vec<(usize, Piece
     pieces
 }
 
-fn scaled((x, y): Vertex, factor: i64) -> Spot {
+fn scaled((x, y): Vertex, factor: i64) -> IntCoord {
     (i64::from(x) * factor, i64::from(y) * factor)
 }
 
@@ -95,16 +95,16 @@ fn whole(ground: &Ground, factor: i64) -> Vec<Polygon> {
 }
 
 impl Frame {
-    fn touches(self, low: Spot, high: Spot) -> bool {
+    fn touches(self, low: IntCoord, high: IntCoord) -> bool {
         low.0 <= self.high.0 && low.1 <= self.high.1 && high.0 >= self.low.0 && high.1 >= self.low.1
     }
 
-    fn holds(self, (x, y): Spot) -> bool {
+    fn holds(self, (x, y): IntCoord) -> bool {
         (self.low.0..=self.high.0).contains(&x) && (self.low.1..=self.high.1).contains(&y)
     }
 
     /// Whether the place is in the frame and in the square of nothing on it.
-    fn holds_well(self, (x, y): Spot) -> bool {
+    fn holds_well(self, (x, y): IntCoord) -> bool {
         (self.low.0 + 1..self.high.0).contains(&x) && (self.low.1 + 1..self.high.1).contains(&y)
     }
 
@@ -113,7 +113,7 @@ impl Frame {
     }
 
     /// The way from the low corner along the frame, with the inside on the left; `None` off it.
-    fn way(self, (x, y): Spot) -> Option<i64> {
+    fn way(self, (x, y): IntCoord) -> Option<i64> {
         let side = self.side();
         if !self.holds((x, y)) {
             None
@@ -130,7 +130,7 @@ impl Frame {
         }
     }
 
-    fn at(self, way: i64) -> Spot {
+    fn at(self, way: i64) -> IntCoord {
         let (side, along) = (self.side(), way % self.side());
         match way / side {
             0 => (self.low.0 + along, self.low.1),
@@ -141,7 +141,7 @@ impl Frame {
     }
 
     /// Whether the two places are on one side of it.
-    fn has_on_a_side(self, a: Spot, b: Spot) -> bool {
+    fn has_on_a_side(self, a: IntCoord, b: IntCoord) -> bool {
         let is_both = |one: i64, other: i64, at: i64| one == at && other == at;
         is_both(a.0, b.0, self.low.0)
             || is_both(a.0, b.0, self.high.0)
@@ -163,7 +163,7 @@ impl Frame {
     }
 
     /// An area's edges with those along the frame that close it, in order.
-    fn closed(self, rings: &[Vec<Spot>], mut steps: Vec<Step>, touched: &[i64]) -> Vec<Step> {
+    fn closed(self, rings: &[Vec<IntCoord>], mut steps: Vec<Step>, touched: &[i64]) -> Vec<Step> {
         let mut leaving: Vec<(i64, i64)> = Vec::new();
         for &(from, to) in &steps {
             leaving.extend(self.way(from).map(|way| (way, 1)));
@@ -194,7 +194,7 @@ impl Frame {
 
     /// Whether the area whose edges do not meet the frame goes all along it: what is inside is then
     /// larger by the whole square than what its edges inside surround.
-    fn is_covered(self, rings: &[Vec<Spot>], steps: &[Step]) -> bool {
+    fn is_covered(self, rings: &[Vec<IntCoord>], steps: &[Step]) -> bool {
         let inside: f64 = rings
             .iter()
             .map(|ring| self.doubled_area_inside(ring))
@@ -207,7 +207,7 @@ impl Frame {
 
     /// Twice the area of what is left of a ring (Sutherland and Hodgman; what they leave along the
     /// sides has no area).
-    fn doubled_area_inside(self, ring: &[Spot]) -> f64 {
+    fn doubled_area_inside(self, ring: &[IntCoord]) -> f64 {
         let side = self.side() as f64;
         let mut ring: Vec<[f64; 2]> = ring
             .iter()
@@ -250,7 +250,7 @@ struct Marks {
 }
 
 impl Marks {
-    fn new<'r>(frame: Frame, rings: impl IntoIterator<Item = &'r Vec<Spot>>) -> Marks {
+    fn new<'r>(frame: Frame, rings: impl IntoIterator<Item = &'r Vec<IntCoord>>) -> Marks {
         let ends = |low: i64, high: i64| vec![low, high];
         let mut marks = Marks {
             frame,
@@ -284,7 +284,7 @@ impl Marks {
         ][which]
     }
 
-    fn add(&mut self, a: Spot, b: Spot) {
+    fn add(&mut self, a: IntCoord, b: IntCoord) {
         for which in 0..4 {
             let (at, low, high) = self.side(which);
             let (a, b) = (turned(a, which), turned(b, which));
@@ -304,17 +304,17 @@ impl Marks {
             let is_below =
                 |limit: i64| (offset + i128::from(a.1 - limit) * run) * run.signum() <= 0;
             if is_above(low) && is_below(high) {
-                let offset = i64::try_from(rounded(offset, run)).expect("between the two ends");
+                let offset = i64::try_from(div_round(offset, run)).expect("between the two ends");
                 self.sides[which].push(a.1 + offset);
             }
         }
     }
 
     /// The edges of rings inside the frame, led through marks; those along the frame are left out.
-    fn steps(&self, rings: &[Vec<Spot>]) -> Vec<Step> {
+    fn steps(&self, rings: &[Vec<IntCoord>]) -> Vec<Step> {
         let frame = self.frame;
         let mut steps = Vec::new();
-        let mut way: Vec<Spot> = Vec::new();
+        let mut way: Vec<IntCoord> = Vec::new();
         for (a, b) in rings.iter().flat_map(|ring| edges(ring)) {
             if frame.holds_well(a) && frame.holds_well(b) {
                 steps.push((a, b));
@@ -334,8 +334,8 @@ impl Marks {
         steps
     }
 
-    fn add_entered(&self, a: Spot, b: Spot, way: &mut Vec<Spot>) {
-        let lattice = Lattice::new(1);
+    fn add_entered(&self, a: IntCoord, b: IntCoord, way: &mut Vec<IntCoord>) {
+        let lattice = PixelGrid::new(1);
         for (which, marks) in self.sides.iter().enumerate() {
             let at = self.side(which).0;
             let (a, b) = (turned(a, which), turned(b, which));
@@ -359,18 +359,18 @@ impl Marks {
             let entered = marks[first..last]
                 .iter()
                 .map(|&mark| (at, mark))
-                .filter(|&mark| mark != a && mark != b && lattice.enters(a, b, mark));
+                .filter(|&mark| mark != a && mark != b && lattice.segment_hits(a, b, mark));
             way.extend(entered.map(|mark| turned(mark, which)));
         }
     }
 }
 
 /// With the axis across the side first; the same turns it back.
-fn turned((x, y): Spot, which: usize) -> Spot {
+fn turned((x, y): IntCoord, which: usize) -> IntCoord {
     if which < 2 { (x, y) } else { (y, x) }
 }
 
-fn edges(ring: &[Spot]) -> impl Iterator<Item = (Spot, Spot)> {
+fn edges(ring: &[IntCoord]) -> impl Iterator<Item = (IntCoord, IntCoord)> {
     let next = ring.iter().cycle().skip(1);
     ring.iter().copied().zip(next.copied())
 }

@@ -1,22 +1,25 @@
-//! Whole-number geometry: squares around lattice points, and where to look for points.
+//! Exact integer geometry: predicates, hot pixels, and a grid index of points.
 //!
-//! Each lattice point owns the open square of one step around it. A segment *enters* a square when it
-//! has a point strictly inside; every test is exact.
+//! Every grid point owns a *hot pixel* (Hobby 1999): the open square of side one step around it. A segment
+//! *hits* a pixel when at least one of its points is strictly inside. All predicates are exact.
 
-/// A place in whole units, x to the east, y to the south.
-pub(super) type Spot = (i64, i64);
+/// A position in whole units, x to the east and y to the south.
+///
+/// A tuple rather than `geo::Coord<i64>`, which has no order: graph vertices are sorted and searched.
+pub(super) type IntCoord = (i64, i64);
 
-/// Twice the area of the triangle; positive where `b` lies left of the way from `origin` to `a`, with
-/// y taken upwards.
-pub(super) fn cross(origin: Spot, a: Spot, b: Spot) -> i128 {
+/// Returns twice the signed area of the triangle `origin`, `a`, `b`: positive where `b` is to the left of the
+/// direction from `origin` to `a`, with y taken upwards.
+pub(super) fn cross(origin: IntCoord, a: IntCoord, b: IntCoord) -> i128 {
     let (ax, ay) = (i128::from(a.0 - origin.0), i128::from(a.1 - origin.1));
     let (bx, by) = (i128::from(b.0 - origin.0), i128::from(b.1 - origin.1));
     ax * by - ay * bx
 }
 
-/// Twice the area of a ring that does not repeat its first vertex. An exterior's is positive here and
-/// in the format, whose y points down as well (MVT 2.1, 4.3.3.3).
-pub(super) fn doubled_area(ring: &[Spot]) -> i128 {
+/// Returns twice the signed area of a ring that does not repeat its first vertex.
+///
+/// Exteriors are positive, as in a vector tile, whose y axis also points down (MVT 2.1, 4.3.3.3).
+pub(super) fn doubled_area(ring: &[IntCoord]) -> i128 {
     let Some(&origin) = ring.first() else {
         return 0;
     };
@@ -25,185 +28,197 @@ pub(super) fn doubled_area(ring: &[Spot]) -> i128 {
         .sum()
 }
 
-/// Whether the two segments cross in a single point inside both.
-pub(super) fn cross_properly((a, b): (Spot, Spot), (c, d): (Spot, Spot)) -> bool {
-    let parted = |p: i128, q: i128| (p < 0 && q > 0) || (p > 0 && q < 0);
-    parted(cross(a, b, c), cross(a, b, d)) && parted(cross(c, d, a), cross(c, d, b))
+/// Returns whether two segments cross in a single point that is an end of neither.
+pub(super) fn cross_properly((a, b): (IntCoord, IntCoord), (c, d): (IntCoord, IntCoord)) -> bool {
+    let have_opposite_signs = |p: i128, q: i128| (p < 0 && q > 0) || (p > 0 && q < 0);
+    have_opposite_signs(cross(a, b, c), cross(a, b, d))
+        && have_opposite_signs(cross(c, d, a), cross(c, d, b))
 }
 
-/// Where two segments that cross properly meet, to the nearest unit.
-pub(super) fn meeting((a, b): (Spot, Spot), (c, d): (Spot, Spot)) -> Spot {
+/// Returns the intersection of two segments that cross properly, rounded to whole units.
+pub(super) fn intersection((a, b): (IntCoord, IntCoord), (c, d): (IntCoord, IntCoord)) -> IntCoord {
     let (from_c, from_d) = (cross(c, d, a), cross(c, d, b));
-    let along = |low: i64, high: i64| {
-        let offset = rounded(i128::from(high - low) * from_c, from_c - from_d);
-        low + i64::try_from(offset).expect("between the two ends")
+    let interpolate = |start: i64, end: i64| {
+        let offset = div_round(i128::from(end - start) * from_c, from_c - from_d);
+        start + i64::try_from(offset).expect("between the two ends")
     };
-    (along(a.0, b.0), along(a.1, b.1))
+    (interpolate(a.0, b.0), interpolate(a.1, b.1))
 }
 
-/// The quotient to the nearest whole number, a half up. The divisor is not zero.
-pub(super) fn rounded(dividend: i128, divisor: i128) -> i128 {
-    let (dividend, divisor) = match divisor < 0 {
-        true => (-dividend, -divisor),
-        false => (dividend, divisor),
+/// Returns the quotient rounded to the nearest integer, halves upwards. The divisor must not be zero.
+pub(super) fn div_round(dividend: i128, divisor: i128) -> i128 {
+    let (dividend, divisor) = if divisor < 0 {
+        (-dividend, -divisor)
+    } else {
+        (dividend, divisor)
     };
     (2 * dividend + divisor).div_euclid(2 * divisor)
 }
 
-/// The points whose coordinates are multiples of a step, numbered in steps, and their squares.
+/// The grid of points whose coordinates are multiples of a step, and their hot pixels.
 ///
-/// Sides of squares lie between whole units, so that a vertex is always strictly inside one: of an
-/// even step they are half a unit off the middle.
+/// Grid points are given in steps. Pixel sides lie between whole units, so that every vertex is strictly
+/// inside one pixel; if the step is even, pixels are therefore offset from their points by half a unit.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lattice {
+pub(super) struct PixelGrid {
     step: i64,
-    /// 1 where the step is even: squares are moved by as many half units.
-    shift: i64,
+    /// Offset of the pixels in half units: 1 if the step is even, otherwise 0.
+    half_units: i64,
 }
 
-impl Lattice {
-    /// The step is 1 or even.
-    pub(super) fn new(step: i64) -> Lattice {
+impl PixelGrid {
+    /// Creates a grid with a step of 1 or of an even number of units.
+    pub(super) fn new(step: i64) -> PixelGrid {
         debug_assert!(step == 1 || (step > 0 && step % 2 == 0));
-        Lattice {
+        PixelGrid {
             step,
-            shift: i64::from(step % 2 == 0),
+            half_units: i64::from(step % 2 == 0),
         }
     }
 
-    /// Units from one lattice point to the next.
+    /// Units between neighbouring grid points.
     pub(super) fn step(self) -> i64 {
         self.step
     }
 
-    /// The lattice point whose square the place is in.
-    pub(super) fn nearest(self, (x, y): Spot) -> Spot {
-        let near = |at: i64| (2 * at + self.step + self.shift).div_euclid(2 * self.step);
-        (near(x), near(y))
+    /// Returns the grid point, in steps, whose pixel contains a position in units.
+    pub(super) fn nearest(self, (x, y): IntCoord) -> IntCoord {
+        let round =
+            |value: i64| (2 * value + self.step + self.half_units).div_euclid(2 * self.step);
+        (round(x), round(y))
     }
 
-    /// Whether the segment, which is in units, enters the square of the lattice point.
-    pub(super) fn enters(self, a: Spot, b: Spot, point: Spot) -> bool {
-        let middle = |at: i64| 2 * at * self.step - self.shift;
-        let (x, y) = (middle(point.0), middle(point.1));
-        let beside = |low: i64, high: i64, at: i64| {
-            2 * low.min(high) >= at + self.step || 2 * low.max(high) <= at - self.step
+    /// Returns whether the segment from `a` to `b`, in units, hits the pixel of a grid point.
+    pub(super) fn segment_hits(self, a: IntCoord, b: IntCoord, point: IntCoord) -> bool {
+        // In half units, so that the centre of the pixel is a whole number.
+        let centre = |steps: i64| 2 * steps * self.step - self.half_units;
+        let (x, y) = (centre(point.0), centre(point.1));
+        let is_beside = |start: i64, end: i64, centre: i64| {
+            2 * start.min(end) >= centre + self.step || 2 * start.max(end) <= centre - self.step
         };
-        if beside(a.0, b.0, x) || beside(a.1, b.1, y) {
+        if is_beside(a.0, b.0, x) || is_beside(a.1, b.1, y) {
             return false;
         }
         let (dx, dy) = (i128::from(b.0 - a.0), i128::from(b.1 - a.1));
-        let off = dx * i128::from(y - 2 * a.1) - dy * i128::from(x - 2 * a.0);
-        off.abs() < (dx.abs() + dy.abs()) * i128::from(self.step)
+        let offset = dx * i128::from(y - 2 * a.1) - dy * i128::from(x - 2 * a.0);
+        offset.abs() < (dx.abs() + dy.abs()) * i128::from(self.step)
     }
 }
 
-/// Orders places along the way from `a` to `b`.
-pub(super) fn sort_along(places: &mut [Spot], a: Spot, b: Spot) {
+/// Sorts points on or near the segment from `a` to `b` in its direction.
+pub(super) fn sort_along(points: &mut [IntCoord], a: IntCoord, b: IntCoord) {
     let (dx, dy) = (i128::from(b.0 - a.0), i128::from(b.1 - a.1));
-    places.sort_unstable_by_key(|&(x, y)| dx * i128::from(x) + dy * i128::from(y));
+    points.sort_unstable_by_key(|&(x, y)| dx * i128::from(x) + dy * i128::from(y));
 }
 
-/// Points by the square buckets that they are in.
+/// A spatial index of points: square cells, each with the indices of its points.
 #[derive(Debug)]
-pub(super) struct Buckets {
-    low: Spot,
-    /// A bucket's side is two to this.
-    shift: u32,
+pub(super) struct PointGrid {
+    min: IntCoord,
+    /// Binary logarithm of a cell's side.
+    cell_bits: u32,
     columns: usize,
     rows: usize,
+    /// Where the points of each cell start in `points`, row by row, and the end of the last.
     starts: Vec<u32>,
-    items: Vec<u32>,
+    points: Vec<u32>,
 }
 
-impl Buckets {
-    /// About one bucket a point.
-    pub(super) fn new(points: &[Spot]) -> Buckets {
-        let least = |of: fn(&Spot) -> i64| points.iter().map(of).min().unwrap_or(0);
-        let most = |of: fn(&Spot) -> i64| points.iter().map(of).max().unwrap_or(0);
-        let low = (least(|it| it.0), least(|it| it.1));
-        let (width, height) = (most(|it| it.0) - low.0, most(|it| it.1) - low.1);
-        let count = |side: i64, shift: u32| usize::try_from((side >> shift) + 1).unwrap_or(1);
-        let mut shift = 0;
-        while count(width, shift).saturating_mul(count(height, shift)) > 2 * points.len() + 16 {
-            shift += 1;
+impl PointGrid {
+    /// Indexes points, with about one cell for each.
+    pub(super) fn new(points: &[IntCoord]) -> PointGrid {
+        let min_of = |axis: fn(&IntCoord) -> i64| points.iter().map(axis).min().unwrap_or(0);
+        let max_of = |axis: fn(&IntCoord) -> i64| points.iter().map(axis).max().unwrap_or(0);
+        let min = (min_of(|point| point.0), min_of(|point| point.1));
+        let (width, height) = (
+            max_of(|point| point.0) - min.0,
+            max_of(|point| point.1) - min.1,
+        );
+        let count = |side: i64, bits: u32| usize::try_from((side >> bits) + 1).unwrap_or(1);
+        let mut cell_bits = 0;
+        while count(width, cell_bits).saturating_mul(count(height, cell_bits))
+            > 2 * points.len() + 16
+        {
+            cell_bits += 1;
         }
-        let mut buckets = Buckets {
-            low,
-            shift,
-            columns: count(width, shift),
-            rows: count(height, shift),
+        let mut grid = PointGrid {
+            min,
+            cell_bits,
+            columns: count(width, cell_bits),
+            rows: count(height, cell_bits),
             starts: Vec::new(),
-            items: vec![0; points.len()],
+            points: vec![0; points.len()],
         };
-        let of: Vec<usize> = points
+        // A counting sort by cell.
+        let cells: Vec<usize> = points
             .iter()
-            .map(|&(x, y)| buckets.row(y) * buckets.columns + buckets.column(x))
+            .map(|&(x, y)| grid.row(y) * grid.columns + grid.column(x))
             .collect();
-        buckets.starts = vec![0; buckets.columns * buckets.rows + 1];
-        for &bucket in &of {
-            buckets.starts[bucket + 1] += 1;
+        grid.starts = vec![0; grid.columns * grid.rows + 1];
+        for &cell in &cells {
+            grid.starts[cell + 1] += 1;
         }
-        for at in 1..buckets.starts.len() {
-            buckets.starts[at] += buckets.starts[at - 1];
+        for cell in 1..grid.starts.len() {
+            grid.starts[cell] += grid.starts[cell - 1];
         }
-        let mut next = buckets.starts.clone();
-        for (point, &bucket) in (0_u32..).zip(&of) {
-            buckets.items[next[bucket] as usize] = point;
-            next[bucket] += 1;
+        let mut next = grid.starts.clone();
+        for (point, &cell) in (0_u32..).zip(&cells) {
+            grid.points[next[cell] as usize] = point;
+            next[cell] += 1;
         }
-        buckets
+        grid
     }
 
     fn column(&self, x: i64) -> usize {
-        usize::try_from((x - self.low.0).max(0) >> self.shift)
+        usize::try_from((x - self.min.0).max(0) >> self.cell_bits)
             .map_or(0, |column| column.min(self.columns - 1))
     }
 
     fn row(&self, y: i64) -> usize {
-        usize::try_from((y - self.low.1).max(0) >> self.shift)
+        usize::try_from((y - self.min.1).max(0) >> self.cell_bits)
             .map_or(0, |row| row.min(self.rows - 1))
     }
 
     fn in_row(&self, row: usize, west: i64, east: i64) -> &[u32] {
         let first = row * self.columns;
-        let from = self.starts[first + self.column(west)] as usize;
-        let to = self.starts[first + self.column(east) + 1] as usize;
-        &self.items[from..to]
+        let start = self.starts[first + self.column(west)] as usize;
+        let end = self.starts[first + self.column(east) + 1] as usize;
+        &self.points[start..end]
     }
 
-    /// Every point of the box, its sides included, and some near it.
-    pub(super) fn within(&self, low: Spot, high: Spot) -> impl Iterator<Item = u32> {
-        (self.row(low.1)..=self.row(high.1))
-            .flat_map(move |row| self.in_row(row, low.0, high.0))
+    /// Returns candidates for a box query: every point of the closed box, and some near it.
+    pub(super) fn in_box(&self, min: IntCoord, max: IntCoord) -> impl Iterator<Item = u32> {
+        (self.row(min.1)..=self.row(max.1))
+            .flat_map(move |row| self.in_row(row, min.0, max.0))
             .copied()
     }
 
-    /// Every point within one unit of the segment along both axes, and some near it. The segment is
-    /// in units of the points, not whole ones.
-    pub(super) fn along(&self, a: (f64, f64), b: (f64, f64)) -> impl Iterator<Item = u32> {
+    /// Returns candidates for a segment query: every point within one unit of the segment along both axes,
+    /// and some near it. The ends are in the units of the points, not necessarily whole.
+    pub(super) fn near_segment(&self, a: (f64, f64), b: (f64, f64)) -> impl Iterator<Item = u32> {
         let (top, bottom) = if a.1 <= b.1 { (a, b) } else { (b, a) };
         let slope = (bottom.0 - top.0) / (bottom.1 - top.1).max(1e-9);
         let rows = self.row(floor(top.1) - 1)..=self.row(floor(bottom.1) + 2);
         rows.flat_map(move |row| {
-            let bucket = i64::try_from(row).expect("few rows");
-            let north = (self.low.1 + (bucket << self.shift) - 2) as f64;
-            let south = (self.low.1 + ((bucket + 1) << self.shift) + 2) as f64;
-            // The first and the last row hold what lies beyond them as well.
-            let from = if row == 0 {
+            let row_offset = i64::try_from(row).expect("few rows");
+            let north = (self.min.1 + (row_offset << self.cell_bits) - 2) as f64;
+            let south = (self.min.1 + ((row_offset + 1) << self.cell_bits) + 2) as f64;
+            // The first and last rows also cover everything beyond the grid.
+            let start = if row == 0 {
                 top.1
             } else {
                 north.clamp(top.1, bottom.1)
             };
-            let to = if row + 1 == self.rows {
+            let end = if row + 1 == self.rows {
                 bottom.1
             } else {
                 south.clamp(top.1, bottom.1)
             };
-            let at = |y: f64| top.0 + (y - top.1) * slope;
-            let (west, east) = match bottom.1 - top.1 < 1e-6 {
-                true => (a.0.min(b.0), a.0.max(b.0)),
-                false => (at(from).min(at(to)), at(from).max(at(to))),
+            let x_at = |y: f64| top.0 + (y - top.1) * slope;
+            let (west, east) = if bottom.1 - top.1 < 1e-6 {
+                (a.0.min(b.0), a.0.max(b.0))
+            } else {
+                (x_at(start).min(x_at(end)), x_at(start).max(x_at(end)))
             };
             self.in_row(row, floor(west) - 2, floor(east) + 3)
         })

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::arcs::{Arc, arcs};
-use super::grid::Spot;
+use super::grid::IntCoord;
 use super::mesh::{Mesh, WORLD_BITS};
 use super::network::{Labels, Network, snap};
 use super::pinch::{Pinch, unpinch};
@@ -57,7 +57,7 @@ impl Level {
         let tolerance = if zoom == DETAIL_ZOOM { 0.0 } else { TOLERANCE };
         let mut labels = mesh.labels.clone();
         let mut network = snap(&mesh.network, &mut labels, step);
-        let on_level = |&(x, y): &Spot| vertex((x.div_euclid(step), y.div_euclid(step)));
+        let on_level = |&(x, y): &IntCoord| vertex((x.div_euclid(step), y.div_euclid(step)));
         let middles: Vec<Option<Vertex>> = mesh
             .middles
             .iter()
@@ -125,7 +125,7 @@ impl Ground {
         let polygons: Vec<Vec<Vec<Vertex>>> = polygons(steps)
             .into_iter()
             .map(|rings| {
-                let ring = |ring: Vec<Spot>| ring.into_iter().map(vertex).collect();
+                let ring = |ring: Vec<IntCoord>| ring.into_iter().map(vertex).collect();
                 rings.into_iter().map(ring).collect()
             })
             .collect();
@@ -185,7 +185,7 @@ fn edges(arc: &Arc) -> impl Iterator<Item = (u32, u32)> {
     along.chain(closing)
 }
 
-fn vertex((x, y): Spot) -> Vertex {
+fn vertex((x, y): IntCoord) -> Vertex {
     let whole = |at: i64| i32::try_from(at).expect("at most 2^28 units around the Earth");
     (whole(x), whole(y))
 }

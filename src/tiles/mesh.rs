@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use super::grid::{Spot, cross_properly, doubled_area, meeting, sort_along};
+use super::grid::{IntCoord, cross_properly, doubled_area, intersection, sort_along};
 use super::network::{Edge, Labels, Network, snap};
 use crate::domain::{Boundary, GridPolygon};
 
@@ -25,14 +25,14 @@ pub(super) struct Mesh {
     pub(super) network: Network,
     pub(super) labels: Labels,
     /// The middle of each area's largest ring: where it is told of when it is too small to be drawn.
-    pub(super) middles: Vec<Option<Spot>>,
+    pub(super) middles: Vec<Option<IntCoord>>,
 }
 
 impl Mesh {
     /// Areas are numbered in the order of the boundaries.
     pub(super) fn new(boundaries: &[&Boundary], is_partition: bool) -> Mesh {
         let mut labels = Labels::new(is_partition);
-        let mut degrees: HashMap<Spot, (f64, f64)> = HashMap::new();
+        let mut degrees: HashMap<IntCoord, (f64, f64)> = HashMap::new();
         let on_grid = network_on_grid(boundaries, &mut labels, &mut degrees);
         let noded = snap(&on_grid, &mut labels, 1);
         let projected = Network {
@@ -63,16 +63,16 @@ impl Mesh {
 pub(super) fn network_on_grid(
     boundaries: &[&Boundary],
     labels: &mut Labels,
-    degrees: &mut HashMap<Spot, (f64, f64)>,
+    degrees: &mut HashMap<IntCoord, (f64, f64)>,
 ) -> Network {
     let mut network = Network::default();
-    let mut numbers: HashMap<Spot, u32> = HashMap::new();
+    let mut numbers: HashMap<IntCoord, u32> = HashMap::new();
     for (area, boundary) in (0..).zip(boundaries) {
         let label = labels.of(Box::new([(area, true)]));
         for (grid, lonlat) in boundary.grid.iter().zip(&boundary.lonlat) {
             let shown = std::iter::once(lonlat.exterior()).chain(lonlat.interiors());
             for ((at, ring), shown) in grid.rings.iter().enumerate().zip(shown) {
-                let mut ring: Vec<Spot> = ring
+                let mut ring: Vec<IntCoord> = ring
                     .iter()
                     .map(|it| (i64::from(it.easting_mm()), -i64::from(it.northing_mm())))
                     .collect();
@@ -82,7 +82,7 @@ pub(super) fn network_on_grid(
                 if (doubled_area(&ring) > 0) != (at == 0) {
                     ring.reverse();
                 }
-                let mut number = |spot: Spot| {
+                let mut number = |spot: IntCoord| {
                     *numbers.entry(spot).or_insert_with(|| {
                         network.points.push(spot);
                         u32::try_from(network.points.len() - 1).expect("fewer than 2^32")
@@ -104,7 +104,7 @@ pub(super) fn network_on_grid(
 }
 
 /// Web Mercator (EPSG:3857) in units of the mesh.
-pub(super) fn project((lon, lat): (f64, f64)) -> Spot {
+pub(super) fn project((lon, lat): (f64, f64)) -> IntCoord {
     let east = lon / 360.0 + 0.5;
     let south = 0.5 - lat.to_radians().tan().asinh() / std::f64::consts::TAU;
     let units = (1_u64 << WORLD_BITS) as f64;
@@ -114,17 +114,17 @@ pub(super) fn project((lon, lat): (f64, f64)) -> Spot {
 }
 
 /// Longitude and latitude of a place in units of which two to `bits` go around the Earth.
-pub(super) fn unproject((x, y): Spot, bits: u32) -> (f64, f64) {
+pub(super) fn unproject((x, y): IntCoord, bits: u32) -> (f64, f64) {
     let units = (1_u64 << bits) as f64;
     let (east, south) = (x as f64 / units, y as f64 / units);
     let latitude = ((0.5 - south) * std::f64::consts::TAU).sinh().atan();
     ((east - 0.5) * 360.0, latitude.to_degrees())
 }
 
-fn middle(boundary: &Boundary) -> Option<Spot> {
+fn middle(boundary: &Boundary) -> Option<IntCoord> {
     let size = |polygon: &GridPolygon| {
         let ring = polygon.rings.first().into_iter().flatten();
-        let spots: Vec<Spot> = ring
+        let spots: Vec<IntCoord> = ring
             .map(|it| (i64::from(it.easting_mm()), i64::from(it.northing_mm())))
             .collect();
         doubled_area(&spots).abs()
@@ -132,7 +132,7 @@ fn middle(boundary: &Boundary) -> Option<Spot> {
     let parts = boundary.grid.iter().zip(&boundary.lonlat);
     let (_, largest) = parts.max_by_key(|part| size(part.0))?;
     let spots = largest.exterior().0.iter().map(|it| project((it.x, it.y)));
-    let (low, high) = spots.fold(None, |seen: Option<(Spot, Spot)>, (x, y)| {
+    let (low, high) = spots.fold(None, |seen: Option<(IntCoord, IntCoord)>, (x, y)| {
         let (low, high) = seen.unwrap_or(((x, y), (x, y)));
         Some(((low.0.min(x), low.1.min(y)), (high.0.max(x), high.1.max(y))))
     })?;
@@ -152,7 +152,7 @@ fn without_crossings(network: Network, labels: &mut Labels) -> Network {
 }
 
 /// Where edges cross that may not: the number of an edge, and the place; each place twice.
-fn crossings(network: &Network, labels: &Labels) -> Vec<(usize, Spot)> {
+fn crossings(network: &Network, labels: &Labels) -> Vec<(usize, IntCoord)> {
     let ends = |edge: &Edge| {
         (
             network.points[edge.from as usize],
@@ -163,7 +163,7 @@ fn crossings(network: &Network, labels: &Labels) -> Vec<(usize, Spot)> {
     each_near_pair(network, |one, other| {
         let (a, b) = (&network.edges[one], &network.edges[other]);
         if cross_properly(ends(a), ends(b)) && labels.mind(a.label, b.label) {
-            let place = meeting(ends(a), ends(b));
+            let place = intersection(ends(a), ends(b));
             found.extend([(one, place), (other, place)]);
         }
     });
@@ -216,10 +216,10 @@ fn each_near_pair(network: &Network, mut visit: impl FnMut(usize, usize)) {
     }
 }
 
-fn split(mut network: Network, places: Vec<(usize, Spot)>) -> Network {
+fn split(mut network: Network, places: Vec<(usize, IntCoord)>) -> Network {
     for of_edge in places.chunk_by(|a, b| a.0 == b.0) {
         let Edge { from, to, label } = network.edges[of_edge[0].0];
-        let mut way: Vec<Spot> = of_edge.iter().map(|it| it.1).collect();
+        let mut way: Vec<IntCoord> = of_edge.iter().map(|it| it.1).collect();
         let [a, b] = [from, to].map(|end| network.points[end as usize]);
         sort_along(&mut way, a, b);
         let mut last = from;
@@ -250,7 +250,7 @@ mod tests {
     fn the_projection_is_web_mercator() {
         let (half, world) = (1 << (WORLD_BITS - 1), 1 << WORLD_BITS);
         assert_eq!(project((0.0, 0.0)), (half, half));
-        let near = |(x, y): Spot, (east, south): Spot| {
+        let near = |(x, y): IntCoord, (east, south): IntCoord| {
             assert!((x - east).abs() < 10 && (y - south).abs() < 10, "{x} {y}");
         };
         near(project((-180.0, 85.051_128_779_8)), (0, 0));

@@ -58,7 +58,7 @@ use jiff::civil::Date;
 use crate::domain::{Boundary, Layer};
 use crate::index::Index;
 use cut::{Frame, Piece, cut};
-use grid::Spot;
+use grid::IntCoord;
 use level::{DETAIL_ZOOM, Level, Shape};
 use mesh::{Mesh, unproject};
 
@@ -96,7 +96,7 @@ impl TileAddress {
         self.z
     }
 
-    fn corner(self) -> Spot {
+    fn corner(self) -> IntCoord {
         (i64::from(self.x) * EXTENT, i64::from(self.y) * EXTENT)
     }
 }
@@ -247,9 +247,9 @@ fn encode(
     builder: MvtLayerBuilder,
     area: &Described,
     piece: Piece,
-    corner: Spot,
+    corner: IntCoord,
 ) -> MvtResult<MvtLayerBuilder> {
-    let coord = |(x, y): Spot| {
+    let coord = |(x, y): IntCoord| {
         let unit = |at: i64| i32::try_from(at).expect("cut to the tile and its buffer");
         MvtCoord {
             x: unit(x - corner.0),

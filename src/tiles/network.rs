@@ -17,7 +17,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::grid::{Buckets, Lattice, Spot, sort_along};
+use super::grid::{IntCoord, PixelGrid, PointGrid, sort_along};
 
 /// The areas that an edge bounds, by their numbers: those on its left `true`, those on its right
 /// `false`, left and right with y taken upwards.
@@ -112,7 +112,7 @@ pub(super) struct Edge {
 /// Points and the edges between them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Network {
-    pub(super) points: Vec<Spot>,
+    pub(super) points: Vec<IntCoord>,
     pub(super) edges: Vec<Edge>,
 }
 
@@ -123,10 +123,10 @@ pub(super) type Piece = (u32, u32, Label, bool);
 /// The network on the lattice, in steps; points are sorted, edges are sorted, go from the smaller
 /// number to the larger, and no two are the same.
 pub(super) fn snap(network: &Network, labels: &mut Labels, step: i64) -> Network {
-    let lattice = Lattice::new(step);
+    let lattice = PixelGrid::new(step);
     let mut snapped = snap_once(network, labels, lattice).0;
     loop {
-        let (next, is_changed) = snap_once(&snapped, labels, Lattice::new(1));
+        let (next, is_changed) = snap_once(&snapped, labels, PixelGrid::new(1));
         snapped = next;
         if !is_changed {
             return snapped;
@@ -135,8 +135,8 @@ pub(super) fn snap(network: &Network, labels: &mut Labels, step: i64) -> Network
 }
 
 /// And whether any edge was led through another point.
-fn snap_once(network: &Network, labels: &mut Labels, lattice: Lattice) -> (Network, bool) {
-    let nearest: Vec<Spot> = network
+fn snap_once(network: &Network, labels: &mut Labels, lattice: PixelGrid) -> (Network, bool) {
+    let nearest: Vec<IntCoord> = network
         .points
         .iter()
         .map(|&point| lattice.nearest(point))
@@ -144,7 +144,7 @@ fn snap_once(network: &Network, labels: &mut Labels, lattice: Lattice) -> (Netwo
     let mut points = nearest.clone();
     points.sort_unstable();
     points.dedup();
-    let number = |spot: &Spot| {
+    let number = |spot: &IntCoord| {
         let at = points.binary_search(spot).expect("it is one of them");
         u32::try_from(at).expect("fewer than 2^32 points")
     };
@@ -160,7 +160,7 @@ fn snap_once(network: &Network, labels: &mut Labels, lattice: Lattice) -> (Netwo
             continue;
         }
         let [a, b] = [edge.from, edge.to].map(|end| network.points[end as usize]);
-        let mut between: Vec<Spot> = way.iter().map(|it| points[it.1 as usize]).collect();
+        let mut between: Vec<IntCoord> = way.iter().map(|it| points[it.1 as usize]).collect();
         sort_along(&mut between, a, b);
         let mut last = ends[0];
         for next in between.iter().map(number).chain([ends[1]]) {
@@ -177,13 +177,13 @@ fn snap_once(network: &Network, labels: &mut Labels, lattice: Lattice) -> (Netwo
 fn entered(
     network: &Network,
     labels: &Labels,
-    lattice: Lattice,
-    points: &[Spot],
+    lattice: PixelGrid,
+    points: &[IntCoord],
     numbers: &[u32],
 ) -> Vec<(u32, u32)> {
-    let buckets = Buckets::new(points);
+    let buckets = PointGrid::new(points);
     let step = lattice.step() as f64;
-    let on_lattice = |(x, y): Spot| (x as f64 / step, y as f64 / step);
+    let on_lattice = |(x, y): IntCoord| (x as f64 / step, y as f64 / step);
     let mut entered = Vec::new();
     for (at, edge) in (0..).zip(&network.edges) {
         let [a, b] = [edge.from, edge.to].map(|end| network.points[end as usize]);
@@ -191,9 +191,10 @@ fn entered(
         if ends[0] == ends[1] {
             continue;
         }
-        let near = buckets.along(on_lattice(a), on_lattice(b));
-        let between = near
-            .filter(|point| !ends.contains(point) && lattice.enters(a, b, points[*point as usize]));
+        let near = buckets.near_segment(on_lattice(a), on_lattice(b));
+        let between = near.filter(|point| {
+            !ends.contains(point) && lattice.segment_hits(a, b, points[*point as usize])
+        });
         entered.extend(between.map(|point| (at, point)));
     }
     if !labels.is_partition {
@@ -275,7 +276,7 @@ pub(super) mod tests {
     use super::*;
 
     /// Of areas, their rings, exteriors with positive areas.
-    pub(in super::super) fn network(areas: &[&[Spot]], labels: &mut Labels) -> Network {
+    pub(in super::super) fn network(areas: &[&[IntCoord]], labels: &mut Labels) -> Network {
         let mut network = Network::default();
         for (area, ring) in (0..).zip(areas) {
             let label = labels.of(Box::new([(area, true)]));
@@ -294,11 +295,11 @@ pub(super) mod tests {
     #[test]
     fn a_vertex_on_a_neighbours_edge_is_a_vertex_of_both() {
         let mut labels = Labels::new(true);
-        let west: &[Spot] = &[(0, 0), (10, 0), (10, 10), (0, 10)];
-        let east: &[Spot] = &[(10, 0), (20, 0), (20, 10), (10, 10), (10, 4)];
+        let west: &[IntCoord] = &[(0, 0), (10, 0), (10, 10), (0, 10)];
+        let east: &[IntCoord] = &[(10, 0), (20, 0), (20, 10), (10, 10), (10, 4)];
         let network = network(&[west, east], &mut labels);
         let snapped = snap(&network, &mut labels, 1);
-        let shared: Vec<(Spot, Spot)> = snapped
+        let shared: Vec<(IntCoord, IntCoord)> = snapped
             .edges
             .iter()
             .filter(|edge| labels.sides(edge.label).len() == 2)
@@ -315,8 +316,8 @@ pub(super) mod tests {
     #[test]
     fn what_is_thinner_than_a_square_vanishes_on_both_sides() {
         let mut labels = Labels::new(true);
-        let sliver: &[Spot] = &[(0, 100), (4_000, 0), (4_000, 30), (0, 130)];
-        let south: &[Spot] = &[(0, 130), (4_000, 30), (4_000, 4_000), (0, 4_000)];
+        let sliver: &[IntCoord] = &[(0, 100), (4_000, 0), (4_000, 30), (0, 130)];
+        let south: &[IntCoord] = &[(0, 130), (4_000, 30), (4_000, 4_000), (0, 4_000)];
         let network = network(&[sliver, south], &mut labels);
         let snapped = snap(&network, &mut labels, 1_000);
         assert_eq!(snapped.points.len(), 4);

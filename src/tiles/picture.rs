@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::cut::{Frame, Piece, cut};
-use super::grid::Spot;
+use super::grid::IntCoord;
 use super::level::{DETAIL_ZOOM, Ground, Level};
 use super::rings::Polygon;
 use super::{EXTENT_BITS, Shapes};
@@ -56,7 +56,7 @@ pub struct Pictured {
 }
 
 /// Corners of a box.
-type Extent = (Spot, Spot);
+type Extent = (IntCoord, IntCoord);
 
 impl Shapes {
     /// The whole layer, or an area and what lies around it; of areas that lie over each other, the area
@@ -180,9 +180,9 @@ fn overlap((a, b): Extent, (c, d): Extent) -> bool {
 }
 
 /// The path, and a place well inside it, from the view's corner.
-fn drawn(piece: &Piece, view: Extent) -> (String, Spot) {
+fn drawn(piece: &Piece, view: Extent) -> (String, IntCoord) {
     let (corner, _) = view;
-    let own = |(x, y): Spot| (x - corner.0, y - corner.1);
+    let own = |(x, y): IntCoord| (x - corner.0, y - corner.1);
     match piece {
         Piece::Point(at) => {
             let (x, y) = own(*at);
@@ -192,7 +192,7 @@ fn drawn(piece: &Piece, view: Extent) -> (String, Spot) {
         Piece::Polygons(polygons) => {
             let mut path = String::new();
             for ring in polygons.iter().flatten() {
-                let ring: Vec<Spot> = ring.iter().map(|&it| own(it)).collect();
+                let ring: Vec<IntCoord> = ring.iter().map(|&it| own(it)).collect();
                 write_ring(&mut path, &ring);
             }
             (path, own(middle(polygons, view)))
@@ -201,7 +201,7 @@ fn drawn(piece: &Piece, view: Extent) -> (String, Spot) {
 }
 
 /// Steps from vertex to vertex are a third of the bytes of places.
-fn write_ring(path: &mut String, ring: &[Spot]) {
+fn write_ring(path: &mut String, ring: &[IntCoord]) {
     let (x, y) = ring[0];
     write!(path, "M{x} {y}l").expect("writing to a String");
     for (at, edge) in ring.windows(2).enumerate() {
@@ -226,7 +226,7 @@ const LINES: i64 = 16;
 
 /// The middle of the widest stretch of the area in the view, on one of several lines across it; those
 /// towards its top and bottom count half.
-fn middle(polygons: &[Polygon], view: Extent) -> Spot {
+fn middle(polygons: &[Polygon], view: Extent) -> IntCoord {
     let (low, high) = within(of_polygons(polygons), view);
     let mut best = (0, low.0.midpoint(high.0), low.1.midpoint(high.1));
     for line in 1..LINES {

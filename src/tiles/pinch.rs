@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use super::arcs::Incident;
-use super::grid::{Buckets, Lattice, Spot, cross};
+use super::grid::{IntCoord, PixelGrid, PointGrid, cross};
 use super::network::{Edge, Label, Labels, Network, Piece, merged};
 use super::simplify::in_triangle;
 
@@ -25,7 +25,7 @@ const DOUBLED_AREA_LOST_MAX: i128 = 32;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pinch {
     pub(super) area: u32,
-    pub(super) at: Spot,
+    pub(super) at: IntCoord,
 }
 
 /// Two edges of a vertex with the same areas on either side, and the places that they come from.
@@ -39,7 +39,7 @@ struct Wedge {
 /// Opens those that can be; whether there was one.
 pub(super) fn unpinch(network: &mut Network, labels: &mut Labels, pinches: &[Pinch]) -> bool {
     let incident = Incident::new(network);
-    let buckets = Buckets::new(&network.points);
+    let buckets = PointGrid::new(&network.points);
     let mut is_gone = vec![false; network.edges.len()];
     let mut added: Vec<Piece> = Vec::new();
     let mut touched: HashSet<u32> = HashSet::new();
@@ -127,8 +127,8 @@ fn wedges(
 }
 
 /// Counter-clockwise, with y taken upwards, from the east.
-fn by_angle(at: Spot, a: Spot, b: Spot) -> Ordering {
-    let is_lower = |(x, y): Spot| (y, x) < (at.1, at.0);
+fn by_angle(at: IntCoord, a: IntCoord, b: IntCoord) -> Ordering {
+    let is_lower = |(x, y): IntCoord| (y, x) < (at.1, at.0);
     is_lower(a)
         .cmp(&is_lower(b))
         .then_with(|| cross(at, a, b).cmp(&0).reverse())
@@ -139,17 +139,17 @@ fn may_open(
     network: &Network,
     labels: &Labels,
     incident: &Incident,
-    buckets: &Buckets,
+    buckets: &PointGrid,
     vertex: u32,
     wedge: &Wedge,
 ) -> bool {
     let spot = |point: u32| network.points[point as usize];
     let [from, to] = wedge.ends;
     let [a, v, b] = [from, vertex, to].map(spot);
-    let lattice = Lattice::new(1);
+    let lattice = PixelGrid::new(1);
     // More than half a turn is no wedge, and nothing is there to be cut off.
     let doubled_area = cross(v, a, b);
-    if doubled_area < 0 || lattice.enters(a, b, v) {
+    if doubled_area < 0 || lattice.segment_hits(a, b, v) {
         return false;
     }
     let has_edge = incident.at(from).iter().any(|&edge| {
@@ -161,9 +161,10 @@ fn may_open(
     }
     let low = (a.0.min(v.0).min(b.0) - 1, a.1.min(v.1).min(b.1) - 1);
     let high = (a.0.max(v.0).max(b.0) + 1, a.1.max(v.1).max(b.1) + 1);
-    buckets.within(low, high).all(|point| {
+    buckets.in_box(low, high).all(|point| {
         let is_free = [from, vertex, to].contains(&point) || incident.at(point).is_empty();
         let at = spot(point);
-        is_free || !(lattice.enters(a, b, at) || (doubled_area > 0 && in_triangle(at, [a, v, b])))
+        is_free
+            || !(lattice.segment_hits(a, b, at) || (doubled_area > 0 && in_triangle(at, [a, v, b])))
     })
 }

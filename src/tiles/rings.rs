@@ -13,13 +13,13 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::grid::{Spot, cross, doubled_area};
+use super::grid::{IntCoord, cross, doubled_area};
 
 /// An edge, from and to.
-pub(super) type Step = (Spot, Spot);
+pub(super) type Step = (IntCoord, IntCoord);
 
 /// An exterior and its holes; rings do not repeat their first vertex.
-pub(super) type Polygon = Vec<Vec<Spot>>;
+pub(super) type Polygon = Vec<Vec<IntCoord>>;
 
 /// Without pairs of an edge and the same edge the other way, each edge once; in order.
 pub(super) fn cancelled(mut steps: Vec<Step>) -> Vec<Step> {
@@ -57,13 +57,13 @@ pub(super) fn polygons(steps: &[Step]) -> Vec<Polygon> {
     exteriors
 }
 
-fn rings(steps: &[Step]) -> Vec<Vec<Spot>> {
+fn rings(steps: &[Step]) -> Vec<Vec<IntCoord>> {
     let mut rings = Vec::new();
     let mut is_used = vec![false; steps.len()];
     for start in 0..steps.len() {
-        let mut path: Vec<Spot> = Vec::new();
+        let mut path: Vec<IntCoord> = Vec::new();
         // Where on the path the places are that may be passed again.
-        let mut passed: HashMap<Spot, usize> = HashMap::new();
+        let mut passed: HashMap<IntCoord, usize> = HashMap::new();
         let mut at = start;
         while !is_used[at] {
             is_used[at] = true;
@@ -91,7 +91,7 @@ fn rings(steps: &[Step]) -> Vec<Vec<Spot>> {
     rings
 }
 
-fn leaving(steps: &[Step], from: Spot) -> std::ops::Range<usize> {
+fn leaving(steps: &[Step], from: IntCoord) -> std::ops::Range<usize> {
     let start = steps.partition_point(|step| step.0 < from);
     let count = steps[start..]
         .iter()
@@ -101,9 +101,9 @@ fn leaving(steps: &[Step], from: Spot) -> std::ops::Range<usize> {
 }
 
 /// Which of the edges that leave the vertex comes first clockwise from the way back.
-fn first_clockwise(vertex: Spot, back: Spot, leaving: &[Step]) -> Option<usize> {
+fn first_clockwise(vertex: IntCoord, back: IntCoord, leaving: &[Step]) -> Option<usize> {
     // From 0, right after the way back, to 3, the way back itself.
-    let quarter = |to: Spot| match cross(vertex, back, to).cmp(&0) {
+    let quarter = |to: IntCoord| match cross(vertex, back, to).cmp(&0) {
         Ordering::Less => 0,
         Ordering::Greater => 2,
         Ordering::Equal => {
@@ -121,7 +121,7 @@ fn first_clockwise(vertex: Spot, back: Spot, leaving: &[Step]) -> Option<usize> 
 }
 
 /// The smallest of the polygons that the hole lies in.
-fn around<'p>(polygons: &'p mut [Polygon], hole: &[Spot]) -> Option<&'p mut Polygon> {
+fn around<'p>(polygons: &'p mut [Polygon], hole: &[IntCoord]) -> Option<&'p mut Polygon> {
     if polygons.len() == 1 {
         return polygons.first_mut();
     }
@@ -134,8 +134,8 @@ fn around<'p>(polygons: &'p mut [Polygon], hole: &[Spot]) -> Option<&'p mut Poly
 }
 
 /// Whether the place, in half units and not on the ring, is inside.
-fn surrounds(ring: &[Spot], half_units: Spot) -> bool {
-    let doubled = |(x, y): Spot| (2 * x, 2 * y);
+fn surrounds(ring: &[IntCoord], half_units: IntCoord) -> bool {
+    let doubled = |(x, y): IntCoord| (2 * x, 2 * y);
     let mut is_inside = false;
     for (at, &to) in ring.iter().enumerate() {
         let from = ring[(at + ring.len() - 1) % ring.len()];
@@ -152,7 +152,7 @@ fn surrounds(ring: &[Spot], half_units: Spot) -> bool {
 mod tests {
     use super::*;
 
-    fn steps(rings: &[&[Spot]]) -> Vec<Step> {
+    fn steps(rings: &[&[IntCoord]]) -> Vec<Step> {
         let edges = rings.iter().flat_map(|ring| {
             ring.iter()
                 .copied()

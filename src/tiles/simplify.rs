@@ -19,7 +19,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::arcs::Arc;
-use super::grid::{Buckets, Lattice, Spot, cross, doubled_area};
+use super::grid::{IntCoord, PixelGrid, PointGrid, cross, doubled_area};
 use super::network::{Label, Labels, Network};
 
 /// A place on an arc.
@@ -35,7 +35,7 @@ struct Slot {
 }
 
 struct Simplifier<'n> {
-    points: &'n [Spot],
+    points: &'n [IntCoord],
     labels: &'n Labels,
     arcs: &'n [Arc],
     slots: Vec<Slot>,
@@ -47,7 +47,7 @@ struct Simplifier<'n> {
     uses: Vec<u32>,
     /// The labels at each point, for areas that lie over each other.
     labels_at: HashMap<u32, Vec<Label>>,
-    buckets: Buckets,
+    buckets: PointGrid,
     /// Arcs of one edge, by their ends.
     straight: HashMap<(u32, u32), Vec<Label>>,
     squared_tolerance: f64,
@@ -69,7 +69,7 @@ pub(super) fn simplify(
 
 impl<'n> Simplifier<'n> {
     fn new(
-        points: &'n [Spot],
+        points: &'n [IntCoord],
         labels: &'n Labels,
         arcs: &'n [Arc],
         tolerance: f64,
@@ -83,7 +83,7 @@ impl<'n> Simplifier<'n> {
             left: Vec::new(),
             uses: vec![0; points.len()],
             labels_at: HashMap::new(),
-            buckets: Buckets::new(points),
+            buckets: PointGrid::new(points),
             straight: HashMap::new(),
             squared_tolerance: tolerance * tolerance,
         };
@@ -181,7 +181,7 @@ impl<'n> Simplifier<'n> {
         }
     }
 
-    fn spot(&self, slot: u32) -> Spot {
+    fn spot(&self, slot: u32) -> IntCoord {
         self.points[self.slots[slot as usize].point as usize]
     }
 
@@ -223,17 +223,18 @@ impl<'n> Simplifier<'n> {
     }
 
     /// Whether no other vertex is in the triangle or near its new side.
-    fn is_clear(&self, [a, v, b]: [Spot; 3], own: [u32; 3], label: Label) -> bool {
+    fn is_clear(&self, [a, v, b]: [IntCoord; 3], own: [u32; 3], label: Label) -> bool {
         let low = (a.0.min(v.0).min(b.0), a.1.min(v.1).min(b.1));
         let high = (a.0.max(v.0).max(b.0), a.1.max(v.1).max(b.1));
-        let lattice = Lattice::new(1);
+        let lattice = PixelGrid::new(1);
         let is_flat = cross(a, v, b) == 0;
         self.buckets
-            .within((low.0 - 1, low.1 - 1), (high.0 + 1, high.1 + 1))
+            .in_box((low.0 - 1, low.1 - 1), (high.0 + 1, high.1 + 1))
             .all(|point| {
                 let spot = self.points[point as usize];
-                let is_near =
-                    || lattice.enters(a, b, spot) || (!is_flat && in_triangle(spot, [a, v, b]));
+                let is_near = || {
+                    lattice.segment_hits(a, b, spot) || (!is_flat && in_triangle(spot, [a, v, b]))
+                };
                 own.contains(&point)
                     || self.uses[point as usize] == 0
                     || !is_near()
@@ -283,12 +284,17 @@ impl<'n> Simplifier<'n> {
 
 /// Without the closed arcs that surround less ground than the square of the tolerance and no other
 /// vertex; the largest ring of an area that has nothing else stays.
-fn without_specks(points: &[Spot], labels: &Labels, arcs: Vec<Arc>, tolerance: f64) -> Vec<Arc> {
+fn without_specks(
+    points: &[IntCoord],
+    labels: &Labels,
+    arcs: Vec<Arc>,
+    tolerance: f64,
+) -> Vec<Arc> {
     if tolerance <= 0.0 {
         return arcs;
     }
     let spots =
-        |arc: &Arc| -> Vec<Spot> { arc.points.iter().map(|&at| points[at as usize]).collect() };
+        |arc: &Arc| -> Vec<IntCoord> { arc.points.iter().map(|&at| points[at as usize]).collect() };
     let doubled_areas: Vec<i128> = arcs
         .iter()
         .map(|arc| {
@@ -308,7 +314,7 @@ fn without_specks(points: &[Spot], labels: &Labels, arcs: Vec<Arc>, tolerance: f
             }
         }
     }
-    let buckets = Buckets::new(points);
+    let buckets = PointGrid::new(points);
     let is_speck = |at: usize, arc: &Arc| {
         let is_small = arc.is_closed && (doubled_areas[at] as f64) < 2.0 * tolerance * tolerance;
         is_small
@@ -325,25 +331,26 @@ fn without_specks(points: &[Spot], labels: &Labels, arcs: Vec<Arc>, tolerance: f
 }
 
 /// Whether no vertex but its own is in the arc's box.
-fn is_empty(points: &[Spot], buckets: &Buckets, arc: &Arc) -> bool {
+fn is_empty(points: &[IntCoord], buckets: &PointGrid, arc: &Arc) -> bool {
     let own: HashSet<u32> = arc.points.iter().copied().collect();
     let spots = arc.points.iter().map(|&at| points[at as usize]);
     let (low, high) = spots.fold(
         ((i64::MAX, i64::MAX), (i64::MIN, i64::MIN)),
         |(low, high), (x, y)| ((low.0.min(x), low.1.min(y)), (high.0.max(x), high.1.max(y))),
     );
-    let is_inside = |(x, y): Spot| (low.0..=high.0).contains(&x) && (low.1..=high.1).contains(&y);
+    let is_inside =
+        |(x, y): IntCoord| (low.0..=high.0).contains(&x) && (low.1..=high.1).contains(&y);
     buckets
-        .within(low, high)
+        .in_box(low, high)
         .all(|point| own.contains(&point) || !is_inside(points[point as usize]))
 }
 
-pub(super) fn in_triangle(spot: Spot, [a, b, c]: [Spot; 3]) -> bool {
+pub(super) fn in_triangle(spot: IntCoord, [a, b, c]: [IntCoord; 3]) -> bool {
     let signs = [cross(a, b, spot), cross(b, c, spot), cross(c, a, spot)];
     signs.iter().all(|&it| it >= 0) || signs.iter().all(|&it| it <= 0)
 }
 
-fn squared_distance(spot: Spot, a: Spot, b: Spot) -> f64 {
+fn squared_distance(spot: IntCoord, a: IntCoord, b: IntCoord) -> f64 {
     let (dx, dy) = ((b.0 - a.0) as f64, (b.1 - a.1) as f64);
     let (x, y) = ((spot.0 - a.0) as f64, (spot.1 - a.1) as f64);
     let length = dx * dx + dy * dy;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::arcs::{Arc, arcs};
-use super::grid::Spot;
+use super::grid::IntCoord;
 use super::mesh::network_on_grid;
 use super::network::{Labels, Network, snap};
 use super::rings::{Step, polygons};
@@ -37,14 +37,14 @@ impl Topology {
     /// What is thinner than a millimetre everywhere has no polygon.
     pub fn new(boundaries: &[&Boundary], is_partition: bool) -> Topology {
         let mut labels = Labels::new(is_partition);
-        let mut degrees: HashMap<Spot, (f64, f64)> = HashMap::new();
+        let mut degrees: HashMap<IntCoord, (f64, f64)> = HashMap::new();
         let network = network_on_grid(boundaries, &mut labels, &mut degrees);
         let network = snap(&network, &mut labels, 1);
         let arcs = arcs(&network, &mut labels);
         let places = places(&network, &arcs);
         let rings_of = |steps: &Vec<Step>| {
-            let referred = |ring: &Vec<Spot>| referred(ring, &places);
-            let polygon = |rings: Vec<Vec<Spot>>| rings.iter().map(referred).collect();
+            let referred = |ring: &Vec<IntCoord>| referred(ring, &places);
+            let polygon = |rings: Vec<Vec<IntCoord>>| rings.iter().map(referred).collect();
             polygons(steps).into_iter().map(polygon).collect()
         };
         let steps = steps(&network, &labels, &arcs, boundaries.len());
@@ -60,7 +60,7 @@ impl Topology {
 }
 
 /// The vertices of an arc; of a closed one the first again at the end.
-fn spots(network: &Network, arc: &Arc) -> Vec<Spot> {
+fn spots(network: &Network, arc: &Arc) -> Vec<IntCoord> {
     let again = arc.points.first().filter(|_| arc.is_closed);
     let points = arc.points.iter().chain(again);
     points.map(|&it| network.points[it as usize]).collect()
@@ -105,7 +105,7 @@ fn places(network: &Network, arcs: &[Arc]) -> HashMap<Step, ArcRef> {
 }
 
 /// The arcs that a ring consists of, from where the first of them begins.
-fn referred(ring: &[Spot], places: &HashMap<Step, ArcRef>) -> Vec<ArcRef> {
+fn referred(ring: &[IntCoord], places: &HashMap<Step, ArcRef>) -> Vec<ArcRef> {
     let edges = ring.iter().zip(ring.iter().cycle().skip(1));
     edges
         .filter_map(|(&from, &to)| places.get(&(from, to)).copied())
