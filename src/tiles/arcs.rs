@@ -9,20 +9,20 @@
 //! Where areas may lie over each other, arcs that bound no area in common pass through each other's
 //! vertices without a node.
 
-use super::network::{Label, Labels, Network};
+use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
 
 /// A chain of edges with the same areas on either side.
 #[derive(Debug, Clone)]
 pub(super) struct Arc {
     /// Points of the network, by their numbers; a closed arc does not repeat its first one.
     pub(super) points: Vec<u32>,
-    pub(super) label: Label,
+    pub(super) label: LabelId,
     /// Whether it is a ring without a node.
     pub(super) is_closed: bool,
 }
 
 /// The arcs of a network; each edge is in one.
-pub(super) fn arcs(network: &Network, labels: &mut Labels) -> Vec<Arc> {
+pub(super) fn arcs(network: &PlanarGraph, labels: &mut FaceLabels) -> Vec<Arc> {
     let incident = Incident::new(network);
     let mut is_used = vec![false; network.edges.len()];
     let mut arcs = Vec::new();
@@ -82,16 +82,16 @@ impl Way {
         }
     }
 
-    fn from(self, network: &Network) -> u32 {
+    fn from(self, network: &PlanarGraph) -> u32 {
         self.turned().to(network)
     }
 
-    fn to(self, network: &Network) -> u32 {
+    fn to(self, network: &PlanarGraph) -> u32 {
         let edge = &network.edges[self.edge];
         if self.is_forward { edge.to } else { edge.from }
     }
 
-    fn label(self, network: &Network, labels: &mut Labels) -> Label {
+    fn label(self, network: &PlanarGraph, labels: &mut FaceLabels) -> LabelId {
         let label = network.edges[self.edge].label;
         match self.is_forward {
             true => label,
@@ -107,7 +107,7 @@ pub(super) struct Incident {
 }
 
 impl Incident {
-    pub(super) fn new(network: &Network) -> Incident {
+    pub(super) fn new(network: &PlanarGraph) -> Incident {
         let mut starts = vec![0; network.points.len() + 1];
         for edge in &network.edges {
             for end in [edge.from, edge.to] {
@@ -136,14 +136,16 @@ impl Incident {
 
     /// The edge that goes on from the end of this one with the same areas on either side, where no
     /// other one that minds it is there.
-    fn next(&self, network: &Network, labels: &mut Labels, way: Way) -> Option<Way> {
+    fn next(&self, network: &PlanarGraph, labels: &mut FaceLabels, way: Way) -> Option<Way> {
         let end = way.to(network);
         let label = network.edges[way.edge].label;
         let mut others = self
             .at(end)
             .iter()
             .map(|&edge| edge as usize)
-            .filter(|&edge| edge != way.edge && labels.mind(network.edges[edge].label, label));
+            .filter(|&edge| {
+                edge != way.edge && labels.must_not_cross(network.edges[edge].label, label)
+            });
         let (other, None) = (others.next()?, others.next()) else {
             return None;
         };
@@ -158,15 +160,15 @@ impl Incident {
 #[cfg(test)]
 mod tests {
     use super::super::grid::IntCoord;
-    use super::super::network::snap;
-    use super::super::network::tests::network;
+    use super::super::planar_graph::snap_round;
+    use super::super::planar_graph::tests::graph_of;
     use super::*;
 
     /// The lengths of the open arcs and of the closed ones, in vertices.
     fn lengths(areas: &[&[IntCoord]], is_partition: bool) -> (Vec<usize>, Vec<usize>) {
-        let mut labels = Labels::new(is_partition);
-        let network = network(areas, &mut labels);
-        let network = snap(&network, &mut labels, 1);
+        let mut labels = FaceLabels::new(is_partition);
+        let network = graph_of(areas, &mut labels);
+        let network = snap_round(&network, &mut labels, 1);
         let arcs = arcs(&network, &mut labels);
         let of = |is_closed: bool| {
             let kind = arcs.iter().filter(|arc| arc.is_closed == is_closed);
@@ -190,28 +192,28 @@ mod tests {
         let island: &[IntCoord] = &[(50, 50), (60, 50), (60, 60)];
         let around: &[IntCoord] = &[(0, 0), (9, 0), (9, 9), (0, 9)];
         let hole: &[IntCoord] = &[(3, 3), (3, 6), (6, 6), (6, 3)];
-        let mut labels = Labels::new(true);
-        let mut network = network(&[island, around], &mut labels);
+        let mut labels = FaceLabels::new(true);
+        let mut network = graph_of(&[island, around], &mut labels);
         // The enclave's ring, and the same one the other way as a hole.
         let enclave: Vec<IntCoord> = hole.iter().rev().copied().collect();
         for (area, ring) in [(1, hole), (2, &enclave[..])] {
-            let label = labels.of(Box::new([(area, true)]));
+            let label = labels.intern(Box::new([(area, true)]));
             let first = u32::try_from(network.points.len()).expect("few");
             network.points.extend_from_slice(ring);
             network
                 .edges
-                .extend((0..4).map(|at| super::super::network::Edge {
+                .extend((0..4).map(|at| super::super::planar_graph::GraphEdge {
                     from: first + at,
                     to: first + (at + 1) % 4,
                     label,
                 }));
         }
-        let network = snap(&network, &mut labels, 1);
+        let network = snap_round(&network, &mut labels, 1);
         let arcs = arcs(&network, &mut labels);
         assert!(arcs.iter().all(|arc| arc.is_closed));
         let mut areas: Vec<usize> = arcs
             .iter()
-            .map(|arc| labels.sides(arc.label).len())
+            .map(|arc| labels.faces(arc.label).len())
             .collect();
         areas.sort_unstable();
         assert_eq!(areas, [1, 1, 2]);

@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use super::arcs::{Arc, arcs};
 use super::grid::IntCoord;
 use super::mesh::{Mesh, WORLD_BITS};
-use super::network::{Labels, Network, snap};
 use super::pinch::{Pinch, unpinch};
+use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
 use super::rings::{Step, polygons};
 use super::simplify::simplify;
 use super::{EXTENT_BITS, TOLERANCE};
@@ -56,7 +56,7 @@ impl Level {
         let step = 1_i64 << (WORLD_BITS - EXTENT_BITS - u32::from(zoom));
         let tolerance = if zoom == DETAIL_ZOOM { 0.0 } else { TOLERANCE };
         let mut labels = mesh.labels.clone();
-        let mut network = snap(&mesh.network, &mut labels, step);
+        let mut network = snap_round(&mesh.network, &mut labels, step);
         let on_level = |&(x, y): &IntCoord| vertex((x.div_euclid(step), y.div_euclid(step)));
         let middles: Vec<Option<Vertex>> = mesh
             .middles
@@ -96,8 +96,8 @@ impl Level {
 
 /// The areas of a network, of which arcs are simplified.
 fn grounds(
-    network: &Network,
-    labels: &mut Labels,
+    network: &PlanarGraph,
+    labels: &mut FaceLabels,
     tolerance: f64,
     middles: &[Option<Vertex>],
 ) -> Vec<Ground> {
@@ -107,7 +107,7 @@ fn grounds(
     for arc in &arcs {
         for (from, to) in edges(arc) {
             let (from, to) = (network.points[from as usize], network.points[to as usize]);
-            for &(area, is_left) in labels.sides(arc.label) {
+            for &(area, is_left) in labels.faces(arc.label) {
                 let step = if is_left { (from, to) } else { (to, from) };
                 steps[area as usize].push(step);
             }

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use super::grid::{IntCoord, cross_properly, doubled_area, intersection, sort_along};
-use super::network::{Edge, Labels, Network, snap};
+use super::planar_graph::{FaceLabels, GraphEdge, PlanarGraph, snap_round};
 use crate::domain::{Boundary, GridPolygon};
 
 /// Units around the Earth are two to this: 0.6 mm at the equator.
@@ -22,8 +22,8 @@ const CROSSINGS_ROUNDS: usize = 8;
 /// The edges of a layer, in units of Web Mercator, y to the south.
 #[derive(Debug)]
 pub(super) struct Mesh {
-    pub(super) network: Network,
-    pub(super) labels: Labels,
+    pub(super) network: PlanarGraph,
+    pub(super) labels: FaceLabels,
     /// The middle of each area's largest ring: where it is told of when it is too small to be drawn.
     pub(super) middles: Vec<Option<IntCoord>>,
 }
@@ -31,11 +31,11 @@ pub(super) struct Mesh {
 impl Mesh {
     /// Areas are numbered in the order of the boundaries.
     pub(super) fn new(boundaries: &[&Boundary], is_partition: bool) -> Mesh {
-        let mut labels = Labels::new(is_partition);
+        let mut labels = FaceLabels::new(is_partition);
         let mut degrees: HashMap<IntCoord, (f64, f64)> = HashMap::new();
         let on_grid = network_on_grid(boundaries, &mut labels, &mut degrees);
-        let noded = snap(&on_grid, &mut labels, 1);
-        let projected = Network {
+        let noded = snap_round(&on_grid, &mut labels, 1);
+        let projected = PlanarGraph {
             points: noded
                 .points
                 .iter()
@@ -54,7 +54,7 @@ impl Mesh {
 impl Mesh {
     /// About how many bytes it takes.
     pub(super) fn size_bytes(&self) -> usize {
-        let Network { points, edges } = &self.network;
+        let PlanarGraph { points, edges } = &self.network;
         size_of_val(&points[..]) + size_of_val(&edges[..]) + self.labels.size_bytes()
     }
 }
@@ -62,13 +62,13 @@ impl Mesh {
 /// Millimetres, y to the south; exteriors have positive areas, holes negative ones.
 pub(super) fn network_on_grid(
     boundaries: &[&Boundary],
-    labels: &mut Labels,
+    labels: &mut FaceLabels,
     degrees: &mut HashMap<IntCoord, (f64, f64)>,
-) -> Network {
-    let mut network = Network::default();
+) -> PlanarGraph {
+    let mut network = PlanarGraph::default();
     let mut numbers: HashMap<IntCoord, u32> = HashMap::new();
     for (area, boundary) in (0..).zip(boundaries) {
-        let label = labels.of(Box::new([(area, true)]));
+        let label = labels.intern(Box::new([(area, true)]));
         for (grid, lonlat) in boundary.grid.iter().zip(&boundary.lonlat) {
             let shown = std::iter::once(lonlat.exterior()).chain(lonlat.interiors());
             for ((at, ring), shown) in grid.rings.iter().enumerate().zip(shown) {
@@ -92,11 +92,11 @@ pub(super) fn network_on_grid(
                 let next = ring.iter().cycle().skip(1);
                 network
                     .edges
-                    .extend(
-                        ring.iter()
-                            .zip(next)
-                            .map(|(&from, &to)| Edge { from, to, label }),
-                    );
+                    .extend(ring.iter().zip(next).map(|(&from, &to)| GraphEdge {
+                        from,
+                        to,
+                        label,
+                    }));
             }
         }
     }
@@ -139,21 +139,21 @@ fn middle(boundary: &Boundary) -> Option<IntCoord> {
     Some((low.0.midpoint(high.0), low.1.midpoint(high.1)))
 }
 
-fn without_crossings(network: Network, labels: &mut Labels) -> Network {
-    let mut network = snap(&network, labels, 1);
+fn without_crossings(network: PlanarGraph, labels: &mut FaceLabels) -> PlanarGraph {
+    let mut network = snap_round(&network, labels, 1);
     for _ in 0..CROSSINGS_ROUNDS {
         let found = crossings(&network, labels);
         if found.is_empty() {
             break;
         }
-        network = snap(&split(network, found), labels, 1);
+        network = snap_round(&split(network, found), labels, 1);
     }
     network
 }
 
 /// Where edges cross that may not: the number of an edge, and the place; each place twice.
-fn crossings(network: &Network, labels: &Labels) -> Vec<(usize, IntCoord)> {
-    let ends = |edge: &Edge| {
+fn crossings(network: &PlanarGraph, labels: &FaceLabels) -> Vec<(usize, IntCoord)> {
+    let ends = |edge: &GraphEdge| {
         (
             network.points[edge.from as usize],
             network.points[edge.to as usize],
@@ -162,7 +162,7 @@ fn crossings(network: &Network, labels: &Labels) -> Vec<(usize, IntCoord)> {
     let mut found = Vec::new();
     each_near_pair(network, |one, other| {
         let (a, b) = (&network.edges[one], &network.edges[other]);
-        if cross_properly(ends(a), ends(b)) && labels.mind(a.label, b.label) {
+        if cross_properly(ends(a), ends(b)) && labels.must_not_cross(a.label, b.label) {
             let place = intersection(ends(a), ends(b));
             found.extend([(one, place), (other, place)]);
         }
@@ -173,7 +173,7 @@ fn crossings(network: &Network, labels: &Labels) -> Vec<(usize, IntCoord)> {
 }
 
 /// Calls with every two edges whose boxes touch: from the west on, against those that have not ended.
-fn each_near_pair(network: &Network, mut visit: impl FnMut(usize, usize)) {
+fn each_near_pair(network: &PlanarGraph, mut visit: impl FnMut(usize, usize)) {
     let boxes: Vec<[i64; 4]> = network
         .edges
         .iter()
@@ -216,9 +216,9 @@ fn each_near_pair(network: &Network, mut visit: impl FnMut(usize, usize)) {
     }
 }
 
-fn split(mut network: Network, places: Vec<(usize, IntCoord)>) -> Network {
+fn split(mut network: PlanarGraph, places: Vec<(usize, IntCoord)>) -> PlanarGraph {
     for of_edge in places.chunk_by(|a, b| a.0 == b.0) {
-        let Edge { from, to, label } = network.edges[of_edge[0].0];
+        let GraphEdge { from, to, label } = network.edges[of_edge[0].0];
         let mut way: Vec<IntCoord> = of_edge.iter().map(|it| it.1).collect();
         let [a, b] = [from, to].map(|end| network.points[end as usize]);
         sort_along(&mut way, a, b);
@@ -226,14 +226,14 @@ fn split(mut network: Network, places: Vec<(usize, IntCoord)>) -> Network {
         for place in way {
             network.points.push(place);
             let next = u32::try_from(network.points.len() - 1).expect("fewer than 2^32");
-            network.edges.push(Edge {
+            network.edges.push(GraphEdge {
                 from: last,
                 to: next,
                 label,
             });
             last = next;
         }
-        network.edges[of_edge[0].0] = Edge {
+        network.edges[of_edge[0].0] = GraphEdge {
             from: last,
             to,
             label,

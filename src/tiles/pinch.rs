@@ -15,7 +15,7 @@ use std::collections::HashSet;
 
 use super::arcs::Incident;
 use super::grid::{IntCoord, PixelGrid, PointGrid, cross};
-use super::network::{Edge, Label, Labels, Network, Piece, merged};
+use super::planar_graph::{FaceLabels, GraphEdge, LabelId, PlanarGraph, RawEdge, merge_edges};
 use super::simplify::in_triangle;
 
 /// Twice the ground, in units, that a wedge of three edges may lose altogether.
@@ -33,15 +33,19 @@ pub(super) struct Pinch {
 struct Wedge {
     edges: [u32; 2],
     ends: [u32; 2],
-    label: Label,
+    label: LabelId,
 }
 
 /// Opens those that can be; whether there was one.
-pub(super) fn unpinch(network: &mut Network, labels: &mut Labels, pinches: &[Pinch]) -> bool {
+pub(super) fn unpinch(
+    network: &mut PlanarGraph,
+    labels: &mut FaceLabels,
+    pinches: &[Pinch],
+) -> bool {
     let incident = Incident::new(network);
     let buckets = PointGrid::new(&network.points);
     let mut is_gone = vec![false; network.edges.len()];
-    let mut added: Vec<Piece> = Vec::new();
+    let mut added: Vec<RawEdge> = Vec::new();
     let mut touched: HashSet<u32> = HashSet::new();
     for pinch in pinches {
         let Ok(vertex) = network.points.binary_search(&pinch.at) else {
@@ -65,33 +69,33 @@ pub(super) fn unpinch(network: &mut Network, labels: &mut Labels, pinches: &[Pin
     let left = network.edges.iter().zip(is_gone);
     let left = left.filter(|(_, is_gone)| !is_gone);
     added.extend(left.map(|(edge, _)| (edge.from, edge.to, edge.label, false)));
-    network.edges = merged(added, labels);
+    network.edges = merge_edges(added, labels);
     is_any
 }
 
 /// The wedges of a vertex between edges next to each other, of which the area has one side, the
 /// smallest first.
 fn wedges(
-    network: &Network,
-    labels: &mut Labels,
+    network: &PlanarGraph,
+    labels: &mut FaceLabels,
     incident: &Incident,
     vertex: u32,
     area: u32,
 ) -> Vec<Wedge> {
     let at = network.points[vertex as usize];
-    let edges: Vec<Edge> = incident
+    let edges: Vec<GraphEdge> = incident
         .at(vertex)
         .iter()
         .map(|&edge| network.edges[edge as usize])
         .collect();
-    let other_end = |edge: &Edge| {
+    let other_end = |edge: &GraphEdge| {
         if edge.from == vertex {
             edge.to
         } else {
             edge.from
         }
     };
-    let mut leaving: Vec<(u32, u32, Label)> = Vec::new();
+    let mut leaving: Vec<(u32, u32, LabelId)> = Vec::new();
     for (&number, edge) in incident.at(vertex).iter().zip(&edges) {
         let label = match edge.from == vertex {
             true => edge.label,
@@ -108,12 +112,14 @@ fn wedges(
             .cycle()
             .skip(place + 1)
             .take(leaving.len() - 1);
-        let next = others.copied().find(|other| labels.mind(other.2, label));
+        let next = others
+            .copied()
+            .find(|other| labels.must_not_cross(other.2, label));
         let Some((second, to, onwards)) = next else {
             continue;
         };
         let label = labels.reversed(label);
-        let is_of_area = labels.sides(label).iter().any(|side| side.0 == area);
+        let is_of_area = labels.faces(label).iter().any(|side| side.0 == area);
         if label == onwards && is_of_area && from != to {
             wedges.push(Wedge {
                 edges: [first, second],
@@ -136,8 +142,8 @@ fn by_angle(at: IntCoord, a: IntCoord, b: IntCoord) -> Ordering {
 
 /// Whether the edge between the wedge's ends is in nothing's way.
 fn may_open(
-    network: &Network,
-    labels: &Labels,
+    network: &PlanarGraph,
+    labels: &FaceLabels,
     incident: &Incident,
     buckets: &PointGrid,
     vertex: u32,
@@ -154,7 +160,7 @@ fn may_open(
     }
     let has_edge = incident.at(from).iter().any(|&edge| {
         let edge = &network.edges[edge as usize];
-        (edge.from == to || edge.to == to) && labels.mind(edge.label, wedge.label)
+        (edge.from == to || edge.to == to) && labels.must_not_cross(edge.label, wedge.label)
     });
     if has_edge && doubled_area > DOUBLED_AREA_LOST_MAX {
         return false;

@@ -10,7 +10,7 @@
 //!
 //! An edge that crossed a–b would have an end in the triangle, or cross a–v or v–b. So nothing has
 //! to be looked at but vertices, and each stays half a unit and more from every edge that does not end
-//! in it, as [`super::network`] left them.
+//! in it, as [`super::planar_graph`] left them.
 //!
 //! Douglas and Peucker's method refuses whole spans at a time where something is in the way, and keeps
 //! more vertices; Visvalingam and Whyatt's order by area says nothing of how far a border moves.
@@ -20,7 +20,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use super::arcs::Arc;
 use super::grid::{IntCoord, PixelGrid, PointGrid, cross, doubled_area};
-use super::network::{Label, Labels, Network};
+use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
 
 /// A place on an arc.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ struct Slot {
 
 struct Simplifier<'n> {
     points: &'n [IntCoord],
-    labels: &'n Labels,
+    labels: &'n FaceLabels,
     arcs: &'n [Arc],
     slots: Vec<Slot>,
     /// The first slot of each arc, and one past the last.
@@ -46,18 +46,18 @@ struct Simplifier<'n> {
     /// In how many arcs each point is still.
     uses: Vec<u32>,
     /// The labels at each point, for areas that lie over each other.
-    labels_at: HashMap<u32, Vec<Label>>,
+    labels_at: HashMap<u32, Vec<LabelId>>,
     buckets: PointGrid,
     /// Arcs of one edge, by their ends.
-    straight: HashMap<(u32, u32), Vec<Label>>,
+    straight: HashMap<(u32, u32), Vec<LabelId>>,
     squared_tolerance: f64,
 }
 
 /// The arcs with fewer vertices; the tolerance is in units of the network, which is
-/// [`snapped`](super::network::snap).
+/// [`snapped`](super::planar_graph::snap_round).
 pub(super) fn simplify(
-    network: &Network,
-    labels: &Labels,
+    network: &PlanarGraph,
+    labels: &FaceLabels,
     arcs: Vec<Arc>,
     tolerance: f64,
 ) -> Vec<Arc> {
@@ -70,7 +70,7 @@ pub(super) fn simplify(
 impl<'n> Simplifier<'n> {
     fn new(
         points: &'n [IntCoord],
-        labels: &'n Labels,
+        labels: &'n FaceLabels,
         arcs: &'n [Arc],
         tolerance: f64,
     ) -> Simplifier<'n> {
@@ -118,7 +118,7 @@ impl<'n> Simplifier<'n> {
         }
     }
 
-    fn note_straight(&mut self, from: u32, to: u32, label: Label) {
+    fn note_straight(&mut self, from: u32, to: u32, label: LabelId) {
         let ends = (from.min(to), from.max(to));
         self.straight.entry(ends).or_default().push(label);
     }
@@ -211,7 +211,7 @@ impl<'n> Simplifier<'n> {
         if left == 3 && !is_ring {
             let ends = (from.min(to), from.max(to));
             let mut others = self.straight.get(&ends).into_iter().flatten();
-            if others.any(|&other| self.labels.mind(other, label)) {
+            if others.any(|&other| self.labels.must_not_cross(other, label)) {
                 return false;
             }
         }
@@ -223,7 +223,7 @@ impl<'n> Simplifier<'n> {
     }
 
     /// Whether no other vertex is in the triangle or near its new side.
-    fn is_clear(&self, [a, v, b]: [IntCoord; 3], own: [u32; 3], label: Label) -> bool {
+    fn is_clear(&self, [a, v, b]: [IntCoord; 3], own: [u32; 3], label: LabelId) -> bool {
         let low = (a.0.min(v.0).min(b.0), a.1.min(v.1).min(b.1));
         let high = (a.0.max(v.0).max(b.0), a.1.max(v.1).max(b.1));
         let lattice = PixelGrid::new(1);
@@ -242,12 +242,12 @@ impl<'n> Simplifier<'n> {
             })
     }
 
-    fn minds(&self, point: u32, label: Label) -> bool {
+    fn minds(&self, point: u32, label: LabelId) -> bool {
         if self.labels.is_partition {
             return true;
         }
         let mut labels = self.labels_at.get(&point).into_iter().flatten();
-        labels.any(|&other| self.labels.mind(other, label))
+        labels.any(|&other| self.labels.must_not_cross(other, label))
     }
 
     fn remove(&mut self, slot: u32) {
@@ -286,7 +286,7 @@ impl<'n> Simplifier<'n> {
 /// vertex; the largest ring of an area that has nothing else stays.
 fn without_specks(
     points: &[IntCoord],
-    labels: &Labels,
+    labels: &FaceLabels,
     arcs: Vec<Arc>,
     tolerance: f64,
 ) -> Vec<Arc> {
@@ -307,7 +307,7 @@ fn without_specks(
         .collect();
     let mut largest: HashMap<u32, usize> = HashMap::new();
     for (at, arc) in arcs.iter().enumerate() {
-        for &(area, _) in labels.sides(arc.label) {
+        for &(area, _) in labels.faces(arc.label) {
             let best = largest.entry(area).or_insert(at);
             if doubled_areas[at] > doubled_areas[*best] {
                 *best = at;
@@ -319,7 +319,7 @@ fn without_specks(
         let is_small = arc.is_closed && (doubled_areas[at] as f64) < 2.0 * tolerance * tolerance;
         is_small
             && labels
-                .sides(arc.label)
+                .faces(arc.label)
                 .iter()
                 .all(|(area, _)| largest[area] != at)
             && is_empty(points, &buckets, arc)

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::arcs::{Arc, arcs};
 use super::grid::IntCoord;
 use super::mesh::network_on_grid;
-use super::network::{Labels, Network, snap};
+use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
 use super::rings::{Step, polygons};
 use crate::domain::Boundary;
 
@@ -36,10 +36,10 @@ impl Topology {
     ///
     /// What is thinner than a millimetre everywhere has no polygon.
     pub fn new(boundaries: &[&Boundary], is_partition: bool) -> Topology {
-        let mut labels = Labels::new(is_partition);
+        let mut labels = FaceLabels::new(is_partition);
         let mut degrees: HashMap<IntCoord, (f64, f64)> = HashMap::new();
         let network = network_on_grid(boundaries, &mut labels, &mut degrees);
-        let network = snap(&network, &mut labels, 1);
+        let network = snap_round(&network, &mut labels, 1);
         let arcs = arcs(&network, &mut labels);
         let places = places(&network, &arcs);
         let rings_of = |steps: &Vec<Step>| {
@@ -60,18 +60,18 @@ impl Topology {
 }
 
 /// The vertices of an arc; of a closed one the first again at the end.
-fn spots(network: &Network, arc: &Arc) -> Vec<IntCoord> {
+fn spots(network: &PlanarGraph, arc: &Arc) -> Vec<IntCoord> {
     let again = arc.points.first().filter(|_| arc.is_closed);
     let points = arc.points.iter().chain(again);
     points.map(|&it| network.points[it as usize]).collect()
 }
 
 /// The edges of each area, sorted, with the area on the left.
-fn steps(network: &Network, labels: &Labels, arcs: &[Arc], areas: usize) -> Vec<Vec<Step>> {
+fn steps(network: &PlanarGraph, labels: &FaceLabels, arcs: &[Arc], areas: usize) -> Vec<Vec<Step>> {
     let mut steps: Vec<Vec<Step>> = vec![Vec::new(); areas];
     for arc in arcs {
         for edge in spots(network, arc).windows(2) {
-            for &(area, is_left) in labels.sides(arc.label) {
+            for &(area, is_left) in labels.faces(arc.label) {
                 steps[area as usize].push(match is_left {
                     true => (edge[0], edge[1]),
                     false => (edge[1], edge[0]),
@@ -86,7 +86,7 @@ fn steps(network: &Network, labels: &Labels, arcs: &[Arc], areas: usize) -> Vec<
 }
 
 /// The arcs that begin with an edge, in either direction.
-fn places(network: &Network, arcs: &[Arc]) -> HashMap<Step, ArcRef> {
+fn places(network: &PlanarGraph, arcs: &[Arc]) -> HashMap<Step, ArcRef> {
     let mut places = HashMap::new();
     for (number, arc) in arcs.iter().enumerate() {
         let spots = spots(network, arc);
