@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 
 use super::arcs::{Arc, arcs};
+use super::coverage::{CoverageTopology, WORLD_BITS};
 use super::grid::IntCoord;
-use super::mesh::{Mesh, WORLD_BITS};
 use super::pinch::{Pinch, unpinch};
 use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
 use super::rings::{Step, polygons};
@@ -51,15 +51,15 @@ pub(super) enum Shape {
 }
 
 impl Level {
-    pub(super) fn new(mesh: &Mesh, zoom: u8) -> Level {
+    pub(super) fn new(mesh: &CoverageTopology, zoom: u8) -> Level {
         let zoom = zoom.min(DETAIL_ZOOM);
         let step = 1_i64 << (WORLD_BITS - EXTENT_BITS - u32::from(zoom));
         let tolerance = if zoom == DETAIL_ZOOM { 0.0 } else { TOLERANCE };
         let mut labels = mesh.labels.clone();
-        let mut network = snap_round(&mesh.network, &mut labels, step);
+        let mut network = snap_round(&mesh.graph, &mut labels, step);
         let on_level = |&(x, y): &IntCoord| vertex((x.div_euclid(step), y.div_euclid(step)));
         let middles: Vec<Option<Vertex>> = mesh
-            .middles
+            .centres
             .iter()
             .map(|middle| middle.as_ref().map(on_level))
             .collect();

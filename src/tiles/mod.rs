@@ -28,10 +28,10 @@
 mod arcs;
 pub mod basemap;
 mod colours;
+mod coverage;
 mod cut;
 mod grid;
 mod level;
-mod mesh;
 mod picture;
 mod pinch;
 mod planar_graph;
@@ -57,10 +57,10 @@ use jiff::civil::Date;
 
 use crate::domain::{Boundary, Layer};
 use crate::index::Index;
+use coverage::{CoverageTopology, unproject};
 use cut::{Frame, Piece, cut};
 use grid::IntCoord;
 use level::{DETAIL_ZOOM, Level, Shape};
-use mesh::{Mesh, unproject};
 
 /// Units across a tile are two to this.
 const EXTENT_BITS: u32 = 12;
@@ -120,7 +120,7 @@ pub struct TileArea<'a> {
 pub struct Shapes {
     layer: String,
     areas: Vec<Described>,
-    mesh: Mesh,
+    mesh: CoverageTopology,
     levels: [OnceLock<Arc<Level>>; DETAIL_ZOOM as usize + 1],
 }
 
@@ -156,7 +156,7 @@ impl Shapes {
     ) -> Shapes {
         let areas: Vec<TileArea<'a>> = areas.into_iter().collect();
         let boundaries: Vec<&Boundary> = areas.iter().map(|area| area.boundary).collect();
-        let mesh = Mesh::new(&boundaries, is_partition);
+        let mesh = CoverageTopology::new(&boundaries, is_partition);
         let colours = colours(&mesh.labels.neighbours(areas.len()), 7);
         let described = |(area, colour): (&TileArea<'_>, usize)| Described {
             number: area.number,
@@ -348,13 +348,13 @@ impl TileRange {
     /// When the zoom is beyond [`ZOOM_MAX`].
     pub fn new(zoom: u8, [west, south, east, north]: [f64; 4]) -> TileRange {
         assert!(zoom <= ZOOM_MAX, "there is no such zoom");
-        let bits = mesh::WORLD_BITS - u32::from(zoom);
+        let bits = coverage::WORLD_BITS - u32::from(zoom);
         let number = |unit: i64| {
             let number = (unit >> bits).clamp(0, (1 << zoom) - 1);
             u32::try_from(number).expect("clamped")
         };
-        let (left, top) = mesh::project((west, north));
-        let (right, bottom) = mesh::project((east, south));
+        let (left, top) = coverage::project((west, north));
+        let (right, bottom) = coverage::project((east, south));
         TileRange {
             rows: number(top)..=number(bottom),
             columns: number(left)..=number(right),

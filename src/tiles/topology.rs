@@ -1,13 +1,13 @@
 //! The full boundaries of a layer as arcs: each border that areas have in common once.
 //!
-//! They are noded on the millimetres of the British National Grid, as [`mesh`](super::mesh) does before it projects
+//! They are noded on the millimetres of the British National Grid, as [`coverage`](super::coverage) does before it projects
 //! anything: where a vertex of one area lies in another's edge, both have it. Nothing is simplified.
 
 use std::collections::HashMap;
 
 use super::arcs::{Arc, arcs};
+use super::coverage::graph_on_grid;
 use super::grid::IntCoord;
-use super::mesh::network_on_grid;
 use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
 use super::rings::{Step, polygons};
 use crate::domain::Boundary;
@@ -38,7 +38,7 @@ impl Topology {
     pub fn new(boundaries: &[&Boundary], is_partition: bool) -> Topology {
         let mut labels = FaceLabels::new(is_partition);
         let mut degrees: HashMap<IntCoord, (f64, f64)> = HashMap::new();
-        let network = network_on_grid(boundaries, &mut labels, &mut degrees);
+        let network = graph_on_grid(boundaries, &mut labels, &mut degrees);
         let network = snap_round(&network, &mut labels, 1);
         let arcs = arcs(&network, &mut labels);
         let places = places(&network, &arcs);
