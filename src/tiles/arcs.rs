@@ -1,64 +1,64 @@
-//! Arcs: the edges of a network in chains from node to node.
+//! Arcs, as in TopoJSON: the edges of a graph joined into chains that run from node to node.
 //!
 //! ```text
-//!        A │ B                 a node is where the areas on the two sides change: three arcs meet
-//!      ────●────               in ●. A ring without a node, such as an island's, is a closed arc.
+//!        A │ B                 A node is where the areas on the two sides change: three arcs meet
+//!      ────●────               at ●. A ring without a node, such as that of an island, is a closed arc.
 //!          C
 //! ```
 //!
-//! Where areas may lie over each other, arcs that bound no area in common pass through each other's
-//! vertices without a node.
+//! Where areas may overlap, arcs that bound no area in common pass through each other's vertices without a
+//! node.
 
 use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
 
-/// A chain of edges with the same areas on either side.
+/// A chain of edges with the same areas on each side.
 #[derive(Debug, Clone)]
-pub(super) struct Arc {
-    /// Points of the network, by their numbers; a closed arc does not repeat its first one.
+pub(super) struct BoundaryArc {
+    /// Indices of the graph's points; a closed arc does not repeat its first one.
     pub(super) points: Vec<u32>,
     pub(super) label: LabelId,
     /// Whether it is a ring without a node.
     pub(super) is_closed: bool,
 }
 
-/// The arcs of a network; each edge is in one.
-pub(super) fn arcs(network: &PlanarGraph, labels: &mut FaceLabels) -> Vec<Arc> {
-    let incident = Incident::new(network);
-    let mut is_used = vec![false; network.edges.len()];
+/// Joins the edges of a graph into arcs; each edge is part of exactly one.
+pub(super) fn build_arcs(graph: &PlanarGraph, labels: &mut FaceLabels) -> Vec<BoundaryArc> {
+    let incident = IncidentEdges::new(graph);
+    let mut is_used = vec![false; graph.edges.len()];
     let mut arcs = Vec::new();
-    for edge in 0..network.edges.len() {
+    for edge in 0..graph.edges.len() {
         if is_used[edge] {
             continue;
         }
-        // Back to where the arc begins, then along it.
-        let here = Way {
+        // Walk back to the start of the arc, then forwards along it.
+        let seed = HalfEdge {
             edge,
             is_forward: true,
         };
-        let mut first = here;
+        let mut first = seed;
         let mut is_closed = false;
-        while let Some(before) = incident.next(network, labels, first.turned()) {
-            first = before.turned();
-            is_closed = first == here;
+        while let Some(previous) = incident.continuation(graph, labels, first.twin()) {
+            first = previous.twin();
+            is_closed = first == seed;
             if is_closed {
                 break;
             }
         }
-        let mut points = vec![first.from(network)];
-        let mut at = first;
+        let mut points = vec![first.from(graph)];
+        let mut current = first;
         loop {
-            is_used[at.edge] = true;
-            points.push(at.to(network));
-            match incident.next(network, labels, at) {
-                Some(next) if next != first => at = next,
+            is_used[current.edge] = true;
+            points.push(current.to(graph));
+            match incident.continuation(graph, labels, current) {
+                Some(next) if next != first => current = next,
                 _ => break,
             }
         }
         if is_closed {
             points.pop();
         }
-        let label = first.label(network, labels);
-        arcs.push(Arc {
+        let label = first.label(graph, labels);
+        arcs.push(BoundaryArc {
             points,
             label,
             is_closed,
@@ -67,116 +67,125 @@ pub(super) fn arcs(network: &PlanarGraph, labels: &mut FaceLabels) -> Vec<Arc> {
     arcs
 }
 
-/// An edge in one of its directions.
+/// An edge in one of its two directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Way {
+struct HalfEdge {
     edge: usize,
     is_forward: bool,
 }
 
-impl Way {
-    fn turned(self) -> Way {
-        Way {
+impl HalfEdge {
+    /// Returns the same edge in the opposite direction.
+    fn twin(self) -> HalfEdge {
+        HalfEdge {
             edge: self.edge,
             is_forward: !self.is_forward,
         }
     }
 
-    fn from(self, network: &PlanarGraph) -> u32 {
-        self.turned().to(network)
+    fn from(self, graph: &PlanarGraph) -> u32 {
+        self.twin().to(graph)
     }
 
-    fn to(self, network: &PlanarGraph) -> u32 {
-        let edge = &network.edges[self.edge];
+    fn to(self, graph: &PlanarGraph) -> u32 {
+        let edge = &graph.edges[self.edge];
         if self.is_forward { edge.to } else { edge.from }
     }
 
-    fn label(self, network: &PlanarGraph, labels: &mut FaceLabels) -> LabelId {
-        let label = network.edges[self.edge].label;
-        match self.is_forward {
-            true => label,
-            false => labels.reversed(label),
+    fn label(self, graph: &PlanarGraph, labels: &mut FaceLabels) -> LabelId {
+        let label = graph.edges[self.edge].label;
+        if self.is_forward {
+            label
+        } else {
+            labels.reversed(label)
         }
     }
 }
 
-/// The edges at each point.
-pub(super) struct Incident {
+/// The edges that end in each point of a graph.
+pub(super) struct IncidentEdges {
+    /// Where the edges of each point start in `edges`, and the end of the last.
     starts: Vec<u32>,
     edges: Vec<u32>,
 }
 
-impl Incident {
-    pub(super) fn new(network: &PlanarGraph) -> Incident {
-        let mut starts = vec![0; network.points.len() + 1];
-        for edge in &network.edges {
+impl IncidentEdges {
+    pub(super) fn new(graph: &PlanarGraph) -> IncidentEdges {
+        let mut starts = vec![0; graph.points.len() + 1];
+        for edge in &graph.edges {
             for end in [edge.from, edge.to] {
                 starts[end as usize + 1] += 1;
             }
         }
-        for at in 1..starts.len() {
-            starts[at] += starts[at - 1];
+        for point in 1..starts.len() {
+            starts[point] += starts[point - 1];
         }
         let mut next = starts.clone();
-        let mut edges = vec![0; 2 * network.edges.len()];
-        for (number, edge) in (0_u32..).zip(&network.edges) {
+        let mut edges = vec![0; 2 * graph.edges.len()];
+        for (index, edge) in (0_u32..).zip(&graph.edges) {
             for end in [edge.from, edge.to] {
-                edges[next[end as usize] as usize] = number;
+                edges[next[end as usize] as usize] = index;
                 next[end as usize] += 1;
             }
         }
-        Incident { starts, edges }
+        IncidentEdges { starts, edges }
     }
 
-    /// The edges that end in the point, by their numbers.
-    pub(super) fn at(&self, point: u32) -> &[u32] {
+    /// Returns the indices of the edges that end in a point.
+    pub(super) fn edges_at(&self, point: u32) -> &[u32] {
         let point = point as usize;
         &self.edges[self.starts[point] as usize..self.starts[point + 1] as usize]
     }
 
-    /// The edge that goes on from the end of this one with the same areas on either side, where no
-    /// other one that minds it is there.
-    fn next(&self, network: &PlanarGraph, labels: &mut FaceLabels, way: Way) -> Option<Way> {
-        let end = way.to(network);
-        let label = network.edges[way.edge].label;
+    /// Returns the edge that continues the arc at the end of a half-edge, or `None` if that is a node.
+    ///
+    /// It must have the same areas on each side, and be the only other edge there that must not be crossed.
+    fn continuation(
+        &self,
+        graph: &PlanarGraph,
+        labels: &mut FaceLabels,
+        half_edge: HalfEdge,
+    ) -> Option<HalfEdge> {
+        let end = half_edge.to(graph);
+        let label = graph.edges[half_edge.edge].label;
         let mut others = self
-            .at(end)
+            .edges_at(end)
             .iter()
             .map(|&edge| edge as usize)
             .filter(|&edge| {
-                edge != way.edge && labels.must_not_cross(network.edges[edge].label, label)
+                edge != half_edge.edge && labels.must_not_cross(graph.edges[edge].label, label)
             });
         let (other, None) = (others.next()?, others.next()) else {
             return None;
         };
-        let next = Way {
+        let next = HalfEdge {
             edge: other,
-            is_forward: network.edges[other].from == end,
+            is_forward: graph.edges[other].from == end,
         };
-        (next.label(network, labels) == way.label(network, labels)).then_some(next)
+        (next.label(graph, labels) == half_edge.label(graph, labels)).then_some(next)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::grid::IntCoord;
-    use super::super::planar_graph::snap_round;
     use super::super::planar_graph::tests::graph_of;
+    use super::super::planar_graph::{GraphEdge, snap_round};
     use super::*;
 
-    /// The lengths of the open arcs and of the closed ones, in vertices.
-    fn lengths(areas: &[&[IntCoord]], is_partition: bool) -> (Vec<usize>, Vec<usize>) {
+    /// Returns the numbers of vertices of the open arcs and of the closed arcs, sorted.
+    fn arc_lengths(areas: &[&[IntCoord]], is_partition: bool) -> (Vec<usize>, Vec<usize>) {
         let mut labels = FaceLabels::new(is_partition);
-        let network = graph_of(areas, &mut labels);
-        let network = snap_round(&network, &mut labels, 1);
-        let arcs = arcs(&network, &mut labels);
-        let of = |is_closed: bool| {
+        let graph = graph_of(areas, &mut labels);
+        let graph = snap_round(&graph, &mut labels, 1);
+        let arcs = build_arcs(&graph, &mut labels);
+        let lengths = |is_closed: bool| {
             let kind = arcs.iter().filter(|arc| arc.is_closed == is_closed);
             let mut lengths: Vec<usize> = kind.map(|arc| arc.points.len()).collect();
             lengths.sort_unstable();
             lengths
         };
-        (of(false), of(true))
+        (lengths(false), lengths(true))
     }
 
     #[test]
@@ -184,48 +193,46 @@ mod tests {
         let west: &[IntCoord] = &[(0, 0), (10, 0), (12, 5), (10, 10), (0, 10)];
         let east: &[IntCoord] = &[(10, 0), (20, 0), (20, 10), (10, 10), (12, 5)];
         // Two coasts of four vertices, and the border of three.
-        assert_eq!(lengths(&[west, east], true), (vec![3, 4, 4], vec![]));
+        assert_eq!(arc_lengths(&[west, east], true), (vec![3, 4, 4], vec![]));
     }
 
     #[test]
-    fn an_island_is_a_closed_arc_and_an_enclave_is_one_of_two_areas() {
+    fn an_island_is_a_closed_arc_and_an_enclave_shares_one_with_its_hole() {
         let island: &[IntCoord] = &[(50, 50), (60, 50), (60, 60)];
-        let around: &[IntCoord] = &[(0, 0), (9, 0), (9, 9), (0, 9)];
+        let outer: &[IntCoord] = &[(0, 0), (9, 0), (9, 9), (0, 9)];
         let hole: &[IntCoord] = &[(3, 3), (3, 6), (6, 6), (6, 3)];
         let mut labels = FaceLabels::new(true);
-        let mut network = graph_of(&[island, around], &mut labels);
-        // The enclave's ring, and the same one the other way as a hole.
+        let mut graph = graph_of(&[island, outer], &mut labels);
+        // The ring of the enclave, and the same ring in the opposite direction as a hole.
         let enclave: Vec<IntCoord> = hole.iter().rev().copied().collect();
         for (area, ring) in [(1, hole), (2, &enclave[..])] {
             let label = labels.intern(Box::new([(area, true)]));
-            let first = u32::try_from(network.points.len()).expect("few");
-            network.points.extend_from_slice(ring);
-            network
-                .edges
-                .extend((0..4).map(|at| super::super::planar_graph::GraphEdge {
-                    from: first + at,
-                    to: first + (at + 1) % 4,
-                    label,
-                }));
+            let first = u32::try_from(graph.points.len()).expect("few");
+            graph.points.extend_from_slice(ring);
+            graph.edges.extend((0..4).map(|index| GraphEdge {
+                from: first + index,
+                to: first + (index + 1) % 4,
+                label,
+            }));
         }
-        let network = snap_round(&network, &mut labels, 1);
-        let arcs = arcs(&network, &mut labels);
+        let graph = snap_round(&graph, &mut labels, 1);
+        let arcs = build_arcs(&graph, &mut labels);
         assert!(arcs.iter().all(|arc| arc.is_closed));
-        let mut areas: Vec<usize> = arcs
+        let mut area_counts: Vec<usize> = arcs
             .iter()
             .map(|arc| labels.faces(arc.label).len())
             .collect();
-        areas.sort_unstable();
-        assert_eq!(areas, [1, 1, 2]);
+        area_counts.sort_unstable();
+        assert_eq!(area_counts, [1, 1, 2]);
     }
 
     #[test]
-    fn areas_over_each_other_share_what_coincides_and_else_do_not_mind() {
-        let one: &[IntCoord] = &[(0, 0), (10, 0), (10, 10), (0, 10)];
+    fn overlapping_areas_share_only_coincident_edges() {
+        let square: &[IntCoord] = &[(0, 0), (10, 0), (10, 10), (0, 10)];
         let across: &[IntCoord] = &[(5, -5), (15, -5), (15, 5), (5, 5)];
-        assert_eq!(lengths(&[one, across], false), (vec![], vec![4, 4]));
-        assert_eq!(lengths(&[one, one], false), (vec![], vec![4]));
+        assert_eq!(arc_lengths(&[square, across], false), (vec![], vec![4, 4]));
+        assert_eq!(arc_lengths(&[square, square], false), (vec![], vec![4]));
         let half: &[IntCoord] = &[(0, 0), (10, 0), (10, 10)];
-        assert_eq!(lengths(&[one, half], false), (vec![2, 3, 3], vec![]));
+        assert_eq!(arc_lengths(&[square, half], false), (vec![2, 3, 3], vec![]));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::arcs::{Arc, arcs};
+use super::arcs::{BoundaryArc, build_arcs};
 use super::coverage::{CoverageTopology, WORLD_BITS};
 use super::grid::IntCoord;
 use super::pinch::{Pinch, unpinch};
@@ -101,7 +101,7 @@ fn grounds(
     tolerance: f64,
     middles: &[Option<Vertex>],
 ) -> Vec<Ground> {
-    let arcs = arcs(network, labels);
+    let arcs = build_arcs(network, labels);
     let arcs = simplify(network, labels, arcs, tolerance);
     let mut steps: Vec<Vec<Step>> = vec![Vec::new(); middles.len()];
     for arc in &arcs {
@@ -176,7 +176,7 @@ impl Ground {
     }
 }
 
-fn edges(arc: &Arc) -> impl Iterator<Item = (u32, u32)> {
+fn edges(arc: &BoundaryArc) -> impl Iterator<Item = (u32, u32)> {
     let closing = arc.is_closed.then(|| {
         let last = arc.points.last().copied().expect("a ring has vertices");
         (last, arc.points[0])

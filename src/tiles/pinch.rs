@@ -13,7 +13,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::arcs::Incident;
+use super::arcs::IncidentEdges;
 use super::grid::{IntCoord, PixelGrid, PointGrid, cross};
 use super::planar_graph::{FaceLabels, GraphEdge, LabelId, PlanarGraph, RawEdge, merge_edges};
 use super::simplify::in_triangle;
@@ -42,7 +42,7 @@ pub(super) fn unpinch(
     labels: &mut FaceLabels,
     pinches: &[Pinch],
 ) -> bool {
-    let incident = Incident::new(network);
+    let incident = IncidentEdges::new(network);
     let buckets = PointGrid::new(&network.points);
     let mut is_gone = vec![false; network.edges.len()];
     let mut added: Vec<RawEdge> = Vec::new();
@@ -78,13 +78,13 @@ pub(super) fn unpinch(
 fn wedges(
     network: &PlanarGraph,
     labels: &mut FaceLabels,
-    incident: &Incident,
+    incident: &IncidentEdges,
     vertex: u32,
     area: u32,
 ) -> Vec<Wedge> {
     let at = network.points[vertex as usize];
     let edges: Vec<GraphEdge> = incident
-        .at(vertex)
+        .edges_at(vertex)
         .iter()
         .map(|&edge| network.edges[edge as usize])
         .collect();
@@ -96,7 +96,7 @@ fn wedges(
         }
     };
     let mut leaving: Vec<(u32, u32, LabelId)> = Vec::new();
-    for (&number, edge) in incident.at(vertex).iter().zip(&edges) {
+    for (&number, edge) in incident.edges_at(vertex).iter().zip(&edges) {
         let label = match edge.from == vertex {
             true => edge.label,
             false => labels.reversed(edge.label),
@@ -144,7 +144,7 @@ fn by_angle(at: IntCoord, a: IntCoord, b: IntCoord) -> Ordering {
 fn may_open(
     network: &PlanarGraph,
     labels: &FaceLabels,
-    incident: &Incident,
+    incident: &IncidentEdges,
     buckets: &PointGrid,
     vertex: u32,
     wedge: &Wedge,
@@ -158,7 +158,7 @@ fn may_open(
     if doubled_area < 0 || lattice.segment_hits(a, b, v) {
         return false;
     }
-    let has_edge = incident.at(from).iter().any(|&edge| {
+    let has_edge = incident.edges_at(from).iter().any(|&edge| {
         let edge = &network.edges[edge as usize];
         (edge.from == to || edge.to == to) && labels.must_not_cross(edge.label, wedge.label)
     });
@@ -168,7 +168,7 @@ fn may_open(
     let low = (a.0.min(v.0).min(b.0) - 1, a.1.min(v.1).min(b.1) - 1);
     let high = (a.0.max(v.0).max(b.0) + 1, a.1.max(v.1).max(b.1) + 1);
     buckets.in_box(low, high).all(|point| {
-        let is_free = [from, vertex, to].contains(&point) || incident.at(point).is_empty();
+        let is_free = [from, vertex, to].contains(&point) || incident.edges_at(point).is_empty();
         let at = spot(point);
         is_free
             || !(lattice.segment_hits(a, b, at) || (doubled_area > 0 && in_triangle(at, [a, v, b])))

@@ -18,7 +18,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use super::arcs::Arc;
+use super::arcs::BoundaryArc;
 use super::grid::{IntCoord, PixelGrid, PointGrid, cross, doubled_area};
 use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
 
@@ -37,7 +37,7 @@ struct Slot {
 struct Simplifier<'n> {
     points: &'n [IntCoord],
     labels: &'n FaceLabels,
-    arcs: &'n [Arc],
+    arcs: &'n [BoundaryArc],
     slots: Vec<Slot>,
     /// The first slot of each arc, and one past the last.
     starts: Vec<u32>,
@@ -58,9 +58,9 @@ struct Simplifier<'n> {
 pub(super) fn simplify(
     network: &PlanarGraph,
     labels: &FaceLabels,
-    arcs: Vec<Arc>,
+    arcs: Vec<BoundaryArc>,
     tolerance: f64,
-) -> Vec<Arc> {
+) -> Vec<BoundaryArc> {
     let arcs = without_specks(&network.points, labels, arcs, tolerance);
     let mut simplifier = Simplifier::new(&network.points, labels, &arcs, tolerance);
     simplifier.run();
@@ -71,7 +71,7 @@ impl<'n> Simplifier<'n> {
     fn new(
         points: &'n [IntCoord],
         labels: &'n FaceLabels,
-        arcs: &'n [Arc],
+        arcs: &'n [BoundaryArc],
         tolerance: f64,
     ) -> Simplifier<'n> {
         let mut simplifier = Simplifier {
@@ -93,7 +93,7 @@ impl<'n> Simplifier<'n> {
         simplifier
     }
 
-    fn add(&mut self, number: u32, arc: &Arc) {
+    fn add(&mut self, number: u32, arc: &BoundaryArc) {
         let first = count(self.slots.len());
         let length = count(arc.points.len());
         let last = first + length - 1;
@@ -269,11 +269,11 @@ impl<'n> Simplifier<'n> {
         }
     }
 
-    fn simplified(&self) -> Vec<Arc> {
-        let left = |(at, arc): (usize, &Arc)| {
+    fn simplified(&self) -> Vec<BoundaryArc> {
+        let left = |(at, arc): (usize, &BoundaryArc)| {
             let range = self.starts[at] as usize..self.starts[at + 1] as usize;
             let slots = self.slots[range].iter().filter(|slot| !slot.is_gone);
-            Arc {
+            BoundaryArc {
                 points: slots.map(|slot| slot.point).collect(),
                 ..*arc
             }
@@ -287,14 +287,15 @@ impl<'n> Simplifier<'n> {
 fn without_specks(
     points: &[IntCoord],
     labels: &FaceLabels,
-    arcs: Vec<Arc>,
+    arcs: Vec<BoundaryArc>,
     tolerance: f64,
-) -> Vec<Arc> {
+) -> Vec<BoundaryArc> {
     if tolerance <= 0.0 {
         return arcs;
     }
-    let spots =
-        |arc: &Arc| -> Vec<IntCoord> { arc.points.iter().map(|&at| points[at as usize]).collect() };
+    let spots = |arc: &BoundaryArc| -> Vec<IntCoord> {
+        arc.points.iter().map(|&at| points[at as usize]).collect()
+    };
     let doubled_areas: Vec<i128> = arcs
         .iter()
         .map(|arc| {
@@ -315,7 +316,7 @@ fn without_specks(
         }
     }
     let buckets = PointGrid::new(points);
-    let is_speck = |at: usize, arc: &Arc| {
+    let is_speck = |at: usize, arc: &BoundaryArc| {
         let is_small = arc.is_closed && (doubled_areas[at] as f64) < 2.0 * tolerance * tolerance;
         is_small
             && labels
@@ -331,7 +332,7 @@ fn without_specks(
 }
 
 /// Whether no vertex but its own is in the arc's box.
-fn is_empty(points: &[IntCoord], buckets: &PointGrid, arc: &Arc) -> bool {
+fn is_empty(points: &[IntCoord], buckets: &PointGrid, arc: &BoundaryArc) -> bool {
     let own: HashSet<u32> = arc.points.iter().copied().collect();
     let spots = arc.points.iter().map(|&at| points[at as usize]);
     let (low, high) = spots.fold(

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::arcs::{Arc, arcs};
+use super::arcs::{BoundaryArc, build_arcs};
 use super::coverage::graph_on_grid;
 use super::grid::IntCoord;
 use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
@@ -40,7 +40,7 @@ impl Topology {
         let mut degrees: HashMap<IntCoord, (f64, f64)> = HashMap::new();
         let network = graph_on_grid(boundaries, &mut labels, &mut degrees);
         let network = snap_round(&network, &mut labels, 1);
-        let arcs = arcs(&network, &mut labels);
+        let arcs = build_arcs(&network, &mut labels);
         let places = places(&network, &arcs);
         let rings_of = |steps: &Vec<Step>| {
             let referred = |ring: &Vec<IntCoord>| referred(ring, &places);
@@ -48,7 +48,7 @@ impl Topology {
             polygons(steps).into_iter().map(polygon).collect()
         };
         let steps = steps(&network, &labels, &arcs, boundaries.len());
-        let line = |arc: &Arc| {
+        let line = |arc: &BoundaryArc| {
             let spots = spots(&network, arc);
             spots.iter().map(|spot| degrees[spot]).collect()
         };
@@ -60,14 +60,19 @@ impl Topology {
 }
 
 /// The vertices of an arc; of a closed one the first again at the end.
-fn spots(network: &PlanarGraph, arc: &Arc) -> Vec<IntCoord> {
+fn spots(network: &PlanarGraph, arc: &BoundaryArc) -> Vec<IntCoord> {
     let again = arc.points.first().filter(|_| arc.is_closed);
     let points = arc.points.iter().chain(again);
     points.map(|&it| network.points[it as usize]).collect()
 }
 
 /// The edges of each area, sorted, with the area on the left.
-fn steps(network: &PlanarGraph, labels: &FaceLabels, arcs: &[Arc], areas: usize) -> Vec<Vec<Step>> {
+fn steps(
+    network: &PlanarGraph,
+    labels: &FaceLabels,
+    arcs: &[BoundaryArc],
+    areas: usize,
+) -> Vec<Vec<Step>> {
     let mut steps: Vec<Vec<Step>> = vec![Vec::new(); areas];
     for arc in arcs {
         for edge in spots(network, arc).windows(2) {
@@ -86,7 +91,7 @@ fn steps(network: &PlanarGraph, labels: &FaceLabels, arcs: &[Arc], areas: usize)
 }
 
 /// The arcs that begin with an edge, in either direction.
-fn places(network: &PlanarGraph, arcs: &[Arc]) -> HashMap<Step, ArcRef> {
+fn places(network: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<Step, ArcRef> {
     let mut places = HashMap::new();
     for (number, arc) in arcs.iter().enumerate() {
         let spots = spots(network, arc);
