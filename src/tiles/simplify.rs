@@ -1,19 +1,21 @@
-//! Leaves out vertices of arcs, the least ones first, as long as no border moves by more than a tolerance
-//! and nothing crosses. The contract is that of JTS's `CoverageSimplifier`: nodes stay, areas keep
-//! their neighbours, no ring collapses.
+//! Simplifies arcs by removing vertices, those that move the line least first, as long as no border moves by
+//! more than a tolerance and nothing crosses.
+//!
+//! It guarantees what JTS's `CoverageSimplifier` does: nodes stay, areas keep their neighbours, and no ring
+//! collapses.
 //!
 //! ```text
-//!        v             the vertex v goes if every vertex that has gone between a and b, and v, is within
-//!      ╱   ╲           the tolerance of a–b, if no vertex is in the triangle, and if a–b enters
-//!     a ─ ─ ─ b        the square of none
+//!        v             Vertex v is removed if v and every vertex already removed between a and b are within
+//!      ╱   ╲           the tolerance of a–b, if the triangle contains no vertex, and if a–b hits no
+//!     a ─ ─ ─ b        hot pixel
 //! ```
 //!
-//! An edge that crossed a–b would have an end in the triangle, or cross a–v or v–b. So nothing has
-//! to be looked at but vertices, and each stays half a unit and more from every edge that does not end
-//! in it, as [`super::planar_graph`] left them.
+//! An edge that crossed a–b would have an end inside the triangle, or would cross a–v or v–b. So only vertices
+//! need testing, and each stays at least half a unit away from every edge that does not end in it, as
+//! [`super::planar_graph`] left them.
 //!
-//! Douglas and Peucker's method refuses whole spans at a time where something is in the way, and keeps
-//! more vertices; Visvalingam and Whyatt's order by area says nothing of how far a border moves.
+//! Rejected: Douglas–Peucker refuses whole spans at a time where something is in the way, and so retains more
+//! vertices; Visvalingam–Whyatt orders by area, which does not bound how far a border moves.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -22,89 +24,89 @@ use super::arcs::BoundaryArc;
 use super::grid::{IntCoord, PixelGrid, PointGrid, cross, doubled_area};
 use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
 
-/// A place on an arc.
+/// A vertex of an arc, in a doubly linked list of those that remain.
 #[derive(Debug, Clone, Copy)]
-struct Slot {
+struct ArcVertex {
     point: u32,
     arc: u32,
-    before: u32,
-    after: u32,
-    /// Whether it may go: it is no end of an arc.
-    is_inner: bool,
-    is_gone: bool,
+    previous: u32,
+    next: u32,
+    /// Whether it may be removed: it is not an end of an open arc.
+    is_interior: bool,
+    is_removed: bool,
 }
 
-struct Simplifier<'n> {
+struct ArcSimplifier<'n> {
     points: &'n [IntCoord],
     labels: &'n FaceLabels,
     arcs: &'n [BoundaryArc],
-    slots: Vec<Slot>,
-    /// The first slot of each arc, and one past the last.
+    vertices: Vec<ArcVertex>,
+    /// The index of each arc's first vertex, and one past the last of all.
     starts: Vec<u32>,
-    /// How many of each arc's slots are left.
-    left: Vec<u32>,
-    /// In how many arcs each point is still.
+    /// How many vertices of each arc remain.
+    remaining: Vec<u32>,
+    /// How many remaining vertices are at each point.
     uses: Vec<u32>,
-    /// The labels at each point, for areas that lie over each other.
+    /// The labels of the arcs at each point, if areas may overlap.
     labels_at: HashMap<u32, Vec<LabelId>>,
-    buckets: PointGrid,
-    /// Arcs of one edge, by their ends.
-    straight: HashMap<(u32, u32), Vec<LabelId>>,
+    point_grid: PointGrid,
+    /// The labels of the arcs that have a single edge, by the ends of that edge.
+    single_edge_arcs: HashMap<(u32, u32), Vec<LabelId>>,
     squared_tolerance: f64,
 }
 
-/// The arcs with fewer vertices; the tolerance is in units of the network, which is
-/// [`snapped`](super::planar_graph::snap_round).
+/// Simplifies the arcs of a [snap-rounded](super::planar_graph::snap_round) graph; `tolerance` is in units of
+/// the graph.
 pub(super) fn simplify(
-    network: &PlanarGraph,
+    graph: &PlanarGraph,
     labels: &FaceLabels,
     arcs: Vec<BoundaryArc>,
     tolerance: f64,
 ) -> Vec<BoundaryArc> {
-    let arcs = without_specks(&network.points, labels, arcs, tolerance);
-    let mut simplifier = Simplifier::new(&network.points, labels, &arcs, tolerance);
+    let arcs = remove_specks(&graph.points, labels, arcs, tolerance);
+    let mut simplifier = ArcSimplifier::new(&graph.points, labels, &arcs, tolerance);
     simplifier.run();
-    simplifier.simplified()
+    simplifier.remaining_arcs()
 }
 
-impl<'n> Simplifier<'n> {
+impl<'n> ArcSimplifier<'n> {
     fn new(
         points: &'n [IntCoord],
         labels: &'n FaceLabels,
         arcs: &'n [BoundaryArc],
         tolerance: f64,
-    ) -> Simplifier<'n> {
-        let mut simplifier = Simplifier {
+    ) -> ArcSimplifier<'n> {
+        let mut simplifier = ArcSimplifier {
             points,
             labels,
             arcs,
-            slots: Vec::new(),
+            vertices: Vec::new(),
             starts: vec![0],
-            left: Vec::new(),
+            remaining: Vec::new(),
             uses: vec![0; points.len()],
             labels_at: HashMap::new(),
-            buckets: PointGrid::new(points),
-            straight: HashMap::new(),
+            point_grid: PointGrid::new(points),
+            single_edge_arcs: HashMap::new(),
             squared_tolerance: tolerance * tolerance,
         };
-        for (number, arc) in (0..).zip(arcs) {
-            simplifier.add(number, arc);
+        for (index, arc) in (0..).zip(arcs) {
+            simplifier.add_arc(index, arc);
         }
         simplifier
     }
 
-    fn add(&mut self, number: u32, arc: &BoundaryArc) {
-        let first = count(self.slots.len());
-        let length = count(arc.points.len());
+    fn add_arc(&mut self, arc_index: u32, arc: &BoundaryArc) {
+        let first = to_u32(self.vertices.len());
+        let length = to_u32(arc.points.len());
         let last = first + length - 1;
-        for (at, &point) in (first..).zip(&arc.points) {
-            self.slots.push(Slot {
+        for (index, &point) in (first..).zip(&arc.points) {
+            self.vertices.push(ArcVertex {
                 point,
-                arc: number,
-                before: if at == first { last } else { at - 1 },
-                after: if at == last { first } else { at + 1 },
-                is_inner: arc.is_closed || (at != first && at != last),
-                is_gone: false,
+                arc: arc_index,
+                previous: if index == first { last } else { index - 1 },
+                next: if index == last { first } else { index + 1 },
+                is_interior: arc.is_closed || (index != first && index != last),
+                is_removed: false,
             });
             self.uses[point as usize] += 1;
             if !self.labels.is_partition {
@@ -112,137 +114,149 @@ impl<'n> Simplifier<'n> {
             }
         }
         self.starts.push(last + 1);
-        self.left.push(length);
+        self.remaining.push(length);
         if let [from, to] = arc.points[..] {
-            self.note_straight(from, to, arc.label);
+            self.add_single_edge_arc(from, to, arc.label);
         }
     }
 
-    fn note_straight(&mut self, from: u32, to: u32, label: LabelId) {
+    fn add_single_edge_arc(&mut self, from: u32, to: u32, label: LabelId) {
         let ends = (from.min(to), from.max(to));
-        self.straight.entry(ends).or_default().push(label);
+        self.single_edge_arcs.entry(ends).or_default().push(label);
     }
 
     fn run(&mut self) {
-        // Costs are not negative, and bits of such numbers are in their order.
+        // Costs are not negative, so their bits sort as they do.
         let mut queue: BinaryHeap<Reverse<(u64, u32)>> = BinaryHeap::new();
-        let mut cost = vec![f64::INFINITY; self.slots.len()];
-        for slot in 0..count(self.slots.len()) {
-            self.queue(slot, &mut cost, &mut queue);
+        let mut costs = vec![f64::INFINITY; self.vertices.len()];
+        for vertex in 0..to_u32(self.vertices.len()) {
+            self.enqueue(vertex, &mut costs, &mut queue);
         }
-        while let Some(Reverse((bits, slot))) = queue.pop() {
-            let is_stale = cost[slot as usize].to_bits() != bits;
-            let Slot {
-                before,
-                after,
-                is_gone,
+        while let Some(Reverse((bits, vertex))) = queue.pop() {
+            let is_stale = costs[vertex as usize].to_bits() != bits;
+            let ArcVertex {
+                previous,
+                next,
+                is_removed,
                 ..
-            } = self.slots[slot as usize];
-            if is_gone || is_stale || !self.may_go(slot) {
+            } = self.vertices[vertex as usize];
+            if is_removed || is_stale || !self.can_remove(vertex) {
                 continue;
             }
-            self.remove(slot);
-            for neighbour in [before, after] {
-                self.queue(neighbour, &mut cost, &mut queue);
+            self.remove(vertex);
+            for neighbour in [previous, next] {
+                self.enqueue(neighbour, &mut costs, &mut queue);
             }
         }
     }
 
-    fn queue(&self, slot: u32, cost: &mut [f64], queue: &mut BinaryHeap<Reverse<(u64, u32)>>) {
-        if !self.slots[slot as usize].is_inner {
+    fn enqueue(&self, vertex: u32, costs: &mut [f64], queue: &mut BinaryHeap<Reverse<(u64, u32)>>) {
+        if !self.vertices[vertex as usize].is_interior {
             return;
         }
-        let squared = self.squared_distance(slot);
-        cost[slot as usize] = squared;
+        let squared = self.squared_displacement(vertex);
+        costs[vertex as usize] = squared;
         if squared <= self.squared_tolerance {
-            queue.push(Reverse((squared.to_bits(), slot)));
+            queue.push(Reverse((squared.to_bits(), vertex)));
         }
     }
 
-    /// How far the arc would move, squared: the furthest of all its vertices, those that are gone
-    /// included, between the neighbours of the slot, from the edge between these.
-    fn squared_distance(&self, slot: u32) -> f64 {
-        let Slot {
-            before, after, arc, ..
-        } = self.slots[slot as usize];
-        let [a, b] = [before, after].map(|at| self.spot(at));
+    /// Returns the square of how far the arc would move if the vertex were removed: the largest distance from
+    /// the new edge of any original vertex between its ends, removed ones included.
+    ///
+    /// Stops early once the tolerance is exceeded.
+    fn squared_displacement(&self, vertex: u32) -> f64 {
+        let ArcVertex {
+            previous,
+            next,
+            arc,
+            ..
+        } = self.vertices[vertex as usize];
+        let [a, b] = [previous, next].map(|end| self.position(end));
         let (first, end) = (self.starts[arc as usize], self.starts[arc as usize + 1]);
         let mut furthest: f64 = 0.0;
-        let mut at = before;
+        let mut between = previous;
         loop {
-            at = if at + 1 == end { first } else { at + 1 };
-            if at == after {
+            between = if between + 1 == end {
+                first
+            } else {
+                between + 1
+            };
+            if between == next {
                 return furthest;
             }
-            furthest = furthest.max(squared_distance(self.spot(at), a, b));
+            furthest = furthest.max(squared_distance(self.position(between), a, b));
             if furthest > self.squared_tolerance {
                 return furthest;
             }
         }
     }
 
-    fn spot(&self, slot: u32) -> IntCoord {
-        self.points[self.slots[slot as usize].point as usize]
+    fn position(&self, vertex: u32) -> IntCoord {
+        self.points[self.vertices[vertex as usize].point as usize]
     }
 
-    fn may_go(&self, slot: u32) -> bool {
-        let Slot {
+    fn can_remove(&self, vertex: u32) -> bool {
+        let ArcVertex {
             point,
             arc,
-            before,
-            after,
+            previous,
+            next,
             ..
-        } = self.slots[slot as usize];
+        } = self.vertices[vertex as usize];
         let (from, to) = (
-            self.slots[before as usize].point,
-            self.slots[after as usize].point,
+            self.vertices[previous as usize].point,
+            self.vertices[next as usize].point,
         );
         let label = self.arcs[arc as usize].label;
-        // A ring has three vertices, counted twice where it begins and ends in one node.
-        let left = self.left[arc as usize];
-        let is_ring = self.arcs[arc as usize].is_closed;
-        let ends_where_it_begins = !is_ring
-            && self.slots[self.starts[arc as usize] as usize].point
-                == self.slots[self.starts[arc as usize + 1] as usize - 1].point;
-        let least = 3 + u32::from(ends_where_it_begins);
-        if from == to || ((is_ring || ends_where_it_begins) && left <= least) {
+        // A ring needs three vertices; an open arc that ends at the node where it starts counts that one twice.
+        let remaining = self.remaining[arc as usize];
+        let is_closed = self.arcs[arc as usize].is_closed;
+        let ends_at_its_start = !is_closed
+            && self.vertices[self.starts[arc as usize] as usize].point
+                == self.vertices[self.starts[arc as usize + 1] as usize - 1].point;
+        let min_remaining = 3 + u32::from(ends_at_its_start);
+        if from == to || ((is_closed || ends_at_its_start) && remaining <= min_remaining) {
             return false;
         }
-        if left == 3 && !is_ring {
+        // The arc would become a single edge, which must not coincide with another.
+        if remaining == 3 && !is_closed {
             let ends = (from.min(to), from.max(to));
-            let mut others = self.straight.get(&ends).into_iter().flatten();
+            let mut others = self.single_edge_arcs.get(&ends).into_iter().flatten();
             if others.any(|&other| self.labels.must_not_cross(other, label)) {
                 return false;
             }
         }
         self.is_clear(
-            [before, slot, after].map(|at| self.spot(at)),
+            [previous, vertex, next].map(|corner| self.position(corner)),
             [from, point, to],
             label,
         )
     }
 
-    /// Whether no other vertex is in the triangle or near its new side.
-    fn is_clear(&self, [a, v, b]: [IntCoord; 3], own: [u32; 3], label: LabelId) -> bool {
-        let low = (a.0.min(v.0).min(b.0), a.1.min(v.1).min(b.1));
-        let high = (a.0.max(v.0).max(b.0), a.1.max(v.1).max(b.1));
-        let lattice = PixelGrid::new(1);
+    /// Returns whether no other vertex that matters to the label is in the triangle or near its new side.
+    fn is_clear(&self, [a, v, b]: [IntCoord; 3], corners: [u32; 3], label: LabelId) -> bool {
+        let min = (a.0.min(v.0).min(b.0), a.1.min(v.1).min(b.1));
+        let max = (a.0.max(v.0).max(b.0), a.1.max(v.1).max(b.1));
+        let grid = PixelGrid::new(1);
         let is_flat = cross(a, v, b) == 0;
-        self.buckets
-            .in_box((low.0 - 1, low.1 - 1), (high.0 + 1, high.1 + 1))
+        self.point_grid
+            .in_box((min.0 - 1, min.1 - 1), (max.0 + 1, max.1 + 1))
             .all(|point| {
-                let spot = self.points[point as usize];
-                let is_near = || {
-                    lattice.segment_hits(a, b, spot) || (!is_flat && in_triangle(spot, [a, v, b]))
+                let position = self.points[point as usize];
+                let is_in_the_way = || {
+                    grid.segment_hits(a, b, position)
+                        || (!is_flat && in_triangle(position, [a, v, b]))
                 };
-                own.contains(&point)
+                corners.contains(&point)
                     || self.uses[point as usize] == 0
-                    || !is_near()
-                    || !self.minds(point, label)
+                    || !is_in_the_way()
+                    || !self.matters_to(point, label)
             })
     }
 
-    fn minds(&self, point: u32, label: LabelId) -> bool {
+    /// Returns whether an arc with this label must not pass the point on its other side.
+    fn matters_to(&self, point: u32, label: LabelId) -> bool {
         if self.labels.is_partition {
             return true;
         }
@@ -250,41 +264,44 @@ impl<'n> Simplifier<'n> {
         labels.any(|&other| self.labels.must_not_cross(other, label))
     }
 
-    fn remove(&mut self, slot: u32) {
-        let Slot {
+    fn remove(&mut self, vertex: u32) {
+        let ArcVertex {
             point,
             arc,
-            before,
-            after,
+            previous,
+            next,
             ..
-        } = self.slots[slot as usize];
-        self.slots[slot as usize].is_gone = true;
-        self.slots[before as usize].after = after;
-        self.slots[after as usize].before = before;
+        } = self.vertices[vertex as usize];
+        self.vertices[vertex as usize].is_removed = true;
+        self.vertices[previous as usize].next = next;
+        self.vertices[next as usize].previous = previous;
         self.uses[point as usize] -= 1;
-        self.left[arc as usize] -= 1;
-        if self.left[arc as usize] == 2 {
-            let ends = [before, after].map(|at| self.slots[at as usize].point);
-            self.note_straight(ends[0], ends[1], self.arcs[arc as usize].label);
+        self.remaining[arc as usize] -= 1;
+        if self.remaining[arc as usize] == 2 {
+            let [from, to] = [previous, next].map(|end| self.vertices[end as usize].point);
+            self.add_single_edge_arc(from, to, self.arcs[arc as usize].label);
         }
     }
 
-    fn simplified(&self) -> Vec<BoundaryArc> {
-        let left = |(at, arc): (usize, &BoundaryArc)| {
-            let range = self.starts[at] as usize..self.starts[at + 1] as usize;
-            let slots = self.slots[range].iter().filter(|slot| !slot.is_gone);
+    fn remaining_arcs(&self) -> Vec<BoundaryArc> {
+        let remaining = |(index, arc): (usize, &BoundaryArc)| {
+            let range = self.starts[index] as usize..self.starts[index + 1] as usize;
+            let vertices = self.vertices[range]
+                .iter()
+                .filter(|vertex| !vertex.is_removed);
             BoundaryArc {
-                points: slots.map(|slot| slot.point).collect(),
+                points: vertices.map(|vertex| vertex.point).collect(),
                 ..*arc
             }
         };
-        self.arcs.iter().enumerate().map(left).collect()
+        self.arcs.iter().enumerate().map(remaining).collect()
     }
 }
 
-/// Without the closed arcs that surround less ground than the square of the tolerance and no other
-/// vertex; the largest ring of an area that has nothing else stays.
-fn without_specks(
+/// Removes closed arcs that enclose less than the square of the tolerance and no other vertex.
+///
+/// An arc is retained if it is the largest of one of its areas; open arcs count as larger than closed ones.
+fn remove_specks(
     points: &[IntCoord],
     labels: &FaceLabels,
     arcs: Vec<BoundaryArc>,
@@ -293,76 +310,81 @@ fn without_specks(
     if tolerance <= 0.0 {
         return arcs;
     }
-    let spots = |arc: &BoundaryArc| -> Vec<IntCoord> {
-        arc.points.iter().map(|&at| points[at as usize]).collect()
+    let ring = |arc: &BoundaryArc| -> Vec<IntCoord> {
+        arc.points
+            .iter()
+            .map(|&point| points[point as usize])
+            .collect()
     };
     let doubled_areas: Vec<i128> = arcs
         .iter()
         .map(|arc| {
             if arc.is_closed {
-                doubled_area(&spots(arc)).abs()
+                doubled_area(&ring(arc)).abs()
             } else {
                 i128::MAX
             }
         })
         .collect();
     let mut largest: HashMap<u32, usize> = HashMap::new();
-    for (at, arc) in arcs.iter().enumerate() {
+    for (index, arc) in arcs.iter().enumerate() {
         for &(area, _) in labels.faces(arc.label) {
-            let best = largest.entry(area).or_insert(at);
-            if doubled_areas[at] > doubled_areas[*best] {
-                *best = at;
+            let best = largest.entry(area).or_insert(index);
+            if doubled_areas[index] > doubled_areas[*best] {
+                *best = index;
             }
         }
     }
-    let buckets = PointGrid::new(points);
-    let is_speck = |at: usize, arc: &BoundaryArc| {
-        let is_small = arc.is_closed && (doubled_areas[at] as f64) < 2.0 * tolerance * tolerance;
+    let point_grid = PointGrid::new(points);
+    let is_speck = |index: usize, arc: &BoundaryArc| {
+        let is_small = arc.is_closed && (doubled_areas[index] as f64) < 2.0 * tolerance * tolerance;
         is_small
             && labels
                 .faces(arc.label)
                 .iter()
-                .all(|(area, _)| largest[area] != at)
-            && is_empty(points, &buckets, arc)
+                .all(|(area, _)| largest[area] != index)
+            && is_empty_inside(points, &point_grid, arc)
     };
-    let mut at = 0..;
+    let mut index = 0..;
     arcs.into_iter()
-        .filter(|arc| !is_speck(at.next().expect("as many as arcs"), arc))
+        .filter(|arc| !is_speck(index.next().expect("as many as arcs"), arc))
         .collect()
 }
 
-/// Whether no vertex but its own is in the arc's box.
-fn is_empty(points: &[IntCoord], buckets: &PointGrid, arc: &BoundaryArc) -> bool {
+/// Returns whether the bounding box of an arc contains no vertices but its own.
+fn is_empty_inside(points: &[IntCoord], point_grid: &PointGrid, arc: &BoundaryArc) -> bool {
     let own: HashSet<u32> = arc.points.iter().copied().collect();
-    let spots = arc.points.iter().map(|&at| points[at as usize]);
-    let (low, high) = spots.fold(
+    let vertices = arc.points.iter().map(|&point| points[point as usize]);
+    let (min, max) = vertices.fold(
         ((i64::MAX, i64::MAX), (i64::MIN, i64::MIN)),
-        |(low, high), (x, y)| ((low.0.min(x), low.1.min(y)), (high.0.max(x), high.1.max(y))),
+        |(min, max), (x, y)| ((min.0.min(x), min.1.min(y)), (max.0.max(x), max.1.max(y))),
     );
-    let is_inside =
-        |(x, y): IntCoord| (low.0..=high.0).contains(&x) && (low.1..=high.1).contains(&y);
-    buckets
-        .in_box(low, high)
+    let is_inside = |(x, y): IntCoord| (min.0..=max.0).contains(&x) && (min.1..=max.1).contains(&y);
+    point_grid
+        .in_box(min, max)
         .all(|point| own.contains(&point) || !is_inside(points[point as usize]))
 }
 
-pub(super) fn in_triangle(spot: IntCoord, [a, b, c]: [IntCoord; 3]) -> bool {
-    let signs = [cross(a, b, spot), cross(b, c, spot), cross(c, a, spot)];
-    signs.iter().all(|&it| it >= 0) || signs.iter().all(|&it| it <= 0)
+/// Returns whether a point is inside a triangle or on its edge.
+pub(super) fn in_triangle(point: IntCoord, [a, b, c]: [IntCoord; 3]) -> bool {
+    let signs = [cross(a, b, point), cross(b, c, point), cross(c, a, point)];
+    signs.iter().all(|&sign| sign >= 0) || signs.iter().all(|&sign| sign <= 0)
 }
 
-fn squared_distance(spot: IntCoord, a: IntCoord, b: IntCoord) -> f64 {
+/// Returns the square of the distance from a point to a segment.
+fn squared_distance(point: IntCoord, a: IntCoord, b: IntCoord) -> f64 {
     let (dx, dy) = ((b.0 - a.0) as f64, (b.1 - a.1) as f64);
-    let (x, y) = ((spot.0 - a.0) as f64, (spot.1 - a.1) as f64);
-    let length = dx * dx + dy * dy;
-    let part = match length > 0.0 {
-        true => ((x * dx + y * dy) / length).clamp(0.0, 1.0),
-        false => 0.0,
+    let (x, y) = ((point.0 - a.0) as f64, (point.1 - a.1) as f64);
+    let squared_length = dx * dx + dy * dy;
+    let fraction = if squared_length > 0.0 {
+        ((x * dx + y * dy) / squared_length).clamp(0.0, 1.0)
+    } else {
+        0.0
     };
-    let (x, y) = (x - part * dx, y - part * dy);
+    let (x, y) = (x - fraction * dx, y - fraction * dy);
     x * x + y * y
 }
 
-fn count(length: usize) -> u32 {
+fn to_u32(length: usize) -> u32 {
     u32::try_from(length).expect("fewer than 2^32")
 }
