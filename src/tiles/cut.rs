@@ -17,7 +17,7 @@
 
 use super::grid::{IntCoord, PixelGrid, cross, div_round, sort_along};
 use super::level::{Ground, Level, Shape, Vertex};
-use super::rings::{Polygon, Step, cancelled, polygons};
+use super::polygonize::{DirectedEdge, Polygon, cancel_opposites, polygonize};
 
 /// What a tile holds: a square whose sides are parallel to the axes.
 #[derive(Debug, Clone, Copy)]
@@ -56,9 +56,9 @@ pub(super) fn cut(level: &Level, frame: Frame, factor: i64) -> Vec<(usize, Piece
         }
     }
     let marks = Marks::new(frame, cut_through.iter().flat_map(|it| &it.1));
-    let steps: Vec<Vec<Step>> = cut_through
+    let steps: Vec<Vec<DirectedEdge>> = cut_through
         .iter()
-        .map(|(_, rings)| cancelled(marks.steps(rings)))
+        .map(|(_, rings)| cancel_opposites(marks.steps(rings)))
         .collect();
     let all_touched = frame.touched(steps.iter().flatten());
     for ((number, rings), steps) in cut_through.into_iter().zip(steps) {
@@ -70,7 +70,7 @@ pub(super) fn cut(level: &Level, frame: Frame, factor: i64) -> Vec<(usize, Piece
             own()
         };
         let closed = frame.closed(&rings, steps, &touched);
-        let polygons = polygons(&closed);
+        let polygons = polygonize(&closed);
         if !polygons.is_empty() {
             pieces.push((number, Piece::Polygons(polygons)));
         }
@@ -150,7 +150,7 @@ impl Frame {
     }
 
     /// The corners and the vertices of edges on it, in order along it.
-    fn touched<'s>(self, steps: impl IntoIterator<Item = &'s Step>) -> Vec<i64> {
+    fn touched<'s>(self, steps: impl IntoIterator<Item = &'s DirectedEdge>) -> Vec<i64> {
         let mut touched: Vec<i64> = steps
             .into_iter()
             .flat_map(|&(from, to)| [from, to])
@@ -163,7 +163,12 @@ impl Frame {
     }
 
     /// An area's edges with those along the frame that close it, in order.
-    fn closed(self, rings: &[Vec<IntCoord>], mut steps: Vec<Step>, touched: &[i64]) -> Vec<Step> {
+    fn closed(
+        self,
+        rings: &[Vec<IntCoord>],
+        mut steps: Vec<DirectedEdge>,
+        touched: &[i64],
+    ) -> Vec<DirectedEdge> {
         let mut leaving: Vec<(i64, i64)> = Vec::new();
         for &(from, to) in &steps {
             leaving.extend(self.way(from).map(|way| (way, 1)));
@@ -194,12 +199,12 @@ impl Frame {
 
     /// Whether the area whose edges do not meet the frame goes all along it: what is inside is then
     /// larger by the whole square than what its edges inside surround.
-    fn is_covered(self, rings: &[Vec<IntCoord>], steps: &[Step]) -> bool {
+    fn is_covered(self, rings: &[Vec<IntCoord>], steps: &[DirectedEdge]) -> bool {
         let inside: f64 = rings
             .iter()
             .map(|ring| self.doubled_area_inside(ring))
             .sum();
-        let doubled = |step: &Step| cross(self.low, step.0, step.1) as f64;
+        let doubled = |step: &DirectedEdge| cross(self.low, step.0, step.1) as f64;
         let surrounded: f64 = steps.iter().map(doubled).sum();
         // Twice the area against the area: more than half.
         inside - surrounded > (self.side() * self.side()) as f64
@@ -311,7 +316,7 @@ impl Marks {
     }
 
     /// The edges of rings inside the frame, led through marks; those along the frame are left out.
-    fn steps(&self, rings: &[Vec<IntCoord>]) -> Vec<Step> {
+    fn steps(&self, rings: &[Vec<IntCoord>]) -> Vec<DirectedEdge> {
         let frame = self.frame;
         let mut steps = Vec::new();
         let mut way: Vec<IntCoord> = Vec::new();

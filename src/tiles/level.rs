@@ -8,7 +8,7 @@ use super::coverage::{CoverageTopology, WORLD_BITS};
 use super::grid::IntCoord;
 use super::pinch::{Pinch, unpinch};
 use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
-use super::rings::{Step, polygons};
+use super::polygonize::{DirectedEdge, polygonize};
 use super::simplify::simplify;
 use super::{EXTENT_BITS, TOLERANCE};
 
@@ -103,7 +103,7 @@ fn grounds(
 ) -> Vec<Ground> {
     let arcs = build_arcs(network, labels);
     let arcs = simplify(network, labels, arcs, tolerance);
-    let mut steps: Vec<Vec<Step>> = vec![Vec::new(); middles.len()];
+    let mut steps: Vec<Vec<DirectedEdge>> = vec![Vec::new(); middles.len()];
     for arc in &arcs {
         for (from, to) in edges(arc) {
             let (from, to) = (network.points[from as usize], network.points[to as usize]);
@@ -113,7 +113,7 @@ fn grounds(
             }
         }
     }
-    let ground = |(mut steps, &middle): (Vec<Step>, &Option<Vertex>)| {
+    let ground = |(mut steps, &middle): (Vec<DirectedEdge>, &Option<Vertex>)| {
         steps.sort_unstable();
         Ground::new(&steps, middle)
     };
@@ -121,8 +121,8 @@ fn grounds(
 }
 
 impl Ground {
-    fn new(steps: &[Step], middle: Option<Vertex>) -> Ground {
-        let polygons: Vec<Vec<Vec<Vertex>>> = polygons(steps)
+    fn new(steps: &[DirectedEdge], middle: Option<Vertex>) -> Ground {
+        let polygons: Vec<Vec<Vec<Vertex>>> = polygonize(steps)
             .into_iter()
             .map(|rings| {
                 let ring = |ring: Vec<IntCoord>| ring.into_iter().map(vertex).collect();

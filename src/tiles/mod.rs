@@ -36,7 +36,7 @@ mod picture;
 mod pinch;
 mod planar_graph;
 pub mod pmtiles;
-mod rings;
+mod polygonize;
 mod simplify;
 mod store;
 mod topology;

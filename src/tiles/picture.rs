@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::cut::{Frame, Piece, cut};
 use super::grid::IntCoord;
 use super::level::{DETAIL_ZOOM, Ground, Level};
-use super::rings::Polygon;
+use super::polygonize::Polygon;
 use super::{EXTENT_BITS, Shapes};
 
 /// Where boxes are measured, to choose the zoom: its units are 24 m wide in the middle of Great Britain.

@@ -9,7 +9,7 @@ use super::arcs::{BoundaryArc, build_arcs};
 use super::coverage::graph_on_grid;
 use super::grid::IntCoord;
 use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
-use super::rings::{Step, polygons};
+use super::polygonize::{DirectedEdge, polygonize};
 use crate::domain::Boundary;
 
 /// The areas of a layer over arcs.
@@ -42,10 +42,10 @@ impl Topology {
         let network = snap_round(&network, &mut labels, 1);
         let arcs = build_arcs(&network, &mut labels);
         let places = places(&network, &arcs);
-        let rings_of = |steps: &Vec<Step>| {
+        let rings_of = |steps: &Vec<DirectedEdge>| {
             let referred = |ring: &Vec<IntCoord>| referred(ring, &places);
             let polygon = |rings: Vec<Vec<IntCoord>>| rings.iter().map(referred).collect();
-            polygons(steps).into_iter().map(polygon).collect()
+            polygonize(steps).into_iter().map(polygon).collect()
         };
         let steps = steps(&network, &labels, &arcs, boundaries.len());
         let line = |arc: &BoundaryArc| {
@@ -72,8 +72,8 @@ fn steps(
     labels: &FaceLabels,
     arcs: &[BoundaryArc],
     areas: usize,
-) -> Vec<Vec<Step>> {
-    let mut steps: Vec<Vec<Step>> = vec![Vec::new(); areas];
+) -> Vec<Vec<DirectedEdge>> {
+    let mut steps: Vec<Vec<DirectedEdge>> = vec![Vec::new(); areas];
     for arc in arcs {
         for edge in spots(network, arc).windows(2) {
             for &(area, is_left) in labels.faces(arc.label) {
@@ -91,7 +91,7 @@ fn steps(
 }
 
 /// The arcs that begin with an edge, in either direction.
-fn places(network: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<Step, ArcRef> {
+fn places(network: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<DirectedEdge, ArcRef> {
     let mut places = HashMap::new();
     for (number, arc) in arcs.iter().enumerate() {
         let spots = spots(network, arc);
@@ -110,7 +110,7 @@ fn places(network: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<Step, ArcRef> 
 }
 
 /// The arcs that a ring consists of, from where the first of them begins.
-fn referred(ring: &[IntCoord], places: &HashMap<Step, ArcRef>) -> Vec<ArcRef> {
+fn referred(ring: &[IntCoord], places: &HashMap<DirectedEdge, ArcRef>) -> Vec<ArcRef> {
     let edges = ring.iter().zip(ring.iter().cycle().skip(1));
     edges
         .filter_map(|(&from, &to)| places.get(&(from, to)).copied())
