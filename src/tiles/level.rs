@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::arcs::{BoundaryArc, build_arcs};
 use super::coverage::{CoverageTopology, WORLD_BITS};
 use super::grid::IntCoord;
-use super::pinch::{Pinch, unpinch};
+use super::pinch::{PinchPoint, separate_touching_rings};
 use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
 use super::polygonize::{DirectedEdge, polygonize};
 use super::simplify::simplify;
@@ -65,11 +65,11 @@ impl Level {
             .collect();
         let mut grounds = grounds(&network, &mut labels, tolerance, &middles);
         for _ in 0..PINCH_ROUNDS {
-            let pinches: Vec<Pinch> = (0..)
+            let pinches: Vec<PinchPoint> = (0..)
                 .zip(&grounds)
                 .flat_map(|(area, ground)| ground.pinches(area))
                 .collect();
-            if pinches.is_empty() || !unpinch(&mut network, &mut labels, &pinches) {
+            if pinches.is_empty() || !separate_touching_rings(&mut network, &mut labels, &pinches) {
                 break;
             }
             grounds = self::grounds(&network, &mut labels, tolerance, &middles);
@@ -156,7 +156,7 @@ impl Ground {
 
 impl Ground {
     /// Where two rings of one of its polygons touch.
-    fn pinches(&self, area: u32) -> Vec<Pinch> {
+    fn pinches(&self, area: u32) -> Vec<PinchPoint> {
         let Shape::Polygons(polygons) = &self.shape else {
             return Vec::new();
         };
@@ -167,9 +167,9 @@ impl Ground {
                 .iter()
                 .flatten()
                 .filter(|&&vertex| !seen.insert(vertex));
-            pinches.extend(again.map(|&(x, y)| Pinch {
+            pinches.extend(again.map(|&(x, y)| PinchPoint {
                 area,
-                at: (i64::from(x), i64::from(y)),
+                position: (i64::from(x), i64::from(y)),
             }));
         }
         pinches

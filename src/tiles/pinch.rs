@@ -1,14 +1,14 @@
-//! Opens places where two rings of one polygon touch.
+//! Separates rings of one polygon that touch at a vertex (a pinch point).
 //!
 //! ```text
 //!      A   ╲ ╱             A    ╲   ╱
-//!    ───────●───────  ──►  ──────●──────     where the ground between a lake and the coast is thinner
-//!      ╱ ╲                   ┌──┐            than a unit, the lake keeps off the coast
+//!    ───────●───────  ──►  ──────●──────     where the land between a lake and the coast is thinner
+//!      ╱ ╲                   ┌──┐            than a unit, the lake is moved away from the coast
 //!     ╱___╲                 ╱____╲
 //! ```
 //!
-//! Such polygons are valid, and GEOS takes them for such. But where a third area ends in the same
-//! vertex, `coverage_is_valid` says that it is inside of them: it looks at each ring's corner for itself (3.14).
+//! Such polygons are valid, also to GEOS. But if a third area ends at the same vertex, `coverage_is_valid`
+//! (GEOS 3.14) reports that it is inside the polygon, because it tests the corner of each ring separately.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -18,75 +18,77 @@ use super::grid::{IntCoord, PixelGrid, PointGrid, cross};
 use super::planar_graph::{FaceLabels, GraphEdge, LabelId, PlanarGraph, RawEdge, merge_edges};
 use super::simplify::in_triangle;
 
-/// Twice the ground, in units, that a wedge of three edges may lose altogether.
+/// Twice the area, in square units, that cutting off a corner may remove where it closes a ring of three edges.
 const DOUBLED_AREA_LOST_MAX: i128 = 32;
 
-/// Where two rings of a polygon touch.
+/// A vertex where two rings of a polygon touch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pinch {
+pub(super) struct PinchPoint {
     pub(super) area: u32,
-    pub(super) at: IntCoord,
+    pub(super) position: IntCoord,
 }
 
-/// Two edges of a vertex with the same areas on either side, and the places that they come from.
+/// Two adjacent edges at a vertex that have the same areas on each side, and their other ends.
 #[derive(Debug, Clone, Copy)]
-struct Wedge {
+struct Corner {
     edges: [u32; 2],
     ends: [u32; 2],
     label: LabelId,
 }
 
-/// Opens those that can be; whether there was one.
-pub(super) fn unpinch(
-    network: &mut PlanarGraph,
+/// Cuts off a corner at each pinch point where that is possible; returns whether any was cut off.
+pub(super) fn separate_touching_rings(
+    graph: &mut PlanarGraph,
     labels: &mut FaceLabels,
-    pinches: &[Pinch],
+    pinch_points: &[PinchPoint],
 ) -> bool {
-    let incident = IncidentEdges::new(network);
-    let buckets = PointGrid::new(&network.points);
-    let mut is_gone = vec![false; network.edges.len()];
-    let mut added: Vec<RawEdge> = Vec::new();
+    let incident = IncidentEdges::new(graph);
+    let point_grid = PointGrid::new(&graph.points);
+    let mut is_removed = vec![false; graph.edges.len()];
+    let mut raw_edges: Vec<RawEdge> = Vec::new();
+    // One corner per neighbourhood: each is tested against the unmodified graph.
     let mut touched: HashSet<u32> = HashSet::new();
-    for pinch in pinches {
-        let Ok(vertex) = network.points.binary_search(&pinch.at) else {
+    for pinch_point in pinch_points {
+        let Ok(vertex) = graph.points.binary_search(&pinch_point.position) else {
             continue;
         };
         let vertex = u32::try_from(vertex).expect("fewer than 2^32");
-        let wedges = wedges(network, labels, &incident, vertex, pinch.area);
-        let opened = wedges.into_iter().find(|wedge| {
-            let around = [vertex, wedge.ends[0], wedge.ends[1]];
-            around.iter().all(|point| !touched.contains(point))
-                && may_open(network, labels, &incident, &buckets, vertex, wedge)
+        let corners = corners_at(graph, labels, &incident, vertex, pinch_point.area);
+        let corner = corners.into_iter().find(|corner| {
+            let points = [vertex, corner.ends[0], corner.ends[1]];
+            points.iter().all(|point| !touched.contains(point))
+                && can_cut_off(graph, labels, &incident, &point_grid, vertex, corner)
         });
-        if let Some(Wedge { edges, ends, label }) = opened {
+        if let Some(Corner { edges, ends, label }) = corner {
             touched.extend([vertex, ends[0], ends[1]]);
-            edges.iter().for_each(|&edge| is_gone[edge as usize] = true);
+            for edge in edges {
+                is_removed[edge as usize] = true;
+            }
             let [from, to] = ends;
-            added.push((from.min(to), from.max(to), label, to < from));
+            raw_edges.push((from.min(to), from.max(to), label, to < from));
         }
     }
-    let is_any = !added.is_empty();
-    let left = network.edges.iter().zip(is_gone);
-    let left = left.filter(|(_, is_gone)| !is_gone);
-    added.extend(left.map(|(edge, _)| (edge.from, edge.to, edge.label, false)));
-    network.edges = merge_edges(added, labels);
-    is_any
+    let has_changed = !raw_edges.is_empty();
+    let remaining = graph.edges.iter().zip(is_removed);
+    let remaining = remaining.filter(|(_, is_removed)| !is_removed);
+    raw_edges.extend(remaining.map(|(edge, _)| (edge.from, edge.to, edge.label, false)));
+    graph.edges = merge_edges(raw_edges, labels);
+    has_changed
 }
 
-/// The wedges of a vertex between edges next to each other, of which the area has one side, the
-/// smallest first.
-fn wedges(
-    network: &PlanarGraph,
+/// Returns the corners at a vertex that have the area on one side, smallest first.
+fn corners_at(
+    graph: &PlanarGraph,
     labels: &mut FaceLabels,
     incident: &IncidentEdges,
     vertex: u32,
     area: u32,
-) -> Vec<Wedge> {
-    let at = network.points[vertex as usize];
+) -> Vec<Corner> {
+    let origin = graph.points[vertex as usize];
     let edges: Vec<GraphEdge> = incident
         .edges_at(vertex)
         .iter()
-        .map(|&edge| network.edges[edge as usize])
+        .map(|&edge| graph.edges[edge as usize])
         .collect();
     let other_end = |edge: &GraphEdge| {
         if edge.from == vertex {
@@ -95,82 +97,89 @@ fn wedges(
             edge.from
         }
     };
-    let mut leaving: Vec<(u32, u32, LabelId)> = Vec::new();
-    for (&number, edge) in incident.edges_at(vertex).iter().zip(&edges) {
-        let label = match edge.from == vertex {
-            true => edge.label,
-            false => labels.reversed(edge.label),
+    let mut outgoing: Vec<(u32, u32, LabelId)> = Vec::new();
+    for (&index, edge) in incident.edges_at(vertex).iter().zip(&edges) {
+        let label = if edge.from == vertex {
+            edge.label
+        } else {
+            labels.reversed(edge.label)
         };
-        leaving.push((number, other_end(edge), label));
+        outgoing.push((index, other_end(edge), label));
     }
-    let spot = |end: u32| network.points[end as usize];
-    leaving.sort_unstable_by(|a, b| by_angle(at, spot(a.1), spot(b.1)));
-    let mut wedges = Vec::new();
-    for (place, &(first, from, label)) in leaving.iter().enumerate() {
-        let others = leaving
+    let position = |point: u32| graph.points[point as usize];
+    outgoing.sort_unstable_by(|a, b| by_angle(origin, position(a.1), position(b.1)));
+    let mut corners = Vec::new();
+    for (order, &(first, from, label)) in outgoing.iter().enumerate() {
+        let others = outgoing
             .iter()
             .cycle()
-            .skip(place + 1)
-            .take(leaving.len() - 1);
+            .skip(order + 1)
+            .take(outgoing.len() - 1);
         let next = others
             .copied()
             .find(|other| labels.must_not_cross(other.2, label));
-        let Some((second, to, onwards)) = next else {
+        let Some((second, to, next_label)) = next else {
             continue;
         };
         let label = labels.reversed(label);
-        let is_of_area = labels.faces(label).iter().any(|side| side.0 == area);
-        if label == onwards && is_of_area && from != to {
-            wedges.push(Wedge {
+        let is_of_area = labels.faces(label).iter().any(|face| face.0 == area);
+        if label == next_label && is_of_area && from != to {
+            corners.push(Corner {
                 edges: [first, second],
                 ends: [from, to],
                 label,
             });
         }
     }
-    wedges.sort_by_key(|wedge| cross(at, spot(wedge.ends[0]), spot(wedge.ends[1])).abs());
-    wedges
+    corners.sort_by_key(|corner| {
+        cross(origin, position(corner.ends[0]), position(corner.ends[1])).abs()
+    });
+    corners
 }
 
-/// Counter-clockwise, with y taken upwards, from the east.
-fn by_angle(at: IntCoord, a: IntCoord, b: IntCoord) -> Ordering {
-    let is_lower = |(x, y): IntCoord| (y, x) < (at.1, at.0);
-    is_lower(a)
-        .cmp(&is_lower(b))
-        .then_with(|| cross(at, a, b).cmp(&0).reverse())
+/// Compares directions from `origin` counter-clockwise from the east, with y taken upwards.
+fn by_angle(origin: IntCoord, a: IntCoord, b: IntCoord) -> Ordering {
+    let is_below = |(x, y): IntCoord| (y, x) < (origin.1, origin.0);
+    is_below(a)
+        .cmp(&is_below(b))
+        .then_with(|| cross(origin, a, b).cmp(&0).reverse())
 }
 
-/// Whether the edge between the wedge's ends is in nothing's way.
-fn may_open(
-    network: &PlanarGraph,
+/// Returns whether a corner can be replaced with the edge between its ends: nothing else is in its triangle or
+/// near that edge, and no ring collapses that is larger than [`DOUBLED_AREA_LOST_MAX`].
+fn can_cut_off(
+    graph: &PlanarGraph,
     labels: &FaceLabels,
     incident: &IncidentEdges,
-    buckets: &PointGrid,
+    point_grid: &PointGrid,
     vertex: u32,
-    wedge: &Wedge,
+    corner: &Corner,
 ) -> bool {
-    let spot = |point: u32| network.points[point as usize];
-    let [from, to] = wedge.ends;
-    let [a, v, b] = [from, vertex, to].map(spot);
-    let lattice = PixelGrid::new(1);
-    // More than half a turn is no wedge, and nothing is there to be cut off.
+    let position = |point: u32| graph.points[point as usize];
+    let [from, to] = corner.ends;
+    let [a, v, b] = [from, vertex, to].map(position);
+    let grid = PixelGrid::new(1);
+    // A reflex corner cannot be cut off.
     let doubled_area = cross(v, a, b);
-    if doubled_area < 0 || lattice.segment_hits(a, b, v) {
+    if doubled_area < 0 || grid.segment_hits(a, b, v) {
         return false;
     }
     let has_edge = incident.edges_at(from).iter().any(|&edge| {
-        let edge = &network.edges[edge as usize];
-        (edge.from == to || edge.to == to) && labels.must_not_cross(edge.label, wedge.label)
+        let edge = &graph.edges[edge as usize];
+        (edge.from == to || edge.to == to) && labels.must_not_cross(edge.label, corner.label)
     });
     if has_edge && doubled_area > DOUBLED_AREA_LOST_MAX {
         return false;
     }
-    let low = (a.0.min(v.0).min(b.0) - 1, a.1.min(v.1).min(b.1) - 1);
-    let high = (a.0.max(v.0).max(b.0) + 1, a.1.max(v.1).max(b.1) + 1);
-    buckets.in_box(low, high).all(|point| {
-        let is_free = [from, vertex, to].contains(&point) || incident.edges_at(point).is_empty();
-        let at = spot(point);
-        is_free
-            || !(lattice.segment_hits(a, b, at) || (doubled_area > 0 && in_triangle(at, [a, v, b])))
+    let min = (a.0.min(v.0).min(b.0) - 1, a.1.min(v.1).min(b.1) - 1);
+    let max = (a.0.max(v.0).max(b.0) + 1, a.1.max(v.1).max(b.1) + 1);
+    point_grid.in_box(min, max).all(|point| {
+        let is_irrelevant =
+            [from, vertex, to].contains(&point) || incident.edges_at(point).is_empty();
+        let other = position(point);
+        let is_in_the_way = || {
+            grid.segment_hits(a, b, other) || (doubled_area > 0 && in_triangle(other, [a, v, b]))
+        };
+        is_irrelevant || !is_in_the_way()
     })
 }
