@@ -16,8 +16,8 @@
 //! lie on each other, and a cut edge may pass on the other side of a vertex near the frame.
 
 use super::grid::{IntCoord, PixelGrid, cross, div_round, sort_along};
-use super::level::{Ground, Level, Shape, Vertex};
 use super::polygonize::{DirectedEdge, Polygon, cancel_opposites, polygonize};
+use super::zoom_level::{AreaGeometry, AreaShape, ZoomCoord, ZoomLevel};
 
 /// What a tile holds: a square whose sides are parallel to the axes.
 #[derive(Debug, Clone, Copy)]
@@ -35,21 +35,21 @@ pub(super) enum Piece {
 
 /// The areas of the level that reach into the frame, by their numbers and in their order. The frame is in
 /// units of which the level's have `factor`.
-pub(super) fn cut(level: &Level, frame: Frame, factor: i64) -> Vec<(usize, Piece)> {
+pub(super) fn cut(level: &ZoomLevel, frame: Frame, factor: i64) -> Vec<(usize, Piece)> {
     let mut pieces: Vec<(usize, Piece)> = Vec::new();
     let mut cut_through: Vec<(usize, Vec<Vec<IntCoord>>)> = Vec::new();
-    for (number, ground) in level.grounds.iter().enumerate() {
-        let (low, high) = (scaled(ground.low, factor), scaled(ground.high, factor));
+    for (number, ground) in level.areas.iter().enumerate() {
+        let (low, high) = (scaled(ground.min, factor), scaled(ground.max, factor));
         if !frame.touches(low, high) {
             continue;
         }
         match &ground.shape {
-            Shape::Nothing => {}
-            Shape::Point(at) => pieces.push((number, Piece::Point(scaled(*at, factor)))),
-            Shape::Polygons(_) if frame.holds_well(low) && frame.holds_well(high) => {
+            AreaShape::Empty => {}
+            AreaShape::Point(at) => pieces.push((number, Piece::Point(scaled(*at, factor)))),
+            AreaShape::Polygons(_) if frame.holds_well(low) && frame.holds_well(high) => {
                 pieces.push((number, Piece::Polygons(whole(ground, factor))));
             }
-            Shape::Polygons(_) => {
+            AreaShape::Polygons(_) => {
                 let rings = whole(ground, factor).into_iter().flatten().collect();
                 cut_through.push((number, rings));
             }
@@ -79,15 +79,15 @@ pub(super) fn cut(level: &Level, frame: Frame, factor: i64) -> Vec<(usize, Piece
     pieces
 }
 
-fn scaled((x, y): Vertex, factor: i64) -> IntCoord {
+fn scaled((x, y): ZoomCoord, factor: i64) -> IntCoord {
     (i64::from(x) * factor, i64::from(y) * factor)
 }
 
-fn whole(ground: &Ground, factor: i64) -> Vec<Polygon> {
-    let Shape::Polygons(polygons) = &ground.shape else {
+fn whole(ground: &AreaGeometry, factor: i64) -> Vec<Polygon> {
+    let AreaShape::Polygons(polygons) = &ground.shape else {
         return Vec::new();
     };
-    let ring = |ring: &Vec<Vertex>| ring.iter().map(|&it| scaled(it, factor)).collect();
+    let ring = |ring: &Vec<ZoomCoord>| ring.iter().map(|&it| scaled(it, factor)).collect();
     polygons
         .iter()
         .map(|rings| rings.iter().map(ring).collect())

@@ -31,7 +31,6 @@ mod colours;
 mod coverage;
 mod cut;
 mod grid;
-mod level;
 mod picture;
 mod pinch;
 mod planar_graph;
@@ -40,6 +39,7 @@ mod polygonize;
 mod simplify;
 mod store;
 mod topology;
+mod zoom_level;
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
@@ -60,7 +60,7 @@ use crate::index::Index;
 use coverage::{CoverageTopology, unproject};
 use cut::{Frame, Piece, cut};
 use grid::IntCoord;
-use level::{DETAIL_ZOOM, Level, Shape};
+use zoom_level::{AreaShape, DETAIL_ZOOM, ZoomLevel};
 
 /// Units across a tile are two to this.
 const EXTENT_BITS: u32 = 12;
@@ -74,7 +74,7 @@ pub const ZOOM_MAX: u8 = 22;
 /// addresses for what caches keep for good.
 pub const MAKING: u32 = 3;
 /// Half a pixel of 512 across a tile, in units.
-const TOLERANCE: f64 = 4.0;
+const SIMPLIFY_TOLERANCE: f64 = 4.0;
 
 /// The address of a tile, checked: both numbers exist at the zoom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -121,7 +121,7 @@ pub struct Shapes {
     layer: String,
     areas: Vec<Described>,
     mesh: CoverageTopology,
-    levels: [OnceLock<Arc<Level>>; DETAIL_ZOOM as usize + 1],
+    levels: [OnceLock<Arc<ZoomLevel>>; DETAIL_ZOOM as usize + 1],
 }
 
 /// An area as a zoom shows it, for whoever draws something else than a tile.
@@ -173,9 +173,9 @@ impl Shapes {
         }
     }
 
-    fn level(&self, zoom: u8) -> &Level {
+    fn level(&self, zoom: u8) -> &ZoomLevel {
         let zoom = zoom.min(DETAIL_ZOOM);
-        self.levels[usize::from(zoom)].get_or_init(|| Arc::new(Level::new(&self.mesh, zoom)))
+        self.levels[usize::from(zoom)].get_or_init(|| Arc::new(ZoomLevel::new(&self.mesh, zoom)))
     }
 
     /// The tile with those of the areas that reach into it, in their order; `None` where none does.
@@ -208,18 +208,19 @@ impl Shapes {
     pub fn outlines(&self, zoom: u8) -> Vec<Outline> {
         let level = self.level(zoom);
         let bits = EXTENT_BITS + u32::from(level.zoom);
-        let lonlat = |&(x, y): &level::Vertex| unproject((i64::from(x), i64::from(y)), bits);
-        let outline = |(area, ground): (&Described, &level::Ground)| {
-            let ring = |ring: &Vec<level::Vertex>| ring.iter().map(lonlat).collect();
+        let lonlat =
+            |&(x, y): &zoom_level::ZoomCoord| unproject((i64::from(x), i64::from(y)), bits);
+        let outline = |(area, ground): (&Described, &zoom_level::AreaGeometry)| {
+            let ring = |ring: &Vec<zoom_level::ZoomCoord>| ring.iter().map(lonlat).collect();
             let (polygons, point) = match &ground.shape {
-                Shape::Polygons(polygons) => {
+                AreaShape::Polygons(polygons) => {
                     let rings = polygons
                         .iter()
                         .map(|rings| rings.iter().map(ring).collect());
                     (rings.collect(), None)
                 }
-                Shape::Point(at) => (Vec::new(), Some(lonlat(at))),
-                Shape::Nothing => return None,
+                AreaShape::Point(at) => (Vec::new(), Some(lonlat(at))),
+                AreaShape::Empty => return None,
             };
             Some(Outline {
                 id: area.id.clone(),
@@ -230,7 +231,7 @@ impl Shapes {
         };
         self.areas
             .iter()
-            .zip(&level.grounds)
+            .zip(&level.areas)
             .filter_map(outline)
             .collect()
     }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use super::cut::{Frame, Piece, cut};
 use super::grid::IntCoord;
-use super::level::{DETAIL_ZOOM, Ground, Level};
 use super::polygonize::Polygon;
+use super::zoom_level::{AreaGeometry, DETAIL_ZOOM, ZoomLevel};
 use super::{EXTENT_BITS, Shapes};
 
 /// Where boxes are measured, to choose the zoom: its units are 24 m wide in the middle of Great Britain.
@@ -101,18 +101,18 @@ impl Shapes {
 }
 
 /// The box of those areas of a level that are meant and have ground.
-fn extent(level: &Level, is_meant: impl Fn(usize) -> bool) -> Option<Extent> {
+fn extent(level: &ZoomLevel, is_meant: impl Fn(usize) -> bool) -> Option<Extent> {
     let wide = |(x, y): (i32, i32)| (i64::from(x), i64::from(y));
-    let grounds = level.grounds.iter().enumerate();
+    let grounds = level.areas.iter().enumerate();
     grounds
         .filter(|(number, ground)| is_meant(*number) && ground.is_shown())
-        .map(|(_, ground)| (wide(ground.low), wide(ground.high)))
+        .map(|(_, ground)| (wide(ground.min), wide(ground.max)))
         .reduce(around)
 }
 
-impl Ground {
+impl AreaGeometry {
     fn is_shown(&self) -> bool {
-        !matches!(self.shape, super::level::Shape::Nothing)
+        !matches!(self.shape, super::zoom_level::AreaShape::Empty)
     }
 }
 

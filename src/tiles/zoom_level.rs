@@ -1,0 +1,201 @@
+//! The simplified geometry of a layer at one zoom, in whole units of that zoom.
+//!
+//! The areas of a partition form a valid coverage.
+
+use std::collections::HashSet;
+
+use super::arcs::{BoundaryArc, build_arcs};
+use super::coverage::{CoverageTopology, WORLD_BITS};
+use super::grid::IntCoord;
+use super::pinch::{PinchPoint, separate_touching_rings};
+use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
+use super::polygonize::{DirectedEdge, polygonize};
+use super::simplify::simplify;
+use super::{EXTENT_BITS, SIMPLIFY_TOLERANCE};
+
+/// The most detailed zoom. Its units are 9 cm in the middle of Great Britain, and only vertices on straight
+/// lines are removed. Deeper zooms scale its geometry up, which keeps it valid.
+pub(super) const DETAIL_ZOOM: u8 = 16;
+
+/// Separating rings at one pinch point may create another; two rounds are enough for all real data so far.
+const PINCH_ROUNDS_MAX: usize = 4;
+
+/// A position in units of the zoom, of which there are at most 2^28 around the Earth.
+pub(super) type ZoomCoord = (i32, i32);
+
+/// The areas of a layer at a zoom, in the order of its [`CoverageTopology`].
+#[derive(Debug)]
+pub(super) struct ZoomLevel {
+    pub(super) zoom: u8,
+    pub(super) is_partition: bool,
+    pub(super) areas: Vec<AreaGeometry>,
+}
+
+/// An area's geometry at a zoom, with its bounding box.
+#[derive(Debug)]
+pub(super) struct AreaGeometry {
+    pub(super) min: ZoomCoord,
+    pub(super) max: ZoomCoord,
+    pub(super) shape: AreaShape,
+}
+
+/// How an area is drawn.
+#[derive(Debug)]
+pub(super) enum AreaShape {
+    /// Exteriors, each with its holes; rings do not repeat their first vertex.
+    Polygons(Vec<Vec<Vec<ZoomCoord>>>),
+    /// The area is thinner than a unit everywhere; a point marks where it is.
+    Point(ZoomCoord),
+    /// The area has no geometry.
+    Empty,
+}
+
+impl ZoomLevel {
+    /// Snap rounds and simplifies a layer for a zoom; zooms beyond [`DETAIL_ZOOM`] are that one.
+    pub(super) fn new(topology: &CoverageTopology, zoom: u8) -> ZoomLevel {
+        let zoom = zoom.min(DETAIL_ZOOM);
+        let step = 1_i64 << (WORLD_BITS - EXTENT_BITS - u32::from(zoom));
+        let tolerance = if zoom == DETAIL_ZOOM {
+            0.0
+        } else {
+            SIMPLIFY_TOLERANCE
+        };
+        let mut labels = topology.labels.clone();
+        let mut graph = snap_round(&topology.graph, &mut labels, step);
+        let at_zoom = |&(x, y): &IntCoord| to_zoom_coord((x.div_euclid(step), y.div_euclid(step)));
+        let centres: Vec<Option<ZoomCoord>> = topology
+            .centres
+            .iter()
+            .map(|centre| centre.as_ref().map(at_zoom))
+            .collect();
+        let mut areas = simplified_areas(&graph, &mut labels, tolerance, &centres);
+        for _ in 0..PINCH_ROUNDS_MAX {
+            let pinch_points: Vec<PinchPoint> = (0..)
+                .zip(&areas)
+                .flat_map(|(index, area)| area.pinch_points(index))
+                .collect();
+            if pinch_points.is_empty()
+                || !separate_touching_rings(&mut graph, &mut labels, &pinch_points)
+            {
+                break;
+            }
+            areas = simplified_areas(&graph, &mut labels, tolerance, &centres);
+        }
+        ZoomLevel {
+            zoom,
+            is_partition: labels.is_partition,
+            areas,
+        }
+    }
+
+    /// Estimates the memory used, in bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        let vertices = |area: &AreaGeometry| match &area.shape {
+            AreaShape::Polygons(polygons) => polygons
+                .iter()
+                .flatten()
+                .map(|ring| ring.len() * 8 + 24)
+                .sum(),
+            AreaShape::Point(_) | AreaShape::Empty => 0,
+        };
+        let areas = self.areas.iter();
+        areas
+            .map(|area| vertices(area) + size_of::<AreaGeometry>())
+            .sum()
+    }
+}
+
+/// Simplifies the arcs of a graph and assembles its areas from them.
+fn simplified_areas(
+    graph: &PlanarGraph,
+    labels: &mut FaceLabels,
+    tolerance: f64,
+    centres: &[Option<ZoomCoord>],
+) -> Vec<AreaGeometry> {
+    let arcs = build_arcs(graph, labels);
+    let arcs = simplify(graph, labels, arcs, tolerance);
+    let mut edges: Vec<Vec<DirectedEdge>> = vec![Vec::new(); centres.len()];
+    for arc in &arcs {
+        for (from, to) in arc_edges(arc) {
+            let (from, to) = (graph.points[from as usize], graph.points[to as usize]);
+            for &(area, is_left) in labels.faces(arc.label) {
+                let edge = if is_left { (from, to) } else { (to, from) };
+                edges[area as usize].push(edge);
+            }
+        }
+    }
+    let to_area = |(mut edges, &centre): (Vec<DirectedEdge>, &Option<ZoomCoord>)| {
+        edges.sort_unstable();
+        AreaGeometry::new(&edges, centre)
+    };
+    edges.into_iter().zip(centres).map(to_area).collect()
+}
+
+impl AreaGeometry {
+    /// Assembles an area from its sorted edges; `centre` represents it if they enclose nothing.
+    fn new(edges: &[DirectedEdge], centre: Option<ZoomCoord>) -> AreaGeometry {
+        let polygons: Vec<Vec<Vec<ZoomCoord>>> = polygonize(edges)
+            .into_iter()
+            .map(|rings| {
+                let ring = |ring: Vec<IntCoord>| ring.into_iter().map(to_zoom_coord).collect();
+                rings.into_iter().map(ring).collect()
+            })
+            .collect();
+        let vertices = polygons.iter().flat_map(|rings| &rings[0]);
+        let bbox = vertices.fold(None, |bbox: Option<(ZoomCoord, ZoomCoord)>, &(x, y)| {
+            let (min, max) = bbox.unwrap_or(((x, y), (x, y)));
+            Some(((min.0.min(x), min.1.min(y)), (max.0.max(x), max.1.max(y))))
+        });
+        match (bbox, centre) {
+            (Some((min, max)), _) => AreaGeometry {
+                min,
+                max,
+                shape: AreaShape::Polygons(polygons),
+            },
+            (None, Some(centre)) => AreaGeometry {
+                min: centre,
+                max: centre,
+                shape: AreaShape::Point(centre),
+            },
+            (None, None) => AreaGeometry {
+                min: (0, 0),
+                max: (0, 0),
+                shape: AreaShape::Empty,
+            },
+        }
+    }
+
+    /// Returns the vertices where two rings of one of its polygons touch.
+    fn pinch_points(&self, area: u32) -> Vec<PinchPoint> {
+        let AreaShape::Polygons(polygons) = &self.shape else {
+            return Vec::new();
+        };
+        let mut pinch_points = Vec::new();
+        for rings in polygons.iter().filter(|rings| rings.len() > 1) {
+            let mut seen: HashSet<ZoomCoord> = HashSet::new();
+            let repeated = rings
+                .iter()
+                .flatten()
+                .filter(|&&vertex| !seen.insert(vertex));
+            pinch_points.extend(repeated.map(|&(x, y)| PinchPoint {
+                area,
+                position: (i64::from(x), i64::from(y)),
+            }));
+        }
+        pinch_points
+    }
+}
+
+fn arc_edges(arc: &BoundaryArc) -> impl Iterator<Item = (u32, u32)> {
+    let closing = arc.is_closed.then(|| {
+        let last = arc.points.last().copied().expect("a ring has vertices");
+        (last, arc.points[0])
+    });
+    let along = arc.points.windows(2).map(|edge| (edge[0], edge[1]));
+    along.chain(closing)
+}
+
+fn to_zoom_coord((x, y): IntCoord) -> ZoomCoord {
+    let narrow = |value: i64| i32::try_from(value).expect("at most 2^28 units around the Earth");
+    (narrow(x), narrow(y))
+}
