@@ -27,9 +27,9 @@
 
 mod arcs;
 pub mod basemap;
+mod clip;
 mod colours;
 mod coverage;
-mod cut;
 mod grid;
 mod picture;
 mod pinch;
@@ -57,8 +57,8 @@ use jiff::civil::Date;
 
 use crate::domain::{Boundary, Layer};
 use crate::index::Index;
+use clip::{ClipRect, ClippedArea, clip};
 use coverage::{CoverageTopology, unproject};
-use cut::{Frame, Piece, cut};
 use grid::IntCoord;
 use zoom_level::{AreaShape, DETAIL_ZOOM, ZoomLevel};
 
@@ -189,11 +189,11 @@ impl Shapes {
     pub fn tile(&self, address: TileAddress) -> MvtResult<Option<Vec<u8>>> {
         let level = self.level(address.z);
         let corner = address.corner();
-        let frame = Frame {
-            low: (corner.0 - BUFFER, corner.1 - BUFFER),
-            high: (corner.0 + EXTENT + BUFFER, corner.1 + EXTENT + BUFFER),
+        let frame = ClipRect {
+            min: (corner.0 - BUFFER, corner.1 - BUFFER),
+            max: (corner.0 + EXTENT + BUFFER, corner.1 + EXTENT + BUFFER),
         };
-        let pieces = cut(level, frame, 1 << (address.z - level.zoom));
+        let pieces = clip(level, frame, 1 << (address.z - level.zoom));
         if pieces.is_empty() {
             return Ok(None);
         }
@@ -247,7 +247,7 @@ impl Shapes {
 fn encode(
     builder: MvtLayerBuilder,
     area: &Described,
-    piece: Piece,
+    piece: ClippedArea,
     corner: IntCoord,
 ) -> MvtResult<MvtLayerBuilder> {
     let coord = |(x, y): IntCoord| {
@@ -258,13 +258,13 @@ fn encode(
         }
     };
     match piece {
-        Piece::Point(at) => {
+        ClippedArea::Point(at) => {
             let mut feature = builder.feature_of(MvtGeomType::Point);
             describe(&mut feature, area)?;
             feature.points([coord(at)])?;
             Ok(feature.end())
         }
-        Piece::Polygons(polygons) => {
+        ClippedArea::Polygons(polygons) => {
             let mut feature = builder.feature_of(MvtGeomType::Polygon);
             describe(&mut feature, area)?;
             for rings in polygons {

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::cut::{Frame, Piece, cut};
+use super::clip::{ClipRect, ClippedArea, clip};
 use super::grid::IntCoord;
 use super::polygonize::Polygon;
 use super::zoom_level::{AreaGeometry, DETAIL_ZOOM, ZoomLevel};
@@ -72,7 +72,7 @@ impl Shapes {
         };
         let view = view(extent(level, is_focus)?, margin);
         let is_alone = focus.is_some() && !level.is_partition;
-        let pieces = cut(level, frame(view), 1)
+        let pieces = clip(level, frame(view), 1)
             .into_iter()
             .filter(|&(number, _)| !is_alone || is_focus(number))
             .filter(|(_, piece)| overlap(view, of_piece(piece)));
@@ -147,20 +147,20 @@ fn view((low, high): Extent, margin: i64) -> Extent {
 }
 
 /// The square around a view, and a little more.
-fn frame((low, high): Extent) -> Frame {
+fn frame((low, high): Extent) -> ClipRect {
     let side = (high.0 - low.0).max(high.1 - low.1);
     let half = side / 2 + side / BLEED + 1;
     let middle = (low.0.midpoint(high.0), low.1.midpoint(high.1));
-    Frame {
-        low: (middle.0 - half, middle.1 - half),
-        high: (middle.0 + half, middle.1 + half),
+    ClipRect {
+        min: (middle.0 - half, middle.1 - half),
+        max: (middle.0 + half, middle.1 + half),
     }
 }
 
-fn of_piece(piece: &Piece) -> Extent {
+fn of_piece(piece: &ClippedArea) -> Extent {
     match piece {
-        Piece::Point(at) => (*at, *at),
-        Piece::Polygons(polygons) => of_polygons(polygons),
+        ClippedArea::Point(at) => (*at, *at),
+        ClippedArea::Polygons(polygons) => of_polygons(polygons),
     }
 }
 
@@ -180,16 +180,16 @@ fn overlap((a, b): Extent, (c, d): Extent) -> bool {
 }
 
 /// The path, and a place well inside it, from the view's corner.
-fn drawn(piece: &Piece, view: Extent) -> (String, IntCoord) {
+fn drawn(piece: &ClippedArea, view: Extent) -> (String, IntCoord) {
     let (corner, _) = view;
     let own = |(x, y): IntCoord| (x - corner.0, y - corner.1);
     match piece {
-        Piece::Point(at) => {
+        ClippedArea::Point(at) => {
             let (x, y) = own(*at);
             // A small square on its corner: there is no ground to be drawn.
             (format!("M{} {y}l32-32 32 32-32 32z", x - 32), (x, y))
         }
-        Piece::Polygons(polygons) => {
+        ClippedArea::Polygons(polygons) => {
             let mut path = String::new();
             for ring in polygons.iter().flatten() {
                 let ring: Vec<IntCoord> = ring.iter().map(|&it| own(it)).collect();
@@ -282,7 +282,7 @@ mod tests {
             );
             let hundredths = 100 * (high.0 - low.0) / (high.1 - low.1);
             assert!((74..=161).contains(&hundredths), "{hundredths}");
-            let Frame { low: l, high: h } = frame((low, high));
+            let ClipRect { min: l, max: h } = frame((low, high));
             assert_eq!(h.0 - l.0, h.1 - l.1);
             assert!(l.0 < low.0 && l.1 < low.1 && h.0 > high.0 && h.1 > high.1);
         }
@@ -301,7 +301,7 @@ mod tests {
         let mut path = String::new();
         write_ring(&mut path, &[(10, 20), (15, 20), (12, 27)]);
         assert_eq!(path, "M10 20l5 0-3 7z");
-        let piece = Piece::Point((110, 120));
+        let piece = ClippedArea::Point((110, 120));
         let (path, middle) = drawn(&piece, ((100, 100), (200, 200)));
         assert_eq!(
             (path.as_str(), middle),
