@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::Drawn;
-use crate::tiles::colours;
+use crate::tiles::assign_colours;
 
 /// Where nothing is known, and land of the dataset that the layer does not cover.
 pub(super) const PAPER: &str = "#edf1f4";
@@ -45,7 +45,7 @@ pub(super) const STYLES: [Style; 7] = [
 
 /// A style for each, such that areas with a border in common differ where seven suffice.
 pub(super) fn chosen(drawn: &[Drawn]) -> Vec<usize> {
-    colours(&neighbours(drawn), STYLES.len())
+    assign_colours(&neighbours(drawn), STYLES.len())
 }
 
 /// The areas with which each has an edge in common.

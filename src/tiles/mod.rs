@@ -46,7 +46,7 @@ use std::sync::{Arc, OnceLock};
 
 use fast_mvt::{MvtCoord, MvtFeatureBuilder, MvtGeomType, MvtLayerBuilder, MvtResult};
 
-pub(crate) use colours::colours;
+pub(crate) use colours::assign_colours;
 pub use picture::{Picture, Pictured};
 pub use pmtiles::{ARCHIVE_BYTES_MAX, Archive};
 pub use store::{Encoding, KEPT_ZOOM_MAX, Made, Store, Wanted};
@@ -157,7 +157,7 @@ impl Shapes {
         let areas: Vec<TileArea<'a>> = areas.into_iter().collect();
         let boundaries: Vec<&Boundary> = areas.iter().map(|area| area.boundary).collect();
         let mesh = CoverageTopology::new(&boundaries, is_partition);
-        let colours = colours(&mesh.labels.neighbours(areas.len()), 7);
+        let colours = assign_colours(&mesh.labels.neighbours(areas.len()), 7);
         let described = |(area, colour): (&TileArea<'_>, usize)| Described {
             number: area.number,
             id: area.boundary.id.clone(),

@@ -1,7 +1,7 @@
-//! The full boundaries of a layer as arcs: each border that areas have in common once.
+//! The unsimplified boundaries of a layer as arcs, as in TopoJSON: each shared border is stored once.
 //!
-//! They are noded on the millimetres of the British National Grid, as [`coverage`](super::coverage) does before it projects
-//! anything: where a vertex of one area lies in another's edge, both have it. Nothing is simplified.
+//! They are noded in millimetres on the British National Grid, as [`coverage`](super::coverage) does before it
+//! projects: a vertex of one area on another's edge becomes a vertex of both.
 
 use std::collections::HashMap;
 
@@ -12,108 +12,115 @@ use super::planar_graph::{FaceLabels, PlanarGraph, snap_round};
 use super::polygonize::{DirectedEdge, polygonize};
 use crate::domain::Boundary;
 
-/// The areas of a layer over arcs.
+/// Areas of a layer whose rings refer to shared arcs.
 #[derive(Debug, Clone, Default)]
 pub struct Topology {
-    /// Longitudes and latitudes (WGS84). Two arcs meet in their ends alone; a closed one ends where it begins.
+    /// Each arc as longitudes and latitudes (WGS84). Arcs meet only at their ends; a closed arc ends where it
+    /// starts.
     pub arcs: Vec<Vec<(f64, f64)>>,
-    /// Of each boundary, in their order: polygons, of them rings, the exterior first; of them arcs. Exteriors run
-    /// clockwise, holes the other way.
+    /// For each boundary, in order: its polygons, each of them rings with the exterior first, each of these
+    /// references to arcs. Exteriors run clockwise, holes counter-clockwise.
     pub areas: Vec<Vec<Vec<Vec<ArcRef>>>>,
 }
 
-/// An arc as a part of a ring.
+/// A reference to an arc that forms part of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArcRef {
-    /// Its place among the arcs.
+    /// The index of the arc.
     pub arc: usize,
-    /// Whether the ring goes along it from its end.
+    /// Whether the ring follows the arc from its end to its start.
     pub is_reversed: bool,
 }
 
 impl Topology {
-    /// Of boundaries that lie beside each other where the layer is a partition.
+    /// Builds the topology of boundaries; those of a partition must not overlap.
     ///
-    /// What is thinner than a millimetre everywhere has no polygon.
+    /// An area that is thinner than a millimetre everywhere has no polygon.
     pub fn new(boundaries: &[&Boundary], is_partition: bool) -> Topology {
         let mut labels = FaceLabels::new(is_partition);
         let mut degrees: HashMap<IntCoord, (f64, f64)> = HashMap::new();
-        let network = graph_on_grid(boundaries, &mut labels, &mut degrees);
-        let network = snap_round(&network, &mut labels, 1);
-        let arcs = build_arcs(&network, &mut labels);
-        let places = places(&network, &arcs);
-        let rings_of = |steps: &Vec<DirectedEdge>| {
-            let referred = |ring: &Vec<IntCoord>| referred(ring, &places);
-            let polygon = |rings: Vec<Vec<IntCoord>>| rings.iter().map(referred).collect();
-            polygonize(steps).into_iter().map(polygon).collect()
+        let graph = graph_on_grid(boundaries, &mut labels, &mut degrees);
+        let graph = snap_round(&graph, &mut labels, 1);
+        let arcs = build_arcs(&graph, &mut labels);
+        let arc_refs = refs_by_first_edge(&graph, &arcs);
+        let to_polygons = |edges: &Vec<DirectedEdge>| {
+            let ring_refs = |ring: &Vec<IntCoord>| ring_refs(ring, &arc_refs);
+            let polygon = |rings: Vec<Vec<IntCoord>>| rings.iter().map(ring_refs).collect();
+            polygonize(edges).into_iter().map(polygon).collect()
         };
-        let steps = steps(&network, &labels, &arcs, boundaries.len());
-        let line = |arc: &BoundaryArc| {
-            let spots = spots(&network, arc);
-            spots.iter().map(|spot| degrees[spot]).collect()
+        let edges = edges_by_area(&graph, &labels, &arcs, boundaries.len());
+        let to_line = |arc: &BoundaryArc| {
+            let vertices = arc_vertices(&graph, arc);
+            vertices.iter().map(|vertex| degrees[vertex]).collect()
         };
         Topology {
-            areas: steps.iter().map(rings_of).collect(),
-            arcs: arcs.iter().map(line).collect(),
+            areas: edges.iter().map(to_polygons).collect(),
+            arcs: arcs.iter().map(to_line).collect(),
         }
     }
 }
 
-/// The vertices of an arc; of a closed one the first again at the end.
-fn spots(network: &PlanarGraph, arc: &BoundaryArc) -> Vec<IntCoord> {
-    let again = arc.points.first().filter(|_| arc.is_closed);
-    let points = arc.points.iter().chain(again);
-    points.map(|&it| network.points[it as usize]).collect()
+/// Returns the vertices of an arc; a closed one repeats its first vertex at the end.
+fn arc_vertices(graph: &PlanarGraph, arc: &BoundaryArc) -> Vec<IntCoord> {
+    let closing = arc.points.first().filter(|_| arc.is_closed);
+    let points = arc.points.iter().chain(closing);
+    points.map(|&point| graph.points[point as usize]).collect()
 }
 
-/// The edges of each area, sorted, with the area on the left.
-fn steps(
-    network: &PlanarGraph,
+/// Returns the sorted edges of each area, which they have on their left.
+fn edges_by_area(
+    graph: &PlanarGraph,
     labels: &FaceLabels,
     arcs: &[BoundaryArc],
-    areas: usize,
+    area_count: usize,
 ) -> Vec<Vec<DirectedEdge>> {
-    let mut steps: Vec<Vec<DirectedEdge>> = vec![Vec::new(); areas];
+    let mut edges: Vec<Vec<DirectedEdge>> = vec![Vec::new(); area_count];
     for arc in arcs {
-        for edge in spots(network, arc).windows(2) {
+        for edge in arc_vertices(graph, arc).windows(2) {
             for &(area, is_left) in labels.faces(arc.label) {
-                steps[area as usize].push(match is_left {
-                    true => (edge[0], edge[1]),
-                    false => (edge[1], edge[0]),
+                edges[area as usize].push(if is_left {
+                    (edge[0], edge[1])
+                } else {
+                    (edge[1], edge[0])
                 });
             }
         }
     }
-    for of_area in &mut steps {
+    for of_area in &mut edges {
         of_area.sort_unstable();
     }
-    steps
+    edges
 }
 
-/// The arcs that begin with an edge, in either direction.
-fn places(network: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<DirectedEdge, ArcRef> {
-    let mut places = HashMap::new();
-    for (number, arc) in arcs.iter().enumerate() {
-        let spots = spots(network, arc);
-        let [first, second, ..] = spots[..] else {
+/// Returns a reference to each arc in both directions, by the first edge in that direction.
+fn refs_by_first_edge(graph: &PlanarGraph, arcs: &[BoundaryArc]) -> HashMap<DirectedEdge, ArcRef> {
+    let mut refs = HashMap::new();
+    for (index, arc) in arcs.iter().enumerate() {
+        let vertices = arc_vertices(graph, arc);
+        let [first, second, ..] = vertices[..] else {
             continue;
         };
-        let [.., before, last] = spots[..] else {
+        let [.., before_last, last] = vertices[..] else {
             continue;
         };
-        for (step, is_reversed) in [((first, second), false), ((last, before), true)] {
-            let arc = number;
-            places.insert(step, ArcRef { arc, is_reversed });
+        for (edge, is_reversed) in [((first, second), false), ((last, before_last), true)] {
+            refs.insert(
+                edge,
+                ArcRef {
+                    arc: index,
+                    is_reversed,
+                },
+            );
         }
     }
-    places
+    refs
 }
 
-/// The arcs that a ring consists of, from where the first of them begins.
-fn referred(ring: &[IntCoord], places: &HashMap<DirectedEdge, ArcRef>) -> Vec<ArcRef> {
+/// Returns the arcs that make up a ring, starting with the first that begins on it.
+fn ring_refs(ring: &[IntCoord], refs: &HashMap<DirectedEdge, ArcRef>) -> Vec<ArcRef> {
     let edges = ring.iter().zip(ring.iter().cycle().skip(1));
     edges
-        .filter_map(|(&from, &to)| places.get(&(from, to)).copied())
+        .filter_map(|(&from, &to)| refs.get(&(from, to)).copied())
         .collect()
 }
 
@@ -124,17 +131,17 @@ mod tests {
     use super::*;
     use crate::domain::{BritishGrid, Extent, GridPolygon, Period};
 
-    /// Rings in metres, the exterior first; degrees are made up of them.
+    /// Builds a boundary from rings in metres, exterior first; its degrees are arbitrary.
     fn boundary(rings: &[&[(f64, f64)]]) -> Boundary {
-        let grid = |&(x, y): &(f64, f64)| BritishGrid::from_metres(x, y).expect("on the grid");
-        let degrees = |&(x, y): &(f64, f64)| (x / 1e5, y / 1e5);
+        let to_grid = |&(x, y): &(f64, f64)| BritishGrid::from_metres(x, y).expect("on the grid");
+        let to_degrees = |&(x, y): &(f64, f64)| (x / 1e5, y / 1e5);
         let lines = rings.iter().map(|ring| {
-            let mut line: LineString<f64> = ring.iter().map(degrees).collect();
+            let mut line: LineString<f64> = ring.iter().map(to_degrees).collect();
             line.close();
             line
         });
         let lines: Vec<LineString<f64>> = lines.collect();
-        let rings = rings.iter().map(|ring| ring.iter().map(grid).collect());
+        let rings = rings.iter().map(|ring| ring.iter().map(to_grid).collect());
         Boundary {
             id: "a".into(),
             extent: Extent::Whole,
@@ -150,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_border_is_one_arc_though_one_side_has_a_vertex_more() {
+    fn a_border_is_one_arc_even_if_one_side_has_an_extra_vertex() {
         let west = boundary(&[&[(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0)]]);
         let east = boundary(&[&[
             (10.0, 0.0),
@@ -163,11 +170,11 @@ mod tests {
         assert_eq!(arcs.len(), 3);
         let [west, east] = [&areas[0][0][0], &areas[1][0][0]];
         assert_eq!((west.len(), east.len()), (2, 2));
-        let shared = west.iter().find_map(|one| {
-            let other = east.iter().find(|other| other.arc == one.arc)?;
-            Some((one.arc, one.is_reversed != other.is_reversed))
+        let shared = west.iter().find_map(|western| {
+            let eastern = east.iter().find(|eastern| eastern.arc == western.arc)?;
+            Some((western.arc, western.is_reversed != eastern.is_reversed))
         });
-        let (shared, is_opposite) = shared.expect("they have an arc in common");
+        let (shared, is_opposite) = shared.expect("they share an arc");
         assert!(is_opposite, "{areas:?}");
         let mut border = arcs[shared].clone();
         border.sort_by(|a, b| a.1.total_cmp(&b.1));
@@ -175,11 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn an_enclave_and_its_hole_are_one_closed_arc() {
+    fn an_enclave_and_its_hole_share_one_closed_arc() {
         let hole = [(3.0, 3.0), (3.0, 6.0), (6.0, 6.0), (6.0, 3.0)];
-        let around = boundary(&[&[(0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 9.0)], &hole]);
+        let outer = boundary(&[&[(0.0, 0.0), (9.0, 0.0), (9.0, 9.0), (0.0, 9.0)], &hole]);
         let enclave = boundary(&[&hole]);
-        let Topology { arcs, areas } = Topology::new(&[&around, &enclave], true);
+        let Topology { arcs, areas } = Topology::new(&[&outer, &enclave], true);
         assert_eq!((arcs.len(), areas[0][0].len()), (2, 2));
         let [hole, enclave] = [areas[0][0][1][0], areas[1][0][0][0]];
         assert_eq!(hole.arc, enclave.arc);
