@@ -1,8 +1,8 @@
-//! How many bytes a tile has, how long making one takes, and how many a second the service hands out
-//! beside a bare axum handler that returns the same bytes.
+//! The size of a tile, the time to build one, and the requests per second of the service compared with a bare
+//! axum handler that returns the same bytes.
 //!
-//! `CATCHMENT_NATIONAL` names the dataset that docs/national-data.md makes; without it the country is
-//! made up. A word on the command line (`bytes`, `making`, `rate`) chooses a part. The rate needs wrk.
+//! `CATCHMENT_NATIONAL` names the dataset that docs/national-data.md builds; without it, the measurements of the
+//! whole country are skipped. An argument (`bytes`, `build` or `rate`) selects one part. The rate needs wrk.
 
 mod common;
 
@@ -24,7 +24,7 @@ use catchment::domain::Boundary;
 use catchment::http::{App, Limits, router, serve};
 use catchment::index::Index;
 use catchment::releases::Live;
-use catchment::tiles::{Shapes, TileAddress, TileArea};
+use catchment::tiles::{TileArea, TileCoord, TiledLayer};
 use common::borders::SIXTY;
 use common::rounds::median;
 use fast_mvt::{MvtCoord, MvtGeomType, MvtLayerBuilder};
@@ -34,63 +34,72 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 fn main() {
-    let chosen = std::env::args().skip(1).find(|word| !word.starts_with('-'));
-    let is_chosen = |name: &str| chosen.as_ref().is_none_or(|word| word == name);
-    if is_chosen("bytes") {
+    let selected = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    let is_selected = |name: &str| selected.as_ref().is_none_or(|word| word == name);
+    if is_selected("bytes") {
         bytes();
     }
-    if is_chosen("making") {
-        making();
+    if is_selected("build") {
+        build();
     }
-    if is_chosen("rate") {
+    if is_selected("rate") {
         rate();
     }
 }
 
-fn shapes_of(boundaries: &[Boundary], is_partition: bool) -> Shapes {
-    let areas = (1..).zip(boundaries).map(|(number, boundary)| TileArea {
-        number,
-        boundary,
-        name: &boundary.id,
-        provenance: "indicative",
-    });
-    Shapes::new("icc", is_partition, areas)
+fn tiled_layer(boundaries: &[Boundary], is_partition: bool) -> TiledLayer {
+    let areas = (1..)
+        .zip(boundaries)
+        .map(|(feature_id, boundary)| TileArea {
+            feature_id,
+            boundary,
+            name: &boundary.id,
+            provenance: "indicative",
+        });
+    TiledLayer::new("icc", is_partition, areas)
 }
 
-fn gzipped(bytes: &[u8]) -> usize {
+fn gzipped_size(bytes: &[u8]) -> usize {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes).expect("to memory");
-    encoder.finish().expect("to memory").len()
+    encoder
+        .write_all(bytes)
+        .expect("writing to memory succeeds");
+    encoder.finish().expect("writing to memory succeeds").len()
 }
 
-/// The goal is 6.5 kB gzipped.
+/// The size of one tile; the goal is at most 6.5 kB after gzip.
 fn bytes() {
     let areas = SIXTY.areas();
-    println!("60 made-up areas of 77,010 vertices, all on one tile of zoom 6");
-    let rounded = rounded(&areas);
+    println!("60 synthetic areas of 77,010 vertices, all on one tile of zoom 6");
+    let rounded = tile_of_rounded_vertices(&areas);
     println!(
-        "vertices rounded: {} bytes, {} gzipped",
+        "vertices only rounded: {} bytes, {} gzipped",
         rounded.len(),
-        gzipped(&rounded)
+        gzipped_size(&rounded)
     );
-    let tile = tile(&shapes_of(&areas, true), 6, 31, 20).expect("they are there");
-    println!("ours: {} bytes, {} gzipped", tile.len(), gzipped(&tile));
-    assert!(gzipped(&tile) <= 6_500, "more than 6.5 kB");
+    let tile = tile(&tiled_layer(&areas, true), 6, 31, 20).expect("it is not empty");
+    println!(
+        "ours: {} bytes, {} gzipped",
+        tile.len(),
+        gzipped_size(&tile)
+    );
+    assert!(gzipped_size(&tile) <= 6_500, "more than 6.5 kB");
 }
 
-/// The same tile with every vertex rounded to units and repetitions left out, as databases do it.
-fn rounded(areas: &[Boundary]) -> Vec<u8> {
+/// Encodes the same tile with every vertex rounded to units and consecutive duplicates removed, as spatial databases
+/// do.
+fn tile_of_rounded_vertices(areas: &[Boundary]) -> Vec<u8> {
     let units = f64::from(1 << (6 + 12));
     #[expect(clippy::cast_possible_truncation, reason = "at most 2^18")]
-    let unit = |part: f64, corner: i32| (part * units).round() as i32 - corner * 4_096;
-    let project = |at: &geo::Coord| MvtCoord {
-        x: unit(at.x / 360.0 + 0.5, 31),
-        y: unit(0.5 - at.y.to_radians().tan().asinh() / TAU, 20),
+    let to_units = |fraction: f64, tile: i32| (fraction * units).round() as i32 - tile * 4_096;
+    let project = |lonlat: &geo::Coord| MvtCoord {
+        x: to_units(lonlat.x / 360.0 + 0.5, 31),
+        y: to_units(0.5 - lonlat.y.to_radians().tan().asinh() / TAU, 20),
     };
     let mut layer = MvtLayerBuilder::new("icc").expect("a name");
-    for (number, area) in (1..).zip(areas) {
+    for (feature_id, area) in (1..).zip(areas) {
         let mut feature = layer.feature_of(MvtGeomType::Polygon);
-        feature.id(Some(number));
+        feature.id(Some(feature_id));
         for (key, value) in [
             ("id", &area.id[..]),
             ("name", &area.id),
@@ -98,7 +107,7 @@ fn rounded(areas: &[Boundary]) -> Vec<u8> {
         ] {
             feature.tag(key, value).expect("few tags");
         }
-        feature.tag("mapcolor7", number % 7).expect("few tags");
+        feature.tag("mapcolor7", feature_id % 7).expect("few tags");
         let mut ring: Vec<MvtCoord> = area.lonlat.0[0].exterior().coords().map(project).collect();
         ring.dedup();
         feature.ring(ring, true).expect("a ring");
@@ -107,87 +116,92 @@ fn rounded(areas: &[Boundary]) -> Vec<u8> {
     layer.encode()
 }
 
-fn tile(shapes: &Shapes, z: u8, x: u32, y: u32) -> Option<Vec<u8>> {
-    let address = TileAddress::new(z, x, y).expect("it exists");
-    shapes.tile(address).expect("it encodes")
+fn tile(layer: &TiledLayer, z: u8, x: u32, y: u32) -> Option<Vec<u8>> {
+    let coord = TileCoord::new(z, x, y).expect("it exists");
+    layer.tile(coord).expect("it encodes")
 }
 
-fn making() {
-    let embedded = read(&Files::Embedded).expect("the embedded dataset is right");
+fn build() {
+    let embedded = read(&Files::Embedded).expect("the embedded dataset is valid");
     for (layer, boundaries) in &embedded.boundaries {
         if ["icc", "gp-practice"].contains(&layer.as_str()) {
-            layer_by_zoom(layer.as_str(), boundaries, layer.as_str() == "icc");
+            measure_layer(layer.as_str(), boundaries, layer.as_str() == "icc");
         }
     }
-    layer_by_zoom("60 made-up areas", &SIXTY.areas(), true);
+    measure_layer("60 synthetic areas", &SIXTY.areas(), true);
     match common::national_folder() {
         Some(folder) => {
             let dataset = read(&Files::Folder(folder)).expect("CATCHMENT_NATIONAL");
-            layer_by_zoom(
+            measure_layer(
                 "LSOAs of England and Wales",
                 &dataset.statistical_boundaries,
                 true,
             );
         }
-        None => println!("SKIPPED the whole country: set CATCHMENT_NATIONAL to its dataset"),
+        None => println!("SKIPPED England and Wales: set CATCHMENT_NATIONAL to a dataset of them"),
     }
 }
 
-/// Milliseconds of a layer, its zooms, and the tiles of those.
-fn layer_by_zoom(name: &str, boundaries: &[Boundary], is_partition: bool) {
+/// Prints how long it takes to build a layer, each of its zooms, and their tiles.
+fn measure_layer(name: &str, boundaries: &[Boundary], is_partition: bool) {
     let start = Instant::now();
-    let shapes = shapes_of(boundaries, is_partition);
+    let layer = tiled_layer(boundaries, is_partition);
     let vertices: usize = boundaries
         .iter()
-        .flat_map(|it| &it.grid)
-        .flat_map(|it| &it.rings)
+        .flat_map(|boundary| &boundary.grid)
+        .flat_map(|polygon| &polygon.rings)
         .map(Vec::len)
         .sum();
     println!(
-        "\n{name}: {} areas, {vertices} vertices, shared edges in {:.1} ms\n",
+        "\n{name}: {} areas, {vertices} vertices, topology in {:.1} ms\n",
         boundaries.len(),
-        milliseconds(start)
+        elapsed_ms(start)
     );
     println!(
         "| {:>4} | {:>8} | {:>6} | {:>9} | {:>9} | {:>9} | {:>9} |",
-        "zoom", "level ms", "tiles", "median ms", "most ms", "most B", "gzipped"
+        "zoom", "zoom ms", "tiles", "median ms", "max ms", "max bytes", "gzipped"
     );
-    let mut above: Vec<(u32, u32)> = vec![(0, 0)];
+    let mut coords: Vec<(u32, u32)> = vec![(0, 0)];
     for z in 0..=16 {
         let start = Instant::now();
-        tile(&shapes, z, 0, 0);
-        let level = milliseconds(start);
+        tile(&layer, z, 0, 0);
+        let zoom_ms = elapsed_ms(start);
         let mut times = Vec::new();
         let mut largest = Vec::new();
-        let mut here = Vec::new();
-        for &(x, y) in &above {
+        let mut present = Vec::new();
+        for &(x, y) in &coords {
             let start = Instant::now();
-            let made = tile(&shapes, z, x, y);
-            times.push(milliseconds(start));
-            let Some(made) = made else { continue };
-            here.push((x, y));
-            if made.len() > largest.len() {
-                largest = made;
+            let bytes = tile(&layer, z, x, y);
+            times.push(elapsed_ms(start));
+            let Some(bytes) = bytes else { continue };
+            present.push((x, y));
+            if bytes.len() > largest.len() {
+                largest = bytes;
             }
         }
-        let most = times.iter().copied().fold(0.0, f64::max);
+        let max_ms = times.iter().copied().fold(0.0, f64::max);
         println!(
-            "| {z:>4} | {level:>8.1} | {:>6} | {:>9.2} | {most:>9.2} | {:>9} | {:>9} |",
-            here.len(),
+            "| {z:>4} | {zoom_ms:>8.1} | {:>6} | {:>9.2} | {max_ms:>9.2} | {:>9} | {:>9} |",
+            present.len(),
             median(times),
             largest.len(),
-            gzipped(&largest)
+            gzipped_size(&largest)
         );
-        let every = here.len().div_ceil(200).max(1);
-        let below = |(x, y): (u32, u32)| {
+        // At most 200 tiles of each zoom are followed to the next.
+        let step = present.len().div_ceil(200).max(1);
+        let children = |(x, y): (u32, u32)| {
             [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(e, s)| (2 * x + e, 2 * y + s))
         };
-        above = here.into_iter().step_by(every).flat_map(below).collect();
+        coords = present
+            .into_iter()
+            .step_by(step)
+            .flat_map(children)
+            .collect();
     }
-    println!("{:.1} MB with all zooms", shapes.size_bytes() as f64 / 1e6);
+    println!("{:.1} MB with all zooms", layer.size_bytes() as f64 / 1e6);
 }
 
-fn milliseconds(start: Instant) -> f64 {
+fn elapsed_ms(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1_000.0
 }
 
@@ -195,17 +209,17 @@ const ROUNDS: usize = 5;
 const SECONDS: &str = "3";
 const CONNECTIONS: &str = "32";
 
-/// What a map of four by four tiles asks for, again and again. The goal is 0.7 of the bare handler.
+/// Requests per second for the tiles of a map of four by four; the goal is 0.7 of the bare handler.
 fn rate() {
     if Command::new("wrk").arg("-v").output().is_err() {
         println!("SKIPPED: wrk is not installed");
         return;
     }
     let runtime = Runtime::new().expect("threads");
-    let dataset = read(&Files::Embedded).expect("the embedded dataset is right");
+    let dataset = read(&Files::Embedded).expect("the embedded dataset is valid");
     let index = Index::build(dataset).expect("its parts agree");
     let ours = start(&runtime, router(App::new(Arc::new(Live::fixed(index)))));
-    println!("\nrequests a second, sixteen tiles in turn, gzip\n");
+    println!("\nrequests per second, sixteen tiles in turn, gzip\n");
     for layers in ["icc", "icc,gp-practice"] {
         let tiles = (250..254).flat_map(|x| (161..165).map(move |y| (x, y)));
         let paths: Vec<String> = tiles
@@ -213,21 +227,21 @@ fn rate() {
             .collect();
         let bodies: HashMap<String, Bytes> = paths
             .iter()
-            .map(|path| (path.clone(), ask(ours, path)))
+            .map(|path| (path.clone(), get(ours, path)))
             .collect();
         let sizes: Vec<usize> = bodies.values().map(Bytes::len).collect();
         assert!(
             sizes.iter().filter(|&&size| size > 0).count() >= 8,
             "too few tiles"
         );
-        let bare = start(&runtime, bare(bodies));
+        let bare = start(&runtime, bare_router(bodies));
         let mut rounds: Vec<[f64; 2]> = (0..ROUNDS)
-            .map(|_| [ours, bare].map(|address| load(address, &paths)))
+            .map(|_| [ours, bare].map(|address| requests_per_second(address, &paths)))
             .collect();
         rounds.sort_by(|a, b| (a[0] / a[1]).total_cmp(&(b[0] / b[1])));
         let [ours, bare] = rounds[ROUNDS / 2];
         println!(
-            "{layers}, {} bytes each: ours {ours:.0}, bare {bare:.0}, part {:.2}, goal 0.70",
+            "{layers}, {} bytes each: ours {ours:.0}, bare {bare:.0}, ratio {:.2}, goal 0.70",
             sizes.iter().sum::<usize>() / sizes.len(),
             ours / bare
         );
@@ -248,8 +262,8 @@ fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
     address
 }
 
-/// The same bytes from a table in memory.
-fn bare(bodies: HashMap<String, Bytes>) -> axum::Router {
+/// A router that returns the same bytes from a hash map.
+fn bare_router(bodies: HashMap<String, Bytes>) -> axum::Router {
     let bodies = Arc::new(bodies);
     let handler = async move |uri: Uri| match bodies.get(uri.path()) {
         Some(body) if body.is_empty() => StatusCode::NO_CONTENT.into_response(),
@@ -265,33 +279,37 @@ fn bare(bodies: HashMap<String, Bytes>) -> axum::Router {
     axum::Router::new().route("/tiles/{layers}/{z}/{x}/{y}", axum::routing::get(handler))
 }
 
-/// The body of one answer.
-fn ask(address: SocketAddr, path: &str) -> Bytes {
-    let mut stream = TcpStream::connect(address).expect("it listens");
+/// Requests a path and returns the body of the response.
+fn get(address: SocketAddr, path: &str) -> Bytes {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
     );
-    stream.write_all(request.as_bytes()).expect("it reads");
+    stream
+        .write_all(request.as_bytes())
+        .expect("the server reads");
     let mut response = Vec::new();
-    stream.read_to_end(&mut response).expect("it answers");
+    stream
+        .read_to_end(&mut response)
+        .expect("the server responds");
     assert!(response.starts_with(b"HTTP/1.1 20"), "{path}: not found");
     let head = response
         .windows(4)
-        .position(|it| it == b"\r\n\r\n")
+        .position(|window| window == b"\r\n\r\n")
         .expect("a head");
     response.split_off(head + 4).into()
 }
 
-/// Requests a second.
-fn load(address: SocketAddr, paths: &[String]) -> f64 {
+/// Runs wrk and returns its rate.
+fn requests_per_second(address: SocketAddr, paths: &[String]) -> f64 {
     let folder = tempfile::tempdir().expect("a folder");
     let script = folder.path().join("tiles.lua");
     let mut lua = "local paths = {\n".to_string();
     for path in paths {
         writeln!(lua, "  '{path}',").expect("writing to a String");
     }
-    lua += "}\nlocal at = 0\nrequest = function()\n  at = at % #paths + 1\n  \
-            return wrk.format('GET', paths[at], { ['Accept-Encoding'] = 'gzip' })\nend\n";
+    lua += "}\nlocal index = 0\nrequest = function()\n  index = index % #paths + 1\n  \
+            return wrk.format('GET', paths[index], { ['Accept-Encoding'] = 'gzip' })\nend\n";
     std::fs::write(&script, lua).expect("a file");
     let output = Command::new("wrk")
         .args(["-t1", "-c", CONNECTIONS, "-d", SECONDS, "-s"])
@@ -301,7 +319,7 @@ fn load(address: SocketAddr, paths: &[String]) -> f64 {
         .expect("wrk runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(!text.contains("Non-2xx"), "{text}");
-    let rest = text.split("Requests/sec:").nth(1).expect("wrk tells it");
-    let rate = rest.split_whitespace().next().expect("a figure");
+    let rest = text.split("Requests/sec:").nth(1).expect("wrk reports it");
+    let rate = rest.split_whitespace().next().expect("a rate");
     rate.parse().expect("a number")
 }

@@ -25,7 +25,7 @@ pub struct Releases {
     /// The one that answers first, the others by version alone.
     indexes: Vec<Index>,
     /// What was made of each one's tiles; a reload begins with nothing.
-    tiles: Vec<tiles::Store>,
+    tiles: Vec<tiles::TileCache>,
     /// The memory that loading them takes at most.
     memory_bytes: u64,
     loaded_at: Timestamp,
@@ -113,7 +113,10 @@ impl Releases {
     }
 
     fn of(indexes: Vec<Index>, memory_bytes: u64) -> Releases {
-        let tiles = indexes.iter().map(|_| tiles::Store::default()).collect();
+        let tiles = indexes
+            .iter()
+            .map(|_| tiles::TileCache::default())
+            .collect();
         Releases {
             indexes,
             tiles,
@@ -131,7 +134,7 @@ impl Releases {
     ///
     /// # Panics
     /// When it is not one of these.
-    pub fn tiles(&self, index: &Index) -> &tiles::Store {
+    pub fn tiles(&self, index: &Index) -> &tiles::TileCache {
         let at = self.indexes.iter().position(|it| std::ptr::eq(it, index));
         &self.tiles[at.expect("it is one of them")]
     }

@@ -16,7 +16,7 @@ use super::input::query_fields;
 use super::problem::Problem;
 use super::ranges;
 use super::snapshot::Snapshot;
-use crate::tiles::{ARCHIVE_BYTES_MAX, Archive};
+use crate::tiles::{ARCHIVE_BYTES_MAX, TileArchive};
 
 /// How long a request waits, and when to come again if that did not do. Those of the embedded dataset take
 /// seconds.
@@ -48,17 +48,21 @@ pub(super) async fn answer(
         (header::CONTENT_TYPE, PMTILES),
         (header::CACHE_CONTROL, CACHE_CONTROL),
     ];
-    ranges::response(method, headers, archive.tag(), common, archive.bytes())
+    ranges::response(method, headers, archive.etag(), common, archive.bytes())
 }
 
 /// What became of it, if it was made.
-fn kept(snapshot: &Snapshot) -> Option<Result<Arc<Archive>, Problem>> {
+fn kept(snapshot: &Snapshot) -> Option<Result<Arc<TileArchive>, Problem>> {
     let store = snapshot.tiles();
-    let kept = store.kept_archive(snapshot.index(), snapshot.as_of)?;
+    let kept = store.cached_archive(snapshot.index(), snapshot.as_of)?;
     Some(kept.ok_or_else(too_large))
 }
 
-async fn made(app: &App, snapshot: Snapshot, turn: Option<&Turn>) -> Result<Arc<Archive>, Problem> {
+async fn made(
+    app: &App,
+    snapshot: Snapshot,
+    turn: Option<&Turn>,
+) -> Result<Arc<TileArchive>, Problem> {
     let place = Arc::clone(&app.archiving).try_acquire_owned();
     let place = place.map_err(|_| busy())?;
     // Who waits here keeps no other answer from being rendered.
@@ -73,7 +77,7 @@ async fn made(app: &App, snapshot: Snapshot, turn: Option<&Turn>) -> Result<Arc<
             return kept;
         }
         let store = snapshot.tiles();
-        match store.make_archive(snapshot.index(), snapshot.as_of) {
+        match store.build_archive(snapshot.index(), snapshot.as_of) {
             Ok(archive) => archive.ok_or_else(too_large),
             Err(error) => Err(Problem::internal(format!(
                 "the file of all tiles could not be made: {error}"

@@ -18,8 +18,8 @@ use super::negotiate;
 use super::prepared::in_form;
 use super::problem::Problem;
 use super::tiles::{numbered, with_links};
-use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, Content};
-use crate::tiles::{Encoding, Made};
+use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
+use crate::tiles::{EncodedBody, Encoding};
 
 /// Layers of a MapLibre style in greys, which leave the colours to our areas; names in the machine's own fonts.
 const PICTURES: &str = include_str!("basemap/pictures.json");
@@ -36,9 +36,9 @@ pub(super) fn style(
     query_fields(uri, &[])?;
     let basemap = app.basemap.as_deref().ok_or_else(no_basemap)?;
     let (kind, layers) = match basemap.content {
-        Content::Png | Content::Jpeg | Content::Webp => ("raster", PICTURES),
-        Content::Protomaps => ("vector", PROTOMAPS),
-        Content::OpenMapTiles => ("vector", OPENMAPTILES),
+        BasemapContent::Png | BasemapContent::Jpeg | BasemapContent::Webp => ("raster", PICTURES),
+        BasemapContent::Protomaps => ("vector", PROTOMAPS),
+        BasemapContent::OpenMapTiles => ("vector", OPENMAPTILES),
     };
     let layers: Value = serde_json::from_str(layers).expect("our own styles are JSON");
     let edition = &basemap.edition;
@@ -77,7 +77,7 @@ pub(super) async fn tile(
     if edition != basemap.edition {
         return Err(other_edition());
     }
-    let forms = [basemap.packed, Encoding::Identity];
+    let forms = [basemap.tile_encoding, Encoding::Identity];
     let mut taken = forms
         .into_iter()
         .filter(|it| negotiate::takes(&headers, *it));
@@ -85,9 +85,9 @@ pub(super) async fn tile(
     let packed = basemap.tile(address).await.map_err(broken)?;
     let packed = packed.unwrap_or_default();
     // For its tag, which stands for the bytes in the file.
-    let made = Made::prepared(packed.clone(), []);
+    let made = EncodedBody::with_encodings(packed.clone(), []);
     let body = match encoding {
-        encoding if encoding == basemap.packed => packed,
+        encoding if encoding == basemap.tile_encoding => packed,
         _ => unpacked(basemap, &packed)?,
     };
     let content_type = HeaderValue::from_static(basemap.content.content_type());
@@ -106,7 +106,7 @@ fn unpacked(basemap: &Basemap, packed: &Bytes) -> Result<Bytes, Problem> {
     if packed.is_empty() {
         return Ok(Bytes::new());
     }
-    let bytes = basemap.unpacked(packed).map_err(broken)?;
+    let bytes = basemap.decompress(packed).map_err(broken)?;
     Ok(bytes.into())
 }
 

@@ -10,7 +10,7 @@ use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, PRIVATE, is_known};
 use super::negotiate;
 use super::paced::SharedBody;
 use super::problem::Problem;
-use crate::tiles::{Encoding, Made};
+use crate::tiles::{EncodedBody, Encoding};
 
 const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
@@ -21,7 +21,7 @@ const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 pub(super) fn prepared(
     headers: &HeaderMap,
     content_type: &'static str,
-    made: &Made,
+    made: &EncodedBody,
 ) -> Result<Response, Problem> {
     kept(headers, content_type, made, CACHE_CONTROL)
 }
@@ -33,7 +33,7 @@ pub(super) fn prepared(
 pub(super) fn prepared_for_good(
     headers: &HeaderMap,
     content_type: &'static str,
-    made: &Made,
+    made: &EncodedBody,
 ) -> Result<Response, Problem> {
     kept(headers, content_type, made, CACHE_FOR_GOOD)
 }
@@ -41,12 +41,12 @@ pub(super) fn prepared_for_good(
 fn kept(
     headers: &HeaderMap,
     content_type: &'static str,
-    made: &Made,
+    made: &EncodedBody,
     cache_control: HeaderValue,
 ) -> Result<Response, Problem> {
     let encoding = negotiate::encoding(headers).ok_or_else(Problem::no_encoding)?;
     let content_type = HeaderValue::from_static(content_type);
-    let body = || made.form(encoding);
+    let body = || made.encoded(encoding);
     Ok(in_form(
         headers,
         content_type,
@@ -62,16 +62,16 @@ fn kept(
 pub(super) fn in_form(
     headers: &HeaderMap,
     content_type: HeaderValue,
-    made: &Made,
+    made: &EncodedBody,
     encoding: Encoding,
     body: impl FnOnce() -> Bytes,
     cache_control: HeaderValue,
 ) -> Response {
     // Other bytes, another tag (RFC 9110, 8.8.3.3); of nothing there is nothing to be encoded.
     let tag = match encoding {
-        _ if made.is_empty() => format!("\"{}\"", made.tag()),
-        Encoding::Identity => format!("\"{}\"", made.tag()),
-        encoding => format!("\"{}-{}\"", made.tag(), encoding.as_str()),
+        _ if made.is_empty() => format!("\"{}\"", made.digest()),
+        Encoding::Identity => format!("\"{}\"", made.digest()),
+        encoding => format!("\"{}-{}\"", made.digest(), encoding.as_str()),
     };
     let is_stored = cache_control != PRIVATE;
     let is_known = is_stored && is_known(headers, &tag);

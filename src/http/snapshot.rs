@@ -12,7 +12,7 @@ use super::problem::Problem;
 use crate::index::Index;
 use crate::question::Fields;
 use crate::releases::Releases;
-use crate::tiles::Store;
+use crate::tiles::TileCache;
 
 /// The dataset and the day of a request; as an extractor, of one whose query may hold `as_of` and
 /// `dataset` alone.
@@ -33,7 +33,7 @@ impl Snapshot {
     }
 
     /// What was made of the dataset's tiles.
-    pub(super) fn tiles(&self) -> &Store {
+    pub(super) fn tiles(&self) -> &TileCache {
         self.releases.tiles(self.index())
     }
 

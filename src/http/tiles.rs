@@ -31,7 +31,9 @@ use super::snapshot::Snapshot;
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
-use crate::tiles::{self, Encoding, KEPT_ZOOM_MAX, MAKING, Made, TileAddress, Wanted, ZOOM_MAX};
+use crate::tiles::{
+    self, CACHED_ZOOM_MAX, ENCODER_VERSION, EncodedBody, Encoding, TileCoord, TileKey, ZOOM_MAX,
+};
 use crate::web::path_segment;
 
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
@@ -126,7 +128,7 @@ pub(super) async fn answer(
     app: &App,
     snapshot: Snapshot,
     layers: &[Layer],
-    address: TileAddress,
+    address: TileCoord,
     headers: &HeaderMap,
     cache_control: HeaderValue,
 ) -> Result<Response, Problem> {
@@ -135,9 +137,9 @@ pub(super) async fn answer(
         _ => cache_control,
     };
     let encoding = negotiate::encoding(headers).ok_or_else(Problem::no_encoding)?;
-    let wanted = Wanted::new(snapshot.index(), layers, snapshot.as_of, address);
-    let kept = snapshot.tiles().kept(&wanted);
-    let (made, body) = match kept.and_then(|made| Some((made.ready(encoding)?, made))) {
+    let wanted = TileKey::new(snapshot.index(), layers, snapshot.as_of, address);
+    let kept = snapshot.tiles().get(&wanted);
+    let (made, body) = match kept.and_then(|made| Some((made.encoded_if_cached(encoding)?, made))) {
         Some((body, made)) => (made, body),
         None => made_now(app, snapshot, wanted, encoding).await?,
     };
@@ -149,19 +151,19 @@ pub(super) async fn answer(
 async fn made_now(
     app: &App,
     snapshot: Snapshot,
-    wanted: Wanted,
+    wanted: TileKey,
     encoding: Encoding,
-) -> Result<(Arc<Made>, Bytes), Problem> {
+) -> Result<(Arc<EncodedBody>, Bytes), Problem> {
     let place = Arc::clone(&app.tiling).acquire_owned().await;
     let make = move || {
         // Held until it is made, also when nobody waits for it any more.
         let _place = place;
         let store = snapshot.tiles();
-        let made = match store.kept(&wanted) {
+        let made = match store.get(&wanted) {
             Some(made) => made,
-            None => store.make(snapshot.index(), &wanted)?,
+            None => store.build(snapshot.index(), &wanted)?,
         };
-        let body = made.form(encoding);
+        let body = made.encoded(encoding);
         Ok::<_, fast_mvt::MvtError>((made, body))
     };
     match tokio::task::spawn_blocking(make).await {
@@ -174,14 +176,14 @@ async fn made_now(
     }
 }
 
-fn address(z: &str, x: &str, y: &str) -> Option<TileAddress> {
+fn address(z: &str, x: &str, y: &str) -> Option<TileCoord> {
     numbered(z, x, y.strip_suffix(".mvt")?, ZOOM_MAX)
 }
 
 /// The tile of three numbers, if there can be one, and not deeper than a zoom.
-pub(super) fn numbered(z: &str, x: &str, y: &str, zoom_max: u8) -> Option<TileAddress> {
+pub(super) fn numbered(z: &str, x: &str, y: &str, zoom_max: u8) -> Option<TileCoord> {
     let z = z.parse().ok().filter(|z| *z <= zoom_max)?;
-    TileAddress::new(z, x.parse().ok()?, y.parse().ok()?)
+    TileCoord::new(z, x.parse().ok()?, y.parse().ok()?)
 }
 
 fn no_such_tile() -> Problem {
@@ -209,7 +211,7 @@ fn edition(index: &Index, day: Date) -> String {
 
 /// Eight digits of the SHA-256 of the dataset's and of the way in which tiles are made.
 fn stamp(index: &Index) -> String {
-    sha256_hex(format!("{} {MAKING}", index.digest()).as_bytes())[..8].to_string()
+    sha256_hex(format!("{} {ENCODER_VERSION}", index.digest()).as_bytes())[..8].to_string()
 }
 
 fn of_edition(app: &App, edition: &str) -> Option<Snapshot> {

@@ -19,7 +19,7 @@ use super::problem::Problem;
 use super::snapshot::Snapshot;
 use crate::domain::Layer;
 use crate::index::Index;
-use crate::tiles::{Encoding, Made, Pictured};
+use crate::tiles::{EncodedBody, Encoding, WidgetArea};
 use crate::web::assets::{self, Asset};
 
 /// `/widget.js`: the element `<catchment-map>`. One address for good: sites that hold it get every mended
@@ -97,7 +97,7 @@ async fn answer(
     };
     let encoding = negotiate::encoding(headers).ok_or_else(Problem::no_encoding)?;
     let kept = app.pictures.kept(&wanted);
-    let made = match kept.filter(|made| made.ready(encoding).is_some()) {
+    let made = match kept.filter(|made| made.encoded_if_cached(encoding).is_some()) {
         Some(made) => made,
         None => made_now(app.pictures.clone(), snapshot, wanted, encoding).await?,
     };
@@ -110,17 +110,17 @@ async fn made_now(
     snapshot: Snapshot,
     wanted: Wanted,
     encoding: Encoding,
-) -> Result<Arc<Made>, Problem> {
+) -> Result<Arc<EncodedBody>, Problem> {
     let make = move || {
         let made = match pictures.kept(&wanted) {
             Some(made) => made,
             None => {
                 let body = body(&snapshot, &wanted)?;
                 let bytes = serde_json::to_vec(&body).expect("our own bodies serialise");
-                pictures.keep(wanted, Made::new(bytes))
+                pictures.keep(wanted, EncodedBody::new(bytes))
             }
         };
-        made.form(encoding);
+        made.encoded(encoding);
         Some(made)
     };
     match tokio::task::spawn_blocking(make).await {
@@ -132,7 +132,9 @@ async fn made_now(
 fn body(snapshot: &Snapshot, wanted: &Wanted) -> Option<Value> {
     let (index, day) = (snapshot.index(), snapshot.as_of);
     let focus = wanted.focus.as_deref();
-    let picture = snapshot.tiles().picture(index, wanted.layer, day, focus)?;
+    let picture = snapshot
+        .tiles()
+        .widget_map(index, wanted.layer, day, focus)?;
     let areas: Vec<Value> = picture
         .areas
         .iter()
@@ -161,7 +163,7 @@ fn body(snapshot: &Snapshot, wanted: &Wanted) -> Option<Value> {
     }))
 }
 
-fn area_body(drawn: &Pictured, label: &str) -> Value {
+fn area_body(drawn: &WidgetArea, label: &str) -> Value {
     json!({
         "id": drawn.id,
         "name": drawn.name,
@@ -189,17 +191,17 @@ const KEPT_BYTES_MAX: usize = 64 << 20;
 #[derive(Clone, Default)]
 pub(super) struct Pictures(Arc<Mutex<VecDeque<Kept>>>);
 
-type Kept = (Wanted, Arc<Made>);
+type Kept = (Wanted, Arc<EncodedBody>);
 
 impl Pictures {
-    fn kept(&self, wanted: &Wanted) -> Option<Arc<Made>> {
+    fn kept(&self, wanted: &Wanted) -> Option<Arc<EncodedBody>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept.iter().find(|it| it.0 == *wanted)?;
         Some(Arc::clone(&found.1))
     }
 
     /// Keeps it for others, unless it is larger than all that may be kept; the oldest go.
-    fn keep(&self, wanted: Wanted, made: Made) -> Arc<Made> {
+    fn keep(&self, wanted: Wanted, made: EncodedBody) -> Arc<EncodedBody> {
         let made = Arc::new(made);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push_back((wanted, Arc::clone(&made)));
@@ -227,14 +229,14 @@ mod tests {
     fn the_oldest_pictures_make_room() {
         let pictures = Pictures::default();
         // With its encodings a quarter of what is kept, and a little.
-        let large = || Made::new(vec![0; KEPT_BYTES_MAX / 16]);
+        let large = || EncodedBody::new(vec![0; KEPT_BYTES_MAX / 16]);
         pictures.keep(wanted("first"), large());
         for at in 0..3 {
             pictures.keep(wanted(&at.to_string()), large());
         }
         assert!(pictures.kept(&wanted("first")).is_none());
         assert!(pictures.kept(&wanted("2")).is_some());
-        pictures.keep(wanted("huge"), Made::new(vec![0; KEPT_BYTES_MAX]));
+        pictures.keep(wanted("huge"), EncodedBody::new(vec![0; KEPT_BYTES_MAX]));
         assert!(pictures.kept(&wanted("huge")).is_none());
     }
 }

@@ -22,7 +22,7 @@ use jiff::civil::Date;
 use crate::domain::{Boundary, BritishGrid, Layer};
 use crate::geodesy;
 use crate::index::{Index, Shown};
-use crate::tiles::{Outline, Store};
+use crate::tiles::{AreaOutline, TileCache};
 use labels::{Mark, Wish};
 use raster::{Mask, Place, Rect};
 pub use render::{RenderError, pdf, png};
@@ -96,7 +96,7 @@ struct View {
 }
 
 /// The map. `None` where nothing of it has ground on the day.
-pub fn draw(index: &Index, store: &Store, wanted: &Wanted) -> Option<Picture> {
+pub fn draw(index: &Index, store: &TileCache, wanted: &Wanted) -> Option<Picture> {
     drawn(index, store, wanted, None)
 }
 
@@ -105,7 +105,7 @@ pub fn draw(index: &Index, store: &Store, wanted: &Wanted) -> Option<Picture> {
 /// The place is no part of [`Wanted`], which names a picture that may be kept: somebody may live there.
 pub(crate) fn draw_marked(
     index: &Index,
-    store: &Store,
+    store: &TileCache,
     wanted: &Wanted,
     mark: BritishGrid,
 ) -> Option<Picture> {
@@ -114,7 +114,7 @@ pub(crate) fn draw_marked(
 
 fn drawn(
     index: &Index,
-    store: &Store,
+    store: &TileCache,
     wanted: &Wanted,
     mark: Option<BritishGrid>,
 ) -> Option<Picture> {
@@ -135,7 +135,7 @@ fn drawn(
     let view = View::new(extent, margin, sheet.margin, head.bottom, sheet.inner());
     let zoom = view.zoom();
     let outlines = |layer: Layer| store.outlines(index, layer, day, zoom);
-    let in_sight = |outline: Outline| view.drawn(outline);
+    let in_sight = |outline: AreaOutline| view.drawn(outline);
     // Land that the dataset reaches over: paper where nothing is known.
     let context = Some(Layer::Icb).filter(|&it| it != layer && index.first_data(it).is_some());
     let land: Vec<Drawn> = context
@@ -277,7 +277,7 @@ impl View {
     }
 
     /// The area, if any of it is in sight.
-    fn drawn(&self, outline: Outline) -> Option<Drawn> {
+    fn drawn(&self, outline: AreaOutline) -> Option<Drawn> {
         let ring = |ring: &Vec<(f64, f64)>| -> Vec<Place> {
             ring.iter().filter_map(|&at| self.place(at)).collect()
         };

@@ -1,7 +1,7 @@
-//! A map to lie beneath our areas: a PMTiles 3 file of the operator's, gigabytes perhaps, which is read by parts.
+//! The operator's basemap: a PMTiles 3 file, perhaps gigabytes, of which only the parts needed are read.
 //!
-//! It is opened once. A file that takes its place under the same name is another one, of which nothing is read; one
-//! that is written over where it lies is noticed at the next tile, and refused.
+//! The file is opened once, so a file that replaces it under the same name is ignored until a restart. If it is
+//! overwritten in place, that is detected at the next tile, which then fails.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,200 +11,216 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ::pmtiles::{
     AsyncBackend, AsyncPmTilesReader, BackendResponse, Compression, DirEntry, Directory,
-    DirectoryCache, Header, PmtError, PmtResult, TileCoord, TileId, TileType,
+    DirectoryCache, Header, PmtError, PmtResult, TileCoord as PmtilesCoord, TileId, TileType,
 };
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::pmtiles::ARCHIVE_ZOOM;
-use super::{Encoding, TileAddress};
+use super::{Encoding, TileCoord};
 use crate::dataset::manifest::sha256_hex;
 
-/// The deepest tiles that are handed out: deeper ones would tell of a house by their addresses.
+/// The highest zoom that is served: the address of a deeper tile could identify a house.
 pub const BASEMAP_ZOOM_MAX: u8 = ARCHIVE_ZOOM;
 
-/// What the header takes, and in front of what the directory at the root ends (PMTiles 3, 3 and 4).
+/// The length of the header (PMTiles 3, section 3).
 const HEADER_BYTES: usize = 127;
+/// The header and the root directory are within this many bytes (PMTiles 3, section 4).
 const FRONT_BYTES: usize = 16_384;
-/// The largest part that is read at once: a tile, or a directory.
-const PART_BYTES_MAX: usize = 32 << 20;
-/// Directories that are kept beside the one at the root.
-const LEAVES_BYTES_MAX: usize = 32 << 20;
-/// Attributions are a line or two.
-const ATTRIBUTION_LETTERS_MAX: usize = 300;
+/// The limit on a single read: a tile or a directory.
+const READ_BYTES_MAX: usize = 32 << 20;
+/// The limit on cached leaf directories.
+const LEAF_DIRECTORIES_BYTES_MAX: usize = 32 << 20;
+/// The limit on an attribution, which is usually a line or two, in characters.
+const ATTRIBUTION_CHARS_MAX: usize = 300;
 
-/// Why a file is no basemap.
+/// Why a file cannot be used as a basemap.
 #[derive(Debug, thiserror::Error)]
 pub enum BasemapError {
-    /// The file system's own fault.
+    /// The file system reported an error.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// It begins with something else.
-    #[error("this is no PMTiles file; `pmtiles convert` makes one of MBTiles")]
+    /// The magic number is not that of PMTiles.
+    #[error("not a PMTiles file; `pmtiles convert` converts MBTiles")]
     NotPmtiles,
-    /// There were two versions before.
-    #[error("this is PMTiles of another version than 3; `pmtiles convert` makes it of older ones")]
-    OtherVersion,
-    /// Copying it stopped half-way, perhaps.
-    #[error("it is cut off: there are {length} bytes of {expected}")]
-    CutOff {
-        /// What the file has.
+    /// The version is not 3.
+    #[error("not PMTiles version 3; `pmtiles convert` converts older versions")]
+    UnsupportedVersion,
+    /// The file is shorter than its header says, perhaps because copying it was interrupted.
+    #[error("the file is truncated: it has {length} bytes of {expected}")]
+    Truncated {
+        /// The length of the file, in bytes.
         length: u64,
-        /// What its header tells.
+        /// The length that its header implies, in bytes.
         expected: u64,
     },
-    /// The format has more than these.
-    #[error("its tiles are {0}; PNG, JPEG, WebP and Mapbox Vector Tiles can be drawn")]
+    /// The tiles have a type that cannot be drawn.
+    #[error("its tiles are {0}; PNG, JPEG, WebP and Mapbox Vector Tiles are supported")]
     TileType(&'static str),
-    /// They would have to be handed out.
-    #[error("how its tiles are packed is not known; gzip, Brotli, Zstandard or nothing would do")]
-    TileCompression,
-    /// They have to be read.
-    #[error("its directories are not packed with gzip, as they are usually, nor left as they are")]
-    Compression,
-    /// The maps stop before its tiles begin.
-    #[error("its tiles begin at zoom {0}, and the maps end at {BASEMAP_ZOOM_MAX}")]
-    TooDeep(u8),
-    /// They say whose it is, and what is on it.
-    #[error("its metadata are not a JSON object")]
-    Metadata,
-    /// There is no style for it.
+    /// The tiles have a compression that has no content coding.
     #[error(
-        "its vector layers are {0}; those of Protomaps (earth, water, roads, …) or OpenMapTiles (water, landcover, \
-         transportation, …) can be drawn"
+        "the compression of its tiles is not supported; gzip, Brotli, Zstandard and none are supported"
+    )]
+    TileCompression,
+    /// The directories have a compression that cannot be read.
+    #[error("the compression of its directories is not supported; gzip and none are supported")]
+    DirectoryCompression,
+    /// The minimum zoom is higher than [`BASEMAP_ZOOM_MAX`].
+    #[error("its tiles start at zoom {0}, but basemaps are shown up to zoom {BASEMAP_ZOOM_MAX}")]
+    TooDeep(u8),
+    /// The metadata, which has the attribution and the vector layers, cannot be parsed.
+    #[error("its metadata is not a JSON object")]
+    Metadata,
+    /// There is no style for the vector layers.
+    #[error(
+        "its vector layers ({0}) are not supported; those of Protomaps (earth, water, roads, …) and OpenMapTiles \
+         (water, landcover, transportation, …) are"
     )]
     Schema(String),
-    /// The format's own fault.
+    /// The file is not valid PMTiles.
     #[error("it cannot be read: {0}")]
     Read(PmtError),
 }
 
-/// What is on the tiles.
+/// The format of a basemap's tiles, and the schema of vector tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
-    /// Pictures.
+pub enum BasemapContent {
+    /// PNG images.
     Png,
-    /// Pictures.
+    /// JPEG images.
     Jpeg,
-    /// Pictures.
+    /// WebP images.
     Webp,
-    /// Vectors with the layers of the Protomaps basemap, version 3 or 4.
+    /// Vector tiles with the layers of the Protomaps basemap, version 3 or 4.
     Protomaps,
-    /// Vectors with the layers of OpenMapTiles, version 3.
+    /// Vector tiles with the layers of OpenMapTiles, version 3.
     OpenMapTiles,
 }
 
-impl Content {
-    /// Of `Content-Type`.
+impl BasemapContent {
+    /// Returns the media type of the tiles.
     pub fn content_type(self) -> &'static str {
         match self {
-            Content::Png => "image/png",
-            Content::Jpeg => "image/jpeg",
-            Content::Webp => "image/webp",
-            Content::Protomaps | Content::OpenMapTiles => "application/vnd.mapbox-vector-tile",
+            BasemapContent::Png => "image/png",
+            BasemapContent::Jpeg => "image/jpeg",
+            BasemapContent::Webp => "image/webp",
+            BasemapContent::Protomaps | BasemapContent::OpenMapTiles => {
+                "application/vnd.mapbox-vector-tile"
+            }
         }
     }
 }
 
-/// An open file with what is known of it.
+/// An open basemap file.
 pub struct Basemap {
-    reader: AsyncPmTilesReader<Parts, Leaves>,
-    /// What is on its tiles.
-    pub content: Content,
-    /// How each tile is packed.
-    pub packed: Encoding,
-    /// Of its tiles, as far as they are handed out: the least and the most.
+    reader: AsyncPmTilesReader<PmtilesFile, LeafDirectoryCache>,
+    /// The format of the tiles.
+    pub content: BasemapContent,
+    /// The compression of the tiles.
+    pub tile_encoding: Encoding,
+    /// The minimum and maximum zoom that are served.
     pub zooms: (u8, u8),
-    /// West, south, east, north in degrees, where it says so.
+    /// The bounding box: west, south, east, north in degrees. `None` if the file does not have one.
     pub bounds: Option<[f64; 4]>,
-    /// Whose it is, in plain text; blank where it does not say.
+    /// The attribution in plain text; empty if the file does not have one.
     pub attribution: String,
-    /// Stands for the file: digits from its first 16 KiB, its metadata and its length.
+    /// Hexadecimal digits that identify the file, from its first 16 KiB, its metadata and its length.
     pub edition: String,
 }
 
 impl Basemap {
-    /// Opens a file and checks it. Not from within an async runtime: it has one of its own.
+    /// Opens and checks a file. Must not be called within an async runtime, because it starts its own.
     ///
     /// # Errors
-    /// When it cannot be read, or not be drawn.
+    /// If the file cannot be read, or its tiles cannot be drawn.
     pub fn open(path: &Path) -> Result<Basemap, BasemapError> {
         let file = Arc::new(File::open(path)?);
         let length = file.metadata()?.len();
         let front = read_at(&file, 0, FRONT_BYTES)?;
-        let header = checked_header(&front, length)?;
+        let header = parse_header(&front, length)?;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let (reader, metadata) = runtime.block_on(async {
-            let reader =
-                AsyncPmTilesReader::try_from_cached_source(Parts(file), Leaves::default()).await?;
+            let reader = AsyncPmTilesReader::try_from_cached_source(
+                PmtilesFile(file),
+                LeafDirectoryCache::default(),
+            )
+            .await?;
             let metadata = reader.get_metadata().await?;
             Ok::<_, BasemapError>((reader, metadata))
         })?;
-        let told: Value = serde_json::from_str(&metadata).map_err(|_| BasemapError::Metadata)?;
-        if !told.is_object() {
+        let parsed: Value = serde_json::from_str(&metadata).map_err(|_| BasemapError::Metadata)?;
+        if !parsed.is_object() {
             return Err(BasemapError::Metadata);
         }
         let identity = [&front, metadata.as_bytes(), &length.to_le_bytes()].concat();
         Ok(Basemap {
             reader,
-            content: content(header.tile_type, &told)?,
-            packed: packed(header.tile_compression)?,
+            content: tile_content(header.tile_type, &parsed)?,
+            tile_encoding: tile_encoding(header.tile_compression)?,
             zooms: (header.min_zoom, header.max_zoom.min(BASEMAP_ZOOM_MAX)),
             bounds: bounds(&header),
-            attribution: plain_text(told["attribution"].as_str().unwrap_or_default()),
+            attribution: plain_text(parsed["attribution"].as_str().unwrap_or_default()),
             edition: sha256_hex(&identity)[..12].to_string(),
         })
     }
 
-    /// A tile as it is packed in the file; `None` where the file has none.
+    /// Returns a tile as it is compressed in the file, or `None` if the file does not have it.
     ///
     /// # Errors
-    /// When the file is broken, or is written over.
-    pub async fn tile(&self, address: TileAddress) -> PmtResult<Option<Bytes>> {
-        let coord = TileCoord::new(address.z, address.x, address.y).expect("it is checked");
+    /// If the file is invalid, or has been overwritten.
+    pub async fn tile(&self, coord: TileCoord) -> PmtResult<Option<Bytes>> {
+        let coord = PmtilesCoord::new(coord.z, coord.x, coord.y).expect("checked by TileCoord");
         self.reader.get_tile(coord).await
     }
 
-    /// A tile that was packed, for a client that does not unpack.
+    /// Decompresses a tile, for a client that does not accept its encoding.
     ///
     /// # Errors
-    /// When it is not packed as the file says, or is too large.
-    pub fn unpacked(&self, tile: &[u8]) -> io::Result<Vec<u8>> {
-        let reader: Box<dyn Read + '_> = match self.packed {
+    /// If the tile is not compressed as the header says, or is too large.
+    pub fn decompress(&self, tile: &[u8]) -> io::Result<Vec<u8>> {
+        let reader: Box<dyn Read + '_> = match self.tile_encoding {
             Encoding::Identity => Box::new(tile),
             Encoding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(tile)),
             Encoding::Brotli => Box::new(brotli::Decompressor::new(tile, 4_096)),
             Encoding::Zstd => Box::new(zstd::stream::read::Decoder::new(tile)?),
         };
         let mut bytes = Vec::new();
-        reader.take(PART_BYTES_MAX as u64).read_to_end(&mut bytes)?;
-        match bytes.len() < PART_BYTES_MAX {
-            true => Ok(bytes),
-            false => Err(io::ErrorKind::FileTooLarge.into()),
+        reader.take(READ_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+        if bytes.len() < READ_BYTES_MAX {
+            Ok(bytes)
+        } else {
+            Err(io::ErrorKind::FileTooLarge.into())
         }
     }
 }
 
-/// The header of a file of so many bytes, all of which are there.
-fn checked_header(front: &[u8], length: u64) -> Result<Header, BasemapError> {
+/// Parses the header of a file and checks that the file is complete.
+fn parse_header(front: &[u8], length: u64) -> Result<Header, BasemapError> {
     let head = &front[..front.len().min(HEADER_BYTES)];
     let header = Header::try_from_bytes(Bytes::copy_from_slice(head));
     let header = header.map_err(|error| match error {
-        PmtError::InvalidHeader => BasemapError::CutOff {
+        PmtError::InvalidHeader => BasemapError::Truncated {
             length,
             expected: HEADER_BYTES as u64,
         },
         error => error.into(),
     })?;
     if header.spec_version() != 3 {
-        return Err(BasemapError::OtherVersion);
+        return Err(BasemapError::UnsupportedVersion);
     }
-    // Where its four parts begin, and how long each is.
-    let number = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("eight bytes"));
-    let ends = [8, 24, 40, 56].map(|at| number(at).saturating_add(number(at + 8)));
+    // The offsets and lengths of its four sections: root directory, metadata, leaf directories, tile data.
+    let u64_at = |position: usize| {
+        u64::from_le_bytes(
+            head[position..position + 8]
+                .try_into()
+                .expect("eight bytes"),
+        )
+    };
+    let ends =
+        [8, 24, 40, 56].map(|position| u64_at(position).saturating_add(u64_at(position + 8)));
     let expected = ends.into_iter().fold(0, u64::max);
     if expected > length {
-        return Err(BasemapError::CutOff { length, expected });
+        return Err(BasemapError::Truncated { length, expected });
     }
     if header.min_zoom > BASEMAP_ZOOM_MAX {
         return Err(BasemapError::TooDeep(header.min_zoom));
@@ -212,38 +228,39 @@ fn checked_header(front: &[u8], length: u64) -> Result<Header, BasemapError> {
     Ok(header)
 }
 
-fn content(tiles: TileType, metadata: &Value) -> Result<Content, BasemapError> {
-    match tiles {
-        TileType::Png => Ok(Content::Png),
-        TileType::Jpeg => Ok(Content::Jpeg),
-        TileType::Webp => Ok(Content::Webp),
+fn tile_content(tile_type: TileType, metadata: &Value) -> Result<BasemapContent, BasemapError> {
+    match tile_type {
+        TileType::Png => Ok(BasemapContent::Png),
+        TileType::Jpeg => Ok(BasemapContent::Jpeg),
+        TileType::Webp => Ok(BasemapContent::Webp),
         TileType::Mvt => schema(metadata),
         TileType::Avif => Err(BasemapError::TileType("AVIF")),
         TileType::Mlt => Err(BasemapError::TileType("MapLibre Tiles")),
-        TileType::Unknown => Err(BasemapError::TileType("of a kind that it does not tell")),
+        TileType::Unknown => Err(BasemapError::TileType("of an unspecified type")),
     }
 }
 
-/// By the layers without which there would be nothing to see.
-fn schema(metadata: &Value) -> Result<Content, BasemapError> {
+/// Identifies the schema by the layers that its style needs most.
+fn schema(metadata: &Value) -> Result<BasemapContent, BasemapError> {
     let layers = metadata["vector_layers"].as_array();
     let ids = layers.into_iter().flatten();
     let ids: Vec<&str> = ids.filter_map(|layer| layer["id"].as_str()).collect();
-    let has = |wanted: [&str; 3]| wanted.iter().all(|id| ids.contains(id));
+    let has = |required: [&str; 3]| required.iter().all(|id| ids.contains(id));
     if has(["earth", "water", "roads"]) {
-        return Ok(Content::Protomaps);
+        return Ok(BasemapContent::Protomaps);
     }
     if has(["water", "landcover", "transportation"]) {
-        return Ok(Content::OpenMapTiles);
+        return Ok(BasemapContent::OpenMapTiles);
     }
-    let found = match ids.is_empty() {
-        true => "not named".into(),
-        false => ids.join(", "),
+    let listed = if ids.is_empty() {
+        "none listed".into()
+    } else {
+        ids.join(", ")
     };
-    Err(BasemapError::Schema(found))
+    Err(BasemapError::Schema(listed))
 }
 
-fn packed(compression: Compression) -> Result<Encoding, BasemapError> {
+fn tile_encoding(compression: Compression) -> Result<Encoding, BasemapError> {
     match compression {
         Compression::None => Ok(Encoding::Identity),
         Compression::Gzip => Ok(Encoding::Gzip),
@@ -253,14 +270,14 @@ fn packed(compression: Compression) -> Result<Encoding, BasemapError> {
     }
 }
 
-/// Some writers leave them at nought.
+/// Returns the bounding box in the header, or `None` if it is empty: some writers leave it zero.
 fn bounds(header: &Header) -> Option<[f64; 4]> {
     let (west, south) = (header.min_longitude, header.min_latitude);
     let (east, north) = (header.max_longitude, header.max_latitude);
     (west < east && south < north).then_some([west, south, east, north])
 }
 
-/// What markup says, without the markup: attributions are usually links.
+/// Returns the text of HTML without its markup; attributions are usually links.
 fn plain_text(markup: &str) -> String {
     const ENTITIES: [(&str, &str); 8] = [
         ("&copy;", "©"),
@@ -274,18 +291,18 @@ fn plain_text(markup: &str) -> String {
     ];
     let mut parts = markup.split('<');
     let first = parts.next().unwrap_or_default();
-    // Of a tag that does not end nothing is left.
+    // An unterminated tag is dropped with everything after it.
     let others = parts.filter_map(|part| Some(part.split_once('>')?.1));
     let text: String = [first].into_iter().chain(others).collect();
-    let text = ENTITIES
-        .iter()
-        .fold(text, |text, (entity, letter)| text.replace(entity, letter));
+    let text = ENTITIES.iter().fold(text, |text, (entity, character)| {
+        text.replace(entity, character)
+    });
     let text = text.replace(['<', '>'], " ");
     let words: Vec<&str> = text.split_whitespace().collect();
     words
         .join(" ")
         .chars()
-        .take(ATTRIBUTION_LETTERS_MAX)
+        .take(ATTRIBUTION_CHARS_MAX)
         .collect()
 }
 
@@ -293,12 +310,10 @@ impl From<PmtError> for BasemapError {
     fn from(error: PmtError) -> BasemapError {
         match error {
             PmtError::InvalidMagicNumber => BasemapError::NotPmtiles,
-            PmtError::UnsupportedPmTilesVersion => BasemapError::OtherVersion,
-            PmtError::InvalidTileType => {
-                BasemapError::TileType("of a kind that the format does not know")
-            }
+            PmtError::UnsupportedPmTilesVersion => BasemapError::UnsupportedVersion,
+            PmtError::InvalidTileType => BasemapError::TileType("of an unknown type"),
             PmtError::InvalidCompression => BasemapError::TileCompression,
-            PmtError::UnsupportedCompression(_) => BasemapError::Compression,
+            PmtError::UnsupportedCompression(_) => BasemapError::DirectoryCompression,
             PmtError::InvalidMetadata | PmtError::InvalidMetadataUtf8Encoding(_) => {
                 BasemapError::Metadata
             }
@@ -308,20 +323,21 @@ impl From<PmtError> for BasemapError {
     }
 }
 
-/// The file, read where it lies, on threads that may wait for the disk.
-struct Parts(Arc<File>);
+/// The open file, read on threads that may block.
+struct PmtilesFile(Arc<File>);
 
-impl AsyncBackend for Parts {
-    /// With what the reader holds against what it read first: another length or time is another file.
+impl AsyncBackend for PmtilesFile {
+    /// Reads a part of the file, with its length and modification time as version: the reader fails if that
+    /// changes.
     async fn read(&self, offset: u64, length: usize) -> PmtResult<BackendResponse> {
-        if length > PART_BYTES_MAX {
+        if length > READ_BYTES_MAX {
             return Err(PmtError::InvalidEntry);
         }
         let file = Arc::clone(&self.0);
         let read = move || {
             let bytes = read_at(&file, offset, length)?;
-            let now = file.metadata()?;
-            let version = format!("{} {:?}", now.len(), now.modified()?);
+            let metadata = file.metadata()?;
+            let version = format!("{} {:?}", metadata.len(), metadata.modified()?);
             Ok::<_, io::Error>(BackendResponse::new_with_version(bytes.into(), version))
         };
         let read = tokio::task::spawn_blocking(read).await;
@@ -329,7 +345,7 @@ impl AsyncBackend for Parts {
     }
 }
 
-/// So many bytes, or those up to the end.
+/// Reads `length` bytes, or fewer at the end of the file.
 fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     #[cfg(unix)]
     use std::os::unix::fs::FileExt;
@@ -338,11 +354,11 @@ fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut filled = 0;
     while filled < length {
-        let at = offset + filled as u64;
+        let position = offset + filled as u64;
         #[cfg(unix)]
-        let read = file.read_at(&mut bytes[filled..], at);
+        let read = file.read_at(&mut bytes[filled..], position);
         #[cfg(windows)]
-        let read = file.seek_read(&mut bytes[filled..], at);
+        let read = file.seek_read(&mut bytes[filled..], position);
         match read {
             Ok(0) => break,
             Ok(count) => filled += count,
@@ -354,45 +370,45 @@ fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Directories that were read, by where they are; the oldest go.
+/// A cache of leaf directories by their offset in the file; the oldest is evicted first.
 #[derive(Default)]
-struct Leaves(Mutex<VecDeque<(u64, Directory)>>);
+struct LeafDirectoryCache(Mutex<VecDeque<(u64, Directory)>>);
 
-impl Leaves {
-    /// What a directory says of a tile, if it is kept.
+impl LeafDirectoryCache {
+    /// Returns the entry of a tile (`Some(None)` if there is none) in a directory, if that is cached.
     fn find(&self, offset: u64, tile: TileId) -> Option<Option<DirEntry>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, directory) = kept.iter().find(|it| it.0 == offset)?;
+        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, directory) = cached.iter().find(|entry| entry.0 == offset)?;
         Some(directory.find_tile_id(tile).copied())
     }
 
-    fn keep(&self, offset: u64, directory: Directory) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.iter().any(|it| it.0 == offset) {
+    fn insert(&self, offset: u64, directory: Directory) {
+        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cached.iter().any(|entry| entry.0 == offset) {
             return;
         }
-        kept.push_back((offset, directory));
-        let size = |it: &(u64, Directory)| it.1.get_approx_byte_size();
-        while kept.iter().map(size).sum::<usize>() > LEAVES_BYTES_MAX {
-            kept.pop_front();
+        cached.push_back((offset, directory));
+        let size_bytes = |entry: &(u64, Directory)| entry.1.get_approx_byte_size();
+        while cached.iter().map(size_bytes).sum::<usize>() > LEAF_DIRECTORIES_BYTES_MAX {
+            cached.pop_front();
         }
     }
 }
 
-impl DirectoryCache for Leaves {
+impl DirectoryCache for LeafDirectoryCache {
     async fn get_dir_entry_or_insert(
         &self,
         offset: u64,
         tile: TileId,
         read: impl Future<Output = PmtResult<Directory>> + Send,
     ) -> PmtResult<Option<DirEntry>> {
-        if let Some(found) = self.find(offset, tile) {
-            return Ok(found);
+        if let Some(entry) = self.find(offset, tile) {
+            return Ok(entry);
         }
         let directory = read.await?;
-        let found = directory.find_tile_id(tile).copied();
-        self.keep(offset, directory);
-        Ok(found)
+        let entry = directory.find_tile_id(tile).copied();
+        self.insert(offset, directory);
+        Ok(entry)
     }
 }
 
@@ -401,7 +417,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attribution_is_told_without_its_markup() {
+    fn attributions_are_stripped_of_markup() {
         let check = |markup: &str, expected: &str| assert_eq!(plain_text(markup), expected);
         check("Ordnance Survey", "Ordnance Survey");
         check(
@@ -418,9 +434,6 @@ mod tests {
         check("A <b", "A");
         check("a > b", "a b");
         check("", "");
-        assert_eq!(
-            plain_text(&"a".repeat(9_999)).len(),
-            ATTRIBUTION_LETTERS_MAX
-        );
+        assert_eq!(plain_text(&"a".repeat(9_999)).len(), ATTRIBUTION_CHARS_MAX);
     }
 }

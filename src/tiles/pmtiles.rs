@@ -1,150 +1,155 @@
-//! All tiles of some layers in one file (PMTiles 3), for a CDN or a reader without a server.
+//! PMTiles 3 archives: all tiles of some layers in one file, for a CDN or a reader without a tile server.
 
 use std::io::{self, Cursor, Seek, SeekFrom, Write};
 
-use ::pmtiles::{Compression, PmTilesWriter, PmtResult, TileCoord, TileId, TileType};
+use ::pmtiles::{
+    Compression, PmTilesWriter, PmtResult, TileCoord as PmtilesCoord, TileId, TileType,
+};
 use bytes::Bytes;
 use jiff::civil::Date;
 use serde_json::json;
 
-use super::store::{Encoding, Store, Wanted};
-use super::{TileAddress, bounds, vector_layers};
+use super::cache::{Encoding, TileCache, TileKey};
+use super::{TileCoord, bounds, vector_layers};
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
 
-/// The zoom to which archives go where nobody says otherwise; readers magnify it. A unit of it is 35 cm in the
-/// middle of Great Britain.
+/// The default maximum zoom of archives; readers scale its tiles up. Its units are 35 cm in the middle of Great
+/// Britain.
 pub const ARCHIVE_ZOOM: u8 = 14;
 
-/// Why no archive was written.
+/// The limit on the size of an archive that is cached to be served, in bytes.
+pub const ARCHIVE_BYTES_MAX: usize = 256 << 20;
+
+/// Why an archive could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The file could not be written.
     #[error("writing the archive: {0}")]
     Write(#[from] ::pmtiles::PmtError),
-    /// A tile could not be made.
-    #[error("making a tile: {0}")]
+    /// A tile could not be encoded.
+    #[error("encoding a tile: {0}")]
     Tile(#[from] fast_mvt::MvtError),
 }
 
-/// What an archive holds.
+/// What was written to an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Archived {
-    /// Tiles that are not empty.
+pub struct ArchiveStats {
+    /// How many tiles are not empty.
     pub tiles: u64,
 }
 
-/// Writes the tiles of layers on a day, from zoom 0 to `zoom_max`, gzipped, in the order of the
-/// format. They are the service's tiles, byte for byte.
+/// Writes the tiles of layers on a date, from zoom 0 to `zoom_max`, to a PMTiles archive.
+///
+/// They are compressed with gzip and in the order of their ids (clustered), and are byte for byte the tiles that
+/// the service returns.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub fn write(
     index: &Index,
     layers: &[Layer],
     day: Date,
     zoom_max: u8,
     out: impl Write + Seek,
-) -> Result<Archived, ArchiveError> {
-    // For the shapes: each tile is made once.
-    let store = Store::with_limits(0, usize::MAX);
-    write_from(&store, index, layers, day, zoom_max, out)
+) -> Result<ArchiveStats, ArchiveError> {
+    // Only layers are cached: each tile is built once.
+    let cache = TileCache::with_limits(0, usize::MAX);
+    write_from(&cache, index, layers, day, zoom_max, out)
 }
 
 fn write_from(
-    store: &Store,
+    cache: &TileCache,
     index: &Index,
     layers: &[Layer],
     day: Date,
     zoom_max: u8,
     out: impl Write + Seek,
-) -> Result<Archived, ArchiveError> {
+) -> Result<ArchiveStats, ArchiveError> {
     let mut archive = writer(index, layers, day, zoom_max).create(out)?;
     let mut tiles = 0;
-    let mut above: Vec<TileCoord> = Vec::new();
+    let mut parents: Vec<PmtilesCoord> = Vec::new();
     for z in 0..=zoom_max {
-        // What is in a tile is in the one above as well, whose buffer is twice as wide.
-        let mut here: Vec<TileCoord> = match z {
-            0 => vec![TileCoord::new(0, 0, 0)?],
-            _ => below(&above)?,
+        // An empty tile has no children: its buffer is twice as wide as theirs.
+        let mut coords: Vec<PmtilesCoord> = match z {
+            0 => vec![PmtilesCoord::new(0, 0, 0)?],
+            _ => children_of(&parents)?,
         };
-        here.sort_unstable_by_key(|&coord| TileId::from(coord));
-        above.clear();
-        for coord in here {
-            let Some(address) = TileAddress::new(coord.z(), coord.x(), coord.y()) else {
+        coords.sort_unstable_by_key(|&coord| TileId::from(coord));
+        parents.clear();
+        for pmtiles_coord in coords {
+            let (z, x, y) = (pmtiles_coord.z(), pmtiles_coord.x(), pmtiles_coord.y());
+            let Some(coord) = TileCoord::new(z, x, y) else {
                 continue;
             };
-            let made = store.make(index, &Wanted::new(index, layers, day, address))?;
-            if !made.is_empty() {
-                archive.add_tile(coord, &made.form(Encoding::Gzip))?;
-                above.push(coord);
+            let body = cache.build(index, &TileKey::new(index, layers, day, coord))?;
+            if !body.is_empty() {
+                archive.add_tile(pmtiles_coord, &body.encoded(Encoding::Gzip))?;
+                parents.push(pmtiles_coord);
                 tiles += 1;
             }
         }
     }
     archive.finalize()?;
-    Ok(Archived { tiles })
+    Ok(ArchiveStats { tiles })
 }
 
-/// The most bytes of an archive that is kept to be handed out.
-pub const ARCHIVE_BYTES_MAX: usize = 256 << 20;
-
-/// All tiles of a dataset on a day in one file, in memory.
+/// All tiles of a dataset on a date as a PMTiles file in memory.
 #[derive(Debug)]
-pub struct Archive {
-    tag: String,
+pub struct TileArchive {
+    etag: String,
     bytes: Bytes,
 }
 
-impl Archive {
-    /// Of every layer with ground on the day, zooms 0 to [`ARCHIVE_ZOOM`], by the shapes of a store; `None`
-    /// where it would be larger than so many bytes.
+impl TileArchive {
+    /// Builds the archive of layers on a date, from zoom 0 to [`ARCHIVE_ZOOM`]; `None` if it would be larger than
+    /// `bytes_max`.
     ///
     /// # Errors
-    /// When a tile cannot be made.
-    pub(super) fn new(
-        store: &Store,
+    /// If a tile cannot be encoded.
+    pub(super) fn build(
+        cache: &TileCache,
         index: &Index,
         layers: &[Layer],
         day: Date,
         bytes_max: usize,
-    ) -> Result<Option<Archive>, ArchiveError> {
-        let mut out = Capped {
+    ) -> Result<Option<TileArchive>, ArchiveError> {
+        let mut out = LimitedBuffer {
             inner: Cursor::new(Vec::new()),
             bytes_max,
             is_full: false,
         };
-        let written = write_from(store, index, layers, day, ARCHIVE_ZOOM, &mut out);
+        let result = write_from(cache, index, layers, day, ARCHIVE_ZOOM, &mut out);
         if out.is_full {
             return Ok(None);
         }
-        written?;
+        result?;
         let bytes = out.inner.into_inner();
-        let tag = format!("\"{}\"", &sha256_hex(&bytes)[..32]);
+        let etag = format!("\"{}\"", &sha256_hex(&bytes)[..32]);
         let bytes = bytes.into();
-        Ok(Some(Archive { tag, bytes }))
+        Ok(Some(TileArchive { etag, bytes }))
     }
 
-    /// Stands for its bytes: a strong ETag with its quotation marks.
-    pub fn tag(&self) -> &str {
-        &self.tag
+    /// Returns the strong `ETag` of the file, with its quotation marks.
+    pub fn etag(&self) -> &str {
+        &self.etag
     }
 
-    /// The file.
+    /// Returns the contents of the file.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 }
 
-/// Memory that takes so much and no more.
-struct Capped {
+/// A writer to memory that fails beyond a limit.
+struct LimitedBuffer {
     inner: Cursor<Vec<u8>>,
     bytes_max: usize,
     is_full: bool,
 }
 
-impl Write for Capped {
+impl Write for LimitedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let end = self.inner.position() + bytes.len() as u64;
         if end > self.bytes_max as u64 {
@@ -159,7 +164,7 @@ impl Write for Capped {
     }
 }
 
-impl Seek for Capped {
+impl Seek for LimitedBuffer {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.inner.seek(to)
     }
@@ -188,12 +193,14 @@ fn writer(index: &Index, layers: &[Layer], day: Date, zoom_max: u8) -> PmTilesWr
         .metadata(metadata.to_string())
 }
 
-fn below(above: &[TileCoord]) -> PmtResult<Vec<TileCoord>> {
-    let four = |coord: &TileCoord| {
+/// Returns the four tiles of the next zoom for each tile.
+fn children_of(parents: &[PmtilesCoord]) -> PmtResult<Vec<PmtilesCoord>> {
+    let children = |coord: &PmtilesCoord| {
         let (z, x, y) = (coord.z() + 1, 2 * coord.x(), 2 * coord.y());
-        [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(east, south)| TileCoord::new(z, x + east, y + south))
+        [(0, 0), (1, 0), (0, 1), (1, 1)]
+            .map(|(east, south)| PmtilesCoord::new(z, x + east, y + south))
     };
-    above.iter().flat_map(four).collect()
+    parents.iter().flat_map(children).collect()
 }
 
 #[cfg(test)]
@@ -201,15 +208,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_has_an_end() {
-        let mut out = Capped {
+    fn a_limited_buffer_fails_beyond_its_limit() {
+        let mut out = LimitedBuffer {
             inner: Cursor::new(Vec::new()),
             bytes_max: 10,
             is_full: false,
         };
-        out.write_all(&[1; 8]).expect("there is room");
-        out.seek(SeekFrom::Start(2)).expect("it goes back");
-        out.write_all(&[2; 8]).expect("and there is still room");
+        out.write_all(&[1; 8]).expect("8 of 10 bytes");
+        out.seek(SeekFrom::Start(2)).expect("seeking back succeeds");
+        out.write_all(&[2; 8]).expect("up to the 10th byte");
         assert!(!out.is_full);
         assert!(out.write_all(&[3]).is_err() && out.is_full);
         assert_eq!(out.inner.into_inner(), [1, 1, 2, 2, 2, 2, 2, 2, 2, 2]);

@@ -1,10 +1,10 @@
-//! Archives of tiles (PMTiles 3), read by the format's own Python package.
+//! PMTiles archives, read with the `pmtiles` Python package.
 
 use std::fs::File;
 
 use catchment::domain::Layer;
 use catchment::tiles::pmtiles::write;
-use catchment::tiles::{Encoding, Store, TileAddress, Wanted};
+use catchment::tiles::{Encoding, TileCache, TileCoord, TileKey};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -13,11 +13,11 @@ use crate::programs::{printed, python};
 
 const LAYERS: [Layer; 2] = [Layer::Icc, Layer::GpPractice];
 
-/// What the package reads; `None` where there is no Python that has it.
+/// Reads an archive with the package; `None` if Python does not have it.
 fn read_back(file: &std::path::Path) -> Option<Value> {
     let mut python = python("reading archives")?;
-    let told = printed(python.arg("tests/oracle/archive.py").arg(file));
-    Some(serde_json::from_str(&told).expect("JSON"))
+    let output = printed(python.arg("tests/oracle/archive.py").arg(file));
+    Some(serde_json::from_str(&output).expect("JSON"))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -28,12 +28,12 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn an_archive_holds_the_tiles_of_the_service() {
+fn an_archive_contains_exactly_the_tiles_of_the_service() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("communities.pmtiles");
     let file = File::create(&path).expect("a file");
-    let archived = write(index(), &LAYERS, DAY, 10, file).expect("an archive");
-    assert!(archived.tiles > 40, "{archived:?}");
+    let stats = write(index(), &LAYERS, DAY, 10, file).expect("an archive");
+    assert!(stats.tiles > 40, "{stats:?}");
     let Some(found) = read_back(&path) else {
         return;
     };
@@ -41,37 +41,38 @@ fn an_archive_holds_the_tiles_of_the_service() {
     assert_eq!(found["is_clustered"], true);
     let west = found["bounds"][0].as_f64().expect("degrees");
     assert!((-4.0..-3.0).contains(&west), "{west}");
-    let named = |at: usize| found["metadata"]["vector_layers"][at]["id"].as_str();
-    assert_eq!([named(0), named(1)], [Some("icc"), Some("gp-practice")]);
+    let layer = |index: usize| found["metadata"]["vector_layers"][index]["id"].as_str();
+    assert_eq!([layer(0), layer(1)], [Some("icc"), Some("gp-practice")]);
     let attribution = found["metadata"]["attribution"]
         .as_str()
         .unwrap_or_default();
     assert!(attribution.contains("Crown copyright"), "{attribution}");
 
     let tiles = found["tiles"].as_object().expect("tiles");
-    assert_eq!(tiles.len() as u64, archived.tiles);
-    let store = Store::default();
+    assert_eq!(tiles.len() as u64, stats.tiles);
+    let cache = TileCache::default();
     for (address, digest) in tiles {
         let numbers: Vec<u32> = address
             .split('/')
-            .map(|it| it.parse().expect("a number"))
+            .map(|part| part.parse().expect("a number"))
             .collect();
         let zoom = u8::try_from(numbers[0]).expect("a zoom");
-        let at = TileAddress::new(zoom, numbers[1], numbers[2]).expect("it exists");
-        let made = store
-            .make(index(), &Wanted::new(index(), &LAYERS, DAY, at))
+        let coord = TileCoord::new(zoom, numbers[1], numbers[2]).expect("it exists");
+        let body = cache
+            .build(index(), &TileKey::new(index(), &LAYERS, DAY, coord))
             .expect("it encodes");
-        assert_eq!(&hex(&made.form(Encoding::Identity)), digest, "{address}");
+        let bytes = body.encoded(Encoding::Identity);
+        assert_eq!(&hex(&bytes), digest, "{address}");
     }
-    // None is missing: every tile of a whole zoom, asked for one by one.
-    let asked = (0..1 << 6).flat_map(|x| (0..1 << 6).map(move |y| (x, y)));
-    for (x, y) in asked {
-        let at = TileAddress::new(6, x, y).expect("it exists");
-        let made = store
-            .make(index(), &Wanted::new(index(), &LAYERS, DAY, at))
+    // None is missing: compares every tile of a whole zoom.
+    let coords = (0..1 << 6).flat_map(|x| (0..1 << 6).map(move |y| (x, y)));
+    for (x, y) in coords {
+        let coord = TileCoord::new(6, x, y).expect("it exists");
+        let body = cache
+            .build(index(), &TileKey::new(index(), &LAYERS, DAY, coord))
             .expect("it encodes");
         assert_eq!(
-            !made.is_empty(),
+            !body.is_empty(),
             tiles.contains_key(&format!("6/{x}/{y}")),
             "6/{x}/{y}"
         );

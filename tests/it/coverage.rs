@@ -7,36 +7,36 @@ use std::fmt::Write as _;
 
 use catchment::dataset::{Files, read};
 use catchment::domain::{Boundary, Layer};
-use catchment::tiles::{Shapes, TileAddress, TileArea};
+use catchment::tiles::{TileArea, TileCoord, TiledLayer};
 use geo::Validation;
 
 use crate::borders::{Borders, SIXTY};
 use crate::programs::{printed, python, tell_skipped};
-use crate::tiles::{Shape, Vertex, decode, doubled_area, edges};
+use crate::tiles::{TileFeature, Vertex, decode, doubled_area, edges};
 
 /// Tiles of a zoom beyond which some are chosen.
 const TILES_MAX: usize = 150;
 
 /// A layer of areas called by their ids.
-pub(crate) fn shapes_of(boundaries: &[Boundary], is_partition: bool) -> Shapes {
+pub(crate) fn shapes_of(boundaries: &[Boundary], is_partition: bool) -> TiledLayer {
     let areas = (1..).zip(boundaries).map(|(number, boundary)| TileArea {
-        number,
+        feature_id: number,
         boundary,
         name: &boundary.id,
         provenance: "indicative",
     });
-    Shapes::new("icc", is_partition, areas)
+    TiledLayer::new("icc", is_partition, areas)
 }
 
 /// The features of a tile; none where there is no tile.
-pub(crate) fn tile(shapes: &Shapes, z: u8, x: u32, y: u32) -> Vec<Shape> {
-    let address = TileAddress::new(z, x, y).expect("it exists");
+pub(crate) fn tile(shapes: &TiledLayer, z: u8, x: u32, y: u32) -> Vec<TileFeature> {
+    let address = TileCoord::new(z, x, y).expect("it exists");
     let bytes = shapes.tile(address).expect("it encodes");
     bytes.map_or_else(Vec::new, |bytes| decode(&bytes, "icc"))
 }
 
 /// The tiles of a zoom that have a border in them, going down from those of the zoom above.
-fn tiles_with_borders(shapes: &Shapes, above: &[(u32, u32)], z: u8) -> Vec<(u32, u32)> {
+fn tiles_with_borders(shapes: &TiledLayer, above: &[(u32, u32)], z: u8) -> Vec<(u32, u32)> {
     let below = above.iter().flat_map(|&(x, y)| {
         [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(east, south)| (2 * x + east, 2 * y + south))
     });
@@ -58,7 +58,7 @@ fn tiles_with_borders(shapes: &Shapes, above: &[(u32, u32)], z: u8) -> Vec<(u32,
 }
 
 /// The polygons of a feature, exteriors with their holes.
-fn polygons(shape: &Shape) -> Vec<Vec<Vec<Vertex>>> {
+fn polygons(shape: &TileFeature) -> Vec<Vec<Vec<Vertex>>> {
     let mut polygons: Vec<Vec<Vec<Vertex>>> = Vec::new();
     for ring in &shape.rings {
         let mut closed = ring.clone();
@@ -73,7 +73,7 @@ fn polygons(shape: &Shape) -> Vec<Vec<Vec<Vertex>>> {
 
 /// Asks GEOS of tiles; how many there were.
 #[track_caller]
-fn ask_geos(what: &str, tiles: &[(String, Vec<Shape>)], is_partition: bool) {
+fn ask_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partition: bool) {
     let Some(mut python) = python("GEOS on tiles") else {
         return;
     };
@@ -99,7 +99,7 @@ fn ask_geos(what: &str, tiles: &[(String, Vec<Shape>)], is_partition: bool) {
 /// The definition: no two edges cross, no vertex lies on another's edge, and each edge has at most one area
 /// on either side.
 #[track_caller]
-fn check_coverage(at: &str, shapes: &[Shape]) {
+fn check_coverage(at: &str, shapes: &[TileFeature]) {
     let mut all: Vec<(Vertex, Vertex)> = Vec::new();
     let mut seen: BTreeSet<(Vertex, Vertex)> = BTreeSet::new();
     for shape in shapes {
@@ -193,7 +193,7 @@ fn every_area_is_on_a_tile_of_every_zoom() {
         let mut kinds: BTreeMap<u64, bool> = BTreeMap::new();
         for &(x, y) in &above {
             for shape in tile(&shapes, z, x, y) {
-                *kinds.entry(shape.number).or_default() |= !shape.rings.is_empty();
+                *kinds.entry(shape.id).or_default() |= !shape.rings.is_empty();
             }
         }
         assert_eq!(kinds.len(), boundaries.len(), "zoom {z}");
@@ -268,22 +268,24 @@ fn tiles_beside_each_other_go_on_in_each_other() {
         (11, 1_004, 652),
     ] {
         for (east, south) in [(1, 0), (0, 1)] {
-            let strip = |shapes: Vec<Shape>, dx: i32, dy: i32| -> BTreeSet<(u64, Vertex, Vertex)> {
-                let of = |shape: Shape| {
-                    let number = shape.number;
-                    let all: Vec<_> = shape.rings.iter().flat_map(|ring| edges(ring)).collect();
-                    all.into_iter()
-                        .map(move |((a, b), (c, d))| (number, (a + dx, b + dy), (c + dx, d + dy)))
+            let strip =
+                |shapes: Vec<TileFeature>, dx: i32, dy: i32| -> BTreeSet<(u64, Vertex, Vertex)> {
+                    let of = |shape: TileFeature| {
+                        let number = shape.id;
+                        let all: Vec<_> = shape.rings.iter().flat_map(|ring| edges(ring)).collect();
+                        all.into_iter().map(move |((a, b), (c, d))| {
+                            (number, (a + dx, b + dy), (c + dx, d + dy))
+                        })
+                    };
+                    let is_in = |&(_, a, b): &(u64, Vertex, Vertex)| {
+                        [a, b].iter().all(|&(x, y)| {
+                            let (across, along) = if east == 1 { (x, y) } else { (y, x) };
+                            (4_096 - 63..4_096 + 63).contains(&across)
+                                && (-63..4_096 + 63).contains(&along)
+                        })
+                    };
+                    shapes.into_iter().flat_map(of).filter(is_in).collect()
                 };
-                let is_in = |&(_, a, b): &(u64, Vertex, Vertex)| {
-                    [a, b].iter().all(|&(x, y)| {
-                        let (across, along) = if east == 1 { (x, y) } else { (y, x) };
-                        (4_096 - 63..4_096 + 63).contains(&across)
-                            && (-63..4_096 + 63).contains(&along)
-                    })
-                };
-                shapes.into_iter().flat_map(of).filter(is_in).collect()
-            };
             let (dx, dy) = (4_096 * i32::from(east == 1), 4_096 * i32::from(south == 1));
             let here = strip(tile(&shapes, z, x, y), 0, 0);
             let there = strip(tile(&shapes, z, x + east, y + south), dx, dy);

@@ -23,7 +23,7 @@ use super::{Context, JSON, html};
 use crate::domain::{Layer, today_in_london};
 use crate::index::Index;
 use crate::question::Fields;
-use crate::tiles::{Store, TileAddress, TileRange, ZOOM_MAX};
+use crate::tiles::{TileCache, TileCoord, TileRange, ZOOM_MAX};
 
 /// The set of tile matrices, and where it is defined.
 const SET: &str = "WebMercatorQuad";
@@ -80,7 +80,7 @@ impl Tiled {
     }
 
     /// West, south, east, north on a day, in degrees; `None` without ground.
-    fn bounds(&self, index: &Index, store: &Store, day: Date) -> Option<[f64; 4]> {
+    fn bounds(&self, index: &Index, store: &TileCache, day: Date) -> Option<[f64; 4]> {
         store.bounds(index, &self.layers, day)
     }
 
@@ -267,11 +267,11 @@ fn number(text: &str) -> Result<u32, Problem> {
 }
 
 /// The tile, if it is within the limits.
-fn address(z: u32, row: u32, column: u32, bounds: Option<[f64; 4]>) -> Option<TileAddress> {
+fn address(z: u32, row: u32, column: u32, bounds: Option<[f64; 4]>) -> Option<TileCoord> {
     let z = u8::try_from(z).ok().filter(|&z| z <= ZOOM_MAX)?;
     let range = TileRange::new(z, bounds?);
     let is_within = range.rows.contains(&row) && range.columns.contains(&column);
-    TileAddress::new(z, column, row).filter(|_| is_within)
+    TileCoord::new(z, column, row).filter(|_| is_within)
 }
 
 fn limits(bounds: Option<[f64; 4]>) -> Vec<Value> {

@@ -11,7 +11,7 @@ use super::super::paced::SharedBody;
 use super::{as_html, with_encoding};
 use crate::domain::today_in_london;
 use crate::index::Index;
-use crate::tiles::{Encoding, Made};
+use crate::tiles::{EncodedBody, Encoding};
 
 /// Which page.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ pub(in crate::http) struct SharedPages([Arc<Mutex<Option<Kept>>>; 3]);
 struct Kept {
     digest: String,
     day: Date,
-    made: Arc<Made>,
+    made: Arc<EncodedBody>,
 }
 
 impl SharedPages {
@@ -41,7 +41,7 @@ impl SharedPages {
         render: impl FnOnce() -> Markup,
     ) -> Response {
         let made = self.made(which, index, today_in_london(), render);
-        let body = made.form(encoding);
+        let body = made.encoded(encoding);
         let mut response = with_encoding(as_html(StatusCode::OK, body), encoding);
         response.extensions_mut().insert(SharedBody);
         response
@@ -53,7 +53,7 @@ impl SharedPages {
         index: &Index,
         day: Date,
         render: impl FnOnce() -> Markup,
-    ) -> Arc<Made> {
+    ) -> Arc<EncodedBody> {
         let mut kept = self.0[which as usize]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +63,7 @@ impl SharedPages {
         {
             return Arc::clone(&kept.made);
         }
-        let made = Arc::new(Made::new(render().into_string().into_bytes()));
+        let made = Arc::new(EncodedBody::new(render().into_string().into_bytes()));
         *kept = Some(Kept {
             digest: index.digest().to_string(),
             day,
