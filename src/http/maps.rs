@@ -18,7 +18,7 @@ use super::input::{Segments, query_fields};
 use super::problem::Problem;
 use super::snapshot::Snapshot;
 use crate::dataset::manifest::sha256_hex;
-use crate::maps::{self, Picture, RenderError, WIDTH_MAX, WIDTH_MIN, Wanted};
+use crate::maps::{self, MapImage, MapRequest, RenderError, WIDTH_MAX, WIDTH_MIN};
 use crate::question::Fields;
 
 /// How wide a picture is of which nothing is said; and one for paper, between the margins of A4.
@@ -110,7 +110,7 @@ async fn answer(
         Format::Svg | Format::Png => WIDTH,
         Format::Pdf => WIDTH_ON_PAPER,
     };
-    let wanted = Wanted {
+    let wanted = MapRequest {
         layer,
         area: area.map(str::to_string),
         day,
@@ -146,7 +146,7 @@ pub(super) async fn place(
 /// The tag stands for the drawing and the program, so that who has the picture is told without rendering it.
 /// That of a PDF is weak: the library orders some entries by chance.
 fn response(
-    picture: &Picture,
+    picture: &MapImage,
     format: Format,
     scale: u32,
     headers: &HeaderMap,
@@ -177,7 +177,7 @@ fn failed(error: &RenderError) -> Problem {
     Problem::internal(format!("a map could not be rendered: {error}"))
 }
 
-fn check_size(picture: &Picture, scale: u32) -> Result<(), Problem> {
+fn check_size(picture: &MapImage, scale: u32) -> Result<(), Problem> {
     let pixels = [picture.width, picture.height, scale, scale].map(u64::from);
     if pixels.iter().product::<u64>() <= PIXELS_MAX {
         return Ok(());
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_picture_has_an_end() {
-        let picture = |width, height| Picture {
+        let picture = |width, height| MapImage {
             svg: String::new(),
             width,
             height,

@@ -31,7 +31,7 @@ use super::problem::Problem;
 use super::snapshot::dataset;
 use crate::domain::{InvalidGridReference, InvalidPostcode, Status};
 use crate::index::Index;
-use crate::maps::{draw, draw_marked};
+use crate::maps::{draw, draw_with_marker};
 use crate::question::{FORM_FIELDS, Fields, InvalidQuestion, Question};
 use crate::releases::Releases;
 use crate::tiles::Encoding;
@@ -141,7 +141,7 @@ fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Page
     let map = wanted.and_then(|(wanted, mark)| {
         let store = releases.tiles(index);
         match mark {
-            Some(mark) => draw_marked(index, store, &wanted, mark),
+            Some(mark) => draw_with_marker(index, store, &wanted, mark),
             None => draw(index, store, &wanted),
         }
     });

@@ -40,7 +40,7 @@ pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.ma
 
 /// From this zoom on, the address of a tile tells where somebody is: at 54° north, a tile of zoom 15 is 720 m wide,
 /// a village or a few streets.
-const PRIVATE_ZOOM_MIN: u8 = KEPT_ZOOM_MAX + 1;
+const PRIVATE_ZOOM_MIN: u8 = CACHED_ZOOM_MAX + 1;
 
 /// `/tiles/{layers}.json`, TileJSON 3.0.0, `/tiles/style.json`, `/tiles/basemap.json`, and `/tiles/{dataset}.pmtiles`.
 pub(super) async fn named(

@@ -1,164 +1,183 @@
-//! Where names and numbers stand, so that none hides another and none leaves the picture.
+//! Label placement: names and numbers that neither overlap each other nor leave the map.
 //!
-//! A name stands inside its area, in as many lines and as small as need be. Where there is no room a number
-//! stands there, or beside it with a line that leads to it; the legend says whose it is.
+//! A name is placed inside its area, in as many lines and as small as necessary. An area without room for its name
+//! gets a number, inside it or beside it with a leader line; the legend lists the names of the numbers.
 
-use super::raster::{Mask, Place, Rect, distance};
-use super::text::{self, LEADING, Weight};
+use super::raster::{AreaMask, ImagePoint, ImageRect, distance};
+use super::text::{self, FontWeight, LINE_HEIGHT};
 
-/// Sizes of names, the one that is looked at and the others; the largest that fits is taken.
+/// Font sizes of the selected area's name and of other names; the largest that fits is used.
 const SELECTED_SIZES: [f64; 4] = [18.0, 16.0, 14.0, 12.0];
 const SIZES: [f64; 3] = [14.0, 12.5, 11.0];
-/// The size of numbers.
+/// The font size of numbers.
 pub(super) const NUMBER_SIZE: f64 = 11.0;
-/// Around a name, for its halo; and between two.
+/// The space around a name, for its halo, and between two labels.
 const PADDING: f64 = 2.0;
 const GAP: f64 = 1.0;
-/// How far from its place a number may stand.
-const LEAD_MAX: f64 = 400.0;
+/// The maximum length of a leader line.
+const LEADER_LINE_MAX: f64 = 400.0;
 
-/// An area that is to be told.
-pub(super) struct Wish<'a> {
+/// An area to be labelled.
+pub(super) struct LabelRequest<'a> {
     pub(super) name: &'a str,
-    pub(super) mask: &'a Mask,
-    /// A place in it.
-    pub(super) heart: Place,
+    pub(super) mask: &'a AreaMask,
+    /// The point to label: the name or number is placed as near to it as possible.
+    pub(super) label_point: ImagePoint,
     pub(super) is_selected: bool,
-    /// Whether its name may stand on the map; otherwise a number does.
+    /// Whether to try its name before a number.
     pub(super) may_be_named: bool,
 }
 
-/// What stands on the map for an area.
+/// The label of an area on the map.
 #[derive(Debug)]
-pub(super) enum Mark {
+pub(super) enum AreaLabel {
     Name {
         lines: Vec<String>,
         size: f64,
-        rect: Rect,
+        rect: ImageRect,
     },
     Number {
-        rect: Rect,
-        /// Where a line leads to, if it does not stand there itself.
-        leads_to: Option<Place>,
+        rect: ImageRect,
+        /// Where its leader line leads, if it is not at the label point or inside the area.
+        leads_to: Option<ImagePoint>,
     },
-    /// There was no room at all: the legend names it without a number.
-    Nothing,
+    /// There was no room; the legend lists the area without a number.
+    Unplaced,
 }
 
-/// A mark for each, in their order; none stands on what is taken.
-pub(super) fn place(
-    frame: &Rect,
-    wishes: &[Wish<'_>],
-    taken: Option<Rect>,
+/// Places a label for each request, in order and clear of `reserved`; at most `numbers_max` of them are numbers.
+pub(super) fn place_labels(
+    frame: &ImageRect,
+    requests: &[LabelRequest<'_>],
+    reserved: Option<ImageRect>,
     numbers_max: usize,
-) -> Vec<Mark> {
-    let mut taken: Vec<Rect> = taken.into_iter().collect();
-    let mut marks: Vec<Option<Mark>> = wishes.iter().map(|_| None).collect();
-    let mut order: Vec<usize> = (0..wishes.len()).collect();
-    // The largest first, which have more to say; a stable sort keeps the order of the others.
-    order.sort_by_key(|&at| {
-        let wish = &wishes[at];
-        (!wish.is_selected, std::cmp::Reverse(wish.mask.size()))
+) -> Vec<AreaLabel> {
+    let mut taken: Vec<ImageRect> = reserved.into_iter().collect();
+    let mut labels: Vec<Option<AreaLabel>> = requests.iter().map(|_| None).collect();
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    // Names of the largest areas first, which matter most; the sort is stable, so the result is reproducible.
+    order.sort_by_key(|&index| {
+        let request = &requests[index];
+        (
+            !request.is_selected,
+            std::cmp::Reverse(request.mask.cell_count()),
+        )
     });
-    for &at in order.iter().filter(|&&at| wishes[at].may_be_named) {
-        marks[at] = name(frame, &wishes[at], &mut taken);
+    for &index in order.iter().filter(|&&index| requests[index].may_be_named) {
+        labels[index] = place_name(frame, &requests[index], &mut taken);
     }
-    let left = marks.iter().filter(|mark| mark.is_none()).count();
-    let widest = text::width("8", NUMBER_SIZE, Weight::Bold) * digits(left.min(numbers_max));
-    let (width, height) = (widest + 6.0, NUMBER_SIZE + 4.0);
-    // The smallest first, which have the least choice.
-    let unnamed = (0..wishes.len()).filter(|&at| marks[at].is_none());
+    let unnamed_count = labels.iter().filter(|label| label.is_none()).count();
+    let digits = digit_count(unnamed_count.min(numbers_max));
+    let widest = text::width("8", NUMBER_SIZE, FontWeight::Bold) * digits;
+    let size = (widest + 6.0, NUMBER_SIZE + 4.0);
+    // Numbers of the smallest areas first, which have the least choice.
+    let unnamed = (0..requests.len()).filter(|&index| labels[index].is_none());
     let mut unnamed: Vec<usize> = unnamed.take(numbers_max).collect();
-    unnamed.sort_by_key(|&at| wishes[at].mask.size());
-    for at in unnamed {
-        marks[at] = Some(number(frame, &wishes[at], (width, height), &mut taken));
+    unnamed.sort_by_key(|&index| requests[index].mask.cell_count());
+    for index in unnamed {
+        labels[index] = Some(place_number(frame, &requests[index], size, &mut taken));
     }
-    let marks = marks.into_iter();
-    marks.map(|mark| mark.unwrap_or(Mark::Nothing)).collect()
+    let labels = labels.into_iter();
+    labels
+        .map(|label| label.unwrap_or(AreaLabel::Unplaced))
+        .collect()
 }
 
-fn digits(count: usize) -> f64 {
-    f64::from(count.max(1).ilog10() + 1)
+fn digit_count(number: usize) -> f64 {
+    f64::from(number.max(1).ilog10() + 1)
 }
 
-fn name(frame: &Rect, wish: &Wish<'_>, taken: &mut Vec<Rect>) -> Option<Mark> {
-    let sizes = match wish.is_selected {
-        true => &SELECTED_SIZES[..],
-        false => &SIZES,
+fn place_name(
+    frame: &ImageRect,
+    request: &LabelRequest<'_>,
+    taken: &mut Vec<ImageRect>,
+) -> Option<AreaLabel> {
+    let sizes = if request.is_selected {
+        &SELECTED_SIZES[..]
+    } else {
+        &SIZES
     };
     for &size in sizes {
-        for lines in text::settings(wish.name, size, Weight::Bold) {
-            let (width, height) = extent(&lines, size);
-            let places = wish.mask.places(width, height, wish.heart);
-            let rects = places.iter().map(|&at| Rect::around(at, width, height));
-            if let Some(rect) = rects.into_iter().find(|rect| is_free(frame, rect, taken)) {
+        for lines in text::line_breaks(request.name, size, FontWeight::Bold) {
+            let (width, height) = text_size(&lines, size);
+            let positions = request
+                .mask
+                .label_positions(width, height, request.label_point);
+            let mut rects = positions
+                .iter()
+                .map(|&centre| ImageRect::centred_on(centre, width, height));
+            if let Some(rect) = rects.find(|rect| is_free(frame, rect, taken)) {
                 taken.push(rect);
-                return Some(Mark::Name { lines, size, rect });
+                return Some(AreaLabel::Name { lines, size, rect });
             }
         }
     }
     None
 }
 
-/// The width and the height of lines and the room around them.
-fn extent(lines: &[String], size: f64) -> (f64, f64) {
+/// Returns the width and height of lines of text with their padding.
+fn text_size(lines: &[String], size: f64) -> (f64, f64) {
     let widths = lines
         .iter()
-        .map(|line| text::width(line, size, Weight::Bold));
-    let height = lines.len() as f64 * size * LEADING;
+        .map(|line| text::width(line, size, FontWeight::Bold));
+    let height = lines.len() as f64 * size * LINE_HEIGHT;
     (widths.fold(0.0, f64::max) + 2.0 * PADDING, height + PADDING)
 }
 
-fn is_free(frame: &Rect, rect: &Rect, taken: &[Rect]) -> bool {
-    frame.holds(rect) && !taken.iter().any(|other| other.is_near(rect, GAP))
+fn is_free(frame: &ImageRect, rect: &ImageRect, taken: &[ImageRect]) -> bool {
+    frame.contains_rect(rect) && !taken.iter().any(|other| other.is_near(rect, GAP))
 }
 
-fn number(
-    frame: &Rect,
-    wish: &Wish<'_>,
+fn place_number(
+    frame: &ImageRect,
+    request: &LabelRequest<'_>,
     (width, height): (f64, f64),
-    taken: &mut Vec<Rect>,
-) -> Mark {
-    let inside = wish.mask.places(width, height, wish.heart).into_iter();
-    let found = inside
-        .chain([wish.heart])
-        .chain(around(wish.heart))
-        .map(|at| Rect::around(at, width, height))
+    taken: &mut Vec<ImageRect>,
+) -> AreaLabel {
+    let inside = request
+        .mask
+        .label_positions(width, height, request.label_point)
+        .into_iter();
+    let rect = inside
+        .chain([request.label_point])
+        .chain(positions_around(request.label_point))
+        .map(|centre| ImageRect::centred_on(centre, width, height))
         .find(|rect| is_free(frame, rect, taken));
-    let Some(rect) = found else {
-        return Mark::Nothing;
+    let Some(rect) = rect else {
+        return AreaLabel::Unplaced;
     };
     taken.push(rect);
-    let is_there = rect.has(wish.heart) || wish.mask.holds(&rect);
-    Mark::Number {
+    let is_in_place = rect.contains(request.label_point) || request.mask.contains_rect(&rect);
+    AreaLabel::Number {
         rect,
-        leads_to: (!is_there).then_some(wish.heart),
+        leads_to: (!is_in_place).then_some(request.label_point),
     }
 }
 
-/// Places around one, the nearest first.
-fn around(place: Place) -> impl Iterator<Item = Place> {
+/// Returns positions on circles around a point, the nearest first.
+fn positions_around(centre: ImagePoint) -> impl Iterator<Item = ImagePoint> {
     const STEP: f64 = 6.0;
-    let rings = (2_u32..).map(|ring| f64::from(ring) * STEP);
-    rings
-        .take_while(|radius| *radius <= LEAD_MAX)
+    let radii = (2_u32..).map(|circle| f64::from(circle) * STEP);
+    radii
+        .take_while(|radius| *radius <= LEADER_LINE_MAX)
         .flat_map(move |radius| {
             (0_u32..24).map(move |turn| {
                 let angle = f64::from(turn) * std::f64::consts::TAU / 24.0;
                 (
-                    place.0 + radius * angle.cos(),
-                    place.1 + radius * angle.sin(),
+                    centre.0 + radius * angle.cos(),
+                    centre.1 + radius * angle.sin(),
                 )
             })
         })
 }
 
-/// Where the line from a number begins: on the side of its box that looks at the place.
-pub(super) fn lead_from(rect: &Rect, to: Place) -> Place {
-    let middle = (rect.x + rect.width / 2.0, rect.y + rect.height / 2.0);
-    let (dx, dy) = (to.0 - middle.0, to.1 - middle.1);
-    let part = (rect.width / 2.0 / dx.abs().max(1e-9)).min(rect.height / 2.0 / dy.abs().max(1e-9));
-    let part = part.min(1.0);
-    debug_assert!(distance(middle, to) > 0.0);
-    (middle.0 + dx * part, middle.1 + dy * part)
+/// Returns where a number's leader line starts: on the edge of its box, towards the point.
+pub(super) fn leader_line_start(rect: &ImageRect, to: ImagePoint) -> ImagePoint {
+    let centre = (rect.x + rect.width / 2.0, rect.y + rect.height / 2.0);
+    let (dx, dy) = (to.0 - centre.0, to.1 - centre.1);
+    let fraction =
+        (rect.width / 2.0 / dx.abs().max(1e-9)).min(rect.height / 2.0 / dy.abs().max(1e-9));
+    let fraction = fraction.min(1.0);
+    debug_assert!(distance(centre, to) > 0.0);
+    (centre.0 + dx * fraction, centre.1 + dy * fraction)
 }

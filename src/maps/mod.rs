@@ -1,14 +1,14 @@
-//! Static maps: a layer, or one of its areas with those around it, as a picture that needs no script.
+//! Static maps: a layer, or an area and its surroundings, as an image that needs no script.
 //!
 //! ```text
-//!  shapes of the tiles ──► British National Grid ──► names and numbers ──► SVG ──► PNG, PDF
+//!  tile geometry ──► British National Grid ──► names and numbers ──► SVG ──► PNG, PDF
 //! ```
 //!
-//! - Shapes are those of the tiles at the zoom that fits, so that borders meet. They are drawn on the
-//!   British National Grid: a scale bar is right everywhere, and up is grid north.
-//! - Neighbours differ in pattern as well as in colour, so that a print in black and white tells them apart.
-//! - What has no room for its name has a number and stands in the legend: no area is left out.
-//! - The same question gets the same bytes: nothing depends on the machine, its fonts or the hour.
+//! - Geometry is that of the tiles at a suitable zoom, so borders meet. It is drawn on the British National Grid:
+//!   the scale bar is correct everywhere, and up is grid north.
+//! - Adjacent areas differ in pattern as well as colour, so that they can be distinguished in black and white.
+//! - An area without room for its name has a number and is listed in the legend: no area is left out.
+//! - The same request always gives the same SVG and PNG, whatever the machine, its fonts or the time.
 
 mod labels;
 mod raster;
@@ -23,220 +23,240 @@ use crate::domain::{Boundary, BritishGrid, Layer};
 use crate::geodesy;
 use crate::index::{Index, Shown};
 use crate::tiles::{AreaOutline, TileCache};
-use labels::{Mark, Wish};
-use raster::{Mask, Place, Rect};
+use labels::{AreaLabel, LabelRequest};
+use raster::{AreaMask, ImagePoint, ImageRect};
 pub use render::{RenderError, pdf, png};
 
-/// The narrowest and the widest picture, in CSS pixels.
+/// The minimum width of a map, in CSS pixels.
 pub const WIDTH_MIN: u32 = 240;
-/// See [`WIDTH_MIN`].
+/// The maximum width of a map, in CSS pixels.
 pub const WIDTH_MAX: u32 = 2_000;
 
-/// Room around what is looked at, as a part of its size: of a layer, and of an area with its neighbours.
-const MARGIN: f64 = 0.03;
-const MARGIN_OF_AREA: f64 = 0.3;
-/// Nothing is looked at from nearer than this, in metres across.
+/// The margin around what is shown, as a fraction of its size: for a layer, and for an area, whose surroundings
+/// it shows.
+const LAYER_MARGIN: f64 = 0.03;
+const AREA_MARGIN: f64 = 0.3;
+/// The minimum width and height of what is shown, in metres.
 const SPAN_MIN_M: f64 = 3_000.0;
-/// The map's height as a part of its width, at least and at most.
+/// Limits on the frame's height as a fraction of its width.
 const ASPECT_MIN: f64 = 0.6;
 const ASPECT_MAX: f64 = 1.35;
-/// Shapes are as detailed as if the picture were so many times as large, for prints.
-const DETAIL: f64 = 2.0;
-/// At most so many have a number and a line in the legend.
+/// Geometry is as detailed as for an image this many times as large, for printing.
+const DETAIL_FACTOR: f64 = 2.0;
+/// The maximum number of areas with a number and an entry in the legend.
 const NUMBERS_MAX: usize = 400;
-/// The circumference of the Earth in Web Mercator, in metres; and how wide MapLibre draws a tile.
+/// The length of the equator in Web Mercator, in metres.
 const EQUATOR_M: f64 = 40_075_016.7;
-const TILE: f64 = 512.0;
+/// The size at which MapLibre draws a tile, in CSS pixels.
+const TILE_SIZE: f64 = 512.0;
 
-/// Which map.
+/// Which map to draw.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Wanted {
-    /// Of which layer.
+pub struct MapRequest {
+    /// The layer.
     pub layer: Layer,
-    /// The id of the area that is looked at; `None` looks at all.
+    /// The id of the area to select; `None` shows the whole layer.
     pub area: Option<String>,
-    /// On which day.
+    /// The date.
     pub day: Date,
-    /// How wide, in CSS pixels: from [`WIDTH_MIN`] to [`WIDTH_MAX`].
+    /// The width in CSS pixels, from [`WIDTH_MIN`] to [`WIDTH_MAX`].
     pub width: u32,
 }
 
 /// A map.
 #[derive(Debug, Clone)]
-pub struct Picture {
-    /// It, as SVG 1.1 with the few words of SVG 2 that all browsers know.
+pub struct MapImage {
+    /// The image as SVG 1.1, with the few features of SVG 2 that all browsers support.
     pub svg: String,
-    /// Its size in CSS pixels.
+    /// Width in CSS pixels.
     pub width: u32,
-    /// See `width`.
+    /// Height in CSS pixels.
     pub height: u32,
-    /// What it is.
+    /// The title.
     pub title: String,
-    /// What is to be seen, in words.
+    /// The text alternative.
     pub description: String,
 }
 
-/// An area on the picture.
-struct Drawn {
+/// An area in the coordinates of the image.
+struct ProjectedArea {
     id: String,
     name: String,
-    /// In units of the picture.
-    rings: Vec<Vec<Place>>,
-    /// Where it is, if it is too thin to be drawn.
-    point: Option<Place>,
-    mask: Mask,
+    rings: Vec<Vec<ImagePoint>>,
+    /// A point that marks it, if it is too thin to be drawn.
+    point: Option<ImagePoint>,
+    mask: AreaMask,
 }
 
-/// Metres on the grid to units of the picture.
-struct View {
+/// The part of the British National Grid that is shown, and the frame on the image that shows it.
+struct Viewport {
     west: f64,
     north: f64,
-    units_per_m: f64,
-    frame: Rect,
+    pixels_per_m: f64,
+    frame: ImageRect,
 }
 
-/// The map. `None` where nothing of it has ground on the day.
-pub fn draw(index: &Index, store: &TileCache, wanted: &Wanted) -> Option<Picture> {
-    drawn(index, store, wanted, None)
+/// Draws a map, or returns `None` if the layer or the selected area has no geometry on the date.
+pub fn draw(index: &Index, cache: &TileCache, request: &MapRequest) -> Option<MapImage> {
+    draw_map(index, cache, request, None)
 }
 
-/// The map with a place marked on it, wide enough to show it.
+/// Draws a map with a marker, extended to include it.
 ///
-/// The place is no part of [`Wanted`], which names a picture that may be kept: somebody may live there.
-pub(crate) fn draw_marked(
+/// The marker is not part of [`MapRequest`], which may be used as a cache key: it may be somebody's home.
+pub(crate) fn draw_with_marker(
     index: &Index,
-    store: &TileCache,
-    wanted: &Wanted,
-    mark: BritishGrid,
-) -> Option<Picture> {
-    drawn(index, store, wanted, Some(mark))
+    cache: &TileCache,
+    request: &MapRequest,
+    marker: BritishGrid,
+) -> Option<MapImage> {
+    draw_map(index, cache, request, Some(marker))
 }
 
-fn drawn(
+fn draw_map(
     index: &Index,
-    store: &TileCache,
-    wanted: &Wanted,
-    mark: Option<BritishGrid>,
-) -> Option<Picture> {
-    let (layer, day) = (wanted.layer, wanted.day);
-    let shown = index.shown(layer, index.changes_until(layer, day));
-    let looked_at = |it: &&Shown<'_>| match &wanted.area {
-        Some(id) => it.boundary.id == *id,
+    cache: &TileCache,
+    request: &MapRequest,
+    marker: Option<BritishGrid>,
+) -> Option<MapImage> {
+    let (layer, day) = (request.layer, request.day);
+    let layer_areas = index.shown(layer, index.changes_until(layer, day));
+    let is_in_focus = |area: &&Shown<'_>| match &request.area {
+        Some(id) => area.boundary.id == *id,
         None => true,
     };
-    let extent = extent(shown.iter().filter(looked_at).map(|it| it.boundary))?;
-    let extent = mark.map_or(extent, |mark| including(extent, mark));
-    let margin = match wanted.area {
-        Some(_) => MARGIN_OF_AREA,
-        None => MARGIN,
+    let in_focus = layer_areas.iter().filter(is_in_focus);
+    let bounds = grid_bounds(in_focus.map(|area| area.boundary))?;
+    let bounds = marker.map_or(bounds, |marker| extend_bounds(bounds, marker));
+    let margin = match request.area {
+        Some(_) => AREA_MARGIN,
+        None => LAYER_MARGIN,
     };
-    let sheet = svg::Sheet::new(f64::from(wanted.width));
-    let head = svg::Head::new(&sheet, index, wanted, &shown);
-    let view = View::new(extent, margin, sheet.margin, head.bottom, sheet.inner());
-    let zoom = view.zoom();
-    let outlines = |layer: Layer| store.outlines(index, layer, day, zoom);
-    let in_sight = |outline: AreaOutline| view.drawn(outline);
-    // Land that the dataset reaches over: paper where nothing is known.
-    let context = Some(Layer::Icb).filter(|&it| it != layer && index.first_data(it).is_some());
-    let land: Vec<Drawn> = context
+    let page = svg::PageLayout::new(f64::from(request.width));
+    let heading = svg::MapHeading::new(&page, index, request, &layer_areas);
+    let viewport = Viewport::new(
+        bounds,
+        margin,
+        (page.margin, heading.bottom),
+        page.content_width(),
+    );
+    let zoom = viewport.zoom();
+    let outlines = |layer: Layer| cache.outlines(index, layer, day, zoom);
+    let project = |outline: AreaOutline| viewport.project_area(outline);
+    // Land within the dataset; the rest is background.
+    let land_layer =
+        Some(Layer::Icb).filter(|&icb| icb != layer && index.first_data(icb).is_some());
+    let land: Vec<ProjectedArea> = land_layer
         .into_iter()
         .flat_map(outlines)
-        .filter_map(in_sight)
+        .filter_map(project)
         .collect();
-    let drawn: Vec<Drawn> = outlines(layer).into_iter().filter_map(in_sight).collect();
+    let areas: Vec<ProjectedArea> = outlines(layer).into_iter().filter_map(project).collect();
     let is_partition = index.is_partition(layer);
-    let mark = mark.map(|mark| view.place_on_grid(mark.easting_m(), mark.northing_m()));
-    let taken = mark.map(|at| Rect::around(at, svg::MARK_SIZE, svg::MARK_SIZE));
-    let names = Names {
-        selected: wanted.area.as_deref(),
+    let marker =
+        marker.map(|marker| viewport.project_grid(marker.easting_m(), marker.northing_m()));
+    let options = LabelOptions {
+        selected: request.area.as_deref(),
         is_partition,
-        taken,
+        reserved: marker
+            .map(|centre| ImageRect::centred_on(centre, svg::MARKER_SIZE, svg::MARKER_SIZE)),
     };
-    let marks = marks(&drawn, &view.frame, &names);
-    Some(svg::write(&svg::Scene {
+    let labels = label_areas(&areas, &viewport.frame, &options);
+    Some(svg::write(&svg::MapScene {
         index,
-        wanted,
-        sheet,
-        head,
-        view: &view,
+        request,
+        page,
+        heading,
+        viewport: &viewport,
         land: &land,
-        drawn: &drawn,
-        marks: &marks,
-        mark,
+        areas: &areas,
+        labels: &labels,
+        marker,
         is_partition,
     }))
 }
 
-/// What decides which areas are named, and where.
-struct Names<'a> {
+/// Which areas may have names, and where labels may be placed.
+struct LabelOptions<'a> {
     selected: Option<&'a str>,
     is_partition: bool,
-    /// Where nothing else may stand.
-    taken: Option<Rect>,
+    /// A rectangle to leave clear.
+    reserved: Option<ImageRect>,
 }
 
-fn marks(drawn: &[Drawn], frame: &Rect, names: &Names<'_>) -> Vec<Mark> {
-    let wishes: Vec<Wish<'_>> = drawn
+fn label_areas(
+    areas: &[ProjectedArea],
+    frame: &ImageRect,
+    options: &LabelOptions<'_>,
+) -> Vec<AreaLabel> {
+    let requests: Vec<LabelRequest<'_>> = areas
         .iter()
         .map(|area| {
-            let is_selected = names.selected == Some(area.id.as_str());
-            Wish {
+            let is_selected = options.selected == Some(area.id.as_str());
+            LabelRequest {
                 name: &area.name,
                 mask: &area.mask,
-                heart: area.heart(),
+                label_point: area.label_point(),
                 is_selected,
-                // A name within areas that lie over each other would seem to be any one's.
-                may_be_named: names.is_partition || is_selected,
+                // Where areas overlap, it would be unclear which one a name belongs to.
+                may_be_named: options.is_partition || is_selected,
             }
         })
         .collect();
-    labels::place(frame, &wishes, names.taken, NUMBERS_MAX)
+    labels::place_labels(frame, &requests, options.reserved, NUMBERS_MAX)
 }
 
-impl Drawn {
-    /// A place in it.
-    fn heart(&self) -> Place {
-        let first = || self.rings.iter().flatten().next().copied();
+impl ProjectedArea {
+    /// Returns a point inside the area, where there is most room for a label.
+    fn label_point(&self) -> ImagePoint {
+        let first_vertex = || self.rings.iter().flatten().next().copied();
         self.mask
-            .heart()
+            .pole_of_inaccessibility()
             .or(self.point)
-            .or_else(first)
+            .or_else(first_vertex)
             .unwrap_or_default()
     }
 }
 
-/// West, south, east, north of the boundaries, in metres on the grid.
-fn extent<'a>(boundaries: impl Iterator<Item = &'a Boundary>) -> Option<[f64; 4]> {
-    let polygons = boundaries.flat_map(|it| &it.grid);
-    let places = polygons.flat_map(|polygon| &polygon.rings).flatten();
-    places.fold(None, |seen: Option<[f64; 4]>, place| {
-        let (x, y) = (place.easting_m(), place.northing_m());
-        let [west, south, east, north] = seen.unwrap_or([x, y, x, y]);
-        Some([west.min(x), south.min(y), east.max(x), north.max(y)])
+/// Returns the bounding box of boundaries: west, south, east, north in metres on the British National Grid.
+fn grid_bounds<'a>(boundaries: impl Iterator<Item = &'a Boundary>) -> Option<[f64; 4]> {
+    let polygons = boundaries.flat_map(|boundary| &boundary.grid);
+    let vertices = polygons.flat_map(|polygon| &polygon.rings).flatten();
+    vertices.fold(None, |bounds: Option<[f64; 4]>, &vertex| {
+        let (x, y) = (vertex.easting_m(), vertex.northing_m());
+        Some(extend_bounds(bounds.unwrap_or([x, y, x, y]), vertex))
     })
 }
 
-fn including([west, south, east, north]: [f64; 4], place: BritishGrid) -> [f64; 4] {
-    let (x, y) = (place.easting_m(), place.northing_m());
+fn extend_bounds([west, south, east, north]: [f64; 4], point: BritishGrid) -> [f64; 4] {
+    let (x, y) = (point.easting_m(), point.northing_m());
     [west.min(x), south.min(y), east.max(x), north.max(y)]
 }
 
-impl View {
-    /// What is looked at in the middle of a frame of this width, and room around it.
-    fn new([west, south, east, north]: [f64; 4], margin: f64, x: f64, y: f64, width: f64) -> View {
-        let room = margin * (east - west).max(north - south);
-        let across = (east - west + 2.0 * room).max(SPAN_MIN_M);
-        let down = (north - south + 2.0 * room).max(SPAN_MIN_M);
-        let aspect = (down / across).clamp(ASPECT_MIN, ASPECT_MAX);
-        let across = across.max(down / aspect);
-        let down = across * aspect;
-        // Whole units, so that the frame is sharp.
+impl Viewport {
+    /// Centres bounds, with a margin around them, in a frame of the given upper left corner and width.
+    ///
+    /// The margin is a fraction of the longer side of the bounds. The frame's height follows from their shape,
+    /// within limits.
+    fn new(
+        [west, south, east, north]: [f64; 4],
+        margin: f64,
+        (x, y): ImagePoint,
+        width: f64,
+    ) -> Viewport {
+        let margin_m = margin * (east - west).max(north - south);
+        let across_m = (east - west + 2.0 * margin_m).max(SPAN_MIN_M);
+        let down_m = (north - south + 2.0 * margin_m).max(SPAN_MIN_M);
+        let aspect = (down_m / across_m).clamp(ASPECT_MIN, ASPECT_MAX);
+        let across_m = across_m.max(down_m / aspect);
+        let down_m = across_m * aspect;
+        // Whole pixels, so that the frame is sharp.
         let height = (width * aspect).round();
-        View {
-            west: f64::midpoint(west, east) - across / 2.0,
-            north: f64::midpoint(south, north) + down / 2.0,
-            units_per_m: width / across,
-            frame: Rect {
+        Viewport {
+            west: f64::midpoint(west, east) - across_m / 2.0,
+            north: f64::midpoint(south, north) + down_m / 2.0,
+            pixels_per_m: width / across_m,
+            frame: ImageRect {
                 x,
                 y,
                 width,
@@ -245,16 +265,16 @@ impl View {
         }
     }
 
-    /// The zoom at which a tile's half pixel is at most half a unit of the picture, made larger by
-    /// [`DETAIL`].
+    /// Returns the lowest zoom whose tiles are at least as detailed as the image enlarged [`DETAIL_FACTOR`] times.
     fn zoom(&self) -> u8 {
-        let middle = (
-            self.west + self.frame.width / 2.0 / self.units_per_m,
-            self.north - self.frame.height / 2.0 / self.units_per_m,
+        let centre = (
+            self.west + self.frame.width / 2.0 / self.pixels_per_m,
+            self.north - self.frame.height / 2.0 / self.pixels_per_m,
         );
-        let latitude = geodesy::to_lonlat_degrees(middle.0, middle.1).map_or(54.0, |it| it.1);
-        let across_m = EQUATOR_M * latitude.to_radians().cos();
-        let tiles = across_m * self.units_per_m * DETAIL / TILE;
+        let lonlat = geodesy::to_lonlat_degrees(centre.0, centre.1);
+        let latitude = lonlat.map_or(54.0, |(_, latitude)| latitude);
+        let parallel_m = EQUATOR_M * latitude.to_radians().cos();
+        let tiles = parallel_m * self.pixels_per_m * DETAIL_FACTOR / TILE_SIZE;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -264,33 +284,35 @@ impl View {
         zoom
     }
 
-    fn place(&self, (lon, lat): (f64, f64)) -> Option<Place> {
+    fn project(&self, (lon, lat): (f64, f64)) -> Option<ImagePoint> {
         let (easting, northing) = geodesy::to_grid_metres(lon, lat)?;
-        Some(self.place_on_grid(easting, northing))
+        Some(self.project_grid(easting, northing))
     }
 
-    fn place_on_grid(&self, easting: f64, northing: f64) -> Place {
+    fn project_grid(&self, easting: f64, northing: f64) -> ImagePoint {
         (
-            self.frame.x + (easting - self.west) * self.units_per_m,
-            self.frame.y + (self.north - northing) * self.units_per_m,
+            self.frame.x + (easting - self.west) * self.pixels_per_m,
+            self.frame.y + (self.north - northing) * self.pixels_per_m,
         )
     }
 
-    /// The area, if any of it is in sight.
-    fn drawn(&self, outline: AreaOutline) -> Option<Drawn> {
-        let ring = |ring: &Vec<(f64, f64)>| -> Vec<Place> {
-            ring.iter().filter_map(|&at| self.place(at)).collect()
+    /// Projects an area, or returns `None` if no part of it is in the frame.
+    fn project_area(&self, outline: AreaOutline) -> Option<ProjectedArea> {
+        let ring = |ring: &Vec<(f64, f64)>| -> Vec<ImagePoint> {
+            ring.iter()
+                .filter_map(|&lonlat| self.project(lonlat))
+                .collect()
         };
-        let rings: Vec<Vec<Place>> = outline.polygons.iter().flatten().map(ring).collect();
-        let point = outline.point.and_then(|at| self.place(at));
-        let mask = Mask::new(rings.iter().map(Vec::as_slice), &self.frame);
-        let is_seen = |place: &Place| self.frame.has(*place);
-        // Smaller than a square of the mask, yet wholly there.
-        let is_speck = mask.is_empty() && rings.iter().flatten().any(is_seen);
-        if mask.is_empty() && !is_speck && !point.as_ref().is_some_and(is_seen) {
+        let rings: Vec<Vec<ImagePoint>> = outline.polygons.iter().flatten().map(ring).collect();
+        let point = outline.point.and_then(|lonlat| self.project(lonlat));
+        let mask = AreaMask::new(rings.iter().map(Vec::as_slice), &self.frame);
+        let is_in_frame = |point: &ImagePoint| self.frame.contains(*point);
+        // An area can be in the frame and yet too small to contain the centre of a cell.
+        let is_speck = mask.is_empty() && rings.iter().flatten().any(is_in_frame);
+        if mask.is_empty() && !is_speck && !point.as_ref().is_some_and(is_in_frame) {
             return None;
         }
-        Some(Drawn {
+        Some(ProjectedArea {
             id: outline.id,
             name: outline.name,
             rings,

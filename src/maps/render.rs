@@ -1,4 +1,4 @@
-//! PNG and PDF of a picture's SVG, with our own font and nothing else from the machine.
+//! Renders a map's SVG to PNG and PDF, with the embedded font only.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -9,20 +9,20 @@ use pdf_writer::{Content, Finish, Name, Pdf, Ref, TextStr};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{self, Options, Tree, fontdb};
 
-use super::Picture;
+use super::MapImage;
 use super::text::{BOLD, REGULAR};
 
-/// A picture that cannot be rendered, which is our fault.
+/// Rendering failed, which is always a bug.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// Our own SVG is not understood.
-    #[error("the picture's SVG is not understood")]
+    /// The SVG could not be parsed.
+    #[error("the map's SVG could not be parsed")]
     Svg(#[source] usvg::Error),
-    /// It cannot be written as PNG.
-    #[error("the picture cannot be written as PNG: {0}")]
+    /// The PNG could not be written.
+    #[error("the map could not be written as PNG: {0}")]
     Png(String),
-    /// It cannot be written as PDF.
-    #[error("the picture cannot be written as PDF: {0}")]
+    /// The SVG could not be converted to PDF.
+    #[error("the map could not be written as PDF: {0}")]
     Pdf(svg2pdf::ConversionError),
 }
 
@@ -33,33 +33,34 @@ static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-fn tree(picture: &Picture) -> Result<Tree, RenderError> {
+fn parse_svg(image: &MapImage) -> Result<Tree, RenderError> {
     let options = Options {
         fontdb: Arc::clone(&FONTS),
         font_family: "Arimo".into(),
         ..Options::default()
     };
-    Tree::from_str(&picture.svg, &options).map_err(RenderError::Svg)
+    Tree::from_str(&image.svg, &options).map_err(RenderError::Svg)
 }
 
-/// The picture in pixels, so many to a CSS pixel.
+/// Renders a map as PNG, with `scale` pixels per CSS pixel.
 ///
 /// # Errors
-/// Never for what [`draw`](super::draw) drew, as far as is known.
-pub fn png(picture: &Picture, scale: u32) -> Result<Vec<u8>, RenderError> {
-    let tree = tree(picture)?;
-    let (width, height) = (picture.width * scale, picture.height * scale);
+/// None is known for images that [`draw`](super::draw) returned.
+pub fn png(image: &MapImage, scale: u32) -> Result<Vec<u8>, RenderError> {
+    let tree = parse_svg(image)?;
+    let (width, height) = (image.width * scale, image.height * scale);
     let mut pixels = Pixmap::new(width, height)
         .ok_or_else(|| RenderError::Png(format!("{width} by {height} pixels are too many")))?;
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     let transform = Transform::from_scale(scale as f32, scale as f32);
     resvg::render(&tree, transform, &mut pixels.as_mut());
-    encoded(&pixels).map_err(|error| RenderError::Png(error.to_string()))
+    encode_png(&pixels).map_err(|error| RenderError::Png(error.to_string()))
 }
 
-/// Without transparency, for the sheet is white, and compressed well: of the embedded communities at 800 pixels
-/// a fifth of what `Pixmap::encode_png` takes.
-fn encoded(pixels: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
+/// Encodes pixels as PNG without an alpha channel: the page is opaque.
+///
+/// The embedded communities at 800 pixels take a fifth of the bytes of `Pixmap::encode_png`.
+fn encode_png(pixels: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     let colours = pixels.pixels().iter();
     let bytes: Vec<u8> = colours
         .flat_map(|colour| [colour.red(), colour.green(), colour.blue()])
@@ -68,7 +69,7 @@ fn encoded(pixels: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     let mut encoder = png::Encoder::new(&mut encoded, pixels.width(), pixels.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_compression(png::Compression::Default);
-    // Patterns repeat to the byte; differences of neighbours do not.
+    // Unfiltered patterns repeat byte for byte; filtered ones do not.
     encoder.set_filter(png::FilterType::NoFilter);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&bytes)?;
@@ -76,28 +77,31 @@ fn encoded(pixels: &Pixmap) -> Result<Vec<u8>, png::EncodingError> {
     Ok(encoded)
 }
 
-/// A4 (ISO 216) and its margins of 10 mm, in points.
+/// The width and height of an A4 page (ISO 216) in portrait, in points.
 const A4: (f32, f32) = (595.276, 841.89);
+/// The margin of the page, 10 mm, in points.
 const MARGIN: f32 = 28.346;
 /// A CSS pixel is 1/96 of an inch, a point 1/72.
-const POINTS_A_PIXEL: f32 = 0.75;
+const POINTS_PER_PIXEL: f32 = 0.75;
 
-/// The picture on a page of A4, upright or across as suits it, made smaller where it does not fit. Its text can
-/// be searched; title, language and the description as the text alternative are in the tags (ISO 32000-1, 14.8).
+/// Renders a map as a tagged PDF (ISO 32000-1, 14.8) of one A4 page, portrait or landscape, scaled down if it does
+/// not fit.
+///
+/// Its text can be searched. It has a title, a language, and the description as text alternative.
 ///
 /// # Errors
-/// As [`png()`].
-pub fn pdf(picture: &Picture) -> Result<Vec<u8>, RenderError> {
-    let tree = tree(picture)?;
+/// See [`png()`].
+pub fn pdf(image: &MapImage) -> Result<Vec<u8>, RenderError> {
+    let tree = parse_svg(image)?;
     let (chunk, drawing) = svg2pdf::to_chunk(&tree, svg2pdf::ConversionOptions::default())
         .map_err(RenderError::Pdf)?;
     let mut next = Ref::new(1);
     let [catalog, pages, page, content, info, tags, document, figure] =
         std::array::from_fn(|_| next.bump());
-    let mut numbers: HashMap<Ref, Ref> = HashMap::new();
-    let chunk = chunk.renumber(|old| *numbers.entry(old).or_insert_with(|| next.bump()));
-    let drawing = numbers.get(&drawing).copied().unwrap_or(drawing);
-    let sheet = Sheet::of(picture);
+    let mut new_refs: HashMap<Ref, Ref> = HashMap::new();
+    let chunk = chunk.renumber(|old| *new_refs.entry(old).or_insert_with(|| next.bump()));
+    let drawing = new_refs.get(&drawing).copied().unwrap_or(drawing);
+    let layout = PdfLayout::new(image);
 
     let mut pdf = Pdf::new();
     let mut root = pdf.catalog(catalog);
@@ -107,12 +111,12 @@ pub fn pdf(picture: &Picture) -> Result<Vec<u8>, RenderError> {
     root.pair(Name(b"StructTreeRoot"), tags);
     root.finish();
     pdf.document_info(info)
-        .title(TextStr(&picture.title))
-        .subject(TextStr(&picture.description));
+        .title(TextStr(&image.title))
+        .subject(TextStr(&image.description));
 
     let mut structure = pdf.indirect(tags).start::<StructTreeRoot<'_>>();
     structure.child(document);
-    // Of the page, by its number, the elements of its marked content.
+    // For page 0, the structure elements of its marked content.
     let mut parents = structure.insert(Name(b"ParentTree")).dict();
     let mut entries = parents.insert(Name(b"Nums")).array();
     entries.item(0);
@@ -131,7 +135,7 @@ pub fn pdf(picture: &Picture) -> Result<Vec<u8>, RenderError> {
     element
         .kind(StructRole::Figure)
         .parent(document)
-        .alt(TextStr(&picture.description))
+        .alt(TextStr(&image.description))
         .page(page);
     element
         .marked_content_child()
@@ -140,57 +144,63 @@ pub fn pdf(picture: &Picture) -> Result<Vec<u8>, RenderError> {
     element.finish();
 
     pdf.pages(pages).kids([page]).count(1);
-    let mut sheet_of_paper = pdf.page(page);
-    sheet_of_paper
-        .media_box(pdf_writer::Rect::new(0.0, 0.0, sheet.width, sheet.height))
+    let mut page_writer = pdf.page(page);
+    page_writer
+        .media_box(pdf_writer::Rect::new(0.0, 0.0, layout.width, layout.height))
         .parent(pages)
         .contents(content)
         .struct_parents(0);
     let name = Name(b"Map");
-    sheet_of_paper.resources().x_objects().pair(name, drawing);
-    sheet_of_paper.finish();
-    let mut lines = Content::new();
-    lines
+    page_writer.resources().x_objects().pair(name, drawing);
+    page_writer.finish();
+    let mut operators = Content::new();
+    operators
         .begin_marked_content_with_properties(Name(b"Figure"))
         .properties()
         .identify(0);
-    lines.save_state().transform(sheet.place).x_object(name);
-    lines.restore_state().end_marked_content();
-    pdf.stream(content, &lines.finish());
+    operators
+        .save_state()
+        .transform(layout.transform)
+        .x_object(name);
+    operators.restore_state().end_marked_content();
+    pdf.stream(content, &operators.finish());
     pdf.extend(&chunk);
     Ok(pdf.finish())
 }
 
-/// The paper, and where the picture stands on it: a transformation of a square of one point.
-struct Sheet {
+/// The size of the page in points, and the matrix that maps the unit square to where the image is drawn.
+struct PdfLayout {
     width: f32,
     height: f32,
-    place: [f32; 6],
+    transform: [f32; 6],
 }
 
-impl Sheet {
-    fn of(picture: &Picture) -> Sheet {
-        #[expect(clippy::cast_precision_loss, reason = "few thousands")]
-        let (across, down) = (
-            picture.width as f32 * POINTS_A_PIXEL,
-            picture.height as f32 * POINTS_A_PIXEL,
+impl PdfLayout {
+    fn new(image: &MapImage) -> PdfLayout {
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+        let (image_width, image_height) = (
+            image.width as f32 * POINTS_PER_PIXEL,
+            image.height as f32 * POINTS_PER_PIXEL,
         );
-        let (width, height) = if across > down { (A4.1, A4.0) } else { A4 };
-        let (room_across, room_down) = (width - 2.0 * MARGIN, height - 2.0 * MARGIN);
-        let scale = (room_across / across).min(room_down / down).min(1.0);
-        let (across, down) = (across * scale, down * scale);
-        let place = [
-            across,
+        let is_landscape = image_width > image_height;
+        let (width, height) = if is_landscape { (A4.1, A4.0) } else { A4 };
+        let (width_max, height_max) = (width - 2.0 * MARGIN, height - 2.0 * MARGIN);
+        let scale = (width_max / image_width)
+            .min(height_max / image_height)
+            .min(1.0);
+        let (image_width, image_height) = (image_width * scale, image_height * scale);
+        let transform = [
+            image_width,
             0.0,
             0.0,
-            down,
-            (width - across) / 2.0,
-            height - MARGIN - down,
+            image_height,
+            (width - image_width) / 2.0,
+            height - MARGIN - image_height,
         ];
-        Sheet {
+        PdfLayout {
             width,
             height,
-            place,
+            transform,
         }
     }
 }

@@ -1,61 +1,61 @@
-//! The picture as SVG: heading, map, scale and north, legend, and where the data come from.
+//! Writes a map as SVG: heading, map, scale bar and north arrow, legend, and sources.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use jiff::civil::Date;
 
-use super::labels::{Mark, NUMBER_SIZE, lead_from};
-use super::raster::{Place, Rect};
-use super::styles::{AROUND, INK, LAND, PAPER, STYLES, chosen};
-use super::text::{self, FAMILIES, LEADING, Weight, escaped};
-use super::{Drawn, Picture, View, Wanted};
+use super::labels::{AreaLabel, NUMBER_SIZE, leader_line_start};
+use super::raster::{ImagePoint, ImageRect};
+use super::styles::{BACKGROUND, FILLS, INK, LAND, SURROUNDINGS, assign_fills};
+use super::text::{self, FONT_FAMILIES, FontWeight, LINE_HEIGHT, escape_xml};
+use super::{MapImage, MapRequest, ProjectedArea, Viewport};
 use crate::domain::Layer;
 use crate::index::{Index, Shown};
 
-/// Sizes of text.
-const SUBTITLE: f64 = 12.5;
-const LEGEND: f64 = 12.0;
-const SMALL: f64 = 10.0;
-/// From the top of a line to its base, in font sizes.
+/// Font sizes, in CSS pixels.
+const SUBTITLE_SIZE: f64 = 12.5;
+const LEGEND_SIZE: f64 = 12.0;
+const SOURCE_SIZE: f64 = 10.0;
+/// The distance from the top of a line to its baseline, in font sizes.
 const ASCENT: f64 = 0.92;
-/// The strip under the map for the scale bar and the arrow.
-const STRIP: f64 = 34.0;
-/// How wide the mark of a place is, its halo included.
-pub(super) const MARK_SIZE: f64 = 22.0;
-/// At most so many names in the description.
-const NAMED_MAX: usize = 60;
+/// The height of the strip under the map that has the scale bar and the north arrow, in CSS pixels.
+const SCALE_STRIP_HEIGHT: f64 = 34.0;
+/// The diameter of the marker, including its halo, in CSS pixels.
+pub(super) const MARKER_SIZE: f64 = 22.0;
+/// The maximum number of areas that the description names.
+const DESCRIBED_MAX: usize = 60;
 
-/// The sheet that everything stands on.
-pub(super) struct Sheet {
+/// The width and margins of the page, in CSS pixels.
+pub(super) struct PageLayout {
     pub(super) width: f64,
     pub(super) margin: f64,
 }
 
-impl Sheet {
-    pub(super) fn new(width: f64) -> Sheet {
+impl PageLayout {
+    pub(super) fn new(width: f64) -> PageLayout {
         let margin = if width < 480.0 { 10.0 } else { 16.0 };
-        Sheet { width, margin }
+        PageLayout { width, margin }
     }
 
-    /// The width between the margins.
-    pub(super) fn inner(&self) -> f64 {
+    /// Returns the width between the margins.
+    pub(super) fn content_width(&self) -> f64 {
         self.width - 2.0 * self.margin
     }
 }
 
-/// Lines of one size, from a place down.
-struct Block {
+/// Wrapped lines of text in one size, from `top` down.
+struct TextBlock {
     lines: Vec<String>,
     size: f64,
-    weight: Weight,
+    weight: FontWeight,
     top: f64,
 }
 
-impl Block {
-    fn new(sheet: &Sheet, text: &str, size: f64, weight: Weight, top: f64) -> Block {
-        Block {
-            lines: text::wrapped(text, size, weight, sheet.inner()),
+impl TextBlock {
+    fn new(page: &PageLayout, text: &str, size: f64, weight: FontWeight, top: f64) -> TextBlock {
+        TextBlock {
+            lines: text::wrap(text, size, weight, page.content_width()),
             size,
             weight,
             top,
@@ -63,199 +63,216 @@ impl Block {
     }
 
     fn bottom(&self) -> f64 {
-        self.top + self.lines.len() as f64 * self.size * LEADING
+        self.top + self.lines.len() as f64 * self.size * LINE_HEIGHT
     }
 
     fn write(&self, out: &mut String, x: f64) {
-        for (at, line) in (0_u32..).zip(&self.lines) {
-            let y = self.top + self.size * (ASCENT + f64::from(at) * LEADING);
+        for (index, line) in (0_u32..).zip(&self.lines) {
+            let y = self.top + self.size * (ASCENT + f64::from(index) * LINE_HEIGHT);
             write_text(out, line, (x, y), self.size, self.weight, "");
         }
     }
 }
 
-/// What stands above the map.
-pub(super) struct Head {
+/// The heading above the map.
+pub(super) struct MapHeading {
     title: String,
-    /// What kind of areas these are.
-    kind: String,
-    blocks: [Block; 2],
+    layer_title: String,
+    blocks: [TextBlock; 2],
     pub(super) bottom: f64,
 }
 
-impl Head {
-    pub(super) fn new(sheet: &Sheet, index: &Index, wanted: &Wanted, shown: &[Shown<'_>]) -> Head {
-        let kind = layer_title(index, wanted.layer);
-        let of_area = shown
+impl MapHeading {
+    pub(super) fn new(
+        page: &PageLayout,
+        index: &Index,
+        request: &MapRequest,
+        layer_areas: &[Shown<'_>],
+    ) -> MapHeading {
+        let layer_title = layer_title(index, request.layer);
+        let selected = layer_areas
             .iter()
-            .find(|it| Some(&it.boundary.id) == wanted.area.as_ref());
-        let (title, kind_too) = match of_area {
+            .find(|area| Some(&area.boundary.id) == request.area.as_ref());
+        let (title, layer_prefix) = match selected {
             Some(area) => (
-                labelled(wanted.layer, &area.title, &area.boundary.id),
-                format!("{kind} · "),
+                area_title(request.layer, &area.title, &area.boundary.id),
+                format!("{layer_title} · "),
             ),
-            None => (kind.clone(), String::new()),
+            None => (layer_title.clone(), String::new()),
         };
-        let provenances: BTreeSet<&str> = match of_area {
+        let provenances: BTreeSet<&str> = match selected {
             Some(area) => BTreeSet::from([area.provenance.as_str()]),
-            None => shown.iter().map(|it| it.provenance.as_str()).collect(),
+            None => layer_areas
+                .iter()
+                .map(|area| area.provenance.as_str())
+                .collect(),
         };
         let provenances: Vec<&str> = provenances.into_iter().collect();
         let subtitle = format!(
-            "{kind_too}{} · boundaries: {}",
-            long_date(wanted.day),
+            "{layer_prefix}{} · boundaries: {}",
+            long_date(request.day),
             provenances.join(", ")
         );
-        let size = if sheet.width < 480.0 { 17.0 } else { 21.0 };
-        let first = Block::new(sheet, &title, size, Weight::Bold, sheet.margin);
-        let second = Block::new(
-            sheet,
+        let title_size = if page.width < 480.0 { 17.0 } else { 21.0 };
+        let title_block = TextBlock::new(page, &title, title_size, FontWeight::Bold, page.margin);
+        let subtitle_block = TextBlock::new(
+            page,
             &subtitle,
-            SUBTITLE,
-            Weight::Regular,
-            first.bottom() + 2.0,
+            SUBTITLE_SIZE,
+            FontWeight::Regular,
+            title_block.bottom() + 2.0,
         );
-        Head {
+        MapHeading {
             title,
-            kind,
-            bottom: (second.bottom() + 8.0).round(),
-            blocks: [first, second],
+            layer_title,
+            bottom: (subtitle_block.bottom() + 8.0).round(),
+            blocks: [title_block, subtitle_block],
         }
     }
 }
 
-/// Everything that is on the picture.
-pub(super) struct Scene<'a> {
+/// Everything that is drawn on a map.
+pub(super) struct MapScene<'a> {
     pub(super) index: &'a Index,
-    pub(super) wanted: &'a Wanted,
-    pub(super) sheet: Sheet,
-    pub(super) head: Head,
-    pub(super) view: &'a View,
-    pub(super) land: &'a [Drawn],
-    pub(super) drawn: &'a [Drawn],
-    pub(super) marks: &'a [Mark],
-    /// The place that was asked about.
-    pub(super) mark: Option<Place>,
+    pub(super) request: &'a MapRequest,
+    pub(super) page: PageLayout,
+    pub(super) heading: MapHeading,
+    pub(super) viewport: &'a Viewport,
+    pub(super) land: &'a [ProjectedArea],
+    pub(super) areas: &'a [ProjectedArea],
+    /// The label of each area.
+    pub(super) labels: &'a [AreaLabel],
+    /// The location to mark.
+    pub(super) marker: Option<ImagePoint>,
     pub(super) is_partition: bool,
 }
 
-pub(super) fn write(scene: &Scene<'_>) -> Picture {
-    let sheet = &scene.sheet;
+/// Writes a map, from top to bottom.
+pub(super) fn write(scene: &MapScene<'_>) -> MapImage {
+    let page = &scene.page;
     let mut body = String::new();
-    for block in &scene.head.blocks {
-        block.write(&mut body, sheet.margin);
+    for block in &scene.heading.blocks {
+        block.write(&mut body, page.margin);
     }
     scene.write_map(&mut body);
-    let mut y = scene.view.frame.bottom();
-    scene.write_scale(&mut body, y);
-    y = scene.write_legend(&mut body, y + STRIP);
-    let source = Block::new(sheet, &source(scene.index), SMALL, Weight::Regular, y + 4.0);
-    source.write(&mut body, sheet.margin);
-    let height = (source.bottom() + sheet.margin).ceil();
+    let map_bottom = scene.viewport.frame.bottom();
+    scene.write_scale(&mut body, map_bottom);
+    let legend_bottom = scene.write_legend(&mut body, map_bottom + SCALE_STRIP_HEIGHT);
+    let source = TextBlock::new(
+        page,
+        &source_text(scene.index),
+        SOURCE_SIZE,
+        FontWeight::Regular,
+        legend_bottom + 4.0,
+    );
+    source.write(&mut body, page.margin);
+    let height = (source.bottom() + page.margin).ceil();
     let description = scene.description();
-    let title = format!("Map: {}", scene.head.title);
-    let width = sheet.width;
+    let title = format!("Map: {}", scene.heading.title);
+    let width = page.width;
     let svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         role=\"img\" aria-labelledby=\"map-title map-description\" lang=\"en-GB\" font-family=\"{FAMILIES}\" fill=\"{INK}\">\n\
+         role=\"img\" aria-labelledby=\"map-title map-description\" lang=\"en-GB\" font-family=\"{FONT_FAMILIES}\" fill=\"{INK}\">\n\
          <title id=\"map-title\">{}</title>\n<desc id=\"map-description\">{}</desc>\n{}\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n{body}</svg>\n",
-        escaped(&title),
-        escaped(&description),
+        escape_xml(&title),
+        escape_xml(&description),
         scene.definitions(),
     );
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "positive, and few thousands"
+        reason = "positive, and at most some tens of thousands"
     )]
     let height = height as u32;
-    Picture {
+    MapImage {
         svg,
-        width: scene.wanted.width,
+        width: scene.request.width,
         height,
         title,
         description,
     }
 }
 
-impl Scene<'_> {
-    fn is_selected(&self, area: &Drawn) -> bool {
-        self.wanted.area.as_deref() == Some(area.id.as_str())
+impl MapScene<'_> {
+    fn is_selected(&self, area: &ProjectedArea) -> bool {
+        self.request.area.as_deref() == Some(area.id.as_str())
     }
 
-    /// Whether the area has a pattern of its own: where all are looked at, or it is.
-    fn is_patterned(&self, area: &Drawn) -> bool {
-        match self.wanted.area {
+    /// Returns whether the area has a pattern: it is selected, or no area is and the layer is a partition.
+    fn is_patterned(&self, area: &ProjectedArea) -> bool {
+        match self.request.area {
             Some(_) => self.is_selected(area),
             None => self.is_partition,
         }
     }
 
-    /// The frame, the shapes, and the patterns that are used.
+    /// Returns the `<defs>`: the frame's clip path, the patterns in use, and the areas' paths.
     fn definitions(&self) -> String {
-        let Rect {
+        let ImageRect {
             x,
             y,
             width,
             height,
-        } = self.view.frame;
+        } = self.viewport.frame;
         let mut out = format!(
             "<defs>\n<clipPath id=\"map-frame\"><rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/></clipPath>\n"
         );
         let used: BTreeSet<usize> = self
-            .drawn
+            .areas
             .iter()
-            .zip(self.styles())
+            .zip(self.fills())
             .filter(|(area, _)| self.is_patterned(area))
-            .map(|(_, style)| style)
+            .map(|(_, fill)| fill)
             .collect();
-        for at in used {
-            let style = &STYLES[at];
-            let side = style.side;
+        for index in used {
+            let fill = &FILLS[index];
+            let side = fill.side;
             writeln!(
                 out,
-                "<pattern id=\"map-pattern-{at}\" width=\"{side}\" height=\"{side}\" patternUnits=\"userSpaceOnUse\">\
+                "<pattern id=\"map-pattern-{index}\" width=\"{side}\" height=\"{side}\" patternUnits=\"userSpaceOnUse\">\
                  <path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.2\"/></pattern>",
-                style.path, style.shade
+                fill.path, fill.shade
             )
             .expect("writing to a String");
         }
-        for (at, area) in self.drawn.iter().enumerate() {
+        for (index, area) in self.areas.iter().enumerate() {
             let path = path(&area.rings);
-            writeln!(out, "<path id=\"map-area-{at}\" d=\"{path}\"/>").expect("as above");
+            writeln!(out, "<path id=\"map-area-{index}\" d=\"{path}\"/>")
+                .expect("writing to a String");
         }
         out.push_str("</defs>\n");
         out
     }
 
-    fn styles(&self) -> Vec<usize> {
-        match self.wanted.area {
-            Some(_) => vec![0; self.drawn.len()],
-            None => chosen(self.drawn),
+    /// Returns the index of each area's fill.
+    fn fills(&self) -> Vec<usize> {
+        match self.request.area {
+            Some(_) => vec![0; self.areas.len()],
+            None => assign_fills(self.areas),
         }
     }
 
     fn write_map(&self, out: &mut String) {
-        let Rect {
+        let ImageRect {
             x,
             y,
             width,
             height,
-        } = self.view.frame;
+        } = self.viewport.frame;
         let rect = format!("<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"");
         out.push_str(
             "<g clip-path=\"url(#map-frame)\" stroke-linejoin=\"round\" fill-rule=\"evenodd\">\n",
         );
-        let _ = writeln!(out, "{rect} fill=\"{PAPER}\"/>");
+        let _ = writeln!(out, "{rect} fill=\"{BACKGROUND}\"/>");
         for area in self.land {
             let path = path(&area.rings);
             let _ = writeln!(out, "<path d=\"{path}\" fill=\"{LAND}\"/>");
         }
         self.write_areas(out);
         out.push_str("</g>\n");
-        self.write_marks(out);
-        if let Some((x, y)) = self.mark {
+        self.write_labels(out);
+        if let Some((x, y)) = self.marker {
             let (x, y) = (tenth(x), tenth(y));
             let _ = writeln!(
                 out,
@@ -266,169 +283,188 @@ impl Scene<'_> {
         let _ = writeln!(out, "{rect} fill=\"none\" stroke=\"{INK}\"/>");
     }
 
+    /// Writes the fills and then the outlines of the areas, the selected area last.
     fn write_areas(&self, out: &mut String) {
-        let styles = self.styles();
-        let areas = || self.drawn.iter().zip(&styles).enumerate();
-        // What is looked at lies over what it overlaps.
-        let around = areas().filter(|(_, (area, _))| !self.is_selected(area));
-        let looked_at = areas().filter(|(_, (area, _))| self.is_selected(area));
-        for (at, (area, &style)) in around.chain(looked_at) {
+        let fills = self.fills();
+        let areas = || self.areas.iter().zip(&fills).enumerate();
+        let others = areas().filter(|(_, (area, _))| !self.is_selected(area));
+        let selected = areas().filter(|(_, (area, _))| self.is_selected(area));
+        for (index, (area, &fill)) in others.chain(selected) {
             let is_patterned = self.is_patterned(area);
-            let (fill, opacity) = match (is_patterned, self.is_partition) {
-                (true, _) => (STYLES[style].tint, ""),
-                (false, true) => (AROUND, ""),
-                // Those below are to be seen.
-                (false, false) => (STYLES[style].tint, " fill-opacity=\".25\""),
+            let (colour, opacity) = match (is_patterned, self.is_partition) {
+                (true, _) => (FILLS[fill].tint, ""),
+                (false, true) => (SURROUNDINGS, ""),
+                // Translucent, so that overlapping areas show through.
+                (false, false) => (FILLS[fill].tint, " fill-opacity=\".25\""),
             };
             let _ = writeln!(
                 out,
-                "<use href=\"#map-area-{at}\" fill=\"{fill}\"{opacity}/>"
+                "<use href=\"#map-area-{index}\" fill=\"{colour}\"{opacity}/>"
             );
             if is_patterned {
                 let _ = writeln!(
                     out,
-                    "<use href=\"#map-area-{at}\" fill=\"url(#map-pattern-{style})\"/>"
+                    "<use href=\"#map-area-{index}\" fill=\"url(#map-pattern-{fill})\"/>"
                 );
             }
         }
-        // Borders over all grounds, the one that is looked at last.
         let dash = if self.is_partition {
             ""
         } else {
             " stroke-dasharray=\"5 2\""
         };
-        for (at, (area, _)) in areas().filter(|(_, (area, _))| !self.is_selected(area)) {
+        for (index, (area, _)) in areas().filter(|(_, (area, _))| !self.is_selected(area)) {
             let _ = writeln!(
                 out,
-                "<use href=\"#map-area-{at}\" fill=\"none\" stroke=\"{INK}\"{dash}/>"
+                "<use href=\"#map-area-{index}\" fill=\"none\" stroke=\"{INK}\"{dash}/>"
             );
             write_point(out, area);
         }
-        for (at, (area, _)) in areas().filter(|(_, (area, _))| self.is_selected(area)) {
+        for (index, (area, _)) in areas().filter(|(_, (area, _))| self.is_selected(area)) {
             let _ = writeln!(
                 out,
-                "<use href=\"#map-area-{at}\" fill=\"none\" stroke=\"{INK}\" stroke-width=\"3\"/>"
+                "<use href=\"#map-area-{index}\" fill=\"none\" stroke=\"{INK}\" stroke-width=\"3\"/>"
             );
             write_point(out, area);
         }
     }
 
-    fn write_marks(&self, out: &mut String) {
-        for mark in self.marks {
-            if let Mark::Number {
+    /// Writes leader lines first, so that no label is crossed by one.
+    fn write_labels(&self, out: &mut String) {
+        for label in self.labels {
+            if let AreaLabel::Number {
                 rect,
                 leads_to: Some(to),
-            } = mark
+            } = label
             {
-                write_lead(out, rect, *to);
+                write_leader_line(out, rect, *to);
             }
         }
-        for (mark, number) in self.marks.iter().zip(self.numbers()) {
-            match (mark, number) {
-                (Mark::Name { lines, size, rect }, _) => write_name(out, lines, *size, rect),
-                (Mark::Number { rect, .. }, Some(number)) => write_number(out, number, rect),
+        for (label, number) in self.labels.iter().zip(self.numbers()) {
+            match (label, number) {
+                (AreaLabel::Name { lines, size, rect }, _) => write_name(out, lines, *size, rect),
+                (AreaLabel::Number { rect, .. }, Some(number)) => write_number(out, number, rect),
                 _ => {}
             }
         }
     }
 
-    /// Areas without a name on the map, in order of name.
+    /// Returns the indices of the areas without a name on the map, in order of name.
     fn unnamed(&self) -> Vec<usize> {
-        let is_named = |at: &usize| matches!(self.marks[*at], Mark::Name { .. });
-        let mut unnamed: Vec<usize> = (0..self.drawn.len()).filter(|at| !is_named(at)).collect();
+        let is_named = |index: &usize| matches!(self.labels[*index], AreaLabel::Name { .. });
+        let mut unnamed: Vec<usize> = (0..self.areas.len())
+            .filter(|index| !is_named(index))
+            .collect();
         unnamed.sort_by(|&a, &b| {
-            let (a, b) = (&self.drawn[a], &self.drawn[b]);
+            let (a, b) = (&self.areas[a], &self.areas[b]);
             (&a.name, &a.id).cmp(&(&b.name, &b.id))
         });
         unnamed
     }
 
-    /// The number of each area that has one: in the order of the legend, from 1.
+    /// Returns the number of each area that has one; they count from 1 in the order of the legend.
     fn numbers(&self) -> Vec<Option<usize>> {
-        let mut numbers = vec![None; self.drawn.len()];
+        let mut numbers = vec![None; self.areas.len()];
         let unnamed = self.unnamed().into_iter();
-        let with_number = unnamed.filter(|&at| matches!(self.marks[at], Mark::Number { .. }));
-        for (number, at) in (1..).zip(with_number) {
-            numbers[at] = Some(number);
+        let numbered =
+            unnamed.filter(|&index| matches!(self.labels[index], AreaLabel::Number { .. }));
+        for (number, index) in (1..).zip(numbered) {
+            numbers[index] = Some(number);
         }
         numbers
     }
 
-    /// Returns where it ends.
+    /// Writes the legend and returns the y coordinate of its bottom.
     fn write_legend(&self, out: &mut String, top: f64) -> f64 {
         let numbers = self.numbers();
         let entries: Vec<(String, String)> = self
             .unnamed()
             .into_iter()
             .take(super::NUMBERS_MAX)
-            .map(|at| {
-                let area = &self.drawn[at];
-                let number = numbers[at].map_or("–".to_string(), |number| number.to_string());
-                (number, labelled(self.wanted.layer, &area.name, &area.id))
+            .map(|index| {
+                let area = &self.areas[index];
+                let number = numbers[index].map_or("–".to_string(), |number| number.to_string());
+                let title = area_title(self.request.layer, &area.name, &area.id);
+                (number, title)
             })
             .collect();
         if entries.is_empty() {
             return top;
         }
         out.push_str("<g class=\"legend\">\n");
-        let heading = Block::new(&self.sheet, "Numbers on the map", LEGEND, Weight::Bold, top);
-        heading.write(out, self.sheet.margin);
+        let heading = TextBlock::new(
+            &self.page,
+            "Numbers on the map",
+            LEGEND_SIZE,
+            FontWeight::Bold,
+            top,
+        );
+        heading.write(out, self.page.margin);
         let bottom = self.write_columns(out, &entries, heading.bottom() + 3.0);
         out.push_str("</g>\n");
-        let left_out = self.unnamed().len() - entries.len();
-        if left_out == 0 {
+        let unlisted = self.unnamed().len() - entries.len();
+        if unlisted == 0 {
             return bottom + 6.0;
         }
         let more = format!(
-            "And {left_out} more; /api/v1/areas/{} lists them.",
-            self.wanted.layer
+            "And {unlisted} more, listed at /api/v1/areas/{}",
+            self.request.layer
         );
-        let more = Block::new(&self.sheet, &more, LEGEND, Weight::Regular, bottom);
-        more.write(out, self.sheet.margin);
+        let more = TextBlock::new(&self.page, &more, LEGEND_SIZE, FontWeight::Regular, bottom);
+        more.write(out, self.page.margin);
         more.bottom() + 6.0
     }
 
-    /// In as many columns as there is room for, down one after the other.
+    /// Writes legend entries in as many columns as fit, column by column, and returns the y coordinate of the bottom.
     fn write_columns(&self, out: &mut String, entries: &[(String, String)], top: f64) -> f64 {
-        const BETWEEN: f64 = 16.0;
-        let inner = self.sheet.inner();
-        let number_width = text::width("888", LEGEND, Weight::Bold);
-        let name_width = |entry: &(String, String)| text::width(&entry.1, LEGEND, Weight::Regular);
+        const COLUMN_GAP: f64 = 16.0;
+        let content_width = self.page.content_width();
+        let number_width = text::width("888", LEGEND_SIZE, FontWeight::Bold);
+        let name_width =
+            |entry: &(String, String)| text::width(&entry.1, LEGEND_SIZE, FontWeight::Regular);
         let widest = entries.iter().map(name_width).fold(0.0, f64::max);
-        let column = (number_width + 5.0 + widest + BETWEEN).min(inner + BETWEEN);
+        let column_width =
+            (number_width + 5.0 + widest + COLUMN_GAP).min(content_width + COLUMN_GAP);
         let columns = (1..=8_u32)
             .rev()
-            .find(|&count| f64::from(count) * column <= inner + BETWEEN)
+            .find(|&count| f64::from(count) * column_width <= content_width + COLUMN_GAP)
             .unwrap_or(1);
         let rows = entries.len().div_ceil(columns as usize);
-        // The widest may wrap by a rounding.
-        let room = column - BETWEEN - number_width - 4.5;
+        // Half a pixel of slack, so that rounding does not wrap the widest name.
+        let name_width_max = column_width - COLUMN_GAP - number_width - 4.5;
         let wrapped: Vec<Vec<String>> = entries
             .iter()
-            .map(|entry| text::wrapped(&entry.1, LEGEND, Weight::Regular, room.max(40.0)))
+            .map(|entry| {
+                text::wrap(
+                    &entry.1,
+                    LEGEND_SIZE,
+                    FontWeight::Regular,
+                    name_width_max.max(40.0),
+                )
+            })
             .collect();
         let mut bottom = top;
-        for (at, (column_of_entries, lines)) in
+        for (column, (column_entries, lines)) in
             (0_u32..).zip(entries.chunks(rows).zip(wrapped.chunks(rows)))
         {
-            let x = self.sheet.margin + f64::from(at) * column;
+            let x = self.page.margin + f64::from(column) * column_width;
             let mut y = top;
-            for ((number, _), lines) in column_of_entries.iter().zip(lines) {
-                let base = y + LEGEND * ASCENT;
+            for ((number, _), lines) in column_entries.iter().zip(lines) {
+                let baseline = y + LEGEND_SIZE * ASCENT;
                 let end = " text-anchor=\"end\"";
                 write_text(
                     out,
                     number,
-                    (x + number_width, base),
-                    LEGEND,
-                    Weight::Bold,
+                    (x + number_width, baseline),
+                    LEGEND_SIZE,
+                    FontWeight::Bold,
                     end,
                 );
                 for line in lines {
-                    let base = y + LEGEND * ASCENT;
-                    let start = x + number_width + 5.0;
-                    write_text(out, line, (start, base), LEGEND, Weight::Regular, "");
-                    y += LEGEND * LEADING;
+                    let baseline = y + LEGEND_SIZE * ASCENT;
+                    let start = (x + number_width + 5.0, baseline);
+                    write_text(out, line, start, LEGEND_SIZE, FontWeight::Regular, "");
+                    y += LEGEND_SIZE * LINE_HEIGHT;
                 }
                 y += 1.5;
             }
@@ -437,11 +473,11 @@ impl Scene<'_> {
         bottom
     }
 
-    /// The scale bar, and the arrow to grid north.
+    /// Writes the scale bar and the grid north arrow.
     fn write_scale(&self, out: &mut String, top: f64) {
-        let frame = &self.view.frame;
-        let (metres, told) = bar(frame.width * 0.3 / self.view.units_per_m);
-        let length = metres * self.view.units_per_m;
+        let frame = &self.viewport.frame;
+        let (metres, label) = scale_bar(frame.width * 0.3 / self.viewport.pixels_per_m);
+        let length = metres * self.viewport.pixels_per_m;
         let (x, y) = (frame.x + 0.5, top + 20.0);
         let _ = writeln!(
             out,
@@ -452,10 +488,10 @@ impl Scene<'_> {
         );
         write_text(
             out,
-            &told,
+            &label,
             (x + length + 6.0, y),
-            LEGEND,
-            Weight::Regular,
+            LEGEND_SIZE,
+            FontWeight::Regular,
             "",
         );
         let x = frame.right() - 8.0;
@@ -465,37 +501,43 @@ impl Scene<'_> {
             out,
             "Grid north",
             (x - 12.0, y),
-            LEGEND,
-            Weight::Regular,
+            LEGEND_SIZE,
+            FontWeight::Regular,
             end,
         );
     }
 
+    /// Returns the text alternative.
     fn description(&self) -> String {
-        let day = long_date(self.wanted.day);
-        let selected = self.drawn.iter().find(|area| self.is_selected(area));
-        let others = self.drawn.iter().filter(|area| !self.is_selected(area));
+        let day = long_date(self.request.day);
+        let selected = self.areas.iter().find(|area| self.is_selected(area));
+        let others = self.areas.iter().filter(|area| !self.is_selected(area));
         let mut names: Vec<&str> = others.map(|area| area.name.as_str()).collect();
         names.sort_unstable();
         let count = names.len();
-        let left_out = count.saturating_sub(NAMED_MAX);
-        names.truncate(NAMED_MAX);
+        let unlisted = count.saturating_sub(DESCRIBED_MAX);
+        names.truncate(DESCRIBED_MAX);
         let mut list = names.join(", ");
-        if left_out > 0 {
-            let _ = write!(list, " and {left_out} more");
+        if unlisted > 0 {
+            let _ = write!(list, " and {unlisted} more");
         }
-        let kind = &self.head.kind;
-        let told = match selected {
-            Some(area) if count == 0 => format!("{} ({kind}) on {day}, alone.", area.name),
+        let layer = &self.heading.layer_title;
+        let description = match selected {
+            Some(area) if count == 0 => {
+                format!(
+                    "{} ({layer}) on {day}. No other areas are shown.",
+                    area.name
+                )
+            }
             Some(area) => format!(
-                "{} ({kind}) on {day}, in bold outline, and {count} around it: {list}.",
+                "{} ({layer}) on {day}, in bold outline. Other areas shown ({count}): {list}.",
                 area.name
             ),
-            None => format!("{kind} on {day}, {count} of them: {list}."),
+            None => format!("{layer} on {day} ({count}): {list}."),
         };
-        match self.mark {
-            Some(_) => format!("{told} The place that was asked about is marked."),
-            None => told,
+        match self.marker {
+            Some(_) => format!("{description} The location you looked up is marked."),
+            None => description,
         }
     }
 }
@@ -503,58 +545,58 @@ impl Scene<'_> {
 fn write_text(
     out: &mut String,
     text: &str,
-    (x, y): Place,
+    (x, y): ImagePoint,
     size: f64,
-    weight: Weight,
+    weight: FontWeight,
     attributes: &str,
 ) {
     let bold = match weight {
-        Weight::Regular => "",
-        Weight::Bold => " font-weight=\"700\"",
+        FontWeight::Regular => "",
+        FontWeight::Bold => " font-weight=\"700\"",
     };
     let (x, y) = (tenth(x), tenth(y));
-    let text = escaped(text);
+    let text = escape_xml(text);
     let _ = writeln!(
         out,
         "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\"{bold}{attributes}>{text}</text>"
     );
 }
 
-fn write_name(out: &mut String, lines: &[String], size: f64, rect: &Rect) {
+fn write_name(out: &mut String, lines: &[String], size: f64, rect: &ImageRect) {
     out.push_str(
         "<g class=\"label\" text-anchor=\"middle\" font-weight=\"700\" stroke=\"#fff\" stroke-width=\"3\" stroke-linejoin=\"round\" paint-order=\"stroke\">\n",
     );
     let x = rect.x + rect.width / 2.0;
-    let top = rect.y + (rect.height - lines.len() as f64 * size * LEADING) / 2.0;
-    for (at, line) in (0_u32..).zip(lines) {
-        let y = top + size * (ASCENT + f64::from(at) * LEADING);
-        write_text(out, line, (x, y), size, Weight::Regular, "");
+    let top = rect.y + (rect.height - lines.len() as f64 * size * LINE_HEIGHT) / 2.0;
+    for (index, line) in (0_u32..).zip(lines) {
+        let y = top + size * (ASCENT + f64::from(index) * LINE_HEIGHT);
+        write_text(out, line, (x, y), size, FontWeight::Regular, "");
     }
     out.push_str("</g>\n");
 }
 
-fn write_number(out: &mut String, number: usize, rect: &Rect) {
+fn write_number(out: &mut String, number: usize, rect: &ImageRect) {
     let [x, y, width, height] = [rect.x, rect.y, rect.width, rect.height].map(tenth);
     let _ = writeln!(
         out,
         "<g class=\"number\" text-anchor=\"middle\"><rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"3\" fill=\"#fff\" stroke=\"{INK}\" stroke-width=\".7\"/>"
     );
-    // Digits are 0.72 of the size high.
-    let base = rect.y + rect.height / 2.0 + NUMBER_SIZE * 0.36;
-    let place = (rect.x + rect.width / 2.0, base);
+    // Digits are 0.72 font sizes high.
+    let baseline = rect.y + rect.height / 2.0 + NUMBER_SIZE * 0.36;
+    let bottom_centre = (rect.x + rect.width / 2.0, baseline);
     write_text(
         out,
         &number.to_string(),
-        place,
+        bottom_centre,
         NUMBER_SIZE,
-        Weight::Bold,
+        FontWeight::Bold,
         "",
     );
     out.push_str("</g>\n");
 }
 
-fn write_lead(out: &mut String, rect: &Rect, to: Place) {
-    let from = lead_from(rect, to);
+fn write_leader_line(out: &mut String, rect: &ImageRect, to: ImagePoint) {
+    let from = leader_line_start(rect, to);
     let [x1, y1, x, y] = [from.0, from.1, to.0, to.1].map(tenth);
     let path = format!("M{x1} {y1}L{x} {y}");
     let _ = writeln!(
@@ -563,39 +605,41 @@ fn write_lead(out: &mut String, rect: &Rect, to: Place) {
     );
 }
 
-fn write_point(out: &mut String, area: &Drawn) {
+fn write_point(out: &mut String, area: &ProjectedArea) {
     if let Some((x, y)) = area.point {
         let (x, y) = (tenth(x), tenth(y));
         let _ = writeln!(out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"2.5\"/>");
     }
 }
 
-/// Rings to a hundredth of a unit, so that those who share a border have the same numbers, and what is a valid
-/// coverage stays one: the tiles' units are a thirtieth of ours and more.
-fn path(rings: &[Vec<Place>]) -> String {
+/// Returns the `d` attribute of an SVG path, with coordinates rounded to hundredths of a pixel.
+///
+/// Absolute positions are rounded before they are made relative, so areas that share a border have the same
+/// vertices. A valid coverage stays valid, because units of tiles are at least a thirtieth of a pixel.
+fn path(rings: &[Vec<ImagePoint>]) -> String {
     let mut path = String::new();
     for ring in rings {
         let mut last: Option<(i64, i64)> = None;
         for &(x, y) in ring {
-            let here = (rounded(x, 100.0), rounded(y, 100.0));
+            let vertex = (round_to(x, 100.0), round_to(y, 100.0));
             let _ = match last {
-                None => write!(path, "M{} {}", Hundredths(here.0), Hundredths(here.1)),
-                Some(last) if last == here => Ok(()),
+                None => write!(path, "M{} {}", Hundredths(vertex.0), Hundredths(vertex.1)),
+                Some(last) if last == vertex => Ok(()),
                 Some(last) => write!(
                     path,
                     "l{} {}",
-                    Hundredths(here.0 - last.0),
-                    Hundredths(here.1 - last.1)
+                    Hundredths(vertex.0 - last.0),
+                    Hundredths(vertex.1 - last.1)
                 ),
             };
-            last = Some(here);
+            last = Some(vertex);
         }
         path.push('z');
     }
     path
 }
 
-/// Printed as a decimal without needless zeros.
+/// A number of hundredths, displayed as a decimal without trailing zeros.
 struct Hundredths(i64);
 
 impl std::fmt::Display for Hundredths {
@@ -612,28 +656,31 @@ impl std::fmt::Display for Hundredths {
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "shapes end at the ends of the Earth"
+    reason = "projected coordinates on the Earth are far below 2^63"
 )]
-fn rounded(value: f64, parts: f64) -> i64 {
+fn round_to(value: f64, parts: f64) -> i64 {
     (value * parts).round() as i64
 }
 
+/// Rounds to a tenth.
 fn tenth(value: f64) -> Hundredths {
-    Hundredths(rounded(value, 10.0) * 10)
+    Hundredths(round_to(value, 10.0) * 10)
 }
 
-/// The longest round distance of at most so many metres, and how it is told.
-fn bar(metres_max: f64) -> (f64, String) {
-    let rounds = (0_i32..7).flat_map(|power| [1.0, 2.0, 5.0].map(|it| it * 10_f64.powi(power)));
-    let metres = rounds
+/// Returns the longest distance of 1, 2 or 5 times a power of ten metres up to `metres_max`, and its label.
+fn scale_bar(metres_max: f64) -> (f64, String) {
+    let distances =
+        (0_i32..7).flat_map(|power| [1.0, 2.0, 5.0].map(|leading| leading * 10_f64.powi(power)));
+    let metres = distances
         .take_while(|&metres| metres <= metres_max)
         .last()
         .unwrap_or(1.0);
-    let told = match metres < 1_000.0 {
-        true => format!("{metres} m"),
-        false => format!("{} km", metres / 1_000.0),
+    let label = if metres < 1_000.0 {
+        format!("{metres} m")
+    } else {
+        format!("{} km", metres / 1_000.0)
     };
-    (metres, told)
+    (metres, label)
 }
 
 fn layer_title(index: &Index, layer: Layer) -> String {
@@ -642,15 +689,16 @@ fn layer_title(index: &Index, layer: Layer) -> String {
     entry.map_or_else(|| layer.to_string(), |entry| entry.title.clone())
 }
 
-/// A practice with its code: names repeat.
-fn labelled(layer: Layer, name: &str, id: &str) -> String {
+/// Returns an area's title: its name, and for a practice also its code, because practice names are not unique.
+fn area_title(layer: Layer, name: &str, id: &str) -> String {
     match layer {
         Layer::GpPractice => format!("{name} ({id})"),
         _ => name.to_string(),
     }
 }
 
-fn source(index: &Index) -> String {
+/// Returns the dataset, its date and its attribution.
+fn source_text(index: &Index) -> String {
     let manifest = index.manifest();
     format!(
         "Dataset {} {}, of {}. {}",
@@ -661,7 +709,7 @@ fn source(index: &Index) -> String {
     )
 }
 
-/// As it stands in the manifest where it is no date.
+/// Formats an ISO 8601 date; other text is returned as it is.
 fn long_date_of(iso: &str) -> String {
     iso.parse().map_or_else(|_| iso.to_string(), long_date)
 }

@@ -3,8 +3,8 @@
 //! - [`TiledLayer`]s, by layer and revision. A revision lasts from one date on which the layer changes to the
 //!   next, so any number of dates share a few revisions. Bounded in bytes; the least recently used is evicted.
 //! - Tiles of zooms up to [`CACHED_ZOOM_MAX`], each encoded once for every encoding that is requested. Bounded in
-//!   bytes; in sixteen shards, whose locks are held only for a look-up and an `Arc` clone. Evicted is the oldest
-//!   that has not been used since the hand last passed it (CLOCK).
+//!   bytes; in sixteen shards, whose locks are taken only for a look-up and an `Arc` clone. The oldest tile not
+//!   used since the hand last passed it is evicted (CLOCK).
 //!
 //! Deeper tiles are built anew each time, which takes microseconds once the layer is cached. They cover only a
 //! few houses, so caching them would record which places were viewed.
@@ -238,7 +238,7 @@ pub struct TileCache {
     hasher: RandomState,
     /// Least recently used first.
     layers: Mutex<Vec<(LayerRevision, Arc<OnceLock<TiledLayer>>)>>,
-    /// Needs no limit: there are only as many as revisions.
+    /// Needs no limit: there is one entry per revision.
     bounds: Mutex<BTreeMap<LayerRevision, Option<[f64; 4]>>>,
     /// The archive that was built last.
     archive: Mutex<Option<CachedArchive>>,

@@ -45,7 +45,7 @@ pub(super) fn intersection((a, b): (IntCoord, IntCoord), (c, d): (IntCoord, IntC
     (interpolate(a.0, b.0), interpolate(a.1, b.1))
 }
 
-/// Returns the quotient rounded to the nearest integer, halves upwards. The divisor must not be zero.
+/// Returns the quotient rounded to the nearest integer; halves round up. The divisor must not be zero.
 pub(super) fn div_round(dividend: i128, divisor: i128) -> i128 {
     let (dividend, divisor) = if divisor < 0 {
         (-dividend, -divisor)
@@ -57,7 +57,7 @@ pub(super) fn div_round(dividend: i128, divisor: i128) -> i128 {
 
 /// The grid of points whose coordinates are multiples of a step, and their hot pixels.
 ///
-/// Grid points are given in steps. Pixel sides lie between whole units, so that every vertex is strictly
+/// Grid points are expressed in steps. Pixel sides lie between whole units, so that every vertex is strictly
 /// inside one pixel; if the step is even, pixels are therefore offset from their points by half a unit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PixelGrid {

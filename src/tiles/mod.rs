@@ -14,8 +14,8 @@
 //! - Edges meet only at their ends, and no vertex is nearer than half a unit to an edge that does not end in it.
 //! - No ring changes its orientation: a part that becomes too thin disappears on both sides.
 //!
-//! Areas that may overlap are each valid, and the same along edges that they share. Sources that are not valid
-//! coverages retain overlaps and gaps wider than a unit.
+//! If areas may overlap, each is still valid, and edges that they share are still identical. Sources that are not
+//! valid coverages retain overlaps and gaps wider than a unit.
 //!
 //! Tiles are drawn at 512 CSS pixels, as MapLibre does, so a pixel is 8 of the 4,096 units. Simplification moves
 //! a border by at most half a pixel, which is 4 units; rounding to units adds at most one.

@@ -21,8 +21,7 @@ pub(super) type DirectedEdge = (IntCoord, IntCoord);
 /// An exterior ring, then its holes; rings do not repeat their first vertex.
 pub(super) type Polygon = Vec<Vec<IntCoord>>;
 
-/// Cancels edges against the same edges in the opposite direction, and removes duplicates; the result is
-/// sorted.
+/// Cancels pairs of opposite edges and removes duplicates; the result is sorted.
 pub(super) fn cancel_opposites(mut edges: Vec<DirectedEdge>) -> Vec<DirectedEdge> {
     let undirected = |&(a, b): &DirectedEdge| (a.min(b), a.max(b));
     edges.sort_unstable_by_key(undirected);

@@ -16,7 +16,7 @@ use crate::index::{
     Answer, AreaFound, EdgeFound, Found, GroupFound, Index, Location, Note, Place, PracticeFound,
     Query, Reason, Registration, Unknown, areas_in,
 };
-use crate::maps::{self, Picture};
+use crate::maps::{self, MapImage};
 
 /// A query and its answer.
 pub(crate) struct LookupResult<'a> {
@@ -25,7 +25,7 @@ pub(crate) struct LookupResult<'a> {
     /// The version of the dataset, if the request named one.
     pub(crate) version: Option<&'a str>,
     /// The static map, unless there was no time to draw it.
-    pub(crate) map: Option<Picture>,
+    pub(crate) map: Option<MapImage>,
 }
 
 /// The width of the static map in CSS pixels.
@@ -34,10 +34,10 @@ const MAP_WIDTH: u32 = 440;
 const NEAREST_ON_MAP_MAX_M: f64 = 20_000.0;
 
 /// Returns the map to draw for an answer, and the position to mark on it.
-pub(crate) fn map_of(answer: &Answer<'_>) -> Option<(maps::Wanted, Option<BritishGrid>)> {
+pub(crate) fn map_of(answer: &Answer<'_>) -> Option<(maps::MapRequest, Option<BritishGrid>)> {
     let grid = answer.location.and_then(|location| location.grid);
     let area = map_area(answer)?;
-    let request = maps::Wanted {
+    let request = maps::MapRequest {
         layer: area.layer,
         area: Some(area.id.clone()),
         day: answer.as_of,

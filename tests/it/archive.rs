@@ -64,7 +64,7 @@ fn an_archive_contains_exactly_the_tiles_of_the_service() {
         let bytes = body.encoded(Encoding::Identity);
         assert_eq!(&hex(&bytes), digest, "{address}");
     }
-    // None is missing: compares every tile of a whole zoom.
+    // No tile is missing: check every tile of one zoom.
     let coords = (0..1 << 6).flat_map(|x| (0..1 << 6).map(move |y| (x, y)));
     for (x, y) in coords {
         let coord = TileCoord::new(6, x, y).expect("it exists");

@@ -1,5 +1,4 @@
-//! Static maps: what stands on them, read as XML and as pixels; that no two labels hide each other, and that
-//! borders meet, by GEOS.
+//! Static maps: the contents of SVG, PNG and PDF. GEOS checks that labels do not overlap and that borders meet.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -12,8 +11,13 @@ use crate::server::{AS_OF, Reply, SERVER};
 
 #[track_caller]
 fn get(path: &str) -> Reply {
-    let join = if path.contains('?') { '&' } else { '?' };
-    SERVER.get(&format!("/maps/{path}{join}as_of={AS_OF}"))
+    SERVER.get(&dated(path))
+}
+
+/// Returns the address of a map on the test date.
+fn dated(path: &str) -> String {
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("/maps/{path}{separator}as_of={AS_OF}")
 }
 
 #[track_caller]
@@ -23,7 +27,7 @@ fn svg(path: &str) -> String {
     reply.text().to_string()
 }
 
-/// The texts of the elements of a name, in order, as they stand.
+/// Returns the contents of the elements with a name, in order and still escaped.
 fn texts<'a>(svg: &'a str, element: &str) -> Vec<&'a str> {
     let (open, close) = (format!("<{element}"), format!("</{element}>"));
     svg.split(&open)
@@ -36,33 +40,33 @@ fn texts<'a>(svg: &'a str, element: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// All that is written on the map, lines joined.
-fn written(svg: &str) -> String {
+/// Returns all text on the map, its lines joined with spaces.
+fn all_text(svg: &str) -> String {
     texts(svg, "text").join(" ")
 }
 
 #[test]
-fn a_map_tells_what_it_is_and_where_it_is_from() {
+fn a_map_has_a_title_a_description_and_its_sources() {
     let svg = svg("icc.svg");
     assert!(svg.contains("role=\"img\" aria-labelledby=\"map-title map-description\""));
     assert_eq!(texts(&svg, "title"), ["Map: Integrated Care Communities"]);
     let description = texts(&svg, "desc")[0];
-    assert!(description.contains("on 1 December 2025, 16 of them: "));
-    let written = written(&svg);
-    for told in [
+    assert!(description.contains("on 1 December 2025 (16): "));
+    let text = all_text(&svg);
+    for expected in [
         "1 December 2025 · boundaries: indicative",
         "Dataset lancashire-and-cumbria 2025.2, of 30 November 2025.",
         "Contains OS data © Crown copyright and database right 2025.",
         "20 km",
         "Grid north",
     ] {
-        assert!(written.contains(told), "{told} is not in {written}");
+        assert!(text.contains(expected), "{expected} is not in {text}");
     }
-    assert!(!svg.contains("href=\"http"), "nothing is fetched");
+    assert!(!svg.contains("href=\"http"), "it must not load anything");
 }
 
 #[test]
-fn no_area_is_left_out_whatever_the_width() {
+fn every_area_is_named_at_every_width() {
     let layers = [
         "icc",
         "gp-practice",
@@ -75,19 +79,19 @@ fn no_area_is_left_out_whatever_the_width() {
         let areas = areas.expect(200).json();
         for width in [240, 320, 800, 2_000] {
             let svg = svg(&format!("{layer}.svg?width={width}"));
-            let written = written(&svg);
+            let text = all_text(&svg);
             for area in areas["features"].as_array().expect("features") {
                 let name = area["properties"]["name"].as_str().expect("a name");
                 let name = name.replace('&', "&amp;");
-                // A name may be broken into lines, which are texts of their own.
-                assert!(written.contains(&name), "{layer} {width}: {name}");
+                // Each line of a name is an element of its own.
+                assert!(text.contains(&name), "{layer} {width}: {name}");
             }
         }
     }
 }
 
 #[test]
-fn neighbours_differ_in_pattern() {
+fn every_community_is_filled_with_a_pattern() {
     let svg = svg("icc.svg");
     let patterns = svg.matches("<pattern id=").count();
     let uses = svg.matches("fill=\"url(#map-pattern-").count();
@@ -95,7 +99,7 @@ fn neighbours_differ_in_pattern() {
 }
 
 #[test]
-fn one_area_is_in_bold_outline_with_those_around_it() {
+fn an_area_map_outlines_the_area_and_shows_its_surroundings() {
     let svg = svg("icc/mb-kendal.svg");
     assert_eq!(texts(&svg, "title"), ["Map: Kendal ICC"]);
     let description = texts(&svg, "desc")[0];
@@ -114,8 +118,8 @@ fn one_area_is_in_bold_outline_with_those_around_it() {
 }
 
 #[test]
-fn the_scale_bar_is_as_long_as_it_says() {
-    // From the southernmost to the northernmost place of all shapes, against the boundaries that look-ups use.
+fn the_scale_bar_has_the_length_that_it_states() {
+    // Compares the extent from south to north on the map with that of the boundaries that look-ups use.
     let svg = svg("icc.svg?width=1000");
     let bar = svg.find(" km</text>").expect("a scale bar");
     let km: f64 = svg[..bar]
@@ -128,37 +132,35 @@ fn the_scale_bar_is_as_long_as_it_says() {
     let start: f64 = path[..path.find(' ').expect("x y")].parse().expect("x");
     let end = &path[path.find('H').expect("to the right") + 1..];
     let end: f64 = end[..end.find('V').expect("up")].parse().expect("x");
-    let shapes = svg.split("id=\"map-area-").skip(1);
-    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    for shape in shapes {
-        let path = &shape[shape.find(" d=\"").expect("a path") + 4..];
-        for y in absolute(&path[..path.find('"').expect("closed")])
-            .iter()
-            .map(|it| it.1)
-        {
-            (low, high) = (low.min(y), high.max(y));
+    let areas = svg.split("id=\"map-area-").skip(1);
+    let (mut top, mut bottom) = (f64::INFINITY, f64::NEG_INFINITY);
+    for area in areas {
+        let path = &area[area.find(" d=\"").expect("a path") + 4..];
+        for (_, y) in absolute_vertices(&path[..path.find('"').expect("closed")]) {
+            (top, bottom) = (top.min(y), bottom.max(y));
         }
     }
-    let north_south = extent_m();
-    let per_km = (end - start) / km;
-    assert!(((high - low) / per_km - north_south / 1_000.0).abs() < 0.3);
+    let pixels_per_km = (end - start) / km;
+    let height_km = (bottom - top) / pixels_per_km;
+    assert!((height_km - height_of_communities_m() / 1_000.0).abs() < 0.3);
 }
 
-/// South to north of the embedded communities, in metres on the grid.
-fn extent_m() -> f64 {
-    let index = catchment::index::Index::build(crate::server::embedded()).expect("sound");
+/// Returns the extent of the embedded communities from south to north, in metres on the British National Grid.
+fn height_of_communities_m() -> f64 {
+    let index = catchment::index::Index::build(crate::server::embedded()).expect("it is valid");
     let day = AS_OF.parse().expect("a day");
     let boundaries = index.boundaries(catchment::domain::Layer::Icc, day);
-    let rings = boundaries.flat_map(|it| &it.grid).flat_map(|it| &it.rings);
-    let northings = rings.flatten().map(|it| it.northing_m());
-    let (low, high) = northings.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), y| {
-        (low.min(y), high.max(y))
+    let polygons = boundaries.flat_map(|boundary| &boundary.grid);
+    let rings = polygons.flat_map(|polygon| &polygon.rings);
+    let northings = rings.flatten().map(|vertex| vertex.northing_m());
+    let (min, max) = northings.fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), y| {
+        (min.min(y), max.max(y))
     });
-    high - low
+    max - min
 }
 
-/// The vertices of a path of M, l and z.
-fn absolute(path: &str) -> Vec<(f64, f64)> {
+/// Returns the absolute vertices of a path of M, l and z commands.
+fn absolute_vertices(path: &str) -> Vec<(f64, f64)> {
     let mut vertices = Vec::new();
     for ring in path.split('M').skip(1) {
         let (mut x, mut y) = (0.0, 0.0);
@@ -172,15 +174,17 @@ fn absolute(path: &str) -> Vec<(f64, f64)> {
     vertices
 }
 
-/// Width and height of a PNG (ISO/IEC 15948, 11.2.2).
+/// Returns the width and height of a PNG (ISO/IEC 15948, 11.2.2).
 fn png_size(bytes: &[u8]) -> (u32, u32) {
     assert_eq!(&bytes[..8], b"\x89PNG\r\n\x1a\n");
-    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four"));
-    (number(16), number(20))
+    let u32_at = |offset: usize| {
+        u32::from_be_bytes(bytes[offset..offset + 4].try_into().expect("four bytes"))
+    };
+    (u32_at(16), u32_at(20))
 }
 
 #[test]
-fn a_png_has_the_size_that_was_asked_for_and_the_same_bytes_each_time() {
+fn a_png_has_the_requested_size_and_reproducible_bytes() {
     let path = "icc/mb-kendal.png?width=400&scale=2";
     let reply = get(path).expect(200);
     assert_eq!(reply.header("content-type"), "image/png");
@@ -197,18 +201,19 @@ fn a_pdf_is_one_page_of_a4_with_text_and_a_text_alternative() {
     let reply = get("icc/mb-kendal.pdf").expect(200);
     assert_eq!(reply.header("content-type"), "application/pdf");
     assert!(reply.body.starts_with(b"%PDF-1."));
-    let told = judged(&["pdf"], &reply.body);
-    let Some(told) = told else { return };
-    assert_eq!(told["pages"], 1);
-    assert_eq!(told["size"], serde_json::json!([595, 842]));
-    assert_eq!(told["title"], "Map: Kendal ICC");
-    assert_eq!(told["lang"], "en-GB");
-    let text = told["text"].as_str().expect("text");
+    let Some(report) = oracle_report(&["pdf"], &reply.body) else {
+        return;
+    };
+    assert_eq!(report["pages"], 1);
+    assert_eq!(report["size"], serde_json::json!([595, 842]));
+    assert_eq!(report["title"], "Map: Kendal ICC");
+    assert_eq!(report["lang"], "en-GB");
+    let text = report["text"].as_str().expect("text");
     for word in ["KendalICC", "Gridnorth", "ContainsOSdata"] {
         assert!(text.contains(word), "{word} is not in {text}");
     }
     assert!(
-        told["alt"]
+        report["alt"]
             .as_str()
             .expect("alt")
             .starts_with("Kendal ICC (")
@@ -216,23 +221,22 @@ fn a_pdf_is_one_page_of_a4_with_text_and_a_text_alternative() {
 }
 
 #[test]
-fn what_a_client_has_is_not_sent_again() {
+fn conditional_requests_return_304_without_a_body() {
     for path in ["icc.svg", "icc.png?width=300", "icc/mb-kendal.pdf"] {
         let reply = get(path).expect(200);
         assert_eq!(reply.header("cache-control"), "public, max-age=300");
-        let tag = reply.header("etag").to_string();
-        let join = if path.contains('?') { '&' } else { '?' };
-        let address = format!("/maps/{path}{join}as_of={AS_OF}");
-        let again = SERVER.send("GET", &address, &[("if-none-match", &tag)], None);
-        let again = again.expect(304);
-        assert_eq!(again.header("etag"), tag);
-        assert!(again.body.is_empty());
+        let etag = reply.header("etag").to_string();
+        let address = dated(path);
+        let unchanged = SERVER.send("GET", &address, &[("if-none-match", &etag)], None);
+        let unchanged = unchanged.expect(304);
+        assert_eq!(unchanged.header("etag"), etag);
+        assert!(unchanged.body.is_empty());
         let head = SERVER.send("HEAD", &address, &[], None).expect(200);
-        assert_eq!(head.header("etag"), tag);
+        assert_eq!(head.header("etag"), etag);
         assert_eq!(head.header("content-length"), reply.body.len().to_string());
         assert!(head.body.is_empty());
     }
-    let tags: BTreeSet<String> = [
+    let etags: BTreeSet<String> = [
         "icc.svg",
         "icc.png",
         "icc.png?scale=2",
@@ -242,11 +246,11 @@ fn what_a_client_has_is_not_sent_again() {
     .iter()
     .map(|path| get(path).expect(200).header("etag").to_string())
     .collect();
-    assert_eq!(tags.len(), 5);
+    assert_eq!(etags.len(), 5);
 }
 
 #[test]
-fn what_cannot_be_drawn_is_told() {
+fn invalid_map_requests_are_rejected() {
     for path in [
         "icc.svg?width=239",
         "icc.svg?width=2001",
@@ -263,7 +267,7 @@ fn what_cannot_be_drawn_is_told() {
     get("icc.gif").expect_problem(404, "unknown_layer");
     get("parish.svg").expect_problem(404, "unknown_layer");
     get("icc/mb-nowhere.svg").expect_problem(404, "unknown_area");
-    // It came to its end in 2018, before anything is known of its ground.
+    // It was abolished in 2018, and the dataset has no boundaries from before then.
     get("icc/mb-garstang.svg").expect_problem(404, "no_boundary");
     let early = SERVER.get("/maps/icc.svg?as_of=2020-01-01");
     early.expect_problem(422, "no_data_for_date");
@@ -271,8 +275,8 @@ fn what_cannot_be_drawn_is_told() {
     unknown.expect_problem(404, "unknown_dataset");
 }
 
-/// Of maps of all layers at several widths: boxes of labels, by the width of their letters in the font, do not
-/// meet and stay within the picture; shapes of a partition neither overlap nor leave gaps.
+/// On maps of several layers and widths, labels (measured with the font) neither overlap nor leave the image, and
+/// the areas of a partition neither overlap nor leave gaps.
 #[test]
 fn labels_do_not_collide_and_borders_meet() {
     let paths = [
@@ -294,20 +298,20 @@ fn labels_do_not_collide_and_borders_meet() {
     ];
     for path in paths {
         let reply = get(path).expect(200);
-        let Some(told) = judged(&["svg"], &reply.body) else {
+        let Some(report) = oracle_report(&["svg"], &reply.body) else {
             return;
         };
-        assert_eq!(told["faults"], serde_json::json!([]), "{path}");
-        assert!(told["labels"].as_u64() > Some(0), "{path}");
+        assert_eq!(report["faults"], serde_json::json!([]), "{path}");
+        assert!(report["labels"].as_u64() > Some(0), "{path}");
         if !path.starts_with("gp-practice") && !path.starts_with("resilience") {
-            assert_eq!(told["overlap"], 0.0, "{path}");
-            assert_eq!(told["is_coverage"], true, "{path}");
+            assert_eq!(report["overlap"], 0.0, "{path}");
+            assert_eq!(report["is_coverage"], true, "{path}");
         }
     }
 }
 
-/// What the independent judge says of a picture; `None` where there is no Python.
-fn judged(arguments: &[&str], picture: &[u8]) -> Option<Value> {
+/// Runs the independent checks of `tests/oracle/maps.py` on an image; `None` if Python is not available.
+fn oracle_report(arguments: &[&str], image: &[u8]) -> Option<Value> {
     let mut child = python("GEOS and pypdf")?
         .arg("tests/oracle/maps.py")
         .args(arguments)
@@ -316,9 +320,9 @@ fn judged(arguments: &[&str], picture: &[u8]) -> Option<Value> {
         .spawn()
         .expect("CATCHMENT_PYTHON names a Python");
     let mut input = child.stdin.take().expect("it is piped");
-    input.write_all(picture).expect("it reads");
+    input.write_all(image).expect("the script reads it");
     drop(input);
-    let output = child.wait_with_output().expect("it ends");
+    let output = child.wait_with_output().expect("the script ends");
     assert!(output.status.success());
     Some(serde_json::from_slice(&output.stdout).expect("JSON"))
 }

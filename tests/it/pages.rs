@@ -439,7 +439,7 @@ fn result_has_telephone_address_distance_and_a_marked_map() {
         .expect("the end of the text");
     let map = page.text().find("<svg").expect("a map");
     assert!(text_end < map);
-    assert!(page_text(&page).contains("The marker shows the place you looked up."));
+    assert!(page_text(&page).contains("The location you looked up is marked."));
     for tag in tags(&page) {
         for name in ["href", "src", "action"] {
             let url = attribute(tag, name).unwrap_or_default().to_lowercase();
