@@ -676,13 +676,19 @@ mod tests {
             let parts = 1 + self.below(2);
             let part = |numbers: &mut Numbers| {
                 let (x, y) = (numbers.below(6), numbers.below(6));
-                let exterior = match numbers.below(3) {
+                let side = 4 + numbers.below(8);
+                let kind = numbers.below(3);
+                let exterior = match kind {
                     0 => numbers.ring(5, [x, y], 12),
                     1 => numbers.ring(3, [x, y], 12),
-                    _ => square(x, y, 4 + numbers.below(8)),
+                    _ => square(x, y, side),
                 };
                 let holes = numbers.below(5);
                 let holes = (0..holes).map(|_| {
+                    // Holes of a square often touch two of its sides.
+                    if kind == 2 && numbers.below(2) == 0 {
+                        return numbers.ring(3, [x, y], side + 1);
+                    }
                     let within = [x + numbers.below(8), y + numbers.below(8)];
                     let vertices = 3 + numbers.below(2);
                     numbers.ring(vertices, within, 5)
