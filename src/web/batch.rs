@@ -80,16 +80,16 @@ const CHECKBOXES: [(&str, &str, &str); 3] = [
 
 /// The choices of columns to add: value of `columns`, and label.
 const CHOICES: [(&str, &str); 4] = [
-    ("", "The 10 main columns"),
+    ("", "Main columns (10)"),
     (
         "icc_registration_name,icc_residence_name,sub_community_name,neighbourhood_team_name,\
          resilience_group_names,practices_covering_names,practice_name",
-        "The 10 main columns, and names",
+        "Main columns and names",
     ),
     (
         "suggestion,notes,boundary_distance_m,alternatives,practice,practice_status,\
          practice_successors,postcode_status",
-        "The 10 main columns, and details to check a match",
+        "Main columns and match details",
     ),
     ("all", "All columns"),
 ];
