@@ -225,7 +225,7 @@ fn column_choices(fields: &Fields) -> Markup {
 fn explanation() -> Markup {
     let rows = COLUMNS[..DEFAULT_COUNT].iter().map(|(column, _, meaning)| {
         let meaning = meaning.replace('`', "");
-        vec![html! { (column) }, html! { (meaning) }]
+        vec![html! { code { (column) } }, html! { (meaning) }]
     });
     let columns = table(&DataTable {
         caption: "Added columns",

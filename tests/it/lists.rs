@@ -961,7 +961,12 @@ fn what_is_wrong_with_a_form_is_a_page() {
             422,
             "no column has that name",
         ),
-        (&[("as_of", "yesterday")], SMALL.as_bytes(), 400, "“Day” is"),
+        (
+            &[("as_of", "yesterday")],
+            SMALL.as_bytes(),
+            400,
+            "“Date” is",
+        ),
     ] {
         let answer = send_form(fields, file);
         let page = String::from_utf8_lossy(&answer.body);

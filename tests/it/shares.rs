@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -94,8 +95,10 @@ fn clients_that_wait_for_batches_leave_look_ups_and_each_other_their_places() {
         .collect();
     thread::sleep(ms(300));
     let answers: Vec<String> = others.iter().map(answer_so_far).collect();
-    assert_eq!(answers[..2], ["", ""]);
-    assert!(answers[2].starts_with("HTTP/1.1 503 "), "{answers:?}");
+    // Which of the three is refused depends on the order in which they are read.
+    let waiting = answers.iter().filter(|it| it.is_empty()).count();
+    let refused = answers.iter().filter(|it| it.starts_with("HTTP/1.1 503 "));
+    assert_eq!((waiting, refused.count()), (2, 1), "{answers:?}");
     for _ in 0..10 {
         server.locate(&[("postcode", "LA18 4DB")]).expect(200);
         server.get("/areas").expect(200);
@@ -212,17 +215,27 @@ fn a_batch_that_is_sent_too_slowly_is_given_up() {
         ..BatchLimits::default()
     };
     let server = server(Limits::default(), batches);
-    let mut slow = sent(&server, &endless_batch_of("192.0.2.1"));
-    let started = Instant::now();
-    // Twice what counts as standing still.
-    let rows = CSV.repeat(25);
-    let chunk = format!("{:x}\r\n{rows}\r\n", rows.len());
-    while started.elapsed() < ms(8_000) && slow.write_all(chunk.as_bytes()).is_ok() {
-        thread::sleep(ms(200));
-    }
-    let took = started.elapsed();
-    assert!((ms(900)..ms(7_900)).contains(&took), "{took:?}");
-    batch_of(&server, "192.0.2.2").expect(200);
+    let slow = sent(&server, &endless_batch_of("192.0.2.1"));
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let mut sending = slow.try_clone().expect("a second handle");
+        let stop = &stop;
+        let started = Instant::now();
+        scope.spawn(move || {
+            // Twice what counts as standing still, for as long as the server reads.
+            let rows = CSV.repeat(25);
+            let chunk = format!("{:x}\r\n{rows}\r\n", rows.len());
+            let may_send = || !stop.load(Ordering::Relaxed) && started.elapsed() < ms(20_000);
+            while may_send() && sending.write_all(chunk.as_bytes()).is_ok() {
+                thread::sleep(ms(200));
+            }
+        });
+        // Its place is free, although it goes on sending.
+        batch_of(&server, "192.0.2.2").expect(200);
+        stop.store(true, Ordering::Relaxed);
+        let took = started.elapsed();
+        assert!((ms(400)..ms(7_000)).contains(&took), "{took:?}");
+    });
 }
 
 #[test]
@@ -276,7 +289,10 @@ fn pages_for_everybody_are_compressed_once_and_the_same_for_everybody() {
         };
         let (first, second) = (packed("br"), packed("br"));
         assert_eq!(first.header("content-encoding"), "br", "{path}");
-        assert_eq!(first.header("vary"), "accept-encoding", "{path}");
+        assert!(
+            first.header("vary").starts_with("accept-encoding"),
+            "{path}"
+        );
         assert!(first.body == second.body && first.body.len() * 3 < plain.body.len());
     }
 }
