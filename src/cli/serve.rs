@@ -39,8 +39,8 @@ pub(super) struct ServeArguments {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where clients reach the service, such as https://catchment.example.org: the beginning of links in TileJSON,
-    /// OGC, oEmbed and Link. By default the host that a trusted proxy names; without one, links begin with a slash.
+    /// The public address of the service, https://HOST or https://HOST/PATH, for links in TileJSON, OGC,
+    /// oEmbed and Link headers. By default the host that a trusted proxy names, or else links are relative.
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
     /// Where the operator may POST /reload and GET /metrics: an address, or a Unix socket that the
