@@ -89,17 +89,8 @@ pub(in crate::http) async fn answer(
     let boundary = boundary(request.headers())?;
     let connection = request.extensions().get::<Connection>().cloned();
     let asker = Asker::of(&request);
-    let place = match app.lists.place(client_of(&request), &app.gate).await {
-        Ok(place) => place,
-        Err(problem) => {
-            return Ok(refused(
-                &app,
-                problem,
-                &Fields::default(),
-                request.into_body(),
-            ));
-        }
-    };
+    // Without the form: many clients may be refused at once, and rendering the form for each delays look-ups.
+    let place = app.lists.place(client_of(&request), &app.gate).await?;
     if is_too_long(request.headers()) {
         let problem = Problem::too_large(FILE_BYTES_MAX as u64);
         return Ok(refused(
