@@ -39,7 +39,8 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
     Index::build(dataset).expect("the dataset is sound")
 });
 
-fn request(columns: &str) -> Request {
+/// A batch as the service takes it by default, with these columns.
+pub(crate) fn request(columns: &str) -> Request {
     Request {
         format: None,
         delimiter: None,

@@ -6,7 +6,6 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use arrow_array::{
@@ -18,39 +17,16 @@ use arrow_ipc::{
     FieldNode, Message, MessageArgs, MessageHeader, MetadataVersion, RecordBatchArgs,
 };
 use arrow_schema::{DataType, Field, Schema};
-use catchment::batch::{
-    self, BatchError, Column, Compression, DecodeLimits, Excess, Intake, Named, Progress, Request,
-};
-use catchment::dataset::{self, Files};
-use catchment::domain::date_from_iso;
-use catchment::index::Index;
+use catchment::batch::{self, BatchError, DecodeLimits, Excess, Intake, Progress, Request};
 use flatbuffers::FlatBufferBuilder;
 use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Encoding;
 use parquet::file::properties::WriterProperties;
 
-use crate::columns::stream;
+use crate::columns::{request, stream};
+use crate::dataset::index;
 use crate::running::Running;
-use crate::server::AS_OF;
-
-static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let dataset = dataset::read(&Files::Embedded).expect("the dataset is read");
-    Index::build(dataset).expect("the dataset is sound")
-});
-
-fn request(columns: &str) -> Request {
-    Request {
-        format: None,
-        delimiter: None,
-        named: Named::default(),
-        as_of: date_from_iso(AS_OF).expect("a date"),
-        columns: Column::usual_and(columns).expect("columns"),
-        excel_safe: false,
-        compression: Compression::None,
-        limits: DecodeLimits::HTTP,
-    }
-}
 
 fn run<R: Read + Send>(
     intake: Result<Intake<R>, BatchError>,
@@ -59,7 +35,7 @@ fn run<R: Read + Send>(
 ) -> Result<u64, BatchError> {
     let threads = NonZeroUsize::new(3).expect("not none");
     let progress = Progress::default();
-    batch::run(&INDEX, intake?, request, out, threads, &progress).map(|summary| summary.rows)
+    batch::run(index(), intake?, request, out, threads, &progress).map(|summary| summary.rows)
 }
 
 fn answer(list: &[u8]) -> Result<u64, BatchError> {

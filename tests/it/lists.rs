@@ -9,8 +9,7 @@ use std::sync::LazyLock;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use catchment::batch::{self, Column, Compression, DecodeLimits, Intake, Named, Progress, Request};
-use catchment::domain::date_from_iso;
+use catchment::batch::{self, Intake, Progress};
 use catchment::http::{BatchLimits, Limits};
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -191,16 +190,7 @@ fn by_the_program(list: &[u8], arguments: &[&str]) -> Vec<u8> {
 
 /// The same without starting it: reading the data takes a while.
 fn by_the_same_code(list: &[u8], columns: &str) -> Vec<u8> {
-    let request = Request {
-        format: None,
-        delimiter: None,
-        named: Named::default(),
-        as_of: date_from_iso(AS_OF).expect("a date"),
-        columns: Column::usual_and(columns).expect("columns"),
-        excel_safe: false,
-        compression: Compression::None,
-        limits: DecodeLimits::HTTP,
-    };
+    let request = columns::request(columns);
     let intake = Intake::open(list, &request).expect("a list");
     let mut out = Vec::new();
     let progress = Progress::default();
