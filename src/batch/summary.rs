@@ -6,7 +6,6 @@ use memchr::{memchr_iter, memmem};
 
 use super::layout::AGREEMENTS;
 use super::parts::{Lives, Registered, STATUSES};
-use crate::domain::count_for_publication;
 
 /// What became of a list, in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,37 +190,9 @@ fn is_shortened(text: &[u8], at: usize) -> bool {
     has_digits && starts_clean && (2..=3).contains(&exponent) && ends_clean
 }
 
-impl Summary {
-    /// A count as it is shown: where small numbers are hidden, as for publication.
-    pub fn shown(count: u64, hides_small_numbers: bool) -> Option<u64> {
-        match hides_small_numbers {
-            false => Some(count),
-            true => count_for_publication(count),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn small_numbers_are_hidden_and_others_rounded() {
-        let shown = |count| Summary::shown(count, true);
-        let counts = [0, 1, 7, 8, 12, 13, 17, 18];
-        let expected = [
-            Some(0),
-            None,
-            None,
-            Some(10),
-            Some(10),
-            Some(15),
-            Some(15),
-            Some(20),
-        ];
-        assert_eq!(counts.map(shown), expected);
-        assert_eq!(Summary::shown(3, false), Some(3));
-    }
 
     #[test]
     fn numbers_that_a_spreadsheet_shortened_are_found() {

@@ -19,7 +19,7 @@ use crate::dataset::validity::invalidity;
 use crate::dataset::{LayerEntry, LayerKind, Manifest, StatisticalAreas};
 use crate::domain::{
     Area, Assignment, Boundary, Extent, Layer, Lineage, Member, Membership, OdsCode, Period,
-    Practice, Provenance, count_for_publication, date_from_iso,
+    Practice, Provenance, SuppressionRule, date_from_iso,
 };
 use crate::geojson;
 use crate::import::catchments::{self, CatchmentKind};
@@ -281,7 +281,7 @@ impl Draft {
         if patients > 0 {
             #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
             let percent = 100.0 * patients_covered / patients as f64;
-            let patients = match count_for_publication(patients) {
+            let patients = match SuppressionRule::NHS_ENGLAND.apply(patients) {
                 Some(patients) => format!("about {patients}"),
                 None => "fewer than 8".into(),
             };

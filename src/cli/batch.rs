@@ -21,7 +21,7 @@ use crate::batch::{
     self, BatchError, Column, Compression, DecodeLimits, Delimiter, Format, Intake, Named,
     Progress, Request,
 };
-use crate::domain::{date_from_iso, today_in_london};
+use crate::domain::{SuppressionRule, date_from_iso, today_in_london};
 use crate::log;
 use crate::outputs;
 
@@ -99,9 +99,10 @@ pub(super) struct BatchArguments {
     /// Write the summary to a file, as JSON.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
-    /// In the summary and the manifest, leave out counts from 1 to 7 and round the others to 5.
-    #[arg(long)]
-    small_numbers: bool,
+    /// Small number suppression in the summary and the manifest: none, below:N or below:N-round:M;
+    /// for example, below:8-round:5 hides counts from 1 to 7 and rounds the others to 5.
+    #[arg(long, value_name = "RULE", default_value = "none")]
+    suppress: SuppressionRule,
     /// Say nothing but errors.
     #[arg(short, long)]
     quiet: bool,
@@ -199,7 +200,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             request: &request,
             understood: &understood,
             summary: &summary,
-            hides_small_numbers: arguments.small_numbers,
+            suppression: arguments.suppress,
             input: (arguments.file_name(), input),
             output: (file_name(path), output),
         };
@@ -209,12 +210,12 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             .context("writing the answers")?;
     }
     if let Some(path) = &arguments.summary {
-        let json = report::summary_json(&summary, &index, &request, arguments.small_numbers);
+        let json = report::summary_json(&summary, &index, &request, arguments.suppress);
         deliver::write_whole(path, json.as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
     }
     if !arguments.quiet {
-        let summary = report::summary(&summary, &understood, arguments.small_numbers);
+        let summary = report::summary(&summary, &understood, arguments.suppress);
         log::message(summary.trim_end_matches('\n'));
     }
     Ok(match summary.bad_rows {

@@ -15,7 +15,7 @@ mod postcode;
 mod postcode_entry;
 mod postcode_prefix;
 mod practice;
-mod small_numbers;
+mod suppression;
 mod words;
 
 pub use area::{
@@ -33,5 +33,5 @@ pub use postcode::{Hint, InvalidPostcode, Postcode, SpecialPostcode, is_outcode}
 pub use postcode_entry::{PositionalQuality, PostcodeEntry, PostcodeStatus};
 pub use postcode_prefix::{InvalidPrefix, PostcodePrefix, Reading};
 pub use practice::{Practice, PracticeStatus, Premises, PremisesKind, Succession};
-pub use small_numbers::count_for_publication;
+pub use suppression::{InvalidSuppressionRule, SuppressionRule};
 pub use words::{Agreement, Basis, Certainty, Provenance, Status};

@@ -390,8 +390,8 @@ impl Job {
         let threads = self.limits.threads;
         let done = batch::run(index, intake, request, &mut answering, threads, &progress);
         let ended = done.and_then(|summary| {
-            let hides = self.wanted.small_numbers;
-            let body = summary::body(&summary, index, request.as_of, hides);
+            let suppression = self.wanted.suppression;
+            let body = summary::body(&summary, index, request.as_of, suppression);
             if self.wanted.summary_is_last {
                 let line = json!({ "catchment_summary": body }).to_string();
                 answering.line(&line).map_err(BatchError::Write)?;

@@ -12,7 +12,7 @@ use jiff::civil::Date;
 
 use super::rows::{Header, Row, Rows, Seen, Skipped, base_name, label};
 use super::{ImportError, ImportReport, Publication};
-use crate::domain::{OdsCode, count_for_publication, date_from_iso};
+use crate::domain::{OdsCode, SuppressionRule, date_from_iso};
 
 /// More patients of one practice in one LSOA are a mistake: an LSOA has some thousand people. Two
 /// such numbers still make a `u32`.
@@ -174,7 +174,7 @@ impl Tables {
         }
         self.report.kept = self.cells.len() as u64;
         if self.patients_left_out > 0 {
-            let patients = match count_for_publication(self.patients_left_out) {
+            let patients = match SuppressionRule::NHS_ENGLAND.apply(self.patients_left_out) {
                 Some(patients) => format!("about {patients}"),
                 None => "fewer than 8".into(),
             };

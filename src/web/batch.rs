@@ -59,20 +59,23 @@ const COLUMN_FIELDS: [(&str, &str, &str); 7] = [
     ),
 ];
 
-/// The checkboxes: parameter, label and hint.
-const CHECKBOXES: [(&str, &str, &str); 3] = [
+/// The checkboxes: parameter, its value, label and hint.
+const CHECKBOXES: [(&str, &str, &str, &str); 3] = [
     (
         "registration_only",
+        "true",
         "Use only the practice codes",
         "Choose this if no column says where people live",
     ),
     (
         "excel_safe",
+        "true",
         "Make my own columns safe to open in a spreadsheet",
         "We add an apostrophe to any cell that a spreadsheet would run as a formula",
     ),
     (
-        "small_numbers",
+        "suppress",
+        "below:8-round:5",
         "Hide small numbers in the summary",
         "For publication: we leave out 1 to 7 and round other numbers to the nearest 5",
     ),
@@ -145,8 +148,9 @@ fn summary(error: &BatchFormError<'_>) -> Markup {
 /// Turns the detail of a problem into a sentence with the labels of the page in place of parameter names.
 fn sentence(detail: &str) -> String {
     let mut text = detail.to_string();
-    let names = COLUMN_FIELDS.iter().chain(&CHECKBOXES);
-    for (name, label, _) in names.chain(&[("as_of", "Date", "")]) {
+    let columns = COLUMN_FIELDS.map(|(name, label, _)| (name, label));
+    let boxes = CHECKBOXES.map(|(name, _, label, _)| (name, label));
+    for (name, label) in columns.iter().chain(&boxes).chain(&[("as_of", "Date")]) {
         text = text.replace(name, &format!("“{label}”"));
     }
     format::sentence_case(&text)
@@ -191,10 +195,10 @@ fn options(fields: &Fields) -> Markup {
             ..Input::default()
         })
     };
-    let boxes = CHECKBOXES.map(|(name, label, hint)| Checkbox {
+    let boxes = CHECKBOXES.map(|(name, value, label, hint)| Checkbox {
         id: name,
         name,
-        value: "true",
+        value,
         label,
         hint: Some(hint),
         is_checked: fields.get(name).is_some(),

@@ -914,7 +914,13 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
     assert_eq!(summary["agreement"]["differ"], 1);
     let hidden = run(
         folder.path(),
-        &["list.csv", "--small-numbers", "--summary", "hidden.json"],
+        &[
+            "list.csv",
+            "--suppress",
+            "below:8-round:5",
+            "--summary",
+            "hidden.json",
+        ],
     );
     assert!(hidden.stderr.contains('*'), "{}", hidden.stderr);
     let hidden: Value =
@@ -926,7 +932,13 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
     // The manifest gives no count away that the summary hides.
     let hidden = run(
         folder.path(),
-        &["list.csv", "--small-numbers", "-o", "hidden.csv", "-q"],
+        &[
+            "list.csv",
+            "--suppress=below:8-round:5",
+            "-o",
+            "hidden.csv",
+            "-q",
+        ],
     );
     assert_eq!(hidden.code, 0, "{}", hidden.stderr);
     let text = fs::read_to_string(path("hidden.csv.manifest.json")).expect("a manifest");

@@ -393,7 +393,10 @@ fn the_summary_comes_behind_the_answers() {
     assert_eq!(told["agreement"]["differ"], 1, "{told:#}");
     let answer = exchange(
         &SERVER,
-        request("TE: deflate;q=0.5, trailers\r\n", "&small_numbers=true"),
+        request(
+            "TE: deflate;q=0.5, trailers\r\n",
+            "&suppress=below:8-round:5",
+        ),
     );
     assert_eq!(summary(&answer)["rows"], Value::Null);
 

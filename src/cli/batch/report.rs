@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::batch::{Column, Format, PlaceColumns, Request, Summary, Understood};
 use crate::cli::deliver::Fingerprint;
+use crate::domain::SuppressionRule;
 use crate::http::batch::summary::{body, dataset};
 use crate::index::Index;
 
@@ -81,15 +82,20 @@ fn capitalised(word: &str) -> String {
 }
 
 /// The summary for people.
-pub(super) fn summary(summary: &Summary, understood: &Understood, hides: bool) -> String {
-    let count = |count: u64| match Summary::shown(count, hides) {
+pub(super) fn summary(
+    summary: &Summary,
+    understood: &Understood,
+    suppression: SuppressionRule,
+) -> String {
+    let is_exact = suppression.is_none();
+    let count = |count: u64| match suppression.apply(count) {
         Some(count) => HumanCount(count).to_string(),
         None => "*".into(),
     };
     let mut text = String::new();
     let mut line = |label: &str, value: u64, of: u64| {
-        let percent = match (Summary::shown(value, hides), of) {
-            (Some(value), 1..) if !hides => {
+        let percent = match (suppression.apply(value), of) {
+            (Some(value), 1..) if is_exact => {
                 let tenths = (value * 1_000 + of / 2) / of;
                 format!("{:>5}.{} %", tenths / 10, tenths % 10)
             }
@@ -118,7 +124,7 @@ pub(super) fn summary(summary: &Summary, understood: &Understood, hides: bool) -
         writeln!(text, "  {:<30}{residence:>12}{registration:>14}", icc.name)
             .expect("writing to a String");
     }
-    if summary.bad_rows > 0 && !hides {
+    if summary.bad_rows > 0 && is_exact {
         let lines: Vec<String> = summary.bad_lines.iter().map(u64::to_string).collect();
         let are = match understood.line_ending {
             Some(_) => "begin on lines",
@@ -137,9 +143,10 @@ pub(super) fn summary(summary: &Summary, understood: &Understood, hides: bool) -
     }
     if let Some(shortened) = summary.shortened {
         let numbers = count(shortened.numbers);
-        let first = match hides {
-            true => String::new(),
-            false => format!(", the first on line {}", shortened.first_line),
+        let first = if is_exact {
+            format!(", the first on line {}", shortened.first_line)
+        } else {
+            String::new()
         };
         writeln!(
             text,
@@ -147,8 +154,8 @@ pub(super) fn summary(summary: &Summary, understood: &Understood, hides: bool) -
         )
         .expect("writing to a String");
     }
-    if hides {
-        text.push_str("* is a count from 1 to 7; the others are rounded to 5\n");
+    if !is_exact {
+        writeln!(text, "{}", suppression.explanation()).expect("writing to a String");
     }
     text
 }
@@ -158,9 +165,9 @@ pub(super) fn summary_json(
     summary: &Summary,
     index: &Index,
     request: &Request,
-    hides: bool,
+    suppression: SuppressionRule,
 ) -> String {
-    pretty(&body(summary, index, request.as_of, hides))
+    pretty(&body(summary, index, request.as_of, suppression))
 }
 
 /// What the answers were made from, by what, into what.
@@ -169,8 +176,8 @@ pub(super) struct Manifest<'m> {
     pub(super) request: &'m Request,
     pub(super) understood: &'m Understood,
     pub(super) summary: &'m Summary,
-    /// Whether counts from 1 to 7 are left out and others rounded, as in the summary.
-    pub(super) hides_small_numbers: bool,
+    /// The disclosure control of its counts, as in the summary.
+    pub(super) suppression: SuppressionRule,
     /// The name of the file without its folder; none for standard input.
     pub(super) input: (Option<String>, Fingerprint),
     pub(super) output: (Option<String>, Fingerprint),
@@ -181,7 +188,7 @@ impl Manifest<'_> {
     /// and dataset give the same manifest.
     pub(super) fn json(&self) -> String {
         let list = self.understood;
-        let count = |count| Summary::shown(count, self.hides_small_numbers);
+        let count = |count| self.suppression.apply(count);
         let file = |(name, fingerprint): &(Option<String>, Fingerprint)| json!({ "name": name, "bytes": fingerprint.bytes, "sha256": fingerprint.sha256 });
         let columns: Map<String, Value> = list
             .roles

@@ -63,7 +63,7 @@ const FIELDS: &[&str] = &[
     "as_of",
     "as_of_column",
     "excel_safe",
-    "small_numbers",
+    "suppress",
 ];
 
 /// `GET /batch`.

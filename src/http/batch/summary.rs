@@ -5,15 +5,21 @@ use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
 use crate::batch::Summary;
+use crate::domain::SuppressionRule;
 use crate::index::Index;
 
 /// The summary of a list, for the command line too.
 ///
-/// Where small numbers are hidden, counts from 1 to 7 are null and the others rounded to 5; the lines
-/// of bad rows are left out, for there are as many of them as bad rows, and so is the line of the first
-/// shortened number.
-pub(crate) fn body(summary: &Summary, index: &Index, as_of: Date, hides: bool) -> Value {
-    let count = |count: u64| Summary::shown(count, hides).map_or(Value::Null, Value::from);
+/// Suppressed counts are null. A rule other than `none` also leaves out the lines of bad rows, whose
+/// number is the count of bad rows, and the line of the first shortened number.
+pub(crate) fn body(
+    summary: &Summary,
+    index: &Index,
+    as_of: Date,
+    suppression: SuppressionRule,
+) -> Value {
+    let is_exact = suppression.is_none();
+    let count = |count: u64| suppression.apply(count).map_or(Value::Null, Value::from);
     let counts = |counts: &[(&'static str, u64)]| -> Map<String, Value> {
         let named = counts
             .iter()
@@ -32,9 +38,13 @@ pub(crate) fn body(summary: &Summary, index: &Index, as_of: Date, hides: bool) -
             })
         })
         .collect();
-    let shortened = summary.shortened.map(|it| match hides {
-        true => json!({ "numbers": count(it.numbers) }),
-        false => json!({ "numbers": count(it.numbers), "first_line": it.first_line }),
+    let shortened = summary.shortened.map(|shortened| {
+        let numbers = count(shortened.numbers);
+        if is_exact {
+            json!({ "numbers": numbers, "first_line": shortened.first_line })
+        } else {
+            json!({ "numbers": numbers })
+        }
     });
     let mut body = json!({
         "rows": count(summary.rows),
@@ -43,11 +53,11 @@ pub(crate) fn body(summary: &Summary, index: &Index, as_of: Date, hides: bool) -
         "agreement": counts(&summary.agreement),
         "icc": icc,
         "shortened_numbers": shortened,
-        "small_numbers": if hides { "1 to 7 are null, others are rounded to 5" } else { "shown" },
+        "suppression": suppression.to_string(),
         "as_of": as_of.to_string(),
         "dataset": dataset(index),
     });
-    if !hides {
+    if is_exact {
         body["bad_lines"] = json!(summary.bad_lines);
     }
     body
@@ -80,7 +90,8 @@ pub(super) fn by_status(summary: &Summary) -> String {
 
 /// A count for a log: `*` from 1 to 7, others rounded to 5.
 pub(super) fn shown(count: u64) -> String {
-    Summary::shown(count, true).map_or("*".into(), |count| count.to_string())
+    let count = SuppressionRule::NHS_ENGLAND.apply(count);
+    count.map_or("*".into(), |count| count.to_string())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::tickets::Ticket;
 use crate::batch::{
     Column, Compression, DecodeLimits, Delimiter, Format, InvalidDelimiter, Named, PREFIX, Request,
 };
+use crate::domain::{InvalidSuppressionRule, SuppressionRule};
 use crate::question::Fields;
 
 /// Every parameter.
@@ -27,7 +28,7 @@ pub(super) const PARAMETERS: &[&str] = &[
     "excel_safe",
     "compress",
     "summary",
-    "small_numbers",
+    "suppress",
     "check",
     "ticket",
     "dataset",
@@ -37,7 +38,7 @@ pub(super) const PARAMETERS: &[&str] = &[
 pub(super) struct Wanted {
     pub(super) request: Request,
     /// Counts from 1 to 7 are left out of the summary.
-    pub(super) small_numbers: bool,
+    pub(super) suppression: SuppressionRule,
     /// The summary is the last record (NDJSON).
     pub(super) summary_is_last: bool,
     /// Only how the list is understood.
@@ -153,7 +154,12 @@ impl Wanted {
                 compression,
                 limits: DecodeLimits::HTTP,
             },
-            small_numbers: said(fields, "small_numbers")?,
+            suppression: match fields.get("suppress") {
+                None => SuppressionRule::NONE,
+                Some(text) => text.parse().map_err(|error: InvalidSuppressionRule| {
+                    Problem::bad_request("malformed", error.to_string())
+                })?,
+            },
             summary_is_last: match fields.get("summary") {
                 None => false,
                 Some("last-record") => true,

@@ -1,0 +1,185 @@
+//! Small number suppression: disclosure control of counts of people.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Which counts of people are published, and how they are rounded.
+///
+/// Its text is `none`, `below:N` (hide counts from 1 to N − 1) or `below:N-round:M` (and round the
+/// others to the nearest M).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SuppressionRule {
+    /// The smallest count above 0 that is published; 0 in the rule that hides none.
+    below: u64,
+    /// Published counts are rounded to the nearest multiple of this; 0 leaves them exact.
+    round_to: u64,
+}
+
+/// A text that is not a suppression rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a suppression rule is none, below:N or below:N-round:M, such as below:8-round:5")]
+pub struct InvalidSuppressionRule;
+
+/// The largest number in a rule; more would hide or flatten every count.
+const NUMBER_MAX: u64 = 1_000_000;
+
+impl SuppressionRule {
+    /// Publishes every count as it is.
+    pub const NONE: SuppressionRule = SuppressionRule {
+        below: 0,
+        round_to: 0,
+    };
+    /// Hides counts from 1 to 7 and rounds the others to the nearest 5, as NHS England publishes
+    /// counts of patients.
+    pub const NHS_ENGLAND: SuppressionRule = SuppressionRule {
+        below: 8,
+        round_to: 5,
+    };
+
+    /// Returns the count to publish, or `None` if it is suppressed.
+    ///
+    /// 0 is always published. Halves round up.
+    pub fn apply(self, count: u64) -> Option<u64> {
+        if count == 0 {
+            return Some(0);
+        }
+        if count < self.below {
+            return None;
+        }
+        if self.round_to == 0 {
+            return Some(count);
+        }
+        Some(count.saturating_add(self.round_to / 2) / self.round_to * self.round_to)
+    }
+
+    /// Returns the rule in words, where `*` marks a suppressed count.
+    pub fn explanation(self) -> String {
+        if self.is_none() {
+            return "exact counts".into();
+        }
+        let rounding = match self.round_to {
+            0 => String::new(),
+            round_to => format!("; other counts are rounded to the nearest {round_to}"),
+        };
+        format!("* is a count from 1 to {}{rounding}", self.below - 1)
+    }
+
+    /// Returns whether every count is published exactly.
+    pub fn is_none(self) -> bool {
+        self == SuppressionRule::NONE
+    }
+}
+
+impl FromStr for SuppressionRule {
+    type Err = InvalidSuppressionRule;
+
+    fn from_str(text: &str) -> Result<SuppressionRule, InvalidSuppressionRule> {
+        if text == "none" {
+            return Ok(SuppressionRule::NONE);
+        }
+        let number = |digits: &str| {
+            let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let number: u64 = digits.parse().map_err(|_| InvalidSuppressionRule)?;
+            if is_plain && (2..=NUMBER_MAX).contains(&number) {
+                Ok(number)
+            } else {
+                Err(InvalidSuppressionRule)
+            }
+        };
+        let rest = text.strip_prefix("below:").ok_or(InvalidSuppressionRule)?;
+        let (below, round_to) = match rest.split_once("-round:") {
+            Some((below, round_to)) => (number(below)?, number(round_to)?),
+            None => (number(rest)?, 0),
+        };
+        Ok(SuppressionRule { below, round_to })
+    }
+}
+
+impl fmt::Display for SuppressionRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_none() {
+            return f.write_str("none");
+        }
+        write!(f, "below:{}", self.below)?;
+        if self.round_to > 0 {
+            write!(f, "-round:{}", self.round_to)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_nhs_england_are_hidden_from_1_to_7_and_rounded_to_5() {
+        let counts =
+            [0, 1, 7, 8, 12, 13, 17, 18].map(|count| SuppressionRule::NHS_ENGLAND.apply(count));
+        assert_eq!(counts[..3], [Some(0), None, None]);
+        assert_eq!(counts[3..], [10, 10, 15, 15, 20].map(Some));
+        assert_eq!(
+            SuppressionRule::NHS_ENGLAND.apply(u64::MAX),
+            Some(u64::MAX / 5 * 5)
+        );
+    }
+
+    #[test]
+    fn rules_hide_and_round_as_their_text_says() {
+        let apply = |rule: &str, counts: [u64; 5]| {
+            let rule: SuppressionRule = rule.parse().expect("a rule");
+            counts.map(|count| rule.apply(count))
+        };
+        let counts = [0, 1, 4, 5, 8];
+        assert_eq!(apply("none", counts), counts.map(Some));
+        assert_eq!(
+            apply("below:8", counts),
+            [Some(0), None, None, None, Some(8)]
+        );
+        assert_eq!(
+            apply("below:5-round:5", counts),
+            [Some(0), None, None, Some(5), Some(10)]
+        );
+    }
+
+    #[test]
+    fn explanation_names_both_numbers() {
+        let explanation = SuppressionRule::NHS_ENGLAND.explanation();
+        let expected = "* is a count from 1 to 7; other counts are rounded to the nearest 5";
+        assert_eq!(explanation, expected);
+    }
+
+    #[test]
+    fn text_of_a_rule_parses_back_to_it() {
+        for text in ["none", "below:8", "below:5-round:5"] {
+            let rule: SuppressionRule = text.parse().expect("a rule");
+            assert_eq!(rule.to_string(), text);
+            assert_eq!(rule.is_none(), text == "none");
+        }
+        for text in [
+            "",
+            "None",
+            "8",
+            "below",
+            "below:",
+            "below:x",
+            "below:+8",
+            "below:0",
+            "below:1",
+            "below:8-",
+            "below:8-round:0",
+            "round:5",
+            "round:5-below:8",
+            "below:8-round:5-round:5",
+            "below:8 -round:5",
+            "below:99999999999999999999",
+            "below:1000001",
+        ] {
+            assert_eq!(
+                text.parse::<SuppressionRule>(),
+                Err(InvalidSuppressionRule),
+                "{text}"
+            );
+        }
+    }
+}
