@@ -1,4 +1,4 @@
-//! On which days an answer may change: where the line of time is cut for a table of all answers.
+//! The dates on which answers may change, at which tables of all answers are split into periods.
 
 use std::collections::BTreeSet;
 
@@ -10,17 +10,17 @@ use super::layer::LayerIndex;
 use super::registry::Registry;
 use crate::domain::{Layer, Member, OdsCode, Period, Postcode, Practice};
 
-/// The days on which answers may change. Between two of them an answer that depends on a postcode
-/// alone, or on a practice alone, stays as it is (but for the day that it tells).
+/// The dates on which answers may change. Between two consecutive dates, an answer that depends
+/// only on a postcode, or only on a practice, stays the same, apart from the date that it states.
 #[derive(Debug)]
 pub struct Changes<'i> {
     index: &'i Index,
-    /// Of areas, their boundaries and statistical areas, and their memberships.
+    /// The dates of areas, their boundaries, statistical areas and memberships.
     of_areas: BTreeSet<Date>,
 }
 
 impl Index {
-    /// On which days answers may change.
+    /// Returns the dates on which answers may change.
     pub fn changes(&self) -> Changes<'_> {
         let mut of_areas = BTreeSet::new();
         add_all(
@@ -51,8 +51,8 @@ impl Index {
         }
     }
 
-    /// The days, in order, on which something may change of a layer: its areas and their boundaries, who is
-    /// a member of them, and the practices. Days before its first data are left out.
+    /// Returns the dates on which a layer may change, in order: its areas, their boundaries, their
+    /// memberships, and the practices. Dates up to its first data are left out.
     pub fn days_of_change(&self, layer: Layer) -> BTreeSet<Date> {
         let mut days = BTreeSet::new();
         let Some(held) = self.layer(layer) else {
@@ -73,15 +73,15 @@ impl Index {
         days
     }
 
-    /// The codes of organisations that prescribe and have no registered patients, in order.
+    /// Returns the codes of organisations that prescribe but have no registered patients, in order.
     pub fn not_gp_practices(&self) -> Vec<OdsCode> {
         self.registry.not_gp_practices()
     }
 }
 
 impl Changes<'_> {
-    /// Those of a postcode, in order: of all areas, of the practices whose area ever includes it, and
-    /// of itself.
+    /// Returns the dates for a postcode: those of all areas, of the practices whose area includes
+    /// the postcode on any date, and of the postcode itself.
     pub fn of_postcode(&self, postcode: Postcode) -> BTreeSet<Date> {
         let mut days = self.of_areas.clone();
         let Listing::Entry(entry) = self.index.postcode(postcode) else {
@@ -97,7 +97,8 @@ impl Changes<'_> {
         let statistical = &self.index.statistical;
         let practices = self.index.layers.iter();
         for layer in practices.filter(|it| it.id == Layer::GpPractice) {
-            // The home of a place that the directory does not give may change with a boundary's period.
+            // If the directory gives no statistical area, the one at the position may change when
+            // the period of a boundary starts or ends.
             let homes = match entry.statistical_area {
                 Some(row) => vec![row],
                 None => statistical.spatial.ever_near(position, statistical.snap_m),
@@ -117,7 +118,7 @@ impl Changes<'_> {
     }
 
     fn add_practice(&self, days: &mut BTreeSet<Date>, layer: &LayerIndex, number: u32) {
-        // Every practice is an area of this layer, and both are in order of code.
+        // Each practice is an area of this layer, and both are sorted by code.
         debug_assert_eq!(layer.id, Layer::GpPractice);
         add(
             days,
@@ -125,8 +126,8 @@ impl Changes<'_> {
         );
     }
 
-    /// Those of a practice's code, in order: of all areas, of the practice and those that took over
-    /// from it, and of their memberships.
+    /// Returns the dates for a practice code: those of all areas, of the practice and its
+    /// successors, and of their memberships.
     pub fn of_practice(&self, code: OdsCode) -> BTreeSet<Date> {
         let mut days = self.of_areas.clone();
         let registry: &Registry = &self.index.registry;
@@ -151,7 +152,7 @@ impl Changes<'_> {
     }
 }
 
-/// From its opening to the day after its closing.
+/// Returns the period from the practice's opening to the day after its closing.
 fn open(practice: &Practice) -> Period {
     Period {
         from: practice.opened,
@@ -182,7 +183,7 @@ mod tests {
     use crate::dataset::Dataset;
     use crate::domain::{Assignment, Extent};
 
-    /// Of the icb's versions and ground, and of S2's place in l.
+    /// The dates of the ICB's versions and boundaries, and of the assignment of S2 to l.
     const OF_AREAS: [Date; 3] = [FIRST_DATA, date(2024, 1, 1), WIDENED];
 
     #[track_caller]
@@ -191,7 +192,7 @@ mod tests {
         assert_eq!(*days, expected);
     }
 
-    /// The days of a postcode that the world has not.
+    /// Returns the dates of a postcode that the test dataset does not have.
     fn of_postcode(dataset: Dataset, text: &str) -> BTreeSet<Date> {
         built(dataset).changes().of_postcode(postcode(text))
     }
@@ -201,20 +202,21 @@ mod tests {
         let index = index();
         let changes = index.changes();
         let (opened, introduced) = (date(1974, 4, 1), date(1980, 1, 1));
-        // A00001, A00002 and A00004 are of its statistical area.
+        // A00001, A00002 and A00004 have a share of its statistical area.
         let of_s0 = [introduced, opened, date(2020, 4, 1), date(2026, 4, 1)];
         check(&changes.of_postcode(postcode("LA1 1AA")), &of_s0);
-        // Not listed in a statistical area: that around it, or nearest to it.
+        // The directory gives no statistical area: the one that covers the position, or the
+        // nearest.
         check(&changes.of_postcode(postcode("LA1 1AD")), &of_s0);
         check(&changes.of_postcode(postcode("LA1 1AE")), &of_s0);
-        // A00003 by its ground.
+        // A00003, by its boundary.
         check(
             &changes.of_postcode(postcode("LA2 1AA")),
             &[introduced, opened],
         );
-        // No practice.
+        // No practice covers the position.
         check(&changes.of_postcode(postcode("LA1 1AJ")), &[introduced]);
-        // No place.
+        // The postcode has no position.
         check(&changes.of_postcode(postcode("LA1 1AH")), &[introduced]);
         check(&changes.of_postcode(postcode("LA1 1ZZ")), &[]);
         let ended = [&of_s0[..], &[date(2020, 1, 1)]].concat();
@@ -284,7 +286,7 @@ mod tests {
         dataset.memberships[0].period = from(date(2023, 8, 1));
         dataset.practices.push(closed("A00007", date(2010, 3, 31)));
         dataset.successions.push(succession("A00007", "A00004"));
-        // In a circle.
+        // A cycle.
         dataset.successions.push(succession("A00001", "A00007"));
         let index = built(dataset);
         let changes = index.changes();

@@ -1,10 +1,10 @@
 //! The postcodes of an area, page by page in order of postcode.
 //!
-//! Whether a postcode is in the area is for `locate` to say, by the same functions, so the two never
-//! differ. Here it is only kept from being asked of all: what can put a postcode into an area is that
-//! the directory gives it one of the area's statistical areas, or that its position is in or near the
-//! box around the area's ground. One pass over the rows from where the last page ended finds those;
-//! nothing is kept between requests, whatever the day.
+//! Whether a postcode is in the area is decided by the functions that `locate` uses, so the two
+//! always agree. This module limits how many postcodes are tested. A postcode can be in an area
+//! only if the directory gives it one of the area's statistical areas, or if its position is in the
+//! buffered bounding box of the area's geometry. A page takes one pass over the directory's rows,
+//! from the end of the previous page. Nothing is stored between requests, whatever the day.
 
 use jiff::civil::Date;
 
@@ -16,60 +16,61 @@ use crate::domain::{
     PracticeStatus,
 };
 
-/// Which postcodes of an area are asked for.
+/// Which postcodes of an area to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     /// Those in use on the day.
     Live,
-    /// Those of before and of later too.
+    /// All of them, including terminated postcodes and those not yet introduced.
     All,
 }
 
-/// Postcodes of an area, in order.
+/// A page of the postcodes of an area, in ascending order.
 #[derive(Debug)]
 pub struct Page {
-    /// As many as were asked for, or the last ones.
+    /// The postcodes, at most as many as requested.
     pub postcodes: Vec<CoveredPostcode>,
-    /// Whether there are more after the last.
+    /// Whether more postcodes follow.
     pub has_more: bool,
 }
 
 /// A postcode of an area.
 #[derive(Debug, Clone, Copy)]
 pub struct CoveredPostcode {
-    /// What the directory says of it.
+    /// The directory's entry.
     pub entry: PostcodeEntry,
-    /// Whether it is in use on the day.
+    /// The postcode's status on the day.
     pub status: PostcodeStatus,
-    /// What puts it into the area: for a group, membership.
+    /// What places the postcode in the area; for a group, always [`Basis::Membership`].
     pub basis: Basis,
 }
 
-/// An outward code of which postcodes are in an area.
+/// An outward code with postcodes in an area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcodeIn {
-    /// It: `LA9`.
+    /// The outward code, such as `LA9`.
     pub outcode: String,
-    /// How many of its postcodes.
+    /// How many of its postcodes are in the area.
     pub postcodes: usize,
     /// The last of them.
     pub last: Postcode,
 }
 
-/// An area that puts postcodes into the one that is asked about, and what it is worth to look at.
+/// An area whose postcodes belong to the requested area or group, and what is needed to exclude
+/// postcodes that cannot be in it.
 struct Ground<'i> {
     layer: &'i LayerIndex,
-    /// Its number.
+    /// Its ordinal.
     area: u32,
-    /// By row, whether the statistical area lies in it.
+    /// For each row of a statistical area, whether that is in the area.
     statistical: Vec<bool>,
-    /// Around its own boundaries.
+    /// The bounding box of its own boundaries.
     own: Option<Around>,
-    /// Around the boundaries of its statistical areas.
+    /// The bounding box of the boundaries of its statistical areas.
     of_statistical: Option<Around>,
 }
 
-/// A box in millimetres.
+/// A bounding box in millimetres on the British National Grid.
 #[derive(Debug, Clone, Copy)]
 struct Around {
     low: (i32, i32),
@@ -77,8 +78,8 @@ struct Around {
 }
 
 impl Index {
-    /// The postcodes that [`Index::locate`] puts into an area on a day, in order, those after one
-    /// postcode alone where one is given, at most so many.
+    /// Returns the postcodes that [`Index::locate`] places in an area or group on a day, in
+    /// ascending order: at most `limit`, and only those after `after` if that is given.
     pub fn postcodes_in(
         &self,
         (layer, id): (Layer, &str),
@@ -110,8 +111,8 @@ impl Index {
         }
     }
 
-    /// How many postcodes [`Index::locate`] puts into an area on a day, by outward code, in order. Every
-    /// postcode of the area is asked about.
+    /// Returns how many postcodes [`Index::locate`] places in an area or group on a day, by outward
+    /// code, in ascending order. Every candidate postcode is tested.
     pub fn outcodes_in(
         &self,
         (layer, id): (Layer, &str),
@@ -137,7 +138,8 @@ impl Index {
         outcodes
     }
 
-    /// The postcodes from a row on that lie in one of the grounds, with what puts them there.
+    /// Returns the postcodes that are in one of the candidate areas, from a row of the directory
+    /// onwards.
     fn covered<'g>(
         &'g self,
         grounds: &'g [Ground<'g>],
@@ -150,7 +152,7 @@ impl Index {
         candidates.filter_map(move |entry| {
             let status = self.postcode_status(&entry, day);
             let is_wanted = which == Which::All || status == PostcodeStatus::Live;
-            // Of what is not a place nothing is answered, whatever the directory says.
+            // Pseudo postcodes have no location, whatever the directory says.
             if !is_wanted || entry.postcode.special().is_some() {
                 return None;
             }
@@ -166,7 +168,8 @@ impl Index {
         })
     }
 
-    /// The areas that a postcode can be in to be in this one: itself, or the members of a group.
+    /// Returns the areas whose postcodes belong to an area or group: the area itself, or the
+    /// group's members.
     fn grounds(&self, layer: Layer, id: &str, day: Date) -> Vec<Ground<'_>> {
         let Some(area) = self.area(layer, id, day) else {
             return Vec::new();
@@ -190,7 +193,7 @@ impl Index {
         grounds.collect()
     }
 
-    /// `None` where no place is in the area on the day.
+    /// Prepares an area; `None` if no position can be in it on the day.
     fn ground(&self, layer: Layer, id: &str, day: Date) -> Option<Ground<'_>> {
         let layer = self.layer(layer)?;
         let is_idle = layer.id == Layer::GpPractice
@@ -221,7 +224,8 @@ impl Index {
 }
 
 impl Ground<'_> {
-    /// Whether a postcode there, with that statistical area by the directory, is worth the test.
+    /// Returns whether a postcode with this position, and this statistical area in the directory,
+    /// may be in the area and must be tested.
     fn may_hold(&self, position: BritishGrid, listed_in: Option<u32>) -> bool {
         let is_around = |around: Option<Around>| around.is_some_and(|it| it.holds(position));
         let by_statistical = match listed_in {
@@ -242,7 +246,7 @@ impl Around {
     }
 }
 
-/// The box around all boundaries, and so many metres more on every side.
+/// Returns the bounding box of boundaries, extended by `buffer_m` metres on every side.
 fn around<'i>(boundaries: impl Iterator<Item = &'i Boundary>, more_m: f64) -> Option<Around> {
     let rings = boundaries
         .flat_map(|it| &it.grid)
@@ -274,7 +278,7 @@ mod tests {
     };
     use super::*;
 
-    /// The inward letters of postcodes of `LA1 1` and what puts them there, and others whole.
+    /// Returns postcodes and bases; postcodes of `LA1 1` are shortened to their last two letters.
     fn listed(page: Page) -> Vec<(String, Basis)> {
         let postcodes = page.postcodes.into_iter();
         let short = |text: String| {
@@ -320,7 +324,7 @@ mod tests {
         check((Layer::GpPractice, "A00001"), Which::Live, &k);
         let inner_and_outer = [("AB", Boundary), ("LA2 1AA", Boundary)];
         check((Layer::GpPractice, "A00003"), Which::Live, &inner_and_outer);
-        // It has closed, and has a share.
+        // The practice has closed, although it has a share.
         check((Layer::GpPractice, "A00004"), Which::Live, &[]);
         let of_k = k.map(|(text, _)| (text, Membership));
         check((Layer::ResilienceGroup, "g"), Which::Live, &of_k);
@@ -385,7 +389,7 @@ mod tests {
     fn a_ground_of_another_day_is_looked_around_and_not_counted() {
         let index = index();
         let north = |day| all_of(&index, (Layer::Icb, "north"), day, Which::Live).len();
-        // Of AA, AB, AD, AJ and LA2 1AA two are beyond 15 km.
+        // Of AA, AB, AD, AJ and LA2 1AA, two are east of 15 km.
         assert_eq!(north(date(2024, 6, 30)), 3);
         assert_eq!(north(DAY), 5);
     }
@@ -396,10 +400,11 @@ mod tests {
         let ground = |layer, id| index.ground(layer, id, DAY).expect("it has ground");
         let k = ground(Layer::Icc, "k");
         let (inside, outside) = (km(5.0, 5.0), km(15.0, 5.0));
-        // Of its statistical area wherever it lies, of another one where its own ground may be.
+        // In its statistical area wherever the position is; with another statistical area, only
+        // inside its own bounding box.
         assert!(k.may_hold(outside, Some(0)) && k.may_hold(inside, Some(1)));
         assert!(!k.may_hold(outside, Some(1)) && !k.may_hold(outside, None));
-        // As far off the coast as the statistical areas reach.
+        // Off the coast, up to the snap distance of the statistical areas.
         assert!(k.may_hold(km(-0.15, 5.0), None) && !k.may_hold(km(-0.15, 5.0), Some(1)));
         assert!(!k.may_hold(km(-0.150_001, 5.0), None));
         let m = ground(Layer::SubCommunity, "m");

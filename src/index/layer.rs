@@ -1,5 +1,5 @@
-//! A layer of the dataset: its areas over time, their ground, and the statistical areas that they are
-//! made of.
+//! A layer of the dataset: the versions of its areas, their boundaries, and the statistical areas
+//! of which they consist.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,8 +10,8 @@ use super::{IndexError, Spatial, overlap};
 use crate::dataset::{LayerEntry, LayerKind};
 use crate::domain::{Area, Boundary, Extent, Layer, Period, date_from_iso};
 
-/// A layer. An area of it is known by its number: the place of its id among the layer's ids, which is
-/// the same for all its versions.
+/// A layer. An area is identified by its ordinal, the position of its id among the sorted ids of
+/// the layer, which is the same for all its versions.
 #[derive(Debug)]
 pub(super) struct LayerIndex {
     pub(super) id: Layer,
@@ -22,13 +22,13 @@ pub(super) struct LayerIndex {
     pub(super) spatial: Spatial,
     /// Every version of every area, in order of id, then of time.
     versions: Vec<Area>,
-    /// By number.
+    /// By ordinal.
     areas: Vec<AreaIndex>,
-    /// The number of each boundary's area.
+    /// The ordinal of the area of each boundary.
     area_of: Vec<u32>,
-    /// The areas of each statistical area, by its row.
+    /// The areas of each statistical area, by row.
     assignments: Vec<Vec<Assigned>>,
-    /// The days on which an area that has ground, or its ground, begins or ends; in order.
+    /// The dates on which areas with geometry, or their boundaries, start or end; in order.
     changes: Vec<Date>,
 }
 
@@ -36,16 +36,17 @@ pub(super) struct LayerIndex {
 struct AreaIndex {
     versions: Range<usize>,
     boundaries: Vec<u32>,
-    /// Whether it is made of statistical areas: its boundaries are for show.
+    /// Whether it consists of statistical areas: its boundaries are for display only.
     is_assigned: bool,
 }
 
-/// An area that a statistical area lies in.
+/// The assignment of a statistical area to an area.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Assigned {
-    /// The area's number.
+    /// The area's ordinal.
     pub(super) area: u32,
-    /// The part of the statistical area's people that belong to it; `None` is all.
+    /// The share of the statistical area's population that belongs to the area; `None` means all of
+    /// it.
     pub(super) share: Option<f64>,
     pub(super) period: Period,
 }
@@ -108,32 +109,32 @@ impl LayerIndex {
         days
     }
 
-    /// How many days of change there are until the day.
+    /// Returns how many revision dates there are up to and including a day.
     pub(super) fn changes_until(&self, day: Date) -> usize {
         self.changes.partition_point(|&change| change <= day)
     }
 
-    /// A day until which there are so many days of change.
+    /// Returns a day in a revision.
     pub(super) fn day_of(&self, changes: usize) -> Date {
         let before_all = || self.changes.first().and_then(|day| day.yesterday().ok());
         let last = changes.checked_sub(1).map(|at| self.changes[at]);
         last.or_else(before_all).unwrap_or(self.first_data)
     }
 
-    /// The last day of change until the day.
+    /// Returns the last revision date up to and including a day.
     pub(super) fn changed_on(&self, day: Date) -> Option<Date> {
         let last = self.changes_until(day).checked_sub(1)?;
         Some(self.changes[last])
     }
 
-    /// Makes room for the areas of so many statistical areas.
+    /// Sets the number of statistical areas, before [`LayerIndex::assign`] is called.
     pub(super) fn expect_statistical_areas(&mut self, rows: usize) {
         if self.is_on_statistical_areas {
             self.assignments = vec![Vec::new(); rows];
         }
     }
 
-    /// Puts a statistical area, by its row, into an area.
+    /// Assigns a statistical area, given by row, to an area.
     pub(super) fn assign(&mut self, row: usize, assigned: Assigned) {
         self.areas[assigned.area as usize].is_assigned = true;
         if let Some(areas) = self.assignments.get_mut(row) {
@@ -141,17 +142,17 @@ impl LayerIndex {
         }
     }
 
-    /// How many areas there are, each counted once for all its versions.
+    /// Returns the number of areas, each counted once for all its versions.
     pub(super) fn count(&self) -> usize {
         self.areas.len()
     }
 
-    /// Every version of every area, in order of id, then of time.
+    /// Returns every version of every area, in order of id, then of time.
     pub(super) fn versions(&self) -> &[Area] {
         &self.versions
     }
 
-    /// The number of the area of that id.
+    /// Returns the ordinal of the area with an id.
     pub(super) fn number(&self, id: &str) -> Option<u32> {
         let id_of = |area: &AreaIndex| self.versions[area.versions.start].id.as_str();
         let at = self
@@ -161,46 +162,46 @@ impl LayerIndex {
         u32::try_from(at).ok()
     }
 
-    /// Every version of an area, in order of time.
+    /// Returns every version of an area, in order of time.
     pub(super) fn versions_of(&self, number: u32) -> &[Area] {
         &self.versions[self.areas[number as usize].versions.clone()]
     }
 
-    /// An area in its version of a day.
+    /// Returns the version of an area that is valid on a day.
     pub(super) fn version(&self, number: u32, day: Date) -> Option<&Area> {
         let mut versions = self.versions_of(number).iter();
         versions.find(|area| area.period.contains(day))
     }
 
-    /// The area of that id in its version of a day.
+    /// Returns the version of the area with an id that is valid on a day.
     pub(super) fn area(&self, id: &str, day: Date) -> Option<&Area> {
         self.version(self.number(id)?, day)
     }
 
-    /// The area of that id in its version of a day, or else in its last one.
+    /// Returns the version of the area with an id that is valid on a day, or else its last version.
     pub(super) fn area_ever(&self, id: &str, day: Date) -> Option<&Area> {
         let number = self.number(id)?;
         let last = || self.versions_of(number).last();
         self.version(number, day).or_else(last)
     }
 
-    /// The number of a boundary's area.
+    /// Returns the ordinal of the area of a boundary.
     pub(super) fn area_of(&self, boundary: u32) -> u32 {
         self.area_of[boundary as usize]
     }
 
-    /// The boundaries of an area over time.
+    /// Returns the boundaries of an area, whatever their period.
     pub(super) fn boundaries_of(&self, number: u32) -> &[u32] {
         &self.areas[number as usize].boundaries
     }
 
-    /// An area's boundary on a day.
+    /// Returns the boundary of an area on a day.
     pub(super) fn boundary(&self, number: u32, day: Date) -> Option<u32> {
         let mut boundaries = self.boundaries_of(number).iter().copied();
         boundaries.find(|&at| self.spatial.boundary(at).period.contains(day))
     }
 
-    /// The areas of a statistical area on a day.
+    /// Returns the areas of a statistical area on a day.
     pub(super) fn assigned(&self, row: u32, day: Date) -> impl Iterator<Item = &Assigned> {
         let areas = self
             .assignments
@@ -209,24 +210,24 @@ impl LayerIndex {
         areas.iter().filter(move |it| it.period.contains(day))
     }
 
-    /// The areas of a statistical area at any time.
+    /// Returns the areas of a statistical area, whatever the period of their assignment.
     pub(super) fn ever_assigned(&self, row: u32) -> &[Assigned] {
         let areas = self.assignments.get(row as usize);
         areas.map_or(&[], Vec::as_slice)
     }
 
-    /// The areas of all statistical areas at any time.
+    /// Returns the assignments of all statistical areas, whatever their period.
     pub(super) fn all_assigned(&self) -> impl Iterator<Item = &Assigned> {
         self.assignments.iter().flatten()
     }
 
-    /// Whether the area is made of statistical areas: its boundaries are for show.
+    /// Returns whether the area consists of statistical areas: its boundaries are for display only.
     pub(super) fn is_assigned(&self, number: u32) -> bool {
         self.areas[number as usize].is_assigned
     }
 }
 
-/// The versions of each area, which stand together.
+/// Groups sorted versions by area.
 fn areas_of(versions: &[Area]) -> Vec<AreaIndex> {
     let mut first = 0;
     let same = versions.chunk_by(|a, b| a.id == b.id);
@@ -394,7 +395,8 @@ mod tests {
             refused(twice),
             "icb `north` has two versions that hold on the same day"
         );
-        // Of a practice's inner and outer ground both hold, and the world has them.
+        // The inner and outer boundaries of a practice may overlap in time, as they do in the test
+        // dataset.
         let mut grounds = dataset();
         let (_, of_practices) = grounds.boundaries.last_mut().expect("of practices");
         let mut inner = strip("A00003", 1.0, 2.0);

@@ -1,4 +1,4 @@
-//! The one question: which areas, practices and groups belong to a place, and to a registration.
+//! Locates a postcode or point: the areas, practices and groups by residence and by registration.
 
 use std::fmt;
 
@@ -16,18 +16,18 @@ use crate::domain::{
 };
 use crate::geodesy;
 
-/// A question.
+/// What to locate.
 #[derive(Debug, Clone, Copy)]
 pub struct Query {
-    /// Where somebody lives.
+    /// The postcode or point of residence.
     pub place: Option<Place>,
-    /// The code of the practice where they are registered, or why it is none.
+    /// The code of the practice of registration, or why it is invalid.
     pub practice: Option<Result<OdsCode, InvalidOdsCode>>,
-    /// The day that the answer is for.
+    /// The day for which to answer.
     pub as_of: Date,
 }
 
-/// A place, in the asker's terms.
+/// A postcode or point, in the form in which the client gave it.
 #[derive(Debug, Clone, Copy)]
 pub enum Place {
     /// A postcode.
@@ -38,40 +38,40 @@ pub enum Place {
     Grid(BritishGrid),
 }
 
-/// The answer. It borrows from the index: nothing of the dataset is copied.
+/// The result of a query. It borrows from the index; no records are copied.
 pub struct Answer<'i> {
-    /// What became of the question.
+    /// How the locator was resolved.
     pub status: Status,
-    /// Where the place is.
+    /// The location of the postcode or point.
     pub location: Option<Location>,
-    /// The areas of the place, layer by layer.
+    /// The areas by residence, layer by layer.
     pub residence: Vec<(Layer, Found<'i>)>,
-    /// The areas of the practice, where one was asked about.
+    /// The areas by registration, if a practice was given.
     pub registration: Option<Registration<'i>>,
-    /// How the two compare.
+    /// How residence and registration compare.
     pub agreement: Agreement,
-    /// What else should be known.
+    /// Further remarks.
     pub notes: Vec<Note>,
-    /// The nearest area of each partition, where the place is outside all of them.
+    /// The nearest area of each partition, if no area covers the point.
     pub nearest: Vec<(Layer, Neighbour<'i>)>,
-    /// The day that the answer is for.
+    /// The day for which the query was answered.
     pub as_of: Date,
 }
 
-/// Where a place is.
+/// The location of a postcode or point.
 #[derive(Clone, Copy)]
 pub struct Location {
-    /// As it was asked for.
+    /// The postcode or point in the form in which the client gave it.
     pub place: Place,
-    /// On the British National Grid, where it is on it.
+    /// The position on the British National Grid; `None` if it is off the grid.
     pub grid: Option<BritishGrid>,
-    /// What the directory says, where a postcode was asked for that it holds.
+    /// The directory's entry, if the locator is a postcode that the directory lists.
     pub entry: Option<PostcodeEntry>,
-    /// Whether the postcode had come to its end by the day.
+    /// Whether the postcode was terminated on or before the day.
     pub is_terminated: bool,
 }
 
-/// An answer tells what was asked, so the log may know its status alone.
+/// Prints only the status: the rest reveals the query, which must not reach a log.
 impl fmt::Debug for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
@@ -93,7 +93,7 @@ impl fmt::Debug for Registration<'_> {
 }
 
 impl Location {
-    /// In degrees.
+    /// Returns the position in degrees.
     pub fn lonlat(&self) -> Option<LonLat> {
         match self.place {
             Place::LonLat(lonlat) => Some(lonlat),
@@ -102,32 +102,32 @@ impl Location {
     }
 }
 
-/// What is known of a layer.
+/// The result for one layer.
 #[derive(Debug)]
 pub enum Found<'i> {
-    /// The areas; none is an answer too.
+    /// The areas; an empty list means that none was found.
     Areas(Vec<AreaFound<'i>>),
-    /// The practices whose area includes the place, the largest share first.
+    /// The practices whose area includes the position, those with the largest share first.
     Practices(Vec<PracticeFound<'i>>),
-    /// The groups, the nearer member's first.
+    /// The groups, those of the smallest member areas first.
     Groups(Vec<GroupFound<'i>>),
-    /// Nothing, for a reason.
+    /// The result is unknown.
     Unknown(Unknown),
 }
 
-/// Why nothing is known of a layer.
+/// Why the result for a layer is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
-    /// The source lists the member, and names no group for it.
+    /// The source lists the member but names no group for it.
     NoneNamed,
-    /// No source lists the member.
+    /// The source does not list the member.
     NoSource,
     /// The day is before the layer's first data.
     NoDataForDate,
 }
 
 impl Unknown {
-    /// The words on the wire.
+    /// Returns the value in JSON and tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Unknown::NoneNamed => "none named by the source",
@@ -137,117 +137,121 @@ impl Unknown {
     }
 }
 
-/// An area that the place is in, or that the practice belongs to.
+/// An area that includes the position, or to which the practice belongs.
 #[derive(Debug)]
 pub struct AreaFound<'i> {
-    /// The area, in the version of the day.
+    /// The area, in the version valid on the day.
     pub area: &'i Area,
-    /// What decided it.
+    /// What the match is based on.
     pub basis: Basis,
-    /// Where the decision comes from.
+    /// The provenance of the match.
     pub provenance: Provenance,
-    /// How near its boundary is; for a place whose distances are wanted, not for a registration.
+    /// How close the position is to the area's boundary; `None` for registrations, and for layers
+    /// whose distances were not requested.
     pub edge: Option<EdgeFound<'i>>,
-    /// Its number in its layer.
+    /// Its ordinal in its layer.
     pub(super) number: u32,
 }
 
-/// How near a boundary is, and who lies on the other side.
+/// How close a position is to the boundary of an area.
 #[derive(Debug)]
 pub struct EdgeFound<'i> {
-    /// Whether the place is safely inside.
+    /// Whether the position is certainly inside the area.
     pub certainty: Certainty,
-    /// Metres to the nearest edge of the area; 0 where another rule decided against the boundary.
+    /// The distance to the area's boundary in metres; 0 if the match follows another rule and the
+    /// boundary does not cover the position.
     pub distance_m: f64,
-    /// The layer's other areas nearer than the tolerance, nearest first.
+    /// The layer's other areas within the tolerance, nearest first.
     pub alternatives: Vec<Neighbour<'i>>,
 }
 
-/// An area nearby.
+/// An area close to a position.
 #[derive(Debug, Clone, Copy)]
 pub struct Neighbour<'i> {
-    /// The area, in the version of the day.
+    /// The area, in the version valid on the day.
     pub area: &'i Area,
-    /// Metres to it.
+    /// The distance to the area in metres.
     pub distance_m: f64,
 }
 
-/// A practice whose area includes the place.
+/// A practice whose area includes the position.
 #[derive(Debug)]
 pub struct PracticeFound<'i> {
     /// The practice.
     pub practice: &'i Practice,
-    /// What decided it.
+    /// What the match is based on.
     pub basis: Basis,
-    /// Where its area comes from.
+    /// The provenance of the practice's area.
     pub provenance: Provenance,
-    /// Which of its areas, where it declares two.
+    /// Which of the practice's areas matched, if it declares two.
     pub extent: Extent,
-    /// The part of the place's statistical area that is registered with it, by the model.
+    /// The modelled share of the population of the statistical area that is registered with the
+    /// practice.
     pub share: Option<f64>,
-    /// Metres to the nearest of its buildings, where distances are wanted.
+    /// The distance to the nearest premises in metres, if distances were requested.
     pub distance_m: Option<f64>,
 }
 
-/// A group that a member of it leads to.
+/// A group to which a matched area belongs.
 #[derive(Debug)]
 pub struct GroupFound<'i> {
     /// The group.
     pub area: &'i Area,
-    /// The id of the member.
+    /// The id of the area that belongs to the group.
     pub via: &'i str,
 }
 
-/// The areas of a practice.
+/// The areas by registration.
 pub struct Registration<'i> {
-    /// The practice that has the patients on the day.
+    /// The practice responsible for the patients on the day; `None` if it could not be determined.
     pub practice: Option<RegisteredPractice<'i>>,
-    /// Its areas, layer by layer.
+    /// The areas of the practice, layer by layer.
     pub areas: Vec<(Layer, Found<'i>)>,
-    /// Why there are none.
+    /// Why there are no areas.
     pub reason: Option<Reason>,
 }
 
-/// The practice that has the patients, and how it was come to.
+/// The practice responsible for the patients on the day, and the successions that led to it.
 #[derive(Debug)]
 pub struct RegisteredPractice<'i> {
     /// The practice.
     pub practice: &'i Practice,
     /// Its status on the day.
     pub status: PracticeStatus,
-    /// The practice that was asked about, or the parent of the branch.
+    /// The practice that was requested, or its parent if the code is that of a branch.
     pub asked: &'i Practice,
-    /// Its status on the day.
+    /// The status of the requested practice on the day.
     pub asked_status: PracticeStatus,
-    /// Where a branch was asked about: whether it is listed itself, or only its practice is.
+    /// If the requested code is that of a branch: whether the dataset lists the branch itself.
     pub branch_is_listed: Option<bool>,
-    /// The steps from the one to the other.
+    /// The successions from the requested practice to the responsible one.
     pub successors: Vec<Succession>,
 }
 
-/// Why a registration leads to no area.
+/// Why a registration has no areas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// No code.
+    /// The code is blank.
     Missing,
-    /// Not an ODS code.
+    /// The code is not an ODS code.
     Malformed,
-    /// A code that says that there is no practice.
+    /// The code is a default practice code.
     DefaultCode,
-    /// No practice of that code.
+    /// No practice has the code.
     UnknownPractice,
-    /// An out-of-hours service, a walk-in centre or another that has no registered patients.
+    /// The organisation has no registered patients, such as an out-of-hours service or a walk-in
+    /// centre.
     NotAGpPractice,
-    /// It closed, and nobody is known to have taken over.
+    /// The practice is closed and has no known successor, or several.
     ClosedNoSuccessor,
-    /// Its successors lead back to it.
+    /// The successions lead back to a practice that was already visited.
     SuccessionCycle,
-    /// The practice belongs to no community that we hold.
+    /// The practice belongs to no community of the dataset.
     OutsideCoverage,
 }
 
 impl Reason {
-    /// The word on the wire.
+    /// Returns the value in JSON and tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Missing => "missing",
@@ -262,19 +266,20 @@ impl Reason {
     }
 }
 
-/// What else should be known of an answer.
+/// A remark on an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Note {
-    /// The postcode is one of the practice's own: practices register people without a home so.
+    /// The postcode is an address of the practice, as practices record for patients of no fixed
+    /// abode.
     PracticeAddress,
     /// The day is before the postcode's introduction.
     NotYetIntroduced,
-    /// The practice has a date of closing, still to come.
+    /// The practice has a closing date that has not passed.
     ClosesOn,
 }
 
 impl Note {
-    /// The word on the wire.
+    /// Returns the value in JSON and tables.
     pub fn as_str(self) -> &'static str {
         match self {
             Note::PracticeAddress => "practice_address",
@@ -284,35 +289,36 @@ impl Note {
     }
 }
 
-/// An area around a place.
+/// An area that includes a position.
 struct Covered {
-    /// Its number.
+    /// The area's ordinal.
     area: u32,
     basis: Basis,
     share: Option<f64>,
     extent: Extent,
 }
 
-/// A place with a position, and what the directory says of it.
+/// A position, and what the directory says about it.
 struct Spot {
     position: BritishGrid,
-    /// The row of its statistical area, by the directory.
+    /// The row of the statistical area that the directory gives.
     listed_in: Option<u32>,
     is_coarse: bool,
 }
 
 impl Index {
-    /// Answers a question.
+    /// Answers a query.
     ///
-    /// A postcode that the directory places in a statistical area is in that one's areas; any other
-    /// place is in those whose boundary is around it, or, off a generalised coast, nearest to it.
+    /// A postcode to which the directory gives a statistical area is in the areas of that
+    /// statistical area. Any other position is in the areas whose boundary covers it or, off a
+    /// generalised coastline, in the nearest area.
     pub fn locate(&self, query: &Query) -> Answer<'_> {
         self.locate_measuring(query, Layers::ALL)
     }
 
-    /// [`Index::locate`], with distances in some layers alone: to the boundaries of areas and to their
-    /// neighbours, and to the buildings of practices. They take most of the time, and what is found
-    /// does not depend on them.
+    /// Answers a query as [`Index::locate`] does, but measures distances only in some layers: to
+    /// the boundaries of areas, to alternatives, and to the premises of practices. Measuring takes
+    /// most of the time, and the matches do not depend on it.
     pub fn locate_measuring(&self, query: &Query, measured: Layers) -> Answer<'_> {
         let (status, location) = match query.place {
             None => (Status::Missing, None),
@@ -342,7 +348,7 @@ impl Index {
         answer
     }
 
-    /// What is known of the place before any area is looked at.
+    /// Determines the status and location of a postcode or point, without looking at any area.
     pub fn place(&self, place: Place, day: Date) -> (Status, Option<Location>) {
         let bare = |grid| {
             let location = Location {
@@ -386,7 +392,7 @@ impl Index {
         (status, Some(location))
     }
 
-    /// Looks at every layer for a place that is known.
+    /// Adds the result of each layer for a known location.
     fn settle<'i>(&'i self, answer: &mut Answer<'i>, location: Location, measured: Layers) {
         answer.location = Some(location);
         let Some(position) = location.grid else {
@@ -433,8 +439,8 @@ impl Index {
         residence
     }
 
-    /// What puts the postcode of an entry into an area on a day, by the rule of [`Index::locate`];
-    /// `None` where it is not in it.
+    /// Returns what places the postcode of an entry in an area on a day, by the rule of
+    /// [`Index::locate`]; `None` if the postcode is not in the area.
     pub(super) fn basis_in(
         &self,
         (layer, area): (&LayerIndex, u32),
@@ -452,7 +458,7 @@ impl Index {
         covered.find(|it| it.area == area).map(|it| it.basis)
     }
 
-    /// The statistical area of a place, and what decided it.
+    /// Returns the row of the statistical area of a position, and the basis on which it was found.
     fn statistical_home(&self, spot: &Spot, day: Date) -> Option<(u32, Basis)> {
         if let Some(row) = spot.listed_in {
             return Some((row, Basis::Directory));
@@ -465,8 +471,9 @@ impl Index {
         (distance_m <= self.statistical.snap_m).then_some((row, Basis::Nearest))
     }
 
-    /// The layer's areas around a place: those of its statistical area, and those whose own boundary
-    /// is around it; or, off a generalised coast, the nearest. `around` are the boundaries around it.
+    /// Returns the layer's areas that include a position: the areas of its statistical area, and
+    /// those whose own boundary covers it or, off a generalised coastline, the nearest. `covering`
+    /// are the boundaries that cover the position.
     fn covering(
         layer: &LayerIndex,
         spot: &Spot,
@@ -497,7 +504,7 @@ impl Index {
             let near = near.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
             covered.extend(near.map(|(at, _)| drawn(at, Basis::Nearest)));
         }
-        // Of a practice's two grounds the inner one.
+        // If both catchments of a practice match, retain the inner one.
         covered.sort_by_key(|it| (it.area, it.extent));
         covered.dedup_by_key(|it| it.area);
         covered
@@ -538,7 +545,7 @@ impl Index {
         let own = layer.boundary(area, day);
         let distance_m = match own {
             Some(at) if around.contains(&at) => layer.spatial.distance_to_edge_m(at, spot.position),
-            // The directory or the coast rule decided against a generalised border.
+            // The match follows the directory or the coastline rule, not the generalised boundary.
             _ => 0.0,
         };
         let is_safe = distance_m >= self.tolerance_m && !spot.is_coarse;
@@ -590,7 +597,7 @@ impl Index {
         let mut practices: Vec<PracticeFound<'i>> = covered
             .filter_map(|it| {
                 let area = layer.version(it.area, day)?;
-                // Every practice is an area of this layer, and both are in order of code.
+                // Each practice is an area of this layer, and both are sorted by code.
                 let row = it.area as usize;
                 let practice = &self.registry.practices()[row];
                 Some(PracticeFound {
@@ -615,7 +622,8 @@ impl Index {
         practices
     }
 
-    /// The groups of the areas found so far, those of the smaller kind first: they are the nearer ones.
+    /// Returns the groups to which the areas in `results` belong, those of the smallest areas
+    /// first.
     fn groups_of<'i>(
         &'i self,
         layer: &'i LayerIndex,
@@ -643,7 +651,8 @@ impl Index {
         }
     }
 
-    /// The areas found of each layer of areas, and the layer's place.
+    /// Returns each layer of areas in `results`: its position among the index's layers, and the
+    /// areas.
     fn places_of<'a, 'i>(
         &self,
         found: &'a [(Layer, Found<'i>)],
@@ -657,7 +666,7 @@ impl Index {
         })
     }
 
-    /// The nearest area of each partition: for the sea and for beyond our border.
+    /// Returns the nearest community, for positions outside all areas.
     fn nearest_areas(&self, position: BritishGrid, day: Date) -> Vec<(Layer, Neighbour<'_>)> {
         let partitions = self.layers.iter().filter(|layer| layer.id == Layer::Icc);
         partitions
@@ -719,7 +728,7 @@ impl Index {
         }
     }
 
-    /// The areas and groups that a practice's patients belong to.
+    /// Returns the areas and groups to which a practice's patients belong.
     fn registered_areas(&self, practice: Option<&Practice>, day: Date) -> Vec<(Layer, Found<'_>)> {
         let mut areas: Vec<(Layer, Found<'_>)> = Vec::new();
         let layers = self
@@ -789,7 +798,7 @@ impl Index {
     }
 }
 
-/// The answer for a place that is nowhere.
+/// Returns the empty result of a layer, for locators without a position.
 fn nothing_in(layer: &LayerIndex) -> Found<'_> {
     match (layer.id, layer.kind) {
         (Layer::GpPractice, _) => Found::Practices(Vec::new()),
@@ -798,7 +807,7 @@ fn nothing_in(layer: &LayerIndex) -> Found<'_> {
     }
 }
 
-/// What was found of a layer of areas; nothing where it was not looked at.
+/// Returns the areas in the result of a layer; empty if there is no such result.
 pub fn areas_in<'a, 'i>(found: &'a [(Layer, Found<'i>)], layer: Layer) -> &'a [AreaFound<'i>] {
     found
         .iter()
@@ -809,10 +818,10 @@ pub fn areas_in<'a, 'i>(found: &'a [(Layer, Found<'i>)], layer: Layer) -> &'a [A
         .unwrap_or_default()
 }
 
-/// The layers of communities: a patient belongs to one area of one of them.
+/// The layers of communities: a patient belongs to at most one area of one of them.
 const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
 
-/// The ids of the communities found.
+/// Returns the ids of the communities in `results`.
 fn communities<'a>(found: &'a [(Layer, Found<'_>)]) -> impl Iterator<Item = &'a str> {
     let areas = COMMUNITIES.iter().flat_map(|layer| areas_in(found, *layer));
     areas.map(|found| found.area.id.as_str())
@@ -835,7 +844,7 @@ fn agreement(answer: &Answer<'_>) -> Agreement {
     match (residence.is_empty(), registration.is_empty()) {
         (true, true) => Agreement::Neither,
         (true, false) => Agreement::RegistrationOnly,
-        // The practice is known, and belongs to no community of ours.
+        // The practice is known and belongs to no community of the dataset.
         (false, true) if is_registered_elsewhere => Agreement::Differ,
         (false, true) => Agreement::ResidenceOnly,
         (false, false) if residence.iter().any(|id| registration.contains(id)) => Agreement::Agree,
@@ -867,7 +876,7 @@ mod tests {
         &found.expect("of every layer something is said").1
     }
 
-    /// What was found, and what decided it, in short.
+    /// Describes each match of a layer and its basis.
     fn words(found: &Found<'_>) -> Vec<String> {
         match found {
             Found::Areas(areas) => {
@@ -907,7 +916,7 @@ mod tests {
         (edge.certainty, edge.distance_m, others.collect())
     }
 
-    /// The layers are those of communities, their parts, practices, groups, and the icb.
+    /// The layers are, in order: communities, sub-communities, practices, groups and ICBs.
     #[test]
     fn a_place_is_in_the_areas_that_the_directory_or_else_a_boundary_puts_it_in() {
         let first = ["A00002 Whole", "A00001 Whole"];
@@ -995,7 +1004,7 @@ mod tests {
             Status::OutsideCoverage,
             [&[], &[], &[], &[], &[]],
         );
-        // Inside an area the next one is no nearer.
+        // The snap distance does not apply inside another area.
         check(
             of_place(5.05, 5.0),
             Status::Located,
@@ -1085,7 +1094,7 @@ mod tests {
         let (certainty, distance_m, others) = edge(&of("LA1 1AA"), Layer::Icc);
         assert_eq!((certainty, others), (Certainty::Inside, Vec::new()));
         assert!(close(distance_m, 1_000.0));
-        // Coarse.
+        // The position is coarse.
         let (certainty, distance_m, others) = edge(&of("LA1 1AB"), Layer::Icc);
         assert_eq!((certainty, others), (Certainty::NearBoundary, Vec::new()));
         assert!(close(distance_m, 4_000.0));
@@ -1094,16 +1103,17 @@ mod tests {
         assert!(close(distance_m, 40.0));
         assert_eq!(others.len(), 1);
         assert!(others[0].0 == "l" && close(others[0].1, 40.0));
-        // The directory and the coast's rule decide against the boundary.
+        // The directory and the coastline rule override the boundary.
         let against = (Certainty::NearBoundary, 0.0, vec![("k".to_string(), 0.0)]);
         assert_eq!(edge(&of("LA1 1AJ"), Layer::Icc), against);
         let nearest = (Certainty::NearBoundary, 0.0, Vec::new());
         assert_eq!(edge(&of("LA1 1AE"), Layer::Icc), nearest);
-        // At the tolerance it is inside, nearer it is not.
+        // A distance of exactly the tolerance counts as inside.
         let certainty = |east| edge(&of_place(east, 5.0), Layer::Icc).0;
         assert_eq!(certainty(9.9), Certainty::Inside);
         assert_eq!(certainty(9.900_001), Certainty::NearBoundary);
-        // Next to the border the directory may say the other side, which is then the nearer one.
+        // Near a border, the directory may give the other side, which is then an alternative at
+        // distance 0.
         let mut dataset = dataset();
         dataset.postcodes[7].position = Some(km(9.99, 9.0));
         let index = built(dataset);
@@ -1274,7 +1284,7 @@ mod tests {
     #[test]
     fn groups_are_unknown_where_the_source_names_none_or_says_nothing() {
         let mut silent = dataset();
-        // The source says nothing of l.
+        // The source does not list area l.
         silent.memberships.remove(4);
         let silent = built(silent);
         let groups = |index: &Index, text| -> Vec<String> {
@@ -1284,7 +1294,7 @@ mod tests {
         };
         assert_eq!(groups(&silent, "A00002"), ["no source"]);
         assert_eq!(groups(&index(), "A00002"), ["none named by the source"]);
-        // Of no area nothing is to be known.
+        // Without an area, the group is not unknown but absent.
         assert_eq!(groups(&silent, "A00006"), [""; 0]);
     }
 
@@ -1379,7 +1389,7 @@ mod tests {
         let (home, away) = (Some("LA1 1AA"), Some("LA2 1AB"));
         assert_eq!(agreement(home, Some("A00001")), Agreement::Agree);
         assert_eq!(agreement(home, Some("A00002")), Agreement::Differ);
-        // It belongs to no community of ours.
+        // The practice belongs to no community of the dataset.
         assert_eq!(agreement(home, Some("A00006")), Agreement::Differ);
         assert_eq!(agreement(home, Some("A00005")), Agreement::ResidenceOnly);
         assert_eq!(agreement(home, Some("X99999")), Agreement::ResidenceOnly);
@@ -1393,7 +1403,7 @@ mod tests {
     #[test]
     fn who_belongs_to_no_community_that_is_known_on_the_day_does_not_differ() {
         let mut dataset = dataset();
-        // Of the teams more is known than of the ICCs.
+        // Data of neighbourhood teams start before data of ICCs.
         dataset.manifest.layers[4].first_data = "2026-01-01".into();
         let teams = layer(Layer::NeighbourhoodTeam, LayerKind::Partition);
         dataset.manifest.layers.push(teams);
@@ -1426,7 +1436,7 @@ mod tests {
         assert_eq!(notes("LA1 1AA", Some("A00001"), DAY), address);
         assert_eq!(notes("LA1 1AB", Some("A00001"), DAY), []);
         assert_eq!(notes("LA1 1AA", None, DAY), []);
-        // The address of the practice that has the patients now, and of the one that was asked about.
+        // The address of the responsible practice, and that of the requested one.
         assert_eq!(notes("LA1 1AA", Some("A00004"), DAY), address);
         assert_eq!(notes("LA2 1AA", Some("A00004"), DAY), address);
         assert_eq!(notes("LA2 1AA", Some("A00001"), DAY), []);

@@ -1,4 +1,4 @@
-//! Which groups practices and areas are members of.
+//! The groups to which practices and areas belong.
 
 use std::ops::Range;
 
@@ -9,28 +9,32 @@ use super::registry::Registry;
 use super::{IndexError, overlap};
 use crate::domain::{Layer, Member, Membership};
 
-/// Memberships, by member.
+/// Memberships by member.
 #[derive(Debug)]
 pub(super) struct Memberships {
-    /// In order of member, then of the kind of group, then as the source has them.
+    /// In order of member, then of the group's layer, then of the source.
     all: Vec<Entry>,
-    /// The entries of each practice, by its row.
+    /// The range of entries of each practice, by row.
     of_practice: Vec<Range<usize>>,
-    /// The entries of each area, by its layer's place, then its number.
+    /// The range of entries of each area, by the position of its layer in the index, then by
+    /// ordinal.
     of_area: Vec<Vec<Range<usize>>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     membership: Membership,
-    /// The number of its group, where the source names one of a layer that the dataset holds.
+    /// The ordinal of its group; `None` if the source names no group, or the dataset does not have
+    /// the group's layer.
     group: Option<u32>,
 }
 
 impl Memberships {
+    /// Sorts memberships by member.
+    ///
     /// # Errors
-    /// When one names a member or a group that is nowhere described, or a practice is in two
-    /// communities at a time.
+    /// If a membership refers to an unknown member or group, or if a practice belongs to two
+    /// communities at the same time.
     pub(super) fn new(
         mut memberships: Vec<Membership>,
         layers: &[LayerIndex],
@@ -71,12 +75,12 @@ impl Memberships {
         Ok(sorted)
     }
 
-    /// All of them, in order of member.
+    /// Returns every membership, in order of member.
     pub(super) fn all(&self) -> impl Iterator<Item = &Membership> {
         self.all.iter().map(|entry| &entry.membership)
     }
 
-    /// The memberships of a member in groups of a kind on a day, in the source's order.
+    /// Returns the memberships of a member in groups of a layer on a day, in the source's order.
     pub(super) fn of(
         &self,
         member: &Member,
@@ -91,8 +95,8 @@ impl Memberships {
         found.map(|(membership, _)| membership)
     }
 
-    /// The memberships of a practice, by its row, in groups of a kind on a day, and the number of
-    /// each one's group.
+    /// Returns the memberships of a practice, given by row, in groups of a layer on a day, with the
+    /// ordinals of their groups.
     pub(super) fn of_practice(
         &self,
         row: usize,
@@ -102,13 +106,15 @@ impl Memberships {
         self.among(self.of_practice[row].clone(), layer, day)
     }
 
-    /// The memberships of a practice, by its row, in any group at any time.
+    /// Returns the memberships of a practice, given by row, in groups of any layer, whatever their
+    /// period.
     pub(super) fn ever_of_practice(&self, row: usize) -> impl Iterator<Item = &Membership> {
         let entries = self.all[self.of_practice[row].clone()].iter();
         entries.map(|entry| &entry.membership)
     }
 
-    /// The memberships of an area, by its layer's place and its number, likewise.
+    /// Returns the memberships of an area, given by the position of its layer and its ordinal, in
+    /// groups of a layer on a day, with the ordinals of their groups.
     pub(super) fn of_area(
         &self,
         at: usize,
@@ -131,7 +137,7 @@ impl Memberships {
     }
 }
 
-/// The number of a membership's group.
+/// Returns the ordinal of a membership's group.
 fn group_of(membership: &Membership, layers: &[LayerIndex]) -> Result<Option<u32>, IndexError> {
     let Some(id) = &membership.group else {
         return Ok(None);
@@ -160,7 +166,7 @@ fn named(membership: &Membership) -> String {
     }
 }
 
-/// A practice is in one community at a time.
+/// Checks that every practice belongs to at most one community at a time.
 fn check_homes(memberships: &[Membership]) -> Result<(), IndexError> {
     let of_one = memberships.chunk_by(|a, b| (&a.member, a.layer) == (&b.member, b.layer));
     for memberships in of_one.filter(|it| it[0].layer == Layer::Icc) {
@@ -204,11 +210,11 @@ mod tests {
         let mut moved = of_practice("A00001", Layer::Icc, Some("l"));
         moved.period = from(date(2024, 1, 1));
         dataset.memberships.push(moved);
-        // The source's order is kept.
+        // The source's order is preserved.
         dataset
             .memberships
             .push(of_area(Layer::Icc, "k", Some("h")));
-        // Of a layer that the dataset does not hold.
+        // In a layer that the dataset does not have.
         let pcn = of_practice("A00001", Layer::Pcn, Some("U1"));
         dataset.memberships.push(pcn);
         dataset
@@ -287,7 +293,7 @@ mod tests {
         let mut third = of_practice("A00001", Layer::Icc, Some("l"));
         third.period = from(DAY);
         check(third, two);
-        // Told twice, in other kinds of group, and as an area, it may be.
+        // The same community twice, groups of other layers, and groups of areas are valid.
         let mut dataset = dataset();
         dataset.memberships.extend([
             of_practice("A00001", Layer::Icc, Some("k")),

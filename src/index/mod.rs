@@ -1,5 +1,5 @@
-//! One dataset, put in order to be asked. An [`Index`] is built once and never changes; nothing in
-//! it does I/O or knows of HTTP.
+//! The immutable in-memory index of one dataset. An [`Index`] is built once and never changes; it
+//! does no I/O and knows nothing of HTTP.
 //!
 //! ```text
 //!  postcode ──► directory ──► statistical area ──► assignments ──► areas, practices ──► groups
@@ -46,12 +46,12 @@ use layer::{Assigned, LayerIndex};
 use memberships::Memberships;
 use registry::Registry;
 
-/// A dataset in memory, ready to be asked.
+/// The immutable in-memory index of one dataset.
 #[derive(Debug)]
 pub struct Index {
     manifest: Manifest,
     digest: String,
-    /// In the order of answers.
+    /// In the order in which layers appear in answers.
     layers: Vec<LayerIndex>,
     statistical: Statistical,
     directory: Directory,
@@ -62,62 +62,64 @@ pub struct Index {
     undated_terminations_after: Option<YearMonth>,
 }
 
-/// What begins like a text.
+/// Completions of a postcode prefix.
 #[derive(Debug)]
 pub struct Completions<'i> {
-    /// Outward codes, in order.
+    /// Outward codes, in ascending order.
     pub outcodes: Vec<&'i str>,
-    /// Postcodes, those in use first, then in order.
+    /// Postcodes, those in use first, otherwise in ascending order.
     pub postcodes: Vec<PostcodeEntry>,
-    /// Whether there are more of either.
+    /// Whether more outward codes or postcodes match than the limit allowed.
     pub is_cut: bool,
 }
 
-/// An area with ground, as maps show it.
+/// An area that has geometry, as it is shown on maps.
 #[derive(Debug)]
 pub struct Shown<'i> {
-    /// Its place among all areas of its layer, in order of id and on whatever day.
+    /// Its position among all areas of the layer, in order of id and whatever their dates.
     pub number: u32,
-    /// Its name as people say it.
+    /// Its display name.
     pub title: String,
     /// Where its boundary comes from.
     pub provenance: Provenance,
-    /// Its ground.
+    /// Its geometry.
     pub boundary: &'i Boundary,
 }
 
-/// Nothing further away than this is near. On land in Great Britain there is a postcode within 20 km.
+/// The radius of searches for the nearest postcodes and practices, in metres. Every point on land
+/// in Great Britain has a postcode within 20 km.
 pub const NEAREST_WITHIN_M: u32 = 50_000;
 
-/// The statistical areas that layers are defined on.
+/// The statistical areas on which layers are defined.
 #[derive(Debug)]
 struct Statistical {
-    /// By row; the first ones are those of the boundaries, in their order.
+    /// The codes, by row. The areas that have boundaries come first, in the order of the
+    /// boundaries.
     codes: Vec<String>,
     spatial: Spatial,
     snap_m: f64,
 }
 
-/// Parts of a dataset that contradict each other.
+/// Why an index cannot be built: the dataset contradicts itself.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// The manifest holds a word or a date that it should not.
+    /// The manifest has an invalid value.
     #[error("dataset.toml: {what}: {reason}")]
     Manifest {
-        /// Where.
+        /// The key and its value.
         what: String,
-        /// What would have been right.
+        /// What would be valid.
         reason: String,
     },
-    /// Something is named that is nowhere described.
+    /// A record refers to an id that the dataset does not have.
     #[error("{what} names `{id}`, which is not in the dataset")]
     NotThere {
-        /// Who names it.
+        /// The record.
         what: String,
-        /// What.
+        /// The id.
         id: String,
     },
-    /// Two versions of an area hold on the same day.
+    /// Two versions of an area are valid on the same day.
     #[error("{layer} `{id}` has two versions that hold on the same day")]
     OverlappingVersions {
         /// The layer.
@@ -125,20 +127,20 @@ pub enum IndexError {
         /// The area.
         id: String,
     },
-    /// More of something than there is room for.
+    /// The dataset has more of something than the index supports.
     #[error("there are more than {limit} {what}")]
     TooMany {
-        /// What.
+        /// What there are too many of.
         what: &'static str,
-        /// How many there may be.
+        /// The maximum.
         limit: u32,
     },
-    /// A practice belongs to two areas of a partition on the same day.
+    /// A practice belongs to two communities on the same day.
     #[error("practice `{practice}` belongs to `{first}` and to `{second}` on the same day")]
     TwoHomes {
         /// The practice.
         practice: String,
-        /// One of them.
+        /// One of the communities.
         first: String,
         /// The other.
         second: String,
@@ -146,10 +148,10 @@ pub enum IndexError {
 }
 
 impl Index {
-    /// Puts a dataset in order.
+    /// Builds the index of a dataset.
     ///
     /// # Errors
-    /// When parts of it contradict each other.
+    /// If parts of the dataset contradict each other.
     pub fn build(dataset: Dataset) -> Result<Index, IndexError> {
         let Dataset {
             manifest,
@@ -164,7 +166,7 @@ impl Index {
             dataset.not_gp_practices,
         );
         let statistical_boundaries = dataset.statistical_boundaries;
-        // The statistical areas are as much work as all layers together.
+        // Indexing the statistical areas takes as long as indexing all layers together.
         let (statistical, layers) = thread::scope(|scope| {
             let statistical = scope.spawn(|| Spatial::build(statistical_boundaries));
             let layers = layers_of(&manifest, &registry, &dataset.areas, dataset.boundaries);
@@ -201,47 +203,48 @@ impl Index {
         })
     }
 
-    /// What the dataset is.
+    /// Returns the manifest of the dataset.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// SHA-256 of the manifest, which holds that of every file.
+    /// Returns the SHA-256 of the manifest, which contains the SHA-256 of every other file.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// The layers that the dataset holds, in the order of answers.
+    /// Returns the layers that the dataset has, in the order of answers.
     pub fn layers(&self) -> impl Iterator<Item = Layer> {
         self.layers.iter().map(|layer| layer.id)
     }
 
-    /// The areas of a layer in their versions of a day, in order of id; `None` where the dataset
-    /// does not hold the layer.
+    /// Returns the areas of a layer in the versions valid on a day, in order of id; `None` if the
+    /// dataset does not have the layer.
     pub fn areas(&self, layer: Layer, day: Date) -> Option<impl Iterator<Item = &Area>> {
         let layer = self.layer(layer)?;
         let holds = move |area: &&Area| area.period.contains(day);
         Some(layer.versions().iter().filter(holds))
     }
 
-    /// The area in its version of a day.
+    /// Returns the version of an area that is valid on a day.
     pub fn area(&self, layer: Layer, id: &str, day: Date) -> Option<&Area> {
         self.layer(layer)?.area(id, day)
     }
 
-    /// The area in its version of a day, or else in its last one: an old id says what it was.
+    /// Returns the version of an area that is valid on a day, or else its last version, so that ids
+    /// no longer in use can still be explained.
     pub fn area_ever(&self, layer: Layer, id: &str, day: Date) -> Option<&Area> {
         self.layer(layer)?.area_ever(id, day)
     }
 
-    /// The ground of an area on a day.
+    /// Returns the boundary of an area on a day.
     pub fn boundary(&self, layer: Layer, id: &str, day: Date) -> Option<&Boundary> {
         let layer = self.layer(layer)?;
         let at = layer.boundary(layer.number(id)?, day)?;
         Some(layer.spatial.boundary(at))
     }
 
-    /// The grounds of a layer's areas on a day, in order of id.
+    /// Returns the boundaries of a layer's areas on a day, in order of id.
     pub fn boundaries(&self, layer: Layer, day: Date) -> impl Iterator<Item = &Boundary> {
         let boundaries = self
             .layer(layer)
@@ -251,7 +254,7 @@ impl Index {
             .filter(move |boundary| boundary.period.contains(day))
     }
 
-    /// Every ground of a layer's areas, whenever it holds.
+    /// Returns every boundary of a layer's areas, whatever its period.
     pub fn boundaries_ever(&self, layer: Layer) -> impl Iterator<Item = &Boundary> {
         let layer = self.layer(layer);
         layer
@@ -259,33 +262,33 @@ impl Index {
             .flat_map(|layer| layer.spatial.boundaries())
     }
 
-    /// Every version of an area, in order of time.
+    /// Returns every version of an area, in order of time.
     pub fn versions(&self, layer: Layer, id: &str) -> &[Area] {
         let layer = self.layer(layer);
         let number = layer.and_then(|layer| Some((layer, layer.number(id)?)));
         number.map_or(&[], |(layer, number)| layer.versions_of(number))
     }
 
-    /// Whether the areas of a layer lie beside each other; otherwise they may lie over each other.
+    /// Returns whether the areas of a layer do not overlap.
     pub fn is_partition(&self, layer: Layer) -> bool {
         self.layer(layer)
             .is_some_and(|layer| layer.kind == LayerKind::Partition)
     }
 
-    /// How many times something had changed by the day in the areas of a layer that have ground: on days
-    /// with the same number they are the same.
+    /// Returns the revision of a layer on a day: how many days there have been on which its areas
+    /// with geometry changed. On days with the same revision they are the same.
     pub fn changes_until(&self, layer: Layer, day: Date) -> usize {
         self.layer(layer)
             .map_or(0, |layer| layer.changes_until(day))
     }
 
-    /// The day of the last such change; `None` before the first.
+    /// Returns the day on which the layer's revision of a day began; `None` for revision 0.
     pub fn changed_on(&self, layer: Layer, day: Date) -> Option<Date> {
         self.layer(layer)?.changed_on(day)
     }
 
-    /// The areas of a layer that have ground, in order of id, on the days until which something had
-    /// changed so many times.
+    /// Returns the areas of a layer that have geometry, in order of id, in a revision of
+    /// [`Index::revision`].
     pub fn shown(&self, layer: Layer, changes: usize) -> Vec<Shown<'_>> {
         let Some(layer) = self.layer(layer) else {
             return Vec::new();
@@ -306,12 +309,13 @@ impl Index {
             .collect()
     }
 
-    /// The first day on which anything is known of the layer.
+    /// Returns the first day for which the dataset has data of the layer.
     pub fn first_data(&self, layer: Layer) -> Option<Date> {
         self.layer(layer).map(|layer| layer.first_data)
     }
 
-    /// The areas of a layer that cover a point on a day by their boundary alone.
+    /// Returns the areas of a layer whose boundary on a day covers a point. Assignments by
+    /// statistical area are not considered.
     pub fn areas_covering(&self, layer: Layer, point: BritishGrid, day: Date) -> Vec<&Area> {
         let Some(layer) = self.layer(layer) else {
             return Vec::new();
@@ -321,52 +325,55 @@ impl Index {
         areas.filter_map(|area| layer.version(area, day)).collect()
     }
 
-    /// The practices, open and closed, in order of code.
+    /// Returns the practices, open and closed, in order of code.
     pub fn practices(&self) -> &[Practice] {
         self.registry.practices()
     }
 
-    /// The practice of that code.
+    /// Returns the practice with a code.
     pub fn practice(&self, code: OdsCode) -> Option<&Practice> {
         self.registry.find(code)
     }
 
-    /// A practice's buildings, its own address first.
+    /// Returns the premises of a practice, its main address first.
     pub fn premises(&self, code: OdsCode) -> &[Premises] {
         self.registry.premises(code)
     }
 
-    /// Who took over from a practice.
+    /// Returns the successors of a practice.
     pub fn successors(&self, code: OdsCode) -> &[Succession] {
         self.registry.successors(code)
     }
 
-    /// Whose patients went to a practice, the earliest first.
+    /// Returns the successions by which a practice took over the patients of others, the earliest
+    /// first.
     pub fn predecessors(&self, code: OdsCode) -> Vec<Succession> {
         self.registry.predecessors(code)
     }
 
-    /// What the directory knows of a postcode.
+    /// Looks up a postcode in the directory.
     pub fn postcode(&self, postcode: Postcode) -> Listing {
         self.directory.find(postcode)
     }
 
-    /// The same for each of many, in their order: of a long list each takes half the time and less.
+    /// Looks up many postcodes and returns the results in their order. In large batches each takes
+    /// less than half the time of a single look-up.
     pub fn postcodes_listed(&self, postcodes: &[Postcode]) -> Vec<Listing> {
         self.directory.find_each(postcodes)
     }
 
-    /// The place of a postcode in the directory, in order: for tables by postcode.
+    /// Returns the row of a postcode: its position among the directory's postcodes in ascending
+    /// order, for tables by postcode.
     pub fn postcode_row(&self, postcode: Postcode) -> Option<u32> {
         self.directory.row(postcode)
     }
 
-    /// The same for each of many, in their order.
+    /// Returns the rows of many postcodes, in their order.
     pub fn postcode_rows(&self, postcodes: &[Postcode]) -> Vec<Option<u32>> {
         self.directory.row_each(postcodes)
     }
 
-    /// The code of the statistical area that the directory gives the postcode.
+    /// Returns the code of the statistical area that the directory gives for the postcode.
     pub fn statistical_area(&self, entry: &PostcodeEntry) -> Option<&str> {
         self.statistical
             .codes
@@ -374,23 +381,23 @@ impl Index {
             .map(String::as_str)
     }
 
-    /// Every postcode of the directory, in order.
+    /// Returns every postcode of the directory, in ascending order.
     pub fn postcodes(&self) -> impl ExactSizeIterator<Item = PostcodeEntry> {
         self.directory.entries()
     }
 
-    /// Whether the postcode had come to its end by the day.
+    /// Returns whether the postcode was terminated on or before a day.
     pub fn is_terminated(&self, entry: &PostcodeEntry, day: Date) -> bool {
         entry.is_terminated_on(day, self.undated_terminations_after)
     }
 
-    /// Whether the postcode is in use on the day.
+    /// Returns the status of the postcode on a day.
     pub fn postcode_status(&self, entry: &PostcodeEntry, day: Date) -> PostcodeStatus {
         entry.status_on(day, self.undated_terminations_after)
     }
 
-    /// What begins like that: outward codes in order, and postcodes, those in use on the day first;
-    /// at most so many of each.
+    /// Returns the completions of a prefix: outward codes in ascending order, and postcodes, those
+    /// in use on the day first; at most `limit` of each.
     pub fn completions(&self, prefix: &PostcodePrefix, limit: usize, day: Date) -> Completions<'_> {
         let is_live =
             |entry: &PostcodeEntry| self.postcode_status(entry, day) == PostcodeStatus::Live;
@@ -410,9 +417,9 @@ impl Index {
         }
     }
 
-    /// The postcodes in use on the day nearest to a point, and the metres to them on the grid: the
-    /// nearest first, equally near ones in order. Those further away than [`NEAREST_WITHIN_M`] are
-    /// not looked for.
+    /// Returns the postcodes in use on the day that are nearest to a point, with their distances in
+    /// metres on the grid: the nearest first, equal distances in order of postcode. At most `limit`
+    /// are returned, all within [`NEAREST_RADIUS_M`].
     pub fn nearest_postcodes(
         &self,
         point: BritishGrid,
@@ -425,11 +432,11 @@ impl Index {
             })
     }
 
-    /// The practices active on the day with a building nearest to a point: that building, and the
-    /// metres to it on the grid; the nearest first, equally near ones in order of code. Those further
-    /// away than [`NEAREST_WITHIN_M`] are left out.
+    /// Returns the practices active on the day whose premises are nearest to a point, each with its
+    /// nearest premises and the distance to them in metres on the grid: the nearest first, equal
+    /// distances in order of code. At most `limit` are returned, all within [`NEAREST_RADIUS_M`].
     ///
-    /// One look at each building.
+    /// Every premises is measured: O(n).
     pub fn nearest_practices(
         &self,
         point: BritishGrid,
@@ -440,12 +447,12 @@ impl Index {
             .nearest(point, f64::from(NEAREST_WITHIN_M), limit, day)
     }
 
-    /// What became of areas, and of which others an area came.
+    /// Returns the lineage of areas: which ones succeeded which.
     pub fn lineage(&self) -> &[Lineage] {
         &self.lineage
     }
 
-    /// The groups of a kind that a member is in on a day, in the source's order.
+    /// Returns the groups of a layer to which a member belongs on a day, in the source's order.
     pub fn memberships_of(
         &self,
         member: &Member,
@@ -455,7 +462,7 @@ impl Index {
         self.memberships.of(member, layer, day)
     }
 
-    /// The members of a group on a day.
+    /// Returns the members of a group on a day.
     pub fn members(&self, layer: Layer, id: &str, day: Date) -> Vec<&Membership> {
         let all = self.memberships.all();
         all.filter(|it| {
@@ -464,7 +471,7 @@ impl Index {
         .collect()
     }
 
-    /// Every membership, of whatever time, in order of member.
+    /// Returns every membership, whatever its period, in order of member.
     pub fn memberships(&self) -> impl Iterator<Item = &Membership> {
         self.memberships.all()
     }
@@ -474,7 +481,7 @@ impl Index {
     }
 }
 
-/// The layers in the manifest's order, with the areas and boundaries of each.
+/// Builds the indexes of the layers, in the manifest's order.
 fn layers_of(
     manifest: &Manifest,
     registry: &Registry,
@@ -498,8 +505,8 @@ fn layers_of(
     manifest.layers.iter().map(layer).collect()
 }
 
-/// Each practice is an area of its own layer; the dataset says where its area comes from, if it is
-/// not from where most do.
+/// Builds the areas of the practice layer, one for each practice. An area has the layer's default
+/// provenance unless the dataset states another.
 fn practice_areas(
     registry: &Registry,
     entry: &LayerEntry,
@@ -530,7 +537,7 @@ fn practice_areas(
     Ok(registry.practices().iter().map(area).collect())
 }
 
-/// Gives each layer the areas of every statistical area.
+/// Adds to each layer the areas to which the statistical areas are assigned.
 fn assign(
     layers: &mut [LayerIndex],
     assignments: Vec<Assignment>,
@@ -670,7 +677,7 @@ mod tests {
     #[test]
     fn maps_show_the_areas_between_two_changes() {
         let mut dataset = dataset();
-        // Nothing to show, and not of the day.
+        // The first area has no geometry, the second is not valid on the first date.
         dataset.areas.push(area(Layer::Icb, "bare"));
         dataset.areas.push(Area {
             period: from(WIDENED),
@@ -771,7 +778,7 @@ mod tests {
         assert_eq!(complete("LA", 1), told("LA1", "", true));
         assert_eq!(complete("LA2 1", 2), told("", "LA2 1AA, LA2 1AB", false));
         assert_eq!(complete("LA2 1", 1), told("", "LA2 1AA", true));
-        // Those in use come first.
+        // Postcodes in use come first.
         assert_eq!(
             complete("LA1 1A", 7).1,
             "LA1 1AA, LA1 1AB, LA1 1AD, LA1 1AE, LA1 1AH, LA1 1AJ, LA1 1AF"
@@ -932,7 +939,7 @@ mod tests {
         let told = Index::build(undated).expect_err("refused").to_string();
         let what = "dataset.toml: undated_terminations_after `soon`: ";
         assert!(told.starts_with(what), "{told}");
-        // What the dataset does not hold may be assigned.
+        // Assignments to a layer that the dataset does not have are ignored.
         let mut more = dataset();
         more.assignments
             .push(assignment("S0", Layer::Pcn, "z", None));

@@ -1,7 +1,7 @@
-//! Which areas lie beside an area, and how long the border is that they share.
+//! Which areas of a partition border an area, and how long the shared borders are.
 //!
-//! The border is walked in short pieces, and it is asked whose border is around the middle of each: neighbours
-//! need not have vertices in common.
+//! The boundary is sampled at short intervals: at each sample point, areas whose boundary is within
+//! the tolerance share the border. Neighbours therefore need not have vertices in common.
 
 use std::collections::BTreeMap;
 
@@ -10,25 +10,26 @@ use jiff::civil::Date;
 use super::Index;
 use crate::domain::{Area, BritishGrid, Layer};
 
-/// Borders are looked at in pieces of at most this length, in metres: a neighbour that shares less of
-/// one long edge may be missed.
+/// The maximum distance between sample points, in metres. A neighbour that shares less of a single
+/// long edge may be missed.
 const PIECE_M: f64 = 100.0;
-/// Two borders no further apart than this are one, in metres. Vertices are whole millimetres, and a
-/// border that neighbours draw with other vertices differs by the rounding of them.
+/// Boundaries no further apart than this are the same border, in metres. Vertices are rounded to
+/// millimetres, so borders that neighbours describe with different vertices differ slightly.
 const SAME_BORDER_M: f64 = 0.5;
 
-/// An area beside another.
+/// An area that borders another.
 #[derive(Debug, Clone, Copy)]
 pub struct Bordering<'i> {
-    /// It, in the version of the day.
+    /// The area, in the version valid on the day.
     pub area: &'i Area,
-    /// Metres of border that they share, on the British National Grid.
+    /// The length of the shared border in metres, on the British National Grid.
     pub shared_m: f64,
 }
 
 impl Index {
-    /// The areas of a partition that share a border with an area on a day, the longest shared border
-    /// first; equal ones in order of id. Areas that touch at a corner alone share none.
+    /// Returns the areas of a partition that share a border with an area on a day, the longest
+    /// shared border first, equal lengths in order of id. Areas that touch only at a corner share
+    /// no border.
     pub fn neighbours(&self, layer: Layer, id: &str, day: Date) -> Vec<Bordering<'_>> {
         let Some(boundary) = self.boundary(layer, id, day) else {
             return Vec::new();
@@ -48,7 +49,7 @@ impl Index {
         }
         let mut bordering: Vec<Bordering<'_>> = shared
             .into_iter()
-            // Less is a short edge that ends at a corner of both.
+            // A shorter length is that of a short edge next to a common corner.
             .filter(|(_, shared_m)| *shared_m > 2.0 * SAME_BORDER_M)
             .filter_map(|(area, shared_m)| {
                 let area = layer.version(area, day)?;
@@ -60,7 +61,8 @@ impl Index {
     }
 }
 
-/// The middles of the pieces of a ring, and their length in metres.
+/// Divides the edges of a ring into equal pieces of at most [`SAMPLE_SPACING_M`]; returns the
+/// middle of each piece and its length in metres.
 fn pieces(ring: &[BritishGrid]) -> impl Iterator<Item = (BritishGrid, f64)> + '_ {
     let ends = ring.iter().cycle().skip(1);
     ring.iter().zip(ends).flat_map(|(&start, &end)| {
@@ -116,7 +118,7 @@ mod tests {
         ];
         assert_eq!(told.len(), expected.len());
         for ((middle, length_m), (expected, metres)) in told.into_iter().zip(expected) {
-            // To a millimetre, that of rounding.
+            // Within the rounding to millimetres.
             assert!(middle.distance_m(expected) < 0.0015);
             assert!((length_m - metres).abs() < 1e-9);
         }
@@ -129,10 +131,10 @@ mod tests {
         let mut dataset = dataset();
         let beside_corner = |width: f64| [(-1.0, -1.0), (width, -1.0), (width, 0.0), (0.0, 0.0)];
         for ground in [
-            // Beside l for 4 km, which has no vertex there, and above it for 2 km.
+            // Borders l for 4 km, where l has no vertex, and along its northern side for 2 km.
             rectangle("c", (20.0, 6.0), (30.0, 14.0)),
             rectangle("d", (18.0, 10.0), (20.0, 20.0)),
-            // At a corner of k, and a metre along it; and 1.5 m.
+            // At a corner of k, with a metre along it, and with 1.5 m.
             ground("e", &beside_corner(0.001)),
             ground("f", &beside_corner(0.001_5)),
         ] {

@@ -1,4 +1,4 @@
-//! The practices: who they are, where they are, who took over from whom.
+//! GP practices: records, premises and successors.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use crate::domain::{
     BritishGrid, OdsCode, Postcode, Practice, PracticeStatus, Premises, Succession,
 };
 
-/// Practices by code, with their buildings and successors.
+/// Practices by code, with their premises and successors.
 #[derive(Debug)]
 pub(super) struct Registry {
     /// In order of code.
@@ -16,18 +16,18 @@ pub(super) struct Registry {
     /// By row of the practice.
     premises: Vec<Vec<Premises>>,
     successors: HashMap<OdsCode, Vec<Succession>>,
-    /// Organisations that prescribe and have no registered patients.
+    /// Organisations that prescribe but have no registered patients.
     not_gp_practices: HashSet<OdsCode>,
 }
 
-/// Where following successors led.
+/// The result of following the successors of a practice.
 #[derive(Debug)]
 pub(super) enum Followed<'i> {
-    /// To a practice that is not closed on the day.
+    /// A practice that is not closed on the day.
     To(&'i Practice),
-    /// To one that is closed, with no known successor or with several.
+    /// The last practice is closed, and has no known successor or several.
     Nowhere,
-    /// In a circle.
+    /// The successors lead back to a practice that was already visited.
     Cycle,
 }
 
@@ -68,35 +68,36 @@ impl Registry {
         Some(&self.practices[self.row(code)?])
     }
 
-    /// The place of a practice in order of code.
+    /// Returns the row of a practice: its position in order of code.
     pub(super) fn row(&self, code: OdsCode) -> Option<usize> {
         let by_code = |practice: &Practice| practice.code;
         self.practices.binary_search_by_key(&code, by_code).ok()
     }
 
-    /// Whether the code is that of an organisation that prescribes and has no registered patients.
+    /// Returns whether the code is that of an organisation that prescribes but has no registered
+    /// patients.
     pub(super) fn is_not_a_gp_practice(&self, code: OdsCode) -> bool {
         self.not_gp_practices.contains(&code)
     }
 
-    /// All of those, in order.
+    /// Returns the codes of organisations that prescribe but have no registered patients, in order.
     pub(super) fn not_gp_practices(&self) -> Vec<OdsCode> {
         let mut codes: Vec<OdsCode> = self.not_gp_practices.iter().copied().collect();
         codes.sort_unstable();
         codes
     }
 
-    /// The practice's buildings, its own address first.
+    /// Returns the practice's premises, its main address first.
     pub(super) fn premises(&self, code: OdsCode) -> &[Premises] {
         self.row(code).map_or(&[], |row| &self.premises[row])
     }
 
-    /// Who took over from the practice.
+    /// Returns the successors of the practice.
     pub(super) fn successors(&self, code: OdsCode) -> &[Succession] {
         self.successors.get(&code).map_or(&[], Vec::as_slice)
     }
 
-    /// Whose patients went to the practice.
+    /// Returns the successions by which the practice took over the patients of others.
     pub(super) fn predecessors(&self, code: OdsCode) -> Vec<Succession> {
         let mut steps: Vec<Succession> = self
             .successors
@@ -109,14 +110,15 @@ impl Registry {
         steps
     }
 
-    /// Metres to the nearest of the buildings of a practice, by its row.
+    /// Returns the distance in metres to the nearest premises of a practice, given by row.
     pub(super) fn distance_m(&self, row: usize, from: BritishGrid) -> Option<f64> {
         let sites = self.premises[row].iter();
         let distances = sites.map(|site| from.distance_m(site.position));
         distances.min_by(f64::total_cmp)
     }
 
-    /// The practices active on the day with the nearest buildings; see `Index::nearest_practices`.
+    /// Returns the practices active on the day with the nearest premises; see
+    /// `Index::nearest_practices`.
     pub(super) fn nearest(
         &self,
         point: BritishGrid,
@@ -139,7 +141,7 @@ impl Registry {
         near
     }
 
-    /// Whether the postcode is that of one of the practice's buildings.
+    /// Returns whether the postcode is that of one of the practice's premises.
     pub(super) fn is_address(&self, practice: &Practice, postcode: Postcode) -> bool {
         practice.postcode == Some(postcode)
             || self
@@ -148,7 +150,8 @@ impl Registry {
                 .any(|site| site.postcode == Some(postcode))
     }
 
-    /// The practice that has the patients on the day, and the steps to it.
+    /// Follows successors to the practice responsible for the patients on the day; returns the
+    /// result and the successions followed.
     pub(super) fn follow<'i>(
         &'i self,
         practice: &'i Practice,

@@ -1,4 +1,4 @@
-//! A dataset in memory for the tests here, small enough that its answers can be read off the drawing.
+//! A small dataset for unit tests, whose answers can be read off the drawing.
 //!
 //! ```text
 //!   km      0         5        10                  20
@@ -7,10 +7,10 @@
 //!           │  sub-community m  :         n         │   and S2, in l, without a boundary
 //!           │         :         │                   │
 //!       0   └─────────┴─────────┴───────────────────┘
-//!            icb north: to 15 km until 2024-07-01, then all of it
+//!            icb north: as far as 15 km until 2024-07-01, then all of it
 //! ```
 //!
-//! Kilometres are from 300 km east, 400 km north.
+//! Kilometres are counted from easting 300 km, northing 400 km.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ use crate::domain::{
 
 pub(super) const DAY: Date = date(2025, 1, 1);
 pub(super) const FIRST_DATA: Date = date(2022, 1, 5);
-/// From when the icb reaches as far as the statistical areas, under another name.
+/// The date from which the ICB extends as far as the statistical areas, under another name.
 pub(super) const WIDENED: Date = date(2024, 7, 1);
 
 pub(super) fn km(east: f64, north: f64) -> BritishGrid {
@@ -74,12 +74,12 @@ pub(super) fn strip(id: &str, west_km: f64, east_km: f64) -> Boundary {
     rectangle(id, (west_km, 0.0), (east_km, 10.0))
 }
 
-/// By its south-west and its north-east corner, in kilometres.
+/// Returns a rectangle, given its south-west and north-east corners in kilometres.
 pub(super) fn rectangle(id: &str, low: (f64, f64), high: (f64, f64)) -> Boundary {
     ground(id, &[low, (high.0, low.1), high, (low.0, high.1)])
 }
 
-/// By its vertices, in kilometres.
+/// Returns a polygon, given its vertices in kilometres.
 pub(super) fn ground(id: &str, ring: &[(f64, f64)]) -> Boundary {
     Boundary {
         id: id.into(),
@@ -215,7 +215,7 @@ fn manifest() -> Manifest {
             boundaries: "areas/lsoa11.geojson".into(),
             snap_m: 150.0,
         }),
-        // Not in the order of answers.
+        // Not in the order of answers, to test the sorting.
         layers: vec![
             layer(Layer::Icb, LayerKind::Partition),
             layer(Layer::ResilienceGroup, LayerKind::Membership),
@@ -272,7 +272,7 @@ fn postcodes() -> Vec<PostcodeEntry> {
         old,
         new,
         entry("LA1 1AH", None, Some(0)),
-        // Drawn in k, of l by the directory.
+        // Inside the boundary of k, but in l according to the directory.
         entry("LA1 1AJ", Some(km(9.0, 9.0)), Some(2)),
         entry("LA2 1AA", Some(km(17.0, 2.0)), Some(1)),
         entry("LA2 1AB", Some(km(30.0, 5.0)), None),
@@ -280,7 +280,7 @@ fn postcodes() -> Vec<PostcodeEntry> {
     ]
 }
 
-/// The dataset, to be altered before it is built.
+/// Returns the dataset, for tests to modify and build.
 pub(super) fn dataset() -> Dataset {
     let mut first = area(Layer::Icb, "north");
     first.period = until(WIDENED);
@@ -357,7 +357,7 @@ pub(super) fn index() -> Index {
     built(dataset())
 }
 
-/// What is asked of a place alone, on [`DAY`].
+/// Returns the query for a postcode or point, without a practice, on [`DAY`].
 pub(super) fn at(place: Place) -> Query {
     Query {
         place: Some(place),
@@ -366,7 +366,7 @@ pub(super) fn at(place: Place) -> Query {
     }
 }
 
-/// What is asked of a practice's code alone, on [`DAY`].
+/// Returns the query for a practice code, without a postcode or point, on [`DAY`].
 pub(super) fn registered(text: &str) -> Query {
     Query {
         place: None,

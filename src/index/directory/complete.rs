@@ -1,4 +1,4 @@
-//! The postcodes that begin with what somebody has typed so far.
+//! Completions: the postcodes that start with a prefix.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use super::{Directory, Entries, Outcode, padded};
 use crate::domain::{Postcode, PostcodePrefix, Reading};
 
 impl Directory {
-    /// The outward codes held that begin so, in order.
+    /// Returns the outward codes of the directory that start with a prefix, in order.
     pub(in crate::index) fn outcodes<'i>(
         &'i self,
         prefix: &PostcodePrefix,
@@ -15,12 +15,13 @@ impl Directory {
         self.outcodes[1..].iter().filter(begin).map(Outcode::as_str)
     }
 
-    /// The entries of an outward code whose inward code begins as it was read, in order.
+    /// Returns the entries with the outward code of a reading whose inward code starts as it does,
+    /// in order.
     pub(in crate::index) fn entries_of(&self, reading: &Reading) -> Entries<'_> {
         self.entries_in(self.rows_of(reading))
     }
 
-    /// From the first postcode that there could be to the last.
+    /// Returns the rows between the first and the last postcode that could match.
     fn rows_of(&self, reading: &Reading) -> Range<usize> {
         let bound = |rest: &[u8; 3]| {
             let [a, b, c, d] = padded(reading.outcode());

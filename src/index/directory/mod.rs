@@ -1,4 +1,5 @@
-//! The postcode directory: which postcodes exist, where they are, and which begin so or lie near.
+//! The postcode directory: which postcodes exist, where they are, which start with a prefix, and
+//! which are nearest to a point.
 //!
 //! A postcode is found by arithmetic on its seven characters, in three reads and without a search:
 //!
@@ -6,11 +7,11 @@
 //!   L A 1 ·  1  A B            outward code, inward digit, two letters
 //!   └──┬──┘  │  └┬┘
 //!      ▼     │   │
-//!  numbers   │   │             2 bytes for each text of four characters: the number of the
-//!      │     │   │             outward code, 0 where it is not held
+//!    ids     │   │             outcode_ids: 2 bytes for each text of four characters, the id of
+//!      │     │   │             the outward code, or 0 if the directory does not have it
 //!      └──┬──┘   │
 //!         ▼      ▼
-//!  sectors[10 × number + 1]    64 bytes: is the pair's bit set, and which row is it? (sector.rs)
+//!  sectors[10 × id + digit]    64 bytes: is the bit of the letters set, and which row? (sector.rs)
 //!         │
 //!         ▼
 //!  rows[row]                   16 bytes: what the directory says (row.rs)
@@ -18,45 +19,48 @@
 //!
 //! Invariants:
 //!
-//! - Rows are in order of postcode, each postcode once. A row does not hold its postcode: where it
-//!   stands says it.
-//! - Outward codes are numbered in order, from 1, so sectors are in order too, and their first row
-//!   never falls from one to the next, those without a postcode among them. One more ends the last.
-//! - Of `ZZ99` alone the inward codes have letters that others may not have. It has no number: its
-//!   postcodes are a list of their own, `pseudo`, and their rows come last, for it is the last of all
-//!   outward codes.
+//! - Rows are in order of postcode, and each postcode has one row. A row does not contain its
+//!   postcode, which follows from the row's position.
+//! - The ids of outward codes count from 1 in ascending order, so sectors are in ascending order
+//!   too. Their first rows never decrease from one sector to the next, including sectors without
+//!   postcodes. One more sector marks the end of the last.
+//! - Only in `ZZ99` may inward codes have letters that other inward codes may not have. `ZZ99` has
+//!   no id: its postcodes are in a separate list, `pseudo_postcodes`, and their rows come last,
+//!   because `ZZ99` is the last of all outward codes.
 //!
-//! So the postcodes that begin with an outward code, or with a character or two more, are one range of
-//! rows, and a page of them goes on from any row.
+//! The postcodes that start with an outward code, or with one or two characters of an inward code
+//! after it, are therefore a single range of rows, and a page of them can start at any row.
 //!
-//! Measured on the 1,743,449 rows of Code-Point Open in one random order, text parsed each time, on two
-//! shared and busy cores whose figures move by a factor of two; nanoseconds a postcode, in 34 MB (rows
-//! 28, `numbers` 4, sectors 2) besides 10 MB for [`nearest`]. The first column is `benches/postcodes.rs`,
-//! each engine over all texts; the second the best of rounds that take turns every 87,000 texts, whose
-//! rows the third cache then keeps:
+//! Measured on the 1,743,449 rows of Code-Point Open in one random order, including parsing, on two
+//! shared, busy cores whose timings vary by a factor of two; in nanoseconds per postcode. Memory is
+//! 34 MB (rows 28, `outcode_ids` 4, sectors 2), and 10 MB for [`nearest`]. The first column is from
+//! `benches/postcodes.rs`, where each implementation looks up all postcodes in turn. The second is
+//! the best of several rounds in which the implementations alternate every 87,000 postcodes, so
+//! that their rows stay in the level 3 cache:
 //!
-//! | | whole order | taking turns |
+//! | | whole order | alternating |
 //! |---|---|---|
-//! | `HashMap<String, u32>`, to the row's number | 428 | 271–306 |
-//! | the same, and the entry of that row or one of its fields | 482 | 302–353 |
-//! | here, to the row's number | | 27–28 |
-//! | here, to the entry | 334 | 137–156 |
-//! | here, to the entry, in batches | 94 | 45–49 |
+//! | `HashMap<String, u32>`, to the row | 428 | 271–306 |
+//! | the same, to the entry of the row or one of its fields | 482 | 302–353 |
+//! | this directory, to the row | | 27–28 |
+//! | this directory, to the entry | 334 | 137–156 |
+//! | this directory, to the entry, in batches | 94 | 45–49 |
 //!
-//! Nearly all of the time is one read from main memory, that of the row, for which a batch waits many
-//! at a time. Ten nearest: 31 µs; ten that begin like an outward code: 46 µs. Tried and dropped:
+//! Nearly all of the time is one read of the row from main memory; in a batch, many of these reads
+//! overlap. The ten nearest postcodes take 31 µs; ten completions of an outward code take 46 µs.
+//! Rejected:
 //!
-//! - A cell of 8 bytes for each digit and first letter, with 26 bits for the last one and no sectors:
-//!   simpler by a file, 6 MB instead of 2, so it falls out of the second cache: 15–30 % slower in
-//!   batches, the same one at a time.
-//! - A dense table of row numbers for each outward code (reckoned, not measured here): one more read
-//!   from main memory before that of the row, and 23 MB.
-//! - Entries unpacked when they are looked at, not when they are found: 20 % faster one at a time, for
-//!   an entry whose fields are methods. Not worth it.
-//! - Huge pages by the allocator's own setting: no difference on this machine.
+//! - A cell of 8 bytes for each digit and first letter, with 26 bits for the last letter and no
+//!   sectors: it saves a file, but takes 6 MB instead of 2 and so does not fit in the level 2
+//!   cache. It is 15–30 % slower in batches, and equally fast one at a time.
+//! - A dense table of rows for each outward code (estimated, not measured): another read from main
+//!   memory before that of the row, and 23 MB.
+//! - Decoding entries when their fields are read rather than when they are found: 20 % faster one
+//!   at a time, but fields become methods. Not worth it.
+//! - Huge pages through the allocator's own setting: no difference on this machine.
 //!
-//! To change the layout, check: the order of rows, the bits in `row.rs` and `sector.rs`, and the
-//! proptests at the end, which hold everything here against a plain sorted list.
+//! When you change the layout, check the order of rows, the bits in `row.rs` and `sector.rs`, and
+//! the proptests at the end, which compare every operation with a plain sorted list.
 
 mod complete;
 mod nearest;
@@ -71,14 +75,15 @@ use nearest::Grid;
 use row::{Row, STATISTICAL_AREAS_MAX};
 use sector::Sector;
 
-/// Postcodes in order, and the outward codes of which every one is held.
+/// The postcodes in order, and the outward codes, with whether the directory has all their
+/// postcodes.
 #[derive(Debug)]
 pub(super) struct Directory {
-    /// The number of each outward code, by [`slot`]; 0 is that of all that are not held.
+    /// The id of each outward code, by [`outcode_slot`]; 0 if the directory does not have the code.
     numbers: Vec<u16>,
-    /// By number; the first is nobody's.
+    /// By id; id 0 is a placeholder.
     outcodes: Vec<Outcode>,
-    /// Ten for each outward code, and one to end the last.
+    /// Ten for each outward code, and one that marks the end of the last.
     sectors: Vec<Sector>,
     rows: Vec<Row>,
     /// The postcodes of the last rows.
@@ -93,31 +98,33 @@ struct Outcode {
     is_complete: bool,
 }
 
-/// What the directory knows of a postcode.
+/// The result of looking up a postcode in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listing {
-    /// This.
+    /// The postcode's entry.
     Entry(PostcodeEntry),
-    /// That it does not exist: every code of its outcode is held.
+    /// The postcode does not exist: the directory has every postcode of its outward code.
     Unknown,
-    /// Nothing: its outcode is not held.
+    /// The directory does not cover the postcode's outward code.
     NotHeld,
 }
 
-/// Sectors of an outward code.
+/// The number of sectors of an outward code.
 const DIGITS: usize = 10;
 
-/// The characters that an outward code may have in one place: none, ten digits, 26 letters.
+/// The number of symbols that an outward code may have in one position: blank, ten digits, 26
+/// letters.
 const SYMBOLS: usize = 1 + 10 + 26;
 
-/// So many postcodes are looked up together. Measured: 64 a little better than 32, and than 16.
+/// How many postcodes are looked up together. In measurements 64 was slightly better than 32, and
+/// 32 than 16.
 const BATCH: usize = 64;
 
 impl Directory {
-    /// `entries` are in order of postcode, each once.
+    /// Builds a directory. `entries` are in order of postcode, without duplicates.
     ///
     /// # Errors
-    /// When there are more outward codes or statistical areas than in several countries.
+    /// If there are more outward codes or statistical areas than several countries have.
     pub(super) fn new(
         entries: Vec<PostcodeEntry>,
         complete_outcodes: &[String],
@@ -162,7 +169,7 @@ impl Directory {
         }
     }
 
-    /// The row of a postcode.
+    /// Returns the row of a postcode.
     #[inline]
     pub(super) fn row(&self, postcode: Postcode) -> Option<u32> {
         let (sector, place) = self.place(postcode);
@@ -170,10 +177,10 @@ impl Directory {
         row.or_else(|| self.row_of_pseudo(postcode))
     }
 
-    /// The row of each of at most [`BATCH`] postcodes.
+    /// Returns the row of each of at most [`BATCH_SIZE`] postcodes.
     ///
-    /// Stage by stage, so that the processor waits for many reads at once and not for one after the
-    /// other.
+    /// It works stage by stage, so that the processor waits for many reads at once and not for one
+    /// after another.
     fn rows_of_batch(&self, batch: &[Postcode]) -> [Option<u32>; BATCH] {
         let mut places = [(0, 0); BATCH];
         for (place, &postcode) in places.iter_mut().zip(batch) {
@@ -191,7 +198,7 @@ impl Directory {
         held
     }
 
-    /// What [`Directory::row`] says of each, in their order.
+    /// Returns the result of [`PostcodeDirectory::find_row`] for each postcode, in their order.
     pub(super) fn row_each(&self, postcodes: &[Postcode]) -> Vec<Option<u32>> {
         let batches = postcodes.chunks(BATCH);
         let rows = batches.flat_map(|batch| {
@@ -201,14 +208,15 @@ impl Directory {
         rows.collect()
     }
 
-    /// What [`Directory::find`] says of each, in their order.
+    /// Returns the result of [`PostcodeDirectory::lookup`] for each postcode, in their order.
     pub(super) fn find_each(&self, postcodes: &[Postcode]) -> Vec<Listing> {
         let mut listings = Vec::with_capacity(postcodes.len());
         for batch in postcodes.chunks(BATCH) {
             let held = self.rows_of_batch(batch);
             let mut rows = [Row::default(); BATCH];
             for (row, at) in rows.iter_mut().zip(held) {
-                // Where there is none, any row: a read too many costs less than a guess.
+                // If there is none, any row: an unnecessary read costs less than a mispredicted
+                // branch.
                 let at = at.unwrap_or_default() as usize;
                 *row = self.rows.get(at).copied().unwrap_or_default();
             }
@@ -228,7 +236,7 @@ impl Directory {
         u32::try_from(self.rows.len() - self.pseudo.len() + at).ok()
     }
 
-    /// What is known of a postcode that is not held.
+    /// Returns the result for a postcode that has no row.
     #[cold]
     fn not_found(&self, postcode: Postcode) -> Listing {
         let outcode = outcode_of(postcode);
@@ -239,12 +247,12 @@ impl Directory {
         }
     }
 
-    /// Every entry, in order.
+    /// Returns every entry, in order.
     pub(super) fn entries(&self) -> Entries<'_> {
         self.entries_in(0..self.rows.len())
     }
 
-    /// The entries of a range of rows, in order.
+    /// Returns the entries of a range of rows, in order.
     fn entries_in(&self, rows: Range<usize>) -> Entries<'_> {
         let (sector, place) = self.place_of_row(rows.start);
         Entries {
@@ -255,13 +263,13 @@ impl Directory {
         }
     }
 
-    /// The entry of a row.
+    /// Returns the entry of a row.
     pub(super) fn entry(&self, row: usize) -> PostcodeEntry {
         let (sector, place) = self.place_of_row(row);
         self.rows[row].entry(self.postcode(sector, place, row))
     }
 
-    /// The entries from a row on whose position and statistical area pass, in order.
+    /// Returns the entries from a row onwards whose position and statistical area match, in order.
     pub(super) fn entries_where(
         &self,
         from: usize,
@@ -275,20 +283,21 @@ impl Directory {
         rows.map(|at| self.entry(at))
     }
 
-    /// The row of the first postcode that comes after this one, which need not be held.
+    /// Returns the first row whose postcode comes after a postcode, which need not be in the
+    /// directory.
     pub(super) fn row_after(&self, postcode: Postcode) -> usize {
         let is_held = matches!(self.find(postcode), Listing::Entry(_));
         self.row_before(postcode) + usize::from(is_held)
     }
 
-    /// The row of the first postcode that comes at this one or after it.
+    /// Returns the first row whose postcode is equal to a postcode or comes after it.
     fn row_before(&self, postcode: Postcode) -> usize {
         let ordinary = self.rows.len() - self.pseudo.len();
         if is_pseudo(postcode) {
             return ordinary + self.pseudo.partition_point(|it| *it < postcode);
         }
         let outcode = outcode_of(postcode);
-        // At least 1, for number 0 is before all.
+        // At least 1, because the placeholder with id 0 comes first.
         let next = self.outcodes.partition_point(|it| it.text <= outcode);
         let row = match self.outcodes[next - 1].text == outcode {
             true => {
@@ -300,8 +309,9 @@ impl Directory {
         row as usize
     }
 
-    /// The sector of a postcode, and its place in it. A postcode that is not held may get one that is
-    /// without postcodes, and one of `ZZ99` always does.
+    /// Returns the sector of a postcode, and the index of its pair of letters. For a postcode that
+    /// is not in the directory the sector may be one without postcodes, and for `ZZ99` it always
+    /// is.
     fn place(&self, postcode: Postcode) -> (usize, usize) {
         let [.., digit, first, second] = postcode.pcd7();
         let number = self.numbers[slot(outcode_of(postcode))];
@@ -311,7 +321,8 @@ impl Directory {
         )
     }
 
-    /// The sector of a row, and its place in it; the end of all for those of `ZZ99`.
+    /// Returns the sector of a row, and the index of its pair of letters; the end of the last
+    /// sector for rows of `ZZ99`.
     fn place_of_row(&self, row: usize) -> (usize, usize) {
         let next = self
             .sectors
@@ -324,7 +335,7 @@ impl Directory {
         (next - 1, place.unwrap_or(sector::PLACES))
     }
 
-    /// The postcode of a row, with its place where it has one.
+    /// Returns the postcode of a row, given its sector and pair of letters unless it is in `ZZ99`.
     fn postcode(&self, sector: usize, place: usize, row: usize) -> Postcode {
         let ordinary = self.rows.len() - self.pseudo.len();
         if let Some(at) = row.checked_sub(ordinary) {
@@ -337,12 +348,12 @@ impl Directory {
     }
 }
 
-/// Entries in order.
+/// An iterator over entries, in order.
 #[derive(Debug, Clone)]
 pub(super) struct Entries<'i> {
     directory: &'i Directory,
     sector: usize,
-    /// The place in the sector from which the next entry is looked for.
+    /// The pair of letters from which to look for the next entry.
     place: usize,
     rows: Range<usize>,
 }
@@ -388,7 +399,8 @@ fn check_areas(entries: &[PostcodeEntry]) -> Result<(), IndexError> {
     }
 }
 
-/// Those of entries and those that are complete, in order; before them one that is nobody's.
+/// Returns the outward codes of entries and the complete ones, in order, after a placeholder with
+/// id 0.
 fn outcodes_of(entries: &[PostcodeEntry], complete_outcodes: &[String]) -> Vec<Outcode> {
     let mut complete: Vec<[u8; 4]> = complete_outcodes
         .iter()
@@ -412,7 +424,7 @@ fn outcodes_of(entries: &[PostcodeEntry], complete_outcodes: &[String]) -> Vec<O
     std::iter::once(nobodys).chain(outcodes).collect()
 }
 
-/// The outward code of the NHS for what is not a place; no other comes after it.
+/// The NHS outward code of pseudo postcodes, which comes after all others.
 const PSEUDO: [u8; 4] = *b"ZZ99";
 
 fn is_pseudo(postcode: Postcode) -> bool {
@@ -430,7 +442,7 @@ fn padded(outcode: &str) -> [u8; 4] {
     text
 }
 
-/// The place of an outward code among all texts of four symbols.
+/// Returns the index of an outward code among all texts of four symbols.
 fn slot(outcode: [u8; 4]) -> usize {
     let symbol = |byte| usize::from(SYMBOL[usize::from(byte)]);
     outcode
@@ -438,7 +450,7 @@ fn slot(outcode: [u8; 4]) -> usize {
         .fold(0, |slot, byte| slot * SYMBOLS + symbol(byte))
 }
 
-/// The number of each character that an outward code may have; a space is 0.
+/// The code of each character that may occur in an outward code; a space is 0.
 static SYMBOL: [u8; 256] = {
     let mut symbols = [0; 256];
     let mut number = 0;
@@ -541,7 +553,7 @@ mod tests {
             entry.position = Some(BritishGrid::from_mm(east, 500_000));
             entry
         };
-        // A metre away both; the earlier one in the next square.
+        // Both are a metre away; the earlier postcode is in the next square.
         let entries = vec![at("LA1 1AA", 1_000_000), at("LA1 1AB", 998_000)];
         let directory = Directory::new(entries, &[]).expect("there is room");
         let near = |within_m, limit| -> Vec<String> {
@@ -553,14 +565,15 @@ mod tests {
         assert_eq!(near(9, 1), ["LA1 1AA"]);
     }
 
-    /// In a corner of the grid, many at the same distance and on the sides of squares.
+    /// Generates entries in a corner of the grid, with many equal distances and many on the sides
+    /// of squares.
     fn entries() -> impl Strategy<Value = PostcodeEntry> {
         let anywhere = (-3_000_000..40_000_000, -3_000_000..40_000_000);
         let near = (-2..12, 0..12).prop_map(|(x, y)| (x * 500_000, y * 500_000));
         row::tests::entries(prop_oneof![1 => anywhere, 3 => near])
     }
 
-    /// A directory, and the same as a plain sorted list.
+    /// Generates a directory, and the same entries as a sorted list.
     fn directories() -> impl Strategy<Value = (Directory, Vec<PostcodeEntry>)> {
         proptest::collection::vec(entries(), 0..120).prop_map(|mut entries| {
             entries.sort_by_key(|entry| entry.postcode);

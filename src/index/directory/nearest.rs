@@ -1,30 +1,31 @@
 //! The postcodes nearest to a point.
 //!
-//! A grid of square kilometres over all positions; each knows the rows whose position it holds, in
-//! two plain tables:
+//! A grid of square kilometres covers all positions. Each square lists the rows whose positions are
+//! in it, in two flat arrays:
 //!
 //! ```text
-//!  first   0 │ 3 │ 3 │ 4 │ …      one number a square, and one to end the last
+//!  starts  0 │ 3 │ 3 │ 4 │ …      the start of each square, and the end of the last
 //!          │         ╲
-//!  rows    7 12 40  │ 9 │ …       the rows of each square, in order
+//!  rows    7 12 40  │ 9 │ …       the rows of each square, in ascending order
 //! ```
 //!
-//! The squares around the point are looked at ring by ring, until the next ring is further away than
-//! the worst of the answers so far. It takes 4 bytes a postcode and 4 a square of the box around all:
-//! 10 MB for Great Britain, a fifth of an R-tree of points.
+//! The squares around the point are searched ring by ring, until the next ring is further away than
+//! the worst result so far. The grid takes 4 bytes for each postcode and 4 for each square of the
+//! bounding box: 10 MB for Great Britain, a fifth of an R-tree of points.
 
 use std::ops::RangeInclusive;
 
 use super::Directory;
 use crate::domain::{BritishGrid, PostcodeEntry};
 
-/// Rows by the square kilometre in which their position is.
+/// The rows in each square kilometre.
 #[derive(Debug)]
 pub(super) struct Grid {
-    /// The squares that there are, in kilometres east and north of the false origin.
+    /// The columns and rows of squares, in kilometres east and north of the false origin.
     east: RangeInclusive<i32>,
     north: RangeInclusive<i32>,
-    /// Where the rows of each square begin, line by line from the south-west.
+    /// Where the rows of each square start in `rows`, line by line from the south-west, and the end
+    /// of the last.
     first: Vec<u32>,
     rows: Vec<u32>,
 }
@@ -32,16 +33,17 @@ pub(super) struct Grid {
 const SQUARE_MM: i32 = 1_000_000;
 const MM_PER_M: f64 = 1_000.0;
 
-/// The rows nearest to a point so far: square millimetres, then row.
+/// The rows nearest to a point that have been found so far: squared distance in square millimetres,
+/// and row.
 struct Nearest {
     found: Vec<(i64, usize)>,
     limit: usize,
-    /// Square millimetres; nothing further away is an answer.
+    /// The square of the maximum distance, in square millimetres.
     reach_2: i64,
 }
 
 impl Grid {
-    /// `positions` are those of the rows, in order.
+    /// Builds the grid from the position of each row, in order.
     pub(super) fn of(positions: impl Iterator<Item = Option<BritishGrid>> + Clone) -> Grid {
         let placed = (0_u32..).zip(positions);
         let placed = placed.filter_map(|(row, position)| Some((row, square(position?))));
@@ -52,7 +54,8 @@ impl Grid {
             rows: Vec::new(),
         };
         let squares = grid.east.clone().count() * grid.north.clone().count();
-        // Counted one square late, summed up, and then moved on as each row takes its place.
+        // Counted one square ahead, then summed; each entry advances as the rows of its square are
+        // placed.
         let mut next = vec![0_u32; squares + 1];
         for (_, square) in placed.clone() {
             next[grid.at(square) + 1] += 1;
@@ -70,20 +73,20 @@ impl Grid {
         grid
     }
 
-    /// The place of a square that is there.
+    /// Returns the index of a square of the grid.
     fn at(&self, (x, y): (i32, i32)) -> usize {
         let columns = self.east.end() - self.east.start() + 1;
         let at = (y - self.north.start()) * columns + (x - self.east.start());
         usize::try_from(at).expect("the square is there")
     }
 
-    /// The rows of a line of squares, from one to another.
+    /// Returns the rows of the squares in a line, from one column to another.
     fn rows_of(&self, xs: RangeInclusive<i32>, y: i32) -> &[u32] {
         let (from, to) = (self.at((*xs.start(), y)), self.at((*xs.end(), y)));
         &self.rows[self.first[from] as usize..self.first[to + 1] as usize]
     }
 
-    /// The rows of the squares so many squares away from one, in runs.
+    /// Returns the rows of the squares that are `ring` squares away from a square, in runs.
     fn ring(&self, (x, y): (i32, i32), away: i32) -> impl Iterator<Item = &[u32]> {
         let lines = both(y - away..=y + away, &self.north);
         lines.flat_map(move |line| {
@@ -104,7 +107,8 @@ fn both(a: RangeInclusive<i32>, b: &RangeInclusive<i32>) -> RangeInclusive<i32> 
     *a.start().max(b.start())..=*a.end().min(b.end())
 }
 
-/// From the least to the greatest; where there is none, one square without rows does no harm.
+/// Returns the range from the least to the greatest value; if there are none, the range of one
+/// empty square, which does no harm.
 fn range(numbers: impl Iterator<Item = i32> + Clone) -> RangeInclusive<i32> {
     numbers.clone().min().unwrap_or(0)..=numbers.max().unwrap_or(0)
 }
@@ -117,8 +121,8 @@ fn square(position: BritishGrid) -> (i32, i32) {
 }
 
 impl Directory {
-    /// The wanted entries with a position at most so far from the point, and the metres to them on
-    /// the grid: the nearest first, equally near ones in order of postcode.
+    /// Returns the eligible entries with a position at most `within_m` from the point, with their
+    /// distances in metres on the grid: the nearest first, equal distances in order of postcode.
     pub(in crate::index) fn nearest(
         &self,
         point: BritishGrid,
@@ -150,7 +154,8 @@ impl Directory {
             .collect()
     }
 
-    /// Square millimetres from the row's position, which it has.
+    /// Returns the squared distance in square millimetres to the position of a row, which must have
+    /// one.
     fn distance_2(&self, row: usize, point: BritishGrid) -> i64 {
         let position = self.rows[row].position().expect("it is in the grid");
         let east = i64::from(position.easting_mm()) - i64::from(point.easting_mm());
@@ -160,11 +165,11 @@ impl Directory {
 }
 
 impl Nearest {
-    /// Whether nothing that far away can be an answer any more.
+    /// Returns whether nothing at this distance or further can be a result any more.
     fn is_settled(&self, beyond_mm: i64) -> bool {
         let beyond_2 = beyond_mm.pow(2);
         let worst = self.found.get(self.limit.wrapping_sub(1));
-        // At exactly the worst one's distance an earlier postcode may be.
+        // A postcode at exactly the distance of the worst result may precede it in order.
         beyond_2 > self.reach_2 || worst.is_some_and(|&(worst_2, _)| beyond_2 > worst_2)
     }
 
@@ -180,7 +185,7 @@ impl Nearest {
     }
 }
 
-/// How far from the point the squares of that ring begin, at least.
+/// Returns a lower bound of the distance from the point to the squares of a ring, in millimetres.
 fn beyond_mm(point: BritishGrid, away: i32) -> i64 {
     let to_the_side = |mm: i32| {
         let into_it = mm.rem_euclid(SQUARE_MM);

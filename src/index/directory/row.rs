@@ -1,22 +1,22 @@
-//! What the directory says of one postcode, in 16 bytes.
+//! The directory's entry of a postcode, in 16 bytes.
 
 use crate::domain::{BritishGrid, PositionalQuality, Postcode, PostcodeEntry, YearMonth};
 
-/// A [`PostcodeEntry`] without its postcode, which is where the row stands.
+/// A [`PostcodeEntry`] without its postcode, which follows from the position of the row.
 ///
 /// ```text
-///  easting_mm   32 bits, i32::MIN where there is no position
+///  easting_mm   32 bits, i32::MIN if there is no position
 ///  northing_mm  32
-///  bits          7  positional quality, 0 where none is given
+///  bits          7  positional quality, 0 if there is none
 ///                1  large user
 ///                1  live
-///               17  introduced, as the number of the month; 0 where it is not known
+///               17  introduced: the month as a number, 0 if unknown
 ///               17  terminated, likewise
-///               21  statistical area, its row and 1 more; 0 where none is given
+///               21  statistical area: its row plus 1, 0 if there is none
 /// ```
 ///
-/// Four rows are a cache line, and none lies across two. As a struct of columns each look-up would
-/// fetch one line a column.
+/// Four rows fill a cache line, and no row crosses one. If each field had an array of its own, a
+/// look-up would read one cache line for each field.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Row {
     easting_mm: i32,
@@ -24,7 +24,8 @@ pub(super) struct Row {
     bits: u64,
 }
 
-/// The statistical areas that 21 bits can tell apart; Great Britain has some 230,000 of the smallest.
+/// The number of statistical areas that fit in 21 bits; Great Britain has some 230,000 of the
+/// smallest.
 pub(super) const STATISTICAL_AREAS_MAX: u32 = (1 << 21) - 1;
 
 const NO_POSITION: i32 = i32::MIN;
@@ -85,7 +86,7 @@ impl Row {
             .checked_sub(1)
     }
 
-    /// The number in so many bits.
+    /// Returns the value of a bit field, given its lowest bit and its width.
     fn number(self, first: u32, bits: u32) -> u32 {
         let number = self.bits >> first & ((1 << bits) - 1);
         u32::try_from(number).expect("21 bits at most")
@@ -104,7 +105,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Anything that a directory may say, with these positions in millimetres.
+    /// Generates any possible entry, with positions in millimetres from a strategy.
     pub(in crate::index::directory) fn entries(
         positions: impl Strategy<Value = (i32, i32)>,
     ) -> impl Strategy<Value = PostcodeEntry> {

@@ -1,22 +1,23 @@
-//! Which postcodes a sector has, such as `LA1 1`, and where their rows are: one cache line.
+//! The postcodes of a sector, such as `LA1 1`, and their rows, in one cache line.
 
-/// The letters of inward codes (BS 7666).
+/// The letters that may occur in inward codes (BS 7666).
 const LETTERS: &[u8; 20] = b"ABDEFGHJLNPQRSTUWXYZ";
 
-/// The places of a sector: one for each pair of letters.
+/// The number of pairs of letters: the possible postcodes of a sector.
 pub(super) const PLACES: usize = LETTERS.len() * LETTERS.len();
 
-/// One bit for each of the 400 pairs of letters, and what is needed to count them.
+/// A bitmap of the 400 pairs of letters, with what is needed to count the bits before one.
 ///
 /// ```text
 ///  word 0 … 5   384 bits, AA the lowest
-///  word 6        16 bits more, 16 of nothing, and the row of the first postcode in 32
+///  word 6        16 more bits, 16 unused, and the row of the first postcode in 32
 ///  word 7         9 bits for each of the words 0 … 6: the bits set in all words before it
 /// ```
 ///
-/// So the row of a pair is the first one's, and what stands for its word in word 7, and the bits set
-/// below its own: one word to count, wherever it is. (Without word 7 up to seven words are to be
-/// counted, and the processors that we build for have no instruction to do it.)
+/// The row of a pair is the first row, plus the count in word 7 for the pair's word, plus the
+/// number of bits set below the pair's own bit: one word to count, wherever the pair is. Without
+/// word 7 there would be up to seven words to count, and the processors for which we build have no
+/// instruction for that.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(64))]
 pub(super) struct Sector {
@@ -27,13 +28,13 @@ const FIRST_ROW: u32 = 32;
 const COUNT_BITS: usize = 9;
 
 impl Sector {
-    /// Adds a place; [`Sector::count`] comes after the last.
+    /// Adds a pair of letters. Call [`SectorBitmap::finish`] after the last.
     pub(super) fn add(&mut self, place: usize) {
         self.words[place / 64] |= 1 << (place % 64);
     }
 
-    /// Fixes the row of its first postcode, or, where it has none, of the next one there is; returns
-    /// that of the first postcode after it.
+    /// Stores the row of the sector's first postcode or, if it has none, of the next postcode in
+    /// order. Returns the row of the first postcode after the sector.
     pub(super) fn count(&mut self, first_row: u32) -> u32 {
         let mut before = 0;
         for word in 0..7 {
@@ -48,13 +49,14 @@ impl Sector {
         u32::try_from(self.words[6] >> FIRST_ROW).expect("32 bits")
     }
 
-    /// The row of a place, if it is there.
+    /// Returns the row of a pair of letters, if the sector has it.
     pub(super) fn row(&self, place: usize) -> Option<u32> {
         let is_there = self.words[place / 64] >> (place % 64) & 1 == 1;
         is_there.then_some(self.row_before(place))
     }
 
-    /// The row of the first postcode at a place or after it; places up to [`PLACES`] itself.
+    /// Returns the row of the first postcode at or after a pair of letters; accepts
+    /// [`LETTER_PAIRS`] itself.
     pub(super) fn row_before(&self, place: usize) -> u32 {
         let (word, bit) = (place / 64, place % 64);
         let below = self.words[word] & ((1 << bit) - 1);
@@ -62,7 +64,7 @@ impl Sector {
         self.first_row() + below.count_ones() + u32::try_from(earlier).expect("nine bits")
     }
 
-    /// The first place that is there, from one on.
+    /// Returns the first pair of letters at or after one that the sector has.
     pub(super) fn next_place(&self, from: usize) -> Option<usize> {
         let mut word = from / 64;
         let mut left = self.bits(word) >> (from % 64) << (from % 64);
@@ -84,14 +86,14 @@ impl Sector {
     }
 }
 
-/// The place of a pair of letters; of one with others, which no sector has, that of the next pair
-/// that one may have.
+/// Returns the index of a pair of letters. For letters that do not occur in inward codes, it is the
+/// index of the next pair that can occur.
 pub(super) fn place(first: u8, second: u8) -> usize {
     let letter = |byte: u8| usize::from(LETTERS_BEFORE[usize::from(byte)]);
     letter(first) * LETTERS.len() + letter(second)
 }
 
-/// The letters of a place.
+/// Returns the letters of a pair.
 pub(super) fn letters(place: usize) -> [u8; 2] {
     [
         LETTERS[place / LETTERS.len()],
@@ -99,7 +101,7 @@ pub(super) fn letters(place: usize) -> [u8; 2] {
     ]
 }
 
-/// How many of the letters come before each byte.
+/// For each byte, how many of the letters are less than it.
 static LETTERS_BEFORE: [u8; 256] = {
     let mut before = [0; 256];
     let mut byte = 1;
