@@ -1,14 +1,15 @@
-//! Which boundaries cover a point: a grid of cells that know it, or hold the few edges that decide it.
+//! Which boundaries cover a point: a grid of cells, each of which has the answer or the few edges
+//! that decide it.
 //!
 //! ```text
-//!   root: squares over the box of all areas        a table: 8 × 8 squares of one
+//!   root: squares over the bounding box            a table: a square divided 8 × 8
 //!   ┌────┬────┬────┬────┐                          ┌─┬─┬─┬─┬─┬─┬─┬─┐
-//!   │ ·  │ A  │ A  │ B  │   A, B: wholly inside    │A│A│A│A│r│B│B│B│
+//!   │ ·  │ A  │ A  │ B  │   A, B: entirely inside  │A│A│A│A│r│B│B│B│
 //!   ├────┼────┼────┼────┤   that set of areas      ├─┼─┼─┼─┼─┼─┼─┼─┤
 //!   │ ·  │ r  │ ▦  │ B  │   r: a record            │A│A│A│r│r│B│B│B│
 //!   └────┴────┴────┴────┘   ▦: a table ──────────► └─┴─┴─┴─┴─┴─┴─┴─┘
 //!
-//!   a record: the areas around the corner ◢, and the edges that touch the cell
+//!   a record: the areas that cover the corner ◢, and the edges that touch the cell
 //!   ┌──────────╱──◢  north-east corner: in B
 //!   │   A     ╱ B │
 //!   │        ╱    │  p → east side → corner crosses one edge, which A and B share:
@@ -17,34 +18,37 @@
 //!   └─────╱───────┘
 //! ```
 //!
-//! What holds, always:
-//! - A point is in the areas of its cell's north-east corner, with those changed whose edges the way
-//!   from the point east to the cell's side and up it to the corner crosses an odd number of times
-//!   ([`Clip::is_crossed`]). The easternmost corner of each row of the root is in no area; every other
-//!   corner is found from one that is known, by the rule that answers questions, and there is no other
-//!   rule.
-//! - An edge that neighbours share is there once, with a bit for each of those that it bounds.
-//! - A record has every edge that comes within a millimetre of its cell: those near a place are found
-//!   in the cells around it.
-//! - Cells look at rings alone: overlaps, holes, parts and several versions of an area are all sets
-//!   of boundaries. Rings that cross themselves give parity and no panic.
-//! - The squares of a root or a table that one record serves all name it; nothing is there twice.
+//! Invariants:
 //!
-//! A boundary has a bit in a record, and where more than 32 have an edge in one cell, a second record
-//! follows the first, and so on.
+//! - A point is in the areas that cover its cell's north-east corner, except that an area changes
+//!   if the path from the point east to the cell's side, and up that side to the corner, crosses
+//!   its edges an odd number of times ([`EdgeClip::is_crossed`]). The easternmost corner of each
+//!   row of the root is in no area. Every other corner is derived from one already known, by the
+//!   same rule that answers look-ups; there is no other rule.
+//! - An edge that neighbours share is stored once in a record, with a bit for each area that it
+//!   bounds.
+//! - A record has every edge that comes within a millimetre of its cell, so the edges near a
+//!   position are found in the cells around it.
+//! - Cells depend only on rings: overlaps, holes, parts and several versions of an area are all
+//!   just sets of boundaries. Rings that cross themselves give parity, not a panic.
+//! - All squares of the root or a table that share a record refer to it; nothing is stored twice.
 //!
-//! Long edges side by side, as the teeth of a comb, would fill cells without end: halving a square halves
-//! the edges in it, but there are four of the halves. So a square with many edges that dividing does not
-//! spread out is *crowded*: it knows the boundaries wholly around it and which others have edges in it,
-//! and those are asked over all of their edges ([`Crossings`]). Records and tables have a budget for
-//! each edge besides, and so has the root: memory and time to build are bounded by the number of edges,
-//! whatever they look like. No embedded layer has a crowded square.
+//! Each boundary has a bit in a record. If more than 32 boundaries have edges in a cell, a second
+//! record follows the first, and so on.
 //!
-//! Random points wait for memory and not for geometry: an answer takes two or three cache misses, and
-//! groups of points take theirs together, without a prefetch instruction. Cells of 3 to 12 edges were
-//! measured, and roots of 8 to 128 squares an edge: over 34,753 areas the differences are small, over
-//! 106 a root four times as fine is a quarter quicker. Not tried: edges of 16 bits relative to their
-//! cell, for half the memory.
+//! Long edges side by side, such as the teeth of a comb, would create cells without limit: when a
+//! square is divided, each quarter has half of its edges, so their total doubles. A square that has
+//! many edges, and whose edges division does not spread out, is therefore *crowded*: it stores the
+//! boundaries that cover all of it and those that have edges in it, and the latter are tested with
+//! all of their edges ([`CrossingTree`]). Records and tables also have a budget for each edge, and
+//! so has the root: memory and build time are bounded by the number of edges, whatever their shape.
+//! No embedded layer has a crowded square.
+//!
+//! Look-ups of random points wait for memory, not for geometry: each takes two or three cache
+//! misses, and a batch of points takes them together, without a prefetch instruction. Cells of 3 to
+//! 12 edges and roots of 8 to 128 squares per edge were measured: over 34,753 areas the differences
+//! are small; over 106 areas a root four times as fine is a quarter faster. Not tried: edges of 16
+//! bits relative to their cell, which would take half the memory.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -55,8 +59,8 @@ use super::edge::{Clip, Edge, Mm, mm};
 use super::outline::Outline;
 use crate::domain::BritishGrid;
 
-/// The south-west corner of the outermost square. Every position is in the square, and its north-east
-/// corner is further out than any.
+/// The south-west corner of the outermost square. Every position is in that square, and its
+/// north-east corner is beyond all of them.
 const ORIGIN: i32 = -(1 << 28);
 const WORLD: Square = Square {
     at: [ORIGIN, ORIGIN],
@@ -65,65 +69,65 @@ const WORLD: Square = Square {
 /// A table has 2^3 × 2^3 squares.
 const TABLE_BITS: u32 = 3;
 const TABLE_SIDE: usize = 1 << TABLE_BITS;
-/// A cell with more edges is divided, …
+/// A cell with more edges than this is divided, …
 const EDGES_MAX: usize = 6;
 /// … down to 26 cm: more edges than that may meet in a vertex.
 const CELL_BITS_MIN: u32 = 8;
-/// There are about as many squares in the root as there are edges, times this; but no fewer than the
-/// least and no more than the most.
+/// The root has about this many squares for each edge, within the following limits.
 const ROOT_CELLS_PER_EDGE: usize = 64;
 const ROOT_CELLS_MIN: usize = 1 << 8;
 const ROOT_CELLS_MAX: usize = 1 << 21;
-/// The edges that touch each of the root's squares are no more together than there are edges, times
-/// this, or the least; else its squares are larger.
+/// The edges that touch each of the root's squares, summed over all squares, are limited to the
+/// number of edges times this, or to the minimum if that is greater; otherwise the squares are made
+/// larger.
 const ROOT_TOUCHES_PER_EDGE: usize = 16;
 const ROOT_TOUCHES_MIN: usize = 1 << 20;
-/// No square with as few edges is crowded while the budget lasts.
+/// A square with at most this many edges is never crowded while the budget lasts.
 const UNCROWDED_MAX: usize = 32;
-/// A square is divided while its quarters have fewer edges together than it has, times 7/4. A line across
-/// a square touches two or three of its quarters; the vertices of a border lie in one.
+/// A square is divided if its quarters together have fewer than 7/4 of its edges. A line across a
+/// square touches two or three of its quarters; each vertex of a border is in one.
 const SPREAD_MAX: (usize, usize) = (7, 4);
-/// The budget of slots for records and tables: for each edge, and for any number of edges. The embedded
-/// layers take 6 to 9 an edge.
+/// The budget of blocks for records and tables: for each edge, and independent of the number of
+/// edges. The embedded layers take 6 to 9 for each edge.
 const SLOTS_PER_EDGE: usize = 12;
 const SLOTS_MIN: usize = 1 << 16;
-/// What a table takes of the budget.
+/// What a table costs of the budget.
 const SLOTS_PER_TABLE: usize = TABLE_SIDE * TABLE_SIDE * size_of::<Node>() / size_of::<Slot>();
-/// The bits of a record's masks.
+/// The number of bits in a record's masks.
 const LOCALS_MAX: usize = u32::BITS as usize;
-/// As many boundaries stand in a record's own head.
+/// This many boundaries fit in the head of a record.
 const LOCALS_IN_HEAD: usize = 4;
-/// Points whose cells are looked up together: the processor waits for memory once for them all.
+/// Points whose cells are looked up together, so that the processor waits for memory only once.
 const TOGETHER: usize = 32;
 
-/// The cells over a list of boundaries, each known by its place in the list.
+/// A cell index of a list of boundaries, each identified by its position in the list.
 #[derive(Debug)]
 pub(super) struct Cells {
     root: Grid,
-    /// Squares of tables, from west to east, then from south to north.
+    /// The squares of tables, from west to east, then from south to north.
     tables: Vec<Node>,
-    /// Records: a head, then its edges.
+    /// Records: a head, followed by its edges.
     records: Vec<Slot>,
     sets: Sets,
-    /// The boundaries of the records that have more than a head can hold, and of crowded squares.
+    /// The boundaries of records that do not fit in their heads, and of crowded squares.
     locals: Vec<u32>,
     crowded: Vec<Crowded>,
-    /// By boundary, of those that have edges in a crowded square.
+    /// For each boundary: its edges, if any of them are in a crowded square.
     crossings: Vec<Option<Box<Crossings>>>,
 }
 
 /// A square with too many edges for a record.
 #[derive(Debug, Clone, Copy)]
 struct Crowded {
-    /// The boundaries around all of it.
+    /// The set of boundaries that cover all of it.
     set: u32,
-    /// Where those that have edges in it stand among the locals, and how many they are.
+    /// The range of `boundary_lists` with the boundaries that have edges in it: start and length.
     first: u32,
     count: u32,
 }
 
-/// What a square knows: a set, the table that it is divided into, the record that decides, or that it is
-/// crowded; two bits for which, the rest for where.
+/// What a square refers to: a set of boundaries, the table into which it is divided, the record
+/// that decides, or a crowded square. Two bits are the kind, the others the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Node(u32);
 
@@ -135,17 +139,20 @@ enum Content {
     Crowded(usize),
 }
 
-/// Half a cache line. The head of a record: the number of its edges, and whether another record
-/// follows; the set of boundaries around all of the cell; those of its own around its corner, as a
-/// mask; how many are its own, and which. Or an edge: its two ends, its clip, and the mask of the
-/// boundaries that it bounds.
+/// Half a cache line: either the head of a record or one of its edges.
+///
+/// A head consists of the number of edges, and whether another record follows; the set of
+/// boundaries that cover all of the cell; the mask of the record's own boundaries that cover the
+/// corner; the number of its own boundaries, and which they are. An edge consists of its two ends,
+/// its clip, and the mask of the boundaries that it bounds.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(32))]
 struct Slot([i32; 8]);
 
 const MORE_FOLLOW: u32 = 1 << 31;
 
-/// Sets of boundaries: 0 is the empty one, then each boundary alone, then those with more.
+/// Sets of boundaries: 0 is the empty set, followed by the set of each single boundary, and then by
+/// larger sets.
 #[derive(Debug)]
 struct Sets {
     alone: u32,
@@ -153,15 +160,15 @@ struct Sets {
     members: Vec<u32>,
 }
 
-/// A square whose side is a power of two, by its south-west corner.
+/// A square whose side is a power of two, 2^`side_bits` mm, given by its south-west corner.
 #[derive(Debug, Clone, Copy)]
 struct Square {
     at: Mm,
     bits: u32,
 }
 
-/// A rectangle of squares of one size, 2^bits mm, by its first column and row, counted from the
-/// outermost square's corner.
+/// A rectangle of squares of one size, 2^`side_bits` mm, given by its first column and row, which
+/// are counted from the corner of the outermost square.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     bits: u32,
@@ -176,15 +183,15 @@ struct Grid {
     nodes: Vec<Node>,
 }
 
-/// The part of an answer that one record decides.
+/// A record: the part of the answer for a cell that up to 32 boundaries contribute.
 struct Record<'c> {
     head: &'c Slot,
     edges: &'c [Slot],
 }
 
 impl Cells {
-    /// Cells over boundaries, each given by the edges of its rings, none of them an even number of
-    /// times.
+    /// Builds the index of boundaries, each given by the edges of its rings. No edge may occur an
+    /// even number of times in a boundary.
     pub(super) fn build(boundaries: &[&[Edge]]) -> Cells {
         let shared = SharedEdges::of(boundaries);
         let mut root = Grid::root(&shared.edges);
@@ -209,25 +216,26 @@ impl Cells {
         }
     }
 
-    /// How many slots its records and tables take, and how many squares are crowded.
+    /// Returns the number of blocks that records and tables take, and the number of crowded
+    /// squares.
     #[cfg(test)]
     pub(super) fn sizes(&self) -> (usize, usize) {
         let tables = self.tables.len() / (TABLE_SIDE * TABLE_SIDE) * SLOTS_PER_TABLE;
         (self.records.len() + tables, self.crowded.len())
     }
 
-    /// How many squares the root has.
+    /// Returns the number of squares in the root.
     #[cfg(test)]
     pub(super) fn root_squares(&self) -> usize {
         self.root.nodes.len()
     }
 
-    /// The boundaries that have edges in a crowded square.
+    /// Returns the boundaries that have edges in a crowded square.
     fn locals_of(&self, crowded: &Crowded) -> &[u32] {
         &self.locals[crowded.first as usize..][..crowded.count as usize]
     }
 
-    /// Adds the boundaries around a point, in no order.
+    /// Adds the boundaries that cover a point, in no order.
     pub(super) fn covering(&self, point: Mm, found: &mut Vec<u32>) {
         let mut node = self.root.node(point);
         let mut bits = self.root.frame.bits;
@@ -238,9 +246,9 @@ impl Cells {
         self.decide(node, point, found);
     }
 
-    /// Tells the boundaries around each of many points, in no order: which point, and they.
+    /// Calls `visit` with the index of each point and the boundaries that cover it, in no order.
     ///
-    /// The points of a group go step by step together, so that their waits for memory overlap.
+    /// The points of a batch proceed step by step together, so that their waits for memory overlap.
     pub(super) fn covering_each(
         &self,
         points: &[BritishGrid],
@@ -262,7 +270,7 @@ impl Cells {
         }
     }
 
-    /// From the root's squares to those that have no table, and has their records fetched.
+    /// Moves from the root's squares down to squares without a table, and prefetches their records.
     fn descend(&self, nodes: &mut [Node], points: &[BritishGrid]) {
         let mut bits = self.root.frame.bits;
         loop {
@@ -311,7 +319,7 @@ impl Cells {
         }
     }
 
-    /// The record of a cell, and those that follow it.
+    /// Returns the record of a cell, and those that follow it.
     fn records_at(&self, first: usize) -> impl Iterator<Item = Record<'_>> {
         let mut next = Some(first);
         std::iter::from_fn(move || {
@@ -324,8 +332,9 @@ impl Cells {
         })
     }
 
-    /// Tells every edge of every boundary that comes near a rectangle: those within it, those across
-    /// it, and some around it. One may be told more than once. The outlines are those of the boundaries.
+    /// Calls `visit` with every edge of every boundary that is in or near a rectangle or crosses
+    /// it, and with some others nearby. An edge may be visited more than once. `edge_trees` are
+    /// those of the boundaries.
     pub(super) fn edges_around(
         &self,
         outlines: &[Outline],
@@ -361,8 +370,8 @@ impl Cells {
         }
     }
 
-    /// Tells the contents of the squares that a rectangle reaches into, down to those that are not
-    /// divided.
+    /// Calls `visit` with the contents of the squares that a rectangle intersects, down to those
+    /// that are not divided.
     fn walk(
         &self,
         frame: &Frame,
@@ -454,17 +463,17 @@ impl Slot {
         self.0[0] = (self.word(0) | MORE_FOLLOW).cast_signed();
     }
 
-    /// The boundaries around all of the cell.
+    /// The set of boundaries that cover all of the cell.
     fn set(&self) -> u32 {
         self.word(1)
     }
 
-    /// The boundaries of the record's own around its corner.
+    /// The mask of the record's own boundaries that cover the corner.
     fn corner(&self) -> u32 {
         self.word(2)
     }
 
-    /// The boundary of a bit.
+    /// Returns the boundary of a bit.
     fn local(&self, bit: usize, locals: &[u32]) -> u32 {
         if self.word(3) as usize <= LOCALS_IN_HEAD {
             self.word(4 + bit)
@@ -492,7 +501,7 @@ impl Slot {
 }
 
 impl Record<'_> {
-    /// The boundaries of its own around a point, as a mask.
+    /// Returns the mask of the record's own boundaries that cover a point.
     fn around(&self, point: Mm) -> u32 {
         let change = |slot: &Slot| match slot.clip().is_crossed(&slot.edge(), point) {
             true => slot.mask(),
@@ -524,7 +533,7 @@ impl Sets {
     }
 }
 
-/// Columns or rows are counted from the outermost square's corner.
+/// Returns the column or row of a coordinate, counted from the corner of the outermost square.
 fn steps(along: i32, bits: u32) -> u32 {
     along.wrapping_sub(ORIGIN).cast_unsigned() >> bits
 }
@@ -535,7 +544,7 @@ fn place_in_table([x, y]: Mm, bits: u32) -> usize {
 }
 
 impl Frame {
-    /// The columns and rows that a rectangle reaches into.
+    /// Returns the columns and rows that a rectangle intersects.
     fn within(&self, (low, high): (Mm, Mm)) -> [Range<u32>; 2] {
         let last = WORLD.last();
         [0, 1].map(|axis| {
@@ -545,7 +554,7 @@ impl Frame {
         })
     }
 
-    /// The heights that a row of squares reaches over, and a millimetre to either side.
+    /// Returns the northings of a row of squares, extended by a millimetre on either side.
     fn row(&self, row: u32) -> (i32, i32) {
         let (low, high) = Square::at([self.first[0], row], self.bits).and_a_millimetre();
         (low[1], high[1])
@@ -556,7 +565,7 @@ impl Frame {
         up as usize * self.size[0] as usize + across as usize
     }
 
-    /// The squares of a square's table.
+    /// Returns the extent of the table of a square.
     fn table(&self, square: [u32; 2]) -> Frame {
         Frame {
             bits: self.bits - TABLE_BITS,
@@ -567,7 +576,8 @@ impl Frame {
 }
 
 impl Grid {
-    /// Over the box of all edges, of the size that suits their number.
+    /// Creates the root over the bounding box of all edges, with squares of a size that suits their
+    /// number.
     fn root(edges: &[Edge]) -> Grid {
         let ends = || edges.iter().flat_map(|edge| [edge.low, edge.high]);
         let range = |axis: usize| {
@@ -589,7 +599,7 @@ impl Grid {
             }
         };
         let most_touches = (edges.len() * ROOT_TOUCHES_PER_EDGE).max(ROOT_TOUCHES_MIN);
-        // At most as many squares as an edge's box has columns and rows.
+        // An edge crosses at most as many squares as its bounding box has columns and rows.
         let touches = |bits: u32| {
             let across = |edge: &Edge| {
                 let (low, high) = edge.bounds();
@@ -625,7 +635,7 @@ impl Grid {
         }
     }
 
-    /// Gives every square of the grid within a larger square, or the one that it is, a node.
+    /// Sets the cells of the grid that are within a square, or the one cell that contains it.
     fn set(&mut self, square: Square, node: Node) {
         let [columns, rows] = self.frame.within((square.at, square.last()));
         for row in rows {
@@ -638,20 +648,21 @@ impl Grid {
 }
 
 impl Square {
-    /// The point furthest north-east in it, the corner from which its records count.
+    /// Returns the north-easternmost point of the square, which is the corner for its records.
     fn last(self) -> Mm {
         let side = (1_i64 << self.bits) - 1;
         self.at
             .map(|at| i32::try_from(i64::from(at) + side).expect("within the outermost square"))
     }
 
-    /// The square that is so many steps from the outermost square's corner.
+    /// Returns the square in a column and row, counted from the corner of the outermost square.
     fn at(steps: [u32; 2], bits: u32) -> Square {
         let at = steps.map(|steps| ORIGIN.wrapping_add_unsigned(steps << bits));
         Square { at, bits }
     }
 
-    /// Its corners, a millimetre further out: no edge falls between two squares.
+    /// Returns its corners, extended outwards by a millimetre, so that no edge falls between two
+    /// squares.
     fn and_a_millimetre(self) -> (Mm, Mm) {
         let last = self.last();
         (self.at.map(|at| at - 1), last.map(|at| at + 1))
@@ -664,7 +675,7 @@ impl Square {
     }
 }
 
-/// The edges of all boundaries, each once, and the boundaries that each bounds.
+/// The distinct edges of all boundaries, and the boundaries that each edge bounds.
 struct SharedEdges {
     edges: Vec<Edge>,
     starts: Vec<u32>,
@@ -683,7 +694,7 @@ impl SharedEdges {
             starts: vec![0],
             owners: Vec::new(),
         };
-        // One that a boundary has more than once, it has an odd number of times.
+        // If a boundary has an edge more than once, it has it an odd number of times.
         all.dedup();
         for same in all.chunk_by(|a, b| a.0 == b.0) {
             shared.edges.push(same[0].0);
@@ -699,9 +710,9 @@ impl SharedEdges {
     }
 }
 
-/// The edges that touch each square of a frame.
+/// The edges that touch each square of an extent.
 struct Touching {
-    /// By place: where a square's edges begin.
+    /// Where the edges of each square start, by the square's offset.
     starts: Vec<u32>,
     edges: Vec<u32>,
 }
@@ -714,7 +725,8 @@ impl Touching {
             let around = (low.map(|it| it - 1), high.map(|it| it + 1));
             let [_, rows] = frame.within(around);
             for row in rows {
-                // The part of the edge in the row: a long edge touches few of its box's squares.
+                // Only the part of the edge in the row: a long edge touches few of the squares of
+                // its bounding box.
                 let (south, north) = frame.row(row);
                 let [columns, _] = frame.within((
                     [edge.west_between(south, north), around.0[1]],
@@ -763,12 +775,12 @@ struct Builder {
     records: Vec<Slot>,
     locals: Vec<u32>,
     crowded: Vec<Crowded>,
-    /// What is left of the budget.
+    /// The rest of the budget.
     slots_left: usize,
 }
 
 impl Builder {
-    /// Of the boundaries that have edges in a crowded square.
+    /// Builds the trees of the boundaries that have edges in a crowded square.
     fn crossings(&self, boundaries: &[&[Edge]]) -> Vec<Option<Box<Crossings>>> {
         if self.crowded.is_empty() {
             return Vec::new();
@@ -784,7 +796,7 @@ impl Builder {
         crossings
     }
 
-    /// Row by row from east to west, where no area is around the first corner.
+    /// Fills the root row by row, from east to west, because no area covers the easternmost corner.
     fn fill_root(&mut self, root: &mut Grid) {
         let touching = Touching::of(&self.shared.edges, &root.frame);
         let [columns, rows] = root.frame.size;
@@ -802,8 +814,8 @@ impl Builder {
         }
     }
 
-    /// The boundaries around the corner of the next square to the west: the way there along the row
-    /// crosses this square alone.
+    /// Returns the boundaries that cover the corner of the next square to the west: the path from
+    /// there along the row crosses only this square.
     fn corner_west_of(&self, square: Square, edges: &[u32], corner: &[u32]) -> Vec<u32> {
         let [west, south] = square.at;
         let last = square.last();
@@ -813,8 +825,8 @@ impl Builder {
         self.around([west - 1, last[1]], edges, &clips, corner)
     }
 
-    /// Fills the grid's part of a square, of which the edges that touch it are given and the
-    /// boundaries around its corner, in order.
+    /// Fills the part of the grid in a square, given the edges that touch the square and the
+    /// boundaries that cover its corner, in order.
     fn fill(&mut self, grid: &mut Grid, square: Square, edges: &[u32], corner: &[u32]) {
         if edges.is_empty() {
             let set = self.sets.id(corner);
@@ -847,7 +859,7 @@ impl Builder {
         }
     }
 
-    /// The edges that touch each of a square's quarters.
+    /// Returns the edges that touch each of a square's quarters.
     fn quarters(&self, square: Square, edges: &[u32]) -> [Vec<u32>; 4] {
         square.quarters().map(|quarter| {
             let (low, high) = quarter.and_a_millimetre();
@@ -875,7 +887,7 @@ impl Builder {
         edges.iter().map(clip).collect()
     }
 
-    /// The boundaries around a point of a cell, in order.
+    /// Returns the boundaries that cover a point of a cell, in order.
     fn around(&self, point: Mm, edges: &[u32], clips: &[Clip], corner: &[u32]) -> Vec<u32> {
         let mut around = corner.to_vec();
         for (&edge, clip) in edges.iter().zip(clips) {
@@ -893,8 +905,8 @@ impl Builder {
         odd.map(|same| same[0]).collect()
     }
 
-    /// The boundaries that have one of the edges, in order, and the set of those around the corner that
-    /// have none.
+    /// Returns the boundaries that have one of the edges, in order, and the set of those that cover
+    /// the corner but have none of them.
     fn locals_and_set(&mut self, edges: &[u32], corner: &[u32]) -> (Vec<u32>, u32) {
         let mut locals: Vec<u32> = edges
             .iter()
@@ -942,7 +954,7 @@ impl Builder {
         Node::new(Content::Record(first))
     }
 
-    /// A record for at most 32 boundaries, with those of the edges that bound one of them.
+    /// Adds a record for at most 32 boundaries, with the edges that bound at least one of them.
     fn part_of_record(
         &mut self,
         edges: &[u32],
@@ -979,14 +991,14 @@ impl Builder {
     }
 }
 
-/// Whether dividing a square has spread its edges out over its quarters.
+/// Returns whether dividing a square spreads its edges over its quarters.
 fn is_spread(edges: &[u32], quarters: &[Vec<u32>; 4]) -> bool {
     let (times, by) = SPREAD_MAX;
     let together: usize = quarters.iter().map(Vec::len).sum();
     edges.len() <= UNCROWDED_MAX || together * by < edges.len() * times
 }
 
-/// Sets of boundaries, each kept once.
+/// Builds sets of boundaries without duplicates.
 struct SetsInMaking {
     sets: Sets,
     ids: HashMap<Box<[u32]>, u32>,

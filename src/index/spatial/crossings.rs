@@ -1,34 +1,35 @@
-//! Whether a boundary is around a point, over all of its edges: the fallback for squares in which more
-//! of them lie than a cell can hold.
+//! Whether a boundary covers a point, by all of its edges: the fallback for squares with more edges
+//! than a cell record can have.
 //!
-//! A segment tree over rows. Each edge stands at the few nodes that together are its own rows; the
-//! edges of a node run through all of its rows, so where they do not cross they have one order from
-//! west to east, and a binary search counts those to the east of a point. A look-up walks one path of
-//! the tree: O(log² n). The tree has O(n log n) entries of four bytes.
+//! A segment tree over rows. Each edge is stored at the few nodes whose rows together are the rows
+//! of the edge. The edges of a node extend through all of its rows, so unless they cross they have
+//! one order from west to east, and a binary search counts those east of a point. A look-up visits
+//! one path of the tree: O(log² n). The tree has O(n log n) entries of four bytes.
 //!
-//! Edges that do cross (rings that are no valid area) are kept apart from the longest series of those
-//! that do not, and looked at one by one: the answer is exact in any case.
+//! Edges that cross, which occur only in invalid rings, are stored after the longest subsequence of
+//! edges that do not, and are tested one by one: the result is always exact.
 
 use std::cmp::Ordering;
 
 use super::edge::{Edge, Mm};
 
-/// So few edges are looked at one by one.
+/// With at most this many edges, all of them are tested.
 const SCANNED_MAX: usize = 64;
 
-/// The edges of one boundary, in order to be counted to the east of a point.
+/// The edges of one boundary, sorted so that those east of a point can be counted.
 #[derive(Debug)]
 pub(super) struct Crossings {
     edges: Vec<Edge>,
-    /// The rows at which edges begin or end, from south to north; none where all edges are looked at.
+    /// The rows at which edges start or end, from south to north; empty if all edges are tested.
     rows: Vec<i32>,
-    /// The leaves of the tree, a power of two: one for the rows from each of `rows` to before the next.
+    /// The number of leaves of the tree, a power of two. Each covers the rows from one of `rows` up
+    /// to the next.
     leaves: usize,
     nodes: Vec<Node>,
     entries: Vec<u32>,
 }
 
-/// The entries of a node: those in order, then the others.
+/// The range of a node's entries: first the ordered ones, then the others.
 #[derive(Debug, Clone, Copy, Default)]
 struct Node {
     begin: u32,
@@ -38,7 +39,7 @@ struct Node {
 
 impl Crossings {
     pub(super) fn new(edges: &[Edge]) -> Crossings {
-        // A horizontal edge has no row.
+        // A horizontal edge occupies no row.
         let edges = edges.iter().filter(|edge| edge.low[1] != edge.high[1]);
         let edges: Vec<Edge> = edges.copied().collect();
         if edges.len() <= SCANNED_MAX {
@@ -69,7 +70,7 @@ impl Crossings {
         crossings
     }
 
-    /// Gives each node its edges, in no order.
+    /// Assigns its edges to each node, in no order.
     fn distribute(&mut self) {
         let mut counts = vec![0_u32; self.nodes.len()];
         for edge in &self.edges {
@@ -98,7 +99,7 @@ impl Crossings {
         self.entries = entries;
     }
 
-    /// Calls `tell` with each of the nodes whose rows together are those of an edge.
+    /// Calls `visit` with each of the nodes whose rows together are the rows of an edge.
     fn nodes_of(&self, edge: &Edge, mut tell: impl FnMut(usize)) {
         let leaf = |row: i32| self.rows.partition_point(|&begin| begin < row) + self.leaves;
         let (mut from, mut to) = (leaf(edge.low[1]), leaf(edge.high[1]));
@@ -116,7 +117,7 @@ impl Crossings {
         }
     }
 
-    /// Puts a node's edges in order, those that cross others behind.
+    /// Sorts a node's edges; those that cross others come last.
     fn sort(&mut self, node: usize) {
         let Node { begin, end, .. } = self.nodes[node];
         if begin == end {
@@ -137,7 +138,7 @@ impl Crossings {
         self.nodes[node].ordered_end = begin + ordered;
     }
 
-    /// The first row of a node, and the first one after it.
+    /// Returns the first row of a node, and the first row after it.
     fn rows_of(&self, node: usize) -> [i32; 2] {
         let level = node.ilog2();
         let leaves = self.leaves >> level;
@@ -145,7 +146,7 @@ impl Crossings {
         [first, first + leaves].map(|at| self.rows[at.min(self.rows.len() - 1)])
     }
 
-    /// Whether an odd number of edges is east of the point.
+    /// Returns whether an odd number of edges is east of the point.
     pub(super) fn is_around(&self, point: Mm) -> bool {
         let row = point[1];
         if self.leaves == 0 {
@@ -177,9 +178,10 @@ impl Crossings {
     }
 }
 
-/// Which of two edges is further west in a row that both reach, ends included. Exact.
+/// Compares two edges by their easting in a row that both reach, ends included. Exact.
 fn compare_at(row: i32, a: &Edge, b: &Edge) -> Ordering {
-    /// Far more than rounding: an `f64` holds positions of 2^31 mm to a millionth of a millimetre.
+    /// Far more than the rounding error: an `f64` represents positions of 2^31 mm to a millionth of
+    /// a millimetre.
     const CLOSE_MM: f64 = 1e-3;
     let rough = |edge: &Edge| {
         let part = (f64::from(row) - f64::from(edge.low[1]))
@@ -191,7 +193,7 @@ fn compare_at(row: i32, a: &Edge, b: &Edge) -> Ordering {
     if (rough_a - rough_b).abs() > CLOSE_MM {
         return rough_a.total_cmp(&rough_b);
     }
-    // The position times the height of the edge, which is at most 2^64.
+    // The easting times the height of the edge, which is at most 2^64.
     let exact = |edge: &Edge| {
         let [[x1, y1], [x2, y2]] = [edge.low, edge.high].map(|end| end.map(i128::from));
         (x1 * (y2 - y1) + (x2 - x1) * (i128::from(row) - y1), y2 - y1)
@@ -200,10 +202,10 @@ fn compare_at(row: i32, a: &Edge, b: &Edge) -> Ordering {
     (a * height_b).cmp(&(b * height_a))
 }
 
-/// Puts the longest series of entries that are in order first, and the others behind it; how many are
-/// in order. (Longest increasing subsequence by piles, O(n log n).)
+/// Moves the longest ordered subsequence of entries to the front, and the others after it; returns
+/// its length. (Longest increasing subsequence by patience sorting, O(n log n).)
 fn put_longest_series_first(entries: &mut [u32], is_before: impl Fn(&u32, &u32) -> bool) -> usize {
-    // The last entry of the best series of each length, and before each entry the one that it follows.
+    // The last entry of the best subsequence of each length, and the predecessor of each entry.
     let mut ends: Vec<usize> = Vec::new();
     let mut follows: Vec<Option<usize>> = Vec::with_capacity(entries.len());
     for (at, entry) in entries.iter().enumerate() {

@@ -1,10 +1,11 @@
-//! An edge of a ring, and the exact predicates on it.
+//! An edge of a ring, and exact predicates on it.
 //!
-//! A *row* is a whole height in millimetres. An edge holds the rows from its lower end to before its
-//! upper one, so a horizontal edge holds none; and it is *east* of a point of such a row when it
-//! crosses the row further east than the point, not at it. A point is inside a ring when an odd
-//! number of its edges are east of it. The rule looks at the edge alone and not at whose it is: two
-//! areas that share an edge never both hold a point of it, and never neither.
+//! A *row* is a northing in whole millimetres. An edge occupies the rows from its lower end up to
+//! but excluding its upper end, so a horizontal edge occupies none. It is *east* of a point in one
+//! of its rows if it crosses the row further east than the point, and not at the point. A point is
+//! inside a ring if an odd number of its edges are east of it. The rule depends only on the edge
+//! and not on the area that it bounds: of two areas that share an edge, exactly one contains each
+//! point on it.
 
 use crate::domain::BritishGrid;
 
@@ -15,7 +16,7 @@ pub(super) fn mm(point: BritishGrid) -> Mm {
     [point.easting_mm(), point.northing_mm()]
 }
 
-/// From its lower end to its upper one; a horizontal edge from west to east.
+/// An edge, from its lower end to its upper one; if it is horizontal, from west to east.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Edge {
     pub(super) low: Mm,
@@ -25,12 +26,14 @@ pub(super) struct Edge {
 /// The part of an edge that matters to the points of one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Clip {
-    /// From this row…
+    /// The first row…
     pub(super) from: i32,
-    /// … to before this one the edge runs through the cell: a point may lie on either side of it.
+    /// … and the row after the last of those in which the edge passes through the cell, so that a
+    /// point may be on either side of it.
     pub(super) to: i32,
-    /// The row at which the edge leaves or enters the cell by its east side: the way up that side
-    /// crosses the edge from below this row, and not from it or from above. `NEVER`: it does not.
+    /// The row at which the edge leaves or enters the cell through its east side: a path up that
+    /// side crosses the edge if it starts below this row, but not if it starts in it or above.
+    /// [`NO_ROW`] if the edge does not cross that side.
     pub(super) turn: i32,
 }
 
@@ -38,7 +41,7 @@ pub(super) struct Clip {
 pub(super) const NEVER: i32 = i32::MIN;
 
 impl Edge {
-    /// The edge between two vertices of a ring; `None` where they are the same.
+    /// Returns the edge between two vertices of a ring, or `None` if they are equal.
     pub(super) fn between(a: Mm, b: Mm) -> Option<Edge> {
         let key = |[x, y]: Mm| (y, x);
         match key(a).cmp(&key(b)) {
@@ -48,20 +51,22 @@ impl Edge {
         }
     }
 
-    /// Whether the edge, made a line without ends, crosses the point's row east of the point.
+    /// Returns whether the edge, extended to an infinite line, crosses the point's row east of the
+    /// point.
     ///
-    /// Exact: positions keep within 2^31 mm of each other, so each product fits 62 bits.
+    /// Exact: positions are within 2^31 mm of each other, so each product fits in 62 bits.
     pub(super) fn line_is_east_of(&self, [x, y]: Mm) -> bool {
         let reach = apart(self.high[0], self.low[0]) * apart(y, self.low[1]);
         let needed = apart(x, self.low[0]) * apart(self.high[1], self.low[1]);
         reach > needed
     }
 
-    /// The first row from which on the edge is on the side of the meridian `x` on which its upper end
-    /// is, east of it or not; `None` where both ends are on one side.
+    /// Returns the first row from which the edge is on the same side of the easting `x` as its
+    /// upper end, where the sides are "east" and "not east"; `None` if both ends are on the same
+    /// side.
     ///
-    /// For a horizontal edge, which is on neither side in any row, its own: its neighbours in the ring
-    /// change sides there.
+    /// A horizontal edge is on neither side in any row. For it the result is its own row, in which
+    /// its neighbours in the ring change sides.
     fn turn(&self, x: i32) -> Option<i32> {
         let [low_is_east, high_is_east] = [self.low, self.high].map(|end| end[0] > x);
         if low_is_east == high_is_east {
@@ -81,11 +86,12 @@ impl Edge {
         Some(self.low[1] + i32::try_from(rows).expect("between the ends"))
     }
 
-    /// The part that matters to the points of a cell, `[west, east] × [south, north]`, both ends
-    /// within; it may be nothing.
+    /// Returns the part that matters to the points of a cell, `[west, east] × [south, north]`, both
+    /// ends included; it may be empty.
     pub(super) fn clip(&self, [west, south]: Mm, [east, north]: Mm) -> Clip {
         let is_rising = self.low[0] <= self.high[0];
-        // Where the edge passes a meridian; its lower or upper end where it lies on one side.
+        // The row at which the edge passes an easting; its lower or upper end if the edge is on one
+        // side of it.
         let passes = |x: i32| {
             let end = if (self.low[0] > x) == is_rising {
                 self.low[1]
@@ -109,7 +115,7 @@ impl Edge {
         }
     }
 
-    /// Square millimetres from the point to the nearest place of the edge.
+    /// Returns the squared distance from the point to the edge, in square millimetres.
     pub(super) fn distance_2(&self, [x, y]: Mm) -> f64 {
         let (along_x, along_y) = self.along();
         let (off_x, off_y) = (far(x, self.low[0]), far(y, self.low[1]));
@@ -126,25 +132,28 @@ impl Edge {
         )
     }
 
-    /// The south-west and north-east corners of the rectangle around it.
+    /// Returns the south-west and north-east corners of its bounding box.
     pub(super) fn bounds(&self) -> (Mm, Mm) {
         let [x1, x2] = [self.low[0], self.high[0]];
         ([x1.min(x2), self.low[1]], [x1.max(x2), self.high[1]])
     }
 
-    /// A meridian at least a millimetre west of every place of the edge between two heights.
+    /// Returns an easting at least a millimetre west of every point of the edge between two
+    /// northings.
     pub(super) fn west_between(&self, south: i32, north: i32) -> i32 {
         let [a, b] = self.crossings_of(south, north);
         a.min(b) - 1
     }
 
-    /// A meridian at least a millimetre east of every place of the edge between two heights.
+    /// Returns an easting at least a millimetre east of every point of the edge between two
+    /// northings.
     pub(super) fn east_between(&self, south: i32, north: i32) -> i32 {
         let [a, b] = self.crossings_of(south, north);
         a.max(b) + 2
     }
 
-    /// Where the edge, as far as it reaches, passes two heights, or less than a millimetre west of that.
+    /// Returns the eastings at which the edge passes two northings, clamped to its ends, rounded
+    /// down to whole millimetres.
     fn crossings_of(&self, south: i32, north: i32) -> [i32; 2] {
         let rise = apart(self.high[1], self.low[1]);
         if rise == 0 {
@@ -158,7 +167,7 @@ impl Edge {
         })
     }
 
-    /// Whether any of the edge is in a rectangle, its sides included.
+    /// Returns whether any point of the edge is in a rectangle, its sides included.
     pub(super) fn touches(&self, [west, south]: Mm, [east, north]: Mm) -> bool {
         let ([left, lower], [right, upper]) = self.bounds();
         if right < west || left > east || upper < south || lower > north {
@@ -176,8 +185,8 @@ impl Edge {
 }
 
 impl Clip {
-    /// Whether the way from the point east to the cell's side, and up it to the corner, crosses the
-    /// edge an odd number of times.
+    /// Returns whether the path from the point east to the cell's side, and up that side to the
+    /// corner, crosses the edge an odd number of times.
     pub(super) fn is_crossed(&self, edge: &Edge, point: Mm) -> bool {
         let row = point[1];
         let is_east = self.from <= row && row < self.to && edge.line_is_east_of(point);
@@ -185,12 +194,12 @@ impl Clip {
     }
 }
 
-/// The difference, which is exact: an `f64` holds it.
+/// Returns the difference, which an `f64` represents exactly.
 fn far(a: i32, b: i32) -> f64 {
     f64::from(a) - f64::from(b)
 }
 
-/// The difference, which may be too large for an `i32`.
+/// Returns the difference, which may not fit in an `i32`.
 fn apart(a: i32, b: i32) -> i64 {
     i64::from(a) - i64::from(b)
 }

@@ -1,9 +1,11 @@
-//! Where boundaries are: exact point-in-polygon, distances to edges, neighbours.
+//! Spatial index of boundaries: exact point-in-polygon, distances to edges, and the nearest
+//! boundary.
 //!
-//! Everything is in whole millimetres of the British National Grid, and every point on a border
-//! belongs to exactly one side of it ([`edge`]). [`cells`] answer which boundaries cover a point and
-//! whose edges are near it, with [`crossings`] where edges are too dense for cells; [`outline`]s how far the edge of one boundary is, and an R-tree of the
-//! boundaries' boxes which one is nearest to a point outside them all.
+//! All geometry is in whole millimetres of the British National Grid, and every point on a border
+//! belongs to exactly one side of it ([`edge`]). [`cells`] find the boundaries that cover a point
+//! and the edges near it, with [`crossing_tree`] where edges are too dense for cells.
+//! [`edge_tree`]s measure the distance to the edges of one boundary, and an R-tree of bounding
+//! boxes finds the boundary nearest to a point outside all of them.
 
 mod cells;
 mod crossings;
@@ -20,25 +22,26 @@ use edge::{Edge, Mm, mm};
 use outline::Outline;
 
 const MM_PER_M: f64 = 1_000.0;
-/// Makes the distance to a box no more than that to an edge in it, however both were rounded.
+/// Scales the distance to a bounding box so that it never exceeds that to an edge in it, however
+/// both were rounded.
 const ROUNDING: f64 = 1.0 - 1e-9;
 
-/// Boundaries, in order to be asked what covers a point and what is near it.
+/// A spatial index of boundaries.
 ///
-/// A boundary is known by its place in the list that the index was built from.
+/// A boundary is identified by its position in the list from which the index was built.
 #[derive(Debug)]
 pub struct Spatial {
     boundaries: Vec<Boundary>,
     outlines: Vec<Outline>,
     cells: Cells,
     boxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
-    /// Whether any boundary holds only for a time.
+    /// Whether any boundary has a period.
     is_dated: bool,
 }
 
 impl Spatial {
-    /// Puts boundaries in order. Any rings will do; those that cross themselves hold the points that
-    /// they go around an odd number of times.
+    /// Builds the index of boundaries. Their rings need not be valid: a ring that crosses itself
+    /// contains the points around which it winds an odd number of times.
     pub fn build(boundaries: Vec<Boundary>) -> Spatial {
         let outlines: Vec<Outline> = boundaries
             .iter()
@@ -62,32 +65,33 @@ impl Spatial {
         }
     }
 
-    /// What it was built from.
+    /// Returns the boundaries from which the index was built.
     pub fn boundaries(&self) -> &[Boundary] {
         &self.boundaries
     }
 
-    /// One of them.
+    /// Returns the boundary at a position in that list.
     pub fn boundary(&self, at: u32) -> &Boundary {
         &self.boundaries[at as usize]
     }
 
-    /// The boundaries around the point on that day, in their order.
+    /// Returns the boundaries that cover the point on a day, in ascending order.
     pub fn covering(&self, point: BritishGrid, day: Date) -> Vec<u32> {
         let mut covering = Vec::new();
         self.covering_in(&mut covering, point, day);
         covering
     }
 
-    /// [`Spatial::covering`], in a list that may serve again.
+    /// Like [`BoundaryIndex::covering`], but with a buffer that can be reused.
     pub fn covering_in(&self, covering: &mut Vec<u32>, point: BritishGrid, day: Date) {
         covering.clear();
         self.cells.covering(mm(point), covering);
         self.of_day(covering, day);
     }
 
-    /// [`Spatial::covering`] for many points, which is quicker than one by one where the boundaries
-    /// are many: tells each point's place in the list, and the boundaries around it.
+    /// Like [`BoundaryIndex::covering`], for many points: calls `visit` with each point's position
+    /// in the list and the boundaries that cover it. Faster than one look-up after another if there
+    /// are many boundaries.
     pub fn covering_each(
         &self,
         points: &[BritishGrid],
@@ -111,14 +115,14 @@ impl Spatial {
         self.boundary(boundary).period.contains(day)
     }
 
-    /// Metres from the point to the nearest edge of the boundary.
+    /// Returns the distance in metres from the point to the nearest edge of the boundary.
     pub fn distance_to_edge_m(&self, boundary: u32, point: BritishGrid) -> f64 {
         let outline = &self.outlines[boundary as usize];
         outline.distance_2(mm(point), f64::INFINITY).sqrt() / MM_PER_M
     }
 
-    /// The boundaries with an edge nearer than `within_m` metres on that day, and how near; the
-    /// nearest first, equal ones in their order.
+    /// Returns the boundaries with an edge nearer than `within_m` metres on a day, with that
+    /// distance; the nearest first, equal distances in ascending order of boundary.
     pub fn edges_within(&self, point: BritishGrid, within_m: f64, day: Date) -> Vec<(u32, f64)> {
         let at = mm(point);
         let within_2 = (within_m * MM_PER_M).powi(2);
@@ -141,8 +145,8 @@ impl Spatial {
         near.into_iter().map(in_m).collect()
     }
 
-    /// At least the boundaries that on any day are around the point or have an edge nearer than
-    /// `within_m` metres, in their order.
+    /// Returns at least the boundaries that on any day cover the point or have an edge nearer than
+    /// `within_m` metres, in ascending order.
     pub(super) fn ever_near(&self, point: BritishGrid, within_m: f64) -> Vec<u32> {
         let at = mm(point);
         let mut near = Vec::new();
@@ -157,8 +161,8 @@ impl Spatial {
         near
     }
 
-    /// The boundary with the nearest edge on that day, and the metres to it; of equally near ones
-    /// the first.
+    /// Returns the boundary with the nearest edge on a day, with its distance in metres; among
+    /// equal distances the first.
     pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
         let at = mm(point);
         let mut best: Option<(u32, f64)> = None;
@@ -184,8 +188,8 @@ impl Spatial {
     }
 }
 
-/// The edges of a boundary's rings, in their order. Where a ring goes there and back again, there is
-/// none: it bounds nothing.
+/// Returns the edges of a boundary's rings, in their order. An edge that occurs an even number of
+/// times, such as one along which a ring goes there and back, is left out: it bounds nothing.
 fn edges_of(boundary: &Boundary) -> Vec<Edge> {
     let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
     let edges = rings.flat_map(|ring| {
@@ -208,7 +212,7 @@ fn edges_of(boundary: &Boundary) -> Vec<Edge> {
     edges
 }
 
-/// The corners of the square that holds every place nearer than that.
+/// Returns the corners of the square that contains every point nearer than `within_m`.
 fn square_around(point: Mm, within_m: f64) -> (Mm, Mm) {
     #[expect(
         clippy::cast_possible_truncation,
@@ -251,7 +255,8 @@ mod tests {
         }
     }
 
-    /// Two neighbours with a crooked border, and a lake in the left one with an island of its own.
+    /// Builds two neighbours with a crooked border, and a lake in the left one with an island area
+    /// in it.
     fn world() -> Spatial {
         Spatial::build(vec![
             boundary(
@@ -333,7 +338,7 @@ mod tests {
         );
     }
 
-    /// Crossings counted edge by edge, over all of them.
+    /// Counts crossings over all edges.
     fn naive(world: &Spatial, point: BritishGrid) -> Vec<u32> {
         let is_east = |edge: &&Edge| {
             let rows = edge.low[1]..edge.high[1];
@@ -344,7 +349,7 @@ mod tests {
         around.map(|(at, _)| at).collect()
     }
 
-    /// The distance to the nearest edge of each boundary, over all of them.
+    /// Returns the distance to the nearest edge of each boundary, over all edges.
     fn naive_distances(world: &Spatial, point: BritishGrid) -> Vec<(u32, f64)> {
         let nearest = (0..).zip(&world.outlines).map(|(at, outline)| {
             let all = outline
@@ -359,7 +364,7 @@ mod tests {
         distances.into_iter().map(in_m).collect()
     }
 
-    /// On every border of a cell of the world down to a size, next to it, and at random.
+    /// Generates points on the sides of cells, next to them, and at random.
     fn probes(scale: i32) -> impl Strategy<Value = (i32, i32)> {
         let along = move || {
             prop_oneof![
@@ -370,7 +375,7 @@ mod tests {
         (along(), along())
     }
 
-    /// Polygons of any rings whatever, most of them invalid.
+    /// Generates polygons of arbitrary rings, most of them invalid.
     fn any_boundary(scale: i32) -> impl Strategy<Value = Boundary> {
         let vertex = (0..scale, 0..scale);
         let ring = proptest::collection::vec(vertex, 0..12);
@@ -464,7 +469,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
-        /// A triangulated square has no gap and no overlap, wherever its inner vertices lie.
+        /// A triangulated square has no gaps or overlaps, wherever its inner vertex is.
         #[test]
         fn a_fan_of_triangles_covers_each_point_once(
             (cx, cy) in (1_i32..999, 1_i32..999), points in proptest::collection::vec((0_i32..1000, 0_i32..1000), 50),
@@ -479,7 +484,7 @@ mod tests {
             }
         }
 
-        /// Small worlds: every vertex lies on a border of a cell or next to one.
+        /// At this scale, every vertex is on the side of a cell or next to one.
         #[test]
         fn cells_answer_as_rings_do_in_a_small_world(
             boundaries in proptest::collection::vec(any_boundary(300), 0..8),
@@ -488,7 +493,7 @@ mod tests {
             assert_same_as_naive(&Spatial::build(boundaries), &points)?;
         }
 
-        /// Larger ones, with cells of many sizes.
+        /// At this scale, there are cells of many sizes.
         #[test]
         fn cells_answer_as_rings_do_in_a_large_world(
             boundaries in proptest::collection::vec(any_boundary(800_000_000), 1..30),
@@ -497,7 +502,7 @@ mod tests {
             assert_same_as_naive(&Spatial::build(boundaries), &points)?;
         }
 
-        /// Many boundaries about one place: more than a record has bits.
+        /// Many boundaries in one place: more than a record has bits.
         #[test]
         fn cells_answer_as_rings_do_in_a_crowd(
             boundaries in proptest::collection::vec(any_boundary(60), 30..60),
@@ -513,31 +518,31 @@ mod tests {
         let layers = dataset.boundaries.into_iter().map(|it| it.1);
         for boundaries in layers.chain([dataset.statistical_boundaries]) {
             let world = Spatial::build(boundaries);
-            // Each once, however many areas it bounds.
+            // Each edge once, however many areas it bounds.
             let edges: BTreeSet<&Edge> = world.outlines.iter().flat_map(Outline::edges).collect();
             let edges = edges.len();
             let (slots, crowded) = world.cells.sizes();
             assert_eq!(crowded, 0);
-            // Half of the budget at most.
+            // At most half of the budget.
             assert!(
                 slots <= 12 * edges + (1 << 15),
                 "{slots} slots, {edges} edges"
             );
-            // The root is as fine as the number of edges asks for: its squares are not larger because
+            // The root is as fine as the number of edges allows: its squares are not larger because
             // too many edges touch them.
             let squares = world.cells.root_squares();
             assert!(4 * squares > (edges * 64).clamp(1 << 8, 1 << 21));
         }
     }
 
-    /// A comb whose teeth are a kilometre long and a metre apart.
+    /// Returns a comb whose teeth are a kilometre long and a metre apart.
     fn comb(teeth: i32) -> Vec<(i32, i32)> {
         let vertices = (0..teeth).flat_map(|at| [(at * 1_000, 0), (at * 1_000 + 400, 1_000_000)]);
         let back = [(teeth * 1_000, 0), (teeth * 1_000, -1_000), (0, -1_000)];
         vertices.chain(back).collect()
     }
 
-    /// Teeth from around a circle to near its middle.
+    /// Returns a star whose teeth reach from a circle to near its centre.
     fn star(teeth: i32) -> Vec<(i32, i32)> {
         #[expect(clippy::cast_possible_truncation, reason = "within a kilometre")]
         let at = |number: i32, radius: f64| {
@@ -550,8 +555,8 @@ mod tests {
             .collect()
     }
 
-    /// Edges that are long and lie close together take room in proportion to their number, and each
-    /// point among them has its answer.
+    /// Long edges close together take memory in proportion to their number, and look-ups among them
+    /// stay exact.
     #[test]
     fn dense_edges_take_room_in_proportion_and_are_answered_exactly() {
         let turned: Vec<(i32, i32)> = comb(4_000).iter().map(|&(x, y)| (x - y, x + y)).collect();
@@ -562,7 +567,7 @@ mod tests {
             let (slots, crowded) = world.cells.sizes();
             assert!(slots < 12 * ring.len() + (1 << 16) + 100, "{slots}");
             assert!(crowded > 0);
-            // On vertices, next to them, and in between.
+            // On vertices, next to them, and between them.
             for (at, &(x, y)) in ring.iter().enumerate().step_by(97) {
                 let (next_x, next_y) = ring[(at + 1) % ring.len()];
                 let middle = ((x + next_x) / 2, (y + next_y) / 2);
@@ -581,7 +586,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 10, ..ProptestConfig::default() })]
 
-        /// Long enough for boxes of several levels.
+        /// Long enough for several levels of bounding boxes.
         #[test]
         fn a_long_ring_is_as_far_as_its_nearest_edge(
             ring in proptest::collection::vec((0..40_000, 0..40_000), 0..700),

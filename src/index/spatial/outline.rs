@@ -1,7 +1,7 @@
-//! How far a point is from the edges of a boundary: boxes of edges, boxes of boxes.
+//! The distance from a point to the edges of a boundary: a tree of bounding boxes.
 //!
-//! The edges of a ring follow each other, so eight in a row lie close together, and so do eight such
-//! runs: the boxes need no sorting.
+//! Consecutive edges of a ring are close together, so eight of them make a compact box, and so do
+//! eight of those boxes: no sorting is needed.
 //!
 //! ```text
 //!   boxes of level 2   ┌───────────────────────┐
@@ -12,25 +12,26 @@
 
 use super::edge::{Edge, Mm};
 
-/// Edges in a box, and boxes in a box of the next level.
+/// The number of edges in a box, and of boxes in a box of the next level.
 const FAN_OUT: usize = 8;
 
-/// So few edges are looked at one by one: boxes would be one more thing to fetch.
+/// With at most this many edges, all of them are measured: boxes would be more to read.
 const SCANNED_MAX: usize = 4 * FAN_OUT;
 
-/// Makes the distance to a box no more than that to an edge in it, however both were rounded: the
-/// former is an `f32`.
+/// Scales the distance to a box so that it never exceeds that to an edge in it, however both were
+/// rounded: the distance to the box is an `f32`.
 const NO_MORE: f32 = 1.0 - 1e-6;
 
-/// The edges of one boundary.
+/// The edges of one boundary, in a tree of bounding boxes.
 #[derive(Debug)]
 pub(super) struct Outline {
     edges: Vec<Edge>,
-    /// From the boxes of edges up to a level of no more than eight; none where the edges are few.
+    /// From the boxes of edges up to a level of at most eight boxes; empty if there are few edges.
     levels: Vec<Vec<Boxes>>,
 }
 
-/// Eight rectangles, their sides included, side by side: the processor measures several at a time.
+/// Eight bounding boxes, sides included, as a structure of arrays, so that the processor measures
+/// several at a time.
 #[derive(Debug, Clone, Copy)]
 struct Boxes {
     west: [i32; FAN_OUT],
@@ -56,13 +57,13 @@ impl Outline {
         &self.edges
     }
 
-    /// The corners of the rectangle around it; `None` where it has no edges.
+    /// Returns the corners of the bounding box, or `None` if there are no edges.
     pub(super) fn bounds(&self) -> Option<(Mm, Mm)> {
         around_edges(&self.edges)
     }
 
-    /// Square millimetres from the point to the nearest place of the nearest edge that is nearer than
-    /// `within_2`; else that.
+    /// Returns the squared distance in square millimetres from the point to the nearest edge that
+    /// is nearer than `within_2`, or `within_2` if there is none.
     pub(super) fn distance_2(&self, point: Mm, within_2: f64) -> f64 {
         match self.levels.len() {
             0 => nearest_of(&self.edges, point, within_2),
@@ -70,7 +71,8 @@ impl Outline {
         }
     }
 
-    /// Calls `tell` with every edge whose box meets a rectangle, sides included, and with some others.
+    /// Calls `visit` with every edge whose bounding box intersects a rectangle, sides included, and
+    /// with some others.
     pub(super) fn edges_near(&self, low: Mm, high: Mm, tell: &mut impl FnMut(Edge)) {
         match self.levels.len() {
             0 => self.edges.iter().copied().for_each(tell),
@@ -78,7 +80,7 @@ impl Outline {
         }
     }
 
-    /// Among the boxes of one group of a level.
+    /// Visits the boxes of one group of a level.
     fn near(&self, level: usize, group: usize, around: (Mm, Mm), tell: &mut impl FnMut(Edge)) {
         let Some(boxes) = self.levels[level].get(group) else {
             return;
@@ -92,13 +94,13 @@ impl Outline {
         }
     }
 
-    /// Among the boxes of one group of a level.
+    /// Searches the boxes of one group of a level.
     fn nearest(&self, level: usize, group: usize, point: Mm, mut best: f64) -> f64 {
         let Some(boxes) = self.levels[level].get(group) else {
             return best;
         };
         let mut away = boxes.distances_2(point);
-        // The nearest box first: it makes short work of the others.
+        // The nearest box first, because it usually excludes the others.
         loop {
             let nearer = |a, b| if away[b] < away[a] { b } else { a };
             let at = (1..FAN_OUT).fold(0, nearer);
@@ -114,7 +116,7 @@ impl Outline {
         }
     }
 
-    /// The edges of a box of the lowest level; none of one that only fills a place.
+    /// Returns the edges of a box of the lowest level; empty if the box only fills up its group.
     fn run(&self, at: usize) -> &[Edge] {
         let rest = self.edges.get(at * FAN_OUT..).unwrap_or_default();
         &rest[..rest.len().min(FAN_OUT)]
@@ -141,8 +143,8 @@ fn both(a: (Mm, Mm), b: (Mm, Mm)) -> (Mm, Mm) {
 }
 
 impl Boxes {
-    /// Of up to eight rectangles; the places that are left hold the first one once more, and lead to
-    /// nothing.
+    /// Creates a group of up to eight boxes. Unused places repeat the first box, and have no edges
+    /// or boxes in them.
     fn of(boxes: &[(Mm, Mm)]) -> Boxes {
         let each = |side: fn(&(Mm, Mm)) -> i32| {
             let mut sides = [side(&boxes[0]); FAN_OUT];
@@ -166,9 +168,10 @@ impl Boxes {
             && self.north[at] >= low[1]
     }
 
-    /// Square millimetres from the point to each rectangle, or a trifle less; 0 inside.
+    /// Returns a lower bound of the squared distance in square millimetres from the point to each
+    /// box; 0 inside it.
     fn distances_2(&self, [x, y]: Mm) -> [f32; FAN_OUT] {
-        // Positions keep within 1.7e9 mm of each other, so differences fit.
+        // Positions are within 1.7e9 mm of each other, so differences fit.
         let off = |low: i32, at: i32, high: i32| (low - at).max(at - high).max(0) as f32;
         std::array::from_fn(|at| {
             let across = off(self.west[at], x, self.east[at]);
