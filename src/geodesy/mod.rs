@@ -1,21 +1,20 @@
-//! Longitude and latitude to British National Grid and back, with OSTN15.
+//! Conversion between longitude and latitude and the British National Grid, with OSTN15.
 //!
-//! Longitude and latitude are ETRS89 degrees (EPSG:4258); eastings and northings
-//! are OSGB36 / British National Grid metres (EPSG:27700). WGS84 (EPSG:4326) is
-//! taken for ETRS89, as is usual in Great Britain; the two move apart by 2.5 cm a
-//! year and agreed in 1989.
+//! Longitude and latitude are ETRS89 degrees (EPSG:4258); eastings and northings are OSGB36 /
+//! British National Grid metres (EPSG:27700). WGS84 (EPSG:4326) is treated as ETRS89, as is usual
+//! in Great Britain. The two agreed in 1989 and diverge by 2.5 cm a year.
 //!
-//! OSTN15 is Ordnance Survey's definition of the National Grid in terms of ETRS89,
-//! so there is nothing to be accurate against but OS's own test points: all forty
-//! are met to 1 mm both ways. A Helmert shift would be some metres off.
+//! OSTN15 is Ordnance Survey's definition of the National Grid in terms of ETRS89, so the only
+//! reference for accuracy is OS's own test points: all forty are met to 1 mm in both directions. A
+//! Helmert transformation would be some metres off.
 //!
-//! The two directions undo each other to 1 mm, except in the far west, where OS's
-//! formulae do not: 2 mm in the Outer Hebrides and 5 mm at St Kilda, as the published
-//! test points themselves show (TP31). `transverse_mercator.rs` has the figures.
+//! The two directions are inverses of each other to 1 mm, except in the far west, where OS's
+//! formulae are not: 2 mm in the Outer Hebrides and 5 mm at St Kilda, as the published test points
+//! themselves show (TP31). Details are in `transverse_mercator.rs`.
 //!
-//! "On the grid" is a rectangle of 700 by 1,250 km that also holds the Isle of Man,
-//! the eastern half of Ireland and a strip of France. OS fills all of it with
-//! shifts, so an answer does not mean that a place is in Great Britain.
+//! The grid is a rectangle of 700 by 1,250 km that also includes the Isle of Man, the eastern half
+//! of Ireland and a strip of France. OS provides shifts for all of it, so a result does not mean
+//! that a position is in Great Britain.
 //!
 //! The first call decodes the shift grid, which takes some milliseconds and 3.5 MB.
 
@@ -26,33 +25,33 @@ use crate::domain::{BritishGrid, LonLat};
 mod ostn15;
 mod transverse_mercator;
 
-/// A box that holds the whole shift grid with room to spare (its corners reach from
-/// 9.4° W to 3.6° E and from 49.7° N to 61.1° N). Farther out the projection's
-/// series would bring places such as the other side of the Earth back onto the grid.
+/// A box that contains the whole shift grid with a margin (the grid's corners reach from 9.4° W to
+/// 3.6° E and from 49.7° N to 61.1° N). Further out, the projection's series would bring positions
+/// such as those on the other side of the Earth back onto the grid.
 const LON_RANGE: RangeInclusive<f64> = -12.0..=8.0;
 const LAT_RANGE: RangeInclusive<f64> = 48.0..=63.0;
 
-/// The British National Grid position of an ETRS89 longitude and latitude, to the
-/// nearest millimetre.
+/// Converts an ETRS89 longitude and latitude to the British National Grid, rounded to the nearest
+/// millimetre.
 ///
-/// `None` off the OSTN15 grid, and where [`BritishGrid`] cannot hold the result.
+/// Returns `None` outside the OSTN15 grid, and if [`BritishGrid`] cannot represent the result.
 pub fn to_grid(position: LonLat) -> Option<BritishGrid> {
     let (easting, northing) = to_grid_metres(position.lon(), position.lat())?;
     BritishGrid::from_metres(easting, northing).ok()
 }
 
-/// The ETRS89 longitude and latitude of a British National Grid position.
+/// Converts a British National Grid position to an ETRS89 longitude and latitude.
 ///
-/// `None` off the OSTN15 grid.
+/// Returns `None` outside the OSTN15 grid.
 pub fn to_lonlat(position: BritishGrid) -> Option<LonLat> {
     let (lon, lat) = to_lonlat_degrees(position.easting_m(), position.northing_m())?;
     LonLat::new(lon, lat).ok()
 }
 
-/// British National Grid easting and northing in metres, unrounded, of an ETRS89
-/// longitude and latitude in degrees.
+/// Converts an ETRS89 longitude and latitude in degrees to an unrounded British National Grid
+/// easting and northing in metres.
 ///
-/// `None` off the OSTN15 grid and for anything that is not a finite number.
+/// Returns `None` outside the OSTN15 grid and for anything that is not a finite number.
 pub fn to_grid_metres(lon: f64, lat: f64) -> Option<(f64, f64)> {
     if !LON_RANGE.contains(&lon) || !LAT_RANGE.contains(&lat) {
         return None;
@@ -61,10 +60,10 @@ pub fn to_grid_metres(lon: f64, lat: f64) -> Option<(f64, f64)> {
     ostn15::to_osgb36(easting, northing)
 }
 
-/// ETRS89 longitude and latitude in degrees, unrounded, of a British National Grid
-/// easting and northing in metres.
+/// Converts a British National Grid easting and northing in metres to an unrounded ETRS89 longitude
+/// and latitude in degrees.
 ///
-/// `None` off the OSTN15 grid and for anything that is not a finite number.
+/// Returns `None` outside the OSTN15 grid and for anything that is not a finite number.
 pub fn to_lonlat_degrees(easting: f64, northing: f64) -> Option<(f64, f64)> {
     let (easting, northing) = ostn15::to_etrs89(easting, northing)?;
     Some(transverse_mercator::unproject(easting, northing))
@@ -121,7 +120,7 @@ mod tests {
     }
 
     proptest! {
-        /// East of 120 km; the module docs say what happens west of it.
+        /// East of 120 km; the module documentation describes what happens west of it.
         #[test]
         fn grid_to_lonlat_to_grid_is_within_a_millimetre(
             easting in 120_000.0..660_000.0,

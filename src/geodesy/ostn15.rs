@@ -1,10 +1,10 @@
-//! OSTN15: the shifts from ETRS89 to OSGB36, node by node a kilometre apart.
+//! OSTN15: the shifts from ETRS89 to OSGB36, at nodes a kilometre apart.
 //!
-//! Ordnance Survey's *Transformations and OSGM15 user guide* (v1.3, 2020), chapter 3,
-//! gives both procedures. The file is described in `data/ostn15/README.md`.
+//! Ordnance Survey's *Transformations and OSGM15 user guide* (v1.3, 2020), chapter 3, gives both
+//! procedures. `data/ostn15/README.md` describes the file.
 //!
-//! All positions here are eastings and northings in metres on the National Grid
-//! projection. The nodes are those of ETRS89, whose projection is on GRS80.
+//! All positions here are eastings and northings in metres on the National Grid projection. The
+//! nodes are those of ETRS89, whose projection is on GRS80.
 
 use std::{
     io::{self, Read},
@@ -19,19 +19,19 @@ const ROWS: usize = 1_251;
 const NODES: usize = COLUMNS * ROWS;
 const SPACING_M: f64 = 1_000.0;
 
-/// Where the last column and the last row stand.
+/// The coordinates of the last column and the last row.
 const EASTING_MAX_M: f64 = 700_000.0;
 const NORTHING_MAX_M: f64 = 1_250_000.0;
 
-/// What a stored zero means, millimetres east and north.
+/// The shift that a stored zero represents, in millimetres east and north.
 const BASE_MM: [f64; 2] = [80_000.0, -90_000.0];
 
-/// OS's tolerance for the inverse. Shifts change by less than 0.3 m a kilometre, so
-/// each step divides the error by 2,000 or more: when two successive shifts agree
-/// to 0.1 mm, the later one is right to less than a micrometre.
+/// OS's tolerance for the inverse. Shifts change by less than 0.3 m per kilometre, so each step
+/// divides the error by 2,000 or more: when two successive shifts agree to 0.1 mm, the later one is
+/// correct to less than a micrometre.
 const SHIFT_TOLERANCE_M: f64 = 0.000_1;
 
-/// Three evaluations are enough anywhere on the grid, and only NaN needs the bound.
+/// Three evaluations suffice everywhere on the grid; the limit only ends the loop for NaN.
 const SHIFT_STEPS_MAX: usize = 8;
 
 /// 3.5 MB, decoded on first use.
@@ -40,7 +40,7 @@ static GRID: LazyLock<ShiftGrid> = LazyLock::new(|| {
         .expect("the shift grid in the binary is the one that the tests decode")
 });
 
-/// OSGB36 easting and northing of an ETRS89 one, or `None` off the grid.
+/// Returns the OSGB36 easting and northing of an ETRS89 one, or `None` outside the grid.
 pub(super) fn to_osgb36(easting: f64, northing: f64) -> Option<(f64, f64)> {
     if !covers(easting, northing) {
         return None;
@@ -49,9 +49,9 @@ pub(super) fn to_osgb36(easting: f64, northing: f64) -> Option<(f64, f64)> {
     Some((easting + east, northing + north))
 }
 
-/// ETRS89 easting and northing of an OSGB36 one, or `None` off the grid.
+/// Returns the ETRS89 easting and northing of an OSGB36 one, or `None` outside the grid.
 ///
-/// The edge of the grid is judged by the ETRS89 position, as it is forwards.
+/// The ETRS89 position decides whether it is outside, as in the forward direction.
 pub(super) fn to_etrs89(easting: f64, northing: f64) -> Option<(f64, f64)> {
     let mut shift = GRID.shift(easting, northing);
     for _ in 0..SHIFT_STEPS_MAX {
@@ -67,20 +67,21 @@ pub(super) fn to_etrs89(easting: f64, northing: f64) -> Option<(f64, f64)> {
     None
 }
 
-/// Whether the grid has a shift for this ETRS89 position: edges included, NaN not.
+/// Returns whether the grid has a shift for an ETRS89 position: its edges are included, NaN is not.
 fn covers(easting: f64, northing: f64) -> bool {
     (0.0..=EASTING_MAX_M).contains(&easting) && (0.0..=NORTHING_MAX_M).contains(&northing)
 }
 
-/// East and north shifts of all nodes in millimetres above [`BASE_MM`], side by side
-/// because they are always wanted together; rows from the south, nodes from the west.
+/// The east and north shifts of all nodes in millimetres above [`BASE_MM`], side by side because
+/// they are always read together; rows from the south, nodes from the west.
 struct ShiftGrid(Vec<[u16; 2]>);
 
 impl ShiftGrid {
-    /// East and north shift in metres, bilinear between the four nodes around.
+    /// Returns the east and north shift in metres, interpolated bilinearly between the four
+    /// surrounding nodes.
     ///
-    /// A position off the grid gets the shift of the nearest edge, so that the
-    /// inverse can step over the edge on its way; NaN gives NaN.
+    /// A position outside the grid gets the shift of the nearest edge, so that the inverse may
+    /// cross the edge while it converges; NaN gives NaN.
     fn shift(&self, easting: f64, northing: f64) -> (f64, f64) {
         let (column, t) = cell(easting, COLUMNS);
         let (row, u) = cell(northing, ROWS);
@@ -105,7 +106,8 @@ impl ShiftGrid {
     }
 }
 
-/// The cell that holds a coordinate, and how far into it the coordinate is: 0 to 1.
+/// Returns the cell that contains a coordinate, and the position of the coordinate in it, from 0 to
+/// 1.
 ///
 /// The far edge of the grid belongs to the last cell.
 #[expect(
@@ -120,7 +122,7 @@ fn cell(coordinate_m: f64, nodes: usize) -> (usize, f64) {
     (index, position - index as f64)
 }
 
-/// Metres from the millimetres at the corners, given SW, SE, NW, NE.
+/// Interpolates the millimetres at the corners (SW, SE, NW, NE) and converts them to metres.
 fn interpolate(corners: [[u16; 2]; 4], axis: usize, t: f64, u: f64) -> f64 {
     let [sw, se, nw, ne] = corners.map(|node| f64::from(node[axis]));
     let south = sw + t * (se - sw);
@@ -128,11 +130,11 @@ fn interpolate(corners: [[u16; 2]; 4], axis: usize, t: f64, u: f64) -> f64 {
     (BASE_MM[axis] + south + u * (north - south)) / 1_000.0
 }
 
-/// Undoes the prediction of one axis: a plane of low bytes, then one of high bytes.
+/// Decodes the predicted values of one axis: a plane of low bytes, then one of high bytes.
 ///
-/// A stored node is what its west, south and south-west neighbours did not predict
-/// (west + south − south-west). That makes the difference between a node and the
-/// one south of it a running sum along the row.
+/// The stored value of a node is the residual of its prediction from its west, south and south-west
+/// neighbours (west + south − south-west). The difference between a node and the one south of it is
+/// therefore a running sum along the row.
 fn integrate(planes: &[u8]) -> Vec<u16> {
     let (low, high) = planes.split_at(NODES);
     let mut nodes: Vec<u16> = Vec::with_capacity(NODES);
@@ -148,7 +150,7 @@ fn integrate(planes: &[u8]) -> Vec<u16> {
     nodes
 }
 
-/// 0, 1, 2, 3, 4 … back to 0, −1, 1, −2, 2 …, modulo 2¹⁶.
+/// Maps 0, 1, 2, 3, 4 … back to 0, −1, 1, −2, 2 …, modulo 2¹⁶.
 fn unzigzag(stored: u16) -> u16 {
     (stored >> 1) ^ (stored & 1).wrapping_neg()
 }
@@ -157,7 +159,7 @@ fn unzigzag(stored: u16) -> u16 {
 mod tests {
     use super::*;
 
-    /// Shifts as OS's data file prints them, by easting and northing in kilometres.
+    /// Checks a node against OS's data file; easting and northing are in kilometres.
     #[track_caller]
     fn check_node(east_km: f64, north_km: f64, expected: (f64, f64)) {
         let (east, north) = GRID.shift(east_km * 1_000.0, north_km * 1_000.0);
@@ -177,7 +179,7 @@ mod tests {
         check_node(530.0, 180.0, (98.548, -78.565));
     }
 
-    /// The whole grid in two sums, made from the data file's own columns.
+    /// Checks the whole grid by two sums, calculated from the data file's own columns.
     #[test]
     fn the_shifts_of_all_nodes_add_up() {
         let total = |axis: usize| GRID.0.iter().map(|node| u64::from(node[axis])).sum::<u64>();
@@ -206,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_inverse_reaches_the_edges_that_forward_does() {
-        // These come to lie east of 700 km and south of 0 on the OSGB36 side.
+        // On the OSGB36 side, these are east of 700 km and south of 0.
         for (easting, northing) in [(699_999.0, 1_000.0), (300_000.0, 1.0)] {
             let osgb36 = to_osgb36(easting, northing).expect("on the grid");
             let etrs89 = to_etrs89(osgb36.0, osgb36.1).expect("the same position");

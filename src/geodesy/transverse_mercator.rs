@@ -1,22 +1,20 @@
 //! The transverse Mercator projection of the National Grid, on the GRS80 ellipsoid.
 //!
-//! Formulae and constants are those of Ordnance Survey's *Transformations and
-//! OSGM15 user guide* (v1.3, 2020), annexes B and C, which are also in its *Guide
-//! to coordinate systems in Great Britain*. The result is an ETRS89 easting and
-//! northing: the frame in which OSTN15 looks up its shifts, some 100 m from
-//! British National Grid.
+//! The formulae and constants are those of Ordnance Survey's *Transformations and OSGM15 user
+//! guide* (v1.3, 2020), annexes B and C, which are also in its *Guide to coordinate systems in
+//! Great Britain*. The result is an ETRS89 easting and northing, by which OSTN15 looks up its
+//! shifts; it is some 100 m from the British National Grid.
 //!
-//! OS's truncated series are kept on purpose. An exact projection (Krüger's series
-//! to n⁵) differs from them by less than 0.1 mm over most of Great Britain, but by
-//! 0.9 mm forwards and 5.7 mm backwards at St Kilda, where it misses the published
-//! test points. For the same reason [`unproject`] undoes [`project`] to 1 mm only
-//! east of 120 km, to 2 mm in the Outer Hebrides, to 5 mm at St Kilda and to
-//! 11 mm in the grid's empty north-western corner.
+//! OS's truncated series are used deliberately. An exact projection (Krüger's series to n⁵) differs
+//! from them by less than 0.1 mm over most of Great Britain, but by 0.9 mm forwards and 5.7 mm
+//! backwards at St Kilda, where it misses the published test points. For the same reason
+//! [`unproject`] inverts [`project`] to 1 mm only east of 120 km, to 2 mm in the Outer Hebrides, to
+//! 5 mm at St Kilda and to 11 mm in the empty north-western corner of the grid.
 //!
-//! Three rearrangements make it quick and change nothing: products of sines and
-//! cosines in the meridian arc are written as sines of multiples of the latitude,
-//! powers of the longitude are gathered with those of cos φ, and the footpoint
-//! latitude comes from the arc's series reverted instead of from an iteration.
+//! Three rearrangements make it faster without changing the result: products of sines and cosines
+//! in the meridian arc are written as sines of multiples of the latitude, powers of the longitude
+//! are combined with those of cos φ, and the footpoint latitude comes from the reverted series of
+//! the arc instead of an iteration.
 
 /// Semi-axes of GRS80 in metres, as OS rounds them.
 const SEMI_MAJOR_M: f64 = 6_378_137.0;
@@ -47,12 +45,12 @@ const ARC: [f64; 4] = [
     SEMI_MINOR_M * SCALE * (35.0 / 24.0 * N3) / -2.0,
 ];
 
-/// The arc from the equator to φ0, 49° N; a test recomputes it, for `sin` is not `const`.
+/// The arc from the equator to φ0, 49° N. A test recomputes it, because `sin` is not `const`.
 const ARC_TO_TRUE_ORIGIN_M: f64 = 5_427_462.685_857_428;
 
-/// Coefficients of sin 2µ, sin 4µ, sin 6µ and sin 8µ in the latitude whose arc is
-/// `ARC[0]` µ: the sine series above reverted to the fourth order in n, as Lagrange's
-/// theorem gives it. A test measures what is left.
+/// Coefficients of sin 2µ, sin 4µ, sin 6µ and sin 8µ in the latitude whose arc is `ARC[0]` µ: the
+/// sine series above, reverted to the fourth order in n by Lagrange's theorem. A test measures the
+/// remaining error.
 const FOOTPOINT: [f64; 4] = {
     let [a2, a4, a6] = [ARC[1] / ARC[0], ARC[2] / ARC[0], ARC[3] / ARC[0]];
     let a2_squared = a2 * a2;
@@ -65,9 +63,10 @@ const FOOTPOINT: [f64; 4] = {
     ]
 };
 
-/// ETRS89 easting and northing in metres of a longitude and latitude in degrees.
+/// Projects a longitude and latitude in degrees to an ETRS89 easting and northing in metres.
 ///
-/// Meaningful on the OSTN15 grid and some degrees around; the caller sees to that.
+/// The result is meaningful on the OSTN15 grid and some degrees around it; the caller must check
+/// that.
 pub(super) fn project(lon: f64, lat: f64) -> (f64, f64) {
     let latitude = lat.to_radians();
     let ellipse = Ellipse::at(latitude);
@@ -96,9 +95,9 @@ pub(super) fn project(lon: f64, lat: f64) -> (f64, f64) {
     (easting, northing)
 }
 
-/// Longitude and latitude in degrees of an ETRS89 easting and northing in metres.
+/// Returns the longitude and latitude in degrees of an ETRS89 easting and northing in metres.
 ///
-/// Meaningful on the OSTN15 grid; the caller sees to that.
+/// The result is meaningful on the OSTN15 grid; the caller must check that.
 pub(super) fn unproject(easting: f64, northing: f64) -> (f64, f64) {
     let footpoint = footpoint_latitude(northing);
     let Ellipse {
@@ -130,10 +129,10 @@ pub(super) fn unproject(easting: f64, northing: f64) -> (f64, f64) {
     )
 }
 
-/// The latitude in radians that has this northing on the central meridian: φ′.
+/// Returns the latitude in radians that has a northing on the central meridian: φ′.
 ///
-/// OS iterates until less than 0.01 mm of the arc is missing. The reverted series
-/// leaves less than 0.001 mm at once.
+/// OS iterates until the arc is correct to 0.01 mm. The reverted series is correct to 0.001 mm at
+/// once.
 fn footpoint_latitude(northing: f64) -> f64 {
     let mu = (northing - FALSE_NORTHING_M + ARC_TO_TRUE_ORIGIN_M) / ARC[0];
     let (sin, cos) = mu.sin_cos();
@@ -145,7 +144,7 @@ fn footpoint_latitude(northing: f64) -> f64 {
         .sum::<f64>()
 }
 
-/// What both series need to know about one latitude.
+/// Quantities at one latitude that both series need.
 struct Ellipse {
     sin: f64,
     cos: f64,
@@ -169,14 +168,14 @@ impl Ellipse {
         }
     }
 
-    /// Metres along the central meridian from the equator to this latitude.
+    /// Returns the length of the central meridian from the equator to this latitude, in metres.
     fn meridian_arc(&self, latitude: f64) -> f64 {
         let [sin2, sin4, sin6, _] = sines_of_multiples(self.sin, self.cos);
         ARC[0] * latitude + ARC[1] * sin2 + ARC[2] * sin4 + ARC[3] * sin6
     }
 }
 
-/// sin 2x, sin 4x, sin 6x and sin 8x from sin x and cos x.
+/// Returns sin 2x, sin 4x, sin 6x and sin 8x, given sin x and cos x.
 fn sines_of_multiples(sin: f64, cos: f64) -> [f64; 4] {
     let sin2 = 2.0 * sin * cos;
     let cos2 = 1.0 - 2.0 * sin * sin;
@@ -191,7 +190,7 @@ mod tests {
 
     const TRUE_ORIGIN_LAT: f64 = 49.0;
 
-    /// Caister water tower, the worked example of OS's user guide.
+    /// Caister water tower, the worked example in OS's user guide.
     const CAISTER_LON_LAT: (f64, f64) = (1.716_073_972, 52.658_007_833);
     const CAISTER_ETRS89: (f64, f64) = (651_307.003_0, 313_255.685_9);
 
@@ -218,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_published_example_unprojects_to_its_last_digit() {
-        // The guide's own way back starts from millimetres and gains 0.2 mm in easting.
+        // The guide's own inverse starts from millimetres and gains 0.2 mm in easting.
         let (lon, lat) = unproject(651_307.003_2, 313_255.686_0);
         assert!((lon - CAISTER_LON_LAT.0).abs() < 2e-9, "{lon}");
         assert!((lat - CAISTER_LON_LAT.1).abs() < 2e-9, "{lat}");
@@ -234,8 +233,8 @@ mod tests {
         }
     }
 
-    /// OS's formulae to the letter, evaluated by another program: the rearrangement
-    /// is to change nothing, least of all in the far corners.
+    /// Results of OS's unmodified formulae, calculated by another program: the rearrangements must
+    /// not change them, even in the far corners.
     #[test]
     fn the_rearranged_formulae_are_those_of_the_annexes() {
         for ((lon, lat), (easting, northing)) in [
@@ -278,7 +277,7 @@ mod tests {
             ),
         ] {
             let (found_lon, found_lat) = unproject(easting, northing);
-            // 1e-10 degrees are 0.01 mm, what OS leaves its own iteration.
+            // 1e-10 degrees are 0.01 mm, the tolerance of OS's own iteration.
             assert!(
                 (found_lon - lon).hypot(found_lat - lat) < 1e-10,
                 "{found_lon} {found_lat}"
@@ -286,7 +285,7 @@ mod tests {
         }
     }
 
-    /// Where the module docs say that OS's two series stop agreeing.
+    /// Tests how closely OS's two series agree, as the module documentation states.
     #[test]
     fn unprojecting_undoes_projecting_as_closely_as_documented() {
         for (west_of, tolerance_m) in [(120_000, 1e-3), (55_000, 5e-3), (0, 11e-3)] {
