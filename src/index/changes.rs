@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn grounds_and_shares_of_practices_count_where_they_are() {
         let mut dated = dataset();
-        let (_, grounds) = dated.boundaries.last_mut().expect("of practices");
+        let (_, grounds) = dated.boundaries.last_mut().expect("layers");
         let mut later = strip("A00006", 25.0, 40.0);
         (later.period, later.extent) = (from(date(2023, 5, 1)), Extent::Outer);
         grounds.push(later);

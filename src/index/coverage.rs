@@ -397,7 +397,7 @@ mod tests {
     #[test]
     fn only_what_may_be_in_an_area_is_asked_about() {
         let index = index();
-        let ground = |layer, id| index.ground(layer, id, DAY).expect("it has ground");
+        let ground = |layer, id| index.ground(layer, id, DAY).expect("it has a boundary");
         let k = ground(Layer::Icc, "k");
         let (inside, outside) = (km(5.0, 5.0), km(15.0, 5.0));
         // In its statistical area wherever the position is; with another statistical area, only

@@ -282,13 +282,13 @@ mod tests {
     const BEFORE: Date = date(2024, 6, 30);
 
     fn refused(dataset: Dataset) -> String {
-        Index::build(dataset).expect_err("refused").to_string()
+        Index::build(dataset).expect_err("it is invalid").to_string()
     }
 
     #[test]
     fn an_area_has_a_number_and_on_each_day_a_version_and_a_ground() {
         let index = index();
-        let icb = index.layer(Layer::Icb).expect("held");
+        let icb = index.layer(Layer::Icb).expect("in the dataset");
         assert_eq!((icb.count(), icb.number("north")), (1, Some(0)));
         let names = icb.versions_of(0).iter().map(|it| it.name.as_str());
         assert_eq!(names.collect::<Vec<_>>(), ["NORTH", "WIDER"]);
@@ -303,7 +303,7 @@ mod tests {
         );
         assert_eq!(icb.boundaries_of(0), [0, 1]);
         assert_eq!((icb.area_of(0), icb.area_of(1)), (0, 0));
-        let icc = index.layer(Layer::Icc).expect("held");
+        let icc = index.layer(Layer::Icc).expect("in the dataset");
         assert_eq!(icc.count(), 2);
         let numbers = ["k", "l", "m"].map(|id| icc.number(id));
         assert_eq!(numbers, [Some(0), Some(1), None]);
@@ -336,7 +336,7 @@ mod tests {
             });
         }
         let index = built(dataset);
-        let layer = index.layer(Layer::SubCommunity).expect("held");
+        let layer = index.layer(Layer::SubCommunity).expect("in the dataset");
         let ever = |day| layer.area_ever("was", day).map(|it| it.name.as_str());
         assert_eq!(ever(date(2022, 6, 1)), Some("OLD"));
         assert_eq!(ever(BEFORE), Some("NEWER"));
@@ -353,14 +353,14 @@ mod tests {
             ..area(Layer::SubCommunity, "without-ground")
         });
         let index = built(dataset);
-        let icb = index.layer(Layer::Icb).expect("held");
+        let icb = index.layer(Layer::Icb).expect("in the dataset");
         assert_eq!(icb.changes_until(BEFORE), 0);
         assert_eq!(icb.changes_until(WIDENED), 1);
         assert_eq!(icb.changes_until(DAY), 1);
         assert_eq!(icb.changed_on(BEFORE), None);
         assert_eq!(icb.changed_on(DAY), Some(WIDENED));
         assert_eq!((icb.day_of(0), icb.day_of(1)), (BEFORE, WIDENED));
-        let still = index.layer(Layer::SubCommunity).expect("held");
+        let still = index.layer(Layer::SubCommunity).expect("in the dataset");
         assert_eq!(still.changes_until(DAY), 0);
         assert_eq!(still.day_of(0), FIRST_DATA);
     }
@@ -368,7 +368,7 @@ mod tests {
     #[test]
     fn a_statistical_area_lies_in_areas_for_a_time() {
         let index = index();
-        let icc = index.layer(Layer::Icc).expect("held");
+        let icc = index.layer(Layer::Icc).expect("in the dataset");
         let on = |row, day| -> Vec<u32> { icc.assigned(row, day).map(|it| it.area).collect() };
         assert_eq!(on(0, DAY), [0]);
         assert_eq!(on(1, DAY), [1]);
@@ -379,7 +379,7 @@ mod tests {
         assert_eq!(icc.ever_assigned(3).len(), 0);
         assert_eq!(icc.all_assigned().count(), 3);
         assert!(icc.is_assigned(0));
-        let icb = index.layer(Layer::Icb).expect("held");
+        let icb = index.layer(Layer::Icb).expect("in the dataset");
         assert!(!icb.is_assigned(0));
         assert_eq!(icb.all_assigned().count(), 0);
     }
@@ -393,18 +393,18 @@ mod tests {
         });
         assert_eq!(
             refused(twice),
-            "icb `north` has two versions that hold on the same day"
+            "icb `north` has two versions valid on the same day"
         );
         // The inner and outer boundaries of a practice may overlap in time, as they do in the test
         // dataset.
         let mut grounds = dataset();
-        let (_, of_practices) = grounds.boundaries.last_mut().expect("of practices");
+        let (_, of_practices) = grounds.boundaries.last_mut().expect("layers");
         let mut inner = strip("A00003", 1.0, 2.0);
         (inner.extent, inner.period) = (Extent::Inner, until(DAY));
         of_practices.push(inner);
         assert_eq!(
             refused(grounds),
-            "gp-practice `A00003` has two versions that hold on the same day"
+            "gp-practice `A00003` has two versions valid on the same day"
         );
     }
 
@@ -414,11 +414,11 @@ mod tests {
         strange.boundaries[0].1.push(strip("south", 0.0, 1.0));
         assert_eq!(
             refused(strange),
-            "a boundary of icb names `south`, which is not in the dataset"
+            "a boundary of icb refers to `south`, which is not in the dataset"
         );
         let mut undated = dataset();
         undated.manifest.layers[0].first_data = "soon".into();
-        let told = Index::build(undated).expect_err("refused");
+        let told = Index::build(undated).expect_err("it is invalid");
         assert!(
             matches!(&told, IndexError::Manifest { what, .. } if what == "first_data of layer `icb`"),
             "{told}"

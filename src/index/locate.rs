@@ -873,7 +873,7 @@ mod tests {
 
     fn found<'a, 'i>(layers: &'a [(Layer, Found<'i>)], layer: Layer) -> &'a Found<'i> {
         let found = layers.iter().find(|(id, _)| *id == layer);
-        &found.expect("of every layer something is said").1
+        &found.expect("every layer has a result").1
     }
 
     /// Describes each match of a layer and its basis.
@@ -910,7 +910,7 @@ mod tests {
         let [area] = areas_in(&answer.residence, layer) else {
             panic!("one area")
         };
-        let edge = area.edge.as_ref().expect("it is measured");
+        let edge = area.edge.as_ref().expect("measured");
         let others = edge.alternatives.iter();
         let others = others.map(|it| (it.area.id.clone(), it.distance_m));
         (edge.certainty, edge.distance_m, others.collect())
@@ -1048,7 +1048,7 @@ mod tests {
         let index = index();
         let answer = index.locate(&of("LA2 1AB"));
         let [(Layer::Icc, nearest)] = answer.nearest[..] else {
-            panic!("of the communities alone")
+            panic!("only the communities")
         };
         assert_eq!(nearest.area.id, "l");
         assert!((nearest.distance_m - 10_000.0).abs() < 1e-6);
@@ -1058,7 +1058,7 @@ mod tests {
     #[test]
     fn a_practice_alone_covers_a_place_too() {
         let mut dataset = dataset();
-        let (_, grounds) = dataset.boundaries.last_mut().expect("of practices");
+        let (_, grounds) = dataset.boundaries.last_mut().expect("layers");
         grounds[0] = strip("A00003", 14.0, 40.0);
         let index = built(dataset);
         let answer = index.locate(&of("LA2 1AB"));
@@ -1075,7 +1075,7 @@ mod tests {
         query.practice = Some("A00001".parse());
         let index = index();
         let answer = index.locate(&query);
-        let registration = answer.registration.expect("asked about");
+        let registration = answer.registration.expect("requested");
         assert_eq!(registration.areas.len(), 4);
         for (_, found) in &registration.areas {
             assert_eq!(words(found), unknown);
@@ -1084,7 +1084,7 @@ mod tests {
         query.as_of = FIRST_DATA;
         let answer = index.locate(&query);
         assert_eq!(words(&answer.residence[0].1), ["K directory"]);
-        let registration = answer.registration.expect("asked about");
+        let registration = answer.registration.expect("requested");
         assert_eq!(words(&registration.areas[0].1), ["K membership"]);
     }
 
@@ -1121,7 +1121,7 @@ mod tests {
         let [area] = areas_in(&answer.residence, Layer::Icc) else {
             panic!("one area")
         };
-        let others = &area.edge.as_ref().expect("it is measured").alternatives;
+        let others = &area.edge.as_ref().expect("measured").alternatives;
         let others: Vec<(&str, f64)> = others
             .iter()
             .map(|it| (it.area.id.as_str(), it.distance_m))
@@ -1220,7 +1220,7 @@ mod tests {
         assert_eq!(format!("{answer:?}"), "Answer { status: Located, .. }");
         let location = answer.location.expect("known");
         assert_eq!(format!("{location:?}"), "Location(…)");
-        let registration = answer.registration.expect("asked about");
+        let registration = answer.registration.expect("requested");
         assert_eq!(format!("{registration:?}"), "Registration(…)");
     }
 
@@ -1262,7 +1262,7 @@ mod tests {
         let index = index();
         let answer = index.locate(&registered("A00004"));
         assert_eq!(answer.status, Status::Missing);
-        let registration = answer.registration.expect("asked about");
+        let registration = answer.registration.expect("requested");
         assert_eq!(registration.reason, None);
         let told: Vec<Vec<String>> = registration.areas.iter().map(|it| words(&it.1)).collect();
         assert_eq!(
@@ -1289,7 +1289,7 @@ mod tests {
         let silent = built(silent);
         let groups = |index: &Index, text| -> Vec<String> {
             let registration = index.locate(&registered(text)).registration;
-            let areas = registration.expect("asked about").areas;
+            let areas = registration.expect("requested").areas;
             words(found(&areas, Layer::ResilienceGroup))
         };
         assert_eq!(groups(&silent, "A00002"), ["no source"]);
@@ -1302,7 +1302,7 @@ mod tests {
     fn check_reason(text: &str, expected: Option<Reason>) {
         let index = index();
         let registration = index.locate(&registered(text)).registration;
-        let registration = registration.expect("asked about");
+        let registration = registration.expect("requested");
         assert_eq!(registration.reason, expected);
         let is_none = |reason| {
             let unlisted = [Reason::ClosedNoSuccessor, Reason::OutsideCoverage];
@@ -1328,7 +1328,7 @@ mod tests {
         round.successions.push(succession("A00005", "A00005"));
         let index = built(round);
         let registration = index.locate(&registered("A00005")).registration;
-        let registration = registration.expect("asked about");
+        let registration = registration.expect("requested");
         assert_eq!(registration.reason, Some(Reason::SuccessionCycle));
         assert_eq!(
             registration.practice.map(|it| it.practice.code),
@@ -1367,7 +1367,7 @@ mod tests {
         let index = built(dataset);
         let listed = |text| {
             let registration = index.locate(&registered(text)).registration;
-            let practice = registration.expect("asked about").practice.expect("known");
+            let practice = registration.expect("requested").practice.expect("known");
             (practice.practice.code, practice.branch_is_listed)
         };
         assert_eq!(listed("A00001001"), (code("A00001"), Some(false)));
@@ -1472,7 +1472,7 @@ mod tests {
         let index = built(dataset);
         let answer = index.locate(&of("LA2 1AD"));
         let area = &areas_in(&answer.residence, Layer::Icc)[0];
-        let edge = area.edge.as_ref().expect("it is measured");
+        let edge = area.edge.as_ref().expect("measured");
         assert_eq!(edge.certainty, Certainty::NearBoundary);
     }
 }

@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(numbers(Layer::Icc), [Some(1)]);
         assert_eq!(numbers(Layer::Pcn), [None]);
         let at = index.layers().position(|it| it == Layer::Icc);
-        let at = at.expect("held");
+        let at = at.expect("in the dataset");
         let numbers = |number, layer| -> Vec<Option<u32>> {
             let of_area = memberships.of_area(at, number, layer, DAY);
             of_area.map(|it| it.1).collect()
@@ -262,7 +262,7 @@ mod tests {
     fn check(membership: Membership, expected: &str) {
         let mut dataset = dataset();
         dataset.memberships.push(membership);
-        let told = Index::build(dataset).expect_err("refused");
+        let told = Index::build(dataset).expect_err("it is invalid");
         assert_eq!(told.to_string(), expected);
     }
 
@@ -270,19 +270,19 @@ mod tests {
     fn members_and_groups_must_be_there() {
         check(
             of_practice("X99999", Layer::Icc, Some("k")),
-            "the membership of practice `X99999` names `its member`, which is not in the dataset",
+            "the membership of practice `X99999` refers to `its member`, which is not in the dataset",
         );
         check(
             of_practice("A00006", Layer::Icc, Some("z")),
-            "the membership of practice `A00006` names `z`, which is not in the dataset",
+            "the membership of practice `A00006` refers to `z`, which is not in the dataset",
         );
         check(
             of_area(Layer::SubCommunity, "z", Some("g")),
-            "the membership of sub-community `z` names `its member`, which is not in the dataset",
+            "the membership of sub-community `z` refers to `its member`, which is not in the dataset",
         );
         check(
             of_area(Layer::SubCommunity, "n", Some("z")),
-            "the membership of sub-community `n` names `z`, which is not in the dataset",
+            "the membership of sub-community `n` refers to `z`, which is not in the dataset",
         );
     }
 
@@ -313,7 +313,7 @@ mod tests {
             later.period = period;
             dataset.memberships.push(later);
         }
-        let told = Index::build(dataset).expect_err("refused");
+        let told = Index::build(dataset).expect_err("it is invalid");
         assert_eq!(
             told.to_string(),
             "practice `A00001` belongs to `l` and to `k` on the same day"

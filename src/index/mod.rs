@@ -112,7 +112,7 @@ pub enum IndexError {
         reason: String,
     },
     /// A record refers to an id that the dataset does not have.
-    #[error("{what} names `{id}`, which is not in the dataset")]
+    #[error("{what} refers to `{id}`, which is not in the dataset")]
     NotThere {
         /// The record.
         what: String,
@@ -120,7 +120,7 @@ pub enum IndexError {
         id: String,
     },
     /// Two versions of an area are valid on the same day.
-    #[error("{layer} `{id}` has two versions that hold on the same day")]
+    #[error("{layer} `{id}` has two versions valid on the same day")]
     OverlappingVersions {
         /// The layer.
         layer: Layer,
@@ -582,7 +582,7 @@ fn overlap(a: Period, b: Period) -> bool {
 fn provenance(entry: &LayerEntry) -> Result<Provenance, IndexError> {
     Provenance::from_word(&entry.provenance).ok_or_else(|| IndexError::Manifest {
         what: format!("provenance of layer `{}`", entry.id),
-        reason: "official, derived, modelled or indicative".into(),
+        reason: "must be official, derived, modelled or indicative".into(),
     })
 }
 
@@ -640,7 +640,7 @@ mod tests {
             ..area(Layer::Icc, "j")
         });
         let index = built(dataset);
-        let of = |day| ids(index.areas(Layer::Icc, day).expect("held"));
+        let of = |day| ids(index.areas(Layer::Icc, day).expect("in the dataset"));
         assert_eq!(of(BEFORE), ["j", "k", "l"]);
         assert_eq!(of(DAY), ["k", "l"]);
         assert!(index.areas(Layer::Pcn, DAY).is_none());
@@ -765,7 +765,7 @@ mod tests {
     fn what_begins_so_is_told_as_far_as_the_limit() {
         let index = index();
         let complete = |text: &str, limit| {
-            let prefix: PostcodePrefix = text.parse().expect("the beginning of one");
+            let prefix: PostcodePrefix = text.parse().expect("a prefix");
             let found = index.completions(&prefix, limit, DAY);
             let postcodes = found.postcodes.iter();
             let postcodes: Vec<String> = postcodes.map(|it| it.postcode.to_string()).collect();
@@ -899,7 +899,7 @@ mod tests {
 
     #[track_caller]
     fn check(dataset: Dataset, expected: &str) {
-        let told = Index::build(dataset).expect_err("refused");
+        let told = Index::build(dataset).expect_err("it is invalid");
         assert_eq!(told.to_string(), expected);
     }
 
@@ -911,7 +911,7 @@ mod tests {
             .push(assignment("S9", Layer::Icc, "k", None));
         check(
             nowhere,
-            "an assignment to icc names `S9`, which is not in the dataset",
+            "an assignment to icc refers to `S9`, which is not in the dataset",
         );
         let mut nobody = dataset();
         nobody
@@ -919,24 +919,24 @@ mod tests {
             .push(assignment("S0", Layer::Icc, "z", None));
         check(
             nobody,
-            "an assignment to icc names `z`, which is not in the dataset",
+            "an assignment to icc refers to `z`, which is not in the dataset",
         );
         let mut strange = dataset();
         strange.manifest.layers[2].provenance = "hearsay".into();
         check(
             strange,
-            "dataset.toml: provenance of layer `gp-practice`: official, derived, modelled or indicative",
+            "dataset.toml: provenance of layer `gp-practice`: must be official, derived, modelled or indicative",
         );
         let mut unknown = dataset();
         unknown.manifest.layers[0].id = "parish".into();
-        let told = Index::build(unknown).expect_err("refused").to_string();
+        let told = Index::build(unknown).expect_err("it is invalid").to_string();
         assert!(
             told.starts_with("dataset.toml: layer `parish`: not a layer"),
             "{told}"
         );
         let mut undated = dataset();
         undated.manifest.undated_terminations_after = Some("soon".into());
-        let told = Index::build(undated).expect_err("refused").to_string();
+        let told = Index::build(undated).expect_err("it is invalid").to_string();
         let what = "dataset.toml: undated_terminations_after `soon`: ";
         assert!(told.starts_with(what), "{told}");
         // Assignments to a layer that the dataset does not have are ignored.

@@ -85,7 +85,7 @@ fn pieces(ring: &[BritishGrid]) -> impl Iterator<Item = (BritishGrid, f64)> + '_
 fn between(start: BritishGrid, end: BritishGrid, along: f64) -> BritishGrid {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "it lies between two places on the grid"
+        reason = "between two positions on the grid"
     )]
     let on = |from: i32, to: i32| {
         (f64::from(from) + (f64::from(to) - f64::from(from)) * along).round() as i32

@@ -350,7 +350,7 @@ pub(super) fn dataset() -> Dataset {
 }
 
 pub(super) fn built(dataset: Dataset) -> Index {
-    Index::build(dataset).expect("a sound world")
+    Index::build(dataset).expect("the dataset is valid")
 }
 
 pub(super) fn index() -> Index {

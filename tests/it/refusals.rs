@@ -291,7 +291,7 @@ fn a_path_that_leads_out_of_the_folder_is_refused() {
 fn a_table_that_contradicts_itself_is_refused_by_its_place() {
     check_refused(
         &world().replace("areas.csv", "icc,k,Kay,,toy,indicative,,\n", "icc,k,Kay,,toy,indicative,,2024-01-01\nicc,k,Kay and Jay,,toy,indicative,2023-12-31,\n"),
-        &["icc `k` has two versions that hold on the same day"],
+        &["icc `k` has two versions valid on the same day"],
     );
     check_refused(
         &world().replace(
@@ -307,7 +307,7 @@ fn a_table_that_contradicts_itself_is_refused_by_its_place() {
             "resilience-group,g",
             "resilience-group,h",
         ),
-        &["the membership of icc `k` names `h`", "not in the dataset"],
+        &["the membership of icc `k` refers to `h`", "not in the dataset"],
     );
     check_refused(
         &world().replace("memberships.csv", "A00001", "A00009"),
@@ -349,7 +349,7 @@ fn a_table_that_contradicts_itself_is_refused_by_its_place() {
     );
     check_refused(
         &world().replace("areas.csv", "icc,l,Ell", "icc,m,Em"),
-        &["a boundary of icc names `l`"],
+        &["a boundary of icc refers to `l`"],
     );
     check_refused(
         &world().replace("practice_sites.csv", "301000", "east"),

@@ -485,7 +485,7 @@ mod tests {
         let mut entries: Vec<PostcodeEntry> = codes.iter().map(|text| entry(text)).collect();
         entries.sort_by_key(|entry| entry.postcode);
         let complete: Vec<String> = complete.iter().map(ToString::to_string).collect();
-        Directory::new(entries, &complete).expect("there is room")
+        Directory::new(entries, &complete).expect("within the limits")
     }
 
     #[test]
@@ -525,7 +525,7 @@ mod tests {
     fn outward_codes_that_may_be_meant_are_told_in_order() {
         let directory = directory(&["LA10 5DL", "LA1 1AA", "M1 1AE", "ZZ99 3VZ"], &["LA2"]);
         let told = |text: &str| -> Vec<&str> {
-            let prefix: PostcodePrefix = text.parse().expect("the beginning of a postcode");
+            let prefix: PostcodePrefix = text.parse().expect("a prefix");
             directory.outcodes(&prefix).collect()
         };
         assert_eq!(told("LA"), ["LA1", "LA10", "LA2"]);
@@ -538,7 +538,7 @@ mod tests {
     fn what_is_near_is_found_within_a_metre() {
         let mut entry = entry("LA1 1AA");
         entry.position = Some(BritishGrid::from_mm(500_000, 500_000));
-        let directory = Directory::new(vec![entry], &[]).expect("there is room");
+        let directory = Directory::new(vec![entry], &[]).expect("within the limits");
         let near = |north| {
             let point = BritishGrid::from_mm(500_000, north);
             directory.nearest(point, 1, 1, |_| true).len()
@@ -555,7 +555,7 @@ mod tests {
         };
         // Both are a metre away; the earlier postcode is in the next square.
         let entries = vec![at("LA1 1AA", 1_000_000), at("LA1 1AB", 998_000)];
-        let directory = Directory::new(entries, &[]).expect("there is room");
+        let directory = Directory::new(entries, &[]).expect("within the limits");
         let near = |within_m, limit| -> Vec<String> {
             let point = BritishGrid::from_mm(999_000, 500_000);
             let near = directory.nearest(point, within_m, limit, |_| true);
@@ -579,7 +579,7 @@ mod tests {
             entries.sort_by_key(|entry| entry.postcode);
             entries.dedup_by_key(|entry| entry.postcode);
             let directory = Directory::new(entries.clone(), &["LA1".to_string()]);
-            (directory.expect("there is room"), entries)
+            (directory.expect("within the limits"), entries)
         })
     }
 
@@ -623,7 +623,7 @@ mod tests {
         fn a_prefix_finds_what_begins_so(
             (directory, entries) in directories(), text in "(LA1|LA2|LA11|M1|ZZ99) ([0-2]([ABZ]([AZ])?)?)?",
         ) {
-            let prefix: PostcodePrefix = text.parse().expect("the beginning of a postcode");
+            let prefix: PostcodePrefix = text.parse().expect("a prefix");
             let [reading] = prefix.readings() else { panic!("a space leaves one reading") };
             let begins = |entry: &&PostcodeEntry| entry.postcode.to_string().starts_with(&text);
             let expected = entries.iter().filter(begins).copied();

@@ -77,7 +77,7 @@ impl Grid {
     fn at(&self, (x, y): (i32, i32)) -> usize {
         let columns = self.east.end() - self.east.start() + 1;
         let at = (y - self.north.start()) * columns + (x - self.east.start());
-        usize::try_from(at).expect("the square is there")
+        usize::try_from(at).expect("the square is in the grid")
     }
 
     /// Returns the rows of the squares in a line, from one column to another.
@@ -157,7 +157,7 @@ impl Directory {
     /// Returns the squared distance in square millimetres to the position of a row, which must have
     /// one.
     fn distance_2(&self, row: usize, point: BritishGrid) -> i64 {
-        let position = self.rows[row].position().expect("it is in the grid");
+        let position = self.rows[row].position().expect("rows in the grid have positions");
         let east = i64::from(position.easting_mm()) - i64::from(point.easting_mm());
         let north = i64::from(position.northing_mm()) - i64::from(point.northing_mm());
         east * east + north * north

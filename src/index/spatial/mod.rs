@@ -216,7 +216,7 @@ fn edges_of(boundary: &Boundary) -> Vec<Edge> {
 fn square_around(point: Mm, within_m: f64) -> (Mm, Mm) {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "the cast ends at the ends of i32"
+        reason = "a cast of a float saturates"
     )]
     let reach = (within_m * MM_PER_M).ceil() as i32;
     let corner = |way: fn(i32, i32) -> i32| point.map(|at| way(at, reach));
