@@ -1,7 +1,8 @@
 //! Label placement: names and numbers that neither overlap each other nor leave the map.
 //!
-//! A name is placed inside its area, in as many lines and as small as necessary. An area without room for its name
-//! gets a number, inside it or beside it with a leader line; the legend lists the names of the numbers.
+//! A name is placed inside its area, in as many lines and as small as necessary. An area without
+//! room for its name gets a number, inside it or beside it with a leader line; the legend lists the
+//! names of the numbers.
 
 use super::raster::{AreaMask, ImagePoint, ImageRect, distance};
 use super::text::{self, FontWeight, LINE_HEIGHT};
@@ -45,7 +46,8 @@ pub(super) enum AreaLabel {
     Unplaced,
 }
 
-/// Places a label for each request, in order and clear of `reserved`; at most `numbers_max` of them are numbers.
+/// Places a label for each request, in order and clear of `reserved`; at most `numbers_max` of them
+/// are numbers.
 pub(super) fn place_labels(
     frame: &ImageRect,
     requests: &[LabelRequest<'_>],
@@ -55,7 +57,8 @@ pub(super) fn place_labels(
     let mut taken: Vec<ImageRect> = reserved.into_iter().collect();
     let mut labels: Vec<Option<AreaLabel>> = requests.iter().map(|_| None).collect();
     let mut order: Vec<usize> = (0..requests.len()).collect();
-    // Names of the largest areas first, which matter most; the sort is stable, so the result is reproducible.
+    // Names of the largest areas first, which matter most; the sort is stable, so the result is
+    // reproducible.
     order.sort_by_key(|&index| {
         let request = &requests[index];
         (

@@ -4,11 +4,14 @@
 //!  tile geometry ──► British National Grid ──► names and numbers ──► SVG ──► PNG, PDF
 //! ```
 //!
-//! - Geometry is that of the tiles at a suitable zoom, so borders meet. It is drawn on the British National Grid:
-//!   the scale bar is correct everywhere, and up is grid north.
-//! - Adjacent areas differ in pattern as well as colour, so that they can be distinguished in black and white.
-//! - An area without room for its name has a number and is listed in the legend: no area is left out.
-//! - The same request always gives the same SVG and PNG, whatever the machine, its fonts or the time.
+//! - Geometry is that of the tiles at a suitable zoom, so borders meet. It is drawn on the British
+//!   National Grid: the scale bar is correct everywhere, and up is grid north.
+//! - Adjacent areas differ in pattern as well as colour, so that they can be distinguished in black
+//!   and white.
+//! - An area without room for its name has a number and is listed in the legend: no area is left
+//!   out.
+//! - The same request always gives the same SVG and PNG, whatever the machine, its fonts or the
+//!   time.
 
 mod labels;
 mod raster;
@@ -32,8 +35,8 @@ pub const WIDTH_MIN: u32 = 240;
 /// The maximum width of a map, in CSS pixels.
 pub const WIDTH_MAX: u32 = 2_000;
 
-/// The margin around what is shown, as a fraction of its size: for a layer, and for an area, whose surroundings
-/// it shows.
+/// The margin around what is shown, as a fraction of its size: for a layer, and for an area, whose
+/// surroundings it shows.
 const LAYER_MARGIN: f64 = 0.03;
 const AREA_MARGIN: f64 = 0.3;
 /// The minimum width and height of what is shown, in metres.
@@ -103,7 +106,8 @@ pub fn draw(index: &Index, cache: &TileCache, request: &MapRequest) -> Option<Ma
 
 /// Draws a map with a marker, extended to include it.
 ///
-/// The marker is not part of [`MapRequest`], which may be used as a cache key: it may be somebody's home.
+/// The marker is not part of [`MapRequest`], which may be used as a cache key: it may be somebody's
+/// home.
 pub(crate) fn draw_with_marker(
     index: &Index,
     cache: &TileCache,
@@ -218,7 +222,8 @@ impl ProjectedArea {
     }
 }
 
-/// Returns the bounding box of boundaries: west, south, east, north in metres on the British National Grid.
+/// Returns the bounding box of boundaries: west, south, east, north in metres on the British
+/// National Grid.
 fn grid_bounds<'a>(boundaries: impl Iterator<Item = &'a Boundary>) -> Option<[f64; 4]> {
     let polygons = boundaries.flat_map(|boundary| &boundary.grid);
     let vertices = polygons.flat_map(|polygon| &polygon.rings).flatten();
@@ -234,10 +239,11 @@ fn extend_bounds([west, south, east, north]: [f64; 4], point: BritishGrid) -> [f
 }
 
 impl Viewport {
-    /// Centres bounds, with a margin around them, in a frame of the given upper left corner and width.
+    /// Centres bounds, with a margin around them, in a frame of the given upper left corner and
+    /// width.
     ///
-    /// The margin is a fraction of the longer side of the bounds. The frame's height follows from their shape,
-    /// within limits.
+    /// The margin is a fraction of the longer side of the bounds. The frame's height follows from
+    /// their shape, within limits.
     fn new(
         [west, south, east, north]: [f64; 4],
         margin: f64,
@@ -265,7 +271,8 @@ impl Viewport {
         }
     }
 
-    /// Returns the lowest zoom whose tiles are at least as detailed as the image enlarged [`DETAIL_FACTOR`] times.
+    /// Returns the lowest zoom whose tiles are at least as detailed as the image enlarged
+    /// [`DETAIL_FACTOR`] times.
     fn zoom(&self) -> u8 {
         let centre = (
             self.west + self.frame.width / 2.0 / self.pixels_per_m,

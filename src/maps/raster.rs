@@ -1,4 +1,5 @@
-//! A raster of the cells that an area covers on an image, from which positions for its label are found.
+//! A raster of the cells that an area covers on an image, from which positions for its label are
+//! found.
 
 /// A point on the image in CSS pixels, y down.
 pub(super) type ImagePoint = (f64, f64);
@@ -61,7 +62,8 @@ pub(super) struct AreaMask {
     y: f64,
     columns: usize,
     rows: usize,
-    /// A summed-area table: how many cells of the area are above and to the left of each cell corner, row by row.
+    /// A summed-area table: how many cells of the area are above and to the left of each cell
+    /// corner, row by row.
     sums: Vec<u32>,
 }
 
@@ -180,8 +182,8 @@ impl AreaMask {
         self.cell_count() == 0
     }
 
-    /// Returns the centre of the largest square inside the area, an approximation of the pole of inaccessibility;
-    /// `None` if the mask is empty.
+    /// Returns the centre of the largest square inside the area, an approximation of the pole of
+    /// inaccessibility; `None` if the mask is empty.
     ///
     /// If there are several such squares, the one nearest to the centroid is used.
     pub(super) fn pole_of_inaccessibility(&self) -> Option<ImagePoint> {
@@ -245,8 +247,8 @@ impl AreaMask {
         (count > 0.0).then(|| (x / count, y / count))
     }
 
-    /// Returns the centres of all positions at which a rectangle of this size is inside the area, those nearest to
-    /// `near` first.
+    /// Returns the centres of all positions at which a rectangle of this size is inside the area,
+    /// those nearest to `near` first.
     pub(super) fn label_positions(
         &self,
         width: f64,

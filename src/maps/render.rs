@@ -12,7 +12,7 @@ use resvg::usvg::{self, Options, Tree, fontdb};
 use super::MapImage;
 use super::text::{BOLD, REGULAR};
 
-/// Rendering failed, which is always a bug.
+/// Why rendering failed; always a bug.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// The SVG could not be parsed.
@@ -84,8 +84,8 @@ const MARGIN: f32 = 28.346;
 /// A CSS pixel is 1/96 of an inch, a point 1/72.
 const POINTS_PER_PIXEL: f32 = 0.75;
 
-/// Renders a map as a tagged PDF (ISO 32000-1, 14.8) of one A4 page, portrait or landscape, scaled down if it does
-/// not fit.
+/// Renders a map as a tagged PDF (ISO 32000-1, 14.8) of one A4 page, portrait or landscape, scaled
+/// down if it does not fit.
 ///
 /// Its text can be searched. It has a title, a language, and the description as text alternative.
 ///
@@ -168,7 +168,8 @@ pub fn pdf(image: &MapImage) -> Result<Vec<u8>, RenderError> {
     Ok(pdf.finish())
 }
 
-/// The size of the page in points, and the matrix that maps the unit square to where the image is drawn.
+/// The size of the page in points, and the matrix that maps the unit square to where the image is
+/// drawn.
 struct PdfLayout {
     width: f32,
     height: f32,

@@ -1,5 +1,5 @@
-//! Fills: tints of colours that colour-blind people can distinguish (Okabe and Ito 2008), each with its own
-//! pattern, and light enough for text on top of them.
+//! Fills: tints of colours that colour-blind people can distinguish (Okabe and Ito 2008), each with
+//! its own pattern, and light enough for text on top of them.
 
 use std::collections::{BTreeSet, HashMap};
 

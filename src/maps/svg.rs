@@ -199,7 +199,8 @@ impl MapScene<'_> {
         self.request.area.as_deref() == Some(area.id.as_str())
     }
 
-    /// Returns whether the area has a pattern: it is selected, or no area is and the layer is a partition.
+    /// Returns whether the area has a pattern: it is selected, or no area is and the layer is a
+    /// partition.
     fn is_patterned(&self, area: &ProjectedArea) -> bool {
         match self.request.area {
             Some(_) => self.is_selected(area),
@@ -415,7 +416,8 @@ impl MapScene<'_> {
         more.bottom() + 6.0
     }
 
-    /// Writes legend entries in as many columns as fit, column by column, and returns the y coordinate of the bottom.
+    /// Writes legend entries in as many columns as fit, column by column, and returns the y
+    /// coordinate of the bottom.
     fn write_columns(&self, out: &mut String, entries: &[(String, String)], top: f64) -> f64 {
         const COLUMN_GAP: f64 = 16.0;
         let content_width = self.page.content_width();
@@ -614,8 +616,9 @@ fn write_point(out: &mut String, area: &ProjectedArea) {
 
 /// Returns the `d` attribute of an SVG path, with coordinates rounded to hundredths of a pixel.
 ///
-/// Absolute positions are rounded before they are made relative, so areas that share a border have the same
-/// vertices. A valid coverage stays valid, because units of tiles are at least a thirtieth of a pixel.
+/// Absolute positions are rounded before they are made relative, so areas that share a border have
+/// the same vertices. A valid coverage stays valid, because units of tiles are at least a thirtieth
+/// of a pixel.
 fn path(rings: &[Vec<ImagePoint>]) -> String {
     let mut path = String::new();
     for ring in rings {
@@ -667,7 +670,8 @@ fn tenth(value: f64) -> Hundredths {
     Hundredths(round_to(value, 10.0) * 10)
 }
 
-/// Returns the longest distance of 1, 2 or 5 times a power of ten metres up to `metres_max`, and its label.
+/// Returns the longest distance of 1, 2 or 5 times a power of ten metres up to `metres_max`, and
+/// its label.
 fn scale_bar(metres_max: f64) -> (f64, String) {
     let distances =
         (0_i32..7).flat_map(|power| [1.0, 2.0, 5.0].map(|leading| leading * 10_f64.powi(power)));
@@ -689,7 +693,8 @@ fn layer_title(index: &Index, layer: Layer) -> String {
     entry.map_or_else(|| layer.to_string(), |entry| entry.title.clone())
 }
 
-/// Returns an area's title: its name, and for a practice also its code, because practice names are not unique.
+/// Returns an area's title: its name, and for a practice also its code, because practice names are
+/// not unique.
 fn area_title(layer: Layer, name: &str, id: &str) -> String {
     match layer {
         Layer::GpPractice => format!("{name} ({id})"),

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use ttf_parser::Face;
 
-/// Arimo, which has the metrics of Arial, Helvetica and Liberation Sans, so that a map looks the same in any.
+/// Arimo, which has the metrics of Arial, Helvetica and Liberation Sans, so that a map looks the
+/// same in any of them.
 pub(super) const REGULAR: &[u8] = include_bytes!("../../data/fonts/Arimo-Regular.ttf");
 pub(super) const BOLD: &[u8] = include_bytes!("../../data/fonts/Arimo-Bold.ttf");
 
@@ -54,7 +55,8 @@ pub(super) fn wrap(text: &str, size: f64, weight: FontWeight, max_width: f64) ->
     lines
 }
 
-/// Returns ways to break a name into lines, for each number of lines the narrowest; the fewest lines come first.
+/// Returns ways to break a name into lines, for each number of lines the narrowest; the fewest
+/// lines come first.
 pub(super) fn line_breaks(name: &str, size: f64, weight: FontWeight) -> Vec<Vec<String>> {
     let full_width = width(name, size, weight);
     let mut layouts: Vec<Vec<String>> = Vec::new();
@@ -70,7 +72,8 @@ pub(super) fn line_breaks(name: &str, size: f64, weight: FontWeight) -> Vec<Vec<
     layouts
 }
 
-/// Escapes text for XML; control characters become spaces, and characters that XML does not allow are removed.
+/// Escapes text for XML; control characters become spaces, and characters that XML does not allow
+/// are removed.
 pub(super) fn escape_xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,13 +1,13 @@
 //! Arcs, as in TopoJSON: the edges of a graph joined into chains that run from node to node.
 //!
 //! ```text
-//!        A │ B                 A node is where the areas on the two sides change: three arcs meet
-//!      ────●────               at ●. A ring without a node, such as that of an island, is a closed arc.
-//!          C
+//!        A │ B                 A node is where the areas on the two sides change: three arcs
+//!      ────●────               meet at ●. A ring without a node, such as that of an island, is a
+//!          C                   closed arc.
 //! ```
 //!
-//! Where areas may overlap, arcs that bound no area in common pass through each other's vertices without a
-//! node.
+//! Where areas may overlap, arcs that bound no area in common may pass through each other's
+//! vertices without a node.
 
 use super::planar_graph::{FaceLabels, LabelId, PlanarGraph};
 
@@ -137,9 +137,11 @@ impl IncidentEdges {
         &self.edges[self.starts[point] as usize..self.starts[point + 1] as usize]
     }
 
-    /// Returns the edge that continues the arc at the end of a half-edge, or `None` if that is a node.
+    /// Returns the edge that continues the arc at the end of a half-edge, or `None` if that is a
+    /// node.
     ///
-    /// It must have the same areas on each side, and be the only other edge there that must not be crossed.
+    /// It must have the same areas on each side, and be the only other edge there that must not be
+    /// crossed.
     fn continuation(
         &self,
         graph: &PlanarGraph,

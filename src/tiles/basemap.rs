@@ -1,7 +1,8 @@
-//! The operator's basemap: a PMTiles 3 file, perhaps gigabytes, of which only the parts needed are read.
+//! The operator's basemap: a PMTiles 3 file, possibly of gigabytes, of which only the necessary
+//! parts are read.
 //!
-//! The file is opened once, so a file that replaces it under the same name is ignored until a restart. If it is
-//! overwritten in place, that is detected at the next tile, which then fails.
+//! The file is opened once, so a file that replaces it under the same name is ignored until a
+//! restart. If it is overwritten in place, that is detected at the next tile, which then fails.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -124,12 +125,14 @@ pub struct Basemap {
     pub bounds: Option<[f64; 4]>,
     /// The attribution in plain text; empty if the file does not have one.
     pub attribution: String,
-    /// Hexadecimal digits that identify the file, from its first 16 KiB, its metadata and its length.
+    /// Hexadecimal digits that identify the file, from its first 16 KiB, its metadata and its
+    /// length.
     pub edition: String,
 }
 
 impl Basemap {
-    /// Opens and checks a file. Must not be called within an async runtime, because it starts its own.
+    /// Opens and checks a file. Must not be called within an async runtime, because it starts its
+    /// own.
     ///
     /// # Errors
     /// If the file cannot be read, or its tiles cannot be drawn.
@@ -208,7 +211,8 @@ fn parse_header(front: &[u8], length: u64) -> Result<Header, BasemapError> {
     if header.spec_version() != 3 {
         return Err(BasemapError::UnsupportedVersion);
     }
-    // The offsets and lengths of its four sections: root directory, metadata, leaf directories, tile data.
+    // The offsets and lengths of its four sections: root directory, metadata, leaf directories,
+    // tile data.
     let u64_at = |position: usize| {
         u64::from_le_bytes(
             head[position..position + 8]
@@ -327,8 +331,8 @@ impl From<PmtError> for BasemapError {
 struct PmtilesFile(Arc<File>);
 
 impl AsyncBackend for PmtilesFile {
-    /// Reads a part of the file, with its length and modification time as version: the reader fails if that
-    /// changes.
+    /// Reads a part of the file, with its length and modification time as version: the reader fails
+    /// if that changes.
     async fn read(&self, offset: u64, length: usize) -> PmtResult<BackendResponse> {
         if length > READ_BYTES_MAX {
             return Err(PmtError::InvalidEntry);
@@ -375,7 +379,8 @@ fn read_at(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
 struct LeafDirectoryCache(Mutex<VecDeque<(u64, Directory)>>);
 
 impl LeafDirectoryCache {
-    /// Returns the entry of a tile (`Some(None)` if there is none) in a directory, if that is cached.
+    /// Returns the entry of a tile in a directory (`Some(None)` if it has no such tile), if that is
+    /// cached.
     fn find(&self, offset: u64, tile: TileId) -> Option<Option<DirEntry>> {
         let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, directory) = cached.iter().find(|entry| entry.0 == offset)?;

@@ -1,13 +1,14 @@
 //! The cache of one dataset's tiles, dropped with the dataset.
 //!
-//! - [`TiledLayer`]s, by layer and revision. A revision lasts from one date on which the layer changes to the
-//!   next, so any number of dates share a few revisions. Bounded in bytes; the least recently used is evicted.
-//! - Tiles of zooms up to [`CACHED_ZOOM_MAX`], each encoded once for every encoding that is requested. Bounded in
-//!   bytes; in sixteen shards, whose locks are taken only for a look-up and an `Arc` clone. The oldest tile not
-//!   used since the hand last passed it is evicted (CLOCK).
+//! - [`TiledLayer`]s, by layer and revision. A revision lasts from one date on which the layer
+//!   changes to the next, so any number of dates share a few revisions. Bounded in bytes; the least
+//!   recently used is evicted.
+//! - Tiles of zooms up to [`CACHED_ZOOM_MAX`], each encoded once for every encoding that is
+//!   requested. Bounded in bytes; in sixteen shards, whose locks are taken only for a look-up and
+//!   an `Arc` clone. The oldest tile not used since the hand last passed it is evicted (CLOCK).
 //!
-//! Deeper tiles are built anew each time, which takes microseconds once the layer is cached. They cover only a
-//! few houses, so caching them would record which places were viewed.
+//! Deeper tiles are built for each request, which takes microseconds once the layer is cached. They
+//! cover only a few houses, so caching them would record which locations were viewed.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -27,13 +28,14 @@ use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
 
-/// The highest zoom whose tiles are cached: 1.4 km across in the north of England. The address of a tile of a
-/// higher zoom locates somebody and must not stay in memory.
+/// The highest zoom whose tiles are cached: 1.4 km across in the north of England. The address of a
+/// tile of a higher zoom may reveal where somebody lives, and must not be stored.
 pub const CACHED_ZOOM_MAX: u8 = 14;
 
-/// Limit on the cached tiles of one dataset, in all encodings.
+/// The limit on the cached tiles of one dataset in all encodings, in bytes.
 const TILES_BYTES_MAX: usize = 128 << 20;
-/// Limit on the cached layers of one dataset: 34,753 LSOAs with all zooms take a fifth of it.
+/// The limit on the cached layers of one dataset, in bytes: 34,753 LSOAs with all zooms take a
+/// fifth of it.
 const LAYERS_BYTES_MAX: usize = 512 << 20;
 const SHARD_COUNT: usize = 16;
 
@@ -71,8 +73,8 @@ impl Encoding {
 
     /// Compresses bytes that are sent many times.
     ///
-    /// Of 438 kB of tiles of the embedded layers, gzip leaves 320 kB, Zstandard 310 kB and Brotli 301 kB. Brotli's
-    /// highest quality leaves 292 kB, but takes four times as long.
+    /// Of 438 kB of tiles of the embedded layers, gzip leaves 320 kB, Zstandard 310 kB and Brotli
+    /// 301 kB. Brotli's highest quality leaves 292 kB, but takes four times as long.
     ///
     /// # Panics
     /// Never: writing to memory does not fail.
@@ -141,7 +143,7 @@ impl CompressionLevels {
     };
 }
 
-/// Identifies a tile: its layers, each in a revision, and its coordinates.
+/// The key of a tile: its layers, each in a revision, and its coordinates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TileKey {
     /// Sorted, without duplicates.
@@ -220,13 +222,14 @@ impl EncodedBody {
         encoded.clone()
     }
 
-    /// Returns an upper bound of the memory used, in bytes: no encoding is much larger than the bytes themselves.
+    /// Returns an upper bound of the memory used, in bytes: no encoding is much larger than the
+    /// bytes themselves.
     pub fn size_bytes(&self) -> usize {
         Encoding::ALL.len() * (self.uncompressed().len() + 256)
     }
 }
 
-/// Half of a SHA-256 is enough to tell bodies apart.
+/// Returns half of the SHA-256 of a body, which is enough to distinguish bodies.
 fn digest_of(bytes: &[u8]) -> String {
     sha256_hex(bytes)[..32].to_string()
 }
@@ -246,10 +249,10 @@ pub struct TileCache {
     layers_bytes_max: usize,
 }
 
-/// A layer, and how many times it has changed.
+/// A layer, and its revision ([`Index::revision`]).
 type LayerRevision = (Layer, usize);
 
-/// The revisions in an archive, and the archive, or `None` if it was too large.
+/// The layers of an archive in their revisions, and the archive, or `None` if it was too large.
 type CachedArchive = (Vec<LayerRevision>, Option<Arc<TileArchive>>);
 
 impl Default for TileCache {
@@ -282,15 +285,16 @@ impl TileCache {
 
     /// Builds a tile and caches it.
     ///
-    /// That takes microseconds to milliseconds; the first tile of a layer, a revision or a zoom takes up to a
-    /// second for the largest layers.
+    /// That takes microseconds to milliseconds; the first tile of a layer, a revision or a zoom
+    /// takes up to a second for the largest layers.
     ///
     /// # Errors
     /// See [`TiledLayer::tile`].
     pub fn build(&self, index: &Index, key: &TileKey) -> MvtResult<Arc<EncodedBody>> {
         let mut bytes = Vec::new();
         for &revision in &key.layers {
-            // A tile is a sequence of layers, so concatenated tiles are one tile with the layers of both.
+            // A tile is a sequence of layers, so concatenated tiles are one tile with the layers of
+            // both.
             let layer = self.layer(index, revision);
             let layer = layer.get_or_init(|| tiled_layer(index, revision, |_| true));
             bytes.extend(layer.tile(key.coord)?.unwrap_or_default());
@@ -330,8 +334,8 @@ impl TileCache {
         layer.outlines(zoom)
     }
 
-    /// Returns the bounding box of layers on a date (west, south, east, north in degrees), or `None` if they have
-    /// no geometry.
+    /// Returns the bounding box of layers on a date (west, south, east, north in degrees), or
+    /// `None` if they have no geometry.
     pub fn bounds(&self, index: &Index, layers: &[Layer], day: Date) -> Option<[f64; 4]> {
         let of_layer = |&layer: &Layer| {
             let revision = (layer, index.changes_until(layer, day));
@@ -343,7 +347,8 @@ impl TileCache {
         layers.iter().filter_map(of_layer).reduce(bbox_union)
     }
 
-    /// Returns the archive of all tiles on a date if it is cached: `Some(None)` if it was too large.
+    /// Returns the archive of all tiles on a date if it is cached: `Some(None)` if it was too
+    /// large.
     pub fn cached_archive(&self, index: &Index, day: Date) -> Option<Option<Arc<TileArchive>>> {
         let cached = lock(&self.archive);
         let (revisions, archive) = cached.as_ref()?;
@@ -352,8 +357,8 @@ impl TileCache {
 
     /// Builds the archive of all tiles on a date and caches it in place of the last one.
     ///
-    /// Returns `None` if it would be larger than [`ARCHIVE_BYTES_MAX`]. Takes seconds, or minutes for a large
-    /// dataset.
+    /// Returns `None` if it would be larger than [`ARCHIVE_BYTES_MAX`]. Takes seconds, or minutes
+    /// for a large dataset.
     ///
     /// # Errors
     /// If a tile cannot be encoded.
@@ -381,7 +386,7 @@ impl TileCache {
         &self.shards[usize::try_from(hash % SHARD_COUNT as u64).expect("below sixteen")]
     }
 
-    /// Returns the entry of a layer's revision, which may still have to be initialised.
+    /// Returns the cached entry of a layer's revision, which may not be initialised yet.
     fn layer(&self, index: &Index, revision: LayerRevision) -> Arc<OnceLock<TiledLayer>> {
         let mut layers = lock(&self.layers);
         let position = layers.iter().position(|entry| entry.0 == revision);
@@ -433,7 +438,8 @@ fn tiled_layer(
     TiledLayer::new(layer.as_str(), index.is_partition(layer), areas)
 }
 
-/// Locks a mutex even if it is poisoned: no critical section here can panic half-way through a change.
+/// Locks a mutex even if it is poisoned: no critical section here can panic half-way through a
+/// change.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

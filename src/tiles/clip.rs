@@ -1,19 +1,20 @@
 //! Clips the areas of a zoom level to a rectangle, such as a tile with its buffer.
 //!
 //! ```text
-//!    ┌──────────┐      An edge that leaves the rectangle is cut at the whole unit nearest to where it
-//!    │      ╱   │      crosses the boundary (●). These points and the corners have hot pixels, as vertices
-//!    │    ╱     ●──    do, and every edge that hits one is routed through it. No vertex of the zoom level
-//!    │   ●──────┤      is in the hot pixel of another edge, so nothing else has to move, and areas that
-//!    └──────────┘      were adjacent remain adjacent.
+//!    ┌──────────┐      An edge that leaves the rectangle is cut at the whole unit nearest to where
+//!    │      ╱   │      it crosses the boundary (●). These points and the corners have hot pixels,
+//!    │    ╱     ●──    as vertices do, and every edge that hits one is routed through it. No edge
+//!    │   ●──────┤      hits the hot pixel of another vertex of the zoom level, so nothing else has
+//!    └──────────┘      to move, and areas that were adjacent remain adjacent.
 //! ```
 //!
-//! Each area is then closed along the boundary. As many edges enter each vertex as leave it, which determines
-//! the edges along the boundary up to a constant: the flow is 0 somewhere, or, if none of the area's edges
-//! meets the boundary, its size decides.
+//! Each area is then closed along the boundary. As many edges enter each vertex as leave it, which
+//! determines the edges along the boundary up to a constant: the smallest flow is 0 or, if none of
+//! the area's edges meets the boundary, the size of the area decides.
 //!
-//! Rejected: clipping ring by ring (Sutherland–Hodgman), as earlier versions did. It leaves coincident edges
-//! along the boundary, and a clipped edge may pass a vertex near the boundary on the wrong side.
+//! Rejected: clipping ring by ring (Sutherland–Hodgman), as earlier versions did. It leaves
+//! coincident edges along the boundary, and a clipped edge may pass a vertex near the boundary on
+//! the wrong side.
 
 use super::grid::{IntCoord, PixelGrid, cross, div_round, sort_along};
 use super::polygonize::{DirectedEdge, Polygon, cancel_opposites, polygonize};
@@ -33,7 +34,8 @@ pub(super) enum ClippedArea {
     Point(IntCoord),
 }
 
-/// Clips the areas of a zoom level; returns those that intersect the rectangle, by index and in order.
+/// Clips the areas of a zoom level; returns those that intersect the rectangle, by index and in
+/// order.
 ///
 /// Each unit of the level is `factor` units of the rectangle.
 pub(super) fn clip(level: &ZoomLevel, rect: ClipRect, factor: i64) -> Vec<(usize, ClippedArea)> {
@@ -68,7 +70,8 @@ pub(super) fn clip(level: &ZoomLevel, rect: ClipRect, factor: i64) -> Vec<(usize
         .collect();
     let all_offsets = rect.perimeter_offsets(edges.iter().flatten());
     for ((index, rings), edges) in crossing.into_iter().zip(edges) {
-        // In a partition, a neighbour's vertex is a vertex of this area too; among overlapping areas it is not.
+        // In a partition, a neighbour's vertex is a vertex of this area too; among overlapping
+        // areas it is not.
         let offsets = if level.is_partition {
             all_offsets.clone()
         } else {
@@ -110,7 +113,8 @@ impl ClipRect {
         (self.min.0..=self.max.0).contains(&x) && (self.min.1..=self.max.1).contains(&y)
     }
 
-    /// Returns whether a point is strictly inside the rectangle, and so in no hot pixel of its boundary.
+    /// Returns whether a point is strictly inside the rectangle, and so in no hot pixel of its
+    /// boundary.
     fn contains(self, (x, y): IntCoord) -> bool {
         (self.min.0 + 1..self.max.0).contains(&x) && (self.min.1 + 1..self.max.1).contains(&y)
     }
@@ -119,8 +123,8 @@ impl ClipRect {
         self.max.0 - self.min.0
     }
 
-    /// Returns the distance of a point along the boundary from the corner `min`, with the interior on the left,
-    /// or `None` if it is not on the boundary.
+    /// Returns the distance of a point along the boundary from the corner `min`, with the interior
+    /// on the left, or `None` if it is not on the boundary.
     fn perimeter_offset(self, (x, y): IntCoord) -> Option<i64> {
         let side = self.side();
         if !self.covers((x, y)) {
@@ -222,7 +226,8 @@ impl ClipRect {
 
     /// Returns twice the area of a ring within the rectangle.
     ///
-    /// Sutherland–Hodgman will do here: the coincident edges that it leaves along the sides have no area.
+    /// Sutherland–Hodgman suffices here: the coincident edges that it leaves along the sides have no
+    /// area.
     fn doubled_area_inside(self, ring: &[IntCoord]) -> f64 {
         let side = self.side() as f64;
         let mut ring: Vec<[f64; 2]> = ring
@@ -323,7 +328,8 @@ impl BoundaryPoints {
                 self.by_side[side].extend(ends.filter(|value| (start..=end).contains(value)));
                 continue;
             }
-            // Exact, so that both neighbours get the same point, whichever direction their edges have.
+            // Exact, so that both neighbours get the same point, whichever direction their edges
+            // have.
             let (rise, run) = (i128::from(b.1 - a.1), i128::from(b.0 - a.0));
             let offset = rise * i128::from(fixed - a.0);
             let is_at_or_above =
@@ -337,7 +343,8 @@ impl BoundaryPoints {
         }
     }
 
-    /// Returns the edges of rings inside the rectangle, routed through the boundary points that they hit.
+    /// Returns the edges of rings inside the rectangle, routed through the boundary points that
+    /// they hit.
     ///
     /// Edges along the boundary are left out.
     fn edges_inside(&self, rings: &[Vec<IntCoord>]) -> Vec<DirectedEdge> {
@@ -394,8 +401,8 @@ impl BoundaryPoints {
     }
 }
 
-/// Swaps the axes where necessary so that the one that is constant along a side comes first; it is its own
-/// inverse.
+/// Swaps the axes where necessary so that the one that is constant along a side comes first; it is
+/// its own inverse.
 fn fixed_axis_first((x, y): IntCoord, side: usize) -> IntCoord {
     if side < 2 { (x, y) } else { (y, x) }
 }

@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// Assigns each area a colour from 0 to `count - 1`; adjacent areas differ, if `count` colours suffice for this
-/// greedy method.
+/// Assigns each area a colour from 0 to `count - 1`; adjacent areas differ, if `count` colours
+/// suffice for this greedy method.
 ///
-/// The colours are used about equally often. `neighbours` has the indices of the areas adjacent to each.
+/// The colours are used about equally often. `neighbours` has the indices of the areas adjacent to
+/// each.
 pub(crate) fn assign_colours(neighbours: &[BTreeSet<usize>], count: usize) -> Vec<usize> {
     let mut colours: Vec<Option<usize>> = vec![None; neighbours.len()];
     let mut uses = vec![0_usize; count];

@@ -1,9 +1,10 @@
-//! The topology of a layer's areas on a date, independent of zoom: shared edges, noded and projected.
+//! The topology of a layer's areas on a date, independent of zoom: shared edges, noded and
+//! projected.
 //!
-//! Edges are shared where areas coincide to the millimetre on the British National Grid; a vertex of one area
-//! on another's edge becomes a vertex of both. Only then is anything projected: a straight line on one grid is
-//! curved on another, by 16 mm in the middle of a kilometre, so a border with different vertices on its two
-//! sides would come apart.
+//! Edges are shared where areas coincide to the millimetre on the British National Grid; a vertex
+//! of one area on another's edge becomes a vertex of both. Projection comes after that:
+//! a straight line on one grid is curved on another, by 16 mm in the middle of a kilometre, so a
+//! border with different vertices on its two sides would come apart.
 //!
 //! Areas that cross, which those of a valid partition do not, are noded at their intersections.
 
@@ -16,7 +17,8 @@ use crate::domain::{Boundary, GridPolygon};
 /// Binary logarithm of the units around the Earth: a unit is 0.6 mm at the equator.
 pub(super) const WORLD_BITS: u32 = 36;
 
-/// Rounding an intersection may make other edges cross; one round is enough for all real data so far.
+/// Rounding an intersection may make other edges cross; one round is enough for all real data so
+/// far.
 const NODING_ROUNDS_MAX: usize = 8;
 
 /// The shared edges of a layer, in Web Mercator units with y to the south.
@@ -24,8 +26,8 @@ const NODING_ROUNDS_MAX: usize = 8;
 pub(super) struct CoverageTopology {
     pub(super) graph: PlanarGraph,
     pub(super) labels: FaceLabels,
-    /// The point that represents each area when it is too small to draw: the centre of the bounding box of its
-    /// largest ring. `None` if it has no geometry.
+    /// The point that represents each area when it is too small to draw: the centre of the bounding
+    /// box of its largest ring. `None` if it has no geometry.
     pub(super) centres: Vec<Option<IntCoord>>,
 }
 
@@ -63,8 +65,8 @@ impl CoverageTopology {
 
 /// Builds the graph of boundaries on the British National Grid, in millimetres with y to the south.
 ///
-/// Exteriors have positive areas and holes negative ones. `degrees` receives the longitude and latitude of
-/// every point (WGS84).
+/// Exteriors have positive areas and holes negative ones. `degrees` receives the longitude and
+/// latitude of every point (WGS84).
 pub(super) fn graph_on_grid(
     boundaries: &[&Boundary],
     labels: &mut FaceLabels,
@@ -114,8 +116,8 @@ pub(super) fn graph_on_grid(
     graph
 }
 
-/// Projects longitude and latitude to Web Mercator (EPSG:3857), in units of which 2^[`WORLD_BITS`] go around
-/// the Earth.
+/// Projects longitude and latitude to Web Mercator (EPSG:3857), in units of which 2^[`WORLD_BITS`]
+/// go around the Earth.
 pub(super) fn project((lon, lat): (f64, f64)) -> IntCoord {
     let east = lon / 360.0 + 0.5;
     let south = 0.5 - lat.to_radians().tan().asinh() / std::f64::consts::TAU;
@@ -172,8 +174,8 @@ fn node_crossings(graph: PlanarGraph, labels: &mut FaceLabels) -> PlanarGraph {
     graph
 }
 
-/// Returns the crossings of edges that must not cross: edge index and intersection, one entry for each of the
-/// two edges, in order.
+/// Returns the crossings of edges that must not cross: edge index and intersection, one entry for
+/// each of the two edges, in order.
 fn find_crossings(graph: &PlanarGraph, labels: &FaceLabels) -> Vec<(usize, IntCoord)> {
     let ends = |edge: &GraphEdge| {
         (
@@ -194,7 +196,8 @@ fn find_crossings(graph: &PlanarGraph, labels: &FaceLabels) -> Vec<(usize, IntCo
     crossings
 }
 
-/// Calls `visit` once for each pair of edges whose bounding boxes touch (a sweep from west to east).
+/// Calls `visit` once for each pair of edges whose bounding boxes touch (a sweep from west to
+/// east).
 fn for_each_candidate_pair(graph: &PlanarGraph, mut visit: impl FnMut(usize, usize)) {
     let boxes: Vec<[i64; 4]> = graph
         .edges

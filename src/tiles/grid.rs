@@ -1,15 +1,17 @@
 //! Exact integer geometry: predicates, hot pixels, and a grid index of points.
 //!
-//! Every grid point owns a *hot pixel* (Hobby 1999): the open square of side one step around it. A segment
-//! *hits* a pixel when at least one of its points is strictly inside. All predicates are exact.
+//! Every grid point owns a *hot pixel* (Hobby 1999): the open square of side one step around it. A
+//! segment *hits* a pixel when at least one of its points is strictly inside. All predicates are
+//! exact.
 
 /// A position in whole units, x to the east and y to the south.
 ///
-/// A tuple rather than `geo::Coord<i64>`, which has no order: graph vertices are sorted and searched.
+/// A tuple rather than `geo::Coord<i64>`, which has no order: graph vertices are sorted and
+/// searched.
 pub(super) type IntCoord = (i64, i64);
 
-/// Returns twice the signed area of the triangle `origin`, `a`, `b`: positive where `b` is to the left of the
-/// direction from `origin` to `a`, with y taken upwards.
+/// Returns twice the signed area of the triangle `origin`, `a`, `b`: positive where `b` is to the
+/// left of the direction from `origin` to `a`, with y taken upwards.
 pub(super) fn cross(origin: IntCoord, a: IntCoord, b: IntCoord) -> i128 {
     let (ax, ay) = (i128::from(a.0 - origin.0), i128::from(a.1 - origin.1));
     let (bx, by) = (i128::from(b.0 - origin.0), i128::from(b.1 - origin.1));
@@ -45,7 +47,8 @@ pub(super) fn intersection((a, b): (IntCoord, IntCoord), (c, d): (IntCoord, IntC
     (interpolate(a.0, b.0), interpolate(a.1, b.1))
 }
 
-/// Returns the quotient rounded to the nearest integer; halves round up. The divisor must not be zero.
+/// Returns the quotient rounded to the nearest integer; halves round up. The divisor must not be
+/// zero.
 pub(super) fn div_round(dividend: i128, divisor: i128) -> i128 {
     let (dividend, divisor) = if divisor < 0 {
         (-dividend, -divisor)
@@ -57,8 +60,9 @@ pub(super) fn div_round(dividend: i128, divisor: i128) -> i128 {
 
 /// The grid of points whose coordinates are multiples of a step, and their hot pixels.
 ///
-/// Grid points are expressed in steps. Pixel sides lie between whole units, so that every vertex is strictly
-/// inside one pixel; if the step is even, pixels are therefore offset from their points by half a unit.
+/// Grid points are expressed in steps. Pixel sides are between whole units, so that every vertex is
+/// strictly inside one pixel; if the step is even, pixels are therefore offset from their points by
+/// half a unit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PixelGrid {
     step: i64,
@@ -76,7 +80,7 @@ impl PixelGrid {
         }
     }
 
-    /// Units between neighbouring grid points.
+    /// Returns the number of units between neighbouring grid points.
     pub(super) fn step(self) -> i64 {
         self.step
     }
@@ -193,8 +197,8 @@ impl PointGrid {
             .copied()
     }
 
-    /// Returns candidates for a segment query: every point within one unit of the segment along both axes,
-    /// and some near it. The ends are in the units of the points, not necessarily whole.
+    /// Returns candidates for a segment query: every point within one unit of the segment along
+    /// both axes, and some near it. The ends are in the units of the points, not necessarily whole.
     pub(super) fn near_segment(&self, a: (f64, f64), b: (f64, f64)) -> impl Iterator<Item = u32> {
         let (top, bottom) = if a.1 <= b.1 { (a, b) } else { (b, a) };
         let slope = (bottom.0 - top.0) / (bottom.1 - top.1).max(1e-9);

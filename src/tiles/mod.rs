@@ -1,28 +1,31 @@
-//! Vector tiles (Mapbox Vector Tile 2.1, Web Mercator, XYZ) in which adjacent areas share their borders exactly.
+//! Vector tiles (Mapbox Vector Tile 2.1, Web Mercator, XYZ) in which adjacent areas share their
+//! borders exactly.
 //!
 //! ```text
 //!  boundaries ──► coverage topology ──► zoom level ────────────► clipped areas ──► bytes
 //!                 once per layer        once per zoom            once per tile
-//!                 and revision          snap rounding · arcs     clip, encode      MVT, compressed
-//!                                       · simplify · polygonize                    once per encoding
+//!                 and revision          snap rounding · arcs     clip, encode    MVT, compressed
+//!                                       · simplify · polygonize                  once per encoding
 //! ```
 //!
-//! These invariants hold after every step, so the areas of a partition form a valid coverage at every zoom and
-//! in every tile, without any repair at the end:
+//! These invariants hold after every step, so the areas of a partition form a valid coverage at
+//! every zoom and in every tile, without any repair at the end:
 //!
 //! - A border between two areas has the same edges and vertices in both.
-//! - Edges meet only at their ends, and no vertex is nearer than half a unit to an edge that does not end in it.
+//! - Edges meet only at their ends, and no vertex is nearer than half a unit to an edge that does
+//!   not end in it.
 //! - No ring changes its orientation: a part that becomes too thin disappears on both sides.
 //!
-//! If areas may overlap, each is still valid, and edges that they share are still identical. Sources that are not
-//! valid coverages retain overlaps and gaps wider than a unit.
+//! If areas may overlap, each is still valid, and edges that they share are still identical.
+//! Sources that are not valid coverages retain overlaps and gaps wider than a unit.
 //!
-//! Tiles are drawn at 512 CSS pixels, as MapLibre does, so a pixel is 8 of the 4,096 units. Simplification moves
-//! a border by at most half a pixel, which is 4 units; rounding to units adds at most one.
+//! Tiles are drawn at 512 CSS pixels, as MapLibre does, so a pixel is 8 of the 4,096 units.
+//! Simplification moves a border by at most half a pixel, which is 4 units; rounding to units adds
+//! at most one.
 //!
-//! Rejected: simplifying ring by ring, which opens gaps along borders; rounding each vertex separately, which
-//! makes 12 of the 16 embedded communities invalid at z5; clipping rings by Sutherland–Hodgman, which leaves
-//! coincident edges along the sides of the tile.
+//! Rejected: simplifying ring by ring, which opens gaps along borders; rounding each vertex
+//! separately, which makes 12 of the 16 embedded communities invalid at z5; clipping rings by
+//! Sutherland–Hodgman, which leaves coincident edges along the sides of the tile.
 
 mod arcs;
 pub mod basemap;
@@ -69,8 +72,8 @@ pub const EXTENT: i64 = 1 << EXTENT_BITS;
 pub const BUFFER: i64 = 64;
 /// The highest zoom that is served.
 pub const ZOOM_MAX: u8 = 22;
-/// The version of the encoder. Increase it whenever the bytes of a tile change: it is part of the addresses of
-/// tiles that caches treat as immutable.
+/// The version of the encoder. Increase it whenever the bytes of a tile change: it is part of the
+/// addresses of tiles that caches treat as immutable.
 pub const ENCODER_VERSION: u32 = 3;
 /// How far simplification may move a border, in units: half a pixel of 512 across a tile.
 const SIMPLIFY_TOLERANCE: f64 = 4.0;
@@ -104,7 +107,8 @@ impl TileCoord {
 /// An area to be drawn on tiles.
 #[derive(Debug, Clone, Copy)]
 pub struct TileArea<'a> {
-    /// The id of its features on every tile and date: its position among all areas of the layer, from 1.
+    /// The id of its features on every tile and date: its position among all areas of the layer,
+    /// from 1.
     pub feature_id: u64,
     /// Its geometry.
     pub boundary: &'a Boundary,
@@ -116,8 +120,8 @@ pub struct TileArea<'a> {
 
 /// One revision of a layer, ready to be cut into tiles.
 ///
-/// Each zoom is prepared when it is first requested: that takes at most 18 ms for an embedded layer, and 1.3 s
-/// for 34,753 LSOAs.
+/// Each zoom is prepared when it is first requested, which takes at most 18 ms for an embedded
+/// layer, and 1.3 s for 34,753 LSOAs.
 #[derive(Debug)]
 pub struct TiledLayer {
     name: String,
@@ -133,8 +137,8 @@ pub struct AreaOutline {
     pub id: String,
     /// The area's display name.
     pub name: String,
-    /// Exteriors, each with its holes, as longitudes and latitudes (WGS84); rings do not repeat their first
-    /// vertex. The vertices of a border are bit for bit the same in both areas.
+    /// Exteriors, each with its holes, as longitudes and latitudes (WGS84); rings do not repeat
+    /// their first vertex. The vertices of a border are bit for bit the same in both areas.
     pub polygons: Vec<Vec<Vec<(f64, f64)>>>,
     /// Longitude and latitude of a point that marks the area, if it is too thin to be drawn.
     pub point: Option<(f64, f64)>,
@@ -181,11 +185,12 @@ impl TiledLayer {
             .get_or_init(|| Arc::new(ZoomLevel::new(&self.topology, zoom)))
     }
 
-    /// Encodes a tile with the areas that intersect it, in their order; `None` if there are none.
+    /// Encodes a tile with the areas that intersect it, in their order; `None` if no area does.
     ///
-    /// Features have the attributes `id`, `name`, `provenance` and `mapcolor7`: a number from 0 to 6 that differs
-    /// between areas that share a border, if seven colours suffice. Every area is a polygon on at least one tile
-    /// of each zoom, or a point if it is thinner than a unit everywhere.
+    /// Features have the attributes `id`, `name`, `provenance` and `mapcolor7`: a number from 0 to
+    /// 6 that differs between areas that share a border, if seven colours suffice. Every area is a
+    /// polygon on at least one tile of each zoom, or a point if it is thinner than a unit
+    /// everywhere.
     ///
     /// # Errors
     /// If the encoder fails, which takes more than 2³² values.
@@ -207,8 +212,8 @@ impl TiledLayer {
         Ok(Some(builder.encode()))
     }
 
-    /// Returns the areas that have geometry, simplified for a zoom and in their order; zooms above 16 are the same
-    /// as 16.
+    /// Returns the areas that have geometry, simplified for a zoom and in their order; zooms above
+    /// 16 are equal to 16.
     pub fn outlines(&self, zoom: u8) -> Vec<AreaOutline> {
         let level = self.level(zoom);
         let bits = EXTENT_BITS + u32::from(level.zoom);
@@ -293,7 +298,8 @@ fn write_attributes(
     Ok(())
 }
 
-/// Returns the `vector_layers` of a TileJSON 3.0.0 document: the layers and the attributes of their features.
+/// Returns the `vector_layers` of a TileJSON 3.0.0 document: the layers and the attributes of their
+/// features.
 pub fn vector_layers(index: &Index, layers: &[Layer], zoom_max: u8) -> serde_json::Value {
     let layers = layers.iter().map(|&layer| {
         let mut entries = index.manifest().layers.iter();
@@ -314,15 +320,15 @@ pub fn vector_layers(index: &Index, layers: &[Layer], zoom_max: u8) -> serde_jso
     layers.collect()
 }
 
-/// Returns the bounding box of layers on a date (west, south, east, north in degrees), or `None` if they have no
-/// geometry.
+/// Returns the bounding box of layers on a date (west, south, east, north in degrees), or `None` if
+/// they have no geometry.
 pub fn bounds(index: &Index, layers: &[Layer], day: Date) -> Option<[f64; 4]> {
     let layers = layers.iter();
     bounds_of(layers.flat_map(|&layer| index.boundaries(layer, day)))
 }
 
-/// Returns the bounding box of boundaries (west, south, east, north in degrees), or `None` if they have no
-/// geometry.
+/// Returns the bounding box of boundaries (west, south, east, north in degrees), or `None` if they
+/// have no geometry.
 pub(crate) fn bounds_of<'b>(boundaries: impl Iterator<Item = &'b Boundary>) -> Option<[f64; 4]> {
     let boxes = boundaries.filter_map(|boundary| {
         let rect = boundary.lonlat.bounding_rect()?;

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!      A   ╲ ╱             A    ╲   ╱
-//!    ───────●───────  ──►  ──────●──────     where the land between a lake and the coast is thinner
-//!      ╱ ╲                   ┌──┐            than a unit, the lake is moved away from the coast
+//!    ───────●───────  ──►  ──────●──────    where the land between a lake and the coast is thinner
+//!      ╱ ╲                   ┌──┐           than a unit, the lake is moved away from the coast
 //!     ╱___╲                 ╱____╲
 //! ```
 //!
-//! Such polygons are valid, also to GEOS. But if a third area ends at the same vertex, `coverage_is_valid`
-//! (GEOS 3.14) reports that it is inside the polygon, because it tests the corner of each ring separately.
+//! Such polygons are valid, and GEOS agrees. But if a third area ends at the same vertex,
+//! `coverage_is_valid` (GEOS 3.14) reports that it is inside the polygon, because it tests the
+//! corner of each ring separately.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -18,7 +19,8 @@ use super::grid::{IntCoord, PixelGrid, PointGrid, cross};
 use super::planar_graph::{FaceLabels, GraphEdge, LabelId, PlanarGraph, RawEdge, merge_edges};
 use super::simplify::in_triangle;
 
-/// Twice the area, in square units, that cutting off a corner may remove where it closes a ring of three edges.
+/// Twice the area, in square units, that cutting off a corner may remove where it closes a ring of
+/// three edges.
 const DOUBLED_AREA_LOST_MAX: i128 = 32;
 
 /// A vertex where two rings of a polygon touch.
@@ -145,8 +147,8 @@ fn by_angle(origin: IntCoord, a: IntCoord, b: IntCoord) -> Ordering {
         .then_with(|| cross(origin, a, b).cmp(&0).reverse())
 }
 
-/// Returns whether a corner can be replaced with the edge between its ends: nothing else is in its triangle or
-/// near that edge, and no ring collapses that is larger than [`DOUBLED_AREA_LOST_MAX`].
+/// Returns whether a corner can be replaced with the edge between its ends: nothing else is in its
+/// triangle or near that edge, and no ring collapses that is larger than [`DOUBLED_AREA_LOST_MAX`].
 fn can_cut_off(
     graph: &PlanarGraph,
     labels: &FaceLabels,

@@ -7,20 +7,21 @@
 //!              w
 //! ```
 //!
-//! Snap rounding moves every vertex to the centre of its hot pixel, and routes every edge through the centre
-//! of each hot pixel that it hits (Hobby 1999; Guibas and Marimont 1998). No vertex crosses an edge, and parts
-//! narrower than a pixel collapse and cancel on both sides alike. Repeating it until nothing changes leaves
-//! every vertex at least half a unit away from every edge that does not end in it (iterated snap rounding:
-//! Halperin and Packer 2002).
+//! Snap rounding moves every vertex to the centre of its hot pixel, and routes every edge through
+//! the centre of each hot pixel that it hits (Hobby 1999; Guibas and Marimont 1998). No vertex
+//! crosses an edge, and parts narrower than a pixel collapse and cancel on both sides alike.
+//! Repeating it until nothing changes leaves every vertex at least half a unit away from every edge
+//! that does not end in it (iterated snap rounding: Halperin and Packer 2002).
 //!
-//! Rounding each vertex separately makes 12 of the 16 embedded communities invalid at z5, and 5 at z8.
+//! Rounding each vertex separately makes 12 of the 16 embedded communities invalid at z5, and 5 at
+//! z8.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::grid::{IntCoord, PixelGrid, PointGrid, sort_along};
 
-/// The areas that an edge bounds, by index and sorted, each with whether it is on the left of the edge (y
-/// taken upwards).
+/// The areas that an edge bounds, by index and sorted, each with whether it is on the left of the
+/// edge (y taken upwards).
 pub(super) type Faces = Box<[(u32, bool)]>;
 
 /// The id of interned [`Faces`].
@@ -29,8 +30,8 @@ pub(super) type LabelId = u32;
 /// The interned edge labels of a graph.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FaceLabels {
-    /// Whether the areas form a partition. If so, no two edges may cross; where areas may overlap, two edges
-    /// may not cross only if they bound an area in common.
+    /// Whether the areas form a partition, in which no two edges may cross. If areas may overlap,
+    /// only edges that bound an area in common must not cross.
     pub(super) is_partition: bool,
     faces: Vec<Faces>,
     ids: HashMap<Faces, LabelId>,
@@ -116,8 +117,8 @@ pub(super) struct PlanarGraph {
     pub(super) edges: Vec<GraphEdge>,
 }
 
-/// An edge that has not been merged with those between the same points: the lower point index, the higher one,
-/// the label, and whether the label is for the direction from the higher to the lower.
+/// An edge that has not been merged with those between the same points: the lower point index, the
+/// higher one, the label, and whether the label is for the direction from the higher to the lower.
 pub(super) type RawEdge = (u32, u32, LabelId, bool);
 
 /// Snap rounds a graph to multiples of `step`; the result is in steps.
@@ -178,8 +179,8 @@ fn snap_round_once(
     (PlanarGraph { points, edges }, !hits.is_empty())
 }
 
-/// Returns the hot pixels through which each edge must be routed, other than those of its ends: pairs of edge
-/// index and point index, in order of edges.
+/// Returns the hot pixels through which each edge must be routed, other than those of its ends:
+/// pairs of edge index and point index, in order of edges.
 fn hot_pixel_hits(
     graph: &PlanarGraph,
     labels: &FaceLabels,
@@ -209,9 +210,9 @@ fn hot_pixel_hits(
     hits
 }
 
-/// For overlapping areas, retains the hits on points that belong to one of the edge's own areas, including
-/// points that an area gains because another of its edges is routed through them: otherwise that edge could
-/// be routed across this one.
+/// For overlapping areas, retains the hits on points that belong to one of the edge's own areas,
+/// including points that an area gains because another of its edges is routed through them:
+/// otherwise that edge could be routed across this one.
 fn retain_relevant_hits(
     hits: &mut Vec<(u32, u32)>,
     graph: &PlanarGraph,
@@ -250,7 +251,8 @@ fn retain_relevant_hits(
 
 /// Merges the edges between the same points into one.
 ///
-/// An area on both sides of the merged edge is removed from its label; an edge without areas is dropped.
+/// An area on both sides of the merged edge is removed from its label; an edge without areas is
+/// dropped.
 pub(super) fn merge_edges(mut raw_edges: Vec<RawEdge>, labels: &mut FaceLabels) -> Vec<GraphEdge> {
     raw_edges.sort_unstable();
     let mut edges = Vec::with_capacity(raw_edges.len());

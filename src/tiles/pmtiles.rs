@@ -1,4 +1,5 @@
-//! PMTiles 3 archives: all tiles of some layers in one file, for a CDN or a reader without a tile server.
+//! PMTiles 3 archives: all tiles of some layers in one file, for a CDN or a reader without a tile
+//! server.
 
 use std::io::{self, Cursor, Seek, SeekFrom, Write};
 
@@ -15,8 +16,8 @@ use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
 
-/// The default maximum zoom of archives; readers scale its tiles up. Its units are 35 cm in the middle of Great
-/// Britain.
+/// The default maximum zoom of archives; readers scale its tiles up. Its units are 35 cm in the
+/// middle of Great Britain.
 pub const ARCHIVE_ZOOM: u8 = 14;
 
 /// The limit on the size of an archive that is cached to be served, in bytes.
@@ -42,8 +43,8 @@ pub struct ArchiveStats {
 
 /// Writes the tiles of layers on a date, from zoom 0 to `zoom_max`, to a PMTiles archive.
 ///
-/// They are compressed with gzip and in the order of their ids (clustered), and are byte for byte the tiles that
-/// the service returns.
+/// They are compressed with gzip and in the order of their ids (clustered), and are byte for byte
+/// the tiles that the service returns.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -103,8 +104,8 @@ pub struct TileArchive {
 }
 
 impl TileArchive {
-    /// Builds the archive of layers on a date, from zoom 0 to [`ARCHIVE_ZOOM`]; `None` if it would be larger than
-    /// `bytes_max`.
+    /// Builds the archive of layers on a date, from zoom 0 to [`ARCHIVE_ZOOM`]; `None` if it would
+    /// be larger than `bytes_max`.
     ///
     /// # Errors
     /// If a tile cannot be encoded.

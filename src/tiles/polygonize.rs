@@ -1,9 +1,10 @@
 //! Polygonization: assembles polygons from directed edges, as JTS's `Polygonizer` does.
 //!
-//! Edges have the area on their left (y taken upwards). At a vertex that several edges leave, the ring continues
-//! along the first one clockwise from the edge it arrived by, so that it stays beside the same corner of the
-//! area. It is closed as soon as it passes a vertex twice. Rings therefore touch in single vertices and never
-//! cross; those with positive area are exteriors, the others holes (OGC Simple Features, 6.1.11).
+//! Edges have the area on their left (y taken upwards). If several edges leave a vertex, the ring
+//! continues along the first one clockwise from the edge by which it arrived, so that it follows
+//! the same corner of the area. It is closed as soon as it passes a vertex twice. Rings therefore
+//! touch in single vertices and never cross; those with positive area are exteriors, the others
+//! holes (OGC Simple Features, 6.1.11).
 //!
 //! ```text
 //!   ┌────┐          a hole that touches its exterior is a hole,
@@ -41,7 +42,8 @@ pub(super) fn cancel_opposites(mut edges: Vec<DirectedEdge>) -> Vec<DirectedEdge
 
 /// Returns the polygons that the edges enclose.
 ///
-/// Edges must be sorted and meet only at their ends, and as many must enter each vertex as leave it.
+/// Edges must be sorted and meet only at their ends, and as many must enter each vertex as leave
+/// it.
 pub(super) fn polygonize(edges: &[DirectedEdge]) -> Vec<Polygon> {
     let (mut exteriors, mut holes) = (Vec::new(), Vec::new());
     for ring in trace_rings(edges) {
@@ -103,13 +105,15 @@ fn outgoing_range(edges: &[DirectedEdge], vertex: IntCoord) -> std::ops::Range<u
     start..start + count
 }
 
-/// Returns which of the edges that leave `vertex` comes first clockwise from the direction back to `previous`.
+/// Returns which of the edges that leave `vertex` comes first clockwise from the direction back to
+/// `previous`.
 fn first_clockwise(
     vertex: IntCoord,
     previous: IntCoord,
     outgoing: &[DirectedEdge],
 ) -> Option<usize> {
-    // Clockwise from the direction back: 0 before straight on, 1 straight on, 2 beyond it, 3 straight back.
+    // Clockwise from the direction back: 0 before straight on, 1 straight on, 2 beyond it, 3
+    // straight back.
     let sector = |to: IntCoord| match cross(vertex, previous, to).cmp(&0) {
         Ordering::Less => 0,
         Ordering::Greater => 2,
@@ -136,7 +140,8 @@ fn enclosing_polygon<'p>(
     if polygons.len() == 1 {
         return polygons.first_mut();
     }
-    // The midpoint of an edge is on no other edge, so that it is strictly inside or outside each exterior.
+    // The midpoint of an edge is on no other edge, so that it is strictly inside or outside each
+    // exterior.
     let doubled_midpoint = (hole[0].0 + hole[1].0, hole[0].1 + hole[1].1);
     polygons
         .iter_mut()

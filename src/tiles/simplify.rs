@@ -1,21 +1,22 @@
-//! Simplifies arcs by removing vertices, those that move the line least first, as long as no border moves by
-//! more than a tolerance and nothing crosses.
+//! Simplifies arcs: removes vertices, first those whose removal moves the line least, as long as no
+//! border moves by more than a tolerance and no edges cross.
 //!
-//! It guarantees what JTS's `CoverageSimplifier` does: nodes stay, areas keep their neighbours, and no ring
-//! collapses.
+//! It guarantees what JTS's `CoverageSimplifier` does: nodes are retained, areas keep their
+//! neighbours, and no ring collapses.
 //!
 //! ```text
-//!        v             Vertex v is removed if v and every vertex already removed between a and b are within
-//!      ╱   ╲           the tolerance of a–b, if the triangle contains no vertex, and if a–b hits no
-//!     a ─ ─ ─ b        hot pixel
+//!        v             Vertex v is removed if v and every vertex already removed between a and b
+//!      ╱   ╲           are within the tolerance of a–b, if the triangle contains no vertex, and
+//!     a ─ ─ ─ b        if a–b hits no hot pixel
 //! ```
 //!
-//! An edge that crossed a–b would have an end inside the triangle, or would cross a–v or v–b. So only vertices
-//! need testing, and each stays at least half a unit away from every edge that does not end in it, as
-//! [`super::planar_graph`] left them.
+//! An edge that crossed a–b would have an end inside the triangle, or would cross a–v or v–b. So
+//! only vertices need testing, and each stays at least half a unit away from every edge that does
+//! not end in it, as [`super::planar_graph`] left them.
 //!
-//! Rejected: Douglas–Peucker refuses whole spans at a time where something is in the way, and so retains more
-//! vertices; Visvalingam–Whyatt orders by area, which does not bound how far a border moves.
+//! Rejected: Douglas–Peucker refuses whole spans at a time where something is in the way, and so
+//! retains more vertices; Visvalingam–Whyatt orders by area, which does not bound how far a border
+//! moves.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -55,8 +56,8 @@ struct ArcSimplifier<'n> {
     squared_tolerance: f64,
 }
 
-/// Simplifies the arcs of a [snap-rounded](super::planar_graph::snap_round) graph; `tolerance` is in units of
-/// the graph.
+/// Simplifies the arcs of a [snap-rounded](super::planar_graph::snap_round) graph; `tolerance` is
+/// in units of the graph.
 pub(super) fn simplify(
     graph: &PlanarGraph,
     labels: &FaceLabels,
@@ -161,8 +162,8 @@ impl<'n> ArcSimplifier<'n> {
         }
     }
 
-    /// Returns the square of how far the arc would move if the vertex were removed: the largest distance from
-    /// the new edge of any original vertex between its ends, removed ones included.
+    /// Returns the square of how far the arc would move if the vertex were removed: the largest
+    /// distance from the new edge of any original vertex between its ends, removed ones included.
     ///
     /// Stops early once the tolerance is exceeded.
     fn squared_displacement(&self, vertex: u32) -> f64 {
@@ -209,7 +210,8 @@ impl<'n> ArcSimplifier<'n> {
             self.vertices[next as usize].point,
         );
         let label = self.arcs[arc as usize].label;
-        // A ring needs three vertices; an open arc that ends at the node where it starts counts that one twice.
+        // A ring needs three vertices; an open arc that ends at the node where it starts counts
+        // that one twice.
         let remaining = self.remaining[arc as usize];
         let is_closed = self.arcs[arc as usize].is_closed;
         let ends_at_its_start = !is_closed
@@ -234,7 +236,8 @@ impl<'n> ArcSimplifier<'n> {
         )
     }
 
-    /// Returns whether no other vertex that matters to the label is in the triangle or near its new side.
+    /// Returns whether no other vertex that matters to the label is in the triangle or near its new
+    /// side.
     fn is_clear(&self, [a, v, b]: [IntCoord; 3], corners: [u32; 3], label: LabelId) -> bool {
         let min = (a.0.min(v.0).min(b.0), a.1.min(v.1).min(b.1));
         let max = (a.0.max(v.0).max(b.0), a.1.max(v.1).max(b.1));
@@ -300,7 +303,8 @@ impl<'n> ArcSimplifier<'n> {
 
 /// Removes closed arcs that enclose less than the square of the tolerance and no other vertex.
 ///
-/// An arc is retained if it is the largest of one of its areas; open arcs count as larger than closed ones.
+/// An arc is retained if it is the largest of one of its areas; open arcs count as larger than
+/// closed ones.
 fn remove_specks(
     points: &[IntCoord],
     labels: &FaceLabels,

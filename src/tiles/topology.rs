@@ -1,7 +1,8 @@
-//! The unsimplified boundaries of a layer as arcs, as in TopoJSON: each shared border is stored once.
+//! The unsimplified boundaries of a layer as arcs, as in TopoJSON: each shared border is stored
+//! once.
 //!
-//! They are noded in millimetres on the British National Grid, as [`coverage`](super::coverage) does before it
-//! projects: a vertex of one area on another's edge becomes a vertex of both.
+//! They are noded in millimetres on the British National Grid, as [`coverage`](super::coverage)
+//! does before it projects: a vertex of one area on another's edge becomes a vertex of both.
 
 use std::collections::HashMap;
 
@@ -15,11 +16,11 @@ use crate::domain::Boundary;
 /// Areas of a layer whose rings refer to shared arcs.
 #[derive(Debug, Clone, Default)]
 pub struct Topology {
-    /// Each arc as longitudes and latitudes (WGS84). Arcs meet only at their ends; a closed arc ends where it
-    /// starts.
+    /// Each arc as longitudes and latitudes (WGS84). Arcs meet only at their ends; a closed arc
+    /// ends where it starts.
     pub arcs: Vec<Vec<(f64, f64)>>,
-    /// For each boundary, in order: its polygons, each of them rings with the exterior first, each of these
-    /// references to arcs. Exteriors run clockwise, holes counter-clockwise.
+    /// For each boundary, in order: its polygons, each of them rings with the exterior first, each
+    /// of these references to arcs. Exteriors run clockwise, holes counter-clockwise.
     pub areas: Vec<Vec<Vec<Vec<ArcRef>>>>,
 }
 

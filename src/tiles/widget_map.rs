@@ -1,6 +1,6 @@
 //! Paths for the map widget: a layer, or an area and its surroundings, as a single drawing.
 //!
-//! They are made from the same shared edges as tiles, so that borders meet here too.
+//! They are made from the same shared edges as tiles, so borders coincide here too.
 
 use std::fmt::Write as _;
 
@@ -10,15 +10,17 @@ use super::polygonize::Polygon;
 use super::zoom_level::{AreaGeometry, AreaShape, DETAIL_ZOOM, ZoomLevel};
 use super::{EXTENT_BITS, TiledLayer};
 
-/// The zoom at which bounding boxes are measured to choose the zoom to draw: its units are 24 m wide in the
-/// middle of Great Britain.
+/// The zoom at which bounding boxes are measured to choose the zoom to draw: its units are 24 m
+/// wide in the middle of Great Britain.
 const MEASURING_ZOOM: u8 = 8;
-/// The longer side of the focus has at least this many units, so that half a pixel of a tile is 1/1,024 of it:
-/// less than a pixel in a column of text.
+/// The longer side of the focus has at least this many units, so that half a pixel of a tile is
+/// 1/1,024 of it: less than a pixel in a column of text.
 const UNITS_MIN: i64 = 4_096;
-/// The longer side of the focus as a multiple of the margin: around an area, and around a whole layer.
+/// The ratio of the longer side of the focus to the margin: around an area, and around a whole
+/// layer.
 const MARGIN_DIVISORS: (i64, i64) = (10, 30);
-/// The map's longer side as a multiple of the strip drawn beyond each side, which hides clipped edges.
+/// The ratio of the map's longer side to the strip drawn beyond each side, which hides clipped
+/// edges.
 const BLEED_DIVISOR: i64 = 50;
 /// Limits on the ratio of width to height, in hundredths: about 3:4 and 8:5.
 const ASPECT_RANGE: (i64, i64) = (75, 160);
@@ -34,9 +36,10 @@ pub struct WidgetMap {
     pub height: i64,
     /// Units around the Earth.
     pub earth: i64,
-    /// The upper left corner of the map, in units from the upper left corner of the Web Mercator square.
+    /// The upper left corner of the map, in units from the upper left corner of the Web Mercator
+    /// square.
     pub corner: (i64, i64),
-    /// The length of a unit on the ground in the middle of the map, in metres.
+    /// The length in metres that a unit represents in the middle of the map.
     pub metres_per_unit: f64,
     /// The areas on the map, in order of id.
     pub areas: Vec<WidgetArea>,
@@ -51,7 +54,8 @@ pub struct WidgetArea {
     pub name: String,
     /// The provenance of its boundary.
     pub provenance: String,
-    /// Its geometry as the `d` attribute of an SVG path, in units from the map's corner; fill it even-odd.
+    /// Its geometry as the `d` attribute of an SVG path, in units from the map's corner; fill it
+    /// even-odd.
     pub path: String,
     /// A point well inside it, for its label.
     pub middle: (i64, i64),
@@ -63,8 +67,8 @@ type IntBBox = (IntCoord, IntCoord);
 impl TiledLayer {
     /// Draws the whole layer, or an area and its surroundings.
     ///
-    /// If areas of the layer may overlap, an area is drawn without its surroundings. Returns `None` if the area
-    /// or the layer has no geometry.
+    /// If areas of the layer may overlap, an area is drawn without its surroundings. Returns `None`
+    /// if the area or the layer has no geometry.
     pub fn widget_map(&self, focus: Option<&str>) -> Option<WidgetMap> {
         let is_focus = |index: usize| focus.is_none_or(|id| self.areas[index].id == id);
         let measured = bbox_of_areas(self.level(MEASURING_ZOOM), is_focus)?;
@@ -230,7 +234,7 @@ fn write_ring(path: &mut String, ring: &[IntCoord]) {
     path.push('z');
 }
 
-/// Divisions of an area's height, between which scan lines look for a label point.
+/// The number of equal parts into which scan lines divide an area's height to find a label point.
 const SCAN_DIVISIONS: i64 = 16;
 
 /// Returns the middle of the widest stretch of the area in the view along horizontal scan lines.
@@ -270,10 +274,10 @@ fn stretches_at(polygons: &[Polygon], y: i64) -> Vec<(i64, i64)> {
         .collect()
 }
 
-/// Returns the length of a unit on the ground at a height of the map, in metres.
+/// Returns the length in metres that a unit represents at a y coordinate of the map.
 ///
-/// Mercator's scale factor is the secant of the latitude, which equals the hyperbolic cosine of the projected
-/// distance from the equator on a unit sphere.
+/// Mercator's scale factor is the secant of the latitude, which equals the hyperbolic cosine of the
+/// projected distance from the equator on a unit sphere.
 fn metres_per_unit(earth: i64, y: i64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "at most 2^28 units")]
     let (earth, y) = (earth as f64, y as f64);

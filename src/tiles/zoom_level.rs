@@ -1,6 +1,6 @@
 //! The simplified geometry of a layer at one zoom, in whole units of that zoom.
 //!
-//! The areas of a partition form a valid coverage.
+//! The areas of a partition form a valid coverage at every zoom.
 
 use std::collections::HashSet;
 
@@ -13,11 +13,12 @@ use super::polygonize::{DirectedEdge, polygonize};
 use super::simplify::simplify;
 use super::{EXTENT_BITS, SIMPLIFY_TOLERANCE};
 
-/// The most detailed zoom. Its units are 9 cm in the middle of Great Britain, and only vertices on straight
-/// lines are removed. Deeper zooms scale its geometry up, which keeps it valid.
+/// The most detailed zoom. Its units are 9 cm in the middle of Great Britain, and only vertices on
+/// straight lines are removed. Deeper zooms are scaled up from it, which preserves its validity.
 pub(super) const DETAIL_ZOOM: u8 = 16;
 
-/// Separating rings at one pinch point may create another; two rounds are enough for all real data so far.
+/// Separating rings at one pinch point may create another; two rounds are enough for all real data
+/// so far.
 const PINCH_ROUNDS_MAX: usize = 4;
 
 /// A position in units of the zoom, of which there are at most 2^28 around the Earth.
@@ -51,7 +52,7 @@ pub(super) enum AreaShape {
 }
 
 impl ZoomLevel {
-    /// Snap rounds and simplifies a layer for a zoom; zooms beyond [`DETAIL_ZOOM`] are that one.
+    /// Snap rounds and simplifies a layer for a zoom; zooms above [`DETAIL_ZOOM`] are equal to it.
     pub(super) fn new(topology: &CoverageTopology, zoom: u8) -> ZoomLevel {
         let zoom = zoom.min(DETAIL_ZOOM);
         let step = 1_i64 << (WORLD_BITS - EXTENT_BITS - u32::from(zoom));
