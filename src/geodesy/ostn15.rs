@@ -13,7 +13,7 @@ use std::{
 
 use flate2::read::ZlibDecoder;
 
-/// Nodes from west to east and from south to north.
+/// The numbers of nodes from west to east and from south to north.
 const COLUMNS: usize = 701;
 const ROWS: usize = 1_251;
 const NODES: usize = COLUMNS * ROWS;

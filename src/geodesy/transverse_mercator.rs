@@ -81,7 +81,7 @@ pub(super) fn project(lon: f64, lat: f64) -> (f64, f64) {
     let t2 = tan * tan;
     let t4 = t2 * t2;
 
-    // OS's I to VI with their powers of cos φ moved into l, and ν taken out.
+    // OS's I to VI with their powers of cos φ moved into l, and ν factored out.
     let l = (lon - CENTRAL_MERIDIAN).to_radians() * cos;
     let l2 = l * l;
     let iii = (5.0 - t2 + 9.0 * eta2) / 24.0;

@@ -80,7 +80,7 @@ pub struct Shown<'i> {
     pub number: u32,
     /// Its display name.
     pub title: String,
-    /// Where its boundary comes from.
+    /// The provenance of its boundary.
     pub provenance: Provenance,
     /// Its geometry.
     pub boundary: &'i Boundary,

@@ -69,7 +69,7 @@ pub(super) fn area(layer: Layer, id: &str) -> Area {
     }
 }
 
-/// A rectangle 10 km high.
+/// Returns a rectangle 10 km high.
 pub(super) fn strip(id: &str, west_km: f64, east_km: f64) -> Boundary {
     rectangle(id, (west_km, 0.0), (east_km, 10.0))
 }
@@ -133,7 +133,7 @@ pub(super) fn succession(predecessor: &str, successor: &str) -> Succession {
     }
 }
 
-/// A postcode in use since January 1980.
+/// Returns the entry of a postcode that has been in use since January 1980.
 pub(super) fn entry(
     text: &str,
     position: Option<BritishGrid>,
