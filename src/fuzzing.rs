@@ -442,7 +442,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
 const WORLD: [&[u8]; 10] = [
     include_bytes!("../fuzz/seeds/dataset/areas"),
     include_bytes!("../fuzz/seeds/dataset/boundaries"),
-    include_bytes!("../fuzz/seeds/dataset/canaries"),
+    include_bytes!("../fuzz/seeds/dataset/golden_queries"),
     include_bytes!("../fuzz/seeds/dataset/lineage"),
     include_bytes!("../fuzz/seeds/dataset/memberships"),
     include_bytes!("../fuzz/seeds/dataset/postcodes"),

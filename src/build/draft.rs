@@ -654,7 +654,7 @@ impl Draft {
             ));
         }
         if let Some(canaries) = &config.canaries {
-            files.push(("canaries.csv".into(), sources.bytes(canaries)?));
+            files.push(("golden_queries.csv".into(), sources.bytes(canaries)?));
         }
         if let Some(systems) = &config.systems {
             files.push(("systems.csv".into(), sources.bytes(systems)?));

@@ -58,9 +58,9 @@ fn check_canaries(index: &Index, dataset: &Dataset, findings: &mut Vec<Finding>)
     let failing = failing_canaries(index, dataset.canaries.clone());
     findings.extend(failing.iter().map(|canary| {
         Finding::error(
-            "canary_failed",
+            "golden_query_failed",
             format!(
-                "canaries.csv, line {}: the answer is not `{}` with ICC `{}` by residence and `{}` by registration",
+                "golden_queries.csv, line {}: the answer is not `{}` with ICC `{}` by residence and `{}` by registration",
                 canary.line, canary.status, canary.icc_residence, canary.icc_registration
             ),
         )

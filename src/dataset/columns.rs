@@ -75,7 +75,7 @@ pub(crate) const POSTCODES: [&str; 9] = [
     "user",
 ];
 
-/// `canaries.csv`: questions with the answers that the dataset must give.
+/// `golden_queries.csv`: questions with the answers that the dataset must give.
 pub(crate) const CANARIES: [&str; 8] = [
     "postcode",
     "easting",

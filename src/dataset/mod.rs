@@ -10,7 +10,7 @@
 //! | `practices.csv`, `practice_sites.csv`, `practice_successions.csv` | practices, open and closed, their buildings, who took over from whom |
 //! | `not_gp_practices.csv` | codes of organisations that prescribe and have no registered patients |
 //! | `postcodes.csv` | the directory |
-//! | `canaries.csv` | questions with the answers that the dataset must give |
+//! | `golden_queries.csv` | questions with the answers that the dataset must give |
 //! | `systems.csv` | how many ICCs each system's page states: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
 //! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share is all of it |
 //! | `areas/*.geojson` or `areas/*.shp` | boundaries by `id` (and `from`, `to`) |

@@ -127,7 +127,7 @@ impl Verified<'_> {
                 &columns::NOT_GP_PRACTICES,
                 |row| row.parse(0),
             )?,
-            canaries: self.table("canaries.csv", &columns::CANARIES, canary)?,
+            canaries: self.table("golden_queries.csv", &columns::CANARIES, canary)?,
             stated_counts: self.table("systems.csv", &columns::SYSTEMS, stated_count)?,
             statistical_areas: codes.collect(),
             statistical_boundaries,

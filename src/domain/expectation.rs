@@ -1,6 +1,6 @@
 use jiff::civil::Date;
 
-/// A question and its answer, as a line of `canaries.csv`.
+/// A question and its answer, as a line of `golden_queries.csv`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canary {
     /// The line, from 1.

@@ -253,8 +253,8 @@ fn what_is_wrong_with_numbers_days_postcodes_and_canaries_is_found() {
     );
     assert!(found.geometry.is_some());
 
-    let canary = world().replace("canaries.csv", "located,k,k", "located,l,k");
-    check_found(&canary, Error, "canary_failed", &["line 2"]);
+    let canary = world().replace("golden_queries.csv", "located,k,k", "located,l,k");
+    check_found(&canary, Error, "golden_query_failed", &["line 2"]);
 }
 
 #[test]
@@ -298,10 +298,10 @@ fn the_exit_status_says_whether_there_are_errors() {
     );
     let warned = World::new().replace("practices.csv", "20000", "70001");
     assert_eq!(status(&warned).0, Some(0));
-    let wrong = World::new().replace("canaries.csv", "located,k,k", "located,l,k");
+    let wrong = World::new().replace("golden_queries.csv", "located,k,k", "located,l,k");
     let (code, report) = status(&wrong);
     assert_eq!(code, Some(3));
-    assert!(report.contains("error canary_failed: 1"), "{report}");
+    assert!(report.contains("error golden_query_failed: 1"), "{report}");
     assert_eq!(run(&["check", "/no/such/folder"]).status.code(), Some(2));
 }
 
@@ -343,7 +343,7 @@ fn the_embedded_dataset_says_what_is_known_of_it() {
     );
     for code in [
         "invalid_ring",
-        "canary_failed",
+        "golden_query_failed",
         "practice_in_two_iccs",
         "succession_cycle",
     ] {

@@ -77,7 +77,7 @@ title = "ICCs"
 kind = "partition"
 first_data = "1990-01-01"
 provenance = "official"
-[[layers.ways]]
+[[layers.methods]]
 polygons = { file = "iccs.geojson", id = "id", name = "name" }
 
 [[layers]]
@@ -86,7 +86,7 @@ title = "Practices"
 kind = "overlapping"
 first_data = "1990-01-01"
 provenance = "official"
-[[layers.ways]]
+[[layers.methods]]
 catchments = { file = "catchments" }
 "#;
 
@@ -593,7 +593,7 @@ fn what_contradicts_itself_between_the_files_is_refused() {
         &["practice `A00003` belongs to `l` and to `k` on the same day"],
     );
     let later = "to = \"2025-07-01\"\npolygons = { file = \"iccs.geojson\", id = \"id\", name = \"name\" }\n\
-        [[layers.ways]]\nfrom = \"2025-06-01\"\npolygons = ";
+        [[layers.methods]]\nfrom = \"2025-06-01\"\npolygons = ";
     check_refused(
         |it| it.replace("build.toml", "polygons = ", later),
         &["`k`", "on the same day"],

@@ -85,7 +85,7 @@ kind = "partition"
 first_data = "2020-04-01"
 provenance = "derived"
 
-[[layers.ways]]
+[[layers.methods]]
 plurality = {{ shares = "registered", by = "pcn", sub_icb = ["01A", "00Q"] }}
 "#,
         postcodes = source.join("postcodes.csv"),

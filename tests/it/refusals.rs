@@ -413,7 +413,7 @@ impl Copied {
 
     /// Without the canaries: with few postcodes they would not live.
     pub(crate) fn without_canaries() -> Copied {
-        let line = "canaries = \"source/canaries.csv\"\n";
+        let line = "golden_queries = \"source/golden_queries.csv\"\n";
         Copied::new().replace("build.toml", line, "")
     }
 
@@ -528,7 +528,7 @@ fn a_build_whose_canary_fails_leaves_the_old_folder_and_no_other() {
         LA1O 5DL,,,,2026-01-01,malformed,,\n";
     let copied = || {
         let copied = Copied::new();
-        fs::write(copied.0.path().join("source/canaries.csv"), canaries).expect("a file");
+        fs::write(copied.0.path().join("source/golden_queries.csv"), canaries).expect("a file");
         copied
     };
     let well = copied();
@@ -540,7 +540,7 @@ fn a_build_whose_canary_fails_leaves_the_old_folder_and_no_other() {
         (",malformed", ",located", 4),
     ] {
         check_not_built(
-            &copied().replace("source/canaries.csv", from, to),
+            &copied().replace("source/golden_queries.csv", from, to),
             &[
                 "canaries answered otherwise than they should be: 1",
                 &format!("line {line}"),

@@ -352,7 +352,7 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
 
     // Whole, and answering otherwise than it should.
     shelf.publish_with("data", "2026.2", |path, bytes| {
-        if path == Path::new("canaries.csv") {
+        if path == Path::new("golden_queries.csv") {
             replace(
                 bytes,
                 ",mb-barrow-and-millom,mb-lancaster",

@@ -85,7 +85,7 @@ const TABLES: [(&str, &str); 9] = [
          LA1 1AD,309800,405000,10,live,198001,,,\n",
     ),
     (
-        "canaries.csv",
+        "golden_queries.csv",
         "postcode,easting,northing,practice,as_of,status,icc_residence,icc_registration\n\
          LA1 1AA,,,A00001,2025-01-01,located,k,k\n",
     ),

@@ -32,7 +32,7 @@ fn icc_on(index: &Index, day: Date) -> Vec<String> {
 
 #[test]
 fn a_boundary_to_come_is_there_to_be_asked_for_by_date() {
-    let now = "[[layers.ways]]\nlookup = { file = \"source/lsoa11_icc.csv\", columns = { code = \"lsoa11cd\", area = \"icc_id\" } }\n";
+    let now = "[[layers.methods]]\nlookup = { file = \"source/lsoa11_icc.csv\", columns = { code = \"lsoa11cd\", area = \"icc_id\" } }\n";
     let later = now
         .replace("lookup", "from = \"2027-04-01\"\nlookup")
         .replace(".csv", "_2027.csv");
