@@ -1,4 +1,4 @@
-//! The configuration of a build: which published files make which layer.
+//! The configuration of a build: which published files each layer is built from, and how.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::dataset::manifest::{check_distance, check_licence};
 use crate::dataset::{LayerKind, Source};
 use crate::import::lookup;
 
-/// A build's configuration. Paths are relative to the file that it stands in.
+/// The configuration of a build. Paths are relative to the folder of the configuration file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
@@ -21,32 +21,33 @@ pub(super) struct Config {
     pub(super) licence: String,
     pub(super) tolerance_m: f64,
     pub(super) undated_terminations_after: Option<String>,
-    /// The folder that is written, where the command line names none.
+    /// The output folder, unless the command line names one.
     pub(super) output: PathBuf,
     pub(super) sources: Vec<Source>,
     pub(super) postcodes: Postcodes,
     pub(super) statistical_areas: Option<StatisticalAreas>,
     #[serde(default)]
     pub(super) practices: Practices,
-    /// Questions with the answers that the dataset must give.
+    /// Golden queries: queries with the answers that the dataset must give.
     pub(super) canaries: Option<PathBuf>,
-    /// How many ICCs each system's own page states.
+    /// The number of ICCs that each system's own page states.
     pub(super) systems: Option<PathBuf>,
-    /// Who is a member of what, in the dataset's own columns; a practice that is in it goes by it alone.
+    /// Memberships, in the columns of the dataset's `memberships.csv`. For a practice that is in
+    /// this file, only this file counts.
     pub(super) memberships: Option<PathBuf>,
-    /// Areas over time.
+    /// The history of areas: names, periods, mergers and parts.
     pub(super) history: Option<PathBuf>,
-    /// Who is registered where, by name.
+    /// Named tables of where each practice's patients live.
     #[serde(default)]
     pub(super) shares: Vec<SharesConfig>,
     pub(super) layers: Vec<LayerConfig>,
 }
 
 impl Config {
-    /// Checks what its types do not say, before anything is read.
+    /// Checks values that the types do not constrain, before any file is read.
     ///
     /// # Errors
-    /// The field, and what would be right.
+    /// Names the first invalid field and its valid values.
     pub(super) fn check(&self) -> Result<()> {
         let check = || {
             check_licence(&self.licence)?;
@@ -74,9 +75,10 @@ impl Config {
         check().map_err(|reason: String| anyhow!(reason))
     }
 
-    /// Every file and folder that the build reads, as the configuration names it.
+    /// Returns every file and folder that the build reads, as the configuration names it.
     pub(super) fn inputs(&self) -> Vec<&Path> {
-        // Each structure is taken apart in full: a field that is added has to be looked at here.
+        // The structs are destructured in full, so that a new field does not compile until it is
+        // handled here.
         let Config {
             name: _,
             version: _,
@@ -132,18 +134,19 @@ impl Way {
     }
 }
 
-/// Which postcodes are held.
+/// The `[postcodes]` table: which postcodes the dataset contains.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Postcodes {
-    /// A later directory adds the postcodes that the earlier ones lack, and what they leave blank.
+    /// A later directory adds the postcodes missing from earlier ones, and fills in their blank
+    /// fields.
     pub(super) directories: Vec<Directory>,
-    /// Every postcode of the outward codes that have at least one in these sub-ICB locations; all
-    /// postcodes, where none is named.
+    /// Includes every postcode of the outward codes with at least one postcode in these sub-ICB
+    /// locations. If empty, includes all postcodes.
     #[serde(default)]
     pub(super) outcodes_touching_sub_icb: Vec<String>,
-    /// Whether the directories together list every postcode of every outward code that they have.
-    /// A code that is not there is then known not to exist; of a sample nothing is known.
+    /// Whether the directories together list every postcode of every outward code in them. If so, a
+    /// postcode that is not listed does not exist; if they are a sample, it may.
     #[serde(default = "is_complete_by_default")]
     pub(super) complete: bool,
 }
@@ -152,7 +155,7 @@ fn is_complete_by_default() -> bool {
     true
 }
 
-/// A directory of postcodes as it was published.
+/// A postcode directory as published.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Directory {
@@ -160,28 +163,28 @@ pub(super) struct Directory {
     pub(super) file: PathBuf,
 }
 
-/// The formats of postcode directories.
+/// The format of a postcode directory.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum DirectoryFormat {
-    /// A table with this project's own columns.
+    /// A CSV table with the columns of `data/source/postcodes.csv`.
     PostcodeList,
     /// OS Code-Point Open.
     CodePointOpen,
     /// ONS Postcode Directory or National Statistics Postcode Lookup, with LSOAs of 2011.
     OnspdLsoa11,
-    /// The same, with LSOAs of 2021.
+    /// As `OnspdLsoa11`, with LSOAs of 2021.
     OnspdLsoa21,
 }
 
-/// The polygons that layers are made of.
+/// The `[statistical_areas]` table: the polygons that layers are dissolved from.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StatisticalAreas {
     pub(super) id: String,
     pub(super) title: String,
     pub(super) boundaries: PathBuf,
-    /// The attributes with the code, the name and the sub-ICB location.
+    /// The names of the attributes with the code, the name and the sub-ICB location.
     pub(super) code: String,
     pub(super) name: String,
     pub(super) sub_icb: Option<String>,
@@ -190,35 +193,35 @@ pub(super) struct StatisticalAreas {
     pub(super) nested_parts: NestedParts,
 }
 
-/// What a part that lies within another part of its own area is.
+/// How to read a polygon part that is inside another part of the same area.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum NestedParts {
-    /// A fault of the file.
+    /// As an error in the file.
     #[default]
     Refused,
-    /// A hole that the file calls a part; some of the ONS's files have a few.
+    /// As a hole that the file stores as a part. Some ONS files have a few.
     Holes,
 }
 
-/// The practices, their buildings, networks and successions.
+/// The `[practices]` table: practices, their premises, networks and successions.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Practices {
-    /// A later directory adds the practices that the earlier ones lack.
+    /// A later directory adds the practices missing from earlier ones.
     #[serde(default)]
     pub(super) directories: Vec<PracticeDirectory>,
-    /// Primary Care Networks and their practices, as NHS ODS publishes them (`ePCN`).
+    /// Primary Care Networks and their member practices, in the format of NHS ODS `ePCN`.
     pub(super) networks: Option<PathBuf>,
     pub(super) sites: Option<PathBuf>,
     #[serde(default)]
     pub(super) successions: Vec<SuccessionFile>,
-    /// Practices of these sub-ICB locations; all practices, where none is named.
+    /// Includes the practices of these sub-ICB locations. If empty, includes all practices.
     #[serde(default)]
     pub(super) sub_icb: Vec<String>,
 }
 
-/// A directory of practices as it was published.
+/// A practice directory as published.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PracticeDirectory {
@@ -226,17 +229,17 @@ pub(super) struct PracticeDirectory {
     pub(super) file: PathBuf,
 }
 
-/// The formats of practice directories.
+/// The format of a practice directory.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum PracticeFormat {
-    /// A table with this project's own columns.
+    /// A CSV table with the columns of `data/source/practices.csv`.
     PracticeList,
     /// NHS ODS `epraccur`.
     Epraccur,
 }
 
-/// A list of successions as it was published.
+/// A file of practice successions as published.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SuccessionFile {
@@ -244,54 +247,56 @@ pub(super) struct SuccessionFile {
     pub(super) file: PathBuf,
 }
 
-/// The formats of lists of successions.
+/// The format of a file of successions.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum SuccessionFormat {
-    /// A table with this project's own columns.
+    /// A CSV table with the columns of `data/source/practice_successions.csv`.
     SuccessionList,
     /// NHS ODS `succ` or `succarc`.
     Succ,
 }
 
-/// What part of each statistical area's people is registered with which practice.
+/// A `[[shares]]` table: the share of each statistical area's people registered with each practice.
+/// It has either `registrations` or a `model`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SharesConfig {
     pub(super) name: String,
-    /// Practices and statistical areas of these sub-ICB locations; all, where none is named.
+    /// Includes practices and statistical areas of these sub-ICB locations. If empty, includes all.
     #[serde(default)]
     pub(super) sub_icb: Vec<String>,
-    /// As NHS England publishes it.
+    /// Registered patients by practice and LSOA, as NHS England publishes them.
     pub(super) registrations: Option<PathBuf>,
-    /// As a model expects it, where no registrations are to be had.
+    /// The model that estimates the shares if there is no file of registrations.
     pub(super) model: Option<Model>,
 }
 
-/// The gravity model of registrations; see `shares.rs` for the formula.
+/// The parameters of the gravity model of registrations; `shares.rs` has the formula.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Model {
-    /// Whom the ground keeps from each other.
+    /// Water or hills across which people do not register.
     #[serde(default)]
     pub(super) barriers: Vec<Barrier>,
 }
 
-/// People of these districts do not register with practices of these communities.
+/// A rule that people of some districts do not register with practices of some ICCs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Barrier {
-    /// Names of statistical areas without their last word: `South Lakeland`.
+    /// The local authority districts: names of LSOAs without their last word, such as
+    /// `South Lakeland`.
     pub(super) districts: Vec<String>,
     /// Only statistical areas whose centre is west of this easting, in metres.
     pub(super) west_of: Option<f64>,
     /// Only statistical areas whose centre is not west of this easting, in metres.
     pub(super) from_easting: Option<f64>,
-    /// ICC ids.
+    /// The ids of the ICCs whose practices are excluded.
     pub(super) no_practices_of: Vec<String>,
 }
 
-/// A layer, and the ways that its areas are made.
+/// A `[[layers]]` table: a layer and the methods that make its areas.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LayerConfig {
@@ -300,13 +305,14 @@ pub(super) struct LayerConfig {
     pub(super) kind: LayerKind,
     pub(super) first_data: String,
     pub(super) provenance: String,
-    /// Off a generalised coast, a place this many metres away still belongs to the nearest area.
+    /// Off a generalised coast, a position up to this many metres away is assigned to the nearest
+    /// area.
     #[serde(default)]
     pub(super) snap_m: f64,
     pub(super) ways: Vec<WayConfig>,
 }
 
-/// A way to make areas, and the period in which what it makes holds.
+/// A `[[layers.methods]]` table: a method and the validity period of the areas that it makes.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct WayConfig {
     pub(super) from: Option<String>,
@@ -315,45 +321,46 @@ pub(super) struct WayConfig {
     pub(super) way: Way,
 }
 
-/// The ways to make the areas of a layer.
+/// A method that makes the areas of a layer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Way {
-    /// Polygons as given.
+    /// Polygons from a file.
     Polygons(Polygons),
-    /// Each area is the statistical areas that a look-up gives it.
+    /// An area is the union of the statistical areas that a look-up table assigns to it.
     Lookup(Lookup),
-    /// Each area is the statistical areas in which its practices have the most patients.
+    /// An area is the union of the statistical areas in which its practices have the most patients.
     Plurality(Plurality),
-    /// Each practice's area is the statistical areas where it has its patients.
+    /// A practice's area is the union of the statistical areas where it has at least a minimum
+    /// share of the people.
     Coverage(Coverage),
-    /// Each practice's area is what it declares.
+    /// A practice's area is the catchment that it declares.
     Catchments(Catchments),
-    /// Areas of the hierarchy of the NHS, by their selector or their children.
+    /// Areas of the NHS hierarchy, by their selector or their children.
     Hierarchy(Hierarchy),
-    /// Each group's area is the areas of its members.
+    /// A group's area is the union of its members' areas.
     Members(Members),
 }
 
-/// Polygons as given.
+/// `polygons`: areas from a polygon file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Polygons {
     pub(super) file: PathBuf,
-    /// The layer of a GeoPackage.
+    /// The layer to read from a GeoPackage.
     pub(super) layer: Option<String>,
-    /// The attributes with the id and the name.
+    /// The names of the attributes with the id and the name.
     pub(super) id: String,
     pub(super) name: Option<String>,
     #[serde(default)]
     pub(super) nested_parts: NestedParts,
-    /// What an id begins with; the rest is then the attribute in lower case with hyphens.
+    /// The prefix of ids. If there is one, the attribute is made a slug: lower case with hyphens.
     #[serde(default)]
     pub(super) id_prefix: String,
     pub(super) system: Option<String>,
 }
 
-/// A look-up from statistical areas to areas.
+/// `lookup`: areas from a look-up table of statistical areas.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Lookup {
@@ -362,50 +369,50 @@ pub(super) struct Lookup {
     pub(super) system: Option<String>,
 }
 
-/// Areas by plurality of patients.
+/// `plurality`: areas by the plurality of registered patients.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Plurality {
-    /// Whose patients live where.
+    /// The name of the `[[shares]]` table.
     pub(super) shares: String,
-    /// The practices' own groups: `icc` or `pcn`.
+    /// The grouping of practices: `icc` or `pcn`.
     pub(super) by: String,
-    /// Practices of these sub-ICB locations; all, where none is named.
+    /// Includes the practices of these sub-ICB locations. If empty, includes all.
     #[serde(default)]
     pub(super) sub_icb: Vec<String>,
-    /// What an area's id begins with. The rest is the group's own id; its name in lower case with
-    /// hyphens where the layer is not the practices' own.
+    /// The prefix of area ids. Without a prefix an area has the group's own id; with one, the rest
+    /// of the id is the group's name as a slug.
     #[serde(default)]
     pub(super) id_prefix: String,
     pub(super) system: Option<String>,
 }
 
-/// A practice's area by its patients.
+/// `share_threshold`: practices' areas by their share of the registered people.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Coverage {
-    /// Whose patients live where.
+    /// The name of the `[[shares]]` table.
     pub(super) shares: String,
-    /// Smaller shares are left out, and the others not scaled up.
+    /// The minimum share, from 0 to 1. Smaller shares are left out; the others are not scaled up.
     pub(super) share_min: f64,
 }
 
-/// A practice's area as it declares it.
+/// `catchments`: practices' areas as they declare them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Catchments {
-    /// A folder or a zip archive with a GeoJSON a practice.
+    /// A folder or zip archive with one GeoJSON file for each practice.
     pub(super) file: PathBuf,
 }
 
-/// Areas of the hierarchy of the NHS.
+/// `hierarchy`: areas of the NHS hierarchy.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Hierarchy {
     pub(super) file: PathBuf,
 }
 
-/// Groups known by their members.
+/// `members`: groups that are defined by their members.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Members {
@@ -416,7 +423,7 @@ pub(super) struct Members {
 mod tests {
     use super::*;
 
-    /// What it names is on nobody's disk but its user's, so that no test builds it.
+    // The files that it names are not in the repository, so no test can build it.
     #[test]
     fn the_configuration_of_the_whole_country_is_one() {
         let text = include_str!("../../data/national.toml");

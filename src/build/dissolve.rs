@@ -1,5 +1,5 @@
-//! Joins polygons that share edges: an edge that two of them share runs once in each direction, so
-//! the two cancel out exactly, and what is left is the outline. No coordinate is computed, so there
+//! Dissolves polygons that share edges. A shared edge occurs once in each direction, so the two
+//! cancel exactly and the remaining edges are the outline. No coordinates are computed, so there
 //! are no slivers and no overlaps.
 
 use std::collections::BTreeMap;
@@ -8,13 +8,14 @@ use crate::dataset::rings::{Polygon, Ring, assemble, edges};
 
 type Vertex = (i64, i64);
 
-/// The union of polygons whose interiors do not overlap and whose shared edges are identical.
+/// Returns the union of polygons whose interiors do not overlap and whose shared edges are
+/// identical.
 ///
-/// Polygons are in order of their smallest vertex, and so are their holes; each ring starts at its
-/// smallest vertex: the same ground gives the same result, in whatever order it came.
+/// Polygons, and the holes of each, are sorted by their smallest vertex, and each ring starts at
+/// its smallest vertex, so the result does not depend on the order of the input.
 ///
 /// # Errors
-/// When the polygons overlap or an edge is used twice in one direction.
+/// If the polygons overlap or an edge occurs twice in the same direction.
 pub(super) fn dissolve<'a>(
     polygons: impl IntoIterator<Item = &'a Polygon>,
 ) -> Result<Vec<Polygon>, String> {
@@ -24,7 +25,7 @@ pub(super) fn dissolve<'a>(
     Ok(assemble(rings)?)
 }
 
-/// Directed edges, by their first vertex, that no other cancels.
+/// Returns the directed edges without an opposite edge, by their first vertex.
 fn cancel<'a>(
     polygons: impl IntoIterator<Item = &'a Polygon>,
 ) -> Result<BTreeMap<Vertex, Vec<Vertex>>, String> {
@@ -35,14 +36,14 @@ fn cancel<'a>(
         }
         let ends = outline.entry(from).or_default();
         if ends.contains(&to) {
-            return Err("two polygons overlap: they use an edge in the same direction".into());
+            return Err("two polygons overlap: they have an edge in the same direction".into());
         }
         ends.push(to);
     }
     Ok(outline)
 }
 
-/// Takes the edge out; whether it was there.
+/// Removes an edge. Returns whether it was present.
 fn take(outline: &mut BTreeMap<Vertex, Vec<Vertex>>, from: Vertex, to: Vertex) -> bool {
     let Some(ends) = outline.get_mut(&from) else {
         return false;
@@ -57,11 +58,12 @@ fn take(outline: &mut BTreeMap<Vertex, Vec<Vertex>>, from: Vertex, to: Vertex) -
     true
 }
 
-/// Follows the edges into rings, with the area on their left. Where several edges leave a vertex, the
-/// path turns left as far as it can and so stays with the piece of the area that it goes around: pieces
-/// that touch in two places become two polygons, and not one that a hole cuts in two. Where a path comes
-/// back to a vertex, the loop is cut off as a ring of its own: rings touch themselves nowhere. Both as
-/// OGC Simple Features asks.
+/// Traces the edges into rings, with the area on their left.
+///
+/// Where several edges leave a vertex, the path takes the leftmost, which keeps it on the boundary
+/// of the same part of the area: parts that touch at two points become two polygons instead of one
+/// that a hole cuts in two. When a path returns to a vertex, the loop is cut off as a separate
+/// ring, so no ring touches itself. OGC Simple Features requires both.
 fn trace(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
     let mut rings = Vec::new();
     while let Some((&start, _)) = outline.first_key_value() {
@@ -71,7 +73,7 @@ fn trace(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
         while let Some(&here) = path.last() {
             let ends = outline.get(&here).map_or(&[][..], Vec::as_slice);
             let next = match before {
-                // The smallest end first, so that the result does not depend on the order of input.
+                // The smallest end, so that the result does not depend on the order of the input.
                 None => ends.iter().min().copied(),
                 Some(before) => leftmost(before, here, ends),
             };
@@ -98,10 +100,10 @@ fn trace(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
     rings
 }
 
-/// The end to which the way from `before` turns left the furthest.
+/// Returns the end that is furthest to the left for a path that arrives from `previous`.
 fn leftmost(before: Vertex, here: Vertex, ends: &[Vertex]) -> Option<Vertex> {
     let back = direction(here, before);
-    // Clockwise from the way back, the first one is the furthest to the left.
+    // Clockwise from the direction back, the first one is furthest to the left.
     let is_earlier = |a: Vertex, b: Vertex| {
         let (a, b) = (direction(here, a), direction(here, b));
         let [half_a, half_b] = [a, b].map(|it| is_in_second_half(back, it));
@@ -118,18 +120,19 @@ fn direction(from: Vertex, to: Vertex) -> Vertex {
     (to.0 - from.0, to.1 - from.1)
 }
 
-/// Positive where `b` is to the left of `a`.
+/// Returns the cross product, which is positive if `b` is to the left of `a`.
 fn turn(a: Vertex, b: Vertex) -> i128 {
     i128::from(a.0) * i128::from(b.1) - i128::from(a.1) * i128::from(b.0)
 }
 
-/// Whether a direction comes in the second half of a clockwise circle that begins just after `start`.
+/// Returns whether a direction is in the second half of a clockwise circle that begins just after
+/// `start`.
 fn is_in_second_half(start: Vertex, direction: Vertex) -> bool {
     match turn(start, direction) {
         0 => {
             let along = i128::from(start.0) * i128::from(direction.0)
                 + i128::from(start.1) * i128::from(direction.1);
-            // The same direction comes last, the opposite one at the end of the first half.
+            // The same direction is last, the opposite one is at the end of the first half.
             along > 0
         }
         turn => turn > 0,
@@ -192,7 +195,8 @@ mod tests {
 
     #[test]
     fn a_hole_that_touches_the_outline_at_a_corner_stays_a_hole() {
-        // All of 4 × 4 but one cell inside and one at the edge that touches it by a corner.
+        // A 4 × 4 grid without an inner cell and without a cell on the edge that touches it at a
+        // corner.
         let cells: Vec<Polygon> = (0..16)
             .filter(|at| ![5, 2].contains(at))
             .map(|at| cell(at % 4, at / 4))
@@ -204,7 +208,7 @@ mod tests {
 
     #[test]
     fn pieces_that_touch_in_two_places_stay_two_polygons() {
-        // Two halves of a ring of cells that meet in corners: (0,2)-(1,3) and (2,0)-(3,1).
+        // Two halves of a ring of cells that meet at corners: (0,2)-(1,3) and (2,0)-(3,1).
         let halves = [
             (0, 1),
             (0, 2),

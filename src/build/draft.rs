@@ -1,4 +1,4 @@
-//! The dataset in the making: layer by layer, way by way.
+//! The dataset builder: adds layer after layer by the methods of the configuration.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -27,11 +27,11 @@ use crate::import::hierarchy::{self, ListedPart, Selector};
 use crate::import::practice_list::ListedPractice;
 use crate::import::{lookup, resilience_groups};
 
-/// The dataset in the making.
+/// Collects the parts of a dataset while it is built.
 #[derive(Default)]
 pub(super) struct Draft {
     areas: Vec<Area>,
-    /// The last of the areas with each layer and id, by its place in the list.
+    /// The index in `areas` of the last area with each layer and id.
     places: HashMap<Layer, HashMap<String, usize>>,
     lineage: Vec<Lineage>,
     memberships: Vec<Membership>,
@@ -39,11 +39,11 @@ pub(super) struct Draft {
     shares: BTreeMap<String, Shares>,
     layers: Vec<LayerEntry>,
     boundaries: Vec<(Layer, Vec<Boundary>)>,
-    /// What a person should know of it.
+    /// Remarks for the person who runs the build.
     remarks: Vec<String>,
 }
 
-/// What the ways of a layer have in common.
+/// The values that a method needs beside its own configuration.
 struct Making<'a> {
     layer: Layer,
     provenance: Provenance,
@@ -52,7 +52,7 @@ struct Making<'a> {
 }
 
 impl Draft {
-    /// Everything that the configuration asks for.
+    /// Builds every layer of the configuration.
     pub(super) fn new(
         sources: &mut Sources,
         config: &Config,
@@ -80,7 +80,7 @@ impl Draft {
         Ok(draft)
     }
 
-    /// The areas that the history names, what became of them, and what they are parts of.
+    /// Adds the areas in the history, their lineage and what they are parts of.
     fn add_history(&mut self, sources: &Sources, config: &Config) -> Result<()> {
         for listed in &sources.history {
             let Some(layer) = config
@@ -200,7 +200,7 @@ impl Draft {
                 self.add_area(making, &entry.area, title, way.system.as_ref());
             } else if !self.has_area(making.layer, &entry.area) {
                 bail!(
-                    "{file}: `{}` is no {} of the history",
+                    "{file}: `{}` is not in the history as an area of layer `{}`",
                     entry.area,
                     making.layer
                 );
@@ -209,7 +209,7 @@ impl Draft {
                 && earlier.area != entry.area
             {
                 bail!(
-                    "{file}: `{}` lies in `{}` and in `{}`",
+                    "{file}: `{}` is assigned to `{}` and to `{}`",
                     entry.code,
                     earlier.area,
                     entry.area
@@ -222,7 +222,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Gives each statistical area to the group whose practices have the most of its people.
+    /// Assigns each statistical area to the group whose practices have the most of its people.
     fn add_plurality(&mut self, making: &Making<'_>, way: &Plurality) -> Result<()> {
         let groups = groups_by(making.sources, way)?;
         let shares = self.shares_of(&way.shares)?;
@@ -234,7 +234,7 @@ impl Draft {
                     *sums.entry(&group.id).or_default() += share;
                 }
             }
-            // Of equal ones the first by id.
+            // Ties go to the first by id.
             let largest = sums.iter().rev().max_by(|a, b| a.1.total_cmp(b.1));
             homes.extend(largest.map(|(group, _)| (code.clone(), (*group).to_string())));
         }
@@ -286,7 +286,7 @@ impl Draft {
                 None => "fewer than 8".into(),
             };
             self.remarks.push(format!(
-                "{}: the areas hold {percent:.1} % of {patients} registered patients",
+                "{}: the areas cover {percent:.1} % of {patients} registered patients",
                 making.layer
             ));
         }
@@ -297,7 +297,7 @@ impl Draft {
         Ok(())
     }
 
-    /// What practices declare, of those that have no area yet.
+    /// Adds the catchments that practices declare, for practices that have no area yet.
     fn add_catchments(&mut self, making: &Making<'_>, way: &Catchments) -> Result<Vec<Boundary>> {
         let (catchments, report) = catchments::read(&mut making.sources.publication(&way.file)?)?;
         self.remarks.push(report.to_string());
@@ -311,7 +311,7 @@ impl Draft {
         let wanted = catchments
             .into_iter()
             .filter(|it| held.contains(&it.practice) && !earlier.contains(it.practice.as_str()));
-        // A practice's area is its branches' too.
+        // A practice's area includes those of its branches.
         let mut grounds: BTreeMap<(OdsCode, CatchmentKind), Vec<Polygon>> = BTreeMap::new();
         for catchment in wanted {
             let ground = grounds
@@ -338,7 +338,7 @@ impl Draft {
         Ok(boundaries)
     }
 
-    /// The practices that an earlier way has given an area.
+    /// Returns the practices that have an area from an earlier method.
     fn practices_with_areas(&self) -> BTreeSet<String> {
         let areas = self
             .areas
@@ -347,7 +347,7 @@ impl Draft {
         areas.map(|area| area.id.clone()).collect()
     }
 
-    /// Notes where a practice's area comes from.
+    /// Adds a practice's area with its provenance, unless the practice has one.
     fn add_practice_area(&mut self, id: &str, provenance: Provenance, period: Period) {
         if !self.has_area(Layer::GpPractice, id) {
             self.push_area(Area {
@@ -393,7 +393,7 @@ impl Draft {
         Ok(())
     }
 
-    /// A practice belongs to the sub-ICB location that commissions it, and so to its board.
+    /// Adds each practice as a member of the sub-ICB location that commissions it, or of its ICB.
     fn add_practices_of_hierarchy(&mut self, making: &Making<'_>, parts: &[ListedPart]) {
         for ListedPractice { practice, .. } in &making.sources.practices {
             let Some(sub_icb) = &practice.sub_icb else {
@@ -425,14 +425,17 @@ impl Draft {
         }
     }
 
-    /// Groups, and their members as published.
+    /// Adds groups and their published members.
     fn add_groups(&mut self, making: &Making<'_>, way: &Members) -> Result<()> {
         let file = name(&way.file);
         let rows = resilience_groups::read(&file, &making.sources.bytes(&way.file)?)?;
         let mut groups: BTreeMap<String, Area> = BTreeMap::new();
         for row in rows {
             let Some(member) = self.areas.iter().find(|area| area.id == row.member) else {
-                bail!("{file}: member `{}` is no area of the history", row.member);
+                bail!(
+                    "{file}: member `{}` is not an area of the history or an earlier layer",
+                    row.member
+                );
             };
             self.memberships.push(Membership {
                 member: Member::Area(member.layer, member.id.clone()),
@@ -475,7 +478,7 @@ impl Draft {
         self.area(layer, id).is_some()
     }
 
-    /// Adds an area that nothing has described yet.
+    /// Adds an area unless the layer already has one with this id.
     fn add_area(&mut self, making: &Making<'_>, id: &str, title: &str, system: Option<&String>) {
         if !self.has_area(making.layer, id) {
             self.push_area(Area {
@@ -511,10 +514,11 @@ impl Draft {
     fn shares_of(&self, wanted: &str) -> Result<&Shares> {
         self.shares
             .get(wanted)
-            .with_context(|| format!("no [[shares]] is called `{wanted}`"))
+            .with_context(|| format!("no [[shares]] has the name `{wanted}`"))
     }
 
-    /// The boundary of every area of the layer that is made of statistical areas, in each period.
+    /// Returns the boundary of every area of the layer that consists of statistical areas, one for
+    /// each period.
     fn dissolved(&self, layer: Layer, kind: LayerKind, sources: &Sources) -> Result<Vec<Boundary>> {
         let mut grounds: BTreeMap<(&str, Option<Date>), Ground<'_>> = BTreeMap::new();
         if kind == LayerKind::Membership {
@@ -548,8 +552,8 @@ impl Draft {
             .map(|assignment| assignment.statistical_area.as_str())
     }
 
-    /// Everyone registered at a practice belongs to its ICC; and to the sub-community that its own
-    /// address lies in, where that is a part of the same ICC.
+    /// Adds each practice as a member of its ICC, and of the sub-community at its own address if
+    /// that is a part of the same ICC.
     fn add_homes_of_practices(&mut self, sources: &Sources) {
         let homes: HashMap<_, &str> = sources
             .postcodes
@@ -587,12 +591,12 @@ impl Draft {
         self.memberships.extend(memberships);
         if strangers > 0 {
             self.remarks.push(format!(
-                "{strangers} practices name an ICC that the layer does not have, and are left without"
+                "{strangers} practices name an ICC that is not in the layer, and are in no ICC"
             ));
         }
     }
 
-    /// The sub-community of a statistical area, where it is a part of that ICC.
+    /// Returns the sub-community of a statistical area if it is a part of the ICC.
     fn part_of_icc(&self, code: &str, icc: &str) -> Option<&str> {
         let part = self.assignments.iter().find(|assignment| {
             assignment.layer == Layer::SubCommunity && assignment.statistical_area == code
@@ -604,7 +608,7 @@ impl Draft {
         is_part.then_some(part.area.as_str())
     }
 
-    /// The files of the dataset by their path in its folder, without the manifest.
+    /// Returns the files of the dataset by their path in its folder, except the manifest.
     pub(super) fn files(
         &self,
         sources: &Sources,
@@ -659,7 +663,7 @@ impl Draft {
         if let Some(systems) = &config.systems {
             files.push(("systems.csv".into(), sources.bytes(systems)?));
         }
-        // A table without rows is left out: the reader takes it for a fault.
+        // A table without rows is left out, because the reader rejects an empty table.
         files.retain(|(path, content)| {
             !path.ends_with(".csv") || content.iter().filter(|byte| **byte == b'\n').count() > 1
         });
@@ -679,9 +683,9 @@ impl Draft {
         }
     }
 
-    /// The manifest, without its files.
+    /// Returns the manifest, with an empty list of files.
     pub(super) fn manifest(&self, sources: &Sources, config: &Config) -> Manifest {
-        // Each of them was kept whole.
+        // Outward codes are included whole or not at all.
         let held = sources.postcodes.iter().map(|row| row.postcode.outcode());
         let outcodes: BTreeSet<&str> = held.filter(|_| config.postcodes.complete).collect();
         Manifest {
@@ -708,7 +712,7 @@ impl Draft {
         }
     }
 
-    /// A line for each part: what it holds.
+    /// Returns one line for each part of the dataset, with its counts, and the remarks.
     pub(super) fn summary(&self, sources: &Sources) -> Vec<String> {
         let mut lines = vec![format!("{} postcodes", sources.postcodes.len())];
         for (layer, boundaries) in &self.boundaries {
@@ -721,16 +725,16 @@ impl Draft {
     }
 }
 
-/// When an area has a ground, and the statistical areas that it is made of.
+/// The period of an area's boundary, and the statistical areas that it consists of.
 type Ground<'d> = (Period, BTreeSet<&'d str>);
 
-/// A group of practices.
+/// A group of practices: an ICC or a PCN.
 struct Group {
     id: String,
     name: String,
 }
 
-/// The group of each practice that has one.
+/// Returns the group of each practice that has one.
 fn groups_by(sources: &Sources, way: &Plurality) -> Result<BTreeMap<OdsCode, Group>> {
     let mut groups = BTreeMap::new();
     let is_asked_for =
@@ -739,7 +743,7 @@ fn groups_by(sources: &Sources, way: &Plurality) -> Result<BTreeMap<OdsCode, Gro
         let group = match way.by.as_str() {
             "icc" => listed.icc.as_ref().map(|icc| (icc.clone(), icc.clone())),
             "pcn" => listed.practice.pcn.clone().zip(listed.pcn_name.clone()),
-            other => bail!("by `{other}`: a practice's own group is `icc` or `pcn`"),
+            other => bail!("by `{other}`: practices are grouped by `icc` or `pcn`"),
         };
         let Some((id, title)) = group else { continue };
         let group = if way.id_prefix.is_empty() {
@@ -756,7 +760,7 @@ fn groups_by(sources: &Sources, way: &Plurality) -> Result<BTreeMap<OdsCode, Gro
     Ok(groups)
 }
 
-/// `Barrow & Millom` as `barrow-and-millom`.
+/// Converts a title to a slug: `Barrow & Millom` becomes `barrow-and-millom`.
 fn hyphenated(title: &str) -> String {
     let title = title.replace('&', " and ");
     let words = title.split(|letter: char| !letter.is_alphanumeric());
@@ -767,10 +771,11 @@ fn hyphenated(title: &str) -> String {
     words.join("-")
 }
 
-/// The statistical areas of an area of the hierarchy: those of its selector, as far as they are in
-/// the sub-ICB locations of its parent; without a selector, those of its own sub-ICB locations.
+/// Returns the statistical areas of an area of the hierarchy: those that match its selector and are
+/// in the sub-ICB locations of its parent or, without a selector, those of its own sub-ICB
+/// locations.
 ///
-/// Districts reach over the border of a board: the north of Copeland is not in South Cumbria's.
+/// A district can extend beyond an ICB: the north of Copeland is not in the ICB of South Cumbria.
 fn codes_of(versions: &[&ListedPart], parts: &[ListedPart], sources: &Sources) -> BTreeSet<String> {
     let own: Vec<&Selector> = versions
         .iter()
@@ -816,7 +821,7 @@ fn is_selected(selector: &Selector, area: &StatisticalArea) -> bool {
     }
 }
 
-/// From the first version's first day to the last one's last.
+/// Returns the period from the start of the first version to the end of the last.
 fn whole_period(versions: &[&ListedPart]) -> Period {
     let is_open =
         |end: fn(&Period) -> Option<Date>| versions.iter().any(|it| end(&it.period).is_none());
@@ -858,7 +863,7 @@ fn valid(id: &str, polygons: &[Polygon]) -> Result<()> {
     }
 }
 
-/// The union of polygons that may overlap, as one boundary.
+/// Returns the union of polygons that may overlap as one boundary.
 fn united(parts: &[Polygon], id: String, period: Period) -> Result<Boundary> {
     let ground = |polygons: &[Polygon]| {
         polygons::boundary(Crs::LonLat, polygons, id.clone(), period)
@@ -902,8 +907,8 @@ fn period(way: &WayConfig) -> Result<Period> {
     })
 }
 
-/// The period of an area that has ended: at the latest when the data begin, where the source has no
-/// day.
+/// Returns the period of an area that has ended. If the source has no end date, the area ended no
+/// later than the first day of the data.
 fn ended_by(first_data: Date, period: Period) -> Period {
     Period {
         to: period.to.or(Some(first_data)),
@@ -912,14 +917,14 @@ fn ended_by(first_data: Date, period: Period) -> Period {
 }
 
 fn provenance(word: &str) -> Result<Provenance> {
-    Provenance::from_word(word).with_context(|| format!("`{word}` is no provenance"))
+    Provenance::from_word(word).with_context(|| format!("`{word}` is not a provenance"))
 }
 
 fn boundary_path(id: &str) -> String {
     format!("areas/{id}.geojson")
 }
 
-/// A membership that the source itself names: of an area in a larger one.
+/// Returns the membership of an area in a larger one that the source itself names.
 fn official_part(member: Member, (layer, whole): (Layer, &String), period: Period) -> Membership {
     Membership {
         member,

@@ -1,8 +1,9 @@
-//! Makes a dataset from published files, as a configuration says: read, assign, dissolve, write.
+//! Builds a dataset from published files and a configuration: reads the files, assigns statistical
+//! areas to areas, dissolves boundaries and writes the dataset.
 //!
-//! The same files and configuration give the same bytes on any machine: everything is in a stated
-//! order, boundaries are made of the source's own vertices, and shares are rounded before they are
-//! written.
+//! Builds are reproducible: the same files and configuration give the same bytes on any machine.
+//! All output is in a defined order, boundaries consist of vertices of the source, and shares are
+//! rounded before they are written.
 
 mod config;
 mod dissolve;
@@ -25,23 +26,23 @@ use config::Config;
 use draft::Draft;
 use sources::Sources;
 
-/// What a build made.
+/// The result of a build.
 #[derive(Debug)]
 pub struct Report {
-    /// The folder.
+    /// The dataset's folder.
     pub folder: PathBuf,
-    /// What was read, kept and left out, and what the dataset holds.
+    /// Lines for people: what was read, imported and left out, and what the dataset contains.
     pub lines: Vec<String>,
 }
 
-/// Builds the dataset that the configuration describes, into `output` or the folder that the
-/// configuration names. Nothing is left half-written, and nothing is replaced by a dataset that
-/// cannot be loaded.
+/// Builds the dataset that the configuration describes, into `output` or, if that is `None`, the
+/// folder that the configuration names. The folder is replaced atomically, and only by a dataset
+/// that can be loaded.
 ///
 /// # Errors
-/// When a file is missing or not what its format says, or the parts contradict each other; the
-/// error names the file and the place in it. When the folder holds something other than a dataset,
-/// which would be lost. The folder is then as it was.
+/// If a file is missing or does not have its format, if the sources contradict each other (the
+/// error names the file and the location in it), or if the folder contains anything other than a
+/// dataset, which would be lost. The folder is then unchanged.
 pub fn build(config_path: &Path, output: Option<&Path>) -> Result<Report> {
     let options = Options {
         output,
@@ -50,26 +51,26 @@ pub fn build(config_path: &Path, output: Option<&Path>) -> Result<Report> {
     build_telling(config_path, options, &mut Progress::default())
 }
 
-/// Where a build writes.
+/// Options of a build: where it writes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options<'o> {
-    /// The folder, where it is not the one that the configuration names.
+    /// The output folder; `None` for the one that the configuration names.
     pub output: Option<&'o Path>,
-    /// Whether something other than a dataset is replaced too. A folder that holds the configuration
-    /// or a source never is.
+    /// Whether a folder that contains anything other than a dataset is replaced too. A folder that
+    /// contains the configuration or a source is never replaced.
     pub force: bool,
 }
 
-/// What a build tells while it runs.
+/// Progress reports of a running build.
 pub struct Progress<'t> {
-    /// Called with a few words as each stage begins.
+    /// Called with a short description when a stage begins.
     pub tell: Box<dyn FnMut(&str) + 't>,
-    /// How much of the published files was read so far, unpacked.
+    /// The decompressed bytes of published files read so far.
     pub bytes_read: Arc<AtomicU64>,
 }
 
 impl Default for Progress<'_> {
-    /// Nobody looks on.
+    /// Reports that are discarded.
     fn default() -> Self {
         Progress {
             tell: Box::new(|_| {}),
@@ -78,10 +79,10 @@ impl Default for Progress<'_> {
     }
 }
 
-/// The same, and tells how far it is.
+/// Builds a dataset as [`build`] does and reports its progress.
 ///
 /// # Errors
-/// As [`build`].
+/// As for [`build`].
 pub fn build_telling(
     config_path: &Path,
     options: Options<'_>,
@@ -104,21 +105,21 @@ pub fn build_telling(
     let draft = Draft::new(&mut sources, &config, &mut progress.tell)?;
     (progress.tell)("writing");
     let files = draft.files(&sources, &config)?;
-    // Asked again: reading can take minutes.
+    // Checked again, because reading can take minutes.
     let staged = dataset::stage(&replaced()?, draft.manifest(&sources, &config), &files)?;
     (progress.tell)("checking");
-    // A dataset that no program can serve never takes the place of one that can.
-    // The folder's name is a passing one, so it is not told.
+    // A dataset that cannot be served never replaces one that can. The folder's name is temporary,
+    // so the error leaves it out.
     Releases::load(&[Files::Folder(staged.path().to_path_buf())])
         .map_err(|error| anyhow!(error.reason()))
-        .context("the dataset that these sources make contradicts itself")?;
+        .context("the dataset built from these sources contradicts itself")?;
     staged.publish()?;
     let mut lines: Vec<String> = sources.reports.iter().map(ToString::to_string).collect();
     lines.extend(draft.summary(&sources));
     Ok(Report { folder, lines })
 }
 
-/// Whether this is the configuration of a build.
+/// Returns whether `text` is a valid build configuration.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check_config(text: &str) -> bool {
     toml::from_str::<Config>(text).is_ok()

@@ -1,16 +1,16 @@
-//! What part of each statistical area's people is registered with which practice: as published, or,
-//! when no registrations are to be had, as a gravity model expects it.
+//! The share of each statistical area's people who are registered with each practice: from
+//! published registrations or, if there are none, from a gravity model.
 //!
-//! The model takes the share of a statistical area's people who are registered with a practice to be
+//! In the model, the share of a statistical area's people who are registered with a practice is
 //! proportional to
 //!
 //! ```text
 //! list size × exp(−2.5 · d^0.6)
 //! ```
 //!
-//! with `d` the kilometres from the middle of the area's postcodes to the nearest of the practice's
-//! buildings. Practices on the other side of water or hills that people do not cross are left out
-//! (barriers).
+//! where `d` is the distance in kilometres from the centroid of the area's live postcodes to the
+//! nearest of the practice's premises. Practices beyond a barrier, such as water or hills that
+//! people do not cross, are left out.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,44 +27,45 @@ use crate::import::registrations;
 const DECAY: f64 = 2.5;
 const DECAY_EXPONENT: f64 = 0.6;
 
-/// The practices of each statistical area with their part of its people, in order of code.
+/// The practices of each statistical area with their shares of its people, in order of code.
 pub(super) struct Shares {
-    /// Not rounded; of an area's people who are registered anywhere that is known.
+    /// Unrounded shares of the area's people whose registration is known.
     pub(super) by_area: BTreeMap<String, Vec<(OdsCode, f64)>>,
-    /// Registered patients of each area, where they were counted and not modelled.
+    /// The registered patients of each area; empty if the shares are modelled.
     pub(super) patients: BTreeMap<String, u32>,
-    /// How they are known.
+    /// Whether the shares are derived from registrations or modelled.
     pub(super) provenance: Provenance,
 }
 
 impl Shares {
-    /// The shares that the configuration describes, of practices that are open on the day.
+    /// Computes the shares that the configuration describes. A model includes the practices that
+    /// are active on `day`.
     pub(super) fn new(config: &SharesConfig, sources: &mut Sources, day: Date) -> Result<Shares> {
         match (&config.registrations, &config.model) {
             (None, Some(model)) => modelled(config, model, sources, day),
             (Some(file), None) => registered(config, file, sources, day),
-            _ => bail!("shares `{}`: either registrations or a model", config.name),
+            _ => bail!("shares `{}`: give either `registrations` or a `model`", config.name),
         }
     }
 }
 
-/// A practice that takes patients.
+/// A practice that takes patients, as the model needs it.
 struct ModelPractice {
     code: OdsCode,
     list_size: u32,
     icc: Option<String>,
-    /// Not empty.
+    /// The positions of its premises; not empty.
     premises: Vec<BritishGrid>,
 }
 
-/// A statistical area whose people register somewhere.
+/// A statistical area, as the model needs it.
 struct ModelArea<'a> {
     district: &'a str,
     centre: BritishGrid,
 }
 
-/// The shares as published. A practice that has closed since counts as the one that has its patients
-/// on the day.
+/// Computes the shares from published registrations. A practice that has closed counts as its
+/// successor on `day`.
 fn registered(
     config: &SharesConfig,
     file: &Path,
@@ -126,7 +127,7 @@ fn modelled(config: &SharesConfig, model: &Model, sources: &Sources, day: Date) 
     })
 }
 
-/// The practices that take patients on that day, with where they see them.
+/// Returns the practices that take patients on `day`, with their premises.
 fn model_practices(config: &SharesConfig, sources: &Sources, day: Date) -> Vec<ModelPractice> {
     let mut premises: BTreeMap<OdsCode, Vec<BritishGrid>> = BTreeMap::new();
     for site in &sources.premises {

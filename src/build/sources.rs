@@ -1,4 +1,4 @@
-//! The published files of a build, read and brought together.
+//! Reads and merges the published files of a build.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -32,17 +32,18 @@ use crate::import::{
     succ, whole_file,
 };
 
-/// Published files give positions to 7 decimals of a degree, about a centimetre; so do ours.
+/// Published files give positions to 7 decimal places of a degree, about a centimetre, and so does
+/// the dataset.
 const PUBLISHED_UNITS_PER_DEGREE: f64 = 1e7;
-/// `dataset::polygons` counts in units of 1e-9°.
+/// The unit of `dataset::polygons` is 1e-9°.
 const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
 
-/// The published files, read.
+/// The content of the published files.
 pub(super) struct Sources {
     base: PathBuf,
-    /// How much of the files was read so far.
+    /// The bytes of the files read so far.
     bytes_read: Arc<AtomicU64>,
-    /// In order.
+    /// In order of postcode.
     pub(super) postcodes: Vec<ListedPostcode>,
     pub(super) statistical: BTreeMap<String, StatisticalArea>,
     /// In order of code.
@@ -50,17 +51,17 @@ pub(super) struct Sources {
     pub(super) premises: Vec<Premises>,
     pub(super) successions: Vec<Succession>,
     pub(super) history: Vec<ListedArea>,
-    /// Those that the configuration lists.
+    /// The memberships in the file that the configuration names.
     pub(super) memberships: Vec<Membership>,
-    /// Organisations that prescribe and have no registered patients, in order of code.
+    /// Organisations that prescribe but have no registered patients, in order of code.
     pub(super) not_gp_practices: Vec<OdsCode>,
-    /// What the imports read, kept and left out.
+    /// The reports of the imports: what was read, imported and left out.
     pub(super) reports: Vec<ImportReport>,
-    /// What a person should know of the polygons.
+    /// Remarks about the polygons for the person who runs the build.
     pub(super) remarks: Vec<String>,
 }
 
-/// A statistical area's name and its polygons, in units of 1e-9°.
+/// A statistical area. Its polygons are in units of 1e-9°.
 pub(super) struct StatisticalArea {
     pub(super) name: String,
     pub(super) sub_icb: Option<String>,
@@ -68,7 +69,8 @@ pub(super) struct StatisticalArea {
 }
 
 impl StatisticalArea {
-    /// Its name without the last word: the local authority of `South Lakeland 001A`.
+    /// Returns the name without its last word, which is the local authority district:
+    /// `South Lakeland` for `South Lakeland 001A`.
     pub(super) fn district(&self) -> &str {
         self.name
             .rsplit_once(' ')
@@ -77,7 +79,7 @@ impl StatisticalArea {
 }
 
 impl Sources {
-    /// Reads every file that the configuration names; paths are relative to `base`.
+    /// Reads every file that the configuration names. Paths are relative to `base`.
     pub(super) fn read(
         base: &Path,
         config: &Config,
@@ -119,7 +121,8 @@ impl Sources {
         Ok(sources)
     }
 
-    /// A practice that the list of memberships names has the ICC of the day there, or none.
+    /// Sets the ICC of each practice in the memberships file to its ICC on `day` in that file, or
+    /// to none.
     fn take_iccs_of_memberships(&mut self, day: Date) {
         for listed in &mut self.practices {
             let member = Member::Practice(listed.practice.code);
@@ -136,7 +139,7 @@ impl Sources {
         }
     }
 
-    /// The file's content.
+    /// Reads a whole file.
     pub(super) fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
         let bytes = whole_file(&self.base.join(path))
             .with_context(|| format!("reading {}", path.display()))?;
@@ -166,7 +169,7 @@ impl Sources {
         let rows = merged.into_values().collect();
         self.postcodes = in_touching_outcodes(rows, touching);
         if self.postcodes.is_empty() {
-            bail!("[postcodes]: no postcode is left: check outcodes_touching_sub_icb");
+            bail!("[postcodes]: no postcodes are selected; check outcodes_touching_sub_icb");
         }
         Ok(())
     }
@@ -174,8 +177,8 @@ impl Sources {
     fn warn_of_ended_postcodes(&mut self) {
         if let Some(report) = self.reports.last_mut() {
             report.warnings.push(
-                "live postcodes alone: one that has ended is answered as if it had never been; give \
-                 an ONS directory as well, or say `complete = false`"
+                "it has only live postcodes, so terminated postcodes are answered as unknown; \
+                 add an ONS directory, or set `complete = false`"
                     .into(),
             );
         }
@@ -200,14 +203,14 @@ impl Sources {
         Ok(rows)
     }
 
-    /// What stands at the path: a file, a folder or an archive.
+    /// Opens the file, folder or archive at `path`.
     pub(super) fn publication(&self, path: &Path) -> Result<Publication> {
         let publication = Publication::open(&self.base.join(path))?;
         Ok(publication.counted(Arc::clone(&self.bytes_read)))
     }
 
-    /// The polygons of a file of any format, every feature valid, and what a person should know of
-    /// them.
+    /// Reads the polygons of a file of any supported format, with remarks about them. Every feature
+    /// is valid.
     pub(super) fn polygons(
         &self,
         path: &Path,
@@ -222,7 +225,7 @@ impl Sources {
                 let (file, changed) = polygon_files::read_with_nested_parts(&full, layer)?;
                 if !changed.is_empty() {
                     remarks.push(format!(
-                        "{}: parts within another part are holes in features {}",
+                        "{}: parts inside another part were read as holes in features {}",
                         file.name,
                         changed.join(", ")
                     ));
@@ -233,7 +236,7 @@ impl Sources {
         let turned = file.turned().len();
         if turned > 0 {
             remarks.push(format!(
-                "{}: rings of {turned} features were turned",
+                "{}: the rings of {turned} features had the wrong orientation and were reversed",
                 file.name
             ));
         }
@@ -257,7 +260,7 @@ impl Sources {
             };
             if self.statistical.insert(code.clone(), area).is_some() {
                 bail!(
-                    "{}, feature {}: `{code}` is there twice",
+                    "{}, feature {}: `{code}` occurs twice",
                     file.name,
                     feature.number
                 );
@@ -348,7 +351,7 @@ impl Sources {
         }
     }
 
-    /// The network of each practice on the day.
+    /// Reads the Primary Care Network of each practice on `day`.
     fn read_networks(&mut self, file: &Path, day: Date) -> Result<()> {
         let (networks, report) = epcn::read(&self.base.join(file))?;
         self.reports.push(report);
@@ -372,10 +375,11 @@ impl Sources {
         Ok(())
     }
 
-    /// The practice that has the patients of one that has closed by the day, where that is known.
+    /// Follows the successions of a practice up to `day`. Returns the practice itself if it has no
+    /// successor.
     pub(super) fn holder_of_patients(&self, practice: OdsCode, day: Date) -> OdsCode {
         let mut here = practice;
-        // A cycle of successors ends with the last step.
+        // The bound ends a cycle of successors.
         for _ in 0..self.successions.len() {
             let steps = self.successions.iter();
             match steps
@@ -389,7 +393,7 @@ impl Sources {
         here
     }
 
-    /// A practice whose buildings are not listed sees its patients at its own address.
+    /// Adds the practice's own address as the premises of each practice that has none.
     fn add_addresses(&mut self) {
         let listed: BTreeSet<OdsCode> = self.premises.iter().map(|site| site.practice).collect();
         let unlisted = self
@@ -412,7 +416,8 @@ impl Sources {
         self.premises.sort_by_key(|site| site.practice);
     }
 
-    /// The middle of the live postcodes of each statistical area; of its ground, where it has none.
+    /// Returns the centroid of the live postcodes of each statistical area, or of its polygons if
+    /// it has no live postcodes.
     pub(super) fn centres(&self) -> Result<BTreeMap<&str, BritishGrid>> {
         let mut sums: HashMap<&str, (f64, f64, f64)> = HashMap::new();
         for row in self.postcodes.iter().filter(|row| row.is_live) {
@@ -437,17 +442,17 @@ impl Sources {
     }
 }
 
-/// What to call a file in an error.
+/// Returns the name of a file for error messages.
 pub(super) fn name(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Whether the code is one of those; where none is named, every one is.
+/// Returns whether `code` is in `codes`. An empty filter matches everything.
 pub(super) fn is_among(code: Option<&String>, codes: &[String]) -> bool {
     codes.is_empty() || code.is_some_and(|code| codes.contains(code))
 }
 
-/// OS Code-Point Open forgets a postcode when it ends.
+/// Returns whether all directories are OS Code-Point Open, which drops terminated postcodes.
 fn lists_live_postcodes_alone(config: &config::Postcodes) -> bool {
     let directories = &config.directories;
     directories
@@ -455,7 +460,8 @@ fn lists_live_postcodes_alone(config: &config::Postcodes) -> bool {
         .all(|it| matches!(it.format, DirectoryFormat::CodePointOpen))
 }
 
-/// One list may complete another; one that contradicts itself is not chosen from.
+/// Returns an error if a file has a code twice: files may complement each other, but a file that
+/// contradicts itself is rejected.
 fn each_once<T: Ord + Copy + fmt::Display>(
     file: &Path,
     codes: impl Iterator<Item = T>,
@@ -469,7 +475,7 @@ fn each_once<T: Ord + Copy + fmt::Display>(
     Ok(())
 }
 
-/// Fills in what an earlier directory left blank.
+/// Fills in the fields that an earlier directory left blank.
 fn complete(earlier: &mut ListedPostcode, later: ListedPostcode) {
     if earlier.position.is_none() {
         earlier.position = later.position;
@@ -495,11 +501,11 @@ fn in_touching_outcodes(rows: Vec<ListedPostcode>, sub_icbs: &[String]) -> Vec<L
         .collect()
 }
 
-/// The polygons in longitude and latitude, with their vertices rounded to what is published.
+/// Converts polygons to longitude and latitude, rounded to the published precision.
 fn published(crs: Crs, polygons: &[Polygon]) -> Result<Vec<Polygon>> {
     let vertex = |&vertex: &(i64, i64)| -> Result<(i64, i64)> {
         let (lon, lat) =
-            polygons::lonlat_of(crs, vertex).context("it leaves the British National Grid")?;
+            polygons::lonlat_of(crs, vertex).context("it is outside the British National Grid")?;
         Ok((to_published(lon), to_published(lat)))
     };
     let ring = |ring: &Ring| -> Result<Ring> {
@@ -526,6 +532,6 @@ fn middle_of(area: &StatisticalArea) -> Result<BritishGrid> {
         Period::default(),
     )
     .map_err(|reason| anyhow!(reason))?;
-    let middle = ground.lonlat.centroid().context("no ground")?;
+    let middle = ground.lonlat.centroid().context("it has no area")?;
     geodesy::to_grid(LonLat::new(middle.x(), middle.y())?).context("off the British National Grid")
 }

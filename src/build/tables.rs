@@ -1,4 +1,4 @@
-//! The dataset's tables, written as `dataset::read` reads them.
+//! Writes the dataset's tables in the form that [`crate::dataset::read`] reads.
 
 use crate::dataset::table::written as table;
 use crate::dataset::{cells, columns};

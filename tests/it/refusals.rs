@@ -471,7 +471,7 @@ fn a_failed_build_names_the_place_and_leaves_the_old_folder_and_no_other() {
     );
     check_not_built(
         &copied().replace("source/resilience_groups.csv", "mb-kendal,", "mb-kendall,"),
-        &["source/resilience_groups.csv: member `mb-kendall` is no area of the history"],
+        &["source/resilience_groups.csv: member `mb-kendall` is not an area of the history or an earlier layer"],
     );
     check_not_built(
         &copied().replace(
