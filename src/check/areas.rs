@@ -1,4 +1,4 @@
-//! Each area by itself: rings, size, versions, ground.
+//! Checks of single areas: rings, size, versions and boundaries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +11,13 @@ use crate::dataset::{Dataset, LayerKind};
 use crate::domain::{Boundary, Layer, Member, Period};
 use crate::ground::{self, M2_PER_KM2};
 
-/// An area of less ground is a slip of the pen: 1 ha.
+/// A smaller area is probably a digitising error: 1 ha.
 const AREA_MIN_M2: f64 = 10_000.0;
-/// A part of an area of less ground is one too; an islet of 1,000 m² is a person's whole garden.
+/// A smaller part of an area is probably a digitising error too. 1,000 m² is the size of a large
+/// garden.
 const PART_MIN_M2: f64 = 1_000.0;
-/// No community, team, network or practice reaches as far; Eden, the largest ICC known, has about
-/// 2,200 km².
+/// No community, team, network or practice catchment is larger. Eden, the largest known ICC, has
+/// about 2,200 km².
 const COMMUNITY_MAX_M2: f64 = 4_000.0 * M2_PER_KM2;
 
 pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
@@ -46,7 +47,7 @@ pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let memberships = memberships.map(|it| ((&it.member, it.layer, &it.group), it.period));
     let what = |(member, layer, group): &(&Member, Layer, &Option<String>)| {
         let group = group.as_deref().unwrap_or("none named");
-        format!("{} is twice a member of {layer} `{group}`", named(member))
+        format!("{} has two memberships of {layer} `{group}`", named(member))
     };
     check_periods(memberships, what, findings);
     check_presence(dataset, day, findings);
@@ -59,7 +60,7 @@ fn named(member: &Member) -> String {
     }
 }
 
-/// Whether its rings are those of an area; only such ground can be laid over other ground.
+/// Returns why the rings of a boundary do not form a valid area. Only valid areas can be overlaid.
 pub(super) fn ring_fault(boundary: &Boundary) -> Option<&'static str> {
     let polygons: Vec<_> = boundary
         .grid
@@ -70,7 +71,7 @@ pub(super) fn ring_fault(boundary: &Boundary) -> Option<&'static str> {
         })
         .collect();
     if polygons.iter().any(Vec::is_empty) || polygons.is_empty() {
-        return Some("it has no ring");
+        return Some("it has no rings");
     }
     invalidity(&polygons).map(Invalidity::reason)
 }
@@ -92,7 +93,7 @@ fn check_ground(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) {
     }
     let size_m2 = ground::area_m2(&metres);
     if size_m2 < AREA_MIN_M2 {
-        let message = format!("{kind} `{id}` has {size_m2:.0} m²");
+        let message = format!("{kind} `{id}` is only {size_m2:.0} m²");
         findings.push(sized("tiny_area", message, &metres, size_m2).about(subject()));
         return;
     }
@@ -102,14 +103,14 @@ fn check_ground(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) {
         .filter(|it| it.unsigned_area() < PART_MIN_M2)
     {
         let size_m2 = part.unsigned_area();
-        let message = format!("{kind} `{id}` has a part of {size_m2:.1} m² by itself");
+        let message = format!("{kind} `{id}` has a detached part of only {size_m2:.1} m²");
         let part = part.clone().into();
         findings.push(sized("tiny_part", message, &part, size_m2).about(subject()));
     }
 }
 
 fn check_size(layer: Layer, boundary: &Boundary, findings: &mut Vec<Finding>) {
-    // What lies above communities has no usual size.
+    // Layers above communities have no usual size.
     if matches!(
         layer,
         Layer::SubIcb | Layer::Place | Layer::Icb | Layer::ResilienceGroup
@@ -120,13 +121,13 @@ fn check_size(layer: Layer, boundary: &Boundary, findings: &mut Vec<Finding>) {
     let size_m2 = ground::area_m2(&metres);
     if size_m2 > COMMUNITY_MAX_M2 {
         let size_km2 = size_m2 / M2_PER_KM2;
-        let message = format!("{layer} `{}` has {size_km2:.0} km²", boundary.id);
+        let message = format!("{layer} `{}` is {size_km2:.0} km²", boundary.id);
         let finding = sized("huge_area", message, &metres, size_m2);
         findings.push(finding.about(Subject::of(layer, &boundary.id)));
     }
 }
 
-/// A warning about ground in metres.
+/// Returns a warning about a geometry, given in planar metres.
 pub(super) fn sized(
     code: &'static str,
     message: String,
@@ -139,7 +140,7 @@ pub(super) fn sized(
         .on(ground::to_lonlat(metres), size_m2)
 }
 
-/// Two of the same that hold on the same day.
+/// Reports items with the same key whose periods overlap.
 fn check_periods<K: Ord>(
     items: impl Iterator<Item = (K, Period)>,
     what: impl Fn(&K) -> String,
@@ -153,7 +154,7 @@ fn check_periods<K: Ord>(
         for (at, one) in periods.iter().enumerate() {
             if let Some(other) = periods[at + 1..].iter().find(|it| overlap(**it, *one)) {
                 let (one, other) = (in_words(*one), in_words(*other));
-                let message = format!("{} at once: {one} and {other}", what(key));
+                let message = format!("{} whose periods overlap: {one} and {other}", what(key));
                 findings.push(Finding::error("overlapping_validity", message));
             }
         }
@@ -171,7 +172,7 @@ fn in_words(period: Period) -> String {
     format!("[{}, {})", day(period.from), day(period.to))
 }
 
-/// Areas of a partition that are valid on the day and have no ground then.
+/// Reports areas of partitions that are valid on `day` but have no boundary on it.
 fn check_presence(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     for entry in &dataset.manifest.layers {
         let Ok(layer) = entry.id.parse::<Layer>() else {

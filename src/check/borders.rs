@@ -1,8 +1,9 @@
-//! The areas of a partition against each other: overlaps, gaps, borders that are nearly shared.
+//! Checks of the areas of a partition against each other: overlaps, gaps and edges that nearly
+//! match.
 //!
-//! Areas made of common edges share them vertex for vertex, and an overlay of them is clean. What is
-//! left is looked at in three ways: the ground that two areas both have; holes in the ground that
-//! all have together; and edges that run along a neighbour's within a metre without being it.
+//! Areas with common edges share them vertex for vertex, and their overlay is clean. Everything
+//! else is checked in three ways: the intersection of two areas; holes in the union of all areas;
+//! and edges that run within a metre of a neighbour's edge but are not identical to it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -18,14 +19,15 @@ use crate::dataset::{Dataset, LayerKind};
 use crate::domain::Boundary;
 use crate::ground::{self, M2_PER_KM2};
 
-/// What is narrower, in metres, is a slip in drawing one border twice.
+/// A narrower overlap, in metres, is a sliver: the same border drawn twice.
 const SLIVER_WIDTH_M: f64 = 1.0;
-/// Edges nearer than this are the same border, but for the rounding of vertices to millimetres.
+/// Edges nearer than this are identical except for the rounding of vertices to millimetres.
 const SAME_EDGE_M: f64 = 0.002;
-/// A hole of less ground lies between areas; a larger one may be a lake or another's ground.
+/// A smaller hole is a gap between areas. A larger one may be a lake or the area of another
+/// dataset.
 const GAP_MAX_M2: f64 = M2_PER_KM2;
 
-/// A boundary with sound rings, in metres.
+/// A boundary with valid rings, in planar metres.
 struct Ground<'d> {
     boundary: &'d Boundary,
     metres: MultiPolygon<f64>,
@@ -70,7 +72,7 @@ fn check_partition(kind: &str, boundaries: &[Boundary], findings: &mut Vec<Findi
     }
 }
 
-/// The sets of boundaries that hold together on some day, each once.
+/// Returns the distinct sets of areas that are valid at the same time.
 fn at_once<'g, 'd>(grounds: &'g [Ground<'d>]) -> Vec<Vec<&'g Ground<'d>>> {
     let periods = grounds.iter().map(|ground| ground.boundary.period);
     let mut days: BTreeSet<Date> = BTreeSet::from([Date::MIN]);
@@ -128,7 +130,7 @@ fn overlap_finding(
         parts => format!(" in {parts} parts"),
     };
     let message = format!(
-        "{kind} `{first}` and `{second}` overlap on {size}{parts}, up to {widest_m:.2} m wide"
+        "{kind} `{first}` and `{second}` overlap by {size}{parts}, up to {widest_m:.2} m wide"
     );
     let found = sized("overlap", message, both, size_m2).about(Subject::named(kind, first));
     let largest = both
@@ -181,7 +183,7 @@ fn check_gaps(
         let (code, what) = if size_m2 < GAP_MAX_M2 {
             ("gap", "a gap")
         } else {
-            ("hole", "a hole, or a lake,")
+            ("hole", "a hole or lake")
         };
         let message = format!("{kind}: {what} of {size} between areas, about {width_m:.2} m wide");
         known.extend(hole.bounding_rect());
@@ -193,7 +195,7 @@ fn check_gaps(
 
 type Vertex = (i32, i32);
 
-/// An edge that no other area has too.
+/// An edge that only one area has.
 #[derive(Debug, Clone, Copy)]
 struct LooseEdge {
     from: Coord<f64>,
@@ -201,7 +203,7 @@ struct LooseEdge {
     owner: usize,
 }
 
-/// What two areas' borders have nearly in common.
+/// The edges of two areas that nearly match.
 #[derive(Default)]
 struct Nearly {
     length_m: f64,
@@ -209,8 +211,8 @@ struct Nearly {
     place: Option<Coord<f64>>,
 }
 
-/// Borders of two areas that run within a metre of each other and are not the same, where neither a
-/// gap nor an overlap that is `known` already says so.
+/// Reports edges of two areas that run within a metre of each other but are not identical, except
+/// inside the bounding boxes of gaps and overlaps that are already `reported`.
 fn check_edges(
     kind: &str,
     grounds: &[&Ground<'_>],
@@ -230,7 +232,7 @@ fn check_edges(
         let mut ids = [edge.owner, other].map(|at| grounds[at].boundary.id.as_str());
         ids.sort_unstable();
         let nearly = pairs.entry(ids.into()).or_default();
-        // Each of the two areas brings its own edges.
+        // The edges of both areas are counted, so each counts half.
         nearly.length_m += edge.length_m() / 2.0;
         if apart_m > nearly.widest_m {
             nearly.widest_m = apart_m;
@@ -242,7 +244,7 @@ fn check_edges(
             length_m, widest_m, ..
         } = nearly;
         let message = format!(
-            "{kind} `{first}` and `{second}`: their borders run up to {widest_m:.3} m apart over about {length_m:.0} m without being the same"
+            "{kind} `{first}` and `{second}` have a common border that does not match: the edges are up to {widest_m:.3} m apart over about {length_m:.0} m"
         );
         let finding = Finding {
             size_m2: Some(length_m * widest_m / 2.0),
@@ -260,7 +262,7 @@ fn is_near(rect: &Rect<f64>, place: Coord<f64>) -> bool {
     within(min.x, place.x, max.x) && within(min.y, place.y, max.y)
 }
 
-/// The edges that stand in one area alone, whichever way they run.
+/// Returns the edges that only one area has, in either direction.
 fn loose_edges(grounds: &[&Ground<'_>]) -> Vec<LooseEdge> {
     let mut once: HashSet<(Vertex, Vertex)> = HashSet::new();
     let mut shared: HashSet<(Vertex, Vertex)> = HashSet::new();
@@ -298,8 +300,9 @@ fn edges_of(boundary: &Boundary) -> impl Iterator<Item = ((Vertex, Vertex), InMe
     })
 }
 
-/// The area whose edge runs along this one, how many metres apart at most, and where. An edge that
-/// merely ends or crosses there is near at one of the three places and not at the others.
+/// Returns the area with an edge that runs along this one, their greatest distance in metres, and
+/// where that is. Three samples are compared, because an edge that only ends or crosses here is
+/// near at one of them and not at the others.
 fn runs_along(edge: &LooseEdge, neighbours: &Neighbours) -> Option<(usize, f64, Coord<f64>)> {
     let places = [0.25, 0.5, 0.75].map(|part| edge.at(part));
     let middle = neighbours.nearest_of_another(edge.owner, places[1])?;
@@ -315,8 +318,8 @@ fn runs_along(edge: &LooseEdge, neighbours: &Neighbours) -> Option<(usize, f64, 
     (apart_m > SAME_EDGE_M).then_some((middle.0, apart_m, widest))
 }
 
-/// The loose edges of each area, in a tree of its own: an area's many edges near each other are not
-/// looked at for its own edges.
+/// The unmatched edges, in one R-tree for each area, so that a search for the edges of other areas
+/// does not visit the many near edges of the same area.
 struct Neighbours {
     extents: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
     edges: Vec<RTree<LooseEdge>>,
@@ -341,7 +344,8 @@ impl Neighbours {
         }
     }
 
-    /// The other area whose edge is nearest to the place and within a sliver's width, and how far it is.
+    /// Returns the other area with the nearest edge within a sliver's width of `position`, and the
+    /// distance in metres.
     fn nearest_of_another(&self, owner: usize, place: Coord<f64>) -> Option<(usize, f64)> {
         const WITHIN_2: f64 = SLIVER_WIDTH_M * SLIVER_WIDTH_M;
         let place = [place.x, place.y];

@@ -1,11 +1,11 @@
-//! Questions with the answers that a dataset must give: if one is answered otherwise, something is
-//! wrong with the data, however whole their files are.
+//! Golden queries: queries with the answers that a dataset must give. A different answer means that
+//! the data are wrong, even if their files are intact.
 
 use crate::domain::{Canary, Layer};
 use crate::index::{Answer, Found, Index, areas_in};
 use crate::question::{Fields, LOCATE_FIELDS, Question};
 
-/// The canaries that are answered otherwise than they should be.
+/// Returns the golden queries that do not have the expected answer.
 pub fn failing(index: &Index, canaries: Vec<Canary>) -> Vec<Canary> {
     canaries
         .into_iter()

@@ -1,4 +1,4 @@
-//! Communities by number: how many there are, and how many people each has.
+//! Checks of counts: the number of communities, and the number of people in each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::dataset::Dataset;
 use crate::domain::StatedCount;
 use crate::domain::{Layer, Member, Practice};
 
-/// ICCs have 10,000 to 70,000 people each, by the article of Morecambe Bay that counts eleven.
+/// The population of an ICC, according to the Morecambe Bay article that counts eleven ICCs.
 const PEOPLE: std::ops::RangeInclusive<u64> = 10_000..=70_000;
 
 pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
@@ -18,7 +18,8 @@ pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     check_people(dataset, day, findings);
 }
 
-/// What each system's page states against the sections that it has and what the dataset holds.
+/// Compares the number of ICCs that each system's page states with the sections on the page and
+/// with the dataset.
 fn check_stated(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let mut systems: BTreeMap<&str, Vec<&StatedCount>> = BTreeMap::new();
     for count in &dataset.stated_counts {
@@ -29,7 +30,7 @@ fn check_stated(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
             .iter()
             .filter_map(|count| Some((count.page_date?, *count)));
         let dated: Vec<(Date, &StatedCount)> = dated.collect();
-        // A number without a day can be compared where it is the only one.
+        // A count without a date can be compared only if there is no other.
         let compared = match (dated.as_slice(), counts.as_slice()) {
             ([], [only]) => vec![(day, *only)],
             _ => dated,
@@ -75,7 +76,7 @@ fn mismatch(
         .collect();
     let others = match others.as_slice() {
         [] => String::new(),
-        others => format!("; counts without a day: {}", others.join(", ")),
+        others => format!("; undated counts: {}", others.join(", ")),
     };
     let note = match count.note.as_str() {
         "" => String::new(),
@@ -83,11 +84,11 @@ fn mismatch(
     };
     let (name, stated) = (&count.name, count.stated);
     format!(
-        "{name}: {page} states {stated} ICCs{sections}, the dataset holds {held} ICCs{parts} on {day}{others}{note}"
+        "{name}: {page} states {stated} ICCs{sections}, but the dataset has {held} ICCs{parts} on {day}{others}{note}"
     )
 }
 
-/// How many areas of a system hold on a day.
+/// Returns the number of areas of a system that are valid on `day`.
 fn held(dataset: &Dataset, system: &str, layer: Layer, day: Date) -> usize {
     let areas = dataset.areas.iter().filter(|area| {
         area.layer == layer && area.system.as_deref() == Some(system) && area.period.contains(day)
@@ -100,7 +101,7 @@ fn held_parts(dataset: &Dataset, system: &str, day: Date) -> usize {
     held(dataset, system, Layer::SubCommunity, day)
 }
 
-/// Who is registered with the open practices of each ICC.
+/// Checks the number of people who are registered with the open practices of each ICC.
 fn check_people(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let open: BTreeMap<_, &Practice> = dataset
         .practices
@@ -136,7 +137,7 @@ fn people_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<Find
     let about =
         |code, message| Some(Finding::warning(code, message).about(Subject::of(Layer::Icc, id)));
     if practices.is_empty() {
-        let message = format!("{title} has no open practice as a member");
+        let message = format!("{title} has no open practices");
         return about("icc_without_practices", message);
     }
     let lists: Vec<u64> = practices
@@ -149,7 +150,7 @@ fn people_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<Find
     }
     let without = match practices.len() - lists.len() {
         0 => String::new(),
-        without => format!(", {without} more have no known list"),
+        without => format!("; {without} more have no known list size"),
     };
     let message = format!(
         "{title} has {} people on the lists of {} open practices{without}; ICCs have {} to {}",
@@ -161,7 +162,7 @@ fn people_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<Find
     about("population_out_of_range", message)
 }
 
-/// `80600` as `80,600`.
+/// Formats a number with thousands separators: `80,600`.
 fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

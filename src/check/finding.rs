@@ -1,47 +1,49 @@
+//! A finding, and the findings as GeoJSON.
+
 use geo::{Geometry, MultiPolygon};
 
 use crate::domain::{Layer, LonLat};
 use crate::geojson::to_7_decimals;
 
-/// Something that a careful person would look at.
+/// A problem, or a possible problem, in a dataset.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// Whether it can be lived with.
+    /// How serious it is.
     pub severity: Severity,
-    /// What kind of thing it is: `overlap`.
+    /// The code of the rule: `overlap`.
     pub code: &'static str,
-    /// What is the matter, in a sentence with its numbers.
+    /// A description of the problem with its measurements.
     pub message: String,
-    /// What it is about, where that is one thing.
+    /// The object that it is about, if it is a single one.
     pub subject: Option<Subject>,
-    /// A place to look at.
+    /// A position at which to look at it.
     pub place: Option<LonLat>,
-    /// How much ground it concerns.
+    /// The size of the affected area.
     pub size_m2: Option<f64>,
-    /// The ground or the places themselves, in lon/lat.
+    /// The affected geometry, in longitude and latitude.
     pub geometry: Option<Geometry<f64>>,
 }
 
-/// Whether a finding can be lived with.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// An answer is or may be wrong.
+    /// Answers are or may be wrong.
     Error,
-    /// Worth a look; may be as it should be.
+    /// Worth checking; it may be correct.
     Warning,
 }
 
-/// What a finding is about.
+/// The object that a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// A layer's word, `practice`, `outcode`, `system`, or the statistical areas' id.
+    /// The id of a layer or of the statistical areas, or `practice`, `outcode` or `system`.
     pub kind: String,
-    /// Which one.
+    /// The id of the object.
     pub id: String,
 }
 
 impl Severity {
-    /// The word in reports and JSON.
+    /// Returns the word for it in reports and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Severity::Error => "error",
@@ -94,7 +96,7 @@ impl Finding {
         Finding { place, ..self }
     }
 
-    /// With its ground, in lon/lat, and how much that is.
+    /// Adds the affected geometry, in longitude and latitude, and its area.
     pub(super) fn on(self, ground: MultiPolygon<f64>, size_m2: f64) -> Finding {
         Finding {
             geometry: Some(Geometry::MultiPolygon(ground)),
@@ -104,7 +106,7 @@ impl Finding {
     }
 }
 
-/// The findings that have a place or a ground, as GeoJSON to be looked at on a map.
+/// Returns the findings that have a position or a geometry as GeoJSON, to look at on a map.
 pub fn findings_geojson(findings: &[Finding]) -> String {
     let features: Vec<serde_json::Value> = findings.iter().filter_map(feature).collect();
     let lines: Vec<String> = features.iter().map(ToString::to_string).collect();
@@ -115,7 +117,7 @@ pub fn findings_geojson(findings: &[Finding]) -> String {
 fn feature(finding: &Finding) -> Option<serde_json::Value> {
     let geometry = match (&finding.geometry, finding.place) {
         (Some(geometry), _) => serde_json::to_value(geojson::Geometry::from(geometry))
-            .expect("a geometry is numbers and words"),
+            .expect("a geometry serialises to JSON"),
         (None, Some(place)) => serde_json::json!({
             "type": "Point",
             "coordinates": [to_7_decimals(place.lon()), to_7_decimals(place.lat())],

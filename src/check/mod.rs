@@ -1,8 +1,8 @@
-//! What a careful person would look for in a dataset before trusting it.
+//! Checks a dataset for errors and suspicious data before it is used.
 //!
-//! [`check`] takes a dataset as its files say it and returns [`Finding`]s. It changes nothing and
-//! puts nothing right. Areas are compared on their exact millimetres; what is thinner than the
-//! rounding to millimetres is no finding.
+//! [`check`] takes a dataset as read from its files and returns [`Finding`]s. It does not change or
+//! repair anything. Areas are compared in exact millimetres, and slivers thinner than the rounding
+//! to millimetres are ignored.
 
 mod areas;
 mod borders;
@@ -21,8 +21,8 @@ use crate::dataset::Dataset;
 use crate::domain::date_from_iso;
 use crate::index::Index;
 
-/// What is to be said of a dataset on the day that it stands for: errors first, then in order of
-/// code, and within a code in the dataset's own order.
+/// Checks a dataset as of its own date (`as_of`). Returns errors first, then in order of code, and
+/// within a code in the order of the dataset.
 pub fn check(dataset: &Dataset) -> Vec<Finding> {
     let mut findings = Vec::new();
     let day = day_of(dataset, &mut findings);
@@ -38,17 +38,17 @@ pub fn check(dataset: &Dataset) -> Vec<Finding> {
         }
         Err(contradiction) => findings.push(Finding::error(
             "contradiction",
-            format!("no program can serve it: {contradiction}"),
+            format!("the dataset cannot be served: {contradiction}"),
         )),
     }
     findings.sort_by_key(|finding| (finding.severity, finding.code));
     findings
 }
 
-/// The day that the dataset stands for.
+/// Returns the date that the dataset describes (`as_of`); if it is invalid, today.
 fn day_of(dataset: &Dataset, findings: &mut Vec<Finding>) -> Date {
     date_from_iso(&dataset.manifest.as_of).unwrap_or_else(|error| {
-        let message = format!("dataset.toml: as_of: {error}; today was taken");
+        let message = format!("dataset.toml: as_of: {error}; checked as of today instead");
         findings.push(Finding::error("manifest", message));
         crate::domain::today_in_london()
     })
@@ -60,7 +60,7 @@ fn check_canaries(index: &Index, dataset: &Dataset, findings: &mut Vec<Finding>)
         Finding::error(
             "golden_query_failed",
             format!(
-                "golden_queries.csv, line {}: the answer is not `{}` with ICC `{}` by residence and `{}` by registration",
+                "golden_queries.csv, line {}: unexpected answer; expected status `{}` with ICC `{}` by residence and `{}` by registration",
                 canary.line, canary.status, canary.icc_residence, canary.icc_registration
             ),
         )

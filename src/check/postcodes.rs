@@ -1,4 +1,4 @@
-//! Postcodes that are in no area at all.
+//! Checks for live postcodes that are in no area of any layer.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::domain::{LonLat, Postcode, Status};
 use crate::geodesy;
 use crate::index::{Found, Index, Place, Query};
 
-/// As many are named in a message; the map has them all.
+/// The most postcodes named in a message. The GeoJSON has all of them.
 const NAMED_MAX: usize = 3;
 
 pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
@@ -64,7 +64,7 @@ fn finding(outcode: &str, postcodes: &[(Postcode, LonLat)], in_use: usize) -> Fi
         ""
     };
     let message = format!(
-        "{} of the {in_use} postcodes in use of {outcode} are in no area of any layer: {}{more}",
+        "{} of the {in_use} live postcodes in {outcode} are in no area of any layer: {}{more}",
         postcodes.len(),
         named.join(", ")
     );

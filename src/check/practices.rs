@@ -1,4 +1,4 @@
-//! Practices: their communities, buildings and successors.
+//! Checks of practices: their ICCs, premises and successors.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -22,12 +22,12 @@ fn subject(code: OdsCode) -> Subject {
     Subject::named("practice", code.as_str())
 }
 
-/// Open on the day, with patients.
+/// Returns whether a practice is open and has patients on `day`.
 pub(super) fn is_open(practice: &Practice, day: Date) -> bool {
     practice.status_on(day) == PracticeStatus::Active
 }
 
-/// A practice is in one community at a time.
+/// Reports practices that are in two ICCs at the same time.
 fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
     let mut homes: BTreeMap<OdsCode, Vec<_>> = BTreeMap::new();
     for membership in &dataset.memberships {
@@ -43,7 +43,7 @@ fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
                 let name = |group: &Option<String>| group.clone().unwrap_or("none named".into());
                 let (one, other) = (name(&one.group), name(&other.group));
                 let message =
-                    format!("practice `{code}` is in ICC `{one}` and in `{other}` on the same day");
+                    format!("practice `{code}` is in ICC `{one}` and `{other}` at the same time");
                 findings.push(Finding::error("practice_in_two_iccs", message).about(subject(code)));
             }
         }
@@ -72,7 +72,8 @@ fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
             .push(step.successor);
         if !known.contains(&step.successor) {
             let (from, to) = (step.predecessor, step.successor);
-            let message = format!("`{from}` is succeeded by `{to}`, which is not in the dataset");
+            let message =
+                format!("the successor of practice `{from}`, `{to}`, is not in the dataset");
             findings.push(Finding::warning("unknown_successor", message).about(subject(from)));
         }
     }
@@ -83,7 +84,7 @@ fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
         }
         if let Some(cycle) = cycle_through(start, &next) {
             let codes: Vec<&str> = cycle.iter().map(OdsCode::as_str).collect();
-            let message = format!("successors lead in a circle: {}", codes.join(" → "));
+            let message = format!("successions form a cycle: {}", codes.join(" → "));
             findings.push(Finding::error("succession_cycle", message).about(subject(start)));
             told.extend(cycle);
         }
@@ -92,7 +93,7 @@ fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
     let closed = closed.filter(|practice| practice.status == PracticeStatus::Closed);
     for practice in closed.filter(|practice| !next.contains_key(&practice.code)) {
         let message = format!(
-            "practice `{}`, {}, is closed and nobody is known to have taken over",
+            "practice `{}`, {}, is closed and has no known successor",
             practice.code, practice.name
         );
         let finding = Finding::warning("closed_no_successor", message);
@@ -100,13 +101,13 @@ fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The shortest way from a practice back to it.
+/// Returns the shortest cycle of successions through `start`.
 fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Option<Vec<OdsCode>> {
     let mut ways: Vec<Vec<OdsCode>> = vec![vec![start]];
     let mut seen: HashSet<OdsCode> = HashSet::new();
     let mut at = 0;
     while at < ways.len() {
-        let here = *ways[at].last().expect("a way begins somewhere");
+        let here = *ways[at].last().expect("a path has a start");
         for &successor in next.get(&here).into_iter().flatten() {
             let mut way = ways[at].clone();
             way.push(successor);
@@ -122,7 +123,8 @@ fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Opti
     None
 }
 
-/// Open practices whose own address is in another ICC than their patients, or that have none.
+/// Reports open practices whose own address is in a different ICC from their patients, or that have
+/// no ICC.
 pub(super) fn check_homes(index: &Index, day: Date, findings: &mut Vec<Finding>) {
     let own = |practice: &Practice| {
         let member = Member::Practice(practice.code);
@@ -134,7 +136,7 @@ pub(super) fn check_homes(index: &Index, day: Date, findings: &mut Vec<Finding>)
         .iter()
         .filter(|practice| is_open(practice, day))
         .collect();
-    // A sub-ICB location with ICCs has them for all its practices; another may have none.
+    // If any practice of a sub-ICB location has an ICC, all should have one.
     let with_iccs: HashSet<&str> = open
         .iter()
         .filter(|practice| own(practice).is_some())
@@ -158,7 +160,7 @@ pub(super) fn check_homes(index: &Index, day: Date, findings: &mut Vec<Finding>)
     }
 }
 
-/// The ICCs around a practice's own address, where that is known.
+/// Returns the ICCs at a practice's own address, and the address, if that is known.
 fn address_icc(index: &Index, practice: &Practice, day: Date) -> Option<(Place, Vec<String>)> {
     let listed = practice.postcode.filter(|postcode| {
         matches!(index.postcode(*postcode), Listing::Entry(entry) if entry.position.is_some())
@@ -200,7 +202,7 @@ fn outside(
         ids => format!("`{}`", ids.join("`, `")),
     };
     let message = format!(
-        "practice `{}`, {}, belongs to ICC `{own}` and has its address in {lies_in}",
+        "practice `{}`, {}, belongs to ICC `{own}` but its address is in {lies_in}",
         practice.code, practice.name
     );
     let lonlat = answer.location.and_then(|location| location.lonlat());

@@ -203,7 +203,12 @@ fn what_is_wrong_with_numbers_days_postcodes_and_canaries_is_found() {
         &stated,
         Warning,
         "count_mismatch",
-        &["states 3", "has 2 sections", "holds 2", "an old page"],
+        &[
+            "states 3",
+            "has 2 sections",
+            "dataset has 2 ICCs",
+            "an old page",
+        ],
     );
     let crowded = world().replace("practices.csv", "20000", "70001");
     check_found(
@@ -326,7 +331,7 @@ fn the_embedded_dataset_says_what_is_known_of_it() {
         "Morecambe Bay",
         "states 8 ICCs",
         "has 9 sections",
-        "holds 8 ICCs",
+        "dataset has 8 ICCs",
         "9, 11, 12",
     ] {
         assert!(mismatch.contains(words), "`{words}`: {mismatch}");

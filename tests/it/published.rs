@@ -494,7 +494,7 @@ fn live_postcodes_alone_are_not_taken_for_all_without_a_word() {
             .replace("build.toml", ons, directories)
             .replace("build.toml", "complete = false\n", complete);
         let lines = published.build().expect("it builds").join("\n");
-        lines.contains("live postcodes alone")
+        lines.contains("only live postcodes")
     };
     let os = "{ format = \"code-point-open\", file = \"pr.csv\" }";
     let both = format!("{os}, {{ format = \"onspd-lsoa21\", file = \"onspd.csv\" }}");

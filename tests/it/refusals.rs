@@ -479,7 +479,7 @@ fn a_failed_build_names_the_place_and_leaves_the_old_folder_and_no_other() {
             "E01019139,Barrow-in-Furness 010B,01K,mb-barrow-and-millom",
             "E01019138,Barrow-in-Furness 010B,01K,mb-kendal",
         ),
-        &["source/lsoa11_icc.csv: `E01019138` lies in `mb-barrow-and-millom` and in `mb-kendal`"],
+        &["source/lsoa11_icc.csv: `E01019138` is assigned to `mb-barrow-and-millom` and to `mb-kendal`"],
     );
     check_not_built(
         &copied().replace("source/lsoa11_icc.csv", "E01019138", "E01099999"),
