@@ -44,7 +44,10 @@ impl Shares {
         match (&config.registrations, &config.model) {
             (None, Some(model)) => modelled(config, model, sources, day),
             (Some(file), None) => registered(config, file, sources, day),
-            _ => bail!("shares `{}`: give either `registrations` or a `model`", config.name),
+            _ => bail!(
+                "shares `{}`: give either `registrations` or a `model`",
+                config.name
+            ),
         }
     }
 }

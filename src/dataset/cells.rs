@@ -1,28 +1,28 @@
-//! Cells that several tables hold alike.
+//! Parsers of cells that several tables have in common.
 
 use super::table::{Row, TableError};
 use crate::domain::{BritishGrid, PositionalQuality};
 
-/// The position in two neighbouring columns, easting and northing in metres; `None` where both are
-/// blank.
+/// Parses the position in two adjacent columns, easting and northing in metres. Returns `None` if
+/// both are blank.
 pub(crate) fn position(row: &Row<'_>, easting: usize) -> Result<Option<BritishGrid>, TableError> {
     match (row.optional(easting)?, row.optional(easting + 1)?) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => required_position(row, easting).map(Some),
         _ => Err(row.wrong(
             easting,
-            "easting and northing come together, or both are blank",
+            "give both easting and northing, or leave both blank",
         )),
     }
 }
 
-/// The position in two neighbouring columns, easting and northing in metres.
+/// Parses the position in two adjacent columns, easting and northing in metres.
 pub(crate) fn required_position(row: &Row<'_>, easting: usize) -> Result<BritishGrid, TableError> {
     let (east, north): (f64, f64) = (row.parse(easting)?, row.parse(easting + 1)?);
     BritishGrid::from_metres(east, north).map_err(|error| row.wrong(easting, error))
 }
 
-/// How good a position is, where the cell says.
+/// Parses the positional quality. Returns `None` if the cell is blank.
 pub(crate) fn positional_quality(
     row: &Row<'_>,
     column: usize,
@@ -35,7 +35,7 @@ pub(crate) fn positional_quality(
     })
 }
 
-/// Whether a postcode is in use: `live` or `terminated`.
+/// Parses whether a postcode is live: `live` or `terminated`.
 pub(crate) fn is_live(row: &Row<'_>, column: usize) -> Result<bool, TableError> {
     row.with(column, |word| match word {
         LIVE => Ok(true),
@@ -44,7 +44,7 @@ pub(crate) fn is_live(row: &Row<'_>, column: usize) -> Result<bool, TableError> 
     })
 }
 
-/// The word of a postcode in use.
+/// The status of a live postcode.
 pub(crate) const LIVE: &str = "live";
-/// The word of a postcode that is in use no more.
+/// The status of a terminated postcode.
 pub(crate) const TERMINATED: &str = "terminated";

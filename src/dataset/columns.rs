@@ -1,5 +1,5 @@
-//! The columns of the dataset's tables, in the order in which a build writes them. A reader finds
-//! them by name, in any order and among others.
+//! The columns of the dataset's tables, in the order in which a build writes them. They are read by
+//! name, in any order; other columns are ignored.
 
 /// `areas.csv`: versions of areas.
 pub(crate) const AREAS: [&str; 8] = [
@@ -13,7 +13,7 @@ pub(crate) const AREAS: [&str; 8] = [
     "to",
 ];
 
-/// `lineage.csv`: what became of areas.
+/// `lineage.csv`: the predecessors and successors of areas.
 pub(crate) const LINEAGE: [&str; 6] = [
     "layer",
     "predecessor",
@@ -23,7 +23,7 @@ pub(crate) const LINEAGE: [&str; 6] = [
     "source",
 ];
 
-/// `memberships.csv`: who is a member of what, and when.
+/// `memberships.csv`: members of areas and groups, and when.
 pub(crate) const MEMBERSHIPS: [&str; 7] = [
     "member_layer",
     "member",
@@ -49,20 +49,20 @@ pub(crate) const PRACTICES: [&str; 11] = [
     "list_size",
 ];
 
-/// `practice_sites.csv`: their buildings.
+/// `practice_sites.csv`: the premises of practices.
 pub(crate) const PREMISES: [&str; 5] = ["ods_code", "kind", "postcode", "easting", "northing"];
 
-/// `practice_successions.csv`: who took over from whom.
+/// `practice_successions.csv`: the successors of practices.
 pub(crate) const SUCCESSIONS: [&str; 3] = ["predecessor", "successor", "from"];
 
-/// `not_gp_practices.csv`: organisations that prescribe and have no registered patients.
+/// `not_gp_practices.csv`: organisations that prescribe but have no registered patients.
 pub(crate) const NOT_GP_PRACTICES: [&str; 1] = ["ods_code"];
 
-/// `assignments.csv`: the areas that statistical areas lie in.
+/// `assignments.csv`: the areas to which statistical areas are assigned.
 pub(crate) const ASSIGNMENTS: [&str; 6] =
     ["statistical_area", "layer", "area", "share", "from", "to"];
 
-/// `postcodes.csv`: the directory.
+/// `postcodes.csv`: the postcode directory.
 pub(crate) const POSTCODES: [&str; 9] = [
     "postcode",
     "easting",
@@ -75,7 +75,7 @@ pub(crate) const POSTCODES: [&str; 9] = [
     "user",
 ];
 
-/// `golden_queries.csv`: questions with the answers that the dataset must give.
+/// `golden_queries.csv`: queries with the answers that the dataset must give.
 pub(crate) const CANARIES: [&str; 8] = [
     "postcode",
     "easting",
@@ -87,7 +87,7 @@ pub(crate) const CANARIES: [&str; 8] = [
     "icc_registration",
 ];
 
-/// `systems.csv`: how many ICCs each system's page states.
+/// `systems.csv`: the number of ICCs that each system's page states.
 pub(crate) const SYSTEMS: [&str; 6] = [
     "system",
     "name",

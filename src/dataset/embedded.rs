@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn the_embedded_dataset_is_whole() {
-        let dataset = read(&Files::Embedded).expect("every file is there and as the manifest says");
+        let dataset = read(&Files::Embedded).expect("every file is as in the manifest");
         assert_eq!(dataset.manifest.files.len() + 1, super::FILES.len());
     }
 }

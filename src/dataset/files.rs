@@ -1,4 +1,4 @@
-//! Where a dataset's files are: in a folder, or compiled into the program.
+//! The source of a dataset's files: a folder, or the program itself.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,16 +10,16 @@ use super::embedded;
 use super::manifest::{FileEntry, Manifest, sha256_hex, unsealed};
 use crate::memory;
 
-/// Name of the manifest in a dataset's folder.
+/// The name of the manifest in a dataset's folder.
 pub const MANIFEST: &str = "dataset.toml";
 
-/// The directory of postcodes.
+/// The name of the postcode directory in a dataset's folder.
 pub(super) const POSTCODES: &str = "postcodes.csv";
 
-/// No file of a dataset may be larger: a wrong path to a device or a disk image ends here.
+/// The maximum size of a file of a dataset. It stops a wrong path to a device or a disk image.
 const FILE_BYTES_MAX: u64 = 2 << 30;
 
-/// Where a dataset's files are.
+/// The source of a dataset's files.
 #[derive(Debug, Clone)]
 pub enum Files {
     /// Compiled into the program.
@@ -29,15 +29,15 @@ pub enum Files {
 }
 
 impl Files {
-    /// The manifest and its bytes.
+    /// Reads the manifest. Returns it with its bytes.
     pub(super) fn manifest(&self) -> Result<(Manifest, Vec<u8>), DatasetError> {
         let bytes = self.bytes(MANIFEST, None)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| DatasetError::Manifest {
             reason: "not text in UTF-8".into(),
         })?;
         let text = unsealed(text).ok_or_else(|| DatasetError::Manifest {
-            reason: "it does not have the SHA-256 that its last line says: it was changed; \
-                     whoever changed it by hand takes that line away"
+            reason: "it does not match the SHA-256 in its last line, so it was changed; if you \
+                     changed it by hand, remove that line"
                 .into(),
         })?;
         let manifest: Manifest = toml::from_str(text).map_err(|error| DatasetError::Manifest {
@@ -49,17 +49,17 @@ impl Files {
         Ok((manifest, bytes))
     }
 
-    /// The memory that loading the dataset takes at most, in bytes. Positions and rows are counted in the
-    /// files as they are now, without parsing them.
+    /// Estimates the most memory, in bytes, that loading the dataset takes. Counts the positions
+    /// and rows in the current files without parsing them.
     ///
     /// # Errors
-    /// When the manifest cannot be read.
+    /// If the manifest cannot be read.
     pub(crate) fn memory_bytes(&self) -> Result<u64, DatasetError> {
         let manifest = self.manifest()?.0;
         let mut needed: u64 = 0;
         for (path, entry) in &manifest.files {
             let size_bytes = entry.size_bytes;
-            // A file that is missing or has another size is reported when it is read.
+            // A file that is missing or has a different size is reported when it is read.
             let counted = |byte: u8| {
                 let bytes = self.bytes(path, Some(size_bytes)).unwrap_or_default();
                 memchr::memchr_iter(byte, &bytes).count() as u64
@@ -67,7 +67,7 @@ impl Files {
             let (positions, rows) = match Path::new(path).extension().and_then(OsStr::to_str) {
                 // Two numbers of 8 bytes each.
                 Some("shp") => (size_bytes / 16, 0),
-                // The directory's rows are long, and become few bytes.
+                // The directory's rows are long in the file and short in memory.
                 Some("csv") if path == POSTCODES => (0, 0),
                 Some("csv") => (0, counted(b'\n')),
                 Some("geojson" | "json") => (counted(b'['), 0),
@@ -78,7 +78,10 @@ impl Files {
         Ok(needed)
     }
 
-    /// A file that the manifest names, if it is byte for byte what the manifest says.
+    /// Reads a file that the manifest names.
+    ///
+    /// # Errors
+    /// If its size or SHA-256 is not the one in the manifest.
     pub(super) fn verified(
         &self,
         manifest: &Manifest,
@@ -93,7 +96,7 @@ impl Files {
         Ok(bytes)
     }
 
-    /// Whether there is such a file, named by the manifest or not.
+    /// Returns whether a file exists, whether or not the manifest names it.
     pub(super) fn has(&self, path: &str) -> bool {
         match self {
             Files::Embedded => embedded::file(path).is_some(),
@@ -101,7 +104,7 @@ impl Files {
         }
     }
 
-    /// The bytes of a file; nothing is read of one that is not as long as expected.
+    /// Reads a file. A file that does not have the expected size is an error and is not read.
     fn bytes(&self, path: &str, expected: Option<u64>) -> Result<Vec<u8>, DatasetError> {
         match self {
             Files::Embedded => embedded::file(path)
@@ -125,10 +128,10 @@ fn read_within(folder: &Path, path: &str, expected: Option<u64>) -> Result<Vec<u
         source,
     };
     let full = folder.join(relative);
-    // Asked before it is opened: a pipe would keep whoever opens it.
+    // Checked before it is opened, because opening a pipe blocks.
     let metadata = fs::metadata(&full).map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(unreadable(io::Error::other("it is no file")));
+        return Err(unreadable(io::Error::other("it is not a regular file")));
     }
     let size_bytes = metadata.len();
     if size_bytes > FILE_BYTES_MAX {
@@ -142,7 +145,7 @@ fn read_within(folder: &Path, path: &str, expected: Option<u64>) -> Result<Vec<u
         });
     }
     let mut bytes = Vec::new();
-    // It may grow meanwhile.
+    // The file may have grown since.
     fs::File::open(&full)
         .and_then(|file| file.take(size_bytes + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;

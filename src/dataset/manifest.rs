@@ -1,4 +1,5 @@
-//! `dataset.toml`: what a dataset is, what it holds, and the SHA-256 of every file of it.
+//! The manifest, `dataset.toml`: the dataset's name, version, layers and sources, and the SHA-256
+//! of every file.
 
 use std::collections::BTreeMap;
 
@@ -8,33 +9,34 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Short name, part of URLs: `lancashire-and-cumbria`.
+    /// The short name, used in URLs: `lancashire-and-cumbria`.
     pub name: String,
-    /// Release: `2025.2`.
+    /// The version of the release: `2025.2`.
     pub version: String,
-    /// For people.
+    /// The title, for people.
     pub title: String,
-    /// The day that the data stand for, `YYYY-MM-DD`.
+    /// The date that the data describe, `YYYY-MM-DD`.
     pub as_of: String,
-    /// To be shown wherever the data are.
+    /// The attribution, shown wherever the data are.
     pub attribution: String,
-    /// Licence of the data.
+    /// The URL of the licence of the data.
     pub licence: String,
-    /// A boundary nearer than this many metres makes an answer `near_boundary`.
+    /// An answer is `near_boundary` if a boundary is nearer than this many metres.
     pub tolerance_m: f64,
-    /// The last month at whose end a terminated postcode without a month was still in use, `YYYY-MM`.
+    /// The last month, `YYYY-MM`, at the end of which terminated postcodes without a termination
+    /// month were still live.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undated_terminations_after: Option<String>,
-    /// The outward codes of which every postcode is held.
+    /// The outward codes of which the dataset has every postcode.
     pub complete_outcodes: Vec<String>,
     /// The statistical areas that layers are defined on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistical_areas: Option<StatisticalAreas>,
-    /// What the dataset answers.
+    /// The layers of the dataset.
     pub layers: Vec<LayerEntry>,
-    /// What it was made from.
+    /// The published works that the dataset was built from.
     pub sources: Vec<Source>,
-    /// Every other file of the folder, by its path in it.
+    /// Every other file in the folder, by its path in it.
     pub files: BTreeMap<String, FileEntry>,
 }
 
@@ -42,13 +44,14 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatisticalAreas {
-    /// What they are: `lsoa11`.
+    /// Their id: `lsoa11`.
     pub id: String,
-    /// For people.
+    /// Their title, for people.
     pub title: String,
-    /// Their boundaries.
+    /// The path of their boundary file.
     pub boundaries: String,
-    /// Off a generalised coast, a place this many metres away still belongs to the nearest.
+    /// Off a generalised coast, a position up to this many metres away is assigned to the nearest
+    /// statistical area.
     pub snap_m: f64,
 }
 
@@ -56,68 +59,68 @@ pub struct StatisticalAreas {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerEntry {
-    /// The layer's word: `icc`.
+    /// The layer's id: `icc`.
     pub id: String,
-    /// For people, in the plural.
+    /// The title for people, in the plural.
     pub title: String,
-    /// How its areas lie.
+    /// How its areas relate to each other.
     pub kind: LayerKind,
-    /// The first day on which anything is known of it, `YYYY-MM-DD`.
+    /// The first date for which there are data, `YYYY-MM-DD`.
     pub first_data: String,
-    /// Where its boundaries come from.
+    /// The provenance of its boundaries.
     pub provenance: String,
-    /// Its areas' boundaries.
+    /// The path of its boundary file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boundaries: Option<String>,
-    /// Whether its areas are sets of the statistical areas.
+    /// Whether its areas are defined as sets of the statistical areas.
     #[serde(default)]
     pub on_statistical_areas: bool,
-    /// Off a generalised coast, a place this many metres away still belongs to the nearest area;
-    /// 0 where the coast is exact. Layers on statistical areas take those areas' distance.
+    /// Off a generalised coast, a position up to this many metres away is assigned to the nearest
+    /// area; 0 if the coast is exact. Layers on statistical areas use the distance of those areas.
     #[serde(default)]
     pub snap_m: f64,
 }
 
-/// How a layer's areas lie.
+/// How a layer's areas relate to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LayerKind {
-    /// Side by side: every place is in at most one.
+    /// Areas do not overlap: every position is in at most one.
     Partition,
-    /// Over one another.
+    /// Areas may overlap.
     Overlapping,
-    /// Where its members' areas are; known through them.
+    /// An area is the union of its members' areas.
     Membership,
 }
 
-/// A published work that the data were made from.
+/// A published work that the dataset was built from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// What.
+    /// Its title.
     pub what: String,
-    /// Of when.
+    /// Its date or edition.
     pub vintage: String,
 }
 
-/// A file of a dataset.
+/// The size and checksum of a file of a dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
-    /// Lower-case hexadecimal.
+    /// The SHA-256 in lower-case hexadecimal.
     pub sha256: String,
-    /// Its length.
+    /// The size in bytes.
     pub size_bytes: u64,
 }
 
-/// No tolerance and no snap distance is larger, in metres; those in use are 100 and 150.
+/// The maximum tolerance and snap distance, in metres. The embedded dataset has 100 and 150.
 const DISTANCE_MAX_M: f64 = 5_000.0;
 
 impl Manifest {
-    /// Checks what its types do not say.
+    /// Checks values that the types do not constrain.
     ///
     /// # Errors
-    /// The field, and what would be right.
+    /// Names the first invalid field and its valid values.
     pub(super) fn check(&self) -> Result<(), String> {
         check_licence(&self.licence)?;
         check_distance("tolerance_m", self.tolerance_m)?;
@@ -131,10 +134,10 @@ impl Manifest {
     }
 }
 
-/// Checks that the licence is an address of the web: it becomes a link on pages.
+/// Checks that the licence is an HTTP or HTTPS URL, because it becomes a link on pages.
 ///
 /// # Errors
-/// What would be right.
+/// Describes a valid licence.
 pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
     let scheme_and_rest = licence.split_once("://");
     let has_host = scheme_and_rest.is_some_and(|(scheme, rest)| {
@@ -147,7 +150,7 @@ pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
     match has_host && licence.bytes().all(is_plain) {
         true => Ok(()),
         false => Err(format!(
-            "licence: `{}` is not the address of a licence; it should begin with https:// or http://",
+            "licence: `{}` is not the URL of a licence; it should begin with https:// or http://",
             licence.escape_debug()
         )),
     }
@@ -156,7 +159,7 @@ pub(crate) fn check_licence(licence: &str) -> Result<(), String> {
 /// Checks a tolerance or a snap distance, in metres.
 ///
 /// # Errors
-/// The field, and what would be right.
+/// Names the field and its valid range.
 pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
     // NaN is in no range.
     match (0.0..=DISTANCE_MAX_M).contains(&metres) {
@@ -168,7 +171,7 @@ pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
 }
 
 impl FileEntry {
-    /// The entry of a file with this content.
+    /// Returns the entry of a file with this content.
     pub fn of(content: &[u8]) -> FileEntry {
         FileEntry {
             sha256: sha256_hex(content),
@@ -177,16 +180,16 @@ impl FileEntry {
     }
 }
 
-/// Begins the last line of a manifest as it is written: nothing else vouches for the manifest.
+/// The start of the last line of a manifest, which has the checksum of the manifest itself.
 const SEAL: &str = "# SHA-256 of the lines above: ";
 
-/// The manifest's text with the line that vouches for it.
+/// Appends the checksum line to the text of a manifest.
 pub(super) fn sealed(text: &str) -> String {
     format!("{text}{SEAL}{}\n", sha256_hex(text.as_bytes()))
 }
 
-/// The manifest's text, if it is what its last line vouches for; one that was written by hand has no
-/// such line.
+/// Returns the text of a manifest without its checksum line, or `None` if the checksum does not
+/// match. A manifest written by hand has no such line and is not checked.
 pub(super) fn unsealed(text: &str) -> Option<&str> {
     let Some(at) = text.rfind(SEAL) else {
         return Some(text);
@@ -196,7 +199,7 @@ pub(super) fn unsealed(text: &str) -> Option<&str> {
     is_right.then_some(above)
 }
 
-/// SHA-256 in lower-case hexadecimal.
+/// Returns the SHA-256 in lower-case hexadecimal.
 pub(crate) fn sha256_hex(content: &[u8]) -> String {
     use sha2::{Digest, Sha256};
     use std::fmt::Write;

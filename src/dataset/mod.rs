@@ -1,21 +1,21 @@
-//! The dataset folder: open formats, a manifest with the SHA-256 of every file, read strictly and
-//! written whole or not at all.
+//! The dataset folder: files in open formats and a manifest with the SHA-256 of every file. It is
+//! parsed strictly and written atomically.
 //!
-//! | file | holds |
+//! | file | content |
 //! |---|---|
 //! | `dataset.toml` | the [`Manifest`] |
 //! | `areas.csv` | versions of areas: `layer,id,name,kind,system,provenance,from,to` |
-//! | `lineage.csv` | what became of an area: `layer,predecessor,successor,relation,date,source` |
-//! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group: none named |
-//! | `practices.csv`, `practice_sites.csv`, `practice_successions.csv` | practices, open and closed, their buildings, who took over from whom |
-//! | `not_gp_practices.csv` | codes of organisations that prescribe and have no registered patients |
-//! | `postcodes.csv` | the directory |
-//! | `golden_queries.csv` | questions with the answers that the dataset must give |
-//! | `systems.csv` | how many ICCs each system's page states: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
-//! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share is all of it |
+//! | `lineage.csv` | predecessors and successors of areas: `layer,predecessor,successor,relation,date,source` |
+//! | `memberships.csv` | `member_layer,member,layer,group,from,to,provenance`; a blank group: the source names none |
+//! | `practices.csv`, `practice_sites.csv`, `practice_successions.csv` | practices, open and closed, their premises and their successors |
+//! | `not_gp_practices.csv` | codes of organisations that prescribe but have no registered patients |
+//! | `postcodes.csv` | the postcode directory |
+//! | `golden_queries.csv` | queries with the answers that the dataset must give |
+//! | `systems.csv` | the number of ICCs that each system's page states: `system,name,page_date,icc_count_stated,icc_sections_on_page,note` |
+//! | `assignments.csv` | `statistical_area,layer,area,share,from,to`; a blank share means all of it |
 //! | `areas/*.geojson` or `areas/*.shp` | boundaries by `id` (and `from`, `to`) |
 //!
-//! Dates are `YYYY-MM-DD`, periods half-open, a blank date is not known.
+//! Dates are `YYYY-MM-DD`, periods are half-open, and a blank date is unknown.
 
 pub(crate) mod cells;
 pub(crate) mod columns;
@@ -43,102 +43,103 @@ use crate::domain::{
     Practice, Premises, StatedCount, Succession,
 };
 
-/// A dataset in memory, as its files say it; [`crate::index::Index::build`] puts it in order.
+/// A dataset in memory, as read from its files. [`crate::index::Index::build`] builds the index of
+/// it.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// What it is.
+    /// The manifest.
     pub manifest: Manifest,
-    /// SHA-256 of the manifest, which holds that of every file: two datasets with the same digest
-    /// are the same.
+    /// The SHA-256 of the manifest, which contains that of every file: two datasets with the same
+    /// digest are identical.
     pub digest: String,
     /// Every version of every area.
     pub areas: Vec<Area>,
     /// The boundaries of each layer that has them.
     pub boundaries: Vec<(Layer, Vec<Boundary>)>,
-    /// What became of areas.
+    /// The predecessors and successors of areas.
     pub lineage: Vec<Lineage>,
-    /// Who is a member of what.
+    /// The members of areas and groups.
     pub memberships: Vec<Membership>,
     /// Practices, open and closed.
     pub practices: Vec<Practice>,
-    /// Their buildings.
+    /// The premises of practices.
     pub premises: Vec<Premises>,
-    /// Who took over from whom.
+    /// The successors of practices.
     pub successions: Vec<Succession>,
-    /// Codes of the statistical areas that postcodes name, and of those with a boundary.
+    /// The codes of statistical areas that have a boundary or that a postcode refers to.
     pub statistical_areas: Vec<String>,
     /// The boundaries of statistical areas, by code.
     pub statistical_boundaries: Vec<Boundary>,
-    /// The areas that statistical areas lie in.
+    /// The areas to which statistical areas are assigned.
     pub assignments: Vec<Assignment>,
-    /// Organisations that prescribe and have no registered patients.
+    /// Organisations that prescribe but have no registered patients.
     pub not_gp_practices: Vec<OdsCode>,
-    /// The directory, in order of postcode.
+    /// The postcode directory, in order of postcode.
     pub postcodes: Vec<PostcodeEntry>,
-    /// Questions with the answers that it must give.
+    /// Queries with the answers that the dataset must give.
     pub canaries: Vec<Canary>,
-    /// How many ICCs the systems' own pages state.
+    /// The numbers of ICCs that the systems' own pages state.
     pub stated_counts: Vec<StatedCount>,
 }
 
-/// A dataset that cannot be used. Files go by their path in its folder; where that is, the caller
-/// knows.
+/// An error in a dataset. Files are named by their path in the dataset's folder; the caller knows
+/// the folder.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
-    /// The manifest itself.
+    /// The manifest is invalid.
     #[error("{MANIFEST}: {reason}")]
     Manifest {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A file is not there, or cannot be read.
+    /// A file is missing or cannot be read.
     #[error("`{path}` cannot be read")]
     Unreadable {
-        /// Which.
+        /// The file.
         path: String,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// A file is larger than any file of a dataset.
+    /// A file is larger than the maximum of 2 GiB.
     #[error("`{path}` is larger than 2 GiB")]
     TooLarge {
-        /// Which.
+        /// The file.
         path: String,
     },
-    /// The manifest says nothing of a file that it needs.
+    /// The manifest has no entry for a file.
     #[error("{MANIFEST}: no entry for `{path}` under [files]")]
     NotInManifest {
-        /// Which.
+        /// The file.
         path: String,
     },
-    /// A path leads out of the folder.
+    /// A path leads out of the dataset's folder.
     #[error("{MANIFEST}: `{path}` is not a path inside the dataset's folder")]
     Outside {
-        /// Which.
+        /// The path.
         path: String,
     },
-    /// A file is shorter or longer than the manifest says.
+    /// A file does not have the size in the manifest.
     #[error(
-        "`{path}` has {found} bytes where the manifest says {expected}: it was changed or cut short"
+        "`{path}` has {found} bytes instead of the {expected} in the manifest: it was changed or truncated"
     )]
     WrongSize {
-        /// Which.
+        /// The file.
         path: String,
-        /// Bytes in the manifest.
+        /// The size in the manifest, in bytes.
         expected: u64,
-        /// Bytes of the file.
+        /// The size of the file, in bytes.
         found: u64,
     },
-    /// A file is not the one that the manifest describes.
-    #[error("`{path}` does not have the SHA-256 that the manifest says: it was changed")]
+    /// A file does not have the SHA-256 in the manifest.
+    #[error("`{path}` does not have the SHA-256 in the manifest: it was changed")]
     WrongDigest {
-        /// Which.
+        /// The file.
         path: String,
     },
-    /// A table is not right.
+    /// A table is invalid.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// A polygon file is not right.
+    /// A polygon file is invalid.
     #[error(transparent)]
     Polygons(#[from] PolygonError),
 }

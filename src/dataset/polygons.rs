@@ -1,9 +1,9 @@
-//! Polygon layers from GeoJSON or Shapefile, in whole units so that a vertex that two areas share
-//! stays one vertex.
+//! Reads polygon layers from GeoJSON and Shapefile. Coordinates are integers, so that a vertex
+//! shared by two areas stays one vertex.
 //!
-//! A reader refuses what is no polygon at all: a ring that is not closed, or without area, or of
-//! fewer than three places. It does not look for rings that cross: [`PolygonFile::validated`] does,
-//! once, when something is imported.
+//! The reader rejects rings that are not closed, have no area or have fewer than three positions.
+//! It does not detect rings that cross; [`PolygonFile::validated`] does, once, when a file is
+//! imported.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -17,12 +17,12 @@ use super::validity::invalidity;
 use crate::domain::{Boundary, BritishGrid, Extent, GridPolygon, LonLat, Period};
 use crate::geodesy;
 
-/// Units of a degree: 1e-9° is a tenth of a millimetre, and every decimal of a published file fits.
+/// Units per degree: 1e-9° is a tenth of a millimetre, and every decimal of a published file fits.
 const UNITS_PER_DEGREE: f64 = 1e9;
-/// Units of a metre: the grid's own millimetres.
+/// Units per metre: the millimetres of [`BritishGrid`].
 const UNITS_PER_METRE: f64 = 1e3;
 
-/// Faulty features that are named beside the first; the others are only counted.
+/// The maximum number of invalid features named after the first. All are counted.
 const FAULTS_NAMED_MAX: usize = 10;
 
 /// The coordinate reference system of a polygon file.
@@ -37,18 +37,18 @@ pub(crate) enum Crs {
 /// A feature of a polygon file.
 #[derive(Debug, Clone)]
 pub(crate) struct Feature {
-    /// Its place in the file, from 1.
+    /// Its position in the file, counted from 1.
     pub(crate) number: usize,
-    /// Its attributes as text, by their name in lower case. Blank ones are left out.
+    /// Its attributes as text, by name in lower case. Blank attributes are left out.
     pub(crate) attributes: BTreeMap<String, String>,
-    /// Its polygons, in units of the file's reference system.
+    /// Its polygons, in units of the file's coordinate reference system.
     pub(crate) polygons: Vec<Polygon>,
-    /// Whether rings ran the other way round than RFC 7946 says (than its own format says, for a
-    /// Shapefile), and were turned. GDAL writes all of its GeoPackages so.
+    /// Whether rings had the opposite orientation to that of RFC 7946 or, for a Shapefile, of its
+    /// own format, and were reversed. GDAL writes all GeoPackages that way.
     pub(crate) turned: bool,
 }
 
-/// The features of a polygon file.
+/// A polygon file that has been read.
 #[derive(Debug, Clone)]
 pub(crate) struct PolygonFile {
     pub(crate) name: String,
@@ -56,25 +56,25 @@ pub(crate) struct PolygonFile {
     pub(crate) features: Vec<Feature>,
 }
 
-/// A polygon file that cannot be used.
+/// An error in a polygon file.
 #[derive(Debug, thiserror::Error)]
 pub enum PolygonError {
-    /// The file as a whole.
+    /// An error in the file as a whole.
     #[error("{file}: {reason}")]
     File {
         /// The file.
         file: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// One feature of it.
+    /// An error in one feature.
     #[error("{file}, feature {feature}: {reason}")]
     Feature {
         /// The file.
         file: String,
-        /// Its place in the file, from 1, and its id where it has one.
+        /// The position of the feature in the file, counted from 1, and its id if it has one.
         feature: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -86,31 +86,31 @@ pub(crate) struct ShapefileParts<'a> {
     pub(crate) shp: &'a [u8],
     /// The attributes.
     pub(crate) dbf: &'a [u8],
-    /// The reference system.
+    /// The coordinate reference system.
     pub(crate) prj: &'a str,
-    /// The code page of the attributes, as the `.cpg` names it. Without one the `.dbf` itself says
-    /// it, and where that says nothing it is UTF-8.
+    /// The content of the `.cpg`, the code page of the attributes. Without it, the language byte of
+    /// the `.dbf` decides, and without that the code page is UTF-8.
     pub(crate) cpg: Option<&'a str>,
 }
 
-/// The features of a GeoJSON file, each with its polygons or what is wrong with them.
+/// The features of a GeoJSON file, valid or not.
 pub(crate) struct GeoJsonFeatures {
     pub(crate) crs: Crs,
     pub(crate) features: Vec<Result<Feature, WrongFeature>>,
 }
 
-/// A feature that cannot be used.
+/// A feature that is not a valid polygon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WrongFeature {
-    /// Its place in the file, from 1, and its id where it has one.
+    /// The position of the feature in the file, counted from 1, and its id if it has one.
     pub(crate) label: String,
-    /// Why.
+    /// The reason.
     pub(crate) reason: &'static str,
 }
 
 impl PolygonFile {
-    /// Reads GeoJSON: RFC 7946, or the format before it with a `crs` member that says longitude and
-    /// latitude, or British National Grid.
+    /// Reads GeoJSON: RFC 7946, or the earlier format with a `crs` member, which must be longitude
+    /// and latitude or British National Grid.
     pub(crate) fn from_geojson(name: &str, bytes: &[u8]) -> Result<PolygonFile, PolygonError> {
         let read = geojson_features(bytes).map_err(|reason| PolygonError::File {
             file: name.into(),
@@ -124,8 +124,8 @@ impl PolygonFile {
         Self::not_empty(name, read.crs, features)
     }
 
-    /// Reads an ESRI Shapefile: `.shp` with its `.dbf`, `.prj` and `.cpg`. Which ring is a hole of
-    /// which is found out here, because the format does not say it.
+    /// Reads an ESRI Shapefile: `.shp` with `.dbf`, `.prj` and `.cpg`. Assigns holes to exteriors,
+    /// because the format does not.
     pub(crate) fn from_shapefile(
         name: &str,
         parts: &ShapefileParts<'_>,
@@ -140,7 +140,7 @@ impl PolygonFile {
         if shapes.len() != records.len() {
             let (shapes, records) = (shapes.len(), records.len());
             return Err(wrong(format!(
-                "its .shp has {shapes} shapes and its .dbf {records} records; they should be as many"
+                "its .shp has {shapes} shapes but its .dbf has {records} records; they should be equal"
             )));
         }
         let mut features = Vec::with_capacity(shapes.len());
@@ -158,11 +158,12 @@ impl PolygonFile {
         Self::not_empty(name, crs, features)
     }
 
-    /// The file, if every feature of it is one valid area: no ring crosses or touches itself, holes
-    /// lie inside and leave the interior in one piece, parts neither overlap nor share a border.
+    /// Returns the file if every feature is a valid area: no ring crosses or touches itself, holes
+    /// are inside their exterior and do not disconnect its interior, and parts neither overlap nor
+    /// share an edge.
     ///
     /// # Errors
-    /// The first feature that is not, and how many more there are.
+    /// Describes the first invalid feature, and names and counts the others.
     pub(crate) fn validated(self) -> Result<PolygonFile, PolygonError> {
         let faults: Vec<(String, &'static str)> = self
             .features
@@ -178,15 +179,15 @@ impl PolygonFile {
             [(label, reason), others @ ..] => {
                 let others: Vec<&str> = others.iter().map(|(label, _)| label.as_str()).collect();
                 let named = others[..others.len().min(FAULTS_NAMED_MAX)].join(", ");
-                let reason = format!("{reason}; {} more have faults: {named}", others.len());
+                let reason = format!("{reason}; {} more are invalid: {named}", others.len());
                 Err(wrong_feature(&self.name, label, reason))
             }
         }
     }
 
-    /// Makes holes of the parts that lie within another part of their feature; labels of the features
-    /// that had such parts. ArcGIS writes some of its enclaves so. The rings stay what they are, and
-    /// a feature that is faulty otherwise stays as it is.
+    /// Converts parts that are inside another part of the same feature to holes, as ArcGIS writes
+    /// some enclaves. Returns the labels of the changed features. Vertices do not change, and
+    /// neither do features that are invalid for other reasons.
     pub(crate) fn make_holes_of_nested_parts(&mut self) -> Vec<String> {
         let mut changed = Vec::new();
         for feature in &mut self.features {
@@ -205,7 +206,7 @@ impl PolygonFile {
         changed
     }
 
-    /// Labels of the features whose rings were turned.
+    /// Returns the labels of the features whose rings were reversed.
     pub(crate) fn turned(&self) -> Vec<String> {
         self.features
             .iter()
@@ -214,7 +215,7 @@ impl PolygonFile {
             .collect()
     }
 
-    /// The file, if it has features.
+    /// Creates a polygon file. A file without features is an error.
     pub(crate) fn not_empty(
         name: &str,
         crs: Crs,
@@ -233,7 +234,7 @@ impl PolygonFile {
         })
     }
 
-    /// The feature's attribute of that name, whatever its case.
+    /// Returns an attribute of a feature by name, ignoring case. A missing attribute is an error.
     pub(crate) fn attribute<'f>(
         &self,
         feature: &'f Feature,
@@ -249,7 +250,7 @@ impl PolygonFile {
             })
     }
 
-    /// The feature's ground as a boundary.
+    /// Converts the polygons of a feature to a boundary.
     pub(crate) fn boundary(
         &self,
         feature: &Feature,
@@ -266,7 +267,7 @@ impl PolygonFile {
     }
 }
 
-/// Polygons in units of `crs` as a boundary in both reference systems.
+/// Converts polygons in units of `crs` to a boundary in both coordinate reference systems.
 pub(crate) fn boundary(
     crs: Crs,
     polygons: &[Polygon],
@@ -301,7 +302,7 @@ fn both_systems(crs: Crs, ring: &Ring) -> Result<(LineString<f64>, Vec<BritishGr
     let mut vertices = Vec::with_capacity(ring.len());
     for &vertex in ring {
         let (shown, looked_up) =
-            position(crs, vertex).ok_or("it leaves the British National Grid")?;
+            position(crs, vertex).ok_or("it is outside the British National Grid")?;
         line.push(Coord {
             x: shown.lon(),
             y: shown.lat(),
@@ -326,7 +327,7 @@ fn position(crs: Crs, vertex: (i64, i64)) -> Option<(LonLat, BritishGrid)> {
     }
 }
 
-/// Degrees of longitude and latitude of a vertex in units of `crs`.
+/// Returns the longitude and latitude, in degrees, of a vertex in units of `crs`.
 pub(crate) fn lonlat_of(crs: Crs, vertex: (i64, i64)) -> Option<(f64, f64)> {
     let (x, y) = from_units(crs, vertex);
     match crs {
@@ -342,7 +343,7 @@ fn units_of(crs: Crs) -> f64 {
     }
 }
 
-/// Degrees or metres of a vertex in units.
+/// Converts a vertex in units of `crs` to degrees or metres.
 #[expect(clippy::cast_precision_loss, reason = "at most 1.8e11, far below 2^53")]
 pub(crate) fn from_units(crs: Crs, (x, y): (i64, i64)) -> (f64, f64) {
     (x as f64 / units_of(crs), y as f64 / units_of(crs))
@@ -352,9 +353,9 @@ fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<(i64, i64), &'static str> {
     let (bound, reason) = match crs {
         Crs::LonLat => (
             360.0,
-            "a vertex is not in degrees; is the file in another reference system than it says?",
+            "a vertex is not in degrees; is the coordinate reference system of the file correct?",
         ),
-        Crs::BritishGrid => (1e7, "a vertex is nowhere near the British National Grid"),
+        Crs::BritishGrid => (1e7, "a vertex is far outside the British National Grid"),
     };
     // NaN is in no range.
     if !(-bound..=bound).contains(&x) || !(-bound..=bound).contains(&y) {
@@ -365,7 +366,7 @@ fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<(i64, i64), &'static str> {
     Ok((rounded(x), rounded(y)))
 }
 
-/// An open ring, in the direction in which it is written.
+/// Parses a ring, which is closed in the file, in its original direction.
 fn ring_of(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
     let mut ring = Vec::with_capacity(positions.len());
     for &position in positions {
@@ -375,7 +376,7 @@ fn ring_of(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
         }
     }
     if positions.first() != positions.last() || ring.len() < 4 {
-        return Err("a ring has at least four positions, and its last is its first");
+        return Err("a ring should have at least four positions, the last equal to the first");
     }
     ring.pop();
     if doubled_area(&ring) == 0 {
@@ -384,7 +385,7 @@ fn ring_of(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
     Ok(ring)
 }
 
-/// A polygon whose first ring is the exterior, and whether rings were turned for it.
+/// Parses a polygon, whose first ring is the exterior. Also returns whether rings were reversed.
 pub(crate) fn polygon_of(
     crs: Crs,
     rings: &[Vec<[f64; 2]>],
@@ -396,7 +397,7 @@ pub(crate) fn polygon_of(
     let mut turned = false;
     for (at, positions) in rings.iter().enumerate() {
         let mut ring = ring_of(crs, positions)?;
-        // Older writers wind as they please; what is exterior is said by the order.
+        // Before RFC 7946 the orientation was free; the order says which ring is the exterior.
         if (doubled_area(&ring) > 0) != (at == 0) {
             ring.reverse();
             turned = true;
@@ -406,10 +407,10 @@ pub(crate) fn polygon_of(
     Ok((polygon, turned))
 }
 
-/// Reads the features of GeoJSON; a faulty one does not keep the others from being read.
+/// Reads the features of a GeoJSON file. An invalid feature does not prevent reading the others.
 ///
 /// # Errors
-/// What is wrong with the file as a whole.
+/// If the file as a whole is invalid.
 pub(crate) fn geojson_features(bytes: &[u8]) -> Result<GeoJsonFeatures, String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let parsed: GeoJson = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
@@ -419,7 +420,7 @@ pub(crate) fn geojson_features(bytes: &[u8]) -> Result<GeoJsonFeatures, String> 
             let members = feature.foreign_members.take();
             (vec![feature], members)
         }
-        GeoJson::Geometry(_) => return Err("it should hold a FeatureCollection".into()),
+        GeoJson::Geometry(_) => return Err("it should contain a FeatureCollection".into()),
     };
     let crs = match members.as_ref().and_then(|members| members.get("crs")) {
         Some(crs) => crs_of_member(crs)?,
@@ -470,7 +471,7 @@ fn geojson_polygons(
     multi_polygon_of(crs, &parts)
 }
 
-/// Polygons whose first ring is the exterior, and whether rings were turned for them.
+/// Parses polygons, whose first ring is the exterior. Also returns whether rings were reversed.
 pub(crate) fn multi_polygon_of(
     crs: Crs,
     parts: &[Vec<Vec<[f64; 2]>>],
@@ -488,17 +489,17 @@ pub(crate) fn multi_polygon_of(
     Ok((polygons, any_turned))
 }
 
-/// Longitude and latitude of each position; what follows them, such as a height, is left out.
+/// Returns the first two numbers of each position. Others, such as a height, are dropped.
 fn plain_positions(ring: &[geojson::Position]) -> Result<Vec<[f64; 2]>, &'static str> {
     ring.iter()
         .map(|position| match position.as_slice() {
             &[x, y, ..] => Ok([x, y]),
-            _ => Err("a position of fewer than two numbers"),
+            _ => Err("a position has fewer than two numbers"),
         })
         .collect()
 }
 
-/// Reads the `crs` member of GeoJSON from before RFC 7946.
+/// Parses the `crs` member of GeoJSON that predates RFC 7946.
 fn crs_of_member(member: &serde_json::Value) -> Result<Crs, String> {
     let name = member
         .pointer("/properties/name")
@@ -521,7 +522,7 @@ fn crs_of_member(member: &serde_json::Value) -> Result<Crs, String> {
     }
 }
 
-/// The shapes of a `.shp`.
+/// Reads the shapes of a `.shp` file.
 fn shapes(shp: &[u8]) -> Result<Vec<shapefile::Shape>, String> {
     check_length(shp)?;
     let mut reader =
@@ -534,8 +535,8 @@ fn shapes(shp: &[u8]) -> Result<Vec<shapefile::Shape>, String> {
     Ok(shapes)
 }
 
-/// Compares the length that the header says (bytes 24 to 27, in 16-bit words) with the file's: one
-/// that was cut short would otherwise be read as far as it goes.
+/// Checks the file size against the length in the header (bytes 24 to 27, in 16-bit words), because
+/// a truncated file would otherwise be read up to its end without an error.
 fn check_length(shp: &[u8]) -> Result<(), String> {
     let Some(&[a, b, c, d]) = shp.get(24..28) else {
         return Err("its .shp should begin with a header of 100 bytes".into());
@@ -545,12 +546,12 @@ fn check_length(shp: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "its .shp has {} bytes where its header says {said}; was it cut short?",
+        "its .shp has {} bytes, but its header says {said}; was it truncated?",
         shp.len()
     ))
 }
 
-/// The attributes of each record of a `.dbf`.
+/// Reads the attributes of each record of a `.dbf` file.
 fn records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, String>>, String> {
     let mut builder = dbase::ReaderBuilder::new();
     if let Some(encoding) = encoding(dbf, cpg)? {
@@ -566,8 +567,8 @@ fn records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, String>
         let undecoded = |text: &String| text.contains('\u{fffd}');
         if let Some((name, _)) = attributes.iter().find(|(_, text)| undecoded(text)) {
             return Err(format!(
-                "record {} of its .dbf, column `{name}`: not text in the code page; \
-                 its .cpg should name the right one",
+                "record {} of its .dbf, column `{name}`: the text is not valid in the code page; \
+                 its .cpg should name the correct one",
                 records.len() + 1
             ));
         }
@@ -576,8 +577,9 @@ fn records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, String>
     Ok(records)
 }
 
-/// What a `.cpg` says, or else the language byte of the `.dbf`. There is no standard for either;
-/// 0x57 is what ESRI and GDAL write for Latin 1, and is missing from dbase.
+/// Returns the encoding named by the `.cpg` or, without one, by the language byte of the `.dbf`.
+/// Neither has a standard. ESRI and GDAL write 0x57 for Latin 1, which the `dbase` crate does not
+/// know.
 fn encoding(dbf: &[u8], cpg: Option<&str>) -> Result<Option<dbase::encoding::DynEncoding>, String> {
     const LANGUAGE_BYTE: usize = 29;
     const ANSI: u8 = 0x57;
@@ -615,13 +617,13 @@ fn shape_polygons(shape: shapefile::Shape, crs: Crs) -> Result<(Vec<Polygon>, bo
     if as_written.is_empty() {
         return Err("a polygon without rings");
     }
-    // A shapefile winds exteriors clockwise.
+    // The exteriors of a Shapefile are clockwise.
     let mut wound = as_written.clone();
     wound.iter_mut().for_each(|ring| ring.reverse());
     match assemble(wound) {
         Ok(polygons) => Ok((polygons, false)),
-        // Some writers wind them as GeoJSON does. Then an exterior ring looks like a hole outside
-        // every exterior, which no right file has.
+        // Some writers use the orientation of GeoJSON. An exterior then looks like a hole outside
+        // every exterior, which a correct file never has.
         Err(reason) => match assemble(as_written) {
             Ok(polygons) => Ok((polygons, true)),
             Err(_) => Err(reason),
@@ -649,7 +651,7 @@ fn plain_rings<P>(
         .collect()
 }
 
-/// Recognises what our users' files say; anything else is refused rather than guessed at.
+/// Recognises the names that users' files have. Anything else is rejected instead of guessed.
 fn crs_of_prj(prj: &str) -> Result<Crs, &'static str> {
     let text: String = prj
         .to_lowercase()
@@ -699,7 +701,7 @@ fn attributes_of_record(record: dbase::Record) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What to call a feature in a message: its place in the file, and its id where it has one.
+/// Returns the label of a feature for messages: its position in the file, and its id if it has one.
 pub(crate) fn label(number: usize, attributes: &BTreeMap<String, String>) -> String {
     match attributes.get("id") {
         Some(id) => format!("{number} (`{id}`)"),
@@ -707,7 +709,7 @@ pub(crate) fn label(number: usize, attributes: &BTreeMap<String, String>) -> Str
     }
 }
 
-/// The error of one feature.
+/// Returns an error about one feature.
 pub(crate) fn wrong_feature(file: &str, feature: &str, reason: impl Into<String>) -> PolygonError {
     PolygonError::Feature {
         file: file.into(),

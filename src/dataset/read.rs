@@ -1,7 +1,8 @@
-//! Reads a dataset: every file verified, every cell parsed, a fault named.
+//! Reads a dataset: verifies every file and parses every cell; an error names the file and the
+//! cell.
 //!
-//! The directory of postcodes is most of a large dataset, so it is read beside everything else, on a
-//! thread of its own. Where both have a fault, that of the other files is the one that is named.
+//! The postcode directory is most of a large dataset, so a separate thread reads it in parallel
+//! with the other files. If both have an error, the error of the other files is returned.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
@@ -21,11 +22,11 @@ use crate::domain::{
     StatedCount, Succession, date_from_iso,
 };
 
-/// The dataset in `files`.
+/// Reads a dataset from a folder or the program itself.
 ///
 /// # Errors
-/// When a file is missing, is not what the manifest says, or holds something that it should not;
-/// the error names the file and, in a table, line and column.
+/// If a file is missing, does not match the manifest or has invalid content. The error names the
+/// file and, in a table, the line and column.
 pub fn read(files: &Files) -> Result<Dataset, DatasetError> {
     let mut manifest = files.manifest()?;
     for _ in 0..REPLACED_MAX {
@@ -35,7 +36,7 @@ pub fn read(files: &Files) -> Result<Dataset, DatasetError> {
         };
         let now = files.manifest();
         match now {
-            // It was replaced while it was read: its files are those of two datasets.
+            // The dataset was replaced while it was read, so the files belong to two datasets.
             Ok(now) if now.1 != manifest.1 => manifest = now,
             _ => return Err(fault),
         }
@@ -43,7 +44,7 @@ pub fn read(files: &Files) -> Result<Dataset, DatasetError> {
     read_as(files, &manifest.0, &manifest.1)
 }
 
-/// So often a dataset may be replaced while it is read.
+/// The maximum number of retries after a dataset was replaced while it was read.
 const REPLACED_MAX: usize = 3;
 
 fn read_as(
@@ -68,22 +69,24 @@ fn read_as(
     })
 }
 
+/// Reads the files of a dataset and verifies them against the manifest.
 struct Verified<'a> {
     files: &'a Files,
     manifest: &'a Manifest,
-    /// The files that were read.
+    /// The paths of the files read so far.
     seen: Mutex<HashSet<String>>,
 }
 
-/// The directory by itself.
+/// The postcode directory, read independently of the other tables.
 struct PostcodeTable {
-    /// Their statistical areas are rows of `codes`.
+    /// The postcodes. Their statistical areas are indices into `codes`.
     entries: Vec<PostcodeEntry>,
     codes: Vec<String>,
 }
 
 impl PostcodeTable {
-    /// Gives the dataset its postcodes; codes of statistical areas that are new to it are added.
+    /// Moves the postcodes into the dataset, and adds the codes of statistical areas that it does
+    /// not have.
     fn add_to(mut self, dataset: &mut Dataset) {
         let known = dataset.statistical_areas.iter().cloned().zip(0..);
         let mut rows: HashMap<String, u32> = known.collect();
@@ -103,7 +106,7 @@ impl PostcodeTable {
 }
 
 impl Verified<'_> {
-    /// All but the directory.
+    /// Reads everything except the postcode directory.
     fn without_postcodes(&self, digest: String) -> Result<Dataset, DatasetError> {
         let statistical_boundaries = self.statistical_boundaries()?;
         let codes = statistical_boundaries.iter().map(|it| it.id.clone());
@@ -136,7 +139,7 @@ impl Verified<'_> {
     }
 
     fn seen(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.seen.lock().expect("nobody panics with it in hand")
+        self.seen.lock().expect("no thread panics while it holds the lock")
     }
 
     fn bytes(&self, path: &str) -> Result<Vec<u8>, DatasetError> {
@@ -144,7 +147,7 @@ impl Verified<'_> {
         self.files.verified(self.manifest, path)
     }
 
-    /// What nothing here reads, such as a shapefile's `.shx`, is what the manifest says too.
+    /// Verifies the files that are not parsed, such as the `.shx` of a Shapefile.
     fn verify_the_rest(&self) -> Result<(), DatasetError> {
         for path in self.manifest.files.keys() {
             let is_seen = self.seen().contains(path);
@@ -155,8 +158,8 @@ impl Verified<'_> {
         Ok(())
     }
 
-    /// A table that the manifest names. One that it does not name has no rows; if it is there all the
-    /// same, the manifest was cut short.
+    /// Reads a table. A table that is not in the manifest has no rows; if its file exists
+    /// nevertheless, the manifest was truncated, which is an error.
     fn table<T>(
         &self,
         path: &str,
@@ -196,7 +199,8 @@ impl Verified<'_> {
     fn polygons(&self, path: &str) -> Result<Vec<Boundary>, DatasetError> {
         let mut file = self.polygon_file(path)?;
         let mut boundaries = Vec::with_capacity(file.features.len());
-        // Each goes as its boundary comes: the whole of both would be the most that a load holds.
+        // Each feature is dropped when its boundary is built: all features and all boundaries
+        // together would be the peak of the memory of a load.
         for feature in std::mem::take(&mut file.features) {
             let id = file.attribute(&feature, "id")?.to_string();
             let date = |name: &str| feature.attributes.get(name).map(|text| date_from_iso(text));
@@ -215,7 +219,7 @@ impl Verified<'_> {
             if let Some(word) = feature.attributes.get("extent") {
                 boundary.extent = Extent::from_word(word).ok_or_else(|| PolygonError::File {
                     file: path.into(),
-                    reason: format!("`{}`: an extent is inner or outer", boundary.id),
+                    reason: format!("`{}`: `extent` should be `inner` or `outer`", boundary.id),
                 })?;
             }
             boundaries.push(boundary);
@@ -265,13 +269,14 @@ impl Verified<'_> {
             .windows(2)
             .position(|pair| pair[0].postcode >= pair[1].postcode)
         {
-            // Two lines a header apart, counted from 1.
+            // The line is counted from 1, after the header row, and is that of the second of the
+            // pair.
             Some(at) => Err(TableError::Cell {
                 file: path.into(),
                 line: at as u64 + 3,
                 column: columns::POSTCODES[0].into(),
                 value: entries[at + 1].postcode.to_string(),
-                expected: "postcodes stand in order, each once".into(),
+                expected: "postcodes should be sorted, without duplicates".into(),
             }
             .into()),
             None => Ok(PostcodeTable { entries, codes }),
@@ -293,7 +298,7 @@ fn area(row: &Row<'_>) -> Result<Area, TableError> {
 
 const PROVENANCES: &str = "official, derived, modelled or indicative";
 
-/// The half-open period in two neighbouring columns.
+/// Parses the half-open period in two adjacent columns.
 fn period(row: &Row<'_>, from_column: usize) -> Result<Period, TableError> {
     let period = Period {
         from: row.with_optional(from_column, date_from_iso)?,
@@ -302,7 +307,7 @@ fn period(row: &Row<'_>, from_column: usize) -> Result<Period, TableError> {
     match (period.from, period.to) {
         (Some(from), Some(to)) if to <= from => Err(row.wrong(
             from_column + 1,
-            "the first day after the period, later than its first",
+            "the day after the last of the period, later than its first day",
         )),
         _ => Ok(period),
     }
@@ -321,7 +326,7 @@ fn lineage(row: &Row<'_>) -> Result<Lineage, TableError> {
     })
 }
 
-/// A table of memberships, in the dataset's own columns.
+/// Reads a table of memberships with the columns of `memberships.csv`.
 pub(crate) fn memberships(file: &str, bytes: &[u8]) -> Result<Vec<Membership>, TableError> {
     Table::open(file, bytes, &columns::MEMBERSHIPS)?.read(membership)
 }
@@ -381,7 +386,7 @@ fn succession(row: &Row<'_>) -> Result<Succession, TableError> {
 fn assignment(row: &Row<'_>) -> Result<Assignment, TableError> {
     let share: Option<f64> = row.parse_optional(3)?;
     if share.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
-        return Err(row.wrong(3, "a share is between 0 and 1"));
+        return Err(row.wrong(3, "a share from 0 to 1"));
     }
     Ok(Assignment {
         statistical_area: row.filled(0)?.to_string(),

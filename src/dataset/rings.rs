@@ -1,13 +1,13 @@
-//! Rings of integer coordinates: their direction, what lies inside, and which is a hole of which.
+//! Rings of integer coordinates: orientation, nesting, and the assignment of holes to exteriors.
 
-/// A closed ring that does not repeat its first vertex. Counter-clockwise rings are exteriors,
-/// clockwise ones holes.
+/// A closed ring that does not repeat its first vertex. Counter-clockwise rings are exteriors;
+/// clockwise rings are holes.
 pub(crate) type Ring = Vec<(i64, i64)>;
 
-/// An exterior ring, then its holes.
+/// An exterior ring followed by its holes.
 pub(crate) type Polygon = Vec<Ring>;
 
-/// Twice the signed area: positive where the ring runs counter-clockwise.
+/// Returns twice the signed area, which is positive if the ring is counter-clockwise.
 pub(crate) fn doubled_area(ring: &[(i64, i64)]) -> i128 {
     edges(ring)
         .map(|((x1, y1), (x2, y2))| {
@@ -16,7 +16,7 @@ pub(crate) fn doubled_area(ring: &[(i64, i64)]) -> i128 {
         .sum()
 }
 
-/// The ring's edges, the closing one last.
+/// Returns the ring's edges; the closing edge is last.
 pub(crate) fn edges(ring: &[(i64, i64)]) -> impl Iterator<Item = ((i64, i64), (i64, i64))> + '_ {
     ring.iter()
         .copied()
@@ -24,12 +24,13 @@ pub(crate) fn edges(ring: &[(i64, i64)]) -> impl Iterator<Item = ((i64, i64), (i
         .take(ring.len())
 }
 
-/// Gives each hole to the smallest exterior that encloses it.
+/// Assembles rings into polygons: assigns each hole to the smallest exterior that encloses it.
 ///
-/// The rings may touch but not cross. Exteriors keep their order, and so do the holes of each.
+/// The rings may touch but not cross. The order of exteriors, and of the holes of each, is
+/// preserved.
 ///
 /// # Errors
-/// A hole that no exterior encloses.
+/// If no exterior encloses a hole.
 pub(crate) fn assemble(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
     let (exteriors, holes): (Vec<Ring>, Vec<Ring>) =
         rings.into_iter().partition(|ring| doubled_area(ring) > 0);
@@ -45,17 +46,18 @@ pub(crate) fn assemble(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
         let home = (0..polygons.len())
             .filter(around)
             .min_by_key(|&at| boxes[at].1)
-            .ok_or("a hole lies outside every exterior ring")?;
+            .ok_or("a hole is outside every exterior ring")?;
         polygons[home].push(hole);
     }
     Ok(polygons)
 }
 
-/// Rings as areas by how deep they lie: one within no other, or within two, is an exterior; one
-/// within one, or within three, is a hole. Says nothing of how the rings were called or wound before.
+/// Assembles rings into polygons by their nesting depth: a ring inside an even number of other
+/// rings is an exterior, a ring inside an odd number is a hole. The original roles and orientation
+/// of the rings are ignored.
 ///
 /// # Errors
-/// As [`assemble`].
+/// As for [`assemble_polygons`].
 pub(crate) fn by_nesting(mut rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
     let boxes: Vec<Bounds> = rings.iter().map(|ring| bounds(ring)).collect();
     let depth = |at: usize| {
@@ -92,8 +94,9 @@ fn is_within(inner: Bounds, outer: Bounds) -> bool {
         && inner.1.1 <= outer.1.1
 }
 
-/// Whether `hole` lies inside `exterior`. Tested at the middle of the hole's first edge, in doubled
-/// coordinates: a vertex may touch the exterior, the middle of an edge may not.
+/// Returns whether `hole` is inside `exterior`. Tests the midpoint of the hole's first edge, in
+/// doubled coordinates, because a vertex may touch the exterior but the midpoint of an edge may
+/// not.
 fn encloses(exterior: &[(i64, i64)], hole: &[(i64, i64)]) -> bool {
     let middle = (hole[0].0 + hole[1].0, hole[0].1 + hole[1].1);
     let mut inside = false;

@@ -1,15 +1,15 @@
-//! CSV tables with a header, read strictly: an error names the file, the line and the column; and
-//! written.
+//! CSV tables with a header row: a strict reader, whose errors name the file, line and column, and
+//! a writer.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
-/// A table that cannot be read, or a cell that is not what its column holds.
+/// An error in a CSV table.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// The header lacks a column.
+    /// A column is missing from the header row.
     #[error("{file}: no column `{column}` in the header")]
     MissingColumn {
         /// The file.
@@ -17,32 +17,32 @@ pub enum TableError {
         /// The column.
         column: String,
     },
-    /// A header without rows, or nothing at all.
+    /// The table has no rows.
     #[error("{file}: no rows")]
     Empty {
         /// The file.
         file: String,
     },
-    /// A cell is not what its column holds.
-    #[error("{file}, line {line}, column `{column}`: `{value}` is not right: {expected}")]
+    /// A cell is invalid.
+    #[error("{file}, line {line}, column `{column}`: `{value}` is not valid: {expected}")]
     Cell {
         /// The file.
         file: String,
-        /// The line, from 1.
+        /// The line, counted from 1.
         line: u64,
         /// The column.
         column: String,
-        /// What stands there.
+        /// The value of the cell.
         value: String,
-        /// What would have been right.
+        /// A description of a valid value.
         expected: String,
     },
-    /// Not a CSV table.
+    /// The file is not valid CSV.
     #[error("{file}: {source}")]
     Csv {
         /// The file.
         file: String,
-        /// Why.
+        /// The cause.
         source: csv::Error,
     },
 }
@@ -56,7 +56,7 @@ pub(crate) struct Table<'a> {
     positions: Vec<usize>,
 }
 
-/// A row of a table; columns go by their place in the list that the table was opened with.
+/// A row of a table. Columns are indices into the columns that the table was opened with.
 pub(crate) struct Row<'t> {
     file: &'t str,
     line: u64,
@@ -66,8 +66,8 @@ pub(crate) struct Row<'t> {
 }
 
 impl<'a> Table<'a> {
-    /// Opens a table in which every one of `columns` must stand, in any order among others. A byte
-    /// order mark is skipped.
+    /// Opens a table. It must have every column in `columns`, in any order; other columns are
+    /// ignored. A byte order mark is skipped.
     pub(crate) fn open(
         file: &str,
         bytes: &'a [u8],
@@ -101,10 +101,10 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// About how many lines follow the header, if they are as long as the first: the rows take their
-    /// room at once, and not twice as much while they grow.
+    /// Estimates the number of rows from the length of the first row, so that the vector of rows is
+    /// allocated once instead of being reallocated at up to twice the size.
     fn lines(&self) -> usize {
-        /// Shorter ones do not come by the million.
+        /// Tables with shorter rows do not have millions of them.
         const LINE_BYTES_MIN: usize = 16;
         let bytes = self.bytes.iter().enumerate();
         let mut ends = bytes.filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
@@ -116,7 +116,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Reads every row with `read`.
+    /// Reads all rows with `read`.
     pub(crate) fn read<T>(
         mut self,
         mut read: impl FnMut(&Row<'_>) -> Result<T, TableError>,
@@ -146,8 +146,8 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The line that a record begins on, from 1. A record that follows CR LF begins, for the reader, with
-/// that line feed, which it has not counted yet.
+/// Returns the line on which a record begins, counted from 1. After CR LF, the `csv` reader places
+/// the start of a record at the line feed, which it has not counted yet.
 fn line_of(bytes: &[u8], record: &ByteRecord) -> u64 {
     let Some(position) = record.position() else {
         return 0;
@@ -158,31 +158,31 @@ fn line_of(bytes: &[u8], record: &ByteRecord) -> u64 {
 }
 
 impl Row<'_> {
-    /// The line that it begins on, from 1.
+    /// Returns the line on which the row begins, counted from 1.
     pub(crate) fn line(&self) -> u64 {
         self.line
     }
 
-    /// The cell's text.
+    /// Returns the cell's text.
     pub(crate) fn text(&self, column: usize) -> Result<&str, TableError> {
         let bytes = &self.record[self.positions[column]];
         std::str::from_utf8(bytes).map_err(|_| self.wrong(column, "text in UTF-8"))
     }
 
-    /// The cell's text, which may not be blank.
+    /// Returns the cell's text, which must not be blank.
     pub(crate) fn filled(&self, column: usize) -> Result<&str, TableError> {
         match self.text(column)? {
-            "" => Err(self.wrong(column, "it may not be blank")),
+            "" => Err(self.wrong(column, "it must not be blank")),
             text => Ok(text),
         }
     }
 
-    /// The cell's text, `None` where it is blank.
+    /// Returns the cell's text, or `None` if it is blank.
     pub(crate) fn optional(&self, column: usize) -> Result<Option<&str>, TableError> {
         Ok(Some(self.text(column)?).filter(|text| !text.is_empty()))
     }
 
-    /// The cell's value.
+    /// Parses the cell's value.
     pub(crate) fn parse<T>(&self, column: usize) -> Result<T, TableError>
     where
         T: FromStr<Err: Display>,
@@ -192,7 +192,7 @@ impl Row<'_> {
         })
     }
 
-    /// The cell's value, `None` where it is blank.
+    /// Parses the cell's value. Returns `None` if it is blank.
     pub(crate) fn parse_optional<T>(&self, column: usize) -> Result<Option<T>, TableError>
     where
         T: FromStr<Err: Display>,
@@ -202,7 +202,7 @@ impl Row<'_> {
             .transpose()
     }
 
-    /// What `read` makes of the cell's text.
+    /// Parses the cell's text with `read`, whose error describes a valid value.
     pub(crate) fn with<T, E: Display>(
         &self,
         column: usize,
@@ -211,7 +211,7 @@ impl Row<'_> {
         read(self.text(column)?).map_err(|expected| self.wrong(column, expected))
     }
 
-    /// What `read` makes of the cell's text, `None` where it is blank.
+    /// Parses the cell's text with `read`. Returns `None` if it is blank.
     pub(crate) fn with_optional<T, E: Display>(
         &self,
         column: usize,
@@ -222,7 +222,7 @@ impl Row<'_> {
             .transpose()
     }
 
-    /// The error of that cell.
+    /// Returns an error about a cell.
     pub(crate) fn wrong(&self, column: usize, expected: impl Display) -> TableError {
         TableError::Cell {
             file: self.file.to_string(),
@@ -234,7 +234,7 @@ impl Row<'_> {
     }
 }
 
-/// A CSV table in memory, lines ended by a line feed.
+/// Writes a CSV table to memory. Lines end with a line feed.
 pub(crate) fn written<const N: usize>(
     columns: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -273,19 +273,19 @@ mod tests {
             (b"name,count\n", "t.csv: no rows"),
             (
                 b"name,count\r\na,1\r\nb,x\r\n",
-                "t.csv, line 3, column `count`: `x` is not right: invalid digit found in string",
+                "t.csv, line 3, column `count`: `x` is not valid: invalid digit found in string",
             ),
             (b"", "t.csv: no column `name` in the header"),
             (
                 b"name,count\na,1\nb,x\n",
-                "t.csv, line 3, column `count`: `x` is not right: invalid digit found in string",
+                "t.csv, line 3, column `count`: `x` is not valid: invalid digit found in string",
             ),
             (
                 b"name,count\n,1\n",
-                "t.csv, line 2, column `name`: `` is not right: it may not be blank",
+                "t.csv, line 2, column `name`: `` is not valid: it must not be blank",
             ),
         ] {
-            assert_eq!(numbers(bytes).expect_err("not right").to_string(), expected);
+            assert_eq!(numbers(bytes).expect_err("not valid").to_string(), expected);
         }
         assert!(numbers(b"name,count\na\n").is_err());
     }

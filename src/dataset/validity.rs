@@ -1,16 +1,18 @@
-//! Whether polygons are a valid area in the sense of OGC Simple Features (OGC 06-103r4, 6.1.11), as
-//! GEOS and JTS judge it; exact, in whole units, in O(n log n) for n vertices.
+//! Checks whether polygons are a valid area as defined by OGC Simple Features (OGC 06-103r4,
+//! 6.1.11), with the same result as GEOS and JTS. The check is exact, in integer units, and takes
+//! O(n log n) time for n vertices.
 //!
-//! A sweep line (Shamos and Hoey, 1976) passes over the edges from west to east and keeps those that
-//! it cuts in order from south to north. It stops at the first two edges that cross, so the order
-//! holds until then. A vertex that lies on another edge splits that edge exactly, so rings that touch
-//! meet only in vertices, and what is left to judge there is:
+//! A sweep line (Shamos and Hoey, 1976) passes over the edges from west to east. Its status
+//! contains the edges that it intersects in order from south to north, and stays correct because
+//! the sweep stops at the first two edges that cross. A vertex on another edge splits that edge
+//! exactly, so rings that touch meet only at vertices. The conditions at a vertex are:
 //!
-//! - a ring passes through a place once;
-//! - rings that meet in a place do not cross there: going around it, their ends nest like brackets;
-//! - the ring around each ring is the one that it should be, read off the edge below its westernmost
-//!   vertex;
-//! - the rings of a polygon that touch make no cycle, for a cycle would cut the interior in two.
+//! - A ring passes through a point once.
+//! - Rings that meet at a point do not cross there: around the point, their ends nest like
+//!   brackets.
+//! - Each ring is directly inside the correct ring, which is derived from the edge below its
+//!   westernmost vertex.
+//! - The touching rings of a polygon form no cycle, because a cycle would disconnect the interior.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -20,48 +22,49 @@ use super::rings::{Polygon, doubled_area, edges};
 
 type Vertex = (i64, i64);
 
-/// What keeps polygons from being one valid area.
+/// The reason why polygons are not a valid area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Invalidity {
-    /// A ring has fewer than three different vertices.
+    /// A ring has fewer than three distinct vertices.
     TooFewVertices,
     /// A ring crosses, overlaps or touches itself.
     RingCrossesItself,
     /// A hole is not inside its exterior ring.
     HoleOutside,
-    /// Two rings of a polygon have a part of an edge in common.
+    /// Two rings of a polygon share part of an edge.
     RingsShareAnEdge,
-    /// A hole overlaps another, or lies within it.
+    /// A hole overlaps another or is inside it.
     HolesOverlap,
-    /// Holes that touch the exterior ring, or each other, separate the interior into pieces.
+    /// Holes that touch the exterior ring or each other disconnect the interior.
     InteriorIsDisconnected,
     /// Two polygons overlap.
     PartsOverlap,
-    /// Two polygons have a part of an edge in common.
+    /// Two polygons share part of an edge.
     PartsShareAnEdge,
 }
 
 impl Invalidity {
-    /// As a message about one feature.
+    /// Returns a message about one feature.
     pub(crate) fn reason(self) -> &'static str {
         match self {
-            Invalidity::TooFewVertices => "a ring of fewer than three places",
+            Invalidity::TooFewVertices => "a ring has fewer than three vertices",
             Invalidity::RingCrossesItself => "a ring crosses or touches itself",
-            Invalidity::HoleOutside => "a hole leaves its exterior ring",
-            Invalidity::RingsShareAnEdge => "two rings share a part of their course",
+            Invalidity::HoleOutside => "a hole extends outside its exterior ring",
+            Invalidity::RingsShareAnEdge => "two rings share part of an edge",
             Invalidity::HolesOverlap => "two holes overlap",
             Invalidity::InteriorIsDisconnected => {
-                "its holes cut it into separate pieces: each should be a polygon of its own"
+                "its holes cut it into separate parts; each should be a polygon of its own"
             }
-            Invalidity::PartsOverlap => "parts of it overlap",
-            Invalidity::PartsShareAnEdge => "parts of it share a border",
+            Invalidity::PartsOverlap => "its parts overlap",
+            Invalidity::PartsShareAnEdge => "its parts share an edge",
         }
     }
 }
 
-/// Returns why the polygons are not one valid area; `None` where they are.
+/// Returns why the polygons are not a valid area, or `None` if they are.
 ///
-/// Coordinates keep within ±2^40. The first ring of a polygon is its exterior, whichever way it runs.
+/// Coordinates must be within ±2^40. The first ring of a polygon is its exterior, whatever its
+/// orientation.
 pub(crate) fn invalidity(polygons: &[Polygon]) -> Option<Invalidity> {
     let mut sweep = match Sweep::new(polygons) {
         Ok(sweep) => sweep,
@@ -70,38 +73,41 @@ pub(crate) fn invalidity(polygons: &[Polygon]) -> Option<Invalidity> {
     sweep.run().and_then(|()| sweep.check_nesting()).err()
 }
 
-/// A part of a ring's edge, from its western end to its eastern one; of a vertical one from its
-/// southern end to its northern one.
+/// A part of an edge of a ring, from its western to its eastern end or, if it is vertical, from its
+/// southern to its northern end.
 #[derive(Debug, Clone, Copy)]
 struct Segment {
     west: Vertex,
     east: Vertex,
     ring: u32,
-    /// Whether the inside of its ring is above it: to the north, or of a vertical one to the west.
+    /// Whether the inside of its ring is above it: to the north or, if it is vertical, to the west.
     has_inside_above: bool,
 }
 
-/// A segment in the order from south to north, or a place to look for in that order.
+/// An entry of the sweep-line status, ordered from south to north: a segment, or a vertex to search
+/// for.
 #[derive(Debug, Clone, Copy)]
 enum Entry {
+    /// A segment that the sweep line intersects.
     Cut(Segment),
-    /// Just below every segment that contains the place.
+    /// A search key just below every segment that contains the vertex.
     Below(Vertex),
-    /// Just above every segment that contains the place.
+    /// A search key just above every segment that contains the vertex.
     Above(Vertex),
 }
 
-/// A ring of a polygon.
+/// The polygon and the role of a ring.
 struct RingOf {
     polygon: u32,
     is_exterior: bool,
 }
 
+/// The state of the sweep.
 struct Sweep {
     rings: Vec<RingOf>,
-    /// Each ring's edges, in order of their western end.
+    /// The edges of all rings, in order of their western end.
     segments: Vec<Segment>,
-    /// The smallest ring around each, once the sweep has met it.
+    /// The smallest ring that encloses each ring, or none; unset until the sweep reaches the ring.
     around: Vec<Option<Option<u32>>>,
     touches: Touches,
     is_disconnected: bool,
@@ -120,7 +126,7 @@ impl Sweep {
                 });
                 let before = segments.len();
                 let is_counter_clockwise = doubled_area(ring) > 0;
-                // A vertex that is there twice in a row is one vertex.
+                // A repeated vertex is one vertex.
                 for (from, to) in edges(ring).filter(|(from, to)| from != to) {
                     segments.push(Segment {
                         west: from.min(to),
@@ -144,7 +150,7 @@ impl Sweep {
         })
     }
 
-    /// Passes over all vertices from west to east.
+    /// Sweeps over all vertices from west to east.
     fn run(&mut self) -> Result<(), Invalidity> {
         let segments = std::mem::take(&mut self.segments);
         let ends = segments.iter().flat_map(|it| [it.west, it.east]);
@@ -195,7 +201,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// Segments that begin in one place, in order, have different directions.
+    /// Checks that segments that begin at the same vertex, in order, have different directions.
     fn check_overlaps(&self, right: &[Segment]) -> Result<(), Invalidity> {
         let mut pairs = right.windows(2);
         let same = pairs.find(|pair| above(pair[0].west, pair[0].east, pair[1].east).is_eq());
@@ -212,7 +218,7 @@ impl Sweep {
         }
     }
 
-    /// Whether the polygon's own area is above the segment, inside its ring or outside.
+    /// Returns whether the area of the polygon is above the segment.
     fn is_area_above(&self, segment: &Segment) -> bool {
         segment.has_inside_above == self.rings[segment.ring as usize].is_exterior
     }
@@ -246,14 +252,14 @@ impl Sweep {
         }
     }
 
-    /// Judges what meets in a place: the segments that come from the west and those that go east, each
-    /// from south to north.
+    /// Checks the segments that meet at a vertex: those from the west and those to the east, each
+    /// in order from south to north.
     fn check_place(&mut self, left: &[Segment], right: &[Segment]) -> Result<(), Invalidity> {
         let ends = left.len() + right.len();
         if ends == 2 {
             return Ok(());
         }
-        // Once around the place, counter-clockwise.
+        // Once around the vertex, counter-clockwise.
         let around = right.iter().chain(left.iter().rev()).map(|it| it.ring);
         let mut open: Vec<u32> = Vec::with_capacity(ends);
         let mut met: Vec<u32> = around.clone().collect();
@@ -284,8 +290,9 @@ impl Sweep {
         Ok(())
     }
 
-    /// Notes the smallest ring around each ring whose westernmost vertex this is: the face below its
-    /// southern edge there is outside it, and above the next segment to the south.
+    /// Records the smallest ring that encloses each ring whose westernmost vertex this is. The face
+    /// below the ring's southern edge at this vertex is outside the ring, and above the next
+    /// segment to the south.
     fn note_around(&mut self, south: Option<Segment>, right: &[Segment]) {
         let mut below = south;
         for segment in right {
@@ -308,7 +315,8 @@ impl Sweep {
                 None if ring.is_exterior => {}
                 None => return Err(Invalidity::HoleOutside),
                 Some(around) if ring.is_exterior => {
-                    // Where it is in a hole of its own, that hole is not inside it, and is met too.
+                    // If it is in a hole of its own polygon, that hole is not inside it and is
+                    // reported too.
                     if around.is_exterior {
                         return Err(Invalidity::PartsOverlap);
                     }
@@ -327,7 +335,7 @@ impl Sweep {
     }
 }
 
-/// How two rings belong together.
+/// The relation of two rings.
 enum Relation {
     SameRing,
     ExteriorAndHole,
@@ -335,7 +343,7 @@ enum Relation {
     Parts,
 }
 
-/// Rings that touch, as sets that are joined (union-find).
+/// Sets of rings that touch each other (union-find).
 struct Touches(Vec<u32>);
 
 impl Touches {
@@ -352,7 +360,7 @@ impl Touches {
         ring
     }
 
-    /// Joins the sets of two rings; whether they were two.
+    /// Merges the sets of two rings. Returns whether they were different.
     fn join(&mut self, a: u32, b: u32) -> bool {
         let (a, b) = (self.root(a), self.root(b));
         self.0[a as usize] = b;
@@ -384,8 +392,8 @@ impl PartialOrd for Entry {
 }
 
 impl Ord for Entry {
-    /// From south to north. Two segments that the sweep line cuts at the same time and that do not
-    /// cross have the same order wherever it stands.
+    /// Compares from south to north. Two segments that the sweep line intersects at the same time
+    /// and that do not cross have the same order at every position of the line.
     fn cmp(&self, other: &Entry) -> Ordering {
         let place = |segment: &Segment, place: &Vertex, on: Ordering| {
             above(segment.west, segment.east, *place).reverse().then(on)
@@ -404,22 +412,22 @@ impl Ord for Entry {
     }
 }
 
-/// The order of two segments of which the first begins no further east.
+/// Compares two segments from south to north; the first begins no further east than the second.
 fn below_in_order(a: &Segment, b: &Segment) -> Ordering {
     let begin = above(a.west, a.east, b.west).reverse();
     begin.then_with(|| above(a.west, a.east, b.east).reverse())
 }
 
-/// Whether a place is above (greater) or below the line from `west` to `east`, or on it. Exact.
+/// Compares a vertex to the line from `west` to `east`: greater is above, equal is on it. Exact.
 fn above(west: Vertex, east: Vertex, place: Vertex) -> Ordering {
     let (run, rise) = (east.0 - west.0, east.1 - west.1);
     let (over, up) = (place.0 - west.0, place.1 - west.1);
     #[expect(
         clippy::cast_precision_loss,
-        reason = "differences are below 2^53, so the two products are within 2^-53 of themselves"
+        reason = "differences are below 2^53, so the relative error of a product is at most 2^-53"
     )]
     let (one, other) = (run as f64 * up as f64, rise as f64 * over as f64);
-    // Three roundings of 2^-53 each: their sum is below this share of what they are taken of.
+    // An upper bound of the relative error of three roundings of 2^-53 each.
     const ROUNDING: f64 = 4.5e-16;
     let difference = one - other;
     if difference.abs() > (one.abs() + other.abs()) * ROUNDING {
@@ -432,7 +440,7 @@ fn above(west: Vertex, east: Vertex, place: Vertex) -> Ordering {
     product(run, up).cmp(&product(rise, over))
 }
 
-/// Whether two segments cross in a place that is an end of neither.
+/// Returns whether two segments cross at a point that is an end of neither.
 fn crosses(a: &Segment, b: &Segment) -> bool {
     let is_divided = |by: &Segment, ends: &Segment| {
         let [one, other] = [ends.west, ends.east].map(|end| above(by.west, by.east, end));
@@ -452,7 +460,7 @@ mod tests {
     #[track_caller]
     fn check(polygons: &[Polygon], expected: Option<Invalidity>) {
         assert_eq!(invalidity(polygons), expected);
-        // Turned by a right angle and mirrored, it is the same area.
+        // Rotated by a right angle and mirrored, it has the same validity.
         let turned = |polygons: &[Polygon], turn: fn(Vertex) -> Vertex| -> Vec<Polygon> {
             let ring = |ring: &Vec<Vertex>| ring.iter().copied().map(turn).collect();
             let polygon = |polygon: &Polygon| polygon.iter().map(ring).collect();
@@ -473,7 +481,7 @@ mod tests {
             &[vec![square(0, 0, 10), square(2, 2, 3), square(6, 6, 3)]],
             None,
         );
-        // A hole touches its exterior with a vertex, on an edge and on a vertex.
+        // A hole touches its exterior on an edge, and at a vertex.
         check(
             &[vec![square(0, 0, 10), vec![(0, 5), (3, 4), (3, 6)]]],
             None,
@@ -485,17 +493,17 @@ mod tests {
         // The exterior touches its hole.
         let notched = vec![(0, 0), (10, 0), (10, 10), (5, 4), (0, 10)];
         check(&[vec![notched, vec![(4, 4), (4, 2), (6, 2), (6, 4)]]], None);
-        // Three holes and the exterior meet in one place.
+        // Three holes and the exterior meet at one point.
         let fan = [(1, 3), (2, 2), (3, 1)];
         let holes = fan.map(|(x, y)| vec![(0, 0), (2 * x, 2 * y), (2 * x + 1, 2 * y)]);
         check(&[[vec![square(0, 0, 20)], holes.to_vec()].concat()], None);
-        // Two holes in a row, each touching the next and the last one the exterior.
+        // Two holes in a row: each touches the next, and the last touches the exterior.
         let chain = [
             vec![(2, 5), (4, 4), (4, 6)],
             vec![(4, 5), (7, 4), (10, 5), (7, 6)],
         ];
         check(&[[vec![square(0, 0, 10)], chain.to_vec()].concat()], None);
-        // Parts touch in a place; one lies in the other's hole and touches it.
+        // Parts touch at a point; one is in the other's hole and touches it.
         check(&[vec![square(0, 0, 10)], vec![square(10, 10, 5)]], None);
         let lake = vec![square(0, 0, 10), square(1, 1, 8)];
         check(&[lake.clone(), vec![square(2, 2, 3)]], None);
@@ -513,7 +521,8 @@ mod tests {
             &[vec![vec![(0, 0), (4, 0), (4, 0), (0, 0)]]],
             Some(TooFewVertices),
         );
-        // A spike, an edge that is run twice, a ring that touches itself in a vertex and on an edge.
+        // A spike, a ring that touches itself at a vertex, and a ring that touches itself on an
+        // edge.
         check(
             &[vec![vec![
                 (0, 0),
@@ -589,7 +598,7 @@ mod tests {
             Some(PartsShareAnEdge),
         );
         check(&[lake, vec![square(0, 0, 1)]], Some(PartsOverlap));
-        // Crossing in a vertex of both.
+        // Crossing at a vertex of both.
         let cross = vec![(0, -3), (5, 5), (12, 5), (5, 6)];
         check(
             &[
@@ -644,11 +653,11 @@ mod tests {
         let comb: Vec<Vertex> = teeth.chain(back).map(|(x, y)| (x + y, y - x)).collect();
         let begun = std::time::Instant::now();
         assert_eq!(invalidity(&[vec![comb]]), None);
-        // 2 s without optimisation; comparing each edge with each other takes minutes.
+        // 2 s in a debug build; comparing each pair of edges takes minutes.
         assert!(begun.elapsed().as_secs() < 30);
     }
 
-    /// Numbers from 0 to before `end`, the same each time (xorshift, Marsaglia 2003).
+    /// A reproducible generator of random numbers (xorshift, Marsaglia 2003).
     struct Numbers(u64);
 
     impl Numbers {
@@ -671,7 +680,7 @@ mod tests {
             }
         }
 
-        /// On so coarse a lattice that rings often touch.
+        /// Returns random polygons on a lattice so coarse that rings often touch.
         fn polygons(&mut self) -> Vec<Polygon> {
             let parts = 1 + self.below(2);
             let part = |numbers: &mut Numbers| {
@@ -701,13 +710,13 @@ mod tests {
         }
     }
 
-    /// Where CATCHMENT_PYTHON names a Python with Shapely.
+    /// Runs only if `CATCHMENT_PYTHON` names a Python with Shapely.
     #[test]
     fn polygons_are_judged_as_geos_judges_them() {
         use std::io::Write;
         use std::process::{Command, Stdio};
         let Some(python) = std::env::var_os("CATCHMENT_PYTHON") else {
-            eprintln!("skipped: CATCHMENT_PYTHON names no Python with tests/requirements.txt");
+            eprintln!("skipped: set CATCHMENT_PYTHON to a Python with tests/requirements.txt");
             return;
         };
         let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
@@ -721,11 +730,11 @@ mod tests {
             .args(["-c", script])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        let mut program = program.spawn().expect("Python is there");
+        let mut program = program.spawn().expect("Python starts");
         let input = serde_json::to_vec(&all).expect("numbers");
         let mut stdin = program.stdin.take().expect("a pipe");
         let writer = std::thread::spawn(move || stdin.write_all(&input).expect("written"));
-        let output = program.wait_with_output().expect("it ends");
+        let output = program.wait_with_output().expect("Python exits");
         writer.join().expect("written");
         let said = String::from_utf8(output.stdout).expect("text");
         assert_eq!(said.lines().count(), all.len());
@@ -741,7 +750,7 @@ mod tests {
             disconnected += usize::from(fault == Some(Invalidity::InteriorIsDisconnected));
             valid += usize::from(is_valid);
         }
-        // Enough of both to be worth asking.
+        // Enough of both for a meaningful comparison.
         assert!(
             valid > 2_000 && disconnected > 100,
             "{valid}, {disconnected}"

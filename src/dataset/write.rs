@@ -1,4 +1,4 @@
-//! Writes a dataset's folder: whole or not at all.
+//! Writes the folder of a dataset atomically.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,47 +10,50 @@ use super::MANIFEST;
 use super::manifest::{FileEntry, Manifest, sealed};
 use crate::outputs;
 
-/// A dataset that could not be written; what stood under the name before still stands there. Only
-/// where the disk fails just after the new one took the name, that one stands there, and may be gone
-/// after a power failure.
+/// A dataset could not be written. The previous folder is still in place, except if the disk failed
+/// just after the new folder was renamed: then the new folder is in place, and may be lost in a
+/// power failure.
 #[derive(Debug, thiserror::Error)]
 #[error("{path} cannot be written")]
 pub struct WriteError {
-    /// Which file or folder.
+    /// The file or folder that could not be written.
     pub path: PathBuf,
-    /// Why.
+    /// The cause.
     pub source: io::Error,
 }
 
-/// A dataset that is written beside its folder and has not taken its name yet; dropped, it is gone.
+/// A dataset that is written to a temporary folder beside its own and not yet renamed. Dropping it
+/// deletes it.
 #[derive(Debug)]
 pub struct Staged {
     staging: Staging,
     folder: PathBuf,
 }
 
-/// A folder that has no lasting name yet.
+/// A temporary folder that is to be renamed.
 #[derive(Debug)]
 struct Staging {
     folder: tempfile::TempDir,
-    /// Held for as long as the program runs; where nobody holds it, the program was killed.
+    /// Locked as long as the program runs. An unlocked folder was left by a program that was
+    /// killed.
     #[cfg(unix)]
     _held: fs::File,
 }
 
-/// What the name of such a folder begins with.
+/// The prefix of the names of temporary folders.
 const STAGING: &str = ".catchment-dataset-";
-/// A folder is made and then held; one that is older was left behind.
+/// The age from which an unlocked folder is stale. A new folder is unlocked for a moment.
 const LEFT_AFTER: Duration = Duration::from_secs(60);
 
-/// Writes the folder: `files` by their path in it, and the manifest with their digests.
+/// Writes the folder of a dataset: `files` by their path in it, and the manifest with their
+/// checksums.
 ///
-/// All is written beside the folder and forced to the disk, then takes its name in one step. A
-/// dataset that stood there before is replaced, and so is anything else: [`crate::build`] asks first
-/// whether it may be. Where the folder is a symbolic link, the link stays and its target is replaced.
+/// Writes to a temporary folder beside it, syncs it to disk and renames it atomically. An existing
+/// folder or file is replaced, whatever it contains; [`crate::build`] checks first that it may be.
+/// If the folder is a symbolic link, its target is replaced.
 ///
 /// # Errors
-/// When something cannot be written; the folder is then as it was.
+/// If a file or folder cannot be written. The folder is then unchanged.
 pub fn write(
     folder: &Path,
     manifest: Manifest,
@@ -59,10 +62,11 @@ pub fn write(
     stage(folder, manifest, files)?.publish()
 }
 
-/// Writes all beside the folder and forces it to the disk; [`Staged::publish`] gives it the name.
+/// Writes a dataset to a temporary folder beside `folder` and syncs it to disk.
+/// [`StagedDataset::publish`] renames it.
 ///
 /// # Errors
-/// When something cannot be written.
+/// If a file or folder cannot be written.
 pub fn stage(
     folder: &Path,
     mut manifest: Manifest,
@@ -83,11 +87,11 @@ pub fn stage(
     Ok(Staged { staging, folder })
 }
 
-/// Writes `files` by their path into the folder, all of them or none. What was there is replaced; ask
-/// [`crate::outputs`] first.
+/// Writes `files`, by their path, to a folder atomically. An existing folder is replaced, whatever
+/// it contains; check it with [`crate::outputs`] first.
 ///
 /// # Errors
-/// When something cannot be written; the folder is then as it was.
+/// If a file or folder cannot be written. The folder is then unchanged.
 pub(crate) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(), WriteError> {
     let files = files
         .iter()
@@ -96,8 +100,7 @@ pub(crate) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(
     publish(staging, folder)
 }
 
-/// A folder beside `folder` with the files, by their path in it, forced to the disk; dropped, it is
-/// gone.
+/// Writes the files, by their path, to a temporary folder beside `folder` and syncs it to disk.
 fn write_beside<'f>(
     folder: &Path,
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
@@ -113,14 +116,14 @@ fn write_beside<'f>(
         folders.extend(full.parent().map(Path::to_path_buf));
     }
     allow_reading(staging.path()).map_err(failed(folder))?;
-    // The files' names are on the disk when their folders are.
+    // Syncing the folders makes the names of the files durable.
     for each in &folders {
         sync_folder(each).map_err(failed(folder))?;
     }
     Ok(staging)
 }
 
-/// Removes what programs that were killed left in the folder; who cannot be removed stays.
+/// Removes the temporary folders that killed programs left in `parent`. Errors are ignored.
 #[cfg(unix)]
 fn remove_left_ones(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else {
@@ -164,25 +167,25 @@ impl Staging {
         self.folder.path()
     }
 
-    /// Gives it a name that nothing has.
+    /// Renames it to `folder`, which must not exist.
     fn name(self, folder: &Path) -> io::Result<()> {
         fs::rename(self.path(), folder)?;
-        // Nothing is left to clean up.
+        // The temporary folder no longer exists, so there is nothing to delete.
         let _ = self.folder.keep();
         Ok(())
     }
 }
 
 impl Staged {
-    /// Where it stands for now.
+    /// Returns the path of the temporary folder.
     pub fn path(&self) -> &Path {
         self.staging.path()
     }
 
-    /// Gives it the folder's name, in one step.
+    /// Renames the temporary folder to its final name atomically.
     ///
     /// # Errors
-    /// When that cannot be done; the folder is then as it was.
+    /// If it cannot be renamed. The folder is then unchanged.
     pub fn publish(self) -> Result<(), WriteError> {
         publish(self.staging, &self.folder)
     }
@@ -215,14 +218,14 @@ fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives the folder its name. What stood there goes with the temporary folder.
+/// Renames the temporary folder to `folder`, and deletes the folder or file that it replaces.
 fn swap_in(staging: Staging, folder: &Path) -> io::Result<()> {
     if !folder.exists() {
         return staging.name(folder);
     }
     exchange(staging.path(), folder)?;
-    // The temporary path holds the old content now. Where that cannot be removed, the new one is in
-    // place all the same.
+    // The temporary path now has the old content. If that cannot be removed, the new content is in
+    // place nevertheless.
     if staging.path().is_dir() {
         let _ = staging.folder.close();
     } else {
@@ -237,7 +240,7 @@ fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE)?)
 }
 
-/// Where no call exchanges two folders, the old one steps aside for a moment.
+/// Without a system call that exchanges two folders, the old one is renamed first.
 #[cfg(not(target_os = "linux"))]
 fn exchange(new: &Path, old: &Path) -> io::Result<()> {
     let aside = old.with_extension("old");
@@ -252,7 +255,7 @@ fn exchange(new: &Path, old: &Path) -> io::Result<()> {
 #[cfg(unix)]
 fn allow_reading(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    // A temporary folder is the owner's alone.
+    // Only the owner can read a temporary folder.
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
 }
 

@@ -1,4 +1,4 @@
-//! Areas and their ground.
+//! Differences in the names and boundaries of areas.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,48 +8,48 @@ use super::{Change, View};
 use crate::domain::{Area, Boundary, Extent, Layer};
 use crate::ground::{self, M2_PER_KM2};
 
-/// An area that is not what it was.
+/// A difference in an area.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AreaChange {
     /// Its layer.
     pub layer: Layer,
-    /// Its id, which stays the same.
+    /// Its id, which is the same in both datasets.
     pub id: String,
-    /// Whether it came, went or changed.
+    /// Whether it was added, removed or changed.
     pub change: Change,
-    /// Its title before.
+    /// Its title in the old dataset.
     pub old_name: Option<String>,
-    /// Its title after.
+    /// Its title in the new dataset.
     pub new_name: Option<String>,
-    /// Its ground before.
+    /// Its size in the old dataset, in km².
     pub old_km2: Option<f64>,
-    /// Its ground after.
+    /// Its size in the new dataset, in km².
     pub new_km2: Option<f64>,
-    /// Ground that it did not have before.
+    /// The size of what it gained, in km².
     pub gained_km2: f64,
-    /// Ground that it no longer has.
+    /// The size of what it lost, in km².
     pub lost_km2: f64,
 }
 
-/// Ground that was one area's and is another's, or nobody's.
+/// A geometry that was transferred from one area to another, or from or to no area.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MovedGround {
-    /// The areas' layer.
+    /// The layer of the areas.
     pub layer: Layer,
-    /// Whose it was.
+    /// The id of the area that lost it; `None` if it was in no area.
     pub from: Option<String>,
-    /// Whose it is.
+    /// The id of the area that gained it; `None` if it is in no area.
     pub to: Option<String>,
-    /// How much.
+    /// Its size in km².
     pub km2: f64,
-    /// The ground, in lon/lat.
+    /// The geometry, in longitude and latitude.
     pub ground: MultiPolygon<f64>,
 }
 
-/// The grounds of a layer on a day, by area.
+/// The boundaries of a layer on one day, by area id.
 type Grounds<'s> = BTreeMap<&'s str, Vec<&'s Boundary>>;
 
-/// What an area lost and gained, in metres.
+/// The geometry that an area lost and gained, in planar metres.
 struct Shift<'s> {
     id: &'s str,
     lost: MultiPolygon<f64>,
@@ -95,7 +95,7 @@ fn grounds(view: View<'_>, layer: Layer) -> Grounds<'_> {
     grounds
 }
 
-/// What moved, for each area whose vertices are not all the same.
+/// Returns what each area lost and gained, for areas whose vertices differ.
 fn shifts<'s>(before: &Grounds<'s>, after: &Grounds<'s>) -> Vec<Shift<'s>> {
     let ids: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     let shift = |id: &'s str| {
@@ -118,7 +118,8 @@ fn nothing() -> MultiPolygon<f64> {
     MultiPolygon::new(Vec::new())
 }
 
-/// All grounds of an area; a practice has an inner and an outer one.
+/// Returns the union of all boundaries of an area, in planar metres. A practice can have an inner
+/// and an outer one.
 fn whole(grounds: &Vec<&Boundary>) -> MultiPolygon<f64> {
     match grounds.as_slice() {
         [only] => ground::in_metres(only),
@@ -175,7 +176,7 @@ fn area_changes(
 
 fn areas(View { index, day }: View<'_>, layer: Layer) -> BTreeMap<&str, &Area> {
     let areas = index.areas(layer, day).into_iter().flatten();
-    // A practice is told of as a practice; its area only where it has ground.
+    // Practices are compared as practices; here only those with a boundary.
     let has_ground =
         |area: &&Area| layer != Layer::GpPractice || index.boundary(layer, &area.id, day).is_some();
     areas
@@ -192,7 +193,7 @@ fn size_km2(View { index, day }: View<'_>, layer: Layer, id: &str) -> Option<f64
     (!grounds.is_empty()).then(|| ground::area_m2(&whole(&grounds)) / M2_PER_KM2)
 }
 
-/// Who has the ground that areas of a partition lost, and whose it was that they gained.
+/// Returns the geometries transferred between areas of a partition, and from or to no area.
 fn exchanged(
     layer: Layer,
     shifts: &[Shift<'_>],
@@ -216,7 +217,7 @@ fn exchanged(
     moved
 }
 
-/// The ground that no other area has.
+/// Subtracts the areas of all others from a geometry.
 fn without(ground: &MultiPolygon<f64>, others: &Grounds<'_>, own: &str) -> MultiPolygon<f64> {
     let mut left = ground.clone();
     for (_, grounds) in others.iter().filter(|(id, _)| **id != own) {

@@ -1,4 +1,4 @@
-//! What differs between two days of one dataset, in a layer.
+//! Compares a layer of one dataset on two dates.
 
 use std::collections::BTreeMap;
 
@@ -8,32 +8,32 @@ use super::{AreaChange, Change, MembershipChange, MovedGround, View, areas, reco
 use crate::domain::{Layer, OdsCode, PracticeStatus};
 use crate::index::Index;
 
-/// What differs between two days.
+/// The differences between two dates.
 #[derive(Debug)]
 pub struct Between {
-    /// Areas of the layer that began, ended, or have another name or ground, in order of id.
+    /// Areas of the layer that began, ended or changed their name or boundary, in order of id.
     pub areas: Vec<AreaChange>,
-    /// The ground that went from one area to another, in order of ids.
+    /// The geometries transferred from one area to another, in order of ids.
     pub moved: Vec<MovedGround>,
-    /// Practices, of whatever area, that opened, closed or became dormant, in order of code.
+    /// Practices of all areas that opened, closed or became dormant, in order of code.
     pub practices: Vec<StatusChange>,
-    /// Members of the layer's areas, and its areas as members of others, in order of the group's layer and
-    /// the member.
+    /// Changes in the members of the layer's areas, and in the memberships of its areas, in order
+    /// of the group's layer and the member.
     pub members: Vec<MemberMove>,
 }
 
-/// A practice whose status is not what it was.
+/// A change in the status of a practice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusChange {
     /// Its ODS code.
     pub code: OdsCode,
-    /// What it was doing.
+    /// The status on the earlier date.
     pub old: PracticeStatus,
-    /// What it does.
+    /// The status on the later date.
     pub new: PracticeStatus,
 }
 
-/// A member that is in other groups of a layer than it was.
+/// A change in the groups of a layer that a member belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberMove {
     /// The groups' layer.
@@ -42,20 +42,20 @@ pub struct MemberMove {
     pub member_layer: Layer,
     /// The member.
     pub member: String,
-    /// The groups that it left; `None` is that the source named none.
+    /// The groups that it left; `None` means that the source named none.
     pub left: Vec<Option<String>>,
-    /// The groups that it joined; `None` is that the source names none.
+    /// The groups that it joined; `None` means that the source names none.
     pub joined: Vec<Option<String>>,
 }
 
 impl Between {
-    /// Whether nothing differs.
+    /// Returns whether there are no differences.
     pub fn is_empty(&self) -> bool {
         self.areas.is_empty() && self.practices.is_empty() && self.members.is_empty()
     }
 }
 
-/// What differs in a layer between one day and another of the same dataset.
+/// Compares a layer on two dates of the same dataset.
 pub fn between(index: &Index, layer: Layer, from: Date, to: Date) -> Between {
     let on = |day| View { index, day };
     let (areas, moved) = areas::compare_layer(on(from), on(to), layer);

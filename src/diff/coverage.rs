@@ -1,4 +1,4 @@
-//! Which statistical areas lie in an area, and with what part of their people.
+//! Differences in the statistical areas assigned to an area, and in the shares of their people.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use super::Change;
 use crate::domain::{Assignment, Layer};
 
-/// A statistical area that came to an area, left it, or lies in it with another share.
+/// A statistical area that was assigned to an area, removed from it, or has a different share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CoverageChange {
     /// The area's layer.
@@ -16,19 +16,19 @@ pub struct CoverageChange {
     pub area: String,
     /// The statistical area.
     pub statistical_area: String,
-    /// Whether it came, left or has another share.
+    /// Whether it was added, removed or has a different share.
     pub change: Change,
-    /// The part of its people that were the area's, 0 to 1; 1 where it was the area's whole, `None`
-    /// where it was not its at all.
+    /// The old share of its people in the area, from 0 to 1; 1 if it was assigned as a whole,
+    /// `None` if it was not assigned.
     pub old_share: Option<f64>,
-    /// The part of its people that are.
+    /// The new share, likewise.
     pub new_share: Option<f64>,
 }
 
-/// Shares as they are written, in thousandths, by layer, area and statistical area.
+/// Shares in thousandths, as they are written, by layer, area and statistical area.
 type Shares<'d> = BTreeMap<(Layer, &'d str, &'d str), u32>;
 
-/// What differs on the day, in order of layer, area and statistical area.
+/// Returns the differences on `day`, in order of layer, area and statistical area.
 pub(super) fn compare(old: &[Assignment], new: &[Assignment], day: Date) -> Vec<CoverageChange> {
     let (before, after) = (shares(old, day), shares(new, day));
     let came = after.keys().filter(|key| !before.contains_key(key));

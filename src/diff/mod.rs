@@ -1,10 +1,10 @@
-//! What changes between two datasets on a day: so that a boundary change can be agreed before it
-//! happens. And [`between()`] two days of one dataset: what has changed since.
+//! Compares two datasets on one date, so that a boundary change can be agreed before it is made, or
+//! one dataset on two dates ([`compare_dates`]).
 //!
-//! Compared are areas by name and ground, the statistical areas that lie in them with their shares,
-//! practices field by field, memberships, and what is answered for each postcode, in their versions
-//! of that day. Nothing is rounded away but slivers thinner than the rounding of vertices to
-//! millimetres. Lineage, canaries and the manifest's words are not compared.
+//! The comparison covers areas by name and boundary, the statistical areas assigned to them with
+//! their shares, practices field by field, memberships, and the answer for each postcode, all in
+//! the versions of that date. Only slivers thinner than the rounding of vertices to millimetres are
+//! ignored. Lineage, golden queries and the text of the manifest are not compared.
 
 mod areas;
 mod between;
@@ -25,19 +25,19 @@ pub use records::{MembershipChange, PracticeChange};
 use crate::dataset::{Dataset, Manifest};
 use crate::index::{Index, IndexError};
 
-/// What became of something.
+/// The kind of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
     /// Only the new dataset has it.
     Added,
     /// Only the old dataset has it.
     Removed,
-    /// Both have it, and not alike.
+    /// Both datasets have it, with differences.
     Changed,
 }
 
 impl Change {
-    /// The word in files and JSON.
+    /// Returns the word for it in files and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Change::Added => "added",
@@ -47,31 +47,31 @@ impl Change {
     }
 }
 
-/// What differs between two datasets.
+/// The differences between two datasets on one date.
 #[derive(Debug)]
 pub struct Difference {
-    /// The day that was compared.
+    /// The date of the comparison.
     pub as_of: Date,
     /// Name and version of the old dataset.
     pub old: String,
     /// Name and version of the new one.
     pub new: String,
-    /// In order of layer and id.
+    /// Differences in areas, in order of layer and id.
     pub areas: Vec<AreaChange>,
-    /// The ground that went from one area to another, in order of layer and ids.
+    /// The geometries transferred from one area to another, in order of layer and ids.
     pub moved: Vec<MovedGround>,
-    /// In order of layer, area and statistical area.
+    /// Differences in assignments, in order of layer, area and statistical area.
     pub coverage: Vec<CoverageChange>,
-    /// In order of code.
+    /// Differences in practices, in order of code.
     pub practices: Vec<PracticeChange>,
-    /// In order of layer, group and member.
+    /// Differences in memberships, in order of layer, group and member.
     pub memberships: Vec<MembershipChange>,
-    /// In order of postcode.
+    /// Differences in postcodes and their answers, in order of postcode.
     pub postcodes: Vec<PostcodeChange>,
 }
 
 impl Difference {
-    /// That of a dataset to itself.
+    /// Returns the empty comparison of a dataset with itself.
     pub fn none(dataset: &Dataset, as_of: Date) -> Difference {
         let name = name(&dataset.manifest);
         Difference {
@@ -87,7 +87,7 @@ impl Difference {
         }
     }
 
-    /// Whether nothing differs.
+    /// Returns whether there are no differences.
     pub fn is_empty(&self) -> bool {
         self.areas.is_empty()
             && self.coverage.is_empty()
@@ -97,13 +97,13 @@ impl Difference {
     }
 }
 
-/// A dataset and what it answers.
+/// A dataset and its index.
 struct Side {
     dataset: Dataset,
     index: Index,
 }
 
-/// A dataset as it is on a day.
+/// A dataset on one date.
 #[derive(Clone, Copy)]
 struct View<'i> {
     index: &'i Index,
@@ -119,10 +119,10 @@ impl Side {
     }
 }
 
-/// What differs on the day.
+/// Compares two datasets on the date `as_of`.
 ///
 /// # Errors
-/// When a dataset contradicts itself and has no answers.
+/// If a dataset contradicts itself, so that no index can be built.
 pub fn diff(old: Dataset, new: Dataset, as_of: Date) -> Result<Difference, IndexError> {
     let side = |dataset: Dataset| {
         let index = Index::build(dataset.clone())?;

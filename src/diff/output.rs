@@ -1,4 +1,4 @@
-//! A difference as files: tables, moved ground, and a summary.
+//! Writes a comparison as files: tables, transferred geometries and a summary.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,8 @@ use super::{Answered, Change, Difference};
 use crate::dataset::table::written as table;
 use crate::geojson::write_feature;
 
-/// The files of a difference by name: `summary.json`, five tables, and `moved_ground.geojson`.
+/// Returns the files of a comparison by name: `summary.json`, five tables and
+/// `moved_ground.geojson`.
 pub fn files(difference: &Difference) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         (
@@ -24,7 +25,7 @@ pub fn files(difference: &Difference) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 impl Difference {
-    /// How much of what differs.
+    /// Returns the counts of differences as JSON.
     pub fn summary(&self) -> Value {
         let three = |changes: Vec<Change>| {
             let count = |wanted| changes.iter().filter(|change| **change == wanted).count();
@@ -62,7 +63,8 @@ impl Difference {
         })
     }
 
-    /// How many postcodes went from which area to which, by layer; the largest first.
+    /// Returns the number of postcodes that moved from one area to another, by layer, the largest
+    /// first. Changes of status are counted under `status`.
     pub fn postcode_moves(&self) -> Vec<(&'static str, String, String, usize)> {
         let mut moves = std::collections::BTreeMap::new();
         for change in &self.postcodes {
@@ -91,7 +93,7 @@ impl Difference {
     }
 }
 
-/// Square kilometres to the square metre.
+/// Rounds square kilometres to whole square metres.
 fn rounded(km2: f64) -> f64 {
     (km2 * 1e6).round() / 1e6
 }

@@ -1,4 +1,4 @@
-//! Postcodes and what is answered for them.
+//! Differences in postcodes and their answers.
 
 use jiff::civil::Date;
 
@@ -9,26 +9,26 @@ use crate::index::{Found, Index, Listing, Place, Query};
 /// The layers whose answers are compared.
 pub(super) const LAYERS: [Layer; 3] = [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubCommunity];
 
-/// A postcode that came or went, or is answered otherwise.
+/// A postcode that was added or removed, or that has a different answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostcodeChange {
-    /// Which.
+    /// The postcode.
     pub postcode: Postcode,
-    /// Whether it came, went or changed.
+    /// Whether it was added, removed or changed.
     pub change: Change,
-    /// What was answered.
+    /// The answer of the old dataset.
     pub old: Option<Answered>,
-    /// What is answered.
+    /// The answer of the new dataset.
     pub new: Option<Answered>,
 }
 
-/// What is answered for a postcode by residence.
+/// The answer for a postcode, by residence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
     /// The status.
     pub status: &'static str,
-    /// Ids of the ICC, the neighbourhood team and the sub-community; blank is none, in brackets
-    /// stands why it is not known.
+    /// The ids of the ICC, the neighbourhood team and the sub-community. Blank means none; a text
+    /// in brackets says why it is unknown.
     pub areas: [String; 3],
 }
 

@@ -1,4 +1,4 @@
-//! Practices and memberships.
+//! Differences in practices and memberships.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,35 +6,35 @@ use super::{Change, View};
 use crate::domain::{Layer, Member, OdsCode, Practice};
 use crate::index::Index;
 
-/// A practice that came or went, or one field of it that is not what it was.
+/// A practice that was added or removed, or one field of it that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PracticeChange {
     /// Its ODS code.
     pub code: OdsCode,
-    /// Its name, the new one where it has one.
+    /// Its name in the new dataset, or in the old one if it was removed.
     pub name: String,
-    /// Whether it came, went or changed.
+    /// Whether it was added, removed or changed.
     pub change: Change,
-    /// Which field changed; `icc` is the one of its patients.
+    /// The field that changed. `icc` is the ICC of its registered patients.
     pub field: Option<&'static str>,
-    /// What stood there.
+    /// The old value.
     pub old: String,
-    /// What stands there.
+    /// The new value.
     pub new: String,
 }
 
-/// A membership that came or went.
+/// A membership that was added or removed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MembershipChange {
     /// The group's layer.
     pub layer: Layer,
-    /// The group; `None` where the source names none.
+    /// The group; `None` if the source names none.
     pub group: Option<String>,
     /// The member's layer.
     pub member_layer: Layer,
     /// The member.
     pub member: String,
-    /// Whether it came or went.
+    /// Whether it was added or removed.
     pub change: Change,
 }
 

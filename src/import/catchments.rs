@@ -403,7 +403,7 @@ mod tests {
         assert_eq!(
             report.warnings,
             [
-                "parts of it overlap: 1 files (catchments.zip/A82002.geojson)",
+                "its parts overlap: 1 files (catchments.zip/A82002.geojson)",
                 "rings that ran the other way round were turned: 1 files (catchments.zip/A82003.geojson)",
             ]
         );
@@ -474,7 +474,7 @@ mod tests {
                     at("surgery.geojson", 1)
                 ),
                 (
-                    "a ring has at least four positions, and its last is its first",
+                    "a ring should have at least four positions, the last equal to the first",
                     at("A82007.geojson", 1)
                 ),
                 (

@@ -373,7 +373,7 @@ mod tests {
             .to_string();
         assert_eq!(
             error,
-            "a.shp: record 1 of its .dbf, column `id`: not text in the code page; its .cpg should name the right one"
+            "a.shp: record 1 of its .dbf, column `id`: the text is not valid in the code page; its .cpg should name the correct one"
         );
         let error = import(Some("Big5"), &dbf)
             .expect_err("not ours")
@@ -425,7 +425,7 @@ mod tests {
             .to_string();
         assert_eq!(
             error,
-            "a.shp: its .shp has 2 shapes and its .dbf 1 records; they should be as many"
+            "a.shp: its .shp has 2 shapes but its .dbf has 1 records; they should be equal"
         );
         assert!(import_parts(&one, &dbf).is_err());
     }
@@ -477,14 +477,14 @@ mod tests {
             (&[&lopsided[..]], "a ring crosses or touches itself"),
             (
                 &[&square[..4]],
-                "a ring has at least four positions, and its last is its first",
+                "a ring should have at least four positions, the last equal to the first",
             ),
             (
                 &[&[square[0], square[1], square[0]]],
-                "a ring has at least four positions, and its last is its first",
+                "a ring should have at least four positions, the last equal to the first",
             ),
             (&[], "a polygon without rings"),
-            (&[&square, &hole_outside], "a hole leaves its exterior ring"),
+            (&[&square, &hole_outside], "a hole extends outside its exterior ring"),
         ] {
             let text = geojson("", rings);
             let (_folder, path) = folder(&[("a.geojson", text.as_bytes())]);
@@ -603,7 +603,7 @@ mod tests {
         let path = folder.path().join("areas.geojson");
         fs::write(&path, collection.to_string()).expect("a file");
         let refused = read(&path, None).expect_err("a fault").to_string();
-        assert!(refused.ends_with("parts of it overlap"), "{refused}");
+        assert!(refused.ends_with("its parts overlap"), "{refused}");
         let (file, changed) = read_with_nested_parts(&path, None).expect("a valid area");
         assert_eq!(changed.len(), 1);
         let rings: Vec<usize> = file.features[0].polygons.iter().map(Vec::len).collect();

@@ -227,7 +227,7 @@ fn a_flipped_bit_in_any_file_of_the_committed_dataset_is_refused_by_name() {
         fs::write(folder.join(path), flipped).expect("a file");
         let error = dataset::read(&Files::Folder(folder.into())).expect_err("a bit is flipped");
         let expected = format!(
-            "`{}` does not have the SHA-256 that the manifest says: it was changed",
+            "`{}` does not have the SHA-256 in the manifest: it was changed",
             path.display()
         );
         assert_eq!(error.to_string(), expected);
@@ -317,7 +317,7 @@ fn a_table_that_contradicts_itself_is_refused_by_its_place() {
         &world().replace("postcodes.csv", "LA1 1AB", "LA1 1AA"),
         &[
             "postcodes.csv, line 3, column `postcode`: `LA1 1AA`",
-            "each once",
+            "without duplicates",
         ],
     );
     check_refused(
@@ -471,7 +471,9 @@ fn a_failed_build_names_the_place_and_leaves_the_old_folder_and_no_other() {
     );
     check_not_built(
         &copied().replace("source/resilience_groups.csv", "mb-kendal,", "mb-kendall,"),
-        &["source/resilience_groups.csv: member `mb-kendall` is not an area of the history or an earlier layer"],
+        &[
+            "source/resilience_groups.csv: member `mb-kendall` is not an area of the history or an earlier layer",
+        ],
     );
     check_not_built(
         &copied().replace(
@@ -479,7 +481,9 @@ fn a_failed_build_names_the_place_and_leaves_the_old_folder_and_no_other() {
             "E01019139,Barrow-in-Furness 010B,01K,mb-barrow-and-millom",
             "E01019138,Barrow-in-Furness 010B,01K,mb-kendal",
         ),
-        &["source/lsoa11_icc.csv: `E01019138` is assigned to `mb-barrow-and-millom` and to `mb-kendal`"],
+        &[
+            "source/lsoa11_icc.csv: `E01019138` is assigned to `mb-barrow-and-millom` and to `mb-kendal`",
+        ],
     );
     check_not_built(
         &copied().replace("source/lsoa11_icc.csv", "E01019138", "E01099999"),
