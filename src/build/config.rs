@@ -288,9 +288,9 @@ pub(super) struct Barrier {
     /// The local authority districts: names of LSOAs without their last word, such as
     /// `South Lakeland`.
     pub(super) districts: Vec<String>,
-    /// Only statistical areas whose centre is west of this easting, in metres.
+    /// Limits the rule to statistical areas whose centre is west of this easting, in metres.
     pub(super) west_of: Option<f64>,
-    /// Only statistical areas whose centre is not west of this easting, in metres.
+    /// Limits the rule to statistical areas whose centre is at or east of this easting, in metres.
     pub(super) from_easting: Option<f64>,
     /// The ids of the ICCs whose practices are excluded.
     pub(super) no_practices_of: Vec<String>,

@@ -43,8 +43,7 @@ use crate::domain::{
     Practice, Premises, StatedCount, Succession,
 };
 
-/// A dataset in memory, as read from its files. [`crate::index::Index::build`] builds the index of
-/// it.
+/// A dataset in memory, as read from its files. [`crate::index::Index::build`] indexes it.
 #[derive(Debug, Clone)]
 pub struct Dataset {
     /// The manifest.

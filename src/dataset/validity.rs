@@ -555,7 +555,7 @@ mod tests {
             &[vec![square(5, 5, 2), square(0, 0, 10)]],
             Some(HoleOutside),
         );
-        // A hole touches its exterior from outside.
+        // A hole touches its exterior from the outside.
         check(
             &[vec![square(0, 0, 10), vec![(10, 5), (12, 4), (12, 6)]]],
             Some(HoleOutside),
