@@ -139,7 +139,9 @@ impl Verified<'_> {
     }
 
     fn seen(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.seen.lock().expect("no thread panics while it holds the lock")
+        self.seen
+            .lock()
+            .expect("no thread panics while it holds the lock")
     }
 
     fn bytes(&self, path: &str) -> Result<Vec<u8>, DatasetError> {

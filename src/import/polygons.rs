@@ -484,7 +484,10 @@ mod tests {
                 "a ring should have at least four positions, the last equal to the first",
             ),
             (&[], "a polygon without rings"),
-            (&[&square, &hole_outside], "a hole extends outside its exterior ring"),
+            (
+                &[&square, &hole_outside],
+                "a hole extends outside its exterior ring",
+            ),
         ] {
             let text = geojson("", rings);
             let (_folder, path) = folder(&[("a.geojson", text.as_bytes())]);
