@@ -1,21 +1,23 @@
-//! A list of any length answered row for row: N rows in, N rows out, in the same order, the user's own
-//! columns byte for byte and ours after them.
+//! Batch look-ups: every input row gives exactly one output row, in the same order, with the user's
+//! own columns unchanged byte for byte and the output columns appended.
 //!
 //! ```text
-//!  bytes ──► Intake: packed how, which format, delimiter, columns ──► refused before any output
+//!  bytes ──► BatchInput: detects compression, format, delimiter, columns ──► errors, if any
 //!                 │
 //!                 ▼
-//!  Blocks of whole rows ──► a worker each: fields → look-up, kept → cells ──► written in turn
+//!  blocks of whole rows ──► workers: fields → look-up (cached) → cells ──► output, in order
 //! ```
 //!
-//! Rows are text (CSV, TSV, NDJSON) or columns (Parquet, Arrow: `columnar`).
+//! Rows are text (CSV, TSV, NDJSON) or columnar (Parquet, Arrow; see `columnar`).
 //!
-//! Nothing here opens a file: a list comes from any [`std::io::Read`] and goes to any
-//! [`std::io::Write`], so that a file, a pipe and a connection give the same bytes. Memory is bounded
-//! by the number of threads, whatever the number of rows; the bytes do not depend on the threads.
+//! Nothing in this module opens a file: input is any [`std::io::Read`] and output any
+//! [`std::io::Write`], so a file, a pipe and a connection give the same bytes. Memory use depends
+//! on the number of threads, not on the number of rows. The output bytes do not depend on the
+//! number of threads.
 //!
-//! An answer is put together from two parts that are worked out once and kept: what is known of a
-//! postcode, and what is known of a practice. `Index::locate` makes both, and says how they compare.
+//! An answer combines two parts that are computed once and cached: the cells that depend on the
+//! postcode, and the cells that depend on the practice. `Index::locate` computes both parts and
+//! their agreement.
 
 mod answers;
 mod blocks;
@@ -56,170 +58,170 @@ pub use roles::{NAMES, Named, PlaceColumns, Role, Roles};
 pub use run::{preview, run};
 pub use summary::{IccCount, Shortened, Summary};
 
-/// What is wanted of a list.
+/// The options of a batch.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The format; found out where it is `None`.
+    /// The format; detected if `None`.
     pub format: Option<Format>,
-    /// What stands between fields; found out where it is `None`.
+    /// The delimiter between fields; detected if `None`.
     pub delimiter: Option<Delimiter>,
-    /// The columns that the user names.
+    /// The columns that the user named.
     pub named: Named,
-    /// The day of the answers, for rows that have none of their own.
+    /// The as-of date of rows that have no date of their own.
     pub as_of: Date,
-    /// Our columns, in their order.
+    /// The output columns, in order.
     pub columns: Vec<Column>,
-    /// Whether the user's own cells are neutralised too, where a spreadsheet would run them.
+    /// Whether the user's own cells are escaped too if a spreadsheet would run them as formulas.
     pub excel_safe: bool,
-    /// How the answers are packed.
+    /// The compression of the output.
     pub compression: Compression,
-    /// What decoding may take.
+    /// The limits on decoding.
     pub limits: DecodeLimits,
 }
 
-/// The longest field that is looked at; a row with a longer one is a bad row.
+/// The length of the longest accepted field; a row with a longer field is a bad row.
 pub const FIELD_BYTES_MAX: usize = 64 << 10;
-/// A list with more columns is refused.
+/// The maximum number of columns of an input file.
 pub const COLUMNS_MAX: usize = 4_096;
 
-/// Why a list cannot be used. Nothing that stands in its rows is repeated.
+/// An error that stops a batch. Its message never repeats the content of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
-    /// Nothing in it.
-    #[error("it is empty: a line with the names of the columns comes first, then the rows")]
+    /// The input is empty.
+    #[error("it is empty: it must start with a header row that names the columns")]
     Empty,
-    /// Names of columns alone.
-    #[error("it has no rows, only the names of the columns")]
+    /// The input has a header row and no other rows.
+    #[error("it has no rows after the header row")]
     NoRows,
-    /// Something else than a list.
+    /// The input is in a format that is not supported.
     #[error("it is {what}, not CSV, TSV, NDJSON, Parquet or Arrow{hint}")]
     NotAList {
-        /// What.
+        /// The format or content that was recognised.
         what: &'static str,
-        /// What to do.
+        /// What the user can do about it.
         hint: &'static str,
     },
-    /// A Parquet file that does not come from a file.
+    /// A Parquet file whose source is not a seekable file.
     #[error(
-        "it is a Parquet file, which is read from its end: give the file itself, not standard input or a pipe"
+        "it is a Parquet file, which must be read from the end: give the file itself, not standard input or a pipe"
     )]
     NeedsFile,
-    /// A Parquet file or an Arrow stream that is none, or is broken.
+    /// The input is not the stated format, or uses a feature that is not supported.
     #[error("it cannot be read as {format}: {what}")]
     Unsound {
-        /// Which.
+        /// The format.
         format: Format,
-        /// What is wrong with it.
+        /// The problem.
         what: String,
     },
-    /// A Parquet file or an Arrow stream whose parts contradict each other.
-    #[error("it cannot be read as {format}: it is damaged: {cause}")]
+    /// A corrupt Parquet file or Arrow stream.
+    #[error("it cannot be read as {format}: it is corrupt: {cause}")]
     Damaged {
-        /// Which.
+        /// The format.
         format: Format,
-        /// Where it was noticed; it may quote names of columns.
+        /// The inconsistency; it may quote column names.
         cause: String,
     },
-    /// A column of a type that cannot hold what it should.
-    #[error("the column `{name}` holds {holds}, and {}", role.expected())]
+    /// A column whose type cannot represent its values.
+    #[error("the column `{name}` has type {holds}, but {}", role.expected())]
     WrongType {
-        /// What it would hold.
+        /// The role of the column.
         role: Role,
-        /// What it is called.
+        /// The name of the column.
         name: String,
-        /// Its type in Arrow.
+        /// Its Arrow data type.
         holds: String,
     },
-    /// Something is wanted that the format does not have.
-    #[error("{format} has no {what}")]
+    /// An option that does not apply to the format.
+    #[error("{format} does not support {what}")]
     NotThere {
         /// The format.
         format: Format,
-        /// What.
+        /// The option.
         what: &'static str,
     },
-    /// The first line holds a postcode.
-    #[error("its first line looks like a row: the names of the columns come first")]
+    /// The first row contains a postcode.
+    #[error("its first line looks like data: a header row is required")]
     NoNames,
-    /// Lines end with carriage returns alone.
-    #[error("its lines end with carriage returns alone: save it with LF or CRLF")]
+    /// Lines that end with a carriage return and no line feed.
+    #[error("its lines end with carriage returns only: save it with LF or CRLF line endings")]
     CarriageReturns,
-    /// Two delimiters would do.
-    #[error("its fields may be separated by {first} or by {second}: say which with --delimiter")]
+    /// Two delimiters are equally likely.
+    #[error("its delimiter may be {first} or {second}: specify one with --delimiter")]
     TwoDelimiters {
-        /// One.
+        /// The first candidate.
         first: Delimiter,
-        /// The other.
+        /// The second candidate.
         second: Delimiter,
     },
-    /// Two columns have one name. Columns are counted from 1.
+    /// Two columns with the same name. Column numbers start at 1.
     #[error("columns {first} and {second} have the same name")]
     SameName {
-        /// The one.
+        /// The number of the first column.
         first: usize,
-        /// The other.
+        /// The number of the second column.
         second: usize,
     },
-    /// It has been answered before.
-    #[error("it has a column `{column}` already: leave it out, for it would be there twice")]
+    /// The input already has one of the output columns.
+    #[error("it already has a column `{column}`: remove or rename it")]
     AlreadyThere {
-        /// Ours.
+        /// The name of the column.
         column: String,
     },
-    /// More columns than anybody has.
+    /// More than [`COLUMNS_MAX`] columns.
     #[error("it has more than {COLUMNS_MAX} columns")]
     TooManyColumns,
-    /// A column that is needed and not there.
+    /// A required column is missing.
     #[error(
-        "no column holds a {}: name it with {}{}", role.as_str(), role.argument(),
-        if matches!(role, Role::Postcode) { " (or the coordinates, or --registration-only; and --delimiter if the columns are not separated as it seems)" } else { "" }
+        "no {} column found: name it with {}{}", role.as_str(), role.argument(),
+        if matches!(role, Role::Postcode) { " (or the coordinates, or --registration-only; and --delimiter if the detected delimiter is wrong)" } else { "" }
     )]
     NoColumn {
-        /// What it would hold.
+        /// The role of the column.
         role: Role,
     },
-    /// A column that the user names and that is not there.
+    /// A column that the user named does not exist.
     #[error("{} `{name}`: no column has that name", role.argument())]
     NoSuchColumn {
-        /// What it would hold.
+        /// The role of the column.
         role: Role,
-        /// As the user names it.
+        /// The name that the user gave.
         name: String,
     },
-    /// Several columns would do.
-    #[error("{} may each hold the {}: say which with {}", quoted(names), role.as_str(), role.argument())]
+    /// Several columns match one role.
+    #[error("{} may each hold the {}: specify one with {}", quoted(names), role.as_str(), role.argument())]
     SeveralColumns {
-        /// What they would hold.
+        /// The role.
         role: Role,
-        /// What they are called.
+        /// The names of the columns.
         names: Vec<String>,
     },
-    /// Two ways to say where somebody lives.
+    /// The columns give the location in more than one way.
     #[error(
-        "it has a postcode and coordinates, or two kinds of coordinates: say which to use with --postcode-column, --lon-column and --lat-column, or --easting-column and --northing-column"
+        "it has a postcode and coordinates, or two kinds of coordinates: specify which to use with --postcode-column, --lon-column and --lat-column, or --easting-column and --northing-column"
     )]
     TwoPlaces,
-    /// A row longer than any.
+    /// A row longer than 1 MiB.
     #[error(
-        "the row that begins on line {line} is longer than a mebibyte: is a quotation mark not closed?"
+        "the row that starts on line {line} is longer than 1 MiB: is a quotation mark not closed?"
     )]
     RowTooLong {
-        /// Where.
+        /// The line on which the row starts.
         line: u64,
     },
-    /// The file ends between quotation marks.
-    #[error("the row that begins on line {line} has a quotation mark that is not closed")]
+    /// The input ends inside a quoted field.
+    #[error("the row that starts on line {line} has a quotation mark that is not closed")]
     OpenQuote {
-        /// Where.
+        /// The line on which the row starts.
         line: u64,
     },
-    /// It exceeds a limit on what it may claim, hold or become.
+    /// The input exceeds a limit.
     #[error("{0}")]
     TooMuch(Excess),
-    /// It cannot be read to its end.
+    /// Reading the input failed.
     #[error("reading failed: {0}")]
     Read(#[from] io::Error),
-    /// The answers cannot be written.
+    /// Writing the output failed.
     #[error("writing failed: {0}")]
     Write(io::Error),
 }

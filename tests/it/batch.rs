@@ -565,7 +565,7 @@ fn columns_that_leave_a_question_are_asked_about_and_nothing_is_repeated() {
     check("Airey,9990001111,x\nAirey,LA1 1PN,x\n", "--postcode-column");
     check(
         "Airey,LA1 1PN\nAirey,LA1 1PN\n",
-        "the names of the columns come first",
+        "a header row is required",
     );
     check("pcd,Post_Code\nLA1 1PN,LA1 1PN\n", "`pcd`, `Post_Code`");
     check("postcode,x,x\nLA1 1PN,1,2\n", "columns 2 and 3");
