@@ -1,4 +1,4 @@
-//! Answers blocks of rows.
+//! The worker of one thread: looks up the rows of a block and writes the output rows.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -23,14 +23,15 @@ use crate::domain::{Agreement, InvalidOdsCode, InvalidPostcode, OdsCode, Postcod
 use crate::index::{Index, Query};
 use crate::question::{Fields, LOCATE_FIELDS, Question};
 
-/// What all threads share.
+/// The state shared by all worker threads.
 pub(super) struct Shared<'i> {
     index: &'i Index,
     pub(super) layout: Layout,
     roles: Roles,
-    /// The names of the members that hold what we ask, in NDJSON, in the order of `Cells`.
+    /// The names of the JSON members that are read from NDJSON, in the order of
+    /// [`ColumnMapping::columns`].
     members: Vec<String>,
-    /// The number of fields of a row.
+    /// The number of fields in each row.
     width: usize,
     wanted: Wanted,
     excel_safe: bool,
@@ -39,20 +40,20 @@ pub(super) struct Shared<'i> {
     lives: Parts<Lives>,
     registered: Parts<Registered>,
     compared: Numbers,
-    /// The numbers of practices as they are written, by day.
+    /// The ids of practice codes as they are spelled in the input, per day.
     practices: RwLock<HashMap<(Practice, u16), u32>>,
-    /// The numbers of days.
+    /// The ids of dates.
     days: Mutex<HashMap<Date, u16>>,
 }
 
-/// What kept parts may take: those of every postcode of a region with every column, or those of Great
-/// Britain with the usual ones.
+/// The size limit of the cached cells: enough for every postcode of a region with all output
+/// columns, or for every postcode of Great Britain with the default ones.
 const LIVES_BYTES_MAX: usize = 24 << 20;
 const REGISTERED_BYTES_MAX: usize = 8 << 20;
-/// So many spellings of practices are kept.
+/// The maximum number of practice spellings that are cached.
 const PRACTICES_MAX: usize = 1 << 16;
 
-/// A practice's code as a row has it: short texts alone, of which there are few.
+/// A practice code as it is spelled in a row. Only short spellings are cached.
 type Practice = u128;
 
 impl<'i> Shared<'i> {
@@ -84,7 +85,7 @@ impl<'i> Shared<'i> {
 }
 
 impl Shared<'_> {
-    /// The user's names of columns, as they are written.
+    /// Writes the user's header row.
     pub(super) fn user_names(&self, names: &[u8], out: &mut Vec<u8>) {
         match self.layout.encoding {
             Encoding::Csv(delimiter) if self.excel_safe => {
@@ -97,23 +98,23 @@ impl Shared<'_> {
     }
 }
 
-/// Answers rows, one thread's share of them.
+/// The worker of one thread.
 pub(super) struct Worker<'s, 'i> {
     shared: &'s Shared<'i>,
-    /// All but the rows that are counted by part.
+    /// Counts of everything except the rows that are counted per cached part.
     pub(super) tally: Tally,
-    /// The rows of each part that is kept.
+    /// The number of rows per id of a cached part.
     lives_count: Vec<u64>,
     registered_count: Vec<u64>,
     lives: Vec<Arc<Lives>>,
     registered: Vec<Arc<Registered>>,
-    /// Practices seen of late, by their text.
+    /// Recently used practices, by a hash of their spelling.
     recent: Vec<Recent>,
     not_asked: Held<Registered>,
-    /// How a residence and a registration compare, by the numbers of all that it depends on.
+    /// The index in [`AGREEMENTS`], by the agreement keys of a residence and a registration.
     agreements: HashMap<(usize, usize), usize>,
-    /// The same for low numbers, of which a region has some dozens: the number of the agreement and
-    /// 1, or 0 where it is not known yet.
+    /// The same for low keys, of which a region has some dozens: the index plus 1, or 0 if it is
+    /// not known yet.
     low_agreements: Box<[[u8; LOW]; LOW]>,
     days: HashMap<Vec<u8>, Option<Day>>,
     ends: Vec<usize>,
@@ -127,23 +128,24 @@ struct Recent {
     number: u32,
 }
 
-/// As many practices as a list of a whole region has.
+/// As many practices as the patients of a whole region are registered with.
 const RECENT: usize = 1 << RECENT_BITS;
 const RECENT_BITS: u32 = 10;
-/// The longest text of a practice that is kept.
+/// The length of the longest practice spelling that is cached.
 const PRACTICE_BYTES_MAX: usize = 15;
-/// So many texts of days are kept, of up to so many bytes: a day has ten.
+/// The maximum number of date spellings that are cached, and their maximum length; a date has 10
+/// bytes.
 const DAY_TEXTS_MAX: usize = 1 << 14;
 const DAY_BYTES_MAX: usize = 16;
 
-/// A day, and its number where it has one.
+/// A date, and its id if it has one.
 #[derive(Debug, Clone, Copy)]
 struct Day {
     date: Date,
     number: Option<u16>,
 }
 
-/// A part that is kept, or was made for one row.
+/// Cells from the cache, or computed for one row.
 enum Held<T> {
     Kept(usize),
     Fresh(Arc<T>),
@@ -158,28 +160,28 @@ impl<T> Held<T> {
     }
 }
 
-/// What a row asks.
+/// The look-up that a row requests.
 struct Cells<'r> {
     place: PlaceAsked,
-    /// By what the answer to it is kept.
+    /// The key under which the answer is cached.
     key: Option<Key>,
-    /// The number of the answer, where it was known when it was looked for.
+    /// The id of the cached residence cells, if they were cached when the group was looked up.
     known: Option<u32>,
-    /// None where the list has no such column.
+    /// `None` if the input has no practice column.
     practice: Option<&'r [u8]>,
     day: Day,
 }
 
-/// A row of CSV that was read and not yet answered.
+/// A CSV row that was parsed but not answered yet.
 struct AskedRow {
-    /// Without its line ending.
+    /// Excludes the line ending.
     text: Range<usize>,
-    /// After its line ending.
+    /// Includes the line ending.
     end: usize,
     cells: Result<CsvCells, String>,
 }
 
-/// The same as [`Cells`], with the place of the practice's field in the row.
+/// The same as [`RowQuery`], with the byte range of the practice field in the row.
 struct CsvCells {
     place: PlaceAsked,
     key: Option<Key>,
@@ -188,7 +190,7 @@ struct CsvCells {
     day: Day,
 }
 
-/// So many rows are looked up at a time.
+/// The number of rows that are looked up together.
 const GROUP: usize = 32;
 
 impl<'s, 'i> Worker<'s, 'i> {
@@ -218,7 +220,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         }
     }
 
-    /// The numbers of all rows that it answered.
+    /// The counts of all rows that this worker answered.
     pub(super) fn into_tally(mut self) -> Tally {
         for (part, rows) in self.lives.iter().zip(self.lives_count) {
             self.tally.lives(part, rows);
@@ -229,7 +231,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         self.tally
     }
 
-    /// Adds the rows of a block, answered.
+    /// Answers the rows of a block and appends the output rows to `out`.
     pub(super) fn answer(&mut self, block: &Block, out: &mut Vec<u8>) {
         self.tally.shortened_numbers(&block.bytes, block.first_line);
         let mut line = Line {
@@ -248,8 +250,8 @@ impl<'s, 'i> Worker<'s, 'i> {
         }
     }
 
-    /// Answers a group of rows: reads all of them, looks all of them up, writes all of them. The
-    /// look-ups do not wait for each other, so that the memory's slowness is paid once a group.
+    /// Answers a group of rows: parses all of them, looks all of them up, then writes all of them.
+    /// The look-ups are independent, so their cache misses overlap.
     fn csv_rows(
         &mut self,
         block: &Block,
@@ -273,7 +275,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         }
         for asked in &group {
             let known = asked.cells.as_ref().ok().and_then(|row| row.known);
-            // Asks the memory for the answer before it is needed.
+            // Prefetches the cached cells.
             std::hint::black_box(
                 known.map(|number| Some(self.lives.get(number as usize)?.texts.touch())),
             );
@@ -293,7 +295,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         self.group = group;
     }
 
-    /// Finds and reads the cells of a row that say what is asked.
+    /// Parses the fields of a row that the look-up needs.
     fn read(&mut self, block: &Block, start: usize, row: Row, delimiter: Delimiter) -> AskedRow {
         let (text, _) = without_line_ending(&block.bytes[start..row.end]);
         let mut ends = std::mem::take(&mut self.ends);
@@ -314,7 +316,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         }
     }
 
-    /// Reads the cells of a row of so many fields; `ends` holds where those that are read end.
+    /// Parses a row of `fields` fields; `ends` holds the end of every selected field.
     fn read_fields(
         &mut self,
         row: &[u8],
@@ -326,7 +328,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         if fields != shared.width {
             let word = if fields == 1 { "field" } else { "fields" };
             let width = shared.width;
-            return Err(format!("{fields} {word}, and the first line names {width}"));
+            return Err(format!("{fields} {word}, but the header row has {width}"));
         }
         let is_long = row.len() > FIELD_BYTES_MAX
             && (0..ends.len()).any(|at| field(ends, at, delimiter).len() > FIELD_BYTES_MAX);
@@ -355,7 +357,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         })
     }
 
-    /// Adds a row that could be read.
+    /// Writes the output row of a row that was parsed.
     fn csv_row(&mut self, text: &[u8], row: &CsvCells, delimiter: Delimiter, out: &mut Vec<u8>) {
         if self.shared.excel_safe {
             let mut ends = Vec::new();
@@ -388,7 +390,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         for row in rows {
             let (text, ending) = without_line_ending(&block.bytes[start..row.end]);
             if text.trim_ascii().is_empty() {
-                // Not a row.
+                // A blank line is not a row.
                 out.extend_from_slice(text);
             } else {
                 self.tally.rows += 1;
@@ -405,7 +407,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         let shared = self.shared;
         let members: Vec<&str> = shared.members.iter().map(String::as_str).collect();
         let texts = ndjson::texts(row, &members).map_err(|ndjson::NoObject| {
-            "not one JSON object whose members of interest are texts or numbers".to_string()
+            "not a JSON object whose members used here are text or numbers".to_string()
         })?;
         let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
         let cells = self.cells_of(&texts)?;
@@ -413,7 +415,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         Ok(())
     }
 
-    /// What the texts of a row ask, which are in the order of [`Roles::columns`].
+    /// Parses the texts of a row, which are in the order of [`ColumnMapping::columns`].
     fn cells_of<'r>(&mut self, texts: &[&'r [u8]]) -> Result<Cells<'r>, String> {
         let shared = self.shared;
         let mut texts = texts.iter().copied();
@@ -436,8 +438,8 @@ impl<'s, 'i> Worker<'s, 'i> {
         })
     }
 
-    /// Adds our cells alone to a row whose texts are at hand, in the order of [`Roles::columns`]. A bad
-    /// row is told by its number.
+    /// Appends only the output cells of a row whose texts are given in the order of
+    /// [`ColumnMapping::columns`]. A bad row is reported by its row number.
     pub(super) fn answer_texts(&mut self, texts: &[&[u8]], number: u64, out: &mut Vec<u8>) {
         self.tally.rows += 1;
         let is_long = texts.iter().any(|text| text.len() > FIELD_BYTES_MAX);
@@ -460,7 +462,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         self.tally.bad_line(number);
     }
 
-    /// Adds a row of the right width, with the reason why it is not answered.
+    /// Writes a bad row, padded or cut to the width of the header row, with the reason.
     fn bad_row(&mut self, row: &[u8], line: u64, fault: &str, out: &mut Vec<u8>) {
         self.count_bad(line);
         let reason = &format!("line {line}: {fault}");
@@ -489,7 +491,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         layout.bad_row(out, reason);
     }
 
-    /// Adds our cells.
+    /// Appends the output cells of a row.
     fn answer_row(&mut self, cells: &Cells<'_>, out: &mut Vec<u8>) {
         let lives = self.lives(cells);
         let registered = match cells.practice {
@@ -565,7 +567,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         }
     }
 
-    /// By what the answer is kept; a coordinate's is not.
+    /// Returns the cache key of a location. Coordinates are not cached.
     fn key(&self, asked: &PlaceAsked, day: Day) -> Option<Key> {
         let day = day.number?;
         Some(match asked {
@@ -639,7 +641,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         )
     }
 
-    /// The number of the word for how the two compare.
+    /// Returns the index in [`AGREEMENTS`] of how the residence and the registration compare.
     fn agreement(
         &mut self,
         lives: &Held<Lives>,
@@ -665,7 +667,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         number
     }
 
-    /// The day of a row.
+    /// Parses the as-of date of a row.
     fn day(&mut self, text: Option<&[u8]>) -> Result<Day, String> {
         let usual = Day {
             date: self.shared.as_of,
@@ -687,7 +689,7 @@ impl<'s, 'i> Worker<'s, 'i> {
                 day
             }
         };
-        known.ok_or_else(|| "the day is not written as in 2026-04-01".into())
+        known.ok_or_else(|| "the date is not in the form 2026-04-01".into())
     }
 
     fn numbered(&self, date: Date) -> Day {
@@ -706,7 +708,7 @@ impl<'s, 'i> Worker<'s, 'i> {
     }
 }
 
-/// See `Worker::low_agreements`.
+/// The size of `BatchWorker::agreement_table`.
 const LOW: usize = 64;
 
 fn count(counts: &mut Vec<u64>, number: usize) {
@@ -720,7 +722,7 @@ fn grow<T: Default + Clone>(list: &mut Vec<T>, length: usize) {
     }
 }
 
-/// Makes sure that a thread's own list has the part of that number.
+/// Ensures that the thread's own copy contains the value with this id, and returns its index.
 fn own_number<T: Eq + Hash>(parts: &Parts<T>, own: &mut Vec<Arc<T>>, number: u32) -> usize {
     let number = number as usize;
     if number >= own.len() {
@@ -729,7 +731,7 @@ fn own_number<T: Eq + Hash>(parts: &Parts<T>, own: &mut Vec<Arc<T>>, number: u32
     number
 }
 
-/// A text that is short enough to be looked up as a number. No text has the greatest number.
+/// Encodes a text of up to 15 bytes as an integer key. No text gets the greatest key.
 fn practice_key(text: &[u8]) -> Option<Practice> {
     let length = u8::try_from(text.len()).ok()?;
     let mut bytes = [0; 16];
@@ -741,7 +743,7 @@ fn practice_key(text: &[u8]) -> Option<Practice> {
     Some(Practice::from_le_bytes(bytes))
 }
 
-/// Where a practice stands among those seen of late.
+/// Returns the slot of a practice in `BatchWorker::recent_practices`.
 fn recent_at(practice: Practice, day: u16) -> usize {
     let half = |at: usize| {
         let bytes = practice.to_le_bytes();
@@ -762,12 +764,13 @@ fn practice_asked(text: &[u8]) -> Result<OdsCode, InvalidOdsCode> {
 fn postcode_asked(text: &[u8]) -> PlaceAsked {
     PlaceAsked::Postcode(match std::str::from_utf8(text) {
         Ok(text) => text.parse::<Postcode>(),
-        // The sign for what is no character is none of a postcode either.
+        // No postcode contains the replacement character.
         Err(_) => String::from_utf8_lossy(text).parse(),
     })
 }
 
-/// The coordinates of a row, read and judged as those of one question. Two empty ones are missing.
+/// Parses the coordinates of a row by the same rules as a single look-up. If either is empty, the
+/// position is missing.
 fn position_asked(names: [&str; 2], texts: [&[u8]; 2]) -> PlaceAsked {
     let texts = texts.map(|text| String::from_utf8_lossy(text).trim().to_string());
     if texts.iter().any(String::is_empty) {
@@ -779,7 +782,7 @@ fn position_asked(names: [&str; 2], texts: [&[u8]; 2]) -> PlaceAsked {
     PlaceAsked::of_position(place)
 }
 
-/// How the two compare, by asking both at once.
+/// Computes the agreement by looking up the residence and the registration together.
 fn agreement_of(index: &Index, cells: &Cells<'_>) -> Agreement {
     let query = Query {
         place: cells.place.place(),
@@ -811,7 +814,7 @@ fn notes(
     layout.encoding.list(out, "catchment_notes", words);
 }
 
-/// The user's fields, so that a spreadsheet runs none of them.
+/// Writes the user's fields, escaped so that a spreadsheet does not run them as formulas.
 fn safe_fields(row: &[u8], ends: &[usize], delimiter: Delimiter, out: &mut Vec<u8>) {
     for at in 0..ends.len() {
         if at > 0 {
@@ -821,14 +824,15 @@ fn safe_fields(row: &[u8], ends: &[usize], delimiter: Delimiter, out: &mut Vec<u
     }
 }
 
-/// Counts lines no further than they are asked for.
+/// A lazy line counter: it counts line feeds only as far as a line number is requested.
 struct Line {
     number: u64,
     counted_to: usize,
 }
 
 impl Line {
-    /// The line on which the byte stands. Bytes are asked for in order.
+    /// Returns the line that contains the byte at offset `at`. Offsets must not decrease between
+    /// calls.
     fn at(&mut self, bytes: &[u8], at: usize) -> u64 {
         self.number += memchr_iter(b'\n', &bytes[self.counted_to..at]).count() as u64;
         self.counted_to = at;

@@ -1,4 +1,4 @@
-//! Half an answer as cells of a table: what depends on a postcode alone, or on a practice alone.
+//! Rows of the look-up tables: the cells that depend only on the postcode, or only on the practice.
 
 use jiff::civil::Date;
 
@@ -10,19 +10,20 @@ use super::parts::{Lives, PlaceAsked, Registered, Texts};
 use crate::domain::{OdsCode, Postcode};
 use crate::index::Index;
 
-/// Makes halves of answers.
+/// Computes the rows of one look-up table.
 pub(crate) struct Halves<'i> {
     index: &'i Index,
     layout: Layout,
     compared: Numbers,
 }
 
-/// The cells of a half on a day, in [`Encoding::Columns`].
+/// The cells of one row for one date, in [`CellFormat::LengthPrefixed`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Half(Texts);
 
 impl<'i> Halves<'i> {
-    /// What a postcode alone says, without what every row of it would repeat or only its asker knows.
+    /// The table of postcodes. It has no columns that are the same in every row of a postcode, or
+    /// that depend on the input.
     pub(crate) fn of_postcodes(index: &'i Index) -> Halves<'i> {
         Halves::new(index, |column| match column {
             Column::Place(PlaceFact::Postcode | PlaceFact::Suggestion | PlaceFact::AsOf) => false,
@@ -33,7 +34,7 @@ impl<'i> Halves<'i> {
         })
     }
 
-    /// What the code of a practice alone says.
+    /// The table of practices.
     pub(crate) fn of_practices(index: &'i Index) -> Halves<'i> {
         Halves::new(index, |column| {
             matches!(column, Column::Registration(..) | Column::Practice(_))
@@ -50,19 +51,19 @@ impl<'i> Halves<'i> {
         }
     }
 
-    /// The columns of a half, in the order of its cells; two reasons follow them.
+    /// Returns the columns of a row, in the order of its cells; two reasons follow them.
     pub(crate) fn columns(&self) -> &[Column] {
         &self.layout.columns
     }
 
-    /// The half of a postcode on a day.
+    /// Computes the row of a postcode for a date.
     pub(crate) fn of_postcode(&self, postcode: Postcode, day: Date) -> Half {
         let asked = PlaceAsked::Postcode(Ok(postcode));
         let (index, layout) = (self.index, &self.layout);
         Half(Lives::new(index, layout, &self.compared, &asked, day).texts)
     }
 
-    /// The half of a practice's code on a day.
+    /// Computes the row of a practice code for a date.
     pub(crate) fn of_practice(&self, code: OdsCode, day: Date) -> Half {
         let (index, layout) = (self.index, &self.layout);
         Half(Registered::new(index, layout, &self.compared, Ok(code), day).texts)
@@ -70,9 +71,10 @@ impl<'i> Halves<'i> {
 }
 
 impl Half {
-    /// Adds its cells: those of the columns, why something is not known, and why groups are not.
+    /// Appends the cells of the columns, then the reason why something is not known, and the same
+    /// for resilience groups.
     pub(crate) fn put(&self, row: &mut Vec<u8>) {
-        // Its columns stand next to each other and are one run.
+        // The columns are adjacent in the layout, so they are a single run.
         row.extend_from_slice(self.0.run(0));
         for reason in [self.0.reason(), self.0.groups_reason()] {
             put_cell(row, Some(reason).filter(|it| !it.is_empty()));

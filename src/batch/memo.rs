@@ -1,4 +1,4 @@
-//! Answers that were worked out before, shared by all threads and bounded.
+//! Bounded caches of computed answers, shared by all threads.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,33 +7,36 @@ use std::sync::{Arc, RwLock};
 
 use crate::domain::Postcode;
 
-/// A slot holds a key of 46 bits and a number of 18: a look-up is one load, and needs no lock.
+/// A slot holds a key of 46 bits and an id of 18 bits, so that a look-up is one load and takes no
+/// lock.
 const NUMBER_BITS: u32 = 18;
 const KEY_MASK: u64 = (1 << (64 - NUMBER_BITS)) - 1;
-/// A day's number takes 12 bits of the key, the postcode 34.
+/// Of the key, the day's id takes 12 bits and the postcode 34.
 const POSTCODE_BITS: u32 = 34;
-/// So many days are told apart; rows of others are answered without the memo.
+/// The maximum number of dates with an id; answers for other dates are not cached.
 pub(super) const DAYS_MAX: usize = 1 << 12;
-/// So many answers are kept.
+/// The maximum number of cached values.
 const NUMBERS_MAX: usize = 1 << NUMBER_BITS;
-/// Slots that are looked at for a key.
+/// The number of slots that are checked for a key.
 const PROBES: usize = 8;
-/// 16 MiB: room for every live postcode of Great Britain.
+/// 16 MiB: enough for every live postcode of Great Britain.
 const SLOTS_MAX: usize = 1 << 21;
 const SLOTS_MIN: usize = 1 << 14;
 
-/// From a postcode and a day to the number of its answer. It may forget, and is never wrong.
+/// A lossy cache that maps a postcode and a date to the id of the answer. Entries may be evicted
+/// but are never wrong.
 pub(super) struct Known {
     buckets: Vec<Bucket>,
 }
 
-/// The slots in which a key may be: a cache line.
+/// The slots that may hold a key: one cache line.
 #[derive(Default)]
 #[repr(align(64))]
 struct Bucket([AtomicU64; PROBES]);
 
 impl Known {
-    /// With room for so many postcodes: from half to all of the slots are used.
+    /// Creates a cache for this many postcodes, sized so that half to all of the slots will be
+    /// used.
     pub(super) fn new(postcodes: usize) -> Known {
         let slots = postcodes.next_power_of_two().clamp(SLOTS_MIN, SLOTS_MAX);
         Known {
@@ -41,7 +44,7 @@ impl Known {
         }
     }
 
-    /// The number of the answer to a key.
+    /// Returns the id of the cached answer.
     pub(super) fn get(&self, key: Key) -> Option<u32> {
         self.bucket(key)
             .iter()
@@ -50,7 +53,7 @@ impl Known {
             .map(|slot| u32::try_from(slot >> (64 - NUMBER_BITS)).expect("18 bits"))
     }
 
-    /// Remembers it, if need be in place of another.
+    /// Inserts an entry, evicting another one if the bucket is full.
     pub(super) fn put(&self, key: Key, number: u32) {
         let entry = key.0 | (u64::from(number) << (64 - NUMBER_BITS));
         let bucket = self.bucket(key);
@@ -61,17 +64,18 @@ impl Known {
     }
 
     fn bucket(&self, key: Key) -> &[AtomicU64; PROBES] {
-        // The high bits of a product are well mixed.
+        // The high bits of the product are well mixed.
         let at = usize::try_from(key.hash() >> 20).expect("44 bits") & (self.buckets.len() - 1);
         &self.buckets[at].0
     }
 }
 
-/// A postcode, or a text that is none, and a day. Never zero, which is a free slot.
+/// A cache key: a postcode, or a kind of text that is not a postcode, and a date. Never zero: zero
+/// marks a free slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key(u64);
 
-/// What a text says that is no postcode.
+/// A kind of text that is not a postcode.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum NoPostcode {
     Missing,
@@ -80,7 +84,7 @@ pub(super) enum NoPostcode {
     NotAsked,
 }
 
-/// More than the number of any postcode: 37^4 outward codes of 6,760 inward ones.
+/// The number of encodable postcodes: 37^4 outward codes, each with 6,760 inward codes.
 const POSTCODES: u64 = 37 * 37 * 37 * 37 * 6_760;
 
 impl Key {
@@ -115,7 +119,7 @@ fn symbol(byte: u8) -> u64 {
     }
 }
 
-/// Parts of answers by number, each kept once.
+/// An append-only store of values that assigns each distinct value an id.
 pub(super) struct Parts<T> {
     kept: RwLock<Kept<T>>,
     bytes_max: usize,
@@ -139,7 +143,7 @@ impl<T: Eq + Hash> Parts<T> {
         }
     }
 
-    /// Keeps a part; its number. `None` where there is no room for another.
+    /// Stores a value and returns its id, or returns `None` if there is no space for it.
     pub(super) fn keep(&self, part: &Arc<T>, size_bytes: usize) -> Option<u32> {
         let mut kept = self.kept.write().expect(UNPOISONED);
         if let Some(number) = kept.numbers.get(part) {
@@ -155,19 +159,19 @@ impl<T: Eq + Hash> Parts<T> {
         Some(number)
     }
 
-    /// Adds to a thread's own list the parts that are not in it yet.
+    /// Appends the values that a thread's own copy does not have yet.
     pub(super) fn copy_to(&self, own: &mut Vec<Arc<T>>) {
         let kept = self.kept.read().expect(UNPOISONED);
         own.extend(kept.all[own.len()..].iter().cloned());
     }
 }
 
-/// Texts by number, each kept once. There are few.
+/// The same for texts, without a size limit: there are few of them.
 #[derive(Default)]
 pub(super) struct Numbers(RwLock<HashMap<String, usize>>);
 
 impl Numbers {
-    /// The number of a text: from 0 up, the same each time.
+    /// Returns the id of a text; ids count from 0 and the same text always has the same id.
     pub(super) fn of(&self, text: &str) -> usize {
         if let Some(number) = self.0.read().expect(UNPOISONED).get(text) {
             return *number;

@@ -1,5 +1,5 @@
-//! The two parts of an answer that do not depend on each other: where somebody lives, and where they
-//! are registered. Each is asked of `Index::locate` and put into cells.
+//! The two independent parts of an answer: the cells of the residence and the cells of the
+//! registration. Each part is looked up with `Index::locate` and written as cells.
 
 use std::borrow::Cow;
 
@@ -16,15 +16,16 @@ use crate::index::{
 };
 use crate::question::InvalidQuestion;
 
-/// Cells that are ready to be written, in runs, and after them two reasons.
+/// Cells in their written form, grouped into runs, followed by two reasons.
 ///
-/// All in one piece, for what is spread over memory is waited for again and again: how many texts
-/// there are and where each ends, in four bytes each, then the texts.
+/// All of it is in one allocation, to avoid cache misses: the number of texts and the end of each
+/// text, in four bytes each, followed by the texts.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Texts(Box<[u8]>);
 
 impl Texts {
-    /// Of runs of cells; why something is not known, and why groups are not.
+    /// Stores runs of cells, the reason why something is not known, and the same for resilience
+    /// groups.
     pub(super) fn new(runs: Vec<Vec<u8>>, reason: &str, groups_reason: &str) -> Texts {
         let reasons = [reason, groups_reason].map(|it| it.as_bytes().to_vec());
         let texts: Vec<Vec<u8>> = runs.into_iter().chain(reasons).collect();
@@ -43,7 +44,7 @@ impl Texts {
         Texts(bytes.into())
     }
 
-    /// The run of that number.
+    /// Returns the run at `index`.
     pub(super) fn run(&self, number: usize) -> &[u8] {
         let start = match number {
             0 => (self.number(0) + 1) * NUMBER_BYTES,
@@ -52,17 +53,17 @@ impl Texts {
         &self.0[start..self.number(number + 1)]
     }
 
-    /// Why something is not known.
+    /// Returns the reason why something is not known; empty if there is none.
     pub(super) fn reason(&self) -> &[u8] {
         self.run(self.number(0) - 2)
     }
 
-    /// Why groups are not known.
+    /// Returns the reason why the resilience groups are not known; empty if there is none.
     pub(super) fn groups_reason(&self) -> &[u8] {
         self.run(self.number(0) - 1)
     }
 
-    /// Reads a little of it: the memory brings it nearer.
+    /// Reads the first byte, so that the processor fetches its cache line early.
     pub(super) fn touch(&self) -> u8 {
         self.0[0]
     }
@@ -79,35 +80,36 @@ impl Texts {
 
 const NUMBER_BYTES: usize = 4;
 
-/// What is known of where somebody lives.
+/// The cells that depend on the residence.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Lives {
     pub(super) texts: Texts,
-    /// The number of its word in [`STATUSES`].
+    /// The index of its status in [`STATUSES`].
     pub(super) status: usize,
-    /// The number of all that the comparison with a registration depends on.
+    /// The id of everything on which the agreement with a registration depends.
     pub(super) compared: usize,
     /// The Integrated Care Communities: id and name.
     pub(super) icc: Vec<(String, String)>,
     pub(super) is_not_yet_introduced: bool,
 }
 
-/// What is known of where somebody is registered.
+/// The cells that depend on the registration.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Registered {
     pub(super) texts: Texts,
-    /// The number of all that the comparison with a residence depends on.
+    /// The id of everything on which the agreement with a residence depends.
     pub(super) compared: usize,
     /// The Integrated Care Communities: id and name.
     pub(super) icc: Vec<(String, String)>,
-    /// Whether it leads to a community, whose groups then count before those of the residence.
+    /// Whether the practice belongs to a community, whose groups then take precedence over those of
+    /// the residence.
     pub(super) has_community: bool,
     pub(super) closes_on: bool,
-    /// The postcodes of the practice's buildings.
+    /// The postcodes of the practice's premises, sorted.
     pub(super) addresses: Vec<Postcode>,
 }
 
-/// Every status of a row, in the order of summaries.
+/// Every status of a row, in the order of the summary.
 pub(super) const STATUSES: [&str; 12] = [
     "located",
     "terminated",
@@ -123,13 +125,13 @@ pub(super) const STATUSES: [&str; 12] = [
     super::layout::BAD_ROW,
 ];
 
-/// What a row says of where somebody lives.
+/// The location that a row gives.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum PlaceAsked {
     Postcode(Result<Postcode, InvalidPostcode>),
-    /// Coordinates, or the word for what is wrong with them.
+    /// Coordinates, or the code of the error in them.
     Position(Result<Place, &'static str>),
-    /// Nothing: only the registration is asked about.
+    /// None: only the registration is looked up.
     Nothing,
 }
 
@@ -138,7 +140,7 @@ impl PlaceAsked {
         PlaceAsked::Position(made.map_err(|fault| fault.code()))
     }
 
-    /// The place, where the text makes one.
+    /// Returns the locator, if the row gives a valid location.
     pub(super) fn place(&self) -> Option<Place> {
         match *self {
             PlaceAsked::Postcode(Ok(postcode)) => Some(Place::Postcode(postcode)),
@@ -147,7 +149,7 @@ impl PlaceAsked {
         }
     }
 
-    /// The status of a text that makes no place, and why it makes none.
+    /// Returns the status and the reason of a row that gives no valid location.
     fn fault(&self) -> Option<(&'static str, String)> {
         let (status, why) = match *self {
             PlaceAsked::Postcode(Err(InvalidPostcode::Missing)) => ("missing", "missing".into()),
@@ -210,7 +212,7 @@ impl Lives {
                 cell.shown(out, name, asked.suggestion());
             }
             Column::Place(fact) => cell.place(out, name, &answer, fact),
-            _ => unreachable!("the column does not depend on the place"),
+            _ => unreachable!("the column does not depend on the residence"),
         });
         let reason = match fault {
             Some((_, why)) => format!("residence:{why}"),
@@ -233,7 +235,7 @@ impl Lives {
 }
 
 impl Registered {
-    /// For a list that has no column of practices.
+    /// The cells of a row of an input file without a practice column.
     pub(super) fn not_asked(layout: &Layout, numbers: &Numbers) -> Registered {
         let runs = layout.runs(&layout.registration, |out, _, name| {
             layout.encoding.none(out, name);
@@ -263,7 +265,7 @@ impl Registered {
         let registration = answer
             .registration
             .as_ref()
-            .expect("a practice was asked about");
+            .expect("the query has a practice");
         let cell = Cell {
             encoding: layout.encoding,
         };
@@ -276,7 +278,7 @@ impl Registered {
             Column::Practice(fact) => {
                 cell.practice(out, name, registration.practice.as_ref(), fact);
             }
-            _ => unreachable!("the column does not depend on the practice"),
+            _ => unreachable!("the column does not depend on the registration"),
         });
         let found = registration.practice.as_ref();
         let mut addresses: Vec<Postcode> = found
@@ -309,10 +311,10 @@ impl Registered {
     }
 }
 
-/// About what a kept part takes beside its texts.
+/// The approximate size of cached cells without their texts.
 const PART_BYTES: usize = 300;
 
-/// Writes cells.
+/// A writer of cells.
 #[derive(Clone, Copy)]
 struct Cell {
     encoding: Encoding,
@@ -324,7 +326,7 @@ impl Cell {
         self.encoding.text(out, name, &text);
     }
 
-    /// The areas, practices or groups of a layer.
+    /// Writes the areas, practices or resilience groups of a layer.
     fn layer(
         self,
         out: &mut Vec<u8>,
@@ -338,7 +340,7 @@ impl Cell {
             .find(|(id, _)| *id == layer)
             .map(|(_, found)| found)
         {
-            // One at a time, but for a boundary that two share.
+            // More than one area only if the point is on a shared boundary.
             Some(Found::Areas(areas)) => {
                 let texts: Vec<Cow<'_, str>> = areas.iter().map(|it| area_text(it, text)).collect();
                 self.encoding.text(out, name, &texts.join(SEPARATOR));
@@ -357,7 +359,7 @@ impl Cell {
                         Text::Id => &group.area.id,
                         Text::Name => &group.area.name,
                     };
-                    // One may be come to through two members.
+                    // Two members may belong to the same group.
                     if !seen.contains(&shown.as_str()) {
                         seen.push(shown);
                     }
@@ -365,7 +367,7 @@ impl Cell {
                 self.encoding
                     .list(out, name, seen.into_iter().map(Cow::Borrowed));
             }
-            // None known, which is not the same as none.
+            // The groups are unknown, which is not the same as having no groups.
             Some(Found::Unknown(_))
                 if layer == Layer::ResilienceGroup && self.encoding != Encoding::Json =>
             {
@@ -458,7 +460,7 @@ impl Cell {
                 self.shown(out, name, words);
             }
             PlaceFact::AsOf => self.shown(out, name, Some(answer.as_of)),
-            PlaceFact::Suggestion => unreachable!("it is the asker's, not the answer's"),
+            PlaceFact::Suggestion => unreachable!("the suggestion comes from the row"),
         }
     }
 
@@ -501,10 +503,10 @@ pub(super) fn status_number(status: &str) -> usize {
     STATUSES
         .iter()
         .position(|word| *word == status)
-        .expect("every status of an answer is on the list")
+        .expect("STATUSES has every status")
 }
 
-/// The areas of the layers of communities.
+/// Returns the ids of the areas in the community layers, separated by spaces.
 fn communities(found: &[(Layer, Found<'_>)]) -> String {
     let areas = [Layer::Icc, Layer::NeighbourhoodTeam]
         .into_iter()
@@ -520,8 +522,8 @@ fn icc_of(found: &[(Layer, Found<'_>)]) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What a comparison depends on beside the communities: whether the practice is known, and whether
-/// anything is known of ICCs on the day.
+/// Returns what the agreement depends on besides the communities: whether the practice is known,
+/// and whether there is ICC data for the date.
 fn registration_state(registration: &Registration<'_>) -> String {
     let reason = registration.reason.map_or("", |reason| reason.as_str());
     let icc = registration
@@ -532,7 +534,7 @@ fn registration_state(registration: &Registration<'_>) -> String {
     format!("{reason}|{is_empty}")
 }
 
-/// Why there is no ICC by residence, where there is none.
+/// Returns the reason why there is no ICC by residence; empty if there is one.
 fn residence_reason(answer: &Answer<'_>) -> String {
     let why = match answer.status {
         Status::Located | Status::Terminated => no_icc(&answer.residence),
@@ -542,7 +544,7 @@ fn residence_reason(answer: &Answer<'_>) -> String {
         .unwrap_or_default()
 }
 
-/// Why there is no ICC by registration, where there is none.
+/// Returns the reason why there is no ICC by registration; empty if there is one.
 fn registration_reason(registration: &Registration<'_>) -> String {
     let why = match registration.reason {
         Some(reason) => Some(reason.as_str()),

@@ -1,4 +1,5 @@
-//! Hands blocks from a source over several threads to a sink, in order.
+//! An ordered pipeline: several threads process the blocks of a source, and a sink receives the
+//! results in the order of the blocks.
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
@@ -9,51 +10,53 @@ use std::thread;
 use super::BatchError;
 use super::memo::UNPOISONED;
 
-/// How far a run has come, for whoever watches.
+/// The progress of a run, readable while it runs.
 #[derive(Debug, Default)]
 pub struct Progress {
     rows: AtomicU64,
 }
 
 impl Progress {
-    /// Rows written so far.
+    /// Returns the number of rows written so far.
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }
 }
 
-/// Gives block after block.
+/// A source of blocks.
 pub(crate) trait Source: Send {
-    /// Some rows; filled again and again.
+    /// A block of rows; one value is reused for all blocks of a thread.
     type Block: Default;
-    /// Fills the block with the next rows; whether there were any.
+    /// Fills `block` with the next rows. Returns `false` if there are none.
     fn next(&mut self, block: &mut Self::Block) -> Result<bool, BatchError>;
 }
 
-/// Takes what became of the blocks, in their order.
+/// A sink that receives the results in the order of the blocks.
 pub(crate) trait Sink: Send {
-    /// What becomes of a block; filled again and again.
+    /// The result of a block; one value is reused for all blocks of a thread.
     type Part: Default;
-    /// Writes it.
+    /// Writes a result.
     fn write(&mut self, part: &mut Self::Part) -> Result<(), BatchError>;
 }
 
-/// One thread's work.
+/// The work of one thread.
 pub(crate) trait Work<Block, Part> {
-    /// What is left of it at the end.
+    /// What the thread returns at the end.
     type Outcome: Send;
-    /// Makes a part of a block; of how many rows. It may take what the block holds.
+    /// Computes the result of a block and returns its number of rows. It may take values out of the
+    /// block.
     fn work(&mut self, block: &mut Block, part: &mut Part) -> Result<u64, BatchError>;
-    /// When there is no more.
+    /// Returns the outcome after the last block.
     fn outcome(self) -> Self::Outcome;
 }
 
-/// Exactly `threads` threads work. Each takes the next block, works on it and writes it when its turn
-/// has come; so a slow reader of the sink slows the reading down, and what is in memory is a block for
-/// each thread. Returns the sink and what each thread leaves.
+/// Processes all blocks on exactly `threads` threads. Each thread takes the next block, processes
+/// it, and writes the result when all earlier results are written. A slow sink therefore slows the
+/// reading down (backpressure), and at most one block per thread is in memory. Returns the sink and
+/// the outcome of each thread.
 ///
 /// # Errors
-/// Those of the source, the work and the sink: the first to meet one stops the others.
+/// The first error of the source, the processing or the sink; it stops all threads.
 pub(crate) fn relay<S: Source, K: Sink, W: Work<S::Block, K::Part>>(
     source: S,
     sink: K,
@@ -86,31 +89,31 @@ pub(crate) fn relay<S: Source, K: Sink, W: Work<S::Block, K::Part>>(
     Ok((relay.output.into_inner().expect(UNPOISONED).sink, outcomes))
 }
 
-/// What the threads hand on to each other.
+/// The state shared by the threads.
 struct Relay<'p, S, K> {
     input: Mutex<Numbered<S>>,
     output: Mutex<Turn<K>>,
-    /// Told when it is another block's turn to be written, or when all is over.
+    /// Notified when the next block may be written, and when the run stops.
     turned: Condvar,
     has_stopped: AtomicBool,
     progress: &'p Progress,
 }
 
-/// Counts the blocks.
+/// The source, and the index of its next block.
 struct Numbered<S> {
     next: u64,
     source: S,
-    /// Nothing is read behind a fault: what follows would only be misunderstood.
+    /// Nothing is read after an error, because the rest could be misinterpreted.
     has_failed: bool,
 }
 
-/// Whose turn it is to write.
+/// The sink, and the index of the block to be written next.
 struct Turn<K> {
     next: u64,
     sink: K,
 }
 
-/// Ends the waiting of the others where a thread fails or panics.
+/// Stops the other threads if a thread fails or panics.
 struct Stop<'r, 'p, S, K> {
     relay: &'r Relay<'p, S, K>,
     is_done: bool,
@@ -119,8 +122,8 @@ struct Stop<'r, 'p, S, K> {
 impl<S, K> Drop for Stop<'_, '_, S, K> {
     fn drop(&mut self) {
         if !self.is_done {
-            // Under the lock, so that nobody looks before it and waits after it; a panic may have
-            // poisoned it, and it serves all the same.
+            // The lock prevents a thread from checking the flag before this store and waiting after
+            // the notification. If a panic has poisoned the lock, it is acquired all the same.
             let _turn = self.relay.output.lock();
             self.relay.has_stopped.store(true, Ordering::SeqCst);
             self.relay.turned.notify_all();
@@ -129,7 +132,7 @@ impl<S, K> Drop for Stop<'_, '_, S, K> {
 }
 
 impl<S: Source, K: Sink> Relay<'_, S, K> {
-    /// One thread's work, until there is no more.
+    /// Processes blocks until there are none left.
     fn work<W: Work<S::Block, K::Part>>(&self, mut worker: W) -> Result<W::Outcome, BatchError> {
         let mut stop = Stop {
             relay: self,
@@ -155,7 +158,7 @@ impl<S: Source, K: Sink> Relay<'_, S, K> {
         Ok(worker.outcome())
     }
 
-    /// The number of the block that was filled; `None` where there is no more.
+    /// Fills the block and returns its index, or returns `None` if there are no more blocks.
     fn next_block(&self, block: &mut S::Block) -> Result<Option<u64>, BatchError> {
         let mut input = self.input.lock().expect(UNPOISONED);
         if input.has_failed {
@@ -171,7 +174,7 @@ impl<S: Source, K: Sink> Relay<'_, S, K> {
         Ok(Some(number))
     }
 
-    /// Waits for the block's turn; `None` where all is over before.
+    /// Waits until the block may be written. Returns `None` if the run stops first.
     fn turn(&self, number: u64) -> Option<MutexGuard<'_, Turn<K>>> {
         let turn = self.output.lock().expect(UNPOISONED);
         let waits =

@@ -1,4 +1,4 @@
-//! Reads, answers and writes, on several threads and in order.
+//! Runs a batch: reads, looks up and writes on several threads, in order.
 
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
@@ -15,15 +15,14 @@ use super::summary::{Summary, Tally};
 use super::{BatchError, Request, columnar};
 use crate::index::Index;
 
-/// Answers a list: every row of it is written in its place, with our columns at its end.
+/// Runs a batch: writes every input row with the output columns appended, in the same order.
 ///
-/// Exactly `threads` threads work. Each takes the next block of whole rows, answers it and writes it
-/// when its turn has come; so a slow reader of the answers slows the reading down, and what is in
-/// memory is a block for each thread.
+/// Exactly `threads` threads run. Each takes the next block of whole rows, answers it, and writes
+/// it when all earlier blocks are written. A slow reader of the output therefore slows the reading
+/// of the input down (backpressure), and at most one block per thread is in memory.
 ///
 /// # Errors
-/// When the list cannot be read to its end, or the answers cannot be written; what was written until
-/// then is no whole list.
+/// If reading the input or writing the output fails. The output written until then is incomplete.
 pub fn run<R: Read + Send, W: Write + Send>(
     index: &Index,
     intake: Intake<R>,
@@ -65,11 +64,11 @@ fn run_within<R: Read + Send, W: Write + Send>(
     Ok(Tally::of_all(tallies).summary())
 }
 
-/// The first rows of a list, at most `rows` of them, as they would become; with the line of names. Of
-/// a list in columns it is CSV, with the columns that are read and ours.
+/// Returns the header row and the first output rows, at most `rows` of them. For columnar input the
+/// result is CSV, with only the input columns that are read and the output columns.
 ///
 /// # Errors
-/// When the list cannot be read.
+/// If reading the input fails.
 pub fn preview<R: Read>(
     index: &Index,
     intake: Intake<R>,
@@ -102,7 +101,7 @@ fn preview_within<R: Read>(
     Ok(out)
 }
 
-/// How our cells are written into rows of text.
+/// The format of the output cells in text rows.
 fn encoding(understood: &Understood) -> Encoding {
     match understood.delimiter {
         Some(delimiter) => Encoding::Csv(delimiter),
@@ -110,7 +109,7 @@ fn encoding(understood: &Understood) -> Encoding {
     }
 }
 
-/// The line with the names, as it becomes.
+/// Returns the header row of the output.
 fn first_line<R: Read>(text: &TextBody<R>, shared: &Shared<'_>) -> Vec<u8> {
     let mut out = text.mark.to_vec();
     if let Encoding::Csv(_) = shared.layout.encoding {
@@ -145,7 +144,7 @@ impl<R: Read + Send> Source for Blocks<R> {
     }
 }
 
-/// Writes rows as they are.
+/// A sink that writes the bytes unchanged.
 struct Bytes<W>(W);
 
 impl<W: Write + Send> Sink for Bytes<W> {
@@ -156,7 +155,7 @@ impl<W: Write + Send> Sink for Bytes<W> {
     }
 }
 
-/// Answers rows of text.
+/// The pipeline stage that answers rows of text.
 struct Rows<'s, 'i> {
     worker: Worker<'s, 'i>,
     compression: Compression,

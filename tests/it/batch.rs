@@ -315,7 +315,7 @@ fn a_day_of_its_own_answers_a_row() {
         .collect();
     assert_eq!(statuses, ["bad_row", "bad_row", "located"]);
     assert!(
-        records[1]["catchment_reason"].starts_with("line 3: the day"),
+        records[1]["catchment_reason"].starts_with("line 3: the date"),
         "{:?}",
         records[1]
     );
@@ -486,15 +486,15 @@ fn a_row_of_another_width_is_padded_or_cut_and_told() {
     );
     assert_eq!(
         cells("catchment_reason")[1],
-        "line 3: 2 fields, and the first line names 3"
+        "line 3: 2 fields, but the header row has 3"
     );
     assert_eq!(
         cells("catchment_reason")[3],
-        "line 6: 1 field, and the first line names 3"
+        "line 6: 1 field, but the header row has 3"
     );
     assert_eq!(
         cells("catchment_reason")[4],
-        "line 7: 4 fields, and the first line names 3"
+        "line 7: 4 fields, but the header row has 3"
     );
     assert_eq!((summary.rows, summary.bad_rows), (6, 3));
     assert_eq!(summary.bad_lines, [3, 6, 7]);

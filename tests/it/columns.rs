@@ -351,7 +351,7 @@ fn a_day_is_a_date_or_a_text_and_a_bad_one_tells_its_row() {
         ["2024-10-04", AS_OF, "", "2019-04-14"]
     );
     let reasons = cells(&list, &request, "reason");
-    assert!(reasons[2].starts_with("row 3: the day"), "{reasons:?}");
+    assert!(reasons[2].starts_with("row 3: the date"), "{reasons:?}");
     assert_eq!(cells(&list, &request, "status")[2], "bad_row");
     let (_, summary) = answer(&stream(&[list.clone(), list]), &request, 2).expect("answered");
     assert_eq!((summary.bad_rows, summary.bad_lines), (2, vec![3, 7]));
