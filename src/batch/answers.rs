@@ -831,7 +831,7 @@ struct Line {
 }
 
 impl Line {
-    /// Returns the line that contains the byte at offset `at`. Offsets must not decrease between
+    /// Returns the line that contains the byte at this offset. Offsets must not decrease between
     /// calls.
     fn at(&mut self, bytes: &[u8], at: usize) -> u64 {
         self.number += memchr_iter(b'\n', &bytes[self.counted_to..at]).count() as u64;

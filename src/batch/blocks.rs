@@ -1,4 +1,4 @@
-//! A list in blocks of whole rows.
+//! Splits text input into blocks of whole rows.
 
 use std::io::{self, Read};
 
@@ -8,53 +8,54 @@ use super::BatchError;
 use super::delimiter::Delimiter;
 use super::fields::{RowEnd, row_end};
 
-/// Whole rows, and where each ends.
+/// A block of whole rows.
 #[derive(Default)]
 pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
     pub(super) rows: Vec<Row>,
-    /// The line in the file on which it begins, counted from 1.
+    /// The number of the line on which the block starts, counting from 1.
     pub(super) first_line: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row {
-    /// The byte after its line ending.
+    /// The offset after its line ending.
     pub(super) end: usize,
-    /// Whether a quotation mark stands in it.
+    /// Whether it contains a quotation mark.
     pub(super) is_quoted: bool,
 }
 
-/// How rows end.
+/// Where rows end.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rows {
-    /// With a line feed that does not stand between quotation marks.
+    /// At a line feed outside quotation marks.
     Csv(Delimiter),
-    /// With every line feed.
+    /// At every line feed.
     Lines,
 }
 
-/// About as much is read, answered and written at a time, by each thread: small enough for the
-/// processor's own memory, large enough for taking turns to cost nothing.
+/// The approximate size of a block: small enough for the processor's cache, large enough that the
+/// synchronisation between blocks costs nothing.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
-/// A longer row is a quotation mark that is not closed, or no list at all.
+/// The maximum length of a row. A longer one means an unclosed quotation mark, or a file that is
+/// not a table.
 pub(super) const ROW_BYTES_MAX: usize = 1 << 20;
 
-/// Reads block after block. Where they begin depends on the bytes alone.
+/// Reads block after block. The block boundaries depend only on the input bytes.
 pub(super) struct Blocks<R> {
     source: R,
     rows: Rows,
-    /// The most rows of a block.
+    /// The maximum number of rows in a block.
     rows_max: usize,
-    /// Read, and not in a block yet.
+    /// Bytes that were read but are not in a block yet.
     rest: Vec<u8>,
     has_ended: bool,
     line: u64,
 }
 
 impl<R: Read> Blocks<R> {
-    /// The rows after the `line - 1` lines that were read before; of those that follow, `rest` was
-    /// read as well. A block has at most `rows_max` rows: a byte of input may be a row, and each row
+    /// Creates a reader that starts at line number `line`, with `remainder` as the bytes that were
+    /// already read. A block has at most `rows_max` rows: a row may be a single byte, and every row
     /// gets an answer.
     pub(super) fn new(
         source: R,
@@ -73,7 +74,7 @@ impl<R: Read> Blocks<R> {
         }
     }
 
-    /// Fills the block with the next rows; whether there were any.
+    /// Fills the block with the next rows. Returns `false` if there are none.
     pub(super) fn next(&mut self, block: &mut Block) -> Result<bool, BatchError> {
         block.bytes.clear();
         block.bytes.append(&mut self.rest);
@@ -101,7 +102,7 @@ impl<R: Read> Blocks<R> {
         Ok(!block.rows.is_empty())
     }
 
-    /// Adds the row at the end of the file, which may lack its line feed. Returns where it ends.
+    /// Adds the last row of the file, which may lack a line feed. Returns the offset of its end.
     fn last_row(&self, block: &mut Block, whole: usize) -> Result<usize, BatchError> {
         let end = block.bytes.len();
         if whole < end {
@@ -120,7 +121,7 @@ impl<R: Read> Blocks<R> {
     }
 }
 
-/// Reads until there are `wanted` bytes; whether the source has ended.
+/// Reads until `bytes` has `length` bytes. Returns whether the source has ended.
 pub(super) fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
     let Some(missing) = wanted.checked_sub(bytes.len()) else {
         return Ok(false);
@@ -129,7 +130,7 @@ pub(super) fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, wanted: usize) -
     Ok(bytes.len() < wanted)
 }
 
-/// Finds the rows that are whole, at most `rows_max`; where the last of them ends.
+/// Finds the whole rows, at most `rows_max`, and returns the offset of their end.
 fn split(kind: Rows, rows_max: usize, bytes: &[u8], rows: &mut Vec<Row>) -> usize {
     rows.clear();
     let Rows::Csv(delimiter) = kind else {
@@ -167,12 +168,12 @@ fn split(kind: Rows, rows_max: usize, bytes: &[u8], rows: &mut Vec<Row>) -> usiz
 mod tests {
     use super::*;
 
-    /// The rows of a text that comes in pieces of so many bytes.
+    /// The rows of a text, each with the index of its block.
     fn rows(text: &str) -> Result<Vec<(u64, String)>, String> {
         rows_by(8_192, text)
     }
 
-    /// The same, with at most so many rows in a block.
+    /// The same, with at most `rows_max` rows in a block.
     fn rows_by(rows_max: usize, text: &str) -> Result<Vec<(u64, String)>, String> {
         let rows = Rows::Csv(Delimiter::COMMA);
         let mut blocks = Blocks::new(text.as_bytes(), rows, rows_max, Vec::new(), 1);

@@ -1,27 +1,29 @@
-//! How our answers are written into a row.
+//! The formats in which output cells are written.
 
 use std::borrow::Cow;
 
 use super::delimiter::Delimiter;
 
-/// Separates several values in one cell, and several reasons.
+/// The separator between several values, or several reasons, in one cell.
 pub const SEPARATOR: &str = ";";
 
-/// How cells are written.
+/// The format of the output cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// Between delimiters, in quotation marks where needed (RFC 4180).
+    /// CSV fields, each after a delimiter, quoted if needed (RFC 4180).
     Csv(Delimiter),
-    /// As members of an object (RFC 8259).
+    /// Members of a JSON object (RFC 8259).
     Json,
-    /// One after the other with their lengths, for arrays: texts, and numbers as eight bytes.
+    /// Length-prefixed bytes, from which arrays are built: texts as UTF-8, and numbers as eight
+    /// bytes.
     Columns,
 }
 
-/// The length of a cell without a value, in [`Encoding::Columns`].
+/// The length that marks a null cell in [`CellFormat::LengthPrefixed`].
 const NO_VALUE: u32 = u32::MAX;
 
-/// Takes the next cell of a row in [`Encoding::Columns`]; `None` where it has no value.
+/// Removes the next cell from a row in [`CellFormat::LengthPrefixed`]. Returns `None` if it is
+/// null.
 pub(super) fn take_cell<'r>(row: &mut &'r [u8]) -> Option<&'r [u8]> {
     let (length, rest) = row.split_first_chunk().expect("a length for each cell");
     let length = u32::from_le_bytes(*length);
@@ -36,7 +38,7 @@ pub(super) fn take_cell<'r>(row: &mut &'r [u8]) -> Option<&'r [u8]> {
     cell
 }
 
-/// Adds a cell in [`Encoding::Columns`].
+/// Appends a cell in [`CellFormat::LengthPrefixed`].
 pub(crate) fn put_cell(out: &mut Vec<u8>, cell: Option<&[u8]>) {
     let length = |cell: &[u8]| u32::try_from(cell.len()).expect("cells are short");
     out.extend_from_slice(&cell.map_or(NO_VALUE, length).to_le_bytes());
@@ -44,7 +46,7 @@ pub(crate) fn put_cell(out: &mut Vec<u8>, cell: Option<&[u8]>) {
 }
 
 impl Encoding {
-    /// What stands before a cell of the column.
+    /// Writes what precedes the value of a cell: the delimiter, or the member name.
     fn begin(self, out: &mut Vec<u8>, column: &str) {
         match self {
             Encoding::Csv(delimiter) => out.extend_from_slice(delimiter.as_bytes()),
@@ -57,7 +59,7 @@ impl Encoding {
         }
     }
 
-    /// A cell without a value.
+    /// Writes a null cell.
     pub(super) fn none(self, out: &mut Vec<u8>, column: &str) {
         self.begin(out, column);
         match self {
@@ -67,7 +69,7 @@ impl Encoding {
         }
     }
 
-    /// A cell with a text. An empty one is no value.
+    /// Writes a text cell. An empty text is null.
     pub(super) fn text(self, out: &mut Vec<u8>, column: &str, text: &str) {
         if text.is_empty() {
             return self.none(out, column);
@@ -76,12 +78,12 @@ impl Encoding {
         match self {
             Encoding::Csv(delimiter) => csv_cell(out, &neutralised(text), delimiter),
             Encoding::Json => json_text(out, text),
-            // No spreadsheet runs what stands there.
+            // No escape is needed: a spreadsheet cannot open this format.
             Encoding::Columns => put_cell(out, Some(text.as_bytes())),
         }
     }
 
-    /// A cell with several words of ours, of letters and signs that need no escaping.
+    /// Writes a cell with several fixed words, which contain no characters that need an escape.
     pub(super) fn words<'t>(
         self,
         out: &mut Vec<u8>,
@@ -112,14 +114,14 @@ impl Encoding {
         }
     }
 
-    /// A cell with a number: never taken for a formula, whatever its sign.
+    /// Writes a number. It is never escaped as a formula, even if it is negative.
     pub(super) fn number(self, out: &mut Vec<u8>, column: &str, number: Option<f64>, places: i32) {
         let Some(number) = number else {
             return self.none(out, column);
         };
         self.begin(out, column);
         let scale = 10_f64.powi(places);
-        // No negative zero.
+        // Adding 0.0 turns -0.0 into 0.0.
         let rounded = (number * scale).round() / scale + 0.0;
         if self == Encoding::Columns {
             return put_cell(out, Some(&rounded.to_le_bytes()));
@@ -127,7 +129,7 @@ impl Encoding {
         out.extend_from_slice(rounded.to_string().as_bytes());
     }
 
-    /// A cell with any number of values.
+    /// Writes a cell with any number of values.
     pub(super) fn list<'t>(
         self,
         out: &mut Vec<u8>,
@@ -154,7 +156,7 @@ impl Encoding {
     }
 }
 
-/// Writes a CSV cell, in quotation marks where it needs them.
+/// Writes a CSV field, quoted if needed.
 pub(crate) fn csv_cell(out: &mut Vec<u8>, text: &str, delimiter: Delimiter) {
     let needs_quotes = text.contains(['"', '\r', '\n'])
         || memchr::memmem::find(text.as_bytes(), delimiter.as_bytes()).is_some();
@@ -171,7 +173,8 @@ pub(super) fn json_text(out: &mut Vec<u8>, text: &str) {
     serde_json::to_writer(out, text).expect("a text in memory");
 }
 
-/// With an apostrophe before it where a spreadsheet would run it (OWASP ASVS 5.0, 1.2.10).
+/// Prefixes a text with an apostrophe if a spreadsheet would run it as a formula (OWASP ASVS 5.0,
+/// requirement 1.2.10).
 pub(crate) fn neutralised(text: &str) -> Cow<'_, str> {
     match is_formula(text.as_bytes()) {
         true => Cow::Owned(format!("'{text}")),
@@ -179,8 +182,8 @@ pub(crate) fn neutralised(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a spreadsheet may take the text for a formula: it begins with `=`, `+`, `-`, `@`, a tab, a
-/// carriage return or NUL, at once or after spaces and quotation marks.
+/// Returns whether a spreadsheet may run the text as a formula: its first character, ignoring
+/// spaces and quotation marks, is `=`, `+`, `-`, `@`, a tab, a carriage return or NUL.
 pub(super) fn is_formula(text: &[u8]) -> bool {
     let first = text
         .iter()
@@ -191,8 +194,8 @@ pub(super) fn is_formula(text: &[u8]) -> bool {
     )
 }
 
-/// Writes the user's field so that a spreadsheet shows it and does not run it: a formula gets an
-/// apostrophe before it, and quotation marks where it needs them. A number with a minus sign is none.
+/// Writes a field of the user's so that a spreadsheet displays it and does not run it: a formula is
+/// prefixed with an apostrophe and quoted if needed. A negative number is not a formula.
 pub(super) fn excel_safe(out: &mut Vec<u8>, field: &[u8], delimiter: Delimiter) {
     let is_negative_number = field.first() == Some(&b'-')
         && std::str::from_utf8(field)
@@ -203,13 +206,13 @@ pub(super) fn excel_safe(out: &mut Vec<u8>, field: &[u8], delimiter: Delimiter) 
         return;
     }
     match field {
-        // What follows the quotation mark stays as it is.
+        // The rest is already quoted and escaped.
         [b'"', rest @ ..] => {
             out.extend_from_slice(b"\"'");
             out.extend_from_slice(rest);
         }
         _ => {
-            // A carriage return or a quotation mark within.
+            // The unquoted field contains a carriage return or a quotation mark.
             let needs_quotes = field.iter().any(|byte| matches!(byte, b'"' | b'\r'));
             if needs_quotes {
                 let text: Vec<u8> = field

@@ -1,4 +1,4 @@
-//! How a list is understood, before any of it is answered.
+//! Opens an input file and detects its format and columns, before any row is answered.
 
 use std::fmt;
 use std::fs::File;
@@ -18,12 +18,12 @@ use super::roles::Roles;
 use super::{BatchError, COLUMNS_MAX, Request, ndjson};
 use crate::domain::Postcode;
 
-/// The format of a list.
+/// The format of an input file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Fields with a delimiter between them; with a tab it is TSV.
+    /// Fields separated by a delimiter; TSV if the delimiter is a tab.
     Csv,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Ndjson,
     /// An Apache Parquet file.
     Parquet,
@@ -31,7 +31,7 @@ pub enum Format {
     Arrow,
 }
 
-/// How the first line of a list ends.
+/// The line ending of the first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineEnding {
     /// A line feed.
@@ -40,65 +40,66 @@ pub enum LineEnding {
     CrLf,
 }
 
-/// How a list was understood.
+/// What was detected about an input file.
 #[derive(Debug, Clone)]
 pub struct Understood {
-    /// Its format.
+    /// The format.
     pub format: Format,
-    /// What stands between its fields; `None` where it is not CSV.
+    /// The delimiter between fields; `None` if the format is not CSV.
     pub delimiter: Option<Delimiter>,
-    /// How it is packed.
+    /// The compression.
     pub compression: Compression,
-    /// Whether it begins with a byte order mark.
+    /// Whether the file starts with a byte order mark.
     pub has_byte_order_mark: bool,
-    /// How its lines end; `None` where it has none.
+    /// The line ending; `None` if the format has no lines.
     pub line_ending: Option<LineEnding>,
-    /// The names of its columns; in NDJSON, of the members of its first objects.
+    /// The column names; in NDJSON, the member names of the first objects.
     pub columns: Vec<String>,
-    /// Which of them hold what.
+    /// The columns that are read.
     pub roles: Roles,
 }
 
-/// A list that was understood, ready to be answered.
+/// An open input file whose format was detected.
 pub struct Intake<R: Read> {
     pub(super) understood: Understood,
-    /// What was received of it.
+    /// The number of bytes received so far.
     pub(super) received: Received,
     pub(super) body: Body<R>,
 }
 
-/// What follows of a list.
+/// The rest of an input file, after the detection.
 pub(super) enum Body<R: Read> {
-    /// Rows.
+    /// Rows of text.
     Text(TextBody<R>),
-    /// Columns, of a stream or of a file.
+    /// Arrow record batches or Parquet row groups.
     Columns(Columns<Peeked<R>>),
 }
 
-/// The rows of a list of text.
+/// The rows of a text file.
 pub(super) struct TextBody<R: Read> {
     pub(super) blocks: Blocks<Plain<R>>,
-    /// The byte order mark.
+    /// The byte order mark, or empty.
     pub(super) mark: &'static [u8],
-    /// The line with the names; none in NDJSON.
+    /// The header row; empty in NDJSON.
     pub(super) names: Vec<u8>,
 }
 
-/// A list unpacked: what was read to see how it is packed, and the rest.
+/// The decompressed input: the first bytes, which were read to detect the compression, then the
+/// rest.
 type Plain<R> = Unpacked<Chain<Cursor<Vec<u8>>, CountingReader<R>>>;
 
-/// The same, of which the beginning was read once more to see what it is.
+/// The same, after its own first bytes were read to detect the format.
 type Peeked<R> = Chain<Cursor<Vec<u8>>, Plain<R>>;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// So many objects are looked at for the names of members.
+/// The number of objects whose member names are collected.
 const OBJECTS_LOOKED_AT: usize = 100;
 
 impl<R: Read> Intake<R> {
-    /// Reads the beginning of a list and finds out how it is to be understood.
+    /// Reads the start of an input file and detects its format and columns.
     ///
     /// # Errors
-    /// When it is no list, has no rows, or leaves a question open that only its owner can answer.
+    /// If the format is not supported, there are no rows, or the columns are missing or ambiguous.
     pub fn open(source: R, request: &Request) -> Result<Intake<R>, BatchError> {
         with_limits(Intake::understand(source, request))
     }
@@ -113,7 +114,7 @@ impl<R: Read> Intake<R> {
         let window_log = request.limits.zstd_window_log;
         let mut source = Unpacked::new(compression, beginning, window_log)?;
         let mut text = Vec::new();
-        // No more than it takes: whoever sends a stream may wait for an answer to its beginning.
+        // No more than needed: the sender of a stream may wait for the first answers.
         fill(&mut source, &mut text, ARROW_BEGINNING.len())?;
         if is_arrow(&text, request.format) {
             let source = Cursor::new(text).chain(source);
@@ -135,7 +136,7 @@ impl<R: Read> Intake<R> {
             Format::Csv => csv_head(&text, request)?,
             Format::Ndjson => ndjson_head(&text, has_ended, request)?,
             Format::Parquet | Format::Arrow => {
-                let what = "it does not begin like one".into();
+                let what = "it does not start like one".into();
                 return Err(BatchError::Unsound { format, what });
             }
         };
@@ -169,10 +170,10 @@ impl<R: Read> Intake<R> {
         })
     }
 
-    /// Reads the end of a Parquet file and finds out how it is to be understood.
+    /// Reads the footer of a Parquet file and detects its columns.
     ///
     /// # Errors
-    /// When it is no Parquet file, or leaves a question open that only its owner can answer.
+    /// If the file is not Parquet, or the columns are missing or ambiguous.
     pub fn open_parquet(file: File, request: &Request) -> Result<Intake<R>, BatchError> {
         let received = Received::default();
         received.add(file.metadata()?.len());
@@ -191,11 +192,11 @@ impl<R: Read> Intake<R> {
             (request.delimiter.is_some(), "--delimiter"),
             (
                 request.excel_safe,
-                "--excel-safe: a spreadsheet does not open it",
+                "--excel-safe, because spreadsheets cannot open it",
             ),
             (
                 format == Format::Arrow && request.compression != Compression::None,
-                "--compress: leave it to whoever keeps the stream",
+                "--compress: compress the stream where it is stored",
             ),
         ];
         if let Some((_, what)) = not_there.into_iter().find(|(is_wanted, _)| *is_wanted) {
@@ -224,16 +225,16 @@ impl<R: Read> Intake<R> {
         })
     }
 
-    /// How the list was understood.
+    /// Returns what was detected about the input.
     pub fn understood(&self) -> &Understood {
         &self.understood
     }
 }
 
-/// Whether a file begins as a Parquet file does. It is read from its beginning again afterwards.
+/// Returns whether a file starts with the Parquet magic bytes, and rewinds the file.
 ///
 /// # Errors
-/// When it cannot be read.
+/// If the file cannot be read.
 pub fn is_parquet(file: &mut File) -> io::Result<bool> {
     let mut beginning = Vec::new();
     fill(file, &mut beginning, PARQUET_BEGINNING.len())?;
@@ -245,22 +246,22 @@ fn is_arrow(beginning: &[u8], asked: Option<Format>) -> bool {
     beginning == ARROW_BEGINNING && asked.is_none_or(|format| format == Format::Arrow)
 }
 
-/// What the beginning of a list says.
+/// The header of a text file.
 struct Head {
     delimiter: Option<Delimiter>,
     line_ending: LineEnding,
     columns: Vec<String>,
     roles: Roles,
-    /// The bytes of the line with the names.
+    /// The length of the header row in bytes, including the line ending.
     length: usize,
 }
 
-/// Files that are taken for lists: how they begin, what they are, what to do.
+/// Magic bytes of unsupported files, with what the file is and what the user can do about it.
 const NO_LISTS: &[(&[u8], &str, &str)] = &[
     (
         b"PK\x03\x04",
         "a zip archive or a spreadsheet (.xlsx)",
-        ": save the sheet as CSV, or unpack the archive",
+        ": save the sheet as CSV, or extract the archive",
     ),
     (b"PK\x05\x06", "an empty zip archive", ""),
     (
@@ -276,17 +277,21 @@ const NO_LISTS: &[(&[u8], &str, &str)] = &[
     ),
     (
         b"BZh",
-        "packed with bzip2",
-        ": unpack it, or pack it with gzip or zstd",
+        "compressed with bzip2",
+        ": decompress it, or use gzip or zstd",
     ),
     (
         b"\xfd7zXZ\0",
-        "packed with xz",
-        ": unpack it, or pack it with gzip or zstd",
+        "compressed with xz",
+        ": decompress it, or use gzip or zstd",
     ),
-    (b"7z\xbc\xaf", "a 7z archive", ": unpack it"),
-    (b"\x1f\x8b", "packed twice", ": unpack it once"),
-    (b"\x28\xb5\x2f\xfd", "packed twice", ": unpack it once"),
+    (b"7z\xbc\xaf", "a 7z archive", ": extract it"),
+    (b"\x1f\x8b", "compressed twice", ": decompress it once"),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "compressed twice",
+        ": decompress it once",
+    ),
     (b"%PDF", "a PDF", ""),
     (b"SQLite format 3\0", "a database", ""),
     (b"\xff\xfe", "text in UTF-16", ": save it as \"CSV UTF-8\""),
@@ -296,7 +301,7 @@ const NO_LISTS: &[(&[u8], &str, &str)] = &[
     (
         b"[",
         "a JSON array",
-        ": NDJSON is an object a line, without brackets around them",
+        ": NDJSON has one object per line and no brackets around them",
     ),
 ];
 
@@ -310,7 +315,7 @@ fn refuse_what_is_no_list(text: &[u8], asked: Option<Format>) -> Result<(), Batc
     match (found, asked) {
         (None, _) => {}
         (Some((_, found)), Some(format)) if found != format => {
-            let what = format!("it is a {found}; leave --format out");
+            let what = format!("its content is {found}: leave out --format");
             return Err(BatchError::Unsound { format, what });
         }
         (Some(_), _) => return Err(BatchError::NeedsFile),
@@ -340,7 +345,7 @@ fn line_ending(line: &[u8]) -> LineEnding {
     }
 }
 
-/// The line with the names, by the delimiter that is given or found out.
+/// Parses the header row, using the given delimiter or the most likely one.
 fn csv_head(text: &[u8], request: &Request) -> Result<Head, BatchError> {
     if memchr(b'\n', text).is_none() && memchr(b'\r', text).is_some() {
         return Err(BatchError::CarriageReturns);
@@ -375,13 +380,13 @@ fn csv_head(text: &[u8], request: &Request) -> Result<Head, BatchError> {
     let mut all = all.into_iter().collect::<Vec<_>>();
     let chosen = match best {
         Some(best) => Delimiter::USUAL.iter().position(|it| *it == best),
-        // What is wrong is told as the likeliest delimiter has it.
+        // The error is the one that the most likely delimiter gives.
         None => (0..all.len()).rev().max_by_key(|&at| all[at].0),
     };
     all.swap_remove(chosen.expect("there are several")).1
 }
 
-/// How many fields the first row has by a delimiter, and what it says then.
+/// Parses the header row with a delimiter. Also returns its number of fields.
 fn head_by(
     text: &[u8],
     delimiter: Delimiter,
@@ -418,7 +423,7 @@ fn head_by(
     (ends.len(), head)
 }
 
-/// The names of the members of the first objects.
+/// Collects the member names of the first objects.
 fn ndjson_head(text: &[u8], has_ended: bool, request: &Request) -> Result<Head, BatchError> {
     let whole = match has_ended {
         true => text.len(),
@@ -437,10 +442,10 @@ fn ndjson_head(text: &[u8], has_ended: bool, request: &Request) -> Result<Head, 
                 columns.extend(new);
             }
             None if at == 0 => {
-                let (what, hint) = ("something else", ": its first line is no JSON object");
+                let (what, hint) = ("something else", ": its first line is not a JSON object");
                 return Err(BatchError::NotAList { what, hint });
             }
-            // Told where the row is answered.
+            // A later line is reported as a bad row.
             None => {}
         }
         if columns.len() > COLUMNS_MAX {

@@ -1,38 +1,39 @@
-//! In which order the parts of an answer make up a row.
+//! The layout of an output row: which cells come from which part of the answer, in order.
 
 use super::cells::Encoding;
 use super::columns::{Column, DatasetFact};
 use crate::domain::{Agreement, Layers};
 use crate::index::Index;
 
-/// Our columns, taken apart by what they depend on.
+/// The output columns, grouped by what they depend on.
 pub(super) struct Layout {
     pub(super) columns: Vec<Column>,
     pub(super) encoding: Encoding,
     pub(super) pieces: Vec<Piece>,
-    /// Columns next to each other that depend on the place alone: written in one go.
+    /// Runs of adjacent columns that depend only on the residence. Each run is written with one
+    /// copy.
     pub(super) residence: Vec<Run>,
-    /// The same for the practice.
+    /// The same for the registration.
     pub(super) registration: Vec<Run>,
-    /// The cell of each agreement.
+    /// The cell for each agreement, in the order of [`AGREEMENTS`].
     pub(super) agreements: Vec<Vec<u8>>,
-    /// The layers in which a column needs distances.
+    /// The layers for which a column needs distances.
     pub(super) measured: Layers,
-    /// Whether a malformed postcode's suggestion is wanted.
+    /// Whether the suggestion for a malformed postcode is among the columns.
     pub(super) suggests: bool,
     dataset: [String; 3],
 }
 
-/// Columns next to each other, with their names.
+/// Adjacent columns, with their names.
 pub(super) type Run = Vec<(Column, String)>;
 
-/// A piece of a row.
+/// A segment of an output row.
 pub(super) enum Piece {
-    /// The run of that number.
+    /// The residence run with this index.
     Residence(usize),
-    /// The run of that number.
+    /// The registration run with this index.
     Registration(usize),
-    /// The run of the registration where it leads to a community, or else that of the residence.
+    /// The registration run if the practice belongs to a community, otherwise the residence run.
     Groups {
         residence: usize,
         registration: usize,
@@ -40,7 +41,7 @@ pub(super) enum Piece {
     Agreement,
     Reason,
     Notes,
-    /// Cells that are the same in every row.
+    /// A cell that is the same in every row.
     Constant(Vec<u8>),
 }
 
@@ -133,7 +134,7 @@ impl Layout {
         self.encoding.text(out, &column.to_string(), text);
     }
 
-    /// The runs of a part, each cell by `cell`.
+    /// Writes the runs of a part; `write_column` writes each cell.
     pub(super) fn runs(
         &self,
         runs: &[Run],
@@ -150,7 +151,7 @@ impl Layout {
         written
     }
 
-    /// The names of our columns, for the line with the names.
+    /// Writes the names of the output columns to the header row.
     pub(super) fn names(&self, out: &mut Vec<u8>) {
         let Encoding::Csv(delimiter) = self.encoding else {
             return;
@@ -161,7 +162,7 @@ impl Layout {
         }
     }
 
-    /// The cells of a row that could not be read.
+    /// Writes the output cells of a bad row.
     pub(super) fn bad_row(&self, out: &mut Vec<u8>, reason: &str) {
         for &column in &self.columns {
             let name = column.to_string();
@@ -174,7 +175,7 @@ impl Layout {
         }
     }
 
-    /// The cell with the reasons, those that there are.
+    /// Writes the cell with the reasons, ignoring empty ones.
     pub(super) fn reason(&self, out: &mut Vec<u8>, reasons: &[&[u8]]) {
         let given = reasons.iter().copied().filter(|reason| !reason.is_empty());
         self.encoding.words(out, "catchment_reason", given);

@@ -1,4 +1,4 @@
-//! Objects, one a line: the members that are asked for, and ours added at the end.
+//! NDJSON: reads selected members of an object, and appends members to it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,11 +6,11 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A line of NDJSON whose members cannot be read.
+/// A line that is not a JSON object, or whose selected members cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoObject;
 
-/// The names of an object's members; `None` where the line is no object.
+/// Returns the member names of an object, or `None` if the line is not an object.
 pub(super) fn names(line: &[u8]) -> Option<Vec<String>> {
     let mut names = Vec::new();
     read(line, &mut |name| {
@@ -21,13 +21,13 @@ pub(super) fn names(line: &[u8]) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// The texts of the members of these names, in their order; no text where there is no such member or
-/// it is null.
+/// Returns the texts of the members with the given names, in the same order. The text is empty if
+/// the member is missing or null.
 pub(super) fn texts(line: &[u8], wanted: &[&str]) -> Result<Vec<String>, NoObject> {
     let found = read(line, &mut |name| wanted.iter().position(|it| *it == name))?;
     let mut texts = vec![None; wanted.len()];
     for (at, Text(text)) in found {
-        // Readers do not agree on which of two counts.
+        // JSON readers do not agree on which duplicate to use.
         if texts[at].replace(text).is_some() {
             return Err(NoObject);
         }
@@ -35,7 +35,8 @@ pub(super) fn texts(line: &[u8], wanted: &[&str]) -> Result<Vec<String>, NoObjec
     Ok(texts.into_iter().map(Option::unwrap_or_default).collect())
 }
 
-/// The object with `members`, each with a comma before it, at its end. The line is an object.
+/// Appends the object to `out` with `members` added at its end, each preceded by a comma. The line
+/// must be an object.
 pub(super) fn append(out: &mut Vec<u8>, line: &[u8], members: impl FnOnce(&mut Vec<u8>)) {
     let end = memchr::memrchr(b'}', line).expect("the line is an object");
     out.extend_from_slice(&line[..end]);
@@ -50,8 +51,8 @@ pub(super) fn append(out: &mut Vec<u8>, line: &[u8], members: impl FnOnce(&mut V
 
 type Found = Vec<(usize, Text)>;
 
-/// A text or a number as text; null is no text. Arrays and objects are refused as they begin: as
-/// values they would take many times the memory of their line.
+/// A text or a number, as text; null is empty. Arrays and objects are rejected at their first byte:
+/// as values they would take many times the memory of their line.
 struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {
@@ -66,7 +67,7 @@ impl Visitor<'_> for TextVisitor {
     type Value = Text;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, a number or null")
+        f.write_str("a string, a number or null")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Text, E> {
@@ -91,7 +92,7 @@ impl Visitor<'_> for TextVisitor {
     }
 }
 
-/// The values of the members that are wanted.
+/// Reads the members for which `member_index` returns an index.
 fn read(line: &[u8], is_wanted: &mut dyn FnMut(&str) -> Option<usize>) -> Result<Found, NoObject> {
     let mut json = serde_json::Deserializer::from_slice(line);
     let found = Members { is_wanted }
@@ -130,7 +131,7 @@ impl<'de> Visitor<'de> for Members<'_> {
                 }
             }
             if found.len() > 1_000 {
-                return Err(A::Error::custom("one member again and again"));
+                return Err(A::Error::custom("too many members of the same name"));
             }
         }
         Ok(found)

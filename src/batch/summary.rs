@@ -1,4 +1,4 @@
-//! What became of a list.
+//! The summary of a batch.
 
 use std::collections::BTreeMap;
 
@@ -7,54 +7,54 @@ use memchr::{memchr_iter, memmem};
 use super::layout::AGREEMENTS;
 use super::parts::{Lives, Registered, STATUSES};
 
-/// What became of a list, in numbers.
+/// The summary of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// Rows read, and written.
+    /// The number of rows read, which is also the number of rows written.
     pub rows: u64,
-    /// Rows that could not be read.
+    /// The number of bad rows.
     pub bad_rows: u64,
-    /// The lines on which the first of them begin; in Parquet and Arrow, their numbers from 1.
+    /// The lines on which the first bad rows start; in Parquet and Arrow their row numbers, from 1.
     pub bad_lines: Vec<u64>,
-    /// Rows by status, in the order of the statuses.
+    /// The number of rows per status, in the order of the statuses.
     pub status: Vec<(&'static str, u64)>,
-    /// Rows that could be read, by agreement.
+    /// The number of rows per agreement, without bad rows.
     pub agreement: Vec<(&'static str, u64)>,
-    /// Rows by ICC, in order of id.
+    /// The number of rows per ICC, ordered by id.
     pub icc: Vec<IccCount>,
-    /// Numbers that a spreadsheet has shortened for good, such as `4.5E+09`.
+    /// Numbers that a spreadsheet has irreversibly shortened, such as `4.5E+09`.
     pub shortened: Option<Shortened>,
 }
 
-/// Rows of an ICC.
+/// The number of rows of an ICC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IccCount {
     /// Its id.
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Those who live in its area.
+    /// Rows whose location is in its area.
     pub residence: u64,
-    /// Those who are registered with its practices.
+    /// Rows whose practice belongs to it.
     pub registration: u64,
 }
 
-/// Numbers such as `4.5E+09`, which a spreadsheet leaves of longer ones.
+/// Numbers in scientific notation, such as `4.5E+09`, into which a spreadsheet turns long numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shortened {
-    /// How many.
+    /// How many there are.
     pub numbers: u64,
-    /// The line of the first.
+    /// The line of the first one.
     pub first_line: u64,
 }
 
-/// So many lines of bad rows are told.
+/// The maximum number of bad lines in the summary.
 const BAD_LINES_MAX: usize = 10;
 
-/// Rows by id and name of an ICC.
+/// The number of rows per id and name of an ICC.
 type ByIcc = BTreeMap<(String, String), u64>;
 
-/// Numbers as they are counted, by one thread.
+/// The counts of one thread.
 #[derive(Default)]
 pub(super) struct Tally {
     pub(super) rows: u64,
@@ -67,13 +67,13 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Adds rows of a residence.
+    /// Counts `rows` rows that have this residence.
     pub(super) fn lives(&mut self, part: &Lives, rows: u64) {
         self.status[part.status] += rows;
         add(&mut self.residence, &part.icc, rows);
     }
 
-    /// Adds rows of a registration.
+    /// Counts `rows` rows that have this registration.
     pub(super) fn registered(&mut self, part: &Registered, rows: u64) {
         add(&mut self.registration, &part.icc, rows);
     }
@@ -84,7 +84,7 @@ impl Tally {
         }
     }
 
-    /// Looks for numbers such as `4.5E+09`: a spreadsheet has left the rest out.
+    /// Counts numbers such as `4.5E+09`, which a spreadsheet has shortened.
     pub(super) fn shortened_numbers(&mut self, text: &[u8], first_line: u64) {
         let mut found = memmem::find_iter(text, b"E+").filter(|&at| is_shortened(text, at));
         let Some(first) = found.next() else {
@@ -97,12 +97,12 @@ impl Tally {
         self.shortened = Some(both(self.shortened, new));
     }
 
-    /// The numbers of all threads.
+    /// Merges the counts of all threads.
     pub(super) fn of_all(tallies: Vec<Tally>) -> Tally {
         tallies.into_iter().fold(Tally::default(), Tally::and)
     }
 
-    /// With the numbers of another thread.
+    /// Adds the counts of another thread.
     fn and(mut self, other: Tally) -> Tally {
         self.rows += other.rows;
         for (count, more) in self.status.iter_mut().zip(other.status) {
@@ -171,7 +171,8 @@ fn both(known: Option<Shortened>, new: Shortened) -> Shortened {
     }
 }
 
-/// Whether the `E+` there belongs to a number between two that are not letters: `4.5E+09`.
+/// Returns whether the `E+` at this offset is part of a number such as `4.5E+09` with no letter or
+/// digit on either side.
 fn is_shortened(text: &[u8], at: usize) -> bool {
     let before = &text[..at];
     let digits_end = before.len();

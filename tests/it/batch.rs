@@ -534,7 +534,7 @@ fn what_is_no_list_is_refused_with_its_name() {
     check(b"PK\x03\x04\x14\0", ".xlsx");
     check(b"\xd0\xcf\x11\xe0\xa1\xb1", ".xls");
     check(&gzip(b"PK\x03\x04"), ".xlsx");
-    check(&gzip(&gzip(b"postcode\n")), "packed twice");
+    check(&gzip(&gzip(b"postcode\n")), "compressed twice");
     check(&gzip(&vec![0; 1 << 22]), "binary");
     check(&gzip(&vec![b'a'; 1 << 22]), "columns");
     check(b"PAR1\x15", "Parquet");

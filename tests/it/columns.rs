@@ -576,7 +576,7 @@ fn a_parquet_file_is_answered_beside_its_manifest() {
     assert!(shown.contains("\nLA18 4DB,P81064,located,"), "{shown}");
     let (code, stdout, told) = run(&["list", "--format", "csv"]);
     assert_eq!((code, stdout.len()), (Some(2), 0));
-    assert!(told.contains("leave --format out"), "{told}");
+    assert!(told.contains("leave out --format"), "{told}");
     let (code, _, told) = run(&["list", "-o", "answered.csv"]);
     assert_eq!(code, Some(2));
     assert!(told.contains("are Parquet, and OUT"), "{told}");
