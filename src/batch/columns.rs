@@ -1,29 +1,29 @@
-//! The columns that we add.
+//! The output columns.
 
 use std::fmt;
 
 use crate::domain::Layer;
 
-/// A column of the answers.
+/// An output column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Column {
-    /// What became of the row.
+    /// The result of the look-up.
     Status,
-    /// How residence and registration compare.
+    /// Whether the residence and the registration agree.
     Agreement,
-    /// The groups of the registration, or else of the residence.
+    /// The resilience groups of the registration, otherwise those of the residence.
     Groups(Text),
-    /// Why something is not known.
+    /// Why a result is missing.
     Reason,
-    /// What else should be known.
+    /// Additional notes.
     Notes,
-    /// A layer's areas where somebody lives.
+    /// The areas of a layer that cover the location.
     Residence(Layer, Text),
-    /// A layer's areas to which their practice belongs.
+    /// The areas of a layer to which the practice belongs.
     Registration(Layer, Text),
-    /// A fact about the place.
+    /// A fact about the location.
     Place(PlaceFact),
-    /// A fact about the ICC in which the place lies.
+    /// A fact about the ICC that covers the location.
     Community(CommunityFact),
     /// A fact about the practice.
     Practice(PracticeFact),
@@ -31,7 +31,7 @@ pub enum Column {
     Dataset(DatasetFact),
 }
 
-/// Which text of an area.
+/// Which text of an area is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Text {
     /// Its id.
@@ -40,9 +40,9 @@ pub enum Text {
     Name,
 }
 
-/// What is known of a place.
+/// A fact about a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each has its sentence in COLUMNS")]
+#[expect(missing_docs, reason = "described in COLUMNS")]
 pub enum PlaceFact {
     Postcode,
     PostcodeStatus,
@@ -57,9 +57,9 @@ pub enum PlaceFact {
     AsOf,
 }
 
-/// What is known of the ICC in which a place lies.
+/// A fact about the ICC that covers a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each has its sentence in COLUMNS")]
+#[expect(missing_docs, reason = "described in COLUMNS")]
 pub enum CommunityFact {
     Certainty,
     Provenance,
@@ -70,9 +70,9 @@ pub enum CommunityFact {
     NearestDistance,
 }
 
-/// What is known of a practice.
+/// A fact about a practice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each has its sentence in COLUMNS")]
+#[expect(missing_docs, reason = "described in COLUMNS")]
 pub enum PracticeFact {
     Code,
     Name,
@@ -83,20 +83,20 @@ pub enum PracticeFact {
     BranchListed,
 }
 
-/// What is known of the dataset.
+/// A fact about the dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each has its sentence in COLUMNS")]
+#[expect(missing_docs, reason = "described in COLUMNS")]
 pub enum DatasetFact {
     Name,
     Version,
     Digest,
 }
 
-/// A name that no column has.
+/// The name of an output column that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is no column of ours; there are {}", names().join(", "))]
+#[error("there is no output column `{name}`; the columns are {}", names().join(", "))]
 pub struct UnknownColumn {
-    /// As it was given.
+    /// The name as it was given.
     pub name: String,
 }
 
@@ -107,15 +107,15 @@ use Column::{
 use Layer::{GpPractice, Icb, Icc, NeighbourhoodTeam, Pcn, ResilienceGroup, SubCommunity, SubIcb};
 use Text::{Id, Name};
 
-/// Before the name of each column.
+/// The prefix of the name of every output column.
 pub const PREFIX: &str = "catchment_";
 
-/// How many columns are added where none is asked for: the first ones of [`COLUMNS`].
+/// The number of default columns, which are the first ones of [`COLUMNS`].
 const USUAL: usize = 10;
 
-/// Every column, its name without [`PREFIX`], and what it holds.
+/// Every output column, with its name without [`PREFIX`] and a description.
 pub const COLUMNS: &[(Column, &str, &str)] = &[
-    (Status, "status", "what became of the row"),
+    (Status, "status", "the result of the look-up"),
     (
         Registration(Icc, Id),
         "icc_registration_id",
@@ -124,34 +124,34 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
     (
         Residence(Icc, Id),
         "icc_residence_id",
-        "the ICC in whose area the place lies",
+        "the ICC that covers the location",
     ),
     (
         Agreement,
         "agreement",
-        "how the two compare: agree, differ, registration_only, residence_only, neither",
+        "whether the two agree: agree, differ, registration_only, residence_only, neither",
     ),
     (
         Groups(Id),
         "resilience_groups",
-        "the resilience groups of the ICC by registration, or else of the place; `unknown` where the source names none",
+        "the resilience groups of the ICC by registration, otherwise those that cover the location; `unknown` if the source names none",
     ),
     (
         Residence(GpPractice, Id),
         "practices_covering",
-        "the practices whose area includes the place, the largest share first",
+        "the practices whose area covers the location, largest share first",
     ),
     (
         Community(CommunityFact::Certainty),
         "certainty",
-        "of the ICC by residence: inside or near_boundary",
+        "certainty of the ICC by residence: inside or near_boundary",
     ),
     (
         Community(CommunityFact::Provenance),
         "provenance",
-        "of the ICC by residence: official, derived, modelled or indicative",
+        "provenance of the ICC by residence: official, derived, modelled or indicative",
     ),
-    (Reason, "reason", "why something is not known"),
+    (Reason, "reason", "why a result is missing"),
     (
         Dataset(DatasetFact::Version),
         "dataset_version",
@@ -160,7 +160,7 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
     (
         Place(PlaceFact::Postcode),
         "postcode",
-        "the postcode as it is written properly",
+        "the postcode in its usual form",
     ),
     (
         Place(PlaceFact::PostcodeStatus),
@@ -170,12 +170,12 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
     (
         Place(PlaceFact::Introduced),
         "postcode_introduced",
-        "the month of its introduction",
+        "the month in which it was introduced",
     ),
     (
         Place(PlaceFact::Terminated),
         "postcode_terminated",
-        "its last month",
+        "the month in which it was terminated",
     ),
     (Place(PlaceFact::Longitude), "longitude", "degrees, WGS84"),
     (Place(PlaceFact::Latitude), "latitude", "degrees, WGS84"),
@@ -192,49 +192,57 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
     (
         Place(PlaceFact::PositionalQuality),
         "positional_quality",
-        "the directory's mark for the position, on its publisher's scale",
+        "the positional quality in the directory, on its publisher's scale",
     ),
     (
         Place(PlaceFact::Suggestion),
         "suggestion",
-        "the postcode that a malformed one was probably meant to be; it was not looked up",
+        "the most likely correct postcode for a malformed one; it was not looked up",
     ),
     (
         Place(PlaceFact::AsOf),
         "as_of",
-        "the day that the answer is for",
+        "the as-of date of the answer",
     ),
-    (Registration(Icc, Name), "icc_registration_name", "its name"),
-    (Residence(Icc, Name), "icc_residence_name", "its name"),
+    (
+        Registration(Icc, Name),
+        "icc_registration_name",
+        "the name of the ICC by registration",
+    ),
+    (
+        Residence(Icc, Name),
+        "icc_residence_name",
+        "the name of the ICC by residence",
+    ),
     (
         Community(CommunityFact::Basis),
         "basis",
-        "what decided the ICC by residence: directory, boundary or nearest",
+        "how the ICC by residence was determined: directory, boundary or nearest",
     ),
     (
         Community(CommunityFact::BoundaryDistance),
         "boundary_distance_m",
-        "metres from the place to the boundary of the ICC by residence",
+        "distance in metres from the location to the boundary of the ICC by residence",
     ),
     (
         Community(CommunityFact::Alternatives),
         "alternatives",
-        "the ICCs across a boundary that is near, nearest first",
+        "the ICCs across a nearby boundary, nearest first",
     ),
     (
         Community(CommunityFact::Nearest),
         "nearest_icc",
-        "the nearest ICC, where the place is outside every area that we hold",
+        "the nearest ICC, if the location is outside every area of the dataset",
     ),
     (
         Community(CommunityFact::NearestDistance),
         "nearest_icc_distance_m",
-        "metres to it",
+        "distance to it in metres",
     ),
     (
         Residence(SubCommunity, Id),
         "sub_community",
-        "the part of an ICC where the place lies",
+        "the part of the ICC that covers the location",
     ),
     (
         Residence(SubCommunity, Name),
@@ -264,7 +272,7 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
     (
         Residence(ResilienceGroup, Id),
         "resilience_groups_residence",
-        "the resilience groups of the place",
+        "the resilience groups that cover the location",
     ),
     (
         Registration(ResilienceGroup, Id),
@@ -279,33 +287,33 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
     (
         Practice(PracticeFact::Code),
         "practice",
-        "the practice that has the patients: after branch, closure and succession",
+        "the practice responsible for the patients, after branch, closure and succession",
     ),
     (Practice(PracticeFact::Name), "practice_name", "its name"),
     (
         Practice(PracticeFact::Status),
         "practice_status",
-        "active, dormant, closed or proposed on the day",
+        "its status on the date: active, dormant, closed or proposed",
     ),
     (
         Practice(PracticeFact::AskedCode),
         "practice_asked",
-        "the practice of the row, or the parent of its branch",
+        "the practice in the row, or the parent practice of the branch in the row",
     ),
     (
         Practice(PracticeFact::AskedStatus),
         "practice_asked_status",
-        "its status on the day",
+        "its status on the date",
     ),
     (
         Practice(PracticeFact::Successors),
         "practice_successors",
-        "the steps from the one to the other",
+        "the successions from that practice to the responsible one",
     ),
     (
         Practice(PracticeFact::BranchListed),
         "practice_branch_listed",
-        "for a branch: yes where it is listed itself, no where only its practice is",
+        "for a branch: yes if the source lists it, no if the source lists only its practice",
     ),
     (
         Residence(Pcn, Id),
@@ -345,7 +353,7 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
     (
         Notes,
         "notes",
-        "practice_address, not_yet_introduced, closes_on",
+        "notes: practice_address, not_yet_introduced, closes_on",
     ),
     (
         Dataset(DatasetFact::Name),
@@ -360,7 +368,7 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
 ];
 
 impl Column {
-    /// Whether its cells are numbers, with a unit that its sentence says.
+    /// Returns whether its cells are numbers. The unit is in the column's description.
     pub(super) fn is_number(self) -> bool {
         matches!(
             self,
@@ -373,7 +381,7 @@ impl Column {
         )
     }
 
-    /// The ten that answer the question.
+    /// Returns the ten default columns.
     pub fn usual() -> Vec<Column> {
         COLUMNS[..USUAL]
             .iter()
@@ -381,10 +389,11 @@ impl Column {
             .collect()
     }
 
-    /// The usual ten, and those of a list with commas between them, in its order; or `all`.
+    /// Returns the default columns followed by those named in a comma-separated list, or every
+    /// column if the list is `all`.
     ///
     /// # Errors
-    /// When a name is no column's.
+    /// If there is no column of that name.
     pub fn usual_and(list: &str) -> Result<Vec<Column>, UnknownColumn> {
         if list.trim() == "all" {
             return Ok(COLUMNS.iter().map(|&(column, ..)| column).collect());
@@ -405,7 +414,7 @@ impl Column {
         Ok(columns)
     }
 
-    /// The layer in which the column needs distances.
+    /// Returns the layer for which the column needs distances, if any.
     pub(super) fn measures(&self) -> Option<Layer> {
         use CommunityFact::{Alternatives, BoundaryDistance, Certainty};
         match self {

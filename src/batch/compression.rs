@@ -1,4 +1,4 @@
-//! gzip (RFC 1952) and Zstandard (RFC 8878), in and out.
+//! Compression and decompression with gzip (RFC 1952) and Zstandard (RFC 8878).
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -8,10 +8,10 @@ use flate2::write::GzEncoder;
 
 use super::limits::{Excess, check_ratio};
 
-/// How the bytes of a list are packed.
+/// The compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     None,
     /// gzip.
     Gzip,
@@ -20,7 +20,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// That of a file which begins so.
+    /// Detects the compression from the first bytes of a file.
     pub(super) fn of(beginning: &[u8]) -> Compression {
         match beginning {
             [0x1f, 0x8b, ..] => Compression::Gzip,
@@ -29,8 +29,8 @@ impl Compression {
         }
     }
 
-    /// Packs a part of a list. Parts one after the other are one file: both formats say so. The same
-    /// bytes give the same bytes.
+    /// Compresses a part of a file. The concatenation of compressed parts is a valid file in both
+    /// formats. The output depends only on the input.
     pub(super) fn pack(self, part: &[u8]) -> io::Result<Vec<u8>> {
         match self {
             Compression::None => Ok(part.to_vec()),
@@ -55,7 +55,7 @@ impl fmt::Display for Compression {
     }
 }
 
-/// Counts what is read through it.
+/// A reader that counts the bytes read through it.
 struct Counting<R> {
     inner: R,
     read: u64,
@@ -80,7 +80,7 @@ impl<R: BufRead> BufRead for Counting<R> {
     }
 }
 
-/// A list as it reads unpacked.
+/// A reader that decompresses a file.
 pub(super) struct Unpacked<R: Read> {
     from: Source<R>,
     given: u64,
@@ -96,8 +96,8 @@ enum Source<R: Read> {
 }
 
 impl<R: Read> Unpacked<R> {
-    /// Decompresses `inner`. Of zstd, windows up to 2^`zstd_window_log` bytes are accepted: a frame
-    /// states the window that its decoder has to allocate.
+    /// Decompresses `inner`. Zstandard windows of up to 2^`zstd_window_log` bytes are accepted:
+    /// each frame states the size of the window that the decoder must allocate.
     pub(super) fn new(
         compression: Compression,
         inner: R,
@@ -143,7 +143,7 @@ impl<R: Read> Read for Unpacked<R> {
     }
 }
 
-/// zstd tells a window beyond the limit by its words alone.
+/// Maps the error for a window beyond the limit, which zstd reports only in the error message.
 fn window_excess(error: io::Error, window_log_max: u32) -> io::Error {
     match error.to_string().contains("too much memory") {
         true => Excess::ZstdWindow(1 << window_log_max).into(),
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn zstd_windows_larger_than_allowed_are_refused() {
-        // A frame header that asks for a window of 2^24 bytes, an empty last block.
+        // A frame header that declares a window of 2^24 bytes, followed by an empty last block.
         let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, (24 - 10) << 3, 1, 0, 0];
         let read = |window_log| {
             let unpacked = Unpacked::new(Compression::Zstd, frame.as_slice(), window_log);

@@ -1,24 +1,24 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What stands between two fields: one character, of one or two bytes.
+/// The delimiter between fields: one character of one or two bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delimiter {
     bytes: [u8; 2],
     length: usize,
 }
 
-/// A text that cannot stand between fields.
+/// Text that cannot be a delimiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a delimiter is one character that is no letter, digit, space or quotation mark, such as , ; | ¬ or the word tab"
+    "a delimiter is one character other than a letter, digit, space or quotation mark, such as , ; | ¬ or the word tab"
 )]
 pub struct InvalidDelimiter;
 
 impl Delimiter {
     /// `,`
     pub const COMMA: Delimiter = Delimiter::byte(b',');
-    /// The tab of TSV.
+    /// A tab, as in TSV.
     pub const TAB: Delimiter = Delimiter::byte(b'\t');
     /// `¬` in UTF-8.
     const NOT_SIGN: Delimiter = Delimiter {
@@ -27,7 +27,7 @@ impl Delimiter {
     };
     /// `¬` in ISO 8859-1 and Windows-1252.
     pub(super) const NOT_SIGN_LATIN1: Delimiter = Delimiter::byte(0xac);
-    /// Those that are looked for, the likeliest first.
+    /// The delimiters that are tried during detection, the most likely first.
     pub(super) const USUAL: [Delimiter; 7] = [
         Delimiter::COMMA,
         Delimiter::TAB,
@@ -45,12 +45,12 @@ impl Delimiter {
         }
     }
 
-    /// Its bytes in a file.
+    /// Returns the bytes of the delimiter in a file.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 
-    /// How many bytes it has.
+    /// Returns the length in bytes.
     pub(super) fn length(self) -> usize {
         self.length
     }

@@ -1,7 +1,8 @@
-//! Where rows and fields end, in CSV with quotation marks (RFC 4180).
+//! Splits CSV text into rows and fields, with quotation marks as in RFC 4180.
 //!
-//! A quotation mark counts only at the beginning of a field, as in the `csv` crate: `5" pipe` is
-//! text. After the closing one, whatever stands before the next delimiter belongs to the field.
+//! A quotation mark opens a quoted field only at the start of the field, as in the `csv` crate, so
+//! `5" pipe` is plain text. Text between the closing quotation mark and the next delimiter belongs
+//! to the field.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,29 +14,29 @@ use super::roles::Roles;
 
 const QUOTE: u8 = b'"';
 
-/// What looking for the end of a field came to.
+/// The result of searching for the end of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FieldEnd {
-    /// A delimiter or a line feed stands there.
+    /// The offset of a delimiter or line feed.
     At(usize),
-    /// The text ends first.
+    /// The text ends before the field does.
     Text,
-    /// The text ends first, and a quotation mark is open.
+    /// The text ends inside a quoted field.
     Open,
 }
 
-/// What looking for the end of a row came to.
+/// The result of searching for the end of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowEnd {
-    /// The byte after the row's line feed.
+    /// The offset after the row's line feed.
     After(usize),
-    /// The text ends first.
+    /// The text ends before the row does.
     Text,
-    /// The text ends first, and a quotation mark is open.
+    /// The text ends inside a quoted field.
     Open,
 }
 
-/// Where the row that begins at `start` ends.
+/// Finds the end of the row that begins at `start`.
 pub(super) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd {
     let mut at = start;
     loop {
@@ -48,7 +49,7 @@ pub(super) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd
     }
 }
 
-/// The fields of every row of a text, as they read: for showing a few of them.
+/// Returns the unquoted fields of every row of a text, to display a few rows.
 pub fn records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
     let mut records = Vec::new();
     let mut ends = Vec::new();
@@ -79,7 +80,7 @@ fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
         loop {
             match memchr(QUOTE, &text[at..]) {
                 None => return FieldEnd::Open,
-                // Two stand for one.
+                // A doubled quotation mark represents one.
                 Some(found) if text.get(at + found + 1) == Some(&QUOTE) => at += found + 2,
                 Some(found) => {
                     at += found + 1;
@@ -100,12 +101,12 @@ fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
     }
 }
 
-/// Where each field of a row, which comes without its line ending, ends.
+/// Finds the end of each field of a row without its line ending.
 pub(super) fn field_ends(row: &[u8], is_quoted: bool, delimiter: Delimiter, ends: &mut Vec<usize>) {
     ends.clear();
     if is_quoted || delimiter.length() > 1 {
         let mut at = 0;
-        // A line feed within a row stands between quotation marks, or is the row's fault alone.
+        // A line feed inside a row is quoted; otherwise only this row is affected.
         while let FieldEnd::At(end) = field_end(row, at, delimiter) {
             ends.push(end);
             at = end + delimiter.length();
@@ -116,8 +117,8 @@ pub(super) fn field_ends(row: &[u8], is_quoted: bool, delimiter: Delimiter, ends
     ends.push(row.len());
 }
 
-/// The fields of a row that are read, from the first to the last of them, and the end of the row from
-/// which they are sooner found.
+/// The range of fields that are read, and the end of the row from which the search for them is
+/// shorter.
 pub(super) struct Wanted {
     first: usize,
     last: usize,
@@ -138,10 +139,10 @@ impl Wanted {
         }
     }
 
-    /// Puts down where the fields end that are read, in a row without quotation marks; how many
-    /// fields the row has. `None` where the delimiter is longer than a byte.
+    /// Stores the ends of the selected fields of a row without quotation marks, and returns the
+    /// number of its fields. Returns `None` if the delimiter is longer than one byte.
     ///
-    /// To count all delimiters and find a few is faster than to find all.
+    /// Counting all delimiters and locating a few of them is faster than locating all of them.
     pub(super) fn ends(
         &self,
         row: &[u8],
@@ -173,7 +174,7 @@ impl Wanted {
     }
 }
 
-/// The bytes of the field of that number.
+/// Returns the byte range of the field at `index`.
 pub(super) fn field(ends: &[usize], number: usize, delimiter: Delimiter) -> Range<usize> {
     let start = match number {
         0 => 0,
@@ -182,7 +183,7 @@ pub(super) fn field(ends: &[usize], number: usize, delimiter: Delimiter) -> Rang
     start..ends[number]
 }
 
-/// What a field says: without its quotation marks.
+/// Returns the content of a field, without its quotation marks.
 pub(super) fn content(field: &[u8]) -> Cow<'_, [u8]> {
     let Some(inner) = field.strip_prefix(&[QUOTE]) else {
         return Cow::Borrowed(field);
@@ -207,7 +208,7 @@ pub(super) fn content(field: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
-/// The row without its line ending, and the line ending.
+/// Splits a row into its content and its line ending.
 pub(super) fn without_line_ending(row: &[u8]) -> (&[u8], &[u8]) {
     let length = match row {
         [.., b'\r', b'\n'] => 2,
@@ -292,7 +293,7 @@ mod tests {
                 };
                 let (row, _) = without_line_ending(&text.as_bytes()[at..end]);
                 at = end;
-                // Theirs leaves empty lines out.
+                // The csv crate skips empty lines.
                 if row.is_empty() {
                     continue;
                 }

@@ -1,8 +1,8 @@
-//! Limits on what an input file may cost, whatever it claims: memory while it is decoded, and bytes
-//! out for bytes in.
+//! Limits on the resources that an input file may use, whatever it states: the memory for decoding,
+//! and the output bytes per input byte.
 //!
-//! Every length that a sender states is checked against these limits, and against what was received,
-//! before anything is allocated for it.
+//! Every length that an input file states is checked against these limits, and against the number
+//! of bytes received, before memory is allocated for it.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -15,54 +15,58 @@ use super::BatchError;
 use super::memo::UNPOISONED;
 use crate::memory;
 
-/// Compressed data may decompress to this many times its size; ten to twenty times is usual for lists
-/// of people. Applies to gzip and zstd around a file and to LZ4 and zstd buffers inside Arrow.
+/// The maximum ratio of decompressed to compressed bytes. Files of patients usually compress 10 to
+/// 20 times. The limit applies to gzip and zstd around a file and to LZ4 and zstd buffers in Arrow.
 pub(super) const DECOMPRESSION_RATIO_MAX: u64 = 250;
-/// The first mebibyte of decompressed data is not held to the ratio: small files of one value repeat.
+/// The ratio is checked only after this many decompressed bytes: small files of one value repeat.
 pub(super) const DECOMPRESSION_FREE_BYTES: u64 = 1 << 20;
 
-/// Bytes of answers for a byte received. A list of postcodes only has 9 bytes a row; compressed 20
-/// times and answered with every column (1,000 bytes a row), that is 2,222 for one.
+/// The maximum ratio of output to input bytes. A file with only postcodes has 9 bytes per row; if
+/// it is compressed 20 times and answered with every column (1,000 bytes per row), the ratio is
+/// 2,222.
 const ANSWER_RATIO_MAX: u64 = 2_500;
-/// The first answers are not held to the ratio.
+/// The ratio is checked only after this many output bytes.
 const ANSWER_FREE_BYTES: u64 = 64 << 20;
 
-/// Answers are made in slices of about this many bytes, so that a slice for each thread fits memory.
+/// The approximate size of an output slice, so that one slice per thread fits in memory.
 const SLICE_BYTES: usize = 2 << 20;
-/// What a cell of ours takes, more often than not, with its share of offsets or delimiters.
+/// The typical size of an output cell with its share of offsets or delimiters.
 const ANSWER_CELL_BYTES: usize = 24;
-/// The most and the fewest rows of a slice.
+/// The minimum and maximum number of rows in a slice.
 const SLICE_ROWS: std::ops::RangeInclusive<usize> = 256..=8_192;
 
-/// How many rows are answered together: rows of `width` columns that get `answer_columns` more.
+/// Returns the number of rows of `width` columns that are answered together, with `answer_columns`
+/// output columns each.
 pub(super) fn slice_rows(width: usize, answer_columns: usize) -> usize {
-    // An empty row may become a row of delimiters.
+    // A bad row without fields is padded with one delimiter per column.
     let row_bytes = width + answer_columns * ANSWER_CELL_BYTES;
     (SLICE_BYTES / row_bytes.max(1)).clamp(*SLICE_ROWS.start(), *SLICE_ROWS.end())
 }
 
-/// What decoding an input file may take.
+/// The limits on decoding an input file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// Rows of one Arrow record batch.
+    /// The maximum number of rows in an Arrow record batch.
     pub record_batch_rows: u64,
-    /// Bytes of one Arrow record batch or dictionary batch: as received, and decompressed. Also bytes
-    /// of one decompressed Parquet page.
+    /// The maximum size in bytes of an Arrow record batch or dictionary batch, both as received and
+    /// decompressed, and of a decompressed Parquet page.
     pub record_batch_bytes: u64,
-    /// Bytes of all dictionaries of an Arrow stream.
+    /// The maximum size in bytes of all dictionaries of an Arrow stream.
     pub dictionary_bytes: u64,
-    /// Bytes of the metadata of one Arrow message or of the footer of a Parquet file.
+    /// The maximum size in bytes of the metadata of an Arrow message and of the footer of a Parquet
+    /// file.
     pub metadata_bytes: u64,
-    /// The largest zstd window, as the base-2 logarithm of its bytes.
+    /// The base-2 logarithm of the maximum zstd window in bytes.
     pub zstd_window_log: u32,
 }
 
 impl DecodeLimits {
-    /// For requests over HTTP, of which each stays under 128 MB: at most 24 MiB of record batches that
-    /// are being decoded or answered, or one of 32 MiB as received and decompressed (see
-    /// `InFlight`), 8 MiB of dictionaries and as much again while one is extended, 12 MiB for the
-    /// blocks of LZ4, some slices of answers, and up to 48 MiB of answers that are kept for postcodes
-    /// and practices seen before. RFC 9659 has decoders take zstd windows of 8 MiB, and no larger.
+    /// The limits for HTTP requests, which keep a request under 128 MB: at most 24 MiB for record
+    /// batches that are being decoded or answered, or a single one of 32 MiB as received and
+    /// decompressed (see `InFlightBytes`); 8 MiB for dictionaries, and the same again while one is
+    /// extended; 12 MiB for LZ4 blocks; some output slices; and up to 48 MiB for the cached answers
+    /// of postcodes and practices. RFC 9659 requires decoders to support zstd windows of 8 MiB, and
+    /// no larger ones.
     pub const HTTP: DecodeLimits = DecodeLimits {
         record_batch_rows: 1 << 20,
         record_batch_bytes: 16 << 20,
@@ -71,22 +75,22 @@ impl DecodeLimits {
         zstd_window_log: 23,
     };
 
-    /// For the command line, from the memory that is available to this process now: a record batch as
-    /// received, decompressed and answered takes at most three quarters of it. Where that is not
-    /// known, 4 GiB are assumed.
+    /// The limits for the command line, from the memory that is available to this process now: a
+    /// record batch takes at most three quarters of it as received, decompressed and answered. If
+    /// the available memory is not known, 4 GiB is assumed.
     pub fn of_this_machine() -> DecodeLimits {
         DecodeLimits::of_memory(memory::room(Path::new("/")).unwrap_or(4 << 30))
     }
 
     fn of_memory(available_bytes: u64) -> DecodeLimits {
         DecodeLimits {
-            // Arrow's own limit for arrays that every implementation reads.
+            // Arrow's own limit for arrays that every implementation can read.
             record_batch_rows: i32::MAX as u64,
             record_batch_bytes: available_bytes / 4,
             dictionary_bytes: available_bytes / 8,
-            // Parsed, metadata takes up to some twenty times its bytes.
+            // Parsed metadata takes up to about twenty times its size.
             metadata_bytes: (available_bytes / 64).clamp(2 << 20, 256 << 20),
-            // What zstd itself takes without being asked for more: 128 MiB.
+            // The limit of zstd itself by default: 128 MiB.
             zstd_window_log: 27,
         }
     }
@@ -95,19 +99,20 @@ impl DecodeLimits {
 /// A limit that an input file exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excess {
-    /// An Arrow record batch has more rows than this.
+    /// The maximum number of rows in an Arrow record batch.
     RecordBatchRows(u64),
-    /// An Arrow record batch or dictionary batch, or a Parquet page, has more bytes than this.
+    /// The maximum size in bytes of an Arrow record batch or dictionary batch, or of a Parquet
+    /// page.
     RecordBatchBytes(u64),
-    /// The dictionaries of an Arrow stream have more bytes than this.
+    /// The maximum size in bytes of the dictionaries of an Arrow stream.
     DictionaryBytes(u64),
-    /// The metadata of an Arrow message or a Parquet file have more bytes than this.
+    /// The maximum size in bytes of the metadata of an Arrow message or a Parquet file.
     MetadataBytes(u64),
-    /// A zstd frame asks for a window of more bytes than this.
+    /// The maximum size in bytes of a zstd window.
     ZstdWindow(u64),
-    /// The file decompresses to more than 250 times its size.
+    /// A decompressed size of 250 times the size of the file.
     DecompressionRatio,
-    /// The answers are more than 2,500 times as long as the file.
+    /// An output of 2,500 times the size of the file.
     AnswerRatio,
 }
 
@@ -120,7 +125,7 @@ impl fmt::Display for Excess {
             ),
             Excess::RecordBatchBytes(most) => write!(
                 f,
-                "it has a record batch, dictionary or page of more than {most} bytes, which is the most there is memory for: write smaller ones"
+                "it has a record batch, dictionary or page of more than {most} bytes, which is the limit for the available memory: write smaller ones"
             ),
             Excess::DictionaryBytes(most) => write!(
                 f,
@@ -131,15 +136,15 @@ impl fmt::Display for Excess {
             }
             Excess::ZstdWindow(most) => write!(
                 f,
-                "it asks for a zstd window of more than {most} bytes: compress it without --long, at level 19 or below"
+                "it needs a zstd window of more than {most} bytes: compress it without --long, at level 19 or below"
             ),
             Excess::DecompressionRatio => write!(
                 f,
-                "decompressed it is more than {DECOMPRESSION_RATIO_MAX} times as long: send it with less compression"
+                "it is more than {DECOMPRESSION_RATIO_MAX} times as long when decompressed: send it with less compression"
             ),
             Excess::AnswerRatio => write!(
                 f,
-                "its answers are more than {ANSWER_RATIO_MAX} times as long as it is: send it with less compression, or ask for fewer columns"
+                "its answers are more than {ANSWER_RATIO_MAX} times as long as the input: send it with less compression, or request fewer columns"
             ),
         }
     }
@@ -154,13 +159,13 @@ impl From<Excess> for io::Error {
 }
 
 impl Excess {
-    /// The limit by which reading or writing failed, where it was one.
+    /// Returns the limit, if an I/O error was caused by one.
     pub(super) fn of(error: &io::Error) -> Option<Excess> {
         error.get_ref()?.downcast_ref().copied()
     }
 }
 
-/// Counts the bytes of an input file as they are received.
+/// A counter of the bytes received of an input file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Received(Arc<AtomicU64>);
 
@@ -169,7 +174,7 @@ impl Received {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts what is read from `source`.
+    /// Wraps `source` so that the bytes read from it are counted.
     pub(super) fn count<R: Read>(&self, source: R) -> CountingReader<R> {
         CountingReader {
             source,
@@ -177,20 +182,21 @@ impl Received {
         }
     }
 
-    /// Counts bytes that are not read in order.
+    /// Adds bytes that are not read in order.
     pub(super) fn add(&self, bytes: u64) {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Checks bytes decompressed so far.
+    /// Checks the number of bytes decompressed so far.
     ///
     /// # Errors
-    /// When they are too many for what was received.
+    /// If there are too many for the number of bytes received.
     pub(super) fn check_decompressed(&self, bytes: u64) -> Result<(), Excess> {
         check_ratio(bytes, self.bytes())
     }
 
-    /// Fails where the answers become too long for what was received.
+    /// Wraps `output` so that writing fails if it becomes too long for the number of bytes
+    /// received.
     pub(super) fn bound_answers<W: Write>(&self, output: W) -> BoundedWriter<W> {
         BoundedWriter {
             output,
@@ -200,10 +206,10 @@ impl Received {
     }
 }
 
-/// Checks that `decompressed` bytes may come of `compressed` ones.
+/// Checks the ratio of `decompressed` to `compressed` bytes.
 ///
 /// # Errors
-/// When they may not.
+/// If the ratio exceeds the limit.
 pub(super) fn check_ratio(decompressed: u64, compressed: u64) -> Result<(), Excess> {
     let most = compressed.saturating_mul(DECOMPRESSION_RATIO_MAX);
     match decompressed <= most.max(DECOMPRESSION_FREE_BYTES) {
@@ -212,7 +218,7 @@ pub(super) fn check_ratio(decompressed: u64, compressed: u64) -> Result<(), Exce
     }
 }
 
-/// A source whose bytes are counted.
+/// A reader that counts the bytes read.
 pub(super) struct CountingReader<R> {
     source: R,
     received: Received,
@@ -226,7 +232,7 @@ impl<R: Read> Read for CountingReader<R> {
     }
 }
 
-/// An output that takes only so many bytes for each that was received.
+/// A writer that limits the number of bytes per byte received.
 pub(super) struct BoundedWriter<W> {
     output: W,
     written: u64,
@@ -250,8 +256,8 @@ impl<W: Write> Write for BoundedWriter<W> {
     }
 }
 
-/// The bytes of record batches that are being decoded, answered or written. However many threads work,
-/// a new batch waits until there is room beside the others.
+/// The memory of the record batches that are being decoded, answered or written. A new batch waits
+/// until there is space for it, whatever the number of threads.
 #[derive(Debug)]
 pub(super) struct InFlight {
     bytes: Mutex<u64>,
@@ -268,8 +274,9 @@ impl InFlight {
         })
     }
 
-    /// Waits for room for so many bytes, beside `own` ones that the caller holds already; one batch
-    /// may always be there. Whoever holds a permit must be able to go on without another.
+    /// Waits until `bytes` bytes are free, not counting the `own` bytes that the caller already has
+    /// a permit for. A batch that is the only one is always admitted. A caller that has a permit
+    /// must be able to proceed without another one.
     pub(super) fn wait_for(self: &Arc<InFlight>, bytes: u64, own: u64) -> Permit {
         let is_full = |held: &mut u64| *held > own && held.saturating_add(bytes) > self.bytes_max;
         let held = self.freed.wait_while(self.held(), is_full);
@@ -285,7 +292,7 @@ impl InFlight {
     }
 }
 
-/// Room for bytes in flight, which is given back when it is dropped.
+/// A share of the memory for record batches, released on drop.
 #[derive(Debug)]
 pub(super) struct Permit {
     in_flight: Arc<InFlight>,
@@ -305,7 +312,7 @@ impl Drop for Permit {
     }
 }
 
-/// Failures of reading or writing that are limits become errors of their own.
+/// Converts read and write errors that were caused by a limit into [`BatchError::LimitExceeded`].
 pub(super) fn with_limits<T>(done: Result<T, BatchError>) -> Result<T, BatchError> {
     done.map_err(|fault| match &fault {
         BatchError::Read(error) | BatchError::Write(error) => match Excess::of(error) {

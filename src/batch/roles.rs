@@ -1,27 +1,27 @@
-//! Which of a list's columns hold what.
+//! Which columns of the input file hold the postcode, practice code, coordinates and date.
 
 use super::BatchError;
 
-/// What a column of the user's holds for us.
+/// What an input column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Where somebody lives.
+    /// The postcode of the residence.
     Postcode,
-    /// The code of the practice where they are registered.
+    /// The code of the practice with which the patient is registered.
     Practice,
-    /// Degrees, WGS84.
+    /// The longitude in degrees, WGS84.
     Longitude,
-    /// Degrees, WGS84.
+    /// The latitude in degrees, WGS84.
     Latitude,
-    /// Metres, British National Grid.
+    /// The easting in metres, British National Grid.
     Easting,
-    /// Metres, British National Grid.
+    /// The northing in metres, British National Grid.
     Northing,
-    /// The day that the row's answer is for; never found by name.
+    /// The as-of date of the row. It is never detected by name.
     AsOf,
 }
 
-/// The names by which a column is found: without case, spaces and the signs `_ - .`
+/// The names by which a column is detected, compared after [`normalise`].
 pub const NAMES: &[(Role, &[&str])] = &[
     (
         Role::Postcode,
@@ -74,53 +74,53 @@ pub const NAMES: &[(Role, &[&str])] = &[
     ),
 ];
 
-/// The columns that the user names.
+/// The columns that the user named.
 #[derive(Debug, Clone, Default)]
 pub struct Named {
-    /// The column with postcodes.
+    /// The column with the postcodes.
     pub postcode: Option<String>,
-    /// The column with practice codes.
+    /// The column with the practice codes.
     pub practice: Option<String>,
-    /// The column with longitudes.
+    /// The column with the longitudes.
     pub longitude: Option<String>,
-    /// The column with latitudes.
+    /// The column with the latitudes.
     pub latitude: Option<String>,
-    /// The column with eastings.
+    /// The column with the eastings.
     pub easting: Option<String>,
-    /// The column with northings.
+    /// The column with the northings.
     pub northing: Option<String>,
-    /// The column with a day for each row.
+    /// The column with the as-of dates.
     pub as_of: Option<String>,
-    /// No column says where somebody lives: the registration alone is asked about.
+    /// Look up only the registration; no column holds a location.
     pub registration_only: bool,
 }
 
-/// Where the place of a row stands; columns are counted from 0.
+/// The columns that hold the location. Indices start at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlaceColumns {
-    /// In one column.
+    /// The postcode column.
     Postcode(usize),
-    /// Longitude and latitude.
+    /// The longitude and latitude columns.
     LonLat(usize, usize),
-    /// Easting and northing.
+    /// The easting and northing columns.
     Grid(usize, usize),
-    /// Nowhere.
+    /// No columns.
     None,
 }
 
-/// Which columns hold what.
+/// The columns that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Roles {
-    /// Where somebody lives.
+    /// The location.
     pub place: PlaceColumns,
-    /// Where they are registered.
+    /// The practice code.
     pub practice: Option<usize>,
-    /// The day of the row.
+    /// The as-of date.
     pub as_of: Option<usize>,
 }
 
 impl Role {
-    /// The word in messages.
+    /// Returns the name of the role for messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Role::Postcode => "postcode",
@@ -133,17 +133,17 @@ impl Role {
         }
     }
 
-    /// What a column of a typed list must hold for it.
+    /// Returns a clause that states the data type required for this role.
     pub fn expected(self) -> &'static str {
         match self {
-            Role::Postcode => "a postcode is text",
-            Role::Practice => "a practice code is text",
-            Role::AsOf => "a day is a date (date32) or text",
-            _ => "a coordinate is a number (integer or floating point) or text",
+            Role::Postcode => "a postcode must be text",
+            Role::Practice => "a practice code must be text",
+            Role::AsOf => "a day must be a date (date32) or text",
+            _ => "a coordinate must be a number (integer or floating point) or text",
         }
     }
 
-    /// The argument that names its column.
+    /// Returns the command-line option that names its column.
     pub fn argument(self) -> &'static str {
         match self {
             Role::Postcode => "--postcode-column",
@@ -157,7 +157,7 @@ impl Role {
     }
 }
 
-/// Looks for the columns of one way to say where somebody lives.
+/// Finds the columns of one way to give the location.
 type Way<'n> = &'n dyn Fn() -> Result<Option<PlaceColumns>, BatchError>;
 
 impl Named {
@@ -176,14 +176,14 @@ impl Named {
 }
 
 impl Roles {
-    /// Finds the columns of a list among those of these names.
+    /// Finds the columns in a list of column names.
     ///
-    /// A name that the user gives is taken as it stands, or else without case and signs. Where two
-    /// columns would do, or two ways to say where somebody lives are there, it is asked and not
+    /// A name given by the user must match exactly, or else after [`normalise`]. If two columns
+    /// match, or the columns give the location in two ways, the user must choose: nothing is
     /// guessed.
     ///
     /// # Errors
-    /// When a column is missing or there are several.
+    /// If a required column is missing or ambiguous.
     pub fn find(names: &[String], named: &Named) -> Result<Roles, BatchError> {
         let column = |role| match named.get(role) {
             Some(name) => named_column(names, role, name).map(Some),
@@ -198,7 +198,7 @@ impl Roles {
             (Some(_), None) if named.get(first).is_some() => {
                 Err(BatchError::NoColumn { role: second })
             }
-            // `lat` alone is nobody's position.
+            // A latitude without a longitude is not a position.
             _ => Ok(None),
         };
         let is_named = |roles: &[Role]| roles.iter().any(|&role| named.get(role).is_some());
@@ -249,7 +249,7 @@ impl Roles {
         Ok(roles)
     }
 
-    /// The columns that are read, with what they hold.
+    /// Returns the columns that are read, with their roles.
     pub fn columns(&self) -> Vec<(Role, usize)> {
         let mut columns = match self.place {
             PlaceColumns::Postcode(at) => vec![(Role::Postcode, at)],
@@ -265,7 +265,8 @@ impl Roles {
     }
 }
 
-/// How names are compared.
+/// Normalises a column name for comparison: lower case, without white space and the characters `_`,
+/// `-` and `.`.
 fn bare(name: &str) -> String {
     name.chars()
         .filter(|character| !character.is_whitespace() && !"_-.".contains(*character))
@@ -305,7 +306,7 @@ fn one_of(
         [] => Ok(None),
         [at] => Ok(Some(at)),
         _ => {
-            // Their names are on our list, or the user's own: nobody's data.
+            // These names are aliases or were given by the user, so they contain no patient data.
             let names = found.iter().map(|&at| names[at].clone()).collect();
             Err(BatchError::SeveralColumns { role, names })
         }
