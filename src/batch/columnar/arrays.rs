@@ -1,4 +1,4 @@
-//! Arrays from rows of cells.
+//! Builds Arrow arrays from rows of cells.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use arrow_schema::{DataType, Field};
 use crate::batch::Column;
 use crate::batch::cells::take_cell;
 
-/// A column of ours: texts as they are in CSV, numbers as numbers; what is not there is null.
+/// Returns the Arrow field of an output column: a number, or text as in CSV; nullable.
 pub(crate) fn field(column: Column) -> Field {
     let data_type = match column.is_number() {
         true => DataType::Float64,
@@ -18,21 +18,22 @@ pub(crate) fn field(column: Column) -> Field {
     Field::new(column.to_string(), data_type, true)
 }
 
-/// Arrays that are being filled row by row.
+/// Array builders that are filled row by row.
 pub(crate) struct Arrays(Vec<Filling>);
 
 enum Filling {
     Text(StringBuilder),
     Number(Float64Builder),
-    /// Days since 1970-01-01.
+    /// A date, as days since 1970-01-01.
     Day(Date32Builder),
 }
 
-/// What a text takes, more often than not.
+/// The typical length of a text.
 const TEXT_BYTES: usize = 12;
 
 impl Arrays {
-    /// For columns of texts, numbers (float64) and days (date32), with room for so many rows.
+    /// Creates builders for columns of text, numbers (float64) and dates (date32), with capacity
+    /// for `rows` rows.
     pub(crate) fn new<'f>(
         columns: impl IntoIterator<Item = &'f Arc<Field>>,
         rows: usize,
@@ -45,7 +46,7 @@ impl Arrays {
         Arrays(columns.into_iter().map(filling).collect())
     }
 
-    /// Adds a row of cells in `Encoding::Columns`.
+    /// Appends a row of cells in `CellFormat::LengthPrefixed`.
     pub(crate) fn add(&mut self, mut cells: &[u8]) {
         for filling in &mut self.0 {
             let cell = take_cell(&mut cells);
@@ -64,7 +65,7 @@ impl Arrays {
         debug_assert!(cells.is_empty(), "a cell for every column");
     }
 
-    /// The arrays, in the order of the columns.
+    /// Returns the arrays, in the order of the columns.
     pub(crate) fn finish(self) -> Vec<ArrayRef> {
         let array = |filling| -> ArrayRef {
             match filling {

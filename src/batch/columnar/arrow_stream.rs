@@ -1,7 +1,8 @@
-//! Decodes an Arrow stream (IPC) within limits. The stream states lengths of messages, buffers and
-//! decompressed buffers, and numbers of rows; `arrow-ipc` allocates what they ask for. Here each is
-//! checked against the limits and against what was received before that; buffers are decompressed
-//! here, and `arrow-ipc` gets a message without compression.
+//! Decodes an Arrow stream (IPC) within limits. A stream states the lengths of messages, buffers
+//! and decompressed buffers, and the numbers of rows, and `arrow-ipc` allocates memory for them.
+//! This module checks each of them first, against the limits and against the number of bytes
+//! received. It also decompresses the buffers itself, so that `arrow-ipc` gets an uncompressed
+//! message.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -22,26 +23,28 @@ use crate::batch::BatchError;
 use crate::batch::intake::Format;
 use crate::batch::limits::{DecodeLimits, Excess, InFlight, Permit, Received};
 
-/// How each message of an Arrow stream begins, since format 0.15 of 2019.
+/// The marker at the start of each message of an Arrow stream, since format version 0.15 of 2019.
 const CONTINUATION: [u8; 4] = [0xff; 4];
-/// Tables of one message: a field takes two and more.
+/// The maximum number of flatbuffer tables in a message. A field takes two or more.
 const TABLES_MAX: usize = 1 << 16;
-/// The strings of a message may stand in it once and be referred to often.
+/// The strings of a message may be stored once and referenced several times.
 const APPARENT_SIZE_FACTOR: u64 = 4;
-/// Fields of a schema, with those inside of others.
+/// The maximum number of fields in a schema, including nested ones.
 const FIELDS_MAX: usize = 1 << 14;
-/// What any type asks of where its values begin; buffers that begin elsewhere are copied.
+/// The largest alignment that any type requires. Misaligned buffers are copied.
 const ALIGNMENT: u64 = 16;
-/// Before each compressed buffer stands its decompressed length: -1 where it is not compressed.
+/// The length of the prefix of a compressed buffer: the decompressed length, or -1 if the buffer is
+/// not compressed.
 const LENGTH_PREFIX: usize = 8;
 const NOT_COMPRESSED: i64 = -1;
-/// How an LZ4 frame begins. The legacy frame, whose blocks have 8 MiB, is not used in Arrow.
+/// The magic bytes of an LZ4 frame. Arrow does not use the legacy frame, which has blocks of 8 MiB.
 const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
-/// Room is made for a body step by step beyond this many bytes: for no more than twice what has come.
+/// The step in which memory for a larger body is allocated: never more than twice the bytes
+/// received.
 const BODY_STEP_BYTES: usize = 16 << 20;
-/// Bodies of this many bytes and more get so much address space. glibc returns such memory to the system
-/// as soon as it is freed; of smaller blocks it would keep up to 64 MiB for each thread. What is not
-/// used costs nothing.
+/// A body of at least `LARGE_BODY_BYTES` bytes gets an allocation of `LARGE_BODY_ROOM` bytes. glibc
+/// returns an allocation of this size to the system as soon as it is freed; of smaller ones it
+/// could retain up to 64 MiB per thread. The unused part costs only address space.
 const LARGE_BODY_BYTES: usize = 256 << 10;
 const LARGE_BODY_ROOM: usize = (32 << 20) + 1;
 
@@ -53,24 +56,24 @@ pub(super) struct ArrowStream<R> {
     in_flight: Arc<InFlight>,
     schema: SchemaRef,
     dictionaries: HashMap<i64, ArrayRef>,
-    /// The bytes that each dictionary holds.
+    /// The size in bytes of each dictionary.
     dictionary_bytes: HashMap<i64, u64>,
-    /// The bytes of all buffers decompressed so far.
+    /// The total size in bytes of all buffers decompressed so far.
     decompressed: u64,
     has_ended: bool,
 }
 
-/// A record batch, and its share of the memory that is in flight.
+/// A record batch, and the permit for its memory.
 #[derive(Debug)]
 pub(super) struct Decoded {
     pub(super) batch: RecordBatch,
     pub(super) permit: Permit,
 }
 
-/// The body of a message, not compressed.
+/// The decompressed body of a message.
 struct MessageBody {
     bytes: Buffer,
-    /// Where its buffers are, where that is not as the message says.
+    /// The positions of its buffers, if they differ from the message.
     buffers: Option<Vec<ipc::Buffer>>,
     permit: Permit,
 }
@@ -79,7 +82,7 @@ impl<R: Read> ArrowStream<R> {
     /// Reads the schema.
     ///
     /// # Errors
-    /// When the stream does not begin with one, or it exceeds a limit.
+    /// If the stream does not start with a schema, or exceeds a limit.
     pub(super) fn open(
         mut source: R,
         limits: DecodeLimits,
@@ -114,10 +117,11 @@ impl<R: Read> ArrowStream<R> {
         Arc::clone(&self.schema)
     }
 
-    /// The next record batch. Waits until there is room for it beside those that are still held.
+    /// Returns the next record batch. Waits until there is memory for it besides the batches that
+    /// are still in use.
     ///
     /// # Errors
-    /// When the stream is damaged or exceeds a limit. It is not to be read on then.
+    /// If the stream is corrupt or exceeds a limit. The stream must not be read after an error.
     pub(super) fn next(&mut self) -> Result<Option<Decoded>, BatchError> {
         while !self.has_ended {
             let Some(metadata) = read_metadata(&mut self.source, self.limits)? else {
@@ -203,7 +207,7 @@ impl<R: Read> ArrowStream<R> {
         decoded.map_err(arrow_fault)
     }
 
-    /// Reads the body of a record batch or of the values of a dictionary, and decompresses it.
+    /// Reads and decompresses the body of a record batch, or of the values of a dictionary.
     fn body(
         &mut self,
         message: Message<'_>,
@@ -238,14 +242,14 @@ impl<R: Read> ArrowStream<R> {
         }
     }
 
-    /// Rows, and the lengths of all arrays, which may take no bytes.
+    /// Checks the number of rows and the lengths of all arrays, which may take no bytes.
     fn check_rows(&self, header: ipc::RecordBatch<'_>) -> Result<(), BatchError> {
         let rows_max = self.limits.record_batch_rows;
         let rows = u64::try_from(header.length()).map_err(|_| damage("a negative length"))?;
         if rows > rows_max {
             return Err(Excess::RecordBatchRows(rows_max).into());
         }
-        // An array within another may be longer; no value takes less than a bit.
+        // A child array may be longer than the batch, but every value takes at least one bit.
         let most = rows_max.max(self.limits.record_batch_bytes.saturating_mul(8));
         for node in header.nodes().ok_or_else(no_header)? {
             let length = u64::try_from(node.length()).map_err(|_| damage("a negative length"))?;
@@ -260,7 +264,7 @@ impl<R: Read> ArrowStream<R> {
         Ok(())
     }
 
-    /// Decompresses the buffers of a body. Nothing is allocated before all the lengths are known to fit.
+    /// Decompresses the buffers of a body. All lengths are checked before any memory is allocated.
     fn decompress(
         &mut self,
         codec: CompressionType,
@@ -293,7 +297,7 @@ impl<R: Read> ArrowStream<R> {
         let mut placed = Vec::with_capacity(parts.len());
         for (start, part) in parts {
             let length = part.length();
-            // Both fit: they lie within `out`.
+            // The conversions cannot fail: the range is within `out`.
             let range = usize::try_from(start).unwrap_or(usize::MAX)
                 ..usize::try_from(start + length).unwrap_or(usize::MAX);
             match part {
@@ -316,20 +320,20 @@ enum Part<'b> {
     Plain(&'b [u8]),
     Compressed {
         bytes: &'b [u8],
-        /// Decompressed.
+        /// The decompressed length.
         length: u64,
     },
 }
 
 impl<'b> Part<'b> {
-    /// The buffer lies within the body.
+    /// Parses a buffer and checks that it is within the body.
     fn of(body: &'b [u8], buffer: &ipc::Buffer) -> Result<Part<'b>, BatchError> {
         let place = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
         let (start, length) = (place(buffer.offset()), place(buffer.length()));
         let bytes = start
             .checked_add(length)
             .and_then(|end| body.get(start..end));
-        let bytes = bytes.ok_or_else(|| damage("a buffer ends behind its message"))?;
+        let bytes = bytes.ok_or_else(|| damage("a buffer ends after its message does"))?;
         if bytes.is_empty() {
             return Ok(Part::Plain(bytes));
         }
@@ -345,7 +349,7 @@ impl<'b> Part<'b> {
         }
     }
 
-    /// Its bytes, decompressed.
+    /// Returns the decompressed length.
     fn length(&self) -> u64 {
         match self {
             Part::Plain(bytes) => bytes.len() as u64,
@@ -368,8 +372,9 @@ impl Codec {
         }
     }
 
-    /// Fills `out` exactly. Neither codec allocates by what its frame states: zstd has no window where
-    /// it decompresses in one call, and the blocks of LZ4 have 4 MiB at most.
+    /// Decompresses a buffer, which must fill `out` exactly. Neither codec allocates what a frame
+    /// states: zstd needs no window when it decompresses in one call, and LZ4 blocks have at most 4
+    /// MiB.
     fn decompress(&mut self, bytes: &[u8], out: &mut [u8]) -> Result<(), BatchError> {
         let is_whole = match self {
             Codec::Lz4 => {
@@ -393,7 +398,7 @@ impl Codec {
     }
 }
 
-/// The metadata of the next message; `None` at the end of the stream.
+/// Reads the metadata of the next message. Returns `None` at the end of the stream.
 fn read_metadata(
     source: &mut impl Read,
     limits: DecodeLimits,
@@ -430,7 +435,7 @@ fn verified(metadata: &[u8], limits: DecodeLimits) -> Result<Message<'_>, BatchE
         ..VerifierOptions::default()
     };
     ipc::root_as_message_with_opts(&options, metadata)
-        .map_err(|_| damage("the metadata of a message are not sound"))
+        .map_err(|_| damage("the metadata of a message is invalid"))
 }
 
 fn body_bytes(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchError> {
@@ -441,8 +446,8 @@ fn body_bytes(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchEr
     }
 }
 
-/// Checks that buffers lie within a body of so many bytes, and not over each other: each might be
-/// copied. Returns the bytes of those that are not aligned, which are.
+/// Checks that the buffers are within a body of `body_bytes` bytes and do not overlap, since each
+/// may be copied. Returns the total size of the misaligned buffers, which will be copied.
 fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchError> {
     let (mut all, mut misaligned) = (0_u64, 0_u64);
     for buffer in buffers {
@@ -450,7 +455,7 @@ fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchE
         let length = u64::try_from(buffer.length()).map_err(|_| damage("a negative length"))?;
         let end = offset.checked_add(length);
         if end.is_none_or(|end| end > body_bytes) {
-            return Err(damage("a buffer ends behind its message"));
+            return Err(damage("a buffer ends after its message does"));
         }
         all = all.saturating_add(length);
         if offset % ALIGNMENT != 0 {
@@ -463,7 +468,7 @@ fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchE
     }
 }
 
-/// Reads a body as it arrives: a message that states more than comes takes no more memory for it.
+/// Reads a body as it arrives: memory is not allocated for bytes that are stated but never sent.
 fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, BatchError> {
     let length = usize::try_from(length).map_err(|_| damage("a body is too long"))?;
     let mut body = room_for(length.min(BODY_STEP_BYTES));
@@ -478,7 +483,7 @@ fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, BatchError>
     Ok(body)
 }
 
-/// Room for the bytes of a body, which are not many.
+/// Allocates the buffer for a body.
 fn room_for(bytes: usize) -> Vec<u8> {
     Vec::with_capacity(match bytes < LARGE_BODY_BYTES {
         true => bytes,
@@ -494,7 +499,7 @@ fn skip(source: &mut impl Read, length: u64) -> Result<(), BatchError> {
     }
 }
 
-/// The header of a record batch with its buffers elsewhere, and not compressed.
+/// Builds the header of a record batch with uncompressed buffers at new positions.
 fn record_batch_header<'b>(
     builder: &mut FlatBufferBuilder<'b>,
     header: ipc::RecordBatch<'_>,
@@ -512,7 +517,7 @@ fn record_batch_header<'b>(
     ipc::RecordBatch::create(builder, &parts)
 }
 
-/// Refuses types whose sizes no array can have, and schemas of more fields than anybody needs.
+/// Checks that no type has a negative size, and that the schema does not have too many fields.
 fn check_schema(schema: &Schema) -> Result<(), BatchError> {
     let fields = schema.flattened_fields();
     if fields.len() > FIELDS_MAX {

@@ -1,10 +1,10 @@
-//! Lists in columns: Parquet files and Arrow streams. A row's cells are read from the arrays of the
-//! columns that say what is asked and answered as a row of text is; the user's columns pass as they
-//! are, and ours stand after them.
+//! Columnar input: Parquet files and Arrow streams. The cells of a row are read from the arrays of
+//! the columns that the look-up needs, and answered like a row of text. The user's columns are
+//! copied unchanged, and the output columns follow them.
 //!
 //! ```text
-//!  Arrow stream ──► Batches   ──► a worker each: texts → cells → our arrays ──► behind theirs, in turn
-//!  Parquet file ──► RowGroups ──► (of the columns that are asked about)      ──► behind their chunks
+//!  Arrow stream ──► RecordBatches  ──► workers: texts → cells → arrays ──► added to the batch
+//!  Parquet file ──► RowGroupReader ──► (only columns that are read)    ──► added to the row group
 //! ```
 
 mod arrays;
@@ -43,10 +43,10 @@ pub(super) use self::row_groups::ParquetFile;
 pub(super) use self::theirs::check_types;
 pub(crate) use self::write::{Chunks, ColumnChunks, ParquetSink};
 
-/// How a Parquet file begins.
+/// The magic bytes at the start of a Parquet file.
 pub(super) const PARQUET_BEGINNING: &[u8] = b"PAR1";
 
-/// A list in columns, of which is known what they are.
+/// Columnar input whose schema was read.
 pub(super) enum Columns<R: Read> {
     Arrow(Batches<R>),
     Parquet(ParquetFile),
@@ -68,7 +68,7 @@ impl<R: Read> Columns<R> {
     }
 }
 
-/// Answers a list in columns.
+/// Runs a batch on columnar input.
 pub(super) fn run<R: Read + Send, W: Write + Send>(
     index: &Index,
     understood: &Understood,
@@ -111,14 +111,14 @@ pub(super) fn run<R: Read + Send, W: Write + Send>(
     Ok(Tally::of_all(tallies).summary())
 }
 
-/// Which of the user's columns are asked about.
+/// Returns the indices of the columns that are read.
 fn asked(understood: &Understood) -> Vec<usize> {
     let columns = understood.roles.columns().into_iter();
     columns.map(|(_, at)| at).collect()
 }
 
-/// The first rows of a list as they would become, as CSV for people: the columns that are read, and
-/// ours.
+/// Returns the first output rows as CSV for display: the columns that are read, and the output
+/// columns.
 pub(super) fn preview<R: Read>(
     index: &Index,
     understood: &Understood,
@@ -142,7 +142,7 @@ pub(super) fn preview<R: Read>(
         let cells = Cells::of(&batch, &columns);
         for row in 0..rows.min(batch.num_rows()) {
             let texts: Vec<&[u8]> = cells.iter().map(|it| it.text(row)).collect();
-            // A few views may refer to one text of megabytes.
+            // A few string views may all refer to one text of several megabytes.
             let shown = texts
                 .iter()
                 .map(|text| &text[..text.len().min(FIELD_BYTES_MAX)]);
@@ -154,7 +154,7 @@ pub(super) fn preview<R: Read>(
     Ok(out)
 }
 
-/// The rows at the beginning of a list, and which of their columns are asked about.
+/// Returns the first rows of the input, and the indices of the columns in them that are read.
 fn first_rows<R: Read>(
     list: Columns<R>,
     understood: &Understood,
@@ -184,7 +184,7 @@ fn line_of<'t>(texts: impl Iterator<Item = &'t [u8]>, out: &mut Vec<u8>) {
     }
 }
 
-/// A list whose parts contradict each other.
+/// The error for input whose parts are inconsistent.
 fn damaged(format: Format, cause: impl ToString) -> BatchError {
     BatchError::Damaged {
         format,
@@ -197,7 +197,7 @@ fn our_schema(ours: &[Column]) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// The user's columns, then ours.
+/// Returns the user's columns followed by the output columns.
 fn answered_schema(theirs: &Schema, ours: &Schema) -> SchemaRef {
     let mut fields = theirs.fields().to_vec();
     fields.extend(ours.fields().iter().cloned());
@@ -205,18 +205,18 @@ fn answered_schema(theirs: &Schema, ours: &Schema) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, metadata))
 }
 
-/// Answers batches, one thread's share of them.
+/// Answers the record batches of one thread.
 struct Answering<'s, 'i> {
     worker: Worker<'s, 'i>,
     ours: SchemaRef,
-    /// Which columns of a batch say what is asked.
+    /// The indices of the columns that are read.
     columns: Vec<usize>,
-    /// The cells of a row, before they stand in columns.
+    /// The output cells of a row, before they are appended to the arrays.
     row: Vec<u8>,
 }
 
 impl Answering<'_, '_> {
-    /// Our columns of a batch.
+    /// Returns the output columns of a batch.
     fn answer(&mut self, batch: &RecordBatch, rows_before: u64) -> Vec<ArrayRef> {
         let cells = Cells::of(batch, &self.columns);
         let mut ours = Arrays::new(self.ours.fields(), batch.num_rows());
@@ -243,7 +243,7 @@ impl Work<Rows, Option<Slice>> for ToArrow<'_, '_> {
     type Outcome = Tally;
 
     fn work(&mut self, rows: &mut Rows, part: &mut Option<Slice>) -> Result<u64, BatchError> {
-        // Taken, for the next batch may have to wait until this one is there no more.
+        // Taken, because the next batch may have to wait until this one is dropped.
         let Some(Slice { batch, permit }) = rows.slice.take() else {
             return Ok(0);
         };

@@ -1,5 +1,5 @@
-//! Checks of a Parquet file before `parquet` reads it: that crate allocates what the footer, the headers
-//! of pages and the encodings of values state.
+//! Checks a Parquet file before the `parquet` crate reads it: that crate allocates whatever the
+//! footer, the page headers and the encodings of values state.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -20,16 +20,16 @@ use crate::batch::BatchError;
 use crate::batch::intake::Format;
 use crate::batch::limits::{DecodeLimits, Excess, Received};
 
-/// `PAR1`, behind the length of the footer.
+/// The length of the end of a file: the length of the footer, then `PAR1`.
 const TAIL_BYTES: u64 = 8;
-/// Groups within groups.
+/// The maximum nesting of groups.
 const SCHEMA_DEPTH_MAX: usize = 64;
-/// The header of a page holds the least and the greatest of its values.
+/// The sizes in which a page header is read; it contains the minimum and maximum of the values.
 const PAGE_HEADER_BYTES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
 
 impl From<NotThrift> for BatchError {
     fn from(NotThrift: NotThrift) -> BatchError {
-        damage("its metadata end too early")
+        damage("its metadata is truncated")
     }
 }
 
@@ -37,12 +37,12 @@ fn damage(what: &str) -> BatchError {
     damaged(Format::Parquet, what)
 }
 
-/// Checks the schema in the footer: for each group, room for as many children as it states is
-/// allocated, and groups are read recursively.
+/// Checks the schema in the footer: `parquet` allocates as many children as a group states, and
+/// reads groups recursively.
 ///
 /// # Errors
-/// When the footer is too long, or states what it does not have. A file that is too short or encrypted
-/// is left to the reader.
+/// If the footer is too long, or states more columns than it has. A file that is too short or
+/// encrypted is left for the reader to reject.
 pub(super) fn check_footer<F: ChunkReader>(
     file: &F,
     limits: DecodeLimits,
@@ -89,7 +89,7 @@ pub(super) fn check_footer<F: ChunkReader>(
     check_schema_tree(&children)
 }
 
-/// Checks a tree whose nodes are in depth-first order, each with the number of its children.
+/// Checks a tree given as the number of children of each node, in depth-first order.
 fn check_schema_tree(children: &[i64]) -> Result<(), BatchError> {
     let mut left = vec![1_u64];
     for (at, &count) in children.iter().enumerate() {
@@ -98,11 +98,11 @@ fn check_schema_tree(children: &[i64]) -> Result<(), BatchError> {
         }
         match left.last_mut() {
             Some(siblings) => *siblings -= 1,
-            None => return Err(damage("its schema has columns of no group")),
+            None => return Err(damage("its schema has columns outside any group")),
         }
         let count = u64::try_from(count).map_err(|_| damage("a group has a negative length"))?;
         if count > (children.len() - at - 1) as u64 {
-            return Err(damage("a group has fewer columns than it says"));
+            return Err(damage("a group has fewer columns than it states"));
         }
         left.push(count);
         if left.len() > SCHEMA_DEPTH_MAX {
@@ -112,11 +112,12 @@ fn check_schema_tree(children: &[i64]) -> Result<(), BatchError> {
     Ok(())
 }
 
-/// Checks the schema of Arrow that writers put beside that of Parquet: its verification by default
-/// allows for gigabytes of strings that are one string.
+/// Checks the Arrow schema that writers store in addition to the Parquet schema: by default, its
+/// verification accepts gigabytes of strings that all refer to one string.
 ///
 /// # Errors
-/// When it is longer than metadata may be. One that is not sound is left to the reader.
+/// If the schema is invalid or exceeds the limit on metadata. A schema that is not base64 is left for
+/// the reader to reject.
 pub(super) fn check_arrow_schema(
     metadata: &ParquetMetaData,
     limits: DecodeLimits,
@@ -139,15 +140,15 @@ pub(super) fn check_arrow_schema(
             ..VerifierOptions::default()
         };
         arrow_ipc::root_as_message_with_opts(&options, message)
-            .map_err(|_| damage("its Arrow schema is not sound"))?;
+            .map_err(|_| damage("its Arrow schema is invalid"))?;
     }
     Ok(())
 }
 
-/// Checks the pages of a column chunk. Returns the bytes of its longest value.
+/// Checks the pages of a column chunk. Returns the length of its longest value in bytes.
 ///
 /// # Errors
-/// When a page states more than a limit allows, or than it has.
+/// If a page exceeds a limit, or states more than it contains.
 pub(super) fn check_chunk<F: ChunkReader + 'static>(
     file: &Arc<F>,
     chunk: &ColumnChunkMetaData,
@@ -169,7 +170,7 @@ pub(super) fn check_chunk<F: ChunkReader + 'static>(
     Ok(longest)
 }
 
-/// What pages of a file decompress to, in all: bounded by the length of the file.
+/// The total decompressed size of the pages of a file, limited by the length of the file.
 pub(super) struct Decompressed {
     received: Received,
     bytes: u64,
@@ -186,14 +187,14 @@ impl Decompressed {
     }
 }
 
-/// What the header of a page states.
+/// The fields of a page header that are checked.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct PageHeader {
     uncompressed: i64,
     compressed: i64,
-    /// The values of a dictionary.
+    /// The number of values in a dictionary.
     dictionary_values: Option<i64>,
-    /// The bytes of the header itself.
+    /// The length of the header itself.
     length: usize,
 }
 
@@ -230,7 +231,7 @@ fn check_page_headers<F: ChunkReader>(
     limits: DecodeLimits,
     account: &mut Decompressed,
 ) -> Result<(), BatchError> {
-    // The chunk lies within the file.
+    // The chunk was checked to be within the file.
     let (mut at, length) = chunk.byte_range();
     let end = at.saturating_add(length);
     while at < end {
@@ -243,9 +244,9 @@ fn check_page_headers<F: ChunkReader>(
         }
         account.add(uncompressed)?;
         let values = size(header.dictionary_values.unwrap_or(0))?;
-        // No value of a dictionary takes less than a byte.
+        // Every value of a dictionary takes at least one byte.
         if values > uncompressed {
-            return Err(damage("a dictionary has fewer values than it says"));
+            return Err(damage("a dictionary has fewer values than it states"));
         }
         let length = (header.length as u64).saturating_add(compressed);
         at = at.saturating_add(length);
@@ -265,13 +266,13 @@ fn read_page_header<F: ChunkReader>(file: &F, at: u64, end: u64) -> Result<PageH
         match PageHeader::parse(&bytes) {
             Ok(header) => return Ok(header),
             Err(NotThrift) if bytes.len() == room && room < *PAGE_HEADER_BYTES.end() => room *= 8,
-            Err(NotThrift) => return Err(damage("the header of a page is not sound")),
+            Err(NotThrift) => return Err(damage("a page header is invalid")),
         }
     }
 }
 
-/// The bytes of the longest value of a page. Where values are parts of the one before, a page of a few
-/// bytes may hold gigabytes.
+/// Returns the length of the longest value of a page in bytes. In an encoding that stores each
+/// value as a prefix of the previous one and a suffix, a page of a few bytes may hold gigabytes.
 fn longest_value(
     page: &Page,
     chunk: &ColumnChunkMetaData,
@@ -280,7 +281,7 @@ fn longest_value(
 ) -> Result<u64, BatchError> {
     let values = values_of(page, chunk)?;
     let count_max = (limits.record_batch_bytes / 8).min(u64::from(page.num_values()));
-    let too_many = || damage("a page has fewer values than its encoding says");
+    let too_many = || damage("a page has fewer values than its encoding states");
     match page.encoding() {
         Encoding::PLAIN => Ok(longest_plain(values)),
         Encoding::DELTA_LENGTH_BYTE_ARRAY => {
@@ -307,17 +308,17 @@ fn longest_value(
             account.add(all)?;
             Ok(longest)
         }
-        // Those of the dictionary.
+        // The values are those of the dictionary.
         _ => Ok(0),
     }
 }
 
-/// The values of a page, behind the levels.
+/// Returns the values of a page, which follow the levels.
 fn values_of<'p>(page: &'p Page, chunk: &ColumnChunkMetaData) -> Result<&'p [u8], BatchError> {
     let buffer: &[u8] = page.buffer();
     let description = chunk.column_descr();
     if description.max_rep_level() > 0 {
-        return Err(damage("a column of texts holds lists"));
+        return Err(damage("a text column contains lists"));
     }
     let levels = match page {
         Page::DictionaryPage { .. } => 0,
@@ -343,14 +344,14 @@ fn values_of<'p>(page: &'p Page, chunk: &ColumnChunkMetaData) -> Result<&'p [u8]
     };
     buffer
         .get(levels..)
-        .ok_or_else(|| damage("a page has fewer levels than it says"))
+        .ok_or_else(|| damage("a page has fewer levels than it states"))
 }
 
 fn longest_plain(mut values: &[u8]) -> u64 {
     let mut longest = 0;
     while let Some((length, rest)) = values.split_first_chunk::<4>() {
         let length = u32::from_le_bytes(*length);
-        // Where one ends behind the page, the reader tells.
+        // The reader reports a value that extends beyond the page.
         let Some(rest) = rest.get(length as usize..) else {
             break;
         };
@@ -360,8 +361,8 @@ fn longest_plain(mut values: &[u8]) -> u64 {
     longest
 }
 
-/// Reads lengths in the encoding `DELTA_BINARY_PACKED`, at most so many of them. Returns what follows;
-/// `None` where there are more, or one is negative.
+/// Reads at most `count_max` lengths in the encoding `DELTA_BINARY_PACKED`. Returns the bytes after
+/// them, or `None` if there are more or one is negative.
 fn delta_lengths(bytes: &[u8], count_max: u64, mut add: impl FnMut(u64)) -> Option<&[u8]> {
     let mut header = Thrift::new(bytes);
     let block = header.unsigned().ok()?;
@@ -387,18 +388,18 @@ fn delta_lengths(bytes: &[u8], count_max: u64, mut add: impl FnMut(u64)) -> Opti
             .split_at_checked(usize::try_from(per_block).ok()?)?;
         for &width in widths {
             if count == 0 {
-                // What is left of the block is not stored.
+                // The rest of the block is not stored.
                 break;
             }
             let length = mini_bytes.checked_mul(u64::from(width))?;
-            // The last may be cut off behind its last value.
+            // The last miniblock may be cut off after its last value.
             let length = usize::try_from(length).ok()?.min(minis.len());
             let (mini, after) = minis.split_at(length);
             minis = after;
             for at in 0..count.min(values_per_mini) {
                 let delta = bits(mini, at, width)?;
                 value = value.wrapping_add(least).wrapping_add(delta.cast_signed());
-                // Lengths are 32-bit numbers.
+                // Lengths are 32-bit integers.
                 let length = i32::from_le_bytes(value.to_le_bytes()[..4].try_into().ok()?);
                 value = i64::from(length);
                 add(u64::try_from(length).ok()?);
@@ -414,7 +415,7 @@ fn zigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-/// The number in place `at` of numbers of `width` bits, the low bits first.
+/// Reads one of a sequence of integers of `width` bits, least significant bits first.
 fn bits(bytes: &[u8], at: u64, width: u8) -> Option<u64> {
     if width == 0 {
         return Some(0);
@@ -452,7 +453,8 @@ mod tests {
 
     #[test]
     fn lengths_are_read_as_parquet_writes_them() {
-        // Blocks of 128 in 4 parts, 5 values, from 7: 7, 5, 3, 1, 2 (the format's own example).
+        // Blocks of 128 values in 4 miniblocks; 5 values from 7: 7, 5, 3, 1, 2 (the example of the
+        // format's specification).
         let bytes = [
             128, 1, 4, 5, 14, 3, 2, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 9,
         ];
@@ -461,7 +463,7 @@ mod tests {
         assert_eq!(found, [7, 5, 3, 1, 2]);
         assert_eq!(rest, Some(&[9][..]));
         assert_eq!(delta_lengths(&bytes, 4, |_| {}), None);
-        // 2^40 values, of no bits.
+        // 2^40 values of zero bits.
         let many = [128, 1, 4, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0];
         assert_eq!(delta_lengths(&many, 1_000, |_| {}), None);
         for length in 0..6 {

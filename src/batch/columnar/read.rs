@@ -1,4 +1,4 @@
-//! Batches of rows from an Arrow stream.
+//! Reads an Arrow stream in slices of record batches.
 
 use std::io::{BufReader, Read};
 use std::sync::Arc;
@@ -16,26 +16,26 @@ use crate::batch::relay::Source;
 use crate::batch::{BatchError, Request};
 use crate::panics;
 
-/// How each message of an Arrow stream begins, since format 0.15 of 2019.
+/// The marker at the start of each message of an Arrow stream, since format version 0.15 of 2019.
 pub(in crate::batch) const ARROW_BEGINNING: &[u8] = b"\xff\xff\xff\xff";
 
-/// Gives block after block; where they begin depends on the list alone.
+/// Reads slices of record batches. Their boundaries depend only on the input.
 pub(in crate::batch) struct Batches<R: Read> {
     stream: Box<ArrowStream<BufReader<R>>>,
-    /// The most rows that are answered together.
+    /// The maximum number of rows in a slice.
     rows_max: usize,
     rest: Option<Slice>,
     rows_before: u64,
 }
 
-/// Rows of a record batch, and the batch's share of the memory in flight.
+/// Rows of a record batch, and the permit for the memory of the whole batch.
 pub(super) struct Slice {
     pub(super) batch: RecordBatch,
     pub(super) permit: Arc<Permit>,
 }
 
 impl<R: Read> Batches<R> {
-    /// A stream, of which the schema is read.
+    /// Opens a stream and reads its schema.
     pub(in crate::batch) fn open(
         source: R,
         request: &Request,
@@ -57,8 +57,8 @@ impl<R: Read> Batches<R> {
         self.stream.schema()
     }
 
-    /// Gives the next rows that came together, at most so many as are answered together: an answer
-    /// waits for no more.
+    /// Reads the rest of the current batch, or else the next one, but at most `rows_max` rows. An
+    /// answer never waits for later batches.
     pub(super) fn fill(&mut self, rows: &mut Rows) -> Result<bool, BatchError> {
         rows.rows_before = self.rows_before;
         rows.slice = None;
@@ -87,7 +87,7 @@ impl<R: Read> Batches<R> {
         Ok(true)
     }
 
-    /// The next batch that has rows.
+    /// Returns the next batch that has rows.
     fn next_batch(&mut self) -> Result<Option<Slice>, BatchError> {
         loop {
             match sound(Format::Arrow, || self.stream.next())? {
@@ -102,8 +102,8 @@ impl<R: Read> Batches<R> {
     }
 }
 
-/// A slice of an array of views refers to all the texts of the array, and they would be written with
-/// each slice: those of its own rows are copied where they are fewer bytes.
+/// Copies the texts that the slice needs out of its view arrays if that makes it smaller. A slice
+/// of a view array refers to all texts of the array, which would be written with every slice.
 fn compact(batch: &RecordBatch) -> RecordBatch {
     fn compacted<T: ByteViewType>(array: &GenericByteViewArray<T>) -> Option<ArrayRef> {
         let lengths = array.lengths().map(u64::from);
@@ -123,11 +123,11 @@ fn compact(batch: &RecordBatch) -> RecordBatch {
     RecordBatch::try_new(batch.schema(), arrays.collect()).expect("the same rows")
 }
 
-/// Rows that came together.
+/// Rows of one record batch.
 #[derive(Default)]
 pub(in crate::batch) struct Rows {
     pub(super) slice: Option<Slice>,
-    /// The rows of the stream before them.
+    /// The number of rows of the stream before these.
     pub(super) rows_before: u64,
 }
 
@@ -139,8 +139,8 @@ impl<R: Read + Send> Source for Batches<R> {
     }
 }
 
-/// What reading gives. The readers panic where a list is damaged so that its parts contradict each other;
-/// what they hold is not used afterwards.
+/// Runs a reader and converts a panic into an error. The Arrow and Parquet readers panic on some
+/// corrupt files; their state must not be used after that.
 pub(super) fn sound<T>(
     format: Format,
     read: impl FnOnce() -> Result<T, BatchError>,
@@ -160,7 +160,7 @@ mod tests {
         assert!(
             fault
                 .to_string()
-                .contains("as Arrow: it is damaged: its parts"),
+                .contains("as Arrow: it is corrupt: its parts"),
             "{fault}"
         );
     }

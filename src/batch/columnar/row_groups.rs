@@ -1,5 +1,5 @@
-//! A Parquet file answered row group by row group: of the user's columns those are read that say what
-//! is asked, and the chunks of all of them pass as they are, byte for byte.
+//! Answers a Parquet file row group by row group: only the input columns that the look-up needs are
+//! decoded, and the column chunks of all input columns are copied byte for byte.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -34,19 +34,19 @@ use crate::batch::limits::{DecodeLimits, Received};
 use crate::batch::relay::{Sink, Source};
 use crate::batch::roles::Roles;
 
-/// Spark's own account of a file's columns, which it believes before the file: with it, ours would
-/// not be seen.
+/// Spark's own copy of the schema. Spark prefers it to the schema of the file, so it would hide the
+/// output columns.
 const SPARK_COLUMNS: &str = "org.apache.spark.sql.parquet.row.metadata";
 
-/// So many rows are read at a time, or fewer where values are long: they take at most so many bytes.
+/// The maximum number of rows that are decoded at a time, and their maximum size in bytes.
 const READ_ROWS: usize = 1 << 13;
 const READ_BYTES: u64 = 64 << 20;
-/// So many rows are answered together at most.
+/// The maximum number of rows in a block.
 const ROWS_MAX: usize = 1 << 16;
-/// Rows that take more are not answered together.
+/// The maximum size of a block in bytes, except for one batch of rows.
 const BLOCK_BYTES: usize = 32 << 20;
 
-/// A Parquet file whose end was read.
+/// A Parquet file whose footer was read.
 #[derive(Clone)]
 pub(in crate::batch) struct ParquetFile {
     bytes: SharedFile,
@@ -56,10 +56,10 @@ pub(in crate::batch) struct ParquetFile {
 }
 
 impl ParquetFile {
-    /// Reads the end of a file.
+    /// Reads the footer of a file.
     ///
     /// # Errors
-    /// When it is none, or has columns where the file is not.
+    /// If the file is not Parquet, or has column chunks beyond its end.
     pub(in crate::batch) fn open(
         file: File,
         limits: DecodeLimits,
@@ -98,16 +98,17 @@ impl ParquetFile {
             let (start, length) = chunk.byte_range();
             let is_there = start.checked_add(length);
             if is_there.is_none_or(|end| end > self.bytes.length) {
-                return Err(damaged("it ends before its columns do"));
+                return Err(damaged("the file ends before its column chunks do"));
             }
         }
         Ok(())
     }
 
-    /// The rows of these columns.
+    /// Returns a reader of the columns that the look-up needs.
     ///
     /// # Errors
-    /// When their pages cannot be unpacked, which would come to light in the midst of the rows.
+    /// If their pages use an unsupported codec, which would otherwise be found only while reading
+    /// rows.
     pub(super) fn rows_of(&self, roles: &Roles) -> Result<RowGroups, BatchError> {
         let wanted: BTreeSet<usize> = roles.columns().into_iter().map(|(_, at)| at).collect();
         let schema = self.parquet().file_metadata().schema_descr();
@@ -129,7 +130,7 @@ impl ParquetFile {
     }
 }
 
-/// Refuses pages that cannot be unpacked.
+/// Checks that the pages of a column chunk use a supported codec.
 fn check_packing(chunk: &ColumnChunkMetaData) -> Result<(), BatchError> {
     let unknown = match chunk.compression() {
         basic::Compression::BROTLI(_) => "Brotli",
@@ -139,21 +140,21 @@ fn check_packing(chunk: &ColumnChunkMetaData) -> Result<(), BatchError> {
     Err(BatchError::Unsound {
         format: Format::Parquet,
         what: format!(
-            "pages of `{}` are packed with {unknown}: pack them with Snappy, gzip, LZ4 or Zstandard",
+            "pages of `{}` are compressed with {unknown}: use Snappy, gzip, LZ4 or Zstandard",
             chunk.column_path()
         ),
     })
 }
 
-/// Gives the rows that are asked about, block after block; where blocks begin depends on the file
-/// alone.
+/// Reads the columns that the look-up needs, block by block. The block boundaries depend only on
+/// the file.
 pub(super) struct RowGroups {
     file: ParquetFile,
-    /// Which of the user's columns are read, in their order.
+    /// The indices of the input columns that are read, in ascending order.
     columns: Vec<usize>,
     mask: ProjectionMask,
     decompressed: Decompressed,
-    /// The number of the next row group.
+    /// The index of the next row group.
     next: usize,
     open: Option<OpenGroup>,
     rows_before: u64,
@@ -166,25 +167,26 @@ struct OpenGroup {
     rows_left: usize,
 }
 
-/// Rows of one row group, of which those columns are there that are asked about.
+/// Rows of one row group, with only the columns that are read.
 #[derive(Default)]
 pub(super) struct GroupRows {
     pub(super) batches: Vec<RecordBatch>,
-    /// The rows of the file before them.
+    /// The number of rows of the file before these.
     pub(super) rows_before: u64,
-    /// The row group that ends with them.
+    /// The index of the row group, if these are its last rows.
     pub(super) ends: Option<usize>,
 }
 
 impl RowGroups {
-    /// Where in a batch the columns are that were asked for, in the order of [`Roles::columns`].
+    /// Returns the position in a batch of each column of the mapping, in the order of
+    /// [`ColumnMapping::columns`].
     pub(super) fn places(&self, roles: &Roles) -> Vec<usize> {
         let columns = roles.columns().into_iter();
         let place = |(_, at)| self.columns.partition_point(|&column| column < at);
         columns.map(place).collect()
     }
 
-    /// The row group that is being read, or the next that has rows.
+    /// Returns the row group that is being read, or else opens the next one that has rows.
     fn group(&mut self) -> Result<Option<&mut OpenGroup>, BatchError> {
         while self.open.is_none() {
             let number = self.next;
@@ -193,7 +195,7 @@ impl RowGroups {
             };
             self.next += 1;
             let rows = usize::try_from(group.num_rows())
-                .map_err(|_| damaged("a row group has fewer rows than none"))?;
+                .map_err(|_| damaged("a row group has a negative number of rows"))?;
             if rows == 0 {
                 continue;
             }
@@ -218,8 +220,8 @@ impl RowGroups {
         Ok(self.open.as_mut())
     }
 
-    /// Checks the pages of a row group that are read. Returns how many rows may be read at a time:
-    /// fewer where values are long.
+    /// Checks the pages of a row group that will be read. Returns the number of rows to decode at a
+    /// time, which is smaller if values are long.
     fn check_pages(&mut self, number: usize, rows: usize) -> Result<usize, BatchError> {
         let file = Arc::new(self.file.bytes.clone());
         let chunks = self.file.parquet().row_group(number).columns();
@@ -236,7 +238,7 @@ impl RowGroups {
         Ok(rows.clamp(1, READ_ROWS))
     }
 
-    /// Fills the block with the next rows; whether there were any.
+    /// Fills the block with the next rows. Returns `false` if there are none.
     pub(super) fn fill(&mut self, block: &mut GroupRows) -> Result<bool, BatchError> {
         block.batches.clear();
         block.rows_before = self.rows_before;
@@ -266,10 +268,10 @@ impl OpenGroup {
             let fault = |fault: ArrowError| unsound(fault.into());
             self.reader.next().transpose().map_err(fault)
         })?;
-        let batch = batch.ok_or_else(|| damaged("a row group has fewer rows than it says"))?;
+        let batch = batch.ok_or_else(|| damaged("a row group has fewer rows than it states"))?;
         let rows_left = self.rows_left.checked_sub(batch.num_rows());
         self.rows_left =
-            rows_left.ok_or_else(|| damaged("a row group has more rows than it says"))?;
+            rows_left.ok_or_else(|| damaged("a row group has more rows than it states"))?;
         Ok(batch)
     }
 }
@@ -282,25 +284,26 @@ impl Source for RowGroups {
     }
 }
 
-/// Answers to the rows of a row group: our columns alone.
+/// Output columns for rows of one row group.
 #[derive(Default)]
 pub(super) struct GroupAnswers {
     pub(super) batches: Vec<RecordBatch>,
-    /// The row group that ends with them.
+    /// The index of the row group, if these are its last rows.
     pub(super) ends: Option<usize>,
 }
 
-/// Writes the user's row groups with our columns after theirs.
+/// Writes the input row groups with the output columns appended.
 pub(super) struct GroupSink<W: Write + Send> {
     output: SerializedFileWriter<W>,
     input: ParquetFile,
     ours: ColumnChunks,
-    /// Our columns of the row group that is being answered.
+    /// The output columns of the current row group, not complete yet.
     making: Option<RowGroup>,
 }
 
 impl<W: Write + Send> GroupSink<W> {
-    /// Writes how the file begins. Pages of our columns are packed with Snappy, or as it is asked for.
+    /// Writes the start of the file. Pages of the output columns are compressed with Snappy unless
+    /// `compression` says otherwise.
     pub(super) fn begin(
         output: W,
         input: ParquetFile,
@@ -336,7 +339,7 @@ impl<W: Write + Send> GroupSink<W> {
         })
     }
 
-    /// Writes how the file ends.
+    /// Writes the end of the file.
     pub(super) fn finish(mut self) -> Result<(), BatchError> {
         self.output.finish().map_err(parquet_fault)?;
         self.output.flush().map_err(BatchError::Write)
@@ -360,7 +363,7 @@ impl<W: Write + Send> GroupSink<W> {
     }
 }
 
-/// What a file says of itself, without what is no longer true when our columns stand in it.
+/// Returns the key-value metadata without the entries that are wrong once output columns are added.
 fn kept_metadata(theirs: Option<&Vec<KeyValue>>) -> Vec<KeyValue> {
     let theirs = theirs.into_iter().flatten();
     theirs
@@ -369,8 +372,8 @@ fn kept_metadata(theirs: Option<&Vec<KeyValue>>) -> Vec<KeyValue> {
         .collect()
 }
 
-/// A chunk as if it had been written just now. Indexes of its pages and its Bloom filter stand
-/// elsewhere in the file, and stay there.
+/// Describes a column chunk that is copied unchanged. Its page indexes and Bloom filter are stored
+/// outside the chunk and are not copied.
 fn as_it_is(chunk: &ColumnChunkMetaData, rows: u64) -> ParquetResult<ColumnCloseResult> {
     let (_, bytes_written) = chunk.byte_range();
     Ok(ColumnCloseResult {
@@ -404,8 +407,8 @@ impl<W: Write + Send> Sink for GroupSink<W> {
     }
 }
 
-/// A file that one thread reads here and another there. Copies of a [`File`] share the place at which
-/// they read, so each read says where.
+/// A file that several threads read. Clones of a [`File`] share one position, so every read seeks
+/// first.
 #[derive(Clone)]
 struct SharedFile {
     file: Arc<Mutex<File>>,
@@ -413,9 +416,9 @@ struct SharedFile {
     length: u64,
 }
 
-/// What a thread that panicked left is as good as before: every read says where.
+/// A panic leaves the file usable, because every read seeks first.
 const UNPOISONED: &str = "no thread panics while it reads";
-/// So much is read at a time.
+/// The size of a read buffer.
 const BUFFER_BYTES: usize = 1 << 16;
 
 impl SharedFile {
@@ -444,10 +447,10 @@ impl ChunkReader for SharedFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        // Before room is made for it: a damaged file may say that it is as long as can be.
+        // Checked before the allocation: a corrupt file may state any length.
         let end = start.checked_add(length as u64);
         if end.is_none_or(|end| end > self.length) {
-            return Err(ParquetError::EOF("a page ends behind the file".into()));
+            return Err(ParquetError::EOF("a page ends after the file does".into()));
         }
         let mut bytes = vec![0; length];
         let mut file = self.file.lock().expect(UNPOISONED);
@@ -457,7 +460,7 @@ impl ChunkReader for SharedFile {
     }
 }
 
-/// A [`SharedFile`] from some byte on.
+/// A reader of a [`SharedFile`] from a given offset.
 struct ReadFrom {
     file: SharedFile,
     at: u64,

@@ -1,4 +1,4 @@
-//! The cells of the user's columns that say what is asked, as the texts that a CSV would hold.
+//! The input columns that are read, as the text that a CSV file would have.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -16,10 +16,10 @@ use jiff::{Span, civil::Date};
 use crate::batch::BatchError;
 use crate::batch::roles::{Role, Roles};
 
-/// Refuses columns from whose type no answer can come.
+/// Checks the types of the columns that are read.
 ///
 /// # Errors
-/// With the name and the type of the first of them.
+/// If a type is not supported; the error has the name and type of the first such column.
 pub(in crate::batch) fn check_types(schema: &Schema, roles: &Roles) -> Result<(), BatchError> {
     for (role, at) in roles.columns() {
         let field = schema.field(at);
@@ -44,7 +44,7 @@ pub(in crate::batch) fn check_types(schema: &Schema, roles: &Roles) -> Result<()
 fn is_text(data_type: &DataType) -> bool {
     use DataType::{Binary, BinaryView, Dictionary, LargeBinary, LargeUtf8, Null, Utf8, Utf8View};
     match data_type {
-        // A column without a single value has no type of its own.
+        // A column without any value has no type of its own.
         Null => true,
         Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView => true,
         Dictionary(_, values) => is_text(values),
@@ -57,7 +57,7 @@ fn is_number(data_type: &DataType) -> bool {
     is_float || data_type.is_integer()
 }
 
-/// A column's cells.
+/// The cells of a column.
 pub(in crate::batch) enum Cells<'a> {
     Utf8(&'a StringArray),
     LargeUtf8(&'a LargeStringArray),
@@ -70,13 +70,13 @@ pub(in crate::batch) enum Cells<'a> {
         array: &'a dyn Array,
         values: Box<Cells<'a>>,
     },
-    /// Numbers and days, written.
+    /// Numbers and dates, as text.
     Written(Vec<String>),
     Nothing,
 }
 
 impl<'a> Cells<'a> {
-    /// Those of these columns. Their types were checked.
+    /// Returns these columns of a batch. Their types must have been checked.
     pub(in crate::batch) fn of(batch: &'a RecordBatch, columns: &[usize]) -> Vec<Cells<'a>> {
         let columns = columns.iter();
         columns.map(|&at| Cells::new(batch.column(at))).collect()
@@ -117,7 +117,7 @@ impl<'a> Cells<'a> {
         }
     }
 
-    /// The text of a row; none where it is null.
+    /// Returns the text of a row; empty if it is null.
     pub(in crate::batch) fn text(&self, row: usize) -> &[u8] {
         fn valid<'v, A: Array + ?Sized>(
             array: &A,
@@ -157,7 +157,7 @@ where
         .collect()
 }
 
-/// Days as in 2026-04-01; one that no calendar has comes out as a text that is none.
+/// Formats dates as in 2026-04-01. A date outside the calendar becomes a text that is not a date.
 fn days(array: &dyn Array) -> Vec<String> {
     let array = array.as_primitive::<Date32Type>().iter();
     array

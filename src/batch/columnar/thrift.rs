@@ -1,13 +1,13 @@
-//! The fields of Thrift structures in compact encoding, as Parquet has them, read without allocating:
-//! for checking what a file states before a reader believes it.
+//! A reader of Thrift structs in the compact protocol, as Parquet uses them. It does not allocate,
+//! so that the lengths in a file can be checked before another reader allocates memory for them.
 
-/// What ends too early, or is not Thrift.
+/// Truncated or invalid Thrift data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotThrift;
 
 type Result<T> = std::result::Result<T, NotThrift>;
 
-/// Structures within structures; Parquet's have fewer.
+/// The maximum nesting of structs; Parquet's are less deep.
 const DEPTH_MAX: usize = 32;
 
 const TRUE: u8 = 1;
@@ -23,13 +23,13 @@ const MAP: u8 = 11;
 const STRUCT: u8 = 12;
 const UUID: u8 = 13;
 
-/// Bytes that are read from their beginning.
+/// A reader that starts at the first byte.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Thrift<'b> {
     rest: &'b [u8],
 }
 
-/// A field of a structure, at which the reader stands.
+/// The header of a field, whose value is next to be read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Field {
     pub(super) id: i16,
@@ -41,13 +41,13 @@ impl<'b> Thrift<'b> {
         Thrift { rest: bytes }
     }
 
-    /// The bytes that were not read yet.
+    /// Returns the bytes that were not read yet.
     pub(super) fn rest(&self) -> &'b [u8] {
         self.rest
     }
 
-    /// Reads the structure that comes next. `read` reads the value of each field, or leaves it and
-    /// returns `false`.
+    /// Reads the next struct. For each field, `read_field` either reads the value and returns
+    /// `true`, or returns `false` to skip it.
     pub(super) fn structure(
         &mut self,
         mut read: impl FnMut(&mut Thrift<'b>, Field) -> Result<bool>,
@@ -72,7 +72,7 @@ impl<'b> Thrift<'b> {
         }
     }
 
-    /// Reads the value of a field that is a number of 16, 32 or 64 bits.
+    /// Reads a field value that is an integer of 16, 32 or 64 bits.
     pub(super) fn number(&mut self, field: Field) -> Result<i64> {
         match field.kind {
             I16..=I64 => self.signed(),
@@ -80,7 +80,7 @@ impl<'b> Thrift<'b> {
         }
     }
 
-    /// Begins the value of a field that is a list of structures; how many follow.
+    /// Reads the header of a field value that is a list of structs, and returns its length.
     pub(super) fn list_of_structures(&mut self, field: Field) -> Result<u64> {
         let (length, kind) = self.list()?;
         match (field.kind, kind) {
@@ -89,7 +89,7 @@ impl<'b> Thrift<'b> {
         }
     }
 
-    /// Checks that the value of a field is a structure.
+    /// Checks that the value of a field is a struct.
     pub(super) fn is_structure(field: Field) -> Result<()> {
         match field.kind {
             STRUCT => Ok(()),
@@ -100,7 +100,7 @@ impl<'b> Thrift<'b> {
     fn skip(&mut self, kind: u8, depth: usize) -> Result<()> {
         let depth = depth.checked_sub(1).ok_or(NotThrift)?;
         match kind {
-            // The value of a field that is a boolean is its kind.
+            // The value of a boolean field is in its type.
             TRUE | FALSE => Ok(()),
             I8 => self.take(1),
             I16..=I64 => self.signed().map(drop),
@@ -127,7 +127,7 @@ impl<'b> Thrift<'b> {
                     return Ok(());
                 }
                 if byte >> 4 == 0 {
-                    // The field's id.
+                    // The id of the field.
                     self.signed()?;
                 }
                 self.skip(byte & 0x0f, depth)?;
@@ -138,7 +138,7 @@ impl<'b> Thrift<'b> {
     }
 
     fn skip_elements(&mut self, length: u64, kinds: &[u8], depth: usize) -> Result<()> {
-        // Each takes a byte at least.
+        // Every element takes at least one byte.
         if length > self.rest.len() as u64 {
             return Err(NotThrift);
         }
@@ -153,7 +153,7 @@ impl<'b> Thrift<'b> {
         Ok(())
     }
 
-    /// The length of a list, and what its elements are.
+    /// Reads the header of a list: its length and the type of its elements.
     fn list(&mut self) -> Result<(u64, u8)> {
         let byte = self.byte()?;
         let length = match byte >> 4 {
@@ -180,7 +180,7 @@ impl<'b> Thrift<'b> {
         Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
 
-    /// A number in groups of seven bits, the low ones first.
+    /// Reads an integer in groups of seven bits, least significant group first (ULEB128).
     pub(super) fn unsigned(&mut self) -> Result<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn fields_are_read_and_others_are_left_out() {
-        // 1: true; 2: -3; 3: [true, false]; 5: {1: "ab"}; 20 by its number: 300.
+        // 1: true; 2: -3; 3: [true, false]; 5: {1: "ab"}; 20, with an explicit id: 300.
         let bytes = [
             0x11, 0x15, 5, 0x19, 0x21, 1, 2, 0x2c, 0x18, 2, b'a', b'b', 0, 0x05, 40, 0xd8, 0x04, 0,
             9,
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn lengths_and_depths_beyond_the_bytes_are_refused() {
-        // A list of 2^60 booleans; structures without end.
+        // A list of 2^60 booleans; endlessly nested structs.
         let long = [
             0x19, 0xf1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f,
         ];

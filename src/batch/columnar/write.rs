@@ -1,4 +1,4 @@
-//! Answered batches as a Parquet file or an Arrow stream.
+//! Writes record batches to a Parquet file or an Arrow stream.
 
 use std::error::Error;
 use std::io::{self, BufWriter, Write};
@@ -24,12 +24,12 @@ use crate::batch::BatchError;
 use crate::batch::intake::Format;
 use crate::batch::relay::Sink;
 
-/// Writes an Arrow stream, a message as soon as it is there.
+/// Writes an Arrow stream; each message is sent immediately.
 pub(super) struct ArrowSink<W: Write> {
     stream: StreamWriter<BufWriter<W>>,
 }
 
-/// Small buffers of a message are written together; large ones pass as they are.
+/// The small buffers of a message are combined up to this size; larger ones are written directly.
 const WRITE_BYTES: usize = 1 << 16;
 
 impl<W: Write> ArrowSink<W> {
@@ -58,7 +58,7 @@ impl<W: Write + Send> Sink for ArrowSink<W> {
 
     fn write(&mut self, part: &mut Option<Slice>) -> Result<(), BatchError> {
         if let Some(slice) = part.take() {
-            // Arrays that the reader takes and the writer does not.
+            // The writer panics on some arrays that the reader accepts.
             sound(Format::Arrow, || {
                 self.stream.write(&slice.batch).map_err(arrow_fault)
             })?;
@@ -67,12 +67,13 @@ impl<W: Write + Send> Sink for ArrowSink<W> {
     }
 }
 
-/// Writes a Parquet file, row group after row group.
+/// Writes a Parquet file, one row group after another.
 pub(crate) struct ParquetSink<W: Write + Send> {
     file: SerializedFileWriter<W>,
 }
 
-/// How Parquet files are written. Pages are packed with Snappy, or as it is asked for.
+/// The properties of a Parquet writer. Pages are compressed with Snappy unless `compression` says
+/// otherwise.
 pub(super) fn properties(compression: Compression, metadata: Vec<KeyValue>) -> WriterProperties {
     WriterProperties::builder()
         .set_compression(match compression {
@@ -80,7 +81,8 @@ pub(super) fn properties(compression: Compression, metadata: Vec<KeyValue>) -> W
             Compression::Gzip => basic::Compression::GZIP(GzipLevel::default()),
             Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::default()),
         })
-        // Of chunks, by which readers leave row groups out; of pages they are kept in memory to the end.
+        // Chunk statistics let readers skip row groups. Page statistics are kept in memory to the
+        // end.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(metadata))
@@ -91,7 +93,8 @@ pub(super) fn properties(compression: Compression, metadata: Vec<KeyValue>) -> W
 pub(crate) type Chunks = Vec<ArrowColumnChunk>;
 
 impl<W: Write + Send> ParquetSink<W> {
-    /// Writes how a file begins. Pages are packed with Snappy, or as it is asked for.
+    /// Writes the start of the file. Pages are compressed with Snappy unless `compression` says
+    /// otherwise.
     pub(crate) fn begin(
         output: W,
         schema: &SchemaRef,
@@ -111,13 +114,13 @@ impl<W: Write + Send> ParquetSink<W> {
         Ok((ParquetSink { file }, columns))
     }
 
-    /// Writes how the file ends.
+    /// Writes the end of the file.
     pub(crate) fn finish(mut self) -> Result<(), BatchError> {
         self.file.finish().map_err(parquet_fault)?;
         self.file.flush().map_err(BatchError::Write)
     }
 
-    /// The columns, as Parquet has them.
+    /// Returns the columns as Parquet types.
     pub(super) fn root_schema(&self) -> &Type {
         self.file.schema_descr().root_schema()
     }
@@ -139,13 +142,13 @@ impl<W: Write + Send> Sink for ParquetSink<W> {
     }
 }
 
-/// Makes row groups, on any thread.
+/// Creates row groups on any thread.
 pub(crate) struct ColumnChunks {
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
 }
 
-/// A row group that is being made.
+/// A row group that is being built.
 pub(crate) struct RowGroup {
     schema: SchemaRef,
     writers: Vec<ArrowColumnWriter>,
@@ -153,7 +156,7 @@ pub(crate) struct RowGroup {
 
 impl ColumnChunks {
     pub(crate) fn begin(&self) -> Result<RowGroup, BatchError> {
-        // The number matters to encryption alone.
+        // The index of the row group is used only for encryption.
         let writers = self.factory.create_column_writers(0);
         Ok(RowGroup {
             schema: Arc::clone(&self.schema),
@@ -163,7 +166,7 @@ impl ColumnChunks {
 }
 
 impl RowGroup {
-    /// Adds the rows of a batch.
+    /// Appends the rows of a batch.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), BatchError> {
         let mut writers = self.writers.iter_mut();
         for (field, array) in self.schema.fields().iter().zip(batch.columns()) {
