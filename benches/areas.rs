@@ -1,9 +1,10 @@
-//! Which areas cover a point, how far is the border, who lies on the other side: each beside what one
-//! would write first, an R-tree of `rstar` and `Contains` of `geo`, in the same rounds and with the
-//! same answers; and beside `sjoin` of geopandas, where `CATCHMENT_PYTHON` names a Python that has it.
+//! Which areas cover a point, how far the boundary is, and which areas are on the other side: each
+//! compared with the straightforward solution, an R-tree of `rstar` and `Contains` of `geo`, in the
+//! same rounds and with the same answers; and with `sjoin` of geopandas, if `CATCHMENT_PYTHON`
+//! names a Python that has it.
 //!
-//! `CATCHMENT_NATIONAL` names the dataset that docs/national-data.md makes; without it the country is
-//! made up. A word on the command line chooses the layers whose name has it.
+//! `CATCHMENT_NATIONAL` names the dataset of docs/national-data.md; without it the country is
+//! synthetic. An argument selects the layers whose name contains it.
 
 mod common;
 
@@ -27,7 +28,7 @@ use tempfile::TempDir;
 
 const DAY: Date = date(2025, 11, 30);
 const WITHIN_M: f64 = 100.0;
-/// Distances are asked for this many points.
+/// The number of points whose distances are measured.
 const DISTANCES: usize = 50_000;
 
 fn main() {
@@ -69,7 +70,7 @@ fn layer(name: &str, boundaries: &[Boundary], country: &Country) {
     geopandas(name, &ours, boundaries, country);
 }
 
-/// What one would write first: a tree of boxes, then each polygon.
+/// The straightforward solution: a tree of bounding boxes, then each polygon.
 struct Peer {
     boxes: RTree<GeomWithData<Rectangle<[f64; 2]>, u32>>,
     grounds: Vec<MultiPolygon>,
@@ -79,7 +80,7 @@ impl Peer {
     fn build(boundaries: &[Boundary]) -> Peer {
         let grounds: Vec<MultiPolygon> = boundaries.iter().map(for_geo).collect();
         let boxes = (0..).zip(&grounds).map(|(at, ground)| {
-            let rect = ground.bounding_rect().expect("it has ground");
+            let rect = ground.bounding_rect().expect("it is not empty");
             let corner = |corner: geo::Coord| [corner.x, corner.y];
             let corners = AABB::from_corners(corner(rect.min()), corner(rect.max()));
             GeomWithData::new(Rectangle::from_aabb(corners), at)
@@ -104,7 +105,7 @@ fn in_mm(point: BritishGrid) -> [f64; 2] {
     [point.easting_mm(), point.northing_mm()].map(f64::from)
 }
 
-/// Every area of every point, in order, whichever way it is asked for.
+/// Checks every area of every point, in order, one at a time and in batches.
 fn check_answers(name: &str, ours: &Spatial, theirs: &Peer, points: &[BritishGrid]) {
     let mut batched: Vec<Vec<u32>> = vec![Vec::new(); points.len()];
     ours.covering_each(points, DAY, |at, areas| batched[at] = areas.to_vec());
@@ -123,9 +124,9 @@ fn check_answers(name: &str, ours: &Spatial, theirs: &Peer, points: &[BritishGri
         pairs += expected.len();
     }
     let mean = pairs as f64 / points.len() as f64;
-    println!("\n{name}: {mean:.2} areas a point, at most {most}; all the same as theirs");
+    println!("\n{name}: {mean:.2} areas per point, at most {most}; all equal to the baseline");
     if name == "catchments" {
-        // Over twenty in the middle of real cities; the made-up ones are not as crowded.
+        // More than twenty in the centres of real cities; the synthetic ones are less crowded.
         assert!((3.0..8.0).contains(&mean) && most > 12, "{mean} {most}");
     }
 }
@@ -167,7 +168,7 @@ fn edges(boundaries: &[Boundary]) -> Vec<Edge> {
         for ring in rings(boundary) {
             let corner = |(x, y): Point| [f64::from(x), f64::from(y)];
             let ends = ring.iter().zip(ring.iter().cycle().skip(1));
-            // One without length is at no distance from anywhere, for rstar.
+            // `rstar` gives a zero-length edge no distance.
             let ends = ends.filter(|(from, to)| from != to);
             edges.extend(
                 ends.map(|(from, to)| GeomWithData::new(Line::new(corner(*from), corner(*to)), at)),
@@ -177,8 +178,9 @@ fn edges(boundaries: &[Boundary]) -> Vec<Edge> {
     edges
 }
 
-/// How far the border of a point's own area is, and whose borders are near, beside trees of edges:
-/// one tree an area for the first, one of all for the second.
+/// Measures the distance to the boundary of a point's own area, and finding the areas with a
+/// boundary nearby, compared with trees of edges: one tree per area for the first, one for all
+/// areas for the second.
 fn distances(name: &str, ours: &Spatial, boundaries: &[Boundary], points: &[BritishGrid]) {
     let all = RTree::bulk_load(edges(boundaries));
     let own: Vec<RTree<Edge>> = boundaries
@@ -216,7 +218,7 @@ fn distances(name: &str, ours: &Spatial, boundaries: &[Boundary], points: &[Brit
         );
         let ours = ours.edges_within(home.1, WITHIN_M, DAY);
         their_neighbours(home.1, &mut near);
-        // Two that are as near as each other may come in either order.
+        // Two areas at the same distance may come in either order.
         let distances = ours.iter().zip(&near);
         assert!(
             ours.len() == near.len(),
@@ -229,7 +231,7 @@ fn distances(name: &str, ours: &Spatial, boundaries: &[Boundary], points: &[Brit
             "{name}"
         );
     }
-    // They agree but for the last bits, which a sum would tell.
+    // The results may differ in the last bits, so a checksum would differ too.
     let mut our_distances = || {
         let found = homes
             .iter()
@@ -269,10 +271,10 @@ fn distances(name: &str, ours: &Spatial, boundaries: &[Boundary], points: &[Brit
     row(&format!("{name}, borders within 100 m"), times[0], times[1]);
 }
 
-/// Asks geopandas, which runs by itself and tells its own time.
+/// Compares with geopandas, which runs in its own process and measures its own time.
 fn geopandas(name: &str, ours: &Spatial, boundaries: &[Boundary], country: &Country) {
     let Some(python) = env::var_os("CATCHMENT_PYTHON") else {
-        println!("geopandas: skipped, for CATCHMENT_PYTHON names no Python");
+        println!("geopandas: skipped: CATCHMENT_PYTHON is not set");
         return;
     };
     let folder = TempDir::new().expect("a folder");
@@ -286,10 +288,10 @@ fn geopandas(name: &str, ours: &Spatial, boundaries: &[Boundary], country: &Coun
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/sjoin.py"))
         .arg(folder.path())
         .output()
-        .expect("CATCHMENT_PYTHON names a Python");
+        .expect("CATCHMENT_PYTHON is a Python");
     if !output.status.success() {
         println!(
-            "geopandas: skipped, for it did not run:\n{}",
+            "geopandas: skipped, because it failed:\n{}",
             String::from_utf8_lossy(&output.stderr)
         );
         return;
@@ -310,7 +312,7 @@ fn geopandas(name: &str, ours: &Spatial, boundaries: &[Boundary], country: &Coun
     let times = in_turns(country.random.len(), &mut [&mut batch]);
     assert_eq!(
         sum as f64, numbers[1],
-        "{name}: geopandas answers otherwise"
+        "{name}: geopandas gives different results"
     );
     row(
         &format!("{name}, random, in batches, and sjoin"),
@@ -334,7 +336,7 @@ fn write_areas(path: &Path, boundaries: &[Boundary]) {
     fs::write(path, text).expect("a file");
 }
 
-/// They are as large as those that are published, within a twentieth.
+/// Checks that the distribution of sizes is the published one, within a twentieth.
 fn check_catchments(catchments: &[Boundary]) {
     let mut sizes: Vec<f64> = catchments.iter().map(made_up::size_km2).collect();
     sizes.sort_by(f64::total_cmp);

@@ -1,12 +1,12 @@
-//! How fast is a list answered, CSV to CSV with the usual ten columns, beside a program that only copies
-//! records through the `csv` crate's reader and writer? Rounds of both take turns in one run, so that a
-//! busy machine slows both.
+//! The speed of a batch, CSV to CSV with the ten default columns, compared with a program that only
+//! copies records with the reader and writer of the `csv` crate. Rounds of both alternate in one
+//! run, so that other load on the machine slows both.
 //!
-//! `CATCHMENT_BATCH_ROWS=10000000` makes a longer list; a million rows is usual. Every row of the list is
-//! made up (tests/it/patients.rs). The last figures are of the whole program as a user starts it: loading
-//! the data, SHA-256 of list and answers, forcing them to the disk; with its peak memory. Beside it the
-//! joins that one would write in DuckDB, Polars and pandas (benches/joins.py), where `CATCHMENT_PYTHON`
-//! names a Python that has them.
+//! `CATCHMENT_BATCH_ROWS=10000000` makes a larger input file; the default is a million rows. All
+//! rows are synthetic (tests/it/patients.rs). The last measurements are of the whole program as a
+//! user starts it, with its peak memory: loading the data, SHA-256 of input and output, and syncing
+//! to disk. If `CATCHMENT_PYTHON` names a Python that has them, the same joins in DuckDB, Polars
+//! and pandas are measured too (benches/joins.py).
 
 #[path = "../tests/it/patients.rs"]
 mod patients;
@@ -30,7 +30,7 @@ use patients::Patients;
 const ROUNDS: usize = 5;
 
 fn main() {
-    // `cargo test --benches` asks whether it runs, not how fast.
+    // `cargo test --benches` only checks that it runs.
     let is_measured = std::env::args().any(|argument| argument == "--bench");
     let rows = std::env::var("CATCHMENT_BATCH_ROWS")
         .ok()
@@ -40,10 +40,10 @@ fn main() {
     let index = Index::build(dataset::read(&Files::Embedded).expect("read")).expect("sound");
     let folder = tempfile::tempdir().expect("a folder");
     let (list, answered) = (
-        folder.path().join("list.csv"),
+        folder.path().join("input.csv"),
         folder.path().join("answered.csv"),
     );
-    write_list(&index, &list, rows).expect("the list is written");
+    write_list(&index, &list, rows).expect("the input file is written");
     let size = list.metadata().expect("a file").len();
     println!("{rows} rows, {} bytes each", size / rows);
     for threads in [1, 2] {
@@ -60,7 +60,7 @@ fn main() {
             times[times.len() / 2]
         });
         println!(
-            "threads {threads}: csv copies {}, answered {}: {:.2} times as fast",
+            "threads {threads}: csv copies {}, batch {}: {:.2} times as fast",
             rate(rows, copied),
             rate(rows, ours),
             copied.as_secs_f64() / ours.as_secs_f64()
@@ -81,11 +81,12 @@ fn main() {
     }
 }
 
-/// What an analyst would do instead, with the look-up that the program exports: each engine in turn,
-/// without the time to start Python. They cannot read some rows of such a list, and leave them out.
+/// Measures what an analyst would do instead, with the exported look-up tables: each engine in
+/// turn, without the time to start Python. The engines cannot read some rows of the input and skip
+/// them.
 fn joins(index: &Index, folder: &Path, rows: u64) {
     let Some(python) = std::env::var_os("CATCHMENT_PYTHON") else {
-        println!("DuckDB, Polars, pandas: skipped, for CATCHMENT_PYTHON names no Python");
+        println!("DuckDB, Polars, pandas: skipped: CATCHMENT_PYTHON is not set");
         return;
     };
     let exported = Command::new(env!("CARGO_BIN_EXE_catchment"))
@@ -102,10 +103,10 @@ fn joins(index: &Index, folder: &Path, rows: u64) {
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/joins.py"))
             .args([engine.as_ref(), folder.as_os_str()])
             .output()
-            .expect("CATCHMENT_PYTHON names a Python");
+            .expect("CATCHMENT_PYTHON is a Python");
         if !output.status.success() {
             let why = String::from_utf8_lossy(&output.stderr).into_owned();
-            println!("{engine}: skipped, for it did not run:\n{why}");
+            println!("{engine}: skipped, because it failed:\n{why}");
             continue;
         }
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -118,7 +119,7 @@ fn joins(index: &Index, folder: &Path, rows: u64) {
         let _ = fs::remove_file(&answered);
         let _ = fs::remove_file(folder.join("answered.csv.manifest.json"));
         let started = Instant::now();
-        whole_program(&folder.join("list.csv"), &answered, "2");
+        whole_program(&folder.join("input.csv"), &answered, "2");
         let ours = started.elapsed();
         println!(
             "{engine}: {}, whole program: {}: {:.1} times as fast",
@@ -182,7 +183,7 @@ fn reader(list: &Path) -> csv::Reader<File> {
     csv::ReaderBuilder::new()
         .flexible(true)
         .from_path(list)
-        .expect("a list")
+        .expect("an input file")
 }
 
 fn writer(copied: &Path) -> csv::Writer<File> {
@@ -192,7 +193,7 @@ fn writer(copied: &Path) -> csv::Writer<File> {
         .expect("a file")
 }
 
-/// What one would write first.
+/// The simplest copy: one thread.
 fn copy(list: &Path, copied: &Path, rows: u64) {
     let (mut reader, mut writer) = (reader(list), writer(copied));
     writer
@@ -208,7 +209,7 @@ fn copy(list: &Path, copied: &Path, rows: u64) {
     assert_eq!(count, rows);
 }
 
-/// The same, read on one thread and written on another, a thousand records at a time.
+/// The same with a reading and a writing thread, and a thousand records at a time.
 fn copy_on_two_threads(list: &Path, copied: &Path, rows: u64) {
     let (mut reader, mut writer) = (reader(list), writer(copied));
     writer
@@ -245,7 +246,7 @@ fn copy_on_two_threads(list: &Path, copied: &Path, rows: u64) {
                 writer.write_byte_record(record).expect("written");
             }
             count += records.len() as u64;
-            // Nobody reads any more after the last.
+            // After the last records, the reader has gone.
             let _ = empty.send(records);
         }
         writer.flush().expect("written");
@@ -264,7 +265,7 @@ fn answer(index: &Index, list: &Path, answered: &Path, threads: usize, rows: u64
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
     };
-    let intake = Intake::open(File::open(list).expect("a list"), &request).expect("understood");
+    let intake = Intake::open(File::open(list).expect("an input file"), &request).expect("valid");
     let output = File::create(answered).expect("a file");
     let threads = NonZeroUsize::new(threads).expect("one at least");
     let progress = Progress::default();
@@ -279,7 +280,7 @@ fn answer(index: &Index, list: &Path, answered: &Path, threads: usize, rows: u64
     assert!(located.1 > rows / 4, "{summary:?}");
 }
 
-/// Runs the program; its peak memory, where the system tells.
+/// Runs the program and returns its peak memory, if the system reports it.
 fn whole_program(list: &Path, answered: &Path, threads: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(["batch", "--quiet", "--threads", threads, "-o"])
@@ -299,7 +300,7 @@ fn whole_program(list: &Path, answered: &Path, threads: &str) -> String {
             peak = line.trim().to_string();
         }
         if let Some(code) = child.try_wait().expect("it runs") {
-            assert_eq!(code.code(), Some(3), "done, and the list has bad rows");
+            assert_eq!(code.code(), Some(3), "the input file has bad rows");
             return peak;
         }
         thread::sleep(Duration::from_millis(5));

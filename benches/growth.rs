@@ -1,9 +1,9 @@
-//! How the time until a service answers, and the memory that it takes, grow with its data: from one
-//! 64th of the country to the whole of it, with the catchments of its practices.
+//! How the start-up time and the memory of the service grow with its data: from one 64th of the
+//! country to the whole country, with practice catchments.
 //!
-//! Each size is a dataset in a folder that `catchment serve` is started on. The time is from its start
-//! to its first answer over HTTP; the memory is the most that it ever held (`VmHWM`, which Linux tells).
-//! The country is real or made up, as in the other benches.
+//! For each size, `catchment serve` is started on a dataset in a folder. The time is from the start
+//! of the process to its first response over HTTP; the memory is its peak (`VmHWM` on Linux). The
+//! country is real or synthetic, as in the other benches.
 
 mod common;
 
@@ -23,7 +23,7 @@ use common::{Country, Point, at_mm, made_up, vertices};
 use tempfile::TempDir;
 
 const ROUNDS: usize = 3;
-/// What the whole country is to load in, on two cores, and in how much memory.
+/// The targets for loading the whole country on two cores: seconds, and megabytes.
 const SECONDS_MAX: f64 = 3.0;
 const MEMORY_MB_MAX: f64 = 400.0;
 
@@ -32,7 +32,7 @@ fn main() {
     let catchments = made_up::catchments(&country.people);
     let folder = TempDir::new().expect("a folder");
     println!("Start to first answer, {}\n", country.title());
-    println!("| part | postcodes | LSOAs | practices | vertices | seconds | MB at most |");
+    println!("| part | postcodes | LSOAs | practices | vertices | seconds | peak MB |");
     println!("|---:|---:|---:|---:|---:|---:|---:|");
     for part in [64, 32, 16, 8, 4, 2, 1] {
         let path = folder.path().join(format!("part-{part}"));
@@ -42,13 +42,14 @@ fn main() {
         let memory_mb = median(starts.iter().map(|it| it.1).collect());
         println!("| 1/{part} | {sizes} | {seconds:.2} | {memory_mb:.0} |");
         if part == 1 && (seconds > SECONDS_MAX || memory_mb > MEMORY_MB_MAX) {
-            println!("\nnot met: {SECONDS_MAX} s and {MEMORY_MB_MAX} MB");
+            println!("\ntargets missed: {SECONDS_MAX} s and {MEMORY_MB_MAX} MB");
         }
         fs::remove_dir_all(path).expect("it was made");
     }
 }
 
-/// Writes one in `part` of everything; says how much that is.
+/// Writes a dataset with one in `part` of everything. Returns the cells of the table with its
+/// sizes.
 fn make(folder: &Path, country: &Country, catchments: &[Boundary], part: usize) -> String {
     let some = |all: &[Boundary]| all.iter().step_by(part).cloned().collect::<Vec<_>>();
     let (lsoas, practices) = (some(&country.lsoas), some(catchments));
@@ -75,7 +76,7 @@ fn make(folder: &Path, country: &Country, catchments: &[Boundary], part: usize) 
     )
 }
 
-/// `A00000` and on.
+/// Returns codes from `A00000` up.
 fn practice_code(at: usize) -> String {
     format!("A{at:05}")
 }
@@ -91,9 +92,9 @@ fn practice_table(count: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A postcode for each place, in their order: `AA1 0AA` and on.
+/// Returns a table with a postcode for each point, in order, from `AA1 0AA` up.
 fn postcodes(people: &[Point]) -> Vec<u8> {
-    // Letters that stand in those places, twenty of each.
+    // Twenty letters that are valid in each position.
     const OUTWARD: &[u8] = b"ABCDEFGHKLMNOPQRSTUW";
     const INWARD: &[u8] = b"ABDEFGHJLNPQRSTUWXYZ";
     let mut text = String::from(
@@ -102,7 +103,7 @@ fn postcodes(people: &[Point]) -> Vec<u8> {
     for (at, (x, y)) in people.iter().enumerate() {
         let digit = |unit: usize| at / unit % 10;
         let letter = |of: &[u8], unit: usize| char::from(of[at / unit % of.len()]);
-        // From the last letter to the first, so that they stand in order.
+        // The last letter changes fastest, so that the postcodes are sorted.
         let inward = (digit(400), letter(INWARD, 20), letter(INWARD, 1));
         let outward = (
             letter(OUTWARD, 800_000),
@@ -151,7 +152,7 @@ fn positions(ring: &[catchment::domain::BritishGrid]) -> String {
     format!("[{}]", positions.collect::<Vec<_>>().join(","))
 }
 
-/// A made-up catchment may reach off the grid, where there are no shifts.
+/// Moves a vertex of a synthetic catchment onto the grid; OSTN15 has no shifts outside it.
 fn clamped(vertex: catchment::domain::BritishGrid) -> catchment::domain::BritishGrid {
     at_mm((
         vertex.easting_mm().clamp(1_000_000, 699_000_000),
@@ -191,7 +192,7 @@ fn manifest() -> Manifest {
     }
 }
 
-/// Seconds until a service on the folder has answered, and the most megabytes that it held.
+/// Returns the seconds until the service on this folder has responded, and its peak memory in MB.
 fn start(folder: &Path) -> (f64, f64) {
     let start = Instant::now();
     let mut service = Command::new(env!("CARGO_BIN_EXE_catchment"))
@@ -223,13 +224,13 @@ fn start(folder: &Path) -> (f64, f64) {
     (seconds, memory_mb)
 }
 
-/// Where the service says that it answers.
+/// Reads the address on which the service listens.
 fn address(service: &mut Child) -> String {
     let words = BufReader::new(service.stderr.take().expect("piped"));
     let mut lines = words.lines().map(|line| line.expect("text"));
     let line = lines
         .find(|line| line.contains("answers"))
-        .expect("it says where");
+        .expect("it prints its address");
     line.split_whitespace()
         .next()
         .expect("an address")

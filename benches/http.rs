@@ -1,7 +1,9 @@
-//! How many look-ups a second over HTTP, beside what HTTP itself costs: a bare axum handler that
-//! answers the same bytes without looking anything up. Same process, same client, turn and turn about.
+//! Look-ups per second over HTTP, compared with the cost of HTTP itself: a bare axum handler that
+//! returns the same bytes without a look-up. Both run in the same process with the same client, in
+//! alternating rounds.
 //!
-//! Needs wrk. Nothing is logged, as with `RUST_LOG=off`; the headers are those of the service.
+//! This needs wrk. Logging is off, as with `RUST_LOG=off`; the response headers are those of the
+//! service.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -22,7 +24,8 @@ const ROUNDS: usize = 5;
 const SECONDS: &str = "3";
 const CONNECTIONS: &str = "32";
 
-/// A way to ask: what it is called, its request, and the part of HTTP's own rate that we want.
+/// A kind of request: its name, the request, and the target for its rate relative to the bare
+/// handler.
 struct Way {
     name: &'static str,
     path: &'static str,
@@ -63,7 +66,7 @@ fn main() {
     let ours = start(&runtime, router(app));
     println!(
         "{:34} {:>9} {:>9} {:>6} {:>6} {:>15}",
-        "requests a second", "ours", "bare", "part", "goal", "p99 ours, bare"
+        "requests per second", "ours", "bare", "ratio", "goal", "p99 ours, bare"
     );
     for way in WAYS {
         let answer = ask(ours, &way);
@@ -110,14 +113,14 @@ fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
     address
 }
 
-/// The same bytes of the same type, from memory.
+/// A router that returns the same bytes with the same content type.
 fn bare(answer: Vec<u8>) -> axum::Router {
     let answer = axum::body::Bytes::from(answer);
     let handler = async move || ([(header::CONTENT_TYPE, "application/json")], answer);
     axum::Router::new().route("/api/v1/locate", get(handler.clone()).post(handler))
 }
 
-/// The body of one answer, which has to be a right one.
+/// Sends one request, checks the response and returns its body.
 fn ask(address: SocketAddr, way: &Way) -> Vec<u8> {
     let mut request = match way.json {
         None => format!("GET {} HTTP/1.1\r\n", way.path),
@@ -172,11 +175,8 @@ fn load(address: SocketAddr, way: &Way) -> Figures {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(!text.contains("Non-2xx"), "{text}");
     let after = |label: &str| {
-        let rest = text.split(label).nth(1).expect("wrk tells it");
-        rest.split_whitespace()
-            .next()
-            .expect("a figure")
-            .to_string()
+        let rest = text.split(label).nth(1).expect("wrk reports it");
+        rest.split_whitespace().next().expect("a value").to_string()
     };
     Figures {
         rate: after("Requests/sec:").parse().expect("a number"),

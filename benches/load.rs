@@ -1,4 +1,4 @@
-//! How long does it take to be ready: from the dataset that is compiled in to the first answer.
+//! The start-up time: from the embedded dataset to the first answer.
 
 use std::hint::black_box;
 

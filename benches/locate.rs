@@ -1,8 +1,9 @@
-//! How long does one look-up take: by postcode, by coordinate, and for the area of a point alone,
-//! the last beside what one would write first: an R-tree of boxes and `geo`'s `Contains`.
+//! The time of one look-up: by postcode, by coordinates, and only the area of a point. The last one
+//! is compared with the straightforward solution, an R-tree of bounding boxes and `geo`'s
+//! `Contains`.
 //!
-//! What is found is counted, so that a fast wrong answer does not look like a win: as often each time, and of
-//! points as often as the peer finds it.
+//! The results are counted, so that a fast wrong answer is not mistaken for an improvement: the
+//! count must be the same in every iteration, and for points also the same as that of the baseline.
 
 use std::hint::black_box;
 
@@ -23,7 +24,7 @@ fn dataset() -> Dataset {
     read(&Files::Embedded).expect("the embedded dataset is right")
 }
 
-/// A small generator (splitmix64) with a fixed seed: numbers from 0 to before 1.
+/// A small random number generator (splitmix64) with a fixed seed; it returns numbers in [0, 1).
 struct Dice(u64);
 
 impl Dice {
@@ -37,7 +38,7 @@ impl Dice {
     }
 }
 
-/// Postcodes of the directory that have a position, drawn at random, as people write them.
+/// Random postcodes of the directory that have a position, in lower case.
 fn postcodes(index: &Index) -> Vec<(String, BritishGrid)> {
     let entries: Vec<_> = index
         .postcodes()
@@ -71,7 +72,7 @@ fn has_icc(answer: &Answer<'_>) -> bool {
     })
 }
 
-/// How many answers have an ICC: a good part of them.
+/// Counts the answers that have an ICC, which must be a good part of them.
 fn with_icc<'i>(answers: impl Iterator<Item = Answer<'i>>) -> usize {
     let hits = answers.filter(|answer| has_icc(black_box(answer))).count();
     assert!(hits > 300, "{hits} of {ASKED}");
@@ -100,7 +101,7 @@ fn answers(criterion: &mut Criterion) {
         with_icc(places.map(|place| ask(&index, Place::LonLat(black_box(*place)))))
     };
     let (postcodes_found, places_found) = (of_postcodes(), of_places());
-    // The directory and the border disagree about few.
+    // The directory and the boundary disagree about a few.
     assert!(postcodes_found.abs_diff(places_found) < 10);
     group.bench_function("postcode", |bencher| {
         bencher.iter(|| assert_eq!(of_postcodes(), postcodes_found));
@@ -111,7 +112,7 @@ fn answers(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Points anywhere in the box of the areas, on the land and off it.
+/// Random points in the bounding box of all areas.
 fn points(boundaries: &[geo::MultiPolygon]) -> Vec<BritishGrid> {
     use geo::BoundingRect;
     let boxes = boundaries.iter().filter_map(BoundingRect::bounding_rect);
@@ -134,7 +135,7 @@ fn points(boundaries: &[geo::MultiPolygon]) -> Vec<BritishGrid> {
     (0..ASKED).map(point).collect()
 }
 
-/// The same polygons for `geo`, in metres.
+/// The polygons for `geo`, in metres.
 fn in_metres(dataset: &Dataset) -> Vec<geo::MultiPolygon> {
     let (layer, boundaries) = &dataset.boundaries[0];
     assert_eq!(*layer, Layer::Icc);
@@ -160,7 +161,7 @@ fn areas(criterion: &mut Criterion) {
     let points = points(&polygons);
     let index = Index::build(dataset).expect("its parts agree");
     let boxes = polygons.iter().enumerate().map(|(at, polygon)| {
-        let rect = polygon.bounding_rect().expect("it has ground");
+        let rect = polygon.bounding_rect().expect("it is not empty");
         let (low, high) = (rect.min(), rect.max());
         GeomWithData::new(
             Rectangle::from_aabb(AABB::from_corners([low.x, low.y], [high.x, high.y])),

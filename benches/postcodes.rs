@@ -1,11 +1,11 @@
-//! How long does a postcode take, from text to what the directory says of it, at the size of Great
-//! Britain; beside what one would write first, a `HashMap<String, u32>`. Then the directory's other
-//! questions: the nearest, the beginning, and how long it takes to put in order.
+//! The time from the text of a postcode to its directory entry, at the size of Great Britain,
+//! compared with the straightforward solution, a `HashMap<String, u32>`. Then the other operations
+//! of the directory: the nearest postcodes, completions, and building the index.
 //!
-//! `CATCHMENT_CODE_POINT_OPEN=codepo_gb.zip` takes the real postcodes of Code-Point Open, through the
-//! importer; otherwise as many are made up over the outward codes that are in use.
+//! `CATCHMENT_CODE_POINT_OPEN=codepo_gb.zip` uses the real postcodes of Code-Point Open, through
+//! the importer; otherwise as many synthetic ones are made from the outward codes that are in use.
 //!
-//! Each answer is added up, so that a fast wrong one does not look like a win.
+//! All answers are summed, so that a fast wrong answer is not mistaken for an improvement.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -20,14 +20,14 @@ use jiff::civil::{Date, date};
 
 const DAY: Date = date(2025, 11, 30);
 
-/// As many as a job over a list hands over at a time.
+/// The number of postcodes that a batch looks up at a time.
 const BATCH: usize = 256;
 
-/// A small generator (splitmix64) with a fixed seed.
+/// A small random number generator (splitmix64) with a fixed seed.
 struct Dice(u64);
 
 impl Dice {
-    /// A number below `sides`.
+    /// Returns a number below `end`.
     fn roll(&mut self, sides: u32) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -37,13 +37,13 @@ impl Dice {
         u32::try_from((mixed * u64::from(sides)) >> 32).expect("below the sides")
     }
 
-    /// An index into so many.
+    /// Returns an index below `len`.
     fn pick(&mut self, len: usize) -> usize {
         self.roll(u32::try_from(len).expect("a few million")) as usize
     }
 }
 
-/// The postcode areas of Great Britain, each with how many districts it has, about.
+/// The postcode areas of Great Britain, each with its approximate number of districts.
 const AREAS: &str = "AB 45 AL 10 B 98 BA 22 BB 18 BD 24 BH 31 BL 9 BN 45 BR 8 BS 49 CA 28 CB 25 CF 72 \
     CH 66 CM 77 CO 16 CR 9 CT 21 CV 47 CW 12 DA 18 DD 11 DE 75 DG 16 DH 9 DL 17 DN 55 DT 11 DY 14 E 20 \
     EC 4 EH 55 EN 11 EX 39 FK 21 FY 8 G 84 GL 56 GU 52 HA 9 HD 9 HG 5 HP 27 HR 9 HS 9 HU 20 HX 7 IG 11 \
@@ -64,7 +64,7 @@ fn outcodes() -> Vec<String> {
     districts.collect()
 }
 
-/// Postcodes in order, spread over the outward codes.
+/// Sorted synthetic postcodes, spread over the outward codes.
 fn made_up() -> Vec<PostcodeEntry> {
     const LETTERS: &[u8] = b"ABDEFGHJLNPQRSTUWXYZ";
     let outcodes = outcodes();
@@ -74,7 +74,7 @@ fn made_up() -> Vec<PostcodeEntry> {
         for _ in codes.len()..MADE_UP + MADE_UP / 50 {
             let outcode = &outcodes[dice.pick(outcodes.len())];
             let letter = |dice: &mut Dice| char::from(LETTERS[dice.roll(20) as usize]);
-            // Four sectors of ten, as there are.
+            // Four of the ten possible sectors, as in reality.
             let (digit, first, second) = (dice.roll(4), letter(&mut dice), letter(&mut dice));
             let text = format!("{outcode} {digit}{first}{second}");
             codes.push(text.parse().expect("a postcode"));
@@ -100,7 +100,7 @@ fn made_up() -> Vec<PostcodeEntry> {
     codes.into_iter().map(entry).collect()
 }
 
-/// Those of Code-Point Open, built into a dataset and read from it.
+/// The postcodes of Code-Point Open, built into a dataset and read from it.
 fn imported(archive: &str) -> Vec<PostcodeEntry> {
     let folder = tempfile::tempdir().expect("a folder");
     let config = format!(
@@ -150,7 +150,7 @@ fn dataset_of(postcodes: Vec<PostcodeEntry>) -> Dataset {
     }
 }
 
-/// Metres east, summed up over all; 0 where there is no position.
+/// The easting in metres, or 0 if there is no position; the benches compare the sum.
 fn easting_m(entry: &PostcodeEntry) -> i64 {
     let position = entry.position;
     position.map_or(0, |position| i64::from(position.easting_mm() / 1_000))
@@ -173,7 +173,7 @@ fn postcodes(criterion: &mut Criterion) {
         .map(|(row, entry)| (entry.postcode.to_string(), row))
         .collect();
     let rows: u64 = (0..entries.len() as u64).sum();
-    // Fisher and Yates; one order for all.
+    // A Fisher-Yates shuffle; all benches use the same order.
     let mut dice = Dice(2);
     for at in (1..entries.len()).rev() {
         entries.swap(at, dice.pick(at + 1));
@@ -264,7 +264,7 @@ fn parsed(text: &str) -> Postcode {
     black_box(text).parse().expect("a postcode")
 }
 
-/// The directory's other questions, of the first postcodes in that order.
+/// The other operations of the directory, on the first postcodes in the shuffled order.
 fn others(criterion: &mut Criterion, index: &Index, texts: &[String]) {
     const ASKED: usize = 1_000;
     let entries = texts.iter().map(|text| match index.postcode(parsed(text)) {
@@ -287,7 +287,7 @@ fn others(criterion: &mut Criterion, index: &Index, texts: &[String]) {
             }
         });
     });
-    group.bench_function("ten that begin like an outward code", |bencher| {
+    group.bench_function("ten completions of an outward code", |bencher| {
         bencher.iter(|| {
             for (postcode, _) in &placed {
                 let prefix: PostcodePrefix = black_box(postcode.outcode()).parse().expect("one");

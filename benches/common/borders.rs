@@ -1,5 +1,5 @@
-//! Made-up areas side by side whose borders are as crooked as real ones: a grid of bent cells whose
-//! sides are broken in the middle again and again. The same on every machine.
+//! Adjacent synthetic areas whose boundaries are as irregular as real ones: the sides of a
+//! distorted grid are repeatedly bent at their midpoints. The areas are the same on every machine.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use catchment::domain::{Boundary, BritishGrid, Extent, GridPolygon, Period};
 use catchment::geodesy;
 use geo::{LineString, MultiPolygon, Polygon};
 
-/// A place in whole millimetres, easting first.
+/// A point in whole millimetres, easting first.
 type Point = (i32, i32);
 
-/// How many areas, where, and how crooked.
+/// The number, position and irregularity of the areas.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Borders {
     pub(crate) columns: i32,
     pub(crate) rows: i32,
-    /// The south-western corner, in millimetres.
+    /// The south-west corner.
     pub(crate) corner: Point,
-    /// The side of a cell, in millimetres.
+    /// The side of a cell in millimetres.
     pub(crate) side: i32,
-    /// Edges along a side of a cell; the borders inside have one more.
+    /// The number of edges per side of a cell; inner boundaries have one more.
     pub(crate) edges: u32,
     pub(crate) seed: u64,
 }
 
-/// 60 areas with 77,010 vertices, which one tile holds at zoom 6.
+/// 60 areas with 77,010 vertices in one tile at zoom 6.
 pub(crate) const SIXTY: Borders = Borders {
     columns: 10,
     rows: 6,
@@ -34,17 +34,19 @@ pub(crate) const SIXTY: Borders = Borders {
     seed: 60,
 };
 
-/// How far a way is broken off, by its length: about as crooked as parish borders.
+/// The maximum offset of a midpoint relative to the length of the segment: about as irregular as
+/// parish boundaries.
 const BEND: f64 = 0.2;
 
-/// A side of a cell: the corners of the grid that it goes between, the smaller one first.
+/// A side of a cell: the grid corners at its ends, the smaller one first.
 type Side = ((i32, i32), (i32, i32));
 
-/// Courses that are tried, each less bent, of a border that crosses one before it, or itself.
+/// The number of attempts for a side that crosses itself or another side, each with smaller
+/// offsets.
 const COURSES_MAX: u64 = 60;
 
 impl Borders {
-    /// The areas, in order of row and column.
+    /// Returns the areas, ordered by row, then column.
     pub(crate) fn areas(&self) -> Vec<Boundary> {
         let borders = self.borders();
         let cells =
@@ -55,7 +57,7 @@ impl Borders {
             .collect()
     }
 
-    /// Every side's course.
+    /// Returns the line of every side.
     fn borders(&self) -> BTreeMap<Side, Vec<Point>> {
         let mut borders: BTreeMap<Side, Vec<Point>> = BTreeMap::new();
         for x in 0..=self.columns {
@@ -72,7 +74,7 @@ impl Borders {
         borders
     }
 
-    /// The first course that crosses nothing; a straight one where none is found.
+    /// Returns the first line that crosses nothing, or a straight line if none is found.
     fn course(&self, side: Side, others: &BTreeMap<Side, Vec<Point>>) -> Vec<Point> {
         let is_near = |other: &Side| {
             let near = |a: i32, b: i32| (a - b).abs() <= 1;
@@ -94,7 +96,7 @@ impl Borders {
         found.unwrap_or_else(|| self.border(side, 0, 0.0))
     }
 
-    /// From one corner to the other, both included.
+    /// Returns a line from one corner to the other, both included.
     fn border(&self, (from, to): Side, course: u64, bend: f64) -> Vec<Point> {
         let is_across = from.0 != to.0;
         let is_outer = match is_across {
@@ -118,7 +120,7 @@ impl Borders {
         )
     }
 
-    /// Adds the way after `a` to `b`.
+    /// Appends the vertices after `a` up to and including `b`.
     fn broken(
         &self,
         (a, b): (Point, Point),
@@ -144,7 +146,7 @@ impl Borders {
         self.broken((middle, b), edges - edges / 2, (course, bend), line);
     }
 
-    /// From -1 to 1, the same for the same place (splitmix64).
+    /// Returns a number in [-1, 1), the same for the same point (splitmix64).
     fn noise(&self, (x, y): (i64, i64), which: u64) -> f64 {
         let mut mixed = self.seed ^ which.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for part in [x, y] {
@@ -159,7 +161,7 @@ impl Borders {
     }
 }
 
-/// Along the sides of a cell, from its south-western corner, counter-clockwise.
+/// Returns the sides of a cell as a ring, counter-clockwise from its south-west corner.
 fn ring(borders: &BTreeMap<Side, Vec<Point>>, (x, y): (i32, i32)) -> Vec<Point> {
     let corners = [(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1), (x, y)];
     let mut ring = Vec::new();
@@ -175,7 +177,7 @@ fn ring(borders: &BTreeMap<Side, Vec<Point>>, (x, y): (i32, i32)) -> Vec<Point> 
     ring
 }
 
-/// Whether two lines, or one and itself, have more in common than ends.
+/// Returns whether two lines, or a line and itself, meet other than at common ends.
 fn crosses(one: &[Point], other: &[Point]) -> bool {
     let side = |a: Point, b: Point, c: Point| {
         let wide = |from: i32, to: i32| i64::from(to) - i64::from(from);
@@ -208,7 +210,7 @@ fn whole(value: f64) -> i32 {
     value.round() as i32
 }
 
-/// An area of one ring, with its longitudes and latitudes.
+/// Builds an area of one ring, with its longitudes and latitudes.
 pub(crate) fn area(number: usize, ring: &[Point]) -> Boundary {
     let grid: Vec<BritishGrid> = ring
         .iter()

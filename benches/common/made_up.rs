@@ -1,5 +1,5 @@
-//! A made-up country: towns with people, areas side by side, and the catchments of practices over one
-//! another. The same on every machine and run.
+//! A synthetic country: towns with people, a partition into areas, and overlapping practice
+//! catchments. It is the same on every machine and in every run.
 
 use std::f64::consts::TAU;
 
@@ -10,27 +10,27 @@ use super::{Point, boundary, rings};
 
 const PEOPLE: usize = 1_740_000;
 const TOWNS: usize = 1_200;
-/// A square of 400 km, about as much ground as England and Wales, in millimetres.
+/// A square of 400 km, about the area of England and Wales, in millimetres.
 const WEST: i32 = 60_000_000;
 const SOUTH: i32 = 60_000_000;
 const SIDE: i32 = 400_000_000;
 
-/// Practices in England that have a catchment, about.
+/// The approximate number of practices in England with a catchment.
 pub(crate) const CATCHMENTS: usize = 7_650;
-/// Vertices of a catchment.
+/// The number of vertices of a catchment.
 const CATCHMENT_VERTICES: usize = 100;
-/// What is published of their areas, in square kilometres.
+/// The published distribution of their areas, in square kilometres.
 pub(crate) const MEDIAN_KM2: f64 = 23.0;
 pub(crate) const P90_KM2: f64 = 159.0;
 pub(crate) const MAX_KM2: f64 = 9_994.0;
-/// How far the size of a catchment is not that of its neighbours. Together they are 3.7 times the
-/// ground of England and Wales; with this the places of people lie in about six, and in the middle of real
-/// large towns in more than twenty, as is published.
+/// The spread of catchment sizes among neighbours. Together the catchments are 3.7 times the area
+/// of England and Wales. With this value people are covered by about six of them, and in the
+/// centres of real large towns by more than twenty, as published.
 const SCATTER: f64 = 2.0;
 
 const MM2_PER_KM2: f64 = 1e12;
 
-/// A small generator (splitmix64), so that everything is the same everywhere.
+/// A small random number generator (splitmix64), so that the data is the same everywhere.
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -46,7 +46,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to before 1.
+    /// Returns a number in [0, 1).
     pub(crate) fn part(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -55,7 +55,7 @@ impl Dice {
         usize::try_from(self.bits() % end as u64).expect("below a usize")
     }
 
-    /// Normally distributed, of variance 1.
+    /// Returns a normally distributed number with variance 1.
     pub(crate) fn normal(&mut self) -> f64 {
         let (far, around) = (1.0 - self.part(), self.part());
         (-2.0 * far.ln()).sqrt() * (TAU * around).cos()
@@ -73,8 +73,8 @@ fn whole(value: f64) -> i32 {
     value.round() as i32
 }
 
-/// Where people live: around towns, of which the n-th has an n-th of the first one's people, and one
-/// in eight anywhere.
+/// Returns points where people live: around towns, of which the n-th has an n-th of the people of
+/// the first, and one in eight anywhere.
 pub(crate) fn people() -> Vec<Point> {
     let mut dice = Dice::new(1_801);
     let anywhere = |dice: &mut Dice| {
@@ -89,7 +89,7 @@ pub(crate) fn people() -> Vec<Point> {
     let mut people = Vec::with_capacity(PEOPLE);
     for (&(x, y), weight) in towns.iter().zip(weights) {
         let count = PEOPLE as f64 * 0.875 * weight / total;
-        // As dense as a city: 4,000 places within 50 square kilometres.
+        // As dense as a city: 4,000 points within 50 square kilometres.
         let spread = count.sqrt() * 60_000.0;
         for _ in 0..whole(count) {
             people.push((x + dice.normal() * spread, y + dice.normal() * spread));
@@ -105,15 +105,15 @@ pub(crate) fn people() -> Vec<Point> {
         .collect()
 }
 
-/// A box with the people in it.
+/// A box and the people in it.
 struct Cell<'p> {
     low: [i32; 2],
     high: [i32; 2],
     people: &'p mut [Point],
 }
 
-/// `count` areas side by side with about as many people each, and about `vertices` vertices. Their
-/// borders are bent, and those of neighbours identical.
+/// Partitions the country into `count` areas with about the same number of people and about
+/// `vertices` vertices each. The boundaries are curved, and identical for neighbours.
 pub(crate) fn partition(people: &[Point], count: usize, vertices: usize) -> Vec<Boundary> {
     let mut people = people.to_vec();
     let mut boxes = Vec::with_capacity(count);
@@ -123,7 +123,7 @@ pub(crate) fn partition(people: &[Point], count: usize, vertices: usize) -> Vec<
         people: &mut people,
     };
     split(all, count, &mut boxes);
-    // A neighbour's corner is a vertex of ours too.
+    // The corner of a neighbour is a vertex of this area too.
     let mut corners: [Vec<(i32, i32)>; 2] = Default::default();
     for (low, high) in &boxes {
         for x in [low[0], high[0]] {
@@ -137,7 +137,7 @@ pub(crate) fn partition(people: &[Point], count: usize, vertices: usize) -> Vec<
         list.sort_unstable();
         list.dedup();
     }
-    // A corner has three areas, so that two of an area's six are a neighbour's.
+    // Three areas meet at a corner, so two of the six vertices of an area belong to neighbours.
     let per_side = vertices.saturating_sub(6).div_ceil(6);
     let area = |(number, (low, high)): (usize, &([i32; 2], [i32; 2]))| {
         let side = |axis: usize, across: i32, from: i32, to: i32| {
@@ -171,7 +171,7 @@ fn without_last<T>(items: impl ExactSizeIterator<Item = T>) -> impl Iterator<Ite
     items.take(count)
 }
 
-/// Cuts across the longer side, so that the people go with the areas.
+/// Cuts the longer side, so that the areas have about the same number of people.
 fn split(cell: Cell<'_>, count: usize, boxes: &mut Vec<([i32; 2], [i32; 2])>) {
     let Cell { low, high, people } = cell;
     if count == 1 {
@@ -183,7 +183,7 @@ fn split(cell: Cell<'_>, count: usize, boxes: &mut Vec<([i32; 2], [i32; 2])>) {
     let (first, length) = (count / 2, high[axis] - low[axis]);
     people.sort_unstable_by_key(along);
     let middle = people.get(people.len() * first / count).map(along);
-    // Never thinner than an eighth.
+    // Neither part is thinner than an eighth.
     let cut = middle
         .unwrap_or(low[axis] + length / 2)
         .clamp(low[axis] + length / 8, high[axis] - length / 8);
@@ -211,7 +211,8 @@ fn split(cell: Cell<'_>, count: usize, boxes: &mut Vec<([i32; 2], [i32; 2])>) {
     );
 }
 
-/// The places along a side: its ends, the corners of neighbours on it, and `more` between each two.
+/// Returns the coordinates along a side: its ends, the corners of neighbours on it, and `more`
+/// between each two of these.
 fn side_of(corners: &[(i32, i32)], across: i32, from: i32, to: i32, more: usize) -> Vec<i32> {
     let first = corners.partition_point(|&corner| corner < (across, from));
     let on_side = corners[first..]
@@ -231,7 +232,8 @@ fn side_of(corners: &[(i32, i32)], across: i32, from: i32, to: i32, more: usize)
     places
 }
 
-/// Bends the plane: a shear of waves along each axis, which keeps every point apart from the others.
+/// Distorts the plane: a shear by waves along each axis, which maps distinct points to distinct
+/// points.
 fn bent((x, y): Point) -> Point {
     let wave =
         |at: f64| 4e6 * (at / 3.1e7).sin() + 3e5 * (at / 2.3e6).sin() + 2e4 * (at / 1.7e5).sin();
@@ -240,9 +242,9 @@ fn bent((x, y): Point) -> Point {
     (whole(x), whole(y + wave(x)))
 }
 
-/// The same areas with every edge halved `times` times, and each new vertex put a little off it: the
-/// same way for both neighbours. An edge of less than a metre stays whole, or its halves might go to and
-/// fro on one line.
+/// Returns the areas with every edge halved `times` times and each new vertex moved slightly off
+/// the edge, identically for both neighbours. Edges shorter than a metre are not halved, because
+/// their halves could overlap.
 pub(crate) fn densified(boundaries: &[Boundary], times: u32) -> Vec<Boundary> {
     let dense = |(number, area): (usize, &Boundary)| {
         let polygons: Vec<Vec<Vec<Point>>> = area
@@ -274,7 +276,7 @@ fn densified_ring(mut ring: Vec<Point>, times: u32) -> Vec<Point> {
     ring
 }
 
-/// Near the middle, off the line by up to a fiftieth of its length.
+/// Returns a point near the midpoint, off the line by up to a fiftieth of its length.
 fn between(from: Point, to: Point) -> Point {
     let seed = [from.0, from.1, to.0, to.1];
     let mut dice = Dice::new(seed.iter().fold(7, |mixed: u64, part| {
@@ -291,8 +293,8 @@ fn between(from: Point, to: Point) -> Point {
     )
 }
 
-/// Catchments around some of the people, over one another, of the sizes that are published; the
-/// thinner practices lie, the larger their catchments, by and large.
+/// Returns overlapping catchments around some of the people, with the published distribution of
+/// sizes. In general, catchments are larger where practices are sparser.
 pub(crate) fn catchments(people: &[Point]) -> Vec<Boundary> {
     let mut dice = Dice::new(7_650);
     let centres: Vec<[f64; 2]> = (0..CATCHMENTS)
@@ -319,10 +321,10 @@ pub(crate) fn catchments(people: &[Point]) -> Vec<Boundary> {
     made.into_iter().map(area).collect()
 }
 
-/// The area of that rank, the smallest first: lognormal through the median and the ninth decile, with
-/// a tail that is drawn out to the largest.
+/// Returns the area of the given rank, the smallest first: lognormal through the median and the
+/// ninth decile, with a tail that extends to the published maximum.
 fn area_km2(rank: usize) -> f64 {
-    /// The normal distribution's ninth decile.
+    /// The ninth decile of the normal distribution.
     const Z90: f64 = 1.281_551_6;
     let quantile = (rank as f64 + 0.5) / CATCHMENTS as f64;
     let last = (CATCHMENTS as f64 - 0.5) / CATCHMENTS as f64;
@@ -334,7 +336,7 @@ fn area_km2(rank: usize) -> f64 {
     (usual + short * tail.powi(4)).exp()
 }
 
-/// By halving, for want of a formula that one can check by eye.
+/// Inverts the distribution function by bisection, which is easier to check than a formula.
 fn normal_quantile(quantile: f64) -> f64 {
     let (mut low, mut high) = (-6.0, 6.0);
     for _ in 0..60 {
@@ -347,7 +349,8 @@ fn normal_quantile(quantile: f64) -> f64 {
     low
 }
 
-/// The series of the normal distribution: ½ + φ(z) · (z + z³/3 + z⁵/15 + …).
+/// The distribution function of the normal distribution as a series: ½ + φ(z) · (z + z³/3 + z⁵/15 +
+/// …).
 fn normal_part_below(z: f64) -> f64 {
     let (mut term, mut sum) = (z, z);
     for odd in 1..200 {
@@ -357,7 +360,7 @@ fn normal_part_below(z: f64) -> f64 {
     0.5 + sum * (-z * z / 2.0).exp() / TAU.sqrt()
 }
 
-/// A ring around the centre, bent in and out, of that area.
+/// Returns a wavy ring of the given area around the centre.
 fn wobbly([x, y]: [f64; 2], area_km2: f64, dice: &mut Dice) -> Vec<Point> {
     let waves: Vec<(f64, f64, f64)> = (2..9)
         .map(|wave| {
@@ -396,7 +399,7 @@ fn wobbly([x, y]: [f64; 2], area_km2: f64, dice: &mut Dice) -> Vec<Point> {
         .collect()
 }
 
-/// Square kilometres of a boundary.
+/// Returns the area of a boundary in square kilometres.
 pub(crate) fn size_km2(boundary: &Boundary) -> f64 {
     let doubled = rings(boundary).map(|ring| {
         let edges = ring.iter().zip(ring.iter().cycle().skip(1));

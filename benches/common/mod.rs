@@ -1,7 +1,7 @@
-//! What the benches ask and of what: the whole country where `CATCHMENT_NATIONAL` names its dataset
-//! (docs/national-data.md makes it), and otherwise one that is made up, of the same size.
+//! The data of the benches: the whole country if `CATCHMENT_NATIONAL` names its dataset (see
+//! docs/national-data.md), otherwise a synthetic country of the same size.
 
-#![allow(dead_code, reason = "each bench uses its part")]
+#![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub(crate) mod borders;
 pub(crate) mod made_up;
@@ -15,31 +15,33 @@ use catchment::domain::{Boundary, BritishGrid, Extent, GridPolygon, Layer, Perio
 use geo::MultiPolygon;
 use made_up::Dice;
 
-/// Points that are asked for.
+/// The number of points that are looked up.
 const ASKED: usize = 200_000;
-/// As many as England has, and the vertices of their super generalised boundaries.
+/// The number of sub-ICB locations in England, and the vertices of their super generalised
+/// boundaries.
 const SUB_ICBS: (usize, usize) = (106, 95);
-/// As many as England and Wales have, and the vertices of their super generalised boundaries.
+/// The number of LSOAs in England and Wales, and the vertices of their super generalised
+/// boundaries.
 const LSOAS: (usize, usize) = (34_753, 12);
 
-/// A place in whole millimetres, easting first.
+/// A point in whole millimetres, easting first.
 pub(crate) type Point = (i32, i32);
 
-/// The country that is asked about.
+/// The country that the benches use.
 pub(crate) struct Country {
-    /// Whether it is the real one.
+    /// Whether it is real, not synthetic.
     pub(crate) is_real: bool,
-    /// Where its people are, in order of postcode.
+    /// Points where people live, in order of postcode.
     pub(crate) sorted: Vec<BritishGrid>,
-    /// The same in one random order, the same on each run.
+    /// The same points in a random order, the same on each run.
     pub(crate) random: Vec<BritishGrid>,
-    /// All of its places, of which `sorted` are some.
+    /// All points where people live; `sorted_points` is a sample.
     pub(crate) people: Vec<Point>,
     pub(crate) sub_icbs: Vec<Boundary>,
     pub(crate) lsoas: Vec<Boundary>,
 }
 
-/// The dataset of the real country, where the environment names it.
+/// The folder of the national dataset, if the environment names it.
 pub(crate) fn national_folder() -> Option<PathBuf> {
     env::var_os("CATCHMENT_NATIONAL").map(PathBuf::from)
 }
@@ -80,7 +82,7 @@ impl Country {
         }
     }
 
-    /// In a word, for a heading.
+    /// A short description for headings.
     pub(crate) fn title(&self) -> &'static str {
         match self.is_real {
             true => "Code-Point Open and boundaries of the ONS",
@@ -93,7 +95,7 @@ pub(crate) fn at_mm((x, y): Point) -> BritishGrid {
     BritishGrid::from_metres(f64::from(x) / 1_000.0, f64::from(y) / 1_000.0).expect("on the grid")
 }
 
-/// A boundary for look-ups alone: of its polygons, each an exterior and its holes.
+/// Builds a boundary for look-ups only, from polygons, each an exterior ring and its holes.
 pub(crate) fn boundary(number: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
     let ring = |ring: &Vec<Point>| ring.iter().map(|&vertex| at_mm(vertex)).collect();
     let polygon = |rings: &Vec<Vec<Point>>| GridPolygon {
@@ -108,7 +110,7 @@ pub(crate) fn boundary(number: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary 
     }
 }
 
-/// The vertices of each ring.
+/// Returns the vertices of each ring.
 pub(crate) fn rings(boundary: &Boundary) -> impl Iterator<Item = Vec<Point>> + '_ {
     let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
     rings.map(|ring| ring_of(ring))
@@ -128,7 +130,8 @@ pub(crate) fn vertices(boundaries: &[Boundary]) -> usize {
         .sum()
 }
 
-/// The same ground for `geo`, in millimetres: whole numbers, which its predicates take exactly.
+/// Converts a boundary for `geo`, in millimetres: integers, for which the predicates of `geo` are
+/// exact.
 pub(crate) fn for_geo(boundary: &Boundary) -> MultiPolygon {
     let line = |ring: &Vec<BritishGrid>| -> geo::LineString {
         let vertices = ring_of(ring).into_iter();

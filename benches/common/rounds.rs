@@ -1,18 +1,18 @@
-//! Candidates beside each other. They run in turns, so that what else the machine does falls on all
-//! of them alike, and are compared by their medians.
+//! Compares candidates. They run in alternating rounds, so that other load on the machine affects
+//! all of them equally, and are compared by their medians.
 
 use std::time::Instant;
 
-/// Rounds that count; one more goes before them to warm up.
+/// The number of measured rounds; one more before them warms up.
 const ROUNDS: usize = 5;
 
-/// What a candidate does for all items of a round; the number that it returns stands for its answers.
+/// Processes all items of a round and returns a checksum of the results.
 pub(crate) type Candidate<'a> = &'a mut dyn FnMut() -> u64;
 
-/// Median nanoseconds that each candidate takes for one of `items`, in their order.
+/// Returns the median time in nanoseconds per item for each candidate, in order.
 ///
 /// # Panics
-/// When two candidates, or two rounds of one, do not return the same number.
+/// If two candidates, or two rounds of one candidate, return different checksums.
 pub(crate) fn in_turns(items: usize, candidates: &mut [Candidate<'_>]) -> Vec<f64> {
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); candidates.len()];
     let mut expected = None;
@@ -21,7 +21,7 @@ pub(crate) fn in_turns(items: usize, candidates: &mut [Candidate<'_>]) -> Vec<f6
             let start = Instant::now();
             let answers = candidate();
             let nanoseconds = start.elapsed().as_secs_f64() * 1e9;
-            assert_eq!(*expected.get_or_insert(answers), answers, "other answers");
+            assert_eq!(*expected.get_or_insert(answers), answers, "results differ");
             if round > 0 {
                 times.push(nanoseconds / items as f64);
             }
@@ -30,13 +30,13 @@ pub(crate) fn in_turns(items: usize, candidates: &mut [Candidate<'_>]) -> Vec<f6
     times.into_iter().map(median).collect()
 }
 
-/// The middle one.
+/// Returns the upper median.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// Begins a table.
+/// Prints the heading of a table.
 pub(crate) fn heading(title: &str) {
     println!("\n{title}\n");
     println!(
@@ -46,7 +46,7 @@ pub(crate) fn heading(title: &str) {
     println!("|{:-<54}|{:->11}|{:->11}|{:->8}|", "", ":", ":", ":");
 }
 
-/// A row of a table: how many times as long they take as we.
+/// Prints a row of a table; the ratio is the baseline's time divided by ours.
 pub(crate) fn row(what: &str, ours_ns: f64, theirs_ns: f64) {
     let ratio = theirs_ns / ours_ns;
     println!("| {what:<52} | {ours_ns:>9.1} | {theirs_ns:>9.1} | {ratio:>5.1}× |");

@@ -751,7 +751,7 @@ fn recent_at(practice: Practice, day: u16) -> usize {
     };
     let mixed = half(0) ^ half(8).rotate_left(32) ^ u64::from(day);
     let mixed = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    usize::try_from(mixed >> (64 - RECENT_BITS)).expect("below RECENT")
+    usize::try_from(mixed >> (64 - RECENT_BITS)).expect("below PRACTICE_CACHE_SIZE")
 }
 
 fn practice_asked(text: &[u8]) -> Result<OdsCode, InvalidOdsCode> {

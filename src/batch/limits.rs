@@ -353,7 +353,7 @@ mod tests {
         let mut output = received.bound_answers(io::sink());
         let mebibyte = vec![0; 1 << 20];
         for _ in 0..64 {
-            output.write_all(&mebibyte).expect("it is free");
+            output.write_all(&mebibyte).expect("below the limit");
         }
         let fault = output.write_all(&mebibyte).expect_err("too many");
         assert_eq!(Excess::of(&fault), Some(Excess::AnswerRatio));

@@ -1,5 +1,5 @@
-//! Longitude and latitude to the National Grid and back, beside lonlat_bng: a million points all over
-//! Great Britain, the same within a millimetre, and how long either takes.
+//! Converts longitude and latitude to the National Grid and back, compared with lonlat_bng: a million
+//! points all over Great Britain must agree within a millimetre, and the speed of both is measured.
 //!
 //! `cargo run --release --manifest-path benches/geodesy/Cargo.toml`
 
@@ -10,13 +10,13 @@ use std::hint::black_box;
 
 use catchment::geodesy::{to_grid_metres, to_lonlat_degrees};
 use lonlat_bng::{convert_osgb36, convert_osgb36_to_ll};
-use rounds::{heading, in_turns, row};
+use rounds::{print_heading, print_row, run_interleaved};
 
 const POINTS: usize = 1_000_000;
-/// Timed ones.
-const ASKED: usize = 200_000;
+/// The number of points that are timed.
+const TIMED_POINTS: usize = 200_000;
 const TOLERANCE_M: f64 = 0.001;
-/// A degree of latitude, in metres; one of longitude is shorter.
+/// The length of a degree of latitude in metres; a degree of longitude is shorter.
 const METRES_PER_DEGREE: f64 = 111_320.0;
 
 fn main() {
@@ -36,15 +36,16 @@ fn main() {
         to_grid_m * 1e3,
         to_lonlat_m * 1e3
     );
-    // Theirs is rounded to the millimetre, and to 8 decimals of a degree.
+    // lonlat_bng rounds to the millimetre, and to 8 decimals of a degree.
     assert!(to_grid_m <= TOLERANCE_M && to_lonlat_m <= TOLERANCE_M);
-    times(&points[..ASKED]);
+    times(&points[..TIMED_POINTS]);
 }
 
-/// Anywhere between Land's End and Shetland, land and sea, as far as both have shifts.
+/// Returns random points between Land's End and Shetland, on land or sea, for which both libraries
+/// have shifts.
 fn points() -> Vec<(f64, f64)> {
     let mut state = 15_u64;
-    let mut part = || {
+    let mut next_fraction = || {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
@@ -53,8 +54,8 @@ fn points() -> Vec<(f64, f64)> {
     let mut points = Vec::with_capacity(POINTS);
     while points.len() < POINTS {
         let (easting, northing) = (
-            80_000.0 + part() * 570_000.0,
-            5_000.0 + part() * 1_215_000.0,
+            80_000.0 + next_fraction() * 570_000.0,
+            5_000.0 + next_fraction() * 1_215_000.0,
         );
         let is_known = convert_osgb36_to_ll(easting, northing).is_ok()
             && to_lonlat_degrees(easting, northing)
@@ -71,36 +72,36 @@ fn times(points: &[(f64, f64)]) {
         .iter()
         .map(|&(x, y)| to_lonlat_degrees(x, y).expect("on the grid"))
         .collect();
-    let answered = |count: usize| count as u64;
+    let checksum = |count: usize| count as u64;
     let mut ours = || {
         let found = lonlats
             .iter()
             .filter_map(|&(lon, lat)| to_grid_metres(black_box(lon), lat));
-        answered(found.map(black_box).count())
+        checksum(found.map(black_box).count())
     };
     let mut theirs = || {
         let found = lonlats
             .iter()
             .filter_map(|&(lon, lat)| convert_osgb36(black_box(lon), lat).ok());
-        answered(found.map(black_box).count())
+        checksum(found.map(black_box).count())
     };
-    let to_grid = in_turns(points.len(), &mut [&mut ours, &mut theirs]);
+    let to_grid = run_interleaved(points.len(), &mut [&mut ours, &mut theirs]);
     let mut ours = || {
         let found = points
             .iter()
             .filter_map(|&(x, y)| to_lonlat_degrees(black_box(x), y));
-        answered(found.map(black_box).count())
+        checksum(found.map(black_box).count())
     };
     let mut theirs = || {
         let found = points
             .iter()
             .filter_map(|&(x, y)| convert_osgb36_to_ll(black_box(x), y).ok());
-        answered(found.map(black_box).count())
+        checksum(found.map(black_box).count())
     };
-    let to_lonlat = in_turns(points.len(), &mut [&mut ours, &mut theirs]);
-    heading("Coordinates");
-    row("longitude and latitude to the grid", to_grid[0], to_grid[1]);
-    row(
+    let to_lonlat = run_interleaved(points.len(), &mut [&mut ours, &mut theirs]);
+    print_heading("Coordinates");
+    print_row("longitude and latitude to the grid", to_grid[0], to_grid[1]);
+    print_row(
         "the grid to longitude and latitude",
         to_lonlat[0],
         to_lonlat[1],

@@ -116,8 +116,8 @@ fn check_schema_tree(children: &[i64]) -> Result<(), BatchError> {
 /// verification accepts gigabytes of strings that all refer to one string.
 ///
 /// # Errors
-/// If the schema is invalid or exceeds the limit on metadata. A schema that is not base64 is left for
-/// the reader to reject.
+/// If the schema is invalid or exceeds the limit on metadata. A schema that is not base64 is left
+/// for the reader to reject.
 pub(super) fn check_arrow_schema(
     metadata: &ParquetMetaData,
     limits: DecodeLimits,

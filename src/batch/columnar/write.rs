@@ -81,8 +81,8 @@ pub(super) fn properties(compression: Compression, metadata: Vec<KeyValue>) -> W
             Compression::Gzip => basic::Compression::GZIP(GzipLevel::default()),
             Compression::Zstd => basic::Compression::ZSTD(ZstdLevel::default()),
         })
-        // Chunk statistics let readers skip row groups. Page statistics are kept in memory to the
-        // end.
+        // Chunk statistics let readers skip row groups. Page statistics would stay in memory to
+        // the end.
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
         .set_key_value_metadata(Some(metadata))
