@@ -1,13 +1,12 @@
-"""How long a join takes to do what `catchment batch` does. Usage: joins.py ENGINE FOLDER
+"""Measures a join that gives the same columns as `catchment batch`. Usage: joins.py ENGINE FOLDER
 
-Reads FOLDER/list.csv, FOLDER/postcodes.parquet and FOLDER/practices.parquet (`catchment export`) and, for
-pandas, FOLDER/icc.geojson; writes FOLDER/ENGINE.csv. Prints the seconds from opening the list to closing
-the answers, without the time to start Python, and the number of rows that were located.
+Reads FOLDER/input.csv, FOLDER/postcodes.parquet and FOLDER/practices.parquet (`catchment export`) and, for
+pandas, FOLDER/icc.geojson; writes FOLDER/ENGINE.csv. Prints the seconds from opening the input to closing the
+output, without the time to start Python, and the number of located rows.
 
-A list as it comes has rows that these programs cannot read. They leave them out, which is part of what
-they are compared for.
+The input has rows that these programs cannot read. They skip them, which is part of the comparison.
 
-benches/batch.rs runs it with the Python that CATCHMENT_PYTHON names.
+benches/batch.rs runs this script with the Python that CATCHMENT_PYTHON names.
 """
 
 import pathlib
@@ -16,7 +15,7 @@ import time
 
 DAY = "2025-12-01"
 BRANCH = r"^([A-Z]\d{5})\d{3}$"
-# What is taken from each table: the cells of the ten columns that depend on one of them.
+# The columns used from each table: those that the ten default columns are made of.
 HOME = ["catchment_status", "catchment_icc_residence_id", "catchment_practices_covering",
         "catchment_certainty", "catchment_provenance", "catchment_resilience_groups_residence",
         "catchment_residence_reason"]
@@ -32,7 +31,7 @@ def duckdb(folder):
     yield
     connection.execute(f"""
         COPY (
-            SELECT list.*, {", ".join("home." + it for it in HOME)}, {", ".join("practice." + it for it in PRACTICE)},
+            SELECT patients.*, {", ".join("home." + column for column in HOME)}, {", ".join("practice." + column for column in PRACTICE)},
                 CASE
                     WHEN catchment_icc_residence_id IS NULL AND catchment_icc_registration_id IS NULL THEN 'neither'
                     WHEN catchment_icc_residence_id IS NULL THEN 'registration_only'
@@ -40,10 +39,10 @@ def duckdb(folder):
                     WHEN catchment_icc_residence_id = catchment_icc_registration_id THEN 'agree'
                     ELSE 'differ'
                 END AS catchment_agreement
-            FROM read_csv('{folder}/list.csv', all_varchar = true, header = true, delim = ',', quote = '"', strict_mode = false, ignore_errors = true) AS list
+            FROM read_csv('{folder}/input.csv', all_varchar = true, header = true, delim = ',', quote = '"', strict_mode = false, ignore_errors = true) AS patients
             LEFT JOIN (SELECT * EXCLUDE (postcode), replace(postcode, ' ', '') AS home_of FROM '{folder}/postcodes.parquet'
                 WHERE coalesce(valid_from <= DATE '{DAY}', true) AND coalesce(valid_to > DATE '{DAY}', true)) AS home
-                ON home_of = upper(replace(list.postcode, ' ', ''))
+                ON home_of = upper(replace(patients.postcode, ' ', ''))
             LEFT JOIN (SELECT * FROM '{folder}/practices.parquet'
                 WHERE coalesce(valid_from <= DATE '{DAY}', true) AND coalesce(valid_to > DATE '{DAY}', true)) AS practice
                 ON practice_code = regexp_replace(upper(trim(gp_practice_code)), '{BRANCH}', '\\1')
@@ -62,14 +61,14 @@ def polars(folder):
     day = datetime.date.fromisoformat(DAY)
     yield
 
-    def holding(name, columns):
-        holds = (pl.col("valid_from").is_null() | (pl.col("valid_from") <= day)) & (
+    def valid_on_day(name, columns):
+        is_valid = (pl.col("valid_from").is_null() | (pl.col("valid_from") <= day)) & (
             pl.col("valid_to").is_null() | (pl.col("valid_to") > day))
-        return pl.scan_parquet(folder / name).filter(holds).select(columns)
+        return pl.scan_parquet(folder / name).filter(is_valid).select(columns)
 
-    home = holding("postcodes.parquet", [pl.col("postcode").str.replace_all(" ", "", literal=True).alias("home_key"), *HOME])
-    practice = holding("practices.parquet", [pl.col("practice_code").alias("practice_key"), *PRACTICE])
-    patients = pl.scan_csv(folder / "list.csv", infer_schema=False, truncate_ragged_lines=True, ignore_errors=True)
+    home = valid_on_day("postcodes.parquet", [pl.col("postcode").str.replace_all(" ", "", literal=True).alias("home_key"), *HOME])
+    practice = valid_on_day("practices.parquet", [pl.col("practice_code").alias("practice_key"), *PRACTICE])
+    patients = pl.scan_csv(folder / "input.csv", infer_schema=False, truncate_ragged_lines=True, ignore_errors=True)
     answered = (
         patients.with_columns(
             pl.col("postcode").str.replace_all(" ", "", literal=True).str.to_uppercase().alias("home_key"),
@@ -89,24 +88,24 @@ def polars(folder):
 
 
 def pandas(folder):
-    """A merge on the postcode for its position, and a spatial join for the area."""
+    """Merges on the postcode to get the position, then joins spatially to get the area."""
     import geopandas
     import pandas as pd
 
     day = pd.Timestamp(DAY).date()
     yield
 
-    def holding(name, columns):
+    def valid_on_day(name, columns):
         table = pd.read_parquet(folder / name, columns=["valid_from", "valid_to", *columns], dtype_backend="pyarrow")
         begun = table["valid_from"].isna() | (table["valid_from"] <= day).fillna(False)
         ended = (table["valid_to"] <= day).fillna(False)
         return table[begun & ~ended].drop(columns=["valid_from", "valid_to"])
 
-    patients = pd.read_csv(folder / "list.csv", dtype=str, keep_default_na=False, on_bad_lines="skip")
-    home = holding("postcodes.parquet", ["postcode", "catchment_status", "catchment_easting", "catchment_northing",
+    patients = pd.read_csv(folder / "input.csv", dtype=str, keep_default_na=False, on_bad_lines="skip")
+    home = valid_on_day("postcodes.parquet", ["postcode", "catchment_status", "catchment_easting", "catchment_northing",
                                          "catchment_practices_covering"])
     home["home_key"] = home.pop("postcode").str.replace(" ", "").astype(str)
-    practice = holding("practices.parquet", ["practice_code", *PRACTICE]).rename(columns={"practice_code": "practice_key"})
+    practice = valid_on_day("practices.parquet", ["practice_code", *PRACTICE]).rename(columns={"practice_code": "practice_key"})
     practice["practice_key"] = practice["practice_key"].astype(str)
     patients["home_key"] = patients["postcode"].str.replace(" ", "").str.upper()
     patients["practice_key"] = patients["gp_practice_code"].str.strip().str.upper().str.replace(BRANCH, r"\1", regex=True)

@@ -1,10 +1,10 @@
-"""How long geopandas takes to join points to areas. Usage: sjoin.py FOLDER
+"""Measures a spatial join of points to areas in geopandas. Usage: sjoin.py FOLDER
 
 Reads FOLDER/areas.json (a list of areas, each a list of polygons, each an exterior ring and its holes,
-in whole millimetres) and FOLDER/points.f64 (eastings and northings in turns, little-endian). Prints the
-median nanoseconds for one point, and the sum of the areas' numbers, counted from 1, over all points.
+in whole millimetres) and FOLDER/points.f64 (alternating eastings and northings, little-endian). Prints the
+median nanoseconds per point, and the sum of the areas' ordinals, counted from 1, over all points.
 
-benches/areas.rs runs it with the Python that CATCHMENT_PYTHON names.
+benches/areas.rs runs this script with the Python that CATCHMENT_PYTHON names.
 """
 
 import json
@@ -25,17 +25,17 @@ def main(folder: pathlib.Path) -> None:
         shapely.MultiPolygon([(rings[0], rings[1:]) for rings in polygons])
         for polygons in json.loads((folder / "areas.json").read_text())
     ]
-    places = numpy.fromfile(folder / "points.f64", dtype="<f8").reshape(-1, 2)
+    coordinates = numpy.fromfile(folder / "points.f64", dtype="<f8").reshape(-1, 2)
     areas = geopandas.GeoDataFrame(geometry=areas)
-    points = geopandas.GeoDataFrame(geometry=shapely.points(places))
+    points = geopandas.GeoDataFrame(geometry=shapely.points(coordinates))
     times = []
-    # One more to warm up: the first builds the tree and prepares the polygons.
+    # The first round warms up: it builds the tree and prepares the polygons.
     for _ in range(ROUNDS + 1):
         start = time.perf_counter()
         joined = geopandas.sjoin(points, areas, predicate="within")
         times.append(time.perf_counter() - start)
-    number = int((joined["index_right"] + 1).sum())
-    print(statistics.median(times[1:]) * 1e9 / len(points), number)
+    checksum = int((joined["index_right"] + 1).sum())
+    print(statistics.median(times[1:]) * 1e9 / len(points), checksum)
 
 
 if __name__ == "__main__":
