@@ -1,6 +1,7 @@
-"""`catchment batch` as the function of PySpark's `mapInArrow`: a process for each partition, rows through pipes.
+"""`catchment batch` as a function for PySpark's `mapInArrow`: one process per partition, which gets the rows through
+a pipe.
 
-Nothing of a row touches a disk, and memory is that of a few batches. Spark ships this file, the program and the
+No rows are written to disk, and only a few batches are in memory. Spark distributes this file, the program and the
 dataset to its executors; see docs/spark.md.
 """
 
@@ -14,7 +15,7 @@ from pyspark import SparkFiles
 
 
 def answered_schema(program, schema, options=()):
-    """The columns of a DataFrame with this Spark schema once they are answered. Runs the program on no rows."""
+    """Returns the output schema for a DataFrame with this Spark schema, by running the program without rows."""
     from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
     sink = pa.BufferOutputStream()
@@ -25,18 +26,18 @@ def answered_schema(program, schema, options=()):
 
 
 def answering(program="catchment", dataset=None, options=()):
-    """A function for `mapInArrow`. `program` and `dataset` are names of files given to `SparkContext.addFile`;
-    `dataset` is a folder, or a zip of one; without it the dataset in the program answers."""
+    """Returns a function for `mapInArrow`. `program` and `dataset` are names of files added with
+    `SparkContext.addFile`. `dataset` is a folder, or a zip of one; the default is the dataset in the program."""
 
     def answer(batches):
         batches = iter(batches)
         first = next(batches, None)
-        # A partition without rows has no schema to begin a stream with.
+        # A partition without rows has no schema, which a stream must start with.
         if first is None:
             return
-        command = [executable(SparkFiles.get(program)), "batch", "-", "--format", "arrow", "--quiet", "--threads", "1"]
+        command = [make_executable(SparkFiles.get(program)), "batch", "-", "--format", "arrow", "--quiet", "--threads", "1"]
         if dataset is not None:
-            command += ["--data", unpacked(SparkFiles.get(dataset))]
+            command += ["--data", extract_dataset(SparkFiles.get(dataset))]
         worker = subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         sender = Sender(worker.stdin, first, batches)
         sender.start()
@@ -45,18 +46,18 @@ def answering(program="catchment", dataset=None, options=()):
                 with pa.ipc.open_stream(worker.stdout) as answers:
                     yield from answers
             except pa.ArrowInvalid:
-                # Cut short, of which the status and the words on standard error say why.
+                # The stream was truncated; the exit status and standard error say why.
                 if worker.wait() == 0:
                     raise
             sender.join()
-            if sender.fault is not None:
-                raise sender.fault
-            # A stream that breaks off can look whole: the exit status says whether it is.
+            if sender.error is not None:
+                raise sender.error
+            # A truncated stream can look complete, so the exit status is checked.
             code = worker.wait()
-            if code not in (0, 3):  # 3: done, and some rows were bad
+            if code not in (0, 3):  # 3: done, with bad rows
                 raise RuntimeError(f"catchment batch ended with status {code}")
         finally:
-            # Where Spark wants no more rows, too.
+            # Also reached if Spark needs no more rows.
             worker.kill()
             worker.wait()
             worker.stdout.close()
@@ -65,11 +66,11 @@ def answering(program="catchment", dataset=None, options=()):
 
 
 class Sender(threading.Thread):
-    """Sends batches while the answers are read: neither waits for the other with a full pipe."""
+    """Sends batches while the output is read, so that full pipes do not cause a deadlock."""
 
     def __init__(self, pipe, first, others):
         super().__init__(daemon=True)
-        self.pipe, self.first, self.others, self.fault = pipe, first, others, None
+        self.pipe, self.first, self.others, self.error = pipe, first, others, None
 
     def run(self):
         try:
@@ -78,29 +79,29 @@ class Sender(threading.Thread):
                 for batch in self.others:
                     stream.write_batch(batch)
         except BrokenPipeError:
-            pass  # The program has ended, and its status says why.
-        except BaseException as fault:
-            self.fault = fault
+            pass  # The program has ended; its exit status says why.
+        except BaseException as error:
+            self.error = error
 
 
-def executable(path):
-    """`addFile` keeps no permissions."""
+def make_executable(path):
+    """Makes the file executable: `addFile` does not preserve permissions."""
     if not os.access(path, os.X_OK):
         os.chmod(path, 0o755)
     return path
 
 
-def unpacked(path):
-    """The folder of a dataset; where it is a zip, unpacked beside it once."""
+def extract_dataset(path):
+    """Returns the folder of a dataset. A zip is extracted once, into a folder beside it."""
     if os.path.isdir(path):
         return path
-    folder = path + ".unpacked"
+    folder = path + ".extracted"
     if not os.path.isdir(folder):
-        own = f"{folder}.{os.getpid()}"
+        own_folder = f"{folder}.{os.getpid()}"
         with zipfile.ZipFile(path) as archive:
-            archive.extractall(own)
+            archive.extractall(own_folder)
         try:
-            os.rename(own, folder)
+            os.rename(own_folder, folder)
         except OSError:
-            pass  # Another worker was first; its copy is as good.
+            pass  # Another worker was first; its copy is the same.
     return folder
