@@ -21,7 +21,8 @@ pub enum Role {
     AsOf,
 }
 
-/// The names by which a column is detected, compared after [`normalise`].
+/// The names by which a column is detected. The comparison ignores case, white space and the
+/// characters `_`, `-` and `.`.
 pub const NAMES: &[(Role, &[&str])] = &[
     (
         Role::Postcode,
@@ -178,9 +179,9 @@ impl Named {
 impl Roles {
     /// Finds the columns in a list of column names.
     ///
-    /// A name given by the user must match exactly, or else after [`normalise`]. If two columns
-    /// match, or the columns give the location in two ways, the user must choose: nothing is
-    /// guessed.
+    /// A name given by the user must match exactly, or else like the names in [`COLUMN_ALIASES`]. If
+    /// two columns match, or the columns give the location in two ways, the user must choose:
+    /// nothing is guessed.
     ///
     /// # Errors
     /// If a required column is missing or ambiguous.
