@@ -407,7 +407,7 @@ impl<'s, 'i> Worker<'s, 'i> {
         let shared = self.shared;
         let members: Vec<&str> = shared.members.iter().map(String::as_str).collect();
         let texts = ndjson::texts(row, &members).map_err(|ndjson::NoObject| {
-            "not a JSON object whose members used here are text or numbers".to_string()
+            "not a JSON object, or a column that is read is not a string or a number".to_string()
         })?;
         let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
         let cells = self.cells_of(&texts)?;
