@@ -406,7 +406,7 @@ impl InvalidQuestion {
             InvalidQuestion::NotMetres => "not_metres",
             InvalidQuestion::UnknownField { .. } => "unknown_parameter",
             InvalidQuestion::RepeatedField { .. } => "repeated_parameter",
-            InvalidQuestion::TwoPlaces | InvalidQuestion::TwoSearches => "two_places",
+            InvalidQuestion::TwoPlaces | InvalidQuestion::TwoSearches => "ambiguous_location",
             InvalidQuestion::Date(_) => "invalid_date",
             InvalidQuestion::Layer(_) => "unknown_layer",
         }
@@ -539,7 +539,7 @@ mod tests {
         check(&[("postcode", "LA1O 5DL")], Err("malformed"));
         check(
             &[("postcode", "LA1 1AA"), ("lon", "1"), ("lat", "54")],
-            Err("two_places"),
+            Err("ambiguous_location"),
         );
         check(
             &[("lon", "54.05"), ("lat", "-2.8")],

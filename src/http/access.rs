@@ -87,9 +87,9 @@ impl Refused {
     pub(super) fn counts(&self) -> [(&'static str, u64); 4] {
         let all = [
             ("busy", &self.busy),
-            ("client", &self.client),
-            ("rate", &self.rate),
-            ("key", &self.key),
+            ("client_limit", &self.client),
+            ("rate_limit", &self.rate),
+            ("api_key", &self.key),
         ];
         all.map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
     }
@@ -260,11 +260,11 @@ impl Gate {
     pub(super) fn under_way(&self) -> [(&'static str, usize); 5] {
         let all = |places: &Places| places.taken() + places.queued();
         [
-            ("look-up", self.look_ups.load(Ordering::Relaxed)),
+            ("look_up", self.look_ups.load(Ordering::Relaxed)),
             ("body", all(&self.bodies)),
             ("search", all(&self.searches)),
             ("rendered", all(&self.renders)),
-            ("waiting", all(&self.waiting)),
+            ("ticket_download", all(&self.waiting)),
         ]
     }
 

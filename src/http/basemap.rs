@@ -119,7 +119,7 @@ fn no_such_tile() -> Problem {
     let detail = format!(
         "tiles of the basemap are {{z}}/{{x}}/{{y}} with z from 0 to {BASEMAP_ZOOM_MAX}, x and y below 2^z"
     );
-    Problem::bad_request("no_such_tile", detail)
+    Problem::bad_request("invalid_tile", detail)
 }
 
 fn other_edition() -> Problem {

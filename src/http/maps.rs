@@ -186,7 +186,7 @@ fn check_size(picture: &MapImage, scale: u32) -> Result<(), Problem> {
     let detail = format!(
         "the picture is {width} by {height}, and a PNG has at most {PIXELS_MAX} pixels: a smaller width or scale, or SVG, would do"
     );
-    Err(Problem::bad_request("picture_too_large", detail))
+    Err(Problem::bad_request("image_too_large", detail))
 }
 
 fn number(

@@ -27,7 +27,7 @@ fn requests(text: &mut Text, service: &App) {
     text.begin("catchment_requests_total", "counter", "Requests that were answered, by what they are about (the scopes of keys, and other) and class of status.");
     for (of, kind) in gate.figures.kinds() {
         for (status, count) in kind.by_status() {
-            text.line("", &[("of", of), ("status", status)], count);
+            text.line("", &[("scope", of), ("status", status)], count);
         }
     }
     text.begin(
@@ -38,35 +38,35 @@ fn requests(text: &mut Text, service: &App) {
     for (of, kind) in gate.figures.kinds() {
         let buckets = kind.no_longer_than();
         for (end, count) in &buckets {
-            text.line("_bucket", &[("of", of), ("le", end)], count);
+            text.line("_bucket", &[("scope", of), ("le", end)], count);
         }
-        text.line("_sum", &[("of", of)], kind.duration_s());
+        text.line("_sum", &[("scope", of)], kind.duration_s());
         let all = buckets.last().map_or(0, |(_, count)| *count);
-        text.line("_count", &[("of", of)], all);
+        text.line("_count", &[("scope", of)], all);
     }
-    text.begin("catchment_requests_under_way", "gauge", "Requests that are being answered, by class: look-up; body, which reads one; search; rendered (areas, tiles, maps, pages); waiting, for the answers of a batch. Those that wait for their turn are among them.");
+    text.begin("catchment_requests_in_flight", "gauge", "Requests that are being answered, by class: look-up; body, which reads one; search; rendered (areas, tiles, maps, pages); waiting, for the answers of a batch. Those that wait for their turn are among them.");
     for (kind, count) in gate.under_way() {
-        text.line("", &[("kind", kind)], count);
+        text.line("", &[("class", kind)], count);
     }
     text.begin(
-        "catchment_lists_under_way",
+        "catchment_batches_in_flight",
         "gauge",
         "Lists that are being answered.",
     );
     text.line("", &[], service.lists.under_way());
     text.begin(
-        "catchment_lists_waiting",
+        "catchment_batches_queued",
         "gauge",
         "Lists that wait for their turn.",
     );
     text.line("", &[], service.lists.queued());
     text.begin(
-        "catchment_refuses_look_ups",
+        "catchment_overloaded",
         "gauge",
         "Whether a look-up was refused for want of a place in the last seconds; the service is then not ready.",
     );
     text.line("", &[], u8::from(gate.refuses_look_ups()));
-    text.begin("catchment_refused_total", "counter", "Requests that were not let in, by reason; unreadable ones and those for whose connection there was no place, of the whole process.");
+    text.begin("catchment_requests_rejected_total", "counter", "Requests that were not let in, by reason; unreadable ones and those for whose connection there was no place, of the whole process.");
     for (reason, count) in gate.refused.counts().into_iter().chain(unrouted_counts()) {
         text.line("", &[("reason", reason)], count);
     }
@@ -92,8 +92,8 @@ fn datasets(text: &mut Text, live: &Live) {
         "counter",
         "Reloads of the datasets, by outcome.",
     );
-    text.line("", &[("outcome", "done")], reloads);
-    text.line("", &[("outcome", "refused")], failed);
+    text.line("", &[("outcome", "success")], reloads);
+    text.line("", &[("outcome", "failure")], failed);
     text.begin(
         "catchment_degraded",
         "gauge",
@@ -101,7 +101,7 @@ fn datasets(text: &mut Text, live: &Live) {
     );
     text.line("", &[], u8::from(live.fault().is_some()));
     text.begin(
-        "catchment_loaded_timestamp_seconds",
+        "catchment_dataset_loaded_timestamp_seconds",
         "gauge",
         "When the datasets were loaded, or loaded again.",
     );

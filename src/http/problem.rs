@@ -123,7 +123,11 @@ impl Problem {
 
     /// Something else than was announced.
     pub(crate) fn not_a_list(detail: impl Into<String>) -> Problem {
-        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_a_list", detail)
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_file",
+            detail,
+        )
     }
 
     /// As much is under way as may be; ask again in so many seconds.
@@ -143,7 +147,7 @@ impl Problem {
     pub(crate) fn too_often(again_in_s: u64) -> Problem {
         let detail =
             "this was asked more often than is allowed; Retry-After says when to ask again";
-        let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_often", detail);
+        let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
         problem.advice = Some(Advice::RetryAfterS(again_in_s));
         problem
     }
@@ -152,7 +156,7 @@ impl Problem {
     pub(crate) fn too_many_at_once(again_in_s: u16) -> Problem {
         let detail =
             "this client has as many requests under way as one client may; wait for their answers";
-        let code = "too_many_at_once";
+        let code = "too_many_concurrent_requests";
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
         problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));
         problem
@@ -162,7 +166,7 @@ impl Problem {
     pub(crate) fn refuses_look_ups(again_in_s: u16) -> Problem {
         let detail =
             "look-ups are being refused: as many requests or connections are under way as may be";
-        let code = "look_ups_refused";
+        let code = "overloaded";
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));
         problem
@@ -189,7 +193,7 @@ impl Problem {
 
     pub(crate) fn key_does_not_open(scope: Scope) -> Problem {
         let detail = format!("this needs a key for {scope}; this key is for something else");
-        let mut problem = Problem::new(StatusCode::FORBIDDEN, "key_does_not_open_this", detail);
+        let mut problem = Problem::new(StatusCode::FORBIDDEN, "insufficient_scope", detail);
         problem.advice = Some(Advice::AuthenticateFor(scope));
         problem
     }
@@ -197,7 +201,7 @@ impl Problem {
     /// A page elsewhere asks for what only the operator may.
     pub(crate) fn foreign_origin() -> Problem {
         let detail = "a page of another site cannot ask for this";
-        Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail)
+        Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail)
     }
 
     pub(crate) fn uri_too_long(limit_bytes: usize) -> Problem {
@@ -252,7 +256,7 @@ impl Problem {
     pub(crate) fn range_not_satisfiable(length_bytes: u64) -> Problem {
         let mut problem = Problem::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
-            "no_such_range",
+            "range_not_satisfiable",
             "Range asks for bytes after the end; Content-Range tells how many there are",
         );
         problem.advice = Some(Advice::PartOf(length_bytes));
@@ -270,7 +274,7 @@ impl Problem {
     pub(crate) fn no_encoding() -> Problem {
         Problem::new(
             StatusCode::NOT_ACCEPTABLE,
-            "no_encoding",
+            "no_acceptable_encoding",
             "Accept-Encoding leaves none of br, zstd, gzip and identity",
         )
     }
@@ -281,7 +285,7 @@ impl Problem {
     }
 
     pub(crate) fn not_reloaded(reason: String) -> Problem {
-        Problem::new(StatusCode::CONFLICT, "not_reloaded", reason)
+        Problem::new(StatusCode::CONFLICT, "reload_failed", reason)
     }
 
     /// A fault of our own. The words are for the log, and hold nothing that was asked.
@@ -311,7 +315,8 @@ impl Problem {
 
     /// Refused for want of a place.
     pub(crate) fn is_busy(&self) -> bool {
-        self.status == StatusCode::SERVICE_UNAVAILABLE || self.code == "too_many_at_once"
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+            || self.code == "too_many_concurrent_requests"
     }
 
     pub(crate) fn detail(&self) -> &str {

@@ -414,7 +414,7 @@ impl Line {
         self.gate.figures.count(route, status, took);
         let (request_id, route) = (self.id.as_str(), route.unwrap_or("none"));
         if let Some(Fault(fault)) = response.extensions_mut().remove() {
-            tracing::error!(request_id, route, fault = &*fault, "a fault of our own");
+            tracing::error!(request_id, route, error = &*fault, "internal error");
         }
         tracing::info!(
             request_id,
@@ -422,7 +422,7 @@ impl Line {
             route,
             status = status.as_u16(),
             duration_us = micros(took),
-            "answered"
+            "responded"
         );
         response
     }

@@ -189,7 +189,7 @@ pub(super) fn numbered(z: &str, x: &str, y: &str, zoom_max: u8) -> Option<TileCo
 fn no_such_tile() -> Problem {
     let detail =
         format!("tiles are {{z}}/{{x}}/{{y}}.mvt with z from 0 to {ZOOM_MAX}, x and y below 2^z");
-    Problem::bad_request("no_such_tile", detail)
+    Problem::bad_request("invalid_tile", detail)
 }
 
 fn unknown_edition() -> Problem {

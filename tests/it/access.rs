@@ -103,7 +103,7 @@ fn an_address_that_asks_too_often_is_told_when_to_ask_again() {
             "{reply}"
         );
     }
-    let refused = get(&server, "/api/v1/dataset", &[ELSEWHERE]).expect_problem(429, "too_often");
+    let refused = get(&server, "/api/v1/dataset", &[ELSEWHERE]).expect_problem(429, "rate_limited");
     let again_in_s: u64 = refused.header("retry-after").parse().expect("seconds");
     assert!((1_190..=1_200).contains(&again_in_s), "{refused}");
     assert!(
@@ -123,9 +123,9 @@ fn an_address_that_asks_too_often_is_told_when_to_ask_again() {
         "{refused}"
     );
     // Pages and what is not there count as well; whoever watches, and browsers that ask first, do not.
-    server.get("/").expect_problem(429, "too_often");
-    server.get("/nothing").expect_problem(429, "too_often");
-    list(&server, &[]).expect_problem(429, "too_often");
+    server.get("/").expect_problem(429, "rate_limited");
+    server.get("/nothing").expect_problem(429, "rate_limited");
+    list(&server, &[]).expect_problem(429, "rate_limited");
     server.get("/health/live").expect(200);
     server.get("/health/ready").expect(200);
     let asking = [ELSEWHERE, ("access-control-request-method", "GET")];
@@ -214,7 +214,7 @@ fn by_default_this_machine_is_not_counted_and_others_are() {
     }
     let forwarded = [("x-forwarded-for", "192.0.2.1")];
     get(&server, "/api/v1/dataset", &forwarded).expect(200);
-    get(&server, "/api/v1/dataset", &forwarded).expect_problem(429, "too_often");
+    get(&server, "/api/v1/dataset", &forwarded).expect_problem(429, "rate_limited");
 }
 
 // ---- keys ----------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
     assert!(challenge.ends_with("error=\"invalid_token\""), "{refused}");
 
     let other = [("authorization", for_tiles.as_str())];
-    let refused = list(&server, &other).expect_problem(403, "key_does_not_open_this");
+    let refused = list(&server, &other).expect_problem(403, "insufficient_scope");
     let challenge = refused.header("www-authenticate");
     assert!(
         challenge.contains("error=\"insufficient_scope\", scope=\"batch\""),
@@ -342,7 +342,7 @@ fn a_key_is_counted_by_itself() {
             "{reply}"
         );
     }
-    ask(&key).expect_problem(429, "too_often");
+    ask(&key).expect_problem(429, "rate_limited");
     ask(&other).expect(200);
 }
 
@@ -647,7 +647,7 @@ fn the_operator_has_a_socket_that_is_the_owners_alone() {
         assert_eq!(mode & 0o777, 0o600);
         let metrics = ask("GET /metrics");
         assert!(
-            metrics.contains("catchment_refused_total{reason=\"rate\"} 0"),
+            metrics.contains("catchment_requests_rejected_total{reason=\"rate_limit\"} 0"),
             "{metrics}"
         );
         assert!(ask("POST /reload").contains("\"reloaded\""));

@@ -87,7 +87,7 @@ fn a_range_is_a_part_of_it() {
     }
     let beyond = format!("bytes={length}-");
     for range in [beyond.as_str(), "bytes=-0"] {
-        let reply = sent("GET", &[("range", range)]).expect_problem(416, "no_such_range");
+        let reply = sent("GET", &[("range", range)]).expect_problem(416, "range_not_satisfiable");
         assert_eq!(reply.header("content-range"), format!("bytes */{length}"));
     }
 }

@@ -188,7 +188,7 @@ fn basemap_tiles_are_served_compressed_or_decompressed_as_accepted() {
         assert_eq!(plain.body, vector_tile(PROTOMAPS), "{accepted}");
         assert_ne!(plain.header("etag"), compressed.header("etag"));
     }
-    get("br, identity;q=0").expect_problem(406, "no_encoding");
+    get("br, identity;q=0").expect_problem(406, "no_acceptable_encoding");
 
     let known = [
         ("accept-encoding", "gzip"),
@@ -221,7 +221,7 @@ fn basemap_tiles_are_served_compressed_or_decompressed_as_accepted() {
     ] {
         server
             .get(&format!("{tiles}/{impossible}"))
-            .expect_problem(400, "no_such_tile");
+            .expect_problem(400, "invalid_tile");
     }
     server
         .get("/tiles/basemap/0123456789ab/6/31/20")

@@ -766,7 +766,7 @@ fn a_dataset_that_would_not_fit_in_memory_is_refused_before_it_is_read() {
         "0".repeat(64)
     );
     fs::write(&manifest, huge).expect("a file");
-    let reply = reload(operator).expect_problem(409, "not_reloaded");
+    let reply = reload(operator).expect_problem(409, "reload_failed");
     let detail = reply.json()["detail"].as_str().expect("text").to_string();
     assert!(
         detail.contains("it and what is loaded take about 50000000"),
@@ -1000,7 +1000,7 @@ fn a_minute_of_reloads_every_two_seconds_fails_nobody_and_mixes_no_answer() {
     let answered = answered.into_inner();
     println!("{answered} answers over {reloads} reloads; kB resident: {sizes:?}");
     assert!(answered > 1_000 && reloads >= 10, "{answered}, {reloads}");
-    let refused = metric(operator, "catchment_reloads_total{outcome=\"refused\"}");
+    let refused = metric(operator, "catchment_reloads_total{outcome=\"failure\"}");
     assert_eq!(refused, "0");
     // It does not grow from reload to reload.
     let half = sizes.len() / 2;

@@ -140,7 +140,7 @@ fn fields_that_make_no_question_are_told() {
     check_problem(
         &[("postcode", "LA1 1AA"), ("lon", "-2.8"), ("lat", "54")],
         400,
-        "two_places",
+        "ambiguous_location",
     );
     check_problem(
         &[("postcode", "LA1 1AA"), ("layers", "icc,iccs")],

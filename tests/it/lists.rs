@@ -287,7 +287,7 @@ fn columns_in_a_stream_of_arrow_are_answered_too() {
         checked["rows"][0].as_array().map(Vec::len),
         checked["shown"].as_array().map(Vec::len)
     );
-    ask("application/vnd.apache.arrow.stream", "", SMALL.as_bytes()).problem(422, "unsound");
+    ask("application/vnd.apache.arrow.stream", "", SMALL.as_bytes()).problem(422, "invalid_file");
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn a_packed_list_is_unpacked() {
     );
     answer.problem(400, "malformed");
     let half = &gzip(&PATIENTS)[..20_000];
-    ask(CSV, "", half).problem(422, "unreadable");
+    ask(CSV, "", half).problem(422, "decompression_failed");
     let answer = ask(CSV, "&compress=zstd", SMALL.as_bytes());
     assert_eq!(answer.header("content-encoding"), "zstd", "{}", answer.head);
 }
@@ -419,21 +419,36 @@ fn what_refuses_a_list_is_told_before_any_answer() {
     };
     refused(CSV, "", 422, "empty");
     refused(CSV, "postcode\n", 422, "no_rows");
-    refused(CSV, "Zq7Mark,x\nLA1 1PN,1\n", 422, "no_column");
-    refused(CSV, "pcd,postcode\nZq7Mark,1\n", 422, "several_columns");
-    refused(CSV, "postcode,lon,lat\nZq7Mark,1,2\n", 422, "two_places");
-    refused(CSV, "postcode,Zq7Mark,Zq7Mark\n1,2,3\n", 422, "same_name");
+    refused(CSV, "Zq7Mark,x\nLA1 1PN,1\n", 422, "missing_column");
+    refused(CSV, "pcd,postcode\nZq7Mark,1\n", 422, "ambiguous_column");
+    refused(
+        CSV,
+        "postcode,lon,lat\nZq7Mark,1,2\n",
+        422,
+        "ambiguous_location",
+    );
+    refused(
+        CSV,
+        "postcode,Zq7Mark,Zq7Mark\n1,2,3\n",
+        422,
+        "duplicate_column_name",
+    );
     refused(
         CSV,
         "postcode,catchment_status\n1,Zq7Mark\n",
         422,
-        "already_there",
+        "column_exists",
     );
-    refused(CSV, "LA1 1PN,Zq7Mark\nLA1 1PN,1\n", 422, "no_names");
-    refused(CSV, "PK\u{3}\u{4}Zq7Mark", 415, "not_a_list");
-    refused(CSV, "[{\"postcode\":\"Zq7Mark\"}]", 415, "not_a_list");
-    refused(NDJSON, "Zq7Mark\n", 415, "not_a_list");
-    ask(CSV, "&postcode_column=Zq7Mark", SMALL.as_bytes()).problem(422, "no_such_column");
+    refused(
+        CSV,
+        "LA1 1PN,Zq7Mark\nLA1 1PN,1\n",
+        422,
+        "missing_header_row",
+    );
+    refused(CSV, "PK\u{3}\u{4}Zq7Mark", 415, "unsupported_file");
+    refused(CSV, "[{\"postcode\":\"Zq7Mark\"}]", 415, "unsupported_file");
+    refused(NDJSON, "Zq7Mark\n", 415, "unsupported_file");
+    ask(CSV, "&postcode_column=Zq7Mark", SMALL.as_bytes()).problem(422, "column_not_found");
 }
 
 #[test]
@@ -526,7 +541,7 @@ fn a_list_is_shown_as_it_is_understood() {
     let list = b"{\"pcd\":\"LA18 4DB\",\"n\":1}\nnothing\n";
     let shown = ask(NDJSON, "&check", list).json();
     assert_eq!(shown["rows"][0][1], "located", "{shown:#}");
-    ask(CSV, "&check", b"x\n1\n").problem(422, "no_column");
+    ask(CSV, "&check", b"x\n1\n").problem(422, "missing_column");
 }
 
 // ---- limits, and clients that do not behave -----------------------------------------------------
@@ -812,7 +827,7 @@ fn one_request_sends_and_another_takes() {
 #[test]
 fn a_ticket_serves_once_and_only_where_both_come() {
     let server = limits(|limits| limits.stalled_after = Duration::from_millis(400));
-    read(take(&server, TICKET)).problem(404, "no_answers");
+    read(take(&server, TICKET)).problem(404, "unknown_ticket");
     read(take(&server, "1")).problem(400, "malformed");
     // Nobody takes.
     let request = |list: &str| {
@@ -823,16 +838,16 @@ fn a_ticket_serves_once_and_only_where_both_come() {
             list.as_bytes(),
         )
     };
-    exchange(&server, request(SMALL)).problem(409, "not_taken");
+    exchange(&server, request(SMALL)).problem(409, "not_downloaded");
     // It is refused: who sent is told why, and who takes gets nothing.
     let taker = take(&server, TICKET);
-    exchange(&server, request("x\n1\n")).problem(422, "no_column");
-    read(taker).problem(404, "no_answers");
+    exchange(&server, request("x\n1\n")).problem(422, "missing_column");
+    read(taker).problem(404, "unknown_ticket");
     // A fault further down is told to who sent; who takes sees no end.
     let many = "Rigg,LA1 1PN,P81002\n".repeat(40_000);
     let taker = take(&server, TICKET);
     let reading = thread::spawn(move || read(taker));
-    exchange(&server, request(&format!("{SMALL}{many}\"open,,\n"))).problem(422, "open_quote");
+    exchange(&server, request(&format!("{SMALL}{many}\"open,,\n"))).problem(422, "unclosed_quote");
     assert!(!reading.join().expect("no panic").is_whole);
 }
 
@@ -850,7 +865,7 @@ fn who_sends_is_told_when_the_taker_goes() {
     taker.shutdown(Shutdown::Both).expect("open");
     drop((taker, taking));
     let started = Instant::now();
-    read(stream).problem(409, "not_taken");
+    read(stream).problem(409, "not_downloaded");
     let took = started.elapsed();
     assert!(took < Duration::from_secs(8), "{took:?}");
 }
@@ -993,7 +1008,7 @@ fn a_fault_before_the_first_rows_are_answered_is_a_problem() {
         "name,postcode\n\"Airey,LA18 4DB\n",
     ] {
         let reply = SERVER.post("/api/v1/batch", "text/csv", list);
-        reply.expect_problem(422, "open_quote");
+        reply.expect_problem(422, "unclosed_quote");
     }
     // In a form, too.
     let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\npostcode\n\"LA18 4DB\n\r\n--b--\r\n";
@@ -1004,8 +1019,8 @@ fn a_fault_before_the_first_rows_are_answered_is_a_problem() {
     let taker = take(&SERVER, "00112233445566778899aabbccddee77");
     let ticket = path("&ticket=00112233445566778899aabbccddee77");
     let sent = whole(&ticket, CSV, "", b"postcode\n\"LA18 4DB\n");
-    exchange(&SERVER, sent).problem(422, "open_quote");
-    read(taker).problem(404, "no_answers");
+    exchange(&SERVER, sent).problem(422, "unclosed_quote");
+    read(taker).problem(404, "unknown_ticket");
 }
 
 #[test]

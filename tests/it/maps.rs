@@ -262,7 +262,7 @@ fn invalid_map_requests_are_rejected() {
         get(path).expect_problem(400, "malformed");
     }
     get("icc.svg?scale=2").expect_problem(400, "unknown_parameter");
-    get("icc.png?width=2000&scale=4").expect_problem(400, "picture_too_large");
+    get("icc.png?width=2000&scale=4").expect_problem(400, "image_too_large");
     get("icc").expect_problem(404, "unknown_layer");
     get("icc.gif").expect_problem(404, "unknown_layer");
     get("parish.svg").expect_problem(404, "unknown_layer");

@@ -241,7 +241,7 @@ fn each_list_leaves_a_line_for_the_audit_at_any_level_without_small_numbers() {
     let line = format!("a list was answered request_id=\"{answered}\" {common} {counted}");
     assert!(written.contains(&line), "{written}");
     let line =
-        format!("a list was refused request_id=\"{refused}\" {common} code=\"several_columns\"");
+        format!("a list was refused request_id=\"{refused}\" {common} code=\"ambiguous_column\"");
     assert!(written.contains(&line), "{written}");
 }
 
@@ -326,21 +326,24 @@ fn figures_count_by_what_was_asked_about_and_tell_of_nobody() {
             .unwrap_or_else(|| panic!("no {name}{{{labels}}}: {text}"))
     };
     let requests = "catchment_requests_total";
-    assert_eq!(value(requests, "of=\"locate\",status=\"2xx\""), 3.0);
-    assert_eq!(value(requests, "of=\"locate\",status=\"4xx\""), 1.0);
-    assert_eq!(value(requests, "of=\"other\",status=\"4xx\""), 1.0);
+    assert_eq!(value(requests, "scope=\"locate\",status=\"2xx\""), 3.0);
+    assert_eq!(value(requests, "scope=\"locate\",status=\"4xx\""), 1.0);
+    assert_eq!(value(requests, "scope=\"other\",status=\"4xx\""), 1.0);
     let duration = "catchment_request_duration_seconds";
-    assert_eq!(value(&format!("{duration}_count"), "of=\"locate\""), 4.0);
+    assert_eq!(value(&format!("{duration}_count"), "scope=\"locate\""), 4.0);
     let bucket = format!("{duration}_bucket");
-    assert_eq!(value(&bucket, "of=\"locate\",le=\"+Inf\""), 4.0);
-    assert!(value(&format!("{duration}_sum"), "of=\"locate\"") > 0.0);
+    assert_eq!(value(&bucket, "scope=\"locate\",le=\"+Inf\""), 4.0);
+    assert!(value(&format!("{duration}_sum"), "scope=\"locate\"") > 0.0);
     assert_eq!(
-        value("catchment_refused_total", "reason=\"unreadable\""),
+        value(
+            "catchment_requests_rejected_total",
+            "reason=\"invalid_http\""
+        ),
         1.0
     );
     assert_eq!(value("catchment_panics_total", ""), 0.0);
-    assert_eq!(value("catchment_lists_under_way", ""), 0.0);
-    assert!(value("catchment_loaded_timestamp_seconds", "") > 1.7e9);
+    assert_eq!(value("catchment_batches_in_flight", ""), 0.0);
+    assert!(value("catchment_dataset_loaded_timestamp_seconds", "") > 1.7e9);
     // Few series, and no name among them but the dataset's.
     assert!(all.len() < 250, "{}", all.len());
     assert!(!text.contains("4DB"), "{text}");
@@ -348,7 +351,7 @@ fn figures_count_by_what_was_asked_about_and_tell_of_nobody() {
         for label in labels.split(',').filter(|it| !it.is_empty()) {
             let (name, _) = label.split_once('=').expect("a label");
             let known = [
-                "of", "status", "le", "kind", "reason", "outcome", "name", "version",
+                "scope", "status", "le", "class", "reason", "outcome", "name", "version",
             ];
             assert!(known.contains(&name), "{label}");
         }

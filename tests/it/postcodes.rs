@@ -185,7 +185,7 @@ fn a_parameter_that_is_wrong_is_named_and_not_repeated() {
         (
             "postcodes?prefix=LA1&lon=1&lat=54",
             400,
-            "two_places",
+            "ambiguous_location",
             "prefix",
         ),
         ("postcodes?lon=-2.8", 400, "missing", "lat"),
@@ -246,7 +246,7 @@ fn a_parameter_that_is_wrong_is_named_and_not_repeated() {
         (
             "practices?postcode=LA1+1AA&lon=1&lat=2",
             400,
-            "two_places",
+            "ambiguous_location",
             "postcode",
         ),
         (

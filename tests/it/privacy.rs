@@ -63,7 +63,7 @@ fn check_log(format: &str, expected: &str) -> String {
     for line in [expected, "a list was answered", "a list was refused"] {
         assert!(written.contains(line), "no `{line}`: {written}");
     }
-    let answered = written.matches("answered").count();
+    let answered = written.matches("responded").count();
     assert!(answered >= count, "{count} requests: {written}");
     for mark in MARKS {
         assert!(!written.contains(mark), "{mark} is in the log: {written}");

@@ -285,11 +285,11 @@ fn a_reload_under_load_fails_no_request_and_mixes_no_answer() {
     let answered = answered.into_inner();
     assert!(answered > 100, "{answered} answers are no load");
     assert_eq!(
-        metric(operator, "catchment_reloads_total{outcome=\"done\"}"),
+        metric(operator, "catchment_reloads_total{outcome=\"success\"}"),
         "4"
     );
     assert_eq!(
-        metric(operator, "catchment_reloads_total{outcome=\"refused\"}"),
+        metric(operator, "catchment_reloads_total{outcome=\"failure\"}"),
         "0"
     );
     assert_eq!(metric(operator, "catchment_degraded"), "0");
@@ -315,7 +315,7 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
         if by_signal {
             running.signal("HUP");
         } else {
-            let reply = reload(operator).expect_problem(409, "not_reloaded");
+            let reply = reload(operator).expect_problem(409, "reload_failed");
             let detail = reply.json()["detail"].as_str().expect("text").to_string();
             assert!(detail.contains(fault), "`{fault}` is not in: {detail}");
         }
@@ -331,7 +331,7 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
         // Where the dataset is on the machine is the operator's to know.
         assert!(line.contains(&folder), "{line}");
         assert!(!told.contains(&shelf_path), "{told}");
-        let count = metric(operator, "catchment_reloads_total{outcome=\"refused\"}");
+        let count = metric(operator, "catchment_reloads_total{outcome=\"failure\"}");
         assert_eq!(count, refused.to_string());
         assert_eq!(metric(operator, "catchment_degraded"), "1");
     };
@@ -372,11 +372,11 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
     assert_eq!(ready(), json!([]));
     assert_eq!(metric(operator, "catchment_degraded"), "0");
     assert_eq!(
-        metric(operator, "catchment_reloads_total{outcome=\"done\"}"),
+        metric(operator, "catchment_reloads_total{outcome=\"success\"}"),
         "1"
     );
     assert_eq!(
-        metric(operator, "catchment_reloads_total{outcome=\"refused\"}"),
+        metric(operator, "catchment_reloads_total{outcome=\"failure\"}"),
         "5"
     );
 }
@@ -432,10 +432,10 @@ fn a_page_of_another_site_cannot_reload() {
         &[("sec-fetch-site", "same-site")],
         &[("origin", &own), ("sec-fetch-site", "cross-site")],
     ] {
-        ask(headers).expect_problem(403, "foreign_origin");
+        ask(headers).expect_problem(403, "cross_origin");
     }
     assert_eq!(
-        metric(operator, "catchment_reloads_total{outcome=\"done\"}"),
+        metric(operator, "catchment_reloads_total{outcome=\"success\"}"),
         "0"
     );
     ask(&[]).expect(200);

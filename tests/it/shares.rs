@@ -86,7 +86,10 @@ fn clients_that_wait_for_batches_leave_look_ups_and_each_other_their_places() {
     assert_eq!(waiting, 4, "{answers:?}");
     for refused in answers.iter().filter(|it| !it.is_empty()) {
         assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
-        assert!(refused.contains("\"too_many_at_once\""), "{refused}");
+        assert!(
+            refused.contains("\"too_many_concurrent_requests\""),
+            "{refused}"
+        );
         assert!(refused.contains("retry-after: "), "{refused}");
     }
     // Another client has what is left of the class.
@@ -117,7 +120,7 @@ fn a_service_that_refuses_look_ups_is_not_ready_and_says_why() {
     let refused = server.locate(&[("postcode", "LA18 4DB")]);
     refused.expect_problem(503, "busy");
     let ready = server.get("/health/ready");
-    let ready = ready.expect_problem(503, "look_ups_refused");
+    let ready = ready.expect_problem(503, "overloaded");
     assert_eq!(ready.header("retry-after"), "5", "{ready}");
     server.get("/health/live").expect(200);
 }
@@ -144,7 +147,7 @@ fn a_service_that_refuses_connections_is_not_ready() {
     let [first, _second] = busy;
     let answers = read_to_close(first);
     assert!(answers.contains("HTTP/1.1 200 OK"), "{answers}");
-    assert!(answers.contains("\"look_ups_refused\""), "{answers}");
+    assert!(answers.contains("\"overloaded\""), "{answers}");
 }
 
 #[test]

@@ -459,7 +459,7 @@ fn empty_tiles_are_204_and_nonexistent_tiles_are_400() {
         "8/0/%00.mvt",
     ] {
         let reply = SERVER.get(&format!("/tiles/icc/{path}"));
-        reply.expect_problem(400, "no_such_tile");
+        reply.expect_problem(400, "invalid_tile");
     }
 }
 
@@ -533,7 +533,7 @@ fn content_encodings_are_negotiated_by_weight() {
         );
     }
     let refused = request("GET", KENDAL, "identity;q=0, compress", None);
-    refused.expect_problem(406, "no_encoding");
+    refused.expect_problem(406, "no_acceptable_encoding");
 }
 
 #[test]
@@ -679,7 +679,7 @@ fn tiles_of_an_edition_are_immutable() {
     assert_eq!(dated.status, 400, "{dated}");
     SERVER
         .get(&path.replace("8/125/81", "8/256/81"))
-        .expect_problem(400, "no_such_tile");
+        .expect_problem(400, "invalid_tile");
     SERVER
         .get(&path.replace("/icc/", "/nothing/"))
         .expect_problem(404, "unknown_layer");

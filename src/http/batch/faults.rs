@@ -13,7 +13,7 @@ pub(super) fn problem(fault: &BatchError, bytes_max: u64) -> Problem {
             Some(Cut::Unwanted) => not_taken(),
             Some(Cut::GivenUp) => Problem::timed_out(),
             None => Problem::unusable(
-                "unreadable",
+                "decompression_failed",
                 "the list cannot be unpacked to its end: is it whole?",
             ),
         },
@@ -25,7 +25,7 @@ pub(super) fn problem(fault: &BatchError, bytes_max: u64) -> Problem {
 }
 
 fn not_taken() -> Problem {
-    Problem::conflict("not_taken", "whoever took the answers went away")
+    Problem::conflict("not_downloaded", "whoever took the answers went away")
 }
 
 /// A word that stays the same.
@@ -33,23 +33,23 @@ pub(super) fn code(fault: &BatchError) -> &'static str {
     match fault {
         BatchError::Empty => "empty",
         BatchError::NoRows => "no_rows",
-        BatchError::NotAList { .. } => "not_a_list",
+        BatchError::NotAList { .. } => "unsupported_file",
         BatchError::NeedsFile => "needs_file",
-        BatchError::Unsound { .. } | BatchError::Damaged { .. } => "unsound",
-        BatchError::WrongType { .. } => "wrong_type",
-        BatchError::NotThere { .. } => "not_there",
-        BatchError::NoNames => "no_names",
+        BatchError::Unsound { .. } | BatchError::Damaged { .. } => "invalid_file",
+        BatchError::WrongType { .. } => "wrong_column_type",
+        BatchError::NotThere { .. } => "not_applicable",
+        BatchError::NoNames => "missing_header_row",
         BatchError::CarriageReturns => "carriage_returns",
-        BatchError::TwoDelimiters { .. } => "two_delimiters",
-        BatchError::SameName { .. } => "same_name",
-        BatchError::AlreadyThere { .. } => "already_there",
+        BatchError::TwoDelimiters { .. } => "ambiguous_delimiter",
+        BatchError::SameName { .. } => "duplicate_column_name",
+        BatchError::AlreadyThere { .. } => "column_exists",
         BatchError::TooManyColumns => "too_many_columns",
-        BatchError::NoColumn { .. } => "no_column",
-        BatchError::NoSuchColumn { .. } => "no_such_column",
-        BatchError::SeveralColumns { .. } => "several_columns",
-        BatchError::TwoPlaces => "two_places",
+        BatchError::NoColumn { .. } => "missing_column",
+        BatchError::NoSuchColumn { .. } => "column_not_found",
+        BatchError::SeveralColumns { .. } => "ambiguous_column",
+        BatchError::TwoPlaces => "ambiguous_location",
         BatchError::RowTooLong { .. } => "row_too_long",
-        BatchError::OpenQuote { .. } => "open_quote",
+        BatchError::OpenQuote { .. } => "unclosed_quote",
         BatchError::TooMuch(Excess::RecordBatchRows(_) | Excess::RecordBatchBytes(_)) => {
             "record_batch_too_large"
         }
@@ -57,15 +57,15 @@ pub(super) fn code(fault: &BatchError) -> &'static str {
         BatchError::TooMuch(Excess::MetadataBytes(_)) => "metadata_too_large",
         BatchError::TooMuch(Excess::ZstdWindow(_)) => "zstd_window_too_large",
         BatchError::TooMuch(Excess::DecompressionRatio) => "decompression_ratio",
-        BatchError::TooMuch(Excess::AnswerRatio) => "answers_too_large",
+        BatchError::TooMuch(Excess::AnswerRatio) => "output_too_large",
         BatchError::Read(error) => match cut(error) {
             Some(Cut::TooLong) => "too_large",
-            Some(Cut::Broken) => "broken_off",
-            Some(Cut::Unwanted) => "not_taken",
-            Some(Cut::GivenUp) => "given_up",
-            None => "unreadable",
+            Some(Cut::Broken) => "incomplete_upload",
+            Some(Cut::Unwanted) => "not_downloaded",
+            Some(Cut::GivenUp) => "timed_out",
+            None => "decompression_failed",
         },
-        BatchError::Write(_) => "not_taken",
+        BatchError::Write(_) => "not_downloaded",
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
             "413 record_batch_too_large: the list has a record batch of more than 9 rows: write smaller record batches"
         );
         assert!(of(Excess::DecompressionRatio).starts_with("413 decompression_ratio: "));
-        assert!(of(Excess::AnswerRatio).starts_with("413 answers_too_large: the list's answers"));
+        assert!(of(Excess::AnswerRatio).starts_with("413 output_too_large: the list's answers"));
     }
 
     #[test]

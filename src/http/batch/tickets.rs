@@ -136,10 +136,10 @@ impl Drop for Offer {
 fn no_answers() -> Problem {
     let detail =
         "no list was sent with this ticket, or it was refused, or somebody has the answers";
-    Problem::unknown("no_answers", detail)
+    Problem::unknown("unknown_ticket", detail)
 }
 
 fn nobody_came() -> Problem {
     let detail = "nobody came for the answers: GET /api/v1/batch/{ticket} while the list is sent";
-    Problem::conflict("not_taken", detail)
+    Problem::conflict("not_downloaded", detail)
 }

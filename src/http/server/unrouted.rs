@@ -19,8 +19,11 @@ static NO_PLACE: AtomicU64 = AtomicU64::new(0);
 
 /// How many there were in this process, by reason.
 pub(in crate::http) fn counts() -> [(&'static str, u64); 2] {
-    [("unreadable", &UNREADABLE), ("connections", &NO_PLACE)]
-        .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
+    [
+        ("invalid_http", &UNREADABLE),
+        ("connection_limit", &NO_PLACE),
+    ]
+    .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
 }
 
 /// For a connection more than there may be.
@@ -102,7 +105,7 @@ fn log(id: &RequestId, status: StatusCode) {
         route = "none",
         status = status.as_u16(),
         duration_us = 0,
-        "answered"
+        "responded"
     );
 }
 
