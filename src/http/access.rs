@@ -1,4 +1,4 @@
-//! Who may ask what, and how often: decided before a body is read.
+//! Admission control: API keys, rate limits and concurrency limits, checked before a body is read.
 
 mod class;
 mod limiter;
@@ -38,42 +38,43 @@ use crate::domain::today_in_london;
 use crate::keys::{self, Keys, Scope};
 use crate::rate::Rate;
 
-/// What the operator decides about who may ask.
+/// The operator's access settings: API keys, rate limits, trusted proxies and CORS origins.
 #[derive(Clone, Default)]
 pub struct Access {
-    /// The keys that there are. Without, nobody is asked for one.
+    /// The API keys. If `None`, no route requires a key.
     pub keys: Option<Arc<Keys>>,
-    /// What needs a key.
+    /// The scopes that require a key.
     pub key_needed_for: Vec<Scope>,
-    /// How often an address may ask.
+    /// The rate limit of clients without a key.
     pub address_rate: AddressRate,
-    /// Whom to believe what `X-Forwarded-For` says.
+    /// The proxies whose `X-Forwarded-For`, `X-Forwarded-Proto`, `Host` and `X-Request-Id` headers
+    /// are trusted.
     pub trusted_proxies: Vec<Network>,
-    /// The pages elsewhere that may show a key, each as `https://host`.
+    /// The origins whose pages may send API keys cross-origin, each as `https://host`.
     pub origins: Vec<String>,
 }
 
-/// How often an address may ask without a key.
+/// The rate limit of each client IP address without a key.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum AddressRate {
-    /// As often as it likes.
+    /// No limit.
     #[default]
     Any,
-    /// So often, but for this machine's own addresses: behind them may be a proxy that nobody named,
-    /// and with it everybody.
+    /// A limit for every client except those on a loopback address or a Unix socket: they may be a
+    /// proxy that is not configured as trusted, through which all users come.
     FromElsewhere(Rate),
-    /// So often, every one.
+    /// A limit for every client.
     Every(Rate),
 }
 
-/// Of the path and the query; the headers have what is left of 16 KiB.
+/// Maximum length of the path and query. The headers may have the rest of 16 KiB.
 pub(super) const URI_BYTES_MAX: usize = 12 * 1024;
 
-/// The key that a request came with.
+/// The id of the API key that a request was sent with.
 #[derive(Clone)]
 pub(super) struct KeyId(pub(super) Arc<str>);
 
-/// What the operator is told of those that were turned away, by reason.
+/// Counters of rejected requests, by reason.
 #[derive(Default)]
 pub(super) struct Refused {
     busy: AtomicU64,
@@ -83,7 +84,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// How many, by reason.
+    /// Returns the number of rejected requests by reason.
     pub(super) fn counts(&self) -> [(&'static str, u64); 4] {
         let all = [
             ("busy", &self.busy),
@@ -95,7 +96,7 @@ impl Refused {
     }
 }
 
-/// Where every request passes.
+/// Admits or rejects each request. Owns the permits, the rate limiter and the request metrics.
 pub(super) struct Gate {
     access: Access,
     limits: Limits,
@@ -108,41 +109,43 @@ pub(super) struct Gate {
     renders: Places,
     waiting: Places,
     unsent: Unsent,
-    /// When a look-up found no place last: milliseconds since the start, and one; 0 for never.
+    /// When a look-up was last rejected for lack of capacity: milliseconds since the start plus
+    /// one; 0 for never.
     look_up_refused_ms: AtomicU64,
     pub(super) refused: Refused,
     pub(super) figures: Figures,
 }
 
-/// A request that may go on.
+/// A request that may proceed.
 pub(super) struct Pass {
     pub(super) quota: Option<Quota>,
     pub(super) key: Option<KeyId>,
     pub(super) class: Class,
     pub(super) client: ClientId,
     pub(super) admission: Admission,
-    /// Where answers are counted that were made and not sent.
+    /// The counter of response bytes that are rendered and not yet sent.
     pub(super) unsent: Unsent,
 }
 
-/// What a request holds while it is answered, until this is dropped.
+/// The permit of a request, released when this is dropped.
 pub(super) enum Admission {
-    /// Nothing, or a place.
+    /// The request proceeds at once. Some classes need no permit.
     Now { _place: Held },
-    /// A place in the queue: it is answered in its turn.
+    /// The request waits in the queue for a CPU permit before its handler runs.
     InTurn(Turn, Entry),
-    /// A place until its body has come; the handler then takes the turn.
+    /// The request has a body permit while its body is read. The handler then acquires the CPU
+    /// permit.
     AfterBody(Turn, Held),
 }
 
-/// A place of one kind or another.
+/// A permit, by the limit that it counts against.
 pub(super) enum Held {
     Nothing,
     LookUp { _counted: Counted },
     Place { _place: Place },
 }
 
-/// A request that may not.
+/// A request that is rejected.
 pub(super) struct Stop {
     pub(super) problem: Problem,
     pub(super) quota: Option<Quota>,
@@ -157,7 +160,7 @@ impl From<Problem> for Box<Stop> {
     }
 }
 
-/// What its client may still ask.
+/// The state of a client's quota, which the `RateLimit` headers report.
 pub(super) struct Quota {
     name: &'static str,
     rate: Rate,
@@ -166,25 +169,25 @@ pub(super) struct Quota {
 }
 
 impl Quota {
-    /// The headers of draft-ietf-httpapi-ratelimit-headers-10.
+    /// Returns the headers of draft-ietf-httpapi-ratelimit-headers-10.
     pub(super) fn headers(&self) -> [(HeaderName, HeaderValue); 2] {
         let Quota { name, rate, .. } = self;
         let window = rate.period.seconds();
         let policy = format!("\"{name}\";q={};w={window}", rate.requests);
         let now = format!("\"{name}\";r={};t={}", self.left, seconds(self.whole_after));
         [("ratelimit-policy", policy), ("ratelimit", now)].map(|(name, value)| {
-            let value = HeaderValue::try_from(value).expect("words and numbers");
+            let value = HeaderValue::try_from(value).expect("quotas are ASCII");
             (HeaderName::from_static(name), value)
         })
     }
 }
 
-/// Rounded up: who asks again after so many is not asked to wait a second time.
+/// Returns whole seconds, rounded up, so that a client that waits this long is admitted.
 fn seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// A place among look-ups, which are counted without a lock and by nobody's address: none of them waits.
+/// A permit for a look-up. Look-ups never wait, so one atomic counter for all clients is enough.
 pub(super) struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
@@ -200,28 +203,30 @@ impl Drop for Counted {
     }
 }
 
-/// Who waits for a place comes again after so many seconds.
+/// `Retry-After` of a request that is rejected for lack of capacity, in seconds.
 const AGAIN_IN_S: u16 = 1;
 
-/// A service is ready again when it has refused no look-up for so long.
+/// How long the service is not ready after it rejected a look-up or a connection.
 pub(super) const READY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
-/// Requests whose origin cannot be read share so much of the rate of an address.
+/// Requests whose client address is unreadable share the rate limit of one address, divided by
+/// this.
 const UNREADABLE_PART: u32 = 10;
 
-/// The processors that there are.
+/// Returns the number of CPUs that are available to the process.
 pub(super) fn processors() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// Answers of a class that are made at a time: one processor is left to look-ups.
+/// Returns the number of CPU permits of a class: one CPU is left to look-ups.
 fn made_at_once() -> usize {
     processors().saturating_sub(1).max(1)
 }
 
 impl Gate {
     pub(super) fn new(access: Access, limits: Limits) -> Gate {
-        // One after the other, in turns that last until the answer is written or the client takes no more.
+        // Requests queue. A permit is held until the response is written or the client stops
+        // reading.
         let in_turn = |places| {
             Places::new(PlaceLimits {
                 places,
@@ -256,7 +261,7 @@ impl Gate {
         }
     }
 
-    /// Requests under way, by class; those that wait for their turn among them.
+    /// Returns the number of requests in flight by class, including queued ones.
     pub(super) fn under_way(&self) -> [(&'static str, usize); 5] {
         let all = |places: &Places| places.taken() + places.queued();
         [
@@ -268,14 +273,14 @@ impl Gate {
         ]
     }
 
-    /// Whether a look-up was refused for want of a place in the last seconds.
+    /// Returns whether a look-up was rejected for lack of capacity within [`UNREADY_PERIOD`].
     pub(super) fn refuses_look_ups(&self) -> bool {
         let refused_ms = self.look_up_refused_ms.load(Ordering::Relaxed);
         let until_ms = u128::from(refused_ms) + READY_AGAIN_AFTER.as_millis();
         refused_ms > 0 && self.started.elapsed().as_millis() < until_ms
     }
 
-    /// The id that the proxy in front of us gave the request, or one of our own.
+    /// Returns the request id that a trusted proxy sent, or a new one.
     pub(super) fn request_id(&self, request: &Request) -> RequestId {
         let proxies = &self.access.trusted_proxies;
         let given = || {
@@ -288,29 +293,30 @@ impl Gate {
         given().unwrap_or_else(RequestId::new)
     }
 
-    /// A request waits for its turn for so long; there must be time left to answer it.
+    /// Returns the time that a request may wait for a CPU permit: half of the request timeout, so
+    /// that there is time left to answer it.
     pub(super) fn turn_within(&self) -> Duration {
         self.limits.answer_within / 2
     }
 
-    /// Whether the operator trusts what a proxy at this address says of a request.
+    /// Returns whether `peer` is a trusted proxy.
     pub(super) fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
         proxies::is_ours(peer, &self.access.trusted_proxies)
     }
 
-    /// A request is answered by then.
+    /// Returns the request timeout.
     pub(super) fn answer_within(&self) -> Duration {
         self.limits.answer_within
     }
 
-    /// The origin, where it is one whose pages may show a key.
+    /// Returns the `Origin` header if pages of that origin may send API keys.
     pub(super) fn origin<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         let known = |known: &String| known.as_bytes() == origin.as_bytes();
         self.access.origins.iter().any(known).then_some(origin)
     }
 
-    /// What a key is needed for of what is behind this route.
+    /// Returns the scope that an API key needs for a route, if the route requires a key.
     pub(super) fn needs_key(&self, route: Option<&str>) -> Option<Scope> {
         if self.access.key_needed_for.is_empty() {
             return None;
@@ -319,7 +325,7 @@ impl Gate {
         self.access.key_needed_for.contains(&scope).then_some(scope)
     }
 
-    /// Lets a request in, or says why not. `route` is its route's template.
+    /// Admits or rejects a request. `route` is the template of its route.
     pub(super) fn admit(&self, request: &Request, route: Option<&str>) -> Result<Pass, Box<Stop>> {
         let class = Class::of(route, request.method(), request.uri());
         let pass = |quota, key, client, admission| Pass {
@@ -378,17 +384,18 @@ impl Gate {
         Ok(pass(quota, key, client, admission))
     }
 
-    /// Counts a refusal, and says what is told.
+    /// Counts a rejection and returns the problem to send.
     pub(super) fn refuse(&self, refusal: Refusal) -> Problem {
         self.refuse_for(refusal, AGAIN_IN_S)
     }
 
-    /// The same, of a request that had better not come again so soon.
+    /// Like [`Self::reject`], but with another `Retry-After`.
     pub(super) fn refuse_for(&self, refusal: Refusal, again_in_s: u16) -> Problem {
         match refusal {
             Refusal::Full => {
                 self.refused.busy.fetch_add(1, Ordering::Relaxed);
-                let detail = "as many requests are under way as may be at a time";
+                let detail =
+                    "too many requests are in progress; Retry-After says when to try again";
                 Problem::busy(detail, again_in_s)
             }
             Refusal::ClientFull => {
@@ -398,14 +405,14 @@ impl Gate {
         }
     }
 
-    /// A place in a queue, for a client that reads the answers that it had.
+    /// Queues a request for a CPU permit, unless the client has too many unsent response bytes.
     fn in_turn(&self, places: &Places, client: ClientId) -> Result<Admission, Refusal> {
         self.unsent.check(client)?;
         let entry = places.enter(client)?;
         Ok(Admission::InTurn(Turn::new(places, client), entry))
     }
 
-    /// A place is made where somebody else's body is slow to come.
+    /// Acquires a permit to read a body. At the limit, a slow upload of another request is evicted.
     fn place_for_body(
         &self,
         client: ClientId,
@@ -426,7 +433,8 @@ impl Gate {
         place.map(|_place| Held::Place { _place })
     }
 
-    /// Who a request is counted for: a key where it shows one, or else where it comes from.
+    /// Returns the client that a request is counted for: its API key if it has one, otherwise its
+    /// address.
     fn client(&self, origin: Origin, key: Option<&KeyId>) -> ClientId {
         ClientId(match (key, origin) {
             (Some(KeyId(id)), _) => self.hasher.hash_one(("key", &**id)),
@@ -438,7 +446,7 @@ impl Gate {
         })
     }
 
-    /// Who asks, whether they may, and whether not too often.
+    /// Checks the API key and the rate limit of a request.
     fn identify(
         &self,
         headers: &HeaderMap,
@@ -463,7 +471,8 @@ impl Gate {
                     return Ok((quota, Some(KeyId(id))));
                 }
                 Err(fault) => {
-                    // Whoever tries keys is counted as any address is.
+                    // Invalid keys count against the rate limit of the address, which slows down
+                    // guessing.
                     let quota = self.count_address(origin)?;
                     self.refused.key.fetch_add(1, Ordering::Relaxed);
                     let problem = Problem::wrong_key(fault);
@@ -536,7 +545,7 @@ impl Gate {
     }
 }
 
-/// What requests are counted by.
+/// The client that a rate limit applies to.
 #[derive(Hash)]
 enum Counts<'k> {
     Address(IpAddr),
@@ -545,23 +554,24 @@ enum Counts<'k> {
     Key(&'k str),
 }
 
-/// A place that is free now.
+/// Acquires a permit if one is free.
 fn enter_now(places: &Places, client: ClientId) -> Result<Place, Refusal> {
     match places.enter(client)? {
         Entry::Place(place) => Ok(place),
-        // It has no queue.
+        // The semaphore has no queue.
         Entry::Queued(_) => Err(Refusal::Full),
     }
 }
 
-/// Whether the handler reads a body, which may be slow to come. No other looks at it.
+/// Returns whether the handler reads the body, which may arrive slowly. Other handlers ignore it.
 fn reads_body(route: Option<&str>, request: &Request) -> bool {
     let takes_one = matches!(route, Some("/" | "/api/v1/locate"));
     takes_one && request.method() == Method::POST && !request.body().is_end_stream()
 }
 
-/// The key that is shown: `Authorization: Bearer …`, or the password that a browser asks for. Another
-/// password is a proxy's.
+/// Returns the API key of a request: the token of `Authorization: Bearer …`, or the password of
+/// `Authorization: Basic …`, which browsers prompt for. A password that does not look like a key is
+/// for a proxy.
 fn shown_key(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
     let given = headers.get(header::AUTHORIZATION)?.as_bytes();
     let end = given.iter().position(|byte| *byte == b' ')?;
@@ -596,16 +606,16 @@ mod tests {
             let request = request(method, uri, Body::from("LA18 4DB"));
             match gate.admit(&request, Some(route)) {
                 Ok(pass) => pass.admission,
-                Err(_) => panic!("it is refused"),
+                Err(_) => panic!("the request is rejected"),
             }
         };
-        // It takes its turn, whatever it brings.
+        // These requests wait for a CPU permit, whatever their body.
         let (uri, route) = ("/maps/icc.png", "/maps/{picture}");
         let admission = admitted(Method::GET, uri, route);
         assert!(matches!(admission, Admission::InTurn(..)));
         let admission = admitted(Method::GET, "/", "/");
         assert!(matches!(admission, Admission::InTurn(..)));
-        // A form first comes.
+        // The form is read first.
         let admission = admitted(Method::POST, "/", "/");
         assert!(matches!(admission, Admission::AfterBody(..)));
     }
@@ -631,7 +641,7 @@ mod tests {
             ("/api/v1/postcodes?prefix=LA1", "/api/v1/postcodes"),
             ("/", "/"),
         ] {
-            // Until it is refused: there are as many as may be.
+            // Until the class is at its limit.
             held.extend(std::iter::from_fn(|| admit(uri, route).ok()));
         }
         assert!(!gate.refuses_look_ups());
@@ -639,7 +649,7 @@ mod tests {
         let look_ups = [locate().is_ok(), locate().is_ok()];
         assert_eq!(look_ups, [true, true]);
         let (_first, _second) = (locate(), locate());
-        let stop = locate().err().expect("there are two at a time");
+        let stop = locate().err().expect("the limit is two");
         assert_eq!(stop.problem.code(), "busy");
         assert!(gate.refuses_look_ups());
     }

@@ -1,4 +1,4 @@
-//! What the operator alone may ask, on a listener of its own: reload, and figures.
+//! The admin listener, which only the operator can reach: reload and metrics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use super::server::Limits;
 use super::{App, described, metrics};
 use crate::releases::Live;
 
-/// The routes of the operator's listener.
+/// Returns the routes of the admin listener.
 pub fn router(live: Arc<Live>, app: &App) -> Router {
     let service = app.clone();
-    // Nothing that is asked of the service takes the operator's place.
+    // Separate limits, so that requests to the service cannot use up the operator's capacity.
     let gate = Arc::new(Gate::new(Access::default(), Limits::default()));
     Router::new()
         .route("/reload", post(reload))
@@ -34,11 +34,11 @@ pub fn router(live: Arc<Live>, app: &App) -> Router {
         .with_state(live)
 }
 
-/// Refuses what a page sends through the operator's browser, which reaches this listener where the page's site does
-/// not. Programs such as curl send neither header.
+/// Rejects requests that a page sends through the operator's browser, which can reach this listener
+/// when the page's site cannot. Programs such as curl send neither header.
 ///
 /// # Errors
-/// 403 where `Origin` or `Sec-Fetch-Site` says that the request comes from a page elsewhere.
+/// 403 if `Origin` or `Sec-Fetch-Site` shows that the request is from a page of another site.
 fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| {
         headers
@@ -47,7 +47,7 @@ fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), Problem> {
     };
     let is_own_site = |site| matches!(site, "same-origin" | "none");
     let host = text(header::HOST).unwrap_or_default();
-    // A name could be made to lead here by whoever owns it (DNS rebinding).
+    // The owner of a host name could make it resolve to this listener (DNS rebinding).
     let is_address = host.parse::<SocketAddr>().is_ok() || host.starts_with("localhost:");
     let is_own_origin = |origin| is_address && origin == format!("http://{host}");
     let site = text(HeaderName::from_static("sec-fetch-site"));
@@ -59,7 +59,7 @@ fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Loads the datasets again; the answer comes when they are swapped, or says why they were not.
+/// Reloads the datasets. The response comes once they are in use, or says why the reload failed.
 async fn reload(State(live): State<Arc<Live>>, headers: HeaderMap) -> Response {
     if let Err(problem) = refuse_foreign_pages(&headers) {
         return problem.into_response();
@@ -74,10 +74,10 @@ async fn reload(State(live): State<Arc<Live>>, headers: HeaderMap) -> Response {
     }
 }
 
-/// Reloads away from the threads that answer; why it was refused, if it was, is logged too.
+/// Reloads the datasets on a blocking thread. Logs the outcome.
 ///
 /// # Errors
-/// The reason, in words.
+/// The reason, as text.
 pub async fn reloaded(live: Arc<Live>) -> Result<(), String> {
     let work = tokio::task::spawn_blocking(move || {
         live.reload()
@@ -95,11 +95,11 @@ pub async fn reloaded(live: Arc<Live>) -> Result<(), String> {
             Ok(())
         }
         Ok(Err(reason)) => {
-            tracing::error!(reason, "not reloaded: the old dataset stays");
+            tracing::error!(reason, "reload failed: the previous dataset stays in use");
             Err(reason)
         }
         Err(_) => {
-            tracing::error!("not reloaded: loading panicked; the old dataset stays");
+            tracing::error!("reload failed: loading panicked; the previous dataset stays in use");
             Err("loading panicked".into())
         }
     }

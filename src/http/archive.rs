@@ -1,7 +1,9 @@
-//! `/tiles/{dataset}.pmtiles`: all tiles of today in one file, to be read in parts (PMTiles 3).
+//! `/tiles/{dataset}.pmtiles`: all tiles of today in one file, for range requests (PMTiles 3).
 //!
-//! It is made when it is first asked for, by one thread at a time, and kept with the dataset's tiles. Who began it
-//! waits a little; after that, and whoever asks meanwhile, is asked to come again while the making goes on.
+//! The archive is built on the first request for it, by one thread at a time, and cached with the
+//! tiles of the dataset. The request that starts the build waits for a limited time. After that,
+//! and for other requests meanwhile, the response is 503 with `Retry-After`, and the build
+//! continues.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +20,13 @@ use super::ranges;
 use super::snapshot::Snapshot;
 use crate::tiles::{ARCHIVE_BYTES_MAX, TileArchive};
 
-/// How long a request waits, and when to come again if that did not do. Those of the embedded dataset take
-/// seconds.
+/// How long a request waits for the build, and `Retry-After` if that is not enough, in seconds. The
+/// archive of the embedded dataset takes seconds to build.
 const PATIENCE: Duration = Duration::from_secs(15);
 const AGAIN_IN_S: u16 = 10;
 
 const PMTILES: HeaderValue = HeaderValue::from_static("application/vnd.pmtiles");
-/// Positions in the file are of its own bytes: nobody is to pack them on the way.
+/// Offsets in the file are of its own bytes, so intermediaries must not re-encode it.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300, no-transform");
 
 pub(super) async fn answer(
@@ -37,7 +39,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     let snapshot = Snapshot::of(app, &query_fields(uri, &["dataset"])?)?;
     if name != snapshot.index().manifest().name {
-        let detail = "there is no such file of tiles; it has the dataset's name, which /api/v1/dataset tells";
+        let detail = "unknown tile archive: its name is that of the dataset, see /api/v1/dataset";
         return Err(Problem::unknown("unknown_dataset", detail));
     }
     let archive = match kept(&snapshot) {
@@ -51,7 +53,7 @@ pub(super) async fn answer(
     ranges::response(method, headers, archive.etag(), common, archive.bytes())
 }
 
-/// What became of it, if it was made.
+/// Returns the cached archive, or the problem if it is too large. `None` if it has not been built.
 fn kept(snapshot: &Snapshot) -> Option<Result<Arc<TileArchive>, Problem>> {
     let store = snapshot.tiles();
     let kept = store.cached_archive(snapshot.index(), snapshot.as_of)?;
@@ -65,14 +67,14 @@ async fn made(
 ) -> Result<Arc<TileArchive>, Problem> {
     let place = Arc::clone(&app.archiving).try_acquire_owned();
     let place = place.map_err(|_| busy())?;
-    // Who waits here keeps no other answer from being rendered.
+    // A request that waits here must not keep others from being rendered.
     if let Some(turn) = turn {
         turn.release();
     }
     let make = move || {
-        // Held until it is made, also when nobody waits for it any more.
+        // Released when the archive is built, even if the client has disconnected.
         let _place = place;
-        // It may be what another request has made meanwhile.
+        // Another request may have built it meanwhile.
         if let Some(kept) = kept(&snapshot) {
             return kept;
         }
@@ -80,24 +82,27 @@ async fn made(
         match store.build_archive(snapshot.index(), snapshot.as_of) {
             Ok(archive) => archive.ok_or_else(too_large),
             Err(error) => Err(Problem::internal(format!(
-                "the file of all tiles could not be made: {error}"
+                "building the tile archive failed: {error}"
             ))),
         }
     };
     match timeout(PATIENCE, tokio::task::spawn_blocking(make)).await {
         Ok(Ok(made)) => made,
-        Ok(Err(_)) => Err(Problem::internal("making the file of all tiles panicked")),
+        Ok(Err(_)) => Err(Problem::internal("building the tile archive panicked")),
         Err(_) => Err(busy()),
     }
 }
 
 fn busy() -> Problem {
-    Problem::busy("the file of all tiles is being made", AGAIN_IN_S)
+    Problem::busy(
+        "the tile archive is being built; Retry-After says when to try again",
+        AGAIN_IN_S,
+    )
 }
 
 fn too_large() -> Problem {
     let detail = format!(
-        "the file of all tiles would have more than {} MB: `catchment export --tiles` writes it, for a CDN",
+        "the tile archive would exceed {} MB: write it with `catchment export --tiles`, for a CDN",
         ARCHIVE_BYTES_MAX >> 20
     );
     Problem::unusable("archive_too_large", detail)

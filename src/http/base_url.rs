@@ -1,8 +1,8 @@
-//! Where clients reach the service: the beginning of links that are followed from elsewhere.
+//! The base URL of the service: the start of absolute links to it.
 //!
-//! The operator sets it, or a trusted proxy names the host. What anybody else writes into `Host` stands in no
-//! answer: a cache on the way might keep it and give it to another client. Without a known address, links begin
-//! with a slash.
+//! The operator sets it, or a trusted proxy sends the host. The `Host` of other clients is never
+//! used in a response, because a cache might store the response and serve it to another client. If
+//! the base URL is unknown, links start with a slash.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -23,10 +23,10 @@ use super::server::Connection;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(Arc<str>);
 
-/// A text that is no public address.
+/// The error for text that is not a public URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a public address is http:// or https://, a host and perhaps a path, such as https://catchment.example.org"
+    "a public URL is http:// or https://, a host and an optional path, such as https://catchment.example.org"
 )]
 pub struct InvalidPublicUrl;
 
@@ -62,8 +62,8 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-/// The beginning of links in the answer to a request, without a slash at its end. Its `Display` is empty where
-/// the address is not known, so that links then begin with a slash.
+/// The start of links in the response to a request, without a trailing slash. Its `Display` is
+/// empty if the URL is not known, so that links then start with a slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BaseUrl {
     text: Arc<str>,
@@ -83,7 +83,7 @@ impl BaseUrl {
         let is_trusted = peer.is_some_and(|peer| app.gate.is_trusted_proxy(peer));
         let text = match host(&parts.headers) {
             Some(host) if is_trusted => format!("{}://{host}", scheme(&parts.headers)),
-            // A program on this machine that asks for this machine, as QGIS on a desktop.
+            // A program on this machine that requests from this machine, such as QGIS on a desktop.
             Some(host) if peer.is_some_and(|it| it.is_loopback()) && is_loopback(host) => {
                 format!("http://{host}")
             }
@@ -95,12 +95,12 @@ impl BaseUrl {
         }
     }
 
-    /// The address; `None` where it is not known.
+    /// Returns the URL, or `None` if it is not known.
     pub(super) fn known(&self) -> Option<&str> {
         Some(&*self.text).filter(|text| !text.is_empty())
     }
 
-    /// Says in `Vary` what the answer depends on.
+    /// Adds the request headers that the URL depends on to `Vary`.
     pub(super) fn vary(&self, headers: &mut HeaderMap) {
         if !self.depends_on_host {
             return;
@@ -112,8 +112,8 @@ impl BaseUrl {
         headers.insert(header::VARY, names);
     }
 
-    /// The path and query of an address of this service, from its root; `None` where it is another's, or where
-    /// our own is not known.
+    /// Returns the path and query of a URL of this service, relative to the base URL. `None` if the
+    /// URL is of another service, or if the base URL is not known.
     pub(super) fn local<'u>(&self, url: &'u Uri) -> Option<&'u str> {
         let own: Uri = self.known()?.parse().ok()?;
         if !matches!(url.scheme_str(), Some("http" | "https")) {
@@ -146,7 +146,7 @@ fn host(headers: &HeaderMap) -> Option<&str> {
     (!host.is_empty() && is_host(host)).then_some(host)
 }
 
-/// TLS ends at the proxy in front of us, which says so.
+/// Returns the scheme that the client used. TLS ends at the proxy, which sends the scheme.
 fn scheme(headers: &HeaderMap) -> &'static str {
     match headers.get("x-forwarded-proto").map(HeaderValue::as_bytes) {
         Some(b"https") => "https",
@@ -154,13 +154,13 @@ fn scheme(headers: &HeaderMap) -> &'static str {
     }
 }
 
-/// Letters, digits, dots, hyphens, underscores, and a port or an IPv6 address.
+/// Returns whether `host` has only characters of a host name, an IP address and a port.
 fn is_host(host: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     host.bytes().all(is_plain)
 }
 
-/// Whether this names the machine itself, with or without a port.
+/// Returns whether `host` is this machine, with or without a port.
 fn is_loopback(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else {
         return false;

@@ -1,4 +1,4 @@
-//! Answers that a cache may keep: with an ETag, and 304 where the client has them already.
+//! Cacheable responses: `ETag`, and 304 if the client has the body already.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -6,18 +6,18 @@ use serde::Serialize;
 
 use crate::dataset::manifest::sha256_hex;
 
-/// A cache asks again after this; the answer is then mostly 304.
+/// Caches revalidate after five minutes, mostly with 304.
 pub(super) const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// For an address at which there is never anything else (RFC 8246).
+/// For a URL whose content never changes (RFC 8246).
 pub(super) const CACHE_FOR_GOOD: HeaderValue =
     HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// For an answer whose address tells where somebody is: a point, a few houses, a postcode. No cache keeps it, and
-/// without an `ETag` nothing refers to it later.
+/// For a response whose URL locates somebody: a point, a few houses, a postcode. No cache stores
+/// it, and it has no `ETag` that could identify it later.
 pub(super) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 
-/// A body whose address tells where somebody is.
+/// Returns a response whose URL locates somebody.
 pub(super) fn uncached(content_type: &'static str, body: Vec<u8>) -> Response {
     let headers = [
         (header::CACHE_CONTROL, PRIVATE),
@@ -26,13 +26,13 @@ pub(super) fn uncached(content_type: &'static str, body: Vec<u8>) -> Response {
     (headers, body).into_response()
 }
 
-/// A body that changes only with the dataset or the day.
+/// Returns a response that changes only with the dataset or the date.
 pub(super) fn cacheable(
     headers: &HeaderMap,
     content_type: &'static str,
     body: Vec<u8>,
 ) -> Response {
-    // Half a SHA-256 tells versions of one address apart.
+    // Half a SHA-256 is enough to distinguish the versions of one URL.
     let tag = format!("\"{}\"", &sha256_hex(&body)[..32]);
     let is_known = is_known(headers, &tag);
     let common = [
@@ -49,20 +49,21 @@ pub(super) fn cacheable(
     (common, content_type, body).into_response()
 }
 
-/// The same, as JSON.
+/// Like [`cacheable_response`], but with a JSON body.
 pub(super) fn cacheable_json(headers: &HeaderMap, body: &impl Serialize) -> Response {
     let bytes = serde_json::to_vec(body).expect("our own bodies serialise");
     cacheable(headers, "application/json", bytes)
 }
 
-/// Whether the client has what the tag stands for.
+/// Returns whether `If-None-Match` lists the tag: the client then has the body already.
 pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter();
     let mut texts = values.filter_map(|value| value.to_str().ok());
     texts.any(|tags| names(tags, tag))
 }
 
-/// Whether `If-None-Match` names the tag, compared weakly (RFC 9110, 13.1.2).
+/// Returns whether a list of entity tags contains `tag`, by weak comparison (RFC 9110, section
+/// 13.1.2).
 fn names(tags: &str, tag: &str) -> bool {
     tags.split(',')
         .map(str::trim)

@@ -1,5 +1,5 @@
-//! How many requests were answered, how and how fast: counted by what they are about, so that the
-//! figures stay few and tell of nobody.
+//! Counts and durations of requests, by class of route, so that there are few series and none is
+//! about a person.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 
 use crate::keys::Scope;
 
-/// The seconds that the buckets of durations end at: a look-up takes some 0.0001, an area 0.01, a
-/// picture 0.1; at 30 a request is given up.
+/// Upper bounds of the duration buckets, in seconds. A look-up takes about 0.0001, an area 0.01, an
+/// image 0.1. Requests time out at 30.
 pub(super) const SECONDS: [(&str, Duration); 8] = [
     ("0.0005", Duration::from_micros(500)),
     ("0.001", Duration::from_millis(1)),
@@ -21,29 +21,30 @@ pub(super) const SECONDS: [(&str, Duration); 8] = [
     ("30", Duration::from_secs(30)),
 ];
 
-/// Classes of statuses; what is not between 200 and 599 is not answered.
+/// Classes of status codes. No response has a status outside 200 to 599.
 pub(super) const STATUSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
-/// The scopes, and what is open to anybody.
+/// One for each scope, and one for routes that never require a key.
 const KINDS: usize = Scope::ALL.len() + 1;
 
-/// What was answered since the service started.
+/// Metrics of the requests since the service started.
 #[derive(Default)]
 pub(super) struct Figures {
     kinds: [Kind; KINDS],
 }
 
-/// Of one kind of route.
+/// Metrics of one class of routes.
 #[derive(Default)]
 pub(super) struct Kind {
     by_status: [AtomicU64; STATUSES.len()],
-    /// Each request once, in the first bucket that it fits; the last holds those that fit none.
+    /// Each request once, in the first bucket that it fits. The last bucket is for those that fit
+    /// none.
     by_duration: [AtomicU64; SECONDS.len() + 1],
     duration_us: AtomicU64,
 }
 
 impl Figures {
-    /// Counts an answer: until its head, whoever reads the rest slowly.
+    /// Records a response. `duration` ends at its head, so that slow readers do not count.
     pub(super) fn count(&self, route: Option<&str>, status: StatusCode, took: Duration) {
         let kind = &self.kinds[kind_of(route)];
         let class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
@@ -54,7 +55,7 @@ impl Figures {
         kind.duration_us.fetch_add(took_us, Ordering::Relaxed);
     }
 
-    /// By kind of route, with its name.
+    /// Returns the metrics of each class of routes, with its name.
     pub(super) fn kinds(&self) -> impl Iterator<Item = (&'static str, &Kind)> {
         let names = Scope::ALL.into_iter().map(Scope::as_str).chain(["other"]);
         names.zip(&self.kinds)
@@ -68,13 +69,13 @@ fn kind_of(route: Option<&str>) -> usize {
 }
 
 impl Kind {
-    /// How many, by class of status.
+    /// Returns the number of responses by class of status code.
     pub(super) fn by_status(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let counts = self.by_status.iter().map(|it| it.load(Ordering::Relaxed));
         STATUSES.into_iter().zip(counts)
     }
 
-    /// How many took no longer, by the seconds that a bucket ends at; the last one is all.
+    /// Returns cumulative counts by the upper bounds of the buckets. The last count is the total.
     pub(super) fn no_longer_than(&self) -> Vec<(&'static str, u64)> {
         let ends = SECONDS.iter().map(|(end, _)| *end).chain(["+Inf"]);
         let mut sum = 0;
@@ -86,7 +87,7 @@ impl Kind {
             .collect()
     }
 
-    /// All their durations together, in seconds.
+    /// Returns the sum of all durations, in seconds.
     pub(super) fn duration_s(&self) -> f64 {
         Duration::from_micros(self.duration_us.load(Ordering::Relaxed)).as_secs_f64()
     }

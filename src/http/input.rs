@@ -1,4 +1,4 @@
-//! What a request may bring: strict query strings, small JSON bodies, parsed path segments.
+//! Extractors: strict query strings, small JSON and form bodies, and parsed path parameters.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,17 +14,17 @@ use serde_json::Value;
 use super::problem::Problem;
 use crate::question::Fields;
 
-/// The fields of one look-up fit many times over.
+/// The maximum size of a body: many times that of the parameters of one look-up.
 pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// The fields of the query string.
+/// Returns the parameters of the query string.
 pub(super) fn query_fields(uri: &Uri, allowed: &[&'static str]) -> Result<Fields, Problem> {
     let query = uri.query().unwrap_or_default();
     let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
     Ok(Fields::new(pairs, allowed)?)
 }
 
-/// The fields of the query string that were filled in; a form sends the others blank.
+/// Returns the query parameters that are not blank. Forms send empty fields as blank parameters.
 pub(super) fn filled_in_fields(uri: &Uri, allowed: &[&'static str]) -> Result<Fields, Problem> {
     let query = uri.query().unwrap_or_default();
     let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
@@ -32,7 +32,7 @@ pub(super) fn filled_in_fields(uri: &Uri, allowed: &[&'static str]) -> Result<Fi
     Ok(Fields::new(filled_in, allowed)?)
 }
 
-/// The fields of a JSON object.
+/// Returns the parameters of a JSON object.
 pub(super) async fn json_fields(
     request: Request,
     allowed: &[&'static str],
@@ -40,7 +40,7 @@ pub(super) async fn json_fields(
     expect_content_type(request.headers(), "application/json")?;
     let bytes = body(request.into_body()).await?;
     let object: Object = serde_json::from_slice(&bytes)
-        .map_err(|_| Problem::bad_request("malformed", "the body should be a JSON object"))?;
+        .map_err(|_| Problem::bad_request("malformed", "the body must be a JSON object"))?;
     let mut pairs = Vec::with_capacity(object.0.len());
     for (name, value) in object.0 {
         if let Some(text) = text_of(&name, value)? {
@@ -50,7 +50,7 @@ pub(super) async fn json_fields(
     Ok(Fields::new(pairs, allowed)?)
 }
 
-/// The fields of a form that were filled in; a browser sends the others blank.
+/// Returns the form parameters that are not blank. Browsers send empty fields as blank parameters.
 pub(super) async fn form_fields(
     request: Request,
     allowed: &[&'static str],
@@ -63,7 +63,7 @@ pub(super) async fn form_fields(
 }
 
 async fn body(body: Body) -> Result<Vec<u8>, Problem> {
-    // As Content-Length says, before anything is read.
+    // By `Content-Length`, before anything is read.
     if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         return Err(Problem::too_large(BODY_BYTES_MAX as u64));
     }
@@ -74,7 +74,7 @@ async fn body(body: Body) -> Result<Vec<u8>, Problem> {
         }
         Err(_) => Err(Problem::bad_request(
             "malformed",
-            "the body ended before its end",
+            "the request body was truncated",
         )),
     }
 }
@@ -86,13 +86,13 @@ fn expect_content_type(headers: &HeaderMap, expected: &str) -> Result<(), Proble
     }
 }
 
-/// What the body is said to be, without parameters such as `charset`.
+/// Returns the media type of the body, without parameters such as `charset`.
 pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
     let given = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     given.split(';').next().map(str::trim)
 }
 
-/// The text of a field of a look-up; `None` where it is null.
+/// Returns the text of a parameter, or `None` if it is null.
 fn text_of(name: &str, value: Value) -> Result<Option<String>, Problem> {
     match (name, value) {
         (_, Value::Null) => Ok(None),
@@ -113,11 +113,11 @@ fn text_of(name: &str, value: Value) -> Result<Option<String>, Problem> {
 fn wrong_value() -> Problem {
     Problem::bad_request(
         "malformed",
-        "a field holds text, a coordinate a number, layers a list of words",
+        "values must be strings; coordinates may be numbers, and layers an array of strings",
     )
 }
 
-/// A JSON object that keeps a name that stands twice, so that it can be refused.
+/// A JSON object that preserves repeated names, so that they can be rejected.
 struct Object(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Object {
@@ -144,19 +144,19 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 }
 
-/// The path segment as a value; what it is not is not found.
+/// Parses a path segment, and returns `unknown()` if it is not well-formed.
 pub(super) fn segment<T: FromStr>(text: &str, unknown: fn() -> Problem) -> Result<T, Problem> {
     text.parse().map_err(|_| unknown())
 }
 
-/// The variable segments of the path, percent-decoded.
+/// An extractor of the path parameters, percent-decoded.
 pub(super) struct Segments<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segments<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Segments<T>, Problem> {
-        let detail = "the path should be text in UTF-8, percent-encoded";
+        let detail = "the path must be percent-encoded UTF-8";
         match Path::from_request_parts(parts, state).await {
             Ok(Path(segments)) => Ok(Segments(segments)),
             Err(_) => Err(Problem::bad_request("malformed", detail)),

@@ -1,15 +1,15 @@
-//! JSON written piece by piece into one buffer: names and punctuation as they stand in the code, and
-//! numbers and texts copied once. No value is built first.
+//! A writer that appends JSON to one buffer. Names and punctuation are literals in the code,
+//! numbers and strings are copied once, and no value is built first.
 
 use std::fmt::Display;
 use std::io::Write as _;
 
 use serde::Serialize;
 
-/// Room for an answer with every layer.
+/// Enough for a response with every layer.
 const USUAL_BYTES: usize = 4 * 1024;
 
-/// A piece of JSON in the making. The caller sees to commas and brackets.
+/// Writes JSON to a buffer. The caller writes commas and brackets.
 pub(crate) struct Json {
     bytes: Vec<u8>,
 }
@@ -25,14 +25,14 @@ impl Json {
         self.bytes
     }
 
-    /// JSON as it stands.
+    /// Appends JSON as it is.
     pub(super) fn raw(&mut self, json: &str) {
         self.bytes.extend_from_slice(json.as_bytes());
     }
 
-    /// A text in quotes.
+    /// Appends a string in quotes, and escapes it.
     pub(super) fn text(&mut self, text: &str) {
-        // Without a way out in the middle, the loop looks at many bytes at a time.
+        // Without an early exit, the loop checks many bytes at a time.
         let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
         let escapes = text.bytes().fold(false, |any, byte| any | is_special(byte));
         if escapes {
@@ -43,12 +43,13 @@ impl Json {
         self.bytes.push(b'"');
     }
 
-    /// The words of a value of ours in quotes: a date, a postcode. They have nothing to escape.
+    /// Appends the text of a value in quotes, such as a date or a postcode. It must not need
+    /// escaping.
     pub(super) fn display(&mut self, value: impl Display) {
-        write!(self.bytes, "\"{value}\"").expect("a Vec takes all");
+        write!(self.bytes, "\"{value}\"").expect("writing to a Vec");
     }
 
-    /// A value, or `null` where there is none.
+    /// Appends a value, or `null` for `None`.
     pub(super) fn or_null<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Json, T)) {
         match value {
             Some(value) => write(self, value),
@@ -56,12 +57,12 @@ impl Json {
         }
     }
 
-    /// Anything else, by serde.
+    /// Appends any other value with serde.
     pub(super) fn value(&mut self, value: &(impl Serialize + ?Sized)) {
-        serde_json::to_writer(&mut self.bytes, value).expect("no value of ours fails, and no Vec");
+        serde_json::to_writer(&mut self.bytes, value).expect("our values serialize to a Vec");
     }
 
-    /// A number rounded to so many decimals; those at the end that are 0 are left out.
+    /// Appends a number rounded to this many decimals, without trailing zeros.
     pub(super) fn number(&mut self, number: f64, decimals: u32) {
         let scale = 10_u64.pow(decimals);
         #[expect(
@@ -82,7 +83,7 @@ impl Json {
         while part % 10 == 0 {
             (part, width) = (part / 10, width - 1);
         }
-        // 1 before it keeps the zeros in front.
+        // The 1 in front preserves leading zeros.
         let mut digits = itoa::Buffer::new();
         self.bytes.push(b'.');
         self.raw(&digits.format(part + 10_u64.pow(width))[1..]);
@@ -92,7 +93,7 @@ impl Json {
         self.raw(itoa::Buffer::new().format(number));
     }
 
-    /// Items with commas between.
+    /// Appends items with commas between them.
     pub(super) fn list<T>(
         &mut self,
         items: impl IntoIterator<Item = T>,

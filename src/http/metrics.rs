@@ -1,5 +1,5 @@
-//! What the operator watches, in Prometheus' text format: few figures, none of them about anybody.
-//! docs/capacity.md says what to look at.
+//! Metrics in the Prometheus text format. There are few series, and none is about a person.
+//! docs/capacity.md says what to alert on.
 
 use std::fmt::{Display, Write};
 
@@ -12,7 +12,7 @@ use super::server::unrouted_counts;
 use crate::releases::Live;
 use crate::{log, panics};
 
-/// Prometheus text format 0.0.4.
+/// Returns all metrics, in Prometheus text format 0.0.4.
 pub(super) fn answer(live: &Live, service: &App) -> Response {
     let mut text = Text::default();
     requests(&mut text, service);
@@ -24,7 +24,11 @@ pub(super) fn answer(live: &Live, service: &App) -> Response {
 
 fn requests(text: &mut Text, service: &App) {
     let gate = &service.gate;
-    text.begin("catchment_requests_total", "counter", "Requests that were answered, by what they are about (the scopes of keys, and other) and class of status.");
+    text.begin(
+        "catchment_requests_total",
+        "counter",
+        "Requests by scope (of API keys, or other) and class of status code.",
+    );
     for (of, kind) in gate.figures.kinds() {
         for (status, count) in kind.by_status() {
             text.line("", &[("scope", of), ("status", status)], count);
@@ -33,7 +37,7 @@ fn requests(text: &mut Text, service: &App) {
     text.begin(
         "catchment_request_duration_seconds",
         "histogram",
-        "From the head of a request to the head of its answer, by what it is about.",
+        "Time from the head of a request to the head of its response, by scope.",
     );
     for (of, kind) in gate.figures.kinds() {
         let buckets = kind.no_longer_than();
@@ -44,42 +48,42 @@ fn requests(text: &mut Text, service: &App) {
         let all = buckets.last().map_or(0, |(_, count)| *count);
         text.line("_count", &[("scope", of)], all);
     }
-    text.begin("catchment_requests_in_flight", "gauge", "Requests that are being answered, by class: look-up; body, which reads one; search; rendered (areas, tiles, maps, pages); waiting, for the answers of a batch. Those that wait for their turn are among them.");
+    text.begin("catchment_requests_in_flight", "gauge", "Requests in progress, including queued ones, by class: look_up; body (with a request body); search; rendered (areas, tiles, maps, pages); ticket_download (waiting for a batch).");
     for (kind, count) in gate.under_way() {
         text.line("", &[("class", kind)], count);
     }
     text.begin(
         "catchment_batches_in_flight",
         "gauge",
-        "Lists that are being answered.",
+        "Batches in progress.",
     );
     text.line("", &[], service.lists.under_way());
     text.begin(
         "catchment_batches_queued",
         "gauge",
-        "Lists that wait for their turn.",
+        "Batches that wait in the queue.",
     );
     text.line("", &[], service.lists.queued());
     text.begin(
         "catchment_overloaded",
         "gauge",
-        "Whether a look-up was refused for want of a place in the last seconds; the service is then not ready.",
+        "Whether a look-up was rejected for lack of capacity in the last 10 s; the service is then not ready.",
     );
     text.line("", &[], u8::from(gate.refuses_look_ups()));
-    text.begin("catchment_requests_rejected_total", "counter", "Requests that were not let in, by reason; unreadable ones and those for whose connection there was no place, of the whole process.");
+    text.begin("catchment_requests_rejected_total", "counter", "Rejected requests, by reason; invalid_http and connection_limit are those of the whole process.");
     for (reason, count) in gate.refused.counts().into_iter().chain(unrouted_counts()) {
         text.line("", &[("reason", reason)], count);
     }
     text.begin(
         "catchment_panics_total",
         "counter",
-        "Faults of the program itself; the log says where.",
+        "Panics; the log says where.",
     );
     text.line("", &[], panics::count());
     text.begin(
         "catchment_log_lines_dropped_total",
         "counter",
-        "Log lines that were dropped, because writing them was too slow or failed.",
+        "Log lines that were dropped because writing them was too slow or failed.",
     );
     text.line("", &[], log::dropped());
 }
@@ -97,19 +101,19 @@ fn datasets(text: &mut Text, live: &Live) {
     text.begin(
         "catchment_degraded",
         "gauge",
-        "Whether the last reload was refused.",
+        "Whether the last reload failed.",
     );
     text.line("", &[], u8::from(live.fault().is_some()));
     text.begin(
         "catchment_dataset_loaded_timestamp_seconds",
         "gauge",
-        "When the datasets were loaded, or loaded again.",
+        "When the datasets were last loaded.",
     );
     text.line("", &[], releases.loaded_at().as_second());
     text.begin(
         "catchment_dataset_postcodes",
         "gauge",
-        "Postcodes of each dataset that is loaded.",
+        "Postcodes of each loaded dataset.",
     );
     for index in releases.all() {
         let manifest = index.manifest();
@@ -119,7 +123,7 @@ fn datasets(text: &mut Text, live: &Live) {
     text.begin(
         "catchment_dataset_age_days",
         "gauge",
-        "Days since the day that each dataset stands for.",
+        "Days since the as-of date of each loaded dataset.",
     );
     for index in releases.all() {
         let manifest = index.manifest();
@@ -130,7 +134,7 @@ fn datasets(text: &mut Text, live: &Live) {
     }
 }
 
-/// Under the names that Prometheus' own clients give them.
+/// The process metrics have the names that the Prometheus client libraries use.
 fn process(text: &mut Text) {
     text.begin("catchment_build_info", "gauge", "The program's version.");
     text.line("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -145,19 +149,19 @@ fn process(text: &mut Text) {
         (
             "process_open_fds",
             "gauge",
-            "File descriptors in use: connections, for the most part.",
+            "File descriptors in use, mostly connections.",
             linux::descriptors(),
         ),
         (
             "process_max_fds",
             "gauge",
-            "File descriptors that may be in use.",
+            "Maximum number of file descriptors.",
             linux::descriptors_max(),
         ),
         (
             "process_cpu_seconds_total",
             "counter",
-            "Processor time taken.",
+            "CPU time used.",
             linux::cpu_s(),
         ),
     ] {
@@ -168,7 +172,7 @@ fn process(text: &mut Text) {
     }
 }
 
-/// The text as it grows.
+/// Metrics in text format, and the name of the current metric.
 #[derive(Default)]
 struct Text(String, &'static str);
 
@@ -190,7 +194,7 @@ impl Text {
     }
 }
 
-/// Prometheus knows three escapes, and every other character as it is.
+/// Escapes a label value. Prometheus has three escapes.
 fn escaped(label: &str) -> String {
     label
         .replace('\\', "\\\\")
@@ -200,11 +204,11 @@ fn escaped(label: &str) -> String {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    //! What the kernel knows of this process (`proc(5)`).
+    //! Metrics of this process from the Linux kernel (`proc(5)`).
 
     use std::fs;
 
-    /// Of a second, whatever the kernel's own clock: `USER_HZ`.
+    /// `USER_HZ`, whatever the frequency of the kernel's own clock.
     const TICKS_A_SECOND: f64 = 100.0;
 
     pub(super) fn resident_bytes() -> Option<f64> {
@@ -218,7 +222,7 @@ mod linux {
 
     pub(super) fn descriptors() -> Option<f64> {
         let count = fs::read_dir("/proc/self/fd").ok()?.count();
-        // Without the one that reads the folder.
+        // Except the one that reads the folder.
         u32::try_from(count).ok()?.checked_sub(1).map(f64::from)
     }
 
@@ -232,7 +236,7 @@ mod linux {
 
     pub(super) fn cpu_s() -> Option<f64> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        // The second field, a name in brackets, may hold anything.
+        // The second field, a name in parentheses, may contain anything.
         let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_whitespace().collect();
         let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
         Some((ticks(11)? + ticks(12)?) / TICKS_A_SECOND)

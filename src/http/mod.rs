@@ -1,5 +1,5 @@
-//! The service. Only this module knows JSON and status codes; a handler extracts, asks the index and
-//! shapes the answer.
+//! The HTTP service. Only this module knows JSON and status codes. Handlers extract parameters,
+//! query the index and shape the response.
 
 mod access;
 pub mod admin;
@@ -60,30 +60,30 @@ pub use batch::BatchLimits;
 pub use embed::{EmbedOrigin, FrameAncestors, InvalidEmbedOrigin};
 pub use server::{Limits, Listener, serve};
 
-/// What the handlers share.
+/// The state that handlers share.
 #[derive(Clone)]
 pub struct App {
     live: Arc<Live>,
     lists: Lists,
     pictures: Pictures,
-    /// Pages that are the same for everybody.
+    /// Pages that are the same for all clients.
     pages: SharedPages,
     frame_ancestors: FrameAncestors,
-    /// Where clients reach the service, where the operator says so.
+    /// The public URL of the service, if the operator sets it.
     public_url: Option<PublicUrl>,
     gate: Arc<Gate>,
-    /// Places for maps that are being drawn.
+    /// Permits to render static maps.
     drawing: Arc<Semaphore>,
-    /// Places for tiles that are being made.
+    /// Permits to encode tiles.
     tiling: Arc<Semaphore>,
-    /// The one place for a file of all tiles that is being made.
+    /// The only permit to build an archive of all tiles.
     archiving: Arc<Semaphore>,
-    /// What lies beneath our areas on maps that move, where the operator has a file of it.
+    /// The background map under our areas on interactive maps, if the operator has a file of it.
     basemap: Option<Arc<Basemap>>,
 }
 
 impl App {
-    /// A service that answers from these datasets.
+    /// Creates a service that answers from these datasets.
     pub fn new(live: Arc<Live>) -> App {
         let lists = Lists::new(BatchLimits::default());
         let gate = Arc::new(Gate::new(Access::default(), Limits::default()));
@@ -102,19 +102,19 @@ impl App {
         }
     }
 
-    /// Lets in those who may ask, so often, and so many at a time.
+    /// Sets access control and limits.
     pub fn with_access(self, access: Access, limits: &Limits) -> App {
         let gate = Arc::new(Gate::new(access, limits.clone()));
         App { gate, ..self }
     }
 
-    /// Allows lists so much.
+    /// Sets the limits of batches.
     pub fn with_batch_limits(self, limits: BatchLimits) -> App {
         let lists = Lists::new(limits);
         App { lists, ..self }
     }
 
-    /// Lets these sites alone hold its map in a frame.
+    /// Lets only these sites show the map in a frame.
     pub fn with_frame_ancestors(self, frame_ancestors: FrameAncestors) -> App {
         App {
             frame_ancestors,
@@ -122,12 +122,13 @@ impl App {
         }
     }
 
-    /// Says where clients reach it. Without, links name the host that a trusted proxy names, or none.
+    /// Sets the public URL of the service. Without one, links have the host that a trusted proxy
+    /// sends, or no host.
     pub fn with_public_url(self, public_url: Option<PublicUrl>) -> App {
         App { public_url, ..self }
     }
 
-    /// Lays a map of the operator's beneath our areas.
+    /// Sets the basemap under our areas.
     pub fn with_basemap(self, basemap: Option<Basemap>) -> App {
         let basemap = basemap.map(Arc::new);
         App { basemap, ..self }
@@ -137,18 +138,18 @@ impl App {
         Guard::new(&self.gate, manner)
     }
 
-    /// The datasets as they are now; taken once for a whole request.
+    /// Returns the current datasets. A request calls this once.
     fn releases(&self) -> Arc<Releases> {
         self.live.releases()
     }
 }
 
-/// A dataset in a few words.
+/// Returns the name and version of a dataset.
 fn described(index: &Index) -> Value {
     json!({ "name": index.manifest().name, "version": index.manifest().version })
 }
 
-/// Every route of the service.
+/// Returns all routes of the service.
 pub fn router(app: App) -> Router {
     let api = Router::new()
         .route("/api/v1/locate", get(locate::get).post(locate::post))
@@ -214,7 +215,8 @@ pub fn router(app: App) -> Router {
         .route("/oembed", get(embed::oembed))
         .route("/maps/{picture}", get(maps::layer))
         .route("/maps/{layer}/{picture}", get(maps::area))
-        // Before the layer: the outer router's would be set over it, and refuse a preflight.
+        // Set before the layer, because the fallback of the outer router would be outside it and
+        // would reject preflight requests.
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(app.guard(protect::API));
     let lists = Router::new()
@@ -254,7 +256,7 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// What people look at, but for lists; not there without the feature `web`.
+/// Returns the routes of pages, except those of batches. They need the feature `web`.
 fn pages_for_people() -> Router<App> {
     Router::new()
         .route("/", get(pages::home).post(pages::answer))

@@ -1,23 +1,23 @@
-//! Which encoding of an answer a client takes best (RFC 9110, 12.5.3), and whether it is a browser.
+//! Content negotiation (RFC 9110, section 12.5): the encoding of a response, and HTML or JSON.
 
 use axum::http::{HeaderMap, header};
 
 use crate::tiles::Encoding;
 
-/// The encoding that the client gives the highest weight; of several the smallest. `None` where it takes
-/// none of ours, not even the bytes as they are.
+/// Returns the encoding that the client prefers, the smallest one of several. `None` if the client
+/// accepts none of ours, not even `identity`.
 pub(super) fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     let weight_of = weights(headers);
     let taken = Encoding::ALL.into_iter().filter(|it| weight_of(*it) > 0);
     taken.max_by_key(|it| weight_of(*it))
 }
 
-/// Whether the client takes an encoding at all.
+/// Returns whether the client accepts an encoding.
 pub(super) fn takes(headers: &HeaderMap, encoding: Encoding) -> bool {
     weights(headers)(encoding) > 0
 }
 
-/// Thousandths for each encoding.
+/// Returns the weight of each encoding, in thousandths.
 fn weights(headers: &HeaderMap) -> impl Fn(Encoding) -> u16 {
     let mut weights: [Option<u16>; Encoding::ALL.len()] = [None; Encoding::ALL.len()];
     let mut any = None;
@@ -37,16 +37,16 @@ fn weights(headers: &HeaderMap) -> impl Fn(Encoding) -> u16 {
             weights[*encoding as usize] = Some(weight);
         }
     }
-    // What is not named is not taken, but the bytes as they are, unless they are refused.
+    // An encoding that is not listed is not accepted, except `identity` unless it is excluded.
     move |encoding| match (weights[encoding as usize], encoding) {
         (Some(weight), _) => weight,
-        // Taken, but any that was named is rather.
+        // Accepted, but less than any encoding that is listed.
         (None, Encoding::Identity) => any.map_or(1, |any| any.min(1)),
         (None, _) => any.unwrap_or(0),
     }
 }
 
-/// Thousandths, from `q=0.5`; what is not well-formed is 1, as if it were not there.
+/// Parses the thousandths of `q=0.5`. A malformed weight counts as 1, as a missing one does.
 fn weight(parameter: &str) -> u16 {
     let parameter = parameter.trim();
     let number = parameter
@@ -64,8 +64,8 @@ fn weight(parameter: &str) -> u16 {
 
 const HTML: [&str; 4] = ["text/html", "application/xhtml+xml", "text/*", "*/*"];
 
-/// Whether the client would rather have HTML than JSON; JSON where it does not mind, `None` where it takes
-/// neither.
+/// Returns whether the client prefers HTML to JSON; `Some(false)` if it has no preference, and
+/// `None` if it accepts neither.
 pub(super) fn prefers_html(headers: &HeaderMap) -> Option<bool> {
     let values = headers.get_all(header::ACCEPT).iter();
     let texts: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
@@ -79,12 +79,13 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> Option<bool> {
             || kind.starts_with("application/") && kind.contains("json")
     });
     let names_html = quality(&accept, |kind| HTML[..2].contains(&kind)) > 0.0;
-    // A browser names HTML and takes anything besides.
+    // A browser lists HTML and accepts anything else.
     let prefers_html = html > json || (html == json && names_html);
     (json > 0.0 || html > 0.0).then_some(prefers_html)
 }
 
-/// The best quality (RFC 9110, 12.5.1) of the kinds that are looked for; 0 where there is none.
+/// Returns the highest quality (RFC 9110, section 12.5.1) of the media types of interest, or 0
+/// if none is listed.
 fn quality(accept: &str, is_looked_for: impl Fn(&str) -> bool) -> f32 {
     let qualities = accept.split(',').filter_map(|range| {
         let mut parts = range.split(';').map(str::trim);

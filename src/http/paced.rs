@@ -1,5 +1,5 @@
-//! An answer that was made for its request, on its way to the client: in pieces, so that it holds its turn and is
-//! counted as unsent until nearly all of it is written, and not only until it is handed over.
+//! A response body in chunks, so that it holds its CPU permit and counts as unsent until nearly all
+//! of it is written, and not only until it is handed to hyper.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,17 +11,18 @@ use hyper::body::{Frame, SizeHint};
 
 use super::access::{Turn, UnsentAnswer};
 
-/// A piece; hyper asks for the next when fewer than 16 KiB of it are left (`max_buf_size`).
+/// The size of a chunk. hyper polls for the next when fewer than 16 KiB are left (`max_buf_size`).
 const PIECE_BYTES: usize = 64 << 10;
-/// A last piece that is smaller is handed over with the one before: hyper lets go of a body with its last piece, where
-/// that fits into its buffer.
+/// A smaller last chunk is sent with the one before it: hyper drops a body with its last chunk if
+/// that fits in its buffer.
 const LAST_PIECE_BYTES_MIN: usize = 16 << 10;
 
-/// The body of an answer is the same bytes for everybody: it takes no memory of its own. An extension of the answer.
+/// Marks a response whose body is shared by all clients and takes no memory of its own. It is an
+/// extension of the response.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SharedBody;
 
-/// The answer, that holds its turn and is counted until it is written.
+/// Makes a response hold its CPU permit and count as unsent until it is written.
 pub(super) fn paced(
     response: Response,
     turn: Option<Turn>,
@@ -39,7 +40,7 @@ pub(super) fn paced(
 
 struct Paced {
     body: Body,
-    /// What the body gave, and was not handed over.
+    /// What was read from the body and not yet handed to hyper.
     rest: Bytes,
     turn: Option<Turn>,
     _unsent: Option<UnsentAnswer>,
@@ -47,7 +48,7 @@ struct Paced {
 
 impl Drop for Paced {
     fn drop(&mut self) {
-        // The connection may have it too.
+        // The connection may hold the permit as well.
         if let Some(turn) = &self.turn {
             turn.release();
         }
@@ -110,7 +111,7 @@ mod tests {
             while !body.is_end_stream() {
                 let left = (length - read.len()) as u64;
                 assert_eq!(body.size_hint().exact(), Some(left));
-                let frame = body.frame().await.expect("a frame").expect("no fault");
+                let frame = body.frame().await.expect("a frame").expect("no error");
                 let piece = frame.into_data().expect("data");
                 assert!(piece.len() < PIECE_BYTES + LAST_PIECE_BYTES_MIN);
                 let is_last = read.len() + piece.len() == length;

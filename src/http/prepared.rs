@@ -1,4 +1,4 @@
-//! Answers whose bytes are made once and handed out in the encoding that the client takes best.
+//! Responses whose bodies are encoded once and sent in the encoding that each client prefers.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -14,10 +14,11 @@ use crate::tiles::{EncodedBody, Encoding};
 
 const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
-/// The bytes, or that the client has them already. A cache asks again after five minutes.
+/// Returns the body in the encoding that the client prefers, or 304 if the client has it. Caches
+/// revalidate after five minutes.
 ///
 /// # Errors
-/// Where the client takes no encoding that there is.
+/// If the client accepts none of the encodings.
 pub(super) fn prepared(
     headers: &HeaderMap,
     content_type: &'static str,
@@ -26,10 +27,10 @@ pub(super) fn prepared(
     kept(headers, content_type, made, CACHE_CONTROL)
 }
 
-/// The same, of an address at which there is never anything else.
+/// Like [`cached_response`], but for a URL whose content never changes.
 ///
 /// # Errors
-/// Where the client takes no encoding that there is.
+/// If the client accepts none of the encodings.
 pub(super) fn prepared_for_good(
     headers: &HeaderMap,
     content_type: &'static str,
@@ -57,8 +58,8 @@ fn kept(
     ))
 }
 
-/// The bytes in one form, made or there already, or that the client has them already; of nothing, that there is
-/// nothing. What is not to be stored ([`PRIVATE`]) has no tag.
+/// Returns the body in one encoding, 304 if the client has it, or 204 if it is empty. A response
+/// that must not be stored ([`PRIVATE_NO_STORE`]) has no `ETag`.
 pub(super) fn in_form(
     headers: &HeaderMap,
     content_type: HeaderValue,
@@ -67,7 +68,7 @@ pub(super) fn in_form(
     body: impl FnOnce() -> Bytes,
     cache_control: HeaderValue,
 ) -> Response {
-    // Other bytes, another tag (RFC 9110, 8.8.3.3); of nothing there is nothing to be encoded.
+    // Each encoding has its own tag (RFC 9110, section 8.8.3.3). An empty body is never encoded.
     let tag = match encoding {
         _ if made.is_empty() => format!("\"{}\"", made.digest()),
         Encoding::Identity => format!("\"{}\"", made.digest()),
@@ -75,7 +76,7 @@ pub(super) fn in_form(
     };
     let is_stored = cache_control != PRIVATE;
     let is_known = is_stored && is_known(headers, &tag);
-    let tag = HeaderValue::from_str(&tag).expect("hexadecimal and a word in quotes");
+    let tag = HeaderValue::from_str(&tag).expect("tags are ASCII");
     let mut common =
         HeaderMap::from_iter([(header::CACHE_CONTROL, cache_control), (header::VARY, VARY)]);
     if is_stored {
@@ -85,8 +86,8 @@ pub(super) fn in_form(
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
     if made.is_empty() {
-        // Of a body known to be empty, axum would tell the length to a HEAD; here there is none to be
-        // told (RFC 9110, 8.6).
+        // For a body that is known to be empty, axum would send `Content-Length` in reply to HEAD,
+        // which 204 must not have (RFC 9110, section 8.6).
         let nothing = Body::new(Empty::<Bytes>::new().map_frame(|frame| frame));
         return (StatusCode::NO_CONTENT, common, nothing).into_response();
     }

@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 problem details. What was asked is never repeated in them.
+//! Errors as RFC 9457 problem details. They never repeat the input.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::domain::{InvalidPostcode, Postcode};
 use crate::keys::{InvalidKey, Scope};
 use crate::question::InvalidQuestion;
 
-/// An answer that is no answer.
+/// An RFC 9457 problem response.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -24,30 +24,31 @@ pub(crate) struct Problem {
     fault: Option<Fault>,
 }
 
-/// What a problem says, kept with its answer for whoever tells it otherwise.
+/// The code and detail of a problem: an extension of its response, for layers that render it in
+/// another format.
 #[derive(Debug, Clone)]
 pub(super) struct Told {
     pub(super) code: &'static str,
     pub(super) detail: String,
 }
 
-/// What the log is to say of a fault of our own, and the asker is not told; an extension of the answer.
+/// What to log about an internal error and not to send to the client: an extension of the response.
 #[derive(Debug, Clone)]
 pub(super) struct Fault(pub(super) Cow<'static, str>);
 
-/// What to do about it, as a header.
+/// A header that tells the client how to proceed.
 #[derive(Debug, Clone, Copy)]
 enum Advice {
     RetryAfterS(u64),
     AcceptEncoding(&'static str),
     Authenticate(&'static str),
-    /// With a key that opens this.
+    /// Authenticate with a key that has this scope.
     AuthenticateFor(Scope),
-    /// A part of so many bytes.
+    /// The length of the body of which an impossible range was requested, in bytes.
     PartOf(u64),
 }
 
-/// Its shape on the wire, for the command line too.
+/// A problem as it is serialized, also for the command line.
 #[derive(Debug, Serialize)]
 pub(crate) struct ProblemBody {
     r#type: &'static str,
@@ -78,7 +79,7 @@ impl Problem {
         Problem::new(
             StatusCode::NOT_FOUND,
             "unknown_postcode",
-            "there is no such postcode: every code of this outward code is held, and this is not one",
+            "unknown postcode: the dataset lists every postcode of this district, and this is not one of them",
         )
     }
 
@@ -90,7 +91,7 @@ impl Problem {
         Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "no_data_for_date",
-            "as_of is before the first data that could answer this",
+            "there is no data for this date; use a later as_of",
         )
     }
 
@@ -99,7 +100,7 @@ impl Problem {
     }
 
     pub(crate) fn unsupported_media_type(expected: &str) -> Problem {
-        let detail = format!("the body should be {expected}, and Content-Type should say so");
+        let detail = format!("the body must be {expected}, with a matching Content-Type header");
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
@@ -107,21 +108,21 @@ impl Problem {
         )
     }
 
-    /// The body is packed in a way that is not taken.
+    /// The content coding of the body is not supported.
     pub(crate) fn unsupported_encoding(taken: &'static str) -> Problem {
-        let detail = format!("Content-Encoding may be {taken}");
+        let detail = format!("Content-Encoding must be {taken}");
         let code = "unsupported_encoding";
         let mut problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail);
         problem.advice = Some(Advice::AcceptEncoding(taken));
         problem
     }
 
-    /// The body was read, and cannot be used.
+    /// The body was read, but cannot be processed.
     pub(crate) fn unusable(code: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
-    /// Something else than was announced.
+    /// The body is of a file type that is not supported.
     pub(crate) fn not_a_list(detail: impl Into<String>) -> Problem {
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -130,42 +131,39 @@ impl Problem {
         )
     }
 
-    /// As much is under way as may be; ask again in so many seconds.
+    /// The service is at capacity. The client may try again after `retry_after_s`.
     pub(crate) fn busy(detail: &'static str, again_in_s: u16) -> Problem {
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
         problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));
         problem
     }
 
-    /// Asked while the service stops.
+    /// The service is shutting down.
     pub(crate) fn stopping() -> Problem {
-        let detail = "the service is stopping";
+        let detail = "the service is shutting down";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", detail)
     }
 
-    /// Asked more often than is allowed; once more is in so many seconds.
+    /// The client has exceeded its rate limit. It may try again after `retry_after_s`.
     pub(crate) fn too_often(again_in_s: u64) -> Problem {
-        let detail =
-            "this was asked more often than is allowed; Retry-After says when to ask again";
+        let detail = "rate limit exceeded; Retry-After says when to try again";
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
         problem.advice = Some(Advice::RetryAfterS(again_in_s));
         problem
     }
 
-    /// One client has as many requests under way as it may; the next may come in so many seconds.
+    /// The client has too many requests in progress. It may try again after `retry_after_s`.
     pub(crate) fn too_many_at_once(again_in_s: u16) -> Problem {
-        let detail =
-            "this client has as many requests under way as one client may; wait for their answers";
+        let detail = "this client has too many requests in progress; wait for their responses";
         let code = "too_many_concurrent_requests";
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
         problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));
         problem
     }
 
-    /// The service answers, and has no place for more look-ups; not for so many seconds.
+    /// The service is running, but is rejecting look-ups for lack of capacity.
     pub(crate) fn refuses_look_ups(again_in_s: u16) -> Problem {
-        let detail =
-            "look-ups are being refused: as many requests or connections are under way as may be";
+        let detail = "the service is overloaded and is rejecting look-ups";
         let code = "overloaded";
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));
@@ -173,7 +171,7 @@ impl Problem {
     }
 
     pub(crate) fn key_needed() -> Problem {
-        let detail = "this needs a key: Authorization: Bearer and the key";
+        let detail = "an API key is required; send it as Authorization: Bearer KEY";
         let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "key_needed", detail);
         problem.advice = Some(Advice::Authenticate("Bearer realm=\"catchment\""));
         problem
@@ -192,20 +190,20 @@ impl Problem {
     }
 
     pub(crate) fn key_does_not_open(scope: Scope) -> Problem {
-        let detail = format!("this needs a key for {scope}; this key is for something else");
+        let detail = format!("this API key does not have the scope {scope}");
         let mut problem = Problem::new(StatusCode::FORBIDDEN, "insufficient_scope", detail);
         problem.advice = Some(Advice::AuthenticateFor(scope));
         problem
     }
 
-    /// A page elsewhere asks for what only the operator may.
+    /// A page of another site requests something that is only for the operator.
     pub(crate) fn foreign_origin() -> Problem {
-        let detail = "a page of another site cannot ask for this";
+        let detail = "cross-origin requests are not allowed here";
         Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail)
     }
 
     pub(crate) fn uri_too_long(limit_bytes: usize) -> Problem {
-        let detail = format!("the path and the query may have {limit_bytes} bytes together");
+        let detail = format!("the path and query must not exceed {limit_bytes} bytes");
         Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail)
     }
 
@@ -214,11 +212,11 @@ impl Problem {
     }
 
     pub(crate) fn too_large(limit_bytes: u64) -> Problem {
-        let detail = format!("the body may have {limit_bytes} bytes");
+        let detail = format!("the body must not exceed {limit_bytes} bytes");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     }
 
-    /// A body within the limit on its bytes that asks for more than may be spent on it.
+    /// The body is not too long, but processing it would take too much.
     pub(crate) fn too_much(code: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, detail)
     }
@@ -227,7 +225,7 @@ impl Problem {
         Problem::new(
             StatusCode::NOT_FOUND,
             "not_found",
-            "there is nothing at this address",
+            "there is nothing at this URL",
         )
     }
 
@@ -235,7 +233,7 @@ impl Problem {
         Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
-            "this address does not take this method; Allow names those that it takes",
+            "this method is not allowed here; the Allow header lists those that are",
         )
     }
 
@@ -243,21 +241,21 @@ impl Problem {
         Problem::new(
             StatusCode::NOT_ACCEPTABLE,
             "not_acceptable",
-            "this is written as JSON or HTML; Accept should allow one of them, or f=json or f=html",
+            "this is available as JSON or HTML: request one of them with Accept, or with f=json or f=html",
         )
     }
 
     pub(crate) fn too_many_areas(most: usize) -> Problem {
-        let detail = format!("one picture holds at most {most} areas; name one of the layer");
+        let detail = format!("a map shows at most {most} areas; request one area of the layer");
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_areas", detail)
     }
 
-    /// A part was asked for that a body of so many bytes does not have.
+    /// The requested range is outside a body of this length.
     pub(crate) fn range_not_satisfiable(length_bytes: u64) -> Problem {
         let mut problem = Problem::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
             "range_not_satisfiable",
-            "Range asks for bytes after the end; Content-Range tells how many there are",
+            "the range is beyond the end of the file; Content-Range has its length",
         );
         problem.advice = Some(Advice::PartOf(length_bytes));
         problem
@@ -267,7 +265,7 @@ impl Problem {
         Problem::new(
             StatusCode::NOT_IMPLEMENTED,
             "not_implemented",
-            "format should be json; there is no other",
+            "format must be json",
         )
     }
 
@@ -275,12 +273,12 @@ impl Problem {
         Problem::new(
             StatusCode::NOT_ACCEPTABLE,
             "no_acceptable_encoding",
-            "Accept-Encoding leaves none of br, zstd, gzip and identity",
+            "Accept-Encoding must allow br, zstd, gzip or identity",
         )
     }
 
     pub(crate) fn timed_out() -> Problem {
-        let detail = "the request took too long to arrive or to answer";
+        let detail = "the request took too long to receive or to answer";
         Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail)
     }
 
@@ -288,7 +286,7 @@ impl Problem {
         Problem::new(StatusCode::CONFLICT, "reload_failed", reason)
     }
 
-    /// A fault of our own. The words are for the log, and hold nothing that was asked.
+    /// An internal error. The text is only for the log, and must not contain request data.
     pub(crate) fn internal(fault: impl Into<Cow<'static, str>>) -> Problem {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         let mut problem = Problem::new(status, "internal", "internal error");
@@ -296,15 +294,15 @@ impl Problem {
         problem
     }
 
-    /// It is no request that HTTP knows.
+    /// hyper cannot parse the request.
     pub(crate) fn unreadable(status: StatusCode) -> Problem {
         let (code, detail) = match status {
             StatusCode::URI_TOO_LONG => return Problem::uri_too_long(URI_BYTES_MAX),
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
                 "headers_too_large",
-                "the request line and the headers may have 16 KiB together, and be 100",
+                "there must be at most 100 headers, and at most 16 KiB of request line and headers",
             ),
-            _ => ("malformed", "this is not a request of HTTP/1.1"),
+            _ => ("malformed", "not a valid HTTP/1.1 request"),
         };
         Problem::new(status, code, detail)
     }
@@ -313,7 +311,7 @@ impl Problem {
         self.status
     }
 
-    /// Refused for want of a place.
+    /// Returns whether the request was rejected for lack of capacity.
     pub(crate) fn is_busy(&self) -> bool {
         self.status == StatusCode::SERVICE_UNAVAILABLE
             || self.code == "too_many_concurrent_requests"
@@ -331,9 +329,9 @@ impl Problem {
         self.suggestion
     }
 
-    /// As `application/problem+json`.
+    /// Returns the body as `application/problem+json`.
     pub(crate) fn json(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.body()).expect("texts and numbers")
+        serde_json::to_vec(&self.body()).expect("problems serialize")
     }
 
     fn body(&self) -> ProblemBody {
@@ -368,7 +366,7 @@ impl Advice {
                 let challenge = format!(
                     "Bearer realm=\"catchment\", error=\"insufficient_scope\", scope=\"{scope}\""
                 );
-                let challenge = HeaderValue::try_from(challenge).expect("words");
+                let challenge = HeaderValue::try_from(challenge).expect("scopes are ASCII");
                 (header::WWW_AUTHENTICATE, challenge)
             }
         }

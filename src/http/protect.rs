@@ -1,10 +1,10 @@
-//! What every request passes and every response gets: who may ask and how often, a place in the budget of its class,
-//! a time limit (batches excepted), headers that keep a browser safe, one log line, and a panic told as an internal
-//! error.
+//! Middleware for every request: authentication, rate limits, concurrency limits, timeouts (except
+//! for batches), CORS, security headers, the access log and panic handling.
 //!
-//! What is rendered is made on a thread of its own, one answer or a few at a time, so that no look-up waits for it.
+//! Searches and rendered responses are made on blocking threads, as many at a time as there are CPU
+//! permits, so that no look-up waits for them.
 //!
-//! One layer for all of it: each layer of a router costs every request a box.
+//! It is one layer, because each layer of a router costs every request an allocation.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,11 +28,11 @@ use super::problem::{Fault, Problem};
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::server::Connection;
 
-/// Pages run no script that is not ours, and nobody frames them.
+/// Pages run only scripts of this service, and other sites cannot frame them.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
      script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What every answer has, those that are made outside the router among them.
+/// The headers of every response, including those that are made outside the router.
 pub(super) const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -51,7 +51,7 @@ pub(super) const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// At most so many are added to an answer's own.
+/// Maximum number of headers that are added to those of the handler.
 const HEADERS_MORE: usize = 12;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
@@ -65,23 +65,23 @@ const SHOWN: HeaderValue = HeaderValue::from_static(
      ratelimit, ratelimit-policy, x-request-id",
 );
 const ORIGIN: HeaderValue = HeaderValue::from_static("origin");
-/// A day; browsers keep it for less.
+/// One day, in seconds. Browsers cap it at less.
 const ASKED_AGAIN_AFTER: HeaderValue = HeaderValue::from_static("86400");
 
-/// For a browser, which asks who looks at the page.
+/// The challenge for browsers, which then prompt for a password.
 const PASSWORD: HeaderValue =
     HeaderValue::from_static("Basic realm=\"catchment\", charset=\"UTF-8\"");
 
-/// How a group of routes is treated.
+/// The policy for a group of routes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
-    /// Pages elsewhere may read what it answers, without credentials.
+    /// Whether pages of other origins may read the responses, without credentials.
     is_shared: bool,
 }
 
-/// Look-ups, areas, tiles, batches.
+/// Look-ups, areas, tiles and batches.
 pub(super) const API: Manner = Manner { is_shared: true };
-/// What people look at, and the operator.
+/// Pages, health checks and the admin listener.
 pub(super) const PAGES: Manner = Manner { is_shared: false };
 
 /// The layer around a group of routes.
@@ -111,7 +111,7 @@ impl<S> Layer<S> for Guard {
     }
 }
 
-/// A route behind the guard.
+/// A service that is wrapped in the middleware.
 #[derive(Clone)]
 pub(super) struct Guarded<S> {
     inner: S,
@@ -161,7 +161,7 @@ where
                 }
                 let limit = class.is_timed().then(|| gate.answer_within());
                 if class != Class::LookUp {
-                    // A batch has places and log lines of its own.
+                    // Batches have limits and log lines of their own.
                     request.extensions_mut().insert(pass.client);
                     request.extensions_mut().insert(line.id.clone());
                 }
@@ -193,7 +193,7 @@ where
                         response = sent_in_turn(response, &unsent, client, connection.as_ref())
                             .unwrap_or_else(|refusal| gate.refuse(refusal).into_response());
                     }
-                    // Once, not each time that it is full.
+                    // Reserve once, instead of growing several times.
                     response.headers_mut().reserve(HEADERS_MORE);
                     told(&mut response, quota.as_ref());
                     if is_keyed {
@@ -217,7 +217,7 @@ where
     }
 }
 
-/// The answer, when it is this request's turn.
+/// Returns the response, after waiting for a CPU permit if the request needs one.
 async fn answered<F>(admission: Admission, gate: Arc<Gate>, answer: Caught<F>) -> Response
 where
     F: Future<Output = Result<Response, Infallible>> + Send + 'static,
@@ -240,9 +240,10 @@ where
     }
 }
 
-/// The answer, made away from the threads on which look-ups are answered: a task that takes half a millisecond there,
-/// and wakes the next of its kind, is run before hundreds of others. It is made to its end and holds its turn
-/// until then, also when nobody waits for it any more.
+/// Returns the response, made on a blocking thread. On the threads that answer look-ups, a task
+/// that takes half a millisecond and then wakes the next of its kind would run before hundreds of
+/// look-ups. Rendering runs to completion and keeps its CPU permit until then, even if the client
+/// has disconnected.
 async fn answered_aside<F>(turn: Turn, answer: Caught<F>) -> Response
 where
     F: Future<Output = Result<Response, Infallible>> + Send + 'static,
@@ -254,14 +255,14 @@ where
         response
     };
     let made = tokio::task::spawn_blocking(make).await;
-    // A panic of the handler is caught; what is left is a runtime that stops.
-    made.unwrap_or_else(|_| Problem::internal("making an answer was cancelled").into_response())
+    // A panic of the handler is caught. What remains is a runtime that shuts down.
+    made.unwrap_or_else(|_| Problem::internal("rendering was cancelled").into_response())
 }
 
-/// The answer, that keeps its turn while it is written and the client takes it.
+/// Returns the response, which holds its CPU permit while it is written and the client reads it.
 ///
 /// # Errors
-/// Where too much waits to be sent, to this client or to all.
+/// If too many response bytes are unsent, for this client or in total.
 fn sent_in_turn(
     mut response: Response,
     unsent: &Unsent,
@@ -294,14 +295,14 @@ fn connection(request: &Request) -> Option<&Connection> {
     request.extensions().get::<Connection>()
 }
 
-/// Adds what its client may still ask.
+/// Adds the `RateLimit` headers.
 fn told(response: &mut Response, quota: Option<&Quota>) {
     if let Some(quota) = quota {
         response.headers_mut().extend(quota.headers());
     }
 }
 
-/// What needs a key is kept by nobody's cache but the asker's (RFC 9111, 3.5).
+/// Lets only the client's own cache store a response that requires a key (RFC 9111, section 3.5).
 fn keep_private(response: &mut Response) {
     let headers = response.headers_mut();
     let kept = headers.get(header::CACHE_CONTROL);
@@ -312,8 +313,8 @@ fn keep_private(response: &mut Response) {
     }
 }
 
-/// The answer to a request that was not let in. What it sends is read for a while, so that its client
-/// comes to read why.
+/// Returns the response to a request that is not admitted. The rest of its body is read for a
+/// limited time, so that the client goes on to read the response.
 fn refused(stop: Stop, request: Request) -> Response {
     let is_busy = stop.problem.is_busy();
     let mut body = request.into_body();
@@ -327,15 +328,15 @@ fn refused(stop: Stop, request: Request) -> Response {
     response
 }
 
-/// Which pages elsewhere may read an answer.
+/// Which origins may read a response, and whether they may send an API key.
 enum Sharing {
-    /// Any, without credentials.
+    /// Any origin may read it, without credentials.
     Any,
-    /// Any, and this one may show a key.
+    /// Any origin may read it, and this one may send an API key.
     AnyAndKey,
-    /// This one alone: what it asks needs a key.
+    /// Only this origin may read it: the route requires an API key.
     One(HeaderValue),
-    /// None.
+    /// No other origin may read it.
     Nobody,
 }
 
@@ -351,7 +352,7 @@ impl Sharing {
     }
 }
 
-/// Says who may read the answer.
+/// Adds the CORS headers.
 fn share(response: &mut Response, sharing: Option<&Sharing>) {
     let headers = response.headers_mut();
     let allowed = match sharing {
@@ -370,7 +371,7 @@ fn share(response: &mut Response, sharing: Option<&Sharing>) {
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, SHOWN);
 }
 
-/// What a browser is told that asks before it asks.
+/// Returns the response to a CORS preflight request.
 fn preflight(sharing: &Sharing) -> Response {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
@@ -385,8 +386,8 @@ fn preflight(sharing: &Sharing) -> Response {
     response
 }
 
-/// The log line of a request: the route's template, never the address, which may hold a patient's
-/// postcode.
+/// The access log entry of a request: the template of its route and never its URL, which may
+/// contain a patient's postcode.
 struct Line {
     started: Instant,
     id: RequestId,
@@ -428,14 +429,14 @@ impl Line {
     }
 }
 
-/// Of 64 bits: a log in JSON has larger numbers as text.
+/// Returns microseconds as 64 bits: JSON logs write larger integers as strings.
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 pin_project_lite::pin_project! {
-    /// An answer whose panic is an internal error. The payload is not looked at: it may quote what was
-    /// asked.
+    /// A response whose panic becomes an internal error. The payload is not inspected, because it
+    /// may contain request data.
     struct Caught<F> {
         #[pin]
         answer: F,
@@ -447,7 +448,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Caught<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
         let answer = self.project().answer;
-        // It is not polled again.
+        // The future is not polled again.
         match catch_unwind(AssertUnwindSafe(|| answer.poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(Ok(response))) => Poll::Ready(response),
@@ -459,7 +460,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Caught<F> {
     }
 }
 
-/// A method can be any word a client likes.
+/// Returns the method as a label. Clients may send any token as a method.
 fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,4 +1,5 @@
-//! Parts of a body (RFC 9110, 14): one range of bytes at a time; who asks for several gets the whole.
+//! Range requests (RFC 9110, section 14): one byte range at a time. A request for several gets the
+//! whole body.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,20 +11,20 @@ use super::problem::Problem;
 
 const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 
-/// What of a body is asked for.
+/// The part of a body that is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Whole,
-    /// From a byte to another one, both included; they are there.
+    /// From one byte to another, both included and within the body.
     Bytes(usize, usize),
-    /// Nothing of what is asked for is there.
+    /// No byte of the range is within the body.
     Outside,
 }
 
-/// The body that a strong tag stands for, or the part of it that is asked for: 200, 206, 304.
+/// Returns the body with a strong tag, or the range of it that is requested: 200, 206 or 304.
 ///
 /// # Errors
-/// 416 where the part is not there.
+/// 416 if no byte of the range is within the body.
 pub(super) fn response(
     method: &Method,
     headers: &HeaderMap,
@@ -49,7 +50,7 @@ pub(super) fn response(
     };
     response.extensions_mut().insert(SharedBody);
     let given = response.headers_mut();
-    // Bytes name their own type.
+    // axum sets a type for bytes; `common` has the right one.
     given.remove(header::CONTENT_TYPE);
     given.insert(header::ACCEPT_RANGES, BYTES);
     given.insert(
@@ -60,8 +61,9 @@ pub(super) fn response(
     Ok(response)
 }
 
-/// Parts are for GET, and of the version that the client has the others of (13.1.5): we tell no date, so that no
-/// date is that version's.
+/// Returns whether a range may be sent: only for GET, and only of the version that the client has
+/// other parts of (`If-Range`, section 13.1.5). Responses have no date, so a date in `If-Range`
+/// never matches.
 fn is_wanted_in_parts(method: &Method, headers: &HeaderMap, tag: &str) -> bool {
     let is_same = |value: &HeaderValue| value.as_bytes() == tag.as_bytes();
     method == Method::GET && headers.get(header::IF_RANGE).is_none_or(is_same)
@@ -77,7 +79,8 @@ fn part(headers: &HeaderMap, length: usize) -> Part {
         .map_or(Part::Whole, |text| parsed(text, length))
 }
 
-/// What is not well-formed, of another unit or of several parts may be passed over (14.2).
+/// Parses a range. If it is malformed, in another unit or one of several, it may be ignored
+/// (section 14.2).
 fn parsed(text: &str, length: usize) -> Part {
     let Some((unit, range)) = text.split_once('=') else {
         return Part::Whole;
@@ -85,7 +88,7 @@ fn parsed(text: &str, length: usize) -> Part {
     let Some((first, last)) = range.trim().split_once('-') else {
         return Part::Whole;
     };
-    // More digits than any number has are beyond every end.
+    // A number with too many digits is beyond the end.
     let number = |digits: &str| digits.parse().unwrap_or(usize::MAX);
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if !unit.trim().eq_ignore_ascii_case("bytes") || !is_number(first) || !is_number(last) {
@@ -114,7 +117,7 @@ mod tests {
         let check = |text: &str, expected: Part| {
             assert_eq!(parsed(text, 10_000), expected, "{text}");
         };
-        // Its own examples (14.1.2).
+        // The examples of the RFC (section 14.1.2).
         check("bytes=0-499", Part::Bytes(0, 499));
         check("bytes=500-999", Part::Bytes(500, 999));
         check("bytes=-500", Part::Bytes(9_500, 9_999));

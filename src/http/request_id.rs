@@ -1,37 +1,38 @@
-//! The id of a request: in its answer and in every log line about it, so that the two are found again
-//! together without a word of what was asked.
+//! Request ids: in the response and in every log line about a request, so that the two can be
+//! matched without logging request data.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Where it stands in an answer, and in what a proxy of ours passes on.
+/// The header of the request id, in responses and in requests from trusted proxies.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Hexadecimal digits and hyphens, as nginx's `$request_id` and a UUID are. No other letters, so that
-/// it holds hardly a word where a proxy passes on what its client wrote; a number it could hold, and so
-/// the proxy had better make it.
+/// A request id: hexadecimal digits and hyphens, like nginx's `$request_id` and UUIDs. Other
+/// letters are not allowed, so that an id that a proxy passes on from its client contains
+/// hardly any words. It could still contain a number, so the proxy should generate the id itself.
 #[derive(Clone)]
 pub(super) struct RequestId(HeaderValue);
 
-/// The digits and hyphens that a proxy's may have.
+/// The length of an id from a proxy, in digits and hyphens.
 const LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
 
-/// Where this process begins to count; another one begins elsewhere.
+/// A random start for the counter, which differs between processes.
 static FIRST: LazyLock<u64> =
-    LazyLock::new(|| getrandom::u64().expect("the machine gives random numbers"));
+    LazyLock::new(|| getrandom::u64().expect("the system has random numbers"));
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 impl RequestId {
-    /// One of our own: sixteen digits, never twice in a process, hardly ever in two.
+    /// Generates an id of 16 digits: unique within the process, and almost certainly among
+    /// processes.
     pub(super) fn new() -> RequestId {
         let number = FIRST.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed));
         let id = format!("{:016x}", scattered(number));
         RequestId(HeaderValue::try_from(id).expect("digits"))
     }
 
-    /// The one that a proxy of ours gave, if it is well-formed and alone.
+    /// Returns the id from a trusted proxy, if there is exactly one and it is well-formed.
     pub(super) fn of_proxy(headers: &HeaderMap) -> Option<RequestId> {
         let mut given = headers.get_all(X_REQUEST_ID).iter();
         let id = given.next().filter(|id| is_well_formed(id.as_bytes()))?;
@@ -53,7 +54,8 @@ fn is_well_formed(id: &[u8]) -> bool {
     LENGTH.contains(&id.len()) && digits + hyphens == id.len() && digits >= *LENGTH.start()
 }
 
-/// The finisher of SplitMix64, a bijection: neighbours look nothing alike.
+/// The finalizer of SplitMix64. It is a bijection, and the ids of consecutive numbers look
+/// unrelated.
 fn scattered(number: u64) -> u64 {
     let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

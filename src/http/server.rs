@@ -1,10 +1,11 @@
-//! Listens, and stops gracefully. Our own loop because `axum::serve` has no time-outs: a connection
-//! that sends half a header would stay open for good, and stopping would wait for it for ever.
+//! The HTTP server: accept loop, timeouts and graceful shutdown. The accept loop is our own because
+//! `axum::serve` has no timeouts: a connection that sends half a header would stay open for ever
+//! and block the shutdown.
 //!
-//! A connection says what it is at ([`connection`]); one task looks at all of them and closes those
-//! whose time is over ([`open`]), so that a request sets no timer. When there are as many as may be,
-//! one on which nothing is asked makes room, or else one whose answer is read slowly: whoever opens connections to hold them up holds up
-//! nobody.
+//! Each connection records its phase ([`connection`]). A single task checks all connections and
+//! closes those that are overdue ([`registry`]), so that requests set no timers. At the connection
+//! limit, an idle connection is closed to admit the next one, or else one whose client reads
+//! slowly, so that clients cannot keep others out by holding connections open.
 
 mod connection;
 mod host;
@@ -37,34 +38,36 @@ pub use self::listener::Listener;
 use self::open::Open;
 pub(super) use self::unrouted::counts as unrouted_counts;
 
-/// How long and how much the service puts up with.
+/// Timeouts and limits of the server.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// The first byte and the whole header have arrived by then, or the connection is closed.
+    /// Time for the first byte and the whole header of a request to arrive. The connection is then
+    /// closed.
     pub header_within: Duration,
-    /// A request has been read and answered by then; lists have limits of their own.
+    /// Time to read a request and to answer it. Batches have timeouts of their own.
     pub answer_within: Duration,
-    /// An answer that stands still for so long is given up: fewer than 1,000 bytes a second.
+    /// How long a client may read less than 1,000 bytes/s of a response before its connection is
+    /// closed.
     pub write_within: Duration,
-    /// A connection may wait for so long between two requests.
+    /// Maximum idle time between two requests on a connection.
     pub idle_within: Duration,
-    /// For this long after the signal to stop, new connections are accepted and answered: whoever sends
-    /// requests here learns from `/health/ready` to send them elsewhere.
+    /// Time after the shutdown signal during which new connections are still accepted and served,
+    /// so that load balancers see `/health/ready` fail and send requests to other replicas.
     pub shutdown_delay: Duration,
-    /// Requests under way may finish for this long after the signal to stop, `shutdown_delay` included.
+    /// Time after the shutdown signal for requests in flight to finish, including `shutdown_delay`.
     pub drain_within: Duration,
-    /// Connections at a time. Where there are as many, one on which nothing is asked makes room.
+    /// Maximum number of open connections. At the limit, an idle one is closed.
     pub connections: usize,
-    /// Look-ups at a time, and as many that wait for their turn to search, and for an answer that is rendered;
-    /// others are told to come again.
+    /// Maximum number of concurrent look-ups, of searches that wait for a CPU permit, and of
+    /// rendered responses that wait for one. Further requests get 503 with `Retry-After`.
     pub requests: usize,
-    /// Of the requests that wait, and of those with a body, so many may be one client's.
+    /// Maximum number of waiting requests, and of requests with a body, of one client.
     pub requests_per_client: usize,
-    /// Requests with a body at a time. Where there are as many, one whose body is slow makes room.
+    /// Maximum number of concurrent requests with a body. At the limit, a slow upload is evicted.
     pub bodies: usize,
-    /// Requests at a time that wait for the answers of a batch, by ticket.
+    /// Maximum number of requests that wait to download a batch by ticket.
     pub waiting: usize,
-    /// Those of one client.
+    /// The same for one client.
     pub waiting_per_client: usize,
 }
 
@@ -87,40 +90,40 @@ impl Default for Limits {
     }
 }
 
-/// The request line and the headers together.
+/// Maximum size of the request line and the headers together.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// Out of file descriptors, say: the next try may work.
+/// Delay after a failed accept, which may succeed later, for example when out of file descriptors.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
-/// And it is logged so often at most.
+/// Minimum time between two log lines about failed accepts.
 const ACCEPT_FAULTS_EVERY: Duration = Duration::from_secs(10);
 
-/// How long after the end of `shutdown_delay` an idle connection is still read from: a request that its client
-/// has sent already may be on its way.
+/// How long idle connections are still read after `shutdown_delay`: a request may be on its way.
 const IDLE_GRACE: Duration = Duration::from_millis(500);
-/// How often idle connections are looked at then.
+/// How often idle connections are checked during that time.
 const IDLE_CHECK: Duration = Duration::from_millis(50);
 
-/// How long connections that have begun already are waited for before the listener closes, which resets those that
-/// are left: longer than a round trip.
+/// How long to wait for connections that are already being opened before the listener closes, which
+/// resets those that remain. Longer than a round trip.
 const BACKLOG_WITHIN: Duration = Duration::from_millis(100);
-/// And how long at most, where more keep coming.
+/// Maximum duration of this wait while connections keep arriving.
 const BACKLOG_MAX: Duration = Duration::from_secs(1);
 
-/// How long, and how much, a client that was answered may go on sending: closing a connection on unread bytes
-/// resets it, and the client might lose the answer.
+/// How long, and how many bytes, a client may go on sending after its response. Closing a
+/// connection with unread bytes resets it, and the client could lose the response.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 << 20;
 
-/// Serves until `stop` is done, then stops without losing a request:
+/// Serves connections until `stop` completes, and then shuts down without losing a request:
 ///
-/// 1. `/health/ready` says 503 at once. For `shutdown_delay`, everything else goes on, but that answers say
-///    `Connection: close`.
-/// 2. The listener closes. Idle connections are closed after a short grace, requests under way are answered.
-/// 3. `drain_within` after the signal, what is left is cut off.
+/// 1. `/health/ready` returns 503 at once. For `shutdown_delay`, everything else is served as
+///    before, with `Connection: close`.
+/// 2. The listener closes. Idle connections are closed after a short grace period, and requests in
+///    flight are answered.
+/// 3. `shutdown_grace` after the signal, the remaining connections are closed.
 ///
 /// # Errors
-/// None as yet: a listener that cannot accept is tried again.
+/// None at present: a failed accept is retried.
 pub async fn serve<L: Listener>(
     listener: L,
     router: Router,
@@ -149,7 +152,7 @@ pub async fn serve<L: Listener>(
     let delay = server.limits.shutdown_delay;
     let drain = match server.limits.drain_within {
         drain if drain > delay => drain,
-        // No time is left for requests under way, but some for closing without resets.
+        // No time is left for requests in flight, but some for closing connections without resets.
         _ => delay + BACKLOG_MAX + IDLE_GRACE * 2,
     };
     let mut delay = pin!(tokio::time::sleep(delay));
@@ -176,7 +179,7 @@ pub async fn serve<L: Listener>(
     drop(sweeping);
     match has_finished {
         true => tracing::info!("stopped"),
-        false => tracing::warn!("stopped with requests under way"),
+        false => tracing::warn!("stopped with requests in flight"),
     }
     Ok(())
 }
@@ -190,7 +193,7 @@ async fn sweep(open: Arc<Open>, limits: Limits) {
     }
 }
 
-/// A task that ends when this is dropped.
+/// A task that is aborted when this is dropped.
 struct Aborted(tokio::task::JoinHandle<()>);
 
 impl Drop for Aborted {
@@ -199,14 +202,14 @@ impl Drop for Aborted {
     }
 }
 
-/// What a connection needs.
+/// The state that all connections share.
 struct Server {
     open: Arc<Open>,
     router: Router,
     limits: Limits,
 }
 
-/// How accepting goes.
+/// Handles accepted connections and failed accepts.
 #[derive(Default)]
 struct Accepting {
     told: Option<Instant>,
@@ -225,10 +228,10 @@ impl Accepting {
                     .is_none_or(|told| told.elapsed() >= ACCEPT_FAULTS_EVERY);
                 if is_news {
                     let error = error.to_string();
-                    tracing::warn!(error, "a connection could not be accepted");
+                    tracing::warn!(error, "accepting a connection failed");
                     self.told = Some(Instant::now());
                 }
-                // It may be for want of file descriptors.
+                // The process may be out of file descriptors.
                 server.open.give_up_an_idle_one();
                 tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
             }
@@ -237,7 +240,7 @@ impl Accepting {
 }
 
 impl Server {
-    /// Serves a connection, if there is a place for it.
+    /// Serves a connection, or rejects it at the connection limit.
     fn take<S>(&self, stream: S, peer: Option<IpAddr>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -258,7 +261,7 @@ impl Server {
         let mut http = http1::Builder::new();
         http.max_buf_size(HEAD_BYTES_MAX);
         let mut served = http.serve_connection(TokioIo::new(watched), requests);
-        // Dropped by a panic too.
+        // Also dropped if the task panics.
         let open = Held {
             open: Arc::clone(&self.open),
             number,
@@ -269,13 +272,13 @@ impl Server {
             loop {
                 tokio::select! {
                     biased;
-                    // A client that breaks off is no news.
+                    // A client that disconnects is not an error.
                     _ = &mut served => break,
                     told = connection.told() => match told {
                         Told::HangUp => return,
                         Told::Close => closes = true,
                     },
-                    // hyper looks for input again, which may have ended for `Watched`.
+                    // hyper polls for input again, which may have ended for `TrackedStream`.
                     () = tokio::time::sleep(IDLE_CHECK), if closes => {}
                 }
             }
@@ -288,7 +291,7 @@ impl Server {
     }
 }
 
-/// A place among the open connections.
+/// An entry in the connection registry, removed when this is dropped.
 struct Held {
     open: Arc<Open>,
     number: u64,
@@ -300,7 +303,8 @@ impl Drop for Held {
     }
 }
 
-/// Closes a connection on which the last answer was sent: reads what is still sent, for a while.
+/// Closes a connection after its last response: reads what the client still sends, for a limited
+/// time.
 async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let rest = async {
         stream.shutdown().await?;
@@ -314,13 +318,13 @@ async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
             left -= length;
         }
     };
-    // A client that breaks off is no news, and the time ends in any case.
+    // Errors are ignored: the client may disconnect, and the timeout ends the wait in any case.
     let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 async fn refuse(mut stream: impl AsyncWrite + Unpin) {
-    // It is a kindness, and a new connection has room for so little: whoever is told in vain is not
-    // waited for.
+    // Best effort: the send buffer of a new connection has room for the response, and a client that
+    // does not read it is not waited for.
     let told = async {
         stream.write_all(&unrouted::no_place()).await?;
         stream.shutdown().await
@@ -328,7 +332,7 @@ async fn refuse(mut stream: impl AsyncWrite + Unpin) {
     let _ = tokio::time::timeout(Duration::from_secs(1), told).await;
 }
 
-/// Takes the requests of a connection to the router.
+/// Passes the requests of a connection to the router.
 struct Requests {
     router: Router,
     connection: Connection,
@@ -368,7 +372,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// Where an answer comes from.
+    /// The source of a response.
     #[project = Projected]
     enum Source {
         Router { #[pin] future: RouteFuture<Infallible> },
@@ -381,7 +385,7 @@ impl Future for Answering {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let polled_until_done = "it is polled until it is done";
+        let polled_until_done = "not polled after completion";
         let mut response = match this.source.project() {
             Projected::Router { future } => match ready!(future.poll(context)) {
                 Ok(response) => response,

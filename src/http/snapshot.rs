@@ -1,4 +1,4 @@
-//! The dataset and the day that a request is about.
+//! The dataset and the as-of date of a request.
 
 use std::sync::Arc;
 
@@ -14,30 +14,30 @@ use crate::question::Fields;
 use crate::releases::Releases;
 use crate::tiles::TileCache;
 
-/// The dataset and the day of a request; as an extractor, of one whose query may hold `as_of` and
-/// `dataset` alone.
+/// The dataset and the as-of date of a request. As an extractor, it rejects all query parameters
+/// except `as_of` and `dataset`.
 pub(super) struct Snapshot {
     releases: Arc<Releases>,
     version: Option<String>,
-    /// The day that is asked about; today where none is.
+    /// The as-of date; today by default.
     pub(super) as_of: Date,
-    /// The query to give to links that should stay with the same dataset and day.
+    /// The query for links that should keep the dataset and the date.
     pub(super) query: String,
 }
 
 impl Snapshot {
-    /// The dataset.
+    /// Returns the index of the dataset.
     pub(super) fn index(&self) -> &Index {
         chosen(&self.releases, self.version.as_deref())
-            .expect("it was there when the request began")
+            .expect("the version was loaded when the request began")
     }
 
-    /// What was made of the dataset's tiles.
+    /// Returns the tile cache of the dataset.
     pub(super) fn tiles(&self) -> &TileCache {
         self.releases.tiles(self.index())
     }
 
-    /// Of that version and day.
+    /// Returns a snapshot of this version on this date, if the version is loaded.
     pub(super) fn of_version(app: &App, version: &str, as_of: Date) -> Option<Snapshot> {
         let releases = app.releases();
         chosen(&releases, Some(version))?;
@@ -49,12 +49,12 @@ impl Snapshot {
         })
     }
 
-    /// The version of the dataset, where one was asked for.
+    /// Returns the version of the dataset, if the request names one.
     pub(super) fn version(&self) -> Option<&str> {
         self.version.as_deref()
     }
 
-    /// The versions that are loaded, the current one first.
+    /// Returns the loaded versions, the current one first.
     pub(super) fn loaded(&self) -> Vec<&str> {
         let indexes = self.releases.all().iter();
         indexes
@@ -72,7 +72,7 @@ impl FromRequestParts<App> for Snapshot {
 }
 
 impl Snapshot {
-    /// What the fields ask for, `as_of` and `dataset` among others.
+    /// Returns the snapshot that the parameters `as_of` and `dataset` select. Others are ignored.
     pub(super) fn of(app: &App, fields: &Fields) -> Result<Snapshot, Problem> {
         let releases = app.releases();
         let version = fields.get("dataset").map(str::to_string);
@@ -95,7 +95,7 @@ impl Snapshot {
     }
 }
 
-/// The dataset that the fields ask for.
+/// Returns the index of the dataset that the parameters select.
 pub(super) fn dataset<'r>(releases: &'r Releases, fields: &Fields) -> Result<&'r Index, Problem> {
     chosen(releases, fields.get("dataset")).ok_or_else(unknown_dataset)
 }
@@ -108,6 +108,6 @@ fn chosen<'r>(releases: &'r Releases, version: Option<&str>) -> Option<&'r Index
 }
 
 fn unknown_dataset() -> Problem {
-    let detail = "no dataset of that version is loaded; /api/v1/dataset lists those that are";
+    let detail = "this version of the dataset is not loaded; /api/v1/dataset lists those that are";
     Problem::unknown("unknown_dataset", detail)
 }

@@ -773,7 +773,7 @@ fn a_dataset_that_would_not_fit_in_memory_is_refused_before_it_is_read() {
         "{detail}"
     );
     assert!(detail.contains("MB of memory, and there are "), "{detail}");
-    running.wait_for("not reloaded: the old dataset stays");
+    running.wait_for("reload failed: the previous dataset stays in use");
     assert_eq!(version(running.address), "1");
     assert_eq!(metric(operator, "catchment_degraded"), "1");
     let start = run(Command::new(PROGRAM).args(["serve", "--check-config", "--data", &data]));
@@ -795,7 +795,7 @@ fn a_watched_dataset_that_was_refused_is_tried_again_without_a_new_manifest() {
     thread::sleep(Duration::from_millis(100));
     release(&folder, "2");
     fs::rename(folder.join("areas.csv"), &aside).expect("moved");
-    running.wait_for("not reloaded: the old dataset stays");
+    running.wait_for("reload failed: the previous dataset stays in use");
     assert_eq!(version(running.address), "1");
     fs::rename(&aside, folder.join("areas.csv")).expect("moved");
     running.wait_for("reloaded");

@@ -319,7 +319,7 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
             let detail = reply.json()["detail"].as_str().expect("text").to_string();
             assert!(detail.contains(fault), "`{fault}` is not in: {detail}");
         }
-        let line = running.wait_for("not reloaded: the old dataset stays");
+        let line = running.wait_for("reload failed: the previous dataset stays in use");
         assert!(line.contains("ERROR") && line.contains(fault), "{line}");
         refused += 1;
         assert_eq!(answering(address), "2026.0");

@@ -1,38 +1,40 @@
-//! Classes of requests. Each has a budget of its own, so that one class cannot use up the places of another; above
-//! all, nothing else takes a place of a look-up.
+//! Classes of requests. Each has its own concurrency limits, so that no class can use up the
+//! capacity of another. Above all, no other class uses the capacity of look-ups.
 
 use axum::http::{Method, Uri};
 
-/// What a request needs most of.
+/// The class of a request, by the resource that it needs most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum Class {
-    /// Nothing: whoever watches over the service is always answered.
+    /// None. Health checks are always answered.
     Health,
-    /// Microseconds of a processor.
+    /// Microseconds of CPU time.
     LookUp,
-    /// Up to a millisecond: what is near a place, completions, one practice.
+    /// Up to a millisecond of CPU time: nearest places, completions, a single practice.
     Search,
-    /// Milliseconds and more, or large answers: areas, maps, tiles, pages, documents, files.
+    /// Milliseconds of CPU time or more, or a large response: areas, maps, tiles, pages, documents,
+    /// files.
     Rendered,
-    /// A place among the batches; see `Batches`.
+    /// A batch, which has limits of its own: see `BatchLimits`.
     Batch,
-    /// Nothing but to wait for another request: the answers to a batch, by ticket.
+    /// Waiting for another request: the download of a batch by ticket.
     Waiting,
 }
 
 impl Class {
-    /// The class of a request. `route` is its route's template; a route that is not named here is rendered.
+    /// Returns the class of a request. `route` is the template of its route; a route that is not
+    /// listed here is [`RequestClass::Rendered`].
     pub(super) fn of(route: Option<&str>, method: &Method, uri: &Uri) -> Class {
         let Some(route) = route else {
             return Class::Rendered;
         };
         match route {
             "/health/live" | "/health/ready" => Class::Health,
-            // The operator's own, on a listener of its own.
+            // Only on the admin listener.
             "/metrics" | "/reload" => Class::LookUp,
             "/api/v1/locate" | "/api/v1/postcodes/{postcode}" => Class::LookUp,
             "/api/v1/postcodes" | "/api/v1/practices/{ods_code}" => Class::Search,
-            // Without a place it lists every practice.
+            // A request without a location lists every practice.
             "/api/v1/practices" if names_a_place(uri) => Class::Search,
             "/api/v1/batch" => Class::Batch,
             "/batch" if method == Method::POST => Class::Batch,
@@ -41,13 +43,14 @@ impl Class {
         }
     }
 
-    /// Whether a request has to be answered within the time limit of all requests; a batch has limits of its own.
+    /// Returns whether the request timeout applies. Batches have timeouts of their own.
     pub(in crate::http) fn is_timed(self) -> bool {
         !matches!(self, Class::Batch | Class::Waiting)
     }
 }
 
-/// Whether the query names a place, well-formed or not: the handler then lists nothing.
+/// Returns whether the query has a location, well-formed or not: the handler then does not list
+/// every practice.
 fn names_a_place(uri: &Uri) -> bool {
     let parameters = uri.query().unwrap_or_default().split('&');
     let mut names = parameters.filter_map(|it| it.split_once('=').map(|(name, _)| name));

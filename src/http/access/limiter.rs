@@ -1,9 +1,9 @@
-//! So many requests in so much time, for each of any number of clients, in memory of a fixed size.
+//! A rate limiter for any number of clients in a fixed amount of memory.
 //!
-//! The generic cell rate algorithm: for each client, the moment at which its allowance is whole again.
-//! A table of sets, each of a few clients; where a set is full, the client whose allowance is whole
-//! the soonest is forgotten. Whoever comes from very many addresses can thereby be let off, and can
-//! bring nobody else nearer to a limit.
+//! It implements the generic cell rate algorithm (GCRA): for each client, it stores the time at
+//! which the client's quota is full again. The table is set-associative: when a set is full, the
+//! entry whose quota is full soonest is evicted. A client with very many addresses can thereby
+//! evade its limit, but it cannot bring any other client nearer to a limit.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -11,35 +11,36 @@ use std::time::{Duration, Instant};
 
 use crate::rate::Rate;
 
-/// What a client has left.
+/// The remaining quota of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Left {
-    /// Requests that it may make at once.
+    /// Requests that the client may send at once.
     pub(super) requests: u32,
-    /// Until all of them are there again.
+    /// Time until the quota is full again.
     pub(super) whole_after: Duration,
 }
 
-/// Over the limit; one more may be made after this.
+/// The client has exceeded its limit. It may send one request after `retry_after`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Exceeded {
     pub(super) again_after: Duration,
     pub(super) whole_after: Duration,
 }
 
-/// 8,192 sets of eight clients: about a mebibyte.
+/// 8,192 sets of eight clients: about 1 MiB.
 const SETS: usize = 8_192;
 const WAYS: usize = 8;
 
-/// A client: its keyed digest, never its address.
+/// A client, stored as a keyed digest and never as its address.
 #[derive(Clone, Copy, Default)]
 struct Client {
     digest: u64,
-    /// Nanoseconds since the limiter's start.
+    /// When the quota is full again, in nanoseconds since the limiter was created; 0 in an empty
+    /// entry.
     whole_at_ns: u64,
 }
 
-/// Counts clients.
+/// A rate limiter that implements the generic cell rate algorithm.
 pub(super) struct Limiter {
     started: Instant,
     hasher: RandomState,
@@ -55,7 +56,7 @@ impl Limiter {
         }
     }
 
-    /// Counts a request of this client now.
+    /// Counts a request of a client at the present time.
     pub(super) fn count(&self, client: impl Hash, rate: Rate) -> Result<Left, Exceeded> {
         self.count_at(client, rate, self.started.elapsed())
     }
@@ -91,7 +92,7 @@ impl Limiter {
     }
 }
 
-/// The client whose allowance is whole the soonest.
+/// Returns the index of the client whose quota is full soonest.
 fn soonest(set: &[Client]) -> usize {
     let clients = set.iter().enumerate();
     let soonest = clients.min_by_key(|(_, client)| client.whole_at_ns);
@@ -119,10 +120,12 @@ mod tests {
             })
             .collect();
         assert_eq!(left, [3, 2, 1, 0]);
-        let exceeded = limiter.count_at("a", rate, at(1.0)).expect_err("too many");
+        let exceeded = limiter
+            .count_at("a", rate, at(1.0))
+            .expect_err("over the limit");
         assert_eq!(exceeded.again_after, at(0.25));
         assert_eq!(exceeded.whole_after, at(1.0));
-        // A refused one costs nothing, and another client has its own.
+        // A rejected request costs nothing, and another client has its own quota.
         assert_eq!(
             limiter
                 .count_at("b", rate, at(1.0))
@@ -151,7 +154,7 @@ mod tests {
         let rate = "50/s".parse().expect("a rate");
         let asked = (0..10_000).map(Duration::from_millis);
         let passed = asked.filter(|now| limiter.count_at(1, rate, *now).is_ok());
-        // Ten seconds of 50, and the 50 saved up before.
+        // Ten seconds at 50 a second, and the initial burst of 50.
         let passed = passed.count();
         assert!((549..=550).contains(&passed), "{passed}");
     }

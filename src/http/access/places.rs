@@ -1,41 +1,43 @@
-//! Places for a bounded number of requests at a time, shared fairly among clients.
+//! A semaphore that clients share fairly.
 //!
-//! A client has at most so many places. Where none is free, requests wait in a queue that is bounded in total and
-//! for each client, and served by clients in turn (round robin), so that a client with many requests delays its
-//! own. Where the queue is full, the client with the most waiting requests loses its latest to one with fewer.
+//! Each client has at most a fixed number of permits. When no permit is free, requests wait in a
+//! queue that is bounded in total and for each client. It is served round robin by client, so that
+//! a client with many requests delays only its own. When the queue is full, the client with the
+//! most waiting requests loses its latest one to a client with fewer.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Who a request is counted for: a keyed digest of an address or of a key's id.
+/// The client that a request is counted for: a keyed digest of an address or of the id of an API
+/// key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(in crate::http) struct ClientId(pub(super) u64);
 
-/// How many places there are, and how many requests may wait for one.
+/// The number of permits, and of requests that may wait for one.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) struct PlaceLimits {
-    /// Places.
+    /// Permits in total.
     pub(in crate::http) places: usize,
-    /// Places of one client.
+    /// Permits of one client.
     pub(in crate::http) places_per_client: usize,
-    /// Requests that wait.
+    /// Waiting requests in total.
     pub(in crate::http) queue: usize,
-    /// Requests of one client that wait.
+    /// Waiting requests of one client.
     pub(in crate::http) queue_per_client: usize,
 }
 
-/// Why a request got no place.
+/// Why a request got no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum Refusal {
-    /// Every place is taken, and so is the queue.
+    /// All permits are taken, and the queue is full.
     Full,
-    /// The client has as many requests under way and waiting as it may.
+    /// The client has as many running and waiting requests as it may have.
     ClientFull,
 }
 
-/// Places and the queue for them. A clone is the same ones.
+/// A semaphore with a fair queue. Clones share the permits and the queue.
 #[derive(Clone)]
 pub(in crate::http) struct Places(Arc<Shared>);
 
@@ -49,9 +51,9 @@ struct State {
     taken: usize,
     queued: usize,
     next_number: u64,
-    /// Clients that have a place or wait for one.
+    /// Clients that have a permit or wait for one.
     clients: HashMap<ClientId, Client>,
-    /// Clients that wait, the next to be served first.
+    /// Clients that wait; the next to be served is first.
     turn: VecDeque<ClientId>,
 }
 
@@ -74,22 +76,22 @@ impl Places {
         }))
     }
 
-    /// Places that are taken.
+    /// Returns the number of permits in use.
     pub(in crate::http) fn taken(&self) -> usize {
         self.0.state().taken
     }
 
-    /// Requests that wait for a place.
+    /// Returns the number of waiting requests.
     pub(in crate::http) fn queued(&self) -> usize {
         self.0.state().queued
     }
 
-    /// A place, or a place in the queue.
+    /// Acquires a permit, or joins the queue.
     pub(in crate::http) fn enter(&self, client: ClientId) -> Result<Entry, Refusal> {
         let mut state = self.0.state();
         let limits = &self.0.limits;
         let (taken, queued) = state.counts(client);
-        // Nobody who could be served is waiting while a place is free: see `Shared::grant`.
+        // While a permit is free, no request that may have it is waiting: see `grant_waiting`.
         if state.taken < limits.places && taken < limits.places_per_client {
             state.take(client);
             drop(state);
@@ -115,7 +117,7 @@ impl Places {
         state.queue(client, Queued { number, grant });
         drop(state);
         if let Some(displaced) = displaced {
-            // It may have gone meanwhile.
+            // The displaced request may have been dropped meanwhile.
             let _ = displaced.grant.send(Err(Refusal::Full));
         }
         Ok(Entry::Queued(QueueEntry {
@@ -126,7 +128,7 @@ impl Places {
         }))
     }
 
-    /// A place beyond the limit of all clients together, for a request in whose favour another is given up.
+    /// Acquires a permit beyond the total limit, for a request for which another one was evicted.
     pub(in crate::http) fn enter_beyond_limit(&self, client: ClientId) -> Place {
         self.0.state().take(client);
         Place::new(&self.0, client)
@@ -146,7 +148,7 @@ impl Shared {
         self.grant();
     }
 
-    /// Gives the free places to those that wait.
+    /// Grants the free permits to waiting requests.
     fn grant(self: &Arc<Shared>) {
         loop {
             let mut state = self.state();
@@ -158,14 +160,14 @@ impl Shared {
             };
             state.take(client);
             drop(state);
-            // Where the request has gone, the place is dropped and given to the next.
+            // If the request was dropped, so is the permit, which is then granted to the next.
             let _ = queued.grant.send(Ok(Place::new(self, client)));
         }
     }
 }
 
 impl State {
-    /// The places and the waiting requests of a client.
+    /// Returns the numbers of permits and of waiting requests of a client.
     fn counts(&self, client: ClientId) -> (usize, usize) {
         let client = self.clients.get(&client);
         client.map_or((0, 0), |it| (it.taken, it.queue.len()))
@@ -185,7 +187,7 @@ impl State {
         }
     }
 
-    /// Changes what a client has; a client without anything is forgotten.
+    /// Updates a client. A client that has no permits and no waiting requests is removed.
     fn change<T>(&mut self, client: ClientId, change: impl FnOnce(&mut Client) -> T) -> Option<T> {
         let known = self.clients.get_mut(&client)?;
         let changed = change(known);
@@ -195,7 +197,7 @@ impl State {
         Some(changed)
     }
 
-    /// Takes a request out of a client's queue.
+    /// Removes a request from a client's queue.
     fn unqueue(
         &mut self,
         client: ClientId,
@@ -213,7 +215,8 @@ impl State {
         Some(queued)
     }
 
-    /// The request that is served next, of the first client in turn that may have another place.
+    /// Removes the next request to be served: the first one of the next client that may have
+    /// another permit.
     fn next(&mut self, places_per_client: usize) -> Option<(ClientId, Queued)> {
         let may_have_another = |client: &ClientId| {
             let client = self.clients.get(client);
@@ -226,7 +229,8 @@ impl State {
         Some((client, queued))
     }
 
-    /// The latest request of the client with the most, where those are more than this.
+    /// Removes the latest request of the client with the most, if that client has more than
+    /// `more_than`.
     fn displace(&mut self, more_than: usize) -> Option<Queued> {
         let lengths = self.turn.iter().map(|it| (self.counts(*it).1, *it));
         let (length, client) = lengths.max_by_key(|(length, _)| *length)?;
@@ -237,17 +241,17 @@ impl State {
     }
 }
 
-/// What a request got.
+/// A permit, or a position in the queue.
 pub(in crate::http) enum Entry {
     Place(Place),
     Queued(QueueEntry),
 }
 
 impl Entry {
-    /// The place, when it is this request's turn.
+    /// Waits for the permit.
     ///
     /// # Errors
-    /// Where it was displaced from the queue.
+    /// If the request was displaced from the queue.
     pub(in crate::http) async fn place(self) -> Result<Place, Refusal> {
         match self {
             Entry::Place(place) => Ok(place),
@@ -256,7 +260,7 @@ impl Entry {
     }
 }
 
-/// A place in the queue, until it is dropped.
+/// A position in the queue, left when this is dropped.
 pub(in crate::http) struct QueueEntry {
     shared: Arc<Shared>,
     client: ClientId,
@@ -275,7 +279,7 @@ impl Drop for QueueEntry {
     }
 }
 
-/// A place, until it is dropped.
+/// A permit, released when this is dropped.
 pub(in crate::http) struct Place {
     shared: Arc<Shared>,
     client: ClientId,
@@ -317,12 +321,12 @@ mod tests {
         })
     }
 
-    /// A place that is free.
+    /// Acquires a free permit.
     #[track_caller]
     fn free(places: &Places, client: ClientId) -> Place {
         match places.enter(client) {
             Ok(Entry::Place(place)) => place,
-            Ok(Entry::Queued(_)) => panic!("it has to wait"),
+            Ok(Entry::Queued(_)) => panic!("no permit is free"),
             Err(refusal) => panic!("it is refused: {refusal:?}"),
         }
     }
@@ -331,7 +335,7 @@ mod tests {
     fn queued(places: &Places, client: ClientId) -> Entry {
         match places.enter(client) {
             Ok(Entry::Queued(entry)) => Entry::Queued(entry),
-            Ok(Entry::Place(_)) => panic!("a place is free"),
+            Ok(Entry::Place(_)) => panic!("a permit is free"),
             Err(refusal) => panic!("it is refused: {refusal:?}"),
         }
     }
@@ -340,7 +344,7 @@ mod tests {
         places.enter(client).err()
     }
 
-    /// Whether it was given a place, which stays taken.
+    /// Returns whether a permit was granted, which then stays taken.
     async fn is_served(entry: &mut Entry) -> bool {
         let Entry::Queued(entry) = entry else {
             return true;
@@ -376,7 +380,7 @@ mod tests {
         assert_eq!((places.taken(), places.queued()), (1, 4));
         drop(place);
         assert!(is_served(&mut of_a[0]).await);
-        // What it was given is never released; the next place is.
+        // The permit that was granted is never released; the test releases one.
         places.0.release(A);
         assert!(is_served(&mut of_b).await);
         assert!(!is_served(&mut of_a[1]).await);
@@ -411,7 +415,7 @@ mod tests {
         assert_eq!(places.queued(), 1);
         drop(place);
         assert!(is_served(&mut waits).await);
-        // Served, and gone before it was looked at.
+        // Granted, and dropped before it was polled.
         let unseen = queued(&places, B);
         places.0.release(C);
         assert_eq!(places.taken(), 1);
@@ -431,7 +435,7 @@ mod tests {
         for lost in of_a.drain(2..) {
             assert!(matches!(lost.place().await, Err(Refusal::Full)));
         }
-        // Two of each: nobody has more than C would have and one.
+        // A and B have two each: the first request of C displaces one, its second does not.
         let _of_c = queued(&places, C);
         assert_eq!(refusal(&places, C), Some(Refusal::Full));
     }

@@ -1,4 +1,4 @@
-//! Who asked: the other end of the connection, or whom a proxy of ours says.
+//! The client IP address: that of the connection, or the one that a trusted proxy reports.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -6,16 +6,16 @@ use std::str::FromStr;
 
 use axum::http::HeaderMap;
 
-/// Addresses with a common beginning, as `10.0.0.0/8`.
+/// A range of IP addresses with a common prefix, such as `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     first: IpAddr,
     prefix_bits: u8,
 }
 
-/// A text that is no network.
+/// The error for text that is not an IP network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a network is an address, or one with the bits that count: 10.0.0.0/8, 2001:db8::/32")]
+#[error("an IP network is an address, or a prefix such as 10.0.0.0/8 or 2001:db8::/32")]
 pub struct InvalidNetwork;
 
 impl Network {
@@ -61,34 +61,36 @@ impl fmt::Display for Network {
     }
 }
 
-/// Whether this is one of our proxies.
+/// Returns whether `address` is a trusted proxy.
 pub(super) fn is_ours(address: IpAddr, proxies: &[Network]) -> bool {
     proxies.iter().any(|network| network.holds(address))
 }
 
-/// Where a request comes from, as far as that can be known.
+/// The client address of a request, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Origin {
-    /// This address.
+    /// An IP address.
     Address(IpAddr),
-    /// A proxy of ours named something that is not an address, or nothing at all. All such requests are
-    /// counted as one client: a header that cannot be read must not exempt anybody.
+    /// A trusted proxy sent a hop that is not an address, or an empty header. All such requests are
+    /// counted as one client: an unreadable header must not exempt a client from limits.
     Unreadable,
-    /// A Unix socket.
+    /// A Unix socket, which has no address.
     Local,
 }
 
-/// The origin of a request: the right-most hop of `X-Forwarded-For` that is not a proxy of ours, where the
-/// connection comes from one of ours; the other end of the connection otherwise.
+/// Returns the client address of a request: the right-most hop of `X-Forwarded-For` that is not a
+/// trusted proxy if the connection is from a trusted proxy, and otherwise the address of the
+/// connection.
 ///
-/// Hops are read as bytes, from the right. Anybody can have written what is further left, so the first hop that is
-/// not an address (`unknown`, `_hidden`, a byte beyond ASCII) ends the search, and the origin is unreadable. Empty
-/// hops are passed over (RFC 9110, 5.6.1).
+/// Hops are read as bytes, from the right. Clients can write anything further to the left, so the
+/// first hop that is not an address (`unknown`, `_hidden`, a byte beyond ASCII) ends the search,
+/// and the address is unreadable. Empty hops are skipped (RFC 9110, section 5.6.1).
 pub(super) fn origin(peer: Option<IpAddr>, headers: &HeaderMap, proxies: &[Network]) -> Origin {
     let own = peer.map_or(Origin::Local, Origin::Address);
     let is_believed = match peer {
         Some(peer) => is_ours(peer, proxies),
-        // Whoever may open the socket is named by nobody else.
+        // A Unix socket has no address that could be listed as trusted. It is trusted if any proxy
+        // is.
         None => !proxies.is_empty(),
     };
     let mut lines = headers.get_all("x-forwarded-for").iter().rev().peekable();
@@ -110,7 +112,7 @@ pub(super) fn origin(peer: Option<IpAddr>, headers: &HeaderMap, proxies: &[Netwo
     origin
 }
 
-/// With or without a port.
+/// Parses an IP address with or without a port.
 fn address_of(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?;
     let with_port = || hop.parse().ok().map(|address: SocketAddr| address.ip());
@@ -119,7 +121,8 @@ fn address_of(hop: &[u8]) -> Option<IpAddr> {
     address.map(|address: IpAddr| address.to_canonical())
 }
 
-/// What is counted as one client: an address, or of IPv6 the /64 that a client has to itself.
+/// Returns what counts as one client: the address, or the /64 prefix of an IPv6 address, since one
+/// client usually has a whole /64.
 pub(super) fn counted(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -200,9 +203,9 @@ mod tests {
             ("[::ffff:198.51.100.7]:80", "198.51.100.7"),
             ("6.6.6.6,198.51.100.7", "198.51.100.7"),
             ("6.6.6.6\t,\t 198.51.100.7 \t", "198.51.100.7"),
-            // A hop of the client's own, whatever it is, is not looked at.
+            // A hop that the client sent itself is ignored, whatever it is.
             ("rubbish, 198.51.100.7", "198.51.100.7"),
-            // Empty hops are none.
+            // Empty hops are skipped.
             ("198.51.100.7, , ", "198.51.100.7"),
             (",,198.51.100.7,10.1.1.1,,", "198.51.100.7"),
         ] {

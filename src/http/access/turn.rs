@@ -1,12 +1,13 @@
-//! A request's turn to use a processor and to write its answer.
+//! A permit for a request to use a CPU while its response is rendered and written.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::places::{ClientId, Place, Places, Refusal};
 
-/// The turn of one request: held while its answer is made and written, released as soon as the client does not take
-/// more for the moment. An extension of the request; the handler of one that reads a body takes it when the body has
-/// come, and a handler that waits for something else releases it before.
+/// The CPU permit of one request: held while its response is rendered and written, and released as
+/// soon as the client stops reading. It is an extension of the request. A handler that reads a body
+/// acquires it when the body has arrived, and a handler that waits for something else releases it
+/// first.
 #[derive(Clone)]
 pub(in crate::http) struct Turn(Arc<State>);
 
@@ -29,24 +30,24 @@ impl Turn {
         self.0.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the turn.
+    /// Waits for the permit.
     ///
     /// # Errors
-    /// Where too many requests wait.
+    /// If too many requests wait.
     pub(in crate::http) async fn take(&self) -> Result<(), Refusal> {
         let place = self.0.places.enter(self.0.client)?.place().await?;
         self.hold(place);
         Ok(())
     }
 
-    /// Holds a place as this turn.
+    /// Stores a permit that was granted.
     pub(in crate::http) fn hold(&self, place: Place) {
         *self.place() = Some(place);
     }
 
-    /// Lets the next request have its turn.
+    /// Releases the permit to the next request.
     pub(in crate::http) fn release(&self) {
-        // The next one is woken outside the lock.
+        // The next request is woken outside the lock.
         let place = self.place().take();
         drop(place);
     }

@@ -1,17 +1,18 @@
-//! Bytes of answers that were made for one request and have not been sent: a client that reads slowly holds them in
-//! memory, so there is a limit for all clients and one for each.
+//! Counts response bytes that were rendered for one request and are not yet sent. A client that
+//! reads slowly keeps them in memory, so they are limited in total and for each client.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::places::{ClientId, Refusal};
 
-/// Bytes of all clients together. The answer that passes the limit is still sent, so that no answer is too large.
+/// Maximum for all clients together. The response that exceeds it is still sent, so that no
+/// response is too large to be sent.
 const BYTES_MAX: usize = 64 << 20;
-/// Bytes of one client.
+/// Maximum for one client.
 const BYTES_PER_CLIENT_MAX: usize = 16 << 20;
 
-/// The bytes that wait to be sent. A clone is the same ones.
+/// A counter of the bytes that wait to be sent. Clones share the counts.
 #[derive(Clone, Default)]
 pub(in crate::http) struct Unsent(Arc<Mutex<State>>);
 
@@ -26,7 +27,7 @@ impl Unsent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether another answer may be made for a client.
+    /// Checks that another response may be rendered for a client.
     pub(super) fn check(&self, client: ClientId) -> Result<(), Refusal> {
         let state = self.state();
         let of_client = state.clients.get(&client).copied().unwrap_or_default();
@@ -39,7 +40,7 @@ impl Unsent {
         }
     }
 
-    /// Counts an answer until it is sent, if another one may be made for the client.
+    /// Counts a response until it is sent, if another one may be rendered for the client.
     pub(in crate::http) fn add(
         &self,
         client: ClientId,
@@ -58,7 +59,7 @@ impl Unsent {
     }
 }
 
-/// An answer that is counted until this is dropped.
+/// A response that is counted until this is dropped.
 pub(in crate::http) struct UnsentAnswer {
     unsent: Unsent,
     client: ClientId,

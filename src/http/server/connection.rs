@@ -1,5 +1,5 @@
-//! A connection as its requests see it and as it is watched: what it is at, since when, and how much
-//! it has taken. Kept without a lock, for every request writes it.
+//! The state of a connection: its phase, since when it has been in it, and the bytes sent. It is
+//! nearly lock-free, because every request updates it.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -21,20 +21,20 @@ use super::IDLE_GRACE;
 use super::open::Open;
 use super::unrouted;
 
-/// What a connection is at.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Nothing has come yet.
+    /// Open, and nothing was received yet.
     Opened,
-    /// Some of a request's head has come.
+    /// Part of the head of a request was received.
     Head,
-    /// A request is read, answered or sent the answer to.
+    /// A request is being read or answered.
     Request,
     /// Between two requests.
     Idle,
 }
 
-/// A connection; every request has it among its extensions.
+/// A connection. It is an extension of each of its requests.
 #[derive(Clone)]
 pub(in crate::http) struct Connection(Arc<State>);
 
@@ -42,18 +42,18 @@ struct State {
     peer: Option<IpAddr>,
     open: Arc<Open>,
     phase: AtomicU8,
-    /// When the phase began, in the milliseconds of [`Open::now_ms`].
+    /// When the phase began, in the milliseconds of [`ConnectionRegistry::now_ms`].
     since_ms: AtomicU64,
-    /// Bytes that the other end was sent.
+    /// The bytes sent to the client.
     sent: AtomicU64,
-    /// The other end takes no more for now.
+    /// The last write blocked: the client is not reading.
     is_blocked: AtomicBool,
-    /// The request has limits of its own.
+    /// The request has timeouts of its own.
     minds_itself: AtomicBool,
     awaits_body: AtomicBool,
     is_hung_up: AtomicBool,
     told: Notify,
-    /// The turn of the answer that is written, where it has one.
+    /// The CPU permit of the response that is being written, if it has one.
     turn: Mutex<Option<Turn>>,
     has_turn: AtomicBool,
 }
@@ -76,47 +76,48 @@ impl Connection {
         }))
     }
 
-    /// Closes it, in the middle of an answer too: a body that ends in an error does as much, but only
-    /// where the client still reads.
+    /// Closes the connection at once, even in the middle of a response. A body that ends in an
+    /// error closes it too, but only if the client is still reading.
     pub(in crate::http) fn hang_up(&self) {
         self.0.is_hung_up.store(true, Ordering::Relaxed);
         self.0.told.notify_one();
     }
 
-    /// The request has time limits of its own, as lists have.
+    /// Exempts the request from the write timeout, because it has timeouts of its own, as batches
+    /// have.
     pub(in crate::http) fn minds_itself(&self) {
         self.0.minds_itself.store(true, Ordering::Relaxed);
     }
 
-    /// The address of the other end: a client's, or a proxy's.
+    /// Returns the address of the peer, which is a client or a proxy.
     pub(in crate::http) fn peer(&self) -> Option<IpAddr> {
         self.0.peer
     }
 
-    /// The service has been asked to stop.
+    /// Returns whether the server is shutting down.
     pub(in crate::http) fn is_stopping(&self) -> bool {
         self.0.open.is_stopping()
     }
 
-    /// Whether other connections found no place in this time.
+    /// Returns whether another connection was rejected at the connection limit within `period`.
     pub(in crate::http) fn others_were_refused_within(&self, time: Duration) -> bool {
         self.0.open.has_refused_within(time)
     }
 
-    /// A body is waited for, or has come.
+    /// Records whether the body of the request is still awaited.
     pub(in crate::http) fn awaits_body(&self, waits: bool) {
         self.0.awaits_body.store(waits, Ordering::Relaxed);
     }
 
-    /// The answer is written in this turn, which ends as soon as the other end takes no more for now: a slow client
-    /// keeps no other waiting.
+    /// Stores the CPU permit of the response that is being written. It is released when a write
+    /// blocks, so that a slow client does not delay other requests.
     pub(in crate::http) fn writes_in(&self, turn: Turn) {
         *self.0.turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
         self.0.has_turn.store(true, Ordering::Relaxed);
     }
 
     fn ends_turn(&self) {
-        // Most requests have none, and take no lock.
+        // Most requests have no permit here and take no lock.
         if self.0.has_turn.swap(false, Ordering::Relaxed) {
             let turn = self.0.turn.lock();
             let turn = turn.unwrap_or_else(PoisonError::into_inner).take();
@@ -126,12 +127,13 @@ impl Connection {
         }
     }
 
-    /// Ends the connection of some other request whose body has been waited for too long.
+    /// Closes the connection of another request whose body is slow to arrive. Returns whether there
+    /// was one.
     pub(in crate::http) fn make_room_for_a_body(&self) -> bool {
         self.0.open.give_up_a_slow_body()
     }
 
-    /// Done when it is to be closed.
+    /// Waits until the connection is to be closed.
     pub(super) async fn told(&self) -> Told {
         self.0.told.notified().await;
         match self.0.is_hung_up.load(Ordering::Relaxed) {
@@ -140,17 +142,18 @@ impl Connection {
         }
     }
 
-    /// Done when it is to be closed at once.
+    /// Waits until the connection is to be closed at once.
     pub(super) async fn hung_up(&self) {
         while self.told().await != Told::HangUp {}
     }
 
-    /// It is to be closed as soon as it is idle.
+    /// Closes the connection as soon as it is idle.
     pub(super) fn close(&self) {
         self.0.told.notify_one();
     }
 
-    /// The service is closing its connections, and nothing has been asked on this one for the whole grace.
+    /// Returns whether the server is closing connections and this one was idle for the whole grace
+    /// period.
     fn has_ended(&self) -> bool {
         let Some(closing_since_ms) = self.0.open.closing_since_ms() else {
             return false;
@@ -175,7 +178,7 @@ impl Connection {
         self.0.awaits_body.load(Ordering::Relaxed)
     }
 
-    /// How much it was sent, where it takes no more and nobody else minds.
+    /// Returns the bytes sent so far if the client is not reading and the write timeout applies.
     pub(super) fn blocked_at(&self) -> Option<u64> {
         let is_ours = !self.0.minds_itself.load(Ordering::Relaxed);
         let is_blocked = self.0.is_blocked.load(Ordering::Relaxed);
@@ -195,7 +198,7 @@ impl Connection {
 
     fn has_read(&self) {
         match self.at().0 {
-            // The first byte and the head have one limit between them.
+            // The first byte and the head share a timeout.
             Phase::Opened => self.0.phase.store(Phase::Head as u8, Ordering::Relaxed),
             Phase::Idle => self.enters(Phase::Head),
             Phase::Head | Phase::Request => {}
@@ -217,20 +220,20 @@ impl Connection {
     }
 }
 
-/// Why a connection's task is woken from outside.
+/// Why the task of a connection is woken by another task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
-    /// To be closed at once.
+    /// Close the connection at once.
     HangUp,
-    /// To be closed as soon as it is idle.
+    /// Close the connection as soon as it is idle.
     Close,
 }
 
-/// A request, until its answer has been handed over whole.
+/// A request in flight, until its whole response has been passed to hyper.
 pub(super) struct UnderWay(Connection);
 
 impl UnderWay {
-    /// The service has been asked to stop.
+    /// Returns whether the server is shutting down.
     pub(super) fn is_stopping(&self) -> bool {
         self.0.is_stopping()
     }
@@ -246,7 +249,7 @@ impl Drop for UnderWay {
 }
 
 pin_project! {
-    /// The body of an answer; its request is over when it is.
+    /// The body of a response. Its request is in flight until this is dropped.
     pub(super) struct Answer {
         #[pin]
         body: Body,
@@ -283,11 +286,11 @@ impl HttpBody for Answer {
     }
 }
 
-/// A stream that tells its connection what moves.
+/// A stream that records reads and writes in its connection.
 pub(super) struct Watched<S> {
     stream: S,
     connection: Connection,
-    /// What is sent in place of hyper's own answer, as far as it has not been sent.
+    /// The part of the replacement for hyper's own response that is not sent yet.
     instead: Option<Bytes>,
 }
 
@@ -300,21 +303,21 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
         }
     }
 
-    /// The stream, when hyper is done with it.
+    /// Returns the stream, once hyper is done with it.
     pub(super) fn into_stream(self) -> S {
         self.stream
     }
 
-    /// Whether these are hyper's own words, to which we have others.
+    /// Returns whether `bytes` are a response of hyper's own, which is replaced.
     fn is_hypers(&mut self, bytes: &[u8]) -> bool {
-        // It answers by itself where a head is no request's.
+        // hyper answers by itself if it cannot parse the head of a request.
         if self.instead.is_none() && self.connection.at().0 != Phase::Request {
             self.instead = unrouted::instead_of(bytes);
         }
         self.instead.is_some()
     }
 
-    /// Sends ours. Done when all of it is sent, and hyper is told that all of its own is.
+    /// Sends the replacement. Once all of it is sent, reports to hyper that all of `original` is.
     fn poll_ours(&mut self, context: &mut Context<'_>, theirs: &[u8]) -> Poll<io::Result<usize>> {
         while let Some(ours) = self.instead.as_mut().filter(|ours| !ours.is_empty()) {
             let sent = Pin::new(&mut self.stream).poll_write(context, ours);
@@ -342,7 +345,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             this.connection.has_read();
         }
         if read.is_pending() && this.connection.has_ended() {
-            // As if the client had ended it, which hyper takes for a reason to close without an answer.
+            // hyper takes this for a close by the client and closes the connection without a
+            // response.
             return Poll::Ready(Ok(()));
         }
         read

@@ -1,28 +1,29 @@
-//! The host that a request is for (RFC 9112, 3.2): proxies and caches on the way and this service have to agree
-//! about it, so that a request that leaves it open is refused.
+//! The `Host` of a request (RFC 9112, section 3.2). Proxies, caches and this service must agree on
+//! it, so a request that leaves it ambiguous is rejected.
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Request, Version, header};
 
 use super::super::problem::Problem;
 
-/// Checks `Host`, and replaces it by the authority of an absolute target, which has priority.
+/// Validates `Host`, and replaces it with the authority of an absolute-form target, which takes
+/// precedence.
 ///
 /// # Errors
-/// 400 where `Host` is there more than once, where it is no host, or where it is missing from HTTP/1.1.
+/// 400 if there are several `Host` headers, if `Host` is not valid, or if HTTP/1.1 has none.
 pub(super) fn settle<B>(request: &mut Request<B>) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => {
-            return Err(malformed("there should be one Host header, not several"));
+            return Err(malformed("there must be exactly one Host header"));
         }
         (Some(host), None) if !is_host(host) => {
             return Err(malformed(
-                "Host should be a host name or address, and perhaps a port",
+                "Host must be a host name or IP address, with an optional port",
             ));
         }
         (None, _) if request.version() == Version::HTTP_11 => {
-            return Err(malformed("HTTP/1.1 needs a Host header"));
+            return Err(malformed("HTTP/1.1 requires a Host header"));
         }
         _ => {}
     }
@@ -32,7 +33,7 @@ pub(super) fn settle<B>(request: &mut Request<B>) -> Result<(), Problem> {
             .rsplit_once('@')
             .map_or(authority, |(_, host)| host);
         let host = HeaderValue::from_str(host)
-            .map_err(|_| malformed("the target of the request should be an address"))?;
+            .map_err(|_| malformed("the request target is not a valid URL"))?;
         request.headers_mut().insert(header::HOST, host);
     }
     Ok(())
@@ -42,7 +43,8 @@ fn malformed(detail: &'static str) -> Problem {
     Problem::bad_request("malformed", detail)
 }
 
-/// `uri-host [":" port]`, or nothing where the target has no authority.
+/// Returns whether the value is `uri-host [":" port]`, or empty, as for a target without an
+/// authority.
 fn is_host(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
     bytes.is_empty() || (!bytes.contains(&b'@') && Authority::try_from(bytes).is_ok())
@@ -52,7 +54,7 @@ fn is_host(value: &HeaderValue) -> bool {
 mod tests {
     use super::*;
 
-    /// The host of a request that is let pass.
+    /// Returns the host of a request that is accepted.
     fn settled(version: Version, target: &str, hosts: &[&str]) -> Option<String> {
         let mut request = Request::builder().version(version).uri(target);
         for host in hosts {

@@ -1,4 +1,4 @@
-//! Where connections come from: an address, or a Unix socket for the operator.
+//! Listeners: TCP, or a Unix socket for the operator.
 
 use std::io;
 use std::net::IpAddr;
@@ -6,16 +6,16 @@ use std::net::IpAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Something that connections come in at.
+/// A socket that accepts connections.
 pub trait Listener: Send + 'static {
-    /// What they read from and write to.
+    /// The stream of a connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// From now on no connection is begun; those that have begun can still be accepted. Where the system cannot do
-    /// that, nothing changes.
+    /// Stops new connections from being opened. Those that are already being opened can still be
+    /// accepted. Does nothing if the system does not support it.
     fn refuse_new(&self) {}
 
-    /// The next one, and the address of its other end where it has one.
+    /// Accepts the next connection. Returns its stream, and the address of the peer if it has one.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
 }
 
@@ -24,28 +24,29 @@ impl Listener for TcpListener {
 
     async fn accept(&self) -> io::Result<(TcpStream, Option<IpAddr>)> {
         let (stream, peer) = TcpListener::accept(self).await?;
-        // Answers are small, and written in one piece. It may have been closed already.
+        // Responses are small and written at once. The connection may already be closed.
         let _ = stream.set_nodelay(true);
         Ok((stream, Some(peer.ip().to_canonical())))
     }
 
-    /// Drops packets that begin a connection. Their clients send them again, and are refused when the listener is
-    /// closed, where those that wait to be accepted would be reset, with the requests that they have sent.
+    /// Drops packets that open a connection. Clients retransmit them, and are refused once the
+    /// listener is closed. Otherwise, connections that wait to be accepted would be reset when it
+    /// closes, and the requests that they have sent would be lost.
     #[cfg(target_os = "linux")]
     fn refuse_new(&self) {
         use socket2::{SockFilter, SockRef};
         // A classic BPF program, which sees the TCP header first (linux/filter.h).
         let filter = [
-            // The flags.
+            // Load the flags.
             SockFilter::new(0x30, 0, 0, 13),
-            // SYN and ACK of them.
+            // Select SYN and ACK.
             SockFilter::new(0x54, 0, 0, 0x12),
-            // With SYN alone the packet is dropped, otherwise it is taken whole.
+            // Drop the packet if only SYN is set, and accept all of it otherwise.
             SockFilter::new(0x15, 0, 1, 0x02),
             SockFilter::new(0x06, 0, 0, 0),
             SockFilter::new(0x06, 0, 0, u32::MAX),
         ];
-        // Some sandboxes have no filters: then a connection may be reset at the last moment.
+        // Some sandboxes do not allow filters. A connection may then be reset at the last moment.
         let _ = SockRef::from(self).attach_filter(&filter);
     }
 }

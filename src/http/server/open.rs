@@ -1,5 +1,5 @@
-//! The connections that are open: counted, watched by one task instead of a timer each, and given up
-//! where others need their place.
+//! The registry of open connections. It counts them, closes overdue ones from a single task instead
+//! of a timer for each, and evicts some at the limits.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -12,45 +12,47 @@ use tokio::sync::Notify;
 use super::Limits;
 use super::connection::{Connection, Phase};
 
-/// A client that takes less than this is not reading an answer, but holding a connection.
+/// A client that reads less than this is not reading a response, but occupying a connection.
 const LEAST_BYTES_A_SECOND: u64 = 1_000;
 
-/// A body that has come by then was not slow.
+/// A body that arrives within this time is not slow.
 const SLOW_BODY_MS: u64 = 1_000;
 
-/// An answer that is taken without a pause as long as this is not read slowly.
+/// A client whose writes block for less than this is not a slow reader.
 const SLOW_READER_MS: u64 = 1_000;
 
-/// The connections that are looked at for one to give up.
+/// The maximum number of connections that are examined to evict one.
 const LOOKED_AT: usize = 4_096;
 
 const NEVER: u64 = u64::MAX;
 
-/// The connections that are open.
+/// The registry of open connections.
 pub(super) struct Open {
     started: Instant,
     is_stopping: AtomicBool,
-    /// When connections began to be closed, in the milliseconds of [`Open::now_ms`]; [`NEVER`] before.
+    /// When connections began to be closed, in the milliseconds of [`ConnectionRegistry::now_ms`];
+    /// [`NEVER`] before that.
     closing_since_ms: AtomicU64,
     closed: Notify,
     held: Mutex<Held>,
     given_up: AtomicU64,
-    /// When a connection found no place last, in the milliseconds of [`Open::now_ms`] and one; 0 for never.
+    /// When a connection was last rejected, in the milliseconds of [`ConnectionRegistry::now_ms`]
+    /// plus one; 0 for never.
     refused_ms: AtomicU64,
 }
 
 #[derive(Default)]
 struct Held {
-    /// By number, the oldest first.
+    /// By id, the oldest first.
     connections: BTreeMap<u64, Seen>,
     next: u64,
-    /// The one that was given up last: the next search goes on behind it.
+    /// The connection that was examined last. The next search continues after it.
     hand: u64,
 }
 
 struct Seen {
     connection: Connection,
-    /// When it was first seen to take nothing, and what it had been sent by then.
+    /// When a write was first seen blocked, and the bytes that had been sent by then.
     blocked: Option<(u64, u64)>,
 }
 
@@ -71,21 +73,21 @@ impl Open {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Milliseconds since the service began to listen.
+    /// Returns the milliseconds since the server started.
     pub(super) fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).expect("less than an age")
+        u64::try_from(self.started.elapsed().as_millis()).expect("uptime fits in 64 bits")
     }
 
     pub(super) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
-    /// There was no place for a connection.
+    /// Records that a connection was rejected at the connection limit.
     pub(super) fn has_refused(&self) {
         self.refused_ms.store(self.now_ms() + 1, Ordering::Relaxed);
     }
 
-    /// Whether there was no place for a connection in this time.
+    /// Returns whether a connection was rejected at the connection limit within `period`.
     pub(super) fn has_refused_within(&self, time: Duration) -> bool {
         let refused_ms = self.refused_ms.load(Ordering::Relaxed);
         let since_ms = u128::from((self.now_ms() + 1).saturating_sub(refused_ms));
@@ -96,7 +98,7 @@ impl Open {
         self.held().connections.len()
     }
 
-    /// Its number.
+    /// Adds a connection and returns its id.
     pub(super) fn add(&self, connection: Connection) -> u64 {
         let mut held = self.held();
         let number = held.next;
@@ -116,13 +118,14 @@ impl Open {
         }
     }
 
-    /// Gives up a connection on which nothing is asked; whether there was one.
+    /// Evicts a connection that has no request in flight. Returns whether there was one.
     pub(super) fn give_up_an_idle_one(&self) -> bool {
         self.give_up(|seen| seen.connection.at().0 != Phase::Request)
     }
 
-    /// Gives up a connection whose other end is slow to take its answer; whether there was one. Otherwise a client
-    /// that reads just fast enough on very many connections would keep all others out.
+    /// Evicts a connection whose client is slow to read its response. Returns whether there was
+    /// one. Otherwise, a client that reads just fast enough on very many connections would keep all
+    /// others out.
     pub(super) fn give_up_a_slow_reader(&self) -> bool {
         let now_ms = self.now_ms();
         self.give_up(|seen| {
@@ -131,7 +134,7 @@ impl Open {
         })
     }
 
-    /// Gives up a connection whose body is slow to come; whether there was one.
+    /// Evicts a connection whose request body is slow to arrive. Returns whether there was one.
     pub(super) fn give_up_a_slow_body(&self) -> bool {
         let now_ms = self.now_ms();
         self.give_up(|Seen { connection, .. }| {
@@ -141,7 +144,8 @@ impl Open {
         })
     }
 
-    /// The hand goes around, so that none is looked at twice before the others were once.
+    /// Evicts the next connection that is evictable. Each search continues where the last one ended
+    /// (as in the CLOCK algorithm), so that all connections are examined in turn.
     fn give_up(&self, may_go: impl Fn(&Seen) -> bool) -> bool {
         let mut held = self.held();
         let behind = (Bound::Excluded(held.hand), Bound::Unbounded);
@@ -163,7 +167,7 @@ impl Open {
         true
     }
 
-    /// Hangs up where a limit has passed.
+    /// Closes connections that have exceeded a timeout.
     pub(super) fn sweep(&self, limits: &Limits) {
         let now_ms = self.now_ms();
         for seen in self.held().connections.values_mut() {
@@ -173,19 +177,21 @@ impl Open {
         }
     }
 
-    /// How often to sweep: an eighth of the shortest limit, so that none is passed by much.
+    /// Returns how often to sweep: an eighth of the shortest timeout, so that none is exceeded by
+    /// much.
     pub(super) fn sweep_every(limits: &Limits) -> Duration {
         let shortest = limits.header_within.min(limits.idle_within);
         let shortest = shortest.min(limits.write_within);
         (shortest / 8).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
 
-    /// From now on the service is not ready, and every answer is the last one of its connection.
+    /// Begins the shutdown: the service is not ready, and each response is the last on its
+    /// connection.
     pub(super) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Closes every connection as soon as it is idle. There are to be no new ones.
+    /// Closes each connection as soon as it is idle. No connections may be added after this.
     pub(super) fn close(&self) {
         self.closing_since_ms
             .store(self.now_ms(), Ordering::Relaxed);
@@ -194,13 +200,14 @@ impl Open {
         }
     }
 
-    /// Since when connections are closed, in the milliseconds of [`Open::now_ms`].
+    /// Returns since when connections are being closed, in the milliseconds of
+    /// [`ConnectionRegistry::now_ms`].
     pub(super) fn closing_since_ms(&self) -> Option<u64> {
         let since_ms = self.closing_since_ms.load(Ordering::Relaxed);
         (since_ms != NEVER).then_some(since_ms)
     }
 
-    /// Done when all connections are closed.
+    /// Waits until all connections are closed.
     pub(super) async fn all_closed(&self) {
         loop {
             let closed = self.closed.notified();
@@ -217,7 +224,7 @@ impl Seen {
         let (phase, since_ms) = self.connection.at();
         let limit = match phase {
             Phase::Opened | Phase::Head => Some(limits.header_within),
-            // The handler's limit holds, and that of writing.
+            // The request timeout and the write timeout apply.
             Phase::Request => None,
             Phase::Idle => Some(limits.idle_within),
         };
@@ -225,7 +232,7 @@ impl Seen {
         limit.is_some_and(|limit| for_ms >= limit.as_millis()) || self.takes_nothing(now_ms, limits)
     }
 
-    /// Whether what it was sent since it was first seen blocked is too little.
+    /// Returns whether too few bytes were sent since a write was first seen blocked.
     fn takes_nothing(&mut self, now_ms: u64, limits: &Limits) -> bool {
         let Some(sent) = self.connection.blocked_at() else {
             self.blocked = None;

@@ -1,8 +1,8 @@
-//! Answers that no route makes: to what hyper cannot read, to a request without a valid `Host`, and to a
-//! connection that there is no place for. They look as all others do.
+//! Error responses that no route makes: to requests that hyper cannot parse, to requests without a
+//! valid `Host`, and to connections beyond the limit. They look like all other responses.
 //!
-//! hyper answers a head that is no request's by itself, with a status and nothing else, and offers no
-//! way to have a say. So its answer is known on its way out, by what it is, and ours is sent instead.
+//! hyper answers a head that it cannot parse by itself, with only a status, and has no hook to
+//! change that. Its response is therefore recognised as it is written, and replaced.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +17,7 @@ use super::super::request_id::{RequestId, X_REQUEST_ID};
 static UNREADABLE: AtomicU64 = AtomicU64::new(0);
 static NO_PLACE: AtomicU64 = AtomicU64::new(0);
 
-/// How many there were in this process, by reason.
+/// Returns the number of these responses in this process, by reason.
 pub(in crate::http) fn counts() -> [(&'static str, u64); 2] {
     [
         ("invalid_http", &UNREADABLE),
@@ -26,14 +26,18 @@ pub(in crate::http) fn counts() -> [(&'static str, u64); 2] {
     .map(|(reason, count)| (reason, count.load(Ordering::Relaxed)))
 }
 
-/// For a connection more than there may be.
+/// Returns the response to a connection beyond the limit.
 pub(super) fn no_place() -> Bytes {
     NO_PLACE.fetch_add(1, Ordering::Relaxed);
-    let problem = Problem::busy("as many connections are open as may be at a time", 1);
+    let problem = Problem::busy(
+        "too many connections are open; Retry-After says when to try again",
+        1,
+    );
     written(problem, "")
 }
 
-/// The answer to a request that no route is to see, the last one of its connection.
+/// Returns the response to a request that is rejected before routing. It is the last on its
+/// connection.
 pub(super) fn refusal(problem: Problem) -> Response {
     UNREADABLE.fetch_add(1, Ordering::Relaxed);
     let mut response = logged(problem);
@@ -42,7 +46,7 @@ pub(super) fn refusal(problem: Problem) -> Response {
     response
 }
 
-/// With the headers of every answer; logged as any other.
+/// Adds the headers of every response, and logs it like any other.
 fn logged(problem: Problem) -> Response {
     let (id, status) = (RequestId::new(), problem.status());
     let mut response = problem.into_response();
@@ -55,13 +59,13 @@ fn logged(problem: Problem) -> Response {
     response
 }
 
-/// What to send in place of these bytes, where they are hyper's own answer.
+/// Returns what to send in place of `bytes`, if they are a response of hyper's own.
 pub(super) fn instead_of(bytes: &[u8]) -> Option<Bytes> {
     let head = bytes.strip_prefix(b"HTTP/1.1 4")?;
     let head = std::str::from_utf8(head.strip_suffix(b"\r\n\r\n")?).ok()?;
     let mut lines = head.split("\r\n");
     let status = format!("4{}", lines.next()?.get(..2)?);
-    // Every answer of ours has headers beside these.
+    // Every response of the service has other headers as well.
     let mut date = "";
     for line in lines {
         match line.split_once(": ")? {
@@ -75,7 +79,7 @@ pub(super) fn instead_of(bytes: &[u8]) -> Option<Bytes> {
     Some(written(problem, date))
 }
 
-/// A whole answer, the last one of its connection.
+/// Serializes a whole response, the last on its connection.
 fn written(problem: Problem, date: &str) -> Bytes {
     let status = problem.status();
     let body = problem.json();
