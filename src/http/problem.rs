@@ -172,7 +172,7 @@ impl Problem {
 
     pub(crate) fn key_needed() -> Problem {
         let detail = "an API key is required; send it as Authorization: Bearer KEY";
-        let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "key_needed", detail);
+        let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "key_required", detail);
         problem.advice = Some(Advice::Authenticate("Bearer realm=\"catchment\""));
         problem
     }

@@ -227,7 +227,7 @@ fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
     let keys = file.open();
     let server = closed_for(Arc::clone(&keys), &[Scope::Batch]);
 
-    let refused = list(&server, &[]).expect_problem(401, "key_needed");
+    let refused = list(&server, &[]).expect_problem(401, "key_required");
     assert_eq!(
         refused.header("www-authenticate"),
         "Bearer realm=\"catchment\""
@@ -268,7 +268,7 @@ fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
     let in_capitals = key.replacen("Bearer", "BEARER", 1);
     list(&server, &[("authorization", &in_capitals)]).expect(200);
     for path in ["/batch", "/api/v1/batch/0123456789abcdef0123456789abcdef"] {
-        server.get(path).expect_problem(401, "key_needed");
+        server.get(path).expect_problem(401, "key_required");
     }
 
     // What is public stays so; a key that is shown there all the same has to be right.
@@ -365,7 +365,7 @@ fn what_needs_a_key_is_for_no_cache_between() {
         "/groups/barrow-resilience-group",
     ] {
         let path = format!("{path}/postcodes");
-        get(&server, &path, &[]).expect_problem(401, "key_needed");
+        get(&server, &path, &[]).expect_problem(401, "key_required");
     }
 }
 
@@ -403,7 +403,7 @@ fn an_operator_can_close_whatever_answers_questions() {
         closed += usize::from(is_closed);
     }
     assert!(closed > 15, "{closed}");
-    server.get("/").expect_problem(401, "key_needed");
+    server.get("/").expect_problem(401, "key_required");
 }
 
 #[test]
@@ -462,7 +462,7 @@ fn pages_elsewhere_may_show_a_key_where_the_operator_names_them() {
     let right = ("authorization", key.as_str());
     assert_eq!(allowed(&list(&server, &[right, ours]).expect(200)), ORIGIN);
     assert_eq!(allowed(&list(&server, &[right, ELSEWHERE]).expect(200)), "");
-    let refused = list(&server, &[ours]).expect_problem(401, "key_needed");
+    let refused = list(&server, &[ours]).expect_problem(401, "key_required");
     assert_eq!(allowed(&refused), ORIGIN, "{refused}");
     for reply in [asked, refused] {
         assert_eq!(
