@@ -1,8 +1,9 @@
-//! `/api/v1/batch`: a list of any length, answered row for row while it is sent, by the same code and
-//! with the same bytes as `catchment batch`.
+//! `/api/v1/batch`: streams an input file of any length through the batch look-up. Output rows are
+//! sent while input rows arrive; the code and the bytes are those of `catchment batch`.
 //!
-//! A fault that is known before the first row is answered is a problem; after that, the answers break
-//! off without their end. The summary is a trailer, or with a ticket the answer to the one who sends.
+//! An error that is found before the first output row is a problem response. After that, the
+//! response body is cut off, so that clients see it as incomplete. The summary is a trailer or,
+//! with a ticket, the response to the upload.
 
 mod check;
 mod faults;
@@ -41,30 +42,30 @@ use crate::batch::{
     self, BatchError, Compression, Delimiter, Format, Intake, Progress, Understood,
 };
 
-/// What the service allows lists.
+/// Limits on batches over HTTP.
 #[derive(Debug, Clone)]
 pub struct BatchLimits {
-    /// The bytes of a list, as they are sent.
+    /// The longest request body, in bytes as sent (before decompression).
     pub bytes: u64,
-    /// Lists at a time; others wait for their turn.
+    /// Batches that are processed at the same time; others are queued.
     pub lists: usize,
-    /// Lists of one client at a time.
+    /// Batches of one client that are processed at the same time.
     pub lists_per_client: usize,
-    /// A list waits for its turn for so long, and is then refused.
+    /// How long a batch is queued before it is rejected.
     pub queue_within: Duration,
-    /// Threads that work on a list.
+    /// Threads for each batch.
     pub threads: NonZeroUsize,
-    /// A list of which hardly anything moves for so long is given up: fewer than a thousand bytes a
-    /// second, in and out together.
+    /// A batch is aborted when upload and download together move fewer than 1,000 bytes a second
+    /// for this long.
     pub stalled_after: Duration,
-    /// Bytes a second that a client sends while it is waited for, and that it takes, each on average; a slower list
-    /// is given up. The time that the service itself takes does not count.
+    /// The lowest average rate, in bytes a second, at which a client may send or read. A slower
+    /// batch is aborted. Only time spent waiting for the client counts.
     pub rate_min: u64,
-    /// The average counts when the client has been waited for so long.
+    /// The rate is checked once the service has waited this long for the client.
     pub rate_after: Duration,
-    /// And so long where others wait for a place.
+    /// The same while other batches are queued.
     pub rate_after_if_queued: Duration,
-    /// A list has been answered by then, or is given up.
+    /// The longest time that a batch may take; after that it is aborted.
     pub within: Duration,
 }
 
@@ -76,39 +77,40 @@ impl Default for BatchLimits {
             bytes: 16 << 30,
             lists: 4,
             lists_per_client: 2,
-            // Twice as long as a client may be slow while others wait.
+            // Twice `rate_grace_if_queued`.
             queue_within: Duration::from_secs(30),
-            // Look-ups of others want processors too.
+            // Leaves CPUs for single look-ups.
             threads: NonZeroUsize::new(processors.get() / 2).unwrap_or(NonZeroUsize::MIN),
             stalled_after: Duration::from_secs(60),
-            // A fiftieth of what a line of 4 Mbit/s carries.
+            // A fiftieth of a 4 Mbit/s connection.
             rate_min: 10_000,
             rate_after: Duration::from_secs(60),
             rate_after_if_queued: Duration::from_secs(15),
-            // 60 million rows over a line of 20 Mbit/s take an hour.
+            // 60 million rows take an hour over a 20 Mbit/s connection.
             within: Duration::from_secs(4 * 60 * 60),
         }
     }
 }
 
-/// Lists that wait for a place, for each place that there is; and those of one client.
+/// Queued batches for each permit, and for each client.
 const QUEUED_PER_PLACE: usize = 8;
 const QUEUED_PER_CLIENT: usize = 16;
 
-/// A stream of Arrow, as IANA lists it.
+/// The media type of an Arrow stream, as registered with IANA.
 const ARROW: &str = "application/vnd.apache.arrow.stream";
 
-/// Whose lines are written whatever the level of the log: one for each list that was read.
+/// The target of audit events, which are logged at every log level: one for each batch that was
+/// read.
 pub(crate) const AUDIT: &str = "catchment::audit";
 
-/// The status of a response waits so long for the first rows: a client may want an answer to the beginning
-/// of its list before it sends any.
+/// How long the response status waits for the first output rows. A client may send the rest of its
+/// input only after it has seen a response, so the wait must end.
 const FIRST_ROWS_WITHIN: Duration = Duration::from_secs(1);
 
-/// Who is told to come again comes again after so many seconds.
+/// `Retry-After` when the queue is full, in seconds.
 const AGAIN_IN_S: u16 = 10;
 
-/// The lists under way, and what they are allowed.
+/// The batches in progress, and their limits. Clones share the same state.
 #[derive(Clone)]
 pub(super) struct Lists {
     limits: Arc<BatchLimits>,
@@ -130,17 +132,17 @@ impl Lists {
         }
     }
 
-    /// How many are under way.
+    /// The number of batches in progress.
     pub(super) fn under_way(&self) -> usize {
         self.places.taken()
     }
 
-    /// How many wait for a place.
+    /// The number of batches that wait for a permit.
     pub(super) fn queued(&self) -> usize {
         self.places.queued()
     }
 
-    /// A place, when it is the client's turn. Nothing of the list is read before.
+    /// Waits in the queue for a permit. The request body is not read before.
     async fn place(&self, client: ClientId, gate: &Gate) -> Result<Place, Problem> {
         let refused = |refusal| gate.refuse_for(refusal, AGAIN_IN_S);
         let entry = self.places.enter(client).map_err(refused)?;
@@ -148,7 +150,7 @@ impl Lists {
         place.unwrap_or(Err(Refusal::Full)).map_err(refused)
     }
 
-    /// Whoever says beforehand that it is too much is told so before anything is sent.
+    /// Rejects a body whose `Content-Length` exceeds the limit before any of it is sent.
     fn expect_length(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let length = headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -169,7 +171,7 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     let snapshot = Snapshot::of(&app, &fields)?;
     app.lists.expect_length(request.headers())?;
     let offered = wanted.ticket.map(|ticket| app.lists.tickets.offer(ticket));
-    // Before the queue: whoever takes the answers waits for them as long.
+    // Registered before the queue, so that the download waits as long as the upload does.
     let offer = offered.transpose()?;
     let place = app.lists.place(client_of(&request), &app.gate).await?;
     let connection = request.extensions().get::<Connection>().cloned();
@@ -193,21 +195,22 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     }
 }
 
-/// The client that the guard found; all are one where there is no guard.
+/// The client as identified by the admission middleware. Without it, all requests are one client.
 fn client_of(request: &Request) -> ClientId {
     let known = request.extensions().get().copied();
     known.unwrap_or_default()
 }
 
-/// Gives the answers to whoever has the ticket, and the summary to whoever sent the list.
+/// Sends the output rows to the download request with the ticket, and returns the summary as the
+/// response to the upload.
 async fn hand_over(ready: Ready, outcome: Outcome, offer: Offer) -> Result<Response, Problem> {
     offer.give(ready).await?;
-    // It is dropped only by a panic.
+    // The sender is dropped only by a panic.
     let summary = outcome.await.unwrap_or_else(|_| Err(panicked()))?;
     Ok((NO_STORE, Json(summary)).into_response())
 }
 
-/// `GET /api/v1/batch/{ticket}`: the answers to a list that another request sends.
+/// `GET /api/v1/batch/{ticket}`: the output rows of a batch that another request uploads.
 pub(super) async fn take(
     State(app): State<App>,
     Segments(ticket): Segments<String>,
@@ -220,7 +223,7 @@ pub(super) async fn take(
 }
 
 fn panicked() -> Problem {
-    Problem::internal("answering a list panicked")
+    Problem::internal("processing a batch panicked")
 }
 
 fn takes_trailers(headers: &HeaderMap) -> bool {
@@ -230,7 +233,7 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
         .any(|word| word.trim().eq_ignore_ascii_case("trailers"))
 }
 
-/// Who sends a list, as far as the log may know.
+/// What the audit log records about the sender of a batch.
 #[derive(Clone)]
 struct Asker {
     request_id: RequestId,
@@ -251,39 +254,39 @@ impl Asker {
     }
 }
 
-/// A list to be answered.
+/// A batch that has a permit.
 struct Job {
     snapshot: Snapshot,
     wanted: Wanted,
-    /// How it is said to be packed.
+    /// The `Content-Encoding` of the request.
     packed: Option<Compression>,
     limits: Arc<BatchLimits>,
-    /// Where others may be waiting.
+    /// For the number of queued batches.
     places: Places,
     asker: Asker,
-    /// Its place among the lists under way.
+    /// Held until the batch is done.
     _place: Place,
 }
 
-/// The summary, or why there is none; told when all is over.
+/// Receives the summary, or the error, when the batch has ended.
 type Outcome = oneshot::Receiver<Result<Value, Problem>>;
 
-/// A list that was understood.
+/// A batch whose input format was detected.
 enum Begun {
-    /// How.
+    /// The result of a dry run (`check`).
     Checked(Value),
-    /// Its answers are coming.
+    /// The output rows are being written.
     Answering(Box<Ready>, Outcome),
 }
 
-/// What the threads tell before any answer.
+/// What the blocking thread reports before the first output row.
 enum Told {
     Checked(Value),
     Understood(Box<Understood>),
 }
 
 impl Job {
-    /// Reads the beginning, and goes on by itself where the list can be answered.
+    /// Detects the input format, then processes the rows in the background.
     async fn begin(self, body: Body, content_type: Option<&'static str>) -> Result<Begun, Problem> {
         let Bridge {
             list,
@@ -297,11 +300,11 @@ impl Job {
         let compression = self.wanted.request.compression;
         tokio::spawn(carrier.carry());
         tokio::task::spawn_blocking(move || self.work(list, answering, tell, tell_outcome));
-        // It is dropped only by a panic.
+        // The sender is dropped only by a panic.
         match told.await.unwrap_or_else(|_| Err(panicked()))? {
             Told::Checked(body) => Ok(Begun::Checked(body)),
             Told::Understood(understood) => {
-                // A list that fails at its first rows gets a problem, and not a broken response.
+                // A batch that fails at its first rows gets a problem, not a truncated response.
                 let outcome = tokio::select! {
                     biased;
                     ended = &mut outcome => {
@@ -310,7 +313,7 @@ impl Job {
                         let _ = tell.send(Ok(summary));
                         outcome
                     }
-                    // Where it fails there are none, and the outcome says why.
+                    // If the batch fails there are no rows, and `summary_rx` receives the error.
                     Ok(()) = rows => outcome,
                     () = tokio::time::sleep(FIRST_ROWS_WITHIN) => outcome,
                 };
@@ -325,7 +328,7 @@ impl Job {
         }
     }
 
-    /// On threads that may wait: understands the list, then answers it.
+    /// Detects the input format, then processes the rows. Blocks.
     fn work(
         self,
         list: List,
@@ -339,14 +342,14 @@ impl Job {
             Ok((told, intake)) => (Ok(told), intake),
             Err(fault) => (Err(fault), None),
         };
-        // Where nobody waits, nobody wants the answers.
+        // If the receiver is gone, so is the client.
         if let (Ok(()), Some(intake)) = (tell.send(told).map_err(drop), intake) {
             let outcome = self.answer(intake, answering, started);
             let _ = tell_outcome.send(outcome);
         }
     }
 
-    /// What is to be told of the list, and the list itself where it is to be answered.
+    /// Returns what was detected, and the input unless this is a dry run.
     fn understand(&self, list: List) -> Result<(Told, Option<Intake<List>>), Problem> {
         let request = &self.wanted.request;
         let fault = |fault: BatchError| {
@@ -356,7 +359,7 @@ impl Job {
                 key = self.asker.key(),
                 dataset = self.snapshot.index().manifest().version,
                 code = faults::code(&fault),
-                "a list was refused"
+                "batch rejected"
             );
             faults::problem(&fault, self.limits.bytes)
         };
@@ -366,7 +369,7 @@ impl Job {
             .packed
             .is_some_and(|said| said != understood.compression)
         {
-            let detail = "the list is not packed as Content-Encoding says";
+            let detail = "the compression of the input file does not match Content-Encoding";
             return Err(Problem::bad_request("malformed", detail));
         }
         if self.wanted.check {
@@ -378,7 +381,7 @@ impl Job {
         Ok((Told::Understood(Box::new(understood)), Some(intake)))
     }
 
-    /// Answers the list to its end.
+    /// Processes the input to its end, and returns the summary.
     fn answer(
         &self,
         intake: Intake<List>,
@@ -411,7 +414,7 @@ impl Job {
                     bad_rows = summary::shown(summary.bad_rows),
                     status = summary::by_status(&summary),
                     duration_ms,
-                    "a list was answered"
+                    "batch completed"
                 );
                 Ok(body)
             }
@@ -424,7 +427,7 @@ impl Job {
                     code = faults::code(&fault),
                     rows = summary::shown(progress.rows()),
                     duration_ms,
-                    "a list was not answered to its end"
+                    "batch aborted"
                 );
                 Err(faults::problem(&fault, self.limits.bytes))
             }
@@ -432,17 +435,17 @@ impl Job {
     }
 }
 
-/// Answers that can be sent.
+/// The output of a batch, ready to be sent as a response.
 struct Ready {
     understood: Understood,
     compression: Compression,
-    /// As the list was announced.
+    /// The `Content-Type` of the request, which the response repeats.
     content_type: Option<&'static str>,
     answers: Answers,
 }
 
 impl Ready {
-    /// To a connection, with the summary behind them where it takes trailers.
+    /// The response for `connection`, with the summary as a trailer if the client accepts trailers.
     fn response(self, connection: Option<&Connection>, takes_trailers: bool) -> Response {
         let is_tsv = self.understood.delimiter == Some(Delimiter::TAB);
         let (found, extension) = match self.understood.format {
@@ -450,13 +453,15 @@ impl Ready {
             Format::Csv if is_tsv => ("text/tab-separated-values", "tsv"),
             Format::Csv => ("text/csv", "csv"),
             Format::Arrow => (ARROW, "arrows"),
-            Format::Parquet => unreachable!("it is refused: a stream has no end to begin with"),
+            Format::Parquet => unreachable!(
+                "Parquet is rejected: it is read from its end, and a stream cannot seek"
+            ),
         };
         let disposition = format!("attachment; filename=\"answered.{extension}\"");
         let headers = [
             (header::CONTENT_TYPE, self.content_type.unwrap_or(found)),
             (header::CONTENT_DISPOSITION, disposition.as_str()),
-            // For proxies that would gather the answers before they send any.
+            // Keeps proxies from buffering the whole response.
             (HeaderName::from_static("x-accel-buffering"), "no"),
         ];
         self.answers.taken_by(connection);
@@ -464,7 +469,7 @@ impl Ready {
         let also = response.headers_mut();
         if self.compression != Compression::None {
             let packed = HeaderValue::from_str(&self.compression.to_string());
-            also.insert(header::CONTENT_ENCODING, packed.expect("a word"));
+            also.insert(header::CONTENT_ENCODING, packed.expect("an ASCII token"));
         }
         if takes_trailers {
             also.insert(header::TRAILER, HeaderValue::from(SUMMARY));

@@ -577,7 +577,7 @@ fn a_key_is_added_listed_used_and_revoked_while_the_service_runs_and_is_never_wr
     assert_eq!(status, Some(0), "{written}");
     let line = written
         .lines()
-        .find(|line| line.contains("a list was answered"));
+        .find(|line| line.contains("batch completed"));
     assert!(
         line.expect("a line").contains(&format!("key=\"{id}\"")),
         "{written}"

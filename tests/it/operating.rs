@@ -238,10 +238,10 @@ fn each_list_leaves_a_line_for_the_audit_at_any_level_without_small_numbers() {
     assert_eq!(audit.len(), 2, "two lists, two lines: {written}");
     let common = format!("key=\"{id}\" dataset=\"2025.2\"");
     let counted = "rows=\"30\" bad_rows=\"0\" status=\"located=25 no_fixed_abode=* malformed=*\"";
-    let line = format!("a list was answered request_id=\"{answered}\" {common} {counted}");
+    let line = format!("batch completed request_id=\"{answered}\" {common} {counted}");
     assert!(written.contains(&line), "{written}");
     let line =
-        format!("a list was refused request_id=\"{refused}\" {common} code=\"ambiguous_column\"");
+        format!("batch rejected request_id=\"{refused}\" {common} code=\"ambiguous_column\"");
     assert!(written.contains(&line), "{written}");
 }
 

@@ -60,7 +60,7 @@ fn check_log(format: &str, expected: &str) -> String {
     let took = signalled.elapsed();
     assert_eq!(status, Some(0), "{written}");
     assert!(took < Duration::from_secs(5), "it stopped after {took:?}");
-    for line in [expected, "a list was answered", "a list was refused"] {
+    for line in [expected, "batch completed", "batch rejected"] {
         assert!(written.contains(line), "no `{line}`: {written}");
     }
     let answered = written.matches("responded").count();

@@ -1,4 +1,4 @@
-//! How a list is understood, and what its first rows become.
+//! The dry run (`check`): the detected format and columns, and the first output rows.
 
 use serde_json::{Value, json};
 
@@ -8,10 +8,11 @@ use crate::batch::{
 };
 use crate::index::Index;
 
-/// So many rows are shown.
+/// The number of rows in a preview.
 pub(super) const ROWS_SHOWN: usize = 5;
 
-/// The answer to `check`: of the first rows, the columns that are read and those that are added.
+/// The response body of a dry run. Of the first rows, it has the columns that are read and those
+/// that are added.
 pub(super) fn body(list: &Understood, request: &Request, index: &Index, rows: &[u8]) -> Value {
     let roles = list.roles.columns();
     let read: Vec<Value> = roles
@@ -32,7 +33,7 @@ pub(super) fn body(list: &Understood, request: &Request, index: &Index, rows: &[
             let rows = records.into_iter().skip(1);
             rows.map(|row| cells(&row, &at, added.len())).collect()
         }
-        // Columns are shown as CSV, those that are read alone.
+        // The preview of Arrow input is CSV, and has only the columns that are read and added.
         (_, None) => records(rows, Delimiter::COMMA).split_off(1),
     };
     json!({
@@ -53,7 +54,7 @@ pub(super) fn body(list: &Understood, request: &Request, index: &Index, rows: &[
     })
 }
 
-/// The columns that are read, and ours, which come last.
+/// Selects the columns that are read, and the added columns, which are the last ones of the row.
 fn cells(row: &[String], read: &[usize], ours: usize) -> Vec<String> {
     let cell = |at: usize| row.get(at).cloned().unwrap_or_default();
     let first_of_ours = row.len().saturating_sub(ours);

@@ -1,20 +1,22 @@
-//! Why a list is not answered, over HTTP. Nothing of the list is repeated.
+//! Batch errors as problem responses. They never repeat text from the input file.
 
 use super::super::problem::Problem;
 use super::stream::{Cut, cut};
 use crate::batch::{BatchError, Excess, Role};
 
-/// A fault of a list as a problem.
+/// Converts a batch error to a problem. `bytes_max` is the limit on the request body.
 pub(super) fn problem(fault: &BatchError, bytes_max: u64) -> Problem {
     match fault {
         BatchError::Read(error) => match cut(error) {
             Some(Cut::TooLong) => Problem::too_large(bytes_max),
-            Some(Cut::Broken) => Problem::bad_request("malformed", "the body ended before its end"),
+            Some(Cut::Broken) => {
+                Problem::bad_request("malformed", "the request body was truncated")
+            }
             Some(Cut::Unwanted) => not_taken(),
             Some(Cut::GivenUp) => Problem::timed_out(),
             None => Problem::unusable(
                 "decompression_failed",
-                "the list cannot be unpacked to its end: is it whole?",
+                "the input file could not be decompressed to its end; check that it is complete",
             ),
         },
         BatchError::Write(_) => not_taken(),
@@ -25,10 +27,13 @@ pub(super) fn problem(fault: &BatchError, bytes_max: u64) -> Problem {
 }
 
 fn not_taken() -> Problem {
-    Problem::conflict("not_downloaded", "whoever took the answers went away")
+    Problem::conflict(
+        "not_downloaded",
+        "the client closed the download before the output was complete",
+    )
 }
 
-/// A word that stays the same.
+/// The stable error code of a batch error.
 pub(super) fn code(fault: &BatchError) -> &'static str {
     match fault {
         BatchError::Empty => "empty",
@@ -71,25 +76,25 @@ pub(super) fn code(fault: &BatchError) -> &'static str {
 
 fn words(fault: &BatchError) -> String {
     let text = match fault {
-        // A name is the asker's, or stands in the list.
+        // The names of columns come from the request or from the input file.
         BatchError::NoSuchColumn { role, .. } => {
             format!("{}: no column has that name", parameter(*role))
         }
         BatchError::SeveralColumns { role, .. } => format!(
-            "several columns may hold the {}: say which with {}",
+            "several columns could hold the {}; choose one with {}",
             role.as_str(),
             parameter(*role)
         ),
-        // The cause may name a column, or quote a value.
+        // The cause may contain column names or values.
         BatchError::Damaged { format, .. } => {
-            format!("it cannot be read as {format}: its parts contradict each other")
+            format!("it is not valid {format}: its parts contradict each other")
         }
         _ => with_parameters(&fault.to_string()),
     };
-    // A message of the command line goes on after the name of the file.
+    // On the command line, the message follows the name of the file.
     match (text.strip_prefix("it "), text.strip_prefix("its ")) {
-        (Some(rest), _) => format!("the list {rest}"),
-        (_, Some(rest)) => format!("the list's {rest}"),
+        (Some(rest), _) => format!("the input file {rest}"),
+        (_, Some(rest)) => format!("the input file's {rest}"),
         _ => text,
     }
 }
@@ -98,7 +103,7 @@ fn parameter(role: Role) -> String {
     with_parameters(role.argument())
 }
 
-/// `--lon-column` is called `lon_column` here.
+/// Replaces command-line options with the parameters of the API: `--lon-column` with `lon_column`.
 fn with_parameters(text: &str) -> String {
     let mut parts = text.split("--");
     let mut renamed = parts.next().unwrap_or_default().to_string();
@@ -123,7 +128,7 @@ mod tests {
         };
         let detail = words(&fault);
         assert!(detail.contains("name it with postcode_column (or the coordinates, or registration_only; and delimiter if"), "{detail}");
-        assert!(words(&BatchError::Empty).starts_with("the list is empty"));
+        assert!(words(&BatchError::Empty).starts_with("the input file is empty"));
         let twice = words(&BatchError::TwoPlaces);
         assert!(
             twice.contains("lon_column and lat_column, or easting_column"),
@@ -145,14 +150,16 @@ mod tests {
         };
         assert_eq!(
             of(Excess::DictionaryBytes(8)),
-            "413 dictionaries_too_large: the list's dictionaries have more than 8 bytes: write the columns without dictionaries"
+            "413 dictionaries_too_large: the input file's dictionaries have more than 8 bytes: write the columns without dictionaries"
         );
         assert_eq!(
             of(Excess::RecordBatchRows(9)),
-            "413 record_batch_too_large: the list has a record batch of more than 9 rows: write smaller record batches"
+            "413 record_batch_too_large: the input file has a record batch of more than 9 rows: write smaller record batches"
         );
         assert!(of(Excess::DecompressionRatio).starts_with("413 decompression_ratio: "));
-        assert!(of(Excess::AnswerRatio).starts_with("413 output_too_large: the list's answers"));
+        assert!(
+            of(Excess::AnswerRatio).starts_with("413 output_too_large: the input file's answers")
+        );
     }
 
     #[test]

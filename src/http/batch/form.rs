@@ -1,7 +1,8 @@
-//! `/batch`: the page, and its form for browsers without script. With script the page asks the API.
+//! `/batch`: the page, and its form for browsers without JavaScript. With JavaScript, the page
+//! calls the API.
 //!
-//! A browser sends a form to its end before it reads anything, so that the file has to wait somewhere:
-//! in memory, for which it may not be large.
+//! A browser sends the whole form before it reads the response, so the file is buffered in memory,
+//! and its size is limited.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -35,21 +36,21 @@ use crate::index::Index;
 use crate::question::Fields;
 use crate::web::{self, BatchFormError, BatchPage};
 
-/// The longest file of a form.
+/// The longest file in a form.
 const FILE_BYTES_MAX: usize = 32 << 20;
-/// A form's other fields, each.
+/// The longest value of any other field.
 const FIELD_BYTES_MAX: usize = 4 << 10;
-/// More fields than the form has.
+/// The most fields in a form; ours has fewer.
 const FIELDS_MAX: usize = 32;
-/// The headers of all parts, the boundaries, and what stands before the first of them. multer keeps
-/// the header of a part until it has all of it.
+/// The most bytes of part headers, boundaries and preamble together. multer buffers the headers of
+/// a part until they are complete.
 const FRAMING_BYTES_MAX: u64 = 256 << 10;
 /// The longest name of a field; ours are shorter.
 const NAME_BYTES_MAX: usize = 64;
-/// The file is kept in pieces of this size, so that each can be dropped when it is read.
+/// The file is buffered in chunks of this size, so that each can be freed once it is read.
 const FILE_PIECE_BYTES: usize = 64 << 10;
 
-/// The fields of the form beside the file.
+/// The fields of the form other than the file.
 const FIELDS: &[&str] = &[
     "columns",
     "delimiter",
@@ -81,7 +82,7 @@ pub(in crate::http) async fn page(
     }))
 }
 
-/// `POST /batch`: the answers as a file, or the page with what is wrong.
+/// `POST /batch`: the output as a file, or the page with an error message.
 pub(in crate::http) async fn answer(
     State(app): State<App>,
     request: Request,
@@ -89,7 +90,8 @@ pub(in crate::http) async fn answer(
     let boundary = boundary(request.headers())?;
     let connection = request.extensions().get::<Connection>().cloned();
     let asker = Asker::of(&request);
-    // Without the form: many clients may be refused at once, and rendering the form for each delays look-ups.
+    // This error is not rendered as the form: many clients may be rejected at once, and rendering
+    // the form for each would delay look-ups.
     let place = app.lists.place(client_of(&request), &app.gate).await?;
     if is_too_long(request.headers()) {
         let problem = Problem::too_large(FILE_BYTES_MAX as u64);
@@ -124,20 +126,20 @@ pub(in crate::http) async fn answer(
     };
     match begun.await {
         Ok(Begun::Answering(ready, _)) => Ok(ready.response(connection.as_ref(), false)),
-        Ok(Begun::Checked(_)) => Err(Problem::internal("a form is not checked")),
+        Ok(Begun::Checked(_)) => Err(Problem::internal("a form requested a dry run")),
         Err(problem) => Ok(refused(&app, problem, &fields, Body::empty())),
     }
 }
 
-/// A form that was read.
+/// The contents of a form.
 #[derive(Default)]
 struct Form {
     fields: Vec<(String, String)>,
     file: FormFile,
 }
 
-/// The file of a form, in pieces. A piece as it is sent is a part of a larger allocation, so each is
-/// copied.
+/// The file of a form, in chunks. The bytes are copied, because those that multer returns are
+/// slices of larger allocations.
 #[derive(Default)]
 struct FormFile {
     pieces: Vec<BytesMut>,
@@ -165,7 +167,7 @@ impl FormFile {
         }
     }
 
-    /// As a body whose pieces are dropped when they are read.
+    /// Converts the file to a body whose chunks are freed as they are read.
     fn into_body(self) -> Body {
         Body::new(Pieces(self.pieces.into_iter()))
     }
@@ -185,17 +187,20 @@ impl HttpBody for Pieces {
     }
 }
 
-/// A form's body, for multer, which keeps whatever it is given until it understands it: after each
-/// piece it is told to come again, and it is given no more than it may keep.
+/// The body of a form, as a stream for multer that bounds its buffer.
+///
+/// multer buffers whatever it has received until it can parse it. So this stream returns `Pending`
+/// after each chunk, which makes multer parse before it reads on, and fails once too much is
+/// buffered.
 struct Metered<S> {
     body: S,
     given: u64,
-    /// Bytes of the fields that were read.
+    /// Bytes of field contents that were read.
     taken: Arc<AtomicU64>,
     is_to_wait: bool,
 }
 
-/// The headers of a form are longer than they may be.
+/// The form exceeds [`FRAMING_BYTES_MAX`].
 #[derive(Debug)]
 struct FramingTooLong;
 
@@ -203,7 +208,7 @@ impl fmt::Display for FramingTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "more than {FRAMING_BYTES_MAX} bytes that are in no field"
+            "more than {FRAMING_BYTES_MAX} bytes outside the contents of fields"
         )
     }
 }
@@ -235,7 +240,7 @@ impl<S: Stream<Item = Result<Bytes, axum::Error>> + Unpin> Stream for Metered<S>
 }
 
 async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, Problem> {
-    // It does nothing but wait for the client.
+    // Reading a form is all waiting for the client.
     let _waits = traffic.waits_for_bytes();
     let taken = Arc::new(AtomicU64::new(0));
     let metered = Metered {
@@ -262,7 +267,7 @@ async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, P
             return Err(Problem::bad_request("malformed", detail));
         }
         if name == "file" {
-            // The last of several counts.
+            // If there are several, the last one is used.
             form.file = FormFile::default();
             let add = |bytes: &[u8]| form.file.extend(bytes);
             whole(part, FILE_BYTES_MAX, &moved, add).await?;
@@ -272,7 +277,7 @@ async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, P
         let add = |bytes: &[u8]| value.extend_from_slice(bytes);
         whole(part, FIELD_BYTES_MAX, &moved, add).await?;
         let value = String::from_utf8_lossy(&value).trim().to_string();
-        // A browser sends what was not filled in blank.
+        // Browsers send fields that were not filled in with an empty value.
         if !value.is_empty() {
             form.fields.push((name, value));
         }
@@ -280,7 +285,7 @@ async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, P
     Ok(form)
 }
 
-/// Counts the bytes of fields.
+/// Counts the bytes of field contents.
 struct Moved<'m> {
     traffic: &'m Traffic,
     taken: Arc<AtomicU64>,
@@ -306,9 +311,12 @@ async fn whole(
     Ok(())
 }
 
-/// The fault may quote the form.
+/// The error is dropped, because its text may quote the form.
 fn malformed(_: multer::Error) -> Problem {
-    Problem::bad_request("malformed", "the form ended before its end, or is none")
+    Problem::bad_request(
+        "malformed",
+        "the form is truncated or is not valid multipart/form-data",
+    )
 }
 
 fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
@@ -318,14 +326,15 @@ fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
     boundary.ok_or_else(|| Problem::unsupported_media_type("multipart/form-data"))
 }
 
-/// The form says beforehand that its file does not fit.
+/// Returns whether `Content-Length` shows that the file is too long.
 fn is_too_long(headers: &HeaderMap) -> bool {
     let length = headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     length.is_some_and(|length| length > FILE_BYTES_MAX + FIELDS_MAX * FIELD_BYTES_MAX)
 }
 
-/// The page with what is wrong. A browser reads it when it has sent its form.
+/// The page with an error message. The rest of the form is read in the background, because browsers
+/// read the response only after they have sent the form.
 fn refused(app: &App, problem: Problem, fields: &Fields, unread: Body) -> Response {
     tokio::spawn(async move {
         let mut unread = unread;

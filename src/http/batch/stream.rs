@@ -1,14 +1,14 @@
-//! Between a connection and the threads that answer a list: pieces in, pieces out, a few at a time on
-//! either side, so that a client that reads slowly is read slowly.
+//! Streams a batch between the connection and the blocking threads that process it, through a
+//! bounded queue in each direction, so that backpressure reaches the client.
 //!
 //! ```text
-//!  request body ──carry──► a few pieces ──► Intake, run ──► a few pieces ──► Answers, the response body
-//!   (a task)                              (blocking threads)                  (polled by hyper)
+//!  request body ──► BodyPump ──► queue ──► BatchInput, run ──► queue ──► StreamingBody, the response
+//!                   (a task)              (blocking threads)             (polled by hyper)
 //! ```
 //!
-//! Whoever drops out ends all: without [`Answers`] there is no carrier, without a carrier nothing to
-//! read, and a run that can neither read nor write is over. A list that stands still is given up, and so is one whose
-//! client sends or takes too slowly, or that takes too long ([`Traffic`]).
+//! If one end is dropped, the others stop: [`BodyPump`] stops without [`StreamingBody`], reading
+//! fails without [`BodyPump`], and a run that can neither read nor write ends. [`TransferMonitor`]
+//! aborts a batch that stalls, whose client sends or reads too slowly, or that takes too long.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -30,78 +30,79 @@ use super::super::request_id::RequestId;
 use super::super::server::Connection;
 use super::BatchLimits;
 
-/// Pieces that wait to be answered: hyper reads 16 KiB at a time at most.
+/// Input chunks in the queue. hyper reads at most 16 KiB at a time.
 const PIECES_IN: usize = 32;
-/// Answers that wait to be sent, and the bytes of each at most: those of a record batch are sent from
-/// where they are, and not copied whole.
+/// Output chunks in the queue, and the size of each. Output is split, so that a large record batch
+/// is not copied as a whole.
 const PIECES_OUT: usize = 4;
 const PIECE_BYTES: usize = 256 << 10;
 
-/// Slower than this is not sending or taking a list, but holding its place.
+/// Below this rate, in and out together, a batch counts as stalled.
 const LEAST_BYTES_A_SECOND: u64 = 1_000;
 
-/// The average rate of a client is looked at so often.
+/// How often the average rate of a client is checked.
 const RATE_CHECKED_EVERY: Duration = Duration::from_secs(1);
 
-/// What is sent after a list was refused is read for a while, for the client to come to read why.
+/// How long, and how much of, the rest of a request body is read after a batch was rejected, so
+/// that the client gets to read the error.
 const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 64 << 20;
 
 /// The trailer with the summary.
 pub(super) const SUMMARY: HeaderName = HeaderName::from_static("catchment-summary");
 
-/// Why no more of a list comes.
+/// Why the stream of a batch ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// It is longer than the service allows.
+    /// The request body is longer than allowed.
     TooLong,
-    /// The client broke off.
+    /// The client disconnected during the upload.
     Broken,
-    /// Nobody wants its answers any more.
+    /// The client closed the download.
     Unwanted,
-    /// It stood still.
+    /// The batch stalled, was too slow or took too long.
     GivenUp,
 }
 
 impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Cut::TooLong => "longer than is allowed",
-            Cut::Broken => "broken off",
-            Cut::Unwanted => "not wanted any more",
-            Cut::GivenUp => "given up",
+            Cut::TooLong => "the request body is too large",
+            Cut::Broken => "the client disconnected",
+            Cut::Unwanted => "the client closed the download",
+            Cut::GivenUp => "the batch timed out",
         })
     }
 }
 
 impl std::error::Error for Cut {}
 
-/// What comes in.
+/// An item of the input queue.
 enum Piece {
     Bytes(Bytes),
     End,
     Cut(Cut),
 }
 
-/// What goes out.
+/// An item of the output queue.
 enum Answered {
     Bytes(Bytes),
-    /// All of it, and the summary.
+    /// The end of complete output, with the summary.
     End(Option<HeaderValue>),
 }
 
-/// The ends of a bridge.
+/// The ends of the two queues.
 pub(super) struct Bridge {
     pub(super) list: List,
     pub(super) answering: Answering,
     pub(super) answers: Answers,
     pub(super) carrier: Carrier,
-    /// Done when rows were answered, and not only the beginning was written.
+    /// Resolves when the first output rows are written, not only the header.
     pub(super) rows: oneshot::Receiver<()>,
 }
 
 impl Bridge {
-    /// For a body, and the limits of a list.
+    /// Connects `body` to a batch with these limits.
     pub(super) fn new(
         body: Body,
         limits: &Arc<BatchLimits>,
@@ -149,11 +150,11 @@ impl Bridge {
     }
 }
 
-/// Takes the pieces of a body to those who read the list.
+/// Moves the chunks of the request body to the input queue.
 pub(super) struct Carrier {
     body: Body,
     into: mpsc::Sender<Piece>,
-    /// Done when [`Answers`] is there no more.
+    /// Resolves when [`StreamingBody`] is dropped.
     gone: oneshot::Receiver<()>,
     traffic: Arc<Traffic>,
     taker: Arc<OnceLock<Connection>>,
@@ -163,13 +164,13 @@ pub(super) struct Carrier {
 }
 
 impl Carrier {
-    /// Carries until the answers are there no more, or the list is given up.
+    /// Runs until the response body is dropped, or the batch is aborted.
     pub(super) async fn carry(self) {
         let Carrier { mut body, into, .. } = self;
         let last = into.clone();
         let carried = async {
             pump(&mut body, into, self.limits.bytes, &self.traffic).await;
-            // What is left to do is to answer it and to send that.
+            // The input is complete; the output may still be in progress.
             std::future::pending::<()>().await;
         };
         let given_up = tokio::select! {
@@ -181,7 +182,7 @@ impl Carrier {
             let request_id = self.request_id.as_str();
             tracing::warn!(request_id, "{why}");
         } else {
-            // Where there is no room for it, writing fails before it would be read.
+            // If the queue is full, the run fails at writing before it would read this.
             let _ = last.try_send(Piece::Cut(Cut::Unwanted));
         }
         drop(last);
@@ -189,13 +190,13 @@ impl Carrier {
         if given_up.is_some()
             && let Some(connection) = self.taker.get()
         {
-            // Whoever does not read is not told by the end of the body.
+            // A client that does not read would not notice the end of the body.
             connection.hang_up();
         }
     }
 }
 
-/// Until the body has ended, or nobody reads any more.
+/// Forwards the body to the queue until it ends, or until the receiver is dropped.
 async fn pump(body: &mut Body, into: mpsc::Sender<Piece>, bytes_max: u64, traffic: &Traffic) {
     let mut taken = 0;
     loop {
@@ -206,7 +207,7 @@ async fn pump(body: &mut Body, into: mpsc::Sender<Piece>, bytes_max: u64, traffi
             None => Piece::End,
             Some(Err(_)) => Piece::Cut(Cut::Broken),
             Some(Ok(frame)) => match frame.into_data() {
-                // Trailers of the client's.
+                // Trailers are ignored.
                 Err(_) => continue,
                 Ok(bytes) => {
                     taken += bytes.len() as u64;
@@ -225,19 +226,20 @@ async fn pump(body: &mut Body, into: mpsc::Sender<Piece>, bytes_max: u64, traffi
     }
 }
 
-/// What moves between a client and the service, and how long the service waited for the client to move it.
+/// Counts the bytes that a client sends and reads, and how long the service waited for the client.
 pub(super) struct Traffic {
     began: Instant,
     sent: Direction,
     taken: Direction,
 }
 
-/// One direction: from the client, or to it.
+/// The bytes and the waiting time in one direction: from the client, or to it.
 #[derive(Default)]
 struct Direction {
     bytes: AtomicU64,
     waited_us: AtomicU64,
-    /// Since when the client is waited for, in microseconds after the beginning, and one; 0 where it is not.
+    /// When the current wait for the client began, in microseconds since the start, plus one; 0 if
+    /// there is no such wait.
     waits_since_us: AtomicU64,
 }
 
@@ -256,22 +258,22 @@ impl Traffic {
         u64::try_from(self.began.elapsed().as_micros()).expect("less than an age")
     }
 
-    /// Bytes of the client came.
+    /// Adds bytes that were received from the client.
     pub(super) fn came(&self, bytes: usize) {
         self.sent.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Bytes are on their way to the client.
+    /// Adds bytes that are being sent to the client.
     fn went(&self, bytes: usize) {
         self.taken.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// The client is waited for, to send, until this is dropped.
+    /// Starts a wait for the client to send. It ends when the returned value is dropped.
     pub(super) fn waits_for_bytes(&self) -> Waits<'_> {
         Waits::begin(self, &self.sent)
     }
 
-    /// The client is waited for, to take what it is sent, until this is dropped.
+    /// Starts a wait for the client to read. It ends when the returned value is dropped.
     fn waits_for_taker(&self) -> Waits<'_> {
         Waits::begin(self, &self.taken)
     }
@@ -281,16 +283,16 @@ impl Traffic {
         all.map(|it| it.bytes.load(Ordering::Relaxed)).iter().sum()
     }
 
-    /// Done when the list is to be given up, with the reason for the log.
+    /// Resolves when the batch must be aborted, with the message for the log.
     pub(super) async fn ends(&self, limits: &BatchLimits, places: &Places) -> &'static str {
         tokio::select! {
-            () = self.stalls(limits.stalled_after) => "a list stood still and was given up",
-            () = self.is_slow(limits, places) => "a list whose client is too slow was given up",
-            () = tokio::time::sleep(limits.within) => "a list took too long and was given up",
+            () = self.stalls(limits.stalled_after) => "batch aborted: the transfer stalled",
+            () = self.is_slow(limits, places) => "batch aborted: the client is too slow",
+            () = tokio::time::sleep(limits.within) => "batch aborted: it took too long",
         }
     }
 
-    /// Done when in this time less has moved than should have.
+    /// Resolves when fewer than [`MIN_BYTES_PER_SECOND`] have moved over a period of `after`.
     async fn stalls(&self, after: Duration) {
         let least = LEAST_BYTES_A_SECOND * after.as_secs();
         let mut before = self.moved();
@@ -304,7 +306,7 @@ impl Traffic {
         }
     }
 
-    /// Done when the client sends, or takes, less a second than it should.
+    /// Resolves when the client sends or reads below the minimum rate.
     async fn is_slow(&self, limits: &BatchLimits, places: &Places) {
         let all = [&self.sent, &self.taken];
         loop {
@@ -325,7 +327,8 @@ impl Traffic {
 }
 
 impl Direction {
-    /// Whether the average over the time that the client was waited for is below this, and that was long enough.
+    /// Returns whether the average over the time spent waiting for the client is below `rate_min`
+    /// bytes a second. Always false until that time reaches `after`.
     fn is_slower(&self, rate_min: u64, after: Duration, now_us: u64) -> bool {
         let waits_since_us = self.waits_since_us.load(Ordering::Relaxed);
         let waits_us = match waits_since_us.checked_sub(1) {
@@ -341,7 +344,7 @@ impl Direction {
     }
 }
 
-/// A time in which the client is waited for.
+/// A wait for the client, which is counted when it ends.
 pub(super) struct Waits<'t> {
     traffic: &'t Traffic,
     direction: &'t Direction,
@@ -370,7 +373,7 @@ impl Drop for Waits<'_> {
     }
 }
 
-/// Reads what is still sent, for nobody.
+/// Reads and discards the rest of a body, up to a limit of time and bytes.
 pub(in crate::http) async fn linger(body: &mut Body) {
     let rest = async {
         let mut read = 0;
@@ -381,11 +384,11 @@ pub(in crate::http) async fn linger(body: &mut Body) {
             }
         }
     };
-    // It is a kindness, and ends in any case.
+    // Best effort: the caller goes on either way.
     let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
-/// The list, for threads that may wait.
+/// The input file, for blocking reads.
 pub(super) struct List {
     from: mpsc::Receiver<Piece>,
     rest: Bytes,
@@ -408,29 +411,30 @@ impl Read for List {
     }
 }
 
-/// Why the list came to no end, where that is the reading's fault.
+/// Returns why the stream ended early, if `error` comes from [`UploadReader`].
 pub(super) fn cut(error: &io::Error) -> Option<Cut> {
     error.get_ref()?.downcast_ref().copied()
 }
 
-/// Where the answers are written. Without [`Answering::end`], they end as a connection that breaks.
+/// Writes the output of a batch. Unless [`ResponseWriter::finish`] is called, the response body
+/// ends with an error.
 pub(super) struct Answering {
     into: mpsc::Sender<Answered>,
     ends_a_line: bool,
     traffic: Arc<Traffic>,
-    /// The names of the columns, or the schema, were written.
+    /// Whether the header row or the schema has been written.
     has_begun: bool,
     tell_rows: Option<oneshot::Sender<()>>,
 }
 
 impl Answering {
-    /// All is answered.
+    /// Completes the output.
     pub(super) fn end(self, summary: Option<HeaderValue>) {
-        // The taker may have gone at the last moment.
+        // The client may have disconnected by now.
         let _ = self.into.blocking_send(Answered::End(summary));
     }
 
-    /// Adds a line of its own.
+    /// Writes a line, after a line break if the output does not end with one.
     pub(super) fn line(&mut self, line: &str) -> io::Result<()> {
         let before = if self.ends_a_line { "" } else { "\n" };
         self.write_all(format!("{before}{line}\n").as_bytes())
@@ -442,7 +446,7 @@ impl Write for Answering {
         if self.has_begun
             && let Some(tell) = self.tell_rows.take()
         {
-            // The response may have been begun without waiting for it.
+            // The response may have started without waiting for the first rows.
             let _ = tell.send(());
         }
         self.has_begun |= !bytes.is_empty();
@@ -462,8 +466,8 @@ impl Write for Answering {
     }
 }
 
-/// The answers as the body of a response; they end in an error where the list is not answered to its
-/// end, so that no client takes them for whole.
+/// The output of a batch as a response body. It ends with an error if the batch fails, so that
+/// clients do not take truncated output for complete.
 pub(super) struct Answers {
     from: mpsc::Receiver<Answered>,
     is_over: bool,
@@ -473,10 +477,10 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// The connection that takes them can be closed.
+    /// Sets the connection to close if the batch is aborted.
     pub(super) fn taken_by(&self, connection: Option<&Connection>) {
         if let Some(connection) = connection {
-            // One connection takes them.
+            // The body is sent on one connection, so it is set once.
             let _ = self.taker.set(connection.clone());
         }
     }
@@ -525,11 +529,11 @@ mod tests {
             direction.waited_us.store(waited_us, Ordering::Relaxed);
             direction.is_slower(rate_min, Duration::from_secs(2), now_s * 1_000_000)
         };
-        // An hour has passed, and the service took nearly all of it.
+        // An hour has passed, nearly all of it in the service.
         assert!(!is_slower(1, 50_000, 3_600));
         assert!(!is_slower(3, 10_000, 3_600));
         assert!(is_slower(4, 10_000, 3_600));
-        // It is waited for since the first second.
+        // The service has waited for the client since the first second.
         direction.waits_since_us.store(1_000_001, Ordering::Relaxed);
         assert!(!is_slower(0, 10_000, 4));
         assert!(is_slower(0, 10_000, 5));

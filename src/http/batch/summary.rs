@@ -1,4 +1,4 @@
-//! What became of a list, for programs and for the log.
+//! The summary of a batch, as JSON and for the log.
 
 use axum::http::HeaderValue;
 use jiff::civil::Date;
@@ -8,10 +8,11 @@ use crate::batch::Summary;
 use crate::domain::SuppressionRule;
 use crate::index::Index;
 
-/// The summary of a list, for the command line too.
+/// The summary of a batch as JSON, which the command line prints too.
 ///
-/// Suppressed counts are null. A rule other than `none` also leaves out the lines of bad rows, whose
-/// number is the count of bad rows, and the line of the first shortened number.
+/// If small numbers are suppressed, counts are null. A others are rounded `none` 5. The
+/// lines of bad rows, because their number is the count of bad rows, and the
+/// line of the first shortened number.
 pub(crate) fn body(
     summary: &Summary,
     index: &Index,
@@ -63,13 +64,13 @@ pub(crate) fn body(
     body
 }
 
-/// A dataset and its digest, for the command line too.
+/// A dataset's name, version and digest as JSON, which the command line prints too.
 pub(crate) fn dataset(index: &Index) -> Value {
     let manifest = index.manifest();
     json!({ "name": manifest.name, "version": manifest.version, "digest": index.digest() })
 }
 
-/// As the value of a header, which is ASCII: other characters as `\u`.
+/// Returns JSON as a header value, which must be ASCII: other characters are escaped (`\u00f4`).
 pub(super) fn header(body: &Value) -> HeaderValue {
     let mut text = String::new();
     for unit in body.to_string().encode_utf16() {
@@ -78,17 +79,17 @@ pub(super) fn header(body: &Value) -> HeaderValue {
             _ => text.push_str(&format!("\\u{unit:04x}")),
         }
     }
-    HeaderValue::from_str(&text).expect("JSON in ASCII on a line")
+    HeaderValue::from_str(&text).expect("JSON in ASCII on one line")
 }
 
-/// Rows by status for a log: no count that could be of a few people.
+/// The number of rows with each status, for the log, rounded as [`rounded_count`] does.
 pub(super) fn by_status(summary: &Summary) -> String {
     let counts = summary.status.iter().filter(|(_, count)| *count > 0);
     let counts = counts.map(|&(word, count)| format!("{word}={}", shown(count)));
     counts.collect::<Vec<_>>().join(" ")
 }
 
-/// A count for a log: `*` from 1 to 7, others rounded to 5.
+/// A count for the log: `*` from 1 to 7, others rounded to 5, so that no few people are counted.
 pub(super) fn shown(count: u64) -> String {
     let count = SuppressionRule::NHS_ENGLAND.apply(count);
     count.map_or("*".into(), |count| count.to_string())

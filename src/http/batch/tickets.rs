@@ -1,8 +1,9 @@
-//! A list that one request sends and another takes: browsers, and most HTTP libraries, read nothing
-//! before they have sent everything, and the answers of a long list would have to wait somewhere.
+//! Tickets: one request uploads a batch while another downloads the output.
 //!
-//! Whoever sends makes a ticket up and tells it to nobody but who takes. It serves once. All of it is
-//! in memory: nothing is kept for a ticket but the two ends of a stream.
+//! Browsers, and most HTTP libraries, do not read a response before they have sent the whole
+//! request, so the output of a long batch would have to be buffered. The client generates a random
+//! ticket and uses it in both requests. A ticket works once. The only state is the two ends of a
+//! channel.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,7 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use super::super::problem::Problem;
 use super::Ready;
 
-/// 128 bits that nobody guesses, as 32 hexadecimal digits.
+/// A random number of 128 bits, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Ticket(u128);
 
@@ -26,28 +27,28 @@ impl FromStr for Ticket {
         let is_right = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = u128::from_str_radix(text, 16).ok().filter(|_| is_right);
         number.map(Ticket).ok_or_else(|| {
-            Problem::bad_request("malformed", "a ticket is 32 random hexadecimal digits")
+            Problem::bad_request("malformed", "a ticket must be 32 random hexadecimal digits")
         })
     }
 }
 
-/// The one who takes may come first, and the other way round; neither waits longer.
+/// The longest time that an upload and its download wait for each other. Either may come first.
 const MEET_WITHIN: Duration = Duration::from_secs(20);
 
-/// Answers, and by what it is told that somebody has come for them.
+/// The download's half of a ticket: receives the response, and signals that it was claimed.
 struct Offered {
     ready: oneshot::Receiver<Ready>,
     taken: oneshot::Sender<()>,
 }
 
-/// Those who have sent, until somebody takes.
+/// The uploads that wait for their download.
 pub(super) struct Tickets {
     meet_within: Duration,
     offered: Mutex<HashMap<Ticket, Offered>>,
     news: Notify,
 }
 
-/// Answers that wait for their taker; dropped, they are there no more.
+/// The upload's half of a ticket. Dropping it removes the ticket from the registry.
 pub(super) struct Offer {
     tickets: Arc<Tickets>,
     ticket: Ticket,
@@ -57,7 +58,7 @@ pub(super) struct Offer {
 }
 
 impl Tickets {
-    /// For lists that may stand still for so long.
+    /// Creates a registry. The rendezvous timeout is no longer than `stalled_after`.
     pub(super) fn new(stalled_after: Duration) -> Tickets {
         Tickets {
             meet_within: stalled_after.min(MEET_WITHIN),
@@ -66,13 +67,16 @@ impl Tickets {
         }
     }
 
-    /// Announces answers under a ticket.
+    /// Registers an upload with a ticket.
+    ///
+    /// # Errors
+    /// When another upload has the same ticket.
     pub(super) fn offer(self: &Arc<Tickets>, ticket: Ticket) -> Result<Offer, Problem> {
         let (give, ready) = oneshot::channel();
         let (taken, is_taken) = oneshot::channel();
         match self.offered().entry(ticket) {
             Entry::Occupied(_) => {
-                let detail = "a list with this ticket is under way: make another up";
+                let detail = "this ticket is already in use; generate a new one";
                 return Err(Problem::conflict("ticket_in_use", detail));
             }
             Entry::Vacant(place) => place.insert(Offered { ready, taken }),
@@ -87,11 +91,14 @@ impl Tickets {
         })
     }
 
-    /// The answers, as soon as there are some.
+    /// Waits for the upload with this ticket, and for its response.
+    ///
+    /// # Errors
+    /// When there is no such upload in time, or it fails before it has a response.
     pub(super) async fn take(&self, ticket: Ticket) -> Result<Ready, Problem> {
         let offered = tokio::time::timeout(self.meet_within, self.offered_as(ticket));
         let offered = offered.await.map_err(|_| no_answers())?;
-        // Where the sender has gone there are no answers either.
+        // If the upload is gone, `response_rx` fails below.
         let _ = offered.taken.send(());
         offered.ready.await.map_err(|_| no_answers())
     }
@@ -112,11 +119,14 @@ impl Tickets {
 }
 
 impl Offer {
-    /// Hands the answers over, when somebody has come for them.
+    /// Waits for the download, and passes the response to it.
+    ///
+    /// # Errors
+    /// When there is no download in time, or it ended.
     pub(super) async fn give(mut self, ready: Ready) -> Result<(), Problem> {
         let come = tokio::time::timeout(self.tickets.meet_within, &mut self.taken).await;
         self.is_taken = matches!(come, Ok(Ok(())));
-        let give = self.ready.take().expect("it is given once");
+        let give = self.ready.take().expect("it is delivered once");
         match give.send(ready) {
             Ok(()) if self.is_taken => Ok(()),
             _ => Err(nobody_came()),
@@ -126,7 +136,7 @@ impl Offer {
 
 impl Drop for Offer {
     fn drop(&mut self) {
-        // Who took it removed it: what stands there now is another's.
+        // A claimed ticket has been removed; the same ticket may since have been registered again.
         if !self.is_taken {
             self.tickets.offered().remove(&self.ticket);
         }
@@ -134,12 +144,12 @@ impl Drop for Offer {
 }
 
 fn no_answers() -> Problem {
-    let detail =
-        "no list was sent with this ticket, or it was refused, or somebody has the answers";
+    let detail = "no batch was uploaded with this ticket, or it was rejected, or its output was already downloaded";
     Problem::unknown("unknown_ticket", detail)
 }
 
 fn nobody_came() -> Problem {
-    let detail = "nobody came for the answers: GET /api/v1/batch/{ticket} while the list is sent";
+    let detail =
+        "the output was not downloaded; request GET /api/v1/batch/{ticket} during the upload";
     Problem::conflict("not_downloaded", detail)
 }

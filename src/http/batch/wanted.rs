@@ -1,4 +1,4 @@
-//! What is wanted of a list: the options of `catchment batch`, as parameters.
+//! The parameters and headers of a batch request: the options of `catchment batch`.
 
 use axum::http::{HeaderMap, header};
 
@@ -12,7 +12,7 @@ use crate::batch::{
 use crate::domain::{InvalidSuppressionRule, SuppressionRule};
 use crate::question::Fields;
 
-/// Every parameter.
+/// All parameters.
 pub(super) const PARAMETERS: &[&str] = &[
     "columns",
     "delimiter",
@@ -34,32 +34,32 @@ pub(super) const PARAMETERS: &[&str] = &[
     "dataset",
 ];
 
-/// What is wanted of a list.
+/// The options of a batch.
 pub(super) struct Wanted {
     pub(super) request: Request,
-    /// Counts from 1 to 7 are left out of the summary.
+    /// Suppress small numbers in the summary.
     pub(super) suppression: SuppressionRule,
-    /// The summary is the last record (NDJSON).
+    /// Append the summary to the output as the last record (NDJSON).
     pub(super) summary_is_last: bool,
-    /// Only how the list is understood.
+    /// Dry run: return only what was detected.
     pub(super) check: bool,
-    /// Under which somebody else takes the answers.
+    /// The ticket with which another request downloads the output.
     pub(super) ticket: Option<Ticket>,
 }
 
-/// What a list is said to be.
+/// What the headers of a request say about the input file.
 pub(super) struct Announced {
-    /// `None` where it is to be found out.
+    /// `None` if it is to be detected.
     pub(super) format: Option<Format>,
     delimiter: Option<Delimiter>,
-    /// What the answers are then.
+    /// The media type, which the response repeats.
     pub(super) content_type: Option<&'static str>,
-    /// `None` where nothing is said.
+    /// `None` if the request does not say.
     pub(super) packed: Option<Compression>,
 }
 
 impl Announced {
-    /// Nothing is said: everything is found out.
+    /// Nothing is declared: everything is detected.
     pub(super) const NOTHING: Announced = Announced {
         format: None,
         delimiter: None,
@@ -67,7 +67,10 @@ impl Announced {
         packed: None,
     };
 
-    /// By the headers of a request.
+    /// Parses the headers of a request.
+    ///
+    /// # Errors
+    /// When `Content-Type` or `Content-Encoding` is not supported.
     pub(super) fn by(headers: &HeaderMap) -> Result<Announced, Problem> {
         let types: [(&'static str, Format, Option<Delimiter>); 5] = [
             ("text/csv", Format::Csv, None),
@@ -116,7 +119,10 @@ fn packed(headers: &HeaderMap) -> Result<Option<Compression>, Problem> {
 const ENCODINGS: &str = "gzip, zstd";
 
 impl Wanted {
-    /// What the parameters ask for of a list that was announced so.
+    /// Parses the parameters of a batch whose headers declared `declared`.
+    ///
+    /// # Errors
+    /// When a parameter is not valid, or two contradict each other.
     pub(super) fn of(fields: &Fields, announced: &Announced) -> Result<Wanted, Problem> {
         let text = |name| fields.get(name).map(str::to_string);
         let not_one =
@@ -126,7 +132,10 @@ impl Wanted {
             Some(text) => Some(text.parse().map_err(not_one)?),
         };
         if announced.format == Some(Format::Ndjson) && delimiter.is_some() {
-            return Err(Problem::bad_request("malformed", "NDJSON has no delimiter"));
+            return Err(Problem::bad_request(
+                "malformed",
+                "delimiter cannot be used with NDJSON",
+            ));
         }
         let compression = match fields.get("compress") {
             None | Some("none") => Compression::None,
@@ -163,7 +172,7 @@ impl Wanted {
             summary_is_last: match fields.get("summary") {
                 None => false,
                 Some("last-record") => true,
-                Some(_) => return Err(wrong("summary", "last-record, or left out")),
+                Some(_) => return Err(wrong("summary", "last-record if it is given")),
             },
             check: said(fields, "check")?,
             ticket: match fields.get("ticket") {
@@ -179,30 +188,31 @@ impl Wanted {
         let is_packed = self.request.compression != Compression::None;
         if self.summary_is_last && (!is_ndjson || is_packed) {
             let detail =
-                "summary=last-record goes with NDJSON that is not packed; others have a trailer";
+                "summary=last-record needs uncompressed NDJSON output; otherwise read the trailer";
             return Err(Problem::bad_request("malformed", detail));
         }
         if self.check && self.ticket.is_some() {
-            let detail = "check answers by itself: a ticket is for the answers of a list";
+            let detail =
+                "check and ticket cannot be used together: check has no output to download";
             return Err(Problem::bad_request("malformed", detail));
         }
         Ok(self)
     }
 }
 
-/// The columns to add. What was asked for is not repeated.
+/// The columns to add. The error does not repeat the value.
 fn columns(list: &str) -> Result<Vec<Column>, Problem> {
     Column::usual_and(list).map_err(|_| {
         let names = crate::batch::COLUMNS.iter().map(|&(_, name, _)| name);
         let names = names.collect::<Vec<_>>().join(", ");
         let detail = format!(
-            "columns are all, or names with commas between them, with or without {PREFIX}: {names}"
+            "columns must be all, or a comma-separated list of these names, with or without {PREFIX}: {names}"
         );
         Problem::bad_request("unknown_column", detail)
     })
 }
 
-/// Whether a parameter says yes: it stands alone, or is `true`.
+/// Returns whether a flag is set: its value is empty or `true`.
 fn said(fields: &Fields, name: &str) -> Result<bool, Problem> {
     match fields.get(name) {
         None | Some("false") => Ok(false),
@@ -212,5 +222,5 @@ fn said(fields: &Fields, name: &str) -> Result<bool, Problem> {
 }
 
 fn wrong(name: &str, right: &str) -> Problem {
-    Problem::bad_request("malformed", format!("{name} is {right}"))
+    Problem::bad_request("malformed", format!("{name} must be {right}"))
 }
