@@ -1,5 +1,5 @@
-//! The pages: a form that posts, so that no postcode stands in an address, and HTML back. Areas, practices
-//! and groups, which are nobody's secret, have addresses.
+//! The HTML pages. The look-up form uses `POST`, so that no postcode appears in a URL. Areas,
+//! practices and groups are public information, and have URLs.
 
 pub(super) mod areas;
 pub(super) mod compare;
@@ -50,7 +50,7 @@ pub(super) async fn asset(
     prepared_for_good(&headers, asset.content_type(), &asset.made)
 }
 
-/// `GET /` of a program that was built without pages.
+/// `GET /` in a build without the `web` feature.
 pub(super) async fn none() -> Response {
     html(StatusCode::OK, web::pages_disabled())
 }
@@ -73,22 +73,22 @@ pub(super) async fn home(
     Ok(response)
 }
 
-/// `POST /`: the answer, or what is wrong with the question.
+/// `POST /`: the result, or the form with an error message.
 pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let encoding = negotiate::encoding(request.headers()).ok_or_else(Problem::no_encoding)?;
     let turn = request.extensions().get::<Turn>().cloned();
     let fields = form_fields(request, FORM_FIELDS).await?;
-    // Not before the form has come: a slow one would keep others waiting.
+    // After the form is read, so that a slow upload does not hold a CPU permit.
     if let Some(turn) = &turn {
         let taken = tokio::time::timeout(app.gate.turn_within(), turn.take()).await;
         let taken = taken.unwrap_or(Err(Refusal::Full));
         taken.map_err(|refusal| app.gate.refuse(refusal))?;
     }
     let releases = app.releases();
-    // The words do not wait for the map.
+    // If no map permit is free, the page is sent without a map.
     let drawing = maps::place(&app.drawing, MAP_WITHIN).await.ok();
     let page = move || {
-        // Held until it is made, also when nobody waits for it any more.
+        // Held until the page is rendered, even if the client disconnects.
         let _turn = turn;
         let can_draw = drawing.is_some();
         answered(&releases, &fields, can_draw)
@@ -96,7 +96,8 @@ pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<R
     made_aside(page, encoding).await
 }
 
-/// A page that takes milliseconds to make, compressed quickly: it is for one request.
+/// Renders a page for one request on a blocking thread, because it takes milliseconds. It is
+/// compressed at a fast level.
 async fn made_aside(
     page: impl FnOnce() -> Result<Page, Problem> + Send + 'static,
     encoding: Encoding,
@@ -107,7 +108,7 @@ async fn made_aside(
         Ok(with_encoding(as_html(status, bytes), encoding))
     };
     let made = tokio::task::spawn_blocking(make).await;
-    made.map_err(|_| Problem::internal("making a page panicked"))?
+    made.map_err(|_| Problem::internal("rendering a page panicked"))?
 }
 
 fn with_encoding(mut response: Response, encoding: Encoding) -> Response {
@@ -120,7 +121,7 @@ fn with_encoding(mut response: Response, encoding: Encoding) -> Response {
     response
 }
 
-/// How long an answer waits for its turn to draw a map; after that it comes without one.
+/// How long a page waits for a permit to draw its map. After that, it is sent without a map.
 const MAP_WITHIN: Duration = Duration::from_millis(300);
 
 type Page = (StatusCode, Markup);
@@ -177,7 +178,7 @@ fn faulty(
     (problem.status(), page)
 }
 
-/// The field of the form that a fault is in, and what would be right in it.
+/// Returns the field of the form that is invalid, and the error message for it.
 fn told(fault: &InvalidQuestion) -> (FormField, String) {
     let (field, message) = match fault {
         InvalidQuestion::Date(_) => (
@@ -255,9 +256,9 @@ fn as_html(status: StatusCode, body: impl IntoResponse) -> Response {
         .into_response()
 }
 
-/// To the page where a thing is.
+/// A temporary redirect to a path.
 fn redirect(path: &str) -> Response {
-    let location = HeaderValue::try_from(path).expect("our paths are ASCII");
+    let location = HeaderValue::try_from(path).expect("paths of this service are ASCII");
     let headers = [
         (header::LOCATION, location),
         (header::CACHE_CONTROL, CACHE_CONTROL),

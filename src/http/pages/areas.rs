@@ -1,4 +1,4 @@
-//! `/areas`: layers, a layer's areas, an area and its postcodes.
+//! `/areas`: pages of layers, of areas, and of the postcodes of an area.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
@@ -61,19 +61,19 @@ pub(in super::super) async fn layer(
     page.await
 }
 
-/// Practices and groups are things of their own.
+/// Returns whether the areas of the layer have pages of another kind: `/practices` or `/groups`.
 fn has_pages_of_its_own(layer: Layer) -> bool {
     matches!(layer, Layer::GpPractice | Layer::ResilienceGroup)
 }
 
-/// The areas of a layer on a day: those of a system together, and in order of name.
+/// Returns the areas of a layer on a date, sorted by system, then by name.
 pub(super) fn areas_by_name(index: &Index, layer: Layer, day: Date) -> Vec<&Area> {
     let mut areas: Vec<&Area> = index.areas(layer, day).into_iter().flatten().collect();
     areas.sort_by(|a, b| (&a.system, &a.name, &a.id).cmp(&(&b.system, &b.name, &b.id)));
     areas
 }
 
-/// Whether all of the layer is drawn in one picture.
+/// Returns whether there is a map of the whole layer.
 fn has_map(index: &Index, layer: Layer, day: Date) -> bool {
     index.boundaries(layer, day).next().is_some() && expect_drawable(index, layer, day).is_ok()
 }
@@ -119,7 +119,8 @@ fn area_page<'i>(index: &'i Index, area: &'i Area, day: Date) -> AreaPage<'i> {
     }
 }
 
-/// The size of the ground that maps show; an area that does not hold on the day has none.
+/// Returns the size of the boundary that maps show, in km². `None` if the area is not valid on the
+/// date or has no boundary.
 fn km2(index: &Index, area: &Area, day: Date) -> Option<f64> {
     if !area.period.contains(day) {
         return None;
@@ -128,12 +129,12 @@ fn km2(index: &Index, area: &Area, day: Date) -> Option<f64> {
     Some(ground::area_m2(&ground::in_metres(boundary)) / M2_PER_KM2)
 }
 
-/// Whether maps show it on the day.
+/// Returns whether the area is valid and has a boundary on the date.
 pub(super) fn has_ground(index: &Index, area: &Area, day: Date) -> bool {
     area.period.contains(day) && index.boundary(area.layer, &area.id, day).is_some()
 }
 
-/// The grounds that it had over time.
+/// Returns all boundaries that the area has had, oldest first.
 pub(super) fn boundaries_ever<'i>(index: &'i Index, area: &Area) -> Vec<&'i Boundary> {
     let mut boundaries: Vec<&Boundary> = index
         .boundaries_ever(area.layer)
@@ -143,7 +144,8 @@ pub(super) fn boundaries_ever<'i>(index: &'i Index, area: &Area) -> Vec<&'i Boun
     boundaries
 }
 
-/// The page for other sites' editors offers what has ground today, of layers that go into one picture.
+/// Returns whether the area can be chosen on `/put-this-map-on-your-site`: it has a boundary today,
+/// and its layer fits on one map.
 pub(super) fn can_be_embedded(index: &Index, area: &Area) -> bool {
     let today = today_in_london();
     has_ground(index, area, today) && expect_drawable(index, area.layer, today).is_ok()
@@ -165,7 +167,7 @@ pub(in super::super) async fn postcodes(
     postcodes_of(visit, layer, id).await
 }
 
-/// The page of postcodes of an area of any layer.
+/// The page of postcodes of an area, in any layer.
 pub(super) async fn postcodes_of(
     visit: Visit,
     layer: Layer,

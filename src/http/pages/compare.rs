@@ -1,4 +1,4 @@
-//! `/compare`: what changed between two days.
+//! `/compare`: the changes to a layer between two dates.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
@@ -18,7 +18,7 @@ use crate::web::directory::{self, ComparePage, CompareState};
 
 const FIELDS: &[&str] = &["layer", "from", "to", "dataset"];
 
-/// Days of change that are offered, the last ones.
+/// The most dates of change that the page lists; it lists the latest.
 const DAYS_MAX: usize = 20;
 
 /// `/compare`.

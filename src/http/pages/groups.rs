@@ -1,4 +1,4 @@
-//! `/groups`: resilience groups and their like.
+//! `/groups`: pages of community resilience groups.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
@@ -35,7 +35,7 @@ pub(in super::super) async fn list(
     page.await
 }
 
-/// One whose day is one of which something is known.
+/// Parses a request. Fails if the dataset has no groups, or has no data for the date.
 fn visit(
     app: &App,
     uri: &Uri,

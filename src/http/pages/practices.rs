@@ -1,4 +1,4 @@
-//! `/practices`: the list, to be narrowed down, and each practice.
+//! `/practices`: a list of practices with filters, and a page for each practice.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
@@ -19,7 +19,7 @@ use crate::web::directory::{self, PageContext, PracticePage, PracticesPage};
 const FIELDS: &[&str] = &["as_of", "dataset"];
 const LIST_FIELDS: &[&str] = &["name", "area", "status", "page", "as_of", "dataset"];
 
-/// Layers by which the list can be narrowed down; others by a link from the area's page.
+/// The layers in the area filter of the list. Areas of other layers link to the filtered list.
 const CHOICES: [Layer; 3] = [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubIcb];
 
 /// `/practices`.
@@ -37,7 +37,7 @@ pub(in super::super) async fn list(
             Some(_) => {
                 return Err(Problem::bad_request(
                     "malformed",
-                    "status must be all or left out",
+                    "status must be all if it is given",
                 ));
             }
         };
@@ -61,8 +61,8 @@ pub(in super::super) async fn list(
     page.await
 }
 
-/// A part of a name. The addresses of pages are kept by browsers and by computers on the way, so that no
-/// patient's postcode is taken here.
+/// Parses the filter by name. Rejects postcodes, because browsers and proxies store the URLs of
+/// pages, and the postcode could be a patient's.
 fn name_wanted(text: &str) -> Result<&str, Problem> {
     if text.parse::<Postcode>().is_ok() {
         let detail = "name must be part of a practice's name, address or code; use the look-up page for a postcode";
@@ -118,7 +118,7 @@ fn choices<'a>(setting: &PageContext<'a>) -> Vec<(&'a str, Vec<&'a Area>)> {
     chosen.collect()
 }
 
-/// `/practices/{ods_code}`. The code of a branch leads to its practice.
+/// `/practices/{ods_code}`. The code of a branch redirects to its practice.
 pub(in super::super) async fn practice(
     State(app): State<App>,
     uri: Uri,
@@ -154,7 +154,7 @@ fn practice_page<'i>(index: &'i Index, practice: &'i Practice, day: Date) -> Pra
     let area = area.filter(|area| is_known && has_ground(index, area, day));
     PracticePage {
         practice,
-        registration: answer.registration.expect("a practice was asked about"),
+        registration: answer.registration.expect("the query has a practice"),
         area,
         outcodes: index.outcodes_in((Layer::GpPractice, code.as_str()), day, Which::Live),
         can_be_embedded: area.is_some_and(|area| can_be_embedded(index, area)),

@@ -1,4 +1,4 @@
-//! What is told to a program as a problem is told to a browser as a page, with a way on.
+//! Problem responses as HTML pages for browsers.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -12,7 +12,10 @@ use super::super::problem::Told;
 use crate::domain::Layer;
 use crate::web::directory::{ErrorPage, error_page};
 
-/// Around the pages, and inside the guard: who is not let in is told as a program is. The status and headers of a problem stay, such as `Allow`.
+/// Middleware that replaces the body of a problem with an HTML page if the client prefers HTML. The
+/// status and the headers stay, such as `Allow`.
+///
+/// It runs inside the admission middleware, whose rejections stay as JSON.
 pub(in super::super) async fn as_page(
     State(app): State<App>,
     request: Request,
@@ -40,7 +43,7 @@ pub(in super::super) async fn as_page(
     Response::from_parts(parts, Body::from(page.into_string()))
 }
 
-/// The layer that a path is about.
+/// The layer that a path refers to.
 fn layer_of(path: &str) -> Option<Layer> {
     let mut segments = path.trim_start_matches('/').split('/');
     match segments.next()? {

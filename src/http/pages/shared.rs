@@ -1,4 +1,5 @@
-//! Pages that are the same for everybody: rendered once for a dataset and a day, and compressed once in each encoding.
+//! A cache of the pages that are the same for all clients: rendered once for each dataset and date,
+//! and compressed once for each content coding.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use crate::domain::today_in_london;
 use crate::index::Index;
 use crate::tiles::{EncodedBody, Encoding};
 
-/// Which page.
+/// A page that is cached.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) enum Shared {
     Home,
@@ -21,7 +22,7 @@ pub(in crate::http) enum Shared {
     Batch,
 }
 
-/// The pages of the current dataset. A clone is the same ones.
+/// The cached pages of the current dataset. Clones share one cache.
 #[derive(Clone, Default)]
 pub(in crate::http) struct SharedPages([Arc<Mutex<Option<Kept>>>; 3]);
 
@@ -32,7 +33,7 @@ struct Kept {
 }
 
 impl SharedPages {
-    /// A page. Whoever asks while it is made waits for it, so this is for threads that may wait.
+    /// Returns the response with a page. Blocks while another thread renders the same page.
     pub(in crate::http) fn response(
         &self,
         which: Shared,

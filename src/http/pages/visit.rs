@@ -1,4 +1,4 @@
-//! What a page of a thing is asked with, and how it is answered.
+//! A request for a page of the directory (areas, practices, groups), and its response.
 
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
@@ -13,7 +13,7 @@ use super::redirect;
 use crate::question::Fields;
 use crate::web::directory::{ITEMS_PER_PAGE, PageContext, PageSlice};
 
-/// Who comes to a page, and what about: the dataset, the day, and the page's own fields.
+/// A parsed request for a page: the dataset and date, and the parameters of the page.
 pub(super) struct Visit {
     pub(super) snapshot: Snapshot,
     pub(super) fields: Fields,
@@ -21,8 +21,8 @@ pub(super) struct Visit {
 }
 
 impl Visit {
-    /// `allowed` are all fields that the page takes, `as_of` and `dataset` among them. A form sends blank
-    /// ones for what was not filled in.
+    /// Parses a request. `allowed` are all parameters of the page, `as_of` and `dataset` included.
+    /// Empty parameters are ignored, because forms send them for fields that were not filled in.
     pub(super) fn new(
         app: &App,
         uri: &Uri,
@@ -38,7 +38,7 @@ impl Visit {
         })
     }
 
-    /// The page. It is made away from the threads that answer: it may have to look at every postcode.
+    /// Renders the page on a blocking thread, because some pages scan every postcode.
     pub(super) async fn page(
         self,
         make: impl FnOnce(&Visit, &PageContext<'_>) -> Result<Markup, Problem> + Send + 'static,
@@ -55,16 +55,16 @@ impl Visit {
             let page = make(&self, &setting)?;
             let body = page.into_string().into_bytes();
             Ok(match self.fields.get("after") {
-                // A postcode stands in the address.
+                // The URL contains a postcode.
                 Some(_) => uncached(super::HTML, body),
                 None => cacheable(&self.headers, super::HTML, body),
             })
         };
         let made = tokio::task::spawn_blocking(answer).await;
-        made.map_err(|_| Problem::internal("making a page panicked"))?
+        made.map_err(|_| Problem::internal("rendering a page panicked"))?
     }
 
-    /// To the same on another path.
+    /// A redirect to `path`, with the same dataset and date.
     pub(super) fn redirect(&self, path: &str) -> Response {
         match self.snapshot.query.as_str() {
             "" => redirect(path),
@@ -72,10 +72,10 @@ impl Visit {
         }
     }
 
-    /// The part of a list of so many lines that is asked for.
+    /// Returns which of `total` items are on the requested page.
     ///
     /// # Errors
-    /// When the list has no such page.
+    /// When there is no such page.
     pub(super) fn part(&self, total: usize) -> Result<PageSlice, Problem> {
         let page = self.fields.get("page").map_or(Some(1), |text| {
             let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
