@@ -1,4 +1,4 @@
-//! `/api/v1/areas`: the layers, their areas, and an area's members, history and boundary.
+//! `/api/v1/areas`: layers, the areas of a layer, and an area's members, history and boundary.
 
 use std::collections::BTreeSet;
 
@@ -43,8 +43,9 @@ pub(super) async fn layers(snapshot: Snapshot, headers: HeaderMap) -> Result<Res
     Ok(cacheable_json(&headers, &body))
 }
 
-/// What each layer is, and how many areas it has on the day. An area may be known without its ground:
-/// a practice has patients whose LSOAs nobody published.
+/// Returns the metadata of each layer, with its number of areas on the date.
+///
+/// An area may have no boundary: for some practices, the LSOAs of their patients are not published.
 pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
     let layers = index.manifest().layers.iter();
     let bodies = layers.filter_map(|entry| {
@@ -133,22 +134,19 @@ pub(super) fn held_layer(index: &Index, name: &str, as_of: Date) -> Result<Layer
 pub(super) fn unknown_layer() -> Problem {
     Problem::unknown(
         "unknown_layer",
-        "the dataset has no such layer; /api/v1/areas lists those it has",
+        "the dataset has no such layer; /api/v1/areas lists the layers",
     )
 }
 
 pub(super) fn unknown_area() -> Problem {
     Problem::unknown(
         "unknown_area",
-        "the layer has no such area; /api/v1/areas/{layer} lists them",
+        "the layer has no such area; /api/v1/areas/{layer} lists the areas",
     )
 }
 
 pub(super) fn no_boundary() -> Problem {
-    Problem::unknown(
-        "no_boundary",
-        "no boundary of this area is known for the day",
-    )
+    Problem::unknown("no_boundary", "this area has no boundary on this date")
 }
 
 impl<'i> From<&'i Area> for AreaBody<'i> {
@@ -206,7 +204,7 @@ fn detail(index: &Index, area: &Area, as_of: Date) -> Value {
     })
 }
 
-/// Practices and areas that belong to the area. `listed_status` is the practice's own.
+/// Returns the practices and areas that belong to the area on the date.
 fn members(index: &Index, layer: Layer, id: &str, as_of: Date) -> Vec<Value> {
     index
         .members(layer, id, as_of)
@@ -230,7 +228,7 @@ fn members(index: &Index, layer: Layer, id: &str, as_of: Date) -> Vec<Value> {
         .collect()
 }
 
-/// The layer's areas with a boundary on the day as a FeatureCollection.
+/// Returns the areas of the layer that have a boundary on the date, as a FeatureCollection.
 fn collection(index: &Index, layer: Layer, as_of: Date) -> Vec<u8> {
     let features: Vec<String> = index
         .areas(layer, as_of)

@@ -1,4 +1,4 @@
-//! The JSON of answers. The command line prints the same.
+//! JSON response bodies. The command line prints the same JSON.
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -13,11 +13,11 @@ use crate::index::{
 };
 use crate::question::Question;
 
-/// The answer to a question.
+/// The response to a look-up.
 pub(crate) struct LocateBody<'i> {
     index: &'i Index,
     answer: Answer<'i>,
-    /// The layers that are asked for; `None` is all.
+    /// The requested layers; `None` means all.
     layers: Option<Vec<Layer>>,
 }
 
@@ -48,7 +48,7 @@ struct SuccessorBody {
     from: String,
 }
 
-/// Which dataset answered.
+/// The dataset of a response.
 #[derive(Serialize)]
 pub(crate) struct DatasetBody<'i> {
     name: &'i str,
@@ -65,7 +65,7 @@ impl<'i> LocateBody<'i> {
         }
     }
 
-    /// As JSON.
+    /// Serializes the response.
     pub(crate) fn json(&self) -> Vec<u8> {
         let mut json = Json::new();
         self.write(&mut json);
@@ -98,8 +98,8 @@ impl<'i> LocateBody<'i> {
         wanted.is_none_or(|wanted| wanted.contains(&layer))
     }
 
-    /// The layers that were found and are wanted, in the order of answers, then those that are wanted
-    /// and that the dataset does not hold; `comma` stands before the first.
+    /// Writes the requested layers in the order of the answer, then those that the dataset does not
+    /// have. `comma` is written before the first.
     fn layers(&self, json: &mut Json, found: &[(Layer, Found<'_>)], mut comma: &'static str) {
         let held = found.iter().filter(|(layer, _)| self.is_wanted(*layer));
         let held = held.map(|(layer, found)| (*layer, Some(found)));
@@ -131,7 +131,7 @@ impl<'i> LocateBody<'i> {
         json.raw("}");
     }
 
-    /// Where there is nothing around the place: what is nearest.
+    /// Writes the nearest areas of the layers that have none at the location.
     fn nearest(&self, json: &mut Json) {
         let nearest = self.answer.nearest.iter();
         let mut nearest = nearest
@@ -150,7 +150,7 @@ impl<'i> LocateBody<'i> {
     }
 }
 
-/// The JSON of an entry of the directory.
+/// Returns a directory entry as JSON.
 pub(super) fn entry_json(index: &Index, answer: &Answer<'_>) -> Vec<u8> {
     let entry = answer.location.and_then(|location| location.entry);
     let area = entry.and_then(|entry| index.statistical_area(&entry));
@@ -165,7 +165,7 @@ pub(super) fn entry_json(index: &Index, answer: &Answer<'_>) -> Vec<u8> {
     json.into_bytes()
 }
 
-/// Where a place is.
+/// Writes the resolved location.
 fn write_location(json: &mut Json, location: Location) {
     let entry = location.entry;
     let (source, postcode) = match location.place {
@@ -211,7 +211,7 @@ fn write_location(json: &mut Json, location: Location) {
     json.raw("}");
 }
 
-/// The end of an answer: its day and its dataset.
+/// Writes the end of a response: its date and dataset.
 fn write_end(json: &mut Json, as_of: Date, manifest: &Manifest) {
     json.raw(",\"as_of\":");
     json.display(as_of);
@@ -254,7 +254,7 @@ fn write_area(json: &mut Json, found: &AreaFound<'_>) {
     json.raw("}");
 }
 
-/// The beginning of an area: the brace, its id and its name.
+/// Writes the beginning of an area: the opening brace, the id and the name.
 fn write_name(json: &mut Json, area: &Area) {
     json.raw("{\"id\":");
     json.text(&area.id);
@@ -345,13 +345,13 @@ impl<'i> From<&'i Manifest> for DatasetBody<'i> {
     }
 }
 
-/// The number rounded to so many decimals.
+/// Rounds a number to `places` decimals.
 pub(crate) fn decimals(number: f64, places: i32) -> f64 {
     let scale = 10_f64.powi(places);
     (number * scale).round() / scale
 }
 
-/// Metres rounded to so many decimals; whole ones without a decimal point.
+/// Rounds metres to `places` decimals. Whole numbers have no decimal point.
 pub(crate) fn metres(metres: f64, places: i32) -> Number {
     let rounded = decimals(metres, places);
     if rounded.fract() == 0.0 && rounded.abs() < 1e9 {

@@ -1,4 +1,4 @@
-//! What the dataset is, and whether the service is ready.
+//! The metadata of the dataset, and the readiness of the service.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -39,8 +39,10 @@ pub(super) async fn dataset(snapshot: Snapshot, headers: HeaderMap) -> Result<Re
     Ok(cacheable_json(&headers, &body))
 }
 
-/// `/health/ready`: a verified dataset is loaded, for there is no service without; and what is not
-/// as it should be all the same. Not while the service stops, nor while it refuses look-ups: nobody is to send it more.
+/// `/health/ready`: 200, with the reasons for degraded operation, if any.
+///
+/// The service is not ready while it shuts down or rejects look-ups, so that load balancers send it
+/// no more requests. A dataset is always loaded: the service does not start before.
 pub(super) async fn ready(
     State(app): State<App>,
     connection: Option<Extension<Connection>>,
@@ -58,7 +60,7 @@ pub(super) async fn ready(
     let degraded: Vec<String> = app
         .live
         .fault()
-        .map(|reason| format!("the last reload was refused: {reason}"))
+        .map(|reason| format!("the last reload failed: {reason}"))
         .into_iter()
         .collect();
     let body = json!({
@@ -75,10 +77,10 @@ pub(super) async fn ready(
     (NO_STORE, Json(body)).into_response()
 }
 
-/// A service that refuses look-ups is asked again after so many seconds whether it is ready.
+/// `Retry-After` in seconds of readiness checks while the service rejects look-ups.
 const READY_AGAIN_IN_S: u16 = 5;
 
-/// How many days ago the day is that a dataset stands for.
+/// Returns the age of the dataset in days, by its `as_of` date.
 pub(super) fn age_days(manifest: &Manifest) -> Option<i32> {
     let as_of = date_from_iso(&manifest.as_of).ok()?;
     let age = today_in_london().since(as_of).ok()?;

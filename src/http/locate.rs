@@ -1,4 +1,4 @@
-//! `/api/v1/locate`: one look-up.
+//! `/api/v1/locate`: a single look-up.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Uri, header};
@@ -17,7 +17,7 @@ pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Response, Pr
     located(&app, &query_fields(&uri, LOCATE_FIELDS)?)
 }
 
-/// The same fields as JSON: keeps the postcode out of addresses, which others log.
+/// The same parameters as JSON, which keeps the postcode out of URLs: proxies log those.
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     located(&app, &json_fields(request, LOCATE_FIELDS).await?)
 }
@@ -29,7 +29,7 @@ fn located(app: &App, fields: &Fields) -> Result<Response, Problem> {
     Ok((NO_STORE, JSON, body.json()).into_response())
 }
 
-/// Nothing that was asked stays in a cache.
+/// The `Cache-Control` header of responses to look-ups, which must not be cached.
 pub(super) const NO_STORE: [(header::HeaderName, HeaderValue); 1] =
     [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
@@ -38,7 +38,10 @@ pub(super) const JSON: [(header::HeaderName, HeaderValue); 1] = [(
     HeaderValue::from_static("application/json"),
 )];
 
-/// The body of an answer, for the command line too.
+/// Looks up a request, and returns the response body, which the command line prints too.
+///
+/// # Errors
+/// When the postcode is unknown, or the dataset has no data at all for the date.
 pub(crate) fn answer<'i>(index: &'i Index, question: &Question) -> Result<LocateBody<'i>, Problem> {
     let wanted = question.layers.as_ref();
     let measured = wanted.map_or(Layers::ALL, |layers| layers.iter().copied().collect());
@@ -52,8 +55,8 @@ pub(crate) fn answer<'i>(index: &'i Index, question: &Question) -> Result<Locate
     Ok(LocateBody::new(index, question, answer))
 }
 
-/// The day is before everything, and there is neither an entry of the directory nor a practice to
-/// tell about.
+/// Returns whether the date is before the data of all layers, and the answer has neither a
+/// directory entry nor a practice.
 fn nothing_can_be_answered(answer: &Answer<'_>) -> bool {
     let registration = answer.registration.as_ref();
     let knows_practice = registration.is_some_and(|it| it.practice.is_some());

@@ -1,4 +1,4 @@
-//! The API document, OpenAPI 3.0.3: kept by hand beside the router, and held against it by a test.
+//! The API definition (OpenAPI 3.0.3). It is written by hand; a test compares it with the router.
 
 use std::sync::LazyLock;
 
@@ -36,7 +36,7 @@ pub(super) async fn document(
     Ok(response)
 }
 
-/// `/docs`: the same to read.
+/// `/docs`: the API documentation, as HTML.
 pub(super) async fn page(
     State(app): State<App>,
     uri: Uri,
@@ -54,8 +54,9 @@ pub(super) async fn page(
 const ROOT: &str = "/ogc";
 const ITEMS: &str = "/collections/{collection}/items";
 
-/// The part of the document under `/ogc`, for clients that take its landing page for the root. Its
-/// items stand there for every collection by itself: GDAL looks for them so.
+/// Returns the API definition of `/ogc` alone, for clients that treat its landing page as the root.
+///
+/// The path of items is repeated for every collection, because GDAL looks for it by collection id.
 pub(super) fn of_features(root: &str, collections: &[String]) -> Value {
     let mut document = DOCUMENT.clone();
     document["servers"] = json!([{ "url": root }]);

@@ -1,4 +1,5 @@
-//! `/api/v1/postcodes` and the postcodes of areas: the directory's entries, one, some or many.
+//! `/api/v1/postcodes` and the postcodes of areas: directory entries, completion, the nearest
+//! postcodes, and pages of postcodes.
 
 use axum::Json;
 use axum::extract::State;
@@ -21,10 +22,10 @@ use crate::index::{CoveredPostcode, NEAREST_WITHIN_M, Place, Query, Which};
 use crate::question::{InvalidQuestion, PageWanted, Search};
 use crate::web::path_segment;
 
-/// Answers to a search where no limit is given, and the most.
+/// The default and the maximum number of search results.
 pub(super) const FOUND: (usize, usize) = (10, 100);
 
-/// Postcodes on a page where no limit is given, and the most.
+/// The default and the maximum number of postcodes on a page.
 const PAGE: (usize, usize) = (100, 1_000);
 
 const SEARCH_FIELDS: &[&str] = &[
@@ -33,7 +34,7 @@ const SEARCH_FIELDS: &[&str] = &[
 
 const PAGE_FIELDS: &[&str] = &["after", "limit", "status", "as_of", "dataset"];
 
-/// `/api/v1/postcodes/{postcode}`: the directory's entry.
+/// `/api/v1/postcodes/{postcode}`: the directory entry of a postcode.
 pub(super) async fn one(
     snapshot: Snapshot,
     Segments(text): Segments<String>,
@@ -52,7 +53,8 @@ pub(super) async fn one(
     Ok((NO_STORE, JSON, entry_json(index, &answer)).into_response())
 }
 
-/// `/api/v1/postcodes?prefix=` and `?lon=&lat=` or `?easting=&northing=`.
+/// `/api/v1/postcodes`: completion (`?prefix=`), or the postcodes nearest to a point (`?lon=&lat=`
+/// or `?easting=&northing=`).
 pub(super) async fn search(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
     let fields = query_fields(&uri, SEARCH_FIELDS)?;
     let search = Search::from_fields(&fields)?;
@@ -85,7 +87,7 @@ fn completions(snapshot: &Snapshot, prefix: &PostcodePrefix, limit: usize) -> Re
     (NO_STORE, Json(body)).into_response()
 }
 
-/// A postcode in a list.
+/// A postcode in a list of results.
 #[derive(Serialize)]
 struct ListedBody {
     postcode: String,
@@ -125,7 +127,7 @@ fn nearest(snapshot: &Snapshot, place: Place, limit: usize) -> Response {
     let (_, location) = index.place(place, as_of);
     let found = match location.and_then(|location| location.grid) {
         Some(point) => index.nearest_postcodes(point, limit, as_of),
-        // Off the grid: nowhere near.
+        // Outside the National Grid there are no postcodes.
         None => Vec::new(),
     };
     let postcodes: Vec<ListedBody> = found
@@ -144,7 +146,7 @@ fn nearest(snapshot: &Snapshot, place: Place, limit: usize) -> Response {
     (NO_STORE, Json(body)).into_response()
 }
 
-/// `/api/v1/areas/{layer}/{id}/postcodes`: in order, page by page.
+/// `/api/v1/areas/{layer}/{id}/postcodes`: the postcodes of an area, sorted and paginated.
 pub(super) async fn of_area(
     State(app): State<App>,
     uri: Uri,
@@ -155,7 +157,7 @@ pub(super) async fn of_area(
     let wanted = PageWanted::from_fields(&fields)?;
     let limit = fields.limit(PAGE.0, PAGE.1)?;
     let snapshot = Snapshot::of(&app, &fields)?;
-    // A page looks at every row of the directory: milliseconds, which nobody else should wait for.
+    // A page scans the whole directory, which takes milliseconds and must not block other requests.
     let page = move || page(&snapshot, (&layer, &id), wanted, limit, &headers);
     match tokio::task::spawn_blocking(page).await {
         Ok(page) => page,
@@ -191,20 +193,20 @@ fn page(
         "attribution": index.manifest().attribution,
     });
     let mut response = match after {
-        // A postcode stands in the address.
+        // The URL contains a postcode.
         Some(_) => uncached("application/json", body.to_string().into_bytes()),
         None => cacheable_json(headers, &body),
     };
     if let Some(next) = next {
         // RFC 8288.
         let link = format!("<{next}>; rel=\"next\"");
-        let link = HeaderValue::from_str(&link).expect("an address of ours is ASCII");
+        let link = HeaderValue::from_str(&link).expect("URLs of this service are ASCII");
         response.headers_mut().insert(header::LINK, link);
     }
     Ok(response)
 }
 
-/// The address of the page that goes on after a postcode: on the same day, whatever today becomes.
+/// Returns the URL of the next page. It states the date, so that all pages are of the same date.
 fn next_page(
     snapshot: &Snapshot,
     area: &Area,

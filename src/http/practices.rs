@@ -24,7 +24,7 @@ const FIELDS: &[&str] = &[
     "postcode", "lon", "lat", "easting", "northing", "limit", "as_of", "dataset",
 ];
 
-/// `/api/v1/practices`: all of them; with a place, those nearest to it.
+/// `/api/v1/practices`: all practices, or those nearest to a location.
 pub(super) async fn list(
     State(app): State<App>,
     uri: Uri,
@@ -58,7 +58,7 @@ fn all(snapshot: &Snapshot, headers: &HeaderMap) -> Response {
     cacheable_json(headers, &body)
 }
 
-/// Those active on the day, by their nearest building.
+/// Practices that are active on the date, sorted by the distance of their nearest premises.
 fn nearest(snapshot: &Snapshot, place: Place, limit: usize) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let (status, location) = index.place(place, as_of);
@@ -116,7 +116,7 @@ pub(super) async fn one(
 pub(super) fn unknown_practice() -> Problem {
     Problem::unknown(
         "unknown_practice",
-        "there is no such practice; /api/v1/practices lists them",
+        "unknown practice; /api/v1/practices lists the practices",
     )
 }
 

@@ -326,7 +326,7 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
         let degraded = ready();
         let told = degraded[0].as_str().expect("a reason");
         assert_eq!(degraded.as_array().map(Vec::len), Some(1));
-        assert!(told.contains("the last reload was refused"), "{told}");
+        assert!(told.contains("the last reload failed"), "{told}");
         assert!(told.contains(fault), "`{fault}` is not in: {told}");
         // Where the dataset is on the machine is the operator's to know.
         assert!(line.contains(&folder), "{line}");

@@ -1,4 +1,4 @@
-//! Collections: the areas of a layer that are valid today, or all their versions.
+//! Collections: the areas of a layer that are valid today, or all versions of them.
 
 use jiff::civil::Date;
 
@@ -6,18 +6,18 @@ use super::super::problem::Problem;
 use crate::domain::{Area, Boundary, Layer, Period};
 use crate::index::Index;
 
-/// After the id of the collection that holds all versions.
+/// The suffix of the id of a collection that has all versions.
 const HISTORY: &str = "-history";
 
 /// The areas of a layer that have a boundary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Collection {
     pub(super) layer: Layer,
-    /// Whether it holds all versions, not only those of today.
+    /// Whether it has all versions, not only those that are valid today.
     pub(super) is_history: bool,
 }
 
-/// An area with its ground, over the time for which neither changes.
+/// An area with its boundary, and the period in which neither changes.
 pub(super) struct Feature<'i> {
     pub(super) id: String,
     pub(super) area: &'i Area,
@@ -26,7 +26,7 @@ pub(super) struct Feature<'i> {
 }
 
 impl Collection {
-    /// Those of a dataset: of each layer with boundaries the one and the other.
+    /// Returns the collections of a dataset: two for each layer that has boundaries.
     pub(super) fn all(index: &Index) -> Vec<Collection> {
         let has_ground = |layer: &Layer| index.boundaries_ever(*layer).next().is_some();
         let layers = index.layers().filter(has_ground);
@@ -34,14 +34,14 @@ impl Collection {
         layers.flat_map(both).collect()
     }
 
-    /// The collection of that id.
+    /// Returns the collection with an id.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such collection.
     pub(super) fn of_id(index: &Index, id: &str) -> Result<Collection, Problem> {
         let mut all = Collection::all(index).into_iter();
         all.find(|it| it.id() == id).ok_or_else(|| {
-            let detail = "there is no such collection; /ogc/collections lists those that there are";
+            let detail = "unknown collection; /ogc/collections lists the collections";
             Problem::unknown("unknown_collection", detail)
         })
     }
@@ -56,7 +56,7 @@ impl Collection {
         let entry = layers.find(|entry| entry.id == self.layer.as_str());
         let title = entry.map_or(self.layer.as_str(), |entry| entry.title.as_str());
         match self.is_history {
-            true => format!("{title}: every version"),
+            true => format!("{title}: all versions"),
             false => title.to_string(),
         }
     }
@@ -64,13 +64,13 @@ impl Collection {
     pub(super) fn description(self) -> &'static str {
         match self.is_history {
             true => {
-                "Every version of every area, each with the period in which it holds: from its first day to before its last."
+                "All versions of all areas, each with the period in which it is valid: from its first date up to, but not including, its last."
             }
             false => "The areas that are valid today.",
         }
     }
 
-    /// Its features, in order of id, then of time.
+    /// Returns the features, sorted by id, then by start date.
     pub(super) fn features(self, index: &Index, today: Date) -> Vec<Feature<'_>> {
         let mut features: Vec<Feature<'_>> = Vec::new();
         for boundary in index.boundaries_ever(self.layer) {
@@ -110,14 +110,14 @@ impl Collection {
     }
 }
 
-/// The time that two periods have in common.
+/// Returns the intersection of two periods, or `None` if it is empty.
 fn both(a: Period, b: Period) -> Option<Period> {
     let earlier = |a: Option<Date>, b: Option<Date>| match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         _ => a.or(b),
     };
     let period = Period {
-        // No beginning is before any.
+        // `None` is the earliest start, and sorts before `Some`.
         from: a.from.max(b.from),
         to: earlier(a.to, b.to),
     };

@@ -5,15 +5,15 @@ use geo::{BoundingRect, Coord, Intersects, MapCoords, MultiPolygon, Rect};
 use crate::domain::Boundary;
 use crate::ground;
 
-/// Radius of the sphere that Web Mercator takes for the Earth: WGS84's semi-major axis, in metres.
+/// The radius of the sphere of Web Mercator, in metres: the semi-major axis of WGS84.
 pub(super) const RADIUS_M: f64 = 6_378_137.0;
-/// Where Web Mercator ends: it is as high there as it is wide.
+/// The latitude limit of Web Mercator, at which the projection is a square.
 const LATITUDE_MAX: f64 = 85.051_128_779_806_6;
 
 /// A coordinate reference system, with its axes in the order of its definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Crs {
-    /// WGS84, longitude before latitude: GeoJSON's own.
+    /// WGS84, longitude before latitude: the CRS of GeoJSON.
     Crs84,
     /// EPSG:4326: WGS84, latitude before longitude.
     Wgs84,
@@ -31,7 +31,7 @@ impl Crs {
         Crs::WebMercator,
     ];
 
-    /// As boundaries are looked up.
+    /// The `storageCrs`: the CRS in which boundaries are looked up.
     pub(super) const STORAGE: Crs = Crs::BritishNationalGrid;
 
     pub(super) fn uri(self) -> &'static str {
@@ -47,7 +47,7 @@ impl Crs {
         Crs::ALL.into_iter().find(|crs| crs.uri() == uri)
     }
 
-    /// Digits after the point that say where a place is to about a centimetre or a millimetre.
+    /// The number of decimals in coordinates: 1 cm or finer.
     pub(super) fn decimals(self) -> i32 {
         match self {
             Crs::Crs84 | Crs::Wgs84 => 7,
@@ -56,7 +56,7 @@ impl Crs {
         }
     }
 
-    /// The ground, its axes in the order of the system.
+    /// Returns the geometry of the boundary in this CRS, with its axis order.
     pub(super) fn ground(self, boundary: &Boundary) -> MultiPolygon<f64> {
         match self {
             Crs::Crs84 => boundary.lonlat.clone(),
@@ -66,9 +66,10 @@ impl Crs {
         }
     }
 
-    /// Whether any of the ground, its border included, is in a rectangle of this system. `low` and
-    /// `high` are its corners, in the order of the axes; from a `low` longitude greater than the
-    /// `high` one it reaches across the antimeridian.
+    /// Returns whether the boundary, its edge included, intersects a box in this CRS.
+    ///
+    /// `low` and `high` are corners of the box, in the axis order of the CRS. If the `low`
+    /// longitude is greater than the `high` one, the box crosses the antimeridian.
     pub(super) fn touches(self, boundary: &Boundary, low: [f64; 2], high: [f64; 2]) -> bool {
         match self {
             Crs::BritishNationalGrid => in_box(&ground::in_metres(boundary), low, high),
@@ -84,7 +85,7 @@ impl Crs {
         }
     }
 
-    /// Whether the corners make a rectangle of this system.
+    /// Returns whether the corners are those of a box in this CRS.
     pub(super) fn is_box(self, low: [f64; 2], high: [f64; 2]) -> bool {
         let is_across_allowed = [self == Crs::Crs84, self == Crs::Wgs84];
         (0..2).all(|axis| low[axis] <= high[axis] || is_across_allowed[axis])
@@ -93,7 +94,7 @@ impl Crs {
 
 fn in_box(ground: &MultiPolygon<f64>, low: [f64; 2], high: [f64; 2]) -> bool {
     let wanted = Rect::new(low, high);
-    // Most are nowhere near.
+    // Cheap test first: most boundaries are far away.
     let around = ground.bounding_rect();
     around.is_some_and(|around| around.intersects(&wanted)) && ground.intersects(&wanted)
 }
@@ -117,7 +118,7 @@ fn from_web_mercator([x, y]: [f64; 2]) -> [f64; 2] {
 mod tests {
     use super::*;
 
-    /// PROJ's own figures.
+    /// Expected values computed with PROJ.
     #[test]
     fn web_mercator_is_projs() {
         let at = web_mercator(Coord { x: -2.8, y: 54.05 });

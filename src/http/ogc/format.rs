@@ -1,4 +1,4 @@
-//! JSON or HTML: by `f`, or else by what the client accepts.
+//! The format of a response, JSON or HTML: from the parameter `f`, or else from `Accept`.
 
 use axum::http::HeaderMap;
 
@@ -6,7 +6,7 @@ use super::super::negotiate;
 use super::super::problem::Problem;
 use crate::question::Fields;
 
-/// How an answer is written.
+/// The format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
@@ -14,7 +14,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The word for `f`.
+    /// Returns the value of `f`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Format::Json => "json",
@@ -22,7 +22,7 @@ impl Format {
         }
     }
 
-    /// The other one.
+    /// Returns the other format.
     pub(super) fn other(self) -> Format {
         match self {
             Format::Json => Format::Html,
@@ -30,15 +30,15 @@ impl Format {
         }
     }
 
-    /// What is wanted; JSON where the client does not mind.
+    /// Returns the requested format; JSON if the client has no preference.
     ///
     /// # Errors
-    /// When `f` is another word, or the client accepts neither.
+    /// When `f` has another value, or the client accepts neither format.
     pub(super) fn wanted(fields: &Fields, headers: &HeaderMap) -> Result<Format, Problem> {
         match fields.get("f") {
             Some("json") => Ok(Format::Json),
             Some("html") => Ok(Format::Html),
-            Some(_) => Err(Problem::bad_request("malformed", "f is json or html")),
+            Some(_) => Err(Problem::bad_request("malformed", "f must be json or html")),
             None => match negotiate::prefers_html(headers) {
                 Some(true) => Ok(Format::Html),
                 Some(false) => Ok(Format::Json),

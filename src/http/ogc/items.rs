@@ -61,7 +61,7 @@ pub(in crate::http) async fn items(
     }
     if query.offset > 0 {
         let before = query.offset.saturating_sub(query.limit);
-        links.push(context.link("prev", kind, &of_format(at(before)), "the page before"));
+        links.push(context.link("prev", kind, &of_format(at(before)), "the previous page"));
     }
     links.push(context.link(
         "collection",
@@ -110,7 +110,7 @@ pub(in crate::http) async fn item(
         .ok_or_else(|| {
             Problem::unknown(
                 "unknown_feature",
-                "the collection has no such feature; its items lists them",
+                "unknown feature; the items of the collection list its features",
             )
         })?;
     let path = format!("/collections/{id}/items/{}", path_segment(&feature_id));
@@ -141,14 +141,14 @@ pub(in crate::http) async fn item(
     Ok(in_crs(response, crs))
 }
 
-/// Part 2, 7.4: which system the coordinates are in.
+/// Adds the `Content-Crs` header with the CRS of the coordinates (Part 2, 7.4).
 fn in_crs(mut response: Response, crs: Crs) -> Response {
     let value = HeaderValue::from_str(&format!("<{}>", crs.uri())).expect("ASCII");
     response.headers_mut().insert("content-crs", value);
     response
 }
 
-/// The same question from another place on.
+/// Returns the query string of the same request with another offset.
 fn with_offset(fields: &Fields, offset: usize) -> String {
     let offset_text = offset.to_string();
     let kept = FIELDS
@@ -172,10 +172,10 @@ fn encoded(pairs: &[(&str, &str)]) -> String {
         .finish()
 }
 
-/// The body with its features.
+/// Serializes the body with its features.
 fn collected(body: &Value, features: &[Feature<'_>], crs: Crs) -> String {
     let mut text = body.to_string();
-    // The closing brace comes after the features.
+    // The closing brace is added after the features.
     text.pop();
     text.push_str(",\"features\":[");
     for (at, feature) in features.iter().enumerate() {
@@ -204,7 +204,7 @@ fn write(
     text.push('}');
 }
 
-/// Civil dates, from the first day to before the last.
+/// The properties of a feature. `from` is inclusive, `to` is exclusive.
 fn properties(feature: &Feature<'_>) -> Value {
     let area = feature.area;
     let day = |day: Option<Date>| day.map(|day| day.to_string());

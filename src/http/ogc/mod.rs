@@ -1,8 +1,11 @@
-//! `/ogc`: OGC API Features, Part 1 (core, geojson, html, oas30) Part 2 (crs) and of Part 3
-//! queryables, and OGC API Tiles, for QGIS, GDAL and whatever else speaks them. Two collections a layer: what is valid today, and every version.
+//! `/ogc`: OGC API Features and OGC API Tiles, for QGIS, GDAL and other clients.
 //!
-//! `timeStamp` is left out, which Part 1 allows: an answer then stays the same until the dataset or
-//! the day changes, and a cache can tell.
+//! It implements Part 1 (core, geojson, html, oas30), Part 2 (crs) and the queryables of Part 3 of
+//! OGC API Features. Each layer has two collections: the areas that are valid today, and all
+//! versions.
+//!
+//! Responses have no `timeStamp`, which Part 1 allows. So they do not change until the dataset or
+//! the date does, and caches can revalidate them.
 
 mod collection;
 mod crs;
@@ -47,10 +50,10 @@ pub(super) use tiles::{
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
-/// As the standard writes it.
+/// The media type as the standard spells it.
 const OPENAPI: &str = "application/vnd.oai.openapi+json;version=3.0";
 
-/// What we conform to.
+/// The conformance classes.
 const CLASSES: [&str; 19] = [
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
@@ -73,15 +76,15 @@ const CLASSES: [&str; 19] = [
     "http://www.opengis.net/spec/ogcapi-tiles-1/1.0/conf/oas30",
 ];
 
-/// Where the API is, what it answers from, and how; as an extractor, of a request whose query may
-/// hold `f` alone.
+/// What a request needs for its response: base URL, format and dataset. As an extractor, it rejects
+/// query parameters other than `f`.
 pub(super) struct Context {
-    /// Where the service is.
+    /// The base URL of the service.
     base: BaseUrl,
-    /// The address of the landing page, without a slash at its end.
+    /// The URL of the landing page, without a trailing slash.
     root: String,
     format: Format,
-    /// Whether the address of the request tells where somebody is.
+    /// Whether the URL could reveal a person's location.
     is_private: bool,
     headers: HeaderMap,
     releases: Arc<Releases>,
@@ -98,7 +101,7 @@ impl FromRequestParts<App> for Context {
 }
 
 impl Context {
-    /// As the fields ask for it, `f` among others.
+    /// Creates the context from query parameters, which may be others than `f`.
     fn of(
         app: &App,
         fields: &Fields,
@@ -109,29 +112,30 @@ impl Context {
             root: format!("{base}/ogc"),
             base,
             format: Format::wanted(fields, &headers)?,
-            // A box as large as a country locates nobody, but where would the limit be? Few boxes are asked for twice.
+            // A large box reveals nothing, but no limit would be obvious, and caching gains little:
+            // few boxes are requested twice.
             is_private: fields.get("bbox").is_some(),
             headers,
             releases: app.releases(),
         })
     }
 
-    /// The dataset.
+    /// Returns the index of the current dataset.
     fn index(&self) -> &Index {
         self.releases.current()
     }
 
-    /// Where the service is, without a slash at its end.
+    /// Returns the base URL of the service, without a trailing slash.
     fn base(&self) -> &BaseUrl {
         &self.base
     }
 
-    /// To a page of the API; `path` begins with a slash.
+    /// A link to a path of this API. `path` begins with a slash.
     fn link(&self, rel: &str, kind: &str, path: &str, title: &str) -> Value {
         json!({ "rel": rel, "type": kind, "href": format!("{}{path}", self.root), "title": title })
     }
 
-    /// To an answer itself, and to the same in the other format.
+    /// The links `self` and `alternate` of a response.
     fn selves(&self, path: &str, json_type: &'static str) -> [Value; 2] {
         let kind = |format| match format {
             Format::Json => json_type,
@@ -149,7 +153,7 @@ impl Context {
         ]
     }
 
-    /// The answer in the format that is wanted.
+    /// The response in the requested format.
     fn answer(
         &self,
         json_type: &'static str,
@@ -183,15 +187,20 @@ pub(super) async fn landing(context: Context) -> Response {
         "service-desc",
         OPENAPI,
         "/api",
-        "the API document, OpenAPI 3.0",
+        "the API definition, OpenAPI 3.0",
     ));
     links.push(context.link(
         "service-doc",
         "text/html",
         "/api?f=html",
-        "the API document to read",
+        "the API documentation",
     ));
-    links.push(context.link("conformance", JSON, "/conformance", "what it conforms to"));
+    links.push(context.link(
+        "conformance",
+        JSON,
+        "/conformance",
+        "the conformance classes",
+    ));
     links.push(context.link("data", JSON, "/collections", "the collections"));
     links.push(context.link(
         tiles::REL_TILESETS,
@@ -207,7 +216,7 @@ pub(super) async fn landing(context: Context) -> Response {
     ));
     let body = json!({
         "title": format!("{}: areas", manifest.title),
-        "description": "Boundaries of health communities and their neighbours, with the period in which each holds and where it comes from.",
+        "description": "Boundaries of health communities and their neighbours, each with the period in which it is valid and its source.",
         "attribution": manifest.attribution,
         "links": links,
     });
@@ -220,7 +229,7 @@ pub(super) async fn conformance(context: Context) -> Response {
     context.answer(JSON, &body, || html::conformance(context.index(), &CLASSES))
 }
 
-/// `/ogc/api`: the API document.
+/// `/ogc/api`: the API definition.
 pub(super) async fn api(context: Context) -> Response {
     let index = context.index();
     let ids: Vec<String> = Collection::all(index).iter().map(|it| it.id()).collect();
@@ -262,7 +271,7 @@ fn described(context: &Context, index: &Index, collection: Collection, today: Da
     let id = collection.id();
     let features = collection.features(index, today);
     let path = format!("/collections/{id}");
-    // Without a query: GDAL puts the id of a feature after it.
+    // No query string: GDAL appends the id of a feature to this URL.
     let items = format!("{path}/items");
     let instant = |day: Option<Date>| day.map(|day| format!("{day}T00:00:00Z"));
     let from = features.iter().map(|it| it.period.from);
@@ -275,7 +284,7 @@ fn described(context: &Context, index: &Index, collection: Collection, today: Da
             "items",
             "text/html",
             &format!("{items}?f=html"),
-            "the features to read",
+            "the features as HTML",
         ),
         json!({ "rel": "license", "type": "text/html", "href": index.manifest().licence, "title": "the licence of the data" }),
     ];
@@ -283,7 +292,7 @@ fn described(context: &Context, index: &Index, collection: Collection, today: Da
         queryables::REL,
         queryables::SCHEMA,
         &format!("{path}/queryables"),
-        "what the features may be chosen by",
+        "the properties by which features can be filtered",
     ));
     if !collection.is_history {
         let tiles = format!("{path}/tiles");
@@ -305,7 +314,7 @@ fn described(context: &Context, index: &Index, collection: Collection, today: Da
     })
 }
 
-/// West, south, east, north of the features, in degrees.
+/// The bounding box of the features: west, south, east, north in degrees.
 fn bounds(features: &[collection::Feature<'_>]) -> [f64; 4] {
     let all = crate::tiles::bounds_of(features.iter().map(|it| it.boundary));
     let all = all.unwrap_or([-180.0, -90.0, 180.0, 90.0]);

@@ -1,4 +1,4 @@
-//! What is asked of a collection's items.
+//! The query parameters of a collection's items.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -9,16 +9,16 @@ use super::crs::Crs;
 use crate::domain::{Period, date_from_iso, date_in_london};
 use crate::question::Fields;
 
-/// Features on a page where no limit is given, and the most.
+/// The default and the maximum number of features on a page.
 pub(super) const LIMIT: (usize, usize) = (100, 1_000);
 
-/// Properties that a query may name, and what each is.
+/// The properties by which features can be filtered, with their descriptions.
 pub(super) const PROPERTIES: [(&str, &str); 6] = [
     ("id", "the id of the area, the same for all its versions"),
     ("name", "the name of the area"),
     (
         "kind",
-        "what it calls itself where that is not the layer's word, such as action group",
+        "the type of group, if it differs from the name of the layer, such as action group",
     ),
     (
         "system",
@@ -27,11 +27,11 @@ pub(super) const PROPERTIES: [(&str, &str); 6] = [
     ("provenance", "official, derived, modelled or indicative"),
     (
         "extent",
-        "inner or outer, of practices that tell where they take patients from and where they keep them",
+        "for practice catchments: inner, where the practice takes new patients, or outer, where patients who move can stay registered",
     ),
 ];
 
-/// Every parameter of a collection's items.
+/// All parameters of a collection's items.
 pub(super) const FIELDS: &[&str] = &[
     "f",
     "limit",
@@ -48,14 +48,14 @@ pub(super) const FIELDS: &[&str] = &[
     "extent",
 ];
 
-/// Which features, and how.
+/// The parsed parameters: which features to return, and how.
 pub(super) struct Query {
     pub(super) limit: usize,
     pub(super) offset: usize,
     pub(super) crs: Crs,
     bbox: Option<Bbox>,
     datetime: Option<Interval>,
-    /// The name of a property and what it is to be.
+    /// Properties by which to filter, with the required values.
     properties: Vec<(&'static str, String)>,
 }
 
@@ -65,7 +65,7 @@ struct Bbox {
     high: [f64; 2],
 }
 
-/// Days, both ends included; an end that is `None` is open.
+/// A range of dates, both ends included. `None` is an open end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Interval {
     first: Option<Date>,
@@ -73,8 +73,10 @@ struct Interval {
 }
 
 impl Query {
+    /// Parses the parameters.
+    ///
     /// # Errors
-    /// When a parameter is not what it should be.
+    /// When a parameter is not valid.
     pub(super) fn of(fields: &Fields) -> Result<Query, Problem> {
         let crs = |name| fields.get(name).map(known_crs).transpose();
         let (bbox_crs, out_crs) = (crs("bbox-crs")?, crs("crs")?);
@@ -94,7 +96,7 @@ impl Query {
         })
     }
 
-    /// Whether a feature is one of those that are asked for.
+    /// Returns whether a feature passes all filters.
     pub(super) fn matches(&self, feature: &Feature<'_>) -> bool {
         let area = feature.area;
         let is_so = |(name, wanted): &(&str, String)| match *name {
@@ -119,7 +121,7 @@ pub(super) fn known_crs(uri: &str) -> Result<Crs, Problem> {
         let known = Crs::ALL.map(Crs::uri).join(", ");
         Problem::bad_request(
             "unknown_crs",
-            format!("crs and bbox-crs are one of {known}"),
+            format!("crs and bbox-crs must be one of {known}"),
         )
     })
 }
@@ -129,10 +131,10 @@ fn limit(text: Option<&str>) -> Result<usize, Problem> {
         return Ok(LIMIT.0);
     };
     match text.parse::<usize>() {
-        // OGC API Features 1.0.1, 7.15.2: more than the most is no error.
+        // OGC API Features 1.0.1, 7.15.2: a limit above the maximum is not an error.
         Ok(limit) if limit > 0 => Ok(limit.min(LIMIT.1)),
         _ => {
-            let detail = format!("limit is a whole number from 1 to {}", LIMIT.1);
+            let detail = format!("limit must be a whole number from 1 to {}", LIMIT.1);
             Err(Problem::bad_request("malformed", detail))
         }
     }
@@ -140,13 +142,14 @@ fn limit(text: Option<&str>) -> Result<usize, Problem> {
 
 fn offset(text: Option<&str>) -> Result<usize, Problem> {
     let parsed = text.map_or(Ok(0), str::parse);
-    parsed.map_err(|_| Problem::bad_request("malformed", "offset is a whole number from 0"))
+    parsed
+        .map_err(|_| Problem::bad_request("malformed", "offset must be a whole number, 0 or more"))
 }
 
-/// Four numbers, or six of which the heights are left out.
+/// Parses a bounding box of four numbers, or of six numbers, whose heights are ignored.
 fn bbox(text: &str, crs: Crs) -> Result<Bbox, Problem> {
     let wrong = || {
-        let detail = "bbox is four numbers (or six, with heights) with commas between them: the lower corner, then the upper one, in the axis order of bbox-crs";
+        let detail = "bbox must be four comma-separated numbers (or six, with heights): the lower corner, then the upper corner, in the axis order of bbox-crs";
         Problem::bad_request("malformed", detail)
     };
     let numbers: Result<Vec<f64>, _> = text.split(',').map(|it| it.trim().parse()).collect();
@@ -163,10 +166,11 @@ fn bbox(text: &str, crs: Crs) -> Result<Bbox, Problem> {
     }
 }
 
-/// A day, an instant, or two of them with a slash between; `..` or nothing leaves an end open.
+/// Parses a date, an instant, or an interval of two of them separated by a slash. An end that is
+/// empty or `..` is open.
 fn interval(text: &str) -> Result<Interval, Problem> {
     let wrong = || {
-        let detail = "datetime is a day (2024-07-01), an instant (2024-07-01T00:00:00Z), or two of them with a slash between, `..` for an open end";
+        let detail = "datetime must be a date (2024-07-01), an instant (2024-07-01T00:00:00Z), or an interval of two of them separated by a slash, with `..` for an open end";
         Problem::bad_request("malformed", detail)
     };
     let day = |text: &str| match text {
@@ -192,7 +196,7 @@ fn interval(text: &str) -> Result<Interval, Problem> {
     }
 }
 
-/// The civil date in London of a day or an instant (RFC 3339).
+/// Returns the date in London of a date or an instant (RFC 3339).
 fn day(text: &str) -> Option<Date> {
     match text.len() {
         10 => date_from_iso(text).ok(),

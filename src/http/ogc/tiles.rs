@@ -1,7 +1,8 @@
-//! OGC API Tiles (20-057): the tiles of `/tiles`, the same bytes, as tilesets that say what there is.
+//! OGC API Tiles (20-057): the tiles of `/tiles`, with the same bytes, as tilesets with metadata.
 //!
-//! The set is WebMercatorQuad (17-083r4, D.1), its rows before its columns: `{tileMatrix}/{tileRow}/{tileCol}` is
-//! z/y/x. A tileset shows what is valid today, and so do collections; those with every version have no tiles.
+//! The tile matrix set is WebMercatorQuad (17-083r4, D.1). Rows come before columns:
+//! `{tileMatrix}/{tileRow}/{tileCol}` is z/y/x. Tilesets show the areas that are valid today; the
+//! collections with all versions have no tiles.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -25,24 +26,25 @@ use crate::index::Index;
 use crate::question::Fields;
 use crate::tiles::{TileCache, TileCoord, TileRange, ZOOM_MAX};
 
-/// The set of tile matrices, and where it is defined.
+/// The tile matrix set, and the URI of its definition.
 const SET: &str = "WebMercatorQuad";
 const SET_URI: &str = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad";
 const SET_TITLE: &str = "Google Maps Compatible for the World";
-/// The deepest matrix of the set's definition; tiles end before.
+/// The highest zoom in the definition of the set. Our tiles end at [`ZOOM_MAX`].
 const SET_ZOOM_MAX: u8 = 24;
-/// Pixels across a tile, as the definition counts them.
+/// The width of a tile in pixels, as defined by the set.
 const SET_TILE_PIXELS: u32 = 256;
-/// Metres across a pixel, by which the standard makes scales of sizes (17-083r4, 6.1.1).
+/// The size of a pixel in metres, from which the standard derives scale denominators (17-083r4,
+/// 6.1.1).
 const PIXEL_M: f64 = 0.000_28;
 
 pub(super) const REL_TILESETS: &str = "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector";
 pub(super) const REL_SCHEMES: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes";
 const REL_SCHEME: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme";
 
-/// What a tileset is of: a collection, or all of them.
+/// The content of a tileset: one collection, or all of them.
 struct Tiled {
-    /// Where its tilesets are, after the landing page.
+    /// The path of its tilesets, relative to the landing page.
     path: String,
     title: String,
     layers: Vec<Layer>,
@@ -63,7 +65,8 @@ impl Tiled {
     fn of_collection(index: &Index, id: &str) -> Result<Tiled, Problem> {
         let collection = Collection::of_id(index, id)?;
         if collection.is_history {
-            let detail = "tiles show what is valid today: the collection without -history has them";
+            let detail =
+                "collections with all versions have no tiles; use the collection without -history";
             return Err(Problem::unknown("unknown_tileset", detail));
         }
         Ok(Tiled {
@@ -73,18 +76,19 @@ impl Tiled {
         })
     }
 
-    /// The layers' words as `/tiles` takes them.
+    /// The names of the layers, as `/tiles` takes them.
     fn words(&self) -> String {
         let words: Vec<&str> = self.layers.iter().map(|layer| layer.as_str()).collect();
         words.join(",")
     }
 
-    /// West, south, east, north on a day, in degrees; `None` without ground.
+    /// The bounding box on a date: west, south, east, north in degrees. `None` if there are no
+    /// boundaries.
     fn bounds(&self, index: &Index, store: &TileCache, day: Date) -> Option<[f64; 4]> {
         store.bounds(index, &self.layers, day)
     }
 
-    /// What the list of tilesets and the tileset itself say alike.
+    /// The members that a tileset has both in the list and on its own.
     fn described(&self, context: &Context) -> Value {
         json!({
             "title": self.title,
@@ -130,7 +134,7 @@ impl Tiled {
     }
 }
 
-/// As links and `Content-Type` have it.
+/// The media type of tiles in links.
 const MVT_TYPE: &str = "application/vnd.mapbox-vector-tile";
 
 /// `/ogc/tiles`: the tilesets of all collections together.
@@ -138,7 +142,7 @@ pub(in crate::http) async fn tilesets(context: Context) -> Response {
     listed(&context, &Tiled::of_all(context.index()))
 }
 
-/// `/ogc/collections/{collection}/tiles`: those of one.
+/// `/ogc/collections/{collection}/tiles`: the tilesets of one collection.
 pub(in crate::http) async fn tilesets_of_collection(
     context: Context,
     Segments(id): Segments<String>,
@@ -162,7 +166,7 @@ fn listed(context: &Context, tiled: &Tiled) -> Response {
     })
 }
 
-/// `/ogc/tiles/{tileMatrixSetId}`: what the tiles of all collections are.
+/// `/ogc/tiles/{tileMatrixSetId}`: the tileset of all collections.
 pub(in crate::http) async fn tileset(
     context: Context,
     Segments(set): Segments<String>,
@@ -170,7 +174,7 @@ pub(in crate::http) async fn tileset(
     described(&context, &Tiled::of_all(context.index()), &set)
 }
 
-/// `/ogc/collections/{collection}/tiles/{tileMatrixSetId}`: what those of one are.
+/// `/ogc/collections/{collection}/tiles/{tileMatrixSetId}`: the tileset of one collection.
 pub(in crate::http) async fn tileset_of_collection(
     context: Context,
     Segments((id, set)): Segments<(String, String)>,
@@ -223,7 +227,7 @@ async fn drawn(
     let address = address(z?, row?, column?, bounds).ok_or_else(|| {
         Problem::unknown(
             "outside_limits",
-            "there is no such tile; tileMatrixSetLimits of the tileset tells which there are",
+            "there is no such tile; see tileMatrixSetLimits of the tileset",
         )
     })?;
     let mut response = answer(
@@ -236,7 +240,7 @@ async fn drawn(
     )
     .await?;
     if response.status() == StatusCode::NO_CONTENT {
-        // Within its limits a tileset has every tile, here one without layers.
+        // Within its limits, a tileset must have every tile; an empty tile has no layers.
         *response.status_mut() = StatusCode::OK;
         *response.body_mut() = Body::empty();
         response.headers_mut().insert(header::CONTENT_TYPE, MVT);
@@ -244,29 +248,30 @@ async fn drawn(
     Ok(response)
 }
 
-/// A tile is written in one way.
+/// Parses the parameters of a tile. The only format is MVT.
 fn tile_fields(uri: &Uri) -> Result<Fields, Problem> {
     let fields = query_fields(uri, &["f"])?;
     match fields.get("f") {
         None | Some("mvt") => Ok(fields),
-        Some(_) => Err(Problem::bad_request("malformed", "f is mvt")),
+        Some(_) => Err(Problem::bad_request("malformed", "f must be mvt")),
     }
 }
 
-/// A whole number; what has more digits than any tile's is beyond every limit.
+/// Parses a whole number. One that is too large for `u32` becomes `u32::MAX`, which is beyond every
+/// limit.
 ///
 /// # Errors
-/// When it is none.
+/// When the text is not a whole number.
 fn number(text: &str) -> Result<u32, Problem> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number {
-        let detail = "tileMatrix, tileRow and tileCol are whole numbers from 0";
+        let detail = "tileMatrix, tileRow and tileCol must be whole numbers, 0 or more";
         return Err(Problem::bad_request("malformed", detail));
     }
     Ok(text.parse().unwrap_or(u32::MAX))
 }
 
-/// The tile, if it is within the limits.
+/// Returns the tile if it is within the limits of the tileset.
 fn address(z: u32, row: u32, column: u32, bounds: Option<[f64; 4]>) -> Option<TileCoord> {
     let z = u8::try_from(z).ok().filter(|&z| z <= ZOOM_MAX)?;
     let range = TileRange::new(z, bounds?);
@@ -299,7 +304,7 @@ fn layer(index: &Index, layer: Layer) -> Value {
         "id": layer.as_str(),
         "title": entry.map(|entry| &entry.title),
         "dataType": "vector",
-        // Areas, and points of those that are too small.
+        // Areas; areas that are too small to draw are points.
         "geometryDimension": 2,
         "minTileMatrix": "0",
         "maxTileMatrix": ZOOM_MAX.to_string(),
@@ -376,7 +381,7 @@ fn known_set(set: &str) -> Result<(), Problem> {
         SET => Ok(()),
         _ => Err(Problem::unknown(
             "unknown_tile_matrix_set",
-            "there is no such tile matrix set; /ogc/tileMatrixSets lists those that there are",
+            "unknown tile matrix set; /ogc/tileMatrixSets lists the sets",
         )),
     }
 }
@@ -385,7 +390,7 @@ fn known_set(set: &str) -> Result<(), Problem> {
 mod tests {
     use super::*;
 
-    /// The figures of the definition (17-083r4, D.1).
+    /// Expected values from the definition (17-083r4, D.1).
     #[test]
     fn matrices_are_those_of_the_definition() {
         let near = |value: &Value, expected: f64| {
