@@ -1,6 +1,6 @@
-//! `/tiles/basemap.json` and its tiles: what the operator lays beneath our areas, where there is such a file.
+//! `/tiles/basemap.json` and its tiles: the background map, if the operator has configured a file.
 //!
-//! Addresses of tiles name the edition of the file, so that no cache shows two files in one map.
+//! The URLs of tiles contain the edition of the file, so that caches never mix tiles of two files.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use super::tiles::{numbered, with_links};
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
 use crate::tiles::{EncodedBody, Encoding};
 
-/// Layers of a MapLibre style in greys, which leave the colours to our areas; names in the machine's own fonts.
+/// Layers of a MapLibre style, in greys so that our areas stand out, with labels in system fonts.
 const PICTURES: &str = include_str!("basemap/pictures.json");
 const PROTOMAPS: &str = include_str!("basemap/protomaps.json");
 const OPENMAPTILES: &str = include_str!("basemap/openmaptiles.json");
@@ -40,7 +40,7 @@ pub(super) fn style(
         BasemapContent::Protomaps => ("vector", PROTOMAPS),
         BasemapContent::OpenMapTiles => ("vector", OPENMAPTILES),
     };
-    let layers: Value = serde_json::from_str(layers).expect("our own styles are JSON");
+    let layers: Value = serde_json::from_str(layers).expect("embedded styles are JSON");
     let edition = &basemap.edition;
     let mut source = json!({
         "type": kind,
@@ -59,12 +59,13 @@ pub(super) fn style(
     Ok(with_links(base, headers, &style))
 }
 
-/// Where the style is, as another style's metadata tell it.
+/// The URL of the style, as metadata of another style.
 pub(super) fn address(base: &BaseUrl) -> Value {
     json!({ "catchment:basemap": format!("{base}/tiles/basemap.json") })
 }
 
-/// `/tiles/basemap/{edition}/{z}/{x}/{y}`: packed as it is in the file, for clients that take that.
+/// `/tiles/basemap/{edition}/{z}/{x}/{y}`: a tile, compressed as in the file if the client accepts
+/// that.
 pub(super) async fn tile(
     State(app): State<App>,
     uri: Uri,
@@ -84,7 +85,7 @@ pub(super) async fn tile(
     let encoding = taken.next().ok_or_else(Problem::no_encoding)?;
     let packed = basemap.tile(address).await.map_err(broken)?;
     let packed = packed.unwrap_or_default();
-    // For its tag, which stands for the bytes in the file.
+    // For the `ETag`, which is a hash of the bytes in the file.
     let made = EncodedBody::with_encodings(packed.clone(), []);
     let body = match encoding {
         encoding if encoding == basemap.tile_encoding => packed,
@@ -110,24 +111,25 @@ fn unpacked(basemap: &Basemap, packed: &Bytes) -> Result<Bytes, Problem> {
     Ok(bytes.into())
 }
 
-/// Says nothing of the address: which tile was looked at is nobody's business.
+/// An internal error without the coordinates of the tile, which would be logged: they are private.
 fn broken(error: impl fmt::Display) -> Problem {
-    Problem::internal(format!("a tile of the basemap: {error}"))
+    Problem::internal(format!("reading a tile of the basemap: {error}"))
 }
 
 fn no_such_tile() -> Problem {
     let detail = format!(
-        "tiles of the basemap are {{z}}/{{x}}/{{y}} with z from 0 to {BASEMAP_ZOOM_MAX}, x and y below 2^z"
+        "a tile of the basemap must be {{z}}/{{x}}/{{y}} with z from 0 to {BASEMAP_ZOOM_MAX}, x and y below 2^z"
     );
     Problem::bad_request("invalid_tile", detail)
 }
 
 fn other_edition() -> Problem {
-    let detail = "the basemap is another one; /tiles/basemap.json names its edition";
+    let detail = "this edition of the basemap is not loaded; /tiles/basemap.json contains the current edition";
     Problem::unknown("unknown_edition", detail)
 }
 
 fn no_basemap() -> Problem {
-    let detail = "there is no basemap here; catchment serve --basemap FILE has one";
+    let detail =
+        "this service has no basemap; the operator can set one with catchment serve --basemap FILE";
     Problem::unknown("no_basemap", detail)
 }

@@ -1,4 +1,4 @@
-//! Maps on other sites: the page in a frame, oEmbed, and the page that gives the lines to copy.
+//! Maps on other sites: the page for frames, oEmbed, and the page with the embed code.
 
 use std::sync::Arc;
 
@@ -22,17 +22,17 @@ use crate::index::Index;
 use crate::question::Fields;
 use crate::web::{self, EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT};
 
-/// The sites that may hold our map in a frame, as `frame-ancestors` takes them.
+/// The sites that may show our maps in a frame: the value of `frame-ancestors`.
 #[derive(Debug, Clone)]
 pub struct FrameAncestors(Arc<str>);
 
 impl FrameAncestors {
-    /// Any site.
+    /// Allows any site.
     pub fn any() -> FrameAncestors {
         FrameAncestors("*".into())
     }
 
-    /// These origins, and ourselves; any where there are none.
+    /// Allows these origins and this service; any site if `origins` is empty.
     pub fn of(origins: &[EmbedOrigin]) -> FrameAncestors {
         if origins.is_empty() {
             return FrameAncestors::any();
@@ -41,24 +41,28 @@ impl FrameAncestors {
         FrameAncestors(format!("'self' {}", origins.join(" ")).into())
     }
 
-    /// Pages in a frame run no script that is not ours, either.
+    /// Returns the `Content-Security-Policy`. Like that of other pages, it allows only our own
+    /// scripts.
     fn policy(&self) -> HeaderValue {
         let policy = format!(
             "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; \
              form-action 'none'; base-uri 'none'; frame-ancestors {}",
             self.0
         );
-        HeaderValue::from_str(&policy).expect("origins are ASCII without line ends")
+        HeaderValue::from_str(&policy).expect("origins are ASCII without line breaks")
     }
 }
 
-/// A site, such as `https://www.example.nhs.uk` or, with all under it, `https://*.nhs.uk`.
+/// An origin such as `https://www.example.nhs.uk`, or with a wildcard for its subdomains
+/// (`https://*.nhs.uk`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbedOrigin(String);
 
-/// It is no origin.
+/// The error for text that is not an origin.
 #[derive(Debug, thiserror::Error)]
-#[error("an origin is a scheme and a host, such as https://www.example.nhs.uk or https://*.nhs.uk")]
+#[error(
+    "an origin must be a scheme and a host, such as https://www.example.nhs.uk or https://*.nhs.uk"
+)]
 pub struct InvalidEmbedOrigin;
 
 impl std::str::FromStr for EmbedOrigin {
@@ -78,7 +82,7 @@ impl std::str::FromStr for EmbedOrigin {
 
 const EMBED_FIELDS: &[&str] = &["area", "layer", "search", "as_of"];
 
-/// `GET /embed`: a page that is only the map.
+/// `GET /embed`: a page with only a map.
 pub(super) async fn page(
     State(app): State<App>,
     uri: Uri,
@@ -114,7 +118,7 @@ pub(super) async fn page(
     Ok(response)
 }
 
-/// What the fields ask for, of what there is.
+/// Returns the map that the parameters request.
 fn shown(snapshot: &Snapshot, fields: &Fields) -> Result<EmbeddedMap, Problem> {
     let layer = fields.get("layer").unwrap_or(Layer::Icc.as_str());
     let search = match fields.get("search") {
@@ -161,7 +165,8 @@ fn title(index: &Index, layer: Layer) -> String {
     entry.map_or_else(|| layer.to_string(), |entry| entry.title.clone())
 }
 
-/// Where oEmbed describes a page of ours; `None` where our address is not known: oEmbed needs whole ones.
+/// Returns the oEmbed URL of a page. `None` if the public URL of the service is not known, because
+/// oEmbed needs absolute URLs.
 fn oembed_address(base: &BaseUrl, path: &str) -> Option<String> {
     let base = base.known()?;
     let url = format!("{base}{path}");
@@ -175,30 +180,30 @@ fn oembed_address(base: &BaseUrl, path: &str) -> Option<String> {
 fn discovered(headers: &mut HeaderMap, oembed: Option<&str>) {
     if let Some(oembed) = oembed {
         let link = format!("<{oembed}>; rel=\"alternate\"; type=\"application/json+oembed\"");
-        let link = HeaderValue::from_str(&link).expect("an encoded address is ASCII");
+        let link = HeaderValue::from_str(&link).expect("an encoded URL is ASCII");
         headers.append(header::LINK, link);
     }
 }
 
-/// The `Link` with which a page of ours says that it can be embedded.
+/// Adds the `Link` header by which oEmbed consumers discover that a page can be embedded.
 pub(super) fn discover(base: &BaseUrl, path: &str, response: &mut Response) {
     let oembed = oembed_address(base, path);
     discovered(response.headers_mut(), oembed.as_deref());
 }
 
-/// The same, of a page that says nothing else of where the service is.
+/// The same, and the `Vary` header, for a page that has no other absolute URL.
 pub(super) fn discover_at(base: &BaseUrl, path: &str, response: &mut Response) {
     discover(base, path, response);
     base.vary(response.headers_mut());
 }
 
-/// A frame is no wider unless its site says so.
+/// The width of a frame, unless the consumer sets a smaller maximum.
 const OEMBED_WIDTH: u32 = 640;
-/// A day: a consumer asks again then (oEmbed 1.0, 2.3.4).
+/// How long consumers may cache a response: a day (`cache_age`, oEmbed 1.0, 2.3.4).
 const OEMBED_CACHE_S: u32 = 86_400;
 
-/// `GET /oembed` (oEmbed 1.0). Consumers add parameters of their own, so those that are not known are let
-/// pass here.
+/// `GET /oembed` (oEmbed 1.0). Unlike elsewhere, unknown parameters are ignored, because consumers
+/// add their own.
 pub(super) async fn oembed(
     State(app): State<App>,
     uri: Uri,
@@ -219,14 +224,11 @@ pub(super) async fn oembed(
     };
     let (width_max, height_max) = (most("maxwidth")?, most("maxheight")?);
     let url = fields.get("url").ok_or_else(|| {
-        Problem::bad_request(
-            "missing",
-            "url must be the address of a page of this service",
-        )
+        Problem::bad_request("missing", "url must be the URL of a page of this service")
     })?;
     let known = base.known().ok_or_else(|| {
         let detail =
-            "oEmbed needs the public address of the service, which its operator sets with --public-url";
+            "oEmbed needs the public URL of the service, which the operator sets with --public-url";
         Problem::unknown("no_public_url", detail)
     })?;
     let shown = described_page(&app, &base, url)?;
@@ -252,7 +254,8 @@ fn no_number(name: &str) -> Problem {
     Problem::bad_request("malformed", format!("{name} must be a number of pixels"))
 }
 
-/// What a page of ours shows; foreign addresses and pages without a map are not found.
+/// Returns the map on a page of this service. URLs of other services and of pages without a map are
+/// not found.
 fn described_page(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Problem> {
     let url: Uri = url.parse().map_err(|_| Problem::not_found())?;
     let local = base.local(&url).ok_or_else(Problem::not_found)?;
@@ -278,7 +281,7 @@ fn described_page(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, P
     }
 }
 
-/// `GET /put-this-map-on-your-site`: a preview, and the lines to copy.
+/// `GET /put-this-map-on-your-site`: a preview, and the embed code.
 pub(super) async fn site(
     State(app): State<App>,
     uri: Uri,
@@ -296,7 +299,8 @@ pub(super) async fn site(
         Some((layer, area)) => (layer, Some(area)),
         None => (show.as_str(), None),
     };
-    // Without a choice, with a search; a box that is not ticked is not sent.
+    // Search is on by default. Once the form is submitted, a missing `search` means that the box is
+    // not ticked.
     let search = fields.get("search").is_some() || fields.get("show").is_none();
     let shown = EmbeddedMap {
         has_search: search,
@@ -316,7 +320,7 @@ pub(super) async fn site(
     Ok(response)
 }
 
-/// The layers that go into one picture, with their areas that have ground.
+/// The layers that fit on one map, each with its areas that have a boundary.
 fn choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
     let today = today_in_london();
     let areas_of = |layer: Layer| {
@@ -335,7 +339,7 @@ fn choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
         .collect()
 }
 
-/// What is shown where nothing was chosen: the first layer, or where all are too large an area.
+/// The default choice: the first layer, or an area if all layers are too large.
 fn first(index: &Index, choices: &[(Layer, String, Vec<&Area>)]) -> Option<String> {
     if let Some((layer, _, _)) = choices.first() {
         return Some(layer.to_string());

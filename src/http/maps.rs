@@ -1,7 +1,7 @@
 //! `/maps`: static maps, as SVG, PNG and PDF.
 //!
-//! Drawing takes tens of milliseconds of a processor, so that few are under way at a time; who comes when all
-//! places are taken waits a little, and is then asked to come again.
+//! Drawing a map takes tens of milliseconds of CPU time, so only a few are drawn at a time. Other
+//! requests wait briefly for a permit, and are then rejected with `Retry-After`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +21,18 @@ use crate::dataset::manifest::sha256_hex;
 use crate::maps::{self, MapImage, MapRequest, RenderError, WIDTH_MAX, WIDTH_MIN};
 use crate::question::Fields;
 
-/// How wide a picture is of which nothing is said; and one for paper, between the margins of A4.
+/// The default width, and that of a PDF, which fits between the margins of A4.
 const WIDTH: u32 = 800;
 const WIDTH_ON_PAPER: u32 = 718;
-/// Pixels to a CSS pixel, at most; and those of a whole PNG. Rendering takes about 12 bytes for each: the sheet and two
-/// layers of its size. 16 million are 192 MB; with 24 million the service had 385 MB.
+/// The highest number of pixels to a CSS pixel, and the most pixels in a PNG.
+///
+/// Rendering takes about 12 bytes for each pixel: the canvas and two layers of its size. 16 million
+/// pixels take 192 MB; with 24 million, the service was measured at 385 MB.
 const SCALE_MAX: u32 = 4;
 const PIXELS_MAX: u64 = 16_000_000;
-/// Pictures that are drawn at the same time.
+/// Maps that are drawn at the same time.
 pub(super) const DRAWN_AT_ONCE: usize = 2;
-/// How long a request waits for its turn, and when to come again if that did not do.
+/// How long a request waits for a permit, and the `Retry-After` after that, in seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
 const AGAIN_IN_S: u16 = 2;
 
@@ -42,7 +44,7 @@ enum Format {
 }
 
 impl Format {
-    /// The name without its ending, and the format that this tells.
+    /// Splits a file name into the name without its extension, and the format of the extension.
     fn split(name: &str) -> Option<(&str, Format)> {
         let (stem, ending) = name.rsplit_once('.')?;
         let format = match ending {
@@ -119,7 +121,7 @@ async fn answer(
     let scale = number(&fields, "scale", 1, SCALE_MAX)?.unwrap_or(1);
     let place = place(&app.drawing, PATIENCE).await?;
     let draw = move || {
-        // Held until it is drawn, also when nobody waits for it any more.
+        // Held until the map is drawn, even if the client disconnects.
         let _place = place;
         let picture = maps::draw(snapshot.index(), snapshot.tiles(), &wanted);
         response(&picture.ok_or_else(no_boundary)?, format, scale, &headers)
@@ -128,7 +130,10 @@ async fn answer(
     drawn.map_err(|_| Problem::internal("drawing a map panicked"))?
 }
 
-/// A turn to draw, or a problem that says when to come again.
+/// Waits for a permit to draw.
+///
+/// # Errors
+/// When there is none in time: 503 with `Retry-After`.
 pub(super) async fn place(
     pictures: &Arc<Semaphore>,
     patience: Duration,
@@ -137,14 +142,16 @@ pub(super) async fn place(
     match tokio::time::timeout(patience, turn).await {
         Ok(Ok(place)) => Ok(place),
         _ => Err(Problem::busy(
-            "as many maps are being drawn as may be at a time",
+            "too many maps are being drawn; try again later",
             AGAIN_IN_S,
         )),
     }
 }
 
-/// The tag stands for the drawing and the program, so that who has the picture is told without rendering it.
-/// That of a PDF is weak: the library orders some entries by chance.
+/// The response with a map, or 304 if the client has it.
+///
+/// The `ETag` is a hash of the SVG and the program version, so that 304 needs no rendering. The
+/// `ETag` of a PDF is weak, because the PDF library writes some entries in random order.
 fn response(
     picture: &MapImage,
     format: Format,
@@ -184,7 +191,7 @@ fn check_size(picture: &MapImage, scale: u32) -> Result<(), Problem> {
     }
     let (width, height) = (picture.width, picture.height);
     let detail = format!(
-        "the picture is {width} by {height}, and a PNG has at most {PIXELS_MAX} pixels: a smaller width or scale, or SVG, would do"
+        "the map is {width} by {height}, and a PNG can have at most {PIXELS_MAX} pixels; use a smaller width or scale, or SVG"
     );
     Err(Problem::bad_request("image_too_large", detail))
 }
@@ -204,7 +211,7 @@ fn number(
         Some(number) => Ok(Some(number)),
         None => Err(Problem::bad_request(
             "malformed",
-            format!("{name} is a whole number from {least} to {most}"),
+            format!("{name} must be a whole number from {least} to {most}"),
         )),
     }
 }
@@ -216,9 +223,9 @@ mod tests {
     #[tokio::test]
     async fn who_finds_no_place_is_asked_to_come_again() {
         let pictures = Arc::new(Semaphore::new(1));
-        let first = place(&pictures, Duration::ZERO).await.expect("a place");
+        let first = place(&pictures, Duration::ZERO).await.expect("a permit");
         let problem = place(&pictures, Duration::from_millis(1)).await;
-        let problem = problem.expect_err("all places are taken");
+        let problem = problem.expect_err("all permits are taken");
         assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);
         let response = problem.into_response();
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");

@@ -1,9 +1,10 @@
 //! `/tiles`: vector tiles, their TileJSON and a style.
 //!
-//! A plain address shows what holds on the day, today if none is given, and is asked for again after five minutes.
-//! An edition (`2025.2_2025-07-01_1f0c9a3e`) in front of the layers names a dataset, its very bytes and a
-//! state of it; what is there never changes, and a cache keeps it for a year. TileJSON and style name the
-//! edition of their day; one that is not loaded is 404.
+//! Without an edition, a URL shows the areas that are valid on `as_of` (default: today), and
+//! responses are cached for five minutes. With an edition before the layers
+//! (`2025.2_2025-07-01_1f0c9a3e`), a URL identifies the bytes of a dataset and a date, so responses
+//! never change and are cached for a year. TileJSON and style contain the edition of their date. An
+//! edition that is not loaded is 404.
 
 use std::sync::Arc;
 
@@ -38,8 +39,8 @@ use crate::web::path_segment;
 
 pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.mapbox-vector-tile");
 
-/// From this zoom on, the address of a tile tells where somebody is: at 54° north, a tile of zoom 15 is 720 m wide,
-/// a village or a few streets.
+/// From this zoom, the URL of a tile could reveal a person's location: at 54° north, a tile of zoom
+/// 15 is 720 m wide, which is a village or a few streets.
 const PRIVATE_ZOOM_MIN: u8 = CACHED_ZOOM_MAX + 1;
 
 /// `/tiles/{layers}.json`, TileJSON 3.0.0, `/tiles/style.json`, `/tiles/basemap.json`, and `/tiles/{dataset}.pmtiles`.
@@ -114,7 +115,7 @@ pub(super) async fn tile_of_edition(
     answer(&app, snapshot, &layers, address, &headers, CACHE_FOR_GOOD).await
 }
 
-/// The layers of `icc,gp-practice`, in the order of answers.
+/// Parses a list of layers such as `icc,gp-practice`. The result is sorted, without duplicates.
 fn layers(snapshot: &Snapshot, names: &str) -> Result<Vec<Layer>, Problem> {
     let held = |name| held_layer(snapshot.index(), name, snapshot.as_of);
     let mut layers: Vec<Layer> = names.split(',').map(held).collect::<Result<_, _>>()?;
@@ -123,7 +124,7 @@ fn layers(snapshot: &Snapshot, names: &str) -> Result<Vec<Layer>, Problem> {
     Ok(layers)
 }
 
-/// A tile of layers on a snapshot's day; 204 where it is empty.
+/// The response with a tile of `layers` on the snapshot's date; 204 if the tile is empty.
 pub(super) async fn answer(
     app: &App,
     snapshot: Snapshot,
@@ -147,7 +148,8 @@ pub(super) async fn answer(
     Ok(in_form(headers, MVT, &made, encoding, body, cache_control))
 }
 
-/// Off the threads that answer, for it may take a while, and not all at once.
+/// Builds a tile on a blocking thread, because that may be slow. Permits limit how many are built
+/// at a time.
 async fn made_now(
     app: &App,
     snapshot: Snapshot,
@@ -156,7 +158,7 @@ async fn made_now(
 ) -> Result<(Arc<EncodedBody>, Bytes), Problem> {
     let place = Arc::clone(&app.tiling).acquire_owned().await;
     let make = move || {
-        // Held until it is made, also when nobody waits for it any more.
+        // Held until the tile is built, even if the client disconnects.
         let _place = place;
         let store = snapshot.tiles();
         let made = match store.get(&wanted) {
@@ -172,7 +174,7 @@ async fn made_now(
             let fault = format!("a tile could not be encoded: {error}");
             Err(Problem::internal(fault))
         }
-        Err(_) => Err(Problem::internal("making a tile panicked")),
+        Err(_) => Err(Problem::internal("building a tile panicked")),
     }
 }
 
@@ -180,25 +182,26 @@ fn address(z: &str, x: &str, y: &str) -> Option<TileCoord> {
     numbered(z, x, y.strip_suffix(".mvt")?, ZOOM_MAX)
 }
 
-/// The tile of three numbers, if there can be one, and not deeper than a zoom.
+/// Parses the coordinates of a tile. `None` if there is no such tile, or it is above `zoom_max`.
 pub(super) fn numbered(z: &str, x: &str, y: &str, zoom_max: u8) -> Option<TileCoord> {
     let z = z.parse().ok().filter(|z| *z <= zoom_max)?;
     TileCoord::new(z, x.parse().ok()?, y.parse().ok()?)
 }
 
 fn no_such_tile() -> Problem {
-    let detail =
-        format!("tiles are {{z}}/{{x}}/{{y}}.mvt with z from 0 to {ZOOM_MAX}, x and y below 2^z");
+    let detail = format!(
+        "a tile must be {{z}}/{{x}}/{{y}}.mvt with z from 0 to {ZOOM_MAX}, x and y below 2^z"
+    );
     Problem::bad_request("invalid_tile", detail)
 }
 
 fn unknown_edition() -> Problem {
-    let detail = "no such edition is loaded; the TileJSON of a layer names the one of its day";
+    let detail = "this edition is not loaded; the TileJSON of a layer contains the current edition";
     Problem::unknown("unknown_edition", detail)
 }
 
-/// The dataset's version, the first day of the state that holds on a day, and what tells datasets of one
-/// version apart.
+/// Returns the edition on a date: the dataset's version, the latest date of change up to that date,
+/// and a hash that tells apart datasets of the same version.
 fn edition(index: &Index, day: Date) -> String {
     let changes = index
         .layers()
@@ -209,7 +212,7 @@ fn edition(index: &Index, day: Date) -> String {
     format!("{}_{state}_{}", index.manifest().version, stamp(index))
 }
 
-/// Eight digits of the SHA-256 of the dataset's and of the way in which tiles are made.
+/// Returns eight hexadecimal digits of the SHA-256 of the dataset digest and the encoder version.
 fn stamp(index: &Index) -> String {
     sha256_hex(format!("{} {ENCODER_VERSION}", index.digest()).as_bytes())[..8].to_string()
 }
@@ -219,7 +222,7 @@ fn of_edition(app: &App, edition: &str) -> Option<Snapshot> {
     let (version, day) = rest.rsplit_once('_')?;
     let snapshot = Snapshot::of_version(app, version, day.parse().ok()?)?;
     let index = snapshot.index();
-    // No day but the first of a state: an address for each.
+    // Each state has one URL: other dates of the same state are rejected.
     let is_it = stamp == self::stamp(index) && edition == self::edition(index, snapshot.as_of);
     is_it.then_some(snapshot)
 }
@@ -236,7 +239,7 @@ fn first_layer(snapshot: &Snapshot) -> String {
         .map_or(String::new(), |layer| layer.to_string())
 }
 
-/// A body whose links begin with our address.
+/// The response with JSON that contains URLs of this service.
 pub(super) fn with_links(base: &BaseUrl, headers: &HeaderMap, body: &Value) -> Response {
     let mut response = cacheable_json(headers, body);
     base.vary(response.headers_mut());
@@ -279,15 +282,18 @@ fn tiles_of_edition(base: &BaseUrl, edition: &str, names: &str) -> String {
     )
 }
 
-/// A MapLibre style (version 8) without text, so that it needs no fonts: grounds in colours that colour-blind
-/// people tell apart (Okabe and Ito 2008), borders, and points of what is too small for ground.
+/// A MapLibre style (version 8). It has no text, so it needs no fonts.
+///
+/// Areas are filled with colours that colour-blind people can tell apart (Okabe and Ito 2008), with
+/// their borders as lines. Areas that are too small to draw are points.
 fn style(snapshot: &Snapshot, layers: &[Layer], base: &BaseUrl) -> Value {
     let index = snapshot.index();
     let edition = edition(index, snapshot.as_of);
     let colour = json!([
         "match",
         ["get", "mapcolor7"],
-        // In lists: QGIS sees no label that is by itself, nor reckons with the number of a feature.
+        // Labels are in arrays because QGIS ignores labels that are not. The colour comes from a
+        // property because QGIS does not support feature ids here.
         [0],
         "#e69f00",
         [1],
@@ -349,7 +355,7 @@ fn title(index: &Index, layer: Layer) -> Option<&str> {
     entry.map(|entry| entry.title.as_str())
 }
 
-/// West, south, east, north in degrees, to a metre.
+/// The bounding box: west, south, east, north in degrees, rounded to about a metre.
 fn bounds(snapshot: &Snapshot, layers: &[Layer]) -> Option<[f64; 4]> {
     let tiles = snapshot.tiles();
     let all = tiles.bounds(snapshot.index(), layers, snapshot.as_of)?;

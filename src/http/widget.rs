@@ -1,4 +1,4 @@
-//! `/widget.js` and `/widget/…`: the map on somebody else's site, its script and what it draws.
+//! `/widget.js` and `/widget/…`: the map widget for other sites, and the JSON that it draws.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,20 +22,20 @@ use crate::index::Index;
 use crate::tiles::{EncodedBody, Encoding, WidgetArea};
 use crate::web::assets::{self, Asset};
 
-/// `/widget.js`: the element `<catchment-map>`. One address for good: sites that hold it get every mended
-/// fault within five minutes.
+/// `/widget.js`: the element `<catchment-map>`. Its URL never changes, and it is cached for five
+/// minutes, so that sites that embed it get fixes.
 pub(super) async fn script(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
     built(&headers, &assets::WIDGET_SCRIPT)
 }
 
-/// `/embed.js`: a frame as high as what is in it.
+/// `/embed.js`: the script that fits the height of a frame to its content.
 pub(super) async fn frame_script(uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     query_fields(&uri, &[])?;
     built(&headers, &assets::EMBED_SCRIPT)
 }
 
-/// A script, if this program was built with them.
+/// The response with a script; 404 in a build without the `web` feature.
 fn built(headers: &HeaderMap, script: &Asset) -> Result<Response, Problem> {
     if !cfg!(feature = "web") {
         return Err(Problem::not_found());
@@ -56,10 +56,10 @@ pub(super) async fn layer(
     answer(&app, snapshot, layer, None, &headers).await
 }
 
-/// More areas than this are a blur on any screen, and no list in words.
+/// The most areas on one map. More are not legible, and too many for the list of names.
 const AREAS_MAX: usize = 500;
 
-/// Whether a whole layer goes into one picture.
+/// Checks that a whole layer fits on one map.
 pub(super) fn expect_drawable(index: &Index, layer: Layer, day: Date) -> Result<(), Problem> {
     match index.boundaries(layer, day).count() {
         0..=AREAS_MAX => Ok(()),
@@ -67,7 +67,7 @@ pub(super) fn expect_drawable(index: &Index, layer: Layer, day: Date) -> Result<
     }
 }
 
-/// `/widget/{layer}/{id}.json`: an area and what lies around it.
+/// `/widget/{layer}/{id}.json`: an area and its surroundings.
 pub(super) async fn area(
     State(app): State<App>,
     snapshot: Snapshot,
@@ -104,7 +104,7 @@ async fn answer(
     prepared(headers, "application/json", &made)
 }
 
-/// Off the threads that answer: a large layer takes a while to be drawn, and to be encoded.
+/// Renders and encodes a map on a blocking thread, because that is slow for a large layer.
 async fn made_now(
     pictures: Pictures,
     snapshot: Snapshot,
@@ -116,7 +116,7 @@ async fn made_now(
             Some(made) => made,
             None => {
                 let body = body(&snapshot, &wanted)?;
-                let bytes = serde_json::to_vec(&body).expect("our own bodies serialise");
+                let bytes = serde_json::to_vec(&body).expect("response bodies serialize");
                 pictures.keep(wanted, EncodedBody::new(bytes))
             }
         };
@@ -125,7 +125,7 @@ async fn made_now(
     };
     match tokio::task::spawn_blocking(make).await {
         Ok(made) => made.ok_or_else(no_boundary),
-        Err(_) => Err(Problem::internal("drawing a picture panicked")),
+        Err(_) => Err(Problem::internal("rendering a widget map panicked")),
     }
 }
 
@@ -139,7 +139,7 @@ fn body(snapshot: &Snapshot, wanted: &Wanted) -> Option<Value> {
         .areas
         .iter()
         .map(|drawn| {
-            // What stands on the map is shorter than what the area is called.
+            // The label on the map is the short name.
             let area = index.area(wanted.layer, &drawn.id, day);
             let label = area.map_or(drawn.name.as_str(), |area| area.name.as_str());
             area_body(drawn, label)
@@ -174,20 +174,20 @@ fn area_body(drawn: &WidgetArea, label: &str) -> Value {
     })
 }
 
-/// Which picture, of which state of a layer of a dataset.
+/// A map in the cache, of one revision of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wanted {
-    /// The dataset's digest: after a reload it is another one.
+    /// The digest of the dataset, which differs after a reload.
     dataset: String,
     layer: Layer,
     changes: usize,
     focus: Option<String>,
 }
 
-/// All encodings of all that is kept. A layer that is larger by itself is drawn anew each time.
+/// The most bytes in the cache, in all content codings. A map that is larger is not cached.
 const KEPT_BYTES_MAX: usize = 64 << 20;
 
-/// Pictures that were made, the latest last.
+/// A cache of rendered maps, the latest last. Clones share one cache.
 #[derive(Clone, Default)]
 pub(super) struct Pictures(Arc<Mutex<VecDeque<Kept>>>);
 
@@ -200,7 +200,7 @@ impl Pictures {
         Some(Arc::clone(&found.1))
     }
 
-    /// Keeps it for others, unless it is larger than all that may be kept; the oldest go.
+    /// Adds a map, and evicts the oldest ones while the cache is too large.
     fn keep(&self, wanted: Wanted, made: EncodedBody) -> Arc<EncodedBody> {
         let made = Arc::new(made);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn the_oldest_pictures_make_room() {
         let pictures = Pictures::default();
-        // With its encodings a quarter of what is kept, and a little.
+        // With its content codings, slightly more than a quarter of the limit.
         let large = || EncodedBody::new(vec![0; KEPT_BYTES_MAX / 16]);
         pictures.keep(wanted("first"), large());
         for at in 0..3 {
