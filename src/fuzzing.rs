@@ -1,8 +1,8 @@
-//! Everything that takes text or bytes from outside, given any bytes: for the fuzz targets in `fuzz/`
-//! and for the test below, which runs their seeds. It is no part of the program.
+//! The bodies of the fuzz targets: a function for every parser of outside text or bytes.
 //!
-//! Each function panics where a promise is broken and returns whether the bytes were taken for what
-//! they should be. A seed that once broke something is named `found-…`.
+//! They are called by `fuzz/` and by the test below, which runs their seeds. The program does not
+//! contain them. Each function panics if an invariant is violated, and returns whether the bytes
+//! were accepted. A seed that once revealed a bug is named `found-…`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,10 +38,11 @@ use crate::index::Index;
 use crate::keys::{KeyRing, Keys, Scope};
 use crate::releases::Live;
 
-/// What takes bytes from outside.
+/// A parser under test, which returns whether it accepted the bytes.
 pub type Target = fn(&[u8]) -> bool;
 
-/// All of them, by the names of their fuzz targets and of the folders of their seeds.
+/// All targets, with the name of the fuzz binary, which is also the name of the folder of its
+/// seeds.
 pub const TARGETS: [(&str, Target); 24] = [
     ("as_of", as_of),
     ("bbox", bbox),
@@ -69,7 +70,7 @@ pub const TARGETS: [(&str, Target); 24] = [
     ("tile_path", tile_path),
 ];
 
-/// A postcode, or the beginning of one.
+/// A postcode, or a prefix of one.
 pub fn postcode(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(prefix) = text.parse::<PostcodePrefix>() {
@@ -80,7 +81,7 @@ pub fn postcode(bytes: &[u8]) -> bool {
         return false;
     };
     let written = postcode.to_string();
-    assert_eq!(written.parse(), Ok(postcode), "written and read again");
+    assert_eq!(written.parse(), Ok(postcode), "round trip");
     assert_eq!(
         written,
         format!("{} {}", postcode.outcode(), postcode.incode())
@@ -90,7 +91,7 @@ pub fn postcode(bytes: &[u8]) -> bool {
     true
 }
 
-/// The code of a practice or another organisation.
+/// The ODS code of a practice or another organisation.
 pub fn ods_code(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let Ok(code) = text.parse::<OdsCode>() else {
@@ -103,7 +104,7 @@ pub fn ods_code(bytes: &[u8]) -> bool {
     true
 }
 
-/// Two numbers with a space between them, as longitude and latitude and as easting and northing.
+/// Two numbers separated by a space, as longitude and latitude, and as easting and northing.
 pub fn coordinates(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let Some((x, y)) = text.split_once(' ') else {
@@ -128,8 +129,8 @@ pub fn coordinates(bytes: &[u8]) -> bool {
     on_earth.is_ok() || on_grid.is_ok()
 }
 
-/// Rounding to whole millimetres on the way. In the far west the formulae do not undo each other; see
-/// `geodesy`.
+/// Asserts that a conversion to degrees and back moves a point by little more than the rounding to
+/// whole millimetres. In the far west, the formulae are not exact inverses; see `geodesy`.
 #[track_caller]
 fn there_and_back(grid: BritishGrid) {
     let most = if grid.easting_m() < 120_000.0 {
@@ -144,7 +145,7 @@ fn there_and_back(grid: BritishGrid) {
     }
 }
 
-/// A day or a month.
+/// A date or a month.
 pub fn as_of(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(month) = text.parse::<YearMonth>() {
@@ -157,7 +158,7 @@ pub fn as_of(bytes: &[u8]) -> bool {
     true
 }
 
-/// A list as text: CSV, TSV or NDJSON, plain or packed. Its first byte says how it is asked.
+/// A batch as text: CSV, TSV or NDJSON, plain or compressed. The first byte has the options.
 pub fn list(bytes: &[u8]) -> bool {
     let Some((how, bytes)) = bytes.split_first() else {
         return false;
@@ -193,14 +194,14 @@ pub fn list(bytes: &[u8]) -> bool {
         return false;
     }
     if let (Some(delimiter), Compression::None) = (delimiter, request.compression) {
-        // Rows in are rows out, and the line of names.
+        // One output row for every input row, and the header row.
         let written = batch::records(&answers, delimiter);
         assert_eq!(written.len() as u64, progress.rows() + 1, "rows");
     }
     true
 }
 
-/// A list in columns: an Arrow stream, or a Parquet file.
+/// A columnar batch: an Arrow stream or a Parquet file.
 pub fn columns(bytes: &[u8]) -> bool {
     let request = batch::Request {
         format: None,
@@ -234,7 +235,8 @@ pub fn columns(bytes: &[u8]) -> bool {
     run.is_ok()
 }
 
-/// A file of a small dataset, whose name is the first line: read, put in order and asked.
+/// A file of a small dataset, which replaces the file named in its first line. The dataset is read,
+/// indexed and checked with its canaries.
 pub fn dataset(bytes: &[u8]) -> bool {
     let mut files: BTreeMap<String, Vec<u8>> = WORLD.iter().map(|file| named(file)).collect();
     let (name, content) = named(bytes);
@@ -268,7 +270,7 @@ pub fn manifest(bytes: &[u8]) -> bool {
     let folder = scratch();
     write(&folder.join(MANIFEST), bytes);
     let read = dataset::read(&Files::Folder(folder));
-    assert!(read.is_err(), "its files are not there");
+    assert!(read.is_err(), "its files are missing");
     let text = String::from_utf8_lossy(bytes);
     let Ok(manifest) = toml::from_str::<Manifest>(&text) else {
         return false;
@@ -286,7 +288,7 @@ fn has_nan(manifest: &Manifest) -> bool {
     of_areas.chain(of_layers).any(f64::is_nan)
 }
 
-/// The configuration of a build, the settings of the service, and the file of keys.
+/// A build configuration, the settings of the service, or a file of API keys.
 pub fn configuration(bytes: &[u8]) -> bool {
     let path = scratch().join("configuration.toml");
     write(&path, bytes);
@@ -301,8 +303,8 @@ pub fn geojson(bytes: &[u8]) -> bool {
     read.and_then(PolygonFile::validated).is_ok()
 }
 
-/// A Shapefile: the length of the `.shp`, that of the `.dbf`, both in four bytes, the least one first;
-/// then the two, and the `.prj`.
+/// A Shapefile: the lengths of the `.shp` and of the `.dbf` (little-endian `u32`), then these two
+/// files and the `.prj`.
 pub fn shapefile(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     let mut length = || -> Option<usize> {
@@ -332,7 +334,7 @@ pub fn geopackage(bytes: &[u8]) -> bool {
     polygons::read(&path, None).is_ok()
 }
 
-/// OS Code-Point Open, a file or the archive.
+/// OS Code-Point Open: a file or the archive.
 pub fn code_point_open(bytes: &[u8]) -> bool {
     imported(bytes, code_point_open::read)
 }
@@ -343,7 +345,7 @@ pub fn onspd(bytes: &[u8]) -> bool {
     imported(bytes, |it| onspd::read(it, onspd::LsoaYear::Lsoa21)) || of_2011
 }
 
-/// Practices, or successions, as NHS ODS publishes them.
+/// Practices or successions, as published by NHS ODS.
 pub fn epraccur(bytes: &[u8]) -> bool {
     let is_succ = imported(bytes, |publication| succ::read(&mut [publication]));
     imported(bytes, epraccur::read) || is_succ
@@ -356,19 +358,19 @@ pub fn epcn(bytes: &[u8]) -> bool {
     epcn::read(&path).is_ok()
 }
 
-/// Patients registered at a practice, by LSOA.
+/// Patients registered at practices, by LSOA.
 pub fn registrations(bytes: &[u8]) -> bool {
     imported(bytes, registrations::read)
 }
 
-/// The areas that practices declare: a GeoJSON file, or an archive of them.
+/// Catchments declared by practices: a GeoJSON file, or an archive of them.
 pub fn catchments(bytes: &[u8]) -> bool {
     let path = scratch().join("A82001.geojson");
     write(&path, bytes);
     Publication::open(&path).is_ok_and(|mut it| catchments::read(&mut it).is_ok())
 }
 
-/// The tables that a build reads in columns of this project's own.
+/// The tables of a build in this project's own formats.
 pub fn tables(bytes: &[u8]) -> bool {
     let columns = lookup::Columns {
         code: "lsoa11cd".into(),
@@ -391,22 +393,22 @@ pub fn tables(bytes: &[u8]) -> bool {
     taken.contains(&true)
 }
 
-/// The path of a tile or of its description.
+/// The path of a tile or its TileJSON.
 pub fn tile_path(bytes: &[u8]) -> bool {
     get(&[b"/tiles/", bytes].concat())
 }
 
-/// The path of an address that takes fields, and the fields after a question mark.
+/// A path of the API with its query string.
 pub fn query_string(bytes: &[u8]) -> bool {
     get(&[b"/api/v1/", bytes].concat())
 }
 
-/// The box in a question to OGC API Features.
+/// The `bbox` of OGC API Features.
 pub fn bbox(bytes: &[u8]) -> bool {
     get(&[b"/ogc/collections/icc/items?limit=1&bbox=", bytes].concat())
 }
 
-/// A question as JSON.
+/// A look-up as JSON.
 pub fn json_body(bytes: &[u8]) -> bool {
     let request = Request::builder()
         .method(Method::POST)
@@ -417,7 +419,7 @@ pub fn json_body(bytes: &[u8]) -> bool {
     answered(request, false)
 }
 
-/// What is shown in `Authorization`; a key is needed.
+/// The `Authorization` header, where a key is required.
 pub fn key_header(bytes: &[u8]) -> bool {
     let Ok(shown) = HeaderValue::from_bytes(bytes) else {
         return false;
@@ -430,15 +432,15 @@ pub fn key_header(bytes: &[u8]) -> bool {
     answered(request, true)
 }
 
-/// The day of answers, so that they stay the same.
+/// A fixed date, so that results do not change.
 const DAY: Date = date(2025, 12, 1);
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let dataset = dataset::read(&Files::Embedded).expect("it is sound");
-    Index::build(dataset).expect("it is sound")
+    let dataset = dataset::read(&Files::Embedded).expect("the embedded dataset is valid");
+    Index::build(dataset).expect("the embedded dataset is valid")
 });
 
-/// The seeds of [`dataset`], which are a dataset.
+/// The seeds of [`dataset`], which together are a dataset.
 const WORLD: [&[u8]; 10] = [
     include_bytes!("../fuzz/seeds/dataset/areas"),
     include_bytes!("../fuzz/seeds/dataset/boundaries"),
@@ -453,7 +455,7 @@ const WORLD: [&[u8]; 10] = [
 ];
 const WORLD_MANIFEST: &str = include_str!("../fuzz/seeds/manifest/toy");
 
-/// The first line, and what follows it.
+/// Splits a seed into the file name in its first line, and the content.
 fn named(file: &[u8]) -> (String, Vec<u8>) {
     let end = file.iter().position(|byte| *byte == b'\n');
     let end = end.unwrap_or(file.len());
@@ -461,7 +463,7 @@ fn named(file: &[u8]) -> (String, Vec<u8>) {
     (name, file.get(end + 1..).unwrap_or_default().to_vec())
 }
 
-/// A folder of this thread, in memory where there is such a thing.
+/// A temporary folder for this thread, in memory if possible.
 fn scratch() -> PathBuf {
     thread_local! {
         static SCRATCH: TempDir = {
@@ -477,7 +479,7 @@ fn scratch() -> PathBuf {
 }
 
 fn write(path: &Path, content: &[u8]) {
-    fs::write(path, content).expect("room in the folder");
+    fs::write(path, content).expect("the file can be written");
 }
 
 fn imported<T>(
@@ -495,11 +497,11 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     runtime.enable_all().build().expect("a runtime")
 });
 
-/// The service as anybody may ask it, and as it is where keys are needed.
+/// The service without API keys, and the service that requires them.
 static SERVICES: LazyLock<[Router; 2]> = LazyLock::new(|| {
     [false, true].map(|needs_key| {
-        let dataset = dataset::read(&Files::Embedded).expect("it is sound");
-        let index = Index::build(dataset).expect("it is sound");
+        let dataset = dataset::read(&Files::Embedded).expect("the embedded dataset is valid");
+        let index = Index::build(dataset).expect("the embedded dataset is valid");
         let access = match needs_key {
             true => Access {
                 keys: Some(Arc::new(keys())),
@@ -513,7 +515,7 @@ static SERVICES: LazyLock<[Router; 2]> = LazyLock::new(|| {
     })
 });
 
-/// The key that is the seed of [`key_header`].
+/// The file with the key that a seed of [`key_header`] has.
 fn keys() -> Keys {
     let path = scratch().join("keys.toml");
     write(&path, include_bytes!("../fuzz/seeds/configuration/keys"));
@@ -528,7 +530,10 @@ fn get(uri: &[u8]) -> bool {
     answered(request.expect("a request"), false)
 }
 
-/// Whether the service answers; it never has a fault of its own, and each refusal is a problem.
+/// Sends a request, and returns whether it succeeded or found nothing.
+///
+/// # Panics
+/// On a server error, or a client error whose body is not a problem.
 fn answered(request: Request<Body>, needs_key: bool) -> bool {
     let mut service = SERVICES[usize::from(needs_key)].clone();
     let (response, body) = RUNTIME.block_on(async {
@@ -547,7 +552,7 @@ fn answered(request: Request<Body>, needs_key: bool) -> bool {
         assert_eq!(problem["status"], status.as_u16());
         assert!(problem["code"].is_string());
     }
-    // What is not of today, or not there.
+    // No data for today, or no such resource.
     let found_nothing = [StatusCode::NOT_FOUND, StatusCode::NO_CONTENT];
     !status.is_client_error() || found_nothing.contains(&status)
 }
@@ -565,7 +570,7 @@ mod tests {
             for seed in folder {
                 let path = seed.expect("a seed").path();
                 let bytes = fs::read(&path).expect("a seed");
-                // Said where it panics.
+                // Printed if the target panics.
                 eprintln!("{}", path.display());
                 taken.extend(target(&bytes).then_some(path));
             }
@@ -573,11 +578,11 @@ mod tests {
         }
     }
 
-    /// Nothing vouches for it, as docs/faults.md says.
+    /// A Shapefile has no checksum, so some flipped bits are not detected; see docs/faults.md.
     #[test]
     fn a_flipped_bit_of_a_published_shapefile_is_refused_or_moves_something() {
         let seed = include_bytes!("../fuzz/seeds/shapefile/two");
-        // After the two lengths, which are ours.
+        // After the two lengths, which are not part of the Shapefile.
         let bits = 64..8 * seed.len();
         let flips = bits.len();
         let is_taken = |bit: &usize| {
@@ -586,7 +591,7 @@ mod tests {
             shapefile(&flipped)
         };
         let taken = bits.filter(is_taken).count();
-        println!("{taken} of {flips} flips are taken for what was published");
+        println!("{taken} of {flips} flips are not detected");
         assert!((1..flips).contains(&taken));
     }
 

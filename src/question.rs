@@ -1,5 +1,5 @@
-//! A question in the asker's words: the same fields, rules and faults for the API, the page and the
-//! command line.
+//! The parameters of look-ups: their names, rules and errors are the same for the API, the pages
+//! and the command line.
 
 use jiff::civil::Date;
 
@@ -10,46 +10,48 @@ use crate::domain::{
 };
 use crate::index::{Place, Query, Which};
 
-/// A question that the index can answer.
+/// A valid look-up.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// What is asked.
+    /// The query for the index.
     pub query: Query,
-    /// The layers of interest; `None` is all that the dataset holds.
+    /// The requested layers; `None` means all layers of the dataset.
     pub layers: Option<Vec<Layer>>,
 }
 
-/// Why fields make no question; never what stood in them.
+/// Why parameters are not a valid request. The messages do not repeat values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidQuestion {
-    /// Neither a place nor a practice.
-    #[error("ask with postcode, or lon and lat, or easting and northing; or with practice alone")]
+    /// Neither a location nor a practice.
+    #[error(
+        "give a location (postcode, or lon and lat, or easting and northing), a practice, or both"
+    )]
     Missing,
-    /// A field that no question has.
-    #[error("there is a field that this question does not have; it may have {allowed}")]
+    /// A parameter that is not allowed.
+    #[error("unknown parameter; allowed: {allowed}")]
     UnknownField {
-        /// Those that it may have.
+        /// The allowed parameters.
         allowed: String,
     },
-    /// A field that stands twice.
-    #[error("{field} is given twice")]
+    /// A parameter that is given more than once.
+    #[error("{field} must not be given more than once")]
     RepeatedField {
-        /// Which.
+        /// The name of the parameter.
         field: &'static str,
     },
-    /// Two ways to name a place.
-    #[error("one place at a time: postcode, or lon and lat, or easting and northing")]
+    /// More than one location.
+    #[error("give only one location: postcode, or lon and lat, or easting and northing")]
     TwoPlaces,
     /// One coordinate without the other.
-    #[error("{missing} is missing: coordinates come in pairs")]
+    #[error("{missing} is required with the other coordinate")]
     HalfAPair {
-        /// Which is missing.
+        /// The parameter that is missing.
         missing: &'static str,
     },
-    /// A coordinate that is no number.
-    #[error("{field} is not a number")]
+    /// A coordinate that is not a number.
+    #[error("{field} must be a number")]
     NotANumber {
-        /// Which.
+        /// The name of the parameter.
         field: &'static str,
     },
     /// Not a postcode.
@@ -58,8 +60,8 @@ pub enum InvalidQuestion {
     /// Not a longitude and a latitude.
     #[error(transparent)]
     LonLat(#[from] InvalidLonLat),
-    /// Latitude first.
-    #[error("lon and lat are probably swapped: this lies in Great Britain the other way round")]
+    /// The latitude and the longitude are swapped.
+    #[error("lon and lat look swapped: the other way round, the location is in Great Britain")]
     Swapped,
     /// Not an easting and a northing.
     #[error(transparent)]
@@ -67,66 +69,70 @@ pub enum InvalidQuestion {
     /// Not a grid reference.
     #[error(transparent)]
     GridReference(#[from] InvalidGridReference),
-    /// Degrees where metres should be.
-    #[error("easting and northing are metres; degrees go into lon and lat")]
+    /// Degrees instead of metres.
+    #[error("easting and northing must be in metres; use lon and lat for degrees")]
     NotMetres,
     /// Not a date.
     #[error("as_of is {0}")]
     Date(#[from] InvalidDate),
     /// Not a layer.
-    #[error("layers are names with commas between them: {0}")]
+    #[error("layers must be comma-separated names of layers: {0}")]
     Layer(#[from] InvalidLayer),
-    /// A practice alone whose code is none.
+    /// An invalid practice code in a request without a location.
     #[error("{0}")]
     Practice(crate::domain::InvalidOdsCode),
-    /// Nothing to search the directory by.
-    #[error("search with prefix, or lon and lat, or easting and northing")]
+    /// No search term.
+    #[error("give prefix, or lon and lat, or easting and northing")]
     NoSearch,
-    /// Two things to search the directory by.
-    #[error("one search at a time: prefix, or lon and lat, or easting and northing")]
+    /// More than one search term.
+    #[error("give only one search: prefix, or lon and lat, or easting and northing")]
     TwoSearches,
     /// Not the beginning of a postcode.
     #[error("prefix {0}")]
     Prefix(#[from] InvalidPrefix),
-    /// Not a number of answers.
-    #[error("limit is a whole number from 1 to {most}")]
+    /// Not a valid number of results.
+    #[error("limit must be a whole number from 1 to {most}")]
     Limit {
-        /// The most that may be asked for.
+        /// The maximum.
         most: usize,
     },
-    /// A limit where everything is answered.
-    #[error("limit goes with a place: postcode, or lon and lat, or easting and northing")]
+    /// A limit without a location; such a request returns everything.
+    #[error(
+        "limit can only be used with a location: postcode, or lon and lat, or easting and northing"
+    )]
     LimitWithoutPlace,
-    /// Not the last postcode of a page.
-    #[error("after is the last postcode of the page before")]
+    /// `after` is not a postcode.
+    #[error("after must be the last postcode of the previous page")]
     After,
-    /// Not a choice of postcodes.
-    #[error("status is live or all")]
+    /// `status` has another value.
+    #[error("status must be live or all")]
     Status,
 }
 
-/// The fields of a question, each at most once.
+/// The parameters of a request, from a query string, a form, JSON or the command line. Each occurs
+/// at most once.
 #[derive(Default)]
 pub struct Fields {
     values: Vec<(&'static str, String)>,
 }
 
-/// Every field of a look-up.
+/// All parameters of a look-up.
 pub const LOCATE_FIELDS: &[&str] = &[
     "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "layers", "dataset",
 ];
 
-/// Those of the page's form, where one field takes a place however it is written, and a day has three.
+/// The fields of the look-up form. It has one field for a location in any notation (`place`), and
+/// three fields for a date.
 pub const FORM_FIELDS: &[&str] = &[
     "place", "postcode", "lon", "lat", "easting", "northing", "practice", "as_of", "day", "month",
     "year", "layers", "dataset",
 ];
 
 impl Fields {
-    /// The fields, if all of them are among `allowed` and none stands twice.
+    /// Collects parameters.
     ///
     /// # Errors
-    /// When one is not, or does.
+    /// When one is not among `allowed`, or is given more than once.
     pub fn new(
         pairs: impl IntoIterator<Item = (String, String)>,
         allowed: &[&'static str],
@@ -149,7 +155,7 @@ impl Fields {
         Ok(fields)
     }
 
-    /// The field's value.
+    /// Returns the value of a parameter.
     pub fn get(&self, field: &str) -> Option<&str> {
         self.values
             .iter()
@@ -157,7 +163,7 @@ impl Fields {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The day of `as_of`; today in London where there is none.
+    /// Returns the date of `as_of`, or else of the form's three fields, or else today in London.
     ///
     /// # Errors
     /// When it is not a date.
@@ -168,7 +174,7 @@ impl Fields {
         }
     }
 
-    /// The day of the three fields, if any of them is filled in.
+    /// Returns the date of the form's three fields, if any of them is filled in.
     fn day(&self) -> Result<Option<Date>, InvalidQuestion> {
         let parts = ["year", "month", "day"].map(|name| self.get(name));
         if parts == [None; 3] {
@@ -198,10 +204,10 @@ impl Fields {
         }
     }
 
-    /// How many answers are wanted.
+    /// Returns the requested number of results, or `default` if there is no limit.
     ///
     /// # Errors
-    /// When it is not a whole number from 1 to `most`.
+    /// When it is not a whole number from 1 to `max`.
     pub fn limit(&self, usual: usize, most: usize) -> Result<usize, InvalidQuestion> {
         let Some(text) = self.get("limit") else {
             return Ok(usual);
@@ -212,10 +218,10 @@ impl Fields {
             .ok_or(InvalidQuestion::Limit { most })
     }
 
-    /// The place that the fields name, if they name one.
+    /// Returns the location that the parameters name, if any.
     ///
     /// # Errors
-    /// When they name half of one, or two, or what is none.
+    /// When a coordinate is missing, a value is not valid, or there is more than one location.
     pub fn place(&self) -> Result<Option<Place>, InvalidQuestion> {
         let lonlat = self.pair("lon", "lat")?;
         let grid = self.pair("easting", "northing")?;
@@ -238,20 +244,20 @@ impl Fields {
     }
 }
 
-/// What the directory is searched by.
+/// A search of the postcode directory.
 #[derive(Debug, Clone)]
 pub enum Search {
     /// The beginning of a postcode.
     Prefix(PostcodePrefix),
-    /// A point, to which the nearest are wanted.
+    /// A point, for the postcodes nearest to it.
     Point(Place),
 }
 
 impl Search {
-    /// The search that the fields make.
+    /// Parses the parameters of a search.
     ///
     /// # Errors
-    /// When they make none, or two.
+    /// When there is no search term, more than one, or one that is not valid.
     pub fn from_fields(fields: &Fields) -> Result<Search, InvalidQuestion> {
         match (fields.get("prefix"), fields.place()?) {
             (None, None) => Err(InvalidQuestion::NoSearch),
@@ -262,20 +268,20 @@ impl Search {
     }
 }
 
-/// Where a page of an area's postcodes begins, and which are on it.
+/// The parameters of a page of an area's postcodes.
 #[derive(Debug, Clone, Copy)]
 pub struct PageWanted {
-    /// The last postcode of the page before.
+    /// The last postcode of the previous page; the page starts after it.
     pub after: Option<Postcode>,
-    /// Which of them.
+    /// Which postcodes are listed.
     pub which: Which,
 }
 
 impl PageWanted {
-    /// The page that the fields ask for.
+    /// Parses the parameters.
     ///
     /// # Errors
-    /// When `after` is no postcode, or `status` no word that there is.
+    /// When `after` is not a postcode, or `status` is neither `live` nor `all`.
     pub fn from_fields(fields: &Fields) -> Result<PageWanted, InvalidQuestion> {
         let after = fields.get("after").map(str::parse).transpose();
         Ok(PageWanted {
@@ -289,11 +295,11 @@ impl PageWanted {
     }
 }
 
-/// A place as people write it: a postcode; a latitude and a longitude, in either order; an easting and a
-/// northing; or a grid reference.
+/// Parses a location in any notation: a postcode; a latitude and a longitude, in either order; an
+/// easting and a northing; or a grid reference.
 ///
 /// # Errors
-/// When it is none of them: the fault of what it looks like most.
+/// When it is none of these. The error is that of the notation that it resembles most.
 pub fn place_in_words(text: &str) -> Result<Place, InvalidQuestion> {
     let text = text.trim();
     if let Some((first, second)) = two_numbers(text) {
@@ -305,13 +311,14 @@ pub fn place_in_words(text: &str) -> Result<Place, InvalidQuestion> {
     Ok(Place::Postcode(text.parse()?))
 }
 
-/// Two numbers with a comma or white space between them, a degree sign after each or none.
+/// Parses two numbers separated by commas, semicolons or white space, each with or without a degree
+/// sign.
 fn two_numbers(text: &str) -> Option<(f64, f64)> {
     let is_between = |it: char| it == ',' || it == ';' || it.is_whitespace();
     let mut words = text.split(is_between).filter(|word| !word.is_empty());
     let mut number = || {
         let word = words.next()?.trim_end_matches('°').replace('−', "-");
-        // Words such as `inf` are numbers to Rust.
+        // Rejects words such as `inf`, which Rust parses as numbers.
         let is_number = word.ends_with(|it: char| it.is_ascii_digit());
         word.parse::<f64>().ok().filter(|_| is_number)
     };
@@ -319,8 +326,10 @@ fn two_numbers(text: &str) -> Option<(f64, f64)> {
     words.next().is_none().then_some(numbers)
 }
 
-/// Degrees where both can be; people write the latitude first, and in Great Britain the two cannot be
-/// mistaken for each other.
+/// Interprets two numbers as degrees if both are in range, or else as an easting and a northing.
+///
+/// Degrees are read as latitude, longitude, which is how people write them, unless only the other
+/// order is in Great Britain.
 fn place_of_numbers(first: f64, second: f64) -> Result<Place, InvalidQuestion> {
     const DEGREES_MAX: f64 = 180.0;
     if first.abs() > DEGREES_MAX || second.abs() > DEGREES_MAX {
@@ -350,16 +359,16 @@ fn grid_of(easting: f64, northing: f64) -> Result<BritishGrid, InvalidQuestion> 
 }
 
 impl Question {
-    /// The question that the fields make.
+    /// Parses the parameters of a look-up.
     ///
     /// # Errors
-    /// When they make none; the first fault is told.
+    /// When they are not valid. The first error is returned.
     pub fn from_fields(fields: &Fields) -> Result<Question, InvalidQuestion> {
         let place = fields.place()?;
         let practice = fields.get("practice").map(str::parse);
         match (place, practice) {
             (None, None) => return Err(InvalidQuestion::Missing),
-            // With a place there is still something to answer.
+            // With a location, the residence can be looked up even if the practice code is invalid.
             (None, Some(Err(fault))) => return Err(InvalidQuestion::Practice(fault)),
             _ => {}
         }
@@ -379,7 +388,7 @@ impl Question {
 }
 
 impl InvalidQuestion {
-    /// A word that stays the same.
+    /// Returns the stable error code.
     pub fn code(&self) -> &'static str {
         use crate::domain::InvalidOdsCode;
         match self {
@@ -412,7 +421,8 @@ impl InvalidQuestion {
         }
     }
 
-    /// Whether the fields can be read, and still mean nothing that can be answered.
+    /// Returns whether the parameters are well-formed, but cannot be processed (422 instead of
+    /// 400).
     pub fn is_well_formed(&self) -> bool {
         matches!(
             self,
@@ -461,7 +471,7 @@ mod tests {
     fn a_place_is_understood_however_it_is_written() {
         let degrees = |text: &str| match place_in_words(text) {
             Ok(Place::LonLat(it)) => (it.lon(), it.lat()),
-            _ => panic!("{text} is not degrees"),
+            _ => panic!("{text} was not parsed as degrees"),
         };
         for text in [
             "54.32, -2.74",
@@ -472,11 +482,11 @@ mod tests {
         ] {
             assert_eq!(degrees(text), (-2.74, 54.32), "{text}");
         }
-        // Neither way round in Great Britain: the latitude first, as people write it.
+        // In neither order in Great Britain: the latitude comes first.
         assert_eq!(degrees("48.86 2.35"), (2.35, 48.86));
         let metres = |text: &str| match place_in_words(text) {
             Ok(Place::Grid(it)) => (it.easting_m(), it.northing_m()),
-            _ => panic!("{text} is not on the grid"),
+            _ => panic!("{text} was not parsed as an easting and a northing"),
         };
         for text in ["317303 480077", "317303, 480077", "317303.0,480077.0"] {
             assert_eq!(metres(text), (317_303.0, 480_077.0), "{text}");
@@ -510,7 +520,7 @@ mod tests {
             let names = ["day", "month", "year"];
             let given = names.into_iter().zip(parts).filter(|it| !it.1.is_empty());
             let given = given.map(|(name, value)| (name.to_string(), value.to_string()));
-            let fields = Fields::new(given, FORM_FIELDS).expect("they are fields of the form");
+            let fields = Fields::new(given, FORM_FIELDS).expect("all are fields of the form");
             fields.as_of().map(|day| day.to_string())
         };
         assert_eq!(day(["5", "4", "2023"]), Ok("2023-04-05".into()));
@@ -523,7 +533,7 @@ mod tests {
             ["5", "4", "23"],
             ["x", "4", "2023"],
         ] {
-            let fault = day(parts).expect_err("no day");
+            let fault = day(parts).expect_err("an invalid date");
             assert_eq!(fault.code(), "invalid_date", "{parts:?}");
         }
     }
