@@ -1,4 +1,4 @@
-//! The areas of layers on a day, as the files that GIS programs open.
+//! The areas of layers on a date, as files for GIS programs.
 
 mod flatgeobuf;
 mod shapefile;
@@ -12,33 +12,34 @@ use crate::domain::{Area, Boundary, BritishGrid, Layer};
 use crate::geojson;
 use crate::index::Index;
 
-/// A file of areas.
+/// A file format for areas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AreaFormat {
     /// GeoJSON (RFC 7946): lon/lat, all layers in one collection.
     GeoJson,
-    /// GeoPackage 1.3 (OGC 12-128r17): British National Grid, a table a layer.
+    /// GeoPackage 1.3 (OGC 12-128r17): British National Grid, a table for each layer.
     GeoPackage,
-    /// TopoJSON 1: lon/lat, an object a layer, each border that areas of a layer have in common once.
+    /// TopoJSON 1: lon/lat, an object for each layer. A border between two areas of a layer is
+    /// stored once.
     TopoJson,
-    /// Shapefiles in a zip: British National Grid, one a layer.
+    /// Shapefiles in a zip archive: British National Grid, one for each layer.
     Shapefiles,
-    /// FlatGeobuf 3: British National Grid, all layers in one.
+    /// FlatGeobuf 3: British National Grid, all layers in one collection.
     FlatGeobuf,
 }
 
-/// The bytes of a file, and how many areas are in it. Those without ground are left out.
+/// A file of areas. Areas without a boundary are left out.
 pub struct Areas {
-    /// The file.
+    /// The content of the file.
     pub bytes: Vec<u8>,
-    /// How many.
+    /// The number of areas.
     pub count: u64,
 }
 
-/// Why a file was not made.
+/// Why areas cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum AreasError {
-    /// SQLite failed, which takes a full memory.
+    /// SQLite failed. The database is in memory, so this means that memory is exhausted.
     #[error("writing the GeoPackage: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// A shape cannot be written.
@@ -47,22 +48,22 @@ pub enum AreasError {
     /// The zip cannot be written.
     #[error("writing the zip: {0}")]
     Zip(#[from] zip::result::ZipError),
-    /// A cell that a Shapefile has no room for.
+    /// A value that is too long for a Shapefile.
     #[error(
-        "`{column}` of an area has more than the {most} bytes that a Shapefile holds: GeoPackage holds any"
+        "the `{column}` of an area is longer than {most} bytes, the limit of Shapefiles; use GeoPackage"
     )]
     TooLong {
-        /// Of which column.
+        /// The name of the column.
         column: &'static str,
-        /// What would do.
+        /// The most bytes in a value.
         most: usize,
     },
 }
 
-/// Writes the areas of layers that have ground on the day.
+/// Encodes the areas of layers that have a boundary on the date.
 ///
 /// # Errors
-/// When the format cannot hold them.
+/// When the format cannot represent them.
 pub fn areas(
     index: &Index,
     format: AreaFormat,
@@ -78,7 +79,7 @@ pub fn areas(
     }
 }
 
-/// An area, and its ground.
+/// An area and its boundary.
 type Ground<'i> = (&'i Area, &'i Boundary);
 
 fn grounds(index: &Index, layer: Layer, day: Date) -> impl Iterator<Item = Ground<'_>> {
@@ -119,12 +120,13 @@ fn properties(area: &Area, boundary: &Boundary) -> Value {
     })
 }
 
-/// `GPKG`, and version 1.3: what tells such a file from any database.
+/// `GPKG` and version 1.3, which identify a SQLite database as a GeoPackage.
 const APPLICATION_ID: i64 = 0x4750_4b47;
 const USER_VERSION: i64 = 10_300;
 const GRID: i32 = 27_700;
 
-/// The tables that every GeoPackage has, with the systems that it has to name (12-128r17, 1.1.2) and ours.
+/// The tables that every GeoPackage has, with the reference systems that are required (12-128r17,
+/// 1.1.2) and British National Grid.
 const TABLES: &str = r#"
 CREATE TABLE gpkg_spatial_ref_sys (srs_name TEXT NOT NULL, srs_id INTEGER PRIMARY KEY, organization TEXT NOT NULL,
     organization_coordsys_id INTEGER NOT NULL, definition TEXT NOT NULL, description TEXT);
@@ -177,7 +179,7 @@ fn add_layer(
         .layers
         .iter()
         .find(|entry| entry.id == layer.as_str());
-    // The dataset's day and not today: the same dataset gives the same bytes.
+    // The dataset's date, not today, so that the same dataset gives the same bytes.
     database.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id)
             VALUES (?1, 'features', ?2, ?3, ?4, ?5)",
@@ -224,7 +226,7 @@ fn add_layer(
     Ok(count)
 }
 
-/// West, south, east, north in metres.
+/// A bounding box: west, south, east, north in metres. `None` if it is empty.
 #[derive(Default)]
 struct Around(Option<[f64; 4]>);
 
@@ -245,7 +247,7 @@ fn vertices(boundary: &Boundary) -> impl Iterator<Item = &BritishGrid> {
         .flat_map(|polygon| polygon.rings.iter().flatten())
 }
 
-/// Little-endian, without an envelope.
+/// The first bytes of a GeoPackage geometry: little-endian, no envelope.
 const HEADER: [u8; 4] = [b'G', b'P', 0, 0b1];
 const LITTLE_ENDIAN: u8 = 1;
 const POLYGON: u32 = 3;

@@ -1,5 +1,5 @@
-//! The whole look-up: every answer that depends on a postcode alone, and every one that depends on a
-//! practice alone, each with the days for which it holds.
+//! Look-up tables: for every postcode, and for every practice code, the results that depend only on
+//! it, each with its period of validity.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
@@ -18,18 +18,21 @@ use crate::batch::{BatchError, PREFIX, Progress};
 use crate::domain::{OdsCode, Postcode};
 use crate::index::Index;
 
-/// Codes that stand in lists in place of a postcode (NHS Data Dictionary).
+/// The pseudo postcodes: no fixed abode, and address not known (NHS Data Dictionary).
 const IN_PLACE_OF_A_POSTCODE: [&str; 2] = ["ZZ99 3VZ", "ZZ99 3WZ"];
-/// Codes that stand in lists in place of a practice's (NHS Data Dictionary).
+/// The default codes that are used instead of a practice code (NHS Data Dictionary).
 const IN_PLACE_OF_A_PRACTICE: [&str; 3] = ["V81997", "V81998", "V81999"];
 
-/// Writes a row for every postcode of the directory, live and terminated, and for `ZZ99 3VZ` and
-/// `ZZ99 3WZ`, and every period in which the answer to it stays the same: `postcode`, `valid_from` and
-/// `valid_to` (half-open; none where there is no bound), then the columns of a list that depend on the
-/// postcode alone. In order of postcode, then of time; the same bytes on any number of threads.
+/// Writes the look-up table by postcode.
+///
+/// It has a row for every postcode (live and terminated postcodes, `ZZ99 3VZ` and `ZZ99 3WZ`) and
+/// every period in which its results do not change. The columns are `postcode`, `valid_from`
+/// (inclusive) and `valid_to` (exclusive; both are null if unbounded), then the columns of a batch
+/// that depend only on the postcode. Rows are sorted by postcode, then by period. The bytes do not
+/// depend on the number of threads.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When `output` cannot be written.
 pub fn postcodes<W: Write + Send>(
     index: &Index,
     format: TableFormat,
@@ -42,7 +45,7 @@ pub fn postcodes<W: Write + Send>(
     let changes = index.changes();
     let special: [Postcode; 2] = IN_PLACE_OF_A_POSTCODE.map(|it| it.parse().expect("well-formed"));
     let keys = index.postcodes().map(|entry| entry.postcode);
-    // ZZ99 comes after every other.
+    // ZZ99 sorts after all other postcodes.
     let keys = keys.chain(special);
     let rows_of = |postcode: &Postcode, tell: &mut dyn FnMut(&[u8])| {
         let half = |day| halves.of_postcode(*postcode, day);
@@ -52,12 +55,15 @@ pub fn postcodes<W: Write + Send>(
     write(&schema, keys, rows_of, format, output, threads, progress)
 }
 
-/// Writes the same for every code of a practice, of a branch that is listed, and of whoever prescribes
-/// without having registered patients; and for `V81997`, `V81998` and `V81999`: `practice_code`,
-/// `valid_from` and `valid_to`, then the columns of a list that depend on the practice alone.
+/// Writes the look-up table by practice code, as [`write_postcodes`] does by postcode.
+///
+/// It has the codes of practices, of branch surgeries in the directory, of other prescribers
+/// (without registered patients), and `V81997`, `V81998` and `V81999`. The columns are
+/// `practice_code`, `valid_from` and `valid_to`, then the columns of a batch that depend only on
+/// the practice.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When `output` cannot be written.
 pub fn practices<W: Write + Send>(
     index: &Index,
     format: TableFormat,
@@ -86,7 +92,7 @@ pub fn practices<W: Write + Send>(
     write(&schema, codes, rows_of, format, output, threads, progress)
 }
 
-/// The columns of a table by such a key.
+/// Returns the schema of a table with this key column.
 fn schema(index: &Index, key: &str, halves: &Halves<'_>, half: &str) -> SchemaRef {
     let text = |name: String| Field::new(name, DataType::Utf8, true);
     let mut fields = vec![
@@ -109,7 +115,7 @@ fn schema(index: &Index, key: &str, halves: &Halves<'_>, half: &str) -> SchemaRe
     Arc::new(Schema::new_with_metadata(fields, HashMap::from(metadata)))
 }
 
-/// Tells the rows of a key.
+/// Passes the rows of a key to `emit`, one for each period.
 fn rows(
     index: &Index,
     key: &str,
@@ -129,18 +135,19 @@ fn rows(
     }
 }
 
-/// What holds from when to when, in order. Nothing changes but on one of the days.
+/// Returns the values of `value_on` with the periods in which they apply, in order. The value
+/// changes only on `days`.
 fn periods<T: PartialEq>(
     days: &BTreeSet<Date>,
     on: impl Fn(Date) -> T,
 ) -> Vec<(Option<Date>, Option<Date>, T)> {
-    // Any day before the first will do.
+    // Any date before the first one has the first value.
     let before = days.first().map(|day| day.yesterday().unwrap_or(*day));
     let first = on(before.unwrap_or(date(2000, 1, 1)));
     let mut periods = vec![(None, None, first)];
     for &day in days {
         let now = on(day);
-        let (_, to, last) = periods.last_mut().expect("one at least");
+        let (_, to, last) = periods.last_mut().expect("at least one period");
         if *last != now {
             *to = Some(day);
             periods.push((Some(day), None, now));

@@ -1,9 +1,9 @@
-//! What a dataset says, as files for other programs.
+//! Exports a dataset as files for other programs.
 //!
-//! - `lookup`: every answer that depends on a postcode alone or on a practice alone, with the time for
-//!   which it holds, so that a warehouse can join without running us.
-//! - `areas`: the areas of a day for GIS programs. (All their tiles in one file are `tiles::pmtiles`.)
-//! - `table`: rows by key to Parquet or CSV, on several threads and in order.
+//! - `lookup`: look-up tables by postcode and by practice with periods of validity, so that a data
+//!   warehouse can join them without calling the service.
+//! - `areas`: the areas on a date, for GIS programs. (`tiles::pmtiles` exports their tiles.)
+//! - `table`: writes rows by key to Parquet or CSV, on several threads and in order.
 
 mod areas;
 mod lookup;

@@ -1,4 +1,5 @@
-//! Rows by key to Parquet or CSV, on several threads and in order. Memory is bounded by the threads.
+//! Writes rows by key to Parquet or CSV, on several threads and in order. Memory use is bounded by
+//! the number of threads.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -18,17 +19,18 @@ use crate::batch::{BatchError, Compression, Delimiter, Progress};
 /// The format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableFormat {
-    /// Apache Parquet, packed with Zstandard.
+    /// Apache Parquet, compressed with Zstandard.
     Parquet,
-    /// CSV (RFC 4180) in UTF-8, lines end with LF; a cell that a spreadsheet would run as a formula has
-    /// an apostrophe before it.
+    /// CSV (RFC 4180) in UTF-8, with LF line endings. A cell that a spreadsheet would run as a
+    /// formula is prefixed with an apostrophe.
     Csv,
 }
 
-/// So many keys are worked on at a time; what comes of them is a row group.
+/// The number of keys in a block. Their rows are one row group.
 const KEYS: usize = 1 << 14;
 
-/// Writes a table: of each key in turn the rows that `rows_of` tells, in `Encoding::Columns`.
+/// Writes a table with the rows that `emit_key` passes on for each key, in order. They are encoded
+/// as `Encoding::Columns`.
 pub(super) fn write<K: Send, W: Write + Send>(
     schema: &SchemaRef,
     keys: impl Iterator<Item = K> + Send,
@@ -72,7 +74,7 @@ fn batch<K>(
     RecordBatch::try_new(SchemaRef::clone(schema), arrays.finish()).expect("columns of one length")
 }
 
-/// Keys, block by block.
+/// A source of keys, in blocks.
 struct Keys<I>(I);
 
 impl<K, I: Iterator<Item = K> + Send> Source for Keys<I> {

@@ -1,11 +1,13 @@
-//! FlatGeobuf 3: British National Grid, all layers in one, with an index for those who want a part of it.
+//! FlatGeobuf 3: British National Grid, all layers in one collection, with a spatial index so that
+//! readers can fetch a part of the file.
 //!
 //! ```text
-//!  magic │ header │ index: boxes of 16 boxes of … areas, from the root down │ areas, along a Hilbert curve
+//!  magic │ header │ index: packed R-tree with 16 children a node, root first │ areas in Hilbert order
 //! ```
 //!
-//! Header and areas are FlatBuffers; slots are numbered as header.fbs and feature.fbs of the format name the
-//! fields. By hand, with the crate that Arrow brings along: the format's own takes another thirty crates.
+//! The header and the areas are FlatBuffers. Slots are numbered as the fields in header.fbs and
+//! feature.fbs of the format. This is written by hand, with the `flatbuffers` crate, on which Arrow
+//! depends anyway: the `flatgeobuf` crate would add thirty crates.
 
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
 use jiff::civil::Date;
@@ -14,16 +16,16 @@ use super::{Areas, Around, Ground, grounds};
 use crate::domain::{Boundary, GridPolygon, Layer};
 use crate::index::Index;
 
-/// "fgb", version 3, and again with the patch.
+/// "fgb" and the major version 3, then "fgb" and the patch version.
 const MAGIC: [u8; 8] = [b'f', b'g', b'b', 3, b'f', b'g', b'b', 1];
 const STRING: u8 = 11;
 const POLYGON: u8 = 3;
 const MULTI_POLYGON: u8 = 6;
-/// Boxes in a box of the index.
+/// The children of a node of the index.
 const NODE_SIZE: usize = 16;
 const GRID: i32 = 27_700;
 
-/// Days are text: the format knows instants alone.
+/// The columns. Dates are text, because the format has a type only for instants.
 const COLUMNS: [&str; 9] = [
     "id",
     "name",
@@ -38,7 +40,7 @@ const COLUMNS: [&str; 9] = [
 
 type Table = WIPOffset<TableFinishedWIPOffset>;
 
-/// West, south, east, north in metres.
+/// A bounding box: west, south, east, north in metres.
 type Box4 = [f64; 4];
 
 pub(super) fn flat_geobuf(index: &Index, layers: &[Layer], day: Date) -> Areas {
@@ -79,7 +81,7 @@ fn both(a: Box4, b: Box4) -> Box4 {
     ]
 }
 
-/// Where a field of that number is in a table.
+/// Returns the vtable offset of a field.
 const fn slot(number: u16) -> u16 {
     4 + 2 * number
 }
@@ -155,7 +157,7 @@ fn feature(ground: &Ground<'_>) -> Vec<u8> {
     finished(builder, feature)
 }
 
-/// All rings one after the other, closed, and where each ends.
+/// A polygon: the coordinates of all rings, closed, and the end of each ring.
 fn polygon(builder: &mut FlatBufferBuilder<'_>, polygon: &GridPolygon) -> Table {
     let (mut numbers, mut ends) = (Vec::new(), Vec::new());
     for ring in &polygon.rings {
@@ -173,7 +175,8 @@ fn polygon(builder: &mut FlatBufferBuilder<'_>, polygon: &GridPolygon) -> Table 
     builder.end_table(table)
 }
 
-/// The number of each column that holds something, and what.
+/// The properties of an area: for each value that is not null, the index of its column, its length
+/// and its bytes.
 fn properties((area, boundary): &Ground<'_>) -> Vec<u8> {
     let day = |day: Option<Date>| day.map(|day| day.to_string());
     let values: [Option<String>; COLUMNS.len()] = [
@@ -193,7 +196,7 @@ fn properties((area, boundary): &Ground<'_>) -> Vec<u8> {
             out.extend(column.to_le_bytes());
             out.extend(
                 u32::try_from(value.len())
-                    .expect("a name has fewer")
+                    .expect("a value is shorter than 4 GiB")
                     .to_le_bytes(),
             );
             out.extend(value.bytes());
@@ -202,8 +205,10 @@ fn properties((area, boundary): &Ground<'_>) -> Vec<u8> {
     out
 }
 
-/// The index: of each node its box and where what is in it begins, of an area in bytes, of a node in nodes; the root
-/// first, the areas last.
+/// Encodes the index: a packed Hilbert R-tree, from the root to the leaves, which are the areas.
+///
+/// Each node is a bounding box and an offset: for a leaf, that of the area in bytes; for an inner
+/// node, the index of its first child.
 fn tree(features: &[(Box4, Vec<u8>)]) -> Vec<u8> {
     let mut offset = 0;
     let leaves = features.iter().map(|(bounds, feature)| {
@@ -211,12 +216,12 @@ fn tree(features: &[(Box4, Vec<u8>)]) -> Vec<u8> {
         offset += feature.len() as u64;
         node
     });
-    // From the areas up to the root.
+    // From the leaves up to the root.
     let mut levels: Vec<Vec<(Box4, u64)>> = vec![leaves.collect()];
     while levels.last().is_some_and(|level| level.len() > 1)
         || levels.len() == 1 && !features.is_empty()
     {
-        let below = levels.last().expect("there is one");
+        let below = levels.last().expect("at least one level");
         let first = |at: usize| (at * NODE_SIZE) as u64;
         let node = |(at, nodes): (usize, &[(Box4, u64)])| {
             let bounds = nodes.iter().map(|it| it.0).reduce(both);
@@ -239,10 +244,10 @@ fn tree(features: &[(Box4, Vec<u8>)]) -> Vec<u8> {
     out
 }
 
-/// Bits of a place along each axis.
+/// The resolution of the Hilbert curve: bits for each axis.
 const CURVE_BITS: u32 = 16;
 
-/// How far along a Hilbert curve through the whole the middle of a box is.
+/// Returns the position of the centre of a box on a Hilbert curve through `extent`.
 fn along_curve(bounds: Box4, whole: Box4) -> u64 {
     let cells = f64::from((1_u32 << CURVE_BITS) - 1);
     #[expect(
@@ -257,7 +262,8 @@ fn along_curve(bounds: Box4, whole: Box4) -> u64 {
     distance(cell(0), cell(1))
 }
 
-/// Quarter by quarter, each turned so that the curve goes on where the one before ended (Hilbert 1891).
+/// Returns the position of a cell on the Hilbert curve (Hilbert 1891). Quadrant by quadrant, the
+/// coordinates are rotated so that the curve is continuous.
 fn distance(mut x: u32, mut y: u32) -> u64 {
     let mut distance = 0;
     for bit in (0..CURVE_BITS).rev() {
@@ -312,7 +318,7 @@ mod tests {
             let bytes = bytes[node * 40 + 32..node * 40 + 40].try_into();
             u64::from_le_bytes(bytes.expect("eight"))
         };
-        // The root's first node, the first area of each of these, and areas in bytes.
+        // The root's first child, the first area of each of its children, and the areas in bytes.
         assert_eq!([offset(0), offset(1), offset(2)], [1, 3, 19]);
         assert_eq!([offset(3), offset(4), offset(19)], [0, 10, 160]);
     }

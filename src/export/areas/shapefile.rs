@@ -1,4 +1,5 @@
-//! Shapefiles (ESRI, July 1998) in a zip: of each layer .shp, .shx, .dbf, .prj and .cpg, British National Grid.
+//! Shapefiles (ESRI, July 1998) in a zip archive: .shp, .shx, .dbf, .prj and .cpg for each layer,
+//! in British National Grid.
 
 use std::io::{Cursor, Write as _};
 
@@ -12,7 +13,7 @@ use super::{Areas, AreasError, Ground, grounds};
 use crate::domain::{Boundary, BritishGrid, Layer};
 use crate::index::Index;
 
-/// EPSG:27700 as ESRI writes it, by which its programs and others know it.
+/// EPSG:27700 in ESRI's WKT, which GIS programs recognise.
 const PRJ: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0]]"#;
 
 /// The character set of the .dbf.
@@ -20,7 +21,7 @@ const CPG: &str = "UTF-8";
 
 pub(super) fn shapefiles(index: &Index, layers: &[Layer], day: Date) -> Result<Areas, AreasError> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    // A zip tells when files were changed: without it, so that the same areas give the same bytes.
+    // A fixed modification time, so that the same areas give the same bytes.
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .last_modified_time(zip::DateTime::default());
@@ -46,7 +47,7 @@ pub(super) fn shapefiles(index: &Index, layers: &[Layer], day: Date) -> Result<A
     Ok(Areas { bytes, count })
 }
 
-/// The .shp and the .shx.
+/// Encodes the .shp and the .shx.
 fn shapes(grounds: &[Ground<'_>]) -> Result<(Vec<u8>, Vec<u8>), AreasError> {
     let (mut shp, mut shx) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
     let mut writer = ShapeWriter::with_shx(&mut shp, &mut shx);
@@ -58,7 +59,8 @@ fn shapes(grounds: &[Ground<'_>]) -> Result<(Vec<u8>, Vec<u8>), AreasError> {
     Ok((shp.into_inner(), shx.into_inner()))
 }
 
-/// All rings in one record, closed; exteriors clockwise, each with its holes after it.
+/// Converts a boundary to one record: all rings, closed; exteriors are clockwise, each followed by
+/// its holes.
 fn polygon(boundary: &Boundary) -> Polygon {
     let point = |at: &BritishGrid| Point::new(at.easting_m(), at.northing_m());
     let rings = boundary.grid.iter().flat_map(|polygon| {
@@ -73,7 +75,7 @@ fn polygon(boundary: &Boundary) -> Polygon {
     Polygon::with_rings(rings.collect())
 }
 
-/// Names and lengths of the columns; a name has at most ten letters.
+/// The names of the columns, of at most ten letters.
 const COLUMNS: [&str; 8] = [
     "id",
     "name",
@@ -84,13 +86,15 @@ const COLUMNS: [&str; 8] = [
     "valid_from",
     "valid_to",
 ];
-/// Those that hold days.
+/// The columns from this one are dates.
 const FIRST_DAY: usize = 6;
-/// The most bytes of a cell.
+/// The most bytes in a cell.
 const CELL_BYTES_MAX: usize = 254;
 
-/// What the .dbf holds (dBASE III), written here because the crate's tells the day on
-/// which it was written; this one tells the day that the areas are of.
+/// The content of the .dbf (dBASE III).
+///
+/// The `shapefile` crate writes today's date into the header. This code writes the date of the
+/// areas, so that the same areas give the same bytes.
 struct Table {
     rows: Vec<[String; COLUMNS.len()]>,
     day: Date,
@@ -159,7 +163,7 @@ impl Table {
         }
         out.push(b'\r');
         for row in &self.rows {
-            // Not deleted.
+            // The record is not deleted.
             out.push(b' ');
             for (cell, &length) in row.iter().zip(&lengths) {
                 out.extend(cell.as_bytes());

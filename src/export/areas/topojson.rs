@@ -1,4 +1,5 @@
-//! TopoJSON 1: longitudes and latitudes with 7 decimals, an object a layer, each border of a layer once.
+//! TopoJSON 1: longitudes and latitudes with 7 decimals, an object for each layer; borders between
+//! areas of a layer are stored once.
 
 use std::fmt::Write as _;
 
@@ -10,11 +11,11 @@ use crate::domain::Layer;
 use crate::index::Index;
 use crate::tiles::{ArcRef, Topology};
 
-/// Units of the file in a degree: about a centimetre each, as many as our GeoJSON has.
+/// The quantization: units in a degree. A unit is about a centimetre, as in our GeoJSON.
 const UNITS: f64 = 1e7;
 const UNIT_DEGREES: f64 = 1e-7;
 
-/// A place in whole units.
+/// A point in whole units.
 type Unit = (i64, i64);
 
 pub(super) fn topo_json(index: &Index, layers: &[Layer], day: Date) -> Areas {
@@ -24,7 +25,7 @@ pub(super) fn topo_json(index: &Index, layers: &[Layer], day: Date) -> Areas {
         let grounds: Vec<Ground<'_>> = grounds(index, layer, day).collect();
         let boundaries: Vec<_> = grounds.iter().map(|ground| ground.1).collect();
         let topology = Topology::new(&boundaries, index.is_partition(layer));
-        // Arcs of all layers are in one list.
+        // The file has one list of arcs for all layers.
         let before = arcs.len();
         arcs.extend(topology.arcs.iter().map(|arc| in_units(arc)));
         let geometries: Vec<Value> = grounds
@@ -55,7 +56,7 @@ pub(super) fn topo_json(index: &Index, layers: &[Layer], day: Date) -> Areas {
 }
 
 fn geometry((area, boundary): &Ground<'_>, polygons: &[Vec<Vec<ArcRef>>], before: usize) -> Value {
-    // An arc that is gone along from its end is told by its complement.
+    // The bitwise complement of an index means that the arc is reversed.
     let number = |arc: &ArcRef| {
         let number = i64::try_from(before + arc.arc).expect("fewer than 2^63");
         if arc.is_reversed { !number } else { number }
@@ -81,14 +82,15 @@ fn in_units(arc: &[(f64, f64)]) -> Vec<Unit> {
         .collect()
 }
 
-/// The lower left corner of the box around all.
+/// Returns the lower left corner of the bounding box of all arcs.
 fn lowest(arcs: &[Vec<Unit>]) -> Unit {
     let places = arcs.iter().flatten().copied();
     let lowest = places.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
     lowest.unwrap_or_default()
 }
 
-/// The first place from the corner, each other one from that before it.
+/// Writes an arc with delta encoding: the first point relative to `origin`, each other point
+/// relative to the previous one.
 fn write_arc(text: &mut String, arc: &[Unit], corner: Unit) {
     let mut last = corner;
     text.push('[');
