@@ -81,13 +81,13 @@ fn words(fault: &BatchError) -> String {
             format!("{}: no column has that name", parameter(*role))
         }
         BatchError::SeveralColumns { role, .. } => format!(
-            "several columns could hold the {}; choose one with {}",
+            "several columns may hold the {}: specify one with {}",
             role.as_str(),
             parameter(*role)
         ),
         // The cause may contain column names or values.
         BatchError::Damaged { format, .. } => {
-            format!("it is not valid {format}: its parts contradict each other")
+            format!("it cannot be read as {format}: it is corrupt")
         }
         _ => with_parameters(&fault.to_string()),
     };
