@@ -276,8 +276,8 @@ pub fn manifest(bytes: &[u8]) -> bool {
         return false;
     };
     let written = toml::to_string(&manifest).expect("plain values and tables");
-    let again: Manifest = toml::from_str(&written).expect("what we wrote");
-    // NaN is equal to nothing.
+    let again: Manifest = toml::from_str(&written).expect("a serialized manifest");
+    // NaN is not equal to itself.
     assert!(again == manifest || manifest.tolerance_m.is_nan() || has_nan(&manifest));
     true
 }

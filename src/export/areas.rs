@@ -278,6 +278,6 @@ fn begin(out: &mut Vec<u8>, kind: u32, parts: usize) {
 }
 
 fn number(out: &mut Vec<u8>, number: usize) {
-    let number = u32::try_from(number).expect("a boundary has fewer");
+    let number = u32::try_from(number).expect("a boundary has fewer than 2^32 vertices");
     out.extend(number.to_le_bytes());
 }

@@ -43,7 +43,8 @@ pub(super) const MVT: HeaderValue = HeaderValue::from_static("application/vnd.ma
 /// 15 is 720 m wide, which is a village or a few streets.
 const PRIVATE_ZOOM_MIN: u8 = CACHED_ZOOM_MAX + 1;
 
-/// `/tiles/{layers}.json`, TileJSON 3.0.0, `/tiles/style.json`, `/tiles/basemap.json`, and `/tiles/{dataset}.pmtiles`.
+/// `/tiles/{layers}.json` (TileJSON 3.0.0), `/tiles/style.json`, `/tiles/basemap.json` and
+/// `/tiles/{dataset}.pmtiles`.
 pub(super) async fn named(
     State(app): State<App>,
     method: Method,
@@ -292,8 +293,8 @@ fn style(snapshot: &Snapshot, layers: &[Layer], base: &BaseUrl) -> Value {
     let colour = json!([
         "match",
         ["get", "mapcolor7"],
-        // Labels are in arrays because QGIS ignores labels that are not. The colour comes from a
-        // property because QGIS does not support feature ids here.
+        // Labels are in arrays because QGIS ignores other labels. The colour comes from a property
+        // because QGIS cannot compute it from the id of a feature.
         [0],
         "#e69f00",
         [1],

@@ -164,7 +164,9 @@ fn polygon(builder: &mut FlatBufferBuilder<'_>, polygon: &GridPolygon) -> Table 
         for at in ring.iter().chain(ring.first()) {
             numbers.extend([at.easting_m(), at.northing_m()]);
         }
-        ends.push(u32::try_from(numbers.len() / 2).expect("a boundary has fewer"));
+        ends.push(
+            u32::try_from(numbers.len() / 2).expect("a boundary has fewer than 2^32 vertices"),
+        );
     }
     let ends = builder.create_vector(&ends);
     let numbers = builder.create_vector(&numbers);
@@ -316,7 +318,7 @@ mod tests {
         let bytes = tree(&areas);
         let offset = |node: usize| {
             let bytes = bytes[node * 40 + 32..node * 40 + 40].try_into();
-            u64::from_le_bytes(bytes.expect("eight"))
+            u64::from_le_bytes(bytes.expect("eight bytes"))
         };
         // The root's first child, the first area of each of its children, and the areas in bytes.
         assert_eq!([offset(0), offset(1), offset(2)], [1, 3, 19]);

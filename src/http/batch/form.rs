@@ -240,7 +240,7 @@ impl<S: Stream<Item = Result<Bytes, axum::Error>> + Unpin> Stream for Metered<S>
 }
 
 async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, Problem> {
-    // Reading a form is all waiting for the client.
+    // All of this time is spent waiting for the client.
     let _waits = traffic.waits_for_bytes();
     let taken = Arc::new(AtomicU64::new(0));
     let metered = Metered {
@@ -263,7 +263,7 @@ async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, P
         }
         let name = part.name().unwrap_or_default().to_string();
         if name.len() > NAME_BYTES_MAX {
-            let detail = "a field of the form has too long a name";
+            let detail = "the name of a form field is too long";
             return Err(Problem::bad_request("malformed", detail));
         }
         if name == "file" {

@@ -255,7 +255,7 @@ impl Default for Traffic {
 
 impl Traffic {
     fn now_us(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_micros()).expect("less than an age")
+        u64::try_from(self.began.elapsed().as_micros()).expect("fewer than 2^64 µs")
     }
 
     /// Adds bytes that were received from the client.

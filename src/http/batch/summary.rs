@@ -89,7 +89,7 @@ pub(super) fn by_status(summary: &Summary) -> String {
     counts.collect::<Vec<_>>().join(" ")
 }
 
-/// A count for the log: `*` from 1 to 7, others rounded to 5, so that no few people are counted.
+/// A count for the log, with small numbers suppressed: `*` from 1 to 7, others rounded to 5.
 pub(super) fn shown(count: u64) -> String {
     let count = SuppressionRule::NHS_ENGLAND.apply(count);
     count.map_or("*".into(), |count| count.to_string())

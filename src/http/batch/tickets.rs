@@ -114,7 +114,9 @@ impl Tickets {
     }
 
     fn offered(&self) -> MutexGuard<'_, HashMap<Ticket, Offered>> {
-        self.offered.lock().expect("nothing panics under it")
+        self.offered
+            .lock()
+            .expect("nothing panics while it is locked")
     }
 }
 

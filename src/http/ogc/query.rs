@@ -233,7 +233,7 @@ mod tests {
             ("2022-01-05", true),
             ("2024-06-30", true),
             ("2024-07-01", false),
-            // London is an hour ahead.
+            // In summer, London is an hour ahead of UTC.
             ("2024-06-30T23:30:00Z", false),
             ("../2022-01-04", false),
             ("/2022-01-05", true),
