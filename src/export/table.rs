@@ -29,8 +29,8 @@ pub enum TableFormat {
 /// The number of keys in a block. Their rows are one row group.
 const KEYS: usize = 1 << 14;
 
-/// Writes a table with the rows that `emit_key` passes on for each key, in order. They are encoded
-/// as `Encoding::Columns`.
+/// Writes a table with the rows that `emit_key` passes on for each key, in order. The rows are in
+/// `CellFormat::LengthPrefixed`.
 pub(super) fn write<K: Send, W: Write + Send>(
     schema: &SchemaRef,
     keys: impl Iterator<Item = K> + Send,
