@@ -10,9 +10,8 @@ use crate::index::Index;
 
 /// The summary of a batch as JSON, which the command line prints too.
 ///
-/// If small numbers are suppressed, counts are null. A others are rounded `none` 5. The
-/// lines of bad rows, because their number is the count of bad rows, and the
-/// line of the first shortened number.
+/// Suppressed counts are null. A rule other than `none` also omits the lines of bad rows, because
+/// their number is the count of bad rows, and the line of the first shortened number.
 pub(crate) fn body(
     summary: &Summary,
     index: &Index,
