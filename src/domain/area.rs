@@ -3,27 +3,27 @@ use jiff::civil::Date;
 
 use super::{BritishGrid, Layer, OdsCode, Period, Provenance};
 
-/// One version of an area: who it is (`layer`, `id`), and what it was called in its period.
+/// One version of an area: its identity (`layer`, `id`) and its name during `period`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Area {
-    /// What kind of area.
+    /// The layer that the area belongs to.
     pub layer: Layer,
-    /// Stable, never reused, scoped by system: `mb-kendal`.
+    /// The stable identifier, scoped by system and never reused: `mb-kendal`.
     pub id: String,
-    /// Its name in the period, without the layer's own word: `Kendal`.
+    /// The name during the period, without the name of the layer: `Kendal`.
     pub name: String,
-    /// What it calls itself where that is not the layer's word: `action group`.
+    /// The area's own term for itself, where it differs from the layer's: `action group`.
     pub kind: Option<String>,
-    /// The system that it belongs to: `morecambe-bay`.
+    /// The system that the area belongs to: `morecambe-bay`.
     pub system: Option<String>,
-    /// Where its boundary comes from.
+    /// The origin of the boundary.
     pub provenance: Provenance,
-    /// When this version holds.
+    /// The dates on which this version is valid.
     pub period: Period,
 }
 
 impl Area {
-    /// The name as people say it: `Kendal ICC`.
+    /// Returns the name for display: `Kendal ICC`.
     pub fn title(&self) -> String {
         match self.layer {
             Layer::Icc => format!("{} ICC", self.name),
@@ -32,20 +32,20 @@ impl Area {
     }
 }
 
-/// Which of an area's grounds.
+/// Distinguishes the two catchments that a practice can declare.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Extent {
-    /// Its only one.
+    /// The only boundary of the area.
     #[default]
     Whole,
-    /// Where a practice takes new patients from.
+    /// The area from which a practice accepts new patients.
     Inner,
-    /// Where a practice may keep patients who move there.
+    /// The area in which a practice may keep registered patients who move house.
     Outer,
 }
 
 impl Extent {
-    /// The word in files and JSON; the only ground has none.
+    /// Returns the value used in files and JSON, or `None` for [`CatchmentKind::Whole`].
     pub fn as_str(self) -> Option<&'static str> {
         match self {
             Extent::Whole => None,
@@ -54,7 +54,7 @@ impl Extent {
         }
     }
 
-    /// The extent of that word.
+    /// Returns the kind with this value in files and JSON.
     pub fn from_word(word: &str) -> Option<Extent> {
         [Extent::Inner, Extent::Outer]
             .into_iter()
@@ -62,23 +62,24 @@ impl Extent {
     }
 }
 
-/// The ground that an area covers over a period.
+/// The boundary of an area during a period.
 #[derive(Debug, Clone)]
 pub struct Boundary {
-    /// The area's id, or a statistical area's code.
+    /// The id of the area, or the code of the statistical area.
     pub id: String,
-    /// Which of its grounds.
+    /// The kind of catchment, for an area that has more than one boundary.
     pub extent: Extent,
-    /// When the boundary holds.
+    /// The dates on which the boundary is valid.
     pub period: Period,
-    /// As shown: lon/lat, WGS84, exteriors counter-clockwise (RFC 7946).
+    /// The geometry for display: lon/lat, WGS84, exteriors counter-clockwise (RFC 7946).
     pub lonlat: MultiPolygon<f64>,
-    /// As looked up: the same vertices in the same order on the British National Grid.
+    /// The geometry for look-ups: the same vertices, in the same order, on the British National
+    /// Grid.
     pub grid: Vec<GridPolygon>,
 }
 
-/// A statistical area, such as an LSOA, lies in an area: by decree, or by a model's share of its
-/// people.
+/// The assignment of a statistical area, such as an LSOA, to an area: by definition, or by the
+/// share of its people that a model gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assignment {
     /// The code of the statistical area.
@@ -87,58 +88,60 @@ pub struct Assignment {
     pub layer: Layer,
     /// The id of the area.
     pub area: String,
-    /// The part of the statistical area's people that belong to the area, 0 to 1; `None` is all.
+    /// The share of the statistical area's people that belong to the area, from 0 to 1; `None`
+    /// means all of them.
     pub share: Option<f64>,
-    /// When.
+    /// The dates on which the assignment is valid.
     pub period: Period,
 }
 
-/// A polygon on the British National Grid; its rings do not repeat their first vertex.
+/// A polygon on the British National Grid. Its rings do not repeat their first vertex.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GridPolygon {
     /// The exterior ring, then the holes.
     pub rings: Vec<Vec<BritishGrid>>,
 }
 
-/// Who is a member of a group.
+/// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Member {
-    /// Everyone registered at the practice.
+    /// A practice, with everyone registered at it.
     Practice(OdsCode),
-    /// The people of an area.
+    /// An area, with the people who live in it.
     Area(Layer, String),
 }
 
-/// A member's place in a group over a period.
+/// The membership of a practice or area in a group during a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// Who.
+    /// The member.
     pub member: Member,
-    /// In which kind of group.
+    /// The layer of the group.
     pub layer: Layer,
-    /// In which one; `None` where the source names none, which is not the same as "in none".
+    /// The id of the group. `None` where the source does not name one, which is not the same as
+    /// belonging to no group.
     pub group: Option<String>,
-    /// When.
+    /// The dates on which the membership is valid.
     pub period: Period,
-    /// How it is known.
+    /// The origin of the membership.
     pub provenance: Provenance,
 }
 
-/// How an area became another.
+/// The relation between an area that ended and its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
-    /// Joined with others.
+    /// The area was merged with others.
     Merged,
-    /// The same area under another name.
+    /// The area was renamed.
     Renamed,
-    /// One of several that it became.
+    /// The area was split, and the successor is one of the parts.
     Split,
-    /// It ended, and what became of it is not known.
+    /// The area ended, and its successor is not known.
     Unknown,
 }
 
 impl Relation {
-    /// The word in files and JSON.
+    /// Returns the value used in files and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Relation::Merged => "merged",
@@ -148,7 +151,7 @@ impl Relation {
         }
     }
 
-    /// The relation of that word.
+    /// Returns the relation with this value in files and JSON.
     pub fn from_word(word: &str) -> Option<Relation> {
         [
             Relation::Merged,
@@ -161,20 +164,20 @@ impl Relation {
     }
 }
 
-/// A step in an area's history.
+/// One step in the history of an area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lineage {
-    /// The area's layer.
+    /// The layer of both areas.
     pub layer: Layer,
-    /// The area that ended.
+    /// The id of the area that ended.
     pub predecessor: String,
-    /// What became of it, where that is known.
+    /// The id of its successor, where known.
     pub successor: Option<String>,
-    /// How.
+    /// The relation between them.
     pub relation: Relation,
-    /// When, where that is known.
+    /// The date of the change, where known.
     pub date: Option<Date>,
-    /// Who says so.
+    /// The source of this information.
     pub source: String,
 }
 

@@ -1,33 +1,33 @@
 use jiff::civil::Date;
 
-/// A question and its answer, as a line of `golden_queries.csv`.
+/// A query and its expected answer: one line of `golden_queries.csv`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canary {
-    /// The line, from 1.
+    /// The line number, from 1.
     pub line: u64,
-    /// The fields of the question; blank ones are not asked.
+    /// The names and values of the query's fields, without the blank ones.
     pub question: Vec<(&'static str, String)>,
-    /// The status, or the code of the problem.
+    /// The expected status, or the expected problem code.
     pub status: String,
-    /// The id of the ICC by residence; blank is none.
+    /// The id of the expected ICC of residence; blank for none.
     pub icc_residence: String,
-    /// The id of the ICC by registration; blank is none.
+    /// The id of the expected ICC of registration; blank for none.
     pub icc_registration: String,
 }
 
-/// How many ICCs a system's own page states, as a line of `systems.csv`.
+/// The number of ICCs that a system states on its own page: one line of `systems.csv`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatedCount {
-    /// The system's id: `morecambe-bay`.
+    /// The id of the system: `morecambe-bay`.
     pub system: String,
-    /// Its name.
+    /// The name of the system.
     pub name: String,
-    /// The day of the page; `None` where only the number is known.
+    /// The date of the page; `None` where only the number is known.
     pub page_date: Option<Date>,
-    /// The number that the page states.
+    /// The number of ICCs that the page states.
     pub stated: u32,
-    /// The sections that the page has, where they were counted.
+    /// The number of sections on the page, where they were counted.
     pub sections: Option<u32>,
-    /// What a reader should know of the number.
+    /// An explanation of the number for readers.
     pub note: String,
 }

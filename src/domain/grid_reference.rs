@@ -2,45 +2,51 @@ use std::str::FromStr;
 
 use super::BritishGrid;
 
-/// A National Grid reference such as `SD 173 800`: the middle of the square that it names.
+/// A National Grid reference such as `SD 173 800`, stored as the centre of the square that it
+/// names.
 ///
-/// Two letters name a square of 100 km; as many digits east as north narrow it down, from three each (100 m)
-/// to five (1 m). Fewer name a square of a kilometre and more, which is no answer to who covers a place.
-/// Source of the letters: Ordnance Survey, "A guide to coordinate systems in Great Britain", section 4.
+/// Two letters name a square of 100 km. The same number of digits for easting and northing narrow
+/// it down: three each for a square of 100 m, up to five each for 1 m. References with fewer digits
+/// are rejected: they name a square of 1 km or more, which is too coarse for a look-up. Source of
+/// the letters: Ordnance Survey, "A guide to coordinate systems in Great Britain", section 4.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct GridReference(BritishGrid);
 
-/// Why text that begins like a grid reference is none that can be asked about; never the text.
+/// The reason why text is not a usable grid reference. It never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidGridReference {
-    /// Not two letters of the grid, then digits.
+    /// The text is not two letters of the grid followed by digits.
     #[error("a grid reference is two letters and six to ten digits, such as SD 173 800")]
     Malformed,
-    /// More digits east than north, or the other way round.
-    #[error("a grid reference has as many digits east as north, such as SD 173 800")]
-    Uneven,
-    /// A square of a kilometre and more.
+    /// The easting and the northing have different numbers of digits.
     #[error(
-        "a grid reference of six digits or more says where; fewer name a square of a kilometre"
+        "a grid reference has the same number of digits for easting and northing, such as SD 173 800"
+    )]
+    Uneven,
+    /// The reference names a square of 1 km or more.
+    #[error(
+        "a grid reference needs at least six digits; fewer name a square of a kilometre or more"
     )]
     Coarse,
 }
 
 impl GridReference {
-    /// The middle of the square.
+    /// Returns the centre of the square.
     pub fn middle(self) -> BritishGrid {
         self.0
     }
 
-    /// Whether text is meant as a grid reference: two letters of the grid, then three digits and no
-    /// letter. A postcode ends in letters, and an outward code has two digits at most.
+    /// Returns whether the text looks like a grid reference: two letters of the grid, then at least
+    /// three digits and no other letter. A postcode ends in letters, and an outward code has at
+    /// most two digits.
     pub fn looks_like(text: &str) -> bool {
         let (letters, digits) = parts(text);
         square_km(letters).is_some() && digits.iter().map(|it| it.len()).sum::<usize>() > 2
     }
 }
 
-/// The letters, and groups of digits; no digits where something else stands among them.
+/// Splits the text into its leading letters and the groups of digits after them. There are no
+/// groups if anything other than digits follows the letters.
 fn parts(text: &str) -> (&str, Vec<&str>) {
     let text = text.trim();
     let end = text.find(|it: char| !it.is_ascii_alphabetic());
@@ -53,7 +59,7 @@ fn parts(text: &str) -> (&str, Vec<&str>) {
     }
 }
 
-/// The south-west corner of a square of 100 km, in units of 100 km.
+/// Returns the south-west corner of a 100 km square, in units of 100 km.
 fn square_km(letters: &str) -> Option<(u32, u32)> {
     let &[first, second] = letters.as_bytes() else {
         return None;
@@ -68,7 +74,7 @@ fn square_km(letters: &str) -> Option<(u32, u32)> {
         }
     };
     let (first, second) = (number(first)?, number(second)?);
-    // S, whose south-west corner is the false origin, is in the third column and the fourth row.
+    // The false origin is the south-west corner of S, which is in the third column and fourth row.
     let east = ((first % 5) * 5 + second % 5).checked_sub(10)?;
     let north = 19_u32.checked_sub(first / 5 * 5 + second / 5)?;
     (east < 7 && north < 13).then_some((east, north))

@@ -1,22 +1,23 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A kind of area that an answer can name.
+/// A layer: a named set of areas that look-ups can return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
-    /// Integrated Care Communities: groups of practices and their patients, and an area on a map.
+    /// Integrated Care Communities: groups of practices with their patients, each with an area on
+    /// the map.
     Icc,
-    /// Parts of an Integrated Care Community that have groups of their own.
+    /// Parts of an Integrated Care Community that belong to groups of their own.
     SubCommunity,
-    /// East Lancashire's integrated neighbourhood teams.
+    /// Integrated neighbourhood teams of East Lancashire.
     NeighbourhoodTeam,
-    /// Where the patients of a GP practice live, or may register from.
+    /// Catchments of GP practices: where their patients live, or may register from.
     GpPractice,
-    /// Community resilience groups and their like.
+    /// Community resilience groups and similar groups.
     ResilienceGroup,
     /// Primary Care Networks.
     Pcn,
-    /// Sub-ICB locations, Clinical Commissioning Groups before July 2022.
+    /// Sub-ICB locations; before July 2022, Clinical Commissioning Groups.
     SubIcb,
     /// Places within an Integrated Care Board.
     Place,
@@ -24,15 +25,15 @@ pub enum Layer {
     Icb,
 }
 
-/// A text that names no layer.
+/// The error for text that is not the name of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a layer: icc, sub-community, neighbourhood-team, gp-practice, resilience-group, pcn, sub-icb, place or icb"
+    "not a layer: use icc, sub-community, neighbourhood-team, gp-practice, resilience-group, pcn, sub-icb, place or icb"
 )]
 pub struct InvalidLayer;
 
 impl Layer {
-    /// Every layer, in the order of answers.
+    /// Every layer, in the order in which answers list them.
     pub const ALL: [Layer; 9] = [
         Layer::Icc,
         Layer::SubCommunity,
@@ -45,7 +46,7 @@ impl Layer {
         Layer::Icb,
     ];
 
-    /// The word in URLs, JSON and files.
+    /// Returns the name used in URLs, JSON and files.
     pub fn as_str(self) -> &'static str {
         match self {
             Layer::Icc => "icc",
@@ -61,15 +62,15 @@ impl Layer {
     }
 }
 
-/// Some of the layers.
+/// A set of layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layers(u16);
 
 impl Layers {
-    /// Every layer.
+    /// The set of all layers.
     pub const ALL: Layers = Layers((1 << Layer::ALL.len()) - 1);
 
-    /// Whether the layer is one of them.
+    /// Returns whether the set contains the layer.
     pub fn contains(self, layer: Layer) -> bool {
         self.0 & (1 << layer as u16) != 0
     }

@@ -1,8 +1,9 @@
-//! What the program is about: values that are parsed once, then trusted.
+//! Domain types: postcodes, positions, areas, practices and periods. Values are validated when they
+//! are parsed and trusted from then on.
 //!
-//! Nothing here does I/O or knows async, serde or HTTP. Types that can hold what somebody asked
-//! (`Postcode`, `PostcodePrefix`, `OdsCode`, `LonLat`,
-//! `BritishGrid`) have a `Debug` that does not print it.
+//! This module does no I/O and does not depend on async, serde or HTTP. `Debug` does not print the
+//! value of types that can contain a user's query (`Postcode`, `PostcodePrefix`, `OdsCode`,
+//! `LonLat`, `BritishGrid`).
 
 mod area;
 mod expectation;

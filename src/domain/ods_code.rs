@@ -6,32 +6,33 @@ const LENGTH_MAX: usize = 10;
 /// An NHS Organisation Data Service (ODS) code such as `P81002`: three to ten upper-case letters
 /// and digits.
 ///
-/// Case and white space do not matter when parsing. Its `Debug` prints no more than `OdsCode(…)`.
+/// Parsing ignores case and white space. `Debug` prints only `OdsCode(…)`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OdsCode {
     padded: [u8; LENGTH_MAX],
     length: u8,
 }
 
-/// Why a text is not an ODS code; never the text itself.
+/// The reason why text is not an ODS code. It never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidOdsCode {
-    /// Blank, or the `&` that patient systems write for "none".
+    /// The text is blank, or the `&` that patient systems write for "none".
     #[error("no practice code was given")]
     Missing,
-    /// Anything else.
+    /// Any other text that is not an ODS code.
     #[error("not an ODS code: three to ten letters and digits, such as P81002")]
     Malformed,
 }
 
 impl OdsCode {
-    /// The code as text.
+    /// Returns the code as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.padded[..usize::from(self.length)]).expect("an ODS code is ASCII")
     }
 
-    /// The practice of a branch: nine characters are a branch of the first six (ODS practice codes
-    /// have six characters, their branch surgeries three more).
+    /// Returns the practice that a branch surgery belongs to, or `None` if this is not the code of
+    /// a branch. ODS practice codes have six characters and the codes of their branch surgeries
+    /// three more, so a nine-character code is a branch of the practice with the first six.
     pub fn parent(&self) -> Option<OdsCode> {
         (self.length == 9).then(|| {
             let mut padded = [0; LENGTH_MAX];
@@ -40,9 +41,9 @@ impl OdsCode {
         })
     }
 
-    /// Whether it is one of the codes that the NHS Data Dictionary gives to patients without a
-    /// known practice: V81997 (no registered practice), V81998 (not applicable) and V81999 (not
-    /// known).
+    /// Returns whether this is one of the default codes of the NHS Data Dictionary for patients
+    /// without a known practice: V81997 (no registered practice), V81998 (not applicable) or V81999
+    /// (not known).
     pub fn is_default(&self) -> bool {
         matches!(self.as_str(), "V81997" | "V81998" | "V81999")
     }

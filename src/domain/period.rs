@@ -6,17 +6,18 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-/// Civil dates `[from, to)`. An end that is `None` is not known, or has not come: it bounds nothing.
+/// A half-open range of civil dates, `[from, to)`. A bound that is `None` is unknown or still in
+/// the future, and does not limit the range.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Period {
     /// The first day.
     pub from: Option<Date>,
-    /// The first day no longer in it.
+    /// The first day after the period.
     pub to: Option<Date>,
 }
 
 impl Period {
-    /// Whether the day lies in it.
+    /// Returns whether the period contains the day.
     pub fn contains(&self, day: Date) -> bool {
         self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day < to)
     }
@@ -24,36 +25,37 @@ impl Period {
 
 /// A month such as `1980-01`: the precision of a postcode's introduction and termination.
 ///
-/// Held as months since December 1799, so that one of millions of postcodes takes no time to unpack.
+/// It is stored as the number of months since December 1799, so that it can be read from the
+/// compact postcode table at no cost.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct YearMonth(NonZeroU32);
 
-/// A text that is not a date, or not one that exists.
+/// The error for text that is not a date, or names a date that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a date: {expected}")]
 pub struct InvalidDate {
-    /// What would have been right.
+    /// The expected format.
     pub expected: &'static str,
 }
 
 impl YearMonth {
-    /// The first day of the month.
+    /// Returns the first day of the month.
     pub fn first_day(self) -> Date {
         let (year, month) = self.year_and_month();
         jiff::civil::date(year, month, 1)
     }
 
-    /// The first day after the month.
+    /// Returns the first day after the month.
     pub fn end(self) -> Date {
         YearMonth(self.0.saturating_add(1)).first_day()
     }
 
-    /// Months since December 1799: at most 98,388, which is 17 bits.
+    /// Returns the number of months since December 1799: at most 98,388, which fits in 17 bits.
     pub(crate) fn number(self) -> u32 {
         self.0.get()
     }
 
-    /// The month that had that number; `None` for 0.
+    /// Returns the month with this ordinal, or `None` for 0.
     pub(crate) fn from_number(number: u32) -> Option<YearMonth> {
         NonZeroU32::new(number).map(YearMonth)
     }
@@ -66,14 +68,14 @@ impl YearMonth {
         )
     }
 
-    /// The digits as ONS writes them: `198001`.
+    /// Returns the month in the format of ONS: `198001`.
     pub fn compact(self) -> String {
         let (year, month) = self.year_and_month();
         format!("{year:04}{month:02}")
     }
 }
 
-/// Reads `198001`, as the ONS directories write it, or `1980-01`.
+/// Parses `198001`, the format of the ONS directories, or `1980-01`.
 impl FromStr for YearMonth {
     type Err = InvalidDate;
 
@@ -109,13 +111,13 @@ impl fmt::Display for YearMonth {
     }
 }
 
-/// The date written `YYYY-MM-DD`, and in no other way: `20230101` and times are refused.
+/// Parses a date written `YYYY-MM-DD`. Other formats, such as `20230101`, and times are rejected.
 ///
 /// # Errors
-/// When the text has another form or the day does not exist, such as `2023-02-29`.
+/// If the text has another format, or the date does not exist, such as `2023-02-29`.
 pub fn date_from_iso(input: &str) -> Result<Date, InvalidDate> {
     let invalid = InvalidDate {
-        expected: "a day that exists, written YYYY-MM-DD",
+        expected: "a date that exists, written YYYY-MM-DD",
     };
     let shape_is_right = input.len() == 10
         && input.bytes().enumerate().all(|(at, byte)| match at {
@@ -128,8 +130,7 @@ pub fn date_from_iso(input: &str) -> Result<Date, InvalidDate> {
     input.parse().map_err(|_| invalid)
 }
 
-/// This instant by the machine's clock; the last or first one that there is a date for, where the clock
-/// is beyond it.
+/// Returns the current time of the system clock, limited to the range that [`Timestamp`] supports.
 pub fn now() -> Timestamp {
     instant_of(SystemTime::now())
 }
@@ -142,12 +143,12 @@ fn instant_of(time: SystemTime) -> Timestamp {
     Timestamp::try_from(time).unwrap_or(beyond)
 }
 
-/// The civil date in Europe/London at this instant, whatever time zone the machine is set to.
+/// Returns the current civil date in Europe/London, whatever the time zone of the machine.
 pub fn today_in_london() -> Date {
     date_in_london(now())
 }
 
-/// The civil date in Europe/London at an instant.
+/// Returns the civil date in Europe/London at an instant.
 pub fn date_in_london(instant: Timestamp) -> Date {
     const LONDON: jiff::tz::TimeZone = jiff::tz::get!("Europe/London");
     instant.to_zoned(LONDON).date()

@@ -1,29 +1,32 @@
 use std::fmt;
 
-/// A position in degrees of longitude and latitude, WGS84 (EPSG:4326; ETRS89 is taken for the same).
+/// A position in degrees of longitude and latitude, WGS84 (EPSG:4326). ETRS89 is treated as
+/// equivalent.
 #[derive(Clone, Copy, PartialEq)]
 pub struct LonLat {
     lon: f64,
     lat: f64,
 }
 
-/// Why two numbers are not a longitude and a latitude; never the numbers.
+/// The reason why two numbers are not a longitude and a latitude. It never contains the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLonLat {
-    /// NaN or infinite.
-    #[error("longitude and latitude are finite numbers")]
+    /// A number is NaN or infinite.
+    #[error("longitude and latitude must be finite numbers")]
     NotFinite,
-    /// Beyond ±1,000: probably metres.
-    #[error("longitude and latitude are degrees; metres go into easting and northing")]
+    /// A number is beyond ±1,000, and is probably in metres.
+    #[error("longitude and latitude must be in degrees; use easting and northing for metres")]
     NotDegrees,
-    /// Beyond ±180 or ±90.
-    #[error("longitude is between -180 and 180 degrees, latitude between -90 and 90")]
+    /// The longitude is beyond ±180, or the latitude beyond ±90.
+    #[error("longitude must be between -180 and 180 degrees, latitude between -90 and 90")]
     OffTheEarth,
 }
 
 impl LonLat {
+    /// Creates a position from degrees of longitude and latitude.
+    ///
     /// # Errors
-    /// When a number is not finite, or not on the Earth.
+    /// If a number is not finite, or outside the range of longitude or latitude.
     pub fn new(lon: f64, lat: f64) -> Result<LonLat, InvalidLonLat> {
         if !lon.is_finite() || !lat.is_finite() {
             Err(InvalidLonLat::NotFinite)
@@ -36,51 +39,52 @@ impl LonLat {
         }
     }
 
-    /// Degrees east.
+    /// Returns the longitude in degrees east.
     pub fn lon(self) -> f64 {
         self.lon
     }
 
-    /// Degrees north.
+    /// Returns the latitude in degrees north.
     pub fn lat(self) -> f64 {
         self.lat
     }
 
-    /// Whether it is far from Great Britain, and in it with the two numbers the other way round.
+    /// Returns whether the position is outside Great Britain but would be inside it with longitude
+    /// and latitude swapped.
     pub fn looks_swapped(self) -> bool {
         !in_great_britain(self.lon, self.lat) && in_great_britain(self.lat, self.lon)
     }
 }
 
-/// A generous box: Scilly to Shetland, Rockall left out.
+/// Tests a generous bounding box, from Scilly to Shetland, without Rockall.
 fn in_great_britain(lon: f64, lat: f64) -> bool {
     (-9.5..=3.0).contains(&lon) && (49.0..=61.5).contains(&lat)
 }
 
 /// A position on the British National Grid (EPSG:27700), in whole millimetres.
 ///
-/// Kept within 200 km of the grid's 700 km × 1,300 km, so that the cross product of any two
-/// differences of positions fits an `i64`.
+/// Positions are within 200 km of the grid's extent of 700 km × 1,300 km, so that the cross product
+/// of any two differences of positions fits an `i64`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BritishGrid {
     easting_mm: i32,
     northing_mm: i32,
 }
 
-/// Two numbers that are not an easting and a northing in metres.
+/// The error for two numbers that are not an easting and a northing in metres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "easting is between 0 and 700000 metres, northing between 0 and 1300000, on the British National Grid"
+    "easting must be between 0 and 700000 metres and northing between 0 and 1300000, on the British National Grid"
 )]
 pub struct InvalidBritishGrid;
 
 impl BritishGrid {
-    /// Metres, rounded to the nearest millimetre.
+    /// Creates a position from metres, rounded to the nearest millimetre.
     ///
     /// # Errors
-    /// When a number is not finite, or further than 200 km from the grid.
+    /// If a number is not finite, or the position is more than 200 km outside the grid.
     pub fn from_metres(easting: f64, northing: f64) -> Result<BritishGrid, InvalidBritishGrid> {
-        // NaN is in no range.
+        // No range contains NaN.
         let near_the_grid = (-200_000.0..=900_000.0).contains(&easting)
             && (-200_000.0..=1_500_000.0).contains(&northing);
         if !near_the_grid {
@@ -92,7 +96,7 @@ impl BritishGrid {
         })
     }
 
-    /// Millimetres that were a position's before.
+    /// Creates a position from the millimetres of an earlier position, without checking them.
     pub(crate) fn from_mm(easting_mm: i32, northing_mm: i32) -> BritishGrid {
         BritishGrid {
             easting_mm,
@@ -100,33 +104,33 @@ impl BritishGrid {
         }
     }
 
-    /// Millimetres east of the false origin.
+    /// Returns the millimetres east of the false origin.
     pub fn easting_mm(self) -> i32 {
         self.easting_mm
     }
 
-    /// Millimetres north of the false origin.
+    /// Returns the millimetres north of the false origin.
     pub fn northing_mm(self) -> i32 {
         self.northing_mm
     }
 
-    /// Metres east of the false origin.
+    /// Returns the metres east of the false origin.
     pub fn easting_m(self) -> f64 {
         f64::from(self.easting_mm) / 1_000.0
     }
 
-    /// Metres north of the false origin.
+    /// Returns the metres north of the false origin.
     pub fn northing_m(self) -> f64 {
         f64::from(self.northing_mm) / 1_000.0
     }
 
-    /// Whether both numbers would be a longitude and a latitude: a spot in the sea off Scilly that
-    /// nobody asks for.
+    /// Returns whether both numbers could be a longitude and a latitude. As metres they are a point
+    /// in the sea off Scilly, which is unlikely to be meant.
     pub fn looks_like_degrees(self) -> bool {
         self.easting_m().abs() <= 180.0 && self.northing_m().abs() <= 90.0
     }
 
-    /// Distance in metres, on the grid.
+    /// Returns the distance on the grid plane, in metres.
     pub fn distance_m(self, other: BritishGrid) -> f64 {
         (self.easting_m() - other.easting_m()).hypot(self.northing_m() - other.northing_m())
     }
@@ -254,7 +258,7 @@ mod tests {
     #[test]
     fn only_a_pair_with_both_numbers_exchanged_looks_swapped() {
         let looks_swapped = |lon, lat| LonLat::new(lon, lat).expect("on the Earth").looks_swapped();
-        // Exchanged, these would have one number of Great Britain and another of elsewhere.
+        // Swapped, only one of the two numbers would be in Great Britain.
         assert!(!looks_swapped(54.05, 20.0));
         assert!(!looks_swapped(20.0, -2.8));
     }

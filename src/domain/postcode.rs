@@ -3,54 +3,56 @@ use std::str::FromStr;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Longest text that is looked at; anything longer is malformed unread.
+/// The maximum length of text that is parsed. Longer text is malformed.
 const TEXT_BYTES_MAX: usize = 64;
 
-/// Outward codes of the British Overseas Territories: well-formed, but without a place on our maps.
+/// Outward codes of the British Overseas Territories: well-formed, but outside the area of the
+/// dataset.
 const OVERSEAS: [&[u8]; 11] = [
     b"AI", b"ASCN", b"BBND", b"BIQQ", b"FIQQ", b"GX11", b"PCRN", b"SIQQ", b"STHL", b"TDCU", b"TKCA",
 ];
 
-/// A unit postcode such as `SW1A 2AA`, held in ONS `pcd7` form: the outward code padded to four
+/// A unit postcode such as `SW1A 2AA`, stored in ONS `pcd7` form: the outward code padded to four
 /// bytes, then the three-byte inward code.
 ///
-/// Any case and width of letter parses, with any white space before the inward code or none; only
-/// the canonical form prints. A `Postcode` is well-formed (BS 7666), which does not mean that it
-/// exists: ask the index. Order is that of the `pcd7` text, so `LA1` sorts before `LA10`. Its
-/// `Debug` prints no more than `Postcode(…)`.
+/// Parsing accepts letters of any case and width, with or without white space before the inward
+/// code. `Display` prints the canonical form. A `Postcode` is well-formed (BS 7666); whether it
+/// exists is a question for the index. Postcodes are ordered by their `pcd7` text, so `LA1` sorts
+/// before `LA10`. `Debug` prints only `Postcode(…)`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Postcode([u8; 7]);
 
-/// Why a text is not a postcode; never the text itself, for it may be a patient's.
+/// The reason why text is not a postcode. It never contains the text, which may be a patient's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPostcode {
-    /// Nothing but white space.
+    /// The text is empty or only white space.
     #[error("no postcode was given")]
     Missing,
-    /// An outward code, with or without the beginning of an inward one.
-    #[error("a full postcode is needed, such as LA1 1AA; this is only its first part")]
+    /// The text is an outward code, with or without the start of an inward code.
+    #[error("a full postcode is needed, such as LA1 1AA; this is only the first part of one")]
     Partial,
-    /// Anything else.
+    /// Any other text that is not a postcode.
     #[error("not a UK postcode: {reason}")]
     Malformed {
-        /// What would have been right.
+        /// The rule that the text breaks.
         reason: &'static str,
-        /// What seems to have happened to the text on its way here.
+        /// The probable cause of the damage to the text.
         hint: Option<Hint>,
-        /// The one postcode that was probably meant. For the asker's eyes only; never answered.
+        /// The only postcode that was probably meant. It is shown to the user, but never looked up
+        /// in place of the text.
         suggestion: Option<Postcode>,
     },
 }
 
-/// What seems to have happened to a malformed text on its way here.
+/// The probable cause of malformed text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
-    /// `PR3%200SG`: it was percent-encoded once too often.
+    /// The text was percent-encoded once too often: `PR3%200SG`.
     PercentEncoded,
 }
 
 impl Hint {
-    /// The word on the wire.
+    /// Returns the value used in responses.
     pub fn as_str(self) -> &'static str {
         match self {
             Hint::PercentEncoded => "percent_encoded",
@@ -58,41 +60,43 @@ impl Hint {
     }
 }
 
-/// Well-formed postcodes that say something other than where.
+/// Well-formed postcodes that do not identify a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpecialPostcode {
     /// ZZ99 3VZ: no fixed abode (NHS Data Dictionary).
     NoFixedAbode,
     /// ZZ99 3WZ: address not known (NHS Data Dictionary).
     AddressNotKnown,
-    /// Any other ZZ99: a country or a circumstance, coded as a postcode.
+    /// Any other ZZ99 code: a country or a circumstance, coded as a postcode.
     PseudoCountry,
-    /// Forces post (BF), bulk mail (BX), Girobank, Santa (XM4) and the overseas territories.
+    /// Non-geographic codes: British Forces (BF), bulk mail (BX), Girobank, Father Christmas (XM4)
+    /// and the overseas territories.
     NotAPlace,
 }
 
 impl Postcode {
-    /// The outward code, such as `SW1A`.
+    /// Returns the outward code, such as `SW1A`.
     pub fn outcode(&self) -> &str {
         text(&self.0[..4]).trim_end()
     }
 
-    /// The inward code, such as `2AA`.
+    /// Returns the inward code, such as `2AA`.
     pub fn incode(&self) -> &str {
         text(&self.0[4..])
     }
 
-    /// The seven bytes of the `pcd7` form.
+    /// Returns the seven bytes of the `pcd7` form.
     pub fn pcd7(&self) -> [u8; 7] {
         self.0
     }
 
-    /// The postcode of bytes that were one's `pcd7` form before.
+    /// Creates a postcode from the `pcd7` form of an earlier one, without checking it.
     pub(crate) fn from_pcd7(pcd7: [u8; 7]) -> Postcode {
         Postcode(pcd7)
     }
 
-    /// What the postcode says where it is not a place.
+    /// Returns the meaning of a postcode that does not identify a location, or `None` for an
+    /// ordinary postcode.
     pub fn special(&self) -> Option<SpecialPostcode> {
         match (self.outcode(), self.incode()) {
             ("ZZ99", "3VZ") => Some(SpecialPostcode::NoFixedAbode),
@@ -111,7 +115,7 @@ impl Postcode {
 
     pub(super) fn from_parts(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
         let inward_is_right = match outcode {
-            // Its inward codes use the letters that others may not.
+            // Pseudo postcodes also use the letters that other inward codes exclude.
             b"ZZ99" => matches!(incode, [b'0'..=b'9', b'A'..=b'Z', b'A'..=b'Z']),
             _ => is_incode(incode),
         };
@@ -136,12 +140,13 @@ impl FromStr for Postcode {
     }
 }
 
-/// A text as most people and files write it: one of the six shapes in ASCII, with spaces before the
-/// inward code or none. `None` says nothing of any other text.
+/// Parses a postcode in a common form: one of the six ASCII forms, with or without a space before
+/// the inward code. `None` does not mean that the text is malformed, only that this fast path does
+/// not apply.
 ///
-/// Every place is tested, without a branch on what the place before held: nobody can guess which
-/// shape comes next, and a processor that guesses wrong loses more than the whole test takes
-/// (11–14 ns a text in random order).
+/// Every position is tested, without branches that depend on earlier positions: which form comes
+/// next is unpredictable, and a branch misprediction costs more than the whole test (11–14 ns per
+/// text in random order).
 fn from_common_text(text: &[u8]) -> Option<Postcode> {
     let (first, [before, inward @ ..]) = (text.first_chunk::<4>()?, text.last_chunk::<4>()?);
     let outcode_bytes = text.len().checked_sub(3 + usize::from(*before == b' '))?;
@@ -163,7 +168,7 @@ fn from_common_text(text: &[u8]) -> Option<Postcode> {
 /// Four spaces.
 const PADDING: u64 = 0x2020_2020;
 
-// What a byte may be in a postcode of common shape, a bit each.
+// The positions in which a byte may occur in a postcode of common form, one bit each.
 const FIRST: u8 = 1;
 const SECOND: u8 = 2;
 const THIRD: u8 = 4;
@@ -203,7 +208,7 @@ const fn letter_places(letter: u8) -> u8 {
     places
 }
 
-/// The letters of each place (BS 7666).
+/// The letters that are allowed in each position (BS 7666).
 const LETTERS: [(u8, &[u8]); 5] = [
     (FIRST, b"ABCDEFGHIJKLMNOPRSTUWYZ"),
     (SECOND, b"ABCDEFGHKLMNOPQRSTUVWXY"),
@@ -212,7 +217,7 @@ const LETTERS: [(u8, &[u8]); 5] = [
     (INWARD, b"ABDEFGHJLNPQRSTUWXYZ"),
 ];
 
-/// The text in any width and spacing, or what is wrong with it.
+/// Parses text of any width and spacing, and determines what is wrong with it.
 fn from_any_text(input: &str) -> Result<Postcode, InvalidPostcode> {
     let tidied = tidy(input)?;
     let mut parts = tidied.split(|&byte| byte == b' ');
@@ -222,15 +227,16 @@ fn from_any_text(input: &str) -> Result<Postcode, InvalidPostcode> {
         (Some(joined), None, _) => from_joined(joined),
         (Some(outcode), Some(incode), None) => from_spaced(outcode, incode),
         _ => Err(malformed(
-            "its only space stands before the last three characters",
+            "the only space goes before the last three characters",
         )),
     }
 }
 
-/// Upper-case ASCII letters and digits, single spaces between, none at the ends.
+/// Converts the text to upper-case ASCII letters and digits, with single spaces between them and
+/// none at the ends.
 pub(super) fn tidy(input: &str) -> Result<Vec<u8>, InvalidPostcode> {
     if input.len() > TEXT_BYTES_MAX {
-        return Err(malformed("it has at most seven letters and digits"));
+        return Err(malformed("a postcode has at most seven letters and digits"));
     }
     let mut tidied = Vec::with_capacity(input.len());
     for character in input.nfkc() {
@@ -251,7 +257,7 @@ pub(super) fn tidy(input: &str) -> Result<Vec<u8>, InvalidPostcode> {
 
 fn strange(character: char) -> InvalidPostcode {
     InvalidPostcode::Malformed {
-        reason: "it has letters, digits and one space alone",
+        reason: "a postcode has only letters, digits and one space",
         hint: (character == '%').then_some(Hint::PercentEncoded),
         suggestion: None,
     }
@@ -276,7 +282,8 @@ fn from_spaced(outcode: &[u8], incode: &[u8]) -> Result<Postcode, InvalidPostcod
     Postcode::from_parts(outcode, incode).ok_or_else(|| misspelt(outcode, incode))
 }
 
-const SHAPE: &str = "an outward code such as LA1, LA10 or SW1A, then a digit and two letters";
+const SHAPE: &str =
+    "expected an outward code such as LA1, LA10 or SW1A, then a digit and two letters";
 
 fn malformed(reason: &'static str) -> InvalidPostcode {
     InvalidPostcode::Malformed {
@@ -294,12 +301,13 @@ fn misspelt(outcode: &[u8], incode: &[u8]) -> InvalidPostcode {
     }
 }
 
-/// Whether the text, already in upper case, has the shape of an outward code.
+/// Returns whether the text, which must be in upper case, has the form of an outward code.
 pub fn is_outcode(text: &str) -> bool {
     is_outcode_bytes(text.as_bytes())
 }
 
-/// The six shapes of BS 7666, with the letters that each place allows, and the exceptions in use.
+/// Tests the six forms of BS 7666, with the letters that each position allows, and the exceptions
+/// in use.
 pub(super) fn is_outcode_bytes(outcode: &[u8]) -> bool {
     let first = |letter: &u8| letter.is_ascii_uppercase() && !b"QVX".contains(letter);
     let second = |letter: &u8| letter.is_ascii_uppercase() && !b"IJZ".contains(letter);
@@ -316,14 +324,15 @@ pub(super) fn is_outcode_bytes(outcode: &[u8]) -> bool {
     }
 }
 
-/// A digit and two letters, none of them C, I, K, M, O or V (BS 7666).
+/// Tests for a digit and two letters, neither of them C, I, K, M, O or V (BS 7666).
 fn is_incode(incode: &[u8]) -> bool {
     let letter = |byte: &u8| byte.is_ascii_uppercase() && !b"CIKMOV".contains(byte);
     matches!(incode, [digit, a, b] if digit.is_ascii_digit() && letter(a) && letter(b))
 }
 
-/// The postcode that was meant, where swapping look-alikes (O and 0, I, L and 1, S and 5, Z and 2,
-/// B and 8) in as few places as possible leaves exactly one.
+/// Returns the postcode that was probably meant: the only one that results from swapping the fewest
+/// look-alike characters (O and 0, I, L and 1, S and 5, Z and 2, B and 8). `None` if there is no
+/// such postcode or more than one.
 fn suggestion(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
     if incode.len() != 3 || !(2..=4).contains(&outcode.len()) {
         return None;
@@ -355,7 +364,8 @@ fn suggestion(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
     }
 }
 
-/// `written` with the characters of `choice` (a bit each) replaced by their look-alikes.
+/// Replaces the characters that `swap_mask` selects (one bit each) with their look-alikes. `None`
+/// if one of them has no look-alike.
 fn swapped(written: &[u8], choice: u32) -> Option<Vec<u8>> {
     let mut text = written.to_vec();
     for (at, byte) in text
@@ -388,7 +398,7 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("a postcode is ASCII")
 }
 
-/// The `pcds` form: one space between the two parts.
+/// Prints the `pcds` form: one space between the outward and the inward code.
 impl fmt::Display for Postcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.outcode(), self.incode())
@@ -496,9 +506,9 @@ mod tests {
 
     #[test]
     fn what_takes_the_fewest_swaps_is_suggested_if_it_is_one() {
-        // Two swaps would make BO2 of it.
+        // Two swaps would give BO2.
         check_suggestion("B0Z 1AA", Some("B02 1AA"));
-        // One swap makes A0S of it, or AO5.
+        // One swap gives either A0S or AO5.
         check_suggestion("AOS 1AA", None);
     }
 
@@ -592,7 +602,7 @@ mod tests {
         }
     }
 
-    /// Every byte in every place of every shape.
+    /// Tests every byte in every position of every form.
     #[test]
     fn the_short_way_and_the_long_way_agree_in_every_place() {
         let shapes = [
@@ -646,7 +656,7 @@ mod tests {
             prop_assert_eq!(text.parse::<Postcode>(), from_any_text(&text));
         }
 
-        /// Near enough to a postcode that most letters decide something.
+        /// The text is close enough to a postcode that most characters affect the result.
         #[test]
         fn the_short_way_and_the_long_way_agree_on_what_looks_like_a_postcode(
             text in "[A-Za-z][0-9A-Za-z]{0,2}[ 0-9A-Za-z]{0,2} {0,2}[0-9][A-Za-z]{2}",

@@ -4,47 +4,47 @@ use jiff::civil::Date;
 
 use super::{BritishGrid, Period, Postcode, YearMonth};
 
-/// What the directory says of a postcode.
+/// The entry of a postcode in the directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PostcodeEntry {
     /// The postcode.
     pub postcode: Postcode,
-    /// A place near the middle of its addresses, to a metre; `None` where none is known.
+    /// A point near the centre of its addresses, to 1 m; `None` where it is not known.
     pub position: Option<BritishGrid>,
-    /// How good the position is, where the directory says.
+    /// The quality of the position, where the directory gives it.
     pub positional_quality: Option<PositionalQuality>,
-    /// Whether it belongs to one large user of the mail and not to a street.
+    /// Whether the postcode belongs to one large user of mail rather than to a street.
     pub is_large_user: bool,
-    /// Whether the directory's edition has it in use.
+    /// Whether the postcode is in use in this edition of the directory.
     pub live: bool,
     /// The month of introduction.
     pub introduced: Option<YearMonth>,
-    /// The last month, where known.
+    /// The month of termination, where known.
     pub terminated: Option<YearMonth>,
-    /// The row of its statistical area in the dataset's list, where the directory names one.
+    /// The row of its statistical area in the dataset's table, where the directory gives one.
     pub statistical_area: Option<u32>,
 }
 
-/// What it says of a postcode says which one it is.
+/// Prints no fields, because any of them could identify the postcode.
 impl fmt::Debug for PostcodeEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PostcodeEntry(…)")
     }
 }
 
-/// Whether a postcode is in use on a day.
+/// The status of a postcode on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PostcodeStatus {
-    /// It is.
+    /// The postcode is in use.
     Live,
-    /// It was.
+    /// The postcode is no longer in use.
     Terminated,
-    /// It will be.
+    /// The postcode was introduced later.
     NotYetIntroduced,
 }
 
 impl PostcodeStatus {
-    /// The word on the wire.
+    /// Returns the value used in responses.
     pub fn as_str(self) -> &'static str {
         match self {
             PostcodeStatus::Live => "live",
@@ -54,17 +54,19 @@ impl PostcodeStatus {
     }
 }
 
-/// How good a position is, on its publisher's scale.
+/// The quality of a position, on its publisher's scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PositionalQuality {
-    /// Code-Point Open: 10 (within the building) to 60, and 90 (none). Only live codes have it.
+    /// Code-Point Open: 10 (within the building) to 60, and 90 (no position). Only live postcodes
+    /// have it.
     CodePointOpen(u8),
-    /// ONS `gridind`: 1 (within the building) to 8 (postcode terminated before 2000), 9 (none).
+    /// ONS `gridind`: 1 (within the building) to 8 (postcode terminated before 2000), and 9 (no
+    /// position).
     Ons(u8),
 }
 
 impl PositionalQuality {
-    /// The name of the scale on the wire and in files.
+    /// Returns the name of the scale, as used in responses and files.
     pub fn scale(self) -> &'static str {
         match self {
             PositionalQuality::CodePointOpen(_) => "code-point-open",
@@ -72,15 +74,15 @@ impl PositionalQuality {
         }
     }
 
-    /// The number on the scale.
+    /// Returns the value on the scale.
     pub fn value(self) -> u8 {
         match self {
             PositionalQuality::CodePointOpen(value) | PositionalQuality::Ons(value) => value,
         }
     }
 
-    /// The quality of that number. Code-Point Open counts in tens and ONS in ones, so the number
-    /// tells the scale.
+    /// Returns the quality with this value. The values of Code-Point Open are 10 or more and those
+    /// of ONS less than 10, so the value determines the scale.
     pub fn new(value: u8) -> Option<PositionalQuality> {
         match value {
             1..=9 => Some(PositionalQuality::Ons(value)),
@@ -89,7 +91,8 @@ impl PositionalQuality {
         }
     }
 
-    /// Code-Point Open 50 and worse, ONS 6 and worse: estimated, or the middle of a sector.
+    /// Returns whether the position is only an estimate or the mean of a postcode sector:
+    /// Code-Point Open 50 or more, ONS 6 or more.
     fn is_coarse(self) -> bool {
         match self {
             PositionalQuality::CodePointOpen(value) => value >= 50,
@@ -99,8 +102,9 @@ impl PositionalQuality {
 }
 
 impl PostcodeEntry {
-    /// When it was in use. A terminated code without a month ended after `undated_after`, the last
-    /// month of which the directory's makers know that it still was.
+    /// Returns the period in which the postcode was in use. A postcode without a month of
+    /// termination is taken to have ended after `last_known_live`, the last month in which it is
+    /// known to have been in use.
     pub fn period(&self, undated_after: Option<YearMonth>) -> Period {
         let last_month = match (self.live, self.terminated) {
             (true, _) => None,
@@ -113,7 +117,8 @@ impl PostcodeEntry {
         }
     }
 
-    /// Whether it had come to its end by that day.
+    /// Returns whether the postcode was terminated by that day; `last_known_live` as in
+    /// [`PostcodeEntry::period`].
     pub fn is_terminated_on(&self, day: Date, undated_after: Option<YearMonth>) -> bool {
         match self.period(undated_after).to {
             Some(to) => to <= day,
@@ -121,7 +126,7 @@ impl PostcodeEntry {
         }
     }
 
-    /// Whether it is in use on a day; `undated_after` as in [`PostcodeEntry::period`].
+    /// Returns the status on a day; `last_known_live` as in [`PostcodeEntry::period`].
     pub fn status_on(&self, day: Date, undated_after: Option<YearMonth>) -> PostcodeStatus {
         let introduced = self.introduced.map(YearMonth::first_day);
         if self.is_terminated_on(day, undated_after) {
@@ -133,8 +138,8 @@ impl PostcodeEntry {
         }
     }
 
-    /// Whether its position is too coarse to say that it is inside anything, or is where the mail
-    /// is sorted and not where somebody lives.
+    /// Returns whether the position is too coarse to be certain of an area, or is where mail is
+    /// sorted rather than where somebody lives.
     pub fn is_coarse(&self) -> bool {
         self.is_large_user
             || self
@@ -180,7 +185,7 @@ mod tests {
         assert_eq!(status(ended, date(1990, 3, 31)), "not_yet_introduced");
         assert_eq!(status(ended, date(1996, 12, 31)), "live");
         assert_eq!(status(ended, date(1997, 1, 1)), "terminated");
-        // What the edition has in use goes on, whatever it says besides.
+        // A postcode that is live in the edition stays live, whatever its month of termination.
         let again = PostcodeEntry {
             live: true,
             ..ended

@@ -1,45 +1,46 @@
 use super::postcode::{Postcode, is_outcode_bytes, tidy};
 
-/// The beginning of a postcode, as somebody types it, in any case and width of letter.
+/// The start of a postcode, as typed into a search box, in letters of any case and width.
 ///
-/// A space ends the outward code. Without one the text is read in every way in which it begins a
+/// A space ends the outward code. Text without a space has every reading in which it starts a
 /// postcode, the longest outward code first: `LA11` is the outward code LA11, or LA1 and the first
-/// character of an inward code. An outward code is never the beginning of another: `LA1` does not
-/// stand for the postcodes of LA10. Its `Debug` prints nothing of it.
+/// character of an inward code. A complete outward code does not match longer ones: the readings of
+/// `LA1` do not include the postcodes of LA10. `Debug` does not print the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostcodePrefix {
-    /// What may still become an outward code.
+    /// The text, if it may still be an incomplete outward code.
     outward: Option<String>,
     readings: Vec<Reading>,
 }
 
-/// An outward code, and the beginning of an inward one.
+/// One reading of a prefix: an outward code and the start of an inward code.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reading {
     outcode: String,
     begun: String,
 }
 
-/// Why a text is not the beginning of a postcode; never the text.
+/// The reason why text is not the start of a postcode. It never contains the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPrefix {
-    /// Nothing but white space.
-    #[error("is blank; it is the beginning of a postcode, such as LA1 or LA1 1")]
+    /// The text is empty or only white space.
+    #[error("is blank; enter the start of a postcode, such as LA1 or LA1 1")]
     Missing,
-    /// No postcode begins so.
+    /// No postcode starts with the text.
     #[error(
-        "begins no UK postcode: an outward code such as LA1, LA10 or SW1A, then a space, a digit and two letters"
+        "is not the start of a UK postcode: expected an outward code such as LA1, LA10 or SW1A, then a space, a digit and two letters"
     )]
     Malformed,
 }
 
 impl PostcodePrefix {
-    /// Every way to read it as an outward code with or without the beginning of an inward one.
+    /// Returns every reading of the text as an outward code, with or without the start of an inward
+    /// code.
     pub fn readings(&self) -> &[Reading] {
         &self.readings
     }
 
-    /// Whether the outward code, such as `LA10`, is one that may be meant.
+    /// Returns whether the text may be completed to the outward code, such as `LA10`.
     pub fn may_begin_outcode(&self, outcode: &str) -> bool {
         let outward = self.outward.as_deref();
         outward.is_some_and(|outward| outcode.starts_with(outward))
@@ -47,19 +48,19 @@ impl PostcodePrefix {
 }
 
 impl Reading {
-    /// The outward code, such as `LA1`.
+    /// Returns the outward code, such as `LA1`.
     pub fn outcode(&self) -> &str {
         &self.outcode
     }
 
-    /// The beginning of the inward code: nothing, a digit, or a digit and one or two letters.
+    /// Returns the start of the inward code: empty, a digit, or a digit and one or two letters.
     pub fn begun(&self) -> &str {
         &self.begun
     }
 
     fn new(outcode: &[u8], begun: &[u8]) -> Option<Reading> {
         let rest = b"1AA".get(begun.len()..)?;
-        // It begins an inward code if one can be made of it.
+        // It is the start of an inward code if the missing characters complete it.
         Postcode::from_parts(outcode, &[begun, rest].concat())?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Some(Reading {
@@ -107,7 +108,8 @@ fn unspaced(joined: &[u8]) -> Result<PostcodePrefix, InvalidPrefix> {
     Ok(PostcodePrefix { outward, readings })
 }
 
-/// Whether the text is an outward code, or becomes one with so many characters more.
+/// Returns whether the text is an outward code, or becomes one with up to `more_max` more
+/// characters.
 fn begins_outcode(text: &[u8], more: usize) -> bool {
     let longer = |byte| begins_outcode(&[text, &[byte]].concat(), more - 1);
     is_outcode_bytes(text)
@@ -146,7 +148,7 @@ mod tests {
         check("LA1 1a", None, &[("LA1", "1A")]);
         check("LA1  1AA ", None, &[("LA1", "1AA")]);
         check("ZZ99 3V", None, &[("ZZ99", "3V")]);
-        // Nobody is done with an outward code that is none yet.
+        // An incomplete outward code is not ended by a space.
         check("LA ", Some("LA"), &[]);
     }
 

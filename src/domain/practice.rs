@@ -2,39 +2,40 @@ use jiff::civil::Date;
 
 use super::{BritishGrid, OdsCode, Postcode};
 
-/// A GP practice as the NHS Organisation Data Service (ODS) lists it.
+/// A GP practice, as listed by the NHS Organisation Data Service (ODS).
 #[derive(Debug, Clone)]
 pub struct Practice {
-    /// Its ODS code.
+    /// The ODS code.
     pub code: OdsCode,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its postal address in one line, without the postcode.
+    /// The postal address on one line, without the postcode.
     pub address: String,
-    /// The postcode of its address.
+    /// The postcode of the address.
     pub postcode: Option<Postcode>,
-    /// As the source writes it.
+    /// The telephone number, in the format of the source.
     pub telephone: Option<String>,
-    /// Its status in the source's edition; `status_on` gives that of a day.
+    /// The status in this edition of the source; see [`Practice::status_on`] for the status on a
+    /// day.
     pub status: PracticeStatus,
-    /// The first day, where known.
+    /// The first day on which the practice was open, where known.
     pub opened: Option<Date>,
-    /// The last day, where it has one.
+    /// The last day on which the practice was open, if it has closed or will close.
     pub closed: Option<Date>,
-    /// The sub-ICB location that commissions it.
+    /// The code of the sub-ICB location that commissions the practice.
     pub sub_icb: Option<String>,
-    /// Its Primary Care Network.
+    /// The code of the Primary Care Network.
     pub pcn: Option<String>,
-    /// Registered patients, where known.
+    /// The number of registered patients, where known.
     pub list_size: Option<u32>,
 }
 
-/// What a practice is doing.
+/// The status of a practice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PracticeStatus {
     /// Open.
     Active,
-    /// Still listed, without patients of its own.
+    /// Still listed, but without registered patients.
     Dormant,
     /// Closed.
     Closed,
@@ -43,7 +44,7 @@ pub enum PracticeStatus {
 }
 
 impl PracticeStatus {
-    /// The word in files and JSON.
+    /// Returns the value used in files and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             PracticeStatus::Active => "active",
@@ -53,7 +54,7 @@ impl PracticeStatus {
         }
     }
 
-    /// The status of that word.
+    /// Returns the status with this value in files and JSON.
     pub fn from_word(word: &str) -> Option<PracticeStatus> {
         use PracticeStatus::{Active, Closed, Dormant, Proposed};
         [Active, Dormant, Closed, Proposed]
@@ -63,45 +64,46 @@ impl PracticeStatus {
 }
 
 impl Practice {
-    /// Its status on a day: its dates overrule the edition's word.
+    /// Returns the status on a day. The practice's dates override the status in the source's
+    /// edition.
     pub fn status_on(&self, day: Date) -> PracticeStatus {
         let not_yet_open = self.opened.is_some_and(|opened| day < opened);
         match self.closed {
             Some(closed) if closed < day => PracticeStatus::Closed,
             _ if not_yet_open => PracticeStatus::Proposed,
-            // It closed later than that day.
+            // The practice closed later than that day.
             Some(_) if self.status == PracticeStatus::Closed => PracticeStatus::Active,
             _ => self.status,
         }
     }
 }
 
-/// A building where a practice sees patients.
+/// Premises: a building where a practice sees patients.
 #[derive(Debug, Clone)]
 pub struct Premises {
-    /// Whose.
+    /// The practice.
     pub practice: OdsCode,
-    /// Which of its buildings.
+    /// The kind of premises.
     pub kind: PremisesKind,
-    /// The building's postcode.
+    /// The postcode of the building.
     pub postcode: Option<Postcode>,
-    /// Where it stands.
+    /// The position of the building.
     pub position: BritishGrid,
 }
 
-/// Which of a practice's buildings.
+/// The kind of a practice's premises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PremisesKind {
     /// The practice's own address.
     Main,
     /// A branch surgery.
     Branch,
-    /// Taken over with a practice that closed.
+    /// Premises of a practice that closed and was taken over.
     Predecessor,
 }
 
 impl PremisesKind {
-    /// The word in files and JSON.
+    /// Returns the value used in files and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             PremisesKind::Main => "main",
@@ -110,7 +112,7 @@ impl PremisesKind {
         }
     }
 
-    /// The kind of that word.
+    /// Returns the kind with this value in files and JSON.
     pub fn from_word(word: &str) -> Option<PremisesKind> {
         [
             PremisesKind::Main,
@@ -122,14 +124,14 @@ impl PremisesKind {
     }
 }
 
-/// A closed practice's patients went to another.
+/// The succession of one practice by another, which took over its patients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Succession {
     /// The practice that closed.
     pub predecessor: OdsCode,
-    /// The practice that took its patients.
+    /// The practice that took over its patients.
     pub successor: OdsCode,
-    /// The first day with the successor.
+    /// The first day on which the successor is responsible for the patients.
     pub from: Date,
 }
 
@@ -162,7 +164,7 @@ mod tests {
         assert_eq!(PremisesKind::from_word("annexe"), None);
     }
 
-    /// A practice with these dates and the edition's word, on a day.
+    /// Checks the status on a day of a practice with these dates and this status in the edition.
     #[track_caller]
     fn check(
         opened: Option<Date>,

@@ -1,20 +1,20 @@
-//! The words of an answer.
+//! The enumerations of an answer: provenance, status, basis, certainty and agreement.
 
-/// Where a boundary or a membership comes from.
+/// The origin of a boundary or a membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Provenance {
-    /// Published by the body whose area it is.
+    /// Published by the organisation responsible for the area.
     Official,
-    /// Follows from official data by a stated rule.
+    /// Derived from official data by a stated rule.
     Derived,
     /// Estimated by a model.
     Modelled,
-    /// Drawn from open statistics to give an idea; nobody has agreed to it.
+    /// Drawn from open statistics as an indication; it is not an agreed boundary.
     Indicative,
 }
 
 impl Provenance {
-    /// Every one, the surest first.
+    /// Every provenance, the most reliable first.
     pub const ALL: [Provenance; 4] = [
         Provenance::Official,
         Provenance::Derived,
@@ -22,7 +22,7 @@ impl Provenance {
         Provenance::Indicative,
     ];
 
-    /// The word in files and JSON.
+    /// Returns the value used in files and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Provenance::Official => "official",
@@ -32,37 +32,37 @@ impl Provenance {
         }
     }
 
-    /// The provenance of that word.
+    /// Returns the provenance with this value in files and JSON.
     pub fn from_word(word: &str) -> Option<Provenance> {
         Provenance::ALL.into_iter().find(|it| it.as_str() == word)
     }
 }
 
-/// What became of a question.
+/// The status of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
-    /// Its place is known, and lies in areas that we hold.
+    /// The position is known, and is inside areas of the dataset.
     Located,
-    /// The postcode is no longer in use; answered from its last position.
+    /// The postcode is no longer in use; the answer is for its last position.
     Terminated,
     /// ZZ99 3VZ.
     NoFixedAbode,
     /// ZZ99 3WZ.
     AddressNotKnown,
-    /// Any other ZZ99.
+    /// Any other ZZ99 code.
     PseudoCountry,
-    /// A postcode without a place.
+    /// The postcode has no position.
     NoLocation,
-    /// A place outside every area that we hold.
+    /// The position is outside every area of the dataset.
     OutsideCoverage,
-    /// The dataset holds every code of its outcode, and not this one.
+    /// The dataset lists every postcode of the outward code, and this is not one of them.
     UnknownPostcode,
-    /// No place was asked about.
+    /// The request has no location.
     Missing,
 }
 
 impl Status {
-    /// The word on the wire.
+    /// Returns the value used in responses.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Located => "located",
@@ -78,21 +78,21 @@ impl Status {
     }
 }
 
-/// What an area by residence was decided by.
+/// The basis on which an area of residence was determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Basis {
-    /// The statistical area that the postcode directory gives.
+    /// The statistical area that the postcode directory gives for the postcode.
     Directory,
-    /// The boundary around the point.
+    /// A boundary that covers the position.
     Boundary,
-    /// The nearest area, off a generalised coast.
+    /// The nearest area, for a position just off a generalised coastline.
     Nearest,
-    /// Inherited through a member.
+    /// The membership of an area that covers the position.
     Membership,
 }
 
 impl Basis {
-    /// The word on the wire.
+    /// Returns the value used in responses.
     pub fn as_str(self) -> &'static str {
         match self {
             Basis::Directory => "directory",
@@ -103,17 +103,17 @@ impl Basis {
     }
 }
 
-/// How sure it is that the place lies in the area.
+/// The certainty that the position is inside the area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Certainty {
     /// The boundary is further away than the tolerance.
     Inside,
-    /// It is not, or the place is not known well enough to say.
+    /// The boundary is within the tolerance, or the position is too imprecise to tell.
     NearBoundary,
 }
 
 impl Certainty {
-    /// The word on the wire.
+    /// Returns the value used in responses.
     pub fn as_str(self) -> &'static str {
         match self {
             Certainty::Inside => "inside",
@@ -122,12 +122,12 @@ impl Certainty {
     }
 }
 
-/// How the Integrated Care Communities of residence and of registration compare.
+/// The comparison of the Integrated Care Communities of residence and of registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Agreement {
-    /// The same one.
+    /// They are the same.
     Agree,
-    /// Different ones.
+    /// They are different.
     Differ,
     /// Only the registration is known.
     RegistrationOnly,
@@ -138,7 +138,7 @@ pub enum Agreement {
 }
 
 impl Agreement {
-    /// The word on the wire.
+    /// Returns the value used in responses.
     pub fn as_str(self) -> &'static str {
         match self {
             Agreement::Agree => "agree",
@@ -154,7 +154,7 @@ impl Agreement {
 mod tests {
     use super::*;
 
-    /// They are on the wire and in files: whoever reads them goes by the letters.
+    /// These values appear in responses and files, so clients depend on their exact spelling.
     #[test]
     fn words_stay_as_they_are() {
         for (word, provenance) in [
