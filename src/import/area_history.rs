@@ -1,4 +1,4 @@
-//! Areas over time, as `data/source/icc_history.csv` has them:
+//! The history of areas, in the format of `data/source/icc_history.csv`:
 //! `system,id,name,kind,from,to,successor,relation,source`.
 
 use crate::dataset::TableError;
@@ -14,12 +14,12 @@ pub(crate) struct ListedArea {
     pub(crate) name: String,
     pub(crate) period: Period,
     pub(crate) fate: Option<Fate>,
-    /// The area that this one is a part of.
+    /// The id of the area that this one is a part of.
     pub(crate) part_of: Option<String>,
     pub(crate) source: String,
 }
 
-/// What became of an area.
+/// The succession of an area that ended.
 #[derive(Debug, Clone)]
 pub(crate) struct Fate {
     pub(crate) relation: Relation,
@@ -38,7 +38,7 @@ const COLUMNS: &[&str] = &[
     "source",
 ];
 
-/// Every row, in the file's order.
+/// Reads every row, in the order of the file.
 pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<ListedArea>, TableError> {
     Table::open(file, bytes, COLUMNS)?.read(|row| {
         let relation = row.text(7)?;

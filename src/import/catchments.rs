@@ -1,19 +1,21 @@
-//! The areas from which GP practices take patients, as they declared them: NHS South, Central and
-//! West publish "GP catchment areas (England)" as an archive with one GeoJSON file a practice.
+//! Catchments declared by GP practices: NHS South, Central and West publishes "GP catchment areas
+//! (England)" as an archive with one GeoJSON file per practice.
 //!
-//! - A file is named by the practice's ODS code (`A12345.geojson`, `A12345_outer.geojson`); where it is
-//!   not, its features say the code, in `PracticeCd` or at the beginning of `name`
-//!   (`A12345 - HIGH STREET SURGERY`). Nine characters are a branch of the first six.
-//! - Longitude and latitude; a height after them is left out.
-//! - Several features are the parts of one area. Parts that overlap or share a border are kept as
-//!   they are and named in a warning: their union is nobody's decision here.
-//! - `inner` or `outer` as a word in the file's name or folder, or in a property that is no name of a
-//!   practice, says which of the two areas it is: a practice takes new patients from its inner area, and
-//!   may keep those who move within its outer one. Without such a word it is the inner one. The years
-//!   that we know of publish one area a practice and no such word.
+//! - A file is named by the practice's ODS code (`A12345.geojson`, `A12345_outer.geojson`). If it
+//!   is not, the code comes from its features: from `PracticeCd`, or from the start of `name`
+//!   (`A12345 - HIGH STREET SURGERY`). A code of nine characters is a branch of the practice with
+//!   the first six.
+//! - Positions are longitude and latitude. A height after them is ignored.
+//! - Several features of one file are the parts of one catchment. Parts that overlap or share a
+//!   border are imported unchanged and named in a warning; the importer does not dissolve them.
+//! - The word `inner` or `outer` in the name of the file or its folder, or in a property other than
+//!   the practice's name, gives the kind of catchment: a practice accepts new patients from its
+//!   inner catchment, and may keep patients who move within its outer one. Without such a word the
+//!   catchment is the inner one. The editions known so far have one catchment per practice and no
+//!   such word.
 //!
-//! A file with one faulty feature is rejected whole: without that part the area would be another.
-//! The report counts files, and its places are the number of the feature in the file.
+//! A file with one invalid feature is rejected as a whole, because a catchment without one of its
+//! parts would be wrong. The report counts files, and its locations are feature numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,33 +26,33 @@ use crate::dataset::rings::Polygon;
 use crate::dataset::validity::invalidity;
 use crate::domain::OdsCode;
 
-/// A practice's declared area, or a branch's.
+/// The catchment that a practice declared for itself or for a branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Catchment {
     pub(crate) practice: OdsCode,
-    /// The branch, where the area is that of one.
+    /// The branch, if the catchment is that of a branch.
     pub(crate) branch: Option<OdsCode>,
     pub(crate) kind: CatchmentKind,
-    /// In units of longitude and latitude, each valid by itself.
+    /// The polygons, in units of longitude and latitude. Each is valid by itself.
     pub(crate) polygons: Vec<Polygon>,
 }
 
-/// Which of a practice's two areas.
+/// The kind of a declared catchment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CatchmentKind {
-    /// It takes new patients from there.
+    /// The area from which the practice accepts new patients.
     Inner,
-    /// It may keep patients who move there.
+    /// The area in which the practice may keep patients who move house.
     Outer,
 }
 
-/// Files that a warning names; the others are only counted.
+/// The maximum number of files that a warning names; the others are only counted.
 const FILES_NAMED_MAX: usize = 10;
 
-/// Every area, in order of practice, branch and kind.
+/// Reads every catchment, in order of practice, branch and kind.
 ///
 /// # Errors
-/// When the archive or folder cannot be read, or no area is in it.
+/// If the archive or folder cannot be read, or contains no catchment.
 pub(crate) fn read(
     publication: &mut Publication,
 ) -> Result<(Vec<Catchment>, ImportReport), ImportError> {
@@ -72,7 +74,7 @@ pub(crate) fn read(
     import.finish()
 }
 
-/// The GeoJSON files, whatever their folder.
+/// Returns the names of the GeoJSON files, in any folder.
 fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
     let mut members = publication.members();
     members.retain(|name| {
@@ -83,25 +85,25 @@ fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
     if members.is_empty() {
         return Err(ImportError::NoSuchMember {
             source_name: publication.name(),
-            expected: "GeoJSON file named by a practice's ODS code",
+            expected: "a GeoJSON file named by a practice's ODS code",
         });
     }
     Ok(members)
 }
 
-/// Whose area, and which.
+/// The practice, branch and kind that identify a catchment.
 type Key = (OdsCode, Option<OdsCode>, CatchmentKind);
 
 struct Import {
     report: ImportReport,
     found: BTreeMap<Key, Vec<Polygon>>,
-    /// Files about which something is odd, by what it is.
+    /// The files that each warning applies to.
     notes: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
-/// Why a file is rejected.
+/// A file that is rejected, and the reason.
 struct Wrong {
-    /// From 1; 0 where it is the file as a whole.
+    /// The number of the invalid feature, from 1; 0 for the file as a whole.
     feature: u64,
     reason: &'static str,
 }
@@ -118,7 +120,7 @@ impl Import {
             Ok(read) => read,
             Err(reason) => {
                 self.note("not GeoJSON", format!("{file}: {reason}"));
-                return Err("not GeoJSON that can be read".into());
+                return Err("not readable GeoJSON".into());
             }
         };
         if read.crs != Crs::LonLat {
@@ -140,10 +142,10 @@ impl Import {
             areas.entry(key).or_default().extend(feature.polygons);
         }
         if areas.keys().any(|key| self.found.contains_key(key)) {
-            return Err("an earlier file has the same area of the same practice".into());
+            return Err("an earlier file has the same catchment of the same practice".into());
         }
         for (key, parts) in areas {
-            // One polygon by itself was checked.
+            // A single polygon was already checked.
             let between = (parts.len() > 1).then(|| invalidity(&parts));
             if let Some(fault) = between.flatten() {
                 self.note(fault.reason(), file.to_string());
@@ -153,7 +155,7 @@ impl Import {
         Ok(())
     }
 
-    /// Refuses a feature with a polygon that is not valid by itself.
+    /// Checks that each polygon of the feature is valid by itself.
     fn check(&mut self, file: &str, feature: &Feature) -> Result<(), &'static str> {
         for polygon in &feature.polygons {
             if let Some(fault) = invalidity(std::slice::from_ref(polygon)) {
@@ -162,7 +164,7 @@ impl Import {
         }
         if feature.turned {
             self.note(
-                "rings that ran the other way round were turned",
+                "rings with the wrong orientation were reversed",
                 file.to_string(),
             );
         }
@@ -209,20 +211,21 @@ impl Import {
     }
 }
 
-/// Whose area the feature is: the file's name and the feature may not disagree.
+/// Returns the key of the catchment that the feature belongs to. The codes in the file name and in
+/// the feature must agree.
 fn key(of_file: Option<OdsCode>, member: &str, feature: &Feature) -> Result<Key, &'static str> {
     let of_feature = code_of_feature(feature);
     let code = match (of_file, of_feature) {
         (Some(file), Some(feature)) if practice_of(file) != practice_of(feature) => {
-            return Err("its file and its name or PracticeCd say different practices");
+            return Err("its file name and its name or PracticeCd have different codes");
         }
-        // A branch is more than its practice.
+        // The code of a branch is more specific than that of its practice.
         (Some(file), Some(feature)) => match feature.parent() {
             Some(_) => feature,
             None => file,
         },
         (Some(code), None) | (None, Some(code)) => code,
-        (None, None) => return Err("no ODS code in the file's name, in PracticeCd or in name"),
+        (None, None) => return Err("no ODS code in the file name, PracticeCd or name"),
     };
     let branch = code.parent().map(|_| code);
     Ok((practice_of(code), branch, kind(member, feature)))
@@ -232,7 +235,7 @@ fn practice_of(code: OdsCode) -> OdsCode {
     code.parent().unwrap_or(code)
 }
 
-/// The code at the beginning of the file's name.
+/// Returns the code at the start of the file name.
 fn code_of_file(member: &str) -> Option<OdsCode> {
     let base = base_name(member);
     code_at_start(
@@ -253,8 +256,8 @@ fn code_of_feature(feature: &Feature) -> Option<OdsCode> {
     .find_map(|name| code_at_start(feature.attributes.get(name)?))
 }
 
-/// A practice's or a branch's code at the beginning of the text: a letter or digit for each of six
-/// or nine places, digits among them, and then no more letters and digits.
+/// Returns the code of a practice or branch at the start of the text: six or nine letters and
+/// digits, at least two of them digits, with no letter or digit after them.
 fn code_at_start(text: &str) -> Option<OdsCode> {
     let text = text.trim_start();
     let end = text
@@ -268,7 +271,7 @@ fn code_at_start(text: &str) -> Option<OdsCode> {
     }
 }
 
-/// Properties that may hold a practice's name, in which `INNER` may be a part of an address.
+/// Properties that may contain a practice's name, in which `INNER` may be part of an address.
 const NAMES: [&str; 5] = [
     "name",
     "practicenm",
@@ -313,7 +316,7 @@ mod tests {
     const OVERLAPPING: &str = "[[[-2.5,54],[0,54],[0,55],[-2.5,54]]]";
     const CROSSED: &str = "[[[-3,54],[-2,55],[-2,54],[-3,54.5],[-3,54]]]";
 
-    /// A file of features: their properties, and the coordinates of a polygon.
+    /// Formats a file of features, given the properties and polygon coordinates of each.
     fn geojson(features: &[(&str, &str)]) -> String {
         let feature = |(properties, coordinates): &(&str, &str)| {
             format!(
@@ -404,7 +407,7 @@ mod tests {
             report.warnings,
             [
                 "its parts overlap: 1 files (catchments.zip/A82002.geojson)",
-                "rings that ran the other way round were turned: 1 files (catchments.zip/A82003.geojson)",
+                "rings with the wrong orientation were reversed: 1 files (catchments.zip/A82003.geojson)",
             ]
         );
     }
@@ -463,14 +466,14 @@ mod tests {
             places,
             BTreeMap::from([
                 ("a ring crosses or touches itself", at("A82002.geojson", 2)),
-                ("not GeoJSON that can be read", at("A82003.geojson", 0)),
+                ("not readable GeoJSON", at("A82003.geojson", 0)),
                 ("no features", at("A82004.geojson", 0)),
                 (
-                    "its file and its name or PracticeCd say different practices",
+                    "its file name and its name or PracticeCd have different codes",
                     at("A82005.geojson", 1)
                 ),
                 (
-                    "no ODS code in the file's name, in PracticeCd or in name",
+                    "no ODS code in the file name, PracticeCd or name",
                     at("surgery.geojson", 1)
                 ),
                 (
@@ -478,7 +481,7 @@ mod tests {
                     at("A82007.geojson", 1)
                 ),
                 (
-                    "an earlier file has the same area of the same practice",
+                    "an earlier file has the same catchment of the same practice",
                     at("b/A82001.geojson", 0)
                 ),
             ])
@@ -497,7 +500,7 @@ mod tests {
         ));
     }
 
-    /// No byte of an archive may stop the program.
+    /// No damaged byte of an archive may cause a panic.
     #[test]
     fn a_damaged_archive_is_an_error_or_areas() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,10 +1,10 @@
-//! Code-Point Open, as Ordnance Survey publishes it: `Data/CSV/la.csv` and so on, a file a postcode
-//! area, without a header:
-//! `PC` postcode, `PQ` positional quality, `EA` easting, `NO` northing, `CY` country, `RH` and `LH`
-//! health authorities, `CC`, `DC` and `WC` county, district and ward.
+//! Code-Point Open, published by Ordnance Survey: one file per postcode area (`Data/CSV/la.csv`),
+//! without a header row. Its columns are `PC` postcode, `PQ` positional quality, `EA` easting, `NO`
+//! northing, `CY` country, `RH` and `LH` health authorities, and `CC`, `DC` and `WC` county,
+//! district and ward.
 //!
-//! Great Britain alone, codes in use alone, no months, no statistical areas. Quality 90 says that a
-//! code has no position; its easting and northing are 0 then.
+//! It contains only live postcodes of Great Britain, without months of introduction and without
+//! statistical areas. A postcode with quality 90 has no position; its easting and northing are 0.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -19,19 +19,20 @@ const EA: usize = 2;
 const NO: usize = 3;
 const COLUMNS: usize = 10;
 
-/// The positional quality of a code without a position.
+/// The positional quality of a postcode without a position.
 const NO_POSITION: u8 = 90;
 
-/// No `Doc/metadata.txt` is longer; the one of 2025 has 2 kB.
+/// The maximum length of `Doc/metadata.txt` that is read; the file of 2025 has 2 kB.
 const METADATA_BYTES_MAX: u64 = 1 << 20;
 
-/// Every postcode of the archive, of its folder or of one of its files, in order.
+/// Reads every postcode of the archive, its folder or one of its files, in order.
 ///
-/// Where the archive says how many codes an area has, a file with more or fewer is an error: it was
-/// cut short.
+/// If the archive states how many postcodes an area has, a file with another number of rows is an
+/// error: it was truncated.
 ///
 /// # Errors
-/// When a file has another shape, such as a header, or a postcode comes twice, or none is there.
+/// If a file has another format, such as a header row, if a postcode occurs twice, or if there are
+/// no postcodes.
 pub(crate) fn read(
     publication: &mut Publication,
 ) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
@@ -63,8 +64,8 @@ pub(crate) fn read(
     Ok((postcodes, report))
 }
 
-/// A single file is taken as it is; in a folder or archive the files that are named after a postcode
-/// area are the data.
+/// Returns the names of the data files: a single file whatever its name, or the files of a folder
+/// or archive that are named after a postcode area.
 fn area_files(publication: &Publication) -> Result<Vec<String>, ImportError> {
     let mut members = publication.members();
     if members == [publication.name()] {
@@ -79,7 +80,7 @@ fn area_files(publication: &Publication) -> Result<Vec<String>, ImportError> {
     if members.is_empty() {
         return Err(ImportError::NoSuchMember {
             source_name: publication.name(),
-            expected: "file of a postcode area, such as Data/CSV/la.csv,",
+            expected: "a file of a postcode area, such as Data/CSV/la.csv",
         });
     }
     Ok(members)
@@ -112,8 +113,8 @@ fn read_file<R: Read>(
     Ok(())
 }
 
-/// The first row of a file without a header is data: whoever takes it for names loses a postcode,
-/// and whoever takes names for data has another format.
+/// Checks that the first row is data, as in a file without a header row. Reading it as column names
+/// would lose a postcode, and a file with column names has another format.
 fn check_first(row: &Row<'_>) -> Result<(), ImportError> {
     let wrong_shape = |expected| ImportError::WrongShape {
         file: row.file.to_string(),
@@ -122,7 +123,7 @@ fn check_first(row: &Row<'_>) -> Result<(), ImportError> {
     };
     if row.len() != COLUMNS {
         return Err(wrong_shape(format!(
-            "a row of Code-Point Open has {COLUMNS} cells; this one has {}",
+            "a row of Code-Point Open has {COLUMNS} cells, but this row has {}",
             row.len()
         )));
     }
@@ -132,11 +133,9 @@ fn check_first(row: &Row<'_>) -> Result<(), ImportError> {
     }
     Err(wrong_shape(
         if first.bytes().any(|byte| byte.is_ascii_digit()) {
-            format!("the first cell is a postcode; `{first}` is none")
+            format!("the first cell should be a postcode, but is `{first}`")
         } else {
-            format!(
-                "the first row is a postcode's, for the files have no header; `{first}` seems to begin one"
-            )
+            format!("these files have no header row, but the first row starts with `{first}`")
         },
     ))
 }
@@ -153,7 +152,7 @@ fn postcode_of(row: &Row<'_>) -> Result<ListedPostcode, Skipped> {
         .and_then(PositionalQuality::new)
         .filter(|quality| matches!(quality, PositionalQuality::CodePointOpen(_)))
         .ok_or(Skipped::Rejected(
-            "column 2 (PQ): a positional quality is a number from 10 to 90",
+            "column 2 (PQ): must be a number from 10 to 90",
         ))?;
     Ok(ListedPostcode {
         postcode,
@@ -179,20 +178,20 @@ fn position_of(row: &Row<'_>) -> Result<BritishGrid, Skipped> {
         .filter(|position| *position != (0.0, 0.0))
         .and_then(|(easting, northing)| BritishGrid::from_metres(easting, northing).ok())
         .ok_or(Skipped::Rejected(
-            "columns 3 and 4 (EA, NO): metres on the British National Grid, unless column 2 (PQ) is 90",
+            "columns 3 and 4 (EA, NO): must be metres on the British National Grid, unless column 2 (PQ) is 90",
         ))
 }
 
-/// What `Doc/metadata.txt` says.
+/// The contents of `Doc/metadata.txt`.
 #[derive(Default)]
 struct Metadata {
-    /// Such as `2025.2.0`.
+    /// The version of the dataset, such as `2025.2.0`.
     version: Option<String>,
-    /// Postcodes by area, in lower case.
+    /// The number of postcodes by postcode area, in lower case.
     counts: BTreeMap<String, u64>,
 }
 
-/// Nothing where there is no such file.
+/// Reads `metadata.txt`, or returns empty metadata if there is no such file.
 fn metadata(publication: &mut Publication) -> Result<Metadata, ImportError> {
     let members = publication.members();
     let Some(member) = members
@@ -215,7 +214,7 @@ fn metadata(publication: &mut Publication) -> Result<Metadata, ImportError> {
 }
 
 impl Metadata {
-    /// Takes a line such as `DATASET VERSION NUMBER: 2025.2.0` or `LA 9530`.
+    /// Parses a line such as `DATASET VERSION NUMBER: 2025.2.0` or `LA 9530`.
     fn take(&mut self, line: &str) {
         if let Some(version) = line.trim().strip_prefix("DATASET VERSION NUMBER:") {
             self.version = Some(version.trim().to_string());
@@ -235,8 +234,8 @@ fn check_count(file: &str, expected: Option<&u64>, read: u64) -> Result<(), Impo
             file: file.to_string(),
             line: read,
             what: format!(
-                "metadata.txt gives the area {expected} postcodes and its file has {read}; \
-                 was it cut short?"
+                "metadata.txt states {expected} postcodes for the area, but its file has {read}; \
+                 was it truncated?"
             ),
         }),
         _ => Ok(()),
@@ -342,7 +341,7 @@ mod tests {
     fn a_header_is_refused() {
         check_refused(
             format!("{HEADER}{LA}"),
-            "la.csv, line 1: the first row is a postcode's, for the files have no header; `PC` seems to begin one",
+            "la.csv, line 1: these files have no header row, but the first row starts with `PC`",
         );
     }
 
@@ -350,20 +349,20 @@ mod tests {
     fn another_shape_is_refused() {
         check_refused(
             "LA1 1AA,347467,461653\n",
-            "la.csv, line 1: a row of Code-Point Open has 10 cells; this one has 3",
+            "la.csv, line 1: a row of Code-Point Open has 10 cells, but this row has 3",
         );
         check_refused(
             "1,10,347467,461653,,,,,,\n",
-            "la.csv, line 1: the first cell is a postcode; `1` is none",
+            "la.csv, line 1: the first cell should be a postcode, but is `1`",
         );
-        check_refused("", "la.csv: of 0 rows none could be used");
+        check_refused("", "la.csv: none of its 0 rows could be used");
         check_refused(
             format!("{LA}\"LA1 1AD\",10,3472"),
-            "la.csv, line 3: a row has 10 cells, as the first one has, and this one has 3; was the file cut short?",
+            "la.csv, line 3: expected 10 cells, as in the first row, but found 3; was the file truncated?",
         );
         check_refused(
             [0_u8, 159, 146, 150],
-            "la.csv, line 1: a row of Code-Point Open has 10 cells; this one has 1",
+            "la.csv, line 1: a row of Code-Point Open has 10 cells, but this row has 1",
         );
     }
 
@@ -376,7 +375,7 @@ mod tests {
         .expect_err("one of two");
         assert_eq!(
             error.to_string(),
-            "codepo_gb.zip/Data/CSV/la.csv, line 1: metadata.txt gives the area 2 postcodes and its file has 1; was it cut short?"
+            "codepo_gb.zip/Data/CSV/la.csv, line 1: metadata.txt states 2 postcodes for the area, but its file has 1; was it truncated?"
         );
     }
 
@@ -384,7 +383,7 @@ mod tests {
     fn a_postcode_twice_is_a_contradiction() {
         check_refused(
             format!("{LA}la11aa,10,1,1,,,,,,\r\n"),
-            "la.csv, line 3: postcode `LA1 1AA` is already in la.csv, line 1; leave one of them",
+            "la.csv, line 3: postcode `LA1 1AA` is already in la.csv, line 1; remove one of them",
         );
     }
 
@@ -397,13 +396,13 @@ mod tests {
         for quality in ["", "1", "9", "91", "x"] {
             check_rejected(
                 &format!("LA1 1AD,{quality},347467,461653,,,,,,"),
-                "column 2 (PQ): a positional quality is a number from 10 to 90",
+                "column 2 (PQ): must be a number from 10 to 90",
             );
         }
         for position in ["0,0", ",", "NaN,1", "inf,1", "347467,9000000", "a,b"] {
             check_rejected(
                 &format!("LA1 1AD,10,{position},,,,,,"),
-                "columns 3 and 4 (EA, NO): metres on the British National Grid, unless column 2 (PQ) is 90",
+                "columns 3 and 4 (EA, NO): must be metres on the British National Grid, unless column 2 (PQ) is 90",
             );
         }
     }
@@ -413,7 +412,7 @@ mod tests {
         let error = read_all(fixture::folder(&[("Doc/licence.txt", "")])).expect_err("no data");
         assert_eq!(
             error.to_string(),
-            "published: no file of a postcode area, such as Data/CSV/la.csv, in it"
+            "published: does not contain a file of a postcode area, such as Data/CSV/la.csv"
         );
     }
 

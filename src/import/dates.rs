@@ -1,25 +1,25 @@
-//! Days as publishers write them.
+//! Parsers for the date formats of published files.
 
 use jiff::civil::{Date, date};
 use jiff::{Span, ToSpan};
 
 use crate::domain::{InvalidDate, Period, date_from_iso};
 
-/// What NHS ODS writes for a first day that nobody knows.
+/// The date that NHS ODS uses for an unknown first day.
 const UNKNOWN_START: Date = date(1900, 1, 1);
 
-/// The first day that a spreadsheet numbers as a calendar does: it holds 1900 for a leap year, so
-/// the days before are one too high.
+/// The serial number of 1 March 1900, the first day on which spreadsheets agree with the calendar:
+/// they treat 1900 as a leap year, so earlier serial numbers are one too high.
 const FIRST_SERIAL: i64 = 61;
-/// 31 December 9999.
+/// The serial number of 31 December 9999.
 const LAST_SERIAL: i64 = 2_958_465;
-/// A spreadsheet whose days count from 1904 has numbers that are lower by four years and a day.
+/// The difference between serial numbers that count from 1900 and from 1904: four years and a day.
 pub(super) const DAYS_FROM_1900_TO_1904: i64 = 1_462;
 
-/// `20240229`, in no other way.
+/// Parses a date written `YYYYMMDD`, such as `20240229`, and no other format.
 pub(super) fn from_digits(text: &str) -> Result<Date, InvalidDate> {
     let invalid = InvalidDate {
-        expected: "a day that exists, written YYYYMMDD",
+        expected: "a date that exists, written YYYYMMDD",
     };
     let is_digits = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_digits {
@@ -29,10 +29,10 @@ pub(super) fn from_digits(text: &str) -> Result<Date, InvalidDate> {
     date_from_iso(&iso).map_err(|_| invalid)
 }
 
-/// `20240229`, `29/02/2024` or `2024-02-29`; a time of day after the last is left out.
+/// Parses `20240229`, `29/02/2024` or `2024-02-29`. A time of day after the date is ignored.
 pub(super) fn from_text(text: &str) -> Result<Date, InvalidDate> {
     let invalid = InvalidDate {
-        expected: "a day that exists, written YYYYMMDD, DD/MM/YYYY or YYYY-MM-DD",
+        expected: "a date that exists, written YYYYMMDD, DD/MM/YYYY or YYYY-MM-DD",
     };
     let day = text.split(['T', ' ']).next().unwrap_or(text);
     let parts: Vec<&str> = day.split('/').collect();
@@ -44,13 +44,13 @@ pub(super) fn from_text(text: &str) -> Result<Date, InvalidDate> {
     read.map_err(|_| invalid)
 }
 
-/// A number in a cell: a day's serial number, counted from 1900 (45352 is 1 March 2024), or its
-/// digits (20240301). No number is both.
+/// Converts the number in a spreadsheet cell to a date: a serial number that counts from 1900
+/// (45352 is 1 March 2024), or the digits of the date (20240301). No number is both.
 pub(super) fn from_number(number: f64) -> Result<Date, InvalidDate> {
     let invalid = InvalidDate {
-        expected: "a day that exists, as a date or written YYYYMMDD",
+        expected: "a date that exists, as a date cell or written YYYYMMDD",
     };
-    // NaN is in no range.
+    // No range contains NaN.
     if !(0.0..=99_991_231.0).contains(&number) {
         return Err(invalid);
     }
@@ -65,12 +65,12 @@ pub(super) fn from_number(number: f64) -> Result<Date, InvalidDate> {
     }
 }
 
-/// The first day, `None` where it stands for one that nobody knows.
+/// Returns the first day, or `None` if it is the placeholder for an unknown day.
 pub(super) fn known_start(day: Option<Date>) -> Option<Date> {
     day.filter(|day| *day != UNKNOWN_START)
 }
 
-/// The period between a first and a last day.
+/// Returns the period from a first day to a last day, inclusive.
 pub(super) fn period(first: Option<Date>, last: Option<Date>) -> Period {
     Period {
         from: known_start(first),

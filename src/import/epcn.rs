@@ -1,11 +1,12 @@
-//! Primary Care Networks (PCNs) and their practices, as NHS ODS publishes them: a workbook,
-//! `ePCN.xlsx`, with the sheets `PCNDetails` and `PCN Core Partner Details`; or the same two tables
-//! as CSV files, known by their headers.
+//! Primary Care Networks (PCNs) and their practices, published by NHS ODS: a workbook, `ePCN.xlsx`,
+//! with the sheets `PCNDetails` and `PCN Core Partner Details`, or the same two tables as CSV
+//! files, which are recognised by their header rows.
 //!
-//! Columns go by name, in any order. Cells of the header hold line breaks, so white space in them
-//! counts as one space. Days are text (`YYYYMMDD` in the workbook of 2024) or the spreadsheet's own
-//! dates. A last day is the last day inside: `Period::to` is the day after it. A practice is in a
-//! PCN today while the link has no end date; the list keeps links that ended.
+//! Columns are matched by name, in any order. Cells of the header row contain line breaks, so any
+//! white space in them is treated as one space. Dates are text (`YYYYMMDD` in the workbook of 2024)
+//! or date cells. An end date is inclusive: `Period::to` is the day after it. A practice is a
+//! member of a PCN while the membership has no end date; the file also lists memberships that
+//! ended.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek};
@@ -26,12 +27,12 @@ use crate::panics;
 pub(crate) struct Pcn {
     pub(crate) code: OdsCode,
     pub(crate) name: String,
-    /// The sub-ICB location that it is in now, or was in last.
+    /// The code of its current or last sub-ICB location.
     pub(crate) sub_icb: Option<String>,
     pub(crate) period: Period,
 }
 
-/// A practice's time in a PCN.
+/// The membership of a practice in a PCN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PcnLink {
     pub(crate) practice: OdsCode,
@@ -39,12 +40,12 @@ pub(crate) struct PcnLink {
     pub(crate) period: Period,
 }
 
-/// What the workbook lists.
+/// The contents of the workbook.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PrimaryCareNetworks {
-    /// In order of code.
+    /// The PCNs, in order of code.
     pub(crate) pcns: Vec<Pcn>,
-    /// In order of practice, then of the first day.
+    /// The memberships, in order of practice and then of the first day.
     pub(crate) links: Vec<PcnLink>,
 }
 
@@ -65,24 +66,26 @@ const PARTNERS_COLUMNS: [&str; 4] = [
     "Practice to PCN Relationship End Date",
 ];
 
-/// Columns further right are not read: a faulty reference may say column 16,384.
+/// The number of columns that are read: a corrupt cell reference may name column 16,384.
 const COLUMNS_MAX: usize = 64;
-/// What a sheet can have. The largest that was published has 7,706 rows.
+/// The maximum number of rows of a sheet. The largest published sheet has 7,706.
 const ROWS_MAX: usize = 1 << 20;
-/// What a cell can have in Excel, in bytes of UTF-8: 32,767 characters.
+/// The maximum length of a cell in Excel, 32,767 characters, in bytes of UTF-8.
 const CELL_BYTES_MAX: usize = 32_767 * 4;
-/// A text is stored once and may be the text of each cell, so all texts of a sheet have a limit too.
+/// The maximum total length of the text of a sheet: a shared string is stored once, but may be the
+/// text of every cell.
 const TEXT_BYTES_MAX: usize = 64 << 20;
-/// A part of a workbook may not decompress to more, nor all of them together: calamine reads every
-/// shared text into memory. The largest that was published has 3 MB.
+/// The maximum decompressed size of one part of a workbook: calamine reads all shared strings into
+/// memory. The largest published part has 3 MB.
 const PART_BYTES_MAX: u64 = 64 << 20;
+/// The maximum decompressed size of all parts together.
 const WORKBOOK_BYTES_MAX: u64 = 256 << 20;
 
-/// Every PCN and every link of the workbook, or of the archive or folder that holds it or its CSV
-/// files.
+/// Reads every PCN and every membership from the workbook, or from the archive or folder that
+/// contains it or its CSV files.
 ///
 /// # Errors
-/// When a sheet or a column is missing, a PCN comes twice, or one of the two tables is empty.
+/// If a sheet or a column is missing, a PCN occurs twice, or one of the two tables is empty.
 pub(crate) fn read(path: &Path) -> Result<(PrimaryCareNetworks, ImportReport), ImportError> {
     let mut publication = Publication::open(path)?;
     let mut report = ImportReport::of(publication.name());
@@ -105,7 +108,7 @@ struct Tables {
     partners: Sheet,
 }
 
-/// A table as it stands: each row with its number, from 1.
+/// The unparsed rows of a table, each with its row number from 1.
 struct Sheet {
     name: String,
     rows: Vec<(u64, Vec<Data>)>,
@@ -134,7 +137,7 @@ fn tables(path: &Path, publication: &mut Publication) -> Result<Tables, ImportEr
         ([], csv) if !csv.is_empty() => csv_tables(publication, csv),
         _ => Err(ImportError::NoSuchMember {
             source_name: publication.name(),
-            expected: "one workbook `ePCN.xlsx`, or its two tables as CSV files,",
+            expected: "exactly one workbook such as `ePCN.xlsx`, or its two tables as CSV files",
         }),
     }
 }
@@ -148,18 +151,20 @@ fn workbook(file: &str, mut input: impl Read + Seek) -> Result<Tables, ImportErr
             partners: sheet(file, &mut workbook, PARTNERS)?,
         })
     };
-    // calamine counts beyond its numbers where a cell's place is none; Cargo.toml has it notice.
+    // calamine overflows on some invalid cell references; Cargo.toml enables overflow checks for
+    // it, so that it panics.
     panics::expected(read).unwrap_or_else(|_| {
-        let reason = "it is damaged: a number in it is larger than any";
+        let reason = "it is damaged: a number in it is out of range";
         Err(not_a_workbook(file, reason))
     })
 }
 
-/// Decompresses every part of a workbook once, to find out how large it is: what its directory says may
-/// be a lie.
+/// Decompresses every part of a workbook once to determine its size, because the sizes in the
+/// archive's directory may be false.
 ///
 /// # Errors
-/// When a part, or all of them, are larger than any workbook's. What is no archive is left to calamine.
+/// If a part, or all of them together, exceed the limits. Input that is not an archive is not an
+/// error here, but is reported by calamine.
 fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
     if let Ok(mut archive) = ZipArchive::new(&mut *input) {
         let mut left = WORKBOOK_BYTES_MAX;
@@ -171,7 +176,7 @@ fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
             match io::copy(&mut part, &mut io::sink()) {
                 Ok(bytes) => left -= bytes,
                 Err(error) if part.is_exceeded() => return Err(error),
-                // A damaged part is left to calamine as well.
+                // A damaged part is also reported by calamine.
                 Err(_) => {}
             }
         }
@@ -179,7 +184,8 @@ fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
     input.rewind()
 }
 
-/// Reads a sheet cell by cell. Its whole range at once would be as large as its furthest cell says.
+/// Reads a sheet cell by cell. Reading its range at once would allocate as much memory as its most
+/// distant cell requires.
 fn sheet<R: Read + Seek>(
     file: &str,
     workbook: &mut Xlsx<R>,
@@ -191,8 +197,8 @@ fn sheet<R: Read + Seek>(
         return Err(ImportError::NoSuchMember {
             source_name: file.to_string(),
             expected: match wanted {
-                DETAILS => "sheet `PCNDetails`",
-                _ => "sheet `PCN Core Partner Details`",
+                DETAILS => "the sheet `PCNDetails`",
+                _ => "the sheet `PCN Core Partner Details`",
             },
         });
     };
@@ -213,14 +219,17 @@ fn sheet<R: Read + Seek>(
         }
         let bytes = text_bytes(cell.get_value());
         if bytes > CELL_BYTES_MAX {
-            return Err(not_a_workbook(file, "a cell has at most 32,767 characters"));
+            return Err(not_a_workbook(
+                file,
+                "a cell has more than 32,767 characters",
+            ));
         }
         text_bytes_left = text_bytes_left
             .checked_sub(bytes)
-            .ok_or_else(|| not_a_workbook(file, "the texts of a sheet have at most 64 MiB"))?;
+            .ok_or_else(|| not_a_workbook(file, "the text of a sheet is larger than 64 MiB"))?;
         if rows.last().is_none_or(|(last, _)| *last != number) {
             if rows.len() == ROWS_MAX {
-                return Err(not_a_workbook(file, "a sheet has at most 1,048,576 rows"));
+                return Err(not_a_workbook(file, "a sheet has more than 1,048,576 rows"));
             }
             rows.push((number, Vec::new()));
         }
@@ -248,7 +257,7 @@ fn text_bytes(cell: &DataRef<'_>) -> usize {
     }
 }
 
-/// A number that may be a day, as if the spreadsheet counted from 1900.
+/// Converts a number that may be a date to the epoch of 1900.
 fn counted_from_1900(cell: Data, from_1904: bool) -> Data {
     let number = match &cell {
         Data::Float(number) => *number,
@@ -272,11 +281,11 @@ fn not_a_workbook(file: &str, error: impl std::fmt::Display) -> ImportError {
     ImportError::WrongShape {
         file: file.to_string(),
         line: 1,
-        expected: format!("a workbook in the format of Excel 2007 and later (.xlsx): {error}"),
+        expected: format!("not a valid workbook of Excel 2007 or later (.xlsx): {error}"),
     }
 }
 
-/// The two tables among CSV files; which is which, their headers say.
+/// Reads the two tables from CSV files, which are recognised by their header rows.
 fn csv_tables(publication: &mut Publication, members: &[&String]) -> Result<Tables, ImportError> {
     let (mut details, mut partners) = (None, None);
     for member in members {
@@ -291,11 +300,11 @@ fn csv_tables(publication: &mut Publication, members: &[&String]) -> Result<Tabl
         (Some(details), Some(partners)) => Ok(Tables { details, partners }),
         (None, _) => Err(ImportError::NoSuchMember {
             source_name: publication.name(),
-            expected: "CSV file with the columns `PCN Code` and `Open Date`",
+            expected: "a CSV file with the columns `PCN Code` and `Open Date`",
         }),
         (_, None) => Err(ImportError::NoSuchMember {
             source_name: publication.name(),
-            expected: "CSV file with the column `Partner Organisation Code`",
+            expected: "a CSV file with the column `Partner Organisation Code`",
         }),
     }
 }
@@ -313,20 +322,20 @@ fn csv_table(file: &str, input: impl Read) -> Result<Sheet, ImportError> {
     })
 }
 
-/// White space as one space, and case aside.
+/// Converts the text to lower case, with each run of white space as one space.
 fn plain(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").to_lowercase()
 }
 
-/// The place of a column in the table's first row.
+/// Returns the index of a column in the table's first row.
 fn find(sheet: &Sheet, column: &str) -> Option<usize> {
     let (_, header) = sheet.rows.first()?;
     let is_it = |cell: &Data| matches!(cell, Data::String(text) if plain(text) == plain(column));
     header.iter().position(is_it)
 }
 
-/// A row's cells of the columns that were asked for, in that order.
+/// The cells of a row in the requested columns, in that order.
 struct Cells<'a> {
     row: &'a [Data],
     places: &'a [usize],
@@ -337,7 +346,7 @@ impl Cells<'_> {
         self.row.get(self.places[column]).unwrap_or(&Data::Empty)
     }
 
-    /// The cell's text; `None` where it is blank.
+    /// Returns the text of the cell, or `None` if it is blank.
     fn text(&self, column: usize) -> Option<String> {
         let text = match self.cell(column) {
             Data::String(text) => text.trim().to_string(),
@@ -352,7 +361,7 @@ impl Cells<'_> {
         text.parse().map_err(|_| reason)
     }
 
-    /// The cell's day; `None` where it is blank.
+    /// Returns the date in the cell, or `None` if it is blank.
     fn day(&self, column: usize, reason: &'static str) -> Result<Option<Date>, &'static str> {
         let day = match self.cell(column) {
             Data::Float(number) => dates::from_number(*number),
@@ -365,7 +374,7 @@ impl Cells<'_> {
     }
 }
 
-/// Reads every row below the header.
+/// Parses every row below the header row.
 fn read_rows<T>(
     sheet: &Sheet,
     columns: &[&str],
@@ -409,8 +418,8 @@ fn pcn(cells: &Cells<'_>) -> Result<Pcn, &'static str> {
         name: cells.text(1).ok_or("PCN Name is blank")?,
         sub_icb: cells.text(2),
         period: period(
-            cells.day(3, "Open Date is not a day, such as 20240229")?,
-            cells.day(4, "Close Date is not a day, such as 20240229")?,
+            cells.day(3, "Open Date is not a date such as 20240229")?,
+            cells.day(4, "Close Date is not a date such as 20240229")?,
         )?,
     })
 }
@@ -420,8 +429,8 @@ fn link(cells: &Cells<'_>) -> Result<PcnLink, &'static str> {
         practice: cells.code(0, "Partner Organisation Code is not an ODS code")?,
         pcn: cells.code(1, "PCN Code is not an ODS code")?,
         period: period(
-            cells.day(2, "Relationship Start Date is not a day, such as 20240229")?,
-            cells.day(3, "Relationship End Date is not a day, such as 20240229")?,
+            cells.day(2, "Relationship Start Date is not a date such as 20240229")?,
+            cells.day(3, "Relationship End Date is not a date such as 20240229")?,
         )?,
     })
 }
@@ -439,7 +448,7 @@ fn refuse_twice(file: &str, pcns: &[Pcn]) -> Result<(), ImportError> {
         Some(pair) => Err(ImportError::Contradiction {
             file: file.to_string(),
             line: 1,
-            what: format!("the PCN `{}` is listed twice; leave one", pair[0].code),
+            what: format!("the PCN `{}` is listed twice; remove one", pair[0].code),
         }),
     }
 }
@@ -449,12 +458,11 @@ fn leave_out_repeated(links: &mut Vec<PcnLink>, report: &mut ImportReport) {
     links.dedup();
     for _ in links.len()..before {
         report.kept -= 1;
-        report.leave_out("the same link again");
+        report.leave_out("duplicate membership");
     }
 }
 
-/// Warns of what a person should look at: links to a PCN that is not listed, and practices in two
-/// at once.
+/// Warns of memberships of a PCN that is not listed, and of practices in two PCNs at once.
 fn warn_of_strangers(found: &PrimaryCareNetworks, report: &mut ImportReport) {
     let is_listed = |code: &OdsCode| {
         found
@@ -463,7 +471,7 @@ fn warn_of_strangers(found: &PrimaryCareNetworks, report: &mut ImportReport) {
             .is_ok()
     };
     let strangers = found.links.iter().filter(|link| !is_listed(&link.pcn));
-    warn(report, "links to a PCN that is not listed", strangers);
+    warn(report, "memberships of a PCN that is not listed", strangers);
     let active: Vec<&PcnLink> = found
         .links
         .iter()
@@ -508,7 +516,7 @@ mod tests {
         A82999,\"SURGERY, THE\",01K,X,U99990,BAY PCN,01K,X,01/04/2020,,TRUE\r\n\
         A82999,\"SURGERY, THE\",01K,X,U99991,OLD PCN,01K,X,2019-10-01,20200331,TRUE\r\n";
 
-    /// Files in a folder of their own.
+    /// Writes files to a temporary folder.
     fn folder(files: &[(&str, &[u8])]) -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
         for (name, bytes) in files {
@@ -534,7 +542,8 @@ mod tests {
     const M: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
     const P: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
 
-    /// A cell: text in line, `#` before a number, `@` before the place of a cell that holds 1.
+    /// Formats a cell: inline text, `#` before a number, `@` before the reference of a cell that
+    /// contains 1.
     fn cell_xml(place: &str, cell: &str) -> String {
         if let Some(number) = cell.strip_prefix('#') {
             format!(r#"<c r="{place}"><v>{number}</v></c>"#)
@@ -557,7 +566,7 @@ mod tests {
         text + "</sheetData></worksheet>"
     }
 
-    /// A workbook as spreadsheets write it, not compressed.
+    /// Builds a workbook in the format that spreadsheets write, without compression.
     fn xlsx(sheets: &[(&str, &[&[&str]])]) -> Vec<u8> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
@@ -654,7 +663,7 @@ mod tests {
         let error = read(&path.join("ePCN.xlsx")).expect_err("one sheet");
         assert_eq!(
             error.to_string(),
-            "ePCN.xlsx: no sheet `PCN Core Partner Details` in it"
+            "ePCN.xlsx: does not contain the sheet `PCN Core Partner Details`"
         );
         let renamed = DETAILS_CSV.replace("Close Date", "Closed");
         let error = csv(&renamed, PARTNERS_CSV).expect_err("no such column");
@@ -684,7 +693,7 @@ mod tests {
         assert_eq!(
             report.warnings,
             [
-                "links to a PCN that is not listed: 2 (A82996, A82999)",
+                "memberships of a PCN that is not listed: 2 (A82996, A82999)",
                 "practices in two PCNs at once: 1 (A82999)",
             ]
         );
@@ -695,12 +704,12 @@ mod tests {
         let twice = DETAILS_CSV.replace("U99991", "U99990");
         let error = csv(&twice, PARTNERS_CSV).expect_err("twice").to_string();
         assert!(
-            error.ends_with("the PCN `U99990` is listed twice; leave one"),
+            error.ends_with("the PCN `U99990` is listed twice; remove one"),
             "{error}"
         );
     }
 
-    /// No byte of a workbook may stop the program.
+    /// No damaged byte of a workbook may cause a panic.
     #[test]
     fn a_damaged_workbook_is_an_error_or_rows() {
         let bytes = xlsx(&[
@@ -729,7 +738,8 @@ mod tests {
         assert_eq!(tables.partners.rows.len(), 4);
     }
 
-    /// A workbook whose only shared text is so long, and is the text of so many cells.
+    /// Builds a workbook whose only shared string has `length` bytes and is the text of `cells`
+    /// cells.
     fn with_shared_text(length: usize, cells: usize) -> Vec<u8> {
         let plain = xlsx(&[
             ("PCNDetails", DETAILS_ROWS),
@@ -774,11 +784,11 @@ mod tests {
         for (length, cells, expected) in [
             (1_000, 3, None),
             (70_000_000, 1, Some("it is larger than 64 MiB")),
-            (200_000, 1, Some("a cell has at most 32,767 characters")),
+            (200_000, 1, Some("a cell has more than 32,767 characters")),
             (
                 100_000,
                 1_000,
-                Some("the texts of a sheet have at most 64 MiB"),
+                Some("the text of a sheet is larger than 64 MiB"),
             ),
         ] {
             let read = workbook("x.xlsx", Cursor::new(with_shared_text(length, cells)));

@@ -1,18 +1,18 @@
-//! GP practices and other prescribing cost centres, as NHS ODS publishes them in `epraccur`: 27
-//! columns without a header.
+//! GP practices and other prescribing cost centres, published by NHS ODS in `epraccur`: 27 columns
+//! without a header row.
 //!
-//! | column | holds |
+//! | column | content |
 //! |---|---|
 //! | 1, 2 | code, name |
 //! | 5–9, 10 | address, postcode |
-//! | 11, 12 | first day, last day (`YYYYMMDD`); 1 January 1900 is a first day that nobody knows |
+//! | 11, 12 | first day, last day (`YYYYMMDD`); 1 January 1900 is an unknown first day |
 //! | 13 | status: A, C, D or P; since 2025 ACTIVE or INACTIVE |
 //! | 15 | commissioner: the sub-ICB location |
 //! | 18 | telephone |
 //! | 26 | prescribing setting, 4 for a GP practice; since 2025 the role, RO76 for a GP practice |
 //!
-//! The editions until 2025 count a practice as open from and to its legal dates, those since then
-//! from and to its operational dates: the two disagree about some.
+//! Editions until 2025 give the legal dates of a practice, later editions the operational dates.
+//! For some practices these differ.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -34,24 +34,25 @@ const TELEPHONE: usize = 17;
 const SETTING: usize = 25;
 const COLUMNS: usize = 27;
 
-/// Practices that a warning names; the others are only counted.
+/// The maximum number of practices that a warning names; the others are only counted.
 const PRACTICES_NAMED_MAX: usize = 10;
 
-/// What the file lists.
+/// The contents of the file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PrescribingCostCentres {
-    /// The GP practices, open and closed, in order of code. The file says nothing of networks and
+    /// The GP practices, open and closed, in order of code. The file does not contain networks and
     /// list sizes.
     pub(crate) practices: Vec<Practice>,
-    /// The codes of all others, in order: out-of-hours services, walk-in centres, prisons.
+    /// The codes of all other cost centres, in order: out-of-hours services, walk-in centres,
+    /// prisons.
     pub(crate) not_gp_practices: Vec<OdsCode>,
 }
 
-/// Every row.
+/// Reads every row of the file.
 ///
 /// # Errors
-/// When the file has a header or other columns, two rows say different things of the same code, or
-/// no GP practice is there.
+/// If the file has a header row or other columns, two rows with the same code differ, or there is
+/// no GP practice.
 pub(crate) fn read(
     publication: &mut Publication,
 ) -> Result<(PrescribingCostCentres, ImportReport), ImportError> {
@@ -89,7 +90,8 @@ pub(crate) fn read(
     Ok((found, report))
 }
 
-/// `epraccur.csv`, or else the only file that is called nearly so; a single file may have any name.
+/// Returns the name of the member to read: `epraccur.csv`, or else the only CSV file whose name
+/// starts with `epraccur`. A single file may have any name.
 fn member(publication: &Publication) -> Result<String, ImportError> {
     let members = publication.members();
     let begins_so = |name: &&String| {
@@ -106,12 +108,12 @@ fn member(publication: &Publication) -> Result<String, ImportError> {
         (None, [], [only]) if *only == publication.name() => Ok(only.clone()),
         _ => Err(ImportError::NoSuchMember {
             source_name: publication.name(),
-            expected: "`epraccur.csv`, or only one file whose name begins so,",
+            expected: "`epraccur.csv`, or exactly one CSV file whose name starts with `epraccur`",
         }),
     }
 }
 
-/// The first row says whether the file is what it should be: without a header nothing else does.
+/// Checks the format of the file by its first row: there is no header row to recognise it by.
 fn check_shape(row: &Row<'_>) -> Result<(), ImportError> {
     let (columns, first) = (row.len(), row.text(CODE));
     let has_digit = first.bytes().any(|byte| byte.is_ascii_digit());
@@ -123,13 +125,13 @@ fn check_shape(row: &Row<'_>) -> Result<(), ImportError> {
         file: row.file.to_string(),
         line: row.line,
         expected: format!(
-            "27 columns without a header, the first an ODS code such as A81001; this row has \
-             {columns} and begins with `{first}`"
+            "expected 27 columns without a header row, the first an ODS code such as A81001; this \
+             row has {columns} and starts with `{first}`"
         ),
     })
 }
 
-/// A row: its code, and the practice if it is one.
+/// A row: its code and setting, and the practice if it is a GP practice.
 struct Listed {
     code: OdsCode,
     setting: &'static str,
@@ -138,7 +140,7 @@ struct Listed {
 
 fn read_row(row: &Row<'_>, notes: &mut Notes) -> Result<Listed, &'static str> {
     if (0..COLUMNS).any(|column| row.text(column).contains('\u{fffd}')) {
-        return Err("a cell is not text in UTF-8");
+        return Err("a cell is not valid UTF-8");
     }
     let code = row
         .text(CODE)
@@ -158,7 +160,8 @@ fn read_row(row: &Row<'_>, notes: &mut Notes) -> Result<Listed, &'static str> {
 
 const GP_PRACTICE: &str = "prescribing setting 4: GP practice";
 
-/// The word for column 26, from the prescribing settings of the NHS Data Dictionary.
+/// Returns the description of the setting in column 26, from the prescribing settings of the NHS
+/// Data Dictionary.
 fn setting(text: &str) -> Result<&'static str, &'static str> {
     let is_role = text
         .strip_prefix("RO")
@@ -192,11 +195,11 @@ fn practice(code: OdsCode, row: &Row<'_>, notes: &mut Notes) -> Result<Practice,
         postcode: row.text(POSTCODE).parse().ok(),
         telephone: filled(TELEPHONE),
         status: status(row.text(STATUS))
-            .ok_or("column 13, status, is none of A, C, D, P, ACTIVE and INACTIVE")?,
+            .ok_or("column 13, status, is not A, C, D, P, ACTIVE or INACTIVE")?,
         opened: dates::known_start(
-            day(OPENED).map_err(|_| "column 11, open date, is not a day written YYYYMMDD")?,
+            day(OPENED).map_err(|_| "column 11, open date, is not a date written YYYYMMDD")?,
         ),
-        closed: day(CLOSED).map_err(|_| "column 12, close date, is not a day written YYYYMMDD")?,
+        closed: day(CLOSED).map_err(|_| "column 12, close date, is not a date written YYYYMMDD")?,
         sub_icb: filled(COMMISSIONER),
         pcn: None,
         list_size: None,
@@ -205,7 +208,8 @@ fn practice(code: OdsCode, row: &Row<'_>, notes: &mut Notes) -> Result<Practice,
     Ok(practice)
 }
 
-/// The words of both families of editions. INACTIVE says no more than that it is closed.
+/// Parses the status codes of both families of editions. INACTIVE means only that the practice is
+/// closed.
 fn status(text: &str) -> Option<PracticeStatus> {
     match text.to_ascii_uppercase().as_str() {
         "A" | "ACTIVE" => Some(PracticeStatus::Active),
@@ -216,7 +220,7 @@ fn status(text: &str) -> Option<PracticeStatus> {
     }
 }
 
-/// Keeps the row. The same row again is one row.
+/// Adds the entry. A duplicate row is skipped, and a different row with the same code is an error.
 fn keep(
     entry: Listed,
     row: &Row<'_>,
@@ -226,14 +230,14 @@ fn keep(
     let cells: Vec<String> = (0..COLUMNS).map(|at| row.text(at).to_string()).collect();
     match listed.entry(entry.code) {
         Entry::Occupied(earlier) if earlier.get().1 == cells => {
-            report.leave_out("the same row again");
+            report.leave_out("duplicate row");
         }
         Entry::Occupied(_) => {
             return Err(ImportError::Contradiction {
                 file: row.file.to_string(),
                 line: row.line,
                 what: format!(
-                    "`{}` was listed before, with other facts; leave one of the two rows",
+                    "an earlier row has the code `{}` with other values; remove one of the two rows",
                     entry.code
                 ),
             });
@@ -249,7 +253,7 @@ fn keep(
     Ok(())
 }
 
-/// Practices whose row is kept although something about it is odd.
+/// The practices that each warning applies to. Their rows are imported nevertheless.
 #[derive(Default)]
 struct Notes(BTreeMap<&'static str, Vec<OdsCode>>);
 
@@ -257,22 +261,22 @@ impl Notes {
     fn note(&mut self, practice: &Practice, postcode: &str) {
         let mut odd = |what| self.0.entry(what).or_default().push(practice.code);
         match (practice.status, practice.closed) {
-            (PracticeStatus::Closed, None) => odd("closed, without a close date"),
-            (PracticeStatus::Active, Some(_)) => {
-                odd("active, with a close date: it closes then, or the status is out of date")
-            }
+            (PracticeStatus::Closed, None) => odd("closed, but without a close date"),
+            (PracticeStatus::Active, Some(_)) => odd(
+                "active, but with a close date: it is about to close, or the status is out of date",
+            ),
             (PracticeStatus::Proposed | PracticeStatus::Dormant, Some(_)) => {
-                odd("dormant or proposed, with a close date");
+                odd("dormant or proposed, but with a close date");
             }
             _ => {}
         }
         if matches!((practice.opened, practice.closed), (Some(from), Some(to)) if to < from) {
-            odd("its close date is before its open date");
+            odd("the close date is before the open date");
         }
         match (&practice.postcode, postcode) {
             (Some(_), _) => {}
             (None, "") => odd("without a postcode"),
-            (None, _) => odd("its postcode is not one, and was left out"),
+            (None, _) => odd("the postcode is malformed and was skipped"),
         }
     }
 
@@ -300,7 +304,7 @@ mod tests {
     use super::super::rows::fixture::{self, Published};
     use super::*;
 
-    /// A row in the true layout: code, name, dates, status, setting.
+    /// Formats a row in the published layout, given its code, dates, status and setting.
     fn row(code: &str, opened: &str, closed: &str, status: &str, setting: &str) -> String {
         format!(
             "\"{code}\",\"HIGH STREET SURGERY\",\"Y60\",\"QE1\",\"1 HIGH STREET\",\"KIRKBY, NEAR SANDS\",\"\",\
@@ -374,13 +378,13 @@ mod tests {
         for (text, begins) in [
             (
                 header.as_str(),
-                "epraccur.csv, line 1: 27 columns without a header",
+                "epraccur.csv, line 1: expected 27 columns without a header row",
             ),
             (
                 "A82001,Surgery\n",
-                "epraccur.csv, line 1: 27 columns without a header",
+                "epraccur.csv, line 1: expected 27 columns without a header row",
             ),
-            ("", "epraccur.csv: of 0 rows none"),
+            ("", "epraccur.csv: none of its 0 rows"),
         ] {
             let error = import(text).expect_err("no epraccur").to_string();
             assert!(error.starts_with(begins), "{error}");
@@ -403,13 +407,13 @@ mod tests {
         assert_eq!(
             report.to_string(),
             "epraccur.csv: 7 read, 4 kept\n  \
-             1 rejected: column 11, open date, is not a day written YYYYMMDD (epraccur.csv line 2)\n  \
-             1 rejected: column 13, status, is none of A, C, D, P, ACTIVE and INACTIVE (epraccur.csv line 3)\n  \
+             1 rejected: column 11, open date, is not a date written YYYYMMDD (epraccur.csv line 2)\n  \
+             1 rejected: column 13, status, is not A, C, D, P, ACTIVE or INACTIVE (epraccur.csv line 3)\n  \
              1 rejected: column 26, prescribing setting, is neither a number nor a role such as RO76 (epraccur.csv line 4)\n  \
-             warning: active, with a close date: it closes then, or the status is out of date: 1 (A82006)\n  \
-             warning: closed, without a close date: 1 (A82005)\n  \
-             warning: its close date is before its open date: 1 (A82006)\n  \
-             warning: its postcode is not one, and was left out: 1 (A82007)"
+             warning: active, but with a close date: it is about to close, or the status is out of date: 1 (A82006)\n  \
+             warning: closed, but without a close date: 1 (A82005)\n  \
+             warning: the close date is before the open date: 1 (A82006)\n  \
+             warning: the postcode is malformed and was skipped: 1 (A82007)"
         );
     }
 
@@ -418,13 +422,13 @@ mod tests {
         let once = row("A82001", "", "", "A", "4");
         let (found, report) = import(&once.repeat(2)).expect("a practice");
         assert_eq!(
-            (found.practices.len(), report.left_out["the same row again"]),
+            (found.practices.len(), report.left_out["duplicate row"]),
             (1, 1)
         );
         let error = import(&(once + &row("A82001", "", "", "D", "4"))).expect_err("two");
         assert_eq!(
             error.to_string(),
-            "epraccur.csv, line 2: `A82001` was listed before, with other facts; leave one of the two rows"
+            "epraccur.csv, line 2: an earlier row has the code `A82001` with other values; remove one of the two rows"
         );
     }
 

@@ -1,9 +1,9 @@
-//! Polygons and attributes of one layer of a GeoPackage (OGC 12-128): an SQLite database whose
-//! geometries are a header of their own, then well-known binary (WKB).
+//! Reader of one layer of a GeoPackage (OGC 12-128): an SQLite database whose geometries are a
+//! GeoPackage header followed by well-known binary (WKB).
 //!
-//! The file is opened read-only and as immutable: SQLite neither locks it nor leaves files beside
-//! it. What another program has written but not yet put into it (`…-wal`) would be missed, so such a
-//! file is refused.
+//! The file is opened read-only and as immutable: SQLite neither locks it nor creates files beside
+//! it. Changes that another program has not yet checkpointed into the file (`…-wal`) would be
+//! missed, so a file with such changes is rejected.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,11 +17,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 use crate::dataset::PolygonError;
 use crate::dataset::polygons::{Crs, Feature, PolygonFile, label, multi_polygon_of, wrong_feature};
 
-/// Reads the polygons of a layer; where the file has only one, it need not be named.
+/// Reads the polygons of a layer, which need not be named if the file has only one.
 ///
 /// # Errors
-/// When the file is no GeoPackage, has no such layer or is in another reference system than
-/// EPSG:27700 and EPSG:4326, and when a row of it is no polygon.
+/// If the file is not a GeoPackage, has no such layer, has a coordinate reference system other than
+/// EPSG:27700 and EPSG:4326, or has a row that is not a valid polygon.
 pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonError> {
     let name = path.file_name().unwrap_or(path.as_os_str());
     let name = name.to_string_lossy().into_owned();
@@ -38,7 +38,7 @@ enum Fault {
 
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Fault {
-        Fault::File(format!("not a GeoPackage that can be read: {error}"))
+        Fault::File(format!("not a readable GeoPackage: {error}"))
     }
 }
 
@@ -62,12 +62,13 @@ fn read_layer(name: &str, path: &Path, layer: Option<&str>) -> Result<PolygonFil
     PolygonFile::not_empty(name, layer.crs, features).map_err(Fault::Feature)
 }
 
-/// Limits what reading the file may take: a view, a generated column or a damaged page could go on
-/// without end.
+/// Limits the instructions and memory for reading the file: a view, a generated column or a damaged
+/// page could produce rows endlessly.
 fn limit(database: &mut Connection, size_bytes: u64) -> Result<(), rusqlite::Error> {
-    /// The handler is called each time so many instructions were run.
+    /// The number of instructions between calls of the progress handler.
     const STEP: i32 = 10_000;
-    /// A row takes some ten instructions, and at least as many bytes of the file.
+    /// The instructions allowed per byte of the file. A row takes about ten instructions, and at
+    /// least as many bytes.
     const INSTRUCTIONS_PER_BYTE: u64 = 4;
     const INSTRUCTIONS_MIN: u64 = 20_000_000;
     let instructions = INSTRUCTIONS_MIN.saturating_add(size_bytes * INSTRUCTIONS_PER_BYTE);
@@ -79,25 +80,25 @@ fn limit(database: &mut Connection, size_bytes: u64) -> Result<(), rusqlite::Err
             steps_left == 0
         }),
     )?;
-    // No value is longer than the file that it is in.
+    // No value is longer than the file.
     let longest = i32::try_from(size_bytes.max(1 << 20)).unwrap_or(i32::MAX);
     database.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
     Ok(())
 }
 
-/// Refuses a file beside which SQLite keeps pages that are not yet in it.
+/// Rejects a file with a write-ahead log that contains pages.
 fn refuse_unwritten_pages(path: &Path) -> Result<(), String> {
     let mut wal = path.as_os_str().to_os_string();
     wal.push("-wal");
     match fs::metadata(PathBuf::from(wal)) {
         Ok(metadata) if metadata.len() > 0 => Err(
-            "another program has it open and has not finished writing it; close that first".into(),
+            "another program has it open and has not finished writing; close that program".into(),
         ),
         _ => Ok(()),
     }
 }
 
-/// The path as SQLite takes it: what has a meaning in a URI is escaped.
+/// Returns the path as an SQLite URI, with special characters escaped.
 fn uri(path: &Path) -> String {
     let mut uri = String::from(if cfg!(windows) { "file:///" } else { "file:" });
     for &byte in path.as_os_str().as_encoded_bytes() {
@@ -105,7 +106,7 @@ fn uri(path: &Path) -> String {
             b'\\' if cfg!(windows) => uri.push('/'),
             b'/' | b'.' | b'-' | b'_' | b':' => uri.push(char::from(byte)),
             _ if byte.is_ascii_alphanumeric() => uri.push(char::from(byte)),
-            _ => write!(uri, "%{byte:02X}").expect("a string takes all"),
+            _ => write!(uri, "%{byte:02X}").expect("writing to a string succeeds"),
         }
     }
     uri + "?mode=ro&immutable=1"
@@ -130,7 +131,7 @@ impl Layer {
         let matching: Vec<&String> = tables.iter().filter(is_wanted).collect();
         let [table] = matching.as_slice() else {
             return Err(Fault::File(format!(
-                "one of its layers should be named: it has {}",
+                "name one of its layers; it has {}",
                 quoted_list(&tables)
             )));
         };
@@ -146,7 +147,7 @@ impl Layer {
                 "`{table}` has no row in gpkg_geometry_columns"
             )));
         };
-        // A view, or a virtual table, computes its rows, and may never come to an end.
+        // A view or a virtual table computes its rows, which may be endless.
         let is_stored: Option<bool> = database
             .query_row(
                 "SELECT type = 'table' AND sql LIKE 'CREATE TABLE%' FROM sqlite_schema \
@@ -168,7 +169,7 @@ impl Layer {
         })
     }
 
-    /// Every row, in order of its row id.
+    /// Reads every row, in order of row id.
     fn features(&self, name: &str, database: &Connection) -> Result<Vec<Feature>, Fault> {
         let columns = texts(
             database,
@@ -182,20 +183,22 @@ impl Layer {
                 self.table, self.geometry
             )));
         };
-        // Named one by one: rusqlite panics on asking a statement for a name that is not UTF-8.
+        // The columns are selected by name, because rusqlite panics when it reads a column name
+        // that is not UTF-8 from a statement.
         let listed: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
         let (listed, table) = (listed.join(", "), quoted(&self.table));
         let mut statement =
             database.prepare(&format!("SELECT {listed} FROM {table} ORDER BY rowid"))?;
         let mut features = Vec::new();
         let mut rows = statement.query([])?;
-        // What is stored once can come with every row (a default value), or a damaged page twice.
+        // A value that is stored once can be returned in every row (a default value), and a damaged
+        // page can be read twice.
         let size_bytes = database.path().and_then(|path| fs::metadata(path).ok());
         let mut bytes_left = size_bytes.map_or(0, |it| it.len()) * 4 + (16 << 20);
         while let Some(row) = rows.next()? {
             bytes_left = bytes_left
                 .checked_sub(bytes_of(row, columns.len())?)
-                .ok_or_else(|| format!("`{}` has more rows than fit into the file", self.table))?;
+                .ok_or_else(|| format!("`{}` has more rows than fit in the file", self.table))?;
             features.push(self.feature(name, features.len() + 1, row, &columns, geometry)?);
         }
         Ok(features)
@@ -228,7 +231,7 @@ impl Layer {
     }
 }
 
-/// The bytes of a row's values, and some for the row itself.
+/// Returns the size of a row: the bytes of its values, and a few for the row itself.
 fn bytes_of(row: &Row<'_>, columns: usize) -> Result<u64, rusqlite::Error> {
     const ROW_BYTES: u64 = 8;
     let mut bytes = ROW_BYTES;
@@ -251,7 +254,7 @@ fn texts(
     rows.collect()
 }
 
-/// The reference system of an id, by the authority that the file names for it.
+/// Returns the coordinate reference system of an id, by the authority code in the file.
 fn crs(database: &Connection, srs_id: i32) -> Result<Crs, Fault> {
     let authority: Option<(String, i64)> = database
         .query_row(
@@ -272,7 +275,7 @@ fn crs(database: &Connection, srs_id: i32) -> Result<Crs, Fault> {
     }
 }
 
-/// A name as SQL takes it.
+/// Quotes an identifier for SQL.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -284,7 +287,7 @@ fn quoted_list(names: &[String]) -> String {
     }
 }
 
-/// The attributes as text, by their name in lower case. Blank ones and blobs are left out.
+/// Returns the attributes as text, by name in lower case, without blanks and blobs.
 fn attributes(
     row: &Row<'_>,
     columns: &[String],
@@ -307,13 +310,13 @@ fn attributes(
     Ok(attributes)
 }
 
-/// The rings of each polygon, the exterior first.
+/// The rings of each polygon, the exterior ring first.
 type Parts = Vec<Vec<Vec<[f64; 2]>>>;
 
-const CUT_SHORT: &str = "its geometry is cut short";
+const CUT_SHORT: &str = "its geometry is truncated";
 
-/// Reads a GeoPackage geometry: `GP`, a version, flags, the id of the reference system, an envelope
-/// that is skipped, and WKB (OGC 12-128, 2.1.3).
+/// Parses a GeoPackage geometry: `GP`, a version, flags, the id of the reference system, an
+/// envelope, which is skipped, and WKB (OGC 12-128, 2.1.3).
 fn geometry_of(blob: &[u8], srs_id: i32) -> Result<Parts, &'static str> {
     const MAGIC: &[u8] = b"GP";
     const EXTENDED: u8 = 0b10_0000;
@@ -327,21 +330,21 @@ fn geometry_of(blob: &[u8], srs_id: i32) -> Result<Parts, &'static str> {
     }
     let [version, flags] = bytes.array()?;
     if version != 0 {
-        return Err("its geometry should be of version 1 of the format");
+        return Err("its geometry should have version 1 of the format");
     }
     if flags & EXTENDED != 0 {
-        return Err("its geometry is of an extension");
+        return Err("its geometry has an extended type");
     }
     bytes.is_little = flags & 1 == 1;
     if bytes.u32()?.cast_signed() != srs_id {
-        return Err("its geometry names another reference system than its layer");
+        return Err("its geometry has another reference system than its layer");
     }
     let envelope = match (flags >> 1) & 0b111 {
         0 => 0,
         1 => 32,
         2 | 3 => 48,
         4 => 64,
-        _ => return Err("its geometry has an envelope of an unknown form"),
+        _ => return Err("its geometry has an envelope of an unknown type"),
     };
     bytes.take(envelope)?;
     if flags & EMPTY != 0 {
@@ -350,17 +353,17 @@ fn geometry_of(blob: &[u8], srs_id: i32) -> Result<Parts, &'static str> {
     let parts = bytes.polygons()?;
     match bytes.rest {
         [] => Ok(parts),
-        _ => Err("its geometry has more bytes than it should"),
+        _ => Err("its geometry has trailing bytes"),
     }
 }
 
-/// Bytes that are read from the front.
+/// A reader of WKB.
 struct Bytes<'b> {
     rest: &'b [u8],
     is_little: bool,
 }
 
-/// What a WKB geometry is, and how many numbers each position of it has.
+/// The type of a WKB geometry; for a polygon, with the number of coordinates of each position.
 #[derive(PartialEq)]
 enum Kind {
     Polygon(usize),
@@ -394,7 +397,8 @@ impl<'b> Bytes<'b> {
         })
     }
 
-    /// A number of things of at least `size` bytes each: no more than the rest can hold.
+    /// Reads the number of items, of at least `item_bytes` each, and checks that they fit in the
+    /// remaining bytes.
     fn count(&mut self, size: usize) -> Result<usize, &'static str> {
         let count = usize::try_from(self.u32()?).map_err(|_| CUT_SHORT)?;
         match count <= self.rest.len() / size {
@@ -403,8 +407,8 @@ impl<'b> Bytes<'b> {
         }
     }
 
-    /// The byte order and the type. Heights and measures are 1000 and 2000 on top of it, or in older
-    /// files its highest bits.
+    /// Reads the byte order and the geometry type. Heights and measures add 1000 and 2000 to the
+    /// type, or in older files set its highest bits.
     fn kind(&mut self) -> Result<Kind, &'static str> {
         self.is_little = match self.array()? {
             [0] => false,
@@ -426,13 +430,15 @@ impl<'b> Bytes<'b> {
         match self.kind()? {
             Kind::Polygon(numbers) => Ok(vec![self.rings(numbers)?]),
             Kind::MultiPolygon => {
-                // Byte order, type and count of rings.
+                // The minimum size of a polygon: byte order, type and number of rings.
                 let count = self.count(9)?;
                 let mut parts = Vec::with_capacity(count);
                 for _ in 0..count {
                     match self.kind()? {
                         Kind::Polygon(numbers) => parts.push(self.rings(numbers)?),
-                        Kind::MultiPolygon => return Err("a MultiPolygon holds polygons"),
+                        Kind::MultiPolygon => {
+                            return Err("a MultiPolygon should contain only polygons");
+                        }
                     }
                 }
                 Ok(parts)
@@ -460,7 +466,7 @@ impl<'b> Bytes<'b> {
 pub(super) mod fixture {
     use super::*;
 
-    /// WKB of one polygon, of `numbers` numbers a position, in the byte order that is asked for.
+    /// Encodes one polygon as WKB, with `dimensions` coordinates per position.
     pub(in super::super) fn wkb(
         kind: u32,
         numbers: usize,
@@ -496,7 +502,7 @@ pub(super) mod fixture {
         bytes
     }
 
-    /// A header with an envelope of `envelope` bytes, then WKB.
+    /// Encodes a GeoPackage geometry: a header with an envelope of `envelope` bytes, then WKB.
     pub(in super::super) fn blob(srs_id: i32, envelope: usize, wkb: &[u8]) -> Vec<u8> {
         let form = match envelope {
             0 => 0,
@@ -512,7 +518,7 @@ pub(super) mod fixture {
         bytes
     }
 
-    /// A GeoPackage with one layer, `icc`.
+    /// Writes a GeoPackage with one layer, `icc`.
     pub(in super::super) fn write(path: &Path, srs_id: i32, rows: &[(&str, Option<Vec<u8>>)]) {
         let database = Connection::open(path).expect("a database");
         database
@@ -541,7 +547,7 @@ pub(super) mod fixture {
         }
     }
 
-    /// A square of a kilometre on the British National Grid, counter-clockwise.
+    /// A square of 1 km on the British National Grid, counter-clockwise.
     pub(in super::super) const SQUARE: [[f64; 2]; 5] = [
         [300_000.0, 470_000.0],
         [301_000.0, 470_000.0],
@@ -564,7 +570,7 @@ mod tests {
         let read = read(&path, None);
         assert_eq!(fs::read(&path).expect("a file"), before);
         let files = fs::read_dir(folder.path()).expect("a folder").count();
-        assert_eq!(files, 1, "nothing is left beside it");
+        assert_eq!(files, 1, "no other files remain");
         read
     }
 
@@ -703,14 +709,14 @@ mod tests {
                     "ALTER TABLE gpkg_contents RENAME TO rows; CREATE VIEW gpkg_contents AS \
                      {endless} SELECT rows.* FROM n, rows;"
                 ),
-                "not a GeoPackage that can be read: interrupted",
+                "not a readable GeoPackage: interrupted",
             ),
             (
                 "INSERT INTO icc (geom, id) SELECT geom, value FROM icc, generate; \
                  ALTER TABLE icc ADD COLUMN long TEXT DEFAULT ''"
                     .replace("generate", "(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n LIMIT 1000) SELECT value FROM n)")
                     .replace("''", &format!("'{}'", "x".repeat(100_000))),
-                "`icc` has more rows than fit into the file",
+                "`icc` has more rows than fit in the file",
             ),
         ] {
             let _ = fs::remove_file(&path);
@@ -738,10 +744,7 @@ mod tests {
         let error = read(&path, Some("pcn"))
             .expect_err("no such layer")
             .to_string();
-        assert_eq!(
-            error,
-            "x.gpkg: one of its layers should be named: it has `icc`"
-        );
+        assert_eq!(error, "x.gpkg: name one of its layers; it has `icc`");
         assert!(import(27700, &[]).is_err());
     }
 }

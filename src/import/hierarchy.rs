@@ -1,12 +1,12 @@
-//! The NHS above the practices, as `data/source/hierarchy.csv` has it:
+//! The NHS hierarchy above practices, in the format of `data/source/hierarchy.csv`:
 //! `layer,id,name,parent,from,to,lsoa_selector,note`. A selector is `sub_icb=CODE,…` or
-//! `lsoa11nm=DISTRICT,…`; an area without one is the union of its children.
+//! `lsoa11nm=DISTRICT,…`. An area without a selector is the union of its children.
 
 use crate::dataset::TableError;
 use crate::dataset::table::Table;
 use crate::domain::{Layer, Period, date_from_iso};
 
-/// A version of an area of the hierarchy.
+/// One version of an area of the hierarchy.
 #[derive(Debug, Clone)]
 pub(crate) struct ListedPart {
     pub(crate) layer: Layer,
@@ -17,12 +17,12 @@ pub(crate) struct ListedPart {
     pub(crate) selector: Option<Selector>,
 }
 
-/// Which statistical areas an area of the hierarchy is made of.
+/// The selection of the statistical areas that make up an area of the hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Selector {
-    /// Those of these sub-ICB locations.
+    /// The statistical areas of these sub-ICB locations.
     SubIcb(Vec<String>),
-    /// Those whose name, without its last word, is one of these districts.
+    /// The statistical areas whose name, without its last word, is one of these districts.
     District(Vec<String>),
 }
 
@@ -36,7 +36,7 @@ const COLUMNS: &[&str] = &[
     "lsoa_selector",
 ];
 
-/// Every row, in the file's order.
+/// Reads every row, in the order of the file.
 pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<ListedPart>, TableError> {
     Table::open(file, bytes, COLUMNS)?.read(|row| {
         Ok(ListedPart {

@@ -1,4 +1,4 @@
-//! A look-up from statistical areas to areas: any CSV table with a column of codes and a column of
+//! Look-ups from statistical areas to areas: any CSV table with a column of codes and a column of
 //! area ids.
 
 use serde::Deserialize;
@@ -6,32 +6,32 @@ use serde::Deserialize;
 use crate::dataset::TableError;
 use crate::dataset::table::Table;
 
-/// Which columns of a look-up to read, and which of its rows.
+/// The columns and rows of a look-up to read.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Columns {
-    /// The statistical area's code.
+    /// The column with the code of the statistical area.
     pub(crate) code: String,
-    /// The area's id. A blank one leaves the row out.
+    /// The column with the id of the area. Rows in which it is blank are skipped.
     pub(crate) area: String,
-    /// The area's name.
+    /// The column with the name of the area.
     pub(crate) name: Option<String>,
-    /// A column, and what it should say for the row to count.
+    /// A column, and its values in the rows to read. Other rows are skipped.
     pub(crate) only: Option<(String, Vec<String>)>,
 }
 
-/// A statistical area lies in an area.
+/// The assignment of a statistical area to an area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) code: String,
     pub(crate) area: String,
-    /// The area's name, where the look-up has it.
+    /// The name of the area, if the look-up has it.
     pub(crate) name: Option<String>,
 }
 
-/// The rows of the look-up that count, in its order.
+/// Reads the selected rows of the look-up, in the order of the file.
 pub(crate) fn read(file: &str, bytes: &[u8], columns: &Columns) -> Result<Vec<Entry>, TableError> {
-    // A column that is not asked for is stood in for by the code.
+    // The code column takes the place of columns that are not configured.
     let (only, allowed) = match &columns.only {
         Some((column, allowed)) => (column, Some(allowed)),
         None => (&columns.code, None),

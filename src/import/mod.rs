@@ -1,7 +1,8 @@
-//! Published files, one module a format. Only this module knows their column names.
+//! Importers of published files, one module per format. Only this module knows their column names.
 //!
-//! Every reader is strict: a missing column is named, a wrong cell is an error with its file, line
-//! and column, and a file without rows is never an empty country.
+//! Every importer is strict: a missing column is an error that names it, an invalid cell is
+//! reported with its file, line and column, and a file without usable rows is an error, not an
+//! empty result.
 
 mod dates;
 mod publication;
@@ -26,7 +27,7 @@ pub(crate) mod succ;
 
 use crate::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
 
-/// A postcode as any of the directories lists it.
+/// A postcode as listed by any of the directories.
 #[derive(Debug, Clone)]
 pub(crate) struct ListedPostcode {
     pub(crate) postcode: Postcode,
@@ -36,11 +37,11 @@ pub(crate) struct ListedPostcode {
     pub(crate) is_large_user: bool,
     pub(crate) is_live: bool,
     pub(crate) introduced: Option<YearMonth>,
-    /// The last month in use.
+    /// The last month in which the postcode was in use.
     pub(crate) terminated: Option<YearMonth>,
     /// The code of its LSOA, where the directory has one.
     pub(crate) statistical_area: Option<String>,
-    /// The ODS code or GSS code of its sub-ICB location, as the directory writes it.
+    /// The ODS code or GSS code of its sub-ICB location, whichever the directory uses.
     pub(crate) sub_icb: Option<String>,
 }
 

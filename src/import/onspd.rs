@@ -1,13 +1,14 @@
 //! The ONS Postcode Directory (ONSPD) and the National Statistics Postcode Lookup (NSPL), which has
-//! fewer columns: `Data/ONSPD_MAY_2025_UK.csv` in an archive, its folder, or the file alone.
+//! fewer columns: `Data/ONSPD_MAY_2025_UK.csv` in an archive or folder, or as a single file.
 //!
-//! Columns go by name, for their order and number change. Until 2024 they are called `oslaua`,
-//! `usertype` and `oseast1m`; since 2025 `lad25cd`, `usrtypind` and `east1m`, the year of each
-//! geography within the name. An export from a map server writes them in upper case.
+//! Columns are matched by name, because their order and number change. Until 2024 they are called
+//! `oslaua`, `usertype` and `oseast1m`; since 2025 `lad25cd`, `usrtypind` and `east1m`, with the
+//! year of each geography in the name. Exports from a map server have upper-case names.
 //!
-//! The filler for "no position" is quality 9, latitude 99.999999 and a blank grid reference; that for
-//! "no such area" is a code of a letter and eight nines. Northern Ireland is on the Irish Grid and
-//! under another licence; it is left out, as are the Channel Islands and the Isle of Man.
+//! The filler for "no position" is quality 9, latitude 99.999999 and a blank grid reference. The
+//! filler for "no such area" is a code of a letter and eight nines. Postcodes of Northern Ireland,
+//! which are on the Irish Grid and under another licence, of the Channel Islands and of the Isle of
+//! Man are skipped.
 
 use std::io::Read;
 
@@ -18,17 +19,17 @@ use super::{ImportError, ImportReport, ListedPostcode, Places, Publication};
 use crate::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
 use crate::geodesy;
 
-/// `gridind` of a postcode without a position.
+/// The `gridind` of a postcode without a position.
 const NO_POSITION: u8 = 9;
 
-/// Latitudes from here on say that there is none: ONS writes 99.999999.
+/// The lowest latitude that means "no position": ONS writes 99.999999.
 const NO_LATITUDE: f64 = 99.0;
 
-/// How far `lat` and `long` may be from easting and northing. The former have six decimals (0.1 m)
-/// and come from the latter.
+/// The maximum distance between `lat` and `long` and the easting and northing. The former have six
+/// decimals (0.1 m) and are computed from the latter.
 const DISAGREEMENT_M: f64 = 5.0;
 
-/// Which census's LSOAs to take, where a directory has several.
+/// The census year of the LSOAs to read, for a directory that has several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LsoaYear {
@@ -47,14 +48,14 @@ impl LsoaYear {
     }
 }
 
-/// Every postcode of Great Britain in the directory, live and terminated, in order.
+/// Reads every postcode of Great Britain in the directory, live and terminated, in order.
 ///
-/// The statistical area is the LSOA of England and Wales or the data zone of Scotland. The sub-ICB
-/// location is a GSS code. The report's edition is the year of the district codes since 2025
-/// (`lad25cd`: `25`), and before that what the file's name says (`FEB 2023`).
+/// The statistical area is an LSOA in England and Wales, and a data zone in Scotland. The sub-ICB
+/// location is a GSS code. The edition in the report is the year of the district codes for files
+/// since 2025 (`lad25cd`: `25`), and the month in the file name for earlier ones (`FEB 2023`).
 ///
 /// # Errors
-/// When a column is missing or there twice, a row is cut short, a postcode comes twice, or no row
+/// If a column is missing or occurs twice, a row is truncated, a postcode occurs twice, or no row
 /// could be used.
 pub(crate) fn read(
     publication: &mut Publication,
@@ -74,8 +75,8 @@ pub(crate) fn read(
     directory.finish()
 }
 
-/// The whole directory in one file; where there is none, its files by postcode area; else the only
-/// table that there is.
+/// Returns the names of the members to read: the whole directory in one file, or else its files by
+/// postcode area, or else the only CSV file.
 fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
     let members = publication.members();
     if members == [publication.name()] {
@@ -95,13 +96,13 @@ fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
         ([one, other, ..], ..) => Err(ImportError::Contradiction {
             file: label(publication, other),
             line: 1,
-            what: format!("`{one}` is a whole directory too; name the one to read"),
+            what: format!("`{one}` is also a whole directory; name the one to read"),
         }),
         ([], [_, ..], _) => Ok(by_area),
         ([], [], [only]) => Ok(vec![only.clone()]),
         _ => Err(ImportError::NoSuchMember {
             source_name: publication.name(),
-            expected: "file such as Data/ONSPD_MAY_2025_UK.csv or Data/NSPL_MAY_2025_UK.csv",
+            expected: "a file such as Data/ONSPD_MAY_2025_UK.csv or Data/NSPL_MAY_2025_UK.csv",
         }),
     }
 }
@@ -158,14 +159,14 @@ impl Directory {
                 file: file.to_string(),
                 line: 1,
                 what: format!(
-                    "the files before it are of edition {}; take all from one",
+                    "the files before it are of edition {}; use files of one edition",
                     self.report.vintage.as_deref().unwrap_or_default()
                 ),
             });
         }
         self.report.vintage = vintage;
         if columns.lat_long.is_none() {
-            self.warn_once("without `lat` and `long` the positions were not checked".to_string());
+            self.warn_once("positions were not checked: no `lat` and `long` columns".to_string());
         }
         let unknown: Vec<&str> = header
             .columns()
@@ -174,14 +175,12 @@ impl Directory {
             .collect();
         if !unknown.is_empty() {
             let names = unknown.join("`, `");
-            self.warn_once(format!(
-                "columns that are not known were not read: `{names}`"
-            ));
+            self.warn_once(format!("unknown columns were ignored: `{names}`"));
         }
         Ok(())
     }
 
-    /// The files by postcode area all say the same.
+    /// Adds a warning, unless another file by postcode area already caused it.
     fn warn_once(&mut self, warning: String) {
         if !self.report.warnings.contains(&warning) {
             self.report.warnings.push(warning);
@@ -201,9 +200,9 @@ impl Directory {
     }
 }
 
-/// A column's name in lower case and without `cd` and the year before it: `LAD25CD` is `lad`. Output
-/// areas, LSOAs and MSOAs of two censuses stand side by side, so they keep the year: `lsoa21cd` is
-/// `lsoa21`.
+/// Converts a column name to lower case and removes `cd` and the year before it: `LAD25CD` becomes
+/// `lad`. Output areas, LSOAs and MSOAs occur for several censuses, so their names include the
+/// year: `lsoa21cd` becomes `lsoa21`.
 fn canonical(name: &str) -> String {
     let name = name
         .trim_start_matches('\u{feff}')
@@ -219,7 +218,7 @@ fn canonical(name: &str) -> String {
     }
 }
 
-/// `lad25cd` as `lad` and `25`.
+/// Splits `lad25cd` into `lad` and `25`.
 fn split_year(name: &str) -> Option<(&str, &str)> {
     let dated = name.strip_suffix("cd")?;
     let (stem, year) = dated.split_at_checked(dated.len().checked_sub(2)?)?;
@@ -227,7 +226,7 @@ fn split_year(name: &str) -> Option<(&str, &str)> {
     (is_year && !stem.is_empty()).then_some((stem, year))
 }
 
-/// The year of the district codes, such as `25`.
+/// Returns the year of the district codes, such as `25`.
 fn vintage(header: &Header) -> Option<String> {
     header
         .columns()
@@ -235,7 +234,7 @@ fn vintage(header: &Header) -> Option<String> {
         .find_map(|(written, _)| Some(split_year(&written.to_ascii_lowercase())?.1.to_string()))
 }
 
-/// The month and year within a name such as `ONSPD_FEB_2023_UK.csv`.
+/// Returns the month and year in a file name such as `ONSPD_FEB_2023_UK.csv`.
 fn edition(file: &str) -> Option<String> {
     let base = base_name(file).to_ascii_uppercase();
     let words: Vec<&str> = base.split(['_', '.']).collect();
@@ -250,8 +249,8 @@ fn edition(file: &str) -> Option<String> {
         .map(|pair| pair.join(" "))
 }
 
-/// The names, as [`canonical`] makes them, of the columns of the editions from 2011 to 2026 and of
-/// what a map server adds.
+/// The canonical names of the columns of the editions from 2011 to 2026, and of the columns that a
+/// map server adds.
 const KNOWN: &str = "pcd pcd2 pcd7 pcd8 pcds dointr doterm oscty cty ced oslaua laua lad osward ward \
     wd parish parncp usertype usrtypind oseast1m east1m osnrth1m north1m osgrdind gridind oshlthau \
     hlthau hlth hro nhser ctry rgn gor streg ssr pcon eer teclec educ ttwa pct pco nuts itl psed \
@@ -264,7 +263,7 @@ fn is_known(name: &str) -> bool {
     KNOWN.split_whitespace().any(|known| known == name)
 }
 
-/// Where the columns that we read stand.
+/// The indices of the columns that are read.
 struct Columns {
     postcode: usize,
     introduced: usize,
@@ -300,7 +299,7 @@ impl Columns {
         let postcode: Postcode = row
             .text(self.postcode)
             .parse()
-            .map_err(|_| Skipped::Rejected("column `pcds`: not a postcode"))?;
+            .map_err(|_| Skipped::Rejected("column `pcds`: must be a postcode"))?;
         self.check_country(row, postcode)?;
         let (introduced, terminated) = self.months(row)?;
         let quality = self.quality(row)?;
@@ -317,8 +316,9 @@ impl Columns {
         })
     }
 
-    /// Northern Ireland is known by its postcodes too, so that a wrong country code does not put the
-    /// Irish Grid on the British one.
+    /// Skips postcodes outside Great Britain. Northern Ireland is also recognised by its postcodes,
+    /// so that positions on the Irish Grid are never read as British ones because of a wrong
+    /// country code.
     fn check_country(&self, row: &Row<'_>, postcode: Postcode) -> Result<(), Skipped> {
         match row.text(self.country) {
             _ if postcode.outcode().starts_with("BT") => Err(Skipped::LeftOut("Northern Ireland")),
@@ -327,35 +327,35 @@ impl Columns {
             "L93000001" => Err(Skipped::LeftOut("Channel Islands")),
             "M83000003" => Err(Skipped::LeftOut("Isle of Man")),
             _ => Err(Skipped::Rejected(
-                "column `ctry`: a country is E92000001, S92000003, W92000004, N92000002, L93000001 \
-                 or M83000003",
+                "column `ctry`: must be E92000001, S92000003, W92000004, N92000002, L93000001 or \
+                 M83000003",
             )),
         }
     }
 
     fn months(&self, row: &Row<'_>) -> Result<(Option<YearMonth>, Option<YearMonth>), Skipped> {
         let introduced = month(row.text(self.introduced)).map_err(|()| {
-            Skipped::Rejected("column `dointr`: a month is written YYYYMM, or not at all")
+            Skipped::Rejected("column `dointr`: must be blank or a month written YYYYMM")
         })?;
         let terminated = month(row.text(self.terminated)).map_err(|()| {
-            Skipped::Rejected("column `doterm`: a month is written YYYYMM, or not at all")
+            Skipped::Rejected("column `doterm`: must be blank or a month written YYYYMM")
         })?;
         match (introduced, terminated) {
             (Some(introduced), Some(terminated)) if introduced > terminated => Err(
-                Skipped::Rejected("column `doterm`: a month no earlier than `dointr`"),
+                Skipped::Rejected("column `doterm`: must be no earlier than `dointr`"),
             ),
             months => Ok(months),
         }
     }
 
-    /// Read with care: a reader that takes any text other than 0 for "large user" takes every
-    /// postcode for one when the column is missing.
+    /// Parses the user type strictly: a reader that treats any text other than 0 as "large user"
+    /// would treat every postcode as one if the column were missing.
     fn is_large_user(&self, row: &Row<'_>) -> Result<bool, Skipped> {
         match row.text(self.user_type) {
             "0" => Ok(false),
             "1" => Ok(true),
             _ => Err(Skipped::Rejected(
-                "column `usertype`: 0 is a small user and 1 a large one",
+                "column `usertype`: must be 0 (small user) or 1 (large user)",
             )),
         }
     }
@@ -366,7 +366,7 @@ impl Columns {
             .and_then(PositionalQuality::new)
             .filter(|quality| matches!(quality, PositionalQuality::Ons(_)))
             .ok_or(Skipped::Rejected(
-                "column `gridind`: a quality is a number from 1 to 9",
+                "column `gridind`: must be a number from 1 to 9",
             ))
     }
 
@@ -387,8 +387,8 @@ impl Columns {
             .and_then(|(easting, northing)| BritishGrid::from_metres(easting, northing).ok())
             .map(Some)
             .ok_or(Skipped::Rejected(
-                "columns `oseast1m` and `osnrth1m`: metres on the British National Grid, unless \
-                 `gridind` is 9",
+                "columns `oseast1m` and `osnrth1m`: must be metres on the British National Grid, \
+                 unless `gridind` is 9",
             ))
     }
 }
@@ -397,7 +397,7 @@ fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// A blank says that there is none, or that nobody knows.
+/// Parses a month. A blank means that there is none, or that it is unknown.
 fn month(text: &str) -> Result<Option<YearMonth>, ()> {
     match text {
         "" => Ok(None),
@@ -405,13 +405,13 @@ fn month(text: &str) -> Result<Option<YearMonth>, ()> {
     }
 }
 
-/// A GSS code; `S99999999` and its like, which stand for "none", are none.
+/// Returns the GSS code, or `None` for a blank or a filler such as `S99999999`.
 fn code(text: &str) -> Option<String> {
     let is_filler = text.get(1..).is_some_and(|digits| digits == "99999999");
     (!text.is_empty() && !is_filler).then(|| text.to_string())
 }
 
-/// Postcodes whose two positions are apart.
+/// The postcodes whose two positions do not match.
 #[derive(Default)]
 struct Strays {
     far: Places,
@@ -442,7 +442,7 @@ impl Strays {
         (self.far.count > 0).then(|| {
             format!(
                 "{} postcodes have `lat` and `long` more than {DISAGREEMENT_M} m from their easting \
-                 and northing; easting and northing were taken ({})",
+                 and northing; easting and northing were used ({})",
                 self.far.count, self.far
             )
         })
@@ -456,13 +456,13 @@ mod tests {
     use super::super::rows::fixture::{self, Published};
     use super::*;
 
-    /// Both headers as they are published.
+    /// Published header rows.
     const UNTIL_2024: &str = "pcd,pcd2,pcds,dointr,doterm,oscty,ced,oslaua,osward,parish,usertype,oseast1m,osnrth1m,osgrdind,oshlthau,nhser,ctry,rgn,streg,pcon,eer,teclec,ttwa,pct,itl,statsward,oa01,casward,park,lsoa01,msoa01,ur01ind,oac01,oa11,lsoa11,msoa11,wz11,sicbl,bua11,buasd11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,icb,oa21,lsoa21,msoa21";
     const SINCE_2025: &str = "pcd7,pcd8,pcds,dointr,doterm,cty25cd,ced25cd,lad25cd,wd25cd,parncp25cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry25cd,rgn25cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl24cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb23cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind";
     const NSPL_2026: &str = "pcd7,pcd8,pcds,dointr,doterm,usrtypind,east1m,north1m,gridind,oa21cd,cty26cd,ced26cd,lad26cd,wd26cd,nhser24cd,ctry26cd,rgn26cd,pcon24cd,ttwa15cd,itl25cd,npark16cd,lsoa21cd,msoa21cd,wz11cd,sicbl26cd,bua24cd,ruc21ind,oac21ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd25ind,icb26cd";
     const NSPL_2020: &str = "pcd,pcd2,pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,oa11,cty,ced,laua,ward,hlthau,nhser,ctry,rgn,pcon,eer,teclec,ttwa,pct,nuts,park,lsoa11,msoa11,wz11,ccg,bua11,buasd11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,stp";
 
-    /// A row under any header; a cell that is not given is blank.
+    /// Formats a row for a header row. Cells that are not given are blank.
     fn row(header: &str, cells: &[(&str, &str)]) -> String {
         let cell = |name: &str| {
             let name = canonical(name);
@@ -486,7 +486,7 @@ mod tests {
         }
     }
 
-    /// A live postcode where PR3 0SG is: grid reference and degrees agree.
+    /// A live postcode at the position of PR3 0SG, where the grid reference and the degrees match.
     const LIVE: [(&str, &str); 13] = [
         ("pcd", "LA1 1AA"),
         ("pcds", "LA1 1AA"),
@@ -503,7 +503,7 @@ mod tests {
         ("long", "-2.746251"),
     ];
 
-    /// [`LIVE`] with other cells.
+    /// Returns [`LIVE`] with other cells.
     fn with<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         let mut cells = changes.to_vec();
         cells.extend(LIVE);
@@ -539,7 +539,7 @@ mod tests {
         );
     }
 
-    /// The second of two rows, with these cells, is faulty.
+    /// Checks that the second of two rows, with these cells, is rejected.
     #[track_caller]
     fn check_rejected(changes: &[(&str, &str)], column: &str) {
         let mut cells = changes.to_vec();
@@ -614,7 +614,7 @@ mod tests {
         assert_eq!(postcodes.len(), 1);
         assert_eq!(
             report.warnings,
-            ["columns that are not known were not read: `SHOE_SIZE`"]
+            ["unknown columns were ignored: `SHOE_SIZE`"]
         );
     }
 
@@ -647,7 +647,7 @@ mod tests {
     fn two_columns_for_one_are_refused() {
         check_refused(
             table(&format!("{SINCE_2025},ctry24cd"), &[LIVE.to_vec()]),
-            "o.csv, line 1: `ctry25cd` and `ctry24cd` are both the column `ctry`; leave one of them",
+            "o.csv, line 1: `ctry25cd` and `ctry24cd` are both the column `ctry`; remove one of them",
         );
     }
 
@@ -762,7 +762,7 @@ mod tests {
         assert_eq!(
             report.warnings,
             [
-                "2 postcodes have `lat` and `long` more than 5 m from their easting and northing; easting and northing were taken (o.csv line 4, o.csv line 5)"
+                "2 postcodes have `lat` and `long` more than 5 m from their easting and northing; easting and northing were used (o.csv line 4, o.csv line 5)"
             ]
         );
     }
@@ -772,7 +772,7 @@ mod tests {
         let text = table(UNTIL_2024, &[LIVE.to_vec(), with(&[("pcds", "la11aa")])]);
         check_refused(
             text,
-            "o.csv, line 3: postcode `LA1 1AA` is already in o.csv, line 2; leave one of them",
+            "o.csv, line 3: postcode `LA1 1AA` is already in o.csv, line 2; remove one of them",
         );
     }
 
@@ -781,19 +781,19 @@ mod tests {
         let text = table(UNTIL_2024, &[LIVE.to_vec(), with(&[("pcds", "LA1 1AB")])]);
         check_refused(
             &text[..text.len() - 30],
-            "o.csv, line 3: a row has 53 cells, as the first one has, and this one has 43; was the file cut short?",
+            "o.csv, line 3: expected 53 cells, as in the first row, but found 43; was the file truncated?",
         );
     }
 
     #[test]
     fn nothing_is_an_error_and_never_an_empty_country() {
-        check_refused("", "o.csv: of 0 rows none could be used");
+        check_refused("", "o.csv: none of its 0 rows could be used");
         check_refused(
             format!("{UNTIL_2024}\r\n"),
-            "o.csv: of 0 rows none could be used",
+            "o.csv: none of its 0 rows could be used",
         );
         let text = table(UNTIL_2024, &[with(&[("usertype", "")])]);
-        check_refused(text, "o.csv: of 1 rows none could be used");
+        check_refused(text, "o.csv: none of its 1 rows could be used");
     }
 
     #[test]
@@ -831,12 +831,12 @@ mod tests {
             read_all(fixture::folder(&two))
                 .expect_err("two")
                 .to_string(),
-            "published/ONSPD_MAY_2023_UK.csv, line 1: `ONSPD_FEB_2023_UK.csv` is a whole directory too; name the one to read"
+            "published/ONSPD_MAY_2023_UK.csv, line 1: `ONSPD_FEB_2023_UK.csv` is also a whole directory; name the one to read"
         );
         let error = read_all(fixture::folder(&[("a.csv", "a\n"), ("b.csv", "b\n")]));
         assert_eq!(
             error.expect_err("none").to_string(),
-            "published: no file such as Data/ONSPD_MAY_2025_UK.csv or Data/NSPL_MAY_2025_UK.csv in it"
+            "published: does not contain a file such as Data/ONSPD_MAY_2025_UK.csv or Data/NSPL_MAY_2025_UK.csv"
         );
     }
 
@@ -851,7 +851,7 @@ mod tests {
         ]));
         assert_eq!(
             error.expect_err("two editions").to_string(),
-            "published/multi_csv/LE.csv, line 1: the files before it are of edition 25; take all from one"
+            "published/multi_csv/LE.csv, line 1: the files before it are of edition 25; use files of one edition"
         );
     }
 

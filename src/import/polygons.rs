@@ -1,4 +1,4 @@
-//! Polygon files of every format: GeoJSON, Shapefile, GeoPackage; by themselves, in a folder or in
+//! Readers of polygon files: GeoJSON, Shapefile and GeoPackage, as a single file, in a folder or in
 //! a zip archive.
 
 use std::fs;
@@ -10,38 +10,38 @@ use super::{ImportError, Publication, geopackage, whole_file};
 use crate::dataset::PolygonError;
 use crate::dataset::polygons::{PolygonFile, ShapefileParts};
 
-/// A polygon file that cannot be used.
+/// The error for a polygon file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UnusablePolygons {
-    /// It cannot be found or read.
+    /// The file cannot be found or read.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// It is not what its format says, or not valid.
+    /// The file does not have the expected format, or its polygons are not valid.
     #[error(transparent)]
     Polygons(#[from] PolygonError),
 }
 
-/// The endings of the files that hold polygons.
+/// The extensions of polygon files.
 const ENDINGS: [&str; 4] = [".geojson", ".json", ".shp", ".gpkg"];
 
-/// Reads the polygons at the path, every feature of them valid. Rings that ran the wrong way round
-/// were turned; [`PolygonFile::turned`] names their features.
+/// Reads the polygons at the path and validates every feature. Rings with the wrong orientation are
+/// reversed; [`PolygonFile::reoriented`] names their features.
 ///
-/// `layer` chooses where there is a choice: a layer of a GeoPackage, or a file of a folder or archive
-/// by its name, with or without its ending.
+/// `layer` selects a layer of a GeoPackage, or a file of a folder or archive by its name, with or
+/// without its extension. It is required if there is more than one.
 ///
 /// # Errors
-/// When the format is none of those, a choice is not made, the file is not right, or a feature is no
-/// valid area.
+/// If the format is not one of those above, `layer` does not select one file or layer, the file
+/// cannot be read, or a feature is not valid.
 pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, UnusablePolygons> {
     Ok(read_unvalidated(path, layer)?.validated()?)
 }
 
-/// The same of a file that calls some of its holes parts: those are made holes, and their features
-/// are named.
+/// Reads polygons like [`read`], from a file in which some holes are parts of their feature: parts
+/// inside other parts become holes. Also returns labels of the features that were changed.
 ///
 /// # Errors
-/// As [`read`].
+/// As for [`read`].
 pub(crate) fn read_with_nested_parts(
     path: &Path,
     layer: Option<&str>,
@@ -85,7 +85,7 @@ fn read_member(
     let file = label(publication, &member);
     match ending(&member) {
         Some(".gpkg") => {
-            // SQLite reads from a file alone.
+            // SQLite can only read from a file.
             let unreadable = |source| unreadable(Path::new(&file), source);
             let folder = tempfile::tempdir().map_err(unreadable)?;
             let path = folder.path().join(base_name(&member));
@@ -112,7 +112,8 @@ fn read_member(
     }
 }
 
-/// The member that holds polygons, if there is one or the layer says which.
+/// Returns the name of the member to read: the only one with polygons, or the one that `layer`
+/// names.
 fn choose(publication: &Publication, layer: Option<&str>) -> Result<String, UnusablePolygons> {
     let members = publication.members();
     let is_hidden = |name: &str| name.starts_with("__MACOSX/") || base_name(name).starts_with('.');
@@ -123,7 +124,7 @@ fn choose(publication: &Publication, layer: Option<&str>) -> Result<String, Unus
     match (wanted.as_slice(), candidates.as_slice(), layer) {
         ([only], _, _) => Ok((**only).clone()),
         ([], [only], None) => Ok((*only).clone()),
-        // The layer may be one of the GeoPackage's own.
+        // The layer may be inside the GeoPackage.
         ([], [only], Some(_)) if ending(only) == Some(".gpkg") => Ok((*only).clone()),
         ([], [], _) => Err(no_such(&publication.name())),
         _ => {
@@ -131,7 +132,7 @@ fn choose(publication: &Publication, layer: Option<&str>) -> Result<String, Unus
             Err(UnusablePolygons::Polygons(PolygonError::File {
                 file: publication.name(),
                 reason: format!(
-                    "one of its files should be named as the layer: it has `{}`",
+                    "name one of its files as the layer; it has `{}`",
                     names.join("`, `")
                 ),
             }))
@@ -157,11 +158,11 @@ fn stem(name: &str) -> &str {
 fn no_such(source_name: &str) -> UnusablePolygons {
     UnusablePolygons::Import(ImportError::NoSuchMember {
         source_name: source_name.to_string(),
-        expected: "polygon file (.geojson, .json, .shp, .gpkg, or a .zip of one)",
+        expected: "a polygon file (.geojson, .json, .shp, .gpkg, or a .zip of one)",
     })
 }
 
-/// Reads a Shapefile whose parts `part` finds by their endings.
+/// Reads a Shapefile, given a function that reads the part with an extension.
 fn shapefile(
     file: &str,
     shp: &str,
@@ -172,7 +173,7 @@ fn shapefile(
         Some(bytes) => Ok(bytes),
         None => Err(UnusablePolygons::Polygons(PolygonError::File {
             file: file.to_string(),
-            reason: format!("a Shapefile comes with a `{stem}{ending}` beside it"),
+            reason: format!("a Shapefile needs the file `{stem}{ending}` beside it"),
         })),
     };
     let (shp, dbf, prj) = (required(".shp")?, required(".dbf")?, required(".prj")?);
@@ -186,7 +187,7 @@ fn shapefile(
     Ok(PolygonFile::from_shapefile(file, &parts)?)
 }
 
-/// The bytes of the file beside `path` with that ending, in small or in capital letters.
+/// Reads the file beside `path` with this extension, in lower or upper case.
 fn sibling(path: &Path, ending: &str) -> Result<Option<Vec<u8>>, ImportError> {
     let bare = ending.trim_start_matches('.');
     for ending in [bare.to_string(), bare.to_ascii_uppercase()] {
@@ -230,7 +231,7 @@ mod tests {
     const GRID_CRS: &str =
         r#""crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::27700"}},"#;
 
-    /// GeoJSON of one feature with these rings.
+    /// Formats GeoJSON of one feature with these rings.
     fn geojson(crs: &str, rings: &[&[[f64; 2]]]) -> String {
         let coordinates = format!("{rings:?}");
         format!(
@@ -238,8 +239,8 @@ mod tests {
         )
     }
 
-    /// The `.shp` and `.dbf` of polygons, their rings the other way round than they are given, with a
-    /// name in Latin 1.
+    /// Encodes the `.shp` and `.dbf` of polygons, with the given rings in reverse and a name in
+    /// Latin-1.
     fn shp_and_dbf(polygons: &[&[&[[f64; 2]]]]) -> (Vec<u8>, Vec<u8>) {
         let (mut shp, mut dbf) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
         {
@@ -332,13 +333,13 @@ mod tests {
         }
         let error = read(&path, None).expect_err("a choice").to_string();
         assert!(
-            error.contains("one of its files should be named"),
+            error.contains("name one of its files as the layer"),
             "{error}"
         );
         assert!(read(&path, Some("z")).is_err());
     }
 
-    /// The vertices of the file's polygons, wherever a ring begins.
+    /// Returns the vertices of the first feature, independent of where each ring starts.
     fn ground(file: &PolygonFile) -> Vec<(i64, i64)> {
         let mut vertices: Vec<_> = file.features[0].polygons.concat().concat();
         vertices.sort_unstable();
@@ -395,7 +396,7 @@ mod tests {
         let error = read(&path.join("a.shp"), None)
             .expect_err("no .prj")
             .to_string();
-        assert_eq!(error, "a.shp: a Shapefile comes with a `a.prj` beside it");
+        assert_eq!(error, "a.shp: a Shapefile needs the file `a.prj` beside it");
         let (_folder, path) = folder(&[("a.txt", b"x")]);
         assert!(read(&path, None).is_err());
         assert!(read(&path.join("a.txt"), None).is_err());
@@ -430,7 +431,7 @@ mod tests {
         assert!(import_parts(&one, &dbf).is_err());
     }
 
-    /// No byte of a Shapefile may stop the program.
+    /// No damaged byte of a Shapefile may cause a panic.
     #[test]
     fn a_damaged_shapefile_is_an_error_or_polygons() {
         let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
@@ -587,7 +588,7 @@ mod tests {
         }
     }
 
-    /// ONS's LSOAs of 2011 have three such enclaves.
+    /// The LSOAs of 2011 from ONS have three such enclaves.
     #[test]
     fn a_part_within_another_is_a_fault_unless_it_is_said_to_be_a_hole() {
         let square = |at: f64, side: f64| {
@@ -605,7 +606,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("areas.geojson");
         fs::write(&path, collection.to_string()).expect("a file");
-        let refused = read(&path, None).expect_err("a fault").to_string();
+        let refused = read(&path, None).expect_err("an error").to_string();
         assert!(refused.ends_with("its parts overlap"), "{refused}");
         let (file, changed) = read_with_nested_parts(&path, None).expect("a valid area");
         assert_eq!(changed.len(), 1);

@@ -1,6 +1,7 @@
-//! A list of postcodes with positions, periods and statistical areas, as `data/source` has it:
+//! A table of postcodes with positions, periods and statistical areas, in the format of
+//! `data/source`:
 //! `postcode,easting,northing,code_point_quality,status,introduced,terminated,lsoa11cd,sub_icb`.
-//! Months are `YYYYMM`, positions metres on the British National Grid.
+//! Months are `YYYYMM`; positions are metres on the British National Grid.
 
 use super::ListedPostcode;
 use crate::dataset::table::Table;
@@ -18,7 +19,7 @@ const COLUMNS: &[&str] = &[
     "sub_icb",
 ];
 
-/// Every row, in order of postcode.
+/// Reads every row, in order of postcode.
 pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<ListedPostcode>, TableError> {
     let mut rows = Table::open(file, bytes, COLUMNS)?.read(|row| {
         Ok(ListedPostcode {

@@ -1,5 +1,5 @@
-//! GP practices as tables of facts from NHS ODS, as `data/source` has them. Dates are `YYYYMMDD`;
-//! a close date is the last day.
+//! GP practices, their premises and successions, in the format of the tables in `data/source`,
+//! which are compiled from NHS ODS. Dates are `YYYYMMDD`; a close date is the last day.
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -11,7 +11,7 @@ use crate::domain::{
     BritishGrid, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, Succession,
 };
 
-/// A practice, its ICC, and where its own address is.
+/// A practice, its ICC, and the position of its main address.
 #[derive(Debug, Clone)]
 pub(crate) struct ListedPractice {
     pub(crate) practice: Practice,
@@ -38,7 +38,7 @@ const PRACTICES: &[&str] = &[
     "pcn_name",
 ];
 
-/// Every row, in order of ODS code.
+/// Reads every practice, in order of ODS code.
 pub(crate) fn practices(file: &str, bytes: &[u8]) -> Result<Vec<ListedPractice>, TableError> {
     let mut rows = Table::open(file, bytes, PRACTICES)?.read(|row| {
         let practice = Practice {
@@ -69,8 +69,9 @@ pub(crate) fn practices(file: &str, bytes: &[u8]) -> Result<Vec<ListedPractice>,
 
 const SITES: &[&str] = &["ods_code", "kind", "postcode", "easting", "northing"];
 
-/// Every building, in order of ODS code, the main one first. Kinds are `main`, `branch(…)`,
-/// `branch(…) of CODE` and `predecessor CODE`: what the listed practice took over stays its own.
+/// Reads all premises, in order of ODS code, the main ones first. Kinds are `main`, `branch(…)`,
+/// `branch(…) of CODE` and `predecessor CODE`. The last two are premises that the listed practice
+/// took over with another practice.
 pub(crate) fn premises(file: &str, bytes: &[u8]) -> Result<Vec<Premises>, TableError> {
     let mut rows = Table::open(file, bytes, SITES)?.read(|row| {
         Ok(Premises {
@@ -99,8 +100,8 @@ fn premises_kind(words: &str) -> Result<PremisesKind, &'static str> {
 
 const SUCCESSIONS: &[&str] = &["predecessor", "successor", "predecessor_closed"];
 
-/// Every succession, in order of predecessor; the first day with the successor is the day after the
-/// predecessor's last.
+/// Reads every succession, in order of predecessor. The first day with the successor is the day
+/// after the predecessor's last day.
 pub(crate) fn successions(file: &str, bytes: &[u8]) -> Result<Vec<Succession>, TableError> {
     let mut rows = Table::open(file, bytes, SUCCESSIONS)?.read(|row| {
         Ok(Succession {

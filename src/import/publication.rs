@@ -1,4 +1,4 @@
-//! A published work as it comes: a single file, a folder, or a zip archive of either.
+//! Source files in their published form: a single file, a folder or a zip archive.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
@@ -11,17 +11,18 @@ use zip::result::ZipError;
 
 use super::ImportError;
 
-/// A member of an archive may not decompress to more. The largest file that is published for us, a
-/// national directory, has 2 GiB.
+/// The maximum decompressed size of an archive member. The largest published file, a national
+/// directory, has 2 GiB.
 const MEMBER_BYTES_MAX: u64 = 8 << 30;
-/// A file that is read into memory as a whole may not be larger, compressed or not.
+/// The maximum decompressed size of a file that is read into memory.
 const WHOLE_BYTES_MAX: u64 = 2 << 30;
-/// A member that decompresses to more than this many times its size is a decompression bomb, …
+/// The maximum compression ratio of an archive member. Published tables have a ratio of about 20;
+/// deflate allows 1,032.
 const RATIO_MAX: u64 = 150;
-/// … if it is larger than this. Published tables shrink to a twentieth, deflate allows 1 to 1,032.
+/// The decompressed size up to which the compression ratio is not limited.
 const RATIO_FROM_BYTES: u64 = 64 << 20;
 
-/// A published work on the disk.
+/// The files of a published source.
 #[derive(Debug)]
 pub(crate) struct Publication {
     path: PathBuf,
@@ -37,7 +38,8 @@ enum Form {
 }
 
 impl Publication {
-    /// Opens what stands at the path; a zip archive is known by its first bytes, not its name.
+    /// Opens the file, folder or archive at the path. A zip archive is recognised by its first
+    /// bytes, not by its name.
     pub(crate) fn open(path: &Path) -> Result<Publication, ImportError> {
         let unreadable = |source| ImportError::Unreadable {
             path: path.into(),
@@ -71,12 +73,12 @@ impl Publication {
         })
     }
 
-    /// The same, and adds to `bytes_read` what is read of its members, unpacked.
+    /// Adds the number of decompressed bytes that are read from its members to `bytes_read`.
     pub(crate) fn counted(self, bytes_read: Arc<AtomicU64>) -> Publication {
         Publication { bytes_read, ..self }
     }
 
-    /// What to call it in a report.
+    /// Returns the name for reports.
     pub(crate) fn name(&self) -> String {
         self.path
             .file_name()
@@ -85,7 +87,7 @@ impl Publication {
             .into_owned()
     }
 
-    /// The names of its files, in order; a single file is its own only member.
+    /// Returns the names of its files, in order. A single file is its own only member.
     pub(crate) fn members(&self) -> Vec<String> {
         match &self.form {
             Form::File => vec![self.name()],
@@ -93,7 +95,7 @@ impl Publication {
         }
     }
 
-    /// Reads a member as a stream.
+    /// Opens a member for reading as a stream.
     pub(crate) fn read(&mut self, member: &str) -> Result<Box<dyn Read + '_>, ImportError> {
         let unreadable = |path: PathBuf| move |source| ImportError::Unreadable { path, source };
         let input: Box<dyn Read + '_> = match &mut self.form {
@@ -121,7 +123,7 @@ impl Publication {
         }))
     }
 
-    /// A whole member in memory.
+    /// Reads a whole member into memory.
     pub(crate) fn bytes(&mut self, member: &str) -> Result<Vec<u8>, ImportError> {
         let path = self.path.join(member);
         let mut bytes = Vec::new();
@@ -132,11 +134,11 @@ impl Publication {
     }
 }
 
-/// Reads a file as a whole.
+/// Reads a whole file into memory.
 ///
 /// # Errors
-/// When it cannot be read, is larger than 2 GiB, or is no file: opening a pipe would wait for whoever
-/// writes to it, and a device may never end.
+/// If the file cannot be read, is larger than 2 GiB, or is not a regular file: opening a pipe would
+/// block until it has a writer, and a device may have no end.
 pub(crate) fn whole_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     Limited::new(open_file(path)?, WHOLE_BYTES_MAX).read_to_end(&mut bytes)?;
@@ -151,10 +153,10 @@ fn open_file(path: &Path) -> io::Result<File> {
 }
 
 fn not_a_file() -> io::Error {
-    io::Error::other("it is a pipe, a device or a socket; it should be a file or a folder")
+    io::Error::other("it is a pipe, a device or a socket; expected a file or a folder")
 }
 
-/// Reads up to a limit; more is an error, and not an end.
+/// A reader that returns an error, rather than the end of the input, beyond a limit.
 pub(super) struct Limited<R> {
     input: io::Take<R>,
     limit: u64,
@@ -168,7 +170,7 @@ impl<R: Read> Limited<R> {
         }
     }
 
-    /// Whether more was read than the limit.
+    /// Returns whether the input is longer than the limit.
     pub(super) fn is_exceeded(&self) -> bool {
         self.input.limit() == 0
     }
@@ -181,14 +183,14 @@ impl<R: Read> Read for Limited<R> {
             let limit = self.limit >> 20;
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("it is larger than {limit} MiB, or decompresses to more than it should"),
+                format!("it is larger than {limit} MiB, or its compression ratio is too high"),
             ));
         }
         Ok(count)
     }
 }
 
-/// Counts what is read.
+/// A reader that counts the bytes read.
 struct Counted<'p> {
     input: Box<dyn Read + 'p>,
     bytes_read: &'p AtomicU64,

@@ -1,10 +1,10 @@
-//! Patients registered at a GP practice, by practice and LSOA, as NHS England publishes them each
-//! quarter: `gp-reg-pat-prac-lsoa-all.csv`, alone or in an archive with `…-male.csv` and
+//! Patients registered at a GP practice, by practice and LSOA, published quarterly by NHS England:
+//! `gp-reg-pat-prac-lsoa-all.csv`, as a single file or in an archive with `…-male.csv` and
 //! `…-female.csv`.
 //!
-//! The last column is called `Number of Patients`, `NUMBER_OF_PATIENTS` or, where somebody wrote the
-//! table out from R, `Number.of.Patients` after a first column of row numbers. Small numbers are
-//! published as they are.
+//! The last column is called `Number of Patients` or `NUMBER_OF_PATIENTS`. In a table exported from
+//! R it is called `Number.of.Patients`, and the first column contains row numbers. Small numbers
+//! are not suppressed in the published file.
 
 use std::io::Read;
 
@@ -14,11 +14,11 @@ use super::rows::{Header, Row, Rows, Seen, Skipped, base_name, label};
 use super::{ImportError, ImportReport, Publication};
 use crate::domain::{OdsCode, SuppressionRule, date_from_iso};
 
-/// More patients of one practice in one LSOA are a mistake: an LSOA has some thousand people. Two
-/// such numbers still make a `u32`.
+/// The maximum number of patients of one practice in one LSOA. More are a mistake: an LSOA has a
+/// few thousand people. The sum of two such numbers fits in a `u32`.
 const PATIENTS_MAX: u32 = 1_000_000;
 
-/// How many patients of a practice live in a statistical area.
+/// The number of patients of a practice who live in a statistical area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Registration {
     pub(crate) practice: OdsCode,
@@ -27,14 +27,15 @@ pub(crate) struct Registration {
     pub(crate) patients: u32,
 }
 
-/// Every practice with every LSOA in England that it has patients in, in order of both.
+/// Reads the counts for every practice and every LSOA in England, in order of practice and LSOA.
 ///
-/// Rows for both sexes together count; men and women are added up only where there is no such row,
-/// and the report says so. Its edition is the day of the extract, such as `2020-04-01`.
+/// Rows for both sexes together are used. Only if there are none are the rows for men and women
+/// added up, with a warning in the report. The edition in the report is the date of the extract,
+/// such as `2020-04-01`.
 ///
 /// # Errors
-/// When a column is missing, a row is cut short, a practice and LSOA come twice, there are extracts
-/// of two days, one of the sexes is missing, or no row could be used.
+/// If a column is missing, a row is truncated, a practice and LSOA occur twice, there are extracts
+/// of two dates, the rows of one sex are missing, or no row could be used.
 pub(crate) fn read(
     publication: &mut Publication,
 ) -> Result<(Vec<Registration>, ImportReport), ImportError> {
@@ -52,8 +53,8 @@ pub(crate) fn read(
     tables.finish()
 }
 
-/// A single file as it is. In a folder or archive the table for both sexes; where there is none,
-/// those for each.
+/// Returns the names of the members to read: a single file whatever its name; in a folder or
+/// archive the table for both sexes, or else the tables for each.
 fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
     let members = publication.members();
     if members == [publication.name()] {
@@ -74,7 +75,7 @@ fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
         (true, false) => Ok(tables),
         (true, true) => Err(ImportError::NoSuchMember {
             source_name: publication.name(),
-            expected: "file such as gp-reg-pat-prac-lsoa-all.csv",
+            expected: "a file such as gp-reg-pat-prac-lsoa-all.csv",
         }),
     }
 }
@@ -86,10 +87,10 @@ enum Sex {
     Female,
 }
 
-/// A row that is ours.
+/// A row for an LSOA in England.
 struct Cell {
     practice: OdsCode,
-    /// The number in the LSOA's code.
+    /// The numeric part of the LSOA code.
     lsoa: u32,
     sex: Sex,
     patients: u32,
@@ -98,7 +99,7 @@ struct Cell {
 struct Tables {
     cells: Vec<Cell>,
     seen: Seen<(OdsCode, u32, Sex)>,
-    /// The day of the extract, as it was first written and as a date.
+    /// The date of the extract, as written in the first row and parsed.
     extract: Option<(String, Date)>,
     patients_left_out: u64,
     report: ImportReport,
@@ -133,7 +134,7 @@ impl Tables {
         Ok(())
     }
 
-    /// All rows are of one day.
+    /// Checks that all rows have the same extract date.
     fn check_extract(&mut self, row: &Row<'_>, written: &str) -> Result<(), ImportError> {
         if let Some((first, _)) = &self.extract
             && first == written
@@ -144,7 +145,7 @@ impl Tables {
             file: row.file.to_string(),
             line: row.line,
             expected: format!(
-                "column `EXTRACT_DATE`: `{written}` is not a day such as 01APR2020 or 2020-04-01"
+                "column `EXTRACT_DATE`: `{written}` is not a date such as 01APR2020 or 2020-04-01"
             ),
         })?;
         match &self.extract {
@@ -152,7 +153,7 @@ impl Tables {
                 file: row.file.to_string(),
                 line: row.line,
                 what: format!(
-                    "column `EXTRACT_DATE`: `{written}`, and `{first}` before; take one extract"
+                    "column `EXTRACT_DATE`: `{written}`, but `{first}` before; use one extract"
                 ),
             }),
             Some(_) => Ok(()),
@@ -179,30 +180,30 @@ impl Tables {
                 None => "fewer than 8".into(),
             };
             self.report.warnings.push(format!(
-                "{patients} patients are in rows that were left out or rejected"
+                "{patients} patients are in rows that were skipped or rejected"
             ));
         }
         Ok((added_up(self.cells), self.report))
     }
 
-    /// Leaves the rows for both sexes, or those for each where there are none for both.
+    /// Retains only the rows for both sexes, or the rows for each sex if there are none for both.
     fn choose_sexes(&mut self) -> Result<(), ImportError> {
         let has = |sex| self.cells.iter().any(|cell| cell.sex == sex);
         let missing = match (has(Sex::All), has(Sex::Male), has(Sex::Female)) {
             (false, true, true) => {
                 self.report.warnings.push(
-                    "no rows for both sexes; those for men and women were added up".to_string(),
+                    "no rows for both sexes; the rows for men and women were added up".to_string(),
                 );
                 return Ok(());
             }
-            (false, true, false) => "row for SEX `FEMALE` or `ALL`, only `MALE`,",
-            (false, false, true) => "row for SEX `MALE` or `ALL`, only `FEMALE`,",
+            (false, true, false) => "rows with SEX `FEMALE` or `ALL`, only `MALE`",
+            (false, false, true) => "rows with SEX `MALE` or `ALL`, only `FEMALE`",
             _ => {
                 let before = self.cells.len();
                 self.cells.retain(|cell| cell.sex == Sex::All);
                 for _ in self.cells.len()..before {
                     self.report
-                        .leave_out("men or women, beside rows for both sexes");
+                        .leave_out("rows for one sex, as there are rows for both sexes");
                 }
                 return Ok(());
             }
@@ -214,7 +215,7 @@ impl Tables {
     }
 }
 
-/// One record for each practice and LSOA, in order.
+/// Returns one record for each practice and LSOA, in order, with the sum of its rows.
 fn added_up(mut cells: Vec<Cell>) -> Vec<Registration> {
     cells.sort_unstable_by_key(|cell| (cell.practice, cell.lsoa, cell.sex));
     cells
@@ -227,7 +228,7 @@ fn added_up(mut cells: Vec<Cell>) -> Vec<Registration> {
         .collect()
 }
 
-/// A column's name in lower case, with `_` for spaces and dots.
+/// Converts a column name to lower case, with `_` for spaces and dots.
 fn canonical(name: &str) -> String {
     name.trim_start_matches('\u{feff}')
         .chars()
@@ -238,7 +239,7 @@ fn canonical(name: &str) -> String {
         .collect()
 }
 
-/// Where the columns that we read stand.
+/// The indices of the columns that are read.
 struct Columns {
     extract: usize,
     practice: usize,
@@ -261,7 +262,7 @@ impl Columns {
     fn cell_of(&self, row: &Row<'_>) -> Result<Cell, Skipped> {
         Ok(Cell {
             practice: row.text(self.practice).parse().map_err(|_| {
-                Skipped::Rejected("column `PRACTICE_CODE`: a practice's code is such as A82003")
+                Skipped::Rejected("column `PRACTICE_CODE`: must be a practice code such as A82003")
             })?,
             sex: sex(row.text(self.sex))?,
             patients: self.patients_of(row)?,
@@ -274,7 +275,7 @@ impl Columns {
         patients
             .filter(|patients| *patients <= PATIENTS_MAX)
             .ok_or(Skipped::Rejected(
-                "column `NUMBER_OF_PATIENTS`: a whole number of at most a million",
+                "column `NUMBER_OF_PATIENTS`: must be a whole number, at most a million",
             ))
     }
 }
@@ -284,13 +285,15 @@ fn sex(text: &str) -> Result<Sex, Skipped> {
         "ALL" => Ok(Sex::All),
         "MALE" => Ok(Sex::Male),
         "FEMALE" => Ok(Sex::Female),
-        _ => Err(Skipped::Rejected("column `SEX`: ALL, MALE or FEMALE")),
+        _ => Err(Skipped::Rejected(
+            "column `SEX`: must be ALL, MALE or FEMALE",
+        )),
     }
 }
 
-/// The number in the code of an LSOA in England: `E01019293` is 19293. What stands in the column
-/// instead is not ours: a Welsh LSOA or a Scottish data zone, and where the address has none, a blank,
-/// `CLOSED` or `NO2011` (no LSOA of the year).
+/// Returns the numeric part of the code of an LSOA in England: `E01019293` becomes 19293. Other
+/// values are skipped: an LSOA in Wales, a data zone in Scotland, and for an address without an
+/// LSOA a blank, `CLOSED` or `NO2011` (no LSOA of that year).
 fn lsoa_number(text: &str) -> Result<u32, Skipped> {
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     let code = text.to_ascii_uppercase();
@@ -309,13 +312,13 @@ fn lsoa_number(text: &str) -> Result<u32, Skipped> {
     }
 }
 
-const NOT_AN_LSOA: &str = "column `LSOA_CODE`: an LSOA's code is such as E01019293";
+const NOT_AN_LSOA: &str = "column `LSOA_CODE`: must be an LSOA code such as E01019293";
 
 fn lsoa_code(number: u32) -> String {
     format!("E01{number:06}")
 }
 
-/// The day written `01APR2020`, or `2020-04-01`.
+/// Parses a date written `01APR2020` or `2020-04-01`.
 fn extract_day(text: &str) -> Option<Date> {
     const MONTHS: [&str; 12] = [
         "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
@@ -355,7 +358,7 @@ mod tests {
         read_all(fixture::file("g.csv", format!("{UNTIL_2025}{rows}")))
     }
 
-    /// A row of the practice A82003.
+    /// Formats a row of the practice A82003.
     fn row(lsoa: &str, sex: &str, patients: &str) -> String {
         format!("GP_PRAC_PAT_LIST,01APR2020,A82003,\"NAME, WITH COMMA\",{lsoa},{sex},{patients}\n")
     }
@@ -431,7 +434,7 @@ mod tests {
         assert_eq!(report.left_out.len(), 5, "{report}");
         assert_eq!(
             report.warnings,
-            ["about 15 patients are in rows that were left out or rejected"]
+            ["about 15 patients are in rows that were skipped or rejected"]
         );
     }
 
@@ -486,7 +489,7 @@ mod tests {
         assert_eq!((report.read, report.kept), (3, 3));
         assert_eq!(
             report.warnings,
-            ["no rows for both sexes; those for men and women were added up"]
+            ["no rows for both sexes; the rows for men and women were added up"]
         );
         files.push(("gp-reg-pat-prac-lsoa-all.csv", &all[..]));
         let (registrations, report) = read_all(fixture::folder(&files)).expect("all there");
@@ -503,7 +506,7 @@ mod tests {
         assert_eq!(registrations[0].patients, 7);
         assert_eq!((report.read, report.kept), (3, 1));
         assert_eq!(
-            report.left_out["men or women, beside rows for both sexes"],
+            report.left_out["rows for one sex, as there are rows for both sexes"],
             2
         );
     }
@@ -512,7 +515,7 @@ mod tests {
     fn one_sex_alone_is_half_the_patients_and_refused() {
         check_refused(
             format!("{LATER}{}", row("E01024873", "MALE", "3")),
-            "g.csv: no row for SEX `FEMALE` or `ALL`, only `MALE`, in it",
+            "g.csv: does not contain rows with SEX `FEMALE` or `ALL`, only `MALE`",
         );
     }
 
@@ -521,7 +524,7 @@ mod tests {
         let once = row("E01024873", "ALL", "1");
         check_refused(
             format!("{UNTIL_2025}{once}{}", row("E01024873", "ALL", "2")),
-            "g.csv, line 3: practice `A82003` with LSOA `E01024873` is already in g.csv, line 2; leave one of them",
+            "g.csv, line 3: practice `A82003` with LSOA `E01024873` is already in g.csv, line 2; remove one of them",
         );
     }
 
@@ -531,11 +534,11 @@ mod tests {
         let later = row("E01024874", "ALL", "1").replace("01APR2020", "01JUL2020");
         check_refused(
             format!("{UNTIL_2025}{first}{later}"),
-            "g.csv, line 3: column `EXTRACT_DATE`: `01JUL2020`, and `01APR2020` before; take one extract",
+            "g.csv, line 3: column `EXTRACT_DATE`: `01JUL2020`, but `01APR2020` before; use one extract",
         );
         check_refused(
             format!("{UNTIL_2025}{}", first.replace("01APR2020", "31APR2020")),
-            "g.csv, line 2: column `EXTRACT_DATE`: `31APR2020` is not a day such as 01APR2020 or 2020-04-01",
+            "g.csv, line 2: column `EXTRACT_DATE`: `31APR2020` is not a date such as 01APR2020 or 2020-04-01",
         );
     }
 
@@ -557,20 +560,20 @@ mod tests {
 
     #[test]
     fn nothing_is_an_error() {
-        check_refused("", "g.csv: of 0 rows none could be used");
-        check_refused(UNTIL_2025, "g.csv: of 0 rows none could be used");
+        check_refused("", "g.csv: none of its 0 rows could be used");
+        check_refused(UNTIL_2025, "g.csv: none of its 0 rows could be used");
         check_refused(
             format!("{UNTIL_2025}{}", row("CLOSED", "ALL", "9")),
-            "g.csv: of 1 rows none could be used",
+            "g.csv: none of its 1 rows could be used",
         );
         check_refused(
             format!("{UNTIL_2025}{}GP_PRAC", row("E01024873", "ALL", "9")),
-            "g.csv, line 3: a row has 7 cells, as the first one has, and this one has 1; was the file cut short?",
+            "g.csv, line 3: expected 7 cells, as in the first row, but found 1; was the file truncated?",
         );
         let error = read_all(fixture::folder(&[("readme.txt", "")])).expect_err("no table");
         assert_eq!(
             error.to_string(),
-            "published: no file such as gp-reg-pat-prac-lsoa-all.csv in it"
+            "published: does not contain a file such as gp-reg-pat-prac-lsoa-all.csv"
         );
     }
 

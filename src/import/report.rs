@@ -1,42 +1,43 @@
-//! What an import read, kept and left out, and why.
+//! Import reports and errors: the number of rows that were read, kept, skipped and rejected, and
+//! why.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Lines that are named one by one for each reason; the others are only counted.
+/// The maximum number of locations listed for each reason; further rows are only counted.
 const LINES_NAMED_MAX: usize = 10;
 
-/// What became of a published file's rows.
+/// The result of importing a published file: counts of rows by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ImportReport {
-    /// The file, folder or archive.
+    /// The name of the file, folder or archive.
     pub(crate) source: String,
-    /// The edition, where the file says it: `25` for columns such as `lad25cd`.
+    /// The edition, where the file states it: `25` for columns such as `lad25cd`.
     pub(crate) vintage: Option<String>,
-    /// Rows or features read.
+    /// The number of rows or features read.
     pub(crate) read: u64,
-    /// Of those, the ones that became records.
+    /// The number of them that became records.
     pub(crate) kept: u64,
-    /// Of those, the ones left out because they are not ours, by reason.
+    /// The number of them that were skipped as out of scope, by reason.
     pub(crate) left_out: BTreeMap<&'static str, u64>,
-    /// Of those, the faulty ones, by reason.
+    /// The invalid ones, by reason.
     pub(crate) rejected: BTreeMap<&'static str, Places>,
-    /// What a person should know and may ignore.
+    /// Warnings, which do not stop the import.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Rows that have something in common.
+/// The rows that an observation applies to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Places {
-    /// How many.
+    /// The number of rows.
     pub(crate) count: u64,
-    /// Where the first ones are: file and line, from 1.
+    /// The locations of the first of them: file and line number, from 1.
     pub(crate) places: Vec<(String, u64)>,
 }
 
 impl ImportReport {
-    /// An empty report of a source.
+    /// Creates an empty report for a source.
     pub(crate) fn of(source: impl Into<String>) -> ImportReport {
         ImportReport {
             source: source.into(),
@@ -44,19 +45,19 @@ impl ImportReport {
         }
     }
 
-    /// Counts a row that is not ours.
+    /// Counts a row that is out of scope.
     pub(crate) fn leave_out(&mut self, reason: &'static str) {
         *self.left_out.entry(reason).or_default() += 1;
     }
 
-    /// Counts a faulty row.
+    /// Counts an invalid row.
     pub(crate) fn reject(&mut self, reason: &'static str, file: &str, line: u64) {
         self.rejected.entry(reason).or_default().note(file, line);
     }
 }
 
 impl Places {
-    /// Counts a row.
+    /// Adds a row.
     pub(crate) fn note(&mut self, file: &str, line: u64) {
         self.count += 1;
         if self.places.len() < LINES_NAMED_MAX {
@@ -65,7 +66,7 @@ impl Places {
     }
 }
 
-/// `onspd.csv line 4, onspd.csv line 7, …`
+/// Prints the locations: `onspd.csv line 4, onspd.csv line 7, …`.
 impl fmt::Display for Places {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let places = self.places.iter();
@@ -78,7 +79,7 @@ impl fmt::Display for Places {
     }
 }
 
-/// A paragraph for people.
+/// Prints a summary with one line for each reason and warning.
 impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} read, {} kept", self.source, self.read, self.kept)?;
@@ -86,7 +87,7 @@ impl fmt::Display for ImportReport {
             write!(f, ", edition {vintage}")?;
         }
         for (reason, count) in &self.left_out {
-            write!(f, "\n  {count} left out: {reason}")?;
+            write!(f, "\n  {count} skipped: {reason}")?;
         }
         for (reason, rejected) in &self.rejected {
             let count = rejected.count;
@@ -99,50 +100,50 @@ impl fmt::Display for ImportReport {
     }
 }
 
-/// A published file that cannot be used at all. A faulty row is no such error: it is counted in the
-/// [`ImportReport`].
+/// The error for a published file that cannot be used at all. An invalid row is not such an error:
+/// it is counted in the [`ImportReport`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ImportError {
-    /// It is not there, or cannot be read.
+    /// The file does not exist, or cannot be read.
     #[error("{path} cannot be read")]
     Unreadable {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The header lacks a column.
+    /// The header row lacks a column.
     #[error("{file}: no column `{column}` in the header")]
     MissingColumn {
         /// The file.
         file: String,
-        /// The column, by its name without the year; with its other names after a comma.
+        /// The name of the column without the year, followed by its other names after commas.
         column: String,
     },
-    /// It is not what its format says.
+    /// The file does not have the expected format.
     #[error("{file}, line {line}: {expected}")]
     WrongShape {
         /// The file.
         file: String,
-        /// The line or feature, from 1.
+        /// The number of the line or feature, from 1.
         line: u64,
-        /// What would have been right.
+        /// The expected format, or what is wrong.
         expected: String,
     },
-    /// Nothing in it became a record: never an empty country.
-    #[error("{source_name}: of {read} rows none could be used")]
+    /// No row became a record.
+    #[error("{source_name}: none of its {read} rows could be used")]
     Empty {
-        /// The file, folder or archive.
+        /// The name of the file, folder or archive.
         source_name: String,
-        /// Rows read.
+        /// The number of rows read.
         read: u64,
     },
-    /// A folder or an archive without a file that looks right.
-    #[error("{source_name}: no {expected} in it")]
+    /// A folder, archive or file lacks a required part.
+    #[error("{source_name}: does not contain {expected}")]
     NoSuchMember {
-        /// The folder or archive.
+        /// The name of the folder, archive or file.
         source_name: String,
-        /// What was looked for.
+        /// The part that is required.
         expected: &'static str,
     },
     /// Two rows contradict each other.
@@ -150,9 +151,9 @@ pub(crate) enum ImportError {
     Contradiction {
         /// The file.
         file: String,
-        /// The second of them, from 1.
+        /// The line number of the second of them, from 1.
         line: u64,
-        /// How.
+        /// The contradiction.
         what: String,
     },
 }

@@ -1,14 +1,14 @@
-//! Members of community resilience groups, as `data/source/resilience_groups.csv` has them:
-//! `member,group_id,group_name,kind,as_published,source`. A blank group says that the source names
-//! none for the member.
+//! Members of community resilience groups, in the format of `data/source/resilience_groups.csv`:
+//! `member,group_id,group_name,kind,as_published,source`. A blank group means that the source does
+//! not name one for the member.
 
 use crate::dataset::TableError;
 use crate::dataset::table::Table;
 
-/// A row of the list.
+/// A row of the table.
 #[derive(Debug, Clone)]
 pub(crate) struct ListedMember {
-    /// An ICC's or a sub-community's id.
+    /// The id of an ICC or a sub-community.
     pub(crate) member: String,
     pub(crate) group: Option<ListedGroup>,
 }
@@ -23,7 +23,7 @@ pub(crate) struct ListedGroup {
 
 const COLUMNS: &[&str] = &["member", "group_id", "group_name", "kind"];
 
-/// Every row, in the file's order.
+/// Reads every row, in the order of the file.
 pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<ListedMember>, TableError> {
     Table::open(file, bytes, COLUMNS)?.read(|row| {
         let group = match row.optional(1)? {

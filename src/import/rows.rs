@@ -1,4 +1,4 @@
-//! The rows of a published CSV file, one at a time: a national directory has gigabytes.
+//! Streaming access to the rows of a published CSV file: a national directory has gigabytes.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,27 +8,27 @@ use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
 use super::{ImportError, ImportReport, Publication};
 
-/// A longer row is none: a quotation mark was opened and never closed. The longest that are published
-/// for us have less than a kilobyte.
+/// The maximum length of a row. In a longer row a quotation mark was opened and never closed: the
+/// longest rows of the published files are shorter than a kilobyte.
 const ROW_BYTES_MAX: usize = 1 << 20;
 
-/// Rows as a stream. All of them have as many cells as the first.
+/// A stream of the rows of a CSV file. All rows must have as many cells as the first.
 pub(super) struct Rows<R> {
     file: String,
     reader: Reader<Watched<R>>,
     record: ByteRecord,
 }
 
-/// A row, and where it stands.
+/// A row and its location.
 pub(super) struct Row<'r> {
     pub(super) file: &'r str,
-    /// From 1.
+    /// The line number, from 1.
     pub(super) line: u64,
     record: &'r ByteRecord,
 }
 
 impl<R: Read> Rows<R> {
-    /// The rows of the file, the header among them. A byte order mark is skipped.
+    /// Creates a stream of the file's rows, including the header row. A byte order mark is skipped.
     pub(super) fn of(file: &str, input: R) -> Rows<R> {
         let watched = Watched {
             input,
@@ -43,11 +43,11 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// The next row.
+    /// Returns the next row.
     ///
     /// # Errors
-    /// When it has more or fewer cells than the first one, as the last row of a file that was cut
-    /// short has, and when the file cannot be read.
+    /// If the row has more or fewer cells than the first row, as the last row of a truncated file
+    /// does, or if the file cannot be read.
     pub(super) fn next(&mut self) -> Result<Option<Row<'_>>, ImportError> {
         self.reader.get_mut().allowance = ROW_BYTES_MAX;
         match self.reader.read_byte_record(&mut self.record) {
@@ -61,10 +61,10 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// The first row as names of columns, each as `canonical` makes it.
+    /// Reads the first row as the header row, and converts each column name with `canonical`.
     ///
     /// # Errors
-    /// When there is none.
+    /// If the file has no rows.
     pub(super) fn header(
         &mut self,
         canonical: impl Fn(&str) -> String,
@@ -89,18 +89,19 @@ impl<R: Read> Rows<R> {
         })
     }
 
-    /// Warns of a last line without an end: a file that was cut within its last cell looks so.
+    /// Adds a warning if the last line has no line ending, as in a file that was truncated within
+    /// its last cell.
     pub(super) fn warn_if_cut_short(&self, report: &mut ImportReport) {
         if !matches!(self.reader.get_ref().last_byte, b'\n' | b'\r') {
             report.warnings.push(format!(
-                "{}: the last line has no end; was the file cut short?",
+                "{}: the last line has no line ending; was the file truncated?",
                 self.file
             ));
         }
     }
 
-    /// csv takes the line feed of CRLF for the beginning of the next row, so its lines are one
-    /// short after the first.
+    /// Returns the line number of a position. The csv crate counts the line feed of a CRLF as part
+    /// of the next row, so its line numbers are one too low after the first row.
     fn line_of(&self, position: Option<&csv::Position>) -> u64 {
         let is_crlf = self.reader.get_ref().is_crlf == Some(true);
         position.map_or(0, |at| at.line() + u64::from(is_crlf && at.record() > 0))
@@ -117,8 +118,8 @@ impl<R: Read> Rows<R> {
             ErrorKind::UnequalLengths {
                 expected_len, len, ..
             } => wrong_shape(format!(
-                "a row has {expected_len} cells, as the first one has, and this one has {len}; \
-                 was the file cut short?"
+                "expected {expected_len} cells, as in the first row, but found {len}; \
+                 was the file truncated?"
             )),
             ErrorKind::Io(source) if source.kind() == io::ErrorKind::InvalidData => {
                 wrong_shape(source.to_string())
@@ -127,26 +128,26 @@ impl<R: Read> Rows<R> {
                 path: self.file.clone().into(),
                 source,
             },
-            _ => wrong_shape("a row of a CSV file".to_string()),
+            _ => wrong_shape("not a valid CSV row".to_string()),
         }
     }
 }
 
 impl<'r> Row<'r> {
-    /// The cell's text without white space around it. Text that is not UTF-8 is a replacement
-    /// character, which no cell that we read may hold.
+    /// Returns the text of the cell, without surrounding white space. Text that is not valid UTF-8
+    /// becomes a replacement character, which no imported cell may contain.
     pub(super) fn text(&self, column: usize) -> &'r str {
         let cell = self.record.get(column).unwrap_or_default();
         std::str::from_utf8(cell).unwrap_or("\u{fffd}").trim()
     }
 
-    /// How many cells it has.
+    /// Returns the number of cells.
     pub(super) fn len(&self) -> usize {
         self.record.len()
     }
 }
 
-/// The names of a file's columns.
+/// The header row: the names of the file's columns.
 pub(super) struct Header {
     file: String,
     written: Vec<String>,
@@ -154,10 +155,10 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The place of the column with one of these names, the first name first.
+    /// Returns the index of the column with one of these names; earlier names take precedence.
     ///
     /// # Errors
-    /// When none is there, and when two columns have the same name.
+    /// If there is no such column, or two columns have the same name.
     pub(super) fn require(&self, names: &[&str]) -> Result<usize, ImportError> {
         self.find(names)?.ok_or_else(|| ImportError::MissingColumn {
             file: self.file.clone(),
@@ -165,10 +166,10 @@ impl Header {
         })
     }
 
-    /// The place of the column with one of these names, if there is one.
+    /// Returns the index of the column with one of these names, if there is one.
     ///
     /// # Errors
-    /// When two columns have the same name.
+    /// If two columns have the same name.
     pub(super) fn find(&self, names: &[&str]) -> Result<Option<usize>, ImportError> {
         for wanted in names {
             let mut places = (0..self.names.len()).filter(|&at| self.names[at] == *wanted);
@@ -180,7 +181,7 @@ impl Header {
                         file: self.file.clone(),
                         line: 1,
                         what: format!(
-                            "`{}` and `{}` are both the column `{wanted}`; leave one of them",
+                            "`{}` and `{}` are both the column `{wanted}`; remove one of them",
                             self.written[first], self.written[second]
                         ),
                     });
@@ -190,24 +191,24 @@ impl Header {
         Ok(None)
     }
 
-    /// Every column: its name as it is written, and as it was made canonical.
+    /// Returns the original and the canonical name of every column.
     pub(super) fn columns(&self) -> impl Iterator<Item = (&str, &str)> {
         let names = self.names.iter().map(String::as_str);
         self.written.iter().map(String::as_str).zip(names)
     }
 }
 
-/// Why a row became no record.
+/// The reason why a row was not imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Skipped {
-    /// It is not ours.
+    /// The row is valid but out of scope.
     LeftOut(&'static str),
-    /// It is faulty.
+    /// The row is invalid.
     Rejected(&'static str),
 }
 
 impl Skipped {
-    /// Counts the row.
+    /// Counts the row in the report.
     pub(super) fn count(self, row: &Row<'_>, report: &mut ImportReport) {
         match self {
             Skipped::LeftOut(reason) => report.leave_out(reason),
@@ -216,7 +217,7 @@ impl Skipped {
     }
 }
 
-/// Keys and where each was read: none may come twice.
+/// A check that keys are unique, which remembers where each was read.
 pub(super) struct Seen<K> {
     files: Vec<String>,
     places: HashMap<K, (usize, u64)>,
@@ -230,10 +231,10 @@ impl<K: Eq + Hash> Seen<K> {
         }
     }
 
-    /// Notes the key of a row; `what` is what to call it.
+    /// Adds the key of a row; `describe` names it in the error message.
     ///
     /// # Errors
-    /// When it was noted before.
+    /// If the key was added before.
     pub(super) fn note(
         &mut self,
         key: K,
@@ -250,7 +251,7 @@ impl<K: Eq + Hash> Seen<K> {
                 file: row.file.to_string(),
                 line: row.line,
                 what: format!(
-                    "{} is already in {}, line {line}; leave one of them",
+                    "{} is already in {}, line {line}; remove one of them",
                     what(),
                     self.files[file]
                 ),
@@ -259,7 +260,7 @@ impl<K: Eq + Hash> Seen<K> {
     }
 }
 
-/// What to call a member in a message: with its folder or archive, where it is in one.
+/// Returns the name of a member for messages, with its folder or archive if it has one.
 pub(super) fn label(publication: &Publication, member: &str) -> String {
     match publication.name() {
         name if name == member => name,
@@ -267,18 +268,18 @@ pub(super) fn label(publication: &Publication, member: &str) -> String {
     }
 }
 
-/// The last part of a member's name, in lower case.
+/// Returns the file name of a member, without its folders and in lower case.
 pub(super) fn base_name(member: &str) -> String {
     let base = member.rsplit('/').next().unwrap_or(member);
     base.to_ascii_lowercase()
 }
 
-/// Looks on while csv reads.
+/// A reader that tracks row length and line endings for the csv crate.
 struct Watched<R> {
     input: R,
-    /// How many bytes may still be read for this row.
+    /// The number of bytes that may still be read for this row.
     allowance: usize,
-    /// Whether lines end in CRLF, once the first of them was read.
+    /// Whether lines end in CRLF; `None` until the first line was read.
     is_crlf: Option<bool>,
     last_byte: u8,
 }
@@ -288,7 +289,7 @@ impl<R: Read> Read for Watched<R> {
         if self.allowance == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "a row has at most a megabyte; is a quotation mark not closed?",
+                "the row is longer than 1 MiB; is a quotation mark not closed?",
             ));
         }
         let count = self.input.read(buffer)?;
@@ -310,7 +311,7 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-/// Publications for the tests of the importers.
+/// Source files for the tests of the importers.
 #[cfg(test)]
 pub(super) mod fixture {
     use std::fs::{self, File};
@@ -323,13 +324,13 @@ pub(super) mod fixture {
 
     use super::super::Publication;
 
-    /// A publication, and the folder that it lives in.
+    /// Source files, and the temporary folder that contains them.
     pub(in super::super) struct Published {
         pub(in super::super) publication: Publication,
         _folder: TempDir,
     }
 
-    /// A folder of files.
+    /// Creates a folder of files.
     pub(in super::super) fn folder(files: &[(&str, &str)]) -> Published {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("published");
@@ -344,7 +345,7 @@ pub(super) mod fixture {
         }
     }
 
-    /// One file.
+    /// Creates a single file.
     pub(in super::super) fn file(name: &str, text: impl AsRef<[u8]>) -> Published {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(name);
@@ -355,7 +356,7 @@ pub(super) mod fixture {
         }
     }
 
-    /// An archive of files.
+    /// Creates an archive of files.
     pub(in super::super) fn archive(name: &str, files: &[(&str, &str)]) -> Published {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(name);
@@ -373,8 +374,9 @@ pub(super) mod fixture {
         }
     }
 
-    /// A real published file in the folder that the environment variable `CATCHMENT_REAL_DATA`
-    /// names; `None`, said on standard error, where there is no such folder or file.
+    /// Opens a real published file in the folder named by the environment variable
+    /// `CATCHMENT_REAL_DATA`. Returns `None`, with a note on standard error, if there is no such
+    /// folder or file.
     pub(in super::super) fn real(name: &str) -> Option<Publication> {
         let found = std::env::var_os("CATCHMENT_REAL_DATA")
             .map(|folder| PathBuf::from(folder).join(name))
@@ -424,7 +426,7 @@ mod tests {
                 }
             };
             assert!(
-                error.starts_with(&format!("t.csv, line {line}: a row has 3 cells")),
+                error.starts_with(&format!("t.csv, line {line}: expected 3 cells")),
                 "{error}"
             );
         }
@@ -438,7 +440,7 @@ mod tests {
         let error = rows.next().err().expect("too long").to_string();
         assert_eq!(
             error,
-            "t.csv, line 2: a row has at most a megabyte; is a quotation mark not closed?"
+            "t.csv, line 2: the row is longer than 1 MiB; is a quotation mark not closed?"
         );
     }
 

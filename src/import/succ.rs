@@ -1,14 +1,14 @@
-//! Who took over from whom, as NHS ODS publishes it in `succ.csv` and `succarc.csv` (the archive of
-//! it): 5 columns without a header.
+//! Successions of organisations, published by NHS ODS in `succ.csv` and `succarc.csv` (the
+//! archive): 5 columns without a header row.
 //!
-//! Old code, new code, reason, effective date (`YYYYMMDD`), indicator. The first row is a
-//! succession like any other: read as a header it would be lost. All kinds of organisations are
-//! listed, commissioners (`00C` to `16C`) among them; who wants practices alone leaves out the rest.
+//! The columns are old code, new code, reason, effective date (`YYYYMMDD`) and indicator. The first
+//! row is data, and would be lost if it were read as a header row. All kinds of organisations are
+//! listed, including commissioners (`00C` to `16C`); callers select the practices.
 //!
-//! The effective date becomes [`Succession::from`], the first day with the successor, as it stands.
-//! A practice's close date in `epraccur` is its last day, so the effective date is usually the day
-//! after it. It need not be: some successions take effect on the close date itself, some long
-//! after, and nothing here puts that right.
+//! The effective date becomes [`PracticeSuccession::from`], the first day with the successor. A
+//! practice's close date in `epraccur` is its last day, so the effective date is usually the day
+//! after it. Some successions take effect on the close date itself, and some much later; the
+//! importer does not correct this.
 
 use std::collections::BTreeSet;
 
@@ -21,11 +21,11 @@ const NEW: usize = 1;
 const EFFECTIVE: usize = 3;
 const COLUMNS: usize = 5;
 
-/// Every succession of the files, in order of old code, date and new code; a row that both files
-/// have is one.
+/// Reads every succession of the files, in order of old code, date and new code. Duplicate rows
+/// give one succession.
 ///
 /// # Errors
-/// When a file has a header or other columns, or nothing is there.
+/// If a file has a header row or other columns, or there are no successions.
 pub(crate) fn read(
     publications: &mut [&mut Publication],
 ) -> Result<(Vec<Succession>, ImportReport), ImportError> {
@@ -58,7 +58,7 @@ pub(crate) fn read(
     Ok((successions.collect(), report))
 }
 
-/// The files whose names begin with `succ`; a single file may have any name.
+/// Returns the names of the files that start with `succ`. A single file may have any name.
 fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
     let mut members = publication.members();
     if members.len() == 1 && members[0] == publication.name() {
@@ -77,7 +77,8 @@ fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
     Ok(members)
 }
 
-/// Old code, first day with the new one, new code: what makes two rows the same.
+/// The old code, the first day of the new one, and the new code. Rows with the same key are
+/// duplicates.
 type Fact = (OdsCode, jiff::civil::Date, OdsCode);
 
 fn read_file(
@@ -94,7 +95,7 @@ fn read_file(
         report.read += 1;
         match fact(&row) {
             Ok(fact) if found.insert(fact) => report.kept += 1,
-            Ok(_) => report.leave_out("the same succession again"),
+            Ok(_) => report.leave_out("duplicate succession"),
             Err(reason) => report.reject(reason, row.file, row.line),
         }
     }
@@ -102,7 +103,7 @@ fn read_file(
     Ok(())
 }
 
-/// The first row says whether the file is what it should be: no header has a date in column 4.
+/// Checks the format of the file by its first row: a header row has no date in column 4.
 fn check_shape(row: &Row<'_>) -> Result<(), ImportError> {
     if row.len() == COLUMNS && fact(row).is_ok() {
         return Ok(());
@@ -111,8 +112,8 @@ fn check_shape(row: &Row<'_>) -> Result<(), ImportError> {
         file: row.file.to_string(),
         line: row.line,
         expected: format!(
-            "5 columns without a header: two ODS codes, a reason, a day written YYYYMMDD and an \
-             indicator; this row has {} and begins with `{}`",
+            "expected 5 columns without a header row: two ODS codes, a reason, a date written \
+             YYYYMMDD and an indicator; this row has {} and starts with `{}`",
             row.len(),
             row.text(OLD)
         ),
@@ -124,7 +125,7 @@ fn fact(row: &Row<'_>) -> Result<Fact, &'static str> {
     let old = code(OLD).map_err(|_| "column 1, old code, is not an ODS code")?;
     let new = code(NEW).map_err(|_| "column 2, new code, is not an ODS code")?;
     let from = dates::from_digits(row.text(EFFECTIVE))
-        .map_err(|_| "column 4, effective date, is not a day written YYYYMMDD")?;
+        .map_err(|_| "column 4, effective date, is not a date written YYYYMMDD")?;
     Ok((old, from, new))
 }
 
@@ -157,7 +158,7 @@ mod tests {
         ] {
             let error = import(text).expect_err("no succ").to_string();
             assert!(
-                error.starts_with("succ.csv, line 1: 5 columns without a header"),
+                error.starts_with("succ.csv, line 1: expected 5 columns without a header row"),
                 "{error}"
             );
         }
@@ -186,6 +187,6 @@ mod tests {
         let (same, _) = read(&mut [&mut together.publication]).expect("successions");
         assert_eq!(found, same);
         assert_eq!(found.len(), 2);
-        assert_eq!(report.left_out["the same succession again"], 1);
+        assert_eq!(report.left_out["duplicate succession"], 1);
     }
 }

@@ -547,7 +547,7 @@ fn a_faulty_directory_is_refused_by_name_and_the_old_dataset_stays() {
     );
     check_refused(
         |it| it.with("onspd.csv", &directory[..directory.len() - 40]),
-        &["onspd.csv, line 9", "was the file cut short?"],
+        &["onspd.csv, line 9", "was the file truncated?"],
     );
     for nothing in ["", ONSPD_2022, "\u{feff}", "\n\n"] {
         check_refused(|it| it.with("onspd.csv", nothing), &["onspd.csv"]);
