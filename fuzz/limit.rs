@@ -1,20 +1,20 @@
-//! An allocator that ends the fuzzer where an input costs too much memory. (`-malloc_limit_mb` of libFuzzer
-//! needs a sanitizer, and these targets have none.)
+//! An allocator that aborts the fuzzer when an input uses too much memory. (libFuzzer's
+//! `-malloc_limit_mb` needs a sanitizer, and these targets are built without one.)
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// One allocation.
+/// The maximum size of one allocation.
 const ONE_BYTES_MAX: usize = 64_000_000;
-/// All that are there at a time, beyond what was there at [`start`].
+/// The maximum number of bytes allocated at a time, in addition to those allocated at [`start`].
 const ALL_BYTES_MAX: usize = 192_000_000;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
-/// No limit until [`start`].
+/// The limit on allocated bytes; there is none until [`start`].
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// From now on the limits hold.
+/// Starts to enforce the limits.
 pub fn start() {
     MOST.store(LIVE.load(Ordering::Relaxed) + ALL_BYTES_MAX, Ordering::Relaxed);
 }
@@ -29,15 +29,15 @@ impl Limited {
         let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let most = MOST.load(Ordering::Relaxed);
         if most != usize::MAX && (largest > ONE_BYTES_MAX || live > most) {
-            // It ends in any case, and must not allocate before.
+            // The process aborts in any case; printing the message must not trigger the limit again.
             MOST.store(usize::MAX, Ordering::Relaxed);
-            let _ = std::io::stderr().write_all(b"more memory than an input may cost\n");
+            let _ = std::io::stderr().write_all(b"an input exceeded the memory limit\n");
             std::process::abort();
         }
     }
 }
 
-// SAFETY: every call is passed on to the system's allocator.
+// SAFETY: every call is forwarded to the system allocator.
 unsafe impl GlobalAlloc for Limited {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.add(layout.size(), layout.size());

@@ -1,8 +1,8 @@
 """Adds npm packages to a CycloneDX document: tools/sbom.py LOCK[=SCOPE] … < CARGO.cdx.json
 
-Each LOCK is a package-lock.json (version 3). SCOPE is that of CycloneDX: `required`, the default, for what the pages are
-built from and with; `excluded` for what only tests use. Packages for other platforms are `optional`. The same lock
-files give the same bytes.
+Each LOCK is a package-lock.json (version 3). SCOPE is a CycloneDX scope: `required`, the default, for packages that the
+pages are built from and with; `excluded` for packages that only tests use. Packages for other platforms are `optional`.
+The output is reproducible: the same lock files give the same bytes.
 """
 
 import base64
@@ -15,17 +15,17 @@ ALGORITHMS = {"sha1": "SHA-1", "sha256": "SHA-256", "sha384": "SHA-384", "sha512
 
 
 def purl(name, version):
-    """The package's URL, as https://github.com/package-url/purl-spec has it for npm."""
+    """Returns the package URL, in the npm format of https://github.com/package-url/purl-spec."""
     return f"pkg:npm/{quote(name, safe='/')}@{quote(version, safe='')}"
 
 
 def name_of(path):
-    """`node_modules/a/node_modules/@b/c` is the package `@b/c`."""
+    """Returns the package name of a path: `node_modules/a/node_modules/@b/c` is the package `@b/c`."""
     return path.rpartition("node_modules/")[2]
 
 
 def component(path, package, scope):
-    """A package of a lock file as CycloneDX has it."""
+    """Returns a package of a lock file as a CycloneDX component."""
     name, version = name_of(path), package["version"]
     group, _, plain = name.rpartition("/")
     found = {"type": "library", "bom-ref": purl(name, version), "name": plain, "version": version}
@@ -42,7 +42,7 @@ def component(path, package, scope):
 
 
 def resolved(packages, path, name):
-    """Where Node finds a package: beside the one that asks for it, or further up."""
+    """Resolves a package as Node does: in the node_modules of the package that requires it, or of a parent folder."""
     while True:
         at = f"{path}/node_modules/{name}" if path else f"node_modules/{name}"
         if at in packages:
@@ -53,7 +53,7 @@ def resolved(packages, path, name):
 
 
 def dependencies(packages, path):
-    """What a package needs, as far as the lock file has it."""
+    """Returns the package URLs of a package's dependencies that are in the lock file."""
     package = packages[path]
     names = {**package.get("dependencies", {}), **package.get("optionalDependencies", {})}
     if not path:

@@ -1,8 +1,8 @@
-"""Prints the licences of everything that is compiled into the program: tools/third-parties.py NODE_MODULES < METADATA
+"""Prints the licences of all packages compiled into the program: tools/third-parties.py NODE_MODULES < METADATA
 
-METADATA is what `cargo metadata --locked --filter-platform TARGET` prints; NODE_MODULES is the folder of the npm
-packages that the pages are built from, and build with. A licence may stand in a file
-beside the package's own manifest; where there is none, its SPDX expression is all that there is to tell.
+METADATA is the output of `cargo metadata --locked --filter-platform TARGET`. NODE_MODULES is the folder of the npm
+packages that the pages are built from and with. The text of a licence is read from files beside the package's manifest;
+for a package without such a file, only its SPDX expression is printed.
 """
 
 import json
@@ -14,7 +14,7 @@ NAMES = ("license", "licence", "copying", "notice", "unlicense", "copyright")
 
 
 def shipped(metadata):
-    """The packages that normal dependencies lead to: no tests, no build scripts, not ourselves."""
+    """Returns the transitive normal dependencies, without dev and build dependencies and the program itself."""
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     root = metadata["resolve"]["root"]
     waiting, found = [root], set()
@@ -28,7 +28,7 @@ def shipped(metadata):
 
 
 def installed(node_modules):
-    """The npm packages of a folder, told as cargo tells of its own."""
+    """Yields the npm packages of a folder, in the format of cargo's metadata."""
     for manifest in sorted([*node_modules.glob("*/package.json"), *node_modules.glob("@*/*/package.json")]):
         package = json.loads(manifest.read_text())
         yield {
@@ -41,7 +41,7 @@ def installed(node_modules):
 
 
 def texts(package):
-    """The licence files of a package, in order."""
+    """Returns the texts of the licence files of a package, in order."""
     folder = Path(package["manifest_path"]).parent
     files = {path for path in folder.iterdir() if path.name.lower().startswith(NAMES) and path.is_file()}
     if package["license_file"]:
@@ -53,9 +53,9 @@ def main():
     every = [*shipped(json.load(sys.stdin)), *installed(Path(sys.argv[1]))]
     packages = sorted(every, key=lambda it: (it["name"], it["version"]))
     packages_of_text = defaultdict(list)
-    print("The program holds code of these packages, each under the licence named:\n")
+    print("The program contains code from these packages, each under the licence named:\n")
     for package in packages:
-        print(f"{package['name']} {package['version']}: {package['license'] or 'see its file'}")
+        print(f"{package['name']} {package['version']}: {package['license'] or 'see its licence file'}")
         for text in texts(package):
             packages_of_text[text].append(f"{package['name']} {package['version']}")
     for text, names in sorted(packages_of_text.items(), key=lambda it: it[1]):

@@ -5,10 +5,10 @@ mod limit;
 
 libfuzzer_sys::fuzz_target!(
     init: {
-        // The readers of Arrow and Parquet panic at what is no such file, and we catch that. The fuzzer's
-        // own hook would end it all; what is not caught ends it still.
+        // The Arrow and Parquet readers panic on invalid files, and the program catches these panics. The
+        // fuzzer's own panic hook would abort on them; a panic that is not caught still aborts.
         std::panic::set_hook(Box::new(|_| ()));
-        // The dataset is loaded before memory is counted.
+        // Load the dataset before allocations are limited.
         catchment::fuzzing::columns(include_bytes!("../seeds/columns/arrow"));
         limit::start();
     },

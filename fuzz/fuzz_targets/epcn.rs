@@ -2,8 +2,8 @@
 
 libfuzzer_sys::fuzz_target!(
     init: {
-        // The reader of workbooks panics at some that are damaged, and we catch that. The fuzzer's
-        // own hook would end it all; what is not caught ends it still.
+        // The workbook reader panics on some damaged files, and the program catches these panics. The
+        // fuzzer's own panic hook would abort on them; a panic that is not caught still aborts.
         std::panic::set_hook(Box::new(|_| ()));
     },
     |bytes: &[u8]| {

@@ -5,7 +5,7 @@ mod limit;
 
 libfuzzer_sys::fuzz_target!(
     init: {
-        // The dataset is loaded before memory is counted.
+        // Load the dataset before allocations are limited.
         catchment::fuzzing::list(include_bytes!("../seeds/list/csv"));
         limit::start();
     },

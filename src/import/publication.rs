@@ -16,8 +16,8 @@ use super::ImportError;
 const MEMBER_BYTES_MAX: u64 = 8 << 30;
 /// The maximum decompressed size of a file that is read into memory.
 const WHOLE_BYTES_MAX: u64 = 2 << 30;
-/// The maximum compression ratio of an archive member. Published tables have a ratio of about 20;
-/// deflate allows 1,032.
+/// The maximum compression ratio of an archive member, as a guard against decompression bombs.
+/// Published tables have a ratio of about 20; deflate allows 1,032.
 const RATIO_MAX: u64 = 150;
 /// The decompressed size up to which the compression ratio is not limited.
 const RATIO_FROM_BYTES: u64 = 64 << 20;

@@ -19,7 +19,7 @@ pub(crate) struct ImportReport {
     pub(crate) read: u64,
     /// The number of them that became records.
     pub(crate) kept: u64,
-    /// The number of them that were skipped as out of scope, by reason.
+    /// The number of valid ones that were skipped as out of scope or duplicate, by reason.
     pub(crate) left_out: BTreeMap<&'static str, u64>,
     /// The invalid ones, by reason.
     pub(crate) rejected: BTreeMap<&'static str, Places>,
@@ -45,7 +45,7 @@ impl ImportReport {
         }
     }
 
-    /// Counts a row that is out of scope.
+    /// Counts a valid row that is skipped.
     pub(crate) fn leave_out(&mut self, reason: &'static str) {
         *self.left_out.entry(reason).or_default() += 1;
     }

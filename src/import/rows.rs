@@ -201,7 +201,7 @@ impl Header {
 /// The reason why a row was not imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Skipped {
-    /// The row is valid but out of scope.
+    /// The row is valid, but out of scope.
     LeftOut(&'static str),
     /// The row is invalid.
     Rejected(&'static str),

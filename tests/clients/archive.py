@@ -1,7 +1,7 @@
-"""Reads the file of all tiles over HTTP, in parts, as others do. Usage: archive.py ADDRESS
+"""Reads the PMTiles archive of all tiles over HTTP with range requests. Usage: archive.py ADDRESS
 
-With the pmtiles package, and with GDAL's /vsicurl/ (pyogrio). tests/it/archive_http.rs runs it on a dataset of two
-communities, k and l, with the Python that CATCHMENT_PYTHON names.
+Uses the pmtiles package, and GDAL's /vsicurl/ (pyogrio). tests/it/archive_http.rs runs this script on a dataset of two
+communities, k and l, with the Python named by CATCHMENT_PYTHON.
 """
 
 import gzip

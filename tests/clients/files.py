@@ -1,8 +1,8 @@
-"""Opens exported files as GIS programs do, with GDAL (pyogrio). Usage: files.py FOLDER
+"""Opens exported files with GDAL (pyogrio), as GIS programs do. Usage: files.py FOLDER
 
 Compares FOLDER/areas.gpkg, .zip and .fgb with each other, and these and FOLDER/areas.topojson with
-FOLDER/areas.geojson, area by area, and lists the layers of FOLDER/areas.pmtiles. tests/it/export.rs runs it with
-the Python that CATCHMENT_PYTHON names.
+FOLDER/areas.geojson, area by area, and lists the layers of FOLDER/areas.pmtiles. tests/it/export.rs runs this script
+with the Python named by CATCHMENT_PYTHON.
 """
 
 import json
@@ -20,7 +20,7 @@ package, tiles = folder / "areas.gpkg", folder / "areas.pmtiles"
 
 
 def areas(path, layer):
-    """The ground of each area of a layer by id, and the fields by name."""
+    """Returns the metadata of a layer, the geometry of each of its areas by id, and the fields by name."""
     meta, _, geometry, columns = pyogrio.raw.read(path, layer=layer)
     fields = dict(zip(meta["fields"], columns))
     return meta, dict(zip(fields["id"], shapely.from_wkb(geometry))), fields
@@ -39,19 +39,19 @@ for name in names:
     count += len(grounds)
     for area, ground in grounds.items():
         there = shapely.transform(lonlat[area], project, interleaved=False)
-        # Without OSTN15 PROJ is metres off.
+        # Without the OSTN15 grid PROJ is a few metres off.
         assert shapely.hausdorff_distance(ground, there) < 5, area
 assert count == len(lonlat) == 29, (count, len(lonlat))
 assert {name for name, _ in pyogrio.list_layers(tiles)} == {"icc", "neighbourhood-team"}
 
 
 def same(one, other):
-    """Vertex by vertex, whatever order polygons have and wherever rings begin; one polygon is one of many."""
+    """Compares vertex by vertex, ignoring the order of polygons, the start of rings and Polygon or MultiPolygon."""
     one, other = (shapely.normalize(shapely.multipolygons(shapely.get_parts(it))) for it in (one, other))
     return shapely.equals_exact(one, other, 0)
 
 
-# Shapefiles: the same ground to the millimetre, wound as the format asks, and in a known system.
+# Shapefiles: the same geometry to the millimetre, with the ring orientation of the format and a known CRS.
 shapefiles = folder / "areas.zip"
 with zipfile.ZipFile(shapefiles) as archive:
     endings = [name.split(".") for name in archive.namelist()]
@@ -69,7 +69,7 @@ for name in ["icc", "neighbourhood-team"]:
 names = [name for name, _ in pyogrio.list_layers(f"/vsizip/{shapefiles}")]
 assert set(names) == {"icc", "neighbourhood-team"}, names
 
-# FlatGeobuf: likewise, and its index finds what is in a rectangle.
+# FlatGeobuf: likewise, and its index finds the features in a bounding box.
 flat = folder / "areas.fgb"
 meta, grounds, fields = areas(flat, "lancashire-and-cumbria")
 assert meta["crs"] == "EPSG:27700" and meta["geometry_type"] == "MultiPolygon", meta
@@ -87,7 +87,8 @@ for box in [(340_000, 480_000, 350_000, 490_000), (300_000, 400_000, 420_000, 60
     here = shapely.intersects(list(grounds.values()), shapely.box(*box))
     assert len(found) == here.sum(), (box, len(found), here.sum())
 
-# TopoJSON: the ground of GeoJSON to a unit of its last decimal, each border once, communities a valid coverage.
+# TopoJSON: the geometry of the GeoJSON to a unit of its last decimal, each shared border once, and communities that are
+# a valid coverage.
 topology = json.loads((folder / "areas.topojson").read_text())
 assert sorted(topology["objects"]) == ["icc", "neighbourhood-team"]
 edges = [set() for _ in topology["objects"]]
@@ -95,7 +96,7 @@ used = [set() for _ in topology["objects"]]
 for place, name in enumerate(topology["objects"]):
     rings = (ring for it in topology["objects"][name]["geometries"] for part in it["arcs"] for ring in part)
     used[place] = {arc if arc >= 0 else ~arc for ring in rings for arc in ring}
-assert set.union(*used) == set(range(len(topology["arcs"]))), "an arc that nobody has"
+assert set.union(*used) == set(range(len(topology["arcs"]))), "an unused arc"
 for place, arcs in enumerate(used):
     for arc in arcs:
         x = y = 0
@@ -105,7 +106,7 @@ for place, arcs in enumerate(used):
             vertices.append((x, y))
         for edge in zip(vertices, vertices[1:]):
             edge = tuple(sorted(edge))
-            assert edge not in edges[place], ("an edge twice", edge)
+            assert edge not in edges[place], ("a duplicate edge", edge)
             edges[place].add(edge)
 for name in names:
     meta, grounds, fields = areas(folder / "areas.topojson", name)
@@ -113,8 +114,8 @@ for name in names:
     shapes = list(grounds.values())
     assert shapely.is_valid(shapes).all(), name
     for area, ground in grounds.items():
-        # What is noded has more vertices on the same line.
+        # Noding adds vertices on the same line.
         assert shapely.hausdorff_distance(ground, lonlat[area]) < 2e-7, (name, area)
         assert abs(ground.area - lonlat[area].area) < 1e-9, (name, area)
     if name == "icc":
-        assert shapely.coverage_is_valid(shapes), "communities come apart"
+        assert shapely.coverage_is_valid(shapes), "communities are not a valid coverage"

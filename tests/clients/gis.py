@@ -1,9 +1,9 @@
-"""Connects to the service as GIS programs do: GDAL (pyogrio) and OWSLib over OGC API Features, and
-GDAL over OGC API Tiles.
+"""Connects to the service as GIS programs do: with GDAL (pyogrio) and OWSLib over OGC API Features, and
+with GDAL over OGC API Tiles.
 
-Reads every feature of every collection and compares it with what the service says elsewhere; the API
-documents are validated. tests/it/ogc.rs runs it with the Python that CATCHMENT_PYTHON names, and the
-address of a server.
+Reads every feature of every collection, compares them with the other endpoints of the service, and validates
+the API documents. tests/it/ogc.rs runs this script with the Python named by CATCHMENT_PYTHON, and the address
+of a server.
 """
 
 import json
@@ -25,7 +25,7 @@ def fetched(path):
 
 
 def with_gdal():
-    """GDAL sees every collection, all its features, and the grid that they are kept in."""
+    """GDAL finds every collection, all its features, and their coordinate reference system."""
     names = [name for name, _ in pyogrio.list_layers(gdal)]
     ids = [it["id"] for it in fetched("/ogc/collections")["collections"]]
     assert names == ids, (names, ids)
@@ -39,7 +39,7 @@ def with_gdal():
         assert shapely.is_valid(shapes).all(), name
         west, south, east, north = shapely.total_bounds(shapes)
         assert 0 < west < east < 700_000 and 0 < south < north < 1_300_000, name
-    # The rectangle goes to the server in the layer's own system.
+    # GDAL sends the bounding box to the server in the layer's own CRS.
     _, _, geometry, _ = pyogrio.raw.read(gdal, layer="gp-practice")
     box = (345_000, 455_000, 350_000, 465_000)
     expected = shapely.intersects(shapely.from_wkb(geometry), shapely.box(*box)).sum()
@@ -75,9 +75,9 @@ def with_owslib():
 
 
 def with_tiles():
-    """GDAL finds the tileset of a collection and reads the same areas off its tiles."""
+    """GDAL finds the tileset of a collection and reads the same areas from its tiles."""
     here = "OGCAPI:" + root + "/ogc/collections/icc"
-    # Its driver takes the extent for metres, so that it has to be told in metres.
+    # GDAL's driver interprets the extent as metres, so it has to be given in metres.
     extent = dict(zip(("MINX", "MINY", "MAXX", "MAXY"), ("-412000", "7100000", "-222000", "7400000")))
     options = {"API": "TILES", "VECTOR_FORMAT": "MVT", **extent}
     expected = {feature["id"] for feature in fetched("/ogc/collections/icc/items")["features"]}
@@ -89,7 +89,7 @@ def with_tiles():
 
 
 def in_every_system():
-    """The same ground in every coordinate reference system, by PROJ's own figures."""
+    """The geometry is the same in every coordinate reference system, compared with PROJ."""
     import pyproj
 
     lonlat = shape("http://www.opengis.net/def/crs/OGC/1.3/CRS84")
@@ -103,7 +103,7 @@ def in_every_system():
         away = abs(shapely.get_coordinates(expected) - shapely.get_coordinates(there)).max()
         assert away <= tolerance, (code, away)
     grid = shape("http://www.opengis.net/def/crs/EPSG/0/27700")
-    # Without OSTN15 PROJ is metres off: enough to tell the axes and the system.
+    # Without the OSTN15 grid PROJ is a few metres off, but this still detects a wrong CRS or axis order.
     project = pyproj.Transformer.from_crs(4326, 27700, always_xy=True).transform
     expected = shapely.transform(lonlat, project, interleaved=False)
     away = abs(shapely.get_coordinates(expected) - shapely.get_coordinates(grid)).max()

@@ -1,8 +1,8 @@
-"""Runs the examples of docs/lookup.md and compares what they give with the answers to the same list.
+"""Runs the examples of docs/lookup.md and compares their results with those of `catchment batch` for the same file.
 
     lookup_examples.py PROGRAM PAGE     in a folder with patients.csv
 
-tests/it/export.rs runs it with the Python that CATCHMENT_PYTHON names.
+tests/it/export.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import csv
@@ -14,12 +14,12 @@ import duckdb
 
 PROGRAM, PAGE = sys.argv[1:]
 DAY = "2025-12-01"
-# Of a branch that is not listed the tables know the practice.
+# The look-up tables only have the practice of a branch, not whether the branch is listed.
 OF_A_BRANCH = "catchment_practice_branch_listed"
 
 
 def examples():
-    """The code of the page, by language."""
+    """Returns the code examples of the page, by language."""
     with open(PAGE, encoding="utf-8") as page:
         return dict(re.findall(r"```(\w+)\n(.*?)```", page.read(), re.DOTALL))
 
@@ -29,7 +29,7 @@ def shown(cell):
 
 
 def compare(found, expected, columns):
-    """Rows by place; what finds no row in a table has no cells, and whole rows are compared where all do."""
+    """Compares rows in order and returns the number of cells compared, skipping those without a row in the tables."""
     assert len(found) == len(expected)
     compared, unlike = 0, []
     for row, (cells, answer) in enumerate(zip(found, expected)):
@@ -70,7 +70,7 @@ def main():
     result = database.execute("SELECT * FROM answered")
     names = [column[0] for column in result.description]
     found = [dict(zip(names, cells)) for cells in result.fetchall()]
-    # A join keeps no order.
+    # A join does not preserve the order of rows.
     by_person = lambda row: (row["nhs_number"], row["postcode"] or "", row["gp_practice_code"] or "")
     ours = [name for name in names if name.startswith("catchment_")]
     assert len(ours) == 9

@@ -1,8 +1,9 @@
-"""Lists that pyarrow writes, answered: what was in them is still there, ours follows and is what CSV gets.
+"""Runs `catchment batch` on files written by pyarrow. Their own columns must be unchanged, and be followed by the same
+columns that a CSV file gets.
 
     pyarrow_lists.py PROGRAM DAY     in a folder with list.csv, whose rows all have the same width
 
-tests/it/columns.rs runs it with the Python that CATCHMENT_PYTHON names.
+tests/it/columns.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import csv
@@ -25,7 +26,7 @@ def answered_as_csv():
 
 
 def typed_list():
-    """The list with its texts as they are, and beside them columns of every type that people have."""
+    """Returns the input file as a table, with additional columns of every common type."""
     with open("list.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     count = len(rows)
@@ -52,7 +53,7 @@ def check(answered, asked, expected):
     users.validate(full=True)
     assert users.schema.equals(asked.schema, check_metadata=True), (users.schema, asked.schema)
     for name in asked.column_names:
-        # Dictionaries may be cut otherwise into chunks; what they mean is the same.
+        # Dictionaries may be split into other chunks, but their values are the same.
         assert users[name].to_pylist() == asked[name].to_pylist(), name
     ours = answered.column_names[len(asked.column_names):]
     assert ours and ours == [name for name in expected[0] if name.startswith("catchment_")]
@@ -66,7 +67,7 @@ def check(answered, asked, expected):
 
 
 def chunks(name):
-    """Row group by row group, the bytes of each column's chunk and what the file says of them."""
+    """Returns, for each row group, the bytes of each column chunk and its metadata."""
     with open(name, "rb") as file:
         bytes_of_file = file.read()
     metadata = pq.ParquetFile(name).metadata
@@ -85,7 +86,7 @@ def chunks(name):
 
 
 def check_chunks(answered, asked):
-    """The user's chunks pass byte for byte, and ours stand after them."""
+    """Checks that the user's column chunks are copied byte for byte, and that ours follow them."""
     groups = list(zip(chunks(answered), chunks(asked), strict=True))
     for (answered_rows, ours_too), (asked_rows, theirs) in groups:
         assert answered_rows == asked_rows
@@ -114,7 +115,7 @@ def main():
                           ("v2", {"data_page_version": "2.0", "compression": "gzip"}),
                           ("no-dictionaries", {"use_dictionary": False, "compression": "none"}),
                           ("lz4", {"compression": "lz4"}),
-                          # Their old time stamps, and packing that we cannot read where nothing is asked.
+                          # Deprecated timestamps, and a codec that we cannot read in columns that are not needed.
                           ("int96", {"use_deprecated_int96_timestamps": True}),
                           ("no-schema", {"store_schema": False}),
                           ("brotli-elsewhere", {"compression": {
@@ -138,7 +139,7 @@ def main():
 
 
 def check_damaged(name):
-    """A file that lost its middle is refused or answered with what it says, and never brings us down."""
+    """Checks that a file with a missing middle is rejected or processed, and never causes a panic."""
     with open(name, "rb") as file:
         whole = file.read()
     for cut in range(50, len(whole) - 8_000, len(whole) // 5):

@@ -68,7 +68,7 @@ fn an_advisory_for_an_npm_package_fails_the_check() {
     check(
         &audit(&programs, "npm"),
         1,
-        "src/web/package-lock.json: there are some",
+        "src/web/package-lock.json: advisories found",
     );
 }
 

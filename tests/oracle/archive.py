@@ -1,9 +1,9 @@
-"""What the pmtiles package reads in an archive. Usage: archive.py FILE
+"""Reads a PMTiles archive with the pmtiles package. Usage: archive.py FILE
 
-Writes JSON: the header's zooms and bounds in degrees, the metadata, and the SHA-256 of each tile, unpacked, by
-its address.
+Writes JSON: the zooms and the bounds in degrees of the header, the metadata, and the SHA-256 of each decompressed
+tile by its address.
 
-Needs pmtiles 3; tests/it/archive.rs runs it with the Python that CATCHMENT_PYTHON names.
+Needs pmtiles 3. tests/it/archive.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import gzip
@@ -23,7 +23,7 @@ def main(path: str) -> None:
             "/".join(map(str, address)): hashlib.sha256(gzip.decompress(tile)).hexdigest()
             for address, tile in all_tiles(source)
         }
-        # The directory finds what the list has.
+        # Look-ups in the directory find the tiles that iteration finds.
         for address in list(tiles)[:50]:
             assert reader.get(*map(int, address.split("/"))) is not None
         found = {

@@ -1,6 +1,6 @@
-"""Writes a basemap with the pmtiles package, so large that it has directories below the root. Usage: basemap.py FILE
+"""Writes a basemap with the pmtiles package, large enough to have leaf directories. Usage: basemap.py FILE
 
-Each tile is its own address in words, which is no picture, but what a reader is to give back.
+The content of each tile is its address as text rather than an image, so that a reader can check it.
 """
 
 import sys

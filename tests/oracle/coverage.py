@@ -1,10 +1,10 @@
-"""Whether tiles are valid coverages, as GEOS sees it. Usage: coverage.py FILE
+"""Checks with GEOS whether tiles are valid coverages. Usage: coverage.py FILE
 
-FILE holds a tile a line, as JSON: {"tile": its name, "is_partition": whether its areas lie side by side,
-"areas": for each area its polygons, each an exterior and its holes, in whole units}. Writes a line for each fault,
-and at the end how many tiles and polygons there were.
+FILE contains one tile per line, as JSON: {"tile": its name, "is_partition": whether its areas must not overlap,
+"areas": for each area its polygons, each an exterior ring and its holes, in whole units}. Writes a line for each
+error, and finally the number of tiles and polygons.
 
-Needs shapely 2.1 or newer; tests/it/coverage.rs runs it with the Python that CATCHMENT_PYTHON names.
+Needs shapely 2.1 or newer. tests/it/coverage.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import json
@@ -35,7 +35,7 @@ def faults(areas: numpy.ndarray, is_partition: bool) -> list:
     if is_partition and not found and not shapely.coverage_is_valid(areas):
         edges = shapely.coverage_invalid_edges(areas)
         where = [edge.wkt[:120] for edge in edges if not edge.is_empty]
-        found.append(f"no coverage: {where[:3]}")
+        found.append(f"not a valid coverage: {where[:3]}")
     return found
 
 

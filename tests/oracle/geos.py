@@ -1,11 +1,11 @@
-"""Where GEOS puts points. Usage: geos.py FOLDER
+"""Locates points in areas with GEOS. Usage: geos.py FOLDER
 
 Reads FOLDER/areas.json (areas as lists of polygons, each an exterior ring and its holes, in whole
-millimetres) and FOLDER/points.csv (x,y). Writes FOLDER/verdicts.tsv, a line a point: the areas that
-have it in their interior, those that have it on their border, and 1 where it is in the interior of
-all of them together. Whole millimetres below 2^53 are exact as floats.
+millimetres) and FOLDER/points.csv (x,y). Writes FOLDER/verdicts.tsv, one line per point: the areas whose
+interior contains it, the areas whose boundary it is on, and 1 if it is in the interior of the union of all
+areas, else 0. Whole millimetres below 2^53 are exact as floats.
 
-Needs shapely 2.1 or newer; tests/it/oracle.rs runs it with the Python that CATCHMENT_PYTHON names.
+Needs shapely 2.1 or newer. tests/it/oracle.rs runs this script with the Python named by CATCHMENT_PYTHON.
 """
 
 import json

@@ -1,12 +1,13 @@
-"""What stands on a static map. Usage: maps.py svg|pdf < PICTURE, writes JSON.
+"""Analyses a static map. Usage: maps.py svg|pdf < IMAGE, writes JSON.
 
-svg: `faults`, texts that meet each other or leave the picture, and labels that leave the map; `labels`, how
-many names and numbers stand on the map; `overlap`, what its shapes have in common, in square units;
-`is_coverage`, whether GEOS finds the shapes a valid coverage. A text is as wide as its letters in the font and
-reaches from its capitals' height to below its descenders.
+svg: `faults`, the texts that overlap each other or extend beyond the image, and the labels that extend beyond the map;
+`labels`, the number of names and numbers on the map; `overlap`, the total overlap of its shapes in square units;
+`is_coverage`, whether the shapes are a valid coverage according to GEOS. The box of a text is as wide as its letters
+in the font, and extends from the cap height to the descenders.
 pdf: `pages`, `size` in points, `title`, `lang`, `text` without spaces, and `alt`, the figure's text alternative.
 
-Needs shapely 2.1 or newer, fonttools and pypdf; tests/it/maps.rs runs it with the Python that CATCHMENT_PYTHON names.
+Needs shapely 2.1 or newer, fonttools and pypdf. tests/it/maps.rs runs this script with the Python named by
+CATCHMENT_PYTHON.
 """
 
 import io
@@ -59,14 +60,14 @@ def svg(picture: bytes) -> dict:
         for group in root.iter(f"{SVG}g")
         if group.get("class") == "number"
     ]
-    faults = [f"{text} leaves the picture" for text, box in boxes if not sheet.contains(box)]
-    faults += [f"{text} leaves the map" for text, box in labels + plates if not frame.contains(box)]
-    faults += [f"{text} leaves its plate" for text, plate in plates if not any(plate.contains(box) for own, box in labels if own == text)]
+    faults = [f"{text} extends beyond the image" for text, box in boxes if not sheet.contains(box)]
+    faults += [f"{text} extends beyond the map" for text, box in labels + plates if not frame.contains(box)]
+    faults += [f"{text} extends beyond its plate" for text, plate in plates if not any(plate.contains(box) for own, box in labels if own == text)]
     numbers = {text for text, _ in plates}
     names = [(text, box) for text, box in boxes if text not in numbers or (text, box) not in labels]
     for (one, a), (other, b) in itertools.combinations(names + plates, 2):
         if a.intersection(b).area > 0:
-            faults.append(f"{one} meets {other}")
+            faults.append(f"{one} overlaps {other}")
     shapes = [shape(path.get("d")) for path in root.iter(f"{SVG}path") if (path.get("id") or "").startswith("map-area-")]
     shapes = [it for it in shapes if not it.is_empty]
     repaired = [shapely.make_valid(it) for it in shapes]
@@ -89,7 +90,7 @@ def rect_of(rect):
 
 
 def shape(path: str):
-    """Rings of M, l and z; a ring inside another is a hole (even-odd)."""
+    """Parses rings of M, l and z. A ring inside another is a hole (even-odd rule)."""
     import shapely
 
     rings = []
@@ -103,7 +104,7 @@ def shape(path: str):
         if len(places) > 2:
             rings.append(shapely.Polygon(places))
     whole = shapely.Polygon()
-    # In the file an exterior comes before its holes, which lie inside it.
+    # In the file an exterior ring comes before its holes.
     polygons = []
     for ring in rings:
         around = next((at for at, (outer, _) in enumerate(polygons) if shapely.covers(outer, ring)), None)

@@ -1,9 +1,9 @@
-"""Runs the recipe of docs/spark.md on Spark in local mode with several workers, and compares what it writes with what
-the program answers to the same rows.
+"""Runs the recipe of docs/spark.md on Spark in local mode with several workers, and compares its output with that of
+the program for the same rows.
 
     check.py PROGRAM DATASET_FOLDER [ROWS]
 
-tests/check --all runs it. Needs pyspark, pyarrow and Java 17.
+tests/check --all runs this script. It needs pyspark, pyarrow and Java 17.
 """
 
 import csv
@@ -57,7 +57,7 @@ def check():
 
     worker, answer = space["catchment_worker"], space["answered"]
     few = answer.limit(3).collect()
-    assert len(few) == 3, "Spark may want no more rows"
+    assert len(few) == 3, "Spark may stop before the last row"
     none = space["patients"].where("row_number < 0")
     function = worker.answering("catchment", "dataset.zip", space["OPTIONS"])
     assert none.mapInArrow(function, space["schema"]).count() == 0
@@ -67,14 +67,14 @@ def check():
     except Exception as fault:
         assert "ended with status 2" in str(fault), fault
     else:
-        raise AssertionError("a worker that fails fails its task")
+        raise AssertionError("a worker that fails must fail its task")
     spark.stop()
     print(f"Spark {pyspark.__version__}, {WORKERS} workers, {partitions} partitions, {ROWS} rows: the program's bytes")
 
 
 def session():
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    # This one, whichever others are installed.
+    # Use this Spark, whichever others are installed.
     os.environ["SPARK_HOME"] = os.path.dirname(pyspark.__file__)
     sys.path.insert(0, ".")
     options = {
@@ -83,7 +83,7 @@ def session():
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.local.dir": os.getcwd(),
-        # Several partitions of several batches.
+        # Force several partitions with several batches each.
         "spark.sql.files.maxPartitionBytes": "65536",
         "spark.sql.files.openCostInBytes": "1",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "700",
@@ -97,7 +97,7 @@ def session():
 
 
 def made_up_patients():
-    """Nobody real: postcodes and practices of the dataset, and what stands in their place in lists."""
+    """Returns synthetic patients: postcodes and practices of the dataset, and common invalid values."""
     dice = random.Random(5)
     postcodes = column_of("postcodes.csv", "postcode")
     practices = column_of("practices.csv", "ods_code")
@@ -125,13 +125,13 @@ def compare(patients, options):
     subprocess.run([PROGRAM, "batch", "list.parquet", "-o", "expected.parquet", "--data", DATASET, "--quiet", *options],
                    check=True)
     expected = bytes_of(pq.read_table("expected.parquet"))
-    # Spark's parts are in no order.
+    # Spark writes its parts in any order.
     answered = bytes_of(pq.read_table("answered.parquet").sort_by("row_number"))
     assert answered == expected, "Spark and the program differ"
 
 
 def bytes_of(table):
-    """The table as Arrow writes it in one batch, without what files say beside it."""
+    """Returns the table as one Arrow batch, without the metadata of files."""
     plain = pa.schema([pa.field(field.name, field.type) for field in table.schema])
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, plain) as stream:
