@@ -98,9 +98,9 @@ impl FromStr for GridReference {
             0..6 => return Err(InvalidGridReference::Coarse),
             _ => return Err(InvalidGridReference::Malformed),
         }
-        let side_m = f64::from(10_u32.pow(5 - u32::try_from(eastern.len()).expect("five at most")));
+        let side_m = f64::from(10_u32.pow(5 - u32::try_from(eastern.len()).expect("at most five")));
         let metres = |square: u32, digits: &str| {
-            let squares: f64 = digits.parse().expect("five digits at most");
+            let squares: f64 = digits.parse().expect("at most five digits");
             f64::from(square) * 100_000.0 + (squares + 0.5) * side_m
         };
         BritishGrid::from_metres(metres(east, eastern), metres(north, northern))

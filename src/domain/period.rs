@@ -64,7 +64,7 @@ impl YearMonth {
         let months = self.0.get() - 1;
         (
             i16::try_from(1_800 + months / 12).expect("no month is after 9998"),
-            i8::try_from(months % 12 + 1).expect("12 at most"),
+            i8::try_from(months % 12 + 1).expect("at most 12"),
         )
     }
 

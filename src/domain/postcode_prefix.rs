@@ -134,7 +134,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, outward: Option<&str>, readings: &[(&str, &str)]) {
-        let prefix: PostcodePrefix = text.parse().expect("it begins a postcode");
+        let prefix: PostcodePrefix = text.parse().expect("the start of a postcode");
         assert_eq!(prefix.outward.as_deref(), outward, "{text:?}");
         let read = prefix.readings().iter();
         let read: Vec<_> = read.map(|it| (it.outcode(), it.begun())).collect();
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn an_outward_code_may_be_meant_where_none_is_ended() {
         let may = |text: &str, outcode| {
-            let prefix: PostcodePrefix = text.parse().expect("it begins a postcode");
+            let prefix: PostcodePrefix = text.parse().expect("the start of a postcode");
             prefix.may_begin_outcode(outcode)
         };
         assert!(may("LA1", "LA1") && may("LA1", "LA10") && may("L", "LA1"));
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn debug_prints_nothing_of_it() {
-        let prefix: PostcodePrefix = "LA1".parse().expect("it begins a postcode");
+        let prefix: PostcodePrefix = "LA1".parse().expect("the start of a postcode");
         assert_eq!(format!("{prefix:?}"), "PostcodePrefix(…)");
         assert_eq!(format!("{:?}", prefix.readings()), "[Reading(…)]");
     }

@@ -264,14 +264,14 @@ mod tests {
 
     #[track_caller]
     fn check_refused(text: impl AsRef<[u8]>, expected: &str) {
-        let error = read_all(fixture::file("la.csv", text)).expect_err("not right");
+        let error = read_all(fixture::file("la.csv", text)).expect_err("an invalid file");
         assert_eq!(error.to_string(), expected);
     }
 
     #[track_caller]
     fn check_rejected(row: &str, expected: &str) {
         let text = format!("{LA}{row}\r\n");
-        let (postcodes, report) = read_all(fixture::file("la.csv", text)).expect("two are right");
+        let (postcodes, report) = read_all(fixture::file("la.csv", text)).expect("two valid rows");
         assert_eq!((postcodes.len(), report.read, report.kept), (2, 3, 2));
         let rejected = &report.rejected[expected];
         assert_eq!(rejected.places, [("la.csv".to_string(), 3)], "{report}");

@@ -386,7 +386,7 @@ mod tests {
             ),
             ("", "epraccur.csv: none of its 0 rows"),
         ] {
-            let error = import(text).expect_err("no epraccur").to_string();
+            let error = import(text).expect_err("not an epraccur file").to_string();
             assert!(error.starts_with(begins), "{error}");
         }
         let short = row("A82001", "", "", "A", "4") + "\"A82002\",\"CUT SH";

@@ -654,7 +654,9 @@ mod tests {
         }
         for geometry in [None, Some(good[..50].to_vec())] {
             let rows = [("k", Some(good.clone())), ("l", geometry)];
-            let error = import(27700, &rows).expect_err("a wrong row").to_string();
+            let error = import(27700, &rows)
+                .expect_err("an invalid row")
+                .to_string();
             assert!(
                 error.starts_with("a b%#?.gpkg, feature 2 (`l`): "),
                 "{error}"

@@ -534,7 +534,7 @@ mod tests {
     #[track_caller]
     fn check_refused(text: impl AsRef<[u8]>, expected: &str) {
         assert_eq!(
-            read_file(text).expect_err("not right").to_string(),
+            read_file(text).expect_err("an invalid file").to_string(),
             expected
         );
     }
@@ -545,9 +545,9 @@ mod tests {
         let mut cells = changes.to_vec();
         cells.push(("pcds", "LA1 1AB"));
         let text = table(UNTIL_2024, &[LIVE.to_vec(), with(&cells)]);
-        let (postcodes, report) = read_file(text).expect("the first row is right");
+        let (postcodes, report) = read_file(text).expect("the first row is valid");
         assert_eq!((postcodes.len(), report.read, report.kept), (1, 2, 1));
-        let (reason, rejected) = report.rejected.first_key_value().expect("one is rejected");
+        let (reason, rejected) = report.rejected.first_key_value().expect("one rejected row");
         assert!(reason.contains(column), "{report}");
         assert_eq!(rejected.places, [("o.csv".to_string(), 3)], "{report}");
     }
@@ -555,7 +555,7 @@ mod tests {
     #[track_caller]
     fn check_left_out(changes: &[(&str, &str)], reason: &str) {
         let text = table(UNTIL_2024, &[LIVE.to_vec(), with(changes)]);
-        let (postcodes, report) = read_file(text).expect("the first row is right");
+        let (postcodes, report) = read_file(text).expect("the first row is valid");
         assert_eq!((postcodes.len(), report.left_out[reason]), (1, 1));
     }
 

@@ -377,7 +377,7 @@ mod tests {
             "a.shp: record 1 of its .dbf, column `id`: the text is not valid in the code page; its .cpg should name the correct one"
         );
         let error = import(Some("Big5"), &dbf)
-            .expect_err("not ours")
+            .expect_err("an unsupported code page")
             .to_string();
         assert!(
             error.starts_with("a.shp: its .cpg says `Big5`; it should say UTF-8"),

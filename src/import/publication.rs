@@ -245,9 +245,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let pipe = folder.path().join("postcodes.csv");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-        assert!(made.expect("mkfifo is there").success());
+        assert!(made.expect("mkfifo is installed").success());
         for path in [&pipe, Path::new("/dev/zero")] {
-            let refused = Publication::open(path).expect_err("no file");
+            let refused = Publication::open(path).expect_err("not a file");
             let source = std::error::Error::source(&refused).expect("a cause");
             assert!(source.to_string().starts_with("it is a pipe"), "{source}");
             assert!(whole_file(path).is_err());
@@ -272,7 +272,9 @@ mod tests {
         }
         writer.finish().expect("an archive");
         let mut publication = Publication::open(&path).expect("an archive");
-        let refused = publication.bytes("bomb.geojson").expect_err("a bomb");
+        let refused = publication
+            .bytes("bomb.geojson")
+            .expect_err("a decompression bomb");
         let source = std::error::Error::source(&refused).expect("a cause");
         assert!(
             source.to_string().starts_with("it is larger than 64 MiB"),

@@ -373,7 +373,7 @@ mod tests {
 
     #[track_caller]
     fn check_refused(text: impl AsRef<[u8]>, expected: &str) {
-        let error = read_all(fixture::file("g.csv", text)).expect_err("not right");
+        let error = read_all(fixture::file("g.csv", text)).expect_err("an invalid file");
         assert_eq!(error.to_string(), expected);
     }
 
@@ -427,7 +427,7 @@ mod tests {
         ]
         .map(|lsoa| row(lsoa, "ALL", "3"))
         .concat();
-        let (registrations, report) = read_rows(&rows).expect("one is ours");
+        let (registrations, report) = read_rows(&rows).expect("one row in England");
         assert_eq!(registrations.len(), 1);
         assert_eq!((report.read, report.kept), (6, 1));
         assert_eq!(report.left_out.values().sum::<u64>(), 5, "{report}");
@@ -456,9 +456,9 @@ mod tests {
             (good.replace("A82003", "A8"), "`PRACTICE_CODE`"),
         ] {
             let (registrations, report) =
-                read_rows(&format!("{good}{faulty}")).expect("one is right");
+                read_rows(&format!("{good}{faulty}")).expect("one valid row");
             assert_eq!(registrations.len(), 1);
-            let (reason, rejected) = report.rejected.first_key_value().expect("one is rejected");
+            let (reason, rejected) = report.rejected.first_key_value().expect("one rejected row");
             assert!(reason.contains(column), "{report}");
             assert_eq!(rejected.places, [("g.csv".to_string(), 3)]);
         }
@@ -492,7 +492,7 @@ mod tests {
             ["no rows for both sexes; the rows for men and women were added up"]
         );
         files.push(("gp-reg-pat-prac-lsoa-all.csv", &all[..]));
-        let (registrations, report) = read_all(fixture::folder(&files)).expect("all there");
+        let (registrations, report) = read_all(fixture::folder(&files)).expect("all files");
         assert_eq!(registrations[0].patients, 8);
         assert_eq!(report.read, 1);
     }

@@ -156,7 +156,7 @@ mod tests {
             "Old,New,Reason,Effective,Indicator\nP81064,P81002,R,20180701,\n",
             "P81064,P81002,20180701\n",
         ] {
-            let error = import(text).expect_err("no succ").to_string();
+            let error = import(text).expect_err("not a succ file").to_string();
             assert!(
                 error.starts_with("succ.csv, line 1: expected 5 columns without a header row"),
                 "{error}"
