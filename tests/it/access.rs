@@ -1,4 +1,4 @@
-//! Who may ask what, and how often.
+//! API keys, rate limits, CORS origins and the admin socket.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn limited(rate: &str, proxies: &[&str]) -> Server {
     })
 }
 
-/// A file of keys in a folder of its own.
+/// A key file in a temporary folder.
 struct KeyFile {
     _folder: TempDir,
     path: PathBuf,
@@ -52,7 +52,7 @@ impl KeyFile {
         }
     }
 
-    /// `Bearer …`, and the key's id.
+    /// Adds a key; returns its `Authorization` header (`Bearer …`) and its id.
     fn add(&self, scopes: &[Scope], quota: Option<&str>) -> (String, String) {
         let new = NewKey {
             name: "a test".into(),
@@ -61,7 +61,7 @@ impl KeyFile {
             quota: quota.map(|text| text.parse().expect("a rate")),
         };
         let added = keys::add(&self.path, new, today_in_london());
-        let (key, secret) = added.expect("it is added");
+        let (key, secret) = added.expect("the key is added");
         (format!("Bearer {}", secret.expose()), key.id)
     }
 
@@ -89,7 +89,7 @@ fn list(server: &Server, headers: &[(&str, &str)]) -> Reply {
     server.send("POST", "/api/v1/batch", &all, Some(LIST))
 }
 
-// ---- how often -----------------------------------------------------------------------------------
+// ---- rate limits --------------------------------------------------------------------------------
 
 #[test]
 fn an_address_that_asks_too_often_is_told_when_to_ask_again() {
@@ -122,7 +122,7 @@ fn an_address_that_asks_too_often_is_told_when_to_ask_again() {
         shown.contains("retry-after") && shown.contains("ratelimit"),
         "{refused}"
     );
-    // Pages and what is not there count as well; whoever watches, and browsers that ask first, do not.
+    // Pages and missing resources are counted too; health checks and preflight requests are not.
     server.get("/").expect_problem(429, "rate_limited");
     server.get("/nothing").expect_problem(429, "rate_limited");
     list(&server, &[]).expect_problem(429, "rate_limited");
@@ -153,17 +153,18 @@ fn a_proxy_of_ours_is_believed_its_last_hop_and_no_other() {
     assert_eq!(ask("192.0.2.1"), 200);
     assert_eq!(ask("192.0.2.1"), 429);
     assert_eq!(ask("192.0.2.2"), 200);
-    // What stands before it, the client wrote itself.
+    // The hops before it were written by the client.
     assert_eq!(ask("198.51.100.1, 192.0.2.1"), 429);
     assert_eq!(ask("198.51.100.2, 192.0.2.1, 10.1.1.1"), 429);
-    // One client of IPv6 has a /64.
+    // An IPv6 client is counted by its /64 prefix.
     assert_eq!(ask("2001:db8:1:1::1"), 200);
     assert_eq!(ask("2001:db8:1:1::2"), 200);
     assert_eq!(ask("2001:db8:1:1:ffff::3"), 429);
     assert_eq!(ask("2001:db8:1:2::1"), 200);
 }
 
-/// Once, a byte beyond ASCII made a client the proxy itself, which is not counted where it is this machine.
+/// Regression test: with a non-ASCII byte in `X-Forwarded-For`, the client was taken for the proxy,
+/// and a proxy on loopback is exempt.
 #[test]
 fn a_hop_that_cannot_be_read_exempts_nobody() {
     let server = server(Access {
@@ -178,17 +179,17 @@ fn a_hop_that_cannot_be_read_exempts_nobody() {
         request.extend_from_slice(hops);
         request.extend_from_slice(b"\r\n\r\n");
         let mut stream = server.connect();
-        stream.write_all(&request).expect("taken");
+        stream.write_all(&request).expect("the request is sent");
         let answer = crate::server::read_to_close(stream);
         answer[9..12].to_string()
     };
-    // It is the client that the proxy wrote behind it.
+    // The client is the last hop, which the proxy added.
     for _ in 0..20 {
         assert_eq!(ask(b"\xff, 192.0.2.1"), "200");
     }
     assert_eq!(ask(b"192.0.2.1"), "429");
     assert_eq!(ask(b"\xff, 192.0.2.1"), "429");
-    // All that cannot be read is one client, with a tenth of the rate.
+    // All unparsable addresses are one client, with a tenth of the rate.
     for (hops, status) in [
         (b"192.0.2.7, \xff".as_slice(), "200"),
         (b"unknown", "200"),
@@ -217,7 +218,7 @@ fn by_default_this_machine_is_not_counted_and_others_are() {
     get(&server, "/api/v1/dataset", &forwarded).expect_problem(429, "rate_limited");
 }
 
-// ---- keys ----------------------------------------------------------------------------------------
+// ---- API keys -----------------------------------------------------------------------------------
 
 #[test]
 fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
@@ -246,7 +247,7 @@ fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
                 .starts_with("Bearer realm="),
             "{reply}"
         );
-        // Neither is the key repeated nor told how near it was.
+        // The response neither repeats the key nor reveals how close it was.
         assert!(!reply.text().contains(&id), "{reply}");
     }
     let wrong = [("authorization", "Bearer catchment_00000000_00")];
@@ -271,13 +272,13 @@ fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
         server.get(path).expect_problem(401, "key_required");
     }
 
-    // What is public stays so; a key that is shown there all the same has to be right.
+    // Public routes stay public, but a key sent to them has to be valid.
     server.locate(&[("postcode", "LA18 4DB")]).expect(200);
     server.get("/").expect(200);
     get(&server, "/api/v1/dataset", &other).expect(200);
     get(&server, "/api/v1/dataset", &wrong).expect_problem(401, "unknown_key");
 
-    keys::revoke(&file.path, &id, today_in_london()).expect("it is there");
+    keys::revoke(&file.path, &id, today_in_london()).expect("the key exists");
     assert!(keys.refresh().expect("readable"));
     list(&server, &right).expect_problem(401, "revoked_key");
 }
@@ -307,7 +308,7 @@ fn a_browser_asks_for_the_key_as_a_password() {
             let shown = basic(&format!("{user}:{key}"));
             get(&server, path, &[("authorization", &shown)]).expect(200);
         }
-        // Another password is none of our business.
+        // Passwords that are not keys are rejected here.
         let other = basic("user:password");
         get(&server, path, &[("authorization", &other)]).expect(401);
         let wrong = basic(&format!("user:{key}0"));
@@ -369,7 +370,7 @@ fn what_needs_a_key_is_for_no_cache_between() {
     }
 }
 
-/// Every route that the API document has belongs to a scope or is open for good.
+/// Every route of the API document belongs to a scope or is always public.
 #[test]
 fn an_operator_can_close_whatever_answers_questions() {
     let file = KeyFile::new();
@@ -445,7 +446,7 @@ fn pages_elsewhere_may_show_a_key_where_the_operator_names_them() {
             "{asked}"
         );
     }
-    // Of what is public, any page.
+    // Public resources can be read from any origin.
     let asked = preflight("/api/v1/locate", ELSEWHERE);
     assert_eq!(
         (allowed(&asked).as_str(), with_key(&asked)),
@@ -506,7 +507,7 @@ fn whoever_is_refused_is_safe_in_a_browser_too() {
     }
 }
 
-// ---- as the operator does it ---------------------------------------------------------------------
+// ---- the keys command, and the admin socket -----------------------------------------------------
 
 fn keys_command(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
@@ -514,7 +515,7 @@ fn keys_command(arguments: &[&str]) -> Output {
         .arg("keys")
         .args(arguments)
         .output()
-        .expect("it runs")
+        .expect("the program runs")
 }
 
 #[track_caller]
@@ -568,7 +569,7 @@ fn a_key_is_added_listed_used_and_revoked_while_the_service_runs_and_is_never_wr
     ask(&second).expect(200);
     ask("Zq7Mark").expect_problem(401, "unknown_key");
 
-    // A file that is faulty changes nothing, and is told.
+    // An invalid key file is reported and changes nothing.
     std::fs::write(path, "key = 1").expect("written");
     running.wait_for("keys not read: the old ones stay");
     ask(&second).expect(200);
@@ -632,18 +633,18 @@ fn the_operator_has_a_socket_that_is_the_owners_alone() {
     let path = folder.path().join("admin.sock");
     let socket = format!("unix:{}", path.display());
     let ask = |request: &str| {
-        let mut stream = UnixStream::connect(&path).expect("it listens");
+        let mut stream = UnixStream::connect(&path).expect("the socket is listening");
         let head = format!("{request} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).expect("it is taken");
+        stream.write_all(head.as_bytes()).expect("the request is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("text");
         answer
     };
-    // Twice: the socket of before is no hindrance.
+    // Twice: a socket left by the previous process is replaced.
     for _ in 0..2 {
         let mut running = Running::start(&["--admin-listen", &socket]);
         running.wait_for(&format!("address=\"{}\"", path.display()));
-        let mode = path.metadata().expect("there").permissions().mode();
+        let mode = path.metadata().expect("the socket exists").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let metrics = ask("GET /metrics");
         assert!(

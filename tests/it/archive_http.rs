@@ -1,4 +1,5 @@
-//! The file of all tiles over HTTP, read in parts as a browser, GDAL and the format's own package read it.
+//! The PMTiles archive over HTTP, including range requests from browsers, GDAL and the pmtiles
+//! package.
 
 use std::io::Cursor;
 use std::sync::LazyLock;
@@ -19,7 +20,7 @@ const ADDRESS: &str = "/tiles/toy.pmtiles";
 static TOY: LazyLock<Server> =
     LazyLock::new(|| Server::with(World::new().dataset(), Limits::default()));
 
-/// The answer, once the file is made.
+/// Sends a request, and repeats it until the archive has been built.
 #[track_caller]
 fn sent(method: &str, headers: &[(&str, &str)]) -> Reply {
     let started = Instant::now();
@@ -39,10 +40,10 @@ fn whole() -> Vec<u8> {
 
 #[test]
 fn it_is_the_file_that_export_writes() {
-    let index = Index::build(World::new().dataset()).expect("it is sound");
+    let index = Index::build(World::new().dataset()).expect("the dataset is valid");
     let mut expected = Cursor::new(Vec::new());
     let day = today_in_london();
-    write(&index, &[Layer::Icc], day, ARCHIVE_ZOOM, &mut expected).expect("it is written");
+    write(&index, &[Layer::Icc], day, ARCHIVE_ZOOM, &mut expected).expect("the archive is written");
     let reply = sent("GET", &[]).expect(200);
     assert!(reply.body == expected.into_inner());
     assert_eq!(reply.header("content-type"), "application/vnd.pmtiles");
@@ -52,10 +53,10 @@ fn it_is_the_file_that_export_writes() {
         "public, max-age=300, no-transform"
     );
     assert_eq!(reply.header("content-encoding"), "");
-    // Whoever comes at the same time gets the same.
+    // Concurrent requests get the same bytes.
     let all: Vec<_> = (0..8).map(|_| thread::spawn(whole)).collect();
     for each in all {
-        assert!(each.join().expect("it is answered") == reply.body);
+        assert!(each.join().expect("the thread does not panic") == reply.body);
     }
 }
 
@@ -95,7 +96,7 @@ fn a_range_is_a_part_of_it() {
 #[test]
 fn a_part_is_of_the_version_that_the_client_has() {
     let tag = sent("GET", &[]).expect(200).header("etag").to_string();
-    assert!(tag.starts_with('"'), "it is strong: {tag}");
+    assert!(tag.starts_with('"'), "the ETag is not strong: {tag}");
     let part = ("range", "bytes=0-9");
     assert_eq!(
         sent("GET", &[part, ("if-range", &tag)])
@@ -145,7 +146,7 @@ fn a_page_elsewhere_may_read_it_in_parts() {
     );
 }
 
-/// The pmtiles package and GDAL, where there is a Python that has them.
+/// The pmtiles package and GDAL read the archive, if Python has them.
 #[test]
 fn readers_of_the_format_read_it_where_it_is() {
     let Some(mut python) = python("PMTiles over HTTP") else {

@@ -1,4 +1,4 @@
-//! Lists, row for row.
+//! Batches of rows, through the library and the `batch` command.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -24,7 +24,7 @@ use crate::server::AS_OF;
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
     let dataset = dataset::read(&Files::Embedded).expect("the dataset is read");
-    Index::build(dataset).expect("the dataset is sound")
+    Index::build(dataset).expect("the dataset is valid")
 });
 
 fn request() -> Request {
@@ -54,7 +54,7 @@ fn try_answer(
 ) -> Result<(Vec<u8>, Summary), BatchError> {
     let intake = Intake::open(list, request)?;
     let mut out = Vec::new();
-    let threads = NonZeroUsize::new(threads).expect("one at least");
+    let threads = NonZeroUsize::new(threads).expect("at least one thread");
     let progress = Progress::default();
     let summary = batch::run(&INDEX, intake, request, &mut out, threads, &progress)?;
     assert_eq!(progress.rows(), summary.rows);
@@ -64,7 +64,7 @@ fn try_answer(
 #[track_caller]
 fn answer_bytes(list: &[u8], request: &Request) -> Vec<u8> {
     try_answer(list, request, 2)
-        .expect("the list is answered")
+        .expect("the batch succeeds")
         .0
 }
 
@@ -76,12 +76,12 @@ fn answer(list: &str, request: &Request) -> String {
 #[track_caller]
 fn refusal(list: &[u8], request: &Request) -> String {
     match try_answer(list, request, 1) {
-        Ok(_) => panic!("the list is answered"),
+        Ok(_) => panic!("the batch succeeded"),
         Err(fault) => fault.to_string(),
     }
 }
 
-/// The records of an answered list, each a map by column.
+/// Parses the output of a batch into records, each a map from column to cell.
 fn records(answered: &[u8], delimiter: u8) -> Vec<HashMap<String, String>> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
@@ -96,7 +96,7 @@ fn patients(seed: u64) -> Patients {
     Patients::new(&INDEX, seed)
 }
 
-// What each column should hold, written from the answer of `Index::locate` a second time.
+// The expected cells, derived independently from the result of `Index::locate`.
 
 fn found<'a, 'i>(areas: &'a [(Layer, Found<'i>)], layer: Layer) -> Option<&'a Found<'i>> {
     areas
@@ -141,7 +141,7 @@ fn why(found: Option<&Found<'_>>) -> Option<&'static str> {
     }
 }
 
-/// The usual columns of a row whose postcode is well-formed.
+/// Returns the expected cells of the default columns, for a row with a well-formed postcode.
 fn expected(answer: &Answer<'_>) -> BTreeMap<&'static str, String> {
     let residence = |layer| found(&answer.residence, layer);
     let registration = |layer| {
@@ -229,7 +229,7 @@ fn every_column_says_what_locate_says() {
         "LA1 0AA", "SW1A 1AA", "ZZ99 3VZ", "ZZ99 3WZ", "ZZ99 6CZ", "GIR 0AA", "BT1 1AA",
     ];
     let others = others.map(|text| text.parse().expect("a postcode"));
-    // A sixteenth of the directory, in another order, each with a practice of its own.
+    // One in sixteen postcodes of the directory, each with a different practice.
     let rows: Vec<(Postcode, &String)> = INDEX
         .postcodes()
         .map(|entry| entry.postcode)
@@ -355,7 +355,7 @@ fn coordinates_stand_in_place_of_a_postcode() {
     );
 }
 
-/// The words of `catchment_status` for the texts of a column of postcodes.
+/// Checks the `catchment_status` of a row with this text in the postcode column.
 #[track_caller]
 fn check_status(postcode: &str, status: &str) {
     let answered = answer(
@@ -403,15 +403,15 @@ fn every_status_has_its_word() {
     assert!(latin1.starts_with(b"id,postcode,"));
     assert!(
         String::from_utf8_lossy(&latin1).contains(",malformed,"),
-        "its own bytes stay"
+        "the input bytes are copied"
     );
     assert!(
         latin1.windows(7).any(|it| it == b"LA1\xa01PN"),
-        "its own bytes stay"
+        "the input bytes are copied"
     );
 }
 
-/// The user's part of each answered row: what stands before our first column.
+/// Returns the output without its last `added` columns: the input columns of each row.
 fn users_part(answered: &str, added: usize, delimiter: &str) -> String {
     let mut users = String::new();
     for row in answered.split_inclusive('\n') {
@@ -423,7 +423,7 @@ fn users_part(answered: &str, added: usize, delimiter: &str) -> String {
             ),
         };
         let cells: Vec<&str> = cells.rsplitn(added + 1, delimiter).collect();
-        users.push_str(cells.last().expect("the user's"));
+        users.push_str(cells.last().expect("the input columns"));
         users.push_str(ending);
     }
     users
@@ -431,7 +431,7 @@ fn users_part(answered: &str, added: usize, delimiter: &str) -> String {
 
 #[test]
 fn the_users_columns_stay_byte_for_byte() {
-    // None of our cells holds one of these delimiters.
+    // No output cell contains one of these delimiters.
     for delimiter in [",", "\t", "|", "¬"] {
         for ending in ["\n", "\r\n"] {
             for mark in ["", "\u{feff}"] {
@@ -465,13 +465,13 @@ fn line_feeds_between_quotation_marks_are_part_of_the_row() {
         records[1]["catchment_icc_residence_id"],
         "mb-barrow-and-millom"
     );
-    assert!(answered.ends_with(";2025.2"), "no line feed is added");
+    assert!(answered.ends_with(";2025.2"), "a line feed was added");
 }
 
 #[test]
 fn a_row_of_another_width_is_padded_or_cut_and_told() {
     let list = "id,postcode,x\n1,LA1 1PN,a\n2,LA1 1PN\n\"3\n3\",LA1 1PN,b\n\n5,LA1 1PN,c,d\n6,LA18 4DB,e\n";
-    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("answered");
+    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("the batch succeeds");
     let answered = String::from_utf8(answered).expect("text");
     let records = records(answered.as_bytes(), b',');
     let cells =
@@ -506,7 +506,7 @@ fn a_field_that_is_too_long_is_a_bad_row_and_stays_as_it_is() {
         "postcode,note\nLA1 1PN,{}\nLA1 1PN,x\n",
         "A".repeat(100_000)
     );
-    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("answered");
+    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("the batch succeeds");
     assert_eq!(
         users_part(&String::from_utf8(answered).expect("text"), 10, ","),
         list
@@ -525,7 +525,7 @@ fn what_is_no_list_is_refused_with_its_name() {
     let gzip = |bytes: &[u8]| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(bytes).expect("written");
-        encoder.finish().expect("packed")
+        encoder.finish().expect("compressed")
     };
     let check = |list: &[u8], words: &str| {
         let fault = refusal(list, &request());
@@ -579,7 +579,7 @@ fn columns_that_leave_a_question_are_asked_about_and_nothing_is_repeated() {
         "postcode,x\nLA1 1PN,\"Airey\n",
         "line 2 has a quotation mark",
     );
-    // A name of nothing may stand twice.
+    // Empty column names may be repeated.
     assert!(answer("postcode,,\nLA1 1PN,,\n", &request()).contains(",located,"));
     let mut named = request();
     named.named.postcode = Some("home".into());
@@ -619,7 +619,7 @@ fn formulas_of_the_user_stay_unless_they_are_to_be_neutralised() {
 fn numbers_shortened_by_a_spreadsheet_are_kept_and_told() {
     let list =
         "nhs,postcode,sub\n4.5E+09,LA1 1PN,1K\n9990001111,LA1 1PN,01K\n\"9.99E+09\",LA1 1PN,1K\n";
-    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("answered");
+    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("the batch succeeds");
     assert_eq!(
         users_part(&String::from_utf8(answered).expect("text"), 10, ","),
         list
@@ -638,11 +638,11 @@ fn objects_keep_their_bytes_and_gain_ours() {
     ];
     let list = lines.join("\r\n") + "\r\n\r\n";
     let (answered, summary) =
-        try_answer(list.as_bytes(), &with_columns("longitude"), 2).expect("answered");
+        try_answer(list.as_bytes(), &with_columns("longitude"), 2).expect("the batch succeeds");
     let answered = String::from_utf8(answered).expect("text");
     assert_eq!(summary.rows, 4);
     let rows: Vec<&str> = answered.split("\r\n").collect();
-    assert_eq!(rows.len(), 6, "blank lines stay, and are no rows");
+    assert_eq!(rows.len(), 6, "blank lines are copied, but are not rows");
     for (row, line) in rows.iter().zip(lines) {
         let begun = line.trim_end_matches(['}', ' ']);
         assert!(row.starts_with(begun), "{row}");
@@ -678,14 +678,14 @@ fn objects_keep_their_bytes_and_gain_ours() {
 #[test]
 fn the_bytes_do_not_depend_on_threads_nor_the_answers_on_their_neighbours() {
     let list = patients(7).list(30_000);
-    let (alone, summary) = try_answer(&list, &request(), 1).expect("answered");
+    let (alone, summary) = try_answer(&list, &request(), 1).expect("the batch succeeds");
     for threads in [2, 3, 8] {
-        let (bytes, other) = try_answer(&list, &request(), threads).expect("answered");
+        let (bytes, other) = try_answer(&list, &request(), threads).expect("the batch succeeds");
         assert!(bytes == alone, "{threads} threads");
         assert_eq!(other, summary);
     }
     assert_eq!(summary.rows, 30_000);
-    // The same row has the same answer wherever it stands.
+    // A row has the same result wherever it is in the input.
     let text = String::from_utf8(list).expect("text");
     let (names, rows) = text.split_once('\n').expect("names");
     let rows: Vec<&str> = rows
@@ -708,7 +708,7 @@ fn the_bytes_do_not_depend_on_threads_nor_the_answers_on_their_neighbours() {
 #[test]
 fn the_dirt_of_a_long_list_is_all_accounted_for() {
     let list = patients(11).list(20_000);
-    let (answered, summary) = try_answer(&list, &request(), 2).expect("answered");
+    let (answered, summary) = try_answer(&list, &request(), 2).expect("the batch succeeds");
     let records = records(&answered, b',');
     assert_eq!(records.len() as u64, summary.rows);
     assert_eq!(summary.rows, 20_000);
@@ -763,7 +763,7 @@ fn the_dirt_of_a_long_list_is_all_accounted_for() {
             it.id
         );
     }
-    // Of each kind of dirt about three in a hundred, and of those not all are last to be met.
+    // About 3% of the rows have each kind of error, and some rows have several.
     for word in [
         "bad_row",
         "no_fixed_abode",
@@ -786,8 +786,8 @@ fn packed_lists_are_read_and_written() {
     let plain = answer_bytes(&list, &request());
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&list).expect("written");
-    let gzip = gzip.finish().expect("packed");
-    let zstd = zstd::encode_all(list.as_slice(), 1).expect("packed");
+    let gzip = gzip.finish().expect("compressed");
+    let zstd = zstd::encode_all(list.as_slice(), 1).expect("compressed");
     for packed in [&gzip, &zstd] {
         assert!(answer_bytes(packed, &request()) == plain);
     }
@@ -803,17 +803,17 @@ fn packed_lists_are_read_and_written() {
             Compression::Gzip => {
                 drop(MultiGzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked))
             }
-            _ => unpacked = zstd::decode_all(packed.as_slice()).expect("unpacked"),
+            _ => unpacked = zstd::decode_all(packed.as_slice()).expect("decompressed"),
         }
         assert!(unpacked == plain);
         assert!(
             answer_bytes(&list, &request) == packed,
-            "the same bytes each time"
+            "the output differs between runs"
         );
     }
 }
 
-// The program.
+// ---- the batch command --------------------------------------------------------------------------
 
 struct Ran {
     code: i32,
@@ -893,7 +893,7 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
         "summary.json",
     ];
     assert_eq!(names_in(folder.path()), expected);
-    let answered = fs::read(path("out.csv")).expect("answers");
+    let answered = fs::read(path("out.csv")).expect("an output file");
     assert!(answered == answer_bytes(LIST.as_bytes(), &request()));
     assert!(done.stderr.contains("CSV with comma"), "{}", done.stderr);
     let manifest = fs::read_to_string(path("out.csv.manifest.json")).expect("a manifest");
@@ -929,7 +929,7 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
     assert_eq!(hidden["status"]["located"], Value::Null);
     assert_eq!(hidden["status"]["malformed"], 0);
     assert_eq!(hidden.get("bad_lines"), None);
-    // The manifest gives no count away that the summary hides.
+    // The manifest reveals no count that the summary suppresses.
     let hidden = run(
         folder.path(),
         &[
@@ -947,7 +947,7 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
         (&hidden["rows"], &hidden["bad_rows"]),
         (&Value::Null, &Value::from(0))
     );
-    // Again, on other threads: the same bytes, the manifest's too.
+    // A second run with another number of threads gives the same output and manifest.
     let again = run(
         folder.path(),
         &[
@@ -961,7 +961,7 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
         ],
     );
     assert_eq!((again.code, again.stderr.as_str()), (0, ""));
-    assert!(fs::read(path("out.csv")).expect("answers") == answered);
+    assert!(fs::read(path("out.csv")).expect("an output file") == answered);
     assert_eq!(
         fs::read_to_string(path("out.csv.manifest.json")).expect("a manifest"),
         manifest
@@ -1021,7 +1021,7 @@ fn a_bad_row_is_told_by_the_exit_status() {
     assert_eq!(
         run(fine.path(), &["list.csv", "-o", "out.csv"]).code,
         0,
-        "an answer, if a poor one"
+        "a malformed postcode is a result, not a bad row"
     );
 }
 
@@ -1041,10 +1041,10 @@ fn what_is_packed_by_name_is_packed() {
     let packed = fs::read(folder.path().join("out.csv.gz")).expect("a file");
     MultiGzDecoder::new(packed.as_slice())
         .read_to_end(&mut unpacked)
-        .expect("unpacked");
+        .expect("decompressed");
     assert!(unpacked == expected);
     let packed = fs::read(folder.path().join("out.csv.zst")).expect("a file");
-    assert!(zstd::decode_all(packed.as_slice()).expect("unpacked") == expected);
+    assert!(zstd::decode_all(packed.as_slice()).expect("decompressed") == expected);
 }
 
 #[test]
@@ -1058,8 +1058,8 @@ fn pipes_give_the_same_bytes_and_end_quietly() {
     let mut stdin = child.stdin.take().expect("piped");
     let input = list.clone();
     let feeder = thread::spawn(move || stdin.write_all(&input));
-    let done = ran(child.wait_with_output().expect("it ends"));
-    feeder.join().expect("no panic").expect("all is read");
+    let done = ran(child.wait_with_output().expect("the program exits"));
+    feeder.join().expect("no panic").expect("the input is read");
     assert_eq!((done.code, done.stderr.as_str()), (3, ""));
     assert!(done.stdout == answer_bytes(&list, &request()));
 
@@ -1069,11 +1069,11 @@ fn pipes_give_the_same_bytes_and_end_quietly() {
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
     let feeder = thread::spawn(move || {
-        // It ends when the program does.
+        // Writing fails when the program exits.
         while stdin.write_all(&list[list.len() / 2..]).is_ok() {}
     });
     let mut stdin_names = [0; 1];
-    // A list that begins in the middle of a row has no names: refused, and nothing is left waiting.
+    // Input that starts in the middle of a row has no header row: rejected, and nothing blocks.
     let read = child
         .stdout
         .take()
@@ -1081,7 +1081,7 @@ fn pipes_give_the_same_bytes_and_end_quietly() {
         .read(&mut stdin_names)
         .expect("read");
     assert_eq!(read, 0);
-    let refused = ran(child.wait_with_output().expect("it ends"));
+    let refused = ran(child.wait_with_output().expect("the program exits"));
     feeder.join().expect("the feeder ends");
     assert_eq!(refused.code, 2);
     assert!(!refused.stderr.contains("LA1"), "{}", refused.stderr);
@@ -1098,9 +1098,9 @@ fn pipes_give_the_same_bytes_and_end_quietly() {
         }
     });
     let mut reader = child.stdout.take().expect("piped");
-    reader.read_exact(&mut [0; 10]).expect("answers begin");
+    reader.read_exact(&mut [0; 10]).expect("output starts");
     drop(reader);
-    let gone = ran(child.wait_with_output().expect("it ends"));
+    let gone = ran(child.wait_with_output().expect("the program exits"));
     feeder.join().expect("the feeder ends");
     assert_eq!((gone.code, gone.stderr.as_str()), (141, ""));
 }
@@ -1119,12 +1119,12 @@ fn a_full_disk_and_a_killed_run_leave_nothing() {
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
     stdin.write_all(b"postcode\n").expect("read");
-    // More than the pipe and a block hold: some is answered.
+    // More than fits into the pipe and one block, so that some rows are answered.
     stdin
         .write_all(&b"LA18 4DB\n".repeat(200_000))
         .expect("read");
     child.kill().expect("killed");
-    child.wait().expect("it ends");
+    child.wait().expect("the program exits");
     assert_eq!(names_in(folder.path()), before);
 }
 
@@ -1148,7 +1148,7 @@ fn the_help_of_batch_says_how_to_ask() {
         .env_remove("COLUMNS")
         .output();
     insta::assert_snapshot!(
-        String::from_utf8(ran(shown.expect("it starts")).stdout).expect("text")
+        String::from_utf8(ran(shown.expect("the program starts")).stdout).expect("text")
     );
 }
 

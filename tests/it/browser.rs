@@ -1,4 +1,4 @@
-//! The service in a real browser; tests/browser/ has a file for each subject.
+//! Runs the browser tests in `tests/browser/`, which has a file for each subject.
 
 use std::env;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::programs::{printed, tell_skipped};
 fn everything_works_in_a_real_browser() {
     let Some(browser) = env::var_os("CATCHMENT_BROWSER") else {
         tell_skipped(
-            "the browser: set CATCHMENT_BROWSER to Chromium, after `npm ci` in tests/browser",
+            "browser tests: run `npm ci` in tests/browser and set CATCHMENT_BROWSER to Chromium",
         );
         return;
     };

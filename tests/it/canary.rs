@@ -1,6 +1,6 @@
-//! Every route and every command, good and bad, asked with marks; then every place is searched in which
-//! a mark might have stayed: log, figures, error bodies, files, what the process has open, and what the
-//! machine shows of it.
+//! Sends recognisable markers as input to every route and command, in valid and invalid requests,
+//! and then looks for them wherever they must not be: logs, metrics, error responses, files, open
+//! descriptors, and what the kernel shows of the process.
 
 use std::fs;
 use std::io::Write;
@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use crate::running::Running;
 use crate::server::{Reply, client, connect, encoded, raw, send};
 
-/// A place that exists, one that does not, one mistyped; coordinates; practices; a word of nobody's.
-/// Long enough that none can stand in a time or an id by chance.
+/// The markers: an existing, an unknown and a mistyped postcode, coordinates, practices, an
+/// arbitrary word, an address and a key. They are too long to occur in a time or an id by chance.
 const MARKS: &[&str] = &[
     "LA14 2LQ",
     "LA14+2LQ",
@@ -39,7 +39,7 @@ const MARKS: &[&str] = &[
     "catchment_c0ffee00",
 ];
 
-/// What the asker of a mistyped postcode may be shown.
+/// The suggestion for the mistyped postcode, which only the response to it may contain.
 const SUGGESTION: &str = "LA10 5DL";
 
 fn check(place: &str, text: &str) {
@@ -52,7 +52,7 @@ fn check(place: &str, text: &str) {
     }
 }
 
-/// The templates of every route, as the router has them.
+/// Returns the path templates of all routes, from the source of the router.
 fn routes() -> Vec<&'static str> {
     let router = include_str!("../../src/http/mod.rs");
     let beginnings = router.match_indices(".route(");
@@ -65,7 +65,7 @@ fn routes() -> Vec<&'static str> {
     beginnings.map(template).collect()
 }
 
-/// The names of every parameter in a query of the API document.
+/// Returns the names of all query parameters in the API document.
 fn parameters(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
     collect_parameters(document, &mut found);
@@ -87,7 +87,7 @@ fn collect_parameters(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Asks with marks in every part of a request.
+/// An HTTP client that puts markers into every part of its requests.
 struct Asker {
     client: ureq::Agent,
     address: SocketAddr,
@@ -173,7 +173,7 @@ fn ask_every_route(asker: &mut Asker) {
     }
 }
 
-/// The template with the segment in each variable place.
+/// Replaces every variable of a path template with `segment`.
 fn filled(template: &str, segment: &str) -> String {
     let parts = template.split('/').map(|part| match part.starts_with('{') {
         true => segment,
@@ -247,13 +247,13 @@ fn ask_questions(asker: &mut Asker) {
         "GET / HTTP/9.9\r\nhost: LA142LQ\r\n\r\n",
     ] {
         check(
-            "an answer to no request",
+            "the response to invalid HTTP",
             &raw(connect(asker.address), bytes.as_bytes()),
         );
     }
 }
 
-/// All files under a folder.
+/// Returns all files in a folder and its subfolders.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let below = entries.flat_map(|entry| match entry.path() {
@@ -263,7 +263,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     below.collect()
 }
 
-/// What the kernel shows of the process: what it has open, how it was called, what it was given.
+/// Checks what the kernel shows of a process: its arguments, environment, memory map, threads and
+/// open descriptors.
 #[cfg(target_os = "linux")]
 fn check_process(id: u32) {
     let process = PathBuf::from(format!("/proc/{id}"));
@@ -292,7 +293,7 @@ fn check_process(id: u32) {
         let is_no_file = ["socket:[", "pipe:[", "anon_inode:", "/dev/null"]
             .iter()
             .any(|kind| open.starts_with(kind));
-        assert!(is_no_file, "it has a file open: {open}");
+        assert!(is_no_file, "the process has a file open: {open}");
         count += 1;
     }
     assert!(count > 5, "{count}");
@@ -316,7 +317,7 @@ fn new_key(folder: &Path) -> (String, String) {
         .args(["keys", "add", "--keys", &path, "--name", "a test"])
         .args(["--scopes", "batch"])
         .output()
-        .expect("it runs");
+        .expect("the program runs");
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut words = told.split_whitespace();
     let key = words.find(|it| it.starts_with("catchment_"));
@@ -352,18 +353,18 @@ fn no_route_leaves_anything_of_what_it_was_asked_anywhere() {
     };
     ask_every_route(&mut asker);
     ask_questions(&mut asker);
-    // In the middle of a list, too.
+    // Also in the middle of a batch upload.
     let mut under_way = connect(running.address);
     let head = format!(
         "POST /api/v1/batch HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\ncontent-type: text/csv\r\ncontent-length: 9000000\r\n\r\npostcode,name\n"
     );
-    under_way.write_all(head.as_bytes()).expect("taken");
+    under_way.write_all(head.as_bytes()).expect("the request is sent");
     let rows = "LA14 2LQ,Zq7Mark\nLA1O 5DL,Zq7Mark\n".repeat(3_000);
-    under_way.write_all(rows.as_bytes()).expect("taken");
+    under_way.write_all(rows.as_bytes()).expect("the request is sent");
     check_process(running.id());
     drop(under_way);
     let public = std::mem::replace(&mut asker.address, operator);
-    // Its headers are those of a page elsewhere, which may not reload.
+    // The markers make the request cross-origin, so the reload is rejected.
     for (method, path, status) in [("GET", "/metrics", 200), ("POST", "/reload", 403)] {
         asker.ask(method, path, &[], None).expect(status);
         asker.ask(method, &format!("{path}?postcode=LA14+2LQ"), &[], None);
@@ -372,7 +373,7 @@ fn no_route_leaves_anything_of_what_it_was_asked_anywhere() {
     running.signal("HUP");
     running.wait_for("reloaded");
     let figures = asker.ask("GET", "/metrics", &[], None).expect(200);
-    check("the figures", figures.text());
+    check("the metrics", figures.text());
     asker.address = public;
     check_process(running.id());
     running.signal("TERM");
@@ -386,13 +387,13 @@ fn no_route_leaves_anything_of_what_it_was_asked_anywhere() {
     );
     check("the log", &written);
     assert!(!written.contains(&key[20..]), "the key is in the log");
-    assert_eq!(files(folder.path()), Vec::<PathBuf>::new(), "it left files");
+    assert_eq!(files(folder.path()), Vec::<PathBuf>::new(), "the service left files behind");
     let held = fs::read_to_string(&keys).expect("readable");
-    check("the file of keys", &held);
-    assert!(!held.contains(&key[20..]), "the key itself is in the file");
+    check("the key file", &held);
+    assert!(!held.contains(&key[20..]), "the key itself is in the key file");
 }
 
-// ---- the command line ------------------------------------------------------------------------------
+// ---- the command line ---------------------------------------------------------------------------
 
 fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut child = program(folder)
@@ -402,14 +403,14 @@ fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("it runs");
-    // It may not want any.
+        .expect("the program runs");
+    // Commands that read no input may have exited already.
     let _ = child
         .stdin
         .take()
         .expect("piped")
         .write_all(input.as_bytes());
-    child.wait_with_output().expect("it ends")
+    child.wait_with_output().expect("the program exits")
 }
 
 #[test]
@@ -452,18 +453,18 @@ fn no_command_says_what_it_was_asked_but_in_its_answer() {
     );
     check(
         "the manifest",
-        &fs::read_to_string(path("answered.csv.manifest.json")).expect("it is there"),
+        &fs::read_to_string(path("answered.csv.manifest.json")).expect("a manifest"),
     );
 }
 
-// ---- types -----------------------------------------------------------------------------------------
+// ---- types --------------------------------------------------------------------------------------
 
 #[test]
 fn types_that_hold_what_was_asked_print_nothing_of_it() {
     let postcode: Postcode = "LA14 2LQ".parse().expect("a postcode");
     let practice: OdsCode = "P81064".parse().expect("a code");
-    let lonlat = LonLat::new(-3.269_471_1, 54.209_742_2).expect("a place");
-    let grid = BritishGrid::from_metres(317_303.125, 480_077.375).expect("a place");
+    let lonlat = LonLat::new(-3.269_471_1, 54.209_742_2).expect("a position");
+    let grid = BritishGrid::from_metres(317_303.125, 480_077.375).expect("a position");
     let fields = |pairs: &[(&str, &str)]| {
         let pairs = pairs
             .iter()
@@ -498,10 +499,10 @@ fn types_that_hold_what_was_asked_print_nothing_of_it() {
         &[("practice", "P8-MARK")],
     ] {
         let fault = catchment::question::Question::from_fields(&fields(pairs)).expect_err("none");
-        check("a fault's Debug", &format!("{fault:?}"));
-        check("a fault's words", &fault.to_string());
+        check("the Debug of an error", &format!("{fault:?}"));
+        check("the message of an error", &fault.to_string());
     }
-    // Whole answers, the name of the practice's community among them, say no more than their status.
+    // Results, which contain for example the name of the practice's ICC, print only their status.
     let pairs = [("postcode", "LA18 4DB"), ("practice", "P81064")];
     let question = catchment::question::Question::from_fields(&fields(&pairs)).expect("one");
     let answer = index.locate(&question.query);
@@ -515,7 +516,7 @@ fn types_that_hold_what_was_asked_print_nothing_of_it() {
     assert_eq!(format!("{entry:?}"), "Some(PostcodeEntry(…))");
 }
 
-/// Does not compile where one of these can be printed.
+/// Fails to compile if one of these types implements `Debug`.
 macro_rules! never_printed {
     ($($held:ty),*) => { $(const _: fn() = || {
         trait OneOfTwo<A> {

@@ -1,5 +1,5 @@
-//! `catchment check`: a clean world finds nothing, each defect is found by its code, and the embedded
-//! dataset says what is known of it.
+//! `catchment check`: valid datasets have no findings, each defect is found under its code, and the
+//! embedded dataset has only its known findings.
 
 use std::process::{Command, Output};
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::toy::{World, square};
 
-/// The world has this finding; it comes back.
+/// Checks that a dataset has a finding, and returns it.
 #[track_caller]
 fn check_found(world: &World, severity: Severity, code: &str, words: &[&str]) -> Finding {
     let findings = check(&world.dataset());
@@ -39,13 +39,13 @@ fn a_clean_world_finds_nothing() {
 #[test]
 fn what_is_wrong_with_the_ground_is_found_with_its_size_and_place() {
     let near = |found: &Finding, easting: f64, northing: f64| {
-        let place = found.place.expect("it has a place");
+        let place = found.place.expect("the finding has a position");
         let grid = catchment::geodesy::to_grid(place).expect("in Great Britain");
         let off_m = (grid.easting_m() - easting).hypot(grid.northing_m() - northing);
         assert!(off_m < 1.0, "{}: {off_m} m off", found.message);
     };
     let size = |found: &Finding, expected: f64| {
-        let size_m2 = found.size_m2.expect("it has a size");
+        let size_m2 = found.size_m2.expect("the finding has a size");
         assert!(
             (size_m2 - expected).abs() < expected * 0.001,
             "{size_m2} m²"
@@ -81,7 +81,7 @@ fn what_is_wrong_with_the_ground_is_found_with_its_size_and_place() {
         "sliver",
         &["0.400 m apart"],
     );
-    let place = found.place.expect("it has a place");
+    let place = found.place.expect("the finding has a position");
     let grid = catchment::geodesy::to_grid(place).expect("in Great Britain");
     assert!((grid.easting_m() - 310_000.2).abs() < 1.0);
 

@@ -1,4 +1,4 @@
-//! The built program on the command line.
+//! The commands of the built program.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use proptest::test_runner::TestRunner;
 
 use crate::server::{AS_OF, SERVER};
 
-/// The program, with nothing of the terminal that started the tests.
+/// A command that does not depend on the terminal that started the tests.
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
     command
@@ -28,7 +28,7 @@ fn run(arguments: &[&str]) -> Output {
     program(arguments).output().expect("the program starts")
 }
 
-/// Runs it with this on its standard input.
+/// Runs the program with `input` on its standard input.
 fn run_on(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = program(arguments)
         .stdin(Stdio::piped())
@@ -37,7 +37,7 @@ fn run_on(arguments: &[&str], input: &[u8]) -> Output {
     let mut stdin = child.stdin.take().expect("piped");
     thread::scope(|scope| {
         scope.spawn(move || {
-            // A program that stops reading is judged by what it wrote.
+            // The program may stop reading; its output is checked in any case.
             let _ = stdin.write_all(input);
         });
         child.wait_with_output().expect("the program ends")
@@ -70,7 +70,7 @@ fn the_help_of_every_command_shows_an_example() {
     let (_, commands) = stdout(&help)
         .split_once("Commands:\n")
         .expect("a list of commands");
-    let (commands, _) = commands.split_once("\n\n").expect("it ends");
+    let (commands, _) = commands.split_once("\n\n").expect("a blank line after the commands");
     let names: Vec<&str> = commands
         .lines()
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
@@ -117,11 +117,11 @@ fn a_postcode_and_a_practice_are_answered_in_words() {
     insta::assert_snapshot!(stdout(&output));
 }
 
-/// Words of a command line, and the fields that they stand for.
+/// Command-line arguments, and the equivalent HTTP parameters.
 type Arguments = &'static [&'static str];
 type Fields = &'static [(&'static str, &'static str)];
 
-/// What the service answers to the same fields.
+/// Returns the HTTP response to the same parameters.
 #[track_caller]
 fn served(fields: &[(&str, &str)]) -> String {
     SERVER.locate(fields).text().to_string()
@@ -168,7 +168,7 @@ fn one_question_has_the_services_answer() {
     });
 }
 
-/// Lines of a list: postcodes of every kind, some with a practice, and text of any kind.
+/// Returns input lines: postcodes of every kind, some with a practice, and random text.
 fn lines() -> Vec<String> {
     let mut lines: Vec<String> = [
         "LA18 4DB",
@@ -298,19 +298,19 @@ fn a_reader_that_has_seen_enough_ends_the_program_quietly() {
     let mut stdin = child.stdin.take().expect("piped");
     let mut reader = child.stdout.take().expect("piped");
     let feeder = thread::spawn(move || {
-        // It ends when the program does.
+        // Writing fails when the program exits.
         while stdin.write_all(b"LA18 4DB\n").is_ok() {}
     });
     let mut first = [0; 10];
-    reader.read_exact(&mut first).expect("an answer begins");
+    reader.read_exact(&mut first).expect("output starts");
     drop(reader);
     let output = child.wait_with_output().expect("the program ends");
-    feeder.join().expect("the feeder ends");
+    feeder.join().expect("the feeder does not panic");
     check_exit(&output, 0);
     assert_eq!(stderr(&output), "");
 }
 
-/// The embedded dataset as a folder that a test may spoil.
+/// Copies the embedded dataset to a temporary folder, where a test may damage it.
 fn dataset_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     copy(
@@ -338,7 +338,7 @@ fn a_folder_answers_in_place_of_the_dataset_in_the_program() {
     let folder = dataset_folder();
     let manifest = folder.path().join("dataset.toml");
     let text = fs::read_to_string(&manifest).expect("a manifest");
-    // Whoever changes it by hand takes away the line that vouches for it.
+    // Editing the manifest by hand means removing the line with its checksum.
     let text = text.split("# SHA-256").next().expect("text");
     let renamed = text.replacen("name = \"lancashire-and-cumbria\"", "name = \"made-up\"", 1);
     fs::write(&manifest, renamed).expect("written");

@@ -1,4 +1,4 @@
-//! Lists in columns: Parquet files and Arrow streams get the cells that CSV gets.
+//! Columnar batches: Parquet files and Arrow streams get the same cells as CSV.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -36,10 +36,10 @@ use crate::server::AS_OF;
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
     let dataset = dataset::read(&Files::Embedded).expect("the dataset is read");
-    Index::build(dataset).expect("the dataset is sound")
+    Index::build(dataset).expect("the dataset is valid")
 });
 
-/// A batch as the service takes it by default, with these columns.
+/// Returns a request with the defaults of the service and these output columns.
 pub(crate) fn request(columns: &str) -> Request {
     Request {
         format: None,
@@ -61,7 +61,7 @@ fn run<R: io::Read + Send>(
     threads: usize,
 ) -> Answered {
     let mut out = Vec::new();
-    let threads = NonZeroUsize::new(threads).expect("one at least");
+    let threads = NonZeroUsize::new(threads).expect("at least one thread");
     let progress = Progress::default();
     let summary = batch::run(&INDEX, intake?, request, &mut out, threads, &progress)?;
     assert_eq!(progress.rows(), summary.rows);
@@ -91,7 +91,7 @@ pub(crate) fn stream(batches: &[RecordBatch]) -> Vec<u8> {
 fn streamed(bytes: &[u8]) -> (SchemaRef, Vec<RecordBatch>) {
     let reader = StreamReader::try_new(bytes, None).expect("a stream");
     let schema = reader.schema();
-    (schema, reader.map(|batch| batch.expect("sound")).collect())
+    (schema, reader.map(|batch| batch.expect("a valid batch")).collect())
 }
 
 fn parquet_of(batches: &[RecordBatch]) -> Vec<u8> {
@@ -102,21 +102,21 @@ fn parquet_of(batches: &[RecordBatch]) -> Vec<u8> {
     writer.into_inner().expect("ended")
 }
 
-/// The schema, the batches and the number of row groups.
+/// Reads a Parquet file: its schema, its batches and its number of row groups.
 fn of_parquet(bytes: &[u8]) -> (SchemaRef, Vec<RecordBatch>, usize) {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(bytes).expect("written");
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a Parquet file");
     let (schema, groups) = (reader.schema().clone(), reader.metadata().num_row_groups());
-    let reader = reader.with_batch_size(1 << 20).build().expect("sound");
+    let reader = reader.with_batch_size(1 << 20).build().expect("a valid file");
     (
         schema,
-        reader.map(|it| it.expect("sound")).collect(),
+        reader.map(|it| it.expect("a valid batch")).collect(),
         groups,
     )
 }
 
-/// A cell as CSV has it.
+/// Formats a cell as in CSV.
 fn cell(array: &dyn Array, row: usize) -> String {
     match array.data_type() {
         _ if array.is_null(row) => String::new(),
@@ -125,7 +125,8 @@ fn cell(array: &dyn Array, row: usize) -> String {
     }
 }
 
-/// Made-up patients: the names of the columns, and the columns of those rows that have all of them.
+/// Returns made-up patients as columns, with the column names. Rows of the wrong width are left
+/// out.
 pub(crate) fn patients(rows: usize) -> (Vec<String>, Vec<Vec<String>>) {
     let list = Patients::new(&INDEX, 5).list(rows);
     let mut reader = csv::ReaderBuilder::new()
@@ -158,7 +159,8 @@ fn csv_of(names: &[String], columns: &[Vec<String>]) -> Vec<u8> {
     writer.into_inner().expect("ended")
 }
 
-/// The columns of a list in as many types as there are, in batches of very different lengths.
+/// Converts columns to record batches of very different lengths, in which the columns have all
+/// supported text types in turn.
 pub(crate) fn batches_of(names: &[String], columns: &[Vec<String>]) -> Vec<RecordBatch> {
     let rows = columns[0].len();
     let cuts = [0, 1, 1, 1_500, 1_503, rows];
@@ -193,7 +195,8 @@ pub(crate) fn batches_of(names: &[String], columns: &[Vec<String>]) -> Vec<Recor
     batches.map(with_metadata).collect()
 }
 
-/// What stands in a row of the user's, whatever the type. Dictionaries may be made anew: their values count.
+/// Formats a value of an input column of any type. Dictionaries may be re-encoded, so their values
+/// are compared instead of their keys.
 fn value(array: &ArrayRef, row: usize) -> String {
     match array.as_any_dictionary_opt() {
         Some(dictionary) if array.is_valid(row) => {
@@ -205,7 +208,8 @@ fn value(array: &ArrayRef, row: usize) -> String {
     }
 }
 
-/// That each cell of ours is the one in the CSV, row by row, and each array of the user's is as it was.
+/// Checks that the output columns have the same cells as the CSV output, and that the input columns
+/// are unchanged.
 fn check_cells(csv: &[u8], answered: &[RecordBatch], asked: &[RecordBatch]) {
     let mut reader = csv::Reader::from_reader(csv);
     let names = reader.headers().expect("names").clone();
@@ -220,14 +224,14 @@ fn check_cells(csv: &[u8], answered: &[RecordBatch], asked: &[RecordBatch]) {
             .collect();
         assert_eq!(found, names.iter().collect::<Vec<_>>());
         for row in 0..batch.num_rows() {
-            let record = records.next().expect("as many rows");
+            let record = records.next().expect("too few rows");
             for at in users..names.len() {
                 let found = cell(batch.column(at), row);
                 assert_eq!(found, record[at], "{} of {record:?}", &names[at]);
             }
         }
     }
-    assert!(records.next().is_none(), "as many rows");
+    assert!(records.next().is_none(), "too few rows");
     let texts = |batches: &[RecordBatch], at: usize| -> Vec<String> {
         let all = batches.iter().flat_map(|batch| {
             let array = batch.column(at).clone();
@@ -248,31 +252,31 @@ fn check_cells(csv: &[u8], answered: &[RecordBatch], asked: &[RecordBatch]) {
 fn columns_get_the_cells_that_csv_gets_on_any_number_of_threads() {
     let (names, columns) = patients(4_000);
     let request = request("all");
-    let (csv, expected) = answer(&csv_of(&names, &columns), &request, 2).expect("answered");
+    let (csv, expected) = answer(&csv_of(&names, &columns), &request, 2).expect("the batch succeeds");
     let asked = batches_of(&names, &columns);
     let summary_of_columns = Summary {
         shortened: None,
         ..expected
     };
 
-    let (bytes, summary) = answer(&stream(&asked), &request, 1).expect("answered");
+    let (bytes, summary) = answer(&stream(&asked), &request, 1).expect("the batch succeeds");
     assert_eq!(summary, summary_of_columns);
     let (schema, answered) = streamed(&bytes);
     assert_eq!(schema.metadata(), asked[0].schema().metadata());
     check_cells(&csv, &answered, &asked);
     for threads in [2, 5] {
-        let (again, _) = answer(&stream(&asked), &request, threads).expect("answered");
+        let (again, _) = answer(&stream(&asked), &request, threads).expect("the batch succeeds");
         assert!(again == bytes, "{threads} threads");
     }
 
     let list = parquet_of(&asked);
-    let (bytes, summary) = answer_file(&list, &request, 1).expect("answered");
+    let (bytes, summary) = answer_file(&list, &request, 1).expect("the batch succeeds");
     assert_eq!(summary, summary_of_columns);
     let (schema, answered, _) = of_parquet(&bytes);
     assert_eq!(schema.metadata(), asked[0].schema().metadata());
     check_cells(&csv, &answered, &asked);
     for threads in [2, 5] {
-        let (again, _) = answer_file(&list, &request, threads).expect("answered");
+        let (again, _) = answer_file(&list, &request, threads).expect("the batch succeeds");
         assert!(again == bytes, "{threads} threads");
     }
 }
@@ -291,13 +295,13 @@ fn long_batches_are_shared_out_and_row_groups_stay() {
         assert!(numbers.eq(0..150_000));
     };
     let one = std::slice::from_ref(&batch);
-    let (bytes, _) = answer(&stream(one), &request(""), 3).expect("answered");
+    let (bytes, _) = answer(&stream(one), &request(""), 3).expect("the batch succeeds");
     let (_, batches) = streamed(&bytes);
     assert_eq!(batches.len(), rows.div_ceil(8_192));
     in_order(&batches);
-    let (bytes, _) = answer_file(&parquet_of(one), &request(""), 3).expect("answered");
+    let (bytes, _) = answer_file(&parquet_of(one), &request(""), 3).expect("the batch succeeds");
     let (_, batches, groups) = of_parquet(&bytes);
-    assert_eq!(groups, 1, "as in the list");
+    assert_eq!(groups, 1, "as in the input");
     in_order(&batches);
 }
 
@@ -312,11 +316,11 @@ fn texts(texts: &[Option<&str>]) -> ArrayRef {
     Arc::new(texts.iter().copied().collect::<StringArray>())
 }
 
-/// The cells of one of our columns.
+/// Returns the cells of an output column.
 #[track_caller]
 fn cells(list: &RecordBatch, request: &Request, column: &str) -> Vec<String> {
     let list = stream(std::slice::from_ref(list));
-    let (bytes, _) = answer(&list, request, 2).expect("answered");
+    let (bytes, _) = answer(&list, request, 2).expect("the batch succeeds");
     let (_, batches) = streamed(&bytes);
     let array = batches[0].column_by_name(&format!("catchment_{column}"));
     let array = array.expect("the column").clone();
@@ -353,7 +357,7 @@ fn a_day_is_a_date_or_a_text_and_a_bad_one_tells_its_row() {
     let reasons = cells(&list, &request, "reason");
     assert!(reasons[2].starts_with("row 3: the date"), "{reasons:?}");
     assert_eq!(cells(&list, &request, "status")[2], "bad_row");
-    let (_, summary) = answer(&stream(&[list.clone(), list]), &request, 2).expect("answered");
+    let (_, summary) = answer(&stream(&[list.clone(), list]), &request, 2).expect("the batch succeeds");
     assert_eq!((summary.bad_rows, summary.bad_lines), (2, vec![3, 7]));
     let list = one(&[
         ("postcode", postcode),
@@ -381,16 +385,16 @@ fn a_column_without_a_value_is_missing_and_one_without_rows_is_a_list() {
     assert_eq!(cells(&list, &request(""), "status"), ["missing", "missing"]);
     let empty = list.slice(0, 0);
     let (bytes, summary) =
-        answer(&stream(std::slice::from_ref(&empty)), &request(""), 2).expect("answered");
+        answer(&stream(std::slice::from_ref(&empty)), &request(""), 2).expect("the batch succeeds");
     assert_eq!((summary.rows, streamed(&bytes).0.fields().len()), (0, 11));
-    let (bytes, _) = answer_file(&parquet_of(&[empty]), &request(""), 2).expect("answered");
+    let (bytes, _) = answer_file(&parquet_of(&[empty]), &request(""), 2).expect("the batch succeeds");
     assert_eq!(of_parquet(&bytes).0.fields().len(), 11);
 }
 
 #[track_caller]
 fn check_refused(outcome: Answered, words: &[&str]) {
     let fault = match outcome {
-        Ok(_) => panic!("it is answered"),
+        Ok(_) => panic!("the batch succeeded"),
         Err(fault) => fault.to_string(),
     };
     for word in words {
@@ -450,7 +454,7 @@ fn what_no_answer_can_come_from_is_refused_with_its_name() {
         &["--compress"],
     );
     let (bytes, _) =
-        answer_file(&parquet_of(std::slice::from_ref(&list)), &packed, 1).expect("answered");
+        answer_file(&parquet_of(std::slice::from_ref(&list)), &packed, 1).expect("the batch succeeds");
     assert_eq!(of_parquet(&bytes).1[0].num_rows(), 1);
     let as_csv = Request {
         format: Some(Format::Csv),
@@ -507,20 +511,20 @@ fn a_stream_is_answered_batch_by_batch_while_it_comes() {
         writer.flush().expect("written");
         let mut reader = StreamReader::try_new(output, None).expect("a stream");
         for _ in 0..3 {
-            // The next batch is sent when the last one's answer is there.
-            let batch = reader.next().expect("answered").expect("sound");
-            tell.send(cell(batch.column(1), 0)).expect("heard");
+            // Each batch is sent after the output of the previous one has arrived.
+            let batch = reader.next().expect("a batch").expect("a valid batch");
+            tell.send(cell(batch.column(1), 0)).expect("the test receives it");
             writer.write(&list).expect("written");
             writer.flush().expect("written");
         }
         drop(writer.into_inner());
-        tell.send(reader.count().to_string()).expect("heard");
+        tell.send(reader.count().to_string()).expect("the test receives it");
     });
     let mut heard = || {
         told.recv_timeout(Duration::from_secs(120))
             .unwrap_or_else(|_| {
-                child.kill().expect("it runs");
-                panic!("no answer while the stream is open");
+                child.kill().expect("the program is running");
+                panic!("no output while the stream is open");
             })
     };
     assert_eq!(
@@ -528,7 +532,7 @@ fn a_stream_is_answered_batch_by_batch_while_it_comes() {
         ["located", "located", "located"]
     );
     assert_eq!(heard(), "1");
-    assert!(child.wait().expect("it ends").success());
+    assert!(child.wait().expect("the program exits").success());
 }
 
 #[test]
@@ -538,7 +542,7 @@ fn a_parquet_file_is_answered_beside_its_manifest() {
         ("postcode", texts(&[Some("LA18 4DB"), None])),
         ("gp_code", texts(&[Some("P81064"), Some("A82033")])),
     ]);
-    // Found out by its bytes, not by its name.
+    // The format is detected from the content, not from the file name.
     let bytes = parquet_of(&[list]);
     fs::write(folder.path().join("list"), &bytes).expect("written");
     let run = |arguments: &[&str]| {
@@ -554,10 +558,10 @@ fn a_parquet_file_is_answered_beside_its_manifest() {
         told.starts_with("reading Parquet; postcode in `postcode`"),
         "{told}"
     );
-    let answered = fs::read(folder.path().join("answered.parquet")).expect("there");
+    let answered = fs::read(folder.path().join("answered.parquet")).expect("an output file");
     assert_eq!(of_parquet(&answered).1[0].num_rows(), 2);
     let manifest = fs::read(folder.path().join("answered.parquet.manifest.json"));
-    let manifest: Value = serde_json::from_slice(&manifest.expect("there")).expect("JSON");
+    let manifest: Value = serde_json::from_slice(&manifest.expect("an output file")).expect("JSON");
     let sha256 = |bytes: &[u8]| -> String {
         let digest = Sha256::digest(bytes);
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -589,14 +593,14 @@ fn a_parquet_file_is_answered_beside_its_manifest() {
         "b.parquet",
     ]);
     assert_eq!(code, Some(0));
-    let summary = File::open(folder.path().join("s.json")).expect("there");
+    let summary = File::open(folder.path().join("s.json")).expect("an output file");
     let summary: Value = serde_json::from_reader(summary).expect("JSON");
     assert_eq!(summary["rows"], Value::Null);
 }
 
 #[test]
 fn pyarrow_reads_what_it_wrote_with_our_columns_after_it() {
-    let Some(mut python) = python("lists of pyarrow") else {
+    let Some(mut python) = python("pyarrow") else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder");

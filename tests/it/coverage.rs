@@ -1,5 +1,5 @@
-//! Tiles as coverages: of areas side by side, no overlap, no gap and nothing invalid at any zoom, as GEOS
-//! and a plain definition see it.
+//! Tiles of partition layers are valid coverages at every zoom: no overlaps, no gaps and no invalid
+//! polygons, according to GEOS and to a direct implementation of the definition.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::env;
@@ -14,10 +14,10 @@ use crate::borders::{Borders, SIXTY};
 use crate::programs::{printed, python, tell_skipped};
 use crate::tiles::{TileFeature, Vertex, decode, doubled_area, edges};
 
-/// Tiles of a zoom beyond which some are chosen.
+/// The number of tiles per zoom above which only a sample is checked.
 const TILES_MAX: usize = 150;
 
-/// A layer of areas called by their ids.
+/// Creates a layer of areas whose names are their ids.
 pub(crate) fn shapes_of(boundaries: &[Boundary], is_partition: bool) -> TiledLayer {
     let areas = (1..).zip(boundaries).map(|(number, boundary)| TileArea {
         feature_id: number,
@@ -28,14 +28,15 @@ pub(crate) fn shapes_of(boundaries: &[Boundary], is_partition: bool) -> TiledLay
     TiledLayer::new("icc", is_partition, areas)
 }
 
-/// The features of a tile; none where there is no tile.
+/// Returns the features of a tile; none if the tile is empty.
 pub(crate) fn tile(shapes: &TiledLayer, z: u8, x: u32, y: u32) -> Vec<TileFeature> {
-    let address = TileCoord::new(z, x, y).expect("it exists");
-    let bytes = shapes.tile(address).expect("it encodes");
+    let address = TileCoord::new(z, x, y).expect("the tile exists");
+    let bytes = shapes.tile(address).expect("the tile is encoded");
     bytes.map_or_else(Vec::new, |bytes| decode(&bytes, "icc"))
 }
 
-/// The tiles of a zoom that have a border in them, going down from those of the zoom above.
+/// Returns the tiles of a zoom that contain a border, among the children of those of the previous
+/// zoom; a sample if there are many.
 fn tiles_with_borders(shapes: &TiledLayer, above: &[(u32, u32)], z: u8) -> Vec<(u32, u32)> {
     let below = above.iter().flat_map(|&(x, y)| {
         [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(east, south)| (2 * x + east, 2 * y + south))
@@ -52,12 +53,12 @@ fn tiles_with_borders(shapes: &TiledLayer, above: &[(u32, u32)], z: u8) -> Vec<(
                 .iter()
                 .any(|shape| shape.rings.iter().any(|ring| ring.len() > 4))
     });
-    // Spread over all of them.
+    // A sample spread over all of them.
     let every = tiles.len().div_ceil(TILES_MAX).max(1);
     tiles.into_iter().step_by(every).collect()
 }
 
-/// The polygons of a feature, exteriors with their holes.
+/// Returns the polygons of a feature, each an exterior followed by its holes.
 fn polygons(shape: &TileFeature) -> Vec<Vec<Vec<Vertex>>> {
     let mut polygons: Vec<Vec<Vec<Vertex>>> = Vec::new();
     for ring in &shape.rings {
@@ -71,7 +72,7 @@ fn polygons(shape: &TileFeature) -> Vec<Vec<Vec<Vertex>>> {
     polygons
 }
 
-/// Asks GEOS of tiles; how many there were.
+/// Checks tiles with GEOS.
 #[track_caller]
 fn ask_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partition: bool) {
     let Some(mut python) = python("GEOS on tiles") else {
@@ -96,8 +97,8 @@ fn ask_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partition: bool
     assert_eq!(told.lines().count(), 1, "{what}: {told}");
 }
 
-/// The definition: no two edges cross, no vertex lies on another's edge, and each edge has at most one area
-/// on either side.
+/// Checks the definition of a coverage: no two edges cross, no vertex is in the interior of an
+/// edge, and each edge has at most one area on either side.
 #[track_caller]
 fn check_coverage(at: &str, shapes: &[TileFeature]) {
     let mut all: Vec<(Vertex, Vertex)> = Vec::new();
@@ -136,7 +137,7 @@ fn check_coverage(at: &str, shapes: &[TileFeature]) {
                 let is_end = vertex == edge.0 || vertex == edge.1;
                 assert!(
                     is_end || side(edge, vertex) != 0 || !in_box(edge, vertex),
-                    "{at}: {vertex:?} lies on {edge:?}"
+                    "{at}: {vertex:?} is on {edge:?}"
                 );
             }
         }
@@ -198,7 +199,7 @@ fn every_area_is_on_a_tile_of_every_zoom() {
         }
         assert_eq!(kinds.len(), boundaries.len(), "zoom {z}");
         let drawn = kinds.values().filter(|is_drawn| **is_drawn).count();
-        println!("zoom {z}: {drawn} of {} have ground", kinds.len());
+        println!("zoom {z}: {drawn} of {} have polygons", kinds.len());
         above = above
             .iter()
             .flat_map(|&(x, y)| {
@@ -209,7 +210,7 @@ fn every_area_is_on_a_tile_of_every_zoom() {
     }
 }
 
-/// Half a pixel of 8 units, and what rounding to units adds.
+/// The maximum displacement in units: half a pixel of 8 units, plus rounding to units.
 const MOVED_MAX: f64 = 4.0 + 1.0;
 
 #[test]
@@ -235,7 +236,7 @@ fn no_border_moves_by_more_than_half_a_pixel() {
     assert!((1.0..=MOVED_MAX).contains(&furthest), "{furthest}");
 }
 
-/// Units of a tile, not rounded.
+/// Projects a position to unrounded units of a tile.
 fn on_tile((lon, lat): (f64, f64), z: u8, x: u32, y: u32) -> (f64, f64) {
     let units = f64::from(1_u32 << z) * 4_096.0;
     let (east, south) = (
@@ -255,7 +256,7 @@ fn distance(place: (f64, f64), (from, to): (Vertex, Vertex)) -> f64 {
     (x - part * dx).hypot(y - part * dy)
 }
 
-/// What two tiles beside each other both have, in the buffers of both, they have alike.
+/// Adjacent tiles have the same edges where their buffers overlap.
 #[test]
 fn tiles_beside_each_other_go_on_in_each_other() {
     let dataset = crate::dataset::embedded();
@@ -289,7 +290,7 @@ fn tiles_beside_each_other_go_on_in_each_other() {
             let (dx, dy) = (4_096 * i32::from(east == 1), 4_096 * i32::from(south == 1));
             let here = strip(tile(&shapes, z, x, y), 0, 0);
             let there = strip(tile(&shapes, z, x + east, y + south), dx, dy);
-            assert_eq!(here, there, "{z}/{x}/{y} and the next");
+            assert_eq!(here, there, "{z}/{x}/{y} and its neighbour differ");
             in_common += here.len();
         }
     }
@@ -323,7 +324,7 @@ proptest::proptest! {
     }
 }
 
-/// Blobs over one another; those with the same seed are the same, and have all their borders in common.
+/// Returns overlapping areas. Areas with the same seed have the same border.
 fn blobs(count: usize, side: i32, seed: u64) -> Vec<Boundary> {
     let blob = |number: usize| {
         let one = Borders {
@@ -347,7 +348,7 @@ fn blobs(count: usize, side: i32, seed: u64) -> Vec<Boundary> {
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
 
-    /// Each by itself, whatever lies over it.
+    /// Each area is valid by itself, whatever overlaps it.
     #[test]
     fn areas_over_each_other_stay_valid(
         count in 1_usize..14, side in 10_000_i32..30_000_000, seed in 0_u64.., z in 0_u8..=14,
@@ -363,7 +364,7 @@ proptest::proptest! {
     }
 }
 
-/// Some of the tiles in which the areas have vertices.
+/// Returns the six tiles that contain the most vertices of the areas.
 fn around(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
     let mut count: HashMap<(u32, u32), usize> = HashMap::new();
     let vertices = areas
@@ -384,12 +385,13 @@ fn around(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
     tiles.into_iter().map(|it| it.0).take(6).collect()
 }
 
-/// The real country, where somebody has made its dataset as docs/national-data.md says.
+/// Checks the national dataset, if `CATCHMENT_NATIONAL` names one made as in
+/// docs/national-data.md.
 #[test]
 #[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
 fn the_country_is_a_valid_coverage_on_every_tile() {
     let Some(folder) = env::var_os("CATCHMENT_NATIONAL") else {
-        tell_skipped("the whole country: set CATCHMENT_NATIONAL to its dataset");
+        tell_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");
         return;
     };
     let dataset = read(&Files::Folder(folder.into())).expect("CATCHMENT_NATIONAL");

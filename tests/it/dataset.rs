@@ -1,5 +1,5 @@
-//! The committed dataset is what `build` makes, and holds what the published tables in `data/source`
-//! say; they are read here with code of its own.
+//! `build` reproduces the committed dataset, and its content is that of the published tables in
+//! `data/source`, which are read here by independent code.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -17,12 +17,12 @@ use jiff::civil::Date;
 use jiff::civil::date;
 use tempfile::TempDir;
 
-/// The day that the embedded dataset stands for.
+/// The as-of date of the embedded dataset.
 pub(crate) const DAY: Date = date(2025, 11, 30);
 
 pub(crate) const COMMITTED: &str = "data/lancashire-and-cumbria";
-/// The sub-ICB locations whose people the ICCs are for, and those of the neighbourhood teams. Nobody
-/// of the one pair registers in the other.
+/// The sub-ICB locations that have ICCs, and those that have neighbourhood teams. No registrations
+/// are modelled between the two pairs.
 const WITH_ICCS: [&str; 2] = ["01K", "01H"];
 const WITH_TEAMS: [&str; 2] = ["01A", "00Q"];
 
@@ -30,18 +30,18 @@ fn is_held(sub_icb: &str) -> bool {
     WITH_ICCS.contains(&sub_icb) || WITH_TEAMS.contains(&sub_icb)
 }
 
-/// The embedded dataset, as its files say it.
+/// Reads the embedded dataset.
 pub(crate) fn embedded() -> Dataset {
-    dataset::read(&Files::Embedded).expect("the embedded dataset is right")
+    dataset::read(&Files::Embedded).expect("the embedded dataset is valid")
 }
 
-/// The embedded dataset, ready to be asked; built once for all tests.
+/// Returns the index of the embedded dataset, which is built once for all tests.
 pub(crate) fn index() -> &'static Index {
     static INDEX: OnceLock<Index> = OnceLock::new();
-    INDEX.get_or_init(|| Index::build(embedded()).expect("its parts agree"))
+    INDEX.get_or_init(|| Index::build(embedded()).expect("the embedded dataset is consistent"))
 }
 
-// ---- the published tables ----------------------------------------------------------------------
+// ---- source tables -----------------------------------------------------------------------------
 
 pub(crate) type Row = HashMap<String, String>;
 
@@ -61,7 +61,8 @@ fn built(file: &str) -> Vec<Row> {
     table(&Path::new(COMMITTED).join(file))
 }
 
-/// The rows of the list whose outward code has at least one postcode in the four.
+/// Returns the rows of all postcode districts that have at least one postcode in the four sub-ICB
+/// locations.
 fn held_postcodes() -> Vec<Row> {
     let outcode = |row: &Row| row["postcode"].split(' ').next().map(str::to_string);
     let mut rows = source("postcodes.csv");
@@ -80,7 +81,7 @@ fn held_practices() -> Vec<Row> {
     rows
 }
 
-/// The rows of the look-up from LSOAs to ICCs that have one, by LSOA.
+/// Returns the LSOAs that have an ICC in the look-up table, by code.
 fn lsoas() -> BTreeMap<String, Row> {
     let rows = source("lsoa11_icc.csv").into_iter();
     rows.filter(|row| !row["icc_id"].is_empty())
@@ -88,9 +89,9 @@ fn lsoas() -> BTreeMap<String, Row> {
         .collect()
 }
 
-/// Name and sub-ICB location of every LSOA, as the boundary file has them.
+/// Returns the name and sub-ICB location of every LSOA in the boundary file.
 fn statistical_areas() -> BTreeMap<String, Row> {
-    let text = fs::read_to_string("data/source/lsoa11_bsc.geojson").expect("the file is there");
+    let text = fs::read_to_string("data/source/lsoa11_bsc.geojson").expect("the file is in the repository");
     let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let features = file["features"].as_array().expect("features").iter();
     features
@@ -112,7 +113,7 @@ fn metres(row: &Row) -> Option<(f64, f64)> {
     Some((row["easting"].parse().ok()?, row["northing"].parse().ok()?))
 }
 
-/// The mean position of an LSOA's live postcodes.
+/// Returns the mean position of the live postcodes of each LSOA.
 fn centres() -> HashMap<String, (f64, f64)> {
     let mut sums: HashMap<String, (f64, f64, f64)> = HashMap::new();
     for row in source("postcodes.csv") {
@@ -135,7 +136,7 @@ fn district(lsoa: &Row) -> &str {
     name.rsplit_once(' ').expect("a district and a number").0
 }
 
-/// Whom the bay keeps from the practices of which ICCs, word for word from the rule.
+/// Returns whether the bay blocks registrations from a district at the practices of an ICC.
 fn is_across_the_bay(district: &str, easting: f64, icc: &str) -> bool {
     let far: &[&str] = match district {
         "Barrow-in-Furness" | "Copeland" => &[
@@ -157,9 +158,9 @@ fn is_across_the_bay(district: &str, easting: f64, icc: &str) -> bool {
     far.contains(&icc)
 }
 
-// ---- the same bytes ----------------------------------------------------------------------------
+// ---- reproducible builds -----------------------------------------------------------------------
 
-/// Every file under the folder, by its path in it.
+/// Reads all files in a folder and its subfolders, by their relative paths.
 pub(crate) fn files_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -170,7 +171,7 @@ pub(crate) fn files_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                 folders.push(path);
                 continue;
             }
-            let name = path.strip_prefix(folder).expect("it is in the folder");
+            let name = path.strip_prefix(folder).expect("the file is in the folder");
             files.insert(name.to_path_buf(), fs::read(&path).expect("a file"));
         }
     }
@@ -182,10 +183,10 @@ fn building_twice_gives_the_committed_dataset_byte_for_byte() {
     let temporary = TempDir::new().expect("a folder");
     let output = temporary.path().join("again");
     let committed = files_of(Path::new(COMMITTED));
-    for run in ["into nothing", "over the last"] {
-        build(Path::new("data/build.toml"), Some(&output)).expect("it builds");
+    for run in ["into a new folder", "over an existing dataset"] {
+        build(Path::new("data/build.toml"), Some(&output)).expect("the build succeeds");
         let made = files_of(&output);
-        assert!(made.keys().eq(committed.keys()), "{run}: other files");
+        assert!(made.keys().eq(committed.keys()), "{run}: the files differ");
         for (path, bytes) in &made {
             assert!(
                 *bytes == committed[path],
@@ -206,7 +207,7 @@ pub(crate) fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-// ---- what it holds -----------------------------------------------------------------------------
+// ---- content -----------------------------------------------------------------------------------
 
 #[test]
 fn the_directory_is_every_code_of_every_outcode_that_touches_it() {
@@ -224,7 +225,7 @@ fn the_directory_is_every_code_of_every_outcode_that_touches_it() {
     let written = built("postcodes.csv");
     assert_eq!(written.len(), rows.len());
     for (row, written) in rows.iter().zip(&written) {
-        // The list does not tell large users, so nobody is called one.
+        // The source does not state large users, so the column is empty.
         assert_eq!(
             ["postcode", "user"].map(|column| written[column].as_str()),
             [&row["postcode"], ""]
@@ -290,7 +291,7 @@ fn each_practice_has_its_premises_status_areas_and_successor() {
     let mut at_their_address = 0;
     for row in &rows {
         let code: OdsCode = row["ods_code"].parse().expect("an ODS code");
-        let practice = index.practice(code).expect("it is there");
+        let practice = index.practice(code).expect("the practice is in the dataset");
         let iso = |text: &str| match text {
             "" => String::new(),
             text => format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..]),
@@ -339,7 +340,7 @@ fn each_practice_has_its_premises_status_areas_and_successor() {
                 )
             })
             .collect();
-        // One without listed buildings sees its patients at its own address.
+        // A practice without listed premises has its own address.
         let address = || BTreeSet::from([format!("{} {}", row["easting"], row["northing"])]);
         let listed = sites.get(&row["ods_code"]).cloned();
         at_their_address += u32::from(listed.is_none());
@@ -372,7 +373,7 @@ fn each_practice_has_its_premises_status_areas_and_successor() {
     }
 }
 
-/// The neighbourhood team of a practice goes with its network.
+/// Returns the neighbourhood team of a practice, which follows from its PCN.
 fn team_of(practice: &Row) -> Option<String> {
     if !WITH_TEAMS.contains(&practice["sub_icb"].as_str()) {
         return None;
@@ -381,7 +382,7 @@ fn team_of(practice: &Row) -> Option<String> {
     Some(format!("pl-{}", name.to_lowercase().replace(' ', "-")))
 }
 
-/// North Cumbria is the one that is not of Lancashire's board.
+/// Returns the ICB of a sub-ICB location. Only North Cumbria is in another one.
 fn board_of(sub_icb: &str) -> &'static str {
     match sub_icb {
         "01H" => "QHM",
@@ -389,8 +390,8 @@ fn board_of(sub_icb: &str) -> &'static str {
     }
 }
 
-/// The places of the boards with their districts. A district of two boards, as Copeland is, belongs
-/// to a place only as far as it is of the place's own.
+/// Returns the place of an LSOA, from its district. In a district of two ICBs, such as Copeland,
+/// only the LSOAs of the ICB of the place belong to the place.
 fn place_of<'h>(lsoa: &Row, hierarchy: &'h [Row]) -> Option<&'h str> {
     let place = hierarchy.iter().find(|row| {
         let districts = row["lsoa_selector"].strip_prefix("lsoa11nm=");
@@ -400,10 +401,10 @@ fn place_of<'h>(lsoa: &Row, hierarchy: &'h [Row]) -> Option<&'h str> {
     place.map(|row| row["id"].as_str())
 }
 
-/// LSOA, layer, area, and from when and until when.
+/// LSOA, layer, area, `from` and `to`.
 type Home = (String, &'static str, String, &'static str, &'static str);
 
-/// Every LSOA's area of every layer but the practices'.
+/// Returns the area of every LSOA in every layer except GP practices.
 fn expected_homes() -> BTreeSet<Home> {
     let mut homes = BTreeSet::new();
     for (code, row) in lsoas() {
@@ -425,7 +426,7 @@ fn expected_homes() -> BTreeSet<Home> {
             add("neighbourhood-team", team, "");
         }
         let sub_icb = lsoa["sub_icb"].as_str();
-        // Of the one pair the sources know when the commissioning groups began.
+        // Only for the sub-ICB locations with ICCs does a source state when their CCGs began.
         let known_from = WITH_ICCS.contains(&sub_icb).then_some("2017-04-01");
         add("sub-icb", sub_icb, known_from.unwrap_or_default());
         add("icb", board_of(sub_icb), "2022-07-01");
@@ -464,7 +465,7 @@ fn each_area_is_the_lsoas_that_its_source_gives_it_and_each_group_its_members() 
             "icb"
         ]
         .map(count),
-        // Craven is of the board and in none of its places; Copeland but for Millom is another's.
+        // Craven is in the ICB but in none of its places; Copeland except Millom is in another ICB.
         [413, 335, 748, 748, 538, 748]
     );
 
@@ -489,12 +490,12 @@ fn each_area_is_the_lsoas_that_its_source_gives_it_and_each_group_its_members() 
     assert_eq!(held, published);
 }
 
-// ---- the ground --------------------------------------------------------------------------------
+// ---- boundaries --------------------------------------------------------------------------------
 
 type Vertex = (i64, i64);
 type Ring = Vec<Vertex>;
 
-/// The polygons of each feature, as rings in whole 1e-7 degrees.
+/// Reads the polygons of each feature, as rings in integer units of 1e-7 degrees.
 fn shapes(path: &Path, key: &str) -> BTreeMap<String, Vec<Vec<Ring>>> {
     let text = fs::read_to_string(path).expect("the file is in the repository");
     let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -538,7 +539,7 @@ fn ring(positions: &serde_json::Value) -> Ring {
     ring
 }
 
-/// Directed edges; the ground lies to the left of each.
+/// Iterates over directed edges, which have the interior to their left.
 fn edges(polygons: &[Vec<Ring>]) -> impl Iterator<Item = (Vertex, Vertex)> + '_ {
     polygons.iter().flatten().flat_map(|ring| {
         let next = |at: usize| ring[(at + 1) % ring.len()];
@@ -546,7 +547,7 @@ fn edges(polygons: &[Vec<Ring>]) -> impl Iterator<Item = (Vertex, Vertex)> + '_ 
     })
 }
 
-/// Twice the area, in square units. Holes run clockwise and count against it.
+/// Returns twice the area, in square units. Holes run clockwise and are subtracted.
 fn doubled_area(polygons: &[Vec<Ring>]) -> i128 {
     edges(polygons)
         .map(|(a, b)| i128::from(a.0) * i128::from(b.1) - i128::from(b.0) * i128::from(a.1))
@@ -557,8 +558,8 @@ fn area_file(layer: &str) -> PathBuf {
     Path::new(COMMITTED).join(format!("areas/{layer}.geojson"))
 }
 
-/// The LSOAs of each area, layer by layer, from the published tables; those of practices from the
-/// dataset's own table of shares, which has a test of its own.
+/// Returns the LSOAs of each area of each layer, from the published tables; those of practices from
+/// the shares of the dataset, which have their own test.
 fn expected_grounds() -> Vec<(&'static str, BTreeMap<String, BTreeSet<String>>)> {
     let mut layers: BTreeMap<&str, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for (code, layer, area, ..) in expected_homes() {
@@ -573,7 +574,7 @@ fn expected_grounds() -> Vec<(&'static str, BTreeMap<String, BTreeSet<String>>)>
         let member = &row["member"];
         let ground = layers["icc"].get(member);
         let ground = ground.or_else(|| layers["sub-community"].get(member));
-        let ground = ground.expect("an ICC or a part of one").iter().cloned();
+        let ground = ground.expect("an ICC or a sub-community").iter().cloned();
         groups
             .entry(row["group_id"].clone())
             .or_default()
@@ -600,7 +601,7 @@ fn the_lsoas_are_the_published_ones_and_lie_side_by_side() {
     let mut seen = BTreeSet::new();
     for (code, polygons) in &held {
         for edge in edges(polygons) {
-            // Two grounds to the left of one edge would overlap.
+            // Two areas to the left of the same edge would overlap.
             assert!(seen.insert(edge), "{code} overlaps a neighbour");
         }
     }
@@ -617,7 +618,8 @@ fn areas_add_up_exactly_and_their_outlines_are_their_lsoas_own_edges() {
         for (id, codes) in &grounds {
             let parts: i128 = codes.iter().map(|code| doubled_area(&lsoas[code])).sum();
             assert_eq!(doubled_area(&held[id]), parts, "{layer} {id}");
-            // An edge of two LSOAs of the area runs both ways: what has no opposite is its outline.
+            // Edges between two LSOAs of the area run both ways; those without an opposite are its
+            // border.
             let all: BTreeSet<_> = codes.iter().flat_map(|code| edges(&lsoas[code])).collect();
             let outline: BTreeSet<_> = all
                 .iter()
@@ -649,9 +651,9 @@ fn no_ring_touches_itself_and_every_outline_is_valid() {
     }
 }
 
-// ---- the model ---------------------------------------------------------------------------------
+// ---- modelled registrations --------------------------------------------------------------------
 
-/// The formula: each practice's share of an LSOA's people, by code.
+/// Returns the share of the people of an LSOA that each practice has by the formula, by code.
 fn modelled(
     lsoa: &Row,
     centre: (f64, f64),
@@ -677,7 +679,7 @@ fn modelled(
         .collect()
 }
 
-/// The practices that take patients and say how many, with their buildings.
+/// Returns the active practices with a known list size, with the positions of their premises.
 fn open_practices() -> Vec<(Row, Vec<(f64, f64)>)> {
     let sites = source("practice_sites.csv");
     let premises = |practice: &Row| -> Vec<(f64, f64)> {
@@ -713,7 +715,7 @@ fn written_shares() -> BTreeMap<(String, String), f64> {
         .collect()
 }
 
-/// Every practice's share of every LSOA's people, before any is left out and any is rounded.
+/// Returns the share of every practice in every LSOA, before small shares are dropped and rounding.
 fn all_shares() -> BTreeMap<String, BTreeMap<String, f64>> {
     let (centres, practices) = (centres(), open_practices());
     let [with_iccs, with_teams] = [WITH_ICCS, WITH_TEAMS].map(|region| {
@@ -725,7 +727,7 @@ fn all_shares() -> BTreeMap<String, BTreeMap<String, f64>> {
     assert_eq!(
         with_iccs.len() + with_teams.len(),
         practices.len(),
-        "no practice is of both"
+        "a practice is in both pairs"
     );
     let lsoas = statistical_areas().into_iter();
     lsoas
@@ -742,7 +744,7 @@ fn all_shares() -> BTreeMap<String, BTreeMap<String, f64>> {
         .collect()
 }
 
-/// The group that has the most of each LSOA's people; of equal ones the first by id.
+/// Returns the group with the largest share of the people of each LSOA; of ties, the first by id.
 fn pluralities(group_of: impl Fn(&Row) -> Option<String>) -> BTreeMap<String, String> {
     let groups: HashMap<String, String> = held_practices()
         .into_iter()
@@ -777,7 +779,7 @@ fn shares_follow_the_formula_from_five_per_cent_and_are_not_scaled_up() {
         let mut kept = 0.0;
         for (practice, share) in shares {
             let found = written.get(&(code.clone(), practice.clone()));
-            // Five per cent before shares are rounded to three decimals.
+            // The limit of 5% applies before shares are rounded to three decimals.
             if share >= 0.05 {
                 let found = found.unwrap_or_else(|| panic!("{practice} has {share} of {code}"));
                 assert!(
@@ -794,8 +796,8 @@ fn shares_follow_the_formula_from_five_per_cent_and_are_not_scaled_up() {
         assert!(kept < 1.005, "{code}: {kept}");
     }
     assert_eq!(written.len(), expected);
-    assert!(nearly > 0, "some would be kept if they were rounded first");
-    // Every practice that takes patients and says how many has people somewhere.
+    assert!(nearly > 0, "no share is just below the limit");
+    // Every active practice with a known list size has a share somewhere.
     let covered: BTreeSet<&String> = written.keys().map(|(_, practice)| practice).collect();
     assert_eq!(covered.len(), open_practices().len());
 }
@@ -834,7 +836,7 @@ fn nobody_crosses_the_bay_by_water_or_the_hills_to_east_lancashire() {
         "Rossendale",
         "Blackburn with Darwen",
     ] {
-        assert!(districts.contains(district), "{district} is modelled");
+        assert!(districts.contains(district), "{district} has no modelled registrations");
     }
 }
 
@@ -893,13 +895,13 @@ fn areas_are_named_as_published_version_by_version() {
     assert_eq!(named("neighbourhood-team"), teams);
 }
 
-// ---- how many are right ------------------------------------------------------------------------
+// ---- look-ups against the source tables --------------------------------------------------------
 
 fn icc_of<'i>(answer: &Answer<'i>) -> Option<(&'i str, Basis)> {
     area_of(answer, Layer::Icc)
 }
 
-/// The one area of a layer whose areas do not overlap.
+/// Returns the area of a partition layer in a result.
 fn area_of<'i>(answer: &Answer<'i>, layer: Layer) -> Option<(&'i str, Basis)> {
     let found = answer.residence.iter().find(|(id, _)| *id == layer);
     match found {
@@ -939,7 +941,7 @@ fn postcodes_are_in_the_icc_of_their_lsoa_and_coordinates_nearly_all() {
             row["postcode"]
         );
 
-        let (easting, northing) = metres(&row).expect("it has a position");
+        let (easting, northing) = metres(&row).expect("a position");
         let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
         asked += 1;
         let around = index().areas_covering(Layer::Icc, grid, DAY);
@@ -948,7 +950,8 @@ fn postcodes_are_in_the_icc_of_their_lsoa_and_coordinates_nearly_all() {
         by_grid += u32::from(found.is_some_and(|(icc, _)| icc == expected));
     }
     assert_eq!(asked, 14_584);
-    // 200 m boundaries put 99.33 % right, and 99.83 % with the nearest area up to 150 m off them.
+    // With boundaries generalised to 200 m, 99.33% are in the right area; 99.83% if the nearest
+    // area within 150 m counts.
     let per_mille = |count: u32| f64::from(count) / f64::from(asked) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 993.3).abs() < 0.05,
@@ -976,7 +979,7 @@ fn postcodes_are_in_the_team_of_their_lsoa_and_coordinates_nearly_all() {
         );
         assert_eq!(icc_of(&answer), None, "{}", row["postcode"]);
 
-        let (easting, northing) = metres(&row).expect("it has a position");
+        let (easting, northing) = metres(&row).expect("a position");
         let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
         asked += 1;
         let around = index().areas_covering(Layer::NeighbourhoodTeam, grid, DAY);
@@ -985,7 +988,8 @@ fn postcodes_are_in_the_team_of_their_lsoa_and_coordinates_nearly_all() {
         by_grid += u32::from(found.is_some_and(|(team, _)| team == expected));
     }
     assert_eq!(asked, 20_569);
-    // In towns the generalised boundaries cut through streets, and there is no coast to reach over.
+    // In towns, generalised boundaries cut through streets; and there is no coast, where the
+    // nearest area would help.
     let per_mille = |count: u32| f64::from(count) / f64::from(asked) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 988.8).abs() < 0.05,
@@ -1007,7 +1011,7 @@ fn postcodes_are_under_the_bodies_that_the_list_and_their_lsoa_give_them() {
         let postcode = row["postcode"].parse().expect("a postcode");
         let answer = ask(Place::Postcode(postcode));
         for (layer, expected) in [
-            // By the list's own column, not by the boundary file's.
+            // From the column of the postcode table, not of the boundary file.
             (Layer::SubIcb, Some(row["sub_icb"].as_str())),
             (Layer::Icb, Some(board_of(&row["sub_icb"]))),
             (Layer::Place, place_of(lsoa, &hierarchy)),

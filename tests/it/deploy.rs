@@ -1,5 +1,5 @@
-//! What is shipped to run it with, and what the pages for operators say: each claim that can be looked
-//! up is.
+//! The deployment files, and the documentation for operators: claims that can be checked by a
+//! program are checked.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// What stands in backticks.
+/// Returns the code spans of a Markdown text.
 fn quoted(text: &str) -> Vec<&str> {
     let text = text.split("```").step_by(2);
     text.flat_map(|part| part.split('`').skip(1).step_by(2))
@@ -25,9 +25,9 @@ fn the_settings_that_are_shipped_are_settings() {
         .args(["serve", "--config", "deploy/catchment.toml"])
         .arg("--check-config")
         .output()
-        .expect("it runs");
+        .expect("the program runs");
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
-    // Those that are commented out are settings too.
+    // The settings that are commented out are valid too.
     let folder = tempfile::TempDir::new().expect("a folder");
     let keys = folder.path().join("keys.toml");
     fs::write(&keys, "").expect("written");
@@ -45,7 +45,7 @@ fn the_settings_that_are_shipped_are_settings() {
         .args(["serve", "--check-config", "--config"])
         .arg(&path)
         .output()
-        .expect("it runs");
+        .expect("the program runs");
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
     let told = String::from_utf8_lossy(&checked.stdout);
     assert!(
@@ -65,7 +65,7 @@ fn the_unit_of_systemd_allows_little() {
         .arg("deploy/catchment.service")
         .output();
     match analysed {
-        // An older one cannot do it offline.
+        // Old versions of systemd-analyze have no offline mode.
         Ok(analysed) if !String::from_utf8_lossy(&analysed.stderr).contains("unrecognized") => {
             assert!(analysed.status.success(), "{analysed:?}");
         }
@@ -80,9 +80,9 @@ fn the_unit_waits_for_longer_than_stopping_takes() {
         .lines()
         .find_map(|line| line.strip_prefix("TimeoutStopSec="))
         .and_then(|text| text.parse::<u64>().ok())
-        .expect("it says how long");
+        .expect("a stop timeout in seconds");
     let limits = catchment::http::Limits::default();
-    // And two seconds for the log.
+    // Plus two seconds to write the log.
     let longest = limits.drain_within.max(limits.shutdown_delay).as_secs() + 2;
     assert!(seconds > longest, "{seconds} s, {longest} s");
     assert!(limits.shutdown_delay < limits.drain_within);
@@ -90,7 +90,8 @@ fn the_unit_waits_for_longer_than_stopping_takes() {
     assert!(page.contains(&format!("terminationGracePeriodSeconds: {seconds} ")));
 }
 
-/// The calls of a set, and of the sets in it, as systemd knows them; `None` where it does not.
+/// Returns the system calls of a systemd set, including nested sets; `None` if systemd does not
+/// know the set.
 fn calls_of(set: &str) -> Option<BTreeSet<String>> {
     let asked = Command::new("systemd-analyze")
         .args(["syscall-filter", "--no-pager", set])
@@ -109,9 +110,9 @@ fn calls_of(set: &str) -> Option<BTreeSet<String>> {
     Some(calls)
 }
 
-/// What the unit's lines leave of the calls to the kernel.
+/// Returns the system calls that the `SystemCallFilter` lines of a unit allow.
 fn allowed_calls(unit: &str) -> Option<BTreeSet<String>> {
-    // Those without which nothing runs are always allowed.
+    // systemd always allows these.
     let mut allowed = calls_of("@default")?;
     let lines = unit
         .lines()
@@ -150,7 +151,7 @@ fn the_unit_of_systemd_allows_every_call_that_the_service_makes() {
     let may = traced("true").status().is_ok_and(|it| it.success());
     let allowed = allowed_calls(&read("deploy/catchment.service"));
     let (true, Some(allowed)) = (may, allowed) else {
-        crate::programs::tell_skipped("calls of the service: no strace, or no systemd-analyze");
+        crate::programs::tell_skipped("system calls of the service: no strace or systemd-analyze");
         return;
     };
     let socket = format!("unix:{}", folder.path().join("admin.sock").display());
@@ -184,7 +185,7 @@ fn the_container_holds_what_is_built_and_nobodys_rights() {
     assert!(last.contains("\nUSER 65532:65532\n"), "{last}");
     assert!(
         !last.contains("RUN "),
-        "no program but ours is in it: {last}"
+        "the last stage runs programs: {last}"
     );
     for line in file
         .lines()
@@ -193,23 +194,23 @@ fn the_container_holds_what_is_built_and_nobodys_rights() {
         let mut words = line.split(' ').skip(1).collect::<Vec<_>>();
         words.pop();
         for path in words {
-            assert!(Path::new(path).exists(), "there is no {path}: {line}");
+            assert!(Path::new(path).exists(), "{path} does not exist: {line}");
         }
     }
     let command = last
         .lines()
         .find(|line| line.starts_with("CMD "))
         .expect("a command");
-    let words: Vec<String> = serde_json::from_str(&command[4..]).expect("a list");
+    let words: Vec<String> = serde_json::from_str(&command[4..]).expect("a JSON array");
     let checked = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(words)
         .arg("--check-config")
         .output()
-        .expect("it runs");
+        .expect("the program runs");
     assert!(checked.status.success(), "{checked:?}");
 }
 
-/// Every Rust file that may hold a test, and what it is called.
+/// Reads all Rust files in a folder and its subfolders.
 fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -264,7 +265,7 @@ fn the_pages_name_the_figures_that_there_are() {
     for name in &there {
         assert!(
             operating.contains(&format!("`{name}`")),
-            "docs/operating.md lacks {name}"
+            "docs/operating.md does not mention {name}"
         );
     }
     for page in ["docs/operating.md", "docs/capacity.md"] {
@@ -278,10 +279,10 @@ fn the_pages_name_the_figures_that_there_are() {
                 .iter()
                 .find_map(|suffix| name.strip_suffix(suffix).filter(|it| there.contains(it)));
             let is_there = there.contains(&name) || base.is_some();
-            // The beginning of a key is no figure.
+            // The prefix of a key is not a metric.
             assert!(
                 is_there || name == "catchment_",
-                "{page}: there is no {name}"
+                "{page}: the metric {name} does not exist"
             );
             count += 1;
         }
@@ -289,7 +290,7 @@ fn the_pages_name_the_figures_that_there_are() {
     }
 }
 
-/// Every Markdown file of the documentation.
+/// Returns the Markdown files of the documentation.
 fn documents() -> Vec<PathBuf> {
     let top = ["README.md", "SECURITY.md", "CHANGELOG.md", "data/README.md"];
     let mut documents: Vec<PathBuf> = top.iter().map(PathBuf::from).collect();
@@ -318,7 +319,7 @@ fn links_between_documents_lead_to_files_that_exist() {
             let path = link.split('#').next().expect("a path");
             if !path.is_empty() && !path.contains("://") {
                 let name = document.display();
-                assert!(folder.join(path).exists(), "{name}: there is no {path}");
+                assert!(folder.join(path).exists(), "{name}: {path} does not exist");
             }
         }
     }

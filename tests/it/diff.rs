@@ -1,4 +1,4 @@
-//! `catchment diff`: the same is the same, and an altered dataset differs by exactly what was altered.
+//! `catchment diff`: equal datasets have no difference, and changed ones exactly their changes.
 
 use std::fs;
 use std::path::Path;
@@ -15,10 +15,10 @@ use crate::toy::World;
 const DAY: Date = date(2025, 1, 1);
 
 fn differs(new: &World) -> Difference {
-    diff(World::new().dataset(), new.dataset(), DAY).expect("both can be asked")
+    diff(World::new().dataset(), new.dataset(), DAY).expect("the datasets are compared")
 }
 
-/// The strip of 500 m west of the border goes from K to L, with one postcode.
+/// Returns the fixture with the 500 m west of the border moved from K to L, with one postcode.
 fn moved() -> World {
     let (middle, top) = (309_500.0, 410_000.0);
     World::new()
@@ -97,7 +97,7 @@ fn ground_that_nobody_had_and_that_nobody_has_now_is_told() {
         ],
     );
     let there = differs(&smaller);
-    let back = diff(smaller.dataset(), World::new().dataset(), DAY).expect("both can be asked");
+    let back = diff(smaller.dataset(), World::new().dataset(), DAY).expect("the datasets are compared");
     let ends = |found: &Difference| -> Vec<(Option<String>, Option<String>, f64)> {
         found
             .moved
@@ -115,7 +115,7 @@ fn an_area_under_another_id_is_one_less_and_one_more() {
         .replace("areas.csv", "icc,l,Ell", "icc,m,Em")
         .replace("memberships.csv", "A00002,icc,l", "A00002,icc,m")
         .replace("memberships.csv", "icc,l,resilience", "icc,m,resilience");
-    let ground = other.grounds.remove("l").expect("it had ground");
+    let ground = other.grounds.remove("l").expect("l has a boundary");
     let found = differs(&other.ground("m", ground));
     let areas: Vec<(&str, Change)> = found
         .areas
@@ -253,7 +253,7 @@ fn another_share_of_a_statistical_area_is_told_by_area() {
         assert!(words.contains(line), "{words}");
     }
     assert_eq!(
-        fs::read_to_string(out.join("coverage.csv")).expect("it was written"),
+        fs::read_to_string(out.join("coverage.csv")).expect("an output file"),
         "change,layer,area,statistical_area,old_share,new_share\n\
          changed,icc,k,E1,0.400,0.450\n\
          added,icc,k,E2,,0.100\n\
@@ -290,7 +290,7 @@ fn a_change_to_come_is_seen_from_its_day_on() {
         .add("areas.csv", "icc,k,Kay and Jay,,toy,indicative,2026-04-01,");
     let on = |day: Date| {
         let found = diff(World::new().dataset(), coming.dataset(), day);
-        found.expect("both can be asked").areas.len()
+        found.expect("the datasets are compared").areas.len()
     };
     assert_eq!((on(date(2026, 3, 31)), on(date(2026, 4, 1))), (0, 1));
 }
@@ -350,7 +350,7 @@ fn lists_and_moved_ground_are_written_whole_or_not_at_all() {
         "summary.json",
     ];
     assert_eq!(names_in(&out), expected);
-    let read = |name: &str| fs::read_to_string(out.join(name)).expect("it was written");
+    let read = |name: &str| fs::read_to_string(out.join(name)).expect("an output file");
     assert_eq!(
         read("postcodes.csv").lines().nth(1),
         Some("changed,LA1 1AD,located,located,k,l,,,,")

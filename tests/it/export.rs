@@ -1,4 +1,5 @@
-//! The look-up as a table: the row of a day holds the cells that a list gets.
+//! `catchment export`: the look-up tables, whose rows have the cells of a batch on the same date,
+//! and files of areas and tiles.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -22,7 +23,7 @@ use crate::programs::{printed, python};
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
     let dataset = dataset::read(&Files::Embedded).expect("the dataset is read");
-    Index::build(dataset).expect("the dataset is sound")
+    Index::build(dataset).expect("the dataset is valid")
 });
 
 type Record = HashMap<String, String>;
@@ -34,8 +35,8 @@ type Export =
 
 fn exported(export: Export, format: TableFormat, threads: usize) -> Vec<u8> {
     let mut out = Vec::new();
-    let threads = NonZeroUsize::new(threads).expect("one at least");
-    export(&INDEX, format, &mut out, threads, &Progress::default()).expect("exported");
+    let threads = NonZeroUsize::new(threads).expect("at least one thread");
+    export(&INDEX, format, &mut out, threads, &Progress::default()).expect("the export succeeds");
     out
 }
 
@@ -60,19 +61,19 @@ static PRACTICES: LazyLock<Table> = LazyLock::new(|| {
     table(&csv, "practice_code")
 });
 
-/// The row of a day; there must be exactly one.
+/// Returns the row that is valid on a date. There must be exactly one.
 fn on<'t>(rows: &'t [Record], day: &str) -> &'t Record {
     let holds = |row: &&Record| {
         let (from, to) = (row["valid_from"].as_str(), row["valid_to"].as_str());
         from <= day && (to.is_empty() || day < to)
     };
     let mut holding = rows.iter().filter(holds);
-    let row = holding.next().expect("a row for every day");
-    assert!(holding.next().is_none(), "one row for a day");
+    let row = holding.next().expect("a row for every date");
+    assert!(holding.next().is_none(), "two rows are valid on {day}");
     row
 }
 
-/// What a list gets: by key and day.
+/// Answers a batch with a row for each key and date.
 fn answered(asked: &[(String, String)], column: &str) -> Vec<Record> {
     let mut list = format!("{column},day\n");
     for (key, day) in asked {
@@ -92,11 +93,11 @@ fn answered(asked: &[(String, String)], column: &str) -> Vec<Record> {
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
     };
-    let intake = Intake::open(list.as_bytes(), &request).expect("a list");
+    let intake = Intake::open(list.as_bytes(), &request).expect("a valid batch");
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(2).expect("two");
     let progress = Progress::default();
-    batch::run(&INDEX, intake, &request, &mut out, threads, &progress).expect("answered");
+    batch::run(&INDEX, intake, &request, &mut out, threads, &progress).expect("the batch succeeds");
     let mut reader = csv::Reader::from_reader(out.as_slice());
     reader
         .deserialize()
@@ -104,7 +105,7 @@ fn answered(asked: &[(String, String)], column: &str) -> Vec<Record> {
         .collect()
 }
 
-/// Days on both sides of every change in the rows, and a few others.
+/// Returns the dates on both sides of every change in the rows, and a few others.
 fn days(rows: &[Record]) -> BTreeSet<String> {
     let mut days = BTreeSet::new();
     for row in rows {
@@ -125,7 +126,7 @@ fn days(rows: &[Record]) -> BTreeSet<String> {
     days
 }
 
-/// Every day that the dataset's files name, whatever for, with its neighbours.
+/// Returns every date in the files of the dataset, with the days before and after.
 fn days_named() -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lancashire-and-cumbria");
     let mut days = BTreeSet::new();
@@ -141,7 +142,7 @@ fn days_named() -> BTreeSet<String> {
         for word in text.split(|it: char| !it.is_ascii_digit() && it != '-') {
             if let Ok(day) = date_from_iso(word) {
                 let neighbours = [day.yesterday(), Ok(day), day.tomorrow()];
-                days.extend(neighbours.map(|day| day.expect("no first or last day").to_string()));
+                days.extend(neighbours.map(|day| day.expect("neither the first nor the last date").to_string()));
             }
         }
     }
@@ -149,7 +150,8 @@ fn days_named() -> BTreeSet<String> {
     days
 }
 
-/// Compares the table with the answers to lists, on every such day. Returns how many cells.
+/// Compares the rows of every `every`th key with batch output, on these dates, and returns the
+/// number of cells that were compared.
 fn check(
     table: &Table,
     every: usize,
@@ -178,7 +180,8 @@ fn check(
         let reasons = reasons.iter().map(|name| row[name].as_str());
         let reasons: Vec<&str> = reasons.filter(|it| !it.is_empty()).collect();
         let given = answer["catchment_reason"].split(';');
-        // A list without practices has their groups' reason in place of the residence's only where the practice leads to a community.
+        // A batch gives the reason for unknown groups by registration, instead of residence, only
+        // if the practice belongs to a community.
         let mut given: Vec<&str> = given.filter(|it| !it.is_empty()).collect();
         if half == "registration"
             && row["catchment_icc_registration_id"].is_empty()
@@ -227,7 +230,7 @@ fn no_change_is_missed_on_any_day_that_the_dataset_names() {
 #[test]
 fn neighbouring_periods_meet_and_differ() {
     for (key, rows) in POSTCODES.iter().chain(PRACTICES.iter()) {
-        let (first, last) = (&rows[0], rows.last().expect("one at least"));
+        let (first, last) = (&rows[0], rows.last().expect("at least one row"));
         assert_eq!(
             (first["valid_from"].as_str(), last["valid_to"].as_str()),
             ("", ""),
@@ -281,7 +284,7 @@ fn tables_are_the_same_on_any_number_of_threads_and_in_both_formats() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("practices.parquet");
     fs::write(&path, whole).expect("written");
-    let file = fs::File::open(path).expect("there");
+    let file = fs::File::open(path).expect("the file exists");
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a Parquet file");
     let lines = csv.iter().filter(|byte| **byte == b'\n').count();
     let rows = reader.metadata().file_metadata().num_rows();
@@ -311,8 +314,8 @@ fn a_table_is_written_whole_beside_its_manifest_and_replaces_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let (code, told) = run(folder.path(), &["--practices", "p.csv"]);
     assert_eq!(code, Some(0), "{told}");
-    let written = fs::read(folder.path().join("p.csv")).expect("there");
-    let manifest = fs::read(folder.path().join("p.csv.manifest.json")).expect("there");
+    let written = fs::read(folder.path().join("p.csv")).expect("an output file");
+    let manifest = fs::read(folder.path().join("p.csv.manifest.json")).expect("an output file");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
     let sha256: String = Sha256::digest(&written)
         .iter()
@@ -336,7 +339,7 @@ fn a_table_is_written_whole_beside_its_manifest_and_replaces_nothing() {
         &["--practices", "p.csv", "--force", "--quiet"],
     );
     assert_eq!(code, Some(0));
-    assert!(fs::read(folder.path().join("p.csv")).expect("there") == written);
+    assert!(fs::read(folder.path().join("p.csv")).expect("an output file") == written);
 }
 
 #[test]
@@ -346,7 +349,7 @@ fn the_examples_of_the_page_run_and_give_what_a_list_gets() {
     };
     let folder = tempfile::tempdir().expect("a folder");
     let list = crate::patients::Patients::new(&INDEX, 11).list(2_000);
-    // Rows of the right width: what makes a bad row depends on the reader.
+    // Only rows of the right width: other readers treat bad rows differently.
     let mut reader = csv::Reader::from_reader(list.as_slice());
     let mut writer = csv::Writer::from_path(folder.path().join("patients.csv")).expect("a file");
     writer
@@ -394,7 +397,7 @@ fn gis_programs_open_the_areas_and_the_tiles() {
     ];
     let (code, told) = run(folder.path(), &[&again[..], &day].concat());
     assert_eq!(code, Some(0), "{told}");
-    let bytes = |name: &str| fs::read(folder.path().join(name)).expect("there");
+    let bytes = |name: &str| fs::read(folder.path().join(name)).expect("an output file");
     for ending in ["geojson", "topojson", "zip", "fgb"] {
         let names = ["areas", "again"].map(|name| format!("{name}.{ending}"));
         for name in &names {
@@ -403,15 +406,15 @@ fn gis_programs_open_the_areas_and_the_tiles() {
             assert_eq!(code, Some(0), "{told}");
         }
         let [one, other] = names.map(|name| bytes(&name));
-        assert!(one == other, "{ending}: the same bytes each time");
+        assert!(one == other, "{ending}: the files differ");
     }
     assert!(
         bytes("areas.gpkg") == bytes("again.gpkg"),
-        "the same bytes each time"
+        "the files differ"
     );
     assert!(
         bytes("areas.pmtiles") == bytes("again.pmtiles"),
-        "the same bytes each time"
+        "the files differ"
     );
     let manifest: Value = serde_json::from_slice(&bytes("areas.gpkg.manifest.json")).expect("JSON");
     assert_eq!(manifest["areas"], 29);
@@ -439,7 +442,7 @@ fn gis_programs_open_the_areas_and_the_tiles() {
         "{told}"
     );
     assert!(!folder.path().join("before.gpkg").exists());
-    let Some(mut python) = python("the files in GDAL") else {
+    let Some(mut python) = python("exported files in GDAL") else {
         return;
     };
     printed(python.arg("tests/clients/files.py").arg(folder.path()));

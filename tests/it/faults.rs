@@ -1,6 +1,6 @@
-//! The machine fails: a program killed at any step, disks that are full, broken or cannot be written,
-//! files with other bits, clocks that jump. What stood under a name stands there, or the new one does,
-//! whole; and the same command works afterwards without a hand that mends.
+//! Fault injection: the program is killed at any step; disks are full, failing or read-only; files
+//! are corrupted; clocks jump. Each output is then either the old or the new version, complete, and
+//! re-running the command needs no manual repair.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,13 +24,13 @@ use crate::running::Running;
 use crate::server::{client, send};
 use crate::toy::World;
 
-/// The program.
+/// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_catchment");
 /// A signal that cannot be caught.
 const KILL: i32 = 9;
 
-/// Every call by which the program changes what is on the disk, but for `write`: what is written stands
-/// under no lasting name until one of these.
+/// Every system call by which the program changes the disk, except `write`: written data has only a
+/// temporary name until one of these.
 const STEPS: [&str; 17] = [
     "fsync",
     "fdatasync",
@@ -51,7 +51,7 @@ const STEPS: [&str; 17] = [
     "flock",
 ];
 
-/// What is under a name: the bytes of a file, or those of every file of a folder.
+/// The content of a path: the bytes of a file, or of every file in a folder by relative path.
 type Content = Option<BTreeMap<PathBuf, Vec<u8>>>;
 
 fn content(path: &Path) -> Content {
@@ -62,8 +62,8 @@ fn content(path: &Path) -> Content {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(path).ok()? {
         let path = entry.expect("an entry").path();
-        for (inner, bytes) in content(&path).expect("it is there") {
-            // Joined with nothing, a name would end with a slash.
+        for (inner, bytes) in content(&path).expect("the path exists") {
+            // Joining an empty path would append a slash.
             let name = PathBuf::from(path.file_name().expect("a name"));
             let whole = match inner.as_os_str().is_empty() {
                 true => name,
@@ -75,7 +75,7 @@ fn content(path: &Path) -> Content {
     Some(files)
 }
 
-/// What the program does that stays.
+/// An operation that writes files.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Work {
     Build,
@@ -93,12 +93,13 @@ const WORKS: [Work; 5] = [
     Work::RevokeKey,
 ];
 
-/// A folder in which a work has been done once, and what is needed to do it again with another outcome.
+/// A folder in which an operation has been done once, and input with which a second run writes a
+/// different output.
 struct Bench {
     work: Work,
     published: Published,
     old: Content,
-    /// `None` where each time is another.
+    /// `None` if every run writes a different output.
     new: Option<Content>,
 }
 
@@ -119,7 +120,7 @@ impl Bench {
         self.published.path(name)
     }
 
-    /// What the work puts there.
+    /// The path that the operation writes.
     fn outcome(&self) -> PathBuf {
         self.path(match self.work {
             Work::Build => "out",
@@ -135,7 +136,7 @@ impl Bench {
         name.into()
     }
 
-    /// Does it for the first time, and makes what it would be done with next.
+    /// Runs the operation for the first time, then changes its input.
     fn set_up(&mut self) {
         self.write_list("LA1 1AB\n");
         if matches!(self.work, Work::Batch | Work::Export) {
@@ -152,7 +153,7 @@ impl Bench {
         assert!(first.status.success(), "{first:?}");
         self.old = content(&self.outcome());
         self.alter();
-        // Elsewhere, undisturbed, it makes the new one.
+        // An undisturbed second run gives the expected new output.
         if self.is_repeatable() {
             let done = run(&mut self.command());
             assert!(done.status.success(), "{done:?}");
@@ -166,10 +167,10 @@ impl Bench {
     }
 
     fn write_list(&self, rows: &str) {
-        fs::write(self.path("list.csv"), format!("postcode\n{rows}")).expect("a list");
+        fs::write(self.path("list.csv"), format!("postcode\n{rows}")).expect("an input file");
     }
 
-    /// The next time makes another thing.
+    /// Changes the input, so that the next run writes a different output.
     fn alter(&self) {
         self.write_list("LA1 1AB\nPR3 0SG\n");
         let config = self.path("build.toml");
@@ -181,13 +182,13 @@ impl Bench {
         matches!(self.work, Work::Build | Work::Batch | Work::Export)
     }
 
-    /// Puts the old one back as it was.
+    /// Restores the old output.
     fn restore(&self) {
         let to = self.outcome();
         if to.is_dir() {
             fs::remove_dir_all(&to).expect("removed");
         }
-        for (path, bytes) in self.old.as_ref().expect("there was one") {
+        for (path, bytes) in self.old.as_ref().expect("an old output") {
             let path = match path.as_os_str().is_empty() {
                 true => to.clone(),
                 false => to.join(path),
@@ -223,7 +224,7 @@ impl Bench {
                     .arg(self.outcome());
             }
             Work::Export => {
-                // The old one is of fewer layers.
+                // The old output has fewer layers.
                 let is_first = self.old.is_none();
                 command.args(["export", "--force", "--quiet", "--as-of", "2025-01-01"]);
                 command.arg("--layers").arg(match is_first {
@@ -235,7 +236,7 @@ impl Bench {
             }
             Work::AddKey => return self.add_key(),
             Work::RevokeKey => {
-                let keys = keys::list(&self.path("keys.toml")).expect("a file of keys");
+                let keys = keys::list(&self.path("keys.toml")).expect("a key file");
                 command.args(["keys", "revoke", "--keys"]);
                 command.arg(self.path("keys.toml")).arg(&keys[0].id);
             }
@@ -243,13 +244,14 @@ impl Bench {
         command
     }
 
-    /// That it is the old one or the new one, whole, and which. What is beside it describes it.
+    /// Checks that the output is the complete old or new version, and that its manifest describes
+    /// it. Returns whether it is the new one.
     #[track_caller]
     fn check_whole(&self, when: &str) -> bool {
         let now = content(&self.outcome());
         let is_old = now == self.old;
         match (&self.new, self.work) {
-            (Some(new), _) => assert!(is_old || now == *new, "{:?} {when}: neither", self.work),
+            (Some(new), _) => assert!(is_old || now == *new, "{:?} {when}: neither the old nor the new version", self.work),
             (None, work) => {
                 let keys = keys::list(&self.outcome());
                 let keys = keys.unwrap_or_else(|error| panic!("{work:?} {when}: {error}"));
@@ -266,12 +268,12 @@ impl Bench {
             assert_eq!(described, Some(sha256(&self.outcome()).as_str()), "{when}");
         }
         if self.work == Work::Build {
-            dataset::read(&Files::Folder(self.outcome())).expect("it can be served");
+            dataset::read(&Files::Folder(self.outcome())).expect("a valid dataset");
         }
         !is_old
     }
 
-    /// That the same command works now, and makes what it always makes.
+    /// Checks that the command succeeds without a fault and writes the new output.
     #[track_caller]
     fn check_works_again(&self, when: &str) {
         self.restore();
@@ -279,13 +281,13 @@ impl Bench {
         assert!(done.status.success(), "{:?} {when}: {done:?}", self.work);
         assert!(
             self.check_whole(when),
-            "{:?} {when}: nothing new",
+            "{:?} {when}: no new output",
             self.work
         );
         self.restore();
     }
 
-    /// What is in the folder under names that nobody gave.
+    /// Returns the names of temporary files in the folder.
     fn left_behind(&self) -> Vec<String> {
         let names = fs::read_dir(self.path("")).expect("a folder");
         let names = names.map(|it| {
@@ -305,21 +307,21 @@ fn sha256(path: &Path) -> String {
 }
 
 fn run(command: &mut Command) -> Output {
-    command.stdin(Stdio::null()).output().expect("it runs")
+    command.stdin(Stdio::null()).output().expect("the program runs")
 }
 
-/// The command under strace, which does this at the `n`th call of this name.
+/// Wraps a command in strace, which injects a fault into the `n`th call of this name.
 fn injected(command: &Command, call: &str, what: &str, n: usize) -> Command {
     let mut traced = Command::new("strace");
     traced.args(["--follow-forks", "--output=/dev/null"]);
-    // Not every machine has each of them.
+    // Not every architecture has every call, hence the `?`.
     traced.arg(format!("--trace=?{call}"));
     traced.arg(format!("--inject=?{call}:{what}:when={n}"));
     traced.arg(command.get_program()).args(command.get_args());
     traced
 }
 
-/// Which of these calls the command makes.
+/// Returns those of the calls that the command makes.
 fn made(bench: &Bench, calls: &[&'static str]) -> Vec<&'static str> {
     bench.restore();
     let listed = bench.path("calls");
@@ -331,12 +333,12 @@ fn made(bench: &Bench, calls: &[&'static str]) -> Vec<&'static str> {
     traced.arg(command.get_program()).args(command.get_args());
     let output = run(&mut traced);
     assert!(output.status.success(), "{output:?}");
-    let listed = fs::read_to_string(listed).expect("a list");
+    let listed = fs::read_to_string(listed).expect("a trace");
     let is_made = |call: &&&str| listed.contains(&format!(" {call}("));
     calls.iter().filter(is_made).copied().collect()
 }
 
-/// Whether there is this program, which a machine need not have; where there is not, that is said.
+/// Returns whether a program that a machine need not have works, and reports it if not.
 fn has(program: &str, arguments: &[&str]) -> bool {
     let found = Command::new(program)
         .args(arguments)
@@ -345,7 +347,7 @@ fn has(program: &str, arguments: &[&str]) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !found {
-        eprintln!("not tested here: `{program}` is not there, or may not do it");
+        eprintln!("not tested here: `{program}` is missing or lacks permission");
     }
     found
 }
@@ -384,8 +386,8 @@ fn killed_at_any_step_it_leaves_the_old_one_or_the_new_one_whole() {
                 }
             }
         }
-        assert!(kills >= 3, "{work:?}: {kills} steps");
-        bench.check_works_again("in the end");
+        assert!(kills >= 3, "{work:?}: only {kills} steps");
+        bench.check_works_again("after all faults");
         println!("{work:?}: killed at each of {kills} steps");
     }
 }
@@ -405,14 +407,14 @@ fn killed_at_any_moment_it_leaves_the_old_one_or_the_new_one_whole() {
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
-                .expect("it starts");
+                .expect("the program starts");
             thread::sleep(whole * n / 6);
-            // It may have ended.
+            // The process may have exited already.
             let _ = child.kill();
-            child.wait().expect("it ends");
+            child.wait().expect("the process exits");
             bench.check_whole(&format!("killed after {n} sixths of its time"));
         }
-        bench.check_works_again("in the end");
+        bench.check_works_again("after all faults");
     }
 }
 
@@ -425,7 +427,7 @@ fn what_a_killed_build_left_goes_with_the_next_one() {
     let held = bench.path(".catchment-dataset-building");
     fs::create_dir(&held).expect("a folder");
     let lock = fs::File::open(&held).expect("a folder");
-    lock.lock().expect("nobody has it");
+    lock.lock().expect("the folder is not locked");
     let build = || {
         let built = run(&mut bench.command());
         assert!(built.status.success(), "{built:?}");
@@ -433,13 +435,13 @@ fn what_a_killed_build_left_goes_with_the_next_one() {
         names.sort_unstable();
         names
     };
-    // A moment ago: somebody may be about to hold it.
+    // New folders are left alone: a build may be about to lock them.
     let both = [".catchment-dataset-building", ".catchment-dataset-killed"];
     assert_eq!(build(), both);
     let earlier = SystemTime::now() - Duration::from_secs(3_600);
     for folder in [&left, &held] {
         let folder = fs::File::open(folder).expect("a folder");
-        folder.set_modified(earlier).expect("its owner may");
+        folder.set_modified(earlier).expect("the time is set");
     }
     assert_eq!(build(), both[..1]);
 }
@@ -449,7 +451,7 @@ fn a_disk_that_fails_at_any_step_is_told_and_leaves_nothing_half_done() {
     if !may_trace() {
         return;
     }
-    // What cannot be made or named. Cleaning up may fail as well, and then something stays.
+    // Calls that create and rename. Failing calls that clean up would leave temporary files.
     const FAILING: [&str; 12] = [
         "fsync",
         "fdatasync",
@@ -488,20 +490,20 @@ fn a_disk_that_fails_at_any_step_is_told_and_leaves_nothing_half_done() {
                 faults += 1;
             }
         }
-        assert!(faults >= 2, "{work:?}: {faults} steps");
-        bench.check_works_again("in the end");
+        assert!(faults >= 2, "{work:?}: only {faults} steps");
+        bench.check_works_again("after all faults");
         println!("{work:?}: EIO at each of {faults} steps");
     }
 }
 
-/// Runs a script of the shell in a mount namespace of its own, with the program as `$0`.
+/// Runs a shell script in a new mount namespace, with the program as `$0`.
 #[track_caller]
 fn in_namespace(script: &str, arguments: &[&Path]) -> Output {
     let output = Command::new("unshare")
         .args(["-rm", "sh", "-eu", "-c", script, PROGRAM])
         .args(arguments)
         .output()
-        .expect("it runs");
+        .expect("unshare runs");
     assert!(output.status.success(), "{output:?}");
     output
 }
@@ -531,7 +533,7 @@ fn a_full_disk_is_told_the_old_one_stays_and_with_room_it_works() {
         cp "$1/many-keys.toml" "$disk/keys.toml"
         printf old > "$disk/answered.csv"
         cp -r "$disk/data" "$1/old-data"
-        # Hardly anything is left.
+        # Leave almost no space.
         head -c 2000000 /dev/zero > "$disk/filler" 2> /dev/null || true
         works() {
             "$0" build "$1/build.toml" --output "$disk/data" || return 1
@@ -543,14 +545,14 @@ fn a_full_disk_is_told_the_old_one_stays_and_with_room_it_works() {
             "$0" keys add --keys "$disk/keys.toml" --name x || return 1
         }
         for work in works lists adds; do
-            if "$work" "$1" > "$1/said" 2>&1; then echo "$work went well" >&2; exit 1; fi
+            if "$work" "$1" > "$1/said" 2>&1; then echo "$work succeeded" >&2; exit 1; fi
             grep -q 'No space left on device' "$1/said" || { cat "$1/said" >&2; exit 1; }
         done
         diff -r "$1/old-data" "$disk/data"
         cmp "$1/many-keys.toml" "$disk/keys.toml"
         test "$(cat "$disk/answered.csv")" = old
         test "$(ls -A "$disk" | tr '\n' ' ')" = 'answered.csv data filler keys.toml '
-        # The old one is served, and the list answered to a disk that has room.
+        # The old dataset can be used, and after the disk grows, the commands succeed.
         "$0" locate PR30SG --data "$disk/data" --as-of 2025-01-01 > /dev/null
         mount -o remount,size=40m "$disk"
         for work in works lists adds; do "$work" "$1"; done
@@ -576,7 +578,7 @@ fn a_limit_of_file_size_is_told_and_the_old_one_stays() {
         shell.arg(command.get_program()).args(command.get_args());
         run(&mut shell)
     };
-    // Blocks of 512 bytes; the answers have a megabyte.
+    // In blocks of 512 bytes; the output has a megabyte.
     let cut = shell("64");
     let told = String::from_utf8_lossy(&cut.stderr).into_owned();
     assert_eq!(cut.status.code(), Some(2), "{told}");
@@ -604,7 +606,7 @@ fn a_file_system_that_cannot_be_written_serves_and_says_why_it_keeps_nothing() {
                 keys) set -- "$1" keys add --keys "$1/disk/keys.toml" --name x ;;
             esac
             folder=$1; shift
-            if "$0" "$@" > "$folder/said" 2>&1; then echo "$work went well" >&2; exit 1; fi
+            if "$0" "$@" > "$folder/said" 2>&1; then echo "$work succeeded" >&2; exit 1; fi
             grep -q 'Read-only file system' "$folder/said" || { cat "$folder/said" >&2; exit 1; }
             set -- "$folder"
         done
@@ -615,21 +617,22 @@ fn a_file_system_that_cannot_be_written_serves_and_says_why_it_keeps_nothing() {
     in_namespace(script, &[&bench.path("")]);
 }
 
-/// A small dataset in a folder, and what it says.
+/// Writes the fixture to a folder; returns the folder and the content as text.
 fn small() -> (TempDir, PathBuf, String) {
     let temporary = World::new().written();
     let folder = temporary.path().join("toy");
-    let said = said(dataset::read(&Files::Folder(folder.clone())).expect("it is right"));
+    let said = said(dataset::read(&Files::Folder(folder.clone())).expect("a valid dataset"));
     (temporary, folder, said)
 }
 
-/// All that a dataset says.
+/// Returns the content of a dataset, without its digest, as text.
 fn said(mut dataset: Dataset) -> String {
     dataset.digest.clear();
     format!("{dataset:?}")
 }
 
-/// Changes each file in each of the ways, and looks at what is read. How many ways were refused.
+/// Applies each mutation to each file, and checks that the dataset is rejected or unchanged.
+/// Returns the number of rejections.
 fn spoil(ways: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> usize {
     let (_temporary, folder, right) = small();
     let mut refused = 0;
@@ -640,10 +643,10 @@ fn spoil(ways: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> usize {
             fs::write(&file, spoilt).expect("a file");
             match dataset::read(&Files::Folder(folder.clone())) {
                 Err(_) => refused += 1,
-                // Nothing vouches for the words of the line that vouches for the manifest.
+                // The checksum of the manifest does not cover its own line.
                 Ok(other) => {
-                    assert_eq!(path.as_path(), Path::new(MANIFEST), "way {at}");
-                    assert_eq!(said(other), right, "{}, way {at}", path.display());
+                    assert_eq!(path.as_path(), Path::new(MANIFEST), "mutation {at}");
+                    assert_eq!(said(other), right, "{}, mutation {at}", path.display());
                 }
             }
         }
@@ -660,7 +663,7 @@ fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
 
 #[test]
 fn a_bit_that_flips_in_any_file_is_refused_or_changes_nothing() {
-    // Every bit of the manifest, which vouches for the others; there one in eleven.
+    // Every bit of the manifest, which has the checksums of the other files; there one in eleven.
     let refused = spoil(|bytes| {
         let is_manifest = bytes.starts_with(b"name = ");
         let step = if is_manifest { 1 } else { 11 };
@@ -678,7 +681,7 @@ fn a_file_that_is_cut_short_anywhere_is_refused_or_changes_nothing() {
     assert!(refused > 3_000, "{refused}");
 }
 
-/// The small dataset as a release, its version in the name of an area too.
+/// Writes the fixture as a release, with its version in the name of an area too.
 fn release(folder: &Path, version: &str) {
     let mut world = World::new().replace("areas.csv", "Kay", &format!("Kay of {version}"));
     world.manifest = world
@@ -704,8 +707,8 @@ fn a_dataset_that_is_replaced_while_it_is_read_is_read_again() {
         let outcome = std::panic::catch_unwind(|| {
             let deadline = Instant::now() + Duration::from_secs(60);
             while published.load(Ordering::SeqCst) < 40 {
-                assert!(Instant::now() < deadline, "nothing is published");
-                let read = dataset::read(&Files::Folder(folder.clone())).expect("it is whole");
+                assert!(Instant::now() < deadline, "no release is published");
+                let read = dataset::read(&Files::Folder(folder.clone())).expect("a complete dataset");
                 let version = &read.manifest.version;
                 let kay = read.areas.iter().find(|area| area.id == "k");
                 let name = &kay.expect("an area").name;
@@ -716,12 +719,12 @@ fn a_dataset_that_is_replaced_while_it_is_read_is_read_again() {
             }
         });
         is_over.store(true, Ordering::SeqCst);
-        publisher.join().expect("it publishes");
+        publisher.join().expect("the publisher does not panic");
         outcome.expect("every read is of one release");
     });
 }
 
-/// The version that a service answers from.
+/// Returns the version of the dataset that a service uses.
 fn version(address: SocketAddr) -> String {
     let body = get(address, "/api/v1/dataset").expect(200).json();
     body["version"].as_str().expect("text").to_string()
@@ -744,9 +747,9 @@ fn killed_while_it_reloads_it_starts_again_on_the_old_or_the_new_one() {
             running.signal("KILL");
         });
         let (status, _) = running.end();
-        assert_eq!(status, None, "it was killed");
+        assert_eq!(status, None, "the process was not killed");
         let again = Running::start(&["--data", &data]);
-        assert_eq!(version(again.address), new, "it was published meanwhile");
+        assert_eq!(version(again.address), new, "the release was published before the restart");
     }
 }
 
@@ -801,7 +804,7 @@ fn a_watched_dataset_that_was_refused_is_tried_again_without_a_new_manifest() {
     running.wait_for("reloaded");
     let deadline = Instant::now() + Duration::from_secs(5);
     while version(running.address) != "2" {
-        assert!(Instant::now() < deadline, "it was not swapped");
+        assert!(Instant::now() < deadline, "the dataset was not replaced");
     }
 }
 
@@ -844,7 +847,7 @@ fn with_few_file_descriptors_others_are_answered_and_it_reloads() {
     reload(operator).expect(200);
     running.wait_for("reloaded");
     assert_eq!(version(address), "2");
-    // What was taken back opens nothing, however few there are.
+    // Revoked keys are rejected even with few descriptors.
     let asked = || {
         let shown = format!("Bearer {}", secret.expose());
         let headers = [("authorization", shown.as_str())];
@@ -858,13 +861,13 @@ fn with_few_file_descriptors_others_are_answered_and_it_reloads() {
     drop(idle);
 }
 
-/// The library that gives a program another clock.
+/// The library that fakes the clock of a program.
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 #[test]
 fn a_clock_that_jumps_moves_today_and_nothing_else() {
     if !Path::new(FAKETIME).exists() {
-        eprintln!("not tested here: there is no libfaketime (Debian's `faketime`)");
+        eprintln!("not tested here: libfaketime is missing (Debian package `faketime`)");
         return;
     }
     let temporary = TempDir::new().expect("a folder");
@@ -886,7 +889,7 @@ fn a_clock_that_jumps_moves_today_and_nothing_else() {
         .env("LD_PRELOAD", FAKETIME)
         .env("FAKETIME_TIMESTAMP_FILE", &clock)
         .env("FAKETIME_NO_CACHE", "1")
-        // No machine's monotonic clock jumps.
+        // Monotonic clocks never jump.
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
     let keys_path = keys.display().to_string();
     let arguments = [
@@ -910,7 +913,7 @@ fn a_clock_that_jumps_moves_today_and_nothing_else() {
         if days >= 2 {
             reply.expect_problem(401, "expired_key");
         } else {
-            // Midnight may pass between the two.
+            // The date may change between the two.
             let told = reply.expect(200).json()["as_of"].clone();
             let days_around = [days, days + 1].map(|days| json!(in_days(days).to_string()));
             assert!(days_around.contains(&told), "{told}");
@@ -963,14 +966,14 @@ fn a_minute_of_reloads_every_two_seconds_fails_nobody_and_mixes_no_answer() {
             .map(|_| {
                 scope.spawn(|| {
                     while !is_over.load(Ordering::SeqCst) {
-                        // Each part of the answer is of one release, or this panics.
+                        // This panics if parts of a response are from different releases.
                         answering(address);
                         answered.fetch_add(1, Ordering::Relaxed);
                     }
                 })
             })
             .collect();
-        // Somebody publishes all the time, whether it is reloaded or not.
+        // Releases are published continuously, independently of the reloads.
         let publisher = scope.spawn(|| {
             for number in 1.. {
                 if is_over.load(Ordering::SeqCst) {
@@ -992,17 +995,17 @@ fn a_minute_of_reloads_every_two_seconds_fails_nobody_and_mixes_no_answer() {
         }));
         is_over.store(true, Ordering::SeqCst);
         for client in clients {
-            client.join().expect("every answer is whole");
+            client.join().expect("every response is consistent");
         }
-        publisher.join().expect("it publishes");
-        outcome.expect("every reload is done");
+        publisher.join().expect("the publisher does not panic");
+        outcome.expect("every reload succeeds");
     });
     let answered = answered.into_inner();
-    println!("{answered} answers over {reloads} reloads; kB resident: {sizes:?}");
+    println!("{answered} responses over {reloads} reloads; resident kB: {sizes:?}");
     assert!(answered > 1_000 && reloads >= 10, "{answered}, {reloads}");
     let refused = metric(operator, "catchment_reloads_total{outcome=\"failure\"}");
     assert_eq!(refused, "0");
-    // It does not grow from reload to reload.
+    // Memory does not grow with the number of reloads.
     let half = sizes.len() / 2;
     let most = |sizes: &[u64]| *sizes.iter().max().expect("some");
     assert!(
@@ -1011,9 +1014,9 @@ fn a_minute_of_reloads_every_two_seconds_fails_nobody_and_mixes_no_answer() {
     );
 }
 
-/// What a process has in memory.
+/// Returns the resident memory of a process.
 fn resident_kb(id: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("the process is running");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|rest| rest.split_whitespace().next());
     number.expect("a number").parse().expect("a number")

@@ -1,4 +1,4 @@
-//! The coordinate transformation against Ordnance Survey's published answers.
+//! The coordinate transformation against the test points of Ordnance Survey.
 
 use catchment::{
     domain::{BritishGrid, LonLat},
@@ -10,7 +10,7 @@ const TOLERANCE_M: f64 = 0.001;
 /// Point, direction, longitude, latitude, easting, northing.
 type Row = (String, String, f64, f64, f64, f64);
 
-/// OS's rows for one direction; all of TP01 to TP40, or the table is damaged.
+/// Returns the rows of OS for one direction, which must be TP01 to TP40.
 fn test_points(direction: &str) -> Vec<Row> {
     let mut reader = csv::ReaderBuilder::new()
         .comment(Some(b'#'))
@@ -82,7 +82,7 @@ fn places_off_the_grid_have_no_answer() {
     assert!(to_lonlat_degrees(400_000.0, 1_251_000.0).is_none());
 }
 
-/// Metres between two places a few millimetres apart, on a sphere.
+/// Returns the distance in metres between two positions a few millimetres apart, on a sphere.
 fn ground_distance_m(a: (f64, f64), b: (f64, f64)) -> f64 {
     let metres_per_degree = 6_371_008.8_f64.to_radians();
     let east = (a.0 - b.0) * b.1.to_radians().cos();

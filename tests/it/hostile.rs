@@ -1,5 +1,5 @@
-//! Hostile batch files: lengths that are claimed and not there, archives of nothing, forms without
-//! end. Each is an error with a code of its own, and none costs memory.
+//! Hostile batch files: false lengths, decompression bombs, endless forms. Each is rejected with a
+//! specific error before it costs memory.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -33,7 +33,7 @@ fn run<R: Read + Send>(
     request: &Request,
     out: impl Write + Send,
 ) -> Result<u64, BatchError> {
-    let threads = NonZeroUsize::new(3).expect("not none");
+    let threads = NonZeroUsize::new(3).expect("at least one thread");
     let progress = Progress::default();
     batch::run(index(), intake?, request, out, threads, &progress).map(|summary| summary.rows)
 }
@@ -66,19 +66,19 @@ fn check_damaged(done: Result<u64, BatchError>) {
 
 const LIMITS: DecodeLimits = DecodeLimits::HTTP;
 
-/// What a message of a record batch states.
+/// The claims in the message of a record batch.
 #[derive(Clone)]
 struct Claims {
     rows: i64,
-    /// The length and the nulls of each array.
+    /// The length and the number of nulls of each array.
     nodes: Vec<(i64, i64)>,
-    /// Where each buffer begins, and its length.
+    /// The offset and the length of each buffer.
     buffers: Vec<(i64, i64)>,
     codec: Option<CompressionType>,
     body_length: i64,
 }
 
-/// The beginning of a stream of these columns.
+/// Returns the start of a stream: the schema message of these columns.
 fn schema_message(columns: &[(&str, DataType)]) -> Vec<u8> {
     let fields: Vec<Field> = columns
         .iter()
@@ -133,8 +133,8 @@ fn batch_message(claims: &Claims, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A stream of a column of postcodes: `rows` of them, as the parts of a body, each with the length
-/// that it states.
+/// Returns a stream with a column of `rows` postcodes. `parts` are its compressed buffers, each
+/// with the uncompressed length that it claims.
 fn postcodes(codec: CompressionType, rows: i64, parts: [(&[u8], i64); 2]) -> Vec<u8> {
     let mut body = Vec::new();
     let mut buffers = vec![(0, 0)];
@@ -173,7 +173,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("compressed")
 }
 
-/// Offsets and texts of two postcodes.
+/// The offsets and the text of two postcodes.
 const OFFSETS: [u8; 12] = [0, 0, 0, 0, 8, 0, 0, 0, 15, 0, 0, 0];
 const TEXTS: &[u8] = b"LA18 4DBLA1 1PN";
 
@@ -188,15 +188,15 @@ fn compressed_arrow_buffers_are_answered() {
         let request = request("");
         let mut out = Vec::new();
         let rows = run(Intake::open(list.as_slice(), &request), &request, &mut out);
-        assert_eq!(rows.expect("answered"), 2);
+        assert_eq!(rows.expect("the batch succeeds"), 2);
         let out = String::from_utf8_lossy(&out);
         assert!(
             out.contains("LA18 4DB") && out.contains("mb-barrow-and-millom"),
             "{out}"
         );
-        // One part is not compressed.
+        // A buffer may be stored uncompressed.
         let list = postcodes(codec, 2, [(&offsets, 12), (TEXTS, -1)]);
-        assert_eq!(answer(&list).expect("answered"), 2);
+        assert_eq!(answer(&list).expect("the batch succeeds"), 2);
     }
 }
 
@@ -213,14 +213,14 @@ fn claimed_lengths_of_compressed_buffers_are_checked() {
             check_excess(answer(&list), too_large);
             check_excess(answer(&gzip(&list)), too_large);
         }
-        // Within the limit on bytes, and beyond the ratio.
+        // Within the limit on bytes, but above the ratio.
         let list = postcodes(codec, 2, [(&offsets, 12), (&texts, 8 << 20)]);
         check_excess(answer(&list), Excess::DecompressionRatio);
         for length in [14, 16, 1 << 19, -2, i64::MIN] {
             let list = postcodes(codec, 2, [(&offsets, 12), (&texts, length)]);
             check_damaged(answer(&list));
         }
-        // A frame that is longer than it states.
+        // A frame that decompresses to more than its claimed length.
         let zeros = compress(&vec![0; 16 << 20]);
         check_damaged(answer(&postcodes(codec, 2, [(&offsets, 12), (&zeros, 15)])));
         check_damaged(answer(&postcodes(
@@ -250,7 +250,7 @@ fn rows_that_take_no_bytes_are_bounded() {
         [start.clone(), batch_message(&claims, &[])].concat()
     };
     assert_eq!(
-        answer(&list(20_000, vec![(20_000, 20_000)])).expect("answered"),
+        answer(&list(20_000, vec![(20_000, 20_000)])).expect("the batch succeeds"),
         20_000
     );
     let too_many = Excess::RecordBatchRows(LIMITS.record_batch_rows);
@@ -260,7 +260,7 @@ fn rows_that_take_no_bytes_are_bounded() {
     check_damaged(answer(&list(-1, vec![(-1, -1)])));
     check_damaged(answer(&list(2, vec![(2, 3)])));
     check_damaged(answer(&list(2, vec![(3, 3)])));
-    // Batch after batch of them: the answers are too long for what is sent.
+    // Several such batches: the output is too long for the size of the upload.
     let many = list(1 << 20, vec![(1 << 20, 1 << 20)]);
     let batch = &many[start.len()..];
     let list = [start.clone(), batch.repeat(3)].concat();
@@ -283,7 +283,7 @@ fn lengths_of_messages_and_buffers_are_checked() {
         change(&mut claims);
         [start.clone(), batch_message(&claims, &body)].concat()
     };
-    assert_eq!(answer(&list(&|_| {})).expect("answered"), 2);
+    assert_eq!(answer(&list(&|_| {})).expect("the batch succeeds"), 2);
     for buffer in [
         (16, 17),
         (-8, 15),
@@ -294,7 +294,7 @@ fn lengths_of_messages_and_buffers_are_checked() {
     ] {
         check_damaged(answer(&list(&|it| it.buffers[2] = buffer)));
     }
-    // All of the body three times.
+    // Three buffers that each claim the whole body.
     check_damaged(answer(&list(&|it| {
         it.buffers = vec![(0, 32), (0, 32), (1, 31)]
     })));
@@ -303,7 +303,7 @@ fn lengths_of_messages_and_buffers_are_checked() {
         let too_large = Excess::RecordBatchBytes(LIMITS.record_batch_bytes);
         check_excess(answer(&list(&|it| it.body_length = length)), too_large);
     }
-    // More is said to come than comes.
+    // The claimed body is longer than the stream.
     let cut = answer(&list(&|it| it.body_length = 16 << 20));
     assert!(matches!(cut, Err(BatchError::Read(_))), "{cut:?}");
     for length in [i32::MAX, (2 << 20) + 1] {
@@ -329,7 +329,7 @@ fn dictionaries_add_up() {
         ];
         stream(&[RecordBatch::try_from_iter(columns).expect("a row")])
     };
-    assert_eq!(answer(&list(3 << 20)).expect("answered"), 1);
+    assert_eq!(answer(&list(3 << 20)).expect("the batch succeeds"), 1);
     let most = Excess::DictionaryBytes(LIMITS.dictionary_bytes);
     check_excess(answer(&list(5 << 20)), most);
 }
@@ -350,8 +350,8 @@ fn a_slice_of_views_is_written_with_its_own_texts_only() {
     let request = request("");
     let mut out = Vec::new();
     let done = run(Intake::open(list.as_slice(), &request), &request, &mut out);
-    assert_eq!(done.expect("answered"), rows as u64);
-    // Our ten columns; all texts with each of three slices would be 1.9 MB more.
+    assert_eq!(done.expect("the batch succeeds"), rows as u64);
+    // The ten output columns. All texts with each of three slices would add 1.9 MB.
     let answers = rows * 220;
     assert!(
         out.len() < list.len() + answers,
@@ -373,7 +373,7 @@ fn lists_of_postcodes_only_are_answered_with_every_column() {
     let postcodes = [
         "LA18 4DB", "LA1 1PN", "CA1 1EF", "PR3 0SG", "LA1 4XT", "BB1 1AA",
     ];
-    // As varied as a list of people is.
+    // As varied as a file of patients.
     let mut state = 7_u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -391,7 +391,7 @@ fn lists_of_postcodes_only_are_answered_with_every_column() {
         zstd(list.as_bytes()),
     ] {
         let intake = Intake::open(list.as_slice(), &request);
-        let rows = run(intake, &request, io::sink()).expect("answered");
+        let rows = run(intake, &request, io::sink()).expect("the batch succeeds");
         assert_eq!(rows, 100_000);
     }
 }
@@ -402,7 +402,7 @@ fn archives_out_of_proportion_are_refused() {
     for packed in [gzip(&empty), zstd(&empty)] {
         check_excess(answer(&packed), Excess::DecompressionRatio);
     }
-    // A frame that asks for a window of 16 MiB, behind one that does not.
+    // A valid frame, then one that requires a window of 16 MiB.
     let window = [0x28, 0xb5, 0x2f, 0xfd, 0, (24 - 10) << 3, 1, 0, 0];
     let list = [zstd(b"postcode\nLA1 1PN\n").as_slice(), &window].concat();
     check_excess(answer(&list), Excess::ZstdWindow(8 << 20));
@@ -435,17 +435,17 @@ fn parquet_files_that_claim_more_than_they_have_are_refused() {
     for encoding in encodings {
         let sound = file(encoding);
         assert_eq!(
-            answer_file(&sound).expect("answered"),
+            answer_file(&sound).expect("the batch succeeds"),
             2_000,
             "{encoding:?}"
         );
-        // The number of values in the header of an encoding, and sizes in that of a page: each byte of
-        // the pages becomes a long number in turn.
+        // Page headers have sizes, and encodings start with a number of values: each byte of the
+        // pages is replaced by a long number in turn.
         let pages = sound.len() - 8 - footer_bytes(&sound);
         for at in 4..pages.min(90) {
             let mut bytes = sound.clone();
             bytes.splice(at..at + 6, [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]);
-            // A panic or an abort is no answer; that it is one or the other is enough.
+            // The result does not matter, as long as it neither panics nor aborts.
             let _ = answer_file(&bytes);
         }
     }
@@ -457,7 +457,7 @@ fn parquet_files_that_claim_more_than_they_have_are_refused() {
         answer_file(&long_footer),
         Excess::MetadataBytes(LIMITS.metadata_bytes),
     );
-    // The root of the schema states one column: `15 02` after its name. It states 2^31 - 1.
+    // The root of the schema has one column: `15 02` after its name. Now it claims 2^31 - 1.
     let footer = length - 8 - footer_bytes(&sound);
     let name = sound[footer..]
         .windows(12)
@@ -477,27 +477,27 @@ fn footer_bytes(file: &[u8]) -> usize {
     u32::from_le_bytes(file[at..at + 4].try_into().expect("four")) as usize
 }
 
-/// The memory of a process: what it has, and the most it had.
+/// Returns a memory counter of a process in bytes, such as `VmRSS:` or `VmHWM:`.
 fn memory(running: &Running, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", running.id())).expect("it runs");
+    let status = fs::read_to_string(format!("/proc/{}/status", running.id())).expect("the process is running");
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     number.expect("kilobytes") * 1_024
 }
 
-/// Sends a body, and reads what comes back.
+/// Sends a body, and reads the start of the response.
 fn post(running: &Running, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(running.address).expect("it listens");
+    let mut stream = TcpStream::connect(running.address).expect("the server is listening");
     let patience = Some(Duration::from_secs(60));
-    stream.set_read_timeout(patience).expect("a time limit");
+    stream.set_read_timeout(patience).expect("a read timeout");
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes()).expect("taken");
+    stream.write_all(head.as_bytes()).expect("the request is sent");
     let mut other = stream.try_clone().expect("a second end");
     let body = body.to_vec();
-    // It may be refused before it is sent to its end.
+    // The server may reject the body before it is complete.
     let sending = std::thread::spawn(move || drop(other.write_all(&body)));
     let mut answered = Vec::new();
     let mut piece = vec![0; 1 << 16];
@@ -508,7 +508,7 @@ fn post(running: &Running, path: &str, content_type: &str, body: &[u8]) -> Vec<u
     answered
 }
 
-/// Each of these ended the service or took gigabytes once.
+/// Regression test: each of these once stopped the service or used gigabytes.
 #[test]
 fn one_request_takes_less_than_128_mb() {
     let running = Running::start(&["--log-level", "error", "--batch-threads", "4"]);
@@ -532,7 +532,7 @@ fn one_request_takes_less_than_128_mb() {
         2,
         [(&zstd(&OFFSETS), 12), (&zeros, 15 << 20)],
     );
-    // 15 MiB of random bytes in each of several batches, so that no ratio is in the way.
+    // 15 MiB of random bytes in each of several batches, so that no ratio limit applies.
     let mut state = 1_u64;
     let random: String = (0..15 << 18)
         .map(|_| {
@@ -560,7 +560,7 @@ fn one_request_takes_less_than_128_mb() {
     let endless_header = [b"--b\r\nX: ".to_vec(), vec![b'x'; 30 << 20]].concat();
     let long_file = form(&[b"postcode\n".to_vec(), b"LA18 4DB\n".repeat(3 << 20)].concat());
     let multipart = "multipart/form-data; boundary=b";
-    // No day has 60,000 letters.
+    // Invalid dates of 60,000 letters.
     let long_day = |at: usize| format!("LA1 1PN,{at}{}\n", "d".repeat(60_000));
     let long_days: String = (0..2_500).map(long_day).collect();
     let long_days = format!("postcode,day\n{long_days}").into_bytes();
@@ -569,7 +569,7 @@ fn one_request_takes_less_than_128_mb() {
         ("/api/v1/batch", arrow, "422 ", &parquet),
         ("/api/v1/batch?check=true", "text/csv", "422 ", &parquet),
         ("/batch", multipart, "422 ", &form(&parquet)),
-        // A response may have been begun, on a busy machine.
+        // On a busy machine, the response may have started before the error.
         ("/api/v1/batch", arrow, "", &claims),
         ("/api/v1/batch?check=true", arrow, "413 ", &claims),
         ("/batch", multipart, "", &form(&claims)),
@@ -600,7 +600,7 @@ fn one_request_takes_less_than_128_mb() {
         let is_right = status.is_empty() || shown.starts_with(&format!("HTTP/1.1 {status}"));
         assert!(
             is_right,
-            "{path} {content_type} {}, not {status}: {shown}",
+            "{path} {content_type}, {} bytes: not {status}: {shown}",
             body.len()
         );
         let peak = memory(&running, "VmHWM:") - idle;

@@ -1,4 +1,4 @@
-//! The API over the wire: every status and code of an answer, on the embedded dataset.
+//! The HTTP API on the embedded dataset: results, problems, headers, caching and CORS.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -15,10 +15,10 @@ use crate::server::{AS_OF, Reply, SERVER, Server, embedded, encoded, raw, read_t
 
 const JSON: &str = "application/json";
 
-/// A text that stands nowhere else: where it turns up, something was repeated.
+/// A text that occurs nowhere else. If a response contains it, the request was repeated.
 const MARK: &str = "Zq7Mark";
 
-/// Asks on the usual day.
+/// Looks up on the as-of date of the tests.
 #[track_caller]
 fn asked(fields: &[(&str, &str)]) -> Value {
     asked_of(&SERVER, fields)
@@ -35,7 +35,7 @@ fn asked_of(server: &Server, fields: &[(&str, &str)]) -> Value {
     reply.json()
 }
 
-/// The ids of a layer's areas, or what is not known of it.
+/// Returns the ids of the areas of a layer, or `unknown: ` and the reason.
 fn ids(layer: &Value) -> String {
     match layer.as_array() {
         Some(areas) => {
@@ -72,11 +72,11 @@ fn every_kind_of_postcode_has_its_status() {
     check("ZZ99 3VZ", "no_fixed_abode", "");
     check("ZZ99 3WZ", "address_not_known", "");
     check("ZZ99 6CZ", "pseudo_country", "");
-    // In the directory without a position; and well-formed, but nowhere.
+    // In the directory without a position; and well-formed postcodes without a location.
     check("CA12 9AB", "no_location", "");
     check("GIR 0AA", "no_location", "");
     check("BF1 2AA", "no_location", "");
-    // Held, but outside every area; and of outward codes that are not held.
+    // In the directory, but outside every area; and in districts that are not in the directory.
     check("CA8 7JG", "outside_coverage", "");
     check("PR3 0SG", "outside_coverage", "");
     check("SW1A 1AA", "outside_coverage", "");
@@ -226,7 +226,7 @@ fn get_and_post_answer_the_same_fields_alike() {
         &[("postcode", "LA1 1AA"), ("postcode", "LA1 1AA")],
     ];
     for fields in questions {
-        // By hand, for an object that has a name twice.
+        // Written by hand, because an object may have a duplicate member.
         let members = fields
             .iter()
             .map(|(name, value)| format!("{}:{}", Value::from(*name), Value::from(*value)));
@@ -332,8 +332,8 @@ fn a_body_that_breaks_off_is_told_so() {
     let head = format!(
         "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\nContent-Type: {JSON}\r\nContent-Length: 100\r\n\r\n{{"
     );
-    stream.write_all(head.as_bytes()).expect("it is taken");
-    stream.shutdown(Shutdown::Write).expect("it can be closed");
+    stream.write_all(head.as_bytes()).expect("the request is sent");
+    stream.shutdown(Shutdown::Write).expect("the connection is half-closed");
     let answer = read_to_close(stream);
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
 }
@@ -382,7 +382,7 @@ fn every_field_of_an_answer_has_its_word() {
     );
 }
 
-/// Status and code of an address that is asked with GET.
+/// Checks that a GET request is a problem with this status and code.
 #[track_caller]
 fn check_address(path: &str, status: u16, code: &str) {
     SERVER.get(path).expect_problem(status, code);
@@ -436,7 +436,7 @@ fn no_address_takes_a_parameter_that_it_does_not_have() {
 fn every_look_up_may_name_the_release_and_the_day() {
     for path in ADDRESSES {
         let question_mark = if path.contains('?') { '&' } else { '?' };
-        // Pages ask in a form.
+        // Pages take the parameters in a form.
         if *path == "/"
             || ["/batch", "/privacy", "/health", "/assets"]
                 .iter()
@@ -447,7 +447,7 @@ fn every_look_up_may_name_the_release_and_the_day() {
         let with = |query: &str| SERVER.get(&format!("{path}{question_mark}{query}"));
         let plain = with("as_of=2025-12-01").expect(200);
         let named = with("as_of=2025-12-01&dataset=2025.2").expect(200);
-        // Links alone may differ: they stay with the release.
+        // Only links may differ: they keep the release.
         let text = named.text_or_bytes().replace("&dataset=2025.2", "");
         assert_eq!(text, plain.text_or_bytes(), "{path}");
         with("as_of=2025-12-01&dataset=1999.1").expect_problem(404, "unknown_dataset");
@@ -455,7 +455,7 @@ fn every_look_up_may_name_the_release_and_the_day() {
     }
 }
 
-/// One of each kind of address that answers a GET.
+/// One path of each kind that supports GET.
 const ADDRESSES: &[&str] = &[
     "/",
     "/batch",
@@ -529,7 +529,7 @@ fn what_was_asked_is_kept_by_no_cache() {
     }
 }
 
-/// Addresses that tell where somebody is: boxes, a few streets, a postcode.
+/// URLs that reveal a location: bounding boxes, tiles of a few streets, postcodes.
 #[test]
 fn what_locates_somebody_is_kept_by_no_cache() {
     let edition = SERVER.get("/tiles/icc.json").json()["edition"].to_string();
@@ -564,7 +564,7 @@ fn what_locates_somebody_is_kept_by_no_cache() {
             assert_eq!(reply.header("etag"), "", "{reply}");
         }
     }
-    // A tile of a mile across tells of nobody.
+    // A tile a mile across reveals no location.
     let wide = SERVER.get("/tiles/icc/14/8043/5244.mvt");
     assert_eq!(
         wide.header("cache-control"),
@@ -573,7 +573,7 @@ fn what_locates_somebody_is_kept_by_no_cache() {
     );
 }
 
-/// What a cache may keep.
+/// Paths whose responses are cacheable.
 const CACHEABLE: &[&str] = &[
     "/privacy",
     "/api/v1/practices?as_of=2025-12-01",
@@ -791,7 +791,7 @@ fn check_no_echo(reply: &Reply) {
     assert!(!text.contains(&MARK.to_lowercase()), "{reply}");
 }
 
-/// Agreement, the ICC by residence and by registration, and the reason for none.
+/// Checks the agreement, the ICCs by residence and by registration, and the registration reason.
 #[track_caller]
 fn check_registration(
     fields: &[(&str, &str)],
@@ -903,7 +903,7 @@ fn a_closed_practice_leads_to_its_successor_from_the_day_on() {
 fn a_practice_without_a_known_end_of_its_story_says_so() {
     let code = |text: &str| text.parse::<OdsCode>().expect("an ODS code");
     let mut made_up = embedded();
-    // P81011 closed and nobody took over; P81056 and P81064 took over from each other.
+    // P81011 closed without a successor; P81056 and P81064 succeed each other.
     made_up
         .successions
         .retain(|step| step.predecessor != code("P81011"));
@@ -914,7 +914,7 @@ fn a_practice_without_a_known_end_of_its_story_says_so() {
             step.successor = code("P81056");
         }
     }
-    // Y01008 belongs to no community, A82033 is going to close, A82005 has not opened yet.
+    // Y01008 belongs to no ICC, and A82033 is going to close.
     made_up.memberships.retain(
         |it| !matches!(&it.member, catchment::domain::Member::Practice(member) if *member == code("Y01008")),
     );
@@ -970,7 +970,7 @@ fn the_practices_own_postcode_is_noted() {
     };
     check("LA18 4BY", "A82033", json!(["practice_address"]));
     check("LA18 4DB", "A82033", json!([]));
-    // The closed practice's address counts as well as its successor's.
+    // The addresses of the closed practice and of its successor both count.
     check("LA1 1RE", "P81064", json!(["practice_address"]));
     check("LA1 1PN", "P81064", json!(["practice_address"]));
 }
@@ -1043,7 +1043,7 @@ fn a_day_before_a_layers_first_data_is_unknown_to_that_layer_alone() {
     assert_eq!(ids(&body["residence"]["gp-practice"]), no_data);
     let body = asked(&[("postcode", "LA18 4DB"), ("as_of", "2022-04-01")]);
     assert_eq!(ids(&body["residence"]["gp-practice"]), "A82033");
-    // The directory still has something to say of the postcode.
+    // The directory still has the postcode.
     let body = asked(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-04")]);
     assert_eq!(body["status"], "located");
     for (layer, found) in body["residence"].as_object().expect("layers") {
@@ -1051,7 +1051,7 @@ fn a_day_before_a_layers_first_data_is_unknown_to_that_layer_alone() {
         assert_eq!(ids(found), expected, "{layer}");
     }
     let coordinate = |as_of| [("lon", "-3.269471"), ("lat", "54.209742"), ("as_of", as_of)];
-    // Sub-ICB locations are known for longer than the rest.
+    // Sub-ICB locations have earlier data than the other layers.
     let body = asked(&coordinate("2017-04-01"));
     for (layer, found) in body["residence"].as_object().expect("layers") {
         let expected = if layer == "sub-icb" { "01K" } else { no_data };
@@ -1109,7 +1109,7 @@ fn a_sub_icb_location_has_the_name_of_the_day_under_one_code() {
         check(postcode, "2022-06-30", id, group, no_data);
         check(postcode, "2022-07-01", id, location, board);
     }
-    // A registration has it too.
+    // The same applies to a registration.
     for (as_of, name) in [
         ("2022-06-30", "NHS Morecambe Bay CCG"),
         ("2022-07-01", "NHS Lancashire and South Cumbria ICB - 01K"),
@@ -1185,9 +1185,9 @@ fn east_lancashire_has_teams_and_networks_places_and_a_board() {
             "QE1",
         ],
     );
-    // Craven is of the board, and in none of its places.
+    // Craven is in the ICB, but in none of its places.
     check("LA2 7HH", ["mb-east", "", "U59980", "01K", "", "QE1"]);
-    // Whitehaven is in the district of Copeland as Millom is, and of another board.
+    // Whitehaven is in Copeland, as is Millom, but in another ICB.
     let body = asked(&[("postcode", "CA28 8JG")]);
     assert_eq!(ids(&body["residence"]["place"]), "");
     assert_eq!(ids(&body["residence"]["icb"]), "QHM");
@@ -1212,7 +1212,7 @@ fn a_code_that_prescribes_and_has_no_patients_is_told_apart_from_an_unknown_one(
     let mut dataset = embedded();
     let code = |text: &str| text.parse::<OdsCode>().expect("an ODS code");
     assert!(dataset.not_gp_practices.is_empty());
-    // One that is in the list of practices as well stays one.
+    // A code that is also in the practice table remains a practice.
     dataset.not_gp_practices = vec![code("Y99998"), code("A82033")];
     let server = Server::with(dataset, Limits::default());
     let reason = |practice| {
@@ -1261,7 +1261,7 @@ fn a_postcode_is_in_use_until_its_last_month_is_over() {
         standing("CA1 1EF", "2020-01-01"),
         "terminated terminated 1996-06"
     );
-    // Terminated in a month that nobody wrote down.
+    // The month of termination is not known.
     assert_eq!(standing("CA1 1ED", AS_OF), "terminated terminated none");
     let early = asked(&[("postcode", "CA1 1EF"), ("as_of", "1995-06-30")]);
     assert_eq!(early["notes"], json!(["not_yet_introduced"]));
@@ -1337,7 +1337,7 @@ fn an_old_community_says_what_became_of_it() {
     assert_eq!(
         detail("nc-copeland")["area"]["system"],
         "north-cumbria",
-        "the name stands for another system's community"
+        "the name belongs to a community of another system"
     );
 }
 
@@ -1383,15 +1383,15 @@ fn multi(geometry: geo::Geometry) -> MultiPolygon {
     match geometry {
         geo::Geometry::Polygon(polygon) => polygon.into(),
         geo::Geometry::MultiPolygon(polygons) => polygons,
-        other => panic!("an area is no {other:?}"),
+        other => panic!("expected a polygon: {other:?}"),
     }
 }
 
-/// Longitude before latitude, at most seven decimals; rings end where they begin.
+/// Checks that positions are longitude and latitude with at most seven decimals, and rings closed.
 fn check_positions(value: &Value) {
     let list = value.as_array().expect("a list");
     if list.iter().all(Value::is_array) {
-        // As written: read as a polygon, a ring is closed whether it was or not.
+        // Checked in the JSON, because parsing a polygon closes its rings.
         if list[0][0].is_number() {
             assert!(list.len() >= 4 && list.first() == list.last(), "{value}");
         }
@@ -1461,7 +1461,7 @@ fn the_service_says_that_it_lives_and_what_it_holds() {
         ("icc", 16, 16),
         ("sub-community", 2, 2),
         ("neighbourhood-team", 13, 13),
-        // Every practice that has not closed, and those of whose patients anything is known.
+        // All practices that have not closed; those with a known list size have a boundary.
         ("gp-practice", 135, 133),
         ("resilience-group", 8, 8),
         ("pcn", 31, 31),
@@ -1476,13 +1476,12 @@ fn the_service_says_that_it_lives_and_what_it_holds() {
     assert_ne!(dataset["licence"], "");
 }
 
-/// A body as it should be read: indented, its members in order of name.
+/// Formats a JSON body with indentation and sorted members.
 #[track_caller]
 fn pretty(reply: &Reply) -> String {
     serde_json::to_string_pretty(&reply.json()).expect("JSON")
 }
 
-/// The answer on the usual day.
 #[test]
 fn an_answer_about_some_layers_says_of_them_what_the_whole_answer_says() {
     for postcode in ["LA18 4DB", "LA1 1AA", "CA28 6RS", "BB1 1AA", "EX1 1AA"] {

@@ -1,4 +1,5 @@
-//! The address of the service in its answers: the operator's, or a trusted proxy's word, never just anybody's.
+//! The public URL in links: from the configuration, or from a trusted proxy, never from an
+//! untrusted `Host` header.
 
 use std::sync::Arc;
 
@@ -11,16 +12,16 @@ use serde_json::Value;
 use crate::server::{Reply, SERVER, Server, embedded, encoded, raw};
 use crate::toy::World;
 
-/// A service that is told its address, or trusts this machine's proxies.
+/// Starts a server with an optional public URL, which may trust proxies on loopback.
 fn server(dataset: Dataset, public_url: Option<&str>, trusts: bool) -> Server {
-    let index = Index::build(dataset).expect("the dataset is sound");
+    let index = Index::build(dataset).expect("the dataset is valid");
     let proxies = ["127.0.0.0/8"].into_iter().filter(|_| trusts);
     let access = Access {
         trusted_proxies: proxies.map(|it| it.parse().expect("a network")).collect(),
         ..Access::default()
     };
     let limits = Limits::default();
-    let public_url = public_url.map(|it| it.parse().expect("an address"));
+    let public_url = public_url.map(|it| it.parse().expect("a URL"));
     let app = App::new(Arc::new(Live::fixed(index)))
         .with_access(access, &limits)
         .with_public_url(public_url);
@@ -31,7 +32,7 @@ fn asked(server: &Server, path: &str, headers: &[(&str, &str)]) -> Reply {
     server.send("GET", path, headers, None)
 }
 
-/// Everything that links from elsewhere lead to.
+/// Resources that contain absolute links.
 const WITH_LINKS: &[&str] = &[
     "/",
     "/embed",
@@ -132,7 +133,7 @@ fn a_trusted_proxy_names_the_host() {
     let url = encoded(&[("url", "https://maps.example/areas/icc/mb-kendal")]);
     let reply = asked(&server, &format!("/oembed?{url}"), &headers).expect(200);
     assert_eq!(reply.json()["title"], "Kendal ICC");
-    // Its client's X-Forwarded-Proto is not believed beyond the two schemes.
+    // X-Forwarded-Proto is used only if it is http or https.
     let odd = [
         ("host", "maps.example"),
         ("x-forwarded-proto", "javascript"),
@@ -162,12 +163,12 @@ fn the_operators_address_stands_in_every_link_whatever_the_host() {
         .json();
     let template = "https://www.example.org/catchment/tiles/icc/{z}/{x}/{y}.mvt";
     assert_eq!(tilejson["tiles"][0], template);
-    // oEmbed finds its own page by it, and describes that.
+    // The oEmbed link of a page leads to the description of that page.
     let page = asked(&server, "/areas/icc/mb-kendal", &headers).expect(200);
     let link = page.header("link");
     let address = &link[1..link.find('>').expect("closed")];
     let path = address.strip_prefix("https://www.example.org/catchment");
-    let described = asked(&server, path.expect("ours"), &headers)
+    let described = asked(&server, path.expect("a URL of the service"), &headers)
         .expect(200)
         .json();
     assert_eq!(
@@ -179,7 +180,7 @@ fn the_operators_address_stands_in_every_link_whatever_the_host() {
         html.contains("src=\"https://www.example.org/catchment/embed?layer=icc"),
         "{html}"
     );
-    // A policy names a host; with the path it would allow that path alone.
+    // The policy names only the origin: with a path, it would allow only that path.
     let site = asked(&server, "/put-this-map-on-your-site", &headers).expect(200);
     assert!(
         site.text()
@@ -193,7 +194,7 @@ fn the_operators_address_stands_in_every_link_whatever_the_host() {
     );
 }
 
-/// Ids of other publishers: a space, a slash, and letters beyond ASCII.
+/// Ids of other publishers may have spaces, slashes and non-ASCII letters.
 #[test]
 fn an_id_that_needs_percent_encoding_is_described_and_linked() {
     for (id, encoded_id) in [
@@ -220,14 +221,14 @@ fn an_id_that_needs_percent_encoding_is_described_and_linked() {
         let link = server.get(&page).expect(200);
         let link = link.header("link");
         let address = &link[1..link.find('>').expect("closed")];
-        let path = address.strip_prefix("https://maps.example").expect("ours");
+        let path = address.strip_prefix("https://maps.example").expect("a URL of the service");
         let discovered = server.get(path).expect(200).json();
         assert_eq!(discovered["html"], described["html"], "{id}");
-        // The frame's own address, the picture, and the page of its postcodes lead there too.
+        // The URLs of the frame, of the static map and of the postcodes are encoded too.
         let html = described["html"].as_str().expect("html");
         let source = html.split('"').nth(1).expect("an address");
         let source = source.replace("&amp;", "&");
-        let frame = source.strip_prefix("https://maps.example").expect("ours");
+        let frame = source.strip_prefix("https://maps.example").expect("a URL of the service");
         let frame = server.get(frame).expect(200);
         assert!(
             frame
@@ -244,7 +245,7 @@ fn an_id_that_needs_percent_encoding_is_described_and_linked() {
     }
 }
 
-// ---- Host ------------------------------------------------------------------------------------------
+// ---- Host ---------------------------------------------------------------------------------------
 
 fn answered(request: &str) -> String {
     raw(SERVER.connect(), request.as_bytes())

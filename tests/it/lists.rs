@@ -1,5 +1,6 @@
-//! Lists over HTTP: the bytes of `catchment batch`, and what becomes of a list when one side does not
-//! behave. Requests are written byte by byte, so that a client may read while it sends, or not at all.
+//! Batches over HTTP: the output equals that of `catchment batch`, and misbehaving clients are
+//! handled. Requests are written to raw connections, so that a client can read while it sends, or
+//! never.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -26,24 +27,24 @@ const NDJSON: &str = "application/x-ndjson";
 
 const SMALL: &str = "name,postcode,practice_code\nAirey,LA18 4DB,P81064\nRigg,LA1 1PN,P81002\n";
 
-/// A text that stands nowhere else.
+/// A text that occurs nowhere else, to detect input that is repeated in a response.
 const MARK: &str = "Zq7Mark";
 
-/// Enough for several blocks, with every kind of dirt.
+/// A file of several blocks, with every kind of data error.
 static PATIENTS: LazyLock<Vec<u8>> = LazyLock::new(|| Patients::new(index(), 41).list(5_000));
 
-/// What came back.
+/// A response.
 struct Exchange {
     status: u16,
     head: String,
     body: Vec<u8>,
     trailers: String,
-    /// The body came to its end.
+    /// Whether the body was received completely.
     is_whole: bool,
 }
 
 impl Exchange {
-    /// The value of a header; `""` where there is none.
+    /// The value of a header; `""` if it is absent.
     fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().skip(1);
         let named = lines.filter_map(|line| line.split_once(": "));
@@ -59,12 +60,12 @@ impl Exchange {
         })
     }
 
-    /// The answers, whole.
+    /// Returns the body, which must be complete and have status 200.
     #[track_caller]
     fn answers(self) -> Vec<u8> {
         let text = String::from_utf8_lossy(&self.body);
         assert_eq!(self.status, 200, "{}\n{text}", self.head);
-        assert!(self.is_whole, "{} bytes, and no end", self.body.len());
+        assert!(self.is_whole, "the body is incomplete after {} bytes", self.body.len());
         self.body
     }
 
@@ -84,14 +85,14 @@ impl Exchange {
     }
 }
 
-/// The head of a request, without what ends it.
+/// Returns the head of a request, without `Content-Length` and the final line.
 fn head(path: &str, content_type: &str, more: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Type: {content_type}\r\n{more}"
     )
 }
 
-/// With its length.
+/// Returns a request with `Content-Length` and a body.
 fn whole(path: &str, content_type: &str, more: &str, body: &[u8]) -> Vec<u8> {
     let head = head(path, content_type, more);
     let mut request = format!("{head}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
@@ -99,15 +100,15 @@ fn whole(path: &str, content_type: &str, more: &str, body: &[u8]) -> Vec<u8> {
     request
 }
 
-/// Sends while it reads; reads until the server closes.
+/// Sends a request while reading the response, until the server closes the connection.
 #[track_caller]
 fn exchange(server: &Server, request: Vec<u8>) -> Exchange {
     let stream = server.connect();
     let mut writing = stream.try_clone().expect("a second handle");
-    // A server that refuses does not take everything.
+    // A server that rejects the request does not read all of it.
     let writer = thread::spawn(move || writing.write_all(&request));
     let answer = read(stream);
-    let _ = writer.join().expect("it does not panic");
+    let _ = writer.join().expect("the thread does not panic");
     answer
 }
 
@@ -117,7 +118,7 @@ fn read(mut stream: TcpStream) -> Exchange {
     match stream.read_to_end(&mut bytes) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
-        Err(error) => panic!("the server does not close: {error}"),
+        Err(error) => panic!("the server does not close the connection: {error}"),
     }
     parse(&bytes)
 }
@@ -171,7 +172,7 @@ fn ask(content_type: &str, parameters: &str, list: &[u8]) -> Exchange {
     exchange(&SERVER, whole(&path(parameters), content_type, "", list))
 }
 
-/// What the program itself makes of it.
+/// Returns the output of `catchment batch` for the same input.
 fn by_the_program(list: &[u8], arguments: &[&str]) -> Vec<u8> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(["batch", "--as-of", AS_OF, "--quiet", "-"])
@@ -183,15 +184,15 @@ fn by_the_program(list: &[u8], arguments: &[&str]) -> Vec<u8> {
     let mut stdin = child.stdin.take().expect("piped");
     let list = list.to_vec();
     let writer = thread::spawn(move || stdin.write_all(&list));
-    let output = child.wait_with_output().expect("it ends");
-    writer.join().expect("no panic").expect("it reads all");
+    let output = child.wait_with_output().expect("the program exits");
+    writer.join().expect("no panic").expect("the input is read");
     output.stdout
 }
 
-/// The same without starting it: reading the data takes a while.
+/// Returns the same output without starting the program, which takes a while to load the dataset.
 fn by_the_same_code(list: &[u8], columns: &str) -> Vec<u8> {
     let request = columns::request(columns);
-    let intake = Intake::open(list, &request).expect("a list");
+    let intake = Intake::open(list, &request).expect("a valid batch");
     let mut out = Vec::new();
     let progress = Progress::default();
     batch::run(
@@ -202,17 +203,17 @@ fn by_the_same_code(list: &[u8], columns: &str) -> Vec<u8> {
         NonZeroUsize::MIN,
         &progress,
     )
-    .expect("answered");
+    .expect("the batch succeeds");
     out
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).expect("packed");
-    encoder.finish().expect("packed")
+    encoder.write_all(bytes).expect("compressed");
+    encoder.finish().expect("compressed")
 }
 
-/// The same list in another format.
+/// Converts a CSV file to TSV and NDJSON.
 fn as_tsv_and_ndjson(list: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(list);
     let names = reader.headers().expect("names").clone();
@@ -317,7 +318,7 @@ fn a_packed_list_is_unpacked() {
 }
 
 fn zstd_of(bytes: &[u8]) -> Vec<u8> {
-    // A frame of raw blocks (RFC 8878, 3.1.1): nothing here packs with zstd but the program.
+    // A frame of raw blocks (RFC 8878, 3.1.1), independent of the zstd library of the program.
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58];
     let blocks: Vec<&[u8]> = bytes.chunks(100_000).collect();
     for (at, block) in blocks.iter().enumerate() {
@@ -529,7 +530,7 @@ fn a_list_is_shown_as_it_is_understood() {
         let expected: Vec<&str> = at.iter().map(|&at| &record[at]).collect();
         assert_eq!(*row, json!(expected));
     }
-    // The beginning of a list is enough, wherever it is cut.
+    // The start of a file is enough, wherever it is truncated.
     let beginning = &PATIENTS[..400_000];
     assert_eq!(ask(CSV, "&check", beginning).json(), shown);
     let packed = gzip(&PATIENTS);
@@ -544,7 +545,7 @@ fn a_list_is_shown_as_it_is_understood() {
     ask(CSV, "&check", b"x\n1\n").problem(422, "missing_column");
 }
 
-// ---- limits, and clients that do not behave -----------------------------------------------------
+// ---- limits and misbehaving clients -------------------------------------------------------------
 
 fn limits(change: impl FnOnce(&mut BatchLimits)) -> Server {
     let mut limits = BatchLimits {
@@ -555,7 +556,7 @@ fn limits(change: impl FnOnce(&mut BatchLimits)) -> Server {
     Server::with_lists(embedded(), Limits::default(), limits)
 }
 
-/// Rows without end, a chunk each.
+/// Returns a chunk of 1,000 rows.
 fn chunk() -> Vec<u8> {
     let rows = "Airey,LA18 4DB,P81064\n".repeat(1_000);
     let mut chunk = format!("{:x}\r\n", rows.len()).into_bytes();
@@ -564,24 +565,24 @@ fn chunk() -> Vec<u8> {
     chunk
 }
 
-/// A request with the names of columns, and no end.
+/// Returns the start of a request: its head and the header row in a chunk.
 fn endless() -> Vec<u8> {
     let names = "name,postcode,practice_code\n";
     let head = head(&path(""), CSV, "Transfer-Encoding: chunked\r\n\r\n");
     format!("{head}{:x}\r\n{names}\r\n", names.len()).into_bytes()
 }
 
-/// Names, and rows enough for answers to be under way.
+/// Returns chunks with a header row and enough rows for output to start.
 fn endless_rows() -> Vec<u8> {
     let names = b"1c\r\nname,postcode,practice_code\n\r\n".to_vec();
     [names, chunk().repeat(40)].concat()
 }
 
-/// Sends rows until the server takes no more; how many bytes it took.
+/// Sends rows until the server stops reading or `most` bytes are sent. Returns the number of bytes.
 fn send_on(mut stream: TcpStream, most: usize) -> JoinHandle<usize> {
     stream
         .set_write_timeout(Some(Duration::from_millis(1_500)))
-        .expect("a time limit");
+        .expect("a write timeout");
     thread::spawn(move || {
         let (chunk, mut sent) = (chunk(), 0);
         while sent < most {
@@ -605,9 +606,9 @@ fn a_list_that_is_too_long_is_refused_or_breaks_off() {
             .as_str()
             .is_some_and(|it| it.contains("2000000"))
     );
-    // Nobody said how long it would be.
+    // Without Content-Length, the limit is reached during the upload.
     let mut stream = server.connect();
-    stream.write_all(&endless()).expect("taken");
+    stream.write_all(&endless()).expect("the request is sent");
     let sending = send_on(stream.try_clone().expect("a handle"), 4_000_000);
     let answer = read(stream);
     assert_eq!(answer.status, 200);
@@ -627,7 +628,7 @@ fn a_fault_after_the_first_row_leaves_no_end() {
     ] {
         let answer = ask(CSV, "", list.as_bytes());
         assert_eq!(answer.status, 200);
-        assert!(!answer.is_whole, "it has an end");
+        assert!(!answer.is_whole, "the response is complete");
         assert_eq!(answer.trailers, "");
     }
 }
@@ -635,9 +636,9 @@ fn a_fault_after_the_first_row_leaves_no_end() {
 #[test]
 fn a_client_that_breaks_off_gets_no_end() {
     let mut stream = SERVER.connect();
-    stream.write_all(&endless()).expect("taken");
+    stream.write_all(&endless()).expect("the request is sent");
     for _ in 0..40 {
-        stream.write_all(&chunk()).expect("taken");
+        stream.write_all(&chunk()).expect("the request is sent");
     }
     stream.shutdown(Shutdown::Write).expect("open");
     assert!(!read(stream).is_whole);
@@ -654,7 +655,7 @@ fn who_comes_when_all_places_are_taken_is_told_before_sending() {
     let mut second = server.connect();
     second
         .write_all(head(&path(""), CSV, more).as_bytes())
-        .expect("taken");
+        .expect("the request is sent");
     let answer = read(second);
     answer.problem(503, "busy");
     assert!(
@@ -667,20 +668,20 @@ fn who_comes_when_all_places_are_taken_is_told_before_sending() {
     wait_for(small, |answer| answer.status == 200).answers();
 }
 
-/// A list that has its place: its body is wanted, and comes to no end.
+/// Starts an upload that the server has admitted: it has sent `100 Continue`.
 fn under_way(server: &Server) -> TcpStream {
     let more = "Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n";
     let mut stream = server.connect();
     stream
         .write_all(head(&path(""), CSV, more).as_bytes())
-        .expect("taken");
+        .expect("the request is sent");
     let mut interim = [0; 25];
-    stream.read_exact(&mut interim).expect("the body is wanted");
+    stream.read_exact(&mut interim).expect("100 Continue");
     assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream
 }
 
-/// Asks again until the answer is as it should be.
+/// Repeats a request until the response meets a condition.
 #[track_caller]
 fn wait_for<T>(ask: impl Fn() -> T, is_right: impl Fn(&T) -> bool) -> T {
     let deadline = Instant::now() + Duration::from_secs(8);
@@ -689,26 +690,26 @@ fn wait_for<T>(ask: impl Fn() -> T, is_right: impl Fn(&T) -> bool) -> T {
         if is_right(&answer) {
             return answer;
         }
-        assert!(Instant::now() < deadline, "it does not come to it");
+        assert!(Instant::now() < deadline, "the condition is not met in time");
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// A client that sends on and never reads has filled every buffer soon; more is not taken from it.
+/// A client that sends but never reads soon fills all buffers; then the server stops reading.
 #[test]
 fn a_client_that_does_not_read_is_not_read_either() {
     const MOST: usize = 200_000_000;
     let server = limits(|limits| limits.lists = 1);
     let mut stream = server.connect();
-    stream.write_all(&endless()).expect("taken");
+    stream.write_all(&endless()).expect("the request is sent");
     let sent = send_on(stream.try_clone().expect("a handle"), MOST);
     let sent = sent.join().expect("no panic");
-    // The kernel's buffers on both sides are the most of it.
+    // Most of the bytes are in the buffers of the kernel on both sides.
     assert!(
         (200_000..40_000_000).contains(&sent),
-        "{sent} bytes were taken"
+        "{sent} bytes were read"
     );
-    // Gone in the middle of it all: its place is free at once.
+    // After it disconnects, its place is free at once.
     drop(stream);
     let small = || exchange(&server, whole(&path(""), CSV, "", SMALL.as_bytes()));
     wait_for(small, |answer| answer.status == 200).answers();
@@ -721,13 +722,13 @@ fn a_list_that_stands_still_is_given_up() {
         limits.stalled_after = Duration::from_millis(300);
     });
     let started = Instant::now();
-    // Nothing comes after the beginning: nothing is answered yet, so that it can be told.
+    // No rows arrive. No output has been sent yet, so the response is a problem.
     let mut stream = server.connect();
-    stream.write_all(&endless()).expect("taken");
+    stream.write_all(&endless()).expect("the request is sent");
     read(stream).problem(408, "timed_out");
-    // Nobody reads: the connection is closed over the head of whoever does not look.
+    // The client does not read: the connection is closed without a problem.
     let mut stream = server.connect();
-    stream.write_all(&endless()).expect("taken");
+    stream.write_all(&endless()).expect("the request is sent");
     let sending = send_on(stream.try_clone().expect("a handle"), usize::MAX);
     sending.join().expect("no panic");
     let small = || exchange(&server, whole(&path(""), CSV, "", SMALL.as_bytes()));
@@ -741,24 +742,24 @@ fn a_list_that_stands_still_is_given_up() {
 fn stopping_lets_a_list_under_way_finish() {
     let server = limits(|_| {});
     let mut stream = server.connect();
-    stream.write_all(&endless()).expect("taken");
+    stream.write_all(&endless()).expect("the request is sent");
     let mut reading = stream.try_clone().expect("a handle");
     for _ in 0..40 {
-        stream.write_all(&chunk()).expect("taken");
+        stream.write_all(&chunk()).expect("the request is sent");
     }
     let mut answered = vec![0; 4_096];
-    reading.read_exact(&mut answered).expect("answers come");
+    reading.read_exact(&mut answered).expect("output arrives");
     let stopping = thread::spawn(move || server.stop());
     thread::sleep(Duration::from_millis(200));
-    stream.write_all(&chunk()).expect("taken");
-    stream.write_all(b"0\r\n\r\n").expect("taken");
+    stream.write_all(&chunk()).expect("the request is sent");
+    stream.write_all(b"0\r\n\r\n").expect("the request is sent");
     reading
         .read_to_end(&mut answered)
-        .expect("the server closes");
+        .expect("the server closes the connection");
     let answer = parse(&answered);
     let rows = answer.body.iter().filter(|byte| **byte == b'\n').count();
     assert_eq!((rows, answer.is_whole), (41_001, true));
-    let took = stopping.join().expect("it stops");
+    let took = stopping.join().expect("the server shuts down");
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
@@ -769,11 +770,11 @@ fn stopping_does_not_wait_for_a_list_that_stands_still() {
         ..Limits::default()
     };
     let server = Server::with_lists(embedded(), drain, BatchLimits::default());
-    // One that sends no more, and one that does not read: the threads of both have to end.
+    // One client stops sending and one does not read: the threads of both have to end.
     let mut silent = under_way(&server);
-    silent.write_all(&endless_rows()).expect("taken");
+    silent.write_all(&endless_rows()).expect("the request is sent");
     let mut deaf = server.connect();
-    deaf.write_all(&endless()).expect("taken");
+    deaf.write_all(&endless()).expect("the request is sent");
     send_on(deaf.try_clone().expect("a handle"), usize::MAX)
         .join()
         .expect("no panic");
@@ -782,7 +783,7 @@ fn stopping_does_not_wait_for_a_list_that_stands_still() {
     assert!(!read(deaf).is_whole);
 }
 
-// ---- one sends, another takes --------------------------------------------------------------------
+// ---- separate upload and download (tickets) ----------------------------------------------------
 
 const TICKET: &str = "00112233445566778899aabbccddeeff";
 
@@ -790,7 +791,7 @@ fn take(server: &Server, ticket: &str) -> TcpStream {
     let mut stream = server.connect();
     let asked =
         format!("GET /api/v1/batch/{ticket} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-    stream.write_all(asked.as_bytes()).expect("taken");
+    stream.write_all(asked.as_bytes()).expect("the request is sent");
     stream
 }
 
@@ -811,9 +812,9 @@ fn one_request_sends_and_another_takes() {
             if taker_is_first {
                 thread::sleep(pause);
             }
-            // As a browser does: everything is sent before anything is read.
+            // Like a browser: the whole request is sent before the response is read.
             let mut stream = SERVER.connect();
-            stream.write_all(&request).expect("taken");
+            stream.write_all(&request).expect("the request is sent");
             let summary = read(stream);
             (summary, taking.join().expect("no panic"))
         });
@@ -829,7 +830,7 @@ fn a_ticket_serves_once_and_only_where_both_come() {
     let server = limits(|limits| limits.stalled_after = Duration::from_millis(400));
     read(take(&server, TICKET)).problem(404, "unknown_ticket");
     read(take(&server, "1")).problem(400, "malformed");
-    // Nobody takes.
+    // There is no download request.
     let request = |list: &str| {
         whole(
             &path(&format!("&ticket={TICKET}")),
@@ -839,11 +840,11 @@ fn a_ticket_serves_once_and_only_where_both_come() {
         )
     };
     exchange(&server, request(SMALL)).problem(409, "not_downloaded");
-    // It is refused: who sent is told why, and who takes gets nothing.
+    // An invalid file: the upload gets the problem, and the download is not found.
     let taker = take(&server, TICKET);
     exchange(&server, request("x\n1\n")).problem(422, "missing_column");
     read(taker).problem(404, "unknown_ticket");
-    // A fault further down is told to who sent; who takes sees no end.
+    // An error in a later row: the upload gets the problem, and the download is incomplete.
     let many = "Rigg,LA1 1PN,P81002\n".repeat(40_000);
     let taker = take(&server, TICKET);
     let reading = thread::spawn(move || read(taker));
@@ -851,17 +852,17 @@ fn a_ticket_serves_once_and_only_where_both_come() {
     assert!(!reading.join().expect("no panic").is_whole);
 }
 
-/// The sender pauses, and is told all the same.
+/// The upload gets the problem even while it is pausing.
 #[test]
 fn who_sends_is_told_when_the_taker_goes() {
     let taker = take(&SERVER, "00112233445566778899aabbccddee99");
     let ticket = path("&ticket=00112233445566778899aabbccddee99");
     let mut stream = SERVER.connect();
     let head = head(&ticket, CSV, "Transfer-Encoding: chunked\r\n\r\n");
-    stream.write_all(head.as_bytes()).expect("taken");
-    stream.write_all(&endless_rows()).expect("taken");
+    stream.write_all(head.as_bytes()).expect("the request is sent");
+    stream.write_all(&endless_rows()).expect("the request is sent");
     let mut taking = taker.try_clone().expect("a handle");
-    taking.read_exact(&mut [0; 100]).expect("answers come");
+    taking.read_exact(&mut [0; 100]).expect("output arrives");
     taker.shutdown(Shutdown::Both).expect("open");
     drop((taker, taking));
     let started = Instant::now();
@@ -877,9 +878,9 @@ fn of_a_list_that_is_answered_nothing_goes_on() {
     let mut writing = stream.try_clone().expect("a handle");
     writing
         .write_all(&whole(&path(""), CSV, "", SMALL.as_bytes()))
-        .expect("taken");
+        .expect("the request is sent");
     read(stream).answers();
-    // Whatever watched over it would notice by then that nothing moves.
+    // By then, a watchdog that was still running would report a stall.
     thread::sleep(Duration::from_millis(2_500));
     running.signal("TERM");
     let (_, written) = running.end();
@@ -910,7 +911,7 @@ fn a_page_elsewhere_may_send_a_packed_list() {
     );
 }
 
-// ---- the form without script ---------------------------------------------------------------------
+// ---- the form without JavaScript ----------------------------------------------------------------
 
 const FORM: &str = "multipart/form-data; boundary=b7d3";
 
@@ -991,12 +992,12 @@ fn what_is_wrong_with_a_form_is_a_page() {
     let cut = &form(&[], SMALL.as_bytes())[..150];
     exchange(&SERVER, whole("/batch", FORM, "", cut)).problem(400, "malformed");
     exchange(&SERVER, whole("/batch", CSV, "", b"x")).problem(415, "unsupported_media_type");
-    // Longer than a form may be, and a browser reads only when it has sent it all.
+    // Larger than a form may be. Browsers read the response only after sending the whole body.
     let long = vec![b'x'; (32 << 20) + (1 << 20)];
     let mut stream = SERVER.connect();
     stream
         .write_all(&whole("/batch", FORM, "", &form(&[], &long)))
-        .expect("it is read");
+        .expect("the request is read");
     assert_eq!(read(stream).status, 413);
 }
 
@@ -1010,12 +1011,12 @@ fn a_fault_before_the_first_rows_are_answered_is_a_problem() {
         let reply = SERVER.post("/api/v1/batch", "text/csv", list);
         reply.expect_problem(422, "unclosed_quote");
     }
-    // In a form, too.
+    // The same in a form.
     let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\npostcode\n\"LA18 4DB\n\r\n--b--\r\n";
     let page = SERVER.post("/batch", "multipart/form-data; boundary=b", form);
     let page = page.expect(422);
     assert!(page.text().contains("quotation mark"), "{page}");
-    // Who takes the answers of such a file has none.
+    // The download of such a file is not found.
     let taker = take(&SERVER, "00112233445566778899aabbccddee77");
     let ticket = path("&ticket=00112233445566778899aabbccddee77");
     let sent = whole(&ticket, CSV, "", b"postcode\n\"LA18 4DB\n");
@@ -1027,9 +1028,9 @@ fn a_fault_before_the_first_rows_are_answered_is_a_problem() {
 fn a_client_that_waits_for_the_response_before_it_sends_more_gets_one() {
     let mut stream = SERVER.connect();
     let head = head(&path(""), CSV, "Transfer-Encoding: chunked\r\n\r\n");
-    stream.write_all(head.as_bytes()).expect("taken");
-    // Enough for the file to be understood, and not for its first rows to be answered.
-    stream.write_all(&endless_rows()).expect("taken");
+    stream.write_all(head.as_bytes()).expect("the request is sent");
+    // Enough to detect the format, but not for output to start.
+    stream.write_all(&endless_rows()).expect("the request is sent");
     let mut first = [0; 12];
     std::io::Read::read_exact(&mut stream, &mut first).expect("a response");
     assert_eq!(&first, b"HTTP/1.1 200");

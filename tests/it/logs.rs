@@ -1,5 +1,5 @@
-//! The log's reader may stall, its disk may be full: requests are answered all the same, and lines that were lost
-//! are counted.
+//! Logging never blocks requests: if the reader of the log stalls or its disk is full, lines are
+//! dropped and counted.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader, Write};
@@ -12,14 +12,14 @@ use crate::server::{client, connect, read_to_close_or_idle, send};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// `catchment serve` whose standard error is somebody else's.
+/// A `catchment serve` process with a given standard error.
 struct Service {
     child: Child,
     address: SocketAddr,
     operator: SocketAddr,
 }
 
-/// An address that nobody listens on.
+/// Returns a free address on loopback.
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("an address")
@@ -44,23 +44,23 @@ impl Service {
         };
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(address).is_err() {
-            let ended = service.child.try_wait().expect("its status");
-            assert_eq!(ended, None, "it ended before it listened");
-            assert!(Instant::now() < deadline, "it does not listen");
+            let ended = service.child.try_wait().expect("the process exists");
+            assert_eq!(ended, None, "the process exited before it listened");
+            assert!(Instant::now() < deadline, "the process does not listen");
             thread::sleep(Duration::from_millis(20));
         }
         service
     }
 
-    /// Sends so many requests on one connection; how many are answered.
+    /// Sends `count` requests on one connection, and returns the number of responses.
     fn ask(&self, count: usize) -> usize {
         let mut stream = connect(self.address);
         let asked = "GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n";
         let mut writer = stream.try_clone().expect("a connection");
         let sending = thread::spawn(move || writer.write_all(asked.repeat(count).as_bytes()));
-        stream.flush().expect("nothing to be sent");
+        stream.flush().expect("the connection is flushed");
         let answered = read_to_close_or_idle(stream, count);
-        sending.join().expect("it ends").expect("all is taken");
+        sending.join().expect("no panic").expect("the requests are sent");
         answered
     }
 
@@ -68,20 +68,20 @@ impl Service {
         let reply = send(&client(), self.operator, ("GET", "/metrics"), &[], None).expect(200);
         let mut lines = reply.text().lines();
         let value = lines.find_map(|line| line.strip_prefix("catchment_log_lines_dropped_total "));
-        value.expect("a figure").parse().expect("a number")
+        value.expect("a metric").parse().expect("a number")
     }
 
-    /// Its status, and how long it took to end.
+    /// Stops the process, and returns its exit status and the time until it exited.
     fn stop(&mut self) -> (ExitStatus, Duration) {
         let started = Instant::now();
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(sent.expect("kill is there").success());
+        assert!(sent.expect("kill runs").success());
         loop {
-            if let Some(status) = self.child.try_wait().expect("its status") {
+            if let Some(status) = self.child.try_wait().expect("the process exists") {
                 return (status, started.elapsed());
             }
-            assert!(started.elapsed() < PATIENCE, "it does not stop");
+            assert!(started.elapsed() < PATIENCE, "the process does not exit");
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -89,13 +89,13 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // It has ended, unless the test failed.
+        // The process has exited, unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// More lines than a pipe and the queue hold.
+/// More lines than fit into a pipe and the queue.
 const REQUESTS: usize = 12_000;
 
 fn stalled() -> (Service, PipeReader) {
@@ -109,8 +109,8 @@ fn a_stalled_log_reader_stops_no_answer_and_lost_lines_are_counted_and_reported(
     let (mut service, reader) = stalled();
     assert_eq!(service.ask(REQUESTS), REQUESTS);
     let dropped = service.dropped();
-    assert!(dropped > 0, "nothing was dropped");
-    // Somebody reads again.
+    assert!(dropped > 0, "no line was dropped");
+    // The log is read again.
     let reading = thread::spawn(move || -> Vec<String> {
         let lines = BufReader::new(reader).lines();
         lines.map(|line| line.expect("text")).collect()
@@ -122,7 +122,7 @@ fn a_stalled_log_reader_stops_no_answer_and_lost_lines_are_counted_and_reported(
     let (status, _) = service.stop();
     assert!(status.success(), "{status}");
     drop(service);
-    let lines = reading.join().expect("it ends");
+    let lines = reading.join().expect("no panic");
     let lines: Vec<serde_json::Value> = lines
         .iter()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
@@ -131,9 +131,9 @@ fn a_stalled_log_reader_stops_no_answer_and_lost_lines_are_counted_and_reported(
         .iter()
         .map(|line| &line["fields"])
         .find(|it| it["message"] == "log lines were dropped: writing them was too slow or failed");
-    let report = report.expect("a line says how many were dropped");
+    let report = report.expect("a line with the number of dropped lines");
     assert!(report["total"].as_u64() >= Some(dropped), "{report}");
-    let last = &lines.last().expect("there are lines")["fields"]["message"];
+    let last = &lines.last().expect("at least one line")["fields"]["message"];
     assert_eq!(last, "stopped");
 }
 
@@ -155,7 +155,7 @@ fn a_full_disk_of_the_log_keeps_it_neither_from_starting_nor_from_answering() {
     assert_eq!(service.ask(100), 100);
     let deadline = Instant::now() + PATIENCE;
     while service.dropped() < 100 {
-        assert!(Instant::now() < deadline, "nothing is counted");
+        assert!(Instant::now() < deadline, "no dropped lines are counted");
         thread::sleep(Duration::from_millis(20));
     }
     let (status, _) = service.stop();
@@ -171,7 +171,7 @@ fn a_log_reader_that_has_gone_stops_nothing() {
     assert!(status.success(), "{status}");
 }
 
-/// Of a command whose standard error, or output, has no reader.
+/// Runs a command with a given standard output and error, and returns its exit code.
 fn status_of(arguments: &[&str], input: &str, stdout: Stdio, stderr: Stdio) -> Option<i32> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(arguments)
@@ -181,13 +181,13 @@ fn status_of(arguments: &[&str], input: &str, stdout: Stdio, stderr: Stdio) -> O
         .spawn()
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
-    // It may have ended without reading.
+    // The command may exit without reading.
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
-    child.wait().expect("it ends").code()
+    child.wait().expect("the program exits").code()
 }
 
-/// A pipe that nobody reads.
+/// Returns the write end of a pipe whose reader is closed.
 fn unread() -> Stdio {
     let (reader, writer) = io::pipe().expect("a pipe");
     drop(reader);
@@ -245,7 +245,7 @@ fn commands_whose_output_cannot_be_written_end_with_an_error_and_not_with_a_pani
         let ended = status_of(arguments, "", full(), Stdio::null());
         assert_eq!(ended, Some(2), "{arguments:?}");
     }
-    // A reader that has seen enough is no error.
+    // A closed standard output is not an error.
     let listed = ["keys", "list", "--keys", &keys];
     assert_eq!(status_of(&listed, "", unread(), Stdio::null()), Some(0));
     let added = [
@@ -254,6 +254,6 @@ fn commands_whose_output_cannot_be_written_end_with_an_error_and_not_with_a_pani
     assert_eq!(
         status_of(&added, "", unread(), Stdio::null()),
         Some(2),
-        "nobody has the key"
+        "the key was not printed"
     );
 }

@@ -1,4 +1,4 @@
-//! The tests that need more than one module.
+//! Integration tests: everything that needs more than one module of the program.
 
 mod access;
 mod archive;

@@ -1,4 +1,4 @@
-//! Who lies beside whom, and what differs between two days of one dataset.
+//! Adjacent areas, and the comparison of two dates of a dataset.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,7 +14,7 @@ use crate::server::embedded;
 use crate::toy::{World, square};
 
 fn index(world: &World) -> Index {
-    Index::build(world.dataset()).expect("a sound world")
+    Index::build(world.dataset()).expect("the dataset is valid")
 }
 
 fn neighbours(index: &Index, id: &str) -> Vec<(String, f64)> {
@@ -28,7 +28,7 @@ fn squares_side_by_side_share_a_side_and_a_corner_is_no_border() {
     let world = World::new()
         .add("areas.csv", "icc,m,Em,,toy,indicative,,")
         .add("areas.csv", "icc,n,En,,toy,indicative,,")
-        // Half of M's west side is L's, which has no vertex there; N meets K at a corner alone.
+        // Half of M's west side borders L, which has no vertex there; N touches K only at a corner.
         .ground("m", square(320_000.0, 405_000.0, 10_000.0))
         .ground("n", square(290_000.0, 410_000.0, 10_000.0));
     let index = index(&world);
@@ -46,8 +46,8 @@ fn squares_side_by_side_share_a_side_and_a_corner_is_no_border() {
     close(&neighbours(&index, "nowhere"), &[]);
 }
 
-/// From the statistical areas that the communities are made of, without our own code: two communities are
-/// neighbours where an edge of a statistical area of one is an edge of one of the other.
+/// Returns the pairs of adjacent communities, derived independently: two communities are adjacent
+/// if their statistical areas share an edge.
 fn pairs_by_statistical_areas() -> BTreeSet<(String, String)> {
     let read = |name: &str| fs::read_to_string(format!("{COMMITTED}/{name}")).expect("committed");
     let table = read("assignments.csv");
@@ -94,15 +94,15 @@ fn pairs_by_statistical_areas() -> BTreeSet<(String, String)> {
 
 #[test]
 fn neighbours_are_those_whose_statistical_areas_share_an_edge() {
-    let index = Index::build(embedded()).expect("sound");
+    let index = Index::build(embedded()).expect("the dataset is valid");
     let day = date(2025, 12, 1);
     let mut found = BTreeSet::new();
-    for area in index.areas(Layer::Icc, day).expect("held") {
+    for area in index.areas(Layer::Icc, day).expect("the layer is in the dataset") {
         for other in index.neighbours(Layer::Icc, &area.id, day) {
             let back = index.neighbours(Layer::Icc, &other.area.id, day);
             let back = back.iter().find(|it| it.area.id == area.id);
             let back_m = back.map_or(0.0, |it| it.shared_m);
-            // Pieces of the one are not those of the other.
+            // The two directions sample the border at different points.
             let (here_m, id) = (other.shared_m, &other.area.id);
             assert!(
                 (back_m - here_m).abs() < 250.0,
@@ -120,7 +120,8 @@ fn neighbours_are_those_whose_statistical_areas_share_an_edge() {
     assert_eq!(found, expected);
 }
 
-/// K's east side moves by 500 m on a day, One closes on another, and Two's patients go from L to K.
+/// Returns a fixture in which the east side of K moves by 500 m and practice Two moves from L to K
+/// on one date, and practice One closes on another.
 fn changing() -> World {
     let feature = |id: &str, period: &str, x: f64, width: f64| {
         format!(
@@ -195,7 +196,7 @@ fn two_days_differ_by_what_began_or_ended_between_them() {
     );
     assert!(spring.practices.is_empty());
 
-    // The last day is still one of it.
+    // The practice is still open on its last day.
     assert!(days(date(2024, 4, 1), date(2024, 6, 30)).is_empty());
     let summer = days(date(2024, 6, 30), date(2024, 7, 1));
     let [one] = &summer.practices[..] else {

@@ -1,5 +1,5 @@
-//! OGC API Features as its Abstract Test Suite asks (OGC 17-069r4 and 18-058r1, Annex A), and as GDAL
-//! and OWSLib use it.
+//! OGC API Features: its Abstract Test Suite (OGC 17-069r4 and 18-058r1, Annex A), and use by GDAL
+//! and OWSLib. Also the OpenAPI document.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -37,7 +37,7 @@ pub(crate) fn link<'v>(body: &'v Value, rel: &str) -> &'v Value {
     found.unwrap_or_else(|| panic!("no link {rel} in {links:?}"))
 }
 
-/// The path of an address of this server; links have to be absolute.
+/// Returns the path of a link to this server, which must be absolute.
 #[track_caller]
 pub(crate) fn path(link: &Value) -> String {
     let href = link["href"].as_str().expect("an address");
@@ -157,9 +157,9 @@ fn items_are_counted_and_linked() {
         assert_eq!(page["type"], "FeatureCollection");
         let count = ids(&page).len();
         assert_eq!(page["numberReturned"], count);
-        assert_eq!(page["numberMatched"], count, "{id}: all fit on a page");
+        assert_eq!(page["numberMatched"], count, "{id}: not all items are on the page");
         let unique: BTreeSet<String> = ids(&page).into_iter().collect();
-        assert_eq!(unique.len(), count, "{id}: an id stands for one feature");
+        assert_eq!(unique.len(), count, "{id}: ids are not unique");
         for rel in ["self", "alternate", "collection"] {
             get(&path(link(&page, rel)));
         }
@@ -230,7 +230,7 @@ fn what_is_unknown_is_refused() {
 #[test]
 fn a_box_finds_what_touches_it_in_every_system() {
     let found = |query: &str| ids(&get(&format!("/ogc/collections/icc/items?{query}")).json());
-    // Kendal's market place: SD 516 926.
+    // The market place of Kendal: SD 516 926.
     let lonlat = found("bbox=-2.75,54.32,-2.74,54.33");
     assert_eq!(lonlat, ["mb-kendal"]);
     assert_eq!(found("bbox=-2.75,54.32,0,-2.74,54.33,100"), lonlat);
@@ -294,10 +294,10 @@ fn properties_choose_among_features() {
     assert!(found("extent=outer").is_empty());
     let path = "/ogc/collections/resilience-group/items?kind=";
     let kinds = ids(&get(path).json());
-    assert!(kinds.is_empty(), "nothing calls itself nothing: {kinds:?}");
+    assert!(kinds.is_empty(), "areas have an empty kind: {kinds:?}");
 }
 
-/// What is said to be a parameter is one, and does what the property says.
+/// Each queryable is a parameter, which selects the features with this value of the property.
 #[test]
 fn queryables_are_the_properties_that_choose() {
     for id in collections() {
@@ -329,7 +329,7 @@ fn queryables_are_the_properties_that_choose() {
                     "{id}: {name}"
                 );
             }
-            // Every value of few, one of many.
+            // At most four values of each property.
             for wanted in values.iter().take(4) {
                 let query = crate::server::encoded(&[(name, wanted), ("limit", "1000")]);
                 let found = ids(&get(&format!("/ogc/collections/{id}/items?{query}")).json());
@@ -415,7 +415,7 @@ fn every_route_is_in_the_document_and_the_other_way_round() {
             &rest[start..start + rest[start..].find('"').expect("closed")]
         })
         .collect();
-    // Pages, and the landing page under its other name.
+    // HTML pages and scripts, and the other path of the landing page.
     let pages = [
         "/",
         "/batch",
@@ -463,7 +463,7 @@ fn every_route_is_in_the_document_and_the_other_way_round() {
     }
 }
 
-/// An operation of the document: method, path with made-up segments, what is written of it.
+/// Returns the operations of the API document: method, path with made-up segments, and description.
 fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().expect("paths");
     let of = |(path, item): (&String, &Value)| {
@@ -474,7 +474,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     paths.iter().flat_map(of).flatten().collect()
 }
 
-/// What a service answers that lets nobody in, or nobody any more.
+/// Sends every documented operation; returns its name, its description and the response.
 fn statuses(server: &Server) -> Vec<(String, Value, Reply)> {
     let document = get("/openapi.json").json();
     let asked = operations(&document).into_iter().map(|(method, path, it)| {
@@ -538,7 +538,7 @@ fn every_answer_in_the_document_has_the_id_of_its_request() {
             let response = match response["$ref"].as_str() {
                 Some(reference) => document
                     .pointer(&reference[1..])
-                    .expect("it leads somewhere"),
+                    .expect("the reference resolves"),
                 None => response,
             };
             let header = &response["headers"]["X-Request-Id"];
@@ -547,7 +547,7 @@ fn every_answer_in_the_document_has_the_id_of_its_request() {
     }
 }
 
-/// GDAL, OWSLib, PROJ and a validator of OpenAPI, where there is a Python that has them.
+/// With GDAL, OWSLib, PROJ and an OpenAPI validator, if Python has them.
 #[test]
 fn gis_programs_just_connect() {
     let Some(mut python) = python("GDAL and OWSLib") else {
@@ -556,7 +556,7 @@ fn gis_programs_just_connect() {
     printed(python.args(["tests/clients/gis.py", &SERVER.origin()]));
 }
 
-/// Debian's GDAL, older than that of the Python package, where it is installed.
+/// With GDAL from Debian, which is older than that of the Python package, if it is installed.
 #[test]
 fn ogrinfo_reads_every_feature_and_lets_the_server_choose() {
     let run = |arguments: &[&str]| {
@@ -576,7 +576,7 @@ fn ogrinfo_reads_every_feature_and_lets_the_server_choose() {
         Some((told, debug))
     };
     if run(&["--version"]).is_none() {
-        tell_skipped("ogrinfo is not on the PATH: install gdal-bin");
+        tell_skipped("ogrinfo: not on the PATH; install gdal-bin");
         return;
     }
     let count = |told: &str| -> u64 {
@@ -586,22 +586,22 @@ fn ogrinfo_reads_every_feature_and_lets_the_server_choose() {
     };
     for id in collections() {
         let page = get(&format!("/ogc/collections/{id}/items?limit=1")).json();
-        let (told, _) = run(&["-so", &id]).expect("it ran before");
+        let (told, _) = run(&["-so", &id]).expect("ogrinfo is installed");
         assert_eq!(page["numberMatched"], count(&told), "{id}");
-        let (told, _) = run(&["-q", &id]).expect("it ran before");
+        let (told, _) = run(&["-q", &id]).expect("ogrinfo is installed");
         let read = told.lines().filter(|it| it.starts_with("OGRFeature("));
         assert_eq!(page["numberMatched"], read.count(), "{id}");
     }
     let (told, debug) =
-        run(&["-so", "-where", "system = 'morecambe-bay'", "icc"]).expect("it ran before");
+        run(&["-so", "-where", "system = 'morecambe-bay'", "icc"]).expect("ogrinfo is installed");
     assert_eq!(count(&told), 8, "{told}");
     assert!(
         debug.contains("system=morecambe-bay"),
-        "GDAL asks for all and chooses itself: {debug}"
+        "GDAL filters on the client: {debug}"
     );
 }
 
-/// A thousand made-up requests to every operation, each answer held against the document.
+/// Sends generated requests to every operation and checks the responses against the API document.
 #[test]
 #[ignore = "takes minutes"]
 fn made_up_requests_are_answered_as_the_document_says() {

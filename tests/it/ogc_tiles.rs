@@ -1,4 +1,5 @@
-//! OGC API Tiles as its Abstract Test Suite asks (OGC 20-057, Annex A), held against the tiles of `/tiles`.
+//! OGC API Tiles: its Abstract Test Suite (OGC 20-057, Annex A), and comparison with the tiles of
+//! `/tiles`.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,7 @@ fn current() -> Vec<String> {
     all
 }
 
-/// Each tileset's path as its list tells it.
+/// Returns the paths of all tilesets, from the lists of tilesets.
 fn tilesets() -> Vec<String> {
     let landing = get("/ogc").json();
     let mut lists = vec![path(link(&landing, TILESETS))];
@@ -41,7 +42,7 @@ fn tilesets() -> Vec<String> {
 
 fn number(value: &Value) -> u32 {
     let number = value.as_u64().expect("a whole number");
-    u32::try_from(number).expect("a tile's")
+    u32::try_from(number).expect("a tile number")
 }
 
 #[test]
@@ -129,7 +130,7 @@ fn within_its_limits_every_tile_is_there_and_the_same_as_elsewhere() {
         assert_eq!(
             found.len(),
             2,
-            "{tileset}: some have ground, and some have none"
+            "{tileset}: expected empty and non-empty tiles"
         );
     }
 }
@@ -192,7 +193,7 @@ fn what_is_no_tile_is_refused() {
         refused(path, 404);
     }
     get(&format!("{tiles}/0/0/0?f=mvt"));
-    // A tile of a few houses has no tag by which a cache would ask again.
+    // A tile that reveals a location has no ETag.
     let empty = format!("{tiles}/22/1335808/2060288");
     assert_eq!(SERVER.get(&empty).header("etag"), "");
 }

@@ -1,4 +1,4 @@
-//! What whoever keeps it running gets: ids of requests, log lines, audit lines, figures.
+//! Observability: request ids, log and audit lines, panics and metrics.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,14 +11,14 @@ use tempfile::TempDir;
 use crate::running::Running;
 use crate::server::{Reply, SERVER, Server, client, embedded, raw, send};
 
-/// As nginx's `$request_id`.
+/// A request id in the format of nginx's `$request_id`.
 const OF_A_PROXY: &str = "59e1d7b3a4f86c1204efab7791c3d2e0";
 
 fn asked(running: &Running, path: &str, headers: &[(&str, &str)]) -> Reply {
     send(&client(), running.address, ("GET", path), headers, None)
 }
 
-/// The lines of a log in JSON, each with its fields.
+/// Parses a JSON log into its lines.
 fn lines(written: &str) -> Vec<Value> {
     let line = |line: &str| -> Value {
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
@@ -33,7 +33,7 @@ fn ended(running: Running) -> String {
     written
 }
 
-// ---- the id of a request ---------------------------------------------------------------------------
+// ---- request ids --------------------------------------------------------------------------------
 
 #[test]
 fn every_answer_has_an_id_and_no_two_have_the_same() {
@@ -106,7 +106,7 @@ fn log_lines_and_answers_are_found_together_by_their_id() {
     assert!(line["duration_us"].is_u64(), "{line}");
 }
 
-// ---- what no route answers -------------------------------------------------------------------------
+// ---- responses without a route ------------------------------------------------------------------
 
 #[test]
 fn what_http_cannot_read_is_a_problem_with_every_header() {
@@ -144,7 +144,7 @@ fn what_http_cannot_read_is_a_problem_with_every_header() {
         ] {
             assert!(head.contains(line), "no `{line}`: {answer}");
         }
-        let problem: Value = serde_json::from_str(body).expect("it is JSON");
+        let problem: Value = serde_json::from_str(body).expect("JSON");
         assert_eq!(problem["status"].to_string(), head[9..12], "{answer}");
         assert!(code.is_empty() || problem["code"] == code, "{answer}");
         assert!(!answer.contains("4DB"), "{answer}");
@@ -167,12 +167,12 @@ fn who_finds_no_place_is_told_so_with_every_header() {
         ..Limits::default()
     };
     let server = Server::with(embedded(), limits);
-    // A request under way keeps its place.
+    // A running request keeps its connection.
     let mut busy = server.connect();
     let half = "POST /api/v1/locate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
-    std::io::Write::write_all(&mut busy, half.as_bytes()).expect("it is taken");
+    std::io::Write::write_all(&mut busy, half.as_bytes()).expect("the request is sent");
     let mut interim = [0; 25];
-    std::io::Read::read_exact(&mut busy, &mut interim).expect("the body is wanted");
+    std::io::Read::read_exact(&mut busy, &mut interim).expect("100 Continue");
     let answer = crate::server::read_to_close(server.connect());
     for line in [
         "HTTP/1.1 503 Service Unavailable\r\n",
@@ -187,7 +187,7 @@ fn who_finds_no_place_is_told_so_with_every_header() {
     }
 }
 
-// ---- log lines -------------------------------------------------------------------------------------
+// ---- log lines ----------------------------------------------------------------------------------
 
 #[test]
 fn a_faulty_file_makes_no_lines_of_its_own_in_the_log() {
@@ -202,7 +202,7 @@ fn a_faulty_file_makes_no_lines_of_its_own_in_the_log() {
     let written = ended(running);
     let begin = |line: &str| line.starts_with("20") || line.starts_with("http://");
     for line in written.lines() {
-        assert!(begin(line), "a line of its own: {line}");
+        assert!(begin(line), "forged line: {line}");
         assert!(!line.contains('\u{1b}'), "{line}");
     }
 }
@@ -215,7 +215,7 @@ fn each_list_leaves_a_line_for_the_audit_at_any_level_without_small_numbers() {
         .args(["keys", "add", "--keys", &path])
         .args(["--name", "a test", "--scopes", "batch"])
         .output()
-        .expect("it runs");
+        .expect("the program runs");
     let told = String::from_utf8_lossy(&added.stdout).into_owned();
     let secret = told
         .split_whitespace()
@@ -235,7 +235,7 @@ fn each_list_leaves_a_line_for_the_audit_at_any_level_without_small_numbers() {
     asked(&running, "/api/v1/dataset", &[]).expect(200);
     let written = ended(running);
     let audit: Vec<&str> = written.lines().skip(1).collect();
-    assert_eq!(audit.len(), 2, "two lists, two lines: {written}");
+    assert_eq!(audit.len(), 2, "expected a line for each of two batches: {written}");
     let common = format!("key=\"{id}\" dataset=\"2025.2\"");
     let counted = "rows=\"30\" bad_rows=\"0\" status=\"located=25 no_fixed_abode=* malformed=*\"";
     let line = format!("batch completed request_id=\"{answered}\" {common} {counted}");
@@ -245,47 +245,47 @@ fn each_list_leaves_a_line_for_the_audit_at_any_level_without_small_numbers() {
     assert!(written.contains(&line), "{written}");
 }
 
-// ---- a fault of the program ------------------------------------------------------------------------
+// ---- panics -------------------------------------------------------------------------------------
 
 const PANICS: &str = "CATCHMENT_TEST_PANICS";
 
-/// The other half of the test below: a program that panics as ours would.
+/// Run by the next test in a child process: panics with the panic hook of the program.
 #[test]
-#[ignore = "run by the test below"]
+#[ignore = "run by panics_log_only_their_source_location"]
 fn panics_for_the_test_below() {
-    // How others' panics are told is theirs.
+    // Without the variable, do not replace the panic hook of other tests.
     if std::env::var_os(PANICS).is_none() {
         return;
     }
     catchment::panics::tell_only_where();
     let panics = || panic!("LA18 4DB is not in the index");
-    std::thread::spawn(panics).join().expect_err("it panics");
+    std::thread::spawn(panics).join().expect_err("the thread panics");
     println!("counted {}", catchment::panics::count());
 }
 
 #[test]
 fn a_panic_tells_where_it_was_and_nothing_of_what_was_asked() {
-    let output = Command::new(std::env::current_exe().expect("this program"))
-        .args(["operating::panics_for_the_test_below", "--exact"])
+    let output = Command::new(std::env::current_exe().expect("the path of this program"))
+        .args(["observability::panics_in_a_child_process", "--exact"])
         .args(["--ignored", "--nocapture"])
         .env("RUST_BACKTRACE", "1")
         .env(PANICS, "1")
         .output()
-        .expect("it runs");
+        .expect("the program runs");
     let told = [output.stdout, output.stderr].concat();
     let told = String::from_utf8_lossy(&told);
     assert!(
-        told.contains("a fault of the program at tests/it/operating.rs:"),
+        told.contains("a fault of the program at tests/it/observability.rs:"),
         "{told}"
     );
-    assert!(told.contains("panics_for_the_test_below"), "{told}");
+    assert!(told.contains("panics_in_a_child_process"), "{told}");
     assert!(told.contains("counted 1"), "{told}");
     assert!(!told.contains("4DB"), "{told}");
 }
 
-// ---- figures ---------------------------------------------------------------------------------------
+// ---- metrics ------------------------------------------------------------------------------------
 
-/// A sample of Prometheus' text format: name, labels, value.
+/// Parses the samples of the Prometheus text format: name, labels, value.
 fn samples(text: &str) -> Vec<(String, String, f64)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -298,7 +298,7 @@ fn samples(text: &str) -> Vec<(String, String, f64)> {
         .collect()
 }
 
-/// The figures of a service that was asked a little.
+/// Returns the metrics of a service after a few requests.
 pub(crate) fn figures() -> String {
     let mut running = Running::start(&["--admin-listen", "127.0.0.1:0"]);
     let said = running.wait_for("is the operator's");
@@ -344,7 +344,7 @@ fn figures_count_by_what_was_asked_about_and_tell_of_nobody() {
     assert_eq!(value("catchment_panics_total", ""), 0.0);
     assert_eq!(value("catchment_batches_in_flight", ""), 0.0);
     assert!(value("catchment_dataset_loaded_timestamp_seconds", "") > 1.7e9);
-    // Few series, and no name among them but the dataset's.
+    // There are few series, and no label values from requests.
     assert!(all.len() < 250, "{}", all.len());
     assert!(!text.contains("4DB"), "{text}");
     for (_, labels, _) in &all {

@@ -1,6 +1,6 @@
-//! Points in areas against the definition in exact fractions, and against GEOS, which has nothing in
-//! common with our code, on the same polygons in the same whole millimetres. A Python with shapely is
-//! named by `CATCHMENT_PYTHON`; without one GEOS is said to be skipped.
+//! Point-in-polygon look-ups against the exact definition, and against GEOS as an independent
+//! implementation, on the same polygons in integer millimetres. GEOS needs a Python with shapely,
+//! named by `CATCHMENT_PYTHON`; otherwise that part is reported as skipped.
 
 use std::collections::{BTreeSet, HashMap};
 use std::env;
@@ -18,7 +18,7 @@ use crate::reference::{Point, at_mm, dataset_of, found, holds};
 
 const POINTS: usize = 100_000;
 
-/// A small generator (splitmix64), so that the points are the same everywhere.
+/// A pseudorandom generator (SplitMix64), so that the points are the same on every machine.
 struct Dice(u64);
 
 impl Dice {
@@ -30,7 +30,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A whole number from `low` to before `high`.
+    /// Returns an integer from `low` (inclusive) to `high` (exclusive).
     fn between(&mut self, low: i32, high: i32) -> i32 {
         let span = u64::from(high.abs_diff(low));
         i32::try_from(i64::from(low) + i64::try_from(self.next() % span).expect("below 2^32"))
@@ -38,10 +38,10 @@ impl Dice {
     }
 }
 
-/// At least `count` made-up points: every vertex and every middle of an edge, those a millimetre off
-/// them; of the rest a third near a border, a third there on a line between the index's cells, whose
-/// sides are powers of two from 2^8 mm on, or a millimetre west or south of one, and a third anywhere in
-/// the box.
+/// Returns at least `count` points: every vertex and every middle of an edge, and the points a
+/// millimetre off them. Of the rest, a third are near a border; a third are near a border on a line
+/// between cells of the index, whose sides are powers of two from 2^8 mm, or a millimetre west or
+/// south of one; and a third are anywhere in the bounding box.
 pub(crate) fn points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
     let mut on_borders: BTreeSet<Point> = BTreeSet::new();
     let rings = boundaries
@@ -84,25 +84,24 @@ pub(crate) fn points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
     points
 }
 
-/// The least and the greatest, 10 km further out.
+/// Returns the minimum and maximum, extended by 10 km.
 fn ends(values: impl Iterator<Item = i32> + Clone) -> (i32, i32) {
-    let least = values.clone().min().expect("there are points");
-    let greatest = values.max().expect("there are points");
+    let least = values.clone().min().expect("at least one point");
+    let greatest = values.max().expect("at least one point");
     (least - 10_000_000, greatest + 10_000_000)
 }
 
-/// What GEOS says of a point.
+/// The areas of a point according to GEOS.
 struct Verdict {
-    /// The areas that have it in their interior.
+    /// The areas whose interior contains the point.
     inside: Vec<String>,
-    /// The areas that have it on their border.
+    /// The areas whose border contains the point.
     touching: Vec<String>,
-    /// Whether it is in the interior of all areas together.
+    /// Whether the interior of the union of all areas contains the point.
     is_surrounded: bool,
 }
 
-/// Asks GEOS, where there is a Python that has it. The points are made up, so they may lie in a file for a
-/// moment.
+/// Runs GEOS, if Python has it. The points are made up, so they may be written to a file.
 fn geos(boundaries: &[Boundary], points: &[Point]) -> Option<Vec<Verdict>> {
     let mut python = python("the comparison with GEOS")?;
     let folder = TempDir::new().expect("a folder");
@@ -115,7 +114,7 @@ fn geos(boundaries: &[Boundary], points: &[Point]) -> Option<Vec<Verdict>> {
     }
     fs::write(folder.path().join("points.csv"), text).expect("a file");
     printed(python.arg("tests/oracle/geos.py").arg(folder.path()));
-    let verdicts = fs::read_to_string(folder.path().join("verdicts.tsv")).expect("its answer");
+    let verdicts = fs::read_to_string(folder.path().join("verdicts.tsv")).expect("the result of GEOS");
     Some(verdicts.lines().map(verdict).collect())
 }
 
@@ -144,7 +143,8 @@ fn verdict(line: &str) -> Verdict {
     }
 }
 
-/// The definition, looked up by the squares of 5 km that each boundary's box touches.
+/// The definition, applied to the boundaries whose bounding box intersects the 5 km square of a
+/// point.
 struct Exact<'b> {
     boundaries: &'b [Boundary],
     squares: HashMap<(i32, i32), Vec<u32>>,
@@ -191,7 +191,7 @@ impl<'b> Exact<'b> {
     }
 }
 
-/// One by one, in batches, in order, and in no order at all: always what the definition says.
+/// Checks the index against the definition, point by point and in batches in several orders.
 fn check_every_way(what: &str, boundaries: &[Boundary], points: &[Point]) {
     let exact = Exact::new(boundaries);
     let spatial = Spatial::build(boundaries.to_vec());
@@ -205,7 +205,7 @@ fn check_every_way(what: &str, boundaries: &[Boundary], points: &[Point]) {
     }
     let mut order: Vec<usize> = (0..points.len()).collect();
     let mut dice = Dice(1801);
-    for way in ["as they come", "sorted", "shuffled"] {
+    for way in ["original order", "sorted", "shuffled"] {
         match way {
             "sorted" => order.sort_by_key(|&at| points[at]),
             "shuffled" => {
@@ -221,7 +221,7 @@ fn check_every_way(what: &str, boundaries: &[Boundary], points: &[Point]) {
         spatial.covering_each(&asked, DAY, |at, found| {
             assert!(
                 !std::mem::replace(&mut told[at], true),
-                "{what}: told twice"
+                "{what}: reported twice"
             );
             assert_eq!(
                 found, expected[order[at]],
@@ -229,7 +229,7 @@ fn check_every_way(what: &str, boundaries: &[Boundary], points: &[Point]) {
                 points[order[at]]
             );
         });
-        assert!(told.into_iter().all(|told| told), "{what}, {way}: not told");
+        assert!(told.into_iter().all(|told| told), "{what}, {way}: not reported");
     }
 }
 
@@ -244,13 +244,13 @@ fn a_million_points_are_where_the_definition_and_geos_say() {
     check_embedded(10 * POINTS);
 }
 
-/// The real country, where somebody has made its dataset as docs/national-data.md says. ONS's national
-/// polygons are no valid coverage, so that GEOS is not asked.
+/// Checks the national dataset, if `CATCHMENT_NATIONAL` names one made as in docs/national-data.md.
+/// The national polygons of ONS are not a valid coverage, so the comparison with GEOS is left out.
 #[test]
 #[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
 fn a_million_points_of_the_country_are_where_the_definition_says() {
     let Some(folder) = env::var_os("CATCHMENT_NATIONAL") else {
-        tell_skipped("the whole country: set CATCHMENT_NATIONAL to its dataset");
+        tell_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");
         return;
     };
     let dataset = read(&Files::Folder(folder.into())).expect("CATCHMENT_NATIONAL");
@@ -297,7 +297,7 @@ fn check(what: &str, boundaries: Vec<Boundary>, points: &[Point]) {
             verdict.inside.is_empty(),
             "{what}, {point:?}: two areas overlap"
         );
-        // A coast holds its southern and western points, and not the others.
+        // On a coast, points on southern and western edges are in the area, and others are not.
         assert!(
             found.len() == 1 || (found.is_empty() && !verdict.is_surrounded),
             "{what}, {point:?}: {found:?}"

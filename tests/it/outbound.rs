@@ -1,4 +1,5 @@
-//! Nothing calls out: it answers where there is no way out, and asks the kernel for none.
+//! The program makes no outbound connections: it works without a network, and makes no system call
+//! that could reach another machine.
 
 use std::env;
 use std::fs;
@@ -13,7 +14,7 @@ use crate::server::{client, send};
 
 const INSIDE: &str = "CATCHMENT_TEST_IN_A_NAMESPACE";
 
-/// Asks for something of each kind.
+/// Sends a request of each kind.
 pub(crate) fn ask(running: &Running) {
     let ask = |method: &str, path: &str, body: Option<&str>| {
         let headers = [("content-type", "text/csv")];
@@ -58,15 +59,15 @@ fn list(folder: &TempDir) -> std::path::PathBuf {
     path
 }
 
-/// The other half of the test below.
+/// Run by the next test in a child process.
 #[test]
-#[ignore = "run by the test below, where there is no way out"]
+#[ignore = "run in a network namespace by service_and_commands_work_without_a_network"]
 fn everything_works_without_a_way_out() {
     if env::var_os(INSIDE).is_none() {
         return;
     }
-    let routes = fs::read_to_string("/proc/net/route").expect("a table of routes");
-    assert_eq!(routes.lines().count(), 1, "there is a way out: {routes}");
+    let routes = fs::read_to_string("/proc/net/route").expect("a routing table");
+    assert_eq!(routes.lines().count(), 1, "there is a network: {routes}");
     let running = Running::start(&[]);
     ask(&running);
     running.signal("TERM");
@@ -76,13 +77,13 @@ fn everything_works_without_a_way_out() {
         let done = Command::new(env!("CARGO_BIN_EXE_catchment"))
             .args(&words)
             .output();
-        let done = done.expect("it runs");
+        let done = done.expect("the program runs");
         assert!(
             done.status.success() || words[0] == "keys" || words[0] == "check",
             "{done:?}"
         );
     }
-    println!("all of it was answered");
+    println!("everything succeeded");
 }
 
 #[test]
@@ -95,32 +96,32 @@ fn it_answers_where_there_is_no_way_out() {
     let may = namespace("ip link set lo up").output();
     if !may.is_ok_and(|it| it.status.success()) {
         tell_skipped(
-            "no way out: this machine lets nobody make a network of its own (unshare, ip)",
+            "without a network: cannot create a network namespace (unshare, ip)",
         );
         return;
     }
     let mut inside = namespace("ip link set lo up && exec \"$@\"");
     inside
-        .arg(env::current_exe().expect("this program"))
-        .args(["outbound::everything_works_without_a_way_out", "--exact"])
+        .arg(env::current_exe().expect("the path of this program"))
+        .args(["no_network::works_without_a_network_in_a_child_process", "--exact"])
         .args(["--ignored", "--nocapture"])
         .env(INSIDE, "1");
     let told = printed(&mut inside);
-    assert!(told.contains("all of it was answered"), "{told}");
+    assert!(told.contains("everything succeeded"), "{told}");
 }
 
-/// The calls to the kernel that could reach another machine.
+/// The system calls that could reach another machine.
 const CALLS: &str = "trace=socket,connect,bind,listen,sendto,sendmsg,sendmmsg";
 
 fn traced(to: &Path) -> Command {
     let mut command = Command::new("strace");
-    // The tracer is the child of what it traces, so that a signal goes to the right one.
+    // With -D, the tracer is a child of the traced process, so that signals reach the latter.
     command.args(["-D", "-f", "-qq", "-e", CALLS, "-o"]).arg(to);
     command.arg(env!("CARGO_BIN_EXE_catchment"));
     command
 }
 
-/// The calls that were made; those that name somebody are told apart.
+/// Returns the traced system calls, including continued ones with a socket address.
 fn calls(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).expect("a trace");
     let of_threads = text.lines().map(|line| match line.split_once(' ') {
@@ -141,7 +142,7 @@ fn the_kernel_is_never_asked_to_reach_anybody() {
         .arg("true")
         .status();
     if !may.is_ok_and(|it| it.success()) {
-        tell_skipped("calls to the kernel: there is no strace, or it may not look");
+        tell_skipped("system calls: strace is missing or lacks permission");
         return;
     }
     let running = Running::by(&mut traced(&trace), &["--admin-listen", "127.0.0.1:0"]);
@@ -153,7 +154,7 @@ fn the_kernel_is_never_asked_to_reach_anybody() {
     let made = calls(&trace);
     let count = |name: &str| made.iter().filter(|it| it.starts_with(name)).count();
     assert_eq!(count("connect("), 0, "{made:?}");
-    // Its two listeners; a pair of sockets that runs between its own threads is no address.
+    // Two listeners. Socket pairs between its own threads have no address.
     assert_eq!(count("listen("), 2, "{made:?}");
     assert_eq!(count("bind("), 2, "{made:?}");
     assert_eq!(count("socket("), 2, "{made:?}");
@@ -162,7 +163,7 @@ fn the_kernel_is_never_asked_to_reach_anybody() {
         .filter(|it| it.starts_with("send") && it.contains("sa_family"));
     assert_eq!(named.count(), 0, "{made:?}");
     for words in commands(&list(&folder)) {
-        let done = traced(&trace).args(&words).output().expect("it runs");
+        let done = traced(&trace).args(&words).output().expect("the program runs");
         let made = calls(&trace);
         assert!(made.is_empty(), "{words:?}: {made:?}: {done:?}");
     }

@@ -1,4 +1,4 @@
-//! What commands replace, and what they leave as it was.
+//! Which existing files commands overwrite, and which sources a build rejects.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn check_refused(folder: &Path, arguments: &[&str], words: &str) {
     assert!(errors.contains(words), "{arguments:?} {errors}");
     assert!(
         files_of(folder) == before,
-        "{arguments:?} changed something"
+        "{arguments:?} changed a file"
     );
 }
 
@@ -75,7 +75,7 @@ fn a_build_replaces_a_dataset_and_leaves_all_else() {
             .all(|it| files_of(&at(it)) == built)
     );
     let names = fs::read_dir(folder.path()).expect("a folder").count();
-    assert_eq!(names, 3, "nothing is left beside them");
+    assert_eq!(names, 3, "there are other files beside them");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn every_command_says_what_it_would_replace() {
         "{}",
         String::from_utf8_lossy(&forced.stderr)
     );
-    // Neither of the datasets is replaced by their comparison.
+    // A comparison never overwrites one of its datasets.
     for (name, content) in files_of(Path::new(data)) {
         let path = at("dataset").join(name);
         fs::create_dir_all(path.parent().expect("within")).expect("a folder");
@@ -230,7 +230,7 @@ fn a_pipe_among_the_sources_is_refused_and_not_waited_for() {
         let kept = fs::read(&path).expect("a source");
         fs::remove_file(&path).expect("a source");
         let made = Command::new("mkfifo").arg(&path).status();
-        assert!(made.expect("mkfifo is there").success());
+        assert!(made.expect("mkfifo runs").success());
         let refused = catchment::build::build(&copied.config(), None).expect_err("a pipe");
         let refused = format!("{refused:#}");
         assert!(

@@ -1,19 +1,21 @@
-//! Made-up patient lists: nobody in them is real, and the same seed makes the same list.
+//! Generates files of made-up patients. No person in them is real, and a seed always gives the same
+//! file.
 //!
-//! NHS numbers are of the range 9xx xxx xxxx, which is never issued. Postcodes and practices are those
-//! of a dataset; most people are registered with a practice whose area includes their postcode. Three rows in a hundred have each kind of dirt that real exports have, and some have
-//! several.
+//! NHS numbers are from the range 9xx xxx xxxx, which is never issued. Postcodes and practices are
+//! those of a dataset; most people are registered with a practice whose area includes their
+//! postcode. Each kind of data error that real exports have is in 3% of the rows, and some rows
+//! have several.
 
 use catchment::index::{Found, Index, Place, Query};
 use jiff::civil::date;
 
-/// Twelve columns, as an export of a clinical system has them.
+/// The header row: twelve columns, as in an export of a clinical system.
 pub(crate) const NAMES: &str = "nhs_number,surname,forename,date_of_birth,sex,address_1,address_2,postcode,\
     gp_practice_code,registered_on,language,note";
 
-/// Writes row after row.
+/// A generator of rows of made-up patients.
 pub(crate) struct Patients {
-    /// Each with the practices whose area includes it.
+    /// The postcodes, each with the practices whose area includes it.
     homes: Vec<(String, Vec<String>)>,
     practices: Vec<String>,
     dice: u64,
@@ -77,7 +79,7 @@ const NOTES: &[&str] = &[
 ];
 
 impl Patients {
-    /// Lists of people who live at the postcodes of an index and are registered with its practices.
+    /// Creates a generator of people at the postcodes of an index, registered with its practices.
     pub(crate) fn new(index: &Index, seed: u64) -> Patients {
         let day = date(2025, 12, 1);
         let near = |postcode| {
@@ -109,7 +111,7 @@ impl Patients {
         }
     }
 
-    /// A list with so many rows.
+    /// Returns a CSV file with a header row and `rows` rows.
     #[allow(dead_code, reason = "the bench writes row by row")]
     pub(crate) fn list(&mut self, rows: usize) -> Vec<u8> {
         let mut list = format!("{NAMES}\n").into_bytes();
@@ -119,7 +121,7 @@ impl Patients {
         list
     }
 
-    /// Adds a row.
+    /// Appends a row to `out`.
     pub(crate) fn row(&mut self, out: &mut Vec<u8>) {
         let number = format!(
             "9{:02} {:03} {:04}",
@@ -195,7 +197,7 @@ impl Patients {
         postcode
     }
 
-    /// Nine in ten are registered near home; the others have moved, or never asked for another.
+    /// Returns a practice code. Nine in ten people are registered near their home.
     fn practice(&mut self, home: usize) -> String {
         let near = self.homes[home].1.len();
         let practice = match (near, self.roll(10)) {
@@ -225,7 +227,7 @@ impl Patients {
         practice
     }
 
-    /// True three times in a hundred.
+    /// Returns `true` with a probability of 3%.
     fn is_dirty(&mut self) -> bool {
         self.roll(100) < 3
     }
@@ -234,13 +236,13 @@ impl Patients {
         words[self.roll(words.len())]
     }
 
-    /// A number below `sides` (splitmix64).
+    /// Returns a random number below `sides` (SplitMix64).
     fn roll(&mut self, sides: usize) -> usize {
         self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.dice;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed = (mixed ^ (mixed >> 31)) >> 32;
-        usize::try_from((mixed * sides as u64) >> 32).expect("below the sides")
+        usize::try_from((mixed * sides as u64) >> 32).expect("below `sides`")
     }
 }

@@ -1,4 +1,4 @@
-//! Real places against answers that people wrote down: `tests/cases/places.csv`.
+//! Look-ups of real places against hand-written results: `tests/cases/places.csv`.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ fn query(row: &Row) -> Query {
     }
 }
 
-/// What was found, in the table's words.
+/// Formats the result of a layer as in the table.
 fn words(found: &Found<'_>) -> String {
     let words: Vec<String> = match found {
         Found::Unknown(Unknown::NoneNamed) => vec!["unknown".into()],
@@ -64,7 +64,7 @@ fn basis(layers: &[(Layer, Found<'_>)]) -> Option<Basis> {
     })
 }
 
-/// Everything that the table says of a row, in our answer.
+/// Returns the actual values of all columns of a row.
 fn answered(row: &Row) -> Row {
     let query = query(row);
     let answer = index().locate(&query);
@@ -84,7 +84,7 @@ fn answered(row: &Row) -> Row {
     });
     let reason = registration.and_then(|it| it.reason).map(|it| it.as_str());
     let notes: Vec<&str> = answer.notes.iter().map(|note| note.as_str()).collect();
-    // A registration without areas is silent on groups too.
+    // A registration without an ICC has no groups.
     let registration_groups = match registered(Layer::Icc).as_str() {
         "" => String::new(),
         _ => registered(Layer::ResilienceGroup),
@@ -148,7 +148,7 @@ fn the_list_has_every_community_many_places_and_a_reason_for_each() {
     let places: std::collections::BTreeSet<&str> =
         cases.iter().map(|row| row["postcode"].as_str()).collect();
     assert!(places.len() >= 100, "{}", places.len());
-    for area in index().areas(Layer::Icc, DAY).expect("the layer is held") {
+    for area in index().areas(Layer::Icc, DAY).expect("the layer is in the dataset") {
         let here = cases.iter().filter(|row| row["icc"] == area.id).count();
         assert!(
             here >= if area.id.starts_with("mb-") { 5 } else { 1 },

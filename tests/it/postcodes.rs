@@ -1,4 +1,5 @@
-//! The directory's questions: what begins so, what is nearest, what an area has.
+//! Postcode endpoints: completion of a prefix, nearest postcodes and practices, and the postcodes
+//! of an area.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -13,9 +14,9 @@ use crate::server::{AS_OF, Reply, SERVER, embedded};
 const DAY: Date = date(2025, 12, 1);
 
 static INDEX: LazyLock<Index> =
-    LazyLock::new(|| Index::build(embedded()).expect("the embedded dataset is sound"));
+    LazyLock::new(|| Index::build(embedded()).expect("the embedded dataset is valid"));
 
-/// The directory as it is read, before any index.
+/// The postcode directory of the dataset, without an index.
 static ENTRIES: LazyLock<Vec<PostcodeEntry>> = LazyLock::new(|| embedded().postcodes);
 
 fn get(path: &str) -> Reply {
@@ -33,7 +34,7 @@ fn texts(list: &Value, field: &str) -> Vec<String> {
     items.map(text).collect()
 }
 
-/// In use on the day, by the rules of the design and not by the index.
+/// Returns whether a postcode is live on the date, independently of the index.
 fn is_live(entry: &PostcodeEntry) -> bool {
     entry.live
         && entry
@@ -79,7 +80,7 @@ fn an_outward_code_is_not_the_beginning_of_a_longer_one() {
         &live_beginning("LA2 "),
         true,
     );
-    // Not held here, and nothing wrong with it.
+    // A valid prefix that is not in the dataset.
     check_completion("SW1A", &[], &[], false);
 }
 
@@ -291,7 +292,7 @@ fn a_parameter_that_is_wrong_is_named_and_not_repeated() {
     }
 }
 
-/// What `locate` says of every postcode that has a position: the areas of each layer, with the basis.
+/// Looks up every postcode with `locate`; returns the postcodes of each area, with the basis.
 fn answers() -> BTreeMap<(Layer, String), BTreeMap<Postcode, &'static str>> {
     let mut areas: BTreeMap<_, BTreeMap<Postcode, &'static str>> = BTreeMap::new();
     for entry in ENTRIES.iter() {
@@ -351,8 +352,8 @@ fn the_postcodes_of_every_area_are_those_that_locate_puts_there() {
         .collect();
     let mut compared = BTreeSet::new();
     for layer in INDEX.layers() {
-        let areas = INDEX.areas(layer, DAY).expect("the layer is held");
-        // A dozen of the practices and networks; every other area.
+        let areas = INDEX.areas(layer, DAY).expect("the layer is in the dataset");
+        // A sample of practices and PCNs, and all areas of the other layers.
         let step = if matches!(layer, Layer::GpPractice | Layer::Pcn) {
             17
         } else {
@@ -394,7 +395,7 @@ fn pages_of_an_area_follow_each_other_by_link() {
         let reply = SERVER.get(&path).expect(200);
         let tag = reply.header("etag");
         if path.contains("after=") {
-            // A postcode stands in the address.
+            // The URL contains a postcode.
             assert_eq!(tag, "", "{reply}");
             assert_eq!(reply.header("cache-control"), "private, no-store");
         } else {
@@ -469,6 +470,6 @@ fn the_nearest_practices_are_open_and_nothing_of_the_question_is_kept() {
         assert_eq!(body["status"], status);
         assert_eq!(body["practices"], Value::Array(Vec::new()));
     }
-    // Without a place all of them, for caches to keep.
+    // Without a location, all practices are returned, and the response is cacheable.
     assert_ne!(get("/api/v1/practices").expect(200).header("etag"), "");
 }

@@ -1,4 +1,4 @@
-//! Nothing that was asked about is written down; nobody who stalls holds the service up.
+//! Logs reveal no input, and stalled clients delay neither others nor shutdown.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,14 +10,14 @@ use catchment::http::Limits;
 use crate::running::Running;
 use crate::server::{Server, client, connect, embedded, encoded, raw, read_to_close, send};
 
-/// What stands in the questions, in every form that it may be written in. None of it is ever to be
-/// seen in a log; the longer ones cannot turn up in a time or a duration by chance.
+/// The input of the requests, in every form in which it could be written to a log. The markers are
+/// too long to occur in a time or a duration by chance.
 const MARKS: &[&str] = &[
     "LA18 4DB",
     "LA18+4DB",
     "LA18%204DB",
     "LA184DB",
-    // Malformed, and what it is suggested for.
+    // A malformed postcode, and its suggestion.
     "LA1O 5DL",
     "LA1O+5DL",
     "LA10 5DL",
@@ -44,12 +44,13 @@ fn a_log_in_text_holds_nothing_that_was_asked_about() {
 fn a_log_in_json_holds_nothing_that_was_asked_about() {
     let written = check_log("json", "\"route\":\"/api/v1/locate\"");
     for line in written.lines() {
-        let line: serde_json::Value = serde_json::from_str(line).expect("a line is JSON");
+        let line: serde_json::Value = serde_json::from_str(line).expect("a JSON line");
         assert!(line["timestamp"].is_string() && line["level"].is_string());
     }
 }
 
-/// What was written. `expected` shows that there was a log to look at.
+/// Sends requests and checks the log, which it returns. `expected` is a text that the log must
+/// contain, to prove that requests are logged.
 #[track_caller]
 fn check_log(format: &str, expected: &str) -> String {
     let running = Running::start(&["--log-format", format]);
@@ -59,7 +60,7 @@ fn check_log(format: &str, expected: &str) -> String {
     let (status, written) = running.end();
     let took = signalled.elapsed();
     assert_eq!(status, Some(0), "{written}");
-    assert!(took < Duration::from_secs(5), "it stopped after {took:?}");
+    assert!(took < Duration::from_secs(5), "the program exited after {took:?}");
     for line in [expected, "batch completed", "batch rejected"] {
         assert!(written.contains(line), "no `{line}`: {written}");
     }
@@ -71,7 +72,7 @@ fn check_log(format: &str, expected: &str) -> String {
     written
 }
 
-/// Asks every route with marks in every part of a request; how many requests that took.
+/// Sends requests to every route with markers in every part, and returns the number of requests.
 fn ask_everything(address: SocketAddr) -> usize {
     let client = client();
     let json = [("content-type", "application/json")];
@@ -91,7 +92,7 @@ fn ask_everything(address: SocketAddr) -> usize {
         count += 1;
         if reply.status >= 400 && reply.header("content-type") == "application/problem+json" {
             let text = reply.text();
-            // The asker alone may be told what was probably meant.
+            // Only the response may contain the suggestion.
             for mark in MARKS.iter().filter(|mark| **mark != "LA10 5DL") {
                 assert!(!text.contains(mark), "{mark} is repeated: {reply}");
             }
@@ -275,14 +276,14 @@ const HALF_A_HEADER: &str = "GET /api/v1/locate?postcode=LA18+4DB HTTP/1.1\r\nHo
 const HALF_A_BODY: &str = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\n\
     Content-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"postcode\":";
 
-/// Sends half a request and waits until the service reads its body: bytes that still wait to be read
-/// are no request under way, and a connection without one is closed at the signal to stop.
+/// Sends part of a request and waits until the service reads its body. A connection without a
+/// running request would be closed at shutdown, and unread bytes are not a running request.
 fn under_way(mut stream: TcpStream) -> TcpStream {
     let (head, body) = HALF_A_BODY.split_once("\r\n\r\n").expect("a head");
     let head = format!("{head}\r\nExpect: 100-continue\r\n\r\n");
-    stream.write_all(head.as_bytes()).expect("it is taken");
+    stream.write_all(head.as_bytes()).expect("the request is sent");
     let mut interim = [0; 25];
-    stream.read_exact(&mut interim).expect("the body is wanted");
+    stream.read_exact(&mut interim).expect("100 Continue");
     assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     send_half(stream, body)
 }
@@ -297,7 +298,7 @@ fn limits(header_ms: u64, drain_ms: u64) -> Limits {
 }
 
 fn send_half(mut stream: TcpStream, half: &str) -> TcpStream {
-    stream.write_all(half.as_bytes()).expect("it is taken");
+    stream.write_all(half.as_bytes()).expect("the request is sent");
     stream
 }
 
@@ -309,7 +310,7 @@ fn half_a_header_and_an_idle_connection_are_closed_in_time_and_hold_nobody_up() 
         .into_iter()
         .map(|half| send_half(server.connect(), half))
         .collect();
-    // Others are answered meanwhile.
+    // Other requests are answered meanwhile.
     server.get("/health/live").expect(200);
     let after_answer = send_half(
         server.connect(),
@@ -355,21 +356,21 @@ fn stopping_lets_a_request_under_way_finish() {
     let mut stream = under_way(server.connect());
     let address = stream.peer_addr().expect("connected");
     let stopping = thread::spawn(move || server.stop());
-    // Whoever watches is told at once, whoever asks is answered.
+    // Readiness fails at once, and requests are still answered.
     let deadline = Instant::now() + Duration::from_secs(5);
     let watch = || send(&client(), address, ("GET", "/health/ready"), &[], None);
     while watch().status != 503 {
-        assert!(Instant::now() < deadline, "it is ready still");
+        assert!(Instant::now() < deadline, "the server is still ready");
     }
     watch().expect_problem(503, "stopping");
     send(&client(), address, ("GET", "/health/live"), &[], None).expect(200);
     let other = send(&client(), address, ("GET", "/api/v1/dataset"), &[], None).expect(200);
     assert_eq!(other.header("connection"), "close", "{other}");
-    // Then the rest of the request comes.
-    stream.write_all(b"\"LA18 4DB\"}").expect("it is taken");
+    // Then the rest of the request is sent.
+    stream.write_all(b"\"LA18 4DB\"}").expect("the request is sent");
     let answer = read_to_close(stream);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    let took = stopping.join().expect("it stops");
+    let took = stopping.join().expect("the server shuts down");
     assert!(took < Duration::from_secs(4), "{took:?}");
 }
 
@@ -384,6 +385,6 @@ fn a_second_signal_ends_the_program_at_once_whoever_stalls() {
     let (status, written) = running.end();
     assert_eq!(status, Some(130), "{written}");
     let took = signalled.elapsed();
-    assert!(took < Duration::from_secs(5), "it stopped after {took:?}");
+    assert!(took < Duration::from_secs(5), "the program exited after {took:?}");
     drop(stalled);
 }

@@ -1,11 +1,11 @@
-//! Programs of others, which are asked; where one is not there, the test says that it is skipped.
+//! External programs. A test that needs a missing one reports that it is skipped.
 
 use std::env;
 use std::io::{self, Write as _};
 use std::process::Command;
 
-/// The Python that `CATCHMENT_PYTHON` names, which has what tests/requirements.txt asks for. Where it names
-/// none, it is said that `what` is skipped.
+/// Returns the Python that `CATCHMENT_PYTHON` names, which must have the packages of
+/// tests/requirements.txt. If it is not set, reports that `what` is skipped.
 pub(crate) fn python(what: &str) -> Option<Command> {
     let python = env::var_os("CATCHMENT_PYTHON");
     if python.is_none() {
@@ -16,17 +16,18 @@ pub(crate) fn python(what: &str) -> Option<Command> {
     python.map(Command::new)
 }
 
-/// What a program prints that ends well, as it has to.
+/// Runs a program, which must succeed, and returns its standard output.
 #[track_caller]
 pub(crate) fn printed(program: &mut Command) -> String {
-    let output = program.output().expect("it is there");
+    let output = program.output().expect("the program starts");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{printed}{errors}");
     printed
 }
 
-/// Past the test harness, which keeps what a test that passes prints to itself.
+/// Prints a note to standard error, bypassing the test harness, which hides the output of passing
+/// tests.
 pub(crate) fn tell_skipped(what: &str) {
     let words = format!("SKIPPED {what}\n");
     let told = io::stderr().write_all(words.as_bytes());

@@ -1,5 +1,5 @@
-//! deploy/nginx.conf as it stands, in front of the program: but for ports, paths and a certificate of
-//! its own.
+//! deploy/nginx.conf in front of the program, unchanged except for ports, paths and the
+//! certificate.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,12 +16,12 @@ use crate::running::Running;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What stands in the questions, in every form; the suggestion among them.
+/// The input of the requests in every form, and the suggestion.
 const MARKS: [&str; 7] = [
     "LA18", "4DB", "la184db", "LA1O", "54.2097", "317303", "P81064",
 ];
 
-/// nginx with our file, before a service.
+/// nginx with deploy/nginx.conf, in front of a service.
 struct Proxied {
     nginx: Child,
     service: Option<Running>,
@@ -36,11 +36,11 @@ fn is_there(program: &str) -> bool {
 }
 
 impl Proxied {
-    /// `None` where a program that it takes is not there, which is told.
+    /// Starts both; `None`, with a note, if a required program is missing.
     fn start(arguments: &[&str]) -> Option<Proxied> {
         for program in ["nginx", "openssl", "curl"] {
             if !is_there(program) {
-                crate::programs::tell_skipped(&format!("deploy/nginx.conf: there is no {program}"));
+                crate::programs::tell_skipped(&format!("deploy/nginx.conf: {program} is missing"));
                 return None;
             }
         }
@@ -48,7 +48,7 @@ impl Proxied {
         all.extend(arguments);
         let service = Running::start(&all);
         let folder = TempDir::new().expect("a folder");
-        // nginx' workers are somebody else where root starts it.
+        // If root starts nginx, its workers run as another user.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
         let (tls, plain) = (free_port(), free_port());
         let upstream = service.address.to_string();
@@ -90,7 +90,8 @@ impl Proxied {
         command
     }
 
-    /// The last argument is the path; the status, and the head and the body of the answer.
+    /// Runs curl with arguments, of which the last is the path. Returns the status, and the
+    /// response with its head.
     fn curl(&self, arguments: &[&str]) -> (u16, String) {
         let (path, arguments) = arguments.split_last().expect("a path");
         let output = self.command(path, arguments).output().expect("curl runs");
@@ -103,9 +104,9 @@ impl Proxied {
         fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
 
-    /// The service's own log; it is stopped.
+    /// Stops the service and returns its log.
     fn service_log(&mut self) -> String {
-        let service = self.service.take().expect("it runs");
+        let service = self.service.take().expect("the service is running");
         service.signal("TERM");
         service.end().1
     }
@@ -114,7 +115,7 @@ impl Proxied {
 impl Drop for Proxied {
     fn drop(&mut self) {
         let id = self.nginx.id().to_string();
-        // Its workers end with it, but not where it is killed.
+        // TERM also ends the workers, unlike KILL.
         let _ = Command::new("kill").args(["-TERM", &id]).status();
         let _ = self.nginx.wait();
     }
@@ -125,7 +126,8 @@ fn free_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-/// Each text has to be there: a file that was altered is looked at again.
+/// Adapts deploy/nginx.conf. Each replaced text must exist, so that changes to the file are
+/// noticed.
 fn write_configuration(folder: &Path, tls: u16, plain: u16, upstream: &str) {
     let path = |name: &str| folder.join(name).display().to_string();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -178,7 +180,7 @@ fn certify(folder: &Path) {
     assert!(made.status.success(), "{made:?}");
 }
 
-/// The value of a header; `""` without.
+/// Returns the value of a header; `""` if it is absent.
 fn header<'a>(answer: &'a str, name: &str) -> &'a str {
     let head = answer.split("\r\n\r\n").next().expect("a head");
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
@@ -215,13 +217,13 @@ fn tiles_are_kept_and_known_again_by_their_tag() {
         (304, "HIT"),
         "{known}"
     );
-    // Packed otherwise, it is another one.
+    // Another content coding is a separate cache entry.
     let packed = ["-H", "Accept-Encoding: br", TILE];
     let (_, other) = ask(&packed);
     assert_eq!(header(&other, "x-cache-status"), "MISS", "{other}");
     assert_eq!(header(&other, "content-encoding"), "br", "{other}");
     assert_eq!(header(&ask(&packed).1, "x-cache-status"), "HIT");
-    // What tells of a house is not kept.
+    // Tiles that reveal a location are not cached.
     for _ in 0..2 {
         let (status, deep) = ask(&[DEEP_TILE]);
         assert!(matches!(status, 200 | 204), "{deep}");
@@ -295,14 +297,14 @@ fn nothing_that_was_asked_is_written_down_by_the_proxy() {
     assert_eq!(answers[0].0, 200, "{}", answers[0].1);
     assert_eq!(answers[9].0, 200, "{}", answers[9].1);
     let id = header(&answers[0].1, "x-request-id").to_string();
-    assert_eq!(id.len(), 32, "nginx' own: {}", answers[0].1);
+    assert_eq!(id.len(), 32, "not an id of nginx: {}", answers[0].1);
     assert!(proxied.log("access.log").contains(&id));
     assert!(
         proxied
             .service_log()
             .contains(&format!("request_id=\"{id}\""))
     );
-    // Nobody behind it: what it says by itself is safe as well, and tells as little.
+    // With the service stopped, the responses of nginx itself are safe and reveal nothing too.
     for (status, answer) in ask_all(&proxied).into_iter().take(8) {
         assert_eq!(status, 503, "{answer}");
         assert_eq!(header(&answer, "content-type"), "application/problem+json");
@@ -316,7 +318,7 @@ fn nothing_that_was_asked_is_written_down_by_the_proxy() {
     }
     assert!(
         looked_at >= 4,
-        "the logs, the file, the certificate: {looked_at}"
+        "expected logs, configuration and certificate: {looked_at}"
     );
     let kinds = proxied.log("access.log");
     assert!(
@@ -326,7 +328,7 @@ fn nothing_that_was_asked_is_written_down_by_the_proxy() {
     assert!(!kinds.contains("127.0.0.1"), "{kinds}");
 }
 
-/// No file under it holds a mark, nor does its name.
+/// Checks that no file in a folder contains a marker.
 fn look_through(path: &Path, looked_at: &mut usize) {
     if path.is_dir() {
         for entry in fs::read_dir(path).expect("a folder") {
@@ -337,7 +339,7 @@ fn look_through(path: &Path, looked_at: &mut usize) {
     *looked_at += 1;
     let content = fs::read(path).unwrap_or_default();
     let content: String = content.iter().map(|byte| char::from(*byte)).collect();
-    // A certificate is made by chance.
+    // Keys and certificates are random.
     let is_ours = path.extension().is_none_or(|it| it != "pem" && it != "key");
     for mark in MARKS.iter().filter(|_| is_ours) {
         let name = path.display();
@@ -354,7 +356,7 @@ fn clients_are_counted_by_their_own_address_and_browsers_are_sent_to_tls() {
     let statuses = |from: &str| [(); 4].map(|()| ask(from).0);
     assert_eq!(statuses("127.0.0.3"), [200, 200, 200, 429]);
     assert_eq!(statuses("127.0.0.4"), [200, 200, 200, 429]);
-    // What a client says of itself is not passed on.
+    // X-Forwarded-For of the client is not passed on.
     let forwarded = "X-Forwarded-For: 192.0.2.1";
     let (status, answer) = proxied.curl(&[
         "--interface",
@@ -383,15 +385,15 @@ fn clients_are_counted_by_their_own_address_and_browsers_are_sent_to_tls() {
     );
 }
 
-/// More than any one of the three keeps before it passes something on.
+/// More rows than fit into the buffers of openssl, nginx and the service.
 const ROWS: usize = 200_000;
 
-/// A piece of a body, as it is sent before its length is known.
+/// Returns a chunk of a chunked body.
 fn chunk(text: &str) -> String {
     format!("{:x}\r\n{text}\r\n", text.len())
 }
 
-/// The pieces of a body put together; `None` while there is no end.
+/// Decodes a chunked body; `None` if it is incomplete.
 fn joined(mut body: &str) -> Option<String> {
     let mut joined = String::new();
     loop {
@@ -410,7 +412,7 @@ fn a_list_goes_through_while_it_is_sent() {
     let Some(proxied) = Proxied::start(&[]) else {
         return;
     };
-    // Unlike curl, it reads while it sends.
+    // Unlike curl, openssl reads while it sends.
     let mut client = Command::new("openssl")
         .args(["s_client", "-quiet", "-connect"])
         .arg(format!("127.0.0.1:{}", proxied.tls))
@@ -425,38 +427,38 @@ fn a_list_goes_through_while_it_is_sent() {
     let sender = thread::spawn(move || {
         let head = "POST /api/v1/batch HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
                     content-type: text/csv\r\ntransfer-encoding: chunked\r\n\r\n";
-        sent.write_all(head.as_bytes()).expect("taken");
+        sent.write_all(head.as_bytes()).expect("the request is sent");
         let rows = chunk(&format!("postcode\n{}", "LA18 4DB\n".repeat(ROWS)));
-        sent.write_all(rows.as_bytes()).expect("taken");
-        sent.flush().expect("taken");
-        // Answers come though the list has not ended.
-        gone_on.recv_timeout(PATIENCE).expect("answers came");
+        sent.write_all(rows.as_bytes()).expect("the request is sent");
+        sent.flush().expect("the request is sent");
+        // Output arrives although the upload is not complete.
+        gone_on.recv_timeout(PATIENCE).expect("output arrived");
         let last = format!("{}0\r\n\r\n", chunk("LA1 1PN\n"));
-        sent.write_all(last.as_bytes()).expect("taken");
-        sent.flush().expect("taken");
-        // It ends when the answer does.
-        gone_on.recv_timeout(PATIENCE).expect("all came");
+        sent.write_all(last.as_bytes()).expect("the request is sent");
+        sent.flush().expect("the request is sent");
+        // Keep the connection open until the response is complete.
+        gone_on.recv_timeout(PATIENCE).expect("the response is complete");
     });
     let mut bytes = vec![0; 1 << 16];
     let mut answer = Vec::new();
     let mut has_begun = false;
     while !answer.ends_with(b"\r\n0\r\n\r\n") {
         let length = taken.read(&mut bytes).expect("readable");
-        assert!(length > 0, "it ended: {}", String::from_utf8_lossy(&answer));
+        assert!(length > 0, "the response ended early: {}", String::from_utf8_lossy(&answer));
         answer.extend_from_slice(&bytes[..length]);
         if !has_begun && answer.len() > 100_000 {
-            go_on.send(()).expect("it waits");
+            go_on.send(()).expect("the sender is waiting");
             has_begun = true;
         }
     }
     assert!(has_begun);
-    go_on.send(()).expect("it waits");
-    sender.join().expect("it sent all");
-    client.wait().expect("it ends");
+    go_on.send(()).expect("the sender is waiting");
+    sender.join().expect("no panic");
+    client.wait().expect("openssl exits");
     let answer = String::from_utf8(answer).expect("text");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    let body = joined(body).expect("an end");
+    let body = joined(body).expect("a complete body");
     assert_eq!(body.matches("LA18 4DB,").count(), ROWS);
     assert_eq!(body.matches("LA1 1PN,").count(), 1);
 }

@@ -1,5 +1,5 @@
-//! From files as their publishers publish them to answers: a small world in the true formats, through
-//! a build and a service.
+//! End-to-end import: small files in the published formats, through a build and a service, to
+//! responses.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -16,17 +16,17 @@ use crate::dataset::{files_of, names_in};
 use crate::server::Server;
 use crate::toy::World;
 
-/// ONS Postcode Directory, the columns of 2022 and of 2025.
+/// The columns of the ONS Postcode Directory in 2022 and in 2025.
 const ONSPD_2022: &str = "pcd7,pcd8,pcds,dointr,doterm,oscty,ced,oslaua,osward,parish,usertype,oseast1m,osnrth1m,osgrdind,oshlthau,nhser,ctry,rgn,streg,pcon,eer,teclec,ttwa,pct,itl,statsward,oa01,casward,npark,lsoa01,msoa01,ur01ind,oac01,oa11,lsoa11,msoa11,wz11,sicbl,bua11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,icb,oa21,lsoa21,msoa21";
 const ONSPD_2025: &str = "pcd7,pcd8,pcds,dointr,doterm,cty25cd,ced25cd,lad25cd,wd25cd,parncp25cd,usrtypind,east1m,north1m,gridind,hlth19cd,nhser24cd,ctry25cd,rgn25cd,ssr95cd,pcon24cd,eer20cd,educ23cd,ttwa15cd,pco19cd,itl25cd,wdstl05cd,oa01cd,wdcas03cd,npark16cd,lsoa01cd,msoa01cd,ruc01ind,oac01ind,oa11cd,lsoa11cd,msoa11cd,wz11cd,sicbl24cd,bua24cd,ruc11ind,oac11ind,lat,long,lep21cd1,lep21cd2,pfa23cd,imd20ind,cal24cd,icb23cd,oa21cd,lsoa21cd,msoa21cd,ruc21ind";
 
-/// `pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,ctry,lat,long`. Those of PR3, CA8 and AB1
-/// are as published; LA1's are made up.
+/// Rows of `pcds,dointr,doterm,usertype,oseast1m,osnrth1m,osgrdind,ctry,lat,long`. Those of PR3,
+/// CA8 and AB1 are as published; those of LA1 are made up.
 const POSTCODES: [&str; 8] = [
     "PR3 0SG,200705,,0,351012,440302,1,E92000001,53.856635,-2.746251",
     "CA8 7JG,198001,,0,366033,564878,1,E92000001,54.977349,-2.532223",
     "AB1 0AA,198001,199606,0,385386,801193,1,S92000003,57.101474,-2.242851",
-    // Large user; middle of a sector; no grid reference; another grid.
+    // A large user; the centre of a sector; no grid reference; the Irish Grid.
     "LA1 1AB,198001,,1,360000,441000,1,E92000001,,",
     "LA1 1AD,198001,,0,360000,441000,6,E92000001,,",
     "LA1 1AE,198001,,0,,,9,E92000001,99.999999,0.000000",
@@ -90,7 +90,7 @@ provenance = "official"
 catchments = { file = "catchments" }
 "#;
 
-/// A directory with these columns.
+/// Returns a postcode directory with the columns of `header`.
 fn onspd(header: &str, rows: &[&str]) -> String {
     const GIVEN: [&str; 10] = [
         "pcds", "dointr", "doterm", "usertype", "oseast1m", "osnrth1m", "osgrdind", "ctry", "lat",
@@ -144,7 +144,7 @@ fn epraccur() -> String {
     text
 }
 
-/// A feature between two corners in degrees.
+/// Returns a rectangular feature between two corners in degrees.
 fn rectangle(properties: &Value, (west, south): (f64, f64), (east, north): (f64, f64)) -> Value {
     let ring = [
         [west, south],
@@ -171,7 +171,7 @@ fn iccs() -> String {
     ])
 }
 
-/// The published files and their configuration, in a folder.
+/// A temporary folder with the published files and a build configuration.
 pub(crate) struct Published(TempDir);
 
 impl Published {
@@ -188,7 +188,8 @@ impl Published {
             .with("succ.csv", SUCC)
             .with("memberships.csv", MEMBERSHIPS)
             .with("iccs.geojson", iccs())
-            // PR3 0SG is in the inner areas of the first two, and in the outer one of the third.
+            // PR3 0SG is in the inner catchments of the first two, and in the outer one of the
+            // third.
             .with(
                 "catchments/A00003.geojson",
                 collection(&[inner(wide, (-2.6, 53.9))]),
@@ -219,7 +220,7 @@ impl Published {
         self.with(name, text.replacen(from, to, 1))
     }
 
-    /// What the build says of the files.
+    /// Runs the build, and returns the lines of its report or the error.
     fn build(&self) -> Result<Vec<String>, String> {
         let built = build(&self.path("build.toml"), None);
         built
@@ -232,7 +233,7 @@ impl Published {
     }
 
     fn serve(&self) -> Server {
-        self.build().expect("it builds");
+        self.build().expect("the build succeeds");
         let dataset = dataset::read(&Files::Folder(self.output())).expect("a dataset");
         Server::with(dataset, Limits::default())
     }
@@ -248,7 +249,7 @@ fn asked(server: &Server, fields: &[(&str, &str)]) -> Value {
     server.locate(&fields).expect(200).json()
 }
 
-/// The ids of a list, in its order.
+/// Returns the ids of an array of objects, in order.
 fn ids(list: &Value) -> Vec<&str> {
     let list = list.as_array().expect("a list").iter();
     list.map(|it| it["id"].as_str().expect("an id")).collect()
@@ -292,20 +293,20 @@ fn postcodes_of_the_directory_are_answered_with_their_places_and_dates() {
         "inside"
     );
 
-    // Terminated: answered from where it was, with the month.
+    // Terminated: located at its former position, with the month.
     let ended = asked("AB1 0AA");
     assert_eq!(ended["status"], "terminated");
     assert_eq!(ended["location"]["postcode_status"], "terminated");
     assert_eq!(ended["location"]["terminated"], "1996-06");
     assert_eq!(ids(&ended["residence"]["icc"]), ["m"]);
 
-    // Where no place is known, none is made up.
+    // Without a position, no location is returned.
     let nowhere = asked("LA1 1AE");
     assert_eq!(nowhere["status"], "no_location");
     assert_eq!(nowhere["location"]["longitude"], Value::Null);
     assert_eq!(nowhere["residence"]["icc"], json!([]));
 
-    // Far within L, but not for certain.
+    // Far inside L, but with an uncertain position.
     assert_eq!(
         asked("LA1 1AF")["residence"]["icc"][0]["certainty"],
         "inside"
@@ -362,17 +363,17 @@ fn practices_of_the_nhs_directory_are_registered_as_their_rows_say() {
             json!(["practice_address"])
         )
     );
-    // Closed: through its successor.
+    // Closed: resolved to its successor.
     assert_eq!(
         registered("A00002"),
         (k, nothing(), json!("agree"), json!(["practice_address"]))
     );
-    // Open with a day of closing in the future: it says so.
+    // Open with a closing date in the future, which is noted.
     assert_eq!(
         registered("A00003"),
         (l, nothing(), json!("differ"), json!(["closes_on"]))
     );
-    // Of no ICC.
+    // Not in an ICC.
     let (icc, reason, agreement, _) = registered("A00004");
     assert_eq!(
         (icc, reason, agreement),
@@ -387,7 +388,7 @@ fn practices_of_the_nhs_directory_are_registered_as_their_rows_say() {
             "{code}"
         );
     }
-    // 1900-01-01 is a first day that nobody knows.
+    // An opening date of 1900-01-01 means that it is not known.
     let practice = |code: &str| {
         server
             .get(&format!("/api/v1/practices/{code}"))
@@ -417,7 +418,7 @@ fn declared_areas_that_overlap_all_answer_inner_before_outer() {
         areas(&home),
         ["A00001 inner", "A00003 inner", "A00004 outer"]
     );
-    // In both grounds of A00004 the inner one counts; further east only its outer one is left.
+    // In both catchments of A00004, the inner one is returned; further east, only the outer one.
     let southwest = [("lon", "-2.85"), ("lat", "53.82")];
     assert_eq!(
         areas(&southwest),
@@ -433,7 +434,7 @@ fn declared_areas_that_overlap_all_answer_inner_before_outer() {
 #[test]
 fn the_terminal_tells_inner_from_outer_too() {
     let published = Published::new();
-    published.build().expect("it builds");
+    published.build().expect("the build succeeds");
     let output = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(["locate", "PR3 0SG", "--as-of", "2025-01-01", "--data"])
         .arg(published.output())
@@ -468,7 +469,7 @@ fn a_postcode_near_a_border_names_the_other_side_and_its_distance() {
         assert_eq!(ids(&found["alternatives"]), [other]);
         assert!(near(&found["alternatives"][0]["distance_m"]), "{found}");
     }
-    // The tolerance is 100 m, and this one is a metre beyond it.
+    // The tolerance is 100 m; this postcode is 101 m from the boundary.
     let far = icc("LA1 1AG");
     assert_eq!(
         (&far["certainty"], &far["alternatives"]),
@@ -478,7 +479,7 @@ fn a_postcode_near_a_border_names_the_other_side_and_its_distance() {
 
 #[test]
 fn the_build_says_what_it_left_out() {
-    let lines = Published::new().build().expect("it builds").join("\n");
+    let lines = Published::new().build().expect("the build succeeds").join("\n");
     for words in ["Northern Ireland", "prescribing setting 2: out of hours"] {
         assert!(lines.contains(words), "`{words}` is not in:\n{lines}");
     }
@@ -493,7 +494,7 @@ fn live_postcodes_alone_are_not_taken_for_all_without_a_word() {
             .with("pr.csv", ROW)
             .replace("build.toml", ons, directories)
             .replace("build.toml", "complete = false\n", complete);
-        let lines = published.build().expect("it builds").join("\n");
+        let lines = published.build().expect("the build succeeds").join("\n");
         lines.contains("only live postcodes")
     };
     let os = "{ format = \"code-point-open\", file = \"pr.csv\" }";
@@ -506,26 +507,26 @@ fn live_postcodes_alone_are_not_taken_for_all_without_a_word() {
 #[test]
 fn another_years_columns_a_byte_order_mark_and_crlf_make_the_same_dataset() {
     let old = Published::new();
-    old.build().expect("it builds");
+    old.build().expect("the build succeeds");
     let new = onspd(ONSPD_2025, &POSTCODES);
     let lad26 = new.replace("lad25cd", "lad26cd");
     let windows = format!("\u{feff}{}", new.replace('\n', "\r\n"));
     for text in [new, lad26, windows] {
         let other = Published::new().with("onspd.csv", text);
-        other.build().expect("it builds");
+        other.build().expect("the build succeeds");
         assert!(files_of(&old.output()) == files_of(&other.output()));
     }
 }
 
-/// The build is refused in these words, and what stood there before still does.
+/// Checks that a changed build is rejected with these words, and that the old dataset is unchanged.
 #[track_caller]
 fn check_refused(change: impl Fn(Published) -> Published, words: &[&str]) {
     let published = Published::new();
-    published.build().expect("it builds");
+    published.build().expect("the build succeeds");
     let before = files_of(&published.output());
     let published = change(published);
     let names = names_in(published.0.path());
-    let error = published.build().expect_err("it is refused");
+    let error = published.build().expect_err("the build fails");
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
     }
@@ -564,7 +565,7 @@ fn dates_that_cannot_be_are_counted_and_their_rows_left_out() {
         "onspd.csv",
         onspd(ONSPD_2022, &[&POSTCODES[..], &odd[..]].concat()),
     );
-    let lines = published.build().expect("it builds").join("\n");
+    let lines = published.build().expect("the build succeeds").join("\n");
     for words in [
         "`dointr`",
         "onspd.csv line 10",
@@ -625,7 +626,7 @@ fn a_look_up_in_another_encoding_is_refused_by_its_place() {
         .build()
     };
     let good = b"\xef\xbb\xbfLSOA21CD,icc_id,icc\r\nE01000001,k,Caf\xc3\xa9 Kay\r\n";
-    with(good).expect("a byte order mark and CRLF are no fault");
+    with(good).expect("a byte order mark and CRLF are accepted");
     let error = with(b"LSOA21CD,icc_id,icc\nE01000001,k,Caf\xe9 Kay\n").expect_err("latin-1");
     for words in ["lookup.csv, line 2, column `icc`", "text in UTF-8"] {
         assert!(error.contains(words), "`{words}` is not in: {error}");

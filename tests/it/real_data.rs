@@ -1,5 +1,5 @@
-//! Published files as they are, in the folder that `CATCHMENT_REAL_DATA` names; they are not ours to
-//! keep here.
+//! Tests on published files that cannot be redistributed, in the folder that `CATCHMENT_REAL_DATA`
+//! names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,8 @@ use catchment::domain::Layer;
 
 const REGISTRATIONS: &str = "gp-reg-pat-prac-lsoa-pennine-2020-04.csv";
 
-/// The folder; without one, says past the test harness that the test was skipped.
+/// Returns the folder. If it is not set, reports to standard error, bypassing the test harness,
+/// that the test is skipped.
 fn real_data(what: &str) -> Option<PathBuf> {
     let named = std::env::var_os("CATCHMENT_REAL_DATA").filter(|name| !name.is_empty());
     let folder = named.map(PathBuf::from);
@@ -26,7 +27,7 @@ fn real_data(what: &str) -> Option<PathBuf> {
     folder
 }
 
-/// The PCN of each LSOA in a dataset that has them.
+/// Returns the PCN of each LSOA in a dataset.
 fn pcns(folder: &Path) -> BTreeMap<String, String> {
     let dataset = read(&Files::Folder(folder.into())).expect("a dataset");
     let assignments = dataset
@@ -96,7 +97,7 @@ plurality = {{ shares = "registered", by = "pcn", sub_icb = ["01A", "00Q"] }}
     );
     let path = scratch.path().join("build.toml");
     fs::write(&path, config).expect("a configuration");
-    build(&path, None).expect("it builds");
+    build(&path, None).expect("the build succeeds");
     let registered = pcns(&scratch.path().join("registered"));
     let modelled = pcns(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lancashire-and-cumbria"));
     let right = registered
@@ -104,7 +105,7 @@ plurality = {{ shares = "registered", by = "pcn", sub_icb = ["01A", "00Q"] }}
         .filter(|(lsoa, pcn)| modelled.get(*lsoa) == Some(pcn))
         .count();
     let note = format!(
-        "the model names the dominant PCN right in {right} of {} LSOAs\n",
+        "the model names the correct dominant PCN in {right} of {} LSOAs\n",
         registered.len()
     );
     std::io::stderr()

@@ -1,5 +1,5 @@
-//! What "in an area" means, on one page and in exact fractions; the index is held against it on
-//! random ground, valid and not, and on the real one.
+//! A brute-force definition of "in an area" in exact arithmetic. The index is compared with it on
+//! random polygons, valid and invalid, and on the embedded ones.
 
 use catchment::dataset::Dataset;
 use catchment::domain::{
@@ -13,11 +13,12 @@ use proptest::test_runner::RngSeed;
 use crate::dataset::{DAY, embedded, index};
 use crate::oracle;
 
-/// Millimetres east and north.
+/// Easting and northing in millimetres.
 pub(crate) type Point = (i32, i32);
 
-/// Whether the rings hold the point: a ray from it to the east crosses their edges an odd number of
-/// times. An edge has its lower end and not its upper one, and a point on an edge lies west of it.
+/// Returns whether polygons contain a point: a ray from it to the east crosses their edges an odd
+/// number of times. An edge includes its lower end but not its upper end, and a point on an edge
+/// counts as west of it.
 pub(crate) fn holds(polygons: &[GridPolygon], (x, y): Point) -> bool {
     let (x, y) = (i128::from(x), i128::from(y));
     let mut is_inside = false;
@@ -30,7 +31,7 @@ pub(crate) fn holds(polygons: &[GridPolygon], (x, y): Point) -> bool {
             if !(lower <= y && y < upper) {
                 continue;
             }
-            // At the point's height the edge is at x1 + (y - y1)(x2 - x1) / (y2 - y1).
+            // At the northing of the point, the edge is at x1 + (y - y1)(x2 - x1) / (y2 - y1).
             let (mut numerator, mut denominator) = (x1 * (y2 - y1) + (y - y1) * (x2 - x1), y2 - y1);
             if denominator < 0 {
                 (numerator, denominator) = (-numerator, -denominator);
@@ -43,7 +44,7 @@ pub(crate) fn holds(polygons: &[GridPolygon], (x, y): Point) -> bool {
     is_inside
 }
 
-/// The ids of the boundaries that hold the point, in their order.
+/// Returns the ids of the boundaries that contain a point, in order.
 pub(crate) fn holders(boundaries: &[Boundary], point: Point) -> Vec<&str> {
     let holding = boundaries.iter().filter(|it| holds(&it.grid, point));
     holding.map(|it| it.id.as_str()).collect()
@@ -56,13 +57,13 @@ pub(crate) fn at_mm((x, y): Point) -> BritishGrid {
     grid
 }
 
-/// What the index finds, by boundary alone.
+/// Returns the areas that the index finds, only by boundary.
 pub(crate) fn found(index: &Index, layer: Layer, point: Point) -> Vec<&str> {
     let areas = index.areas_covering(layer, at_mm(point), DAY);
     areas.into_iter().map(|area| area.id.as_str()).collect()
 }
 
-/// A dataset of one layer of boundaries, as they are: no reader has looked at them.
+/// Returns a dataset with one layer of boundaries, which are not validated.
 pub(crate) fn dataset_of(layer: Layer, boundaries: Vec<Boundary>) -> Dataset {
     let manifest = format!(
         "name = \"made-up\"\nversion = \"1\"\ntitle = \"\"\nas_of = \"2025-01-01\"\n\
@@ -119,14 +120,14 @@ fn index_of(boundaries: &[Boundary]) -> Index {
     Index::build(dataset_of(Layer::Icc, boundaries.to_vec())).expect("one layer, no tables")
 }
 
-/// Cells of a crooked grid, each given to one of a few areas: neighbours, enclaves, islands, holes
-/// that touch each other by a corner, and edges inside an area that must cancel out.
+/// An irregular grid whose cells are assigned to a few areas. It gives neighbours, enclaves,
+/// islands, holes that touch at a corner, and edges inside an area that must cancel out.
 #[derive(Debug)]
 struct Crooked {
-    /// How far apart the corners are.
+    /// The distance between corners in millimetres.
     step: i32,
     corner: Point,
-    /// By how many fifths of a tenth of a step each corner is off.
+    /// The offset of each corner in tenths of a step.
     off: Vec<(i32, i32)>,
     owners: Vec<usize>,
 }
@@ -134,7 +135,8 @@ struct Crooked {
 const CELLS: i32 = 5;
 
 impl Crooked {
-    /// A corner is off by at most a fifth of a step, so that no two edges cross.
+    /// Returns a corner, which is displaced by at most a fifth of a step, so that no two edges
+    /// cross.
     fn corner_at(&self, column: i32, row: i32) -> Point {
         let at = usize::try_from(row * (CELLS + 1) + column).expect("not negative");
         let off = self.off[at];
@@ -162,7 +164,7 @@ impl Crooked {
             .collect()
     }
 
-    /// Every corner, every middle of an edge, and the places a millimetre off them.
+    /// Returns every corner, every middle of an edge, and the points a millimetre off them.
     fn places(&self) -> Vec<Point> {
         let mut places = Vec::new();
         for row in 0..=CELLS {
@@ -182,7 +184,7 @@ impl Crooked {
         places
     }
 
-    /// Whether the place is further inside than any corner is off.
+    /// Returns whether a point is inside the grid by more than the displacement of any corner.
     fn is_well_inside(&self, (x, y): Point) -> bool {
         let margin = self.step / 5 + 1;
         let inside = |origin: i32, value: i32| {
@@ -196,9 +198,9 @@ fn crooked() -> impl Strategy<Value = Crooked> {
     let corners = usize::try_from((CELLS + 1) * (CELLS + 1)).expect("not negative");
     let cells = usize::try_from(CELLS * CELLS).expect("not negative");
     let size = prop_oneof![
-        // Corners ten millimetres apart: every point is near a border.
+        // Ten millimetres: every point is near a border.
         Just((10, (300_000_000, 480_000_000))),
-        // Kilometres, and half the grid: products that need their bits.
+        // Kilometres, and half the grid: the products need 128 bits.
         Just((1_234_560, (299_999_999, 479_999_999))),
         Just((200_000_000, (-150_000_000, 300_000_000))),
     ];
@@ -212,7 +214,7 @@ fn crooked() -> impl Strategy<Value = Crooked> {
     })
 }
 
-/// Rings of any vertices: open eights, spikes, needles without area, one vertex over and over.
+/// Returns rings of arbitrary vertices: figures of eight, spikes, zero area, repeated vertices.
 fn any_rings() -> impl Strategy<Value = Vec<Vec<Vec<Vec<Point>>>>> {
     let near = (300_000_000_i32..300_000_012, 480_000_000_i32..480_000_012);
     let far = (
@@ -228,7 +230,7 @@ fn any_rings() -> impl Strategy<Value = Vec<Vec<Vec<Vec<Point>>>>> {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 96,
-        // The same ground on every run.
+        // The same polygons on every run.
         rng_seed: RngSeed::Fixed(27_700),
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -290,8 +292,8 @@ fn on_the_real_layers_the_index_agrees_with_the_definition() {
     }
 }
 
-/// What each ground is called, its areas as polygons of rings, and how many of the places in a box of
-/// 40 × 40 mm are in one area; the others are in none.
+/// The name of a case, its areas as polygons of rings, and the number of points in a box of
+/// 40 × 40 mm that are in one area; the others are in none.
 type Ground = (&'static str, Vec<Vec<Vec<Vec<Point>>>>, usize);
 
 #[test]
@@ -322,7 +324,7 @@ fn holes_islands_enclaves_and_touching_rings_are_held_as_the_definition_says() {
             900,
         ),
         (
-            "holes that touch each other by a corner",
+            "holes that touch at a corner",
             vec![vec![vec![
                 square(0, 0, 30),
                 square(5, 5, 10),
@@ -331,7 +333,7 @@ fn holes_islands_enclaves_and_touching_rings_are_held_as_the_definition_says() {
             700,
         ),
         (
-            "a hole that touches the outline by a corner",
+            "a hole that touches the exterior at a corner",
             vec![vec![vec![
                 square(0, 0, 30),
                 vec![(0, 15), (10, 10), (10, 20)],
@@ -339,7 +341,7 @@ fn holes_islands_enclaves_and_touching_rings_are_held_as_the_definition_says() {
             850,
         ),
         (
-            "parts that touch by a corner, and a neighbour in the angle",
+            "parts that touch at a corner, with a neighbour between them",
             vec![
                 vec![vec![square(0, 0, 10)], vec![square(10, 10, 10)]],
                 vec![vec![square(10, 0, 10)], vec![square(0, 10, 10)]],
@@ -353,7 +355,7 @@ fn holes_islands_enclaves_and_touching_rings_are_held_as_the_definition_says() {
         ),
     ];
     for (name, areas, expected) in grounds {
-        // On the lines between the index's cells, and off them.
+        // On the lines between cells of the index, and off them.
         for (east, north) in [(0, 0), (1 << 28, 3 << 28), (299_999_987, 479_999_973)] {
             let moved =
                 |ring: &Vec<Point>| ring.iter().map(|(x, y)| (x + east, y + north)).collect();

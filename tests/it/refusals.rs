@@ -1,5 +1,5 @@
-//! What a dataset, and the build of one, refuses: by the name of the place, and with everything left
-//! as it was.
+//! Validation of datasets and builds: errors name the file and position, and a failed build leaves
+//! the old dataset unchanged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,8 @@ use crate::toy::World;
 
 const BRITISH_GRID: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0],AUTHORITY["EPSG","27700"]]"#;
 
-/// K is a square of 10 km with a lake, an islet of its own to the south, and a village of L in it; L
-/// is the square to the east. As a shapefile.
+/// Returns a fixture whose boundaries are a shapefile. K is a square of 10 km with a lake, an islet
+/// to the south and an enclave of L, the village; L is the square to the east.
 fn world() -> World {
     let mut world = World::new().replace(
         "postcodes.csv",
@@ -64,7 +64,7 @@ fn shapefile_of(shapes: &[(&str, shapefile::Polygon)]) -> Vec<(&'static str, Vec
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("areas.shp");
     let fields =
-        TableWriterBuilder::new().add_character_field("ID".try_into().expect("a field's name"), 20);
+        TableWriterBuilder::new().add_character_field("ID".try_into().expect("a field name"), 20);
     let mut writer = shapefile::Writer::from_path(&path, fields).expect("a shapefile");
     for (id, shape) in shapes {
         let mut record = Record::default();
@@ -83,7 +83,7 @@ fn shapefile_of(shapes: &[(&str, shapefile::Polygon)]) -> Vec<(&'static str, Vec
         .into()
 }
 
-/// Why the dataset is refused; nothing where it is not.
+/// Returns the error of a dataset; empty if it is valid.
 fn fault_of(folder: &Path) -> String {
     load(folder).err().unwrap_or_default()
 }
@@ -94,7 +94,7 @@ fn load(folder: &Path) -> Result<Index, String> {
     Index::build(dataset).map_err(|error| error.to_string())
 }
 
-/// The dataset is refused, in words that name the place.
+/// Checks that a dataset is rejected with an error that contains these words.
 #[track_caller]
 fn check_refused(world: &World, words: &[&str]) {
     let folder = world.written();
@@ -107,7 +107,7 @@ fn check_refused(world: &World, words: &[&str]) {
 #[test]
 fn a_shapefile_whose_holes_come_after_another_part_is_read_right() {
     let folder = world().written();
-    let index = load(&folder.path().join("toy")).expect("it is right");
+    let index = load(&folder.path().join("toy")).expect("a valid dataset");
     let found = |easting: f64, northing: f64| -> Vec<String> {
         let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
         let areas = index.areas_covering(Layer::Icc, grid, DAY);
@@ -146,13 +146,13 @@ fn a_shapefile_whose_holes_come_after_another_part_is_read_right() {
         (areas[0].area.id.as_str(), areas[0].basis),
         ("l", Basis::Boundary)
     );
-    // The middle of the village. Where a large user's mail goes is not where anybody lives.
+    // In the middle of the village, but the position of a large user is uncertain.
     let edge = areas[0].edge.as_ref();
     let edge = edge.map(|edge| (edge.distance_m, edge.certainty));
     assert_eq!(edge, Some((1_000.0, Certainty::NearBoundary)));
 
     let parts = |id: &str| {
-        let boundary = index.boundary(Layer::Icc, id, DAY).expect("it has ground");
+        let boundary = index.boundary(Layer::Icc, id, DAY).expect("a boundary");
         boundary
             .grid
             .iter()
@@ -161,8 +161,8 @@ fn a_shapefile_whose_holes_come_after_another_part_is_read_right() {
     };
     assert_eq!((parts("k"), parts("l")), (vec![3, 1], vec![1, 1]));
 
-    // As shown, a corner is where the grid's own transformation puts it.
-    let boundary = index.boundary(Layer::Icc, "k", DAY).expect("it has ground");
+    // The position of a corner in degrees is that of the transformation of its grid position.
+    let boundary = index.boundary(Layer::Icc, "k", DAY).expect("a boundary");
     let shown: Vec<(f64, f64)> = boundary.lonlat.0[0]
         .exterior()
         .coords()
@@ -242,7 +242,7 @@ fn a_changed_manifest_is_refused_or_has_another_digest() {
     let folder = folder.path().join("toy");
     let manifest = fs::read(folder.join(dataset::MANIFEST)).expect("a manifest");
     let digest = dataset::read(&Files::Folder(folder.clone()))
-        .expect("it is right")
+        .expect("a valid dataset")
         .digest;
     for at in (0..manifest.len()).step_by(5) {
         let mut flipped = manifest.clone();
@@ -270,7 +270,7 @@ fn a_path_that_leads_out_of_the_folder_is_refused() {
         fs::write(folder.path().join("x.geojson"), "{}").expect("a file");
         let text = fs::read_to_string(toy.join(dataset::MANIFEST)).expect("a manifest");
         let text = text.split("# SHA-256").next().expect("text");
-        // One that a layer reads, and one that nothing reads.
+        // Once as a file of a layer, and once as an unused file.
         for text in [
             text.replace("areas/icc.shp", outside),
             format!(
@@ -372,7 +372,7 @@ fn versions_that_follow_each_other_are_no_overlap() {
         "icc,k,Kay,,toy,indicative,,2024-01-01\nicc,k,Kay and Jay,,toy,indicative,2024-01-01,\n",
     );
     let folder = world.written();
-    let index = load(&folder.path().join("toy")).expect("they do not overlap");
+    let index = load(&folder.path().join("toy")).expect("the versions do not overlap");
     let name = |day| {
         index
             .area(Layer::Icc, "k", day)
@@ -382,9 +382,9 @@ fn versions_that_follow_each_other_are_no_overlap() {
     assert_eq!(name(date(2024, 1, 1)), Some("Kay and Jay"));
 }
 
-// ---- what a failed build leaves ----------------------------------------------------------------
+// ---- failed builds -----------------------------------------------------------------------------
 
-/// A copy of the sources, with few postcodes so that a build takes a moment.
+/// A copy of the sources with few postcodes, so that a build is fast.
 pub(crate) struct Copied(TempDir);
 
 impl Copied {
@@ -399,7 +399,7 @@ impl Copied {
                 fs::copy(from, sources.join(name)).expect("a copy");
                 continue;
             }
-            let text = fs::read_to_string(from).expect("the list");
+            let text = fs::read_to_string(from).expect("the postcodes");
             let some = text.lines().filter(|line| {
                 line.starts_with("postcode,")
                     || line.starts_with("LA18")
@@ -411,7 +411,7 @@ impl Copied {
         Copied(folder)
     }
 
-    /// Without the canaries: with few postcodes they would not live.
+    /// Creates a copy without the golden queries, which fail with few postcodes.
     pub(crate) fn without_canaries() -> Copied {
         let line = "golden_queries = \"source/golden_queries.csv\"\n";
         Copied::new().replace("build.toml", line, "")
@@ -434,14 +434,14 @@ impl Copied {
     }
 }
 
-/// The build fails in words that name the place, and all is as it was before.
+/// Checks that the build fails with an error that contains these words, and changes no file.
 #[track_caller]
 fn check_not_built(copied: &Copied, words: &[&str]) {
     fs::create_dir_all(copied.output()).expect("a folder");
     let old = copied.output().join("dataset.toml");
     const OLD: &str = "name = \"old\"\nlayers = []\nfiles = {}\n";
     fs::write(&old, OLD).expect("a file");
-    let error = build(&copied.config(), None).expect_err("it should not build");
+    let error = build(&copied.config(), None).expect_err("the build fails");
     let error = format!("{error:#}");
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
@@ -506,7 +506,7 @@ fn a_build_whose_parts_contradict_each_other_leaves_the_old_folder_and_no_other(
         let line = text
             .lines()
             .find(|line| line.starts_with(line_of))
-            .expect("it is listed");
+            .expect("the practice is in the table");
         (
             line.to_string(),
             format!("{line}\n{}", line.replace(from, to)),
@@ -536,7 +536,7 @@ fn a_build_whose_canary_fails_leaves_the_old_folder_and_no_other() {
         copied
     };
     let well = copied();
-    build(&well.config(), None).expect("every canary lives");
+    build(&well.config(), None).expect("all golden queries pass");
     assert!(load(&well.output()).is_ok());
     for (from, to, line) in [
         (",mb-lancaster", ",mb-bay", 2),

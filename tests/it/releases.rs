@@ -1,4 +1,4 @@
-//! Several releases side by side, and the reload of a running service: whole, or not at all.
+//! Several releases in one service, and the reload of a running service, which is atomic.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::dataset::{COMMITTED, files_of};
 use crate::running::Running;
 use crate::server::{AS_OF, Reply, client, encoded, send};
 
-/// A folder for releases of the embedded dataset.
+/// A temporary folder for releases of the embedded dataset.
 pub(crate) struct Shelf(TempDir);
 
 impl Shelf {
@@ -29,8 +29,8 @@ impl Shelf {
         self.0.path().join(name)
     }
 
-    /// Puts a release into a folder, in one step. Waterloo House Surgery of Millom has the version in
-    /// its name, so that an answer says more than once of which release it is.
+    /// Writes a release to a folder, atomically. The name of Waterloo House Surgery in Millom
+    /// contains the version, so that a response states its release in several places.
     pub(crate) fn publish(&self, name: &str, version: &str) -> String {
         self.publish_with(name, version, |_, _| {})
     }
@@ -60,14 +60,14 @@ impl Shelf {
             .map(|(path, bytes)| (path.display().to_string(), bytes))
             .collect();
         let folder = self.folder(name);
-        dataset::write(&folder, manifest, &files).expect("it is written");
+        dataset::write(&folder, manifest, &files).expect("the release is written");
         folder.display().to_string()
     }
 }
 
 fn replace(bytes: &mut Vec<u8>, from: &str, to: &str) {
     let text = std::str::from_utf8(bytes).expect("text");
-    assert!(text.contains(from), "`{from}` is not there");
+    assert!(text.contains(from), "`{from}` is not in the file");
     *bytes = text.replacen(from, to, 1).into_bytes();
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
     send(&client(), address, ("GET", path), &[], None)
 }
 
-/// The release of an answer, which every part of it names.
+/// Returns the release of a response, after checking that all its parts are of that release.
 #[track_caller]
 fn version_of(reply: &Reply) -> String {
     let body = reply.json();
@@ -101,13 +101,13 @@ pub(crate) fn answering(address: SocketAddr) -> String {
     version_of(&get(address, &path).expect(200))
 }
 
-/// A service whose operator may reload it.
+/// Starts a service with an admin listener, and returns the address of the latter.
 pub(crate) fn operated(arguments: &[&str]) -> (Running, SocketAddr) {
     let program = Command::new(env!("CARGO_BIN_EXE_catchment"));
     operated_by(program, arguments)
 }
 
-/// The same by a command that becomes the program when its arguments are added.
+/// Does the same with a command that runs the program when its arguments are appended.
 pub(crate) fn operated_by(mut command: Command, arguments: &[&str]) -> (Running, SocketAddr) {
     let arguments = [arguments, &["--admin-listen", "127.0.0.1:0"]].concat();
     let mut running = Running::by(&mut command, &arguments);
@@ -121,12 +121,12 @@ pub(crate) fn reload(operator: SocketAddr) -> Reply {
     send(&client(), operator, ("POST", "/reload"), &[], None)
 }
 
-/// The samples of the metrics that begin so.
+/// Returns the value of the first sample whose line starts with `name`.
 #[track_caller]
 pub(crate) fn metric(operator: SocketAddr, name: &str) -> String {
     let reply = get(operator, "/metrics").expect(200);
     let line = reply.text().lines().find(|line| line.starts_with(name));
-    let line = line.unwrap_or_else(|| panic!("{reply}\n{name} is not told"));
+    let line = line.unwrap_or_else(|| panic!("{reply}\n{name} is missing"));
     line.rsplit(' ').next().unwrap_or_default().to_string()
 }
 
@@ -164,7 +164,7 @@ fn each_release_answers_under_its_version_and_the_first_where_none_is_asked_for(
         );
         let postcode = of("/api/v1/postcodes/LA18%204DB").json();
         assert_eq!(postcode["dataset"]["version"], version);
-        // Its tiles are its own.
+        // Tiles are those of the release.
         let tiles = of("/tiles/gp-practice.json").json();
         let template = tiles["tiles"][0].as_str().expect("a template");
         assert!(
@@ -208,7 +208,7 @@ fn two_releases_of_one_version_are_refused() {
         shelf.publish(name, "2026.1");
         Files::Folder(shelf.folder(name))
     });
-    let error = Releases::load(&folders).expect_err("one version twice");
+    let error = Releases::load(&folders).expect_err("a duplicate version");
     let words = error.to_string();
     assert!(
         words.contains("version `2026.1` is loaded already"),
@@ -230,7 +230,7 @@ fn a_reload_under_load_fails_no_request_and_mixes_no_answer() {
                 scope.spawn(|| {
                     let mut seen: Vec<String> = Vec::new();
                     loop {
-                        // Looked at first: the last answer is of the last release.
+                        // Read first, so that the last response is from the last release.
                         let is_last = is_over.load(Ordering::SeqCst);
                         let version = answering(address);
                         answered.fetch_add(1, Ordering::Relaxed);
@@ -246,7 +246,7 @@ fn a_reload_under_load_fails_no_request_and_mixes_no_answer() {
             })
             .collect();
         let mut published = vec!["2026.0".to_string()];
-        // Caught, so that the clients end whatever happens.
+        // Panics are caught, so that the clients always stop.
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for number in 1..=4 {
                 let version = format!("2026.{number}");
@@ -254,7 +254,7 @@ fn a_reload_under_load_fails_no_request_and_mixes_no_answer() {
                 assert_eq!(
                     answering(address),
                     published[number - 1],
-                    "not asked to yet"
+                    "the release was loaded without a reload"
                 );
                 if number % 2 == 1 {
                     let reply = reload(operator).expect(200);
@@ -272,18 +272,18 @@ fn a_reload_under_load_fails_no_request_and_mixes_no_answer() {
         is_over.store(true, Ordering::SeqCst);
         let seen = clients
             .into_iter()
-            .map(|client| client.join().expect("every answer is whole"));
+            .map(|client| client.join().expect("every response is consistent"));
         let seen: Vec<Vec<String>> = seen.collect();
         if let Err(panic) = outcome {
             std::panic::resume_unwind(panic);
         }
-        // One after the other, and never back.
+        // Each client saw the releases in order.
         for versions in seen {
             assert_eq!(versions, published);
         }
     });
     let answered = answered.into_inner();
-    assert!(answered > 100, "{answered} answers are no load");
+    assert!(answered > 100, "{answered} responses are too few");
     assert_eq!(
         metric(operator, "catchment_reloads_total{outcome=\"success\"}"),
         "4"
@@ -328,7 +328,7 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
         assert_eq!(degraded.as_array().map(Vec::len), Some(1));
         assert!(told.contains("the last reload failed"), "{told}");
         assert!(told.contains(fault), "`{fault}` is not in: {told}");
-        // Where the dataset is on the machine is the operator's to know.
+        // Only the log shows the path of the dataset, not the public endpoint.
         assert!(line.contains(&folder), "{line}");
         assert!(!told.contains(&shelf_path), "{told}");
         let count = metric(operator, "catchment_reloads_total{outcome=\"failure\"}");
@@ -344,10 +344,10 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
     check("`postcodes.csv`", false);
     check("`postcodes.csv`", true);
 
-    fs::remove_file(shelf.folder("data").join("lineage.csv")).expect("it was there");
-    fs::remove_file(&tampered).expect("it was there");
+    fs::remove_file(shelf.folder("data").join("lineage.csv")).expect("the file existed");
+    fs::remove_file(&tampered).expect("the file existed");
     check("`lineage.csv` cannot be read: No such file", false);
-    fs::remove_file(shelf.folder("data").join(MANIFEST)).expect("it was there");
+    fs::remove_file(shelf.folder("data").join(MANIFEST)).expect("the file existed");
     check(MANIFEST, false);
 
     // Whole, and answering otherwise than it should.
@@ -387,13 +387,13 @@ fn a_watched_folder_is_reloaded_when_it_is_replaced() {
     let folder = shelf.publish("data", "2026.0");
     let mut running = Running::start(&["--data", &folder, "--watch"]);
     assert_eq!(answering(running.address), "2026.0");
-    // The first look is over.
+    // After the first poll.
     thread::sleep(Duration::from_millis(100));
     shelf.publish("data", "2026.1");
     running.wait_for("reloaded");
     let deadline = Instant::now() + Duration::from_secs(5);
     while answering(running.address) != "2026.1" {
-        assert!(Instant::now() < deadline, "it was not swapped");
+        assert!(Instant::now() < deadline, "the dataset was not replaced");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The program as it is run: a process of its own, its log read line by line.
+//! `catchment serve` as a child process whose output is read line by line.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -7,20 +7,20 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Nothing here takes this long unless it hangs.
+/// Time after which an operation is considered to hang.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The program as it is run, listening.
+/// A running `catchment serve` process, which is killed when it is dropped.
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// Every line that it writes, until it has ended.
+    /// Receives every line of its output until it exits.
     lines: mpsc::Receiver<String>,
     written: String,
 }
 
 impl Running {
-    /// With every line of the log, and these arguments.
+    /// Starts the program with these arguments, logging at all levels.
     pub(crate) fn start(arguments: &[&str]) -> Running {
         Running::by(
             &mut Command::new(env!("CARGO_BIN_EXE_catchment")),
@@ -28,14 +28,14 @@ impl Running {
         )
     }
 
-    /// Started by a command that wants the program's arguments and nothing else.
+    /// Starts the program with a command to which only its arguments have to be appended.
     pub(crate) fn by(command: &mut Command, arguments: &[&str]) -> Running {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
-            // Nothing from outside turns other logs on.
+            // RUST_LOG must have no effect.
             .env("RUST_LOG", "trace")
-            // An argument goes before it.
+            // Overridden by --log-level.
             .env("CATCHMENT_LOG_LEVEL", "trace")
             .env("RUST_BACKTRACE", "1")
             .env("CATCHMENT_SHUTDOWN_DELAY", "0")
@@ -48,13 +48,13 @@ impl Running {
         let stderr = child.stderr.take().expect("piped");
         let stdout = child.stdout.take().expect("piped");
         thread::spawn(move || {
-            // One after the other: standard output stays empty.
+            // One after the other, which works because standard output stays empty.
             let streams: [Box<dyn Read + Send>; 2] = [Box::new(stderr), Box::new(stdout)];
             for line in streams
                 .into_iter()
                 .flat_map(|it| BufReader::new(it).lines())
             {
-                // Nobody listens any more where the test has failed already.
+                // The receiver is gone if the test has failed.
                 let _ = tell.send(line.expect("text"));
             }
         });
@@ -66,7 +66,7 @@ impl Running {
         };
         running.address = if arguments.contains(&"json") {
             let said: serde_json::Value =
-                serde_json::from_str(&running.wait_for("\"listening\"")).expect("a line is JSON");
+                serde_json::from_str(&running.wait_for("\"listening\"")).expect("a JSON line");
             let address = said["fields"]["address"].as_str().map(str::parse);
             address.expect("an address").expect("an address")
         } else {
@@ -78,7 +78,7 @@ impl Running {
         running
     }
 
-    /// The next line that holds this.
+    /// Waits for a line that contains `text`, and returns it.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
@@ -90,25 +90,26 @@ impl Running {
                         return line;
                     }
                 }
-                Err(error) => panic!("no line has `{text}` ({error}): {}", self.written),
+                Err(error) => panic!("no line contains `{text}` ({error}): {}", self.written),
             }
         }
     }
 
-    /// Its process.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends it a signal: `TERM`, `HUP`.
+    /// Sends a signal, such as `TERM` or `HUP`.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .args([&format!("-{name}"), &self.child.id().to_string()])
             .status();
-        assert!(sent.expect("kill is there").success());
+        assert!(sent.expect("kill runs").success());
     }
 
-    /// Its exit status when it has ended, and all that it wrote.
+    /// Waits until the process exits. Returns its exit code (`None` if killed by a signal) and its
+    /// output.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -118,18 +119,18 @@ impl Running {
                     self.written.push('\n');
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => panic!("it goes on: {}", self.written),
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("the process does not exit: {}", self.written),
             }
-            assert!(Instant::now() < deadline, "it goes on: {}", self.written);
+            assert!(Instant::now() < deadline, "the process does not exit: {}", self.written);
         }
-        let status = self.child.wait().expect("it ends");
+        let status = self.child.wait().expect("the process exits");
         (status.code(), std::mem::take(&mut self.written))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended, unless the test failed.
+        // The process has exited, unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

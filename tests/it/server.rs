@@ -1,5 +1,5 @@
-//! A real server on a port of its own, and a plain client that keeps status and headers and says
-//! what it got when a test is not content with it.
+//! Test harness: a real server on a free port, and an HTTP client whose responses print themselves
+//! in full when an assertion fails.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -17,16 +17,16 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use ureq::http::{HeaderMap, Request};
 
-/// The server that most tests share: the embedded dataset, the usual limits.
+/// The server that most tests share: the embedded dataset with the default limits.
 pub(crate) static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 
-/// The day that answers are for where a test names none, so that they stay the same.
+/// The as-of date of requests that name no other, so that responses do not depend on today.
 pub(crate) const AS_OF: &str = "2025-12-01";
 
-/// Nothing here takes this long unless it hangs.
+/// Time after which an operation is considered to hang.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A server that stops when it is dropped.
+/// A running server, which shuts down when it is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     client: ureq::Agent,
@@ -34,43 +34,43 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// On the embedded dataset.
+    /// Starts a server on the embedded dataset.
     pub(crate) fn start() -> Server {
         Server::with(embedded(), Limits::default())
     }
 
-    /// On a dataset, with limits.
+    /// Starts a server on `dataset` with `limits`.
     pub(crate) fn with(dataset: Dataset, limits: Limits) -> Server {
         Server::with_lists(dataset, limits, BatchLimits::default())
     }
 
-    /// On a dataset, with limits for lists too.
+    /// Starts a server on `dataset` with limits for batches too.
     pub(crate) fn with_lists(dataset: Dataset, limits: Limits, lists: BatchLimits) -> Server {
         Server::with_access(dataset, limits, lists, Access::default())
     }
 
-    /// For those who may ask.
+    /// Starts a server with API keys, rate limits, trusted proxies or CORS origins.
     pub(crate) fn with_access(
         dataset: Dataset,
         limits: Limits,
         lists: BatchLimits,
         access: Access,
     ) -> Server {
-        let index = Index::build(dataset).expect("the dataset is sound");
+        let index = Index::build(dataset).expect("the dataset is valid");
         let app = App::new(Arc::new(Live::fixed(index)))
             .with_batch_limits(lists)
             .with_access(access, &limits);
         Server::of(app, limits)
     }
 
-    /// With a basemap.
+    /// Starts a server with a basemap.
     pub(crate) fn with_basemap(dataset: Dataset, limits: Limits, basemap: Basemap) -> Server {
-        let index = Index::build(dataset).expect("the dataset is sound");
+        let index = Index::build(dataset).expect("the dataset is valid");
         let app = App::new(Arc::new(Live::fixed(index))).with_basemap(Some(basemap));
         Server::of(app, limits)
     }
 
-    /// As an operator sets it up. Unless a test asks for another delay, the server stops without one.
+    /// Starts a server for `app`. The default shutdown delay is replaced by none.
     pub(crate) fn of(app: App, mut limits: Limits) -> Server {
         if limits.shutdown_delay == Limits::default().shutdown_delay {
             limits.shutdown_delay = Duration::ZERO;
@@ -82,8 +82,8 @@ impl Server {
             tokio::runtime::Runtime::new()?.block_on(async {
                 let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
                 tell.send(listener.local_addr()?)
-                    .expect("the test waits for the address");
-                // A sender that is gone stops the server too.
+                    .expect("the test receives the address");
+                // Dropping the sender stops the server too.
                 let stop = async { stopped.await.unwrap_or_default() };
                 http::serve(listener, router, limits, stop).await
             })
@@ -96,7 +96,7 @@ impl Server {
         }
     }
 
-    /// Stops it; how long that took.
+    /// Shuts the server down and returns how long that took.
     #[track_caller]
     pub(crate) fn stop(mut self) -> Duration {
         let started = Instant::now();
@@ -108,7 +108,7 @@ impl Server {
         let Some((stop, thread)) = self.running.take() else {
             return;
         };
-        // It may have ended by itself, which `join` tells.
+        // The server may have stopped by itself; `join` then returns the error.
         let _ = stop.send(());
         let ended = thread.join().expect("the server does not panic");
         ended.expect("the server stops without an error");
@@ -135,23 +135,23 @@ impl Server {
         send(&self.client, self.address, (method, path), headers, body)
     }
 
-    /// `GET /api/v1/locate` with these fields.
+    /// Sends `GET /api/v1/locate` with these parameters.
     #[track_caller]
     pub(crate) fn locate(&self, fields: &[(&str, &str)]) -> Reply {
         self.get(&format!("/api/v1/locate?{}", encoded(fields)))
     }
 
-    /// `http://127.0.0.1:port`.
+    /// The origin of the server: `http://127.0.0.1:port`.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Where it listens.
+    /// The address on which the server listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A connection for requests that no client sends.
+    /// Opens a connection for requests that an HTTP client would not send.
     pub(crate) fn connect(&self) -> TcpStream {
         connect(self.address)
     }
@@ -166,17 +166,18 @@ impl Drop for Server {
     }
 }
 
-/// The embedded dataset, for a test to alter.
+/// Returns a copy of the embedded dataset, which a test may change.
 pub(crate) fn embedded() -> Dataset {
-    dataset::read(&Files::Embedded).expect("the embedded dataset is sound")
+    dataset::read(&Files::Embedded).expect("the embedded dataset is valid")
 }
 
-/// A client that takes every status for an answer and follows nothing.
+/// Creates a client that returns every status as a response and follows no redirect.
 pub(crate) fn client() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
-        // The server closes a connection whose body it has no use for; who kept it would be told nothing.
+        // The server closes a connection when it rejects a body; a reused connection would fail
+        // without a response.
         .max_idle_connections(0)
         .allow_non_standard_methods(true)
         .timeout_global(Some(PATIENCE))
@@ -184,7 +185,7 @@ pub(crate) fn client() -> ureq::Agent {
         .new_agent()
 }
 
-/// Sends a request, and reads the whole answer.
+/// Sends a request and reads the whole response.
 #[track_caller]
 pub(crate) fn send(
     client: &ureq::Agent,
@@ -207,33 +208,33 @@ pub(crate) fn send(
             panic!("{asked} cannot be sent: {error}");
         })),
     };
-    let mut response = answered.unwrap_or_else(|error| panic!("{asked} had no answer: {error}"));
+    let mut response = answered.unwrap_or_else(|error| panic!("{asked}: no response: {error}"));
     let body = response.body_mut().read_to_vec();
     Reply {
         status: response.status().as_u16(),
         headers: response.headers().clone(),
-        body: body.unwrap_or_else(|error| panic!("{asked}: the answer broke off: {error}")),
+        body: body.unwrap_or_else(|error| panic!("{asked}: the response is incomplete: {error}")),
         asked,
     }
 }
 
-/// A connection that does not wait for ever.
+/// Opens a connection with a read timeout.
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("the server listens");
+    let stream = TcpStream::connect(address).expect("the server is listening");
     stream
         .set_read_timeout(Some(PATIENCE))
-        .expect("a time limit can be set");
+        .expect("a read timeout can be set");
     stream
 }
 
-/// Writes bytes as they are, and reads what comes back until the server closes.
+/// Writes bytes unchanged, and reads until the server closes the connection.
 #[track_caller]
 pub(crate) fn raw(mut stream: TcpStream, bytes: &[u8]) -> String {
-    stream.write_all(bytes).expect("the server takes bytes");
+    stream.write_all(bytes).expect("the bytes are sent");
     read_to_close(stream)
 }
 
-/// What comes until the server closes. A reset is a close.
+/// Reads until the server closes or resets the connection.
 #[track_caller]
 pub(crate) fn read_to_close(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
@@ -241,14 +242,15 @@ pub(crate) fn read_to_close(mut stream: TcpStream) -> String {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
         Err(error) => panic!(
-            "the server did not close within {PATIENCE:?} ({error}); so far: {}",
+            "the server did not close the connection within {PATIENCE:?} ({error}); received: {}",
             String::from_utf8_lossy(&answer)
         ),
     }
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// How many answers come, of so many that are expected; it does not wait for the server to close.
+/// Counts responses with status 200 until `expected` have arrived, or no more arrive. It does not
+/// wait for the server to close the connection.
 pub(crate) fn read_to_close_or_idle(mut stream: TcpStream, expected: usize) -> usize {
     const BEGINNING: &[u8] = b"HTTP/1.1 200 OK";
     let (mut count, mut rest) = (0, Vec::new());
@@ -260,21 +262,21 @@ pub(crate) fn read_to_close_or_idle(mut stream: TcpStream, expected: usize) -> u
         rest.extend_from_slice(&bytes[..length]);
         let found = rest.windows(BEGINNING.len());
         count += found.filter(|it| *it == BEGINNING).count();
-        // A beginning may be cut in two.
+        // A status line may be split between two reads.
         let keep = rest.len().saturating_sub(BEGINNING.len() - 1);
         rest.drain(..keep);
     }
     count
 }
 
-/// Fields as a query string or a form.
+/// Encodes fields as a query string or form.
 pub(crate) fn encoded(fields: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(fields)
         .finish()
 }
 
-/// An answer. Its `Display` is the whole of it, for messages.
+/// A response. `Display` prints it in full, for messages.
 pub(crate) struct Reply {
     asked: String,
     pub(crate) status: u16,
@@ -290,7 +292,7 @@ impl Reply {
             .unwrap_or_else(|error| panic!("{self}\nthe body is not text: {error}"))
     }
 
-    /// The body, a letter for each byte: to be compared, not read.
+    /// The body decoded as Latin-1, for comparison of text and binary bodies alike.
     pub(crate) fn text_or_bytes(&self) -> String {
         let bytes = self.body.iter().map(|byte| char::from(*byte));
         bytes.collect()
@@ -303,7 +305,7 @@ impl Reply {
             .unwrap_or_else(|error| panic!("{self}\nthe body is not JSON: {error}"))
     }
 
-    /// A header that stands once; `""` where there is none.
+    /// The value of a header that occurs at most once; `""` if it is absent.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> &str {
         let mut values = self.headers.get_all(name).iter();
@@ -312,19 +314,24 @@ impl Reply {
                 .to_str()
                 .unwrap_or_else(|_| panic!("{self}\n{name} is not ASCII"))
         });
-        assert!(values.next().is_none(), "{self}\n{name} stands twice");
+        assert!(values.next().is_none(), "{self}\n{name} is repeated");
         value
     }
 
-    /// The answer itself, if this is its status.
+    /// Returns the response.
+    ///
+    /// # Panics
+    /// If it has another status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Reply {
         assert_eq!(self.status, status, "{self}");
         self
     }
 
-    /// The answer itself, if it is a problem with this status and code that tells everything RFC
-    /// 9457 asks for.
+    /// Returns the response.
+    ///
+    /// # Panics
+    /// If it is not a complete RFC 9457 problem with this status and code.
     #[track_caller]
     pub(crate) fn expect_problem(self, status: u16, code: &str) -> Reply {
         let reply = self.expect(status);
@@ -347,7 +354,7 @@ impl Reply {
 
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} was answered with {}", self.asked, self.status)?;
+        writeln!(f, "{}: status {}", self.asked, self.status)?;
         for (name, value) in &self.headers {
             writeln!(f, "  {name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
         }

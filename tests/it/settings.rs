@@ -1,4 +1,4 @@
-//! The settings of the service: from the command line, the environment and a file.
+//! Settings of the service from the command line, the environment and a file.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -11,7 +11,7 @@ fn check_config(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         .args(arguments)
         .envs(variables.iter().copied())
         .output()
-        .expect("it runs")
+        .expect("the program runs")
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_configuration_is_checked_without_listening() {
     ] {
         assert!(told.lines().any(|it| it == line), "no `{line}`: {told}");
     }
-    // What it prints is a configuration.
+    // The output is itself a valid configuration.
     fs::write(&path, &told).expect("written");
     let again = check_config(&[&config], &[]);
     assert_eq!(again.status.code(), Some(0), "{again:?}");

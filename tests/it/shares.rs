@@ -1,4 +1,5 @@
-//! Fair shares: what one client does, or all who wait, leaves places for look-ups and for other clients.
+//! Fairness: neither one client nor many waiting ones use up the capacity for look-ups and other
+//! clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,7 +17,7 @@ fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// Behind a proxy on this machine, which says who the client is.
+/// Starts a server that trusts loopback, so that `X-Forwarded-For` selects the client.
 fn server(limits: Limits, batches: BatchLimits) -> Server {
     let access = Access {
         trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
@@ -25,10 +26,10 @@ fn server(limits: Limits, batches: BatchLimits) -> Server {
     Server::with_access(embedded(), limits, batches, access)
 }
 
-/// A connection on which a client has sent this.
+/// Opens a connection and sends a text.
 fn sent(server: &Server, text: &str) -> TcpStream {
     let mut stream = server.connect();
-    stream.write_all(text.as_bytes()).expect("it is taken");
+    stream.write_all(text.as_bytes()).expect("the request is sent");
     stream
 }
 
@@ -38,7 +39,7 @@ fn get_of(client: &str, path: &str) -> String {
     )
 }
 
-/// A request for a batch whose rows do not end.
+/// Returns the start of a chunked batch request without an end.
 fn endless_batch_of(client: &str) -> String {
     format!(
         "POST /api/v1/batch HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\
@@ -51,7 +52,7 @@ fn batch_of(server: &Server, client: &str) -> Reply {
     server.send("POST", "/api/v1/batch", &headers, Some(CSV))
 }
 
-/// What came so far.
+/// Returns the bytes received so far, without waiting.
 fn answer_so_far(stream: &TcpStream) -> String {
     stream.set_nonblocking(true).expect("a socket");
     let mut bytes = [0; 1_024];
@@ -92,13 +93,13 @@ fn clients_that_wait_for_batches_leave_look_ups_and_each_other_their_places() {
         );
         assert!(refused.contains("retry-after: "), "{refused}");
     }
-    // Another client has what is left of the class.
+    // Another client gets the remaining capacity of the class.
     let others: Vec<TcpStream> = (20..23)
         .map(|at| sent(&server, &get_of("192.0.2.2", &ticket(at))))
         .collect();
     thread::sleep(ms(300));
     let answers: Vec<String> = others.iter().map(answer_so_far).collect();
-    // Which of the three is refused depends on the order in which they are read.
+    // Which of the three is rejected depends on the order in which they are read.
     let waiting = answers.iter().filter(|it| it.is_empty()).count();
     let refused = answers.iter().filter(|it| it.starts_with("HTTP/1.1 503 "));
     assert_eq!((waiting, refused.count()), (2, 1), "{answers:?}");
@@ -141,9 +142,9 @@ fn a_service_that_refuses_connections_is_not_ready() {
     });
     let refused = read_to_close(server.connect());
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
-    // One of the two goes on, and is asked.
+    // One of the two continues, and sends a readiness check.
     let rest = "\"LA18 4DB\"}GET /health/ready HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-    busy[0].write_all(rest.as_bytes()).expect("taken");
+    busy[0].write_all(rest.as_bytes()).expect("the request is sent");
     let [first, _second] = busy;
     let answers = read_to_close(first);
     assert!(answers.contains("HTTP/1.1 200 OK"), "{answers}");
@@ -162,15 +163,15 @@ fn a_client_has_its_share_of_the_batches_and_waits_for_more() {
     let endless = endless_batch_of("192.0.2.1");
     let mut held: Vec<TcpStream> = (0..3).map(|_| sent(&server, &endless)).collect();
     thread::sleep(ms(300));
-    // The third place is for others.
+    // The third place is reserved for other clients.
     in_time(ms(1_000), || batch_of(&server, "192.0.2.2").expect(200));
     in_time(ms(1_000), || batch_of(&server, "2001:db8::1").expect(200));
-    // The client's third waits, and is told when it has waited long enough.
+    // The third batch of the client waits, and is rejected after the queue timeout.
     let waits = held.pop().expect("three");
     let answer = read_to_close(waits);
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("retry-after: 10\r\n"), "{answer}");
-    // Where a place is free in time, the next one has it.
+    // If a place is freed in time, the waiting batch gets it.
     let waits = thread::scope(|scope| {
         let waits = scope.spawn(|| batch_of(&server, "192.0.2.1"));
         thread::sleep(ms(300));
@@ -199,7 +200,7 @@ fn clients_wait_for_a_batch_in_turn() {
         })
         .collect();
     thread::scope(|scope| {
-        // It comes after ten of another client, and is served after one of them at most.
+        // It arrives after ten batches of another client, and is served after at most one of them.
         let waits = scope.spawn(|| batch_of(&server, "192.0.2.2"));
         thread::sleep(ms(300));
         drop(first);
@@ -225,7 +226,7 @@ fn a_batch_that_is_sent_too_slowly_is_given_up() {
         let stop = &stop;
         let started = Instant::now();
         scope.spawn(move || {
-            // Twice what counts as standing still, for as long as the server reads.
+            // Twice the rate that counts as stalled, as long as the server reads.
             let rows = CSV.repeat(25);
             let chunk = format!("{:x}\r\n{rows}\r\n", rows.len());
             let may_send = || !stop.load(Ordering::Relaxed) && started.elapsed() < ms(20_000);
@@ -233,7 +234,7 @@ fn a_batch_that_is_sent_too_slowly_is_given_up() {
                 thread::sleep(ms(200));
             }
         });
-        // Its place is free, although it goes on sending.
+        // Its place is freed, although it continues to send.
         batch_of(&server, "192.0.2.2").expect(200);
         stop.store(true, Ordering::Relaxed);
         let took = started.elapsed();
@@ -252,8 +253,8 @@ fn a_slow_batch_is_given_up_sooner_where_others_wait() {
     let server = server(Limits::default(), batches);
     let mut slow = sent(&server, &endless_batch_of("192.0.2.1"));
     thread::sleep(ms(2_000));
-    // Nobody has waited.
-    slow.write_all(b"9\r\nLA18 4DB\n\r\n").expect("taken");
+    // No other client has waited.
+    slow.write_all(b"9\r\nLA18 4DB\n\r\n").expect("the request is sent");
     assert!(!answer_so_far(&slow).contains("408"));
     in_time(ms(7_000), || batch_of(&server, "192.0.2.2").expect(200));
 }
@@ -300,7 +301,7 @@ fn pages_for_everybody_are_compressed_once_and_the_same_for_everybody() {
     }
 }
 
-/// An answer that is not read holds neither a turn nor memory without bounds.
+/// A response that is not read keeps neither a CPU permit nor unbounded memory.
 #[test]
 fn who_reads_slowly_keeps_no_other_waiting_for_a_rendered_answer() {
     let server = server(Limits::default(), BatchLimits::default());

@@ -1,4 +1,5 @@
-//! Whoever stalls is given up in time and holds nobody up; whoever is too many is told to come again.
+//! Timeouts and connection limits: stalled clients are disconnected and delay no other; excess
+//! clients get 503 with `Retry-After`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -22,14 +23,14 @@ fn server(change: impl FnOnce(&mut Limits)) -> Server {
     Server::with(embedded(), limits)
 }
 
-/// A connection on which this was sent.
+/// Opens a connection and sends a text.
 fn sent(server: &Server, text: &str) -> TcpStream {
     let mut stream = server.connect();
-    stream.write_all(text.as_bytes()).expect("it is taken");
+    stream.write_all(text.as_bytes()).expect("the request is sent");
     stream
 }
 
-/// How long it takes until the server closes, and what it said.
+/// Waits until the server closes the connection. Returns the time that took, and the response.
 fn until_closed(stream: TcpStream) -> (Duration, String) {
     let started = Instant::now();
     let answer = read_to_close(stream);
@@ -74,7 +75,7 @@ fn a_header_that_comes_byte_by_byte_is_given_up_all_the_same() {
         .iter()
         .chain(b"a".iter().cycle());
     let gone = loop {
-        let byte = bytes.next().expect("without end");
+        let byte = bytes.next().expect("an endless iterator");
         if stream.write_all(&[*byte]).is_err() || started.elapsed() > ms(3_000) {
             break started.elapsed();
         }
@@ -98,7 +99,7 @@ fn a_body_that_does_not_come_is_a_problem_in_time() {
 
 const PIPELINED: usize = 400;
 
-/// Asks for far more than the machine keeps of what was not read.
+/// Requests far more than fits into the socket buffers, and reads nothing.
 fn asks_and_does_not_read(server: &Server) -> TcpStream {
     let asked = "GET /api/v1/areas/icc.geojson HTTP/1.1\r\nHost: test\r\n\r\n";
     sent(server, &asked.repeat(PIPELINED))
@@ -108,7 +109,7 @@ fn asks_and_does_not_read(server: &Server) -> TcpStream {
 fn check_was_given_up(stream: TcpStream) {
     let answers = read_to_close(stream);
     let whole = answers.matches("HTTP/1.1 200 OK").count();
-    assert!(whole < PIPELINED, "it waited");
+    assert!(whole < PIPELINED, "all responses were sent");
 }
 
 #[test]
@@ -156,9 +157,9 @@ fn a_list_keeps_limits_of_its_own() {
         thread::sleep(ms(250));
         stream
             .write_all(b"9\r\nLA18 4DB\n\r\n")
-            .expect("it is taken");
+            .expect("the request is sent");
     }
-    stream.write_all(b"0\r\n\r\n").expect("it is taken");
+    stream.write_all(b"0\r\n\r\n").expect("the request is sent");
     let answer = read_to_close(stream);
     assert_eq!(answer.matches("located").count(), 5, "{answer}");
 }
@@ -172,7 +173,7 @@ fn connections_on_which_nothing_is_asked_make_room() {
     }
     let started = Instant::now();
     let closed = idle.into_iter().filter(|stream| {
-        stream.set_read_timeout(Some(ms(1))).expect("it is set");
+        stream.set_read_timeout(Some(ms(1))).expect("a read timeout");
         matches!((&mut &*stream).read(&mut [0]), Ok(0)) || {
             let error = (&mut &*stream).read(&mut [0]).err();
             error.is_some_and(|it| it.kind() == std::io::ErrorKind::ConnectionReset)
@@ -187,7 +188,7 @@ fn where_every_connection_is_at_work_another_is_told_to_come_again() {
     let server = server(|limits| limits.connections = 2);
     let _busy = [HALF_A_BODY; 2].map(|half| {
         let stream = sent(&server, half);
-        // Until it is taken for what it is.
+        // Until the server has read the head of the request.
         thread::sleep(ms(100));
         stream
     });
@@ -204,7 +205,7 @@ fn connections_that_read_slowly_make_room_where_no_other_does() {
         thread::sleep(ms(100));
         stream
     });
-    // Until they have been seen to take nothing for a while.
+    // Until the server has noticed that they read nothing.
     thread::sleep(ms(3_500));
     server.locate(&[("postcode", "LA18 4DB")]).expect(200);
     server.get("/health/ready").expect(200);
@@ -215,7 +216,7 @@ fn too_many_bodies_are_refused_before_they_are_read_and_slow_ones_make_room() {
     let server = server(|limits| limits.bodies = 2);
     let slow = [HALF_A_BODY; 2].map(|half| sent(&server, half));
     thread::sleep(ms(100));
-    // Nothing of the body is sent.
+    // The body is not sent.
     let (head, _) = HALF_A_BODY.split_once("{").expect("a body");
     let answer = raw(server.connect(), head.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
@@ -227,14 +228,14 @@ fn too_many_bodies_are_refused_before_they_are_read_and_slow_ones_make_room() {
     ] {
         assert!(answer.contains(expected), "no {expected}: {answer}");
     }
-    // Others bring none.
+    // Requests without a body are not affected.
     server.locate(&[("postcode", "LA18 4DB")]).expect(200);
     thread::sleep(ms(1_100));
     let body = r#"{"postcode":"LA18 4DB"}"#;
     server
         .post("/api/v1/locate", "application/json", body)
         .expect(200);
-    // One of the two has gone, and is told so as soon as a processor is free.
+    // One of the two is evicted, and gets the response as soon as a CPU is free.
     let deadline = Instant::now() + Duration::from_secs(10);
     while !slow.iter().any(has_answer) && Instant::now() < deadline {
         thread::sleep(ms(20));
@@ -243,11 +244,11 @@ fn too_many_bodies_are_refused_before_they_are_read_and_slow_ones_make_room() {
         slow.into_iter().partition(has_answer);
     assert_eq!((gone.len(), stays.len()), (1, 1));
     let mut stream = stays.remove(0);
-    stream.write_all(b"\"LA18 4DB\"}").expect("taken");
+    stream.write_all(b"\"LA18 4DB\"}").expect("the request is sent");
     assert!(read_to_answer(stream).contains("200 OK"));
 }
 
-/// Whether something came, be it the end.
+/// Returns whether a response or the end of the connection has arrived.
 fn has_answer(stream: &TcpStream) -> bool {
     stream.set_nonblocking(true).expect("a socket");
     let came = stream.peek(&mut [0]).is_ok();
@@ -255,7 +256,7 @@ fn has_answer(stream: &TcpStream) -> bool {
     came
 }
 
-/// The first bytes that come, if any do.
+/// Returns the first bytes of a response; empty if there are none.
 fn read_to_answer(mut stream: TcpStream) -> String {
     let mut bytes = [0; 256];
     let length = stream.read(&mut bytes).unwrap_or_default();
@@ -276,7 +277,7 @@ fn what_is_too_long_or_too_deep_is_told() {
         "a".repeat(40_000)
     );
     let mut stream = server.connect();
-    // It may be closed before all is sent.
+    // The server may close the connection before all is sent.
     let _ = stream.write_all(long.as_bytes());
     let answer = read_to_answer(stream);
     assert!(
@@ -285,7 +286,7 @@ fn what_is_too_long_or_too_deep_is_told() {
     );
 }
 
-/// Who waits to be asked for the body is not asked; who sends it all the same reads the answer.
+/// A client that expects `100 Continue` does not get it; one that sends the body gets the response.
 #[test]
 fn a_content_length_over_the_limit_is_refused_before_anything_is_read() {
     let server = server(|_| {});
@@ -309,18 +310,18 @@ fn a_content_length_over_the_limit_is_refused_before_anything_is_read() {
         let mut stream = server.connect();
         stream
             .write_all(format!("{head}\r\n").as_bytes())
-            .expect("taken");
+            .expect("the request is sent");
         let body = vec![b'a'; 1 << 20];
-        // It may be closed before all is sent.
+        // The server may close the connection before all is sent.
         let _ = stream.write_all(&body);
         let answer = read_to_answer(stream);
         assert!(answer.starts_with("HTTP/1.1 413 "), "{path}: {answer}");
     }
 }
 
-// ---- the heavy ones ------------------------------------------------------------------------------
+// ---- load tests ---------------------------------------------------------------------------------
 
-/// The longest of these look-ups but one in a hundred.
+/// Returns the 99th percentile of the duration of `count` look-ups.
 fn p99_of(server: &Server, count: usize) -> Duration {
     let mut times: Vec<Duration> = (0..count)
         .map(|_| {
@@ -333,7 +334,7 @@ fn p99_of(server: &Server, count: usize) -> Duration {
     times[count * 99 / 100]
 }
 
-/// As many as this process may have open, which it asks for.
+/// Raises the limit of open files of this process to its maximum, and returns it.
 #[cfg(target_os = "linux")]
 fn descriptors() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -355,13 +356,13 @@ fn descriptors() -> usize {
 #[test]
 #[ignore = "opens 10,000 connections"]
 fn ten_thousand_idle_connections_hold_nobody_up() {
-    // Each has two ends here.
+    // Both ends of each connection are in this process.
     let count = descriptors().saturating_sub(600).min(20_000) / 2;
     let server = server(|limits| limits.connections = count * 8 / 10);
     let idle: Vec<TcpStream> = (0..count)
         .map(|at| {
             if at % 100 == 0 {
-                // As fast as they are accepted.
+                // No faster than they are accepted.
                 thread::sleep(ms(2));
             }
             sent(&server, "GET / HTTP/1.1\r\n")
@@ -369,12 +370,12 @@ fn ten_thousand_idle_connections_hold_nobody_up() {
         .collect();
     let p99 = p99_of(&server, 500);
     assert!(p99 < ms(1_000), "{p99:?}");
-    println!("p99 beside {} idle connections: {p99:?}", idle.len());
+    println!("p99 with {} idle connections: {p99:?}", idle.len());
 }
 
-/// Far more work than can be done, of which nothing is read: look-ups pass between.
+/// Requests far more work than can be done and reads nothing; look-ups are still answered.
 #[test]
-#[ignore = "takes all processors for a while"]
+#[ignore = "uses all CPUs for a while"]
 fn a_crowd_that_asks_for_big_answers_and_does_not_read_holds_no_look_up_up() {
     let server = server(|_| {});
     let asked = "GET /api/v1/areas/icc.geojson HTTP/1.1\r\nHost: test\r\n\r\n".repeat(5);
@@ -382,11 +383,11 @@ fn a_crowd_that_asks_for_big_answers_and_does_not_read_holds_no_look_up_up() {
     let crowd: Vec<TcpStream> = (0..count).map(|_| sent(&server, &asked)).collect();
     let p99 = p99_of(&server, 200);
     assert!(p99 < ms(1_000), "{p99:?}");
-    println!("p99 beside {} that ask for areas: {p99:?}", crowd.len());
+    println!("p99 with {} connections that request areas: {p99:?}", crowd.len());
 }
 
 #[test]
-#[ignore = "takes all processors for a while"]
+#[ignore = "uses all CPUs for a while"]
 fn after_twenty_times_the_load_it_is_as_before() {
     let server = server(|_| {});
     let before = p99_of(&server, 200);
@@ -409,10 +410,10 @@ fn after_twenty_times_the_load_it_is_as_before() {
     });
     let ended = Instant::now();
     while p99_of(&server, 50) > before * 3 + ms(20) {
-        assert!(ended.elapsed() < ms(5_000), "it does not recover");
+        assert!(ended.elapsed() < ms(5_000), "the latency does not recover");
     }
     println!(
-        "p99 before {before:?}, during {during:?}, again after {:?}",
+        "p99 before {before:?}, during {during:?}, recovered after {:?}",
         ended.elapsed()
     );
 }

@@ -1,4 +1,5 @@
-//! Stopping: readiness first, then the listener, then idle connections; no request is lost on the way.
+//! Graceful shutdown: readiness fails first, then the listener closes, then idle connections; no
+//! request is lost.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -23,13 +24,13 @@ fn server(delay_ms: u64) -> Server {
     Server::with(embedded(), limits)
 }
 
-/// Stops it on a thread of its own; done when it is not ready any more.
+/// Starts the shutdown on another thread, and returns when the server is no longer ready.
 fn stopping(server: Server) -> JoinHandle<Duration> {
     let address = server.address();
     let thread = thread::spawn(move || server.stop());
     let deadline = Instant::now() + Duration::from_secs(5);
     while ready(address) != 503 {
-        assert!(Instant::now() < deadline, "it is ready still");
+        assert!(Instant::now() < deadline, "the server is still ready");
     }
     thread
 }
@@ -38,7 +39,7 @@ fn ready(address: SocketAddr) -> u16 {
     send(&client(), address, ("GET", "/health/ready"), &[], None).status
 }
 
-/// The head and the body of one answer.
+/// Reads one response with a JSON body.
 fn answer(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"}") {
@@ -46,7 +47,7 @@ fn answer(stream: &mut TcpStream) -> String {
         match stream.read(&mut byte) {
             Ok(1) => bytes.push(byte[0]),
             other => panic!(
-                "no whole answer: {other:?}, {}",
+                "incomplete response: {other:?}, {}",
                 String::from_utf8_lossy(&bytes)
             ),
         }
@@ -62,32 +63,32 @@ fn readiness_is_false_and_reachable_for_the_delay_before_the_listener_closes() {
     let started = Instant::now();
     let thread = stopping(server);
     assert!(started.elapsed() < Duration::from_millis(1_000));
-    // Others are still answered, each for the last time on its connection.
+    // Requests are still answered, but responses close the connection.
     while started.elapsed() < Duration::from_millis(1_200) {
         assert_eq!(ready(address), 503);
         let other = send(&client(), address, ("GET", "/api/v1/dataset"), &[], None).expect(200);
         assert_eq!(other.header("connection"), "close", "{other}");
         thread::sleep(Duration::from_millis(50));
     }
-    let took = thread.join().expect("it stops");
+    let took = thread.join().expect("the server shuts down");
     assert!(took >= Duration::from_millis(1_450), "{took:?}");
     assert!(took < Duration::from_millis(4_000), "{took:?}");
-    assert!(TcpStream::connect(address).is_err(), "it listens still");
+    assert!(TcpStream::connect(address).is_err(), "the server is still listening");
 }
 
 #[test]
 fn a_kept_connection_is_told_to_close_by_its_next_answer() {
     let server = server(1_000);
     let mut stream = server.connect();
-    stream.write_all(ASKED.as_bytes()).expect("taken");
+    stream.write_all(ASKED.as_bytes()).expect("the request is sent");
     let first = answer(&mut stream);
     assert!(!first.contains("connection: close"), "{first}");
     let thread = stopping(server);
-    stream.write_all(ASKED.as_bytes()).expect("taken");
+    stream.write_all(ASKED.as_bytes()).expect("the request is sent");
     let last = read_to_close(stream);
     assert!(last.starts_with("HTTP/1.1 200 "), "{last}");
     assert!(last.contains("connection: close\r\n"), "{last}");
-    thread.join().expect("it stops");
+    thread.join().expect("the server shuts down");
 }
 
 #[test]
@@ -96,9 +97,9 @@ fn a_request_that_comes_on_an_idle_connection_as_the_listener_closes_is_answered
     let mut idle: Vec<TcpStream> = (0..20)
         .map(|at| {
             let mut stream = server.connect();
-            // Some were asked before, some never.
+            // Half have had a request before, half have not.
             if at % 2 == 0 {
-                stream.write_all(ASKED.as_bytes()).expect("taken");
+                stream.write_all(ASKED.as_bytes()).expect("the request is sent");
                 answer(&mut stream);
             }
             stream
@@ -106,41 +107,43 @@ fn a_request_that_comes_on_an_idle_connection_as_the_listener_closes_is_answered
         .collect();
     let stopped = Instant::now();
     let thread = stopping(server);
-    // From before the listener closes until after.
+    // The requests are spread over the time at which the listener closes.
     for (at, stream) in (0..).zip(&mut idle) {
         let moment = Duration::from_millis(300 + 20 * at);
         thread::sleep(moment.saturating_sub(stopped.elapsed()));
-        stream.write_all(ASKED.as_bytes()).expect("taken");
+        stream.write_all(ASKED.as_bytes()).expect("the request is sent");
     }
     for stream in idle {
         let last = read_to_close(stream);
-        assert!(last.starts_with("HTTP/1.1 200 "), "it was lost: {last}");
+        assert!(last.starts_with("HTTP/1.1 200 "), "the request was lost: {last}");
         assert!(last.contains("connection: close\r\n"), "{last}");
     }
-    thread.join().expect("it stops");
+    thread.join().expect("the server shuts down");
 }
 
 #[test]
 fn an_idle_connection_is_ended_without_a_reset() {
     let server = server(0);
     let mut stream = server.connect();
-    stream.write_all(ASKED.as_bytes()).expect("taken");
+    stream.write_all(ASKED.as_bytes()).expect("the request is sent");
     answer(&mut stream);
     let took = server.stop();
     assert!(took < Duration::from_secs(5), "{took:?}");
     let mut rest = Vec::new();
-    let ended = stream.read_to_end(&mut rest).expect("no reset");
+    let ended = stream.read_to_end(&mut rest).expect("the connection is not reset");
     assert_eq!(ended, 0, "{}", String::from_utf8_lossy(&rest));
 }
 
-/// What becomes of the requests of a client that keeps its connection, and opens another where it is told to.
+/// Sends requests on a keep-alive connection, and opens another whenever a response closes it,
+/// until the server no longer accepts connections. Returns the number of responses and adds to
+/// `lost`.
 fn asks_until_refused(address: SocketAddr, is_stopping: &AtomicBool, lost: &AtomicUsize) -> usize {
     let mut count = 0;
     while let Ok(stream) = TcpStream::connect(address) {
         let mut stream = stream;
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
-            .expect("it is set");
+            .expect("a read timeout");
         loop {
             if stream.write_all(ASKED.as_bytes()).is_err() {
                 lost.fetch_add(1, Ordering::SeqCst);
@@ -164,7 +167,7 @@ fn asks_until_refused(address: SocketAddr, is_stopping: &AtomicBool, lost: &Atom
             }
             assert!(
                 !is_stopping.load(Ordering::SeqCst),
-                "it was not told to close"
+                "the response did not close the connection"
             );
         }
         thread::sleep(Duration::from_millis(2));
@@ -194,10 +197,10 @@ fn clients_that_keep_connections_lose_nothing_while_the_service_stops() {
     begin.wait();
     thread::sleep(Duration::from_millis(300));
     let thread = thread::spawn(move || server.stop());
-    thread.join().expect("it stops");
+    thread.join().expect("the server shuts down");
     let counts: Vec<usize> = clients
         .into_iter()
-        .map(|it| it.join().expect("it ends"))
+        .map(|it| it.join().expect("no panic"))
         .collect();
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
     let lost = lost.load(Ordering::SeqCst);

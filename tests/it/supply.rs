@@ -1,4 +1,4 @@
-//! What a release is made of, and whether anything is known against it. A check that could not run has failed.
+//! The supply chain: the SBOM of a release and the advisory checks, which fail if they cannot run.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,23 +8,23 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A program that prints this and ends with a status.
+/// Installs a shell script as a program.
 fn place(folder: &Path, name: &str, script: &str) {
     let path = folder.join(name);
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("allowed");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions are set");
 }
 
-/// `tools/audit` with programs of ours before the machine's.
+/// Runs `tools/audit` with `programs` at the front of the PATH.
 fn audit(programs: &TempDir, part: &str) -> Output {
-    let path = std::env::var("PATH").expect("there is one");
+    let path = std::env::var("PATH").expect("PATH is set");
     let path = format!("{}:{path}", programs.path().display());
     Command::new("tools/audit")
         .arg(part)
         .env("PATH", path)
         .env_remove("CATCHMENT_ADVISORIES")
         .output()
-        .expect("it runs")
+        .expect("tools/audit runs")
 }
 
 #[track_caller]
@@ -43,7 +43,7 @@ fn an_advisory_check_that_could_not_run_fails() {
     let npm = audit(&programs, "npm");
     check(&npm, 2, "COULD NOT CHECK src/web/package-lock.json");
     check(&npm, 2, "COULD NOT CHECK tests/browser/package-lock.json");
-    // npm of a machine without a network prints nothing of use, and one that is quiet proves nothing either.
+    // Without a network, npm prints nothing useful, and empty output proves nothing.
     place(programs.path(), "npm", "exit 0");
     check(&audit(&programs, "npm"), 2, "COULD NOT CHECK");
     let no_database =
@@ -79,7 +79,7 @@ const CARGO: &str = r#"{
   "dependencies": [ { "ref": "root", "dependsOn": ["serde 1"] }, { "ref": "serde 1" } ]
 }"#;
 
-/// The document that `tools/sbom.py` makes of ours and of the lock files.
+/// Returns the SBOM that `tools/sbom.py` makes of [`CARGO`] and the npm lock files.
 fn sbom() -> String {
     let folder = TempDir::new().expect("a folder");
     let cargo = folder.path().join("cargo.json");
@@ -87,9 +87,9 @@ fn sbom() -> String {
     let made = Command::new("python3")
         .args(["tools/sbom.py", "src/web/package-lock.json"])
         .arg("tests/browser/package-lock.json=excluded")
-        .stdin(fs::File::open(&cargo).expect("it is there"))
+        .stdin(fs::File::open(&cargo).expect("the file exists"))
         .output()
-        .expect("Python is there");
+        .expect("python3 runs");
     assert!(
         made.status.success(),
         "{}",
@@ -101,11 +101,11 @@ fn sbom() -> String {
 #[test]
 fn the_sbom_has_the_npm_packages_with_their_versions_hashes_and_dependencies() {
     let text = sbom();
-    assert_eq!(text, sbom(), "it is another one each time");
+    assert_eq!(text, sbom(), "the SBOM differs between runs");
     let document: Value = serde_json::from_str(&text).expect("JSON");
     let components = document["components"].as_array().expect("components");
     let lock = |path: &str| -> Value {
-        serde_json::from_str(&fs::read_to_string(path).expect("it is there")).expect("JSON")
+        serde_json::from_str(&fs::read_to_string(path).expect("the file exists")).expect("JSON")
     };
     let scopes = [
         ("src/web/package-lock.json", "required"),
@@ -151,11 +151,11 @@ fn the_sbom_has_the_npm_packages_with_their_versions_hashes_and_dependencies() {
 
 #[test]
 fn a_release_has_the_npm_packages_in_its_sbom_and_all_checks_ask_for_advisories() {
-    let release = fs::read_to_string("tools/release").expect("it is there");
+    let release = fs::read_to_string("tools/release").expect("the file exists");
     assert!(
         release.contains("tools/sbom.py src/web/package-lock.json"),
         "{release}"
     );
-    let all = fs::read_to_string("tests/check").expect("it is there");
+    let all = fs::read_to_string("tests/check").expect("the file exists");
     assert!(all.contains("\n    tools/audit\n"), "{all}");
 }

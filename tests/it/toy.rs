@@ -1,4 +1,4 @@
-//! A dataset of two communities side by side, small enough to be altered and broken in every way.
+//! A small dataset of two adjacent communities, which tests can change and damage.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::path::Path;
 use catchment::dataset::{self, Dataset, Files, Manifest};
 use tempfile::TempDir;
 
-/// The dataset: K and L are squares of 10 km, L to the east of K.
+/// A test dataset. K and L are squares of 10 km, L to the east of K.
 #[derive(Clone)]
 pub(crate) struct World {
     pub(crate) manifest: String,
     pub(crate) files: BTreeMap<String, Vec<u8>>,
-    /// Grounds of the communities in metres of the British National Grid, for `areas/icc.geojson`.
+    /// The boundaries of the communities as British National Grid metres, for `areas/icc.geojson`.
     pub(crate) grounds: BTreeMap<&'static str, Vec<(f64, f64)>>,
 }
 
@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    /// With other words in a table, where they stand first.
+    /// Replaces the first occurrence of a text in a table.
     #[track_caller]
     pub(crate) fn replace(mut self, path: &str, from: &str, to: &str) -> World {
         let text = String::from_utf8(self.files[path].clone()).expect("text");
@@ -127,14 +127,14 @@ impl World {
         self
     }
 
-    /// With one more line in a table.
+    /// Appends a line to a table.
     pub(crate) fn add(mut self, path: &str, line: &str) -> World {
-        let table = self.files.get_mut(path).expect("a table of it");
+        let table = self.files.get_mut(path).expect("a table of the dataset");
         table.extend(format!("{line}\n").bytes());
         self
     }
 
-    /// With one more table.
+    /// Adds or replaces a table.
     pub(crate) fn table(mut self, path: &str, text: &str) -> World {
         self.files.insert(path.into(), text.into());
         self
@@ -145,17 +145,17 @@ impl World {
         self
     }
 
-    /// Writes it, the manifest with the digests of the files as they are.
+    /// Writes the dataset to a folder, with a manifest that has the digests of the files.
     pub(crate) fn write(&self, folder: &Path) {
         let manifest: Manifest = toml::from_str(&self.manifest).expect("a manifest");
         let mut files: Vec<(String, Vec<u8>)> = self.files.clone().into_iter().collect();
         if !self.grounds.is_empty() {
             files.push(("areas/icc.geojson".into(), self.geojson().into_bytes()));
         }
-        dataset::write(folder, manifest, &files).expect("it is written");
+        dataset::write(folder, manifest, &files).expect("the dataset is written");
     }
 
-    /// Writes it into a folder of its own, under `toy`.
+    /// Writes the dataset to the folder `toy` in a temporary folder.
     pub(crate) fn written(&self) -> TempDir {
         let folder = TempDir::new().expect("a folder");
         self.write(&folder.path().join("toy"));
@@ -165,7 +165,7 @@ impl World {
     pub(crate) fn dataset(&self) -> Dataset {
         let folder = self.written();
         let toy = folder.path().join("toy");
-        dataset::read(&Files::Folder(toy)).expect("it can be read")
+        dataset::read(&Files::Folder(toy)).expect("the dataset is valid")
     }
 
     fn geojson(&self) -> String {

@@ -1,4 +1,4 @@
-//! What a configuration can ask of a build beyond what the embedded dataset asks.
+//! Build options that the embedded dataset does not use.
 
 use std::fs;
 
@@ -11,9 +11,9 @@ use jiff::civil::{Date, date};
 use crate::refusals::Copied;
 
 fn built(copied: &Copied) -> Index {
-    build(&copied.config(), None).expect("it builds");
+    build(&copied.config(), None).expect("the build succeeds");
     let dataset = read(&Files::Folder(copied.output())).expect("a dataset");
-    Index::build(dataset).expect("it is sound")
+    Index::build(dataset).expect("the dataset is valid")
 }
 
 fn icc_on(index: &Index, day: Date) -> Vec<String> {
