@@ -8,7 +8,7 @@
 //! to disk. If `CATCHMENT_PYTHON` names a Python that has them, the same joins in DuckDB, Polars
 //! and pandas are measured too (benches/joins.py).
 
-#[path = "../tests/it/patients.rs"]
+#[path = "../tests/it/made_up_patients.rs"]
 mod patients;
 
 use std::fs::{self, File};
