@@ -106,7 +106,7 @@ export const tests = {
     assert.deepEqual(page.errors, []);
   },
 
-  async "a click looks up its place"(use) {
+  async "a click looks up its position"(use) {
     const page = await openMap(use);
     const { x, y, width, height } = await page.locator(`${FIGURE} canvas`).boundingBox();
     const [left, top] = [x + width * 0.6, y + height * 0.45];
@@ -160,7 +160,7 @@ export const tests = {
     assert.deepEqual(page.errors, []);
   },
 
-  async "the map of a result is for its date"(use) {
+  async "the map of a result has the date of the result"(use) {
     const page = await openResult(use, {}, ["1", "6", "2024"]);
     const post = page.requested.findIndex((request) => request.method() === "POST");
     const styles = page.requested.slice(post).map((request) => request.url()).filter((url) => url.includes("style.json"));
@@ -219,7 +219,7 @@ export const tests = {
 
   async "a raster basemap is drawn with its attribution and without requests to other hosts"(use) {
     if (!use.basemaps) return use.skip("a basemap test: cargo test writes the basemaps");
-    const { origin, stop } = await use.startService("--basemap", `${use.basemaps}/pictures.pmtiles`);
+    const { origin, stop } = await use.startService("--basemap", `${use.basemaps}/images.pmtiles`);
     try {
       for (const width of [1280, 320]) {
         const page = await openResult({ ...use, service: origin }, { viewport: { width, height: 800 } });
@@ -231,7 +231,7 @@ export const tests = {
         assert.ok(page.requested.some((request) => /\/tiles\/basemap\/\w{12}\//.test(request.url())));
         assert.deepEqual(await use.violations(page), []);
         assert.deepEqual(page.errors, []);
-        await use.screenshot(page, `basemap-pictures-${width}`);
+        await use.screenshot(page, `basemap-images-${width}`);
       }
     } finally {
       stop();
@@ -262,7 +262,7 @@ export const tests = {
     }
   },
 
-  async "the static map stays without WebGL, JavaScript or MapLibre"(use) {
+  async "the static map is shown without WebGL, JavaScript or MapLibre"(use) {
     const expectStaticMap = async (page) => {
       await page.waitForLoadState("networkidle");
       await page.waitForTimeout(500);

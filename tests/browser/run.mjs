@@ -25,7 +25,7 @@ async function startService(...options) {
   const program = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0", ...options], { stdio: ["ignore", "ignore", "pipe"] });
   const ended = new Promise((_, reject) => {
     program.on("error", reject);
-    program.on("exit", (code) => reject(new Error(`${BINARY} ended with ${code}`)));
+    program.on("exit", (code) => reject(new Error(`${BINARY} exited with ${code}`)));
   });
   ended.catch(() => {});
   const lines = createInterface({ input: program.stderr });

@@ -17,7 +17,7 @@ fn everything_works_in_a_real_browser() {
         return;
     };
     let basemaps = TempDir::new().expect("a folder");
-    basemap::write_images(&basemaps.path().join("pictures.pmtiles"));
+    basemap::write_images(&basemaps.path().join("images.pmtiles"));
     basemap::write_protomaps(&basemaps.path().join("protomaps.pmtiles"));
     basemap::write_openmaptiles(&basemaps.path().join("openmaptiles.pmtiles"));
     let mut node = Command::new("node");
