@@ -355,7 +355,7 @@ fn the_embedded_dataset_says_what_is_known_of_it() {
         assert!(told(code).is_empty(), "{:?}", told(code));
     }
     let map: geojson::FeatureCollection = std::fs::read_to_string(&map)
-        .expect("it was written")
+        .expect("an output file")
         .parse()
         .expect("GeoJSON");
     let placed = findings.iter().filter(|it| !it["place"].is_null()).count();

@@ -314,7 +314,7 @@ fn queryables_are_the_properties_that_choose() {
                 .as_str()
                 .is_some_and(|it| it.ends_with("2020-12/schema"))
         );
-        let address = schema["$id"].as_str().expect("its address");
+        let address = schema["$id"].as_str().expect("the URL of the schema");
         assert!(address.ends_with(&path(queryables)), "{address}");
         let named = schema["properties"].as_object().expect("properties");
         assert!(named.contains_key("id") && named.contains_key("name"));

@@ -350,7 +350,7 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
     fs::remove_file(shelf.folder("data").join(MANIFEST)).expect("the file existed");
     check(MANIFEST, false);
 
-    // Whole, and answering otherwise than it should.
+    // A complete dataset with a failing golden query.
     shelf.publish_with("data", "2026.2", |path, bytes| {
         if path == Path::new("golden_queries.csv") {
             replace(
