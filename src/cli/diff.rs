@@ -29,8 +29,8 @@ pub(super) struct DiffArguments {
     /// Write lists (CSV), the moved ground (GeoJSON) and a summary into this new or empty folder.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Replace what is in the folder of --out.
-    #[arg(long, requires = "out")]
+    /// Replace what is in the folder of --output.
+    #[arg(long, requires = "output")]
     force: bool,
     /// The summary as JSON.
     #[arg(long)]
@@ -215,7 +215,7 @@ fn section(lines: &mut Vec<String>, title: &str, items: Vec<String>) {
             .map(|item| format!("  {item}")),
     );
     if more > 0 {
-        lines.push(format!("  and {more} more, all in --out"));
+        lines.push(format!("  and {more} more, all in --output"));
     }
 }
 

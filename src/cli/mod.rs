@@ -66,7 +66,7 @@ enum Command {
     Check(check::CheckArguments),
     /// Say what changes its answer between two datasets: areas, coverage, practices, memberships, postcodes.
     #[command(
-        after_help = "Compared on one day: areas by name and ground; the statistical areas that each is made of, with their shares; practices field by field; memberships; and for every postcode its status, ICC, neighbourhood team and sub-community. Not compared: lineage, canaries and the manifest's words.\n\nExample:\n  catchment diff data/lancashire-and-cumbria /tmp/my-dataset --out /tmp/changes\n\nExit status: 0 the same, 1 different, 2 wrong usage or no dataset."
+        after_help = "Compared on one day: areas by name and ground; the statistical areas that each is made of, with their shares; practices field by field; memberships; and for every postcode its status, ICC, neighbourhood team and sub-community. Not compared: lineage, canaries and the manifest's words.\n\nExample:\n  catchment diff data/lancashire-and-cumbria /tmp/my-dataset --output /tmp/changes\n\nExit status: 0 the same, 1 different, 2 wrong usage or no dataset."
     )]
     Diff(diff::DiffArguments),
     /// Write what a dataset says as files for other programs.
@@ -76,7 +76,7 @@ enum Command {
     Export(export::ExportArguments),
     /// Say who may ask what needs a key.
     #[command(
-        after_help = "The file holds digests; a key is printed once, when it is made. docs/operating.md says what needs one.\n\nExample:\n  catchment keys add --keys keys.toml --name 'call handlers' --scopes batch --expires 2027-11-30 --quota 600/minute\n  catchment serve --keys keys.toml --key-needed-for batch\n  catchment keys list --keys keys.toml\n  catchment keys revoke --keys keys.toml 5f3a91c2"
+        after_help = "The file holds digests; a key is printed once, when it is made. docs/operating.md says what needs one.\n\nExample:\n  catchment keys add --keys keys.toml --name 'call handlers' --scopes batch --expires 2027-11-30 --quota 600/minute\n  catchment serve --keys keys.toml --require-key-for batch\n  catchment keys list --keys keys.toml\n  catchment keys revoke --keys keys.toml 5f3a91c2"
     )]
     Keys(keys::KeysArguments),
 }

@@ -94,7 +94,7 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().header_within.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     header_within: u64,
-    /// A request has been read and answered by then; lists have --batch-stall.
+    /// A request has been read and answered by then; lists have --batch-stall-timeout.
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().answer_within.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     answer_within: u64,
@@ -343,7 +343,7 @@ impl ServeArguments {
 
     fn access(&self) -> Result<Access> {
         if self.keys.is_none() && !self.key_needed_for.is_empty() {
-            bail!("--key-needed-for goes with --keys, the file of the keys that open it");
+            bail!("--require-key-for goes with --keys, the file of the keys that open it");
         }
         let keys = self.keys.as_deref().map(Keys::open).transpose()?;
         if let Some(keys) = &keys {

@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
         let file = file(
-            "listen = \"127.0.0.1:1\"\nwatch = true\nbatch_lists = 7\ntrusted-proxy = [\"10.0.0.0/8\", \"::1\"]\n",
+            "listen = \"127.0.0.1:1\"\nwatch = true\nbatch_max_jobs = 7\ntrusted-proxy = [\"10.0.0.0/8\", \"::1\"]\n",
         );
         let path = file.path().display().to_string();
         let config = format!("--config={path}");
@@ -273,7 +273,7 @@ mod tests {
                 "--watch",
                 "--trusted-proxy=10.0.0.0/8",
                 "--trusted-proxy=::1",
-                "--batch-lists=7",
+                "--batch-max-jobs=7",
             ]
         );
         let variables = [
@@ -282,7 +282,7 @@ mod tests {
             ("CATCHMENT_WATCH", "false"),
             ("CATCHMENT_TRUSTED_PROXY", "192.0.2.1, 192.0.2.2"),
         ];
-        let all = found(&["--batch-lists=3"], &variables).expect("right");
+        let all = found(&["--batch-max-jobs=3"], &variables).expect("right");
         assert_eq!(
             all,
             [
@@ -310,7 +310,7 @@ mod tests {
                 "`trusted-proxy`: this is a list of texts",
             ),
             ("trusted-proxy = \"10/8\"", "a network is an address"),
-            ("batch-lists = -1", "`batch-lists`: "),
+            ("batch-max-jobs = -1", "`batch-max-jobs`: "),
             ("listen = ", "reading "),
         ] {
             let file = file(text);

@@ -535,7 +535,7 @@ fn a_key_is_added_listed_used_and_revoked_while_the_service_runs_and_is_never_wr
         stdout(keys_command(&arguments)).trim_end().to_string()
     };
     let first = add("call handlers", &["--quota", "600/minute"]);
-    let mut running = Running::start(&["--keys", path, "--key-needed-for", "batch"]);
+    let mut running = Running::start(&["--keys", path, "--require-key-for", "batch"]);
     let address = running.address;
     let ask = |key: &str| {
         let bearer = format!("Bearer {key}");

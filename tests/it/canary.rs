@@ -336,7 +336,7 @@ fn no_route_leaves_anything_of_what_it_was_asked_anywhere() {
         &[
             "--keys",
             &keys,
-            "--key-needed-for",
+            "--require-key-for",
             "batch",
             "--admin-listen",
             "127.0.0.1:0",

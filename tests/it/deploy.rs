@@ -33,7 +33,7 @@ fn the_settings_that_are_shipped_are_settings() {
     fs::write(&keys, "").expect("written");
     let whole = read("deploy/catchment.toml")
         .replace("# keys =", "keys =")
-        .replace("# key-needed-for", "key-needed-for")
+        .replace("# require-key-for", "require-key-for")
         .replace("/var/lib/catchment/keys.toml", &keys.display().to_string())
         .replace(
             "# data = [\"/srv/catchment/2026.1\"]",
@@ -49,7 +49,7 @@ fn the_settings_that_are_shipped_are_settings() {
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
     let told = String::from_utf8_lossy(&checked.stdout);
     assert!(
-        told.contains("key-needed-for = [\"batch\"]  # file"),
+        told.contains("require-key-for = [\"batch\"]  # file"),
         "{told}"
     );
 }

@@ -242,7 +242,7 @@ fn another_share_of_a_statistical_area_is_told_by_area() {
         "diff",
         text(&before),
         text(&after),
-        "--out",
+        "--output",
         text(&out),
         day[0],
         day[1],
@@ -332,7 +332,7 @@ fn lists_and_moved_ground_are_written_whole_or_not_at_all() {
         text(&new),
         "--as-of",
         "2025-01-01",
-        "--out",
+        "--output",
         text(&out),
     ];
     let output = run(&arguments);

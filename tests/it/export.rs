@@ -382,7 +382,7 @@ fn gis_programs_open_the_areas_and_the_tiles() {
         "areas.gpkg",
         "--tiles",
         "areas.pmtiles",
-        "--zoom-max",
+        "--max-zoom",
         "8",
     ];
     let (code, told) = run(folder.path(), &[&names[..], &day].concat());
@@ -392,7 +392,7 @@ fn gis_programs_open_the_areas_and_the_tiles() {
         "again.gpkg",
         "--tiles",
         "again.pmtiles",
-        "--zoom-max",
+        "--max-zoom",
         "8",
     ];
     let (code, told) = run(folder.path(), &[&again[..], &day].concat());

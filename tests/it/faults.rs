@@ -833,7 +833,7 @@ fn with_few_file_descriptors_others_are_answered_and_it_reloads() {
         &data,
         "--keys",
         &keys_path,
-        "--key-needed-for",
+        "--require-key-for",
         "locate",
     ];
     let (mut running, operator) = operated_by(shell, &arguments);
@@ -895,7 +895,7 @@ fn a_clock_that_jumps_moves_today_and_nothing_else() {
     let arguments = [
         "--keys",
         &keys_path,
-        "--key-needed-for",
+        "--require-key-for",
         "locate",
         "--watch",
     ];

@@ -873,7 +873,7 @@ fn who_sends_is_told_when_the_taker_goes() {
 
 #[test]
 fn of_a_list_that_is_answered_nothing_goes_on() {
-    let running = Running::start(&["--batch-stall", "1"]);
+    let running = Running::start(&["--batch-stall-timeout", "1"]);
     let stream = connect(running.address);
     let mut writing = stream.try_clone().expect("a handle");
     writing

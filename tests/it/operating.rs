@@ -195,7 +195,7 @@ fn a_faulty_file_makes_no_lines_of_its_own_in_the_log() {
     let path = folder.path().join("keys.toml");
     fs::write(&path, "").expect("written");
     let keys = path.display().to_string();
-    let mut running = Running::start(&["--keys", &keys, "--key-needed-for", "batch"]);
+    let mut running = Running::start(&["--keys", &keys, "--require-key-for", "batch"]);
     fs::write(&path, "[[key]]\nid = \"a\nERROR forged\u{1b}[31m\n").expect("written");
     let line = running.wait_for("keys not read");
     assert!(line.contains("\\n"), "{line}");

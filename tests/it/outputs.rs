@@ -183,7 +183,7 @@ fn every_command_says_what_it_would_replace() {
             "would be lost; give another name, or --force",
         );
     }
-    let diff = ["diff", data, data, "--out", "changes"];
+    let diff = ["diff", data, data, "--output", "changes"];
     check_refused(
         folder.path(),
         &diff,
@@ -211,7 +211,7 @@ fn every_command_says_what_it_would_replace() {
         fs::create_dir_all(path.parent().expect("within")).expect("a folder");
         fs::write(path, content).expect("a file");
     }
-    let diff = ["diff", "dataset", data, "--out", "dataset"];
+    let diff = ["diff", "dataset", data, "--output", "dataset"];
     check_refused(folder.path(), &diff, "which the command reads");
     check_refused(
         folder.path(),

@@ -349,7 +349,7 @@ fn look_through(path: &Path, looked_at: &mut usize) {
 
 #[test]
 fn clients_are_counted_by_their_own_address_and_browsers_are_sent_to_tls() {
-    let Some(proxied) = Proxied::start(&["--address-rate", "3/hour"]) else {
+    let Some(proxied) = Proxied::start(&["--rate-limit", "3/hour"]) else {
         return;
     };
     let ask = |from: &str| proxied.curl(&["--interface", from, "/api/v1/dataset"]);

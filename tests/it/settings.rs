@@ -21,20 +21,23 @@ fn a_configuration_is_checked_without_listening() {
     let config = format!("--config={}", path.display());
     fs::write(
         &path,
-        "listen = \"127.0.0.1:1\"\naddress-rate = \"5/s\"\nrequests = 7\n",
+        "listen = \"127.0.0.1:1\"\nrate-limit = \"5/s\"\nmax-concurrent-requests = 7\n",
     )
     .expect("written");
-    let variables = [("CATCHMENT_REQUESTS", "8"), ("CATCHMENT_WATCH", "true")];
-    let output = check_config(&[&config, "--batch-lists", "1"], &variables);
+    let variables = [
+        ("CATCHMENT_MAX_CONCURRENT_REQUESTS", "8"),
+        ("CATCHMENT_WATCH", "true"),
+    ];
+    let output = check_config(&[&config, "--batch-max-jobs", "1"], &variables);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     for line in [
         "listen = \"127.0.0.1:1\"  # file",
-        "address-rate = \"5/s\"  # file",
-        "requests = \"8\"  # environment",
+        "rate-limit = \"5/s\"  # file",
+        "max-concurrent-requests = \"8\"  # environment",
         "watch = true  # environment",
-        "batch-lists = \"1\"  # command line",
-        "idle-within = \"60\"  # default",
+        "batch-max-jobs = \"1\"  # command line",
+        "idle-timeout = \"60\"  # default",
     ] {
         assert!(told.lines().any(|it| it == line), "no `{line}`: {told}");
     }
@@ -52,7 +55,7 @@ fn what_is_wrong_is_told_and_nothing_is_served() {
     for (text, expected) in [
         ("lisen = \"127.0.0.1:1\"\n", "there is no setting `lisen`"),
         ("listen = \"here\"\n", "`listen`: invalid value 'here'"),
-        ("key-needed-for = [\"batch\"]\n", "--keys"),
+        ("require-key-for = [\"batch\"]\n", "--keys"),
         ("keys = \"/nowhere/keys.toml\"\n", "/nowhere/keys.toml: "),
         ("data = [\"/nowhere\"]\n", "/nowhere"),
         (
@@ -67,8 +70,8 @@ fn what_is_wrong_is_told_and_nothing_is_served() {
             "cors-origin = [\"https://a.example/\"]\n",
             "without a slash",
         ),
-        ("address-rate = \"often\"\n", "or off"),
-        ("connections = 0\n", "1 or more"),
+        ("rate-limit = \"often\"\n", "or off"),
+        ("max-connections = 0\n", "1 or more"),
     ] {
         fs::write(&path, text).expect("written");
         let output = check_config(&[&config], &[]);
