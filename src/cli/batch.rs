@@ -1,4 +1,4 @@
-//! `catchment batch`.
+//! `catchment batch`: looks up every row of a file.
 
 mod report;
 
@@ -25,61 +25,61 @@ use crate::domain::{SuppressionRule, date_from_iso, today_in_london};
 use crate::log;
 use crate::outputs;
 
-/// The status of a list of which some rows were bad.
+/// The exit status if some rows could not be read.
 const WITH_BAD_ROWS: u8 = 3;
-/// What a shell says of a program that was ended by a closed pipe (128 + SIGPIPE).
+/// The exit status that shells report for SIGPIPE (128 + 13): the reader of the output closed it.
 const READER_GONE: u8 = 141;
-/// So many rows are shown by `--check`.
+/// The number of rows that `--check` shows.
 const ROWS_SHOWN: usize = 5;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BatchArguments {
-    /// The list; - is standard input.
+    /// Input file; - for standard input.
     #[arg(value_name = "IN")]
     input: PathBuf,
-    /// Where the answers go, whole or not at all; by default to standard output. A manifest is written beside it.
+    /// Output file, written atomically and with a manifest next to it; standard output by default.
     #[arg(short, long, value_name = "OUT", conflicts_with = "check")]
     output: Option<PathBuf>,
-    /// Replace OUT, and the file of --summary, where they exist.
+    /// Replace OUT and the file of --summary if they exist.
     #[arg(long, requires = "output")]
     force: bool,
-    /// Show how the list is understood and what its first rows become; write nothing.
+    /// Show the detected format and columns, and the result of the first rows; write nothing.
     #[arg(long)]
     check: bool,
-    /// The list's format; by default found out.
+    /// Format of the input; detected by default.
     #[arg(long, value_enum)]
     format: Option<FormatWord>,
-    /// What stands between fields: a character, or tab; by default found out.
+    /// Delimiter of the input: a character, or `tab`; detected by default.
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<Delimiter>,
-    /// The column with postcodes; by default found by its name.
+    /// Column of postcodes; detected by its name by default.
     #[arg(long, value_name = "NAME")]
     postcode_column: Option<String>,
-    /// The column with the codes of practices; by default found by its name.
+    /// Column of practice codes; detected by its name by default.
     #[arg(long, value_name = "NAME")]
     practice_column: Option<String>,
-    /// The column with longitudes (WGS84), in place of postcodes.
+    /// Column of longitudes (WGS84), instead of postcodes.
     #[arg(long, value_name = "NAME")]
     lon_column: Option<String>,
-    /// The column with latitudes.
+    /// Column of latitudes (WGS84).
     #[arg(long, value_name = "NAME")]
     lat_column: Option<String>,
-    /// The column with eastings (British National Grid), in place of postcodes.
+    /// Column of eastings (British National Grid), instead of postcodes.
     #[arg(long, value_name = "NAME")]
     easting_column: Option<String>,
-    /// The column with northings.
+    /// Column of northings (British National Grid).
     #[arg(long, value_name = "NAME")]
     northing_column: Option<String>,
-    /// No column says where somebody lives: answer by the practice alone.
+    /// Use only the practice codes: no column has postcodes or coordinates.
     #[arg(long)]
     registration_only: bool,
-    /// The day that the answers are for; by default today.
+    /// Date of the look-ups; today by default.
     #[arg(long, value_name = "YYYY-MM-DD")]
     as_of: Option<String>,
-    /// The column with a day for each row; where it is empty, the day of --as-of.
+    /// Column of dates, one for each row; --as-of applies to rows without a date.
     #[arg(long, value_name = "NAME")]
     as_of_column: Option<String>,
-    /// Columns to add to the usual ten, with commas between them; or all.
+    /// Columns to add besides the default ten, separated by commas; or `all`.
     #[arg(
         long,
         value_name = "NAME,…",
@@ -87,33 +87,32 @@ pub(super) struct BatchArguments {
         hide_default_value = true
     )]
     columns: String,
-    /// Neutralise your own cells too where a spreadsheet would run them as formulas.
+    /// Escape cells of the input, too, that a spreadsheet would run as formulas.
     #[arg(long)]
     excel_safe: bool,
-    /// How the answers are packed; by default as OUT is called (.gz, .zst).
+    /// Compression of the output; by default from the extension of OUT (.gz, .zst).
     #[arg(long, value_enum)]
     compress: Option<CompressionWord>,
-    /// How many threads work; by default one a processor.
+    /// Number of threads; one for each CPU by default.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Write the summary to a file, as JSON.
+    /// File to write the summary to, as JSON.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
-    /// Small number suppression in the summary and the manifest: none, below:N or below:N-round:M;
-    /// for example, below:8-round:5 hides counts from 1 to 7 and rounds the others to 5.
+    /// Small number suppression in the summary and the manifest: none, suppress counts from 1 to 7 and rounds the others to 5.
     #[arg(long, value_name = "RULE", default_value = "none")]
     suppress: SuppressionRule,
-    /// Say nothing but errors.
+    /// Print errors only.
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
     data: DataArgument,
 }
 
-/// A list that was opened.
+/// An opened input file.
 struct Input {
     reader: Box<dyn Read + Send>,
-    /// The same, where it is a Parquet file: those are read here and there.
+    /// The same file if it is Parquet, which needs random access.
     parquet: Option<File>,
 }
 
@@ -138,7 +137,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     if arguments.check {
         return check(arguments, &request);
     }
-    // What can be refused without reading anything is refused first.
+    // Check the paths before reading the dataset and the input.
     let Input { reader, parquet } = arguments.open(&request)?;
     let output = Output::stage(
         arguments.output.as_deref(),
@@ -157,7 +156,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     let name = arguments.input_name();
     let (understood, summary) = {
         if let Some(mut file) = parquet.as_ref().filter(|_| hashed_input.hashes) {
-            // Its rows are not read from beginning to end.
+            // Hash it in a pass of its own: its rows are not read in file order.
             let read = io::copy(&mut hashed_input, &mut io::sink()).and_then(|_| file.rewind());
             read.with_context(|| format!("reading {name}"))?;
         }
@@ -185,7 +184,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             Err(BatchError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
                 return Ok(ExitCode::from(READER_GONE));
             }
-            Err(BatchError::Write(error)) => return Err(error).context("writing the answers"),
+            Err(BatchError::Write(error)) => return Err(error).context("writing the output"),
             Err(fault) => bail!("{name}: {fault}"),
         }
     };
@@ -207,7 +206,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         hashed_output
             .inner
             .publish(&manifest.json())
-            .context("writing the answers")?;
+            .context("writing the output")?;
     }
     if let Some(path) = &arguments.summary {
         let json = report::summary_json(&summary, &index, &request, arguments.suppress);
@@ -224,7 +223,7 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
     })
 }
 
-/// Shows how the list is understood.
+/// Prints the detected format and columns, and the result of the first rows.
 fn check(arguments: &BatchArguments, request: &Request) -> Result<ExitCode> {
     let name = arguments.input_name();
     let fault = |fault: BatchError| anyhow!("{name}: {fault}");
@@ -288,7 +287,8 @@ impl BatchArguments {
         })
     }
 
-    /// A list keeps its format: under the name of another it would mislead.
+    /// Checks that the extension of OUT matches the format of the output, which is that of the
+    /// input.
     fn check_output_name(&self, format: Format) -> Result<()> {
         let extension = self.output.as_deref().and_then(Path::extension);
         let called = match extension.and_then(|it| it.to_str()) {
@@ -301,7 +301,7 @@ impl BatchArguments {
         let is_text = |format| matches!(format, Format::Csv | Format::Ndjson);
         if called != format && !(is_text(called) && is_text(format)) {
             bail!(
-                "the answers to {format} are {format}, and OUT is called as if they were {called}"
+                "the output has the format of the input, {format}, but the extension of OUT is that of {called}"
             );
         }
         Ok(())
@@ -354,7 +354,7 @@ impl BatchArguments {
         })
     }
 
-    /// As it is called in messages.
+    /// Returns the name of the input in messages.
     fn input_name(&self) -> String {
         match self.is_standard_input() {
             true => "standard input".into(),
@@ -369,7 +369,7 @@ impl BatchArguments {
         }
     }
 
-    /// A line on a terminal: how much of the list, rows, rate, time left.
+    /// Returns the progress bar: percentage, rows, rate and time left. Shown only on a terminal.
     fn bar(&self, progress: &Arc<Progress>, knows_size: bool) -> ProgressBar {
         if self.quiet || !io::stderr().is_terminal() {
             return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
@@ -383,11 +383,11 @@ impl BatchArguments {
         let (bar, template) = match size {
             Some(size) => (
                 ProgressBar::new(size),
-                "{bar:24} {percent} %  {rows} rows, {rate} a second, {eta} left",
+                "{bar:24} {percent}%  {rows} rows, {rate} rows/s, {eta} left",
             ),
             None => (
                 ProgressBar::new_spinner(),
-                "{spinner} {rows} rows, {rate} a second, {elapsed}",
+                "{spinner} {rows} rows, {rate} rows/s, {elapsed}",
             ),
         };
         let rows = Arc::clone(progress);
@@ -397,7 +397,7 @@ impl BatchArguments {
             .with_key(
                 "rows",
                 move |_: &ProgressState, line: &mut dyn std::fmt::Write| {
-                    // A line that cannot be drawn is drawn again.
+                    // The line is drawn again at the next tick.
                     let _ = write!(line, "{}", HumanCount(rows.rows()));
                 },
             )

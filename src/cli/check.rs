@@ -1,4 +1,4 @@
-//! `catchment check`.
+//! `catchment check`: reports errors and warnings about a dataset.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -12,20 +12,20 @@ use crate::check::{Finding, Severity, check, findings_geojson};
 use crate::dataset::{self, Dataset};
 use crate::outputs;
 
-/// A readable report shows as many findings of a kind; `--json` has all.
+/// The number of findings of each kind in the text report; `--json` has all.
 const SHOWN_MAX: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArguments {
-    /// The dataset's folder; by default the dataset compiled into the program.
+    /// Folder of the dataset; the embedded dataset by default.
     dataset: Option<PathBuf>,
-    /// Every finding as JSON.
+    /// Print all findings as JSON.
     #[arg(long)]
     json: bool,
-    /// Write the findings that have a place, to be looked at on a map.
+    /// File to write the findings with a position to, as GeoJSON for a map.
     #[arg(long, value_name = "FILE.geojson")]
     findings: Option<PathBuf>,
-    /// Replace the file of --findings.
+    /// Replace the file of --findings if it exists.
     #[arg(long, requires = "findings")]
     force: bool,
 }
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
         false => in_words(&dataset, &findings),
     };
     match io::stdout().lock().write_all(report.as_bytes()) {
-        // The reader has seen enough.
+        // The reader closed the pipe.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             return Err(error).context("writing the report");
         }
@@ -96,7 +96,7 @@ fn in_json(dataset: &Dataset, findings: &[Finding]) -> String {
     format!("{body}\n")
 }
 
-/// The findings by kind, each kind with its number.
+/// Formats the findings as text, grouped by kind with the number of each.
 fn in_words(dataset: &Dataset, findings: &[Finding]) -> String {
     let (name, version) = (&dataset.manifest.name, &dataset.manifest.version);
     let mut kinds: BTreeMap<(Severity, &str), Vec<&Finding>> = BTreeMap::new();
@@ -112,7 +112,7 @@ fn in_words(dataset: &Dataset, findings: &[Finding]) -> String {
         lines.extend(shown.map(|finding| format!("  {}{}", finding.message, where_it_is(finding))));
         if findings.len() > SHOWN_MAX {
             let more = findings.len() - SHOWN_MAX;
-            lines.push(format!("  and {more} more, all in --json"));
+            lines.push(format!("  and {more} more (--json has all)"));
         }
     }
     lines.push(String::new());

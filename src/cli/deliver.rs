@@ -1,4 +1,4 @@
-//! Where the answers go: under their name only when they are whole.
+//! Output files that are written atomically: a file gets its name only when it is complete.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -10,13 +10,13 @@ use sha2::{Digest, Sha256};
 
 use crate::outputs;
 
-/// SHA-256 and size of what went through a [`Hashing`].
+/// The SHA-256 digest and size of the bytes that passed through a [`HashingIo`].
 pub(super) struct Fingerprint {
     pub(super) sha256: String,
     pub(super) bytes: u64,
 }
 
-/// Counts and hashes what is read or written through it.
+/// A reader or writer that counts and hashes the bytes that pass through it.
 pub(super) struct Hashing<T> {
     pub(super) inner: T,
     pub(super) hashes: bool,
@@ -41,7 +41,7 @@ impl<T> Hashing<T> {
         }
     }
 
-    /// Of all that went through.
+    /// Returns the digest and number of the bytes so far.
     pub(super) fn digest(&self) -> Fingerprint {
         let digest = self.hash.clone().finalize();
         Fingerprint {
@@ -71,32 +71,35 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-/// Where the answers go.
+/// The output of a command. A file appears under its name only in [`AtomicOutput::publish`].
 pub(super) enum Output {
     Stdout(io::Stdout),
-    /// A pipe or a device: it holds nothing under its name.
+    /// A pipe or a device, which is written to directly.
     Device(File),
     File(Staged),
 }
 
-/// A file that has no name yet; dropped, it is gone.
+/// A file that does not have its name yet. It is deleted if it is dropped first.
 pub(super) struct Staged {
     file: StagedFile,
     path: PathBuf,
-    /// Where its manifest goes.
+    /// The path of its manifest.
     manifest: PathBuf,
     replaces: bool,
 }
 
 enum StagedFile {
-    /// Without any name: nothing is left of it even when the program is killed.
+    /// A file without a name (`O_TMPFILE`), which disappears even if the program is killed.
     #[cfg(target_os = "linux")]
     Nameless(File),
     Named(tempfile::NamedTempFile),
 }
 
 impl Output {
-    /// Prepares the output, without a trace under its name.
+    /// Opens the output without creating anything under its name.
+    ///
+    /// # Errors
+    /// If the file exists and `force` is not set, if it is the input, or if it cannot be created.
     pub(super) fn stage(path: Option<&Path>, input: Option<&Path>, force: bool) -> Result<Output> {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok(Output::Stdout(io::stdout()));
@@ -112,7 +115,7 @@ impl Output {
             ));
         }
         if input.is_some_and(|input| is_same_file(path, input)) {
-            bail!("the answers cannot replace the list that is read: give OUT another name");
+            bail!("OUT is the input file: choose another name");
         }
         let target = outputs::file(path, &[], force)?;
         let manifest = outputs::file(&manifest_path(&target), &[], force)?;
@@ -126,20 +129,21 @@ impl Output {
         }))
     }
 
-    /// Whether it is a file that gets its name when it is whole.
+    /// Returns whether it is a file that [`publish`](Self::publish) gives its name.
     pub(super) fn is_file(&self) -> bool {
         matches!(self, Output::File(_))
     }
 
-    /// Gives the file its name, then the manifest beside it. A manifest never stands beside a file that
-    /// it does not describe: an old one goes before its file does.
+    /// Gives the file its name, then writes its manifest next to it.
+    ///
+    /// An old manifest is removed first, so that there is never a manifest of another file.
     pub(super) fn publish(self, manifest: &str) -> io::Result<()> {
         let Output::File(mut staged) = self else {
             return Ok(());
         };
         let path = staged.path.clone();
         let beside = staged.manifest.clone();
-        // All is on the disk first: what there is no room for replaces nothing.
+        // Sync everything first, so that a full disk leaves the existing files in place.
         staged.file.file().sync_all()?;
         let manifest = written(&beside, manifest.as_bytes())?;
         if staged.replaces {
@@ -206,14 +210,14 @@ impl StagedFile {
     }
 }
 
-/// A file in the folder that has no name; `None` where the file system has no such thing.
+/// Creates a file without a name in the folder; `None` if the file system does not support it.
 #[cfg(target_os = "linux")]
 fn nameless(folder: &Path) -> Option<File> {
     use rustix::fs::{Mode, OFlags, open};
     let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-    // As any new file: the user's umask takes from it.
+    // The default mode of new files, reduced by the user's umask.
     let file = open(folder, flags, Mode::from_raw_mode(0o666)).ok()?;
-    // Without /proc it could not be given a name later.
+    // `link_tmpfile` needs /proc.
     let reachable = Path::new("/proc/self/fd").is_dir();
     reachable.then(|| File::from(file))
 }
@@ -228,7 +232,7 @@ fn name(file: &File, path: &Path, replaces: bool) -> io::Result<()> {
     if !replaces {
         return Ok(link(path)?);
     }
-    // A name of its own, then the other's in one step.
+    // linkat cannot replace a file: link it under a temporary name, then rename.
     let holder = tempfile::Builder::new()
         .prefix(".catchment-")
         .tempdir_in(folder_of(path))?;
@@ -237,7 +241,7 @@ fn name(file: &File, path: &Path, replaces: bool) -> io::Result<()> {
     fs::rename(&beside, path)
 }
 
-/// A file in the folder under a name of no meaning, that goes when it is dropped.
+/// Creates a file with a random name in the folder, deleted when dropped.
 fn named(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".catchment-");
@@ -249,14 +253,15 @@ fn named(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     builder.tempfile_in(folder)
 }
 
-/// Writes a file whole or not at all. A symbolic link stays, and the file that it points to is replaced.
+/// Writes a file atomically. If `path` is a symbolic link, the link stays and its target is
+/// replaced.
 pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let path = &outputs::resolve(path)?;
     written(path, content)?.persist(path)?;
     sync_folder(folder_of(path))
 }
 
-/// A file on the disk in the folder of `path`, that has no lasting name yet.
+/// Writes and syncs a temporary file in the folder of `path`.
 fn written(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let mut file = named(folder_of(path))?;
     file.write_all(content)?;
@@ -271,7 +276,7 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// `answered.csv.manifest.json`
+/// Returns the path of the manifest of a file: `answered.csv.manifest.json` for `answered.csv`.
 fn manifest_path(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".manifest.json");
@@ -285,7 +290,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// A name is on the disk when its folder is.
+/// Syncs a folder, which makes the names in it durable.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     match cfg!(unix) {
         true => File::open(folder)?.sync_all(),

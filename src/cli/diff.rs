@@ -1,4 +1,4 @@
-//! `catchment diff`.
+//! `catchment diff`: compares two datasets on a date.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,27 +12,28 @@ use crate::diff::{AreaChange, Change, CoverageChange, Difference, diff, files};
 use crate::domain::{date_from_iso, today_in_london};
 use crate::outputs;
 
-/// A readable summary shows as many of a kind; the files have all.
+/// The number of items of each kind in the text summary; the files of `--output` have all.
 const SHOWN_MAX: usize = 20;
-/// The status of datasets that differ, as of diff(1).
+/// The exit status if the datasets differ, as for diff(1).
 const DIFFERENT: u8 = 1;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DiffArguments {
-    /// The folder of the dataset as it was.
+    /// Folder of the old dataset.
     old: PathBuf,
-    /// The folder of the dataset as it will be.
+    /// Folder of the new dataset.
     new: PathBuf,
-    /// The day that is compared; by default today.
+    /// Date of the comparison; today by default.
     #[arg(long, value_name = "YYYY-MM-DD")]
     as_of: Option<String>,
-    /// Write lists (CSV), the moved ground (GeoJSON) and a summary into this new or empty folder.
+    /// New or empty folder to write tables (CSV), the transferred geometry (GeoJSON) and a summary
+    /// to.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Replace what is in the folder of --output.
+    /// Replace the contents of the folder of --output.
     #[arg(long, requires = "output")]
     force: bool,
-    /// The summary as JSON.
+    /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -50,7 +51,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
     let working = Working::new();
     working.at("loading");
     let (old, new) = (read(&arguments.old)?, read(&arguments.new)?);
-    // All files of the two are the same: nothing needs to be asked.
+    // If all files are identical, there is nothing to compare.
     working.at("comparing");
     let same_files = old.digest == new.digest;
     let difference = match same_files {
@@ -66,7 +67,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
         false => in_words(&difference, same_files),
     };
     match io::stdout().lock().write_all(summary.as_bytes()) {
-        // The reader has seen enough.
+        // The reader closed the pipe.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             return Err(error).context("writing the summary");
         }
@@ -90,8 +91,8 @@ fn in_words(difference: &Difference, same_files: bool) -> String {
     let mut lines = vec![format!("{old} → {new}, as of {as_of}")];
     if difference.is_empty() {
         lines.push(match same_files {
-            true => "no difference".into(),
-            false => "no difference in what is compared; the files are not all the same".into(),
+            true => "no differences".into(),
+            false => "no differences in the compared data; the files are not identical".into(),
         });
     }
     let areas = difference.areas.iter().map(area_line).collect();
@@ -100,10 +101,10 @@ fn in_words(difference: &Difference, same_files: bool) -> String {
         let (from, to) = (shown(it.from.as_deref()), shown(it.to.as_deref()));
         format!("{}: {:.3} km² from {from} to {to}", it.layer, it.km2)
     });
-    section(&mut lines, "Ground that moves", moved.collect());
+    section(&mut lines, "Land transferred between areas", moved.collect());
     section(
         &mut lines,
-        "Areas made of other statistical areas",
+        "Areas with different statistical areas",
         coverage_lines(difference),
     );
     let practices = difference.practices.iter().map(|it| match it.field {
@@ -153,7 +154,8 @@ fn area_line(area: &AreaChange) -> String {
     }
 }
 
-/// A line for each area: how many statistical areas came, went, or lie in it with another share.
+/// Returns a line for each area with the number of statistical areas that were added, were removed
+/// or have a different share.
 fn coverage_lines(difference: &Difference) -> Vec<String> {
     let of_one_area = difference
         .coverage
@@ -161,9 +163,9 @@ fn coverage_lines(difference: &Difference) -> Vec<String> {
     let line = |changes: &[CoverageChange]| {
         let count = |wanted| changes.iter().filter(|it| it.change == wanted).count();
         let words = [
-            (count(Change::Added), "more"),
-            (count(Change::Removed), "less"),
-            (count(Change::Changed), "with another share"),
+            (count(Change::Added), "added"),
+            (count(Change::Removed), "removed"),
+            (count(Change::Changed), "with a different share"),
         ];
         let told = words.iter().filter(|(count, _)| *count > 0);
         let told: Vec<String> = told
@@ -189,7 +191,7 @@ fn postcode_lines(lines: &mut Vec<String>, difference: &Difference) {
     }
     lines.push(String::new());
     lines.push(format!(
-        "Postcodes: {} added, {} removed, {} answered otherwise",
+        "Postcodes: {} added, {} removed, {} with a different answer",
         count(Change::Added),
         count(Change::Removed),
         count(Change::Changed)
@@ -215,7 +217,7 @@ fn section(lines: &mut Vec<String>, title: &str, items: Vec<String>) {
             .map(|item| format!("  {item}")),
     );
     if more > 0 {
-        lines.push(format!("  and {more} more, all in --output"));
+        lines.push(format!("  and {more} more (--output has all)"));
     }
 }
 

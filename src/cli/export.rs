@@ -1,4 +1,4 @@
-//! `catchment export`.
+//! `catchment export`: writes look-up tables, boundaries and map tiles.
 
 use std::io::{self, BufWriter, Seek, Write as _};
 use std::num::NonZeroUsize;
@@ -23,22 +23,22 @@ use crate::tiles::pmtiles::{self, ARCHIVE_ZOOM};
 pub(super) struct ExportArguments {
     #[command(flatten)]
     wanted: Wanted,
-    /// The layers of --areas and --tiles; by default all that have boundaries.
+    /// Layers of --areas and --tiles, separated by commas; by default all that have boundaries.
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',')]
     layers: Vec<Layer>,
-    /// The day of --areas and --tiles; today by default. A look-up holds every day.
+    /// Date of --areas and --tiles; today by default. The look-up tables have all dates.
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = date_from_iso)]
     as_of: Option<Date>,
-    /// How far in the tiles go; readers magnify the last ones.
+    /// Maximum zoom of the tiles; map viewers magnify these tiles at higher zooms.
     #[arg(long, value_name = "0-22", default_value_t = ARCHIVE_ZOOM, value_parser = clap::value_parser!(u8).range(0..=22))]
     zoom_max: u8,
-    /// Replace what is there already.
+    /// Replace existing files.
     #[arg(long)]
     force: bool,
-    /// How many threads work; by default one a processor.
+    /// Number of threads; one for each CPU by default.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Say nothing but errors.
+    /// Print errors only.
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
@@ -48,21 +48,23 @@ pub(super) struct ExportArguments {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
 struct Wanted {
-    /// Where the look-up by postcode goes: OUT.parquet or OUT.csv, whole or not at all. A manifest is written beside it, as beside every file.
+    /// File for the look-up table of postcodes: OUT.parquet or OUT.csv. Every file is written
+    /// atomically, with a manifest next to it.
     #[arg(long, value_name = "OUT")]
     lookup: Option<PathBuf>,
-    /// Where the look-up by practice goes, likewise.
+    /// File for the look-up table of practices: OUT.parquet or OUT.csv.
     #[arg(long, value_name = "OUT")]
     practices: Option<PathBuf>,
-    /// Where areas go: OUT.gpkg (GeoPackage), OUT.zip (Shapefiles) or OUT.fgb (FlatGeobuf), all British National Grid; OUT.geojson or OUT.topojson, longitude and latitude.
+    /// File for boundaries: OUT.gpkg (GeoPackage), OUT.zip (Shapefiles) or OUT.fgb (FlatGeobuf) in
+    /// British National Grid; OUT.geojson or OUT.topojson in longitude and latitude.
     #[arg(long, value_name = "OUT")]
     areas: Option<PathBuf>,
-    /// Where map tiles go, all in one file: OUT.pmtiles.
+    /// File for map tiles: OUT.pmtiles.
     #[arg(long, value_name = "OUT")]
     tiles: Option<PathBuf>,
 }
 
-/// A file, and what it is to hold.
+/// An output file and its content.
 struct Export<'a> {
     what: &'static str,
     path: &'a Path,
@@ -82,7 +84,7 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
     let mut files: Vec<(Export<'_>, File)> = Vec::new();
     for export in arguments.wanted.exports()? {
         if files.iter().any(|(other, _)| other.path == export.path) {
-            bail!("two files cannot go to {}", export.path.display());
+            bail!("two files have the same name: {}", export.path.display());
         }
         let output = Output::stage(Some(export.path), None, arguments.force)?;
         files.push((export, Hashing::new(output, true)));
@@ -124,7 +126,7 @@ impl Wanted {
         if let Some(path) = self.tiles.as_deref() {
             if extension(path) != Some("pmtiles") {
                 bail!(
-                    "{}: tiles go to a file that ends in .pmtiles",
+                    "{}: the extension of a tile file is .pmtiles",
                     path.display()
                 );
             }
@@ -154,7 +156,7 @@ impl Export<'_> {
         Ok(())
     }
 
-    /// How many rows, areas or tiles were written.
+    /// Writes the content and returns the number of rows, areas or tiles.
     fn write(&self, arguments: &ExportArguments, index: &Index, file: &mut File) -> Result<u64> {
         match self.content {
             Content::Table(format, write) => {
@@ -172,7 +174,7 @@ impl Export<'_> {
                 Ok(areas.count)
             }
             Content::Tiles => {
-                // The format goes back to its beginning; what has been hashed does not.
+                // The writer seeks back to the header, so hash the finished file.
                 let mut archive = tempfile::tempfile()?;
                 let (layers, day) = (arguments.layers(index)?, arguments.day());
                 let zoom_max = arguments.zoom_max;
@@ -193,7 +195,7 @@ impl Export<'_> {
         }
     }
 
-    /// It holds nothing of when, where and on how many threads it was made.
+    /// Returns the manifest as JSON. It has no time, host or thread count, so it is reproducible.
     fn manifest(&self, index: &Index, file: &Fingerprint, count: u64) -> String {
         let dataset = index.manifest();
         let body = json!({
@@ -227,7 +229,10 @@ impl ExportArguments {
         self.as_of.unwrap_or_else(today_in_london)
     }
 
-    /// Those that are asked for and have boundaries.
+    /// Returns the requested layers, or all that have boundaries on the date.
+    ///
+    /// # Errors
+    /// If a requested layer has no boundaries on the date.
     fn layers(&self, index: &Index) -> Result<Vec<Layer>> {
         let has_ground = |layer: &Layer| {
             let has_begun = index
@@ -257,7 +262,7 @@ fn table_format(path: &Path) -> Result<TableFormat> {
         Some("parquet") => Ok(TableFormat::Parquet),
         Some("csv") => Ok(TableFormat::Csv),
         _ => bail!(
-            "{}: a table ends in .parquet or .csv, which says what it is",
+            "{}: the extension of a table is .parquet or .csv",
             path.display()
         ),
     }
@@ -271,7 +276,7 @@ fn area_format(path: &Path) -> Result<AreaFormat> {
         Some("zip") => Ok(AreaFormat::Shapefiles),
         Some("fgb") => Ok(AreaFormat::FlatGeobuf),
         _ => bail!(
-            "{}: areas go to a file that ends in .gpkg, .geojson, .topojson, .zip (Shapefiles) or .fgb, which says what it is",
+            "{}: the extension of a boundary file is .gpkg, .geojson, .topojson, .zip (Shapefiles) or .fgb",
             path.display()
         ),
     }

@@ -1,4 +1,4 @@
-//! `catchment keys`.
+//! `catchment keys`: adds, lists and revokes API keys.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -23,17 +23,17 @@ pub(super) struct KeysArguments {
 
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
-    /// Make a key. It is printed once; the file holds its digest alone.
+    /// Add a key. It is printed once; the file has only its digest.
     Add(AddArguments),
-    /// Say which keys there are.
+    /// List the keys.
     List(ListArguments),
-    /// Take a key back; a running service knows within two seconds.
+    /// Revoke a key. It takes effect in a running service within two seconds.
     Revoke(RevokeArguments),
 }
 
 #[derive(Debug, clap::Args)]
 struct FileArgument {
-    /// The file of keys.
+    /// File of API keys.
     #[arg(long, value_name = "FILE")]
     keys: PathBuf,
 }
@@ -42,10 +42,10 @@ struct FileArgument {
 struct AddArguments {
     #[command(flatten)]
     file: FileArgument,
-    /// Whose it is, for the list.
+    /// Name of the person or team that uses the key.
     #[arg(long)]
     name: String,
-    /// What it opens: batch, locate, postcodes, practices, areas, ogc, tiles, maps, pages.
+    /// Scopes of the key: batch, locate, postcodes, practices, areas, ogc, tiles, maps, pages.
     #[arg(
         long,
         value_name = "SCOPE,…",
@@ -53,11 +53,11 @@ struct AddArguments {
         default_value = "batch"
     )]
     scopes: Vec<Scope>,
-    /// The first day on which it opens nothing any more; without, it lasts until it is revoked.
+    /// First date on which the key is no longer valid; never by default.
     #[arg(long, value_name = "YYYY-MM-DD")]
     expires: Option<Date>,
-    /// How often it may ask, such as 600/minute; s, minute, hour or day. Without, as often as it likes.
-    #[arg(long, value_name = "N/PERIOD")]
+    /// Rate limit of the key, per s, minute, hour or day, such as 600/minute; unlimited by default.
+    #[arg(long, value_name = "N/UNIT")]
     quota: Option<Rate>,
 }
 
@@ -65,7 +65,7 @@ struct AddArguments {
 struct ListArguments {
     #[command(flatten)]
     file: FileArgument,
-    /// As JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
@@ -74,7 +74,7 @@ struct ListArguments {
 struct RevokeArguments {
     #[command(flatten)]
     file: FileArgument,
-    /// The key's id, as `list` prints it: the part between the two underscores.
+    /// Id of the key: the part between its two underscores, as `list` prints it.
     id: String,
 }
 
@@ -90,10 +90,10 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<ExitCode> {
             };
             let (key, secret) = keys::add(&wanted.file.keys, new, today)?;
             log::message(format_args!(
-                "key {} was added; it is shown this once:",
+                "key {} was added; copy it now, because it is not shown again:",
                 key.id
             ));
-            // A reader that has gone has not seen it either.
+            // A closed pipe is an error too: nobody has seen the key.
             writeln!(io::stdout(), "{}", secret.expose()).with_context(|| {
                 format!(
                     "key {id} was added but could not be printed: revoke it with `catchment keys revoke --keys {} {id}` and add another",
@@ -111,7 +111,7 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<ExitCode> {
         }
         KeysCommand::Revoke(wanted) => {
             let key = keys::revoke(&wanted.file.keys, &wanted.id, today)?;
-            log::message(format_args!("key {} of {} is revoked", key.id, key.name));
+            log::message(format_args!("key {} ({}) is revoked", key.id, key.name));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -121,7 +121,7 @@ fn status(key: &Key, today: Date) -> &'static str {
     match (key.revoked, key.expires) {
         (Some(_), _) => "revoked",
         (None, Some(expires)) if expires <= today => "expired",
-        _ => "good",
+        _ => "active",
     }
 }
 
@@ -134,7 +134,7 @@ fn or_none<T: ToString>(it: Option<T>) -> String {
     it.map_or_else(|| "-".into(), |it| it.to_string())
 }
 
-/// Tab-separated, as the other tables on the terminal.
+/// Formats the keys as a tab-separated table.
 fn table(keys: &[Key], today: Date) -> String {
     let mut table = String::from("id\tstatus\tscopes\tcreated\texpires\tquota\tname\n");
     for key in keys {

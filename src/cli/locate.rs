@@ -1,4 +1,4 @@
-//! `catchment locate`.
+//! `catchment locate`: looks up one place, or each line of standard input.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, Write};
@@ -20,9 +20,9 @@ use crate::web::distance;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LocateArguments {
-    /// A postcode; or - to read lines from standard input, each a postcode, or a postcode, a comma and a practice code.
-    /// A postcode on the command line stays in the shell's history and is shown to other users in the list of
-    /// processes: prefer - for a patient's.
+    /// Postcode; or - to read standard input, with one postcode on each line, or a postcode, a
+    /// comma and a practice code. Use - for a patient's postcode: the command line stays in the
+    /// shell's history and is visible to other users.
     #[arg(conflicts_with_all = ["lon", "lat", "easting", "northing"])]
     postcode: Option<String>,
     /// Longitude in degrees, WGS84.
@@ -37,16 +37,16 @@ pub(super) struct LocateArguments {
     /// Northing in metres, British National Grid.
     #[arg(long, requires = "easting", allow_hyphen_values = true)]
     northing: Option<String>,
-    /// ODS code of the practice where they are registered.
+    /// ODS code of the practice where the person is registered.
     #[arg(long, value_name = "ODS")]
     practice: Option<String>,
-    /// The day that the answer is for; by default today.
+    /// Date of the look-up; today by default.
     #[arg(long, value_name = "YYYY-MM-DD")]
     as_of: Option<String>,
-    /// Only these layers, with commas between them.
+    /// Layers to return, separated by commas; all by default.
     #[arg(long, value_name = "LAYER,…")]
     layers: Option<String>,
-    /// The same JSON as the service's; for a list, a line each.
+    /// Print JSON as the API returns it, on one line for each look-up.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -64,13 +64,13 @@ pub(super) fn locate(arguments: &LocateArguments) -> Result<ExitCode> {
     match all_answered.and_then(|all| out.flush().map(|()| all)) {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Ok(ExitCode::from(NO_ANSWER)),
-        // The reader has seen enough.
+        // The reader closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(error).context("writing the answers"),
+        Err(error) => Err(error).context("writing to standard output"),
     }
 }
 
-/// Whether it was answered.
+/// Looks up one place. Returns whether it was answered.
 fn one(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::Result<bool> {
     let pairs = given(
         arguments,
@@ -96,7 +96,7 @@ fn one(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::
     }
 }
 
-/// Whether every line was answered.
+/// Looks up each line of standard input. Returns whether all were answered.
 fn many(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::Result<bool> {
     let mut all_answered = true;
     if !arguments.json {
@@ -106,7 +106,7 @@ fn many(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io:
         )?;
     }
     for (at, line) in io::stdin().lock().split(b'\n').enumerate() {
-        // A byte that is no UTF-8 makes a line malformed, and leaves the others alone.
+        // Invalid UTF-8 makes only this line malformed.
         let line = String::from_utf8_lossy(&line?).into_owned();
         let line = line.strip_suffix('\r').unwrap_or(&line);
         let (postcode, practice) = match line.split_once([',', '\t']) {
@@ -169,7 +169,7 @@ fn write_line(out: &mut impl Write, line: &[u8]) -> io::Result<()> {
     writeln!(out)
 }
 
-/// The answer as cells of a line.
+/// Formats an answer as tab-separated cells.
 fn row(answer: &Answer<'_>) -> String {
     let postcode = match answer.location.map(|location| location.place) {
         Some(Place::Postcode(postcode)) => postcode.to_string(),
@@ -193,10 +193,10 @@ fn names(found: &[(Layer, Found<'_>)], layer: Layer) -> String {
     names.join("; ")
 }
 
-/// The answer as a table for people.
+/// Formats an answer as a table of labels and values.
 fn in_words(index: &Index, answer: &Answer<'_>, question: &Question) -> String {
     let mut table = Lines::default();
-    table.add("Place", &place(answer));
+    table.add("Location", &place(answer));
     table.add("Status", &status(answer));
     let wanted = |layer| {
         question
@@ -256,15 +256,15 @@ fn status(answer: &Answer<'_>) -> String {
     let in_month = in_month.unwrap_or_default();
     match answer.status {
         Status::Terminated => format!("{word}{in_month}"),
-        // Outside, or nowhere: that it is terminated is told as well.
+        // For example outside coverage; the table says that the postcode is terminated, too.
         _ => format!("{word}; the postcode is terminated{in_month}"),
     }
 }
 
-/// What is known of a layer, for somebody who `Lives in` it or is `Registered in` it.
+/// Adds the result for a layer. `verb` is `Lives in` or `Registered in`.
 fn layer_lines(table: &mut Lines, verb: &str, layer: Layer, found: &Found<'_>) {
     let label = match layer {
-        Layer::GpPractice => "Area includes it".to_string(),
+        Layer::GpPractice => "GP practice area".to_string(),
         Layer::ResilienceGroup => "Resilience group".to_string(),
         layer => format!("{verb} {layer}"),
     };
@@ -379,7 +379,7 @@ fn registration_lines(
     }
 }
 
-/// Lines of a label and a text.
+/// Lines with a label and a text each.
 #[derive(Default)]
 struct Lines(Vec<(String, String)>);
 
@@ -388,7 +388,7 @@ impl Lines {
         self.0.push((label.to_string(), text.to_string()));
     }
 
-    /// The texts in a column; a label is not repeated under itself.
+    /// Formats the lines with the texts aligned in a column. A repeated label is left blank.
     fn aligned(&self) -> String {
         let width = self
             .0

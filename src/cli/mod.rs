@@ -1,4 +1,4 @@
-//! The command line: `serve`, `locate`, `batch`, `build`, `check`, `diff`, `export`, `keys`.
+//! The command line: `serve`, `locate`, `batch`, `build`, `check`, `diff`, `export` and `keys`.
 
 mod batch;
 mod check;
@@ -29,7 +29,8 @@ use crate::{log, panics};
 #[cfg(any(test, fuzzing))]
 pub(crate) use settings::check_file as check_settings;
 
-/// Which Integrated Care Community, GP practices and resilience group cover a postcode or coordinate.
+/// Find the Integrated Care Community, GP practices and resilience group that cover a postcode or
+/// coordinate.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub struct Arguments {
@@ -39,76 +40,77 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answer over HTTP, with pages, an API and map tiles.
+    /// Run the web service: pages, API and map tiles.
     #[command(
         after_help = "Example:\n  catchment serve --listen 127.0.0.1:8080\n  curl 'localhost:8080/api/v1/locate?postcode=LA18+4DB'"
     )]
     Serve(Box<serve::ServeArguments>),
-    /// Answer on the terminal, for one place or for a list on standard input.
+    /// Look up one place, or many from standard input.
     #[command(
-        after_help = "Example:\n  catchment locate - --practice A82033    # type the postcode, then Enter and Ctrl+D\n  catchment locate --json - < postcodes.txt\n  catchment locate 'LA18 4DB'\n\nA postcode on the command line stays in the shell's history, and other users of the machine see it in the list of processes. For a patient's, use `catchment locate -`.\n\nExit status: 0 answered, 2 wrong usage or no dataset, 3 a question had no answer."
+        after_help = "Example:\n  catchment locate - --practice A82033    # type the postcode, then Enter and Ctrl+D\n  catchment locate --json - < postcodes.txt\n  catchment locate 'LA18 4DB'\n\nA postcode on the command line stays in the shell's history, and other users of the machine can see it in the process list. For a patient's postcode use `catchment locate -`.\n\nExit status: 0 success, 2 usage error or dataset not loaded, 3 at least one look-up failed."
     )]
     Locate(locate::LocateArguments),
-    /// Answer a list of any length row for row: CSV, TSV or NDJSON, plain or packed with gzip or zstd; a Parquet file; an Arrow stream.
+    /// Look up every row of a file: CSV, TSV or NDJSON (also compressed with gzip or zstd),
+    /// Parquet, or an Arrow stream.
     #[command(
-        after_help = "The rows come out as many and in the same order, your columns byte for byte, ours after them. docs/batch.md says what each column holds.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  zcat patients.csv.gz | catchment batch - --columns icc_residence_name,notes > answered.csv\n\nExit status: 0 done, 2 wrong usage or a list that cannot be used, 3 done and some rows were bad, 141 the reader of the answers has gone."
+        after_help = "Every input row produces one output row, in the same order. Your columns are unchanged, and the new columns follow them; docs/batch.md describes each one.\n\nExample:\n  catchment batch patients.csv -o answered.csv\n  catchment batch --check patients.csv\n  zcat patients.csv.gz | catchment batch - --columns icc_residence_name,notes > answered.csv\n\nExit status: 0 success, 2 usage error or unusable input, 3 success but some rows could not be read, 141 the reader of standard output closed it (SIGPIPE)."
     )]
     Batch(Box<batch::BatchArguments>),
-    /// Make a dataset from published files.
+    /// Build a dataset from published files.
     #[command(
         after_help = "Example:\n  catchment build data/build.toml --output /tmp/my-dataset\n  catchment serve --data /tmp/my-dataset"
     )]
     Build(BuildArguments),
-    /// Look for what a careful person would look for before trusting a dataset.
+    /// Check the quality of a dataset: boundaries, memberships, practices and postcodes.
     #[command(
-        after_help = "Example:\n  catchment check /tmp/my-dataset --findings /tmp/findings.geojson\n\nExit status: 0 no errors (there may be warnings), 2 wrong usage or no dataset, 3 errors were found."
+        after_help = "Example:\n  catchment check /tmp/my-dataset --findings /tmp/findings.geojson\n\nExit status: 0 no errors (there may be warnings), 2 usage error or dataset not loaded, 3 errors found."
     )]
     Check(check::CheckArguments),
-    /// Say what changes its answer between two datasets: areas, coverage, practices, memberships, postcodes.
+    /// Compare two datasets: areas, coverage, practices, memberships and postcodes.
     #[command(
-        after_help = "Compared on one day: areas by name and ground; the statistical areas that each is made of, with their shares; practices field by field; memberships; and for every postcode its status, ICC, neighbourhood team and sub-community. Not compared: lineage, canaries and the manifest's words.\n\nExample:\n  catchment diff data/lancashire-and-cumbria /tmp/my-dataset --output /tmp/changes\n\nExit status: 0 the same, 1 different, 2 wrong usage or no dataset."
+        after_help = "Compares on one date: the names and boundaries of areas; the statistical areas that make up each area, with their shares; each field of each practice; memberships; and the status, ICC, neighbourhood team and sub-community of every postcode. Does not compare lineage, canaries.csv or the text of the manifests.\n\nExample:\n  catchment diff data/lancashire-and-cumbria /tmp/my-dataset --output /tmp/changes\n\nExit status: 0 no differences, 1 differences, 2 usage error or dataset not loaded."
     )]
     Diff(diff::DiffArguments),
-    /// Write what a dataset says as files for other programs.
+    /// Export look-up tables, boundaries and map tiles for other programs.
     #[command(
-        after_help = "The look-up has a row for every postcode and period in which its answer stays the same, live and terminated; the second table the same by code of a practice. Joined with a list they give the cells of `catchment batch`: docs/lookup.md. Areas and tiles are those of a day.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles --layers icc,gp-practice\n\nExit status: 0 done, 2 wrong usage, no dataset, or nothing could be written."
+        after_help = "The look-up table has a row for each postcode, live or terminated, and each period in which its answer does not change; the table of practices likewise for each practice code. A join with these tables gives the same columns as `catchment batch` (docs/lookup.md). Areas and tiles are for one date.\n\nExample:\n  catchment export --lookup postcodes.parquet --practices practices.parquet\n  catchment export --areas areas.gpkg --tiles areas.pmtiles --layers icc,gp-practice\n\nExit status: 0 success, 2 usage error, dataset not loaded or output not written."
     )]
     Export(export::ExportArguments),
-    /// Say who may ask what needs a key.
+    /// Add, list and revoke API keys.
     #[command(
-        after_help = "The file holds digests; a key is printed once, when it is made. docs/operating.md says what needs one.\n\nExample:\n  catchment keys add --keys keys.toml --name 'call handlers' --scopes batch --expires 2027-11-30 --quota 600/minute\n  catchment serve --keys keys.toml --require-key-for batch\n  catchment keys list --keys keys.toml\n  catchment keys revoke --keys keys.toml 5f3a91c2"
+        after_help = "A key is printed once, when it is added; the file has only its SHA-256 digest. docs/operating.md describes the scopes.\n\nExample:\n  catchment keys add --keys keys.toml --name 'call handlers' --scopes batch --expires 2027-11-30 --quota 600/minute\n  catchment serve --keys keys.toml --require-key-for batch\n  catchment keys list --keys keys.toml\n  catchment keys revoke --keys keys.toml 5f3a91c2"
     )]
     Keys(keys::KeysArguments),
 }
 
 #[derive(Debug, clap::Args)]
 struct BuildArguments {
-    /// What to make of which files (TOML).
+    /// Build configuration (TOML): the source files and the layers to build from them.
     config: PathBuf,
-    /// The folder to write; by default the one that the configuration names.
+    /// Folder to write; the output folder of the configuration by default.
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Replace the folder even where it holds something other than a dataset, which is then lost.
+    /// Replace the folder even if it has files that are not part of a dataset; they are deleted.
     #[arg(long)]
     force: bool,
 }
 
 #[derive(Debug, clap::Args)]
 struct DataArgument {
-    /// The dataset's folder; by default the dataset compiled into the program.
+    /// Folder of the dataset; the embedded dataset by default.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
-/// The status of a question that had no answer.
+/// The exit status if a look-up failed.
 const NO_ANSWER: u8 = 3;
-/// The status of a dataset with errors.
+/// The exit status if `check` found errors.
 const WITH_ERRORS: u8 = 3;
 
-/// How long the program waits at its end for its last log lines to be written.
+/// How long the program waits for the last log lines to be written before it exits.
 const FLUSH_WITHIN: Duration = Duration::from_secs(2);
 
-/// Runs the command of this command line; its exit status.
+/// Runs the command of a command line and returns the exit status.
 pub fn run(given: &[OsString]) -> ExitCode {
     panics::tell_only_where();
     let _flush = FlushAtEnd;
@@ -119,7 +121,7 @@ pub fn run(given: &[OsString]) -> ExitCode {
     })
 }
 
-/// Waits for the last log lines when it is dropped, by a panic too.
+/// Flushes the log when dropped, also during a panic.
 struct FlushAtEnd;
 
 impl Drop for FlushAtEnd {
@@ -128,10 +130,10 @@ impl Drop for FlushAtEnd {
     }
 }
 
-/// Writes to standard output. A reader that has seen enough is no error.
+/// Writes to standard output. A closed pipe is not an error.
 ///
 /// # Errors
-/// When standard output cannot be written, because its disk is full for instance.
+/// If standard output cannot be written, for example because a disk is full.
 fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes());
@@ -180,7 +182,7 @@ fn build(arguments: &BuildArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line such as `⠹ comparing, 3s` until it is dropped; nothing where there is no terminal.
+/// A progress line such as `⠹ comparing, 3s`, removed when dropped. Shown only on a terminal.
 struct Working(ProgressBar);
 
 impl Working {
@@ -191,7 +193,7 @@ impl Working {
         Working(bar)
     }
 
-    /// What is being done now.
+    /// Sets the stage that the line shows.
     fn at(&self, stage: &'static str) {
         self.0.set_message(stage);
     }
@@ -203,7 +205,7 @@ impl Drop for Working {
     }
 }
 
-/// A line such as `⠹ reading postcodes  214.50 MiB read, 3s`; nothing where there is no terminal.
+/// Returns the style of a progress line such as `⠹ reading postcodes  214.50 MiB read, 3s`.
 fn stage_and_bytes(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
     let bytes_read = Arc::clone(bytes_read);
     ProgressStyle::with_template("{spinner} {msg}  {read} read, {elapsed}")
@@ -212,7 +214,7 @@ fn stage_and_bytes(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
             "read",
             move |_: &ProgressState, line: &mut dyn std::fmt::Write| {
                 let bytes = HumanBytes(bytes_read.load(Ordering::Relaxed));
-                // A line that cannot be drawn is drawn again.
+                // The line is drawn again at the next tick.
                 let _ = write!(line, "{bytes}");
             },
         )
@@ -229,7 +231,7 @@ impl DataArgument {
     }
 }
 
-/// The files of a dataset, and what to call it.
+/// Returns the source of a dataset and its name in messages.
 fn files_of(folder: Option<&PathBuf>) -> (Files, String) {
     match folder {
         Some(folder) => (Files::Folder(folder.clone()), folder.display().to_string()),

@@ -1,4 +1,4 @@
-//! `catchment serve`.
+//! `catchment serve`: options, start-up, reloads and shutdown of the service.
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
@@ -32,143 +32,151 @@ use crate::tiles::basemap::Basemap;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArguments {
-    /// A dataset's folder; by default the dataset compiled into the program. Given more than once,
-    /// the first answers, and the others when they are asked for by ?dataset=VERSION.
+    /// Folder of a dataset; the embedded dataset by default. Repeat it to load several: the first
+    /// one is the default of requests, the others are selected with ?dataset=VERSION.
     #[arg(long, value_name = "DIR")]
     data: Vec<PathBuf>,
-    /// Where to listen.
+    /// Address and port to listen on.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// The public address of the service, https://HOST or https://HOST/PATH, for links in TileJSON, OGC,
-    /// oEmbed and Link headers. By default the host that a trusted proxy names, or else links are relative.
+    /// Public URL of the service, https://HOST or https://HOST/PATH, for links in TileJSON, OGC,
+    /// oEmbed and Link headers. By default links use the host that a trusted proxy forwards, or are
+    /// relative.
     #[arg(long, value_name = "URL")]
     public_url: Option<PublicUrl>,
-    /// Where the operator may POST /reload and GET /metrics: an address, or a Unix socket that the
-    /// owner alone may use; nowhere by default. Keep it from others.
+    /// Address or Unix socket (mode 0600) of the admin listener, with POST /reload and GET
+    /// /metrics; off by default. It has no authentication: do not expose it.
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH")]
     admin_listen: Option<AdminAddress>,
-    /// A map to lie beneath our areas on maps that move: PMTiles 3 with pictures (PNG, JPEG, WebP) or with
-    /// the vector layers of Protomaps or OpenMapTiles. None by default.
+    /// Basemap of interactive maps: a PMTiles 3 file of images (PNG, JPEG, WebP) or of vector tiles
+    /// with the layers of Protomaps or OpenMapTiles; none by default.
     #[arg(long, value_name = "FILE.pmtiles")]
     basemap: Option<PathBuf>,
-    /// Reload when a dataset's manifest changes; looked at every two seconds.
+    /// Reload a dataset when its manifest changes; checked every two seconds.
     #[arg(long)]
     watch: bool,
-    /// A site that may hold our map in a frame, such as `https://www.example.nhs.uk` or `https://*.nhs.uk`.
-    /// Given more than once, each; not given, any site.
+    /// Origin that may show the map in a frame (CSP frame-ancestors), such as
+    /// `https://www.example.nhs.uk` or `https://*.nhs.uk`. Repeatable; any site by default.
     #[arg(long, value_name = "ORIGIN")]
     embed_origin: Vec<EmbedOrigin>,
-    /// The file of keys, which `catchment keys` writes; read again when it changes.
+    /// File of API keys, written by `catchment keys`; reloaded when it changes.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
-    /// What needs a key: batch, locate, postcodes, practices, areas, ogc, tiles, maps, pages. Nothing
-    /// by default.
+    /// Scopes that need an API key: batch, locate, postcodes, practices, areas, ogc, tiles, maps,
+    /// pages; none by default.
     #[arg(long, value_name = "SCOPE,…", value_delimiter = ',')]
     key_needed_for: Vec<Scope>,
-    /// A page elsewhere that may show a key, as https://host; more than once for more.
+    /// Origin whose pages may send an API key (CORS), as https://HOST. Repeatable; none by default.
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     cors_origin: Vec<String>,
-    /// A proxy in front of us, whose X-Forwarded-For is believed; more than once for more.
+    /// Reverse proxy whose X-Forwarded-For is trusted: an IP address or network. Repeatable; none
+    /// by default.
     #[arg(long, value_name = "ADDRESS|CIDR")]
     trusted_proxy: Vec<Network>,
-    /// How often an address may ask without a key: s, minute, hour or day, or off. By default
-    /// 6000/minute, but for this machine's own addresses.
-    #[arg(long, value_name = "N/PERIOD|off")]
+    /// Rate limit of each client IP address without an API key, per s, minute, hour or day; or off.
+    /// By default 6000/minute, except for loopback addresses.
+    #[arg(long, value_name = "N/UNIT|off")]
     address_rate: Option<AddressRateArgument>,
-    /// Connections at a time; where there are as many, one on which nothing is asked makes room.
+    /// Maximum number of connections. At the limit, an idle connection is closed to accept another.
     #[arg(long, value_name = "N", default_value_t = Limits::default().connections,
         value_parser = at_least_one)]
     connections: usize,
-    /// Look-ups at a time, as many again that bring a body, as many searches, and as many answers that
-    /// are rendered (areas, OGC, tiles, maps, pages), which wait for their turn; others get 503 and
-    /// come again.
+    /// Maximum number of concurrent requests of each class: look-ups, requests with a body,
+    /// searches, and rendered responses (areas, OGC, tiles, maps, pages). More get 503 with
+    /// Retry-After.
     #[arg(long, value_name = "N", default_value_t = Limits::default().requests,
         value_parser = at_least_one)]
     requests: usize,
-    /// Of the requests that wait for their turn or bring a body, so many may be one client's; its
-    /// others get 429. A client is an address, or a key.
+    /// Maximum number of queued requests, and of requests with a body, of one client (an IP address
+    /// or an API key). More get 429.
     #[arg(long, value_name = "N", default_value_t = Limits::default().requests_per_client,
         value_parser = at_least_one)]
     requests_per_client: usize,
-    /// The first byte and the header of a request have arrived by then.
+    /// Timeout for the first byte and the header of a request.
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().header_within.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     header_within: u64,
-    /// A request has been read and answered by then; lists have --batch-stall-timeout.
+    /// Timeout for reading a request body and producing the response; batches have
+    /// --batch-stall-timeout.
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().answer_within.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     answer_within: u64,
-    /// An answer of which so long fewer than 1,000 bytes a second are taken is given up.
+    /// Disconnect a client that reads a response more slowly than 1,000 bytes a second for this
+    /// long.
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().write_within.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     write_within: u64,
-    /// A connection may wait so long between two requests.
+    /// Timeout of an idle connection between two requests.
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().idle_within.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     idle_within: u64,
-    /// After SIGTERM, /health/ready says 503 and connections are still accepted for this long.
+    /// How long connections are still accepted after SIGTERM, while /health/ready returns 503.
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().shutdown_delay.as_secs())]
     shutdown_delay: u64,
-    /// Requests under way may finish for this long after SIGTERM, --shutdown-delay included; a second one
-    /// ends all at once.
+    /// Grace period of requests in progress after SIGTERM, including --shutdown-delay. A second
+    /// SIGTERM exits at once.
     #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().drain_within.as_secs())]
     drain_within: u64,
-    /// The longest list that is answered, in bytes as it is sent.
+    /// Maximum size of a batch, in bytes as uploaded.
     #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes)]
     batch_bytes: u64,
-    /// How many lists are answered at a time, 0 for none; others wait for their turn.
+    /// Maximum number of concurrent batches; 0 turns batches off. More wait in a queue.
     #[arg(long, value_name = "N", default_value_t = BatchLimits::default().lists)]
     batch_lists: usize,
-    /// How many of these may be one client's (an address, or a key); by default half of them.
+    /// Maximum number of concurrent batches of one client (an IP address or an API key); half of
+    /// --batch-max-jobs by default.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     batch_lists_per_client: Option<usize>,
-    /// A list waits so long for its turn, clients one after the other, and then gets 503.
+    /// How long a batch waits in the queue before it gets 503.
     #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().queue_within.as_secs())]
     batch_queue_within: u64,
-    /// Requests at a time that wait for the answers to a list, by ticket.
+    /// Maximum number of requests that wait for the result of a batch with a ticket.
     #[arg(long, value_name = "N", default_value_t = Limits::default().waiting,
         value_parser = at_least_one)]
     batch_tickets: usize,
-    /// How many of these may be one client's.
+    /// Maximum number of requests of one client that wait for a ticket.
     #[arg(long, value_name = "N", default_value_t = Limits::default().waiting_per_client,
         value_parser = at_least_one)]
     batch_tickets_per_client: usize,
-    /// How many threads work on a list; by default half as many as there are processors.
+    /// Number of threads for each batch; half of the CPUs by default.
     #[arg(long, value_name = "N")]
     batch_threads: Option<NonZeroUsize>,
-    /// A list that stands still for so long is given up: fewer than 1,000 bytes a second, in and out.
+    /// Abort a batch that transfers less than 1,000 bytes a second, in and out together, for this
+    /// long.
     #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().stalled_after.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     batch_stall: u64,
-    /// Bytes a second that the client of a list sends and takes, each on average over the time that it
-    /// is waited for, after a minute, or 15 seconds where others wait; a list whose client is slower
-    /// is given up.
+    /// Minimum average rate, in bytes a second, at which the client of a batch has to send and to
+    /// read, over the time that the service waited for it. Checked after one minute, or after 15
+    /// seconds if other batches are queued; a slower batch is aborted.
     #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().rate_min)]
     batch_rate_min: u64,
-    /// A list has been answered by then, or is given up.
+    /// Timeout of a whole batch.
     #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().within.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
     batch_within: u64,
-    /// How log lines look. They hold routes, statuses and times, never what was asked.
+    /// Format of log lines. They have the route, status and duration of a request, never its
+    /// content.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// How much is logged; what became of each list is told at any level.
+    /// Level of log lines. The audit line of each batch is written at every level.
     #[arg(
         long,
         value_name = "error|warn|info|debug|trace",
         default_value = "info"
     )]
     log_level: Level,
-    /// A file of these settings, by their names without --; CATCHMENT_ and a name is the variable of
-    /// each. The command line goes before the environment, and that before the file.
+    /// TOML file of settings, which have the names of these options without --. Each setting also
+    /// has an environment variable, such as CATCHMENT_LOG_LEVEL. The command line overrides the
+    /// environment, which overrides the file.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Print the settings, check them, the keys, the basemap and the datasets, and end.
+    /// Print the settings, check them with the keys, basemap and datasets, and exit.
     #[arg(long)]
     check_config: bool,
 }
 
-/// Where the operator's listener is.
+/// The address of the admin listener.
 #[derive(Debug, Clone)]
 enum AdminAddress {
     Tcp(SocketAddr),
@@ -185,11 +193,11 @@ impl FromStr for AdminAddress {
             return Ok(AdminAddress::Unix(path.into()));
         }
         let address = text.parse().map(AdminAddress::Tcp);
-        address.map_err(|_| "it is an address and a port, or unix: and a path".into())
+        address.map_err(|_| "expected ADDRESS:PORT or unix:PATH".into())
     }
 }
 
-/// How often an address may ask, as the operator says.
+/// The value of `--rate-limit`.
 #[derive(Debug, Clone, Copy)]
 enum AddressRateArgument {
     Off,
@@ -210,7 +218,7 @@ impl FromStr for AddressRateArgument {
     }
 }
 
-/// `https://host` or `https://host:port`, as browsers write it.
+/// Parses an origin as browsers send it: `https://host` or `https://host:port`.
 fn origin(text: &str) -> Result<String, String> {
     let host = text
         .strip_prefix("https://")
@@ -224,14 +232,14 @@ fn origin(text: &str) -> Result<String, String> {
     };
     match host {
         Some(host) if is_host(host) => Ok(text.into()),
-        _ => Err("an origin is https://host, in lower case and without a slash at its end".into()),
+        _ => Err("expected https://HOST in lower case, without a slash at the end".into()),
     }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
-        _ => Err("it is a whole number, 1 or more".into()),
+        _ => Err("expected a whole number, 1 or more".into()),
     }
 }
 
@@ -247,7 +255,7 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
     let basemap = arguments.basemap()?;
     let live = Arc::new(Live::start(sources(arguments))?);
     if arguments.check_config {
-        log::message("the settings, the keys, the basemap and the datasets are right");
+        log::message("the settings, keys, basemap and datasets are valid");
         return Ok(ExitCode::SUCCESS);
     }
     for index in live.releases().all() {
@@ -272,17 +280,17 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         let listener = listen(arguments.listen)
             .with_context(|| format!("listening on {}", arguments.listen))?;
         let address = listener.local_addr()?;
-        // Before anybody is told that the service is there: until then a signal ends the program.
+        // Install the handlers before the address is printed; until then a signal ends the program.
         let stop = asked_to_stop(Signals::new());
         let hangups = Hangups::new();
         arguments.say(format_args!(
-            "http://{address}/ answers; press Ctrl+C to stop"
+            "listening on http://{address}/ (press Ctrl+C to stop)"
         ));
         if let Some(address) = &arguments.admin_listen {
             let router = admin::router(Arc::clone(&live), &app);
             let name = serve_operator(address, router).await?;
-            tracing::info!(address = name, "listening for the operator");
-            arguments.say(format_args!("{name} is the operator's"));
+            tracing::info!(address = name, "admin listener started");
+            arguments.say(format_args!("admin listener on {name}"));
         }
         tokio::spawn(reload_on_hangup(hangups, Arc::clone(&live)));
         if arguments.watch {
@@ -293,19 +301,19 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
         }
         if arguments.is_reached_under_no_name() {
             tracing::warn!(
-                "the public address is not known: links in TileJSON, OGC and oEmbed name no host; --public-url sets it"
+                "the public URL is not known, so links in TileJSON, OGC and oEmbed are relative; set it with --public-url"
             );
         }
         tracing::info!(%address, "listening");
         http::serve(listener, http::router(app), limits, stop).await?;
         anyhow::Ok(())
     })?;
-    // A thread that works on a list that was given up is not waited for.
+    // Do not wait for threads of aborted batches.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
 
-/// Connections that wait to be accepted: more than come while all processors are busy.
+/// The length of the accept queue: more connections than arrive while all CPUs are busy.
 const BACKLOG: u32 = 4_096;
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -313,29 +321,30 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // Connections of before that are not quite closed are no hindrance.
+    // Allow a restart while old connections are in TIME_WAIT.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// How often an address may ask where the operator does not say: a page of maps is some hundred tiles,
-/// and behind an address may be a whole hospital.
+/// The default rate limit of an IP address. A page with maps loads some hundred tiles, and a whole
+/// hospital may share one address.
 const ADDRESS_RATE: Rate = Rate {
     requests: 6_000,
     period: Period::Minute,
 };
 
 impl ServeArguments {
-    /// For whoever started it. A log in JSON has nothing but lines of JSON; there, `listening` says it.
+    /// Prints a message for the person who started the service. Not with `--log-format json`, whose
+    /// output must be JSON only; the log line `listening` has the address.
     fn say(&self, words: std::fmt::Arguments<'_>) {
         if matches!(self.log_format, LogFormat::Text) {
             log::message(words);
         }
     }
 
-    /// Others reach the service, and nothing says under which address.
+    /// Returns whether the service is reachable from other machines but has no known public URL.
     fn is_reached_under_no_name(&self) -> bool {
         let has_name = self.public_url.is_some() || !self.trusted_proxy.is_empty();
         !has_name && !self.listen.ip().is_loopback()
@@ -343,11 +352,11 @@ impl ServeArguments {
 
     fn access(&self) -> Result<Access> {
         if self.keys.is_none() && !self.key_needed_for.is_empty() {
-            bail!("--require-key-for goes with --keys, the file of the keys that open it");
+            bail!("--require-key-for needs --keys, the file of API keys");
         }
         let keys = self.keys.as_deref().map(Keys::open).transpose()?;
         if let Some(keys) = &keys {
-            tracing::info!(count = keys.ring().len(), "keys read");
+            tracing::info!(count = keys.ring().len(), "API keys loaded");
         }
         Ok(Access {
             keys: keys.map(Arc::new),
@@ -367,9 +376,9 @@ impl ServeArguments {
             return Ok(None);
         };
         let opened = Basemap::open(path);
-        let basemap = opened.with_context(|| format!("the basemap {}", path.display()))?;
+        let basemap = opened.with_context(|| format!("opening the basemap {}", path.display()))?;
         if basemap.attribution.is_empty() {
-            tracing::warn!("the basemap does not say whose it is, and the maps will not");
+            tracing::warn!("the basemap has no attribution, so maps do not show one");
         }
         Ok(Some(basemap))
     }
@@ -417,11 +426,11 @@ fn sources(arguments: &ServeArguments) -> Vec<Files> {
     }
 }
 
-/// Files, sockets and signals that are open beside the connections.
+/// File descriptors reserved for files, sockets and signals other than client connections.
 const OTHER_DESCRIPTORS: usize = 64;
 
-/// As many connections as there are file descriptors for, of which the program asks for all that it
-/// may have.
+/// Raises the limit of file descriptors to its maximum, and returns the number of connections that
+/// it allows, at most `connections`.
 fn within_descriptors(connections: usize) -> usize {
     let Some(descriptors) = descriptors() else {
         return connections;
@@ -431,7 +440,7 @@ fn within_descriptors(connections: usize) -> usize {
         tracing::warn!(
             connections = room,
             wanted = connections,
-            "fewer connections, for want of file descriptors"
+            "fewer connections than configured: not enough file descriptors"
         );
     }
     connections.min(room)
@@ -445,7 +454,7 @@ fn descriptors() -> Option<usize> {
         current: maximum,
         maximum,
     };
-    // Where that is not allowed, those that there are have to do.
+    // If that is not allowed, keep the current limit.
     let _ = setrlimit(Resource::Nofile, all);
     let current = getrlimit(Resource::Nofile).current?;
     Some(usize::try_from(current).unwrap_or(usize::MAX))
@@ -456,14 +465,14 @@ fn descriptors() -> Option<usize> {
     None
 }
 
-/// The operator's listener, and what to call it; it ends with the program.
+/// Starts the admin listener, which runs until the program exits. Returns its name for messages.
 async fn serve_operator(address: &AdminAddress, router: Router) -> Result<String> {
     let limits = Limits::default();
     Ok(match address {
         AdminAddress::Tcp(address) => {
             let listener = TcpListener::bind(address)
                 .await
-                .with_context(|| format!("listening on {address} for the operator"))?;
+                .with_context(|| format!("starting the admin listener on {address}"))?;
             let name = format!("http://{}/reload", listener.local_addr()?);
             tokio::spawn(http::serve(
                 listener,
@@ -476,7 +485,7 @@ async fn serve_operator(address: &AdminAddress, router: Router) -> Result<String
         #[cfg(unix)]
         AdminAddress::Unix(path) => {
             let listener = bind_unix(path)
-                .with_context(|| format!("listening on {} for the operator", path.display()))?;
+                .with_context(|| format!("starting the admin listener on {}", path.display()))?;
             tokio::spawn(http::serve(
                 listener,
                 router,
@@ -488,7 +497,8 @@ async fn serve_operator(address: &AdminAddress, router: Router) -> Result<String
     })
 }
 
-/// A socket for its owner alone. One that is left from before is replaced.
+/// Binds a Unix socket that only its owner can use (mode 0600). A socket that nothing listens on is
+/// replaced.
 #[cfg(unix)]
 fn bind_unix(path: &Path) -> io::Result<tokio::net::UnixListener> {
     use std::fs;
@@ -498,7 +508,7 @@ fn bind_unix(path: &Path) -> io::Result<tokio::net::UnixListener> {
     if is_socket && UnixStream::connect(path).is_err() {
         fs::remove_file(path)?;
     }
-    // Under another name until it is the owner's alone.
+    // Bind it in a private folder until the mode is set.
     let folder = path.parent().filter(|it| *it != Path::new(""));
     let beside = tempfile::Builder::new()
         .prefix(".catchment-")
@@ -506,12 +516,12 @@ fn bind_unix(path: &Path) -> io::Result<tokio::net::UnixListener> {
     let name = beside.path().join("socket");
     let listener = tokio::net::UnixListener::bind(&name)?;
     fs::set_permissions(&name, fs::Permissions::from_mode(0o600))?;
-    // Unlike a rename, this does not take the place of another one.
+    // Unlike a rename, a link does not replace an existing socket.
     fs::hard_link(&name, path)?;
     Ok(listener)
 }
 
-/// Reads the keys again whenever their file is another one.
+/// Reloads the API keys when their file changes.
 async fn read_keys_on_change(keys: Arc<Keys>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -521,29 +531,31 @@ async fn read_keys_on_change(keys: Arc<Keys>) {
             Ok::<_, KeysError>(is_new.then(|| read.ring().len()))
         });
         match read.await {
-            Ok(Ok(Some(count))) => tracing::info!(count, "keys read"),
+            Ok(Ok(Some(count))) => tracing::info!(count, "API keys loaded"),
             Ok(Ok(None)) => {}
             Ok(Err(error)) => {
-                // In quotes: the file's own line breaks make no line of the log.
+                // As a string field, so that line breaks of the file are escaped.
                 tracing::error!(
                     error = error.to_string(),
-                    "keys not read: the old ones stay"
+                    "could not load the API keys; the previous keys stay in use"
                 );
             }
-            Err(_) => tracing::error!("keys not read: reading panicked; the old ones stay"),
+            Err(_) => tracing::error!(
+                "could not load the API keys: loading panicked; the previous keys stay in use"
+            ),
         }
     }
 }
 
-/// Reloads at every SIGHUP.
+/// Reloads the datasets at every SIGHUP.
 async fn reload_on_hangup(mut hangups: Hangups, live: Arc<Live>) {
     while hangups.next().await.is_some() {
-        // It is logged, and the next hang-up tries again.
+        // A failure is logged by `reloaded`; the next SIGHUP tries again.
         let _ = admin::reloaded(Arc::clone(&live)).await;
     }
 }
 
-/// SIGHUP, listened for from when this is made.
+/// A stream of SIGHUP signals since it was created.
 #[cfg(unix)]
 struct Hangups(tokio::signal::unix::Signal);
 
@@ -559,7 +571,7 @@ impl Hangups {
     }
 }
 
-/// There is none.
+/// A stream that never yields: there is no SIGHUP.
 #[cfg(not(unix))]
 struct Hangups;
 
@@ -574,13 +586,14 @@ impl Hangups {
     }
 }
 
+/// How often the file of keys and the manifests are checked for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Reloads when a manifest is another file than it was: a dataset is replaced whole, its manifest
-/// with it.
+/// Reloads the datasets when the manifest of one of them changes. (A dataset is always replaced as
+/// a whole, including its manifest.)
 ///
-/// One that is refused is tried again, ever less often: it may be for want of memory or file
-/// descriptors, or be put right without a new manifest.
+/// A failed reload is retried at growing intervals, because its cause may pass without a change of
+/// the manifest: too little memory, too few file descriptors, or a file that is repaired later.
 async fn reload_on_change(live: Arc<Live>) {
     let mut seen = manifests(&live);
     let mut again: Option<(Instant, Duration)> = None;
@@ -602,10 +615,10 @@ async fn reload_on_change(live: Arc<Live>) {
     }
 }
 
-/// A dataset that is refused is tried at least so often.
+/// The longest interval between retries of a failed reload.
 const TRY_EVERY_MAX: Duration = Duration::from_secs(300);
 
-/// Each dataset's manifest, as a file; `None` where it is not there.
+/// Returns the version of each dataset's manifest file; `None` if it does not exist.
 fn manifests(live: &Live) -> Vec<Option<Stamp>> {
     let folders = live.folders().into_iter();
     folders
@@ -613,11 +626,13 @@ fn manifests(live: &Live) -> Vec<Option<Stamp>> {
         .collect()
 }
 
-/// Our own lines alone: other crates' might quote a request. Values are written in quotes, with control
-/// characters escaped, so that none makes a line of its own. The audit's lines are written at any level.
+/// Starts logging, for this crate only: lines of other crates might quote a request.
+///
+/// Strings are quoted with control characters escaped, so that no value can forge a line. Audit
+/// lines are written at every level.
 ///
 /// # Errors
-/// When the thread that writes them cannot be started.
+/// If the thread that writes the log cannot be started.
 fn start_log(arguments: &ServeArguments) -> Result<()> {
     let ours = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), arguments.log_level)
@@ -625,7 +640,8 @@ fn start_log(arguments: &ServeArguments) -> Result<()> {
     let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
-        // It would write of its own faults to standard error, and panic where that fails.
+        // It would report its own errors with `eprintln!`, which panics if standard error is
+        // closed.
         .log_internal_errors(false)
         .with_writer(log::start().context("starting the log")?);
     let registry = tracing_subscriber::registry().with(ours);
@@ -636,10 +652,10 @@ fn start_log(arguments: &ServeArguments) -> Result<()> {
     Ok(())
 }
 
-/// How long the last log lines may take where the program has to end at once.
+/// How long a forced exit waits for the last log lines.
 const FLUSH_AT_ONCE: Duration = Duration::from_millis(100);
 
-/// Done at the first signal to stop; the second one ends the program at once.
+/// Completes at the first stop signal. The second one exits the program at once.
 async fn asked_to_stop(mut signals: Signals) {
     signals.next().await;
     tokio::spawn(async move {
@@ -649,7 +665,7 @@ async fn asked_to_stop(mut signals: Signals) {
     });
 }
 
-/// SIGINT and SIGTERM, listened for once and for all: none is lost between two waits.
+/// Streams of SIGINT and SIGTERM. They stay open, so that no signal is lost between two waits.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,

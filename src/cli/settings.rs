@@ -1,7 +1,8 @@
-//! The settings of `catchment serve`: from the command line, the environment and a file, in this order.
+//! The settings of `catchment serve`, from the command line, environment variables and a TOML file,
+//! in this order of precedence.
 //!
-//! A setting is an option of the command line; the other two know it under the same name. What they
-//! say is checked as if it stood there.
+//! Every command-line option is a setting, with the same name in the environment and the file.
+//! Values from there are validated as if they were given on the command line.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -16,27 +17,28 @@ use toml::{Table, Value};
 use super::{Arguments, print};
 
 const SERVE: &str = "serve";
-/// These say where settings come from, and are none.
+/// Options that are not settings.
 const NO_SETTINGS: [&str; 3] = ["config", "check-config", "help"];
 
-/// Where a setting was found.
+/// The source of a setting that is not on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     Environment,
     File,
 }
 
-/// A setting that the command line does not have, as it would stand there.
+/// A setting from the environment or the file, as command-line arguments.
 struct Found {
     name: String,
     arguments: Vec<OsString>,
     source: Source,
 }
 
-/// Parses the command line, with the other settings of `serve`.
+/// Parses the command line. For `serve`, adds the settings of the environment and the file.
 ///
 /// # Errors
-/// When the file or a value from elsewhere is wrong. A wrong command line ends the program.
+/// If the settings file, or a value in it or in the environment, is invalid. An invalid command
+/// line exits the program.
 pub(super) fn arguments(given: &[OsString]) -> Result<Arguments> {
     let command = Arguments::command();
     let matches = command.clone().get_matches_from(given);
@@ -55,7 +57,7 @@ pub(super) fn arguments(given: &[OsString]) -> Result<Arguments> {
     Ok(Arguments::from_arg_matches(&matches)?)
 }
 
-/// The command `serve` and its settings.
+/// Returns clap's definition of the command `serve`.
 fn serve_command() -> Command {
     let command = Arguments::command();
     let serve = command.find_subcommand(SERVE);
@@ -68,12 +70,12 @@ fn settings(serve: &Command) -> impl Iterator<Item = (&str, &Arg)> {
     named.filter(|(name, _)| !NO_SETTINGS.contains(name))
 }
 
-/// The variable of a setting.
+/// Returns the name of the environment variable of a setting.
 fn variable(name: &str) -> String {
     format!("CATCHMENT_{}", name.replace('-', "_").to_uppercase())
 }
 
-/// What the environment and the file say of the settings that the command line does not have.
+/// Reads the settings that are not on the command line from the environment and the file.
 fn elsewhere(
     given: &ArgMatches,
     variable_of: impl Fn(&str) -> Option<String>,
@@ -92,7 +94,7 @@ fn elsewhere(
             continue;
         }
         if let Some(text) = variable_of(&variable(name)) {
-            let place = format!("the variable {}", variable(name));
+            let place = format!("environment variable {}", variable(name));
             let arguments = from_text(name, arg, &text).with_context(|| place.clone())?;
             check(&arguments).context(place)?;
             found.push(Found {
@@ -114,7 +116,10 @@ fn elsewhere(
     Ok(found)
 }
 
-/// The file, whose every name is that of a setting.
+/// Reads the settings file.
+///
+/// # Errors
+/// If it cannot be read or has a key that is not a setting.
 fn read(path: &Path, serve: &Command) -> Result<Table> {
     let reading = || format!("reading {}", path.display());
     let text = fs::read_to_string(path).with_context(reading)?;
@@ -123,7 +128,7 @@ fn read(path: &Path, serve: &Command) -> Result<Table> {
         let is_known = settings(serve).any(|(known, _)| known == name.replace('_', "-"));
         if !is_known {
             bail!(
-                "{}: there is no setting `{name}`; `catchment serve --help` names them, without --",
+                "{}: unknown setting `{name}`; the settings are the options in `catchment serve --help`, without --",
                 path.display()
             );
         }
@@ -131,7 +136,7 @@ fn read(path: &Path, serve: &Command) -> Result<Table> {
     Ok(table)
 }
 
-/// A setting may be written with hyphens or underscores.
+/// Returns the value of a setting. Keys can have hyphens or underscores.
 fn of_table<'t>(table: &'t Table, name: &str) -> Option<&'t Value> {
     let with_underscores = name.replace('-', "_");
     table.get(name).or_else(|| table.get(&with_underscores))
@@ -142,7 +147,7 @@ fn from_text(name: &str, arg: &Arg, text: &str) -> Result<Vec<OsString>> {
         ArgAction::SetTrue => match text {
             "true" | "1" => Ok(vec![format!("--{name}").into()]),
             "false" | "0" | "" => Ok(Vec::new()),
-            _ => bail!("this is true or false"),
+            _ => bail!("expected true or false"),
         },
         ArgAction::Append => Ok(text
             .split(',')
@@ -158,18 +163,18 @@ fn from_value(name: &str, arg: &Arg, value: &Value) -> Result<Vec<OsString>> {
     let is_list = matches!(arg.get_action(), ArgAction::Append);
     match (value, arg.get_action()) {
         (Value::Boolean(says), ArgAction::SetTrue) => from_text(name, arg, &says.to_string()),
-        (_, ArgAction::SetTrue) => bail!("this is true or false"),
+        (_, ArgAction::SetTrue) => bail!("expected true or false"),
         (Value::String(text), _) => Ok(vec![argument(name, text)]),
         (Value::Integer(number), _) => Ok(vec![argument(name, &number.to_string())]),
         (Value::Array(all), _) if is_list => {
             let one = |value: &Value| match value {
                 Value::String(text) => Ok(argument(name, text)),
-                _ => bail!("this is a list of texts"),
+                _ => bail!("expected a list of strings"),
             };
             all.iter().map(one).collect()
         }
-        _ if is_list => bail!("this is a text or a list of texts"),
-        _ => bail!("this is a text or a whole number"),
+        _ if is_list => bail!("expected a string or a list of strings"),
+        _ => bail!("expected a string or a whole number"),
     }
 }
 
@@ -177,7 +182,7 @@ fn argument(name: &str, value: &str) -> OsString {
     format!("--{name}={value}").into()
 }
 
-/// Whether the command line would take it.
+/// Checks that the command line would accept the arguments.
 fn check(arguments: &[OsString]) -> Result<()> {
     let before = ["catchment", SERVE].map(OsString::from);
     let tried = before.into_iter().chain(arguments.iter().cloned());
@@ -189,7 +194,7 @@ fn check(arguments: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// The settings as they are, as a file would have them, and where each is from.
+/// Formats the settings in effect as a settings file, with the source of each in a comment.
 fn written(serve: &ArgMatches, found: &[Found]) -> String {
     let command = serve_command();
     let mut text = String::new();
@@ -222,7 +227,7 @@ fn written(serve: &ArgMatches, found: &[Found]) -> String {
     text
 }
 
-/// Whether this is a file of settings.
+/// Returns whether a file is a valid settings file.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn check_file(path: &Path) -> bool {
     let config = format!("--config={}", path.display());
@@ -235,7 +240,7 @@ pub(crate) fn check_file(path: &Path) -> bool {
 mod tests {
     use super::*;
 
-    /// The settings in the words of a command line.
+    /// Returns the settings of the environment and the file as command-line arguments.
     fn found(given: &[&str], variables: &[(&str, &str)]) -> Result<Vec<String>> {
         let given = ["catchment", SERVE].iter().chain(given);
         let matches = Arguments::command().get_matches_from(given);
@@ -296,18 +301,21 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
         for (text, expected) in [
-            ("listne = 1", "there is no setting `listne`"),
-            ("config = \"a\"", "there is no setting `config`"),
+            ("listne = 1", "unknown setting `listne`"),
+            ("config = \"a\"", "unknown setting `config`"),
             ("listen = \"nowhere\"", "`listen`: invalid value 'nowhere'"),
-            ("listen = 1.5", "`listen`: this is a text or a whole number"),
+            (
+                "listen = 1.5",
+                "`listen`: expected a string or a whole number",
+            ),
             (
                 "listen = [\"a\"]",
-                "`listen`: this is a text or a whole number",
+                "`listen`: expected a string or a whole number",
             ),
-            ("watch = \"yes\"", "`watch`: this is true or false"),
+            ("watch = \"yes\"", "`watch`: expected true or false"),
             (
                 "trusted-proxy = [1]",
-                "`trusted-proxy`: this is a list of texts",
+                "`trusted-proxy`: expected a list of strings",
             ),
             ("trusted-proxy = \"10/8\"", "a network is an address"),
             ("batch-max-jobs = -1", "`batch-max-jobs`: "),
@@ -322,7 +330,10 @@ mod tests {
         }
         let wrong = [("CATCHMENT_WATCH", "perhaps")];
         let told = format!("{:#}", found(&[], &wrong).expect_err("wrong"));
-        assert_eq!(told, "the variable CATCHMENT_WATCH: this is true or false");
+        assert_eq!(
+            told,
+            "environment variable CATCHMENT_WATCH: expected true or false"
+        );
         assert!(found(&["--config=/nowhere/there.toml"], &[]).is_err());
     }
 

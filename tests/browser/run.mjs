@@ -31,7 +31,7 @@ async function startService(...options) {
   const lines = createInterface({ input: program.stderr });
   const origin = new Promise((resolve) => {
     lines.on("line", (line) => {
-      const found = line.match(/^(http:\S+)\/ answers/);
+      const found = line.match(/^listening on (http:\S+)\/ /);
       if (found) resolve(found[1]);
     });
   });

@@ -556,22 +556,22 @@ fn a_key_is_added_listed_used_and_revoked_while_the_service_runs_and_is_never_wr
         "analysts",
         &["--scopes", "batch,tiles", "--expires", "2999-01-01"],
     );
-    running.wait_for("keys read count=2");
+    running.wait_for("API keys loaded count=2");
     ask(&second).expect(200);
 
     let list = stdout(keys_command(&["list", "--keys", path]));
-    assert!(list.contains("good\tbatch,tiles\t"), "{list}");
+    assert!(list.contains("active\tbatch,tiles\t"), "{list}");
     assert!(list.contains("\t600/minute\tcall handlers\n"), "{list}");
     let id = first.split('_').nth(1).expect("an id");
     stdout(keys_command(&["revoke", "--keys", path, id]));
-    running.wait_for("keys read count=2");
+    running.wait_for("API keys loaded count=2");
     ask(&first).expect_problem(401, "revoked_key");
     ask(&second).expect(200);
     ask("Zq7Mark").expect_problem(401, "unknown_key");
 
     // An invalid key file is reported and changes nothing.
     std::fs::write(path, "key = 1").expect("written");
-    running.wait_for("keys not read: the old ones stay");
+    running.wait_for("could not load the API keys; the previous keys stay in use");
     ask(&second).expect(200);
     running.signal("TERM");
     let (status, written) = running.end();

@@ -895,7 +895,7 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
     assert_eq!(names_in(folder.path()), expected);
     let answered = fs::read(path("out.csv")).expect("an output file");
     assert!(answered == answer_bytes(LIST.as_bytes(), &request()));
-    assert!(done.stderr.contains("CSV with comma"), "{}", done.stderr);
+    assert!(done.stderr.contains("CSV, delimiter comma"), "{}", done.stderr);
     let manifest = fs::read_to_string(path("out.csv.manifest.json")).expect("a manifest");
     let body: Value = serde_json::from_str(&manifest).expect("JSON");
     assert_eq!(body["input"]["sha256"], sha256(LIST.as_bytes()));
@@ -979,7 +979,7 @@ fn a_file_gets_its_name_only_when_it_is_whole() {
         (&["list.csv", "-o", "there.csv"], "--force"),
         (
             &["list.csv", "-o", "list.csv", "--force"],
-            "cannot replace the list",
+            "OUT is the input file",
         ),
         (&["list.csv", "-o", "nowhere/out.csv"], "nowhere"),
         (&["list.csv", "-o", "."], "folder"),
@@ -1013,7 +1013,7 @@ fn a_bad_row_is_told_by_the_exit_status() {
     let done = run(folder.path(), &["list.csv", "-o", "out.csv"]);
     assert_eq!(done.code, 3);
     assert!(
-        done.stderr.contains("bad rows begin on lines 3"),
+        done.stderr.contains("rows that could not be read start on lines 3"),
         "{}",
         done.stderr
     );

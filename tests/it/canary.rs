@@ -342,8 +342,11 @@ fn no_route_leaves_anything_of_what_it_was_asked_anywhere() {
             "127.0.0.1:0",
         ],
     );
-    let said = running.wait_for("is the operator's");
-    let operator = said.trim_start_matches("http://").split('/').next();
+    let said = running.wait_for("admin listener on ");
+    let operator = said
+        .trim_start_matches("admin listener on http://")
+        .split('/')
+        .next();
     let operator: SocketAddr = operator.and_then(|it| it.parse().ok()).expect("an address");
     let mut asker = Asker {
         client: client(),

@@ -366,7 +366,7 @@ fn a_dataset_that_cannot_be_used_is_refused_with_the_file_that_is_at_fault() {
             check_exit(&output, 2);
             assert!(stderr(&output).contains(named), "{}", stderr(&output));
             assert!(
-                !stderr(&output).contains("answers; press"),
+                !stderr(&output).contains("listening on http://"),
                 "{}",
                 stderr(&output)
             );

@@ -332,7 +332,7 @@ fn a_table_is_written_whole_beside_its_manifest_and_replaces_nothing() {
     };
     refused(&["--practices", "p.csv"], "--force");
     refused(&["--practices", "p.xlsx"], ".parquet or .csv");
-    refused(&["--practices", "a.csv", "--lookup", "a.csv"], "two files");
+    refused(&["--practices", "a.csv", "--lookup", "a.csv"], "the same name");
     refused(&[], "--lookup");
     let (code, _) = run(
         folder.path(),

@@ -856,7 +856,7 @@ fn with_few_file_descriptors_others_are_answered_and_it_reloads() {
     };
     assert_eq!(asked(), 200);
     keys::revoke(&keys, &first.id, today_in_london()).expect("revoked");
-    running.wait_for("keys read");
+    running.wait_for("API keys loaded");
     assert_eq!(asked(), 401);
     drop(idle);
 }

@@ -197,10 +197,10 @@ fn a_faulty_file_makes_no_lines_of_its_own_in_the_log() {
     let keys = path.display().to_string();
     let mut running = Running::start(&["--keys", &keys, "--require-key-for", "batch"]);
     fs::write(&path, "[[key]]\nid = \"a\nERROR forged\u{1b}[31m\n").expect("written");
-    let line = running.wait_for("keys not read");
+    let line = running.wait_for("could not load the API keys");
     assert!(line.contains("\\n"), "{line}");
     let written = ended(running);
-    let begin = |line: &str| line.starts_with("20") || line.starts_with("http://");
+    let begin = |line: &str| line.starts_with("20") || line.starts_with("listening on http://");
     for line in written.lines() {
         assert!(begin(line), "forged line: {line}");
         assert!(!line.contains('\u{1b}'), "{line}");
@@ -301,8 +301,11 @@ fn samples(text: &str) -> Vec<(String, String, f64)> {
 /// Returns the metrics of a service after a few requests.
 pub(crate) fn figures() -> String {
     let mut running = Running::start(&["--admin-listen", "127.0.0.1:0"]);
-    let said = running.wait_for("is the operator's");
-    let operator = said.trim_start_matches("http://").split('/').next();
+    let said = running.wait_for("admin listener on ");
+    let operator = said
+        .trim_start_matches("admin listener on http://")
+        .split('/')
+        .next();
     let operator = operator.expect("an address").parse().expect("an address");
     for _ in 0..3 {
         asked(&running, "/api/v1/locate?postcode=LA18+4DB", &[]).expect(200);

@@ -111,8 +111,11 @@ pub(crate) fn operated(arguments: &[&str]) -> (Running, SocketAddr) {
 pub(crate) fn operated_by(mut command: Command, arguments: &[&str]) -> (Running, SocketAddr) {
     let arguments = [arguments, &["--admin-listen", "127.0.0.1:0"]].concat();
     let mut running = Running::by(&mut command, &arguments);
-    let line = running.wait_for("/reload is the operator's");
-    let address = line.trim_start_matches("http://").split('/').next();
+    let line = running.wait_for("admin listener on http://");
+    let address = line
+        .trim_start_matches("admin listener on http://")
+        .split('/')
+        .next();
     let address = address.and_then(|text| text.parse().ok());
     (running, address.expect("an address"))
 }

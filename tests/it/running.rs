@@ -70,8 +70,8 @@ impl Running {
             let address = said["fields"]["address"].as_str().map(str::parse);
             address.expect("an address").expect("an address")
         } else {
-            let said = running.wait_for(" answers; press Ctrl+C to stop");
-            let rest = said.trim_start_matches("http://");
+            let said = running.wait_for("(press Ctrl+C to stop)");
+            let rest = said.trim_start_matches("listening on http://");
             let (address, _) = rest.split_once('/').expect("a URL");
             address.parse().expect("an address")
         };

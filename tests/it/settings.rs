@@ -53,7 +53,7 @@ fn what_is_wrong_is_told_and_nothing_is_served() {
     let path = folder.path().join("catchment.toml");
     let config = format!("--config={}", path.display());
     for (text, expected) in [
-        ("lisen = \"127.0.0.1:1\"\n", "there is no setting `lisen`"),
+        ("lisen = \"127.0.0.1:1\"\n", "unknown setting `lisen`"),
         ("listen = \"here\"\n", "`listen`: invalid value 'here'"),
         ("require-key-for = [\"batch\"]\n", "--keys"),
         ("keys = \"/nowhere/keys.toml\"\n", "/nowhere/keys.toml: "),

@@ -1,4 +1,4 @@
-//! What is said of a list: how it was understood, what became of it, what it was made from.
+//! The reports of `catchment batch`: detected format, preview, summary and manifest.
 
 use std::fmt::Write;
 
@@ -11,39 +11,44 @@ use crate::domain::SuppressionRule;
 use crate::http::batch::summary::{body, dataset};
 use crate::index::Index;
 
-/// How a list was understood, in a line.
+/// Returns the line that describes the detected format and columns.
 pub(super) fn understood(list: &Understood) -> String {
     let columns = list.roles.columns().into_iter();
     let columns = columns.map(|(role, at)| format!("{} in `{}`", role.as_str(), list.columns[at]));
     let mut parts: Vec<String> = vec![format_words(list)];
     parts.extend(columns);
     if list.roles.practice.is_none() {
-        parts.push("no practice code: registration is left empty (--practice-column)".into());
+        parts.push(
+            "no practice codes found, so the registration columns are empty (--practice-column)"
+                .into(),
+        );
     }
     if list.roles.place == PlaceColumns::None {
-        parts.push("no place: residence is left empty".into());
+        parts.push(
+            "no postcodes or coordinates found, so the residence columns are empty".into(),
+        );
     }
     format!("reading {}", parts.join("; "))
 }
 
 fn format_words(list: &Understood) -> String {
     let mut words = match (list.format, list.delimiter) {
-        (Format::Csv, Some(delimiter)) => format!("CSV with {delimiter}"),
+        (Format::Csv, Some(delimiter)) => format!("CSV, delimiter {delimiter}"),
         (format, _) => format.to_string(),
     };
     if let Some(ending) = list.line_ending {
-        write!(words, ", lines end with {ending}").expect("writing to a String");
+        write!(words, ", line ending {ending}").expect("writing to a String");
     }
     if list.has_byte_order_mark {
         words.push_str(", byte order mark");
     }
     if list.compression != crate::batch::Compression::None {
-        write!(words, ", packed with {}", list.compression).expect("writing to a String");
+        write!(words, ", compressed with {}", list.compression).expect("writing to a String");
     }
     words
 }
 
-/// How a list was understood, and its first rows as they become.
+/// Returns the output of `--check`: the detected format and columns, and the first output rows.
 pub(super) fn check(list: &Understood, request: &Request, index: &Index, rows: &[u8]) -> Vec<u8> {
     let manifest = index.manifest();
     let mut text = String::new();
@@ -57,7 +62,10 @@ pub(super) fn check(list: &Understood, request: &Request, index: &Index, rows: &
         line(&capitalised(role.as_str()), &column);
     }
     if list.roles.practice.is_none() {
-        line("Practice code", "none found: registration is left empty");
+        line(
+            "Practice code",
+            "not found, so the registration columns are empty",
+        );
     }
     line("As of", &request.as_of.to_string());
     line(
@@ -66,7 +74,7 @@ pub(super) fn check(list: &Understood, request: &Request, index: &Index, rows: &
     );
     let added: Vec<String> = request.columns.iter().map(Column::to_string).collect();
     line("Adds", &added.join(", "));
-    text.push_str("\nThe first rows become:\n\n");
+    text.push_str("\nFirst output rows:\n\n");
     let mut shown = text.into_bytes();
     shown.extend_from_slice(rows);
     if !rows.ends_with(b"\n") {
@@ -81,7 +89,7 @@ fn capitalised(word: &str) -> String {
     first.into_iter().chain(letters).collect()
 }
 
-/// The summary for people.
+/// Returns the summary as text.
 pub(super) fn summary(
     summary: &Summary,
     understood: &Understood,
@@ -127,8 +135,8 @@ pub(super) fn summary(
     if summary.bad_rows > 0 && is_exact {
         let lines: Vec<String> = summary.bad_lines.iter().map(u64::to_string).collect();
         let are = match understood.line_ending {
-            Some(_) => "begin on lines",
-            None => "have the numbers",
+            Some(_) => "start on lines",
+            None => "have the row numbers",
         };
         let more = match summary.bad_rows > lines.len() as u64 {
             true => " and others",
@@ -136,7 +144,7 @@ pub(super) fn summary(
         };
         writeln!(
             text,
-            "bad rows {are} {}{more}: see catchment_reason",
+            "rows that could not be read {are} {}{more}: see column catchment_reason",
             lines.join(", ")
         )
         .expect("writing to a String");
@@ -150,17 +158,17 @@ pub(super) fn summary(
         };
         writeln!(
             text,
-            "{numbers} numbers such as 4.5E+09{first}: a spreadsheet has shortened them for good"
+            "{numbers} numbers such as 4.5E+09{first}: a spreadsheet shortened them and the digits are lost"
         )
         .expect("writing to a String");
     }
     if !is_exact {
-        writeln!(text, "{}", suppression.explanation()).expect("writing to a String");
+        writeln!(text, "{}", suppression.explanation()).expect("writing to 7; other counts are rounded to the nearest 5\n");
     }
     text
 }
 
-/// The summary for programs.
+/// Returns the summary as JSON.
 pub(super) fn summary_json(
     summary: &Summary,
     index: &Index,
@@ -170,22 +178,24 @@ pub(super) fn summary_json(
     pretty(&body(summary, index, request.as_of, suppression))
 }
 
-/// What the answers were made from, by what, into what.
+/// The manifest of an output file: program, dataset, input, output and parameters.
 pub(super) struct Manifest<'m> {
     pub(super) index: &'m Index,
     pub(super) request: &'m Request,
     pub(super) understood: &'m Understood,
     pub(super) summary: &'m Summary,
-    /// The disclosure control of its counts, as in the summary.
+    /// The suppressed of its counts, as in the summary.
     pub(super) suppression: SuppressionRule,
-    /// The name of the file without its folder; none for standard input.
+    /// The file name without the folder; `None` for standard input.
     pub(super) input: (Option<String>, Fingerprint),
     pub(super) output: (Option<String>, Fingerprint),
 }
 
 impl Manifest<'_> {
-    /// It holds no row, and nothing of when, where and on how many threads it was made: the same list
-    /// and dataset give the same manifest.
+    /// Returns the manifest as JSON.
+    ///
+    /// It has no data of rows, and no time, host or thread count: the same input and dataset give
+    /// the same manifest.
     pub(super) fn json(&self) -> String {
         let list = self.understood;
         let count = |count| self.suppression.apply(count);
