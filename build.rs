@@ -1,5 +1,5 @@
-//! Builds the styles and scripts of the pages into the program, from `src/web/` and the npm packages that its
-//! lock file names. Writes into `OUT_DIR` alone; `src/web/build.mjs` does the work of each file.
+//! Builds the assets of the pages (styles, scripts and the icon) from `src/web/` and the npm
+//! packages in its lock file. Writes only to `OUT_DIR`; `src/web/build.mjs` builds each file.
 
 use std::env;
 use std::fmt::Write;
@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Output, exit};
 
-/// What is built: its name in the program, and the file in `src/web/`. One line adds another.
+/// The assets: the name of each in the program and its source file in `src/web/`.
 const ASSETS: &[(&str, &str)] = &[
     ("STYLE", "pages.scss"),
     ("SCRIPT", "pages.js"),
@@ -23,18 +23,19 @@ const ASSETS: &[(&str, &str)] = &[
     ("ICON", "icon.svg"),
 ];
 
-/// Where the sources are.
+/// The folder of the source files.
 const SOURCES: &str = "src/web";
-/// What is copied to where npm works, so that it writes nothing beside the sources.
+/// The files that are copied to the folder in which npm runs, so that it does not write to the
+/// sources.
 const PACKAGE: [&str; 4] = ["package.json", "package-lock.json", ".npmrc", "build.mjs"];
-/// What nhsuk-frontend asks for.
+/// The oldest version of Node that nhsuk-frontend supports.
 const NODE_MIN: (u32, u32) = (20, 9);
 #[cfg(windows)]
 const NPM: &str = "npm.cmd";
 #[cfg(not(windows))]
 const NPM: &str = "npm";
 
-/// What went wrong, in words for whoever builds.
+/// A message for the person who builds the program.
 type Fault = String;
 
 fn main() {
@@ -59,7 +60,8 @@ fn built() -> Result<(), Fault> {
     fs::write(out.join("assets.rs"), table(&names)).map_err(|error| format!("writing: {error}"))
 }
 
-/// Everything in the folder that is not Rust may be built from; what is below it is.
+/// Tells Cargo to rebuild the assets when a file in the source folder changes, except for Rust
+/// files.
 fn tell_sources() -> io::Result<()> {
     for entry in fs::read_dir(SOURCES)? {
         let path = entry?.path();
@@ -75,13 +77,13 @@ fn check_node() -> Result<(), Fault> {
     let (major, minor) = NODE_MIN;
     let needed = |found: &str| {
         format!(
-            "the pages are built with Node {major}.{minor} or newer, and npm: {found}\n\
-             Install it (https://nodejs.org), or build without the pages: cargo build --no-default-features\n\
-             (the feature `web` is what needs it)"
+            "building the pages needs Node {major}.{minor} or newer, and npm: {found}\n\
+             Install them (https://nodejs.org), or build without the pages (the feature `web`):\n\
+             cargo build --no-default-features"
         )
     };
     let told = run(Command::new("node").arg("--version"))
-        .map_err(|_| needed("`node --version` does not run"))?;
+        .map_err(|_| needed("`node --version` failed"))?;
     let version = String::from_utf8_lossy(&told.stdout).trim().to_string();
     let numbers = version.trim_start_matches('v').split('.');
     let mut numbers = numbers.map(|number| number.parse::<u32>().unwrap_or(0));
@@ -89,11 +91,11 @@ fn check_node() -> Result<(), Fault> {
     if found < NODE_MIN {
         return Err(needed(&format!("this is Node {version}")));
     }
-    run(Command::new(NPM).arg("--version")).map_err(|_| needed("`npm --version` does not run"))?;
+    run(Command::new(NPM).arg("--version")).map_err(|_| needed("`npm --version` failed"))?;
     Ok(())
 }
 
-/// The packages, unless those of this lock file are there.
+/// Installs the npm packages, unless those of this lock file are already installed.
 fn install(folder: &Path) -> Result<(), Fault> {
     let fault = |error: io::Error| format!("copying {SOURCES} to {}: {error}", folder.display());
     fs::create_dir_all(folder).map_err(fault)?;
@@ -115,15 +117,15 @@ fn install(folder: &Path) -> Result<(), Fault> {
     ];
     run(Command::new(NPM).args(arguments).current_dir(folder)).map_err(|told| {
         format!(
-            "npm could not install what {SOURCES}/package-lock.json names:\n{told}\n\
-             Without the pages it is not needed: cargo build --no-default-features"
+            "npm could not install the packages of {SOURCES}/package-lock.json:\n{told}\n\
+             To build without the pages: cargo build --no-default-features"
         )
     })?;
-    // Last, so that half an installation is none.
+    // Last, so that an interrupted installation is repeated.
     fs::write(installed, lock).map_err(fault)
 }
 
-/// The names of the files that were made, in the order of [`ASSETS`].
+/// Builds the assets and returns their file names in the order of [`ASSETS`].
 fn make(folder: &Path, assets: &Path) -> Result<Vec<String>, Fault> {
     let sources = env::current_dir().map_err(|error| error.to_string())?;
     let mut command = Command::new("node");
@@ -135,7 +137,7 @@ fn make(folder: &Path, assets: &Path) -> Result<Vec<String>, Fault> {
     Ok(names.lines().map(str::to_string).collect())
 }
 
-/// Empty files, so that the program is the same but for what is in them.
+/// Writes empty files, so that a program without the pages compiles with the same code.
 fn place_nothing(assets: &Path) -> io::Result<Vec<String>> {
     fs::create_dir_all(assets)?;
     for (_, file) in ASSETS {
@@ -146,7 +148,7 @@ fn place_nothing(assets: &Path) -> io::Result<Vec<String>> {
     Ok(ASSETS.iter().map(|(_, file)| file.to_string()).collect())
 }
 
-/// What `src/web/assets.rs` includes.
+/// Generates the Rust code that `src/web/assets.rs` includes.
 fn table(names: &[String]) -> String {
     let mut table = String::new();
     for ((name, _), file) in ASSETS.iter().zip(names) {
@@ -158,7 +160,10 @@ fn table(names: &[String]) -> String {
     table
 }
 
-/// What it printed, if it went well; everything that it said, if not.
+/// Runs a command and returns its output.
+///
+/// # Errors
+/// If it fails, with all of its output.
 fn run(command: &mut Command) -> Result<Output, Fault> {
     let output = command.output().map_err(|error| error.to_string())?;
     if output.status.success() {

@@ -1,5 +1,5 @@
-//! GeoJSON as we write it (RFC 7946): lon/lat with at most 7 decimals, exteriors counter-clockwise,
-//! rings closed, no `crs` member.
+//! GeoJSON writer (RFC 7946): longitude and latitude with at most 7 decimals, exterior rings
+//! counter-clockwise, rings closed, no `crs` member.
 
 use std::fmt::Write;
 
@@ -7,11 +7,11 @@ use geo::{LineString, MultiPolygon, Polygon};
 
 use crate::domain::Boundary;
 
-/// Of degrees: about a centimetre.
+/// Decimals of degrees, about one centimetre.
 const DECIMALS: i32 = 7;
 
-/// A FeatureCollection of boundaries with `id` and `name` (and `from`, `to` where known), a feature
-/// a line so that it diffs well.
+/// Returns a FeatureCollection of boundaries with `id` and `name`, and `from` and `to` if known.
+/// Each feature is on a line of its own, for readable diffs.
 pub(crate) fn layer_file<'a>(
     name: &str,
     features: impl Iterator<Item = (&'a Boundary, String)>,
@@ -69,7 +69,8 @@ fn write_geometry(text: &mut String, geometry: &MultiPolygon<f64>, decimals: i32
     text.push('}');
 }
 
-/// Appends a MultiPolygon even where there is one polygon: a GIS wants one kind in a layer.
+/// Appends a MultiPolygon even if there is only one polygon: a GIS expects one geometry type in a
+/// layer.
 pub(crate) fn write_multi_polygon(text: &mut String, geometry: &MultiPolygon<f64>, decimals: i32) {
     text.push_str("{\"type\":\"MultiPolygon\",\"coordinates\":[");
     for (at, polygon) in geometry.iter().enumerate() {
@@ -105,7 +106,7 @@ fn write_ring(text: &mut String, ring: &LineString<f64>, decimals: i32) {
     text.push(']');
 }
 
-/// Rounded to about a centimetre.
+/// Rounds degrees to 7 decimals, about one centimetre.
 pub(crate) fn to_7_decimals(degrees: f64) -> f64 {
     (degrees * 1e7).round() / 1e7
 }

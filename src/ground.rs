@@ -1,9 +1,9 @@
-//! Ground to be laid over other ground: boundaries as `geo` polygons in metres of the British
-//! National Grid, and back.
+//! Boundaries as `geo` polygons in planar coordinates (metres of the British National Grid), for
+//! overlays, and back.
 //!
-//! A boundary's vertices are whole millimetres, so an edge that two areas share cancels exactly.
-//! Where they share a course but not its vertices, rounding leaves slivers of up to a millimetre:
-//! [`is_rounding`] tells them from ground.
+//! The vertices of a boundary are whole millimetres, so an edge that two areas share cancels
+//! exactly. Where two areas follow the same line with different vertices, rounding leaves slivers
+//! of up to a millimetre, which [`is_sliver`] detects.
 
 use geo::{
     Area as _, Coord, Euclidean, Length as _, LineString, MapCoords, MultiPolygon, Polygon,
@@ -14,14 +14,15 @@ use crate::domain::{Boundary, BritishGrid, GridPolygon, LonLat};
 use crate::geodesy;
 use crate::geojson::to_7_decimals;
 
-/// Ground of less mean width is the rounding of vertices to millimetres: half of one on either
-/// side, along both axes, and as much again for where an overlay puts a crossing.
+/// Polygons of a smaller mean width are slivers from the rounding of vertices to millimetres: half
+/// a millimetre on either side, along both axes, and as much again for the intersections of an
+/// overlay.
 const ROUNDING_WIDTH_M: f64 = 0.002;
 
-/// Square metres of a square kilometre.
+/// Square metres in a square kilometre.
 pub(crate) const M2_PER_KM2: f64 = 1e6;
 
-/// The boundary's polygons in metres.
+/// Returns the polygons of a boundary in metres.
 pub(crate) fn in_metres(boundary: &Boundary) -> MultiPolygon<f64> {
     boundary.grid.iter().map(polygon_in_metres).collect()
 }
@@ -40,10 +41,11 @@ fn polygon_in_metres(polygon: &GridPolygon) -> Polygon<f64> {
     Polygon::new(exterior, rings.collect())
 }
 
-/// Ground in metres as lon/lat with 7 decimals, without the places that these make the same.
+/// Transforms polygons in metres to longitude and latitude with 7 decimals, without the vertices
+/// that rounding makes equal.
 ///
-/// A part that leaves the grid of OSTN15 is left out. No boundary that was read has one: the grid is
-/// a rectangle, and what an overlay makes lies between vertices that are on it.
+/// Polygons outside the extent of OSTN15 are left out. There are none in practice: the extent is a
+/// rectangle that contains all boundaries of a dataset, and so all overlays of them.
 pub(crate) fn to_lonlat(ground: &MultiPolygon<f64>) -> MultiPolygon<f64> {
     let shown = |position: Coord<f64>| {
         let (lon, lat) = geodesy::to_lonlat_degrees(position.x, position.y).ok_or(())?;
@@ -58,12 +60,13 @@ pub(crate) fn to_lonlat(ground: &MultiPolygon<f64>) -> MultiPolygon<f64> {
     MultiPolygon::from_iter(parts).remove_repeated_points()
 }
 
-/// A place in metres as a longitude and latitude.
+/// Transforms a position in metres to longitude and latitude; `None` outside the extent of OSTN15.
 pub(crate) fn place(metres: Coord<f64>) -> Option<LonLat> {
     geodesy::to_lonlat(BritishGrid::from_metres(metres.x, metres.y).ok()?)
 }
 
-/// Metres across, taken for a long thin strip: twice the area by the length of all rings.
+/// Returns the mean width in metres as if the polygon were a long thin strip: twice its area
+/// divided by the length of its rings.
 pub(crate) fn mean_width_m(polygon: &Polygon<f64>) -> f64 {
     let rings = std::iter::once(polygon.exterior()).chain(polygon.interiors());
     let around: f64 = rings.map(|ring| Euclidean.length(ring)).sum();
@@ -73,12 +76,12 @@ pub(crate) fn mean_width_m(polygon: &Polygon<f64>) -> f64 {
     2.0 * polygon.unsigned_area() / around
 }
 
-/// Whether it is no ground, but the rounding of vertices.
+/// Returns whether a polygon is a sliver from the rounding of vertices.
 pub(crate) fn is_rounding(polygon: &Polygon<f64>) -> bool {
     mean_width_m(polygon) < ROUNDING_WIDTH_M
 }
 
-/// Without the parts that are rounding.
+/// Returns the polygons that are not slivers.
 pub(crate) fn without_rounding(ground: MultiPolygon<f64>) -> MultiPolygon<f64> {
     ground
         .into_iter()
@@ -86,7 +89,7 @@ pub(crate) fn without_rounding(ground: MultiPolygon<f64>) -> MultiPolygon<f64> {
         .collect()
 }
 
-/// Square metres on the grid, which are within 0.1% of those on the ground.
+/// Returns the area in square metres on the grid, which is within 0.1% of the area on the ground.
 pub(crate) fn area_m2(ground: &MultiPolygon<f64>) -> f64 {
     ground.unsigned_area()
 }

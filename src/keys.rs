@@ -1,7 +1,7 @@
-//! Keys: who may ask what needs one. A key is told once, when it is made; the file holds its digest.
+//! API keys and the file that has their digests. The key itself is shown once, when it is added.
 //!
-//! One SHA-256 is enough for that: slow digests make up for what people can remember, and there is
-//! nothing to be guessed in 256 random bits.
+//! A single SHA-256 is enough: slow password hashes protect secrets that people choose, and 256
+//! random bits cannot be guessed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,36 +21,36 @@ use crate::outputs;
 use crate::rate::Rate;
 use crate::stamp::Stamp;
 
-/// What a key may be needed for.
+/// A part of the service that can require an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Lists, and the page for them.
+    /// Batches and the batch page.
     Batch,
     /// Single look-ups.
     Locate,
-    /// The directory of postcodes, and those of an area.
+    /// The postcode directory, and the postcodes of an area.
     Postcodes,
-    /// The directory of practices.
+    /// The practice directory.
     Practices,
     /// Areas and their boundaries.
     Areas,
-    /// OGC API Features.
+    /// The OGC API.
     Ogc,
     /// Vector tiles.
     Tiles,
-    /// Maps that are drawn here.
+    /// Static maps and the data of the widget.
     Maps,
-    /// The pages where people look something up.
+    /// The look-up page, and the pages of groups, comparisons and embedded maps.
     Pages,
 }
 
-/// A word that is no scope.
+/// The error of a text that is not a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a scope is one of batch, locate, postcodes, practices, areas, ogc, tiles, maps, pages")]
+#[error("expected a scope: batch, locate, postcodes, practices, areas, ogc, tiles, maps or pages")]
 pub struct InvalidScope;
 
 impl Scope {
-    /// All of them.
+    /// All scopes.
     pub const ALL: [Scope; 9] = [
         Scope::Batch,
         Scope::Locate,
@@ -63,7 +63,7 @@ impl Scope {
         Scope::Pages,
     ];
 
-    /// Its word.
+    /// Returns the name of the scope.
     pub fn as_str(self) -> &'static str {
         match self {
             Scope::Batch => "batch",
@@ -78,7 +78,7 @@ impl Scope {
         }
     }
 
-    /// What the template of a route belongs to; `None` is open to anybody.
+    /// Returns the scope of a route template; `None` if the route never needs a key.
     pub(crate) fn of_route(template: &str) -> Option<Scope> {
         let noun = template.strip_prefix("/api/v1").unwrap_or(template);
         match noun.trim_start_matches('/').split('/').next()? {
@@ -94,7 +94,7 @@ impl Scope {
             "tiles" => Some(Scope::Tiles),
             "maps" | "widget" => Some(Scope::Maps),
             "" | "groups" | "compare" | "embed" | "put-this-map-on-your-site" => Some(Scope::Pages),
-            // Health, the documents, the dataset's version, what pages are made of.
+            // Health checks, API documents, the dataset's version, assets.
             _ => None,
         }
     }
@@ -115,37 +115,37 @@ impl fmt::Display for Scope {
     }
 }
 
-/// A key as the file holds it; without the secret.
+/// An API key as stored in the file, without the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Key {
-    /// The part of it that is no secret: for logs, and to revoke it.
+    /// The public part of the key, for logs and to revoke it.
     pub id: String,
-    /// Whose it is.
+    /// The person or team that uses it.
     pub name: String,
-    /// Of the whole key, in hexadecimal.
+    /// The SHA-256 digest of the whole key, in hexadecimal.
     sha256: String,
-    /// What it opens.
+    /// What it gives access to.
     #[serde(with = "words")]
     pub scopes: Vec<Scope>,
-    /// The day on which it was made.
+    /// The date on which it was added.
     #[serde(with = "word")]
     pub created: Date,
-    /// The first day on which it opens nothing any more.
+    /// The first date on which it is no longer valid.
     #[serde(
         with = "word_or_none",
         default,
         skip_serializing_if = "Option::is_none"
     )]
     pub expires: Option<Date>,
-    /// How often it may ask.
+    /// Its rate limit.
     #[serde(
         with = "word_or_none",
         default,
         skip_serializing_if = "Option::is_none"
     )]
     pub quota: Option<Rate>,
-    /// The day on which it was revoked.
+    /// The date on which it was revoked.
     #[serde(
         with = "word_or_none",
         default,
@@ -154,72 +154,72 @@ pub struct Key {
     pub revoked: Option<Date>,
 }
 
-/// What a new key is to be.
+/// The properties of a key to add.
 #[derive(Debug, Clone)]
 pub struct NewKey {
-    /// Whose it is.
+    /// The person or team that uses it.
     pub name: String,
-    /// What it opens.
+    /// What it gives access to.
     pub scopes: Vec<Scope>,
-    /// The first day on which it opens nothing any more.
+    /// The first date on which it is no longer valid.
     pub expires: Option<Date>,
-    /// How often it may ask.
+    /// Its rate limit.
     pub quota: Option<Rate>,
 }
 
-/// A key as it is told to its holder, once. It has no `Debug`.
+/// The secret text of a key. It does not implement `Debug`.
 pub struct Secret(String);
 
 impl Secret {
-    /// To be printed, and nowhere else.
+    /// Returns the secret, to be printed once and never stored.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// Why a key opens nothing.
+/// The reason why a key is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
-    /// It is none of ours.
+    /// It is not in the file.
     #[error("this is not a key of this service")]
     Unknown,
-    /// Its day has come.
+    /// It has expired.
     #[error("this key has expired")]
     Expired,
-    /// It was taken back.
+    /// It was revoked.
     #[error("this key was revoked")]
     Revoked,
 }
 
-/// A file of keys that cannot be used.
+/// An error of a file of keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// It is no file of keys.
+    /// The file is not a valid file of keys.
     #[error("{path}: {reason}")]
     Content {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// Where and why.
+        /// The position and the reason.
         reason: String,
     },
-    /// There is no such key.
-    #[error("there is no key `{0}`; `catchment keys list` names them")]
+    /// The file has no key with this id.
+    #[error("there is no key `{0}`; list the keys with `catchment keys list`")]
     NoSuchKey(String),
-    /// The machine gives no random numbers.
-    #[error("the machine gives no random numbers: {0}")]
+    /// The operating system has no random numbers.
+    #[error("could not get random numbers from the operating system: {0}")]
     Random(getrandom::Error),
 }
 
 impl KeysError {
-    /// Whether the same file may be readable in a moment.
+    /// Returns whether reading the same file again may succeed.
     fn may_pass(&self) -> bool {
         match self {
             KeysError::File { source, .. } => source.kind() != io::ErrorKind::NotFound,
@@ -228,7 +228,7 @@ impl KeysError {
     }
 }
 
-/// What a whole file holds.
+/// The content of a file of keys.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Content {
@@ -236,15 +236,15 @@ struct Content {
     key: Vec<Key>,
 }
 
-/// Says whose a key is, and lets scanners of published files find it.
+/// The prefix of every key, by which secret scanners recognise it.
 const PREFIX: &str = "catchment";
 const ID_BYTES: usize = 4;
 const SECRET_BYTES: usize = 32;
 
 const HEADING: &str =
-    "# Keys of catchment, by `catchment keys`: digests, which open nothing by themselves.\n\n";
+    "# API keys of catchment, written by `catchment keys`. They are digests, not the keys.\n\n";
 
-/// Whether it is written as our keys are.
+/// Returns whether a text has the prefix of our keys.
 pub(crate) fn looks_like_one(shown: &[u8]) -> bool {
     shown.starts_with(PREFIX.as_bytes())
 }
@@ -256,10 +256,10 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Reads a file.
+    /// Reads a file of keys.
     ///
     /// # Errors
-    /// When it cannot be read, or is no file of keys.
+    /// If it cannot be read or is not a valid file of keys.
     pub fn read(path: &Path) -> Result<KeyRing, KeysError> {
         let content = read(path)?;
         let mut by_id = HashMap::new();
@@ -271,27 +271,29 @@ impl KeyRing {
             let digest = from_hex(&key.sha256)
                 .ok_or_else(|| faulty("sha256 is not 64 hexadecimal digits"))?;
             if by_id.contains_key(&key.id) {
-                return Err(faulty("its id stands twice"));
+                return Err(faulty("its id is not unique"));
             }
             by_id.insert(key.id.clone(), (key, digest));
         }
         Ok(KeyRing { by_id })
     }
 
-    /// How many there are.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.by_id.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
 
-    /// The key that somebody shows. Whether its id is known makes no difference to the time it takes.
+    /// Verifies the secret of a client and returns its key. The comparison takes the same time
+    /// whether the id is known or not.
     ///
     /// # Errors
-    /// When it is none of ours, or not any more; the latter is told to its holder alone.
+    /// If it is not a key of this file, or has expired or been revoked. The last two are reported
+    /// only for the correct secret.
     pub fn check(&self, shown: &[u8], today: Date) -> Result<&Key, InvalidKey> {
         let digest: [u8; 32] = Sha256::digest(shown).into();
         let id = shown.split(|byte| *byte == b'_').nth(1).unwrap_or_default();
@@ -309,7 +311,7 @@ impl KeyRing {
     }
 }
 
-/// The keys of a running service: as the file was when it was last right.
+/// The keys of a running service, as of the last valid version of their file.
 pub struct Keys {
     path: PathBuf,
     ring: ArcSwap<KeyRing>,
@@ -317,10 +319,10 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Reads the file for the first time.
+    /// Reads the file.
     ///
     /// # Errors
-    /// As [`KeyRing::read`].
+    /// As for [`KeyRing::read`].
     pub fn open(path: &Path) -> Result<Keys, KeysError> {
         let seen = Stamp::of(path);
         Ok(Keys {
@@ -330,15 +332,15 @@ impl Keys {
         })
     }
 
-    /// As they are now.
+    /// Returns the current keys.
     pub fn ring(&self) -> arc_swap::Guard<Arc<KeyRing>> {
         self.ring.load()
     }
 
-    /// Reads the file again if it is another one; whether it was. A faulty one changes nothing.
+    /// Reloads the file if it has changed, and returns whether it had.
     ///
     /// # Errors
-    /// As [`KeyRing::read`].
+    /// As for [`KeyRing::read`]. The previous keys then stay in use.
     pub fn refresh(&self) -> Result<bool, KeysError> {
         let now = Stamp::of(&self.path);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -346,8 +348,8 @@ impl Keys {
             return Ok(false);
         }
         let read = KeyRing::read(&self.path);
-        // A revoked key must not go on because there was no file descriptor for a moment: what could
-        // not be read is read again.
+        // Retry transient errors such as a lack of file descriptors, or a revoked key would stay
+        // valid until the next change of the file.
         if !read.as_ref().is_err_and(KeysError::may_pass) {
             *seen = now;
         }
@@ -356,12 +358,12 @@ impl Keys {
     }
 }
 
-/// Adds a key to the file, which is made where there is none.
+/// Adds a key to the file, which is created if it does not exist.
 ///
 /// # Errors
-/// When the file cannot be read or written; it is then as it was.
+/// If the file cannot be read or written. It is then unchanged.
 pub fn add(path: &Path, wanted: NewKey, today: Date) -> Result<(Key, Secret), KeysError> {
-    // A symbolic link stays; the file that it points to is replaced.
+    // If the path is a symbolic link, the link stays and its target is replaced.
     let path = &outputs::resolve(path).map_err(failed(path))?;
     let _turn = turn(path)?;
     let mut content = read_or_none(path)?;
@@ -387,18 +389,18 @@ pub fn add(path: &Path, wanted: NewKey, today: Date) -> Result<(Key, Secret), Ke
     Ok((key, secret))
 }
 
-/// The keys of a file, in the order in which they were made.
+/// Returns the keys of a file in the order in which they were added.
 ///
 /// # Errors
-/// When it cannot be read, or is no file of keys.
+/// If it cannot be read or is not a valid file of keys.
 pub fn list(path: &Path) -> Result<Vec<Key>, KeysError> {
     Ok(read(path)?.key)
 }
 
-/// Takes a key back; one that was taken back before stays so.
+/// Revokes a key. The date of a key that is already revoked does not change.
 ///
 /// # Errors
-/// When there is no such key, or the file cannot be read or written; it is then as it was.
+/// If there is no such key, or the file cannot be read or written. It is then unchanged.
 pub fn revoke(path: &Path, id: &str, today: Date) -> Result<Key, KeysError> {
     let path = &outputs::resolve(path).map_err(failed(path))?;
     let _turn = turn(path)?;
@@ -433,11 +435,11 @@ fn read_or_none(path: &Path) -> Result<Content, KeysError> {
     }
 }
 
-/// Writes the file whole or not at all, for the owner alone to read.
+/// Writes the file atomically, readable only for its owner.
 fn write(path: &Path, content: &Content) -> Result<(), KeysError> {
     let text = toml::to_string(content).expect("a list of plain values");
     let written = || {
-        // Made readable for its owner alone.
+        // `tempfile` creates files with mode 0600.
         let mut file = tempfile::Builder::new()
             .prefix(".catchment-keys-")
             .tempfile_in(folder_of(path))?;
@@ -457,7 +459,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Held while the file is changed: another change waits its turn.
+/// Locks the folder of the file, so that only one process changes the file at a time.
 #[cfg(unix)]
 fn turn(path: &Path) -> Result<File, KeysError> {
     let folder = folder_of(path);
@@ -503,7 +505,7 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-/// A value as the text that it is written and read as.
+/// Serialises a value as its `Display` text.
 mod word {
     use std::fmt::Display;
     use std::str::FromStr;
@@ -608,7 +610,7 @@ mod tests {
             check(secret.expose(), date(2027, 1, 1)),
             Err(InvalidKey::Expired)
         );
-        // The file is another one.
+        // The file changes.
         revoke(&path, &key.id, TODAY).expect("revoked");
         assert_eq!(check(secret.expose(), TODAY), Ok(key.clone()));
         assert!(keys.refresh().expect("readable"));
@@ -657,7 +659,7 @@ mod tests {
             ring.check(b"catchment_\xff\xfe_", TODAY),
             Err(InvalidKey::Unknown)
         );
-        // The file does not hold it, and is its owner's alone.
+        // The file does not contain the secret, and only its owner can read it.
         let text = fs::read_to_string(&path).expect("readable");
         assert!(!text.contains(random), "{text}");
         #[cfg(unix)]
@@ -677,7 +679,7 @@ mod tests {
         let right = fs::read_to_string(&path).expect("readable");
         for (from, to, expected) in [
             ("[[key]]", "[[keys]]", "unknown field `keys`"),
-            ("\"batch\"", "\"lists\"", "a scope is one of batch"),
+            ("\"batch\"", "\"lists\"", "expected a scope: batch"),
             ("600/minute", "600/week", "such as 6000/minute"),
             (
                 "sha256 = \"",
@@ -695,7 +697,7 @@ mod tests {
         }
         fs::write(&path, format!("{right}{right}")).expect("written");
         let error = keys.refresh().expect_err("it is faulty").to_string();
-        assert!(error.contains("its id stands twice"), "{error}");
+        assert!(error.contains("its id is not unique"), "{error}");
         fs::remove_file(&path).expect("removed");
         assert!(keys.refresh().is_err());
         assert!(keys.ring().check(secret.expose().as_bytes(), TODAY).is_ok());

@@ -1,5 +1,5 @@
-//! Which Integrated Care Community (ICC), which GP practices and which resilience group cover a
-//! postcode or a coordinate.
+//! Finds the Integrated Care Community (ICC), GP practices and resilience groups that cover a
+//! postcode or coordinate.
 //!
 //! ```text
 //!  published files ──import──► build ──► dataset folder ──load──► Index (immutable) ──► http · batch · cli
@@ -8,40 +8,43 @@
 //!
 //! In reading order:
 //!
-//! - [`domain`]: values that are parsed once, then trusted. No I/O, no async, no serde.
-//! - [`geodesy`]: WGS84 to British National Grid and back, with OSTN15.
-//! - [`dataset`]: the dataset folder: manifest, verify, read, write whole or not at all.
-//! - `import`: published files, one module a format; nothing else knows their columns.
-//! - [`build`]: a dataset from published files: assign, dissolve, model, write.
-//! - [`index`]: a dataset put in order to be asked; `Index::locate` answers everywhere.
-//! - [`question`]: the fields of a question and their faults, for every face alike.
-//! - [`batch`]: a list of any length, row for row, from any reader to any writer.
-//! - [`export`]: what a dataset says, as files for other programs.
-//! - [`check`]: what a careful person would look for in a dataset.
-//! - [`diff`]: what changes its answer between two datasets.
-//! - [`releases`]: the datasets of a running service, reloaded whole.
-//! - [`keys`], [`rate`]: who may ask what needs a key, and how often.
-//! - `geojson`, `ground`: GeoJSON as we write it; ground laid over ground.
-//! - `memory`, `stamp`: whether a dataset would fit; whether a file is another one than it was.
-//! - `outputs`: where a command may write, and what it may replace.
-//! - `fuzzing`: everything that takes bytes from outside, given any; for tests alone.
-//! - `log`: lines on standard error, for which no request waits.
-//! - [`panics`]: a fault of the program tells where it is, and no more.
-//! - [`tiles`]: vector tiles, and the map that an operator lays beneath them.
-//! - [`maps`]: static maps, as SVG, PNG and PDF.
-//! - `web`: the pages' templates, styles and scripts.
-//! - [`http`]: the service; nothing else knows JSON and status codes.
+//! - [`domain`]: domain types, which are parsed once and then trusted. No I/O, no async, no serde.
+//! - [`geodesy`]: transformations between WGS84 and British National Grid, with OSTN15.
+//! - [`dataset`]: the dataset folder: its manifest, verification, reading and atomic writing.
+//! - `import`: readers of published files, one module for each format. No other module knows their
+//!   columns.
+//! - [`build`]: builds a dataset from published files.
+//! - [`index`]: the in-memory index of a dataset. Every interface calls `Index::locate`.
+//! - [`request`]: the parameters of a look-up and their validation, for all interfaces.
+//! - [`batch`]: look-ups of every row of a file, streamed from any reader to any writer.
+//! - [`export`]: exports of a dataset for other programs.
+//! - [`check`]: quality checks of a dataset.
+//! - [`diff`]: the differences between two datasets.
+//! - [`dataset_store`]: the loaded datasets of a running service, and their reload.
+//! - [`keys`], [`rate`]: API keys; rates of requests.
+//! - `geojson`, `planar`: the GeoJSON writer; polygons in planar coordinates for overlays.
+//! - `memory`, `file_version`: the memory check before loading; detection of changed files.
+//! - `outputs`: checks before a command writes or replaces a file or folder.
+//! - `fuzzing`: entry points of the fuzz targets, for tests only.
+//! - `log`: non-blocking log writer on standard error.
+//! - [`panics`]: a panic hook that logs the location but not the message.
+//! - [`tiles`]: vector tiles, PMTiles and the operator's basemap.
+//! - [`maps`]: static maps as SVG, PNG and PDF.
+//! - `web`: HTML templates, styles and scripts of the pages.
+//! - [`http`]: the web service. No other module knows JSON and status codes.
 //! - [`cli`]: the command line.
 //!
-//! What must never be got wrong:
+//! Invariants:
 //!
-//! - Registration is not residence: an answer keeps the two apart and says how they compare.
+//! - Registration is not residence: every answer keeps the two apart and compares them.
 //! - An [`index::Index`] never changes after `build`, so requests take no lock.
-//! - Points are whole millimetres and the tests on them exact: a place on the border of two areas is
-//!   in one of them, always the same.
-//! - What was asked reaches no log, no error text, no cache and no disk. Types that may hold it
-//!   print nothing of it in `Debug`.
-//! - Nothing calls out: there is no HTTP client in the program.
+//! - Coordinates are integer millimetres and predicates on them are exact: a point on the boundary
+//!   of
+//!   two areas is always in the same one.
+//! - Nothing from a request reaches a log, an error message, a cache or a file. Types that may
+//!   contain
+//!   it do not show it in `Debug`.
+//! - The program makes no outbound connections: it has no HTTP client.
 
 pub mod batch;
 pub mod build;

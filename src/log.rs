@@ -1,11 +1,12 @@
-//! Lines on standard error, written by a thread of their own.
+//! A non-blocking log writer on standard error.
 //!
-//! A request must never wait for whoever reads the log: the reader may stall, its disk may be full, its end
-//! of the pipe may be closed. So lines go into a bounded queue, and one thread writes them. Where there is no
-//! room, or where writing fails, lines are dropped and counted, and a line says so when writing works again.
+//! A request must never wait for the reader of the log, which may stall, have a full disk or have
+//! closed the pipe. Lines go into a bounded queue, and one thread writes them. If the queue is full
+//! or a write fails, lines are dropped and counted, and a line reports the count when writing works
+//! again.
 //!
-//! `tracing-appender` has such a writer, but it neither survives a failed write with a count nor flushes for
-//! a bounded time.
+//! `tracing-appender` has a non-blocking writer, but it does not count lines lost by failed writes,
+//! and its flush has no time limit.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -18,30 +19,30 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Lines that wait to be written, at most: a second or so of a busy service.
+/// The maximum number of queued lines: about a second of a busy service.
 const QUEUE_LINES_MAX: usize = 8_192;
 
-/// Their bytes together, at most.
+/// The maximum total size of queued lines in bytes.
 const QUEUE_BYTES_MAX: usize = 2 << 20;
 
-/// Lines are written together up to this size.
+/// Lines are combined into writes of about this many bytes.
 const WRITE_BYTES: usize = 64 << 10;
 
-/// How long to wait where a descriptor does not block and takes nothing for now.
+/// The delay before a retry if standard error is non-blocking and not ready.
 const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
-/// A line about dropped lines comes at most so often.
+/// The minimum interval between reports of dropped lines.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// How often [`Queue::flush`] looks for room in a queue that is full.
+/// How often [`LogQueue::flush`] retries while the queue is full.
 const FLUSH_AGAIN_AFTER: Duration = Duration::from_millis(5);
 
 static STDERR: OnceLock<Queue> = OnceLock::new();
 
-/// Starts the thread that writes to standard error; the writer for the lines of `tracing`.
+/// Starts the thread that writes to standard error, and returns the writer for `tracing`.
 ///
 /// # Errors
-/// When the thread cannot be started.
+/// If the thread cannot be started.
 pub(crate) fn start() -> io::Result<&'static Queue> {
     if let Some(queue) = STDERR.get() {
         return Ok(queue);
@@ -50,16 +51,16 @@ pub(crate) fn start() -> io::Result<&'static Queue> {
     Ok(STDERR.get_or_init(|| queue))
 }
 
-/// Log lines of this process that were dropped, because the queue was full or could not be written.
+/// Returns the number of log lines that were dropped because the queue was full or a write failed.
 pub(crate) fn dropped() -> u64 {
     STDERR
         .get()
         .map_or(0, |queue| queue.counts().dropped.load(Ordering::Relaxed))
 }
 
-/// Writes a message for people to standard error: through the queue where there is one, directly otherwise.
+/// Writes a message to standard error, through the queue if it has been started.
 ///
-/// Unlike `eprintln!`, it does not panic where standard error is closed or full: then there is nobody to tell.
+/// Unlike `eprintln!`, it does not panic if standard error is closed or full.
 pub(crate) fn message(text: impl Display) {
     let line = format!("{text}\n");
     match STDERR.get() {
@@ -70,21 +71,21 @@ pub(crate) fn message(text: impl Display) {
     }
 }
 
-/// Waits until what has been logged is written, but no longer than `limit`.
+/// Waits until all queued lines are written, but no longer than `limit`.
 pub(crate) fn flush(limit: Duration) {
     if let Some(queue) = STDERR.get() {
         queue.flush(limit);
     }
 }
 
-/// Standard error without the lock of `std`, on which a panic hook or a library might wait while this thread
-/// is stuck in a write.
+/// Returns standard error without the lock of `std`: a panic hook or a library could wait for it
+/// while the log thread is blocked in a write.
 #[cfg(unix)]
 fn stderr() -> Box<dyn Write + Send> {
     use std::os::fd::AsFd;
     match io::stderr().as_fd().try_clone_to_owned() {
         Ok(descriptor) => Box::new(File::from(descriptor)),
-        // It is closed, or there are no more descriptors.
+        // Standard error is closed, or there are no more file descriptors.
         Err(_) => Box::new(io::stderr()),
     }
 }
@@ -94,31 +95,31 @@ fn stderr() -> Box<dyn Write + Send> {
     Box::new(io::stderr())
 }
 
-/// What waits to be written.
+/// An entry of the queue.
 enum Entry {
     Line(Vec<u8>),
-    /// Answered when everything before it has been written or dropped.
+    /// Signalled when everything before it has been written or dropped.
     Flush(SyncSender<()>),
 }
 
-/// Shared between those who log and the thread that writes.
+/// Counters shared by the loggers and the writer thread.
 #[derive(Default)]
 struct Counts {
     queued_bytes: AtomicUsize,
     dropped: AtomicU64,
 }
 
-/// A bounded queue of lines, and the thread that writes them.
+/// A bounded queue of log lines with a writer thread.
 pub(crate) struct Queue {
     entries: SyncSender<Entry>,
     counts: &'static Counts,
 }
 
 impl Queue {
-    /// Starts a thread that writes to `out` for as long as the process runs.
+    /// Starts a thread that writes to `out` until the process exits.
     fn start(out: Box<dyn Write + Send>) -> io::Result<Queue> {
         let (entries, queued) = mpsc::sync_channel(QUEUE_LINES_MAX);
-        // One a process, which needs it until it ends.
+        // Leaked: there is one for each process, for its whole lifetime.
         let counts: &'static Counts = Box::leak(Box::default());
         let writer = LineWriter {
             out,
@@ -135,7 +136,7 @@ impl Queue {
         self.counts
     }
 
-    /// Queues a line, which ends in a line feed, or drops it where there is no room. Never waits.
+    /// Queues a line that ends with a line feed, or drops it if the queue is full. Never blocks.
     fn push(&self, line: Vec<u8>) {
         let length = line.len();
         let before = self
@@ -151,7 +152,8 @@ impl Queue {
         }
     }
 
-    /// Waits until everything that was queued before has been written or dropped; whether that was so in time.
+    /// Waits until everything queued before has been written or dropped. Returns `false` after
+    /// `limit`.
     fn flush(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         let (done, flushed) = mpsc::sync_channel(1);
@@ -176,7 +178,7 @@ impl<'a> MakeWriter<'a> for &'static Queue {
     }
 }
 
-/// A line on its way into the queue; `tracing` writes each in one piece.
+/// A writer that queues each write as a line. `tracing` writes each line in one piece.
 pub(crate) struct Line(&'static Queue);
 
 impl Write for Line {
@@ -190,7 +192,7 @@ impl Write for Line {
     }
 }
 
-/// Writes what is queued, for as long as anything can be queued.
+/// Writes queued entries until the queue is closed.
 fn write_all(queued: &Receiver<Entry>, mut writer: LineWriter) {
     let mut report = Report::default();
     let mut bytes = Vec::with_capacity(WRITE_BYTES);
@@ -202,7 +204,7 @@ fn write_all(queued: &Receiver<Entry>, mut writer: LineWriter) {
         };
         next = Some(first);
         let mut is_empty = false;
-        // Everything that waits, in as few writes as possible.
+        // Combine all queued lines into as few writes as possible.
         while let Some(entry) = next.take() {
             match entry {
                 Entry::Line(line) => bytes.extend_from_slice(&line),
@@ -220,22 +222,22 @@ fn write_all(queued: &Receiver<Entry>, mut writer: LineWriter) {
             .queued_bytes
             .fetch_sub(length, Ordering::Relaxed);
         bytes.clear();
-        // Earlier there may be no room for the report.
+        // Only now: before, there may be no room for the report in the queue.
         if is_empty && is_written && report.send(&writer, !flushes.is_empty()) {
-            // Who waits for all to be written waits for it too.
+            // A flush waits for the report, too.
             next = queued.try_recv().ok();
             if next.is_some() {
                 continue;
             }
         }
         for done in flushes.drain(..) {
-            // It may have stopped waiting.
+            // The receiver may have timed out.
             let _ = done.try_send(());
         }
     }
 }
 
-/// Says how many lines were dropped.
+/// Reports dropped lines.
 #[derive(Default)]
 struct Report {
     reported: u64,
@@ -243,7 +245,8 @@ struct Report {
 }
 
 impl Report {
-    /// Logs it, where lines were dropped since the last time, as a line that is queued as any other; whether it did.
+    /// Queues a log line about the lines dropped since the last report, if there are any. Returns
+    /// whether it did.
     fn send(&mut self, writer: &LineWriter, is_last: bool) -> bool {
         let dropped = writer.counts.dropped.load(Ordering::Relaxed);
         let is_due = self.last.is_none_or(|last| last.elapsed() >= REPORT_EVERY);
@@ -251,7 +254,8 @@ impl Report {
         if dropped == self.reported || !has_room || !(is_due || is_last) {
             return false;
         }
-        // At every level: whoever reads the log has to know that it is not whole.
+        // As an error, so that it is logged at every level: readers must know that the log is
+        // incomplete.
         tracing::error!(
             lines = dropped - self.reported,
             total = dropped,
@@ -263,7 +267,7 @@ impl Report {
     }
 }
 
-/// Standard error, and what became of the last write.
+/// The output, and the state after the last write.
 struct LineWriter {
     out: Box<dyn Write + Send>,
     counts: &'static Counts,
@@ -272,10 +276,10 @@ struct LineWriter {
 }
 
 impl LineWriter {
-    /// Writes whole lines; whether all were written. Lines that were not are counted as dropped.
+    /// Writes complete lines. Returns whether all were written; the others are counted as dropped.
     fn write(&mut self, lines: &[u8]) -> bool {
         let mut rest = lines;
-        // The line that a failed write cut off is not to run into this one.
+        // End the line that a failed write cut off.
         let mut line_end: &[u8] = match self.ends_a_line || lines.is_empty() {
             true => b"",
             false => b"\n",
@@ -316,7 +320,7 @@ mod tests {
 
     use super::*;
 
-    /// What was written, and whether writing goes on.
+    /// Collects what is written, and blocks writers until it is opened.
     #[derive(Default)]
     struct Sink {
         written: Mutex<Vec<u8>>,
@@ -361,7 +365,7 @@ mod tests {
         for number in 0..count {
             queue.push(format!("{number}\n").into_bytes());
         }
-        assert!(!queue.flush(Duration::from_millis(50)), "nobody writes");
+        assert!(!queue.flush(Duration::from_millis(50)), "writes are blocked");
         sink.open();
         assert!(queue.flush(Duration::from_secs(20)));
         let text = sink.text();
@@ -388,7 +392,7 @@ mod tests {
         assert_eq!(sink.text().lines().count() as u64 + dropped, 10);
     }
 
-    /// Takes so many bytes, then fails so often, then takes all.
+    /// A writer that accepts some bytes, then fails several times, then accepts everything.
     struct Failing {
         takes: usize,
         fails: usize,

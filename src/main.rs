@@ -1,4 +1,4 @@
-//! The program: take the arguments, call one function.
+//! The program `catchment`: runs the command line.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,20 +1,23 @@
-//! Whether there is memory for what is to be loaded. A program that takes more than there is is killed,
-//! and with it the datasets that it answers from; so one that would not fit is refused before.
+//! The memory check before a dataset is loaded.
+//!
+//! If a reload used more memory than there is, the kernel would kill the service along with the
+//! datasets that it serves. So a dataset that would not fit is refused before it is loaded.
 
 use std::fs;
 use std::path::Path;
 
-/// What a loaded dataset takes at most, for each byte of its files: the whole country, 93 MB of files,
-/// took 4.2 at the height of loading, the embedded dataset 4.5, and both less afterwards.
+/// The peak memory of loading for each byte of a dataset's files. Measured: 4.2 for the whole
+/// country (93 MB of files), 4.5 for the embedded dataset, and less after loading.
 const BYTES_PER_BYTE: u64 = 5;
-/// What a position of a polygon takes, however few characters it is written with: an area of a million
-/// vertices took 280 at the height of loading, teeth side by side (a comb) 390.
+/// The peak memory in bytes for each position of a polygon, however short its text. Measured: 280
+/// for an area of a million vertices, 390 for a comb-shaped one.
 const BYTES_PER_POSITION: u64 = 400;
-/// What a row of a table takes at most that holds names: a dozen bytes can become several texts.
+/// The maximum memory in bytes for each row of a table of names: a dozen bytes can become several
+/// strings.
 const BYTES_PER_ROW: u64 = 600;
 
-/// What loading a file takes at most, in bytes: of its size in bytes, the positions of polygons in it,
-/// and the rows of a table of names.
+/// Estimates the peak memory in bytes of loading a file, from its size, the number of positions of
+/// its polygons, and its number of rows if it is a table of names.
 pub(crate) fn needed_bytes(size_bytes: u64, positions: u64, rows: u64) -> u64 {
     let of_positions = positions.saturating_mul(BYTES_PER_POSITION);
     let of_rows = rows.saturating_mul(BYTES_PER_ROW);
@@ -22,10 +25,10 @@ pub(crate) fn needed_bytes(size_bytes: u64, positions: u64, rows: u64) -> u64 {
     of_size.max(of_positions).max(of_rows)
 }
 
-/// Not enough memory, in bytes.
+/// There is not enough memory. Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "it and what is loaded take about {} MB of memory, and there are {} MB for them",
+    "with the datasets already loaded it needs about {} MB of memory, and {} MB are available",
     needed_bytes / 1_000_000,
     room_bytes / 1_000_000
 )]
@@ -34,11 +37,11 @@ pub(crate) struct Shortage {
     room_bytes: u64,
 }
 
-/// Whether a dataset that takes this much memory fits beside the datasets that are loaded and take that
-/// much, by [`needed_bytes`].
+/// Checks that a new dataset fits into memory besides the loaded ones. Both sizes are estimates of
+/// [`needed_bytes`].
 ///
 /// # Errors
-/// When it does not. Where nothing is known of the machine's memory, it fits.
+/// If it does not fit. Succeeds if the available memory is not known.
 pub(crate) fn fits(new_bytes: u64, loaded_bytes: u64) -> Result<(), Shortage> {
     room(Path::new("/")).map_or(Ok(()), |room| fits_in(room, new_bytes, loaded_bytes))
 }
@@ -54,9 +57,11 @@ fn fits_in(room_bytes: u64, new_bytes: u64, loaded_bytes: u64) -> Result<(), Sho
     }
 }
 
-/// What this program may take: what it has, and what is free on the machine and in every control group
-/// that it is in (`MemoryMax=` of systemd, `--memory` of a container). What it has counts, because memory
-/// that an old dataset had is taken again.
+/// Returns the memory in bytes that this process can use: its own resident memory, plus the least
+/// that is free on the machine or in any of its control groups (`MemoryMax=` of systemd, `--memory`
+/// of a container). `None` if it is not known.
+///
+/// Its own memory counts because the memory of old datasets is reused.
 pub(crate) fn room(root: &Path) -> Option<u64> {
     let own = in_kilobytes(&root.join("proc/self/status"), "VmRSS:").unwrap_or(0);
     let free = in_kilobytes(&root.join("proc/meminfo"), "MemAvailable:");
@@ -66,7 +71,7 @@ pub(crate) fn room(root: &Path) -> Option<u64> {
     Some(least + own)
 }
 
-/// A line such as `MemAvailable:   24000000 kB`.
+/// Returns the bytes of a line such as `MemAvailable:   24000000 kB`.
 fn in_kilobytes(file: &Path, name: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -74,11 +79,12 @@ fn in_kilobytes(file: &Path, name: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(1_024)
 }
 
-/// What is free in the control group of this line of `/proc/self/cgroup`, and in those that it is in.
+/// Returns the least memory that is free in the control group of a line of `/proc/self/cgroup` or
+/// in one of its ancestors.
 fn free_in_group(root: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (controllers, path) = (parts.next()?, parts.next()?);
-    // Version 2 has one tree, version 1 one for memory.
+    // cgroup v2 has one hierarchy; v1 has one for each controller.
     let (tree, most, used, cache) = if controllers.is_empty() {
         (
             "sys/fs/cgroup",
@@ -100,10 +106,10 @@ fn free_in_group(root: &Path, line: &str) -> Option<u64> {
     let number = |file: &Path| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
     let free = |group: &Path| {
         let group = root.join(tree).join(group);
-        // `max` is no limit.
+        // `max`, which is no limit, does not parse.
         let most = number(&group.join(most))?;
         let used = number(&group.join(used))?;
-        // Files that were read are dropped when the room is needed.
+        // The kernel drops cached files when memory is needed.
         let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
         let cache = statistics.lines().find_map(|line| line.strip_prefix(cache));
         let cache = cache.and_then(|number| number.trim().parse::<u64>().ok());
@@ -116,7 +122,7 @@ fn free_in_group(root: &Path, line: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// A machine whose files say this.
+    /// Returns a root folder with these files of a machine.
     fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a folder");
         for (path, text) in files {
@@ -163,7 +169,7 @@ mod tests {
             &[STATUS, MEMINFO, group, (&most, "max\n"), used],
             Some(9_001_000 * 1_024),
         );
-        // The slice that it is in has less.
+        // The parent slice has less.
         let slice = [
             ("sys/fs/cgroup/system.slice/memory.max", "400000000\n"),
             ("sys/fs/cgroup/system.slice/memory.current", "390000000\n"),
@@ -193,7 +199,7 @@ mod tests {
         let shortage = fits_in(500_000_000, 300_000_000, 250_000_000).expect_err("too much");
         assert_eq!(
             shortage.to_string(),
-            "it and what is loaded take about 550 MB of memory, and there are 500 MB for them"
+            "with the datasets already loaded it needs about 550 MB of memory, and 500 MB are available"
         );
         assert!(fits_in(u64::MAX - 1, u64::MAX, u64::MAX).is_err());
     }

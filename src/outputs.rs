@@ -1,9 +1,10 @@
-//! Where a command may write, and what it may replace.
+//! Checks before a command writes or replaces a file or folder that the user named.
 //!
-//! Every command that writes a folder or a file under a name that the user gives asks here first. A
-//! symbolic link stays a link, and what it points to is replaced. A folder is replaced without being
-//! forced only where it is empty or holds one dataset and nothing else; a file only where the command
-//! is forced. No folder that holds one of the command's own inputs is ever replaced.
+//! - A symbolic link stays, and its target is replaced.
+//! - Without `--force`, a folder is replaced only if it is empty or contains nothing but a dataset,
+//!   and
+//!   a file is never replaced.
+//! - A folder that contains an input of the command is never replaced, not even with `--force`.
 
 use std::collections::BTreeSet;
 use std::fs::{self, FileType};
@@ -12,48 +13,49 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::dataset::MANIFEST;
 
-/// An error names as many of the files that would be lost.
+/// The number of files that an error lists of those that would be deleted.
 const NAMED_MAX: usize = 3;
-/// Counting what would be lost ends here: a home folder can hold millions of files.
+/// Counting files stops here: a home folder can have millions.
 const COUNTED_MAX: usize = 10_000;
-/// As many symbolic links are followed one after another, as Linux does.
+/// The maximum length of a chain of symbolic links, as on Linux.
 const LINKS_MAX: usize = 40;
 
-/// Why an output may not be written: what would be lost, and how to go on.
+/// The error of an output that cannot be written: what would be deleted, and what to do instead.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RefusedOutput {
-    /// Something is there that `--force` would replace.
-    #[error("{path} {what}; give another name, or --force to replace it")]
+    /// The output exists and needs `--force`.
+    #[error("{path} {what}; choose another name, or replace it with --force")]
     NeedsForce {
-        /// Where the user wants the output.
+        /// The path that the user named.
         path: PathBuf,
-        /// What is there and would be lost, as the rest of a sentence.
+        /// What would be deleted, as the rest of a sentence.
         what: String,
     },
-    /// Something is there that is never replaced.
-    #[error("{path} {what}; give another name")]
+    /// The output is never replaced.
+    #[error("{path} {what}; choose another name")]
     Never {
-        /// Where the user wants the output.
+        /// The path that the user named.
         path: PathBuf,
-        /// Why not, as the rest of a sentence.
+        /// The reason, as the rest of a sentence.
         what: String,
     },
-    /// The path cannot be looked at.
+    /// The path cannot be read.
     #[error("{path} cannot be read")]
     Unreadable {
-        /// Which.
+        /// The path that the user named.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// Returns the path that a folder of output is written to: `path`, or what it is a symbolic link to.
+/// Checks that a dataset can be written to the folder `path`. Returns `path`, or the target if it
+/// is a symbolic link.
 ///
 /// `inputs` are the files and folders that the command reads.
 ///
 /// # Errors
-/// When something other than a dataset would be lost and `force` is not given, or an input would be.
+/// If an input would be deleted, or anything other than a dataset without `force`.
 pub(crate) fn dataset_folder(
     path: &Path,
     inputs: &[PathBuf],
@@ -61,15 +63,15 @@ pub(crate) fn dataset_folder(
 ) -> Result<PathBuf, RefusedOutput> {
     checked(path, inputs, force, |target, kind| match kind.is_dir() {
         true => what_folder_holds(target, &dataset_files(target)),
-        false => Ok(Some("is a file, not a dataset, and would be lost".into())),
+        false => Ok(Some("is a file, not a dataset, and would be deleted".into())),
     })
 }
 
-/// Returns the path that a folder of any other output is written to, as [`dataset_folder`]; a dataset
-/// is not replaced by it without being forced.
+/// Checks that output other than a dataset can be written to the folder `path`, like
+/// [`check_dataset_folder`]. A dataset is replaced only with `force`.
 ///
 /// # Errors
-/// When anything would be lost and `force` is not given, or an input would be lost.
+/// If an input would be deleted, or anything else without `force`.
 pub(crate) fn new_folder(
     path: &Path,
     inputs: &[PathBuf],
@@ -77,24 +79,24 @@ pub(crate) fn new_folder(
 ) -> Result<PathBuf, RefusedOutput> {
     checked(path, inputs, force, |target, kind| match kind.is_dir() {
         true => what_folder_holds(target, &BTreeSet::new()),
-        false => Ok(Some("is a file that would be lost".into())),
+        false => Ok(Some("is a file that would be deleted".into())),
     })
 }
 
-/// Returns the path that a file of output is written to, which is `path`, or what it is a symbolic
-/// link to. Neither a folder nor a device, pipe or socket is replaced by a file.
+/// Checks that a file can be written to `path`. Returns `path`, or the target if it is a symbolic
+/// link. A file never replaces a folder, device, pipe or socket.
 ///
 /// # Errors
-/// When there is a file that would be lost and `force` is not given, or an input would be lost.
+/// If an input would be deleted, or an existing file without `force`.
 pub(crate) fn file(path: &Path, inputs: &[PathBuf], force: bool) -> Result<PathBuf, RefusedOutput> {
     let target = checked(path, inputs, force, |target, kind| {
         Ok(
             (!kind.is_dir()).then(|| match target.metadata().map(|it| it.len()) {
-                Ok(0) => "is there already, an empty file".into(),
+                Ok(0) => "is an existing, empty file".into(),
                 Ok(bytes) => {
-                    format!("is there already, a file of {bytes} bytes that would be lost")
+                    format!("is an existing file of {bytes} bytes, which would be deleted")
                 }
-                Err(_) => "is there already".into(),
+                Err(_) => "already exists".into(),
             }),
         )
     })?;
@@ -107,7 +109,7 @@ pub(crate) fn file(path: &Path, inputs: &[PathBuf], force: bool) -> Result<PathB
     }
 }
 
-/// Resolves the path and asks `loss` what would be lost there.
+/// Resolves the path and checks it. `describe_loss` returns what would be deleted there.
 fn checked(
     path: &Path,
     inputs: &[PathBuf],
@@ -137,8 +139,8 @@ fn checked(
     if let Some(input) = inputs.iter().find(|input| is_within(input, &target)) {
         let input = input.display();
         return Err(never(match kind.is_dir() {
-            true => format!("holds `{input}`, which the command reads and which would be lost"),
-            false => format!("is `{input}`, which the command reads and which would be lost"),
+            true => format!("contains `{input}`, an input of the command that would be deleted"),
+            false => format!("is `{input}`, an input of the command that would be deleted"),
         }));
     }
     match loss(&target, kind).map_err(unreadable)? {
@@ -150,7 +152,7 @@ fn checked(
     }
 }
 
-/// Whether the input, or what it is a symbolic link to, is the target or lies within it.
+/// Returns whether the input, or the target if it is a symbolic link, is `target` or inside it.
 fn is_within(input: &Path, target: &Path) -> bool {
     let target = target.canonicalize();
     let Ok(target) = target else { return false };
@@ -158,7 +160,7 @@ fn is_within(input: &Path, target: &Path) -> bool {
         true => Path::new(".").canonicalize().ok(),
         false => it.canonicalize().ok(),
     });
-    // A symbolic link within the target would be lost too, wherever it points.
+    // A symbolic link inside the target would be deleted too, wherever it points.
     let as_named = parent
         .zip(input.file_name())
         .map(|(it, name)| it.join(name));
@@ -169,7 +171,7 @@ fn is_within(input: &Path, target: &Path) -> bool {
         .any(|it| it.starts_with(&target))
 }
 
-/// Follows the symbolic links that the path ends in, also to a file that does not exist.
+/// Follows the symbolic links at the end of a path, also to a file that does not exist.
 pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut at = path.to_path_buf();
     for _ in 0..LINKS_MAX {
@@ -181,7 +183,8 @@ pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-/// The same path, ending in a name: `.` and `..` and `/` do not, and a folder is replaced by its name.
+/// Returns the path with a file name at its end, which replacing a folder needs. A path that ends
+/// in `.`, `..` or `/` is canonicalised.
 fn with_a_name(path: &Path) -> io::Result<PathBuf> {
     match path.components().next_back() {
         Some(Component::Normal(_)) => Ok(path.to_path_buf()),
@@ -189,8 +192,8 @@ fn with_a_name(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// What a folder holds besides the expected files, as the rest of a sentence; `None` where it is empty
-/// or holds nothing else.
+/// Describes the files of a folder other than the expected ones, as the rest of a sentence; `None`
+/// if there are none.
 fn what_folder_holds(folder: &Path, expected: &BTreeSet<String>) -> io::Result<Option<String>> {
     let mut others = Others::default();
     others.look_in(folder, "", expected)?;
@@ -208,12 +211,15 @@ fn what_folder_holds(folder: &Path, expected: &BTreeSet<String>) -> io::Result<O
         true => "",
         false => " besides a dataset",
     };
-    Ok(Some(format!("holds {named}{beside}, which would be lost")))
+    Ok(Some(format!(
+        "contains {named}{beside}, which would be deleted"
+    )))
 }
 
-/// The files of the dataset in a folder, by their path in it; none where it holds no dataset.
+/// Returns the relative paths of the files of the dataset in a folder; empty if there is no
+/// dataset.
 fn dataset_files(folder: &Path) -> BTreeSet<String> {
-    /// A manifest has a line or two for each file.
+    /// The maximum size of a manifest, which has a line or two for each file.
     const MANIFEST_BYTES_MAX: u64 = 64 << 20;
     let path = folder.join(MANIFEST);
     let is_small_file = |it: fs::Metadata| it.is_file() && it.len() <= MANIFEST_BYTES_MAX;
@@ -221,7 +227,7 @@ fn dataset_files(folder: &Path) -> BTreeSet<String> {
         return BTreeSet::new();
     }
     let manifest = fs::read_to_string(path).ok();
-    // Read leniently: a dataset that another version of this program wrote is a dataset too.
+    // Read leniently, to recognise datasets of other versions of this program.
     let manifest = manifest.and_then(|text| text.parse::<toml::Table>().ok());
     let Some(manifest) = manifest.filter(|it| it.contains_key("name") && it.contains_key("layers"))
     else {
@@ -232,7 +238,7 @@ fn dataset_files(folder: &Path) -> BTreeSet<String> {
     files.chain([MANIFEST.to_string()]).collect()
 }
 
-/// Files of a folder that are not its dataset's.
+/// The files of a folder that are not part of a dataset.
 #[derive(Default)]
 struct Others {
     named: Vec<String>,
@@ -285,7 +291,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder of files; a path that ends in `/` is a folder.
+    /// Creates a folder with these files. A path that ends in `/` is a folder.
     fn folder_of(files: &[&str]) -> TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         for path in files {
@@ -307,7 +313,7 @@ mod tests {
         folder
     }
 
-    /// What is said of replacing `out` in the folder by a dataset.
+    /// Returns the message about replacing `out` in the folder with a dataset.
     fn said_of(files: &[&str], inputs: &[&str], force: bool) -> String {
         let folder = folder_of(files);
         let inputs: Vec<PathBuf> = inputs.iter().map(|it| folder.path().join(it)).collect();
@@ -322,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_dataset_and_an_empty_folder_are_replaced_and_nothing_else() {
-        const HINT: &str = "give another name, or --force to replace it";
+        const HINT: &str = "choose another name, or replace it with --force";
         let dataset = ["out/dataset.toml", "out/a.csv", "out/areas/icc.geojson"];
         assert_eq!(said_of(&[], &[], false), "replaced");
         assert_eq!(said_of(&["out/"], &[], false), "replaced");
@@ -332,19 +338,19 @@ mod tests {
         for (more, lost) in [
             (
                 &["out/notes.txt"][..],
-                "holds `notes.txt` besides a dataset, which would be lost",
+                "contains `notes.txt` besides a dataset, which would be deleted",
             ),
             (
                 &["out/areas/x.csv"],
-                "holds `areas/x.csv` besides a dataset, which would be lost",
+                "contains `areas/x.csv` besides a dataset, which would be deleted",
             ),
             (
                 &["out/mine/"],
-                "holds `mine/` besides a dataset, which would be lost",
+                "contains `mine/` besides a dataset, which would be deleted",
             ),
             (
                 &["out/1", "out/2", "out/3", "out/4", "out/5"],
-                "holds `1`, `2`, `3` and 2 more besides a dataset, which would be lost",
+                "contains `1`, `2`, `3` and 2 more besides a dataset, which would be deleted",
             ),
         ] {
             let files = [&dataset[..], more].concat();
@@ -352,10 +358,16 @@ mod tests {
             assert_eq!(said_of(&files, &[], true), "replaced");
         }
         for (files, lost) in [
-            (&["out"][..], "is a file, not a dataset, and would be lost"),
-            (&["out/a/b.txt"], "holds `a/b.txt`, which would be lost"),
-            (&["out/a/"], "holds `a/`, which would be lost"),
-            (&["out/a.csv"], "holds `a.csv`, which would be lost"),
+            (
+                &["out"][..],
+                "is a file, not a dataset, and would be deleted",
+            ),
+            (
+                &["out/a/b.txt"],
+                "contains `a/b.txt`, which would be deleted",
+            ),
+            (&["out/a/"], "contains `a/`, which would be deleted"),
+            (&["out/a.csv"], "contains `a.csv`, which would be deleted"),
         ] {
             assert_eq!(said_of(files, &[], false), format!("out {lost}; {HINT}"));
             assert_eq!(said_of(files, &[], true), "replaced");
@@ -372,7 +384,7 @@ mod tests {
             let said = said_of(&["out/dataset.toml", "out/a.csv"], &["other", input], force);
             assert!(
                 said.ends_with(
-                    "which the command reads and which would be lost; give another name"
+                    "an input of the command that would be deleted; choose another name"
                 ),
                 "{said}"
             );
@@ -401,7 +413,7 @@ mod tests {
         assert_eq!(ends("second"), at("old"));
         assert_eq!(ends("dangling"), at("new"));
         assert!(dataset_folder(&at("round"), &[], true).is_err());
-        // The configuration names a link in the folder, or a file that a link of it leads to.
+        // The input is a link in the folder, or the target of a link in it.
         assert!(dataset_folder(&at("second"), &[at("old/a.csv")], true).is_err());
         assert!(dataset_folder(&at("sources"), &[at("old/a.csv")], true).is_err());
         assert!(dataset_folder(&at("mine"), &[at("link/thesis.txt")], true).is_err());
@@ -418,7 +430,7 @@ mod tests {
         let error = file(&at("a.csv"), &[], false)
             .expect_err("there")
             .to_string();
-        let said = "a.csv is there already, a file of 4 bytes that would be lost; give another name, or --force to replace it";
+        let said = "a.csv is an existing file of 4 bytes, which would be deleted; choose another name, or replace it with --force";
         assert!(error.ends_with(said), "{error}");
         assert!(file(&at("a.csv"), &[], true).is_ok());
         assert!(file(&at("a.csv"), &[at("a.csv")], true).is_err());

@@ -1,5 +1,4 @@
-//! What is told of a fault of the program itself: where it is, never what the program was at, for the
-//! words of a panic may quote what was asked.
+//! A panic hook that reports where a panic happened but not its message, which may quote a request.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::Cell;
@@ -15,19 +14,21 @@ thread_local! {
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// From now on, a panic tells its place alone: as a line of the log where there is one, on standard
-/// error where not. Where `RUST_BACKTRACE` asks for it and the program has their
-/// names, the functions that led there are told too.
+/// Installs a panic hook that reports only the location of a panic, as a log line, or on standard
+/// error if logging has not been started. With `RUST_BACKTRACE` and symbols in the program it adds
+/// the backtrace.
 pub fn tell_only_where() {
     panic::set_hook(Box::new(tell));
 }
 
-/// How many there have been in this process since [`tell_only_where`].
+/// Returns the number of panics in this process since [`install_redacting_hook`], except for those
+/// in `catch_expected`.
 pub fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// Does what panics where a file of somebody else's is damaged; that is no fault of ours, and not told.
+/// Runs `work` and catches a panic without reporting it, for libraries that panic on a corrupt
+/// file.
 pub(crate) fn expected<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
     let before = EXPECTED.replace(true);
     let done = panic::catch_unwind(AssertUnwindSafe(work));
@@ -41,7 +42,7 @@ fn tell(panic: &PanicHookInfo<'_>) {
     }
     COUNT.fetch_add(1, Ordering::Relaxed);
     let place = panic.location().map(ToString::to_string);
-    let place = place.as_deref().unwrap_or("a place that is not known");
+    let place = place.as_deref().unwrap_or("an unknown location");
     let backtrace = Backtrace::capture();
     let through = match backtrace.status() {
         BacktraceStatus::Captured => backtrace.to_string(),
@@ -50,6 +51,8 @@ fn tell(panic: &PanicHookInfo<'_>) {
     if tracing::dispatcher::has_been_set() {
         tracing::error!(place, through, "panicked");
     } else {
-        log::message(format_args!("a fault of the program at {place}\n{through}"));
+        log::message(format_args!(
+            "internal error: panicked at {place}\n{through}"
+        ));
     }
 }

@@ -1,34 +1,34 @@
-//! How often somebody may ask.
+//! Rates of requests, such as `6000/minute`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// So many requests in a period; those not made are saved up, to as many as one period allows.
+/// A rate of requests. Unused requests accumulate up to the number of one unit of time (the burst).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// Requests.
+    /// Requests in each unit of time.
     pub requests: u32,
-    /// The period.
+    /// The unit of time.
     pub period: Period,
 }
 
-/// What a rate is counted by.
+/// The unit of time of a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
-    /// A second.
+    /// One second.
     Second,
-    /// A minute.
+    /// One minute.
     Minute,
-    /// An hour.
+    /// One hour.
     Hour,
     /// Twenty-four hours.
     Day,
 }
 
-/// A text that is no rate.
+/// The error of a text that is not a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a rate is requests and a period, such as 6000/minute; s, minute, hour or day, and 1 or more"
+    "expected a rate such as 6000/minute: a number, 1 or more, and s, minute, hour or day"
 )]
 pub struct InvalidRate;
 
@@ -40,7 +40,7 @@ impl Period {
         (Period::Day, "day", 86_400),
     ];
 
-    /// In seconds.
+    /// Returns the number of seconds.
     pub fn seconds(self) -> u64 {
         Period::ALL[self as usize].2
     }

@@ -1,7 +1,8 @@
-//! The datasets of a running service: loaded beside the old ones, checked, and swapped whole.
+//! The loaded datasets of a running service, and their reload.
 //!
-//! A request takes one [`Releases`] at its start and keeps it to its end, so no answer mixes two
-//! datasets. Any fault leaves the old ones in place.
+//! A reload loads and checks new datasets, then replaces all old ones in one step; any error leaves
+//! the old ones in place. A request uses one [`LoadedDatasets`] from start to end, so no response
+//! mixes two datasets.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,34 +20,34 @@ use crate::index::{Index, IndexError};
 use crate::memory::{self, Shortage};
 use crate::tiles;
 
-/// The datasets that are loaded side by side.
+/// The datasets of one load or reload.
 #[derive(Debug)]
 pub struct Releases {
-    /// The one that answers first, the others by version alone.
+    /// The default dataset, then the others, which requests select by version.
     indexes: Vec<Index>,
-    /// What was made of each one's tiles; a reload begins with nothing.
+    /// The tile cache of each dataset, empty after a reload.
     tiles: Vec<tiles::TileCache>,
-    /// The memory that loading them takes at most.
+    /// The estimated peak memory of loading them.
     memory_bytes: u64,
     loaded_at: Timestamp,
 }
 
-/// The datasets of a running service, and what became of the last reload.
+/// The datasets of a running service, and the result of the last reload.
 #[derive(Debug)]
 pub struct Live {
     sources: Vec<Files>,
     releases: ArcSwap<Releases>,
-    /// Held while a reload runs: a second one waits its turn.
+    /// Locked during a reload, so that reloads run one after another.
     reloading: Mutex<()>,
     fault: Mutex<Option<String>>,
     reloads: AtomicU64,
     failed_reloads: AtomicU64,
 }
 
-/// A dataset that cannot be served.
+/// The error of a dataset that cannot be loaded.
 #[derive(Debug)]
 pub struct LoadError {
-    /// Which.
+    /// The name of the dataset's source in messages.
     source_name: String,
     fault: Box<Fault>,
 }
@@ -63,16 +64,16 @@ enum Fault {
 }
 
 impl Releases {
-    /// Loads every dataset; the first one answers where no version is asked for.
+    /// Loads datasets. The first one is the default of requests that do not name a version.
     ///
     /// # Errors
-    /// When a file is not what its manifest says, parts contradict each other, a canary is answered
-    /// otherwise than it should be, two datasets have one version, or there is no memory for them.
+    /// If a file does not match its manifest, the data are inconsistent, a golden query fails, two
+    /// datasets have the same version, or there is not enough memory.
     pub fn load(sources: &[Files]) -> Result<Releases, LoadError> {
         Releases::load_beside(0, sources)
     }
 
-    /// The same, while datasets are loaded that take so many bytes of memory.
+    /// Loads datasets while others are loaded that use `loaded_bytes` of memory.
     fn load_beside(loaded_bytes: u64, sources: &[Files]) -> Result<Releases, LoadError> {
         let mut memory_bytes: u64 = 0;
         let mut indexes: Vec<Index> = Vec::with_capacity(sources.len());
@@ -125,43 +126,43 @@ impl Releases {
         }
     }
 
-    /// When they were loaded, or loaded again.
+    /// Returns the time of the load or reload.
     pub fn loaded_at(&self) -> Timestamp {
         self.loaded_at
     }
 
-    /// What was made of the tiles of a dataset.
+    /// Returns the tile cache of a dataset.
     ///
     /// # Panics
-    /// When it is not one of these.
+    /// If `index` is not one of these datasets.
     pub fn tiles(&self, index: &Index) -> &tiles::TileCache {
         let at = self.indexes.iter().position(|it| std::ptr::eq(it, index));
         &self.tiles[at.expect("it is one of them")]
     }
 
-    /// The dataset that answers where no version is asked for.
+    /// Returns the default dataset.
     pub fn current(&self) -> &Index {
         &self.indexes[0]
     }
 
-    /// The dataset of that version.
+    /// Returns the dataset with that version.
     pub fn of_version(&self, version: &str) -> Option<&Index> {
         self.indexes
             .iter()
             .find(|index| index.manifest().version == version)
     }
 
-    /// Every dataset, the current one first.
+    /// Returns all datasets, the default one first.
     pub fn all(&self) -> &[Index] {
         &self.indexes
     }
 }
 
 impl Live {
-    /// Loads the datasets for the first time.
+    /// Loads the datasets.
     ///
     /// # Errors
-    /// As [`Releases::load`]; there is no service without.
+    /// As for [`LoadedDatasets::load`].
     pub fn start(sources: Vec<Files>) -> Result<Live, LoadError> {
         let releases = Releases::load(&sources)?;
         Ok(Live {
@@ -174,7 +175,7 @@ impl Live {
         })
     }
 
-    /// One dataset that is never loaded again.
+    /// Creates a store of one dataset that has no source to reload.
     pub fn fixed(index: Index) -> Live {
         Live {
             sources: Vec::new(),
@@ -186,17 +187,17 @@ impl Live {
         }
     }
 
-    /// The datasets as they are now, for one request from its start to its end.
+    /// Returns the current datasets. A request calls this once and uses them to its end.
     pub fn releases(&self) -> Arc<Releases> {
         self.releases.load_full()
     }
 
-    /// Loads the datasets again and swaps them in one step; any fault leaves the old ones.
+    /// Reloads all datasets and replaces the current ones in one step.
     ///
-    /// Blocks for as long as loading takes.
+    /// Blocks while they are loaded.
     ///
     /// # Errors
-    /// As [`Releases::load`].
+    /// As for [`LoadedDatasets::load`]. The current datasets then stay in use.
     pub fn reload(&self) -> Result<(), LoadError> {
         let _turn = self
             .reloading
@@ -220,7 +221,7 @@ impl Live {
 
     fn load_again(&self) -> Result<Releases, LoadError> {
         let loaded_bytes = self.releases.load().memory_bytes;
-        // A fault of ours is told as any other is.
+        // A panic is reported like any other failure.
         let load = AssertUnwindSafe(|| Releases::load_beside(loaded_bytes, &self.sources));
         catch_unwind(load).unwrap_or_else(|_| {
             Err(LoadError {
@@ -230,7 +231,7 @@ impl Live {
         })
     }
 
-    /// Why the last reload was refused, if it was; says nothing of where the dataset is.
+    /// Returns why the last reload failed, if it did, without paths of this machine.
     pub fn fault(&self) -> Option<String> {
         self.fault
             .lock()
@@ -238,7 +239,7 @@ impl Live {
             .clone()
     }
 
-    /// How many reloads were done, and how many refused.
+    /// Returns the number of successful reloads and of failed ones.
     pub fn counts(&self) -> (u64, u64) {
         (
             self.reloads.load(Ordering::Relaxed),
@@ -246,7 +247,7 @@ impl Live {
         )
     }
 
-    /// The folders that the datasets are in.
+    /// Returns the folders of the datasets.
     pub fn folders(&self) -> Vec<PathBuf> {
         let folder = |source: &Files| match source {
             Files::Folder(folder) => Some(folder.clone()),
@@ -264,8 +265,8 @@ fn name(source: &Files) -> String {
 }
 
 impl LoadError {
-    /// What is wrong and every cause of it, without where the dataset is on this machine: anybody may
-    /// read it.
+    /// Returns the error with its chain of causes, without the path of the dataset on this machine:
+    /// the text is public.
     pub fn reason(&self) -> String {
         let mut words = self.fault.to_string();
         let mut cause = std::error::Error::source(self);
@@ -276,7 +277,7 @@ impl LoadError {
         words
     }
 
-    /// Which dataset, what is wrong with it and every cause.
+    /// Returns the source of the dataset and the error with its chain of causes.
     pub fn in_full(&self) -> String {
         format!("{}: {}", self.source_name, self.reason())
     }
@@ -296,7 +297,7 @@ impl fmt::Display for Fault {
             Fault::Canaries(sick) => {
                 write!(
                     f,
-                    "canaries answered otherwise than they should be: {}",
+                    "golden queries with an unexpected answer: {}",
                     sick.len()
                 )?;
                 sick.iter()
@@ -304,12 +305,12 @@ impl fmt::Display for Fault {
                     .try_for_each(|canary| write!(f, "; line {}", canary.line))
             }
             Fault::Memory(shortage) => shortage.fmt(f),
-            Fault::Panicked => f.write_str("loading failed by a fault of this program"),
-            Fault::NoSource => f.write_str("there is none to load"),
+            Fault::Panicked => f.write_str("loading failed with an internal error"),
+            Fault::NoSource => f.write_str("there is no dataset to load"),
             Fault::SameVersion(version) => {
                 write!(
                     f,
-                    "version `{version}` is loaded already: each release has its own"
+                    "version `{version}` is already loaded: each dataset needs a different version"
                 )
             }
         }

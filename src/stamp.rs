@@ -1,11 +1,13 @@
-//! Tells whether a file is another one than it was, without reading it.
+//! Detection of changed files by their metadata.
 
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// When a file was last written, how long it is, and which it is of its file system. The last tells two
-/// files apart that were written in one tick of the clock, or by a clock that was put back.
+/// The modification time, size and inode of a file: two equal values mean that it has not changed.
+///
+/// The inode distinguishes files written within one tick of the clock, or after the clock was set
+/// back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     modified: Option<SystemTime>,
@@ -14,7 +16,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// That of the file; `None` where it is not there.
+    /// Returns the version of the file at `path`; `None` if its metadata cannot be read.
     pub(crate) fn of(path: &Path) -> Option<Stamp> {
         let metadata = fs::metadata(path).ok()?;
         Some(Stamp {

@@ -605,7 +605,7 @@ fn keys_say_what_is_wrong_with_how_they_are_asked() {
         (&["add", "--keys", nowhere, "--name", "a"], "/nowhere"),
         (
             &["add", "--keys", "k", "--name", "a", "--scopes", "lists"],
-            "a scope is one of batch",
+            "expected a scope: batch",
         ),
         (
             &["add", "--keys", "k", "--name", "a", "--quota", "5/week"],

@@ -368,7 +368,7 @@ fn lists_and_moved_ground_are_written_whole_or_not_at_all() {
     assert_eq!(again.status.code(), Some(2));
     assert!(
         String::from_utf8_lossy(&again.stderr)
-            .contains("which would be lost; give another name, or --force")
+            .contains("which would be deleted; choose another name, or replace it with --force")
     );
     assert_eq!(names_in(folder.path()), ["new", "old", "out"]);
     let json = run(&[

@@ -772,10 +772,11 @@ fn a_dataset_that_would_not_fit_in_memory_is_refused_before_it_is_read() {
     let reply = reload(operator).expect_problem(409, "reload_failed");
     let detail = reply.json()["detail"].as_str().expect("text").to_string();
     assert!(
-        detail.contains("it and what is loaded take about 50000000"),
+        detail.contains("with the datasets already loaded it needs about 50000000"),
         "{detail}"
     );
-    assert!(detail.contains("MB of memory, and there are "), "{detail}");
+    assert!(detail.contains("MB of memory, and "), "{detail}");
+    assert!(detail.contains(" MB are available"), "{detail}");
     running.wait_for("reload failed: the previous dataset stays in use");
     assert_eq!(version(running.address), "1");
     assert_eq!(metric(operator, "catchment_degraded"), "1");

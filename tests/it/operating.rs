@@ -275,7 +275,7 @@ fn a_panic_tells_where_it_was_and_nothing_of_what_was_asked() {
     let told = [output.stdout, output.stderr].concat();
     let told = String::from_utf8_lossy(&told);
     assert!(
-        told.contains("a fault of the program at tests/it/observability.rs:"),
+        told.contains("internal error: panicked at tests/it/observability.rs:"),
         "{told}"
     );
     assert!(told.contains("panics_in_a_child_process"), "{told}");

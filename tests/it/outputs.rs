@@ -41,7 +41,7 @@ fn a_build_replaces_a_dataset_and_leaves_all_else() {
     check_refused(
         folder.path(),
         &["build", config, "-o", "mine"],
-        "`thesis.txt`, which would be lost",
+        "`thesis.txt`, which would be deleted",
     );
     check_refused(
         folder.path(),
@@ -98,7 +98,7 @@ fn a_build_never_replaces_its_own_configuration_and_sources() {
             check_refused(
                 folder,
                 &arguments,
-                "which the command reads and which would be lost",
+                "an input of the command that would be deleted",
             );
         }
     }
@@ -180,14 +180,14 @@ fn every_command_says_what_it_would_replace() {
         check_refused(
             folder.path(),
             arguments,
-            "would be lost; give another name, or --force",
+            "would be deleted; choose another name, or replace it with --force",
         );
     }
     let diff = ["diff", data, data, "--output", "changes"];
     check_refused(
         folder.path(),
         &diff,
-        "holds `notes.txt`, which would be lost",
+        "contains `notes.txt`, which would be deleted",
     );
     let forced = run(folder.path(), &[&diff[..], &["--force"]].concat());
     assert!(
@@ -212,11 +212,11 @@ fn every_command_says_what_it_would_replace() {
         fs::write(path, content).expect("a file");
     }
     let diff = ["diff", "dataset", data, "--output", "dataset"];
-    check_refused(folder.path(), &diff, "which the command reads");
+    check_refused(folder.path(), &diff, "an input of the command");
     check_refused(
         folder.path(),
         &[&diff[..], &["--force"]].concat(),
-        "which the command reads",
+        "an input of the command",
     );
 }
 

@@ -546,7 +546,7 @@ fn a_build_whose_canary_fails_leaves_the_old_folder_and_no_other() {
         check_not_built(
             &copied().replace("source/golden_queries.csv", from, to),
             &[
-                "canaries answered otherwise than they should be: 1",
+                "golden queries with an unexpected answer: 1",
                 &format!("line {line}"),
             ],
         );

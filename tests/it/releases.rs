@@ -214,7 +214,7 @@ fn two_releases_of_one_version_are_refused() {
     let error = Releases::load(&folders).expect_err("a duplicate version");
     let words = error.to_string();
     assert!(
-        words.contains("version `2026.1` is loaded already"),
+        words.contains("version `2026.1` is already loaded"),
         "{words}"
     );
     assert!(words.contains("other"), "{words}");
@@ -364,7 +364,7 @@ fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
         }
     });
     check(
-        "canaries answered otherwise than they should be: 1; line 3",
+        "golden queries with an unexpected answer: 1; line 3",
         false,
     );
 
