@@ -187,7 +187,7 @@ function showSummary(result) {
   const rowCount = formatCount(result.rows);
   const rowsText = result.bad_rows === 0 ? `We read all ${rowCount} rows.` : `There are ${rowCount} rows. We could not read ${formatCount(result.bad_rows)} of them.`;
   const parts = [
-    createElement("h2", { id: "summary-title" }, "Your list is ready"),
+    createElement("h2", { id: "summary-title" }, "Your results are ready"),
     createElement("p", {}, `${rowsText} The result is in your browser’s downloads.`),
     table("Rows by status", ["Status", "Rows"], numbers(rows)),
     table("Rows by agreement of residence and registration", ["Agreement", "Rows"], numbers(agreement)),
@@ -229,7 +229,7 @@ async function send() {
   progress.hidden = false;
   stop.focus();
   submit.disabled = true;
-  status.textContent = "Looking up your list. The result is being saved in your downloads.";
+  status.textContent = "Looking up your file. The result is being saved in your downloads.";
   let quarter = 0;
   request.upload.addEventListener("progress", (event) => {
     if (!event.lengthComputable || upload !== request) return;

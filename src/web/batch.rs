@@ -117,7 +117,7 @@ pub(crate) fn batch(index: &Index, page: &BatchPage<'_>) -> Markup {
         (form(page))
         section #detected hidden aria-labelledby="detected-title" {}
         section #progress hidden aria-labelledby="progress-title" {
-            h2 #progress-title { "Looking up your list" }
+            h2 #progress-title { "Looking up your file" }
             progress #progress-bar max="1" value="0" aria-labelledby="progress-title" {}
             p #progress-amount {}
             (button(&Button { text: "Stop", variant: Some("secondary"), id: Some("stop"), kind: Some("button"), ..Button::default() }))
@@ -145,7 +145,8 @@ fn summary(error: &BatchFormError<'_>) -> Markup {
     html! { div data-code=(error.code) { (error_summary(&summary)) } }
 }
 
-/// Turns the detail of a problem into a sentence with the labels of the page in place of parameter names.
+/// Turns the detail of a problem into a sentence with the labels of the page in place of parameter
+/// names.
 fn sentence(detail: &str) -> String {
     let mut text = detail.to_string();
     let columns = COLUMN_FIELDS.map(|(name, label, _)| (name, label));
@@ -271,10 +272,10 @@ mod tests {
 
     #[test]
     fn problem_details_use_the_labels_of_the_page() {
-        let message = sentence("the list has two: say which with postcode_column, or lon_column");
+        let message = sentence("two columns match: choose one with postcode_column, or lon_column");
         let expected =
-            "The list has two: say which with “Column with postcodes”, or “Column with longitudes”";
+            "Two columns match: choose one with “Column with postcodes”, or “Column with longitudes”";
         assert_eq!(message, expected);
-        assert_eq!(sentence("as_of is no date"), "“Date” is no date");
+        assert_eq!(sentence("as_of is not a date"), "“Date” is not a date");
     }
 }

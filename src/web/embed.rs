@@ -139,7 +139,8 @@ pub(crate) struct EmbedCodePage<'a> {
     pub(crate) map: &'a EmbeddedMap,
     /// The maps to choose from: layers with their titles and areas.
     pub(crate) choices: &'a [(Layer, String, Vec<&'a Area>)],
-    /// The public URL of this service, such as `https://maps.example`, with a path if it has one. `None` if it is not known.
+    /// The public URL of this service, such as `https://maps.example`, with a path if it has one.
+    /// `None` if it is not known.
     pub(crate) base: Option<&'a str>,
 }
 

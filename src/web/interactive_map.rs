@@ -1,4 +1,5 @@
-//! The `figure` that `map.js` turns into an interactive map; without script or WebGL it shows a static map.
+//! The `figure` that `map.js` turns into an interactive map; without script or WebGL it shows a
+//! static map.
 
 use jiff::civil::Date;
 use maud::{Markup, html};
@@ -9,7 +10,8 @@ use crate::domain::{Layer, LonLat};
 use crate::index::Index;
 use crate::tiles::bounds_of;
 
-/// The layers that can be drawn as land, the largest areas first. A map uses the first one that has boundaries.
+/// The layers that can be drawn as land, the largest areas first. A map uses the first one that has
+/// boundaries.
 const LAND_LAYERS: [Layer; 3] = [Layer::Icb, Layer::SubIcb, Layer::Place];
 
 /// A map of the areas of a layer on a date.
@@ -17,7 +19,8 @@ pub(super) struct InteractiveMap<'a> {
     pub(super) index: &'a Index,
     pub(super) layer: Layer,
     pub(super) date: Date,
-    /// The query that keeps URLs on the date and dataset of the page: empty, or `?as_of=…`.
+    /// The query string that preserves the date and dataset of the page in URLs: empty, or
+    /// `?as_of=…`.
     pub(super) query: &'a str,
     /// The name of the map, for screen readers.
     pub(super) title: &'a str,

@@ -52,7 +52,8 @@ pub(super) fn with_query(path: &str, parameters: &[(&str, &str)]) -> String {
     format!("{path}?{query}")
 }
 
-/// Returns the name of an area as people say it, with the kind of area where the name alone does not tell.
+/// Returns the name of an area as people say it, with the kind of area if the name does not show
+/// it.
 pub(super) fn display_name(area: &Area) -> String {
     match area.layer {
         Layer::NeighbourhoodTeam => format!("{} neighbourhood team", area.name),
@@ -79,7 +80,8 @@ pub(super) fn telephone_link(number: &str) -> Markup {
     html! { a.nowrap href={ "tel:" (digits) } { (number) } }
 }
 
-/// Renders the links that download a static map. `path` has no extension; `query` is empty or begins with `?`.
+/// Renders the links that download a static map. `path` has no extension; `query` is empty or
+/// begins with `?`.
 pub(super) fn map_downloads(path: &str, query: &str, name: &str) -> Markup {
     html! {
         span.downloads {

@@ -63,7 +63,8 @@ impl FormField {
     }
 }
 
-/// The layers that the page lists and maps: communities, and the teams that some systems have instead.
+/// The layers that the page lists and maps: communities, and the teams that some systems have
+/// instead.
 const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
 
 /// Renders the page.

@@ -46,8 +46,8 @@ pub(crate) fn map_of(answer: &Answer<'_>) -> Option<(maps::MapRequest, Option<Br
     Some((request, grid))
 }
 
-/// Returns the community of the place or, outside all communities, the nearest one; without a place, the community
-/// of the practice.
+/// Returns the community of the place or, outside all communities, the nearest one; without a
+/// place, the community of the practice.
 fn map_area<'i>(answer: &Answer<'i>) -> Option<&'i Area> {
     let residence = communities_in(&answer.residence).first();
     let nearest = || {
@@ -99,7 +99,8 @@ fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
     }
 }
 
-/// Returns the query that keeps links on the date and dataset of the result: empty for today and the current dataset.
+/// Returns the query string that preserves the date and dataset of the result in links: empty for
+/// today and the current dataset.
 fn link_query(result: &LookupResult<'_>) -> String {
     let date = result.answer.as_of;
     let as_of = (date != today_in_london()).then(|| date.to_string());

@@ -6,8 +6,8 @@ use super::layout::{PageLayout, SERVICE, layout, link};
 use super::nhsuk::summary_list;
 use crate::index::Index;
 
-/// Renders the page at `/privacy`: what the service processes and stores, for people who use it and for the operator's
-/// records of processing (UK GDPR, article 30).
+/// Renders the page at `/privacy`: what the service processes and stores, for people who use it and
+/// for the operator's records of processing (UK GDPR, article 30).
 pub(crate) fn privacy(index: &Index) -> Markup {
     let content = html! {
         h1 { "Privacy" }
@@ -24,7 +24,7 @@ pub(crate) fn privacy(index: &Index) -> Markup {
         h2 { "When you look up a list" }
         ul {
             li { "We look up your file row by row, in memory, while you send it. We do not keep a copy, a name or a postcode." }
-            li { "The people who run this service can see that a list was sent, which API key was used and how many rows had each kind of result. Counts from 1 to 7 are hidden, and other counts are rounded." }
+            li { "The people who run this service can see that a file was sent, which API key was used and how many rows had each kind of result. Counts from 1 to 7 are hidden, and other counts are rounded." }
             li { "Send only the columns we need: a postcode and, if you have one, a practice code. We do not use any other columns, and we return them unchanged." }
         }
         h2 { "What we log" }
@@ -39,7 +39,7 @@ pub(crate) fn privacy(index: &Index) -> Markup {
         h2 { "For records of processing" }
         (summary_list(&[
             ("Purpose", html! { "To find the communities, GP practices and groups for a place or a registration." }),
-            ("Personal data", html! { "Postcodes or coordinates, practice codes, rows of lists, IP addresses and names of API keys." }),
+            ("Personal data", html! { "Postcodes or coordinates, practice codes, rows of files, IP addresses and names of API keys." }),
             ("Data subjects", html! { "People whose postcode or practice is looked up, and people who use the service." }),
             ("Retention", html! { "Until the result is sent. The log is described above." }),
             ("Shared with", html! { "Only the person asking." }),

@@ -254,7 +254,8 @@ fn parent_areas<'i>(context: &PageContext<'i>, area: &Area) -> Vec<(Layer, &'i s
     groups.collect()
 }
 
-/// Returns the number of patients of its practices that are open on the date, if any list size is known.
+/// Returns the number of patients of its practices that are open on the date, if any list size is
+/// known.
 fn registered_patients(context: &PageContext<'_>, area: &Area) -> Option<String> {
     let members = members(context, area).into_iter();
     let open =
@@ -430,7 +431,8 @@ fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
     }
 }
 
-/// Returns the ids of an area's resilience groups on the date. `None` means that the source does not name one.
+/// Returns the ids of an area's resilience groups on the date. `None` means that the source does
+/// not name one.
 fn groups_of<'i>(context: &PageContext<'i>, area: &Area) -> Vec<Option<&'i str>> {
     let key = Member::Area(area.layer, area.id.clone());
     let memberships: Vec<_> = context
@@ -546,7 +548,8 @@ pub(super) fn area_downloads(
         ul.nhsuk-list.nhsuk-list--bullet {
             @if has_boundary {
                 li { a href=(context.link(&format!("/api/v1/areas/{layer}/{id}.geojson"))) { "Boundary (GeoJSON)" } }
-                // The collection has only today's areas. A practice with two areas (inner and outer) has two feature ids.
+                // The collection has only today's areas. A practice with two areas (inner and
+                // outer) has two feature ids.
                 @if !context.has_date && context.version.is_none() && layer != Layer::GpPractice {
                     li { a href={ "/ogc/collections/" (layer) "/items/" (id) "?f=html" } { "GIS data (OGC API Features)" } }
                 }

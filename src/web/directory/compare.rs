@@ -187,7 +187,8 @@ fn practices(context: &PageContext<'_>, layer: Layer, changes: &Between, to: Dat
     }
 }
 
-/// Renders the areas of a layer that a practice belongs to; for the layer of practices, its community.
+/// Renders the areas of a layer that a practice belongs to; for the layer of practices, its
+/// community.
 fn areas_of_practice(context: &PageContext<'_>, code: OdsCode, layer: Layer, date: Date) -> Markup {
     let layers = match layer {
         Layer::GpPractice => vec![Layer::Icc, Layer::NeighbourhoodTeam],

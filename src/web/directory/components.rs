@@ -22,7 +22,8 @@ pub(crate) struct PageSlice {
 }
 
 impl PageSlice {
-    /// Returns the page, or `None` if the list has no page of that number. An empty list has one page.
+    /// Returns the page, or `None` if the list has no page of that number. An empty list has one
+    /// page.
     pub(crate) fn new(page: usize, total: usize) -> Option<PageSlice> {
         let pages = total.div_ceil(ITEMS_PER_PAGE).max(1);
         (1..=pages)
@@ -41,8 +42,8 @@ impl PageSlice {
     }
 }
 
-/// Returns `, as of …` with the date of the practice list sizes, or nothing if the dataset does not give it. List sizes
-/// are counted once and do not depend on the date of the page.
+/// Returns `, as of …` with the date of the practice list sizes, or nothing if the dataset does not
+/// give it. List sizes are counted once and do not depend on the date of the page.
 pub(super) fn list_size_date(context: &PageContext<'_>) -> String {
     let mut sources = context.index.manifest().sources.iter();
     let source = sources.find(|source| source.what.contains("list sizes"));
@@ -67,7 +68,8 @@ pub(super) fn table(caption: &str, columns: &[&str], rows: Vec<Vec<Markup>>) -> 
         caption,
         caption_size: Some("s"),
         columns: columns.iter().map(|column| (*column).into()).collect(),
-        // On a narrow screen a cell is a flex container: its content has to be one element beside the heading.
+        // On a narrow screen a cell is a flex container: its content has to be one element beside
+        // the heading.
         rows: rows
             .into_iter()
             .map(|row| row.into_iter().map(in_span).collect())
@@ -109,7 +111,8 @@ pub(super) fn provenance(provenance: Provenance) -> Markup {
     html! { (tag(&name, colour)) " " (provenance_text(provenance)) }
 }
 
-/// Formats a period: `from 1 July 2022`. `first_data` is the first date that the layer has data for.
+/// Formats a period: `from 1 July 2022`. `first_data` is the first date that the layer has data
+/// for.
 pub(super) fn period_text(period: Period, first_data: Option<Date>) -> String {
     let Period { from, to } = period;
     match (from.map(format::date), to.map(last_day)) {
@@ -155,7 +158,8 @@ pub(super) fn dataset_name(context: &PageContext<'_>) -> Markup {
     html! { "dataset " (manifest.name) ", version " (manifest.version) }
 }
 
-/// Renders the form that shows the page for another date. `parameters` are the other parameters of the page.
+/// Renders the form that shows the page for another date. `parameters` are the other parameters of
+/// the page.
 pub(super) fn date_form(
     context: &PageContext<'_>,
     path: &str,
@@ -192,7 +196,8 @@ pub(super) fn pagination(slice: PageSlice, url: &dyn Fn(usize) -> String) -> Mar
     })
 }
 
-/// Renders a map of a layer or of one of its areas, with links to download it. `description` is the text alternative.
+/// Renders a map of a layer or of one of its areas, with links to download it. `description` is the
+/// text alternative.
 pub(super) fn map_figure(
     context: &PageContext<'_>,
     layer: Layer,

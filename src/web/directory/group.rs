@@ -25,8 +25,8 @@ pub(crate) struct GroupPage<'i> {
     pub(crate) can_be_embedded: bool,
 }
 
-/// Renders `/groups`: the groups on the date, and the communities whose source does not name one. `groups` are ordered
-/// by name.
+/// Renders `/groups`: the groups on the date, and the communities whose source does not name one.
+/// `groups` are ordered by name.
 pub(crate) fn groups(context: &PageContext<'_>, groups: &[&Area], slice: PageSlice) -> Markup {
     let title = context.layer_title(LAYER);
     let rows: Vec<Vec<Markup>> = slice

@@ -1,6 +1,6 @@
 //! The directory: pages of areas, practices and groups, and the comparison of two dates.
 //!
-//! Everything is given as text and tables. Maps repeat a part of it.
+//! All information is in text and tables; maps show a part of it again.
 
 mod area;
 mod compare;
@@ -29,7 +29,7 @@ pub(crate) use group::{GroupPage, group, groups};
 pub(crate) use postcodes::{PostcodesPage, postcodes};
 pub(crate) use practice::{PracticePage, PracticesPage, practice, practices};
 
-/// The dataset and date of a page, which its links keep.
+/// The dataset and date of a page, which its links preserve.
 pub(crate) struct PageContext<'a> {
     pub(crate) index: &'a Index,
     pub(crate) as_of: Date,
@@ -37,7 +37,8 @@ pub(crate) struct PageContext<'a> {
     pub(crate) has_date: bool,
     /// The version of the dataset, if the request named one.
     pub(crate) version: Option<&'a str>,
-    /// The date and version of the request as a query string without `?`; empty if it named neither.
+    /// The date and version of the request as a query string without `?`; empty if it named
+    /// neither.
     pub(crate) query: &'a str,
 }
 
@@ -72,8 +73,8 @@ impl PageContext<'_> {
         layer == Layer::GpPractice || first_data.is_some_and(|first| first <= self.as_of)
     }
 
-    /// Renders a link to an area with its name on the date, or its last name; only the id if the area is not in the
-    /// dataset.
+    /// Renders a link to an area with its name on the date, or its last name; only the id if the
+    /// area is not in the dataset.
     fn area_link_by_id(&self, layer: Layer, id: &str) -> Markup {
         match self.index.area_ever(layer, id, self.as_of) {
             Some(area) => self.area_link(area),
@@ -96,7 +97,8 @@ impl PageContext<'_> {
         layer_title(self.index, layer)
     }
 
-    /// Renders a page for one date, with a line that names the date and dataset. `breadcrumb` has URLs and texts.
+    /// Renders a page for one date, with a line that names the date and dataset. `breadcrumb` has
+    /// URLs and texts.
     fn page(&self, title: &str, breadcrumb: &[(String, String)], content: &Markup) -> Markup {
         let content = html! { (content) (components::date_line(self)) };
         self.undated_page(title, breadcrumb, content)

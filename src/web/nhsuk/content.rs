@@ -51,7 +51,7 @@ pub(crate) fn details(
     }
 }
 
-/// Renders inset text, which stands out from the text around it.
+/// Renders inset text, which is highlighted in the text around it.
 pub(crate) fn inset_text(content: &Markup) -> Markup {
     html! {
         div.nhsuk-inset-text {
@@ -61,7 +61,8 @@ pub(crate) fn inset_text(content: &Markup) -> Markup {
     }
 }
 
-/// Renders a tag that shows a status. `colour` is `blue`, `grey`, `green` or another colour of the design system.
+/// Renders a tag that shows a status. `colour` is `blue`, `grey`, `green` or another colour of the
+/// design system.
 pub(crate) fn tag(text: &str, colour: Option<&str>) -> Markup {
     let colour = colour.map(|colour| format!("nhsuk-tag--{colour}"));
     html! { strong class=(class_list("nhsuk-tag", &[colour.as_deref()])) { (text) } }
@@ -101,7 +102,8 @@ impl<'a> From<&'a str> for TableColumn<'a> {
 /// The cells of a row in the order of the columns. The first one is the heading of the row.
 pub(crate) type TableRow = Vec<Markup>;
 
-/// A responsive table: on a narrow screen each row is a block with the column headings beside its cells.
+/// A responsive table: on a narrow screen each row is a block with the column headings beside its
+/// cells.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DataTable<'a> {
     pub(crate) caption: &'a str,
@@ -147,7 +149,8 @@ pub(crate) fn table(table: &DataTable<'_>) -> Markup {
     }
 }
 
-/// Renders the column heading beside a cell, for narrow screens. Screen readers take it from the column instead.
+/// Renders the column heading beside a cell, for narrow screens. Screen readers take it from the
+/// column instead.
 fn heading(column: &TableColumn<'_>) -> Markup {
     html! { span.nhsuk-table__heading aria-hidden="true" { (column.text) " " } }
 }

@@ -1,7 +1,8 @@
-//! The components of the NHS design system, rendered as nhsuk-frontend does, with the options that our pages use.
+//! The components of the NHS design system, rendered as nhsuk-frontend does, with the options that
+//! our pages use.
 //!
-//! The tests compare them with nhsuk-frontend's own fixtures. The NHS logo and name are left out, because these are
-//! not pages of the NHS.
+//! The tests compare them with nhsuk-frontend's own fixtures. The NHS logo and name are left out,
+//! because these are not pages of the NHS.
 
 mod content;
 #[cfg(all(test, feature = "web"))]
