@@ -273,8 +273,7 @@ mod tests {
     #[test]
     fn problem_details_use_the_labels_of_the_page() {
         let message = sentence("two columns match: choose one with postcode_column, or lon_column");
-        let expected =
-            "Two columns match: choose one with “Column with postcodes”, or “Column with longitudes”";
+        let expected = "Two columns match: choose one with “Column with postcodes”, or “Column with longitudes”";
         assert_eq!(message, expected);
         assert_eq!(sentence("as_of is not a date"), "“Date” is not a date");
     }
