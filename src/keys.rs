@@ -437,7 +437,7 @@ fn read_or_none(path: &Path) -> Result<Content, KeysError> {
 
 /// Writes the file atomically, readable only for its owner.
 fn write(path: &Path, content: &Content) -> Result<(), KeysError> {
-    let text = toml::to_string(content).expect("a list of plain values");
+    let text = toml::to_string(content).expect("keys serialise to TOML");
     let written = || {
         // `tempfile` creates files with mode 0600.
         let mut file = tempfile::Builder::new()
@@ -691,12 +691,12 @@ mod tests {
             let wrong = right.replacen(from, to, 1);
             assert_ne!(wrong, right, "{from}");
             fs::write(&path, wrong).expect("written");
-            let error = keys.refresh().expect_err("it is faulty").to_string();
+            let error = keys.refresh().expect_err("the file is invalid").to_string();
             assert!(error.contains(expected), "{error}");
             assert!(keys.ring().check(secret.expose().as_bytes(), TODAY).is_ok());
         }
         fs::write(&path, format!("{right}{right}")).expect("written");
-        let error = keys.refresh().expect_err("it is faulty").to_string();
+        let error = keys.refresh().expect_err("the file is invalid").to_string();
         assert!(error.contains("its id is not unique"), "{error}");
         fs::remove_file(&path).expect("removed");
         assert!(keys.refresh().is_err());

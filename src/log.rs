@@ -271,7 +271,7 @@ impl Report {
 struct LineWriter {
     out: Box<dyn Write + Send>,
     counts: &'static Counts,
-    /// Whether the last byte that was written ended a line.
+    /// Whether the last byte written was a line feed.
     ends_a_line: bool,
 }
 
@@ -339,7 +339,7 @@ mod tests {
         }
     }
 
-    /// A writer that waits until its sink is open.
+    /// A writer that blocks until its sink is open.
     struct Gate(Arc<Sink>);
 
     impl Write for Gate {
@@ -365,7 +365,10 @@ mod tests {
         for number in 0..count {
             queue.push(format!("{number}\n").into_bytes());
         }
-        assert!(!queue.flush(Duration::from_millis(50)), "writes are blocked");
+        assert!(
+            !queue.flush(Duration::from_millis(50)),
+            "writes are blocked"
+        );
         sink.open();
         assert!(queue.flush(Duration::from_secs(20)));
         let text = sink.text();

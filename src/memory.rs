@@ -178,7 +178,7 @@ mod tests {
             &[&limited[..], &slice].concat(),
             Some(10_000_000 + 1_024_000),
         );
-        // Version 1.
+        // cgroup v1.
         let files = [
             STATUS,
             MEMINFO,

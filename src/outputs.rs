@@ -63,7 +63,9 @@ pub(crate) fn dataset_folder(
 ) -> Result<PathBuf, RefusedOutput> {
     checked(path, inputs, force, |target, kind| match kind.is_dir() {
         true => what_folder_holds(target, &dataset_files(target)),
-        false => Ok(Some("is a file, not a dataset, and would be deleted".into())),
+        false => Ok(Some(
+            "is a file, not a dataset, and would be deleted".into(),
+        )),
     })
 }
 

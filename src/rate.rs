@@ -27,9 +27,7 @@ pub enum Period {
 
 /// The error of a text that is not a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected a rate such as 6000/minute: a number, 1 or more, and s, minute, hour or day"
-)]
+#[error("expected a rate such as 6000/minute: a number, 1 or more, and s, minute, hour or day")]
 pub struct InvalidRate;
 
 impl Period {

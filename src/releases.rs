@@ -137,7 +137,7 @@ impl Releases {
     /// If `index` is not one of these datasets.
     pub fn tiles(&self, index: &Index) -> &tiles::TileCache {
         let at = self.indexes.iter().position(|it| std::ptr::eq(it, index));
-        &self.tiles[at.expect("it is one of them")]
+        &self.tiles[at.expect("one of these datasets")]
     }
 
     /// Returns the default dataset.

@@ -393,7 +393,7 @@ impl BatchArguments {
         let rows = Arc::clone(progress);
         let rated = Arc::clone(progress);
         let style = ProgressStyle::with_template(template)
-            .expect("a template")
+            .expect("a valid template")
             .with_key(
                 "rows",
                 move |_: &ProgressState, line: &mut dyn std::fmt::Write| {

@@ -101,7 +101,11 @@ fn in_words(difference: &Difference, same_files: bool) -> String {
         let (from, to) = (shown(it.from.as_deref()), shown(it.to.as_deref()));
         format!("{}: {:.3} km² from {from} to {to}", it.layer, it.km2)
     });
-    section(&mut lines, "Land transferred between areas", moved.collect());
+    section(
+        &mut lines,
+        "Land transferred between areas",
+        moved.collect(),
+    );
     section(
         &mut lines,
         "Areas with different statistical areas",

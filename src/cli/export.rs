@@ -214,7 +214,7 @@ impl Export<'_> {
                 "sha256": file.sha256,
             },
         });
-        let text = serde_json::to_string_pretty(&body).expect("values in memory");
+        let text = serde_json::to_string_pretty(&body).expect("plain values serialise to JSON");
         text + "\n"
     }
 }

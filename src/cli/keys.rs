@@ -168,5 +168,5 @@ fn json(keys: &[Key], today: Date) -> String {
             })
         })
         .collect();
-    serde_json::to_string_pretty(&keys).expect("plain values")
+    serde_json::to_string_pretty(&keys).expect("plain values serialise to JSON")
 }

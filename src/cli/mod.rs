@@ -187,7 +187,8 @@ struct Working(ProgressBar);
 
 impl Working {
     fn new() -> Working {
-        let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("a template");
+        let style =
+            ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("a valid template");
         let bar = ProgressBar::new_spinner().with_style(style);
         bar.enable_steady_tick(Duration::from_millis(100));
         Working(bar)
@@ -209,7 +210,7 @@ impl Drop for Working {
 fn stage_and_bytes(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
     let bytes_read = Arc::clone(bytes_read);
     ProgressStyle::with_template("{spinner} {msg}  {read} read, {elapsed}")
-        .expect("a template")
+        .expect("a valid template")
         .with_key(
             "read",
             move |_: &ProgressState, line: &mut dyn std::fmt::Write| {

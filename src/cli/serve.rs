@@ -563,7 +563,7 @@ struct Hangups(tokio::signal::unix::Signal);
 impl Hangups {
     fn new() -> Hangups {
         use tokio::signal::unix::{SignalKind, signal};
-        Hangups(signal(SignalKind::hangup()).expect("SIGHUP can be listened for"))
+        Hangups(signal(SignalKind::hangup()).expect("a SIGHUP handler"))
     }
 
     async fn next(&mut self) -> Option<()> {
@@ -677,8 +677,8 @@ impl Signals {
     fn new() -> Signals {
         use tokio::signal::unix::{SignalKind, signal};
         Signals {
-            interrupt: signal(SignalKind::interrupt()).expect("SIGINT can be listened for"),
-            terminate: signal(SignalKind::terminate()).expect("SIGTERM can be listened for"),
+            interrupt: signal(SignalKind::interrupt()).expect("a SIGINT handler"),
+            terminate: signal(SignalKind::terminate()).expect("a SIGTERM handler"),
         }
     }
 

@@ -61,7 +61,7 @@ pub(super) fn arguments(given: &[OsString]) -> Result<Arguments> {
 fn serve_command() -> Command {
     let command = Arguments::command();
     let serve = command.find_subcommand(SERVE);
-    serve.expect("there is one").clone()
+    serve.expect("the command `serve` exists").clone()
 }
 
 fn settings(serve: &Command) -> impl Iterator<Item = (&str, &Arg)> {

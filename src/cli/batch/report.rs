@@ -24,9 +24,7 @@ pub(super) fn understood(list: &Understood) -> String {
         );
     }
     if list.roles.place == PlaceColumns::None {
-        parts.push(
-            "no postcodes or coordinates found, so the residence columns are empty".into(),
-        );
+        parts.push("no postcodes or coordinates found, so the residence columns are empty".into());
     }
     format!("reading {}", parts.join("; "))
 }
@@ -235,6 +233,6 @@ impl Manifest<'_> {
 }
 
 fn pretty(value: &Value) -> String {
-    let text = serde_json::to_string_pretty(value).expect("values in memory");
+    let text = serde_json::to_string_pretty(value).expect("plain values serialise to JSON");
     text + "\n"
 }
