@@ -99,7 +99,8 @@ pub(super) struct BatchArguments {
     /// File to write the summary to, as JSON.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
-    /// Small number suppression in the summary and the manifest: none, suppress counts from 1 to 7 and rounds the others to 5.
+    /// Small number suppression in the summary and the manifest: none, below:N or below:N-round:M;
+    /// for example, below:8-round:5 hides counts from 1 to 7 and rounds the others to 5.
     #[arg(long, value_name = "RULE", default_value = "none")]
     suppress: SuppressionRule,
     /// Print errors only.

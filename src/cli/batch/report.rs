@@ -161,7 +161,7 @@ pub(super) fn summary(
         .expect("writing to a String");
     }
     if !is_exact {
-        writeln!(text, "{}", suppression.explanation()).expect("writing to 7; other counts are rounded to the nearest 5\n");
+        writeln!(text, "{}", suppression.explanation()).expect("writing to a String");
     }
     text
 }
@@ -182,7 +182,7 @@ pub(super) struct Manifest<'m> {
     pub(super) request: &'m Request,
     pub(super) understood: &'m Understood,
     pub(super) summary: &'m Summary,
-    /// The suppressed of its counts, as in the summary.
+    /// The suppression rule of its counts, as in the summary.
     pub(super) suppression: SuppressionRule,
     /// The file name without the folder; `None` for standard input.
     pub(super) input: (Option<String>, Fingerprint),
