@@ -8,7 +8,7 @@ use crate::dataset::table::written as table;
 use crate::geojson::write_feature;
 
 /// Returns the files of a comparison by name: `summary.json`, five tables and
-/// `moved_ground.geojson`.
+/// `transfers.geojson`.
 pub fn files(difference: &Difference) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         (
@@ -20,7 +20,7 @@ pub fn files(difference: &Difference) -> Vec<(&'static str, Vec<u8>)> {
         ("practices.csv", practices(difference)),
         ("memberships.csv", memberships(difference)),
         ("postcodes.csv", postcodes(difference)),
-        ("moved_ground.geojson", moved_ground(difference)),
+        ("transfers.geojson", moved_ground(difference)),
     ]
 }
 
@@ -59,7 +59,7 @@ impl Difference {
             "postcode_moves": self.postcode_moves().into_iter().map(|(layer, from, to, postcodes)| {
                 json!({"layer": layer, "from": from, "to": to, "postcodes": postcodes})
             }).collect::<Vec<_>>(),
-            "moved_ground": moved,
+            "transfers": moved,
         })
     }
 
@@ -214,7 +214,7 @@ fn postcodes(difference: &Difference) -> Vec<u8> {
 
 fn moved_ground(difference: &Difference) -> Vec<u8> {
     let mut text =
-        String::from("{\"type\":\"FeatureCollection\",\"name\":\"moved_ground\",\"features\":[");
+        String::from("{\"type\":\"FeatureCollection\",\"name\":\"transfers\",\"features\":[");
     for (at, it) in difference.moved.iter().enumerate() {
         text.push_str(if at == 0 { "\n" } else { ",\n" });
         let properties = json!({

@@ -347,7 +347,7 @@ fn lists_and_moved_ground_are_written_whole_or_not_at_all() {
         "areas.csv",
         "coverage.csv",
         "memberships.csv",
-        "moved_ground.geojson",
+        "transfers.geojson",
         "postcodes.csv",
         "practices.csv",
         "summary.json",
@@ -358,11 +358,11 @@ fn lists_and_moved_ground_are_written_whole_or_not_at_all() {
         read("postcodes.csv").lines().nth(1),
         Some("changed,LA1 1AD,located,located,k,l,,,,")
     );
-    let ground: geojson::FeatureCollection = read("moved_ground.geojson").parse().expect("GeoJSON");
+    let ground: geojson::FeatureCollection = read("transfers.geojson").parse().expect("GeoJSON");
     assert_eq!(ground.features.len(), 1);
     let summary: serde_json::Value = serde_json::from_str(&read("summary.json")).expect("JSON");
     assert_eq!(summary["postcodes"]["changed"], 1);
-    assert_eq!(summary["moved_ground"][0]["km2"], 5.0);
+    assert_eq!(summary["transfers"][0]["km2"], 5.0);
 
     let again = run(&arguments);
     assert_eq!(again.status.code(), Some(2));
