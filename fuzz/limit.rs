@@ -6,31 +6,31 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The maximum size of one allocation.
-const ONE_BYTES_MAX: usize = 64_000_000;
+const ALLOCATION_BYTES_MAX: usize = 64_000_000;
 /// The maximum number of bytes allocated at a time, in addition to those allocated at [`start`].
-const ALL_BYTES_MAX: usize = 192_000_000;
+const TOTAL_BYTES_MAX: usize = 192_000_000;
 
-static LIVE: AtomicUsize = AtomicUsize::new(0);
+static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);
 /// The limit on allocated bytes; there is none until [`start`].
-static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
+static LIMIT_BYTES: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Starts to enforce the limits.
 pub fn start() {
-    MOST.store(LIVE.load(Ordering::Relaxed) + ALL_BYTES_MAX, Ordering::Relaxed);
+    LIMIT_BYTES.store(ALLOCATED_BYTES.load(Ordering::Relaxed) + TOTAL_BYTES_MAX, Ordering::Relaxed);
 }
 
-struct Limited;
+struct LimitedAllocator;
 
 #[global_allocator]
-static LIMITED: Limited = Limited;
+static ALLOCATOR: LimitedAllocator = LimitedAllocator;
 
-impl Limited {
-    fn add(&self, bytes: usize, largest: usize) {
-        let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let most = MOST.load(Ordering::Relaxed);
-        if most != usize::MAX && (largest > ONE_BYTES_MAX || live > most) {
+impl LimitedAllocator {
+    fn count_allocation(&self, bytes: usize, largest: usize) {
+        let live = ALLOCATED_BYTES.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let most = LIMIT_BYTES.load(Ordering::Relaxed);
+        if most != usize::MAX && (largest > ALLOCATION_BYTES_MAX || live > most) {
             // The process aborts in any case; printing the message must not trigger the limit again.
-            MOST.store(usize::MAX, Ordering::Relaxed);
+            LIMIT_BYTES.store(usize::MAX, Ordering::Relaxed);
             let _ = std::io::stderr().write_all(b"an input exceeded the memory limit\n");
             std::process::abort();
         }
@@ -38,25 +38,25 @@ impl Limited {
 }
 
 // SAFETY: every call is forwarded to the system allocator.
-unsafe impl GlobalAlloc for Limited {
+unsafe impl GlobalAlloc for LimitedAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.add(layout.size(), layout.size());
+        self.count_allocation(layout.size(), layout.size());
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.add(layout.size(), layout.size());
+        self.count_allocation(layout.size(), layout.size());
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        ALLOCATED_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        self.add(size.saturating_sub(layout.size()), size);
-        LIVE.fetch_sub(layout.size().saturating_sub(size), Ordering::Relaxed);
+        self.count_allocation(size.saturating_sub(layout.size()), size);
+        ALLOCATED_BYTES.fetch_sub(layout.size().saturating_sub(size), Ordering::Relaxed);
         unsafe { System.realloc(pointer, layout, size) }
     }
 }

@@ -45,6 +45,7 @@ pub type Target = fn(&[u8]) -> bool;
 /// seeds.
 pub const TARGETS: [(&str, Target); 24] = [
     ("as_of", as_of),
+    ("batch_file", batch_file),
     ("bbox", bbox),
     ("catchments", catchments),
     ("code_point_open", code_point_open),
@@ -58,7 +59,6 @@ pub const TARGETS: [(&str, Target); 24] = [
     ("geopackage", geopackage),
     ("json_body", json_body),
     ("key_header", key_header),
-    ("list", list),
     ("manifest", manifest),
     ("ods_code", ods_code),
     ("onspd", onspd),
@@ -159,7 +159,7 @@ pub fn as_of(bytes: &[u8]) -> bool {
 }
 
 /// A batch as text: CSV, TSV or NDJSON, plain or compressed. The first byte has the options.
-pub fn list(bytes: &[u8]) -> bool {
+pub fn batch_file(bytes: &[u8]) -> bool {
     let Some((how, bytes)) = bytes.split_first() else {
         return false;
     };

@@ -6,10 +6,10 @@ mod limit;
 libfuzzer_sys::fuzz_target!(
     init: {
         // Load the dataset before allocations are limited.
-        catchment::fuzzing::list(include_bytes!("../seeds/list/csv"));
+        catchment::fuzzing::batch_file(include_bytes!("../seeds/batch_file/csv"));
         limit::start();
     },
     |bytes: &[u8]| {
-        catchment::fuzzing::list(bytes);
+        catchment::fuzzing::batch_file(bytes);
     }
 );
