@@ -27,7 +27,7 @@ const ASSETS: &[(&str, &str)] = &[
 const SOURCES: &str = "src/web";
 /// The files that are copied to the folder in which npm runs, so that it does not write to the
 /// sources.
-const PACKAGE: [&str; 4] = ["package.json", "package-lock.json", ".npmrc", "build.mjs"];
+const NPM_FILES: [&str; 4] = ["package.json", "package-lock.json", ".npmrc", "build.mjs"];
 /// The oldest version of Node that nhsuk-frontend supports.
 const NODE_MIN: (u32, u32) = (20, 9);
 #[cfg(windows)]
@@ -36,33 +36,33 @@ const NPM: &str = "npm.cmd";
 const NPM: &str = "npm";
 
 /// A message for the person who builds the program.
-type Fault = String;
+type BuildError = String;
 
 fn main() {
-    if let Err(fault) = built() {
-        eprintln!("{fault}");
+    if let Err(error) = build() {
+        eprintln!("{error}");
         exit(1);
     }
 }
 
-fn built() -> Result<(), Fault> {
+fn build() -> Result<(), BuildError> {
     println!("cargo::rerun-if-changed=build.rs");
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     let out = Path::new(&out);
     let names = if env::var_os("CARGO_FEATURE_WEB").is_some() {
-        tell_sources().map_err(|error| format!("reading {SOURCES}: {error}"))?;
+        print_rerun_if_changed().map_err(|error| format!("reading {SOURCES}: {error}"))?;
         check_node()?;
         install(&out.join("npm"))?;
-        make(&out.join("npm"), &out.join("assets"))?
+        build_assets(&out.join("npm"), &out.join("assets"))?
     } else {
-        place_nothing(&out.join("assets")).map_err(|error| format!("writing OUT_DIR: {error}"))?
+        write_empty_assets(&out.join("assets")).map_err(|error| format!("writing OUT_DIR: {error}"))?
     };
-    fs::write(out.join("assets.rs"), table(&names)).map_err(|error| format!("writing: {error}"))
+    fs::write(out.join("assets.rs"), asset_table(&names)).map_err(|error| format!("writing: {error}"))
 }
 
 /// Tells Cargo to rebuild the assets when a file in the source folder changes, except for Rust
 /// files.
-fn tell_sources() -> io::Result<()> {
+fn print_rerun_if_changed() -> io::Result<()> {
     for entry in fs::read_dir(SOURCES)? {
         let path = entry?.path();
         let is_rust = path.extension().is_some_and(|it| it == "rs");
@@ -73,7 +73,7 @@ fn tell_sources() -> io::Result<()> {
     Ok(())
 }
 
-fn check_node() -> Result<(), Fault> {
+fn check_node() -> Result<(), BuildError> {
     let (major, minor) = NODE_MIN;
     let needed = |found: &str| {
         format!(
@@ -82,12 +82,12 @@ fn check_node() -> Result<(), Fault> {
              cargo build --no-default-features"
         )
     };
-    let told = run(Command::new("node").arg("--version"))
+    let output = run(Command::new("node").arg("--version"))
         .map_err(|_| needed("`node --version` failed"))?;
-    let version = String::from_utf8_lossy(&told.stdout).trim().to_string();
-    let numbers = version.trim_start_matches('v').split('.');
-    let mut numbers = numbers.map(|number| number.parse::<u32>().unwrap_or(0));
-    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_string();
+    let version_parts = version.trim_start_matches('v').split('.');
+    let mut version_parts = version_parts.map(|number| number.parse::<u32>().unwrap_or(0));
+    let found = (version_parts.next().unwrap_or(0), version_parts.next().unwrap_or(0));
     if found < NODE_MIN {
         return Err(needed(&format!("this is Node {version}")));
     }
@@ -96,13 +96,13 @@ fn check_node() -> Result<(), Fault> {
 }
 
 /// Installs the npm packages, unless those of this lock file are already installed.
-fn install(folder: &Path) -> Result<(), Fault> {
-    let fault = |error: io::Error| format!("copying {SOURCES} to {}: {error}", folder.display());
-    fs::create_dir_all(folder).map_err(fault)?;
-    for name in PACKAGE {
-        fs::copy(Path::new(SOURCES).join(name), folder.join(name)).map_err(fault)?;
+fn install(folder: &Path) -> Result<(), BuildError> {
+    let copy_error = |error: io::Error| format!("copying {SOURCES} to {}: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(copy_error)?;
+    for name in NPM_FILES {
+        fs::copy(Path::new(SOURCES).join(name), folder.join(name)).map_err(copy_error)?;
     }
-    let lock = fs::read(folder.join("package-lock.json")).map_err(fault)?;
+    let lock = fs::read(folder.join("package-lock.json")).map_err(copy_error)?;
     let installed = folder.join("installed");
     if fs::read(&installed).is_ok_and(|it| it == lock) {
         return Ok(());
@@ -115,30 +115,30 @@ fn install(folder: &Path) -> Result<(), Fault> {
         "--no-audit",
         "--no-fund",
     ];
-    run(Command::new(NPM).args(arguments).current_dir(folder)).map_err(|told| {
+    run(Command::new(NPM).args(arguments).current_dir(folder)).map_err(|output| {
         format!(
-            "npm could not install the packages of {SOURCES}/package-lock.json:\n{told}\n\
+            "npm could not install the packages of {SOURCES}/package-lock.json:\n{output}\n\
              To build without the pages: cargo build --no-default-features"
         )
     })?;
     // Last, so that an interrupted installation is repeated.
-    fs::write(installed, lock).map_err(fault)
+    fs::write(installed, lock).map_err(copy_error)
 }
 
 /// Builds the assets and returns their file names in the order of [`ASSETS`].
-fn make(folder: &Path, assets: &Path) -> Result<Vec<String>, Fault> {
+fn build_assets(folder: &Path, assets: &Path) -> Result<Vec<String>, BuildError> {
     let sources = env::current_dir().map_err(|error| error.to_string())?;
     let mut command = Command::new("node");
     command.arg(folder.join("build.mjs"));
     command.args([&sources.join(SOURCES), assets]);
     command.args(ASSETS.iter().map(|(_, file)| file));
-    let told = run(&mut command).map_err(|told| format!("building {SOURCES}:\n{told}"))?;
-    let names = String::from_utf8_lossy(&told.stdout).into_owned();
+    let output = run(&mut command).map_err(|message| format!("building {SOURCES}:\n{message}"))?;
+    let names = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(names.lines().map(str::to_string).collect())
 }
 
 /// Writes empty files, so that a program without the pages compiles with the same code.
-fn place_nothing(assets: &Path) -> io::Result<Vec<String>> {
+fn write_empty_assets(assets: &Path) -> io::Result<Vec<String>> {
     fs::create_dir_all(assets)?;
     for (_, file) in ASSETS {
         for ending in ["", ".br", ".gz"] {
@@ -149,7 +149,7 @@ fn place_nothing(assets: &Path) -> io::Result<Vec<String>> {
 }
 
 /// Generates the Rust code that `src/web/assets.rs` includes.
-fn table(names: &[String]) -> String {
+fn asset_table(names: &[String]) -> String {
     let mut table = String::new();
     for ((name, _), file) in ASSETS.iter().zip(names) {
         writeln!(table, "asset!({name}, {file:?});").expect("writing to a String");
@@ -164,11 +164,11 @@ fn table(names: &[String]) -> String {
 ///
 /// # Errors
 /// If it fails, with all of its output.
-fn run(command: &mut Command) -> Result<Output, Fault> {
+fn run(command: &mut Command) -> Result<Output, BuildError> {
     let output = command.output().map_err(|error| error.to_string())?;
     if output.status.success() {
         return Ok(output);
     }
-    let told = [output.stdout, output.stderr].concat();
-    Err(String::from_utf8_lossy(&told).into_owned())
+    let text = [output.stdout, output.stderr].concat();
+    Err(String::from_utf8_lossy(&text).into_owned())
 }

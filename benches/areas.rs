@@ -16,10 +16,10 @@ use std::path::Path;
 use std::process::Command;
 
 use catchment::domain::{Boundary, BritishGrid};
-use catchment::index::Spatial;
-use common::made_up::{self, MAX_KM2, MEDIAN_KM2, P90_KM2};
-use common::rounds::{heading, in_turns, row};
-use common::{Country, Point, for_geo, rings, vertices};
+use catchment::index::BoundaryIndex;
+use common::synthetic::{self, MAX_KM2, MEDIAN_KM2, P90_KM2};
+use common::rounds::{print_heading, run_interleaved, print_row};
+use common::{Country, Point, to_geo, rings, vertices};
 use geo::{BoundingRect, Contains, MultiPolygon};
 use jiff::civil::{Date, date};
 use rstar::primitives::{GeomWithData, Line, Rectangle};
@@ -32,16 +32,16 @@ const WITHIN_M: f64 = 100.0;
 const DISTANCES: usize = 50_000;
 
 fn main() {
-    let chosen = env::args().skip(1).find(|word| !word.starts_with('-'));
-    let is_chosen = |name: &str| {
-        chosen
+    let filter = env::args().skip(1).find(|word| !word.starts_with('-'));
+    let is_selected = |name: &str| {
+        filter
             .as_ref()
             .is_none_or(|word| name.contains(word.as_str()))
     };
     let country = Country::new();
-    println!("{} points of {}", country.random.len(), country.title());
-    let dense = made_up::densified(&country.sub_icbs, 5);
-    let catchments = made_up::catchments(&country.people);
+    println!("{} points of {}", country.shuffled_points.len(), country.title());
+    let dense = synthetic::densify(&country.sub_icbs, 5);
+    let catchments = synthetic::catchments(&country.people);
     check_catchments(&catchments);
     for (name, boundaries) in [
         ("sub-ICBs", &country.sub_icbs),
@@ -49,66 +49,66 @@ fn main() {
         ("LSOAs", &country.lsoas),
         ("catchments", &catchments),
     ] {
-        if is_chosen(name) {
-            layer(name, boundaries, &country);
+        if is_selected(name) {
+            measure_layer(name, boundaries, &country);
         }
     }
 }
 
-fn layer(name: &str, boundaries: &[Boundary], country: &Country) {
-    let (ours, theirs) = (Spatial::build(boundaries.to_vec()), Peer::build(boundaries));
-    check_answers(name, &ours, &theirs, &country.random);
-    heading(&format!(
+fn measure_layer(name: &str, boundaries: &[Boundary], country: &Country) {
+    let (ours, theirs) = (BoundaryIndex::build(boundaries.to_vec()), Baseline::build(boundaries));
+    check_answers(name, &ours, &theirs, &country.shuffled_points);
+    print_heading(&format!(
         "{} {name}, {} vertices",
         boundaries.len(),
         vertices(boundaries)
     ));
-    for (order, points) in [("random", &country.random), ("sorted", &country.sorted)] {
-        covering(&format!("{name}, {order}"), &ours, &theirs, points);
+    for (order, points) in [("random", &country.shuffled_points), ("sorted", &country.sorted_points)] {
+        measure_covering(&format!("{name}, {order}"), &ours, &theirs, points);
     }
-    distances(name, &ours, boundaries, &country.random[..DISTANCES]);
-    geopandas(name, &ours, boundaries, country);
+    measure_distances(name, &ours, boundaries, &country.shuffled_points[..DISTANCES]);
+    compare_with_geopandas(name, &ours, boundaries, country);
 }
 
 /// The straightforward solution: a tree of bounding boxes, then each polygon.
-struct Peer {
+struct Baseline {
     boxes: RTree<GeomWithData<Rectangle<[f64; 2]>, u32>>,
-    grounds: Vec<MultiPolygon>,
+    polygons: Vec<MultiPolygon>,
 }
 
-impl Peer {
-    fn build(boundaries: &[Boundary]) -> Peer {
-        let grounds: Vec<MultiPolygon> = boundaries.iter().map(for_geo).collect();
-        let boxes = (0..).zip(&grounds).map(|(at, ground)| {
-            let rect = ground.bounding_rect().expect("it is not empty");
+impl Baseline {
+    fn build(boundaries: &[Boundary]) -> Baseline {
+        let polygons: Vec<MultiPolygon> = boundaries.iter().map(to_geo).collect();
+        let boxes = (0..).zip(&polygons).map(|(at, polygon)| {
+            let rect = polygon.bounding_rect().expect("it is not empty");
             let corner = |corner: geo::Coord| [corner.x, corner.y];
             let corners = AABB::from_corners(corner(rect.min()), corner(rect.max()));
             GeomWithData::new(Rectangle::from_aabb(corners), at)
         });
-        Peer {
+        Baseline {
             boxes: RTree::bulk_load(boxes.collect()),
-            grounds,
+            polygons,
         }
     }
 
     fn covering(&self, point: BritishGrid) -> impl Iterator<Item = u32> {
-        let [x, y] = in_mm(point);
+        let [x, y] = coordinates_mm(point);
         let near = self
             .boxes
             .locate_all_at_point(&[x, y])
             .map(|entry| entry.data);
-        near.filter(move |&at| self.grounds[at as usize].contains(&geo::Point::new(x, y)))
+        near.filter(move |&at| self.polygons[at as usize].contains(&geo::Point::new(x, y)))
     }
 }
 
-fn in_mm(point: BritishGrid) -> [f64; 2] {
+fn coordinates_mm(point: BritishGrid) -> [f64; 2] {
     [point.easting_mm(), point.northing_mm()].map(f64::from)
 }
 
 /// Checks every area of every point, in order, one at a time and in batches.
-fn check_answers(name: &str, ours: &Spatial, theirs: &Peer, points: &[BritishGrid]) {
+fn check_answers(name: &str, ours: &BoundaryIndex, theirs: &Baseline, points: &[BritishGrid]) {
     let mut batched: Vec<Vec<u32>> = vec![Vec::new(); points.len()];
-    ours.covering_each(points, DAY, |at, areas| batched[at] = areas.to_vec());
+    ours.for_each_covering(points, DAY, |at, areas| batched[at] = areas.to_vec());
     let mut most = 0;
     let mut pairs = 0;
     for (point, batched) in points.iter().zip(batched) {
@@ -131,21 +131,21 @@ fn check_answers(name: &str, ours: &Spatial, theirs: &Peer, points: &[BritishGri
     }
 }
 
-fn covering(what: &str, ours: &Spatial, theirs: &Peer, points: &[BritishGrid]) {
-    let number = |area: u32| u64::from(area) + 1;
+fn measure_covering(what: &str, ours: &BoundaryIndex, theirs: &Baseline, points: &[BritishGrid]) {
+    let ordinal = |area: u32| u64::from(area) + 1;
     let mut found = Vec::new();
-    let mut one = || {
+    let mut single = || {
         let mut sum = 0;
         for point in points {
-            ours.covering_in(&mut found, black_box(*point), DAY);
-            sum += found.iter().map(|&area| number(area)).sum::<u64>();
+            ours.collect_covering(&mut found, black_box(*point), DAY);
+            sum += found.iter().map(|&area| ordinal(area)).sum::<u64>();
         }
         sum
     };
     let mut batch = || {
         let mut sum = 0;
-        ours.covering_each(black_box(points), DAY, |_, areas| {
-            sum += areas.iter().map(|&area| number(area)).sum::<u64>();
+        ours.for_each_covering(black_box(points), DAY, |_, areas| {
+            sum += areas.iter().map(|&area| ordinal(area)).sum::<u64>();
         });
         sum
     };
@@ -153,11 +153,11 @@ fn covering(what: &str, ours: &Spatial, theirs: &Peer, points: &[BritishGrid]) {
         let found = points
             .iter()
             .flat_map(|point| theirs.covering(black_box(*point)));
-        found.map(number).sum()
+        found.map(ordinal).sum()
     };
-    let times = in_turns(points.len(), &mut [&mut one, &mut batch, &mut peer]);
-    row(&format!("{what}, one at a time"), times[0], times[2]);
-    row(&format!("{what}, in batches"), times[1], times[2]);
+    let times = run_interleaved(points.len(), &mut [&mut single, &mut batch, &mut peer]);
+    print_row(&format!("{what}, one at a time"), times[0], times[2]);
+    print_row(&format!("{what}, in batches"), times[1], times[2]);
 }
 
 type Edge = GeomWithData<Line<[f64; 2]>, u32>;
@@ -181,25 +181,25 @@ fn edges(boundaries: &[Boundary]) -> Vec<Edge> {
 /// Measures the distance to the boundary of a point's own area, and finding the areas with a
 /// boundary nearby, compared with trees of edges: one tree per area for the first, one for all
 /// areas for the second.
-fn distances(name: &str, ours: &Spatial, boundaries: &[Boundary], points: &[BritishGrid]) {
+fn measure_distances(name: &str, ours: &BoundaryIndex, boundaries: &[Boundary], points: &[BritishGrid]) {
     let all = RTree::bulk_load(edges(boundaries));
     let own: Vec<RTree<Edge>> = boundaries
         .iter()
         .map(|it| RTree::bulk_load(edges(std::slice::from_ref(it))))
         .collect();
-    let homes: Vec<(u32, BritishGrid)> = points
+    let located: Vec<(u32, BritishGrid)> = points
         .iter()
         .filter_map(|point| Some((*ours.covering(*point, DAY).first()?, *point)))
         .collect();
     let their_distance_m = |&(area, point): &(u32, BritishGrid)| {
-        let edge = own[area as usize].nearest_neighbor(&in_mm(point));
-        edge.expect("it has edges").distance_2(&in_mm(point)).sqrt() / 1_000.0
+        let edge = own[area as usize].nearest_neighbor(&coordinates_mm(point));
+        edge.expect("it has edges").distance_2(&coordinates_mm(point)).sqrt() / 1_000.0
     };
     let their_neighbours = |point: BritishGrid, near: &mut Vec<(u32, f64)>| {
         near.clear();
         let radius_2 = (WITHIN_M * 1_000.0).powi(2);
-        for edge in all.locate_within_distance(in_mm(point), radius_2) {
-            let distance_m = edge.distance_2(&in_mm(point)).sqrt() / 1_000.0;
+        for edge in all.locate_within_distance(coordinates_mm(point), radius_2) {
+            let distance_m = edge.distance_2(&coordinates_mm(point)).sqrt() / 1_000.0;
             match near.iter_mut().find(|(area, _)| *area == edge.data) {
                 Some((_, nearest)) => *nearest = nearest.min(distance_m),
                 None => near.push((edge.data, distance_m)),
@@ -209,14 +209,14 @@ fn distances(name: &str, ours: &Spatial, boundaries: &[Boundary], points: &[Brit
         near.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     };
     let mut near = Vec::new();
-    for home in &homes {
+    for home in &located {
         let ours_m = ours.distance_to_edge_m(home.0, home.1);
         let theirs_m = their_distance_m(home);
         assert!(
             (ours_m - theirs_m).abs() < 1e-6,
             "{name}: {ours_m} m, not {theirs_m}"
         );
-        let ours = ours.edges_within(home.1, WITHIN_M, DAY);
+        let ours = ours.boundaries_within(home.1, WITHIN_M, DAY);
         their_neighbours(home.1, &mut near);
         // Two areas at the same distance may come in either order.
         let distances = ours.iter().zip(&near);
@@ -233,27 +233,27 @@ fn distances(name: &str, ours: &Spatial, boundaries: &[Boundary], points: &[Brit
     }
     // The results may differ in the last bits, so a checksum would differ too.
     let mut our_distances = || {
-        let found = homes
+        let found = located
             .iter()
             .map(|&(area, point)| ours.distance_to_edge_m(area, black_box(point)));
         black_box(found.sum::<f64>());
-        homes.len() as u64
+        located.len() as u64
     };
     let mut their_distances = || {
         black_box(
-            homes
+            located
                 .iter()
                 .map(|it| their_distance_m(black_box(it)))
                 .sum::<f64>(),
         );
-        homes.len() as u64
+        located.len() as u64
     };
-    let times = in_turns(homes.len(), &mut [&mut our_distances, &mut their_distances]);
-    row(&format!("{name}, metres to its border"), times[0], times[1]);
+    let times = run_interleaved(located.len(), &mut [&mut our_distances, &mut their_distances]);
+    print_row(&format!("{name}, metres to its border"), times[0], times[1]);
     let mut our_neighbours = || {
         let found = points
             .iter()
-            .map(|it| ours.edges_within(black_box(*it), WITHIN_M, DAY).len());
+            .map(|it| ours.boundaries_within(black_box(*it), WITHIN_M, DAY).len());
         found.sum::<usize>() as u64
     };
     let mut their_neighbours = || {
@@ -264,15 +264,15 @@ fn distances(name: &str, ours: &Spatial, boundaries: &[Boundary], points: &[Brit
         }
         count as u64
     };
-    let times = in_turns(
+    let times = run_interleaved(
         points.len(),
         &mut [&mut our_neighbours, &mut their_neighbours],
     );
-    row(&format!("{name}, borders within 100 m"), times[0], times[1]);
+    print_row(&format!("{name}, borders within 100 m"), times[0], times[1]);
 }
 
 /// Compares with geopandas, which runs in its own process and measures its own time.
-fn geopandas(name: &str, ours: &Spatial, boundaries: &[Boundary], country: &Country) {
+fn compare_with_geopandas(name: &str, ours: &BoundaryIndex, boundaries: &[Boundary], country: &Country) {
     let Some(python) = env::var_os("CATCHMENT_PYTHON") else {
         println!("geopandas: skipped: CATCHMENT_PYTHON is not set");
         return;
@@ -280,8 +280,8 @@ fn geopandas(name: &str, ours: &Spatial, boundaries: &[Boundary], country: &Coun
     let folder = TempDir::new().expect("a folder");
     write_areas(&folder.path().join("areas.json"), boundaries);
     let mut bytes = Vec::new();
-    for point in &country.random {
-        bytes.extend(in_mm(*point).map(f64::to_le_bytes).concat());
+    for point in &country.shuffled_points {
+        bytes.extend(coordinates_mm(*point).map(f64::to_le_bytes).concat());
     }
     fs::write(folder.path().join("points.f64"), bytes).expect("a file");
     let output = Command::new(python)
@@ -296,28 +296,28 @@ fn geopandas(name: &str, ours: &Spatial, boundaries: &[Boundary], country: &Coun
         );
         return;
     }
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    let numbers: Vec<f64> = told
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let results: Vec<f64> = stdout
         .split_whitespace()
         .map(|it| it.parse().expect("a number"))
         .collect();
     let mut sum = 0;
     let mut batch = || {
         sum = 0;
-        ours.covering_each(black_box(&country.random), DAY, |_, areas| {
+        ours.for_each_covering(black_box(&country.shuffled_points), DAY, |_, areas| {
             sum += areas.iter().map(|&area| u64::from(area) + 1).sum::<u64>();
         });
         sum
     };
-    let times = in_turns(country.random.len(), &mut [&mut batch]);
+    let times = run_interleaved(country.shuffled_points.len(), &mut [&mut batch]);
     assert_eq!(
-        sum as f64, numbers[1],
+        sum as f64, results[1],
         "{name}: geopandas gives different results"
     );
-    row(
+    print_row(
         &format!("{name}, random, in batches, and sjoin"),
         times[0],
-        numbers[0],
+        results[0],
     );
 }
 
@@ -325,7 +325,7 @@ fn write_areas(path: &Path, boundaries: &[Boundary]) {
     let mut text = String::from("[");
     for (at, boundary) in boundaries.iter().enumerate() {
         let polygons = boundary.grid.iter().map(|polygon| {
-            let rings = polygon.rings.iter().map(|ring| common::ring_of(ring));
+            let rings = polygon.rings.iter().map(|ring| common::ring_points(ring));
             rings.collect::<Vec<Vec<Point>>>()
         });
         let polygons: Vec<_> = polygons.collect();
@@ -338,7 +338,7 @@ fn write_areas(path: &Path, boundaries: &[Boundary]) {
 
 /// Checks that the distribution of sizes is the published one, within a twentieth.
 fn check_catchments(catchments: &[Boundary]) {
-    let mut sizes: Vec<f64> = catchments.iter().map(made_up::size_km2).collect();
+    let mut sizes: Vec<f64> = catchments.iter().map(synthetic::size_km2).collect();
     sizes.sort_by(f64::total_cmp);
     let found = [
         sizes[sizes.len() / 2],

@@ -20,8 +20,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use catchment::batch::{self, Column, Compression, DecodeLimits, Intake, Named, Progress, Request};
-use catchment::dataset::{self, Files};
+use catchment::batch::{self, OutputColumn, Compression, DecodeLimits, BatchInput, ColumnOverrides, BatchProgress, BatchRequest};
+use catchment::dataset::{self, DatasetSource};
 use catchment::domain::Layer;
 use catchment::index::Index;
 use jiff::civil::date;
@@ -37,23 +37,23 @@ fn main() {
         .and_then(|rows| rows.parse().ok());
     let rows: u64 = rows.unwrap_or(if is_measured { 1_000_000 } else { 1_000 });
     let rounds = if is_measured { ROUNDS } else { 1 };
-    let index = Index::build(dataset::read(&Files::Embedded).expect("read")).expect("sound");
+    let index = Index::build(dataset::read(&DatasetSource::Embedded).expect("read")).expect("sound");
     let folder = tempfile::tempdir().expect("a folder");
-    let (list, answered) = (
+    let (input_path, output_path) = (
         folder.path().join("input.csv"),
         folder.path().join("answered.csv"),
     );
-    write_list(&index, &list, rows).expect("the input file is written");
-    let size = list.metadata().expect("a file").len();
+    write_input(&index, &input_path, rows).expect("the input file is written");
+    let size = input_path.metadata().expect("a file").len();
     println!("{rows} rows, {} bytes each", size / rows);
     for threads in [1, 2] {
         let mut times = [Vec::new(), Vec::new()];
         for _ in 0..rounds {
             times[0].push(timed(|| match threads {
-                1 => copy(&list, &answered, rows),
-                _ => copy_on_two_threads(&list, &answered, rows),
+                1 => copy(&input_path, &output_path, rows),
+                _ => copy_on_two_threads(&input_path, &output_path, rows),
             }));
-            times[1].push(timed(|| answer(&index, &list, &answered, threads, rows)));
+            times[1].push(timed(|| answer_batch(&index, &input_path, &output_path, threads, rows)));
         }
         let [copied, ours] = times.map(|mut times| {
             times.sort();
@@ -61,30 +61,30 @@ fn main() {
         });
         println!(
             "threads {threads}: csv copies {}, batch {}: {:.2} times as fast",
-            rate(rows, copied),
-            rate(rows, ours),
+            format_rate(rows, copied),
+            format_rate(rows, ours),
             copied.as_secs_f64() / ours.as_secs_f64()
         );
     }
     for threads in ["1", "2"] {
-        fs::remove_file(&answered).expect("removed");
+        fs::remove_file(&output_path).expect("removed");
         let _ = fs::remove_file(folder.path().join("answered.csv.manifest.json"));
         let started = Instant::now();
-        let peak = whole_program(&list, &answered, threads);
+        let peak = run_program(&input_path, &output_path, threads);
         println!(
             "whole program, threads {threads}: {}, peak {peak}",
-            rate(rows, started.elapsed())
+            format_rate(rows, started.elapsed())
         );
     }
     if is_measured {
-        joins(&index, folder.path(), rows);
+        compare_with_joins(&index, folder.path(), rows);
     }
 }
 
 /// Measures what an analyst would do instead, with the exported look-up tables: each engine in
 /// turn, without the time to start Python. The engines cannot read some rows of the input and skip
 /// them.
-fn joins(index: &Index, folder: &Path, rows: u64) {
+fn compare_with_joins(index: &Index, folder: &Path, rows: u64) {
     let Some(python) = std::env::var_os("CATCHMENT_PYTHON") else {
         println!("DuckDB, Polars, pandas: skipped: CATCHMENT_PYTHON is not set");
         return;
@@ -96,8 +96,8 @@ fn joins(index: &Index, folder: &Path, rows: u64) {
         .status()
         .expect("it starts");
     assert!(exported.success());
-    fs::write(folder.join("icc.geojson"), iccs(index)).expect("written");
-    let answered = folder.join("answered.csv");
+    fs::write(folder.join("icc.geojson"), icc_geojson(index)).expect("written");
+    let output_path = folder.join("answered.csv");
     for engine in ["duckdb", "polars", "pandas"] {
         let output = Command::new(&python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/joins.py"))
@@ -109,32 +109,32 @@ fn joins(index: &Index, folder: &Path, rows: u64) {
             println!("{engine}: skipped, because it failed:\n{why}");
             continue;
         }
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        let told: Vec<f64> = told
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let results: Vec<f64> = stdout
             .split_whitespace()
             .map(|it| it.parse().expect("a number"))
             .collect();
-        let theirs = Duration::from_secs_f64(told[0]);
-        assert!(told[1] > rows as f64 / 4.0, "{engine} located {}", told[1]);
-        let _ = fs::remove_file(&answered);
+        let theirs = Duration::from_secs_f64(results[0]);
+        assert!(results[1] > rows as f64 / 4.0, "{engine} located {}", results[1]);
+        let _ = fs::remove_file(&output_path);
         let _ = fs::remove_file(folder.join("answered.csv.manifest.json"));
         let started = Instant::now();
-        whole_program(&folder.join("input.csv"), &answered, "2");
+        run_program(&folder.join("input.csv"), &output_path, "2");
         let ours = started.elapsed();
         println!(
             "{engine}: {}, whole program: {}: {:.1} times as fast",
-            rate(rows, theirs),
-            rate(rows, ours),
+            format_rate(rows, theirs),
+            format_rate(rows, ours),
             theirs.as_secs_f64() / ours.as_secs_f64()
         );
     }
 }
 
 /// The Integrated Care Communities as GeoJSON.
-fn iccs(index: &Index) -> String {
-    let place = |at: &geo::Coord<f64>| serde_json::json!([at.x, at.y]);
+fn icc_geojson(index: &Index) -> String {
+    let position = |at: &geo::Coord<f64>| serde_json::json!([at.x, at.y]);
     let ring =
-        |ring: &geo::LineString<f64>| -> serde_json::Value { ring.coords().map(place).collect() };
+        |ring: &geo::LineString<f64>| -> serde_json::Value { ring.coords().map(position).collect() };
     let polygon = |it: &geo::Polygon<f64>| -> serde_json::Value {
         std::iter::once(it.exterior())
             .chain(it.interiors())
@@ -153,7 +153,7 @@ fn iccs(index: &Index) -> String {
     serde_json::json!({ "type": "FeatureCollection", "features": features }).to_string()
 }
 
-fn rate(rows: u64, time: Duration) -> String {
+fn format_rate(rows: u64, time: Duration) -> String {
     format!(
         "{:.2} million rows/s",
         rows as f64 / time.as_secs_f64() / 1e6
@@ -166,7 +166,7 @@ fn timed(work: impl FnOnce()) -> Duration {
     started.elapsed()
 }
 
-fn write_list(index: &Index, path: &Path, rows: u64) -> io::Result<()> {
+fn write_input(index: &Index, path: &Path, rows: u64) -> io::Result<()> {
     let mut patients = Patients::new(index, 1);
     let mut out = BufWriter::new(File::create(path)?);
     writeln!(out, "{}", patients::NAMES)?;
@@ -179,23 +179,23 @@ fn write_list(index: &Index, path: &Path, rows: u64) -> io::Result<()> {
     out.flush()
 }
 
-fn reader(list: &Path) -> csv::Reader<File> {
+fn reader(input_path: &Path) -> csv::Reader<File> {
     csv::ReaderBuilder::new()
         .flexible(true)
-        .from_path(list)
+        .from_path(input_path)
         .expect("an input file")
 }
 
-fn writer(copied: &Path) -> csv::Writer<File> {
+fn writer(output_path: &Path) -> csv::Writer<File> {
     csv::WriterBuilder::new()
         .flexible(true)
-        .from_path(copied)
+        .from_path(output_path)
         .expect("a file")
 }
 
 /// The simplest copy: one thread.
-fn copy(list: &Path, copied: &Path, rows: u64) {
-    let (mut reader, mut writer) = (reader(list), writer(copied));
+fn copy(input_path: &Path, output_path: &Path, rows: u64) {
+    let (mut reader, mut writer) = (reader(input_path), writer(output_path));
     writer
         .write_byte_record(reader.byte_headers().expect("names"))
         .expect("written");
@@ -210,8 +210,8 @@ fn copy(list: &Path, copied: &Path, rows: u64) {
 }
 
 /// The same with a reading and a writing thread, and a thousand records at a time.
-fn copy_on_two_threads(list: &Path, copied: &Path, rows: u64) {
-    let (mut reader, mut writer) = (reader(list), writer(copied));
+fn copy_on_two_threads(input_path: &Path, output_path: &Path, rows: u64) {
+    let (mut reader, mut writer) = (reader(input_path), writer(output_path));
     writer
         .write_byte_record(reader.byte_headers().expect("names"))
         .expect("written");
@@ -254,23 +254,23 @@ fn copy_on_two_threads(list: &Path, copied: &Path, rows: u64) {
     });
 }
 
-fn answer(index: &Index, list: &Path, answered: &Path, threads: usize, rows: u64) {
-    let request = Request {
+fn answer_batch(index: &Index, input_path: &Path, output_path: &Path, threads: usize, rows: u64) {
+    let request = BatchRequest {
         format: None,
         delimiter: None,
-        named: Named::default(),
+        column_overrides: ColumnOverrides::default(),
         as_of: date(2025, 12, 1),
-        columns: Column::usual(),
+        output_columns: OutputColumn::defaults(),
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
     };
-    let intake = Intake::open(File::open(list).expect("an input file"), &request).expect("valid");
-    let output = File::create(answered).expect("a file");
+    let input = BatchInput::open(File::open(input_path).expect("an input file"), &request).expect("valid");
+    let output = File::create(output_path).expect("a file");
     let threads = NonZeroUsize::new(threads).expect("one at least");
-    let progress = Progress::default();
+    let progress = BatchProgress::default();
     let summary =
-        batch::run(index, intake, &request, output, threads, &progress).expect("answered");
+        batch::run(index, input, &request, output, threads, &progress).expect("answered");
     assert_eq!(summary.rows, rows);
     let located = summary
         .status
@@ -281,10 +281,10 @@ fn answer(index: &Index, list: &Path, answered: &Path, threads: usize, rows: u64
 }
 
 /// Runs the program and returns its peak memory, if the system reports it.
-fn whole_program(list: &Path, answered: &Path, threads: &str) -> String {
+fn run_program(input_path: &Path, output_path: &Path, threads: &str) -> String {
     let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(["batch", "--quiet", "--threads", threads, "-o"])
-        .args([answered, list])
+        .args([output_path, input_path])
         .stdin(Stdio::null())
         .spawn()
         .expect("it starts");

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use catchment::dataset::{LayerEntry, LayerKind, Manifest, StatisticalAreas, write};
+use catchment::dataset::{LayerEntry, LayerKind, Manifest, StatisticalAreasEntry, write};
 use catchment::domain::Boundary;
 use catchment::geodesy::to_lonlat;
 use common::rounds::median;
@@ -36,8 +36,8 @@ fn main() {
     println!("|---:|---:|---:|---:|---:|---:|---:|");
     for part in [64, 32, 16, 8, 4, 2, 1] {
         let path = folder.path().join(format!("part-{part}"));
-        let sizes = make(&path, &country, &catchments, part);
-        let starts: Vec<(f64, f64)> = (0..ROUNDS).map(|_| start(&path)).collect();
+        let sizes = write_dataset(&path, &country, &catchments, part);
+        let starts: Vec<(f64, f64)> = (0..ROUNDS).map(|_| measure_start(&path)).collect();
         let seconds = median(starts.iter().map(|it| it.0).collect());
         let memory_mb = median(starts.iter().map(|it| it.1).collect());
         println!("| 1/{part} | {sizes} | {seconds:.2} | {memory_mb:.0} |");
@@ -50,7 +50,7 @@ fn main() {
 
 /// Writes a dataset with one in `part` of everything. Returns the cells of the table with its
 /// sizes.
-fn make(folder: &Path, country: &Country, catchments: &[Boundary], part: usize) -> String {
+fn write_dataset(folder: &Path, country: &Country, catchments: &[Boundary], part: usize) -> String {
     let some = |all: &[Boundary]| all.iter().step_by(part).cloned().collect::<Vec<_>>();
     let (lsoas, practices) = (some(&country.lsoas), some(catchments));
     let people: Vec<Point> = country.people.iter().step_by(part).copied().collect();
@@ -63,7 +63,7 @@ fn make(folder: &Path, country: &Country, catchments: &[Boundary], part: usize) 
             "areas/gp-practice.geojson".to_string(),
             geojson(&practices, practice_code),
         ),
-        ("postcodes.csv".to_string(), postcodes(&people)),
+        ("postcodes.csv".to_string(), postcode_table(&people)),
         ("practices.csv".to_string(), practice_table(practices.len())),
     ];
     write(folder, manifest(), &files).expect("a dataset");
@@ -93,7 +93,7 @@ fn practice_table(count: usize) -> Vec<u8> {
 }
 
 /// Returns a table with a postcode for each point, in order, from `AA1 0AA` up.
-fn postcodes(people: &[Point]) -> Vec<u8> {
+fn postcode_table(people: &[Point]) -> Vec<u8> {
     // Twenty letters that are valid in each position.
     const OUTWARD: &[u8] = b"ABCDEFGHKLMNOPQRSTUW";
     const INWARD: &[u8] = b"ABDEFGHJLNPQRSTUWXYZ";
@@ -133,7 +133,7 @@ fn geojson(boundaries: &[Boundary], id: impl Fn(usize) -> String) -> Vec<u8> {
         )
         .expect("a String");
         for (at, polygon) in boundary.grid.iter().enumerate() {
-            let rings: Vec<String> = polygon.rings.iter().map(|ring| positions(ring)).collect();
+            let rings: Vec<String> = polygon.rings.iter().map(|ring| ring_coordinates(ring)).collect();
             let comma = if at == 0 { "" } else { "," };
             write!(text, "{comma}[{}]", rings.join(",")).expect("a String");
         }
@@ -143,17 +143,17 @@ fn geojson(boundaries: &[Boundary], id: impl Fn(usize) -> String) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn positions(ring: &[catchment::domain::BritishGrid]) -> String {
+fn ring_coordinates(ring: &[catchment::domain::BritishGrid]) -> String {
     let closed = ring.iter().chain(ring.first());
     let positions = closed.map(|vertex| {
-        let shown = to_lonlat(clamped(*vertex)).expect("on the grid");
-        format!("[{:.7},{:.7}]", shown.lon(), shown.lat())
+        let lonlat = to_lonlat(clamp_to_grid(*vertex)).expect("on the grid");
+        format!("[{:.7},{:.7}]", lonlat.lon(), lonlat.lat())
     });
     format!("[{}]", positions.collect::<Vec<_>>().join(","))
 }
 
 /// Moves a vertex of a synthetic catchment onto the grid; OSTN15 has no shifts outside it.
-fn clamped(vertex: catchment::domain::BritishGrid) -> catchment::domain::BritishGrid {
+fn clamp_to_grid(vertex: catchment::domain::BritishGrid) -> catchment::domain::BritishGrid {
     at_mm((
         vertex.easting_mm().clamp(1_000_000, 699_000_000),
         vertex.northing_mm().clamp(1_000_000, 1_249_000_000),
@@ -171,7 +171,7 @@ fn manifest() -> Manifest {
         tolerance_m: 100.0,
         undated_terminations_after: None,
         complete_outcodes: Vec::new(),
-        statistical_areas: Some(StatisticalAreas {
+        statistical_areas: Some(StatisticalAreasEntry {
             id: "lsoa11".into(),
             title: "LSOAs".into(),
             boundaries: "areas/lsoa11.geojson".into(),
@@ -193,7 +193,7 @@ fn manifest() -> Manifest {
 }
 
 /// Returns the seconds until the service on this folder has responded, and its peak memory in MB.
-fn start(folder: &Path) -> (f64, f64) {
+fn measure_start(folder: &Path) -> (f64, f64) {
     let start = Instant::now();
     let mut service = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args([
@@ -209,7 +209,7 @@ fn start(folder: &Path) -> (f64, f64) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program");
-    let address = address(&mut service);
+    let address = read_address(&mut service);
     let agent = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(60)))
         .build()
@@ -218,16 +218,16 @@ fn start(folder: &Path) -> (f64, f64) {
     let answer = agent.get(&url).call().expect("an answer");
     assert_eq!(answer.status().as_u16(), 200);
     let seconds = start.elapsed().as_secs_f64();
-    let memory_mb = memory_mb(service.id());
+    let memory_mb = peak_memory_mb(service.id());
     service.kill().expect("it runs");
     service.wait().expect("it ends");
     (seconds, memory_mb)
 }
 
 /// Reads the address on which the service listens.
-fn address(service: &mut Child) -> String {
-    let words = BufReader::new(service.stderr.take().expect("piped"));
-    let mut lines = words.lines().map(|line| line.expect("text"));
+fn read_address(service: &mut Child) -> String {
+    let stderr = BufReader::new(service.stderr.take().expect("piped"));
+    let mut lines = stderr.lines().map(|line| line.expect("text"));
     let line = lines
         .find(|line| line.contains("answers"))
         .expect("it prints its address");
@@ -237,7 +237,7 @@ fn address(service: &mut Child) -> String {
         .to_string()
 }
 
-fn memory_mb(process: u32) -> f64 {
+fn peak_memory_mb(process: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));

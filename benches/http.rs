@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use axum::http::header;
 use axum::routing::get;
-use catchment::dataset::{Files, read};
-use catchment::http::{App, Limits, router, serve};
+use catchment::dataset::{DatasetSource, read};
+use catchment::http::{App, ServerLimits, router, serve};
 use catchment::index::Index;
-use catchment::releases::Live;
+use catchment::dataset_store::DatasetStore;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -26,27 +26,27 @@ const CONNECTIONS: &str = "32";
 
 /// A kind of request: its name, the request, and the target for its rate relative to the bare
 /// handler.
-struct Way {
+struct RequestKind {
     name: &'static str,
     path: &'static str,
     json: Option<&'static str>,
     goal: f64,
 }
 
-const WAYS: [Way; 3] = [
-    Way {
+const REQUEST_KINDS: [RequestKind; 3] = [
+    RequestKind {
         name: "GET, a postcode",
         path: "/api/v1/locate?postcode=LA18%204DB",
         json: None,
         goal: 0.8,
     },
-    Way {
+    RequestKind {
         name: "GET, longitude and latitude",
         path: "/api/v1/locate?lon=-2.8&lat=54.05",
         json: None,
         goal: 0.8,
     },
-    Way {
+    RequestKind {
         name: "POST, a postcode and a practice",
         path: "/api/v1/locate",
         json: Some(r#"{"postcode":"LA18 4DB","practice":"P81002"}"#),
@@ -60,42 +60,42 @@ fn main() {
         return;
     }
     let runtime = Runtime::new().expect("threads");
-    let dataset = read(&Files::Embedded).expect("the embedded dataset is right");
+    let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is right");
     let index = Index::build(dataset).expect("its parts agree");
-    let app = App::new(Arc::new(Live::fixed(index)));
+    let app = App::new(Arc::new(DatasetStore::fixed(index)));
     let ours = start(&runtime, router(app));
     println!(
         "{:34} {:>9} {:>9} {:>6} {:>6} {:>15}",
         "requests per second", "ours", "bare", "ratio", "goal", "p99 ours, bare"
     );
-    for way in WAYS {
-        let answer = ask(ours, &way);
-        let bare = start(&runtime, bare(answer));
-        let mut rounds: Vec<[Figures; 2]> = (0..ROUNDS)
-            .map(|_| [ours, bare].map(|address| load(address, &way)))
+    for kind in REQUEST_KINDS {
+        let answer = fetch(ours, &kind);
+        let bare = start(&runtime, bare_router(answer));
+        let mut rounds: Vec<[LoadResult; 2]> = (0..ROUNDS)
+            .map(|_| [ours, bare].map(|address| run_wrk(address, &kind)))
             .collect();
-        rounds.sort_by(|a, b| part(a).total_cmp(&part(b)));
+        rounds.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
         let middle = &rounds[ROUNDS / 2];
         let [ours, bare] = middle;
         println!(
             "{:34} {:>9.0} {:>9.0} {:>6.2} {:>6.2} {:>8}, {}",
-            way.name,
+            kind.name,
             ours.rate,
             bare.rate,
-            part(middle),
-            way.goal,
+            ratio(middle),
+            kind.goal,
             ours.p99,
             bare.p99
         );
     }
 }
 
-struct Figures {
+struct LoadResult {
     rate: f64,
     p99: String,
 }
 
-fn part([ours, bare]: &[Figures; 2]) -> f64 {
+fn ratio([ours, bare]: &[LoadResult; 2]) -> f64 {
     ours.rate / bare.rate
 }
 
@@ -107,33 +107,33 @@ fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
     runtime.spawn(serve(
         listener,
         router,
-        Limits::default(),
+        ServerLimits::default(),
         std::future::pending(),
     ));
     address
 }
 
 /// A router that returns the same bytes with the same content type.
-fn bare(answer: Vec<u8>) -> axum::Router {
+fn bare_router(answer: Vec<u8>) -> axum::Router {
     let answer = axum::body::Bytes::from(answer);
     let handler = async move || ([(header::CONTENT_TYPE, "application/json")], answer);
     axum::Router::new().route("/api/v1/locate", get(handler.clone()).post(handler))
 }
 
 /// Sends one request, checks the response and returns its body.
-fn ask(address: SocketAddr, way: &Way) -> Vec<u8> {
-    let mut request = match way.json {
-        None => format!("GET {} HTTP/1.1\r\n", way.path),
+fn fetch(address: SocketAddr, kind: &RequestKind) -> Vec<u8> {
+    let mut request = match kind.json {
+        None => format!("GET {} HTTP/1.1\r\n", kind.path),
         Some(json) => format!(
             "POST {} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
-            way.path,
+            kind.path,
             json.len()
         ),
     };
     write!(
         request,
         "Host: localhost\r\nConnection: close\r\n\r\n{}",
-        way.json.unwrap_or_default()
+        kind.json.unwrap_or_default()
     )
     .expect("writing to a String");
     let mut stream = TcpStream::connect(address).expect("it listens");
@@ -147,7 +147,7 @@ fn ask(address: SocketAddr, way: &Way) -> Vec<u8> {
     assert!(
         response.starts_with(b"HTTP/1.1 200"),
         "{}: not found",
-        way.name
+        kind.name
     );
     let body = response.split_off(head + 4);
     let json: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
@@ -156,11 +156,11 @@ fn ask(address: SocketAddr, way: &Way) -> Vec<u8> {
     body
 }
 
-fn load(address: SocketAddr, way: &Way) -> Figures {
+fn run_wrk(address: SocketAddr, kind: &RequestKind) -> LoadResult {
     let folder = tempfile::tempdir().expect("a folder");
     let mut wrk = Command::new("wrk");
     wrk.args(["-t1", "--latency", "-c", CONNECTIONS, "-d", SECONDS]);
-    if let Some(json) = way.json {
+    if let Some(json) = kind.json {
         let script = folder.path().join("post.lua");
         let lua = format!(
             "wrk.method = 'POST'\nwrk.body = '{json}'\nwrk.headers['Content-Type'] = 'application/json'\n"
@@ -169,17 +169,17 @@ fn load(address: SocketAddr, way: &Way) -> Figures {
         wrk.arg("-s").arg(script);
     }
     let output = wrk
-        .arg(format!("http://{address}{}", way.path))
+        .arg(format!("http://{address}{}", kind.path))
         .output()
         .expect("wrk runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(!text.contains("Non-2xx"), "{text}");
-    let after = |label: &str| {
+    let value_after = |label: &str| {
         let rest = text.split(label).nth(1).expect("wrk reports it");
         rest.split_whitespace().next().expect("a value").to_string()
     };
-    Figures {
-        rate: after("Requests/sec:").parse().expect("a number"),
-        p99: after("99%"),
+    LoadResult {
+        rate: value_after("Requests/sec:").parse().expect("a number"),
+        p99: value_after("99%"),
     }
 }

@@ -2,25 +2,25 @@
 
 use std::hint::black_box;
 
-use catchment::dataset::{Files, read};
-use catchment::domain::{Layer, Status};
-use catchment::index::{Found, Index, Place, Query};
+use catchment::dataset::{DatasetSource, read};
+use catchment::domain::{Layer, LookupStatus};
+use catchment::index::{LayerResult, Index, Locator, LocateQuery};
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::civil::date;
 
 fn first_answer(index: &Index) {
-    let place = Some(Place::Postcode("LA18 4DB".parse().expect("a postcode")));
-    let answer = index.locate(&Query {
-        place: black_box(place),
+    let place = Some(Locator::Postcode("LA18 4DB".parse().expect("a postcode")));
+    let answer = index.locate(&LocateQuery {
+        locator: black_box(place),
         practice: None,
         as_of: date(2025, 11, 30),
     });
-    assert_eq!(answer.status, Status::Located);
+    assert_eq!(answer.status, LookupStatus::Located);
     let icc = answer
         .residence
         .iter()
         .find(|(layer, _)| *layer == Layer::Icc);
-    let Some((_, Found::Areas(areas))) = icc else {
+    let Some((_, LayerResult::Areas(areas))) = icc else {
         panic!("ICCs are areas");
     };
     assert_eq!(areas[0].area.id, "mb-barrow-and-millom");
@@ -31,13 +31,13 @@ fn load(criterion: &mut Criterion) {
     group.sample_size(20);
     group.bench_function("read and verify", |bencher| {
         bencher.iter(|| {
-            let dataset = read(&Files::Embedded).expect("the embedded dataset is right");
+            let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is right");
             assert_eq!(black_box(dataset).postcodes.len(), 68_062);
         });
     });
     group.bench_function("to the first answer", |bencher| {
         bencher.iter(|| {
-            let dataset = read(&Files::Embedded).expect("the embedded dataset is right");
+            let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is right");
             first_answer(&Index::build(dataset).expect("its parts agree"));
         });
     });

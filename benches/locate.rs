@@ -7,10 +7,10 @@
 
 use std::hint::black_box;
 
-use catchment::dataset::{Dataset, Files, read};
+use catchment::dataset::{Dataset, DatasetSource, read};
 use catchment::domain::{BritishGrid, Layer, LonLat, Postcode};
 use catchment::geodesy;
-use catchment::index::{Answer, Found, Index, Place, Query};
+use catchment::index::{LocateAnswer, LayerResult, Index, Locator, LocateQuery};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use geo::Contains;
 use jiff::civil::{Date, date};
@@ -18,18 +18,18 @@ use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, RTree};
 
 const DAY: Date = date(2025, 11, 30);
-const ASKED: u64 = 1_000;
+const LOOKUPS: u64 = 1_000;
 
 fn dataset() -> Dataset {
-    read(&Files::Embedded).expect("the embedded dataset is right")
+    read(&DatasetSource::Embedded).expect("the embedded dataset is right")
 }
 
 /// A small random number generator (splitmix64) with a fixed seed; it returns numbers in [0, 1).
-struct Dice(u64);
+struct SplitMix64(u64);
 
-impl Dice {
+impl SplitMix64 {
     #[expect(clippy::cast_precision_loss, reason = "53 bits")]
-    fn next(&mut self) -> f64 {
+    fn next_fraction(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -44,70 +44,70 @@ fn postcodes(index: &Index) -> Vec<(String, BritishGrid)> {
         .postcodes()
         .filter_map(|entry| Some((entry.postcode, entry.position?)))
         .collect();
-    let mut dice = Dice(1);
-    let drawn = (0..ASKED).map(|_| {
+    let mut rng = SplitMix64(1);
+    let drawn = (0..LOOKUPS).map(|_| {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             clippy::cast_precision_loss,
             reason = "an index"
         )]
-        let at = (dice.next() * entries.len() as f64) as usize;
+        let at = (rng.next_fraction() * entries.len() as f64) as usize;
         (entries[at].0.to_string().to_lowercase(), entries[at].1)
     });
     drawn.collect()
 }
 
-fn ask(index: &Index, place: Place) -> Answer<'_> {
-    index.locate(&Query {
-        place: Some(place),
+fn locate(index: &Index, locator: Locator) -> LocateAnswer<'_> {
+    index.locate(&LocateQuery {
+        locator: Some(locator),
         practice: None,
         as_of: DAY,
     })
 }
 
-fn has_icc(answer: &Answer<'_>) -> bool {
+fn has_icc(answer: &LocateAnswer<'_>) -> bool {
     answer.residence.iter().any(|(layer, found)| {
-        *layer == Layer::Icc && matches!(found, Found::Areas(areas) if !areas.is_empty())
+        *layer == Layer::Icc && matches!(found, LayerResult::Areas(areas) if !areas.is_empty())
     })
 }
 
 /// Counts the answers that have an ICC, which must be a good part of them.
-fn with_icc<'i>(answers: impl Iterator<Item = Answer<'i>>) -> usize {
+fn count_with_icc<'i>(answers: impl Iterator<Item = LocateAnswer<'i>>) -> usize {
     let hits = answers.filter(|answer| has_icc(black_box(answer))).count();
-    assert!(hits > 300, "{hits} of {ASKED}");
+    assert!(hits > 300, "{hits} of {LOOKUPS}");
     hits
 }
 
 fn answers(criterion: &mut Criterion) {
     let index = Index::build(dataset()).expect("its parts agree");
-    let asked = postcodes(&index);
-    let places: Vec<LonLat> = asked
+    let sample = postcodes(&index);
+    let positions: Vec<LonLat> = sample
         .iter()
         .map(|(_, grid)| geodesy::to_lonlat(*grid).expect("on the grid"))
         .collect();
 
     let mut group = criterion.benchmark_group("answer");
-    group.throughput(Throughput::Elements(ASKED));
-    let of_postcodes = || {
-        let answers = asked.iter().map(|(text, _)| {
+    group.throughput(Throughput::Elements(LOOKUPS));
+    let locate_postcodes = || {
+        let answers = sample.iter().map(|(text, _)| {
             let postcode: Postcode = black_box(text).parse().expect("a postcode");
-            ask(&index, Place::Postcode(postcode))
+            locate(&index, Locator::Postcode(postcode))
         });
-        with_icc(answers)
+        count_with_icc(answers)
     };
-    let of_places = || {
-        let places = places.iter();
-        with_icc(places.map(|place| ask(&index, Place::LonLat(black_box(*place)))))
+    let locate_positions = || {
+        let positions = positions.iter();
+        count_with_icc(positions.map(|place| locate(&index, Locator::LonLat(black_box(*place)))))
     };
-    let (postcodes_found, places_found) = (of_postcodes(), of_places());
+    let (postcodes_found, positions_found) = (locate_postcodes(), locate_positions());
     // The directory and the boundary disagree about a few.
-    assert!(postcodes_found.abs_diff(places_found) < 10);
+    assert!(postcodes_found.abs_diff(positions_found) < 10);
     group.bench_function("postcode", |bencher| {
-        bencher.iter(|| assert_eq!(of_postcodes(), postcodes_found));
+        bencher.iter(|| assert_eq!(locate_postcodes(), postcodes_found));
     });
     group.bench_function("longitude and latitude", |bencher| {
-        bencher.iter(|| assert_eq!(of_places(), places_found));
+        bencher.iter(|| assert_eq!(locate_positions(), positions_found));
     });
     group.finish();
 }
@@ -126,17 +126,17 @@ fn points(boundaries: &[geo::MultiPolygon]) -> Vec<BritishGrid> {
             )
         })
         .expect("there are areas");
-    let mut dice = Dice(2);
+    let mut rng = SplitMix64(2);
     let point = |_| {
-        let easting = all.min().x + dice.next() * all.width();
-        let northing = all.min().y + dice.next() * all.height();
+        let easting = all.min().x + rng.next_fraction() * all.width();
+        let northing = all.min().y + rng.next_fraction() * all.height();
         BritishGrid::from_metres(easting, northing).expect("on the grid")
     };
-    (0..ASKED).map(point).collect()
+    (0..LOOKUPS).map(point).collect()
 }
 
 /// The polygons for `geo`, in metres.
-fn in_metres(dataset: &Dataset) -> Vec<geo::MultiPolygon> {
+fn planar_polygons(dataset: &Dataset) -> Vec<geo::MultiPolygon> {
     let (layer, boundaries) = &dataset.boundaries[0];
     assert_eq!(*layer, Layer::Icc);
     let ring = |ring: &Vec<BritishGrid>| -> geo::LineString {
@@ -157,7 +157,7 @@ fn in_metres(dataset: &Dataset) -> Vec<geo::MultiPolygon> {
 fn areas(criterion: &mut Criterion) {
     use geo::BoundingRect;
     let dataset = dataset();
-    let polygons = in_metres(&dataset);
+    let polygons = planar_polygons(&dataset);
     let points = points(&polygons);
     let index = Index::build(dataset).expect("its parts agree");
     let boxes = polygons.iter().enumerate().map(|(at, polygon)| {
@@ -171,7 +171,7 @@ fn areas(criterion: &mut Criterion) {
     let tree = RTree::bulk_load(boxes.collect());
 
     let mut group = criterion.benchmark_group("ICC of a point");
-    group.throughput(Throughput::Elements(ASKED));
+    group.throughput(Throughput::Elements(LOOKUPS));
     let ours = || -> usize {
         let found = points
             .iter()

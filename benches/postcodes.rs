@@ -12,34 +12,34 @@ use std::hint::black_box;
 use std::path::Path;
 
 use catchment::build::build;
-use catchment::dataset::{Dataset, Files, read};
+use catchment::dataset::{Dataset, DatasetSource, read};
 use catchment::domain::{BritishGrid, PositionalQuality, Postcode, PostcodeEntry, PostcodePrefix};
-use catchment::index::{Index, Listing};
+use catchment::index::{Index, PostcodeLookup};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiff::civil::{Date, date};
 
 const DAY: Date = date(2025, 11, 30);
 
 /// The number of postcodes that a batch looks up at a time.
-const BATCH: usize = 256;
+const BATCH_SIZE: usize = 256;
 
 /// A small random number generator (splitmix64) with a fixed seed.
-struct Dice(u64);
+struct SplitMix64(u64);
 
-impl Dice {
+impl SplitMix64 {
     /// Returns a number below `end`.
-    fn roll(&mut self, sides: u32) -> u32 {
+    fn next_below(&mut self, end: u32) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed = (mixed ^ (mixed >> 31)) >> 32;
-        u32::try_from((mixed * u64::from(sides)) >> 32).expect("below the sides")
+        u32::try_from((mixed * u64::from(end)) >> 32).expect("below the sides")
     }
 
     /// Returns an index below `len`.
-    fn pick(&mut self, len: usize) -> usize {
-        self.roll(u32::try_from(len).expect("a few million")) as usize
+    fn next_index(&mut self, len: usize) -> usize {
+        self.next_below(u32::try_from(len).expect("a few million")) as usize
     }
 }
 
@@ -53,7 +53,7 @@ const AREAS: &str = "AB 45 AL 10 B 98 BA 22 BB 18 BD 24 BH 31 BL 9 BN 45 BR 8 BS
     TA 24 TD 15 TF 13 TN 40 TQ 14 TR 27 TS 29 TW 20 UB 11 W 14 WA 16 WC 2 WD 25 WF 17 WN 8 WR 15 WS 15 \
     WV 16 YO 62 ZE 3";
 
-const MADE_UP: usize = 1_739_034;
+const SYNTHETIC_POSTCODES: usize = 1_739_034;
 
 fn outcodes() -> Vec<String> {
     let words: Vec<&str> = AREAS.split_whitespace().collect();
@@ -65,43 +65,43 @@ fn outcodes() -> Vec<String> {
 }
 
 /// Sorted synthetic postcodes, spread over the outward codes.
-fn made_up() -> Vec<PostcodeEntry> {
+fn synthetic_postcodes() -> Vec<PostcodeEntry> {
     const LETTERS: &[u8] = b"ABDEFGHJLNPQRSTUWXYZ";
     let outcodes = outcodes();
-    let mut dice = Dice(1);
+    let mut rng = SplitMix64(1);
     let mut codes: Vec<Postcode> = Vec::new();
-    while codes.len() < MADE_UP {
-        for _ in codes.len()..MADE_UP + MADE_UP / 50 {
-            let outcode = &outcodes[dice.pick(outcodes.len())];
-            let letter = |dice: &mut Dice| char::from(LETTERS[dice.roll(20) as usize]);
+    while codes.len() < SYNTHETIC_POSTCODES {
+        for _ in codes.len()..SYNTHETIC_POSTCODES + SYNTHETIC_POSTCODES / 50 {
+            let outcode = &outcodes[rng.next_index(outcodes.len())];
+            let letter = |rng: &mut SplitMix64| char::from(LETTERS[rng.next_below(20) as usize]);
             // Four of the ten possible sectors, as in reality.
-            let (digit, first, second) = (dice.roll(4), letter(&mut dice), letter(&mut dice));
+            let (digit, first, second) = (rng.next_below(4), letter(&mut rng), letter(&mut rng));
             let text = format!("{outcode} {digit}{first}{second}");
             codes.push(text.parse().expect("a postcode"));
         }
         codes.sort_unstable();
         codes.dedup();
     }
-    codes.truncate(MADE_UP);
+    codes.truncate(SYNTHETIC_POSTCODES);
     let entry = |postcode| PostcodeEntry {
         postcode,
         position: BritishGrid::from_metres(
-            f64::from(dice.roll(655_000)),
-            f64::from(dice.roll(1_213_000)),
+            f64::from(rng.next_below(655_000)),
+            f64::from(rng.next_below(1_213_000)),
         )
         .ok(),
         positional_quality: PositionalQuality::new(10),
         is_large_user: false,
-        live: true,
+        is_live: true,
         introduced: None,
         terminated: None,
-        statistical_area: Some(dice.roll(43_000)),
+        statistical_area: Some(rng.next_below(43_000)),
     };
     codes.into_iter().map(entry).collect()
 }
 
 /// The postcodes of Code-Point Open, built into a dataset and read from it.
-fn imported(archive: &str) -> Vec<PostcodeEntry> {
+fn import_code_point_open(archive: &str) -> Vec<PostcodeEntry> {
     let folder = tempfile::tempdir().expect("a folder");
     let config = format!(
         "name = \"gb\"\nversion = \"1\"\ntitle = \"\"\nas_of = \"2025-05-01\"\nattribution = \"\"\n\
@@ -111,22 +111,22 @@ fn imported(archive: &str) -> Vec<PostcodeEntry> {
     let path = folder.path().join("build.toml");
     std::fs::write(&path, config).expect("a configuration");
     build(&path, None).expect("Code-Point Open as published");
-    read(&Files::Folder(folder.path().join("gb")))
+    read(&DatasetSource::Folder(folder.path().join("gb")))
         .expect("a dataset")
         .postcodes
 }
 
-fn entries() -> Vec<PostcodeEntry> {
+fn load_entries() -> Vec<PostcodeEntry> {
     match std::env::var("CATCHMENT_CODE_POINT_OPEN") {
         Ok(archive) => {
             let archive = std::fs::canonicalize(Path::new(&archive)).expect("the archive is there");
-            imported(archive.to_str().expect("a path in UTF-8"))
+            import_code_point_open(archive.to_str().expect("a path in UTF-8"))
         }
-        Err(_) => made_up(),
+        Err(_) => synthetic_postcodes(),
     }
 }
 
-fn dataset_of(postcodes: Vec<PostcodeEntry>) -> Dataset {
+fn dataset_with(postcodes: Vec<PostcodeEntry>) -> Dataset {
     let manifest = "name = \"gb\"\nversion = \"1\"\ntitle = \"\"\nas_of = \"2025-01-01\"\n\
          attribution = \"\"\nlicence = \"https://example.org/licence\"\ntolerance_m = 100.0\ncomplete_outcodes = []\n\
          layers = []\nsources = []\n[files]\n";
@@ -145,7 +145,7 @@ fn dataset_of(postcodes: Vec<PostcodeEntry>) -> Dataset {
         assignments: Vec::new(),
         not_gp_practices: Vec::new(),
         postcodes,
-        canaries: Vec::new(),
+        golden_queries: Vec::new(),
         stated_counts: Vec::new(),
     }
 }
@@ -156,16 +156,16 @@ fn easting_m(entry: &PostcodeEntry) -> i64 {
     position.map_or(0, |position| i64::from(position.easting_mm() / 1_000))
 }
 
-fn easting_listed(listing: &Listing) -> i64 {
+fn listed_easting_m(listing: &PostcodeLookup) -> i64 {
     match black_box(listing) {
-        Listing::Entry(entry) => easting_m(entry),
+        PostcodeLookup::Entry(entry) => easting_m(entry),
         _ => panic!("every postcode is there"),
     }
 }
 
 fn postcodes(criterion: &mut Criterion) {
-    let mut entries = entries();
-    let index = Index::build(dataset_of(entries.clone())).expect("its parts agree");
+    let mut entries = load_entries();
+    let index = Index::build(dataset_with(entries.clone())).expect("its parts agree");
     let total: i64 = entries.iter().map(easting_m).sum();
     let eastings: Vec<i64> = entries.iter().map(easting_m).collect();
     let map: HashMap<String, u32> = (0..)
@@ -174,9 +174,9 @@ fn postcodes(criterion: &mut Criterion) {
         .collect();
     let rows: u64 = (0..entries.len() as u64).sum();
     // A Fisher-Yates shuffle; all benches use the same order.
-    let mut dice = Dice(2);
+    let mut rng = SplitMix64(2);
     for at in (1..entries.len()).rev() {
-        entries.swap(at, dice.pick(at + 1));
+        entries.swap(at, rng.next_index(at + 1));
     }
     let texts: Vec<String> = entries
         .iter()
@@ -190,21 +190,21 @@ fn postcodes(criterion: &mut Criterion) {
         .sample_size(10);
     group.bench_function("text to postcode", |bencher| {
         bencher.iter(|| {
-            let parsed = texts.iter().map(|text| black_box(parsed(text)));
+            let parsed = texts.iter().map(|text| black_box(parse(text)));
             assert_eq!(parsed.count(), texts.len());
         });
     });
     group.bench_function("text to row, one at a time", |bencher| {
         bencher.iter(|| {
-            let found = texts.iter().map(|text| index.postcode_row(parsed(text)));
+            let found = texts.iter().map(|text| index.postcode_row(parse(text)));
             let found = found.map(|row| u64::from(row.expect("every postcode is there")));
             assert_eq!(found.sum::<u64>(), rows);
         });
     });
     group.bench_function("text to row, in batches", |bencher| {
         bencher.iter(|| {
-            let found = texts.chunks(BATCH).map(|batch| {
-                let postcodes: Vec<Postcode> = batch.iter().map(|text| parsed(text)).collect();
+            let found = texts.chunks(BATCH_SIZE).map(|batch| {
+                let postcodes: Vec<Postcode> = batch.iter().map(|text| parse(text)).collect();
                 let found = index.postcode_rows(&postcodes).into_iter();
                 let found = found.map(|row| u64::from(row.expect("every postcode is there")));
                 found.sum::<u64>()
@@ -216,16 +216,16 @@ fn postcodes(criterion: &mut Criterion) {
         bencher.iter(|| {
             let found = texts
                 .iter()
-                .map(|text| easting_listed(&index.postcode(parsed(text))));
+                .map(|text| listed_easting_m(&index.lookup_postcode(parse(text))));
             assert_eq!(found.sum::<i64>(), total);
         });
     });
     group.bench_function("text to entry, in batches", |bencher| {
         bencher.iter(|| {
-            let found = texts.chunks(BATCH).map(|batch| {
-                let postcodes: Vec<Postcode> = batch.iter().map(|text| parsed(text)).collect();
-                let listed = index.postcodes_listed(&postcodes);
-                listed.iter().map(easting_listed).sum::<i64>()
+            let found = texts.chunks(BATCH_SIZE).map(|batch| {
+                let postcodes: Vec<Postcode> = batch.iter().map(|text| parse(text)).collect();
+                let listed = index.lookup_postcodes(&postcodes);
+                listed.iter().map(listed_easting_m).sum::<i64>()
             });
             assert_eq!(found.sum::<i64>(), total);
         });
@@ -238,7 +238,7 @@ fn postcodes(criterion: &mut Criterion) {
     });
     group.bench_function("baseline: the same, in batches", |bencher| {
         bencher.iter(|| {
-            let found = texts.chunks(BATCH).map(|batch| {
+            let found = texts.chunks(BATCH_SIZE).map(|batch| {
                 let found: Vec<u32> = batch.iter().map(|text| map[text]).collect();
                 black_box(found).into_iter().map(u64::from).sum::<u64>()
             });
@@ -257,31 +257,31 @@ fn postcodes(criterion: &mut Criterion) {
         },
     );
     group.finish();
-    others(criterion, &index, &texts);
+    bench_directory(criterion, &index, &texts);
 }
 
-fn parsed(text: &str) -> Postcode {
+fn parse(text: &str) -> Postcode {
     black_box(text).parse().expect("a postcode")
 }
 
 /// The other operations of the directory, on the first postcodes in the shuffled order.
-fn others(criterion: &mut Criterion, index: &Index, texts: &[String]) {
-    const ASKED: usize = 1_000;
-    let entries = texts.iter().map(|text| match index.postcode(parsed(text)) {
-        Listing::Entry(entry) => entry,
+fn bench_directory(criterion: &mut Criterion, index: &Index, texts: &[String]) {
+    const LOOKUPS: usize = 1_000;
+    let entries = texts.iter().map(|text| match index.lookup_postcode(parse(text)) {
+        PostcodeLookup::Entry(entry) => entry,
         _ => panic!("every postcode is there"),
     });
-    let placed: Vec<(Postcode, BritishGrid)> = entries
+    let located: Vec<(Postcode, BritishGrid)> = entries
         .filter_map(|entry| Some((entry.postcode, entry.position?)))
-        .take(ASKED)
+        .take(LOOKUPS)
         .collect();
     let mut group = criterion.benchmark_group("directory");
     group
-        .throughput(Throughput::Elements(ASKED as u64))
+        .throughput(Throughput::Elements(LOOKUPS as u64))
         .sample_size(20);
     group.bench_function("the ten nearest to a point", |bencher| {
         bencher.iter(|| {
-            for (_, position) in &placed {
+            for (_, position) in &located {
                 let near = index.nearest_postcodes(black_box(*position), 10, DAY);
                 assert!(near.len() == 10 && near[0].1 < 1e-9);
             }
@@ -289,7 +289,7 @@ fn others(criterion: &mut Criterion, index: &Index, texts: &[String]) {
     });
     group.bench_function("ten completions of an outward code", |bencher| {
         bencher.iter(|| {
-            for (postcode, _) in &placed {
+            for (postcode, _) in &located {
                 let prefix: PostcodePrefix = black_box(postcode.outcode()).parse().expect("one");
                 let found = index.completions(&prefix, 10, DAY);
                 assert_eq!(found.postcodes[0].postcode.outcode(), postcode.outcode());

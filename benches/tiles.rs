@@ -19,11 +19,11 @@ use axum::body::Bytes;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
 
-use catchment::dataset::{Files, read};
+use catchment::dataset::{DatasetSource, read};
 use catchment::domain::Boundary;
-use catchment::http::{App, Limits, router, serve};
+use catchment::http::{App, ServerLimits, router, serve};
 use catchment::index::Index;
-use catchment::releases::Live;
+use catchment::dataset_store::DatasetStore;
 use catchment::tiles::{TileArea, TileCoord, TiledLayer};
 use common::borders::SIXTY;
 use common::rounds::median;
@@ -122,7 +122,7 @@ fn tile(layer: &TiledLayer, z: u8, x: u32, y: u32) -> Option<Vec<u8>> {
 }
 
 fn build() {
-    let embedded = read(&Files::Embedded).expect("the embedded dataset is valid");
+    let embedded = read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
     for (layer, boundaries) in &embedded.boundaries {
         if ["icc", "gp-practice"].contains(&layer.as_str()) {
             measure_layer(layer.as_str(), boundaries, layer.as_str() == "icc");
@@ -131,7 +131,7 @@ fn build() {
     measure_layer("60 synthetic areas", &SIXTY.areas(), true);
     match common::national_folder() {
         Some(folder) => {
-            let dataset = read(&Files::Folder(folder)).expect("CATCHMENT_NATIONAL");
+            let dataset = read(&DatasetSource::Folder(folder)).expect("CATCHMENT_NATIONAL");
             measure_layer(
                 "LSOAs of England and Wales",
                 &dataset.statistical_boundaries,
@@ -216,9 +216,9 @@ fn rate() {
         return;
     }
     let runtime = Runtime::new().expect("threads");
-    let dataset = read(&Files::Embedded).expect("the embedded dataset is valid");
+    let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
     let index = Index::build(dataset).expect("its parts agree");
-    let ours = start(&runtime, router(App::new(Arc::new(Live::fixed(index)))));
+    let ours = start(&runtime, router(App::new(Arc::new(DatasetStore::fixed(index)))));
     println!("\nrequests per second, sixteen tiles in turn, gzip\n");
     for layers in ["icc", "icc,gp-practice"] {
         let tiles = (250..254).flat_map(|x| (161..165).map(move |y| (x, y)));
@@ -256,7 +256,7 @@ fn start(runtime: &Runtime, router: axum::Router) -> SocketAddr {
     runtime.spawn(serve(
         listener,
         router,
-        Limits::default(),
+        ServerLimits::default(),
         std::future::pending(),
     ));
     address

@@ -20,30 +20,30 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower::Service;
 
-use crate::batch::{self, Column, Compression, DecodeLimits, Intake, Named, Progress};
+use crate::batch::{self, OutputColumn, Compression, DecodeLimits, BatchInput, ColumnOverrides, BatchProgress};
 use crate::build;
 use crate::cli;
 use crate::dataset::polygons::{PolygonFile, ShapefileParts};
-use crate::dataset::{self, FileEntry, Files, MANIFEST, Manifest};
+use crate::dataset::{self, FileEntry, DatasetSource, MANIFEST, Manifest};
 use crate::domain::{
     BritishGrid, LonLat, OdsCode, Postcode, PostcodePrefix, YearMonth, date_from_iso, is_outcode,
 };
 use crate::geodesy;
-use crate::http::{self, Access, App, Limits};
+use crate::http::{self, AccessConfig, App, ServerLimits};
 use crate::import::{
-    ImportError, Publication, area_history, catchments, code_point_open, epcn, epraccur, hierarchy,
+    ImportError, SourceFiles, area_history, catchments, code_point_open, epcn, epraccur, hierarchy,
     lookup, onspd, polygons, postcode_list, practice_list, registrations, resilience_groups, succ,
 };
 use crate::index::Index;
-use crate::keys::{KeyRing, Keys, Scope};
-use crate::releases::Live;
+use crate::keys::{KeyRing, KeyStore, Scope};
+use crate::dataset_store::DatasetStore;
 
 /// A parser under test, which returns whether it accepted the bytes.
-pub type Target = fn(&[u8]) -> bool;
+pub type FuzzTarget = fn(&[u8]) -> bool;
 
 /// All targets, with the name of the fuzz binary, which is also the name of the folder of its
 /// seeds.
-pub const TARGETS: [(&str, Target); 24] = [
+pub const TARGETS: [(&str, FuzzTarget); 24] = [
     ("as_of", as_of),
     ("batch_file", batch_file),
     ("bbox", bbox),
@@ -75,7 +75,7 @@ pub fn postcode(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(prefix) = text.parse::<PostcodePrefix>() {
         let mut readings = prefix.readings().iter();
-        assert!(readings.all(|it| is_outcode(it.outcode()) && it.begun().len() <= 3));
+        assert!(readings.all(|it| is_outcode(it.outcode()) && it.incode_prefix().len() <= 3));
     }
     let Ok(postcode) = text.parse::<Postcode>() else {
         return false;
@@ -117,14 +117,14 @@ pub fn coordinates(bytes: &[u8]) -> bool {
     if let Ok(position) = on_earth {
         assert!(position.lon().abs() <= 180.0 && position.lat().abs() <= 90.0);
         if let Some(grid) = geodesy::to_grid(position) {
-            there_and_back(grid);
+            assert_round_trip(grid);
         }
     }
     let on_grid = BritishGrid::from_metres(x, y);
     if let Ok(grid) = on_grid {
         assert!((grid.easting_m() - x).abs() <= 0.000_501);
         assert!((grid.northing_m() - y).abs() <= 0.000_501);
-        there_and_back(grid);
+        assert_round_trip(grid);
     }
     on_earth.is_ok() || on_grid.is_ok()
 }
@@ -132,16 +132,16 @@ pub fn coordinates(bytes: &[u8]) -> bool {
 /// Asserts that a conversion to degrees and back moves a point by little more than the rounding to
 /// whole millimetres. In the far west, the formulae are not exact inverses; see `geodesy`.
 #[track_caller]
-fn there_and_back(grid: BritishGrid) {
-    let most = if grid.easting_m() < 120_000.0 {
+fn assert_round_trip(grid: BritishGrid) {
+    let tolerance_m = if grid.easting_m() < 120_000.0 {
         0.02
     } else {
         0.002
     };
-    let again = geodesy::to_lonlat(grid).and_then(geodesy::to_grid);
-    if let Some(again) = again {
-        let metres = again.distance_m(grid);
-        assert!(metres < most, "{metres} m");
+    let round_trip = geodesy::to_lonlat(grid).and_then(geodesy::to_grid);
+    if let Some(round_trip) = round_trip {
+        let metres = round_trip.distance_m(grid);
+        assert!(metres < tolerance_m, "{metres} m");
     }
 }
 
@@ -149,7 +149,7 @@ fn there_and_back(grid: BritishGrid) {
 pub fn as_of(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(month) = text.parse::<YearMonth>() {
-        assert!(month.first_day() < month.end());
+        assert!(month.first_day() < month.first_day_after());
     }
     let Ok(day) = date_from_iso(&text) else {
         return false;
@@ -160,31 +160,31 @@ pub fn as_of(bytes: &[u8]) -> bool {
 
 /// A batch as text: CSV, TSV or NDJSON, plain or compressed. The first byte has the options.
 pub fn batch_file(bytes: &[u8]) -> bool {
-    let Some((how, bytes)) = bytes.split_first() else {
+    let Some((flags, bytes)) = bytes.split_first() else {
         return false;
     };
-    let request = batch::Request {
+    let request = batch::BatchRequest {
         format: None,
         delimiter: None,
-        named: Named::default(),
-        as_of: DAY,
-        columns: Column::usual(),
-        excel_safe: how & 1 != 0,
-        compression: match how & 2 {
+        column_overrides: ColumnOverrides::default(),
+        as_of: AS_OF,
+        output_columns: OutputColumn::defaults(),
+        excel_safe: flags & 1 != 0,
+        compression: match flags & 2 {
             0 => Compression::None,
             _ => Compression::Gzip,
         },
         limits: DecodeLimits::HTTP,
     };
-    let Ok(intake) = Intake::open(Cursor::new(bytes), &request) else {
+    let Ok(input) = BatchInput::open(Cursor::new(bytes), &request) else {
         return false;
     };
-    let delimiter = intake.understood().delimiter;
+    let delimiter = input.detected().delimiter;
     let mut answers = Vec::new();
-    let progress = Progress::default();
+    let progress = BatchProgress::default();
     let run = batch::run(
         &INDEX,
-        intake,
+        input,
         &request,
         &mut answers,
         NonZeroUsize::MIN,
@@ -195,7 +195,7 @@ pub fn batch_file(bytes: &[u8]) -> bool {
     }
     if let (Some(delimiter), Compression::None) = (delimiter, request.compression) {
         // One output row for every input row, and the header row.
-        let written = batch::records(&answers, delimiter);
+        let written = batch::parse_records(&answers, delimiter);
         assert_eq!(written.len() as u64, progress.rows() + 1, "rows");
     }
     true
@@ -203,30 +203,30 @@ pub fn batch_file(bytes: &[u8]) -> bool {
 
 /// A columnar batch: an Arrow stream or a Parquet file.
 pub fn columns(bytes: &[u8]) -> bool {
-    let request = batch::Request {
+    let request = batch::BatchRequest {
         format: None,
         delimiter: None,
-        named: Named::default(),
-        as_of: DAY,
-        columns: Column::usual(),
+        column_overrides: ColumnOverrides::default(),
+        as_of: AS_OF,
+        output_columns: OutputColumn::defaults(),
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
     };
-    let intake = if bytes.starts_with(b"PAR1") {
-        let mut file = tempfile::tempfile_in(scratch()).expect("a file");
+    let input = if bytes.starts_with(b"PAR1") {
+        let mut file = tempfile::tempfile_in(scratch_dir()).expect("a file");
         file.write_all(bytes).expect("a file");
-        Intake::open_parquet(file, &request)
+        BatchInput::open_parquet(file, &request)
     } else {
-        Intake::open(Cursor::new(bytes), &request)
+        BatchInput::open(Cursor::new(bytes), &request)
     };
-    let Ok(intake) = intake else {
+    let Ok(input) = input else {
         return false;
     };
-    let progress = Progress::default();
+    let progress = BatchProgress::default();
     let run = batch::run(
         &INDEX,
-        intake,
+        input,
         &request,
         io::sink(),
         NonZeroUsize::MIN,
@@ -238,27 +238,27 @@ pub fn columns(bytes: &[u8]) -> bool {
 /// A file of a small dataset, which replaces the file named in its first line. The dataset is read,
 /// indexed and checked with its canaries.
 pub fn dataset(bytes: &[u8]) -> bool {
-    let mut files: BTreeMap<String, Vec<u8>> = WORLD.iter().map(|file| named(file)).collect();
-    let (name, content) = named(bytes);
+    let mut files: BTreeMap<String, Vec<u8>> = DATASET_SEEDS.iter().map(|file| split_name(file)).collect();
+    let (name, content) = split_name(bytes);
     if !files.contains_key(&name) {
         return false;
     }
     files.insert(name, content);
-    let mut manifest: Manifest = toml::from_str(WORLD_MANIFEST).expect("a manifest");
+    let mut manifest: Manifest = toml::from_str(DATASET_MANIFEST).expect("a manifest");
     let entries = files.iter();
     manifest.files = entries
-        .map(|(path, content)| (path.clone(), FileEntry::of(content)))
+        .map(|(path, content)| (path.clone(), FileEntry::from_content(content)))
         .collect();
-    let folder = scratch();
+    let folder = scratch_dir();
     for (path, content) in &files {
         write(&folder.join(path), content);
     }
     let text = toml::to_string(&manifest).expect("a manifest");
     write(&folder.join(MANIFEST), text.as_bytes());
-    let Ok(dataset) = dataset::read(&Files::Folder(folder)) else {
+    let Ok(dataset) = dataset::read(&DatasetSource::Folder(folder)) else {
         return false;
     };
-    let canaries = dataset.canaries.clone();
+    let canaries = dataset.golden_queries.clone();
     let Ok(index) = Index::build(dataset) else {
         return false;
     };
@@ -267,18 +267,18 @@ pub fn dataset(bytes: &[u8]) -> bool {
 
 /// A dataset's manifest.
 pub fn manifest(bytes: &[u8]) -> bool {
-    let folder = scratch();
+    let folder = scratch_dir();
     write(&folder.join(MANIFEST), bytes);
-    let read = dataset::read(&Files::Folder(folder));
+    let read = dataset::read(&DatasetSource::Folder(folder));
     assert!(read.is_err(), "its files are missing");
     let text = String::from_utf8_lossy(bytes);
     let Ok(manifest) = toml::from_str::<Manifest>(&text) else {
         return false;
     };
     let written = toml::to_string(&manifest).expect("plain values and tables");
-    let again: Manifest = toml::from_str(&written).expect("a serialized manifest");
+    let reparsed: Manifest = toml::from_str(&written).expect("a serialized manifest");
     // NaN is not equal to itself.
-    assert!(again == manifest || manifest.tolerance_m.is_nan() || has_nan(&manifest));
+    assert!(reparsed == manifest || manifest.tolerance_m.is_nan() || has_nan(&manifest));
     true
 }
 
@@ -290,11 +290,11 @@ fn has_nan(manifest: &Manifest) -> bool {
 
 /// A build configuration, the settings of the service, or a file of API keys.
 pub fn configuration(bytes: &[u8]) -> bool {
-    let path = scratch().join("configuration.toml");
+    let path = scratch_dir().join("configuration.toml");
     write(&path, bytes);
     let is_keys = KeyRing::read(&path).is_ok_and(|ring| !ring.is_empty());
     let is_settings = cli::check_settings(&path);
-    build::check_config(&String::from_utf8_lossy(bytes)) || is_settings || is_keys
+    build::is_valid_config(&String::from_utf8_lossy(bytes)) || is_settings || is_keys
 }
 
 /// Polygons as GeoJSON.
@@ -329,68 +329,68 @@ pub fn shapefile(bytes: &[u8]) -> bool {
 
 /// A GeoPackage.
 pub fn geopackage(bytes: &[u8]) -> bool {
-    let path = scratch().join("any.gpkg");
+    let path = scratch_dir().join("any.gpkg");
     write(&path, bytes);
     polygons::read(&path, None).is_ok()
 }
 
 /// OS Code-Point Open: a file or the archive.
 pub fn code_point_open(bytes: &[u8]) -> bool {
-    imported(bytes, code_point_open::read)
+    import_succeeds(bytes, code_point_open::read)
 }
 
 /// The ONS Postcode Directory, or the National Statistics Postcode Lookup.
 pub fn onspd(bytes: &[u8]) -> bool {
-    let of_2011 = imported(bytes, |it| onspd::read(it, onspd::LsoaYear::Lsoa11));
-    imported(bytes, |it| onspd::read(it, onspd::LsoaYear::Lsoa21)) || of_2011
+    let of_2011 = import_succeeds(bytes, |it| onspd::read(it, onspd::LsoaYear::Lsoa11));
+    import_succeeds(bytes, |it| onspd::read(it, onspd::LsoaYear::Lsoa21)) || of_2011
 }
 
 /// Practices or successions, as published by NHS ODS.
 pub fn epraccur(bytes: &[u8]) -> bool {
-    let is_succ = imported(bytes, |publication| succ::read(&mut [publication]));
-    imported(bytes, epraccur::read) || is_succ
+    let is_succ = import_succeeds(bytes, |publication| succ::read(&mut [publication]));
+    import_succeeds(bytes, epraccur::read) || is_succ
 }
 
 /// Primary Care Networks: a workbook, or an archive of tables.
 pub fn epcn(bytes: &[u8]) -> bool {
-    let path = scratch().join("epcn.zip");
+    let path = scratch_dir().join("epcn.zip");
     write(&path, bytes);
     epcn::read(&path).is_ok()
 }
 
 /// Patients registered at practices, by LSOA.
 pub fn registrations(bytes: &[u8]) -> bool {
-    imported(bytes, registrations::read)
+    import_succeeds(bytes, registrations::read)
 }
 
 /// Catchments declared by practices: a GeoJSON file, or an archive of them.
 pub fn catchments(bytes: &[u8]) -> bool {
-    let path = scratch().join("A82001.geojson");
+    let path = scratch_dir().join("A82001.geojson");
     write(&path, bytes);
-    Publication::open(&path).is_ok_and(|mut it| catchments::read(&mut it).is_ok())
+    SourceFiles::open(&path).is_ok_and(|mut it| catchments::read(&mut it).is_ok())
 }
 
 /// The tables of a build in this project's own formats.
 pub fn tables(bytes: &[u8]) -> bool {
-    let columns = lookup::Columns {
+    let columns = lookup::LookupColumns {
         code: "lsoa11cd".into(),
         area: "icc".into(),
         name: None,
         only: None,
     };
     let name = "any.csv";
-    let taken = [
+    let results = [
         area_history::read(name, bytes).is_ok(),
         dataset::memberships(name, bytes).is_ok(),
         hierarchy::read(name, bytes).is_ok(),
         lookup::read(name, bytes, &columns).is_ok(),
         postcode_list::read(name, bytes).is_ok(),
-        practice_list::practices(name, bytes).is_ok(),
-        practice_list::premises(name, bytes).is_ok(),
-        practice_list::successions(name, bytes).is_ok(),
+        practice_list::read_practices(name, bytes).is_ok(),
+        practice_list::read_premises(name, bytes).is_ok(),
+        practice_list::read_successions(name, bytes).is_ok(),
         resilience_groups::read(name, bytes).is_ok(),
     ];
-    taken.contains(&true)
+    results.contains(&true)
 }
 
 /// The path of a tile or its TileJSON.
@@ -416,32 +416,32 @@ pub fn json_body(bytes: &[u8]) -> bool {
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(bytes.to_vec()))
         .expect("a request");
-    answered(request, false)
+    is_answered(request, false)
 }
 
 /// The `Authorization` header, where a key is required.
 pub fn key_header(bytes: &[u8]) -> bool {
-    let Ok(shown) = HeaderValue::from_bytes(bytes) else {
+    let Ok(authorization) = HeaderValue::from_bytes(bytes) else {
         return false;
     };
     let request = Request::builder()
         .uri("/api/v1/postcodes/LA18%204DB")
-        .header(header::AUTHORIZATION, shown)
+        .header(header::AUTHORIZATION, authorization)
         .body(Body::empty())
         .expect("a request");
-    answered(request, true)
+    is_answered(request, true)
 }
 
 /// A fixed date, so that results do not change.
-const DAY: Date = date(2025, 12, 1);
+const AS_OF: Date = date(2025, 12, 1);
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let dataset = dataset::read(&Files::Embedded).expect("the embedded dataset is valid");
+    let dataset = dataset::read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
     Index::build(dataset).expect("the embedded dataset is valid")
 });
 
 /// The seeds of [`dataset`], which together are a dataset.
-const WORLD: [&[u8]; 10] = [
+const DATASET_SEEDS: [&[u8]; 10] = [
     include_bytes!("../fuzz/seeds/dataset/areas"),
     include_bytes!("../fuzz/seeds/dataset/boundaries"),
     include_bytes!("../fuzz/seeds/dataset/golden_queries"),
@@ -453,10 +453,10 @@ const WORLD: [&[u8]; 10] = [
     include_bytes!("../fuzz/seeds/dataset/practices"),
     include_bytes!("../fuzz/seeds/dataset/systems"),
 ];
-const WORLD_MANIFEST: &str = include_str!("../fuzz/seeds/manifest/toy");
+const DATASET_MANIFEST: &str = include_str!("../fuzz/seeds/manifest/toy");
 
 /// Splits a seed into the file name in its first line, and the content.
-fn named(file: &[u8]) -> (String, Vec<u8>) {
+fn split_name(file: &[u8]) -> (String, Vec<u8>) {
     let end = file.iter().position(|byte| *byte == b'\n');
     let end = end.unwrap_or(file.len());
     let name = String::from_utf8_lossy(&file[..end]).into_owned();
@@ -464,7 +464,7 @@ fn named(file: &[u8]) -> (String, Vec<u8>) {
 }
 
 /// A temporary folder for this thread, in memory if possible.
-fn scratch() -> PathBuf {
+fn scratch_dir() -> PathBuf {
     thread_local! {
         static SCRATCH: TempDir = {
             let in_memory = Path::new("/dev/shm");
@@ -482,13 +482,13 @@ fn write(path: &Path, content: &[u8]) {
     fs::write(path, content).expect("the file can be written");
 }
 
-fn imported<T>(
+fn import_succeeds<T>(
     bytes: &[u8],
-    read: impl FnOnce(&mut Publication) -> Result<T, ImportError>,
+    read: impl FnOnce(&mut SourceFiles) -> Result<T, ImportError>,
 ) -> bool {
-    let path = scratch().join("published.csv");
+    let path = scratch_dir().join("published.csv");
     write(&path, bytes);
-    let publication = Publication::open(&path);
+    let publication = SourceFiles::open(&path);
     publication.is_ok_and(|mut publication| read(&mut publication).is_ok())
 }
 
@@ -498,28 +498,28 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 /// The service without API keys, and the service that requires them.
-static SERVICES: LazyLock<[Router; 2]> = LazyLock::new(|| {
+static ROUTERS: LazyLock<[Router; 2]> = LazyLock::new(|| {
     [false, true].map(|needs_key| {
-        let dataset = dataset::read(&Files::Embedded).expect("the embedded dataset is valid");
+        let dataset = dataset::read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
         let index = Index::build(dataset).expect("the embedded dataset is valid");
         let access = match needs_key {
-            true => Access {
-                keys: Some(Arc::new(keys())),
-                key_needed_for: Scope::ALL.to_vec(),
-                ..Access::default()
+            true => AccessConfig {
+                keys: Some(Arc::new(test_keys())),
+                scopes_requiring_key: Scope::ALL.to_vec(),
+                ..AccessConfig::default()
             },
-            false => Access::default(),
+            false => AccessConfig::default(),
         };
-        let app = App::new(Arc::new(Live::fixed(index)));
-        http::router(app.with_access(access, &Limits::default()))
+        let app = App::new(Arc::new(DatasetStore::fixed(index)));
+        http::router(app.with_access(access, &ServerLimits::default()))
     })
 });
 
 /// The file with the key that a seed of [`key_header`] has.
-fn keys() -> Keys {
-    let path = scratch().join("keys.toml");
+fn test_keys() -> KeyStore {
+    let path = scratch_dir().join("keys.toml");
     write(&path, include_bytes!("../fuzz/seeds/configuration/keys"));
-    Keys::open(&path).expect("a file of keys")
+    KeyStore::open(&path).expect("a file of keys")
 }
 
 fn get(uri: &[u8]) -> bool {
@@ -527,15 +527,15 @@ fn get(uri: &[u8]) -> bool {
         return false;
     };
     let request = Request::builder().uri(uri).body(Body::empty());
-    answered(request.expect("a request"), false)
+    is_answered(request.expect("a request"), false)
 }
 
 /// Sends a request, and returns whether it succeeded or found nothing.
 ///
 /// # Panics
 /// On a server error, or a client error whose body is not a problem.
-fn answered(request: Request<Body>, needs_key: bool) -> bool {
-    let mut service = SERVICES[usize::from(needs_key)].clone();
+fn is_answered(request: Request<Body>, needs_key: bool) -> bool {
+    let mut service = ROUTERS[usize::from(needs_key)].clone();
     let (response, body) = RUNTIME.block_on(async {
         let response: Response<Body> = match service.call(request).await {
             Ok(response) => response,
@@ -553,8 +553,8 @@ fn answered(request: Request<Body>, needs_key: bool) -> bool {
         assert!(problem["code"].is_string());
     }
     // No data for today, or no such resource.
-    let found_nothing = [StatusCode::NOT_FOUND, StatusCode::NO_CONTENT];
-    !status.is_client_error() || found_nothing.contains(&status)
+    let empty_statuses = [StatusCode::NOT_FOUND, StatusCode::NO_CONTENT];
+    !status.is_client_error() || empty_statuses.contains(&status)
 }
 
 #[cfg(test)]
@@ -562,41 +562,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_seed_keeps_every_promise_and_one_of_each_target_is_taken() {
+    fn seeds_pass_and_every_target_accepts_one() {
         let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
         for (name, target) in TARGETS {
             let folder = fs::read_dir(seeds.join(name)).unwrap_or_else(|_| panic!("no {name}"));
-            let mut taken = Vec::new();
+            let mut accepted = Vec::new();
             for seed in folder {
                 let path = seed.expect("a seed").path();
                 let bytes = fs::read(&path).expect("a seed");
                 // Printed if the target panics.
                 eprintln!("{}", path.display());
-                taken.extend(target(&bytes).then_some(path));
+                accepted.extend(target(&bytes).then_some(path));
             }
-            assert!(!taken.is_empty(), "no seed of {name} is taken");
+            assert!(!accepted.is_empty(), "no seed of {name} is taken");
         }
     }
 
     /// A Shapefile has no checksum, so some flipped bits are not detected; see docs/faults.md.
     #[test]
-    fn a_flipped_bit_of_a_published_shapefile_is_refused_or_moves_something() {
+    fn flipped_bits_of_a_shapefile_are_rejected_or_move_something() {
         let seed = include_bytes!("../fuzz/seeds/shapefile/two");
         // After the two lengths, which are not part of the Shapefile.
         let bits = 64..8 * seed.len();
         let flips = bits.len();
-        let is_taken = |bit: &usize| {
+        let is_accepted = |bit: &usize| {
             let mut flipped = seed.to_vec();
             flipped[bit / 8] ^= 1 << (bit % 8);
             shapefile(&flipped)
         };
-        let taken = bits.filter(is_taken).count();
-        println!("{taken} of {flips} flips are not detected");
-        assert!((1..flips).contains(&taken));
+        let accepted = bits.filter(is_accepted).count();
+        println!("{accepted} of {flips} flips are not detected");
+        assert!((1..flips).contains(&accepted));
     }
 
     #[test]
-    fn every_target_is_there_to_be_run() {
+    fn every_target_has_a_fuzz_binary() {
         let manifest = include_str!("../fuzz/Cargo.toml");
         let manifest: toml::Table = toml::from_str(manifest).expect("a manifest");
         let listed = manifest["bin"].as_array().expect("binaries").iter();

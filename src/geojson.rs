@@ -8,24 +8,24 @@ use geo::{LineString, MultiPolygon, Polygon};
 use crate::domain::Boundary;
 
 /// Decimals of degrees, about one centimetre.
-const DECIMALS: i32 = 7;
+const COORDINATE_DECIMALS: i32 = 7;
 
 /// Returns a FeatureCollection of boundaries with `id` and `name`, and `from` and `to` if known.
 /// Each feature is on a line of its own, for readable diffs.
-pub(crate) fn layer_file<'a>(
+pub(crate) fn layer_to_geojson<'a>(
     name: &str,
     features: impl Iterator<Item = (&'a Boundary, String)>,
 ) -> Vec<u8> {
     let mut text = format!(
         "{{\"type\":\"FeatureCollection\",\"name\":{},\"features\":[",
-        quoted(name)
+        json_string(name)
     );
     for (at, (boundary, title)) in features.enumerate() {
         text.push_str(if at == 0 { "\n" } else { ",\n" });
         let mut properties = serde_json::Map::new();
         properties.insert("id".into(), boundary.id.clone().into());
         properties.insert("name".into(), title.into());
-        if let Some(extent) = boundary.extent.as_str() {
+        if let Some(extent) = boundary.catchment_kind.as_str() {
             properties.insert("extent".into(), extent.into());
         }
         for (key, day) in [("from", boundary.period.from), ("to", boundary.period.to)] {
@@ -54,7 +54,7 @@ pub(crate) fn write_feature(
         "{{\"type\":\"Feature\",\"properties\":{properties},\"geometry\":"
     )
     .expect("writing to a String");
-    write_geometry(text, geometry, DECIMALS);
+    write_geometry(text, geometry, COORDINATE_DECIMALS);
     text.push('}');
 }
 
@@ -111,6 +111,6 @@ pub(crate) fn to_7_decimals(degrees: f64) -> f64 {
     (degrees * 1e7).round() / 1e7
 }
 
-fn quoted(text: &str) -> serde_json::Value {
+fn json_string(text: &str) -> serde_json::Value {
     text.into()
 }

@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq;
 
 use crate::outputs;
 use crate::rate::Rate;
-use crate::stamp::Stamp;
+use crate::file_version::FileVersion;
 
 /// A part of the service that can require an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -118,7 +118,7 @@ impl fmt::Display for Scope {
 /// An API key as stored in the file, without the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Key {
+pub struct ApiKey {
     /// The public part of the key, for logs and to revoke it.
     pub id: String,
     /// The person or team that uses it.
@@ -168,9 +168,9 @@ pub struct NewKey {
 }
 
 /// The secret text of a key. It does not implement `Debug`.
-pub struct Secret(String);
+pub struct KeySecret(String);
 
-impl Secret {
+impl KeySecret {
     /// Returns the secret, to be printed once and never stored.
     pub fn expose(&self) -> &str {
         &self.0
@@ -204,7 +204,7 @@ pub enum KeysError {
     },
     /// The file is not a valid file of keys.
     #[error("{path}: {reason}")]
-    Content {
+    Invalid {
         /// The path of the file.
         path: PathBuf,
         /// The position and the reason.
@@ -220,7 +220,7 @@ pub enum KeysError {
 
 impl KeysError {
     /// Returns whether reading the same file again may succeed.
-    fn may_pass(&self) -> bool {
+    fn is_transient(&self) -> bool {
         match self {
             KeysError::File { source, .. } => source.kind() != io::ErrorKind::NotFound,
             _ => false,
@@ -231,9 +231,9 @@ impl KeysError {
 /// The content of a file of keys.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Content {
+struct KeysFile {
     #[serde(default)]
-    key: Vec<Key>,
+    key: Vec<ApiKey>,
 }
 
 /// The prefix of every key, by which secret scanners recognise it.
@@ -241,18 +241,18 @@ const PREFIX: &str = "catchment";
 const ID_BYTES: usize = 4;
 const SECRET_BYTES: usize = 32;
 
-const HEADING: &str =
+const FILE_HEADER: &str =
     "# API keys of catchment, written by `catchment keys`. They are digests, not the keys.\n\n";
 
 /// Returns whether a text has the prefix of our keys.
-pub(crate) fn looks_like_one(shown: &[u8]) -> bool {
-    shown.starts_with(PREFIX.as_bytes())
+pub(crate) fn has_key_prefix(bytes: &[u8]) -> bool {
+    bytes.starts_with(PREFIX.as_bytes())
 }
 
 /// The keys of a file.
 #[derive(Debug, Default)]
 pub struct KeyRing {
-    by_id: HashMap<String, (Key, [u8; 32])>,
+    by_id: HashMap<String, (ApiKey, [u8; 32])>,
 }
 
 impl KeyRing {
@@ -264,14 +264,14 @@ impl KeyRing {
         let content = read(path)?;
         let mut by_id = HashMap::new();
         for key in content.key {
-            let faulty = |reason: &str| KeysError::Content {
+            let invalid = |reason: &str| KeysError::Invalid {
                 path: path.to_path_buf(),
                 reason: format!("key `{}`: {reason}", key.id),
             };
             let digest = from_hex(&key.sha256)
-                .ok_or_else(|| faulty("sha256 is not 64 hexadecimal digits"))?;
+                .ok_or_else(|| invalid("sha256 is not 64 hexadecimal digits"))?;
             if by_id.contains_key(&key.id) {
-                return Err(faulty("its id is not unique"));
+                return Err(invalid("its id is not unique"));
             }
             by_id.insert(key.id.clone(), (key, digest));
         }
@@ -294,9 +294,9 @@ impl KeyRing {
     /// # Errors
     /// If it is not a key of this file, or has expired or been revoked. The last two are reported
     /// only for the correct secret.
-    pub fn check(&self, shown: &[u8], today: Date) -> Result<&Key, InvalidKey> {
-        let digest: [u8; 32] = Sha256::digest(shown).into();
-        let id = shown.split(|byte| *byte == b'_').nth(1).unwrap_or_default();
+    pub fn check(&self, secret: &[u8], today: Date) -> Result<&ApiKey, InvalidKey> {
+        let digest: [u8; 32] = Sha256::digest(secret).into();
+        let id = secret.split(|byte| *byte == b'_').nth(1).unwrap_or_default();
         let known = str::from_utf8(id).ok().and_then(|id| self.by_id.get(id));
         let expected = known.map_or(&[0; 32], |(_, digest)| digest);
         let is_same = bool::from(digest.ct_eq(expected));
@@ -312,23 +312,23 @@ impl KeyRing {
 }
 
 /// The keys of a running service, as of the last valid version of their file.
-pub struct Keys {
+pub struct KeyStore {
     path: PathBuf,
     ring: ArcSwap<KeyRing>,
-    seen: Mutex<Option<Stamp>>,
+    file_version: Mutex<Option<FileVersion>>,
 }
 
-impl Keys {
+impl KeyStore {
     /// Reads the file.
     ///
     /// # Errors
     /// As for [`KeyRing::read`].
-    pub fn open(path: &Path) -> Result<Keys, KeysError> {
-        let seen = Stamp::of(path);
-        Ok(Keys {
+    pub fn open(path: &Path) -> Result<KeyStore, KeysError> {
+        let file_version = FileVersion::of(path);
+        Ok(KeyStore {
             path: path.to_path_buf(),
             ring: ArcSwap::from_pointee(KeyRing::read(path)?),
-            seen: Mutex::new(seen),
+            file_version: Mutex::new(file_version),
         })
     }
 
@@ -342,16 +342,16 @@ impl Keys {
     /// # Errors
     /// As for [`KeyRing::read`]. The previous keys then stay in use.
     pub fn refresh(&self) -> Result<bool, KeysError> {
-        let now = Stamp::of(&self.path);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == now {
+        let current = FileVersion::of(&self.path);
+        let mut last_read = self.file_version.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last_read == current {
             return Ok(false);
         }
         let read = KeyRing::read(&self.path);
         // Retry transient errors such as a lack of file descriptors, or a revoked key would stay
         // valid until the next change of the file.
-        if !read.as_ref().is_err_and(KeysError::may_pass) {
-            *seen = now;
+        if !read.as_ref().is_err_and(KeysError::is_transient) {
+            *last_read = current;
         }
         self.ring.store(Arc::new(read?));
         Ok(true)
@@ -362,26 +362,26 @@ impl Keys {
 ///
 /// # Errors
 /// If the file cannot be read or written. It is then unchanged.
-pub fn add(path: &Path, wanted: NewKey, today: Date) -> Result<(Key, Secret), KeysError> {
+pub fn add(path: &Path, new_key: NewKey, today: Date) -> Result<(ApiKey, KeySecret), KeysError> {
     // If the path is a symbolic link, the link stays and its target is replaced.
-    let path = &outputs::resolve(path).map_err(failed(path))?;
-    let _turn = turn(path)?;
-    let mut content = read_or_none(path)?;
+    let path = &outputs::resolve_symlinks(path).map_err(file_error(path))?;
+    let _lock = lock_folder(path)?;
+    let mut content = read_or_default(path)?;
     let id = loop {
         let id = random_hex::<ID_BYTES>()?;
         if content.key.iter().all(|key| key.id != id) {
             break id;
         }
     };
-    let secret = Secret(format!("{PREFIX}_{id}_{}", random_hex::<SECRET_BYTES>()?));
-    let key = Key {
+    let secret = KeySecret(format!("{PREFIX}_{id}_{}", random_hex::<SECRET_BYTES>()?));
+    let key = ApiKey {
         id,
-        name: wanted.name,
+        name: new_key.name,
         sha256: hex(&Sha256::digest(&secret.0)),
-        scopes: wanted.scopes,
+        scopes: new_key.scopes,
         created: today,
-        expires: wanted.expires,
-        quota: wanted.quota,
+        expires: new_key.expires,
+        quota: new_key.quota,
         revoked: None,
     };
     content.key.push(key.clone());
@@ -393,7 +393,7 @@ pub fn add(path: &Path, wanted: NewKey, today: Date) -> Result<(Key, Secret), Ke
 ///
 /// # Errors
 /// If it cannot be read or is not a valid file of keys.
-pub fn list(path: &Path) -> Result<Vec<Key>, KeysError> {
+pub fn list(path: &Path) -> Result<Vec<ApiKey>, KeysError> {
     Ok(read(path)?.key)
 }
 
@@ -401,9 +401,9 @@ pub fn list(path: &Path) -> Result<Vec<Key>, KeysError> {
 ///
 /// # Errors
 /// If there is no such key, or the file cannot be read or written. It is then unchanged.
-pub fn revoke(path: &Path, id: &str, today: Date) -> Result<Key, KeysError> {
-    let path = &outputs::resolve(path).map_err(failed(path))?;
-    let _turn = turn(path)?;
+pub fn revoke(path: &Path, id: &str, today: Date) -> Result<ApiKey, KeysError> {
+    let path = &outputs::resolve_symlinks(path).map_err(file_error(path))?;
+    let _lock = lock_folder(path)?;
     let mut content = read(path)?;
     let key = content.key.iter_mut().find(|key| key.id == id);
     let key = key.ok_or_else(|| KeysError::NoSuchKey(id.into()))?;
@@ -413,43 +413,43 @@ pub fn revoke(path: &Path, id: &str, today: Date) -> Result<Key, KeysError> {
     Ok(revoked)
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> KeysError {
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> KeysError {
     let path = path.to_path_buf();
     move |source| KeysError::File { path, source }
 }
 
-fn read(path: &Path) -> Result<Content, KeysError> {
-    let text = fs::read_to_string(path).map_err(failed(path))?;
-    toml::from_str(&text).map_err(|error| KeysError::Content {
+fn read(path: &Path) -> Result<KeysFile, KeysError> {
+    let text = fs::read_to_string(path).map_err(file_error(path))?;
+    toml::from_str(&text).map_err(|error| KeysError::Invalid {
         path: path.to_path_buf(),
         reason: error.to_string().trim_end().into(),
     })
 }
 
-fn read_or_none(path: &Path) -> Result<Content, KeysError> {
+fn read_or_default(path: &Path) -> Result<KeysFile, KeysError> {
     match read(path) {
         Err(KeysError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            Ok(Content::default())
+            Ok(KeysFile::default())
         }
         read => read,
     }
 }
 
 /// Writes the file atomically, readable only for its owner.
-fn write(path: &Path, content: &Content) -> Result<(), KeysError> {
+fn write(path: &Path, content: &KeysFile) -> Result<(), KeysError> {
     let text = toml::to_string(content).expect("keys serialise to TOML");
-    let written = || {
+    let write_file = || {
         // `tempfile` creates files with mode 0600.
         let mut file = tempfile::Builder::new()
             .prefix(".catchment-keys-")
             .tempfile_in(folder_of(path))?;
-        file.write_all(HEADING.as_bytes())?;
+        file.write_all(FILE_HEADER.as_bytes())?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(path)?;
         sync_folder(path)
     };
-    written().map_err(failed(path))
+    write_file().map_err(file_error(path))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -461,11 +461,11 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Locks the folder of the file, so that only one process changes the file at a time.
 #[cfg(unix)]
-fn turn(path: &Path) -> Result<File, KeysError> {
+fn lock_folder(path: &Path) -> Result<File, KeysError> {
     let folder = folder_of(path);
-    let turn = File::open(folder).map_err(failed(folder))?;
-    turn.lock().map_err(failed(folder))?;
-    Ok(turn)
+    let lock = File::open(folder).map_err(file_error(folder))?;
+    lock.lock().map_err(file_error(folder))?;
+    Ok(lock)
 }
 
 #[cfg(not(unix))]
@@ -587,7 +587,7 @@ mod tests {
 
     const TODAY: Date = date(2026, 11, 22);
 
-    fn wanted(expires: Option<Date>) -> NewKey {
+    fn new_key(expires: Option<Date>) -> NewKey {
         NewKey {
             name: "call handlers".into(),
             scopes: vec![Scope::Batch, Scope::Ogc],
@@ -597,13 +597,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_opens_until_its_day_and_until_it_is_revoked() {
+    fn keys_are_valid_until_they_expire_or_are_revoked() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys.toml");
-        let (key, secret) = add(&path, wanted(Some(date(2027, 1, 1))), TODAY).expect("added");
-        let (other, _) = add(&path, wanted(None), TODAY).expect("added");
-        let keys = Keys::open(&path).expect("readable");
-        let check = |shown: &str, today| keys.ring().check(shown.as_bytes(), today).cloned();
+        let (key, secret) = add(&path, new_key(Some(date(2027, 1, 1))), TODAY).expect("added");
+        let (other, _) = add(&path, new_key(None), TODAY).expect("added");
+        let keys = KeyStore::open(&path).expect("readable");
+        let check = |text: &str, today| keys.ring().check(text.as_bytes(), today).cloned();
         assert_eq!(check(secret.expose(), TODAY), Ok(key.clone()));
         assert_eq!(check(secret.expose(), date(2026, 12, 31)), Ok(key.clone()));
         assert_eq!(
@@ -626,16 +626,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_whole_key_opens_nothing() {
+    fn only_the_whole_key_is_accepted() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys.toml");
-        let (key, secret) = add(&path, wanted(None), TODAY).expect("added");
-        let (second, _) = add(&path, wanted(None), TODAY).expect("added");
+        let (key, secret) = add(&path, new_key(None), TODAY).expect("added");
+        let (second, _) = add(&path, new_key(None), TODAY).expect("added");
         let ring = KeyRing::read(&path).expect("readable");
         let secret = secret.expose();
         let random = secret.rsplit('_').next().expect("a part");
         assert_eq!(random.len(), 64);
-        for shown in [
+        for text in [
             "",
             "_",
             &key.id,
@@ -650,9 +650,9 @@ mod tests {
             &format!("catchment_{}_{}", key.id, "0".repeat(64)),
         ] {
             assert_eq!(
-                ring.check(shown.as_bytes(), TODAY),
+                ring.check(text.as_bytes(), TODAY),
                 Err(InvalidKey::Unknown),
-                "{shown}"
+                "{text}"
             );
         }
         assert_eq!(
@@ -671,11 +671,11 @@ mod tests {
     }
 
     #[test]
-    fn a_faulty_file_says_what_is_wrong_and_leaves_the_keys_as_they_were() {
+    fn invalid_files_are_reported_and_the_keys_stay() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys.toml");
-        let (_, secret) = add(&path, wanted(None), TODAY).expect("added");
-        let keys = Keys::open(&path).expect("readable");
+        let (_, secret) = add(&path, new_key(None), TODAY).expect("added");
+        let keys = KeyStore::open(&path).expect("readable");
         let right = fs::read_to_string(&path).expect("readable");
         for (from, to, expected) in [
             ("[[key]]", "[[keys]]", "unknown field `keys`"),
@@ -704,12 +704,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_added_at_the_same_time_are_all_there() {
+    fn keys_added_concurrently_are_all_stored() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys.toml");
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| add(&path, wanted(None), TODAY).expect("added"));
+                scope.spawn(|| add(&path, new_key(None), TODAY).expect("added"));
             }
         });
         assert_eq!(list(&path).expect("readable").len(), 8);

@@ -29,25 +29,25 @@ const QUEUE_BYTES_MAX: usize = 2 << 20;
 const WRITE_BYTES: usize = 64 << 10;
 
 /// The delay before a retry if standard error is non-blocking and not ready.
-const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(20);
+const WRITE_RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// The minimum interval between reports of dropped lines.
-const REPORT_EVERY: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often [`LogQueue::flush`] retries while the queue is full.
-const FLUSH_AGAIN_AFTER: Duration = Duration::from_millis(5);
+const FLUSH_RETRY_DELAY: Duration = Duration::from_millis(5);
 
-static STDERR: OnceLock<Queue> = OnceLock::new();
+static STDERR: OnceLock<LogQueue> = OnceLock::new();
 
 /// Starts the thread that writes to standard error, and returns the writer for `tracing`.
 ///
 /// # Errors
 /// If the thread cannot be started.
-pub(crate) fn start() -> io::Result<&'static Queue> {
+pub(crate) fn start() -> io::Result<&'static LogQueue> {
     if let Some(queue) = STDERR.get() {
         return Ok(queue);
     }
-    let queue = Queue::start(stderr())?;
+    let queue = LogQueue::start(stderr())?;
     Ok(STDERR.get_or_init(|| queue))
 }
 
@@ -96,7 +96,7 @@ fn stderr() -> Box<dyn Write + Send> {
 }
 
 /// An entry of the queue.
-enum Entry {
+enum LogEntry {
     Line(Vec<u8>),
     /// Signalled when everything before it has been written or dropped.
     Flush(SyncSender<()>),
@@ -104,35 +104,35 @@ enum Entry {
 
 /// Counters shared by the loggers and the writer thread.
 #[derive(Default)]
-struct Counts {
+struct QueueCounters {
     queued_bytes: AtomicUsize,
     dropped: AtomicU64,
 }
 
 /// A bounded queue of log lines with a writer thread.
-pub(crate) struct Queue {
-    entries: SyncSender<Entry>,
-    counts: &'static Counts,
+pub(crate) struct LogQueue {
+    entries: SyncSender<LogEntry>,
+    counts: &'static QueueCounters,
 }
 
-impl Queue {
+impl LogQueue {
     /// Starts a thread that writes to `out` until the process exits.
-    fn start(out: Box<dyn Write + Send>) -> io::Result<Queue> {
+    fn start(out: Box<dyn Write + Send>) -> io::Result<LogQueue> {
         let (entries, queued) = mpsc::sync_channel(QUEUE_LINES_MAX);
         // Leaked: there is one for each process, for its whole lifetime.
-        let counts: &'static Counts = Box::leak(Box::default());
+        let counts: &'static QueueCounters = Box::leak(Box::default());
         let writer = LineWriter {
             out,
             counts,
-            ends_a_line: true,
+            ends_with_newline: true,
         };
         thread::Builder::new()
             .name("log".into())
-            .spawn(move || write_all(&queued, writer))?;
-        Ok(Queue { entries, counts })
+            .spawn(move || write_entries(&queued, writer))?;
+        Ok(LogQueue { entries, counts })
     }
 
-    fn counts(&self) -> &Counts {
+    fn counts(&self) -> &QueueCounters {
         self.counts
     }
 
@@ -144,7 +144,7 @@ impl Queue {
             .queued_bytes
             .fetch_add(length, Ordering::Relaxed);
         let has_room = before + length <= QUEUE_BYTES_MAX;
-        if !has_room || self.entries.try_send(Entry::Line(line)).is_err() {
+        if !has_room || self.entries.try_send(LogEntry::Line(line)).is_err() {
             self.counts
                 .queued_bytes
                 .fetch_sub(length, Ordering::Relaxed);
@@ -158,30 +158,30 @@ impl Queue {
         let deadline = Instant::now() + limit;
         let (done, flushed) = mpsc::sync_channel(1);
         loop {
-            match self.entries.try_send(Entry::Flush(done.clone())) {
+            match self.entries.try_send(LogEntry::Flush(done.clone())) {
                 Ok(()) => break,
                 Err(TrySendError::Disconnected(_)) => return false,
                 Err(TrySendError::Full(_)) if Instant::now() >= deadline => return false,
-                Err(TrySendError::Full(_)) => thread::sleep(FLUSH_AGAIN_AFTER),
+                Err(TrySendError::Full(_)) => thread::sleep(FLUSH_RETRY_DELAY),
             }
         }
-        let rest = deadline.saturating_duration_since(Instant::now());
-        flushed.recv_timeout(rest).is_ok()
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        flushed.recv_timeout(remaining).is_ok()
     }
 }
 
-impl<'a> MakeWriter<'a> for &'static Queue {
-    type Writer = Line;
+impl<'a> MakeWriter<'a> for &'static LogQueue {
+    type Writer = QueueWriter;
 
-    fn make_writer(&'a self) -> Line {
-        Line(self)
+    fn make_writer(&'a self) -> QueueWriter {
+        QueueWriter(self)
     }
 }
 
 /// A writer that queues each write as a line. `tracing` writes each line in one piece.
-pub(crate) struct Line(&'static Queue);
+pub(crate) struct QueueWriter(&'static LogQueue);
 
-impl Write for Line {
+impl Write for QueueWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.push(bytes.to_vec());
         Ok(bytes.len())
@@ -193,8 +193,8 @@ impl Write for Line {
 }
 
 /// Writes queued entries until the queue is closed.
-fn write_all(queued: &Receiver<Entry>, mut writer: LineWriter) {
-    let mut report = Report::default();
+fn write_entries(queued: &Receiver<LogEntry>, mut writer: LineWriter) {
+    let mut report = DroppedLinesReport::default();
     let mut bytes = Vec::with_capacity(WRITE_BYTES);
     let mut flushes = Vec::new();
     let mut next = None;
@@ -207,8 +207,8 @@ fn write_all(queued: &Receiver<Entry>, mut writer: LineWriter) {
         // Combine all queued lines into as few writes as possible.
         while let Some(entry) = next.take() {
             match entry {
-                Entry::Line(line) => bytes.extend_from_slice(&line),
-                Entry::Flush(done) => flushes.push(done),
+                LogEntry::Line(line) => bytes.extend_from_slice(&line),
+                LogEntry::Flush(done) => flushes.push(done),
             }
             if bytes.len() < WRITE_BYTES {
                 next = queued.try_recv().ok();
@@ -239,17 +239,17 @@ fn write_all(queued: &Receiver<Entry>, mut writer: LineWriter) {
 
 /// Reports dropped lines.
 #[derive(Default)]
-struct Report {
+struct DroppedLinesReport {
     reported: u64,
     last: Option<Instant>,
 }
 
-impl Report {
+impl DroppedLinesReport {
     /// Queues a log line about the lines dropped since the last report, if there are any. Returns
     /// whether it did.
     fn send(&mut self, writer: &LineWriter, is_last: bool) -> bool {
         let dropped = writer.counts.dropped.load(Ordering::Relaxed);
-        let is_due = self.last.is_none_or(|last| last.elapsed() >= REPORT_EVERY);
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= REPORT_INTERVAL);
         let has_room = writer.counts.queued_bytes.load(Ordering::Relaxed) < QUEUE_BYTES_MAX / 2;
         if dropped == self.reported || !has_room || !(is_due || is_last) {
             return false;
@@ -270,9 +270,9 @@ impl Report {
 /// The output, and the state after the last write.
 struct LineWriter {
     out: Box<dyn Write + Send>,
-    counts: &'static Counts,
+    counts: &'static QueueCounters,
     /// Whether the last byte written was a line feed.
-    ends_a_line: bool,
+    ends_with_newline: bool,
 }
 
 impl LineWriter {
@@ -280,32 +280,32 @@ impl LineWriter {
     fn write(&mut self, lines: &[u8]) -> bool {
         let mut rest = lines;
         // End the line that a failed write cut off.
-        let mut line_end: &[u8] = match self.ends_a_line || lines.is_empty() {
+        let mut line_end: &[u8] = match self.ends_with_newline || lines.is_empty() {
             true => b"",
             false => b"\n",
         };
         let result = self
-            .write_some(&mut line_end)
-            .and_then(|()| self.write_some(&mut rest));
-        let lost = rest.iter().filter(|byte| **byte == b'\n').count();
+            .write_fully(&mut line_end)
+            .and_then(|()| self.write_fully(&mut rest));
+        let lost_lines = rest.iter().filter(|byte| **byte == b'\n').count();
         self.counts
             .dropped
-            .fetch_add(lost as u64, Ordering::Relaxed);
+            .fetch_add(lost_lines as u64, Ordering::Relaxed);
         result.is_ok()
     }
 
     /// Writes until `rest` is empty or writing fails.
-    fn write_some(&mut self, rest: &mut &[u8]) -> io::Result<()> {
+    fn write_fully(&mut self, rest: &mut &[u8]) -> io::Result<()> {
         while !rest.is_empty() {
             match self.out.write(rest) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(length) => {
-                    self.ends_a_line = rest[length - 1] == b'\n';
+                    self.ends_with_newline = rest[length - 1] == b'\n';
                     *rest = &rest[length..];
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    thread::sleep(WRITE_AGAIN_AFTER);
+                    thread::sleep(WRITE_RETRY_DELAY);
                 }
                 Err(error) => return Err(error),
             }
@@ -322,13 +322,13 @@ mod tests {
 
     /// Collects what is written, and blocks writers until it is opened.
     #[derive(Default)]
-    struct Sink {
+    struct SharedSink {
         written: Mutex<Vec<u8>>,
         is_open: Mutex<bool>,
         opened: Condvar,
     }
 
-    impl Sink {
+    impl SharedSink {
         fn text(&self) -> String {
             String::from_utf8(self.written.lock().expect("not poisoned").clone()).expect("text")
         }
@@ -340,9 +340,9 @@ mod tests {
     }
 
     /// A writer that blocks until its sink is open.
-    struct Gate(Arc<Sink>);
+    struct GatedWriter(Arc<SharedSink>);
 
-    impl Write for Gate {
+    impl Write for GatedWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let is_open = self.0.is_open.lock().expect("not poisoned");
             let is_open = self.0.opened.wait_while(is_open, |it| !*it);
@@ -358,9 +358,9 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_is_full_drops_lines_counts_them_and_never_waits() {
-        let sink = Arc::new(Sink::default());
-        let queue = Queue::start(Box::new(Gate(Arc::clone(&sink)))).expect("a thread");
+    fn full_queues_drop_and_count_lines_without_blocking() {
+        let sink = Arc::new(SharedSink::default());
+        let queue = LogQueue::start(Box::new(GatedWriter(Arc::clone(&sink)))).expect("a thread");
         let count = QUEUE_LINES_MAX + 1_000;
         for number in 0..count {
             queue.push(format!("{number}\n").into_bytes());
@@ -381,9 +381,9 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_is_bounded_in_bytes_too() {
-        let sink = Arc::new(Sink::default());
-        let queue = Queue::start(Box::new(Gate(Arc::clone(&sink)))).expect("a thread");
+    fn queues_are_bounded_in_bytes() {
+        let sink = Arc::new(SharedSink::default());
+        let queue = LogQueue::start(Box::new(GatedWriter(Arc::clone(&sink)))).expect("a thread");
         let line = [vec![b'a'; QUEUE_BYTES_MAX / 4], b"\n".to_vec()].concat();
         for _ in 0..10 {
             queue.push(line.clone());
@@ -396,23 +396,23 @@ mod tests {
     }
 
     /// A writer that accepts some bytes, then fails several times, then accepts everything.
-    struct Failing {
-        takes: usize,
-        fails: usize,
-        sink: Arc<Sink>,
+    struct FailingWriter {
+        accepted_bytes: usize,
+        failures: usize,
+        sink: Arc<SharedSink>,
     }
 
-    impl Write for Failing {
+    impl Write for FailingWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let taken = match (self.takes, self.fails) {
+            let taken = match (self.accepted_bytes, self.failures) {
                 (0, 0) => bytes.len(),
                 (0, _) => {
-                    self.fails -= 1;
+                    self.failures -= 1;
                     return Err(ErrorKind::StorageFull.into());
                 }
-                (takes, _) => takes.min(bytes.len()),
+                (accepted, _) => accepted.min(bytes.len()),
             };
-            self.takes = self.takes.saturating_sub(taken);
+            self.accepted_bytes = self.accepted_bytes.saturating_sub(taken);
             let mut written = self.sink.written.lock().expect("not poisoned");
             written.extend_from_slice(&bytes[..taken]);
             Ok(taken)
@@ -424,17 +424,17 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_loses_its_lines_and_no_others() {
-        let sink = Arc::new(Sink::default());
-        let out = Failing {
-            takes: 7,
-            fails: 2,
+    fn failed_writes_lose_only_their_own_lines() {
+        let sink = Arc::new(SharedSink::default());
+        let out = FailingWriter {
+            accepted_bytes: 7,
+            failures: 2,
             sink: Arc::clone(&sink),
         };
         let mut writer = LineWriter {
             out: Box::new(out),
             counts: Box::leak(Box::default()),
-            ends_a_line: true,
+            ends_with_newline: true,
         };
         assert!(!writer.write(b"one\ntwo two\nthree\n"));
         assert_eq!(writer.counts.dropped.load(Ordering::Relaxed), 2);
@@ -442,10 +442,10 @@ mod tests {
         assert_eq!(writer.counts.dropped.load(Ordering::Relaxed), 3);
         assert!(writer.write(b"five\n"));
         assert_eq!(sink.text(), "one\ntwo\nfive\n");
-        let out = Failing {
-            takes: 5,
-            fails: 1,
-            sink: Arc::new(Sink::default()),
+        let out = FailingWriter {
+            accepted_bytes: 5,
+            failures: 1,
+            sink: Arc::new(SharedSink::default()),
         };
         let sink = Arc::clone(&out.sink);
         writer.out = Box::new(out);

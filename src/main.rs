@@ -4,6 +4,6 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let given: Vec<OsString> = std::env::args_os().collect();
-    catchment::cli::run(&given)
+    let args: Vec<OsString> = std::env::args_os().collect();
+    catchment::cli::run(&args)
 }

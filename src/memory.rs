@@ -8,21 +8,21 @@ use std::path::Path;
 
 /// The peak memory of loading for each byte of a dataset's files. Measured: 4.2 for the whole
 /// country (93 MB of files), 4.5 for the embedded dataset, and less after loading.
-const BYTES_PER_BYTE: u64 = 5;
+const MEMORY_PER_FILE_BYTE: u64 = 5;
 /// The peak memory in bytes for each position of a polygon, however short its text. Measured: 280
 /// for an area of a million vertices, 390 for a comb-shaped one.
-const BYTES_PER_POSITION: u64 = 400;
+const MEMORY_PER_POSITION: u64 = 400;
 /// The maximum memory in bytes for each row of a table of names: a dozen bytes can become several
 /// strings.
-const BYTES_PER_ROW: u64 = 600;
+const MEMORY_PER_ROW: u64 = 600;
 
 /// Estimates the peak memory in bytes of loading a file, from its size, the number of positions of
 /// its polygons, and its number of rows if it is a table of names.
 pub(crate) fn needed_bytes(size_bytes: u64, positions: u64, rows: u64) -> u64 {
-    let of_positions = positions.saturating_mul(BYTES_PER_POSITION);
-    let of_rows = rows.saturating_mul(BYTES_PER_ROW);
-    let of_size = size_bytes.saturating_mul(BYTES_PER_BYTE);
-    of_size.max(of_positions).max(of_rows)
+    let for_positions = positions.saturating_mul(MEMORY_PER_POSITION);
+    let for_rows = rows.saturating_mul(MEMORY_PER_ROW);
+    let for_size = size_bytes.saturating_mul(MEMORY_PER_FILE_BYTE);
+    for_size.max(for_positions).max(for_rows)
 }
 
 /// There is not enough memory. Sizes are in bytes.
@@ -30,11 +30,11 @@ pub(crate) fn needed_bytes(size_bytes: u64, positions: u64, rows: u64) -> u64 {
 #[error(
     "with the datasets already loaded it needs about {} MB of memory, and {} MB are available",
     needed_bytes / 1_000_000,
-    room_bytes / 1_000_000
+    available_bytes / 1_000_000
 )]
-pub(crate) struct Shortage {
+pub(crate) struct InsufficientMemory {
     needed_bytes: u64,
-    room_bytes: u64,
+    available_bytes: u64,
 }
 
 /// Checks that a new dataset fits into memory besides the loaded ones. Both sizes are estimates of
@@ -42,17 +42,17 @@ pub(crate) struct Shortage {
 ///
 /// # Errors
 /// If it does not fit. Succeeds if the available memory is not known.
-pub(crate) fn fits(new_bytes: u64, loaded_bytes: u64) -> Result<(), Shortage> {
-    room(Path::new("/")).map_or(Ok(()), |room| fits_in(room, new_bytes, loaded_bytes))
+pub(crate) fn ensure_fits(new_bytes: u64, loaded_bytes: u64) -> Result<(), InsufficientMemory> {
+    available_memory_bytes(Path::new("/")).map_or(Ok(()), |available| ensure_fits_in(available, new_bytes, loaded_bytes))
 }
 
-fn fits_in(room_bytes: u64, new_bytes: u64, loaded_bytes: u64) -> Result<(), Shortage> {
+fn ensure_fits_in(available_bytes: u64, new_bytes: u64, loaded_bytes: u64) -> Result<(), InsufficientMemory> {
     let needed_bytes = new_bytes.saturating_add(loaded_bytes);
-    match needed_bytes <= room_bytes {
+    match needed_bytes <= available_bytes {
         true => Ok(()),
-        false => Err(Shortage {
+        false => Err(InsufficientMemory {
             needed_bytes,
-            room_bytes,
+            available_bytes,
         }),
     }
 }
@@ -62,30 +62,30 @@ fn fits_in(room_bytes: u64, new_bytes: u64, loaded_bytes: u64) -> Result<(), Sho
 /// of a container). `None` if it is not known.
 ///
 /// Its own memory counts because the memory of old datasets is reused.
-pub(crate) fn room(root: &Path) -> Option<u64> {
-    let own = in_kilobytes(&root.join("proc/self/status"), "VmRSS:").unwrap_or(0);
-    let free = in_kilobytes(&root.join("proc/meminfo"), "MemAvailable:");
+pub(crate) fn available_memory_bytes(root: &Path) -> Option<u64> {
+    let own = read_kilobytes(&root.join("proc/self/status"), "VmRSS:").unwrap_or(0);
+    let free = read_kilobytes(&root.join("proc/meminfo"), "MemAvailable:");
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
-    let in_groups = groups.lines().filter_map(|line| free_in_group(root, line));
-    let least = in_groups.chain(free).min()?;
-    Some(least + own)
+    let in_cgroups = groups.lines().filter_map(|line| free_in_cgroup(root, line));
+    let smallest = in_cgroups.chain(free).min()?;
+    Some(smallest + own)
 }
 
 /// Returns the bytes of a line such as `MemAvailable:   24000000 kB`.
-fn in_kilobytes(file: &Path, name: &str) -> Option<u64> {
+fn read_kilobytes(file: &Path, name: &str) -> Option<u64> {
     let text = fs::read_to_string(file).ok()?;
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
-    let number = rest.trim().strip_suffix("kB")?.trim_end();
-    number.parse::<u64>().ok()?.checked_mul(1_024)
+    let kilobytes = rest.trim().strip_suffix("kB")?.trim_end();
+    kilobytes.parse::<u64>().ok()?.checked_mul(1_024)
 }
 
 /// Returns the least memory that is free in the control group of a line of `/proc/self/cgroup` or
 /// in one of its ancestors.
-fn free_in_group(root: &Path, line: &str) -> Option<u64> {
+fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
     let mut parts = line.splitn(3, ':').skip(1);
     let (controllers, path) = (parts.next()?, parts.next()?);
     // cgroup v2 has one hierarchy; v1 has one for each controller.
-    let (tree, most, used, cache) = if controllers.is_empty() {
+    let (tree, limit_file, usage_file, cache_key) = if controllers.is_empty() {
         (
             "sys/fs/cgroup",
             "memory.max",
@@ -103,17 +103,17 @@ fn free_in_group(root: &Path, line: &str) -> Option<u64> {
         return None;
     };
     let own = Path::new(path.trim_start_matches('/'));
-    let number = |file: &Path| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
+    let read_number = |file: &Path| fs::read_to_string(file).ok()?.trim().parse::<u64>().ok();
     let free = |group: &Path| {
         let group = root.join(tree).join(group);
         // `max`, which is no limit, does not parse.
-        let most = number(&group.join(most))?;
-        let used = number(&group.join(used))?;
+        let limit = read_number(&group.join(limit_file))?;
+        let used = read_number(&group.join(usage_file))?;
         // The kernel drops cached files when memory is needed.
         let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
-        let cache = statistics.lines().find_map(|line| line.strip_prefix(cache));
+        let cache = statistics.lines().find_map(|line| line.strip_prefix(cache_key));
         let cache = cache.and_then(|number| number.trim().parse::<u64>().ok());
-        Some((most + cache.unwrap_or(0)).saturating_sub(used))
+        Some((limit + cache.unwrap_or(0)).saturating_sub(used))
     };
     own.ancestors().filter_map(free).min()
 }
@@ -141,11 +141,11 @@ mod tests {
 
     #[track_caller]
     fn check(files: &[(&str, &str)], expected: Option<u64>) {
-        assert_eq!(room(machine(files).path()), expected);
+        assert_eq!(available_memory_bytes(machine(files).path()), expected);
     }
 
     #[test]
-    fn the_room_is_the_least_that_is_free_and_what_the_program_has() {
+    fn available_memory_is_the_tightest_limit_plus_own_memory() {
         check(&[], None);
         check(&[STATUS], None);
         check(&[MEMINFO], Some(9_000_000 * 1_024));
@@ -194,18 +194,18 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_beside_what_is_loaded_is_told_with_both_figures() {
-        assert_eq!(fits_in(500_000_000, 250_000_000, 250_000_000), Ok(()));
-        let shortage = fits_in(500_000_000, 300_000_000, 250_000_000).expect_err("too much");
+    fn insufficient_memory_states_needed_and_available() {
+        assert_eq!(ensure_fits_in(500_000_000, 250_000_000, 250_000_000), Ok(()));
+        let error = ensure_fits_in(500_000_000, 300_000_000, 250_000_000).expect_err("too much");
         assert_eq!(
-            shortage.to_string(),
+            error.to_string(),
             "with the datasets already loaded it needs about 550 MB of memory, and 500 MB are available"
         );
-        assert!(fits_in(u64::MAX - 1, u64::MAX, u64::MAX).is_err());
+        assert!(ensure_fits_in(u64::MAX - 1, u64::MAX, u64::MAX).is_err());
     }
 
     #[test]
-    fn many_positions_in_few_bytes_count_for_what_they_become() {
+    fn estimates_count_positions_of_dense_polygons() {
         assert_eq!(needed_bytes(93_000_000, 500_000, 0), 465_000_000);
         assert_eq!(needed_bytes(7_000_000, 1_000_000, 0), 400_000_000);
         assert_eq!(needed_bytes(u64::MAX, u64::MAX, u64::MAX), u64::MAX);

@@ -14,15 +14,15 @@ use std::path::{Component, Path, PathBuf};
 use crate::dataset::MANIFEST;
 
 /// The number of files that an error lists of those that would be deleted.
-const NAMED_MAX: usize = 3;
+const LISTED_FILES_MAX: usize = 3;
 /// Counting files stops here: a home folder can have millions.
-const COUNTED_MAX: usize = 10_000;
+const COUNTED_FILES_MAX: usize = 10_000;
 /// The maximum length of a chain of symbolic links, as on Linux.
-const LINKS_MAX: usize = 40;
+const SYMLINKS_MAX: usize = 40;
 
 /// The error of an output that cannot be written: what would be deleted, and what to do instead.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RefusedOutput {
+pub(crate) enum OutputError {
     /// The output exists and needs `--force`.
     #[error("{path} {what}; choose another name, or replace it with --force")]
     NeedsForce {
@@ -33,7 +33,7 @@ pub(crate) enum RefusedOutput {
     },
     /// The output is never replaced.
     #[error("{path} {what}; choose another name")]
-    Never {
+    NotReplaceable {
         /// The path that the user named.
         path: PathBuf,
         /// The reason, as the rest of a sentence.
@@ -56,13 +56,13 @@ pub(crate) enum RefusedOutput {
 ///
 /// # Errors
 /// If an input would be deleted, or anything other than a dataset without `force`.
-pub(crate) fn dataset_folder(
+pub(crate) fn check_dataset_folder(
     path: &Path,
     inputs: &[PathBuf],
     force: bool,
-) -> Result<PathBuf, RefusedOutput> {
-    checked(path, inputs, force, |target, kind| match kind.is_dir() {
-        true => what_folder_holds(target, &dataset_files(target)),
+) -> Result<PathBuf, OutputError> {
+    check_path(path, inputs, force, |target, kind| match kind.is_dir() {
+        true => describe_other_files(target, &files_of_dataset(target)),
         false => Ok(Some(
             "is a file, not a dataset, and would be deleted".into(),
         )),
@@ -74,13 +74,13 @@ pub(crate) fn dataset_folder(
 ///
 /// # Errors
 /// If an input would be deleted, or anything else without `force`.
-pub(crate) fn new_folder(
+pub(crate) fn check_folder(
     path: &Path,
     inputs: &[PathBuf],
     force: bool,
-) -> Result<PathBuf, RefusedOutput> {
-    checked(path, inputs, force, |target, kind| match kind.is_dir() {
-        true => what_folder_holds(target, &BTreeSet::new()),
+) -> Result<PathBuf, OutputError> {
+    check_path(path, inputs, force, |target, kind| match kind.is_dir() {
+        true => describe_other_files(target, &BTreeSet::new()),
         false => Ok(Some("is a file that would be deleted".into())),
     })
 }
@@ -90,8 +90,8 @@ pub(crate) fn new_folder(
 ///
 /// # Errors
 /// If an input would be deleted, or an existing file without `force`.
-pub(crate) fn file(path: &Path, inputs: &[PathBuf], force: bool) -> Result<PathBuf, RefusedOutput> {
-    let target = checked(path, inputs, force, |target, kind| {
+pub(crate) fn check_file(path: &Path, inputs: &[PathBuf], force: bool) -> Result<PathBuf, OutputError> {
+    let target = check_path(path, inputs, force, |target, kind| {
         Ok(
             (!kind.is_dir()).then(|| match target.metadata().map(|it| it.len()) {
                 Ok(0) => "is an existing, empty file".into(),
@@ -103,7 +103,7 @@ pub(crate) fn file(path: &Path, inputs: &[PathBuf], force: bool) -> Result<PathB
         )
     })?;
     match target.is_dir() {
-        true => Err(RefusedOutput::Never {
+        true => Err(OutputError::NotReplaceable {
             path: path.into(),
             what: "is a folder".into(),
         }),
@@ -112,41 +112,41 @@ pub(crate) fn file(path: &Path, inputs: &[PathBuf], force: bool) -> Result<PathB
 }
 
 /// Resolves the path and checks it. `describe_loss` returns what would be deleted there.
-fn checked(
+fn check_path(
     path: &Path,
     inputs: &[PathBuf],
     force: bool,
-    loss: impl FnOnce(&Path, FileType) -> io::Result<Option<String>>,
-) -> Result<PathBuf, RefusedOutput> {
-    let unreadable = |source| RefusedOutput::Unreadable {
+    describe_loss: impl FnOnce(&Path, FileType) -> io::Result<Option<String>>,
+) -> Result<PathBuf, OutputError> {
+    let unreadable = |source| OutputError::Unreadable {
         path: path.into(),
         source,
     };
-    let never = |what: String| RefusedOutput::Never {
+    let not_replaceable = |what: String| OutputError::NotReplaceable {
         path: path.into(),
         what,
     };
     if path.as_os_str().is_empty() {
-        return Err(never("is an empty name".into()));
+        return Err(not_replaceable("is an empty name".into()));
     }
-    let target = resolve(path).map_err(unreadable)?;
+    let target = resolve_symlinks(path).map_err(unreadable)?;
     let kind = match target.symlink_metadata() {
         Ok(metadata) => metadata.file_type(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(target),
         Err(error) => return Err(unreadable(error)),
     };
     if !kind.is_dir() && !kind.is_file() {
-        return Err(never("is a device, a pipe or a socket".into()));
+        return Err(not_replaceable("is a device, a pipe or a socket".into()));
     }
-    if let Some(input) = inputs.iter().find(|input| is_within(input, &target)) {
+    if let Some(input) = inputs.iter().find(|input| contains_input(input, &target)) {
         let input = input.display();
-        return Err(never(match kind.is_dir() {
+        return Err(not_replaceable(match kind.is_dir() {
             true => format!("contains `{input}`, an input of the command that would be deleted"),
             false => format!("is `{input}`, an input of the command that would be deleted"),
         }));
     }
-    match loss(&target, kind).map_err(unreadable)? {
-        Some(what) if !force => Err(RefusedOutput::NeedsForce {
+    match describe_loss(&target, kind).map_err(unreadable)? {
+        Some(what) if !force => Err(OutputError::NeedsForce {
             path: path.into(),
             what,
         }),
@@ -155,7 +155,7 @@ fn checked(
 }
 
 /// Returns whether the input, or the target if it is a symbolic link, is `target` or inside it.
-fn is_within(input: &Path, target: &Path) -> bool {
+fn contains_input(input: &Path, target: &Path) -> bool {
     let target = target.canonicalize();
     let Ok(target) = target else { return false };
     let parent = input.parent().and_then(|it| match it == Path::new("") {
@@ -163,23 +163,23 @@ fn is_within(input: &Path, target: &Path) -> bool {
         false => it.canonicalize().ok(),
     });
     // A symbolic link inside the target would be deleted too, wherever it points.
-    let as_named = parent
+    let named_path = parent
         .zip(input.file_name())
         .map(|(it, name)| it.join(name));
-    let followed = input.canonicalize().ok();
-    [as_named, followed]
+    let resolved = input.canonicalize().ok();
+    [named_path, resolved]
         .iter()
         .flatten()
         .any(|it| it.starts_with(&target))
 }
 
 /// Follows the symbolic links at the end of a path, also to a file that does not exist.
-pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn resolve_symlinks(path: &Path) -> io::Result<PathBuf> {
     let mut at = path.to_path_buf();
-    for _ in 0..LINKS_MAX {
+    for _ in 0..SYMLINKS_MAX {
         match fs::read_link(&at) {
             Ok(link) => at = at.parent().unwrap_or(Path::new("")).join(link),
-            Err(_) => return with_a_name(&at),
+            Err(_) => return ensure_file_name(&at),
         }
     }
     Err(io::Error::other("too many symbolic links"))
@@ -187,7 +187,7 @@ pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
 
 /// Returns the path with a file name at its end, which replacing a folder needs. A path that ends
 /// in `.`, `..` or `/` is canonicalised.
-fn with_a_name(path: &Path) -> io::Result<PathBuf> {
+fn ensure_file_name(path: &Path) -> io::Result<PathBuf> {
     match path.components().next_back() {
         Some(Component::Normal(_)) => Ok(path.to_path_buf()),
         _ => path.canonicalize(),
@@ -196,31 +196,31 @@ fn with_a_name(path: &Path) -> io::Result<PathBuf> {
 
 /// Describes the files of a folder other than the expected ones, as the rest of a sentence; `None`
 /// if there are none.
-fn what_folder_holds(folder: &Path, expected: &BTreeSet<String>) -> io::Result<Option<String>> {
-    let mut others = Others::default();
-    others.look_in(folder, "", expected)?;
-    if others.named.is_empty() {
+fn describe_other_files(folder: &Path, expected: &BTreeSet<String>) -> io::Result<Option<String>> {
+    let mut other_files = OtherFiles::default();
+    other_files.scan(folder, "", expected)?;
+    if other_files.names.is_empty() {
         return Ok(None);
     }
-    let more = others.count - others.named.len();
-    let named = format!("`{}`", others.named.join("`, `"));
-    let named = match (more, others.count >= COUNTED_MAX) {
-        (0, _) => named,
-        (_, true) => format!("{named} and thousands more"),
-        (more, false) => format!("{named} and {more} more"),
+    let more = other_files.count - other_files.names.len();
+    let listed = format!("`{}`", other_files.names.join("`, `"));
+    let listed = match (more, other_files.count >= COUNTED_FILES_MAX) {
+        (0, _) => listed,
+        (_, true) => format!("{listed} and thousands more"),
+        (more, false) => format!("{listed} and {more} more"),
     };
-    let beside = match expected.is_empty() {
+    let suffix = match expected.is_empty() {
         true => "",
         false => " besides a dataset",
     };
     Ok(Some(format!(
-        "contains {named}{beside}, which would be deleted"
+        "contains {listed}{suffix}, which would be deleted"
     )))
 }
 
 /// Returns the relative paths of the files of the dataset in a folder; empty if there is no
 /// dataset.
-fn dataset_files(folder: &Path) -> BTreeSet<String> {
+fn files_of_dataset(folder: &Path) -> BTreeSet<String> {
     /// The maximum size of a manifest, which has a line or two for each file.
     const MANIFEST_BYTES_MAX: u64 = 64 << 20;
     let path = folder.join(MANIFEST);
@@ -242,13 +242,13 @@ fn dataset_files(folder: &Path) -> BTreeSet<String> {
 
 /// The files of a folder that are not part of a dataset.
 #[derive(Default)]
-struct Others {
-    named: Vec<String>,
+struct OtherFiles {
+    names: Vec<String>,
     count: usize,
 }
 
-impl Others {
-    fn look_in(
+impl OtherFiles {
+    fn scan(
         &mut self,
         folder: &Path,
         prefix: &str,
@@ -257,32 +257,32 @@ impl Others {
         let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
-            if self.count >= COUNTED_MAX {
+            if self.count >= COUNTED_FILES_MAX {
                 return Ok(());
             }
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
             if !entry.file_type()?.is_dir() {
                 if !expected.contains(&name) {
-                    self.note(name);
+                    self.add(name);
                 }
                 continue;
             }
             let inside = format!("{name}/");
             let has_expected = expected.iter().any(|path| path.starts_with(&inside));
             let before = self.count;
-            self.look_in(&entry.path(), &inside, expected)?;
+            self.scan(&entry.path(), &inside, expected)?;
             let is_empty = self.count == before;
             if is_empty && !has_expected {
-                self.note(inside);
+                self.add(inside);
             }
         }
         Ok(())
     }
 
-    fn note(&mut self, name: String) {
+    fn add(&mut self, name: String) {
         self.count += 1;
-        if self.named.len() < NAMED_MAX {
-            self.named.push(name);
+        if self.names.len() < LISTED_FILES_MAX {
+            self.names.push(name);
         }
     }
 }
@@ -316,10 +316,10 @@ mod tests {
     }
 
     /// Returns the message about replacing `out` in the folder with a dataset.
-    fn said_of(files: &[&str], inputs: &[&str], force: bool) -> String {
+    fn replace_message(files: &[&str], inputs: &[&str], force: bool) -> String {
         let folder = folder_of(files);
         let inputs: Vec<PathBuf> = inputs.iter().map(|it| folder.path().join(it)).collect();
-        match dataset_folder(&folder.path().join("out"), &inputs, force) {
+        match check_dataset_folder(&folder.path().join("out"), &inputs, force) {
             Ok(_) => "replaced".into(),
             Err(error) => {
                 let path = format!("{}/", folder.path().display());
@@ -329,14 +329,14 @@ mod tests {
     }
 
     #[test]
-    fn a_dataset_and_an_empty_folder_are_replaced_and_nothing_else() {
+    fn only_datasets_and_empty_folders_are_replaced() {
         const HINT: &str = "choose another name, or replace it with --force";
         let dataset = ["out/dataset.toml", "out/a.csv", "out/areas/icc.geojson"];
-        assert_eq!(said_of(&[], &[], false), "replaced");
-        assert_eq!(said_of(&["out/"], &[], false), "replaced");
-        assert_eq!(said_of(&dataset, &[], false), "replaced");
+        assert_eq!(replace_message(&[], &[], false), "replaced");
+        assert_eq!(replace_message(&["out/"], &[], false), "replaced");
+        assert_eq!(replace_message(&dataset, &[], false), "replaced");
         // A file of it is missing.
-        assert_eq!(said_of(&dataset[..2], &[], false), "replaced");
+        assert_eq!(replace_message(&dataset[..2], &[], false), "replaced");
         for (more, lost) in [
             (
                 &["out/notes.txt"][..],
@@ -356,8 +356,8 @@ mod tests {
             ),
         ] {
             let files = [&dataset[..], more].concat();
-            assert_eq!(said_of(&files, &[], false), format!("out {lost}; {HINT}"));
-            assert_eq!(said_of(&files, &[], true), "replaced");
+            assert_eq!(replace_message(&files, &[], false), format!("out {lost}; {HINT}"));
+            assert_eq!(replace_message(&files, &[], true), "replaced");
         }
         for (files, lost) in [
             (
@@ -371,36 +371,36 @@ mod tests {
             (&["out/a/"], "contains `a/`, which would be deleted"),
             (&["out/a.csv"], "contains `a.csv`, which would be deleted"),
         ] {
-            assert_eq!(said_of(files, &[], false), format!("out {lost}; {HINT}"));
-            assert_eq!(said_of(files, &[], true), "replaced");
+            assert_eq!(replace_message(files, &[], false), format!("out {lost}; {HINT}"));
+            assert_eq!(replace_message(files, &[], true), "replaced");
         }
     }
 
     #[test]
-    fn a_folder_that_holds_an_input_is_never_replaced() {
+    fn folders_with_an_input_are_never_replaced() {
         for (input, force) in [
             ("out/dataset.toml", true),
             ("out/a.csv", false),
             ("out", true),
         ] {
-            let said = said_of(&["out/dataset.toml", "out/a.csv"], &["other", input], force);
+            let message = replace_message(&["out/dataset.toml", "out/a.csv"], &["other", input], force);
             assert!(
-                said.ends_with(
+                message.ends_with(
                     "an input of the command that would be deleted; choose another name"
                 ),
-                "{said}"
+                "{message}"
             );
         }
-        let said = said_of(&["out/a.csv"], &["out/../other", "outer"], true);
-        assert_eq!(said, "replaced");
-        assert!(dataset_folder(Path::new(""), &[], true).is_err());
-        assert!(dataset_folder(Path::new("/"), &[PathBuf::from("Cargo.toml")], true).is_err());
-        assert!(dataset_folder(Path::new("."), &[PathBuf::from("Cargo.toml")], true).is_err());
+        let message = replace_message(&["out/a.csv"], &["out/../other", "outer"], true);
+        assert_eq!(message, "replaced");
+        assert!(check_dataset_folder(Path::new(""), &[], true).is_err());
+        assert!(check_dataset_folder(Path::new("/"), &[PathBuf::from("Cargo.toml")], true).is_err());
+        assert!(check_dataset_folder(Path::new("."), &[PathBuf::from("Cargo.toml")], true).is_err());
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_symbolic_link_is_followed_and_what_it_points_to_is_judged() {
+    fn symbolic_links_are_followed_before_the_check() {
         use std::os::unix::fs::symlink;
         let folder = folder_of(&["mine/thesis.txt", "old/dataset.toml", "sources/a.csv"]);
         let at = |name: &str| folder.path().join(name);
@@ -410,36 +410,36 @@ mod tests {
         symlink("new", at("dangling")).expect("a link");
         symlink("round", at("round")).expect("a link");
         symlink("../sources/a.csv", at("old/a.csv")).expect("a link");
-        assert!(dataset_folder(&at("link"), &[], false).is_err());
-        let ends = |name: &str| dataset_folder(&at(name), &[], false).expect(name);
+        assert!(check_dataset_folder(&at("link"), &[], false).is_err());
+        let ends = |name: &str| check_dataset_folder(&at(name), &[], false).expect(name);
         assert_eq!(ends("second"), at("old"));
         assert_eq!(ends("dangling"), at("new"));
-        assert!(dataset_folder(&at("round"), &[], true).is_err());
+        assert!(check_dataset_folder(&at("round"), &[], true).is_err());
         // The input is a link in the folder, or the target of a link in it.
-        assert!(dataset_folder(&at("second"), &[at("old/a.csv")], true).is_err());
-        assert!(dataset_folder(&at("sources"), &[at("old/a.csv")], true).is_err());
-        assert!(dataset_folder(&at("mine"), &[at("link/thesis.txt")], true).is_err());
+        assert!(check_dataset_folder(&at("second"), &[at("old/a.csv")], true).is_err());
+        assert!(check_dataset_folder(&at("sources"), &[at("old/a.csv")], true).is_err());
+        assert!(check_dataset_folder(&at("mine"), &[at("link/thesis.txt")], true).is_err());
     }
 
     #[test]
-    fn a_file_is_replaced_when_forced_and_a_folder_never_by_a_file() {
+    fn files_need_force_and_never_replace_folders() {
         let folder = folder_of(&["a.csv", "folder/"]);
         let at = |name: &str| folder.path().join(name);
         assert_eq!(
-            file(&at("new.csv"), &[], false).expect("new"),
+            check_file(&at("new.csv"), &[], false).expect("new"),
             at("new.csv")
         );
-        let error = file(&at("a.csv"), &[], false)
+        let error = check_file(&at("a.csv"), &[], false)
             .expect_err("there")
             .to_string();
-        let said = "a.csv is an existing file of 4 bytes, which would be deleted; choose another name, or replace it with --force";
-        assert!(error.ends_with(said), "{error}");
-        assert!(file(&at("a.csv"), &[], true).is_ok());
-        assert!(file(&at("a.csv"), &[at("a.csv")], true).is_err());
-        assert!(file(&at("folder"), &[], true).is_err());
-        assert!(new_folder(&at("folder"), &[], false).is_ok());
-        assert!(new_folder(folder.path(), &[], false).is_err());
+        let expected = "a.csv is an existing file of 4 bytes, which would be deleted; choose another name, or replace it with --force";
+        assert!(error.ends_with(expected), "{error}");
+        assert!(check_file(&at("a.csv"), &[], true).is_ok());
+        assert!(check_file(&at("a.csv"), &[at("a.csv")], true).is_err());
+        assert!(check_file(&at("folder"), &[], true).is_err());
+        assert!(check_folder(&at("folder"), &[], false).is_ok());
+        assert!(check_folder(folder.path(), &[], false).is_err());
         #[cfg(unix)]
-        assert!(file(Path::new("/dev/null"), &[], true).is_err());
+        assert!(check_file(Path::new("/dev/null"), &[], true).is_err());
     }
 }

@@ -17,8 +17,8 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 /// Installs a panic hook that reports only the location of a panic, as a log line, or on standard
 /// error if logging has not been started. With `RUST_BACKTRACE` and symbols in the program it adds
 /// the backtrace.
-pub fn tell_only_where() {
-    panic::set_hook(Box::new(tell));
+pub fn install_redacting_hook() {
+    panic::set_hook(Box::new(report_panic));
 }
 
 /// Returns the number of panics in this process since [`install_redacting_hook`], except for those
@@ -29,30 +29,30 @@ pub fn count() -> u64 {
 
 /// Runs `work` and catches a panic without reporting it, for libraries that panic on a corrupt
 /// file.
-pub(crate) fn expected<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
-    let before = EXPECTED.replace(true);
-    let done = panic::catch_unwind(AssertUnwindSafe(work));
-    EXPECTED.set(before);
-    done
+pub(crate) fn catch_expected<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
+    let was_expected = EXPECTED.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    EXPECTED.set(was_expected);
+    result
 }
 
-fn tell(panic: &PanicHookInfo<'_>) {
+fn report_panic(panic: &PanicHookInfo<'_>) {
     if EXPECTED.get() {
         return;
     }
     COUNT.fetch_add(1, Ordering::Relaxed);
-    let place = panic.location().map(ToString::to_string);
-    let place = place.as_deref().unwrap_or("an unknown location");
+    let location = panic.location().map(ToString::to_string);
+    let location = location.as_deref().unwrap_or("an unknown location");
     let backtrace = Backtrace::capture();
-    let through = match backtrace.status() {
+    let frames = match backtrace.status() {
         BacktraceStatus::Captured => backtrace.to_string(),
         _ => String::new(),
     };
     if tracing::dispatcher::has_been_set() {
-        tracing::error!(place, through, "panicked");
+        tracing::error!(location, frames, "panicked");
     } else {
         log::message(format_args!(
-            "internal error: panicked at {place}\n{through}"
+            "internal error: panicked at {location}\n{frames}"
         ));
     }
 }

@@ -9,12 +9,12 @@ pub struct Rate {
     /// Requests in each unit of time.
     pub requests: u32,
     /// The unit of time.
-    pub period: Period,
+    pub unit: RateUnit,
 }
 
 /// The unit of time of a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Period {
+pub enum RateUnit {
     /// One second.
     Second,
     /// One minute.
@@ -30,17 +30,17 @@ pub enum Period {
 #[error("expected a rate such as 6000/minute: a number, 1 or more, and s, minute, hour or day")]
 pub struct InvalidRate;
 
-impl Period {
-    const ALL: [(Period, &'static str, u64); 4] = [
-        (Period::Second, "second", 1),
-        (Period::Minute, "minute", 60),
-        (Period::Hour, "hour", 3_600),
-        (Period::Day, "day", 86_400),
+impl RateUnit {
+    const ALL: [(RateUnit, &'static str, u64); 4] = [
+        (RateUnit::Second, "second", 1),
+        (RateUnit::Minute, "minute", 60),
+        (RateUnit::Hour, "hour", 3_600),
+        (RateUnit::Day, "day", 86_400),
     ];
 
     /// Returns the number of seconds.
     pub fn seconds(self) -> u64 {
-        Period::ALL[self as usize].2
+        RateUnit::ALL[self as usize].2
     }
 }
 
@@ -48,18 +48,18 @@ impl FromStr for Rate {
     type Err = InvalidRate;
 
     fn from_str(text: &str) -> Result<Rate, InvalidRate> {
-        let (requests, period) = text.split_once('/').ok_or(InvalidRate)?;
-        let period = match period.trim() {
-            "s" => Some(Period::Second),
-            "min" => Some(Period::Minute),
-            word => Period::ALL
+        let (requests, unit) = text.split_once('/').ok_or(InvalidRate)?;
+        let unit = match unit.trim() {
+            "s" => Some(RateUnit::Second),
+            "min" => Some(RateUnit::Minute),
+            word => RateUnit::ALL
                 .iter()
                 .find(|(_, name, _)| *name == word)
                 .map(|it| it.0),
         };
         let requests: u32 = requests.trim().parse().map_err(|_| InvalidRate)?;
-        match period {
-            Some(period) if requests > 0 => Ok(Rate { requests, period }),
+        match unit {
+            Some(unit) if requests > 0 => Ok(Rate { requests, unit }),
             _ => Err(InvalidRate),
         }
     }
@@ -67,7 +67,7 @@ impl FromStr for Rate {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (_, name, _) = Period::ALL[self.period as usize];
+        let (_, name, _) = RateUnit::ALL[self.unit as usize];
         write!(f, "{}/{name}", self.requests)
     }
 }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_read_and_written() {
+    fn rates_are_parsed_and_formatted() {
         for (text, written) in [
             ("6000/minute", "6000/minute"),
             ("5/s", "5/second"),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use catchment::domain::{Boundary, BritishGrid, Extent, GridPolygon, Period};
+use catchment::domain::{Boundary, BritishGrid, CatchmentKind, GridPolygon, Period};
 use catchment::geodesy;
 use geo::{LineString, MultiPolygon, Polygon};
 
@@ -36,14 +36,14 @@ pub(crate) const SIXTY: Borders = Borders {
 
 /// The maximum offset of a midpoint relative to the length of the segment: about as irregular as
 /// parish boundaries.
-const BEND: f64 = 0.2;
+const BEND_RATIO: f64 = 0.2;
 
 /// A side of a cell: the grid corners at its ends, the smaller one first.
-type Side = ((i32, i32), (i32, i32));
+type GridSide = ((i32, i32), (i32, i32));
 
 /// The number of attempts for a side that crosses itself or another side, each with smaller
 /// offsets.
-const COURSES_MAX: u64 = 60;
+const ATTEMPTS_MAX: u64 = 60;
 
 impl Borders {
     /// Returns the areas, ordered by row, then column.
@@ -53,19 +53,19 @@ impl Borders {
             (0..self.rows).flat_map(|row| (0..self.columns).map(move |column| (column, row)));
         cells
             .enumerate()
-            .map(|(number, cell)| area(number, &ring(&borders, cell)))
+            .map(|(index, cell)| area(index, &ring(&borders, cell)))
             .collect()
     }
 
     /// Returns the line of every side.
-    fn borders(&self) -> BTreeMap<Side, Vec<Point>> {
-        let mut borders: BTreeMap<Side, Vec<Point>> = BTreeMap::new();
+    fn borders(&self) -> BTreeMap<GridSide, Vec<Point>> {
+        let mut borders: BTreeMap<GridSide, Vec<Point>> = BTreeMap::new();
         for x in 0..=self.columns {
             for y in 0..=self.rows {
                 for to in [(x + 1, y), (x, y + 1)] {
                     if to.0 <= self.columns && to.1 <= self.rows {
                         let side = ((x, y), to);
-                        let course = self.course(side, &borders);
+                        let course = self.find_line(side, &borders);
                         borders.insert(side, course);
                     }
                 }
@@ -75,8 +75,8 @@ impl Borders {
     }
 
     /// Returns the first line that crosses nothing, or a straight line if none is found.
-    fn course(&self, side: Side, others: &BTreeMap<Side, Vec<Point>>) -> Vec<Point> {
-        let is_near = |other: &Side| {
+    fn find_line(&self, side: GridSide, others: &BTreeMap<GridSide, Vec<Point>>) -> Vec<Point> {
+        let is_near = |other: &GridSide| {
             let near = |a: i32, b: i32| (a - b).abs() <= 1;
             near(other.0.0, side.0.0) && near(other.0.1, side.0.1)
         };
@@ -85,19 +85,19 @@ impl Borders {
             .filter(|(other, _)| is_near(other))
             .map(|(_, course)| course)
             .collect();
-        let mut courses = (0..COURSES_MAX).map(|course| {
-            let part = 1.0 - course as f64 / COURSES_MAX as f64;
-            self.border(side, course, BEND * part)
+        let mut courses = (0..ATTEMPTS_MAX).map(|course| {
+            let fraction = 1.0 - course as f64 / ATTEMPTS_MAX as f64;
+            self.bent_line(side, course, BEND_RATIO * fraction)
         });
         let crosses = |course: &Vec<Point>| {
-            crosses(course, course) || near.iter().any(|other| crosses(course, other))
+            lines_cross(course, course) || near.iter().any(|other| lines_cross(course, other))
         };
         let found = courses.find(|course| !crosses(course));
-        found.unwrap_or_else(|| self.border(side, 0, 0.0))
+        found.unwrap_or_else(|| self.bent_line(side, 0, 0.0))
     }
 
     /// Returns a line from one corner to the other, both included.
-    fn border(&self, (from, to): Side, course: u64, bend: f64) -> Vec<Point> {
+    fn bent_line(&self, (from, to): GridSide, course: u64, bend: f64) -> Vec<Point> {
         let is_across = from.0 != to.0;
         let is_outer = match is_across {
             true => from.1 == 0 || from.1 == self.rows,
@@ -105,23 +105,23 @@ impl Borders {
         };
         let is_first_of_two = from.1 == 0 && from.0 < 2 && is_across;
         let edges = self.edges + u32::from(!is_outer || is_first_of_two);
-        let (a, b) = (self.corner_at(from), self.corner_at(to));
+        let (a, b) = (self.jittered_corner(from), self.jittered_corner(to));
         let mut line = vec![a];
-        self.broken((a, b), edges, (course, bend), &mut line);
+        self.subdivide((a, b), edges, (course, bend), &mut line);
         line
     }
 
-    fn corner_at(&self, (column, row): (i32, i32)) -> Point {
+    fn jittered_corner(&self, (column, row): (i32, i32)) -> Point {
         let key = (i64::from(column), i64::from(row));
-        let off = |which: u64| whole(0.15 * self.noise(key, which) * f64::from(self.side));
+        let offset = |which: u64| round_mm(0.15 * self.noise(key, which) * f64::from(self.side));
         (
-            self.corner.0 + column * self.side + off(1),
-            self.corner.1 + row * self.side + off(2),
+            self.corner.0 + column * self.side + offset(1),
+            self.corner.1 + row * self.side + offset(2),
         )
     }
 
     /// Appends the vertices after `a` up to and including `b`.
-    fn broken(
+    fn subdivide(
         &self,
         (a, b): (Point, Point),
         edges: u32,
@@ -133,17 +133,17 @@ impl Borders {
             return;
         }
         let (dx, dy) = (f64::from(b.0 - a.0), f64::from(b.1 - a.1));
-        let place = (
+        let key = (
             i64::from(a.0) + i64::from(b.0),
             i64::from(a.1) + i64::from(b.1),
         );
-        let off = bend * self.noise(place, 3 + course);
+        let offset = bend * self.noise(key, 3 + course);
         let middle = (
-            a.0.midpoint(b.0) + whole(-dy * off),
-            a.1.midpoint(b.1) + whole(dx * off),
+            a.0.midpoint(b.0) + round_mm(-dy * offset),
+            a.1.midpoint(b.1) + round_mm(dx * offset),
         );
-        self.broken((a, middle), edges / 2, (course, bend), line);
-        self.broken((middle, b), edges - edges / 2, (course, bend), line);
+        self.subdivide((a, middle), edges / 2, (course, bend), line);
+        self.subdivide((middle, b), edges - edges / 2, (course, bend), line);
     }
 
     /// Returns a number in [-1, 1), the same for the same point (splitmix64).
@@ -162,7 +162,7 @@ impl Borders {
 }
 
 /// Returns the sides of a cell as a ring, counter-clockwise from its south-west corner.
-fn ring(borders: &BTreeMap<Side, Vec<Point>>, (x, y): (i32, i32)) -> Vec<Point> {
+fn ring(borders: &BTreeMap<GridSide, Vec<Point>>, (x, y): (i32, i32)) -> Vec<Point> {
     let corners = [(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1), (x, y)];
     let mut ring = Vec::new();
     for ends in corners.windows(2) {
@@ -178,12 +178,12 @@ fn ring(borders: &BTreeMap<Side, Vec<Point>>, (x, y): (i32, i32)) -> Vec<Point> 
 }
 
 /// Returns whether two lines, or a line and itself, meet other than at common ends.
-fn crosses(one: &[Point], other: &[Point]) -> bool {
+fn lines_cross(one: &[Point], other: &[Point]) -> bool {
     let side = |a: Point, b: Point, c: Point| {
         let wide = |from: i32, to: i32| i64::from(to) - i64::from(from);
         (wide(a.0, b.0) * wide(a.1, c.1) - wide(a.1, b.1) * wide(a.0, c.0)).signum()
     };
-    let apart = |a: i32, b: i32, c: i32, d: i32| a.max(b) < c.min(d) || c.max(d) < a.min(b);
+    let are_disjoint = |a: i32, b: i32, c: i32, d: i32| a.max(b) < c.min(d) || c.max(d) < a.min(b);
     let is_same = std::ptr::eq(one, other);
     one.windows(2).enumerate().any(|(at, edge)| {
         let (a, b) = (edge[0], edge[1]);
@@ -194,7 +194,7 @@ fn crosses(one: &[Point], other: &[Point]) -> bool {
         };
         other[rest..].windows(2).any(|edge| {
             let (c, d) = (edge[0], edge[1]);
-            if apart(a.0, b.0, c.0, d.0) || apart(a.1, b.1, c.1, d.1) {
+            if are_disjoint(a.0, b.0, c.0, d.0) || are_disjoint(a.1, b.1, c.1, d.1) {
                 return false;
             }
             let has_end_in_common = a == c || a == d || b == c || b == d;
@@ -206,7 +206,7 @@ fn crosses(one: &[Point], other: &[Point]) -> bool {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a position of the grid")]
-fn whole(value: f64) -> i32 {
+fn round_mm(value: f64) -> i32 {
     value.round() as i32
 }
 
@@ -229,7 +229,7 @@ pub(crate) fn area(number: usize, ring: &[Point]) -> Boundary {
     line.close();
     Boundary {
         id: format!("area-{number}"),
-        extent: Extent::Whole,
+        catchment_kind: CatchmentKind::Whole,
         period: Period::default(),
         lonlat: MultiPolygon::new(vec![Polygon::new(line, Vec::new())]),
         grid: vec![GridPolygon { rings: vec![grid] }],

@@ -4,19 +4,19 @@
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub(crate) mod borders;
-pub(crate) mod made_up;
+pub(crate) mod synthetic;
 pub(crate) mod rounds;
 
 use std::env;
 use std::path::PathBuf;
 
-use catchment::dataset::{Files, read};
-use catchment::domain::{Boundary, BritishGrid, Extent, GridPolygon, Layer, Period};
+use catchment::dataset::{DatasetSource, read};
+use catchment::domain::{Boundary, BritishGrid, CatchmentKind, GridPolygon, Layer, Period};
 use geo::MultiPolygon;
-use made_up::Dice;
+use synthetic::SplitMix64;
 
 /// The number of points that are looked up.
-const ASKED: usize = 200_000;
+const POINTS: usize = 200_000;
 /// The number of sub-ICB locations in England, and the vertices of their super generalised
 /// boundaries.
 const SUB_ICBS: (usize, usize) = (106, 95);
@@ -32,9 +32,9 @@ pub(crate) struct Country {
     /// Whether it is real, not synthetic.
     pub(crate) is_real: bool,
     /// Points where people live, in order of postcode.
-    pub(crate) sorted: Vec<BritishGrid>,
+    pub(crate) sorted_points: Vec<BritishGrid>,
     /// The same points in a random order, the same on each run.
-    pub(crate) random: Vec<BritishGrid>,
+    pub(crate) shuffled_points: Vec<BritishGrid>,
     /// All points where people live; `sorted_points` is a sample.
     pub(crate) people: Vec<Point>,
     pub(crate) sub_icbs: Vec<Boundary>,
@@ -50,32 +50,32 @@ impl Country {
     pub(crate) fn new() -> Country {
         let (people, sub_icbs, lsoas) = match national_folder() {
             Some(folder) => {
-                let mut dataset = read(&Files::Folder(folder)).expect("CATCHMENT_NATIONAL");
+                let mut dataset = read(&DatasetSource::Folder(folder)).expect("CATCHMENT_NATIONAL");
                 let is_sub_icb = |(layer, _): &(Layer, _)| *layer == Layer::SubIcb;
                 let layer = dataset.boundaries.iter().position(is_sub_icb);
                 let (_, sub_icbs) = dataset.boundaries.swap_remove(layer.expect("sub-ICBs"));
-                let places = dataset.postcodes.iter().filter_map(|it| it.position);
-                let people = places.map(|it| (it.easting_mm(), it.northing_mm()));
+                let positions = dataset.postcodes.iter().filter_map(|it| it.position);
+                let people = positions.map(|it| (it.easting_mm(), it.northing_mm()));
                 (people.collect(), sub_icbs, dataset.statistical_boundaries)
             }
             None => {
-                let people = made_up::people();
-                let sub_icbs = made_up::partition(&people, SUB_ICBS.0, SUB_ICBS.1);
-                let lsoas = made_up::partition(&people, LSOAS.0, LSOAS.1);
+                let people = synthetic::residents();
+                let sub_icbs = synthetic::partition(&people, SUB_ICBS.0, SUB_ICBS.1);
+                let lsoas = synthetic::partition(&people, LSOAS.0, LSOAS.1);
                 (people, sub_icbs, lsoas)
             }
         };
-        let mut dice = Dice::new(27_700);
+        let mut rng = SplitMix64::new(27_700);
         let mut order: Vec<usize> = (0..people.len()).collect();
-        dice.shuffle(&mut order);
-        order.truncate(ASKED);
+        rng.shuffle(&mut order);
+        order.truncate(POINTS);
         let chosen = |order: &[usize]| order.iter().map(|&at| at_mm(people[at])).collect();
-        let random = chosen(&order);
+        let shuffled_points = chosen(&order);
         order.sort_unstable();
         Country {
             is_real: national_folder().is_some(),
-            random,
-            sorted: chosen(&order),
+            shuffled_points,
+            sorted_points: chosen(&order),
             people,
             sub_icbs,
             lsoas,
@@ -96,14 +96,14 @@ pub(crate) fn at_mm((x, y): Point) -> BritishGrid {
 }
 
 /// Builds a boundary for look-ups only, from polygons, each an exterior ring and its holes.
-pub(crate) fn boundary(number: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
+pub(crate) fn boundary(index: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
     let ring = |ring: &Vec<Point>| ring.iter().map(|&vertex| at_mm(vertex)).collect();
     let polygon = |rings: &Vec<Vec<Point>>| GridPolygon {
         rings: rings.iter().map(ring).collect(),
     };
     Boundary {
-        id: format!("area-{number}"),
-        extent: Extent::Whole,
+        id: format!("area-{index}"),
+        catchment_kind: CatchmentKind::Whole,
         period: Period::default(),
         lonlat: MultiPolygon::new(Vec::new()),
         grid: polygons.iter().map(polygon).collect(),
@@ -113,10 +113,10 @@ pub(crate) fn boundary(number: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary 
 /// Returns the vertices of each ring.
 pub(crate) fn rings(boundary: &Boundary) -> impl Iterator<Item = Vec<Point>> + '_ {
     let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
-    rings.map(|ring| ring_of(ring))
+    rings.map(|ring| ring_points(ring))
 }
 
-pub(crate) fn ring_of(ring: &[BritishGrid]) -> Vec<Point> {
+pub(crate) fn ring_points(ring: &[BritishGrid]) -> Vec<Point> {
     ring.iter()
         .map(|it| (it.easting_mm(), it.northing_mm()))
         .collect()
@@ -132,9 +132,9 @@ pub(crate) fn vertices(boundaries: &[Boundary]) -> usize {
 
 /// Converts a boundary for `geo`, in millimetres: integers, for which the predicates of `geo` are
 /// exact.
-pub(crate) fn for_geo(boundary: &Boundary) -> MultiPolygon {
+pub(crate) fn to_geo(boundary: &Boundary) -> MultiPolygon {
     let line = |ring: &Vec<BritishGrid>| -> geo::LineString {
-        let vertices = ring_of(ring).into_iter();
+        let vertices = ring_points(ring).into_iter();
         vertices
             .map(|(x, y)| (f64::from(x), f64::from(y)))
             .collect()

@@ -13,7 +13,7 @@ pub(crate) type Candidate<'a> = &'a mut dyn FnMut() -> u64;
 ///
 /// # Panics
 /// If two candidates, or two rounds of one candidate, return different checksums.
-pub(crate) fn in_turns(items: usize, candidates: &mut [Candidate<'_>]) -> Vec<f64> {
+pub(crate) fn run_interleaved(items: usize, candidates: &mut [Candidate<'_>]) -> Vec<f64> {
     let mut times: Vec<Vec<f64>> = vec![Vec::new(); candidates.len()];
     let mut expected = None;
     for round in 0..=ROUNDS {
@@ -37,7 +37,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Prints the heading of a table.
-pub(crate) fn heading(title: &str) {
+pub(crate) fn print_heading(title: &str) {
     println!("\n{title}\n");
     println!(
         "| {:<52} | {:>9} | {:>9} | {:>6} |",
@@ -47,7 +47,7 @@ pub(crate) fn heading(title: &str) {
 }
 
 /// Prints a row of a table; the ratio is the baseline's time divided by ours.
-pub(crate) fn row(what: &str, ours_ns: f64, theirs_ns: f64) {
+pub(crate) fn print_row(what: &str, ours_ns: f64, theirs_ns: f64) {
     let ratio = theirs_ns / ours_ns;
     println!("| {what:<52} | {ours_ns:>9.1} | {theirs_ns:>9.1} | {ratio:>5.1}× |");
 }

@@ -10,24 +10,24 @@ use super::fields::{RowEnd, row_end};
 
 /// A block of whole rows.
 #[derive(Default)]
-pub(super) struct Block {
+pub(super) struct RowBlock {
     pub(super) bytes: Vec<u8>,
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<RowSpan>,
     /// The number of the line on which the block starts, counting from 1.
     pub(super) first_line: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct RowSpan {
     /// The offset after its line ending.
     pub(super) end: usize,
     /// Whether it contains a quotation mark.
-    pub(super) is_quoted: bool,
+    pub(super) has_quotes: bool,
 }
 
 /// Where rows end.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Rows {
+pub(super) enum RowSyntax {
     /// At a line feed outside quotation marks.
     Csv(Delimiter),
     /// At every line feed.
@@ -42,102 +42,102 @@ pub(super) const BLOCK_BYTES: usize = 256 << 10;
 pub(super) const ROW_BYTES_MAX: usize = 1 << 20;
 
 /// Reads block after block. The block boundaries depend only on the input bytes.
-pub(super) struct Blocks<R> {
+pub(super) struct BlockReader<R> {
     source: R,
-    rows: Rows,
+    syntax: RowSyntax,
     /// The maximum number of rows in a block.
     rows_max: usize,
     /// Bytes that were read but are not in a block yet.
-    rest: Vec<u8>,
+    remainder: Vec<u8>,
     has_ended: bool,
     line: u64,
 }
 
-impl<R: Read> Blocks<R> {
+impl<R: Read> BlockReader<R> {
     /// Creates a reader that starts at line number `line`, with `remainder` as the bytes that were
     /// already read. A block has at most `rows_max` rows: a row may be a single byte, and every row
     /// gets an answer.
     pub(super) fn new(
         source: R,
-        rows: Rows,
+        syntax: RowSyntax,
         rows_max: usize,
-        rest: Vec<u8>,
+        remainder: Vec<u8>,
         line: u64,
-    ) -> Blocks<R> {
-        Blocks {
+    ) -> BlockReader<R> {
+        BlockReader {
             source,
-            rows,
+            syntax,
             rows_max,
-            rest,
+            remainder,
             has_ended: false,
             line,
         }
     }
 
     /// Fills the block with the next rows. Returns `false` if there are none.
-    pub(super) fn next(&mut self, block: &mut Block) -> Result<bool, BatchError> {
+    pub(super) fn next(&mut self, block: &mut RowBlock) -> Result<bool, BatchError> {
         block.bytes.clear();
-        block.bytes.append(&mut self.rest);
+        block.bytes.append(&mut self.remainder);
         block.first_line = self.line;
-        let mut wanted = BLOCK_BYTES;
-        let whole = loop {
-            self.has_ended |= fill(&mut self.source, &mut block.bytes, wanted)?;
-            let whole = split(self.rows, self.rows_max, &block.bytes, &mut block.rows);
-            if whole > 0 || self.has_ended {
-                break whole;
+        let mut length = BLOCK_BYTES;
+        let complete_end = loop {
+            self.has_ended |= fill(&mut self.source, &mut block.bytes, length)?;
+            let complete_end = split_rows(self.syntax, self.rows_max, &block.bytes, &mut block.rows);
+            if complete_end > 0 || self.has_ended {
+                break complete_end;
             }
             if block.bytes.len() > ROW_BYTES_MAX {
                 return Err(BatchError::RowTooLong { line: self.line });
             }
-            wanted = block.bytes.len() + BLOCK_BYTES;
+            length = block.bytes.len() + BLOCK_BYTES;
         };
         let is_full = block.rows.len() == self.rows_max;
         let end = match self.has_ended && !is_full {
-            true => self.last_row(block, whole)?,
-            false => whole,
+            true => self.push_last_row(block, complete_end)?,
+            false => complete_end,
         };
-        self.rest.extend_from_slice(&block.bytes[end..]);
+        self.remainder.extend_from_slice(&block.bytes[end..]);
         block.bytes.truncate(end);
         self.line += memchr_iter(b'\n', &block.bytes).count() as u64;
         Ok(!block.rows.is_empty())
     }
 
     /// Adds the last row of the file, which may lack a line feed. Returns the offset of its end.
-    fn last_row(&self, block: &mut Block, whole: usize) -> Result<usize, BatchError> {
+    fn push_last_row(&self, block: &mut RowBlock, complete_end: usize) -> Result<usize, BatchError> {
         let end = block.bytes.len();
-        if whole < end {
-            if let Rows::Csv(delimiter) = self.rows
-                && row_end(&block.bytes, whole, delimiter) == RowEnd::Open
+        if complete_end < end {
+            if let RowSyntax::Csv(delimiter) = self.syntax
+                && row_end(&block.bytes, complete_end, delimiter) == RowEnd::Unterminated
             {
-                let lines_before = memchr_iter(b'\n', &block.bytes[..whole]).count() as u64;
-                return Err(BatchError::OpenQuote {
+                let lines_before = memchr_iter(b'\n', &block.bytes[..complete_end]).count() as u64;
+                return Err(BatchError::UnterminatedQuote {
                     line: self.line + lines_before,
                 });
             }
-            let is_quoted = memchr(b'"', &block.bytes[whole..]).is_some();
-            block.rows.push(Row { end, is_quoted });
+            let is_quoted = memchr(b'"', &block.bytes[complete_end..]).is_some();
+            block.rows.push(RowSpan { end, has_quotes: is_quoted });
         }
         Ok(end)
     }
 }
 
 /// Reads until `bytes` has `length` bytes. Returns whether the source has ended.
-pub(super) fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
-    let Some(missing) = wanted.checked_sub(bytes.len()) else {
+pub(super) fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result<bool> {
+    let Some(missing) = length.checked_sub(bytes.len()) else {
         return Ok(false);
     };
     source.by_ref().take(missing as u64).read_to_end(bytes)?;
-    Ok(bytes.len() < wanted)
+    Ok(bytes.len() < length)
 }
 
 /// Finds the whole rows, at most `rows_max`, and returns the offset of their end.
-fn split(kind: Rows, rows_max: usize, bytes: &[u8], rows: &mut Vec<Row>) -> usize {
+fn split_rows(syntax: RowSyntax, rows_max: usize, bytes: &[u8], rows: &mut Vec<RowSpan>) -> usize {
     rows.clear();
-    let Rows::Csv(delimiter) = kind else {
+    let RowSyntax::Csv(delimiter) = syntax else {
         let is_quoted = false;
-        rows.extend(memchr_iter(b'\n', bytes).take(rows_max).map(|at| Row {
+        rows.extend(memchr_iter(b'\n', bytes).take(rows_max).map(|at| RowSpan {
             end: at + 1,
-            is_quoted,
+            has_quotes: is_quoted,
         }));
         return rows.last().map_or(0, |row| row.end);
     };
@@ -155,7 +155,7 @@ fn split(kind: Rows, rows_max: usize, bytes: &[u8], rows: &mut Vec<Row>) -> usiz
             end = after;
             next_quote = quote_after(end);
         }
-        rows.push(Row { end, is_quoted });
+        rows.push(RowSpan { end, has_quotes: is_quoted });
         start = end;
         if rows.len() == rows_max {
             break;
@@ -175,26 +175,26 @@ mod tests {
 
     /// The same, with at most `rows_max` rows in a block.
     fn rows_by(rows_max: usize, text: &str) -> Result<Vec<(u64, String)>, String> {
-        let rows = Rows::Csv(Delimiter::COMMA);
-        let mut blocks = Blocks::new(text.as_bytes(), rows, rows_max, Vec::new(), 1);
-        let mut block = Block::default();
+        let syntax = RowSyntax::Csv(Delimiter::COMMA);
+        let mut blocks = BlockReader::new(text.as_bytes(), syntax, rows_max, Vec::new(), 1);
+        let mut block = RowBlock::default();
         let mut found = Vec::new();
-        let mut number = 0;
-        while blocks.next(&mut block).map_err(|fault| fault.to_string())? {
+        let mut block_index = 0;
+        while blocks.next(&mut block).map_err(|error| error.to_string())? {
             let mut start = 0;
             for row in &block.rows {
                 let text = String::from_utf8_lossy(&block.bytes[start..row.end]);
-                found.push((number, text.into_owned()));
+                found.push((block_index, text.into_owned()));
                 start = row.end;
             }
             assert_eq!(start, block.bytes.len());
-            number += 1;
+            block_index += 1;
         }
         Ok(found)
     }
 
     #[test]
-    fn a_list_longer_than_a_block_comes_in_whole_rows() {
+    fn input_longer_than_a_block_is_split_at_row_ends() {
         let row = |number: usize| match number % 3 {
             0 => format!("\"{number}\nnext line\",LA1 1AA\r\n"),
             1 => format!("{number},5\" pipe\n"),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_row_may_lack_its_line_feed() {
+    fn the_last_row_may_lack_a_line_feed() {
         let texts = |text| {
             let rows = rows(text).expect("rows");
             rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>()
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_has_no_more_rows_than_it_may() {
+    fn blocks_have_at_most_rows_max_rows() {
         let in_blocks = |text| {
             let rows = rows_by(2, text).expect("rows");
             rows.into_iter()
@@ -233,15 +233,15 @@ mod tests {
             in_blocks("\n\n\n\n\n"),
             ["0 \n", "0 \n", "1 \n", "1 \n", "2 \n"]
         );
-        let fault = rows_by(2, "a\nb\nc\n\"d\n").expect_err("open");
-        assert!(fault.contains("line 4"), "{fault}");
+        let error = rows_by(2, "a\nb\nc\n\"d\n").expect_err("open");
+        assert!(error.contains("line 4"), "{error}");
     }
 
     #[test]
-    fn a_quotation_mark_that_is_not_closed_is_told_with_its_line() {
-        let fault = rows("a\nb,\"c\nd\n").expect_err("open");
-        assert!(fault.contains("line 2"), "{fault}");
-        let fault = rows(&format!("a\n\"{}", "b\n".repeat(2 << 20))).expect_err("too long");
-        assert!(fault.contains("line 2"), "{fault}");
+    fn unterminated_quotes_are_reported_with_their_line() {
+        let error = rows("a\nb,\"c\nd\n").expect_err("open");
+        assert!(error.contains("line 2"), "{error}");
+        let error = rows(&format!("a\n\"{}", "b\n".repeat(2 << 20))).expect_err("too long");
+        assert!(error.contains("line 2"), "{error}");
     }
 }

@@ -6,23 +6,23 @@ use crate::domain::Layer;
 
 /// An output column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Column {
+pub enum OutputColumn {
     /// The result of the look-up.
     Status,
     /// Whether the residence and the registration agree.
     Agreement,
     /// The resilience groups of the registration, otherwise those of the residence.
-    Groups(Text),
+    Groups(AreaText),
     /// Why a result is missing.
     Reason,
     /// Additional notes.
     Notes,
     /// The areas of a layer that cover the location.
-    Residence(Layer, Text),
+    Residence(Layer, AreaText),
     /// The areas of a layer to which the practice belongs.
-    Registration(Layer, Text),
+    Registration(Layer, AreaText),
     /// A fact about the location.
-    Place(PlaceFact),
+    Location(LocationFact),
     /// A fact about the ICC that covers the location.
     Community(CommunityFact),
     /// A fact about the practice.
@@ -33,7 +33,7 @@ pub enum Column {
 
 /// Which text of an area is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Text {
+pub enum AreaText {
     /// Its id.
     Id,
     /// Its name.
@@ -43,7 +43,7 @@ pub enum Text {
 /// A fact about a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "described in COLUMNS")]
-pub enum PlaceFact {
+pub enum LocationFact {
     Postcode,
     PostcodeStatus,
     Introduced,
@@ -77,8 +77,8 @@ pub enum PracticeFact {
     Code,
     Name,
     Status,
-    AskedCode,
-    AskedStatus,
+    RequestedCode,
+    RequestedStatus,
     Successors,
     BranchListed,
 }
@@ -100,21 +100,21 @@ pub struct UnknownColumn {
     pub name: String,
 }
 
-use Column::{
-    Agreement, Community, Dataset, Groups, Notes, Place, Practice, Reason, Registration, Residence,
+use OutputColumn::{
+    Agreement, Community, Dataset, Groups, Notes, Location, Practice, Reason, Registration, Residence,
     Status,
 };
 use Layer::{GpPractice, Icb, Icc, NeighbourhoodTeam, Pcn, ResilienceGroup, SubCommunity, SubIcb};
-use Text::{Id, Name};
+use AreaText::{Id, Name};
 
 /// The prefix of the name of every output column.
 pub const PREFIX: &str = "catchment_";
 
 /// The number of default columns, which are the first ones of [`COLUMNS`].
-const USUAL: usize = 10;
+const DEFAULT_COUNT: usize = 10;
 
 /// Every output column, with its name without [`PREFIX`] and a description.
-pub const COLUMNS: &[(Column, &str, &str)] = &[
+pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
     (Status, "status", "the result of the look-up"),
     (
         Registration(Icc, Id),
@@ -158,49 +158,49 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
         "the version of the dataset",
     ),
     (
-        Place(PlaceFact::Postcode),
+        Location(LocationFact::Postcode),
         "postcode",
         "the postcode in its usual form",
     ),
     (
-        Place(PlaceFact::PostcodeStatus),
+        Location(LocationFact::PostcodeStatus),
         "postcode_status",
         "live or terminated",
     ),
     (
-        Place(PlaceFact::Introduced),
+        Location(LocationFact::Introduced),
         "postcode_introduced",
         "the month in which it was introduced",
     ),
     (
-        Place(PlaceFact::Terminated),
+        Location(LocationFact::Terminated),
         "postcode_terminated",
         "the month in which it was terminated",
     ),
-    (Place(PlaceFact::Longitude), "longitude", "degrees, WGS84"),
-    (Place(PlaceFact::Latitude), "latitude", "degrees, WGS84"),
+    (Location(LocationFact::Longitude), "longitude", "degrees, WGS84"),
+    (Location(LocationFact::Latitude), "latitude", "degrees, WGS84"),
     (
-        Place(PlaceFact::Easting),
+        Location(LocationFact::Easting),
         "easting",
         "metres, British National Grid",
     ),
     (
-        Place(PlaceFact::Northing),
+        Location(LocationFact::Northing),
         "northing",
         "metres, British National Grid",
     ),
     (
-        Place(PlaceFact::PositionalQuality),
+        Location(LocationFact::PositionalQuality),
         "positional_quality",
         "the positional quality in the directory, on its publisher's scale",
     ),
     (
-        Place(PlaceFact::Suggestion),
+        Location(LocationFact::Suggestion),
         "suggestion",
         "the most likely correct postcode for a malformed one; it was not looked up",
     ),
     (
-        Place(PlaceFact::AsOf),
+        Location(LocationFact::AsOf),
         "as_of",
         "the as-of date of the answer",
     ),
@@ -296,12 +296,12 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
         "its status on the date: active, dormant, closed or proposed",
     ),
     (
-        Practice(PracticeFact::AskedCode),
+        Practice(PracticeFact::RequestedCode),
         "practice_asked",
         "the practice in the row, or the parent practice of the branch in the row",
     ),
     (
-        Practice(PracticeFact::AskedStatus),
+        Practice(PracticeFact::RequestedStatus),
         "practice_asked_status",
         "its status on the date",
     ),
@@ -367,23 +367,23 @@ pub const COLUMNS: &[(Column, &str, &str)] = &[
     ),
 ];
 
-impl Column {
+impl OutputColumn {
     /// Returns whether its cells are numbers. The unit is in the column's description.
-    pub(super) fn is_number(self) -> bool {
+    pub(super) fn is_numeric(self) -> bool {
         matches!(
             self,
-            Place(
-                PlaceFact::Longitude
-                    | PlaceFact::Latitude
-                    | PlaceFact::Easting
-                    | PlaceFact::Northing
+            Location(
+                LocationFact::Longitude
+                    | LocationFact::Latitude
+                    | LocationFact::Easting
+                    | LocationFact::Northing
             ) | Community(CommunityFact::BoundaryDistance | CommunityFact::NearestDistance)
         )
     }
 
     /// Returns the ten default columns.
-    pub fn usual() -> Vec<Column> {
-        COLUMNS[..USUAL]
+    pub fn defaults() -> Vec<OutputColumn> {
+        COLUMNS[..DEFAULT_COUNT]
             .iter()
             .map(|&(column, ..)| column)
             .collect()
@@ -394,18 +394,18 @@ impl Column {
     ///
     /// # Errors
     /// If there is no column of that name.
-    pub fn usual_and(list: &str) -> Result<Vec<Column>, UnknownColumn> {
-        if list.trim() == "all" {
+    pub fn with_defaults(names: &str) -> Result<Vec<OutputColumn>, UnknownColumn> {
+        if names.trim() == "all" {
             return Ok(COLUMNS.iter().map(|&(column, ..)| column).collect());
         }
-        let mut columns = Column::usual();
-        for name in list
+        let mut columns = OutputColumn::defaults();
+        for name in names
             .split(',')
             .map(str::trim)
             .filter(|name| !name.is_empty())
         {
-            let bare = name.strip_prefix(PREFIX).unwrap_or(name);
-            let found = COLUMNS.iter().find(|(_, name, _)| *name == bare);
+            let unprefixed = name.strip_prefix(PREFIX).unwrap_or(name);
+            let found = COLUMNS.iter().find(|(_, name, _)| *name == unprefixed);
             let (column, ..) = found.ok_or_else(|| UnknownColumn { name: name.into() })?;
             if !columns.contains(column) {
                 columns.push(*column);
@@ -415,7 +415,7 @@ impl Column {
     }
 
     /// Returns the layer for which the column needs distances, if any.
-    pub(super) fn measures(&self) -> Option<Layer> {
+    pub(super) fn distance_layer(&self) -> Option<Layer> {
         use CommunityFact::{Alternatives, BoundaryDistance, Certainty};
         match self {
             Community(Certainty | BoundaryDistance | Alternatives) => Some(Icc),
@@ -424,7 +424,7 @@ impl Column {
     }
 }
 
-impl fmt::Display for Column {
+impl fmt::Display for OutputColumn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (_, name, _) = COLUMNS
             .iter()
@@ -445,8 +445,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_columns_are_the_ten_that_answer_the_question() {
-        let names: Vec<String> = Column::usual().iter().map(Column::to_string).collect();
+    fn default_columns_are_the_first_ten() {
+        let names: Vec<String> = OutputColumn::defaults().iter().map(OutputColumn::to_string).collect();
         let expected = "catchment_status catchment_icc_registration_id catchment_icc_residence_id \
             catchment_agreement catchment_resilience_groups catchment_practices_covering \
             catchment_certainty catchment_provenance catchment_reason catchment_dataset_version";
@@ -454,22 +454,22 @@ mod tests {
     }
 
     #[test]
-    fn columns_and_names_are_each_there_once() {
-        let columns: HashSet<Column> = COLUMNS.iter().map(|&(column, ..)| column).collect();
+    fn columns_and_names_are_unique() {
+        let columns: HashSet<OutputColumn> = COLUMNS.iter().map(|&(column, ..)| column).collect();
         let names: HashSet<&str> = names().into_iter().collect();
         assert_eq!((columns.len(), names.len()), (COLUMNS.len(), COLUMNS.len()));
     }
 
     #[test]
-    fn a_list_adds_to_the_usual_ones() {
-        let columns = Column::usual_and("icb, catchment_suggestion,status").expect("columns");
-        let added: Vec<String> = columns[10..].iter().map(Column::to_string).collect();
+    fn named_columns_are_added_to_the_defaults() {
+        let columns = OutputColumn::with_defaults("icb, catchment_suggestion,status").expect("columns");
+        let added: Vec<String> = columns[10..].iter().map(OutputColumn::to_string).collect();
         assert_eq!(added, ["catchment_icb", "catchment_suggestion"]);
         assert_eq!(
-            Column::usual_and("all").map(|all| all.len()),
+            OutputColumn::with_defaults("all").map(|all| all.len()),
             Ok(COLUMNS.len())
         );
-        let fault = Column::usual_and("iccs").expect_err("unknown");
-        assert!(fault.to_string().contains("`iccs`"), "{fault}");
+        let error = OutputColumn::with_defaults("iccs").expect_err("unknown");
+        assert!(error.to_string().contains("`iccs`"), "{error}");
     }
 }

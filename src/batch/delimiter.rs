@@ -28,7 +28,7 @@ impl Delimiter {
     /// `¬` in ISO 8859-1 and Windows-1252.
     pub(super) const NOT_SIGN_LATIN1: Delimiter = Delimiter::byte(0xac);
     /// The delimiters that are tried during detection, the most likely first.
-    pub(super) const USUAL: [Delimiter; 7] = [
+    pub(super) const CANDIDATES: [Delimiter; 7] = [
         Delimiter::COMMA,
         Delimiter::TAB,
         Delimiter::byte(b';'),

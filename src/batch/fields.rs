@@ -10,7 +10,7 @@ use std::ops::Range;
 use memchr::{memchr, memchr_iter, memchr2, memrchr_iter};
 
 use super::delimiter::Delimiter;
-use super::roles::Roles;
+use super::column_mapping::ColumnMapping;
 
 const QUOTE: u8 = b'"';
 
@@ -20,9 +20,9 @@ enum FieldEnd {
     /// The offset of a delimiter or line feed.
     At(usize),
     /// The text ends before the field does.
-    Text,
+    EndOfText,
     /// The text ends inside a quoted field.
-    Open,
+    Unterminated,
 }
 
 /// The result of searching for the end of a row.
@@ -31,9 +31,9 @@ pub(super) enum RowEnd {
     /// The offset after the row's line feed.
     After(usize),
     /// The text ends before the row does.
-    Text,
+    EndOfText,
     /// The text ends inside a quoted field.
-    Open,
+    Unterminated,
 }
 
 /// Finds the end of the row that begins at `start`.
@@ -43,29 +43,29 @@ pub(super) fn row_end(text: &[u8], start: usize, delimiter: Delimiter) -> RowEnd
         match field_end(text, at, delimiter) {
             FieldEnd::At(end) if text[end] == b'\n' => return RowEnd::After(end + 1),
             FieldEnd::At(end) => at = end + delimiter.length(),
-            FieldEnd::Text => return RowEnd::Text,
-            FieldEnd::Open => return RowEnd::Open,
+            FieldEnd::EndOfText => return RowEnd::EndOfText,
+            FieldEnd::Unterminated => return RowEnd::Unterminated,
         }
     }
 }
 
 /// Returns the unquoted fields of every row of a text, to display a few rows.
-pub fn records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
+pub fn parse_records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
     let mut records = Vec::new();
     let mut ends = Vec::new();
     let mut start = 0;
     while start < text.len() {
         let end = match row_end(text, start, delimiter) {
             RowEnd::After(end) => end,
-            RowEnd::Text | RowEnd::Open => text.len(),
+            RowEnd::EndOfText | RowEnd::Unterminated => text.len(),
         };
-        let (row, _) = without_line_ending(&text[start..end]);
+        let (row, _) = split_line_ending(&text[start..end]);
         ends.clear();
         field_ends(row, true, delimiter, &mut ends);
-        let read = |number| content(&row[field(&ends, number, delimiter)]).into_owned();
-        let read = (0..ends.len()).map(read);
+        let field_text = |index| unquote(&row[field_range(&ends, index, delimiter)]).into_owned();
+        let texts = (0..ends.len()).map(field_text);
         records.push(
-            read.map(|it| String::from_utf8_lossy(&it).into_owned())
+            texts.map(|it| String::from_utf8_lossy(&it).into_owned())
                 .collect(),
         );
         start = end;
@@ -79,7 +79,7 @@ fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
         at += 1;
         loop {
             match memchr(QUOTE, &text[at..]) {
-                None => return FieldEnd::Open,
+                None => return FieldEnd::Unterminated,
                 // A doubled quotation mark represents one.
                 Some(found) if text.get(at + found + 1) == Some(&QUOTE) => at += found + 2,
                 Some(found) => {
@@ -91,7 +91,7 @@ fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
     }
     loop {
         let Some(found) = memchr2(delimiter.first(), b'\n', &text[at..]) else {
-            return FieldEnd::Text;
+            return FieldEnd::EndOfText;
         };
         at += found;
         if text[at] == b'\n' || text[at..].starts_with(delimiter.as_bytes()) {
@@ -102,9 +102,9 @@ fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
 }
 
 /// Finds the end of each field of a row without its line ending.
-pub(super) fn field_ends(row: &[u8], is_quoted: bool, delimiter: Delimiter, ends: &mut Vec<usize>) {
+pub(super) fn field_ends(row: &[u8], has_quotes: bool, delimiter: Delimiter, ends: &mut Vec<usize>) {
     ends.clear();
-    if is_quoted || delimiter.length() > 1 {
+    if has_quotes || delimiter.length() > 1 {
         let mut at = 0;
         // A line feed inside a row is quoted; otherwise only this row is affected.
         while let FieldEnd::At(end) = field_end(row, at, delimiter) {
@@ -119,23 +119,23 @@ pub(super) fn field_ends(row: &[u8], is_quoted: bool, delimiter: Delimiter, ends
 
 /// The range of fields that are read, and the end of the row from which the search for them is
 /// shorter.
-pub(super) struct Wanted {
+pub(super) struct FieldSelection {
     first: usize,
     last: usize,
     width: usize,
-    is_nearer_to_the_end: bool,
+    scans_from_end: bool,
 }
 
-impl Wanted {
-    pub(super) fn new(roles: &Roles, width: usize) -> Wanted {
+impl FieldSelection {
+    pub(super) fn new(roles: &ColumnMapping, width: usize) -> FieldSelection {
         let columns: Vec<usize> = roles.columns().into_iter().map(|(_, at)| at).collect();
         let first = columns.iter().copied().min().unwrap_or_default();
         let last = columns.iter().copied().max().unwrap_or_default();
-        Wanted {
+        FieldSelection {
             first,
             last,
             width,
-            is_nearer_to_the_end: width - first < last + 1,
+            scans_from_end: width - first < last + 1,
         }
     }
 
@@ -143,7 +143,7 @@ impl Wanted {
     /// number of its fields. Returns `None` if the delimiter is longer than one byte.
     ///
     /// Counting all delimiters and locating a few of them is faster than locating all of them.
-    pub(super) fn ends(
+    pub(super) fn find_ends(
         &self,
         row: &[u8],
         delimiter: Delimiter,
@@ -158,7 +158,7 @@ impl Wanted {
         }
         ends.resize(self.width, 0);
         ends[self.width - 1] = row.len();
-        if self.is_nearer_to_the_end {
+        if self.scans_from_end {
             let from = self.first.saturating_sub(1);
             let before = ends[from..self.width - 1].iter_mut().rev();
             for (end, at) in before.zip(memrchr_iter(delimiter.first(), row)) {
@@ -175,16 +175,16 @@ impl Wanted {
 }
 
 /// Returns the byte range of the field at `index`.
-pub(super) fn field(ends: &[usize], number: usize, delimiter: Delimiter) -> Range<usize> {
-    let start = match number {
+pub(super) fn field_range(ends: &[usize], index: usize, delimiter: Delimiter) -> Range<usize> {
+    let start = match index {
         0 => 0,
-        _ => ends[number - 1] + delimiter.length(),
+        _ => ends[index - 1] + delimiter.length(),
     };
-    start..ends[number]
+    start..ends[index]
 }
 
 /// Returns the content of a field, without its quotation marks.
-pub(super) fn content(field: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn unquote(field: &[u8]) -> Cow<'_, [u8]> {
     let Some(inner) = field.strip_prefix(&[QUOTE]) else {
         return Cow::Borrowed(field);
     };
@@ -209,7 +209,7 @@ pub(super) fn content(field: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Splits a row into its content and its line ending.
-pub(super) fn without_line_ending(row: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split_line_ending(row: &[u8]) -> (&[u8], &[u8]) {
     let length = match row {
         [.., b'\r', b'\n'] => 2,
         [.., b'\n'] => 1,
@@ -230,14 +230,14 @@ mod tests {
         let mut ends = Vec::new();
         field_ends(row.as_bytes(), row.contains('"'), delimiter, &mut ends);
         let fields: Vec<String> = (0..ends.len())
-            .map(|number| content(&row.as_bytes()[field(&ends, number, delimiter)]).into_owned())
+            .map(|index| unquote(&row.as_bytes()[field_range(&ends, index, delimiter)]).into_owned())
             .map(|bytes| String::from_utf8(bytes).expect("text"))
             .collect();
         assert_eq!(fields, expected, "{row}");
     }
 
     #[test]
-    fn a_row_falls_into_its_fields() {
+    fn rows_are_split_into_fields() {
         check("", ",", &[""]);
         check(",", ",", &["", ""]);
         check("a,b,,c", ",", &["a", "b", "", "c"]);
@@ -250,31 +250,31 @@ mod tests {
     }
 
     #[test]
-    fn the_fields_that_are_read_are_found_from_either_end() {
-        use crate::batch::roles::PlaceColumns;
+    fn selected_fields_are_found_from_either_end() {
+        use crate::batch::column_mapping::LocationColumns;
         let row = b"a,,bcd,e,,f";
         let mut all = Vec::new();
         field_ends(row, false, Delimiter::COMMA, &mut all);
         for (place, practice) in [(0, 0), (0, 5), (5, 4), (2, 3), (3, 2), (5, 5), (1, 1)] {
-            let roles = Roles {
-                place: PlaceColumns::Postcode(place),
+            let mapping = ColumnMapping {
+                location: LocationColumns::Postcode(place),
                 practice: Some(practice),
                 as_of: None,
             };
             let mut ends = Vec::new();
-            let wanted = Wanted::new(&roles, 6);
-            assert_eq!(wanted.ends(row, Delimiter::COMMA, &mut ends), Some(6));
+            let selection = FieldSelection::new(&mapping, 6);
+            assert_eq!(selection.find_ends(row, Delimiter::COMMA, &mut ends), Some(6));
             for at in [place, practice] {
-                let found = |ends| field(ends, at, Delimiter::COMMA);
+                let found = |ends| field_range(ends, at, Delimiter::COMMA);
                 assert_eq!(found(&ends), found(&all), "{at} of {place} and {practice}");
             }
-            assert_eq!(wanted.ends(b"a,b", Delimiter::COMMA, &mut ends), Some(2));
+            assert_eq!(selection.find_ends(b"a,b", Delimiter::COMMA, &mut ends), Some(2));
         }
     }
 
     proptest! {
         #[test]
-        fn rows_and_fields_are_those_of_the_csv_crate(text in "[ab\",\n]{0,40}") {
+        fn rows_and_fields_match_the_csv_crate(text in "[ab\",\n]{0,40}") {
             let mut reader = csv::ReaderBuilder::new()
                 .has_headers(false)
                 .flexible(true)
@@ -288,10 +288,10 @@ mod tests {
             while at < text.len() {
                 let end = match row_end(text.as_bytes(), at, Delimiter::COMMA) {
                     RowEnd::After(end) => end,
-                    RowEnd::Text => text.len(),
-                    RowEnd::Open => return Ok(()),
+                    RowEnd::EndOfText => text.len(),
+                    RowEnd::Unterminated => return Ok(()),
                 };
-                let (row, _) = without_line_ending(&text.as_bytes()[at..end]);
+                let (row, _) = split_line_ending(&text.as_bytes()[at..end]);
                 at = end;
                 // The csv crate skips empty lines.
                 if row.is_empty() {
@@ -301,7 +301,7 @@ mod tests {
                 field_ends(row, true, Delimiter::COMMA, &mut ends);
                 ours.push(
                     (0..ends.len())
-                        .map(|it| content(&row[field(&ends, it, Delimiter::COMMA)]).into_owned())
+                        .map(|it| unquote(&row[field_range(&ends, it, Delimiter::COMMA)]).into_owned())
                         .collect::<Vec<_>>(),
                 );
             }

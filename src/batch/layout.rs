@@ -1,34 +1,34 @@
 //! The layout of an output row: which cells come from which part of the answer, in order.
 
-use super::cells::Encoding;
-use super::columns::{Column, DatasetFact};
-use crate::domain::{Agreement, Layers};
+use super::cell_format::CellFormat;
+use super::columns::{OutputColumn, DatasetFact};
+use crate::domain::{Agreement, LayerSet};
 use crate::index::Index;
 
 /// The output columns, grouped by what they depend on.
-pub(super) struct Layout {
-    pub(super) columns: Vec<Column>,
-    pub(super) encoding: Encoding,
-    pub(super) pieces: Vec<Piece>,
+pub(super) struct OutputLayout {
+    pub(super) columns: Vec<OutputColumn>,
+    pub(super) format: CellFormat,
+    pub(super) segments: Vec<RowSegment>,
     /// Runs of adjacent columns that depend only on the residence. Each run is written with one
     /// copy.
-    pub(super) residence: Vec<Run>,
+    pub(super) residence_runs: Vec<ColumnRun>,
     /// The same for the registration.
-    pub(super) registration: Vec<Run>,
+    pub(super) registration_runs: Vec<ColumnRun>,
     /// The cell for each agreement, in the order of [`AGREEMENTS`].
-    pub(super) agreements: Vec<Vec<u8>>,
+    pub(super) agreement_cells: Vec<Vec<u8>>,
     /// The layers for which a column needs distances.
-    pub(super) measured: Layers,
+    pub(super) distance_layers: LayerSet,
     /// Whether the suggestion for a malformed postcode is among the columns.
-    pub(super) suggests: bool,
-    dataset: [String; 3],
+    pub(super) has_suggestion: bool,
+    dataset_facts: [String; 3],
 }
 
 /// Adjacent columns, with their names.
-pub(super) type Run = Vec<(Column, String)>;
+pub(super) type ColumnRun = Vec<(OutputColumn, String)>;
 
 /// A segment of an output row.
-pub(super) enum Piece {
+pub(super) enum RowSegment {
     /// The residence run with this index.
     Residence(usize),
     /// The registration run with this index.
@@ -55,20 +55,20 @@ pub(super) const AGREEMENTS: [Agreement; 5] = [
 
 pub(super) const BAD_ROW: &str = "bad_row";
 
-impl Layout {
-    pub(super) fn new(columns: Vec<Column>, encoding: Encoding, index: &Index) -> Layout {
+impl OutputLayout {
+    pub(super) fn new(columns: Vec<OutputColumn>, format: CellFormat, index: &Index) -> OutputLayout {
         let manifest = index.manifest();
-        let mut layout = Layout {
-            encoding,
-            pieces: Vec::new(),
-            residence: Vec::new(),
-            registration: Vec::new(),
-            agreements: Vec::new(),
-            suggests: columns
+        let mut layout = OutputLayout {
+            format,
+            segments: Vec::new(),
+            residence_runs: Vec::new(),
+            registration_runs: Vec::new(),
+            agreement_cells: Vec::new(),
+            has_suggestion: columns
                 .iter()
                 .any(|column| column.to_string().ends_with("suggestion")),
-            measured: columns.iter().filter_map(Column::measures).collect(),
-            dataset: [
+            distance_layers: columns.iter().filter_map(OutputColumn::distance_layer).collect(),
+            dataset_facts: [
                 manifest.name.clone(),
                 manifest.version.clone(),
                 index.digest().to_string(),
@@ -77,74 +77,74 @@ impl Layout {
         };
         for agreement in AGREEMENTS {
             let mut cell = Vec::new();
-            let name = Column::Agreement.to_string();
-            encoding.text(&mut cell, &name, agreement.as_str());
-            layout.agreements.push(cell);
+            let name = OutputColumn::Agreement.to_string();
+            format.write_text(&mut cell, &name, agreement.as_str());
+            layout.agreement_cells.push(cell);
         }
         for column in layout.columns.clone() {
-            layout.add(column);
+            layout.add_column(column);
         }
         layout
     }
 
-    fn add(&mut self, column: Column) {
-        let named = (column, column.to_string());
-        let piece = match column {
-            Column::Status | Column::Residence(..) | Column::Place(_) | Column::Community(_) => {
-                if let Some(Piece::Residence(at)) = self.pieces.last() {
-                    return self.residence[*at].push(named);
+    fn add_column(&mut self, column: OutputColumn) {
+        let column_and_name = (column, column.to_string());
+        let segment = match column {
+            OutputColumn::Status | OutputColumn::Residence(..) | OutputColumn::Location(_) | OutputColumn::Community(_) => {
+                if let Some(RowSegment::Residence(at)) = self.segments.last() {
+                    return self.residence_runs[*at].push(column_and_name);
                 }
-                self.residence.push(vec![named]);
-                Piece::Residence(self.residence.len() - 1)
+                self.residence_runs.push(vec![column_and_name]);
+                RowSegment::Residence(self.residence_runs.len() - 1)
             }
-            Column::Registration(..) | Column::Practice(_) => {
-                if let Some(Piece::Registration(at)) = self.pieces.last() {
-                    return self.registration[*at].push(named);
+            OutputColumn::Registration(..) | OutputColumn::Practice(_) => {
+                if let Some(RowSegment::Registration(at)) = self.segments.last() {
+                    return self.registration_runs[*at].push(column_and_name);
                 }
-                self.registration.push(vec![named]);
-                Piece::Registration(self.registration.len() - 1)
+                self.registration_runs.push(vec![column_and_name]);
+                RowSegment::Registration(self.registration_runs.len() - 1)
             }
-            Column::Groups(_) => {
-                self.residence.push(vec![named.clone()]);
-                self.registration.push(vec![named]);
-                Piece::Groups {
-                    residence: self.residence.len() - 1,
-                    registration: self.registration.len() - 1,
+            OutputColumn::Groups(_) => {
+                self.residence_runs.push(vec![column_and_name.clone()]);
+                self.registration_runs.push(vec![column_and_name]);
+                RowSegment::Groups {
+                    residence: self.residence_runs.len() - 1,
+                    registration: self.registration_runs.len() - 1,
                 }
             }
-            Column::Agreement => Piece::Agreement,
-            Column::Reason => Piece::Reason,
-            Column::Notes => Piece::Notes,
-            Column::Dataset(fact) => {
+            OutputColumn::Agreement => RowSegment::Agreement,
+            OutputColumn::Reason => RowSegment::Reason,
+            OutputColumn::Notes => RowSegment::Notes,
+            OutputColumn::Dataset(fact) => {
                 let mut cell = Vec::new();
-                self.dataset_cell(&mut cell, column, fact);
-                Piece::Constant(cell)
+                self.write_dataset_cell(&mut cell, column, fact);
+                RowSegment::Constant(cell)
             }
         };
-        self.pieces.push(piece);
+        self.segments.push(segment);
     }
 
-    fn dataset_cell(&self, out: &mut Vec<u8>, column: Column, fact: DatasetFact) {
-        let [name, version, digest] = &self.dataset;
+    fn write_dataset_cell(&self, out: &mut Vec<u8>, column: OutputColumn, fact: DatasetFact) {
+        let [name, version, digest] = &self.dataset_facts;
         let text = match fact {
             DatasetFact::Name => name,
             DatasetFact::Version => version,
             DatasetFact::Digest => digest,
         };
-        self.encoding.text(out, &column.to_string(), text);
+        self.format.write_text(out, &column.to_string(), text);
     }
 
     /// Writes the runs of a part; `write_column` writes each cell.
-    pub(super) fn runs(
+    pub(super) fn write_runs(
         &self,
-        runs: &[Run],
-        mut cell: impl FnMut(&mut Vec<u8>, Column, &str),
+        runs: &[ColumnRun],
+        mut write_column: impl FnMut(&mut Vec<u8>, OutputColumn, &str),
     ) -> Vec<Vec<u8>> {
         let mut written = Vec::with_capacity(runs.len());
         for run in runs {
             let mut text = Vec::new();
             for (column, name) in run {
-                cell(&mut text, *column, name);
+                write_column(&mut text, *column, name);
             }
             written.push(text);
         }
@@ -152,8 +152,8 @@ impl Layout {
     }
 
     /// Writes the names of the output columns to the header row.
-    pub(super) fn names(&self, out: &mut Vec<u8>) {
-        let Encoding::Csv(delimiter) = self.encoding else {
+    pub(super) fn write_header(&self, out: &mut Vec<u8>) {
+        let CellFormat::Csv(delimiter) = self.format else {
             return;
         };
         for column in &self.columns {
@@ -163,21 +163,21 @@ impl Layout {
     }
 
     /// Writes the output cells of a bad row.
-    pub(super) fn bad_row(&self, out: &mut Vec<u8>, reason: &str) {
+    pub(super) fn write_bad_row(&self, out: &mut Vec<u8>, reason: &str) {
         for &column in &self.columns {
             let name = column.to_string();
             match column {
-                Column::Status => self.encoding.text(out, &name, BAD_ROW),
-                Column::Reason => self.encoding.text(out, &name, reason),
-                Column::Dataset(fact) => self.dataset_cell(out, column, fact),
-                _ => self.encoding.none(out, &name),
+                OutputColumn::Status => self.format.write_text(out, &name, BAD_ROW),
+                OutputColumn::Reason => self.format.write_text(out, &name, reason),
+                OutputColumn::Dataset(fact) => self.write_dataset_cell(out, column, fact),
+                _ => self.format.write_null(out, &name),
             }
         }
     }
 
     /// Writes the cell with the reasons, ignoring empty ones.
-    pub(super) fn reason(&self, out: &mut Vec<u8>, reasons: &[&[u8]]) {
-        let given = reasons.iter().copied().filter(|reason| !reason.is_empty());
-        self.encoding.words(out, "catchment_reason", given);
+    pub(super) fn write_reasons(&self, out: &mut Vec<u8>, reasons: &[&[u8]]) {
+        let present = reasons.iter().copied().filter(|reason| !reason.is_empty());
+        self.format.write_words(out, "catchment_reason", present);
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::BatchError;
-use super::memo::UNPOISONED;
+use super::cache::POISONED;
 use crate::memory;
 
 /// The maximum ratio of decompressed to compressed bytes. Files of patients usually compress 10 to
@@ -78,11 +78,11 @@ impl DecodeLimits {
     /// The limits for the command line, from the memory that is available to this process now: a
     /// record batch takes at most three quarters of it as received, decompressed and answered. If
     /// the available memory is not known, 4 GiB is assumed.
-    pub fn of_this_machine() -> DecodeLimits {
-        DecodeLimits::of_memory(memory::room(Path::new("/")).unwrap_or(4 << 30))
+    pub fn for_this_machine() -> DecodeLimits {
+        DecodeLimits::for_memory(memory::available_memory_bytes(Path::new("/")).unwrap_or(4 << 30))
     }
 
-    fn of_memory(available_bytes: u64) -> DecodeLimits {
+    fn for_memory(available_bytes: u64) -> DecodeLimits {
         DecodeLimits {
             // Arrow's own limit for arrays that every implementation can read.
             record_batch_rows: i32::MAX as u64,
@@ -98,7 +98,7 @@ impl DecodeLimits {
 
 /// A limit that an input file exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Excess {
+pub enum ExceededLimit {
     /// The maximum number of rows in an Arrow record batch.
     RecordBatchRows(u64),
     /// The maximum size in bytes of an Arrow record batch or dictionary batch, or of a Parquet
@@ -116,33 +116,33 @@ pub enum Excess {
     AnswerRatio,
 }
 
-impl fmt::Display for Excess {
+impl fmt::Display for ExceededLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Excess::RecordBatchRows(most) => write!(
+            ExceededLimit::RecordBatchRows(most) => write!(
                 f,
                 "it has a record batch of more than {most} rows: write smaller record batches"
             ),
-            Excess::RecordBatchBytes(most) => write!(
+            ExceededLimit::RecordBatchBytes(most) => write!(
                 f,
                 "it has a record batch, dictionary or page of more than {most} bytes, which is the limit for the available memory: write smaller ones"
             ),
-            Excess::DictionaryBytes(most) => write!(
+            ExceededLimit::DictionaryBytes(most) => write!(
                 f,
                 "its dictionaries have more than {most} bytes: write the columns without dictionaries"
             ),
-            Excess::MetadataBytes(most) => {
+            ExceededLimit::MetadataBytes(most) => {
                 write!(f, "it has metadata of more than {most} bytes")
             }
-            Excess::ZstdWindow(most) => write!(
+            ExceededLimit::ZstdWindow(most) => write!(
                 f,
                 "it needs a zstd window of more than {most} bytes: compress it without --long, at level 19 or below"
             ),
-            Excess::DecompressionRatio => write!(
+            ExceededLimit::DecompressionRatio => write!(
                 f,
                 "it is more than {DECOMPRESSION_RATIO_MAX} times as long when decompressed: send it with less compression"
             ),
-            Excess::AnswerRatio => write!(
+            ExceededLimit::AnswerRatio => write!(
                 f,
                 "its answers are more than {ANSWER_RATIO_MAX} times as long as the input: send it with less compression, or request fewer columns"
             ),
@@ -150,26 +150,26 @@ impl fmt::Display for Excess {
     }
 }
 
-impl std::error::Error for Excess {}
+impl std::error::Error for ExceededLimit {}
 
-impl From<Excess> for io::Error {
-    fn from(excess: Excess) -> io::Error {
-        io::Error::other(excess)
+impl From<ExceededLimit> for io::Error {
+    fn from(limit: ExceededLimit) -> io::Error {
+        io::Error::other(limit)
     }
 }
 
-impl Excess {
+impl ExceededLimit {
     /// Returns the limit, if an I/O error was caused by one.
-    pub(super) fn of(error: &io::Error) -> Option<Excess> {
+    pub(super) fn from_io_error(error: &io::Error) -> Option<ExceededLimit> {
         error.get_ref()?.downcast_ref().copied()
     }
 }
 
 /// A counter of the bytes received of an input file.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Received(Arc<AtomicU64>);
+pub(super) struct ReceivedBytes(Arc<AtomicU64>);
 
-impl Received {
+impl ReceivedBytes {
     fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -191,13 +191,13 @@ impl Received {
     ///
     /// # Errors
     /// If there are too many for the number of bytes received.
-    pub(super) fn check_decompressed(&self, bytes: u64) -> Result<(), Excess> {
+    pub(super) fn check_decompressed(&self, bytes: u64) -> Result<(), ExceededLimit> {
         check_ratio(bytes, self.bytes())
     }
 
     /// Wraps `output` so that writing fails if it becomes too long for the number of bytes
     /// received.
-    pub(super) fn bound_answers<W: Write>(&self, output: W) -> BoundedWriter<W> {
+    pub(super) fn bound_output<W: Write>(&self, output: W) -> BoundedWriter<W> {
         BoundedWriter {
             output,
             written: 0,
@@ -210,18 +210,18 @@ impl Received {
 ///
 /// # Errors
 /// If the ratio exceeds the limit.
-pub(super) fn check_ratio(decompressed: u64, compressed: u64) -> Result<(), Excess> {
+pub(super) fn check_ratio(decompressed: u64, compressed: u64) -> Result<(), ExceededLimit> {
     let most = compressed.saturating_mul(DECOMPRESSION_RATIO_MAX);
     match decompressed <= most.max(DECOMPRESSION_FREE_BYTES) {
         true => Ok(()),
-        false => Err(Excess::DecompressionRatio),
+        false => Err(ExceededLimit::DecompressionRatio),
     }
 }
 
 /// A reader that counts the bytes read.
 pub(super) struct CountingReader<R> {
     source: R,
-    received: Received,
+    received: ReceivedBytes,
 }
 
 impl<R: Read> Read for CountingReader<R> {
@@ -236,7 +236,7 @@ impl<R: Read> Read for CountingReader<R> {
 pub(super) struct BoundedWriter<W> {
     output: W,
     written: u64,
-    received: Received,
+    received: ReceivedBytes,
 }
 
 impl<W: Write> Write for BoundedWriter<W> {
@@ -244,7 +244,7 @@ impl<W: Write> Write for BoundedWriter<W> {
         let most = self.received.bytes().saturating_mul(ANSWER_RATIO_MAX);
         let most = most.saturating_add(ANSWER_FREE_BYTES);
         if self.written.saturating_add(bytes.len() as u64) > most {
-            return Err(Excess::AnswerRatio.into());
+            return Err(ExceededLimit::AnswerRatio.into());
         }
         let written = self.output.write(bytes)?;
         self.written += written as u64;
@@ -259,15 +259,15 @@ impl<W: Write> Write for BoundedWriter<W> {
 /// The memory of the record batches that are being decoded, answered or written. A new batch waits
 /// until there is space for it, whatever the number of threads.
 #[derive(Debug)]
-pub(super) struct InFlight {
+pub(super) struct InFlightBytes {
     bytes: Mutex<u64>,
     freed: Condvar,
     bytes_max: u64,
 }
 
-impl InFlight {
-    pub(super) fn new(bytes_max: u64) -> Arc<InFlight> {
-        Arc::new(InFlight {
+impl InFlightBytes {
+    pub(super) fn new(bytes_max: u64) -> Arc<InFlightBytes> {
+        Arc::new(InFlightBytes {
             bytes: Mutex::new(0),
             freed: Condvar::new(),
             bytes_max,
@@ -277,49 +277,49 @@ impl InFlight {
     /// Waits until `bytes` bytes are free, not counting the `own` bytes that the caller already has
     /// a permit for. A batch that is the only one is always admitted. A caller that has a permit
     /// must be able to proceed without another one.
-    pub(super) fn wait_for(self: &Arc<InFlight>, bytes: u64, own: u64) -> Permit {
-        let is_full = |held: &mut u64| *held > own && held.saturating_add(bytes) > self.bytes_max;
-        let held = self.freed.wait_while(self.held(), is_full);
-        *held.expect(UNPOISONED) += bytes;
-        Permit {
+    pub(super) fn wait_for(self: &Arc<InFlightBytes>, bytes: u64, own: u64) -> MemoryPermit {
+        let is_full = |in_use: &mut u64| *in_use > own && in_use.saturating_add(bytes) > self.bytes_max;
+        let in_use = self.freed.wait_while(self.in_use(), is_full);
+        *in_use.expect(POISONED) += bytes;
+        MemoryPermit {
             in_flight: Arc::clone(self),
             bytes,
         }
     }
 
-    fn held(&self) -> MutexGuard<'_, u64> {
-        self.bytes.lock().expect(UNPOISONED)
+    fn in_use(&self) -> MutexGuard<'_, u64> {
+        self.bytes.lock().expect(POISONED)
     }
 }
 
 /// A share of the memory for record batches, released on drop.
 #[derive(Debug)]
-pub(super) struct Permit {
-    in_flight: Arc<InFlight>,
+pub(super) struct MemoryPermit {
+    in_flight: Arc<InFlightBytes>,
     bytes: u64,
 }
 
-impl Permit {
+impl MemoryPermit {
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 }
 
-impl Drop for Permit {
+impl Drop for MemoryPermit {
     fn drop(&mut self) {
-        *self.in_flight.held() -= self.bytes;
+        *self.in_flight.in_use() -= self.bytes;
         self.in_flight.freed.notify_all();
     }
 }
 
 /// Converts read and write errors that were caused by a limit into [`BatchError::LimitExceeded`].
-pub(super) fn with_limits<T>(done: Result<T, BatchError>) -> Result<T, BatchError> {
-    done.map_err(|fault| match &fault {
-        BatchError::Read(error) | BatchError::Write(error) => match Excess::of(error) {
-            Some(excess) => BatchError::TooMuch(excess),
-            None => fault,
+pub(super) fn map_exceeded_limit<T>(result: Result<T, BatchError>) -> Result<T, BatchError> {
+    result.map_err(|batch_error| match &batch_error {
+        BatchError::Read(error) | BatchError::Write(error) => match ExceededLimit::from_io_error(error) {
+            Some(limit) => BatchError::LimitExceeded(limit),
+            None => batch_error,
         },
-        _ => fault,
+        _ => batch_error,
     })
 }
 
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(check_ratio(1 << 20, 1), Ok(()));
         assert_eq!(
             check_ratio((1 << 20) + 1, 1),
-            Err(Excess::DecompressionRatio)
+            Err(ExceededLimit::DecompressionRatio)
         );
         assert_eq!(check_ratio(250 << 20, 1 << 20), Ok(()));
         assert!(check_ratio((250 << 20) + 1, 1 << 20).is_err());
@@ -349,21 +349,21 @@ mod tests {
 
     #[test]
     fn answers_are_bounded_by_what_was_received() {
-        let received = Received::default();
-        let mut output = received.bound_answers(io::sink());
+        let received = ReceivedBytes::default();
+        let mut output = received.bound_output(io::sink());
         let mebibyte = vec![0; 1 << 20];
         for _ in 0..64 {
             output.write_all(&mebibyte).expect("below the limit");
         }
-        let fault = output.write_all(&mebibyte).expect_err("too many");
-        assert_eq!(Excess::of(&fault), Some(Excess::AnswerRatio));
+        let error = output.write_all(&mebibyte).expect_err("too many");
+        assert_eq!(ExceededLimit::from_io_error(&error), Some(ExceededLimit::AnswerRatio));
         received.add(420);
         output.write_all(&mebibyte).expect("more was received");
     }
 
     #[test]
-    fn a_batch_waits_for_room_and_one_may_always_be_there() {
-        let in_flight = InFlight::new(10);
+    fn batches_wait_for_memory_and_one_is_always_admitted() {
+        let in_flight = InFlightBytes::new(10);
         let large = in_flight.wait_for(100, 0);
         let more = in_flight.wait_for(100, large.bytes());
         std::thread::scope(|scope| {
@@ -371,15 +371,15 @@ mod tests {
             drop((large, more));
             assert_eq!(waiting.join().expect("no panic"), 5);
         });
-        assert_eq!(*in_flight.held(), 0);
+        assert_eq!(*in_flight.in_use(), 0);
     }
 
     #[test]
     fn limits_follow_the_memory_that_is_available() {
-        let small = DecodeLimits::of_memory(64 << 20);
+        let small = DecodeLimits::for_memory(64 << 20);
         assert_eq!(small.record_batch_bytes, 16 << 20);
         assert_eq!(small.metadata_bytes, 2 << 20);
-        let large = DecodeLimits::of_memory(64 << 30);
+        let large = DecodeLimits::for_memory(64 << 30);
         assert_eq!(large.metadata_bytes, 256 << 20);
     }
 }

@@ -19,23 +19,23 @@
 //! postcode, and the cells that depend on the practice. `Index::locate` computes both parts and
 //! their agreement.
 
-mod answers;
+mod worker;
 mod blocks;
-pub(crate) mod cells;
+pub(crate) mod cell_format;
 pub(crate) mod columnar;
 mod columns;
 mod compression;
 mod delimiter;
 mod fields;
-pub(crate) mod halves;
-mod intake;
+pub(crate) mod lookup_rows;
+mod input;
 mod layout;
 mod limits;
-mod memo;
+mod cache;
 mod ndjson;
-mod parts;
-pub(crate) mod relay;
-mod roles;
+mod answer_cells;
+pub(crate) mod pipeline;
+mod column_mapping;
 mod run;
 mod summary;
 
@@ -43,34 +43,34 @@ use std::io;
 
 use jiff::civil::Date;
 
-pub use cells::SEPARATOR;
+pub use cell_format::SEPARATOR;
 pub use columns::{
-    COLUMNS, Column, CommunityFact, DatasetFact, PREFIX, PlaceFact, PracticeFact, Text,
+    COLUMNS, OutputColumn, CommunityFact, DatasetFact, PREFIX, LocationFact, PracticeFact, AreaText,
     UnknownColumn,
 };
 pub use compression::Compression;
 pub use delimiter::{Delimiter, InvalidDelimiter};
-pub use fields::records;
-pub use intake::{Format, Intake, LineEnding, Understood, is_parquet};
-pub use limits::{DecodeLimits, Excess};
-pub use relay::Progress;
-pub use roles::{NAMES, Named, PlaceColumns, Role, Roles};
+pub use fields::parse_records;
+pub use input::{BatchFormat, BatchInput, LineEnding, DetectedFormat, is_parquet};
+pub use limits::{DecodeLimits, ExceededLimit};
+pub use pipeline::BatchProgress;
+pub use column_mapping::{COLUMN_ALIASES, ColumnOverrides, LocationColumns, ColumnRole, ColumnMapping};
 pub use run::{preview, run};
-pub use summary::{IccCount, Shortened, Summary};
+pub use summary::{IccCount, ScientificNotation, BatchSummary};
 
 /// The options of a batch.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct BatchRequest {
     /// The format; detected if `None`.
-    pub format: Option<Format>,
+    pub format: Option<BatchFormat>,
     /// The delimiter between fields; detected if `None`.
     pub delimiter: Option<Delimiter>,
     /// The columns that the user named.
-    pub named: Named,
+    pub column_overrides: ColumnOverrides,
     /// The as-of date of rows that have no date of their own.
     pub as_of: Date,
     /// The output columns, in order.
-    pub columns: Vec<Column>,
+    pub output_columns: Vec<OutputColumn>,
     /// Whether the user's own cells are escaped too if a spreadsheet would run them as formulas.
     pub excel_safe: bool,
     /// The compression of the output.
@@ -95,7 +95,7 @@ pub enum BatchError {
     NoRows,
     /// The input is in a format that is not supported.
     #[error("it is {what}, not CSV, TSV, NDJSON, Parquet or Arrow{hint}")]
-    NotAList {
+    UnsupportedFormat {
         /// The format or content that was recognised.
         what: &'static str,
         /// What the user can do about it.
@@ -108,17 +108,17 @@ pub enum BatchError {
     NeedsFile,
     /// The input is not the stated format, or uses a feature that is not supported.
     #[error("it cannot be read as {format}: {what}")]
-    Unsound {
+    Unreadable {
         /// The format.
-        format: Format,
+        format: BatchFormat,
         /// The problem.
         what: String,
     },
     /// A corrupt Parquet file or Arrow stream.
     #[error("it cannot be read as {format}: it is corrupt: {cause}")]
-    Damaged {
+    Corrupt {
         /// The format.
-        format: Format,
+        format: BatchFormat,
         /// The inconsistency; it may quote column names.
         cause: String,
     },
@@ -126,7 +126,7 @@ pub enum BatchError {
     #[error("the column `{name}` has type {holds}, but {}", role.expected())]
     WrongType {
         /// The role of the column.
-        role: Role,
+        role: ColumnRole,
         /// The name of the column.
         name: String,
         /// Its Arrow data type.
@@ -134,21 +134,21 @@ pub enum BatchError {
     },
     /// An option that does not apply to the format.
     #[error("{format} does not support {what}")]
-    NotThere {
+    UnsupportedOption {
         /// The format.
-        format: Format,
+        format: BatchFormat,
         /// The option.
         what: &'static str,
     },
     /// The first row contains a postcode.
     #[error("its first line looks like data: a header row is required")]
-    NoNames,
+    MissingHeader,
     /// Lines that end with a carriage return and no line feed.
     #[error("its lines end with carriage returns only: save it with LF or CRLF line endings")]
     CarriageReturns,
     /// Two delimiters are equally likely.
     #[error("its delimiter may be {first} or {second}: specify one with --delimiter")]
-    TwoDelimiters {
+    AmbiguousDelimiter {
         /// The first candidate.
         first: Delimiter,
         /// The second candidate.
@@ -156,7 +156,7 @@ pub enum BatchError {
     },
     /// Two columns with the same name. Column numbers start at 1.
     #[error("columns {first} and {second} have the same name")]
-    SameName {
+    DuplicateColumn {
         /// The number of the first column.
         first: usize,
         /// The number of the second column.
@@ -164,7 +164,7 @@ pub enum BatchError {
     },
     /// The input already has one of the output columns.
     #[error("it already has a column `{column}`: remove or rename it")]
-    AlreadyThere {
+    OutputColumnExists {
         /// The name of the column.
         column: String,
     },
@@ -174,25 +174,25 @@ pub enum BatchError {
     /// A required column is missing.
     #[error(
         "no {} column found: name it with {}{}", role.as_str(), role.argument(),
-        if matches!(role, Role::Postcode) { " (or the coordinates, or --registration-only; and --delimiter if the detected delimiter is wrong)" } else { "" }
+        if matches!(role, ColumnRole::Postcode) { " (or the coordinates, or --registration-only; and --delimiter if the detected delimiter is wrong)" } else { "" }
     )]
-    NoColumn {
+    MissingColumn {
         /// The role of the column.
-        role: Role,
+        role: ColumnRole,
     },
     /// A column that the user named does not exist.
     #[error("{} `{name}`: no column has that name", role.argument())]
-    NoSuchColumn {
+    ColumnNotFound {
         /// The role of the column.
-        role: Role,
+        role: ColumnRole,
         /// The name that the user gave.
         name: String,
     },
     /// Several columns match one role.
     #[error("{} may each hold the {}: specify one with {}", quoted(names), role.as_str(), role.argument())]
-    SeveralColumns {
+    AmbiguousColumn {
         /// The role.
-        role: Role,
+        role: ColumnRole,
         /// The names of the columns.
         names: Vec<String>,
     },
@@ -200,7 +200,7 @@ pub enum BatchError {
     #[error(
         "it has a postcode and coordinates, or two kinds of coordinates: specify which to use with --postcode-column, --lon-column and --lat-column, or --easting-column and --northing-column"
     )]
-    TwoPlaces,
+    AmbiguousLocation,
     /// A row longer than 1 MiB.
     #[error(
         "the row that starts on line {line} is longer than 1 MiB: is a quotation mark not closed?"
@@ -211,13 +211,13 @@ pub enum BatchError {
     },
     /// The input ends inside a quoted field.
     #[error("the row that starts on line {line} has a quotation mark that is not closed")]
-    OpenQuote {
+    UnterminatedQuote {
         /// The line on which the row starts.
         line: u64,
     },
     /// The input exceeds a limit.
     #[error("{0}")]
-    TooMuch(Excess),
+    LimitExceeded(ExceededLimit),
     /// Reading the input failed.
     #[error("reading failed: {0}")]
     Read(#[from] io::Error),
@@ -226,9 +226,9 @@ pub enum BatchError {
     Write(io::Error),
 }
 
-impl From<Excess> for BatchError {
-    fn from(excess: Excess) -> BatchError {
-        BatchError::TooMuch(excess)
+impl From<ExceededLimit> for BatchError {
+    fn from(limit: ExceededLimit) -> BatchError {
+        BatchError::LimitExceeded(limit)
     }
 }
 

@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer};
 
 /// A line that is not a JSON object, or whose selected members cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NoObject;
+pub(super) struct InvalidObject;
 
 /// Returns the member names of an object, or `None` if the line is not an object.
-pub(super) fn names(line: &[u8]) -> Option<Vec<String>> {
+pub(super) fn member_names(line: &[u8]) -> Option<Vec<String>> {
     let mut names = Vec::new();
-    read(line, &mut |name| {
+    read_members(line, &mut |name| {
         names.push(name.to_string());
         None
     })
@@ -23,13 +23,13 @@ pub(super) fn names(line: &[u8]) -> Option<Vec<String>> {
 
 /// Returns the texts of the members with the given names, in the same order. The text is empty if
 /// the member is missing or null.
-pub(super) fn texts(line: &[u8], wanted: &[&str]) -> Result<Vec<String>, NoObject> {
-    let found = read(line, &mut |name| wanted.iter().position(|it| *it == name))?;
-    let mut texts = vec![None; wanted.len()];
-    for (at, Text(text)) in found {
+pub(super) fn member_texts(line: &[u8], names: &[&str]) -> Result<Vec<String>, InvalidObject> {
+    let found = read_members(line, &mut |name| names.iter().position(|it| *it == name))?;
+    let mut texts = vec![None; names.len()];
+    for (at, JsonText(text)) in found {
         // JSON readers do not agree on which duplicate to use.
         if texts[at].replace(text).is_some() {
-            return Err(NoObject);
+            return Err(InvalidObject);
         }
     }
     Ok(texts.into_iter().map(Option::unwrap_or_default).collect())
@@ -37,94 +37,94 @@ pub(super) fn texts(line: &[u8], wanted: &[&str]) -> Result<Vec<String>, NoObjec
 
 /// Appends the object to `out` with `members` added at its end, each preceded by a comma. The line
 /// must be an object.
-pub(super) fn append(out: &mut Vec<u8>, line: &[u8], members: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn append_members(out: &mut Vec<u8>, line: &[u8], members: impl FnOnce(&mut Vec<u8>)) {
     let end = memchr::memrchr(b'}', line).expect("the line is an object");
     out.extend_from_slice(&line[..end]);
-    let begun = out.len();
+    let start = out.len();
     members(out);
     let is_empty = line[..end].trim_ascii_end().last() == Some(&b'{');
-    if is_empty && out.get(begun) == Some(&b',') {
-        out.remove(begun);
+    if is_empty && out.get(start) == Some(&b',') {
+        out.remove(start);
     }
     out.extend_from_slice(&line[end..]);
 }
 
-type Found = Vec<(usize, Text)>;
+type FoundMembers = Vec<(usize, JsonText)>;
 
 /// A text or a number, as text; null is empty. Arrays and objects are rejected at their first byte:
 /// as values they would take many times the memory of their line.
-struct Text(String);
+struct JsonText(String);
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Text, D::Error> {
-        json.deserialize_any(TextVisitor)
+impl<'de> Deserialize<'de> for JsonText {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<JsonText, D::Error> {
+        json.deserialize_any(JsonTextVisitor)
     }
 }
 
-struct TextVisitor;
+struct JsonTextVisitor;
 
-impl Visitor<'_> for TextVisitor {
-    type Value = Text;
+impl Visitor<'_> for JsonTextVisitor {
+    type Value = JsonText;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string, a number or null")
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Text, E> {
-        Ok(Text(String::new()))
+    fn visit_unit<E: Error>(self) -> Result<JsonText, E> {
+        Ok(JsonText(String::new()))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
-        Ok(Text(text.into()))
+    fn visit_str<E: Error>(self, text: &str) -> Result<JsonText, E> {
+        Ok(JsonText(text.into()))
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Text, E> {
-        Ok(Text(number.to_string()))
+    fn visit_i64<E: Error>(self, number: i64) -> Result<JsonText, E> {
+        Ok(JsonText(number.to_string()))
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Text, E> {
-        Ok(Text(number.to_string()))
+    fn visit_u64<E: Error>(self, number: u64) -> Result<JsonText, E> {
+        Ok(JsonText(number.to_string()))
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Text, E> {
+    fn visit_f64<E: Error>(self, number: f64) -> Result<JsonText, E> {
         let number = serde_json::Number::from_f64(number).ok_or_else(|| E::custom("not finite"))?;
-        Ok(Text(number.to_string()))
+        Ok(JsonText(number.to_string()))
     }
 }
 
 /// Reads the members for which `member_index` returns an index.
-fn read(line: &[u8], is_wanted: &mut dyn FnMut(&str) -> Option<usize>) -> Result<Found, NoObject> {
+fn read_members(line: &[u8], member_index: &mut dyn FnMut(&str) -> Option<usize>) -> Result<FoundMembers, InvalidObject> {
     let mut json = serde_json::Deserializer::from_slice(line);
-    let found = Members { is_wanted }
+    let found = MemberVisitor { member_index }
         .deserialize(&mut json)
-        .map_err(|_| NoObject)?;
-    json.end().map_err(|_| NoObject)?;
+        .map_err(|_| InvalidObject)?;
+    json.end().map_err(|_| InvalidObject)?;
     Ok(found)
 }
 
-struct Members<'w> {
-    is_wanted: &'w mut dyn FnMut(&str) -> Option<usize>,
+struct MemberVisitor<'w> {
+    member_index: &'w mut dyn FnMut(&str) -> Option<usize>,
 }
 
-impl<'de> DeserializeSeed<'de> for Members<'_> {
-    type Value = Found;
+impl<'de> DeserializeSeed<'de> for MemberVisitor<'_> {
+    type Value = FoundMembers;
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Found, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<FoundMembers, D::Error> {
         json.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Found;
+impl<'de> Visitor<'de> for MemberVisitor<'_> {
+    type Value = FoundMembers;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FoundMembers, A::Error> {
         let mut found = Vec::new();
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-            match (self.is_wanted)(&name) {
+            match (self.member_index)(&name) {
                 Some(at) => found.push((at, map.next_value()?)),
                 None => {
                     map.next_value::<IgnoredAny>()?;
@@ -143,14 +143,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_are_read_and_nothing_else_is_changed() {
+    fn members_are_read_and_appended_without_other_changes() {
         let line = br#"{ "n": 1.50, "postcode": "LA1 \u0031AA", "x": {"postcode": 3} }"#;
-        assert_eq!(names(line).expect("an object"), ["n", "postcode", "x"]);
-        let texts = texts(line, &["postcode", "practice"]).expect("an object");
+        assert_eq!(member_names(line).expect("an object"), ["n", "postcode", "x"]);
+        let texts = member_texts(line, &["postcode", "practice"]).expect("an object");
         assert_eq!(texts, ["LA1 1AA", ""]);
         let appended = |line: &str| {
             let mut out = Vec::new();
-            append(&mut out, line.as_bytes(), |out| out.extend(b",\"a\":1"));
+            append_members(&mut out, line.as_bytes(), |out| out.extend(b",\"a\":1"));
             String::from_utf8(out).expect("text")
         };
         assert_eq!(appended("{\"n\": 1.50} "), "{\"n\": 1.50,\"a\":1} ");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_of_texts_is_told() {
+    fn invalid_objects_are_rejected() {
         for line in [
             "",
             "1",
@@ -168,9 +168,9 @@ mod tests {
             "{\"p\":[1]}",
             "{\"p\":1,\"p\":2}",
         ] {
-            assert_eq!(texts(line.as_bytes(), &["p"]), Err(NoObject), "{line}");
+            assert_eq!(member_texts(line.as_bytes(), &["p"]), Err(InvalidObject), "{line}");
         }
-        assert_eq!(texts(b"{\"p\":null}", &["p"]), Ok(vec![String::new()]));
+        assert_eq!(member_texts(b"{\"p\":null}", &["p"]), Ok(vec![String::new()]));
         for (number, text) in [
             ("12", "12"),
             ("-7", "-7"),
@@ -178,7 +178,7 @@ mod tests {
             ("1e3", "1000.0"),
         ] {
             let line = format!("{{\"p\":{number}}}");
-            assert_eq!(texts(line.as_bytes(), &["p"]), Ok(vec![text.to_string()]));
+            assert_eq!(member_texts(line.as_bytes(), &["p"]), Ok(vec![text.to_string()]));
         }
     }
 }

@@ -3,16 +3,16 @@
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 
-use super::answers::{Shared, Worker};
-use super::blocks::{Block, Blocks};
-use super::cells::Encoding;
+use super::worker::{BatchContext, BatchWorker};
+use super::blocks::{RowBlock, BlockReader};
+use super::cell_format::CellFormat;
 use super::compression::Compression;
-use super::fields::without_line_ending;
-use super::intake::{Body, Intake, TextBody, Understood};
-use super::limits::with_limits;
-use super::relay::{Progress, Sink, Source, Work, relay};
-use super::summary::{Summary, Tally};
-use super::{BatchError, Request, columnar};
+use super::fields::split_line_ending;
+use super::input::{InputBody, BatchInput, TextBody, DetectedFormat};
+use super::limits::map_exceeded_limit;
+use super::pipeline::{BatchProgress, OutputSink, BlockSource, Stage, run_ordered};
+use super::summary::{BatchSummary, BatchTally};
+use super::{BatchError, BatchRequest, columnar};
 use crate::index::Index;
 
 /// Runs a batch: writes every input row with the output columns appended, in the same order.
@@ -25,43 +25,43 @@ use crate::index::Index;
 /// If reading the input or writing the output fails. The output written until then is incomplete.
 pub fn run<R: Read + Send, W: Write + Send>(
     index: &Index,
-    intake: Intake<R>,
-    request: &Request,
+    input: BatchInput<R>,
+    request: &BatchRequest,
     output: W,
     threads: NonZeroUsize,
-    progress: &Progress,
-) -> Result<Summary, BatchError> {
-    let output = intake.received.bound_answers(output);
-    with_limits(run_within(
-        index, intake, request, output, threads, progress,
+    progress: &BatchProgress,
+) -> Result<BatchSummary, BatchError> {
+    let output = input.received.bound_output(output);
+    map_exceeded_limit(run_inner(
+        index, input, request, output, threads, progress,
     ))
 }
 
-fn run_within<R: Read + Send, W: Write + Send>(
+fn run_inner<R: Read + Send, W: Write + Send>(
     index: &Index,
-    intake: Intake<R>,
-    request: &Request,
+    input: BatchInput<R>,
+    request: &BatchRequest,
     mut output: W,
     threads: NonZeroUsize,
-    progress: &Progress,
-) -> Result<Summary, BatchError> {
-    let understood = &intake.understood;
-    let text = match intake.body {
-        Body::Text(text) => text,
-        Body::Columns(list) => {
-            return columnar::run(index, understood, list, request, output, threads, progress);
+    progress: &BatchProgress,
+) -> Result<BatchSummary, BatchError> {
+    let detected = &input.detected;
+    let text = match input.body {
+        InputBody::Text(text) => text,
+        InputBody::Columnar(columnar_input) => {
+            return columnar::run(index, detected, columnar_input, request, output, threads, progress);
         }
     };
-    let shared = Shared::new(index, understood, request, encoding(understood));
-    let first_line = first_line(&text, &shared);
-    write_part(&mut output, &first_line, request.compression)?;
-    let worker = || Rows {
-        worker: Worker::new(&shared),
+    let context = BatchContext::new(index, detected, request, cell_format(detected));
+    let header_line = header_line(&text, &context);
+    write_compressed(&mut output, &header_line, request.compression)?;
+    let worker = || TextStage {
+        worker: BatchWorker::new(&context),
         compression: request.compression,
     };
-    let (mut sink, tallies) = relay(text.blocks, Bytes(output), threads, progress, worker)?;
+    let (mut sink, tallies) = run_ordered(text.blocks, ByteSink(output), threads, progress, worker)?;
     sink.0.flush().map_err(BatchError::Write)?;
-    Ok(Tally::of_all(tallies).summary())
+    Ok(BatchTally::merge_all(tallies).into_summary())
 }
 
 /// Returns the header row and the first output rows, at most `rows` of them. For columnar input the
@@ -71,110 +71,110 @@ fn run_within<R: Read + Send, W: Write + Send>(
 /// If reading the input fails.
 pub fn preview<R: Read>(
     index: &Index,
-    intake: Intake<R>,
-    request: &Request,
+    input: BatchInput<R>,
+    request: &BatchRequest,
     rows: usize,
 ) -> Result<Vec<u8>, BatchError> {
-    with_limits(preview_within(index, intake, request, rows))
+    map_exceeded_limit(preview_inner(index, input, request, rows))
 }
 
-fn preview_within<R: Read>(
+fn preview_inner<R: Read>(
     index: &Index,
-    intake: Intake<R>,
-    request: &Request,
+    input: BatchInput<R>,
+    request: &BatchRequest,
     rows: usize,
 ) -> Result<Vec<u8>, BatchError> {
-    let understood = &intake.understood;
-    let mut text = match intake.body {
-        Body::Text(text) => text,
-        Body::Columns(list) => {
-            return columnar::preview(index, understood, list, request, rows);
+    let detected = &input.detected;
+    let mut text = match input.body {
+        InputBody::Text(text) => text,
+        InputBody::Columnar(columnar_input) => {
+            return columnar::preview(index, detected, columnar_input, request, rows);
         }
     };
-    let shared = Shared::new(index, understood, request, encoding(understood));
-    let mut out = first_line(&text, &shared);
-    let mut block = Block::default();
+    let context = BatchContext::new(index, detected, request, cell_format(detected));
+    let mut out = header_line(&text, &context);
+    let mut block = RowBlock::default();
     if text.blocks.next(&mut block)? {
         block.rows.truncate(rows);
-        Worker::new(&shared).answer(&block, &mut out);
+        BatchWorker::new(&context).answer_block(&block, &mut out);
     }
     Ok(out)
 }
 
 /// The format of the output cells in text rows.
-fn encoding(understood: &Understood) -> Encoding {
-    match understood.delimiter {
-        Some(delimiter) => Encoding::Csv(delimiter),
-        None => Encoding::Json,
+fn cell_format(detected: &DetectedFormat) -> CellFormat {
+    match detected.delimiter {
+        Some(delimiter) => CellFormat::Csv(delimiter),
+        None => CellFormat::Json,
     }
 }
 
 /// Returns the header row of the output.
-fn first_line<R: Read>(text: &TextBody<R>, shared: &Shared<'_>) -> Vec<u8> {
-    let mut out = text.mark.to_vec();
-    if let Encoding::Csv(_) = shared.layout.encoding {
-        let (names, ending) = without_line_ending(&text.names);
-        shared.user_names(names, &mut out);
-        shared.layout.names(&mut out);
+fn header_line<R: Read>(text: &TextBody<R>, context: &BatchContext<'_>) -> Vec<u8> {
+    let mut out = text.byte_order_mark.to_vec();
+    if let CellFormat::Csv(_) = context.layout.format {
+        let (header, ending) = split_line_ending(&text.header);
+        context.write_input_header(header, &mut out);
+        context.layout.write_header(&mut out);
         out.extend_from_slice(ending);
     }
     out
 }
 
-fn write_part(
+fn write_compressed(
     output: &mut impl Write,
-    part: &[u8],
+    bytes: &[u8],
     compression: Compression,
 ) -> Result<(), BatchError> {
     let written = match compression {
-        _ if part.is_empty() => Ok(()),
-        Compression::None => output.write_all(part),
-        packed => packed
-            .pack(part)
-            .and_then(|packed| output.write_all(&packed)),
+        _ if bytes.is_empty() => Ok(()),
+        Compression::None => output.write_all(bytes),
+        codec => codec
+            .compress(bytes)
+            .and_then(|compressed| output.write_all(&compressed)),
     };
     written.map_err(BatchError::Write)
 }
 
-impl<R: Read + Send> Source for Blocks<R> {
-    type Block = Block;
+impl<R: Read + Send> BlockSource for BlockReader<R> {
+    type Block = RowBlock;
 
-    fn next(&mut self, block: &mut Block) -> Result<bool, BatchError> {
-        Blocks::next(self, block)
+    fn next(&mut self, block: &mut RowBlock) -> Result<bool, BatchError> {
+        BlockReader::next(self, block)
     }
 }
 
 /// A sink that writes the bytes unchanged.
-struct Bytes<W>(W);
+struct ByteSink<W>(W);
 
-impl<W: Write + Send> Sink for Bytes<W> {
-    type Part = Vec<u8>;
+impl<W: Write + Send> OutputSink for ByteSink<W> {
+    type Output = Vec<u8>;
 
-    fn write(&mut self, part: &mut Vec<u8>) -> Result<(), BatchError> {
-        self.0.write_all(part).map_err(BatchError::Write)
+    fn write(&mut self, output: &mut Vec<u8>) -> Result<(), BatchError> {
+        self.0.write_all(output).map_err(BatchError::Write)
     }
 }
 
 /// The pipeline stage that answers rows of text.
-struct Rows<'s, 'i> {
-    worker: Worker<'s, 'i>,
+struct TextStage<'s, 'i> {
+    worker: BatchWorker<'s, 'i>,
     compression: Compression,
 }
 
-impl Work<Block, Vec<u8>> for Rows<'_, '_> {
-    type Outcome = Tally;
+impl Stage<RowBlock, Vec<u8>> for TextStage<'_, '_> {
+    type Outcome = BatchTally;
 
-    fn work(&mut self, block: &mut Block, out: &mut Vec<u8>) -> Result<u64, BatchError> {
+    fn process(&mut self, block: &mut RowBlock, out: &mut Vec<u8>) -> Result<u64, BatchError> {
         out.clear();
         let rows_before = self.worker.tally.rows;
-        self.worker.answer(block, out);
+        self.worker.answer_block(block, out);
         if self.compression != Compression::None {
-            *out = self.compression.pack(out).map_err(BatchError::Write)?;
+            *out = self.compression.compress(out).map_err(BatchError::Write)?;
         }
         Ok(self.worker.tally.rows - rows_before)
     }
 
-    fn outcome(self) -> Tally {
+    fn finish(self) -> BatchTally {
         self.worker.into_tally()
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use memchr::{memchr_iter, memmem};
 
 use super::layout::AGREEMENTS;
-use super::parts::{Lives, Registered, STATUSES};
+use super::answer_cells::{ResidenceCells, RegistrationCells, STATUSES};
 
 /// The summary of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
+pub struct BatchSummary {
     /// The number of rows read, which is also the number of rows written.
     pub rows: u64,
     /// The number of bad rows.
@@ -23,7 +23,7 @@ pub struct Summary {
     /// The number of rows per ICC, ordered by id.
     pub icc: Vec<IccCount>,
     /// Numbers that a spreadsheet has irreversibly shortened, such as `4.5E+09`.
-    pub shortened: Option<Shortened>,
+    pub scientific_notation: Option<ScientificNotation>,
 }
 
 /// The number of rows of an ICC.
@@ -41,9 +41,9 @@ pub struct IccCount {
 
 /// Numbers in scientific notation, such as `4.5E+09`, into which a spreadsheet turns long numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shortened {
+pub struct ScientificNotation {
     /// How many there are.
-    pub numbers: u64,
+    pub count: u64,
     /// The line of the first one.
     pub first_line: u64,
 }
@@ -52,58 +52,58 @@ pub struct Shortened {
 const BAD_LINES_MAX: usize = 10;
 
 /// The number of rows per id and name of an ICC.
-type ByIcc = BTreeMap<(String, String), u64>;
+type CountsByIcc = BTreeMap<(String, String), u64>;
 
 /// The counts of one thread.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct BatchTally {
     pub(super) rows: u64,
     pub(super) status: [u64; STATUSES.len()],
     pub(super) agreement: [u64; AGREEMENTS.len()],
-    residence: ByIcc,
-    registration: ByIcc,
+    residence: CountsByIcc,
+    registration: CountsByIcc,
     bad_lines: Vec<u64>,
-    shortened: Option<Shortened>,
+    scientific_notation: Option<ScientificNotation>,
 }
 
-impl Tally {
+impl BatchTally {
     /// Counts `rows` rows that have this residence.
-    pub(super) fn lives(&mut self, part: &Lives, rows: u64) {
-        self.status[part.status] += rows;
-        add(&mut self.residence, &part.icc, rows);
+    pub(super) fn add_residence(&mut self, cells: &ResidenceCells, rows: u64) {
+        self.status[cells.status_index] += rows;
+        add_counts(&mut self.residence, &cells.iccs, rows);
     }
 
     /// Counts `rows` rows that have this registration.
-    pub(super) fn registered(&mut self, part: &Registered, rows: u64) {
-        add(&mut self.registration, &part.icc, rows);
+    pub(super) fn add_registration(&mut self, cells: &RegistrationCells, rows: u64) {
+        add_counts(&mut self.registration, &cells.iccs, rows);
     }
 
-    pub(super) fn bad_line(&mut self, line: u64) {
+    pub(super) fn add_bad_line(&mut self, line: u64) {
         if self.bad_lines.len() < BAD_LINES_MAX {
             self.bad_lines.push(line);
         }
     }
 
     /// Counts numbers such as `4.5E+09`, which a spreadsheet has shortened.
-    pub(super) fn shortened_numbers(&mut self, text: &[u8], first_line: u64) {
-        let mut found = memmem::find_iter(text, b"E+").filter(|&at| is_shortened(text, at));
+    pub(super) fn count_scientific_notation(&mut self, text: &[u8], first_line: u64) {
+        let mut found = memmem::find_iter(text, b"E+").filter(|&at| is_scientific_notation(text, at));
         let Some(first) = found.next() else {
             return;
         };
-        let new = Shortened {
-            numbers: 1 + found.count() as u64,
+        let new = ScientificNotation {
+            count: 1 + found.count() as u64,
             first_line: first_line + memchr_iter(b'\n', &text[..first]).count() as u64,
         };
-        self.shortened = Some(both(self.shortened, new));
+        self.scientific_notation = Some(combine(self.scientific_notation, new));
     }
 
     /// Merges the counts of all threads.
-    pub(super) fn of_all(tallies: Vec<Tally>) -> Tally {
-        tallies.into_iter().fold(Tally::default(), Tally::and)
+    pub(super) fn merge_all(tallies: Vec<BatchTally>) -> BatchTally {
+        tallies.into_iter().fold(BatchTally::default(), BatchTally::merge)
     }
 
     /// Adds the counts of another thread.
-    fn and(mut self, other: Tally) -> Tally {
+    fn merge(mut self, other: BatchTally) -> BatchTally {
         self.rows += other.rows;
         for (count, more) in self.status.iter_mut().zip(other.status) {
             *count += more;
@@ -118,13 +118,13 @@ impl Tally {
             *self.registration.entry(icc).or_default() += more;
         }
         self.bad_lines.extend(other.bad_lines);
-        if let Some(more) = other.shortened {
-            self.shortened = Some(both(self.shortened, more));
+        if let Some(more) = other.scientific_notation {
+            self.scientific_notation = Some(combine(self.scientific_notation, more));
         }
         self
     }
 
-    pub(super) fn summary(mut self) -> Summary {
+    pub(super) fn into_summary(mut self) -> BatchSummary {
         self.bad_lines.sort_unstable();
         self.bad_lines.truncate(BAD_LINES_MAX);
         let mut icc: BTreeMap<String, IccCount> = BTreeMap::new();
@@ -143,29 +143,29 @@ impl Tally {
             }
         }
         let agreements = AGREEMENTS.map(crate::domain::Agreement::as_str);
-        Summary {
+        BatchSummary {
             rows: self.rows,
             bad_rows: self.status[STATUSES.len() - 1],
             bad_lines: self.bad_lines,
             status: STATUSES.into_iter().zip(self.status).collect(),
             agreement: agreements.into_iter().zip(self.agreement).collect(),
             icc: icc.into_values().collect(),
-            shortened: self.shortened,
+            scientific_notation: self.scientific_notation,
         }
     }
 }
 
-fn add(counts: &mut ByIcc, icc: &[(String, String)], rows: u64) {
+fn add_counts(counts: &mut CountsByIcc, icc: &[(String, String)], rows: u64) {
     for icc in icc {
         *counts.entry(icc.clone()).or_default() += rows;
     }
 }
 
-fn both(known: Option<Shortened>, new: Shortened) -> Shortened {
+fn combine(known: Option<ScientificNotation>, new: ScientificNotation) -> ScientificNotation {
     match known {
         None => new,
-        Some(known) => Shortened {
-            numbers: known.numbers + new.numbers,
+        Some(known) => ScientificNotation {
+            count: known.count + new.count,
             first_line: known.first_line.min(new.first_line),
         },
     }
@@ -173,7 +173,7 @@ fn both(known: Option<Shortened>, new: Shortened) -> Shortened {
 
 /// Returns whether the `E+` at this offset is part of a number such as `4.5E+09` with no letter or
 /// digit on either side.
-fn is_shortened(text: &[u8], at: usize) -> bool {
+fn is_scientific_notation(text: &[u8], at: usize) -> bool {
     let before = &text[..at];
     let digits_end = before.len();
     let number = before.iter().rev().take(32);
@@ -197,12 +197,12 @@ mod tests {
 
     #[test]
     fn numbers_that_a_spreadsheet_shortened_are_found() {
-        let mut tally = Tally::default();
-        tally.shortened_numbers(b"a,b\n4.5E+09,x\n9E+10,\"4.50E+09\"\n", 10);
-        let found = tally.shortened.expect("found");
-        assert_eq!((found.numbers, found.first_line), (3, 11));
-        let mut tally = Tally::default();
-        tally.shortened_numbers(b"A4.5E+09,GRADE+12,E+,1E+1,4.5E+0999,1E+09x\n", 1);
-        assert_eq!(tally.shortened, None);
+        let mut tally = BatchTally::default();
+        tally.count_scientific_notation(b"a,b\n4.5E+09,x\n9E+10,\"4.50E+09\"\n", 10);
+        let found = tally.scientific_notation.expect("found");
+        assert_eq!((found.count, found.first_line), (3, 11));
+        let mut tally = BatchTally::default();
+        tally.count_scientific_notation(b"A4.5E+09,GRADE+12,E+,1E+1,4.5E+0999,1E+09x\n", 1);
+        assert_eq!(tally.scientific_notation, None);
     }
 }

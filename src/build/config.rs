@@ -6,13 +6,13 @@ use anyhow::{Result, anyhow};
 use serde::Deserialize;
 
 use crate::dataset::manifest::{check_distance, check_licence};
-use crate::dataset::{LayerKind, Source};
+use crate::dataset::{LayerKind, SourceEntry};
 use crate::import::lookup;
 
 /// The configuration of a build. Paths are relative to the folder of the configuration file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Config {
+pub(super) struct BuildConfig {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) title: String,
@@ -23,13 +23,13 @@ pub(super) struct Config {
     pub(super) undated_terminations_after: Option<String>,
     /// The output folder, unless the command line names one.
     pub(super) output: PathBuf,
-    pub(super) sources: Vec<Source>,
-    pub(super) postcodes: Postcodes,
-    pub(super) statistical_areas: Option<StatisticalAreas>,
+    pub(super) sources: Vec<SourceEntry>,
+    pub(super) postcodes: PostcodesConfig,
+    pub(super) statistical_areas: Option<StatisticalAreasConfig>,
     #[serde(default)]
-    pub(super) practices: Practices,
+    pub(super) practices: PracticesConfig,
     /// Golden queries: queries with the answers that the dataset must give.
-    pub(super) canaries: Option<PathBuf>,
+    pub(super) golden_queries: Option<PathBuf>,
     /// The number of ICCs that each system's own page states.
     pub(super) systems: Option<PathBuf>,
     /// Memberships, in the columns of the dataset's `memberships.csv`. For a practice that is in
@@ -43,7 +43,7 @@ pub(super) struct Config {
     pub(super) layers: Vec<LayerConfig>,
 }
 
-impl Config {
+impl BuildConfig {
     /// Checks values that the types do not constrain, before any file is read.
     ///
     /// # Errors
@@ -57,11 +57,11 @@ impl Config {
             }
             for layer in &self.layers {
                 check_distance(&format!("layer `{}`: snap_m", layer.id), layer.snap_m)?;
-                for way in &layer.ways {
-                    let Way::Coverage(coverage) = &way.way else {
+                for method in &layer.methods {
+                    let AreaMethod::ShareThreshold(threshold) = &method.method else {
                         continue;
                     };
-                    let share_min = coverage.share_min;
+                    let share_min = threshold.share_min;
                     if !(0.0..=1.0).contains(&share_min) {
                         let layer = &layer.id;
                         return Err(format!(
@@ -79,7 +79,7 @@ impl Config {
     pub(super) fn inputs(&self) -> Vec<&Path> {
         // The structs are destructured in full, so that a new field does not compile until it is
         // handled here.
-        let Config {
+        let BuildConfig {
             name: _,
             version: _,
             title: _,
@@ -93,14 +93,14 @@ impl Config {
             postcodes,
             statistical_areas,
             practices,
-            canaries,
+            golden_queries,
             systems,
             memberships,
             history,
             shares,
             layers,
         } = self;
-        let Practices {
+        let PracticesConfig {
             directories,
             networks,
             sites,
@@ -113,23 +113,23 @@ impl Config {
         inputs.extend(directories.iter().map(|it| it.file.as_path()));
         inputs.extend(successions.iter().map(|it| it.file.as_path()));
         inputs.extend(shares.iter().filter_map(|it| it.registrations.as_deref()));
-        let single = [networks, sites, canaries, systems, memberships, history];
+        let single = [networks, sites, golden_queries, systems, memberships, history];
         inputs.extend(single.into_iter().flatten().map(PathBuf::as_path));
-        let ways = layers.iter().flat_map(|layer| &layer.ways);
-        inputs.extend(ways.filter_map(|way| way.way.input()));
+        let methods = layers.iter().flat_map(|layer| &layer.methods);
+        inputs.extend(methods.filter_map(|method| method.method.input()));
         inputs
     }
 }
 
-impl Way {
+impl AreaMethod {
     fn input(&self) -> Option<&Path> {
         match self {
-            Way::Polygons(way) => Some(&way.file),
-            Way::Lookup(way) => Some(&way.file),
-            Way::Catchments(way) => Some(&way.file),
-            Way::Hierarchy(way) => Some(&way.file),
-            Way::Members(way) => Some(&way.file),
-            Way::Plurality(_) | Way::Coverage(_) => None,
+            AreaMethod::Polygons(method) => Some(&method.file),
+            AreaMethod::Lookup(method) => Some(&method.file),
+            AreaMethod::Catchments(method) => Some(&method.file),
+            AreaMethod::Hierarchy(method) => Some(&method.file),
+            AreaMethod::Members(method) => Some(&method.file),
+            AreaMethod::Plurality(_) | AreaMethod::ShareThreshold(_) => None,
         }
     }
 }
@@ -137,10 +137,10 @@ impl Way {
 /// The `[postcodes]` table: which postcodes the dataset contains.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Postcodes {
+pub(super) struct PostcodesConfig {
     /// A later directory adds the postcodes missing from earlier ones, and fills in their blank
     /// fields.
-    pub(super) directories: Vec<Directory>,
+    pub(super) directories: Vec<PostcodeDirectoryFile>,
     /// Includes every postcode of the outward codes with at least one postcode in these sub-ICB
     /// locations. If empty, includes all postcodes.
     #[serde(default)]
@@ -158,15 +158,15 @@ fn is_complete_by_default() -> bool {
 /// A postcode directory as published.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Directory {
-    pub(super) format: DirectoryFormat,
+pub(super) struct PostcodeDirectoryFile {
+    pub(super) format: PostcodeFormat,
     pub(super) file: PathBuf,
 }
 
 /// The format of a postcode directory.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum DirectoryFormat {
+pub(super) enum PostcodeFormat {
     /// A CSV table with the columns of `data/source/postcodes.csv`.
     PostcodeList,
     /// OS Code-Point Open.
@@ -180,7 +180,7 @@ pub(super) enum DirectoryFormat {
 /// The `[statistical_areas]` table: the polygons that layers are dissolved from.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct StatisticalAreas {
+pub(super) struct StatisticalAreasConfig {
     pub(super) id: String,
     pub(super) title: String,
     pub(super) boundaries: PathBuf,
@@ -207,10 +207,10 @@ pub(super) enum NestedParts {
 /// The `[practices]` table: practices, their premises, networks and successions.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Practices {
+pub(super) struct PracticesConfig {
     /// A later directory adds the practices missing from earlier ones.
     #[serde(default)]
-    pub(super) directories: Vec<PracticeDirectory>,
+    pub(super) directories: Vec<PracticeDirectoryFile>,
     /// Primary Care Networks and their member practices, in the format of NHS ODS `ePCN`.
     pub(super) networks: Option<PathBuf>,
     pub(super) sites: Option<PathBuf>,
@@ -224,7 +224,7 @@ pub(super) struct Practices {
 /// A practice directory as published.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PracticeDirectory {
+pub(super) struct PracticeDirectoryFile {
     pub(super) format: PracticeFormat,
     pub(super) file: PathBuf,
 }
@@ -269,22 +269,22 @@ pub(super) struct SharesConfig {
     /// Registered patients by practice and LSOA, as NHS England publishes them.
     pub(super) registrations: Option<PathBuf>,
     /// The model that estimates the shares if there is no file of registrations.
-    pub(super) model: Option<Model>,
+    pub(super) model: Option<GravityModel>,
 }
 
 /// The parameters of the gravity model of registrations; `shares.rs` has the formula.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Model {
+pub(super) struct GravityModel {
     /// Water or hills across which people do not register.
     #[serde(default)]
-    pub(super) barriers: Vec<Barrier>,
+    pub(super) barriers: Vec<RegistrationBarrier>,
 }
 
 /// A rule that people of some districts do not register with practices of some ICCs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Barrier {
+pub(super) struct RegistrationBarrier {
     /// The local authority districts: names of LSOAs without their last word, such as
     /// `South Lakeland`.
     pub(super) districts: Vec<String>,
@@ -293,7 +293,7 @@ pub(super) struct Barrier {
     /// Limits the rule to statistical areas whose centre is at or east of this easting, in metres.
     pub(super) from_easting: Option<f64>,
     /// The ids of the ICCs whose practices are excluded.
-    pub(super) no_practices_of: Vec<String>,
+    pub(super) excluded_iccs: Vec<String>,
 }
 
 /// A `[[layers]]` table: a layer and the methods that make its areas.
@@ -309,43 +309,43 @@ pub(super) struct LayerConfig {
     /// area.
     #[serde(default)]
     pub(super) snap_m: f64,
-    pub(super) ways: Vec<WayConfig>,
+    pub(super) methods: Vec<MethodConfig>,
 }
 
 /// A `[[layers.methods]]` table: a method and the validity period of the areas that it makes.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct WayConfig {
+pub(super) struct MethodConfig {
     pub(super) from: Option<String>,
     pub(super) to: Option<String>,
     #[serde(flatten)]
-    pub(super) way: Way,
+    pub(super) method: AreaMethod,
 }
 
 /// A method that makes the areas of a layer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Way {
+pub(super) enum AreaMethod {
     /// Polygons from a file.
-    Polygons(Polygons),
+    Polygons(PolygonsMethod),
     /// An area is the union of the statistical areas that a look-up table assigns to it.
-    Lookup(Lookup),
+    Lookup(LookupMethod),
     /// An area is the union of the statistical areas in which its practices have the most patients.
-    Plurality(Plurality),
+    Plurality(PluralityMethod),
     /// A practice's area is the union of the statistical areas where it has at least a minimum
     /// share of the people.
-    Coverage(Coverage),
+    ShareThreshold(ShareThresholdMethod),
     /// A practice's area is the catchment that it declares.
-    Catchments(Catchments),
+    Catchments(CatchmentsMethod),
     /// Areas of the NHS hierarchy, by their selector or their children.
-    Hierarchy(Hierarchy),
+    Hierarchy(HierarchyMethod),
     /// A group's area is the union of its members' areas.
-    Members(Members),
+    Members(MembersMethod),
 }
 
 /// `polygons`: areas from a polygon file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Polygons {
+pub(super) struct PolygonsMethod {
     pub(super) file: PathBuf,
     /// The layer to read from a GeoPackage.
     pub(super) layer: Option<String>,
@@ -363,16 +363,16 @@ pub(super) struct Polygons {
 /// `lookup`: areas from a look-up table of statistical areas.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Lookup {
+pub(super) struct LookupMethod {
     pub(super) file: PathBuf,
-    pub(super) columns: lookup::Columns,
+    pub(super) columns: lookup::LookupColumns,
     pub(super) system: Option<String>,
 }
 
 /// `plurality`: areas by the plurality of registered patients.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Plurality {
+pub(super) struct PluralityMethod {
     /// The name of the `[[shares]]` table.
     pub(super) shares: String,
     /// The grouping of practices: `icc` or `pcn`.
@@ -390,7 +390,7 @@ pub(super) struct Plurality {
 /// `share_threshold`: practices' areas by their share of the registered people.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Coverage {
+pub(super) struct ShareThresholdMethod {
     /// The name of the `[[shares]]` table.
     pub(super) shares: String,
     /// The minimum share, from 0 to 1. Smaller shares are left out; the others are not scaled up.
@@ -400,7 +400,7 @@ pub(super) struct Coverage {
 /// `catchments`: practices' areas as they declare them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Catchments {
+pub(super) struct CatchmentsMethod {
     /// A folder or zip archive with one GeoJSON file for each practice.
     pub(super) file: PathBuf,
 }
@@ -408,14 +408,14 @@ pub(super) struct Catchments {
 /// `hierarchy`: areas of the NHS hierarchy.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Hierarchy {
+pub(super) struct HierarchyMethod {
     pub(super) file: PathBuf,
 }
 
 /// `members`: groups that are defined by their members.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Members {
+pub(super) struct MembersMethod {
     pub(super) file: PathBuf,
 }
 
@@ -425,9 +425,9 @@ mod tests {
 
     // The files that it names are not in the repository, so no test can build it.
     #[test]
-    fn the_configuration_of_the_whole_country_is_one() {
+    fn national_toml_is_a_valid_configuration() {
         let text = include_str!("../../data/national.toml");
-        let config: Config = toml::from_str(text).expect("a configuration");
+        let config: BuildConfig = toml::from_str(text).expect("a configuration");
         let areas = config.statistical_areas.expect("LSOAs");
         assert_eq!(areas.nested_parts, NestedParts::Holes);
         assert!(config.postcodes.complete && config.postcodes.directories.len() == 1);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::dataset::rings::{Polygon, Ring, assemble, edges};
+use crate::dataset::rings::{Polygon, Ring, assemble_polygons, edges};
 
 type Vertex = (i64, i64);
 
@@ -19,19 +19,19 @@ type Vertex = (i64, i64);
 pub(super) fn dissolve<'a>(
     polygons: impl IntoIterator<Item = &'a Polygon>,
 ) -> Result<Vec<Polygon>, String> {
-    let outline = cancel(polygons)?;
-    let mut rings: Vec<Ring> = trace(outline).into_iter().map(from_smallest).collect();
+    let outline = cancel_opposite_edges(polygons)?;
+    let mut rings: Vec<Ring> = trace_rings(outline).into_iter().map(rotate_to_smallest_vertex).collect();
     rings.sort();
-    Ok(assemble(rings)?)
+    Ok(assemble_polygons(rings)?)
 }
 
 /// Returns the directed edges without an opposite edge, by their first vertex.
-fn cancel<'a>(
+fn cancel_opposite_edges<'a>(
     polygons: impl IntoIterator<Item = &'a Polygon>,
 ) -> Result<BTreeMap<Vertex, Vec<Vertex>>, String> {
     let mut outline: BTreeMap<Vertex, Vec<Vertex>> = BTreeMap::new();
     for (from, to) in polygons.into_iter().flatten().flat_map(|ring| edges(ring)) {
-        if take(&mut outline, to, from) {
+        if remove_edge(&mut outline, to, from) {
             continue;
         }
         let ends = outline.entry(from).or_default();
@@ -44,7 +44,7 @@ fn cancel<'a>(
 }
 
 /// Removes an edge. Returns whether it was present.
-fn take(outline: &mut BTreeMap<Vertex, Vec<Vertex>>, from: Vertex, to: Vertex) -> bool {
+fn remove_edge(outline: &mut BTreeMap<Vertex, Vec<Vertex>>, from: Vertex, to: Vertex) -> bool {
     let Some(ends) = outline.get_mut(&from) else {
         return false;
     };
@@ -64,34 +64,34 @@ fn take(outline: &mut BTreeMap<Vertex, Vec<Vertex>>, from: Vertex, to: Vertex) -
 /// of the same part of the area: parts that touch at two points become two polygons instead of one
 /// that a hole cuts in two. When a path returns to a vertex, the loop is cut off as a separate
 /// ring, so no ring touches itself. OGC Simple Features requires both.
-fn trace(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
+fn trace_rings(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
     let mut rings = Vec::new();
     while let Some((&start, _)) = outline.first_key_value() {
         let mut path: Vec<Vertex> = vec![start];
-        let mut places: BTreeMap<Vertex, usize> = BTreeMap::from([(start, 0)]);
-        let mut before: Option<Vertex> = None;
-        while let Some(&here) = path.last() {
-            let ends = outline.get(&here).map_or(&[][..], Vec::as_slice);
-            let next = match before {
+        let mut index_in_path: BTreeMap<Vertex, usize> = BTreeMap::from([(start, 0)]);
+        let mut previous: Option<Vertex> = None;
+        while let Some(&current) = path.last() {
+            let ends = outline.get(&current).map_or(&[][..], Vec::as_slice);
+            let next = match previous {
                 // The smallest end, so that the result does not depend on the order of the input.
                 None => ends.iter().min().copied(),
-                Some(before) => leftmost(before, here, ends),
+                Some(previous) => leftmost_end(previous, current, ends),
             };
             let Some(next) = next else { break };
-            take(&mut outline, here, next);
-            before = Some(here);
-            match places.get(&next) {
+            remove_edge(&mut outline, current, next);
+            previous = Some(current);
+            match index_in_path.get(&next) {
                 Some(&at) => {
                     let ring: Ring = path.drain(at..).collect();
                     for vertex in &ring {
-                        places.remove(vertex);
+                        index_in_path.remove(vertex);
                     }
                     rings.push(ring);
                     path.push(next);
-                    places.insert(next, at);
+                    index_in_path.insert(next, at);
                 }
                 None => {
-                    places.insert(next, path.len());
+                    index_in_path.insert(next, path.len());
                     path.push(next);
                 }
             }
@@ -101,14 +101,14 @@ fn trace(mut outline: BTreeMap<Vertex, Vec<Vertex>>) -> Vec<Ring> {
 }
 
 /// Returns the end that is furthest to the left for a path that arrives from `previous`.
-fn leftmost(before: Vertex, here: Vertex, ends: &[Vertex]) -> Option<Vertex> {
-    let back = direction(here, before);
+fn leftmost_end(previous: Vertex, current: Vertex, ends: &[Vertex]) -> Option<Vertex> {
+    let back = direction(current, previous);
     // Clockwise from the direction back, the first one is furthest to the left.
     let is_earlier = |a: Vertex, b: Vertex| {
-        let (a, b) = (direction(here, a), direction(here, b));
+        let (a, b) = (direction(current, a), direction(current, b));
         let [half_a, half_b] = [a, b].map(|it| is_in_second_half(back, it));
         match half_a == half_b {
-            true => turn(a, b) < 0,
+            true => cross_product(a, b) < 0,
             false => half_b,
         }
     };
@@ -121,25 +121,25 @@ fn direction(from: Vertex, to: Vertex) -> Vertex {
 }
 
 /// Returns the cross product, which is positive if `b` is to the left of `a`.
-fn turn(a: Vertex, b: Vertex) -> i128 {
+fn cross_product(a: Vertex, b: Vertex) -> i128 {
     i128::from(a.0) * i128::from(b.1) - i128::from(a.1) * i128::from(b.0)
 }
 
 /// Returns whether a direction is in the second half of a clockwise circle that begins just after
 /// `start`.
 fn is_in_second_half(start: Vertex, direction: Vertex) -> bool {
-    match turn(start, direction) {
+    match cross_product(start, direction) {
         0 => {
-            let along = i128::from(start.0) * i128::from(direction.0)
+            let dot_product = i128::from(start.0) * i128::from(direction.0)
                 + i128::from(start.1) * i128::from(direction.1);
             // The same direction is last, the opposite one is at the end of the first half.
-            along > 0
+            dot_product > 0
         }
         turn => turn > 0,
     }
 }
 
-fn from_smallest(mut ring: Ring) -> Ring {
+fn rotate_to_smallest_vertex(mut ring: Ring) -> Ring {
     let smallest = (0..ring.len())
         .min_by_key(|&at| ring[at])
         .expect("a ring has vertices");
@@ -152,8 +152,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dataset::rings::doubled_area;
-    use crate::dataset::validity::invalidity;
+    use crate::dataset::rings::doubled_signed_area;
+    use crate::dataset::validity::find_topology_error;
 
     fn cell(x: i64, y: i64) -> Polygon {
         vec![vec![(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)]]
@@ -163,12 +163,12 @@ mod tests {
         polygons
             .iter()
             .flatten()
-            .map(|ring| doubled_area(ring))
+            .map(|ring| doubled_signed_area(ring))
             .sum()
     }
 
     #[test]
-    fn neighbours_become_one_without_their_border() {
+    fn adjacent_cells_merge_into_one_polygon() {
         let joined = dissolve(&[cell(0, 0), cell(1, 0)]).expect("a coverage");
         assert_eq!(
             joined,
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_that_touch_in_two_places_stay_two_polygons() {
+    fn pieces_that_touch_at_two_points_stay_separate_polygons() {
         // Two halves of a ring of cells that meet at corners: (0,2)-(1,3) and (2,0)-(3,1).
         let halves = [
             (0, 1),
@@ -221,12 +221,12 @@ mod tests {
         ];
         let cells: Vec<Polygon> = halves.iter().map(|&(x, y)| cell(x, y)).collect();
         let joined = dissolve(&cells).expect("a coverage");
-        assert_eq!(invalidity(&joined), None);
+        assert_eq!(find_topology_error(&joined), None);
         assert_eq!((joined.len(), area(&joined)), (4, 16));
     }
 
     #[test]
-    fn an_overlap_is_refused() {
+    fn overlapping_polygons_are_rejected() {
         assert!(dissolve(&[cell(0, 0), cell(0, 0)]).is_err());
     }
 
@@ -240,7 +240,7 @@ mod tests {
             prop_assert_eq!(area(&joined), 2 * chosen.len() as i128);
             let backwards = dissolve(cells.iter().rev()).expect("a coverage");
             prop_assert_eq!(&joined, &backwards);
-            prop_assert_eq!(invalidity(&joined), None);
+            prop_assert_eq!(find_topology_error(&joined), None);
             for ring in joined.iter().flatten() {
                 let mut once = ring.clone();
                 once.sort_unstable();

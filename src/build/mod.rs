@@ -7,7 +7,7 @@
 
 mod config;
 mod dissolve;
-mod draft;
+mod dataset_builder;
 mod shares;
 mod sources;
 mod tables;
@@ -18,17 +18,17 @@ use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::dataset::{self, Files};
-use crate::import::whole_file;
+use crate::dataset::{self, DatasetSource};
+use crate::import::read_whole_file;
 use crate::outputs;
-use crate::releases::Releases;
-use config::Config;
-use draft::Draft;
-use sources::Sources;
+use crate::dataset_store::LoadedDatasets;
+use config::BuildConfig;
+use dataset_builder::DatasetBuilder;
+use sources::SourceData;
 
 /// The result of a build.
 #[derive(Debug)]
-pub struct Report {
+pub struct BuildReport {
     /// The dataset's folder.
     pub folder: PathBuf,
     /// Lines for people: what was read, imported and left out, and what the dataset contains.
@@ -43,17 +43,17 @@ pub struct Report {
 /// If a file is missing or does not have its format, if the sources contradict each other (the
 /// error names the file and the location in it), or if the folder contains anything other than a
 /// dataset, which would be lost. The folder is then unchanged.
-pub fn build(config_path: &Path, output: Option<&Path>) -> Result<Report> {
-    let options = Options {
+pub fn build(config_path: &Path, output: Option<&Path>) -> Result<BuildReport> {
+    let options = BuildOptions {
         output,
         force: false,
     };
-    build_telling(config_path, options, &mut Progress::default())
+    build_with_progress(config_path, options, &mut BuildProgress::default())
 }
 
 /// Options of a build: where it writes.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Options<'o> {
+pub struct BuildOptions<'o> {
     /// The output folder; `None` for the one that the configuration names.
     pub output: Option<&'o Path>,
     /// Whether a folder that contains anything other than a dataset is replaced too. A folder that
@@ -62,18 +62,18 @@ pub struct Options<'o> {
 }
 
 /// Progress reports of a running build.
-pub struct Progress<'t> {
+pub struct BuildProgress<'t> {
     /// Called with a short description when a stage begins.
-    pub tell: Box<dyn FnMut(&str) + 't>,
+    pub on_stage: Box<dyn FnMut(&str) + 't>,
     /// The decompressed bytes of published files read so far.
     pub bytes_read: Arc<AtomicU64>,
 }
 
-impl Default for Progress<'_> {
+impl Default for BuildProgress<'_> {
     /// Reports that are discarded.
     fn default() -> Self {
-        Progress {
-            tell: Box::new(|_| {}),
+        BuildProgress {
+            on_stage: Box::new(|_| {}),
             bytes_read: Arc::default(),
         }
     }
@@ -83,44 +83,44 @@ impl Default for Progress<'_> {
 ///
 /// # Errors
 /// As for [`build`].
-pub fn build_telling(
+pub fn build_with_progress(
     config_path: &Path,
-    options: Options<'_>,
-    progress: &mut Progress<'_>,
-) -> Result<Report> {
-    let text = whole_file(config_path).map_err(anyhow::Error::from);
+    options: BuildOptions<'_>,
+    progress: &mut BuildProgress<'_>,
+) -> Result<BuildReport> {
+    let text = read_whole_file(config_path).map_err(anyhow::Error::from);
     let text = text.and_then(|bytes| Ok(String::from_utf8(bytes)?));
     let text = text.with_context(|| format!("reading {}", config_path.display()))?;
     let in_config = || format!("in {}", config_path.display());
-    let config: Config = toml::from_str(&text).with_context(in_config)?;
+    let config: BuildConfig = toml::from_str(&text).with_context(in_config)?;
     config.check().with_context(in_config)?;
     let base = config_path.parent().unwrap_or(Path::new("."));
     let output = options.output;
     let folder = output.map_or_else(|| base.join(&config.output), Path::to_path_buf);
     let mut inputs: Vec<PathBuf> = config.inputs().iter().map(|it| base.join(it)).collect();
     inputs.push(config_path.to_path_buf());
-    let replaced = || outputs::dataset_folder(&folder, &inputs, options.force);
-    replaced()?;
-    let mut sources = Sources::read(base, &config, progress)?;
-    let draft = Draft::new(&mut sources, &config, &mut progress.tell)?;
-    (progress.tell)("writing");
-    let files = draft.files(&sources, &config)?;
+    let output_folder = || outputs::check_dataset_folder(&folder, &inputs, options.force);
+    output_folder()?;
+    let mut sources = SourceData::read(base, &config, progress)?;
+    let builder = DatasetBuilder::new(&mut sources, &config, &mut progress.on_stage)?;
+    (progress.on_stage)("writing");
+    let files = builder.files(&sources, &config)?;
     // Checked again, because reading can take minutes.
-    let staged = dataset::stage(&replaced()?, draft.manifest(&sources, &config), &files)?;
-    (progress.tell)("checking");
+    let staged = dataset::stage(&output_folder()?, builder.manifest(&sources, &config), &files)?;
+    (progress.on_stage)("checking");
     // A dataset that cannot be served never replaces one that can. The folder's name is temporary,
     // so the error leaves it out.
-    Releases::load(&[Files::Folder(staged.path().to_path_buf())])
+    LoadedDatasets::load(&[DatasetSource::Folder(staged.path().to_path_buf())])
         .map_err(|error| anyhow!(error.reason()))
         .context("the dataset built from these sources contradicts itself")?;
     staged.publish()?;
     let mut lines: Vec<String> = sources.reports.iter().map(ToString::to_string).collect();
-    lines.extend(draft.summary(&sources));
-    Ok(Report { folder, lines })
+    lines.extend(builder.summary(&sources));
+    Ok(BuildReport { folder, lines })
 }
 
 /// Returns whether `text` is a valid build configuration.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn check_config(text: &str) -> bool {
-    toml::from_str::<Config>(text).is_ok()
+pub(crate) fn is_valid_config(text: &str) -> bool {
+    toml::from_str::<BuildConfig>(text).is_ok()
 }

@@ -18,17 +18,17 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use jiff::civil::Date;
 
-use super::config::{Barrier, Model, SharesConfig};
-use super::sources::{Sources, StatisticalArea, is_among};
+use super::config::{RegistrationBarrier, GravityModel, SharesConfig};
+use super::sources::{SourceData, StatisticalArea, matches_filter};
 use crate::domain::{BritishGrid, OdsCode, PracticeStatus, Provenance};
-use crate::import::practice_list::ListedPractice;
+use crate::import::practice_list::PracticeRecord;
 use crate::import::registrations;
 
 const DECAY: f64 = 2.5;
 const DECAY_EXPONENT: f64 = 0.6;
 
 /// The practices of each statistical area with their shares of its people, in order of code.
-pub(super) struct Shares {
+pub(super) struct RegistrationShares {
     /// Unrounded shares of the area's people whose registration is known.
     pub(super) by_area: BTreeMap<String, Vec<(OdsCode, f64)>>,
     /// The registered patients of each area; empty if the shares are modelled.
@@ -37,13 +37,13 @@ pub(super) struct Shares {
     pub(super) provenance: Provenance,
 }
 
-impl Shares {
+impl RegistrationShares {
     /// Computes the shares that the configuration describes. A model includes the practices that
     /// are active on `day`.
-    pub(super) fn new(config: &SharesConfig, sources: &mut Sources, day: Date) -> Result<Shares> {
+    pub(super) fn new(config: &SharesConfig, sources: &mut SourceData, day: Date) -> Result<RegistrationShares> {
         match (&config.registrations, &config.model) {
-            (None, Some(model)) => modelled(config, model, sources, day),
-            (Some(file), None) => registered(config, file, sources, day),
+            (None, Some(model)) => shares_from_model(config, model, sources, day),
+            (Some(file), None) => shares_from_registrations(config, file, sources, day),
             _ => bail!(
                 "shares `{}`: give either `registrations` or a `model`",
                 config.name
@@ -69,22 +69,22 @@ struct ModelArea<'a> {
 
 /// Computes the shares from published registrations. A practice that has closed counts as its
 /// successor on `day`.
-fn registered(
+fn shares_from_registrations(
     config: &SharesConfig,
     file: &Path,
-    sources: &mut Sources,
+    sources: &mut SourceData,
     day: Date,
-) -> Result<Shares> {
-    let (registrations, report) = registrations::read(&mut sources.publication(file)?)?;
+) -> Result<RegistrationShares> {
+    let (registrations, report) = registrations::read(&mut sources.source_files(file)?)?;
     sources.reports.push(report);
-    let is_asked_for = |code: &str| {
-        let area = sources.statistical.get(code);
-        area.is_some_and(|area| is_among(area.sub_icb.as_ref(), &config.sub_icb))
+    let is_selected = |code: &str| {
+        let area = sources.statistical_areas.get(code);
+        area.is_some_and(|area| matches_filter(area.sub_icb.as_ref(), &config.sub_icb))
     };
     let mut counts: BTreeMap<String, BTreeMap<OdsCode, u32>> = BTreeMap::new();
     for row in registrations {
-        if is_asked_for(&row.statistical_area) {
-            let practice = sources.holder_of_patients(row.practice, day);
+        if is_selected(&row.statistical_area) {
+            let practice = sources.successor_on(row.practice, day);
             *counts
                 .entry(row.statistical_area)
                 .or_default()
@@ -92,7 +92,7 @@ fn registered(
                 .or_default() += row.patients;
         }
     }
-    let mut shares = Shares {
+    let mut shares = RegistrationShares {
         by_area: BTreeMap::new(),
         patients: BTreeMap::new(),
         provenance: Provenance::Derived,
@@ -108,12 +108,12 @@ fn registered(
     Ok(shares)
 }
 
-fn modelled(config: &SharesConfig, model: &Model, sources: &Sources, day: Date) -> Result<Shares> {
+fn shares_from_model(config: &SharesConfig, model: &GravityModel, sources: &SourceData, day: Date) -> Result<RegistrationShares> {
     let practices = model_practices(config, sources, day);
-    let centres = sources.centres()?;
-    let is_modelled = |area: &StatisticalArea| is_among(area.sub_icb.as_ref(), &config.sub_icb);
+    let centres = sources.postcode_centroids()?;
+    let is_modelled = |area: &StatisticalArea| matches_filter(area.sub_icb.as_ref(), &config.sub_icb);
     let areas = sources
-        .statistical
+        .statistical_areas
         .iter()
         .filter(|(_, area)| is_modelled(area));
     let by_area = areas.map(|(code, area)| {
@@ -121,9 +121,9 @@ fn modelled(config: &SharesConfig, model: &Model, sources: &Sources, day: Date) 
             district: area.district(),
             centre: centres[code.as_str()],
         };
-        (code.clone(), shares_of(&area, &practices, model))
+        (code.clone(), model_shares(&area, &practices, model))
     });
-    Ok(Shares {
+    Ok(RegistrationShares {
         by_area: by_area.collect(),
         patients: BTreeMap::new(),
         provenance: Provenance::Modelled,
@@ -131,7 +131,7 @@ fn modelled(config: &SharesConfig, model: &Model, sources: &Sources, day: Date) 
 }
 
 /// Returns the practices that take patients on `day`, with their premises.
-fn model_practices(config: &SharesConfig, sources: &Sources, day: Date) -> Vec<ModelPractice> {
+fn model_practices(config: &SharesConfig, sources: &SourceData, day: Date) -> Vec<ModelPractice> {
     let mut premises: BTreeMap<OdsCode, Vec<BritishGrid>> = BTreeMap::new();
     for site in &sources.premises {
         premises
@@ -139,15 +139,15 @@ fn model_practices(config: &SharesConfig, sources: &Sources, day: Date) -> Vec<M
             .or_default()
             .push(site.position);
     }
-    let takes_patients = |listed: &&ListedPractice| {
-        is_among(listed.practice.sub_icb.as_ref(), &config.sub_icb)
+    let takes_patients = |listed: &&PracticeRecord| {
+        matches_filter(listed.practice.sub_icb.as_ref(), &config.sub_icb)
             && listed.practice.status_on(day) == PracticeStatus::Active
     };
     sources
         .practices
         .iter()
         .filter(takes_patients)
-        .filter_map(|ListedPractice { practice, icc, .. }| {
+        .filter_map(|PracticeRecord { practice, icc, .. }| {
             Some(ModelPractice {
                 code: practice.code,
                 list_size: practice.list_size?,
@@ -158,32 +158,32 @@ fn model_practices(config: &SharesConfig, sources: &Sources, day: Date) -> Vec<M
         .collect()
 }
 
-fn shares_of(
+fn model_shares(
     area: &ModelArea<'_>,
     practices: &[ModelPractice],
-    model: &Model,
+    model: &GravityModel,
 ) -> Vec<(OdsCode, f64)> {
-    let is_kept_apart = |practice: &&ModelPractice| {
+    let is_behind_barrier = |practice: &&ModelPractice| {
         model
             .barriers
             .iter()
-            .any(|barrier| keeps_apart(barrier, area, practice))
+            .any(|barrier| is_blocked(barrier, area, practice))
     };
-    let pulls: Vec<(OdsCode, f64)> = practices
+    let weights: Vec<(OdsCode, f64)> = practices
         .iter()
-        .filter(|practice| !is_kept_apart(practice))
-        .map(|practice| (practice.code, pull(area.centre, practice)))
+        .filter(|practice| !is_behind_barrier(practice))
+        .map(|practice| (practice.code, gravity_weight(area.centre, practice)))
         .collect();
-    let total: f64 = pulls.iter().map(|(_, pull)| pull).sum();
-    let mut shares: Vec<(OdsCode, f64)> = pulls
+    let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
+    let mut shares: Vec<(OdsCode, f64)> = weights
         .into_iter()
-        .map(|(code, pull)| (code, pull / total))
+        .map(|(code, weight)| (code, weight / total))
         .collect();
     shares.sort_by_key(|&(code, _)| code);
     shares
 }
 
-fn pull(centre: BritishGrid, practice: &ModelPractice) -> f64 {
+fn gravity_weight(centre: BritishGrid, practice: &ModelPractice) -> f64 {
     let nearest_km = practice
         .premises
         .iter()
@@ -192,7 +192,7 @@ fn pull(centre: BritishGrid, practice: &ModelPractice) -> f64 {
     f64::from(practice.list_size) * (-DECAY * nearest_km.powf(DECAY_EXPONENT)).exp()
 }
 
-fn keeps_apart(barrier: &Barrier, area: &ModelArea<'_>, practice: &ModelPractice) -> bool {
+fn is_blocked(barrier: &RegistrationBarrier, area: &ModelArea<'_>, practice: &ModelPractice) -> bool {
     let easting = area.centre.easting_m();
     barrier.districts.iter().any(|name| name == area.district)
         && barrier.west_of.is_none_or(|limit| easting < limit)
@@ -200,14 +200,14 @@ fn keeps_apart(barrier: &Barrier, area: &ModelArea<'_>, practice: &ModelPractice
         && practice
             .icc
             .as_ref()
-            .is_some_and(|icc| barrier.no_practices_of.contains(icc))
+            .is_some_and(|icc| barrier.excluded_iccs.contains(icc))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(easting: f64, northing: f64) -> BritishGrid {
+    fn grid_position(easting: f64, northing: f64) -> BritishGrid {
         BritishGrid::from_metres(easting, northing).expect("on the grid")
     }
 
@@ -223,53 +223,53 @@ mod tests {
     #[test]
     fn shares_follow_the_formula() {
         let practices = [
-            practice("A00001", 10_000, "k", &[at(351_000.0, 460_000.0)]),
+            practice("A00001", 10_000, "k", &[grid_position(351_000.0, 460_000.0)]),
             practice(
                 "A00002",
                 10_000,
                 "k",
-                &[at(350_000.0, 462_000.0), at(390_000.0, 460_000.0)],
+                &[grid_position(350_000.0, 462_000.0), grid_position(390_000.0, 460_000.0)],
             ),
-            practice("A00003", 100, "k", &[at(350_000.0, 461_000.0)]),
+            practice("A00003", 100, "k", &[grid_position(350_000.0, 461_000.0)]),
         ];
         let area = ModelArea {
             district: "Lancaster",
-            centre: at(350_000.0, 460_000.0),
+            centre: grid_position(350_000.0, 460_000.0),
         };
-        let pulls = [
+        let weights = [
             1e4 * (-2.5_f64).exp(),
             1e4 * (-2.5 * 2.0_f64.powf(0.6)).exp(),
             1e2 * (-2.5_f64).exp(),
         ];
-        let total: f64 = pulls.iter().sum();
-        let shares = shares_of(&area, &practices, &Model::default());
+        let total: f64 = weights.iter().sum();
+        let shares = model_shares(&area, &practices, &GravityModel::default());
         assert_eq!(shares.len(), 3);
-        for ((_, share), pull) in shares.iter().zip(pulls) {
-            assert!((share - pull / total).abs() < 1e-12, "{share}");
+        for ((_, share), weight) in shares.iter().zip(weights) {
+            assert!((share - weight / total).abs() < 1e-12, "{share}");
         }
     }
 
     #[test]
-    fn a_barrier_keeps_its_districts_from_its_practices() {
-        let barrier = Barrier {
+    fn a_barrier_excludes_practices_of_its_iccs() {
+        let barrier = RegistrationBarrier {
             districts: vec!["South Lakeland".into()],
             west_of: Some(335_000.0),
             from_easting: None,
-            no_practices_of: vec!["far".into()],
+            excluded_iccs: vec!["far".into()],
         };
-        let model = Model {
+        let model = GravityModel {
             barriers: vec![barrier],
         };
         let practices = [
-            practice("A00001", 1_000, "far", &[at(334_000.0, 470_000.0)]),
-            practice("A00002", 1_000, "near", &[at(334_000.0, 490_000.0)]),
+            practice("A00001", 1_000, "far", &[grid_position(334_000.0, 470_000.0)]),
+            practice("A00002", 1_000, "near", &[grid_position(334_000.0, 490_000.0)]),
         ];
         let codes = |district, easting| {
             let area = ModelArea {
                 district,
-                centre: at(easting, 471_000.0),
+                centre: grid_position(easting, 471_000.0),
             };
-            shares_of(&area, &practices, &model)
+            model_shares(&area, &practices, &model)
                 .into_iter()
                 .map(|(code, _)| code.to_string())
                 .collect::<Vec<_>>()

@@ -10,26 +10,26 @@ use anyhow::{Context, Result, anyhow, bail};
 use geo::Centroid;
 use jiff::civil::Date;
 
-use super::Progress;
+use super::BuildProgress;
 use super::config::{
-    self, Config, Directory, DirectoryFormat, NestedParts, PracticeDirectory, PracticeFormat,
+    self, BuildConfig, PostcodeDirectoryFile, PostcodeFormat, NestedParts, PracticeDirectoryFile, PracticeFormat,
     SuccessionFile, SuccessionFormat,
 };
 use crate::dataset;
 use crate::dataset::polygons::{self, Crs, PolygonFile};
 use crate::dataset::rings::{Polygon, Ring};
 use crate::domain::{
-    BritishGrid, Layer, LonLat, Member, Membership, OdsCode, Period, Postcode, Premises,
-    PremisesKind, Succession, date_from_iso,
+    BritishGrid, Layer, LonLat, GroupMember, Membership, OdsCode, Period, Postcode, Premises,
+    PremisesKind, PracticeSuccession, date_from_iso,
 };
 use crate::geodesy;
-use crate::import::area_history::{self, ListedArea};
+use crate::import::area_history::{self, AreaHistoryRecord};
 use crate::import::onspd::{self, LsoaYear};
 use crate::import::polygons as polygon_files;
-use crate::import::practice_list::{self, ListedPractice};
+use crate::import::practice_list::{self, PracticeRecord};
 use crate::import::{
-    ImportReport, ListedPostcode, Publication, code_point_open, epcn, epraccur, postcode_list,
-    succ, whole_file,
+    ImportReport, PostcodeRecord, SourceFiles, code_point_open, epcn, epraccur, postcode_list,
+    succ, read_whole_file,
 };
 
 /// Published files give positions to 7 decimal places of a degree, about a centimetre, and so does
@@ -39,18 +39,18 @@ const PUBLISHED_UNITS_PER_DEGREE: f64 = 1e7;
 const UNITS_PER_PUBLISHED_UNIT: i64 = 100;
 
 /// The content of the published files.
-pub(super) struct Sources {
+pub(super) struct SourceData {
     base: PathBuf,
     /// The bytes of the files read so far.
     bytes_read: Arc<AtomicU64>,
     /// In order of postcode.
-    pub(super) postcodes: Vec<ListedPostcode>,
-    pub(super) statistical: BTreeMap<String, StatisticalArea>,
+    pub(super) postcodes: Vec<PostcodeRecord>,
+    pub(super) statistical_areas: BTreeMap<String, StatisticalArea>,
     /// In order of code.
-    pub(super) practices: Vec<ListedPractice>,
+    pub(super) practices: Vec<PracticeRecord>,
     pub(super) premises: Vec<Premises>,
-    pub(super) successions: Vec<Succession>,
-    pub(super) history: Vec<ListedArea>,
+    pub(super) successions: Vec<PracticeSuccession>,
+    pub(super) history: Vec<AreaHistoryRecord>,
     /// The memberships in the file that the configuration names.
     pub(super) memberships: Vec<Membership>,
     /// Organisations that prescribe but have no registered patients, in order of code.
@@ -78,19 +78,19 @@ impl StatisticalArea {
     }
 }
 
-impl Sources {
+impl SourceData {
     /// Reads every file that the configuration names. Paths are relative to `base`.
     pub(super) fn read(
         base: &Path,
-        config: &Config,
-        progress: &mut Progress<'_>,
-    ) -> Result<Sources> {
-        let tell = &mut progress.tell;
-        let mut sources = Sources {
+        config: &BuildConfig,
+        progress: &mut BuildProgress<'_>,
+    ) -> Result<SourceData> {
+        let on_stage = &mut progress.on_stage;
+        let mut sources = SourceData {
             base: base.into(),
             bytes_read: Arc::clone(&progress.bytes_read),
             postcodes: Vec::new(),
-            statistical: BTreeMap::new(),
+            statistical_areas: BTreeMap::new(),
             practices: Vec::new(),
             premises: Vec::new(),
             successions: Vec::new(),
@@ -100,39 +100,39 @@ impl Sources {
             reports: Vec::new(),
             remarks: Vec::new(),
         };
-        tell("reading postcodes");
+        on_stage("reading postcodes");
         sources.read_postcodes(&config.postcodes)?;
         if let Some(statistical) = &config.statistical_areas {
-            tell("reading statistical areas");
+            on_stage("reading statistical areas");
             sources.read_statistical_areas(statistical)?;
         }
-        tell("reading practices");
+        on_stage("reading practices");
         let day =
             date_from_iso(&config.as_of).with_context(|| format!("as_of `{}`", config.as_of))?;
         sources.read_practices(&config.practices, day)?;
         if let Some(memberships) = &config.memberships {
-            let bytes = sources.bytes(memberships)?;
-            sources.memberships = dataset::memberships(&name(memberships), &bytes)?;
-            sources.take_iccs_of_memberships(day);
+            let bytes = sources.read_bytes(memberships)?;
+            sources.memberships = dataset::memberships(&display_path(memberships), &bytes)?;
+            sources.apply_membership_iccs(day);
         }
         if let Some(history) = &config.history {
-            sources.history = area_history::read(&name(history), &sources.bytes(history)?)?;
+            sources.history = area_history::read(&display_path(history), &sources.read_bytes(history)?)?;
         }
         Ok(sources)
     }
 
     /// Sets the ICC of each practice in the memberships file to its ICC on `day` in that file, or
     /// to none.
-    fn take_iccs_of_memberships(&mut self, day: Date) {
-        for listed in &mut self.practices {
-            let member = Member::Practice(listed.practice.code);
-            let own = self
+    fn apply_membership_iccs(&mut self, day: Date) {
+        for record in &mut self.practices {
+            let member = GroupMember::Practice(record.practice.code);
+            let icc_memberships = self
                 .memberships
                 .iter()
                 .filter(|it| it.member == member && it.layer == Layer::Icc);
-            let mut own = own.peekable();
-            if own.peek().is_some() {
-                listed.icc = own
+            let mut icc_memberships = icc_memberships.peekable();
+            if icc_memberships.peek().is_some() {
+                record.icc = icc_memberships
                     .find(|it| it.period.contains(day))
                     .and_then(|it| it.group.clone());
             }
@@ -140,41 +140,41 @@ impl Sources {
     }
 
     /// Reads a whole file.
-    pub(super) fn bytes(&self, path: &Path) -> Result<Vec<u8>> {
-        let bytes = whole_file(&self.base.join(path))
+    pub(super) fn read_bytes(&self, path: &Path) -> Result<Vec<u8>> {
+        let bytes = read_whole_file(&self.base.join(path))
             .with_context(|| format!("reading {}", path.display()))?;
         self.bytes_read
             .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes)
     }
 
-    fn read_postcodes(&mut self, config: &config::Postcodes) -> Result<()> {
-        let mut merged: BTreeMap<_, ListedPostcode> = BTreeMap::new();
+    fn read_postcodes(&mut self, config: &config::PostcodesConfig) -> Result<()> {
+        let mut merged: BTreeMap<_, PostcodeRecord> = BTreeMap::new();
         for directory in &config.directories {
-            let rows = self.directory(directory)?;
-            each_once(&directory.file, rows.iter().map(|row| row.postcode))?;
+            let rows = self.read_postcode_directory(directory)?;
+            ensure_unique(&directory.file, rows.iter().map(|row| row.postcode))?;
             for row in rows {
                 match merged.get_mut(&row.postcode) {
-                    Some(earlier) => complete(earlier, row),
+                    Some(earlier) => fill_blanks(earlier, row),
                     None => {
                         merged.insert(row.postcode, row);
                     }
                 }
             }
         }
-        if config.complete && lists_live_postcodes_alone(config) {
-            self.warn_of_ended_postcodes();
+        if config.complete && has_only_live_postcodes(config) {
+            self.warn_no_terminated_postcodes();
         }
         let touching = &config.outcodes_touching_sub_icb;
         let rows = merged.into_values().collect();
-        self.postcodes = in_touching_outcodes(rows, touching);
+        self.postcodes = filter_touching_outcodes(rows, touching);
         if self.postcodes.is_empty() {
             bail!("[postcodes]: no postcodes are selected; check outcodes_touching_sub_icb");
         }
         Ok(())
     }
 
-    fn warn_of_ended_postcodes(&mut self) {
+    fn warn_no_terminated_postcodes(&mut self) {
         if let Some(report) = self.reports.last_mut() {
             report.warnings.push(
                 "it has only live postcodes, so terminated postcodes are answered as unknown; \
@@ -184,45 +184,45 @@ impl Sources {
         }
     }
 
-    fn directory(&mut self, directory: &Directory) -> Result<Vec<ListedPostcode>> {
+    fn read_postcode_directory(&mut self, directory: &PostcodeDirectoryFile) -> Result<Vec<PostcodeRecord>> {
         let file = &directory.file;
         let lsoa = match directory.format {
-            DirectoryFormat::PostcodeList => {
-                return Ok(postcode_list::read(&name(file), &self.bytes(file)?)?);
+            PostcodeFormat::PostcodeList => {
+                return Ok(postcode_list::read(&display_path(file), &self.read_bytes(file)?)?);
             }
-            DirectoryFormat::CodePointOpen => None,
-            DirectoryFormat::OnspdLsoa11 => Some(LsoaYear::Lsoa11),
-            DirectoryFormat::OnspdLsoa21 => Some(LsoaYear::Lsoa21),
+            PostcodeFormat::CodePointOpen => None,
+            PostcodeFormat::OnspdLsoa11 => Some(LsoaYear::Lsoa11),
+            PostcodeFormat::OnspdLsoa21 => Some(LsoaYear::Lsoa21),
         };
-        let mut publication = self.publication(file)?;
+        let mut source_files = self.source_files(file)?;
         let (rows, report) = match lsoa {
-            None => code_point_open::read(&mut publication)?,
-            Some(lsoa) => onspd::read(&mut publication, lsoa)?,
+            None => code_point_open::read(&mut source_files)?,
+            Some(lsoa) => onspd::read(&mut source_files, lsoa)?,
         };
         self.reports.push(report);
         Ok(rows)
     }
 
     /// Opens the file, folder or archive at `path`.
-    pub(super) fn publication(&self, path: &Path) -> Result<Publication> {
-        let publication = Publication::open(&self.base.join(path))?;
-        Ok(publication.counted(Arc::clone(&self.bytes_read)))
+    pub(super) fn source_files(&self, path: &Path) -> Result<SourceFiles> {
+        let source_files = SourceFiles::open(&self.base.join(path))?;
+        Ok(source_files.with_byte_counter(Arc::clone(&self.bytes_read)))
     }
 
     /// Reads the polygons of a file of any supported format, with remarks about them. Every feature
     /// is valid.
-    pub(super) fn polygons(
+    pub(super) fn read_polygons(
         &self,
         path: &Path,
         layer: Option<&str>,
         nested: NestedParts,
     ) -> Result<(PolygonFile, Vec<String>)> {
-        let full = self.base.join(path);
+        let full_path = self.base.join(path);
         let mut remarks = Vec::new();
         let file = match nested {
-            NestedParts::Refused => polygon_files::read(&full, layer)?,
+            NestedParts::Refused => polygon_files::read(&full_path, layer)?,
             NestedParts::Holes => {
-                let (file, changed) = polygon_files::read_with_nested_parts(&full, layer)?;
+                let (file, changed) = polygon_files::read_with_nested_parts(&full_path, layer)?;
                 if !changed.is_empty() {
                     remarks.push(format!(
                         "{}: parts inside another part were read as holes in features {}",
@@ -233,18 +233,18 @@ impl Sources {
                 file
             }
         };
-        let turned = file.turned().len();
-        if turned > 0 {
+        let reoriented_count = file.reoriented().len();
+        if reoriented_count > 0 {
             remarks.push(format!(
-                "{}: the rings of {turned} features had the wrong orientation and were reversed",
+                "{}: the rings of {reoriented_count} features had the wrong orientation and were reversed",
                 file.name
             ));
         }
         Ok((file, remarks))
     }
 
-    fn read_statistical_areas(&mut self, config: &config::StatisticalAreas) -> Result<()> {
-        let (file, remarks) = self.polygons(&config.boundaries, None, config.nested_parts)?;
+    fn read_statistical_areas(&mut self, config: &config::StatisticalAreasConfig) -> Result<()> {
+        let (file, remarks) = self.read_polygons(&config.boundaries, None, config.nested_parts)?;
         self.remarks.extend(remarks);
         for feature in &file.features {
             let code = file.attribute(feature, &config.code)?.to_string();
@@ -255,96 +255,96 @@ impl Sources {
             let area = StatisticalArea {
                 name: file.attribute(feature, &config.name)?.to_string(),
                 sub_icb: sub_icb.transpose()?.map(str::to_string),
-                polygons: published(file.crs, &feature.polygons)
-                    .with_context(|| format!("{}, feature {}", file.name, feature.number))?,
+                polygons: to_published_precision(file.crs, &feature.polygons)
+                    .with_context(|| format!("{}, feature {}", file.name, feature.ordinal))?,
             };
-            if self.statistical.insert(code.clone(), area).is_some() {
+            if self.statistical_areas.insert(code.clone(), area).is_some() {
                 bail!(
                     "{}, feature {}: `{code}` occurs twice",
                     file.name,
-                    feature.number
+                    feature.ordinal
                 );
             }
         }
         Ok(())
     }
 
-    fn read_practices(&mut self, config: &config::Practices, day: Date) -> Result<()> {
-        let mut merged: BTreeMap<OdsCode, ListedPractice> = BTreeMap::new();
+    fn read_practices(&mut self, config: &config::PracticesConfig, day: Date) -> Result<()> {
+        let mut merged: BTreeMap<OdsCode, PracticeRecord> = BTreeMap::new();
         for directory in &config.directories {
-            let rows = self.practice_directory(directory)?;
-            each_once(&directory.file, rows.iter().map(|row| row.practice.code))?;
+            let rows = self.read_practice_directory(directory)?;
+            ensure_unique(&directory.file, rows.iter().map(|row| row.practice.code))?;
             for row in rows {
                 merged.entry(row.practice.code).or_insert(row);
             }
         }
         self.practices = merged.into_values().collect();
         self.practices
-            .retain(|listed| is_among(listed.practice.sub_icb.as_ref(), &config.sub_icb));
+            .retain(|listed| matches_filter(listed.practice.sub_icb.as_ref(), &config.sub_icb));
         if let Some(networks) = &config.networks {
             self.read_networks(networks, day)?;
         }
-        let held: BTreeSet<OdsCode> = self
+        let known_practices: BTreeSet<OdsCode> = self
             .practices
             .iter()
             .map(|listed| listed.practice.code)
             .collect();
         if let Some(sites) = &config.sites {
-            self.premises = practice_list::premises(&name(sites), &self.bytes(sites)?)?;
-            self.premises.retain(|site| held.contains(&site.practice));
+            self.premises = practice_list::read_premises(&display_path(sites), &self.read_bytes(sites)?)?;
+            self.premises.retain(|site| known_practices.contains(&site.practice));
         }
-        self.add_addresses();
+        self.add_main_addresses();
         let mut successions = BTreeMap::new();
-        for list in &config.successions {
-            let rows = self.succession_list(list)?;
+        for file in &config.successions {
+            let rows = self.read_successions(file)?;
             let rows = rows
                 .into_iter()
-                .filter(|step| held.contains(&step.predecessor));
+                .filter(|step| known_practices.contains(&step.predecessor));
             successions.extend(rows.map(|step| ((step.predecessor, step.successor), step)));
         }
         self.successions = successions.into_values().collect();
         Ok(())
     }
 
-    fn practice_directory(&mut self, directory: &PracticeDirectory) -> Result<Vec<ListedPractice>> {
+    fn read_practice_directory(&mut self, directory: &PracticeDirectoryFile) -> Result<Vec<PracticeRecord>> {
         let file = &directory.file;
         match directory.format {
             PracticeFormat::PracticeList => {
-                Ok(practice_list::practices(&name(file), &self.bytes(file)?)?)
+                Ok(practice_list::read_practices(&display_path(file), &self.read_bytes(file)?)?)
             }
             PracticeFormat::Epraccur => {
-                let (centres, report) = epraccur::read(&mut self.publication(file)?)?;
+                let (centres, report) = epraccur::read(&mut self.source_files(file)?)?;
                 self.reports.push(report);
                 self.not_gp_practices.extend(centres.not_gp_practices);
-                let positions = self.positions();
-                let listed = centres
+                let positions = self.postcode_positions();
+                let records = centres
                     .practices
                     .into_iter()
-                    .map(|practice| ListedPractice {
+                    .map(|practice| PracticeRecord {
                         position: practice.postcode.and_then(|it| positions.get(&it).copied()),
                         practice,
                         icc: None,
                         pcn_name: None,
                     });
-                Ok(listed.collect())
+                Ok(records.collect())
             }
         }
     }
 
-    fn positions(&self) -> HashMap<Postcode, BritishGrid> {
+    fn postcode_positions(&self) -> HashMap<Postcode, BritishGrid> {
         let rows = self.postcodes.iter();
         rows.filter_map(|row| Some((row.postcode, row.position?)))
             .collect()
     }
 
-    fn succession_list(&mut self, list: &SuccessionFile) -> Result<Vec<Succession>> {
-        let file = &list.file;
-        match list.format {
+    fn read_successions(&mut self, succession_file: &SuccessionFile) -> Result<Vec<PracticeSuccession>> {
+        let file = &succession_file.file;
+        match succession_file.format {
             SuccessionFormat::SuccessionList => {
-                Ok(practice_list::successions(&name(file), &self.bytes(file)?)?)
+                Ok(practice_list::read_successions(&display_path(file), &self.read_bytes(file)?)?)
             }
             SuccessionFormat::Succ => {
-                let (rows, report) = succ::read(&mut [&mut self.publication(file)?])?;
+                let (rows, report) = succ::read(&mut [&mut self.source_files(file)?])?;
                 self.reports.push(report);
                 Ok(rows)
             }
@@ -355,21 +355,21 @@ impl Sources {
     fn read_networks(&mut self, file: &Path, day: Date) -> Result<()> {
         let (networks, report) = epcn::read(&self.base.join(file))?;
         self.reports.push(report);
-        let names: HashMap<OdsCode, String> = networks
+        let pcn_names: HashMap<OdsCode, String> = networks
             .pcns
             .into_iter()
             .map(|pcn| (pcn.code, pcn.name))
             .collect();
         let links = networks
-            .links
+            .memberships
             .into_iter()
             .filter(|link| link.period.contains(day));
-        let of_practice: HashMap<OdsCode, OdsCode> =
+        let pcn_by_practice: HashMap<OdsCode, OdsCode> =
             links.map(|link| (link.practice, link.pcn)).collect();
-        for listed in &mut self.practices {
-            if let Some(pcn) = of_practice.get(&listed.practice.code) {
-                listed.practice.pcn = Some(pcn.to_string());
-                listed.pcn_name = names.get(pcn).cloned();
+        for record in &mut self.practices {
+            if let Some(pcn) = pcn_by_practice.get(&record.practice.code) {
+                record.practice.pcn = Some(pcn.to_string());
+                record.pcn_name = pcn_names.get(pcn).cloned();
             }
         }
         Ok(())
@@ -377,31 +377,31 @@ impl Sources {
 
     /// Follows the successions of a practice up to `day`. Returns the practice itself if it has no
     /// successor.
-    pub(super) fn holder_of_patients(&self, practice: OdsCode, day: Date) -> OdsCode {
-        let mut here = practice;
+    pub(super) fn successor_on(&self, practice: OdsCode, day: Date) -> OdsCode {
+        let mut current = practice;
         // The bound ends a cycle of successors.
         for _ in 0..self.successions.len() {
             let steps = self.successions.iter();
             match steps
                 .clone()
-                .find(|step| step.predecessor == here && step.from <= day)
+                .find(|step| step.predecessor == current && step.from <= day)
             {
-                Some(step) => here = step.successor,
+                Some(step) => current = step.successor,
                 None => break,
             }
         }
-        here
+        current
     }
 
     /// Adds the practice's own address as the premises of each practice that has none.
-    fn add_addresses(&mut self) {
-        let listed: BTreeSet<OdsCode> = self.premises.iter().map(|site| site.practice).collect();
-        let unlisted = self
+    fn add_main_addresses(&mut self) {
+        let with_premises: BTreeSet<OdsCode> = self.premises.iter().map(|site| site.practice).collect();
+        let without_premises = self
             .practices
             .iter()
-            .filter(|it| !listed.contains(&it.practice.code));
-        let addresses = unlisted.filter_map(
-            |ListedPractice {
+            .filter(|it| !with_premises.contains(&it.practice.code));
+        let addresses = without_premises.filter_map(
+            |PracticeRecord {
                  practice, position, ..
              }| {
                 Some(Premises {
@@ -418,7 +418,7 @@ impl Sources {
 
     /// Returns the centroid of the live postcodes of each statistical area, or of its polygons if
     /// it has no live postcodes.
-    pub(super) fn centres(&self) -> Result<BTreeMap<&str, BritishGrid>> {
+    pub(super) fn postcode_centroids(&self) -> Result<BTreeMap<&str, BritishGrid>> {
         let mut sums: HashMap<&str, (f64, f64, f64)> = HashMap::new();
         for row in self.postcodes.iter().filter(|row| row.is_live) {
             if let (Some(code), Some(position)) = (&row.statistical_area, row.position) {
@@ -429,12 +429,12 @@ impl Sources {
             }
         }
         let mut centres = BTreeMap::new();
-        for (code, area) in &self.statistical {
+        for (code, area) in &self.statistical_areas {
             let centre = match sums.get(code.as_str()) {
                 Some((easting, northing, count)) => {
                     BritishGrid::from_metres(easting / count, northing / count)?
                 }
-                None => middle_of(area).with_context(|| format!("statistical area `{code}`"))?,
+                None => polygon_centroid(area).with_context(|| format!("statistical area `{code}`"))?,
             };
             centres.insert(code.as_str(), centre);
         }
@@ -443,40 +443,40 @@ impl Sources {
 }
 
 /// Returns the name of a file for error messages.
-pub(super) fn name(path: &Path) -> String {
+pub(super) fn display_path(path: &Path) -> String {
     path.display().to_string()
 }
 
 /// Returns whether `code` is in `codes`. An empty filter matches everything.
-pub(super) fn is_among(code: Option<&String>, codes: &[String]) -> bool {
+pub(super) fn matches_filter(code: Option<&String>, codes: &[String]) -> bool {
     codes.is_empty() || code.is_some_and(|code| codes.contains(code))
 }
 
 /// Returns whether all directories are OS Code-Point Open, which drops terminated postcodes.
-fn lists_live_postcodes_alone(config: &config::Postcodes) -> bool {
+fn has_only_live_postcodes(config: &config::PostcodesConfig) -> bool {
     let directories = &config.directories;
     directories
         .iter()
-        .all(|it| matches!(it.format, DirectoryFormat::CodePointOpen))
+        .all(|it| matches!(it.format, PostcodeFormat::CodePointOpen))
 }
 
 /// Returns an error if a file has a code twice: files may complement each other, but a file that
 /// contradicts itself is rejected.
-fn each_once<T: Ord + Copy + fmt::Display>(
+fn ensure_unique<T: Ord + Copy + fmt::Display>(
     file: &Path,
     codes: impl Iterator<Item = T>,
 ) -> Result<()> {
     let mut seen = BTreeSet::new();
     for code in codes {
         if !seen.insert(code) {
-            bail!("{}: `{code}` is listed twice", name(file));
+            bail!("{}: `{code}` is listed twice", display_path(file));
         }
     }
     Ok(())
 }
 
 /// Fills in the fields that an earlier directory left blank.
-fn complete(earlier: &mut ListedPostcode, later: ListedPostcode) {
+fn fill_blanks(earlier: &mut PostcodeRecord, later: PostcodeRecord) {
     if earlier.position.is_none() {
         earlier.position = later.position;
         earlier.positional_quality = later.positional_quality;
@@ -490,10 +490,10 @@ fn complete(earlier: &mut ListedPostcode, later: ListedPostcode) {
     earlier.sub_icb = earlier.sub_icb.take().or(later.sub_icb);
 }
 
-fn in_touching_outcodes(rows: Vec<ListedPostcode>, sub_icbs: &[String]) -> Vec<ListedPostcode> {
+fn filter_touching_outcodes(rows: Vec<PostcodeRecord>, sub_icbs: &[String]) -> Vec<PostcodeRecord> {
     let touching: BTreeSet<String> = rows
         .iter()
-        .filter(|row| is_among(row.sub_icb.as_ref(), sub_icbs))
+        .filter(|row| matches_filter(row.sub_icb.as_ref(), sub_icbs))
         .map(|row| row.postcode.outcode().to_string())
         .collect();
     rows.into_iter()
@@ -502,11 +502,11 @@ fn in_touching_outcodes(rows: Vec<ListedPostcode>, sub_icbs: &[String]) -> Vec<L
 }
 
 /// Converts polygons to longitude and latitude, rounded to the published precision.
-fn published(crs: Crs, polygons: &[Polygon]) -> Result<Vec<Polygon>> {
+fn to_published_precision(crs: Crs, polygons: &[Polygon]) -> Result<Vec<Polygon>> {
     let vertex = |&vertex: &(i64, i64)| -> Result<(i64, i64)> {
         let (lon, lat) =
-            polygons::lonlat_of(crs, vertex).context("it is outside the British National Grid")?;
-        Ok((to_published(lon), to_published(lat)))
+            polygons::vertex_lonlat(crs, vertex).context("it is outside the British National Grid")?;
+        Ok((round_to_published_units(lon), round_to_published_units(lat)))
     };
     let ring = |ring: &Ring| -> Result<Ring> {
         let mut rounded = ring.iter().map(vertex).collect::<Result<Ring>>()?;
@@ -520,18 +520,18 @@ fn published(crs: Crs, polygons: &[Polygon]) -> Result<Vec<Polygon>> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "at most 1.8e9")]
-fn to_published(degrees: f64) -> i64 {
+fn round_to_published_units(degrees: f64) -> i64 {
     (degrees * PUBLISHED_UNITS_PER_DEGREE).round() as i64 * UNITS_PER_PUBLISHED_UNIT
 }
 
-fn middle_of(area: &StatisticalArea) -> Result<BritishGrid> {
-    let ground = polygons::boundary(
+fn polygon_centroid(area: &StatisticalArea) -> Result<BritishGrid> {
+    let boundary = polygons::boundary(
         Crs::LonLat,
         &area.polygons,
         String::new(),
         Period::default(),
     )
     .map_err(|reason| anyhow!(reason))?;
-    let middle = ground.lonlat.centroid().context("it has no area")?;
-    geodesy::to_grid(LonLat::new(middle.x(), middle.y())?).context("off the British National Grid")
+    let centroid = boundary.lonlat.centroid().context("it has no area")?;
+    geodesy::to_grid(LonLat::new(centroid.x(), centroid.y())?).context("off the British National Grid")
 }

@@ -1,18 +1,18 @@
 //! Writes the dataset's tables in the form that [`crate::dataset::read`] reads.
 
-use crate::dataset::table::written as table;
+use crate::dataset::table::write_csv as table;
 use crate::dataset::{cells, columns};
 use crate::domain::{
-    Area, Assignment, Lineage, Member, Membership, OdsCode, Period, PositionalQuality, Practice,
-    Premises, Succession, YearMonth,
+    Area, StatisticalAssignment, LineageStep, GroupMember, Membership, OdsCode, Period, PositionalQuality, Practice,
+    Premises, PracticeSuccession, YearMonth,
 };
-use crate::import::ListedPostcode;
+use crate::import::PostcodeRecord;
 
 fn optional(text: Option<&impl ToString>) -> String {
     text.map(ToString::to_string).unwrap_or_default()
 }
 
-fn ends(period: &Period) -> [String; 2] {
+fn period_cells(period: &Period) -> [String; 2] {
     [optional(period.from.as_ref()), optional(period.to.as_ref())]
 }
 
@@ -20,7 +20,7 @@ pub(super) fn areas(areas: &[Area]) -> Vec<u8> {
     table(
         columns::AREAS,
         areas.iter().map(|area| {
-            let [from, to] = ends(&area.period);
+            let [from, to] = period_cells(&area.period);
             [
                 area.layer.to_string(),
                 area.id.clone(),
@@ -35,7 +35,7 @@ pub(super) fn areas(areas: &[Area]) -> Vec<u8> {
     )
 }
 
-pub(super) fn lineage(lineage: &[Lineage]) -> Vec<u8> {
+pub(super) fn lineage(lineage: &[LineageStep]) -> Vec<u8> {
     table(
         columns::LINEAGE,
         lineage.iter().map(|step| {
@@ -56,10 +56,10 @@ pub(super) fn memberships(memberships: &[Membership]) -> Vec<u8> {
         columns::MEMBERSHIPS,
         memberships.iter().map(|membership| {
             let (member_layer, member) = match &membership.member {
-                Member::Practice(code) => ("gp-practice", code.to_string()),
-                Member::Area(layer, id) => (layer.as_str(), id.clone()),
+                GroupMember::Practice(code) => ("gp-practice", code.to_string()),
+                GroupMember::Area(layer, id) => (layer.as_str(), id.clone()),
             };
-            let [from, to] = ends(&membership.period);
+            let [from, to] = period_cells(&membership.period);
             [
                 member_layer.into(),
                 member,
@@ -109,7 +109,7 @@ pub(super) fn premises(premises: &[Premises]) -> Vec<u8> {
     )
 }
 
-pub(super) fn successions(successions: &[Succession]) -> Vec<u8> {
+pub(super) fn successions(successions: &[PracticeSuccession]) -> Vec<u8> {
     table(
         columns::SUCCESSIONS,
         successions.iter().map(|step| {
@@ -122,11 +122,11 @@ pub(super) fn successions(successions: &[Succession]) -> Vec<u8> {
     )
 }
 
-pub(super) fn assignments(assignments: &[Assignment]) -> Vec<u8> {
+pub(super) fn assignments(assignments: &[StatisticalAssignment]) -> Vec<u8> {
     table(
         columns::ASSIGNMENTS,
         assignments.iter().map(|assignment| {
-            let [from, to] = ends(&assignment.period);
+            let [from, to] = period_cells(&assignment.period);
             [
                 assignment.statistical_area.clone(),
                 assignment.layer.to_string(),
@@ -142,8 +142,8 @@ pub(super) fn assignments(assignments: &[Assignment]) -> Vec<u8> {
     )
 }
 
-pub(super) fn postcodes<'a>(postcodes: impl IntoIterator<Item = &'a ListedPostcode>) -> Vec<u8> {
-    let month = |month: Option<YearMonth>| month.map(YearMonth::compact).unwrap_or_default();
+pub(super) fn postcodes<'a>(postcodes: impl IntoIterator<Item = &'a PostcodeRecord>) -> Vec<u8> {
+    let month = |month: Option<YearMonth>| month.map(YearMonth::to_yyyymm).unwrap_or_default();
     table(
         columns::POSTCODES,
         postcodes.into_iter().map(|row| {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use geo::{Area as _, Centroid as _};
 use jiff::civil::Date;
 
-use super::{Finding, Subject};
-use crate::dataset::validity::{Invalidity, invalidity};
+use super::{Finding, FindingSubject};
+use crate::dataset::validity::{TopologyError, find_topology_error};
 use crate::dataset::{Dataset, LayerKind};
-use crate::domain::{Boundary, Layer, Member, Period};
-use crate::ground::{self, M2_PER_KM2};
+use crate::domain::{Boundary, Layer, GroupMember, Period};
+use crate::planar::{self, M2_PER_KM2};
 
 /// A smaller area is probably a digitising error: 1 ha.
 const AREA_MIN_M2: f64 = 10_000.0;
@@ -23,78 +23,78 @@ const COMMUNITY_MAX_M2: f64 = 4_000.0 * M2_PER_KM2;
 pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     for (layer, boundaries) in &dataset.boundaries {
         for boundary in boundaries {
-            check_ground(layer.as_str(), boundary, findings);
+            check_geometry(layer.as_str(), boundary, findings);
             check_size(*layer, boundary, findings);
         }
         let periods = boundaries
             .iter()
-            .map(|it| ((it.id.as_str(), it.extent), it.period));
-        let what = |key: &(&str, _)| format!("{layer} `{}` has two boundaries", key.0);
-        check_periods(periods, what, findings);
+            .map(|it| ((it.id.as_str(), it.catchment_kind), it.period));
+        let describe = |key: &(&str, _)| format!("{layer} `{}` has two boundaries", key.0);
+        check_periods(periods, describe, findings);
     }
     if let Some(entry) = &dataset.manifest.statistical_areas {
         for boundary in &dataset.statistical_boundaries {
-            check_ground(&entry.id, boundary, findings);
+            check_geometry(&entry.id, boundary, findings);
         }
     }
     let versions = dataset
         .areas
         .iter()
         .map(|area| ((area.layer, area.id.as_str()), area.period));
-    let what = |(layer, id): &(Layer, &str)| format!("{layer} `{id}` has two versions");
-    check_periods(versions, what, findings);
+    let describe = |(layer, id): &(Layer, &str)| format!("{layer} `{id}` has two versions");
+    check_periods(versions, describe, findings);
     let memberships = dataset.memberships.iter();
     let memberships = memberships.map(|it| ((&it.member, it.layer, &it.group), it.period));
-    let what = |(member, layer, group): &(&Member, Layer, &Option<String>)| {
+    let describe = |(member, layer, group): &(&GroupMember, Layer, &Option<String>)| {
         let group = group.as_deref().unwrap_or("none named");
-        format!("{} has two memberships of {layer} `{group}`", named(member))
+        format!("{} has two memberships of {layer} `{group}`", describe_member(member))
     };
-    check_periods(memberships, what, findings);
-    check_presence(dataset, day, findings);
+    check_periods(memberships, describe, findings);
+    check_missing_boundaries(dataset, day, findings);
 }
 
-fn named(member: &Member) -> String {
+fn describe_member(member: &GroupMember) -> String {
     match member {
-        Member::Practice(code) => format!("practice `{code}`"),
-        Member::Area(layer, id) => format!("{layer} `{id}`"),
+        GroupMember::Practice(code) => format!("practice `{code}`"),
+        GroupMember::Area(layer, id) => format!("{layer} `{id}`"),
     }
 }
 
 /// Returns why the rings of a boundary do not form a valid area. Only valid areas can be overlaid.
-pub(super) fn ring_fault(boundary: &Boundary) -> Option<&'static str> {
+pub(super) fn ring_error(boundary: &Boundary) -> Option<&'static str> {
     let polygons: Vec<_> = boundary
         .grid
         .iter()
         .map(|polygon| {
-            let in_mm = |ring: &Vec<_>| ring.iter().map(millimetres).collect();
+            let in_mm = |ring: &Vec<_>| ring.iter().map(to_mm).collect();
             polygon.rings.iter().map(in_mm).collect()
         })
         .collect();
     if polygons.iter().any(Vec::is_empty) || polygons.is_empty() {
         return Some("it has no rings");
     }
-    invalidity(&polygons).map(Invalidity::reason)
+    find_topology_error(&polygons).map(TopologyError::reason)
 }
 
-fn millimetres(vertex: &crate::domain::BritishGrid) -> (i64, i64) {
+fn to_mm(vertex: &crate::domain::BritishGrid) -> (i64, i64) {
     (vertex.easting_mm().into(), vertex.northing_mm().into())
 }
 
-fn check_ground(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) {
+fn check_geometry(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) {
     let id = &boundary.id;
-    let metres = ground::in_metres(boundary);
-    let subject = || Subject::named(kind, id);
-    if let Some(fault) = ring_fault(boundary) {
-        let place = metres.0.iter().find_map(|it| it.exterior().0.first());
-        let message = format!("{kind} `{id}`: {fault}");
-        let finding = Finding::error("invalid_ring", message).about(subject());
-        findings.push(finding.at(place.and_then(|&vertex| ground::place(vertex))));
+    let metres = planar::to_planar(boundary);
+    let subject = || FindingSubject::new(kind, id);
+    if let Some(error) = ring_error(boundary) {
+        let first_vertex = metres.0.iter().find_map(|it| it.exterior().0.first());
+        let message = format!("{kind} `{id}`: {error}");
+        let finding = Finding::error("invalid_ring", message).with_subject(subject());
+        findings.push(finding.with_position(first_vertex.and_then(|&vertex| planar::to_point(vertex))));
         return;
     }
-    let size_m2 = ground::area_m2(&metres);
+    let size_m2 = planar::area_m2(&metres);
     if size_m2 < AREA_MIN_M2 {
         let message = format!("{kind} `{id}` is only {size_m2:.0} m²");
-        findings.push(sized("tiny_area", message, &metres, size_m2).about(subject()));
+        findings.push(sized_warning("tiny_area", message, &metres, size_m2).with_subject(subject()));
         return;
     }
     for part in metres
@@ -105,7 +105,7 @@ fn check_ground(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) {
         let size_m2 = part.unsigned_area();
         let message = format!("{kind} `{id}` has a detached part of only {size_m2:.1} m²");
         let part = part.clone().into();
-        findings.push(sized("tiny_part", message, &part, size_m2).about(subject()));
+        findings.push(sized_warning("tiny_part", message, &part, size_m2).with_subject(subject()));
     }
 }
 
@@ -117,33 +117,33 @@ fn check_size(layer: Layer, boundary: &Boundary, findings: &mut Vec<Finding>) {
     ) {
         return;
     }
-    let metres = ground::in_metres(boundary);
-    let size_m2 = ground::area_m2(&metres);
+    let metres = planar::to_planar(boundary);
+    let size_m2 = planar::area_m2(&metres);
     if size_m2 > COMMUNITY_MAX_M2 {
         let size_km2 = size_m2 / M2_PER_KM2;
         let message = format!("{layer} `{}` is {size_km2:.0} km²", boundary.id);
-        let finding = sized("huge_area", message, &metres, size_m2);
-        findings.push(finding.about(Subject::of(layer, &boundary.id)));
+        let finding = sized_warning("huge_area", message, &metres, size_m2);
+        findings.push(finding.with_subject(FindingSubject::area(layer, &boundary.id)));
     }
 }
 
 /// Returns a warning about a geometry, given in planar metres.
-pub(super) fn sized(
+pub(super) fn sized_warning(
     code: &'static str,
     message: String,
     metres: &geo::MultiPolygon<f64>,
     size_m2: f64,
 ) -> Finding {
-    let middle = metres.centroid().map(|point| point.0);
+    let centroid = metres.centroid().map(|point| point.0);
     Finding::warning(code, message)
-        .at(middle.and_then(ground::place))
-        .on(ground::to_lonlat(metres), size_m2)
+        .with_position(centroid.and_then(planar::to_point))
+        .with_geometry(planar::to_lonlat(metres), size_m2)
 }
 
 /// Reports items with the same key whose periods overlap.
 fn check_periods<K: Ord>(
     items: impl Iterator<Item = (K, Period)>,
-    what: impl Fn(&K) -> String,
+    describe: impl Fn(&K) -> String,
     findings: &mut Vec<Finding>,
 ) {
     let mut seen: BTreeMap<K, Vec<Period>> = BTreeMap::new();
@@ -152,28 +152,28 @@ fn check_periods<K: Ord>(
     }
     for (key, periods) in &seen {
         for (at, one) in periods.iter().enumerate() {
-            if let Some(other) = periods[at + 1..].iter().find(|it| overlap(**it, *one)) {
-                let (one, other) = (in_words(*one), in_words(*other));
-                let message = format!("{} whose periods overlap: {one} and {other}", what(key));
+            if let Some(other) = periods[at + 1..].iter().find(|it| periods_overlap(**it, *one)) {
+                let (one, other) = (format_period(*one), format_period(*other));
+                let message = format!("{} whose periods overlap: {one} and {other}", describe(key));
                 findings.push(Finding::error("overlapping_validity", message));
             }
         }
     }
 }
 
-pub(super) fn overlap(a: Period, b: Period) -> bool {
+pub(super) fn periods_overlap(a: Period, b: Period) -> bool {
     let ends_before =
         |a: Period, b: Period| matches!((a.to, b.from), (Some(to), Some(from)) if to <= from);
     !ends_before(a, b) && !ends_before(b, a)
 }
 
-fn in_words(period: Period) -> String {
+fn format_period(period: Period) -> String {
     let day = |day: Option<Date>| day.map_or("…".to_string(), |day| day.to_string());
     format!("[{}, {})", day(period.from), day(period.to))
 }
 
 /// Reports areas of partitions that are valid on `day` but have no boundary on it.
-fn check_presence(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+fn check_missing_boundaries(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     for entry in &dataset.manifest.layers {
         let Ok(layer) = entry.id.parse::<Layer>() else {
             continue;
@@ -181,8 +181,8 @@ fn check_presence(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
         if entry.kind != LayerKind::Partition {
             continue;
         }
-        let grounds = dataset.boundaries.iter().filter(|(of, _)| *of == layer);
-        let with_ground: BTreeSet<&str> = grounds
+        let layer_boundaries = dataset.boundaries.iter().filter(|(of, _)| *of == layer);
+        let with_boundary: BTreeSet<&str> = layer_boundaries
             .flat_map(|(_, boundaries)| boundaries)
             .filter(|boundary| boundary.period.contains(day))
             .map(|boundary| boundary.id.as_str())
@@ -191,10 +191,10 @@ fn check_presence(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
             .areas
             .iter()
             .filter(|area| area.layer == layer && area.period.contains(day));
-        for area in valid.filter(|area| !with_ground.contains(area.id.as_str())) {
+        for area in valid.filter(|area| !with_boundary.contains(area.id.as_str())) {
             let message = format!("{layer} `{}` has no boundary on {day}", area.id);
             let finding = Finding::warning("area_without_boundary", message);
-            findings.push(finding.about(Subject::of(layer, &area.id)));
+            findings.push(finding.with_subject(FindingSubject::area(layer, &area.id)));
         }
     }
 }

@@ -13,11 +13,11 @@ use jiff::civil::Date;
 use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, PointDistance, RTree, RTreeObject};
 
-use super::areas::{overlap, ring_fault, sized};
-use super::{Finding, Severity, Subject};
+use super::areas::{periods_overlap, ring_error, sized_warning};
+use super::{Finding, Severity, FindingSubject};
 use crate::dataset::{Dataset, LayerKind};
 use crate::domain::Boundary;
-use crate::ground::{self, M2_PER_KM2};
+use crate::planar::{self, M2_PER_KM2};
 
 /// A narrower overlap, in metres, is a sliver: the same border drawn twice.
 const SLIVER_WIDTH_M: f64 = 1.0;
@@ -28,10 +28,10 @@ const SAME_EDGE_M: f64 = 0.002;
 const GAP_MAX_M2: f64 = M2_PER_KM2;
 
 /// A boundary with valid rings, in planar metres.
-struct Ground<'d> {
+struct PlanarArea<'d> {
     boundary: &'d Boundary,
     metres: MultiPolygon<f64>,
-    extent: Rect<f64>,
+    bbox: Rect<f64>,
 }
 
 pub(super) fn check(dataset: &Dataset, findings: &mut Vec<Finding>) {
@@ -51,30 +51,30 @@ pub(super) fn check(dataset: &Dataset, findings: &mut Vec<Finding>) {
 }
 
 fn check_partition(kind: &str, boundaries: &[Boundary], findings: &mut Vec<Finding>) {
-    let sound = boundaries.iter().filter(|it| ring_fault(it).is_none());
-    let mut grounds: Vec<Ground<'_>> = sound
+    let valid = boundaries.iter().filter(|it| ring_error(it).is_none());
+    let mut areas: Vec<PlanarArea<'_>> = valid
         .filter_map(|boundary| {
-            let metres = ground::in_metres(boundary);
-            let extent = metres.bounding_rect()?;
-            Some(Ground {
+            let metres = planar::to_planar(boundary);
+            let bbox = metres.bounding_rect()?;
+            Some(PlanarArea {
                 boundary,
                 metres,
-                extent,
+                bbox,
             })
         })
         .collect();
-    grounds.sort_by(|a, b| a.extent.min().x.total_cmp(&b.extent.min().x));
-    let mut known: Vec<Rect<f64>> = Vec::new();
-    check_overlaps(kind, &grounds, &mut known, findings);
-    for at_once in at_once(&grounds) {
-        check_gaps(kind, &at_once, &mut known, findings);
-        check_edges(kind, &at_once, &known, findings);
+    areas.sort_by(|a, b| a.bbox.min().x.total_cmp(&b.bbox.min().x));
+    let mut reported: Vec<Rect<f64>> = Vec::new();
+    check_overlaps(kind, &areas, &mut reported, findings);
+    for concurrent in concurrent_sets(&areas) {
+        check_gaps(kind, &concurrent, &mut reported, findings);
+        check_edges(kind, &concurrent, &reported, findings);
     }
 }
 
 /// Returns the distinct sets of areas that are valid at the same time.
-fn at_once<'g, 'd>(grounds: &'g [Ground<'d>]) -> Vec<Vec<&'g Ground<'d>>> {
-    let periods = grounds.iter().map(|ground| ground.boundary.period);
+fn concurrent_sets<'g, 'd>(areas: &'g [PlanarArea<'d>]) -> Vec<Vec<&'g PlanarArea<'d>>> {
+    let periods = areas.iter().map(|area| area.boundary.period);
     let mut days: BTreeSet<Date> = BTreeSet::from([Date::MIN]);
     days.extend(
         periods
@@ -83,11 +83,11 @@ fn at_once<'g, 'd>(grounds: &'g [Ground<'d>]) -> Vec<Vec<&'g Ground<'d>>> {
     );
     let mut sets: BTreeSet<Vec<usize>> = BTreeSet::new();
     for day in days {
-        let holds = |at: &usize| grounds[*at].boundary.period.contains(day);
-        sets.insert((0..grounds.len()).filter(holds).collect());
+        let is_valid = |at: &usize| areas[*at].boundary.period.contains(day);
+        sets.insert((0..areas.len()).filter(is_valid).collect());
     }
     let sets = sets.into_iter();
-    sets.map(|set| set.into_iter().map(|at| &grounds[at]).collect())
+    sets.map(|set| set.into_iter().map(|at| &areas[at]).collect())
         .collect()
 }
 
@@ -95,19 +95,19 @@ fn at_once<'g, 'd>(grounds: &'g [Ground<'d>]) -> Vec<Vec<&'g Ground<'d>>> {
 
 fn check_overlaps(
     kind: &str,
-    grounds: &[Ground<'_>],
-    known: &mut Vec<Rect<f64>>,
+    areas: &[PlanarArea<'_>],
+    reported: &mut Vec<Rect<f64>>,
     findings: &mut Vec<Finding>,
 ) {
-    for (at, one) in grounds.iter().enumerate() {
-        let later = grounds[at + 1..].iter();
-        let near = later.take_while(|other| other.extent.min().x <= one.extent.max().x);
-        for other in near.filter(|other| other.extent.intersects(&one.extent)) {
+    for (at, one) in areas.iter().enumerate() {
+        let later = areas[at + 1..].iter();
+        let near = later.take_while(|other| other.bbox.min().x <= one.bbox.max().x);
+        for other in near.filter(|other| other.bbox.intersects(&one.bbox)) {
             let is_another = one.boundary.id != other.boundary.id;
-            if is_another && overlap(one.boundary.period, other.boundary.period) {
-                let both = ground::without_rounding(one.metres.intersection(&other.metres));
-                findings.extend(overlap_finding(kind, one, other, &both));
-                known.extend(both.0.iter().filter_map(BoundingRect::bounding_rect));
+            if is_another && periods_overlap(one.boundary.period, other.boundary.period) {
+                let intersection = planar::remove_slivers(one.metres.intersection(&other.metres));
+                findings.extend(overlap_finding(kind, one, other, &intersection));
+                reported.extend(intersection.0.iter().filter_map(BoundingRect::bounding_rect));
             }
         }
     }
@@ -115,43 +115,43 @@ fn check_overlaps(
 
 fn overlap_finding(
     kind: &str,
-    one: &Ground<'_>,
-    other: &Ground<'_>,
-    both: &MultiPolygon<f64>,
+    one: &PlanarArea<'_>,
+    other: &PlanarArea<'_>,
+    intersection: &MultiPolygon<f64>,
 ) -> Option<Finding> {
-    let widest_m = both.0.iter().map(ground::mean_width_m).reduce(f64::max)?;
-    let size_m2 = ground::area_m2(both);
+    let widest_m = intersection.0.iter().map(planar::mean_width_m).reduce(f64::max)?;
+    let size_m2 = planar::area_m2(intersection);
     let mut ids = [&one.boundary.id, &other.boundary.id];
     ids.sort();
     let [first, second] = ids;
-    let size = size_in_words(size_m2);
-    let parts = match both.0.len() {
+    let size = format_area(size_m2);
+    let parts = match intersection.0.len() {
         1 => String::new(),
         parts => format!(" in {parts} parts"),
     };
     let message = format!(
         "{kind} `{first}` and `{second}` overlap by {size}{parts}, up to {widest_m:.2} m wide"
     );
-    let found = sized("overlap", message, both, size_m2).about(Subject::named(kind, first));
-    let largest = both
+    let finding = sized_warning("overlap", message, intersection, size_m2).with_subject(FindingSubject::new(kind, first));
+    let largest = intersection
         .0
         .iter()
         .max_by(|a, b| a.unsigned_area().total_cmp(&b.unsigned_area()));
-    let place = largest.and_then(middle);
+    let position = largest.and_then(centroid_lonlat);
     Some(if widest_m < SLIVER_WIDTH_M {
         Finding {
             code: "sliver_overlap",
-            ..found.at(place)
+            ..finding.with_position(position)
         }
     } else {
         Finding {
             severity: Severity::Error,
-            ..found.at(place)
+            ..finding.with_position(position)
         }
     })
 }
 
-fn size_in_words(size_m2: f64) -> String {
+fn format_area(size_m2: f64) -> String {
     if size_m2 < 100_000.0 {
         format!("{size_m2:.1} m²")
     } else {
@@ -159,35 +159,35 @@ fn size_in_words(size_m2: f64) -> String {
     }
 }
 
-fn middle(polygon: &Polygon<f64>) -> Option<crate::domain::LonLat> {
+fn centroid_lonlat(polygon: &Polygon<f64>) -> Option<crate::domain::LonLat> {
     use geo::Centroid as _;
-    ground::place(polygon.centroid()?.0)
+    planar::to_point(polygon.centroid()?.0)
 }
 
 // ---- gaps --------------------------------------------------------------------------------------
 
 fn check_gaps(
     kind: &str,
-    grounds: &[&Ground<'_>],
-    known: &mut Vec<Rect<f64>>,
+    areas: &[&PlanarArea<'_>],
+    reported: &mut Vec<Rect<f64>>,
     findings: &mut Vec<Finding>,
 ) {
-    let all = unary_union(grounds.iter().map(|ground| &ground.metres));
+    let all = unary_union(areas.iter().map(|area| &area.metres));
     let holes = all.into_iter().flat_map(|part| part.into_inner().1);
     for hole in holes.map(|ring| Polygon::new(ring, Vec::new())) {
-        if ground::is_rounding(&hole) {
+        if planar::is_sliver(&hole) {
             continue;
         }
-        let (size_m2, width_m) = (hole.unsigned_area(), ground::mean_width_m(&hole));
-        let size = size_in_words(size_m2);
-        let (code, what) = if size_m2 < GAP_MAX_M2 {
+        let (size_m2, width_m) = (hole.unsigned_area(), planar::mean_width_m(&hole));
+        let size = format_area(size_m2);
+        let (code, description) = if size_m2 < GAP_MAX_M2 {
             ("gap", "a gap")
         } else {
             ("hole", "a hole or lake")
         };
-        let message = format!("{kind}: {what} of {size} between areas, about {width_m:.2} m wide");
-        known.extend(hole.bounding_rect());
-        findings.push(sized(code, message, &hole.into(), size_m2));
+        let message = format!("{kind}: {description} of {size} between areas, about {width_m:.2} m wide");
+        reported.extend(hole.bounding_rect());
+        findings.push(sized_warning(code, message, &hole.into(), size_m2));
     }
 }
 
@@ -197,7 +197,7 @@ type Vertex = (i32, i32);
 
 /// An edge that only one area has.
 #[derive(Debug, Clone, Copy)]
-struct LooseEdge {
+struct UnmatchedEdge {
     from: Coord<f64>,
     to: Coord<f64>,
     owner: usize,
@@ -205,44 +205,44 @@ struct LooseEdge {
 
 /// The edges of two areas that nearly match.
 #[derive(Default)]
-struct Nearly {
+struct NearMatch {
     length_m: f64,
     widest_m: f64,
-    place: Option<Coord<f64>>,
+    position: Option<Coord<f64>>,
 }
 
 /// Reports edges of two areas that run within a metre of each other but are not identical, except
 /// inside the bounding boxes of gaps and overlaps that are already `reported`.
 fn check_edges(
     kind: &str,
-    grounds: &[&Ground<'_>],
-    known: &[Rect<f64>],
+    areas: &[&PlanarArea<'_>],
+    reported: &[Rect<f64>],
     findings: &mut Vec<Finding>,
 ) {
-    let loose = loose_edges(grounds);
-    let neighbours = Neighbours::of(grounds, &loose);
-    let mut pairs: BTreeMap<(&str, &str), Nearly> = BTreeMap::new();
-    for edge in &loose {
-        let Some((other, apart_m, place)) = runs_along(edge, &neighbours) else {
+    let unmatched = unmatched_edges(areas);
+    let neighbours = NeighbourIndex::build(areas, &unmatched);
+    let mut pairs: BTreeMap<(&str, &str), NearMatch> = BTreeMap::new();
+    for edge in &unmatched {
+        let Some((other, separation_m, position)) = parallel_neighbour(edge, &neighbours) else {
             continue;
         };
-        if known.iter().any(|rect| is_near(rect, place)) {
+        if reported.iter().any(|rect| is_near(rect, position)) {
             continue;
         }
-        let mut ids = [edge.owner, other].map(|at| grounds[at].boundary.id.as_str());
+        let mut ids = [edge.owner, other].map(|at| areas[at].boundary.id.as_str());
         ids.sort_unstable();
-        let nearly = pairs.entry(ids.into()).or_default();
+        let near_match = pairs.entry(ids.into()).or_default();
         // The edges of both areas are counted, so each counts half.
-        nearly.length_m += edge.length_m() / 2.0;
-        if apart_m > nearly.widest_m {
-            nearly.widest_m = apart_m;
-            nearly.place = Some(place);
+        near_match.length_m += edge.length_m() / 2.0;
+        if separation_m > near_match.widest_m {
+            near_match.widest_m = separation_m;
+            near_match.position = Some(position);
         }
     }
-    for ((first, second), nearly) in pairs {
-        let Nearly {
+    for ((first, second), near_match) in pairs {
+        let NearMatch {
             length_m, widest_m, ..
-        } = nearly;
+        } = near_match;
         let message = format!(
             "{kind} `{first}` and `{second}` have a common border that does not match: the edges are up to {widest_m:.3} m apart over about {length_m:.0} m"
         );
@@ -250,42 +250,42 @@ fn check_edges(
             size_m2: Some(length_m * widest_m / 2.0),
             ..Finding::warning("sliver", message)
         };
-        let finding = finding.about(Subject::named(kind, first));
-        findings.push(finding.at(nearly.place.and_then(ground::place)));
+        let finding = finding.with_subject(FindingSubject::new(kind, first));
+        findings.push(finding.with_position(near_match.position.and_then(planar::to_point)));
     }
 }
 
-fn is_near(rect: &Rect<f64>, place: Coord<f64>) -> bool {
+fn is_near(rect: &Rect<f64>, position: Coord<f64>) -> bool {
     let (min, max) = (rect.min(), rect.max());
     let within =
         |low: f64, at: f64, high: f64| (low - SLIVER_WIDTH_M..=high + SLIVER_WIDTH_M).contains(&at);
-    within(min.x, place.x, max.x) && within(min.y, place.y, max.y)
+    within(min.x, position.x, max.x) && within(min.y, position.y, max.y)
 }
 
 /// Returns the edges that only one area has, in either direction.
-fn loose_edges(grounds: &[&Ground<'_>]) -> Vec<LooseEdge> {
-    let mut once: HashSet<(Vertex, Vertex)> = HashSet::new();
+fn unmatched_edges(areas: &[&PlanarArea<'_>]) -> Vec<UnmatchedEdge> {
+    let mut seen: HashSet<(Vertex, Vertex)> = HashSet::new();
     let mut shared: HashSet<(Vertex, Vertex)> = HashSet::new();
-    for (edge, _) in grounds.iter().flat_map(|it| edges_of(it.boundary)) {
+    for (edge, _) in areas.iter().flat_map(|it| edges_of(it.boundary)) {
         let key = (edge.0.min(edge.1), edge.0.max(edge.1));
-        if !once.insert(key) {
+        if !seen.insert(key) {
             shared.insert(key);
         }
     }
-    let mut loose = Vec::new();
-    for (owner, ground) in grounds.iter().enumerate() {
-        for (edge, (from, to)) in edges_of(ground.boundary) {
+    let mut unmatched = Vec::new();
+    for (owner, area) in areas.iter().enumerate() {
+        for (edge, (from, to)) in edges_of(area.boundary) {
             if !shared.contains(&(edge.0.min(edge.1), edge.0.max(edge.1))) {
-                loose.push(LooseEdge { from, to, owner });
+                unmatched.push(UnmatchedEdge { from, to, owner });
             }
         }
     }
-    loose
+    unmatched
 }
 
-type InMetres = (Coord<f64>, Coord<f64>);
+type EdgeMetres = (Coord<f64>, Coord<f64>);
 
-fn edges_of(boundary: &Boundary) -> impl Iterator<Item = ((Vertex, Vertex), InMetres)> + '_ {
+fn edges_of(boundary: &Boundary) -> impl Iterator<Item = ((Vertex, Vertex), EdgeMetres)> + '_ {
     let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
     rings.flat_map(|ring| {
         let next = ring.iter().cycle().skip(1);
@@ -303,63 +303,63 @@ fn edges_of(boundary: &Boundary) -> impl Iterator<Item = ((Vertex, Vertex), InMe
 /// Returns the area with an edge that runs along this one, their greatest distance in metres, and
 /// where that is. Three samples are compared, because an edge that only ends or crosses here is
 /// near at one of them and not at the others.
-fn runs_along(edge: &LooseEdge, neighbours: &Neighbours) -> Option<(usize, f64, Coord<f64>)> {
-    let places = [0.25, 0.5, 0.75].map(|part| edge.at(part));
-    let middle = neighbours.nearest_of_another(edge.owner, places[1])?;
-    let mut apart_m = 0.0_f64;
-    let mut widest = places[1];
-    for place in places {
-        let (_, distance_m) = neighbours.nearest_of_another(edge.owner, place)?;
-        if distance_m > apart_m {
-            apart_m = distance_m;
-            widest = place;
+fn parallel_neighbour(edge: &UnmatchedEdge, neighbours: &NeighbourIndex) -> Option<(usize, f64, Coord<f64>)> {
+    let samples = [0.25, 0.5, 0.75].map(|part| edge.point_at(part));
+    let middle = neighbours.nearest_other(edge.owner, samples[1])?;
+    let mut separation_m = 0.0_f64;
+    let mut widest = samples[1];
+    for sample in samples {
+        let (_, distance_m) = neighbours.nearest_other(edge.owner, sample)?;
+        if distance_m > separation_m {
+            separation_m = distance_m;
+            widest = sample;
         }
     }
-    (apart_m > SAME_EDGE_M).then_some((middle.0, apart_m, widest))
+    (separation_m > SAME_EDGE_M).then_some((middle.0, separation_m, widest))
 }
 
 /// The unmatched edges, in one R-tree for each area, so that a search for the edges of other areas
 /// does not visit the many near edges of the same area.
-struct Neighbours {
-    extents: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
-    edges: Vec<RTree<LooseEdge>>,
+struct NeighbourIndex {
+    bboxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
+    edges: Vec<RTree<UnmatchedEdge>>,
 }
 
-impl Neighbours {
-    fn of(grounds: &[&Ground<'_>], loose: &[LooseEdge]) -> Neighbours {
-        let mut edges: Vec<Vec<LooseEdge>> = vec![Vec::new(); grounds.len()];
-        for edge in loose {
+impl NeighbourIndex {
+    fn build(areas: &[&PlanarArea<'_>], unmatched: &[UnmatchedEdge]) -> NeighbourIndex {
+        let mut edges: Vec<Vec<UnmatchedEdge>> = vec![Vec::new(); areas.len()];
+        for edge in unmatched {
             edges[edge.owner].push(*edge);
         }
-        let extents = grounds.iter().enumerate().map(|(owner, ground)| {
-            let (min, max) = (ground.extent.min(), ground.extent.max());
+        let bboxes = areas.iter().enumerate().map(|(owner, area)| {
+            let (min, max) = (area.bbox.min(), area.bbox.max());
             GeomWithData::new(
                 Rectangle::from_corners([min.x, min.y], [max.x, max.y]),
                 owner,
             )
         });
-        Neighbours {
-            extents: RTree::bulk_load(extents.collect()),
+        NeighbourIndex {
+            bboxes: RTree::bulk_load(bboxes.collect()),
             edges: edges.into_iter().map(RTree::bulk_load).collect(),
         }
     }
 
     /// Returns the other area with the nearest edge within a sliver's width of `position`, and the
     /// distance in metres.
-    fn nearest_of_another(&self, owner: usize, place: Coord<f64>) -> Option<(usize, f64)> {
-        const WITHIN_2: f64 = SLIVER_WIDTH_M * SLIVER_WIDTH_M;
-        let place = [place.x, place.y];
-        let areas = self.extents.locate_within_distance(place, WITHIN_2);
+    fn nearest_other(&self, owner: usize, position: Coord<f64>) -> Option<(usize, f64)> {
+        const DISTANCE_MAX_2: f64 = SLIVER_WIDTH_M * SLIVER_WIDTH_M;
+        let point = [position.x, position.y];
+        let areas = self.bboxes.locate_within_distance(point, DISTANCE_MAX_2);
         let others = areas.map(|it| it.data).filter(|&other| other != owner);
-        let near = others.flat_map(|at| self.edges[at].locate_within_distance(place, WITHIN_2));
-        near.map(|edge| (edge.owner, edge.distance_2(&place).sqrt()))
+        let near = others.flat_map(|at| self.edges[at].locate_within_distance(point, DISTANCE_MAX_2));
+        near.map(|edge| (edge.owner, edge.distance_2(&point).sqrt()))
             .min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
     }
 }
 
-impl LooseEdge {
-    fn at(&self, part: f64) -> Coord<f64> {
-        self.from + (self.to - self.from) * part
+impl UnmatchedEdge {
+    fn point_at(&self, fraction: f64) -> Coord<f64> {
+        self.from + (self.to - self.from) * fraction
     }
 
     fn length_m(&self) -> f64 {
@@ -367,7 +367,7 @@ impl LooseEdge {
     }
 }
 
-impl RTreeObject for LooseEdge {
+impl RTreeObject for UnmatchedEdge {
     type Envelope = AABB<[f64; 2]>;
 
     fn envelope(&self) -> AABB<[f64; 2]> {
@@ -375,16 +375,16 @@ impl RTreeObject for LooseEdge {
     }
 }
 
-impl PointDistance for LooseEdge {
+impl PointDistance for UnmatchedEdge {
     fn distance_2(&self, &[x, y]: &[f64; 2]) -> f64 {
         let along = self.to - self.from;
         let length_2 = along.x * along.x + along.y * along.y;
-        let part = if length_2 == 0.0 {
+        let fraction = if length_2 == 0.0 {
             0.0
         } else {
             ((x - self.from.x) * along.x + (y - self.from.y) * along.y) / length_2
         };
-        let nearest = self.at(part.clamp(0.0, 1.0));
+        let nearest = self.point_at(fraction.clamp(0.0, 1.0));
         (x - nearest.x).powi(2) + (y - nearest.y).powi(2)
     }
 }

@@ -5,22 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 
 use super::practices::is_open;
-use super::{Finding, Subject};
+use super::{Finding, FindingSubject};
 use crate::dataset::Dataset;
 use crate::domain::StatedCount;
-use crate::domain::{Layer, Member, Practice};
+use crate::domain::{Layer, GroupMember, Practice};
 
 /// The population of an ICC, according to the Morecambe Bay article that counts eleven ICCs.
-const PEOPLE: std::ops::RangeInclusive<u64> = 10_000..=70_000;
+const ICC_POPULATION: std::ops::RangeInclusive<u64> = 10_000..=70_000;
 
 pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
-    check_stated(dataset, day, findings);
-    check_people(dataset, day, findings);
+    check_stated_counts(dataset, day, findings);
+    check_populations(dataset, day, findings);
 }
 
 /// Compares the number of ICCs that each system's page states with the sections on the page and
 /// with the dataset.
-fn check_stated(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+fn check_stated_counts(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let mut systems: BTreeMap<&str, Vec<&StatedCount>> = BTreeMap::new();
     for count in &dataset.stated_counts {
         systems.entry(&count.system).or_default().push(count);
@@ -36,23 +36,23 @@ fn check_stated(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
             _ => dated,
         };
         for (page_day, count) in compared {
-            let held = held(dataset, system, Layer::Icc, page_day);
-            let parts = held_parts(dataset, system, page_day);
-            let stated = count.stated as usize;
+            let actual = area_count(dataset, system, Layer::Icc, page_day);
+            let parts = sub_community_count(dataset, system, page_day);
+            let stated = count.stated_count as usize;
             let sections_agree = count.sections.is_none_or(|it| it as usize == stated);
-            if held == stated && sections_agree {
+            if actual == stated && sections_agree {
                 continue;
             }
-            let message = mismatch(count, held, parts, page_day, &counts);
-            let subject = Subject::named("system", system);
-            findings.push(Finding::warning("count_mismatch", message).about(subject));
+            let message = mismatch_message(count, actual, parts, page_day, &counts);
+            let subject = FindingSubject::new("system", system);
+            findings.push(Finding::warning("count_mismatch", message).with_subject(subject));
         }
     }
 }
 
-fn mismatch(
+fn mismatch_message(
     count: &StatedCount,
-    held: usize,
+    actual: usize,
     parts: usize,
     day: Date,
     counts: &[&StatedCount],
@@ -71,8 +71,8 @@ fn mismatch(
     };
     let others: Vec<String> = counts
         .iter()
-        .filter(|it| it.page_date.is_none() && it.stated != count.stated)
-        .map(|it| it.stated.to_string())
+        .filter(|it| it.page_date.is_none() && it.stated_count != count.stated_count)
+        .map(|it| it.stated_count.to_string())
         .collect();
     let others = match others.as_slice() {
         [] => String::new(),
@@ -82,14 +82,14 @@ fn mismatch(
         "" => String::new(),
         note => format!(" ({note})"),
     };
-    let (name, stated) = (&count.name, count.stated);
+    let (name, stated) = (&count.name, count.stated_count);
     format!(
-        "{name}: {page} states {stated} ICCs{sections}, but the dataset has {held} ICCs{parts} on {day}{others}{note}"
+        "{name}: {page} states {stated} ICCs{sections}, but the dataset has {actual} ICCs{parts} on {day}{others}{note}"
     )
 }
 
 /// Returns the number of areas of a system that are valid on `day`.
-fn held(dataset: &Dataset, system: &str, layer: Layer, day: Date) -> usize {
+fn area_count(dataset: &Dataset, system: &str, layer: Layer, day: Date) -> usize {
     let areas = dataset.areas.iter().filter(|area| {
         area.layer == layer && area.system.as_deref() == Some(system) && area.period.contains(day)
     });
@@ -97,12 +97,12 @@ fn held(dataset: &Dataset, system: &str, layer: Layer, day: Date) -> usize {
     ids.len()
 }
 
-fn held_parts(dataset: &Dataset, system: &str, day: Date) -> usize {
-    held(dataset, system, Layer::SubCommunity, day)
+fn sub_community_count(dataset: &Dataset, system: &str, day: Date) -> usize {
+    area_count(dataset, system, Layer::SubCommunity, day)
 }
 
 /// Checks the number of people who are registered with the open practices of each ICC.
-fn check_people(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let open: BTreeMap<_, &Practice> = dataset
         .practices
         .iter()
@@ -121,49 +121,49 @@ fn check_people(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
             .filter(|it| it.layer == Layer::Icc && it.group.as_deref() == Some(id))
             .filter(|it| it.period.contains(day))
             .filter_map(|it| match &it.member {
-                Member::Practice(code) => Some(*code),
-                Member::Area(..) => None,
+                GroupMember::Practice(code) => Some(*code),
+                GroupMember::Area(..) => None,
             })
             .collect();
         let practices: Vec<&Practice> = members
             .iter()
             .filter_map(|code| open.get(code).copied())
             .collect();
-        findings.extend(people_finding(id, &title, &practices));
+        findings.extend(population_finding(id, &title, &practices));
     }
 }
 
-fn people_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<Finding> {
-    let about =
-        |code, message| Some(Finding::warning(code, message).about(Subject::of(Layer::Icc, id)));
+fn population_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<Finding> {
+    let warning =
+        |code, message| Some(Finding::warning(code, message).with_subject(FindingSubject::area(Layer::Icc, id)));
     if practices.is_empty() {
         let message = format!("{title} has no open practices");
-        return about("icc_without_practices", message);
+        return warning("icc_without_practices", message);
     }
-    let lists: Vec<u64> = practices
+    let list_sizes: Vec<u64> = practices
         .iter()
         .filter_map(|practice| practice.list_size.map(u64::from))
         .collect();
-    let people: u64 = lists.iter().sum();
-    if lists.is_empty() || PEOPLE.contains(&people) {
+    let people: u64 = list_sizes.iter().sum();
+    if list_sizes.is_empty() || ICC_POPULATION.contains(&people) {
         return None;
     }
-    let without = match practices.len() - lists.len() {
+    let unknown_note = match practices.len() - list_sizes.len() {
         0 => String::new(),
-        without => format!("; {without} more have no known list size"),
+        unknown => format!("; {unknown} more have no known list size"),
     };
     let message = format!(
-        "{title} has {} people on the lists of {} open practices{without}; ICCs have {} to {}",
-        thousands(people),
-        lists.len(),
-        thousands(*PEOPLE.start()),
-        thousands(*PEOPLE.end())
+        "{title} has {} people on the lists of {} open practices{unknown_note}; ICCs have {} to {}",
+        format_thousands(people),
+        list_sizes.len(),
+        format_thousands(*ICC_POPULATION.start()),
+        format_thousands(*ICC_POPULATION.end())
     );
-    about("population_out_of_range", message)
+    warning("population_out_of_range", message)
 }
 
 /// Formats a number with thousands separators: `80,600`.
-fn thousands(number: u64) -> String {
+fn format_thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -180,14 +180,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_people_are_written_with_commas() {
+    fn thousands_are_separated_by_commas() {
         for (number, text) in [
             (0, "0"),
             (999, "999"),
             (1_000, "1,000"),
             (1_080_600, "1,080,600"),
         ] {
-            assert_eq!(thousands(number), text);
+            assert_eq!(format_thousands(number), text);
         }
     }
 }

@@ -15,9 +15,9 @@ pub struct Finding {
     /// A description of the problem with its measurements.
     pub message: String,
     /// The object that it is about, if it is a single one.
-    pub subject: Option<Subject>,
+    pub subject: Option<FindingSubject>,
     /// A position at which to look at it.
-    pub place: Option<LonLat>,
+    pub position: Option<LonLat>,
     /// The size of the affected area.
     pub size_m2: Option<f64>,
     /// The affected geometry, in longitude and latitude.
@@ -35,7 +35,7 @@ pub enum Severity {
 
 /// The object that a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject {
+pub struct FindingSubject {
     /// The id of a layer or of the statistical areas, or `practice`, `outcode` or `system`.
     pub kind: String,
     /// The id of the object.
@@ -52,13 +52,13 @@ impl Severity {
     }
 }
 
-impl Subject {
-    pub(super) fn of(layer: Layer, id: &str) -> Subject {
-        Subject::named(layer.as_str(), id)
+impl FindingSubject {
+    pub(super) fn area(layer: Layer, id: &str) -> FindingSubject {
+        FindingSubject::new(layer.as_str(), id)
     }
 
-    pub(super) fn named(kind: &str, id: &str) -> Subject {
-        Subject {
+    pub(super) fn new(kind: &str, id: &str) -> FindingSubject {
+        FindingSubject {
             kind: kind.into(),
             id: id.into(),
         }
@@ -72,7 +72,7 @@ impl Finding {
             code,
             message,
             subject: None,
-            place: None,
+            position: None,
             size_m2: None,
             geometry: None,
         }
@@ -85,21 +85,21 @@ impl Finding {
         }
     }
 
-    pub(super) fn about(self, subject: Subject) -> Finding {
+    pub(super) fn with_subject(self, subject: FindingSubject) -> Finding {
         Finding {
             subject: Some(subject),
             ..self
         }
     }
 
-    pub(super) fn at(self, place: Option<LonLat>) -> Finding {
-        Finding { place, ..self }
+    pub(super) fn with_position(self, position: Option<LonLat>) -> Finding {
+        Finding { position, ..self }
     }
 
     /// Adds the affected geometry, in longitude and latitude, and its area.
-    pub(super) fn on(self, ground: MultiPolygon<f64>, size_m2: f64) -> Finding {
+    pub(super) fn with_geometry(self, geometry: MultiPolygon<f64>, size_m2: f64) -> Finding {
         Finding {
-            geometry: Some(Geometry::MultiPolygon(ground)),
+            geometry: Some(Geometry::MultiPolygon(geometry)),
             size_m2: Some(size_m2),
             ..self
         }
@@ -108,19 +108,19 @@ impl Finding {
 
 /// Returns the findings that have a position or a geometry as GeoJSON, to look at on a map.
 pub fn findings_geojson(findings: &[Finding]) -> String {
-    let features: Vec<serde_json::Value> = findings.iter().filter_map(feature).collect();
+    let features: Vec<serde_json::Value> = findings.iter().filter_map(finding_feature).collect();
     let lines: Vec<String> = features.iter().map(ToString::to_string).collect();
     let lines = lines.join(",\n");
     format!("{{\"type\":\"FeatureCollection\",\"name\":\"findings\",\"features\":[\n{lines}\n]}}\n")
 }
 
-fn feature(finding: &Finding) -> Option<serde_json::Value> {
-    let geometry = match (&finding.geometry, finding.place) {
+fn finding_feature(finding: &Finding) -> Option<serde_json::Value> {
+    let geometry = match (&finding.geometry, finding.position) {
         (Some(geometry), _) => serde_json::to_value(geojson::Geometry::from(geometry))
             .expect("a geometry serialises to JSON"),
-        (None, Some(place)) => serde_json::json!({
+        (None, Some(position)) => serde_json::json!({
             "type": "Point",
-            "coordinates": [to_7_decimals(place.lon()), to_7_decimals(place.lat())],
+            "coordinates": [to_7_decimals(position.lon()), to_7_decimals(position.lat())],
         }),
         (None, None) => return None,
     };

@@ -6,14 +6,14 @@
 
 mod areas;
 mod borders;
-mod canaries;
+mod golden_queries;
 mod counts;
 mod finding;
 mod postcodes;
 mod practices;
 
-pub use canaries::failing as failing_canaries;
-pub use finding::{Finding, Severity, Subject, findings_geojson};
+pub use golden_queries::failing_golden_queries as failing_canaries;
+pub use finding::{Finding, Severity, FindingSubject, findings_geojson};
 
 use jiff::civil::Date;
 
@@ -25,20 +25,20 @@ use crate::index::Index;
 /// within a code in the order of the dataset.
 pub fn check(dataset: &Dataset) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let day = day_of(dataset, &mut findings);
+    let day = reference_date(dataset, &mut findings);
     areas::check(dataset, day, &mut findings);
     borders::check(dataset, &mut findings);
     practices::check(dataset, day, &mut findings);
     counts::check(dataset, day, &mut findings);
     match Index::build(dataset.clone()) {
         Ok(index) => {
-            practices::check_homes(&index, day, &mut findings);
+            practices::check_addresses(&index, day, &mut findings);
             postcodes::check(&index, day, &mut findings);
-            check_canaries(&index, dataset, &mut findings);
+            check_golden_queries(&index, dataset, &mut findings);
         }
-        Err(contradiction) => findings.push(Finding::error(
+        Err(error) => findings.push(Finding::error(
             "contradiction",
-            format!("the dataset cannot be served: {contradiction}"),
+            format!("the dataset cannot be served: {error}"),
         )),
     }
     findings.sort_by_key(|finding| (finding.severity, finding.code));
@@ -46,7 +46,7 @@ pub fn check(dataset: &Dataset) -> Vec<Finding> {
 }
 
 /// Returns the date that the dataset describes (`as_of`); if it is invalid, today.
-fn day_of(dataset: &Dataset, findings: &mut Vec<Finding>) -> Date {
+fn reference_date(dataset: &Dataset, findings: &mut Vec<Finding>) -> Date {
     date_from_iso(&dataset.manifest.as_of).unwrap_or_else(|error| {
         let message = format!("dataset.toml: as_of: {error}; checked as of today instead");
         findings.push(Finding::error("manifest", message));
@@ -54,14 +54,14 @@ fn day_of(dataset: &Dataset, findings: &mut Vec<Finding>) -> Date {
     })
 }
 
-fn check_canaries(index: &Index, dataset: &Dataset, findings: &mut Vec<Finding>) {
-    let failing = failing_canaries(index, dataset.canaries.clone());
-    findings.extend(failing.iter().map(|canary| {
+fn check_golden_queries(index: &Index, dataset: &Dataset, findings: &mut Vec<Finding>) {
+    let failing = failing_canaries(index, dataset.golden_queries.clone());
+    findings.extend(failing.iter().map(|query| {
         Finding::error(
             "golden_query_failed",
             format!(
                 "golden_queries.csv, line {}: unexpected answer; expected status `{}` with ICC `{}` by residence and `{}` by registration",
-                canary.line, canary.status, canary.icc_residence, canary.icc_registration
+                query.line, query.status, query.icc_residence, query.icc_registration
             ),
         )
     }));

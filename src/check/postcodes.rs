@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use geo::{Geometry, MultiPoint, Point};
 use jiff::civil::Date;
 
-use super::{Finding, Subject};
-use crate::domain::{LonLat, Postcode, Status};
+use super::{Finding, FindingSubject};
+use crate::domain::{LonLat, Postcode, LookupStatus};
 use crate::geodesy;
-use crate::index::{Found, Index, Place, Query};
+use crate::index::{LayerResult, Index, Locator, LocateQuery};
 
 /// The most postcodes named in a message. The GeoJSON has all of them.
 const NAMED_MAX: usize = 3;
@@ -26,45 +26,45 @@ pub(super) fn check(index: &Index, day: Date, findings: &mut Vec<Finding>) {
         let outcode = entry.postcode.outcode().to_string();
         *in_use.entry(outcode.clone()).or_default() += 1;
         let lonlat = geodesy::to_lonlat(position);
-        if let (Some(lonlat), true) = (lonlat, is_nowhere(index, entry.postcode, day)) {
+        if let (Some(lonlat), true) = (lonlat, is_outside_every_area(index, entry.postcode, day)) {
             let of_outcode = outside.entry(outcode).or_default();
             of_outcode.push((entry.postcode, lonlat));
         }
     }
     for (outcode, postcodes) in outside {
-        findings.push(finding(&outcode, &postcodes, in_use[&outcode]));
+        findings.push(outside_finding(&outcode, &postcodes, in_use[&outcode]));
     }
 }
 
-fn is_nowhere(index: &Index, postcode: Postcode, day: Date) -> bool {
-    let answer = index.locate(&Query {
-        place: Some(Place::Postcode(postcode)),
+fn is_outside_every_area(index: &Index, postcode: Postcode, day: Date) -> bool {
+    let answer = index.locate(&LocateQuery {
+        locator: Some(Locator::Postcode(postcode)),
         practice: None,
         as_of: day,
     });
-    let is_empty = |found: &Found<'_>| match found {
-        Found::Areas(areas) => areas.is_empty(),
-        Found::Practices(practices) => practices.is_empty(),
-        Found::Groups(groups) => groups.is_empty(),
-        Found::Unknown(_) => true,
+    let is_empty = |result: &LayerResult<'_>| match result {
+        LayerResult::Areas(areas) => areas.is_empty(),
+        LayerResult::Practices(practices) => practices.is_empty(),
+        LayerResult::Groups(groups) => groups.is_empty(),
+        LayerResult::Unknown(_) => true,
     };
-    answer.status == Status::OutsideCoverage
+    answer.status == LookupStatus::OutsideCoverage
         || answer.residence.iter().all(|(_, found)| is_empty(found))
 }
 
-fn finding(outcode: &str, postcodes: &[(Postcode, LonLat)], in_use: usize) -> Finding {
+fn outside_finding(outcode: &str, postcodes: &[(Postcode, LonLat)], in_use: usize) -> Finding {
     let named: Vec<String> = postcodes
         .iter()
         .take(NAMED_MAX)
         .map(|(postcode, _)| postcode.to_string())
         .collect();
-    let more = if postcodes.len() > NAMED_MAX {
+    let ellipsis = if postcodes.len() > NAMED_MAX {
         ", …"
     } else {
         ""
     };
     let message = format!(
-        "{} of the {in_use} live postcodes in {outcode} are in no area of any layer: {}{more}",
+        "{} of the {in_use} live postcodes in {outcode} are in no area of any layer: {}{ellipsis}",
         postcodes.len(),
         named.join(", ")
     );
@@ -76,6 +76,6 @@ fn finding(outcode: &str, postcodes: &[(Postcode, LonLat)], in_use: usize) -> Fi
         geometry: Some(Geometry::MultiPoint(points)),
         ..Finding::warning("postcode_outside", message)
     }
-    .about(Subject::named("outcode", outcode))
-    .at(Some(postcodes[0].1))
+    .with_subject(FindingSubject::new("outcode", outcode))
+    .with_position(Some(postcodes[0].1))
 }

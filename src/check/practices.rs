@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::civil::Date;
 
-use super::areas::overlap;
-use super::{Finding, Subject};
+use super::areas::periods_overlap;
+use super::{Finding, FindingSubject};
 use crate::dataset::Dataset;
-use crate::domain::{Layer, Member, OdsCode, Practice, PracticeStatus};
+use crate::domain::{Layer, GroupMember, OdsCode, Practice, PracticeStatus};
 use crate::geodesy;
-use crate::index::Listing;
-use crate::index::{Found, Index, Place, Query};
+use crate::index::PostcodeLookup;
+use crate::index::{LayerResult, Index, Locator, LocateQuery};
 
 pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     check_communities(dataset, findings);
-    check_buildings(dataset, day, findings);
+    check_premises(dataset, day, findings);
     check_successions(dataset, findings);
 }
 
-fn subject(code: OdsCode) -> Subject {
-    Subject::named("practice", code.as_str())
+fn subject(code: OdsCode) -> FindingSubject {
+    FindingSubject::new("practice", code.as_str())
 }
 
 /// Returns whether a practice is open and has patients on `day`.
@@ -29,37 +29,37 @@ pub(super) fn is_open(practice: &Practice, day: Date) -> bool {
 
 /// Reports practices that are in two ICCs at the same time.
 fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
-    let mut homes: BTreeMap<OdsCode, Vec<_>> = BTreeMap::new();
+    let mut memberships_by_practice: BTreeMap<OdsCode, Vec<_>> = BTreeMap::new();
     for membership in &dataset.memberships {
-        if let (Member::Practice(code), Layer::Icc) = (&membership.member, membership.layer) {
-            homes.entry(*code).or_default().push(membership);
+        if let (GroupMember::Practice(code), Layer::Icc) = (&membership.member, membership.layer) {
+            memberships_by_practice.entry(*code).or_default().push(membership);
         }
     }
-    for (code, homes) in homes {
-        for (at, one) in homes.iter().enumerate() {
-            let mut others = homes[at + 1..].iter();
-            let clash = others.find(|it| it.group != one.group && overlap(it.period, one.period));
+    for (code, memberships) in memberships_by_practice {
+        for (at, one) in memberships.iter().enumerate() {
+            let mut others = memberships[at + 1..].iter();
+            let clash = others.find(|it| it.group != one.group && periods_overlap(it.period, one.period));
             if let Some(other) = clash {
                 let name = |group: &Option<String>| group.clone().unwrap_or("none named".into());
                 let (one, other) = (name(&one.group), name(&other.group));
                 let message =
                     format!("practice `{code}` is in ICC `{one}` and `{other}` at the same time");
-                findings.push(Finding::error("practice_in_two_iccs", message).about(subject(code)));
+                findings.push(Finding::error("practice_in_two_iccs", message).with_subject(subject(code)));
             }
         }
     }
 }
 
-fn check_buildings(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
-    let housed: HashSet<OdsCode> = dataset.premises.iter().map(|site| site.practice).collect();
+fn check_premises(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
+    let with_premises: HashSet<OdsCode> = dataset.premises.iter().map(|site| site.practice).collect();
     let open = dataset.practices.iter().filter(|it| is_open(it, day));
-    for practice in open.filter(|practice| !housed.contains(&practice.code)) {
+    for practice in open.filter(|practice| !with_premises.contains(&practice.code)) {
         let message = format!(
             "practice `{}`, {}, has no premises",
             practice.code, practice.name
         );
         let finding = Finding::warning("practice_without_premises", message);
-        findings.push(finding.about(subject(practice.code)));
+        findings.push(finding.with_subject(subject(practice.code)));
     }
 }
 
@@ -74,19 +74,19 @@ fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
             let (from, to) = (step.predecessor, step.successor);
             let message =
                 format!("the successor of practice `{from}`, `{to}`, is not in the dataset");
-            findings.push(Finding::warning("unknown_successor", message).about(subject(from)));
+            findings.push(Finding::warning("unknown_successor", message).with_subject(subject(from)));
         }
     }
-    let mut told: BTreeSet<OdsCode> = BTreeSet::new();
+    let mut reported: BTreeSet<OdsCode> = BTreeSet::new();
     for &start in next.keys() {
-        if told.contains(&start) {
+        if reported.contains(&start) {
             continue;
         }
         if let Some(cycle) = cycle_through(start, &next) {
             let codes: Vec<&str> = cycle.iter().map(OdsCode::as_str).collect();
             let message = format!("successions form a cycle: {}", codes.join(" → "));
-            findings.push(Finding::error("succession_cycle", message).about(subject(start)));
-            told.extend(cycle);
+            findings.push(Finding::error("succession_cycle", message).with_subject(subject(start)));
+            reported.extend(cycle);
         }
     }
     let closed = dataset.practices.iter();
@@ -97,25 +97,25 @@ fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
             practice.code, practice.name
         );
         let finding = Finding::warning("closed_no_successor", message);
-        findings.push(finding.about(subject(practice.code)));
+        findings.push(finding.with_subject(subject(practice.code)));
     }
 }
 
 /// Returns the shortest cycle of successions through `start`.
 fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Option<Vec<OdsCode>> {
-    let mut ways: Vec<Vec<OdsCode>> = vec![vec![start]];
+    let mut paths: Vec<Vec<OdsCode>> = vec![vec![start]];
     let mut seen: HashSet<OdsCode> = HashSet::new();
     let mut at = 0;
-    while at < ways.len() {
-        let here = *ways[at].last().expect("a path has a start");
-        for &successor in next.get(&here).into_iter().flatten() {
-            let mut way = ways[at].clone();
-            way.push(successor);
+    while at < paths.len() {
+        let last = *paths[at].last().expect("a path has a start");
+        for &successor in next.get(&last).into_iter().flatten() {
+            let mut path = paths[at].clone();
+            path.push(successor);
             if successor == start {
-                return Some(way);
+                return Some(path);
             }
             if seen.insert(successor) {
-                ways.push(way);
+                paths.push(path);
             }
         }
         at += 1;
@@ -125,11 +125,11 @@ fn cycle_through(start: OdsCode, next: &BTreeMap<OdsCode, Vec<OdsCode>>) -> Opti
 
 /// Reports open practices whose own address is in a different ICC from their patients, or that have
 /// no ICC.
-pub(super) fn check_homes(index: &Index, day: Date, findings: &mut Vec<Finding>) {
-    let own = |practice: &Practice| {
-        let member = Member::Practice(practice.code);
-        let mut homes = index.memberships_of(&member, Layer::Icc, day);
-        homes.find_map(|membership| membership.group.clone())
+pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Finding>) {
+    let own_icc = |practice: &Practice| {
+        let member = GroupMember::Practice(practice.code);
+        let mut memberships = index.memberships_of(&member, Layer::Icc, day);
+        memberships.find_map(|membership| membership.group.clone())
     };
     let open: Vec<&Practice> = index
         .practices()
@@ -139,20 +139,20 @@ pub(super) fn check_homes(index: &Index, day: Date, findings: &mut Vec<Finding>)
     // If any practice of a sub-ICB location has an ICC, all should have one.
     let with_iccs: HashSet<&str> = open
         .iter()
-        .filter(|practice| own(practice).is_some())
+        .filter(|practice| own_icc(practice).is_some())
         .filter_map(|practice| practice.sub_icb.as_deref())
         .collect();
     for practice in open {
-        let around = address_icc(index, practice, day);
-        match (own(practice), around) {
-            (Some(own), Some((place, around))) if !around.contains(&own) => {
-                findings.push(outside(index, practice, &own, &around, place, day));
+        let address_iccs = iccs_at_address(index, practice, day);
+        match (own_icc(practice), address_iccs) {
+            (Some(own), Some((locator, address_iccs))) if !address_iccs.contains(&own) => {
+                findings.push(outside_icc_finding(index, practice, &own, &address_iccs, locator, day));
             }
-            (None, around) => {
-                let around = around.map(|it| it.1).unwrap_or_default();
+            (None, address_iccs) => {
+                let address_iccs = address_iccs.map(|it| it.1).unwrap_or_default();
                 let sub_icb = practice.sub_icb.as_deref();
-                if !around.is_empty() || sub_icb.is_some_and(|it| with_iccs.contains(it)) {
-                    findings.push(homeless(practice, &around));
+                if !address_iccs.is_empty() || sub_icb.is_some_and(|it| with_iccs.contains(it)) {
+                    findings.push(without_icc(practice, &address_iccs));
                 }
             }
             _ => {}
@@ -161,70 +161,70 @@ pub(super) fn check_homes(index: &Index, day: Date, findings: &mut Vec<Finding>)
 }
 
 /// Returns the ICCs at a practice's own address, and the address, if that is known.
-fn address_icc(index: &Index, practice: &Practice, day: Date) -> Option<(Place, Vec<String>)> {
-    let listed = practice.postcode.filter(|postcode| {
-        matches!(index.postcode(*postcode), Listing::Entry(entry) if entry.position.is_some())
+fn iccs_at_address(index: &Index, practice: &Practice, day: Date) -> Option<(Locator, Vec<String>)> {
+    let postcode = practice.postcode.filter(|postcode| {
+        matches!(index.lookup_postcode(*postcode), PostcodeLookup::Entry(entry) if entry.position.is_some())
     });
-    let building = index.premises(practice.code).first();
-    let place = match (listed, building) {
-        (Some(postcode), _) => Place::Postcode(postcode),
-        (None, Some(building)) => Place::Grid(building.position),
+    let premises = index.premises(practice.code).first();
+    let locator = match (postcode, premises) {
+        (Some(postcode), _) => Locator::Postcode(postcode),
+        (None, Some(premises)) => Locator::Grid(premises.position),
         (None, None) => return None,
     };
-    let answer = index.locate(&Query {
-        place: Some(place),
+    let answer = index.locate(&LocateQuery {
+        locator: Some(locator),
         practice: None,
         as_of: day,
     });
-    let found = answer.residence.iter().find(|it| it.0 == Layer::Icc)?;
-    let Found::Areas(areas) = &found.1 else {
+    let icc_result = answer.residence.iter().find(|it| it.0 == Layer::Icc)?;
+    let LayerResult::Areas(areas) = &icc_result.1 else {
         return None;
     };
-    let ids = areas.iter().map(|found| found.area.id.clone()).collect();
-    Some((place, ids))
+    let ids = areas.iter().map(|area_match| area_match.area.id.clone()).collect();
+    Some((locator, ids))
 }
 
-fn outside(
+fn outside_icc_finding(
     index: &Index,
     practice: &Practice,
     own: &str,
-    around: &[String],
-    place: Place,
+    address_iccs: &[String],
+    locator: Locator,
     day: Date,
 ) -> Finding {
-    let answer = index.locate(&Query {
-        place: Some(place),
+    let answer = index.locate(&LocateQuery {
+        locator: Some(locator),
         practice: None,
         as_of: day,
     });
-    let lies_in = match around {
+    let location_text = match address_iccs {
         [] => "no ICC".to_string(),
         ids => format!("`{}`", ids.join("`, `")),
     };
     let message = format!(
-        "practice `{}`, {}, belongs to ICC `{own}` but its address is in {lies_in}",
+        "practice `{}`, {}, belongs to ICC `{own}` but its address is in {location_text}",
         practice.code, practice.name
     );
     let lonlat = answer.location.and_then(|location| location.lonlat());
     Finding::warning("practice_outside_icc", message)
-        .about(subject(practice.code))
-        .at(lonlat.or_else(|| first_building(index, practice)))
+        .with_subject(subject(practice.code))
+        .with_position(lonlat.or_else(|| first_premises(index, practice)))
 }
 
-fn first_building(index: &Index, practice: &Practice) -> Option<crate::domain::LonLat> {
+fn first_premises(index: &Index, practice: &Practice) -> Option<crate::domain::LonLat> {
     geodesy::to_lonlat(index.premises(practice.code).first()?.position)
 }
 
-fn homeless(practice: &Practice, around: &[String]) -> Finding {
-    let lies_in = match around {
+fn without_icc(practice: &Practice, address_iccs: &[String]) -> Finding {
+    let location_text = match address_iccs {
         [] => String::new(),
         ids => format!("; its address is in `{}`", ids.join("`, `")),
     };
     let message = format!(
-        "practice `{}`, {}, belongs to no ICC{lies_in}",
+        "practice `{}`, {}, belongs to no ICC{location_text}",
         practice.code, practice.name
     );
-    Finding::warning("practice_without_icc", message).about(subject(practice.code))
+    Finding::warning("practice_without_icc", message).with_subject(subject(practice.code))
 }
 
 #[cfg(test)]
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_circle_is_found_from_any_practice_in_it_and_from_no_other() {
+    fn a_cycle_is_found_only_from_its_own_practices() {
         let code = |text: &str| text.parse::<OdsCode>().expect("an ODS code");
         let steps = [
             ("A00001", "A00002"),

@@ -16,21 +16,21 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, Prog
 use std::sync::Arc;
 
 use super::DataArgument;
-use super::deliver::{self, Hashing, Output};
+use super::output::{self, HashingIo, AtomicOutput};
 use crate::batch::{
-    self, BatchError, Column, Compression, DecodeLimits, Delimiter, Format, Intake, Named,
-    Progress, Request,
+    self, BatchError, OutputColumn, Compression, DecodeLimits, Delimiter, BatchFormat, BatchInput, ColumnOverrides,
+    BatchProgress, BatchRequest,
 };
 use crate::domain::{SuppressionRule, date_from_iso, today_in_london};
 use crate::log;
 use crate::outputs;
 
 /// The exit status if some rows could not be read.
-const WITH_BAD_ROWS: u8 = 3;
+const EXIT_BAD_ROWS: u8 = 3;
 /// The exit status that shells report for SIGPIPE (128 + 13): the reader of the output closed it.
-const READER_GONE: u8 = 141;
+const EXIT_SIGPIPE: u8 = 141;
 /// The number of rows that `--check` shows.
-const ROWS_SHOWN: usize = 5;
+const PREVIEW_ROWS: usize = 5;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct BatchArguments {
@@ -48,7 +48,7 @@ pub(super) struct BatchArguments {
     check: bool,
     /// Format of the input; detected by default.
     #[arg(long, value_enum)]
-    format: Option<FormatWord>,
+    format: Option<FormatArgument>,
     /// Delimiter of the input: a character, or `tab`; detected by default.
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<Delimiter>,
@@ -92,7 +92,7 @@ pub(super) struct BatchArguments {
     excel_safe: bool,
     /// Compression of the output; by default from the extension of OUT (.gz, .zst).
     #[arg(long, value_enum)]
-    compress: Option<CompressionWord>,
+    compress: Option<CompressionArgument>,
     /// Number of threads; one for each CPU by default.
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -111,14 +111,14 @@ pub(super) struct BatchArguments {
 }
 
 /// An opened input file.
-struct Input {
+struct OpenedInput {
     reader: Box<dyn Read + Send>,
     /// The same file if it is Parquet, which needs random access.
     parquet: Option<File>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum FormatWord {
+enum FormatArgument {
     Csv,
     Tsv,
     Ndjson,
@@ -127,7 +127,7 @@ enum FormatWord {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum CompressionWord {
+enum CompressionArgument {
     None,
     Gzip,
     Zstd,
@@ -139,66 +139,66 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
         return check(arguments, &request);
     }
     // Check the paths before reading the dataset and the input.
-    let Input { reader, parquet } = arguments.open(&request)?;
-    let output = Output::stage(
+    let OpenedInput { reader, parquet } = arguments.open(&request)?;
+    let output = AtomicOutput::stage(
         arguments.output.as_deref(),
         Some(&arguments.input),
         arguments.force,
     )?;
     if let Some(path) = &arguments.summary {
-        outputs::file(path, slice::from_ref(&arguments.input), arguments.force)?;
+        outputs::check_file(path, slice::from_ref(&arguments.input), arguments.force)?;
     }
     let index = arguments.data.load()?;
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(BatchProgress::default());
     let bar = arguments.bar(&progress, parquet.is_none());
-    let mut hashed_input = Hashing::new(reader, output.is_file());
-    let mut hashed_output = Hashing::new(output, true);
-    hashed_output.hashes = hashed_output.inner.is_file();
+    let mut hashed_input = HashingIo::new(reader, output.is_file());
+    let mut hashed_output = HashingIo::new(output, true);
+    hashed_output.is_enabled = hashed_output.inner.is_file();
     let name = arguments.input_name();
-    let (understood, summary) = {
-        if let Some(mut file) = parquet.as_ref().filter(|_| hashed_input.hashes) {
+    let (detected, summary) = {
+        if let Some(mut file) = parquet.as_ref().filter(|_| hashed_input.is_enabled) {
             // Hash it in a pass of its own: its rows are not read in file order.
-            let read = io::copy(&mut hashed_input, &mut io::sink()).and_then(|_| file.rewind());
-            read.with_context(|| format!("reading {name}"))?;
+            let hashed = io::copy(&mut hashed_input, &mut io::sink()).and_then(|_| file.rewind());
+            hashed.with_context(|| format!("reading {name}"))?;
         }
-        let intake = match parquet {
-            Some(file) => Intake::open_parquet(file, &request),
-            None => Intake::open(bar.wrap_read(&mut hashed_input), &request),
+        let batch_input = match parquet {
+            Some(file) => BatchInput::open_parquet(file, &request),
+            None => BatchInput::open(bar.wrap_read(&mut hashed_input), &request),
         };
-        let intake = intake.map_err(|fault| anyhow!("{name}: {fault}"))?;
-        let understood = intake.understood().clone();
-        arguments.check_output_name(understood.format)?;
+        let batch_input = batch_input.map_err(|error| anyhow!("{name}: {error}"))?;
+        let detected = batch_input.detected().clone();
+        arguments.check_output_name(detected.format)?;
         if !arguments.quiet {
-            bar.suspend(|| log::message(report::understood(&understood)));
+            bar.suspend(|| log::message(report::detected_line(&detected)));
         }
-        let done = batch::run(
+        let result = batch::run(
             &index,
-            intake,
+            batch_input,
             &request,
             &mut hashed_output,
             arguments.threads(),
             &progress,
         );
         bar.finish_and_clear();
-        match done {
-            Ok(summary) => (understood, summary),
+        match result {
+            Ok(summary) => (detected, summary),
             Err(BatchError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                return Ok(ExitCode::from(READER_GONE));
+                return Ok(ExitCode::from(EXIT_SIGPIPE));
             }
             Err(BatchError::Write(error)) => return Err(error).context("writing the output"),
-            Err(fault) => bail!("{name}: {fault}"),
+            Err(error) => bail!("{name}: {error}"),
         }
     };
-    let (input, output) = (hashed_input.digest(), hashed_output.digest());
+    let (input, output) = (hashed_input.fingerprint(), hashed_output.fingerprint());
     if let Some(path) = arguments
         .output
         .as_deref()
         .filter(|_| hashed_output.inner.is_file())
     {
-        let manifest = report::Manifest {
+        let manifest = report::BatchManifest {
             index: &index,
             request: &request,
-            understood: &understood,
+            detected: &detected,
             summary: &summary,
             suppression: arguments.suppress,
             input: (arguments.file_name(), input),
@@ -210,67 +210,67 @@ pub(super) fn run(arguments: &BatchArguments) -> Result<ExitCode> {
             .context("writing the output")?;
     }
     if let Some(path) = &arguments.summary {
-        let json = report::summary_json(&summary, &index, &request, arguments.suppress);
-        deliver::write_whole(path, json.as_bytes())
+        let json = report::summary_to_json(&summary, &index, &request, arguments.suppress);
+        output::write_atomically(path, json.as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
     }
     if !arguments.quiet {
-        let summary = report::summary(&summary, &understood, arguments.suppress);
+        let summary = report::summary(&summary, &detected, arguments.suppress);
         log::message(summary.trim_end_matches('\n'));
     }
     Ok(match summary.bad_rows {
         0 => ExitCode::SUCCESS,
-        _ => ExitCode::from(WITH_BAD_ROWS),
+        _ => ExitCode::from(EXIT_BAD_ROWS),
     })
 }
 
 /// Prints the detected format and columns, and the result of the first rows.
-fn check(arguments: &BatchArguments, request: &Request) -> Result<ExitCode> {
+fn check(arguments: &BatchArguments, request: &BatchRequest) -> Result<ExitCode> {
     let name = arguments.input_name();
-    let fault = |fault: BatchError| anyhow!("{name}: {fault}");
-    let intake = match arguments.open(request)? {
-        Input {
+    let with_name = |error: BatchError| anyhow!("{name}: {error}");
+    let batch_input = match arguments.open(request)? {
+        OpenedInput {
             parquet: Some(file),
             ..
-        } => Intake::open_parquet(file, request),
-        input => Intake::open(input.reader, request),
+        } => BatchInput::open_parquet(file, request),
+        input => BatchInput::open(input.reader, request),
     };
-    let intake = intake.map_err(fault)?;
+    let batch_input = batch_input.map_err(with_name)?;
     let index = arguments.data.load()?;
-    let understood = intake.understood().clone();
-    let rows = batch::preview(&index, intake, request, ROWS_SHOWN).map_err(fault)?;
-    let shown = report::check(&understood, request, &index, &rows);
-    match io::stdout().lock().write_all(&shown) {
+    let detected = batch_input.detected().clone();
+    let rows = batch::preview(&index, batch_input, request, PREVIEW_ROWS).map_err(with_name)?;
+    let report_text = report::check(&detected, request, &index, &rows);
+    match io::stdout().lock().write_all(&report_text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("writing"),
         _ => Ok(ExitCode::SUCCESS),
     }
 }
 
 impl BatchArguments {
-    fn request(&self) -> Result<Request> {
+    fn request(&self) -> Result<BatchRequest> {
         let as_of = match &self.as_of {
             Some(text) => date_from_iso(text).context("--as-of")?,
             None => today_in_london(),
         };
         let delimiter = match (self.format, self.delimiter) {
-            (Some(FormatWord::Tsv), None) => Some(Delimiter::TAB),
-            (Some(FormatWord::Ndjson), Some(_)) => bail!("NDJSON has no --delimiter"),
-            (Some(FormatWord::Parquet), Some(_)) => bail!("Parquet has no --delimiter"),
-            (Some(FormatWord::Arrow), Some(_)) => bail!("Arrow has no --delimiter"),
+            (Some(FormatArgument::Tsv), None) => Some(Delimiter::TAB),
+            (Some(FormatArgument::Ndjson), Some(_)) => bail!("NDJSON has no --delimiter"),
+            (Some(FormatArgument::Parquet), Some(_)) => bail!("Parquet has no --delimiter"),
+            (Some(FormatArgument::Arrow), Some(_)) => bail!("Arrow has no --delimiter"),
             (_, given) => given,
         };
         let format = match self.format {
-            None if delimiter.is_some() => Some(Format::Csv),
+            None if delimiter.is_some() => Some(BatchFormat::Csv),
             None => None,
-            Some(FormatWord::Csv | FormatWord::Tsv) => Some(Format::Csv),
-            Some(FormatWord::Ndjson) => Some(Format::Ndjson),
-            Some(FormatWord::Parquet) => Some(Format::Parquet),
-            Some(FormatWord::Arrow) => Some(Format::Arrow),
+            Some(FormatArgument::Csv | FormatArgument::Tsv) => Some(BatchFormat::Csv),
+            Some(FormatArgument::Ndjson) => Some(BatchFormat::Ndjson),
+            Some(FormatArgument::Parquet) => Some(BatchFormat::Parquet),
+            Some(FormatArgument::Arrow) => Some(BatchFormat::Arrow),
         };
-        Ok(Request {
+        Ok(BatchRequest {
             format,
             delimiter,
-            named: Named {
+            column_overrides: ColumnOverrides {
                 postcode: self.postcode_column.clone(),
                 practice: self.practice_column.clone(),
                 longitude: self.lon_column.clone(),
@@ -281,28 +281,28 @@ impl BatchArguments {
                 registration_only: self.registration_only,
             },
             as_of,
-            columns: Column::usual_and(&self.columns).context("--columns")?,
+            output_columns: OutputColumn::with_defaults(&self.columns).context("--columns")?,
             excel_safe: self.excel_safe,
             compression: self.compression(),
-            limits: DecodeLimits::of_this_machine(),
+            limits: DecodeLimits::for_this_machine(),
         })
     }
 
     /// Checks that the extension of OUT matches the format of the output, which is that of the
     /// input.
-    fn check_output_name(&self, format: Format) -> Result<()> {
+    fn check_output_name(&self, format: BatchFormat) -> Result<()> {
         let extension = self.output.as_deref().and_then(Path::extension);
-        let called = match extension.and_then(|it| it.to_str()) {
-            Some("csv" | "tsv") => Format::Csv,
-            Some("ndjson" | "jsonl") => Format::Ndjson,
-            Some("parquet") => Format::Parquet,
-            Some("arrow" | "arrows") => Format::Arrow,
+        let named_format = match extension.and_then(|it| it.to_str()) {
+            Some("csv" | "tsv") => BatchFormat::Csv,
+            Some("ndjson" | "jsonl") => BatchFormat::Ndjson,
+            Some("parquet") => BatchFormat::Parquet,
+            Some("arrow" | "arrows") => BatchFormat::Arrow,
             _ => return Ok(()),
         };
-        let is_text = |format| matches!(format, Format::Csv | Format::Ndjson);
-        if called != format && !(is_text(called) && is_text(format)) {
+        let is_text = |format| matches!(format, BatchFormat::Csv | BatchFormat::Ndjson);
+        if named_format != format && !(is_text(named_format) && is_text(format)) {
             bail!(
-                "the output has the format of the input, {format}, but the extension of OUT is that of {called}"
+                "the output has the format of the input, {format}, but the extension of OUT is that of {named_format}"
             );
         }
         Ok(())
@@ -311,25 +311,25 @@ impl BatchArguments {
     fn compression(&self) -> Compression {
         let extension = self.output.as_deref().and_then(Path::extension);
         match (self.compress, extension.and_then(|it| it.to_str())) {
-            (Some(CompressionWord::None), _) => Compression::None,
-            (Some(CompressionWord::Gzip), _) | (None, Some("gz")) => Compression::Gzip,
-            (Some(CompressionWord::Zstd), _) | (None, Some("zst" | "zstd")) => Compression::Zstd,
+            (Some(CompressionArgument::None), _) => Compression::None,
+            (Some(CompressionArgument::Gzip), _) | (None, Some("gz")) => Compression::Gzip,
+            (Some(CompressionArgument::Zstd), _) | (None, Some("zst" | "zstd")) => Compression::Zstd,
             (None, _) => Compression::None,
         }
     }
 
     fn threads(&self) -> NonZeroUsize {
-        let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.threads.unwrap_or_else(processors)
+        let available = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.threads.unwrap_or_else(available)
     }
 
     fn is_standard_input(&self) -> bool {
         self.input.as_os_str() == "-"
     }
 
-    fn open(&self, request: &Request) -> Result<Input> {
+    fn open(&self, request: &BatchRequest) -> Result<OpenedInput> {
         if self.is_standard_input() {
-            return Ok(Input {
+            return Ok(OpenedInput {
                 reader: Box::new(io::stdin()),
                 parquet: None,
             });
@@ -344,9 +344,9 @@ impl BatchArguments {
         let is_parquet = match request.format {
             _ if !metadata.is_file() => false,
             None => batch::is_parquet(&mut file).with_context(opening)?,
-            Some(format) => format == Format::Parquet,
+            Some(format) => format == BatchFormat::Parquet,
         };
-        Ok(Input {
+        Ok(OpenedInput {
             parquet: match is_parquet {
                 true => Some(file.try_clone().with_context(opening)?),
                 false => None,
@@ -371,7 +371,7 @@ impl BatchArguments {
     }
 
     /// Returns the progress bar: percentage, rows, rate and time left. Shown only on a terminal.
-    fn bar(&self, progress: &Arc<Progress>, knows_size: bool) -> ProgressBar {
+    fn bar(&self, progress: &Arc<BatchProgress>, has_known_size: bool) -> ProgressBar {
         if self.quiet || !io::stderr().is_terminal() {
             return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         }
@@ -379,7 +379,7 @@ impl BatchArguments {
             .input
             .metadata()
             .ok()
-            .filter(|it| it.is_file() && knows_size)
+            .filter(|it| it.is_file() && has_known_size)
             .map(|it| it.len());
         let (bar, template) = match size {
             Some(size) => (
@@ -392,7 +392,7 @@ impl BatchArguments {
             ),
         };
         let rows = Arc::clone(progress);
-        let rated = Arc::clone(progress);
+        let rate_progress = Arc::clone(progress);
         let style = ProgressStyle::with_template(template)
             .expect("a valid template")
             .with_key(
@@ -406,7 +406,7 @@ impl BatchArguments {
                 "rate",
                 move |state: &ProgressState, line: &mut dyn std::fmt::Write| {
                     let milliseconds = state.elapsed().as_millis().max(1);
-                    let rate = u128::from(rated.rows()) * 1_000 / milliseconds;
+                    let rate = u128::from(rate_progress.rows()) * 1_000 / milliseconds;
                     let _ = write!(
                         line,
                         "{}",

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::{WITH_ERRORS, Working, deliver, files_of};
+use super::{EXIT_FINDINGS, Spinner, output, source_and_name};
 use crate::check::{Finding, Severity, check, findings_geojson};
 use crate::dataset::{self, Dataset};
 use crate::outputs;
 
 /// The number of findings of each kind in the text report; `--json` has all.
-const SHOWN_MAX: usize = 20;
+const FINDINGS_SHOWN_MAX: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArguments {
@@ -31,25 +31,25 @@ pub(super) struct CheckArguments {
 }
 
 pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
-    let (files, name) = files_of(arguments.dataset.as_ref());
+    let (files, name) = source_and_name(arguments.dataset.as_ref());
     let findings_file = arguments.findings.as_ref().map(|path| {
         let inputs: Vec<PathBuf> = arguments.dataset.iter().cloned().collect();
-        outputs::file(path, &inputs, arguments.force)
+        outputs::check_file(path, &inputs, arguments.force)
     });
     let findings_file = findings_file.transpose()?;
-    let working = Working::new();
-    working.at("loading");
+    let spinner = Spinner::new();
+    spinner.set_stage("loading");
     let dataset = dataset::read(&files).with_context(|| format!("loading {name}"))?;
-    working.at("checking");
+    spinner.set_stage("checking");
     let findings = check(&dataset);
-    drop(working);
+    drop(spinner);
     if let Some(path) = &findings_file {
-        deliver::write_whole(path, findings_geojson(&findings).as_bytes())
+        output::write_atomically(path, findings_geojson(&findings).as_bytes())
             .with_context(|| format!("writing {}", path.display()))?;
     }
     let report = match arguments.json {
-        true => in_json(&dataset, &findings),
-        false => in_words(&dataset, &findings),
+        true => json_report(&dataset, &findings),
+        false => text_report(&dataset, &findings),
     };
     match io::stdout().lock().write_all(report.as_bytes()) {
         // The reader closed the pipe.
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     }
     Ok(match count(&findings, Severity::Error) {
         0 => ExitCode::SUCCESS,
-        _ => ExitCode::from(WITH_ERRORS),
+        _ => ExitCode::from(EXIT_FINDINGS),
     })
 }
 
@@ -71,10 +71,10 @@ fn count(findings: &[Finding], severity: Severity) -> usize {
         .count()
 }
 
-fn in_json(dataset: &Dataset, findings: &[Finding]) -> String {
+fn json_report(dataset: &Dataset, findings: &[Finding]) -> String {
     let finding = |finding: &Finding| {
         let place = finding
-            .place
+            .position
             .map(|it| serde_json::json!({"longitude": it.lon(), "latitude": it.lat()}));
         let subject = finding.subject.as_ref();
         let subject = subject.map(|it| serde_json::json!({"kind": it.kind, "id": it.id}));
@@ -97,7 +97,7 @@ fn in_json(dataset: &Dataset, findings: &[Finding]) -> String {
 }
 
 /// Formats the findings as text, grouped by kind with the number of each.
-fn in_words(dataset: &Dataset, findings: &[Finding]) -> String {
+fn text_report(dataset: &Dataset, findings: &[Finding]) -> String {
     let (name, version) = (&dataset.manifest.name, &dataset.manifest.version);
     let mut kinds: BTreeMap<(Severity, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
@@ -108,10 +108,10 @@ fn in_words(dataset: &Dataset, findings: &[Finding]) -> String {
     for ((severity, code), findings) in kinds {
         lines.push(String::new());
         lines.push(format!("{} {code}: {}", severity.as_str(), findings.len()));
-        let shown = findings.iter().take(SHOWN_MAX);
-        lines.extend(shown.map(|finding| format!("  {}{}", finding.message, where_it_is(finding))));
-        if findings.len() > SHOWN_MAX {
-            let more = findings.len() - SHOWN_MAX;
+        let shown = findings.iter().take(FINDINGS_SHOWN_MAX);
+        lines.extend(shown.map(|finding| format!("  {}{}", finding.message, position_text(finding))));
+        if findings.len() > FINDINGS_SHOWN_MAX {
+            let more = findings.len() - FINDINGS_SHOWN_MAX;
             lines.push(format!("  and {more} more (--json has all)"));
         }
     }
@@ -124,8 +124,8 @@ fn in_words(dataset: &Dataset, findings: &[Finding]) -> String {
     lines.join("\n") + "\n"
 }
 
-fn where_it_is(finding: &Finding) -> String {
-    finding.place.map_or_else(String::new, |place| {
+fn position_text(finding: &Finding) -> String {
+    finding.position.map_or_else(String::new, |place| {
         format!("  at {:.5} {:.5}", place.lon(), place.lat())
     })
 }

@@ -6,16 +6,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::{Working, files_of};
+use super::{Spinner, source_and_name};
 use crate::dataset::{self, Dataset};
-use crate::diff::{AreaChange, Change, CoverageChange, Difference, diff, files};
+use crate::diff::{AreaChange, ChangeKind, CoverageChange, DatasetDifference, diff, files};
 use crate::domain::{date_from_iso, today_in_london};
 use crate::outputs;
 
 /// The number of items of each kind in the text summary; the files of `--output` have all.
-const SHOWN_MAX: usize = 20;
+const ITEMS_SHOWN_MAX: usize = 20;
 /// The exit status if the datasets differ, as for diff(1).
-const DIFFERENT: u8 = 1;
+const EXIT_DIFFERENT: u8 = 1;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DiffArguments {
@@ -29,7 +29,7 @@ pub(super) struct DiffArguments {
     /// New or empty folder to write tables (CSV), the transferred geometry (GeoJSON) and a summary
     /// to.
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    output: Option<PathBuf>,
     /// Replace the contents of the folder of --output.
     #[arg(long, requires = "output")]
     force: bool,
@@ -43,28 +43,28 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
         Some(text) => date_from_iso(text).context("--as-of")?,
         None => today_in_london(),
     };
-    let out = arguments.out.as_ref().map(|folder| {
+    let output = arguments.output.as_ref().map(|folder| {
         let inputs = [arguments.old.clone(), arguments.new.clone()];
-        outputs::new_folder(folder, &inputs, arguments.force)
+        outputs::check_folder(folder, &inputs, arguments.force)
     });
-    let out = out.transpose()?;
-    let working = Working::new();
-    working.at("loading");
+    let output = output.transpose()?;
+    let spinner = Spinner::new();
+    spinner.set_stage("loading");
     let (old, new) = (read(&arguments.old)?, read(&arguments.new)?);
     // If all files are identical, there is nothing to compare.
-    working.at("comparing");
+    spinner.set_stage("comparing");
     let same_files = old.digest == new.digest;
     let difference = match same_files {
-        true => Difference::none(&old, as_of),
+        true => DatasetDifference::empty(&old, as_of),
         false => diff(old, new, as_of)?,
     };
-    drop(working);
-    if let Some(folder) = &out {
+    drop(spinner);
+    if let Some(folder) = &output {
         dataset::write_folder(folder, &files(&difference))?;
     }
     let summary = match arguments.json {
         true => format!("{}\n", difference.summary()),
-        false => in_words(&difference, same_files),
+        false => text_summary(&difference, same_files),
     };
     match io::stdout().lock().write_all(summary.as_bytes()) {
         // The reader closed the pipe.
@@ -75,17 +75,17 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<ExitCode> {
     }
     Ok(match difference.is_empty() {
         true => ExitCode::SUCCESS,
-        false => ExitCode::from(DIFFERENT),
+        false => ExitCode::from(EXIT_DIFFERENT),
     })
 }
 
 fn read(folder: &Path) -> Result<Dataset> {
-    let (files, name) = files_of(Some(&folder.to_path_buf()));
+    let (files, name) = source_and_name(Some(&folder.to_path_buf()));
     dataset::read(&files).with_context(|| format!("loading {name}"))
 }
 
-fn in_words(difference: &Difference, same_files: bool) -> String {
-    let Difference {
+fn text_summary(difference: &DatasetDifference, same_files: bool) -> String {
+    let DatasetDifference {
         as_of, old, new, ..
     } = difference;
     let mut lines = vec![format!("{old} → {new}, as of {as_of}")];
@@ -97,8 +97,8 @@ fn in_words(difference: &Difference, same_files: bool) -> String {
     }
     let areas = difference.areas.iter().map(area_line).collect();
     section(&mut lines, "Areas", areas);
-    let moved = difference.moved.iter().map(|it| {
-        let (from, to) = (shown(it.from.as_deref()), shown(it.to.as_deref()));
+    let moved = difference.transferred.iter().map(|it| {
+        let (from, to) = (or_nothing(it.from.as_deref()), or_nothing(it.to.as_deref()));
         format!("{}: {:.3} km² from {from} to {to}", it.layer, it.km2)
     });
     section(
@@ -117,8 +117,8 @@ fn in_words(difference: &Difference, same_files: bool) -> String {
             "{} {}: {field}: {} → {}",
             it.code,
             it.name,
-            shown(Some(&it.old)),
-            shown(Some(&it.new))
+            or_nothing(Some(&it.old)),
+            or_nothing(Some(&it.new))
         ),
     });
     section(&mut lines, "Practices", practices.collect());
@@ -138,57 +138,57 @@ fn in_words(difference: &Difference, same_files: bool) -> String {
 fn area_line(area: &AreaChange) -> String {
     let (layer, id) = (area.layer, &area.id);
     let (old, new) = (
-        shown(area.old_name.as_deref()),
-        shown(area.new_name.as_deref()),
+        or_nothing(area.old_name.as_deref()),
+        or_nothing(area.new_name.as_deref()),
     );
     match area.change {
-        Change::Added => format!("added {layer} {id}  {new}"),
-        Change::Removed => format!("removed {layer} {id}  {old}"),
-        Change::Changed => {
-            let mut words = format!("changed {layer} {id}");
+        ChangeKind::Added => format!("added {layer} {id}  {new}"),
+        ChangeKind::Removed => format!("removed {layer} {id}  {old}"),
+        ChangeKind::Changed => {
+            let mut text = format!("changed {layer} {id}");
             if old != new {
-                words += &format!("  renamed from {old} to {new}");
+                text += &format!("  renamed from {old} to {new}");
             }
             if area.gained_km2 > 0.0 || area.lost_km2 > 0.0 {
                 let (gained, lost) = (area.gained_km2, area.lost_km2);
-                words += &format!("  gains {gained:.3} km², loses {lost:.3} km²");
+                text += &format!("  gains {gained:.3} km², loses {lost:.3} km²");
             }
-            words
+            text
         }
     }
 }
 
 /// Returns a line for each area with the number of statistical areas that were added, were removed
 /// or have a different share.
-fn coverage_lines(difference: &Difference) -> Vec<String> {
+fn coverage_lines(difference: &DatasetDifference) -> Vec<String> {
     let of_one_area = difference
         .coverage
         .chunk_by(|one, other| (one.layer, &one.area) == (other.layer, &other.area));
     let line = |changes: &[CoverageChange]| {
-        let count = |wanted| changes.iter().filter(|it| it.change == wanted).count();
-        let words = [
-            (count(Change::Added), "added"),
-            (count(Change::Removed), "removed"),
-            (count(Change::Changed), "with a different share"),
+        let count = |change| changes.iter().filter(|it| it.change == change).count();
+        let counts = [
+            (count(ChangeKind::Added), "added"),
+            (count(ChangeKind::Removed), "removed"),
+            (count(ChangeKind::Changed), "with a different share"),
         ];
-        let told = words.iter().filter(|(count, _)| *count > 0);
-        let told: Vec<String> = told
-            .map(|(count, what)| format!("{count} {what}"))
+        let parts = counts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts
+            .map(|(count, description)| format!("{count} {description}"))
             .collect();
         format!(
             "{} {}: {}",
             changes[0].layer,
             changes[0].area,
-            told.join(", ")
+            parts.join(", ")
         )
     };
     of_one_area.map(line).collect()
 }
 
-fn postcode_lines(lines: &mut Vec<String>, difference: &Difference) {
-    let count = |wanted| {
+fn postcode_lines(lines: &mut Vec<String>, difference: &DatasetDifference) {
+    let count = |change| {
         let changes = difference.postcodes.iter();
-        changes.filter(|it| it.change == wanted).count()
+        changes.filter(|it| it.change == change).count()
     };
     if difference.postcodes.is_empty() {
         return;
@@ -196,13 +196,13 @@ fn postcode_lines(lines: &mut Vec<String>, difference: &Difference) {
     lines.push(String::new());
     lines.push(format!(
         "Postcodes: {} added, {} removed, {} with a different answer",
-        count(Change::Added),
-        count(Change::Removed),
-        count(Change::Changed)
+        count(ChangeKind::Added),
+        count(ChangeKind::Removed),
+        count(ChangeKind::Changed)
     ));
     let moves = difference.postcode_moves();
-    for (layer, from, to, postcodes) in moves.iter().take(SHOWN_MAX) {
-        let (from, to) = (shown(Some(from)), shown(Some(to)));
+    for (layer, from, to, postcodes) in moves.iter().take(ITEMS_SHOWN_MAX) {
+        let (from, to) = (or_nothing(Some(from)), or_nothing(Some(to)));
         lines.push(format!("  {layer}: {postcodes} from {from} to {to}"));
     }
 }
@@ -213,11 +213,11 @@ fn section(lines: &mut Vec<String>, title: &str, items: Vec<String>) {
     }
     lines.push(String::new());
     lines.push(format!("{title}: {}", items.len()));
-    let more = items.len().saturating_sub(SHOWN_MAX);
+    let more = items.len().saturating_sub(ITEMS_SHOWN_MAX);
     lines.extend(
         items
             .into_iter()
-            .take(SHOWN_MAX)
+            .take(ITEMS_SHOWN_MAX)
             .map(|item| format!("  {item}")),
     );
     if more > 0 {
@@ -225,7 +225,7 @@ fn section(lines: &mut Vec<String>, title: &str, items: Vec<String>) {
     }
 }
 
-fn shown(text: Option<&str>) -> &str {
+fn or_nothing(text: Option<&str>) -> &str {
     match text {
         None | Some("") => "nothing",
         Some(text) => text,

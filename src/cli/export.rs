@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 use serde_json::json;
 
-use super::deliver::{Fingerprint, Hashing, Output};
-use super::{DataArgument, Working};
-use crate::batch::{BatchError, Progress};
+use super::output::{Fingerprint, HashingIo, AtomicOutput};
+use super::{DataArgument, Spinner};
+use crate::batch::{BatchError, BatchProgress};
 use crate::domain::{Layer, date_from_iso, today_in_london};
 use crate::export::{self, AreaFormat, TableFormat};
 use crate::index::Index;
@@ -22,7 +22,7 @@ use crate::tiles::pmtiles::{self, ARCHIVE_ZOOM};
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArguments {
     #[command(flatten)]
-    wanted: Wanted,
+    outputs: OutputArguments,
     /// Layers of --areas and --tiles, separated by commas; by default all that have boundaries.
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',')]
     layers: Vec<Layer>,
@@ -31,7 +31,7 @@ pub(super) struct ExportArguments {
     as_of: Option<Date>,
     /// Maximum zoom of the tiles; map viewers magnify these tiles at higher zooms.
     #[arg(long, value_name = "0-22", default_value_t = ARCHIVE_ZOOM, value_parser = clap::value_parser!(u8).range(0..=22))]
-    zoom_max: u8,
+    max_zoom: u8,
     /// Replace existing files.
     #[arg(long)]
     force: bool,
@@ -47,7 +47,7 @@ pub(super) struct ExportArguments {
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = true)]
-struct Wanted {
+struct OutputArguments {
     /// File for the look-up table of postcodes: OUT.parquet or OUT.csv. Every file is written
     /// atomically, with a manifest next to it.
     #[arg(long, value_name = "OUT")]
@@ -65,29 +65,29 @@ struct Wanted {
 }
 
 /// An output file and its content.
-struct Export<'a> {
-    what: &'static str,
+struct ExportFile<'a> {
+    content_name: &'static str,
     path: &'a Path,
-    content: Content,
+    content: ExportContent,
 }
 
-enum Content {
-    Table(TableFormat, Write),
+enum ExportContent {
+    Table(TableFormat, WriteTable),
     Areas(AreaFormat),
     Tiles,
 }
 
-type File = Hashing<Output>;
-type Write = fn(&Index, TableFormat, &mut File, NonZeroUsize, &Progress) -> Result<(), BatchError>;
+type HashedOutput = HashingIo<AtomicOutput>;
+type WriteTable = fn(&Index, TableFormat, &mut HashedOutput, NonZeroUsize, &BatchProgress) -> Result<(), BatchError>;
 
 pub(super) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
-    let mut files: Vec<(Export<'_>, File)> = Vec::new();
-    for export in arguments.wanted.exports()? {
+    let mut files: Vec<(ExportFile<'_>, HashedOutput)> = Vec::new();
+    for export in arguments.outputs.exports()? {
         if files.iter().any(|(other, _)| other.path == export.path) {
             bail!("two files have the same name: {}", export.path.display());
         }
-        let output = Output::stage(Some(export.path), None, arguments.force)?;
-        files.push((export, Hashing::new(output, true)));
+        let output = AtomicOutput::stage(Some(export.path), None, arguments.force)?;
+        files.push((export, HashingIo::new(output, true)));
     }
     let index = arguments.data.load()?;
     for (export, file) in files {
@@ -96,12 +96,12 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl Wanted {
-    fn exports(&self) -> Result<Vec<Export<'_>>> {
+impl OutputArguments {
+    fn exports(&self) -> Result<Vec<ExportFile<'_>>> {
         let mut exports = Vec::new();
-        let mut add = |what, path, content| {
-            exports.push(Export {
-                what,
+        let mut add = |content_name, path, content| {
+            exports.push(ExportFile {
+                content_name,
                 path,
                 content,
             })
@@ -110,18 +110,18 @@ impl Wanted {
             add(
                 "postcodes",
                 path,
-                Content::Table(table_format(path)?, export::postcodes),
+                ExportContent::Table(table_format(path)?, export::write_postcodes),
             );
         }
         if let Some(path) = self.practices.as_deref() {
             add(
                 "practices",
                 path,
-                Content::Table(table_format(path)?, export::practices),
+                ExportContent::Table(table_format(path)?, export::write_practices),
             );
         }
         if let Some(path) = self.areas.as_deref() {
-            add("areas", path, Content::Areas(area_format(path)?));
+            add("areas", path, ExportContent::Areas(area_format(path)?));
         }
         if let Some(path) = self.tiles.as_deref() {
             if extension(path) != Some("pmtiles") {
@@ -130,68 +130,68 @@ impl Wanted {
                     path.display()
                 );
             }
-            add("tiles", path, Content::Tiles);
+            add("tiles", path, ExportContent::Tiles);
         }
         Ok(exports)
     }
 }
 
-impl Export<'_> {
-    fn run(&self, arguments: &ExportArguments, index: &Index, mut file: File) -> Result<()> {
-        let shown = self.path.display();
-        let writing = || format!("writing {shown}");
+impl ExportFile<'_> {
+    fn run(&self, arguments: &ExportArguments, index: &Index, mut file: HashedOutput) -> Result<()> {
+        let display = self.path.display();
+        let writing = || format!("writing {display}");
         let count = {
-            let working = (!arguments.quiet).then(Working::new);
-            if let Some(working) = &working {
-                working.at(self.what);
+            let spinner = (!arguments.quiet).then(Spinner::new);
+            if let Some(working) = &spinner {
+                working.set_stage(self.content_name);
             }
             self.write(arguments, index, &mut file)
                 .with_context(writing)?
         };
-        let manifest = self.manifest(index, &file.digest(), count);
+        let manifest = self.manifest(index, &file.fingerprint(), count);
         file.inner.publish(&manifest).with_context(writing)?;
         if !arguments.quiet {
-            log::message(format_args!("{shown}: {count} {}", self.unit()));
+            log::message(format_args!("{display}: {count} {}", self.unit()));
         }
         Ok(())
     }
 
     /// Writes the content and returns the number of rows, areas or tiles.
-    fn write(&self, arguments: &ExportArguments, index: &Index, file: &mut File) -> Result<u64> {
+    fn write(&self, arguments: &ExportArguments, index: &Index, file: &mut HashedOutput) -> Result<u64> {
         match self.content {
-            Content::Table(format, write) => {
-                let progress = Progress::default();
+            ExportContent::Table(format, write) => {
+                let progress = BatchProgress::default();
                 match write(index, format, file, arguments.threads(), &progress) {
                     Err(BatchError::Write(error)) => Err(error.into()),
                     Err(other) => Err(other.into()),
                     Ok(()) => Ok(progress.rows()),
                 }
             }
-            Content::Areas(format) => {
+            ExportContent::Areas(format) => {
                 let day = arguments.day();
-                let areas = export::areas(index, format, &arguments.layers(index)?, day)?;
+                let areas = export::encode_areas(index, format, &arguments.layers(index)?, day)?;
                 file.write_all(&areas.bytes)?;
                 Ok(areas.count)
             }
-            Content::Tiles => {
+            ExportContent::Tiles => {
                 // The writer seeks back to the header, so hash the finished file.
                 let mut archive = tempfile::tempfile()?;
                 let (layers, day) = (arguments.layers(index)?, arguments.day());
-                let zoom_max = arguments.zoom_max;
-                let archived =
-                    pmtiles::write(index, &layers, day, zoom_max, BufWriter::new(&mut archive))?;
+                let max_zoom = arguments.max_zoom;
+                let stats =
+                    pmtiles::write(index, &layers, day, max_zoom, BufWriter::new(&mut archive))?;
                 archive.rewind()?;
                 io::copy(&mut archive, file)?;
-                Ok(archived.tiles)
+                Ok(stats.tiles)
             }
         }
     }
 
     fn unit(&self) -> &'static str {
         match self.content {
-            Content::Table(..) => "rows",
-            Content::Areas(_) => "areas",
-            Content::Tiles => "tiles",
+            ExportContent::Table(..) => "rows",
+            ExportContent::Areas(_) => "areas",
+            ExportContent::Tiles => "tiles",
         }
     }
 
@@ -206,7 +206,7 @@ impl Export<'_> {
                 "digest": index.digest(),
                 "attribution": dataset.attribution,
             },
-            "content": self.what,
+            "content": self.content_name,
             (self.unit()): count,
             "output": {
                 "name": self.path.file_name().map(|name| name.to_string_lossy()),
@@ -221,8 +221,8 @@ impl Export<'_> {
 
 impl ExportArguments {
     fn threads(&self) -> NonZeroUsize {
-        let processors = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        self.threads.unwrap_or_else(processors)
+        let available = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.threads.unwrap_or_else(available)
     }
 
     fn day(&self) -> Date {
@@ -234,25 +234,25 @@ impl ExportArguments {
     /// # Errors
     /// If a requested layer has no boundaries on the date.
     fn layers(&self, index: &Index) -> Result<Vec<Layer>> {
-        let has_ground = |layer: &Layer| {
+        let has_boundaries = |layer: &Layer| {
             let has_begun = index
                 .first_data(*layer)
                 .is_some_and(|first| first <= self.day());
             has_begun && index.boundaries(*layer, self.day()).next().is_some()
         };
         for layer in &self.layers {
-            if !has_ground(layer) {
+            if !has_boundaries(layer) {
                 bail!(
                     "the dataset has no boundaries of layer {layer} on {}",
                     self.day()
                 );
             }
         }
-        let is_wanted = |layer: &Layer| self.layers.is_empty() || self.layers.contains(layer);
+        let is_requested = |layer: &Layer| self.layers.is_empty() || self.layers.contains(layer);
         Ok(index
             .layers()
-            .filter(has_ground)
-            .filter(is_wanted)
+            .filter(has_boundaries)
+            .filter(is_requested)
             .collect())
     }
 }

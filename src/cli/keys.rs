@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::print;
 use crate::domain::today_in_london;
-use crate::keys::{self, Key, NewKey, Scope};
+use crate::keys::{self, ApiKey, NewKey, Scope};
 use crate::log;
 use crate::rate::Rate;
 
@@ -81,14 +81,14 @@ struct RevokeArguments {
 pub(super) fn run(arguments: &KeysArguments) -> Result<ExitCode> {
     let today = today_in_london();
     match &arguments.command {
-        KeysCommand::Add(wanted) => {
+        KeysCommand::Add(options) => {
             let new = NewKey {
-                name: wanted.name.clone(),
-                scopes: wanted.scopes.clone(),
-                expires: wanted.expires,
-                quota: wanted.quota,
+                name: options.name.clone(),
+                scopes: options.scopes.clone(),
+                expires: options.expires,
+                quota: options.quota,
             };
-            let (key, secret) = keys::add(&wanted.file.keys, new, today)?;
+            let (key, secret) = keys::add(&options.file.keys, new, today)?;
             log::message(format_args!(
                 "key {} was added; copy it now, because it is not shown again:",
                 key.id
@@ -97,27 +97,27 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<ExitCode> {
             writeln!(io::stdout(), "{}", secret.expose()).with_context(|| {
                 format!(
                     "key {id} was added but could not be printed: revoke it with `catchment keys revoke --keys {} {id}` and add another",
-                    wanted.file.keys.display(),
+                    options.file.keys.display(),
                     id = key.id,
                 )
             })?;
         }
-        KeysCommand::List(wanted) => {
-            let keys = keys::list(&wanted.file.keys)?;
-            match wanted.json {
+        KeysCommand::List(options) => {
+            let keys = keys::list(&options.file.keys)?;
+            match options.json {
                 true => print(&format!("{}\n", json(&keys, today)))?,
                 false => print(&table(&keys, today))?,
             }
         }
-        KeysCommand::Revoke(wanted) => {
-            let key = keys::revoke(&wanted.file.keys, &wanted.id, today)?;
+        KeysCommand::Revoke(options) => {
+            let key = keys::revoke(&options.file.keys, &options.id, today)?;
             log::message(format_args!("key {} ({}) is revoked", key.id, key.name));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn status(key: &Key, today: Date) -> &'static str {
+fn status(key: &ApiKey, today: Date) -> &'static str {
     match (key.revoked, key.expires) {
         (Some(_), _) => "revoked",
         (None, Some(expires)) if expires <= today => "expired",
@@ -125,34 +125,34 @@ fn status(key: &Key, today: Date) -> &'static str {
     }
 }
 
-fn words<T: ToString>(all: &[T]) -> String {
+fn comma_separated<T: ToString>(all: &[T]) -> String {
     let words: Vec<String> = all.iter().map(ToString::to_string).collect();
     words.join(",")
 }
 
-fn or_none<T: ToString>(it: Option<T>) -> String {
+fn or_dash<T: ToString>(it: Option<T>) -> String {
     it.map_or_else(|| "-".into(), |it| it.to_string())
 }
 
 /// Formats the keys as a tab-separated table.
-fn table(keys: &[Key], today: Date) -> String {
+fn table(keys: &[ApiKey], today: Date) -> String {
     let mut table = String::from("id\tstatus\tscopes\tcreated\texpires\tquota\tname\n");
     for key in keys {
         table.push_str(&format!(
             "{}\t{}\t{}\t{}\t{}\t{}\t{}\n",
             key.id,
             status(key, today),
-            words(&key.scopes),
+            comma_separated(&key.scopes),
             key.created,
-            or_none(key.expires),
-            or_none(key.quota),
+            or_dash(key.expires),
+            or_dash(key.quota),
             key.name.escape_debug(),
         ));
     }
     table
 }
 
-fn json(keys: &[Key], today: Date) -> String {
+fn json(keys: &[ApiKey], today: Date) -> String {
     let keys: Vec<_> = keys
         .iter()
         .map(|key| {

@@ -6,16 +6,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::{DataArgument, NO_ANSWER};
-use crate::domain::{Basis, Certainty, Layer, PracticeStatus, Status};
+use super::{DataArgument, EXIT_NO_ANSWER};
+use crate::domain::{Basis, Certainty, Layer, PracticeStatus, LookupStatus};
 use crate::http::body::LocateBody;
-use crate::http::locate::answer as answer_body;
+use crate::http::locate::locate_body as answer_body;
 use crate::http::problem::Problem;
 use crate::index::{
-    Answer, AreaFound, EdgeFound, Found, Index, Note, Place, PracticeFound, Registration, areas_in,
+    LocateAnswer, AreaMatch, BoundaryProximity, LayerResult, Index, AnswerNote, Locator, PracticeMatch, PracticeRegistration, areas_of_layer,
 };
 use crate::log;
-use crate::question::{Fields, LOCATE_FIELDS, Question};
+use crate::request::{RequestParams, LOCATE_PARAMS, LocateRequest};
 use crate::web::distance;
 
 #[derive(Debug, clap::Args)]
@@ -57,13 +57,13 @@ pub(super) fn locate(arguments: &LocateArguments) -> Result<ExitCode> {
     let index = arguments.data.load()?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let all_answered = if arguments.postcode.as_deref() == Some("-") {
-        many(arguments, &index, &mut out)
+        locate_lines(arguments, &index, &mut out)
     } else {
-        one(arguments, &index, &mut out)
+        locate_one(arguments, &index, &mut out)
     };
     match all_answered.and_then(|all| out.flush().map(|()| all)) {
         Ok(true) => Ok(ExitCode::SUCCESS),
-        Ok(false) => Ok(ExitCode::from(NO_ANSWER)),
+        Ok(false) => Ok(ExitCode::from(EXIT_NO_ANSWER)),
         // The reader closed the pipe.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error).context("writing to standard output"),
@@ -71,17 +71,17 @@ pub(super) fn locate(arguments: &LocateArguments) -> Result<ExitCode> {
 }
 
 /// Looks up one place. Returns whether it was answered.
-fn one(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::Result<bool> {
-    let pairs = given(
+fn locate_one(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::Result<bool> {
+    let pairs = to_params(
         arguments,
         arguments.postcode.as_deref(),
         arguments.practice.as_deref(),
     );
-    match (arguments.json, asked(index, pairs)) {
-        (true, Ok((_, body))) => write_line(out, &body.json()).map(|()| true),
+    match (arguments.json, answer_params(index, pairs)) {
+        (true, Ok((_, body))) => write_line(out, &body.to_json()).map(|()| true),
         (true, Err(problem)) => write_line(out, &problem.json()).map(|()| false),
-        (false, Ok((question, _))) => {
-            out.write_all(in_words(index, &index.locate(&question.query), &question).as_bytes())?;
+        (false, Ok((request, _))) => {
+            out.write_all(text_table(index, &index.locate(&request.query), &request).as_bytes())?;
             Ok(true)
         }
         (false, Err(problem)) => {
@@ -97,7 +97,7 @@ fn one(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::
 }
 
 /// Looks up each line of standard input. Returns whether all were answered.
-fn many(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::Result<bool> {
+fn locate_lines(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::Result<bool> {
     let mut all_answered = true;
     if !arguments.json {
         writeln!(
@@ -113,13 +113,13 @@ fn many(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io:
             Some((postcode, practice)) => (postcode, Some(practice)),
             None => (line, arguments.practice.as_deref()),
         };
-        let outcome = asked(index, given(arguments, Some(postcode), practice));
+        let outcome = answer_params(index, to_params(arguments, Some(postcode), practice));
         all_answered &= outcome.is_ok();
         match (arguments.json, outcome) {
-            (true, Ok((_, body))) => write_line(out, &body.json())?,
+            (true, Ok((_, body))) => write_line(out, &body.to_json())?,
             (true, Err(problem)) => write_line(out, &problem.json())?,
-            (false, Ok((question, _))) => {
-                writeln!(out, "{}\t{}", at + 1, row(&index.locate(&question.query)))?;
+            (false, Ok((request, _))) => {
+                writeln!(out, "{}\t{}", at + 1, tsv_row(&index.locate(&request.query)))?;
             }
             (false, Err(problem)) => {
                 let suggestion = problem
@@ -133,7 +133,7 @@ fn many(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io:
     Ok(all_answered)
 }
 
-fn given(
+fn to_params(
     arguments: &LocateArguments,
     postcode: Option<&str>,
     practice: Option<&str>,
@@ -154,14 +154,14 @@ fn given(
         .collect()
 }
 
-fn asked(
+fn answer_params(
     index: &Index,
     pairs: Vec<(String, String)>,
-) -> Result<(Question, LocateBody<'_>), Problem> {
-    let fields = Fields::new(pairs, LOCATE_FIELDS)?;
-    let question = Question::from_fields(&fields)?;
-    let body = answer_body(index, &question)?;
-    Ok((question, body))
+) -> Result<(LocateRequest, LocateBody<'_>), Problem> {
+    let fields = RequestParams::new(pairs, LOCATE_PARAMS)?;
+    let request = LocateRequest::from_params(&fields)?;
+    let body = answer_body(index, &request)?;
+    Ok((request, body))
 }
 
 fn write_line(out: &mut impl Write, line: &[u8]) -> io::Result<()> {
@@ -170,23 +170,23 @@ fn write_line(out: &mut impl Write, line: &[u8]) -> io::Result<()> {
 }
 
 /// Formats an answer as tab-separated cells.
-fn row(answer: &Answer<'_>) -> String {
-    let postcode = match answer.location.map(|location| location.place) {
-        Some(Place::Postcode(postcode)) => postcode.to_string(),
+fn tsv_row(answer: &LocateAnswer<'_>) -> String {
+    let postcode = match answer.location.map(|location| location.locator) {
+        Some(Locator::Postcode(postcode)) => postcode.to_string(),
         _ => String::new(),
     };
-    let residence = names(&answer.residence, Layer::Icc);
+    let residence = area_names(&answer.residence, Layer::Icc);
     let registration = answer
         .registration
         .as_ref()
-        .map(|it| names(&it.areas, Layer::Icc))
+        .map(|it| area_names(&it.areas, Layer::Icc))
         .unwrap_or_default();
     let (status, agreement) = (answer.status.as_str(), answer.agreement.as_str());
     format!("{postcode}\t{status}\t{residence}\t{registration}\t{agreement}\t")
 }
 
-fn names(found: &[(Layer, Found<'_>)], layer: Layer) -> String {
-    let names: Vec<String> = areas_in(found, layer)
+fn area_names(found: &[(Layer, LayerResult<'_>)], layer: Layer) -> String {
+    let names: Vec<String> = areas_of_layer(found, layer)
         .iter()
         .map(|it| it.area.title())
         .collect();
@@ -194,29 +194,29 @@ fn names(found: &[(Layer, Found<'_>)], layer: Layer) -> String {
 }
 
 /// Formats an answer as a table of labels and values.
-fn in_words(index: &Index, answer: &Answer<'_>, question: &Question) -> String {
-    let mut table = Lines::default();
-    table.add("Location", &place(answer));
-    table.add("Status", &status(answer));
-    let wanted = |layer| {
-        question
+fn text_table(index: &Index, answer: &LocateAnswer<'_>, request: &LocateRequest) -> String {
+    let mut table = LabelledLines::default();
+    table.add("Location", &location_text(answer));
+    table.add("Status", &status_text(answer));
+    let is_requested = |layer| {
+        request
             .layers
             .as_ref()
             .is_none_or(|layers| layers.contains(&layer))
     };
-    for (layer, found) in answer.residence.iter().filter(|(layer, _)| wanted(*layer)) {
-        layer_lines(&mut table, "Lives in", *layer, found);
+    for (layer, found) in answer.residence.iter().filter(|(layer, _)| is_requested(*layer)) {
+        add_layer_lines(&mut table, "Lives in", *layer, found);
     }
     for (layer, near) in &answer.nearest {
-        let near = format!("{}, {} away", near.area.title(), distance(near.distance_m));
-        table.add(&format!("Nearest {layer}"), &near);
+        let text = format!("{}, {} away", near.area.title(), distance(near.distance_m));
+        table.add(&format!("Nearest {layer}"), &text);
     }
     if let Some(registration) = &answer.registration {
-        registration_lines(&mut table, registration, &wanted);
+        add_registration_lines(&mut table, registration, &is_requested);
     }
     table.add("Agreement", answer.agreement.as_str());
     for note in &answer.notes {
-        table.add("Note", Note::as_str(*note));
+        table.add("Note", AnswerNote::as_str(*note));
     }
     let manifest = index.manifest();
     table.add(
@@ -226,27 +226,27 @@ fn in_words(index: &Index, answer: &Answer<'_>, question: &Question) -> String {
             answer.as_of, manifest.name, manifest.version
         ),
     );
-    table.aligned()
+    table.to_aligned_text()
 }
 
-fn place(answer: &Answer<'_>) -> String {
+fn location_text(answer: &LocateAnswer<'_>) -> String {
     let Some(location) = answer.location else {
         return "none".into();
     };
-    let mut place = match location.place {
-        Place::Postcode(postcode) => postcode.to_string(),
-        Place::LonLat(_) | Place::Grid(_) => String::new(),
+    let mut text = match location.locator {
+        Locator::Postcode(postcode) => postcode.to_string(),
+        Locator::LonLat(_) | Locator::Grid(_) => String::new(),
     };
     if let (Some(grid), Some(lonlat)) = (location.grid, location.lonlat()) {
         let (easting, northing) = (grid.easting_m(), grid.northing_m());
         let (lon, lat) = (lonlat.lon(), lonlat.lat());
-        write!(place, "  {easting:.0} {northing:.0}  {lon:.6} {lat:.6}")
+        write!(text, "  {easting:.0} {northing:.0}  {lon:.6} {lat:.6}")
             .expect("writing to a String");
     }
-    place.trim().to_string()
+    text.trim().to_string()
 }
 
-fn status(answer: &Answer<'_>) -> String {
+fn status_text(answer: &LocateAnswer<'_>) -> String {
     let word = answer.status.as_str();
     let Some(location) = answer.location.filter(|it| it.is_terminated) else {
         return word.into();
@@ -255,96 +255,96 @@ fn status(answer: &Answer<'_>) -> String {
     let in_month = month.map(|month| format!(", in {month}"));
     let in_month = in_month.unwrap_or_default();
     match answer.status {
-        Status::Terminated => format!("{word}{in_month}"),
+        LookupStatus::Terminated => format!("{word}{in_month}"),
         // For example outside coverage; the table says that the postcode is terminated, too.
         _ => format!("{word}; the postcode is terminated{in_month}"),
     }
 }
 
 /// Adds the result for a layer. `verb` is `Lives in` or `Registered in`.
-fn layer_lines(table: &mut Lines, verb: &str, layer: Layer, found: &Found<'_>) {
+fn add_layer_lines(table: &mut LabelledLines, verb: &str, layer: Layer, found: &LayerResult<'_>) {
     let label = match layer {
         Layer::GpPractice => "GP practice area".to_string(),
         Layer::ResilienceGroup => "Resilience group".to_string(),
         layer => format!("{verb} {layer}"),
     };
     match found {
-        Found::Areas(areas) => {
+        LayerResult::Areas(areas) => {
             for found in areas {
                 table.add(
                     &label,
-                    &format!("{}  {}", found.area.title(), area_words(found)),
+                    &format!("{}  {}", found.area.title(), area_text(found)),
                 );
             }
         }
-        Found::Practices(practices) => {
+        LayerResult::Practices(practices) => {
             for found in practices {
-                table.add(&label, &practice_words(found));
+                table.add(&label, &practice_text(found));
             }
         }
-        Found::Groups(groups) => {
+        LayerResult::Groups(groups) => {
             for group in groups {
                 table.add(&label, &format!("{}, via {}", group.area.name, group.via));
             }
         }
-        Found::Unknown(unknown) => {
+        LayerResult::Unknown(unknown) => {
             table.add(&label, &format!("unknown: {}", unknown.as_str()));
         }
     }
 }
 
-fn area_words(found: &AreaFound<'_>) -> String {
-    let mut words = vec![
+fn area_text(found: &AreaMatch<'_>) -> String {
+    let mut parts = vec![
         found.basis.as_str().to_string(),
         found.provenance.as_str().to_string(),
     ];
-    if let Some(edge) = &found.edge {
-        words.push(edge_words(found.basis, edge));
+    if let Some(edge) = &found.proximity {
+        parts.push(boundary_text(found.basis, edge));
     }
-    format!("({})", words.join(", "))
+    format!("({})", parts.join(", "))
 }
 
-fn edge_words(basis: Basis, edge: &EdgeFound<'_>) -> String {
-    let mut words = match (edge.certainty, basis) {
+fn boundary_text(basis: Basis, edge: &BoundaryProximity<'_>) -> String {
+    let mut text = match (edge.certainty, basis) {
         (Certainty::NearBoundary, Basis::Nearest) => "off the generalised boundary".to_string(),
         (Certainty::Inside, _) => format!("boundary {} away", distance(edge.distance_m)),
         (Certainty::NearBoundary, _) => format!("near the boundary, {}", distance(edge.distance_m)),
     };
     for other in &edge.alternatives {
         write!(
-            words,
+            text,
             "; {} at {}",
             other.area.title(),
             distance(other.distance_m)
         )
         .expect("writing to a String");
     }
-    words
+    text
 }
 
-fn practice_words(found: &PracticeFound<'_>) -> String {
-    let mut words = format!(
+fn practice_text(found: &PracticeMatch<'_>) -> String {
+    let mut text = format!(
         "{}  {}  ({}",
         found.practice.code,
         found.practice.name,
         found.provenance.as_str()
     );
-    if let Some(extent) = found.extent.as_str() {
-        write!(words, ", {extent} area").expect("writing to a String");
+    if let Some(extent) = found.catchment_kind.as_str() {
+        write!(text, ", {extent} area").expect("writing to a String");
     }
     if let Some(share) = found.share {
-        write!(words, ", share {share:.3}").expect("writing to a String");
+        write!(text, ", share {share:.3}").expect("writing to a String");
     }
     if let Some(distance_m) = found.distance_m {
-        write!(words, ", {} away", distance(distance_m)).expect("writing to a String");
+        write!(text, ", {} away", distance(distance_m)).expect("writing to a String");
     }
-    words + ")"
+    text + ")"
 }
 
-fn registration_lines(
-    table: &mut Lines,
-    registration: &Registration<'_>,
-    wanted: &impl Fn(Layer) -> bool,
+fn add_registration_lines(
+    table: &mut LabelledLines,
+    registration: &PracticeRegistration<'_>,
+    is_requested: &impl Fn(Layer) -> bool,
 ) {
     if let Some(found) = &registration.practice {
         let status = match found.status {
@@ -355,9 +355,9 @@ fn registration_lines(
             "Registered with",
             &format!("{}  {}{status}", found.practice.code, found.practice.name),
         );
-        if found.asked.code != found.practice.code {
+        if found.requested.code != found.practice.code {
             let closed = found
-                .asked
+                .requested
                 .closed
                 .map(|day| format!(", closed {day}"))
                 .unwrap_or_default();
@@ -365,14 +365,14 @@ fn registration_lines(
                 "",
                 &format!(
                     "successor of {}  {}{closed}",
-                    found.asked.code, found.asked.name
+                    found.requested.code, found.requested.name
                 ),
             );
         }
     }
     let areas = registration.areas.iter();
-    for (layer, found) in areas.filter(|(layer, _)| wanted(*layer)) {
-        layer_lines(table, "Registered in", *layer, found);
+    for (layer, found) in areas.filter(|(layer, _)| is_requested(*layer)) {
+        add_layer_lines(table, "Registered in", *layer, found);
     }
     if let Some(reason) = registration.reason {
         table.add("No registration", reason.as_str());
@@ -381,15 +381,15 @@ fn registration_lines(
 
 /// Lines with a label and a text each.
 #[derive(Default)]
-struct Lines(Vec<(String, String)>);
+struct LabelledLines(Vec<(String, String)>);
 
-impl Lines {
+impl LabelledLines {
     fn add(&mut self, label: &str, text: &str) {
         self.0.push((label.to_string(), text.to_string()));
     }
 
     /// Formats the lines with the texts aligned in a column. A repeated label is left blank.
-    fn aligned(&self) -> String {
+    fn to_aligned_text(&self) -> String {
         let width = self
             .0
             .iter()
@@ -398,11 +398,11 @@ impl Lines {
             .unwrap_or_default()
             + 2;
         let mut table = String::new();
-        let mut above = "";
+        let mut previous = "";
         for (label, text) in &self.0 {
-            let shown = if label == above { "" } else { label };
-            writeln!(table, "{shown:<width$}{text}").expect("writing to a String");
-            above = label;
+            let label_cell = if label == previous { "" } else { label };
+            writeln!(table, "{label_cell:<width$}{text}").expect("writing to a String");
+            previous = label;
         }
         table
     }

@@ -2,7 +2,7 @@
 
 mod batch;
 mod check;
-mod deliver;
+mod output;
 mod diff;
 mod export;
 mod keys;
@@ -22,24 +22,24 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use indicatif::{HumanBytes, ProgressBar, ProgressState, ProgressStyle};
 
-use crate::build::{self, Progress};
-use crate::dataset::{self, Files};
+use crate::build::{self, BuildProgress};
+use crate::dataset::{self, DatasetSource};
 use crate::index::Index;
 use crate::{log, panics};
 #[cfg(any(test, fuzzing))]
-pub(crate) use settings::check_file as check_settings;
+pub(crate) use settings::check_settings_file as check_settings;
 
 /// Find the Integrated Care Community, GP practices and resilience group that cover a postcode or
 /// coordinate.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
-pub struct Arguments {
+pub struct CliArguments {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Run the web service: pages, API and map tiles.
     #[command(
         after_help = "Example:\n  catchment serve --listen 127.0.0.1:8080\n  curl 'localhost:8080/api/v1/locate?postcode=LA18+4DB'"
@@ -103,30 +103,30 @@ struct DataArgument {
 }
 
 /// The exit status if a look-up failed.
-const NO_ANSWER: u8 = 3;
+const EXIT_NO_ANSWER: u8 = 3;
 /// The exit status if `check` found errors.
-const WITH_ERRORS: u8 = 3;
+const EXIT_FINDINGS: u8 = 3;
 
 /// How long the program waits for the last log lines to be written before it exits.
-const FLUSH_WITHIN: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Runs the command of a command line and returns the exit status.
-pub fn run(given: &[OsString]) -> ExitCode {
-    panics::tell_only_where();
-    let _flush = FlushAtEnd;
-    let done = settings::arguments(given).and_then(run_command);
-    done.unwrap_or_else(|error| {
+pub fn run(args: &[OsString]) -> ExitCode {
+    panics::install_redacting_hook();
+    let _flush = FlushOnDrop;
+    let result = settings::parse(args).and_then(run_command);
+    result.unwrap_or_else(|error| {
         log::message(format_args!("error: {error:#}"));
         ExitCode::from(2)
     })
 }
 
 /// Flushes the log when dropped, also during a panic.
-struct FlushAtEnd;
+struct FlushOnDrop;
 
-impl Drop for FlushAtEnd {
+impl Drop for FlushOnDrop {
     fn drop(&mut self) {
-        log::flush(FLUSH_WITHIN);
+        log::flush(FLUSH_TIMEOUT);
     }
 }
 
@@ -136,8 +136,8 @@ impl Drop for FlushAtEnd {
 /// If standard output cannot be written, for example because a disk is full.
 fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes());
-    match written.and_then(|()| stdout.flush()) {
+    let result = stdout.write_all(text.as_bytes());
+    match result.and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("writing to standard output")
         }
@@ -145,32 +145,32 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-fn run_command(arguments: Arguments) -> Result<ExitCode> {
+fn run_command(arguments: CliArguments) -> Result<ExitCode> {
     match arguments.command {
-        Command::Serve(arguments) => serve::serve(&arguments),
-        Command::Locate(arguments) => locate::locate(&arguments),
-        Command::Batch(arguments) => batch::run(&arguments),
-        Command::Build(arguments) => build(&arguments),
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Diff(arguments) => diff::run(&arguments),
-        Command::Export(arguments) => export::run(&arguments),
-        Command::Keys(arguments) => keys::run(&arguments),
+        CliCommand::Serve(arguments) => serve::serve(&arguments),
+        CliCommand::Locate(arguments) => locate::locate(&arguments),
+        CliCommand::Batch(arguments) => batch::run(&arguments),
+        CliCommand::Build(arguments) => build(&arguments),
+        CliCommand::Check(arguments) => check::run(&arguments),
+        CliCommand::Diff(arguments) => diff::run(&arguments),
+        CliCommand::Export(arguments) => export::run(&arguments),
+        CliCommand::Keys(arguments) => keys::run(&arguments),
     }
 }
 
 fn build(arguments: &BuildArguments) -> Result<ExitCode> {
     let bytes_read = Arc::new(AtomicU64::new(0));
-    let bar = ProgressBar::new_spinner().with_style(stage_and_bytes(&bytes_read));
+    let bar = ProgressBar::new_spinner().with_style(progress_style(&bytes_read));
     bar.enable_steady_tick(Duration::from_millis(100));
-    let mut progress = Progress {
-        tell: Box::new(|stage| bar.set_message(stage.to_string())),
+    let mut progress = BuildProgress {
+        on_stage: Box::new(|stage| bar.set_message(stage.to_string())),
         bytes_read,
     };
-    let options = build::Options {
+    let options = build::BuildOptions {
         output: arguments.output.as_deref(),
         force: arguments.force,
     };
-    let report = build::build_telling(&arguments.config, options, &mut progress);
+    let report = build::build_with_progress(&arguments.config, options, &mut progress);
     drop(progress);
     bar.finish_and_clear();
     let report = report?;
@@ -183,31 +183,31 @@ fn build(arguments: &BuildArguments) -> Result<ExitCode> {
 }
 
 /// A progress line such as `⠹ comparing, 3s`, removed when dropped. Shown only on a terminal.
-struct Working(ProgressBar);
+struct Spinner(ProgressBar);
 
-impl Working {
-    fn new() -> Working {
+impl Spinner {
+    fn new() -> Spinner {
         let style =
             ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("a valid template");
         let bar = ProgressBar::new_spinner().with_style(style);
         bar.enable_steady_tick(Duration::from_millis(100));
-        Working(bar)
+        Spinner(bar)
     }
 
     /// Sets the stage that the line shows.
-    fn at(&self, stage: &'static str) {
+    fn set_stage(&self, stage: &'static str) {
         self.0.set_message(stage);
     }
 }
 
-impl Drop for Working {
+impl Drop for Spinner {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }
 
 /// Returns the style of a progress line such as `⠹ reading postcodes  214.50 MiB read, 3s`.
-fn stage_and_bytes(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
+fn progress_style(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
     let bytes_read = Arc::clone(bytes_read);
     ProgressStyle::with_template("{spinner} {msg}  {read} read, {elapsed}")
         .expect("a valid template")
@@ -224,8 +224,8 @@ fn stage_and_bytes(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
 impl DataArgument {
     fn load(&self) -> Result<Index> {
         let (files, name) = match &self.data {
-            Some(folder) => (Files::Folder(folder.clone()), folder.display().to_string()),
-            None => (Files::Embedded, "the embedded dataset".into()),
+            Some(folder) => (DatasetSource::Folder(folder.clone()), folder.display().to_string()),
+            None => (DatasetSource::Embedded, "the embedded dataset".into()),
         };
         let dataset = dataset::read(&files).with_context(|| format!("loading {name}"))?;
         Index::build(dataset).with_context(|| format!("loading {name}"))
@@ -233,9 +233,9 @@ impl DataArgument {
 }
 
 /// Returns the source of a dataset and its name in messages.
-fn files_of(folder: Option<&PathBuf>) -> (Files, String) {
+fn source_and_name(folder: Option<&PathBuf>) -> (DatasetSource, String) {
     match folder {
-        Some(folder) => (Files::Folder(folder.clone()), folder.display().to_string()),
-        None => (Files::Embedded, "the embedded dataset".into()),
+        Some(folder) => (DatasetSource::Folder(folder.clone()), folder.display().to_string()),
+        None => (DatasetSource::Embedded, "the embedded dataset".into()),
     }
 }

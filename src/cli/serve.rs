@@ -18,16 +18,16 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::dataset::{Files, MANIFEST};
+use crate::dataset::{DatasetSource, MANIFEST};
 use crate::http::{
-    self, Access, AddressRate, App, BatchLimits, EmbedOrigin, FrameAncestors, Limits, Network,
+    self, AccessConfig, IpRateLimit, App, BatchLimits, EmbedOrigin, FrameAncestors, ServerLimits, IpNetwork,
     PublicUrl, admin,
 };
-use crate::keys::{Keys, KeysError, Scope};
+use crate::keys::{KeyStore, KeysError, Scope};
 use crate::log;
-use crate::rate::{InvalidRate, Period, Rate};
-use crate::releases::Live;
-use crate::stamp::Stamp;
+use crate::rate::{InvalidRate, RateUnit, Rate};
+use crate::dataset_store::DatasetStore;
+use crate::file_version::FileVersion;
 use crate::tiles::basemap::Basemap;
 
 #[derive(Debug, clap::Args)]
@@ -65,96 +65,96 @@ pub(super) struct ServeArguments {
     /// Scopes that need an API key: batch, locate, postcodes, practices, areas, ogc, tiles, maps,
     /// pages; none by default.
     #[arg(long, value_name = "SCOPE,…", value_delimiter = ',')]
-    key_needed_for: Vec<Scope>,
+    require_key_for: Vec<Scope>,
     /// Origin whose pages may send an API key (CORS), as https://HOST. Repeatable; none by default.
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     cors_origin: Vec<String>,
     /// Reverse proxy whose X-Forwarded-For is trusted: an IP address or network. Repeatable; none
     /// by default.
     #[arg(long, value_name = "ADDRESS|CIDR")]
-    trusted_proxy: Vec<Network>,
+    trusted_proxy: Vec<IpNetwork>,
     /// Rate limit of each client IP address without an API key, per s, minute, hour or day; or off.
     /// By default 6000/minute, except for loopback addresses.
     #[arg(long, value_name = "N/UNIT|off")]
-    address_rate: Option<AddressRateArgument>,
+    rate_limit: Option<RateLimitArgument>,
     /// Maximum number of connections. At the limit, an idle connection is closed to accept another.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().connections,
+    #[arg(long, value_name = "N", default_value_t = ServerLimits::default().connections,
         value_parser = at_least_one)]
-    connections: usize,
+    max_connections: usize,
     /// Maximum number of concurrent requests of each class: look-ups, requests with a body,
     /// searches, and rendered responses (areas, OGC, tiles, maps, pages). More get 503 with
     /// Retry-After.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().requests,
+    #[arg(long, value_name = "N", default_value_t = ServerLimits::default().requests,
         value_parser = at_least_one)]
-    requests: usize,
+    max_concurrent_requests: usize,
     /// Maximum number of queued requests, and of requests with a body, of one client (an IP address
     /// or an API key). More get 429.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().requests_per_client,
+    #[arg(long, value_name = "N", default_value_t = ServerLimits::default().requests_per_client,
         value_parser = at_least_one)]
-    requests_per_client: usize,
+    max_concurrent_requests_per_client: usize,
     /// Timeout for the first byte and the header of a request.
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().header_within.as_secs(),
+    #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().header_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
-    header_within: u64,
+    header_timeout: u64,
     /// Timeout for reading a request body and producing the response; batches have
     /// --batch-stall-timeout.
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().answer_within.as_secs(),
+    #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().request_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
-    answer_within: u64,
+    request_timeout: u64,
     /// Disconnect a client that reads a response more slowly than 1,000 bytes a second for this
     /// long.
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().write_within.as_secs(),
+    #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().write_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
-    write_within: u64,
+    write_timeout: u64,
     /// Timeout of an idle connection between two requests.
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().idle_within.as_secs(),
+    #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().idle_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
-    idle_within: u64,
+    idle_timeout: u64,
     /// How long connections are still accepted after SIGTERM, while /health/ready returns 503.
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().shutdown_delay.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().shutdown_delay.as_secs())]
     shutdown_delay: u64,
     /// Grace period of requests in progress after SIGTERM, including --shutdown-delay. A second
     /// SIGTERM exits at once.
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().drain_within.as_secs())]
-    drain_within: u64,
+    #[arg(long, value_name = "SECONDS", default_value_t = ServerLimits::default().shutdown_grace.as_secs())]
+    shutdown_grace: u64,
     /// Maximum size of a batch, in bytes as uploaded.
-    #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes)]
-    batch_bytes: u64,
+    #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes_max)]
+    batch_max_bytes: u64,
     /// Maximum number of concurrent batches; 0 turns batches off. More wait in a queue.
-    #[arg(long, value_name = "N", default_value_t = BatchLimits::default().lists)]
-    batch_lists: usize,
+    #[arg(long, value_name = "N", default_value_t = BatchLimits::default().concurrent_jobs_max)]
+    batch_max_jobs: usize,
     /// Maximum number of concurrent batches of one client (an IP address or an API key); half of
     /// --batch-max-jobs by default.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
-    batch_lists_per_client: Option<usize>,
+    batch_max_jobs_per_client: Option<usize>,
     /// How long a batch waits in the queue before it gets 503.
-    #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().queue_within.as_secs())]
-    batch_queue_within: u64,
+    #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().queue_timeout.as_secs())]
+    batch_queue_timeout: u64,
     /// Maximum number of requests that wait for the result of a batch with a ticket.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().waiting,
+    #[arg(long, value_name = "N", default_value_t = ServerLimits::default().ticket_downloads,
         value_parser = at_least_one)]
-    batch_tickets: usize,
+    batch_max_tickets: usize,
     /// Maximum number of requests of one client that wait for a ticket.
-    #[arg(long, value_name = "N", default_value_t = Limits::default().waiting_per_client,
+    #[arg(long, value_name = "N", default_value_t = ServerLimits::default().ticket_downloads_per_client,
         value_parser = at_least_one)]
-    batch_tickets_per_client: usize,
+    batch_max_tickets_per_client: usize,
     /// Number of threads for each batch; half of the CPUs by default.
     #[arg(long, value_name = "N")]
     batch_threads: Option<NonZeroUsize>,
     /// Abort a batch that transfers less than 1,000 bytes a second, in and out together, for this
     /// long.
-    #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().stalled_after.as_secs(),
+    #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().stall_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
-    batch_stall: u64,
+    batch_stall_timeout: u64,
     /// Minimum average rate, in bytes a second, at which the client of a batch has to send and to
     /// read, over the time that the service waited for it. Checked after one minute, or after 15
     /// seconds if other batches are queued; a slower batch is aborted.
-    #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().rate_min)]
-    batch_rate_min: u64,
+    #[arg(long, value_name = "BYTES", default_value_t = BatchLimits::default().bytes_per_second_min)]
+    batch_min_rate: u64,
     /// Timeout of a whole batch.
-    #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().within.as_secs(),
+    #[arg(long, value_name = "SECONDS", default_value_t = BatchLimits::default().job_timeout.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..))]
-    batch_within: u64,
+    batch_timeout: u64,
     /// Format of log lines. They have the route, status and duration of a request, never its
     /// content.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
@@ -199,21 +199,21 @@ impl FromStr for AdminAddress {
 
 /// The value of `--rate-limit`.
 #[derive(Debug, Clone, Copy)]
-enum AddressRateArgument {
+enum RateLimitArgument {
     Off,
     Rate(Rate),
 }
 
-impl FromStr for AddressRateArgument {
+impl FromStr for RateLimitArgument {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<AddressRateArgument, String> {
+    fn from_str(text: &str) -> Result<RateLimitArgument, String> {
         match text {
-            "off" => Ok(AddressRateArgument::Off),
+            "off" => Ok(RateLimitArgument::Off),
             rate => rate
                 .parse()
-                .map(AddressRateArgument::Rate)
-                .map_err(|fault: InvalidRate| format!("{fault}; or off")),
+                .map(RateLimitArgument::Rate)
+                .map_err(|error: InvalidRate| format!("{error}; or off")),
         }
     }
 }
@@ -224,11 +224,11 @@ fn origin(text: &str) -> Result<String, String> {
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));
     let is_host = |host: &str| {
-        let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let is_host_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         !host.is_empty()
             && host
                 .bytes()
-                .all(|it| is_letter(it) || b".-:[]".contains(&it))
+                .all(|it| is_host_byte(it) || b".-:[]".contains(&it))
     };
     match host {
         Some(host) if is_host(host) => Ok(text.into()),
@@ -253,12 +253,12 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
     start_log(arguments)?;
     let access = arguments.access()?;
     let basemap = arguments.basemap()?;
-    let live = Arc::new(Live::start(sources(arguments))?);
+    let store = Arc::new(DatasetStore::load(sources(arguments))?);
     if arguments.check_config {
         log::message("the settings, keys, basemap and datasets are valid");
         return Ok(ExitCode::SUCCESS);
     }
-    for index in live.releases().all() {
+    for index in store.datasets().all() {
         tracing::info!(
             dataset = index.manifest().name,
             version = index.manifest().version,
@@ -269,43 +269,43 @@ pub(super) fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
     }
     let limits = arguments.limits();
     let keys = access.keys.clone();
-    let app = App::new(Arc::clone(&live))
+    let app = App::new(Arc::clone(&store))
         .with_batch_limits(arguments.batch_limits())
         .with_access(access, &limits)
         .with_basemap(basemap)
         .with_public_url(arguments.public_url.clone())
-        .with_frame_ancestors(FrameAncestors::of(&arguments.embed_origin));
+        .with_frame_ancestors(FrameAncestors::from_origins(&arguments.embed_origin));
     let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
     runtime.block_on(async {
         let listener = listen(arguments.listen)
             .with_context(|| format!("listening on {}", arguments.listen))?;
         let address = listener.local_addr()?;
         // Install the handlers before the address is printed; until then a signal ends the program.
-        let stop = asked_to_stop(Signals::new());
-        let hangups = Hangups::new();
-        arguments.say(format_args!(
+        let stop_requested = wait_for_stop_signal(StopSignals::new());
+        let sighups = SighupStream::new();
+        arguments.print_ready(format_args!(
             "listening on http://{address}/ (press Ctrl+C to stop)"
         ));
         if let Some(address) = &arguments.admin_listen {
-            let router = admin::router(Arc::clone(&live), &app);
-            let name = serve_operator(address, router).await?;
+            let router = admin::router(Arc::clone(&store), &app);
+            let name = serve_admin(address, router).await?;
             tracing::info!(address = name, "admin listener started");
-            arguments.say(format_args!("admin listener on {name}"));
+            arguments.print_ready(format_args!("admin listener on {name}"));
         }
-        tokio::spawn(reload_on_hangup(hangups, Arc::clone(&live)));
+        tokio::spawn(reload_on_sighup(sighups, Arc::clone(&store)));
         if arguments.watch {
-            tokio::spawn(reload_on_change(Arc::clone(&live)));
+            tokio::spawn(reload_on_change(Arc::clone(&store)));
         }
         if let Some(keys) = keys {
-            tokio::spawn(read_keys_on_change(keys));
+            tokio::spawn(reload_keys_on_change(keys));
         }
-        if arguments.is_reached_under_no_name() {
+        if arguments.lacks_public_url() {
             tracing::warn!(
                 "the public URL is not known, so links in TileJSON, OGC and oEmbed are relative; set it with --public-url"
             );
         }
         tracing::info!(%address, "listening");
-        http::serve(listener, http::router(app), limits, stop).await?;
+        http::serve(listener, http::router(app), limits, stop_requested).await?;
         anyhow::Ok(())
     })?;
     // Do not wait for threads of aborted batches.
@@ -330,44 +330,44 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// The default rate limit of an IP address. A page with maps loads some hundred tiles, and a whole
 /// hospital may share one address.
-const ADDRESS_RATE: Rate = Rate {
+const DEFAULT_RATE_LIMIT: Rate = Rate {
     requests: 6_000,
-    period: Period::Minute,
+    unit: RateUnit::Minute,
 };
 
 impl ServeArguments {
     /// Prints a message for the person who started the service. Not with `--log-format json`, whose
     /// output must be JSON only; the log line `listening` has the address.
-    fn say(&self, words: std::fmt::Arguments<'_>) {
+    fn print_ready(&self, message: std::fmt::Arguments<'_>) {
         if matches!(self.log_format, LogFormat::Text) {
-            log::message(words);
+            log::message(message);
         }
     }
 
     /// Returns whether the service is reachable from other machines but has no known public URL.
-    fn is_reached_under_no_name(&self) -> bool {
+    fn lacks_public_url(&self) -> bool {
         let has_name = self.public_url.is_some() || !self.trusted_proxy.is_empty();
         !has_name && !self.listen.ip().is_loopback()
     }
 
-    fn access(&self) -> Result<Access> {
-        if self.keys.is_none() && !self.key_needed_for.is_empty() {
+    fn access(&self) -> Result<AccessConfig> {
+        if self.keys.is_none() && !self.require_key_for.is_empty() {
             bail!("--require-key-for needs --keys, the file of API keys");
         }
-        let keys = self.keys.as_deref().map(Keys::open).transpose()?;
+        let keys = self.keys.as_deref().map(KeyStore::open).transpose()?;
         if let Some(keys) = &keys {
             tracing::info!(count = keys.ring().len(), "API keys loaded");
         }
-        Ok(Access {
+        Ok(AccessConfig {
             keys: keys.map(Arc::new),
-            key_needed_for: self.key_needed_for.clone(),
-            address_rate: match self.address_rate {
-                None => AddressRate::FromElsewhere(ADDRESS_RATE),
-                Some(AddressRateArgument::Off) => AddressRate::Any,
-                Some(AddressRateArgument::Rate(rate)) => AddressRate::Every(rate),
+            scopes_requiring_key: self.require_key_for.clone(),
+            ip_rate_limit: match self.rate_limit {
+                None => IpRateLimit::ExceptLoopback(DEFAULT_RATE_LIMIT),
+                Some(RateLimitArgument::Off) => IpRateLimit::Unlimited,
+                Some(RateLimitArgument::Rate(rate)) => IpRateLimit::AllClients(rate),
             },
             trusted_proxies: self.trusted_proxy.clone(),
-            origins: self.cors_origin.clone(),
+            cors_origins: self.cors_origin.clone(),
         })
     }
 
@@ -383,71 +383,71 @@ impl ServeArguments {
         Ok(Some(basemap))
     }
 
-    fn limits(&self) -> Limits {
-        Limits {
-            header_within: Duration::from_secs(self.header_within),
-            answer_within: Duration::from_secs(self.answer_within),
-            write_within: Duration::from_secs(self.write_within),
-            idle_within: Duration::from_secs(self.idle_within),
+    fn limits(&self) -> ServerLimits {
+        ServerLimits {
+            header_timeout: Duration::from_secs(self.header_timeout),
+            request_timeout: Duration::from_secs(self.request_timeout),
+            write_timeout: Duration::from_secs(self.write_timeout),
+            idle_timeout: Duration::from_secs(self.idle_timeout),
             shutdown_delay: Duration::from_secs(self.shutdown_delay),
-            drain_within: Duration::from_secs(self.drain_within),
-            connections: within_descriptors(self.connections),
-            requests: self.requests,
-            requests_per_client: self.requests_per_client,
-            bodies: self.requests,
-            waiting: self.batch_tickets,
-            waiting_per_client: self.batch_tickets_per_client,
+            shutdown_grace: Duration::from_secs(self.shutdown_grace),
+            connections: clamp_to_fd_limit(self.max_connections),
+            requests: self.max_concurrent_requests,
+            requests_per_client: self.max_concurrent_requests_per_client,
+            bodies: self.max_concurrent_requests,
+            ticket_downloads: self.batch_max_tickets,
+            ticket_downloads_per_client: self.batch_max_tickets_per_client,
         }
     }
 
     fn batch_limits(&self) -> BatchLimits {
-        let usual = BatchLimits::default();
+        let defaults = BatchLimits::default();
         BatchLimits {
-            bytes: self.batch_bytes,
-            lists: self.batch_lists,
-            lists_per_client: self
-                .batch_lists_per_client
-                .unwrap_or(self.batch_lists.div_ceil(2)),
-            queue_within: Duration::from_secs(self.batch_queue_within),
-            threads: self.batch_threads.unwrap_or(usual.threads),
-            stalled_after: Duration::from_secs(self.batch_stall),
-            rate_min: self.batch_rate_min,
-            rate_after: usual.rate_after,
-            rate_after_if_queued: usual.rate_after_if_queued,
-            within: Duration::from_secs(self.batch_within),
+            bytes_max: self.batch_max_bytes,
+            concurrent_jobs_max: self.batch_max_jobs,
+            concurrent_jobs_per_client_max: self
+                .batch_max_jobs_per_client
+                .unwrap_or(self.batch_max_jobs.div_ceil(2)),
+            queue_timeout: Duration::from_secs(self.batch_queue_timeout),
+            threads_per_job: self.batch_threads.unwrap_or(defaults.threads_per_job),
+            stall_timeout: Duration::from_secs(self.batch_stall_timeout),
+            bytes_per_second_min: self.batch_min_rate,
+            rate_grace: defaults.rate_grace,
+            rate_grace_if_queued: defaults.rate_grace_if_queued,
+            job_timeout: Duration::from_secs(self.batch_timeout),
         }
     }
 }
 
-fn sources(arguments: &ServeArguments) -> Vec<Files> {
+fn sources(arguments: &ServeArguments) -> Vec<DatasetSource> {
     match arguments.data.as_slice() {
-        [] => vec![Files::Embedded],
-        folders => folders.iter().cloned().map(Files::Folder).collect(),
+        [] => vec![DatasetSource::Embedded],
+        folders => folders.iter().cloned().map(DatasetSource::Folder).collect(),
     }
 }
 
 /// File descriptors reserved for files, sockets and signals other than client connections.
-const OTHER_DESCRIPTORS: usize = 64;
+const RESERVED_DESCRIPTORS: usize = 64;
 
 /// Raises the limit of file descriptors to its maximum, and returns the number of connections that
 /// it allows, at most `connections`.
-fn within_descriptors(connections: usize) -> usize {
-    let Some(descriptors) = descriptors() else {
+fn clamp_to_fd_limit(connections: usize) -> usize {
+    let Some(descriptors) = fd_limit() else {
         return connections;
     };
-    let room = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1);
-    if room < connections {
+    let available = descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(1);
+    if available < connections {
         tracing::warn!(
-            connections = room,
+            connections = available,
             wanted = connections,
             "fewer connections than configured: not enough file descriptors"
         );
     }
-    connections.min(room)
+    connections.min(available)
 }
 
 #[cfg(target_os = "linux")]
-fn descriptors() -> Option<usize> {
+fn fd_limit() -> Option<usize> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let all = Rlimit {
@@ -466,8 +466,8 @@ fn descriptors() -> Option<usize> {
 }
 
 /// Starts the admin listener, which runs until the program exits. Returns its name for messages.
-async fn serve_operator(address: &AdminAddress, router: Router) -> Result<String> {
-    let limits = Limits::default();
+async fn serve_admin(address: &AdminAddress, router: Router) -> Result<String> {
+    let limits = ServerLimits::default();
     Ok(match address {
         AdminAddress::Tcp(address) => {
             let listener = TcpListener::bind(address)
@@ -510,10 +510,10 @@ fn bind_unix(path: &Path) -> io::Result<tokio::net::UnixListener> {
     }
     // Bind it in a private folder until the mode is set.
     let folder = path.parent().filter(|it| *it != Path::new(""));
-    let beside = tempfile::Builder::new()
+    let temp_folder = tempfile::Builder::new()
         .prefix(".catchment-")
         .tempdir_in(folder.unwrap_or(Path::new(".")))?;
-    let name = beside.path().join("socket");
+    let name = temp_folder.path().join("socket");
     let listener = tokio::net::UnixListener::bind(&name)?;
     fs::set_permissions(&name, fs::Permissions::from_mode(0o600))?;
     // Unlike a rename, a link does not replace an existing socket.
@@ -522,15 +522,15 @@ fn bind_unix(path: &Path) -> io::Result<tokio::net::UnixListener> {
 }
 
 /// Reloads the API keys when their file changes.
-async fn read_keys_on_change(keys: Arc<Keys>) {
+async fn reload_keys_on_change(keys: Arc<KeyStore>) {
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let read = Arc::clone(&keys);
-        let read = tokio::task::spawn_blocking(move || {
-            let is_new = read.refresh()?;
-            Ok::<_, KeysError>(is_new.then(|| read.ring().len()))
+        tokio::time::sleep(POLL_INTERVAL).await;
+        let store = Arc::clone(&keys);
+        let reload = tokio::task::spawn_blocking(move || {
+            let is_new = store.refresh()?;
+            Ok::<_, KeysError>(is_new.then(|| store.ring().len()))
         });
-        match read.await {
+        match reload.await {
             Ok(Ok(Some(count))) => tracing::info!(count, "API keys loaded"),
             Ok(Ok(None)) => {}
             Ok(Err(error)) => {
@@ -548,22 +548,22 @@ async fn read_keys_on_change(keys: Arc<Keys>) {
 }
 
 /// Reloads the datasets at every SIGHUP.
-async fn reload_on_hangup(mut hangups: Hangups, live: Arc<Live>) {
-    while hangups.next().await.is_some() {
+async fn reload_on_sighup(mut sighups: SighupStream, store: Arc<DatasetStore>) {
+    while sighups.next().await.is_some() {
         // A failure is logged by `reloaded`; the next SIGHUP tries again.
-        let _ = admin::reloaded(Arc::clone(&live)).await;
+        let _ = admin::reload_datasets(Arc::clone(&store)).await;
     }
 }
 
 /// A stream of SIGHUP signals since it was created.
 #[cfg(unix)]
-struct Hangups(tokio::signal::unix::Signal);
+struct SighupStream(tokio::signal::unix::Signal);
 
 #[cfg(unix)]
-impl Hangups {
-    fn new() -> Hangups {
+impl SighupStream {
+    fn new() -> SighupStream {
         use tokio::signal::unix::{SignalKind, signal};
-        Hangups(signal(SignalKind::hangup()).expect("a SIGHUP handler"))
+        SighupStream(signal(SignalKind::hangup()).expect("a SIGHUP handler"))
     }
 
     async fn next(&mut self) -> Option<()> {
@@ -576,9 +576,9 @@ impl Hangups {
 struct Hangups;
 
 #[cfg(not(unix))]
-impl Hangups {
-    fn new() -> Hangups {
-        Hangups
+impl SighupStream {
+    fn new() -> SighupStream {
+        SighupStream
     }
 
     async fn next(&mut self) -> Option<()> {
@@ -587,42 +587,42 @@ impl Hangups {
 }
 
 /// How often the file of keys and the manifests are checked for changes.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Reloads the datasets when the manifest of one of them changes. (A dataset is always replaced as
 /// a whole, including its manifest.)
 ///
 /// A failed reload is retried at growing intervals, because its cause may pass without a change of
 /// the manifest: too little memory, too few file descriptors, or a file that is repaired later.
-async fn reload_on_change(live: Arc<Live>) {
-    let mut seen = manifests(&live);
-    let mut again: Option<(Instant, Duration)> = None;
+async fn reload_on_change(store: Arc<DatasetStore>) {
+    let mut known = manifest_versions(&store);
+    let mut retry: Option<(Instant, Duration)> = None;
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let now = manifests(&live);
-        let is_changed = now != seen;
-        let is_due = again.is_some_and(|(at, _)| Instant::now() >= at);
+        tokio::time::sleep(POLL_INTERVAL).await;
+        let current = manifest_versions(&store);
+        let is_changed = current != known;
+        let is_due = retry.is_some_and(|(at, _)| Instant::now() >= at);
         if !is_changed && !is_due {
             continue;
         }
-        seen = now;
-        let wait = match again {
-            Some((_, waited)) if !is_changed => (waited * 2).min(TRY_EVERY_MAX),
-            _ => LOOK_EVERY * 2,
+        known = current;
+        let wait = match retry {
+            Some((_, waited)) if !is_changed => (waited * 2).min(RETRY_INTERVAL_MAX),
+            _ => POLL_INTERVAL * 2,
         };
-        let reloaded = admin::reloaded(Arc::clone(&live)).await;
-        again = reloaded.is_err().then(|| (Instant::now() + wait, wait));
+        let reloaded = admin::reload_datasets(Arc::clone(&store)).await;
+        retry = reloaded.is_err().then(|| (Instant::now() + wait, wait));
     }
 }
 
 /// The longest interval between retries of a failed reload.
-const TRY_EVERY_MAX: Duration = Duration::from_secs(300);
+const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(300);
 
 /// Returns the version of each dataset's manifest file; `None` if it does not exist.
-fn manifests(live: &Live) -> Vec<Option<Stamp>> {
-    let folders = live.folders().into_iter();
+fn manifest_versions(store: &DatasetStore) -> Vec<Option<FileVersion>> {
+    let folders = store.folders().into_iter();
     folders
-        .map(|folder| Stamp::of(&folder.join(MANIFEST)))
+        .map(|folder| FileVersion::of(&folder.join(MANIFEST)))
         .collect()
 }
 
@@ -634,49 +634,49 @@ fn manifests(live: &Live) -> Vec<Option<Stamp>> {
 /// # Errors
 /// If the thread that writes the log cannot be started.
 fn start_log(arguments: &ServeArguments) -> Result<()> {
-    let ours = Targets::new()
+    let targets = Targets::new()
         .with_target(env!("CARGO_CRATE_NAME"), arguments.log_level)
-        .with_target(http::AUDIT, arguments.log_level.max(Level::INFO));
-    let lines = tracing_subscriber::fmt::layer()
+        .with_target(http::AUDIT_TARGET, arguments.log_level.max(Level::INFO));
+    let line_layer = tracing_subscriber::fmt::layer()
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
         // It would report its own errors with `eprintln!`, which panics if standard error is
         // closed.
         .log_internal_errors(false)
         .with_writer(log::start().context("starting the log")?);
-    let registry = tracing_subscriber::registry().with(ours);
+    let registry = tracing_subscriber::registry().with(targets);
     match arguments.log_format {
-        LogFormat::Text => registry.with(lines).init(),
-        LogFormat::Json => registry.with(lines.json()).init(),
+        LogFormat::Text => registry.with(line_layer).init(),
+        LogFormat::Json => registry.with(line_layer.json()).init(),
     }
     Ok(())
 }
 
 /// How long a forced exit waits for the last log lines.
-const FLUSH_AT_ONCE: Duration = Duration::from_millis(100);
+const EXIT_FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Completes at the first stop signal. The second one exits the program at once.
-async fn asked_to_stop(mut signals: Signals) {
+async fn wait_for_stop_signal(mut signals: StopSignals) {
     signals.next().await;
     tokio::spawn(async move {
         signals.next().await;
-        log::flush(FLUSH_AT_ONCE);
+        log::flush(EXIT_FLUSH_TIMEOUT);
         std::process::exit(130);
     });
 }
 
 /// Streams of SIGINT and SIGTERM. They stay open, so that no signal is lost between two waits.
 #[cfg(unix)]
-struct Signals {
+struct StopSignals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-impl Signals {
-    fn new() -> Signals {
+impl StopSignals {
+    fn new() -> StopSignals {
         use tokio::signal::unix::{SignalKind, signal};
-        Signals {
+        StopSignals {
             interrupt: signal(SignalKind::interrupt()).expect("a SIGINT handler"),
             terminate: signal(SignalKind::terminate()).expect("a SIGTERM handler"),
         }
@@ -695,9 +695,9 @@ impl Signals {
 struct Signals;
 
 #[cfg(not(unix))]
-impl Signals {
-    fn new() -> Signals {
-        Signals
+impl StopSignals {
+    fn new() -> StopSignals {
+        StopSignals
     }
 
     async fn next(&mut self) {

@@ -14,24 +14,24 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use toml::{Table, Value};
 
-use super::{Arguments, print};
+use super::{CliArguments, print};
 
 const SERVE: &str = "serve";
 /// Options that are not settings.
-const NO_SETTINGS: [&str; 3] = ["config", "check-config", "help"];
+const META_OPTIONS: [&str; 3] = ["config", "check-config", "help"];
 
 /// The source of a setting that is not on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum SettingSource {
     Environment,
     File,
 }
 
 /// A setting from the environment or the file, as command-line arguments.
-struct Found {
+struct ResolvedSetting {
     name: String,
     arguments: Vec<OsString>,
-    source: Source,
+    source: SettingSource,
 }
 
 /// Parses the command line. For `serve`, adds the settings of the environment and the file.
@@ -39,27 +39,27 @@ struct Found {
 /// # Errors
 /// If the settings file, or a value in it or in the environment, is invalid. An invalid command
 /// line exits the program.
-pub(super) fn arguments(given: &[OsString]) -> Result<Arguments> {
-    let command = Arguments::command();
-    let matches = command.clone().get_matches_from(given);
+pub(super) fn parse(args: &[OsString]) -> Result<CliArguments> {
+    let command = CliArguments::command();
+    let matches = command.clone().get_matches_from(args);
     let Some((SERVE, serve)) = matches.subcommand() else {
-        return Ok(Arguments::from_arg_matches(&matches)?);
+        return Ok(CliArguments::from_arg_matches(&matches)?);
     };
-    let found = elsewhere(serve, |name| std::env::var(name).ok())?;
-    let injected = found.iter().flat_map(|it| it.arguments.iter().cloned());
-    let all: Vec<OsString> = given.iter().cloned().chain(injected).collect();
+    let resolved = from_env_and_file(serve, |name| std::env::var(name).ok())?;
+    let injected = resolved.iter().flat_map(|it| it.arguments.iter().cloned());
+    let all: Vec<OsString> = args.iter().cloned().chain(injected).collect();
     let matches = command.get_matches_from(all);
     if let Some((SERVE, serve)) = matches.subcommand()
         && serve.get_flag("check_config")
     {
-        print(&written(serve, &found))?;
+        print(&to_toml(serve, &resolved))?;
     }
-    Ok(Arguments::from_arg_matches(&matches)?)
+    Ok(CliArguments::from_arg_matches(&matches)?)
 }
 
 /// Returns clap's definition of the command `serve`.
 fn serve_command() -> Command {
-    let command = Arguments::command();
+    let command = CliArguments::command();
     let serve = command.find_subcommand(SERVE);
     serve.expect("the command `serve` exists").clone()
 }
@@ -67,53 +67,53 @@ fn serve_command() -> Command {
 fn settings(serve: &Command) -> impl Iterator<Item = (&str, &Arg)> {
     let named = serve.get_arguments();
     let named = named.filter_map(|arg| Some((arg.get_long()?, arg)));
-    named.filter(|(name, _)| !NO_SETTINGS.contains(name))
+    named.filter(|(name, _)| !META_OPTIONS.contains(name))
 }
 
 /// Returns the name of the environment variable of a setting.
-fn variable(name: &str) -> String {
+fn variable_name(name: &str) -> String {
     format!("CATCHMENT_{}", name.replace('-', "_").to_uppercase())
 }
 
 /// Reads the settings that are not on the command line from the environment and the file.
-fn elsewhere(
-    given: &ArgMatches,
+fn from_env_and_file(
+    matches: &ArgMatches,
     variable_of: impl Fn(&str) -> Option<String>,
-) -> Result<Vec<Found>> {
+) -> Result<Vec<ResolvedSetting>> {
     let serve = serve_command();
-    let named: Option<&PathBuf> = given.get_one("config");
-    let file = named.cloned();
+    let config_argument: Option<&PathBuf> = matches.get_one("config");
+    let file = config_argument.cloned();
     let file = file.or_else(|| variable_of("CATCHMENT_CONFIG").map(PathBuf::from));
     let table = match &file {
         Some(path) => read(path, &serve)?,
         None => Table::new(),
     };
-    let mut found = Vec::new();
+    let mut resolved = Vec::new();
     for (name, arg) in settings(&serve) {
-        if given.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine) {
+        if matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine) {
             continue;
         }
-        if let Some(text) = variable_of(&variable(name)) {
-            let place = format!("environment variable {}", variable(name));
-            let arguments = from_text(name, arg, &text).with_context(|| place.clone())?;
-            check(&arguments).context(place)?;
-            found.push(Found {
+        if let Some(text) = variable_of(&variable_name(name)) {
+            let origin = format!("environment variable {}", variable_name(name));
+            let arguments = args_from_text(name, arg, &text).with_context(|| origin.clone())?;
+            check_arguments(&arguments).context(origin)?;
+            resolved.push(ResolvedSetting {
                 name: name.into(),
                 arguments,
-                source: Source::Environment,
+                source: SettingSource::Environment,
             });
-        } else if let (Some(value), Some(path)) = (of_table(&table, name), &file) {
-            let place = format!("{}: `{name}`", path.display());
-            let arguments = from_value(name, arg, value).with_context(|| place.clone())?;
-            check(&arguments).context(place)?;
-            found.push(Found {
+        } else if let (Some(value), Some(path)) = (table_value(&table, name), &file) {
+            let origin = format!("{}: `{name}`", path.display());
+            let arguments = args_from_value(name, arg, value).with_context(|| origin.clone())?;
+            check_arguments(&arguments).context(origin)?;
+            resolved.push(ResolvedSetting {
                 name: name.into(),
                 arguments,
-                source: Source::File,
+                source: SettingSource::File,
             });
         }
     }
-    Ok(found)
+    Ok(resolved)
 }
 
 /// Reads the settings file.
@@ -137,12 +137,12 @@ fn read(path: &Path, serve: &Command) -> Result<Table> {
 }
 
 /// Returns the value of a setting. Keys can have hyphens or underscores.
-fn of_table<'t>(table: &'t Table, name: &str) -> Option<&'t Value> {
+fn table_value<'t>(table: &'t Table, name: &str) -> Option<&'t Value> {
     let with_underscores = name.replace('-', "_");
     table.get(name).or_else(|| table.get(&with_underscores))
 }
 
-fn from_text(name: &str, arg: &Arg, text: &str) -> Result<Vec<OsString>> {
+fn args_from_text(name: &str, arg: &Arg, text: &str) -> Result<Vec<OsString>> {
     match arg.get_action() {
         ArgAction::SetTrue => match text {
             "true" | "1" => Ok(vec![format!("--{name}").into()]),
@@ -153,22 +153,22 @@ fn from_text(name: &str, arg: &Arg, text: &str) -> Result<Vec<OsString>> {
             .split(',')
             .map(str::trim)
             .filter(|one| !one.is_empty())
-            .map(|one| argument(name, one))
+            .map(|one| format_argument(name, one))
             .collect()),
-        _ => Ok(vec![argument(name, text)]),
+        _ => Ok(vec![format_argument(name, text)]),
     }
 }
 
-fn from_value(name: &str, arg: &Arg, value: &Value) -> Result<Vec<OsString>> {
+fn args_from_value(name: &str, arg: &Arg, value: &Value) -> Result<Vec<OsString>> {
     let is_list = matches!(arg.get_action(), ArgAction::Append);
     match (value, arg.get_action()) {
-        (Value::Boolean(says), ArgAction::SetTrue) => from_text(name, arg, &says.to_string()),
+        (Value::Boolean(flag), ArgAction::SetTrue) => args_from_text(name, arg, &flag.to_string()),
         (_, ArgAction::SetTrue) => bail!("expected true or false"),
-        (Value::String(text), _) => Ok(vec![argument(name, text)]),
-        (Value::Integer(number), _) => Ok(vec![argument(name, &number.to_string())]),
+        (Value::String(text), _) => Ok(vec![format_argument(name, text)]),
+        (Value::Integer(number), _) => Ok(vec![format_argument(name, &number.to_string())]),
         (Value::Array(all), _) if is_list => {
             let one = |value: &Value| match value {
-                Value::String(text) => Ok(argument(name, text)),
+                Value::String(text) => Ok(format_argument(name, text)),
                 _ => bail!("expected a list of strings"),
             };
             all.iter().map(one).collect()
@@ -178,15 +178,15 @@ fn from_value(name: &str, arg: &Arg, value: &Value) -> Result<Vec<OsString>> {
     }
 }
 
-fn argument(name: &str, value: &str) -> OsString {
+fn format_argument(name: &str, value: &str) -> OsString {
     format!("--{name}={value}").into()
 }
 
 /// Checks that the command line would accept the arguments.
-fn check(arguments: &[OsString]) -> Result<()> {
+fn check_arguments(arguments: &[OsString]) -> Result<()> {
     let before = ["catchment", SERVE].map(OsString::from);
-    let tried = before.into_iter().chain(arguments.iter().cloned());
-    if let Err(error) = Arguments::command().try_get_matches_from(tried) {
+    let args = before.into_iter().chain(arguments.iter().cloned());
+    if let Err(error) = CliArguments::command().try_get_matches_from(args) {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default();
         bail!("{}", line.trim_start_matches("error: "));
@@ -195,7 +195,7 @@ fn check(arguments: &[OsString]) -> Result<()> {
 }
 
 /// Formats the settings in effect as a settings file, with the source of each in a comment.
-fn written(serve: &ArgMatches, found: &[Found]) -> String {
+fn to_toml(serve: &ArgMatches, resolved: &[ResolvedSetting]) -> String {
     let command = serve_command();
     let mut text = String::new();
     for (name, arg) in settings(&command) {
@@ -216,9 +216,9 @@ fn written(serve: &ArgMatches, found: &[Found]) -> String {
                 }
             }
         };
-        let source = match found.iter().find(|it| it.name == name).map(|it| it.source) {
-            Some(Source::Environment) => "environment",
-            Some(Source::File) => "file",
+        let source = match resolved.iter().find(|it| it.name == name).map(|it| it.source) {
+            Some(SettingSource::Environment) => "environment",
+            Some(SettingSource::File) => "file",
             None if serve.value_source(id) == Some(ValueSource::CommandLine) => "command line",
             None => "default",
         };
@@ -229,11 +229,11 @@ fn written(serve: &ArgMatches, found: &[Found]) -> String {
 
 /// Returns whether a file is a valid settings file.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn check_file(path: &Path) -> bool {
+pub(crate) fn check_settings_file(path: &Path) -> bool {
     let config = format!("--config={}", path.display());
-    let matches = Arguments::command().get_matches_from(["catchment", SERVE, &config]);
+    let matches = CliArguments::command().get_matches_from(["catchment", SERVE, &config]);
     let (_, serve) = matches.subcommand().expect("serve");
-    elsewhere(serve, |_| None).is_ok()
+    from_env_and_file(serve, |_| None).is_ok()
 }
 
 #[cfg(test)]
@@ -241,17 +241,17 @@ mod tests {
     use super::*;
 
     /// Returns the settings of the environment and the file as command-line arguments.
-    fn found(given: &[&str], variables: &[(&str, &str)]) -> Result<Vec<String>> {
-        let given = ["catchment", SERVE].iter().chain(given);
-        let matches = Arguments::command().get_matches_from(given);
+    fn resolve(args: &[&str], variables: &[(&str, &str)]) -> Result<Vec<String>> {
+        let args = ["catchment", SERVE].iter().chain(args);
+        let matches = CliArguments::command().get_matches_from(args);
         let (_, serve) = matches.subcommand().expect("serve");
         let of = |name: &str| {
             let mut all = variables.iter();
             all.find(|(known, _)| *known == name)
                 .map(|(_, value)| (*value).to_string())
         };
-        let found = elsewhere(serve, of)?;
-        let arguments = found.into_iter().flat_map(|it| it.arguments);
+        let resolved = from_env_and_file(serve, of)?;
+        let arguments = resolved.into_iter().flat_map(|it| it.arguments);
         Ok(arguments
             .map(|it| it.to_string_lossy().into_owned())
             .collect())
@@ -264,13 +264,13 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
+    fn command_line_overrides_environment_overrides_file() {
         let file = file(
             "listen = \"127.0.0.1:1\"\nwatch = true\nbatch_max_jobs = 7\ntrusted-proxy = [\"10.0.0.0/8\", \"::1\"]\n",
         );
         let path = file.path().display().to_string();
         let config = format!("--config={path}");
-        let all = found(&[&config], &[]).expect("right");
+        let all = resolve(&[&config], &[]).expect("right");
         assert_eq!(
             all,
             [
@@ -287,7 +287,7 @@ mod tests {
             ("CATCHMENT_WATCH", "false"),
             ("CATCHMENT_TRUSTED_PROXY", "192.0.2.1, 192.0.2.2"),
         ];
-        let all = found(&["--batch-max-jobs=3"], &variables).expect("right");
+        let all = resolve(&["--batch-max-jobs=3"], &variables).expect("right");
         assert_eq!(
             all,
             [
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
+    fn errors_name_the_setting_and_its_source() {
         for (text, expected) in [
             ("listne = 1", "unknown setting `listne`"),
             ("config = \"a\"", "unknown setting `config`"),
@@ -323,25 +323,24 @@ mod tests {
         ] {
             let file = file(text);
             let config = format!("--config={}", file.path().display());
-            let error = found(&[&config], &[]).expect_err(text);
-            let told = format!("{error:#}");
-            assert!(told.contains(expected), "{text}: {told}");
-            assert!(told.contains(&file.path().display().to_string()), "{told}");
+            let error = resolve(&[&config], &[]).expect_err(text);
+            let message = format!("{error:#}");
+            assert!(message.contains(expected), "{text}: {message}");
+            assert!(message.contains(&file.path().display().to_string()), "{message}");
         }
         let wrong = [("CATCHMENT_WATCH", "perhaps")];
-        let told = format!("{:#}", found(&[], &wrong).expect_err("wrong"));
-        assert_eq!(
-            told,
+        let message = format!("{:#}", resolve(&[], &wrong).expect_err("wrong"));
+        assert_eq!(message,
             "environment variable CATCHMENT_WATCH: expected true or false"
         );
-        assert!(found(&["--config=/nowhere/there.toml"], &[]).is_err());
+        assert!(resolve(&["--config=/nowhere/there.toml"], &[]).is_err());
     }
 
     #[test]
-    fn every_setting_can_be_written_down_and_read_again() {
-        let matches = Arguments::command().get_matches_from(["catchment", SERVE, "--watch"]);
+    fn printed_settings_can_be_read_back() {
+        let matches = CliArguments::command().get_matches_from(["catchment", SERVE, "--watch"]);
         let (_, serve) = matches.subcommand().expect("serve");
-        let text = written(serve, &[]);
+        let text = to_toml(serve, &[]);
         assert!(text.contains("watch = true  # command line\n"), "{text}");
         assert!(
             text.contains("listen = \"127.0.0.1:8080\"  # default\n"),
@@ -349,6 +348,6 @@ mod tests {
         );
         let file = file(&text);
         let config = format!("--config={}", file.path().display());
-        found(&[&config], &[]).unwrap_or_else(|error| panic!("{error:#}: {text}"));
+        resolve(&[&config], &[]).unwrap_or_else(|error| panic!("{error:#}: {text}"));
     }
 }

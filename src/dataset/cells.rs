@@ -1,15 +1,15 @@
 //! Parsers of cells that several tables have in common.
 
-use super::table::{Row, TableError};
+use super::table::{CsvTableRow, TableError};
 use crate::domain::{BritishGrid, PositionalQuality};
 
 /// Parses the position in two adjacent columns, easting and northing in metres. Returns `None` if
 /// both are blank.
-pub(crate) fn position(row: &Row<'_>, easting: usize) -> Result<Option<BritishGrid>, TableError> {
+pub(crate) fn position(row: &CsvTableRow<'_>, easting: usize) -> Result<Option<BritishGrid>, TableError> {
     match (row.optional(easting)?, row.optional(easting + 1)?) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => required_position(row, easting).map(Some),
-        _ => Err(row.wrong(
+        _ => Err(row.cell_error(
             easting,
             "give both easting and northing, or leave both blank",
         )),
@@ -17,17 +17,17 @@ pub(crate) fn position(row: &Row<'_>, easting: usize) -> Result<Option<BritishGr
 }
 
 /// Parses the position in two adjacent columns, easting and northing in metres.
-pub(crate) fn required_position(row: &Row<'_>, easting: usize) -> Result<BritishGrid, TableError> {
+pub(crate) fn required_position(row: &CsvTableRow<'_>, easting: usize) -> Result<BritishGrid, TableError> {
     let (east, north): (f64, f64) = (row.parse(easting)?, row.parse(easting + 1)?);
-    BritishGrid::from_metres(east, north).map_err(|error| row.wrong(easting, error))
+    BritishGrid::from_metres(east, north).map_err(|error| row.cell_error(easting, error))
 }
 
 /// Parses the positional quality. Returns `None` if the cell is blank.
 pub(crate) fn positional_quality(
-    row: &Row<'_>,
+    row: &CsvTableRow<'_>,
     column: usize,
 ) -> Result<Option<PositionalQuality>, TableError> {
-    row.with_optional(column, |text| {
+    row.parse_optional_with(column, |text| {
         let value = text.parse().ok();
         value
             .and_then(PositionalQuality::new)
@@ -36,8 +36,8 @@ pub(crate) fn positional_quality(
 }
 
 /// Parses whether a postcode is live: `live` or `terminated`.
-pub(crate) fn is_live(row: &Row<'_>, column: usize) -> Result<bool, TableError> {
-    row.with(column, |word| match word {
+pub(crate) fn is_live(row: &CsvTableRow<'_>, column: usize) -> Result<bool, TableError> {
+    row.parse_with(column, |word| match word {
         LIVE => Ok(true),
         TERMINATED => Ok(false),
         _ => Err("live or terminated"),

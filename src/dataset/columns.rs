@@ -76,7 +76,7 @@ pub(crate) const POSTCODES: [&str; 9] = [
 ];
 
 /// `golden_queries.csv`: queries with the answers that the dataset must give.
-pub(crate) const CANARIES: [&str; 8] = [
+pub(crate) const GOLDEN_QUERIES: [&str; 8] = [
     "postcode",
     "easting",
     "northing",

@@ -40,11 +40,11 @@ pub(super) fn file(path: &str) -> Option<&'static [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use crate::dataset::{Files, read};
+    use crate::dataset::{DatasetSource, read};
 
     #[test]
-    fn the_embedded_dataset_is_whole() {
-        let dataset = read(&Files::Embedded).expect("every file is as in the manifest");
+    fn the_embedded_dataset_has_every_file_of_its_manifest() {
+        let dataset = read(&DatasetSource::Embedded).expect("every file is as in the manifest");
         assert_eq!(dataset.manifest.files.len() + 1, super::FILES.len());
     }
 }

@@ -31,11 +31,11 @@ pub struct Manifest {
     pub complete_outcodes: Vec<String>,
     /// The statistical areas that layers are defined on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub statistical_areas: Option<StatisticalAreas>,
+    pub statistical_areas: Option<StatisticalAreasEntry>,
     /// The layers of the dataset.
     pub layers: Vec<LayerEntry>,
     /// The published works that the dataset was built from.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceEntry>,
     /// Every other file in the folder, by its path in it.
     pub files: BTreeMap<String, FileEntry>,
 }
@@ -43,7 +43,7 @@ pub struct Manifest {
 /// The statistical areas that layers are defined on, such as LSOAs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StatisticalAreas {
+pub struct StatisticalAreasEntry {
     /// Their id: `lsoa11`.
     pub id: String,
     /// Their title, for people.
@@ -96,9 +96,9 @@ pub enum LayerKind {
 /// A published work that the dataset was built from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Source {
+pub struct SourceEntry {
     /// Its title.
-    pub what: String,
+    pub title: String,
     /// Its date or edition.
     pub vintage: String,
 }
@@ -121,7 +121,7 @@ impl Manifest {
     ///
     /// # Errors
     /// Names the first invalid field and its valid values.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn validate(&self) -> Result<(), String> {
         check_licence(&self.licence)?;
         check_distance("tolerance_m", self.tolerance_m)?;
         if let Some(statistical) = &self.statistical_areas {
@@ -172,7 +172,7 @@ pub(crate) fn check_distance(field: &str, metres: f64) -> Result<(), String> {
 
 impl FileEntry {
     /// Returns the entry of a file with this content.
-    pub fn of(content: &[u8]) -> FileEntry {
+    pub fn from_content(content: &[u8]) -> FileEntry {
         FileEntry {
             sha256: sha256_hex(content),
             size_bytes: content.len() as u64,
@@ -181,22 +181,22 @@ impl FileEntry {
 }
 
 /// The start of the last line of a manifest, which has the checksum of the manifest itself.
-const SEAL: &str = "# SHA-256 of the lines above: ";
+const CHECKSUM_PREFIX: &str = "# SHA-256 of the lines above: ";
 
 /// Appends the checksum line to the text of a manifest.
-pub(super) fn sealed(text: &str) -> String {
-    format!("{text}{SEAL}{}\n", sha256_hex(text.as_bytes()))
+pub(super) fn with_checksum(text: &str) -> String {
+    format!("{text}{CHECKSUM_PREFIX}{}\n", sha256_hex(text.as_bytes()))
 }
 
 /// Returns the text of a manifest without its checksum line, or `None` if the checksum does not
 /// match. A manifest written by hand has no such line and is not checked.
-pub(super) fn unsealed(text: &str) -> Option<&str> {
-    let Some(at) = text.rfind(SEAL) else {
+pub(super) fn verify_checksum(text: &str) -> Option<&str> {
+    let Some(at) = text.rfind(CHECKSUM_PREFIX) else {
         return Some(text);
     };
-    let (above, seal) = text.split_at(at);
-    let is_right = seal.trim_end() == format!("{SEAL}{}", sha256_hex(above.as_bytes()));
-    is_right.then_some(above)
+    let (body, checksum_line) = text.split_at(at);
+    let is_right = checksum_line.trim_end() == format!("{CHECKSUM_PREFIX}{}", sha256_hex(body.as_bytes()));
+    is_right.then_some(body)
 }
 
 /// Returns the SHA-256 in lower-case hexadecimal.
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_licence_is_an_address_of_the_web() {
+    fn a_licence_is_a_web_address() {
         for good in [
             "https://www.nationalarchives.gov.uk/doc/open-government-licence/version/3/",
             "HTTP://example.org",
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distance_is_finite_not_negative_and_not_absurd() {
+    fn a_distance_is_between_zero_and_the_maximum() {
         for good in [0.0, -0.0, 0.5, 100.0, 5_000.0] {
             assert_eq!(check_distance("snap_m", good), Ok(()), "{good}");
         }

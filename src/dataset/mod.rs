@@ -20,7 +20,7 @@
 pub(crate) mod cells;
 pub(crate) mod columns;
 mod embedded;
-mod files;
+mod source;
 pub(crate) mod manifest;
 pub(crate) mod polygons;
 mod read;
@@ -29,18 +29,18 @@ pub(crate) mod table;
 pub(crate) mod validity;
 mod write;
 
-pub use files::{Files, MANIFEST};
-pub use manifest::{FileEntry, LayerEntry, LayerKind, Manifest, Source, StatisticalAreas};
+pub use source::{DatasetSource, MANIFEST};
+pub use manifest::{FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry};
 pub use polygons::PolygonError;
 pub(crate) use read::memberships;
 pub use read::read;
 pub use table::TableError;
 pub(crate) use write::write_folder;
-pub use write::{Staged, WriteError, stage, write};
+pub use write::{StagedDataset, WriteError, stage, write};
 
 use crate::domain::{
-    Area, Assignment, Boundary, Canary, Layer, Lineage, Membership, OdsCode, PostcodeEntry,
-    Practice, Premises, StatedCount, Succession,
+    Area, StatisticalAssignment, Boundary, GoldenQuery, Layer, LineageStep, Membership, OdsCode, PostcodeEntry,
+    Practice, Premises, StatedCount, PracticeSuccession,
 };
 
 /// A dataset in memory, as read from its files. [`crate::index::Index::build`] indexes it.
@@ -56,7 +56,7 @@ pub struct Dataset {
     /// The boundaries of each layer that has them.
     pub boundaries: Vec<(Layer, Vec<Boundary>)>,
     /// The predecessors and successors of areas.
-    pub lineage: Vec<Lineage>,
+    pub lineage: Vec<LineageStep>,
     /// The members of areas and groups.
     pub memberships: Vec<Membership>,
     /// Practices, open and closed.
@@ -64,19 +64,19 @@ pub struct Dataset {
     /// The premises of practices.
     pub premises: Vec<Premises>,
     /// The successors of practices.
-    pub successions: Vec<Succession>,
+    pub successions: Vec<PracticeSuccession>,
     /// The codes of statistical areas that have a boundary or that a postcode refers to.
     pub statistical_areas: Vec<String>,
     /// The boundaries of statistical areas, by code.
     pub statistical_boundaries: Vec<Boundary>,
     /// The areas to which statistical areas are assigned.
-    pub assignments: Vec<Assignment>,
+    pub assignments: Vec<StatisticalAssignment>,
     /// Organisations that prescribe but have no registered patients.
     pub not_gp_practices: Vec<OdsCode>,
     /// The postcode directory, in order of postcode.
     pub postcodes: Vec<PostcodeEntry>,
     /// Queries with the answers that the dataset must give.
-    pub canaries: Vec<Canary>,
+    pub golden_queries: Vec<GoldenQuery>,
     /// The numbers of ICCs that the systems' own pages state.
     pub stated_counts: Vec<StatedCount>,
 }
@@ -113,7 +113,7 @@ pub enum DatasetError {
     },
     /// A path leads out of the dataset's folder.
     #[error("{MANIFEST}: `{path}` is not a path inside the dataset's folder")]
-    Outside {
+    OutsideFolder {
         /// The path.
         path: String,
     },
@@ -121,7 +121,7 @@ pub enum DatasetError {
     #[error(
         "`{path}` has {found} bytes instead of the {expected} in the manifest: it was changed or truncated"
     )]
-    WrongSize {
+    SizeMismatch {
         /// The file.
         path: String,
         /// The size in the manifest, in bytes.
@@ -131,7 +131,7 @@ pub enum DatasetError {
     },
     /// A file does not have the SHA-256 in the manifest.
     #[error("`{path}` does not have the SHA-256 in the manifest: it was changed")]
-    WrongDigest {
+    ChecksumMismatch {
         /// The file.
         path: String,
     },

@@ -12,9 +12,9 @@ use geo::{Coord, LineString, MultiPolygon};
 use geojson::{GeoJson, GeometryValue};
 use shapefile::dbase;
 
-use super::rings::{Polygon, Ring, assemble, by_nesting, doubled_area};
-use super::validity::invalidity;
-use crate::domain::{Boundary, BritishGrid, Extent, GridPolygon, LonLat, Period};
+use super::rings::{Polygon, Ring, assemble_polygons, polygons_by_nesting, doubled_signed_area};
+use super::validity::find_topology_error;
+use crate::domain::{Boundary, BritishGrid, CatchmentKind, GridPolygon, LonLat, Period};
 use crate::geodesy;
 
 /// Units per degree: 1e-9° is a tenth of a millimetre, and every decimal of a published file fits.
@@ -23,7 +23,7 @@ const UNITS_PER_DEGREE: f64 = 1e9;
 const UNITS_PER_METRE: f64 = 1e3;
 
 /// The maximum number of invalid features named after the first. All are counted.
-const FAULTS_NAMED_MAX: usize = 10;
+const INVALID_FEATURES_NAMED_MAX: usize = 10;
 
 /// The coordinate reference system of a polygon file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +36,16 @@ pub(crate) enum Crs {
 
 /// A feature of a polygon file.
 #[derive(Debug, Clone)]
-pub(crate) struct Feature {
+pub(crate) struct PolygonFeature {
     /// Its position in the file, counted from 1.
-    pub(crate) number: usize,
+    pub(crate) ordinal: usize,
     /// Its attributes as text, by name in lower case. Blank attributes are left out.
     pub(crate) attributes: BTreeMap<String, String>,
     /// Its polygons, in units of the file's coordinate reference system.
     pub(crate) polygons: Vec<Polygon>,
     /// Whether rings had the opposite orientation to that of RFC 7946 or, for a Shapefile, of its
     /// own format, and were reversed. GDAL writes all GeoPackages that way.
-    pub(crate) turned: bool,
+    pub(crate) reoriented: bool,
 }
 
 /// A polygon file that has been read.
@@ -53,7 +53,7 @@ pub(crate) struct Feature {
 pub(crate) struct PolygonFile {
     pub(crate) name: String,
     pub(crate) crs: Crs,
-    pub(crate) features: Vec<Feature>,
+    pub(crate) features: Vec<PolygonFeature>,
 }
 
 /// An error in a polygon file.
@@ -96,12 +96,12 @@ pub(crate) struct ShapefileParts<'a> {
 /// The features of a GeoJSON file, valid or not.
 pub(crate) struct GeoJsonFeatures {
     pub(crate) crs: Crs,
-    pub(crate) features: Vec<Result<Feature, WrongFeature>>,
+    pub(crate) features: Vec<Result<PolygonFeature, InvalidFeature>>,
 }
 
 /// A feature that is not a valid polygon.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct WrongFeature {
+pub(crate) struct InvalidFeature {
     /// The position of the feature in the file, counted from 1, and its id if it has one.
     pub(crate) label: String,
     /// The reason.
@@ -112,16 +112,16 @@ impl PolygonFile {
     /// Reads GeoJSON: RFC 7946, or the earlier format with a `crs` member, which must be longitude
     /// and latitude or British National Grid.
     pub(crate) fn from_geojson(name: &str, bytes: &[u8]) -> Result<PolygonFile, PolygonError> {
-        let read = geojson_features(bytes).map_err(|reason| PolygonError::File {
+        let parsed = read_geojson_features(bytes).map_err(|reason| PolygonError::File {
             file: name.into(),
             reason,
         })?;
-        let features = read
+        let features = parsed
             .features
             .into_iter()
-            .map(|feature| feature.map_err(|wrong| wrong_feature(name, &wrong.label, wrong.reason)))
+            .map(|feature| feature.map_err(|invalid| feature_error(name, &invalid.label, invalid.reason)))
             .collect::<Result<_, _>>()?;
-        Self::not_empty(name, read.crs, features)
+        Self::new_non_empty(name, parsed.crs, features)
     }
 
     /// Reads an ESRI Shapefile: `.shp` with `.dbf`, `.prj` and `.cpg`. Assigns holes to exteriors,
@@ -130,32 +130,32 @@ impl PolygonFile {
         name: &str,
         parts: &ShapefileParts<'_>,
     ) -> Result<PolygonFile, PolygonError> {
-        let wrong = |reason: String| PolygonError::File {
+        let file_error = |reason: String| PolygonError::File {
             file: name.into(),
             reason,
         };
-        let crs = crs_of_prj(parts.prj).map_err(|reason| wrong(reason.into()))?;
-        let shapes = shapes(parts.shp).map_err(wrong)?;
-        let records = records(parts.dbf, parts.cpg).map_err(wrong)?;
+        let crs = crs_from_prj(parts.prj).map_err(|reason| file_error(reason.into()))?;
+        let shapes = read_shapes(parts.shp).map_err(file_error)?;
+        let records = read_records(parts.dbf, parts.cpg).map_err(file_error)?;
         if shapes.len() != records.len() {
             let (shapes, records) = (shapes.len(), records.len());
-            return Err(wrong(format!(
+            return Err(file_error(format!(
                 "its .shp has {shapes} shapes but its .dbf has {records} records; they should be equal"
             )));
         }
         let mut features = Vec::with_capacity(shapes.len());
         for (at, (shape, attributes)) in shapes.into_iter().zip(records).enumerate() {
-            let label = label(at + 1, &attributes);
-            let (polygons, turned) =
-                shape_polygons(shape, crs).map_err(|reason| wrong_feature(name, &label, reason))?;
-            features.push(Feature {
-                number: at + 1,
+            let label = feature_label(at + 1, &attributes);
+            let (polygons, reoriented) =
+                shape_polygons(shape, crs).map_err(|reason| feature_error(name, &label, reason))?;
+            features.push(PolygonFeature {
+                ordinal: at + 1,
                 attributes,
                 polygons,
-                turned,
+                reoriented,
             });
         }
-        Self::not_empty(name, crs, features)
+        Self::new_non_empty(name, crs, features)
     }
 
     /// Returns the file if every feature is a valid area: no ring crosses or touches itself, holes
@@ -165,22 +165,22 @@ impl PolygonFile {
     /// # Errors
     /// Describes the first invalid feature, and names and counts the others.
     pub(crate) fn validated(self) -> Result<PolygonFile, PolygonError> {
-        let faults: Vec<(String, &'static str)> = self
+        let invalid: Vec<(String, &'static str)> = self
             .features
             .iter()
             .filter_map(|feature| {
-                let reason = invalidity(&feature.polygons)?.reason();
-                Some((label(feature.number, &feature.attributes), reason))
+                let reason = find_topology_error(&feature.polygons)?.reason();
+                Some((feature_label(feature.ordinal, &feature.attributes), reason))
             })
             .collect();
-        match faults.as_slice() {
+        match invalid.as_slice() {
             [] => Ok(self),
-            [(label, reason)] => Err(wrong_feature(&self.name, label, *reason)),
+            [(label, reason)] => Err(feature_error(&self.name, label, *reason)),
             [(label, reason), others @ ..] => {
                 let others: Vec<&str> = others.iter().map(|(label, _)| label.as_str()).collect();
-                let named = others[..others.len().min(FAULTS_NAMED_MAX)].join(", ");
+                let named = others[..others.len().min(INVALID_FEATURES_NAMED_MAX)].join(", ");
                 let reason = format!("{reason}; {} more are invalid: {named}", others.len());
-                Err(wrong_feature(&self.name, label, reason))
+                Err(feature_error(&self.name, label, reason))
             }
         }
     }
@@ -188,38 +188,38 @@ impl PolygonFile {
     /// Converts parts that are inside another part of the same feature to holes, as ArcGIS writes
     /// some enclaves. Returns the labels of the changed features. Vertices do not change, and
     /// neither do features that are invalid for other reasons.
-    pub(crate) fn make_holes_of_nested_parts(&mut self) -> Vec<String> {
+    pub(crate) fn nested_parts_to_holes(&mut self) -> Vec<String> {
         let mut changed = Vec::new();
         for feature in &mut self.features {
             let has_parts = feature.polygons.len() > 1;
-            if !has_parts || invalidity(&feature.polygons).is_none() {
+            if !has_parts || find_topology_error(&feature.polygons).is_none() {
                 continue;
             }
             let rings = feature.polygons.iter().flatten().cloned().collect();
-            if let Ok(polygons) = by_nesting(rings)
-                && invalidity(&polygons).is_none()
+            if let Ok(polygons) = polygons_by_nesting(rings)
+                && find_topology_error(&polygons).is_none()
             {
                 feature.polygons = polygons;
-                changed.push(label(feature.number, &feature.attributes));
+                changed.push(feature_label(feature.ordinal, &feature.attributes));
             }
         }
         changed
     }
 
     /// Returns the labels of the features whose rings were reversed.
-    pub(crate) fn turned(&self) -> Vec<String> {
+    pub(crate) fn reoriented(&self) -> Vec<String> {
         self.features
             .iter()
-            .filter(|feature| feature.turned)
-            .map(|feature| label(feature.number, &feature.attributes))
+            .filter(|feature| feature.reoriented)
+            .map(|feature| feature_label(feature.ordinal, &feature.attributes))
             .collect()
     }
 
     /// Creates a polygon file. A file without features is an error.
-    pub(crate) fn not_empty(
+    pub(crate) fn new_non_empty(
         name: &str,
         crs: Crs,
-        features: Vec<Feature>,
+        features: Vec<PolygonFeature>,
     ) -> Result<PolygonFile, PolygonError> {
         if features.is_empty() {
             return Err(PolygonError::File {
@@ -237,7 +237,7 @@ impl PolygonFile {
     /// Returns an attribute of a feature by name, ignoring case. A missing attribute is an error.
     pub(crate) fn attribute<'f>(
         &self,
-        feature: &'f Feature,
+        feature: &'f PolygonFeature,
         attribute: &str,
     ) -> Result<&'f str, PolygonError> {
         feature
@@ -245,22 +245,22 @@ impl PolygonFile {
             .get(&attribute.to_lowercase())
             .map(String::as_str)
             .ok_or_else(|| {
-                let label = label(feature.number, &feature.attributes);
-                wrong_feature(&self.name, &label, format!("no attribute `{attribute}`"))
+                let label = feature_label(feature.ordinal, &feature.attributes);
+                feature_error(&self.name, &label, format!("no attribute `{attribute}`"))
             })
     }
 
     /// Converts the polygons of a feature to a boundary.
     pub(crate) fn boundary(
         &self,
-        feature: &Feature,
+        feature: &PolygonFeature,
         id: String,
         period: Period,
     ) -> Result<Boundary, PolygonError> {
         boundary(self.crs, &feature.polygons, id, period).map_err(|reason| {
-            wrong_feature(
+            feature_error(
                 &self.name,
-                &label(feature.number, &feature.attributes),
+                &feature_label(feature.ordinal, &feature.attributes),
                 reason,
             )
         })
@@ -277,58 +277,58 @@ pub(crate) fn boundary(
     let mut lonlat = Vec::with_capacity(polygons.len());
     let mut grid = Vec::with_capacity(polygons.len());
     for polygon in polygons {
-        let (mut shown, mut looked_up) = (Vec::new(), Vec::new());
+        let (mut lonlat_rings, mut grid_rings) = (Vec::new(), Vec::new());
         for ring in polygon {
-            let (line, vertices) = both_systems(crs, ring)?;
-            shown.push(line);
-            looked_up.push(vertices);
+            let (line, vertices) = ring_in_both_crs(crs, ring)?;
+            lonlat_rings.push(line);
+            grid_rings.push(vertices);
         }
-        let mut shown = shown.into_iter();
-        let exterior = shown.next().ok_or("a polygon without rings")?;
-        lonlat.push(geo::Polygon::new(exterior, shown.collect()));
-        grid.push(GridPolygon { rings: looked_up });
+        let mut lonlat_rings = lonlat_rings.into_iter();
+        let exterior = lonlat_rings.next().ok_or("a polygon without rings")?;
+        lonlat.push(geo::Polygon::new(exterior, lonlat_rings.collect()));
+        grid.push(GridPolygon { rings: grid_rings });
     }
     Ok(Boundary {
         id,
-        extent: Extent::Whole,
+        catchment_kind: CatchmentKind::Whole,
         period,
         lonlat: MultiPolygon::new(lonlat),
         grid,
     })
 }
 
-fn both_systems(crs: Crs, ring: &Ring) -> Result<(LineString<f64>, Vec<BritishGrid>), String> {
+fn ring_in_both_crs(crs: Crs, ring: &Ring) -> Result<(LineString<f64>, Vec<BritishGrid>), String> {
     let mut line = Vec::with_capacity(ring.len() + 1);
     let mut vertices = Vec::with_capacity(ring.len());
     for &vertex in ring {
-        let (shown, looked_up) =
-            position(crs, vertex).ok_or("it is outside the British National Grid")?;
+        let (lonlat, grid) =
+            position_in_both_crs(crs, vertex).ok_or("it is outside the British National Grid")?;
         line.push(Coord {
-            x: shown.lon(),
-            y: shown.lat(),
+            x: lonlat.lon(),
+            y: lonlat.lat(),
         });
-        vertices.push(looked_up);
+        vertices.push(grid);
     }
     line.push(line[0]);
     Ok((LineString::new(line), vertices))
 }
 
-fn position(crs: Crs, vertex: (i64, i64)) -> Option<(LonLat, BritishGrid)> {
+fn position_in_both_crs(crs: Crs, vertex: (i64, i64)) -> Option<(LonLat, BritishGrid)> {
     let (x, y) = from_units(crs, vertex);
     match crs {
         Crs::LonLat => {
-            let shown = LonLat::new(x, y).ok()?;
-            Some((shown, geodesy::to_grid(shown)?))
+            let lonlat = LonLat::new(x, y).ok()?;
+            Some((lonlat, geodesy::to_grid(lonlat)?))
         }
         Crs::BritishGrid => {
-            let looked_up = BritishGrid::from_metres(x, y).ok()?;
-            Some((geodesy::to_lonlat(looked_up)?, looked_up))
+            let grid = BritishGrid::from_metres(x, y).ok()?;
+            Some((geodesy::to_lonlat(grid)?, grid))
         }
     }
 }
 
 /// Returns the longitude and latitude, in degrees, of a vertex in units of `crs`.
-pub(crate) fn lonlat_of(crs: Crs, vertex: (i64, i64)) -> Option<(f64, f64)> {
+pub(crate) fn vertex_lonlat(crs: Crs, vertex: (i64, i64)) -> Option<(f64, f64)> {
     let (x, y) = from_units(crs, vertex);
     match crs {
         Crs::LonLat => Some((x, y)),
@@ -336,7 +336,7 @@ pub(crate) fn lonlat_of(crs: Crs, vertex: (i64, i64)) -> Option<(f64, f64)> {
     }
 }
 
-fn units_of(crs: Crs) -> f64 {
+fn units_per_crs_unit(crs: Crs) -> f64 {
     match crs {
         Crs::LonLat => UNITS_PER_DEGREE,
         Crs::BritishGrid => UNITS_PER_METRE,
@@ -346,7 +346,7 @@ fn units_of(crs: Crs) -> f64 {
 /// Converts a vertex in units of `crs` to degrees or metres.
 #[expect(clippy::cast_precision_loss, reason = "at most 1.8e11, far below 2^53")]
 pub(crate) fn from_units(crs: Crs, (x, y): (i64, i64)) -> (f64, f64) {
-    (x as f64 / units_of(crs), y as f64 / units_of(crs))
+    (x as f64 / units_per_crs_unit(crs), y as f64 / units_per_crs_unit(crs))
 }
 
 fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<(i64, i64), &'static str> {
@@ -362,12 +362,12 @@ fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<(i64, i64), &'static str> {
         return Err(reason);
     }
     #[expect(clippy::cast_possible_truncation, reason = "at most 3.6e11 or 1e10")]
-    let rounded = |value: f64| (value * units_of(crs)).round() as i64;
+    let rounded = |value: f64| (value * units_per_crs_unit(crs)).round() as i64;
     Ok((rounded(x), rounded(y)))
 }
 
 /// Parses a ring, which is closed in the file, in its original direction.
-fn ring_of(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
+fn parse_ring(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
     let mut ring = Vec::with_capacity(positions.len());
     for &position in positions {
         let vertex = to_units(crs, position)?;
@@ -379,14 +379,14 @@ fn ring_of(crs: Crs, positions: &[[f64; 2]]) -> Result<Ring, &'static str> {
         return Err("a ring should have at least four positions, the last equal to the first");
     }
     ring.pop();
-    if doubled_area(&ring) == 0 {
+    if doubled_signed_area(&ring) == 0 {
         return Err("a ring without area");
     }
     Ok(ring)
 }
 
 /// Parses a polygon, whose first ring is the exterior. Also returns whether rings were reversed.
-pub(crate) fn polygon_of(
+pub(crate) fn parse_polygon(
     crs: Crs,
     rings: &[Vec<[f64; 2]>],
 ) -> Result<(Polygon, bool), &'static str> {
@@ -394,24 +394,24 @@ pub(crate) fn polygon_of(
         return Err("a polygon without rings");
     }
     let mut polygon = Vec::with_capacity(rings.len());
-    let mut turned = false;
+    let mut reoriented = false;
     for (at, positions) in rings.iter().enumerate() {
-        let mut ring = ring_of(crs, positions)?;
+        let mut ring = parse_ring(crs, positions)?;
         // Before RFC 7946 the orientation was free; the order says which ring is the exterior.
-        if (doubled_area(&ring) > 0) != (at == 0) {
+        if (doubled_signed_area(&ring) > 0) != (at == 0) {
             ring.reverse();
-            turned = true;
+            reoriented = true;
         }
         polygon.push(ring);
     }
-    Ok((polygon, turned))
+    Ok((polygon, reoriented))
 }
 
 /// Reads the features of a GeoJSON file. An invalid feature does not prevent reading the others.
 ///
 /// # Errors
 /// If the file as a whole is invalid.
-pub(crate) fn geojson_features(bytes: &[u8]) -> Result<GeoJsonFeatures, String> {
+pub(crate) fn read_geojson_features(bytes: &[u8]) -> Result<GeoJsonFeatures, String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let parsed: GeoJson = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let (features, members) = match parsed {
@@ -423,39 +423,39 @@ pub(crate) fn geojson_features(bytes: &[u8]) -> Result<GeoJsonFeatures, String> 
         GeoJson::Geometry(_) => return Err("it should contain a FeatureCollection".into()),
     };
     let crs = match members.as_ref().and_then(|members| members.get("crs")) {
-        Some(crs) => crs_of_member(crs)?,
+        Some(crs) => crs_from_member(crs)?,
         None => Crs::LonLat,
     };
     let features = features.into_iter().enumerate();
     Ok(GeoJsonFeatures {
         crs,
         features: features
-            .map(|(at, feature)| geojson_feature(crs, at + 1, feature))
+            .map(|(at, feature)| read_geojson_feature(crs, at + 1, feature))
             .collect(),
     })
 }
 
-fn geojson_feature(
+fn read_geojson_feature(
     crs: Crs,
-    number: usize,
+    ordinal: usize,
     feature: geojson::Feature,
-) -> Result<Feature, WrongFeature> {
+) -> Result<PolygonFeature, InvalidFeature> {
     let attributes = attributes_of(feature.properties.unwrap_or_default());
-    match geojson_polygons(crs, feature.geometry.map(|geometry| geometry.value)) {
-        Ok((polygons, turned)) => Ok(Feature {
-            number,
+    match parse_geojson_polygons(crs, feature.geometry.map(|geometry| geometry.value)) {
+        Ok((polygons, reoriented)) => Ok(PolygonFeature {
+            ordinal,
             attributes,
             polygons,
-            turned,
+            reoriented,
         }),
-        Err(reason) => Err(WrongFeature {
-            label: label(number, &attributes),
+        Err(reason) => Err(InvalidFeature {
+            label: feature_label(ordinal, &attributes),
             reason,
         }),
     }
 }
 
-fn geojson_polygons(
+fn parse_geojson_polygons(
     crs: Crs,
     geometry: Option<GeometryValue>,
 ) -> Result<(Vec<Polygon>, bool), &'static str> {
@@ -466,13 +466,13 @@ fn geojson_polygons(
     };
     let parts = parts
         .iter()
-        .map(|rings| rings.iter().map(|ring| plain_positions(ring)).collect())
+        .map(|rings| rings.iter().map(|ring| xy_only(ring)).collect())
         .collect::<Result<Vec<Vec<_>>, _>>()?;
-    multi_polygon_of(crs, &parts)
+    parse_multi_polygon(crs, &parts)
 }
 
 /// Parses polygons, whose first ring is the exterior. Also returns whether rings were reversed.
-pub(crate) fn multi_polygon_of(
+pub(crate) fn parse_multi_polygon(
     crs: Crs,
     parts: &[Vec<Vec<[f64; 2]>>],
 ) -> Result<(Vec<Polygon>, bool), &'static str> {
@@ -480,17 +480,17 @@ pub(crate) fn multi_polygon_of(
         return Err("a polygon without rings");
     }
     let mut polygons = Vec::with_capacity(parts.len());
-    let mut any_turned = false;
+    let mut any_reoriented = false;
     for rings in parts {
-        let (polygon, turned) = polygon_of(crs, rings)?;
+        let (polygon, reoriented) = parse_polygon(crs, rings)?;
         polygons.push(polygon);
-        any_turned |= turned;
+        any_reoriented |= reoriented;
     }
-    Ok((polygons, any_turned))
+    Ok((polygons, any_reoriented))
 }
 
 /// Returns the first two numbers of each position. Others, such as a height, are dropped.
-fn plain_positions(ring: &[geojson::Position]) -> Result<Vec<[f64; 2]>, &'static str> {
+fn xy_only(ring: &[geojson::Position]) -> Result<Vec<[f64; 2]>, &'static str> {
     ring.iter()
         .map(|position| match position.as_slice() {
             &[x, y, ..] => Ok([x, y]),
@@ -500,7 +500,7 @@ fn plain_positions(ring: &[geojson::Position]) -> Result<Vec<[f64; 2]>, &'static
 }
 
 /// Parses the `crs` member of GeoJSON that predates RFC 7946.
-fn crs_of_member(member: &serde_json::Value) -> Result<Crs, String> {
+fn crs_from_member(member: &serde_json::Value) -> Result<Crs, String> {
     let name = member
         .pointer("/properties/name")
         .and_then(serde_json::Value::as_str)
@@ -523,14 +523,14 @@ fn crs_of_member(member: &serde_json::Value) -> Result<Crs, String> {
 }
 
 /// Reads the shapes of a `.shp` file.
-fn shapes(shp: &[u8]) -> Result<Vec<shapefile::Shape>, String> {
+fn read_shapes(shp: &[u8]) -> Result<Vec<shapefile::Shape>, String> {
     check_length(shp)?;
     let mut reader =
         shapefile::ShapeReader::new(Cursor::new(shp)).map_err(|error| error.to_string())?;
     let mut shapes = Vec::new();
     for shape in reader.iter_shapes() {
-        let number = shapes.len() + 1;
-        shapes.push(shape.map_err(|error| format!("shape {number} of its .shp: {error}"))?);
+        let ordinal = shapes.len() + 1;
+        shapes.push(shape.map_err(|error| format!("shape {ordinal} of its .shp: {error}"))?);
     }
     Ok(shapes)
 }
@@ -541,20 +541,20 @@ fn check_length(shp: &[u8]) -> Result<(), String> {
     let Some(&[a, b, c, d]) = shp.get(24..28) else {
         return Err("its .shp should begin with a header of 100 bytes".into());
     };
-    let said = 2 * u64::from(u32::from_be_bytes([a, b, c, d]));
-    if said == shp.len() as u64 {
+    let header_bytes = 2 * u64::from(u32::from_be_bytes([a, b, c, d]));
+    if header_bytes == shp.len() as u64 {
         return Ok(());
     }
     Err(format!(
-        "its .shp has {} bytes, but its header says {said}; was it truncated?",
+        "its .shp has {} bytes, but its header says {header_bytes}; was it truncated?",
         shp.len()
     ))
 }
 
 /// Reads the attributes of each record of a `.dbf` file.
-fn records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, String>>, String> {
+fn read_records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, String>>, String> {
     let mut builder = dbase::ReaderBuilder::new();
-    if let Some(encoding) = encoding(dbf, cpg)? {
+    if let Some(encoding) = dbf_encoding(dbf, cpg)? {
         builder = builder.with_encoding(encoding);
     }
     let mut reader = builder
@@ -580,20 +580,20 @@ fn records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, String>
 /// Returns the encoding named by the `.cpg` or, without one, by the language byte of the `.dbf`.
 /// Neither has a standard. ESRI and GDAL write 0x57 for Latin 1, which the `dbase` crate does not
 /// know.
-fn encoding(dbf: &[u8], cpg: Option<&str>) -> Result<Option<dbase::encoding::DynEncoding>, String> {
+fn dbf_encoding(dbf: &[u8], cpg: Option<&str>) -> Result<Option<dbase::encoding::DynEncoding>, String> {
     const LANGUAGE_BYTE: usize = 29;
     const ANSI: u8 = 0x57;
-    let Some(said) = cpg else {
+    let Some(code_page) = cpg else {
         let is_ansi = dbf.get(LANGUAGE_BYTE) == Some(&ANSI);
         let ansi = is_ansi.then(|| dbase::encoding::DynEncoding::from_name("1252"));
         return Ok(ansi.flatten());
     };
-    let plain: String = said
+    let normalised: String = code_page
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .map(|character| character.to_ascii_lowercase())
         .collect();
-    let name = match plain.as_str() {
+    let name = match normalised.as_str() {
         "utf8" | "65001" | "cp65001" | "usascii" | "ascii" => "UTF-8",
         "latin1" | "iso88591" | "88591" | "1252" | "cp1252" | "windows1252" | "ansi1252" => "1252",
         "iso885915" | "885915" | "latin9" => "8859-15",
@@ -603,7 +603,7 @@ fn encoding(dbf: &[u8], cpg: Option<&str>) -> Result<Option<dbase::encoding::Dyn
         Some(encoding) => Ok(Some(encoding)),
         None => Err(format!(
             "its .cpg says `{}`; it should say UTF-8, ISO-8859-1, ISO-8859-15 or 1252",
-            said.trim()
+            code_page.trim()
         )),
     }
 }
@@ -612,19 +612,19 @@ fn shape_polygons(shape: shapefile::Shape, crs: Crs) -> Result<(Vec<Polygon>, bo
     let rings = shape_rings(&shape)?;
     let as_written = rings
         .iter()
-        .map(|positions| ring_of(crs, positions))
+        .map(|positions| parse_ring(crs, positions))
         .collect::<Result<Vec<Ring>, _>>()?;
     if as_written.is_empty() {
         return Err("a polygon without rings");
     }
     // The exteriors of a Shapefile are clockwise.
-    let mut wound = as_written.clone();
-    wound.iter_mut().for_each(|ring| ring.reverse());
-    match assemble(wound) {
+    let mut reversed = as_written.clone();
+    reversed.iter_mut().for_each(|ring| ring.reverse());
+    match assemble_polygons(reversed) {
         Ok(polygons) => Ok((polygons, false)),
         // Some writers use the orientation of GeoJSON. An exterior then looks like a hole outside
         // every exterior, which a correct file never has.
-        Err(reason) => match assemble(as_written) {
+        Err(reason) => match assemble_polygons(as_written) {
             Ok(polygons) => Ok((polygons, true)),
             Err(_) => Err(reason),
         },
@@ -634,25 +634,25 @@ fn shape_polygons(shape: shapefile::Shape, crs: Crs) -> Result<(Vec<Polygon>, bo
 fn shape_rings(shape: &shapefile::Shape) -> Result<Vec<Vec<[f64; 2]>>, &'static str> {
     use shapefile::Shape;
     match shape {
-        Shape::Polygon(polygon) => Ok(plain_rings(polygon.rings(), |p| [p.x, p.y])),
-        Shape::PolygonZ(polygon) => Ok(plain_rings(polygon.rings(), |p| [p.x, p.y])),
-        Shape::PolygonM(polygon) => Ok(plain_rings(polygon.rings(), |p| [p.x, p.y])),
+        Shape::Polygon(polygon) => Ok(xy_rings(polygon.rings(), |p| [p.x, p.y])),
+        Shape::PolygonZ(polygon) => Ok(xy_rings(polygon.rings(), |p| [p.x, p.y])),
+        Shape::PolygonM(polygon) => Ok(xy_rings(polygon.rings(), |p| [p.x, p.y])),
         _ => Err("it should be a polygon"),
     }
 }
 
-fn plain_rings<P>(
+fn xy_rings<P>(
     rings: &[shapefile::PolygonRing<P>],
-    plain: impl Fn(&P) -> [f64; 2],
+    to_xy: impl Fn(&P) -> [f64; 2],
 ) -> Vec<Vec<[f64; 2]>> {
     rings
         .iter()
-        .map(|ring| ring.points().iter().map(&plain).collect())
+        .map(|ring| ring.points().iter().map(&to_xy).collect())
         .collect()
 }
 
 /// Recognises the names that users' files have. Anything else is rejected instead of guessed.
-fn crs_of_prj(prj: &str) -> Result<Crs, &'static str> {
+fn crs_from_prj(prj: &str) -> Result<Crs, &'static str> {
     let text: String = prj
         .to_lowercase()
         .chars()
@@ -702,15 +702,15 @@ fn attributes_of_record(record: dbase::Record) -> BTreeMap<String, String> {
 }
 
 /// Returns the label of a feature for messages: its position in the file, and its id if it has one.
-pub(crate) fn label(number: usize, attributes: &BTreeMap<String, String>) -> String {
+pub(crate) fn feature_label(ordinal: usize, attributes: &BTreeMap<String, String>) -> String {
     match attributes.get("id") {
-        Some(id) => format!("{number} (`{id}`)"),
-        None => number.to_string(),
+        Some(id) => format!("{ordinal} (`{id}`)"),
+        None => ordinal.to_string(),
     }
 }
 
 /// Returns an error about one feature.
-pub(crate) fn wrong_feature(file: &str, feature: &str, reason: impl Into<String>) -> PolygonError {
+pub(crate) fn feature_error(file: &str, feature: &str, reason: impl Into<String>) -> PolygonError {
     PolygonError::Feature {
         file: file.into(),
         feature: feature.into(),
@@ -722,7 +722,7 @@ pub(crate) fn wrong_feature(file: &str, feature: &str, reason: impl Into<String>
 mod tests {
     use super::*;
 
-    fn geojson(geometry: &str) -> Result<PolygonFile, PolygonError> {
+    fn read_geometry(geometry: &str) -> Result<PolygonFile, PolygonError> {
         let text = format!(
             r#"{{"type":"FeatureCollection","features":[{{"type":"Feature","properties":{{"id":"a"}},"geometry":{geometry}}}]}}"#
         );
@@ -730,18 +730,18 @@ mod tests {
     }
 
     #[test]
-    fn winding_is_put_right() {
-        let file = geojson(
+    fn ring_orientation_is_corrected() {
+        let file = read_geometry(
             r#"{"type":"Polygon","coordinates":[[[-3,54],[-3,55],[-2,55],[-2,54],[-3,54]],[[-2.6,54.4],[-2.4,54.4],[-2.4,54.6],[-2.6,54.6],[-2.6,54.4]]]}"#,
         )
         .expect("a polygon");
         let polygon = &file.features[0].polygons[0];
-        assert!(doubled_area(&polygon[0]) > 0);
-        assert!(doubled_area(&polygon[1]) < 0);
+        assert!(doubled_signed_area(&polygon[0]) > 0);
+        assert!(doubled_signed_area(&polygon[1]) < 0);
     }
 
     #[test]
-    fn a_broken_geometry_is_refused_with_its_feature() {
+    fn an_invalid_geometry_is_reported_with_its_feature() {
         for geometry in [
             "null",
             r#"{"type":"Polygon","coordinates":[]}"#,
@@ -751,7 +751,7 @@ mod tests {
             r#"{"type":"Point","coordinates":[-3,54]}"#,
             r#"{"type":"Polygon","coordinates":[[[-3e9,54],[-2,54],[-1,55],[-3e9,54]]]}"#,
         ] {
-            let error = geojson(geometry).expect_err(geometry).to_string();
+            let error = read_geometry(geometry).expect_err(geometry).to_string();
             assert!(error.starts_with("a.geojson, feature 1 (`a`): "), "{error}");
         }
         assert!(PolygonFile::from_geojson("a", b"{").is_err());
@@ -762,7 +762,7 @@ mod tests {
     }
 
     #[test]
-    fn a_published_decimal_comes_back_as_it_was() {
+    fn published_decimals_round_trip() {
         for degrees in [-2.456_648_8, 53.746_453_6, 54.1, -3.000_000_1] {
             let units = to_units(Crs::LonLat, [degrees, degrees]).expect("a position");
             assert_eq!(
@@ -773,15 +773,15 @@ mod tests {
     }
 
     #[test]
-    fn a_prj_is_recognised_or_refused() {
+    fn a_prj_is_recognised_or_rejected() {
         let grid =
             r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936"]]]"#;
-        assert_eq!(crs_of_prj(grid), Ok(Crs::BritishGrid));
+        assert_eq!(crs_from_prj(grid), Ok(Crs::BritishGrid));
         assert_eq!(
-            crs_of_prj(r#"GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984"]]"#),
+            crs_from_prj(r#"GEOGCS["GCS_WGS_1984",DATUM["D_WGS_1984"]]"#),
             Ok(Crs::LonLat)
         );
-        assert!(crs_of_prj(r#"PROJCS["WGS_1984_Web_Mercator",GEOGCS["GCS_WGS_1984"]]"#).is_err());
-        assert!(crs_of_prj("").is_err());
+        assert!(crs_from_prj(r#"PROJCS["WGS_1984_Web_Mercator",GEOGCS["GCS_WGS_1984"]]"#).is_err());
+        assert!(crs_from_prj("").is_err());
     }
 }

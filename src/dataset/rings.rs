@@ -8,7 +8,7 @@ pub(crate) type Ring = Vec<(i64, i64)>;
 pub(crate) type Polygon = Vec<Ring>;
 
 /// Returns twice the signed area, which is positive if the ring is counter-clockwise.
-pub(crate) fn doubled_area(ring: &[(i64, i64)]) -> i128 {
+pub(crate) fn doubled_signed_area(ring: &[(i64, i64)]) -> i128 {
     edges(ring)
         .map(|((x1, y1), (x2, y2))| {
             i128::from(x1) * i128::from(y2) - i128::from(x2) * i128::from(y1)
@@ -31,23 +31,23 @@ pub(crate) fn edges(ring: &[(i64, i64)]) -> impl Iterator<Item = ((i64, i64), (i
 ///
 /// # Errors
 /// If no exterior encloses a hole.
-pub(crate) fn assemble(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
+pub(crate) fn assemble_polygons(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
     let (exteriors, holes): (Vec<Ring>, Vec<Ring>) =
-        rings.into_iter().partition(|ring| doubled_area(ring) > 0);
-    let boxes: Vec<(Bounds, i128)> = exteriors
+        rings.into_iter().partition(|ring| doubled_signed_area(ring) > 0);
+    let bboxes: Vec<(Bounds, i128)> = exteriors
         .iter()
-        .map(|ring| (bounds(ring), doubled_area(ring)))
+        .map(|ring| (bounds(ring), doubled_signed_area(ring)))
         .collect();
     let mut polygons: Vec<Polygon> = exteriors.into_iter().map(|ring| vec![ring]).collect();
     for hole in holes {
-        let of_hole = bounds(&hole);
-        let around =
-            |&at: &usize| is_within(of_hole, boxes[at].0) && encloses(&polygons[at][0], &hole);
-        let home = (0..polygons.len())
-            .filter(around)
-            .min_by_key(|&at| boxes[at].1)
+        let hole_bbox = bounds(&hole);
+        let is_around_hole =
+            |&at: &usize| is_within(hole_bbox, bboxes[at].0) && encloses(&polygons[at][0], &hole);
+        let enclosing = (0..polygons.len())
+            .filter(is_around_hole)
+            .min_by_key(|&at| bboxes[at].1)
             .ok_or("a hole is outside every exterior ring")?;
-        polygons[home].push(hole);
+        polygons[enclosing].push(hole);
     }
     Ok(polygons)
 }
@@ -58,22 +58,22 @@ pub(crate) fn assemble(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
 ///
 /// # Errors
 /// As for [`assemble_polygons`].
-pub(crate) fn by_nesting(mut rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
-    let boxes: Vec<Bounds> = rings.iter().map(|ring| bounds(ring)).collect();
+pub(crate) fn polygons_by_nesting(mut rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
+    let bboxes: Vec<Bounds> = rings.iter().map(|ring| bounds(ring)).collect();
     let depth = |at: usize| {
         let others = (0..rings.len()).filter(|&other| other != at);
-        let around = others.filter(|&other| {
-            is_within(boxes[at], boxes[other]) && encloses(&rings[other], &rings[at])
+        let enclosing = others.filter(|&other| {
+            is_within(bboxes[at], bboxes[other]) && encloses(&rings[other], &rings[at])
         });
-        around.count()
+        enclosing.count()
     };
     let are_exteriors: Vec<bool> = (0..rings.len()).map(|at| depth(at) % 2 == 0).collect();
     for (ring, is_exterior) in rings.iter_mut().zip(are_exteriors) {
-        if (doubled_area(ring) > 0) != is_exterior {
+        if (doubled_signed_area(ring) > 0) != is_exterior {
             ring.reverse();
         }
     }
-    assemble(rings)
+    assemble_polygons(rings)
 }
 
 /// The south-west and north-east corners of a rectangle.
@@ -128,45 +128,45 @@ mod tests {
     }
 
     #[test]
-    fn direction_tells_exteriors_from_holes() {
-        assert_eq!(doubled_area(&square(0, 0, 10)), 200);
-        assert_eq!(doubled_area(&reversed(square(0, 0, 10))), -200);
+    fn orientation_distinguishes_exteriors_from_holes() {
+        assert_eq!(doubled_signed_area(&square(0, 0, 10)), 200);
+        assert_eq!(doubled_signed_area(&reversed(square(0, 0, 10))), -200);
     }
 
     #[test]
-    fn a_hole_goes_to_the_smallest_exterior_around_it_wherever_it_is_listed() {
+    fn a_hole_belongs_to_the_smallest_enclosing_exterior_in_any_order() {
         let (outer, lake) = (square(0, 0, 100), reversed(square(10, 10, 50)));
         let (island, pond) = (square(20, 20, 20), reversed(square(25, 25, 5)));
-        let elsewhere = square(200, 0, 10);
-        let polygons = assemble(vec![
+        let separate = square(200, 0, 10);
+        let polygons = assemble_polygons(vec![
             outer.clone(),
-            elsewhere.clone(),
+            separate.clone(),
             pond.clone(),
             island.clone(),
             lake.clone(),
         ]);
         assert_eq!(
             polygons,
-            Ok(vec![vec![outer, lake], vec![elsewhere], vec![island, pond]])
+            Ok(vec![vec![outer, lake], vec![separate], vec![island, pond]])
         );
     }
 
     #[test]
-    fn every_second_ring_inwards_is_a_hole_however_it_was_called() {
+    fn rings_at_odd_nesting_depth_are_holes() {
         let (outer, lake, island) = (square(0, 0, 100), square(10, 10, 50), square(20, 20, 20));
-        let elsewhere = square(200, 0, 10);
-        let nested = by_nesting(vec![
+        let separate = square(200, 0, 10);
+        let nested = polygons_by_nesting(vec![
             outer.clone(),
             lake.clone(),
             reversed(island.clone()),
-            elsewhere.clone(),
+            separate.clone(),
         ]);
         assert_eq!(
             nested,
             Ok(vec![
                 vec![outer, reversed(lake)],
                 vec![island],
-                vec![elsewhere]
+                vec![separate]
             ])
         );
     }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_hole_may_touch_its_exterior_but_not_lie_outside() {
         let touching = reversed(vec![(0, 50), (20, 40), (20, 60)]);
-        assert!(assemble(vec![square(0, 0, 100), touching]).is_ok());
-        assert!(assemble(vec![square(0, 0, 100), reversed(square(200, 0, 10))]).is_err());
+        assert!(assemble_polygons(vec![square(0, 0, 100), touching]).is_ok());
+        assert!(assemble_polygons(vec![square(0, 0, 100), reversed(square(200, 0, 10))]).is_err());
     }
 }

@@ -48,7 +48,7 @@ pub enum TableError {
 }
 
 /// A CSV table in memory.
-pub(crate) struct Table<'a> {
+pub(crate) struct CsvTable<'a> {
     file: String,
     bytes: &'a [u8],
     reader: Reader<&'a [u8]>,
@@ -57,7 +57,7 @@ pub(crate) struct Table<'a> {
 }
 
 /// A row of a table. Columns are indices into the columns that the table was opened with.
-pub(crate) struct Row<'t> {
+pub(crate) struct CsvTableRow<'t> {
     file: &'t str,
     line: u64,
     columns: &'t [String],
@@ -65,14 +65,14 @@ pub(crate) struct Row<'t> {
     record: &'t ByteRecord,
 }
 
-impl<'a> Table<'a> {
+impl<'a> CsvTable<'a> {
     /// Opens a table. It must have every column in `columns`, in any order; other columns are
     /// ignored. A byte order mark is skipped.
     pub(crate) fn open(
         file: &str,
         bytes: &'a [u8],
         columns: &[&str],
-    ) -> Result<Table<'a>, TableError> {
+    ) -> Result<CsvTable<'a>, TableError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = ReaderBuilder::new().from_reader(bytes);
         let file = file.to_string();
@@ -92,7 +92,7 @@ impl<'a> Table<'a> {
                 }
             }
         }
-        Ok(Table {
+        Ok(CsvTable {
             file,
             bytes,
             reader,
@@ -103,7 +103,7 @@ impl<'a> Table<'a> {
 
     /// Estimates the number of rows from the length of the first row, so that the vector of rows is
     /// allocated once instead of being reallocated at up to twice the size.
-    fn lines(&self) -> usize {
+    fn estimated_rows(&self) -> usize {
         /// Tables with shorter rows do not have millions of them.
         const LINE_BYTES_MIN: usize = 16;
         let bytes = self.bytes.iter().enumerate();
@@ -119,9 +119,9 @@ impl<'a> Table<'a> {
     /// Reads all rows with `read`.
     pub(crate) fn read<T>(
         mut self,
-        mut read: impl FnMut(&Row<'_>) -> Result<T, TableError>,
+        mut read: impl FnMut(&CsvTableRow<'_>) -> Result<T, TableError>,
     ) -> Result<Vec<T>, TableError> {
-        let mut rows = Vec::with_capacity(self.lines());
+        let mut rows = Vec::with_capacity(self.estimated_rows());
         let mut record = ByteRecord::new();
         while self
             .reader
@@ -131,7 +131,7 @@ impl<'a> Table<'a> {
                 source,
             })?
         {
-            rows.push(read(&Row {
+            rows.push(read(&CsvTableRow {
                 file: &self.file,
                 line: line_of(self.bytes, &record),
                 columns: &self.columns,
@@ -157,7 +157,7 @@ fn line_of(bytes: &[u8], record: &ByteRecord) -> u64 {
     position.line() + u64::from(begins_with_line_feed)
 }
 
-impl Row<'_> {
+impl CsvTableRow<'_> {
     /// Returns the line on which the row begins, counted from 1.
     pub(crate) fn line(&self) -> u64 {
         self.line
@@ -166,13 +166,13 @@ impl Row<'_> {
     /// Returns the cell's text.
     pub(crate) fn text(&self, column: usize) -> Result<&str, TableError> {
         let bytes = &self.record[self.positions[column]];
-        std::str::from_utf8(bytes).map_err(|_| self.wrong(column, "text in UTF-8"))
+        std::str::from_utf8(bytes).map_err(|_| self.cell_error(column, "text in UTF-8"))
     }
 
     /// Returns the cell's text, which must not be blank.
-    pub(crate) fn filled(&self, column: usize) -> Result<&str, TableError> {
+    pub(crate) fn required(&self, column: usize) -> Result<&str, TableError> {
         match self.text(column)? {
-            "" => Err(self.wrong(column, "it must not be blank")),
+            "" => Err(self.cell_error(column, "it must not be blank")),
             text => Ok(text),
         }
     }
@@ -187,7 +187,7 @@ impl Row<'_> {
     where
         T: FromStr<Err: Display>,
     {
-        self.with(column, |text| {
+        self.parse_with(column, |text| {
             text.parse::<T>().map_err(|error| error.to_string())
         })
     }
@@ -203,27 +203,27 @@ impl Row<'_> {
     }
 
     /// Parses the cell's text with `read`, whose error describes a valid value.
-    pub(crate) fn with<T, E: Display>(
+    pub(crate) fn parse_with<T, E: Display>(
         &self,
         column: usize,
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, TableError> {
-        read(self.text(column)?).map_err(|expected| self.wrong(column, expected))
+        read(self.text(column)?).map_err(|expected| self.cell_error(column, expected))
     }
 
     /// Parses the cell's text with `read`. Returns `None` if it is blank.
-    pub(crate) fn with_optional<T, E: Display>(
+    pub(crate) fn parse_optional_with<T, E: Display>(
         &self,
         column: usize,
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>, TableError> {
         self.optional(column)?
-            .map(|_| self.with(column, read))
+            .map(|_| self.parse_with(column, read))
             .transpose()
     }
 
     /// Returns an error about a cell.
-    pub(crate) fn wrong(&self, column: usize, expected: impl Display) -> TableError {
+    pub(crate) fn cell_error(&self, column: usize, expected: impl Display) -> TableError {
         TableError::Cell {
             file: self.file.to_string(),
             line: self.line,
@@ -235,7 +235,7 @@ impl Row<'_> {
 }
 
 /// Writes a CSV table to memory. Lines end with a line feed.
-pub(crate) fn written<const N: usize>(
+pub(crate) fn write_csv<const N: usize>(
     columns: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> Vec<u8> {
@@ -251,15 +251,15 @@ pub(crate) fn written<const N: usize>(
 mod tests {
     use super::*;
 
-    fn numbers(bytes: &[u8]) -> Result<Vec<(String, Option<u32>)>, TableError> {
-        Table::open("t.csv", bytes, &["name", "count"])?
-            .read(|row| Ok((row.filled(0)?.to_string(), row.parse_optional(1)?)))
+    fn read_counts(bytes: &[u8]) -> Result<Vec<(String, Option<u32>)>, TableError> {
+        CsvTable::open("t.csv", bytes, &["name", "count"])?
+            .read(|row| Ok((row.required(0)?.to_string(), row.parse_optional(1)?)))
     }
 
     #[test]
-    fn columns_go_by_name_and_a_byte_order_mark_is_skipped() {
+    fn columns_are_found_by_name_and_a_byte_order_mark_is_skipped() {
         let read =
-            numbers(b"\xef\xbb\xbfcount,extra,name\r\n3,x,a\r\n,y,\"b,c\"\r\n").expect("a table");
+            read_counts(b"\xef\xbb\xbfcount,extra,name\r\n3,x,a\r\n,y,\"b,c\"\r\n").expect("a table");
         assert_eq!(
             read,
             [("a".to_string(), Some(3)), ("b,c".to_string(), None)]
@@ -285,8 +285,8 @@ mod tests {
                 "t.csv, line 2, column `name`: `` is not valid: it must not be blank",
             ),
         ] {
-            assert_eq!(numbers(bytes).expect_err("not valid").to_string(), expected);
+            assert_eq!(read_counts(bytes).expect_err("not valid").to_string(), expected);
         }
-        assert!(numbers(b"name,count\na\n").is_err());
+        assert!(read_counts(b"name,count\na\n").is_err());
     }
 }

@@ -18,13 +18,13 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use super::rings::{Polygon, doubled_area, edges};
+use super::rings::{Polygon, doubled_signed_area, edges};
 
 type Vertex = (i64, i64);
 
 /// The reason why polygons are not a valid area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Invalidity {
+pub(crate) enum TopologyError {
     /// A ring has fewer than three distinct vertices.
     TooFewVertices,
     /// A ring crosses, overlaps or touches itself.
@@ -43,20 +43,20 @@ pub(crate) enum Invalidity {
     PartsShareAnEdge,
 }
 
-impl Invalidity {
+impl TopologyError {
     /// Returns a message about one feature.
     pub(crate) fn reason(self) -> &'static str {
         match self {
-            Invalidity::TooFewVertices => "a ring has fewer than three vertices",
-            Invalidity::RingCrossesItself => "a ring crosses or touches itself",
-            Invalidity::HoleOutside => "a hole extends outside its exterior ring",
-            Invalidity::RingsShareAnEdge => "two rings share part of an edge",
-            Invalidity::HolesOverlap => "two holes overlap",
-            Invalidity::InteriorIsDisconnected => {
+            TopologyError::TooFewVertices => "a ring has fewer than three vertices",
+            TopologyError::RingCrossesItself => "a ring crosses or touches itself",
+            TopologyError::HoleOutside => "a hole extends outside its exterior ring",
+            TopologyError::RingsShareAnEdge => "two rings share part of an edge",
+            TopologyError::HolesOverlap => "two holes overlap",
+            TopologyError::InteriorIsDisconnected => {
                 "its holes cut it into separate parts; each should be a polygon of its own"
             }
-            Invalidity::PartsOverlap => "its parts overlap",
-            Invalidity::PartsShareAnEdge => "its parts share an edge",
+            TopologyError::PartsOverlap => "its parts overlap",
+            TopologyError::PartsShareAnEdge => "its parts share an edge",
         }
     }
 }
@@ -65,10 +65,10 @@ impl Invalidity {
 ///
 /// Coordinates must be within ±2^40. The first ring of a polygon is its exterior, whatever its
 /// orientation.
-pub(crate) fn invalidity(polygons: &[Polygon]) -> Option<Invalidity> {
-    let mut sweep = match Sweep::new(polygons) {
+pub(crate) fn find_topology_error(polygons: &[Polygon]) -> Option<TopologyError> {
+    let mut sweep = match SweepLine::new(polygons) {
         Ok(sweep) => sweep,
-        Err(fault) => return Some(fault),
+        Err(error) => return Some(error),
     };
     sweep.run().and_then(|()| sweep.check_nesting()).err()
 }
@@ -76,7 +76,7 @@ pub(crate) fn invalidity(polygons: &[Polygon]) -> Option<Invalidity> {
 /// A part of an edge of a ring, from its western to its eastern end or, if it is vertical, from its
 /// southern to its northern end.
 #[derive(Debug, Clone, Copy)]
-struct Segment {
+struct SweepSegment {
     west: Vertex,
     east: Vertex,
     ring: u32,
@@ -87,9 +87,9 @@ struct Segment {
 /// An entry of the sweep-line status, ordered from south to north: a segment, or a vertex to search
 /// for.
 #[derive(Debug, Clone, Copy)]
-enum Entry {
+enum SweepEntry {
     /// A segment that the sweep line intersects.
-    Cut(Segment),
+    Segment(SweepSegment),
     /// A search key just below every segment that contains the vertex.
     Below(Vertex),
     /// A search key just above every segment that contains the vertex.
@@ -97,53 +97,53 @@ enum Entry {
 }
 
 /// The polygon and the role of a ring.
-struct RingOf {
+struct RingInfo {
     polygon: u32,
     is_exterior: bool,
 }
 
 /// The state of the sweep.
-struct Sweep {
-    rings: Vec<RingOf>,
+struct SweepLine {
+    rings: Vec<RingInfo>,
     /// The edges of all rings, in order of their western end.
-    segments: Vec<Segment>,
+    segments: Vec<SweepSegment>,
     /// The smallest ring that encloses each ring, or none; unset until the sweep reaches the ring.
-    around: Vec<Option<Option<u32>>>,
-    touches: Touches,
+    enclosing: Vec<Option<Option<u32>>>,
+    touching: TouchingRings,
     is_disconnected: bool,
 }
 
-impl Sweep {
-    fn new(polygons: &[Polygon]) -> Result<Sweep, Invalidity> {
+impl SweepLine {
+    fn new(polygons: &[Polygon]) -> Result<SweepLine, TopologyError> {
         let mut rings = Vec::new();
         let mut segments = Vec::with_capacity(polygons.iter().flatten().map(Vec::len).sum());
-        for (polygon, of_polygon) in (0..).zip(polygons) {
-            for (at, ring) in of_polygon.iter().enumerate() {
-                let number = u32::try_from(rings.len()).expect("fewer than 2^32 rings");
-                rings.push(RingOf {
+        for (polygon, polygon_rings) in (0..).zip(polygons) {
+            for (at, ring) in polygon_rings.iter().enumerate() {
+                let ring_id = u32::try_from(rings.len()).expect("fewer than 2^32 rings");
+                rings.push(RingInfo {
                     polygon,
                     is_exterior: at == 0,
                 });
                 let before = segments.len();
-                let is_counter_clockwise = doubled_area(ring) > 0;
+                let is_counter_clockwise = doubled_signed_area(ring) > 0;
                 // A repeated vertex is one vertex.
                 for (from, to) in edges(ring).filter(|(from, to)| from != to) {
-                    segments.push(Segment {
+                    segments.push(SweepSegment {
                         west: from.min(to),
                         east: from.max(to),
-                        ring: number,
+                        ring: ring_id,
                         has_inside_above: (from < to) == is_counter_clockwise,
                     });
                 }
                 if segments.len() - before < 3 {
-                    return Err(Invalidity::TooFewVertices);
+                    return Err(TopologyError::TooFewVertices);
                 }
             }
         }
         segments.sort_unstable_by_key(|it| it.west);
-        Ok(Sweep {
-            around: vec![None; rings.len()],
-            touches: Touches::new(rings.len()),
+        Ok(SweepLine {
+            enclosing: vec![None; rings.len()],
+            touching: TouchingRings::new(rings.len()),
             rings,
             segments,
             is_disconnected: false,
@@ -151,44 +151,44 @@ impl Sweep {
     }
 
     /// Sweeps over all vertices from west to east.
-    fn run(&mut self) -> Result<(), Invalidity> {
+    fn run(&mut self) -> Result<(), TopologyError> {
         let segments = std::mem::take(&mut self.segments);
         let ends = segments.iter().flat_map(|it| [it.west, it.east]);
-        let mut places: Vec<Vertex> = ends.collect();
-        places.sort_unstable();
-        places.dedup();
-        let mut cut: BTreeSet<Entry> = BTreeSet::new();
-        let mut starting = segments.as_slice();
+        let mut vertices: Vec<Vertex> = ends.collect();
+        vertices.sort_unstable();
+        vertices.dedup();
+        let mut status: BTreeSet<SweepEntry> = BTreeSet::new();
+        let mut pending = segments.as_slice();
         let (mut left, mut right) = (Vec::new(), Vec::new());
-        for place in places {
+        for vertex in vertices {
             left.clear();
             right.clear();
-            let here = (
-                Bound::Excluded(Entry::Below(place)),
-                Bound::Excluded(Entry::Above(place)),
+            let at_vertex = (
+                Bound::Excluded(SweepEntry::Below(vertex)),
+                Bound::Excluded(SweepEntry::Above(vertex)),
             );
-            left.extend(cut.range(here).filter_map(Entry::segment));
+            left.extend(status.range(at_vertex).filter_map(SweepEntry::segment));
             for segment in &left {
-                cut.remove(&Entry::Cut(*segment));
-                if segment.east != place {
-                    right.push(Segment {
-                        west: place,
+                status.remove(&SweepEntry::Segment(*segment));
+                if segment.east != vertex {
+                    right.push(SweepSegment {
+                        west: vertex,
                         ..*segment
                     });
                 }
             }
-            let count = starting.iter().take_while(|it| it.west == place).count();
-            let (begin, rest) = starting.split_at(count);
-            starting = rest;
+            let count = pending.iter().take_while(|it| it.west == vertex).count();
+            let (begin, rest) = pending.split_at(count);
+            pending = rest;
             right.extend_from_slice(begin);
-            right.sort_unstable_by(|a, b| above(a.west, a.east, b.east).reverse());
+            right.sort_unstable_by(|a, b| compare_to_line(a.west, a.east, b.east).reverse());
             self.check_overlaps(&right)?;
-            self.check_place(&left, &right)?;
-            let south = cut.range(..Entry::Below(place)).next_back();
-            let south = south.and_then(Entry::segment);
-            let north = cut.range(Entry::Above(place)..).next();
-            let north = north.and_then(Entry::segment);
-            self.note_around(south, &right);
+            self.check_vertex(&left, &right)?;
+            let south = status.range(..SweepEntry::Below(vertex)).next_back();
+            let south = south.and_then(SweepEntry::segment);
+            let north = status.range(SweepEntry::Above(vertex)..).next();
+            let north = north.and_then(SweepEntry::segment);
+            self.record_enclosing(south, &right);
             match (right.first(), right.last()) {
                 (Some(first), Some(last)) => {
                     self.check_crossing(south.as_ref(), Some(first))?;
@@ -196,95 +196,95 @@ impl Sweep {
                 }
                 _ => self.check_crossing(south.as_ref(), north.as_ref())?,
             }
-            cut.extend(right.iter().copied().map(Entry::Cut));
+            status.extend(right.iter().copied().map(SweepEntry::Segment));
         }
         Ok(())
     }
 
     /// Checks that segments that begin at the same vertex, in order, have different directions.
-    fn check_overlaps(&self, right: &[Segment]) -> Result<(), Invalidity> {
+    fn check_overlaps(&self, right: &[SweepSegment]) -> Result<(), TopologyError> {
         let mut pairs = right.windows(2);
-        let same = pairs.find(|pair| above(pair[0].west, pair[0].east, pair[1].east).is_eq());
+        let same = pairs.find(|pair| compare_to_line(pair[0].west, pair[0].east, pair[1].east).is_eq());
         match same {
             None => Ok(()),
             Some(pair) => Err(match self.relation(pair[0].ring, pair[1].ring) {
-                Relation::SameRing => Invalidity::RingCrossesItself,
-                Relation::ExteriorAndHole | Relation::Holes => Invalidity::RingsShareAnEdge,
-                Relation::Parts if self.is_area_above(&pair[0]) == self.is_area_above(&pair[1]) => {
-                    Invalidity::PartsOverlap
+                RingRelation::SameRing => TopologyError::RingCrossesItself,
+                RingRelation::ExteriorAndHole | RingRelation::Holes => TopologyError::RingsShareAnEdge,
+                RingRelation::Parts if self.is_area_above(&pair[0]) == self.is_area_above(&pair[1]) => {
+                    TopologyError::PartsOverlap
                 }
-                Relation::Parts => Invalidity::PartsShareAnEdge,
+                RingRelation::Parts => TopologyError::PartsShareAnEdge,
             }),
         }
     }
 
     /// Returns whether the area of the polygon is above the segment.
-    fn is_area_above(&self, segment: &Segment) -> bool {
+    fn is_area_above(&self, segment: &SweepSegment) -> bool {
         segment.has_inside_above == self.rings[segment.ring as usize].is_exterior
     }
 
-    fn check_crossing(&self, a: Option<&Segment>, b: Option<&Segment>) -> Result<(), Invalidity> {
+    fn check_crossing(&self, a: Option<&SweepSegment>, b: Option<&SweepSegment>) -> Result<(), TopologyError> {
         match (a, b) {
-            (Some(a), Some(b)) if crosses(a, b) => Err(self.crossing(a.ring, b.ring)),
+            (Some(a), Some(b)) if segments_cross(a, b) => Err(self.crossing_error(a.ring, b.ring)),
             _ => Ok(()),
         }
     }
 
-    fn crossing(&self, a: u32, b: u32) -> Invalidity {
+    fn crossing_error(&self, a: u32, b: u32) -> TopologyError {
         match self.relation(a, b) {
-            Relation::SameRing => Invalidity::RingCrossesItself,
-            Relation::ExteriorAndHole => Invalidity::HoleOutside,
-            Relation::Holes => Invalidity::HolesOverlap,
-            Relation::Parts => Invalidity::PartsOverlap,
+            RingRelation::SameRing => TopologyError::RingCrossesItself,
+            RingRelation::ExteriorAndHole => TopologyError::HoleOutside,
+            RingRelation::Holes => TopologyError::HolesOverlap,
+            RingRelation::Parts => TopologyError::PartsOverlap,
         }
     }
 
-    fn relation(&self, a: u32, b: u32) -> Relation {
+    fn relation(&self, a: u32, b: u32) -> RingRelation {
         let [one, other] = [a, b].map(|ring| &self.rings[ring as usize]);
         if a == b {
-            Relation::SameRing
+            RingRelation::SameRing
         } else if one.polygon != other.polygon {
-            Relation::Parts
+            RingRelation::Parts
         } else if one.is_exterior || other.is_exterior {
-            Relation::ExteriorAndHole
+            RingRelation::ExteriorAndHole
         } else {
-            Relation::Holes
+            RingRelation::Holes
         }
     }
 
     /// Checks the segments that meet at a vertex: those from the west and those to the east, each
     /// in order from south to north.
-    fn check_place(&mut self, left: &[Segment], right: &[Segment]) -> Result<(), Invalidity> {
+    fn check_vertex(&mut self, left: &[SweepSegment], right: &[SweepSegment]) -> Result<(), TopologyError> {
         let ends = left.len() + right.len();
         if ends == 2 {
             return Ok(());
         }
         // Once around the vertex, counter-clockwise.
-        let around = right.iter().chain(left.iter().rev()).map(|it| it.ring);
+        let rings_around = right.iter().chain(left.iter().rev()).map(|it| it.ring);
         let mut open: Vec<u32> = Vec::with_capacity(ends);
-        let mut met: Vec<u32> = around.clone().collect();
-        met.sort_unstable();
-        if let Some(more) = met.chunk_by(|a, b| a == b).find(|same| same.len() > 2) {
-            return Err(self.crossing(more[0], more[0]));
+        let mut meeting: Vec<u32> = rings_around.clone().collect();
+        meeting.sort_unstable();
+        if let Some(repeated) = meeting.chunk_by(|a, b| a == b).find(|same| same.len() > 2) {
+            return Err(self.crossing_error(repeated[0], repeated[0]));
         }
-        for ring in around {
+        for ring in rings_around {
             match open.last() {
                 Some(&last) if last == ring => drop(open.pop()),
                 _ => open.push(ring),
             }
         }
         if let [a, b, ..] = open[..] {
-            return Err(self.crossing(a, b));
+            return Err(self.crossing_error(a, b));
         }
-        met.dedup();
-        let of_polygons = met
+        meeting.dedup();
+        let by_polygon = meeting
             .iter()
             .map(|&ring| (self.rings[ring as usize].polygon, ring));
-        let mut of_polygons: Vec<(u32, u32)> = of_polygons.collect();
-        of_polygons.sort_unstable();
-        for same in of_polygons.chunk_by(|a, b| a.0 == b.0) {
+        let mut by_polygon: Vec<(u32, u32)> = by_polygon.collect();
+        by_polygon.sort_unstable();
+        for same in by_polygon.chunk_by(|a, b| a.0 == b.0) {
             for pair in same.windows(2) {
-                self.is_disconnected |= !self.touches.join(pair[0].1, pair[1].1);
+                self.is_disconnected |= !self.touching.union(pair[0].1, pair[1].1);
             }
         }
         Ok(())
@@ -293,50 +293,50 @@ impl Sweep {
     /// Records the smallest ring that encloses each ring whose westernmost vertex this is. The face
     /// below the ring's southern edge at this vertex is outside the ring, and above the next
     /// segment to the south.
-    fn note_around(&mut self, south: Option<Segment>, right: &[Segment]) {
+    fn record_enclosing(&mut self, south: Option<SweepSegment>, right: &[SweepSegment]) {
         let mut below = south;
         for segment in right {
             let ring = segment.ring as usize;
-            if self.around[ring].is_none() {
-                let around = below.and_then(|it| match it.has_inside_above {
+            if self.enclosing[ring].is_none() {
+                let enclosing = below.and_then(|it| match it.has_inside_above {
                     true => Some(it.ring),
-                    false => self.around[it.ring as usize].flatten(),
+                    false => self.enclosing[it.ring as usize].flatten(),
                 });
-                self.around[ring] = Some(around);
+                self.enclosing[ring] = Some(enclosing);
             }
             below = Some(*segment);
         }
     }
 
-    fn check_nesting(&self) -> Result<(), Invalidity> {
-        for (ring, around) in self.rings.iter().zip(&self.around) {
-            let around = around.flatten().map(|it| &self.rings[it as usize]);
-            match around {
+    fn check_nesting(&self) -> Result<(), TopologyError> {
+        for (ring, enclosing) in self.rings.iter().zip(&self.enclosing) {
+            let enclosing = enclosing.flatten().map(|it| &self.rings[it as usize]);
+            match enclosing {
                 None if ring.is_exterior => {}
-                None => return Err(Invalidity::HoleOutside),
-                Some(around) if ring.is_exterior => {
+                None => return Err(TopologyError::HoleOutside),
+                Some(enclosing) if ring.is_exterior => {
                     // If it is in a hole of its own polygon, that hole is not inside it and is
                     // reported too.
-                    if around.is_exterior {
-                        return Err(Invalidity::PartsOverlap);
+                    if enclosing.is_exterior {
+                        return Err(TopologyError::PartsOverlap);
                     }
                 }
-                Some(around) if around.polygon != ring.polygon => {
-                    return Err(Invalidity::HoleOutside);
+                Some(enclosing) if enclosing.polygon != ring.polygon => {
+                    return Err(TopologyError::HoleOutside);
                 }
-                Some(around) if !around.is_exterior => return Err(Invalidity::HolesOverlap),
+                Some(enclosing) if !enclosing.is_exterior => return Err(TopologyError::HolesOverlap),
                 Some(_) => {}
             }
         }
         match self.is_disconnected {
-            true => Err(Invalidity::InteriorIsDisconnected),
+            true => Err(TopologyError::InteriorIsDisconnected),
             false => Ok(()),
         }
     }
 }
 
 /// The relation of two rings.
-enum Relation {
+enum RingRelation {
     SameRing,
     ExteriorAndHole,
     Holes,
@@ -344,14 +344,14 @@ enum Relation {
 }
 
 /// Sets of rings that touch each other (union-find).
-struct Touches(Vec<u32>);
+struct TouchingRings(Vec<u32>);
 
-impl Touches {
-    fn new(rings: usize) -> Touches {
-        Touches((0..).take(rings).collect())
+impl TouchingRings {
+    fn new(rings: usize) -> TouchingRings {
+        TouchingRings((0..).take(rings).collect())
     }
 
-    fn root(&mut self, mut ring: u32) -> u32 {
+    fn find_root(&mut self, mut ring: u32) -> u32 {
         while self.0[ring as usize] != ring {
             let next = self.0[self.0[ring as usize] as usize];
             self.0[ring as usize] = next;
@@ -361,67 +361,67 @@ impl Touches {
     }
 
     /// Merges the sets of two rings. Returns whether they were different.
-    fn join(&mut self, a: u32, b: u32) -> bool {
-        let (a, b) = (self.root(a), self.root(b));
+    fn union(&mut self, a: u32, b: u32) -> bool {
+        let (a, b) = (self.find_root(a), self.find_root(b));
         self.0[a as usize] = b;
         a != b
     }
 }
 
-impl Entry {
-    fn segment(&self) -> Option<Segment> {
+impl SweepEntry {
+    fn segment(&self) -> Option<SweepSegment> {
         match self {
-            Entry::Cut(segment) => Some(*segment),
+            SweepEntry::Segment(segment) => Some(*segment),
             _ => None,
         }
     }
 }
 
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
+impl PartialEq for SweepEntry {
+    fn eq(&self, other: &SweepEntry) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Entry {}
+impl Eq for SweepEntry {}
 
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+impl PartialOrd for SweepEntry {
+    fn partial_cmp(&self, other: &SweepEntry) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Entry {
+impl Ord for SweepEntry {
     /// Compares from south to north. Two segments that the sweep line intersects at the same time
     /// and that do not cross have the same order at every position of the line.
-    fn cmp(&self, other: &Entry) -> Ordering {
-        let place = |segment: &Segment, place: &Vertex, on: Ordering| {
-            above(segment.west, segment.east, *place).reverse().then(on)
+    fn cmp(&self, other: &SweepEntry) -> Ordering {
+        let compare_to_vertex = |segment: &SweepSegment, place: &Vertex, on: Ordering| {
+            compare_to_line(segment.west, segment.east, *place).reverse().then(on)
         };
         match (self, other) {
-            (Entry::Cut(a), Entry::Cut(b)) if a.west <= b.west => below_in_order(a, b),
-            (Entry::Cut(a), Entry::Cut(b)) => below_in_order(b, a).reverse(),
-            (Entry::Cut(a), Entry::Below(b)) => place(a, b, Ordering::Greater),
-            (Entry::Cut(a), Entry::Above(b)) => place(a, b, Ordering::Less),
-            (Entry::Below(a), Entry::Cut(b)) => place(b, a, Ordering::Greater).reverse(),
-            (Entry::Above(a), Entry::Cut(b)) => place(b, a, Ordering::Less).reverse(),
-            (Entry::Below(_), Entry::Above(_)) => Ordering::Less,
-            (Entry::Above(_), Entry::Below(_)) => Ordering::Greater,
+            (SweepEntry::Segment(a), SweepEntry::Segment(b)) if a.west <= b.west => compare_from_south(a, b),
+            (SweepEntry::Segment(a), SweepEntry::Segment(b)) => compare_from_south(b, a).reverse(),
+            (SweepEntry::Segment(a), SweepEntry::Below(b)) => compare_to_vertex(a, b, Ordering::Greater),
+            (SweepEntry::Segment(a), SweepEntry::Above(b)) => compare_to_vertex(a, b, Ordering::Less),
+            (SweepEntry::Below(a), SweepEntry::Segment(b)) => compare_to_vertex(b, a, Ordering::Greater).reverse(),
+            (SweepEntry::Above(a), SweepEntry::Segment(b)) => compare_to_vertex(b, a, Ordering::Less).reverse(),
+            (SweepEntry::Below(_), SweepEntry::Above(_)) => Ordering::Less,
+            (SweepEntry::Above(_), SweepEntry::Below(_)) => Ordering::Greater,
             _ => Ordering::Equal,
         }
     }
 }
 
 /// Compares two segments from south to north; the first begins no further east than the second.
-fn below_in_order(a: &Segment, b: &Segment) -> Ordering {
-    let begin = above(a.west, a.east, b.west).reverse();
-    begin.then_with(|| above(a.west, a.east, b.east).reverse())
+fn compare_from_south(a: &SweepSegment, b: &SweepSegment) -> Ordering {
+    let begin = compare_to_line(a.west, a.east, b.west).reverse();
+    begin.then_with(|| compare_to_line(a.west, a.east, b.east).reverse())
 }
 
 /// Compares a vertex to the line from `west` to `east`: greater is above, equal is on it. Exact.
-fn above(west: Vertex, east: Vertex, place: Vertex) -> Ordering {
+fn compare_to_line(west: Vertex, east: Vertex, vertex: Vertex) -> Ordering {
     let (run, rise) = (east.0 - west.0, east.1 - west.1);
-    let (over, up) = (place.0 - west.0, place.1 - west.1);
+    let (over, up) = (vertex.0 - west.0, vertex.1 - west.1);
     #[expect(
         clippy::cast_precision_loss,
         reason = "differences are below 2^53, so the relative error of a product is at most 2^-53"
@@ -441,9 +441,9 @@ fn above(west: Vertex, east: Vertex, place: Vertex) -> Ordering {
 }
 
 /// Returns whether two segments cross at a point that is an end of neither.
-fn crosses(a: &Segment, b: &Segment) -> bool {
-    let is_divided = |by: &Segment, ends: &Segment| {
-        let [one, other] = [ends.west, ends.east].map(|end| above(by.west, by.east, end));
+fn segments_cross(a: &SweepSegment, b: &SweepSegment) -> bool {
+    let is_divided = |by: &SweepSegment, ends: &SweepSegment| {
+        let [one, other] = [ends.west, ends.east].map(|end| compare_to_line(by.west, by.east, end));
         one.is_ne() && other == one.reverse()
     };
     is_divided(a, b) && is_divided(b, a)
@@ -458,24 +458,24 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(polygons: &[Polygon], expected: Option<Invalidity>) {
-        assert_eq!(invalidity(polygons), expected);
+    fn check(polygons: &[Polygon], expected: Option<TopologyError>) {
+        assert_eq!(find_topology_error(polygons), expected);
         // Rotated by a right angle and mirrored, it has the same validity.
-        let turned = |polygons: &[Polygon], turn: fn(Vertex) -> Vertex| -> Vec<Polygon> {
+        let transformed = |polygons: &[Polygon], turn: fn(Vertex) -> Vertex| -> Vec<Polygon> {
             let ring = |ring: &Vec<Vertex>| ring.iter().copied().map(turn).collect();
             let polygon = |polygon: &Polygon| polygon.iter().map(ring).collect();
             polygons.iter().map(polygon).collect()
         };
-        assert_eq!(invalidity(&turned(polygons, |(x, y)| (-y, x))), expected);
-        assert_eq!(invalidity(&turned(polygons, |(x, y)| (-x, y))), expected);
+        assert_eq!(find_topology_error(&transformed(polygons, |(x, y)| (-y, x))), expected);
+        assert_eq!(find_topology_error(&transformed(polygons, |(x, y)| (-x, y))), expected);
         assert_eq!(
-            invalidity(&turned(polygons, |(x, y)| (x + y, y - x))),
+            find_topology_error(&transformed(polygons, |(x, y)| (x + y, y - x))),
             expected
         );
     }
 
     #[test]
-    fn areas_whose_rings_touch_in_places_are_valid() {
+    fn rings_may_touch_at_points() {
         check(&[vec![square(0, 0, 10)]], None);
         check(
             &[vec![square(0, 0, 10), square(2, 2, 3), square(6, 6, 3)]],
@@ -511,8 +511,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_valid_area_is_named() {
-        use Invalidity::*;
+    fn each_kind_of_invalid_area_is_reported() {
+        use TopologyError::*;
         check(
             &[vec![vec![(0, 0), (4, 4), (4, 0), (0, 3)]]],
             Some(RingCrossesItself),
@@ -610,8 +610,8 @@ mod tests {
     }
 
     #[test]
-    fn holes_that_cut_the_interior_in_two_are_refused() {
-        let expected = Some(Invalidity::InteriorIsDisconnected);
+    fn holes_that_disconnect_the_interior_are_rejected() {
+        let expected = Some(TopologyError::InteriorIsDisconnected);
         // From side to side.
         check(
             &[vec![
@@ -646,21 +646,21 @@ mod tests {
     }
 
     #[test]
-    fn a_comb_of_which_every_edges_box_meets_every_other_is_judged_in_time() {
+    fn a_comb_with_overlapping_edge_boxes_is_checked_in_n_log_n() {
         const TEETH: i64 = 50_000;
         let teeth = (0..TEETH).flat_map(|at| [(4 * at, 0), (4 * at + 2, 1_000_000)]);
         let back = [(4 * TEETH, 0), (4 * TEETH, -10), (0, -10)];
         let comb: Vec<Vertex> = teeth.chain(back).map(|(x, y)| (x + y, y - x)).collect();
         let begun = std::time::Instant::now();
-        assert_eq!(invalidity(&[vec![comb]]), None);
+        assert_eq!(find_topology_error(&[vec![comb]]), None);
         // 2 s in a debug build; comparing each pair of edges takes minutes.
         assert!(begun.elapsed().as_secs() < 30);
     }
 
     /// A reproducible generator of random numbers (xorshift, Marsaglia 2003).
-    struct Numbers(u64);
+    struct XorShift(u64);
 
-    impl Numbers {
+    impl XorShift {
         fn below(&mut self, end: i64) -> i64 {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
@@ -674,7 +674,7 @@ mod tests {
                     .map(|_| (x + self.below(side), y + self.below(side)))
                     .collect();
                 ring.dedup();
-                if ring.first() != ring.last() && ring.len() > 2 && doubled_area(&ring) != 0 {
+                if ring.first() != ring.last() && ring.len() > 2 && doubled_signed_area(&ring) != 0 {
                     return ring;
                 }
             }
@@ -683,24 +683,24 @@ mod tests {
         /// Returns random polygons on a lattice so coarse that rings often touch.
         fn polygons(&mut self) -> Vec<Polygon> {
             let parts = 1 + self.below(2);
-            let part = |numbers: &mut Numbers| {
-                let (x, y) = (numbers.below(6), numbers.below(6));
-                let side = 4 + numbers.below(8);
-                let kind = numbers.below(3);
+            let part = |random: &mut XorShift| {
+                let (x, y) = (random.below(6), random.below(6));
+                let side = 4 + random.below(8);
+                let kind = random.below(3);
                 let exterior = match kind {
-                    0 => numbers.ring(5, [x, y], 12),
-                    1 => numbers.ring(3, [x, y], 12),
+                    0 => random.ring(5, [x, y], 12),
+                    1 => random.ring(3, [x, y], 12),
                     _ => square(x, y, side),
                 };
-                let holes = numbers.below(5);
+                let holes = random.below(5);
                 let holes = (0..holes).map(|_| {
                     // Holes of a square often touch two of its sides.
-                    if kind == 2 && numbers.below(2) == 0 {
-                        return numbers.ring(3, [x, y], side + 1);
+                    if kind == 2 && random.below(2) == 0 {
+                        return random.ring(3, [x, y], side + 1);
                     }
-                    let within = [x + numbers.below(8), y + numbers.below(8)];
-                    let vertices = 3 + numbers.below(2);
-                    numbers.ring(vertices, within, 5)
+                    let within = [x + random.below(8), y + random.below(8)];
+                    let vertices = 3 + random.below(2);
+                    random.ring(vertices, within, 5)
                 });
                 std::iter::once(exterior)
                     .chain(holes.collect::<Vec<_>>())
@@ -712,15 +712,15 @@ mod tests {
 
     /// Runs only if `CATCHMENT_PYTHON` names a Python with Shapely.
     #[test]
-    fn polygons_are_judged_as_geos_judges_them() {
+    fn validity_agrees_with_geos() {
         use std::io::Write;
         use std::process::{Command, Stdio};
         let Some(python) = std::env::var_os("CATCHMENT_PYTHON") else {
             eprintln!("skipped: set CATCHMENT_PYTHON to a Python with tests/requirements.txt");
             return;
         };
-        let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
-        let all: Vec<Vec<Polygon>> = (0..40_000).map(|_| numbers.polygons()).collect();
+        let mut random = XorShift(0x2545_f491_4f6c_dd1d);
+        let all: Vec<Vec<Polygon>> = (0..40_000).map(|_| random.polygons()).collect();
         let script = "import json, sys, shapely\n\
             for parts in json.load(sys.stdin):\n    \
             it = shapely.MultiPolygon([shapely.Polygon(p[0], p[1:]) for p in parts])\n    \
@@ -736,18 +736,18 @@ mod tests {
         let writer = std::thread::spawn(move || stdin.write_all(&input).expect("written"));
         let output = program.wait_with_output().expect("Python exits");
         writer.join().expect("written");
-        let said = String::from_utf8(output.stdout).expect("text");
-        assert_eq!(said.lines().count(), all.len());
+        let reasons = String::from_utf8(output.stdout).expect("text");
+        assert_eq!(reasons.lines().count(), all.len());
         let (mut valid, mut disconnected) = (0, 0);
-        for (polygons, reason) in all.iter().zip(said.lines()) {
-            let fault = invalidity(polygons);
+        for (polygons, reason) in all.iter().zip(reasons.lines()) {
+            let error = find_topology_error(polygons);
             let is_valid = reason == "Valid Geometry";
             assert_eq!(
-                fault.is_none(),
+                error.is_none(),
                 is_valid,
-                "{reason}, {fault:?}: {polygons:?}"
+                "{reason}, {error:?}: {polygons:?}"
             );
-            disconnected += usize::from(fault == Some(Invalidity::InteriorIsDisconnected));
+            disconnected += usize::from(error == Some(TopologyError::InteriorIsDisconnected));
             valid += usize::from(is_valid);
         }
         // Enough of both for a meaningful comparison.

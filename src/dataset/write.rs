@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::MANIFEST;
-use super::manifest::{FileEntry, Manifest, sealed};
+use super::manifest::{FileEntry, Manifest, with_checksum};
 use crate::outputs;
 
 /// A dataset could not be written. The previous folder is still in place, except if the disk failed
@@ -25,25 +25,25 @@ pub struct WriteError {
 /// A dataset that is written to a temporary folder beside its own and not yet renamed. Dropping it
 /// deletes it.
 #[derive(Debug)]
-pub struct Staged {
-    staging: Staging,
+pub struct StagedDataset {
+    staging_dir: StagingDir,
     folder: PathBuf,
 }
 
 /// A temporary folder that is to be renamed.
 #[derive(Debug)]
-struct Staging {
+struct StagingDir {
     folder: tempfile::TempDir,
     /// Locked as long as the program runs. An unlocked folder was left by a program that was
     /// killed.
     #[cfg(unix)]
-    _held: fs::File,
+    _lock: fs::File,
 }
 
 /// The prefix of the names of temporary folders.
-const STAGING: &str = ".catchment-dataset-";
+const STAGING_PREFIX: &str = ".catchment-dataset-";
 /// The age from which an unlocked folder is stale. A new folder is unlocked for a moment.
-const LEFT_AFTER: Duration = Duration::from_secs(60);
+const STALE_AFTER: Duration = Duration::from_secs(60);
 
 /// Writes the folder of a dataset: `files` by their path in it, and the manifest with their
 /// checksums.
@@ -71,20 +71,20 @@ pub fn stage(
     folder: &Path,
     mut manifest: Manifest,
     files: &[(String, Vec<u8>)],
-) -> Result<Staged, WriteError> {
+) -> Result<StagedDataset, WriteError> {
     manifest.files = files
         .iter()
-        .map(|(path, content)| (path.clone(), FileEntry::of(content)))
+        .map(|(path, content)| (path.clone(), FileEntry::from_content(content)))
         .collect();
     let text = toml::to_string(&manifest).expect("a manifest is plain values and tables");
-    let text = sealed(&text);
+    let text = with_checksum(&text);
     let files = files
         .iter()
         .map(|(path, content)| (path.as_str(), content.as_slice()));
     let manifest = (MANIFEST, text.as_bytes());
-    let folder = outputs::resolve(folder).map_err(failed(folder))?;
-    let staging = write_beside(&folder, files.chain([manifest]))?;
-    Ok(Staged { staging, folder })
+    let folder = outputs::resolve_symlinks(folder).map_err(write_error(folder))?;
+    let staging_dir = stage_files(&folder, files.chain([manifest]))?;
+    Ok(StagedDataset { staging_dir, folder })
 }
 
 /// Writes `files`, by their path, to a folder atomically. An existing folder is replaced, whatever
@@ -96,49 +96,49 @@ pub(crate) fn write_folder(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<(
     let files = files
         .iter()
         .map(|(path, content)| (*path, content.as_slice()));
-    let staging = write_beside(folder, files)?;
-    publish(staging, folder)
+    let staging_dir = stage_files(folder, files)?;
+    publish(staging_dir, folder)
 }
 
 /// Writes the files, by their path, to a temporary folder beside `folder` and syncs it to disk.
-fn write_beside<'f>(
+fn stage_files<'f>(
     folder: &Path,
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
-) -> Result<Staging, WriteError> {
+) -> Result<StagingDir, WriteError> {
     let parent = parent_of(folder);
-    fs::create_dir_all(parent).map_err(failed(parent))?;
-    remove_left_ones(parent);
-    let staging = Staging::beside(folder).map_err(failed(parent))?;
-    let mut folders = BTreeSet::from([staging.path().to_path_buf()]);
+    fs::create_dir_all(parent).map_err(write_error(parent))?;
+    remove_stale(parent);
+    let staging_dir = StagingDir::create_beside(folder).map_err(write_error(parent))?;
+    let mut folders = BTreeSet::from([staging_dir.path().to_path_buf()]);
     for (path, content) in files {
-        let full = staging.path().join(path);
-        write_synced(&full, content).map_err(failed(&folder.join(path)))?;
+        let full = staging_dir.path().join(path);
+        write_synced(&full, content).map_err(write_error(&folder.join(path)))?;
         folders.extend(full.parent().map(Path::to_path_buf));
     }
-    allow_reading(staging.path()).map_err(failed(folder))?;
+    allow_reading(staging_dir.path()).map_err(write_error(folder))?;
     // Syncing the folders makes the names of the files durable.
-    for each in &folders {
-        sync_folder(each).map_err(failed(folder))?;
+    for dir in &folders {
+        sync_folder(dir).map_err(write_error(folder))?;
     }
-    Ok(staging)
+    Ok(staging_dir)
 }
 
 /// Removes the temporary folders that killed programs left in `parent`. Errors are ignored.
 #[cfg(unix)]
-fn remove_left_ones(parent: &Path) {
+fn remove_stale(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else {
         return;
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if !name.as_encoded_bytes().starts_with(STAGING.as_bytes()) {
+        if !name.as_encoded_bytes().starts_with(STAGING_PREFIX.as_bytes()) {
             continue;
         }
         let path = entry.path();
         let modified = entry.metadata().and_then(|it| it.modified());
-        let is_old = modified.is_ok_and(|it| it.elapsed().is_ok_and(|age| age > LEFT_AFTER));
-        let is_left = is_old && fs::File::open(&path).is_ok_and(|it| it.try_lock().is_ok());
-        if is_left {
+        let is_old = modified.is_ok_and(|it| it.elapsed().is_ok_and(|age| age > STALE_AFTER));
+        let is_stale = is_old && fs::File::open(&path).is_ok_and(|it| it.try_lock().is_ok());
+        if is_stale {
             let _ = fs::remove_dir_all(&path);
         }
     }
@@ -147,19 +147,19 @@ fn remove_left_ones(parent: &Path) {
 #[cfg(not(unix))]
 fn remove_left_ones(_parent: &Path) {}
 
-impl Staging {
-    fn beside(folder: &Path) -> io::Result<Staging> {
+impl StagingDir {
+    fn create_beside(folder: &Path) -> io::Result<StagingDir> {
         let folder = tempfile::Builder::new()
-            .prefix(STAGING)
+            .prefix(STAGING_PREFIX)
             .tempdir_in(parent_of(folder))?;
         #[cfg(unix)]
-        let held = fs::File::open(folder.path())?;
+        let lock = fs::File::open(folder.path())?;
         #[cfg(unix)]
-        held.lock()?;
-        Ok(Staging {
+        lock.lock()?;
+        Ok(StagingDir {
             folder,
             #[cfg(unix)]
-            _held: held,
+            _lock: lock,
         })
     }
 
@@ -168,7 +168,7 @@ impl Staging {
     }
 
     /// Renames it to `folder`, which must not exist.
-    fn name(self, folder: &Path) -> io::Result<()> {
+    fn rename_to(self, folder: &Path) -> io::Result<()> {
         fs::rename(self.path(), folder)?;
         // The temporary folder no longer exists, so there is nothing to delete.
         let _ = self.folder.keep();
@@ -176,10 +176,10 @@ impl Staging {
     }
 }
 
-impl Staged {
+impl StagedDataset {
     /// Returns the path of the temporary folder.
     pub fn path(&self) -> &Path {
-        self.staging.path()
+        self.staging_dir.path()
     }
 
     /// Renames the temporary folder to its final name atomically.
@@ -187,14 +187,14 @@ impl Staged {
     /// # Errors
     /// If it cannot be renamed. The folder is then unchanged.
     pub fn publish(self) -> Result<(), WriteError> {
-        publish(self.staging, &self.folder)
+        publish(self.staging_dir, &self.folder)
     }
 }
 
-fn publish(staging: Staging, folder: &Path) -> Result<(), WriteError> {
-    swap_in(staging, folder).map_err(failed(folder))?;
+fn publish(staging_dir: StagingDir, folder: &Path) -> Result<(), WriteError> {
+    replace_atomically(staging_dir, folder).map_err(write_error(folder))?;
     let parent = parent_of(folder);
-    sync_folder(parent).map_err(failed(parent))
+    sync_folder(parent).map_err(write_error(parent))
 }
 
 fn parent_of(folder: &Path) -> &Path {
@@ -204,7 +204,7 @@ fn parent_of(folder: &Path) -> &Path {
     }
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> WriteError {
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> WriteError {
     let path = path.to_path_buf();
     move |source| WriteError { path, source }
 }
@@ -219,17 +219,17 @@ fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Renames the temporary folder to `folder`, and deletes the folder or file that it replaces.
-fn swap_in(staging: Staging, folder: &Path) -> io::Result<()> {
+fn replace_atomically(staging_dir: StagingDir, folder: &Path) -> io::Result<()> {
     if !folder.exists() {
-        return staging.name(folder);
+        return staging_dir.rename_to(folder);
     }
-    exchange(staging.path(), folder)?;
+    exchange(staging_dir.path(), folder)?;
     // The temporary path now has the old content. If that cannot be removed, the new content is in
     // place nevertheless.
-    if staging.path().is_dir() {
-        let _ = staging.folder.close();
+    if staging_dir.path().is_dir() {
+        let _ = staging_dir.folder.close();
     } else {
-        let _ = fs::remove_file(staging.folder.keep());
+        let _ = fs::remove_file(staging_dir.folder.keep());
     }
     Ok(())
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use geo::{BooleanOps, BoundingRect, Intersects, MultiPolygon, unary_union};
 
-use super::{Change, View};
-use crate::domain::{Area, Boundary, Extent, Layer};
-use crate::ground::{self, M2_PER_KM2};
+use super::{ChangeKind, DatasetOnDate};
+use crate::domain::{Area, Boundary, CatchmentKind, Layer};
+use crate::planar::{self, M2_PER_KM2};
 
 /// A difference in an area.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +16,7 @@ pub struct AreaChange {
     /// Its id, which is the same in both datasets.
     pub id: String,
     /// Whether it was added, removed or changed.
-    pub change: Change,
+    pub change: ChangeKind,
     /// Its title in the old dataset.
     pub old_name: Option<String>,
     /// Its title in the new dataset.
@@ -33,7 +33,7 @@ pub struct AreaChange {
 
 /// A geometry that was transferred from one area to another, or from or to no area.
 #[derive(Debug, Clone, PartialEq)]
-pub struct MovedGround {
+pub struct TransferredGeometry {
     /// The layer of the areas.
     pub layer: Layer,
     /// The id of the area that lost it; `None` if it was in no area.
@@ -43,122 +43,122 @@ pub struct MovedGround {
     /// Its size in km².
     pub km2: f64,
     /// The geometry, in longitude and latitude.
-    pub ground: MultiPolygon<f64>,
+    pub geometry: MultiPolygon<f64>,
 }
 
 /// The boundaries of a layer on one day, by area id.
-type Grounds<'s> = BTreeMap<&'s str, Vec<&'s Boundary>>;
+type BoundariesByArea<'s> = BTreeMap<&'s str, Vec<&'s Boundary>>;
 
 /// The geometry that an area lost and gained, in planar metres.
-struct Shift<'s> {
+struct AreaDelta<'s> {
     id: &'s str,
     lost: MultiPolygon<f64>,
     gained: MultiPolygon<f64>,
 }
 
-pub(super) fn compare(old: View<'_>, new: View<'_>) -> (Vec<AreaChange>, Vec<MovedGround>) {
-    let (mut changes, mut moved) = (Vec::new(), Vec::new());
+pub(super) fn compare(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> (Vec<AreaChange>, Vec<TransferredGeometry>) {
+    let (mut changes, mut transferred) = (Vec::new(), Vec::new());
     for layer in Layer::ALL {
-        let (of_layer, moved_in_layer) = compare_layer(old, new, layer);
+        let (of_layer, transferred_in_layer) = compare_layer(old, new, layer);
         changes.extend(of_layer);
-        moved.extend(moved_in_layer);
+        transferred.extend(transferred_in_layer);
     }
-    (changes, moved)
+    (changes, transferred)
 }
 
 pub(super) fn compare_layer(
-    old: View<'_>,
-    new: View<'_>,
+    old: DatasetOnDate<'_>,
+    new: DatasetOnDate<'_>,
     layer: Layer,
-) -> (Vec<AreaChange>, Vec<MovedGround>) {
-    let (before, after) = (grounds(old, layer), grounds(new, layer));
-    let shifts = shifts(&before, &after);
-    let changes = area_changes(old, new, layer, &shifts);
-    let moved = if old.index.is_partition(layer) || new.index.is_partition(layer) {
-        exchanged(layer, &shifts, &before, &after)
+) -> (Vec<AreaChange>, Vec<TransferredGeometry>) {
+    let (before, after) = (boundaries_by_area(old, layer), boundaries_by_area(new, layer));
+    let deltas = area_deltas(&before, &after);
+    let changes = area_changes(old, new, layer, &deltas);
+    let transferred = if old.index.is_partition(layer) || new.index.is_partition(layer) {
+        partition_transfers(layer, &deltas, &before, &after)
     } else {
-        let moved = shifts.iter().flat_map(|shift| {
-            let lost = moved_ground(layer, Some(shift.id), None, shift.lost.clone());
-            let gained = moved_ground(layer, None, Some(shift.id), shift.gained.clone());
+        let transferred = deltas.iter().flat_map(|delta| {
+            let lost = transferred_geometry(layer, Some(delta.id), None, delta.lost.clone());
+            let gained = transferred_geometry(layer, None, Some(delta.id), delta.gained.clone());
             [lost, gained].into_iter().flatten()
         });
-        moved.collect()
+        transferred.collect()
     };
-    (changes, moved)
+    (changes, transferred)
 }
 
-fn grounds(view: View<'_>, layer: Layer) -> Grounds<'_> {
-    let mut grounds = Grounds::new();
+fn boundaries_by_area(view: DatasetOnDate<'_>, layer: Layer) -> BoundariesByArea<'_> {
+    let mut boundaries = BoundariesByArea::new();
     for boundary in view.index.boundaries(layer, view.day) {
-        grounds.entry(&boundary.id).or_default().push(boundary);
+        boundaries.entry(&boundary.id).or_default().push(boundary);
     }
-    grounds
+    boundaries
 }
 
 /// Returns what each area lost and gained, for areas whose vertices differ.
-fn shifts<'s>(before: &Grounds<'s>, after: &Grounds<'s>) -> Vec<Shift<'s>> {
+fn area_deltas<'s>(before: &BoundariesByArea<'s>, after: &BoundariesByArea<'s>) -> Vec<AreaDelta<'s>> {
     let ids: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
-    let shift = |id: &'s str| {
+    let delta = |id: &'s str| {
         let (old, new) = (before.get(id), after.get(id));
-        if old.map(|it| vertices(it)) == new.map(|it| vertices(it)) {
+        if old.map(|it| grid_vertices(it)) == new.map(|it| grid_vertices(it)) {
             return None;
         }
-        let metres = |grounds: Option<&Vec<&Boundary>>| grounds.map(whole).unwrap_or_else(nothing);
+        let metres = |boundaries: Option<&Vec<&Boundary>>| boundaries.map(planar_union).unwrap_or_else(empty);
         let (old, new) = (metres(old), metres(new));
-        Some(Shift {
+        Some(AreaDelta {
             id,
-            lost: ground::without_rounding(old.difference(&new)),
-            gained: ground::without_rounding(new.difference(&old)),
+            lost: planar::remove_slivers(old.difference(&new)),
+            gained: planar::remove_slivers(new.difference(&old)),
         })
     };
-    ids.into_iter().filter_map(shift).collect()
+    ids.into_iter().filter_map(delta).collect()
 }
 
-fn nothing() -> MultiPolygon<f64> {
+fn empty() -> MultiPolygon<f64> {
     MultiPolygon::new(Vec::new())
 }
 
 /// Returns the union of all boundaries of an area, in planar metres. A practice can have an inner
 /// and an outer one.
-fn whole(grounds: &Vec<&Boundary>) -> MultiPolygon<f64> {
-    match grounds.as_slice() {
-        [only] => ground::in_metres(only),
+fn planar_union(boundaries: &Vec<&Boundary>) -> MultiPolygon<f64> {
+    match boundaries.as_slice() {
+        [only] => planar::to_planar(only),
         several => {
-            let several: Vec<_> = several.iter().map(|it| ground::in_metres(it)).collect();
+            let several: Vec<_> = several.iter().map(|it| planar::to_planar(it)).collect();
             unary_union(&several)
         }
     }
 }
 
-fn vertices<'b>(grounds: &[&'b Boundary]) -> Vec<(Extent, &'b [crate::domain::GridPolygon])> {
-    let mut vertices: Vec<_> = grounds
+fn grid_vertices<'b>(boundaries: &[&'b Boundary]) -> Vec<(CatchmentKind, &'b [crate::domain::GridPolygon])> {
+    let mut vertices: Vec<_> = boundaries
         .iter()
-        .map(|boundary| (boundary.extent, boundary.grid.as_slice()))
+        .map(|boundary| (boundary.catchment_kind, boundary.grid.as_slice()))
         .collect();
     vertices.sort_by_key(|(extent, _)| *extent);
     vertices
 }
 
 fn area_changes(
-    old: View<'_>,
-    new: View<'_>,
+    old: DatasetOnDate<'_>,
+    new: DatasetOnDate<'_>,
     layer: Layer,
-    shifts: &[Shift<'_>],
+    deltas: &[AreaDelta<'_>],
 ) -> Vec<AreaChange> {
     let (before, after) = (areas(old, layer), areas(new, layer));
     let ids: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     let change = |id: &str| {
         let (was, is) = (before.get(id), after.get(id));
-        let shift = shifts.iter().find(|shift| shift.id == id);
+        let delta = deltas.iter().find(|delta| delta.id == id);
         let change = match (was, is) {
-            (None, _) => Change::Added,
-            (_, None) => Change::Removed,
-            (Some(was), Some(is)) if was.title() != is.title() || shift.is_some() => {
-                Change::Changed
+            (None, _) => ChangeKind::Added,
+            (_, None) => ChangeKind::Removed,
+            (Some(was), Some(is)) if was.title() != is.title() || delta.is_some() => {
+                ChangeKind::Changed
             }
             _ => return None,
         };
-        let km2 = |ground: &MultiPolygon<f64>| ground::area_m2(ground) / M2_PER_KM2;
+        let km2 = |geometry: &MultiPolygon<f64>| planar::area_m2(geometry) / M2_PER_KM2;
         Some(AreaChange {
             layer,
             id: id.into(),
@@ -167,87 +167,87 @@ fn area_changes(
             new_name: is.map(|area| area.title()),
             old_km2: size_km2(old, layer, id),
             new_km2: size_km2(new, layer, id),
-            gained_km2: shift.map_or(0.0, |shift| km2(&shift.gained)),
-            lost_km2: shift.map_or(0.0, |shift| km2(&shift.lost)),
+            gained_km2: delta.map_or(0.0, |delta| km2(&delta.gained)),
+            lost_km2: delta.map_or(0.0, |delta| km2(&delta.lost)),
         })
     };
     ids.into_iter().filter_map(change).collect()
 }
 
-fn areas(View { index, day }: View<'_>, layer: Layer) -> BTreeMap<&str, &Area> {
+fn areas(DatasetOnDate { index, day }: DatasetOnDate<'_>, layer: Layer) -> BTreeMap<&str, &Area> {
     let areas = index.areas(layer, day).into_iter().flatten();
     // Practices are compared as practices; here only those with a boundary.
-    let has_ground =
+    let has_boundary =
         |area: &&Area| layer != Layer::GpPractice || index.boundary(layer, &area.id, day).is_some();
     areas
-        .filter(has_ground)
+        .filter(has_boundary)
         .map(|area| (area.id.as_str(), area))
         .collect()
 }
 
-fn size_km2(View { index, day }: View<'_>, layer: Layer, id: &str) -> Option<f64> {
-    let grounds: Vec<&Boundary> = index
+fn size_km2(DatasetOnDate { index, day }: DatasetOnDate<'_>, layer: Layer, id: &str) -> Option<f64> {
+    let boundaries: Vec<&Boundary> = index
         .boundaries(layer, day)
         .filter(|boundary| boundary.id == id)
         .collect();
-    (!grounds.is_empty()).then(|| ground::area_m2(&whole(&grounds)) / M2_PER_KM2)
+    (!boundaries.is_empty()).then(|| planar::area_m2(&planar_union(&boundaries)) / M2_PER_KM2)
 }
 
 /// Returns the geometries transferred between areas of a partition, and from or to no area.
-fn exchanged(
+fn partition_transfers(
     layer: Layer,
-    shifts: &[Shift<'_>],
-    before: &Grounds<'_>,
-    after: &Grounds<'_>,
-) -> Vec<MovedGround> {
-    let mut moved = Vec::new();
-    for giver in shifts {
-        let takers = shifts.iter().filter(|taker| taker.id != giver.id);
-        for taker in takers.filter(|taker| meet(&giver.lost, &taker.gained)) {
-            let both = giver.lost.intersection(&taker.gained);
-            moved.extend(moved_ground(layer, Some(giver.id), Some(taker.id), both));
+    deltas: &[AreaDelta<'_>],
+    before: &BoundariesByArea<'_>,
+    after: &BoundariesByArea<'_>,
+) -> Vec<TransferredGeometry> {
+    let mut transferred = Vec::new();
+    for losing in deltas {
+        let gaining_areas = deltas.iter().filter(|gaining| gaining.id != losing.id);
+        for gaining in gaining_areas.filter(|taker| bboxes_intersect(&losing.lost, &taker.gained)) {
+            let shared = losing.lost.intersection(&gaining.gained);
+            transferred.extend(transferred_geometry(layer, Some(losing.id), Some(gaining.id), shared));
         }
-        let left = without(&giver.lost, after, giver.id);
-        moved.extend(moved_ground(layer, Some(giver.id), None, left));
+        let remainder = subtract_others(&losing.lost, after, losing.id);
+        transferred.extend(transferred_geometry(layer, Some(losing.id), None, remainder));
     }
-    for taker in shifts {
-        let new = without(&taker.gained, before, taker.id);
-        moved.extend(moved_ground(layer, None, Some(taker.id), new));
+    for gaining in deltas {
+        let unclaimed = subtract_others(&gaining.gained, before, gaining.id);
+        transferred.extend(transferred_geometry(layer, None, Some(gaining.id), unclaimed));
     }
-    moved
+    transferred
 }
 
 /// Subtracts the areas of all others from a geometry.
-fn without(ground: &MultiPolygon<f64>, others: &Grounds<'_>, own: &str) -> MultiPolygon<f64> {
-    let mut left = ground.clone();
-    for (_, grounds) in others.iter().filter(|(id, _)| **id != own) {
-        let other = whole(grounds);
-        if meet(&left, &other) {
-            left = left.difference(&other);
+fn subtract_others(geometry: &MultiPolygon<f64>, others: &BoundariesByArea<'_>, own: &str) -> MultiPolygon<f64> {
+    let mut remainder = geometry.clone();
+    for (_, boundaries) in others.iter().filter(|(id, _)| **id != own) {
+        let other = planar_union(boundaries);
+        if bboxes_intersect(&remainder, &other) {
+            remainder = remainder.difference(&other);
         }
     }
-    left
+    remainder
 }
 
-fn meet(one: &MultiPolygon<f64>, other: &MultiPolygon<f64>) -> bool {
+fn bboxes_intersect(one: &MultiPolygon<f64>, other: &MultiPolygon<f64>) -> bool {
     match (one.bounding_rect(), other.bounding_rect()) {
         (Some(one), Some(other)) => one.intersects(&other),
         _ => false,
     }
 }
 
-fn moved_ground(
+fn transferred_geometry(
     layer: Layer,
     from: Option<&str>,
     to: Option<&str>,
     metres: MultiPolygon<f64>,
-) -> Option<MovedGround> {
-    let metres = ground::without_rounding(metres);
-    (!metres.0.is_empty()).then(|| MovedGround {
+) -> Option<TransferredGeometry> {
+    let metres = planar::remove_slivers(metres);
+    (!metres.0.is_empty()).then(|| TransferredGeometry {
         layer,
         from: from.map(str::to_string),
         to: to.map(str::to_string),
-        km2: ground::area_m2(&metres) / M2_PER_KM2,
-        ground: ground::to_lonlat(&metres),
+        km2: planar::area_m2(&metres) / M2_PER_KM2,
+        geometry: planar::to_lonlat(&metres),
     })
 }

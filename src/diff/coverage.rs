@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::Change;
-use crate::domain::{Assignment, Layer};
+use super::ChangeKind;
+use crate::domain::{StatisticalAssignment, Layer};
 
 /// A statistical area that was assigned to an area, removed from it, or has a different share.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +17,7 @@ pub struct CoverageChange {
     /// The statistical area.
     pub statistical_area: String,
     /// Whether it was added, removed or has a different share.
-    pub change: Change,
+    pub change: ChangeKind,
     /// The old share of its people in the area, from 0 to 1; 1 if it was assigned as a whole,
     /// `None` if it was not assigned.
     pub old_share: Option<f64>,
@@ -26,20 +26,20 @@ pub struct CoverageChange {
 }
 
 /// Shares in thousandths, as they are written, by layer, area and statistical area.
-type Shares<'d> = BTreeMap<(Layer, &'d str, &'d str), u32>;
+type SharesByKey<'d> = BTreeMap<(Layer, &'d str, &'d str), u32>;
 
 /// Returns the differences on `day`, in order of layer, area and statistical area.
-pub(super) fn compare(old: &[Assignment], new: &[Assignment], day: Date) -> Vec<CoverageChange> {
-    let (before, after) = (shares(old, day), shares(new, day));
-    let came = after.keys().filter(|key| !before.contains_key(key));
-    let mut keys: Vec<_> = before.keys().chain(came).copied().collect();
+pub(super) fn compare(old: &[StatisticalAssignment], new: &[StatisticalAssignment], day: Date) -> Vec<CoverageChange> {
+    let (before, after) = (shares_on(old, day), shares_on(new, day));
+    let added = after.keys().filter(|key| !before.contains_key(key));
+    let mut keys: Vec<_> = before.keys().chain(added).copied().collect();
     keys.sort_unstable();
     let change = |key: (Layer, &str, &str)| {
         let (was, is) = (before.get(&key), after.get(&key));
         let change = match (was, is) {
-            (None, _) => Change::Added,
-            (_, None) => Change::Removed,
-            (was, is) if was != is => Change::Changed,
+            (None, _) => ChangeKind::Added,
+            (_, None) => ChangeKind::Removed,
+            (was, is) if was != is => ChangeKind::Changed,
             _ => return None,
         };
         let share = |thousandths: Option<&u32>| thousandths.map(|it| f64::from(*it) / 1000.0);
@@ -55,12 +55,12 @@ pub(super) fn compare(old: &[Assignment], new: &[Assignment], day: Date) -> Vec<
     keys.into_iter().filter_map(change).collect()
 }
 
-fn shares(assignments: &[Assignment], day: Date) -> Shares<'_> {
-    let of_the_day = assignments.iter().filter(|it| it.period.contains(day));
-    of_the_day
+fn shares_on(assignments: &[StatisticalAssignment], day: Date) -> SharesByKey<'_> {
+    let on_day = assignments.iter().filter(|it| it.period.contains(day));
+    on_day
         .map(|it| {
             let key = (it.layer, it.area.as_str(), it.statistical_area.as_str());
-            (key, thousandths(it.share.unwrap_or(1.0)))
+            (key, to_thousandths(it.share.unwrap_or(1.0)))
         })
         .collect()
 }
@@ -70,7 +70,7 @@ fn shares(assignments: &[Assignment], day: Date) -> Shares<'_> {
     clippy::cast_sign_loss,
     reason = "a share is between 0 and 1"
 )]
-fn thousandths(share: f64) -> u32 {
+fn to_thousandths(share: f64) -> u32 {
     (share * 1000.0).round() as u32
 }
 
@@ -83,8 +83,8 @@ mod tests {
 
     const DAY: Date = date(2025, 1, 1);
 
-    fn assigned(code: &str, layer: Layer, area: &str, share: Option<f64>) -> Assignment {
-        Assignment {
+    fn assignment(code: &str, layer: Layer, area: &str, share: Option<f64>) -> StatisticalAssignment {
+        StatisticalAssignment {
             statistical_area: code.into(),
             layer,
             area: area.into(),
@@ -93,34 +93,34 @@ mod tests {
         }
     }
 
-    fn told(old: &[Assignment], new: &[Assignment]) -> Vec<String> {
+    fn describe(old: &[StatisticalAssignment], new: &[StatisticalAssignment]) -> Vec<String> {
         let changes = compare(old, new, DAY);
-        let told = |it: &CoverageChange| {
+        let describe_change = |it: &CoverageChange| {
             let (change, layer) = (it.change.as_str(), it.layer);
             let (area, code) = (&it.area, &it.statistical_area);
             let (was, is) = (it.old_share, it.new_share);
             format!("{change} {layer} {area} {code} {was:?} {is:?}")
         };
-        changes.iter().map(told).collect()
+        changes.iter().map(describe_change).collect()
     }
 
     #[test]
-    fn shares_that_come_go_and_change_are_told_and_the_others_are_not() {
+    fn added_removed_and_changed_shares_are_reported() {
         use Layer::{GpPractice, Icc};
         let old = [
-            assigned("E2", GpPractice, "A1", Some(0.2)),
-            assigned("E1", GpPractice, "A1", Some(0.1)),
-            assigned("E1", GpPractice, "A2", Some(0.5)),
-            assigned("E1", Icc, "k", None),
+            assignment("E2", GpPractice, "A1", Some(0.2)),
+            assignment("E1", GpPractice, "A1", Some(0.1)),
+            assignment("E1", GpPractice, "A2", Some(0.5)),
+            assignment("E1", Icc, "k", None),
         ];
         let new = [
-            assigned("E1", Icc, "l", None),
-            assigned("E1", GpPractice, "A1", Some(0.1)),
-            assigned("E2", GpPractice, "A1", Some(0.35)),
-            assigned("E3", GpPractice, "A2", Some(0.07)),
+            assignment("E1", Icc, "l", None),
+            assignment("E1", GpPractice, "A1", Some(0.1)),
+            assignment("E2", GpPractice, "A1", Some(0.35)),
+            assignment("E3", GpPractice, "A2", Some(0.07)),
         ];
         assert_eq!(
-            told(&old, &new),
+            describe(&old, &new),
             [
                 "removed icc k E1 Some(1.0) None",
                 "added icc l E1 None Some(1.0)",
@@ -129,16 +129,16 @@ mod tests {
                 "added gp-practice A2 E3 None Some(0.07)",
             ]
         );
-        assert!(told(&old, &old).is_empty());
+        assert!(describe(&old, &old).is_empty());
     }
 
     #[test]
-    fn a_share_of_all_is_the_same_as_no_share_and_another_day_is_another_matter() {
-        let whole = [assigned("E1", Layer::Icc, "k", None)];
-        let of_all = [assigned("E1", Layer::Icc, "k", Some(1.0))];
-        assert!(told(&whole, &of_all).is_empty());
+    fn a_blank_share_equals_a_share_of_one() {
+        let whole = [assignment("E1", Layer::Icc, "k", None)];
+        let of_all = [assignment("E1", Layer::Icc, "k", Some(1.0))];
+        assert!(describe(&whole, &of_all).is_empty());
         let mut later = whole.clone();
         later[0].period.from = Some(date(2025, 1, 2));
-        assert_eq!(told(&whole, &later).len(), 1);
+        assert_eq!(describe(&whole, &later).len(), 1);
     }
 }

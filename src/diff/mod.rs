@@ -7,7 +7,7 @@
 //! ignored. Lineage, golden queries and the text of the manifest are not compared.
 
 mod areas;
-mod between;
+mod date_comparison;
 mod coverage;
 mod output;
 mod postcodes;
@@ -15,11 +15,11 @@ mod records;
 
 use jiff::civil::Date;
 
-pub use areas::{AreaChange, MovedGround};
-pub use between::{Between, MemberMove, StatusChange, between};
+pub use areas::{AreaChange, TransferredGeometry};
+pub use date_comparison::{DateComparison, MembershipMove, PracticeStatusChange, compare_dates};
 pub use coverage::CoverageChange;
 pub use output::files;
-pub use postcodes::{Answered, PostcodeChange};
+pub use postcodes::{PostcodeAnswer, PostcodeChange};
 pub use records::{MembershipChange, PracticeChange};
 
 use crate::dataset::{Dataset, Manifest};
@@ -27,7 +27,7 @@ use crate::index::{Index, IndexError};
 
 /// The kind of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
+pub enum ChangeKind {
     /// Only the new dataset has it.
     Added,
     /// Only the old dataset has it.
@@ -36,20 +36,20 @@ pub enum Change {
     Changed,
 }
 
-impl Change {
+impl ChangeKind {
     /// Returns the word for it in files and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
-            Change::Added => "added",
-            Change::Removed => "removed",
-            Change::Changed => "changed",
+            ChangeKind::Added => "added",
+            ChangeKind::Removed => "removed",
+            ChangeKind::Changed => "changed",
         }
     }
 }
 
 /// The differences between two datasets on one date.
 #[derive(Debug)]
-pub struct Difference {
+pub struct DatasetDifference {
     /// The date of the comparison.
     pub as_of: Date,
     /// Name and version of the old dataset.
@@ -59,7 +59,7 @@ pub struct Difference {
     /// Differences in areas, in order of layer and id.
     pub areas: Vec<AreaChange>,
     /// The geometries transferred from one area to another, in order of layer and ids.
-    pub moved: Vec<MovedGround>,
+    pub transferred: Vec<TransferredGeometry>,
     /// Differences in assignments, in order of layer, area and statistical area.
     pub coverage: Vec<CoverageChange>,
     /// Differences in practices, in order of code.
@@ -70,16 +70,16 @@ pub struct Difference {
     pub postcodes: Vec<PostcodeChange>,
 }
 
-impl Difference {
+impl DatasetDifference {
     /// Returns the empty comparison of a dataset with itself.
-    pub fn none(dataset: &Dataset, as_of: Date) -> Difference {
-        let name = name(&dataset.manifest);
-        Difference {
+    pub fn empty(dataset: &Dataset, as_of: Date) -> DatasetDifference {
+        let name = name_and_version(&dataset.manifest);
+        DatasetDifference {
             as_of,
             old: name.clone(),
             new: name,
             areas: Vec::new(),
-            moved: Vec::new(),
+            transferred: Vec::new(),
             coverage: Vec::new(),
             practices: Vec::new(),
             memberships: Vec::new(),
@@ -98,21 +98,21 @@ impl Difference {
 }
 
 /// A dataset and its index.
-struct Side {
+struct DatasetSide {
     dataset: Dataset,
     index: Index,
 }
 
 /// A dataset on one date.
 #[derive(Clone, Copy)]
-struct View<'i> {
+struct DatasetOnDate<'i> {
     index: &'i Index,
     day: Date,
 }
 
-impl Side {
-    fn on(&self, day: Date) -> View<'_> {
-        View {
+impl DatasetSide {
+    fn on_date(&self, day: Date) -> DatasetOnDate<'_> {
+        DatasetOnDate {
             index: &self.index,
             day,
         }
@@ -123,26 +123,26 @@ impl Side {
 ///
 /// # Errors
 /// If a dataset contradicts itself, so that no index can be built.
-pub fn diff(old: Dataset, new: Dataset, as_of: Date) -> Result<Difference, IndexError> {
+pub fn diff(old: Dataset, new: Dataset, as_of: Date) -> Result<DatasetDifference, IndexError> {
     let side = |dataset: Dataset| {
         let index = Index::build(dataset.clone())?;
-        Ok(Side { dataset, index })
+        Ok(DatasetSide { dataset, index })
     };
     let (old, new) = (side(old)?, side(new)?);
-    let (areas, moved) = areas::compare(old.on(as_of), new.on(as_of));
-    Ok(Difference {
+    let (areas, transferred) = areas::compare(old.on_date(as_of), new.on_date(as_of));
+    Ok(DatasetDifference {
         as_of,
-        old: name(old.index.manifest()),
-        new: name(new.index.manifest()),
+        old: name_and_version(old.index.manifest()),
+        new: name_and_version(new.index.manifest()),
         areas,
-        moved,
+        transferred,
         coverage: coverage::compare(&old.dataset.assignments, &new.dataset.assignments, as_of),
-        practices: records::practices(old.on(as_of), new.on(as_of)),
-        memberships: records::memberships(old.on(as_of), new.on(as_of)),
+        practices: records::practices(old.on_date(as_of), new.on_date(as_of)),
+        memberships: records::memberships(old.on_date(as_of), new.on_date(as_of)),
         postcodes: postcodes::compare(&old.index, &new.index, as_of),
     })
 }
 
-fn name(manifest: &Manifest) -> String {
+fn name_and_version(manifest: &Manifest) -> String {
     format!("{} {}", manifest.name, manifest.version)
 }

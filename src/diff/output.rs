@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::postcodes::LAYERS;
-use super::{Answered, Change, Difference};
-use crate::dataset::table::written as table;
+use super::postcodes::COMPARED_LAYERS;
+use super::{PostcodeAnswer, ChangeKind, DatasetDifference};
+use crate::dataset::table::write_csv as table;
 use crate::geojson::write_feature;
 
 /// Returns the files of a comparison by name: `summary.json`, five tables and
 /// `transfers.geojson`.
-pub fn files(difference: &Difference) -> Vec<(&'static str, Vec<u8>)> {
+pub fn files(difference: &DatasetDifference) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         (
             "summary.json",
@@ -20,19 +20,19 @@ pub fn files(difference: &Difference) -> Vec<(&'static str, Vec<u8>)> {
         ("practices.csv", practices(difference)),
         ("memberships.csv", memberships(difference)),
         ("postcodes.csv", postcodes(difference)),
-        ("transfers.geojson", moved_ground(difference)),
+        ("transfers.geojson", transferred_geometry(difference)),
     ]
 }
 
-impl Difference {
+impl DatasetDifference {
     /// Returns the counts of differences as JSON.
     pub fn summary(&self) -> Value {
-        let three = |changes: Vec<Change>| {
-            let count = |wanted| changes.iter().filter(|change| **change == wanted).count();
+        let count_kinds = |changes: Vec<ChangeKind>| {
+            let count = |kind| changes.iter().filter(|change| **change == kind).count();
             json!({
-                "added": count(Change::Added),
-                "removed": count(Change::Removed),
-                "changed": count(Change::Changed),
+                "added": count(ChangeKind::Added),
+                "removed": count(ChangeKind::Removed),
+                "changed": count(ChangeKind::Changed),
             })
         };
         let mut practices: Vec<_> = self
@@ -41,25 +41,25 @@ impl Difference {
             .map(|it| (it.code, it.change))
             .collect();
         practices.dedup();
-        let moved: Vec<Value> = self
-            .moved
+        let transferred: Vec<Value> = self
+            .transferred
             .iter()
-            .map(|it| json!({"layer": it.layer.as_str(), "from": it.from, "to": it.to, "km2": rounded(it.km2)}))
+            .map(|it| json!({"layer": it.layer.as_str(), "from": it.from, "to": it.to, "km2": round_to_m2(it.km2)}))
             .collect();
         json!({
             "same": self.is_empty(),
             "old": self.old,
             "new": self.new,
             "as_of": self.as_of.to_string(),
-            "areas": three(self.areas.iter().map(|it| it.change).collect()),
-            "coverage": three(self.coverage.iter().map(|it| it.change).collect()),
-            "practices": three(practices.into_iter().map(|it| it.1).collect()),
-            "memberships": three(self.memberships.iter().map(|it| it.change).collect()),
-            "postcodes": three(self.postcodes.iter().map(|it| it.change).collect()),
+            "areas": count_kinds(self.areas.iter().map(|it| it.change).collect()),
+            "coverage": count_kinds(self.coverage.iter().map(|it| it.change).collect()),
+            "practices": count_kinds(practices.into_iter().map(|it| it.1).collect()),
+            "memberships": count_kinds(self.memberships.iter().map(|it| it.change).collect()),
+            "postcodes": count_kinds(self.postcodes.iter().map(|it| it.change).collect()),
             "postcode_moves": self.postcode_moves().into_iter().map(|(layer, from, to, postcodes)| {
                 json!({"layer": layer, "from": from, "to": to, "postcodes": postcodes})
             }).collect::<Vec<_>>(),
-            "transfers": moved,
+            "transfers": transferred,
         })
     }
 
@@ -71,7 +71,7 @@ impl Difference {
             let (Some(old), Some(new)) = (&change.old, &change.new) else {
                 continue;
             };
-            for (at, layer) in LAYERS.into_iter().enumerate() {
+            for (at, layer) in COMPARED_LAYERS.into_iter().enumerate() {
                 let (from, to) = (&old.areas[at], &new.areas[at]);
                 if from != to {
                     *moves
@@ -94,12 +94,12 @@ impl Difference {
 }
 
 /// Rounds square kilometres to whole square metres.
-fn rounded(km2: f64) -> f64 {
+fn round_to_m2(km2: f64) -> f64 {
     (km2 * 1e6).round() / 1e6
 }
 
-fn areas(difference: &Difference) -> Vec<u8> {
-    let km2 = |km2: Option<f64>| km2.map(|it| rounded(it).to_string()).unwrap_or_default();
+fn areas(difference: &DatasetDifference) -> Vec<u8> {
+    let km2 = |km2: Option<f64>| km2.map(|it| round_to_m2(it).to_string()).unwrap_or_default();
     table(
         [
             "change",
@@ -128,7 +128,7 @@ fn areas(difference: &Difference) -> Vec<u8> {
     )
 }
 
-fn coverage(difference: &Difference) -> Vec<u8> {
+fn coverage(difference: &DatasetDifference) -> Vec<u8> {
     let share = |share: Option<f64>| share.map(|it| format!("{it:.3}")).unwrap_or_default();
     table(
         [
@@ -152,7 +152,7 @@ fn coverage(difference: &Difference) -> Vec<u8> {
     )
 }
 
-fn practices(difference: &Difference) -> Vec<u8> {
+fn practices(difference: &DatasetDifference) -> Vec<u8> {
     table(
         ["change", "ods_code", "name", "field", "old", "new"],
         difference.practices.iter().map(|it| {
@@ -168,7 +168,7 @@ fn practices(difference: &Difference) -> Vec<u8> {
     )
 }
 
-fn memberships(difference: &Difference) -> Vec<u8> {
+fn memberships(difference: &DatasetDifference) -> Vec<u8> {
     table(
         ["change", "member_layer", "member", "layer", "group"],
         difference.memberships.iter().map(|it| {
@@ -183,9 +183,9 @@ fn memberships(difference: &Difference) -> Vec<u8> {
     )
 }
 
-fn postcodes(difference: &Difference) -> Vec<u8> {
-    fn cells(answered: Option<&Answered>) -> [String; 4] {
-        answered.map_or_else(Default::default, |it| {
+fn postcodes(difference: &DatasetDifference) -> Vec<u8> {
+    fn cells(answer: Option<&PostcodeAnswer>) -> [String; 4] {
+        answer.map_or_else(Default::default, |it| {
             let [icc, team, part] = it.areas.clone();
             [it.status.to_string(), icc, team, part]
         })
@@ -212,18 +212,18 @@ fn postcodes(difference: &Difference) -> Vec<u8> {
     )
 }
 
-fn moved_ground(difference: &Difference) -> Vec<u8> {
+fn transferred_geometry(difference: &DatasetDifference) -> Vec<u8> {
     let mut text =
         String::from("{\"type\":\"FeatureCollection\",\"name\":\"transfers\",\"features\":[");
-    for (at, it) in difference.moved.iter().enumerate() {
+    for (at, it) in difference.transferred.iter().enumerate() {
         text.push_str(if at == 0 { "\n" } else { ",\n" });
         let properties = json!({
             "layer": it.layer.as_str(),
             "from": it.from,
             "to": it.to,
-            "km2": rounded(it.km2),
+            "km2": round_to_m2(it.km2),
         });
-        write_feature(&mut text, &properties, &it.ground);
+        write_feature(&mut text, &properties, &it.geometry);
     }
     text.push_str("\n]}\n");
     text.into_bytes()

@@ -2,12 +2,12 @@
 
 use jiff::civil::Date;
 
-use super::Change;
+use super::ChangeKind;
 use crate::domain::{Layer, Postcode};
-use crate::index::{Found, Index, Listing, Place, Query};
+use crate::index::{LayerResult, Index, PostcodeLookup, Locator, LocateQuery};
 
 /// The layers whose answers are compared.
-pub(super) const LAYERS: [Layer; 3] = [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubCommunity];
+pub(super) const COMPARED_LAYERS: [Layer; 3] = [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubCommunity];
 
 /// A postcode that was added or removed, or that has a different answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,16 +15,16 @@ pub struct PostcodeChange {
     /// The postcode.
     pub postcode: Postcode,
     /// Whether it was added, removed or changed.
-    pub change: Change,
+    pub change: ChangeKind,
     /// The answer of the old dataset.
-    pub old: Option<Answered>,
+    pub old: Option<PostcodeAnswer>,
     /// The answer of the new dataset.
-    pub new: Option<Answered>,
+    pub new: Option<PostcodeAnswer>,
 }
 
 /// The answer for a postcode, by residence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answered {
+pub struct PostcodeAnswer {
     /// The status.
     pub status: &'static str,
     /// The ids of the ICC, the neighbourhood team and the sub-community. Blank means none; a text
@@ -33,7 +33,7 @@ pub struct Answered {
 }
 
 pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange> {
-    let (mut before, mut after) = (listed(old).peekable(), listed(new).peekable());
+    let (mut before, mut after) = (directory_postcodes(old).peekable(), directory_postcodes(new).peekable());
     let mut changes = Vec::new();
     loop {
         let next = match (before.peek(), after.peek()) {
@@ -41,12 +41,12 @@ pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange
             (Some(&old), Some(&new)) => old.min(new),
             (Some(&only), None) | (None, Some(&only)) => only,
         };
-        let was = before.next_if_eq(&next).map(|it| answered(old, it, day));
-        let is = after.next_if_eq(&next).map(|it| answered(new, it, day));
+        let was = before.next_if_eq(&next).map(|it| locate_postcode(old, it, day));
+        let is = after.next_if_eq(&next).map(|it| locate_postcode(new, it, day));
         let change = match (&was, &is) {
-            (None, _) => Change::Added,
-            (_, None) => Change::Removed,
-            (was, is) if was != is => Change::Changed,
+            (None, _) => ChangeKind::Added,
+            (_, None) => ChangeKind::Removed,
+            (was, is) if was != is => ChangeKind::Changed,
             _ => continue,
         };
         changes.push(PostcodeChange {
@@ -58,27 +58,27 @@ pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange
     }
 }
 
-fn listed(index: &Index) -> impl Iterator<Item = Postcode> + '_ {
+fn directory_postcodes(index: &Index) -> impl Iterator<Item = Postcode> + '_ {
     index.postcodes().map(|entry| entry.postcode)
 }
 
-fn answered(index: &Index, postcode: Postcode, day: Date) -> Answered {
-    debug_assert!(matches!(index.postcode(postcode), Listing::Entry(_)));
-    let answer = index.locate(&Query {
-        place: Some(Place::Postcode(postcode)),
+fn locate_postcode(index: &Index, postcode: Postcode, day: Date) -> PostcodeAnswer {
+    debug_assert!(matches!(index.lookup_postcode(postcode), PostcodeLookup::Entry(_)));
+    let answer = index.locate(&LocateQuery {
+        locator: Some(Locator::Postcode(postcode)),
         practice: None,
         as_of: day,
     });
     let ids = |layer: Layer| match answer.residence.iter().find(|it| it.0 == layer) {
-        Some((_, Found::Areas(areas))) => {
+        Some((_, LayerResult::Areas(areas))) => {
             let ids: Vec<&str> = areas.iter().map(|found| found.area.id.as_str()).collect();
             ids.join(" ")
         }
-        Some((_, Found::Unknown(why))) => format!("[{}]", why.as_str()),
+        Some((_, LayerResult::Unknown(why))) => format!("[{}]", why.as_str()),
         _ => String::new(),
     };
-    Answered {
+    PostcodeAnswer {
         status: answer.status.as_str(),
-        areas: LAYERS.map(ids),
+        areas: COMPARED_LAYERS.map(ids),
     }
 }

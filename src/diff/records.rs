@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Change, View};
-use crate::domain::{Layer, Member, OdsCode, Practice};
+use super::{ChangeKind, DatasetOnDate};
+use crate::domain::{Layer, GroupMember, OdsCode, Practice};
 use crate::index::Index;
 
 /// A practice that was added or removed, or one field of it that changed.
@@ -14,7 +14,7 @@ pub struct PracticeChange {
     /// Its name in the new dataset, or in the old one if it was removed.
     pub name: String,
     /// Whether it was added, removed or changed.
-    pub change: Change,
+    pub change: ChangeKind,
     /// The field that changed. `icc` is the ICC of its registered patients.
     pub field: Option<&'static str>,
     /// The old value.
@@ -35,10 +35,10 @@ pub struct MembershipChange {
     /// The member.
     pub member: String,
     /// Whether it was added or removed.
-    pub change: Change,
+    pub change: ChangeKind,
 }
 
-pub(super) fn practices(old: View<'_>, new: View<'_>) -> Vec<PracticeChange> {
+pub(super) fn practices(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> Vec<PracticeChange> {
     let codes: BTreeSet<OdsCode> = [old, new]
         .iter()
         .flat_map(|view| view.index.practices())
@@ -46,7 +46,7 @@ pub(super) fn practices(old: View<'_>, new: View<'_>) -> Vec<PracticeChange> {
         .collect();
     let mut changes = Vec::new();
     for code in codes {
-        let whole = |practice: &Practice, change| PracticeChange {
+        let whole_change = |practice: &Practice, change| PracticeChange {
             code,
             name: practice.name.clone(),
             change,
@@ -55,16 +55,16 @@ pub(super) fn practices(old: View<'_>, new: View<'_>) -> Vec<PracticeChange> {
             new: String::new(),
         };
         match (old.index.practice(code), new.index.practice(code)) {
-            (Some(before), None) => changes.push(whole(before, Change::Removed)),
-            (None, Some(after)) => changes.push(whole(after, Change::Added)),
+            (Some(before), None) => changes.push(whole_change(before, ChangeKind::Removed)),
+            (None, Some(after)) => changes.push(whole_change(after, ChangeKind::Added)),
             (Some(before), Some(after)) => {
-                let before = fields(old, before).into_iter();
-                let both = before.zip(fields(new, after));
-                let unlike = both.filter(|((_, before), (_, after))| before != after);
-                changes.extend(unlike.map(|((field, before), (_, now))| PracticeChange {
+                let before = practice_fields(old, before).into_iter();
+                let both = before.zip(practice_fields(new, after));
+                let differing = both.filter(|((_, before), (_, after))| before != after);
+                changes.extend(differing.map(|((field, before), (_, now))| PracticeChange {
                     code,
                     name: after.name.clone(),
-                    change: Change::Changed,
+                    change: ChangeKind::Changed,
                     field: Some(field),
                     old: before,
                     new: now,
@@ -76,18 +76,18 @@ pub(super) fn practices(old: View<'_>, new: View<'_>) -> Vec<PracticeChange> {
     changes
 }
 
-fn fields(View { index, day }: View<'_>, practice: &Practice) -> Vec<(&'static str, String)> {
+fn practice_fields(DatasetOnDate { index, day }: DatasetOnDate<'_>, practice: &Practice) -> Vec<(&'static str, String)> {
     fn text(value: Option<impl ToString>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }
-    let member = Member::Practice(practice.code);
+    let member = GroupMember::Practice(practice.code);
     let group = |layer| {
         let groups = index.memberships_of(&member, layer, day);
         let mut ids: Vec<&str> = groups.filter_map(|it| it.group.as_deref()).collect();
         ids.sort_unstable();
         ids.join(" ")
     };
-    let mut buildings: Vec<String> = index
+    let mut premises: Vec<String> = index
         .premises(practice.code)
         .iter()
         .map(|site| {
@@ -95,7 +95,7 @@ fn fields(View { index, day }: View<'_>, practice: &Practice) -> Vec<(&'static s
             format!("{} {easting} {northing}", site.kind.as_str())
         })
         .collect();
-    buildings.sort();
+    premises.sort();
     vec![
         ("name", practice.name.clone()),
         ("address", practice.address.clone()),
@@ -107,7 +107,7 @@ fn fields(View { index, day }: View<'_>, practice: &Practice) -> Vec<(&'static s
         ("sub_icb", text(practice.sub_icb.as_ref())),
         ("pcn", text(practice.pcn.as_ref())),
         ("list_size", text(practice.list_size)),
-        ("premises", buildings.join("; ")),
+        ("premises", premises.join("; ")),
         ("successors", successors(index, practice)),
         ("icc", group(Layer::Icc)),
         ("sub-community", group(Layer::SubCommunity)),
@@ -123,33 +123,33 @@ fn successors(index: &Index, practice: &Practice) -> String {
     steps.join("; ")
 }
 
-pub(super) fn memberships(old: View<'_>, new: View<'_>) -> Vec<MembershipChange> {
-    let (before, after) = (held(old), held(new));
+pub(super) fn memberships(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> Vec<MembershipChange> {
+    let (before, after) = (memberships_on(old), memberships_on(new));
     let removed = before.iter().filter(|(key, _)| !after.contains_key(key));
     let added = after.iter().filter(|(key, _)| !before.contains_key(key));
     let mut changes: Vec<MembershipChange> = removed
-        .map(|(_, member)| change(member, Change::Removed))
-        .chain(added.map(|(_, member)| change(member, Change::Added)))
+        .map(|(_, member)| membership_change(member, ChangeKind::Removed))
+        .chain(added.map(|(_, member)| membership_change(member, ChangeKind::Added)))
         .collect();
     changes.sort();
     changes
 }
 
-type Held<'s> = (&'s Member, Layer, &'s Option<String>);
+type MembershipKey<'s> = (&'s GroupMember, Layer, &'s Option<String>);
 
-fn held(View { index, day }: View<'_>) -> BTreeMap<Held<'_>, Held<'_>> {
+fn memberships_on(DatasetOnDate { index, day }: DatasetOnDate<'_>) -> BTreeMap<MembershipKey<'_>, MembershipKey<'_>> {
     index
         .memberships()
         .filter(|membership| membership.period.contains(day))
         .map(|it| (&it.member, it.layer, &it.group))
-        .map(|held| (held, held))
+        .map(|key| (key, key))
         .collect()
 }
 
-fn change((member, layer, group): &Held<'_>, change: Change) -> MembershipChange {
+fn membership_change((member, layer, group): &MembershipKey<'_>, change: ChangeKind) -> MembershipChange {
     let (member_layer, member) = match member {
-        Member::Practice(code) => (Layer::GpPractice, code.to_string()),
-        Member::Area(layer, id) => (*layer, id.clone()),
+        GroupMember::Practice(code) => (Layer::GpPractice, code.to_string()),
+        GroupMember::Area(layer, id) => (*layer, id.clone()),
     };
     MembershipChange {
         layer: *layer,

@@ -34,7 +34,7 @@ impl Area {
 
 /// Distinguishes the two catchments that a practice can declare.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Extent {
+pub enum CatchmentKind {
     /// The only boundary of the area.
     #[default]
     Whole,
@@ -44,19 +44,19 @@ pub enum Extent {
     Outer,
 }
 
-impl Extent {
+impl CatchmentKind {
     /// Returns the value used in files and JSON, or `None` for [`CatchmentKind::Whole`].
     pub fn as_str(self) -> Option<&'static str> {
         match self {
-            Extent::Whole => None,
-            Extent::Inner => Some("inner"),
-            Extent::Outer => Some("outer"),
+            CatchmentKind::Whole => None,
+            CatchmentKind::Inner => Some("inner"),
+            CatchmentKind::Outer => Some("outer"),
         }
     }
 
     /// Returns the kind with this value in files and JSON.
-    pub fn from_word(word: &str) -> Option<Extent> {
-        [Extent::Inner, Extent::Outer]
+    pub fn from_word(word: &str) -> Option<CatchmentKind> {
+        [CatchmentKind::Inner, CatchmentKind::Outer]
             .into_iter()
             .find(|extent| extent.as_str() == Some(word))
     }
@@ -68,7 +68,7 @@ pub struct Boundary {
     /// The id of the area, or the code of the statistical area.
     pub id: String,
     /// The kind of catchment, for an area that has more than one boundary.
-    pub extent: Extent,
+    pub catchment_kind: CatchmentKind,
     /// The dates on which the boundary is valid.
     pub period: Period,
     /// The geometry for display: lon/lat, WGS84, exteriors counter-clockwise (RFC 7946).
@@ -81,7 +81,7 @@ pub struct Boundary {
 /// The assignment of a statistical area, such as an LSOA, to an area: by definition, or by the
 /// share of its people that a model gives.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Assignment {
+pub struct StatisticalAssignment {
     /// The code of the statistical area.
     pub statistical_area: String,
     /// The layer of the area.
@@ -104,7 +104,7 @@ pub struct GridPolygon {
 
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Member {
+pub enum GroupMember {
     /// A practice, with everyone registered at it.
     Practice(OdsCode),
     /// An area, with the people who live in it.
@@ -115,7 +115,7 @@ pub enum Member {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The member.
-    pub member: Member,
+    pub member: GroupMember,
     /// The layer of the group.
     pub layer: Layer,
     /// The id of the group. `None` where the source does not name one, which is not the same as
@@ -129,7 +129,7 @@ pub struct Membership {
 
 /// The relation between an area that ended and its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relation {
+pub enum LineageRelation {
     /// The area was merged with others.
     Merged,
     /// The area was renamed.
@@ -140,24 +140,24 @@ pub enum Relation {
     Unknown,
 }
 
-impl Relation {
+impl LineageRelation {
     /// Returns the value used in files and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
-            Relation::Merged => "merged",
-            Relation::Renamed => "renamed",
-            Relation::Split => "split",
-            Relation::Unknown => "unknown",
+            LineageRelation::Merged => "merged",
+            LineageRelation::Renamed => "renamed",
+            LineageRelation::Split => "split",
+            LineageRelation::Unknown => "unknown",
         }
     }
 
     /// Returns the relation with this value in files and JSON.
-    pub fn from_word(word: &str) -> Option<Relation> {
+    pub fn from_word(word: &str) -> Option<LineageRelation> {
         [
-            Relation::Merged,
-            Relation::Renamed,
-            Relation::Split,
-            Relation::Unknown,
+            LineageRelation::Merged,
+            LineageRelation::Renamed,
+            LineageRelation::Split,
+            LineageRelation::Unknown,
         ]
         .into_iter()
         .find(|relation| relation.as_str() == word)
@@ -166,7 +166,7 @@ impl Relation {
 
 /// One step in the history of an area.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lineage {
+pub struct LineageStep {
     /// The layer of both areas.
     pub layer: Layer,
     /// The id of the area that ended.
@@ -174,7 +174,7 @@ pub struct Lineage {
     /// The id of its successor, where known.
     pub successor: Option<String>,
     /// The relation between them.
-    pub relation: Relation,
+    pub relation: LineageRelation,
     /// The date of the change, where known.
     pub date: Option<Date>,
     /// The source of this information.
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_community_is_called_one_and_others_what_they_are_called() {
+    fn icc_titles_end_in_icc() {
         let title = |layer| {
             let area = Area {
                 layer,
@@ -204,22 +204,22 @@ mod tests {
     }
 
     #[test]
-    fn words_are_read_as_they_are_written() {
-        let extents = [Extent::Inner, Extent::Outer];
-        assert_eq!(extents.map(Extent::as_str), [Some("inner"), Some("outer")]);
-        assert_eq!(Extent::Whole.as_str(), None);
-        assert_eq!(Extent::from_word("inner"), Some(Extent::Inner));
-        assert_eq!(Extent::from_word("outer"), Some(Extent::Outer));
-        assert_eq!(Extent::from_word("whole"), None);
+    fn words_round_trip() {
+        let catchment_kinds = [CatchmentKind::Inner, CatchmentKind::Outer];
+        assert_eq!(catchment_kinds.map(CatchmentKind::as_str), [Some("inner"), Some("outer")]);
+        assert_eq!(CatchmentKind::Whole.as_str(), None);
+        assert_eq!(CatchmentKind::from_word("inner"), Some(CatchmentKind::Inner));
+        assert_eq!(CatchmentKind::from_word("outer"), Some(CatchmentKind::Outer));
+        assert_eq!(CatchmentKind::from_word("whole"), None);
         for (word, relation) in [
-            ("merged", Relation::Merged),
-            ("renamed", Relation::Renamed),
-            ("split", Relation::Split),
-            ("unknown", Relation::Unknown),
+            ("merged", LineageRelation::Merged),
+            ("renamed", LineageRelation::Renamed),
+            ("split", LineageRelation::Split),
+            ("unknown", LineageRelation::Unknown),
         ] {
             assert_eq!(relation.as_str(), word);
-            assert_eq!(Relation::from_word(word), Some(relation));
+            assert_eq!(LineageRelation::from_word(word), Some(relation));
         }
-        assert_eq!(Relation::from_word("moved"), None);
+        assert_eq!(LineageRelation::from_word("moved"), None);
     }
 }

@@ -2,11 +2,11 @@ use jiff::civil::Date;
 
 /// A query and its expected answer: one line of `golden_queries.csv`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Canary {
+pub struct GoldenQuery {
     /// The line number, from 1.
     pub line: u64,
     /// The names and values of the query's fields, without the blank ones.
-    pub question: Vec<(&'static str, String)>,
+    pub fields: Vec<(&'static str, String)>,
     /// The expected status, or the expected problem code.
     pub status: String,
     /// The id of the expected ICC of residence; blank for none.
@@ -25,7 +25,7 @@ pub struct StatedCount {
     /// The date of the page; `None` where only the number is known.
     pub page_date: Option<Date>,
     /// The number of ICCs that the page states.
-    pub stated: u32,
+    pub stated_count: u32,
     /// The number of sections on the page, where they were counted.
     pub sections: Option<u32>,
     /// An explanation of the number for readers.

@@ -22,17 +22,17 @@ pub enum InvalidGridReference {
     #[error(
         "a grid reference has the same number of digits for easting and northing, such as SD 173 800"
     )]
-    Uneven,
+    UnequalDigits,
     /// The reference names a square of 1 km or more.
     #[error(
         "a grid reference needs at least six digits; fewer name a square of a kilometre or more"
     )]
-    Coarse,
+    TooCoarse,
 }
 
 impl GridReference {
     /// Returns the centre of the square.
-    pub fn middle(self) -> BritishGrid {
+    pub fn centre(self) -> BritishGrid {
         self.0
     }
 
@@ -40,14 +40,14 @@ impl GridReference {
     /// three digits and no other letter. A postcode ends in letters, and an outward code has at
     /// most two digits.
     pub fn looks_like(text: &str) -> bool {
-        let (letters, digits) = parts(text);
-        square_km(letters).is_some() && digits.iter().map(|it| it.len()).sum::<usize>() > 2
+        let (letters, digits) = split_letters_and_digits(text);
+        square_origin(letters).is_some() && digits.iter().map(|it| it.len()).sum::<usize>() > 2
     }
 }
 
 /// Splits the text into its leading letters and the groups of digits after them. There are no
 /// groups if anything other than digits follows the letters.
-fn parts(text: &str) -> (&str, Vec<&str>) {
+fn split_letters_and_digits(text: &str) -> (&str, Vec<&str>) {
     let text = text.trim();
     let end = text.find(|it: char| !it.is_ascii_alphabetic());
     let (letters, rest) = text.split_at(end.unwrap_or(text.len()));
@@ -60,12 +60,12 @@ fn parts(text: &str) -> (&str, Vec<&str>) {
 }
 
 /// Returns the south-west corner of a 100 km square, in units of 100 km.
-fn square_km(letters: &str) -> Option<(u32, u32)> {
+fn square_origin(letters: &str) -> Option<(u32, u32)> {
     let &[first, second] = letters.as_bytes() else {
         return None;
     };
     // The alphabet without I, in rows of five from the north-west.
-    let number = |letter: u8| {
+    let letter_index = |letter: u8| {
         let at = u32::from(letter.to_ascii_uppercase()).checked_sub(u32::from(b'A'))?;
         match at {
             8 => None,
@@ -73,7 +73,7 @@ fn square_km(letters: &str) -> Option<(u32, u32)> {
             _ => Some(at - 1),
         }
     };
-    let (first, second) = (number(first)?, number(second)?);
+    let (first, second) = (letter_index(first)?, letter_index(second)?);
     // The false origin is the south-west corner of S, which is in the third column and fourth row.
     let east = ((first % 5) * 5 + second % 5).checked_sub(10)?;
     let north = 19_u32.checked_sub(first / 5 * 5 + second / 5)?;
@@ -84,26 +84,26 @@ impl FromStr for GridReference {
     type Err = InvalidGridReference;
 
     fn from_str(text: &str) -> Result<GridReference, InvalidGridReference> {
-        let (letters, groups) = parts(text);
-        let (east, north) = square_km(letters).ok_or(InvalidGridReference::Malformed)?;
-        let together = groups.concat();
-        let (eastern, northern) = match groups.as_slice() {
+        let (letters, groups) = split_letters_and_digits(text);
+        let (east, north) = square_origin(letters).ok_or(InvalidGridReference::Malformed)?;
+        let all_digits = groups.concat();
+        let (east_digits, north_digits) = match groups.as_slice() {
             [all] if all.len() % 2 == 0 => all.split_at(all.len() / 2),
-            [eastern, northern] if eastern.len() == northern.len() => (*eastern, *northern),
-            [_] | [_, _] => return Err(InvalidGridReference::Uneven),
+            [east_digits, north_digits] if east_digits.len() == north_digits.len() => (*east_digits, *north_digits),
+            [_] | [_, _] => return Err(InvalidGridReference::UnequalDigits),
             _ => return Err(InvalidGridReference::Malformed),
         };
-        match together.len() {
+        match all_digits.len() {
             6..=10 => {}
-            0..6 => return Err(InvalidGridReference::Coarse),
+            0..6 => return Err(InvalidGridReference::TooCoarse),
             _ => return Err(InvalidGridReference::Malformed),
         }
-        let side_m = f64::from(10_u32.pow(5 - u32::try_from(eastern.len()).expect("at most five")));
-        let metres = |square: u32, digits: &str| {
-            let squares: f64 = digits.parse().expect("at most five digits");
-            f64::from(square) * 100_000.0 + (squares + 0.5) * side_m
+        let side_m = f64::from(10_u32.pow(5 - u32::try_from(east_digits.len()).expect("at most five")));
+        let centre_m = |square: u32, digits: &str| {
+            let squares_from_edge: f64 = digits.parse().expect("at most five digits");
+            f64::from(square) * 100_000.0 + (squares_from_edge + 0.5) * side_m
         };
-        BritishGrid::from_metres(metres(east, eastern), metres(north, northern))
+        BritishGrid::from_metres(centre_m(east, east_digits), centre_m(north, north_digits))
             .map(GridReference)
             .map_err(|_| InvalidGridReference::Malformed)
     }
@@ -115,13 +115,13 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Result<(f64, f64), InvalidGridReference>) {
-        let made = text.parse::<GridReference>().map(GridReference::middle);
-        let made = made.map(|it| (it.easting_m(), it.northing_m()));
-        assert_eq!(made, expected, "{text}");
+        let parsed = text.parse::<GridReference>().map(GridReference::centre);
+        let centre_m = parsed.map(|it| (it.easting_m(), it.northing_m()));
+        assert_eq!(centre_m, expected, "{text}");
     }
 
     #[test]
-    fn squares_are_where_ordnance_survey_puts_them() {
+    fn squares_match_ordnance_survey() {
         // The corners of the guide's figure 8, and its worked example.
         check("SV 000 000", Ok((50.0, 50.0)));
         check("TG 51409 13177", Ok((651_409.5, 313_177.5)));
@@ -134,13 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_place_is_told() {
-        use InvalidGridReference::{Coarse, Malformed, Uneven};
-        check("SD 17 80", Err(Coarse));
+    fn invalid_references_are_rejected_with_the_reason() {
+        use InvalidGridReference::{TooCoarse, Malformed, UnequalDigits};
+        check("SD 17 80", Err(TooCoarse));
         check("SD", Err(Malformed));
-        check("SD 173 80", Err(Uneven));
-        check("SD 17380", Err(Uneven));
-        check("SD 173800 480", Err(Uneven));
+        check("SD 173 80", Err(UnequalDigits));
+        check("SD 17380", Err(UnequalDigits));
+        check("SD 173800 480", Err(UnequalDigits));
         check("SD 173800 480077", Err(Malformed));
         check("SD 1 7 3", Err(Malformed));
         check("SI 173 800", Err(Malformed));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn postcodes_do_not_look_like_it() {
+    fn postcodes_do_not_look_like_grid_references() {
         for text in ["SD 173 800", "sd173800", "SD 173 80", "NY 1234"] {
             assert!(GridReference::looks_like(text), "{text}");
         }

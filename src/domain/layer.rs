@@ -64,11 +64,11 @@ impl Layer {
 
 /// A set of layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layers(u16);
+pub struct LayerSet(u16);
 
-impl Layers {
+impl LayerSet {
     /// The set of all layers.
-    pub const ALL: Layers = Layers((1 << Layer::ALL.len()) - 1);
+    pub const ALL: LayerSet = LayerSet((1 << Layer::ALL.len()) - 1);
 
     /// Returns whether the set contains the layer.
     pub fn contains(self, layer: Layer) -> bool {
@@ -76,10 +76,10 @@ impl Layers {
     }
 }
 
-impl FromIterator<Layer> for Layers {
-    fn from_iter<T: IntoIterator<Item = Layer>>(layers: T) -> Layers {
+impl FromIterator<Layer> for LayerSet {
+    fn from_iter<T: IntoIterator<Item = Layer>>(layers: T) -> LayerSet {
         let bits = layers.into_iter().map(|layer| 1 << layer as u16);
-        Layers(bits.fold(0, |all, bit| all | bit))
+        LayerSet(bits.fold(0, |all, bit| all | bit))
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_layer_has_its_word_and_its_place_among_others() {
+    fn layers_parse_display_and_form_sets() {
         let words = [
             "icc",
             "sub-community",
@@ -121,18 +121,18 @@ mod tests {
         for (layer, word) in Layer::ALL.into_iter().zip(words) {
             assert_eq!(word.parse(), Ok(layer));
             assert_eq!(format!("{layer:>20}"), format!("{word:>20}"));
-            let only = Layers::from_iter([layer]);
+            let only = LayerSet::from_iter([layer]);
             for other in Layer::ALL {
-                assert!(Layers::ALL.contains(other));
+                assert!(LayerSet::ALL.contains(other));
                 assert_eq!(only.contains(other), other == layer, "{only:?} {other}");
             }
         }
         assert_eq!("iccs".parse::<Layer>(), Err(InvalidLayer));
-        assert_eq!(Layers::from_iter(Layer::ALL), Layers::ALL);
+        assert_eq!(LayerSet::from_iter(Layer::ALL), LayerSet::ALL);
         let twice = [Layer::Pcn, Layer::Icc, Layer::Pcn];
         assert_eq!(
-            Layers::from_iter(twice),
-            Layers::from_iter([Layer::Icc, Layer::Pcn])
+            LayerSet::from_iter(twice),
+            LayerSet::from_iter([Layer::Icc, Layer::Pcn])
         );
     }
 }

@@ -20,19 +20,19 @@ mod suppression;
 mod words;
 
 pub use area::{
-    Area, Assignment, Boundary, Extent, GridPolygon, Lineage, Member, Membership, Relation,
+    Area, StatisticalAssignment, Boundary, CatchmentKind, GridPolygon, LineageStep, GroupMember, Membership, LineageRelation,
 };
-pub use expectation::{Canary, StatedCount};
+pub use expectation::{GoldenQuery, StatedCount};
 pub use grid_reference::{GridReference, InvalidGridReference};
-pub use layer::{InvalidLayer, Layer, Layers};
+pub use layer::{InvalidLayer, Layer, LayerSet};
 pub use ods_code::{InvalidOdsCode, OdsCode};
 pub use period::{
     InvalidDate, Period, YearMonth, date_from_iso, date_in_london, now, today_in_london,
 };
 pub use position::{BritishGrid, InvalidBritishGrid, InvalidLonLat, LonLat};
-pub use postcode::{Hint, InvalidPostcode, Postcode, SpecialPostcode, is_outcode};
+pub use postcode::{PostcodeHint, InvalidPostcode, Postcode, SpecialPostcode, is_outcode};
 pub use postcode_entry::{PositionalQuality, PostcodeEntry, PostcodeStatus};
-pub use postcode_prefix::{InvalidPrefix, PostcodePrefix, Reading};
-pub use practice::{Practice, PracticeStatus, Premises, PremisesKind, Succession};
+pub use postcode_prefix::{InvalidPrefix, PostcodePrefix, PrefixReading};
+pub use practice::{Practice, PracticeStatus, Premises, PremisesKind, PracticeSuccession};
 pub use suppression::{InvalidSuppressionRule, SuppressionRule};
-pub use words::{Agreement, Basis, Certainty, Provenance, Status};
+pub use words::{Agreement, Basis, Certainty, Provenance, LookupStatus};

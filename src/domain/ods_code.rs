@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_prints_nothing_of_it() {
+    fn debug_does_not_print_the_code() {
         let parsed = "P81002".parse::<OdsCode>();
         assert_eq!(format!("{parsed:?}"), "Ok(OdsCode(…))");
     }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn three_codes_stand_for_no_practice() {
+    fn default_codes_are_recognised() {
         let is_default = |text: &str| text.parse::<OdsCode>().expect("well-formed").is_default();
         assert!(["V81997", "V81998", "v81999"].into_iter().all(is_default));
         assert!(

@@ -46,17 +46,17 @@ impl YearMonth {
     }
 
     /// Returns the first day after the month.
-    pub fn end(self) -> Date {
+    pub fn first_day_after(self) -> Date {
         YearMonth(self.0.saturating_add(1)).first_day()
     }
 
     /// Returns the number of months since December 1799: at most 98,388, which fits in 17 bits.
-    pub(crate) fn number(self) -> u32 {
+    pub(crate) fn ordinal(self) -> u32 {
         self.0.get()
     }
 
     /// Returns the month with this ordinal, or `None` for 0.
-    pub(crate) fn from_number(number: u32) -> Option<YearMonth> {
+    pub(crate) fn from_ordinal(number: u32) -> Option<YearMonth> {
         NonZeroU32::new(number).map(YearMonth)
     }
 
@@ -69,7 +69,7 @@ impl YearMonth {
     }
 
     /// Returns the month in the format of ONS: `198001`.
-    pub fn compact(self) -> String {
+    pub fn to_yyyymm(self) -> String {
         let (year, month) = self.year_and_month();
         format!("{year:04}{month:02}")
     }
@@ -85,8 +85,8 @@ impl FromStr for YearMonth {
         };
         let (year, month) = input.split_at_checked(4).ok_or(invalid)?;
         let month = month.strip_prefix('-').unwrap_or(month);
-        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if month.len() != 2 || !is_number(year) || !is_number(month) {
+        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if month.len() != 2 || !is_digits(year) || !is_digits(month) {
             return Err(invalid);
         }
         let year: u32 = year.parse().map_err(|_| invalid)?;
@@ -94,7 +94,7 @@ impl FromStr for YearMonth {
         if !(1800..9999).contains(&year) || !(1..=12).contains(&month) {
             return Err(invalid);
         }
-        YearMonth::from_number((year - 1_800) * 12 + month).ok_or(invalid)
+        YearMonth::from_ordinal((year - 1_800) * 12 + month).ok_or(invalid)
     }
 }
 
@@ -119,12 +119,12 @@ pub fn date_from_iso(input: &str) -> Result<Date, InvalidDate> {
     let invalid = InvalidDate {
         expected: "a date that exists, written YYYY-MM-DD",
     };
-    let shape_is_right = input.len() == 10
+    let has_iso_shape = input.len() == 10
         && input.bytes().enumerate().all(|(at, byte)| match at {
             4 | 7 => byte == b'-',
             _ => byte.is_ascii_digit(),
         });
-    if !shape_is_right {
+    if !has_iso_shape {
         return Err(invalid);
     }
     input.parse().map_err(|_| invalid)
@@ -132,15 +132,15 @@ pub fn date_from_iso(input: &str) -> Result<Date, InvalidDate> {
 
 /// Returns the current time of the system clock, limited to the range that [`Timestamp`] supports.
 pub fn now() -> Timestamp {
-    instant_of(SystemTime::now())
+    timestamp_from(SystemTime::now())
 }
 
-fn instant_of(time: SystemTime) -> Timestamp {
-    let beyond = match time > SystemTime::UNIX_EPOCH {
+fn timestamp_from(time: SystemTime) -> Timestamp {
+    let saturated = match time > SystemTime::UNIX_EPOCH {
         true => Timestamp::MAX,
         false => Timestamp::MIN,
     };
-    Timestamp::try_from(time).unwrap_or(beyond)
+    Timestamp::try_from(time).unwrap_or(saturated)
 }
 
 /// Returns the current civil date in Europe/London, whatever the time zone of the machine.
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_period_holds_its_first_day_and_not_its_last() {
+    fn period_includes_its_first_day_and_excludes_its_end() {
         let period = Period {
             from: Some(date(2022, 1, 5)),
             to: Some(date(2022, 7, 1)),
@@ -201,28 +201,28 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_in_the_year_9999_or_after_it_has_a_day() {
+    fn clocks_after_9999_saturate() {
         for seconds in [253_370_764_800, 253_402_300_799, 253_402_300_800, 1 << 60] {
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            assert_eq!(date_in_london(instant_of(time)).year(), 9999);
+            assert_eq!(date_in_london(timestamp_from(time)).year(), 9999);
         }
     }
 
     #[test]
-    fn a_month_knows_its_days() {
+    fn months_convert_to_days_text_and_ordinals() {
         let month: YearMonth = "199612".parse().expect("a month");
         assert_eq!(
-            (month.first_day(), month.end()),
+            (month.first_day(), month.first_day_after()),
             (date(1996, 12, 1), date(1997, 1, 1))
         );
         assert_eq!(month.to_string(), "1996-12");
-        assert_eq!(month.compact(), "199612");
+        assert_eq!(month.to_yyyymm(), "199612");
         assert_eq!(format!("{month:?}"), "YearMonth(1996-12)");
         assert_eq!("1996-12".parse(), Ok(month));
-        for (text, number) in [("180001", 1), ("199612", 2_364), ("999812", 98_388)] {
+        for (text, ordinal) in [("180001", 1), ("199612", 2_364), ("999812", 98_388)] {
             let month: YearMonth = text.parse().expect("a month");
-            assert_eq!(month.number(), number);
-            assert_eq!(YearMonth::from_number(number), Some(month));
+            assert_eq!(month.ordinal(), ordinal);
+            assert_eq!(YearMonth::from_ordinal(ordinal), Some(month));
         }
         for input in [
             "19-9612", "199-612", "1996-1", "1996--12", "+99612", "AAAAAA", "199613", "1996",

@@ -19,7 +19,7 @@ pub enum InvalidLonLat {
     NotDegrees,
     /// The longitude is beyond ±180, or the latitude beyond ±90.
     #[error("longitude must be between -180 and 180 degrees, latitude between -90 and 90")]
-    OffTheEarth,
+    OutOfRange,
 }
 
 impl LonLat {
@@ -33,7 +33,7 @@ impl LonLat {
         } else if lon.abs() > 1_000.0 || lat.abs() > 1_000.0 {
             Err(InvalidLonLat::NotDegrees)
         } else if lon.abs() > 180.0 || lat.abs() > 90.0 {
-            Err(InvalidLonLat::OffTheEarth)
+            Err(InvalidLonLat::OutOfRange)
         } else {
             Ok(LonLat { lon, lat })
         }
@@ -52,12 +52,12 @@ impl LonLat {
     /// Returns whether the position is outside Great Britain but would be inside it with longitude
     /// and latitude swapped.
     pub fn looks_swapped(self) -> bool {
-        !in_great_britain(self.lon, self.lat) && in_great_britain(self.lat, self.lon)
+        !is_in_great_britain(self.lon, self.lat) && is_in_great_britain(self.lat, self.lon)
     }
 }
 
 /// Tests a generous bounding box, from Scilly to Shetland, without Rockall.
-fn in_great_britain(lon: f64, lat: f64) -> bool {
+fn is_in_great_britain(lon: f64, lat: f64) -> bool {
     (-9.5..=3.0).contains(&lon) && (49.0..=61.5).contains(&lat)
 }
 
@@ -85,9 +85,9 @@ impl BritishGrid {
     /// If a number is not finite, or the position is more than 200 km outside the grid.
     pub fn from_metres(easting: f64, northing: f64) -> Result<BritishGrid, InvalidBritishGrid> {
         // No range contains NaN.
-        let near_the_grid = (-200_000.0..=900_000.0).contains(&easting)
+        let is_near_grid = (-200_000.0..=900_000.0).contains(&easting)
             && (-200_000.0..=1_500_000.0).contains(&northing);
-        if !near_the_grid {
+        if !is_near_grid {
             return Err(InvalidBritishGrid);
         }
         Ok(BritishGrid {
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_prints_nothing_of_it() {
+    fn debug_does_not_print_the_position() {
         let lonlat = LonLat::new(-2.8, 54.0).expect("on the Earth");
         assert_eq!(format!("{lonlat:?}"), "LonLat(…)");
         let grid = BritishGrid::from_mm(1, 2);
@@ -169,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_not_degrees_are_told_apart() {
+    fn invalid_degrees_are_rejected_with_the_reason() {
         for (lon, lat, expected) in [
             (f64::NAN, 54.0, InvalidLonLat::NotFinite),
             (-2.8, f64::INFINITY, InvalidLonLat::NotFinite),
             (317_303.0, 480_077.0, InvalidLonLat::NotDegrees),
-            (-180.1, 54.0, InvalidLonLat::OffTheEarth),
-            (-2.8, 90.1, InvalidLonLat::OffTheEarth),
+            (-180.1, 54.0, InvalidLonLat::OutOfRange),
+            (-2.8, 90.1, InvalidLonLat::OutOfRange),
         ] {
             assert_eq!(LonLat::new(lon, lat).map(|_| ()), Err(expected));
         }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_gives_back_what_it_was_made_of() {
+    fn positions_round_trip() {
         let degrees = LonLat::new(-2.8, 54.05).expect("on the Earth");
         assert_eq!((degrees.lon(), degrees.lat()), (-2.8, 54.05));
         let grid = BritishGrid::from_metres(317_303.125, -480.5).expect("near the grid");
@@ -230,8 +230,8 @@ mod tests {
             (0.0, -200_000.1),
             (0.0, 1_500_000.1),
         ] {
-            let made = BritishGrid::from_metres(easting, northing);
-            assert_eq!(made, Err(InvalidBritishGrid), "{easting} {northing}");
+            let result = BritishGrid::from_metres(easting, northing);
+            assert_eq!(result, Err(InvalidBritishGrid), "{easting} {northing}");
         }
     }
 

@@ -8,7 +8,7 @@ const TEXT_BYTES_MAX: usize = 64;
 
 /// Outward codes of the British Overseas Territories: well-formed, but outside the area of the
 /// dataset.
-const OVERSEAS: [&[u8]; 11] = [
+const OVERSEAS_OUTCODES: [&[u8]; 11] = [
     b"AI", b"ASCN", b"BBND", b"BIQQ", b"FIQQ", b"GX11", b"PCRN", b"SIQQ", b"STHL", b"TDCU", b"TKCA",
 ];
 
@@ -37,7 +37,7 @@ pub enum InvalidPostcode {
         /// The rule that the text breaks.
         reason: &'static str,
         /// The probable cause of the damage to the text.
-        hint: Option<Hint>,
+        hint: Option<PostcodeHint>,
         /// The only postcode that was probably meant. It is shown to the user, but never looked up
         /// in place of the text.
         suggestion: Option<Postcode>,
@@ -46,16 +46,16 @@ pub enum InvalidPostcode {
 
 /// The probable cause of malformed text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hint {
+pub enum PostcodeHint {
     /// The text was percent-encoded once too often: `PR3%200SG`.
     PercentEncoded,
 }
 
-impl Hint {
+impl PostcodeHint {
     /// Returns the value used in responses.
     pub fn as_str(self) -> &'static str {
         match self {
-            Hint::PercentEncoded => "percent_encoded",
+            PostcodeHint::PercentEncoded => "percent_encoded",
         }
     }
 }
@@ -71,18 +71,18 @@ pub enum SpecialPostcode {
     PseudoCountry,
     /// Non-geographic codes: British Forces (BF), bulk mail (BX), Girobank, Father Christmas (XM4)
     /// and the overseas territories.
-    NotAPlace,
+    NonGeographic,
 }
 
 impl Postcode {
     /// Returns the outward code, such as `SW1A`.
     pub fn outcode(&self) -> &str {
-        text(&self.0[..4]).trim_end()
+        ascii_str(&self.0[..4]).trim_end()
     }
 
     /// Returns the inward code, such as `2AA`.
     pub fn incode(&self) -> &str {
-        text(&self.0[4..])
+        ascii_str(&self.0[4..])
     }
 
     /// Returns the seven bytes of the `pcd7` form.
@@ -102,24 +102,24 @@ impl Postcode {
             ("ZZ99", "3VZ") => Some(SpecialPostcode::NoFixedAbode),
             ("ZZ99", "3WZ") => Some(SpecialPostcode::AddressNotKnown),
             ("ZZ99", _) => Some(SpecialPostcode::PseudoCountry),
-            ("GIR" | "XM4", _) => Some(SpecialPostcode::NotAPlace),
+            ("GIR" | "XM4", _) => Some(SpecialPostcode::NonGeographic),
             (outcode, _) if outcode.starts_with("BF") || outcode.starts_with("BX") => {
-                Some(SpecialPostcode::NotAPlace)
+                Some(SpecialPostcode::NonGeographic)
             }
-            (outcode, _) if OVERSEAS.contains(&outcode.as_bytes()) => {
-                Some(SpecialPostcode::NotAPlace)
+            (outcode, _) if OVERSEAS_OUTCODES.contains(&outcode.as_bytes()) => {
+                Some(SpecialPostcode::NonGeographic)
             }
             _ => None,
         }
     }
 
     pub(super) fn from_parts(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
-        let inward_is_right = match outcode {
+        let is_inward_valid = match outcode {
             // Pseudo postcodes also use the letters that other inward codes exclude.
             b"ZZ99" => matches!(incode, [b'0'..=b'9', b'A'..=b'Z', b'A'..=b'Z']),
             _ => is_incode(incode),
         };
-        if !is_outcode_bytes(outcode) || !inward_is_right {
+        if !is_outcode_bytes(outcode) || !is_inward_valid {
             return None;
         }
         let mut pcd7 = [b' '; 7];
@@ -133,9 +133,9 @@ impl FromStr for Postcode {
     type Err = InvalidPostcode;
 
     fn from_str(input: &str) -> Result<Postcode, InvalidPostcode> {
-        match from_common_text(input.as_bytes()) {
+        match parse_common_form(input.as_bytes()) {
             Some(postcode) => Ok(postcode),
-            None => from_any_text(input),
+            None => parse_any_form(input),
         }
     }
 }
@@ -147,22 +147,22 @@ impl FromStr for Postcode {
 /// Every position is tested, without branches that depend on earlier positions: which form comes
 /// next is unpredictable, and a branch misprediction costs more than the whole test (11–14 ns per
 /// text in random order).
-fn from_common_text(text: &[u8]) -> Option<Postcode> {
+fn parse_common_form(text: &[u8]) -> Option<Postcode> {
     let (first, [before, inward @ ..]) = (text.first_chunk::<4>()?, text.last_chunk::<4>()?);
     let outcode_bytes = text.len().checked_sub(3 + usize::from(*before == b' '))?;
     if outcode_bytes > 4 {
         return None;
     }
-    let beyond = u64::MAX << (8 * outcode_bytes);
-    let outcode = u64::from(u32::from_le_bytes(*first)) & !beyond | PADDING & beyond;
+    let padding_mask = u64::MAX << (8 * outcode_bytes);
+    let outcode = u64::from(u32::from_le_bytes(*first)) & !padding_mask | PADDING & padding_mask;
     let [a, b, c, d, ..] = outcode.to_le_bytes();
     let [e, f, g] = *inward;
-    let may = |byte: u8, be: u8| PLACES[usize::from(byte)] & be != 0;
-    let one_letter = may(b, DIGIT) & may(c, DIGIT | THIRD | SPACE) & may(d, SPACE);
-    let two_letters = may(b, SECOND) & may(c, DIGIT) & may(d, DIGIT | FOURTH | SPACE);
-    let outward = may(a, FIRST) & (one_letter | two_letters);
-    let is_right = outward & may(e, DIGIT) & may(f, INWARD) & may(g, INWARD);
-    is_right.then(|| Postcode([a, b, c, d, e, f, g].map(|byte| byte.to_ascii_uppercase())))
+    let is_allowed = |byte: u8, class: u8| BYTE_CLASSES[usize::from(byte)] & class != 0;
+    let one_letter = is_allowed(b, DIGIT) & is_allowed(c, DIGIT | THIRD | SPACE) & is_allowed(d, SPACE);
+    let two_letters = is_allowed(b, SECOND) & is_allowed(c, DIGIT) & is_allowed(d, DIGIT | FOURTH | SPACE);
+    let is_outward_valid = is_allowed(a, FIRST) & (one_letter | two_letters);
+    let is_valid = is_outward_valid & is_allowed(e, DIGIT) & is_allowed(f, INWARD) & is_allowed(g, INWARD);
+    is_valid.then(|| Postcode([a, b, c, d, e, f, g].map(|byte| byte.to_ascii_uppercase())))
 }
 
 /// Four spaces.
@@ -177,39 +177,39 @@ const INWARD: u8 = 16;
 const DIGIT: u8 = 32;
 const SPACE: u8 = 64;
 
-static PLACES: [u8; 256] = {
-    let mut places = [0; 256];
+static BYTE_CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
     let mut byte = 0;
     while byte < 128_u8 {
-        places[byte as usize] = match byte {
+        classes[byte as usize] = match byte {
             b' ' => SPACE,
             b'0'..=b'9' => DIGIT,
-            _ => letter_places(byte.to_ascii_uppercase()),
+            _ => letter_classes(byte.to_ascii_uppercase()),
         };
         byte += 1;
     }
-    places
+    classes
 };
 
-const fn letter_places(letter: u8) -> u8 {
-    let mut places = 0;
+const fn letter_classes(letter: u8) -> u8 {
+    let mut classes = 0;
     let mut at = 0;
-    while at < LETTERS.len() {
-        let (place, letters) = LETTERS[at];
-        let mut one = 0;
-        while one < letters.len() {
-            if letters[one] == letter {
-                places |= place;
+    while at < LETTERS_BY_CLASS.len() {
+        let (class, letters) = LETTERS_BY_CLASS[at];
+        let mut letter_index = 0;
+        while letter_index < letters.len() {
+            if letters[letter_index] == letter {
+                classes |= class;
             }
-            one += 1;
+            letter_index += 1;
         }
         at += 1;
     }
-    places
+    classes
 }
 
 /// The letters that are allowed in each position (BS 7666).
-const LETTERS: [(u8, &[u8]); 5] = [
+const LETTERS_BY_CLASS: [(u8, &[u8]); 5] = [
     (FIRST, b"ABCDEFGHIJKLMNOPRSTUWYZ"),
     (SECOND, b"ABCDEFGHKLMNOPQRSTUVWXY"),
     (THIRD, b"ABCDEFGHJKPSTUW"),
@@ -218,14 +218,14 @@ const LETTERS: [(u8, &[u8]); 5] = [
 ];
 
 /// Parses text of any width and spacing, and determines what is wrong with it.
-fn from_any_text(input: &str) -> Result<Postcode, InvalidPostcode> {
-    let tidied = tidy(input)?;
-    let mut parts = tidied.split(|&byte| byte == b' ');
+fn parse_any_form(input: &str) -> Result<Postcode, InvalidPostcode> {
+    let normalised = normalise(input)?;
+    let mut parts = normalised.split(|&byte| byte == b' ');
     let (first, second, more) = (parts.next(), parts.next(), parts.next());
     match (first.filter(|first| !first.is_empty()), second, more) {
         (None, ..) => Err(InvalidPostcode::Missing),
-        (Some(joined), None, _) => from_joined(joined),
-        (Some(outcode), Some(incode), None) => from_spaced(outcode, incode),
+        (Some(joined), None, _) => parse_unspaced(joined),
+        (Some(outcode), Some(incode), None) => parse_spaced(outcode, incode),
         _ => Err(malformed(
             "the only space goes before the last three characters",
         )),
@@ -234,55 +234,55 @@ fn from_any_text(input: &str) -> Result<Postcode, InvalidPostcode> {
 
 /// Converts the text to upper-case ASCII letters and digits, with single spaces between them and
 /// none at the ends.
-pub(super) fn tidy(input: &str) -> Result<Vec<u8>, InvalidPostcode> {
+pub(super) fn normalise(input: &str) -> Result<Vec<u8>, InvalidPostcode> {
     if input.len() > TEXT_BYTES_MAX {
         return Err(malformed("a postcode has at most seven letters and digits"));
     }
-    let mut tidied = Vec::with_capacity(input.len());
+    let mut normalised = Vec::with_capacity(input.len());
     for character in input.nfkc() {
         match character {
             'a'..='z' | 'A'..='Z' | '0'..='9' => {
-                tidied.push((character as u8).to_ascii_uppercase())
+                normalised.push((character as u8).to_ascii_uppercase())
             }
-            _ if !character.is_whitespace() => return Err(strange(character)),
-            _ if tidied.last().is_some_and(|&byte| byte != b' ') => tidied.push(b' '),
+            _ if !character.is_whitespace() => return Err(unexpected_character(character)),
+            _ if normalised.last().is_some_and(|&byte| byte != b' ') => normalised.push(b' '),
             _ => {}
         }
     }
-    if tidied.last() == Some(&b' ') {
-        tidied.pop();
+    if normalised.last() == Some(&b' ') {
+        normalised.pop();
     }
-    Ok(tidied)
+    Ok(normalised)
 }
 
-fn strange(character: char) -> InvalidPostcode {
+fn unexpected_character(character: char) -> InvalidPostcode {
     InvalidPostcode::Malformed {
         reason: "a postcode has only letters, digits and one space",
-        hint: (character == '%').then_some(Hint::PercentEncoded),
+        hint: (character == '%').then_some(PostcodeHint::PercentEncoded),
         suggestion: None,
     }
 }
 
-fn from_joined(joined: &[u8]) -> Result<Postcode, InvalidPostcode> {
-    if is_outcode_bytes(joined) {
+fn parse_unspaced(unspaced: &[u8]) -> Result<Postcode, InvalidPostcode> {
+    if is_outcode_bytes(unspaced) {
         return Err(InvalidPostcode::Partial);
     }
-    let Some(at) = joined.len().checked_sub(3).filter(|&at| at >= 2) else {
-        return Err(malformed(SHAPE));
+    let Some(at) = unspaced.len().checked_sub(3).filter(|&at| at >= 2) else {
+        return Err(malformed(EXPECTED_FORM));
     };
-    let (outcode, incode) = joined.split_at(at);
-    Postcode::from_parts(outcode, incode).ok_or_else(|| misspelt(outcode, incode))
+    let (outcode, incode) = unspaced.split_at(at);
+    Postcode::from_parts(outcode, incode).ok_or_else(|| malformed_with_suggestion(outcode, incode))
 }
 
-fn from_spaced(outcode: &[u8], incode: &[u8]) -> Result<Postcode, InvalidPostcode> {
-    let incode_is_begun = matches!(incode, [b'0'..=b'9'] | [b'0'..=b'9', b'A'..=b'Z']);
-    if is_outcode_bytes(outcode) && incode_is_begun {
+fn parse_spaced(outcode: &[u8], incode: &[u8]) -> Result<Postcode, InvalidPostcode> {
+    let is_partial_incode = matches!(incode, [b'0'..=b'9'] | [b'0'..=b'9', b'A'..=b'Z']);
+    if is_outcode_bytes(outcode) && is_partial_incode {
         return Err(InvalidPostcode::Partial);
     }
-    Postcode::from_parts(outcode, incode).ok_or_else(|| misspelt(outcode, incode))
+    Postcode::from_parts(outcode, incode).ok_or_else(|| malformed_with_suggestion(outcode, incode))
 }
 
-const SHAPE: &str =
+const EXPECTED_FORM: &str =
     "expected an outward code such as LA1, LA10 or SW1A, then a digit and two letters";
 
 fn malformed(reason: &'static str) -> InvalidPostcode {
@@ -293,11 +293,11 @@ fn malformed(reason: &'static str) -> InvalidPostcode {
     }
 }
 
-fn misspelt(outcode: &[u8], incode: &[u8]) -> InvalidPostcode {
+fn malformed_with_suggestion(outcode: &[u8], incode: &[u8]) -> InvalidPostcode {
     InvalidPostcode::Malformed {
-        reason: SHAPE,
+        reason: EXPECTED_FORM,
         hint: None,
-        suggestion: suggestion(outcode, incode),
+        suggestion: suggest(outcode, incode),
     }
 }
 
@@ -320,7 +320,7 @@ pub(super) fn is_outcode_bytes(outcode: &[u8]) -> bool {
         [a, b, c, d] if digit(c) => {
             first(a) && second(b) && (digit(d) || b"ABEHMNPRVWXY".contains(d))
         }
-        _ => OVERSEAS.contains(&outcode) && outcode.len() == 4,
+        _ => OVERSEAS_OUTCODES.contains(&outcode) && outcode.len() == 4,
     }
 }
 
@@ -333,17 +333,17 @@ fn is_incode(incode: &[u8]) -> bool {
 /// Returns the postcode that was probably meant: the only one that results from swapping the fewest
 /// look-alike characters (O and 0, I, L and 1, S and 5, Z and 2, B and 8). `None` if there is no
 /// such postcode or more than one.
-fn suggestion(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
+fn suggest(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
     if incode.len() != 3 || !(2..=4).contains(&outcode.len()) {
         return None;
     }
-    let written: Vec<u8> = outcode.iter().chain(incode).copied().collect();
+    let typed: Vec<u8> = outcode.iter().chain(incode).copied().collect();
     let mut best: Vec<Postcode> = Vec::new();
     let mut fewest = usize::MAX;
-    for choice in 1_u32..1 << written.len() {
-        let swaps = choice.count_ones() as usize;
+    for swap_mask in 1_u32..1 << typed.len() {
+        let swaps = swap_mask.count_ones() as usize;
         let Some(candidate) = (swaps <= fewest)
-            .then(|| swapped(&written, choice))
+            .then(|| swap_look_alikes(&typed, swap_mask))
             .flatten()
         else {
             continue;
@@ -366,14 +366,14 @@ fn suggestion(outcode: &[u8], incode: &[u8]) -> Option<Postcode> {
 
 /// Replaces the characters that `swap_mask` selects (one bit each) with their look-alikes. `None`
 /// if one of them has no look-alike.
-fn swapped(written: &[u8], choice: u32) -> Option<Vec<u8>> {
-    let mut text = written.to_vec();
+fn swap_look_alikes(typed: &[u8], swap_mask: u32) -> Option<Vec<u8>> {
+    let mut text = typed.to_vec();
     for (at, byte) in text
         .iter_mut()
         .enumerate()
-        .filter(|(at, _)| choice >> at & 1 == 1)
+        .filter(|(at, _)| swap_mask >> at & 1 == 1)
     {
-        *byte = look_alike(written[at])?;
+        *byte = look_alike(typed[at])?;
     }
     Some(text)
 }
@@ -394,7 +394,7 @@ fn look_alike(byte: u8) -> Option<u8> {
     })
 }
 
-fn text(bytes: &[u8]) -> &str {
+fn ascii_str(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("a postcode is ASCII")
 }
 
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn any_spacing_case_and_width_is_one_key() {
+    fn spacing_case_and_width_do_not_matter() {
         for input in [
             "la1 1aa",
             " LA1  1AA ",
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_keeps_its_outward_code() {
+    fn outward_codes_of_every_form_are_parsed() {
         for (input, outcode) in [
             ("SW1A 1AA", "SW1A"),
             ("EC1A 1BB", "EC1A"),
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_the_fewest_swaps_is_suggested_if_it_is_one() {
+    fn only_a_unique_best_suggestion_is_made() {
         // Two swaps would give BO2.
         check_suggestion("B0Z 1AA", Some("B02 1AA"));
         // One swap gives either A0S or AO5.
@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn outward_codes_have_their_shapes() {
+    fn is_outcode_recognises_outward_codes() {
         for text in ["M1", "LA1", "LA18", "W1A", "EC1A", "GIR", "ASCN"] {
             assert!(is_outcode(text), "{text}");
         }
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outward_code_alone_is_partial() {
+    fn outward_code_without_inward_code_is_partial() {
         for input in ["LA1", "la10", "SW1A", "LA1 1", "LA1 1A"] {
             assert_eq!(
                 input.parse::<Postcode>(),
@@ -542,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_missing() {
+    fn blank_text_is_missing() {
         for input in ["", "   ", "\t\u{a0}"] {
             assert_eq!(input.parse::<Postcode>(), Err(InvalidPostcode::Missing));
         }
@@ -574,24 +574,24 @@ mod tests {
     }
 
     #[test]
-    fn a_percent_sign_is_hinted_at() {
+    fn percent_encoded_text_gets_a_hint() {
         let Err(InvalidPostcode::Malformed { hint, .. }) = "PR3%200SG".parse::<Postcode>() else {
             panic!("well-formed")
         };
-        assert_eq!(hint.map(Hint::as_str), Some("percent_encoded"));
+        assert_eq!(hint.map(PostcodeHint::as_str), Some("percent_encoded"));
     }
 
     #[test]
-    fn pseudo_postcodes_say_what_they_mean() {
+    fn special_postcodes_are_classified() {
         for (input, expected) in [
             ("ZZ99 3VZ", Some(SpecialPostcode::NoFixedAbode)),
             ("ZZ99 3WZ", Some(SpecialPostcode::AddressNotKnown)),
             ("ZZ99 6CZ", Some(SpecialPostcode::PseudoCountry)),
-            ("GIR 0AA", Some(SpecialPostcode::NotAPlace)),
-            ("BF1 2AA", Some(SpecialPostcode::NotAPlace)),
-            ("XM4 5HQ", Some(SpecialPostcode::NotAPlace)),
-            ("BX1 1LT", Some(SpecialPostcode::NotAPlace)),
-            ("ASCN 1ZZ", Some(SpecialPostcode::NotAPlace)),
+            ("GIR 0AA", Some(SpecialPostcode::NonGeographic)),
+            ("BF1 2AA", Some(SpecialPostcode::NonGeographic)),
+            ("XM4 5HQ", Some(SpecialPostcode::NonGeographic)),
+            ("BX1 1LT", Some(SpecialPostcode::NonGeographic)),
+            ("ASCN 1ZZ", Some(SpecialPostcode::NonGeographic)),
             ("BA1 1AA", None),
         ] {
             assert_eq!(
@@ -604,7 +604,7 @@ mod tests {
 
     /// Tests every byte in every position of every form.
     #[test]
-    fn the_short_way_and_the_long_way_agree_in_every_place() {
+    fn fast_and_general_parsers_agree_on_every_byte() {
         let shapes = [
             "M1 1AE", "M60 1NW", "CR2 6XH", "DN55 1PT", "W1A 0AX", "EC1A 1BB", "M11AE", "DN551PT",
             "M1  1AE", "M1   1AE", "GIR 0AA", "ZZ99 3VZ", "XM4 5HQ", "ASCN 1ZZ",
@@ -615,7 +615,7 @@ mod tests {
                     let mut text = shape.as_bytes().to_vec();
                     text[at] = byte;
                     let text = String::from_utf8(text).expect("ASCII");
-                    assert_eq!(text.parse::<Postcode>(), from_any_text(&text), "{text:?}");
+                    assert_eq!(text.parse::<Postcode>(), parse_any_form(&text), "{text:?}");
                 }
             }
         }
@@ -623,12 +623,12 @@ mod tests {
         assert!(
             common
                 .clone()
-                .all(|text| from_common_text(text.as_bytes()).is_some())
+                .all(|text| parse_common_form(text.as_bytes()).is_some())
         );
     }
 
     #[test]
-    fn debug_prints_nothing_of_it() {
+    fn debug_does_not_print_the_postcode() {
         let parsed = "LA1 1AA".parse::<Postcode>();
         assert_eq!(format!("{parsed:?}"), "Ok(Postcode(…))");
         assert!(!format!("{:?}", "LA1O 5DL".parse::<Postcode>()).contains("5DL"));
@@ -653,7 +653,7 @@ mod tests {
 
         #[test]
         fn the_short_way_and_the_long_way_agree_on_any_ascii(text in "[ -~\t]{0,9}") {
-            prop_assert_eq!(text.parse::<Postcode>(), from_any_text(&text));
+            prop_assert_eq!(text.parse::<Postcode>(), parse_any_form(&text));
         }
 
         /// The text is close enough to a postcode that most characters affect the result.
@@ -661,7 +661,7 @@ mod tests {
         fn the_short_way_and_the_long_way_agree_on_what_looks_like_a_postcode(
             text in "[A-Za-z][0-9A-Za-z]{0,2}[ 0-9A-Za-z]{0,2} {0,2}[0-9][A-Za-z]{2}",
         ) {
-            prop_assert_eq!(text.parse::<Postcode>(), from_any_text(&text));
+            prop_assert_eq!(text.parse::<Postcode>(), parse_any_form(&text));
         }
     }
 }

@@ -16,7 +16,7 @@ pub struct PostcodeEntry {
     /// Whether the postcode belongs to one large user of mail rather than to a street.
     pub is_large_user: bool,
     /// Whether the postcode is in use in this edition of the directory.
-    pub live: bool,
+    pub is_live: bool,
     /// The month of introduction.
     pub introduced: Option<YearMonth>,
     /// The month of termination, where known.
@@ -105,31 +105,31 @@ impl PostcodeEntry {
     /// Returns the period in which the postcode was in use. A postcode without a month of
     /// termination is taken to have ended after `last_known_live`, the last month in which it is
     /// known to have been in use.
-    pub fn period(&self, undated_after: Option<YearMonth>) -> Period {
-        let last_month = match (self.live, self.terminated) {
+    pub fn period(&self, last_known_live: Option<YearMonth>) -> Period {
+        let last_month = match (self.is_live, self.terminated) {
             (true, _) => None,
             (false, Some(month)) => Some(month),
-            (false, None) => undated_after,
+            (false, None) => last_known_live,
         };
         Period {
             from: self.introduced.map(YearMonth::first_day),
-            to: last_month.map(YearMonth::end),
+            to: last_month.map(YearMonth::first_day_after),
         }
     }
 
     /// Returns whether the postcode was terminated by that day; `last_known_live` as in
     /// [`PostcodeEntry::period`].
-    pub fn is_terminated_on(&self, day: Date, undated_after: Option<YearMonth>) -> bool {
-        match self.period(undated_after).to {
+    pub fn is_terminated_on(&self, day: Date, last_known_live: Option<YearMonth>) -> bool {
+        match self.period(last_known_live).to {
             Some(to) => to <= day,
-            None => !self.live,
+            None => !self.is_live,
         }
     }
 
     /// Returns the status on a day; `last_known_live` as in [`PostcodeEntry::period`].
-    pub fn status_on(&self, day: Date, undated_after: Option<YearMonth>) -> PostcodeStatus {
+    pub fn status_on(&self, day: Date, last_known_live: Option<YearMonth>) -> PostcodeStatus {
         let introduced = self.introduced.map(YearMonth::first_day);
-        if self.is_terminated_on(day, undated_after) {
+        if self.is_terminated_on(day, last_known_live) {
             PostcodeStatus::Terminated
         } else if introduced.is_some_and(|introduced| day < introduced) {
             PostcodeStatus::NotYetIntroduced
@@ -160,7 +160,7 @@ mod tests {
             position: None,
             positional_quality: None,
             is_large_user: false,
-            live: true,
+            is_live: true,
             introduced: Some("199004".parse().expect("a month")),
             terminated: None,
             statistical_area: None,
@@ -168,17 +168,17 @@ mod tests {
     }
 
     #[test]
-    fn debug_prints_nothing_of_it() {
+    fn debug_does_not_print_the_entry() {
         assert_eq!(format!("{:?}", entry()), "PostcodeEntry(…)");
     }
 
     #[test]
-    fn it_is_in_use_from_its_first_month_to_the_end_of_its_last() {
+    fn postcode_is_live_from_its_first_to_its_last_month() {
         let status = |entry: PostcodeEntry, day| entry.status_on(day, None).as_str();
         assert_eq!(status(entry(), date(1990, 3, 31)), "not_yet_introduced");
         assert_eq!(status(entry(), date(1990, 4, 1)), "live");
         let ended = PostcodeEntry {
-            live: false,
+            is_live: false,
             terminated: Some("199612".parse().expect("a month")),
             ..entry()
         };
@@ -186,37 +186,37 @@ mod tests {
         assert_eq!(status(ended, date(1996, 12, 31)), "live");
         assert_eq!(status(ended, date(1997, 1, 1)), "terminated");
         // A postcode that is live in the edition stays live, whatever its month of termination.
-        let again = PostcodeEntry {
-            live: true,
+        let reintroduced = PostcodeEntry {
+            is_live: true,
             ..ended
         };
-        assert_eq!(status(again, date(1997, 1, 1)), "live");
+        assert_eq!(status(reintroduced, date(1997, 1, 1)), "live");
     }
 
     #[test]
-    fn one_that_ended_at_an_unknown_time_ended_after_the_month_that_is_known() {
+    fn undated_termination_is_after_the_last_known_month() {
         let ended = PostcodeEntry {
-            live: false,
+            is_live: false,
             ..entry()
         };
-        let known = "200006".parse().ok();
-        assert!(!ended.is_terminated_on(date(2000, 6, 30), known));
-        assert!(ended.is_terminated_on(date(2000, 7, 1), known));
+        let last_known_live = "200006".parse().ok();
+        assert!(!ended.is_terminated_on(date(2000, 6, 30), last_known_live));
+        assert!(ended.is_terminated_on(date(2000, 7, 1), last_known_live));
         assert!(ended.is_terminated_on(date(1990, 4, 1), None));
-        assert!(!entry().is_terminated_on(date(2100, 1, 1), known));
+        assert!(!entry().is_terminated_on(date(2100, 1, 1), last_known_live));
     }
 
     #[test]
-    fn a_number_tells_its_scale_and_whether_it_is_coarse() {
-        let check = |number: u8, scale: &str, is_coarse: bool| {
-            let quality = PositionalQuality::new(number);
-            let told = quality.map(|it| (it.scale(), it.value()));
-            assert_eq!(told, Some((scale, number)));
+    fn value_determines_scale_and_coarseness() {
+        let check = |value: u8, scale: &str, is_coarse: bool| {
+            let quality = PositionalQuality::new(value);
+            let scale_and_value = quality.map(|it| (it.scale(), it.value()));
+            assert_eq!(scale_and_value, Some((scale, value)));
             let entry = PostcodeEntry {
                 positional_quality: quality,
                 ..entry()
             };
-            assert_eq!(entry.is_coarse(), is_coarse, "{number}");
+            assert_eq!(entry.is_coarse(), is_coarse, "{value}");
         };
         check(1, "ons", false);
         check(5, "ons", false);

@@ -1,4 +1,4 @@
-use super::postcode::{Postcode, is_outcode_bytes, tidy};
+use super::postcode::{Postcode, is_outcode_bytes, normalise};
 
 /// The start of a postcode, as typed into a search box, in letters of any case and width.
 ///
@@ -9,15 +9,15 @@ use super::postcode::{Postcode, is_outcode_bytes, tidy};
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostcodePrefix {
     /// The text, if it may still be an incomplete outward code.
-    outward: Option<String>,
-    readings: Vec<Reading>,
+    partial_outcode: Option<String>,
+    readings: Vec<PrefixReading>,
 }
 
 /// One reading of a prefix: an outward code and the start of an inward code.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Reading {
+pub struct PrefixReading {
     outcode: String,
-    begun: String,
+    incode_prefix: String,
 }
 
 /// The reason why text is not the start of a postcode. It never contains the text.
@@ -36,36 +36,36 @@ pub enum InvalidPrefix {
 impl PostcodePrefix {
     /// Returns every reading of the text as an outward code, with or without the start of an inward
     /// code.
-    pub fn readings(&self) -> &[Reading] {
+    pub fn readings(&self) -> &[PrefixReading] {
         &self.readings
     }
 
     /// Returns whether the text may be completed to the outward code, such as `LA10`.
-    pub fn may_begin_outcode(&self, outcode: &str) -> bool {
-        let outward = self.outward.as_deref();
-        outward.is_some_and(|outward| outcode.starts_with(outward))
+    pub fn may_complete_to(&self, outcode: &str) -> bool {
+        let partial_outcode = self.partial_outcode.as_deref();
+        partial_outcode.is_some_and(|partial| outcode.starts_with(partial))
     }
 }
 
-impl Reading {
+impl PrefixReading {
     /// Returns the outward code, such as `LA1`.
     pub fn outcode(&self) -> &str {
         &self.outcode
     }
 
     /// Returns the start of the inward code: empty, a digit, or a digit and one or two letters.
-    pub fn begun(&self) -> &str {
-        &self.begun
+    pub fn incode_prefix(&self) -> &str {
+        &self.incode_prefix
     }
 
-    fn new(outcode: &[u8], begun: &[u8]) -> Option<Reading> {
-        let rest = b"1AA".get(begun.len()..)?;
+    fn new(outcode: &[u8], incode_prefix: &[u8]) -> Option<PrefixReading> {
+        let rest = b"1AA".get(incode_prefix.len()..)?;
         // It is the start of an inward code if the missing characters complete it.
-        Postcode::from_parts(outcode, &[begun, rest].concat())?;
+        Postcode::from_parts(outcode, &[incode_prefix, rest].concat())?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Some(Reading {
+        Some(PrefixReading {
             outcode: text(outcode),
-            begun: text(begun),
+            incode_prefix: text(incode_prefix),
         })
     }
 }
@@ -74,46 +74,46 @@ impl std::str::FromStr for PostcodePrefix {
     type Err = InvalidPrefix;
 
     fn from_str(input: &str) -> Result<PostcodePrefix, InvalidPrefix> {
-        let tidied = tidy(input).map_err(|_| InvalidPrefix::Malformed)?;
-        let parts: Vec<&[u8]> = tidied.split(|&byte| byte == b' ').collect();
+        let normalised = normalise(input).map_err(|_| InvalidPrefix::Malformed)?;
+        let parts: Vec<&[u8]> = normalised.split(|&byte| byte == b' ').collect();
         let ends_outward = input.ends_with(char::is_whitespace);
         match parts[..] {
             [b""] => Err(InvalidPrefix::Missing),
-            [outcode] if ends_outward && is_outcode_bytes(outcode) => spaced(outcode, b""),
-            [joined] => unspaced(joined),
-            [outcode, begun] => spaced(outcode, begun),
+            [outcode] if ends_outward && is_outcode_bytes(outcode) => parse_spaced(outcode, b""),
+            [joined] => parse_unspaced(joined),
+            [outcode, incode_prefix] => parse_spaced(outcode, incode_prefix),
             _ => Err(InvalidPrefix::Malformed),
         }
     }
 }
 
-fn spaced(outcode: &[u8], begun: &[u8]) -> Result<PostcodePrefix, InvalidPrefix> {
-    let reading = Reading::new(outcode, begun).ok_or(InvalidPrefix::Malformed)?;
+fn parse_spaced(outcode: &[u8], incode_prefix: &[u8]) -> Result<PostcodePrefix, InvalidPrefix> {
+    let reading = PrefixReading::new(outcode, incode_prefix).ok_or(InvalidPrefix::Malformed)?;
     Ok(PostcodePrefix {
-        outward: None,
+        partial_outcode: None,
         readings: vec![reading],
     })
 }
 
-fn unspaced(joined: &[u8]) -> Result<PostcodePrefix, InvalidPrefix> {
-    let longest = joined.len().min(4);
-    let splits = (2..=longest).rev().map(|at| joined.split_at(at));
-    let readings: Vec<Reading> = splits
-        .filter_map(|(outcode, begun)| Reading::new(outcode, begun))
+fn parse_unspaced(text: &[u8]) -> Result<PostcodePrefix, InvalidPrefix> {
+    let longest = text.len().min(4);
+    let splits = (2..=longest).rev().map(|at| text.split_at(at));
+    let readings: Vec<PrefixReading> = splits
+        .filter_map(|(outcode, incode_prefix)| PrefixReading::new(outcode, incode_prefix))
         .collect();
-    let outward = begins_outcode(joined, 2).then(|| String::from_utf8_lossy(joined).into_owned());
-    if readings.is_empty() && outward.is_none() {
+    let partial_outcode = can_become_outcode(text, 2).then(|| String::from_utf8_lossy(text).into_owned());
+    if readings.is_empty() && partial_outcode.is_none() {
         return Err(InvalidPrefix::Malformed);
     }
-    Ok(PostcodePrefix { outward, readings })
+    Ok(PostcodePrefix { partial_outcode, readings })
 }
 
 /// Returns whether the text is an outward code, or becomes one with up to `more_max` more
 /// characters.
-fn begins_outcode(text: &[u8], more: usize) -> bool {
-    let longer = |byte| begins_outcode(&[text, &[byte]].concat(), more - 1);
+fn can_become_outcode(text: &[u8], more_max: usize) -> bool {
+    let can_be_extended = |byte| can_become_outcode(&[text, &[byte]].concat(), more_max - 1);
     is_outcode_bytes(text)
-        || (more > 0 && text.len() < 4 && (b'0'..=b'9').chain(b'A'..=b'Z').any(longer))
+        || (more_max > 0 && text.len() < 4 && (b'0'..=b'9').chain(b'A'..=b'Z').any(can_be_extended))
 }
 
 impl std::fmt::Debug for PostcodePrefix {
@@ -122,7 +122,7 @@ impl std::fmt::Debug for PostcodePrefix {
     }
 }
 
-impl std::fmt::Debug for Reading {
+impl std::fmt::Debug for PrefixReading {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Reading(…)")
     }
@@ -133,12 +133,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, outward: Option<&str>, readings: &[(&str, &str)]) {
+    fn check(text: &str, partial_outcode: Option<&str>, readings: &[(&str, &str)]) {
         let prefix: PostcodePrefix = text.parse().expect("the start of a postcode");
-        assert_eq!(prefix.outward.as_deref(), outward, "{text:?}");
-        let read = prefix.readings().iter();
-        let read: Vec<_> = read.map(|it| (it.outcode(), it.begun())).collect();
-        assert_eq!(read, readings, "{text:?}");
+        assert_eq!(prefix.partial_outcode.as_deref(), partial_outcode, "{text:?}");
+        let actual = prefix.readings().iter();
+        let actual: Vec<_> = actual.map(|it| (it.outcode(), it.incode_prefix())).collect();
+        assert_eq!(actual, readings, "{text:?}");
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_space_every_way_to_read_it_is_one() {
+    fn unspaced_prefixes_have_every_reading() {
         check("L", Some("L"), &[]);
         check("ＬＡ", Some("LA"), &[]);
         check("LA1", Some("LA1"), &[("LA1", "")]);
@@ -169,30 +169,30 @@ mod tests {
     }
 
     #[test]
-    fn an_outward_code_may_be_meant_where_none_is_ended() {
-        let may = |text: &str, outcode| {
+    fn unfinished_outcodes_may_be_completed() {
+        let may_complete_to = |text: &str, outcode| {
             let prefix: PostcodePrefix = text.parse().expect("the start of a postcode");
-            prefix.may_begin_outcode(outcode)
+            prefix.may_complete_to(outcode)
         };
-        assert!(may("LA1", "LA1") && may("LA1", "LA10") && may("L", "LA1"));
-        assert!(!may("LA1", "LA2") && !may("LA1 ", "LA1") && !may("LA11A", "LA11"));
+        assert!(may_complete_to("LA1", "LA1") && may_complete_to("LA1", "LA10") && may_complete_to("L", "LA1"));
+        assert!(!may_complete_to("LA1", "LA2") && !may_complete_to("LA1 ", "LA1") && !may_complete_to("LA11A", "LA11"));
     }
 
     #[test]
-    fn debug_prints_nothing_of_it() {
+    fn debug_does_not_print_the_prefix() {
         let prefix: PostcodePrefix = "LA1".parse().expect("the start of a postcode");
         assert_eq!(format!("{prefix:?}"), "PostcodePrefix(…)");
         assert_eq!(format!("{:?}", prefix.readings()), "[Reading(…)]");
     }
 
     #[test]
-    fn what_begins_no_postcode_is_refused() {
+    fn invalid_prefixes_are_rejected() {
         for text in [
             "1", "LAA", "Q", "LA1 A", "LA1 1C", "LA1 1AAA", "LA 1", "LA1 1 AA", "LA111AAA", "%",
             "LA1O",
         ] {
-            let refused = text.parse::<PostcodePrefix>();
-            assert_eq!(refused, Err(InvalidPrefix::Malformed), "{text:?}");
+            let result = text.parse::<PostcodePrefix>();
+            assert_eq!(result, Err(InvalidPrefix::Malformed), "{text:?}");
         }
         assert_eq!(" ".parse::<PostcodePrefix>(), Err(InvalidPrefix::Missing));
         let long = "A".repeat(10_000);

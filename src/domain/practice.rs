@@ -67,10 +67,10 @@ impl Practice {
     /// Returns the status on a day. The practice's dates override the status in the source's
     /// edition.
     pub fn status_on(&self, day: Date) -> PracticeStatus {
-        let not_yet_open = self.opened.is_some_and(|opened| day < opened);
+        let is_not_yet_open = self.opened.is_some_and(|opened| day < opened);
         match self.closed {
             Some(closed) if closed < day => PracticeStatus::Closed,
-            _ if not_yet_open => PracticeStatus::Proposed,
+            _ if is_not_yet_open => PracticeStatus::Proposed,
             // The practice closed later than that day.
             Some(_) if self.status == PracticeStatus::Closed => PracticeStatus::Active,
             _ => self.status,
@@ -126,7 +126,7 @@ impl PremisesKind {
 
 /// The succession of one practice by another, which took over its patients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Succession {
+pub struct PracticeSuccession {
     /// The practice that closed.
     pub predecessor: OdsCode,
     /// The practice that took over its patients.
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_read_as_they_are_written() {
+    fn words_round_trip() {
         for (word, status) in [
             ("active", PracticeStatus::Active),
             ("dormant", PracticeStatus::Dormant),
@@ -169,7 +169,7 @@ mod tests {
     fn check(
         opened: Option<Date>,
         closed: Option<Date>,
-        word: PracticeStatus,
+        edition_status: PracticeStatus,
         day: Date,
         expected: PracticeStatus,
     ) {
@@ -179,7 +179,7 @@ mod tests {
             address: String::new(),
             postcode: None,
             telephone: None,
-            status: word,
+            status: edition_status,
             opened,
             closed,
             sub_icb: None,
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_overrule_the_editions_word() {
+    fn dates_override_the_status_of_the_edition() {
         use PracticeStatus::{Active, Closed, Dormant, Proposed};
         let (first, last) = (date(2020, 4, 1), date(2022, 3, 31));
         let (before, after) = (date(2020, 3, 31), date(2022, 4, 1));

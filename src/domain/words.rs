@@ -40,7 +40,7 @@ impl Provenance {
 
 /// The status of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Status {
+pub enum LookupStatus {
     /// The position is known, and is inside areas of the dataset.
     Located,
     /// The postcode is no longer in use; the answer is for its last position.
@@ -61,19 +61,19 @@ pub enum Status {
     Missing,
 }
 
-impl Status {
+impl LookupStatus {
     /// Returns the value used in responses.
     pub fn as_str(self) -> &'static str {
         match self {
-            Status::Located => "located",
-            Status::Terminated => "terminated",
-            Status::NoFixedAbode => "no_fixed_abode",
-            Status::AddressNotKnown => "address_not_known",
-            Status::PseudoCountry => "pseudo_country",
-            Status::NoLocation => "no_location",
-            Status::OutsideCoverage => "outside_coverage",
-            Status::UnknownPostcode => "unknown_postcode",
-            Status::Missing => "missing",
+            LookupStatus::Located => "located",
+            LookupStatus::Terminated => "terminated",
+            LookupStatus::NoFixedAbode => "no_fixed_abode",
+            LookupStatus::AddressNotKnown => "address_not_known",
+            LookupStatus::PseudoCountry => "pseudo_country",
+            LookupStatus::NoLocation => "no_location",
+            LookupStatus::OutsideCoverage => "outside_coverage",
+            LookupStatus::UnknownPostcode => "unknown_postcode",
+            LookupStatus::Missing => "missing",
         }
     }
 }
@@ -156,7 +156,7 @@ mod tests {
 
     /// These values appear in responses and files, so clients depend on their exact spelling.
     #[test]
-    fn words_stay_as_they_are() {
+    fn wire_words_are_stable() {
         for (word, provenance) in [
             ("official", Provenance::Official),
             ("derived", Provenance::Derived),
@@ -168,15 +168,15 @@ mod tests {
         }
         assert_eq!(Provenance::from_word("guessed"), None);
         let statuses = [
-            (Status::Located, "located"),
-            (Status::Terminated, "terminated"),
-            (Status::NoFixedAbode, "no_fixed_abode"),
-            (Status::AddressNotKnown, "address_not_known"),
-            (Status::PseudoCountry, "pseudo_country"),
-            (Status::NoLocation, "no_location"),
-            (Status::OutsideCoverage, "outside_coverage"),
-            (Status::UnknownPostcode, "unknown_postcode"),
-            (Status::Missing, "missing"),
+            (LookupStatus::Located, "located"),
+            (LookupStatus::Terminated, "terminated"),
+            (LookupStatus::NoFixedAbode, "no_fixed_abode"),
+            (LookupStatus::AddressNotKnown, "address_not_known"),
+            (LookupStatus::PseudoCountry, "pseudo_country"),
+            (LookupStatus::NoLocation, "no_location"),
+            (LookupStatus::OutsideCoverage, "outside_coverage"),
+            (LookupStatus::UnknownPostcode, "unknown_postcode"),
+            (LookupStatus::Missing, "missing"),
         ];
         for (status, word) in statuses {
             assert_eq!(status.as_str(), word);

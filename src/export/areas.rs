@@ -29,7 +29,7 @@ pub enum AreaFormat {
 }
 
 /// A file of areas. Areas without a boundary are left out.
-pub struct Areas {
+pub struct AreaFile {
     /// The content of the file.
     pub bytes: Vec<u8>,
     /// The number of areas.
@@ -38,7 +38,7 @@ pub struct Areas {
 
 /// Why areas cannot be exported.
 #[derive(Debug, thiserror::Error)]
-pub enum AreasError {
+pub enum AreaExportError {
     /// SQLite failed. The database is in memory, so this means that memory is exhausted.
     #[error("writing the GeoPackage: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -56,7 +56,7 @@ pub enum AreasError {
         /// The name of the column.
         column: &'static str,
         /// The most bytes in a value.
-        most: usize,
+        max: usize,
     },
 }
 
@@ -64,31 +64,31 @@ pub enum AreasError {
 ///
 /// # Errors
 /// When the format cannot represent them.
-pub fn areas(
+pub fn encode_areas(
     index: &Index,
     format: AreaFormat,
     layers: &[Layer],
     day: Date,
-) -> Result<Areas, AreasError> {
+) -> Result<AreaFile, AreaExportError> {
     match format {
-        AreaFormat::GeoJson => Ok(geo_json(index, layers, day)),
-        AreaFormat::GeoPackage => Ok(geo_package(index, layers, day)?),
-        AreaFormat::TopoJson => Ok(topojson::topo_json(index, layers, day)),
-        AreaFormat::Shapefiles => shapefile::shapefiles(index, layers, day),
-        AreaFormat::FlatGeobuf => Ok(flatgeobuf::flat_geobuf(index, layers, day)),
+        AreaFormat::GeoJson => Ok(to_geojson(index, layers, day)),
+        AreaFormat::GeoPackage => Ok(to_geopackage(index, layers, day)?),
+        AreaFormat::TopoJson => Ok(topojson::to_topojson(index, layers, day)),
+        AreaFormat::Shapefiles => shapefile::to_shapefiles(index, layers, day),
+        AreaFormat::FlatGeobuf => Ok(flatgeobuf::to_flatgeobuf(index, layers, day)),
     }
 }
 
 /// An area and its boundary.
-type Ground<'i> = (&'i Area, &'i Boundary);
+type AreaWithBoundary<'i> = (&'i Area, &'i Boundary);
 
-fn grounds(index: &Index, layer: Layer, day: Date) -> impl Iterator<Item = Ground<'_>> {
+fn areas_with_boundary(index: &Index, layer: Layer, day: Date) -> impl Iterator<Item = AreaWithBoundary<'_>> {
     index
         .boundaries(layer, day)
         .filter_map(move |boundary| Some((index.area(layer, &boundary.id, day)?, boundary)))
 }
 
-fn geo_json(index: &Index, layers: &[Layer], day: Date) -> Areas {
+fn to_geojson(index: &Index, layers: &[Layer], day: Date) -> AreaFile {
     let manifest = index.manifest();
     let (name, attribution) = (
         Value::from(manifest.name.as_str()),
@@ -98,32 +98,32 @@ fn geo_json(index: &Index, layers: &[Layer], day: Date) -> Areas {
         "{{\"type\":\"FeatureCollection\",\"name\":{name},\"attribution\":{attribution},\"features\":["
     );
     let mut count = 0;
-    for (area, boundary) in layers.iter().flat_map(|&layer| grounds(index, layer, day)) {
+    for (area, boundary) in layers.iter().flat_map(|&layer| areas_with_boundary(index, layer, day)) {
         text.push_str(if count == 0 { "\n" } else { ",\n" });
         geojson::write_feature(&mut text, &properties(area, boundary), &boundary.lonlat);
         count += 1;
     }
     text.push_str("\n]}\n");
-    Areas {
+    AreaFile {
         bytes: text.into_bytes(),
         count,
     }
 }
 
 fn properties(area: &Area, boundary: &Boundary) -> Value {
-    let written = |day: Option<Date>| day.map(|day| day.to_string());
+    let date_text = |day: Option<Date>| day.map(|day| day.to_string());
     json!({
         "id": area.id, "name": area.title(), "layer": area.layer.as_str(), "kind": area.kind,
         "system": area.system, "provenance": area.provenance.as_str(),
-        "extent": boundary.extent.as_str(),
-        "from": written(area.period.from), "to": written(area.period.to),
+        "extent": boundary.catchment_kind.as_str(),
+        "from": date_text(area.period.from), "to": date_text(area.period.to),
     })
 }
 
 /// `GPKG` and version 1.3, which identify a SQLite database as a GeoPackage.
 const APPLICATION_ID: i64 = 0x4750_4b47;
 const USER_VERSION: i64 = 10_300;
-const GRID: i32 = 27_700;
+const BNG_EPSG_CODE: i32 = 27_700;
 
 /// The tables that every GeoPackage has, with the reference systems that are required (12-128r17,
 /// 1.1.2) and British National Grid.
@@ -150,7 +150,7 @@ INSERT INTO gpkg_spatial_ref_sys VALUES
      'metres');
 "#;
 
-fn geo_package(index: &Index, layers: &[Layer], day: Date) -> Result<Areas, rusqlite::Error> {
+fn to_geopackage(index: &Index, layers: &[Layer], day: Date) -> Result<AreaFile, rusqlite::Error> {
     let mut database = Connection::open_in_memory()?;
     database.pragma_update(None, "application_id", APPLICATION_ID)?;
     database.pragma_update(None, "user_version", USER_VERSION)?;
@@ -160,7 +160,7 @@ fn geo_package(index: &Index, layers: &[Layer], day: Date) -> Result<Areas, rusq
         count += add_layer(&database, index, layer, day)?;
     }
     let bytes = database.serialize(MAIN_DB)?.to_vec();
-    Ok(Areas { bytes, count })
+    Ok(AreaFile { bytes, count })
 }
 
 fn add_layer(
@@ -175,7 +175,7 @@ fn add_layer(
         "CREATE TABLE {table} (fid INTEGER PRIMARY KEY, geom MULTIPOLYGON, id TEXT NOT NULL, name TEXT NOT NULL,
             kind TEXT, system TEXT, provenance TEXT NOT NULL, extent TEXT, valid_from DATE, valid_to DATE)"
     ))?;
-    let title = manifest
+    let entry = manifest
         .layers
         .iter()
         .find(|entry| entry.id == layer.as_str());
@@ -185,39 +185,39 @@ fn add_layer(
             VALUES (?1, 'features', ?2, ?3, ?4, ?5)",
         params![
             table,
-            title.map_or(layer.as_str(), |entry| entry.title.as_str()),
+            entry.map_or(layer.as_str(), |entry| entry.title.as_str()),
             format!("{} {} on {day}. {}", manifest.name, manifest.version, manifest.attribution),
             format!("{}T00:00:00.000Z", manifest.as_of),
-            GRID
+            BNG_EPSG_CODE
         ],
     )?;
     database.execute(
         "INSERT INTO gpkg_geometry_columns VALUES (?1, 'geom', 'MULTIPOLYGON', ?2, 0, 0)",
-        params![table, GRID],
+        params![table, BNG_EPSG_CODE],
     )?;
     let mut insert = database.prepare(&format!(
         "INSERT INTO {table} (geom, id, name, kind, system, provenance, extent, valid_from, valid_to)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
     ))?;
-    let mut around = Around::default();
+    let mut bounds = GridBounds::default();
     let mut count = 0;
-    for (area, boundary) in grounds(index, layer, day) {
-        around.add(boundary);
-        let written = |day: Option<Date>| day.map(|day| day.to_string());
+    for (area, boundary) in areas_with_boundary(index, layer, day) {
+        bounds.add(boundary);
+        let date_text = |day: Option<Date>| day.map(|day| day.to_string());
         insert.execute(params![
-            blob(boundary),
+            geometry_blob(boundary),
             area.id,
             area.title(),
             area.kind,
             area.system,
             area.provenance.as_str(),
-            boundary.extent.as_str(),
-            written(area.period.from),
-            written(area.period.to)
+            boundary.catchment_kind.as_str(),
+            date_text(area.period.from),
+            date_text(area.period.to)
         ])?;
         count += 1;
     }
-    if let Some([west, south, east, north]) = around.0 {
+    if let Some([west, south, east, north]) = bounds.0 {
         database.execute(
             "UPDATE gpkg_contents SET min_x = ?1, min_y = ?2, max_x = ?3, max_y = ?4 WHERE table_name = ?5",
             params![west, south, east, north, table],
@@ -228,9 +228,9 @@ fn add_layer(
 
 /// A bounding box: west, south, east, north in metres. `None` if it is empty.
 #[derive(Default)]
-struct Around(Option<[f64; 4]>);
+struct GridBounds(Option<[f64; 4]>);
 
-impl Around {
+impl GridBounds {
     fn add(&mut self, boundary: &Boundary) {
         for at in vertices(boundary) {
             let (x, y) = (at.easting_m(), at.northing_m());
@@ -248,20 +248,20 @@ fn vertices(boundary: &Boundary) -> impl Iterator<Item = &BritishGrid> {
 }
 
 /// The first bytes of a GeoPackage geometry: little-endian, no envelope.
-const HEADER: [u8; 4] = [b'G', b'P', 0, 0b1];
+const GEOMETRY_HEADER: [u8; 4] = [b'G', b'P', 0, 0b1];
 const LITTLE_ENDIAN: u8 = 1;
 const POLYGON: u32 = 3;
 const MULTI_POLYGON: u32 = 6;
 
 /// A GeoPackage geometry: its header (12-128r17, 2.1.3), then well-known binary in metres.
-fn blob(boundary: &Boundary) -> Vec<u8> {
-    let mut out = HEADER.to_vec();
-    out.extend(GRID.to_le_bytes());
-    begin(&mut out, MULTI_POLYGON, boundary.grid.len());
+fn geometry_blob(boundary: &Boundary) -> Vec<u8> {
+    let mut out = GEOMETRY_HEADER.to_vec();
+    out.extend(BNG_EPSG_CODE.to_le_bytes());
+    put_geometry_start(&mut out, MULTI_POLYGON, boundary.grid.len());
     for polygon in &boundary.grid {
-        begin(&mut out, POLYGON, polygon.rings.len());
+        put_geometry_start(&mut out, POLYGON, polygon.rings.len());
         for ring in &polygon.rings {
-            number(&mut out, ring.len() + 1);
+            put_u32(&mut out, ring.len() + 1);
             for at in ring.iter().chain(ring.first()) {
                 out.extend(at.easting_m().to_le_bytes());
                 out.extend(at.northing_m().to_le_bytes());
@@ -271,13 +271,13 @@ fn blob(boundary: &Boundary) -> Vec<u8> {
     out
 }
 
-fn begin(out: &mut Vec<u8>, kind: u32, parts: usize) {
+fn put_geometry_start(out: &mut Vec<u8>, kind: u32, parts: usize) {
     out.push(LITTLE_ENDIAN);
     out.extend(kind.to_le_bytes());
-    number(out, parts);
+    put_u32(out, parts);
 }
 
-fn number(out: &mut Vec<u8>, number: usize) {
-    let number = u32::try_from(number).expect("a boundary has fewer than 2^32 vertices");
-    out.extend(number.to_le_bytes());
+fn put_u32(out: &mut Vec<u8>, number: usize) {
+    let value = u32::try_from(number).expect("a boundary has fewer than 2^32 vertices");
+    out.extend(value.to_le_bytes());
 }

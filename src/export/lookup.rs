@@ -10,18 +10,18 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use jiff::civil::{Date, date};
 
 use super::TableFormat;
-use super::table::write;
-use crate::batch::cells::put_cell;
-use crate::batch::columnar::field;
-use crate::batch::halves::{Half, Halves};
-use crate::batch::{BatchError, PREFIX, Progress};
+use super::table::write_table;
+use crate::batch::cell_format::write_cell;
+use crate::batch::columnar::output_field;
+use crate::batch::lookup_rows::{LookupRow, LookupRows};
+use crate::batch::{BatchError, PREFIX, BatchProgress};
 use crate::domain::{OdsCode, Postcode};
 use crate::index::Index;
 
 /// The pseudo postcodes: no fixed abode, and address not known (NHS Data Dictionary).
-const IN_PLACE_OF_A_POSTCODE: [&str; 2] = ["ZZ99 3VZ", "ZZ99 3WZ"];
+const PSEUDO_POSTCODES: [&str; 2] = ["ZZ99 3VZ", "ZZ99 3WZ"];
 /// The default codes that are used instead of a practice code (NHS Data Dictionary).
-const IN_PLACE_OF_A_PRACTICE: [&str; 3] = ["V81997", "V81998", "V81999"];
+const DEFAULT_PRACTICE_CODES: [&str; 3] = ["V81997", "V81998", "V81999"];
 
 /// Writes the look-up table by postcode.
 ///
@@ -33,26 +33,26 @@ const IN_PLACE_OF_A_PRACTICE: [&str; 3] = ["V81997", "V81998", "V81999"];
 ///
 /// # Errors
 /// When `output` cannot be written.
-pub fn postcodes<W: Write + Send>(
+pub fn write_postcodes<W: Write + Send>(
     index: &Index,
     format: TableFormat,
     output: &mut W,
     threads: NonZeroUsize,
-    progress: &Progress,
+    progress: &BatchProgress,
 ) -> Result<(), BatchError> {
-    let halves = Halves::of_postcodes(index);
-    let schema = schema(index, "postcode", &halves, "residence");
-    let changes = index.changes();
-    let special: [Postcode; 2] = IN_PLACE_OF_A_POSTCODE.map(|it| it.parse().expect("well-formed"));
+    let lookup_rows = LookupRows::for_postcodes(index);
+    let schema = schema(index, "postcode", &lookup_rows, "residence");
+    let changes = index.change_dates();
+    let pseudo_postcodes: [Postcode; 2] = PSEUDO_POSTCODES.map(|it| it.parse().expect("well-formed"));
     let keys = index.postcodes().map(|entry| entry.postcode);
     // ZZ99 sorts after all other postcodes.
-    let keys = keys.chain(special);
-    let rows_of = |postcode: &Postcode, tell: &mut dyn FnMut(&[u8])| {
-        let half = |day| halves.of_postcode(*postcode, day);
+    let keys = keys.chain(pseudo_postcodes);
+    let emit_key = |postcode: &Postcode, emit: &mut dyn FnMut(&[u8])| {
+        let row_on = |day| lookup_rows.postcode_row(*postcode, day);
         let key = postcode.to_string();
-        rows(index, &key, &changes.of_postcode(*postcode), half, tell);
+        emit_rows(index, &key, &changes.for_postcode(*postcode), row_on, emit);
     };
-    write(&schema, keys, rows_of, format, output, threads, progress)
+    write_table(&schema, keys, emit_key, format, output, threads, progress)
 }
 
 /// Writes the look-up table by practice code, as [`write_postcodes`] does by postcode.
@@ -64,45 +64,45 @@ pub fn postcodes<W: Write + Send>(
 ///
 /// # Errors
 /// When `output` cannot be written.
-pub fn practices<W: Write + Send>(
+pub fn write_practices<W: Write + Send>(
     index: &Index,
     format: TableFormat,
     output: &mut W,
     threads: NonZeroUsize,
-    progress: &Progress,
+    progress: &BatchProgress,
 ) -> Result<(), BatchError> {
-    let halves = Halves::of_practices(index);
-    let schema = schema(index, "practice_code", &halves, "registration");
-    let changes = index.changes();
-    let special: [OdsCode; 3] = IN_PLACE_OF_A_PRACTICE.map(|it| it.parse().expect("well-formed"));
+    let lookup_rows = LookupRows::for_practices(index);
+    let schema = schema(index, "practice_code", &lookup_rows, "registration");
+    let changes = index.change_dates();
+    let default_codes: [OdsCode; 3] = DEFAULT_PRACTICE_CODES.map(|it| it.parse().expect("well-formed"));
     let mut codes: BTreeSet<OdsCode> = index.practices().iter().map(|it| it.code).collect();
     codes.extend(index.not_gp_practices());
-    codes.extend(special);
-    let rows_of = |code: &OdsCode, tell: &mut dyn FnMut(&[u8])| {
-        let half = |day| halves.of_practice(*code, day);
-        rows(
+    codes.extend(default_codes);
+    let emit_key = |code: &OdsCode, emit: &mut dyn FnMut(&[u8])| {
+        let row_on = |day| lookup_rows.practice_row(*code, day);
+        emit_rows(
             index,
             code.as_str(),
-            &changes.of_practice(*code),
-            half,
-            tell,
+            &changes.for_practice(*code),
+            row_on,
+            emit,
         );
     };
     let codes = codes.into_iter();
-    write(&schema, codes, rows_of, format, output, threads, progress)
+    write_table(&schema, codes, emit_key, format, output, threads, progress)
 }
 
 /// Returns the schema of a table with this key column.
-fn schema(index: &Index, key: &str, halves: &Halves<'_>, half: &str) -> SchemaRef {
+fn schema(index: &Index, key: &str, lookup_rows: &LookupRows<'_>, part: &str) -> SchemaRef {
     let text = |name: String| Field::new(name, DataType::Utf8, true);
     let mut fields = vec![
         Field::new(key, DataType::Utf8, false),
         Field::new("valid_from", DataType::Date32, true),
         Field::new("valid_to", DataType::Date32, true),
     ];
-    fields.extend(halves.columns().iter().map(|it| field(*it)));
-    fields.push(text(format!("{PREFIX}{half}_reason")));
-    fields.push(text(format!("{PREFIX}resilience_groups_{half}_reason")));
+    fields.extend(lookup_rows.columns().iter().map(|it| output_field(*it)));
+    fields.push(text(format!("{PREFIX}{part}_reason")));
+    fields.push(text(format!("{PREFIX}resilience_groups_{part}_reason")));
     fields.push(text(format!("{PREFIX}dataset_version")));
     let manifest = index.manifest();
     let metadata = [
@@ -116,22 +116,22 @@ fn schema(index: &Index, key: &str, halves: &Halves<'_>, half: &str) -> SchemaRe
 }
 
 /// Passes the rows of a key to `emit`, one for each period.
-fn rows(
+fn emit_rows(
     index: &Index,
     key: &str,
     days: &BTreeSet<Date>,
-    half: impl Fn(Date) -> Half,
-    tell: &mut dyn FnMut(&[u8]),
+    row_on: impl Fn(Date) -> LookupRow,
+    emit: &mut dyn FnMut(&[u8]),
 ) {
     let mut row = Vec::new();
-    for (from, to, half) in periods(days, half) {
+    for (from, to, lookup_row) in periods(days, row_on) {
         row.clear();
-        put_cell(&mut row, Some(key.as_bytes()));
+        write_cell(&mut row, Some(key.as_bytes()));
         put_day(&mut row, from);
         put_day(&mut row, to);
-        half.put(&mut row);
-        put_cell(&mut row, Some(index.manifest().version.as_bytes()));
-        tell(&row);
+        lookup_row.append_to(&mut row);
+        write_cell(&mut row, Some(index.manifest().version.as_bytes()));
+        emit(&row);
     }
 }
 
@@ -139,18 +139,18 @@ fn rows(
 /// changes only on `days`.
 fn periods<T: PartialEq>(
     days: &BTreeSet<Date>,
-    on: impl Fn(Date) -> T,
+    value_on: impl Fn(Date) -> T,
 ) -> Vec<(Option<Date>, Option<Date>, T)> {
     // Any date before the first one has the first value.
     let before = days.first().map(|day| day.yesterday().unwrap_or(*day));
-    let first = on(before.unwrap_or(date(2000, 1, 1)));
+    let first = value_on(before.unwrap_or(date(2000, 1, 1)));
     let mut periods = vec![(None, None, first)];
     for &day in days {
-        let now = on(day);
+        let value = value_on(day);
         let (_, to, last) = periods.last_mut().expect("at least one period");
-        if *last != now {
+        if *last != value {
             *to = Some(day);
-            periods.push((Some(day), None, now));
+            periods.push((Some(day), None, value));
         }
     }
     periods
@@ -161,7 +161,7 @@ fn put_day(row: &mut Vec<u8>, day: Option<Date>) {
         let span = day - date(1970, 1, 1);
         span.get_days().to_le_bytes()
     });
-    put_cell(row, since_1970.as_ref().map(<[u8; 4]>::as_slice));
+    write_cell(row, since_1970.as_ref().map(<[u8; 4]>::as_slice));
 }
 
 #[cfg(test)]
@@ -169,9 +169,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_period_ends_where_the_answer_changes_and_nowhere_else() {
+    fn periods_end_only_where_the_answer_changes() {
         let days = BTreeSet::from([2010, 2015, 2020].map(|year| date(year, 4, 1)));
-        let on = |day: Date| {
+        let value_on = |day: Date| {
             if day < date(2015, 4, 1) {
                 "before"
             } else {
@@ -180,7 +180,7 @@ mod tests {
         };
         let change = Some(date(2015, 4, 1));
         let expected = [(None, change, "before"), (change, None, "after")];
-        assert_eq!(periods(&days, on), expected);
-        assert_eq!(periods(&BTreeSet::new(), on), [(None, None, "before")]);
+        assert_eq!(periods(&days, value_on), expected);
+        assert_eq!(periods(&BTreeSet::new(), value_on), [(None, None, "before")]);
     }
 }

@@ -11,10 +11,10 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 use jiff::Span;
 use jiff::civil::date;
 
-use crate::batch::cells::{csv_cell, neutralised};
-use crate::batch::columnar::{Arrays, Chunks, ColumnChunks, ParquetSink};
-use crate::batch::relay::{Sink, Source, Work, relay};
-use crate::batch::{BatchError, Compression, Delimiter, Progress};
+use crate::batch::cell_format::{write_csv_cell, escape_formula};
+use crate::batch::columnar::{ArrayBuilders, RowGroupChunks, RowGroupFactory, ParquetSink};
+use crate::batch::pipeline::{OutputSink, BlockSource, Stage, run_ordered};
+use crate::batch::{BatchError, Compression, Delimiter, BatchProgress};
 
 /// The format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,123 +27,123 @@ pub enum TableFormat {
 }
 
 /// The number of keys in a block. Their rows are one row group.
-const KEYS: usize = 1 << 14;
+const KEYS_PER_BLOCK: usize = 1 << 14;
 
 /// Writes a table with the rows that `emit_key` passes on for each key, in order. The rows are in
 /// `CellFormat::LengthPrefixed`.
-pub(super) fn write<K: Send, W: Write + Send>(
+pub(super) fn write_table<K: Send, W: Write + Send>(
     schema: &SchemaRef,
     keys: impl Iterator<Item = K> + Send,
-    rows_of: impl Fn(&K, &mut dyn FnMut(&[u8])) + Sync,
+    emit_key: impl Fn(&K, &mut dyn FnMut(&[u8])) + Sync,
     format: TableFormat,
     mut output: W,
     threads: NonZeroUsize,
-    progress: &Progress,
+    progress: &BatchProgress,
 ) -> Result<(), BatchError> {
-    let keys = Keys(keys);
-    let batch_of = |keys: &[K]| batch(schema, keys, &rows_of);
+    let keys = KeySource(keys);
+    let to_batch = |keys: &[K]| record_batch(schema, keys, &emit_key);
     match format {
         TableFormat::Parquet => {
             let (sink, columns) = ParquetSink::begin(output, schema, Compression::Zstd)?;
-            let worker = || ToParquet {
-                batch_of: &batch_of,
+            let worker = || TableParquetWorker {
+                to_batch: &to_batch,
                 columns: &columns,
             };
-            let (sink, _) = relay(keys, sink, threads, progress, worker)?;
+            let (sink, _) = run_ordered(keys, sink, threads, progress, worker)?;
             sink.finish()
         }
         TableFormat::Csv => {
-            let names = names(schema);
+            let names = header_row(schema);
             output.write_all(&names).map_err(BatchError::Write)?;
-            let worker = || ToCsv(&batch_of);
-            let (mut sink, _) = relay(keys, Text(output), threads, progress, worker)?;
+            let worker = || TableCsvWorker(&to_batch);
+            let (mut sink, _) = run_ordered(keys, TextSink(output), threads, progress, worker)?;
             sink.0.flush().map_err(BatchError::Write)
         }
     }
 }
 
-fn batch<K>(
+fn record_batch<K>(
     schema: &SchemaRef,
     keys: &[K],
-    rows_of: impl Fn(&K, &mut dyn FnMut(&[u8])),
+    emit_key: impl Fn(&K, &mut dyn FnMut(&[u8])),
 ) -> RecordBatch {
-    let mut arrays = Arrays::new(schema.fields(), keys.len());
+    let mut arrays = ArrayBuilders::new(schema.fields(), keys.len());
     for key in keys {
-        rows_of(key, &mut |row| arrays.add(row));
+        emit_key(key, &mut |row| arrays.push_row(row));
     }
     RecordBatch::try_new(SchemaRef::clone(schema), arrays.finish()).expect("columns of one length")
 }
 
 /// A source of keys, in blocks.
-struct Keys<I>(I);
+struct KeySource<I>(I);
 
-impl<K, I: Iterator<Item = K> + Send> Source for Keys<I> {
+impl<K, I: Iterator<Item = K> + Send> BlockSource for KeySource<I> {
     type Block = Vec<K>;
 
     fn next(&mut self, block: &mut Vec<K>) -> Result<bool, BatchError> {
         block.clear();
-        block.extend(self.0.by_ref().take(KEYS));
+        block.extend(self.0.by_ref().take(KEYS_PER_BLOCK));
         Ok(!block.is_empty())
     }
 }
 
-struct ToParquet<'w, F> {
-    batch_of: &'w F,
-    columns: &'w ColumnChunks,
+struct TableParquetWorker<'w, F> {
+    to_batch: &'w F,
+    columns: &'w RowGroupFactory,
 }
 
-impl<K, F: Fn(&[K]) -> RecordBatch> Work<Vec<K>, Chunks> for ToParquet<'_, F> {
+impl<K, F: Fn(&[K]) -> RecordBatch> Stage<Vec<K>, RowGroupChunks> for TableParquetWorker<'_, F> {
     type Outcome = ();
 
-    fn work(&mut self, keys: &mut Vec<K>, part: &mut Chunks) -> Result<u64, BatchError> {
-        let batch = (self.batch_of)(keys);
+    fn process(&mut self, keys: &mut Vec<K>, chunks: &mut RowGroupChunks) -> Result<u64, BatchError> {
+        let batch = (self.to_batch)(keys);
         let mut group = self.columns.begin()?;
         group.add(&batch)?;
-        *part = group.finish()?;
+        *chunks = group.finish()?;
         Ok(batch.num_rows() as u64)
     }
 
-    fn outcome(self) {}
+    fn finish(self) {}
 }
 
-struct ToCsv<'w, F>(&'w F);
+struct TableCsvWorker<'w, F>(&'w F);
 
-impl<K, F: Fn(&[K]) -> RecordBatch> Work<Vec<K>, Vec<u8>> for ToCsv<'_, F> {
+impl<K, F: Fn(&[K]) -> RecordBatch> Stage<Vec<K>, Vec<u8>> for TableCsvWorker<'_, F> {
     type Outcome = ();
 
-    fn work(&mut self, keys: &mut Vec<K>, part: &mut Vec<u8>) -> Result<u64, BatchError> {
+    fn process(&mut self, keys: &mut Vec<K>, output: &mut Vec<u8>) -> Result<u64, BatchError> {
         let batch = (self.0)(keys);
-        part.clear();
+        output.clear();
         for row in 0..batch.num_rows() {
-            line(part, batch.columns().iter(), |out, array| {
-                cell(out, array, row)
+            write_row(output, batch.columns().iter(), |out, array| {
+                write_cell(out, array, row)
             });
         }
         Ok(batch.num_rows() as u64)
     }
 
-    fn outcome(self) {}
+    fn finish(self) {}
 }
 
-struct Text<W>(W);
+struct TextSink<W>(W);
 
-impl<W: Write + Send> Sink for Text<W> {
-    type Part = Vec<u8>;
+impl<W: Write + Send> OutputSink for TextSink<W> {
+    type Output = Vec<u8>;
 
-    fn write(&mut self, part: &mut Vec<u8>) -> Result<(), BatchError> {
-        self.0.write_all(part).map_err(BatchError::Write)
+    fn write(&mut self, text: &mut Vec<u8>) -> Result<(), BatchError> {
+        self.0.write_all(text).map_err(BatchError::Write)
     }
 }
 
-fn names(schema: &Schema) -> Vec<u8> {
+fn header_row(schema: &Schema) -> Vec<u8> {
     let mut out = Vec::new();
-    line(&mut out, schema.fields().iter(), |out, field| {
+    write_row(&mut out, schema.fields().iter(), |out, field| {
         out.extend_from_slice(field.name().as_bytes());
     });
     out
 }
 
-fn line<T>(
+fn write_row<T>(
     out: &mut Vec<u8>,
     cells: impl Iterator<Item = T>,
     mut put: impl FnMut(&mut Vec<u8>, T),
@@ -157,14 +157,14 @@ fn line<T>(
     out.push(b'\n');
 }
 
-fn cell(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
+fn write_cell(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
     if array.is_null(row) {
         return;
     }
     match array.data_type() {
         DataType::Float64 => {
-            let number = array.as_primitive::<Float64Type>().value(row);
-            out.extend_from_slice(number.to_string().as_bytes());
+            let value = array.as_primitive::<Float64Type>().value(row);
+            out.extend_from_slice(value.to_string().as_bytes());
         }
         DataType::Date32 => {
             let days = Span::new().days(array.as_primitive::<Date32Type>().value(row));
@@ -172,8 +172,8 @@ fn cell(out: &mut Vec<u8>, array: &dyn Array, row: usize) {
             out.extend_from_slice(day.to_string().as_bytes());
         }
         _ => {
-            let text = neutralised(array.as_string::<i32>().value(row));
-            csv_cell(out, &text, Delimiter::COMMA);
+            let text = escape_formula(array.as_string::<i32>().value(row));
+            write_csv_cell(out, &text, Delimiter::COMMA);
         }
     }
 }

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_are_no_position_have_no_answer() {
+    fn non_finite_numbers_have_no_result() {
         for odd in [
             f64::NAN,
             f64::INFINITY,
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn places_on_other_continents_have_no_grid_position() {
+    fn positions_on_other_continents_are_off_the_grid() {
         for lon in -180..=180 {
             for lat in -90..=90 {
                 let near = (-10..=4).contains(&lon) && (49..=61).contains(&lat);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_box_of_longitude_and_latitude_holds_the_whole_shift_grid() {
+    fn longitude_and_latitude_ranges_contain_the_whole_shift_grid() {
         let south = [(0.0, 0.0), (700_000.0, 0.0), (400_000.0, 0.0)];
         let north = [
             (0.0, 1_250_000.0),
@@ -143,7 +143,7 @@ mod tests {
         }
 
         #[test]
-        fn neither_direction_panics_or_answers_with_nan(x in ANY, y in ANY) {
+        fn neither_direction_panics_or_returns_nan(x in ANY, y in ANY) {
             let answers = [to_grid_metres(x, y), to_lonlat_degrees(x, y)];
             for (first, second) in answers.into_iter().flatten() {
                 prop_assert!(first.is_finite() && second.is_finite());

@@ -10,28 +10,28 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
-use super::access::{Access, Gate};
+use super::admission::{AccessConfig, AdmissionControl};
 use super::problem::Problem;
-use super::protect::{self, Guard};
-use super::server::Limits;
-use super::{App, described, metrics};
-use crate::releases::Live;
+use super::middleware::{self, GuardLayer};
+use super::server::ServerLimits;
+use super::{App, dataset_summary, metrics};
+use crate::dataset_store::DatasetStore;
 
 /// Returns the routes of the admin listener.
-pub fn router(live: Arc<Live>, app: &App) -> Router {
-    let service = app.clone();
+pub fn router(dataset_store: Arc<DatasetStore>, app: &App) -> Router {
+    let metrics_app = app.clone();
     // Separate limits, so that requests to the service cannot use up the operator's capacity.
-    let gate = Arc::new(Gate::new(Access::default(), Limits::default()));
+    let admission_control = Arc::new(AdmissionControl::new(AccessConfig::default(), ServerLimits::default()));
     Router::new()
         .route("/reload", post(reload))
         .route(
             "/metrics",
-            get(async move |State(live): State<Arc<Live>>| metrics::answer(&live, &service)),
+            get(async move |State(dataset_store): State<Arc<DatasetStore>>| metrics::metrics_response(&dataset_store, &metrics_app)),
         )
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(Guard::new(&gate, protect::PAGES))
-        .with_state(live)
+        .layer(GuardLayer::new(&admission_control, middleware::PAGE_ROUTES))
+        .with_state(dataset_store)
 }
 
 /// Rejects requests that a page sends through the operator's browser, which can reach this listener
@@ -39,38 +39,38 @@ pub fn router(live: Arc<Live>, app: &App) -> Router {
 ///
 /// # Errors
 /// 403 if `Origin` or `Sec-Fetch-Site` shows that the request is from a page of another site.
-fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name| {
+fn reject_cross_origin(headers: &HeaderMap) -> Result<(), Problem> {
+    let header_text = |name| {
         headers
             .get(name)
             .map(|it: &HeaderValue| it.to_str().unwrap_or("unreadable"))
     };
     let is_own_site = |site| matches!(site, "same-origin" | "none");
-    let host = text(header::HOST).unwrap_or_default();
+    let host = header_text(header::HOST).unwrap_or_default();
     // The owner of a host name could make it resolve to this listener (DNS rebinding).
     let is_address = host.parse::<SocketAddr>().is_ok() || host.starts_with("localhost:");
     let is_own_origin = |origin| is_address && origin == format!("http://{host}");
-    let site = text(HeaderName::from_static("sec-fetch-site"));
+    let site = header_text(HeaderName::from_static("sec-fetch-site"));
     if site.is_some_and(|site| !is_own_site(site))
-        || text(header::ORIGIN).is_some_and(|origin| !is_own_origin(origin))
+        || header_text(header::ORIGIN).is_some_and(|origin| !is_own_origin(origin))
     {
-        return Err(Problem::foreign_origin());
+        return Err(Problem::cross_origin());
     }
     Ok(())
 }
 
 /// Reloads the datasets. The response comes once they are in use, or says why the reload failed.
-async fn reload(State(live): State<Arc<Live>>, headers: HeaderMap) -> Response {
-    if let Err(problem) = refuse_foreign_pages(&headers) {
+async fn reload(State(dataset_store): State<Arc<DatasetStore>>, headers: HeaderMap) -> Response {
+    if let Err(problem) = reject_cross_origin(&headers) {
         return problem.into_response();
     }
-    match reloaded(Arc::clone(&live)).await {
+    match reload_datasets(Arc::clone(&dataset_store)).await {
         Ok(()) => {
-            let releases = live.releases();
-            let datasets: Vec<_> = releases.all().iter().map(described).collect();
+            let releases = dataset_store.datasets();
+            let datasets: Vec<_> = releases.all().iter().map(dataset_summary).collect();
             Json(json!({ "status": "reloaded", "datasets": datasets })).into_response()
         }
-        Err(reason) => Problem::not_reloaded(reason).into_response(),
+        Err(reason) => Problem::reload_failed(reason).into_response(),
     }
 }
 
@@ -78,13 +78,13 @@ async fn reload(State(live): State<Arc<Live>>, headers: HeaderMap) -> Response {
 ///
 /// # Errors
 /// The reason, as text.
-pub async fn reloaded(live: Arc<Live>) -> Result<(), String> {
-    let work = tokio::task::spawn_blocking(move || {
-        live.reload()
-            .map(|()| live.releases())
-            .map_err(|error| error.in_full())
+pub async fn reload_datasets(dataset_store: Arc<DatasetStore>) -> Result<(), String> {
+    let task = tokio::task::spawn_blocking(move || {
+        dataset_store.reload()
+            .map(|()| dataset_store.datasets())
+            .map_err(|error| error.full_message())
     });
-    match work.await {
+    match task.await {
         Ok(Ok(releases)) => {
             let manifest = releases.current().manifest();
             tracing::info!(

@@ -13,70 +13,70 @@ use axum::response::Response;
 use tokio::time::timeout;
 
 use super::App;
-use super::access::Turn;
-use super::input::query_fields;
+use super::admission::CpuPermit;
+use super::extract::query_params;
 use super::problem::Problem;
 use super::ranges;
-use super::snapshot::Snapshot;
+use super::snapshot::DatasetSnapshot;
 use crate::tiles::{ARCHIVE_BYTES_MAX, TileArchive};
 
 /// How long a request waits for the build, and `Retry-After` if that is not enough, in seconds. The
 /// archive of the embedded dataset takes seconds to build.
-const PATIENCE: Duration = Duration::from_secs(15);
-const AGAIN_IN_S: u16 = 10;
+const BUILD_WAIT_MAX: Duration = Duration::from_secs(15);
+const RETRY_AFTER_S: u16 = 10;
 
 const PMTILES: HeaderValue = HeaderValue::from_static("application/vnd.pmtiles");
 /// Offsets in the file are of its own bytes, so intermediaries must not re-encode it.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300, no-transform");
 
-pub(super) async fn answer(
+pub(super) async fn archive_response(
     app: &App,
     uri: &Uri,
     name: &str,
     method: &Method,
     headers: &HeaderMap,
-    turn: Option<&Turn>,
+    cpu_permit: Option<&CpuPermit>,
 ) -> Result<Response, Problem> {
-    let snapshot = Snapshot::of(app, &query_fields(uri, &["dataset"])?)?;
+    let snapshot = DatasetSnapshot::from_params(app, &query_params(uri, &["dataset"])?)?;
     if name != snapshot.index().manifest().name {
         let detail = "unknown tile archive: its name is that of the dataset, see /api/v1/dataset";
         return Err(Problem::unknown("unknown_dataset", detail));
     }
-    let archive = match kept(&snapshot) {
+    let archive = match cached_archive(&snapshot) {
         Some(archive) => archive?,
-        None => made(app, snapshot, turn).await?,
+        None => build_archive(app, snapshot, cpu_permit).await?,
     };
     let common = [
         (header::CONTENT_TYPE, PMTILES),
         (header::CACHE_CONTROL, CACHE_CONTROL),
     ];
-    ranges::response(method, headers, archive.etag(), common, archive.bytes())
+    ranges::range_response(method, headers, archive.etag(), common, archive.bytes())
 }
 
 /// Returns the cached archive, or the problem if it is too large. `None` if it has not been built.
-fn kept(snapshot: &Snapshot) -> Option<Result<Arc<TileArchive>, Problem>> {
+fn cached_archive(snapshot: &DatasetSnapshot) -> Option<Result<Arc<TileArchive>, Problem>> {
     let store = snapshot.tiles();
-    let kept = store.cached_archive(snapshot.index(), snapshot.as_of)?;
-    Some(kept.ok_or_else(too_large))
+    let cached = store.cached_archive(snapshot.index(), snapshot.as_of)?;
+    Some(cached.ok_or_else(too_large))
 }
 
-async fn made(
+async fn build_archive(
     app: &App,
-    snapshot: Snapshot,
-    turn: Option<&Turn>,
+    snapshot: DatasetSnapshot,
+    cpu_permit: Option<&CpuPermit>,
 ) -> Result<Arc<TileArchive>, Problem> {
-    let place = Arc::clone(&app.archiving).try_acquire_owned();
-    let place = place.map_err(|_| busy())?;
+    let permit = Arc::clone(&app.archive_permit).try_acquire_owned();
+    let permit = permit.map_err(|_| busy())?;
     // A request that waits here must not keep others from being rendered.
-    if let Some(turn) = turn {
-        turn.release();
+    if let Some(cpu_permit) = cpu_permit {
+        cpu_permit.release();
     }
-    let make = move || {
+    let build = move || {
         // Released when the archive is built, even if the client has disconnected.
-        let _place = place;
+        let _permit = permit;
         // Another request may have built it meanwhile.
-        if let Some(kept) = kept(&snapshot) {
-            return kept;
+        if let Some(cached) = cached_archive(&snapshot) {
+            return cached;
         }
         let store = snapshot.tiles();
         match store.build_archive(snapshot.index(), snapshot.as_of) {
@@ -86,8 +86,8 @@ async fn made(
             ))),
         }
     };
-    match timeout(PATIENCE, tokio::task::spawn_blocking(make)).await {
-        Ok(Ok(made)) => made,
+    match timeout(BUILD_WAIT_MAX, tokio::task::spawn_blocking(build)).await {
+        Ok(Ok(result)) => result,
         Ok(Err(_)) => Err(Problem::internal("building the tile archive panicked")),
         Err(_) => Err(busy()),
     }
@@ -95,9 +95,7 @@ async fn made(
 
 fn busy() -> Problem {
     Problem::busy(
-        "the tile archive is being built; Retry-After says when to try again",
-        AGAIN_IN_S,
-    )
+        "the tile archive is being built; Retry-After says when to try again",RETRY_AFTER_S)
 }
 
 fn too_large() -> Problem {
@@ -105,5 +103,5 @@ fn too_large() -> Problem {
         "the tile archive would exceed {} MB: write it with `catchment export --tiles`, for a CDN",
         ARCHIVE_BYTES_MAX >> 20
     );
-    Problem::unusable("archive_too_large", detail)
+    Problem::unprocessable("archive_too_large", detail)
 }

@@ -8,11 +8,11 @@ use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::conditional::{cacheable, cacheable_json};
-use super::input::{Segments, segment};
+use super::conditional::{cacheable_response, cacheable_json};
+use super::extract::{PathParams, parse_segment};
 use super::problem::Problem;
-use super::snapshot::Snapshot;
-use crate::domain::{Area, Layer, Member};
+use super::snapshot::DatasetSnapshot;
+use crate::domain::{Area, Layer, GroupMember};
 use crate::geojson;
 use crate::index::Index;
 
@@ -33,7 +33,7 @@ struct AreaBody<'i> {
 }
 
 /// `/api/v1/areas`: the layers.
-pub(super) async fn layers(snapshot: Snapshot, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn layers(snapshot: DatasetSnapshot, headers: HeaderMap) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let body = json!({
         "layers": layer_bodies(index, as_of),
@@ -50,12 +50,12 @@ pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
     let layers = index.manifest().layers.iter();
     let bodies = layers.filter_map(|entry| {
         let layer: Layer = entry.id.parse().ok()?;
-        let grounds: BTreeSet<&str> = index
+        let ids_with_boundary: BTreeSet<&str> = index
             .boundaries(layer, as_of)
             .map(|boundary| boundary.id.as_str())
             .collect();
         let areas: Vec<&Area> = index.areas(layer, as_of)?.collect();
-        let with_boundary = areas.iter().filter(|it| grounds.contains(it.id.as_str()));
+        let with_boundary = areas.iter().filter(|it| ids_with_boundary.contains(it.id.as_str()));
         Some(json!({
             "id": entry.id, "title": entry.title, "kind": entry.kind,
             "provenance": entry.provenance, "first_data": entry.first_data,
@@ -69,18 +69,18 @@ pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
 
 /// `/api/v1/areas/{layer}` and `/api/v1/areas/{layer}.geojson`.
 pub(super) async fn layer(
-    snapshot: Snapshot,
-    Segments(name): Segments<String>,
+    snapshot: DatasetSnapshot,
+    PathParams(name): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
-    let (name, wants_geojson) = split(&name);
-    let layer = held_layer(index, name, as_of)?;
+    let (name, wants_geojson) = split_geojson_suffix(&name);
+    let layer = require_layer(index, name, as_of)?;
     if wants_geojson {
-        return Ok(cacheable(
+        return Ok(cacheable_response(
             &headers,
             GEOJSON,
-            collection(index, layer, as_of),
+            feature_collection(index, layer, as_of),
         ));
     }
     let areas: Vec<AreaBody<'_>> = index
@@ -99,31 +99,31 @@ pub(super) async fn layer(
 }
 
 /// `/api/v1/areas/{layer}/{id}` and `/api/v1/areas/{layer}/{id}.geojson`.
-pub(super) async fn one(
-    snapshot: Snapshot,
-    Segments((layer, id)): Segments<(String, String)>,
+pub(super) async fn area(
+    snapshot: DatasetSnapshot,
+    PathParams((layer, id)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
-    let (id, wants_geojson) = split(&id);
-    let layer = held_layer(index, &layer, as_of)?;
-    let area = index.area_ever(layer, id, as_of).ok_or_else(unknown_area)?;
+    let (id, wants_geojson) = split_geojson_suffix(&id);
+    let layer = require_layer(index, &layer, as_of)?;
+    let area = index.area_or_last_version(layer, id, as_of).ok_or_else(unknown_area)?;
     if wants_geojson {
         let feature = feature(index, area, as_of).ok_or_else(no_boundary)?;
-        return Ok(cacheable(&headers, GEOJSON, feature.into_bytes()));
+        return Ok(cacheable_response(&headers, GEOJSON, feature.into_bytes()));
     }
-    Ok(cacheable_json(&headers, &detail(index, area, as_of)))
+    Ok(cacheable_json(&headers, &area_detail(index, area, as_of)))
 }
 
-fn split(name: &str) -> (&str, bool) {
+fn split_geojson_suffix(name: &str) -> (&str, bool) {
     match name.strip_suffix(".geojson") {
         Some(stem) => (stem, true),
         None => (name, false),
     }
 }
 
-pub(super) fn held_layer(index: &Index, name: &str, as_of: Date) -> Result<Layer, Problem> {
-    let layer: Layer = segment(name, unknown_layer)?;
+pub(super) fn require_layer(index: &Index, name: &str, as_of: Date) -> Result<Layer, Problem> {
+    let layer: Layer = parse_segment(name, unknown_layer)?;
     match index.first_data(layer) {
         None => Err(unknown_layer()),
         Some(first_data) if as_of < first_data => Err(Problem::no_data_for_date()),
@@ -163,9 +163,9 @@ impl<'i> From<&'i Area> for AreaBody<'i> {
     }
 }
 
-fn detail(index: &Index, area: &Area, as_of: Date) -> Value {
+fn area_detail(index: &Index, area: &Area, as_of: Date) -> Value {
     let (layer, id) = (area.layer, area.id.as_str());
-    let key = Member::Area(layer, id.to_string());
+    let key = GroupMember::Area(layer, id.to_string());
     let lineage = index.lineage().iter().filter(|step| step.layer == layer);
     let successors: Vec<Value> = lineage
         .clone()
@@ -210,7 +210,7 @@ fn members(index: &Index, layer: Layer, id: &str, as_of: Date) -> Vec<Value> {
         .members(layer, id, as_of)
         .into_iter()
         .map(|membership| match &membership.member {
-            Member::Practice(code) => {
+            GroupMember::Practice(code) => {
                 let practice = index.practice(*code);
                 json!({
                     "layer": Layer::GpPractice.as_str(),
@@ -219,17 +219,17 @@ fn members(index: &Index, layer: Layer, id: &str, as_of: Date) -> Vec<Value> {
                     "status": practice.map(|practice| practice.status_on(as_of).as_str()),
                 })
             }
-            Member::Area(layer, id) => json!({
+            GroupMember::Area(layer, id) => json!({
                 "layer": layer.as_str(),
                 "id": id,
-                "name": index.area_ever(*layer, id, as_of).map(Area::title),
+                "name": index.area_or_last_version(*layer, id, as_of).map(Area::title),
             }),
         })
         .collect()
 }
 
 /// Returns the areas of the layer that have a boundary on the date, as a FeatureCollection.
-fn collection(index: &Index, layer: Layer, as_of: Date) -> Vec<u8> {
+fn feature_collection(index: &Index, layer: Layer, as_of: Date) -> Vec<u8> {
     let features: Vec<String> = index
         .areas(layer, as_of)
         .into_iter()

@@ -42,12 +42,12 @@ impl FromStr for PublicUrl {
             return Err(InvalidPublicUrl);
         };
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte);
-        let is_right = is_host(authority.as_str())
+        let is_valid = is_host(authority.as_str())
             && !authority.host().is_empty()
             && uri.query().is_none()
             && !text.contains('#')
             && uri.path().bytes().all(is_plain);
-        if !is_right {
+        if !is_valid {
             return Err(InvalidPublicUrl);
         }
         let host = authority.as_str().to_ascii_lowercase();
@@ -71,7 +71,7 @@ pub(super) struct BaseUrl {
 }
 
 impl BaseUrl {
-    fn of(parts: &Parts, app: &App) -> BaseUrl {
+    fn for_request(parts: &Parts, app: &App) -> BaseUrl {
         if let Some(PublicUrl(text)) = &app.public_url {
             return BaseUrl {
                 text: Arc::clone(text),
@@ -80,7 +80,7 @@ impl BaseUrl {
         }
         let peer = parts.extensions.get::<Connection>();
         let peer = peer.and_then(Connection::peer);
-        let is_trusted = peer.is_some_and(|peer| app.gate.is_trusted_proxy(peer));
+        let is_trusted = peer.is_some_and(|peer| app.admission_control.is_trusted_proxy(peer));
         let text = match host(&parts.headers) {
             Some(host) if is_trusted => format!("{}://{host}", scheme(&parts.headers)),
             // A program on this machine that requests from this machine, such as QGIS on a desktop.
@@ -96,26 +96,26 @@ impl BaseUrl {
     }
 
     /// Returns the URL, or `None` if it is not known.
-    pub(super) fn known(&self) -> Option<&str> {
+    pub(super) fn as_absolute(&self) -> Option<&str> {
         Some(&*self.text).filter(|text| !text.is_empty())
     }
 
     /// Adds the request headers that the URL depends on to `Vary`.
-    pub(super) fn vary(&self, headers: &mut HeaderMap) {
+    pub(super) fn add_vary(&self, headers: &mut HeaderMap) {
         if !self.depends_on_host {
             return;
         }
-        let others = headers.get_all(header::VARY).iter();
-        let others = others.filter_map(|value| value.to_str().ok());
-        let names: Vec<&str> = others.chain(["host, x-forwarded-proto"]).collect();
+        let existing = headers.get_all(header::VARY).iter();
+        let existing = existing.filter_map(|value| value.to_str().ok());
+        let names: Vec<&str> = existing.chain(["host, x-forwarded-proto"]).collect();
         let names = HeaderValue::try_from(names.join(", ")).expect("names of headers");
         headers.insert(header::VARY, names);
     }
 
     /// Returns the path and query of a URL of this service, relative to the base URL. `None` if the
     /// URL is of another service, or if the base URL is not known.
-    pub(super) fn local<'u>(&self, url: &'u Uri) -> Option<&'u str> {
-        let own: Uri = self.known()?.parse().ok()?;
+    pub(super) fn strip_base<'u>(&self, url: &'u Uri) -> Option<&'u str> {
+        let own: Uri = self.as_absolute()?.parse().ok()?;
         if !matches!(url.scheme_str(), Some("http" | "https")) {
             return None;
         }
@@ -137,7 +137,7 @@ impl FromRequestParts<App> for BaseUrl {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<BaseUrl, Infallible> {
-        Ok(BaseUrl::of(parts, app))
+        Ok(BaseUrl::for_request(parts, app))
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_public_address_is_a_scheme_a_host_and_a_path() {
+    fn public_url_is_a_scheme_a_host_and_a_path() {
         for (text, expected) in [
             (
                 "https://catchment.example.org",
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_this_machine_are_told_from_others() {
+    fn loopback_hosts_are_recognized() {
         for host in [
             "localhost",
             "LOCALHOST:8080",
@@ -236,16 +236,16 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_ours_are_told_from_others() {
+    fn local_path_is_only_for_urls_of_this_service() {
         let base = |text: &str| BaseUrl {
             text: text.into(),
             depends_on_host: false,
         };
-        let local = |ours: &str, url: &str| {
+        let local_path = |ours: &str, url: &str| {
             let url: Uri = url.parse().expect("an address");
-            base(ours).local(&url).map(str::to_string)
+            base(ours).strip_base(&url).map(str::to_string)
         };
-        let at = |ours, url| local(ours, url).unwrap_or_else(|| panic!("{ours} {url}"));
+        let at = |ours, url| local_path(ours, url).unwrap_or_else(|| panic!("{ours} {url}"));
         assert_eq!(
             at("https://a.example", "https://a.example/embed?layer=icc"),
             "/embed?layer=icc"
@@ -265,7 +265,7 @@ mod tests {
             ("https://a.example/b", "https://a.example/embed"),
             ("https://a.example/b", "https://a.example/bc/embed"),
         ] {
-            assert_eq!(local(ours, url), None, "{ours} {url}");
+            assert_eq!(local_path(ours, url), None, "{ours} {url}");
         }
     }
 }

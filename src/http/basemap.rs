@@ -12,19 +12,19 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::base_url::BaseUrl;
-use super::conditional::CACHE_FOR_GOOD;
-use super::input::{Segments, query_fields};
+use super::conditional::CACHE_IMMUTABLE;
+use super::extract::{PathParams, query_params};
 use super::negotiate;
-use super::prepared::in_form;
+use super::cached_response::encoded_response;
 use super::problem::Problem;
-use super::tiles::{numbered, with_links};
+use super::tiles::{parse_tile_coord, linked_json};
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
-use crate::tiles::{EncodedBody, Encoding};
+use crate::tiles::{EncodedBody, ContentEncoding};
 
 /// Layers of a MapLibre style, in greys so that our areas stand out, with labels in system fonts.
-const PICTURES: &str = include_str!("basemap/pictures.json");
-const PROTOMAPS: &str = include_str!("basemap/protomaps.json");
-const OPENMAPTILES: &str = include_str!("basemap/openmaptiles.json");
+const RASTER_LAYERS: &str = include_str!("basemap/pictures.json");
+const PROTOMAPS_LAYERS: &str = include_str!("basemap/protomaps.json");
+const OPENMAPTILES_LAYERS: &str = include_str!("basemap/openmaptiles.json");
 
 /// `/tiles/basemap.json`: a MapLibre style (version 8).
 pub(super) fn style(
@@ -33,12 +33,12 @@ pub(super) fn style(
     base: &BaseUrl,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    query_fields(uri, &[])?;
+    query_params(uri, &[])?;
     let basemap = app.basemap.as_deref().ok_or_else(no_basemap)?;
     let (kind, layers) = match basemap.content {
-        BasemapContent::Png | BasemapContent::Jpeg | BasemapContent::Webp => ("raster", PICTURES),
-        BasemapContent::Protomaps => ("vector", PROTOMAPS),
-        BasemapContent::OpenMapTiles => ("vector", OPENMAPTILES),
+        BasemapContent::Png | BasemapContent::Jpeg | BasemapContent::Webp => ("raster", RASTER_LAYERS),
+        BasemapContent::Protomaps => ("vector", PROTOMAPS_LAYERS),
+        BasemapContent::OpenMapTiles => ("vector", OPENMAPTILES_LAYERS),
     };
     let layers: Value = serde_json::from_str(layers).expect("embedded styles are JSON");
     let edition = &basemap.edition;
@@ -56,11 +56,11 @@ pub(super) fn style(
         source["bounds"] = json!(bounds);
     }
     let style = json!({ "version": 8, "sources": { "basemap": source }, "layers": layers });
-    Ok(with_links(base, headers, &style))
+    Ok(linked_json(base, headers, &style))
 }
 
 /// The URL of the style, as metadata of another style.
-pub(super) fn address(base: &BaseUrl) -> Value {
+pub(super) fn style_metadata(base: &BaseUrl) -> Value {
     json!({ "catchment:basemap": format!("{base}/tiles/basemap.json") })
 }
 
@@ -69,50 +69,50 @@ pub(super) fn address(base: &BaseUrl) -> Value {
 pub(super) async fn tile(
     State(app): State<App>,
     uri: Uri,
-    Segments((edition, z, x, y)): Segments<(String, String, String, String)>,
+    PathParams((edition, z, x, y)): PathParams<(String, String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_fields(&uri, &[])?;
+    query_params(&uri, &[])?;
     let basemap = app.basemap.as_deref().ok_or_else(no_basemap)?;
-    let address = numbered(&z, &x, &y, BASEMAP_ZOOM_MAX).ok_or_else(no_such_tile)?;
+    let coord = parse_tile_coord(&z, &x, &y, BASEMAP_ZOOM_MAX).ok_or_else(no_such_tile)?;
     if edition != basemap.edition {
-        return Err(other_edition());
+        return Err(unknown_edition());
     }
-    let forms = [basemap.tile_encoding, Encoding::Identity];
-    let mut taken = forms
+    let encodings = [basemap.tile_encoding, ContentEncoding::Identity];
+    let mut accepted = encodings
         .into_iter()
-        .filter(|it| negotiate::takes(&headers, *it));
-    let encoding = taken.next().ok_or_else(Problem::no_encoding)?;
-    let packed = basemap.tile(address).await.map_err(broken)?;
-    let packed = packed.unwrap_or_default();
+        .filter(|it| negotiate::accepts(&headers, *it));
+    let encoding = accepted.next().ok_or_else(Problem::no_acceptable_encoding)?;
+    let compressed = basemap.tile(coord).await.map_err(tile_error)?;
+    let compressed = compressed.unwrap_or_default();
     // For the `ETag`, which is a hash of the bytes in the file.
-    let made = EncodedBody::with_encodings(packed.clone(), []);
+    let compressed_body = EncodedBody::with_encodings(compressed.clone(), []);
     let body = match encoding {
-        encoding if encoding == basemap.tile_encoding => packed,
-        _ => unpacked(basemap, &packed)?,
+        encoding if encoding == basemap.tile_encoding => compressed,
+        _ => decompress(basemap, &compressed)?,
     };
     let content_type = HeaderValue::from_static(basemap.content.content_type());
     let body = || body;
-    Ok(in_form(
+    Ok(encoded_response(
         &headers,
         content_type,
-        &made,
+        &compressed_body,
         encoding,
         body,
-        CACHE_FOR_GOOD,
+        CACHE_IMMUTABLE,
     ))
 }
 
-fn unpacked(basemap: &Basemap, packed: &Bytes) -> Result<Bytes, Problem> {
-    if packed.is_empty() {
+fn decompress(basemap: &Basemap, compressed: &Bytes) -> Result<Bytes, Problem> {
+    if compressed.is_empty() {
         return Ok(Bytes::new());
     }
-    let bytes = basemap.decompress(packed).map_err(broken)?;
+    let bytes = basemap.decompress(compressed).map_err(tile_error)?;
     Ok(bytes.into())
 }
 
 /// An internal error without the coordinates of the tile, which would be logged: they are private.
-fn broken(error: impl fmt::Display) -> Problem {
+fn tile_error(error: impl fmt::Display) -> Problem {
     Problem::internal(format!("reading a tile of the basemap: {error}"))
 }
 
@@ -123,7 +123,7 @@ fn no_such_tile() -> Problem {
     Problem::bad_request("invalid_tile", detail)
 }
 
-fn other_edition() -> Problem {
+fn unknown_edition() -> Problem {
     let detail = "this edition of the basemap is not loaded; /tiles/basemap.json contains the current edition";
     Problem::unknown("unknown_edition", detail)
 }

@@ -6,12 +6,12 @@
 //! with a ticket, the response to the upload.
 
 mod check;
-mod faults;
+mod errors;
 pub(super) mod form;
 pub(super) mod stream;
 pub(crate) mod summary;
 mod tickets;
-mod wanted;
+mod params;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -26,137 +26,137 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use self::stream::{Answering, Answers, Bridge, List, SUMMARY};
-use self::tickets::{Offer, Tickets};
-use self::wanted::{Announced, PARAMETERS, Wanted};
+use self::stream::{ResponseWriter, StreamingBody, BatchPipe, UploadReader, SUMMARY_TRAILER};
+use self::tickets::{UploadHalf, TicketRegistry};
+use self::params::{DeclaredContent, PARAMETERS, BatchParams};
 use super::App;
-use super::access::places::{Place, PlaceLimits, Places, Refusal};
-use super::access::{ClientId, Gate, KeyId};
-use super::input::{Segments, query_fields};
+use super::admission::fair_semaphore::{ConcurrencyPermit, SemaphoreLimits, FairSemaphore, AcquireError};
+use super::admission::{ClientId, AdmissionControl, KeyId};
+use super::extract::{PathParams, query_params};
 use super::locate::NO_STORE;
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::server::Connection;
-use super::snapshot::Snapshot;
+use super::snapshot::DatasetSnapshot;
 use crate::batch::{
-    self, BatchError, Compression, Delimiter, Format, Intake, Progress, Understood,
+    self, BatchError, Compression, Delimiter, BatchFormat, BatchInput, BatchProgress, DetectedFormat,
 };
 
 /// Limits on batches over HTTP.
 #[derive(Debug, Clone)]
 pub struct BatchLimits {
     /// The longest request body, in bytes as sent (before decompression).
-    pub bytes: u64,
+    pub bytes_max: u64,
     /// Batches that are processed at the same time; others are queued.
-    pub lists: usize,
+    pub concurrent_jobs_max: usize,
     /// Batches of one client that are processed at the same time.
-    pub lists_per_client: usize,
+    pub concurrent_jobs_per_client_max: usize,
     /// How long a batch is queued before it is rejected.
-    pub queue_within: Duration,
+    pub queue_timeout: Duration,
     /// Threads for each batch.
-    pub threads: NonZeroUsize,
+    pub threads_per_job: NonZeroUsize,
     /// A batch is aborted when upload and download together move fewer than 1,000 bytes a second
     /// for this long.
-    pub stalled_after: Duration,
+    pub stall_timeout: Duration,
     /// The lowest average rate, in bytes a second, at which a client may send or read. A slower
     /// batch is aborted. Only time spent waiting for the client counts.
-    pub rate_min: u64,
+    pub bytes_per_second_min: u64,
     /// The rate is checked once the service has waited this long for the client.
-    pub rate_after: Duration,
+    pub rate_grace: Duration,
     /// The same while other batches are queued.
-    pub rate_after_if_queued: Duration,
+    pub rate_grace_if_queued: Duration,
     /// The longest time that a batch may take; after that it is aborted.
-    pub within: Duration,
+    pub job_timeout: Duration,
 }
 
 impl Default for BatchLimits {
     fn default() -> BatchLimits {
-        let processors = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let cpu_count = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         BatchLimits {
             // 60 million rows of 12 columns are 7 GB.
-            bytes: 16 << 30,
-            lists: 4,
-            lists_per_client: 2,
+            bytes_max: 16 << 30,
+            concurrent_jobs_max: 4,
+            concurrent_jobs_per_client_max: 2,
             // Twice `rate_grace_if_queued`.
-            queue_within: Duration::from_secs(30),
+            queue_timeout: Duration::from_secs(30),
             // Leaves CPUs for single look-ups.
-            threads: NonZeroUsize::new(processors.get() / 2).unwrap_or(NonZeroUsize::MIN),
-            stalled_after: Duration::from_secs(60),
+            threads_per_job: NonZeroUsize::new(cpu_count.get() / 2).unwrap_or(NonZeroUsize::MIN),
+            stall_timeout: Duration::from_secs(60),
             // A fiftieth of a 4 Mbit/s connection.
-            rate_min: 10_000,
-            rate_after: Duration::from_secs(60),
-            rate_after_if_queued: Duration::from_secs(15),
+            bytes_per_second_min: 10_000,
+            rate_grace: Duration::from_secs(60),
+            rate_grace_if_queued: Duration::from_secs(15),
             // 60 million rows take an hour over a 20 Mbit/s connection.
-            within: Duration::from_secs(4 * 60 * 60),
+            job_timeout: Duration::from_secs(4 * 60 * 60),
         }
     }
 }
 
 /// Queued batches for each permit, and for each client.
-const QUEUED_PER_PLACE: usize = 8;
+const QUEUED_PER_PERMIT: usize = 8;
 const QUEUED_PER_CLIENT: usize = 16;
 
 /// The media type of an Arrow stream, as registered with IANA.
-const ARROW: &str = "application/vnd.apache.arrow.stream";
+const ARROW_STREAM_TYPE: &str = "application/vnd.apache.arrow.stream";
 
 /// The target of audit events, which are logged at every log level: one for each batch that was
 /// read.
-pub(crate) const AUDIT: &str = "catchment::audit";
+pub(crate) const AUDIT_TARGET: &str = "catchment::audit";
 
 /// How long the response status waits for the first output rows. A client may send the rest of its
 /// input only after it has seen a response, so the wait must end.
-const FIRST_ROWS_WITHIN: Duration = Duration::from_secs(1);
+const FIRST_ROWS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `Retry-After` when the queue is full, in seconds.
-const AGAIN_IN_S: u16 = 10;
+const RETRY_AFTER_S: u16 = 10;
 
 /// The batches in progress, and their limits. Clones share the same state.
 #[derive(Clone)]
-pub(super) struct Lists {
+pub(super) struct BatchJobs {
     limits: Arc<BatchLimits>,
-    places: Places,
-    tickets: Arc<Tickets>,
+    permits: FairSemaphore,
+    tickets: Arc<TicketRegistry>,
 }
 
-impl Lists {
-    pub(super) fn new(limits: BatchLimits) -> Lists {
-        Lists {
-            places: Places::new(PlaceLimits {
-                places: limits.lists,
-                places_per_client: limits.lists_per_client,
-                queue: limits.lists.saturating_mul(QUEUED_PER_PLACE),
-                queue_per_client: QUEUED_PER_CLIENT,
+impl BatchJobs {
+    pub(super) fn new(limits: BatchLimits) -> BatchJobs {
+        BatchJobs {
+            permits: FairSemaphore::new(SemaphoreLimits {
+                permits: limits.concurrent_jobs_max,
+                permits_per_client: limits.concurrent_jobs_per_client_max,
+                queue_length: limits.concurrent_jobs_max.saturating_mul(QUEUED_PER_PERMIT),
+                queue_length_per_client: QUEUED_PER_CLIENT,
             }),
-            tickets: Arc::new(Tickets::new(limits.stalled_after)),
+            tickets: Arc::new(TicketRegistry::new(limits.stall_timeout)),
             limits: Arc::new(limits),
         }
     }
 
     /// The number of batches in progress.
-    pub(super) fn under_way(&self) -> usize {
-        self.places.taken()
+    pub(super) fn active_count(&self) -> usize {
+        self.permits.acquired()
     }
 
     /// The number of batches that wait for a permit.
-    pub(super) fn queued(&self) -> usize {
-        self.places.queued()
+    pub(super) fn queued_count(&self) -> usize {
+        self.permits.queued()
     }
 
     /// Waits in the queue for a permit. The request body is not read before.
-    async fn place(&self, client: ClientId, gate: &Gate) -> Result<Place, Problem> {
-        let refused = |refusal| gate.refuse_for(refusal, AGAIN_IN_S);
-        let entry = self.places.enter(client).map_err(refused)?;
-        let place = tokio::time::timeout(self.limits.queue_within, entry.place()).await;
-        place.unwrap_or(Err(Refusal::Full)).map_err(refused)
+    async fn acquire_permit(&self, client: ClientId, gate: &AdmissionControl) -> Result<ConcurrencyPermit, Problem> {
+        let reject = |refusal| gate.reject_with_retry_after(refusal, RETRY_AFTER_S);
+        let entry = self.permits.acquire_or_queue(client).map_err(reject)?;
+        let permit = tokio::time::timeout(self.limits.queue_timeout, entry.place()).await;
+        permit.unwrap_or(Err(AcquireError::Full)).map_err(reject)
     }
 
     /// Rejects a body whose `Content-Length` exceeds the limit before any of it is sent.
-    fn expect_length(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    fn check_content_length(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let length = headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         match length {
-            Some(length) if length > self.limits.bytes => {
-                Err(Problem::too_large(self.limits.bytes))
+            Some(length) if length > self.limits.bytes_max => {
+                Err(Problem::too_large(self.limits.bytes_max))
             }
             _ => Ok(()),
         }
@@ -165,314 +165,314 @@ impl Lists {
 
 /// `POST /api/v1/batch`.
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let fields = query_fields(request.uri(), PARAMETERS)?;
-    let announced = Announced::by(request.headers())?;
-    let wanted = Wanted::of(&fields, &announced)?;
-    let snapshot = Snapshot::of(&app, &fields)?;
-    app.lists.expect_length(request.headers())?;
-    let offered = wanted.ticket.map(|ticket| app.lists.tickets.offer(ticket));
+    let params = query_params(request.uri(), PARAMETERS)?;
+    let declared = DeclaredContent::from_headers(request.headers())?;
+    let batch_params = BatchParams::from_params(&params, &declared)?;
+    let snapshot = DatasetSnapshot::from_params(&app, &params)?;
+    app.batch_jobs.check_content_length(request.headers())?;
+    let upload_half_result = batch_params.ticket.map(|ticket| app.batch_jobs.tickets.register(ticket));
     // Registered before the queue, so that the download waits as long as the upload does.
-    let offer = offered.transpose()?;
-    let place = app.lists.place(client_of(&request), &app.gate).await?;
+    let upload_half = upload_half_result.transpose()?;
+    let permit = app.batch_jobs.acquire_permit(client_id(&request), &app.admission_control).await?;
     let connection = request.extensions().get::<Connection>().cloned();
-    let takes_trailers = takes_trailers(request.headers());
-    let job = Job {
+    let accepts_trailers = accepts_trailers(request.headers());
+    let job = BatchJob {
         snapshot,
-        wanted,
-        packed: announced.packed,
-        limits: Arc::clone(&app.lists.limits),
-        places: app.lists.places.clone(),
-        asker: Asker::of(&request),
-        _place: place,
+        params: batch_params,
+        content_encoding: declared.content_encoding,
+        limits: Arc::clone(&app.batch_jobs.limits),
+        permits: app.batch_jobs.permits.clone(),
+        audit: AuditContext::of_request(&request),
+        _permit: permit,
     };
-    let begun = job.begin(request.into_body(), announced.content_type);
-    match (begun.await?, offer) {
-        (Begun::Checked(body), _) => Ok((NO_STORE, Json(body)).into_response()),
-        (Begun::Answering(ready, _), None) => {
-            Ok(ready.response(connection.as_ref(), takes_trailers))
+    let start = job.start(request.into_body(), declared.content_type);
+    match (start.await?, upload_half) {
+        (JobStart::Checked(body), _) => Ok((NO_STORE, Json(body)).into_response()),
+        (JobStart::Streaming(batch_response, _), None) => {
+            Ok(batch_response.into_http(connection.as_ref(), accepts_trailers))
         }
-        (Begun::Answering(ready, outcome), Some(offer)) => hand_over(*ready, outcome, offer).await,
+        (JobStart::Streaming(batch_response, summary_rx), Some(upload_half)) => respond_via_ticket(*batch_response, summary_rx, upload_half).await,
     }
 }
 
 /// The client as identified by the admission middleware. Without it, all requests are one client.
-fn client_of(request: &Request) -> ClientId {
-    let known = request.extensions().get().copied();
-    known.unwrap_or_default()
+fn client_id(request: &Request) -> ClientId {
+    let client = request.extensions().get().copied();
+    client.unwrap_or_default()
 }
 
 /// Sends the output rows to the download request with the ticket, and returns the summary as the
 /// response to the upload.
-async fn hand_over(ready: Ready, outcome: Outcome, offer: Offer) -> Result<Response, Problem> {
-    offer.give(ready).await?;
+async fn respond_via_ticket(batch_response: BatchResponse, summary_rx: SummaryReceiver, upload_half: UploadHalf) -> Result<Response, Problem> {
+    upload_half.deliver(batch_response).await?;
     // The sender is dropped only by a panic.
-    let summary = outcome.await.unwrap_or_else(|_| Err(panicked()))?;
+    let summary = summary_rx.await.unwrap_or_else(|_| Err(job_panicked()))?;
     Ok((NO_STORE, Json(summary)).into_response())
 }
 
 /// `GET /api/v1/batch/{ticket}`: the output rows of a batch that another request uploads.
-pub(super) async fn take(
+pub(super) async fn download(
     State(app): State<App>,
-    Segments(ticket): Segments<String>,
+    PathParams(ticket): PathParams<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    query_fields(request.uri(), &[])?;
-    let ready = app.lists.tickets.take(ticket.parse()?).await?;
+    query_params(request.uri(), &[])?;
+    let batch_response = app.batch_jobs.tickets.claim(ticket.parse()?).await?;
     let connection = request.extensions().get::<Connection>();
-    Ok(ready.response(connection, takes_trailers(request.headers())))
+    Ok(batch_response.into_http(connection, accepts_trailers(request.headers())))
 }
 
-fn panicked() -> Problem {
+fn job_panicked() -> Problem {
     Problem::internal("processing a batch panicked")
 }
 
-fn takes_trailers(headers: &HeaderMap) -> bool {
-    let said = headers.get_all(header::TE).iter();
-    said.filter_map(|value| value.to_str().ok())
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    let te_values = headers.get_all(header::TE).iter();
+    te_values.filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|word| word.trim().eq_ignore_ascii_case("trailers"))
 }
 
 /// What the audit log records about the sender of a batch.
 #[derive(Clone)]
-struct Asker {
+struct AuditContext {
     request_id: RequestId,
     key: Option<KeyId>,
 }
 
-impl Asker {
-    fn of(request: &Request) -> Asker {
-        let known = request.extensions();
-        Asker {
-            request_id: known.get().cloned().unwrap_or_else(RequestId::new),
-            key: known.get().cloned(),
+impl AuditContext {
+    fn of_request(request: &Request) -> AuditContext {
+        let extensions = request.extensions();
+        AuditContext {
+            request_id: extensions.get().cloned().unwrap_or_else(RequestId::new),
+            key: extensions.get().cloned(),
         }
     }
 
-    fn key(&self) -> &str {
+    fn key_id(&self) -> &str {
         self.key.as_ref().map_or("none", |key| &key.0)
     }
 }
 
 /// A batch that has a permit.
-struct Job {
-    snapshot: Snapshot,
-    wanted: Wanted,
+struct BatchJob {
+    snapshot: DatasetSnapshot,
+    params: BatchParams,
     /// The `Content-Encoding` of the request.
-    packed: Option<Compression>,
+    content_encoding: Option<Compression>,
     limits: Arc<BatchLimits>,
     /// For the number of queued batches.
-    places: Places,
-    asker: Asker,
+    permits: FairSemaphore,
+    audit: AuditContext,
     /// Held until the batch is done.
-    _place: Place,
+    _permit: ConcurrencyPermit,
 }
 
 /// Receives the summary, or the error, when the batch has ended.
-type Outcome = oneshot::Receiver<Result<Value, Problem>>;
+type SummaryReceiver = oneshot::Receiver<Result<Value, Problem>>;
 
 /// A batch whose input format was detected.
-enum Begun {
+enum JobStart {
     /// The result of a dry run (`check`).
     Checked(Value),
     /// The output rows are being written.
-    Answering(Box<Ready>, Outcome),
+    Streaming(Box<BatchResponse>, SummaryReceiver),
 }
 
 /// What the blocking thread reports before the first output row.
-enum Told {
+enum Inspection {
     Checked(Value),
-    Understood(Box<Understood>),
+    Accepted(Box<DetectedFormat>),
 }
 
-impl Job {
+impl BatchJob {
     /// Detects the input format, then processes the rows in the background.
-    async fn begin(self, body: Body, content_type: Option<&'static str>) -> Result<Begun, Problem> {
-        let Bridge {
-            list,
-            answering,
-            answers,
-            carrier,
-            rows,
-        } = Bridge::new(body, &self.limits, &self.places, &self.asker.request_id);
-        let (tell, told) = oneshot::channel();
-        let (tell_outcome, mut outcome) = oneshot::channel();
-        let compression = self.wanted.request.compression;
-        tokio::spawn(carrier.carry());
-        tokio::task::spawn_blocking(move || self.work(list, answering, tell, tell_outcome));
+    async fn start(self, body: Body, content_type: Option<&'static str>) -> Result<JobStart, Problem> {
+        let BatchPipe {
+            reader,
+            writer,
+            response_body,
+            pump,
+            first_rows,
+        } = BatchPipe::new(body, &self.limits, &self.permits, &self.audit.request_id);
+        let (inspection_tx, inspection_rx) = oneshot::channel();
+        let (summary_tx, mut summary_rx) = oneshot::channel();
+        let compression = self.params.request.compression;
+        tokio::spawn(pump.run());
+        tokio::task::spawn_blocking(move || self.run(reader, writer, inspection_tx, summary_tx));
         // The sender is dropped only by a panic.
-        match told.await.unwrap_or_else(|_| Err(panicked()))? {
-            Told::Checked(body) => Ok(Begun::Checked(body)),
-            Told::Understood(understood) => {
+        match inspection_rx.await.unwrap_or_else(|_| Err(job_panicked()))? {
+            Inspection::Checked(body) => Ok(JobStart::Checked(body)),
+            Inspection::Accepted(detected) => {
                 // A batch that fails at its first rows gets a problem, not a truncated response.
-                let outcome = tokio::select! {
+                let summary_rx = tokio::select! {
                     biased;
-                    ended = &mut outcome => {
-                        let (tell, outcome) = oneshot::channel();
-                        let summary = ended.unwrap_or_else(|_| Err(panicked()))?;
-                        let _ = tell.send(Ok(summary));
-                        outcome
+                    result = &mut summary_rx => {
+                        let (replay_tx, summary_rx) = oneshot::channel();
+                        let summary = result.unwrap_or_else(|_| Err(job_panicked()))?;
+                        let _ = replay_tx.send(Ok(summary));
+                        summary_rx
                     }
                     // If the batch fails there are no rows, and `summary_rx` receives the error.
-                    Ok(()) = rows => outcome,
-                    () = tokio::time::sleep(FIRST_ROWS_WITHIN) => outcome,
+                    Ok(()) = first_rows => summary_rx,
+                    () = tokio::time::sleep(FIRST_ROWS_TIMEOUT) => summary_rx,
                 };
-                let ready = Ready {
-                    understood: *understood,
+                let batch_response = BatchResponse {
+                    detected: *detected,
                     compression,
                     content_type,
-                    answers,
+                    body: response_body,
                 };
-                Ok(Begun::Answering(Box::new(ready), outcome))
+                Ok(JobStart::Streaming(Box::new(batch_response), summary_rx))
             }
         }
     }
 
     /// Detects the input format, then processes the rows. Blocks.
-    fn work(
+    fn run(
         self,
-        list: List,
-        answering: Answering,
-        tell: oneshot::Sender<Result<Told, Problem>>,
-        tell_outcome: oneshot::Sender<Result<Value, Problem>>,
+        reader: UploadReader,
+        writer: ResponseWriter,
+        inspection_tx: oneshot::Sender<Result<Inspection, Problem>>,
+        summary_tx: oneshot::Sender<Result<Value, Problem>>,
     ) {
         let started = Instant::now();
-        let told = self.understand(list);
-        let (told, intake) = match told {
-            Ok((told, intake)) => (Ok(told), intake),
-            Err(fault) => (Err(fault), None),
+        let inspected = self.inspect(reader);
+        let (inspection, input) = match inspected {
+            Ok((inspection, input)) => (Ok(inspection), input),
+            Err(error) => (Err(error), None),
         };
         // If the receiver is gone, so is the client.
-        if let (Ok(()), Some(intake)) = (tell.send(told).map_err(drop), intake) {
-            let outcome = self.answer(intake, answering, started);
-            let _ = tell_outcome.send(outcome);
+        if let (Ok(()), Some(input)) = (inspection_tx.send(inspection).map_err(drop), input) {
+            let summary = self.process(input, writer, started);
+            let _ = summary_tx.send(summary);
         }
     }
 
     /// Returns what was detected, and the input unless this is a dry run.
-    fn understand(&self, list: List) -> Result<(Told, Option<Intake<List>>), Problem> {
-        let request = &self.wanted.request;
-        let fault = |fault: BatchError| {
+    fn inspect(&self, reader: UploadReader) -> Result<(Inspection, Option<BatchInput<UploadReader>>), Problem> {
+        let request = &self.params.request;
+        let log_and_convert = |fault: BatchError| {
             tracing::info!(
-                target: AUDIT,
-                request_id = self.asker.request_id.as_str(),
-                key = self.asker.key(),
+                target: AUDIT_TARGET,
+                request_id = self.audit.request_id.as_str(),
+                key = self.audit.key_id(),
                 dataset = self.snapshot.index().manifest().version,
-                code = faults::code(&fault),
+                code = errors::code(&fault),
                 "batch rejected"
             );
-            faults::problem(&fault, self.limits.bytes)
+            errors::to_problem(&fault, self.limits.bytes_max)
         };
-        let intake = Intake::open(list, request).map_err(fault)?;
-        let understood = intake.understood().clone();
+        let input = BatchInput::open(reader, request).map_err(log_and_convert)?;
+        let detected = input.detected().clone();
         if self
-            .packed
-            .is_some_and(|said| said != understood.compression)
+            .content_encoding
+            .is_some_and(|declared| declared != detected.compression)
         {
             let detail = "the compression of the input file does not match Content-Encoding";
             return Err(Problem::bad_request("malformed", detail));
         }
-        if self.wanted.check {
+        if self.params.check {
             let index = self.snapshot.index();
-            let rows = batch::preview(index, intake, request, check::ROWS_SHOWN).map_err(fault)?;
-            let body = check::body(&understood, request, index, &rows);
-            return Ok((Told::Checked(body), None));
+            let rows = batch::preview(index, input, request, check::PREVIEW_ROWS).map_err(log_and_convert)?;
+            let body = check::body(&detected, request, index, &rows);
+            return Ok((Inspection::Checked(body), None));
         }
-        Ok((Told::Understood(Box::new(understood)), Some(intake)))
+        Ok((Inspection::Accepted(Box::new(detected)), Some(input)))
     }
 
     /// Processes the input to its end, and returns the summary.
-    fn answer(
+    fn process(
         &self,
-        intake: Intake<List>,
-        mut answering: Answering,
+        input: BatchInput<UploadReader>,
+        mut writer: ResponseWriter,
         started: Instant,
     ) -> Result<Value, Problem> {
-        let (index, request) = (self.snapshot.index(), &self.wanted.request);
-        let progress = Progress::default();
-        let threads = self.limits.threads;
-        let done = batch::run(index, intake, request, &mut answering, threads, &progress);
-        let ended = done.and_then(|summary| {
-            let suppression = self.wanted.suppression;
+        let (index, request) = (self.snapshot.index(), &self.params.request);
+        let progress = BatchProgress::default();
+        let threads = self.limits.threads_per_job;
+        let run_result = batch::run(index, input, request, &mut writer, threads, &progress);
+        let result = run_result.and_then(|summary| {
+            let suppression = self.params.suppression;
             let body = summary::body(&summary, index, request.as_of, suppression);
-            if self.wanted.summary_is_last {
+            if self.params.summary_is_last {
                 let line = json!({ "catchment_summary": body }).to_string();
-                answering.line(&line).map_err(BatchError::Write)?;
+                writer.write_line(&line).map_err(BatchError::Write)?;
             }
             Ok((summary, body))
         });
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match ended {
+        match result {
             Ok((summary, body)) => {
-                answering.end(Some(summary::header(&body)));
+                writer.finish(Some(summary::header_value(&body)));
                 tracing::info!(
-                    target: AUDIT,
-                    request_id = self.asker.request_id.as_str(),
-                    key = self.asker.key(),
+                    target: AUDIT_TARGET,
+                    request_id = self.audit.request_id.as_str(),
+                    key = self.audit.key_id(),
                     dataset = index.manifest().version,
-                    rows = summary::shown(summary.rows),
-                    bad_rows = summary::shown(summary.bad_rows),
-                    status = summary::by_status(&summary),
+                    rows = summary::rounded_count(summary.rows),
+                    bad_rows = summary::rounded_count(summary.bad_rows),
+                    status = summary::status_counts(&summary),
                     duration_ms,
                     "batch completed"
                 );
                 Ok(body)
             }
-            Err(fault) => {
+            Err(error) => {
                 tracing::info!(
-                    target: AUDIT,
-                    request_id = self.asker.request_id.as_str(),
-                    key = self.asker.key(),
+                    target: AUDIT_TARGET,
+                    request_id = self.audit.request_id.as_str(),
+                    key = self.audit.key_id(),
                     dataset = index.manifest().version,
-                    code = faults::code(&fault),
-                    rows = summary::shown(progress.rows()),
+                    code = errors::code(&error),
+                    rows = summary::rounded_count(progress.rows()),
                     duration_ms,
                     "batch aborted"
                 );
-                Err(faults::problem(&fault, self.limits.bytes))
+                Err(errors::to_problem(&error, self.limits.bytes_max))
             }
         }
     }
 }
 
 /// The output of a batch, ready to be sent as a response.
-struct Ready {
-    understood: Understood,
+struct BatchResponse {
+    detected: DetectedFormat,
     compression: Compression,
     /// The `Content-Type` of the request, which the response repeats.
     content_type: Option<&'static str>,
-    answers: Answers,
+    body: StreamingBody,
 }
 
-impl Ready {
+impl BatchResponse {
     /// The response for `connection`, with the summary as a trailer if the client accepts trailers.
-    fn response(self, connection: Option<&Connection>, takes_trailers: bool) -> Response {
-        let is_tsv = self.understood.delimiter == Some(Delimiter::TAB);
-        let (found, extension) = match self.understood.format {
-            Format::Ndjson => ("application/x-ndjson", "ndjson"),
-            Format::Csv if is_tsv => ("text/tab-separated-values", "tsv"),
-            Format::Csv => ("text/csv", "csv"),
-            Format::Arrow => (ARROW, "arrows"),
-            Format::Parquet => unreachable!(
+    fn into_http(self, connection: Option<&Connection>, accepts_trailers: bool) -> Response {
+        let is_tsv = self.detected.delimiter == Some(Delimiter::TAB);
+        let (detected_type, extension) = match self.detected.format {
+            BatchFormat::Ndjson => ("application/x-ndjson", "ndjson"),
+            BatchFormat::Csv if is_tsv => ("text/tab-separated-values", "tsv"),
+            BatchFormat::Csv => ("text/csv", "csv"),
+            BatchFormat::Arrow => (ARROW_STREAM_TYPE, "arrows"),
+            BatchFormat::Parquet => unreachable!(
                 "Parquet is rejected: it is read from its end, and a stream cannot seek"
             ),
         };
         let disposition = format!("attachment; filename=\"answered.{extension}\"");
         let headers = [
-            (header::CONTENT_TYPE, self.content_type.unwrap_or(found)),
+            (header::CONTENT_TYPE, self.content_type.unwrap_or(detected_type)),
             (header::CONTENT_DISPOSITION, disposition.as_str()),
             // Keeps proxies from buffering the whole response.
             (HeaderName::from_static("x-accel-buffering"), "no"),
         ];
-        self.answers.taken_by(connection);
-        let mut response = (NO_STORE, headers, Body::new(self.answers)).into_response();
-        let also = response.headers_mut();
+        self.body.set_connection(connection);
+        let mut response = (NO_STORE, headers, Body::new(self.body)).into_response();
+        let response_headers = response.headers_mut();
         if self.compression != Compression::None {
-            let packed = HeaderValue::from_str(&self.compression.to_string());
-            also.insert(header::CONTENT_ENCODING, packed.expect("an ASCII token"));
+            let content_encoding = HeaderValue::from_str(&self.compression.to_string());
+            response_headers.insert(header::CONTENT_ENCODING, content_encoding.expect("an ASCII token"));
         }
-        if takes_trailers {
-            also.insert(header::TRAILER, HeaderValue::from(SUMMARY));
+        if accepts_trailers {
+            response_headers.insert(header::TRAILER, HeaderValue::from(SUMMARY_TRAILER));
         }
         response
     }

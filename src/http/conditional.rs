@@ -7,42 +7,42 @@ use serde::Serialize;
 use crate::dataset::manifest::sha256_hex;
 
 /// Caches revalidate after five minutes, mostly with 304.
-pub(super) const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
+pub(super) const CACHE_FIVE_MINUTES: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// For a URL whose content never changes (RFC 8246).
-pub(super) const CACHE_FOR_GOOD: HeaderValue =
+pub(super) const CACHE_IMMUTABLE: HeaderValue =
     HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// For a response whose URL locates somebody: a point, a few houses, a postcode. No cache stores
 /// it, and it has no `ETag` that could identify it later.
-pub(super) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
+pub(super) const PRIVATE_NO_STORE: HeaderValue = HeaderValue::from_static("private, no-store");
 
 /// Returns a response whose URL locates somebody.
-pub(super) fn uncached(content_type: &'static str, body: Vec<u8>) -> Response {
+pub(super) fn no_store_response(content_type: &'static str, body: Vec<u8>) -> Response {
     let headers = [
-        (header::CACHE_CONTROL, PRIVATE),
+        (header::CACHE_CONTROL, PRIVATE_NO_STORE),
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
     ];
     (headers, body).into_response()
 }
 
 /// Returns a response that changes only with the dataset or the date.
-pub(super) fn cacheable(
+pub(super) fn cacheable_response(
     headers: &HeaderMap,
     content_type: &'static str,
     body: Vec<u8>,
 ) -> Response {
     // Half a SHA-256 is enough to distinguish the versions of one URL.
     let tag = format!("\"{}\"", &sha256_hex(&body)[..32]);
-    let is_known = is_known(headers, &tag);
+    let is_not_modified = if_none_match(headers, &tag);
     let common = [
         (
             header::ETAG,
             HeaderValue::from_str(&tag).expect("hexadecimal in quotes"),
         ),
-        (header::CACHE_CONTROL, CACHE_CONTROL),
+        (header::CACHE_CONTROL, CACHE_FIVE_MINUTES),
     ];
-    if is_known {
+    if is_not_modified {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
@@ -52,35 +52,35 @@ pub(super) fn cacheable(
 /// Like [`cacheable_response`], but with a JSON body.
 pub(super) fn cacheable_json(headers: &HeaderMap, body: &impl Serialize) -> Response {
     let bytes = serde_json::to_vec(body).expect("our own bodies serialise");
-    cacheable(headers, "application/json", bytes)
+    cacheable_response(headers, "application/json", bytes)
 }
 
 /// Returns whether `If-None-Match` lists the tag: the client then has the body already.
-pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+pub(super) fn if_none_match(headers: &HeaderMap, tag: &str) -> bool {
     let values = headers.get_all(header::IF_NONE_MATCH).iter();
     let mut texts = values.filter_map(|value| value.to_str().ok());
-    texts.any(|tags| names(tags, tag))
+    texts.any(|tags| contains_tag(tags, tag))
 }
 
 /// Returns whether a list of entity tags contains `tag`, by weak comparison (RFC 9110, section
 /// 13.1.2).
-fn names(tags: &str, tag: &str) -> bool {
+fn contains_tag(tags: &str, tag: &str) -> bool {
     tags.split(',')
         .map(str::trim)
-        .any(|one| one == "*" || one.trim_start_matches("W/") == tag)
+        .any(|candidate| candidate == "*" || candidate.trim_start_matches("W/") == tag)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::names;
+    use super::contains_tag;
 
     #[test]
-    fn tags_are_compared_weakly() {
+    fn entity_tags_are_compared_weakly() {
         for tags in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*"] {
-            assert!(names(tags, "\"a\""), "{tags}");
+            assert!(contains_tag(tags, "\"a\""), "{tags}");
         }
         for tags in ["", "\"b\"", "a", "\"aa\""] {
-            assert!(!names(tags, "\"a\""), "{tags}");
+            assert!(!contains_tag(tags, "\"a\""), "{tags}");
         }
     }
 }

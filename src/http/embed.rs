@@ -10,16 +10,16 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::App;
-use super::areas::{held_layer, unknown_area};
+use super::areas::{require_layer, unknown_area};
 use super::base_url::BaseUrl;
-use super::conditional::{cacheable, cacheable_json};
-use super::input::query_fields;
+use super::conditional::{cacheable_response, cacheable_json};
+use super::extract::query_params;
 use super::problem::Problem;
-use super::snapshot::Snapshot;
-use super::widget::expect_drawable;
+use super::snapshot::DatasetSnapshot;
+use super::widget::ensure_drawable;
 use crate::domain::{Area, Layer, today_in_london};
 use crate::index::Index;
-use crate::question::Fields;
+use crate::request::RequestParams;
 use crate::web::{self, EmbedCodePage, EmbedPage, EmbeddedMap, FRAME_HEIGHT};
 
 /// The sites that may show our maps in a frame: the value of `frame-ancestors`.
@@ -33,7 +33,7 @@ impl FrameAncestors {
     }
 
     /// Allows these origins and this service; any site if `origins` is empty.
-    pub fn of(origins: &[EmbedOrigin]) -> FrameAncestors {
+    pub fn from_origins(origins: &[EmbedOrigin]) -> FrameAncestors {
         if origins.is_empty() {
             return FrameAncestors::any();
         }
@@ -71,8 +71,8 @@ impl std::str::FromStr for EmbedOrigin {
     fn from_str(text: &str) -> Result<EmbedOrigin, InvalidEmbedOrigin> {
         let (scheme, host) = text.split_once("://").ok_or(InvalidEmbedOrigin)?;
         let plain = host.strip_prefix("*.").unwrap_or(host);
-        let is_named = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-        let is_host = plain.bytes().all(is_named) && plain.parse::<Authority>().is_ok();
+        let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        let is_host = plain.bytes().all(is_host_byte) && plain.parse::<Authority>().is_ok();
         match (scheme, is_host) {
             ("http" | "https", true) => Ok(EmbedOrigin(text.to_ascii_lowercase())),
             _ => Err(InvalidEmbedOrigin),
@@ -80,7 +80,7 @@ impl std::str::FromStr for EmbedOrigin {
     }
 }
 
-const EMBED_FIELDS: &[&str] = &["area", "layer", "search", "as_of"];
+const EMBED_PARAMS: &[&str] = &["area", "layer", "search", "as_of"];
 
 /// `GET /embed`: a page with only a map.
 pub(super) async fn page(
@@ -89,39 +89,39 @@ pub(super) async fn page(
     base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let fields = query_fields(&uri, EMBED_FIELDS)?;
-    let snapshot = Snapshot::of(&app, &fields)?;
-    let shown = shown(&snapshot, &fields)?;
+    let params = query_params(&uri, EMBED_PARAMS)?;
+    let snapshot = DatasetSnapshot::from_params(&app, &params)?;
+    let map = map_from_params(&snapshot, &params)?;
     let index = snapshot.index();
     let areas = index
-        .areas(shown.layer, snapshot.as_of)
+        .areas(map.layer, snapshot.as_of)
         .into_iter()
         .flatten();
-    let is_meant = |area: &&Area| shown.area.as_ref().is_none_or(|(id, _)| *id == area.id);
-    let names: Vec<String> = areas.filter(is_meant).map(Area::title).collect();
-    let oembed = oembed_address(&base, &shown.embed_path());
+    let is_included = |area: &&Area| map.area.as_ref().is_none_or(|(id, _)| *id == area.id);
+    let names: Vec<String> = areas.filter(is_included).map(Area::title).collect();
+    let oembed = oembed_url(&base, &map.embed_path());
     let page = web::embed(&EmbedPage {
-        map: &shown,
+        map: &map,
         names: &names,
         attribution: &index.manifest().attribution,
         oembed_url: oembed.as_deref(),
     });
     let body = page.into_string().into_bytes();
-    let mut response = cacheable(&headers, "text/html; charset=utf-8", body);
-    let to_set = response.headers_mut();
-    to_set.insert(
+    let mut response = cacheable_response(&headers, "text/html; charset=utf-8", body);
+    let response_headers = response.headers_mut();
+    response_headers.insert(
         header::CONTENT_SECURITY_POLICY,
         app.frame_ancestors.policy(),
     );
-    base.vary(to_set);
-    discovered(to_set, oembed.as_deref());
+    base.add_vary(response_headers);
+    add_oembed_link(response_headers, oembed.as_deref());
     Ok(response)
 }
 
 /// Returns the map that the parameters request.
-fn shown(snapshot: &Snapshot, fields: &Fields) -> Result<EmbeddedMap, Problem> {
-    let layer = fields.get("layer").unwrap_or(Layer::Icc.as_str());
-    let search = match fields.get("search") {
+fn map_from_params(snapshot: &DatasetSnapshot, params: &RequestParams) -> Result<EmbeddedMap, Problem> {
+    let layer = params.get("layer").unwrap_or(Layer::Icc.as_str());
+    let has_search = match params.get("search") {
         None | Some("off") => false,
         Some("on") => true,
         Some(_) => {
@@ -131,35 +131,35 @@ fn shown(snapshot: &Snapshot, fields: &Fields) -> Result<EmbeddedMap, Problem> {
             ));
         }
     };
-    let as_of = fields.get("as_of").map(|_| snapshot.as_of.to_string());
-    let chosen = chosen(snapshot, layer, fields.get("area"))?;
+    let as_of = params.get("as_of").map(|_| snapshot.as_of.to_string());
+    let map = map_of(snapshot, layer, params.get("area"))?;
     Ok(EmbeddedMap {
-        has_search: search,
+        has_search,
         as_of,
-        ..chosen
+        ..map
     })
 }
 
-fn chosen(snapshot: &Snapshot, layer: &str, area: Option<&str>) -> Result<EmbeddedMap, Problem> {
+fn map_of(snapshot: &DatasetSnapshot, layer: &str, area: Option<&str>) -> Result<EmbeddedMap, Problem> {
     let (index, day) = (snapshot.index(), snapshot.as_of);
-    let layer = held_layer(index, layer, day)?;
+    let layer = require_layer(index, layer, day)?;
     if area.is_none() {
-        expect_drawable(index, layer, day)?;
+        ensure_drawable(index, layer, day)?;
     }
-    let named = |id| {
-        let area = index.area_ever(layer, id, day).ok_or_else(unknown_area)?;
+    let id_and_title = |id| {
+        let area = index.area_or_last_version(layer, id, day).ok_or_else(unknown_area)?;
         Ok::<_, Problem>((area.id.clone(), area.title()))
     };
     Ok(EmbeddedMap {
         layer,
-        layer_title: title(index, layer),
-        area: area.map(named).transpose()?,
+        layer_title: layer_title(index, layer),
+        area: area.map(id_and_title).transpose()?,
         has_search: false,
         as_of: None,
     })
 }
 
-fn title(index: &Index, layer: Layer) -> String {
+fn layer_title(index: &Index, layer: Layer) -> String {
     let mut entries = index.manifest().layers.iter();
     let entry = entries.find(|entry| entry.id == layer.as_str());
     entry.map_or_else(|| layer.to_string(), |entry| entry.title.clone())
@@ -167,8 +167,8 @@ fn title(index: &Index, layer: Layer) -> String {
 
 /// Returns the oEmbed URL of a page. `None` if the public URL of the service is not known, because
 /// oEmbed needs absolute URLs.
-fn oembed_address(base: &BaseUrl, path: &str) -> Option<String> {
-    let base = base.known()?;
+fn oembed_url(base: &BaseUrl, path: &str) -> Option<String> {
+    let base = base.as_absolute()?;
     let url = format!("{base}{path}");
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("url", &url)
@@ -177,7 +177,7 @@ fn oembed_address(base: &BaseUrl, path: &str) -> Option<String> {
     Some(format!("{base}/oembed?{query}"))
 }
 
-fn discovered(headers: &mut HeaderMap, oembed: Option<&str>) {
+fn add_oembed_link(headers: &mut HeaderMap, oembed: Option<&str>) {
     if let Some(oembed) = oembed {
         let link = format!("<{oembed}>; rel=\"alternate\"; type=\"application/json+oembed\"");
         let link = HeaderValue::from_str(&link).expect("an encoded URL is ASCII");
@@ -186,15 +186,15 @@ fn discovered(headers: &mut HeaderMap, oembed: Option<&str>) {
 }
 
 /// Adds the `Link` header by which oEmbed consumers discover that a page can be embedded.
-pub(super) fn discover(base: &BaseUrl, path: &str, response: &mut Response) {
-    let oembed = oembed_address(base, path);
-    discovered(response.headers_mut(), oembed.as_deref());
+pub(super) fn link_oembed(base: &BaseUrl, path: &str, response: &mut Response) {
+    let oembed = oembed_url(base, path);
+    add_oembed_link(response.headers_mut(), oembed.as_deref());
 }
 
 /// The same, and the `Vary` header, for a page that has no other absolute URL.
-pub(super) fn discover_at(base: &BaseUrl, path: &str, response: &mut Response) {
-    discover(base, path, response);
-    base.vary(response.headers_mut());
+pub(super) fn link_oembed_and_vary(base: &BaseUrl, path: &str, response: &mut Response) {
+    link_oembed(base, path, response);
+    base.add_vary(response.headers_mut());
 }
 
 /// The width of a frame, unless the consumer sets a smaller maximum.
@@ -211,55 +211,55 @@ pub(super) async fn oembed(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = uri.query().unwrap_or_default();
-    let known = ["url", "format", "maxwidth", "maxheight"];
+    let known_names = ["url", "format", "maxwidth", "maxheight"];
     let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
-    let pairs = pairs.filter(|(name, _)| known.contains(&name.as_str()));
-    let fields = Fields::new(pairs, &known)?;
-    if fields.get("format").is_some_and(|format| format != "json") {
+    let pairs = pairs.filter(|(name, _)| known_names.contains(&name.as_str()));
+    let params = RequestParams::new(pairs, &known_names)?;
+    if params.get("format").is_some_and(|format| format != "json") {
         return Err(Problem::not_implemented());
     }
-    let most = |name: &'static str| match fields.get(name) {
+    let max_param = |name: &'static str| match params.get(name) {
         None => Ok(u32::MAX),
-        Some(text) => text.parse::<u32>().map_err(|_| no_number(name)),
+        Some(text) => text.parse::<u32>().map_err(|_| invalid_pixels(name)),
     };
-    let (width_max, height_max) = (most("maxwidth")?, most("maxheight")?);
-    let url = fields.get("url").ok_or_else(|| {
+    let (width_max, height_max) = (max_param("maxwidth")?, max_param("maxheight")?);
+    let url = params.get("url").ok_or_else(|| {
         Problem::bad_request("missing", "url must be the URL of a page of this service")
     })?;
-    let known = base.known().ok_or_else(|| {
+    let public_url = base.as_absolute().ok_or_else(|| {
         let detail =
             "oEmbed needs the public URL of the service, which the operator sets with --public-url";
         Problem::unknown("no_public_url", detail)
     })?;
-    let shown = described_page(&app, &base, url)?;
+    let map = map_at_url(&app, &base, url)?;
     let width = width_max.min(OEMBED_WIDTH);
     let height = height_max.min(FRAME_HEIGHT);
     let body = json!({
         "version": "1.0",
         "type": "rich",
-        "title": shown.name(),
+        "title": map.name(),
         "provider_name": "Catchment",
         "provider_url": format!("{base}/"),
         "cache_age": OEMBED_CACHE_S,
         "width": width,
         "height": height,
-        "html": web::iframe(known, &shown, &width.to_string(), height),
+        "html": web::iframe(public_url, &map, &width.to_string(), height),
     });
     let mut response = cacheable_json(&headers, &body);
-    base.vary(response.headers_mut());
+    base.add_vary(response.headers_mut());
     Ok(response)
 }
 
-fn no_number(name: &str) -> Problem {
+fn invalid_pixels(name: &str) -> Problem {
     Problem::bad_request("malformed", format!("{name} must be a number of pixels"))
 }
 
 /// Returns the map on a page of this service. URLs of other services and of pages without a map are
 /// not found.
-fn described_page(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Problem> {
+fn map_at_url(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, Problem> {
     let url: Uri = url.parse().map_err(|_| Problem::not_found())?;
-    let local = base.local(&url).ok_or_else(Problem::not_found)?;
-    let path = local.split('?').next().unwrap_or_default();
+    let local_path = base.strip_base(&url).ok_or_else(Problem::not_found)?;
+    let path = local_path.split('?').next().unwrap_or_default();
     let segments = path.split('/').filter(|it| !it.is_empty());
     let segments = segments.map(|it| percent_decode_str(it).decode_utf8());
     let segments: Vec<_> = segments
@@ -268,60 +268,60 @@ fn described_page(app: &App, base: &BaseUrl, url: &str) -> Result<EmbeddedMap, P
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     match segments.as_slice() {
         ["embed"] => {
-            let fields = query_fields(&url, EMBED_FIELDS)?;
-            let snapshot = Snapshot::of(app, &fields)?;
-            shown(&snapshot, &fields)
+            let params = query_params(&url, EMBED_PARAMS)?;
+            let snapshot = DatasetSnapshot::from_params(app, &params)?;
+            map_from_params(&snapshot, &params)
         }
         [] | ["areas", ..] if segments.len() <= 3 => {
-            let snapshot = Snapshot::of(app, &query_fields(&url, &["as_of"])?)?;
+            let snapshot = DatasetSnapshot::from_params(app, &query_params(&url, &["as_of"])?)?;
             let layer = segments.get(1).copied().unwrap_or(Layer::Icc.as_str());
-            chosen(&snapshot, layer, segments.get(2).copied())
+            map_of(&snapshot, layer, segments.get(2).copied())
         }
         _ => Err(Problem::not_found()),
     }
 }
 
 /// `GET /put-this-map-on-your-site`: a preview, and the embed code.
-pub(super) async fn site(
+pub(super) async fn code_page(
     State(app): State<App>,
     uri: Uri,
     base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let fields = query_fields(&uri, &["show", "search"])?;
-    let snapshot = Snapshot::of(&app, &Fields::new([], &[])?)?;
+    let params = query_params(&uri, &["show", "search"])?;
+    let snapshot = DatasetSnapshot::from_params(&app, &RequestParams::new([], &[])?)?;
     let index = snapshot.index();
-    let choices = choices(index);
-    let show = fields.get("show").map(str::to_string);
-    let show = show.or_else(|| first(index, &choices));
-    let show = show.ok_or_else(Problem::not_found)?;
-    let (layer, area) = match show.split_once('/') {
+    let choices = embed_choices(index);
+    let choice = params.get("show").map(str::to_string);
+    let choice = choice.or_else(|| first_choice(index, &choices));
+    let choice = choice.ok_or_else(Problem::not_found)?;
+    let (layer, area) = match choice.split_once('/') {
         Some((layer, area)) => (layer, Some(area)),
-        None => (show.as_str(), None),
+        None => (choice.as_str(), None),
     };
     // Search is on by default. Once the form is submitted, a missing `search` means that the box is
     // not ticked.
-    let search = fields.get("search").is_some() || fields.get("show").is_none();
-    let shown = EmbeddedMap {
-        has_search: search,
-        ..chosen(&snapshot, layer, area)?
+    let has_search = params.get("search").is_some() || params.get("show").is_none();
+    let map = EmbeddedMap {
+        has_search,
+        ..map_of(&snapshot, layer, area)?
     };
     let page = web::embed_code(
         index,
         &EmbedCodePage {
-            map: &shown,
+            map: &map,
             choices: &choices,
-            base: base.known(),
+            base: base.as_absolute(),
         },
     );
     let body = page.into_string().into_bytes();
-    let mut response = cacheable(&headers, "text/html; charset=utf-8", body);
-    discover_at(&base, &shown.embed_path(), &mut response);
+    let mut response = cacheable_response(&headers, "text/html; charset=utf-8", body);
+    link_oembed_and_vary(&base, &map.embed_path(), &mut response);
     Ok(response)
 }
 
 /// The layers that fit on one map, each with its areas that have a boundary.
-fn choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
+fn embed_choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
     let today = today_in_london();
     let areas_of = |layer: Layer| {
         let areas = index.areas(layer, today).into_iter().flatten();
@@ -332,15 +332,15 @@ fn choices(index: &Index) -> Vec<(Layer, String, Vec<&Area>)> {
         areas
     };
     let layers = index.layers();
-    let drawable = layers.filter(|&layer| expect_drawable(index, layer, today).is_ok());
-    drawable
-        .map(|layer| (layer, title(index, layer), areas_of(layer)))
+    let drawable_layers = layers.filter(|&layer| ensure_drawable(index, layer, today).is_ok());
+    drawable_layers
+        .map(|layer| (layer, layer_title(index, layer), areas_of(layer)))
         .filter(|(_, _, areas)| !areas.is_empty())
         .collect()
 }
 
 /// The default choice: the first layer, or an area if all layers are too large.
-fn first(index: &Index, choices: &[(Layer, String, Vec<&Area>)]) -> Option<String> {
+fn first_choice(index: &Index, choices: &[(Layer, String, Vec<&Area>)]) -> Option<String> {
     if let Some((layer, _, _)) = choices.first() {
         return Some(layer.to_string());
     }
@@ -356,13 +356,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sites_that_are_named_may_frame_it_and_we_ourselves() {
+    fn frame_ancestors_are_self_and_the_given_origins() {
         let policy = |origins: &[&str]| {
             let origins: Vec<EmbedOrigin> = origins
                 .iter()
                 .map(|it| it.parse().expect("an origin"))
                 .collect();
-            let policy = FrameAncestors::of(&origins).policy();
+            let policy = FrameAncestors::from_origins(&origins).policy();
             policy.to_str().expect("ASCII").to_string()
         };
         assert!(policy(&[]).ends_with("; frame-ancestors *"));
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_a_scheme_and_a_host() {
+    fn origins_are_a_scheme_and_a_host() {
         for text in [
             "https://www.example.nhs.uk",
             "https://*.nhs.uk",

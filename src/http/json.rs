@@ -7,17 +7,17 @@ use std::io::Write as _;
 use serde::Serialize;
 
 /// Enough for a response with every layer.
-const USUAL_BYTES: usize = 4 * 1024;
+const INITIAL_CAPACITY: usize = 4 * 1024;
 
 /// Writes JSON to a buffer. The caller writes commas and brackets.
-pub(crate) struct Json {
+pub(crate) struct JsonWriter {
     bytes: Vec<u8>,
 }
 
-impl Json {
-    pub(super) fn new() -> Json {
-        Json {
-            bytes: Vec::with_capacity(USUAL_BYTES),
+impl JsonWriter {
+    pub(super) fn new() -> JsonWriter {
+        JsonWriter {
+            bytes: Vec::with_capacity(INITIAL_CAPACITY),
         }
     }
 
@@ -31,7 +31,7 @@ impl Json {
     }
 
     /// Appends a string in quotes, and escapes it.
-    pub(super) fn text(&mut self, text: &str) {
+    pub(super) fn string(&mut self, text: &str) {
         // Without an early exit, the loop checks many bytes at a time.
         let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
         let escapes = text.bytes().fold(false, |any, byte| any | is_special(byte));
@@ -50,7 +50,7 @@ impl Json {
     }
 
     /// Appends a value, or `null` for `None`.
-    pub(super) fn or_null<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Json, T)) {
+    pub(super) fn or_null<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut JsonWriter, T)) {
         match value {
             Some(value) => write(self, value),
             None => self.raw("null"),
@@ -75,35 +75,35 @@ impl Json {
         if number < 0.0 && scaled > 0 {
             self.bytes.push(b'-');
         }
-        self.digits(scaled / scale);
-        let (mut part, mut width) = (scaled % scale, decimals);
-        if part == 0 {
+        self.integer(scaled / scale);
+        let (mut fraction, mut width) = (scaled % scale, decimals);
+        if fraction == 0 {
             return;
         }
-        while part % 10 == 0 {
-            (part, width) = (part / 10, width - 1);
+        while fraction % 10 == 0 {
+            (fraction, width) = (fraction / 10, width - 1);
         }
         // The 1 in front preserves leading zeros.
         let mut digits = itoa::Buffer::new();
         self.bytes.push(b'.');
-        self.raw(&digits.format(part + 10_u64.pow(width))[1..]);
+        self.raw(&digits.format(fraction + 10_u64.pow(width))[1..]);
     }
 
-    fn digits(&mut self, number: u64) {
+    fn integer(&mut self, number: u64) {
         self.raw(itoa::Buffer::new().format(number));
     }
 
     /// Appends items with commas between them.
-    pub(super) fn list<T>(
+    pub(super) fn comma_separated<T>(
         &mut self,
         items: impl IntoIterator<Item = T>,
-        each: impl Fn(&mut Json, T),
+        write_item: impl Fn(&mut JsonWriter, T),
     ) {
         for (at, item) in items.into_iter().enumerate() {
             if at > 0 {
                 self.bytes.push(b',');
             }
-            each(self, item);
+            write_item(self, item);
         }
     }
 }
@@ -114,14 +114,14 @@ mod tests {
 
     use super::*;
 
-    fn written(write: impl FnOnce(&mut Json)) -> String {
-        let mut json = Json::new();
+    fn write_to_string(write: impl FnOnce(&mut JsonWriter)) -> String {
+        let mut json = JsonWriter::new();
         write(&mut json);
         String::from_utf8(json.into_bytes()).expect("JSON is UTF-8")
     }
 
     #[test]
-    fn numbers_have_the_decimals_that_they_need() {
+    fn numbers_have_no_trailing_zeros() {
         for (number, decimals, expected) in [
             (0.0, 1, "0"),
             (-0.04, 1, "0"),
@@ -134,20 +134,20 @@ mod tests {
             (2140.25, 1, "2140.3"),
             (129.5, 0, "130"),
         ] {
-            assert_eq!(written(|json| json.number(number, decimals)), expected);
+            assert_eq!(write_to_string(|json| json.number(number, decimals)), expected);
         }
     }
 
     proptest! {
         #[test]
-        fn texts_come_back_as_they_were(text in any::<String>()) {
-            let json = written(|json| json.text(&text));
+        fn strings_round_trip(text in any::<String>()) {
+            let json = write_to_string(|json| json.string(&text));
             prop_assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), text);
         }
 
         #[test]
-        fn numbers_are_rounded_as_numbers_are(number in -1e7..1e7_f64, decimals in 0..7_u32) {
-            let json = written(|json| json.number(number, decimals));
+        fn numbers_are_rounded_to_nearest(number in -1e7..1e7_f64, decimals in 0..7_u32) {
+            let json = write_to_string(|json| json.number(number, decimals));
             let back: f64 = serde_json::from_str(&json).expect("JSON");
             prop_assert!((back - number).abs() <= 0.5 / 10_f64.powi(decimals.cast_signed()) + 1e-9);
         }

@@ -6,27 +6,27 @@ use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::body::LocateBody;
-use super::input::{json_fields, query_fields};
+use super::extract::{json_params, query_params};
 use super::problem::Problem;
-use super::snapshot::dataset;
-use crate::domain::{Layers, Status};
-use crate::index::{Answer, Found, Index, Unknown};
-use crate::question::{Fields, LOCATE_FIELDS, Question};
+use super::snapshot::select_dataset;
+use crate::domain::{LayerSet, LookupStatus};
+use crate::index::{LocateAnswer, LayerResult, Index, UnknownReason};
+use crate::request::{RequestParams, LOCATE_PARAMS, LocateRequest};
 
 pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
-    located(&app, &query_fields(&uri, LOCATE_FIELDS)?)
+    respond(&app, &query_params(&uri, LOCATE_PARAMS)?)
 }
 
 /// The same parameters as JSON, which keeps the postcode out of URLs: proxies log those.
 pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    located(&app, &json_fields(request, LOCATE_FIELDS).await?)
+    respond(&app, &json_params(request, LOCATE_PARAMS).await?)
 }
 
-fn located(app: &App, fields: &Fields) -> Result<Response, Problem> {
-    let question = Question::from_fields(fields)?;
+fn respond(app: &App, params: &RequestParams) -> Result<Response, Problem> {
+    let request = LocateRequest::from_params(params)?;
     let releases = app.releases();
-    let body = answer(dataset(&releases, fields)?, &question)?;
-    Ok((NO_STORE, JSON, body.json()).into_response())
+    let body = locate_body(select_dataset(&releases, params)?, &request)?;
+    Ok((NO_STORE, JSON, body.to_json()).into_response())
 }
 
 /// The `Cache-Control` header of responses to look-ups, which must not be cached.
@@ -42,28 +42,28 @@ pub(super) const JSON: [(header::HeaderName, HeaderValue); 1] = [(
 ///
 /// # Errors
 /// When the postcode is unknown, or the dataset has no data at all for the date.
-pub(crate) fn answer<'i>(index: &'i Index, question: &Question) -> Result<LocateBody<'i>, Problem> {
-    let wanted = question.layers.as_ref();
-    let measured = wanted.map_or(Layers::ALL, |layers| layers.iter().copied().collect());
-    let answer = index.locate_measuring(&question.query, measured);
-    if answer.status == Status::UnknownPostcode {
+pub(crate) fn locate_body<'i>(index: &'i Index, request: &LocateRequest) -> Result<LocateBody<'i>, Problem> {
+    let requested = request.layers.as_ref();
+    let measured_layers = requested.map_or(LayerSet::ALL, |layers| layers.iter().copied().collect());
+    let answer = index.locate_with_distances(&request.query, measured_layers);
+    if answer.status == LookupStatus::UnknownPostcode {
         return Err(Problem::unknown_postcode());
     }
-    if nothing_can_be_answered(&answer) {
+    if has_nothing_to_answer(&answer) {
         return Err(Problem::no_data_for_date());
     }
-    Ok(LocateBody::new(index, question, answer))
+    Ok(LocateBody::new(index, request, answer))
 }
 
 /// Returns whether the date is before the data of all layers, and the answer has neither a
 /// directory entry nor a practice.
-fn nothing_can_be_answered(answer: &Answer<'_>) -> bool {
+fn has_nothing_to_answer(answer: &LocateAnswer<'_>) -> bool {
     let registration = answer.registration.as_ref();
-    let knows_practice = registration.is_some_and(|it| it.practice.is_some());
-    let is_bare_place = answer
+    let has_practice = registration.is_some_and(|it| it.practice.is_some());
+    let has_no_entry = answer
         .location
         .is_some_and(|location| location.entry.is_none());
-    let has_no_data =
-        |(_, found): &(_, Found<'_>)| matches!(found, Found::Unknown(Unknown::NoDataForDate));
-    is_bare_place && !knows_practice && answer.residence.iter().all(has_no_data)
+    let is_before_data =
+        |(_, result): &(_, LayerResult<'_>)| matches!(result, LayerResult::Unknown(UnknownReason::NoDataForDate));
+    has_no_entry && !has_practice && answer.residence.iter().all(is_before_data)
 }

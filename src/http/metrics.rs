@@ -7,110 +7,110 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::directory::age_days;
+use super::status::age_days;
 use super::server::unrouted_counts;
-use crate::releases::Live;
+use crate::dataset_store::DatasetStore;
 use crate::{log, panics};
 
 /// Returns all metrics, in Prometheus text format 0.0.4.
-pub(super) fn answer(live: &Live, service: &App) -> Response {
-    let mut text = Text::default();
-    requests(&mut text, service);
-    datasets(&mut text, live);
-    process(&mut text);
+pub(super) fn metrics_response(dataset_store: &DatasetStore, app: &App) -> Response {
+    let mut text = PrometheusText::default();
+    write_request_metrics(&mut text, app);
+    write_dataset_metrics(&mut text, dataset_store);
+    write_process_metrics(&mut text);
     let content_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], text.0).into_response()
 }
 
-fn requests(text: &mut Text, service: &App) {
-    let gate = &service.gate;
-    text.begin(
+fn write_request_metrics(text: &mut PrometheusText, app: &App) {
+    let admission_control = &app.admission_control;
+    text.begin_family(
         "catchment_requests_total",
         "counter",
         "Requests by scope (of API keys, or other) and class of status code.",
     );
-    for (of, kind) in gate.figures.kinds() {
-        for (status, count) in kind.by_status() {
-            text.line("", &[("scope", of), ("status", status)], count);
+    for (route_class, route_metrics) in admission_control.metrics.by_route_class() {
+        for (status, count) in route_metrics.by_status() {
+            text.sample("", &[("scope", route_class), ("status", status)], count);
         }
     }
-    text.begin(
+    text.begin_family(
         "catchment_request_duration_seconds",
         "histogram",
         "Time from the head of a request to the head of its response, by scope.",
     );
-    for (of, kind) in gate.figures.kinds() {
-        let buckets = kind.no_longer_than();
+    for (route_class, route_metrics) in admission_control.metrics.by_route_class() {
+        let buckets = route_metrics.cumulative_buckets();
         for (end, count) in &buckets {
-            text.line("_bucket", &[("scope", of), ("le", end)], count);
+            text.sample("_bucket", &[("scope", route_class), ("le", end)], count);
         }
-        text.line("_sum", &[("scope", of)], kind.duration_s());
-        let all = buckets.last().map_or(0, |(_, count)| *count);
-        text.line("_count", &[("scope", of)], all);
+        text.sample("_sum", &[("scope", route_class)], route_metrics.total_duration_s());
+        let total = buckets.last().map_or(0, |(_, count)| *count);
+        text.sample("_count", &[("scope", route_class)], total);
     }
-    text.begin("catchment_requests_in_flight", "gauge", "Requests in progress, including queued ones, by class: look_up; body (with a request body); search; rendered (areas, tiles, maps, pages); ticket_download (waiting for a batch).");
-    for (kind, count) in gate.under_way() {
-        text.line("", &[("class", kind)], count);
+    text.begin_family("catchment_requests_in_flight", "gauge", "Requests in progress, including queued ones, by class: look_up; body (with a request body); search; rendered (areas, tiles, maps, pages); ticket_download (waiting for a batch).");
+    for (request_class, count) in admission_control.in_flight() {
+        text.sample("", &[("class", request_class)], count);
     }
-    text.begin(
+    text.begin_family(
         "catchment_batches_in_flight",
         "gauge",
         "Batches in progress.",
     );
-    text.line("", &[], service.lists.under_way());
-    text.begin(
+    text.sample("", &[], app.batch_jobs.active_count());
+    text.begin_family(
         "catchment_batches_queued",
         "gauge",
         "Batches that wait in the queue.",
     );
-    text.line("", &[], service.lists.queued());
-    text.begin(
+    text.sample("", &[], app.batch_jobs.queued_count());
+    text.begin_family(
         "catchment_overloaded",
         "gauge",
         "Whether a look-up was rejected for lack of capacity in the last 10 s; the service is then not ready.",
     );
-    text.line("", &[], u8::from(gate.refuses_look_ups()));
-    text.begin("catchment_requests_rejected_total", "counter", "Rejected requests, by reason; invalid_http and connection_limit are those of the whole process.");
-    for (reason, count) in gate.refused.counts().into_iter().chain(unrouted_counts()) {
-        text.line("", &[("reason", reason)], count);
+    text.sample("", &[], u8::from(admission_control.is_rejecting_look_ups()));
+    text.begin_family("catchment_requests_rejected_total", "counter", "Rejected requests, by reason; invalid_http and connection_limit are those of the whole process.");
+    for (reason, count) in admission_control.rejections.counts().into_iter().chain(unrouted_counts()) {
+        text.sample("", &[("reason", reason)], count);
     }
-    text.begin(
+    text.begin_family(
         "catchment_panics_total",
         "counter",
         "Panics; the log says where.",
     );
-    text.line("", &[], panics::count());
-    text.begin(
+    text.sample("", &[], panics::count());
+    text.begin_family(
         "catchment_log_lines_dropped_total",
         "counter",
         "Log lines that were dropped because writing them was too slow or failed.",
     );
-    text.line("", &[], log::dropped());
+    text.sample("", &[], log::dropped());
 }
 
-fn datasets(text: &mut Text, live: &Live) {
-    let (reloads, failed) = live.counts();
-    let releases = live.releases();
-    text.begin(
+fn write_dataset_metrics(text: &mut PrometheusText, dataset_store: &DatasetStore) {
+    let (reloads, failed) = dataset_store.reload_counts();
+    let releases = dataset_store.datasets();
+    text.begin_family(
         "catchment_reloads_total",
         "counter",
         "Reloads of the datasets, by outcome.",
     );
-    text.line("", &[("outcome", "success")], reloads);
-    text.line("", &[("outcome", "failure")], failed);
-    text.begin(
+    text.sample("", &[("outcome", "success")], reloads);
+    text.sample("", &[("outcome", "failure")], failed);
+    text.begin_family(
         "catchment_degraded",
         "gauge",
         "Whether the last reload failed.",
     );
-    text.line("", &[], u8::from(live.fault().is_some()));
-    text.begin(
+    text.sample("", &[], u8::from(dataset_store.last_error().is_some()));
+    text.begin_family(
         "catchment_dataset_loaded_timestamp_seconds",
         "gauge",
         "When the datasets were last loaded.",
     );
-    text.line("", &[], releases.loaded_at().as_second());
-    text.begin(
+    text.sample("", &[], releases.loaded_at().as_second());
+    text.begin_family(
         "catchment_dataset_postcodes",
         "gauge",
         "Postcodes of each loaded dataset.",
@@ -118,9 +118,9 @@ fn datasets(text: &mut Text, live: &Live) {
     for index in releases.all() {
         let manifest = index.manifest();
         let labels = [("name", &*manifest.name), ("version", &*manifest.version)];
-        text.line("", &labels, index.postcodes().len());
+        text.sample("", &labels, index.postcodes().len());
     }
-    text.begin(
+    text.begin_family(
         "catchment_dataset_age_days",
         "gauge",
         "Days since the as-of date of each loaded dataset.",
@@ -129,17 +129,17 @@ fn datasets(text: &mut Text, live: &Live) {
         let manifest = index.manifest();
         let labels = [("name", &*manifest.name), ("version", &*manifest.version)];
         if let Some(days) = age_days(manifest) {
-            text.line("", &labels, days);
+            text.sample("", &labels, days);
         }
     }
 }
 
 /// The process metrics have the names that the Prometheus client libraries use.
-fn process(text: &mut Text) {
-    text.begin("catchment_build_info", "gauge", "The program's version.");
-    text.line("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+fn write_process_metrics(text: &mut PrometheusText) {
+    text.begin_family("catchment_build_info", "gauge", "The program's version.");
+    text.sample("", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     #[cfg(target_os = "linux")]
-    for (name, kind, help, value) in [
+    for (name, metric_type, help, value) in [
         (
             "process_resident_memory_bytes",
             "gauge",
@@ -150,44 +150,44 @@ fn process(text: &mut Text) {
             "process_open_fds",
             "gauge",
             "File descriptors in use, mostly connections.",
-            linux::descriptors(),
+            linux::open_fds(),
         ),
         (
             "process_max_fds",
             "gauge",
             "Maximum number of file descriptors.",
-            linux::descriptors_max(),
+            linux::max_fds(),
         ),
         (
             "process_cpu_seconds_total",
             "counter",
             "CPU time used.",
-            linux::cpu_s(),
+            linux::cpu_seconds(),
         ),
     ] {
         if let Some(value) = value {
-            text.begin(name, kind, help);
-            text.line("", &[], value);
+            text.begin_family(name, metric_type, help);
+            text.sample("", &[], value);
         }
     }
 }
 
 /// Metrics in text format, and the name of the current metric.
 #[derive(Default)]
-struct Text(String, &'static str);
+struct PrometheusText(String, &'static str);
 
-impl Text {
-    fn begin(&mut self, name: &'static str, kind: &str, help: &str) {
+impl PrometheusText {
+    fn begin_family(&mut self, name: &'static str, metric_type: &str, help: &str) {
         self.1 = name;
-        writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}")
+        writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {metric_type}")
             .expect("writing to a String");
     }
 
-    fn line(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
+    fn sample(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
         write!(self.0, "{}{suffix}", self.1).expect("writing to a String");
         for (at, (name, label)) in labels.iter().enumerate() {
             let before = if at == 0 { '{' } else { ',' };
-            write!(self.0, "{before}{name}=\"{}\"", escaped(label)).expect("writing to a String");
+            write!(self.0, "{before}{name}=\"{}\"", escape_label(label)).expect("writing to a String");
         }
         let after = if labels.is_empty() { "" } else { "}" };
         writeln!(self.0, "{after} {value}").expect("writing to a String");
@@ -195,7 +195,7 @@ impl Text {
 }
 
 /// Escapes a label value. Prometheus has three escapes.
-fn escaped(label: &str) -> String {
+fn escape_label(label: &str) -> String {
     label
         .replace('\\', "\\\\")
         .replace('"', "\\\"")
@@ -209,7 +209,7 @@ mod linux {
     use std::fs;
 
     /// `USER_HZ`, whatever the frequency of the kernel's own clock.
-    const TICKS_A_SECOND: f64 = 100.0;
+    const TICKS_PER_SECOND: f64 = 100.0;
 
     pub(super) fn resident_bytes() -> Option<f64> {
         let status = fs::read_to_string("/proc/self/status").ok()?;
@@ -220,13 +220,13 @@ mod linux {
         Some(kibibytes * 1024.0)
     }
 
-    pub(super) fn descriptors() -> Option<f64> {
+    pub(super) fn open_fds() -> Option<f64> {
         let count = fs::read_dir("/proc/self/fd").ok()?.count();
         // Except the one that reads the folder.
         u32::try_from(count).ok()?.checked_sub(1).map(f64::from)
     }
 
-    pub(super) fn descriptors_max() -> Option<f64> {
+    pub(super) fn max_fds() -> Option<f64> {
         let limits = fs::read_to_string("/proc/self/limits").ok()?;
         let line = limits
             .lines()
@@ -234,12 +234,12 @@ mod linux {
         line.split_whitespace().next()?.parse().ok()
     }
 
-    pub(super) fn cpu_s() -> Option<f64> {
+    pub(super) fn cpu_seconds() -> Option<f64> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
         // The second field, a name in parentheses, may contain anything.
         let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_whitespace().collect();
         let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
-        Some((ticks(11)? + ticks(12)?) / TICKS_A_SECOND)
+        Some((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
     }
 
     #[cfg(test)]
@@ -247,11 +247,11 @@ mod linux {
         use super::*;
 
         #[test]
-        fn the_kernel_tells() {
+        fn proc_files_are_readable() {
             assert!(resident_bytes().is_some_and(|it| it > 1e5));
-            assert!(descriptors().is_some_and(|it| it >= 3.0));
-            assert!(descriptors_max() > descriptors());
-            assert!(cpu_s().is_some_and(|it| it >= 0.0));
+            assert!(open_fds().is_some_and(|it| it >= 3.0));
+            assert!(max_fds() > open_fds());
+            assert!(cpu_seconds().is_some_and(|it| it >= 0.0));
         }
     }
 }

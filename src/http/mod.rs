@@ -1,7 +1,7 @@
 //! The HTTP service. Only this module knows JSON and status codes. Handlers extract parameters,
 //! query the index and shape the response.
 
-mod access;
+mod admission;
 pub mod admin;
 mod archive;
 mod areas;
@@ -10,10 +10,10 @@ mod basemap;
 pub(crate) mod batch;
 pub(crate) mod body;
 mod conditional;
-mod directory;
+mod status;
 mod embed;
-mod figures;
-mod input;
+mod request_metrics;
+mod extract;
 pub(crate) mod json;
 pub(crate) mod locate;
 mod maps;
@@ -21,13 +21,13 @@ mod metrics;
 mod negotiate;
 mod ogc;
 mod openapi;
-mod paced;
+mod paced_body;
 mod pages;
 mod postcodes;
 mod practices;
-mod prepared;
+mod cached_response;
 pub(crate) mod problem;
-mod protect;
+mod middleware;
 mod ranges;
 mod request_id;
 mod server;
@@ -43,59 +43,59 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use self::access::Gate;
+use self::admission::AdmissionControl;
 use crate::index::Index;
-use crate::releases::{Live, Releases};
+use crate::dataset_store::{DatasetStore, LoadedDatasets};
 use crate::tiles::basemap::Basemap;
-use batch::Lists;
-use pages::shared::SharedPages;
+use batch::BatchJobs;
+use pages::page_cache::PageCache;
 use problem::Problem;
-use protect::{Guard, Manner};
-use widget::Pictures;
+use middleware::{GuardLayer, RoutePolicy};
+use widget::WidgetCache;
 
-pub use access::{Access, AddressRate, InvalidNetwork, Network};
+pub use admission::{AccessConfig, IpRateLimit, InvalidIpNetwork, IpNetwork};
 pub use base_url::{InvalidPublicUrl, PublicUrl};
-pub(crate) use batch::AUDIT;
+pub(crate) use batch::AUDIT_TARGET;
 pub use batch::BatchLimits;
 pub use embed::{EmbedOrigin, FrameAncestors, InvalidEmbedOrigin};
-pub use server::{Limits, Listener, serve};
+pub use server::{ServerLimits, Listener, serve};
 
 /// The state that handlers share.
 #[derive(Clone)]
 pub struct App {
-    live: Arc<Live>,
-    lists: Lists,
-    pictures: Pictures,
+    dataset_store: Arc<DatasetStore>,
+    batch_jobs: BatchJobs,
+    widget_cache: WidgetCache,
     /// Pages that are the same for all clients.
-    pages: SharedPages,
+    pages: PageCache,
     frame_ancestors: FrameAncestors,
     /// The public URL of the service, if the operator sets it.
     public_url: Option<PublicUrl>,
-    gate: Arc<Gate>,
+    admission_control: Arc<AdmissionControl>,
     /// Permits to render static maps.
-    drawing: Arc<Semaphore>,
+    map_permits: Arc<Semaphore>,
     /// Permits to encode tiles.
-    tiling: Arc<Semaphore>,
+    tile_permits: Arc<Semaphore>,
     /// The only permit to build an archive of all tiles.
-    archiving: Arc<Semaphore>,
+    archive_permit: Arc<Semaphore>,
     /// The background map under our areas on interactive maps, if the operator has a file of it.
     basemap: Option<Arc<Basemap>>,
 }
 
 impl App {
     /// Creates a service that answers from these datasets.
-    pub fn new(live: Arc<Live>) -> App {
-        let lists = Lists::new(BatchLimits::default());
-        let gate = Arc::new(Gate::new(Access::default(), Limits::default()));
+    pub fn new(dataset_store: Arc<DatasetStore>) -> App {
+        let batch_jobs = BatchJobs::new(BatchLimits::default());
+        let admission_control = Arc::new(AdmissionControl::new(AccessConfig::default(), ServerLimits::default()));
         App {
-            live,
-            lists,
-            gate,
-            pictures: Pictures::default(),
-            pages: SharedPages::default(),
-            drawing: Arc::new(Semaphore::new(maps::DRAWN_AT_ONCE)),
-            tiling: Arc::new(Semaphore::new(access::processors())),
-            archiving: Arc::new(Semaphore::new(1)),
+            dataset_store,
+            batch_jobs,
+            admission_control,
+            widget_cache: WidgetCache::default(),
+            pages: PageCache::default(),
+            map_permits: Arc::new(Semaphore::new(maps::CONCURRENT_MAPS_MAX)),
+            tile_permits: Arc::new(Semaphore::new(admission::cpu_count())),
+            archive_permit: Arc::new(Semaphore::new(1)),
             frame_ancestors: FrameAncestors::any(),
             public_url: None,
             basemap: None,
@@ -103,15 +103,15 @@ impl App {
     }
 
     /// Sets access control and limits.
-    pub fn with_access(self, access: Access, limits: &Limits) -> App {
-        let gate = Arc::new(Gate::new(access, limits.clone()));
-        App { gate, ..self }
+    pub fn with_access(self, access: AccessConfig, limits: &ServerLimits) -> App {
+        let admission_control = Arc::new(AdmissionControl::new(access, limits.clone()));
+        App { admission_control, ..self }
     }
 
     /// Sets the limits of batches.
     pub fn with_batch_limits(self, limits: BatchLimits) -> App {
-        let lists = Lists::new(limits);
-        App { lists, ..self }
+        let batch_jobs = BatchJobs::new(limits);
+        App { batch_jobs, ..self }
     }
 
     /// Lets only these sites show the map in a frame.
@@ -134,18 +134,18 @@ impl App {
         App { basemap, ..self }
     }
 
-    fn guard(&self, manner: Manner) -> Guard {
-        Guard::new(&self.gate, manner)
+    fn guard(&self, policy: RoutePolicy) -> GuardLayer {
+        GuardLayer::new(&self.admission_control, policy)
     }
 
     /// Returns the current datasets. A request calls this once.
-    fn releases(&self) -> Arc<Releases> {
-        self.live.releases()
+    fn releases(&self) -> Arc<LoadedDatasets> {
+        self.dataset_store.datasets()
     }
 }
 
 /// Returns the name and version of a dataset.
-fn described(index: &Index) -> Value {
+fn dataset_summary(index: &Index) -> Value {
     json!({ "name": index.manifest().name, "version": index.manifest().version })
 }
 
@@ -154,23 +154,23 @@ pub fn router(app: App) -> Router {
     let api = Router::new()
         .route("/api/v1/locate", get(locate::get).post(locate::post))
         .route("/api/v1/postcodes", get(postcodes::search))
-        .route("/api/v1/postcodes/{postcode}", get(postcodes::one))
+        .route("/api/v1/postcodes/{postcode}", get(postcodes::entry))
         .route("/api/v1/practices", get(practices::list))
-        .route("/api/v1/practices/{ods_code}", get(practices::one))
+        .route("/api/v1/practices/{ods_code}", get(practices::practice))
         .route("/api/v1/areas", get(areas::layers))
         .route("/api/v1/areas/{layer}", get(areas::layer))
-        .route("/api/v1/areas/{layer}/{id}", get(areas::one))
+        .route("/api/v1/areas/{layer}/{id}", get(areas::area))
         .route(
             "/api/v1/areas/{layer}/{id}/postcodes",
-            get(postcodes::of_area),
+            get(postcodes::area_postcodes),
         )
-        .route("/api/v1/dataset", get(directory::dataset))
+        .route("/api/v1/dataset", get(status::dataset))
         .route("/ogc", get(ogc::landing))
         .route("/ogc/", get(ogc::landing))
         .route("/ogc/conformance", get(ogc::conformance))
         .route("/ogc/api", get(ogc::api))
         .route("/ogc/collections", get(ogc::collections))
-        .route("/ogc/collections/{collection}", get(ogc::one))
+        .route("/ogc/collections/{collection}", get(ogc::collection))
         .route("/ogc/collections/{collection}/items", get(ogc::items))
         .route(
             "/ogc/collections/{collection}/items/{feature}",
@@ -198,14 +198,14 @@ pub fn router(app: App) -> Router {
             "/ogc/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}",
             get(ogc::tile),
         )
-        .route("/ogc/tileMatrixSets", get(ogc::sets))
-        .route("/ogc/tileMatrixSets/{tileMatrixSetId}", get(ogc::set))
+        .route("/ogc/tileMatrixSets", get(ogc::tile_matrix_sets))
+        .route("/ogc/tileMatrixSets/{tileMatrixSetId}", get(ogc::tile_matrix_set))
         .route("/openapi.json", get(openapi::document))
-        .route("/tiles/{name}", get(tiles::named))
+        .route("/tiles/{name}", get(tiles::document))
         .route("/tiles/{layers}/{z}/{x}/{y}", get(tiles::tile))
         .route(
             "/tiles/{edition}/{layers}/{z}/{x}/{y}",
-            get(tiles::tile_of_edition),
+            get(tiles::edition_tile),
         )
         .route("/tiles/basemap/{edition}/{z}/{x}/{y}", get(basemap::tile))
         .route("/widget.js", get(widget::script))
@@ -218,48 +218,48 @@ pub fn router(app: App) -> Router {
         // Set before the layer, because the fallback of the outer router would be outside it and
         // would reject preflight requests.
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(app.guard(protect::API));
-    let lists = Router::new()
+        .layer(app.guard(middleware::API_ROUTES));
+    let batch_api = Router::new()
         .route("/api/v1/batch", post(batch::post))
-        .route("/api/v1/batch/{ticket}", get(batch::take))
+        .route("/api/v1/batch/{ticket}", get(batch::download))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(app.guard(protect::API));
+        .layer(app.guard(middleware::API_ROUTES));
     let pages = if cfg!(feature = "web") {
-        pages_for_people()
+        page_routes()
     } else {
-        Router::new().route("/", get(pages::none))
+        Router::new().route("/", get(pages::pages_disabled))
     };
     let pages = pages
         .route(
             "/health/live",
             get(async || Json(json!({ "status": "live" }))),
         )
-        .route("/health/ready", get(directory::ready))
+        .route("/health/ready", get(status::ready))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(from_fn_with_state(app.clone(), pages::refusal::as_page))
-        .layer(app.guard(protect::PAGES));
-    let list_pages = if cfg!(feature = "web") {
-        Router::new().route("/batch", get(batch::form::page).post(batch::form::answer))
+        .layer(from_fn_with_state(app.clone(), pages::error_page::problem_to_html))
+        .layer(app.guard(middleware::PAGE_ROUTES));
+    let batch_pages = if cfg!(feature = "web") {
+        Router::new().route("/batch", get(batch::form::page).post(batch::form::post))
     } else {
         Router::new()
     };
-    let list_pages = list_pages
+    let batch_pages = batch_pages
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(from_fn_with_state(app.clone(), pages::refusal::as_page))
-        .layer(app.guard(protect::PAGES));
+        .layer(from_fn_with_state(app.clone(), pages::error_page::problem_to_html))
+        .layer(app.guard(middleware::PAGE_ROUTES));
     Router::new()
         .merge(api)
-        .merge(lists)
-        .merge(list_pages)
+        .merge(batch_api)
+        .merge(batch_pages)
         .merge(pages)
         .with_state(app)
 }
 
 /// Returns the routes of pages, except those of batches. They need the feature `web`.
-fn pages_for_people() -> Router<App> {
+fn page_routes() -> Router<App> {
     Router::new()
-        .route("/", get(pages::home).post(pages::answer))
+        .route("/", get(pages::home).post(pages::post_home))
         .route("/privacy", get(pages::privacy))
         .route("/areas", get(pages::areas::layers))
         .route("/areas/{layer}", get(pages::areas::layer))
@@ -278,8 +278,8 @@ fn pages_for_people() -> Router<App> {
         .route("/groups/{id}", get(pages::groups::group))
         .route("/groups/{id}/postcodes", get(pages::groups::postcodes))
         .route("/compare", get(pages::compare::compare))
-        .route("/docs", get(openapi::page))
+        .route("/docs", get(openapi::docs_page))
         .route("/embed", get(embed::page))
-        .route("/put-this-map-on-your-site", get(embed::site))
+        .route("/put-this-map-on-your-site", get(embed::code_page))
         .route("/assets/{name}", get(pages::asset))
 }

@@ -2,38 +2,38 @@
 
 use axum::http::{HeaderMap, header};
 
-use crate::tiles::Encoding;
+use crate::tiles::ContentEncoding;
 
 /// Returns the encoding that the client prefers, the smallest one of several. `None` if the client
 /// accepts none of ours, not even `identity`.
-pub(super) fn encoding(headers: &HeaderMap) -> Option<Encoding> {
-    let weight_of = weights(headers);
-    let taken = Encoding::ALL.into_iter().filter(|it| weight_of(*it) > 0);
-    taken.max_by_key(|it| weight_of(*it))
+pub(super) fn preferred_encoding(headers: &HeaderMap) -> Option<ContentEncoding> {
+    let weight = weights(headers);
+    let accepted = ContentEncoding::ALL.into_iter().filter(|it| weight(*it) > 0);
+    accepted.max_by_key(|it| weight(*it))
 }
 
 /// Returns whether the client accepts an encoding.
-pub(super) fn takes(headers: &HeaderMap, encoding: Encoding) -> bool {
+pub(super) fn accepts(headers: &HeaderMap, encoding: ContentEncoding) -> bool {
     weights(headers)(encoding) > 0
 }
 
 /// Returns the weight of each encoding, in thousandths.
-fn weights(headers: &HeaderMap) -> impl Fn(Encoding) -> u16 {
-    let mut weights: [Option<u16>; Encoding::ALL.len()] = [None; Encoding::ALL.len()];
-    let mut any = None;
+fn weights(headers: &HeaderMap) -> impl Fn(ContentEncoding) -> u16 {
+    let mut weights: [Option<u16>; ContentEncoding::ALL.len()] = [None; ContentEncoding::ALL.len()];
+    let mut wildcard = None;
     let values = headers.get_all(header::ACCEPT_ENCODING).iter();
     let texts = values.filter_map(|value| value.to_str().ok());
     for item in texts.flat_map(|text| text.split(',')) {
         let (coding, weight) = item.split_once(';').unwrap_or((item, ""));
-        let (coding, weight) = (coding.trim(), self::weight(weight));
+        let (coding, weight) = (coding.trim(), self::parse_weight(weight));
         if coding == "*" {
-            any = Some(weight);
+            wildcard = Some(weight);
         }
-        let named = |encoding: &Encoding| {
-            let is_old_name = *encoding == Encoding::Gzip && coding.eq_ignore_ascii_case("x-gzip");
-            is_old_name || coding.eq_ignore_ascii_case(encoding.as_str())
+        let is_named = |encoding: &ContentEncoding| {
+            let is_x_gzip = *encoding == ContentEncoding::Gzip && coding.eq_ignore_ascii_case("x-gzip");
+            is_x_gzip || coding.eq_ignore_ascii_case(encoding.as_str())
         };
-        if let Some(encoding) = Encoding::ALL.iter().find(|it| named(it)) {
+        if let Some(encoding) = ContentEncoding::ALL.iter().find(|it| is_named(it)) {
             weights[*encoding as usize] = Some(weight);
         }
     }
@@ -41,15 +41,15 @@ fn weights(headers: &HeaderMap) -> impl Fn(Encoding) -> u16 {
     move |encoding| match (weights[encoding as usize], encoding) {
         (Some(weight), _) => weight,
         // Accepted, but less than any encoding that is listed.
-        (None, Encoding::Identity) => any.map_or(1, |any| any.min(1)),
-        (None, _) => any.unwrap_or(0),
+        (None, ContentEncoding::Identity) => wildcard.map_or(1, |any| any.min(1)),
+        (None, _) => wildcard.unwrap_or(0),
     }
 }
 
 /// Parses the thousandths of `q=0.5`. A malformed weight counts as 1, as a missing one does.
-fn weight(parameter: &str) -> u16 {
+fn parse_weight(parameter: &str) -> u16 {
     let parameter = parameter.trim();
-    let number = parameter
+    let weight = parameter
         .split_once('=')
         .filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
         .and_then(|(_, number)| number.trim().parse::<f32>().ok())
@@ -59,10 +59,10 @@ fn weight(parameter: &str) -> u16 {
         clippy::cast_sign_loss,
         reason = "from 0 to 1,000"
     )]
-    number.map_or(1_000, |number| (number * 1_000.0).round() as u16)
+    weight.map_or(1_000, |number| (number * 1_000.0).round() as u16)
 }
 
-const HTML: [&str; 4] = ["text/html", "application/xhtml+xml", "text/*", "*/*"];
+const HTML_TYPES: [&str; 4] = ["text/html", "application/xhtml+xml", "text/*", "*/*"];
 
 /// Returns whether the client prefers HTML to JSON; `Some(false)` if it has no preference, and
 /// `None` if it accepts neither.
@@ -73,12 +73,12 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> Option<bool> {
         return Some(false);
     }
     let accept = texts.join(",");
-    let html = quality(&accept, |kind| HTML.contains(&kind));
+    let html = quality(&accept, |kind| HTML_TYPES.contains(&kind));
     let json = quality(&accept, |kind| {
         matches!(kind, "*/*" | "application/*")
             || kind.starts_with("application/") && kind.contains("json")
     });
-    let names_html = quality(&accept, |kind| HTML[..2].contains(&kind)) > 0.0;
+    let names_html = quality(&accept, |kind| HTML_TYPES[..2].contains(&kind)) > 0.0;
     // A browser lists HTML and accepts anything else.
     let prefers_html = html > json || (html == json && names_html);
     (json > 0.0 || html > 0.0).then_some(prefers_html)
@@ -86,12 +86,12 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> Option<bool> {
 
 /// Returns the highest quality (RFC 9110, section 12.5.1) of the media types of interest, or 0
 /// if none is listed.
-fn quality(accept: &str, is_looked_for: impl Fn(&str) -> bool) -> f32 {
+fn quality(accept: &str, is_wanted_type: impl Fn(&str) -> bool) -> f32 {
     let qualities = accept.split(',').filter_map(|range| {
         let mut parts = range.split(';').map(str::trim);
         let kind = parts.next()?.to_ascii_lowercase();
         let quality = parts.find_map(|it| it.strip_prefix("q="));
-        is_looked_for(&kind).then(|| quality.map_or(1.0, |it| it.parse().unwrap_or(0.0)))
+        is_wanted_type(&kind).then(|| quality.map_or(1.0, |it| it.parse().unwrap_or(0.0)))
     });
     qualities.fold(0.0, f32::max)
 }
@@ -103,16 +103,16 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(accepted: &'static str, expected: Option<Encoding>) {
+    fn check(accepted: &'static str, expected: Option<ContentEncoding>) {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accepted));
-        assert_eq!(encoding(&headers), expected, "{accepted}");
+        assert_eq!(preferred_encoding(&headers), expected, "{accepted}");
     }
 
     #[test]
-    fn the_smallest_of_what_is_taken_most_gladly() {
-        use Encoding::{Brotli, Gzip, Identity, Zstd};
-        assert_eq!(encoding(&HeaderMap::new()), Some(Identity));
+    fn smallest_of_the_preferred_encodings_is_chosen() {
+        use ContentEncoding::{Brotli, Gzip, Identity, Zstd};
+        assert_eq!(preferred_encoding(&HeaderMap::new()), Some(Identity));
         check("", Some(Identity));
         check("gzip", Some(Gzip));
         check("x-gzip", Some(Gzip));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn browsers_get_html_and_programs_json() {
+    fn browsers_get_html_and_other_clients_json() {
         let check = |accept: &str, expected: Option<bool>| {
             let value = HeaderValue::from_str(accept).expect("a value");
             let headers = HeaderMap::from_iter([(header::ACCEPT, value)]);

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::App;
 use super::base_url::BaseUrl;
 use super::conditional::cacheable_json;
-use super::input::query_fields;
+use super::extract::query_params;
 use super::negotiate;
-use super::pages::shared::Shared;
+use super::pages::page_cache::CachedPage;
 use super::problem::Problem;
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
@@ -28,51 +28,51 @@ pub(super) async fn document(
     base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_fields(&uri, &[])?;
+    query_params(&uri, &[])?;
     let mut document = DOCUMENT.clone();
     document["servers"] = json!([{ "url": format!("{base}/") }]);
     let mut response = cacheable_json(&headers, &document);
-    base.vary(response.headers_mut());
+    base.add_vary(response.headers_mut());
     Ok(response)
 }
 
 /// `/docs`: the API documentation, as HTML.
-pub(super) async fn page(
+pub(super) async fn docs_page(
     State(app): State<App>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_fields(&uri, &[])?;
-    let encoding = negotiate::encoding(&headers).ok_or_else(Problem::no_encoding)?;
+    query_params(&uri, &[])?;
+    let encoding = negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
     let releases = app.releases();
     let index = releases.current();
-    Ok(app.pages.response(Shared::Docs, index, encoding, || {
+    Ok(app.pages.response(CachedPage::Docs, index, encoding, || {
         crate::web::openapi(index, &DOCUMENT, "/openapi.json")
     }))
 }
 
-const ROOT: &str = "/ogc";
-const ITEMS: &str = "/collections/{collection}/items";
+const OGC_ROOT: &str = "/ogc";
+const ITEMS_PATH: &str = "/collections/{collection}/items";
 
 /// Returns the API definition of `/ogc` alone, for clients that treat its landing page as the root.
 ///
 /// The path of items is repeated for every collection, because GDAL looks for it by collection id.
-pub(super) fn of_features(root: &str, collections: &[String]) -> Value {
+pub(super) fn ogc_document(root: &str, collections: &[String]) -> Value {
     let mut document = DOCUMENT.clone();
     document["servers"] = json!([{ "url": root }]);
-    let all = document["paths"].as_object().expect("there are paths");
-    let mut paths: serde_json::Map<String, Value> = all
+    let all_paths = document["paths"].as_object().expect("there are paths");
+    let mut paths: serde_json::Map<String, Value> = all_paths
         .iter()
-        .filter_map(|(path, item)| Some((path.strip_prefix(ROOT)?.to_string(), item.clone())))
+        .filter_map(|(path, item)| Some((path.strip_prefix(OGC_ROOT)?.to_string(), item.clone())))
         .collect();
-    let items = paths[ITEMS].clone();
+    let items = paths[ITEMS_PATH].clone();
     for id in collections {
         let mut items = items.clone();
         let parameters = items["get"]["parameters"].as_array_mut();
         let parameters = parameters.expect("items have parameters");
         parameters.retain(|it| it["$ref"] != "#/components/parameters/collection");
         items["get"]["operationId"] = format!("getFeatures-{id}").into();
-        paths.insert(ITEMS.replace("{collection}", id), items);
+        paths.insert(ITEMS_PATH.replace("{collection}", id), items);
     }
     document["paths"] = paths.into();
     document

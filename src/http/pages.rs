@@ -5,9 +5,9 @@ pub(super) mod areas;
 pub(super) mod compare;
 pub(super) mod groups;
 pub(super) mod practices;
-pub(super) mod refusal;
-pub(super) mod shared;
-mod visit;
+pub(super) mod error_page;
+pub(super) mod page_cache;
+mod page_request;
 
 use std::time::Duration;
 
@@ -17,41 +17,41 @@ use axum::response::{IntoResponse, Response};
 use maud::Markup;
 
 use super::App;
-use super::access::Turn;
-use super::access::places::Refusal;
+use super::admission::CpuPermit;
+use super::admission::fair_semaphore::AcquireError;
 use super::base_url::BaseUrl;
-use super::conditional::{CACHE_CONTROL, cacheable};
+use super::conditional::{CACHE_FIVE_MINUTES, cacheable_response};
 use super::embed;
-use super::input::{Segments, form_fields, query_fields};
+use super::extract::{PathParams, form_params, query_params};
 use super::locate::NO_STORE;
 use super::maps;
 use super::negotiate;
-use super::prepared::prepared_for_good;
+use super::cached_response::immutable_response;
 use super::problem::Problem;
-use super::snapshot::dataset;
-use crate::domain::{InvalidGridReference, InvalidPostcode, Status};
+use super::snapshot::select_dataset;
+use crate::domain::{InvalidGridReference, InvalidPostcode, LookupStatus};
 use crate::index::Index;
 use crate::maps::{draw, draw_with_marker};
-use crate::question::{FORM_FIELDS, Fields, InvalidQuestion, Question};
-use crate::releases::Releases;
-use crate::tiles::Encoding;
+use crate::request::{FORM_FIELDS, RequestParams, InvalidRequest, LocateRequest};
+use crate::dataset_store::LoadedDatasets;
+use crate::tiles::ContentEncoding;
 use crate::web::{self, FormError, FormField, LookupPage, LookupResult, LookupState, assets};
 
-use shared::Shared;
+use page_cache::CachedPage;
 
 const HTML: &str = "text/html; charset=utf-8";
 
 /// `/assets/{name}`.
 pub(super) async fn asset(
-    Segments(name): Segments<String>,
+    PathParams(name): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asset = assets::find(&format!("/assets/{name}")).ok_or_else(Problem::not_found)?;
-    prepared_for_good(&headers, asset.content_type(), &asset.made)
+    immutable_response(&headers, asset.content_type(), &asset.body)
 }
 
 /// `GET /` in a build without the `web` feature.
-pub(super) async fn none() -> Response {
+pub(super) async fn pages_disabled() -> Response {
     html(StatusCode::OK, web::pages_disabled())
 }
 
@@ -62,108 +62,108 @@ pub(super) async fn home(
     base: BaseUrl,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_fields(&uri, &[])?;
-    let encoding = negotiate::encoding(&headers).ok_or_else(Problem::no_encoding)?;
+    query_params(&uri, &[])?;
+    let encoding = negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
     let releases = app.releases();
     let index = releases.current();
-    let mut response = app.pages.response(Shared::Home, index, encoding, || {
-        web::lookup(&parts(index, LookupState::Empty))
+    let mut response = app.pages.response(CachedPage::Home, index, encoding, || {
+        web::lookup(&lookup_page(index, LookupState::Empty))
     });
-    embed::discover_at(&base, "/", &mut response);
+    embed::link_oembed_and_vary(&base, "/", &mut response);
     Ok(response)
 }
 
 /// `POST /`: the result, or the form with an error message.
-pub(super) async fn answer(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let encoding = negotiate::encoding(request.headers()).ok_or_else(Problem::no_encoding)?;
-    let turn = request.extensions().get::<Turn>().cloned();
-    let fields = form_fields(request, FORM_FIELDS).await?;
+pub(super) async fn post_home(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let encoding = negotiate::preferred_encoding(request.headers()).ok_or_else(Problem::no_acceptable_encoding)?;
+    let cpu_permit = request.extensions().get::<CpuPermit>().cloned();
+    let params = form_params(request, FORM_FIELDS).await?;
     // After the form is read, so that a slow upload does not hold a CPU permit.
-    if let Some(turn) = &turn {
-        let taken = tokio::time::timeout(app.gate.turn_within(), turn.take()).await;
-        let taken = taken.unwrap_or(Err(Refusal::Full));
-        taken.map_err(|refusal| app.gate.refuse(refusal))?;
+    if let Some(cpu_permit) = &cpu_permit {
+        let acquired = tokio::time::timeout(app.admission_control.cpu_permit_timeout(), cpu_permit.acquire()).await;
+        let acquired = acquired.unwrap_or(Err(AcquireError::Full));
+        acquired.map_err(|refusal| app.admission_control.reject(refusal))?;
     }
     let releases = app.releases();
     // If no map permit is free, the page is sent without a map.
-    let drawing = maps::place(&app.drawing, MAP_WITHIN).await.ok();
+    let map_permit = maps::acquire_permit(&app.map_permits, MAP_WAIT_MAX).await.ok();
     let page = move || {
         // Held until the page is rendered, even if the client disconnects.
-        let _turn = turn;
-        let can_draw = drawing.is_some();
-        answered(&releases, &fields, can_draw)
+        let _cpu_permit = cpu_permit;
+        let can_draw = map_permit.is_some();
+        render_lookup(&releases, &params, can_draw)
     };
-    made_aside(page, encoding).await
+    render_blocking(page, encoding).await
 }
 
 /// Renders a page for one request on a blocking thread, because it takes milliseconds. It is
 /// compressed at a fast level.
-async fn made_aside(
-    page: impl FnOnce() -> Result<Page, Problem> + Send + 'static,
-    encoding: Encoding,
+async fn render_blocking(
+    page: impl FnOnce() -> Result<HtmlPage, Problem> + Send + 'static,
+    encoding: ContentEncoding,
 ) -> Result<Response, Problem> {
-    let make = move || {
+    let render = move || {
         let (status, page) = page()?;
         let bytes = encoding.encode_quickly(page.into_string().as_bytes());
         Ok(with_encoding(as_html(status, bytes), encoding))
     };
-    let made = tokio::task::spawn_blocking(make).await;
-    made.map_err(|_| Problem::internal("rendering a page panicked"))?
+    let rendered = tokio::task::spawn_blocking(render).await;
+    rendered.map_err(|_| Problem::internal("rendering a page panicked"))?
 }
 
-fn with_encoding(mut response: Response, encoding: Encoding) -> Response {
+fn with_encoding(mut response: Response, encoding: ContentEncoding) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    if encoding != Encoding::Identity {
-        let word = HeaderValue::from_static(encoding.as_str());
-        headers.insert(header::CONTENT_ENCODING, word);
+    if encoding != ContentEncoding::Identity {
+        let coding = HeaderValue::from_static(encoding.as_str());
+        headers.insert(header::CONTENT_ENCODING, coding);
     }
     response
 }
 
 /// How long a page waits for a permit to draw its map. After that, it is sent without a map.
-const MAP_WITHIN: Duration = Duration::from_millis(300);
+const MAP_WAIT_MAX: Duration = Duration::from_millis(300);
 
-type Page = (StatusCode, Markup);
+type HtmlPage = (StatusCode, Markup);
 
-fn answered(releases: &Releases, fields: &Fields, can_draw: bool) -> Result<Page, Problem> {
-    let index = dataset(releases, fields)?;
-    let question = match Question::from_fields(fields) {
-        Ok(question) => question,
-        Err(fault) => return Ok(faulty(index, fields, told(&fault), &Problem::from(fault))),
+fn render_lookup(releases: &LoadedDatasets, params: &RequestParams, can_draw: bool) -> Result<HtmlPage, Problem> {
+    let index = select_dataset(releases, params)?;
+    let request = match LocateRequest::from_params(params) {
+        Ok(request) => request,
+        Err(error) => return Ok(invalid_page(index, params, form_error(&error), &Problem::from(error))),
     };
-    let answer = index.locate(&question.query);
-    if answer.status == Status::UnknownPostcode {
+    let answer = index.locate(&request.query);
+    if answer.status == LookupStatus::UnknownPostcode {
         let message = "We cannot find this postcode. Check it with the person";
-        let told = (FormField::Place, message.to_string());
-        return Ok(faulty(index, fields, told, &Problem::unknown_postcode()));
+        let field_error = (FormField::Place, message.to_string());
+        return Ok(invalid_page(index, params, field_error, &Problem::unknown_postcode()));
     }
-    let wanted = web::map_of(&answer).filter(|_| can_draw);
-    let map = wanted.and_then(|(wanted, mark)| {
-        let store = releases.tiles(index);
-        match mark {
-            Some(mark) => draw_with_marker(index, store, &wanted, mark),
+    let map_request = web::map_request(&answer).filter(|_| can_draw);
+    let map = map_request.and_then(|(wanted, marker)| {
+        let store = releases.tile_cache(index);
+        match marker {
+            Some(marker) => draw_with_marker(index, store, &wanted, marker),
             None => draw(index, store, &wanted),
         }
     });
     let result = LookupResult {
-        query: &question.query,
+        query: &request.query,
         answer: &answer,
-        version: fields.get("dataset"),
+        version: params.get("dataset"),
         map,
     };
     Ok((
         StatusCode::OK,
-        web::lookup(&parts(index, LookupState::Result(result))),
+        web::lookup(&lookup_page(index, LookupState::Result(result))),
     ))
 }
 
-fn faulty(
+fn invalid_page(
     index: &Index,
-    fields: &Fields,
+    params: &RequestParams,
     (field, message): (FormField, String),
     problem: &Problem,
-) -> Page {
+) -> HtmlPage {
     let others = ["practice", "as_of", "day", "month", "year"];
     let error = FormError {
         field,
@@ -171,49 +171,49 @@ fn faulty(
         suggestion: problem.suggestion(),
         other_fields: others
             .into_iter()
-            .filter_map(|name| Some((name, fields.get(name)?)))
+            .filter_map(|name| Some((name, params.get(name)?)))
             .collect(),
     };
-    let page = web::lookup(&parts(index, LookupState::Invalid(error)));
+    let page = web::lookup(&lookup_page(index, LookupState::Invalid(error)));
     (problem.status(), page)
 }
 
 /// Returns the field of the form that is invalid, and the error message for it.
-fn told(fault: &InvalidQuestion) -> (FormField, String) {
-    let (field, message) = match fault {
-        InvalidQuestion::Date(_) => (
+fn form_error(error: &InvalidRequest) -> (FormField, String) {
+    let (field, message) = match error {
+        InvalidRequest::Date(_) => (
             FormField::Date,
             "Enter a real date, such as 31 3 2025, or leave it blank to use today",
         ),
-        InvalidQuestion::Practice(_) => (
+        InvalidRequest::Practice(_) => (
             FormField::Practice,
             "Enter a GP practice code, such as P81002, or leave it blank",
         ),
-        InvalidQuestion::Missing | InvalidQuestion::Postcode(InvalidPostcode::Missing) => (
+        InvalidRequest::MissingLocation | InvalidRequest::Postcode(InvalidPostcode::Missing) => (
             FormField::Place,
             "Enter a postcode, coordinates, a grid reference or a GP practice code",
         ),
-        InvalidQuestion::Postcode(InvalidPostcode::Partial) => (
+        InvalidRequest::Postcode(InvalidPostcode::Partial) => (
             FormField::Place,
             "Enter a full postcode, such as LA18 4DB, not just the first part",
         ),
-        InvalidQuestion::Postcode(InvalidPostcode::Malformed { .. }) => (
+        InvalidRequest::Postcode(InvalidPostcode::Malformed { .. }) => (
             FormField::Place,
             "Enter a full UK postcode, such as LA18 4DB",
         ),
-        InvalidQuestion::LonLat(_) | InvalidQuestion::Swapped => (
+        InvalidRequest::LonLat(_) | InvalidRequest::Swapped => (
             FormField::Place,
             "Enter a latitude and longitude in degrees, such as 54.2097, -3.2695",
         ),
-        InvalidQuestion::Grid(_) | InvalidQuestion::NotMetres => (
+        InvalidRequest::Grid(_) | InvalidRequest::NotMetres => (
             FormField::Place,
             "Enter an easting and northing in metres (British National Grid), such as 317303 480077",
         ),
-        InvalidQuestion::GridReference(InvalidGridReference::Coarse) => (
+        InvalidRequest::GridReference(InvalidGridReference::TooCoarse) => (
             FormField::Place,
             "Enter a grid reference with at least 6 digits, such as SD 173 800",
         ),
-        InvalidQuestion::GridReference(_) => (
+        InvalidRequest::GridReference(_) => (
             FormField::Place,
             "Enter a grid reference with the same number of digits for east and north, such as SD 173 800",
         ),
@@ -228,16 +228,16 @@ pub(super) async fn privacy(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_fields(&uri, &[])?;
+    query_params(&uri, &[])?;
     let page = web::privacy(app.releases().current());
-    Ok(cacheable(
+    Ok(cacheable_response(
         &headers,
         "text/html; charset=utf-8",
         page.into_string().into_bytes(),
     ))
 }
 
-fn parts<'a>(index: &'a Index, state: LookupState<'a>) -> LookupPage<'a> {
+fn lookup_page<'a>(index: &'a Index, state: LookupState<'a>) -> LookupPage<'a> {
     LookupPage { index, state }
 }
 
@@ -261,7 +261,7 @@ fn redirect(path: &str) -> Response {
     let location = HeaderValue::try_from(path).expect("paths of this service are ASCII");
     let headers = [
         (header::LOCATION, location),
-        (header::CACHE_CONTROL, CACHE_CONTROL),
+        (header::CACHE_CONTROL, CACHE_FIVE_MINUTES),
     ];
     (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
 }

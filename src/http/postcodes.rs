@@ -9,45 +9,45 @@ use serde::Serialize;
 use serde_json::{Number, json};
 
 use super::App;
-use super::areas::{held_layer, unknown_area};
-use super::body::{DatasetBody, decimals, entry_json, metres};
-use super::conditional::{cacheable_json, uncached};
-use super::input::{Segments, query_fields};
+use super::areas::{require_layer, unknown_area};
+use super::body::{DatasetBody, round_decimals, entry_json, metres_number};
+use super::conditional::{cacheable_json, no_store_response};
+use super::extract::{PathParams, query_params};
 use super::locate::{JSON, NO_STORE};
 use super::problem::Problem;
-use super::snapshot::Snapshot;
-use crate::domain::{Area, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus, Status};
+use super::snapshot::DatasetSnapshot;
+use crate::domain::{Area, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus, LookupStatus};
 use crate::geodesy;
-use crate::index::{CoveredPostcode, NEAREST_WITHIN_M, Place, Query, Which};
-use crate::question::{InvalidQuestion, PageWanted, Search};
+use crate::index::{AreaPostcode, NEAREST_RADIUS_M, Locator, LocateQuery, PostcodeFilter};
+use crate::request::{InvalidRequest, PostcodePageParams, PostcodeSearch};
 use crate::web::path_segment;
 
 /// The default and the maximum number of search results.
-pub(super) const FOUND: (usize, usize) = (10, 100);
+pub(super) const SEARCH_LIMIT: (usize, usize) = (10, 100);
 
 /// The default and the maximum number of postcodes on a page.
-const PAGE: (usize, usize) = (100, 1_000);
+const PAGE_LIMIT: (usize, usize) = (100, 1_000);
 
-const SEARCH_FIELDS: &[&str] = &[
+const SEARCH_PARAMS: &[&str] = &[
     "prefix", "lon", "lat", "easting", "northing", "limit", "as_of", "dataset",
 ];
 
-const PAGE_FIELDS: &[&str] = &["after", "limit", "status", "as_of", "dataset"];
+const PAGE_PARAMS: &[&str] = &["after", "limit", "status", "as_of", "dataset"];
 
 /// `/api/v1/postcodes/{postcode}`: the directory entry of a postcode.
-pub(super) async fn one(
-    snapshot: Snapshot,
-    Segments(text): Segments<String>,
+pub(super) async fn entry(
+    snapshot: DatasetSnapshot,
+    PathParams(text): PathParams<String>,
 ) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
-    let postcode: Postcode = text.parse().map_err(InvalidQuestion::Postcode)?;
-    let place = Some(Place::Postcode(postcode));
-    let answer = index.locate(&Query {
-        place,
+    let postcode: Postcode = text.parse().map_err(InvalidRequest::Postcode)?;
+    let locator = Some(Locator::Postcode(postcode));
+    let answer = index.locate(&LocateQuery {
+        locator,
         practice: None,
         as_of,
     });
-    if answer.status == Status::UnknownPostcode {
+    if answer.status == LookupStatus::UnknownPostcode {
         return Err(Problem::unknown_postcode());
     }
     Ok((NO_STORE, JSON, entry_json(index, &answer)).into_response())
@@ -56,20 +56,20 @@ pub(super) async fn one(
 /// `/api/v1/postcodes`: completion (`?prefix=`), or the postcodes nearest to a point (`?lon=&lat=`
 /// or `?easting=&northing=`).
 pub(super) async fn search(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
-    let fields = query_fields(&uri, SEARCH_FIELDS)?;
-    let search = Search::from_fields(&fields)?;
-    let limit = fields.limit(FOUND.0, FOUND.1)?;
-    let snapshot = Snapshot::of(&app, &fields)?;
+    let params = query_params(&uri, SEARCH_PARAMS)?;
+    let search = PostcodeSearch::from_params(&params)?;
+    let limit = params.limit(SEARCH_LIMIT.0, SEARCH_LIMIT.1)?;
+    let snapshot = DatasetSnapshot::from_params(&app, &params)?;
     Ok(match search {
-        Search::Prefix(prefix) => completions(&snapshot, &prefix, limit),
-        Search::Point(place) => nearest(&snapshot, place, limit),
+        PostcodeSearch::Prefix(prefix) => completions(&snapshot, &prefix, limit),
+        PostcodeSearch::Point(locator) => nearest(&snapshot, locator, limit),
     })
 }
 
-fn completions(snapshot: &Snapshot, prefix: &PostcodePrefix, limit: usize) -> Response {
+fn completions(snapshot: &DatasetSnapshot, prefix: &PostcodePrefix, limit: usize) -> Response {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
-    let found = index.completions(prefix, limit, as_of);
-    let postcodes: Vec<_> = found
+    let completions = index.completions(prefix, limit, as_of);
+    let postcodes: Vec<_> = completions
         .postcodes
         .iter()
         .map(|entry| {
@@ -78,9 +78,9 @@ fn completions(snapshot: &Snapshot, prefix: &PostcodePrefix, limit: usize) -> Re
         })
         .collect();
     let body = json!({
-        "outcodes": found.outcodes,
+        "outcodes": completions.outcodes,
         "postcodes": postcodes,
-        "more": found.is_cut,
+        "more": completions.is_truncated,
         "as_of": as_of.to_string(),
         "dataset": DatasetBody::from(index.manifest()),
     });
@@ -89,7 +89,7 @@ fn completions(snapshot: &Snapshot, prefix: &PostcodePrefix, limit: usize) -> Re
 
 /// A postcode in a list of results.
 #[derive(Serialize)]
-struct ListedBody {
+struct PostcodeListItem {
     postcode: String,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,44 +102,44 @@ struct ListedBody {
     northing: Option<Number>,
 }
 
-impl ListedBody {
-    fn new(entry: &PostcodeEntry, status: PostcodeStatus) -> ListedBody {
+impl PostcodeListItem {
+    fn new(entry: &PostcodeEntry, status: PostcodeStatus) -> PostcodeListItem {
         let lonlat = entry.position.and_then(geodesy::to_lonlat);
-        ListedBody {
+        PostcodeListItem {
             postcode: entry.postcode.to_string(),
             status: status.as_str(),
             distance_m: None,
             basis: None,
-            longitude: lonlat.map(|position| decimals(position.lon(), 6)),
-            latitude: lonlat.map(|position| decimals(position.lat(), 6)),
+            longitude: lonlat.map(|position| round_decimals(position.lon(), 6)),
+            latitude: lonlat.map(|position| round_decimals(position.lat(), 6)),
             easting: entry
                 .position
-                .map(|position| metres(position.easting_m(), 3)),
+                .map(|position| metres_number(position.easting_m(), 3)),
             northing: entry
                 .position
-                .map(|position| metres(position.northing_m(), 3)),
+                .map(|position| metres_number(position.northing_m(), 3)),
         }
     }
 }
 
-fn nearest(snapshot: &Snapshot, place: Place, limit: usize) -> Response {
+fn nearest(snapshot: &DatasetSnapshot, locator: Locator, limit: usize) -> Response {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
-    let (_, location) = index.place(place, as_of);
-    let found = match location.and_then(|location| location.grid) {
+    let (_, location) = index.resolve_locator(locator, as_of);
+    let nearest_postcodes = match location.and_then(|location| location.grid) {
         Some(point) => index.nearest_postcodes(point, limit, as_of),
         // Outside the National Grid there are no postcodes.
         None => Vec::new(),
     };
-    let postcodes: Vec<ListedBody> = found
+    let postcodes: Vec<PostcodeListItem> = nearest_postcodes
         .iter()
-        .map(|(entry, distance_m)| ListedBody {
-            distance_m: Some(metres(*distance_m, 1)),
-            ..ListedBody::new(entry, PostcodeStatus::Live)
+        .map(|(entry, distance_m)| PostcodeListItem {
+            distance_m: Some(metres_number(*distance_m, 1)),
+            ..PostcodeListItem::new(entry, PostcodeStatus::Live)
         })
         .collect();
     let body = json!({
         "postcodes": postcodes,
-        "within_m": NEAREST_WITHIN_M,
+        "within_m": NEAREST_RADIUS_M,
         "as_of": as_of.to_string(),
         "dataset": DatasetBody::from(index.manifest()),
     });
@@ -147,54 +147,54 @@ fn nearest(snapshot: &Snapshot, place: Place, limit: usize) -> Response {
 }
 
 /// `/api/v1/areas/{layer}/{id}/postcodes`: the postcodes of an area, sorted and paginated.
-pub(super) async fn of_area(
+pub(super) async fn area_postcodes(
     State(app): State<App>,
     uri: Uri,
-    Segments((layer, id)): Segments<(String, String)>,
+    PathParams((layer, id)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let fields = query_fields(&uri, PAGE_FIELDS)?;
-    let wanted = PageWanted::from_fields(&fields)?;
-    let limit = fields.limit(PAGE.0, PAGE.1)?;
-    let snapshot = Snapshot::of(&app, &fields)?;
+    let params = query_params(&uri, PAGE_PARAMS)?;
+    let page_params = PostcodePageParams::from_params(&params)?;
+    let limit = params.limit(PAGE_LIMIT.0, PAGE_LIMIT.1)?;
+    let snapshot = DatasetSnapshot::from_params(&app, &params)?;
     // A page scans the whole directory, which takes milliseconds and must not block other requests.
-    let page = move || page(&snapshot, (&layer, &id), wanted, limit, &headers);
-    match tokio::task::spawn_blocking(page).await {
+    let load_page = move || area_postcodes_page(&snapshot, (&layer, &id), page_params, limit, &headers);
+    match tokio::task::spawn_blocking(load_page).await {
         Ok(page) => page,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }
 
-fn page(
-    snapshot: &Snapshot,
+fn area_postcodes_page(
+    snapshot: &DatasetSnapshot,
     (layer, id): (&str, &str),
-    wanted: PageWanted,
+    page_params: PostcodePageParams,
     limit: usize,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
-    let layer = held_layer(index, layer, as_of)?;
-    let area = index.area_ever(layer, id, as_of).ok_or_else(unknown_area)?;
-    let PageWanted { after, which } = wanted;
-    let page = index.postcodes_in((layer, id), as_of, which, after, limit);
+    let layer = require_layer(index, layer, as_of)?;
+    let area = index.area_or_last_version(layer, id, as_of).ok_or_else(unknown_area)?;
+    let PostcodePageParams { after, filter } = page_params;
+    let page = index.postcodes_in((layer, id), as_of, filter, after, limit);
     let last = page.postcodes.last().filter(|_| page.has_more);
-    let next = last.map(|last| next_page(snapshot, area, which, limit, last));
-    let listed = page.postcodes.iter().map(|covered| ListedBody {
-        basis: Some(covered.basis.as_str()),
-        ..ListedBody::new(&covered.entry, covered.status)
+    let next = last.map(|last| next_page_url(snapshot, area, filter, limit, last));
+    let items = page.postcodes.iter().map(|area_postcode| PostcodeListItem {
+        basis: Some(area_postcode.basis.as_str()),
+        ..PostcodeListItem::new(&area_postcode.entry, area_postcode.status)
     });
     let body = json!({
         "layer": layer.as_str(),
         "area": { "id": area.id, "name": area.title() },
         "holds_on_as_of": area.period.contains(as_of),
-        "postcodes": listed.collect::<Vec<ListedBody>>(),
+        "postcodes": items.collect::<Vec<PostcodeListItem>>(),
         "next": next,
         "as_of": as_of.to_string(),
         "attribution": index.manifest().attribution,
     });
     let mut response = match after {
         // The URL contains a postcode.
-        Some(_) => uncached("application/json", body.to_string().into_bytes()),
+        Some(_) => no_store_response("application/json", body.to_string().into_bytes()),
         None => cacheable_json(headers, &body),
     };
     if let Some(next) = next {
@@ -207,17 +207,17 @@ fn page(
 }
 
 /// Returns the URL of the next page. It states the date, so that all pages are of the same date.
-fn next_page(
-    snapshot: &Snapshot,
+fn next_page_url(
+    snapshot: &DatasetSnapshot,
     area: &Area,
-    which: Which,
+    filter: PostcodeFilter,
     limit: usize,
-    last: &CoveredPostcode,
+    last: &AreaPostcode,
 ) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("after", &last.entry.postcode.to_string());
     query.append_pair("limit", &limit.to_string());
-    if which == Which::All {
+    if filter == PostcodeFilter::All {
         query.append_pair("status", "all");
     }
     query.append_pair("as_of", &snapshot.as_of.to_string());

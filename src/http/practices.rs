@@ -8,19 +8,19 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::App;
-use super::body::{decimals, metres};
+use super::body::{round_decimals, metres_number};
 use super::conditional::cacheable_json;
-use super::input::{Segments, query_fields, segment};
+use super::extract::{PathParams, query_params, parse_segment};
 use super::locate::NO_STORE;
-use super::postcodes::FOUND;
+use super::postcodes::SEARCH_LIMIT;
 use super::problem::Problem;
-use super::snapshot::Snapshot;
-use crate::domain::{Layer, Member, OdsCode, Practice, Premises, Status, Succession};
+use super::snapshot::DatasetSnapshot;
+use crate::domain::{Layer, GroupMember, OdsCode, Practice, Premises, LookupStatus, PracticeSuccession};
 use crate::geodesy;
-use crate::index::{Index, NEAREST_WITHIN_M, Place};
-use crate::question::InvalidQuestion;
+use crate::index::{Index, NEAREST_RADIUS_M, Locator};
+use crate::request::InvalidRequest;
 
-const FIELDS: &[&str] = &[
+const PARAMS: &[&str] = &[
     "postcode", "lon", "lat", "easting", "northing", "limit", "as_of", "dataset",
 ];
 
@@ -30,25 +30,25 @@ pub(super) async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let fields = query_fields(&uri, FIELDS)?;
-    let place = fields.place()?;
-    let limit = fields.limit(FOUND.0, FOUND.1)?;
-    if place.is_none() && fields.get("limit").is_some() {
-        return Err(InvalidQuestion::LimitWithoutPlace.into());
+    let params = query_params(&uri, PARAMS)?;
+    let locator = params.locator()?;
+    let limit = params.limit(SEARCH_LIMIT.0, SEARCH_LIMIT.1)?;
+    if locator.is_none() && params.get("limit").is_some() {
+        return Err(InvalidRequest::LimitWithoutLocation.into());
     }
-    let snapshot = Snapshot::of(&app, &fields)?;
-    match place {
-        Some(place) => nearest(&snapshot, place, limit),
-        None => Ok(all(&snapshot, &headers)),
+    let snapshot = DatasetSnapshot::from_params(&app, &params)?;
+    match locator {
+        Some(locator) => nearest(&snapshot, locator, limit),
+        None => Ok(all_practices(&snapshot, &headers)),
     }
 }
 
-fn all(snapshot: &Snapshot, headers: &HeaderMap) -> Response {
+fn all_practices(snapshot: &DatasetSnapshot, headers: &HeaderMap) -> Response {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let practices: Vec<Value> = index
         .practices()
         .iter()
-        .map(|practice| summary(index, practice, as_of))
+        .map(|practice| practice_body(index, practice, as_of))
         .collect();
     let body = json!({
         "practices": practices,
@@ -59,31 +59,31 @@ fn all(snapshot: &Snapshot, headers: &HeaderMap) -> Response {
 }
 
 /// Practices that are active on the date, sorted by the distance of their nearest premises.
-fn nearest(snapshot: &Snapshot, place: Place, limit: usize) -> Result<Response, Problem> {
+fn nearest(snapshot: &DatasetSnapshot, locator: Locator, limit: usize) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
-    let (status, location) = index.place(place, as_of);
-    if status == Status::UnknownPostcode {
+    let (status, location) = index.resolve_locator(locator, as_of);
+    if status == LookupStatus::UnknownPostcode {
         return Err(Problem::unknown_postcode());
     }
     let point = location.and_then(|location| location.grid);
     let status = match (status, point) {
-        (Status::Located, None) => Status::OutsideCoverage,
+        (LookupStatus::Located, None) => LookupStatus::OutsideCoverage,
         (status, _) => status,
     };
-    let found = point.map(|point| index.nearest_practices(point, limit, as_of));
-    let found = found.unwrap_or_default().into_iter();
-    let practices: Vec<Value> = found
+    let nearest_practices = point.map(|point| index.nearest_practices(point, limit, as_of));
+    let nearest_practices = nearest_practices.unwrap_or_default().into_iter();
+    let practices: Vec<Value> = nearest_practices
         .map(|(practice, site, distance_m)| {
-            let mut body = summary(index, practice, as_of);
-            body["distance_m"] = metres(distance_m, 0).into();
-            body["premises"] = building(site);
+            let mut body = practice_body(index, practice, as_of);
+            body["distance_m"] = metres_number(distance_m, 0).into();
+            body["premises"] = premises_body(site);
             body
         })
         .collect();
     let body = json!({
         "status": status.as_str(),
         "practices": practices,
-        "within_m": NEAREST_WITHIN_M,
+        "within_m": NEAREST_RADIUS_M,
         "as_of": as_of.to_string(),
         "attribution": index.manifest().attribution,
     });
@@ -91,23 +91,23 @@ fn nearest(snapshot: &Snapshot, place: Place, limit: usize) -> Result<Response, 
 }
 
 /// `/api/v1/practices/{ods}`.
-pub(super) async fn one(
-    snapshot: Snapshot,
-    Segments(code): Segments<String>,
+pub(super) async fn practice(
+    snapshot: DatasetSnapshot,
+    PathParams(code): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
-    let code: OdsCode = segment(&code, unknown_practice)?;
+    let code: OdsCode = parse_segment(&code, unknown_practice)?;
     let practice = index.practice(code).ok_or_else(unknown_practice)?;
-    let mut body = summary(index, practice, as_of);
-    let steps = |steps: &[Succession], id: fn(&Succession) -> OdsCode| -> Vec<Value> {
-        let step =
-            |step: &Succession| json!({ "id": id(step).as_str(), "from": step.from.to_string() });
-        steps.iter().map(step).collect()
+    let mut body = practice_body(index, practice, as_of);
+    let steps_json = |steps: &[PracticeSuccession], id: fn(&PracticeSuccession) -> OdsCode| -> Vec<Value> {
+        let step_json =
+            |step: &PracticeSuccession| json!({ "id": id(step).as_str(), "from": step.from.to_string() });
+        steps.iter().map(step_json).collect()
     };
-    body["premises"] = premises(index, code);
-    body["successors"] = steps(index.successors(code), |step| step.successor).into();
-    body["predecessors"] = steps(&index.predecessors(code), |step| step.predecessor).into();
+    body["premises"] = premises_bodies(index, code);
+    body["successors"] = steps_json(index.successors(code), |step| step.successor).into();
+    body["predecessors"] = steps_json(&index.predecessors(code), |step| step.predecessor).into();
     body["as_of"] = as_of.to_string().into();
     body["attribution"] = index.manifest().attribution.clone().into();
     Ok(cacheable_json(&headers, &body))
@@ -120,8 +120,8 @@ pub(super) fn unknown_practice() -> Problem {
     )
 }
 
-fn summary(index: &Index, practice: &Practice, as_of: Date) -> Value {
-    let key = Member::Practice(practice.code);
+fn practice_body(index: &Index, practice: &Practice, as_of: Date) -> Value {
+    let key = GroupMember::Practice(practice.code);
     let groups = |layer| -> Vec<&str> {
         index
             .memberships_of(&key, layer, as_of)
@@ -145,18 +145,18 @@ fn summary(index: &Index, practice: &Practice, as_of: Date) -> Value {
     })
 }
 
-fn premises(index: &Index, code: OdsCode) -> Value {
-    index.premises(code).iter().map(building).collect()
+fn premises_bodies(index: &Index, code: OdsCode) -> Value {
+    index.premises(code).iter().map(premises_body).collect()
 }
 
-fn building(site: &Premises) -> Value {
+fn premises_body(site: &Premises) -> Value {
     let lonlat = geodesy::to_lonlat(site.position);
     json!({
         "kind": site.kind.as_str(),
         "postcode": site.postcode.map(|postcode| postcode.to_string()),
         "easting": site.position.easting_m(),
         "northing": site.position.northing_m(),
-        "longitude": lonlat.map(|position| decimals(position.lon(), 6)),
-        "latitude": lonlat.map(|position| decimals(position.lat(), 6)),
+        "longitude": lonlat.map(|position| round_decimals(position.lon(), 6)),
+        "latitude": lonlat.map(|position| round_decimals(position.lat(), 6)),
     })
 }

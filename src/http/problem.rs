@@ -7,10 +7,10 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::access::URI_BYTES_MAX;
+use super::admission::URI_BYTES_MAX;
 use crate::domain::{InvalidPostcode, Postcode};
 use crate::keys::{InvalidKey, Scope};
-use crate::question::InvalidQuestion;
+use crate::request::InvalidRequest;
 
 /// An RFC 9457 problem response.
 #[derive(Debug)]
@@ -20,32 +20,32 @@ pub(crate) struct Problem {
     detail: String,
     hint: Option<&'static str>,
     suggestion: Option<Postcode>,
-    advice: Option<Advice>,
-    fault: Option<Fault>,
+    header: Option<ProblemHeader>,
+    internal_error: Option<InternalError>,
 }
 
 /// The code and detail of a problem: an extension of its response, for layers that render it in
 /// another format.
 #[derive(Debug, Clone)]
-pub(super) struct Told {
+pub(super) struct ProblemSummary {
     pub(super) code: &'static str,
     pub(super) detail: String,
 }
 
 /// What to log about an internal error and not to send to the client: an extension of the response.
 #[derive(Debug, Clone)]
-pub(super) struct Fault(pub(super) Cow<'static, str>);
+pub(super) struct InternalError(pub(super) Cow<'static, str>);
 
 /// A header that tells the client how to proceed.
 #[derive(Debug, Clone, Copy)]
-enum Advice {
+enum ProblemHeader {
     RetryAfterS(u64),
     AcceptEncoding(&'static str),
     Authenticate(&'static str),
     /// Authenticate with a key that has this scope.
-    AuthenticateFor(Scope),
+    InsufficientScope(Scope),
     /// The length of the body of which an impossible range was requested, in bytes.
-    PartOf(u64),
+    UnsatisfiedRange(u64),
 }
 
 /// A problem as it is serialized, also for the command line.
@@ -70,8 +70,8 @@ impl Problem {
             detail: detail.into(),
             hint: None,
             suggestion: None,
-            advice: None,
-            fault: None,
+            header: None,
+            internal_error: None,
         }
     }
 
@@ -109,21 +109,21 @@ impl Problem {
     }
 
     /// The content coding of the body is not supported.
-    pub(crate) fn unsupported_encoding(taken: &'static str) -> Problem {
-        let detail = format!("Content-Encoding must be {taken}");
+    pub(crate) fn unsupported_encoding(supported: &'static str) -> Problem {
+        let detail = format!("Content-Encoding must be {supported}");
         let code = "unsupported_encoding";
         let mut problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail);
-        problem.advice = Some(Advice::AcceptEncoding(taken));
+        problem.header = Some(ProblemHeader::AcceptEncoding(supported));
         problem
     }
 
     /// The body was read, but cannot be processed.
-    pub(crate) fn unusable(code: &'static str, detail: impl Into<String>) -> Problem {
+    pub(crate) fn unprocessable(code: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
     /// The body is of a file type that is not supported.
-    pub(crate) fn not_a_list(detail: impl Into<String>) -> Problem {
+    pub(crate) fn unsupported_file(detail: impl Into<String>) -> Problem {
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_file",
@@ -132,9 +132,9 @@ impl Problem {
     }
 
     /// The service is at capacity. The client may try again after `retry_after_s`.
-    pub(crate) fn busy(detail: &'static str, again_in_s: u16) -> Problem {
+    pub(crate) fn busy(detail: &'static str, retry_after_s: u16) -> Problem {
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
-        problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));
+        problem.header = Some(ProblemHeader::RetryAfterS(retry_after_s.into()));
         problem
     }
 
@@ -145,59 +145,59 @@ impl Problem {
     }
 
     /// The client has exceeded its rate limit. It may try again after `retry_after_s`.
-    pub(crate) fn too_often(again_in_s: u64) -> Problem {
+    pub(crate) fn rate_limited(retry_after_s: u64) -> Problem {
         let detail = "rate limit exceeded; Retry-After says when to try again";
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
-        problem.advice = Some(Advice::RetryAfterS(again_in_s));
+        problem.header = Some(ProblemHeader::RetryAfterS(retry_after_s));
         problem
     }
 
     /// The client has too many requests in progress. It may try again after `retry_after_s`.
-    pub(crate) fn too_many_at_once(again_in_s: u16) -> Problem {
+    pub(crate) fn too_many_concurrent_requests(retry_after_s: u16) -> Problem {
         let detail = "this client has too many requests in progress; wait for their responses";
         let code = "too_many_concurrent_requests";
         let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
-        problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));
+        problem.header = Some(ProblemHeader::RetryAfterS(retry_after_s.into()));
         problem
     }
 
     /// The service is running, but is rejecting look-ups for lack of capacity.
-    pub(crate) fn refuses_look_ups(again_in_s: u16) -> Problem {
+    pub(crate) fn overloaded(retry_after_s: u16) -> Problem {
         let detail = "the service is overloaded and is rejecting look-ups";
         let code = "overloaded";
         let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
-        problem.advice = Some(Advice::RetryAfterS(again_in_s.into()));
+        problem.header = Some(ProblemHeader::RetryAfterS(retry_after_s.into()));
         problem
     }
 
     pub(crate) fn key_needed() -> Problem {
         let detail = "an API key is required; send it as Authorization: Bearer KEY";
         let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "key_required", detail);
-        problem.advice = Some(Advice::Authenticate("Bearer realm=\"catchment\""));
+        problem.header = Some(ProblemHeader::Authenticate("Bearer realm=\"catchment\""));
         problem
     }
 
-    pub(crate) fn wrong_key(fault: InvalidKey) -> Problem {
-        let code = match fault {
+    pub(crate) fn invalid_key(error: InvalidKey) -> Problem {
+        let code = match error {
             InvalidKey::Unknown => "unknown_key",
             InvalidKey::Expired => "expired_key",
             InvalidKey::Revoked => "revoked_key",
         };
-        let mut problem = Problem::new(StatusCode::UNAUTHORIZED, code, fault.to_string());
+        let mut problem = Problem::new(StatusCode::UNAUTHORIZED, code, error.to_string());
         let challenge = "Bearer realm=\"catchment\", error=\"invalid_token\"";
-        problem.advice = Some(Advice::Authenticate(challenge));
+        problem.header = Some(ProblemHeader::Authenticate(challenge));
         problem
     }
 
-    pub(crate) fn key_does_not_open(scope: Scope) -> Problem {
+    pub(crate) fn insufficient_scope(scope: Scope) -> Problem {
         let detail = format!("this API key does not have the scope {scope}");
         let mut problem = Problem::new(StatusCode::FORBIDDEN, "insufficient_scope", detail);
-        problem.advice = Some(Advice::AuthenticateFor(scope));
+        problem.header = Some(ProblemHeader::InsufficientScope(scope));
         problem
     }
 
     /// A page of another site requests something that is only for the operator.
-    pub(crate) fn foreign_origin() -> Problem {
+    pub(crate) fn cross_origin() -> Problem {
         let detail = "cross-origin requests are not allowed here";
         Problem::new(StatusCode::FORBIDDEN, "cross_origin", detail)
     }
@@ -217,7 +217,7 @@ impl Problem {
     }
 
     /// The body is not too long, but processing it would take too much.
-    pub(crate) fn too_much(code: &'static str, detail: impl Into<String>) -> Problem {
+    pub(crate) fn too_complex(code: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, detail)
     }
 
@@ -245,8 +245,8 @@ impl Problem {
         )
     }
 
-    pub(crate) fn too_many_areas(most: usize) -> Problem {
-        let detail = format!("a map shows at most {most} areas; request one area of the layer");
+    pub(crate) fn too_many_areas(max_areas: usize) -> Problem {
+        let detail = format!("a map shows at most {max_areas} areas; request one area of the layer");
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_areas", detail)
     }
 
@@ -257,7 +257,7 @@ impl Problem {
             "range_not_satisfiable",
             "the range is beyond the end of the file; Content-Range has its length",
         );
-        problem.advice = Some(Advice::PartOf(length_bytes));
+        problem.header = Some(ProblemHeader::UnsatisfiedRange(length_bytes));
         problem
     }
 
@@ -269,7 +269,7 @@ impl Problem {
         )
     }
 
-    pub(crate) fn no_encoding() -> Problem {
+    pub(crate) fn no_acceptable_encoding() -> Problem {
         Problem::new(
             StatusCode::NOT_ACCEPTABLE,
             "no_acceptable_encoding",
@@ -282,20 +282,20 @@ impl Problem {
         Problem::new(StatusCode::REQUEST_TIMEOUT, "timed_out", detail)
     }
 
-    pub(crate) fn not_reloaded(reason: String) -> Problem {
+    pub(crate) fn reload_failed(reason: String) -> Problem {
         Problem::new(StatusCode::CONFLICT, "reload_failed", reason)
     }
 
     /// An internal error. The text is only for the log, and must not contain request data.
-    pub(crate) fn internal(fault: impl Into<Cow<'static, str>>) -> Problem {
+    pub(crate) fn internal(error: impl Into<Cow<'static, str>>) -> Problem {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         let mut problem = Problem::new(status, "internal", "internal error");
-        problem.fault = Some(Fault(fault.into()));
+        problem.internal_error = Some(InternalError(error.into()));
         problem
     }
 
     /// hyper cannot parse the request.
-    pub(crate) fn unreadable(status: StatusCode) -> Problem {
+    pub(crate) fn invalid_http(status: StatusCode) -> Problem {
         let (code, detail) = match status {
             StatusCode::URI_TOO_LONG => return Problem::uri_too_long(URI_BYTES_MAX),
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
@@ -312,7 +312,7 @@ impl Problem {
     }
 
     /// Returns whether the request was rejected for lack of capacity.
-    pub(crate) fn is_busy(&self) -> bool {
+    pub(crate) fn is_overload(&self) -> bool {
         self.status == StatusCode::SERVICE_UNAVAILABLE
             || self.code == "too_many_concurrent_requests"
     }
@@ -347,22 +347,22 @@ impl Problem {
     }
 }
 
-impl Advice {
-    fn header(self) -> (HeaderName, HeaderValue) {
+impl ProblemHeader {
+    fn name_and_value(self) -> (HeaderName, HeaderValue) {
         match self {
-            Advice::RetryAfterS(seconds) => (header::RETRY_AFTER, HeaderValue::from(seconds)),
-            Advice::AcceptEncoding(taken) => {
-                (header::ACCEPT_ENCODING, HeaderValue::from_static(taken))
+            ProblemHeader::RetryAfterS(seconds) => (header::RETRY_AFTER, HeaderValue::from(seconds)),
+            ProblemHeader::AcceptEncoding(supported) => {
+                (header::ACCEPT_ENCODING, HeaderValue::from_static(supported))
             }
-            Advice::Authenticate(challenge) => {
+            ProblemHeader::Authenticate(challenge) => {
                 let challenge = HeaderValue::from_static(challenge);
                 (header::WWW_AUTHENTICATE, challenge)
             }
-            Advice::PartOf(length_bytes) => {
+            ProblemHeader::UnsatisfiedRange(length_bytes) => {
                 let length = HeaderValue::try_from(format!("bytes */{length_bytes}"));
                 (header::CONTENT_RANGE, length.expect("ASCII"))
             }
-            Advice::AuthenticateFor(scope) => {
+            ProblemHeader::InsufficientScope(scope) => {
                 let challenge = format!(
                     "Bearer realm=\"catchment\", error=\"insufficient_scope\", scope=\"{scope}\""
                 );
@@ -373,19 +373,19 @@ impl Advice {
     }
 }
 
-impl From<InvalidQuestion> for Problem {
-    fn from(fault: InvalidQuestion) -> Problem {
-        let status = if fault.is_well_formed() {
+impl From<InvalidRequest> for Problem {
+    fn from(error: InvalidRequest) -> Problem {
+        let status = if error.is_well_formed() {
             StatusCode::UNPROCESSABLE_ENTITY
         } else {
             StatusCode::BAD_REQUEST
         };
-        let mut problem = Problem::new(status, fault.code(), fault.to_string());
-        if let InvalidQuestion::Postcode(InvalidPostcode::Malformed {
+        let mut problem = Problem::new(status, error.code(), error.to_string());
+        if let InvalidRequest::Postcode(InvalidPostcode::Malformed {
             hint, suggestion, ..
-        }) = fault
+        }) = error
         {
-            problem.hint = hint.map(crate::domain::Hint::as_str);
+            problem.hint = hint.map(crate::domain::PostcodeHint::as_str);
             problem.suggestion = suggestion;
         }
         problem
@@ -403,13 +403,13 @@ impl IntoResponse for Problem {
         let mut response = (self.status, headers, Json(self.body())).into_response();
         response
             .headers_mut()
-            .extend(self.advice.map(Advice::header));
-        response.extensions_mut().insert(Told {
+            .extend(self.header.map(ProblemHeader::name_and_value));
+        response.extensions_mut().insert(ProblemSummary {
             code: self.code,
             detail: self.detail,
         });
-        if let Some(fault) = self.fault {
-            response.extensions_mut().insert(fault);
+        if let Some(internal_error) = self.internal_error {
+            response.extensions_mut().insert(internal_error);
         }
         response
     }

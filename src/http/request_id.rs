@@ -16,34 +16,34 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub(super) struct RequestId(HeaderValue);
 
 /// The length of an id from a proxy, in digits and hyphens.
-const LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
+const PROXY_ID_LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// A random start for the counter, which differs between processes.
-static FIRST: LazyLock<u64> =
+static COUNTER_START: LazyLock<u64> =
     LazyLock::new(|| getrandom::u64().expect("the system has random numbers"));
-static COUNT: AtomicU64 = AtomicU64::new(0);
+static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 impl RequestId {
     /// Generates an id of 16 digits: unique within the process, and almost certainly among
     /// processes.
     pub(super) fn new() -> RequestId {
-        let number = FIRST.wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed));
-        let id = format!("{:016x}", scattered(number));
+        let counter = COUNTER_START.wrapping_add(COUNTER.fetch_add(1, Ordering::Relaxed));
+        let id = format!("{:016x}", mix(counter));
         RequestId(HeaderValue::try_from(id).expect("digits"))
     }
 
     /// Returns the id from a trusted proxy, if there is exactly one and it is well-formed.
-    pub(super) fn of_proxy(headers: &HeaderMap) -> Option<RequestId> {
-        let mut given = headers.get_all(X_REQUEST_ID).iter();
-        let id = given.next().filter(|id| is_well_formed(id.as_bytes()))?;
-        given.next().is_none().then(|| RequestId(id.clone()))
+    pub(super) fn from_proxy(headers: &HeaderMap) -> Option<RequestId> {
+        let mut values = headers.get_all(X_REQUEST_ID).iter();
+        let id = values.next().filter(|id| is_well_formed(id.as_bytes()))?;
+        values.next().is_none().then(|| RequestId(id.clone()))
     }
 
     pub(super) fn as_str(&self) -> &str {
         self.0.to_str().expect("digits and hyphens")
     }
 
-    pub(super) fn header(&self) -> HeaderValue {
+    pub(super) fn header_value(&self) -> HeaderValue {
         self.0.clone()
     }
 }
@@ -51,12 +51,12 @@ impl RequestId {
 fn is_well_formed(id: &[u8]) -> bool {
     let digits = id.iter().filter(|byte| byte.is_ascii_hexdigit()).count();
     let hyphens = id.iter().filter(|byte| **byte == b'-').count();
-    LENGTH.contains(&id.len()) && digits + hyphens == id.len() && digits >= *LENGTH.start()
+    PROXY_ID_LENGTH.contains(&id.len()) && digits + hyphens == id.len() && digits >= *PROXY_ID_LENGTH.start()
 }
 
 /// The finalizer of SplitMix64. It is a bijection, and the ids of consecutive numbers look
 /// unrelated.
-fn scattered(number: u64) -> u64 {
+fn mix(number: u64) -> u64 {
     let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_are_alike() {
+    fn ids_are_unique() {
         let ids = || (0..5_000).map(|_| RequestId::new().as_str().to_string());
         let threads: Vec<_> = (0..4)
             .map(|_| std::thread::spawn(move || ids().collect::<Vec<_>>()))
@@ -84,13 +84,13 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_is_taken_where_it_is_digits_and_alone() {
+    fn proxy_id_is_used_if_it_is_well_formed_and_single() {
         let of = |ids: &[&[u8]]| {
             let headers = ids.iter().map(|id| {
                 let id = HeaderValue::from_bytes(id).expect("a header");
                 (X_REQUEST_ID, id)
             });
-            RequestId::of_proxy(&HeaderMap::from_iter(headers)).map(|id| id.as_str().to_string())
+            RequestId::from_proxy(&HeaderMap::from_iter(headers)).map(|id| id.as_str().to_string())
         };
         for id in [
             "0123456789abcdef",

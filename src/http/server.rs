@@ -10,8 +10,8 @@
 mod connection;
 mod host;
 mod listener;
-mod open;
-mod unrouted;
+mod registry;
+mod protocol_errors;
 
 use std::convert::Infallible;
 use std::io;
@@ -33,29 +33,29 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tower::Service;
 
 pub(super) use self::connection::Connection;
-use self::connection::{Answer, Told, UnderWay, Watched};
+use self::connection::{TrackedBody, ConnectionSignal, InFlightGuard, TrackedStream};
 pub use self::listener::Listener;
-use self::open::Open;
-pub(super) use self::unrouted::counts as unrouted_counts;
+use self::registry::ConnectionRegistry;
+pub(super) use self::protocol_errors::counts as unrouted_counts;
 
 /// Timeouts and limits of the server.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct ServerLimits {
     /// Time for the first byte and the whole header of a request to arrive. The connection is then
     /// closed.
-    pub header_within: Duration,
+    pub header_timeout: Duration,
     /// Time to read a request and to answer it. Batches have timeouts of their own.
-    pub answer_within: Duration,
+    pub request_timeout: Duration,
     /// How long a client may read less than 1,000 bytes/s of a response before its connection is
     /// closed.
-    pub write_within: Duration,
+    pub write_timeout: Duration,
     /// Maximum idle time between two requests on a connection.
-    pub idle_within: Duration,
+    pub idle_timeout: Duration,
     /// Time after the shutdown signal during which new connections are still accepted and served,
     /// so that load balancers see `/health/ready` fail and send requests to other replicas.
     pub shutdown_delay: Duration,
     /// Time after the shutdown signal for requests in flight to finish, including `shutdown_delay`.
-    pub drain_within: Duration,
+    pub shutdown_grace: Duration,
     /// Maximum number of open connections. At the limit, an idle one is closed.
     pub connections: usize,
     /// Maximum number of concurrent look-ups, of searches that wait for a CPU permit, and of
@@ -66,26 +66,26 @@ pub struct Limits {
     /// Maximum number of concurrent requests with a body. At the limit, a slow upload is evicted.
     pub bodies: usize,
     /// Maximum number of requests that wait to download a batch by ticket.
-    pub waiting: usize,
+    pub ticket_downloads: usize,
     /// The same for one client.
-    pub waiting_per_client: usize,
+    pub ticket_downloads_per_client: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            header_within: Duration::from_secs(10),
-            answer_within: Duration::from_secs(30),
-            write_within: Duration::from_secs(30),
-            idle_within: Duration::from_secs(60),
+impl Default for ServerLimits {
+    fn default() -> ServerLimits {
+        ServerLimits {
+            header_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60),
             shutdown_delay: Duration::from_secs(5),
-            drain_within: Duration::from_secs(25),
+            shutdown_grace: Duration::from_secs(25),
             connections: 16_384,
             requests: 1_024,
             requests_per_client: 512,
             bodies: 1_024,
-            waiting: 256,
-            waiting_per_client: 16,
+            ticket_downloads: 256,
+            ticket_downloads_per_client: 16,
         }
     }
 }
@@ -94,25 +94,25 @@ impl Default for Limits {
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Delay after a failed accept, which may succeed later, for example when out of file descriptors.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Minimum time between two log lines about failed accepts.
-const ACCEPT_FAULTS_EVERY: Duration = Duration::from_secs(10);
+const ACCEPT_ERROR_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long idle connections are still read after `shutdown_delay`: a request may be on its way.
 const IDLE_GRACE: Duration = Duration::from_millis(500);
 /// How often idle connections are checked during that time.
-const IDLE_CHECK: Duration = Duration::from_millis(50);
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long to wait for connections that are already being opened before the listener closes, which
 /// resets those that remain. Longer than a round trip.
-const BACKLOG_WITHIN: Duration = Duration::from_millis(100);
+const BACKLOG_WAIT: Duration = Duration::from_millis(100);
 /// Maximum duration of this wait while connections keep arriving.
-const BACKLOG_MAX: Duration = Duration::from_secs(1);
+const BACKLOG_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// How long, and how many bytes, a client may go on sending after its response. Closing a
 /// connection with unread bytes resets it, and the client could lose the response.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 64 << 20;
+const LINGERING_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+const LINGERING_CLOSE_BYTES_MAX: usize = 64 << 20;
 
 /// Serves connections until `stop` completes, and then shuts down without losing a request:
 ///
@@ -127,56 +127,56 @@ const LINGER_BYTES: usize = 64 << 20;
 pub async fn serve<L: Listener>(
     listener: L,
     router: Router,
-    limits: Limits,
+    limits: ServerLimits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let server = Server {
-        open: Arc::new(Open::new()),
+    let server = ServerState {
+        registry: Arc::new(ConnectionRegistry::new()),
         router,
         limits,
     };
-    let mut accepting = Accepting::default();
+    let mut acceptor = ConnectionAcceptor::default();
     let mut stop = pin!(stop);
-    let sweeping = Aborted(tokio::spawn(sweep(
-        Arc::clone(&server.open),
+    let sweeper = AbortOnDrop(tokio::spawn(sweep_connections(
+        Arc::clone(&server.registry),
         server.limits.clone(),
     )));
     loop {
         tokio::select! {
-            accepted = listener.accept() => accepting.next(&server, accepted).await,
+            accepted = listener.accept() => acceptor.handle(&server, accepted).await,
             () = &mut stop => break,
         }
     }
     tracing::info!("stopping");
-    server.open.stop();
+    server.registry.begin_shutdown();
     let delay = server.limits.shutdown_delay;
-    let drain = match server.limits.drain_within {
-        drain if drain > delay => drain,
+    let grace = match server.limits.shutdown_grace {
+        grace if grace > delay => grace,
         // No time is left for requests in flight, but some for closing connections without resets.
-        _ => delay + BACKLOG_MAX + IDLE_GRACE * 2,
+        _ => delay + BACKLOG_WAIT_MAX + IDLE_GRACE * 2,
     };
-    let mut delay = pin!(tokio::time::sleep(delay));
-    let drain = pin!(tokio::time::sleep(drain));
+    let mut delay_elapsed = pin!(tokio::time::sleep(delay));
+    let grace_elapsed = pin!(tokio::time::sleep(grace));
     loop {
         tokio::select! {
-            () = &mut delay => break,
-            accepted = listener.accept() => accepting.next(&server, accepted).await,
+            () = &mut delay_elapsed => break,
+            accepted = listener.accept() => acceptor.handle(&server, accepted).await,
         }
     }
-    listener.refuse_new();
-    let closes = Instant::now();
-    while closes.elapsed() < BACKLOG_MAX
-        && let Ok(accepted) = tokio::time::timeout(BACKLOG_WITHIN, listener.accept()).await
+    listener.stop_new_connections();
+    let closing_since = Instant::now();
+    while closing_since.elapsed() < BACKLOG_WAIT_MAX
+        && let Ok(accepted) = tokio::time::timeout(BACKLOG_WAIT, listener.accept()).await
     {
-        accepting.next(&server, accepted).await;
+        acceptor.handle(&server, accepted).await;
     }
     drop(listener);
-    server.open.close();
+    server.registry.close_all_when_idle();
     let has_finished = tokio::select! {
-        () = server.open.all_closed() => true,
-        () = drain => false,
+        () = server.registry.all_closed() => true,
+        () = grace_elapsed => false,
     };
-    drop(sweeping);
+    drop(sweeper);
     match has_finished {
         true => tracing::info!("stopped"),
         false => tracing::warn!("stopped with requests in flight"),
@@ -184,204 +184,204 @@ pub async fn serve<L: Listener>(
     Ok(())
 }
 
-async fn sweep(open: Arc<Open>, limits: Limits) {
-    let mut every = tokio::time::interval(Open::sweep_every(&limits));
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+async fn sweep_connections(registry: Arc<ConnectionRegistry>, limits: ServerLimits) {
+    let mut interval = tokio::time::interval(ConnectionRegistry::sweep_interval(&limits));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        every.tick().await;
-        open.sweep(&limits);
+        interval.tick().await;
+        registry.sweep(&limits);
     }
 }
 
 /// A task that is aborted when this is dropped.
-struct Aborted(tokio::task::JoinHandle<()>);
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
 
-impl Drop for Aborted {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 /// The state that all connections share.
-struct Server {
-    open: Arc<Open>,
+struct ServerState {
+    registry: Arc<ConnectionRegistry>,
     router: Router,
-    limits: Limits,
+    limits: ServerLimits,
 }
 
 /// Handles accepted connections and failed accepts.
 #[derive(Default)]
-struct Accepting {
-    told: Option<Instant>,
+struct ConnectionAcceptor {
+    error_logged_at: Option<Instant>,
 }
 
-impl Accepting {
-    async fn next<S>(&mut self, server: &Server, accepted: io::Result<(S, Option<IpAddr>)>)
+impl ConnectionAcceptor {
+    async fn handle<S>(&mut self, server: &ServerState, accepted: io::Result<(S, Option<IpAddr>)>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         match accepted {
-            Ok((stream, peer)) => server.take(stream, peer),
+            Ok((stream, peer)) => server.serve_connection(stream, peer),
             Err(error) => {
-                let is_news = self
-                    .told
-                    .is_none_or(|told| told.elapsed() >= ACCEPT_FAULTS_EVERY);
-                if is_news {
+                let should_log = self
+                    .error_logged_at
+                    .is_none_or(|logged_at| logged_at.elapsed() >= ACCEPT_ERROR_LOG_INTERVAL);
+                if should_log {
                     let error = error.to_string();
                     tracing::warn!(error, "accepting a connection failed");
-                    self.told = Some(Instant::now());
+                    self.error_logged_at = Some(Instant::now());
                 }
                 // The process may be out of file descriptors.
-                server.open.give_up_an_idle_one();
-                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                server.registry.evict_idle();
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }
 }
 
-impl Server {
+impl ServerState {
     /// Serves a connection, or rejects it at the connection limit.
-    fn take<S>(&self, stream: S, peer: Option<IpAddr>)
+    fn serve_connection<S>(&self, stream: S, peer: Option<IpAddr>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let is_full = self.open.count() >= self.limits.connections;
-        if is_full && !self.open.give_up_an_idle_one() && !self.open.give_up_a_slow_reader() {
-            self.open.has_refused();
-            tokio::spawn(refuse(stream));
+        let is_full = self.registry.count() >= self.limits.connections;
+        if is_full && !self.registry.evict_idle() && !self.registry.evict_slow_reader() {
+            self.registry.record_rejection();
+            tokio::spawn(reject_connection(stream));
             return;
         }
-        let connection = Connection::new(peer, Arc::clone(&self.open));
-        let number = self.open.add(connection.clone());
-        let requests = Requests {
+        let connection = Connection::new(peer, Arc::clone(&self.registry));
+        let id = self.registry.add(connection.clone());
+        let service = ConnectionService {
             router: self.router.clone(),
             connection: connection.clone(),
         };
-        let watched = Watched::new(stream, connection.clone());
-        let mut http = http1::Builder::new();
-        http.max_buf_size(HEAD_BYTES_MAX);
-        let mut served = http.serve_connection(TokioIo::new(watched), requests);
+        let tracked = TrackedStream::new(stream, connection.clone());
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(HEAD_BYTES_MAX);
+        let mut http_connection = builder.serve_connection(TokioIo::new(tracked), service);
         // Also dropped if the task panics.
-        let open = Held {
-            open: Arc::clone(&self.open),
-            number,
+        let guard = ConnectionGuard {
+            registry: Arc::clone(&self.registry),
+            id,
         };
         tokio::spawn(async move {
-            let _open = open;
-            let mut closes = false;
+            let _guard = guard;
+            let mut is_closing = false;
             loop {
                 tokio::select! {
                     biased;
                     // A client that disconnects is not an error.
-                    _ = &mut served => break,
-                    told = connection.told() => match told {
-                        Told::HangUp => return,
-                        Told::Close => closes = true,
+                    _ = &mut http_connection => break,
+                    signal = connection.next_signal() => match signal {
+                        ConnectionSignal::Abort => return,
+                        ConnectionSignal::CloseWhenIdle => is_closing = true,
                     },
                     // hyper polls for input again, which may have ended for `TrackedStream`.
-                    () = tokio::time::sleep(IDLE_CHECK), if closes => {}
+                    () = tokio::time::sleep(IDLE_CHECK_INTERVAL), if is_closing => {}
                 }
             }
-            let stream = served.into_parts().io.into_inner().into_stream();
+            let stream = http_connection.into_parts().io.into_inner().into_stream();
             tokio::select! {
-                () = linger(stream) => {}
-                () = connection.hung_up() => {}
+                () = lingering_close(stream) => {}
+                () = connection.aborted() => {}
             }
         });
     }
 }
 
 /// An entry in the connection registry, removed when this is dropped.
-struct Held {
-    open: Arc<Open>,
-    number: u64,
+struct ConnectionGuard {
+    registry: Arc<ConnectionRegistry>,
+    id: u64,
 }
 
-impl Drop for Held {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.open.remove(self.number);
+        self.registry.remove(self.id);
     }
 }
 
 /// Closes a connection after its last response: reads what the client still sends, for a limited
 /// time.
-async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
-    let rest = async {
+async fn lingering_close(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let drain = async {
         stream.shutdown().await?;
         let mut buffer = vec![0; 2 << 10];
-        let mut left = LINGER_BYTES;
+        let mut remaining = LINGERING_CLOSE_BYTES_MAX;
         loop {
             let length = stream.read(&mut buffer).await?;
-            if length == 0 || length > left {
+            if length == 0 || length > remaining {
                 return io::Result::Ok(());
             }
-            left -= length;
+            remaining -= length;
         }
     };
     // Errors are ignored: the client may disconnect, and the timeout ends the wait in any case.
-    let _ = tokio::time::timeout(LINGER, rest).await;
+    let _ = tokio::time::timeout(LINGERING_CLOSE_TIMEOUT, drain).await;
 }
 
-async fn refuse(mut stream: impl AsyncWrite + Unpin) {
+async fn reject_connection(mut stream: impl AsyncWrite + Unpin) {
     // Best effort: the send buffer of a new connection has room for the response, and a client that
     // does not read it is not waited for.
-    let told = async {
-        stream.write_all(&unrouted::no_place()).await?;
+    let write_response = async {
+        stream.write_all(&protocol_errors::connection_limit_response()).await?;
         stream.shutdown().await
     };
-    let _ = tokio::time::timeout(Duration::from_secs(1), told).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), write_response).await;
 }
 
 /// Passes the requests of a connection to the router.
-struct Requests {
+struct ConnectionService {
     router: Router,
     connection: Connection,
 }
 
-impl hyper::service::Service<Request<Incoming>> for Requests {
-    type Response = Response<Answer>;
+impl hyper::service::Service<Request<Incoming>> for ConnectionService {
+    type Response = Response<TrackedBody>;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = ResponseFuture;
 
-    fn call(&self, mut request: Request<Incoming>) -> Answering {
-        let under_way = Some(self.connection.begins_request());
-        let source = match host::settle(&mut request) {
+    fn call(&self, mut request: Request<Incoming>) -> ResponseFuture {
+        let in_flight = Some(self.connection.begin_request());
+        let source = match host::normalize_host(&mut request) {
             Ok(()) => {
                 request.extensions_mut().insert(self.connection.clone());
                 // An axum router is always ready.
                 let future = self.router.clone().call(request);
-                Source::Router { future }
+                ResponseSource::Router { future }
             }
-            Err(problem) => Source::Refused {
-                response: Some(unrouted::refusal(problem)),
+            Err(problem) => ResponseSource::Rejected {
+                response: Some(protocol_errors::rejection_response(problem)),
             },
         };
-        Answering {
+        ResponseFuture {
             source,
-            request: under_way,
+            in_flight,
         }
     }
 }
 
 pin_project! {
-    struct Answering {
+    struct ResponseFuture {
         #[pin]
-        source: Source,
-        request: Option<UnderWay>,
+        source: ResponseSource,
+        in_flight: Option<InFlightGuard>,
     }
 }
 
 pin_project! {
     /// The source of a response.
     #[project = Projected]
-    enum Source {
+    enum ResponseSource {
         Router { #[pin] future: RouteFuture<Infallible> },
-        Refused { response: Option<Response<Body>> },
+        Rejected { response: Option<Response<Body>> },
     }
 }
 
-impl Future for Answering {
-    type Output = Result<Response<Answer>, Infallible>;
+impl Future for ResponseFuture {
+    type Output = Result<Response<TrackedBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -391,13 +391,13 @@ impl Future for Answering {
                 Ok(response) => response,
                 Err(never) => match never {},
             },
-            Projected::Refused { response } => response.take().expect(polled_until_done),
+            Projected::Rejected { response } => response.take().expect(polled_until_done),
         };
-        let request = this.request.take().expect(polled_until_done);
-        if request.is_stopping() {
+        let in_flight = this.request.take().expect(polled_until_done);
+        if in_flight.is_stopping() {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
-        Poll::Ready(Ok(response.map(|body| Answer::new(body, request))))
+        Poll::Ready(Ok(response.map(|body| TrackedBody::new(body, in_flight))))
     }
 }

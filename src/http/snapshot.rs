@@ -7,17 +7,17 @@ use axum::http::request::Parts;
 use jiff::civil::Date;
 
 use super::App;
-use super::input::query_fields;
+use super::extract::query_params;
 use super::problem::Problem;
 use crate::index::Index;
-use crate::question::Fields;
-use crate::releases::Releases;
+use crate::request::RequestParams;
+use crate::dataset_store::LoadedDatasets;
 use crate::tiles::TileCache;
 
 /// The dataset and the as-of date of a request. As an extractor, it rejects all query parameters
 /// except `as_of` and `dataset`.
-pub(super) struct Snapshot {
-    releases: Arc<Releases>,
+pub(super) struct DatasetSnapshot {
+    releases: Arc<LoadedDatasets>,
     version: Option<String>,
     /// The as-of date; today by default.
     pub(super) as_of: Date,
@@ -25,23 +25,23 @@ pub(super) struct Snapshot {
     pub(super) query: String,
 }
 
-impl Snapshot {
+impl DatasetSnapshot {
     /// Returns the index of the dataset.
     pub(super) fn index(&self) -> &Index {
-        chosen(&self.releases, self.version.as_deref())
+        find_dataset(&self.releases, self.version.as_deref())
             .expect("the version was loaded when the request began")
     }
 
     /// Returns the tile cache of the dataset.
     pub(super) fn tiles(&self) -> &TileCache {
-        self.releases.tiles(self.index())
+        self.releases.tile_cache(self.index())
     }
 
     /// Returns a snapshot of this version on this date, if the version is loaded.
-    pub(super) fn of_version(app: &App, version: &str, as_of: Date) -> Option<Snapshot> {
+    pub(super) fn of_version(app: &App, version: &str, as_of: Date) -> Option<DatasetSnapshot> {
         let releases = app.releases();
-        chosen(&releases, Some(version))?;
-        Some(Snapshot {
+        find_dataset(&releases, Some(version))?;
+        Some(DatasetSnapshot {
             releases,
             version: Some(version.to_string()),
             as_of,
@@ -55,7 +55,7 @@ impl Snapshot {
     }
 
     /// Returns the loaded versions, the current one first.
-    pub(super) fn loaded(&self) -> Vec<&str> {
+    pub(super) fn loaded_versions(&self) -> Vec<&str> {
         let indexes = self.releases.all().iter();
         indexes
             .map(|index| index.manifest().version.as_str())
@@ -63,20 +63,20 @@ impl Snapshot {
     }
 }
 
-impl FromRequestParts<App> for Snapshot {
+impl FromRequestParts<App> for DatasetSnapshot {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Snapshot, Problem> {
-        Snapshot::of(app, &query_fields(&parts.uri, &["as_of", "dataset"])?)
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<DatasetSnapshot, Problem> {
+        DatasetSnapshot::from_params(app, &query_params(&parts.uri, &["as_of", "dataset"])?)
     }
 }
 
-impl Snapshot {
+impl DatasetSnapshot {
     /// Returns the snapshot that the parameters `as_of` and `dataset` select. Others are ignored.
-    pub(super) fn of(app: &App, fields: &Fields) -> Result<Snapshot, Problem> {
+    pub(super) fn from_params(app: &App, fields: &RequestParams) -> Result<DatasetSnapshot, Problem> {
         let releases = app.releases();
         let version = fields.get("dataset").map(str::to_string);
-        chosen(&releases, version.as_deref()).ok_or_else(unknown_dataset)?;
+        find_dataset(&releases, version.as_deref()).ok_or_else(unknown_dataset)?;
         let as_of = fields.as_of()?;
         let mut query = form_urlencoded::Serializer::new(String::new());
         if fields.get("as_of").is_some() {
@@ -86,7 +86,7 @@ impl Snapshot {
             query.append_pair("dataset", version);
         }
         let query = query.finish();
-        Ok(Snapshot {
+        Ok(DatasetSnapshot {
             releases,
             version,
             as_of,
@@ -96,13 +96,13 @@ impl Snapshot {
 }
 
 /// Returns the index of the dataset that the parameters select.
-pub(super) fn dataset<'r>(releases: &'r Releases, fields: &Fields) -> Result<&'r Index, Problem> {
-    chosen(releases, fields.get("dataset")).ok_or_else(unknown_dataset)
+pub(super) fn select_dataset<'r>(releases: &'r LoadedDatasets, fields: &RequestParams) -> Result<&'r Index, Problem> {
+    find_dataset(releases, fields.get("dataset")).ok_or_else(unknown_dataset)
 }
 
-fn chosen<'r>(releases: &'r Releases, version: Option<&str>) -> Option<&'r Index> {
+fn find_dataset<'r>(releases: &'r LoadedDatasets, version: Option<&str>) -> Option<&'r Index> {
     match version {
-        Some(version) => releases.of_version(version),
+        Some(version) => releases.by_version(version),
         None => Some(releases.current()),
     }
 }

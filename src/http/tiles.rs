@@ -17,23 +17,23 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::App;
-use super::access::Turn;
+use super::admission::CpuPermit;
 use super::archive;
-use super::areas::{held_layer, unknown_layer};
+use super::areas::{require_layer, unknown_layer};
 use super::base_url::BaseUrl;
 use super::basemap;
-use super::body::decimals;
-use super::conditional::{CACHE_CONTROL, CACHE_FOR_GOOD, PRIVATE, cacheable_json};
-use super::input::{Segments, query_fields};
+use super::body::round_decimals;
+use super::conditional::{CACHE_FIVE_MINUTES, CACHE_IMMUTABLE, PRIVATE_NO_STORE, cacheable_json};
+use super::extract::{PathParams, query_params};
 use super::negotiate;
-use super::prepared::in_form;
+use super::cached_response::encoded_response;
 use super::problem::Problem;
-use super::snapshot::Snapshot;
+use super::snapshot::DatasetSnapshot;
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
 use crate::tiles::{
-    self, CACHED_ZOOM_MAX, ENCODER_VERSION, EncodedBody, Encoding, TileCoord, TileKey, ZOOM_MAX,
+    self, CACHED_ZOOM_MAX, ENCODER_VERSION, EncodedBody, ContentEncoding, TileCoord, TileKey, ZOOM_MAX,
 };
 use crate::web::path_segment;
 
@@ -45,27 +45,27 @@ const PRIVATE_ZOOM_MIN: u8 = CACHED_ZOOM_MAX + 1;
 
 /// `/tiles/{layers}.json` (TileJSON 3.0.0), `/tiles/style.json`, `/tiles/basemap.json` and
 /// `/tiles/{dataset}.pmtiles`.
-pub(super) async fn named(
+pub(super) async fn document(
     State(app): State<App>,
     method: Method,
     uri: Uri,
     base: BaseUrl,
-    Segments(name): Segments<String>,
-    turn: Option<Extension<Turn>>,
+    PathParams(name): PathParams<String>,
+    cpu_permit: Option<Extension<CpuPermit>>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     match name.rsplit_once('.') {
         Some(("basemap", "json")) => basemap::style(&app, &uri, &base, &headers),
-        Some((name, "json")) => description(&app, &uri, &base, name, &headers),
+        Some((name, "json")) => json_document(&app, &uri, &base, name, &headers),
         Some((name, "pmtiles")) => {
-            let turn = turn.as_deref();
-            archive::answer(&app, &uri, name, &method, &headers, turn).await
+            let cpu_permit = cpu_permit.as_deref();
+            archive::archive_response(&app, &uri, name, &method, &headers, cpu_permit).await
         }
         _ => Err(unknown_layer()),
     }
 }
 
-fn description(
+fn json_document(
     app: &App,
     uri: &Uri,
     base: &BaseUrl,
@@ -73,118 +73,118 @@ fn description(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     if name == "style" {
-        let fields = query_fields(uri, &["as_of", "dataset", "layers"])?;
-        let snapshot = Snapshot::of(app, &fields)?;
-        let named = fields.get("layers").map(str::to_string);
-        let named = named.unwrap_or_else(|| first_layer(&snapshot));
-        let layers = layers(&snapshot, &named)?;
+        let params = query_params(uri, &["as_of", "dataset", "layers"])?;
+        let snapshot = DatasetSnapshot::from_params(app, &params)?;
+        let names = params.get("layers").map(str::to_string);
+        let names = names.unwrap_or_else(|| first_layer(&snapshot));
+        let layers = parse_layers(&snapshot, &names)?;
         let mut style = style(&snapshot, &layers, base);
         if app.basemap.is_some() {
-            style["metadata"] = basemap::address(base);
+            style["metadata"] = basemap::style_metadata(base);
         }
-        return Ok(with_links(base, headers, &style));
+        return Ok(linked_json(base, headers, &style));
     }
-    let snapshot = Snapshot::of(app, &query_fields(uri, &["as_of", "dataset"])?)?;
-    let layers = layers(&snapshot, name)?;
+    let snapshot = DatasetSnapshot::from_params(app, &query_params(uri, &["as_of", "dataset"])?)?;
+    let layers = parse_layers(&snapshot, name)?;
     let body = tilejson(&snapshot, &layers, base);
-    Ok(with_links(base, headers, &body))
+    Ok(linked_json(base, headers, &body))
 }
 
 /// `/tiles/{layers}/{z}/{x}/{y}.mvt`.
 pub(super) async fn tile(
     State(app): State<App>,
-    snapshot: Snapshot,
-    Segments((names, z, x, y)): Segments<(String, String, String, String)>,
+    snapshot: DatasetSnapshot,
+    PathParams((names, z, x, y)): PathParams<(String, String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let layers = layers(&snapshot, &names)?;
-    let address = address(&z, &x, &y).ok_or_else(no_such_tile)?;
-    answer(&app, snapshot, &layers, address, &headers, CACHE_CONTROL).await
+    let layers = parse_layers(&snapshot, &names)?;
+    let coord = mvt_tile_coord(&z, &x, &y).ok_or_else(no_such_tile)?;
+    tile_response(&app, snapshot, &layers, coord, &headers, CACHE_FIVE_MINUTES).await
 }
 
 /// `/tiles/{edition}/{layers}/{z}/{x}/{y}.mvt`.
-pub(super) async fn tile_of_edition(
+pub(super) async fn edition_tile(
     State(app): State<App>,
     uri: Uri,
-    Segments((edition, names, z, x, y)): Segments<(String, String, String, String, String)>,
+    PathParams((edition, names, z, x, y)): PathParams<(String, String, String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_fields(&uri, &[])?;
-    let snapshot = of_edition(&app, &edition).ok_or_else(unknown_edition)?;
-    let layers = layers(&snapshot, &names)?;
-    let address = address(&z, &x, &y).ok_or_else(no_such_tile)?;
-    answer(&app, snapshot, &layers, address, &headers, CACHE_FOR_GOOD).await
+    query_params(&uri, &[])?;
+    let snapshot = edition_snapshot(&app, &edition).ok_or_else(unknown_edition)?;
+    let layers = parse_layers(&snapshot, &names)?;
+    let coord = mvt_tile_coord(&z, &x, &y).ok_or_else(no_such_tile)?;
+    tile_response(&app, snapshot, &layers, coord, &headers, CACHE_IMMUTABLE).await
 }
 
 /// Parses a list of layers such as `icc,gp-practice`. The result is sorted, without duplicates.
-fn layers(snapshot: &Snapshot, names: &str) -> Result<Vec<Layer>, Problem> {
-    let held = |name| held_layer(snapshot.index(), name, snapshot.as_of);
-    let mut layers: Vec<Layer> = names.split(',').map(held).collect::<Result<_, _>>()?;
+fn parse_layers(snapshot: &DatasetSnapshot, names: &str) -> Result<Vec<Layer>, Problem> {
+    let require = |name| require_layer(snapshot.index(), name, snapshot.as_of);
+    let mut layers: Vec<Layer> = names.split(',').map(require).collect::<Result<_, _>>()?;
     layers.sort_unstable();
     layers.dedup();
     Ok(layers)
 }
 
 /// The response with a tile of `layers` on the snapshot's date; 204 if the tile is empty.
-pub(super) async fn answer(
+pub(super) async fn tile_response(
     app: &App,
-    snapshot: Snapshot,
+    snapshot: DatasetSnapshot,
     layers: &[Layer],
-    address: TileCoord,
+    coord: TileCoord,
     headers: &HeaderMap,
     cache_control: HeaderValue,
 ) -> Result<Response, Problem> {
-    let cache_control = match address.zoom() {
-        PRIVATE_ZOOM_MIN.. => PRIVATE,
+    let cache_control = match coord.zoom() {
+        PRIVATE_ZOOM_MIN.. => PRIVATE_NO_STORE,
         _ => cache_control,
     };
-    let encoding = negotiate::encoding(headers).ok_or_else(Problem::no_encoding)?;
-    let wanted = TileKey::new(snapshot.index(), layers, snapshot.as_of, address);
-    let kept = snapshot.tiles().get(&wanted);
-    let (made, body) = match kept.and_then(|made| Some((made.encoded_if_cached(encoding)?, made))) {
-        Some((body, made)) => (made, body),
-        None => made_now(app, snapshot, wanted, encoding).await?,
+    let encoding = negotiate::preferred_encoding(headers).ok_or_else(Problem::no_acceptable_encoding)?;
+    let key = TileKey::new(snapshot.index(), layers, snapshot.as_of, coord);
+    let cached = snapshot.tiles().get(&key);
+    let (tile, body) = match cached.and_then(|tile| Some((tile.encoded_if_cached(encoding)?, tile))) {
+        Some((body, tile)) => (tile, body),
+        None => build_tile(app, snapshot, key, encoding).await?,
     };
     let body = || body;
-    Ok(in_form(headers, MVT, &made, encoding, body, cache_control))
+    Ok(encoded_response(headers, MVT, &tile, encoding, body, cache_control))
 }
 
 /// Builds a tile on a blocking thread, because that may be slow. Permits limit how many are built
 /// at a time.
-async fn made_now(
+async fn build_tile(
     app: &App,
-    snapshot: Snapshot,
-    wanted: TileKey,
-    encoding: Encoding,
+    snapshot: DatasetSnapshot,
+    key: TileKey,
+    encoding: ContentEncoding,
 ) -> Result<(Arc<EncodedBody>, Bytes), Problem> {
-    let place = Arc::clone(&app.tiling).acquire_owned().await;
-    let make = move || {
+    let permit = Arc::clone(&app.tile_permits).acquire_owned().await;
+    let build = move || {
         // Held until the tile is built, even if the client disconnects.
-        let _place = place;
-        let store = snapshot.tiles();
-        let made = match store.get(&wanted) {
-            Some(made) => made,
-            None => store.build(snapshot.index(), &wanted)?,
+        let _permit = permit;
+        let cache = snapshot.tiles();
+        let tile = match cache.get(&key) {
+            Some(tile) => tile,
+            None => cache.build(snapshot.index(), &key)?,
         };
-        let body = made.encoded(encoding);
-        Ok::<_, fast_mvt::MvtError>((made, body))
+        let body = tile.encoded(encoding);
+        Ok::<_, fast_mvt::MvtError>((tile, body))
     };
-    match tokio::task::spawn_blocking(make).await {
-        Ok(Ok(made)) => Ok(made),
+    match tokio::task::spawn_blocking(build).await {
+        Ok(Ok(built)) => Ok(built),
         Ok(Err(error)) => {
-            let fault = format!("a tile could not be encoded: {error}");
-            Err(Problem::internal(fault))
+            let message = format!("a tile could not be encoded: {error}");
+            Err(Problem::internal(message))
         }
         Err(_) => Err(Problem::internal("building a tile panicked")),
     }
 }
 
-fn address(z: &str, x: &str, y: &str) -> Option<TileCoord> {
-    numbered(z, x, y.strip_suffix(".mvt")?, ZOOM_MAX)
+fn mvt_tile_coord(z: &str, x: &str, y: &str) -> Option<TileCoord> {
+    parse_tile_coord(z, x, y.strip_suffix(".mvt")?, ZOOM_MAX)
 }
 
 /// Parses the coordinates of a tile. `None` if there is no such tile, or it is above `zoom_max`.
-pub(super) fn numbered(z: &str, x: &str, y: &str, zoom_max: u8) -> Option<TileCoord> {
+pub(super) fn parse_tile_coord(z: &str, x: &str, y: &str, zoom_max: u8) -> Option<TileCoord> {
     let z = z.parse().ok().filter(|z| *z <= zoom_max)?;
     TileCoord::new(z, x.parse().ok()?, y.parse().ok()?)
 }
@@ -204,52 +204,52 @@ fn unknown_edition() -> Problem {
 /// Returns the edition on a date: the dataset's version, the latest date of change up to that date,
 /// and a hash that tells apart datasets of the same version.
 fn edition(index: &Index, day: Date) -> String {
-    let changes = index
+    let change_dates = index
         .layers()
-        .filter_map(|layer| index.changed_on(layer, day));
-    let begins = index.layers().filter_map(|layer| index.first_data(layer));
-    let begins = begins.filter(|&begin| begin <= day);
-    let state = changes.chain(begins).max().unwrap_or(day);
-    format!("{}_{state}_{}", index.manifest().version, stamp(index))
+        .filter_map(|layer| index.revision_date(layer, day));
+    let first_dates = index.layers().filter_map(|layer| index.first_data(layer));
+    let first_dates = first_dates.filter(|&first_date| first_date <= day);
+    let state = change_dates.chain(first_dates).max().unwrap_or(day);
+    format!("{}_{state}_{}", index.manifest().version, edition_hash(index))
 }
 
 /// Returns eight hexadecimal digits of the SHA-256 of the dataset digest and the encoder version.
-fn stamp(index: &Index) -> String {
+fn edition_hash(index: &Index) -> String {
     sha256_hex(format!("{} {ENCODER_VERSION}", index.digest()).as_bytes())[..8].to_string()
 }
 
-fn of_edition(app: &App, edition: &str) -> Option<Snapshot> {
-    let (rest, stamp) = edition.rsplit_once('_')?;
+fn edition_snapshot(app: &App, edition: &str) -> Option<DatasetSnapshot> {
+    let (rest, hash) = edition.rsplit_once('_')?;
     let (version, day) = rest.rsplit_once('_')?;
-    let snapshot = Snapshot::of_version(app, version, day.parse().ok()?)?;
+    let snapshot = DatasetSnapshot::of_version(app, version, day.parse().ok()?)?;
     let index = snapshot.index();
     // Each state has one URL: other dates of the same state are rejected.
-    let is_it = stamp == self::stamp(index) && edition == self::edition(index, snapshot.as_of);
-    is_it.then_some(snapshot)
+    let is_current = hash == self::edition_hash(index) && edition == self::edition(index, snapshot.as_of);
+    is_current.then_some(snapshot)
 }
 
-fn first_layer(snapshot: &Snapshot) -> String {
+fn first_layer(snapshot: &DatasetSnapshot) -> String {
     let index = snapshot.index();
-    let mut shown = index.layers().filter(|&layer| {
+    let mut layers_with_data = index.layers().filter(|&layer| {
         index
             .first_data(layer)
             .is_some_and(|day| day <= snapshot.as_of)
     });
-    shown
+    layers_with_data
         .next()
         .map_or(String::new(), |layer| layer.to_string())
 }
 
 /// The response with JSON that contains URLs of this service.
-pub(super) fn with_links(base: &BaseUrl, headers: &HeaderMap, body: &Value) -> Response {
+pub(super) fn linked_json(base: &BaseUrl, headers: &HeaderMap, body: &Value) -> Response {
     let mut response = cacheable_json(headers, body);
-    base.vary(response.headers_mut());
+    base.add_vary(response.headers_mut());
     response
 }
 
-fn tilejson(snapshot: &Snapshot, layers: &[Layer], base: &BaseUrl) -> Value {
+fn tilejson(snapshot: &DatasetSnapshot, layers: &[Layer], base: &BaseUrl) -> Value {
     let index = snapshot.index();
-    let names = names(layers);
+    let names = joined_names(layers);
     let query = match snapshot.query.as_str() {
         "" => String::new(),
         query => format!("?{query}"),
@@ -257,7 +257,7 @@ fn tilejson(snapshot: &Snapshot, layers: &[Layer], base: &BaseUrl) -> Value {
     let edition = edition(index, snapshot.as_of);
     let titles: Vec<&str> = layers
         .iter()
-        .filter_map(|&layer| title(index, layer))
+        .filter_map(|&layer| layer_title(index, layer))
         .collect();
     json!({
         "tilejson": "3.0.0",
@@ -267,7 +267,7 @@ fn tilejson(snapshot: &Snapshot, layers: &[Layer], base: &BaseUrl) -> Value {
         "scheme": "xyz",
         "tiles": [format!("{base}/tiles/{names}/{{z}}/{{x}}/{{y}}.mvt{query}")],
         "edition": edition,
-        "edition_tiles": [tiles_of_edition(base, &edition, &names)],
+        "edition_tiles": [edition_tiles_url(base, &edition, &names)],
         "minzoom": 0,
         "maxzoom": ZOOM_MAX,
         "bounds": bounds(snapshot, layers),
@@ -276,7 +276,7 @@ fn tilejson(snapshot: &Snapshot, layers: &[Layer], base: &BaseUrl) -> Value {
     })
 }
 
-fn tiles_of_edition(base: &BaseUrl, edition: &str, names: &str) -> String {
+fn edition_tiles_url(base: &BaseUrl, edition: &str, names: &str) -> String {
     format!(
         "{base}/tiles/{}/{names}/{{z}}/{{x}}/{{y}}.mvt",
         path_segment(edition)
@@ -287,7 +287,7 @@ fn tiles_of_edition(base: &BaseUrl, edition: &str, names: &str) -> String {
 ///
 /// Areas are filled with colours that colour-blind people can tell apart (Okabe and Ito 2008), with
 /// their borders as lines. Areas that are too small to draw are points.
-fn style(snapshot: &Snapshot, layers: &[Layer], base: &BaseUrl) -> Value {
+fn style(snapshot: &DatasetSnapshot, layers: &[Layer], base: &BaseUrl) -> Value {
     let index = snapshot.index();
     let edition = edition(index, snapshot.as_of);
     let colour = json!([
@@ -309,8 +309,8 @@ fn style(snapshot: &Snapshot, layers: &[Layer], base: &BaseUrl) -> Value {
         "#d55e00",
         "#cc79a7",
     ]);
-    let drawn = |layer: &Layer| {
-        let part = |kind: &str, geometry: &str, paint: Value| {
+    let layers_for = |layer: &Layer| {
+        let style_layer = |kind: &str, geometry: &str, paint: Value| {
             json!({
                 "id": format!("{layer}-{kind}"),
                 "type": kind,
@@ -324,41 +324,41 @@ fn style(snapshot: &Snapshot, layers: &[Layer], base: &BaseUrl) -> Value {
         let line = json!({ "line-color": "#212b32", "line-width": 1 });
         let circle = json!({ "circle-color": colour, "circle-radius": 2 });
         [
-            part("fill", "Polygon", fill),
-            part("line", "Polygon", line),
-            part("circle", "Point", circle),
+            style_layer("fill", "Polygon", fill),
+            style_layer("line", "Polygon", line),
+            style_layer("circle", "Point", circle),
         ]
     };
-    let parts: Vec<Value> = layers.iter().flat_map(drawn).collect();
+    let style_layers: Vec<Value> = layers.iter().flat_map(layers_for).collect();
     json!({
         "version": 8,
-        "name": layers.iter().filter_map(|&layer| title(index, layer)).collect::<Vec<_>>().join(", "),
+        "name": layers.iter().filter_map(|&layer| layer_title(index, layer)).collect::<Vec<_>>().join(", "),
         "sources": { "catchment": {
             "type": "vector",
-            "tiles": [tiles_of_edition(base, &edition, &names(layers))],
+            "tiles": [edition_tiles_url(base, &edition, &joined_names(layers))],
             "minzoom": 0,
             "maxzoom": ZOOM_MAX,
             "bounds": bounds(snapshot, layers),
             "attribution": index.manifest().attribution,
         } },
-        "layers": parts,
+        "layers": style_layers,
     })
 }
 
-fn names(layers: &[Layer]) -> String {
-    let words: Vec<&str> = layers.iter().map(|layer| layer.as_str()).collect();
-    words.join(",")
+fn joined_names(layers: &[Layer]) -> String {
+    let names: Vec<&str> = layers.iter().map(|layer| layer.as_str()).collect();
+    names.join(",")
 }
 
-fn title(index: &Index, layer: Layer) -> Option<&str> {
+fn layer_title(index: &Index, layer: Layer) -> Option<&str> {
     let mut entries = index.manifest().layers.iter();
     let entry = entries.find(|entry| entry.id == layer.as_str());
     entry.map(|entry| entry.title.as_str())
 }
 
 /// The bounding box: west, south, east, north in degrees, rounded to about a metre.
-fn bounds(snapshot: &Snapshot, layers: &[Layer]) -> Option<[f64; 4]> {
-    let tiles = snapshot.tiles();
-    let all = tiles.bounds(snapshot.index(), layers, snapshot.as_of)?;
-    Some(all.map(|degrees| decimals(degrees, 5)))
+fn bounds(snapshot: &DatasetSnapshot, layers: &[Layer]) -> Option<[f64; 4]> {
+    let tile_cache = snapshot.tiles();
+    let all = tile_cache.bounds(snapshot.index(), layers, snapshot.as_of)?;
+    Some(all.map(|degrees| round_decimals(degrees, 5)))
 }

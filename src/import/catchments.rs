@@ -19,27 +19,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rows::{base_name, label};
-use super::{ImportError, ImportReport, Publication};
-use crate::dataset::polygons::{self, Crs, Feature};
+use super::rows::{lowercase_file_name, member_label};
+use super::{ImportError, ImportReport, SourceFiles};
+use crate::dataset::polygons::{self, Crs, PolygonFeature};
 use crate::dataset::rings::Polygon;
-use crate::dataset::validity::invalidity;
+use crate::dataset::validity::find_topology_error;
 use crate::domain::OdsCode;
 
 /// The catchment that a practice declared for itself or for a branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Catchment {
+pub(crate) struct DeclaredCatchment {
     pub(crate) practice: OdsCode,
     /// The branch, if the catchment is that of a branch.
     pub(crate) branch: Option<OdsCode>,
-    pub(crate) kind: CatchmentKind,
+    pub(crate) kind: DeclaredCatchmentKind,
     /// The polygons, in units of longitude and latitude. Each is valid by itself.
     pub(crate) polygons: Vec<Polygon>,
 }
 
 /// The kind of a declared catchment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum CatchmentKind {
+pub(crate) enum DeclaredCatchmentKind {
     /// The area from which the practice accepts new patients.
     Inner,
     /// The area in which the practice may keep patients who move house.
@@ -54,37 +54,37 @@ const FILES_NAMED_MAX: usize = 10;
 /// # Errors
 /// If the archive or folder cannot be read, or contains no catchment.
 pub(crate) fn read(
-    publication: &mut Publication,
-) -> Result<(Vec<Catchment>, ImportReport), ImportError> {
-    let mut import = Import {
-        report: ImportReport::of(publication.name()),
-        found: BTreeMap::new(),
-        notes: BTreeMap::new(),
+    source_files: &mut SourceFiles,
+) -> Result<(Vec<DeclaredCatchment>, ImportReport), ImportError> {
+    let mut importer = CatchmentImporter {
+        report: ImportReport::new(source_files.name()),
+        areas: BTreeMap::new(),
+        warnings_by_kind: BTreeMap::new(),
     };
-    let members = members(publication)?;
+    let members = select_members(source_files)?;
     for member in members {
-        let file = label(publication, &member);
-        let bytes = publication.bytes(&member)?;
-        import.report.read += 1;
-        match import.read_file(&member, &file, &bytes) {
-            Ok(()) => import.report.kept += 1,
-            Err(wrong) => import.report.reject(wrong.reason, &file, wrong.feature),
+        let file = member_label(source_files, &member);
+        let bytes = source_files.read_member(&member)?;
+        importer.report.read += 1;
+        match importer.import_file(&member, &file, &bytes) {
+            Ok(()) => importer.report.kept += 1,
+            Err(rejected) => importer.report.reject(rejected.reason, &file, rejected.feature),
         }
     }
-    import.finish()
+    importer.finish()
 }
 
 /// Returns the names of the GeoJSON files, in any folder.
-fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
-    let mut members = publication.members();
+fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
+    let mut members = source_files.members();
     members.retain(|name| {
-        let base = base_name(name);
+        let base = lowercase_file_name(name);
         let is_geojson = base.ends_with(".geojson") || base.ends_with(".json");
         is_geojson && !base.starts_with('.') && !name.starts_with("__MACOSX/")
     });
     if members.is_empty() {
         return Err(ImportError::NoSuchMember {
-            source_name: publication.name(),
+            source_name: source_files.name(),
             expected: "a GeoJSON file named by a practice's ODS code",
         });
     }
@@ -92,78 +92,78 @@ fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
 }
 
 /// The practice, branch and kind that identify a catchment.
-type Key = (OdsCode, Option<OdsCode>, CatchmentKind);
+type CatchmentKey = (OdsCode, Option<OdsCode>, DeclaredCatchmentKind);
 
-struct Import {
+struct CatchmentImporter {
     report: ImportReport,
-    found: BTreeMap<Key, Vec<Polygon>>,
+    areas: BTreeMap<CatchmentKey, Vec<Polygon>>,
     /// The files that each warning applies to.
-    notes: BTreeMap<&'static str, BTreeSet<String>>,
+    warnings_by_kind: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
 /// A file that is rejected, and the reason.
-struct Wrong {
+struct RejectedFile {
     /// The number of the invalid feature, from 1; 0 for the file as a whole.
     feature: u64,
     reason: &'static str,
 }
 
-impl From<&'static str> for Wrong {
-    fn from(reason: &'static str) -> Wrong {
-        Wrong { feature: 0, reason }
+impl From<&'static str> for RejectedFile {
+    fn from(reason: &'static str) -> RejectedFile {
+        RejectedFile { feature: 0, reason }
     }
 }
 
-impl Import {
-    fn read_file(&mut self, member: &str, file: &str, bytes: &[u8]) -> Result<(), Wrong> {
-        let read = match polygons::geojson_features(bytes) {
+impl CatchmentImporter {
+    fn import_file(&mut self, member: &str, file: &str, bytes: &[u8]) -> Result<(), RejectedFile> {
+        let collection = match polygons::read_geojson_features(bytes) {
             Ok(read) => read,
             Err(reason) => {
-                self.note("not GeoJSON", format!("{file}: {reason}"));
+                self.add_warning("not GeoJSON", format!("{file}: {reason}"));
                 return Err("not readable GeoJSON".into());
             }
         };
-        if read.crs != Crs::LonLat {
+        if collection.crs != Crs::LonLat {
             return Err("not in longitude and latitude".into());
         }
-        if read.features.is_empty() {
+        if collection.features.is_empty() {
             return Err("no features".into());
         }
-        let code = code_of_file(member);
-        let mut areas: BTreeMap<Key, Vec<Polygon>> = BTreeMap::new();
-        for (feature, number) in read.features.into_iter().zip(1..) {
-            let wrong = |reason| Wrong {
+        let file_code = code_from_file_name(member);
+        let mut file_areas: BTreeMap<CatchmentKey, Vec<Polygon>> = BTreeMap::new();
+        for (feature, number) in collection.features.into_iter().zip(1..) {
+            let reject = |reason| RejectedFile {
                 feature: number,
                 reason,
             };
-            let feature = feature.map_err(|fault| wrong(fault.reason))?;
-            let key = key(code, member, &feature).map_err(wrong)?;
-            self.check(file, &feature).map_err(wrong)?;
-            areas.entry(key).or_default().extend(feature.polygons);
+            let feature = feature.map_err(|error| reject(error.reason))?;
+            let key = catchment_key(file_code, member, &feature).map_err(reject)?;
+            self.check_validity(file, &feature).map_err(reject)?;
+            file_areas.entry(key).or_default().extend(feature.polygons);
         }
-        if areas.keys().any(|key| self.found.contains_key(key)) {
+        if file_areas.keys().any(|key| self.areas.contains_key(key)) {
             return Err("an earlier file has the same catchment of the same practice".into());
         }
-        for (key, parts) in areas {
+        for (key, parts) in file_areas {
             // A single polygon was already checked.
-            let between = (parts.len() > 1).then(|| invalidity(&parts));
-            if let Some(fault) = between.flatten() {
-                self.note(fault.reason(), file.to_string());
+            let overlap = (parts.len() > 1).then(|| find_topology_error(&parts));
+            if let Some(defect) = overlap.flatten() {
+                self.add_warning(defect.reason(), file.to_string());
             }
-            self.found.insert(key, parts);
+            self.areas.insert(key, parts);
         }
         Ok(())
     }
 
     /// Checks that each polygon of the feature is valid by itself.
-    fn check(&mut self, file: &str, feature: &Feature) -> Result<(), &'static str> {
+    fn check_validity(&mut self, file: &str, feature: &PolygonFeature) -> Result<(), &'static str> {
         for polygon in &feature.polygons {
-            if let Some(fault) = invalidity(std::slice::from_ref(polygon)) {
-                return Err(fault.reason());
+            if let Some(defect) = find_topology_error(std::slice::from_ref(polygon)) {
+                return Err(defect.reason());
             }
         }
-        if feature.turned {
-            self.note(
+        if feature.reoriented {
+            self.add_warning(
                 "rings with the wrong orientation were reversed",
                 file.to_string(),
             );
@@ -171,18 +171,18 @@ impl Import {
         Ok(())
     }
 
-    fn note(&mut self, what: &'static str, file: String) {
-        self.notes.entry(what).or_default().insert(file);
+    fn add_warning(&mut self, kind: &'static str, file: String) {
+        self.warnings_by_kind.entry(kind).or_default().insert(file);
     }
 
-    fn finish(mut self) -> Result<(Vec<Catchment>, ImportReport), ImportError> {
-        if self.found.is_empty() {
+    fn finish(mut self) -> Result<(Vec<DeclaredCatchment>, ImportReport), ImportError> {
+        if self.areas.is_empty() {
             return Err(ImportError::Empty {
                 source_name: self.report.source,
                 read: self.report.read,
             });
         }
-        for (what, files) in self.notes {
+        for (kind, files) in self.warnings_by_kind {
             let named: Vec<&str> = files
                 .iter()
                 .take(FILES_NAMED_MAX)
@@ -196,12 +196,12 @@ impl Import {
             let (count, named) = (files.len(), named.join(", "));
             self.report
                 .warnings
-                .push(format!("{what}: {count} files ({named}{more})"));
+                .push(format!("{kind}: {count} files ({named}{more})"));
         }
         let catchments = self
-            .found
+            .areas
             .into_iter()
-            .map(|((practice, branch, kind), polygons)| Catchment {
+            .map(|((practice, branch, kind), polygons)| DeclaredCatchment {
                 practice,
                 branch,
                 kind,
@@ -213,10 +213,10 @@ impl Import {
 
 /// Returns the key of the catchment that the feature belongs to. The codes in the file name and in
 /// the feature must agree.
-fn key(of_file: Option<OdsCode>, member: &str, feature: &Feature) -> Result<Key, &'static str> {
-    let of_feature = code_of_feature(feature);
-    let code = match (of_file, of_feature) {
-        (Some(file), Some(feature)) if practice_of(file) != practice_of(feature) => {
+fn catchment_key(file_code: Option<OdsCode>, member: &str, feature: &PolygonFeature) -> Result<CatchmentKey, &'static str> {
+    let feature_code = code_from_feature(feature);
+    let code = match (file_code, feature_code) {
+        (Some(file), Some(feature)) if practice_code(file) != practice_code(feature) => {
             return Err("its file name and its name or PracticeCd have different codes");
         }
         // The code of a branch is more specific than that of its practice.
@@ -228,23 +228,23 @@ fn key(of_file: Option<OdsCode>, member: &str, feature: &Feature) -> Result<Key,
         (None, None) => return Err("no ODS code in the file name, PracticeCd or name"),
     };
     let branch = code.parent().map(|_| code);
-    Ok((practice_of(code), branch, kind(member, feature)))
+    Ok((practice_code(code), branch, catchment_kind(member, feature)))
 }
 
-fn practice_of(code: OdsCode) -> OdsCode {
+fn practice_code(code: OdsCode) -> OdsCode {
     code.parent().unwrap_or(code)
 }
 
 /// Returns the code at the start of the file name.
-fn code_of_file(member: &str) -> Option<OdsCode> {
-    let base = base_name(member);
-    code_at_start(
+fn code_from_file_name(member: &str) -> Option<OdsCode> {
+    let base = lowercase_file_name(member);
+    leading_code(
         base.rsplit_once('.')
             .map_or(base.as_str(), |(stem, _)| stem),
     )
 }
 
-fn code_of_feature(feature: &Feature) -> Option<OdsCode> {
+fn code_from_feature(feature: &PolygonFeature) -> Option<OdsCode> {
     [
         "practicecd",
         "practicecode",
@@ -253,12 +253,12 @@ fn code_of_feature(feature: &Feature) -> Option<OdsCode> {
         "name",
     ]
     .into_iter()
-    .find_map(|name| code_at_start(feature.attributes.get(name)?))
+    .find_map(|name| leading_code(feature.attributes.get(name)?))
 }
 
 /// Returns the code of a practice or branch at the start of the text: six or nine letters and
 /// digits, at least two of them digits, with no letter or digit after them.
-fn code_at_start(text: &str) -> Option<OdsCode> {
+fn leading_code(text: &str) -> Option<OdsCode> {
     let text = text.trim_start();
     let end = text
         .find(|character: char| !character.is_ascii_alphanumeric())
@@ -272,7 +272,7 @@ fn code_at_start(text: &str) -> Option<OdsCode> {
 }
 
 /// Properties that may contain a practice's name, in which `INNER` may be part of an address.
-const NAMES: [&str; 5] = [
+const NAME_PROPERTIES: [&str; 5] = [
     "name",
     "practicenm",
     "practicename",
@@ -280,20 +280,20 @@ const NAMES: [&str; 5] = [
     "description",
 ];
 
-fn kind(member: &str, feature: &Feature) -> CatchmentKind {
-    let said = |word: &str| {
+fn catchment_kind(member: &str, feature: &PolygonFeature) -> DeclaredCatchmentKind {
+    let mentions = |word: &str| {
         let has_word = |text: &str| {
             text.split(|character: char| !character.is_ascii_alphanumeric())
                 .any(|part| part.eq_ignore_ascii_case(word))
         };
-        let in_a_property = |(name, value): (&String, &String)| {
-            !NAMES.contains(&name.as_str()) && (has_word(value) || has_word(name) && is_yes(value))
+        let is_in_property = |(name, value): (&String, &String)| {
+            !NAME_PROPERTIES.contains(&name.as_str()) && (has_word(value) || has_word(name) && is_yes(value))
         };
-        has_word(member) || feature.attributes.iter().any(in_a_property)
+        has_word(member) || feature.attributes.iter().any(is_in_property)
     };
-    match (said("outer"), said("inner")) {
-        (true, false) => CatchmentKind::Outer,
-        _ => CatchmentKind::Inner,
+    match (mentions("outer"), mentions("inner")) {
+        (true, false) => DeclaredCatchmentKind::Outer,
+        _ => DeclaredCatchmentKind::Inner,
     }
 }
 
@@ -312,7 +312,7 @@ mod tests {
     const SQUARE: &str = "[[[-3,54],[-2,54],[-2,55],[-3,55],[-3,54]]]";
     const SQUARE_XYZ: &str = "[[[-3,54,0],[-2,54,0],[-2,55],[-3,55,0],[-3,54,0]]]";
     const CLOCKWISE: &str = "[[[-3,54],[-3,55],[-2,55],[-2,54],[-3,54]]]";
-    const ELSEWHERE: &str = "[[[-1,54],[0,54],[0,55],[-1,54]]]";
+    const DISJOINT: &str = "[[[-1,54],[0,54],[0,55],[-1,54]]]";
     const OVERLAPPING: &str = "[[[-2.5,54],[0,54],[0,55],[-2.5,54]]]";
     const CROSSED: &str = "[[[-3,54],[-2,55],[-2,54],[-3,54.5],[-3,54]]]";
 
@@ -330,13 +330,13 @@ mod tests {
         )
     }
 
-    fn import(files: &[(&str, String)]) -> Result<(Vec<Catchment>, ImportReport), ImportError> {
+    fn import(files: &[(&str, String)]) -> Result<(Vec<DeclaredCatchment>, ImportReport), ImportError> {
         let files: Vec<(&str, &str)> = files
             .iter()
             .map(|(name, text)| (*name, text.as_str()))
             .collect();
-        let from_archive = read(&mut fixture::archive("catchments.zip", &files).publication);
-        let from_folder = read(&mut fixture::folder(&files).publication);
+        let from_archive = read(&mut fixture::archive("catchments.zip", &files).source_files);
+        let from_folder = read(&mut fixture::folder(&files).source_files);
         assert_eq!(
             from_archive.as_ref().ok().map(|(found, _)| found),
             from_folder.as_ref().ok().map(|(found, _)| found)
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn heights_are_left_out_and_names_are_no_codes() {
+    fn heights_and_practice_names_are_ignored() {
         let name = r#"{"name":"A82001 - INNER PARK OUTER ROAD SURGERY"}"#;
         let fields = r#"{"PracticeCd":"A82001","PracticeNm":"OUTER ROAD SURGERY","Area_Km2":22.9}"#;
         let (flat, _) = import(&[("A82001.geojson", geojson(&[(name, SQUARE)]))]).expect("one");
@@ -357,11 +357,11 @@ mod tests {
             assert_eq!((report.read, report.kept, report.warnings.len()), (1, 1, 0));
         }
         assert_eq!(flat[0].practice.as_str(), "A82001");
-        assert_eq!((flat[0].branch, flat[0].kind), (None, CatchmentKind::Inner));
+        assert_eq!((flat[0].branch, flat[0].kind), (None, DeclaredCatchmentKind::Inner));
     }
 
     #[test]
-    fn the_features_say_the_code_where_the_file_does_not() {
+    fn code_is_read_from_features_when_the_file_name_has_none() {
         for properties in [
             r#"{"name":"A82001 - SURGERY"}"#,
             r#"{"PracticeCd":"A82001"}"#,
@@ -388,11 +388,11 @@ mod tests {
     }
 
     #[test]
-    fn several_features_are_parts_of_one_area() {
+    fn features_of_a_file_form_one_area() {
         let (found, report) = import(&[
             (
                 "A82001.geojson",
-                geojson(&[("{}", SQUARE), ("{}", ELSEWHERE)]),
+                geojson(&[("{}", SQUARE), ("{}", DISJOINT)]),
             ),
             (
                 "A82002.geojson",
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn inner_and_outer_are_told_apart_by_a_word() {
+    fn inner_and_outer_are_recognised_by_word() {
         for (file, properties) in [
             ("A82001_outer.geojson", "{}"),
             ("Outer/A82001.geojson", "{}"),
@@ -421,19 +421,19 @@ mod tests {
             ("A82001.geojson", r#"{"outer":"yes"}"#),
         ] {
             let (found, _) = import(&[(file, geojson(&[(properties, SQUARE)]))]).expect("one");
-            assert_eq!(found[0].kind, CatchmentKind::Outer, "{file} {properties}");
+            assert_eq!(found[0].kind, DeclaredCatchmentKind::Outer, "{file} {properties}");
         }
         let both = geojson(&[
             (r#"{"type":"inner"}"#, SQUARE),
             (r#"{"type":"outer"}"#, SQUARE),
         ]);
         let (found, _) = import(&[("A82001.geojson", both)]).expect("two areas");
-        assert_eq!(found[0].kind, CatchmentKind::Inner);
-        assert_eq!(found[1].kind, CatchmentKind::Outer);
+        assert_eq!(found[0].kind, DeclaredCatchmentKind::Inner);
+        assert_eq!(found[1].kind, DeclaredCatchmentKind::Outer);
     }
 
     #[test]
-    fn a_faulty_file_is_rejected_whole_with_its_reason() {
+    fn invalid_file_is_rejected_whole_with_its_reason() {
         let (found, report) = import(&[
             ("A82001.geojson", geojson(&[("{}", SQUARE)])),
             (
@@ -448,22 +448,22 @@ mod tests {
             ),
             ("surgery.geojson", geojson(&[("{}", SQUARE)])),
             ("A82007.geojson", geojson(&[("{}", "[[[-3,54],[-2,54]]]")])),
-            ("b/A82001.geojson", geojson(&[("{}", ELSEWHERE)])),
+            ("b/A82001.geojson", geojson(&[("{}", DISJOINT)])),
         ])
         .expect("one");
         assert_eq!((found.len(), report.read, report.kept), (1, 8, 1));
-        let only_place = |rejected: &crate::import::Places| {
-            let (file, feature) = &rejected.places[0];
+        let first_location = |rejected: &crate::import::AffectedRows| {
+            let (file, feature) = &rejected.first_locations[0];
             (file.replace("catchments.zip/", ""), *feature)
         };
-        let places: BTreeMap<&str, (String, u64)> = report
+        let locations: BTreeMap<&str, (String, u64)> = report
             .rejected
             .iter()
-            .map(|(reason, rejected)| (*reason, only_place(rejected)))
+            .map(|(reason, rejected)| (*reason, first_location(rejected)))
             .collect();
         let at = |file: &str, feature| (file.to_string(), feature);
         assert_eq!(
-            places,
+            locations,
             BTreeMap::from([
                 ("a ring crosses or touches itself", at("A82002.geojson", 2)),
                 ("not readable GeoJSON", at("A82003.geojson", 0)),
@@ -502,7 +502,7 @@ mod tests {
 
     /// No damaged byte of an archive may cause a panic.
     #[test]
-    fn a_damaged_archive_is_an_error_or_areas() {
+    fn damaged_archives_do_not_panic() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("catchments.zip");
         let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
@@ -517,7 +517,7 @@ mod tests {
             damaged[at] ^= 0xff;
             for bytes in [&bytes[..at], &damaged] {
                 std::fs::write(&path, bytes).expect("a file");
-                let _ = Publication::open(&path).map(|mut publication| read(&mut publication));
+                let _ = SourceFiles::open(&path).map(|mut source_files| read(&mut source_files));
             }
         }
     }

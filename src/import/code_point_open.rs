@@ -9,15 +9,15 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 
-use super::rows::{Row, Rows, Seen, Skipped, base_name, label};
-use super::{ImportError, ImportReport, ListedPostcode, Publication};
+use super::rows::{CsvRow, CsvRows, DuplicateCheck, RowError, lowercase_file_name, member_label};
+use super::{ImportError, ImportReport, PostcodeRecord, SourceFiles};
 use crate::domain::{BritishGrid, PositionalQuality, Postcode};
 
 const PC: usize = 0;
 const PQ: usize = 1;
 const EA: usize = 2;
 const NO: usize = 3;
-const COLUMNS: usize = 10;
+const COLUMN_COUNT: usize = 10;
 
 /// The positional quality of a postcode without a position.
 const NO_POSITION: u8 = 90;
@@ -34,24 +34,24 @@ const METADATA_BYTES_MAX: u64 = 1 << 20;
 /// If a file has another format, such as a header row, if a postcode occurs twice, or if there are
 /// no postcodes.
 pub(crate) fn read(
-    publication: &mut Publication,
-) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
-    let mut report = ImportReport::of(publication.name());
-    let members = area_files(publication)?;
-    let metadata = metadata(publication)?;
+    source_files: &mut SourceFiles,
+) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {
+    let mut report = ImportReport::new(source_files.name());
+    let area_files = select_area_files(source_files)?;
+    let metadata = read_metadata(source_files)?;
     report.vintage = metadata.version;
     let mut postcodes = Vec::new();
-    let mut seen = Seen::nothing();
-    for member in members {
-        let file = label(publication, &member);
-        let before = report.read;
-        let rows = Rows::of(&file, publication.read(&member)?);
-        read_file(rows, &mut postcodes, &mut seen, &mut report)?;
-        let area = base_name(&member);
+    let mut duplicates = DuplicateCheck::new();
+    for member in area_files {
+        let file = member_label(source_files, &member);
+        let rows_before = report.read;
+        let rows = CsvRows::new(&file, source_files.open_member(&member)?);
+        read_file(rows, &mut postcodes, &mut duplicates, &mut report)?;
+        let area = lowercase_file_name(&member);
         check_count(
             &file,
             metadata.counts.get(area.trim_end_matches(".csv")),
-            report.read - before,
+            report.read - rows_before,
         )?;
     }
     if postcodes.is_empty() {
@@ -66,20 +66,20 @@ pub(crate) fn read(
 
 /// Returns the names of the data files: a single file whatever its name, or the files of a folder
 /// or archive that are named after a postcode area.
-fn area_files(publication: &Publication) -> Result<Vec<String>, ImportError> {
-    let mut members = publication.members();
-    if members == [publication.name()] {
+fn select_area_files(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
+    let mut members = source_files.members();
+    if members == [source_files.name()] {
         return Ok(members);
     }
     members.retain(|member| {
-        let base = base_name(member);
+        let base = lowercase_file_name(member);
         base.strip_suffix(".csv").is_some_and(|area| {
             (1..=2).contains(&area.len()) && area.bytes().all(|byte| byte.is_ascii_lowercase())
         })
     });
     if members.is_empty() {
         return Err(ImportError::NoSuchMember {
-            source_name: publication.name(),
+            source_name: source_files.name(),
             expected: "a file of a postcode area, such as Data/CSV/la.csv",
         });
     }
@@ -87,26 +87,26 @@ fn area_files(publication: &Publication) -> Result<Vec<String>, ImportError> {
 }
 
 fn read_file<R: Read>(
-    mut rows: Rows<R>,
-    postcodes: &mut Vec<ListedPostcode>,
-    seen: &mut Seen<Postcode>,
+    mut rows: CsvRows<R>,
+    postcodes: &mut Vec<PostcodeRecord>,
+    duplicates: &mut DuplicateCheck<Postcode>,
     report: &mut ImportReport,
 ) -> Result<(), ImportError> {
     let mut is_first = true;
     while let Some(row) = rows.next()? {
         if is_first {
-            check_first(&row)?;
+            check_first_row(&row)?;
             is_first = false;
         }
         report.read += 1;
-        match postcode_of(&row) {
+        match parse_row(&row) {
             Ok(listed) => {
                 let postcode = listed.postcode;
-                seen.note(postcode, &row, || format!("postcode `{postcode}`"))?;
+                duplicates.check(postcode, &row, || format!("postcode `{postcode}`"))?;
                 report.kept += 1;
                 postcodes.push(listed);
             }
-            Err(skipped) => skipped.count(&row, report),
+            Err(error) => error.add_to_report(&row, report),
         }
     }
     rows.warn_if_cut_short(report);
@@ -115,15 +115,15 @@ fn read_file<R: Read>(
 
 /// Checks that the first row is data, as in a file without a header row. Reading it as column names
 /// would lose a postcode, and a file with column names has another format.
-fn check_first(row: &Row<'_>) -> Result<(), ImportError> {
-    let wrong_shape = |expected| ImportError::WrongShape {
+fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
+    let invalid_format = |expected| ImportError::InvalidFormat {
         file: row.file.to_string(),
         line: row.line,
         expected,
     };
-    if row.len() != COLUMNS {
-        return Err(wrong_shape(format!(
-            "a row of Code-Point Open has {COLUMNS} cells, but this row has {}",
+    if row.len() != COLUMN_COUNT {
+        return Err(invalid_format(format!(
+            "a row of Code-Point Open has {COLUMN_COUNT} cells, but this row has {}",
             row.len()
         )));
     }
@@ -131,7 +131,7 @@ fn check_first(row: &Row<'_>) -> Result<(), ImportError> {
     if first.parse::<Postcode>().is_ok() {
         return Ok(());
     }
-    Err(wrong_shape(
+    Err(invalid_format(
         if first.bytes().any(|byte| byte.is_ascii_digit()) {
             format!("the first cell should be a postcode, but is `{first}`")
         } else {
@@ -140,25 +140,25 @@ fn check_first(row: &Row<'_>) -> Result<(), ImportError> {
     ))
 }
 
-fn postcode_of(row: &Row<'_>) -> Result<ListedPostcode, Skipped> {
+fn parse_row(row: &CsvRow<'_>) -> Result<PostcodeRecord, RowError> {
     let postcode = row
         .text(PC)
         .parse()
-        .map_err(|_| Skipped::Rejected("column 1 (PC): not a postcode"))?;
+        .map_err(|_| RowError::Rejected("column 1 (PC): not a postcode"))?;
     let quality = row
         .text(PQ)
         .parse()
         .ok()
         .and_then(PositionalQuality::new)
         .filter(|quality| matches!(quality, PositionalQuality::CodePointOpen(_)))
-        .ok_or(Skipped::Rejected(
+        .ok_or(RowError::Rejected(
             "column 2 (PQ): must be a number from 10 to 90",
         ))?;
-    Ok(ListedPostcode {
+    Ok(PostcodeRecord {
         postcode,
         position: match quality.value() {
             NO_POSITION => None,
-            _ => Some(position_of(row)?),
+            _ => Some(parse_position(row)?),
         },
         positional_quality: Some(quality),
         is_large_user: false,
@@ -170,21 +170,21 @@ fn postcode_of(row: &Row<'_>) -> Result<ListedPostcode, Skipped> {
     })
 }
 
-fn position_of(row: &Row<'_>) -> Result<BritishGrid, Skipped> {
+fn parse_position(row: &CsvRow<'_>) -> Result<BritishGrid, RowError> {
     let easting = row.text(EA).parse().ok();
     let northing = row.text(NO).parse().ok();
     easting
         .zip(northing)
         .filter(|position| *position != (0.0, 0.0))
         .and_then(|(easting, northing)| BritishGrid::from_metres(easting, northing).ok())
-        .ok_or(Skipped::Rejected(
+        .ok_or(RowError::Rejected(
             "columns 3 and 4 (EA, NO): must be metres on the British National Grid, unless column 2 (PQ) is 90",
         ))
 }
 
 /// The contents of `Doc/metadata.txt`.
 #[derive(Default)]
-struct Metadata {
+struct CodePointMetadata {
     /// The version of the dataset, such as `2025.2.0`.
     version: Option<String>,
     /// The number of postcodes by postcode area, in lower case.
@@ -192,30 +192,30 @@ struct Metadata {
 }
 
 /// Reads `metadata.txt`, or returns empty metadata if there is no such file.
-fn metadata(publication: &mut Publication) -> Result<Metadata, ImportError> {
-    let members = publication.members();
+fn read_metadata(source_files: &mut SourceFiles) -> Result<CodePointMetadata, ImportError> {
+    let members = source_files.members();
     let Some(member) = members
         .iter()
-        .find(|member| base_name(member) == "metadata.txt")
+        .find(|member| lowercase_file_name(member) == "metadata.txt")
     else {
-        return Ok(Metadata::default());
+        return Ok(CodePointMetadata::default());
     };
-    let file = label(publication, member);
-    let input = BufReader::new(publication.read(member)?.take(METADATA_BYTES_MAX));
-    let mut metadata = Metadata::default();
+    let file = member_label(source_files, member);
+    let input = BufReader::new(source_files.open_member(member)?.take(METADATA_BYTES_MAX));
+    let mut metadata = CodePointMetadata::default();
     for line in input.split(b'\n') {
         let line = line.map_err(|source| ImportError::Unreadable {
             path: file.clone().into(),
             source,
         })?;
-        metadata.take(&String::from_utf8_lossy(&line));
+        metadata.parse_line(&String::from_utf8_lossy(&line));
     }
     Ok(metadata)
 }
 
-impl Metadata {
+impl CodePointMetadata {
     /// Parses a line such as `DATASET VERSION NUMBER: 2025.2.0` or `LA 9530`.
-    fn take(&mut self, line: &str) {
+    fn parse_line(&mut self, line: &str) {
         if let Some(version) = line.trim().strip_prefix("DATASET VERSION NUMBER:") {
             self.version = Some(version.trim().to_string());
         }
@@ -230,7 +230,7 @@ impl Metadata {
 
 fn check_count(file: &str, expected: Option<&u64>, read: u64) -> Result<(), ImportError> {
     match expected {
-        Some(&expected) if expected != read => Err(ImportError::Contradiction {
+        Some(&expected) if expected != read => Err(ImportError::Conflict {
             file: file.to_string(),
             line: read,
             what: format!(
@@ -246,7 +246,7 @@ fn check_count(file: &str, expected: Option<&u64>, read: u64) -> Result<(), Impo
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::rows::fixture::{self, Published};
+    use super::super::rows::fixture::{self, TestSource};
     use super::*;
 
     const LA: &str = "\"LA1 1AA\",10,347467,461653,\"E92000001\",\"E19000001\",\"E18000002\",\"E10000017\",\"E07000121\",\"E05014890\"\r\n\
@@ -257,9 +257,9 @@ mod tests {
         DATASET VERSION NUMBER: 2025.2.0\r\nCOPYRIGHT DATE: 20250422\r\n      AB\t1\r\n      LA\t2\r\n       B\t9\r\n";
 
     fn read_all(
-        mut published: Published,
-    ) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
-        read(&mut published.publication)
+        mut published: TestSource,
+    ) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {
+        read(&mut published.source_files)
     }
 
     #[track_caller]
@@ -274,11 +274,11 @@ mod tests {
         let (postcodes, report) = read_all(fixture::file("la.csv", text)).expect("two valid rows");
         assert_eq!((postcodes.len(), report.read, report.kept), (2, 3, 2));
         let rejected = &report.rejected[expected];
-        assert_eq!(rejected.places, [("la.csv".to_string(), 3)], "{report}");
+        assert_eq!(rejected.first_locations, [("la.csv".to_string(), 3)], "{report}");
     }
 
     #[test]
-    fn the_archive_is_read_without_its_documents() {
+    fn archive_documents_are_ignored() {
         let (postcodes, report) = read_all(fixture::archive(
             "codepo_gb.zip",
             &[
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_and_a_single_file_do_as_well() {
+    fn folders_and_single_files_are_read() {
         let folder = fixture::folder(&[("Data/CSV/la.csv", LA), ("Data/CSV/ab.csv", AB)]);
         assert_eq!(read_all(folder).expect("a folder").0.len(), 3);
         let bare = fixture::folder(&[("LA.CSV", LA)]);
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_is_refused() {
+    fn header_row_is_rejected() {
         check_refused(
             format!("{HEADER}{LA}"),
             "la.csv, line 1: these files have no header row, but the first row starts with `PC`",
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn another_shape_is_refused() {
+    fn other_formats_are_rejected() {
         check_refused(
             "LA1 1AA,347467,461653\n",
             "la.csv, line 1: a row of Code-Point Open has 10 cells, but this row has 3",
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn an_area_with_fewer_rows_than_announced_was_cut_short() {
+    fn area_with_fewer_rows_than_its_metadata_is_truncated() {
         let error = read_all(fixture::archive(
             "codepo_gb.zip",
             &[("Data/CSV/la.csv", AB), ("Doc/metadata.txt", METADATA)],
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_postcode_twice_is_a_contradiction() {
+    fn duplicate_postcode_is_rejected() {
         check_refused(
             format!("{LA}la11aa,10,1,1,,,,,,\r\n"),
             "la.csv, line 3: postcode `LA1 1AA` is already in la.csv, line 1; remove one of them",
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_faulty_row_is_counted_with_its_line() {
+    fn invalid_row_is_counted_with_its_line() {
         check_rejected(
             "LA1,10,347467,461653,,,,,,",
             "column 1 (PC): not a postcode",
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_area_files_says_what_was_looked_for() {
+    fn folder_without_area_files_names_the_expected_file() {
         let error = read_all(fixture::folder(&[("Doc/licence.txt", "")])).expect_err("no data");
         assert_eq!(
             error.to_string(),
@@ -425,11 +425,11 @@ mod tests {
     }
 
     #[test]
-    fn the_real_archive_is_kept_whole() {
-        let Some(mut publication) = fixture::real("codepo_gb.zip") else {
+    fn real_archive_is_imported_completely() {
+        let Some(mut source_files) = fixture::open_real_file("codepo_gb.zip") else {
             return;
         };
-        let (postcodes, report) = read(&mut publication).expect("as published");
+        let (postcodes, report) = read(&mut source_files).expect("as published");
         println!("{report}");
         assert_eq!(report.kept, report.read);
         assert!(postcodes.len() > 1_700_000);

@@ -6,18 +6,18 @@ use jiff::{Span, ToSpan};
 use crate::domain::{InvalidDate, Period, date_from_iso};
 
 /// The date that NHS ODS uses for an unknown first day.
-const UNKNOWN_START: Date = date(1900, 1, 1);
+const UNKNOWN_FIRST_DAY: Date = date(1900, 1, 1);
 
 /// The serial number of 1 March 1900, the first day on which spreadsheets agree with the calendar:
 /// they treat 1900 as a leap year, so earlier serial numbers are one too high.
-const FIRST_SERIAL: i64 = 61;
+const SERIAL_MIN: i64 = 61;
 /// The serial number of 31 December 9999.
-const LAST_SERIAL: i64 = 2_958_465;
+const SERIAL_MAX: i64 = 2_958_465;
 /// The difference between serial numbers that count from 1900 and from 1904: four years and a day.
-pub(super) const DAYS_FROM_1900_TO_1904: i64 = 1_462;
+pub(super) const EPOCH_1904_OFFSET_DAYS: i64 = 1_462;
 
 /// Parses a date written `YYYYMMDD`, such as `20240229`, and no other format.
-pub(super) fn from_digits(text: &str) -> Result<Date, InvalidDate> {
+pub(super) fn parse_yyyymmdd(text: &str) -> Result<Date, InvalidDate> {
     let invalid = InvalidDate {
         expected: "a date that exists, written YYYYMMDD",
     };
@@ -30,23 +30,23 @@ pub(super) fn from_digits(text: &str) -> Result<Date, InvalidDate> {
 }
 
 /// Parses `20240229`, `29/02/2024` or `2024-02-29`. A time of day after the date is ignored.
-pub(super) fn from_text(text: &str) -> Result<Date, InvalidDate> {
+pub(super) fn parse_text(text: &str) -> Result<Date, InvalidDate> {
     let invalid = InvalidDate {
         expected: "a date that exists, written YYYYMMDD, DD/MM/YYYY or YYYY-MM-DD",
     };
     let day = text.split(['T', ' ']).next().unwrap_or(text);
     let parts: Vec<&str> = day.split('/').collect();
-    let read = match parts.as_slice() {
+    let parsed = match parts.as_slice() {
         [day, month, year] => date_from_iso(&format!("{year}-{month:0>2}-{day:0>2}")),
         _ if day.contains('-') => date_from_iso(day),
-        _ => from_digits(day),
+        _ => parse_yyyymmdd(day),
     };
-    read.map_err(|_| invalid)
+    parsed.map_err(|_| invalid)
 }
 
 /// Converts the number in a spreadsheet cell to a date: a serial number that counts from 1900
 /// (45352 is 1 March 2024), or the digits of the date (20240301). No number is both.
-pub(super) fn from_number(number: f64) -> Result<Date, InvalidDate> {
+pub(super) fn parse_number(number: f64) -> Result<Date, InvalidDate> {
     let invalid = InvalidDate {
         expected: "a date that exists, as a date cell or written YYYYMMDD",
     };
@@ -57,23 +57,23 @@ pub(super) fn from_number(number: f64) -> Result<Date, InvalidDate> {
     #[expect(clippy::cast_possible_truncation, reason = "between 0 and 99991231")]
     let whole = number.floor() as i64;
     match whole {
-        FIRST_SERIAL..=LAST_SERIAL => {
+        SERIAL_MIN..=SERIAL_MAX => {
             let days = Span::new().try_days(whole).map_err(|_| invalid)?;
             date(1899, 12, 30).checked_add(days).map_err(|_| invalid)
         }
-        _ => from_digits(&whole.to_string()).map_err(|_| invalid),
+        _ => parse_yyyymmdd(&whole.to_string()).map_err(|_| invalid),
     }
 }
 
 /// Returns the first day, or `None` if it is the placeholder for an unknown day.
-pub(super) fn known_start(day: Option<Date>) -> Option<Date> {
-    day.filter(|day| *day != UNKNOWN_START)
+pub(super) fn known_first_day(day: Option<Date>) -> Option<Date> {
+    day.filter(|day| *day != UNKNOWN_FIRST_DAY)
 }
 
 /// Returns the period from a first day to a last day, inclusive.
-pub(super) fn period(first: Option<Date>, last: Option<Date>) -> Period {
+pub(super) fn period_from_days(first: Option<Date>, last: Option<Date>) -> Period {
     Period {
-        from: known_start(first),
+        from: known_first_day(first),
         to: last.map(|day| day.saturating_add(1.day())),
     }
 }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_way_of_writing_a_day_is_read() {
+    fn every_date_format_is_parsed() {
         let day = Ok(date(2024, 2, 29));
         for text in [
             "20240229",
@@ -92,9 +92,9 @@ mod tests {
             "2024-02-29T00:00:00",
             "2024-02-29 00:00:00",
         ] {
-            assert_eq!(from_text(text), day, "{text}");
+            assert_eq!(parse_text(text), day, "{text}");
         }
-        assert_eq!(from_text("1/4/2020"), Ok(date(2020, 4, 1)));
+        assert_eq!(parse_text("1/4/2020"), Ok(date(2020, 4, 1)));
         for text in [
             "",
             "29/02/2023",
@@ -105,13 +105,13 @@ mod tests {
             "1/2/3/4",
             "٢٠٢٤٠٢٢٩",
         ] {
-            assert!(from_text(text).is_err(), "{text}");
+            assert!(parse_text(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn digits_have_one_form() {
-        assert_eq!(from_digits("20240229"), Ok(date(2024, 2, 29)));
+    fn yyyymmdd_is_strict() {
+        assert_eq!(parse_yyyymmdd("20240229"), Ok(date(2024, 2, 29)));
         for text in [
             "20230229",
             "2023-02-01",
@@ -120,16 +120,16 @@ mod tests {
             "２０２３",
             "2023 101",
         ] {
-            assert!(from_digits(text).is_err(), "{text}");
+            assert!(parse_yyyymmdd(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_number_is_a_serial_or_the_digits() {
-        assert_eq!(from_number(45_352.0), Ok(date(2024, 3, 1)));
-        assert_eq!(from_number(45_352.75), Ok(date(2024, 3, 1)));
-        assert_eq!(from_number(61.0), Ok(date(1900, 3, 1)));
-        assert_eq!(from_number(20_240_301.0), Ok(date(2024, 3, 1)));
+    fn numbers_are_serials_or_digits() {
+        assert_eq!(parse_number(45_352.0), Ok(date(2024, 3, 1)));
+        assert_eq!(parse_number(45_352.75), Ok(date(2024, 3, 1)));
+        assert_eq!(parse_number(61.0), Ok(date(1900, 3, 1)));
+        assert_eq!(parse_number(20_240_301.0), Ok(date(2024, 3, 1)));
         for number in [
             0.0,
             60.0,
@@ -140,15 +140,15 @@ mod tests {
             f64::NAN,
             f64::INFINITY,
         ] {
-            assert!(from_number(number).is_err(), "{number}");
+            assert!(parse_number(number).is_err(), "{number}");
         }
     }
 
     #[test]
-    fn a_last_day_is_inside_and_an_unknown_first_one_bounds_nothing() {
-        let read = period(Some(date(1900, 1, 1)), Some(date(2020, 3, 31)));
+    fn last_day_is_inclusive_and_unknown_first_day_is_open() {
+        let read = period_from_days(Some(date(1900, 1, 1)), Some(date(2020, 3, 31)));
         assert_eq!((read.from, read.to), (None, Some(date(2020, 4, 1))));
-        let whole = period(Some(date(1974, 4, 1)), Some(Date::MAX));
+        let whole = period_from_days(Some(date(1974, 4, 1)), Some(Date::MAX));
         assert_eq!(
             (whole.from, whole.to),
             (Some(date(1974, 4, 1)), Some(Date::MAX))

@@ -16,9 +16,9 @@ use calamine::{Data, DataRef, Reader, Xlsx};
 use jiff::civil::Date;
 use zip::ZipArchive;
 
-use super::publication::Limited;
-use super::rows::{Rows, base_name, label};
-use super::{ImportError, ImportReport, Publication, dates};
+use super::source_files::LimitedReader;
+use super::rows::{CsvRows, lowercase_file_name, member_label};
+use super::{ImportError, ImportReport, SourceFiles, dates};
 use crate::domain::{OdsCode, Period};
 use crate::panics;
 
@@ -34,7 +34,7 @@ pub(crate) struct Pcn {
 
 /// The membership of a practice in a PCN.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PcnLink {
+pub(crate) struct PcnMembership {
     pub(crate) practice: OdsCode,
     pub(crate) pcn: OdsCode,
     pub(crate) period: Period,
@@ -46,11 +46,11 @@ pub(crate) struct PrimaryCareNetworks {
     /// The PCNs, in order of code.
     pub(crate) pcns: Vec<Pcn>,
     /// The memberships, in order of practice and then of the first day.
-    pub(crate) links: Vec<PcnLink>,
+    pub(crate) memberships: Vec<PcnMembership>,
 }
 
-const DETAILS: &str = "PCNDetails";
-const PARTNERS: &str = "PCN Core Partner Details";
+const DETAILS_SHEET: &str = "PCNDetails";
+const PARTNERS_SHEET: &str = "PCN Core Partner Details";
 
 const DETAILS_COLUMNS: [&str; 5] = [
     "PCN Code",
@@ -87,23 +87,23 @@ const WORKBOOK_BYTES_MAX: u64 = 256 << 20;
 /// # Errors
 /// If a sheet or a column is missing, a PCN occurs twice, or one of the two tables is empty.
 pub(crate) fn read(path: &Path) -> Result<(PrimaryCareNetworks, ImportReport), ImportError> {
-    let mut publication = Publication::open(path)?;
-    let mut report = ImportReport::of(publication.name());
-    let tables = tables(path, &mut publication)?;
-    let mut found = PrimaryCareNetworks {
-        pcns: read_rows(&tables.details, &DETAILS_COLUMNS, &mut report, pcn)?,
-        links: read_rows(&tables.partners, &PARTNERS_COLUMNS, &mut report, link)?,
+    let mut source_files = SourceFiles::open(path)?;
+    let mut report = ImportReport::new(source_files.name());
+    let tables = open_tables(path, &mut source_files)?;
+    let mut networks = PrimaryCareNetworks {
+        pcns: parse_rows(&tables.details, &DETAILS_COLUMNS, &mut report, parse_pcn)?,
+        memberships: parse_rows(&tables.partners, &PARTNERS_COLUMNS, &mut report, parse_membership)?,
     };
-    found.pcns.sort_by_key(|pcn| pcn.code);
-    refuse_twice(&tables.details.name, &found.pcns)?;
-    let sorted = |link: &PcnLink| (link.practice, link.period.from, link.pcn, link.period.to);
-    found.links.sort_by_key(sorted);
-    leave_out_repeated(&mut found.links, &mut report);
-    warn_of_strangers(&found, &mut report);
-    Ok((found, report))
+    networks.pcns.sort_by_key(|pcn| pcn.code);
+    reject_duplicate_pcns(&tables.details.name, &networks.pcns)?;
+    let order = |link: &PcnMembership| (link.practice, link.period.from, link.pcn, link.period.to);
+    networks.memberships.sort_by_key(order);
+    remove_duplicate_memberships(&mut networks.memberships, &mut report);
+    warn_of_inconsistencies(&networks, &mut report);
+    Ok((networks, report))
 }
 
-struct Tables {
+struct PcnTables {
     details: Sheet,
     partners: Sheet,
 }
@@ -114,8 +114,8 @@ struct Sheet {
     rows: Vec<(u64, Vec<Data>)>,
 }
 
-fn tables(path: &Path, publication: &mut Publication) -> Result<Tables, ImportError> {
-    let members = publication.members();
+fn open_tables(path: &Path, source_files: &mut SourceFiles) -> Result<PcnTables, ImportError> {
+    let members = source_files.members();
     let is_workbook = members.iter().any(|name| name == "xl/workbook.xml");
     if is_workbook {
         let unreadable = |source| ImportError::Unreadable {
@@ -123,37 +123,37 @@ fn tables(path: &Path, publication: &mut Publication) -> Result<Tables, ImportEr
             source,
         };
         let file = File::open(path).map_err(unreadable)?;
-        return workbook(&publication.name(), BufReader::new(file));
+        return read_workbook(&source_files.name(), BufReader::new(file));
     }
-    let ending = |ending: &str| {
-        let matches = |name: &&String| base_name(name).ends_with(ending);
+    let members_with_extension = |ending: &str| {
+        let matches = |name: &&String| lowercase_file_name(name).ends_with(ending);
         members.iter().filter(matches).collect::<Vec<_>>()
     };
-    match (ending(".xlsx").as_slice(), ending(".csv").as_slice()) {
+    match (members_with_extension(".xlsx").as_slice(), members_with_extension(".csv").as_slice()) {
         ([only], _) => {
-            let bytes = publication.bytes(only)?;
-            workbook(&label(publication, only), Cursor::new(bytes))
+            let bytes = source_files.read_member(only)?;
+            read_workbook(&member_label(source_files, only), Cursor::new(bytes))
         }
-        ([], csv) if !csv.is_empty() => csv_tables(publication, csv),
+        ([], csv) if !csv.is_empty() => read_csv_tables(source_files, csv),
         _ => Err(ImportError::NoSuchMember {
-            source_name: publication.name(),
+            source_name: source_files.name(),
             expected: "exactly one workbook such as `ePCN.xlsx`, or its two tables as CSV files",
         }),
     }
 }
 
-fn workbook(file: &str, mut input: impl Read + Seek) -> Result<Tables, ImportError> {
+fn read_workbook(file: &str, mut input: impl Read + Seek) -> Result<PcnTables, ImportError> {
     check_sizes(&mut input).map_err(|error| not_a_workbook(file, error))?;
     let read = || {
         let mut workbook = Xlsx::new(input).map_err(|error| not_a_workbook(file, error))?;
-        Ok(Tables {
-            details: sheet(file, &mut workbook, DETAILS)?,
-            partners: sheet(file, &mut workbook, PARTNERS)?,
+        Ok(PcnTables {
+            details: read_sheet(file, &mut workbook, DETAILS_SHEET)?,
+            partners: read_sheet(file, &mut workbook, PARTNERS_SHEET)?,
         })
     };
     // calamine overflows on some invalid cell references; Cargo.toml enables overflow checks for
     // it, so that it panics.
-    panics::expected(read).unwrap_or_else(|_| {
+    panics::catch_expected(read).unwrap_or_else(|_| {
         let reason = "it is damaged: a number in it is out of range";
         Err(not_a_workbook(file, reason))
     })
@@ -167,14 +167,14 @@ fn workbook(file: &str, mut input: impl Read + Seek) -> Result<Tables, ImportErr
 /// error here, but is reported by calamine.
 fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
     if let Ok(mut archive) = ZipArchive::new(&mut *input) {
-        let mut left = WORKBOOK_BYTES_MAX;
+        let mut bytes_left = WORKBOOK_BYTES_MAX;
         for at in 0..archive.len() {
             let Ok(part) = archive.by_index(at) else {
                 continue;
             };
-            let mut part = Limited::new(part, left.min(PART_BYTES_MAX));
+            let mut part = LimitedReader::new(part, bytes_left.min(PART_BYTES_MAX));
             match io::copy(&mut part, &mut io::sink()) {
-                Ok(bytes) => left -= bytes,
+                Ok(bytes) => bytes_left -= bytes,
                 Err(error) if part.is_exceeded() => return Err(error),
                 // A damaged part is also reported by calamine.
                 Err(_) => {}
@@ -186,23 +186,23 @@ fn check_sizes(input: &mut (impl Read + Seek)) -> io::Result<()> {
 
 /// Reads a sheet cell by cell. Reading its range at once would allocate as much memory as its most
 /// distant cell requires.
-fn sheet<R: Read + Seek>(
+fn read_sheet<R: Read + Seek>(
     file: &str,
     workbook: &mut Xlsx<R>,
-    wanted: &'static str,
+    title: &'static str,
 ) -> Result<Sheet, ImportError> {
     let names = workbook.sheet_names();
-    let is_wanted = |name: &&String| plain(name) == plain(wanted);
-    let Some(name) = names.iter().find(is_wanted) else {
+    let has_title = |name: &&String| normalise(name) == normalise(title);
+    let Some(name) = names.iter().find(has_title) else {
         return Err(ImportError::NoSuchMember {
             source_name: file.to_string(),
-            expected: match wanted {
-                DETAILS => "the sheet `PCNDetails`",
+            expected: match title {
+                DETAILS_SHEET => "the sheet `PCNDetails`",
                 _ => "the sheet `PCN Core Partner Details`",
             },
         });
     };
-    let from_1904 = workbook.has_1904_epoch();
+    let is_1904_epoch = workbook.has_1904_epoch();
     let mut cells = workbook
         .worksheet_cells_reader(name)
         .map_err(|error| not_a_workbook(file, error))?;
@@ -213,7 +213,7 @@ fn sheet<R: Read + Seek>(
         .map_err(|error| not_a_workbook(file, error))?
     {
         let (row, column) = cell.get_position();
-        let (number, column) = (u64::from(row) + 1, column as usize);
+        let (row_number, column) = (u64::from(row) + 1, column as usize);
         if column >= COLUMNS_MAX || matches!(cell.get_value(), DataRef::Empty) {
             continue;
         }
@@ -227,11 +227,11 @@ fn sheet<R: Read + Seek>(
         text_bytes_left = text_bytes_left
             .checked_sub(bytes)
             .ok_or_else(|| not_a_workbook(file, "the text of a sheet is larger than 64 MiB"))?;
-        if rows.last().is_none_or(|(last, _)| *last != number) {
+        if rows.last().is_none_or(|(last, _)| *last != row_number) {
             if rows.len() == ROWS_MAX {
                 return Err(not_a_workbook(file, "a sheet has more than 1,048,576 rows"));
             }
-            rows.push((number, Vec::new()));
+            rows.push((row_number, Vec::new()));
         }
         let Some((_, row)) = rows.last_mut() else {
             continue;
@@ -239,10 +239,10 @@ fn sheet<R: Read + Seek>(
         if row.len() <= column {
             row.resize(column + 1, Data::Empty);
         }
-        row[column] = counted_from_1900(cell.get_value().clone().into(), from_1904);
+        row[column] = to_1900_epoch(cell.get_value().clone().into(), is_1904_epoch);
     }
     Ok(Sheet {
-        name: format!("{file}, sheet {wanted}"),
+        name: format!("{file}, sheet {title}"),
         rows,
     })
 }
@@ -258,7 +258,7 @@ fn text_bytes(cell: &DataRef<'_>) -> usize {
 }
 
 /// Converts a number that may be a date to the epoch of 1900.
-fn counted_from_1900(cell: Data, from_1904: bool) -> Data {
+fn to_1900_epoch(cell: Data, is_1904_epoch: bool) -> Data {
     let number = match &cell {
         Data::Float(number) => *number,
         Data::DateTime(day) => day.as_f64(),
@@ -269,16 +269,16 @@ fn counted_from_1900(cell: Data, from_1904: bool) -> Data {
         Data::Int(number) => *number as f64,
         _ => return cell,
     };
-    let shift = match from_1904 && number < 1e7 {
-        true => dates::DAYS_FROM_1900_TO_1904,
+    let offset_days = match is_1904_epoch && number < 1e7 {
+        true => dates::EPOCH_1904_OFFSET_DAYS,
         false => 0,
     };
     #[expect(clippy::cast_precision_loss, reason = "0 or 1462")]
-    Data::Float(number + shift as f64)
+    Data::Float(number + offset_days as f64)
 }
 
 fn not_a_workbook(file: &str, error: impl std::fmt::Display) -> ImportError {
-    ImportError::WrongShape {
+    ImportError::InvalidFormat {
         file: file.to_string(),
         line: 1,
         expected: format!("not a valid workbook of Excel 2007 or later (.xlsx): {error}"),
@@ -286,68 +286,68 @@ fn not_a_workbook(file: &str, error: impl std::fmt::Display) -> ImportError {
 }
 
 /// Reads the two tables from CSV files, which are recognised by their header rows.
-fn csv_tables(publication: &mut Publication, members: &[&String]) -> Result<Tables, ImportError> {
+fn read_csv_tables(source_files: &mut SourceFiles, members: &[&String]) -> Result<PcnTables, ImportError> {
     let (mut details, mut partners) = (None, None);
     for member in members {
-        let table = csv_table(&label(publication, member), publication.read(member)?)?;
-        if find(&table, PARTNERS_COLUMNS[0]).is_some() {
+        let table = read_csv_table(&member_label(source_files, member), source_files.open_member(member)?)?;
+        if find_column(&table, PARTNERS_COLUMNS[0]).is_some() {
             partners = Some(table);
-        } else if find(&table, DETAILS_COLUMNS[3]).is_some() {
+        } else if find_column(&table, DETAILS_COLUMNS[3]).is_some() {
             details = Some(table);
         }
     }
     match (details, partners) {
-        (Some(details), Some(partners)) => Ok(Tables { details, partners }),
+        (Some(details), Some(partners)) => Ok(PcnTables { details, partners }),
         (None, _) => Err(ImportError::NoSuchMember {
-            source_name: publication.name(),
+            source_name: source_files.name(),
             expected: "a CSV file with the columns `PCN Code` and `Open Date`",
         }),
         (_, None) => Err(ImportError::NoSuchMember {
-            source_name: publication.name(),
+            source_name: source_files.name(),
             expected: "a CSV file with the column `Partner Organisation Code`",
         }),
     }
 }
 
-fn csv_table(file: &str, input: impl Read) -> Result<Sheet, ImportError> {
-    let mut rows = Rows::of(file, input);
-    let mut read = Vec::new();
+fn read_csv_table(file: &str, input: impl Read) -> Result<Sheet, ImportError> {
+    let mut rows = CsvRows::new(file, input);
+    let mut table_rows = Vec::new();
     while let Some(row) = rows.next()? {
         let cells = (0..row.len()).map(|column| Data::String(row.text(column).to_string()));
-        read.push((row.line, cells.collect()));
+        table_rows.push((row.line, cells.collect()));
     }
     Ok(Sheet {
         name: file.to_string(),
-        rows: read,
+        rows: table_rows,
     })
 }
 
 /// Converts the text to lower case, with each run of white space as one space.
-fn plain(text: &str) -> String {
+fn normalise(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").to_lowercase()
 }
 
 /// Returns the index of a column in the table's first row.
-fn find(sheet: &Sheet, column: &str) -> Option<usize> {
+fn find_column(sheet: &Sheet, column: &str) -> Option<usize> {
     let (_, header) = sheet.rows.first()?;
-    let is_it = |cell: &Data| matches!(cell, Data::String(text) if plain(text) == plain(column));
-    header.iter().position(is_it)
+    let is_named = |cell: &Data| matches!(cell, Data::String(text) if normalise(text) == normalise(column));
+    header.iter().position(is_named)
 }
 
 /// The cells of a row in the requested columns, in that order.
-struct Cells<'a> {
+struct SelectedCells<'a> {
     row: &'a [Data],
-    places: &'a [usize],
+    columns: &'a [usize],
 }
 
-impl Cells<'_> {
+impl SelectedCells<'_> {
     fn cell(&self, column: usize) -> &Data {
-        self.row.get(self.places[column]).unwrap_or(&Data::Empty)
+        self.row.get(self.columns[column]).unwrap_or(&Data::Empty)
     }
 
     /// Returns the text of the cell, or `None` if it is blank.
-    fn text(&self, column: usize) -> Option<String> {
+    fn optional_text(&self, column: usize) -> Option<String> {
         let text = match self.cell(column) {
             Data::String(text) => text.trim().to_string(),
             Data::Empty => String::new(),
@@ -356,17 +356,17 @@ impl Cells<'_> {
         Some(text).filter(|text| !text.is_empty())
     }
 
-    fn code(&self, column: usize, reason: &'static str) -> Result<OdsCode, &'static str> {
-        let text = self.text(column).ok_or(reason)?;
+    fn parse_code(&self, column: usize, reason: &'static str) -> Result<OdsCode, &'static str> {
+        let text = self.optional_text(column).ok_or(reason)?;
         text.parse().map_err(|_| reason)
     }
 
     /// Returns the date in the cell, or `None` if it is blank.
-    fn day(&self, column: usize, reason: &'static str) -> Result<Option<Date>, &'static str> {
+    fn parse_day(&self, column: usize, reason: &'static str) -> Result<Option<Date>, &'static str> {
         let day = match self.cell(column) {
-            Data::Float(number) => dates::from_number(*number),
-            _ => match self.text(column) {
-                Some(text) => dates::from_text(&text),
+            Data::Float(number) => dates::parse_number(*number),
+            _ => match self.optional_text(column) {
+                Some(text) => dates::parse_text(&text),
                 None => return Ok(None),
             },
         };
@@ -375,77 +375,77 @@ impl Cells<'_> {
 }
 
 /// Parses every row below the header row.
-fn read_rows<T>(
+fn parse_rows<T>(
     sheet: &Sheet,
     columns: &[&str],
     report: &mut ImportReport,
-    read: impl Fn(&Cells<'_>) -> Result<T, &'static str>,
+    parse: impl Fn(&SelectedCells<'_>) -> Result<T, &'static str>,
 ) -> Result<Vec<T>, ImportError> {
-    let mut places = Vec::with_capacity(columns.len());
+    let mut indices = Vec::with_capacity(columns.len());
     for column in columns {
-        places.push(
-            find(sheet, column).ok_or_else(|| ImportError::MissingColumn {
+        indices.push(
+            find_column(sheet, column).ok_or_else(|| ImportError::MissingColumn {
                 file: sheet.name.clone(),
                 column: (*column).to_string(),
             })?,
         );
     }
-    let mut found = Vec::new();
-    for (number, row) in sheet.rows.iter().skip(1) {
+    let mut records = Vec::new();
+    for (row_number, row) in sheet.rows.iter().skip(1) {
         report.read += 1;
-        let cells = Cells {
+        let cells = SelectedCells {
             row,
-            places: &places,
+            columns: &indices,
         };
-        match read(&cells) {
-            Ok(record) => found.push(record),
-            Err(reason) => report.reject(reason, &sheet.name, *number),
+        match parse(&cells) {
+            Ok(record) => records.push(record),
+            Err(reason) => report.reject(reason, &sheet.name, *row_number),
         }
     }
-    if found.is_empty() {
+    if records.is_empty() {
         return Err(ImportError::Empty {
             source_name: sheet.name.clone(),
             read: sheet.rows.len().saturating_sub(1) as u64,
         });
     }
-    report.kept += found.len() as u64;
-    Ok(found)
+    report.kept += records.len() as u64;
+    Ok(records)
 }
 
-fn pcn(cells: &Cells<'_>) -> Result<Pcn, &'static str> {
+fn parse_pcn(cells: &SelectedCells<'_>) -> Result<Pcn, &'static str> {
     Ok(Pcn {
-        code: cells.code(0, "PCN Code is not an ODS code")?,
-        name: cells.text(1).ok_or("PCN Name is blank")?,
-        sub_icb: cells.text(2),
-        period: period(
-            cells.day(3, "Open Date is not a date such as 20240229")?,
-            cells.day(4, "Close Date is not a date such as 20240229")?,
+        code: cells.parse_code(0, "PCN Code is not an ODS code")?,
+        name: cells.optional_text(1).ok_or("PCN Name is blank")?,
+        sub_icb: cells.optional_text(2),
+        period: parse_period(
+            cells.parse_day(3, "Open Date is not a date such as 20240229")?,
+            cells.parse_day(4, "Close Date is not a date such as 20240229")?,
         )?,
     })
 }
 
-fn link(cells: &Cells<'_>) -> Result<PcnLink, &'static str> {
-    Ok(PcnLink {
-        practice: cells.code(0, "Partner Organisation Code is not an ODS code")?,
-        pcn: cells.code(1, "PCN Code is not an ODS code")?,
-        period: period(
-            cells.day(2, "Relationship Start Date is not a date such as 20240229")?,
-            cells.day(3, "Relationship End Date is not a date such as 20240229")?,
+fn parse_membership(cells: &SelectedCells<'_>) -> Result<PcnMembership, &'static str> {
+    Ok(PcnMembership {
+        practice: cells.parse_code(0, "Partner Organisation Code is not an ODS code")?,
+        pcn: cells.parse_code(1, "PCN Code is not an ODS code")?,
+        period: parse_period(
+            cells.parse_day(2, "Relationship Start Date is not a date such as 20240229")?,
+            cells.parse_day(3, "Relationship End Date is not a date such as 20240229")?,
         )?,
     })
 }
 
-fn period(first: Option<Date>, last: Option<Date>) -> Result<Period, &'static str> {
+fn parse_period(first: Option<Date>, last: Option<Date>) -> Result<Period, &'static str> {
     match (first, last) {
         (Some(first), Some(last)) if last < first => Err("its last day is before its first"),
-        _ => Ok(dates::period(first, last)),
+        _ => Ok(dates::period_from_days(first, last)),
     }
 }
 
-fn refuse_twice(file: &str, pcns: &[Pcn]) -> Result<(), ImportError> {
+fn reject_duplicate_pcns(file: &str, pcns: &[Pcn]) -> Result<(), ImportError> {
     match pcns.windows(2).find(|pair| pair[0].code == pair[1].code) {
         None => Ok(()),
-        Some(pair) => Err(ImportError::Contradiction {
+        Some(pair) => Err(ImportError::Conflict {
             file: file.to_string(),
             line: 1,
             what: format!("the PCN `{}` is listed twice; remove one", pair[0].code),
@@ -453,40 +453,40 @@ fn refuse_twice(file: &str, pcns: &[Pcn]) -> Result<(), ImportError> {
     }
 }
 
-fn leave_out_repeated(links: &mut Vec<PcnLink>, report: &mut ImportReport) {
-    let before = links.len();
-    links.dedup();
-    for _ in links.len()..before {
+fn remove_duplicate_memberships(memberships: &mut Vec<PcnMembership>, report: &mut ImportReport) {
+    let count_before = memberships.len();
+    memberships.dedup();
+    for _ in memberships.len()..count_before {
         report.kept -= 1;
-        report.leave_out("duplicate membership");
+        report.skip("duplicate membership");
     }
 }
 
 /// Warns of memberships of a PCN that is not listed, and of practices in two PCNs at once.
-fn warn_of_strangers(found: &PrimaryCareNetworks, report: &mut ImportReport) {
+fn warn_of_inconsistencies(networks: &PrimaryCareNetworks, report: &mut ImportReport) {
     let is_listed = |code: &OdsCode| {
-        found
+        networks
             .pcns
             .binary_search_by_key(code, |pcn| pcn.code)
             .is_ok()
     };
-    let strangers = found.links.iter().filter(|link| !is_listed(&link.pcn));
-    warn(report, "memberships of a PCN that is not listed", strangers);
-    let active: Vec<&PcnLink> = found
-        .links
+    let unlisted = networks.memberships.iter().filter(|link| !is_listed(&link.pcn));
+    add_warning(report, "memberships of a PCN that is not listed", unlisted);
+    let active: Vec<&PcnMembership> = networks
+        .memberships
         .iter()
         .filter(|link| link.period.to.is_none())
         .collect();
-    let twice = active
+    let overlapping = active
         .windows(2)
         .filter(|pair| pair[0].practice == pair[1].practice)
         .map(|pair| pair[1]);
-    warn(report, "practices in two PCNs at once", twice);
+    add_warning(report, "practices in two PCNs at once", overlapping);
 }
 
-fn warn<'l>(report: &mut ImportReport, what: &str, links: impl Iterator<Item = &'l PcnLink>) {
+fn add_warning<'l>(report: &mut ImportReport, description: &str, memberships: impl Iterator<Item = &'l PcnMembership>) {
     const NAMED_MAX: usize = 10;
-    let codes: Vec<&str> = links.map(|link| link.practice.as_str()).collect();
+    let codes: Vec<&str> = memberships.map(|link| link.practice.as_str()).collect();
     if codes.is_empty() {
         return;
     }
@@ -494,7 +494,7 @@ fn warn<'l>(report: &mut ImportReport, what: &str, links: impl Iterator<Item = &
     let more = if codes.len() > NAMED_MAX { ", …" } else { "" };
     report
         .warnings
-        .push(format!("{what}: {} ({named}{more})", codes.len()));
+        .push(format!("{description}: {} ({named}{more})", codes.len()));
 }
 
 #[cfg(test)]
@@ -620,7 +620,7 @@ mod tests {
     ];
 
     #[test]
-    fn workbook_and_csv_files_say_the_same() {
+    fn workbook_and_csv_files_give_the_same_records() {
         let (from_csv, report) = csv(DETAILS_CSV, PARTNERS_CSV).expect("two tables");
         let bytes = xlsx(&[
             ("PCNDetails", DETAILS_ROWS),
@@ -636,9 +636,9 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_active_while_it_has_no_end_date() {
+    fn membership_is_active_while_it_has_no_end_date() {
         let (found, _) = csv(DETAILS_CSV, PARTNERS_CSV).expect("two tables");
-        let [earlier, now] = found.links.as_slice() else {
+        let [earlier, now] = found.memberships.as_slice() else {
             panic!("two links");
         };
         assert_eq!(earlier.pcn.as_str(), "U99991");
@@ -681,7 +681,7 @@ mod tests {
     }
 
     #[test]
-    fn a_faulty_row_is_counted_with_its_place() {
+    fn invalid_row_is_counted_with_its_location() {
         let partners = PARTNERS_CSV.to_string()
             + "A8,X,01K,X,U99990,BAY PCN,01K,X,20200401,,TRUE\r\n\
                A82998,X,01K,X,U99990,BAY PCN,01K,X,20200401,20200331,TRUE\r\n\
@@ -689,7 +689,7 @@ mod tests {
                A82996,X,01K,X,U11111,NO PCN,01K,X,20200401,,TRUE\r\n\
                A82999,X,01K,X,U11111,NO PCN,01K,X,20200501,,TRUE\r\n";
         let (found, report) = csv(DETAILS_CSV, &partners).expect("two tables");
-        assert_eq!((found.links.len(), report.rejected.len()), (4, 3));
+        assert_eq!((found.memberships.len(), report.rejected.len()), (4, 3));
         assert_eq!(
             report.warnings,
             [
@@ -700,7 +700,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pcn_that_comes_twice_is_refused() {
+    fn duplicate_pcn_is_rejected() {
         let twice = DETAILS_CSV.replace("U99991", "U99990");
         let error = csv(&twice, PARTNERS_CSV).expect_err("twice").to_string();
         assert!(
@@ -711,7 +711,7 @@ mod tests {
 
     /// No damaged byte of a workbook may cause a panic.
     #[test]
-    fn a_damaged_workbook_is_an_error_or_rows() {
+    fn damaged_workbooks_do_not_panic() {
         let bytes = xlsx(&[
             ("PCNDetails", DETAILS_ROWS),
             ("PCN Core Partner Details", PARTNERS_ROWS),
@@ -720,21 +720,21 @@ mod tests {
             for value in [0x01, 0x10, 0xff] {
                 let mut damaged = bytes.clone();
                 damaged[at] ^= value;
-                let _ = workbook("x.xlsx", Cursor::new(damaged));
+                let _ = read_workbook("x.xlsx", Cursor::new(damaged));
             }
-            let _ = workbook("x.xlsx", Cursor::new(&bytes[..at]));
+            let _ = read_workbook("x.xlsx", Cursor::new(&bytes[..at]));
         }
     }
 
     #[test]
-    fn a_cell_that_is_far_away_costs_no_memory() {
+    fn distant_cell_allocates_no_memory() {
         let mut rows = PARTNERS_ROWS.to_vec();
         rows.push(&["A82998", "U99990", "@XFD1048576"]);
         let bytes = xlsx(&[
             ("PCNDetails", DETAILS_ROWS),
             ("PCN Core Partner Details", &rows),
         ]);
-        let tables = workbook("x.xlsx", Cursor::new(bytes)).expect("a workbook");
+        let tables = read_workbook("x.xlsx", Cursor::new(bytes)).expect("a workbook");
         assert_eq!(tables.partners.rows.len(), 4);
     }
 
@@ -780,7 +780,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_decompress_to_gigabytes_are_refused() {
+    fn decompression_bombs_are_rejected() {
         for (length, cells, expected) in [
             (1_000, 3, None),
             (70_000_000, 1, Some("it is larger than 64 MiB")),
@@ -791,7 +791,7 @@ mod tests {
                 Some("the text of a sheet is larger than 64 MiB"),
             ),
         ] {
-            let read = workbook("x.xlsx", Cursor::new(with_shared_text(length, cells)));
+            let read = read_workbook("x.xlsx", Cursor::new(with_shared_text(length, cells)));
             match (read, expected) {
                 (Ok(_), None) => {}
                 (Err(error), Some(expected)) => {
@@ -804,7 +804,7 @@ mod tests {
     }
 
     #[test]
-    fn the_real_workbook_is_read() {
+    fn real_workbook_is_imported() {
         let Some(folder) = std::env::var_os("CATCHMENT_REAL_DATA") else {
             eprintln!("skipped: CATCHMENT_REAL_DATA names no folder");
             return;
@@ -812,8 +812,8 @@ mod tests {
         let path = PathBuf::from(folder).join("ePCN-2024-10.xlsx");
         let (found, report) = read(&path).expect("a workbook");
         eprintln!("{report}");
-        assert_eq!((found.pcns.len(), found.links.len()), (1_366, 7_705));
-        let active = |link: &&PcnLink| link.period.to.is_none();
-        assert_eq!(found.links.iter().filter(active).count(), 6_224);
+        assert_eq!((found.pcns.len(), found.memberships.len()), (1_366, 7_705));
+        let active = |link: &&PcnMembership| link.period.to.is_none();
+        assert_eq!(found.memberships.iter().filter(active).count(), 6_224);
     }
 }

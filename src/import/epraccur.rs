@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::dates;
-use super::rows::{Row, Rows, base_name, label};
-use super::{ImportError, ImportReport, Publication};
+use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
+use super::{ImportError, ImportReport, SourceFiles};
 use crate::domain::{OdsCode, Practice, PracticeStatus};
 
 const CODE: usize = 0;
@@ -32,7 +32,7 @@ const STATUS: usize = 12;
 const COMMISSIONER: usize = 14;
 const TELEPHONE: usize = 17;
 const SETTING: usize = 25;
-const COLUMNS: usize = 27;
+const COLUMN_COUNT: usize = 27;
 
 /// The maximum number of practices that a warning names; the others are only counted.
 const PRACTICES_NAMED_MAX: usize = 10;
@@ -54,74 +54,74 @@ pub(crate) struct PrescribingCostCentres {
 /// If the file has a header row or other columns, two rows with the same code differ, or there is
 /// no GP practice.
 pub(crate) fn read(
-    publication: &mut Publication,
+    source_files: &mut SourceFiles,
 ) -> Result<(PrescribingCostCentres, ImportReport), ImportError> {
-    let mut report = ImportReport::of(publication.name());
-    let member = member(publication)?;
-    let file = label(publication, &member);
-    let mut rows = Rows::of(&file, publication.read(&member)?);
-    let mut listed = BTreeMap::new();
-    let mut notes = Notes::default();
+    let mut report = ImportReport::new(source_files.name());
+    let member = select_member(source_files)?;
+    let file = member_label(source_files, &member);
+    let mut rows = CsvRows::new(&file, source_files.open_member(&member)?);
+    let mut entries = BTreeMap::new();
+    let mut warnings = PracticeWarnings::default();
     while let Some(row) = rows.next()? {
         report.read += 1;
         if report.read == 1 {
-            check_shape(&row)?;
+            check_first_row(&row)?;
         }
-        match read_row(&row, &mut notes) {
-            Ok(entry) => keep(entry, &row, &mut listed, &mut report)?,
+        match parse_row(&row, &mut warnings) {
+            Ok(entry) => add_entry(entry, &row, &mut entries, &mut report)?,
             Err(reason) => report.reject(reason, row.file, row.line),
         }
     }
     rows.warn_if_cut_short(&mut report);
-    notes.report(&mut report);
-    let mut found = PrescribingCostCentres::default();
-    for (code, (entry, _)) in listed {
+    warnings.add_to_report(&mut report);
+    let mut centres = PrescribingCostCentres::default();
+    for (code, (entry, _)) in entries {
         match entry.practice {
-            Some(practice) => found.practices.push(practice),
-            None => found.not_gp_practices.push(code),
+            Some(practice) => centres.practices.push(practice),
+            None => centres.not_gp_practices.push(code),
         }
     }
-    if found.practices.is_empty() {
+    if centres.practices.is_empty() {
         return Err(ImportError::Empty {
             source_name: report.source,
             read: report.read,
         });
     }
-    Ok((found, report))
+    Ok((centres, report))
 }
 
 /// Returns the name of the member to read: `epraccur.csv`, or else the only CSV file whose name
 /// starts with `epraccur`. A single file may have any name.
-fn member(publication: &Publication) -> Result<String, ImportError> {
-    let members = publication.members();
-    let begins_so = |name: &&String| {
-        let base = base_name(name);
+fn select_member(source_files: &SourceFiles) -> Result<String, ImportError> {
+    let members = source_files.members();
+    let is_epraccur = |name: &&String| {
+        let base = lowercase_file_name(name);
         base.starts_with("epraccur") && base.ends_with(".csv")
     };
-    let candidates: Vec<&String> = members.iter().filter(begins_so).collect();
+    let candidates: Vec<&String> = members.iter().filter(is_epraccur).collect();
     let exact = candidates
         .iter()
-        .find(|name| base_name(name) == "epraccur.csv");
+        .find(|name| lowercase_file_name(name) == "epraccur.csv");
     match (exact, candidates.as_slice(), members.as_slice()) {
         (Some(name), _, _) => Ok((*name).clone()),
         (None, [only], _) => Ok((*only).clone()),
-        (None, [], [only]) if *only == publication.name() => Ok(only.clone()),
+        (None, [], [only]) if *only == source_files.name() => Ok(only.clone()),
         _ => Err(ImportError::NoSuchMember {
-            source_name: publication.name(),
+            source_name: source_files.name(),
             expected: "`epraccur.csv`, or exactly one CSV file whose name starts with `epraccur`",
         }),
     }
 }
 
 /// Checks the format of the file by its first row: there is no header row to recognise it by.
-fn check_shape(row: &Row<'_>) -> Result<(), ImportError> {
+fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
     let (columns, first) = (row.len(), row.text(CODE));
     let has_digit = first.bytes().any(|byte| byte.is_ascii_digit());
     let is_code = has_digit && first.parse::<OdsCode>().is_ok();
-    if columns == COLUMNS && is_code {
+    if columns == COLUMN_COUNT && is_code {
         return Ok(());
     }
-    Err(ImportError::WrongShape {
+    Err(ImportError::InvalidFormat {
         file: row.file.to_string(),
         line: row.line,
         expected: format!(
@@ -132,26 +132,26 @@ fn check_shape(row: &Row<'_>) -> Result<(), ImportError> {
 }
 
 /// A row: its code and setting, and the practice if it is a GP practice.
-struct Listed {
+struct CostCentre {
     code: OdsCode,
     setting: &'static str,
     practice: Option<Practice>,
 }
 
-fn read_row(row: &Row<'_>, notes: &mut Notes) -> Result<Listed, &'static str> {
-    if (0..COLUMNS).any(|column| row.text(column).contains('\u{fffd}')) {
+fn parse_row(row: &CsvRow<'_>, warnings: &mut PracticeWarnings) -> Result<CostCentre, &'static str> {
+    if (0..COLUMN_COUNT).any(|column| row.text(column).contains('\u{fffd}')) {
         return Err("a cell is not valid UTF-8");
     }
     let code = row
         .text(CODE)
         .parse()
         .map_err(|_| "column 1, organisation code, is not an ODS code")?;
-    let setting = setting(row.text(SETTING))?;
+    let setting = parse_setting(row.text(SETTING))?;
     let practice = match setting {
-        GP_PRACTICE => Some(practice(code, row, notes)?),
+        GP_PRACTICE => Some(parse_practice(code, row, warnings)?),
         _ => None,
     };
-    Ok(Listed {
+    Ok(CostCentre {
         code,
         setting,
         practice,
@@ -162,7 +162,7 @@ const GP_PRACTICE: &str = "prescribing setting 4: GP practice";
 
 /// Returns the description of the setting in column 26, from the prescribing settings of the NHS
 /// Data Dictionary.
-fn setting(text: &str) -> Result<&'static str, &'static str> {
+fn parse_setting(text: &str) -> Result<&'static str, &'static str> {
     let is_role = text
         .strip_prefix("RO")
         .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()));
@@ -182,35 +182,35 @@ fn setting(text: &str) -> Result<&'static str, &'static str> {
     }
 }
 
-fn practice(code: OdsCode, row: &Row<'_>, notes: &mut Notes) -> Result<Practice, &'static str> {
+fn parse_practice(code: OdsCode, row: &CsvRow<'_>, warnings: &mut PracticeWarnings) -> Result<Practice, &'static str> {
     let day = |column: usize| match row.text(column) {
         "" => Ok(None),
-        text => dates::from_digits(text).map(Some),
+        text => dates::parse_yyyymmdd(text).map(Some),
     };
-    let filled = |column: usize| Some(row.text(column).to_string()).filter(|text| !text.is_empty());
+    let non_blank = |column: usize| Some(row.text(column).to_string()).filter(|text| !text.is_empty());
     let practice = Practice {
         code,
-        name: filled(NAME).ok_or("column 2, name, is blank")?,
-        address: ADDRESS.filter_map(filled).collect::<Vec<_>>().join(", "),
+        name: non_blank(NAME).ok_or("column 2, name, is blank")?,
+        address: ADDRESS.filter_map(non_blank).collect::<Vec<_>>().join(", "),
         postcode: row.text(POSTCODE).parse().ok(),
-        telephone: filled(TELEPHONE),
-        status: status(row.text(STATUS))
+        telephone: non_blank(TELEPHONE),
+        status: parse_status(row.text(STATUS))
             .ok_or("column 13, status, is not A, C, D, P, ACTIVE or INACTIVE")?,
-        opened: dates::known_start(
+        opened: dates::known_first_day(
             day(OPENED).map_err(|_| "column 11, open date, is not a date written YYYYMMDD")?,
         ),
         closed: day(CLOSED).map_err(|_| "column 12, close date, is not a date written YYYYMMDD")?,
-        sub_icb: filled(COMMISSIONER),
+        sub_icb: non_blank(COMMISSIONER),
         pcn: None,
         list_size: None,
     };
-    notes.note(&practice, row.text(POSTCODE));
+    warnings.check(&practice, row.text(POSTCODE));
     Ok(practice)
 }
 
 /// Parses the status codes of both families of editions. INACTIVE means only that the practice is
 /// closed.
-fn status(text: &str) -> Option<PracticeStatus> {
+fn parse_status(text: &str) -> Option<PracticeStatus> {
     match text.to_ascii_uppercase().as_str() {
         "A" | "ACTIVE" => Some(PracticeStatus::Active),
         "C" | "INACTIVE" => Some(PracticeStatus::Closed),
@@ -221,19 +221,19 @@ fn status(text: &str) -> Option<PracticeStatus> {
 }
 
 /// Adds the entry. A duplicate row is skipped, and a different row with the same code is an error.
-fn keep(
-    entry: Listed,
-    row: &Row<'_>,
-    listed: &mut BTreeMap<OdsCode, (Listed, Vec<String>)>,
+fn add_entry(
+    entry: CostCentre,
+    row: &CsvRow<'_>,
+    entries: &mut BTreeMap<OdsCode, (CostCentre, Vec<String>)>,
     report: &mut ImportReport,
 ) -> Result<(), ImportError> {
-    let cells: Vec<String> = (0..COLUMNS).map(|at| row.text(at).to_string()).collect();
-    match listed.entry(entry.code) {
-        Entry::Occupied(earlier) if earlier.get().1 == cells => {
-            report.leave_out("duplicate row");
+    let cells: Vec<String> = (0..COLUMN_COUNT).map(|at| row.text(at).to_string()).collect();
+    match entries.entry(entry.code) {
+        Entry::Occupied(existing) if existing.get().1 == cells => {
+            report.skip("duplicate row");
         }
         Entry::Occupied(_) => {
-            return Err(ImportError::Contradiction {
+            return Err(ImportError::Conflict {
                 file: row.file.to_string(),
                 line: row.line,
                 what: format!(
@@ -242,12 +242,12 @@ fn keep(
                 ),
             });
         }
-        Entry::Vacant(place) => {
+        Entry::Vacant(vacant) => {
             match entry.practice {
                 Some(_) => report.kept += 1,
-                None => report.leave_out(entry.setting),
+                None => report.skip(entry.setting),
             }
-            place.insert((entry, cells));
+            vacant.insert((entry, cells));
         }
     }
     Ok(())
@@ -255,33 +255,33 @@ fn keep(
 
 /// The practices that each warning applies to. Their rows are imported nevertheless.
 #[derive(Default)]
-struct Notes(BTreeMap<&'static str, Vec<OdsCode>>);
+struct PracticeWarnings(BTreeMap<&'static str, Vec<OdsCode>>);
 
-impl Notes {
-    fn note(&mut self, practice: &Practice, postcode: &str) {
-        let mut odd = |what| self.0.entry(what).or_default().push(practice.code);
+impl PracticeWarnings {
+    fn check(&mut self, practice: &Practice, postcode: &str) {
+        let mut warn = |what| self.0.entry(what).or_default().push(practice.code);
         match (practice.status, practice.closed) {
-            (PracticeStatus::Closed, None) => odd("closed, but without a close date"),
-            (PracticeStatus::Active, Some(_)) => odd(
+            (PracticeStatus::Closed, None) => warn("closed, but without a close date"),
+            (PracticeStatus::Active, Some(_)) => warn(
                 "active, but with a close date: it is about to close, or the status is out of date",
             ),
             (PracticeStatus::Proposed | PracticeStatus::Dormant, Some(_)) => {
-                odd("dormant or proposed, but with a close date");
+                warn("dormant or proposed, but with a close date");
             }
             _ => {}
         }
         if matches!((practice.opened, practice.closed), (Some(from), Some(to)) if to < from) {
-            odd("the close date is before the open date");
+            warn("the close date is before the open date");
         }
         match (&practice.postcode, postcode) {
             (Some(_), _) => {}
-            (None, "") => odd("without a postcode"),
-            (None, _) => odd("the postcode is malformed and was skipped"),
+            (None, "") => warn("without a postcode"),
+            (None, _) => warn("the postcode is malformed and was skipped"),
         }
     }
 
-    fn report(self, report: &mut ImportReport) {
-        for (what, codes) in self.0 {
+    fn add_to_report(self, report: &mut ImportReport) {
+        for (description, codes) in self.0 {
             let named = codes.iter().take(PRACTICES_NAMED_MAX).map(OdsCode::as_str);
             let named = named.collect::<Vec<_>>().join(", ");
             let more = if codes.len() > PRACTICES_NAMED_MAX {
@@ -292,7 +292,7 @@ impl Notes {
             let count = codes.len();
             report
                 .warnings
-                .push(format!("{what}: {count} ({named}{more})"));
+                .push(format!("{description}: {count} ({named}{more})"));
         }
     }
 }
@@ -301,7 +301,7 @@ impl Notes {
 mod tests {
     use jiff::civil::date;
 
-    use super::super::rows::fixture::{self, Published};
+    use super::super::rows::fixture::{self, TestSource};
     use super::*;
 
     /// Formats a row in the published layout, given its code, dates, status and setting.
@@ -314,7 +314,7 @@ mod tests {
     }
 
     fn import(text: &str) -> Result<(PrescribingCostCentres, ImportReport), ImportError> {
-        read(&mut fixture::file("epraccur.csv", text).publication)
+        read(&mut fixture::file("epraccur.csv", text).source_files)
     }
 
     #[test]
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn both_families_of_editions_say_the_same() {
+    fn both_code_families_give_the_same_practices() {
         let old =
             row("A82001", "19000101", "", "A", "4") + &row("A82002", "", "20200331", "C", "4");
         let new = row("A82001", "19000101", "", "ACTIVE", "RO76")
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_gp_practice_is_left_out_by_its_setting_and_its_code_kept() {
+    fn other_cost_centres_are_skipped_by_setting_and_their_codes_recorded() {
         let text = row("Y00003", "", "", "A", "2")
             + &row("A82001", "", "", "A", "4")
             + &row("Y00002", "", "", "ACTIVE", "RO80")
@@ -367,13 +367,13 @@ mod tests {
         let (found, report) = import(&text).expect("a practice");
         let codes: Vec<&str> = found.not_gp_practices.iter().map(OdsCode::as_str).collect();
         assert_eq!(codes, ["Y00001", "Y00002", "Y00003"]);
-        assert_eq!(report.left_out["prescribing setting 2: out of hours"], 2);
-        assert_eq!(report.left_out["a role other than RO76, GP practice"], 1);
+        assert_eq!(report.skipped["prescribing setting 2: out of hours"], 2);
+        assert_eq!(report.skipped["a role other than RO76, GP practice"], 1);
         assert_eq!((report.read, report.kept), (4, 1));
     }
 
     #[test]
-    fn a_header_or_another_layout_is_refused() {
+    fn header_row_or_other_layout_is_rejected() {
         let header = format!("Organisation Code,Name{}\n", ",x".repeat(25));
         for (text, begins) in [
             (
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_faulty_row_is_counted_and_an_odd_one_named() {
+    fn invalid_rows_are_counted_and_suspicious_ones_named() {
         let text = row("A82001", "", "", "A", "4")
             + &row("A82002", "19740431", "", "A", "4")
             + &row("A82003", "", "", "X", "4")
@@ -418,11 +418,11 @@ mod tests {
     }
 
     #[test]
-    fn the_same_row_again_is_one_and_another_with_its_code_is_refused() {
+    fn duplicate_row_is_skipped_and_conflicting_row_is_rejected() {
         let once = row("A82001", "", "", "A", "4");
         let (found, report) = import(&once.repeat(2)).expect("a practice");
         assert_eq!(
-            (found.practices.len(), report.left_out["duplicate row"]),
+            (found.practices.len(), report.skipped["duplicate row"]),
             (1, 1)
         );
         let error = import(&(once + &row("A82001", "", "", "D", "4"))).expect_err("two");
@@ -433,27 +433,27 @@ mod tests {
     }
 
     #[test]
-    fn a_zip_archive_or_a_folder_holds_it() {
+    fn archives_and_folders_are_read() {
         let text = row("A82001", "", "", "A", "4");
         let files = [("epraccur.csv", text.as_str()), ("readme.txt", "x")];
-        let zip: Published = fixture::archive("epraccur.zip", &files);
+        let zip: TestSource = fixture::archive("epraccur.zip", &files);
         for mut published in [zip, fixture::folder(&files)] {
-            let (found, _) = read(&mut published.publication).expect("a practice");
+            let (found, _) = read(&mut published.source_files).expect("a practice");
             assert_eq!(found.practices.len(), 1);
         }
         let mut other = fixture::folder(&[("readme.txt", "x")]);
         assert!(matches!(
-            read(&mut other.publication),
+            read(&mut other.source_files),
             Err(ImportError::NoSuchMember { .. })
         ));
     }
 
     #[test]
-    fn the_real_directory_is_read() {
-        let Some(mut publication) = fixture::real("epraccur-2023-12.csv") else {
+    fn real_directory_is_imported() {
+        let Some(mut source_files) = fixture::open_real_file("epraccur-2023-12.csv") else {
             return;
         };
-        let (found, report) = read(&mut publication).expect("a directory");
+        let (found, report) = read(&mut source_files).expect("a directory");
         eprintln!("{report}");
         assert_eq!(report.read, 15_971);
         assert_eq!(found.practices.len(), 8_647);

@@ -15,7 +15,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 
 use crate::dataset::PolygonError;
-use crate::dataset::polygons::{Crs, Feature, PolygonFile, label, multi_polygon_of, wrong_feature};
+use crate::dataset::polygons::{Crs, PolygonFeature, PolygonFile, feature_label, parse_multi_polygon, feature_error};
 
 /// Reads the polygons of a layer, which need not be named if the file has only one.
 ///
@@ -26,45 +26,45 @@ pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, Poly
     let name = path.file_name().unwrap_or(path.as_os_str());
     let name = name.to_string_lossy().into_owned();
     read_layer(&name, path, layer).map_err(|error| match error {
-        Fault::File(reason) => PolygonError::File { file: name, reason },
-        Fault::Feature(error) => error,
+        GeoPackageError::File(reason) => PolygonError::File { file: name, reason },
+        GeoPackageError::Feature(error) => error,
     })
 }
 
-enum Fault {
+enum GeoPackageError {
     File(String),
     Feature(PolygonError),
 }
 
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Fault {
-        Fault::File(format!("not a readable GeoPackage: {error}"))
+impl From<rusqlite::Error> for GeoPackageError {
+    fn from(error: rusqlite::Error) -> GeoPackageError {
+        GeoPackageError::File(format!("not a readable GeoPackage: {error}"))
     }
 }
 
-impl From<String> for Fault {
-    fn from(reason: String) -> Fault {
-        Fault::File(reason)
+impl From<String> for GeoPackageError {
+    fn from(reason: String) -> GeoPackageError {
+        GeoPackageError::File(reason)
     }
 }
 
-fn read_layer(name: &str, path: &Path, layer: Option<&str>) -> Result<PolygonFile, Fault> {
-    refuse_unwritten_pages(path)?;
+fn read_layer(name: &str, path: &Path, layer: Option<&str>) -> Result<PolygonFile, GeoPackageError> {
+    reject_pending_wal(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut database = Connection::open_with_flags(uri(path), flags)?;
     let size_bytes = fs::metadata(path).map_or(0, |it| it.len());
-    limit(&mut database, size_bytes)?;
+    set_limits(&mut database, size_bytes)?;
     database.pragma_update(None, "trusted_schema", false)?;
-    let layer = Layer::find(&database, layer)?;
+    let layer = FeatureTable::find(&database, layer)?;
     let features = layer.features(name, &database)?;
-    PolygonFile::not_empty(name, layer.crs, features).map_err(Fault::Feature)
+    PolygonFile::new_non_empty(name, layer.crs, features).map_err(GeoPackageError::Feature)
 }
 
 /// Limits the instructions and memory for reading the file: a view, a generated column or a damaged
 /// page could produce rows endlessly.
-fn limit(database: &mut Connection, size_bytes: u64) -> Result<(), rusqlite::Error> {
+fn set_limits(database: &mut Connection, size_bytes: u64) -> Result<(), rusqlite::Error> {
     /// The number of instructions between calls of the progress handler.
     const STEP: i32 = 10_000;
     /// The instructions allowed per byte of the file. A row takes about ten instructions, and at
@@ -81,13 +81,13 @@ fn limit(database: &mut Connection, size_bytes: u64) -> Result<(), rusqlite::Err
         }),
     )?;
     // No value is longer than the file.
-    let longest = i32::try_from(size_bytes.max(1 << 20)).unwrap_or(i32::MAX);
-    database.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
+    let length_max = i32::try_from(size_bytes.max(1 << 20)).unwrap_or(i32::MAX);
+    database.set_limit(Limit::SQLITE_LIMIT_LENGTH, length_max)?;
     Ok(())
 }
 
 /// Rejects a file with a write-ahead log that contains pages.
-fn refuse_unwritten_pages(path: &Path) -> Result<(), String> {
+fn reject_pending_wal(path: &Path) -> Result<(), String> {
     let mut wal = path.as_os_str().to_os_string();
     wal.push("-wal");
     match fs::metadata(PathBuf::from(wal)) {
@@ -113,37 +113,37 @@ fn uri(path: &Path) -> String {
 }
 
 /// A table of features.
-struct Layer {
+struct FeatureTable {
     table: String,
     geometry: String,
     srs_id: i32,
     crs: Crs,
 }
 
-impl Layer {
-    fn find(database: &Connection, wanted: Option<&str>) -> Result<Layer, Fault> {
-        let tables = texts(
+impl FeatureTable {
+    fn find(database: &Connection, layer_name: Option<&str>) -> Result<FeatureTable, GeoPackageError> {
+        let tables = query_strings(
             database,
             "SELECT table_name FROM gpkg_contents WHERE data_type = 'features' ORDER BY table_name",
             [],
         )?;
-        let is_wanted = |table: &&String| wanted.is_none_or(|name| name == *table);
-        let matching: Vec<&String> = tables.iter().filter(is_wanted).collect();
+        let is_selected = |table: &&String| layer_name.is_none_or(|name| name == *table);
+        let matching: Vec<&String> = tables.iter().filter(is_selected).collect();
         let [table] = matching.as_slice() else {
-            return Err(Fault::File(format!(
+            return Err(GeoPackageError::File(format!(
                 "name one of its layers; it has {}",
-                quoted_list(&tables)
+                format_names(&tables)
             )));
         };
-        let described = database
+        let geometry_column = database
             .query_row(
                 "SELECT column_name, srs_id FROM gpkg_geometry_columns WHERE table_name = ?1",
                 [table],
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
-        let Some((geometry, srs_id)) = described else {
-            return Err(Fault::File(format!(
+        let Some((geometry, srs_id)) = geometry_column else {
+            return Err(GeoPackageError::File(format!(
                 "`{table}` has no row in gpkg_geometry_columns"
             )));
         };
@@ -157,38 +157,38 @@ impl Layer {
             )
             .optional()?;
         if is_stored != Some(true) {
-            return Err(Fault::File(format!(
+            return Err(GeoPackageError::File(format!(
                 "`{table}` is not a table but a view or a virtual table; copy its rows into a table"
             )));
         }
-        Ok(Layer {
+        Ok(FeatureTable {
             table: (*table).clone(),
             geometry,
             srs_id,
-            crs: crs(database, srs_id)?,
+            crs: read_crs(database, srs_id)?,
         })
     }
 
     /// Reads every row, in order of row id.
-    fn features(&self, name: &str, database: &Connection) -> Result<Vec<Feature>, Fault> {
-        let columns = texts(
+    fn features(&self, name: &str, database: &Connection) -> Result<Vec<PolygonFeature>, GeoPackageError> {
+        let columns = query_strings(
             database,
             "SELECT name FROM pragma_table_info(?1)",
             [&self.table],
         )?;
         let is_geometry = |column: &String| column.eq_ignore_ascii_case(&self.geometry);
         let Some(geometry) = columns.iter().position(is_geometry) else {
-            return Err(Fault::File(format!(
+            return Err(GeoPackageError::File(format!(
                 "`{}` has no column `{}`",
                 self.table, self.geometry
             )));
         };
         // The columns are selected by name, because rusqlite panics when it reads a column name
         // that is not UTF-8 from a statement.
-        let listed: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
-        let (listed, table) = (listed.join(", "), quoted(&self.table));
+        let quoted_columns: Vec<String> = columns.iter().map(|column| quote_identifier(column)).collect();
+        let (column_list, table) = (quoted_columns.join(", "), quote_identifier(&self.table));
         let mut statement =
-            database.prepare(&format!("SELECT {listed} FROM {table} ORDER BY rowid"))?;
+            database.prepare(&format!("SELECT {column_list} FROM {table} ORDER BY rowid"))?;
         let mut features = Vec::new();
         let mut rows = statement.query([])?;
         // A value that is stored once can be returned in every row (a default value), and a damaged
@@ -197,7 +197,7 @@ impl Layer {
         let mut bytes_left = size_bytes.map_or(0, |it| it.len()) * 4 + (16 << 20);
         while let Some(row) = rows.next()? {
             bytes_left = bytes_left
-                .checked_sub(bytes_of(row, columns.len())?)
+                .checked_sub(row_size_bytes(row, columns.len())?)
                 .ok_or_else(|| format!("`{}` has more rows than fit in the file", self.table))?;
             features.push(self.feature(name, features.len() + 1, row, &columns, geometry)?);
         }
@@ -211,28 +211,28 @@ impl Layer {
         row: &Row<'_>,
         columns: &[String],
         geometry: usize,
-    ) -> Result<Feature, Fault> {
-        let attributes = attributes(row, columns, geometry)
-            .map_err(|reason| Fault::Feature(wrong_feature(name, &number.to_string(), reason)))?;
-        let wrong = |reason: &'static str| {
-            Fault::Feature(wrong_feature(name, &label(number, &attributes), reason))
+    ) -> Result<PolygonFeature, GeoPackageError> {
+        let attributes = read_attributes(row, columns, geometry)
+            .map_err(|reason| GeoPackageError::Feature(feature_error(name, &number.to_string(), reason)))?;
+        let invalid = |reason: &'static str| {
+            GeoPackageError::Feature(feature_error(name, &feature_label(number, &attributes), reason))
         };
         let ValueRef::Blob(blob) = row.get_ref(geometry)? else {
-            return Err(wrong("its geometry should be a Polygon or a MultiPolygon"));
+            return Err(invalid("its geometry should be a Polygon or a MultiPolygon"));
         };
-        let parts = geometry_of(blob, self.srs_id).map_err(wrong)?;
-        let (polygons, turned) = multi_polygon_of(self.crs, &parts).map_err(wrong)?;
-        Ok(Feature {
-            number,
+        let parts = parse_geometry(blob, self.srs_id).map_err(invalid)?;
+        let (polygons, reoriented) = parse_multi_polygon(self.crs, &parts).map_err(invalid)?;
+        Ok(PolygonFeature {
+            ordinal: number,
             attributes,
             polygons,
-            turned,
+            reoriented,
         })
     }
 }
 
 /// Returns the size of a row: the bytes of its values, and a few for the row itself.
-fn bytes_of(row: &Row<'_>, columns: usize) -> Result<u64, rusqlite::Error> {
+fn row_size_bytes(row: &Row<'_>, columns: usize) -> Result<u64, rusqlite::Error> {
     const ROW_BYTES: u64 = 8;
     let mut bytes = ROW_BYTES;
     for column in 0..columns {
@@ -244,7 +244,7 @@ fn bytes_of(row: &Row<'_>, columns: usize) -> Result<u64, rusqlite::Error> {
     Ok(bytes)
 }
 
-fn texts(
+fn query_strings(
     database: &Connection,
     sql: &str,
     parameters: impl Params,
@@ -255,7 +255,7 @@ fn texts(
 }
 
 /// Returns the coordinate reference system of an id, by the authority code in the file.
-fn crs(database: &Connection, srs_id: i32) -> Result<Crs, Fault> {
+fn read_crs(database: &Connection, srs_id: i32) -> Result<Crs, GeoPackageError> {
     let authority: Option<(String, i64)> = database
         .query_row(
             "SELECT organization, organization_coordsys_id FROM gpkg_spatial_ref_sys WHERE srs_id = ?1",
@@ -266,21 +266,21 @@ fn crs(database: &Connection, srs_id: i32) -> Result<Crs, Fault> {
     match authority {
         Some((name, 27700)) if name.eq_ignore_ascii_case("epsg") => Ok(Crs::BritishGrid),
         Some((name, 4326)) if name.eq_ignore_ascii_case("epsg") => Ok(Crs::LonLat),
-        Some((name, id)) => Err(Fault::File(format!(
+        Some((name, id)) => Err(GeoPackageError::File(format!(
             "it is in {name}:{id}; it should be in EPSG:27700 or EPSG:4326"
         ))),
-        None => Err(Fault::File(format!(
+        None => Err(GeoPackageError::File(format!(
             "gpkg_spatial_ref_sys has no row {srs_id}; it should be in EPSG:27700 or EPSG:4326"
         ))),
     }
 }
 
 /// Quotes an identifier for SQL.
-fn quoted(name: &str) -> String {
+fn quote_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn quoted_list(names: &[String]) -> String {
+fn format_names(names: &[String]) -> String {
     match names {
         [] => "none".to_string(),
         _ => format!("`{}`", names.join("`, `")),
@@ -288,7 +288,7 @@ fn quoted_list(names: &[String]) -> String {
 }
 
 /// Returns the attributes as text, by name in lower case, without blanks and blobs.
-fn attributes(
+fn read_attributes(
     row: &Row<'_>,
     columns: &[String],
     geometry: usize,
@@ -311,32 +311,32 @@ fn attributes(
 }
 
 /// The rings of each polygon, the exterior ring first.
-type Parts = Vec<Vec<Vec<[f64; 2]>>>;
+type PolygonRings = Vec<Vec<Vec<[f64; 2]>>>;
 
-const CUT_SHORT: &str = "its geometry is truncated";
+const TRUNCATED: &str = "its geometry is truncated";
 
 /// Parses a GeoPackage geometry: `GP`, a version, flags, the id of the reference system, an
 /// envelope, which is skipped, and WKB (OGC 12-128, 2.1.3).
-fn geometry_of(blob: &[u8], srs_id: i32) -> Result<Parts, &'static str> {
+fn parse_geometry(blob: &[u8], srs_id: i32) -> Result<PolygonRings, &'static str> {
     const MAGIC: &[u8] = b"GP";
     const EXTENDED: u8 = 0b10_0000;
     const EMPTY: u8 = 0b1_0000;
-    let mut bytes = Bytes {
+    let mut reader = WkbReader {
         rest: blob,
         is_little: false,
     };
-    if bytes.take(2)? != MAGIC {
+    if reader.take(2)? != MAGIC {
         return Err("its geometry should begin with GP");
     }
-    let [version, flags] = bytes.array()?;
+    let [version, flags] = reader.take_array()?;
     if version != 0 {
         return Err("its geometry should have version 1 of the format");
     }
     if flags & EXTENDED != 0 {
         return Err("its geometry has an extended type");
     }
-    bytes.is_little = flags & 1 == 1;
-    if bytes.u32()?.cast_signed() != srs_id {
+    reader.is_little = flags & 1 == 1;
+    if reader.read_u32()?.cast_signed() != srs_id {
         return Err("its geometry has another reference system than its layer");
     }
     let envelope = match (flags >> 1) & 0b111 {
@@ -346,51 +346,51 @@ fn geometry_of(blob: &[u8], srs_id: i32) -> Result<Parts, &'static str> {
         4 => 64,
         _ => return Err("its geometry has an envelope of an unknown type"),
     };
-    bytes.take(envelope)?;
+    reader.take(envelope)?;
     if flags & EMPTY != 0 {
         return Err("a polygon without rings");
     }
-    let parts = bytes.polygons()?;
-    match bytes.rest {
+    let parts = reader.read_polygons()?;
+    match reader.rest {
         [] => Ok(parts),
         _ => Err("its geometry has trailing bytes"),
     }
 }
 
 /// A reader of WKB.
-struct Bytes<'b> {
+struct WkbReader<'b> {
     rest: &'b [u8],
     is_little: bool,
 }
 
 /// The type of a WKB geometry; for a polygon, with the number of coordinates of each position.
 #[derive(PartialEq)]
-enum Kind {
+enum WkbType {
     Polygon(usize),
     MultiPolygon,
 }
 
-impl<'b> Bytes<'b> {
+impl<'b> WkbReader<'b> {
     fn take(&mut self, count: usize) -> Result<&'b [u8], &'static str> {
-        let (taken, rest) = self.rest.split_at_checked(count).ok_or(CUT_SHORT)?;
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(TRUNCATED)?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
-        self.take(N)?.try_into().map_err(|_| CUT_SHORT)
+    fn take_array<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
+        self.take(N)?.try_into().map_err(|_| TRUNCATED)
     }
 
-    fn u32(&mut self) -> Result<u32, &'static str> {
-        let bytes = self.array()?;
+    fn read_u32(&mut self) -> Result<u32, &'static str> {
+        let bytes = self.take_array()?;
         Ok(match self.is_little {
             true => u32::from_le_bytes(bytes),
             false => u32::from_be_bytes(bytes),
         })
     }
 
-    fn f64(&mut self) -> Result<f64, &'static str> {
-        let bytes = self.array()?;
+    fn read_f64(&mut self) -> Result<f64, &'static str> {
+        let bytes = self.take_array()?;
         Ok(match self.is_little {
             true => f64::from_le_bytes(bytes),
             false => f64::from_be_bytes(bytes),
@@ -399,44 +399,44 @@ impl<'b> Bytes<'b> {
 
     /// Reads the number of items, of at least `item_bytes` each, and checks that they fit in the
     /// remaining bytes.
-    fn count(&mut self, size: usize) -> Result<usize, &'static str> {
-        let count = usize::try_from(self.u32()?).map_err(|_| CUT_SHORT)?;
-        match count <= self.rest.len() / size {
+    fn read_count(&mut self, item_bytes: usize) -> Result<usize, &'static str> {
+        let count = usize::try_from(self.read_u32()?).map_err(|_| TRUNCATED)?;
+        match count <= self.rest.len() / item_bytes {
             true => Ok(count),
-            false => Err(CUT_SHORT),
+            false => Err(TRUNCATED),
         }
     }
 
     /// Reads the byte order and the geometry type. Heights and measures add 1000 and 2000 to the
     /// type, or in older files set its highest bits.
-    fn kind(&mut self) -> Result<Kind, &'static str> {
-        self.is_little = match self.array()? {
+    fn read_type(&mut self) -> Result<WkbType, &'static str> {
+        self.is_little = match self.take_array()? {
             [0] => false,
             [1] => true,
             _ => return Err("its geometry has an unknown byte order"),
         };
-        let code = self.u32()?;
-        let (plain, flags) = (code & 0x0fff_ffff, code >> 28);
-        let has_z = flags & 0b1000 != 0 || matches!(plain / 1000, 1 | 3);
-        let has_m = flags & 0b0100 != 0 || matches!(plain / 1000, 2 | 3);
-        match (flags & 0b0011, plain / 1000, plain % 1000) {
-            (0, 0..=3, 3) => Ok(Kind::Polygon(2 + usize::from(has_z) + usize::from(has_m))),
-            (0, 0..=3, 6) => Ok(Kind::MultiPolygon),
+        let code = self.read_u32()?;
+        let (type_code, flags) = (code & 0x0fff_ffff, code >> 28);
+        let has_z = flags & 0b1000 != 0 || matches!(type_code / 1000, 1 | 3);
+        let has_m = flags & 0b0100 != 0 || matches!(type_code / 1000, 2 | 3);
+        match (flags & 0b0011, type_code / 1000, type_code % 1000) {
+            (0, 0..=3, 3) => Ok(WkbType::Polygon(2 + usize::from(has_z) + usize::from(has_m))),
+            (0, 0..=3, 6) => Ok(WkbType::MultiPolygon),
             _ => Err("its geometry should be a Polygon or a MultiPolygon"),
         }
     }
 
-    fn polygons(&mut self) -> Result<Parts, &'static str> {
-        match self.kind()? {
-            Kind::Polygon(numbers) => Ok(vec![self.rings(numbers)?]),
-            Kind::MultiPolygon => {
+    fn read_polygons(&mut self) -> Result<PolygonRings, &'static str> {
+        match self.read_type()? {
+            WkbType::Polygon(dimensions) => Ok(vec![self.read_rings(dimensions)?]),
+            WkbType::MultiPolygon => {
                 // The minimum size of a polygon: byte order, type and number of rings.
-                let count = self.count(9)?;
+                let count = self.read_count(9)?;
                 let mut parts = Vec::with_capacity(count);
                 for _ in 0..count {
-                    match self.kind()? {
-                        Kind::Polygon(numbers) => parts.push(self.rings(numbers)?),
-                        Kind::MultiPolygon => {
+                    match self.read_type()? {
+                        WkbType::Polygon(dimensions) => parts.push(self.read_rings(dimensions)?),
+                        WkbType::MultiPolygon => {
                             return Err("a MultiPolygon should contain only polygons");
                         }
                     }
@@ -446,15 +446,15 @@ impl<'b> Bytes<'b> {
         }
     }
 
-    fn rings(&mut self, numbers: usize) -> Result<Vec<Vec<[f64; 2]>>, &'static str> {
-        let count = self.count(4)?;
+    fn read_rings(&mut self, dimensions: usize) -> Result<Vec<Vec<[f64; 2]>>, &'static str> {
+        let count = self.read_count(4)?;
         let mut rings = Vec::with_capacity(count);
         for _ in 0..count {
-            let positions = self.count(8 * numbers)?;
+            let positions = self.read_count(8 * dimensions)?;
             let mut ring = Vec::with_capacity(positions);
             for _ in 0..positions {
-                ring.push([self.f64()?, self.f64()?]);
-                self.take(8 * (numbers - 2))?;
+                ring.push([self.read_f64()?, self.read_f64()?]);
+                self.take(8 * (dimensions - 2))?;
             }
             rings.push(ring);
         }
@@ -469,7 +469,7 @@ pub(super) mod fixture {
     /// Encodes one polygon as WKB, with `dimensions` coordinates per position.
     pub(in super::super) fn wkb(
         kind: u32,
-        numbers: usize,
+        dimensions: usize,
         is_little: bool,
         rings: &[&[[f64; 2]]],
     ) -> Vec<u8> {
@@ -494,7 +494,7 @@ pub(super) mod fixture {
         for ring in rings {
             bytes.extend(size(ring.len()));
             for position in *ring {
-                for at in 0..numbers {
+                for at in 0..dimensions {
                     bytes.extend(f64_bytes(position.get(at).copied().unwrap_or(7.0)));
                 }
             }
@@ -562,7 +562,7 @@ mod tests {
     use super::fixture::{SQUARE, blob, wkb, write};
     use super::*;
 
-    fn import(srs_id: i32, rows: &[(&str, Option<Vec<u8>>)]) -> Result<PolygonFile, PolygonError> {
+    fn import_rows(srs_id: i32, rows: &[(&str, Option<Vec<u8>>)]) -> Result<PolygonFile, PolygonError> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a b%#?.gpkg");
         write(&path, srs_id, rows);
@@ -575,8 +575,8 @@ mod tests {
     }
 
     #[test]
-    fn each_form_of_a_polygon_is_the_same_polygon() {
-        let plain = import(
+    fn every_wkb_form_gives_the_same_polygon() {
+        let plain = import_rows(
             27700,
             &[("k", Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE]))))],
         )
@@ -597,7 +597,7 @@ mod tests {
             (0xc000_0003, 4, true, 0),
         ] {
             let single = wkb(kind, numbers, is_little, &[&SQUARE]);
-            let file = import(27700, &[("k", Some(blob(27700, envelope, &single)))]);
+            let file = import_rows(27700, &[("k", Some(blob(27700, envelope, &single)))]);
             assert_eq!(
                 &file.expect("a polygon").features[0].polygons,
                 expected,
@@ -606,14 +606,14 @@ mod tests {
         }
         let mut multi = vec![1, 6, 0, 0, 0, 1, 0, 0, 0];
         multi.extend(wkb(3, 2, false, &[&SQUARE]));
-        let file = import(27700, &[("k", Some(blob(27700, 32, &multi)))]).expect("a polygon");
+        let file = import_rows(27700, &[("k", Some(blob(27700, 32, &multi)))]).expect("a polygon");
         assert_eq!(&file.features[0].polygons, expected);
     }
 
     #[test]
-    fn attributes_are_text_by_their_name() {
+    fn attributes_are_text_by_name() {
         let square = Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE])));
-        let file = import(27700, &[("k", square.clone()), ("l", square)]).expect("two");
+        let file = import_rows(27700, &[("k", square.clone()), ("l", square)]).expect("two");
         let attributes = &file.features[1].attributes;
         assert_eq!(file.attribute(&file.features[1], "ID").expect("an id"), "l");
         assert_eq!(attributes["fid"], "2");
@@ -622,19 +622,19 @@ mod tests {
     }
 
     #[test]
-    fn a_clockwise_ring_is_turned_and_noted() {
+    fn clockwise_ring_is_reoriented_and_reported() {
         let mut clockwise = SQUARE;
         clockwise.reverse();
-        let file = import(
+        let file = import_rows(
             27700,
             &[("k", Some(blob(27700, 0, &wkb(3, 2, true, &[&clockwise]))))],
         )
         .expect("a polygon");
-        assert_eq!(file.turned(), ["1 (`k`)"]);
+        assert_eq!(file.reoriented(), ["1 (`k`)"]);
     }
 
     #[test]
-    fn a_wrong_blob_is_an_error_that_names_the_row() {
+    fn invalid_blob_is_an_error_that_names_the_row() {
         let good = blob(27700, 32, &wkb(3, 2, true, &[&SQUARE]));
         let mut wrong: Vec<Vec<u8>> = (0..good.len()).map(|at| good[..at].to_vec()).collect();
         wrong.push([good.as_slice(), b"x"].concat());
@@ -647,14 +647,14 @@ mod tests {
         wrong.push(blob(27700, 0, &[1, 3, 0, 0, 0, 255, 255, 255, 255]));
         for bytes in wrong {
             assert!(
-                geometry_of(&bytes, 27700)
-                    .and_then(|parts| multi_polygon_of(Crs::BritishGrid, &parts))
+                parse_geometry(&bytes, 27700)
+                    .and_then(|parts| parse_multi_polygon(Crs::BritishGrid, &parts))
                     .is_err()
             );
         }
         for geometry in [None, Some(good[..50].to_vec())] {
             let rows = [("k", Some(good.clone())), ("l", geometry)];
-            let error = import(27700, &rows)
+            let error = import_rows(27700, &rows)
                 .expect_err("an invalid row")
                 .to_string();
             assert!(
@@ -665,7 +665,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_geopackage_is_an_error() {
+    fn files_that_are_not_geopackages_are_rejected() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.gpkg");
         assert!(read(&path, None).is_err());
@@ -693,7 +693,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_that_never_ends_is_refused() {
+    fn endless_view_is_rejected() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("x.gpkg");
         let square = Some(blob(27700, 0, &wkb(3, 2, true, &[&SQUARE])));
@@ -732,9 +732,9 @@ mod tests {
     }
 
     #[test]
-    fn another_reference_system_or_layer_is_refused() {
+    fn other_crs_or_layer_is_rejected() {
         let square = wkb(3, 2, true, &[&SQUARE]);
-        let error = import(3857, &[("k", Some(blob(3857, 0, &square)))]).expect_err("Mercator");
+        let error = import_rows(3857, &[("k", Some(blob(3857, 0, &square)))]).expect_err("Mercator");
         assert_eq!(
             error.to_string(),
             "a b%#?.gpkg: it is in EPSG:3857; it should be in EPSG:27700 or EPSG:4326"
@@ -747,6 +747,6 @@ mod tests {
             .expect_err("no such layer")
             .to_string();
         assert_eq!(error, "x.gpkg: name one of its layers; it has `icc`");
-        assert!(import(27700, &[]).is_err());
+        assert!(import_rows(27700, &[]).is_err());
     }
 }

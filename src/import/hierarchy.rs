@@ -3,30 +3,30 @@
 //! `lsoa11nm=DISTRICT,…`. An area without a selector is the union of its children.
 
 use crate::dataset::TableError;
-use crate::dataset::table::Table;
+use crate::dataset::table::CsvTable;
 use crate::domain::{Layer, Period, date_from_iso};
 
 /// One version of an area of the hierarchy.
 #[derive(Debug, Clone)]
-pub(crate) struct ListedPart {
+pub(crate) struct HierarchyRecord {
     pub(crate) layer: Layer,
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) parent: Option<String>,
     pub(crate) period: Period,
-    pub(crate) selector: Option<Selector>,
+    pub(crate) selector: Option<LsoaSelector>,
 }
 
 /// The selection of the statistical areas that make up an area of the hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Selector {
+pub(crate) enum LsoaSelector {
     /// The statistical areas of these sub-ICB locations.
     SubIcb(Vec<String>),
     /// The statistical areas whose name, without its last word, is one of these districts.
     District(Vec<String>),
 }
 
-const COLUMNS: &[&str] = &[
+const COLUMN_NAMES: &[&str] = &[
     "layer",
     "id",
     "name",
@@ -37,31 +37,31 @@ const COLUMNS: &[&str] = &[
 ];
 
 /// Reads every row, in the order of the file.
-pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<ListedPart>, TableError> {
-    Table::open(file, bytes, COLUMNS)?.read(|row| {
-        Ok(ListedPart {
+pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<HierarchyRecord>, TableError> {
+    CsvTable::open(file, bytes, COLUMN_NAMES)?.read(|row| {
+        Ok(HierarchyRecord {
             layer: row.parse(0)?,
-            id: row.filled(1)?.to_string(),
-            name: row.filled(2)?.to_string(),
+            id: row.required(1)?.to_string(),
+            name: row.required(2)?.to_string(),
             parent: row.optional(3)?.map(str::to_string),
             period: Period {
-                from: row.with_optional(4, date_from_iso)?,
-                to: row.with_optional(5, date_from_iso)?,
+                from: row.parse_optional_with(4, date_from_iso)?,
+                to: row.parse_optional_with(5, date_from_iso)?,
             },
-            selector: row.with_optional(6, selector)?,
+            selector: row.parse_optional_with(6, parse_selector)?,
         })
     })
 }
 
-fn selector(text: &str) -> Result<Selector, &'static str> {
-    let words = |list: &str| {
+fn parse_selector(text: &str) -> Result<LsoaSelector, &'static str> {
+    let split_list = |list: &str| {
         list.split(',')
             .map(|word| word.trim().to_string())
             .collect()
     };
     match text.split_once('=') {
-        Some(("sub_icb", list)) => Ok(Selector::SubIcb(words(list))),
-        Some(("lsoa11nm", list)) => Ok(Selector::District(words(list))),
+        Some(("sub_icb", list)) => Ok(LsoaSelector::SubIcb(split_list(list))),
+        Some(("lsoa11nm", list)) => Ok(LsoaSelector::District(split_list(list))),
         _ => Err("sub_icb=CODE,… or lsoa11nm=DISTRICT,…"),
     }
 }
@@ -71,16 +71,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn selectors_are_lists() {
+    fn selectors_are_comma_separated() {
         let districts = vec!["Lancaster".to_string(), "Ribble Valley".to_string()];
         assert_eq!(
-            selector("lsoa11nm=Lancaster, Ribble Valley"),
-            Ok(Selector::District(districts))
+            parse_selector("lsoa11nm=Lancaster, Ribble Valley"),
+            Ok(LsoaSelector::District(districts))
         );
         assert_eq!(
-            selector("sub_icb=01K"),
-            Ok(Selector::SubIcb(vec!["01K".into()]))
+            parse_selector("sub_icb=01K"),
+            Ok(LsoaSelector::SubIcb(vec!["01K".into()]))
         );
-        assert!(selector("01K").is_err());
+        assert!(parse_selector("01K").is_err());
     }
 }

@@ -4,12 +4,12 @@
 use serde::Deserialize;
 
 use crate::dataset::TableError;
-use crate::dataset::table::Table;
+use crate::dataset::table::CsvTable;
 
 /// The columns and rows of a look-up to read.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Columns {
+pub(crate) struct LookupColumns {
     /// The column with the code of the statistical area.
     pub(crate) code: String,
     /// The column with the id of the area. Rows in which it is blank are skipped.
@@ -22,7 +22,7 @@ pub(crate) struct Columns {
 
 /// The assignment of a statistical area to an area.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct LookupEntry {
     pub(crate) code: String,
     pub(crate) area: String,
     /// The name of the area, if the look-up has it.
@@ -30,7 +30,7 @@ pub(crate) struct Entry {
 }
 
 /// Reads the selected rows of the look-up, in the order of the file.
-pub(crate) fn read(file: &str, bytes: &[u8], columns: &Columns) -> Result<Vec<Entry>, TableError> {
+pub(crate) fn read(file: &str, bytes: &[u8], columns: &LookupColumns) -> Result<Vec<LookupEntry>, TableError> {
     // The code column takes the place of columns that are not configured.
     let (only, allowed) = match &columns.only {
         Some((column, allowed)) => (column, Some(allowed)),
@@ -38,18 +38,18 @@ pub(crate) fn read(file: &str, bytes: &[u8], columns: &Columns) -> Result<Vec<En
     };
     let name = columns.name.as_ref().unwrap_or(&columns.code);
     let names = [&columns.code, &columns.area, only, name].map(String::as_str);
-    let rows = Table::open(file, bytes, &names)?.read(|row| {
-        let counts = match allowed {
+    let rows = CsvTable::open(file, bytes, &names)?.read(|row| {
+        let is_included = match allowed {
             Some(allowed) => allowed
                 .iter()
                 .any(|word| row.text(2).is_ok_and(|text| text == word)),
             None => true,
         };
-        let Some(area) = row.optional(1)?.filter(|_| counts) else {
+        let Some(area) = row.optional(1)?.filter(|_| is_included) else {
             return Ok(None);
         };
-        Ok(Some(Entry {
-            code: row.filled(0)?.to_string(),
+        Ok(Some(LookupEntry {
+            code: row.required(0)?.to_string(),
             area: area.to_string(),
             name: columns
                 .name

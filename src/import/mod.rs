@@ -5,7 +5,7 @@
 //! empty result.
 
 mod dates;
-mod publication;
+mod source_files;
 mod report;
 mod rows;
 
@@ -29,7 +29,7 @@ use crate::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
 
 /// A postcode as listed by any of the directories.
 #[derive(Debug, Clone)]
-pub(crate) struct ListedPostcode {
+pub(crate) struct PostcodeRecord {
     pub(crate) postcode: Postcode,
     /// `None` where the directory has no position for it.
     pub(crate) position: Option<BritishGrid>,
@@ -45,5 +45,5 @@ pub(crate) struct ListedPostcode {
     pub(crate) sub_icb: Option<String>,
 }
 
-pub(crate) use publication::{Publication, whole_file};
-pub(crate) use report::{ImportError, ImportReport, Places};
+pub(crate) use source_files::{SourceFiles, read_whole_file};
+pub(crate) use report::{ImportError, ImportReport, AffectedRows};

@@ -14,20 +14,20 @@ use std::io::Read;
 
 use serde::Deserialize;
 
-use super::rows::{Header, Row, Rows, Seen, Skipped, base_name, label};
-use super::{ImportError, ImportReport, ListedPostcode, Places, Publication};
+use super::rows::{HeaderRow, CsvRow, CsvRows, DuplicateCheck, RowError, lowercase_file_name, member_label};
+use super::{ImportError, ImportReport, PostcodeRecord, AffectedRows, SourceFiles};
 use crate::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
 use crate::geodesy;
 
 /// The `gridind` of a postcode without a position.
-const NO_POSITION: u8 = 9;
+const QUALITY_NO_POSITION: u8 = 9;
 
 /// The lowest latitude that means "no position": ONS writes 99.999999.
-const NO_LATITUDE: f64 = 99.0;
+const FILLER_LATITUDE_MIN: f64 = 99.0;
 
 /// The maximum distance between `lat` and `long` and the easting and northing. The former have six
 /// decimals (0.1 m) and are computed from the latter.
-const DISAGREEMENT_M: f64 = 5.0;
+const POSITION_MISMATCH_M: f64 = 5.0;
 
 /// The census year of the LSOAs to read, for a directory that has several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -58,104 +58,104 @@ impl LsoaYear {
 /// If a column is missing or occurs twice, a row is truncated, a postcode occurs twice, or no row
 /// could be used.
 pub(crate) fn read(
-    publication: &mut Publication,
+    source_files: &mut SourceFiles,
     lsoa: LsoaYear,
-) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
-    let mut directory = Directory {
+) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {
+    let mut importer = DirectoryImporter {
         postcodes: Vec::new(),
-        seen: Seen::nothing(),
-        strays: Strays::default(),
-        report: ImportReport::of(publication.name()),
+        duplicates: DuplicateCheck::new(),
+        mismatches: PositionMismatches::default(),
+        report: ImportReport::new(source_files.name()),
     };
-    for member in members(publication)? {
-        let file = label(publication, &member);
-        let rows = Rows::of(&file, publication.read(&member)?);
-        directory.read_file(&file, rows, lsoa)?;
+    for member in select_members(source_files)? {
+        let file = member_label(source_files, &member);
+        let rows = CsvRows::new(&file, source_files.open_member(&member)?);
+        importer.import_file(&file, rows, lsoa)?;
     }
-    directory.finish()
+    importer.finish()
 }
 
 /// Returns the names of the members to read: the whole directory in one file, or else its files by
 /// postcode area, or else the only CSV file.
-fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
-    let members = publication.members();
-    if members == [publication.name()] {
+fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
+    let members = source_files.members();
+    if members == [source_files.name()] {
         return Ok(members);
     }
     let is_table = |member: &&String| {
-        let base = base_name(member);
+        let base = lowercase_file_name(member);
         base.ends_with(".csv") && !base.starts_with('.')
     };
     let tables: Vec<String> = members.iter().filter(is_table).cloned().collect();
-    let (by_area, others): (Vec<String>, Vec<String>) = tables
+    let (area_files, others): (Vec<String>, Vec<String>) = tables
         .into_iter()
         .partition(|member| member.to_ascii_lowercase().contains("multi_csv"));
-    let whole: Vec<&String> = others.iter().filter(|member| is_whole(member)).collect();
-    match (&whole[..], &by_area[..], &others[..]) {
+    let whole_directories: Vec<&String> = others.iter().filter(|member| is_whole_directory(member)).collect();
+    match (&whole_directories[..], &area_files[..], &others[..]) {
         ([one], ..) => Ok(vec![(*one).clone()]),
-        ([one, other, ..], ..) => Err(ImportError::Contradiction {
-            file: label(publication, other),
+        ([one, other, ..], ..) => Err(ImportError::Conflict {
+            file: member_label(source_files, other),
             line: 1,
             what: format!("`{one}` is also a whole directory; name the one to read"),
         }),
-        ([], [_, ..], _) => Ok(by_area),
+        ([], [_, ..], _) => Ok(area_files),
         ([], [], [only]) => Ok(vec![only.clone()]),
         _ => Err(ImportError::NoSuchMember {
-            source_name: publication.name(),
+            source_name: source_files.name(),
             expected: "a file such as Data/ONSPD_MAY_2025_UK.csv or Data/NSPL_MAY_2025_UK.csv",
         }),
     }
 }
 
-fn is_whole(member: &str) -> bool {
-    let base = base_name(member);
+fn is_whole_directory(member: &str) -> bool {
+    let base = lowercase_file_name(member);
     (base.starts_with("onspd") || base.starts_with("nspl")) && base.ends_with("_uk.csv")
 }
 
-struct Directory {
-    postcodes: Vec<ListedPostcode>,
-    seen: Seen<Postcode>,
-    strays: Strays,
+struct DirectoryImporter {
+    postcodes: Vec<PostcodeRecord>,
+    duplicates: DuplicateCheck<Postcode>,
+    mismatches: PositionMismatches,
     report: ImportReport,
 }
 
-impl Directory {
-    fn read_file<R: Read>(
+impl DirectoryImporter {
+    fn import_file<R: Read>(
         &mut self,
         file: &str,
-        mut rows: Rows<R>,
+        mut rows: CsvRows<R>,
         lsoa: LsoaYear,
     ) -> Result<(), ImportError> {
-        let header = rows.header(canonical)?;
-        let columns = Columns::of(&header, lsoa)?;
-        self.note_header(file, &header, &columns)?;
+        let header = rows.read_header(canonical_name)?;
+        let columns = ColumnIndices::from_header(&header, lsoa)?;
+        self.check_header(file, &header, &columns)?;
         while let Some(row) = rows.next()? {
             self.report.read += 1;
-            match columns.postcode_of(&row) {
-                Ok(listed) => {
-                    let postcode = listed.postcode;
-                    self.seen
-                        .note(postcode, &row, || format!("postcode `{postcode}`"))?;
-                    self.strays.check(&columns, &row, listed.position);
+            match columns.parse_row(&row) {
+                Ok(record) => {
+                    let postcode = record.postcode;
+                    self.duplicates
+                        .check(postcode, &row, || format!("postcode `{postcode}`"))?;
+                    self.mismatches.check(&columns, &row, record.position);
                     self.report.kept += 1;
-                    self.postcodes.push(listed);
+                    self.postcodes.push(record);
                 }
-                Err(skipped) => skipped.count(&row, &mut self.report),
+                Err(error) => error.add_to_report(&row, &mut self.report),
             }
         }
         rows.warn_if_cut_short(&mut self.report);
         Ok(())
     }
 
-    fn note_header(
+    fn check_header(
         &mut self,
         file: &str,
-        header: &Header,
-        columns: &Columns,
+        header: &HeaderRow,
+        columns: &ColumnIndices,
     ) -> Result<(), ImportError> {
-        let vintage = vintage(header).or_else(|| edition(file));
+        let vintage = district_vintage(header).or_else(|| edition_from_file_name(file));
         if self.report.vintage.is_some() && self.report.vintage != vintage {
-            return Err(ImportError::Contradiction {
+            return Err(ImportError::Conflict {
                 file: file.to_string(),
                 line: 1,
                 what: format!(
@@ -168,13 +168,13 @@ impl Directory {
         if columns.lat_long.is_none() {
             self.warn_once("positions were not checked: no `lat` and `long` columns".to_string());
         }
-        let unknown: Vec<&str> = header
+        let unknown_columns: Vec<&str> = header
             .columns()
-            .filter(|(_, name)| !is_known(name))
+            .filter(|(_, name)| !is_known_column(name))
             .map(|(written, _)| written)
             .collect();
-        if !unknown.is_empty() {
-            let names = unknown.join("`, `");
+        if !unknown_columns.is_empty() {
+            let names = unknown_columns.join("`, `");
             self.warn_once(format!("unknown columns were ignored: `{names}`"));
         }
         Ok(())
@@ -187,14 +187,14 @@ impl Directory {
         }
     }
 
-    fn finish(mut self) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
+    fn finish(mut self) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {
         if self.postcodes.is_empty() {
             return Err(ImportError::Empty {
                 source_name: self.report.source,
                 read: self.report.read,
             });
         }
-        self.report.warnings.extend(self.strays.warning());
+        self.report.warnings.extend(self.mismatches.warning());
         self.postcodes.sort_unstable_by_key(|row| row.postcode);
         Ok((self.postcodes, self.report))
     }
@@ -203,7 +203,7 @@ impl Directory {
 /// Converts a column name to lower case and removes `cd` and the year before it: `LAD25CD` becomes
 /// `lad`. Output areas, LSOAs and MSOAs occur for several censuses, so their names include the
 /// year: `lsoa21cd` becomes `lsoa21`.
-fn canonical(name: &str) -> String {
+fn canonical_name(name: &str) -> String {
     let name = name
         .trim_start_matches('\u{feff}')
         .trim()
@@ -227,7 +227,7 @@ fn split_year(name: &str) -> Option<(&str, &str)> {
 }
 
 /// Returns the year of the district codes, such as `25`.
-fn vintage(header: &Header) -> Option<String> {
+fn district_vintage(header: &HeaderRow) -> Option<String> {
     header
         .columns()
         .filter(|(_, name)| *name == "lad")
@@ -235,8 +235,8 @@ fn vintage(header: &Header) -> Option<String> {
 }
 
 /// Returns the month and year in a file name such as `ONSPD_FEB_2023_UK.csv`.
-fn edition(file: &str) -> Option<String> {
-    let base = base_name(file).to_ascii_uppercase();
+fn edition_from_file_name(file: &str) -> Option<String> {
+    let base = lowercase_file_name(file).to_ascii_uppercase();
     let words: Vec<&str> = base.split(['_', '.']).collect();
     words
         .windows(2)
@@ -251,7 +251,7 @@ fn edition(file: &str) -> Option<String> {
 
 /// The canonical names of the columns of the editions from 2011 to 2026, and of the columns that a
 /// map server adds.
-const KNOWN: &str = "pcd pcd2 pcd7 pcd8 pcds dointr doterm oscty cty ced oslaua laua lad osward ward \
+const KNOWN_COLUMNS: &str = "pcd pcd2 pcd7 pcd8 pcds dointr doterm oscty cty ced oslaua laua lad osward ward \
     wd parish parncp usertype usrtypind oseast1m east1m osnrth1m north1m osgrdind gridind oshlthau \
     hlthau hlth hro nhser ctry rgn gor streg ssr pcon eer teclec educ ttwa pct pco nuts itl psed \
     cened edind statsward wdstl oa01 casward wdcas park npark lsoa01 msoa01 ur01ind ruc01ind oac01 \
@@ -259,12 +259,12 @@ const KNOWN: &str = "pcd pcd2 pcd7 pcd8 pcds dointr doterm oscty cty ced oslaua 
     oac11 oac11ind lat long lep1 lep2 lep21cd1 lep21cd2 pfa imd imd20ind imd25ind calncv cal stp icb \
     oa21 lsoa21 msoa21 ruc21 ruc21ind oac21ind oldpct oldha x y objectid fid globalid";
 
-fn is_known(name: &str) -> bool {
-    KNOWN.split_whitespace().any(|known| known == name)
+fn is_known_column(name: &str) -> bool {
+    KNOWN_COLUMNS.split_whitespace().any(|known| known == name)
 }
 
 /// The indices of the columns that are read.
-struct Columns {
+struct ColumnIndices {
     postcode: usize,
     introduced: usize,
     terminated: usize,
@@ -278,9 +278,9 @@ struct Columns {
     lat_long: Option<(usize, usize)>,
 }
 
-impl Columns {
-    fn of(header: &Header, lsoa: LsoaYear) -> Result<Columns, ImportError> {
-        Ok(Columns {
+impl ColumnIndices {
+    fn from_header(header: &HeaderRow, lsoa: LsoaYear) -> Result<ColumnIndices, ImportError> {
+        Ok(ColumnIndices {
             postcode: header.require(&["pcds", "pcd7", "pcd", "pcd8", "pcd2"])?,
             introduced: header.require(&["dointr"])?,
             terminated: header.require(&["doterm"])?,
@@ -295,54 +295,54 @@ impl Columns {
         })
     }
 
-    fn postcode_of(&self, row: &Row<'_>) -> Result<ListedPostcode, Skipped> {
+    fn parse_row(&self, row: &CsvRow<'_>) -> Result<PostcodeRecord, RowError> {
         let postcode: Postcode = row
             .text(self.postcode)
             .parse()
-            .map_err(|_| Skipped::Rejected("column `pcds`: must be a postcode"))?;
+            .map_err(|_| RowError::Rejected("column `pcds`: must be a postcode"))?;
         self.check_country(row, postcode)?;
-        let (introduced, terminated) = self.months(row)?;
-        let quality = self.quality(row)?;
-        Ok(ListedPostcode {
+        let (introduced, terminated) = self.parse_months(row)?;
+        let quality = self.parse_quality(row)?;
+        Ok(PostcodeRecord {
             postcode,
-            position: self.position(row, quality)?,
+            position: self.parse_position(row, quality)?,
             positional_quality: Some(quality),
             is_large_user: self.is_large_user(row)?,
             is_live: terminated.is_none(),
             introduced,
             terminated,
-            statistical_area: code(row.text(self.lsoa)),
-            sub_icb: code(row.text(self.sub_icb)),
+            statistical_area: parse_gss_code(row.text(self.lsoa)),
+            sub_icb: parse_gss_code(row.text(self.sub_icb)),
         })
     }
 
     /// Skips postcodes outside Great Britain. Northern Ireland is also recognised by its postcodes,
     /// so that positions on the Irish Grid are never read as British ones because of a wrong
     /// country code.
-    fn check_country(&self, row: &Row<'_>, postcode: Postcode) -> Result<(), Skipped> {
+    fn check_country(&self, row: &CsvRow<'_>, postcode: Postcode) -> Result<(), RowError> {
         match row.text(self.country) {
-            _ if postcode.outcode().starts_with("BT") => Err(Skipped::LeftOut("Northern Ireland")),
+            _ if postcode.outcode().starts_with("BT") => Err(RowError::Skipped("Northern Ireland")),
             "E92000001" | "S92000003" | "W92000004" => Ok(()),
-            "N92000002" => Err(Skipped::LeftOut("Northern Ireland")),
-            "L93000001" => Err(Skipped::LeftOut("Channel Islands")),
-            "M83000003" => Err(Skipped::LeftOut("Isle of Man")),
-            _ => Err(Skipped::Rejected(
+            "N92000002" => Err(RowError::Skipped("Northern Ireland")),
+            "L93000001" => Err(RowError::Skipped("Channel Islands")),
+            "M83000003" => Err(RowError::Skipped("Isle of Man")),
+            _ => Err(RowError::Rejected(
                 "column `ctry`: must be E92000001, S92000003, W92000004, N92000002, L93000001 or \
                  M83000003",
             )),
         }
     }
 
-    fn months(&self, row: &Row<'_>) -> Result<(Option<YearMonth>, Option<YearMonth>), Skipped> {
-        let introduced = month(row.text(self.introduced)).map_err(|()| {
-            Skipped::Rejected("column `dointr`: must be blank or a month written YYYYMM")
+    fn parse_months(&self, row: &CsvRow<'_>) -> Result<(Option<YearMonth>, Option<YearMonth>), RowError> {
+        let introduced = parse_month(row.text(self.introduced)).map_err(|()| {
+            RowError::Rejected("column `dointr`: must be blank or a month written YYYYMM")
         })?;
-        let terminated = month(row.text(self.terminated)).map_err(|()| {
-            Skipped::Rejected("column `doterm`: must be blank or a month written YYYYMM")
+        let terminated = parse_month(row.text(self.terminated)).map_err(|()| {
+            RowError::Rejected("column `doterm`: must be blank or a month written YYYYMM")
         })?;
         match (introduced, terminated) {
             (Some(introduced), Some(terminated)) if introduced > terminated => Err(
-                Skipped::Rejected("column `doterm`: must be no earlier than `dointr`"),
+                RowError::Rejected("column `doterm`: must be no earlier than `dointr`"),
             ),
             months => Ok(months),
         }
@@ -350,55 +350,55 @@ impl Columns {
 
     /// Parses the user type strictly: a reader that treats any text other than 0 as "large user"
     /// would treat every postcode as one if the column were missing.
-    fn is_large_user(&self, row: &Row<'_>) -> Result<bool, Skipped> {
+    fn is_large_user(&self, row: &CsvRow<'_>) -> Result<bool, RowError> {
         match row.text(self.user_type) {
             "0" => Ok(false),
             "1" => Ok(true),
-            _ => Err(Skipped::Rejected(
+            _ => Err(RowError::Rejected(
                 "column `usertype`: must be 0 (small user) or 1 (large user)",
             )),
         }
     }
 
-    fn quality(&self, row: &Row<'_>) -> Result<PositionalQuality, Skipped> {
+    fn parse_quality(&self, row: &CsvRow<'_>) -> Result<PositionalQuality, RowError> {
         let value = row.text(self.quality).parse().ok();
         value
             .and_then(PositionalQuality::new)
             .filter(|quality| matches!(quality, PositionalQuality::Ons(_)))
-            .ok_or(Skipped::Rejected(
+            .ok_or(RowError::Rejected(
                 "column `gridind`: must be a number from 1 to 9",
             ))
     }
 
-    fn position(
+    fn parse_position(
         &self,
-        row: &Row<'_>,
+        row: &CsvRow<'_>,
         quality: PositionalQuality,
-    ) -> Result<Option<BritishGrid>, Skipped> {
-        let latitude = self.lat_long.and_then(|(lat, _)| number(row.text(lat)));
-        let has_none = quality.value() == NO_POSITION
-            || latitude.is_some_and(|latitude| latitude >= NO_LATITUDE);
-        if has_none {
+    ) -> Result<Option<BritishGrid>, RowError> {
+        let latitude = self.lat_long.and_then(|(lat, _)| parse_finite(row.text(lat)));
+        let has_no_position = quality.value() == QUALITY_NO_POSITION
+            || latitude.is_some_and(|latitude| latitude >= FILLER_LATITUDE_MIN);
+        if has_no_position {
             return Ok(None);
         }
-        number(row.text(self.easting))
-            .zip(number(row.text(self.northing)))
+        parse_finite(row.text(self.easting))
+            .zip(parse_finite(row.text(self.northing)))
             .filter(|position| *position != (0.0, 0.0))
             .and_then(|(easting, northing)| BritishGrid::from_metres(easting, northing).ok())
             .map(Some)
-            .ok_or(Skipped::Rejected(
+            .ok_or(RowError::Rejected(
                 "columns `oseast1m` and `osnrth1m`: must be metres on the British National Grid, \
                  unless `gridind` is 9",
             ))
     }
 }
 
-fn number(text: &str) -> Option<f64> {
+fn parse_finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// Parses a month. A blank means that there is none, or that it is unknown.
-fn month(text: &str) -> Result<Option<YearMonth>, ()> {
+fn parse_month(text: &str) -> Result<Option<YearMonth>, ()> {
     match text {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| ()),
@@ -406,44 +406,44 @@ fn month(text: &str) -> Result<Option<YearMonth>, ()> {
 }
 
 /// Returns the GSS code, or `None` for a blank or a filler such as `S99999999`.
-fn code(text: &str) -> Option<String> {
+fn parse_gss_code(text: &str) -> Option<String> {
     let is_filler = text.get(1..).is_some_and(|digits| digits == "99999999");
     (!text.is_empty() && !is_filler).then(|| text.to_string())
 }
 
 /// The postcodes whose two positions do not match.
 #[derive(Default)]
-struct Strays {
-    far: Places,
+struct PositionMismatches {
+    rows: AffectedRows,
 }
 
-impl Strays {
-    fn check(&mut self, columns: &Columns, row: &Row<'_>, position: Option<BritishGrid>) {
+impl PositionMismatches {
+    fn check(&mut self, columns: &ColumnIndices, row: &CsvRow<'_>, position: Option<BritishGrid>) {
         let (Some((lat, long)), Some(position)) = (columns.lat_long, position) else {
             return;
         };
         if row.text(lat).is_empty() && row.text(long).is_empty() {
             return;
         }
-        let is_near = number(row.text(long))
-            .zip(number(row.text(lat)))
+        let is_near = parse_finite(row.text(long))
+            .zip(parse_finite(row.text(lat)))
             .and_then(|(lon, lat)| geodesy::to_grid_metres(lon, lat))
             .is_some_and(|(easting, northing)| {
                 let east_m = easting - position.easting_m();
                 let north_m = northing - position.northing_m();
-                east_m.hypot(north_m) <= DISAGREEMENT_M
+                east_m.hypot(north_m) <= POSITION_MISMATCH_M
             });
         if !is_near {
-            self.far.note(row.file, row.line);
+            self.rows.add(row.file, row.line);
         }
     }
 
     fn warning(&self) -> Option<String> {
-        (self.far.count > 0).then(|| {
+        (self.rows.count > 0).then(|| {
             format!(
-                "{} postcodes have `lat` and `long` more than {DISAGREEMENT_M} m from their easting \
+                "{} postcodes have `lat` and `long` more than {POSITION_MISMATCH_M} m from their easting \
                  and northing; easting and northing were used ({})",
-                self.far.count, self.far
+                self.rows.count, self.rows
             )
         })
     }
@@ -453,7 +453,7 @@ impl Strays {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::rows::fixture::{self, Published};
+    use super::super::rows::fixture::{self, TestSource};
     use super::*;
 
     /// Published header rows.
@@ -465,7 +465,7 @@ mod tests {
     /// Formats a row for a header row. Cells that are not given are blank.
     fn row(header: &str, cells: &[(&str, &str)]) -> String {
         let cell = |name: &str| {
-            let name = canonical(name);
+            let name = canonical_name(name);
             let found = cells
                 .iter()
                 .find(|(column, _)| aliases(column).contains(&name.as_str()));
@@ -520,14 +520,14 @@ mod tests {
     }
 
     fn read_all(
-        mut published: Published,
-    ) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
-        read(&mut published.publication, LsoaYear::Lsoa21)
+        mut published: TestSource,
+    ) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {
+        read(&mut published.source_files, LsoaYear::Lsoa21)
     }
 
     fn read_file(
         text: impl AsRef<[u8]>,
-    ) -> Result<(Vec<ListedPostcode>, ImportReport), ImportError> {
+    ) -> Result<(Vec<PostcodeRecord>, ImportReport), ImportError> {
         read_all(fixture::file("o.csv", text))
     }
 
@@ -549,14 +549,14 @@ mod tests {
         assert_eq!((postcodes.len(), report.read, report.kept), (1, 2, 1));
         let (reason, rejected) = report.rejected.first_key_value().expect("one rejected row");
         assert!(reason.contains(column), "{report}");
-        assert_eq!(rejected.places, [("o.csv".to_string(), 3)], "{report}");
+        assert_eq!(rejected.first_locations, [("o.csv".to_string(), 3)], "{report}");
     }
 
     #[track_caller]
     fn check_left_out(changes: &[(&str, &str)], reason: &str) {
         let text = table(UNTIL_2024, &[LIVE.to_vec(), with(changes)]);
         let (postcodes, report) = read_file(text).expect("the first row is valid");
-        assert_eq!((postcodes.len(), report.left_out[reason]), (1, 1));
+        assert_eq!((postcodes.len(), report.skipped[reason]), (1, 1));
     }
 
     #[test]
@@ -595,17 +595,17 @@ mod tests {
     }
 
     #[test]
-    fn the_census_of_the_lsoa_is_the_callers_choice() {
+    fn lsoa_census_year_is_selectable() {
         for header in [UNTIL_2024, SINCE_2025, NSPL_2020] {
             let mut published = fixture::file("o.csv", table(header, &[LIVE.to_vec()]));
             let (postcodes, _) =
-                read(&mut published.publication, LsoaYear::Lsoa11).expect("a directory");
+                read(&mut published.source_files, LsoaYear::Lsoa11).expect("a directory");
             assert_eq!(postcodes[0].statistical_area.as_deref(), Some("E01025152"));
         }
     }
 
     #[test]
-    fn upper_case_columns_in_another_order_with_extra_ones_do() {
+    fn upper_case_reordered_and_extra_columns_are_accepted() {
         let mut names: Vec<String> = SINCE_2025.split(',').rev().map(str::to_uppercase).collect();
         names.extend(["ObjectId".to_string(), "SHOE_SIZE".to_string()]);
         let header = names.join(",");
@@ -644,7 +644,7 @@ mod tests {
     }
 
     #[test]
-    fn two_columns_for_one_are_refused() {
+    fn duplicate_column_is_rejected() {
         check_refused(
             table(&format!("{SINCE_2025},ctry24cd"), &[LIVE.to_vec()]),
             "o.csv, line 1: `ctry25cd` and `ctry24cd` are both the column `ctry`; remove one of them",
@@ -652,7 +652,7 @@ mod tests {
     }
 
     #[test]
-    fn names_lose_their_year_unless_a_census_is_meant() {
+    fn column_years_are_stripped_except_census_years() {
         for (written, expected) in [
             ("lad25cd", "lad"),
             (" LAD26CD ", "lad"),
@@ -668,12 +668,12 @@ mod tests {
             ("cd", "cd"),
             ("", ""),
         ] {
-            assert_eq!(canonical(written), expected, "{written}");
+            assert_eq!(canonical_name(written), expected, "{written}");
         }
     }
 
     #[test]
-    fn fillers_are_no_position() {
+    fn position_fillers_are_read_as_none() {
         for filler in [
             &[
                 ("osgrdind", "9"),
@@ -693,7 +693,7 @@ mod tests {
     }
 
     #[test]
-    fn fillers_are_no_area() {
+    fn area_fillers_are_read_as_none() {
         let text = table(
             UNTIL_2024,
             &[with(&[("lsoa21", "W99999999"), ("sicbl", "S99999999")])],
@@ -703,7 +703,7 @@ mod tests {
     }
 
     #[test]
-    fn other_grids_and_the_islands_are_left_out_and_counted() {
+    fn northern_ireland_and_the_islands_are_skipped_and_counted() {
         check_left_out(
             &[("pcds", "BT1 1AA"), ("ctry", "N92000002")],
             "Northern Ireland",
@@ -728,7 +728,7 @@ mod tests {
     }
 
     #[test]
-    fn a_faulty_row_is_counted_with_its_line() {
+    fn invalid_row_is_counted_with_its_line() {
         check_rejected(&[("pcds", "LA1")], "`pcds`");
         check_rejected(&[("ctry", "")], "`ctry`");
         check_rejected(&[("dointr", "AAAAAA")], "`dointr`");
@@ -752,7 +752,7 @@ mod tests {
     }
 
     #[test]
-    fn degrees_far_from_the_grid_reference_are_a_warning() {
+    fn mismatched_degrees_are_a_warning() {
         let near = with(&[("pcds", "LA1 1AB"), ("lat", "53.856675")]);
         let far = with(&[("pcds", "LA1 1AD"), ("lat", "53.856695")]);
         let unreadable = with(&[("pcds", "LA1 1AE"), ("long", "west")]);
@@ -768,7 +768,7 @@ mod tests {
     }
 
     #[test]
-    fn a_postcode_twice_is_a_contradiction() {
+    fn duplicate_postcode_is_rejected() {
         let text = table(UNTIL_2024, &[LIVE.to_vec(), with(&[("pcds", "la11aa")])]);
         check_refused(
             text,
@@ -777,7 +777,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_short_names_the_line() {
+    fn truncated_file_is_rejected_with_its_line() {
         let text = table(UNTIL_2024, &[LIVE.to_vec(), with(&[("pcds", "LA1 1AB")])]);
         check_refused(
             &text[..text.len() - 30],
@@ -786,7 +786,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_an_error_and_never_an_empty_country() {
+    fn directory_without_usable_rows_is_an_error() {
         check_refused("", "o.csv: none of its 0 rows could be used");
         check_refused(
             format!("{UNTIL_2024}\r\n"),
@@ -797,7 +797,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_file_is_read_rather_than_its_parts() {
+    fn whole_directory_is_preferred_to_area_files() {
         let (first, second) = (LIVE.to_vec(), with(&[("pcds", "LE1 1AB")]));
         let whole = table(UNTIL_2024, &[first.clone(), second.clone()]);
         let (part_la, part_le) = (table(UNTIL_2024, &[first]), table(UNTIL_2024, &[second]));
@@ -821,7 +821,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_of_directories_is_no_guess() {
+    fn ambiguous_or_missing_directory_is_rejected() {
         let text = table(UNTIL_2024, &[LIVE.to_vec()]);
         let two = [
             ("ONSPD_FEB_2023_UK.csv", &text[..]),
@@ -841,7 +841,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_two_editions_are_a_contradiction() {
+    fn area_files_of_two_editions_are_rejected() {
         let old = table(SINCE_2025, &[LIVE.to_vec()]);
         let header = SINCE_2025.replace("lad25cd", "lad26cd");
         let new = table(&header, &[with(&[("pcds", "LE1 1AB")])]);
@@ -870,14 +870,14 @@ mod tests {
     }
 
     #[test]
-    fn a_real_directory_is_kept_but_for_the_channel_islands() {
-        let Some(mut publication) = fixture::real("onspd-sample-53-columns.csv") else {
+    fn real_directory_is_imported_except_the_channel_islands() {
+        let Some(mut source_files) = fixture::open_real_file("onspd-sample-53-columns.csv") else {
             return;
         };
-        let (postcodes, report) = read(&mut publication, LsoaYear::Lsoa11).expect("as published");
+        let (postcodes, report) = read(&mut source_files, LsoaYear::Lsoa11).expect("as published");
         println!("{report}");
         assert_eq!((report.read, report.kept), (8_048, 8_047));
-        assert_eq!(report.left_out["Channel Islands"], 1);
+        assert_eq!(report.skipped["Channel Islands"], 1);
         assert!(report.warnings[0].starts_with("42 postcodes"), "{report}");
         assert_eq!(postcodes.iter().filter(|row| row.is_live).count(), 4_236);
         assert_eq!(

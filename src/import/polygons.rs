@@ -5,14 +5,14 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::rows::{base_name, label};
-use super::{ImportError, Publication, geopackage, whole_file};
+use super::rows::{lowercase_file_name, member_label};
+use super::{ImportError, SourceFiles, geopackage, read_whole_file};
 use crate::dataset::PolygonError;
 use crate::dataset::polygons::{PolygonFile, ShapefileParts};
 
 /// The error for a polygon file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum UnusablePolygons {
+pub(crate) enum PolygonImportError {
     /// The file cannot be found or read.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -22,7 +22,7 @@ pub(crate) enum UnusablePolygons {
 }
 
 /// The extensions of polygon files.
-const ENDINGS: [&str; 4] = [".geojson", ".json", ".shp", ".gpkg"];
+const EXTENSIONS: [&str; 4] = [".geojson", ".json", ".shp", ".gpkg"];
 
 /// Reads the polygons at the path and validates every feature. Rings with the wrong orientation are
 /// reversed; [`PolygonFile::reoriented`] names their features.
@@ -33,7 +33,7 @@ const ENDINGS: [&str; 4] = [".geojson", ".json", ".shp", ".gpkg"];
 /// # Errors
 /// If the format is not one of those above, `layer` does not select one file or layer, the file
 /// cannot be read, or a feature is not valid.
-pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, UnusablePolygons> {
+pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonImportError> {
     Ok(read_unvalidated(path, layer)?.validated()?)
 }
 
@@ -45,19 +45,19 @@ pub(crate) fn read(path: &Path, layer: Option<&str>) -> Result<PolygonFile, Unus
 pub(crate) fn read_with_nested_parts(
     path: &Path,
     layer: Option<&str>,
-) -> Result<(PolygonFile, Vec<String>), UnusablePolygons> {
+) -> Result<(PolygonFile, Vec<String>), PolygonImportError> {
     let mut file = read_unvalidated(path, layer)?;
-    let changed = file.make_holes_of_nested_parts();
+    let changed = file.nested_parts_to_holes();
     Ok((file.validated()?, changed))
 }
 
-fn read_unvalidated(path: &Path, layer: Option<&str>) -> Result<PolygonFile, UnusablePolygons> {
-    let mut publication = Publication::open(path)?;
-    let members = publication.members();
-    let is_file = members.len() == 1 && members[0] == publication.name() && path.is_file();
+fn read_unvalidated(path: &Path, layer: Option<&str>) -> Result<PolygonFile, PolygonImportError> {
+    let mut source_files = SourceFiles::open(path)?;
+    let members = source_files.members();
+    let is_file = members.len() == 1 && members[0] == source_files.name() && path.is_file();
     match is_file {
-        true => read_file(path, &publication.name(), layer),
-        false => read_member(&mut publication, layer),
+        true => read_file(path, &source_files.name(), layer),
+        false => read_member(&mut source_files, layer),
     }
 }
 
@@ -65,72 +65,72 @@ fn read_file(
     path: &Path,
     name: &str,
     layer: Option<&str>,
-) -> Result<PolygonFile, UnusablePolygons> {
-    match ending(name) {
+) -> Result<PolygonFile, PolygonImportError> {
+    match polygon_extension(name) {
         Some(".gpkg") => Ok(geopackage::read(path, layer)?),
         Some(".shp") => {
-            let part = |ending: &str| sibling(path, ending);
-            shapefile(name, name, part)
+            let read_part = |ending: &str| read_sibling(path, ending);
+            shapefile(name, name, read_part)
         }
-        Some(_) => Ok(PolygonFile::from_geojson(name, &whole(path)?)?),
-        None => Err(no_such(name)),
+        Some(_) => Ok(PolygonFile::from_geojson(name, &read_whole(path)?)?),
+        None => Err(no_polygon_file(name)),
     }
 }
 
 fn read_member(
-    publication: &mut Publication,
+    source_files: &mut SourceFiles,
     layer: Option<&str>,
-) -> Result<PolygonFile, UnusablePolygons> {
-    let member = choose(publication, layer)?;
-    let file = label(publication, &member);
-    match ending(&member) {
+) -> Result<PolygonFile, PolygonImportError> {
+    let member = select_member(source_files, layer)?;
+    let file = member_label(source_files, &member);
+    match polygon_extension(&member) {
         Some(".gpkg") => {
             // SQLite can only read from a file.
             let unreadable = |source| unreadable(Path::new(&file), source);
-            let folder = tempfile::tempdir().map_err(unreadable)?;
-            let path = folder.path().join(base_name(&member));
-            let bytes = publication.bytes(&member)?;
+            let temp_folder = tempfile::tempdir().map_err(unreadable)?;
+            let path = temp_folder.path().join(lowercase_file_name(&member));
+            let bytes = source_files.read_member(&member)?;
             fs::write(&path, bytes).map_err(unreadable)?;
-            let is_layer = layer.filter(|layer| !is_called(&member, layer));
-            Ok(geopackage::read(&path, is_layer)?)
+            let inner_layer = layer.filter(|layer| !matches_name(&member, layer));
+            Ok(geopackage::read(&path, inner_layer)?)
         }
         Some(".shp") => {
-            let members = publication.members();
+            let members = source_files.members();
             let stem = stem(&member).to_string();
             shapefile(&file, &member, |ending| {
-                let wanted = format!("{stem}{ending}");
-                let found = members
+                let expected_name = format!("{stem}{ending}");
+                let sibling_name = members
                     .iter()
-                    .find(|name| name.eq_ignore_ascii_case(&wanted));
-                found.map(|name| publication.bytes(name)).transpose()
+                    .find(|name| name.eq_ignore_ascii_case(&expected_name));
+                sibling_name.map(|name| source_files.read_member(name)).transpose()
             })
         }
         _ => Ok(PolygonFile::from_geojson(
             &file,
-            &publication.bytes(&member)?,
+            &source_files.read_member(&member)?,
         )?),
     }
 }
 
 /// Returns the name of the member to read: the only one with polygons, or the one that `layer`
 /// names.
-fn choose(publication: &Publication, layer: Option<&str>) -> Result<String, UnusablePolygons> {
-    let members = publication.members();
-    let is_hidden = |name: &str| name.starts_with("__MACOSX/") || base_name(name).starts_with('.');
-    let polygons = |name: &&String| !is_hidden(name) && ending(name).is_some();
-    let candidates: Vec<&String> = members.iter().filter(polygons).collect();
-    let is_wanted = |name: &&&String| layer.is_some_and(|layer| is_called(name, layer));
-    let wanted: Vec<&&String> = candidates.iter().filter(is_wanted).collect();
-    match (wanted.as_slice(), candidates.as_slice(), layer) {
+fn select_member(source_files: &SourceFiles, layer: Option<&str>) -> Result<String, PolygonImportError> {
+    let members = source_files.members();
+    let is_hidden = |name: &str| name.starts_with("__MACOSX/") || lowercase_file_name(name).starts_with('.');
+    let has_polygon_extension = |name: &&String| !is_hidden(name) && polygon_extension(name).is_some();
+    let candidates: Vec<&String> = members.iter().filter(has_polygon_extension).collect();
+    let is_named = |name: &&&String| layer.is_some_and(|layer| matches_name(name, layer));
+    let named: Vec<&&String> = candidates.iter().filter(is_named).collect();
+    match (named.as_slice(), candidates.as_slice(), layer) {
         ([only], _, _) => Ok((**only).clone()),
         ([], [only], None) => Ok((*only).clone()),
         // The layer may be inside the GeoPackage.
-        ([], [only], Some(_)) if ending(only) == Some(".gpkg") => Ok((*only).clone()),
-        ([], [], _) => Err(no_such(&publication.name())),
+        ([], [only], Some(_)) if polygon_extension(only) == Some(".gpkg") => Ok((*only).clone()),
+        ([], [], _) => Err(no_polygon_file(&source_files.name())),
         _ => {
             let names: Vec<&str> = candidates.iter().map(|name| name.as_str()).collect();
-            Err(UnusablePolygons::Polygons(PolygonError::File {
-                file: publication.name(),
+            Err(PolygonImportError::Polygons(PolygonError::File {
+                file: source_files.name(),
                 reason: format!(
                     "name one of its files as the layer; it has `{}`",
                     names.join("`, `")
@@ -140,23 +140,23 @@ fn choose(publication: &Publication, layer: Option<&str>) -> Result<String, Unus
     }
 }
 
-fn is_called(member: &str, layer: &str) -> bool {
+fn matches_name(member: &str, layer: &str) -> bool {
     let layer = layer.to_ascii_lowercase();
-    let base = base_name(member);
+    let base = lowercase_file_name(member);
     member.eq_ignore_ascii_case(&layer) || base == layer || stem(&base) == layer
 }
 
-fn ending(name: &str) -> Option<&'static str> {
-    let base = base_name(name);
-    ENDINGS.into_iter().find(|ending| base.ends_with(ending))
+fn polygon_extension(name: &str) -> Option<&'static str> {
+    let base = lowercase_file_name(name);
+    EXTENSIONS.into_iter().find(|ending| base.ends_with(ending))
 }
 
 fn stem(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
-fn no_such(source_name: &str) -> UnusablePolygons {
-    UnusablePolygons::Import(ImportError::NoSuchMember {
+fn no_polygon_file(source_name: &str) -> PolygonImportError {
+    PolygonImportError::Import(ImportError::NoSuchMember {
         source_name: source_name.to_string(),
         expected: "a polygon file (.geojson, .json, .shp, .gpkg, or a .zip of one)",
     })
@@ -166,18 +166,18 @@ fn no_such(source_name: &str) -> UnusablePolygons {
 fn shapefile(
     file: &str,
     shp: &str,
-    mut part: impl FnMut(&str) -> Result<Option<Vec<u8>>, ImportError>,
-) -> Result<PolygonFile, UnusablePolygons> {
+    mut read_part: impl FnMut(&str) -> Result<Option<Vec<u8>>, ImportError>,
+) -> Result<PolygonFile, PolygonImportError> {
     let stem = stem(shp);
-    let mut required = |ending: &str| match part(ending)? {
+    let mut required = |ending: &str| match read_part(ending)? {
         Some(bytes) => Ok(bytes),
-        None => Err(UnusablePolygons::Polygons(PolygonError::File {
+        None => Err(PolygonImportError::Polygons(PolygonError::File {
             file: file.to_string(),
             reason: format!("a Shapefile needs the file `{stem}{ending}` beside it"),
         })),
     };
     let (shp, dbf, prj) = (required(".shp")?, required(".dbf")?, required(".prj")?);
-    let cpg = part(".cpg")?.map(|cpg| String::from_utf8_lossy(&cpg).into_owned());
+    let cpg = read_part(".cpg")?.map(|cpg| String::from_utf8_lossy(&cpg).into_owned());
     let parts = ShapefileParts {
         shp: &shp,
         dbf: &dbf,
@@ -188,19 +188,19 @@ fn shapefile(
 }
 
 /// Reads the file beside `path` with this extension, in lower or upper case.
-fn sibling(path: &Path, ending: &str) -> Result<Option<Vec<u8>>, ImportError> {
-    let bare = ending.trim_start_matches('.');
-    for ending in [bare.to_string(), bare.to_ascii_uppercase()] {
-        let beside = path.with_extension(ending);
-        if beside.is_file() {
-            return whole(&beside).map(Some);
+fn read_sibling(path: &Path, ending: &str) -> Result<Option<Vec<u8>>, ImportError> {
+    let without_dot = ending.trim_start_matches('.');
+    for ending in [without_dot.to_string(), without_dot.to_ascii_uppercase()] {
+        let sibling_path = path.with_extension(ending);
+        if sibling_path.is_file() {
+            return read_whole(&sibling_path).map(Some);
         }
     }
     Ok(None)
 }
 
-fn whole(path: &Path) -> Result<Vec<u8>, ImportError> {
-    whole_file(path).map_err(|source| unreadable(path, source))
+fn read_whole(path: &Path) -> Result<Vec<u8>, ImportError> {
+    read_whole_file(path).map_err(|source| unreadable(path, source))
 }
 
 fn unreadable(path: &Path, source: io::Error) -> ImportError {
@@ -328,8 +328,8 @@ mod tests {
         ] {
             let file = read(&path.join(name), layer).expect(name);
             assert_eq!(file.crs, Crs::BritishGrid, "{name}");
-            assert_eq!(ground(&file), ground(&expected), "{name}");
-            assert!(file.turned().is_empty(), "{name}");
+            assert_eq!(sorted_vertices(&file), sorted_vertices(&expected), "{name}");
+            assert!(file.reoriented().is_empty(), "{name}");
         }
         let error = read(&path, None).expect_err("a choice").to_string();
         assert!(
@@ -340,14 +340,14 @@ mod tests {
     }
 
     /// Returns the vertices of the first feature, independent of where each ring starts.
-    fn ground(file: &PolygonFile) -> Vec<(i64, i64)> {
+    fn sorted_vertices(file: &PolygonFile) -> Vec<(i64, i64)> {
         let mut vertices: Vec<_> = file.features[0].polygons.concat().concat();
         vertices.sort_unstable();
         vertices
     }
 
     #[test]
-    fn the_code_page_is_read_or_refused() {
+    fn code_page_is_read_or_rejected() {
         let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
         let import = |cpg: Option<&str>, dbf: &[u8]| {
             let parts = ShapefileParts {
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_shapefile_that_is_missing_is_named() {
+    fn missing_shapefile_part_is_named() {
         let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
         let (_folder, path) = folder(&[("a.shp", &shp), ("a.dbf", &dbf)]);
         let error = read(&path.join("a.shp"), None)
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shapefile_that_is_cut_short_is_refused() {
+    fn truncated_shapefile_is_rejected() {
         let (shp, dbf) = shp_and_dbf(&[&[&SQUARE], &[&SQUARE]]);
         let (one, short) = shp_and_dbf(&[&[&SQUARE]]);
         assert_eq!(import_parts(&shp, &dbf).expect("two").features.len(), 2);
@@ -433,7 +433,7 @@ mod tests {
 
     /// No damaged byte of a Shapefile may cause a panic.
     #[test]
-    fn a_damaged_shapefile_is_an_error_or_polygons() {
+    fn damaged_shapefiles_do_not_panic() {
         let (shp, dbf) = shp_and_dbf(&[&[&SQUARE]]);
         for value in [0x01, 0x55, 0x7f, 0x80, 0xff] {
             for at in 0..shp.len() {
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn a_polygon_that_is_not_valid_is_refused_with_its_id() {
+    fn invalid_polygon_is_rejected_with_its_id() {
         let bow_tie = [
             [-3.0, 54.0],
             [-2.0, 55.0],
@@ -500,18 +500,18 @@ mod tests {
     }
 
     #[test]
-    fn a_clockwise_polygon_is_turned_and_noted() {
+    fn clockwise_polygon_is_reoriented_and_reported() {
         let mut clockwise = SQUARE;
         clockwise.reverse();
         let text = geojson(GRID_CRS, &[&clockwise]);
         let (_folder, path) = folder(&[("a.json", text.as_bytes())]);
         let file = read(&path.join("a.json"), None).expect("a polygon");
-        assert_eq!(file.turned(), ["1 (`k`)"]);
+        assert_eq!(file.reoriented(), ["1 (`k`)"]);
         let mut hole = SQUARE.map(|[x, y]| [(x + 300_500.0) / 2.0, (y + 470_500.0) / 2.0]);
         let (as_esri, dbf) = shp_and_dbf(&[&[&SQUARE, &reversed(&hole)]]);
         hole.reverse();
         let (as_geojson, _) = shp_and_dbf(&[&[&clockwise, &reversed(&hole)]]);
-        for (shp, turned) in [(as_esri, false), (as_geojson, true)] {
+        for (shp, reoriented) in [(as_esri, false), (as_geojson, true)] {
             let parts = ShapefileParts {
                 shp: &shp,
                 dbf: &dbf,
@@ -519,7 +519,7 @@ mod tests {
                 cpg: Some("1252"),
             };
             let file = PolygonFile::from_shapefile("a.shp", &parts).expect("a polygon");
-            assert_eq!(file.features[0].turned, turned);
+            assert_eq!(file.features[0].reoriented, reoriented);
             assert_eq!(file.features[0].polygons[0].len(), 2);
             assert!(file.validated().is_ok());
         }
@@ -530,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn the_crs_member_is_read_or_refused() {
+    fn crs_member_is_read_or_rejected() {
         let crs = |name: &str| {
             let member = format!(r#""crs":{{"type":"name","properties":{{"name":"{name}"}}}},"#);
             let file = PolygonFile::from_geojson("a", geojson(&member, &[&SQUARE]).as_bytes());
@@ -561,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn the_real_files_are_read() {
+    fn real_files_are_imported() {
         let Some(folder) = std::env::var_os("CATCHMENT_REAL_DATA").map(PathBuf::from) else {
             eprintln!("skipped: CATCHMENT_REAL_DATA names no folder");
             return;
@@ -582,7 +582,7 @@ mod tests {
                 "{name}: {} features, {:?}, {} turned",
                 file.features.len(),
                 file.crs,
-                file.turned().len()
+                file.reoriented().len()
             );
             assert_eq!((file.crs, file.features.len()), (crs, features), "{name}");
         }
@@ -590,7 +590,7 @@ mod tests {
 
     /// The LSOAs of 2011 from ONS have three such enclaves.
     #[test]
-    fn a_part_within_another_is_a_fault_unless_it_is_said_to_be_a_hole() {
+    fn nested_part_is_an_error_unless_read_as_a_hole() {
         let square = |at: f64, side: f64| {
             let end = at + side;
             serde_json::json!([[[at, at], [at, end], [end, end], [end, at], [at, at]]])
@@ -606,8 +606,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("areas.geojson");
         fs::write(&path, collection.to_string()).expect("a file");
-        let refused = read(&path, None).expect_err("an error").to_string();
-        assert!(refused.ends_with("its parts overlap"), "{refused}");
+        let error = read(&path, None).expect_err("an error").to_string();
+        assert!(error.ends_with("its parts overlap"), "{error}");
         let (file, changed) = read_with_nested_parts(&path, None).expect("a valid area");
         assert_eq!(changed.len(), 1);
         let rings: Vec<usize> = file.features[0].polygons.iter().map(Vec::len).collect();

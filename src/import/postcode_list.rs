@@ -3,11 +3,11 @@
 //! `postcode,easting,northing,code_point_quality,status,introduced,terminated,lsoa11cd,sub_icb`.
 //! Months are `YYYYMM`; positions are metres on the British National Grid.
 
-use super::ListedPostcode;
-use crate::dataset::table::Table;
+use super::PostcodeRecord;
+use crate::dataset::table::CsvTable;
 use crate::dataset::{TableError, cells};
 
-const COLUMNS: &[&str] = &[
+const COLUMN_NAMES: &[&str] = &[
     "postcode",
     "easting",
     "northing",
@@ -20,9 +20,9 @@ const COLUMNS: &[&str] = &[
 ];
 
 /// Reads every row, in order of postcode.
-pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<ListedPostcode>, TableError> {
-    let mut rows = Table::open(file, bytes, COLUMNS)?.read(|row| {
-        Ok(ListedPostcode {
+pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<PostcodeRecord>, TableError> {
+    let mut rows = CsvTable::open(file, bytes, COLUMN_NAMES)?.read(|row| {
+        Ok(PostcodeRecord {
             postcode: row.parse(0)?,
             position: cells::position(row, 1)?,
             positional_quality: cells::positional_quality(row, 3)?,

@@ -5,22 +5,22 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 
 use super::dates;
-use crate::dataset::table::Table;
+use crate::dataset::table::CsvTable;
 use crate::dataset::{TableError, cells};
 use crate::domain::{
-    BritishGrid, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, Succession,
+    BritishGrid, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, PracticeSuccession,
 };
 
 /// A practice, its ICC, and the position of its main address.
 #[derive(Debug, Clone)]
-pub(crate) struct ListedPractice {
+pub(crate) struct PracticeRecord {
     pub(crate) practice: Practice,
     pub(crate) icc: Option<String>,
     pub(crate) pcn_name: Option<String>,
     pub(crate) position: Option<BritishGrid>,
 }
 
-const PRACTICES: &[&str] = &[
+const PRACTICE_COLUMNS: &[&str] = &[
     "ods_code",
     "name",
     "address",
@@ -39,24 +39,24 @@ const PRACTICES: &[&str] = &[
 ];
 
 /// Reads every practice, in order of ODS code.
-pub(crate) fn practices(file: &str, bytes: &[u8]) -> Result<Vec<ListedPractice>, TableError> {
-    let mut rows = Table::open(file, bytes, PRACTICES)?.read(|row| {
+pub(crate) fn read_practices(file: &str, bytes: &[u8]) -> Result<Vec<PracticeRecord>, TableError> {
+    let mut rows = CsvTable::open(file, bytes, PRACTICE_COLUMNS)?.read(|row| {
         let practice = Practice {
             code: row.parse(0)?,
-            name: row.filled(1)?.to_string(),
+            name: row.required(1)?.to_string(),
             address: row.text(2)?.to_string(),
             postcode: row.parse_optional(3)?,
             telephone: row.optional(4)?.map(str::to_string),
-            status: row.with(7, |word| {
+            status: row.parse_with(7, |word| {
                 PracticeStatus::from_word(word).ok_or("active, dormant, closed or proposed")
             })?,
-            opened: row.with_optional(8, dates::from_digits)?,
-            closed: row.with_optional(9, dates::from_digits)?,
+            opened: row.parse_optional_with(8, dates::parse_yyyymmdd)?,
+            closed: row.parse_optional_with(9, dates::parse_yyyymmdd)?,
             sub_icb: row.optional(12)?.map(str::to_string),
             pcn: row.optional(11)?.map(str::to_string),
             list_size: row.parse_optional(13)?,
         };
-        Ok(ListedPractice {
+        Ok(PracticeRecord {
             practice,
             icc: row.optional(10)?.map(str::to_string),
             pcn_name: row.optional(14)?.map(str::to_string),
@@ -67,16 +67,16 @@ pub(crate) fn practices(file: &str, bytes: &[u8]) -> Result<Vec<ListedPractice>,
     Ok(rows)
 }
 
-const SITES: &[&str] = &["ods_code", "kind", "postcode", "easting", "northing"];
+const PREMISES_COLUMNS: &[&str] = &["ods_code", "kind", "postcode", "easting", "northing"];
 
 /// Reads all premises, in order of ODS code, the main ones first. Kinds are `main`, `branch(…)`,
 /// `branch(…) of CODE` and `predecessor CODE`. The last two are premises that the listed practice
 /// took over with another practice.
-pub(crate) fn premises(file: &str, bytes: &[u8]) -> Result<Vec<Premises>, TableError> {
-    let mut rows = Table::open(file, bytes, SITES)?.read(|row| {
+pub(crate) fn read_premises(file: &str, bytes: &[u8]) -> Result<Vec<Premises>, TableError> {
+    let mut rows = CsvTable::open(file, bytes, PREMISES_COLUMNS)?.read(|row| {
         Ok(Premises {
             practice: row.parse(0)?,
-            kind: row.with(1, premises_kind)?,
+            kind: row.parse_with(1, parse_premises_kind)?,
             postcode: row.parse_optional(2)?,
             position: cells::required_position(row, 3)?,
         })
@@ -86,7 +86,7 @@ pub(crate) fn premises(file: &str, bytes: &[u8]) -> Result<Vec<Premises>, TableE
     Ok(rows)
 }
 
-fn premises_kind(words: &str) -> Result<PremisesKind, &'static str> {
+fn parse_premises_kind(words: &str) -> Result<PremisesKind, &'static str> {
     if words == "main" {
         Ok(PremisesKind::Main)
     } else if words.starts_with("predecessor ") || words.contains(" of ") {
@@ -98,16 +98,16 @@ fn premises_kind(words: &str) -> Result<PremisesKind, &'static str> {
     }
 }
 
-const SUCCESSIONS: &[&str] = &["predecessor", "successor", "predecessor_closed"];
+const SUCCESSION_COLUMNS: &[&str] = &["predecessor", "successor", "predecessor_closed"];
 
 /// Reads every succession, in order of predecessor. The first day with the successor is the day
 /// after the predecessor's last day.
-pub(crate) fn successions(file: &str, bytes: &[u8]) -> Result<Vec<Succession>, TableError> {
-    let mut rows = Table::open(file, bytes, SUCCESSIONS)?.read(|row| {
-        Ok(Succession {
+pub(crate) fn read_successions(file: &str, bytes: &[u8]) -> Result<Vec<PracticeSuccession>, TableError> {
+    let mut rows = CsvTable::open(file, bytes, SUCCESSION_COLUMNS)?.read(|row| {
+        Ok(PracticeSuccession {
             predecessor: row.parse::<OdsCode>(0)?,
             successor: row.parse::<OdsCode>(1)?,
-            from: day_after(row.with(2, dates::from_digits)?),
+            from: day_after(row.parse_with(2, dates::parse_yyyymmdd)?),
         })
     })?;
     rows.sort_by_key(|row| (row.predecessor, row.successor));
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_close_date_is_the_last_day() {
-        let read = successions(
+        let read = read_successions(
             "s.csv",
             b"predecessor,successor,predecessor_closed,note\nP81064,P81002,20180630,merged\n",
         )
@@ -135,24 +135,24 @@ mod tests {
     }
 
     #[test]
-    fn dates_without_hyphens_are_strict() {
-        assert_eq!(dates::from_digits("20240229"), Ok(date(2024, 2, 29)));
+    fn yyyymmdd_dates_are_strict() {
+        assert_eq!(dates::parse_yyyymmdd("20240229"), Ok(date(2024, 2, 29)));
         for text in ["20230229", "2023-02-01", "", "2023011", "２０２３"] {
-            assert!(dates::from_digits(text).is_err(), "{text}");
+            assert!(dates::parse_yyyymmdd(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn kinds_of_premises_are_told_apart() {
-        assert_eq!(premises_kind("branch(2017)"), Ok(PremisesKind::Branch));
+    fn premises_kinds_are_parsed() {
+        assert_eq!(parse_premises_kind("branch(2017)"), Ok(PremisesKind::Branch));
         assert_eq!(
-            premises_kind("branch(2017) of A82034"),
+            parse_premises_kind("branch(2017) of A82034"),
             Ok(PremisesKind::Predecessor)
         );
         assert_eq!(
-            premises_kind("predecessor P81064"),
+            parse_premises_kind("predecessor P81064"),
             Ok(PremisesKind::Predecessor)
         );
-        assert!(premises_kind("annexe").is_err());
+        assert!(parse_premises_kind("annexe").is_err());
     }
 }

@@ -10,8 +10,8 @@ use std::io::Read;
 
 use jiff::civil::Date;
 
-use super::rows::{Header, Row, Rows, Seen, Skipped, base_name, label};
-use super::{ImportError, ImportReport, Publication};
+use super::rows::{HeaderRow, CsvRow, CsvRows, DuplicateCheck, RowError, lowercase_file_name, member_label};
+use super::{ImportError, ImportReport, SourceFiles};
 use crate::domain::{OdsCode, SuppressionRule, date_from_iso};
 
 /// The maximum number of patients of one practice in one LSOA. More are a mistake: an LSOA has a
@@ -20,7 +20,7 @@ const PATIENTS_MAX: u32 = 1_000_000;
 
 /// The number of patients of a practice who live in a statistical area.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Registration {
+pub(crate) struct RegistrationCount {
     pub(crate) practice: OdsCode,
     /// The code of an LSOA in England, such as `E01019293`.
     pub(crate) statistical_area: String,
@@ -37,44 +37,44 @@ pub(crate) struct Registration {
 /// If a column is missing, a row is truncated, a practice and LSOA occur twice, there are extracts
 /// of two dates, the rows of one sex are missing, or no row could be used.
 pub(crate) fn read(
-    publication: &mut Publication,
-) -> Result<(Vec<Registration>, ImportReport), ImportError> {
-    let mut tables = Tables {
-        cells: Vec::new(),
-        seen: Seen::nothing(),
-        extract: None,
-        patients_left_out: 0,
-        report: ImportReport::of(publication.name()),
+    source_files: &mut SourceFiles,
+) -> Result<(Vec<RegistrationCount>, ImportReport), ImportError> {
+    let mut importer = RegistrationImporter {
+        rows: Vec::new(),
+        duplicates: DuplicateCheck::new(),
+        extract_date: None,
+        patients_skipped: 0,
+        report: ImportReport::new(source_files.name()),
     };
-    for member in members(publication)? {
-        let file = label(publication, &member);
-        tables.read_file(Rows::of(&file, publication.read(&member)?))?;
+    for member in select_members(source_files)? {
+        let file = member_label(source_files, &member);
+        importer.import_file(CsvRows::new(&file, source_files.open_member(&member)?))?;
     }
-    tables.finish()
+    importer.finish()
 }
 
 /// Returns the names of the members to read: a single file whatever its name; in a folder or
 /// archive the table for both sexes, or else the tables for each.
-fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
-    let members = publication.members();
-    if members == [publication.name()] {
+fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
+    let members = source_files.members();
+    if members == [source_files.name()] {
         return Ok(members);
     }
     let is_table = |member: &&String| {
-        let base = base_name(member);
+        let base = lowercase_file_name(member);
         base.ends_with(".csv") && base.contains("lsoa") && !base.starts_with('.')
     };
     let tables: Vec<String> = members.iter().filter(is_table).cloned().collect();
-    let for_all: Vec<String> = tables
+    let all_sexes: Vec<String> = tables
         .iter()
-        .filter(|member| base_name(member).contains("lsoa-all"))
+        .filter(|member| lowercase_file_name(member).contains("lsoa-all"))
         .cloned()
         .collect();
-    match (for_all.is_empty(), tables.is_empty()) {
-        (false, _) => Ok(for_all),
+    match (all_sexes.is_empty(), tables.is_empty()) {
+        (false, _) => Ok(all_sexes),
         (true, false) => Ok(tables),
         (true, true) => Err(ImportError::NoSuchMember {
-            source_name: publication.name(),
+            source_name: source_files.name(),
             expected: "a file such as gp-reg-pat-prac-lsoa-all.csv",
         }),
     }
@@ -88,7 +88,7 @@ enum Sex {
 }
 
 /// A row for an LSOA in England.
-struct Cell {
+struct RegistrationRow {
     practice: OdsCode,
     /// The numeric part of the LSOA code.
     lsoa: u32,
@@ -96,37 +96,37 @@ struct Cell {
     patients: u32,
 }
 
-struct Tables {
-    cells: Vec<Cell>,
-    seen: Seen<(OdsCode, u32, Sex)>,
+struct RegistrationImporter {
+    rows: Vec<RegistrationRow>,
+    duplicates: DuplicateCheck<(OdsCode, u32, Sex)>,
     /// The date of the extract, as written in the first row and parsed.
-    extract: Option<(String, Date)>,
-    patients_left_out: u64,
+    extract_date: Option<(String, Date)>,
+    patients_skipped: u64,
     report: ImportReport,
 }
 
-impl Tables {
-    fn read_file<R: Read>(&mut self, mut rows: Rows<R>) -> Result<(), ImportError> {
-        let columns = Columns::of(&rows.header(canonical)?)?;
+impl RegistrationImporter {
+    fn import_file<R: Read>(&mut self, mut rows: CsvRows<R>) -> Result<(), ImportError> {
+        let columns = ColumnIndices::from_header(&rows.read_header(canonical_name)?)?;
         while let Some(row) = rows.next()? {
             self.report.read += 1;
-            self.check_extract(&row, row.text(columns.extract))?;
-            match columns.cell_of(&row) {
-                Ok(cell) => {
-                    let key = (cell.practice, cell.lsoa, cell.sex);
-                    self.seen.note(key, &row, || {
+            self.check_extract_date(&row, row.text(columns.extract_date))?;
+            match columns.parse_row(&row) {
+                Ok(record) => {
+                    let key = (record.practice, record.lsoa, record.sex);
+                    self.duplicates.check(key, &row, || {
                         format!(
                             "practice `{}` with LSOA `{}`",
-                            cell.practice,
-                            lsoa_code(cell.lsoa)
+                            record.practice,
+                            lsoa_code(record.lsoa)
                         )
                     })?;
-                    self.cells.push(cell);
+                    self.rows.push(record);
                 }
-                Err(skipped) => {
-                    let patients = columns.patients_of(&row).unwrap_or_default();
-                    self.patients_left_out += u64::from(patients);
-                    skipped.count(&row, &mut self.report);
+                Err(error) => {
+                    let patients = columns.parse_patients(&row).unwrap_or_default();
+                    self.patients_skipped += u64::from(patients);
+                    error.add_to_report(&row, &mut self.report);
                 }
             }
         }
@@ -135,21 +135,21 @@ impl Tables {
     }
 
     /// Checks that all rows have the same extract date.
-    fn check_extract(&mut self, row: &Row<'_>, written: &str) -> Result<(), ImportError> {
-        if let Some((first, _)) = &self.extract
+    fn check_extract_date(&mut self, row: &CsvRow<'_>, written: &str) -> Result<(), ImportError> {
+        if let Some((first, _)) = &self.extract_date
             && first == written
         {
             return Ok(());
         }
-        let day = extract_day(written).ok_or_else(|| ImportError::WrongShape {
+        let day = parse_extract_date(written).ok_or_else(|| ImportError::InvalidFormat {
             file: row.file.to_string(),
             line: row.line,
             expected: format!(
                 "column `EXTRACT_DATE`: `{written}` is not a date such as 01APR2020 or 2020-04-01"
             ),
         })?;
-        match &self.extract {
-            Some((first, first_day)) if *first_day != day => Err(ImportError::Contradiction {
+        match &self.extract_date {
+            Some((first, first_day)) if *first_day != day => Err(ImportError::Conflict {
                 file: row.file.to_string(),
                 line: row.line,
                 what: format!(
@@ -158,24 +158,24 @@ impl Tables {
             }),
             Some(_) => Ok(()),
             None => {
-                self.extract = Some((written.to_string(), day));
+                self.extract_date = Some((written.to_string(), day));
                 Ok(())
             }
         }
     }
 
-    fn finish(mut self) -> Result<(Vec<Registration>, ImportReport), ImportError> {
-        self.report.vintage = self.extract.as_ref().map(|(_, day)| day.to_string());
+    fn finish(mut self) -> Result<(Vec<RegistrationCount>, ImportReport), ImportError> {
+        self.report.vintage = self.extract_date.as_ref().map(|(_, day)| day.to_string());
         self.choose_sexes()?;
-        if self.cells.is_empty() {
+        if self.rows.is_empty() {
             return Err(ImportError::Empty {
                 source_name: self.report.source,
                 read: self.report.read,
             });
         }
-        self.report.kept = self.cells.len() as u64;
-        if self.patients_left_out > 0 {
-            let patients = match SuppressionRule::NHS_ENGLAND.apply(self.patients_left_out) {
+        self.report.kept = self.rows.len() as u64;
+        if self.patients_skipped > 0 {
+            let patients = match SuppressionRule::NHS_ENGLAND.apply(self.patients_skipped) {
                 Some(patients) => format!("about {patients}"),
                 None => "fewer than 8".into(),
             };
@@ -183,13 +183,13 @@ impl Tables {
                 "{patients} patients are in rows that were skipped or rejected"
             ));
         }
-        Ok((added_up(self.cells), self.report))
+        Ok((sum_by_practice_and_lsoa(self.rows), self.report))
     }
 
     /// Retains only the rows for both sexes, or the rows for each sex if there are none for both.
     fn choose_sexes(&mut self) -> Result<(), ImportError> {
-        let has = |sex| self.cells.iter().any(|cell| cell.sex == sex);
-        let missing = match (has(Sex::All), has(Sex::Male), has(Sex::Female)) {
+        let has = |sex| self.rows.iter().any(|cell| cell.sex == sex);
+        let expected = match (has(Sex::All), has(Sex::Male), has(Sex::Female)) {
             (false, true, true) => {
                 self.report.warnings.push(
                     "no rows for both sexes; the rows for men and women were added up".to_string(),
@@ -199,28 +199,28 @@ impl Tables {
             (false, true, false) => "rows with SEX `FEMALE` or `ALL`, only `MALE`",
             (false, false, true) => "rows with SEX `MALE` or `ALL`, only `FEMALE`",
             _ => {
-                let before = self.cells.len();
-                self.cells.retain(|cell| cell.sex == Sex::All);
-                for _ in self.cells.len()..before {
+                let count_before = self.rows.len();
+                self.rows.retain(|cell| cell.sex == Sex::All);
+                for _ in self.rows.len()..count_before {
                     self.report
-                        .leave_out("rows for one sex, as there are rows for both sexes");
+                        .skip("rows for one sex, as there are rows for both sexes");
                 }
                 return Ok(());
             }
         };
         Err(ImportError::NoSuchMember {
             source_name: self.report.source.clone(),
-            expected: missing,
+            expected,
         })
     }
 }
 
 /// Returns one record for each practice and LSOA, in order, with the sum of its rows.
-fn added_up(mut cells: Vec<Cell>) -> Vec<Registration> {
-    cells.sort_unstable_by_key(|cell| (cell.practice, cell.lsoa, cell.sex));
-    cells
+fn sum_by_practice_and_lsoa(mut rows: Vec<RegistrationRow>) -> Vec<RegistrationCount> {
+    rows.sort_unstable_by_key(|cell| (cell.practice, cell.lsoa, cell.sex));
+    rows
         .chunk_by(|one, next| (one.practice, one.lsoa) == (next.practice, next.lsoa))
-        .map(|sexes| Registration {
+        .map(|sexes| RegistrationCount {
             practice: sexes[0].practice,
             statistical_area: lsoa_code(sexes[0].lsoa),
             patients: sexes.iter().map(|cell| cell.patients).sum(),
@@ -229,7 +229,7 @@ fn added_up(mut cells: Vec<Cell>) -> Vec<Registration> {
 }
 
 /// Converts a column name to lower case, with `_` for spaces and dots.
-fn canonical(name: &str) -> String {
+fn canonical_name(name: &str) -> String {
     name.trim_start_matches('\u{feff}')
         .chars()
         .map(|letter| match letter {
@@ -240,18 +240,18 @@ fn canonical(name: &str) -> String {
 }
 
 /// The indices of the columns that are read.
-struct Columns {
-    extract: usize,
+struct ColumnIndices {
+    extract_date: usize,
     practice: usize,
     lsoa: usize,
     sex: usize,
     patients: usize,
 }
 
-impl Columns {
-    fn of(header: &Header) -> Result<Columns, ImportError> {
-        Ok(Columns {
-            extract: header.require(&["extract_date"])?,
+impl ColumnIndices {
+    fn from_header(header: &HeaderRow) -> Result<ColumnIndices, ImportError> {
+        Ok(ColumnIndices {
+            extract_date: header.require(&["extract_date"])?,
             practice: header.require(&["practice_code"])?,
             lsoa: header.require(&["lsoa_code"])?,
             sex: header.require(&["sex"])?,
@@ -259,33 +259,33 @@ impl Columns {
         })
     }
 
-    fn cell_of(&self, row: &Row<'_>) -> Result<Cell, Skipped> {
-        Ok(Cell {
+    fn parse_row(&self, row: &CsvRow<'_>) -> Result<RegistrationRow, RowError> {
+        Ok(RegistrationRow {
             practice: row.text(self.practice).parse().map_err(|_| {
-                Skipped::Rejected("column `PRACTICE_CODE`: must be a practice code such as A82003")
+                RowError::Rejected("column `PRACTICE_CODE`: must be a practice code such as A82003")
             })?,
-            sex: sex(row.text(self.sex))?,
-            patients: self.patients_of(row)?,
-            lsoa: lsoa_number(row.text(self.lsoa))?,
+            sex: parse_sex(row.text(self.sex))?,
+            patients: self.parse_patients(row)?,
+            lsoa: parse_lsoa(row.text(self.lsoa))?,
         })
     }
 
-    fn patients_of(&self, row: &Row<'_>) -> Result<u32, Skipped> {
+    fn parse_patients(&self, row: &CsvRow<'_>) -> Result<u32, RowError> {
         let patients = row.text(self.patients).parse().ok();
         patients
             .filter(|patients| *patients <= PATIENTS_MAX)
-            .ok_or(Skipped::Rejected(
+            .ok_or(RowError::Rejected(
                 "column `NUMBER_OF_PATIENTS`: must be a whole number, at most a million",
             ))
     }
 }
 
-fn sex(text: &str) -> Result<Sex, Skipped> {
+fn parse_sex(text: &str) -> Result<Sex, RowError> {
     match text.to_ascii_uppercase().as_str() {
         "ALL" => Ok(Sex::All),
         "MALE" => Ok(Sex::Male),
         "FEMALE" => Ok(Sex::Female),
-        _ => Err(Skipped::Rejected(
+        _ => Err(RowError::Rejected(
             "column `SEX`: must be ALL, MALE or FEMALE",
         )),
     }
@@ -294,21 +294,21 @@ fn sex(text: &str) -> Result<Sex, Skipped> {
 /// Returns the numeric part of the code of an LSOA in England: `E01019293` becomes 19293. Other
 /// values are skipped: an LSOA in Wales, a data zone in Scotland, and for an address without an
 /// LSOA a blank, `CLOSED` or `NO2011` (no LSOA of that year).
-fn lsoa_number(text: &str) -> Result<u32, Skipped> {
+fn parse_lsoa(text: &str) -> Result<u32, RowError> {
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     let code = text.to_ascii_uppercase();
     match code.get(..3) {
         Some("E01") if code.len() == 9 && is_number(&code[3..]) => code[3..]
             .parse()
-            .map_err(|_| Skipped::Rejected(NOT_AN_LSOA)),
-        Some("W01") if code.len() == 9 => Err(Skipped::LeftOut("LSOAs in Wales")),
-        Some("S01") if code.len() == 9 => Err(Skipped::LeftOut("data zones in Scotland")),
-        _ if code.is_empty() => Err(Skipped::LeftOut("no LSOA given")),
-        _ if code == "CLOSED" => Err(Skipped::LeftOut("LSOA_CODE `CLOSED`")),
+            .map_err(|_| RowError::Rejected(NOT_AN_LSOA)),
+        Some("W01") if code.len() == 9 => Err(RowError::Skipped("LSOAs in Wales")),
+        Some("S01") if code.len() == 9 => Err(RowError::Skipped("data zones in Scotland")),
+        _ if code.is_empty() => Err(RowError::Skipped("no LSOA given")),
+        _ if code == "CLOSED" => Err(RowError::Skipped("LSOA_CODE `CLOSED`")),
         _ if code.len() == 6 && code.starts_with("NO") && is_number(&code[2..]) => {
-            Err(Skipped::LeftOut("no LSOA known (such as NO2011)"))
+            Err(RowError::Skipped("no LSOA known (such as NO2011)"))
         }
-        _ => Err(Skipped::Rejected(NOT_AN_LSOA)),
+        _ => Err(RowError::Rejected(NOT_AN_LSOA)),
     }
 }
 
@@ -319,7 +319,7 @@ fn lsoa_code(number: u32) -> String {
 }
 
 /// Parses a date written `01APR2020` or `2020-04-01`.
-fn extract_day(text: &str) -> Option<Date> {
+fn parse_extract_date(text: &str) -> Option<Date> {
     const MONTHS: [&str; 12] = [
         "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
     ];
@@ -339,7 +339,7 @@ mod tests {
     use jiff::civil::date;
     use proptest::prelude::*;
 
-    use super::super::rows::fixture::{self, Published};
+    use super::super::rows::fixture::{self, TestSource};
     use super::*;
 
     const UNTIL_2025: &str =
@@ -349,12 +349,12 @@ mod tests {
     const FROM_R: &str = "\"\",\"PUBLICATION\",\"EXTRACT_DATE\",\"PRACTICE_CODE\",\"PRACTICE_NAME\",\"LSOA_CODE\",\"SEX\",\"Number.of.Patients\"\n";
 
     fn read_all(
-        mut published: Published,
-    ) -> Result<(Vec<Registration>, ImportReport), ImportError> {
-        read(&mut published.publication)
+        mut published: TestSource,
+    ) -> Result<(Vec<RegistrationCount>, ImportReport), ImportError> {
+        read(&mut published.source_files)
     }
 
-    fn read_rows(rows: &str) -> Result<(Vec<Registration>, ImportReport), ImportError> {
+    fn read_rows(rows: &str) -> Result<(Vec<RegistrationCount>, ImportReport), ImportError> {
         read_all(fixture::file("g.csv", format!("{UNTIL_2025}{rows}")))
     }
 
@@ -363,11 +363,11 @@ mod tests {
         format!("GP_PRAC_PAT_LIST,01APR2020,A82003,\"NAME, WITH COMMA\",{lsoa},{sex},{patients}\n")
     }
 
-    fn numbers(registrations: &[Registration]) -> Vec<(String, &str, u32)> {
-        let number = |it: &'_ Registration| it.practice.to_string();
+    fn counts(registrations: &[RegistrationCount]) -> Vec<(String, &str, u32)> {
+        let practice_code = |it: &'_ RegistrationCount| it.practice.to_string();
         registrations
             .iter()
-            .map(|it| (number(it), it.statistical_area.as_str(), it.patients))
+            .map(|it| (practice_code(it), it.statistical_area.as_str(), it.patients))
             .collect()
     }
 
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn every_family_of_headers_gives_the_same() {
+    fn every_header_variant_gives_the_same_counts() {
         let plain = "GP_PRAC_PAT_LIST,01APR2020,A82046,WINDERMERE,E01012614,ALL,2\n\
             GP_PRAC_PAT_LIST,01APR2020,A82003,ULVERSTON,E01024873,ALL,1\n";
         let from_r = "\"1\",\"GP_PRAC_PAT_LIST\",\"01APR2020\",\"A82046\",\"WINDERMERE\",\"E01012614\",\"ALL\",2\n\
@@ -391,7 +391,7 @@ mod tests {
         ] {
             let (registrations, report) = read_all(fixture::file("g.csv", text)).expect("a table");
             assert_eq!(
-                numbers(&registrations),
+                counts(&registrations),
                 [
                     ("A82003".to_string(), "E01024873", 1),
                     ("A82046".to_string(), "E01012614", 2)
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_lsoa_in_england_is_left_out_and_counted() {
+    fn areas_outside_england_are_skipped_and_counted() {
         let rows: String = [
             "E01024873",
             "W01000001",
@@ -430,8 +430,8 @@ mod tests {
         let (registrations, report) = read_rows(&rows).expect("one row in England");
         assert_eq!(registrations.len(), 1);
         assert_eq!((report.read, report.kept), (6, 1));
-        assert_eq!(report.left_out.values().sum::<u64>(), 5, "{report}");
-        assert_eq!(report.left_out.len(), 5, "{report}");
+        assert_eq!(report.skipped.values().sum::<u64>(), 5, "{report}");
+        assert_eq!(report.skipped.len(), 5, "{report}");
         assert_eq!(
             report.warnings,
             ["about 15 patients are in rows that were skipped or rejected"]
@@ -439,9 +439,9 @@ mod tests {
     }
 
     #[test]
-    fn a_faulty_row_is_counted_with_its_line() {
+    fn invalid_row_is_counted_with_its_line() {
         let good = row("E01024873", "ALL", "1");
-        for (faulty, column) in [
+        for (invalid, column) in [
             (row("E0102487", "ALL", "1"), "`LSOA_CODE`"),
             (row("E02000001", "ALL", "1"), "`LSOA_CODE`"),
             (row("E01é2487", "ALL", "1"), "`LSOA_CODE`"),
@@ -456,16 +456,16 @@ mod tests {
             (good.replace("A82003", "A8"), "`PRACTICE_CODE`"),
         ] {
             let (registrations, report) =
-                read_rows(&format!("{good}{faulty}")).expect("one valid row");
+                read_rows(&format!("{good}{invalid}")).expect("one valid row");
             assert_eq!(registrations.len(), 1);
             let (reason, rejected) = report.rejected.first_key_value().expect("one rejected row");
             assert!(reason.contains(column), "{report}");
-            assert_eq!(rejected.places, [("g.csv".to_string(), 3)]);
+            assert_eq!(rejected.first_locations, [("g.csv".to_string(), 3)]);
         }
     }
 
     #[test]
-    fn men_and_women_are_added_up_only_where_nobody_else_did() {
+    fn sexes_are_summed_only_without_rows_for_both() {
         let men = format!("{LATER}{}", row("E01024873", "MALE", "3"));
         let women = format!(
             "{LATER}{}{}",
@@ -480,7 +480,7 @@ mod tests {
         let (registrations, report) =
             read_all(fixture::archive("g.zip", &files)).expect("both sexes");
         assert_eq!(
-            numbers(&registrations),
+            counts(&registrations),
             [
                 ("A82003".to_string(), "E01024873", 7),
                 ("A82003".to_string(), "E01024874", 1)
@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_a_sex_beside_rows_for_both_are_left_out() {
+    fn rows_for_one_sex_are_skipped_beside_rows_for_both() {
         let rows = [("ALL", "7"), ("MALE", "3"), ("FEMALE", "4")]
             .map(|(sex, patients)| row("E01024873", sex, patients))
             .concat();
@@ -506,13 +506,13 @@ mod tests {
         assert_eq!(registrations[0].patients, 7);
         assert_eq!((report.read, report.kept), (3, 1));
         assert_eq!(
-            report.left_out["rows for one sex, as there are rows for both sexes"],
+            report.skipped["rows for one sex, as there are rows for both sexes"],
             2
         );
     }
 
     #[test]
-    fn one_sex_alone_is_half_the_patients_and_refused() {
+    fn rows_for_only_one_sex_are_rejected() {
         check_refused(
             format!("{LATER}{}", row("E01024873", "MALE", "3")),
             "g.csv: does not contain rows with SEX `FEMALE` or `ALL`, only `MALE`",
@@ -520,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn a_practice_with_an_lsoa_twice_is_a_contradiction() {
+    fn duplicate_practice_and_lsoa_is_rejected() {
         let once = row("E01024873", "ALL", "1");
         check_refused(
             format!("{UNTIL_2025}{once}{}", row("E01024873", "ALL", "2")),
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn extracts_of_two_days_are_a_contradiction_and_odd_dates_an_error() {
+    fn two_extract_dates_or_an_invalid_one_are_rejected() {
         let first = row("E01024873", "ALL", "1");
         let later = row("E01024874", "ALL", "1").replace("01APR2020", "01JUL2020");
         check_refused(
@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn days_of_extracts_are_read_either_way() {
+    fn extract_dates_are_parsed_in_both_formats() {
         for (text, expected) in [
             ("04JAN2021", Some(date(2021, 1, 4))),
             ("01apr2020", Some(date(2020, 4, 1))),
@@ -554,12 +554,12 @@ mod tests {
             ("é4JAN2021", None),
             ("", None),
         ] {
-            assert_eq!(extract_day(text), expected, "{text}");
+            assert_eq!(parse_extract_date(text), expected, "{text}");
         }
     }
 
     #[test]
-    fn nothing_is_an_error() {
+    fn table_without_usable_rows_is_an_error() {
         check_refused("", "g.csv: none of its 0 rows could be used");
         check_refused(UNTIL_2025, "g.csv: none of its 0 rows could be used");
         check_refused(
@@ -593,15 +593,15 @@ mod tests {
     }
 
     #[test]
-    fn a_real_export_is_kept_but_for_the_patients_without_an_lsoa() {
-        let Some(mut publication) = fixture::real("gp-reg-pat-prac-lsoa-pennine-2020-04.csv")
+    fn real_export_is_imported_except_patients_without_an_lsoa() {
+        let Some(mut source_files) = fixture::open_real_file("gp-reg-pat-prac-lsoa-pennine-2020-04.csv")
         else {
             return;
         };
-        let (registrations, report) = read(&mut publication).expect("as published");
+        let (registrations, report) = read(&mut source_files).expect("as published");
         println!("{report}");
         assert_eq!((report.read, report.kept), (8_640, 8_604));
-        assert_eq!(report.left_out["no LSOA known (such as NO2011)"], 36);
+        assert_eq!(report.skipped["no LSOA known (such as NO2011)"], 36);
         assert_eq!(report.vintage.as_deref(), Some("2020-04-01"));
         assert_eq!(registrations.len(), 8_604);
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The maximum number of locations listed for each reason; further rows are only counted.
-const LINES_NAMED_MAX: usize = 10;
+const LOCATIONS_LISTED_MAX: usize = 10;
 
 /// The result of importing a published file: counts of rows by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,25 +20,25 @@ pub(crate) struct ImportReport {
     /// The number of them that became records.
     pub(crate) kept: u64,
     /// The number of valid ones that were skipped as out of scope or duplicate, by reason.
-    pub(crate) left_out: BTreeMap<&'static str, u64>,
+    pub(crate) skipped: BTreeMap<&'static str, u64>,
     /// The invalid ones, by reason.
-    pub(crate) rejected: BTreeMap<&'static str, Places>,
+    pub(crate) rejected: BTreeMap<&'static str, AffectedRows>,
     /// Warnings, which do not stop the import.
     pub(crate) warnings: Vec<String>,
 }
 
 /// The rows that an observation applies to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Places {
+pub(crate) struct AffectedRows {
     /// The number of rows.
     pub(crate) count: u64,
     /// The locations of the first of them: file and line number, from 1.
-    pub(crate) places: Vec<(String, u64)>,
+    pub(crate) first_locations: Vec<(String, u64)>,
 }
 
 impl ImportReport {
     /// Creates an empty report for a source.
-    pub(crate) fn of(source: impl Into<String>) -> ImportReport {
+    pub(crate) fn new(source: impl Into<String>) -> ImportReport {
         ImportReport {
             source: source.into(),
             ..ImportReport::default()
@@ -46,33 +46,33 @@ impl ImportReport {
     }
 
     /// Counts a valid row that is skipped.
-    pub(crate) fn leave_out(&mut self, reason: &'static str) {
-        *self.left_out.entry(reason).or_default() += 1;
+    pub(crate) fn skip(&mut self, reason: &'static str) {
+        *self.skipped.entry(reason).or_default() += 1;
     }
 
     /// Counts an invalid row.
     pub(crate) fn reject(&mut self, reason: &'static str, file: &str, line: u64) {
-        self.rejected.entry(reason).or_default().note(file, line);
+        self.rejected.entry(reason).or_default().add(file, line);
     }
 }
 
-impl Places {
+impl AffectedRows {
     /// Adds a row.
-    pub(crate) fn note(&mut self, file: &str, line: u64) {
+    pub(crate) fn add(&mut self, file: &str, line: u64) {
         self.count += 1;
-        if self.places.len() < LINES_NAMED_MAX {
-            self.places.push((file.to_string(), line));
+        if self.first_locations.len() < LOCATIONS_LISTED_MAX {
+            self.first_locations.push((file.to_string(), line));
         }
     }
 }
 
 /// Prints the locations: `onspd.csv line 4, onspd.csv line 7, …`.
-impl fmt::Display for Places {
+impl fmt::Display for AffectedRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places = self.places.iter();
-        let places = places.map(|(file, line)| format!("{file} line {line}"));
-        f.write_str(&places.collect::<Vec<_>>().join(", "))?;
-        if self.count > self.places.len() as u64 {
+        let locations = self.first_locations.iter();
+        let locations = locations.map(|(file, line)| format!("{file} line {line}"));
+        f.write_str(&locations.collect::<Vec<_>>().join(", "))?;
+        if self.count > self.first_locations.len() as u64 {
             f.write_str(", …")?;
         }
         Ok(())
@@ -86,7 +86,7 @@ impl fmt::Display for ImportReport {
         if let Some(vintage) = &self.vintage {
             write!(f, ", edition {vintage}")?;
         }
-        for (reason, count) in &self.left_out {
+        for (reason, count) in &self.skipped {
             write!(f, "\n  {count} skipped: {reason}")?;
         }
         for (reason, rejected) in &self.rejected {
@@ -122,7 +122,7 @@ pub(crate) enum ImportError {
     },
     /// The file does not have the expected format.
     #[error("{file}, line {line}: {expected}")]
-    WrongShape {
+    InvalidFormat {
         /// The file.
         file: String,
         /// The number of the line or feature, from 1.
@@ -148,7 +148,7 @@ pub(crate) enum ImportError {
     },
     /// Two rows contradict each other.
     #[error("{file}, line {line}: {what}")]
-    Contradiction {
+    Conflict {
         /// The file.
         file: String,
         /// The line number of the second of them, from 1.

@@ -3,39 +3,39 @@
 //! not name one for the member.
 
 use crate::dataset::TableError;
-use crate::dataset::table::Table;
+use crate::dataset::table::CsvTable;
 
 /// A row of the table.
 #[derive(Debug, Clone)]
-pub(crate) struct ListedMember {
+pub(crate) struct GroupMemberRecord {
     /// The id of an ICC or a sub-community.
     pub(crate) member: String,
-    pub(crate) group: Option<ListedGroup>,
+    pub(crate) group: Option<GroupRecord>,
 }
 
 /// The group of a row.
 #[derive(Debug, Clone)]
-pub(crate) struct ListedGroup {
+pub(crate) struct GroupRecord {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) kind: Option<String>,
 }
 
-const COLUMNS: &[&str] = &["member", "group_id", "group_name", "kind"];
+const COLUMN_NAMES: &[&str] = &["member", "group_id", "group_name", "kind"];
 
 /// Reads every row, in the order of the file.
-pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<ListedMember>, TableError> {
-    Table::open(file, bytes, COLUMNS)?.read(|row| {
+pub(crate) fn read(file: &str, bytes: &[u8]) -> Result<Vec<GroupMemberRecord>, TableError> {
+    CsvTable::open(file, bytes, COLUMN_NAMES)?.read(|row| {
         let group = match row.optional(1)? {
             None => None,
-            Some(id) => Some(ListedGroup {
+            Some(id) => Some(GroupRecord {
                 id: id.to_string(),
-                name: row.filled(2)?.to_string(),
+                name: row.required(2)?.to_string(),
                 kind: row.optional(3)?.map(str::to_string),
             }),
         };
-        Ok(ListedMember {
-            member: row.filled(0)?.to_string(),
+        Ok(GroupMemberRecord {
+            member: row.required(0)?.to_string(),
             group,
         })
     })

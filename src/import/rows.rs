@@ -6,39 +6,39 @@ use std::io::{self, Read};
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
-use super::{ImportError, ImportReport, Publication};
+use super::{ImportError, ImportReport, SourceFiles};
 
 /// The maximum length of a row. In a longer row a quotation mark was opened and never closed: the
 /// longest rows of the published files are shorter than a kilobyte.
 const ROW_BYTES_MAX: usize = 1 << 20;
 
 /// A stream of the rows of a CSV file. All rows must have as many cells as the first.
-pub(super) struct Rows<R> {
+pub(super) struct CsvRows<R> {
     file: String,
-    reader: Reader<Watched<R>>,
+    reader: Reader<LineTracker<R>>,
     record: ByteRecord,
 }
 
 /// A row and its location.
-pub(super) struct Row<'r> {
+pub(super) struct CsvRow<'r> {
     pub(super) file: &'r str,
     /// The line number, from 1.
     pub(super) line: u64,
     record: &'r ByteRecord,
 }
 
-impl<R: Read> Rows<R> {
+impl<R: Read> CsvRows<R> {
     /// Creates a stream of the file's rows, including the header row. A byte order mark is skipped.
-    pub(super) fn of(file: &str, input: R) -> Rows<R> {
-        let watched = Watched {
+    pub(super) fn new(file: &str, input: R) -> CsvRows<R> {
+        let tracker = LineTracker {
             input,
-            allowance: ROW_BYTES_MAX,
+            row_bytes_left: ROW_BYTES_MAX,
             is_crlf: None,
             last_byte: b'\n',
         };
-        Rows {
+        CsvRows {
             file: file.to_string(),
-            reader: ReaderBuilder::new().has_headers(false).from_reader(watched),
+            reader: ReaderBuilder::new().has_headers(false).from_reader(tracker),
             record: ByteRecord::new(),
         }
     }
@@ -48,16 +48,16 @@ impl<R: Read> Rows<R> {
     /// # Errors
     /// If the row has more or fewer cells than the first row, as the last row of a truncated file
     /// does, or if the file cannot be read.
-    pub(super) fn next(&mut self) -> Result<Option<Row<'_>>, ImportError> {
-        self.reader.get_mut().allowance = ROW_BYTES_MAX;
+    pub(super) fn next(&mut self) -> Result<Option<CsvRow<'_>>, ImportError> {
+        self.reader.get_mut().row_bytes_left = ROW_BYTES_MAX;
         match self.reader.read_byte_record(&mut self.record) {
-            Ok(true) => Ok(Some(Row {
+            Ok(true) => Ok(Some(CsvRow {
                 file: &self.file,
-                line: self.line_of(self.record.position()),
+                line: self.line_number(self.record.position()),
                 record: &self.record,
             })),
             Ok(false) => Ok(None),
-            Err(error) => Err(self.unusable(error)),
+            Err(error) => Err(self.to_import_error(error)),
         }
     }
 
@@ -65,10 +65,10 @@ impl<R: Read> Rows<R> {
     ///
     /// # Errors
     /// If the file has no rows.
-    pub(super) fn header(
+    pub(super) fn read_header(
         &mut self,
         canonical: impl Fn(&str) -> String,
-    ) -> Result<Header, ImportError> {
+    ) -> Result<HeaderRow, ImportError> {
         let file = self.file.clone();
         let Some(row) = self.next()? else {
             return Err(ImportError::Empty {
@@ -76,16 +76,16 @@ impl<R: Read> Rows<R> {
                 read: 0,
             });
         };
-        let written: Vec<String> = row
+        let original: Vec<String> = row
             .record
             .iter()
             .map(|name| String::from_utf8_lossy(name).trim().to_string())
             .collect();
-        let names = written.iter().map(|name| canonical(name)).collect();
-        Ok(Header {
+        let names = original.iter().map(|name| canonical(name)).collect();
+        Ok(HeaderRow {
             file,
-            written,
-            names,
+            original,
+            canonical: names,
         })
     }
 
@@ -102,14 +102,14 @@ impl<R: Read> Rows<R> {
 
     /// Returns the line number of a position. The csv crate counts the line feed of a CRLF as part
     /// of the next row, so its line numbers are one too low after the first row.
-    fn line_of(&self, position: Option<&csv::Position>) -> u64 {
+    fn line_number(&self, position: Option<&csv::Position>) -> u64 {
         let is_crlf = self.reader.get_ref().is_crlf == Some(true);
         position.map_or(0, |at| at.line() + u64::from(is_crlf && at.record() > 0))
     }
 
-    fn unusable(&self, error: csv::Error) -> ImportError {
-        let line = self.line_of(error.position().or(Some(self.reader.position())));
-        let wrong_shape = |expected| ImportError::WrongShape {
+    fn to_import_error(&self, error: csv::Error) -> ImportError {
+        let line = self.line_number(error.position().or(Some(self.reader.position())));
+        let invalid_format = |expected| ImportError::InvalidFormat {
             file: self.file.clone(),
             line,
             expected,
@@ -117,23 +117,23 @@ impl<R: Read> Rows<R> {
         match error.into_kind() {
             ErrorKind::UnequalLengths {
                 expected_len, len, ..
-            } => wrong_shape(format!(
+            } => invalid_format(format!(
                 "expected {expected_len} cells, as in the first row, but found {len}; \
                  was the file truncated?"
             )),
             ErrorKind::Io(source) if source.kind() == io::ErrorKind::InvalidData => {
-                wrong_shape(source.to_string())
+                invalid_format(source.to_string())
             }
             ErrorKind::Io(source) => ImportError::Unreadable {
                 path: self.file.clone().into(),
                 source,
             },
-            _ => wrong_shape("not a valid CSV row".to_string()),
+            _ => invalid_format("not a valid CSV row".to_string()),
         }
     }
 }
 
-impl<'r> Row<'r> {
+impl<'r> CsvRow<'r> {
     /// Returns the text of the cell, without surrounding white space. Text that is not valid UTF-8
     /// becomes a replacement character, which no imported cell may contain.
     pub(super) fn text(&self, column: usize) -> &'r str {
@@ -148,13 +148,13 @@ impl<'r> Row<'r> {
 }
 
 /// The header row: the names of the file's columns.
-pub(super) struct Header {
+pub(super) struct HeaderRow {
     file: String,
-    written: Vec<String>,
-    names: Vec<String>,
+    original: Vec<String>,
+    canonical: Vec<String>,
 }
 
-impl Header {
+impl HeaderRow {
     /// Returns the index of the column with one of these names; earlier names take precedence.
     ///
     /// # Errors
@@ -171,18 +171,18 @@ impl Header {
     /// # Errors
     /// If two columns have the same name.
     pub(super) fn find(&self, names: &[&str]) -> Result<Option<usize>, ImportError> {
-        for wanted in names {
-            let mut places = (0..self.names.len()).filter(|&at| self.names[at] == *wanted);
-            match (places.next(), places.next()) {
+        for name in names {
+            let mut indices = (0..self.canonical.len()).filter(|&at| self.canonical[at] == *name);
+            match (indices.next(), indices.next()) {
                 (None, _) => {}
-                (Some(place), None) => return Ok(Some(place)),
+                (Some(index), None) => return Ok(Some(index)),
                 (Some(first), Some(second)) => {
-                    return Err(ImportError::Contradiction {
+                    return Err(ImportError::Conflict {
                         file: self.file.clone(),
                         line: 1,
                         what: format!(
-                            "`{}` and `{}` are both the column `{wanted}`; remove one of them",
-                            self.written[first], self.written[second]
+                            "`{}` and `{}` are both the column `{name}`; remove one of them",
+                            self.original[first], self.original[second]
                         ),
                     });
                 }
@@ -193,41 +193,41 @@ impl Header {
 
     /// Returns the original and the canonical name of every column.
     pub(super) fn columns(&self) -> impl Iterator<Item = (&str, &str)> {
-        let names = self.names.iter().map(String::as_str);
-        self.written.iter().map(String::as_str).zip(names)
+        let names = self.canonical.iter().map(String::as_str);
+        self.original.iter().map(String::as_str).zip(names)
     }
 }
 
 /// The reason why a row was not imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Skipped {
+pub(super) enum RowError {
     /// The row is valid, but out of scope.
-    LeftOut(&'static str),
+    Skipped(&'static str),
     /// The row is invalid.
     Rejected(&'static str),
 }
 
-impl Skipped {
+impl RowError {
     /// Counts the row in the report.
-    pub(super) fn count(self, row: &Row<'_>, report: &mut ImportReport) {
+    pub(super) fn add_to_report(self, row: &CsvRow<'_>, report: &mut ImportReport) {
         match self {
-            Skipped::LeftOut(reason) => report.leave_out(reason),
-            Skipped::Rejected(reason) => report.reject(reason, row.file, row.line),
+            RowError::Skipped(reason) => report.skip(reason),
+            RowError::Rejected(reason) => report.reject(reason, row.file, row.line),
         }
     }
 }
 
 /// A check that keys are unique, which remembers where each was read.
-pub(super) struct Seen<K> {
+pub(super) struct DuplicateCheck<K> {
     files: Vec<String>,
-    places: HashMap<K, (usize, u64)>,
+    locations: HashMap<K, (usize, u64)>,
 }
 
-impl<K: Eq + Hash> Seen<K> {
-    pub(super) fn nothing() -> Seen<K> {
-        Seen {
+impl<K: Eq + Hash> DuplicateCheck<K> {
+    pub(super) fn new() -> DuplicateCheck<K> {
+        DuplicateCheck {
             files: Vec::new(),
-            places: HashMap::new(),
+            locations: HashMap::new(),
         }
     }
 
@@ -235,24 +235,24 @@ impl<K: Eq + Hash> Seen<K> {
     ///
     /// # Errors
     /// If the key was added before.
-    pub(super) fn note(
+    pub(super) fn check(
         &mut self,
         key: K,
-        row: &Row<'_>,
-        what: impl FnOnce() -> String,
+        row: &CsvRow<'_>,
+        describe: impl FnOnce() -> String,
     ) -> Result<(), ImportError> {
         if self.files.last().is_none_or(|file| file != row.file) {
             self.files.push(row.file.to_string());
         }
-        let here = (self.files.len() - 1, row.line);
-        match self.places.insert(key, here) {
+        let location = (self.files.len() - 1, row.line);
+        match self.locations.insert(key, location) {
             None => Ok(()),
-            Some((file, line)) => Err(ImportError::Contradiction {
+            Some((file, line)) => Err(ImportError::Conflict {
                 file: row.file.to_string(),
                 line: row.line,
                 what: format!(
                     "{} is already in {}, line {line}; remove one of them",
-                    what(),
+                    describe(),
                     self.files[file]
                 ),
             }),
@@ -261,48 +261,48 @@ impl<K: Eq + Hash> Seen<K> {
 }
 
 /// Returns the name of a member for messages, with its folder or archive if it has one.
-pub(super) fn label(publication: &Publication, member: &str) -> String {
-    match publication.name() {
+pub(super) fn member_label(source_files: &SourceFiles, member: &str) -> String {
+    match source_files.name() {
         name if name == member => name,
         name => format!("{name}/{member}"),
     }
 }
 
 /// Returns the file name of a member, without its folders and in lower case.
-pub(super) fn base_name(member: &str) -> String {
+pub(super) fn lowercase_file_name(member: &str) -> String {
     let base = member.rsplit('/').next().unwrap_or(member);
     base.to_ascii_lowercase()
 }
 
 /// A reader that tracks row length and line endings for the csv crate.
-struct Watched<R> {
+struct LineTracker<R> {
     input: R,
     /// The number of bytes that may still be read for this row.
-    allowance: usize,
+    row_bytes_left: usize,
     /// Whether lines end in CRLF; `None` until the first line was read.
     is_crlf: Option<bool>,
     last_byte: u8,
 }
 
-impl<R: Read> Read for Watched<R> {
+impl<R: Read> Read for LineTracker<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.allowance == 0 {
+        if self.row_bytes_left == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 "the row is longer than 1 MiB; is a quotation mark not closed?",
             ));
         }
         let count = self.input.read(buffer)?;
-        self.allowance = self.allowance.saturating_sub(count);
-        let mut before = self.last_byte;
+        self.row_bytes_left = self.row_bytes_left.saturating_sub(count);
+        let mut previous_byte = self.last_byte;
         for &byte in &buffer[..count] {
             if self.is_crlf.is_some() {
                 break;
             }
             if byte == b'\n' {
-                self.is_crlf = Some(before == b'\r');
+                self.is_crlf = Some(previous_byte == b'\r');
             }
-            before = byte;
+            previous_byte = byte;
         }
         if let Some(&last) = buffer[..count].last() {
             self.last_byte = last;
@@ -322,16 +322,16 @@ pub(super) mod fixture {
     use zip::ZipWriter;
     use zip::write::SimpleFileOptions;
 
-    use super::super::Publication;
+    use super::super::SourceFiles;
 
     /// Source files, and the temporary folder that contains them.
-    pub(in super::super) struct Published {
-        pub(in super::super) publication: Publication,
+    pub(in super::super) struct TestSource {
+        pub(in super::super) source_files: SourceFiles,
         _folder: TempDir,
     }
 
     /// Creates a folder of files.
-    pub(in super::super) fn folder(files: &[(&str, &str)]) -> Published {
+    pub(in super::super) fn folder(files: &[(&str, &str)]) -> TestSource {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().join("published");
         for (name, text) in files {
@@ -339,25 +339,25 @@ pub(super) mod fixture {
             fs::create_dir_all(path.parent().expect("in the folder")).expect("a folder");
             fs::write(path, text).expect("a file");
         }
-        Published {
-            publication: Publication::open(&root).expect("a folder"),
+        TestSource {
+            source_files: SourceFiles::open(&root).expect("a folder"),
             _folder: folder,
         }
     }
 
     /// Creates a single file.
-    pub(in super::super) fn file(name: &str, text: impl AsRef<[u8]>) -> Published {
+    pub(in super::super) fn file(name: &str, text: impl AsRef<[u8]>) -> TestSource {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(name);
         fs::write(&path, text).expect("a file");
-        Published {
-            publication: Publication::open(&path).expect("a file"),
+        TestSource {
+            source_files: SourceFiles::open(&path).expect("a file"),
             _folder: folder,
         }
     }
 
     /// Creates an archive of files.
-    pub(in super::super) fn archive(name: &str, files: &[(&str, &str)]) -> Published {
+    pub(in super::super) fn archive(name: &str, files: &[(&str, &str)]) -> TestSource {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join(name);
         let mut writer = ZipWriter::new(File::create(&path).expect("a file"));
@@ -368,8 +368,8 @@ pub(super) mod fixture {
             writer.write_all(text.as_bytes()).expect("a member");
         }
         writer.finish().expect("an archive");
-        Published {
-            publication: Publication::open(&path).expect("an archive"),
+        TestSource {
+            source_files: SourceFiles::open(&path).expect("an archive"),
             _folder: folder,
         }
     }
@@ -377,14 +377,14 @@ pub(super) mod fixture {
     /// Opens a real published file in the folder named by the environment variable
     /// `CATCHMENT_REAL_DATA`. Returns `None`, with a note on standard error, if there is no such
     /// folder or file.
-    pub(in super::super) fn real(name: &str) -> Option<Publication> {
+    pub(in super::super) fn open_real_file(name: &str) -> Option<SourceFiles> {
         let found = std::env::var_os("CATCHMENT_REAL_DATA")
             .map(|folder| PathBuf::from(folder).join(name))
             .filter(|path| path.exists());
         if found.is_none() {
             eprintln!("skipped: CATCHMENT_REAL_DATA names no folder with {name}");
         }
-        found.map(|path| Publication::open(&path).expect("a published file"))
+        found.map(|path| SourceFiles::open(&path).expect("a published file"))
     }
 }
 
@@ -393,7 +393,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &str) -> Vec<u64> {
-        let mut rows = Rows::of("t.csv", text.as_bytes());
+        let mut rows = CsvRows::new("t.csv", text.as_bytes());
         let mut lines = Vec::new();
         while let Some(row) = rows.next().expect("a row") {
             lines.push(row.line);
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_counted_from_one_whatever_ends_them() {
+    fn lines_are_numbered_from_one_with_any_line_ending() {
         assert_eq!(lines("a,b\n1,2\n3,4\n"), [1, 2, 3]);
         assert_eq!(lines("a,b\r\n1,2\r\n3,4\r\n"), [1, 2, 3]);
         assert_eq!(lines("\u{feff}a,b\r\n1,2\r\n3,4"), [1, 2, 3]);
@@ -410,15 +410,15 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_first_cell() {
-        let mut rows = Rows::of("t.csv", "\u{feff}\"a\",b\n".as_bytes());
+    fn byte_order_mark_is_skipped() {
+        let mut rows = CsvRows::new("t.csv", "\u{feff}\"a\",b\n".as_bytes());
         assert_eq!(rows.next().expect("a row").expect("one").text(0), "a");
     }
 
     #[test]
-    fn a_row_that_is_cut_short_names_its_line() {
+    fn truncated_row_is_rejected_with_its_line() {
         for (text, line) in [("a,b,c\n1,2,3\n1,2", 3), ("a,b,c\r\n1,2,3\r\n1", 3)] {
-            let mut rows = Rows::of("t.csv", text.as_bytes());
+            let mut rows = CsvRows::new("t.csv", text.as_bytes());
             let error = loop {
                 match rows.next() {
                     Ok(row) => assert!(row.is_some(), "an error comes first"),
@@ -433,9 +433,9 @@ mod tests {
     }
 
     #[test]
-    fn a_quotation_mark_that_is_never_closed_does_not_fill_the_memory() {
+    fn unterminated_quote_does_not_exhaust_memory() {
         let endless = io::Cursor::new("a,b\n1,\"").chain(io::repeat(b'x'));
-        let mut rows = Rows::of("t.csv", endless);
+        let mut rows = CsvRows::new("t.csv", endless);
         rows.next().expect("a row");
         let error = rows.next().err().expect("too long").to_string();
         assert_eq!(
@@ -445,9 +445,9 @@ mod tests {
     }
 
     #[test]
-    fn a_last_line_without_an_end_is_a_warning() {
+    fn last_line_without_a_line_ending_is_a_warning() {
         for (text, warnings) in [("a\n1\n", 0), ("a\r\n1\r\n", 0), ("a\n1", 1)] {
-            let mut rows = Rows::of("t.csv", text.as_bytes());
+            let mut rows = CsvRows::new("t.csv", text.as_bytes());
             while rows.next().expect("a row").is_some() {}
             let mut report = ImportReport::default();
             rows.warn_if_cut_short(&mut report);
@@ -456,8 +456,8 @@ mod tests {
     }
 
     #[test]
-    fn text_in_another_encoding_is_a_replacement_character() {
-        let mut rows = Rows::of("t.csv", &b"caf\xe9,1\n"[..]);
+    fn invalid_utf8_becomes_a_replacement_character() {
+        let mut rows = CsvRows::new("t.csv", &b"caf\xe9,1\n"[..]);
         let row = rows.next().expect("a row").expect("one");
         assert_eq!(
             (row.text(0), row.text(1), row.text(9)),

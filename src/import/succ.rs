@@ -12,14 +12,14 @@
 
 use std::collections::BTreeSet;
 
-use super::rows::{Row, Rows, base_name, label};
-use super::{ImportError, ImportReport, Publication, dates};
-use crate::domain::{OdsCode, Succession};
+use super::rows::{CsvRow, CsvRows, lowercase_file_name, member_label};
+use super::{ImportError, ImportReport, SourceFiles, dates};
+use crate::domain::{OdsCode, PracticeSuccession};
 
 const OLD: usize = 0;
 const NEW: usize = 1;
 const EFFECTIVE: usize = 3;
-const COLUMNS: usize = 5;
+const COLUMN_COUNT: usize = 5;
 
 /// Reads every succession of the files, in order of old code, date and new code. Duplicate rows
 /// give one succession.
@@ -27,30 +27,30 @@ const COLUMNS: usize = 5;
 /// # Errors
 /// If a file has a header row or other columns, or there are no successions.
 pub(crate) fn read(
-    publications: &mut [&mut Publication],
-) -> Result<(Vec<Succession>, ImportReport), ImportError> {
-    let names: Vec<String> = publications
+    sources: &mut [&mut SourceFiles],
+) -> Result<(Vec<PracticeSuccession>, ImportReport), ImportError> {
+    let names: Vec<String> = sources
         .iter()
-        .map(|publication| publication.name())
+        .map(|source_files| source_files.name())
         .collect();
-    let mut report = ImportReport::of(names.join(", "));
-    let mut found = BTreeSet::new();
-    for publication in publications {
-        for member in members(publication)? {
-            let file = label(publication, &member);
-            let rows = Rows::of(&file, publication.read(&member)?);
-            read_file(rows, &mut found, &mut report)?;
+    let mut report = ImportReport::new(names.join(", "));
+    let mut unique_rows = BTreeSet::new();
+    for source_files in sources {
+        for member in select_members(source_files)? {
+            let file = member_label(source_files, &member);
+            let rows = CsvRows::new(&file, source_files.open_member(&member)?);
+            read_file(rows, &mut unique_rows, &mut report)?;
         }
     }
-    if found.is_empty() {
+    if unique_rows.is_empty() {
         return Err(ImportError::Empty {
             source_name: report.source,
             read: report.read,
         });
     }
-    let successions = found
+    let successions = unique_rows
         .into_iter()
-        .map(|(predecessor, from, successor)| Succession {
+        .map(|(predecessor, from, successor)| PracticeSuccession {
             predecessor,
             successor,
             from,
@@ -59,18 +59,18 @@ pub(crate) fn read(
 }
 
 /// Returns the names of the files that start with `succ`. A single file may have any name.
-fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
-    let mut members = publication.members();
-    if members.len() == 1 && members[0] == publication.name() {
+fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError> {
+    let mut members = source_files.members();
+    if members.len() == 1 && members[0] == source_files.name() {
         return Ok(members);
     }
     members.retain(|name| {
-        let base = base_name(name);
+        let base = lowercase_file_name(name);
         base.starts_with("succ") && base.ends_with(".csv")
     });
     if members.is_empty() {
         return Err(ImportError::NoSuchMember {
-            source_name: publication.name(),
+            source_name: source_files.name(),
             expected: "`succ.csv` or `succarc.csv`",
         });
     }
@@ -79,23 +79,23 @@ fn members(publication: &Publication) -> Result<Vec<String>, ImportError> {
 
 /// The old code, the first day of the new one, and the new code. Rows with the same key are
 /// duplicates.
-type Fact = (OdsCode, jiff::civil::Date, OdsCode);
+type SuccessionKey = (OdsCode, jiff::civil::Date, OdsCode);
 
 fn read_file(
-    mut rows: Rows<impl std::io::Read>,
-    found: &mut BTreeSet<Fact>,
+    mut rows: CsvRows<impl std::io::Read>,
+    unique_rows: &mut BTreeSet<SuccessionKey>,
     report: &mut ImportReport,
 ) -> Result<(), ImportError> {
     let mut is_first = true;
     while let Some(row) = rows.next()? {
         if is_first {
-            check_shape(&row)?;
+            check_first_row(&row)?;
             is_first = false;
         }
         report.read += 1;
-        match fact(&row) {
-            Ok(fact) if found.insert(fact) => report.kept += 1,
-            Ok(_) => report.leave_out("duplicate succession"),
+        match parse_row(&row) {
+            Ok(fact) if unique_rows.insert(fact) => report.kept += 1,
+            Ok(_) => report.skip("duplicate succession"),
             Err(reason) => report.reject(reason, row.file, row.line),
         }
     }
@@ -104,11 +104,11 @@ fn read_file(
 }
 
 /// Checks the format of the file by its first row: a header row has no date in column 4.
-fn check_shape(row: &Row<'_>) -> Result<(), ImportError> {
-    if row.len() == COLUMNS && fact(row).is_ok() {
+fn check_first_row(row: &CsvRow<'_>) -> Result<(), ImportError> {
+    if row.len() == COLUMN_COUNT && parse_row(row).is_ok() {
         return Ok(());
     }
-    Err(ImportError::WrongShape {
+    Err(ImportError::InvalidFormat {
         file: row.file.to_string(),
         line: row.line,
         expected: format!(
@@ -120,11 +120,11 @@ fn check_shape(row: &Row<'_>) -> Result<(), ImportError> {
     })
 }
 
-fn fact(row: &Row<'_>) -> Result<Fact, &'static str> {
+fn parse_row(row: &CsvRow<'_>) -> Result<SuccessionKey, &'static str> {
     let code = |column: usize| row.text(column).parse::<OdsCode>();
     let old = code(OLD).map_err(|_| "column 1, old code, is not an ODS code")?;
     let new = code(NEW).map_err(|_| "column 2, new code, is not an ODS code")?;
-    let from = dates::from_digits(row.text(EFFECTIVE))
+    let from = dates::parse_yyyymmdd(row.text(EFFECTIVE))
         .map_err(|_| "column 4, effective date, is not a date written YYYYMMDD")?;
     Ok((old, from, new))
 }
@@ -136,12 +136,12 @@ mod tests {
     use super::super::rows::fixture;
     use super::*;
 
-    fn import(text: &str) -> Result<(Vec<Succession>, ImportReport), ImportError> {
-        read(&mut [&mut fixture::file("succ.csv", text).publication])
+    fn import(text: &str) -> Result<(Vec<PracticeSuccession>, ImportReport), ImportError> {
+        read(&mut [&mut fixture::file("succ.csv", text).source_files])
     }
 
     #[test]
-    fn the_first_row_is_a_succession() {
+    fn first_row_is_data() {
         let text = "\"00C\",\"16C\",\"R\",\"20200401\",\"\"\r\n\"P81064\",\"P81002\",\"R\",\"20180701\",\"\"\r\n";
         let (found, report) = import(text).expect("successions");
         assert_eq!(found[0].predecessor.as_str(), "00C");
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_or_another_layout_is_refused() {
+    fn header_row_or_other_layout_is_rejected() {
         for text in [
             "Old,New,Reason,Effective,Indicator\nP81064,P81002,R,20180701,\n",
             "P81064,P81002,20180701\n",
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_faulty_row_is_counted() {
+    fn invalid_row_is_counted() {
         let text = "P81064,P81002,R,20180701,\nP8,P81002,R,20180701,\nP81065,,R,20180701,\nP81066,P81002,R,,\n";
         let (found, report) = import(text).expect("a succession");
         assert_eq!((found.len(), report.read, report.kept), (1, 4, 1));
@@ -174,19 +174,19 @@ mod tests {
     }
 
     #[test]
-    fn both_files_are_merged_and_a_row_of_both_is_one() {
+    fn both_files_are_merged_without_duplicates() {
         let rows = "P81064,P81002,R,20180701,\n";
         let older = "P81000,P81064,R,20010401,\nP81064,P81002,R,20180701,\n";
         let files = [("succ.csv", rows), ("succarc.csv", older), ("x.csv", "1\n")];
         let mut succ = fixture::file("succ.csv", rows);
         let mut archive = fixture::file("succarc.csv", older);
         let (found, report) =
-            read(&mut [&mut succ.publication, &mut archive.publication]).expect("successions");
+            read(&mut [&mut succ.source_files, &mut archive.source_files]).expect("successions");
         assert_eq!(report.source, "succ.csv, succarc.csv");
         let mut together = fixture::archive("succ.zip", &files);
-        let (same, _) = read(&mut [&mut together.publication]).expect("successions");
+        let (same, _) = read(&mut [&mut together.source_files]).expect("successions");
         assert_eq!(found, same);
         assert_eq!(found.len(), 2);
-        assert_eq!(report.left_out["duplicate succession"], 1);
+        assert_eq!(report.skipped["duplicate succession"], 1);
     }
 }

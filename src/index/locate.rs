@@ -5,22 +5,22 @@ use std::fmt;
 use jiff::civil::Date;
 
 use super::Index;
-use super::directory::Listing;
+use super::directory::PostcodeLookup;
 use super::layer::LayerIndex;
-use super::registry::Followed;
+use super::registry::SuccessionOutcome;
 use crate::dataset::LayerKind;
 use crate::domain::{
-    Agreement, Area, Basis, BritishGrid, Certainty, Extent, InvalidOdsCode, Layer, Layers, LonLat,
+    Agreement, Area, Basis, BritishGrid, Certainty, CatchmentKind, InvalidOdsCode, Layer, LayerSet, LonLat,
     OdsCode, Postcode, PostcodeEntry, Practice, PracticeStatus, Provenance, SpecialPostcode,
-    Status, Succession,
+    LookupStatus, PracticeSuccession,
 };
 use crate::geodesy;
 
 /// What to locate.
 #[derive(Debug, Clone, Copy)]
-pub struct Query {
+pub struct LocateQuery {
     /// The postcode or point of residence.
-    pub place: Option<Place>,
+    pub locator: Option<Locator>,
     /// The code of the practice of registration, or why it is invalid.
     pub practice: Option<Result<OdsCode, InvalidOdsCode>>,
     /// The day for which to answer.
@@ -29,7 +29,7 @@ pub struct Query {
 
 /// A postcode or point, in the form in which the client gave it.
 #[derive(Debug, Clone, Copy)]
-pub enum Place {
+pub enum Locator {
     /// A postcode.
     Postcode(Postcode),
     /// Longitude and latitude.
@@ -39,21 +39,21 @@ pub enum Place {
 }
 
 /// The result of a query. It borrows from the index; no records are copied.
-pub struct Answer<'i> {
+pub struct LocateAnswer<'i> {
     /// How the locator was resolved.
-    pub status: Status,
+    pub status: LookupStatus,
     /// The location of the postcode or point.
     pub location: Option<Location>,
     /// The areas by residence, layer by layer.
-    pub residence: Vec<(Layer, Found<'i>)>,
+    pub residence: Vec<(Layer, LayerResult<'i>)>,
     /// The areas by registration, if a practice was given.
-    pub registration: Option<Registration<'i>>,
+    pub registration: Option<PracticeRegistration<'i>>,
     /// How residence and registration compare.
     pub agreement: Agreement,
     /// Further remarks.
-    pub notes: Vec<Note>,
+    pub notes: Vec<AnswerNote>,
     /// The nearest area of each partition, if no area covers the point.
-    pub nearest: Vec<(Layer, Neighbour<'i>)>,
+    pub nearest: Vec<(Layer, NearbyArea<'i>)>,
     /// The day for which the query was answered.
     pub as_of: Date,
 }
@@ -62,7 +62,7 @@ pub struct Answer<'i> {
 #[derive(Clone, Copy)]
 pub struct Location {
     /// The postcode or point in the form in which the client gave it.
-    pub place: Place,
+    pub locator: Locator,
     /// The position on the British National Grid; `None` if it is off the grid.
     pub grid: Option<BritishGrid>,
     /// The directory's entry, if the locator is a postcode that the directory lists.
@@ -72,7 +72,7 @@ pub struct Location {
 }
 
 /// Prints only the status: the rest reveals the query, which must not reach a log.
-impl fmt::Debug for Answer<'_> {
+impl fmt::Debug for LocateAnswer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
             .field("status", &self.status)
@@ -86,7 +86,7 @@ impl fmt::Debug for Location {
     }
 }
 
-impl fmt::Debug for Registration<'_> {
+impl fmt::Debug for PracticeRegistration<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Registration(…)")
     }
@@ -95,8 +95,8 @@ impl fmt::Debug for Registration<'_> {
 impl Location {
     /// Returns the position in degrees.
     pub fn lonlat(&self) -> Option<LonLat> {
-        match self.place {
-            Place::LonLat(lonlat) => Some(lonlat),
+        match self.locator {
+            Locator::LonLat(lonlat) => Some(lonlat),
             _ => self.grid.and_then(geodesy::to_lonlat),
         }
     }
@@ -104,20 +104,20 @@ impl Location {
 
 /// The result for one layer.
 #[derive(Debug)]
-pub enum Found<'i> {
+pub enum LayerResult<'i> {
     /// The areas; an empty list means that none was found.
-    Areas(Vec<AreaFound<'i>>),
+    Areas(Vec<AreaMatch<'i>>),
     /// The practices whose area includes the position, those with the largest share first.
-    Practices(Vec<PracticeFound<'i>>),
+    Practices(Vec<PracticeMatch<'i>>),
     /// The groups, those of the smallest member areas first.
-    Groups(Vec<GroupFound<'i>>),
+    Groups(Vec<GroupMatch<'i>>),
     /// The result is unknown.
-    Unknown(Unknown),
+    Unknown(UnknownReason),
 }
 
 /// Why the result for a layer is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unknown {
+pub enum UnknownReason {
     /// The source lists the member but names no group for it.
     NoneNamed,
     /// The source does not list the member.
@@ -126,20 +126,20 @@ pub enum Unknown {
     NoDataForDate,
 }
 
-impl Unknown {
+impl UnknownReason {
     /// Returns the value in JSON and tables.
     pub fn as_str(self) -> &'static str {
         match self {
-            Unknown::NoneNamed => "none named by the source",
-            Unknown::NoSource => "no source",
-            Unknown::NoDataForDate => "no_data_for_date",
+            UnknownReason::NoneNamed => "none named by the source",
+            UnknownReason::NoSource => "no source",
+            UnknownReason::NoDataForDate => "no_data_for_date",
         }
     }
 }
 
 /// An area that includes the position, or to which the practice belongs.
 #[derive(Debug)]
-pub struct AreaFound<'i> {
+pub struct AreaMatch<'i> {
     /// The area, in the version valid on the day.
     pub area: &'i Area,
     /// What the match is based on.
@@ -148,26 +148,26 @@ pub struct AreaFound<'i> {
     pub provenance: Provenance,
     /// How close the position is to the area's boundary; `None` for registrations, and for layers
     /// whose distances were not requested.
-    pub edge: Option<EdgeFound<'i>>,
+    pub proximity: Option<BoundaryProximity<'i>>,
     /// Its ordinal in its layer.
-    pub(super) number: u32,
+    pub(super) ordinal: u32,
 }
 
 /// How close a position is to the boundary of an area.
 #[derive(Debug)]
-pub struct EdgeFound<'i> {
+pub struct BoundaryProximity<'i> {
     /// Whether the position is certainly inside the area.
     pub certainty: Certainty,
     /// The distance to the area's boundary in metres; 0 if the match follows another rule and the
     /// boundary does not cover the position.
     pub distance_m: f64,
     /// The layer's other areas within the tolerance, nearest first.
-    pub alternatives: Vec<Neighbour<'i>>,
+    pub alternatives: Vec<NearbyArea<'i>>,
 }
 
 /// An area close to a position.
 #[derive(Debug, Clone, Copy)]
-pub struct Neighbour<'i> {
+pub struct NearbyArea<'i> {
     /// The area, in the version valid on the day.
     pub area: &'i Area,
     /// The distance to the area in metres.
@@ -176,7 +176,7 @@ pub struct Neighbour<'i> {
 
 /// A practice whose area includes the position.
 #[derive(Debug)]
-pub struct PracticeFound<'i> {
+pub struct PracticeMatch<'i> {
     /// The practice.
     pub practice: &'i Practice,
     /// What the match is based on.
@@ -184,7 +184,7 @@ pub struct PracticeFound<'i> {
     /// The provenance of the practice's area.
     pub provenance: Provenance,
     /// Which of the practice's areas matched, if it declares two.
-    pub extent: Extent,
+    pub catchment_kind: CatchmentKind,
     /// The modelled share of the population of the statistical area that is registered with the
     /// practice.
     pub share: Option<f64>,
@@ -194,7 +194,7 @@ pub struct PracticeFound<'i> {
 
 /// A group to which a matched area belongs.
 #[derive(Debug)]
-pub struct GroupFound<'i> {
+pub struct GroupMatch<'i> {
     /// The group.
     pub area: &'i Area,
     /// The id of the area that belongs to the group.
@@ -202,13 +202,13 @@ pub struct GroupFound<'i> {
 }
 
 /// The areas by registration.
-pub struct Registration<'i> {
+pub struct PracticeRegistration<'i> {
     /// The practice responsible for the patients on the day; `None` if it could not be determined.
     pub practice: Option<RegisteredPractice<'i>>,
     /// The areas of the practice, layer by layer.
-    pub areas: Vec<(Layer, Found<'i>)>,
+    pub areas: Vec<(Layer, LayerResult<'i>)>,
     /// Why there are no areas.
-    pub reason: Option<Reason>,
+    pub reason: Option<RegistrationReason>,
 }
 
 /// The practice responsible for the patients on the day, and the successions that led to it.
@@ -219,18 +219,18 @@ pub struct RegisteredPractice<'i> {
     /// Its status on the day.
     pub status: PracticeStatus,
     /// The practice that was requested, or its parent if the code is that of a branch.
-    pub asked: &'i Practice,
+    pub requested: &'i Practice,
     /// The status of the requested practice on the day.
-    pub asked_status: PracticeStatus,
+    pub requested_status: PracticeStatus,
     /// If the requested code is that of a branch: whether the dataset lists the branch itself.
     pub branch_is_listed: Option<bool>,
     /// The successions from the requested practice to the responsible one.
-    pub successors: Vec<Succession>,
+    pub successions: Vec<PracticeSuccession>,
 }
 
 /// Why a registration has no areas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum RegistrationReason {
     /// The code is blank.
     Missing,
     /// The code is not an ODS code.
@@ -250,25 +250,25 @@ pub enum Reason {
     OutsideCoverage,
 }
 
-impl Reason {
+impl RegistrationReason {
     /// Returns the value in JSON and tables.
     pub fn as_str(self) -> &'static str {
         match self {
-            Reason::Missing => "missing",
-            Reason::Malformed => "malformed",
-            Reason::DefaultCode => "default_code",
-            Reason::UnknownPractice => "unknown_practice",
-            Reason::NotAGpPractice => "not_a_gp_practice",
-            Reason::ClosedNoSuccessor => "closed_no_successor",
-            Reason::SuccessionCycle => "succession_cycle",
-            Reason::OutsideCoverage => "outside_coverage",
+            RegistrationReason::Missing => "missing",
+            RegistrationReason::Malformed => "malformed",
+            RegistrationReason::DefaultCode => "default_code",
+            RegistrationReason::UnknownPractice => "unknown_practice",
+            RegistrationReason::NotAGpPractice => "not_a_gp_practice",
+            RegistrationReason::ClosedNoSuccessor => "closed_no_successor",
+            RegistrationReason::SuccessionCycle => "succession_cycle",
+            RegistrationReason::OutsideCoverage => "outside_coverage",
         }
     }
 }
 
 /// A remark on an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Note {
+pub enum AnswerNote {
     /// The postcode is an address of the practice, as practices record for patients of no fixed
     /// abode.
     PracticeAddress,
@@ -278,31 +278,31 @@ pub enum Note {
     ClosesOn,
 }
 
-impl Note {
+impl AnswerNote {
     /// Returns the value in JSON and tables.
     pub fn as_str(self) -> &'static str {
         match self {
-            Note::PracticeAddress => "practice_address",
-            Note::NotYetIntroduced => "not_yet_introduced",
-            Note::ClosesOn => "closes_on",
+            AnswerNote::PracticeAddress => "practice_address",
+            AnswerNote::NotYetIntroduced => "not_yet_introduced",
+            AnswerNote::ClosesOn => "closes_on",
         }
     }
 }
 
 /// An area that includes a position.
-struct Covered {
+struct AreaHit {
     /// The area's ordinal.
-    area: u32,
+    ordinal: u32,
     basis: Basis,
     share: Option<f64>,
-    extent: Extent,
+    catchment_kind: CatchmentKind,
 }
 
 /// A position, and what the directory says about it.
-struct Spot {
+struct ResolvedPosition {
     position: BritishGrid,
     /// The row of the statistical area that the directory gives.
-    listed_in: Option<u32>,
+    statistical_area: Option<u32>,
     is_coarse: bool,
 }
 
@@ -312,79 +312,79 @@ impl Index {
     /// A postcode to which the directory gives a statistical area is in the areas of that
     /// statistical area. Any other position is in the areas whose boundary covers it or, off a
     /// generalised coastline, in the nearest area.
-    pub fn locate(&self, query: &Query) -> Answer<'_> {
-        self.locate_measuring(query, Layers::ALL)
+    pub fn locate(&self, query: &LocateQuery) -> LocateAnswer<'_> {
+        self.locate_with_distances(query, LayerSet::ALL)
     }
 
     /// Answers a query as [`Index::locate`] does, but measures distances only in some layers: to
     /// the boundaries of areas, to alternatives, and to the premises of practices. Measuring takes
     /// most of the time, and the matches do not depend on it.
-    pub fn locate_measuring(&self, query: &Query, measured: Layers) -> Answer<'_> {
-        let (status, location) = match query.place {
-            None => (Status::Missing, None),
-            Some(place) => self.place(place, query.as_of),
+    pub fn locate_with_distances(&self, query: &LocateQuery, distance_layers: LayerSet) -> LocateAnswer<'_> {
+        let (status, location) = match query.locator {
+            None => (LookupStatus::Missing, None),
+            Some(place) => self.resolve_locator(place, query.as_of),
         };
-        let mut answer = Answer {
+        let mut answer = LocateAnswer {
             status,
             residence: Vec::new(),
             location: None,
             registration: query
                 .practice
-                .map(|practice| self.register(practice, query.as_of)),
+                .map(|practice| self.resolve_registration(practice, query.as_of)),
             agreement: Agreement::Neither,
             notes: Vec::new(),
             nearest: Vec::new(),
             as_of: query.as_of,
         };
         if let Some(location) = location {
-            self.settle(&mut answer, location, measured);
+            self.resolve_residence(&mut answer, location, distance_layers);
         }
         if answer.residence.is_empty() {
-            let nothing = self.layers.iter().map(|it| (it.id, nothing_in(it)));
-            answer.residence = nothing.collect();
+            let empty_results = self.layers.iter().map(|it| (it.id, empty_result(it)));
+            answer.residence = empty_results.collect();
         }
         answer.agreement = agreement(&answer);
-        self.note(&mut answer, query);
+        self.add_notes(&mut answer, query);
         answer
     }
 
     /// Determines the status and location of a postcode or point, without looking at any area.
-    pub fn place(&self, place: Place, day: Date) -> (Status, Option<Location>) {
-        let bare = |grid| {
+    pub fn resolve_locator(&self, place: Locator, day: Date) -> (LookupStatus, Option<Location>) {
+        let without_entry = |grid| {
             let location = Location {
-                place,
+                locator: place,
                 grid,
                 entry: None,
                 is_terminated: false,
             };
-            (Status::Located, Some(location))
+            (LookupStatus::Located, Some(location))
         };
         match place {
-            Place::LonLat(lonlat) => bare(geodesy::to_grid(lonlat)),
-            Place::Grid(grid) => bare(Some(grid)),
-            Place::Postcode(postcode) => {
-                match (postcode.special(), self.directory.find(postcode)) {
-                    (Some(SpecialPostcode::NoFixedAbode), _) => (Status::NoFixedAbode, None),
-                    (Some(SpecialPostcode::AddressNotKnown), _) => (Status::AddressNotKnown, None),
-                    (Some(SpecialPostcode::PseudoCountry), _) => (Status::PseudoCountry, None),
-                    (Some(SpecialPostcode::NotAPlace), _) => (Status::NoLocation, None),
-                    (None, Listing::Unknown) => (Status::UnknownPostcode, None),
-                    (None, Listing::NotHeld) => (Status::OutsideCoverage, None),
-                    (None, Listing::Entry(entry)) => self.listed(place, entry, day),
+            Locator::LonLat(lonlat) => without_entry(geodesy::to_grid(lonlat)),
+            Locator::Grid(grid) => without_entry(Some(grid)),
+            Locator::Postcode(postcode) => {
+                match (postcode.special(), self.directory.lookup(postcode)) {
+                    (Some(SpecialPostcode::NoFixedAbode), _) => (LookupStatus::NoFixedAbode, None),
+                    (Some(SpecialPostcode::AddressNotKnown), _) => (LookupStatus::AddressNotKnown, None),
+                    (Some(SpecialPostcode::PseudoCountry), _) => (LookupStatus::PseudoCountry, None),
+                    (Some(SpecialPostcode::NonGeographic), _) => (LookupStatus::NoLocation, None),
+                    (None, PostcodeLookup::Unknown) => (LookupStatus::UnknownPostcode, None),
+                    (None, PostcodeLookup::OutsideCoverage) => (LookupStatus::OutsideCoverage, None),
+                    (None, PostcodeLookup::Entry(entry)) => self.resolve_entry(place, entry, day),
                 }
             }
         }
     }
 
-    fn listed(&self, place: Place, entry: PostcodeEntry, day: Date) -> (Status, Option<Location>) {
+    fn resolve_entry(&self, locator: Locator, entry: PostcodeEntry, day: Date) -> (LookupStatus, Option<Location>) {
         let is_terminated = entry.is_terminated_on(day, self.undated_terminations_after);
         let status = match (entry.position, is_terminated) {
-            (None, _) => Status::NoLocation,
-            (Some(_), true) => Status::Terminated,
-            (Some(_), false) => Status::Located,
+            (None, _) => LookupStatus::NoLocation,
+            (Some(_), true) => LookupStatus::Terminated,
+            (Some(_), false) => LookupStatus::Located,
         };
         let location = Location {
-            place,
+            locator,
             grid: entry.position,
             entry: Some(entry),
             is_terminated,
@@ -393,193 +393,193 @@ impl Index {
     }
 
     /// Adds the result of each layer for a known location.
-    fn settle<'i>(&'i self, answer: &mut Answer<'i>, location: Location, measured: Layers) {
+    fn resolve_residence<'i>(&'i self, answer: &mut LocateAnswer<'i>, location: Location, distance_layers: LayerSet) {
         answer.location = Some(location);
         let Some(position) = location.grid else {
-            if answer.status == Status::Located {
-                answer.status = Status::OutsideCoverage;
+            if answer.status == LookupStatus::Located {
+                answer.status = LookupStatus::OutsideCoverage;
             }
             return;
         };
         let entry = location.entry;
-        let spot = Spot {
+        let resolved = ResolvedPosition {
             position,
-            listed_in: entry.and_then(|entry| entry.statistical_area),
+            statistical_area: entry.and_then(|entry| entry.statistical_area),
             is_coarse: entry.is_some_and(|entry| entry.is_coarse()),
         };
-        answer.residence = self.residence(&spot, answer.as_of, measured);
+        answer.residence = self.residence_at(&resolved, answer.as_of, distance_layers);
         let is_covered = answer.residence.iter().any(|(_, found)| match found {
-            Found::Areas(areas) => !areas.is_empty(),
-            Found::Practices(practices) => !practices.is_empty(),
-            Found::Groups(groups) => !groups.is_empty(),
-            Found::Unknown(unknown) => *unknown == Unknown::NoDataForDate,
+            LayerResult::Areas(areas) => !areas.is_empty(),
+            LayerResult::Practices(practices) => !practices.is_empty(),
+            LayerResult::Groups(groups) => !groups.is_empty(),
+            LayerResult::Unknown(unknown) => *unknown == UnknownReason::NoDataForDate,
         });
         if !is_covered {
-            answer.status = Status::OutsideCoverage;
+            answer.status = LookupStatus::OutsideCoverage;
             answer.nearest = self.nearest_areas(position, answer.as_of);
         }
     }
 
-    fn residence(&self, spot: &Spot, day: Date, measured: Layers) -> Vec<(Layer, Found<'_>)> {
-        let home = self.statistical_home(spot, day);
-        let mut residence: Vec<(Layer, Found<'_>)> = Vec::with_capacity(self.layers.len());
+    fn residence_at(&self, resolved: &ResolvedPosition, day: Date, distance_layers: LayerSet) -> Vec<(Layer, LayerResult<'_>)> {
+        let statistical_area = self.statistical_area_at(resolved, day);
+        let mut residence: Vec<(Layer, LayerResult<'_>)> = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
-            let is_measured = measured.contains(layer.id);
-            let found = if day < layer.first_data {
-                Found::Unknown(Unknown::NoDataForDate)
+            let with_distance = distance_layers.contains(layer.id);
+            let result = if day < layer.first_data {
+                LayerResult::Unknown(UnknownReason::NoDataForDate)
             } else if layer.kind == LayerKind::Membership {
                 self.groups_of(layer, &residence, day)
             } else if layer.id == Layer::GpPractice {
-                Found::Practices(self.covering_practices(layer, spot, home, day, is_measured))
+                LayerResult::Practices(self.covering_practices(layer, resolved, statistical_area, day, with_distance))
             } else {
-                Found::Areas(self.covering_areas(layer, spot, home, day, is_measured))
+                LayerResult::Areas(self.covering_areas(layer, resolved, statistical_area, day, with_distance))
             };
-            residence.push((layer.id, found));
+            residence.push((layer.id, result));
         }
         residence
     }
 
     /// Returns what places the postcode of an entry in an area on a day, by the rule of
     /// [`Index::locate`]; `None` if the postcode is not in the area.
-    pub(super) fn basis_in(
+    pub(super) fn basis_in_area(
         &self,
         (layer, area): (&LayerIndex, u32),
         entry: &PostcodeEntry,
         day: Date,
     ) -> Option<Basis> {
-        let spot = Spot {
+        let resolved = ResolvedPosition {
             position: entry.position?,
-            listed_in: entry.statistical_area,
+            statistical_area: entry.statistical_area,
             is_coarse: entry.is_coarse(),
         };
-        let home = self.statistical_home(&spot, day);
-        let around = layer.spatial.covering(spot.position, day);
-        let mut covered = Self::covering(layer, &spot, home, &around, day).into_iter();
-        covered.find(|it| it.area == area).map(|it| it.basis)
+        let statistical_area = self.statistical_area_at(&resolved, day);
+        let covering = layer.boundary_index.covering(resolved.position, day);
+        let mut hits = Self::area_hits(layer, &resolved, statistical_area, &covering, day).into_iter();
+        hits.find(|it| it.ordinal == area).map(|it| it.basis)
     }
 
     /// Returns the row of the statistical area of a position, and the basis on which it was found.
-    fn statistical_home(&self, spot: &Spot, day: Date) -> Option<(u32, Basis)> {
-        if let Some(row) = spot.listed_in {
+    fn statistical_area_at(&self, resolved: &ResolvedPosition, day: Date) -> Option<(u32, Basis)> {
+        if let Some(row) = resolved.statistical_area {
             return Some((row, Basis::Directory));
         }
-        let statistical = &self.statistical.spatial;
-        if let [row] = statistical.covering(spot.position, day)[..] {
+        let statistical = &self.statistical_areas.boundary_index;
+        if let [row] = statistical.covering(resolved.position, day)[..] {
             return Some((row, Basis::Boundary));
         }
-        let (row, distance_m) = statistical.nearest(spot.position, day)?;
-        (distance_m <= self.statistical.snap_m).then_some((row, Basis::Nearest))
+        let (row, distance_m) = statistical.nearest(resolved.position, day)?;
+        (distance_m <= self.statistical_areas.snap_m).then_some((row, Basis::Nearest))
     }
 
     /// Returns the layer's areas that include a position: the areas of its statistical area, and
     /// those whose own boundary covers it or, off a generalised coastline, the nearest. `covering`
     /// are the boundaries that cover the position.
-    fn covering(
+    fn area_hits(
         layer: &LayerIndex,
-        spot: &Spot,
-        home: Option<(u32, Basis)>,
-        around: &[u32],
+        resolved: &ResolvedPosition,
+        statistical_area: Option<(u32, Basis)>,
+        covering: &[u32],
         day: Date,
-    ) -> Vec<Covered> {
-        let mut covered: Vec<Covered> = Vec::new();
-        if let Some((row, basis)) = home {
-            covered.extend(layer.assigned(row, day).map(|it| Covered {
-                area: it.area,
+    ) -> Vec<AreaHit> {
+        let mut hits: Vec<AreaHit> = Vec::new();
+        if let Some((row, basis)) = statistical_area {
+            hits.extend(layer.assignments_on(row, day).map(|it| AreaHit {
+                ordinal: it.ordinal,
                 basis,
                 share: it.share,
-                extent: Extent::Whole,
+                catchment_kind: CatchmentKind::Whole,
             }));
         }
-        let drawn = |at, basis| Covered {
-            area: layer.area_of(at),
+        let boundary_hit = |at, basis| AreaHit {
+            ordinal: layer.area_of(at),
             basis,
             share: None,
-            extent: layer.spatial.boundary(at).extent,
+            catchment_kind: layer.boundary_index.boundary(at).catchment_kind,
         };
-        let for_show = |at: &&u32| layer.is_assigned(layer.area_of(**at));
-        let around = around.iter().filter(|at| !for_show(at));
-        covered.extend(around.map(|&at| drawn(at, Basis::Boundary)));
-        if covered.is_empty() && !layer.is_on_statistical_areas {
-            let near = layer.spatial.nearest(spot.position, day);
-            let near = near.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
-            covered.extend(near.map(|(at, _)| drawn(at, Basis::Nearest)));
+        let is_display_only = |at: &&u32| layer.is_assigned(layer.area_of(**at));
+        let covering = covering.iter().filter(|at| !is_display_only(at));
+        hits.extend(covering.map(|&at| boundary_hit(at, Basis::Boundary)));
+        if hits.is_empty() && !layer.uses_statistical_areas {
+            let nearest = layer.boundary_index.nearest(resolved.position, day);
+            let nearest = nearest.filter(|&(_, distance_m)| distance_m <= layer.snap_m);
+            hits.extend(nearest.map(|(at, _)| boundary_hit(at, Basis::Nearest)));
         }
         // If both catchments of a practice match, retain the inner one.
-        covered.sort_by_key(|it| (it.area, it.extent));
-        covered.dedup_by_key(|it| it.area);
-        covered
+        hits.sort_by_key(|it| (it.ordinal, it.catchment_kind));
+        hits.dedup_by_key(|it| it.ordinal);
+        hits
     }
 
     fn covering_areas<'i>(
         &'i self,
         layer: &'i LayerIndex,
-        spot: &Spot,
-        home: Option<(u32, Basis)>,
+        resolved: &ResolvedPosition,
+        statistical_area: Option<(u32, Basis)>,
         day: Date,
-        is_measured: bool,
-    ) -> Vec<AreaFound<'i>> {
-        let around = layer.spatial.covering(spot.position, day);
-        let covered = Self::covering(layer, spot, home, &around, day).into_iter();
-        covered
+        with_distance: bool,
+    ) -> Vec<AreaMatch<'i>> {
+        let covering = layer.boundary_index.covering(resolved.position, day);
+        let hits = Self::area_hits(layer, resolved, statistical_area, &covering, day).into_iter();
+        hits
             .filter_map(|it| {
-                let area = layer.version(it.area, day)?;
-                Some(AreaFound {
+                let area = layer.version(it.ordinal, day)?;
+                Some(AreaMatch {
                     area,
                     basis: it.basis,
                     provenance: area.provenance,
-                    edge: is_measured.then(|| self.edge(layer, it.area, spot, &around, day)),
-                    number: it.area,
+                    proximity: with_distance.then(|| self.boundary_proximity(layer, it.ordinal, resolved, &covering, day)),
+                    ordinal: it.ordinal,
                 })
             })
             .collect()
     }
 
-    fn edge<'i>(
+    fn boundary_proximity<'i>(
         &'i self,
         layer: &'i LayerIndex,
-        area: u32,
-        spot: &Spot,
-        around: &[u32],
+        ordinal: u32,
+        resolved: &ResolvedPosition,
+        covering: &[u32],
         day: Date,
-    ) -> EdgeFound<'i> {
-        let own = layer.boundary(area, day);
-        let distance_m = match own {
-            Some(at) if around.contains(&at) => layer.spatial.distance_to_edge_m(at, spot.position),
+    ) -> BoundaryProximity<'i> {
+        let own_boundary = layer.boundary(ordinal, day);
+        let distance_m = match own_boundary {
+            Some(at) if covering.contains(&at) => layer.boundary_index.distance_to_edge_m(at, resolved.position),
             // The match follows the directory or the coastline rule, not the generalised boundary.
             _ => 0.0,
         };
-        let is_safe = distance_m >= self.tolerance_m && !spot.is_coarse;
-        EdgeFound {
-            certainty: if is_safe {
+        let is_inside = distance_m >= self.tolerance_m && !resolved.is_coarse;
+        BoundaryProximity {
+            certainty: if is_inside {
                 Certainty::Inside
             } else {
                 Certainty::NearBoundary
             },
             distance_m,
-            alternatives: self.alternatives(layer, own, spot, around, day),
+            alternatives: self.alternatives(layer, own_boundary, resolved, covering, day),
         }
     }
 
     fn alternatives<'i>(
         &'i self,
         layer: &'i LayerIndex,
-        own: Option<u32>,
-        spot: &Spot,
-        around: &[u32],
+        own_boundary: Option<u32>,
+        resolved: &ResolvedPosition,
+        covering: &[u32],
         day: Date,
-    ) -> Vec<Neighbour<'i>> {
+    ) -> Vec<NearbyArea<'i>> {
         let mut near = layer
-            .spatial
-            .edges_within(spot.position, self.tolerance_m, day);
-        for &at in around {
+            .boundary_index
+            .boundaries_within(resolved.position, self.tolerance_m, day);
+        for &at in covering {
             near.retain(|&(boundary, _)| boundary != at);
             near.insert(0, (at, 0.0));
         }
         near.into_iter()
-            .filter(|&(at, _)| Some(at) != own)
+            .filter(|&(at, _)| Some(at) != own_boundary)
             .filter_map(|(at, distance_m)| {
                 let area = layer.version(layer.area_of(at), day)?;
-                Some(Neighbour { area, distance_m })
+                Some(NearbyArea { area, distance_m })
             })
             .collect()
     }
@@ -587,34 +587,34 @@ impl Index {
     fn covering_practices<'i>(
         &'i self,
         layer: &'i LayerIndex,
-        spot: &Spot,
-        home: Option<(u32, Basis)>,
+        resolved: &ResolvedPosition,
+        statistical_area: Option<(u32, Basis)>,
         day: Date,
-        is_measured: bool,
-    ) -> Vec<PracticeFound<'i>> {
-        let around = layer.spatial.covering(spot.position, day);
-        let covered = Self::covering(layer, spot, home, &around, day).into_iter();
-        let mut practices: Vec<PracticeFound<'i>> = covered
+        with_distance: bool,
+    ) -> Vec<PracticeMatch<'i>> {
+        let covering = layer.boundary_index.covering(resolved.position, day);
+        let hits = Self::area_hits(layer, resolved, statistical_area, &covering, day).into_iter();
+        let mut practices: Vec<PracticeMatch<'i>> = hits
             .filter_map(|it| {
-                let area = layer.version(it.area, day)?;
+                let area = layer.version(it.ordinal, day)?;
                 // Each practice is an area of this layer, and both are sorted by code.
-                let row = it.area as usize;
+                let row = it.ordinal as usize;
                 let practice = &self.registry.practices()[row];
-                Some(PracticeFound {
+                Some(PracticeMatch {
                     practice,
                     basis: it.basis,
                     provenance: area.provenance,
-                    extent: it.extent,
+                    catchment_kind: it.catchment_kind,
                     share: it.share,
-                    distance_m: is_measured
-                        .then(|| self.registry.distance_m(row, spot.position))
+                    distance_m: with_distance
+                        .then(|| self.registry.distance_m(row, resolved.position))
                         .flatten(),
                 })
             })
             .filter(|found| found.practice.status_on(day) == PracticeStatus::Active)
             .collect();
         practices.sort_by(|a, b| {
-            let share = |found: &PracticeFound<'_>| found.share.unwrap_or(0.0);
+            let share = |found: &PracticeMatch<'_>| found.share.unwrap_or(0.0);
             share(b)
                 .total_cmp(&share(a))
                 .then(a.practice.code.cmp(&b.practice.code))
@@ -627,38 +627,38 @@ impl Index {
     fn groups_of<'i>(
         &'i self,
         layer: &'i LayerIndex,
-        found: &[(Layer, Found<'i>)],
+        results: &[(Layer, LayerResult<'i>)],
         day: Date,
-    ) -> Found<'i> {
+    ) -> LayerResult<'i> {
         let mut groups = Vec::new();
         let (mut none_named, mut no_members) = (false, true);
-        for (at, areas) in self.places_of(found).rev() {
+        for (at, areas) in self.area_results(results).rev() {
             for member in areas {
                 no_members = false;
-                let memberships = self.memberships.of_area(at, member.number, layer.id, day);
+                let memberships = self.memberships.of_area(at, member.ordinal, layer.id, day);
                 for (membership, group) in memberships {
                     none_named |= membership.group.is_none();
                     let area = group.and_then(|group| layer.version(group, day));
                     let via = member.area.id.as_str();
-                    groups.extend(area.map(|area| GroupFound { area, via }));
+                    groups.extend(area.map(|area| GroupMatch { area, via }));
                 }
             }
         }
         match (groups.is_empty(), none_named, no_members) {
-            (true, true, _) => Found::Unknown(Unknown::NoneNamed),
-            (true, false, false) => Found::Unknown(Unknown::NoSource),
-            _ => Found::Groups(groups),
+            (true, true, _) => LayerResult::Unknown(UnknownReason::NoneNamed),
+            (true, false, false) => LayerResult::Unknown(UnknownReason::NoSource),
+            _ => LayerResult::Groups(groups),
         }
     }
 
     /// Returns each layer of areas in `results`: its position among the index's layers, and the
     /// areas.
-    fn places_of<'a, 'i>(
+    fn area_results<'a, 'i>(
         &self,
-        found: &'a [(Layer, Found<'i>)],
-    ) -> impl DoubleEndedIterator<Item = (usize, &'a [AreaFound<'i>])> {
-        found.iter().filter_map(|(id, found)| match found {
-            Found::Areas(areas) => {
+        results: &'a [(Layer, LayerResult<'i>)],
+    ) -> impl DoubleEndedIterator<Item = (usize, &'a [AreaMatch<'i>])> {
+        results.iter().filter_map(|(id, found)| match found {
+            LayerResult::Areas(areas) => {
                 let at = self.layers.iter().position(|layer| layer.id == *id)?;
                 Some((at, areas.as_slice()))
             }
@@ -667,85 +667,85 @@ impl Index {
     }
 
     /// Returns the nearest community, for positions outside all areas.
-    fn nearest_areas(&self, position: BritishGrid, day: Date) -> Vec<(Layer, Neighbour<'_>)> {
+    fn nearest_areas(&self, position: BritishGrid, day: Date) -> Vec<(Layer, NearbyArea<'_>)> {
         let partitions = self.layers.iter().filter(|layer| layer.id == Layer::Icc);
         partitions
             .filter_map(|layer| {
-                let (at, distance_m) = layer.spatial.nearest(position, day)?;
+                let (at, distance_m) = layer.boundary_index.nearest(position, day)?;
                 let area = layer.version(layer.area_of(at), day)?;
-                Some((layer.id, Neighbour { area, distance_m }))
+                Some((layer.id, NearbyArea { area, distance_m }))
             })
             .collect()
     }
 
-    fn register(&self, code: Result<OdsCode, InvalidOdsCode>, day: Date) -> Registration<'_> {
-        let none = |reason| Registration {
+    fn resolve_registration(&self, code: Result<OdsCode, InvalidOdsCode>, day: Date) -> PracticeRegistration<'_> {
+        let without_practice = |reason| PracticeRegistration {
             practice: None,
             areas: self.registered_areas(None, day),
             reason: Some(reason),
         };
         let code = match code {
-            Ok(code) if code.is_default() => return none(Reason::DefaultCode),
+            Ok(code) if code.is_default() => return without_practice(RegistrationReason::DefaultCode),
             Ok(code) => code,
-            Err(InvalidOdsCode::Missing) => return none(Reason::Missing),
-            Err(InvalidOdsCode::Malformed) => return none(Reason::Malformed),
+            Err(InvalidOdsCode::Missing) => return without_practice(RegistrationReason::Missing),
+            Err(InvalidOdsCode::Malformed) => return without_practice(RegistrationReason::Malformed),
         };
         let listed = self.registry.find(code);
         let parent = code.parent().and_then(|parent| self.registry.find(parent));
-        let Some(asked) = parent.or(listed) else {
+        let Some(requested) = parent.or(listed) else {
             let is_other = self.registry.is_not_a_gp_practice(code);
-            return none(if is_other {
-                Reason::NotAGpPractice
+            return without_practice(if is_other {
+                RegistrationReason::NotAGpPractice
             } else {
-                Reason::UnknownPractice
+                RegistrationReason::UnknownPractice
             });
         };
-        let (followed, successors) = self.registry.follow(asked, day);
-        let (practice, fault) = match followed {
-            Followed::To(practice) => (practice, None),
-            Followed::Nowhere => (asked, Some(Reason::ClosedNoSuccessor)),
-            Followed::Cycle => (asked, Some(Reason::SuccessionCycle)),
+        let (outcome, successions) = self.registry.follow_successions(requested, day);
+        let (practice, reason) = match outcome {
+            SuccessionOutcome::Resolved(practice) => (practice, None),
+            SuccessionOutcome::NoSuccessor => (requested, Some(RegistrationReason::ClosedNoSuccessor)),
+            SuccessionOutcome::Cycle => (requested, Some(RegistrationReason::SuccessionCycle)),
         };
-        let areas = self.registered_areas(fault.is_none().then_some(practice), day);
-        let is_none = |found: &Found<'_>| matches!(found, Found::Areas(areas) if areas.is_empty());
-        let communities: Vec<&Found<'_>> = areas
+        let areas = self.registered_areas(reason.is_none().then_some(practice), day);
+        let is_empty = |found: &LayerResult<'_>| matches!(found, LayerResult::Areas(areas) if areas.is_empty());
+        let communities: Vec<&LayerResult<'_>> = areas
             .iter()
-            .filter(|(layer, _)| COMMUNITIES.contains(layer))
+            .filter(|(layer, _)| COMMUNITY_LAYERS.contains(layer))
             .map(|(_, found)| found)
             .collect();
-        let is_outside = !communities.is_empty() && communities.into_iter().all(is_none);
-        Registration {
+        let is_outside = !communities.is_empty() && communities.into_iter().all(is_empty);
+        PracticeRegistration {
             practice: Some(RegisteredPractice {
                 practice,
                 status: practice.status_on(day),
-                asked,
-                asked_status: asked.status_on(day),
+                requested,
+                requested_status: requested.status_on(day),
                 branch_is_listed: parent.map(|_| listed.is_some()),
-                successors,
+                successions,
             }),
             areas,
-            reason: fault.or(is_outside.then_some(Reason::OutsideCoverage)),
+            reason: reason.or(is_outside.then_some(RegistrationReason::OutsideCoverage)),
         }
     }
 
     /// Returns the areas and groups to which a practice's patients belong.
-    fn registered_areas(&self, practice: Option<&Practice>, day: Date) -> Vec<(Layer, Found<'_>)> {
-        let mut areas: Vec<(Layer, Found<'_>)> = Vec::new();
+    fn registered_areas(&self, practice: Option<&Practice>, day: Date) -> Vec<(Layer, LayerResult<'_>)> {
+        let mut areas: Vec<(Layer, LayerResult<'_>)> = Vec::new();
         let layers = self
             .layers
             .iter()
             .filter(|layer| layer.id != Layer::GpPractice);
         for layer in layers {
-            let found = if day < layer.first_data {
-                Found::Unknown(Unknown::NoDataForDate)
+            let result = if day < layer.first_data {
+                LayerResult::Unknown(UnknownReason::NoDataForDate)
             } else if layer.kind == LayerKind::Membership {
                 self.groups_of(layer, &areas, day)
             } else {
-                Found::Areas(practice.map_or_else(Vec::new, |practice| {
+                LayerResult::Areas(practice.map_or_else(Vec::new, |practice| {
                     self.areas_of_practice(layer, practice, day)
                 }))
             };
-            areas.push((layer.id, found));
+            areas.push((layer.id, result));
         }
         areas
     }
@@ -755,97 +755,97 @@ impl Index {
         layer: &'i LayerIndex,
         practice: &Practice,
         day: Date,
-    ) -> Vec<AreaFound<'i>> {
+    ) -> Vec<AreaMatch<'i>> {
         let Some(row) = self.registry.row(practice.code) else {
             return Vec::new();
         };
         let memberships = self.memberships.of_practice(row, layer.id, day);
         memberships
             .filter_map(|(membership, group)| {
-                let number = group?;
-                Some(AreaFound {
-                    area: layer.version(number, day)?,
+                let ordinal = group?;
+                Some(AreaMatch {
+                    area: layer.version(ordinal, day)?,
                     basis: Basis::Membership,
                     provenance: membership.provenance,
-                    edge: None,
-                    number,
+                    proximity: None,
+                    ordinal,
                 })
             })
             .collect()
     }
 
-    fn note(&self, answer: &mut Answer<'_>, query: &Query) {
+    fn add_notes(&self, answer: &mut LocateAnswer<'_>, query: &LocateQuery) {
         let registered = answer
             .registration
             .as_ref()
             .and_then(|it| it.practice.as_ref());
-        if let (Some(Place::Postcode(postcode)), Some(registered)) = (query.place, registered) {
+        if let (Some(Locator::Postcode(postcode)), Some(registered)) = (query.locator, registered) {
             let is_own = |practice| self.registry.is_address(practice, postcode);
-            if is_own(registered.practice) || is_own(registered.asked) {
-                answer.notes.push(Note::PracticeAddress);
+            if is_own(registered.practice) || is_own(registered.requested) {
+                answer.notes.push(AnswerNote::PracticeAddress);
             }
         }
         let entry = answer.location.and_then(|location| location.entry);
         let introduced = entry.and_then(|entry| entry.period(None).from);
         if introduced.is_some_and(|introduced| query.as_of < introduced) {
-            answer.notes.push(Note::NotYetIntroduced);
+            answer.notes.push(AnswerNote::NotYetIntroduced);
         }
         if registered
             .is_some_and(|it| it.status != PracticeStatus::Closed && it.practice.closed.is_some())
         {
-            answer.notes.push(Note::ClosesOn);
+            answer.notes.push(AnswerNote::ClosesOn);
         }
     }
 }
 
 /// Returns the empty result of a layer, for locators without a position.
-fn nothing_in(layer: &LayerIndex) -> Found<'_> {
+fn empty_result(layer: &LayerIndex) -> LayerResult<'_> {
     match (layer.id, layer.kind) {
-        (Layer::GpPractice, _) => Found::Practices(Vec::new()),
-        (_, LayerKind::Membership) => Found::Groups(Vec::new()),
-        _ => Found::Areas(Vec::new()),
+        (Layer::GpPractice, _) => LayerResult::Practices(Vec::new()),
+        (_, LayerKind::Membership) => LayerResult::Groups(Vec::new()),
+        _ => LayerResult::Areas(Vec::new()),
     }
 }
 
 /// Returns the areas in the result of a layer; empty if there is no such result.
-pub fn areas_in<'a, 'i>(found: &'a [(Layer, Found<'i>)], layer: Layer) -> &'a [AreaFound<'i>] {
-    found
+pub fn areas_of_layer<'a, 'i>(results: &'a [(Layer, LayerResult<'i>)], layer: Layer) -> &'a [AreaMatch<'i>] {
+    results
         .iter()
         .find_map(|(id, found)| match found {
-            Found::Areas(areas) if *id == layer => Some(areas.as_slice()),
+            LayerResult::Areas(areas) if *id == layer => Some(areas.as_slice()),
             _ => None,
         })
         .unwrap_or_default()
 }
 
 /// The layers of communities: a patient belongs to at most one area of one of them.
-const COMMUNITIES: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
+const COMMUNITY_LAYERS: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
 
 /// Returns the ids of the communities in `results`.
-fn communities<'a>(found: &'a [(Layer, Found<'_>)]) -> impl Iterator<Item = &'a str> {
-    let areas = COMMUNITIES.iter().flat_map(|layer| areas_in(found, *layer));
+fn community_ids<'a>(results: &'a [(Layer, LayerResult<'_>)]) -> impl Iterator<Item = &'a str> {
+    let areas = COMMUNITY_LAYERS.iter().flat_map(|layer| areas_of_layer(results, *layer));
     areas.map(|found| found.area.id.as_str())
 }
 
-fn agreement(answer: &Answer<'_>) -> Agreement {
-    let residence: Vec<&str> = communities(&answer.residence).collect();
+fn agreement(answer: &LocateAnswer<'_>) -> Agreement {
+    let residence: Vec<&str> = community_ids(&answer.residence).collect();
     let registration = answer.registration.as_ref();
     let registration: Vec<&str> = registration
         .into_iter()
-        .flat_map(|it| communities(&it.areas))
+        .flat_map(|it| community_ids(&it.areas))
         .collect();
-    let is_registered_elsewhere = answer.registration.as_ref().is_some_and(|registration| {
-        let is_followed = matches!(registration.reason, None | Some(Reason::OutsideCoverage));
+    let is_registered_outside = answer.registration.as_ref().is_some_and(|registration| {
+        let is_resolved = matches!(registration.reason, None | Some(RegistrationReason::OutsideCoverage));
         let has_no_icc = registration.areas.iter().any(|(layer, found)| {
-            *layer == Layer::Icc && matches!(found, Found::Areas(areas) if areas.is_empty())
+            *layer == Layer::Icc && matches!(found, LayerResult::Areas(areas) if areas.is_empty())
         });
-        is_followed && has_no_icc
+        is_resolved && has_no_icc
     });
     match (residence.is_empty(), registration.is_empty()) {
         (true, true) => Agreement::Neither,
         (true, false) => Agreement::RegistrationOnly,
         // The practice is known and belongs to no community of the dataset.
-        (false, true) if is_registered_elsewhere => Agreement::Differ,
+        (false, true) if is_registered_outside => Agreement::Differ,
         (false, true) => Agreement::ResidenceOnly,
         (false, false) if residence.iter().any(|id| registration.contains(id)) => Agreement::Agree,
         (false, false) => Agreement::Differ,
@@ -856,73 +856,73 @@ fn agreement(answer: &Answer<'_>) -> Agreement {
 mod tests {
     use jiff::civil::date;
 
-    use super::super::world::{
-        DAY, FIRST_DATA, area, at, built, code, dataset, entry, index, km, layer, of_practice,
-        postcode, practice, registered, strip, succession,
+    use super::super::test_dataset::{
+        DAY, FIRST_DATA, area, residence_query, build, code, dataset, entry, index, km, layer_entry, practice_membership,
+        postcode, practice, registration_query, strip, succession,
     };
     use super::*;
     use crate::domain::PositionalQuality;
 
-    fn of(text: &str) -> Query {
-        at(Place::Postcode(postcode(text)))
+    fn postcode_query(text: &str) -> LocateQuery {
+        residence_query(Locator::Postcode(postcode(text)))
     }
 
-    fn of_place(east: f64, north: f64) -> Query {
-        at(Place::Grid(km(east, north)))
+    fn grid_query(east: f64, north: f64) -> LocateQuery {
+        residence_query(Locator::Grid(km(east, north)))
     }
 
-    fn found<'a, 'i>(layers: &'a [(Layer, Found<'i>)], layer: Layer) -> &'a Found<'i> {
-        let found = layers.iter().find(|(id, _)| *id == layer);
-        &found.expect("every layer has a result").1
+    fn layer_result<'a, 'i>(layers: &'a [(Layer, LayerResult<'i>)], layer: Layer) -> &'a LayerResult<'i> {
+        let result = layers.iter().find(|(id, _)| *id == layer);
+        &result.expect("every layer has a result").1
     }
 
     /// Describes each match of a layer and its basis.
-    fn words(found: &Found<'_>) -> Vec<String> {
+    fn describe(found: &LayerResult<'_>) -> Vec<String> {
         match found {
-            Found::Areas(areas) => {
-                let word = |it: &AreaFound<'_>| format!("{} {}", it.area.name, it.basis.as_str());
+            LayerResult::Areas(areas) => {
+                let word = |it: &AreaMatch<'_>| format!("{} {}", it.area.name, it.basis.as_str());
                 areas.iter().map(word).collect()
             }
-            Found::Practices(practices) => {
-                let word = |it: &PracticeFound<'_>| format!("{} {:?}", it.practice.code, it.extent);
+            LayerResult::Practices(practices) => {
+                let word = |it: &PracticeMatch<'_>| format!("{} {:?}", it.practice.code, it.catchment_kind);
                 practices.iter().map(word).collect()
             }
-            Found::Groups(groups) => {
-                let word = |it: &GroupFound<'_>| format!("{} via {}", it.area.id, it.via);
+            LayerResult::Groups(groups) => {
+                let word = |it: &GroupMatch<'_>| format!("{} via {}", it.area.id, it.via);
                 groups.iter().map(word).collect()
             }
-            Found::Unknown(unknown) => vec![unknown.as_str().into()],
+            LayerResult::Unknown(unknown) => vec![unknown.as_str().into()],
         }
     }
 
     #[track_caller]
-    fn check(query: Query, status: Status, layers: [&[&str]; 5]) {
+    fn check(query: LocateQuery, status: LookupStatus, layers: [&[&str]; 5]) {
         let index = index();
         let answer = index.locate(&query);
         assert_eq!(answer.status, status);
-        let told: Vec<Vec<String>> = answer.residence.iter().map(|it| words(&it.1)).collect();
-        assert_eq!(told, layers);
+        let actual: Vec<Vec<String>> = answer.residence.iter().map(|it| describe(&it.1)).collect();
+        assert_eq!(actual, layers);
     }
 
-    fn edge(query: &Query, layer: Layer) -> (Certainty, f64, Vec<(String, f64)>) {
+    fn proximity_of(query: &LocateQuery, layer: Layer) -> (Certainty, f64, Vec<(String, f64)>) {
         let index = index();
         let answer = index.locate(query);
-        let [area] = areas_in(&answer.residence, layer) else {
+        let [area] = areas_of_layer(&answer.residence, layer) else {
             panic!("one area")
         };
-        let edge = area.edge.as_ref().expect("measured");
-        let others = edge.alternatives.iter();
+        let proximity = area.proximity.as_ref().expect("measured");
+        let others = proximity.alternatives.iter();
         let others = others.map(|it| (it.area.id.clone(), it.distance_m));
-        (edge.certainty, edge.distance_m, others.collect())
+        (proximity.certainty, proximity.distance_m, others.collect())
     }
 
     /// The layers are, in order: communities, sub-communities, practices, groups and ICBs.
     #[test]
-    fn a_place_is_in_the_areas_that_the_directory_or_else_a_boundary_puts_it_in() {
+    fn areas_are_decided_by_the_directory_or_else_by_boundaries() {
         let first = ["A00002 Whole", "A00001 Whole"];
         check(
-            of("LA1 1AA"),
-            Status::Located,
+            postcode_query("LA1 1AA"),
+            LookupStatus::Located,
             [
                 &["K directory"],
                 &["M boundary"],
@@ -932,8 +932,8 @@ mod tests {
             ],
         );
         check(
-            of("LA1 1AB"),
-            Status::Located,
+            postcode_query("LA1 1AB"),
+            LookupStatus::Located,
             [
                 &["L directory"],
                 &["N boundary"],
@@ -943,8 +943,8 @@ mod tests {
             ],
         );
         check(
-            of("LA2 1AA"),
-            Status::Located,
+            postcode_query("LA2 1AA"),
+            LookupStatus::Located,
             [
                 &["L directory"],
                 &["N boundary"],
@@ -954,8 +954,8 @@ mod tests {
             ],
         );
         check(
-            of("LA1 1AD"),
-            Status::Located,
+            postcode_query("LA1 1AD"),
+            LookupStatus::Located,
             [
                 &["K boundary"],
                 &["N boundary"],
@@ -965,8 +965,8 @@ mod tests {
             ],
         );
         check(
-            of("LA1 1AJ"),
-            Status::Located,
+            postcode_query("LA1 1AJ"),
+            LookupStatus::Located,
             [
                 &["L directory"],
                 &["N boundary"],
@@ -978,7 +978,7 @@ mod tests {
     }
 
     #[test]
-    fn off_a_generalised_coast_the_nearest_decides_as_far_as_the_layer_says() {
+    fn off_a_generalised_coast_the_nearest_area_within_the_snap_distance_decides() {
         let first = ["A00002 Whole", "A00001 Whole"];
         let nearest: [&[&str]; 5] = [
             &["K nearest"],
@@ -987,27 +987,27 @@ mod tests {
             &["h via m", "g via k"],
             &[],
         ];
-        check(of("LA1 1AE"), Status::Located, nearest);
-        check(of_place(-0.15, 5.0), Status::Located, nearest);
+        check(postcode_query("LA1 1AE"), LookupStatus::Located, nearest);
+        check(grid_query(-0.15, 5.0), LookupStatus::Located, nearest);
         check(
-            of_place(-0.150_001, 5.0),
-            Status::Located,
+            grid_query(-0.150_001, 5.0),
+            LookupStatus::Located,
             [&[], &["M nearest"], &[], &["h via m"], &[]],
         );
         check(
-            of_place(-0.2, 5.0),
-            Status::Located,
+            grid_query(-0.2, 5.0),
+            LookupStatus::Located,
             [&[], &["M nearest"], &[], &["h via m"], &[]],
         );
         check(
-            of_place(-0.200_001, 5.0),
-            Status::OutsideCoverage,
+            grid_query(-0.200_001, 5.0),
+            LookupStatus::OutsideCoverage,
             [&[], &[], &[], &[], &[]],
         );
         // The snap distance does not apply inside another area.
         check(
-            of_place(5.05, 5.0),
-            Status::Located,
+            grid_query(5.05, 5.0),
+            LookupStatus::Located,
             [
                 &["K boundary"],
                 &["N boundary"],
@@ -1019,109 +1019,109 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nowhere_has_an_empty_answer() {
+    fn locators_without_a_position_have_an_empty_residence() {
         let nothing: [&[&str]; 5] = [&[], &[], &[], &[], &[]];
-        check(of("LA1 1AH"), Status::NoLocation, nothing);
-        check(of("LA1 9ZZ"), Status::UnknownPostcode, nothing);
-        check(of("LA3 1AA"), Status::OutsideCoverage, nothing);
-        check(of("LA2 1AB"), Status::OutsideCoverage, nothing);
-        check(of("ZZ99 3VZ"), Status::NoFixedAbode, nothing);
-        check(of("ZZ99 3WZ"), Status::AddressNotKnown, nothing);
-        check(of("ZZ99 1AA"), Status::PseudoCountry, nothing);
-        check(of("GIR 0AA"), Status::NoLocation, nothing);
-        let mut nothing_asked = of("LA1 1AA");
-        nothing_asked.place = None;
-        check(nothing_asked, Status::Missing, nothing);
-        let far = at(Place::LonLat(
+        check(postcode_query("LA1 1AH"), LookupStatus::NoLocation, nothing);
+        check(postcode_query("LA1 9ZZ"), LookupStatus::UnknownPostcode, nothing);
+        check(postcode_query("LA3 1AA"), LookupStatus::OutsideCoverage, nothing);
+        check(postcode_query("LA2 1AB"), LookupStatus::OutsideCoverage, nothing);
+        check(postcode_query("ZZ99 3VZ"), LookupStatus::NoFixedAbode, nothing);
+        check(postcode_query("ZZ99 3WZ"), LookupStatus::AddressNotKnown, nothing);
+        check(postcode_query("ZZ99 1AA"), LookupStatus::PseudoCountry, nothing);
+        check(postcode_query("GIR 0AA"), LookupStatus::NoLocation, nothing);
+        let mut no_locator = postcode_query("LA1 1AA");
+        no_locator.locator = None;
+        check(no_locator, LookupStatus::Missing, nothing);
+        let far = residence_query(Locator::LonLat(
             LonLat::new(20.0, 50.0).expect("on the Earth"),
         ));
-        check(far, Status::OutsideCoverage, nothing);
+        check(far, LookupStatus::OutsideCoverage, nothing);
         let index = index();
         let kinds = index.locate(&far).residence;
-        assert!(matches!(kinds[0].1, Found::Areas(_)));
-        assert!(matches!(kinds[2].1, Found::Practices(_)));
-        assert!(matches!(kinds[3].1, Found::Groups(_)));
+        assert!(matches!(kinds[0].1, LayerResult::Areas(_)));
+        assert!(matches!(kinds[2].1, LayerResult::Practices(_)));
+        assert!(matches!(kinds[3].1, LayerResult::Groups(_)));
     }
 
     #[test]
-    fn beyond_all_areas_the_nearest_community_is_told() {
+    fn outside_all_areas_the_nearest_community_is_reported() {
         let index = index();
-        let answer = index.locate(&of("LA2 1AB"));
+        let answer = index.locate(&postcode_query("LA2 1AB"));
         let [(Layer::Icc, nearest)] = answer.nearest[..] else {
             panic!("only the communities")
         };
         assert_eq!(nearest.area.id, "l");
         assert!((nearest.distance_m - 10_000.0).abs() < 1e-6);
-        assert!(index.locate(&of("LA1 1AA")).nearest.is_empty());
+        assert!(index.locate(&postcode_query("LA1 1AA")).nearest.is_empty());
     }
 
     #[test]
-    fn a_practice_alone_covers_a_place_too() {
+    fn a_catchment_alone_counts_as_coverage() {
         let mut dataset = dataset();
-        let (_, grounds) = dataset.boundaries.last_mut().expect("layers");
-        grounds[0] = strip("A00003", 14.0, 40.0);
-        let index = built(dataset);
-        let answer = index.locate(&of("LA2 1AB"));
-        assert_eq!(answer.status, Status::Located);
+        let (_, boundaries) = dataset.boundaries.last_mut().expect("layers");
+        boundaries[0] = strip("A00003", 14.0, 40.0);
+        let index = build(dataset);
+        let answer = index.locate(&postcode_query("LA2 1AB"));
+        assert_eq!(answer.status, LookupStatus::Located);
         assert!(answer.nearest.is_empty());
     }
 
     #[test]
-    fn before_a_layers_first_data_nothing_is_known() {
-        let mut query = of("LA1 1AA");
+    fn layers_are_unknown_before_their_first_data() {
+        let mut query = postcode_query("LA1 1AA");
         query.as_of = FIRST_DATA.yesterday().expect("a day");
         let unknown = &["no_data_for_date"][..];
-        check(query, Status::Located, [unknown; 5]);
+        check(query, LookupStatus::Located, [unknown; 5]);
         query.practice = Some("A00001".parse());
         let index = index();
         let answer = index.locate(&query);
         let registration = answer.registration.expect("requested");
         assert_eq!(registration.areas.len(), 4);
         for (_, found) in &registration.areas {
-            assert_eq!(words(found), unknown);
+            assert_eq!(describe(found), unknown);
         }
         assert_eq!(registration.reason, None);
         query.as_of = FIRST_DATA;
         let answer = index.locate(&query);
-        assert_eq!(words(&answer.residence[0].1), ["K directory"]);
+        assert_eq!(describe(&answer.residence[0].1), ["K directory"]);
         let registration = answer.registration.expect("requested");
-        assert_eq!(words(&registration.areas[0].1), ["K membership"]);
+        assert_eq!(describe(&registration.areas[0].1), ["K membership"]);
     }
 
     #[test]
-    fn distances_are_to_the_own_boundary_and_to_those_within_the_tolerance() {
+    fn distances_are_to_the_own_boundary_and_others_within_the_tolerance() {
         let close = |a: f64, b: f64| (a - b).abs() < 1e-6;
-        let (certainty, distance_m, others) = edge(&of("LA1 1AA"), Layer::Icc);
+        let (certainty, distance_m, others) = proximity_of(&postcode_query("LA1 1AA"), Layer::Icc);
         assert_eq!((certainty, others), (Certainty::Inside, Vec::new()));
         assert!(close(distance_m, 1_000.0));
         // The position is coarse.
-        let (certainty, distance_m, others) = edge(&of("LA1 1AB"), Layer::Icc);
+        let (certainty, distance_m, others) = proximity_of(&postcode_query("LA1 1AB"), Layer::Icc);
         assert_eq!((certainty, others), (Certainty::NearBoundary, Vec::new()));
         assert!(close(distance_m, 4_000.0));
-        let (certainty, distance_m, others) = edge(&of("LA1 1AD"), Layer::Icc);
+        let (certainty, distance_m, others) = proximity_of(&postcode_query("LA1 1AD"), Layer::Icc);
         assert_eq!(certainty, Certainty::NearBoundary);
         assert!(close(distance_m, 40.0));
         assert_eq!(others.len(), 1);
         assert!(others[0].0 == "l" && close(others[0].1, 40.0));
         // The directory and the coastline rule override the boundary.
         let against = (Certainty::NearBoundary, 0.0, vec![("k".to_string(), 0.0)]);
-        assert_eq!(edge(&of("LA1 1AJ"), Layer::Icc), against);
+        assert_eq!(proximity_of(&postcode_query("LA1 1AJ"), Layer::Icc), against);
         let nearest = (Certainty::NearBoundary, 0.0, Vec::new());
-        assert_eq!(edge(&of("LA1 1AE"), Layer::Icc), nearest);
+        assert_eq!(proximity_of(&postcode_query("LA1 1AE"), Layer::Icc), nearest);
         // A distance of exactly the tolerance counts as inside.
-        let certainty = |east| edge(&of_place(east, 5.0), Layer::Icc).0;
+        let certainty = |east| proximity_of(&grid_query(east, 5.0), Layer::Icc).0;
         assert_eq!(certainty(9.9), Certainty::Inside);
         assert_eq!(certainty(9.900_001), Certainty::NearBoundary);
         // Near a border, the directory may give the other side, which is then an alternative at
         // distance 0.
         let mut dataset = dataset();
         dataset.postcodes[7].position = Some(km(9.99, 9.0));
-        let index = built(dataset);
-        let answer = index.locate(&of("LA1 1AJ"));
-        let [area] = areas_in(&answer.residence, Layer::Icc) else {
+        let index = build(dataset);
+        let answer = index.locate(&postcode_query("LA1 1AJ"));
+        let [area] = areas_of_layer(&answer.residence, Layer::Icc) else {
             panic!("one area")
         };
-        let others = &area.edge.as_ref().expect("measured").alternatives;
+        let others = &area.proximity.as_ref().expect("measured").alternatives;
         let others: Vec<(&str, f64)> = others
             .iter()
             .map(|it| (it.area.id.as_str(), it.distance_m))
@@ -1130,19 +1130,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_does_not_depend_on_what_is_measured() {
+    fn results_do_not_depend_on_which_distances_are_measured() {
         let index = index();
         let measured = [Layer::Icc].into_iter().collect();
-        let answer = index.locate_measuring(&of("LA1 1AA"), measured);
-        let whole = index.locate(&of("LA1 1AA"));
+        let answer = index.locate_with_distances(&postcode_query("LA1 1AA"), measured);
+        let whole = index.locate(&postcode_query("LA1 1AA"));
         for ((layer, some), (_, all)) in answer.residence.iter().zip(&whole.residence) {
-            assert_eq!(words(some), words(all));
+            assert_eq!(describe(some), describe(all));
             match (some, all) {
-                (Found::Areas(some), Found::Areas(all)) => {
-                    assert_eq!(some[0].edge.is_some(), *layer == Layer::Icc);
-                    assert!(all[0].edge.is_some());
+                (LayerResult::Areas(some), LayerResult::Areas(all)) => {
+                    assert_eq!(some[0].proximity.is_some(), *layer == Layer::Icc);
+                    assert!(all[0].proximity.is_some());
                 }
-                (Found::Practices(some), Found::Practices(all)) => {
+                (LayerResult::Practices(some), LayerResult::Practices(all)) => {
                     assert!(some.iter().all(|it| it.distance_m.is_none()));
                     assert!(all.iter().all(|it| it.distance_m.is_some()));
                 }
@@ -1152,15 +1152,15 @@ mod tests {
     }
 
     #[test]
-    fn practices_come_by_share_then_by_code_with_the_nearest_building() {
+    fn practices_are_sorted_by_share_then_code_and_have_distances() {
         let mut dataset = dataset();
         dataset.assignments[3].share = Some(0.75);
-        let index = built(dataset);
-        let answer = index.locate(&of("LA1 1AA"));
-        let Found::Practices(practices) = found(&answer.residence, Layer::GpPractice) else {
+        let index = build(dataset);
+        let answer = index.locate(&postcode_query("LA1 1AA"));
+        let LayerResult::Practices(practices) = layer_result(&answer.residence, Layer::GpPractice) else {
             panic!("practices")
         };
-        let told = practices.iter().map(|it| {
+        let actual = practices.iter().map(|it| {
             (
                 it.practice.code.to_string(),
                 it.share,
@@ -1169,7 +1169,7 @@ mod tests {
                 it.basis,
             )
         });
-        let told: Vec<_> = told.collect();
+        let actual: Vec<_> = actual.collect();
         let modelled = |text: &str, distance_m| {
             (
                 text.to_string(),
@@ -1179,9 +1179,9 @@ mod tests {
                 Basis::Directory,
             )
         };
-        assert_eq!(told, [modelled("A00001", 0.0), modelled("A00002", 2_000.0)]);
-        let answer = index.locate(&of("LA2 1AA"));
-        let Found::Practices(practices) = found(&answer.residence, Layer::GpPractice) else {
+        assert_eq!(actual, [modelled("A00001", 0.0), modelled("A00002", 2_000.0)]);
+        let answer = index.locate(&postcode_query("LA2 1AA"));
+        let LayerResult::Practices(practices) = layer_result(&answer.residence, Layer::GpPractice) else {
             panic!("practices")
         };
         assert_eq!(practices[0].provenance, Provenance::Official);
@@ -1190,32 +1190,32 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_told_as_it_was_asked_for() {
+    fn locations_repeat_the_locator() {
         let index = index();
         let lonlat = LonLat::new(-3.27, 54.21).expect("on the Earth");
-        let (status, location) = index.place(Place::LonLat(lonlat), DAY);
+        let (status, location) = index.resolve_locator(Locator::LonLat(lonlat), DAY);
         let location = location.expect("known");
-        assert_eq!(status, Status::Located);
+        assert_eq!(status, LookupStatus::Located);
         assert_eq!(location.lonlat().map(LonLat::lon), Some(-3.27));
         assert_eq!(location.grid, geodesy::to_grid(lonlat));
-        let (_, location) = index.place(Place::Grid(km(1.0, 1.0)), DAY);
+        let (_, location) = index.resolve_locator(Locator::Grid(km(1.0, 1.0)), DAY);
         let location = location.expect("known");
         assert!(location.entry.is_none() && !location.is_terminated);
         let there = geodesy::to_lonlat(km(1.0, 1.0)).expect("on the grid");
         assert_eq!(location.lonlat().map(LonLat::lat), Some(there.lat()));
-        let (status, location) = index.place(Place::Postcode(postcode("LA1 1AF")), DAY);
+        let (status, location) = index.resolve_locator(Locator::Postcode(postcode("LA1 1AF")), DAY);
         let location = location.expect("known");
-        assert_eq!((status, location.is_terminated), (Status::Terminated, true));
+        assert_eq!((status, location.is_terminated), (LookupStatus::Terminated, true));
         assert_eq!(location.grid, Some(km(2.0, 2.0)));
         assert!(location.entry.is_some());
     }
 
     #[test]
-    fn nothing_of_what_was_asked_is_printed() {
+    fn debug_output_contains_no_request_data() {
         let index = index();
-        let answer = index.locate(&Query {
+        let answer = index.locate(&LocateQuery {
             practice: Some("A00001".parse()),
-            ..of("LA1 1AA")
+            ..postcode_query("LA1 1AA")
         });
         assert_eq!(format!("{answer:?}"), "Answer { status: Located, .. }");
         let location = answer.location.expect("known");
@@ -1225,32 +1225,32 @@ mod tests {
     }
 
     #[test]
-    fn words_on_the_wire() {
+    fn reasons_and_notes_have_wire_values() {
         let unknown = [
-            (Unknown::NoneNamed, "none named by the source"),
-            (Unknown::NoSource, "no source"),
-            (Unknown::NoDataForDate, "no_data_for_date"),
+            (UnknownReason::NoneNamed, "none named by the source"),
+            (UnknownReason::NoSource, "no source"),
+            (UnknownReason::NoDataForDate, "no_data_for_date"),
         ];
         for (it, word) in unknown {
             assert_eq!(it.as_str(), word);
         }
         let reasons = [
-            (Reason::Missing, "missing"),
-            (Reason::Malformed, "malformed"),
-            (Reason::DefaultCode, "default_code"),
-            (Reason::UnknownPractice, "unknown_practice"),
-            (Reason::NotAGpPractice, "not_a_gp_practice"),
-            (Reason::ClosedNoSuccessor, "closed_no_successor"),
-            (Reason::SuccessionCycle, "succession_cycle"),
-            (Reason::OutsideCoverage, "outside_coverage"),
+            (RegistrationReason::Missing, "missing"),
+            (RegistrationReason::Malformed, "malformed"),
+            (RegistrationReason::DefaultCode, "default_code"),
+            (RegistrationReason::UnknownPractice, "unknown_practice"),
+            (RegistrationReason::NotAGpPractice, "not_a_gp_practice"),
+            (RegistrationReason::ClosedNoSuccessor, "closed_no_successor"),
+            (RegistrationReason::SuccessionCycle, "succession_cycle"),
+            (RegistrationReason::OutsideCoverage, "outside_coverage"),
         ];
         for (it, word) in reasons {
             assert_eq!(it.as_str(), word);
         }
         let notes = [
-            (Note::PracticeAddress, "practice_address"),
-            (Note::NotYetIntroduced, "not_yet_introduced"),
-            (Note::ClosesOn, "closes_on"),
+            (AnswerNote::PracticeAddress, "practice_address"),
+            (AnswerNote::NotYetIntroduced, "not_yet_introduced"),
+            (AnswerNote::ClosesOn, "closes_on"),
         ];
         for (it, word) in notes {
             assert_eq!(it.as_str(), word);
@@ -1258,39 +1258,39 @@ mod tests {
     }
 
     #[test]
-    fn a_registration_is_with_the_practice_that_has_the_patients() {
+    fn registrations_follow_successions_to_the_current_practice() {
         let index = index();
-        let answer = index.locate(&registered("A00004"));
-        assert_eq!(answer.status, Status::Missing);
+        let answer = index.locate(&registration_query("A00004"));
+        assert_eq!(answer.status, LookupStatus::Missing);
         let registration = answer.registration.expect("requested");
         assert_eq!(registration.reason, None);
-        let told: Vec<Vec<String>> = registration.areas.iter().map(|it| words(&it.1)).collect();
+        let actual: Vec<Vec<String>> = registration.areas.iter().map(|it| describe(&it.1)).collect();
         assert_eq!(
-            told,
+            actual,
             [vec!["K membership"], vec![], vec!["g via k"], vec![]]
         );
-        let communities = areas_in(&registration.areas, Layer::Icc);
+        let communities = areas_of_layer(&registration.areas, Layer::Icc);
         assert_eq!(communities[0].provenance, Provenance::Derived);
-        assert!(communities[0].edge.is_none());
+        assert!(communities[0].proximity.is_none());
         let practice = registration.practice.expect("known");
         assert_eq!(practice.practice.code, code("A00001"));
         assert_eq!(practice.status, PracticeStatus::Active);
-        assert_eq!(practice.asked.code, code("A00004"));
-        assert_eq!(practice.asked_status, PracticeStatus::Closed);
+        assert_eq!(practice.requested.code, code("A00004"));
+        assert_eq!(practice.requested_status, PracticeStatus::Closed);
         assert_eq!(practice.branch_is_listed, None);
-        assert_eq!(practice.successors, [succession("A00004", "A00001")]);
+        assert_eq!(practice.successions, [succession("A00004", "A00001")]);
     }
 
     #[test]
-    fn groups_are_unknown_where_the_source_names_none_or_says_nothing() {
+    fn groups_are_unknown_if_the_source_names_none_or_omits_the_member() {
         let mut silent = dataset();
         // The source does not list area l.
         silent.memberships.remove(4);
-        let silent = built(silent);
+        let silent = build(silent);
         let groups = |index: &Index, text| -> Vec<String> {
-            let registration = index.locate(&registered(text)).registration;
+            let registration = index.locate(&registration_query(text)).registration;
             let areas = registration.expect("requested").areas;
-            words(found(&areas, Layer::ResilienceGroup))
+            describe(layer_result(&areas, Layer::ResilienceGroup))
         };
         assert_eq!(groups(&silent, "A00002"), ["no source"]);
         assert_eq!(groups(&index(), "A00002"), ["none named by the source"]);
@@ -1299,13 +1299,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_reason(text: &str, expected: Option<Reason>) {
+    fn check_reason(text: &str, expected: Option<RegistrationReason>) {
         let index = index();
-        let registration = index.locate(&registered(text)).registration;
+        let registration = index.locate(&registration_query(text)).registration;
         let registration = registration.expect("requested");
         assert_eq!(registration.reason, expected);
         let is_none = |reason| {
-            let unlisted = [Reason::ClosedNoSuccessor, Reason::OutsideCoverage];
+            let unlisted = [RegistrationReason::ClosedNoSuccessor, RegistrationReason::OutsideCoverage];
             !unlisted.contains(&reason)
         };
         assert_eq!(
@@ -1315,58 +1315,58 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_registration_says_why() {
+    fn empty_registrations_have_a_reason() {
         check_reason("A00001", None);
-        check_reason("", Some(Reason::Missing));
-        check_reason("A-1", Some(Reason::Malformed));
-        check_reason("V81999", Some(Reason::DefaultCode));
-        check_reason("X99999", Some(Reason::UnknownPractice));
-        check_reason("Y00001", Some(Reason::NotAGpPractice));
-        check_reason("A00005", Some(Reason::ClosedNoSuccessor));
-        check_reason("A00006", Some(Reason::OutsideCoverage));
-        let mut round = dataset();
-        round.successions.push(succession("A00005", "A00005"));
-        let index = built(round);
-        let registration = index.locate(&registered("A00005")).registration;
+        check_reason("", Some(RegistrationReason::Missing));
+        check_reason("A-1", Some(RegistrationReason::Malformed));
+        check_reason("V81999", Some(RegistrationReason::DefaultCode));
+        check_reason("X99999", Some(RegistrationReason::UnknownPractice));
+        check_reason("Y00001", Some(RegistrationReason::NotAGpPractice));
+        check_reason("A00005", Some(RegistrationReason::ClosedNoSuccessor));
+        check_reason("A00006", Some(RegistrationReason::OutsideCoverage));
+        let mut cycle = dataset();
+        cycle.successions.push(succession("A00005", "A00005"));
+        let index = build(cycle);
+        let registration = index.locate(&registration_query("A00005")).registration;
         let registration = registration.expect("requested");
-        assert_eq!(registration.reason, Some(Reason::SuccessionCycle));
+        assert_eq!(registration.reason, Some(RegistrationReason::SuccessionCycle));
         assert_eq!(
             registration.practice.map(|it| it.practice.code),
             Some(code("A00005"))
         );
-        assert!(areas_in(&registration.areas, Layer::Icc).is_empty());
+        assert!(areas_of_layer(&registration.areas, Layer::Icc).is_empty());
     }
 
     #[test]
-    fn a_team_is_a_community_too() {
+    fn neighbourhood_teams_are_communities() {
         let mut dataset = dataset();
-        let entry = layer(Layer::NeighbourhoodTeam, LayerKind::Partition);
+        let entry = layer_entry(Layer::NeighbourhoodTeam, LayerKind::Partition);
         dataset.manifest.layers.push(entry);
         dataset.areas.push(area(Layer::NeighbourhoodTeam, "t"));
-        let member = of_practice("A00006", Layer::NeighbourhoodTeam, Some("t"));
+        let member = practice_membership("A00006", Layer::NeighbourhoodTeam, Some("t"));
         dataset.memberships.push(member);
-        let index = built(dataset);
-        let answer = index.locate(&registered("A00006"));
+        let index = build(dataset);
+        let answer = index.locate(&registration_query("A00006"));
         assert_eq!(answer.registration.and_then(|it| it.reason), None);
         assert_eq!(answer.agreement, Agreement::RegistrationOnly);
     }
 
     #[test]
-    fn without_communities_nobody_is_outside_them() {
+    fn no_practice_is_outside_coverage_without_community_layers() {
         let mut dataset = dataset();
         dataset.manifest.layers.retain(|it| it.id != "icc");
-        let index = built(dataset);
-        let answer = index.locate(&registered("A00006"));
+        let index = build(dataset);
+        let answer = index.locate(&registration_query("A00006"));
         assert_eq!(answer.registration.and_then(|it| it.reason), None);
     }
 
     #[test]
-    fn a_branch_is_its_practice() {
+    fn branch_codes_resolve_to_the_parent_practice() {
         let mut dataset = dataset();
         dataset.practices.push(practice("A00001002"));
-        let index = built(dataset);
+        let index = build(dataset);
         let listed = |text| {
-            let registration = index.locate(&registered(text)).registration;
+            let registration = index.locate(&registration_query(text)).registration;
             let practice = registration.expect("requested").practice.expect("known");
             (practice.practice.code, practice.branch_is_listed)
         };
@@ -1375,12 +1375,12 @@ mod tests {
     }
 
     #[test]
-    fn residence_and_registration_agree_or_they_do_not() {
+    fn agreement_compares_residence_and_registration() {
         let index = index();
         let agreement = |place: Option<&str>, practice: Option<&str>| {
-            let place = place.map(|text| Place::Postcode(postcode(text)));
-            let query = Query {
-                place,
+            let place = place.map(|text| Locator::Postcode(postcode(text)));
+            let query = LocateQuery {
+                locator: place,
                 practice: practice.map(str::parse),
                 as_of: DAY,
             };
@@ -1401,38 +1401,38 @@ mod tests {
     }
 
     #[test]
-    fn who_belongs_to_no_community_that_is_known_on_the_day_does_not_differ() {
+    fn communities_unknown_on_the_date_do_not_count_as_a_difference() {
         let mut dataset = dataset();
         // Data of neighbourhood teams start before data of ICCs.
         dataset.manifest.layers[4].first_data = "2026-01-01".into();
-        let teams = layer(Layer::NeighbourhoodTeam, LayerKind::Partition);
+        let teams = layer_entry(Layer::NeighbourhoodTeam, LayerKind::Partition);
         dataset.manifest.layers.push(teams);
         dataset.areas.push(area(Layer::NeighbourhoodTeam, "t"));
-        let ground = (Layer::NeighbourhoodTeam, vec![strip("t", 0.0, 20.0)]);
-        dataset.boundaries.push(ground);
-        let index = built(dataset);
-        let answer = index.locate(&Query {
+        let boundaries = (Layer::NeighbourhoodTeam, vec![strip("t", 0.0, 20.0)]);
+        dataset.boundaries.push(boundaries);
+        let index = build(dataset);
+        let answer = index.locate(&LocateQuery {
             practice: Some("A00006".parse()),
-            ..of("LA1 1AA")
+            ..postcode_query("LA1 1AA")
         });
         assert_eq!(answer.agreement, Agreement::ResidenceOnly);
     }
 
     #[test]
-    fn notes_tell_what_else_should_be_known() {
+    fn notes_report_practice_addresses_introductions_and_closures() {
         let mut dataset = dataset();
         dataset.practices[1].postcode = Some(postcode("LA1 1AA"));
         dataset.premises[4].postcode = Some(postcode("LA2 1AA"));
-        let index = built(dataset);
+        let index = build(dataset);
         let notes = |text: &str, practice: Option<&str>, as_of| {
-            let query = Query {
-                place: Some(Place::Postcode(postcode(text))),
+            let query = LocateQuery {
+                locator: Some(Locator::Postcode(postcode(text))),
                 practice: practice.map(str::parse),
                 as_of,
             };
             index.locate(&query).notes
         };
-        let address = [Note::PracticeAddress];
+        let address = [AnswerNote::PracticeAddress];
         assert_eq!(notes("LA1 1AA", Some("A00001"), DAY), address);
         assert_eq!(notes("LA1 1AB", Some("A00001"), DAY), []);
         assert_eq!(notes("LA1 1AA", None, DAY), []);
@@ -1442,19 +1442,19 @@ mod tests {
         assert_eq!(notes("LA2 1AA", Some("A00001"), DAY), []);
         let introduced = date(2025, 6, 1);
         let before = introduced.yesterday().expect("a day");
-        assert_eq!(notes("LA1 1AG", None, before), [Note::NotYetIntroduced]);
+        assert_eq!(notes("LA1 1AG", None, before), [AnswerNote::NotYetIntroduced]);
         assert_eq!(notes("LA1 1AG", None, introduced), []);
-        assert_eq!(notes("LA1 1AB", Some("A00002"), DAY), [Note::ClosesOn]);
+        assert_eq!(notes("LA1 1AB", Some("A00002"), DAY), [AnswerNote::ClosesOn]);
         assert_eq!(notes("LA1 1AB", Some("A00002"), date(2026, 4, 1)), []);
         assert_eq!(notes("LA1 1AB", Some("A00005"), DAY), []);
     }
 
     #[test]
-    fn only_areas_of_that_layer_are_areas_in_it() {
+    fn areas_of_layer_returns_only_that_layer() {
         let index = index();
-        let answer = index.locate(&of("LA1 1AA"));
+        let answer = index.locate(&postcode_query("LA1 1AA"));
         let ids = |layer| -> Vec<&str> {
-            let areas = areas_in(&answer.residence, layer).iter();
+            let areas = areas_of_layer(&answer.residence, layer).iter();
             areas.map(|it| it.area.id.as_str()).collect()
         };
         assert_eq!(ids(Layer::Icc), ["k"]);
@@ -1464,15 +1464,15 @@ mod tests {
     }
 
     #[test]
-    fn a_large_user_is_not_safely_inside() {
+    fn large_user_postcodes_are_near_the_boundary() {
         let mut dataset = dataset();
         let mut user = entry("LA2 1AD", Some(km(1.0, 1.0)), Some(0));
         (user.is_large_user, user.positional_quality) = (true, PositionalQuality::new(10));
         dataset.postcodes.insert(10, user);
-        let index = built(dataset);
-        let answer = index.locate(&of("LA2 1AD"));
-        let area = &areas_in(&answer.residence, Layer::Icc)[0];
-        let edge = area.edge.as_ref().expect("measured");
+        let index = build(dataset);
+        let answer = index.locate(&postcode_query("LA2 1AD"));
+        let area = &areas_of_layer(&answer.residence, Layer::Icc)[0];
+        let edge = area.proximity.as_ref().expect("measured");
         assert_eq!(edge.certainty, Certainty::NearBoundary);
     }
 }

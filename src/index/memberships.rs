@@ -5,31 +5,31 @@ use std::ops::Range;
 use jiff::civil::Date;
 
 use super::layer::LayerIndex;
-use super::registry::Registry;
-use super::{IndexError, overlap};
-use crate::domain::{Layer, Member, Membership};
+use super::registry::PracticeRegistry;
+use super::{IndexError, periods_overlap};
+use crate::domain::{Layer, GroupMember, Membership};
 
 /// Memberships by member.
 #[derive(Debug)]
-pub(super) struct Memberships {
+pub(super) struct MembershipIndex {
     /// In order of member, then of the group's layer, then of the source.
-    all: Vec<Entry>,
+    entries: Vec<MembershipEntry>,
     /// The range of entries of each practice, by row.
-    of_practice: Vec<Range<usize>>,
+    by_practice: Vec<Range<usize>>,
     /// The range of entries of each area, by the position of its layer in the index, then by
     /// ordinal.
-    of_area: Vec<Vec<Range<usize>>>,
+    by_area: Vec<Vec<Range<usize>>>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct MembershipEntry {
     membership: Membership,
     /// The ordinal of its group; `None` if the source names no group, or the dataset does not have
     /// the group's layer.
-    group: Option<u32>,
+    group_ordinal: Option<u32>,
 }
 
-impl Memberships {
+impl MembershipIndex {
     /// Sorts memberships by member.
     ///
     /// # Errors
@@ -38,60 +38,60 @@ impl Memberships {
     pub(super) fn new(
         mut memberships: Vec<Membership>,
         layers: &[LayerIndex],
-        registry: &Registry,
-    ) -> Result<Memberships, IndexError> {
+        registry: &PracticeRegistry,
+    ) -> Result<MembershipIndex, IndexError> {
         memberships.sort_by(|a, b| (&a.member, a.layer).cmp(&(&b.member, b.layer)));
-        check_homes(&memberships)?;
-        let areas = |layer: &LayerIndex| vec![0..0; layer.count()];
-        let mut sorted = Memberships {
-            all: Vec::with_capacity(memberships.len()),
-            of_practice: vec![0..0; registry.practices().len()],
-            of_area: layers.iter().map(areas).collect(),
+        check_communities(&memberships)?;
+        let areas = |layer: &LayerIndex| vec![0..0; layer.area_count()];
+        let mut index = MembershipIndex {
+            entries: Vec::with_capacity(memberships.len()),
+            by_practice: vec![0..0; registry.practices().len()],
+            by_area: layers.iter().map(areas).collect(),
         };
-        for same in memberships.chunk_by(|a, b| a.member == b.member) {
-            let first = sorted.all.len();
-            for membership in same {
-                let group = group_of(membership, layers)?;
-                sorted.all.push(Entry {
+        for of_member in memberships.chunk_by(|a, b| a.member == b.member) {
+            let first = index.entries.len();
+            for membership in of_member {
+                let group = resolve_group(membership, layers)?;
+                index.entries.push(MembershipEntry {
                     membership: membership.clone(),
-                    group,
+                    group_ordinal: group,
                 });
             }
-            let entries = first..sorted.all.len();
-            match &same[0].member {
-                Member::Practice(code) => {
-                    let row = registry.row(*code).ok_or_else(|| no_member(&same[0]))?;
-                    sorted.of_practice[row] = entries;
+            let entries = first..index.entries.len();
+            match &of_member[0].member {
+                GroupMember::Practice(code) => {
+                    let row = registry.row(*code).ok_or_else(|| unknown_member(&of_member[0]))?;
+                    index.by_practice[row] = entries;
                 }
-                Member::Area(layer, id) => {
-                    let Some(at) = layers.iter().position(|held| held.id == *layer) else {
+                GroupMember::Area(layer, id) => {
+                    let Some(at) = layers.iter().position(|layer_index| layer_index.id == *layer) else {
                         continue;
                     };
-                    let number = layers[at].number(id).ok_or_else(|| no_member(&same[0]))?;
-                    sorted.of_area[at][number as usize] = entries;
+                    let ordinal = layers[at].ordinal(id).ok_or_else(|| unknown_member(&of_member[0]))?;
+                    index.by_area[at][ordinal as usize] = entries;
                 }
             }
         }
-        Ok(sorted)
+        Ok(index)
     }
 
     /// Returns every membership, in order of member.
     pub(super) fn all(&self) -> impl Iterator<Item = &Membership> {
-        self.all.iter().map(|entry| &entry.membership)
+        self.entries.iter().map(|entry| &entry.membership)
     }
 
     /// Returns the memberships of a member in groups of a layer on a day, in the source's order.
-    pub(super) fn of(
+    pub(super) fn of_member(
         &self,
-        member: &Member,
+        member: &GroupMember,
         layer: Layer,
         day: Date,
     ) -> impl Iterator<Item = &Membership> {
         let key = (member, layer);
-        let order = |entry: &Entry| (&entry.membership.member, entry.membership.layer).cmp(&key);
-        let first = self.all.partition_point(|entry| order(entry).is_lt());
-        let count = self.all[first..].partition_point(|entry| order(entry).is_eq());
-        let found = self.among(first..first + count, layer, day);
+        let order = |entry: &MembershipEntry| (&entry.membership.member, entry.membership.layer).cmp(&key);
+        let first = self.entries.partition_point(|entry| order(entry).is_lt());
+        let count = self.entries[first..].partition_point(|entry| order(entry).is_eq());
+        let found = self.filtered(first..first + count, layer, day);
         found.map(|(membership, _)| membership)
     }
 
@@ -103,13 +103,13 @@ impl Memberships {
         layer: Layer,
         day: Date,
     ) -> impl Iterator<Item = (&Membership, Option<u32>)> {
-        self.among(self.of_practice[row].clone(), layer, day)
+        self.filtered(self.by_practice[row].clone(), layer, day)
     }
 
     /// Returns the memberships of a practice, given by row, in groups of any layer, whatever their
     /// period.
-    pub(super) fn ever_of_practice(&self, row: usize) -> impl Iterator<Item = &Membership> {
-        let entries = self.all[self.of_practice[row].clone()].iter();
+    pub(super) fn all_of_practice(&self, row: usize) -> impl Iterator<Item = &Membership> {
+        let entries = self.entries[self.by_practice[row].clone()].iter();
         entries.map(|entry| &entry.membership)
     }
 
@@ -118,67 +118,67 @@ impl Memberships {
     pub(super) fn of_area(
         &self,
         at: usize,
-        number: u32,
+        ordinal: u32,
         layer: Layer,
         day: Date,
     ) -> impl Iterator<Item = (&Membership, Option<u32>)> {
-        self.among(self.of_area[at][number as usize].clone(), layer, day)
+        self.filtered(self.by_area[at][ordinal as usize].clone(), layer, day)
     }
 
-    fn among(
+    fn filtered(
         &self,
         entries: Range<usize>,
         layer: Layer,
         day: Date,
     ) -> impl Iterator<Item = (&Membership, Option<u32>)> {
-        let entries = self.all[entries].iter();
-        let told = entries.map(|entry| (&entry.membership, entry.group));
-        told.filter(move |(it, _)| it.layer == layer && it.period.contains(day))
+        let entries = self.entries[entries].iter();
+        let pairs = entries.map(|entry| (&entry.membership, entry.group_ordinal));
+        pairs.filter(move |(it, _)| it.layer == layer && it.period.contains(day))
     }
 }
 
 /// Returns the ordinal of a membership's group.
-fn group_of(membership: &Membership, layers: &[LayerIndex]) -> Result<Option<u32>, IndexError> {
+fn resolve_group(membership: &Membership, layers: &[LayerIndex]) -> Result<Option<u32>, IndexError> {
     let Some(id) = &membership.group else {
         return Ok(None);
     };
     let Some(layer) = layers.iter().find(|layer| layer.id == membership.layer) else {
         return Ok(None);
     };
-    let number = layer.number(id).ok_or_else(|| IndexError::NotThere {
-        what: named(membership),
+    let ordinal = layer.ordinal(id).ok_or_else(|| IndexError::UnknownReference {
+        what: description(membership),
         id: id.clone(),
     })?;
-    Ok(Some(number))
+    Ok(Some(ordinal))
 }
 
-fn no_member(membership: &Membership) -> IndexError {
-    IndexError::NotThere {
-        what: named(membership),
+fn unknown_member(membership: &Membership) -> IndexError {
+    IndexError::UnknownReference {
+        what: description(membership),
         id: "its member".into(),
     }
 }
 
-fn named(membership: &Membership) -> String {
+fn description(membership: &Membership) -> String {
     match &membership.member {
-        Member::Practice(code) => format!("the membership of practice `{code}`"),
-        Member::Area(layer, id) => format!("the membership of {layer} `{id}`"),
+        GroupMember::Practice(code) => format!("the membership of practice `{code}`"),
+        GroupMember::Area(layer, id) => format!("the membership of {layer} `{id}`"),
     }
 }
 
 /// Checks that every practice belongs to at most one community at a time.
-fn check_homes(memberships: &[Membership]) -> Result<(), IndexError> {
-    let of_one = memberships.chunk_by(|a, b| (&a.member, a.layer) == (&b.member, b.layer));
-    for memberships in of_one.filter(|it| it[0].layer == Layer::Icc) {
-        let Member::Practice(code) = &memberships[0].member else {
+fn check_communities(memberships: &[Membership]) -> Result<(), IndexError> {
+    let by_member = memberships.chunk_by(|a, b| (&a.member, a.layer) == (&b.member, b.layer));
+    for memberships in by_member.filter(|it| it[0].layer == Layer::Icc) {
+        let GroupMember::Practice(code) = &memberships[0].member else {
             continue;
         };
         for (at, first) in memberships.iter().enumerate() {
-            let clash = memberships[at + 1..]
+            let conflict = memberships[at + 1..]
                 .iter()
-                .find(|second| second.group != first.group && overlap(second.period, first.period));
-            if let Some(second) = clash {
-                return Err(IndexError::TwoHomes {
+                .find(|second| second.group != first.group && periods_overlap(second.period, first.period));
+            if let Some(second) = conflict {
+                return Err(IndexError::ConflictingMemberships {
                     practice: code.to_string(),
                     first: first.group.clone().unwrap_or_default(),
                     second: second.group.clone().unwrap_or_default(),
@@ -194,8 +194,8 @@ mod tests {
     use jiff::civil::date;
 
     use super::super::Index;
-    use super::super::world::{
-        DAY, built, code, dataset, from, index, of_area, of_practice, until,
+    use super::super::test_dataset::{
+        DAY, build, code, dataset, from, index, area_membership, practice_membership, until,
     };
     use super::*;
 
@@ -204,32 +204,32 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_found_with_its_groups_of_a_kind_on_a_day() {
+    fn memberships_are_filtered_by_member_layer_and_date() {
         let mut dataset = dataset();
         dataset.memberships[0].period = until(date(2024, 1, 1));
-        let mut moved = of_practice("A00001", Layer::Icc, Some("l"));
+        let mut moved = practice_membership("A00001", Layer::Icc, Some("l"));
         moved.period = from(date(2024, 1, 1));
         dataset.memberships.push(moved);
         // The source's order is preserved.
         dataset
             .memberships
-            .push(of_area(Layer::Icc, "k", Some("h")));
+            .push(area_membership(Layer::Icc, "k", Some("h")));
         // In a layer that the dataset does not have.
-        let pcn = of_practice("A00001", Layer::Pcn, Some("U1"));
+        let pcn = practice_membership("A00001", Layer::Pcn, Some("U1"));
         dataset.memberships.push(pcn);
         dataset
             .memberships
-            .push(of_area(Layer::Place, "bay", Some("g")));
-        let index = built(dataset);
+            .push(area_membership(Layer::Place, "bay", Some("g")));
+        let index = build(dataset);
         let memberships = &index.memberships;
-        let of = |member, layer, day| groups(memberships.of(&member, layer, day));
-        let first = || Member::Practice(code("A00001"));
+        let of = |member, layer, day| groups(memberships.of_member(&member, layer, day));
+        let first = || GroupMember::Practice(code("A00001"));
         assert_eq!(of(first(), Layer::Icc, date(2023, 12, 31)), [Some("k")]);
         assert_eq!(of(first(), Layer::Icc, DAY), [Some("l")]);
         assert_eq!(of(first(), Layer::Pcn, DAY), [Some("U1")]);
         assert_eq!(of(first(), Layer::ResilienceGroup, DAY), []);
-        assert_eq!(of(Member::Practice(code("A00006")), Layer::Icc, DAY), []);
-        let area = |layer, id: &str| Member::Area(layer, id.into());
+        assert_eq!(of(GroupMember::Practice(code("A00006")), Layer::Icc, DAY), []);
+        let area = |layer, id: &str| GroupMember::Area(layer, id.into());
         let of_group = |member| of(member, Layer::ResilienceGroup, DAY);
         assert_eq!(of_group(area(Layer::Icc, "k")), [Some("g"), Some("h")]);
         assert_eq!(of_group(area(Layer::Icc, "l")), [None]);
@@ -238,84 +238,84 @@ mod tests {
 
         let row = index.registry.row(code("A00001")).expect("listed");
         assert_eq!(
-            groups(memberships.ever_of_practice(row)),
+            groups(memberships.all_of_practice(row)),
             [Some("k"), Some("l"), Some("U1")]
         );
-        let numbers = |layer| -> Vec<Option<u32>> {
+        let ordinals = |layer| -> Vec<Option<u32>> {
             let of_practice = memberships.of_practice(row, layer, DAY);
             of_practice.map(|it| it.1).collect()
         };
-        assert_eq!(numbers(Layer::Icc), [Some(1)]);
-        assert_eq!(numbers(Layer::Pcn), [None]);
+        assert_eq!(ordinals(Layer::Icc), [Some(1)]);
+        assert_eq!(ordinals(Layer::Pcn), [None]);
         let at = index.layers().position(|it| it == Layer::Icc);
         let at = at.expect("in the dataset");
-        let numbers = |number, layer| -> Vec<Option<u32>> {
-            let of_area = memberships.of_area(at, number, layer, DAY);
+        let ordinals = |ordinal, layer| -> Vec<Option<u32>> {
+            let of_area = memberships.of_area(at, ordinal, layer, DAY);
             of_area.map(|it| it.1).collect()
         };
-        assert_eq!(numbers(0, Layer::ResilienceGroup), [Some(0), Some(1)]);
-        assert_eq!(numbers(1, Layer::ResilienceGroup), [None]);
-        assert_eq!(numbers(0, Layer::Icb), []);
+        assert_eq!(ordinals(0, Layer::ResilienceGroup), [Some(0), Some(1)]);
+        assert_eq!(ordinals(1, Layer::ResilienceGroup), [None]);
+        assert_eq!(ordinals(0, Layer::Icb), []);
     }
 
     #[track_caller]
     fn check(membership: Membership, expected: &str) {
         let mut dataset = dataset();
         dataset.memberships.push(membership);
-        let told = Index::build(dataset).expect_err("it is invalid");
-        assert_eq!(told.to_string(), expected);
+        let error = Index::build(dataset).expect_err("it is invalid");
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]
-    fn members_and_groups_must_be_there() {
+    fn unknown_members_and_groups_are_rejected() {
         check(
-            of_practice("X99999", Layer::Icc, Some("k")),
+            practice_membership("X99999", Layer::Icc, Some("k")),
             "the membership of practice `X99999` refers to `its member`, which is not in the dataset",
         );
         check(
-            of_practice("A00006", Layer::Icc, Some("z")),
+            practice_membership("A00006", Layer::Icc, Some("z")),
             "the membership of practice `A00006` refers to `z`, which is not in the dataset",
         );
         check(
-            of_area(Layer::SubCommunity, "z", Some("g")),
+            area_membership(Layer::SubCommunity, "z", Some("g")),
             "the membership of sub-community `z` refers to `its member`, which is not in the dataset",
         );
         check(
-            of_area(Layer::SubCommunity, "n", Some("z")),
+            area_membership(Layer::SubCommunity, "n", Some("z")),
             "the membership of sub-community `n` refers to `z`, which is not in the dataset",
         );
     }
 
     #[test]
-    fn a_practice_has_one_community_at_a_time() {
+    fn a_practice_belongs_to_one_community_at_a_time() {
         let two = "practice `A00001` belongs to `k` and to `l` on the same day";
-        check(of_practice("A00001", Layer::Icc, Some("l")), two);
-        let mut third = of_practice("A00001", Layer::Icc, Some("l"));
+        check(practice_membership("A00001", Layer::Icc, Some("l")), two);
+        let mut third = practice_membership("A00001", Layer::Icc, Some("l"));
         third.period = from(DAY);
         check(third, two);
         // The same community twice, groups of other layers, and groups of areas are valid.
         let mut dataset = dataset();
         dataset.memberships.extend([
-            of_practice("A00001", Layer::Icc, Some("k")),
-            of_practice("A00001", Layer::ResilienceGroup, Some("g")),
-            of_practice("A00001", Layer::ResilienceGroup, Some("h")),
-            of_area(Layer::Icc, "k", Some("h")),
+            practice_membership("A00001", Layer::Icc, Some("k")),
+            practice_membership("A00001", Layer::ResilienceGroup, Some("g")),
+            practice_membership("A00001", Layer::ResilienceGroup, Some("h")),
+            area_membership(Layer::Icc, "k", Some("h")),
         ]);
-        built(dataset);
+        build(dataset);
     }
 
     #[test]
-    fn each_community_of_a_practice_is_held_against_each_other() {
+    fn all_communities_of_a_practice_are_compared() {
         let mut dataset = dataset();
         dataset.memberships[0].period = until(date(2023, 1, 1));
         for (group, period) in [("l", from(date(2023, 1, 1))), ("k", from(date(2024, 1, 1)))] {
-            let mut later = of_practice("A00001", Layer::Icc, Some(group));
+            let mut later = practice_membership("A00001", Layer::Icc, Some(group));
             later.period = period;
             dataset.memberships.push(later);
         }
-        let told = Index::build(dataset).expect_err("it is invalid");
+        let error = Index::build(dataset).expect_err("it is invalid");
         assert_eq!(
-            told.to_string(),
+            error.to_string(),
             "practice `A00001` belongs to `l` and to `k` on the same day"
         );
         assert_eq!(index().memberships.all().count(), 6);

@@ -7,8 +7,8 @@
 //!  practice ──► registry: branch, successors ────► memberships ─────────────┘
 //! ```
 
-mod changes;
-mod coverage;
+mod change_dates;
+mod area_postcodes;
 mod directory;
 mod layer;
 mod locate;
@@ -17,7 +17,7 @@ mod neighbours;
 mod registry;
 mod spatial;
 #[cfg(test)]
-mod world;
+mod test_dataset;
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -25,26 +25,26 @@ use std::thread;
 
 use jiff::civil::Date;
 
-pub use changes::Changes;
-pub use coverage::{CoveredPostcode, OutcodeIn, Page, Which};
-pub use directory::Listing;
+pub use change_dates::ChangeDates;
+pub use area_postcodes::{AreaPostcode, OutcodeCount, PostcodePage, PostcodeFilter};
+pub use directory::PostcodeLookup;
 pub use locate::{
-    Answer, AreaFound, EdgeFound, Found, GroupFound, Location, Neighbour, Note, Place,
-    PracticeFound, Query, Reason, RegisteredPractice, Registration, Unknown, areas_in,
+    LocateAnswer, AreaMatch, BoundaryProximity, LayerResult, GroupMatch, Location, NearbyArea, AnswerNote, Locator,
+    PracticeMatch, LocateQuery, RegistrationReason, RegisteredPractice, PracticeRegistration, UnknownReason, areas_of_layer,
 };
-pub use neighbours::Bordering;
-pub use spatial::Spatial;
+pub use neighbours::AdjacentArea;
+pub use spatial::BoundaryIndex;
 
 use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest};
 use crate::domain::{
-    Area, Assignment, Boundary, BritishGrid, Layer, Lineage, Member, Membership, OdsCode, Period,
+    Area, StatisticalAssignment, Boundary, BritishGrid, Layer, LineageStep, GroupMember, Membership, OdsCode, Period,
     Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice, Premises, Provenance,
-    Succession, YearMonth,
+    PracticeSuccession, YearMonth,
 };
-use directory::Directory;
-use layer::{Assigned, LayerIndex};
-use memberships::Memberships;
-use registry::Registry;
+use directory::PostcodeDirectory;
+use layer::{AreaAssignment, LayerIndex};
+use memberships::MembershipIndex;
+use registry::PracticeRegistry;
 
 /// The immutable in-memory index of one dataset.
 #[derive(Debug)]
@@ -53,31 +53,31 @@ pub struct Index {
     digest: String,
     /// In the order in which layers appear in answers.
     layers: Vec<LayerIndex>,
-    statistical: Statistical,
-    directory: Directory,
-    registry: Registry,
-    memberships: Memberships,
-    lineage: Vec<Lineage>,
+    statistical_areas: StatisticalAreaIndex,
+    directory: PostcodeDirectory,
+    registry: PracticeRegistry,
+    memberships: MembershipIndex,
+    lineage: Vec<LineageStep>,
     tolerance_m: f64,
     undated_terminations_after: Option<YearMonth>,
 }
 
 /// Completions of a postcode prefix.
 #[derive(Debug)]
-pub struct Completions<'i> {
+pub struct PostcodeCompletions<'i> {
     /// Outward codes, in ascending order.
     pub outcodes: Vec<&'i str>,
     /// Postcodes, those in use first, otherwise in ascending order.
     pub postcodes: Vec<PostcodeEntry>,
     /// Whether more outward codes or postcodes match than the limit allowed.
-    pub is_cut: bool,
+    pub is_truncated: bool,
 }
 
 /// An area that has geometry, as it is shown on maps.
 #[derive(Debug)]
-pub struct Shown<'i> {
+pub struct MapArea<'i> {
     /// Its position among all areas of the layer, in order of id and whatever their dates.
-    pub number: u32,
+    pub ordinal: u32,
     /// Its display name.
     pub title: String,
     /// The provenance of its boundary.
@@ -88,15 +88,15 @@ pub struct Shown<'i> {
 
 /// The radius of searches for the nearest postcodes and practices, in metres. Every point on land
 /// in Great Britain has a postcode within 20 km.
-pub const NEAREST_WITHIN_M: u32 = 50_000;
+pub const NEAREST_RADIUS_M: u32 = 50_000;
 
 /// The statistical areas on which layers are defined.
 #[derive(Debug)]
-struct Statistical {
+struct StatisticalAreaIndex {
     /// The codes, by row. The areas that have boundaries come first, in the order of the
     /// boundaries.
     codes: Vec<String>,
-    spatial: Spatial,
+    boundary_index: BoundaryIndex,
     snap_m: f64,
 }
 
@@ -113,7 +113,7 @@ pub enum IndexError {
     },
     /// A record refers to an id that the dataset does not have.
     #[error("{what} refers to `{id}`, which is not in the dataset")]
-    NotThere {
+    UnknownReference {
         /// The record.
         what: String,
         /// The id.
@@ -137,7 +137,7 @@ pub enum IndexError {
     },
     /// A practice belongs to two communities on the same day.
     #[error("practice `{practice}` belongs to `{first}` and to `{second}` on the same day")]
-    TwoHomes {
+    ConflictingMemberships {
         /// The practice.
         practice: String,
         /// One of the communities.
@@ -159,7 +159,7 @@ impl Index {
             statistical_areas,
             ..
         } = dataset;
-        let registry = Registry::new(
+        let registry = PracticeRegistry::new(
             dataset.practices,
             dataset.premises,
             dataset.successions,
@@ -168,31 +168,31 @@ impl Index {
         let statistical_boundaries = dataset.statistical_boundaries;
         // Indexing the statistical areas takes as long as indexing all layers together.
         let (statistical, layers) = thread::scope(|scope| {
-            let statistical = scope.spawn(|| Spatial::build(statistical_boundaries));
-            let layers = layers_of(&manifest, &registry, &dataset.areas, dataset.boundaries);
+            let statistical = scope.spawn(|| BoundaryIndex::build(statistical_boundaries));
+            let layers = build_layers(&manifest, &registry, &dataset.areas, dataset.boundaries);
             let statistical = statistical.join();
             let statistical = statistical.unwrap_or_else(|panic| resume_unwind(panic));
             (statistical, layers)
         });
         let mut layers = layers?;
         layers.sort_by_key(|layer| layer.id);
-        assign(&mut layers, dataset.assignments, &statistical_areas)?;
-        let memberships = Memberships::new(dataset.memberships, &layers, &registry)?;
+        apply_assignments(&mut layers, dataset.assignments, &statistical_areas)?;
+        let memberships = MembershipIndex::new(dataset.memberships, &layers, &registry)?;
         Ok(Index {
-            statistical: Statistical {
+            statistical_areas: StatisticalAreaIndex {
                 codes: statistical_areas,
-                spatial: statistical,
+                boundary_index: statistical,
                 snap_m: manifest
                     .statistical_areas
                     .as_ref()
                     .map_or(0.0, |entry| entry.snap_m),
             },
-            directory: Directory::new(dataset.postcodes, &manifest.complete_outcodes)?,
+            directory: PostcodeDirectory::new(dataset.postcodes, &manifest.complete_outcodes)?,
             tolerance_m: manifest.tolerance_m,
             undated_terminations_after: manifest
                 .undated_terminations_after
                 .as_deref()
-                .map(|text| parsed(text, "undated_terminations_after"))
+                .map(|text| parse_manifest_value(text, "undated_terminations_after"))
                 .transpose()?,
             lineage: dataset.lineage,
             manifest,
@@ -233,40 +233,40 @@ impl Index {
 
     /// Returns the version of an area that is valid on a day, or else its last version, so that ids
     /// no longer in use can still be explained.
-    pub fn area_ever(&self, layer: Layer, id: &str, day: Date) -> Option<&Area> {
-        self.layer(layer)?.area_ever(id, day)
+    pub fn area_or_last_version(&self, layer: Layer, id: &str, day: Date) -> Option<&Area> {
+        self.layer(layer)?.area_or_last_version(id, day)
     }
 
     /// Returns the boundary of an area on a day.
     pub fn boundary(&self, layer: Layer, id: &str, day: Date) -> Option<&Boundary> {
         let layer = self.layer(layer)?;
-        let at = layer.boundary(layer.number(id)?, day)?;
-        Some(layer.spatial.boundary(at))
+        let at = layer.boundary(layer.ordinal(id)?, day)?;
+        Some(layer.boundary_index.boundary(at))
     }
 
     /// Returns the boundaries of a layer's areas on a day, in order of id.
     pub fn boundaries(&self, layer: Layer, day: Date) -> impl Iterator<Item = &Boundary> {
         let boundaries = self
             .layer(layer)
-            .map_or(&[][..], |layer| layer.spatial.boundaries());
+            .map_or(&[][..], |layer| layer.boundary_index.boundaries());
         boundaries
             .iter()
             .filter(move |boundary| boundary.period.contains(day))
     }
 
     /// Returns every boundary of a layer's areas, whatever its period.
-    pub fn boundaries_ever(&self, layer: Layer) -> impl Iterator<Item = &Boundary> {
+    pub fn all_boundaries(&self, layer: Layer) -> impl Iterator<Item = &Boundary> {
         let layer = self.layer(layer);
         layer
             .into_iter()
-            .flat_map(|layer| layer.spatial.boundaries())
+            .flat_map(|layer| layer.boundary_index.boundaries())
     }
 
     /// Returns every version of an area, in order of time.
     pub fn versions(&self, layer: Layer, id: &str) -> &[Area] {
         let layer = self.layer(layer);
-        let number = layer.and_then(|layer| Some((layer, layer.number(id)?)));
-        number.map_or(&[], |(layer, number)| layer.versions_of(number))
+        let ordinal = layer.and_then(|layer| Some((layer, layer.ordinal(id)?)));
+        ordinal.map_or(&[], |(layer, ordinal)| layer.versions_of(ordinal))
     }
 
     /// Returns whether the areas of a layer do not overlap.
@@ -277,33 +277,33 @@ impl Index {
 
     /// Returns the revision of a layer on a day: how many days there have been on which its areas
     /// with geometry changed. On days with the same revision they are the same.
-    pub fn changes_until(&self, layer: Layer, day: Date) -> usize {
+    pub fn revision(&self, layer: Layer, day: Date) -> usize {
         self.layer(layer)
-            .map_or(0, |layer| layer.changes_until(day))
+            .map_or(0, |layer| layer.revision(day))
     }
 
     /// Returns the day on which the layer's revision of a day began; `None` for revision 0.
-    pub fn changed_on(&self, layer: Layer, day: Date) -> Option<Date> {
-        self.layer(layer)?.changed_on(day)
+    pub fn revision_date(&self, layer: Layer, day: Date) -> Option<Date> {
+        self.layer(layer)?.revision_date(day)
     }
 
     /// Returns the areas of a layer that have geometry, in order of id, in a revision of
     /// [`Index::revision`].
-    pub fn shown(&self, layer: Layer, changes: usize) -> Vec<Shown<'_>> {
+    pub fn areas_with_geometry(&self, layer: Layer, revision: usize) -> Vec<MapArea<'_>> {
         let Some(layer) = self.layer(layer) else {
             return Vec::new();
         };
-        let day = layer.day_of(changes);
+        let day = layer.date_of_revision(revision);
         let areas = layer.versions().iter();
         areas
             .filter(|area| area.period.contains(day))
             .filter_map(|area| {
-                let number = layer.number(&area.id)?;
-                Some(Shown {
-                    number,
+                let ordinal = layer.ordinal(&area.id)?;
+                Some(MapArea {
+                    ordinal,
                     title: area.title(),
                     provenance: area.provenance,
-                    boundary: layer.spatial.boundary(layer.boundary(number, day)?),
+                    boundary: layer.boundary_index.boundary(layer.boundary(ordinal, day)?),
                 })
             })
             .collect()
@@ -320,8 +320,8 @@ impl Index {
         let Some(layer) = self.layer(layer) else {
             return Vec::new();
         };
-        let around = layer.spatial.covering(point, day);
-        let areas = around.into_iter().map(|at| layer.area_of(at));
+        let covering = layer.boundary_index.covering(point, day);
+        let areas = covering.into_iter().map(|at| layer.area_of(at));
         areas.filter_map(|area| layer.version(area, day)).collect()
     }
 
@@ -341,41 +341,41 @@ impl Index {
     }
 
     /// Returns the successors of a practice.
-    pub fn successors(&self, code: OdsCode) -> &[Succession] {
+    pub fn successors(&self, code: OdsCode) -> &[PracticeSuccession] {
         self.registry.successors(code)
     }
 
     /// Returns the successions by which a practice took over the patients of others, the earliest
     /// first.
-    pub fn predecessors(&self, code: OdsCode) -> Vec<Succession> {
+    pub fn predecessors(&self, code: OdsCode) -> Vec<PracticeSuccession> {
         self.registry.predecessors(code)
     }
 
     /// Looks up a postcode in the directory.
-    pub fn postcode(&self, postcode: Postcode) -> Listing {
-        self.directory.find(postcode)
+    pub fn lookup_postcode(&self, postcode: Postcode) -> PostcodeLookup {
+        self.directory.lookup(postcode)
     }
 
     /// Looks up many postcodes and returns the results in their order. In large batches each takes
     /// less than half the time of a single look-up.
-    pub fn postcodes_listed(&self, postcodes: &[Postcode]) -> Vec<Listing> {
-        self.directory.find_each(postcodes)
+    pub fn lookup_postcodes(&self, postcodes: &[Postcode]) -> Vec<PostcodeLookup> {
+        self.directory.lookup_all(postcodes)
     }
 
     /// Returns the row of a postcode: its position among the directory's postcodes in ascending
     /// order, for tables by postcode.
     pub fn postcode_row(&self, postcode: Postcode) -> Option<u32> {
-        self.directory.row(postcode)
+        self.directory.find_row(postcode)
     }
 
     /// Returns the rows of many postcodes, in their order.
     pub fn postcode_rows(&self, postcodes: &[Postcode]) -> Vec<Option<u32>> {
-        self.directory.row_each(postcodes)
+        self.directory.find_rows(postcodes)
     }
 
     /// Returns the code of the statistical area that the directory gives for the postcode.
-    pub fn statistical_area(&self, entry: &PostcodeEntry) -> Option<&str> {
-        self.statistical
+    pub fn statistical_area_code(&self, entry: &PostcodeEntry) -> Option<&str> {
+        self.statistical_areas
             .codes
             .get(entry.statistical_area? as usize)
             .map(String::as_str)
@@ -398,22 +398,22 @@ impl Index {
 
     /// Returns the completions of a prefix: outward codes in ascending order, and postcodes, those
     /// in use on the day first; at most `limit` of each.
-    pub fn completions(&self, prefix: &PostcodePrefix, limit: usize, day: Date) -> Completions<'_> {
+    pub fn completions(&self, prefix: &PostcodePrefix, limit: usize, day: Date) -> PostcodeCompletions<'_> {
         let is_live =
             |entry: &PostcodeEntry| self.postcode_status(entry, day) == PostcodeStatus::Live;
         let readings = prefix.readings().iter();
-        let begin_so = readings.flat_map(|reading| self.directory.entries_of(reading));
-        let in_use = begin_so.clone().filter(is_live);
-        let others = begin_so.filter(|entry| !is_live(entry));
-        let mut outcodes: Vec<&str> = self.directory.outcodes(prefix).take(limit + 1).collect();
+        let matching = readings.flat_map(|reading| self.directory.entries_matching(reading));
+        let in_use = matching.clone().filter(is_live);
+        let others = matching.filter(|entry| !is_live(entry));
+        let mut outcodes: Vec<&str> = self.directory.outcodes_with_prefix(prefix).take(limit + 1).collect();
         let mut postcodes: Vec<PostcodeEntry> = in_use.chain(others).take(limit + 1).collect();
-        let is_cut = outcodes.len() > limit || postcodes.len() > limit;
+        let is_truncated = outcodes.len() > limit || postcodes.len() > limit;
         outcodes.truncate(limit);
         postcodes.truncate(limit);
-        Completions {
+        PostcodeCompletions {
             outcodes,
             postcodes,
-            is_cut,
+            is_truncated,
         }
     }
 
@@ -427,7 +427,7 @@ impl Index {
         day: Date,
     ) -> Vec<(PostcodeEntry, f64)> {
         self.directory
-            .nearest(point, NEAREST_WITHIN_M, limit, |entry| {
+            .nearest(point, NEAREST_RADIUS_M, limit, |entry| {
                 self.postcode_status(entry, day) == PostcodeStatus::Live
             })
     }
@@ -444,22 +444,22 @@ impl Index {
         day: Date,
     ) -> Vec<(&Practice, &Premises, f64)> {
         self.registry
-            .nearest(point, f64::from(NEAREST_WITHIN_M), limit, day)
+            .nearest(point, f64::from(NEAREST_RADIUS_M), limit, day)
     }
 
     /// Returns the lineage of areas: which ones succeeded which.
-    pub fn lineage(&self) -> &[Lineage] {
+    pub fn lineage(&self) -> &[LineageStep] {
         &self.lineage
     }
 
     /// Returns the groups of a layer to which a member belongs on a day, in the source's order.
     pub fn memberships_of(
         &self,
-        member: &Member,
+        member: &GroupMember,
         layer: Layer,
         day: Date,
     ) -> impl Iterator<Item = &Membership> {
-        self.memberships.of(member, layer, day)
+        self.memberships.of_member(member, layer, day)
     }
 
     /// Returns the members of a group on a day.
@@ -482,15 +482,15 @@ impl Index {
 }
 
 /// Builds the indexes of the layers, in the manifest's order.
-fn layers_of(
+fn build_layers(
     manifest: &Manifest,
-    registry: &Registry,
+    registry: &PracticeRegistry,
     areas: &[Area],
     boundaries: Vec<(Layer, Vec<Boundary>)>,
 ) -> Result<Vec<LayerIndex>, IndexError> {
     let mut boundaries: HashMap<Layer, Vec<Boundary>> = boundaries.into_iter().collect();
     let layer = |entry: &LayerEntry| {
-        let id: Layer = parsed(&entry.id, "layer")?;
+        let id: Layer = parse_manifest_value(&entry.id, "layer")?;
         let areas = match id {
             Layer::GpPractice => practice_areas(registry, entry, areas)?,
             _ => areas
@@ -508,13 +508,13 @@ fn layers_of(
 /// Builds the areas of the practice layer, one for each practice. An area has the layer's default
 /// provenance unless the dataset states another.
 fn practice_areas(
-    registry: &Registry,
+    registry: &PracticeRegistry,
     entry: &LayerEntry,
     areas: &[Area],
 ) -> Result<Vec<Area>, IndexError> {
-    let usual = provenance(entry)?;
-    let listed = areas.iter().filter(|area| area.layer == Layer::GpPractice);
-    let provenances: HashMap<&str, Provenance> = listed
+    let default_provenance = parse_provenance(entry)?;
+    let area_entries = areas.iter().filter(|area| area.layer == Layer::GpPractice);
+    let provenances: HashMap<&str, Provenance> = area_entries
         .map(|area| (area.id.as_str(), area.provenance))
         .collect();
     let area = |practice: &Practice| Area {
@@ -526,7 +526,7 @@ fn practice_areas(
         provenance: provenances
             .get(practice.code.as_str())
             .copied()
-            .unwrap_or(usual),
+            .unwrap_or(default_provenance),
         period: Period {
             from: practice.opened,
             to: practice
@@ -538,9 +538,9 @@ fn practice_areas(
 }
 
 /// Adds to each layer the areas to which the statistical areas are assigned.
-fn assign(
+fn apply_assignments(
     layers: &mut [LayerIndex],
-    assignments: Vec<Assignment>,
+    assignments: Vec<StatisticalAssignment>,
     statistical_areas: &[String],
 ) -> Result<(), IndexError> {
     let rows: HashMap<&str, usize> = statistical_areas
@@ -549,10 +549,10 @@ fn assign(
         .zip(0..)
         .collect();
     for layer in layers.iter_mut() {
-        layer.expect_statistical_areas(statistical_areas.len());
+        layer.set_statistical_area_count(statistical_areas.len());
     }
     for assignment in assignments {
-        let not_there = |id: &str| IndexError::NotThere {
+        let unknown_reference = |id: &str| IndexError::UnknownReference {
             what: format!("an assignment to {}", assignment.layer),
             id: id.to_string(),
         };
@@ -561,10 +561,10 @@ fn assign(
         };
         let row = *rows
             .get(assignment.statistical_area.as_str())
-            .ok_or_else(|| not_there(&assignment.statistical_area))?;
-        let area = layer.number(&assignment.area);
-        let assigned = Assigned {
-            area: area.ok_or_else(|| not_there(&assignment.area))?,
+            .ok_or_else(|| unknown_reference(&assignment.statistical_area))?;
+        let area = layer.ordinal(&assignment.area);
+        let assigned = AreaAssignment {
+            ordinal: area.ok_or_else(|| unknown_reference(&assignment.area))?,
             share: assignment.share,
             period: assignment.period,
         };
@@ -573,20 +573,20 @@ fn assign(
     Ok(())
 }
 
-fn overlap(a: Period, b: Period) -> bool {
+fn periods_overlap(a: Period, b: Period) -> bool {
     let ends_before =
         |a: Period, b: Period| matches!((a.to, b.from), (Some(to), Some(from)) if to <= from);
     !ends_before(a, b) && !ends_before(b, a)
 }
 
-fn provenance(entry: &LayerEntry) -> Result<Provenance, IndexError> {
+fn parse_provenance(entry: &LayerEntry) -> Result<Provenance, IndexError> {
     Provenance::from_word(&entry.provenance).ok_or_else(|| IndexError::Manifest {
         what: format!("provenance of layer `{}`", entry.id),
         reason: "must be official, derived, modelled or indicative".into(),
     })
 }
 
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+fn parse_manifest_value<T: std::str::FromStr<Err: std::fmt::Display>>(
     text: &str,
     what: &str,
 ) -> Result<T, IndexError> {
@@ -600,9 +600,9 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
 mod tests {
     use jiff::civil::date;
 
-    use super::world::{
-        DAY, FIRST_DATA, WIDENED, area, assignment, built, closed, code, dataset, entry, from,
-        index, km, of_area, postcode, practice, rectangle, until,
+    use super::test_dataset::{
+        DAY, FIRST_DATA, WIDENED, area, assignment, build, closed_practice, code, dataset, entry, from,
+        index, km, area_membership, postcode, practice, rectangle, until,
     };
     use super::*;
 
@@ -613,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_told_in_the_order_of_answers() {
+    fn layers_are_listed_in_answer_order() {
         let index = index();
         let layers = [
             Layer::Icc,
@@ -633,27 +633,27 @@ mod tests {
     }
 
     #[test]
-    fn areas_are_those_of_a_day() {
+    fn areas_are_returned_in_the_version_of_the_date() {
         let mut dataset = dataset();
         dataset.areas.push(Area {
             period: until(WIDENED),
             ..area(Layer::Icc, "j")
         });
-        let index = built(dataset);
+        let index = build(dataset);
         let of = |day| ids(index.areas(Layer::Icc, day).expect("in the dataset"));
         assert_eq!(of(BEFORE), ["j", "k", "l"]);
         assert_eq!(of(DAY), ["k", "l"]);
         assert!(index.areas(Layer::Pcn, DAY).is_none());
         assert!(index.area(Layer::Icc, "j", DAY).is_none());
         assert!(index.area(Layer::Icc, "j", BEFORE).is_some());
-        assert!(index.area_ever(Layer::Icc, "j", DAY).is_some());
-        assert!(index.area_ever(Layer::Icc, "z", DAY).is_none());
+        assert!(index.area_or_last_version(Layer::Icc, "j", DAY).is_some());
+        assert!(index.area_or_last_version(Layer::Icc, "z", DAY).is_none());
         assert_eq!(index.versions(Layer::Icb, "north").len(), 2);
         assert!(index.versions(Layer::Icb, "z").is_empty());
     }
 
     #[test]
-    fn grounds_are_those_of_a_day_or_of_all() {
+    fn boundaries_are_those_of_the_date_or_all() {
         let index = index();
         let width_m = |boundary: &Boundary| {
             let ring = &boundary.grid[0].rings[0];
@@ -666,7 +666,7 @@ mod tests {
         assert_eq!(index.boundaries(Layer::Icb, DAY).count(), 1);
         assert_eq!(index.boundaries(Layer::Icc, DAY).count(), 2);
         assert_eq!(index.boundaries(Layer::Pcn, DAY).count(), 0);
-        assert_eq!(index.boundaries_ever(Layer::Icb).count(), 2);
+        assert_eq!(index.all_boundaries(Layer::Icb).count(), 2);
         let covering = |layer, east, day| ids(index.areas_covering(layer, km(east, 5.0), day));
         assert_eq!(covering(Layer::Icb, 17.0, BEFORE), [""; 0]);
         assert_eq!(covering(Layer::Icb, 17.0, DAY), ["north"]);
@@ -675,7 +675,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_show_the_areas_between_two_changes() {
+    fn areas_with_geometry_are_those_of_the_revision() {
         let mut dataset = dataset();
         // The first area has no geometry, the second is not valid on the first date.
         dataset.areas.push(area(Layer::Icb, "bare"));
@@ -683,71 +683,71 @@ mod tests {
             period: from(WIDENED),
             ..area(Layer::Icb, "south")
         });
-        let mut ground = rectangle("south", (0.0, -5.0), (20.0, 0.0));
-        ground.period = from(WIDENED);
-        dataset.boundaries[0].1.push(ground);
-        let index = built(dataset);
-        let shown = |changes| -> Vec<(u32, String, Option<Date>)> {
-            let shown = index.shown(Layer::Icb, changes).into_iter();
-            shown
-                .map(|it| (it.number, it.title, it.boundary.period.from))
+        let mut south = rectangle("south", (0.0, -5.0), (20.0, 0.0));
+        south.period = from(WIDENED);
+        dataset.boundaries[0].1.push(south);
+        let index = build(dataset);
+        let areas_at = |revision| -> Vec<(u32, String, Option<Date>)> {
+            let areas = index.areas_with_geometry(Layer::Icb, revision).into_iter();
+            areas
+                .map(|it| (it.ordinal, it.title, it.boundary.period.from))
                 .collect()
         };
-        assert_eq!(shown(0), [(1, "NORTH".to_string(), None)]);
+        assert_eq!(areas_at(0), [(1, "NORTH".to_string(), None)]);
         assert_eq!(
-            shown(1),
+            areas_at(1),
             [
                 (1, "WIDER".to_string(), Some(WIDENED)),
                 (2, "SOUTH".to_string(), Some(WIDENED))
             ]
         );
-        assert!(index.shown(Layer::Pcn, 0).is_empty());
-        let until = |layer, day| {
+        assert!(index.areas_with_geometry(Layer::Pcn, 0).is_empty());
+        let revision_on = |layer, day| {
             (
-                index.changes_until(layer, day),
-                index.changed_on(layer, day),
+                index.revision(layer, day),
+                index.revision_date(layer, day),
             )
         };
-        assert_eq!(until(Layer::Icb, BEFORE), (0, None));
-        assert_eq!(until(Layer::Icb, DAY), (1, Some(WIDENED)));
-        assert_eq!(until(Layer::Pcn, DAY), (0, None));
+        assert_eq!(revision_on(Layer::Icb, BEFORE), (0, None));
+        assert_eq!(revision_on(Layer::Icb, DAY), (1, Some(WIDENED)));
+        assert_eq!(revision_on(Layer::Pcn, DAY), (0, None));
     }
 
     #[test]
-    fn the_directory_is_asked_one_by_one_or_for_many() {
+    fn batch_lookups_equal_single_lookups() {
         let index = index();
-        let asked = ["LA2 1AA", "LA1 1AA", "LA1 9ZZ", "LA3 1AA"].map(postcode);
+        let queries = ["LA2 1AA", "LA1 1AA", "LA1 9ZZ", "LA3 1AA"].map(postcode);
         let rows = [Some(8), Some(0), None, None];
-        let kinds = |listing: Listing| match listing {
-            Listing::Entry(entry) => entry.position.map(|it| it.easting_m() - 300_000.0),
-            Listing::Unknown => Some(-1.0),
-            Listing::NotHeld => Some(-2.0),
+        let kinds = |listing: PostcodeLookup| match listing {
+            PostcodeLookup::Entry(entry) => entry.position.map(|it| it.easting_m() - 300_000.0),
+            PostcodeLookup::Unknown => Some(-1.0),
+            PostcodeLookup::OutsideCoverage => Some(-2.0),
         };
         let expected = [Some(17_000.0), Some(1_000.0), Some(-1.0), Some(-2.0)];
-        for (at, postcode) in asked.into_iter().enumerate() {
+        for (at, postcode) in queries.into_iter().enumerate() {
             assert_eq!(index.postcode_row(postcode), rows[at]);
-            assert_eq!(kinds(index.postcode(postcode)), expected[at]);
+            assert_eq!(kinds(index.lookup_postcode(postcode)), expected[at]);
         }
-        assert_eq!(index.postcode_rows(&asked), rows);
-        let listed = index.postcodes_listed(&asked).into_iter().map(kinds);
-        assert!(listed.eq(expected));
+        assert_eq!(index.postcode_rows(&queries), rows);
+        let batch = index.lookup_postcodes(&queries).into_iter().map(kinds);
+        assert!(batch.eq(expected));
         assert_eq!(index.postcodes().len(), 11);
     }
 
     #[test]
-    fn an_entry_says_its_statistical_area_and_whether_it_is_in_use() {
+    fn postcode_entries_have_a_statistical_area_and_a_status() {
         let mut dataset = dataset();
         dataset.manifest.undated_terminations_after = Some("2024-05".into());
         let mut undated = entry("LA2 1AD", None, None);
-        undated.live = false;
+        undated.is_live = false;
         dataset.postcodes.insert(10, undated);
-        let index = built(dataset);
-        let entry = |text| match index.postcode(postcode(text)) {
-            Listing::Entry(entry) => entry,
+        let index = build(dataset);
+        let entry = |text| match index.lookup_postcode(postcode(text)) {
+            PostcodeLookup::Entry(entry) => entry,
             other => panic!("{other:?}"),
         };
-        assert_eq!(index.statistical_area(&entry("LA1 1AJ")), Some("S2"));
-        assert_eq!(index.statistical_area(&entry("LA1 1AD")), None);
+        assert_eq!(index.statistical_area_code(&entry("LA1 1AJ")), Some("S2"));
+        assert_eq!(index.statistical_area_code(&entry("LA1 1AD")), None);
         let undated = entry("LA2 1AD");
         assert!(index.is_terminated(&undated, BEFORE));
         assert!(!index.is_terminated(&undated, date(2024, 5, 31)));
@@ -762,32 +762,32 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_so_is_told_as_far_as_the_limit() {
+    fn completions_are_limited_and_flagged_as_truncated() {
         let index = index();
         let complete = |text: &str, limit| {
             let prefix: PostcodePrefix = text.parse().expect("a prefix");
-            let found = index.completions(&prefix, limit, DAY);
-            let postcodes = found.postcodes.iter();
+            let completions = index.completions(&prefix, limit, DAY);
+            let postcodes = completions.postcodes.iter();
             let postcodes: Vec<String> = postcodes.map(|it| it.postcode.to_string()).collect();
-            (found.outcodes.join(" "), postcodes.join(", "), found.is_cut)
+            (completions.outcodes.join(" "), postcodes.join(", "), completions.is_truncated)
         };
-        let told = |outcodes: &str, postcodes: &str, is_cut| {
+        let expected = |outcodes: &str, postcodes: &str, is_cut| {
             (outcodes.to_string(), postcodes.to_string(), is_cut)
         };
-        assert_eq!(complete("LA", 2), told("LA1 LA2", "", false));
-        assert_eq!(complete("LA", 1), told("LA1", "", true));
-        assert_eq!(complete("LA2 1", 2), told("", "LA2 1AA, LA2 1AB", false));
-        assert_eq!(complete("LA2 1", 1), told("", "LA2 1AA", true));
+        assert_eq!(complete("LA", 2), expected("LA1 LA2", "", false));
+        assert_eq!(complete("LA", 1), expected("LA1", "", true));
+        assert_eq!(complete("LA2 1", 2), expected("", "LA2 1AA, LA2 1AB", false));
+        assert_eq!(complete("LA2 1", 1), expected("", "LA2 1AA", true));
         // Postcodes in use come first.
         assert_eq!(
             complete("LA1 1A", 7).1,
             "LA1 1AA, LA1 1AB, LA1 1AD, LA1 1AE, LA1 1AH, LA1 1AJ, LA1 1AF"
         );
-        assert_eq!(complete("LA1 1AF", 7), told("", "LA1 1AF", false));
+        assert_eq!(complete("LA1 1AF", 7), expected("", "LA1 1AF", false));
     }
 
     #[test]
-    fn the_nearest_are_in_use_and_within_fifty_kilometres() {
+    fn nearest_results_are_in_use_and_within_50_km() {
         let index = index();
         let postcodes = |east, north, limit| -> Vec<String> {
             let near = index.nearest_postcodes(km(east, north), limit, DAY);
@@ -808,7 +808,7 @@ mod tests {
     }
 
     #[test]
-    fn practices_have_buildings_and_those_before_and_after_them() {
+    fn practices_have_premises_successors_and_predecessors() {
         let index = index();
         let codes = index.practices().iter().map(|it| it.code.to_string());
         let codes: Vec<String> = codes.collect();
@@ -833,26 +833,26 @@ mod tests {
     }
 
     #[test]
-    fn the_members_of_a_group_are_those_of_the_day() {
+    fn group_members_are_those_of_the_date() {
         let mut dataset = dataset();
         dataset.memberships[3].period = from(WIDENED);
-        dataset.lineage.push(Lineage {
+        dataset.lineage.push(LineageStep {
             layer: Layer::Icc,
             predecessor: "j".into(),
             successor: Some("k".into()),
-            relation: crate::domain::Relation::Renamed,
+            relation: crate::domain::LineageRelation::Renamed,
             date: None,
             source: "a map".into(),
         });
         // A group of the same id in another layer.
-        let mut other = of_area(Layer::Icc, "l", Some("g"));
+        let mut other = area_membership(Layer::Icc, "l", Some("g"));
         other.layer = Layer::Pcn;
         dataset.memberships.push(other);
-        let index = built(dataset);
+        let index = build(dataset);
         let members = |id, day| index.members(Layer::ResilienceGroup, id, day).len();
         assert_eq!((members("g", BEFORE), members("g", DAY)), (0, 1));
         assert_eq!((members("h", DAY), members("z", DAY)), (1, 0));
-        let k = Member::Area(Layer::Icc, "k".into());
+        let k = GroupMember::Area(Layer::Icc, "k".into());
         let groups = |day| {
             index
                 .memberships_of(&k, Layer::ResilienceGroup, day)
@@ -864,9 +864,9 @@ mod tests {
     }
 
     #[test]
-    fn a_practice_is_an_area_from_its_opening_to_the_day_after_its_closing() {
+    fn practice_areas_last_from_opening_to_the_day_after_closing() {
         let index = index();
-        let area = |id| index.area_ever(Layer::GpPractice, id, DAY).expect("listed");
+        let area = |id| index.area_or_last_version(Layer::GpPractice, id, DAY).expect("listed");
         let closes = area("A00002");
         assert_eq!(closes.period.from, Some(date(1974, 4, 1)));
         assert_eq!(closes.period.to, Some(date(2026, 4, 1)));
@@ -876,7 +876,7 @@ mod tests {
     }
 
     #[test]
-    fn periods_overlap_where_they_have_a_day_in_common() {
+    fn periods_overlap_if_they_share_a_day() {
         let (may, june) = (date(2024, 5, 1), date(2024, 6, 1));
         let in_may = Period {
             from: Some(may),
@@ -892,69 +892,69 @@ mod tests {
             (until(june), true),
             (in_may, true),
         ] {
-            assert_eq!(overlap(in_may, other), expected, "{other:?}");
-            assert_eq!(overlap(other, in_may), expected, "{other:?}");
+            assert_eq!(periods_overlap(in_may, other), expected, "{other:?}");
+            assert_eq!(periods_overlap(other, in_may), expected, "{other:?}");
         }
     }
 
     #[track_caller]
     fn check(dataset: Dataset, expected: &str) {
-        let told = Index::build(dataset).expect_err("it is invalid");
-        assert_eq!(told.to_string(), expected);
+        let error = Index::build(dataset).expect_err("it is invalid");
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]
-    fn what_contradicts_itself_is_refused() {
-        let mut nowhere = dataset();
-        nowhere
+    fn contradictory_datasets_are_rejected() {
+        let mut unknown_statistical_area = dataset();
+        unknown_statistical_area
             .assignments
             .push(assignment("S9", Layer::Icc, "k", None));
         check(
-            nowhere,
+            unknown_statistical_area,
             "an assignment to icc refers to `S9`, which is not in the dataset",
         );
-        let mut nobody = dataset();
-        nobody
+        let mut unknown_area = dataset();
+        unknown_area
             .assignments
             .push(assignment("S0", Layer::Icc, "z", None));
         check(
-            nobody,
+            unknown_area,
             "an assignment to icc refers to `z`, which is not in the dataset",
         );
-        let mut strange = dataset();
-        strange.manifest.layers[2].provenance = "hearsay".into();
+        let mut invalid_provenance = dataset();
+        invalid_provenance.manifest.layers[2].provenance = "hearsay".into();
         check(
-            strange,
+            invalid_provenance,
             "dataset.toml: provenance of layer `gp-practice`: must be official, derived, modelled or indicative",
         );
-        let mut unknown = dataset();
-        unknown.manifest.layers[0].id = "parish".into();
-        let told = Index::build(unknown).expect_err("it is invalid").to_string();
+        let mut invalid_layer = dataset();
+        invalid_layer.manifest.layers[0].id = "parish".into();
+        let error = Index::build(invalid_layer).expect_err("it is invalid").to_string();
         assert!(
-            told.starts_with("dataset.toml: layer `parish`: not a layer"),
-            "{told}"
+            error.starts_with("dataset.toml: layer `parish`: not a layer"),
+            "{error}"
         );
-        let mut undated = dataset();
-        undated.manifest.undated_terminations_after = Some("soon".into());
-        let told = Index::build(undated).expect_err("it is invalid").to_string();
-        let what = "dataset.toml: undated_terminations_after `soon`: ";
-        assert!(told.starts_with(what), "{told}");
+        let mut invalid_month = dataset();
+        invalid_month.manifest.undated_terminations_after = Some("soon".into());
+        let error = Index::build(invalid_month).expect_err("it is invalid").to_string();
+        let prefix = "dataset.toml: undated_terminations_after `soon`: ";
+        assert!(error.starts_with(prefix), "{error}");
         // Assignments to a layer that the dataset does not have are ignored.
-        let mut more = dataset();
-        more.assignments
+        let mut unlisted_layer = dataset();
+        unlisted_layer.assignments
             .push(assignment("S0", Layer::Pcn, "z", None));
-        built(more);
+        build(unlisted_layer);
     }
 
     #[test]
-    fn buildings_tell_a_practices_own_postcodes() {
+    fn premises_determine_a_practices_own_postcodes() {
         let mut dataset = dataset();
         let mut own = practice("A00007");
         own.postcode = Some(postcode("LA1 1AB"));
         dataset.practices.push(own);
-        dataset.practices.push(closed("A00008", BEFORE));
+        dataset.practices.push(closed_practice("A00008", BEFORE));
         dataset.premises[1].postcode = Some(postcode("LA1 1AA"));
-        let index = built(dataset);
+        let index = build(dataset);
         let is_own = |text, of| {
             let practice = index.practice(code(of)).expect("listed");
             index.registry.is_address(practice, postcode(text))

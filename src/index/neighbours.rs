@@ -12,58 +12,58 @@ use crate::domain::{Area, BritishGrid, Layer};
 
 /// The maximum distance between sample points, in metres. A neighbour that shares less of a single
 /// long edge may be missed.
-const PIECE_M: f64 = 100.0;
+const SAMPLE_SPACING_M: f64 = 100.0;
 /// Boundaries no further apart than this are the same border, in metres. Vertices are rounded to
 /// millimetres, so borders that neighbours describe with different vertices differ slightly.
-const SAME_BORDER_M: f64 = 0.5;
+const BORDER_TOLERANCE_M: f64 = 0.5;
 
 /// An area that borders another.
 #[derive(Debug, Clone, Copy)]
-pub struct Bordering<'i> {
+pub struct AdjacentArea<'i> {
     /// The area, in the version valid on the day.
     pub area: &'i Area,
     /// The length of the shared border in metres, on the British National Grid.
-    pub shared_m: f64,
+    pub shared_border_m: f64,
 }
 
 impl Index {
     /// Returns the areas of a partition that share a border with an area on a day, the longest
     /// shared border first, equal lengths in order of id. Areas that touch only at a corner share
     /// no border.
-    pub fn neighbours(&self, layer: Layer, id: &str, day: Date) -> Vec<Bordering<'_>> {
+    pub fn neighbours(&self, layer: Layer, id: &str, day: Date) -> Vec<AdjacentArea<'_>> {
         let Some(boundary) = self.boundary(layer, id, day) else {
             return Vec::new();
         };
         let Some(layer) = self.layer(layer).filter(|it| self.is_partition(it.id)) else {
             return Vec::new();
         };
-        let own = layer.number(id);
+        let own = layer.ordinal(id);
         let mut shared: BTreeMap<u32, f64> = BTreeMap::new();
         let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
-        for (middle, length_m) in rings.flat_map(|ring| pieces(ring)) {
-            let near = layer.spatial.edges_within(middle, SAME_BORDER_M, day);
+        for (middle, length_m) in rings.flat_map(|ring| sample_points(ring)) {
+            let near = layer.boundary_index.boundaries_within(middle, BORDER_TOLERANCE_M, day);
             let areas = near.into_iter().map(|(at, _)| layer.area_of(at));
             for other in areas.filter(|&it| Some(it) != own) {
                 *shared.entry(other).or_default() += length_m;
             }
         }
-        let mut bordering: Vec<Bordering<'_>> = shared
+        let mut adjacent: Vec<AdjacentArea<'_>> = shared
             .into_iter()
             // A shorter length is that of a short edge next to a common corner.
-            .filter(|(_, shared_m)| *shared_m > 2.0 * SAME_BORDER_M)
+            .filter(|(_, shared_m)| *shared_m > 2.0 * BORDER_TOLERANCE_M)
             .filter_map(|(area, shared_m)| {
                 let area = layer.version(area, day)?;
-                Some(Bordering { area, shared_m })
+                Some(AdjacentArea { area, shared_border_m: shared_m })
             })
             .collect();
-        bordering.sort_by(|a, b| b.shared_m.total_cmp(&a.shared_m));
-        bordering
+        adjacent.sort_by(|a, b| b.shared_border_m.total_cmp(&a.shared_border_m));
+        adjacent
     }
 }
 
 /// Divides the edges of a ring into equal pieces of at most [`SAMPLE_SPACING_M`]; returns the
 /// middle of each piece and its length in metres.
-fn pieces(ring: &[BritishGrid]) -> impl Iterator<Item = (BritishGrid, f64)> + '_ {
+fn sample_points(ring: &[BritishGrid]) -> impl Iterator<Item = (BritishGrid, f64)> + '_ {
     let ends = ring.iter().cycle().skip(1);
     ring.iter().zip(ends).flat_map(|(&start, &end)| {
         let length_m = start.distance_m(end);
@@ -72,39 +72,39 @@ fn pieces(ring: &[BritishGrid]) -> impl Iterator<Item = (BritishGrid, f64)> + '_
             clippy::cast_sign_loss,
             reason = "the grid is 1,700 km long"
         )]
-        let count = (length_m / PIECE_M).ceil() as u32;
+        let count = (length_m / SAMPLE_SPACING_M).ceil() as u32;
         let count = count.max(1);
         (0..count).map(move |at| {
             let along = (f64::from(at) + 0.5) / f64::from(count);
-            let middle = between(start, end, along);
+            let middle = interpolate(start, end, along);
             (middle, length_m / f64::from(count))
         })
     })
 }
 
-fn between(start: BritishGrid, end: BritishGrid, along: f64) -> BritishGrid {
+fn interpolate(start: BritishGrid, end: BritishGrid, along: f64) -> BritishGrid {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "between two positions on the grid"
     )]
-    let on = |from: i32, to: i32| {
+    let interpolate_mm = |from: i32, to: i32| {
         (f64::from(from) + (f64::from(to) - f64::from(from)) * along).round() as i32
     };
     BritishGrid::from_mm(
-        on(start.easting_mm(), end.easting_mm()),
-        on(start.northing_mm(), end.northing_mm()),
+        interpolate_mm(start.easting_mm(), end.easting_mm()),
+        interpolate_mm(start.northing_mm(), end.northing_mm()),
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::world::{DAY, area, built, dataset, ground, km, rectangle};
+    use super::super::test_dataset::{DAY, area, build, dataset, polygon_boundary, km, rectangle};
     use super::*;
 
     #[test]
-    fn an_edge_is_walked_in_pieces_of_a_hundred_metres_and_less() {
+    fn edges_are_sampled_at_most_100_m_apart() {
         let triangle = [km(0.0, 0.0), km(0.25, 0.0), km(0.0, 0.06)];
-        let told: Vec<(BritishGrid, f64)> = pieces(&triangle).collect();
+        let samples: Vec<(BritishGrid, f64)> = sample_points(&triangle).collect();
         let third = 250.0 / 3.0;
         let long = (250.0_f64 * 250.0 + 60.0 * 60.0).sqrt() / 3.0;
         let expected = [
@@ -116,35 +116,35 @@ mod tests {
             (km(0.25 / 6.0, 0.05), long),
             (km(0.0, 0.03), 60.0),
         ];
-        assert_eq!(told.len(), expected.len());
-        for ((middle, length_m), (expected, metres)) in told.into_iter().zip(expected) {
+        assert_eq!(samples.len(), expected.len());
+        for ((middle, length_m), (expected, metres)) in samples.into_iter().zip(expected) {
             // Within the rounding to millimetres.
             assert!(middle.distance_m(expected) < 0.0015);
             assert!((length_m - metres).abs() < 1e-9);
         }
         let point = [km(0.0, 0.0)];
-        assert_eq!(pieces(&point).count(), 1);
+        assert_eq!(sample_points(&point).count(), 1);
     }
 
     #[test]
-    fn neighbours_share_a_border_and_the_longest_comes_first() {
+    fn neighbours_are_sorted_by_shared_border_length() {
         let mut dataset = dataset();
         let beside_corner = |width: f64| [(-1.0, -1.0), (width, -1.0), (width, 0.0), (0.0, 0.0)];
-        for ground in [
+        for boundary in [
             // Borders l for 4 km, where l has no vertex, and along its northern side for 2 km.
             rectangle("c", (20.0, 6.0), (30.0, 14.0)),
             rectangle("d", (18.0, 10.0), (20.0, 20.0)),
             // At a corner of k, with a metre along it, and with 1.5 m.
-            ground("e", &beside_corner(0.001)),
-            ground("f", &beside_corner(0.001_5)),
+            polygon_boundary("e", &beside_corner(0.001)),
+            polygon_boundary("f", &beside_corner(0.001_5)),
         ] {
-            dataset.areas.push(area(Layer::Icc, &ground.id));
-            dataset.boundaries[1].1.push(ground);
+            dataset.areas.push(area(Layer::Icc, &boundary.id));
+            dataset.boundaries[1].1.push(boundary);
         }
-        let index = built(dataset);
+        let index = build(dataset);
         let neighbours = |layer, id| -> Vec<(String, f64)> {
             let found = index.neighbours(layer, id, DAY).into_iter();
-            found.map(|it| (it.area.id.clone(), it.shared_m)).collect()
+            found.map(|it| (it.area.id.clone(), it.shared_border_m)).collect()
         };
         let found = neighbours(Layer::Icc, "l");
         let ids: Vec<&str> = found.iter().map(|it| it.0.as_str()).collect();

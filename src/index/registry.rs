@@ -5,41 +5,41 @@ use std::collections::{HashMap, HashSet};
 use jiff::civil::Date;
 
 use crate::domain::{
-    BritishGrid, OdsCode, Postcode, Practice, PracticeStatus, Premises, Succession,
+    BritishGrid, OdsCode, Postcode, Practice, PracticeStatus, Premises, PracticeSuccession,
 };
 
 /// Practices by code, with their premises and successors.
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(super) struct PracticeRegistry {
     /// In order of code.
     practices: Vec<Practice>,
     /// By row of the practice.
     premises: Vec<Vec<Premises>>,
-    successors: HashMap<OdsCode, Vec<Succession>>,
+    successors: HashMap<OdsCode, Vec<PracticeSuccession>>,
     /// Organisations that prescribe but have no registered patients.
     not_gp_practices: HashSet<OdsCode>,
 }
 
 /// The result of following the successors of a practice.
 #[derive(Debug)]
-pub(super) enum Followed<'i> {
+pub(super) enum SuccessionOutcome<'i> {
     /// A practice that is not closed on the day.
-    To(&'i Practice),
+    Resolved(&'i Practice),
     /// The last practice is closed, and has no known successor or several.
-    Nowhere,
+    NoSuccessor,
     /// The successors lead back to a practice that was already visited.
     Cycle,
 }
 
-impl Registry {
+impl PracticeRegistry {
     pub(super) fn new(
         mut practices: Vec<Practice>,
         premises: Vec<Premises>,
-        successions: Vec<Succession>,
+        successions: Vec<PracticeSuccession>,
         not_gp_practices: Vec<OdsCode>,
-    ) -> Registry {
+    ) -> PracticeRegistry {
         practices.sort_by_key(|practice| practice.code);
-        let mut registry = Registry {
+        let mut registry = PracticeRegistry {
             premises: vec![Vec::new(); practices.len()],
             practices,
             successors: HashMap::new(),
@@ -93,13 +93,13 @@ impl Registry {
     }
 
     /// Returns the successors of the practice.
-    pub(super) fn successors(&self, code: OdsCode) -> &[Succession] {
+    pub(super) fn successors(&self, code: OdsCode) -> &[PracticeSuccession] {
         self.successors.get(&code).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the successions by which the practice took over the patients of others.
-    pub(super) fn predecessors(&self, code: OdsCode) -> Vec<Succession> {
-        let mut steps: Vec<Succession> = self
+    pub(super) fn predecessors(&self, code: OdsCode) -> Vec<PracticeSuccession> {
+        let mut steps: Vec<PracticeSuccession> = self
             .successors
             .values()
             .flatten()
@@ -152,30 +152,30 @@ impl Registry {
 
     /// Follows successors to the practice responsible for the patients on the day; returns the
     /// result and the successions followed.
-    pub(super) fn follow<'i>(
+    pub(super) fn follow_successions<'i>(
         &'i self,
         practice: &'i Practice,
         day: Date,
-    ) -> (Followed<'i>, Vec<Succession>) {
-        let mut steps: Vec<Succession> = Vec::new();
-        let mut here = practice;
-        while here.status_on(day) == PracticeStatus::Closed {
-            let [step] = self.successors(here.code) else {
-                return (Followed::Nowhere, steps);
+    ) -> (SuccessionOutcome<'i>, Vec<PracticeSuccession>) {
+        let mut steps: Vec<PracticeSuccession> = Vec::new();
+        let mut current = practice;
+        while current.status_on(day) == PracticeStatus::Closed {
+            let [step] = self.successors(current.code) else {
+                return (SuccessionOutcome::NoSuccessor, steps);
             };
             let Some(next) = self.find(step.successor) else {
                 steps.push(*step);
-                return (Followed::Nowhere, steps);
+                return (SuccessionOutcome::NoSuccessor, steps);
             };
-            let is_known = next.code == practice.code
+            let is_visited = next.code == practice.code
                 || steps.iter().any(|earlier| earlier.successor == next.code);
             steps.push(*step);
-            if is_known {
-                return (Followed::Cycle, steps);
+            if is_visited {
+                return (SuccessionOutcome::Cycle, steps);
             }
-            here = next;
+            current = next;
         }
-        (Followed::To(here), steps)
+        (SuccessionOutcome::Resolved(current), steps)
     }
 }
 
@@ -209,27 +209,27 @@ mod tests {
         }
     }
 
-    fn step(from: &str, to: &str) -> Succession {
-        Succession {
+    fn step(from: &str, to: &str) -> PracticeSuccession {
+        PracticeSuccession {
             predecessor: code(from),
             successor: code(to),
             from: date(2020, 4, 1),
         }
     }
 
-    fn ends_at(registry: &Registry, from: &str, day: Date) -> (Option<String>, usize) {
+    fn outcome_of(registry: &PracticeRegistry, from: &str, day: Date) -> (Option<String>, usize) {
         let practice = registry.find(code(from)).expect("listed");
-        let (followed, steps) = registry.follow(practice, day);
-        let end = match followed {
-            Followed::To(practice) => Some(practice.code.to_string()),
-            Followed::Nowhere => None,
-            Followed::Cycle => Some("cycle".into()),
+        let (outcome, steps) = registry.follow_successions(practice, day);
+        let end = match outcome {
+            SuccessionOutcome::Resolved(practice) => Some(practice.code.to_string()),
+            SuccessionOutcome::NoSuccessor => None,
+            SuccessionOutcome::Cycle => Some("cycle".into()),
         };
         (end, steps.len())
     }
 
     #[test]
-    fn the_nearest_practices_are_open_and_measured_to_their_nearest_building() {
+    fn nearest_practices_are_active_and_measured_to_their_nearest_premises() {
         use crate::domain::PremisesKind;
         let site = |text: &str, east: i32| Premises {
             practice: code(text),
@@ -237,7 +237,7 @@ mod tests {
             postcode: None,
             position: BritishGrid::from_mm(east * 1_000, 0),
         };
-        let registry = Registry::new(
+        let registry = PracticeRegistry::new(
             vec![
                 practice("A00001", None),
                 practice("A00002", Some(date(2020, 3, 31))),
@@ -272,9 +272,9 @@ mod tests {
     }
 
     #[test]
-    fn patients_are_followed_to_the_practice_that_has_them() {
+    fn successions_are_followed_to_a_practice_that_is_open() {
         let closed = Some(date(2020, 3, 31));
-        let registry = Registry::new(
+        let registry = PracticeRegistry::new(
             vec![
                 practice("A00003", None),
                 practice("A00001", closed),
@@ -298,22 +298,22 @@ mod tests {
         );
         let later = date(2021, 1, 1);
         assert_eq!(
-            ends_at(&registry, "A00001", later),
+            outcome_of(&registry, "A00001", later),
             (Some("A00003".into()), 2)
         );
         assert_eq!(
-            ends_at(&registry, "A00001", date(2020, 3, 31)),
+            outcome_of(&registry, "A00001", date(2020, 3, 31)),
             (Some("A00001".into()), 0)
         );
-        assert_eq!(ends_at(&registry, "A00004", later), (None, 0));
+        assert_eq!(outcome_of(&registry, "A00004", later), (None, 0));
         assert_eq!(
-            ends_at(&registry, "A00005", later),
+            outcome_of(&registry, "A00005", later),
             (Some("cycle".into()), 2)
         );
         assert_eq!(
-            ends_at(&registry, "A00007", later),
+            outcome_of(&registry, "A00007", later),
             (Some("cycle".into()), 1)
         );
-        assert_eq!(ends_at(&registry, "A00008", later), (None, 1));
+        assert_eq!(outcome_of(&registry, "A00008", later), (None, 1));
     }
 }

@@ -24,7 +24,7 @@ use jiff::civil::Date;
 
 use crate::domain::{Boundary, BritishGrid, Layer};
 use crate::geodesy;
-use crate::index::{Index, Shown};
+use crate::index::{Index, MapArea};
 use crate::tiles::{AreaOutline, TileCache};
 use labels::{AreaLabel, LabelRequest};
 use raster::{AreaMask, ImagePoint, ImageRect};
@@ -124,8 +124,8 @@ fn draw_map(
     marker: Option<BritishGrid>,
 ) -> Option<MapImage> {
     let (layer, day) = (request.layer, request.day);
-    let layer_areas = index.shown(layer, index.changes_until(layer, day));
-    let is_in_focus = |area: &&Shown<'_>| match &request.area {
+    let layer_areas = index.areas_with_geometry(layer, index.revision(layer, day));
+    let is_in_focus = |area: &&MapArea<'_>| match &request.area {
         Some(id) => area.boundary.id == *id,
         None => true,
     };
@@ -136,7 +136,7 @@ fn draw_map(
         Some(_) => AREA_MARGIN,
         None => LAYER_MARGIN,
     };
-    let page = svg::PageLayout::new(f64::from(request.width));
+    let page = svg::MapPageLayout::new(f64::from(request.width));
     let heading = svg::MapHeading::new(&page, index, request, &layer_areas);
     let viewport = Viewport::new(
         bounds,

@@ -11,7 +11,7 @@ use super::styles::{BACKGROUND, FILLS, INK, LAND, SURROUNDINGS, assign_fills};
 use super::text::{self, FONT_FAMILIES, FontWeight, LINE_HEIGHT, escape_xml};
 use super::{MapImage, MapRequest, ProjectedArea, Viewport};
 use crate::domain::Layer;
-use crate::index::{Index, Shown};
+use crate::index::{Index, MapArea};
 
 /// Font sizes, in CSS pixels.
 const SUBTITLE_SIZE: f64 = 12.5;
@@ -27,15 +27,15 @@ pub(super) const MARKER_SIZE: f64 = 22.0;
 const DESCRIBED_MAX: usize = 60;
 
 /// The width and margins of the page, in CSS pixels.
-pub(super) struct PageLayout {
+pub(super) struct MapPageLayout {
     pub(super) width: f64,
     pub(super) margin: f64,
 }
 
-impl PageLayout {
-    pub(super) fn new(width: f64) -> PageLayout {
+impl MapPageLayout {
+    pub(super) fn new(width: f64) -> MapPageLayout {
         let margin = if width < 480.0 { 10.0 } else { 16.0 };
-        PageLayout { width, margin }
+        MapPageLayout { width, margin }
     }
 
     /// Returns the width between the margins.
@@ -53,7 +53,7 @@ struct TextBlock {
 }
 
 impl TextBlock {
-    fn new(page: &PageLayout, text: &str, size: f64, weight: FontWeight, top: f64) -> TextBlock {
+    fn new(page: &MapPageLayout, text: &str, size: f64, weight: FontWeight, top: f64) -> TextBlock {
         TextBlock {
             lines: text::wrap(text, size, weight, page.content_width()),
             size,
@@ -84,10 +84,10 @@ pub(super) struct MapHeading {
 
 impl MapHeading {
     pub(super) fn new(
-        page: &PageLayout,
+        page: &MapPageLayout,
         index: &Index,
         request: &MapRequest,
-        layer_areas: &[Shown<'_>],
+        layer_areas: &[MapArea<'_>],
     ) -> MapHeading {
         let layer_title = layer_title(index, request.layer);
         let selected = layer_areas
@@ -135,7 +135,7 @@ impl MapHeading {
 pub(super) struct MapScene<'a> {
     pub(super) index: &'a Index,
     pub(super) request: &'a MapRequest,
-    pub(super) page: PageLayout,
+    pub(super) page: MapPageLayout,
     pub(super) heading: MapHeading,
     pub(super) viewport: &'a Viewport,
     pub(super) land: &'a [ProjectedArea],

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::pmtiles::ARCHIVE_ZOOM;
-use super::{Encoding, TileCoord};
+use super::{ContentEncoding, TileCoord};
 use crate::dataset::manifest::sha256_hex;
 
 /// The highest zoom that is served: the address of a deeper tile could identify a house.
@@ -118,7 +118,7 @@ pub struct Basemap {
     /// The format of the tiles.
     pub content: BasemapContent,
     /// The compression of the tiles.
-    pub tile_encoding: Encoding,
+    pub tile_encoding: ContentEncoding,
     /// The minimum and maximum zoom that are served.
     pub zooms: (u8, u8),
     /// The bounding box: west, south, east, north in degrees. `None` if the file does not have one.
@@ -182,10 +182,10 @@ impl Basemap {
     /// If the tile is not compressed as the header says, or is too large.
     pub fn decompress(&self, tile: &[u8]) -> io::Result<Vec<u8>> {
         let reader: Box<dyn Read + '_> = match self.tile_encoding {
-            Encoding::Identity => Box::new(tile),
-            Encoding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(tile)),
-            Encoding::Brotli => Box::new(brotli::Decompressor::new(tile, 4_096)),
-            Encoding::Zstd => Box::new(zstd::stream::read::Decoder::new(tile)?),
+            ContentEncoding::Identity => Box::new(tile),
+            ContentEncoding::Gzip => Box::new(flate2::read::MultiGzDecoder::new(tile)),
+            ContentEncoding::Brotli => Box::new(brotli::Decompressor::new(tile, 4_096)),
+            ContentEncoding::Zstd => Box::new(zstd::stream::read::Decoder::new(tile)?),
         };
         let mut bytes = Vec::new();
         reader.take(READ_BYTES_MAX as u64).read_to_end(&mut bytes)?;
@@ -264,12 +264,12 @@ fn schema(metadata: &Value) -> Result<BasemapContent, BasemapError> {
     Err(BasemapError::Schema(listed))
 }
 
-fn tile_encoding(compression: Compression) -> Result<Encoding, BasemapError> {
+fn tile_encoding(compression: Compression) -> Result<ContentEncoding, BasemapError> {
     match compression {
-        Compression::None => Ok(Encoding::Identity),
-        Compression::Gzip => Ok(Encoding::Gzip),
-        Compression::Brotli => Ok(Encoding::Brotli),
-        Compression::Zstd => Ok(Encoding::Zstd),
+        Compression::None => Ok(ContentEncoding::Identity),
+        Compression::Gzip => Ok(ContentEncoding::Gzip),
+        Compression::Brotli => Ok(ContentEncoding::Brotli),
+        Compression::Zstd => Ok(ContentEncoding::Zstd),
         Compression::Unknown => Err(BasemapError::TileCompression),
     }
 }

@@ -41,7 +41,7 @@ const SHARD_COUNT: usize = 16;
 
 /// A content coding of HTTP (RFC 9110, 8.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Encoding {
+pub enum ContentEncoding {
     /// Uncompressed.
     Identity,
     /// RFC 1952, which every client supports.
@@ -52,22 +52,22 @@ pub enum Encoding {
     Brotli,
 }
 
-impl Encoding {
+impl ContentEncoding {
     /// Every encoding, usually the smallest last.
-    pub const ALL: [Encoding; 4] = [
-        Encoding::Identity,
-        Encoding::Gzip,
-        Encoding::Zstd,
-        Encoding::Brotli,
+    pub const ALL: [ContentEncoding; 4] = [
+        ContentEncoding::Identity,
+        ContentEncoding::Gzip,
+        ContentEncoding::Zstd,
+        ContentEncoding::Brotli,
     ];
 
     /// Returns the token used in `Content-Encoding`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Encoding::Identity => "identity",
-            Encoding::Gzip => "gzip",
-            Encoding::Zstd => "zstd",
-            Encoding::Brotli => "br",
+            ContentEncoding::Identity => "identity",
+            ContentEncoding::Gzip => "gzip",
+            ContentEncoding::Zstd => "zstd",
+            ContentEncoding::Brotli => "br",
         }
     }
 
@@ -92,18 +92,18 @@ impl Encoding {
 
     fn encode_at(self, bytes: &[u8], levels: CompressionLevels) -> Vec<u8> {
         match self {
-            Encoding::Identity => bytes.to_vec(),
-            Encoding::Gzip => {
+            ContentEncoding::Identity => bytes.to_vec(),
+            ContentEncoding::Gzip => {
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::new(levels.gzip));
                 encoder
                     .write_all(bytes)
                     .expect("writing to memory succeeds");
                 encoder.finish().expect("writing to memory succeeds")
             }
-            Encoding::Zstd => {
+            ContentEncoding::Zstd => {
                 zstd::bulk::compress(bytes, levels.zstd).expect("writing to memory succeeds")
             }
-            Encoding::Brotli => {
+            ContentEncoding::Brotli => {
                 let mut encoded = Vec::new();
                 let parameters = brotli::enc::BrotliEncoderParams {
                     quality: levels.brotli,
@@ -156,7 +156,7 @@ impl TileKey {
     pub fn new(index: &Index, layers: &[Layer], day: Date, coord: TileCoord) -> TileKey {
         let mut layers: Vec<LayerRevision> = layers
             .iter()
-            .map(|&layer| (layer, index.changes_until(layer, day)))
+            .map(|&layer| (layer, index.revision(layer, day)))
             .collect();
         layers.sort_unstable();
         layers.dedup();
@@ -171,7 +171,7 @@ impl TileKey {
 #[derive(Debug)]
 pub struct EncodedBody {
     digest: String,
-    by_encoding: [OnceLock<Bytes>; Encoding::ALL.len()],
+    by_encoding: [OnceLock<Bytes>; ContentEncoding::ALL.len()],
 }
 
 impl EncodedBody {
@@ -183,13 +183,13 @@ impl EncodedBody {
     /// Creates a body together with compressed forms of the same bytes.
     pub(crate) fn with_encodings<const N: usize>(
         bytes: Bytes,
-        encoded: [(Encoding, Bytes); N],
+        encoded: [(ContentEncoding, Bytes); N],
     ) -> EncodedBody {
         let body = EncodedBody {
             digest: digest_of(&bytes),
             by_encoding: Default::default(),
         };
-        for (encoding, bytes) in [(Encoding::Identity, bytes)].into_iter().chain(encoded) {
+        for (encoding, bytes) in [(ContentEncoding::Identity, bytes)].into_iter().chain(encoded) {
             body.by_encoding[encoding as usize].get_or_init(|| bytes);
         }
         body
@@ -206,17 +206,17 @@ impl EncodedBody {
     }
 
     fn uncompressed(&self) -> &Bytes {
-        let bytes = self.by_encoding[Encoding::Identity as usize].get();
+        let bytes = self.by_encoding[ContentEncoding::Identity as usize].get();
         bytes.expect("it was created with them")
     }
 
     /// Returns the bytes in an encoding, if it has been requested before.
-    pub fn encoded_if_cached(&self, encoding: Encoding) -> Option<Bytes> {
+    pub fn encoded_if_cached(&self, encoding: ContentEncoding) -> Option<Bytes> {
         self.by_encoding[encoding as usize].get().cloned()
     }
 
     /// Returns the bytes in an encoding; compressing them the first time takes milliseconds.
-    pub fn encoded(&self, encoding: Encoding) -> Bytes {
+    pub fn encoded(&self, encoding: ContentEncoding) -> Bytes {
         let encoded = self.by_encoding[encoding as usize]
             .get_or_init(|| encoding.encode(self.uncompressed()).into());
         encoded.clone()
@@ -225,7 +225,7 @@ impl EncodedBody {
     /// Returns an upper bound of the memory used, in bytes: no encoding is much larger than the
     /// bytes themselves.
     pub fn size_bytes(&self) -> usize {
-        Encoding::ALL.len() * (self.uncompressed().len() + 256)
+        ContentEncoding::ALL.len() * (self.uncompressed().len() + 256)
     }
 }
 
@@ -315,7 +315,7 @@ impl TileCache {
         day: Date,
         focus: Option<&str>,
     ) -> Option<WidgetMap> {
-        let revision = (layer, index.changes_until(layer, day));
+        let revision = (layer, index.revision(layer, day));
         if let (Some(id), false) = (focus, index.is_partition(layer)) {
             // Only this area is drawn, so the others, perhaps thousands, need not be processed.
             return tiled_layer(index, revision, |other| other == id).widget_map(focus);
@@ -328,7 +328,7 @@ impl TileCache {
 
     /// Returns the areas of a layer on a date, simplified for a zoom as tiles are.
     pub fn outlines(&self, index: &Index, layer: Layer, day: Date, zoom: u8) -> Vec<AreaOutline> {
-        let revision = (layer, index.changes_until(layer, day));
+        let revision = (layer, index.revision(layer, day));
         let layer = self.layer(index, revision);
         let layer = layer.get_or_init(|| tiled_layer(index, revision, |_| true));
         layer.outlines(zoom)
@@ -338,7 +338,7 @@ impl TileCache {
     /// `None` if they have no geometry.
     pub fn bounds(&self, index: &Index, layers: &[Layer], day: Date) -> Option<[f64; 4]> {
         let of_layer = |&layer: &Layer| {
-            let revision = (layer, index.changes_until(layer, day));
+            let revision = (layer, index.revision(layer, day));
             let mut cached = lock(&self.bounds);
             *cached
                 .entry(revision)
@@ -409,7 +409,7 @@ fn revisions_with_geometry(index: &Index, day: Date) -> Vec<LayerRevision> {
     let layers = index.layers();
     let with_geometry = layers.filter(|&layer| index.boundaries(layer, day).next().is_some());
     with_geometry
-        .map(|layer| (layer, index.changes_until(layer, day)))
+        .map(|layer| (layer, index.revision(layer, day)))
         .collect()
 }
 
@@ -424,13 +424,13 @@ fn layers_size_bytes(layers: &[(LayerRevision, Arc<OnceLock<TiledLayer>>)]) -> u
 /// Builds a layer's revision from the areas that have geometry and whose id is included.
 fn tiled_layer(
     index: &Index,
-    (layer, changes): LayerRevision,
+    (layer, revision): LayerRevision,
     is_included: impl Fn(&str) -> bool,
 ) -> TiledLayer {
-    let shown = index.shown(layer, changes);
-    let included = shown.iter().filter(|area| is_included(&area.boundary.id));
+    let map_areas = index.areas_with_geometry(layer, revision);
+    let included = map_areas.iter().filter(|area| is_included(&area.boundary.id));
     let areas = included.map(|area| TileArea {
-        feature_id: u64::from(area.number) + 1,
+        feature_id: u64::from(area.ordinal) + 1,
         boundary: area.boundary,
         name: &area.title,
         provenance: area.provenance.as_str(),
@@ -543,18 +543,18 @@ mod tests {
             .map(|index| (index * index / 977).to_le_bytes()[0])
             .collect();
         let body = EncodedBody::new(bytes.clone());
-        assert!(body.encoded_if_cached(Encoding::Gzip).is_none());
+        assert!(body.encoded_if_cached(ContentEncoding::Gzip).is_none());
         let mut decompressed = Vec::new();
-        flate2::read::GzDecoder::new(&body.encoded(Encoding::Gzip)[..])
+        flate2::read::GzDecoder::new(&body.encoded(ContentEncoding::Gzip)[..])
             .read_to_end(&mut decompressed)
             .expect("gzip");
         assert_eq!(decompressed, bytes);
-        let zstd = zstd::bulk::decompress(&body.encoded(Encoding::Zstd), 1 << 20).expect("zstd");
+        let zstd = zstd::bulk::decompress(&body.encoded(ContentEncoding::Zstd), 1 << 20).expect("zstd");
         assert_eq!(zstd, bytes);
         let mut decompressed = Vec::new();
-        brotli::BrotliDecompress(&mut &body.encoded(Encoding::Brotli)[..], &mut decompressed)
+        brotli::BrotliDecompress(&mut &body.encoded(ContentEncoding::Brotli)[..], &mut decompressed)
             .expect("br");
         assert_eq!(decompressed, bytes);
-        assert!(body.encoded_if_cached(Encoding::Gzip).is_some());
+        assert!(body.encoded_if_cached(ContentEncoding::Gzip).is_some());
     }
 }

@@ -17,7 +17,7 @@
 //! the wrong side.
 
 use super::grid::{IntCoord, PixelGrid, cross, div_round, sort_along};
-use super::polygonize::{DirectedEdge, Polygon, cancel_opposites, polygonize};
+use super::polygonize::{DirectedEdge, IntPolygon, cancel_opposites, polygonize};
 use super::zoom_level::{AreaGeometry, AreaShape, ZoomCoord, ZoomLevel};
 
 /// An axis-parallel square to clip to.
@@ -30,7 +30,7 @@ pub(super) struct ClipRect {
 /// What remains of an area in a [`ClipRect`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ClippedArea {
-    Polygons(Vec<Polygon>),
+    Polygons(Vec<IntPolygon>),
     Point(IntCoord),
 }
 
@@ -91,7 +91,7 @@ fn scale((x, y): ZoomCoord, factor: i64) -> IntCoord {
     (i64::from(x) * factor, i64::from(y) * factor)
 }
 
-fn scaled_polygons(area: &AreaGeometry, factor: i64) -> Vec<Polygon> {
+fn scaled_polygons(area: &AreaGeometry, factor: i64) -> Vec<IntPolygon> {
     let AreaShape::Polygons(polygons) = &area.shape else {
         return Vec::new();
     };

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jiff::civil::Date;
 use serde_json::json;
 
-use super::cache::{Encoding, TileCache, TileKey};
+use super::cache::{ContentEncoding, TileCache, TileKey};
 use super::{TileCoord, bounds, vector_layers};
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
@@ -86,7 +86,7 @@ fn write_from(
             };
             let body = cache.build(index, &TileKey::new(index, layers, day, coord))?;
             if !body.is_empty() {
-                archive.add_tile(pmtiles_coord, &body.encoded(Encoding::Gzip))?;
+                archive.add_tile(pmtiles_coord, &body.encoded(ContentEncoding::Gzip))?;
                 parents.push(pmtiles_coord);
                 tiles += 1;
             }

@@ -20,7 +20,7 @@ use super::grid::{IntCoord, cross, doubled_area};
 pub(super) type DirectedEdge = (IntCoord, IntCoord);
 
 /// An exterior ring, then its holes; rings do not repeat their first vertex.
-pub(super) type Polygon = Vec<Vec<IntCoord>>;
+pub(super) type IntPolygon = Vec<Vec<IntCoord>>;
 
 /// Cancels pairs of opposite edges and removes duplicates; the result is sorted.
 pub(super) fn cancel_opposites(mut edges: Vec<DirectedEdge>) -> Vec<DirectedEdge> {
@@ -44,7 +44,7 @@ pub(super) fn cancel_opposites(mut edges: Vec<DirectedEdge>) -> Vec<DirectedEdge
 ///
 /// Edges must be sorted and meet only at their ends, and as many must enter each vertex as leave
 /// it.
-pub(super) fn polygonize(edges: &[DirectedEdge]) -> Vec<Polygon> {
+pub(super) fn polygonize(edges: &[DirectedEdge]) -> Vec<IntPolygon> {
     let (mut exteriors, mut holes) = (Vec::new(), Vec::new());
     for ring in trace_rings(edges) {
         if doubled_area(&ring) > 0 {
@@ -134,9 +134,9 @@ fn first_clockwise(
 
 /// Returns the smallest of the polygons whose exterior contains the hole.
 fn enclosing_polygon<'p>(
-    polygons: &'p mut [Polygon],
+    polygons: &'p mut [IntPolygon],
     hole: &[IntCoord],
-) -> Option<&'p mut Polygon> {
+) -> Option<&'p mut IntPolygon> {
     if polygons.len() == 1 {
         return polygons.first_mut();
     }

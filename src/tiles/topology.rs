@@ -130,7 +130,7 @@ mod tests {
     use geo::{LineString, MultiPolygon, Polygon};
 
     use super::*;
-    use crate::domain::{BritishGrid, Extent, GridPolygon, Period};
+    use crate::domain::{BritishGrid, CatchmentKind, GridPolygon, Period};
 
     /// Builds a boundary from rings in metres, exterior first; its degrees are arbitrary.
     fn boundary(rings: &[&[(f64, f64)]]) -> Boundary {
@@ -145,7 +145,7 @@ mod tests {
         let rings = rings.iter().map(|ring| ring.iter().map(to_grid).collect());
         Boundary {
             id: "a".into(),
-            extent: Extent::Whole,
+            catchment_kind: CatchmentKind::Whole,
             period: Period {
                 from: None,
                 to: None,

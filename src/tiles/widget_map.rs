@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::clip::{ClipRect, ClippedArea, clip};
 use super::grid::IntCoord;
-use super::polygonize::Polygon;
+use super::polygonize::IntPolygon;
 use super::zoom_level::{AreaGeometry, AreaShape, DETAIL_ZOOM, ZoomLevel};
 use super::{EXTENT_BITS, TiledLayer};
 
@@ -35,7 +35,7 @@ pub struct WidgetMap {
     /// Height in units.
     pub height: i64,
     /// Units around the Earth.
-    pub earth: i64,
+    pub units_around_earth: i64,
     /// The upper left corner of the map, in units from the upper left corner of the Web Mercator
     /// square.
     pub corner: (i64, i64),
@@ -58,7 +58,7 @@ pub struct WidgetArea {
     /// even-odd.
     pub path: String,
     /// A point well inside it, for its label.
-    pub middle: (i64, i64),
+    pub label_point: (i64, i64),
 }
 
 /// The minimum and maximum corner of a bounding box.
@@ -79,10 +79,10 @@ impl TiledLayer {
             MARGIN_DIVISORS.1
         };
         let view = add_margin(bbox_of_areas(level, is_focus)?, margin_divisor);
-        let is_alone = focus.is_some() && !level.is_partition;
+        let only_focus = focus.is_some() && !level.is_partition;
         let clipped = clip(level, clip_rect(view), 1)
             .into_iter()
-            .filter(|&(index, _)| !is_alone || is_focus(index))
+            .filter(|&(index, _)| !only_focus || is_focus(index))
             .filter(|(_, area)| overlaps(view, bbox_of_clipped(area)));
         let areas = clipped.map(|(index, clipped)| {
             let area = &self.areas[index];
@@ -92,7 +92,7 @@ impl TiledLayer {
                 name: area.name.clone(),
                 provenance: area.provenance.clone(),
                 path,
-                middle,
+                label_point: middle,
             }
         });
         let (min, max) = view;
@@ -100,7 +100,7 @@ impl TiledLayer {
         Some(WidgetMap {
             width: max.0 - min.0,
             height: max.1 - min.1,
-            earth,
+            units_around_earth: earth,
             corner: min,
             metres_per_unit: metres_per_unit(earth, min.1.midpoint(max.1)),
             areas: areas.collect(),
@@ -174,7 +174,7 @@ fn bbox_of_clipped(area: &ClippedArea) -> IntBBox {
     }
 }
 
-fn bbox_of_polygons(polygons: &[Polygon]) -> IntBBox {
+fn bbox_of_polygons(polygons: &[IntPolygon]) -> IntBBox {
     let vertices = polygons.iter().flat_map(|rings| &rings[0]);
     let boxes = vertices.map(|&vertex| (vertex, vertex));
     boxes.reduce(union).expect("a ring has vertices")
@@ -240,7 +240,7 @@ const SCAN_DIVISIONS: i64 = 16;
 /// Returns the middle of the widest stretch of the area in the view along horizontal scan lines.
 ///
 /// Widths are weighted: those near the top and bottom count half as much as those in the middle.
-fn label_point(polygons: &[Polygon], view: IntBBox) -> IntCoord {
+fn label_point(polygons: &[IntPolygon], view: IntBBox) -> IntCoord {
     let (min, max) = intersection(bbox_of_polygons(polygons), view);
     let mut best = (0, min.0.midpoint(max.0), min.1.midpoint(max.1));
     for line in 1..SCAN_DIVISIONS {
@@ -257,7 +257,7 @@ fn label_point(polygons: &[Polygon], view: IntBBox) -> IntCoord {
 }
 
 /// Returns the ranges of x within the area on a horizontal line just below `y`.
-fn stretches_at(polygons: &[Polygon], y: i64) -> Vec<(i64, i64)> {
+fn stretches_at(polygons: &[IntPolygon], y: i64) -> Vec<(i64, i64)> {
     let mut crossings: Vec<i64> = Vec::new();
     for ring in polygons.iter().flatten() {
         let next = ring.iter().cycle().skip(1);

@@ -4,14 +4,14 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-use crate::tiles::{EncodedBody, Encoding};
+use crate::tiles::{EncodedBody, ContentEncoding};
 
 /// A built file. Its name has a digest of its content, so clients may cache it for ever.
 pub(crate) struct Asset {
     /// The path of its URL.
     pub(crate) path: &'static str,
     /// Its bytes, uncompressed and in the content codings that `build.rs` prepared.
-    pub(crate) made: LazyLock<EncodedBody>,
+    pub(crate) body: LazyLock<EncodedBody>,
 }
 
 impl Asset {

@@ -11,13 +11,13 @@ use super::nhsuk::{
 };
 use crate::batch::COLUMNS;
 use crate::index::Index;
-use crate::question::Fields;
+use crate::request::RequestParams;
 
 /// The content of the page.
 pub(crate) struct BatchPage<'a> {
     pub(crate) error: Option<BatchFormError<'a>>,
     /// The values of the form.
-    pub(crate) fields: &'a Fields,
+    pub(crate) fields: &'a RequestParams,
     /// The largest file that a browser without JavaScript can send.
     pub(crate) file_bytes_max: usize,
 }
@@ -179,7 +179,7 @@ fn form(page: &BatchPage<'_>) -> Markup {
     }
 }
 
-fn options(fields: &Fields) -> Markup {
+fn options(fields: &RequestParams) -> Markup {
     let text = |id: &'static str, label: &'static str, hint: &'static str| {
         input(&Input {
             field: Field {
@@ -216,7 +216,7 @@ fn options(fields: &Fields) -> Markup {
     }
 }
 
-fn column_choices(fields: &Fields) -> Markup {
+fn column_choices(fields: &RequestParams) -> Markup {
     html! {
         @for (value, label) in CHOICES {
             option value=(value) selected[fields.get("columns").unwrap_or_default() == value] {
@@ -252,22 +252,22 @@ fn explanation() -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Column;
+    use crate::batch::OutputColumn;
 
     #[test]
     fn every_choice_names_existing_columns() {
         for (list, _) in CHOICES {
-            Column::usual_and(list).expect("columns");
+            OutputColumn::with_defaults(list).expect("columns");
         }
     }
 
     #[test]
     fn explained_columns_are_the_default_ones() {
-        let explained: Vec<Column> = COLUMNS[..DEFAULT_COUNT]
+        let explained: Vec<OutputColumn> = COLUMNS[..DEFAULT_COUNT]
             .iter()
             .map(|entry| entry.0)
             .collect();
-        assert_eq!(explained, Column::usual());
+        assert_eq!(explained, OutputColumn::defaults());
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(crate) fn count(count: usize) -> String {
 }
 
 /// Formats a count with its noun: `1 practice`, `12 practices`.
-pub(crate) fn count_of(number: usize, singular: &str, plural: &str) -> String {
+pub(crate) fn count_with_noun(number: usize, singular: &str, plural: &str) -> String {
     let noun = if number == 1 { singular } else { plural };
     format!("{} {noun}", count(number))
 }
@@ -87,8 +87,8 @@ mod tests {
         ] {
             assert_eq!(count(number), expected);
         }
-        assert_eq!(count_of(1, "practice", "practices"), "1 practice");
-        assert_eq!(count_of(0, "practice", "practices"), "0 practices");
+        assert_eq!(count_with_noun(1, "practice", "practices"), "1 practice");
+        assert_eq!(count_with_noun(0, "practice", "practices"), "0 practices");
     }
 
     #[test]

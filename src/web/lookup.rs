@@ -15,9 +15,9 @@ use super::nhsuk::{
     error_summary, input,
 };
 use crate::domain::{
-    Area, Layer, Member, Postcode, Practice, PracticeStatus, Provenance, today_in_london,
+    Area, Layer, GroupMember, Postcode, Practice, PracticeStatus, Provenance, today_in_london,
 };
-use crate::index::{Index, Place};
+use crate::index::{Index, Locator};
 
 /// The content of the page.
 pub(crate) struct LookupPage<'a> {
@@ -122,7 +122,7 @@ fn form(state: &LookupState<'_>) -> Markup {
             .filter(|error| error.field == field)
             .map(|error| error.message)
     };
-    let place = query.and_then(|query| query.place).map(place_input);
+    let place = query.and_then(|query| query.locator).map(place_input);
     let practice = query
         .and_then(|query| query.practice?.ok())
         .map(|code| code.to_string());
@@ -207,11 +207,11 @@ fn strong(text: &str) -> FieldLabel<'_> {
 }
 
 /// Formats a place as the form accepts it.
-fn place_input(place: Place) -> String {
+fn place_input(place: Locator) -> String {
     match place {
-        Place::Postcode(postcode) => postcode.to_string(),
-        Place::LonLat(position) => format!("{}, {}", position.lat(), position.lon()),
-        Place::Grid(position) => format!("{} {}", position.easting_m(), position.northing_m()),
+        Locator::Postcode(postcode) => postcode.to_string(),
+        Locator::LonLat(position) => format!("{}, {}", position.lat(), position.lon()),
+        Locator::Grid(position) => format!("{} {}", position.easting_m(), position.northing_m()),
     }
 }
 
@@ -286,16 +286,16 @@ fn community(index: &Index, area: &Area, date: Date) -> Markup {
     let practices: Vec<&Practice> = members
         .iter()
         .filter_map(|membership| match &membership.member {
-            Member::Practice(code) => index.practice(*code),
-            Member::Area(..) => None,
+            GroupMember::Practice(code) => index.practice(*code),
+            GroupMember::Area(..) => None,
         })
         .filter(|practice| practice.status_on(date) == PracticeStatus::Active)
         .collect();
     let parts: Vec<&str> = members
         .iter()
         .filter_map(|membership| match &membership.member {
-            Member::Area(layer, id) => index.area(*layer, id, date),
-            Member::Practice(_) => None,
+            GroupMember::Area(layer, id) => index.area(*layer, id, date),
+            GroupMember::Practice(_) => None,
         })
         .map(|part| part.name.as_str())
         .collect();

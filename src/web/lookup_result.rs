@@ -10,18 +10,18 @@ use super::links::{
 use super::nhsuk::{Card, DataTable, card, details, inset_text, summary_list, table, tag};
 use crate::domain::{
     Agreement, Area, Basis, BritishGrid, Certainty, Layer, Practice, PracticeStatus, Provenance,
-    Status, today_in_london,
+    LookupStatus, today_in_london,
 };
 use crate::index::{
-    Answer, AreaFound, EdgeFound, Found, GroupFound, Index, Location, Note, Place, PracticeFound,
-    Query, Reason, Registration, Unknown, areas_in,
+    LocateAnswer, AreaMatch, BoundaryProximity, LayerResult, GroupMatch, Index, Location, AnswerNote, Locator, PracticeMatch,
+    LocateQuery, RegistrationReason, PracticeRegistration, UnknownReason, areas_of_layer,
 };
 use crate::maps::{self, MapImage};
 
 /// A query and its answer.
 pub(crate) struct LookupResult<'a> {
-    pub(crate) query: &'a Query,
-    pub(crate) answer: &'a Answer<'a>,
+    pub(crate) query: &'a LocateQuery,
+    pub(crate) answer: &'a LocateAnswer<'a>,
     /// The version of the dataset, if the request named one.
     pub(crate) version: Option<&'a str>,
     /// The static map, unless there was no time to draw it.
@@ -34,7 +34,7 @@ const MAP_WIDTH: u32 = 440;
 const NEAREST_ON_MAP_MAX_M: f64 = 20_000.0;
 
 /// Returns the map to draw for an answer, and the position to mark on it.
-pub(crate) fn map_of(answer: &Answer<'_>) -> Option<(maps::MapRequest, Option<BritishGrid>)> {
+pub(crate) fn map_request(answer: &LocateAnswer<'_>) -> Option<(maps::MapRequest, Option<BritishGrid>)> {
     let grid = answer.location.and_then(|location| location.grid);
     let area = map_area(answer)?;
     let request = maps::MapRequest {
@@ -48,7 +48,7 @@ pub(crate) fn map_of(answer: &Answer<'_>) -> Option<(maps::MapRequest, Option<Br
 
 /// Returns the community of the place or, outside all communities, the nearest one; without a
 /// place, the community of the practice.
-fn map_area<'i>(answer: &Answer<'i>) -> Option<&'i Area> {
+fn map_area<'i>(answer: &LocateAnswer<'i>) -> Option<&'i Area> {
     let residence = communities_in(&answer.residence).first();
     let nearest = || {
         let nearest = answer.nearest.iter().map(|(_, nearest)| nearest);
@@ -86,7 +86,7 @@ fn result_text(index: &Index, result: &LookupResult<'_>) -> Markup {
     let query = &link_query(result);
     html! {
         @if let Some(sentence) = status_notice(answer) { (inset_text(&html! { p { (sentence) } })) }
-        @if answer.location.is_some() && answer.status != Status::NoLocation { (residence_section(answer, place, query)) }
+        @if answer.location.is_some() && answer.status != LookupStatus::NoLocation { (residence_section(answer, place, query)) }
         @if let Some(registration) = &answer.registration { (registration_section(registration, query)) (comparison(answer)) }
         (practices(&answer.residence, place, query))
         (groups(&answer.residence, query))
@@ -111,24 +111,24 @@ fn link_query(result: &LookupResult<'_>) -> String {
 }
 
 /// Returns the name of the place within a sentence.
-fn place_name(query: &Query) -> String {
-    match query.place {
-        Some(Place::Postcode(postcode)) => postcode.to_string(),
-        Some(Place::LonLat(_) | Place::Grid(_)) | None => "this location".into(),
+fn place_name(query: &LocateQuery) -> String {
+    match query.locator {
+        Some(Locator::Postcode(postcode)) => postcode.to_string(),
+        Some(Locator::LonLat(_) | Locator::Grid(_)) | None => "this location".into(),
     }
 }
 
 fn title(result: &LookupResult<'_>) -> String {
     let registration = result.answer.registration.as_ref();
     let practice = registration.and_then(|registration| registration.practice.as_ref());
-    match result.query.place {
-        Some(Place::Postcode(postcode)) => postcode.to_string(),
-        Some(Place::LonLat(position)) => format!(
+    match result.query.locator {
+        Some(Locator::Postcode(postcode)) => postcode.to_string(),
+        Some(Locator::LonLat(position)) => format!(
             "Latitude {}, longitude {}",
             position.lat(),
             with_minus_sign(&position.lon().to_string())
         ),
-        Some(Place::Grid(position)) => format!(
+        Some(Locator::Grid(position)) => format!(
             "Easting {}, northing {}",
             position.easting_m(),
             position.northing_m()
@@ -143,19 +143,19 @@ fn with_minus_sign(number: &str) -> String {
 }
 
 /// Returns a sentence about a postcode that is not live or has no location.
-fn status_notice(answer: &Answer<'_>) -> Option<String> {
+fn status_notice(answer: &LocateAnswer<'_>) -> Option<String> {
     let entry = answer.location.and_then(|location| location.entry);
     let is_terminated = answer
         .location
         .is_some_and(|location| location.is_terminated);
     let terminated = entry.and_then(|entry| entry.terminated);
     match answer.status {
-        Status::NoFixedAbode => Some("This code means no fixed abode, so there is no location. The person’s community depends on their GP practice.".into()),
-        Status::AddressNotKnown => Some("This code means that the address is not known, so there is no location.".into()),
-        Status::PseudoCountry => Some("This code means a country or special circumstances, so there is no location.".into()),
-        Status::NoLocation => Some("This postcode exists, but we do not know its location.".into()),
-        Status::OutsideCoverage if answer.location.is_none() => Some("This postcode is outside the part of the country that we have data for.".into()),
-        _ if answer.notes.contains(&Note::NotYetIntroduced) => Some("This postcode was not yet in use on that date.".into()),
+        LookupStatus::NoFixedAbode => Some("This code means no fixed abode, so there is no location. The person’s community depends on their GP practice.".into()),
+        LookupStatus::AddressNotKnown => Some("This code means that the address is not known, so there is no location.".into()),
+        LookupStatus::PseudoCountry => Some("This code means a country or special circumstances, so there is no location.".into()),
+        LookupStatus::NoLocation => Some("This postcode exists, but we do not know its location.".into()),
+        LookupStatus::OutsideCoverage if answer.location.is_none() => Some("This postcode is outside the part of the country that we have data for.".into()),
+        _ if answer.notes.contains(&AnswerNote::NotYetIntroduced) => Some("This postcode was not yet in use on that date.".into()),
         _ if is_terminated => Some(match terminated {
             Some(month) => format!("This postcode is no longer in use. It ended in {}. We have used its last known location.", month.first_day().strftime("%B %Y")),
             None => "This postcode is no longer in use. We have used its last known location.".into(),
@@ -164,9 +164,9 @@ fn status_notice(answer: &Answer<'_>) -> Option<String> {
     }
 }
 
-fn residence_section(answer: &Answer<'_>, place: &str, query: &str) -> Markup {
+fn residence_section(answer: &LocateAnswer<'_>, place: &str, query: &str) -> Markup {
     let communities = communities_in(&answer.residence);
-    let part = areas_in(&answer.residence, Layer::SubCommunity).first();
+    let part = areas_of_layer(&answer.residence, Layer::SubCommunity).first();
     let content = html! {
         @if has_no_data_for_date(&answer.residence) {
             p.name { "No information for that date" }
@@ -179,7 +179,7 @@ fn residence_section(answer: &Answer<'_>, place: &str, query: &str) -> Markup {
         @for found in communities {
             p.name { (area_link(found.area, query)) }
             p { (format::sentence_case(place)) " is in this area" @if let Some(part) = part { ", in the part called " strong { (area_link(part.area, query)) } } "." }
-            @if let Some(edge) = &found.edge { (boundary_distance(found, edge)) }
+            @if let Some(edge) = &found.proximity { (boundary_distance(found, edge)) }
             (boundary_provenance(found.area))
         }
     };
@@ -193,18 +193,18 @@ fn residence_section(answer: &Answer<'_>, place: &str, query: &str) -> Markup {
 }
 
 /// Returns the ICCs or, where a system has none, its neighbourhood teams.
-fn communities_in<'a, 'i>(results: &'a [(Layer, Found<'i>)]) -> &'a [AreaFound<'i>] {
-    match areas_in(results, Layer::Icc) {
-        [] => areas_in(results, Layer::NeighbourhoodTeam),
+fn communities_in<'a, 'i>(results: &'a [(Layer, LayerResult<'i>)]) -> &'a [AreaMatch<'i>] {
+    match areas_of_layer(results, Layer::Icc) {
+        [] => areas_of_layer(results, Layer::NeighbourhoodTeam),
         communities => communities,
     }
 }
 
 /// Returns whether the date is before the first data on communities.
-fn has_no_data_for_date(results: &[(Layer, Found<'_>)]) -> bool {
+fn has_no_data_for_date(results: &[(Layer, LayerResult<'_>)]) -> bool {
     results
         .iter()
-        .any(|(layer, found)| *layer == Layer::Icc && matches!(found, Found::Unknown(_)))
+        .any(|(layer, found)| *layer == Layer::Icc && matches!(found, LayerResult::Unknown(_)))
 }
 
 /// Renders the name and code of a practice without a link: what was looked up must not be in a URL.
@@ -212,7 +212,7 @@ fn practice_text(practice: &Practice) -> Markup {
     html! { (practice.name) " (" (practice.code) ")" }
 }
 
-fn boundary_distance(found: &AreaFound<'_>, edge: &EdgeFound<'_>) -> Markup {
+fn boundary_distance(found: &AreaMatch<'_>, edge: &BoundaryProximity<'_>) -> Markup {
     let names: Vec<String> = edge
         .alternatives
         .iter()
@@ -232,22 +232,22 @@ fn boundary_distance(found: &AreaFound<'_>, edge: &EdgeFound<'_>) -> Markup {
     }
 }
 
-fn registration_section(registration: &Registration<'_>, query: &str) -> Markup {
+fn registration_section(registration: &PracticeRegistration<'_>, query: &str) -> Markup {
     let communities = communities_in(&registration.areas);
     let content = html! {
         @if has_no_data_for_date(&registration.areas) { p.name { "No information for that date" } }
         @else if communities.is_empty() { p.name { "Not known" } }
         @for found in communities { p.name { (area_link(found.area, query)) } }
         @if let Some(found) = &registration.practice {
-            @let is_requested = found.asked.code == found.practice.code;
+            @let is_requested = found.requested.code == found.practice.code;
             p { "Registered with " strong { @if is_requested { (practice_text(found.practice)) } @else { (practice_link(found.practice, query)) } }
                 @if found.status == PracticeStatus::Dormant { ". This practice is dormant: it is still listed but not operating" } "." }
             @if let Some(number) = &found.practice.telephone { p { "Telephone: " (telephone_link(number)) } }
             @if !is_requested {
                 p {
-                    @match found.asked.closed {
-                        Some(closed) => { (practice_text(found.asked)) " closed on " (format::date(closed)) ". Its patients moved to the practice above." }
-                        None => { "Patients of " (practice_text(found.asked)) " moved to the practice above." }
+                    @match found.requested.closed {
+                        Some(closed) => { (practice_text(found.requested)) " closed on " (format::date(closed)) ". Its patients moved to the practice above." }
+                        None => { "Patients of " (practice_text(found.requested)) " moved to the practice above." }
                     }
                 }
             }
@@ -265,28 +265,28 @@ fn registration_section(registration: &Registration<'_>, query: &str) -> Markup 
     })
 }
 
-fn reason_text(reason: Reason) -> &'static str {
+fn reason_text(reason: RegistrationReason) -> &'static str {
     match reason {
-        Reason::Missing => "You did not enter a GP practice code.",
-        Reason::Malformed => "This is not a GP practice code. A code looks like P81002.",
-        Reason::DefaultCode => {
+        RegistrationReason::Missing => "You did not enter a GP practice code.",
+        RegistrationReason::Malformed => "This is not a GP practice code. A code looks like P81002.",
+        RegistrationReason::DefaultCode => {
             "This code is used when a person has no GP practice, or when their practice is not known."
         }
-        Reason::UnknownPractice => "We cannot find this practice in our data. Check the code.",
-        Reason::NotAGpPractice => {
+        RegistrationReason::UnknownPractice => "We cannot find this practice in our data. Check the code.",
+        RegistrationReason::NotAGpPractice => {
             "This is not a GP practice, so people cannot be registered with it."
         }
-        Reason::ClosedNoSuccessor => {
+        RegistrationReason::ClosedNoSuccessor => {
             "This practice has closed. We do not know where its patients moved to."
         }
-        Reason::SuccessionCycle => {
+        RegistrationReason::SuccessionCycle => {
             "We do not know where this practice’s patients moved to: our records lead back to the same practice."
         }
-        Reason::OutsideCoverage => "This practice is not in any community we have data for.",
+        RegistrationReason::OutsideCoverage => "This practice is not in any community we have data for.",
     }
 }
 
-fn comparison(answer: &Answer<'_>) -> Markup {
+fn comparison(answer: &LocateAnswer<'_>) -> Markup {
     let sentence = match answer.agreement {
         Agreement::Agree => "Both are the same.",
         Agreement::Differ => {
@@ -298,15 +298,15 @@ fn comparison(answer: &Answer<'_>) -> Markup {
     };
     inset_text(&html! {
         p.comparison { strong { (sentence) } }
-        @if answer.notes.contains(&Note::PracticeAddress) {
+        @if answer.notes.contains(&AnswerNote::PracticeAddress) {
             p { "This is the practice’s own postcode. Practices use it for people with no fixed address, so it may not be where the person lives." }
         }
     })
 }
 
-fn practices(residence: &[(Layer, Found<'_>)], place: &str, query: &str) -> Markup {
+fn practices(residence: &[(Layer, LayerResult<'_>)], place: &str, query: &str) -> Markup {
     let practices = residence.iter().find_map(|(_, found)| match found {
-        Found::Practices(practices) => Some(practices),
+        LayerResult::Practices(practices) => Some(practices),
         _ => None,
     });
     let Some(practices) = practices.filter(|practices| !practices.is_empty()) else {
@@ -325,7 +325,7 @@ fn practices(residence: &[(Layer, Found<'_>)], place: &str, query: &str) -> Mark
     }
 }
 
-fn practice_row(found: &PracticeFound<'_>, query: &str) -> Vec<Markup> {
+fn practice_row(found: &PracticeMatch<'_>, query: &str) -> Vec<Markup> {
     let practice = found.practice;
     let postcode = practice
         .postcode
@@ -339,41 +339,41 @@ fn practice_row(found: &PracticeFound<'_>, query: &str) -> Vec<Markup> {
     ]
 }
 
-fn groups(residence: &[(Layer, Found<'_>)], query: &str) -> Markup {
+fn groups(residence: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
     let has_any = residence.iter().any(|(layer, found)| {
         *layer == Layer::ResilienceGroup
-            && !matches!(found, Found::Groups(groups) if groups.is_empty())
+            && !matches!(found, LayerResult::Groups(groups) if groups.is_empty())
     });
     html! { @if has_any { section { h3.nhsuk-heading-m { "Resilience groups where they live" } (group_list(residence, query)) } } }
 }
 
-fn group_list(results: &[(Layer, Found<'_>)], query: &str) -> Markup {
+fn group_list(results: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
     let groups = results
         .iter()
         .find(|(layer, _)| *layer == Layer::ResilienceGroup);
     html! {
         @match groups.map(|(_, found)| found) {
-            Some(Found::Groups(groups)) if !groups.is_empty() => {
+            Some(LayerResult::Groups(groups)) if !groups.is_empty() => {
                 ul.nhsuk-list { @for group in groups { (group_item(group, results, query)) } }
             }
-            Some(Found::Unknown(Unknown::NoneNamed)) => { p { "Resilience group: not known. The published page for this community does not name one." } }
-            Some(Found::Unknown(Unknown::NoSource)) => { p { "Resilience groups: not known. We have no information for this community." } }
-            Some(Found::Unknown(Unknown::NoDataForDate)) => { p { "Resilience groups: no information for that date." } }
+            Some(LayerResult::Unknown(UnknownReason::NoneNamed)) => { p { "Resilience group: not known. The published page for this community does not name one." } }
+            Some(LayerResult::Unknown(UnknownReason::NoSource)) => { p { "Resilience groups: not known. We have no information for this community." } }
+            Some(LayerResult::Unknown(UnknownReason::NoDataForDate)) => { p { "Resilience groups: no information for that date." } }
             _ => {}
         }
     }
 }
 
-fn group_item(group: &GroupFound<'_>, results: &[(Layer, Found<'_>)], query: &str) -> Markup {
+fn group_item(group: &GroupMatch<'_>, results: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
     let member = [Layer::SubCommunity, Layer::Icc]
         .into_iter()
-        .flat_map(|layer| areas_in(results, layer))
+        .flat_map(|layer| areas_of_layer(results, layer))
         .find(|member| member.area.id == group.via);
     html! { li { strong { (area_link(group.area, query)) } @if let Some(member) = member { ", through " (area_link(member.area, query)) } } }
 }
 
 /// Renders the administrative areas of the place.
-fn other_areas(residence: &[(Layer, Found<'_>)], query: &str) -> Markup {
+fn other_areas(residence: &[(Layer, LayerResult<'_>)], query: &str) -> Markup {
     const LAYERS: [(Layer, &str); 4] = [
         (Layer::Pcn, "Primary Care Network"),
         (Layer::SubIcb, "Sub-ICB location"),
@@ -382,7 +382,7 @@ fn other_areas(residence: &[(Layer, Found<'_>)], query: &str) -> Markup {
     ];
     let rows: Vec<(&str, Markup)> = LAYERS
         .into_iter()
-        .map(|(layer, name)| (name, areas_in(residence, layer)))
+        .map(|(layer, name)| (name, areas_of_layer(residence, layer)))
         .filter(|(_, areas)| !areas.is_empty())
         .map(|(name, areas)| (name, html! { @for found in areas { p { (area_link(found.area, query)) " " (tag(found.provenance.as_str(), Some("grey"))) } } }))
         .collect();

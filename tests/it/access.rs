@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use catchment::domain::today_in_london;
-use catchment::http::{Access, AddressRate, BatchLimits, Limits};
-use catchment::keys::{self, Keys, NewKey, Scope};
+use catchment::http::{AccessConfig, IpRateLimit, BatchLimits, ServerLimits};
+use catchment::keys::{self, KeyStore, NewKey, Scope};
 use tempfile::TempDir;
 
 use crate::running::Running;
@@ -20,19 +20,19 @@ const ORIGIN: &str = "https://intranet.example";
 const ELSEWHERE: (&str, &str) = ("origin", "https://surgery.example");
 const LIST: &str = "postcode\nLA18 4DB\n";
 
-fn server(access: Access) -> Server {
-    let limits = Limits::default();
+fn server(access: AccessConfig) -> Server {
+    let limits = ServerLimits::default();
     Server::with_access(embedded(), limits, BatchLimits::default(), access)
 }
 
 fn limited(rate: &str, proxies: &[&str]) -> Server {
-    server(Access {
-        address_rate: AddressRate::Every(rate.parse().expect("a rate")),
+    server(AccessConfig {
+        ip_rate_limit: IpRateLimit::AllClients(rate.parse().expect("a rate")),
         trusted_proxies: proxies
             .iter()
             .map(|it| it.parse().expect("a network"))
             .collect(),
-        ..Access::default()
+        ..AccessConfig::default()
     })
 }
 
@@ -65,17 +65,17 @@ impl KeyFile {
         (format!("Bearer {}", secret.expose()), key.id)
     }
 
-    fn open(&self) -> Arc<Keys> {
-        Arc::new(Keys::open(&self.path).expect("readable"))
+    fn open(&self) -> Arc<KeyStore> {
+        Arc::new(KeyStore::open(&self.path).expect("readable"))
     }
 }
 
-fn closed_for(keys: Arc<Keys>, needed: &[Scope]) -> Server {
-    server(Access {
+fn closed_for(keys: Arc<KeyStore>, needed: &[Scope]) -> Server {
+    server(AccessConfig {
         keys: Some(keys),
-        key_needed_for: needed.to_vec(),
-        origins: vec![ORIGIN.into()],
-        ..Access::default()
+        scopes_requiring_key: needed.to_vec(),
+        cors_origins: vec![ORIGIN.into()],
+        ..AccessConfig::default()
     })
 }
 
@@ -167,10 +167,10 @@ fn a_proxy_of_ours_is_believed_its_last_hop_and_no_other() {
 /// and a proxy on loopback is exempt.
 #[test]
 fn a_hop_that_cannot_be_read_exempts_nobody() {
-    let server = server(Access {
-        address_rate: AddressRate::FromElsewhere("20/hour".parse().expect("a rate")),
+    let server = server(AccessConfig {
+        ip_rate_limit: IpRateLimit::ExceptLoopback("20/hour".parse().expect("a rate")),
         trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
-        ..Access::default()
+        ..AccessConfig::default()
     });
     let ask = |hops: &[u8]| {
         let mut request =
@@ -204,10 +204,10 @@ fn a_hop_that_cannot_be_read_exempts_nobody() {
 
 #[test]
 fn by_default_this_machine_is_not_counted_and_others_are() {
-    let server = server(Access {
-        address_rate: AddressRate::FromElsewhere("1/hour".parse().expect("a rate")),
+    let server = server(AccessConfig {
+        ip_rate_limit: IpRateLimit::ExceptLoopback("1/hour".parse().expect("a rate")),
         trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
-        ..Access::default()
+        ..AccessConfig::default()
     });
     for _ in 0..3 {
         let reply = server.get("/api/v1/dataset").expect(200);
@@ -478,11 +478,11 @@ fn pages_elsewhere_may_show_a_key_where_the_operator_names_them() {
 fn whoever_is_refused_is_safe_in_a_browser_too() {
     let file = KeyFile::new();
     let (key, _) = file.add(&[], None);
-    let server = server(Access {
+    let server = server(AccessConfig {
         keys: Some(file.open()),
-        key_needed_for: vec![Scope::Batch],
-        address_rate: AddressRate::Every("2/hour".parse().expect("a rate")),
-        ..Access::default()
+        scopes_requiring_key: vec![Scope::Batch],
+        ip_rate_limit: IpRateLimit::AllClients("2/hour".parse().expect("a rate")),
+        ..AccessConfig::default()
     });
     let long = format!("/api/v1/dataset?as_of={}", "1".repeat(13_000));
     let replies = [

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use catchment::domain::Layer;
 use catchment::tiles::pmtiles::write;
-use catchment::tiles::{Encoding, TileCache, TileCoord, TileKey};
+use catchment::tiles::{ContentEncoding, TileCache, TileCoord, TileKey};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -61,7 +61,7 @@ fn an_archive_contains_exactly_the_tiles_of_the_service() {
         let body = cache
             .build(index(), &TileKey::new(index(), &LAYERS, DAY, coord))
             .expect("it encodes");
-        let bytes = body.encoded(Encoding::Identity);
+        let bytes = body.encoded(ContentEncoding::Identity);
         assert_eq!(&hex(&bytes), digest, "{address}");
     }
     // No tile is missing: check every tile of one zoom.

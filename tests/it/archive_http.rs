@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use catchment::domain::{Layer, today_in_london};
-use catchment::http::Limits;
+use catchment::http::ServerLimits;
 use catchment::index::Index;
 use catchment::tiles::pmtiles::{ARCHIVE_ZOOM, write};
 
@@ -18,7 +18,7 @@ use crate::toy::World;
 const ADDRESS: &str = "/tiles/toy.pmtiles";
 
 static TOY: LazyLock<Server> =
-    LazyLock::new(|| Server::with(World::new().dataset(), Limits::default()));
+    LazyLock::new(|| Server::with(World::new().dataset(), ServerLimits::default()));
 
 /// Sends a request, and repeats it until the archive has been built.
 #[track_caller]

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use catchment::http::Limits;
+use catchment::http::ServerLimits;
 use catchment::tiles::TileRange;
 use catchment::tiles::basemap::{Basemap, BasemapContent};
 use fast_mvt::{MvtCoord, MvtGeomType, MvtTileBuilder};
@@ -151,7 +151,7 @@ impl Folder {
 fn serve_basemap(path: &Path) -> (Server, String) {
     let basemap = Basemap::open(path).unwrap_or_else(|error| panic!("{error}"));
     let tiles = format!("/tiles/basemap/{}", basemap.edition);
-    let server = Server::with_basemap(World::new().dataset(), Limits::default(), basemap);
+    let server = Server::with_basemap(World::new().dataset(), ServerLimits::default(), basemap);
     (server, tiles)
 }
 
@@ -279,7 +279,7 @@ fn the_basemap_style_has_its_source_and_plain_text_attribution() {
 
 #[test]
 fn without_a_basemap_its_addresses_are_404() {
-    let server = Server::with(World::new().dataset(), Limits::default());
+    let server = Server::with(World::new().dataset(), ServerLimits::default());
     for path in ["/tiles/basemap.json", "/tiles/basemap/0123456789ab/6/31/20"] {
         server.get(path).expect_problem(404, "no_basemap");
     }

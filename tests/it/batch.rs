@@ -10,11 +10,11 @@ use std::sync::LazyLock;
 use std::thread;
 
 use catchment::batch::{
-    self, BatchError, Column, Compression, DecodeLimits, Intake, Named, Progress, Request, Summary,
+    self, BatchError, OutputColumn, Compression, DecodeLimits, BatchInput, ColumnOverrides, BatchProgress, BatchRequest, BatchSummary,
 };
-use catchment::dataset::{self, Files};
+use catchment::dataset::{self, DatasetSource};
 use catchment::domain::{Layer, OdsCode, Postcode, date_from_iso};
-use catchment::index::{Answer, Found, Index, Place, Query, Unknown};
+use catchment::index::{LocateAnswer, LayerResult, Index, Locator, LocateQuery, UnknownReason};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -23,58 +23,58 @@ use crate::patients::Patients;
 use crate::server::AS_OF;
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let dataset = dataset::read(&Files::Embedded).expect("the dataset is read");
+    let dataset = dataset::read(&DatasetSource::Embedded).expect("the dataset is read");
     Index::build(dataset).expect("the dataset is valid")
 });
 
-fn request() -> Request {
-    Request {
+fn request() -> BatchRequest {
+    BatchRequest {
         format: None,
         delimiter: None,
-        named: Named::default(),
+        column_overrides: ColumnOverrides::default(),
         as_of: date_from_iso(AS_OF).expect("a date"),
-        columns: Column::usual(),
+        output_columns: OutputColumn::defaults(),
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
     }
 }
 
-fn with_columns(columns: &str) -> Request {
-    Request {
-        columns: Column::usual_and(columns).expect("columns"),
+fn with_columns(columns: &str) -> BatchRequest {
+    BatchRequest {
+        output_columns: OutputColumn::with_defaults(columns).expect("columns"),
         ..request()
     }
 }
 
 fn try_answer(
     list: &[u8],
-    request: &Request,
+    request: &BatchRequest,
     threads: usize,
-) -> Result<(Vec<u8>, Summary), BatchError> {
-    let intake = Intake::open(list, request)?;
+) -> Result<(Vec<u8>, BatchSummary), BatchError> {
+    let intake = BatchInput::open(list, request)?;
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(threads).expect("at least one thread");
-    let progress = Progress::default();
+    let progress = BatchProgress::default();
     let summary = batch::run(&INDEX, intake, request, &mut out, threads, &progress)?;
     assert_eq!(progress.rows(), summary.rows);
     Ok((out, summary))
 }
 
 #[track_caller]
-fn answer_bytes(list: &[u8], request: &Request) -> Vec<u8> {
+fn answer_bytes(list: &[u8], request: &BatchRequest) -> Vec<u8> {
     try_answer(list, request, 2)
         .expect("the batch succeeds")
         .0
 }
 
 #[track_caller]
-fn answer(list: &str, request: &Request) -> String {
+fn answer(list: &str, request: &BatchRequest) -> String {
     String::from_utf8(answer_bytes(list.as_bytes(), request)).expect("text")
 }
 
 #[track_caller]
-fn refusal(list: &[u8], request: &Request) -> String {
+fn refusal(list: &[u8], request: &BatchRequest) -> String {
     match try_answer(list, request, 1) {
         Ok(_) => panic!("the batch succeeded"),
         Err(fault) => fault.to_string(),
@@ -98,18 +98,18 @@ fn patients(seed: u64) -> Patients {
 
 // The expected cells, derived independently from the result of `Index::locate`.
 
-fn found<'a, 'i>(areas: &'a [(Layer, Found<'i>)], layer: Layer) -> Option<&'a Found<'i>> {
+fn found<'a, 'i>(areas: &'a [(Layer, LayerResult<'i>)], layer: Layer) -> Option<&'a LayerResult<'i>> {
     areas
         .iter()
         .find(|(id, _)| *id == layer)
         .map(|(_, found)| found)
 }
 
-fn ids(found: Option<&Found<'_>>) -> String {
+fn ids(found: Option<&LayerResult<'_>>) -> String {
     let ids: Vec<String> = match found {
-        Some(Found::Areas(areas)) => areas.iter().map(|it| it.area.id.clone()).collect(),
-        Some(Found::Practices(all)) => all.iter().map(|it| it.practice.code.to_string()).collect(),
-        Some(Found::Groups(groups)) => {
+        Some(LayerResult::Areas(areas)) => areas.iter().map(|it| it.area.id.clone()).collect(),
+        Some(LayerResult::Practices(all)) => all.iter().map(|it| it.practice.code.to_string()).collect(),
+        Some(LayerResult::Groups(groups)) => {
             let mut ids: Vec<String> = Vec::new();
             for group in groups {
                 if !ids.contains(&group.area.id) {
@@ -118,41 +118,41 @@ fn ids(found: Option<&Found<'_>>) -> String {
             }
             ids
         }
-        Some(Found::Unknown(_)) | None => Vec::new(),
+        Some(LayerResult::Unknown(_)) | None => Vec::new(),
     };
     ids.join(";")
 }
 
-fn is_empty(found: Option<&Found<'_>>) -> bool {
+fn is_empty(found: Option<&LayerResult<'_>>) -> bool {
     ids(found).is_empty()
 }
 
-fn groups(found: Option<&Found<'_>>) -> String {
+fn groups(found: Option<&LayerResult<'_>>) -> String {
     match found {
-        Some(Found::Unknown(_)) => "unknown".into(),
+        Some(LayerResult::Unknown(_)) => "unknown".into(),
         found => ids(found),
     }
 }
 
-fn why(found: Option<&Found<'_>>) -> Option<&'static str> {
+fn why(found: Option<&LayerResult<'_>>) -> Option<&'static str> {
     match found {
-        Some(Found::Unknown(unknown)) => Some(Unknown::as_str(*unknown)),
+        Some(LayerResult::Unknown(unknown)) => Some(UnknownReason::as_str(*unknown)),
         _ => None,
     }
 }
 
 /// Returns the expected cells of the default columns, for a row with a well-formed postcode.
-fn expected(answer: &Answer<'_>) -> BTreeMap<&'static str, String> {
+fn expected(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
     let residence = |layer| found(&answer.residence, layer);
     let registration = |layer| {
         let registration = answer.registration.as_ref();
         registration.and_then(|it| found(&it.areas, layer))
     };
     let icc = match residence(Layer::Icc) {
-        Some(Found::Areas(areas)) => areas.first(),
+        Some(LayerResult::Areas(areas)) => areas.first(),
         _ => None,
     };
-    let edge = icc.and_then(|icc| icc.edge.as_ref());
+    let edge = icc.and_then(|icc| icc.proximity.as_ref());
     let registered = [Layer::Icc, Layer::NeighbourhoodTeam];
     let group = match registered
         .into_iter()
@@ -198,9 +198,9 @@ fn expected(answer: &Answer<'_>) -> BTreeMap<&'static str, String> {
     ])
 }
 
-fn locate(postcode: Postcode, practice: &str, day: &str) -> Answer<'static> {
-    INDEX.locate(&Query {
-        place: Some(Place::Postcode(postcode)),
+fn locate(postcode: Postcode, practice: &str, day: &str) -> LocateAnswer<'static> {
+    INDEX.locate(&LocateQuery {
+        locator: Some(Locator::Postcode(postcode)),
         practice: Some(practice.parse::<OdsCode>()),
         as_of: date_from_iso(day).expect("a date"),
     })
@@ -244,7 +244,7 @@ fn every_column_says_what_locate_says() {
             .iter()
             .map(|(postcode, practice)| format!("{postcode},{practice}\n"))
             .collect();
-        let request = Request {
+        let request = BatchRequest {
             as_of: date_from_iso(day).expect("a date"),
             ..with_columns("notes,practice_status,nearest_icc,alternatives")
         };
@@ -292,7 +292,7 @@ fn a_day_of_its_own_answers_a_row() {
         .map(|(postcode, day)| format!("{postcode},P81064,{day}\n"))
         .collect();
     let mut request = request();
-    request.named.as_of = Some("Seen on".into());
+    request.column_overrides.as_of = Some("Seen on".into());
     let answered = answer(&format!("pcd,ods_code,seen_on\n{list}"), &request);
     for (record, (postcode, day)) in records(answered.as_bytes(), b',').iter().zip(&rows) {
         let day = if day.is_empty() { AS_OF } else { day };
@@ -582,7 +582,7 @@ fn columns_that_leave_a_question_are_asked_about_and_nothing_is_repeated() {
     // Empty column names may be repeated.
     assert!(answer("postcode,,\nLA1 1PN,,\n", &request()).contains(",located,"));
     let mut named = request();
-    named.named.postcode = Some("home".into());
+    named.column_overrides.postcode = Some("home".into());
     assert!(refusal(b"postcode\nLA1 1PN\n", &named).contains("`home`"));
     named.delimiter = Some("#".parse().expect("a delimiter"));
     assert!(answer("name#Home\nx#LA1 1PN\n", &named).contains("x#LA1 1PN#located#"));
@@ -591,7 +591,7 @@ fn columns_that_leave_a_question_are_asked_about_and_nothing_is_repeated() {
 #[test]
 fn the_registration_alone_may_be_asked_about() {
     let mut request = with_columns("practice,practice_successors");
-    request.named.registration_only = true;
+    request.column_overrides.registration_only = true;
     let answered = answer("practice code\nP81064\n\nA82608001\n", &request);
     let records = records(answered.replace("\n,", "\n\"\",").as_bytes(), b',');
     let icc: Vec<&str> = records
@@ -607,7 +607,7 @@ fn the_registration_alone_may_be_asked_about() {
 fn formulas_of_the_user_stay_unless_they_are_to_be_neutralised() {
     let list = "postcode,note,=x\nLA1 1PN,=1+1,-2.5\n=LA1 1AA,\"+a,b\",@x\n-1,\tx,ok\n";
     assert_eq!(users_part(&answer(list, &request()), 10, ","), list);
-    let safe = Request {
+    let safe = BatchRequest {
         excel_safe: true,
         ..request()
     };
@@ -624,8 +624,8 @@ fn numbers_shortened_by_a_spreadsheet_are_kept_and_told() {
         users_part(&String::from_utf8(answered).expect("text"), 10, ","),
         list
     );
-    let shortened = summary.shortened.expect("found");
-    assert_eq!((shortened.numbers, shortened.first_line), (2, 2));
+    let shortened = summary.scientific_notation.expect("found");
+    assert_eq!((shortened.count, shortened.first_line), (2, 2));
 }
 
 #[test]
@@ -777,7 +777,7 @@ fn the_dirt_of_a_long_list_is_all_accounted_for() {
             "{word}: {status:?}"
         );
     }
-    assert!(summary.shortened.is_some_and(|it| it.numbers > 300));
+    assert!(summary.scientific_notation.is_some_and(|it| it.count > 300));
 }
 
 #[test]
@@ -792,7 +792,7 @@ fn packed_lists_are_read_and_written() {
         assert!(answer_bytes(packed, &request()) == plain);
     }
     for compression in [Compression::Gzip, Compression::Zstd] {
-        let request = Request {
+        let request = BatchRequest {
             compression,
             ..request()
         };
@@ -1162,7 +1162,7 @@ fn every_column_is_in_the_documentation() {
             "| `{name}` | {about} |"
         );
     }
-    for (role, names) in batch::NAMES {
+    for (role, names) in batch::COLUMN_ALIASES {
         let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         let line = format!("| {} | {} |", role.as_str(), listed.join(", "));
         assert!(page.contains(&line), "{line}");

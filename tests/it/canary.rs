@@ -472,7 +472,7 @@ fn types_that_hold_what_was_asked_print_nothing_of_it() {
         let pairs = pairs
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_string()));
-        catchment::question::Fields::new(pairs, catchment::question::LOCATE_FIELDS).expect("known")
+        catchment::request::RequestParams::new(pairs, catchment::request::LOCATE_PARAMS).expect("known")
     };
     let index = crate::dataset::index();
     for (name, printed) in [
@@ -489,7 +489,7 @@ fn types_that_hold_what_was_asked_print_nothing_of_it() {
         &[("lon", "-3.2694711"), ("lat", "54.2097422")],
         &[("easting", "317303.125"), ("northing", "480077.375")],
     ] {
-        let question = catchment::question::Question::from_fields(&fields(pairs)).expect("one");
+        let question = catchment::request::LocateRequest::from_params(&fields(pairs)).expect("one");
         check("Question", &format!("{question:?}"));
         check("Query", &format!("{:?}", question.query));
     }
@@ -501,13 +501,13 @@ fn types_that_hold_what_was_asked_print_nothing_of_it() {
         &[("postcode", "LA14 2LQ"), ("as_of", "Zq7Mark")],
         &[("practice", "P8-MARK")],
     ] {
-        let fault = catchment::question::Question::from_fields(&fields(pairs)).expect_err("none");
+        let fault = catchment::request::LocateRequest::from_params(&fields(pairs)).expect_err("none");
         check("the Debug of an error", &format!("{fault:?}"));
         check("the message of an error", &fault.to_string());
     }
     // Results, which contain for example the name of the practice's ICC, print only their status.
     let pairs = [("postcode", "LA18 4DB"), ("practice", "P81064")];
-    let question = catchment::question::Question::from_fields(&fields(&pairs)).expect("one");
+    let question = catchment::request::LocateRequest::from_params(&fields(&pairs)).expect("one");
     let answer = index.locate(&question.query);
     assert_eq!(format!("{answer:?}"), "Answer { status: Located, .. }");
     assert_eq!(format!("{:?}", answer.location), "Some(Location(…))");
@@ -532,4 +532,4 @@ macro_rules! never_printed {
     };)* };
 }
 
-never_printed!(catchment::question::Fields, catchment::keys::Secret);
+never_printed!(catchment::request::RequestParams, catchment::keys::KeySecret);

@@ -39,7 +39,7 @@ fn a_clean_world_finds_nothing() {
 #[test]
 fn what_is_wrong_with_the_ground_is_found_with_its_size_and_place() {
     let near = |found: &Finding, easting: f64, northing: f64| {
-        let place = found.place.expect("the finding has a position");
+        let place = found.position.expect("the finding has a position");
         let grid = catchment::geodesy::to_grid(place).expect("in Great Britain");
         let off_m = (grid.easting_m() - easting).hypot(grid.northing_m() - northing);
         assert!(off_m < 1.0, "{}: {off_m} m off", found.message);
@@ -81,7 +81,7 @@ fn what_is_wrong_with_the_ground_is_found_with_its_size_and_place() {
         "sliver",
         &["0.400 m apart"],
     );
-    let place = found.place.expect("the finding has a position");
+    let place = found.position.expect("the finding has a position");
     let grid = catchment::geodesy::to_grid(place).expect("in Great Britain");
     assert!((grid.easting_m() - 310_000.2).abs() < 1.0);
 
@@ -107,7 +107,7 @@ fn what_is_wrong_with_the_ground_is_found_with_its_size_and_place() {
         "invalid_ring",
         &["icc `l`", "crosses"],
     );
-    assert!(found.place.is_some());
+    assert!(found.position.is_some());
 
     let tiny = World::new()
         .add("areas.csv", "icc,m,Em,,elsewhere,indicative,,")
@@ -157,7 +157,7 @@ fn what_is_wrong_with_practices_is_found() {
         "practice_outside_icc",
         &["A00001", "`l`", "in `k`"],
     );
-    assert!(found.place.is_some());
+    assert!(found.position.is_some());
 
     let homeless = world().replace(
         "memberships.csv",

@@ -19,10 +19,10 @@ use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Schema, SchemaRef};
 use catchment::batch::{
-    self, BatchError, Column, Compression, DecodeLimits, Format, Intake, Named, Progress, Request,
-    Summary,
+    self, BatchError, OutputColumn, Compression, DecodeLimits, BatchFormat, BatchInput, ColumnOverrides, BatchProgress, BatchRequest,
+    BatchSummary,
 };
-use catchment::dataset::{self, Files};
+use catchment::dataset::{self, DatasetSource};
 use catchment::domain::date_from_iso;
 use catchment::index::Index;
 use parquet::arrow::ArrowWriter;
@@ -35,47 +35,47 @@ use crate::programs::{printed, python};
 use crate::server::AS_OF;
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let dataset = dataset::read(&Files::Embedded).expect("the dataset is read");
+    let dataset = dataset::read(&DatasetSource::Embedded).expect("the dataset is read");
     Index::build(dataset).expect("the dataset is valid")
 });
 
 /// Returns a request with the defaults of the service and these output columns.
-pub(crate) fn request(columns: &str) -> Request {
-    Request {
+pub(crate) fn request(columns: &str) -> BatchRequest {
+    BatchRequest {
         format: None,
         delimiter: None,
-        named: Named::default(),
+        column_overrides: ColumnOverrides::default(),
         as_of: date_from_iso(AS_OF).expect("a date"),
-        columns: Column::usual_and(columns).expect("columns"),
+        output_columns: OutputColumn::with_defaults(columns).expect("columns"),
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
     }
 }
 
-type Answered = Result<(Vec<u8>, Summary), BatchError>;
+type Answered = Result<(Vec<u8>, BatchSummary), BatchError>;
 
 fn run<R: io::Read + Send>(
-    intake: Result<Intake<R>, BatchError>,
-    request: &Request,
+    intake: Result<BatchInput<R>, BatchError>,
+    request: &BatchRequest,
     threads: usize,
 ) -> Answered {
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(threads).expect("at least one thread");
-    let progress = Progress::default();
+    let progress = BatchProgress::default();
     let summary = batch::run(&INDEX, intake?, request, &mut out, threads, &progress)?;
     assert_eq!(progress.rows(), summary.rows);
     Ok((out, summary))
 }
 
-fn answer(list: &[u8], request: &Request, threads: usize) -> Answered {
-    run(Intake::open(list, request), request, threads)
+fn answer(list: &[u8], request: &BatchRequest, threads: usize) -> Answered {
+    run(BatchInput::open(list, request), request, threads)
 }
 
-fn answer_file(list: &[u8], request: &Request, threads: usize) -> Answered {
+fn answer_file(list: &[u8], request: &BatchRequest, threads: usize) -> Answered {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(list).expect("written");
-    let intake = Intake::<io::Empty>::open_parquet(file, request);
+    let intake = BatchInput::<io::Empty>::open_parquet(file, request);
     run(intake, request, threads)
 }
 
@@ -254,8 +254,8 @@ fn columns_get_the_cells_that_csv_gets_on_any_number_of_threads() {
     let request = request("all");
     let (csv, expected) = answer(&csv_of(&names, &columns), &request, 2).expect("the batch succeeds");
     let asked = batches_of(&names, &columns);
-    let summary_of_columns = Summary {
-        shortened: None,
+    let summary_of_columns = BatchSummary {
+        scientific_notation: None,
         ..expected
     };
 
@@ -318,7 +318,7 @@ fn texts(texts: &[Option<&str>]) -> ArrayRef {
 
 /// Returns the cells of an output column.
 #[track_caller]
-fn cells(list: &RecordBatch, request: &Request, column: &str) -> Vec<String> {
+fn cells(list: &RecordBatch, request: &BatchRequest, column: &str) -> Vec<String> {
     let list = stream(std::slice::from_ref(list));
     let (bytes, _) = answer(&list, request, 2).expect("the batch succeeds");
     let (_, batches) = streamed(&bytes);
@@ -349,7 +349,7 @@ fn a_day_is_a_date_or_a_text_and_a_bad_one_tells_its_row() {
     ]));
     let list = one(&[("postcode", postcode.clone()), ("day", days)]);
     let mut request = request("as_of");
-    request.named.as_of = Some("day".into());
+    request.column_overrides.as_of = Some("day".into());
     assert_eq!(
         cells(&list, &request, "as_of"),
         ["2024-10-04", AS_OF, "", "2019-04-14"]
@@ -405,7 +405,7 @@ fn check_refused(outcome: Answered, words: &[&str]) {
 #[test]
 fn what_no_answer_can_come_from_is_refused_with_its_name() {
     let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true]));
-    let refused = |columns: &[(&str, ArrayRef)], request: &Request, words: &[&str]| {
+    let refused = |columns: &[(&str, ArrayRef)], request: &BatchRequest, words: &[&str]| {
         let list = one(columns);
         check_refused(
             answer(&stream(std::slice::from_ref(&list)), request, 1),
@@ -426,7 +426,7 @@ fn what_no_answer_can_come_from_is_refused_with_its_name() {
         &["Boolean", "number"],
     );
     let mut by_day = request("");
-    by_day.named.as_of = Some("day".into());
+    by_day.column_overrides.as_of = Some("day".into());
     refused(
         &[postcode(), ("day", flags)],
         &by_day,
@@ -438,14 +438,14 @@ fn what_no_answer_can_come_from_is_refused_with_its_name() {
         &plain,
         &["`catchment_status`"],
     );
-    let safe = Request {
+    let safe = BatchRequest {
         excel_safe: true,
         ..request("")
     };
     refused(&[postcode()], &safe, &["--excel-safe"]);
 
     let list = one(&[postcode()]);
-    let packed = Request {
+    let packed = BatchRequest {
         compression: Compression::Zstd,
         ..request("")
     };
@@ -456,8 +456,8 @@ fn what_no_answer_can_come_from_is_refused_with_its_name() {
     let (bytes, _) =
         answer_file(&parquet_of(std::slice::from_ref(&list)), &packed, 1).expect("the batch succeeds");
     assert_eq!(of_parquet(&bytes).1[0].num_rows(), 1);
-    let as_csv = Request {
-        format: Some(Format::Csv),
+    let as_csv = BatchRequest {
+        format: Some(BatchFormat::Csv),
         ..request("")
     };
     check_refused(
@@ -474,8 +474,8 @@ fn what_no_answer_can_come_from_is_refused_with_its_name() {
     check_refused(answer(b"\xff\xff\xff\xff\x10\0\0\0", &plain, 1), &[]);
     check_refused(answer_file(b"PAR1", &plain, 1), &["Parquet"]);
     check_refused(answer_file(b"postcode\nLA1 1PN\n", &plain, 1), &["Parquet"]);
-    let as_arrow = Request {
-        format: Some(Format::Arrow),
+    let as_arrow = BatchRequest {
+        format: Some(BatchFormat::Arrow),
         ..request("")
     };
     check_refused(answer(b"postcode\nLA1 1PN\n", &as_arrow, 1), &["Arrow"]);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::env;
 use std::fmt::Write as _;
 
-use catchment::dataset::{Files, read};
+use catchment::dataset::{DatasetSource, read};
 use catchment::domain::{Boundary, Layer};
 use catchment::tiles::{TileArea, TileCoord, TiledLayer};
 use geo::Validation;
@@ -394,7 +394,7 @@ fn the_country_is_a_valid_coverage_on_every_tile() {
         tell_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");
         return;
     };
-    let dataset = read(&Files::Folder(folder.into())).expect("CATCHMENT_NATIONAL");
+    let dataset = read(&DatasetSource::Folder(folder.into())).expect("CATCHMENT_NATIONAL");
     for (layer, boundaries) in &dataset.boundaries {
         check_layer(layer.as_str(), boundaries, *layer != Layer::GpPractice, 14);
     }

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use catchment::build::build;
-use catchment::dataset::{self, Dataset, Files};
+use catchment::dataset::{self, Dataset, DatasetSource};
 use catchment::domain::{
-    Basis, BritishGrid, Layer, Member, OdsCode, Postcode, PremisesKind, Status, YearMonth,
+    Basis, BritishGrid, Layer, GroupMember, OdsCode, Postcode, PremisesKind, LookupStatus, YearMonth,
     date_from_iso,
 };
-use catchment::index::{Answer, Found, Index, Place, Query};
+use catchment::index::{LocateAnswer, LayerResult, Index, Locator, LocateQuery};
 use jiff::civil::Date;
 use jiff::civil::date;
 use tempfile::TempDir;
@@ -32,7 +32,7 @@ fn is_held(sub_icb: &str) -> bool {
 
 /// Reads the embedded dataset.
 pub(crate) fn embedded() -> Dataset {
-    dataset::read(&Files::Embedded).expect("the embedded dataset is valid")
+    dataset::read(&DatasetSource::Embedded).expect("the embedded dataset is valid")
 }
 
 /// Returns the index of the embedded dataset, which is built once for all tests.
@@ -231,10 +231,10 @@ fn the_directory_is_every_code_of_every_outcode_that_touches_it() {
             [&row["postcode"], ""]
         );
         let postcode: Postcode = row["postcode"].parse().expect("a postcode");
-        let catchment::index::Listing::Entry(entry) = index.postcode(postcode) else {
+        let catchment::index::PostcodeLookup::Entry(entry) = index.lookup_postcode(postcode) else {
             panic!("{} is not in the directory", row["postcode"]);
         };
-        let month = |month: Option<YearMonth>| month.map(YearMonth::compact).unwrap_or_default();
+        let month = |month: Option<YearMonth>| month.map(YearMonth::to_yyyymm).unwrap_or_default();
         let position = entry.position.map(|at| (at.easting_m(), at.northing_m()));
         let quality = entry
             .positional_quality
@@ -243,10 +243,10 @@ fn the_directory_is_every_code_of_every_outcode_that_touches_it() {
         assert_eq!(
             [
                 quality.as_deref().unwrap_or_default(),
-                if entry.live { "live" } else { "terminated" },
+                if entry.is_live { "live" } else { "terminated" },
                 month(entry.introduced).as_str(),
                 month(entry.terminated).as_str(),
-                index.statistical_area(&entry).unwrap_or_default(),
+                index.statistical_area_code(&entry).unwrap_or_default(),
             ],
             [
                 &*row["code_point_quality"],
@@ -306,7 +306,7 @@ fn each_practice_has_its_premises_status_areas_and_successor() {
             (iso(&row["opened"]), iso(&row["closed"])),
             "{code}"
         );
-        let member = Member::Practice(code);
+        let member = GroupMember::Practice(code);
         for (layer, expected) in [
             (Layer::Icc, row["icc_id"].clone()),
             (Layer::NeighbourhoodTeam, team_of(row).unwrap_or_default()),
@@ -897,15 +897,15 @@ fn areas_are_named_as_published_version_by_version() {
 
 // ---- look-ups against the source tables --------------------------------------------------------
 
-fn icc_of<'i>(answer: &Answer<'i>) -> Option<(&'i str, Basis)> {
+fn icc_of<'i>(answer: &LocateAnswer<'i>) -> Option<(&'i str, Basis)> {
     area_of(answer, Layer::Icc)
 }
 
 /// Returns the area of a partition layer in a result.
-fn area_of<'i>(answer: &Answer<'i>, layer: Layer) -> Option<(&'i str, Basis)> {
+fn area_of<'i>(answer: &LocateAnswer<'i>, layer: Layer) -> Option<(&'i str, Basis)> {
     let found = answer.residence.iter().find(|(id, _)| *id == layer);
     match found {
-        Some((_, Found::Areas(areas))) => match areas.as_slice() {
+        Some((_, LayerResult::Areas(areas))) => match areas.as_slice() {
             [] => None,
             [area] => Some((&area.area.id, area.basis)),
             _ => panic!("two areas of {layer}"),
@@ -914,10 +914,10 @@ fn area_of<'i>(answer: &Answer<'i>, layer: Layer) -> Option<(&'i str, Basis)> {
     }
 }
 
-fn ask(place: Place) -> Answer<'static> {
+fn ask(place: Locator) -> LocateAnswer<'static> {
     let (practice, as_of) = (None, DAY);
-    index().locate(&Query {
-        place: Some(place),
+    index().locate(&LocateQuery {
+        locator: Some(place),
         practice,
         as_of,
     })
@@ -933,7 +933,7 @@ fn postcodes_are_in_the_icc_of_their_lsoa_and_coordinates_nearly_all() {
         }
         let expected = lsoas[&row["lsoa11cd"]]["icc_id"].as_str();
         let postcode = row["postcode"].parse().expect("a postcode");
-        let found = icc_of(&ask(Place::Postcode(postcode)));
+        let found = icc_of(&ask(Locator::Postcode(postcode)));
         assert_eq!(
             found,
             Some((expected, Basis::Directory)),
@@ -946,7 +946,7 @@ fn postcodes_are_in_the_icc_of_their_lsoa_and_coordinates_nearly_all() {
         asked += 1;
         let around = index().areas_covering(Layer::Icc, grid, DAY);
         by_boundary += u32::from(around.first().is_some_and(|area| area.id == expected));
-        let found = icc_of(&ask(Place::Grid(grid)));
+        let found = icc_of(&ask(Locator::Grid(grid)));
         by_grid += u32::from(found.is_some_and(|(icc, _)| icc == expected));
     }
     assert_eq!(asked, 14_584);
@@ -970,7 +970,7 @@ fn postcodes_are_in_the_team_of_their_lsoa_and_coordinates_nearly_all() {
         }
         let expected = teams[&row["lsoa11cd"]].as_str();
         let postcode = row["postcode"].parse().expect("a postcode");
-        let answer = ask(Place::Postcode(postcode));
+        let answer = ask(Locator::Postcode(postcode));
         assert_eq!(
             area_of(&answer, Layer::NeighbourhoodTeam),
             Some((expected, Basis::Directory)),
@@ -984,7 +984,7 @@ fn postcodes_are_in_the_team_of_their_lsoa_and_coordinates_nearly_all() {
         asked += 1;
         let around = index().areas_covering(Layer::NeighbourhoodTeam, grid, DAY);
         by_boundary += u32::from(around.first().is_some_and(|area| area.id == expected));
-        let found = area_of(&ask(Place::Grid(grid)), Layer::NeighbourhoodTeam);
+        let found = area_of(&ask(Locator::Grid(grid)), Layer::NeighbourhoodTeam);
         by_grid += u32::from(found.is_some_and(|(team, _)| team == expected));
     }
     assert_eq!(asked, 20_569);
@@ -1009,7 +1009,7 @@ fn postcodes_are_under_the_bodies_that_the_list_and_their_lsoa_give_them() {
         };
         asked += 1;
         let postcode = row["postcode"].parse().expect("a postcode");
-        let answer = ask(Place::Postcode(postcode));
+        let answer = ask(Locator::Postcode(postcode));
         for (layer, expected) in [
             // From the column of the postcode table, not of the boundary file.
             (Layer::SubIcb, Some(row["sub_icb"].as_str())),
@@ -1042,11 +1042,11 @@ fn the_rest_of_the_directory_is_in_north_cumbria_the_east_outside_or_nowhere() {
             continue;
         }
         let postcode = row["postcode"].parse().expect("a postcode");
-        let answer = ask(Place::Postcode(postcode));
+        let answer = ask(Locator::Postcode(postcode));
         let expected = match lsoas.get(&row["lsoa11cd"]) {
             _ if metres(&row).is_none() => {
                 nowhere += 1;
-                assert_eq!(answer.status, Status::NoLocation, "{}", row["postcode"]);
+                assert_eq!(answer.status, LookupStatus::NoLocation, "{}", row["postcode"]);
                 None
             }
             Some(lsoa) => {
@@ -1057,9 +1057,9 @@ fn the_rest_of_the_directory_is_in_north_cumbria_the_east_outside_or_nowhere() {
                 in_the_east += 1;
                 let in_use = row["status"] == "live";
                 let expected = if in_use {
-                    Status::Located
+                    LookupStatus::Located
                 } else {
-                    Status::Terminated
+                    LookupStatus::Terminated
                 };
                 assert_eq!(answer.status, expected, "{}", row["postcode"]);
                 None
@@ -1068,7 +1068,7 @@ fn the_rest_of_the_directory_is_in_north_cumbria_the_east_outside_or_nowhere() {
                 outside += 1;
                 assert_eq!(
                     answer.status,
-                    Status::OutsideCoverage,
+                    LookupStatus::OutsideCoverage,
                     "{}",
                     row["postcode"]
                 );
@@ -1096,7 +1096,7 @@ fn codes_newer_than_the_look_up_go_by_boundary() {
         };
         asked += u32::from(layer == Layer::Icc);
         asked_of_teams += u32::from(layer == Layer::NeighbourhoodTeam);
-        let answer = ask(Place::Postcode(postcode));
+        let answer = ask(Locator::Postcode(postcode));
         let (area, basis) = area_of(&answer, layer)
             .unwrap_or_else(|| panic!("{} is in no {layer}", row["postcode"]));
         assert!(area.starts_with(prefix), "{}: {area}", row["postcode"]);

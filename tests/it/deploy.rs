@@ -81,11 +81,11 @@ fn the_unit_waits_for_longer_than_stopping_takes() {
         .find_map(|line| line.strip_prefix("TimeoutStopSec="))
         .and_then(|text| text.parse::<u64>().ok())
         .expect("a stop timeout in seconds");
-    let limits = catchment::http::Limits::default();
+    let limits = catchment::http::ServerLimits::default();
     // Plus two seconds to write the log.
-    let longest = limits.drain_within.max(limits.shutdown_delay).as_secs() + 2;
+    let longest = limits.shutdown_grace.max(limits.shutdown_delay).as_secs() + 2;
     assert!(seconds > longest, "{seconds} s, {longest} s");
-    assert!(limits.shutdown_delay < limits.drain_within);
+    assert!(limits.shutdown_delay < limits.shutdown_grace);
     let page = read("docs/operating.md");
     assert!(page.contains(&format!("terminationGracePeriodSeconds: {seconds} ")));
 }

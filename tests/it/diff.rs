@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use catchment::diff::{Change, Difference, diff};
+use catchment::diff::{ChangeKind, DatasetDifference, diff};
 use catchment::domain::Layer;
 use jiff::civil::{Date, date};
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use crate::toy::World;
 
 const DAY: Date = date(2025, 1, 1);
 
-fn differs(new: &World) -> Difference {
+fn differs(new: &World) -> DatasetDifference {
     diff(World::new().dataset(), new.dataset(), DAY).expect("the datasets are compared")
 }
 
@@ -45,23 +45,23 @@ fn moved() -> World {
 #[test]
 fn a_world_does_not_differ_from_itself() {
     let same = differs(&World::new());
-    assert!(same.is_empty() && same.moved.is_empty(), "{same:?}");
+    assert!(same.is_empty() && same.transferred.is_empty(), "{same:?}");
 }
 
 #[test]
 fn a_border_that_moves_takes_its_ground_and_its_postcodes_along() {
     let found = differs(&moved());
-    let areas: Vec<(&str, Change)> = found
+    let areas: Vec<(&str, ChangeKind)> = found
         .areas
         .iter()
         .map(|it| (it.id.as_str(), it.change))
         .collect();
-    assert_eq!(areas, [("k", Change::Changed), ("l", Change::Changed)]);
+    assert_eq!(areas, [("k", ChangeKind::Changed), ("l", ChangeKind::Changed)]);
     let close = |a: f64, b: f64| (a - b).abs() < 1e-6;
     assert!(close(found.areas[0].lost_km2, 5.0) && close(found.areas[0].gained_km2, 0.0));
     assert!(close(found.areas[1].gained_km2, 5.0) && close(found.areas[1].lost_km2, 0.0));
-    let [strip] = &found.moved[..] else {
-        panic!("one strip moves: {:?}", found.moved);
+    let [strip] = &found.transferred[..] else {
+        panic!("one strip moves: {:?}", found.transferred);
     };
     assert_eq!(
         (strip.from.as_deref(), strip.to.as_deref()),
@@ -72,7 +72,7 @@ fn a_border_that_moves_takes_its_ground_and_its_postcodes_along() {
         panic!("one postcode moves: {:?}", found.postcodes);
     };
     assert_eq!(postcode.postcode.to_string(), "LA1 1AD");
-    let icc = |answered: &Option<catchment::diff::Answered>| {
+    let icc = |answered: &Option<catchment::diff::PostcodeAnswer>| {
         answered
             .as_ref()
             .map(|it| it.areas[0].clone())
@@ -98,9 +98,9 @@ fn ground_that_nobody_had_and_that_nobody_has_now_is_told() {
     );
     let there = differs(&smaller);
     let back = diff(smaller.dataset(), World::new().dataset(), DAY).expect("the datasets are compared");
-    let ends = |found: &Difference| -> Vec<(Option<String>, Option<String>, f64)> {
+    let ends = |found: &DatasetDifference| -> Vec<(Option<String>, Option<String>, f64)> {
         found
-            .moved
+            .transferred
             .iter()
             .map(|it| (it.from.clone(), it.to.clone(), it.km2.round()))
             .collect()
@@ -117,13 +117,13 @@ fn an_area_under_another_id_is_one_less_and_one_more() {
         .replace("memberships.csv", "icc,l,resilience", "icc,m,resilience");
     let ground = other.grounds.remove("l").expect("l has a boundary");
     let found = differs(&other.ground("m", ground));
-    let areas: Vec<(&str, Change)> = found
+    let areas: Vec<(&str, ChangeKind)> = found
         .areas
         .iter()
         .map(|it| (it.id.as_str(), it.change))
         .collect();
-    assert_eq!(areas, [("l", Change::Removed), ("m", Change::Added)]);
-    assert_eq!(found.moved.len(), 1);
+    assert_eq!(areas, [("l", ChangeKind::Removed), ("m", ChangeKind::Added)]);
+    assert_eq!(found.transferred.len(), 1);
     assert_eq!(found.memberships.len(), 4);
     assert_eq!(found.postcodes.len(), 1);
 }
@@ -136,7 +136,7 @@ fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
     };
     let names = (area.old_name.as_deref(), area.new_name.as_deref());
     assert_eq!(names, (Some("Kay ICC"), Some("Kay and Jay ICC")));
-    assert!(renamed.moved.is_empty() && renamed.postcodes.is_empty());
+    assert!(renamed.transferred.is_empty() && renamed.postcodes.is_empty());
 
     let practice = differs(
         &World::new()
@@ -169,7 +169,7 @@ fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
             "added A00004   ",
         ]
     );
-    let memberships: Vec<(Layer, Option<&str>, &str, Change)> = practice
+    let memberships: Vec<(Layer, Option<&str>, &str, ChangeKind)> = practice
         .memberships
         .iter()
         .map(|it| (it.layer, it.group.as_deref(), it.member.as_str(), it.change))
@@ -177,8 +177,8 @@ fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
     assert_eq!(
         memberships,
         [
-            (Layer::Icc, Some("k"), "A00001", Change::Removed),
-            (Layer::Icc, Some("l"), "A00001", Change::Added),
+            (Layer::Icc, Some("k"), "A00001", ChangeKind::Removed),
+            (Layer::Icc, Some("l"), "A00001", ChangeKind::Added),
         ]
     );
 
@@ -196,7 +196,7 @@ fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
             )
             .add("postcodes.csv", "LA1 1AE,316000,405000,10,live,198001,,,"),
     );
-    let told: Vec<(String, Change)> = postcodes
+    let told: Vec<(String, ChangeKind)> = postcodes
         .postcodes
         .iter()
         .map(|it| (it.postcode.to_string(), it.change))
@@ -204,9 +204,9 @@ fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
     assert_eq!(
         told,
         [
-            ("LA1 1AB".into(), Change::Removed),
-            ("LA1 1AD".into(), Change::Changed),
-            ("LA1 1AE".into(), Change::Added),
+            ("LA1 1AB".into(), ChangeKind::Removed),
+            ("LA1 1AD".into(), ChangeKind::Changed),
+            ("LA1 1AE".into(), ChangeKind::Added),
         ]
     );
 }

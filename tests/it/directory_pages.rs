@@ -841,7 +841,7 @@ fn pages_work_for_a_dataset_without_groups_and_practices() {
     dataset
         .areas
         .retain(|area| area.layer.as_str() != "gp-practice");
-    let server = Server::with(dataset, catchment::http::Limits::default());
+    let server = Server::with(dataset, catchment::http::ServerLimits::default());
     for path in [
         "/areas",
         "/areas/icc/mb-kendal",

@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use catchment::batch::{
-    self, BatchError, Column, Compression, DecodeLimits, Intake, Named, Progress, Request,
+    self, BatchError, OutputColumn, Compression, DecodeLimits, BatchInput, ColumnOverrides, BatchProgress, BatchRequest,
 };
-use catchment::dataset::{self, Files};
+use catchment::dataset::{self, DatasetSource};
 use catchment::domain::date_from_iso;
 use catchment::export::{self, TableFormat};
 use catchment::index::Index;
@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::programs::{printed, python};
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let dataset = dataset::read(&Files::Embedded).expect("the dataset is read");
+    let dataset = dataset::read(&DatasetSource::Embedded).expect("the dataset is read");
     Index::build(dataset).expect("the dataset is valid")
 });
 
@@ -31,12 +31,12 @@ type Record = HashMap<String, String>;
 type Table = BTreeMap<String, Vec<Record>>;
 
 type Export =
-    fn(&Index, TableFormat, &mut Vec<u8>, NonZeroUsize, &Progress) -> Result<(), BatchError>;
+    fn(&Index, TableFormat, &mut Vec<u8>, NonZeroUsize, &BatchProgress) -> Result<(), BatchError>;
 
 fn exported(export: Export, format: TableFormat, threads: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(threads).expect("at least one thread");
-    export(&INDEX, format, &mut out, threads, &Progress::default()).expect("the export succeeds");
+    export(&INDEX, format, &mut out, threads, &BatchProgress::default()).expect("the export succeeds");
     out
 }
 
@@ -52,12 +52,12 @@ fn table(csv: &[u8], key: &str) -> Table {
 
 static POSTCODES: LazyLock<Table> = LazyLock::new(|| {
     table(
-        &exported(export::postcodes, TableFormat::Csv, 2),
+        &exported(export::write_postcodes, TableFormat::Csv, 2),
         "postcode",
     )
 });
 static PRACTICES: LazyLock<Table> = LazyLock::new(|| {
-    let csv = exported(export::practices, TableFormat::Csv, 2);
+    let csv = exported(export::write_practices, TableFormat::Csv, 2);
     table(&csv, "practice_code")
 });
 
@@ -79,24 +79,24 @@ fn answered(asked: &[(String, String)], column: &str) -> Vec<Record> {
     for (key, day) in asked {
         list.push_str(&format!("{key},{day}\n"));
     }
-    let request = Request {
+    let request = BatchRequest {
         format: None,
         delimiter: None,
-        named: Named {
+        column_overrides: ColumnOverrides {
             as_of: Some("day".into()),
             registration_only: column == "practice_code",
-            ..Named::default()
+            ..ColumnOverrides::default()
         },
         as_of: date_from_iso("2025-12-01").expect("a date"),
-        columns: Column::usual_and("all").expect("columns"),
+        output_columns: OutputColumn::with_defaults("all").expect("columns"),
         excel_safe: false,
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
     };
-    let intake = Intake::open(list.as_bytes(), &request).expect("a valid batch");
+    let intake = BatchInput::open(list.as_bytes(), &request).expect("a valid batch");
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(2).expect("two");
-    let progress = Progress::default();
+    let progress = BatchProgress::default();
     batch::run(&INDEX, intake, &request, &mut out, threads, &progress).expect("the batch succeeds");
     let mut reader = csv::Reader::from_reader(out.as_slice());
     reader
@@ -275,11 +275,11 @@ fn every_postcode_and_practice_is_there_and_who_stands_in_their_place() {
 
 #[test]
 fn tables_are_the_same_on_any_number_of_threads_and_in_both_formats() {
-    let csv = exported(export::practices, TableFormat::Csv, 1);
-    let whole = exported(export::practices, TableFormat::Parquet, 1);
+    let csv = exported(export::write_practices, TableFormat::Csv, 1);
+    let whole = exported(export::write_practices, TableFormat::Parquet, 1);
     for threads in [2, 5] {
-        assert!(exported(export::practices, TableFormat::Csv, threads) == csv);
-        assert!(exported(export::practices, TableFormat::Parquet, threads) == whole);
+        assert!(exported(export::write_practices, TableFormat::Csv, threads) == csv);
+        assert!(exported(export::write_practices, TableFormat::Parquet, threads) == whole);
     }
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("practices.parquet");

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use catchment::dataset::{self, Dataset, Files, MANIFEST};
+use catchment::dataset::{self, Dataset, DatasetSource, MANIFEST};
 use catchment::domain::today_in_london;
 use catchment::keys::{self, NewKey, Scope};
 use serde_json::{Value, json};
@@ -268,7 +268,7 @@ impl Bench {
             assert_eq!(described, Some(sha256(&self.outcome()).as_str()), "{when}");
         }
         if self.work == Work::Build {
-            dataset::read(&Files::Folder(self.outcome())).expect("a valid dataset");
+            dataset::read(&DatasetSource::Folder(self.outcome())).expect("a valid dataset");
         }
         !is_old
     }
@@ -621,7 +621,7 @@ fn a_file_system_that_cannot_be_written_serves_and_says_why_it_keeps_nothing() {
 fn small() -> (TempDir, PathBuf, String) {
     let temporary = World::new().written();
     let folder = temporary.path().join("toy");
-    let said = said(dataset::read(&Files::Folder(folder.clone())).expect("a valid dataset"));
+    let said = said(dataset::read(&DatasetSource::Folder(folder.clone())).expect("a valid dataset"));
     (temporary, folder, said)
 }
 
@@ -641,7 +641,7 @@ fn spoil(ways: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> usize {
         let bytes = fs::read(&file).expect("a file");
         for (at, spoilt) in ways(&bytes).into_iter().enumerate() {
             fs::write(&file, spoilt).expect("a file");
-            match dataset::read(&Files::Folder(folder.clone())) {
+            match dataset::read(&DatasetSource::Folder(folder.clone())) {
                 Err(_) => refused += 1,
                 // The checksum of the manifest does not cover its own line.
                 Ok(other) => {
@@ -708,7 +708,7 @@ fn a_dataset_that_is_replaced_while_it_is_read_is_read_again() {
             let deadline = Instant::now() + Duration::from_secs(60);
             while published.load(Ordering::SeqCst) < 40 {
                 assert!(Instant::now() < deadline, "no release is published");
-                let read = dataset::read(&Files::Folder(folder.clone())).expect("a complete dataset");
+                let read = dataset::read(&DatasetSource::Folder(folder.clone())).expect("a complete dataset");
                 let version = &read.manifest.version;
                 let kay = read.areas.iter().find(|area| area.id == "k");
                 let name = &kay.expect("an area").name;

@@ -17,7 +17,7 @@ use arrow_ipc::{
     FieldNode, Message, MessageArgs, MessageHeader, MetadataVersion, RecordBatchArgs,
 };
 use arrow_schema::{DataType, Field, Schema};
-use catchment::batch::{self, BatchError, DecodeLimits, Excess, Intake, Progress, Request};
+use catchment::batch::{self, BatchError, DecodeLimits, ExceededLimit, BatchInput, BatchProgress, BatchRequest};
 use flatbuffers::FlatBufferBuilder;
 use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
@@ -29,39 +29,39 @@ use crate::dataset::index;
 use crate::running::Running;
 
 fn run<R: Read + Send>(
-    intake: Result<Intake<R>, BatchError>,
-    request: &Request,
+    intake: Result<BatchInput<R>, BatchError>,
+    request: &BatchRequest,
     out: impl Write + Send,
 ) -> Result<u64, BatchError> {
     let threads = NonZeroUsize::new(3).expect("at least one thread");
-    let progress = Progress::default();
+    let progress = BatchProgress::default();
     batch::run(index(), intake?, request, out, threads, &progress).map(|summary| summary.rows)
 }
 
 fn answer(list: &[u8]) -> Result<u64, BatchError> {
     let request = request("");
-    run(Intake::open(list, &request), &request, io::sink())
+    run(BatchInput::open(list, &request), &request, io::sink())
 }
 
 fn answer_file(list: &[u8]) -> Result<u64, BatchError> {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(list).expect("written");
     let request = request("");
-    let intake = Intake::<io::Empty>::open_parquet(file, &request);
+    let intake = BatchInput::<io::Empty>::open_parquet(file, &request);
     run(intake, &request, io::sink())
 }
 
 #[track_caller]
-fn check_excess(done: Result<u64, BatchError>, expected: Excess) {
+fn check_excess(done: Result<u64, BatchError>, expected: ExceededLimit) {
     match done {
-        Err(BatchError::TooMuch(excess)) => assert_eq!(excess, expected),
+        Err(BatchError::LimitExceeded(excess)) => assert_eq!(excess, expected),
         other => panic!("{other:?}"),
     }
 }
 
 #[track_caller]
 fn check_damaged(done: Result<u64, BatchError>) {
-    assert!(matches!(done, Err(BatchError::Damaged { .. })), "{done:?}");
+    assert!(matches!(done, Err(BatchError::Corrupt { .. })), "{done:?}");
 }
 
 const LIMITS: DecodeLimits = DecodeLimits::HTTP;
@@ -187,7 +187,7 @@ fn compressed_arrow_buffers_are_answered() {
         let list = postcodes(codec, 2, [(&offsets, 12), (&texts, 15)]);
         let request = request("");
         let mut out = Vec::new();
-        let rows = run(Intake::open(list.as_slice(), &request), &request, &mut out);
+        let rows = run(BatchInput::open(list.as_slice(), &request), &request, &mut out);
         assert_eq!(rows.expect("the batch succeeds"), 2);
         let out = String::from_utf8_lossy(&out);
         assert!(
@@ -207,7 +207,7 @@ fn claimed_lengths_of_compressed_buffers_are_checked() {
         (CompressionType::ZSTD, zstd),
     ] {
         let (offsets, texts) = (compress(&OFFSETS), compress(TEXTS));
-        let too_large = Excess::RecordBatchBytes(LIMITS.record_batch_bytes);
+        let too_large = ExceededLimit::RecordBatchBytes(LIMITS.record_batch_bytes);
         for length in [1 << 60, i64::MAX, (16 << 20) + 1] {
             let list = postcodes(codec, 2, [(&offsets, 12), (&texts, length)]);
             check_excess(answer(&list), too_large);
@@ -215,7 +215,7 @@ fn claimed_lengths_of_compressed_buffers_are_checked() {
         }
         // Within the limit on bytes, but above the ratio.
         let list = postcodes(codec, 2, [(&offsets, 12), (&texts, 8 << 20)]);
-        check_excess(answer(&list), Excess::DecompressionRatio);
+        check_excess(answer(&list), ExceededLimit::DecompressionRatio);
         for length in [14, 16, 1 << 19, -2, i64::MIN] {
             let list = postcodes(codec, 2, [(&offsets, 12), (&texts, length)]);
             check_damaged(answer(&list));
@@ -253,7 +253,7 @@ fn rows_that_take_no_bytes_are_bounded() {
         answer(&list(20_000, vec![(20_000, 20_000)])).expect("the batch succeeds"),
         20_000
     );
-    let too_many = Excess::RecordBatchRows(LIMITS.record_batch_rows);
+    let too_many = ExceededLimit::RecordBatchRows(LIMITS.record_batch_rows);
     for rows in [(1 << 20) + 1, 1 << 40, i64::MAX] {
         check_excess(answer(&list(rows, vec![(rows, rows)])), too_many);
     }
@@ -264,7 +264,7 @@ fn rows_that_take_no_bytes_are_bounded() {
     let many = list(1 << 20, vec![(1 << 20, 1 << 20)]);
     let batch = &many[start.len()..];
     let list = [start.clone(), batch.repeat(3)].concat();
-    check_excess(answer(&list), Excess::AnswerRatio);
+    check_excess(answer(&list), ExceededLimit::AnswerRatio);
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn lengths_of_messages_and_buffers_are_checked() {
     })));
     check_damaged(answer(&list(&|it| it.body_length = -1)));
     for length in [(16 << 20) + 1, 1 << 60, i64::MAX] {
-        let too_large = Excess::RecordBatchBytes(LIMITS.record_batch_bytes);
+        let too_large = ExceededLimit::RecordBatchBytes(LIMITS.record_batch_bytes);
         check_excess(answer(&list(&|it| it.body_length = length)), too_large);
     }
     // The claimed body is longer than the stream.
@@ -308,7 +308,7 @@ fn lengths_of_messages_and_buffers_are_checked() {
     assert!(matches!(cut, Err(BatchError::Read(_))), "{cut:?}");
     for length in [i32::MAX, (2 << 20) + 1] {
         let list = [&[0xff; 4], length.to_le_bytes().as_slice()].concat();
-        check_excess(answer(&list), Excess::MetadataBytes(LIMITS.metadata_bytes));
+        check_excess(answer(&list), ExceededLimit::MetadataBytes(LIMITS.metadata_bytes));
     }
 }
 
@@ -330,7 +330,7 @@ fn dictionaries_add_up() {
         stream(&[RecordBatch::try_from_iter(columns).expect("a row")])
     };
     assert_eq!(answer(&list(3 << 20)).expect("the batch succeeds"), 1);
-    let most = Excess::DictionaryBytes(LIMITS.dictionary_bytes);
+    let most = ExceededLimit::DictionaryBytes(LIMITS.dictionary_bytes);
     check_excess(answer(&list(5 << 20)), most);
 }
 
@@ -349,7 +349,7 @@ fn a_slice_of_views_is_written_with_its_own_texts_only() {
     let list = stream(&[RecordBatch::try_from_iter(columns).expect("rows")]);
     let request = request("");
     let mut out = Vec::new();
-    let done = run(Intake::open(list.as_slice(), &request), &request, &mut out);
+    let done = run(BatchInput::open(list.as_slice(), &request), &request, &mut out);
     assert_eq!(done.expect("the batch succeeds"), rows as u64);
     // The ten output columns. All texts with each of three slices would add 1.9 MB.
     let answers = rows * 220;
@@ -390,7 +390,7 @@ fn lists_of_postcodes_only_are_answered_with_every_column() {
         gzip(list.as_bytes()),
         zstd(list.as_bytes()),
     ] {
-        let intake = Intake::open(list.as_slice(), &request);
+        let intake = BatchInput::open(list.as_slice(), &request);
         let rows = run(intake, &request, io::sink()).expect("the batch succeeds");
         assert_eq!(rows, 100_000);
     }
@@ -400,12 +400,12 @@ fn lists_of_postcodes_only_are_answered_with_every_column() {
 fn archives_out_of_proportion_are_refused() {
     let empty = [b"postcode\n".to_vec(), vec![b'\n'; 32 << 20]].concat();
     for packed in [gzip(&empty), zstd(&empty)] {
-        check_excess(answer(&packed), Excess::DecompressionRatio);
+        check_excess(answer(&packed), ExceededLimit::DecompressionRatio);
     }
     // A valid frame, then one that requires a window of 16 MiB.
     let window = [0x28, 0xb5, 0x2f, 0xfd, 0, (24 - 10) << 3, 1, 0, 0];
     let list = [zstd(b"postcode\nLA1 1PN\n").as_slice(), &window].concat();
-    check_excess(answer(&list), Excess::ZstdWindow(8 << 20));
+    check_excess(answer(&list), ExceededLimit::ZstdWindow(8 << 20));
 }
 
 #[test]
@@ -455,7 +455,7 @@ fn parquet_files_that_claim_more_than_they_have_are_refused() {
     long_footer[length - 8..length - 4].copy_from_slice(&u32::MAX.to_le_bytes());
     check_excess(
         answer_file(&long_footer),
-        Excess::MetadataBytes(LIMITS.metadata_bytes),
+        ExceededLimit::MetadataBytes(LIMITS.metadata_bytes),
     );
     // The root of the schema has one column: `15 02` after its name. Now it claims 2^31 - 1.
     let footer = length - 8 - footer_bytes(&sound);

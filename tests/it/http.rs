@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::Shutdown;
 
 use catchment::domain::{Layer, OdsCode, today_in_london};
-use catchment::http::Limits;
+use catchment::http::ServerLimits;
 use geo::{MultiPolygon, Validation, Winding};
 use geojson::FeatureCollection;
 use serde_json::{Value, json};
@@ -263,7 +263,7 @@ fn json_may_hold_numbers_nulls_and_lists_of_layers() {
 #[test]
 fn a_layer_of_the_contract_that_a_dataset_does_not_hold_is_told_apart() {
     let iccs = index().boundaries(Layer::Icc, DAY).cloned().collect();
-    let server = Server::with(dataset_of(Layer::Icc, iccs), Limits::default());
+    let server = Server::with(dataset_of(Layer::Icc, iccs), ServerLimits::default());
     let fields = [
         ("lon", "-3.269471"),
         ("lat", "54.209742"),
@@ -617,7 +617,7 @@ fn tags_outlive_a_restart_and_tell_versions_apart() {
     let mut altered = embedded();
     altered.manifest.version = "made-up".into();
     altered.manifest.attribution = "made up".into();
-    let altered = Server::with(altered, Limits::default());
+    let altered = Server::with(altered, ServerLimits::default());
     for path in [
         "/api/v1/areas/icc.geojson?as_of=2025-12-01",
         "/api/v1/dataset",
@@ -916,14 +916,14 @@ fn a_practice_without_a_known_end_of_its_story_says_so() {
     }
     // Y01008 belongs to no ICC, and A82033 is going to close.
     made_up.memberships.retain(
-        |it| !matches!(&it.member, catchment::domain::Member::Practice(member) if *member == code("Y01008")),
+        |it| !matches!(&it.member, catchment::domain::GroupMember::Practice(member) if *member == code("Y01008")),
     );
     for practice in &mut made_up.practices {
         if practice.code == code("A82033") {
             practice.closed = Some(jiff::civil::date(2026, 3, 31));
         }
     }
-    let server = Server::with(made_up, Limits::default());
+    let server = Server::with(made_up, ServerLimits::default());
     let check = |practice, expected| {
         let body = asked_of(&server, &[("postcode", "LA18 4DB"), ("practice", practice)]);
         check_registered(&body, expected);
@@ -1214,7 +1214,7 @@ fn a_code_that_prescribes_and_has_no_patients_is_told_apart_from_an_unknown_one(
     assert!(dataset.not_gp_practices.is_empty());
     // A code that is also in the practice table remains a practice.
     dataset.not_gp_practices = vec![code("Y99998"), code("A82033")];
-    let server = Server::with(dataset, Limits::default());
+    let server = Server::with(dataset, ServerLimits::default());
     let reason = |practice| {
         let body = asked_of(&server, &[("postcode", "LA18 4DB"), ("practice", practice)]);
         let registration = &body["registration"];

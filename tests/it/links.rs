@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use catchment::dataset::Dataset;
-use catchment::http::{Access, App, Limits};
+use catchment::http::{AccessConfig, App, ServerLimits};
 use catchment::index::Index;
-use catchment::releases::Live;
+use catchment::dataset_store::DatasetStore;
 use serde_json::Value;
 
 use crate::server::{Reply, SERVER, Server, embedded, encoded, raw};
@@ -16,13 +16,13 @@ use crate::toy::World;
 fn server(dataset: Dataset, public_url: Option<&str>, trusts: bool) -> Server {
     let index = Index::build(dataset).expect("the dataset is valid");
     let proxies = ["127.0.0.0/8"].into_iter().filter(|_| trusts);
-    let access = Access {
+    let access = AccessConfig {
         trusted_proxies: proxies.map(|it| it.parse().expect("a network")).collect(),
-        ..Access::default()
+        ..AccessConfig::default()
     };
-    let limits = Limits::default();
+    let limits = ServerLimits::default();
     let public_url = public_url.map(|it| it.parse().expect("a URL"));
-    let app = App::new(Arc::new(Live::fixed(index)))
+    let app = App::new(Arc::new(DatasetStore::fixed(index)))
         .with_access(access, &limits)
         .with_public_url(public_url);
     Server::of(app, limits)

@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use catchment::batch::{self, Intake, Progress};
-use catchment::http::{BatchLimits, Limits};
+use catchment::batch::{self, BatchInput, BatchProgress};
+use catchment::http::{BatchLimits, ServerLimits};
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
@@ -192,9 +192,9 @@ fn by_the_program(list: &[u8], arguments: &[&str]) -> Vec<u8> {
 /// Returns the same output without starting the program, which takes a while to load the dataset.
 fn by_the_same_code(list: &[u8], columns: &str) -> Vec<u8> {
     let request = columns::request(columns);
-    let intake = Intake::open(list, &request).expect("a valid batch");
+    let intake = BatchInput::open(list, &request).expect("a valid batch");
     let mut out = Vec::new();
-    let progress = Progress::default();
+    let progress = BatchProgress::default();
     batch::run(
         index(),
         intake,
@@ -549,11 +549,11 @@ fn a_list_is_shown_as_it_is_understood() {
 
 fn limits(change: impl FnOnce(&mut BatchLimits)) -> Server {
     let mut limits = BatchLimits {
-        threads: NonZeroUsize::new(2).expect("two"),
+        threads_per_job: NonZeroUsize::new(2).expect("two"),
         ..BatchLimits::default()
     };
     change(&mut limits);
-    Server::with_lists(embedded(), Limits::default(), limits)
+    Server::with_lists(embedded(), ServerLimits::default(), limits)
 }
 
 /// Returns a chunk of 1,000 rows.
@@ -597,7 +597,7 @@ fn send_on(mut stream: TcpStream, most: usize) -> JoinHandle<usize> {
 
 #[test]
 fn a_list_that_is_too_long_is_refused_or_breaks_off() {
-    let server = limits(|limits| limits.bytes = 2_000_000);
+    let server = limits(|limits| limits.bytes_max = 2_000_000);
     let long = SMALL.repeat(30_000);
     let answer = exchange(&server, whole(&path(""), CSV, "", long.as_bytes()));
     answer.problem(413, "too_large");
@@ -647,8 +647,8 @@ fn a_client_that_breaks_off_gets_no_end() {
 #[test]
 fn who_comes_when_all_places_are_taken_is_told_before_sending() {
     let server = limits(|limits| {
-        limits.lists = 1;
-        limits.queue_within = Duration::from_millis(100);
+        limits.concurrent_jobs_max = 1;
+        limits.queue_timeout = Duration::from_millis(100);
     });
     let first = under_way(&server);
     let more = "Expect: 100-continue\r\nContent-Length: 9\r\n\r\n";
@@ -699,7 +699,7 @@ fn wait_for<T>(ask: impl Fn() -> T, is_right: impl Fn(&T) -> bool) -> T {
 #[test]
 fn a_client_that_does_not_read_is_not_read_either() {
     const MOST: usize = 200_000_000;
-    let server = limits(|limits| limits.lists = 1);
+    let server = limits(|limits| limits.concurrent_jobs_max = 1);
     let mut stream = server.connect();
     stream.write_all(&endless()).expect("the request is sent");
     let sent = send_on(stream.try_clone().expect("a handle"), MOST);
@@ -718,8 +718,8 @@ fn a_client_that_does_not_read_is_not_read_either() {
 #[test]
 fn a_list_that_stands_still_is_given_up() {
     let server = limits(|limits| {
-        limits.lists = 1;
-        limits.stalled_after = Duration::from_millis(300);
+        limits.concurrent_jobs_max = 1;
+        limits.stall_timeout = Duration::from_millis(300);
     });
     let started = Instant::now();
     // No rows arrive. No output has been sent yet, so the response is a problem.
@@ -765,9 +765,9 @@ fn stopping_lets_a_list_under_way_finish() {
 
 #[test]
 fn stopping_does_not_wait_for_a_list_that_stands_still() {
-    let drain = Limits {
-        drain_within: Duration::from_millis(300),
-        ..Limits::default()
+    let drain = ServerLimits {
+        shutdown_grace: Duration::from_millis(300),
+        ..ServerLimits::default()
     };
     let server = Server::with_lists(embedded(), drain, BatchLimits::default());
     // One client stops sending and one does not read: the threads of both have to end.
@@ -827,7 +827,7 @@ fn one_request_sends_and_another_takes() {
 
 #[test]
 fn a_ticket_serves_once_and_only_where_both_come() {
-    let server = limits(|limits| limits.stalled_after = Duration::from_millis(400));
+    let server = limits(|limits| limits.stall_timeout = Duration::from_millis(400));
     read(take(&server, TICKET)).problem(404, "unknown_ticket");
     read(take(&server, "1")).problem(400, "malformed");
     // There is no download request.

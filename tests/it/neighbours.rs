@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use catchment::diff::{Change, between};
+use catchment::diff::{ChangeKind, compare_dates};
 use catchment::domain::{Layer, PracticeStatus};
 use catchment::index::Index;
 use jiff::civil::date;
@@ -20,7 +20,7 @@ fn index(world: &World) -> Index {
 fn neighbours(index: &Index, id: &str) -> Vec<(String, f64)> {
     let found = index.neighbours(Layer::Icc, id, date(2025, 1, 1));
     let found = found.into_iter();
-    found.map(|it| (it.area.id.clone(), it.shared_m)).collect()
+    found.map(|it| (it.area.id.clone(), it.shared_border_m)).collect()
 }
 
 #[test]
@@ -101,9 +101,9 @@ fn neighbours_are_those_whose_statistical_areas_share_an_edge() {
         for other in index.neighbours(Layer::Icc, &area.id, day) {
             let back = index.neighbours(Layer::Icc, &other.area.id, day);
             let back = back.iter().find(|it| it.area.id == area.id);
-            let back_m = back.map_or(0.0, |it| it.shared_m);
+            let back_m = back.map_or(0.0, |it| it.shared_border_m);
             // The two directions sample the border at different points.
-            let (here_m, id) = (other.shared_m, &other.area.id);
+            let (here_m, id) = (other.shared_border_m, &other.area.id);
             assert!(
                 (back_m - here_m).abs() < 250.0,
                 "{} {id}: {here_m} {back_m}",
@@ -157,7 +157,7 @@ fn changing() -> World {
 #[test]
 fn two_days_differ_by_what_began_or_ended_between_them() {
     let index = index(&changing());
-    let days = |from, to| between(&index, Layer::Icc, from, to);
+    let days = |from, to| compare_dates(&index, Layer::Icc, from, to);
     assert!(days(date(2023, 1, 1), date(2024, 3, 31)).is_empty());
     assert!(days(date(2024, 7, 1), date(2025, 7, 1)).is_empty());
 
@@ -170,8 +170,8 @@ fn two_days_differ_by_what_began_or_ended_between_them() {
     assert_eq!(
         areas,
         [
-            ("k", Change::Changed, 0.0, 5.0),
-            ("l", Change::Changed, 5.0, 0.0)
+            ("k", ChangeKind::Changed, 0.0, 5.0),
+            ("l", ChangeKind::Changed, 5.0, 0.0)
         ]
     );
     let names = (
@@ -179,8 +179,8 @@ fn two_days_differ_by_what_began_or_ended_between_them() {
         spring.areas[1].new_name.as_deref(),
     );
     assert_eq!(names, (Some("Ell ICC"), Some("Elle ICC")));
-    let [strip] = &spring.moved[..] else {
-        panic!("one strip moves: {:?}", spring.moved);
+    let [strip] = &spring.transferred[..] else {
+        panic!("one strip moves: {:?}", spring.transferred);
     };
     assert_eq!(
         (strip.from.as_deref(), strip.to.as_deref()),
@@ -209,10 +209,10 @@ fn two_days_differ_by_what_began_or_ended_between_them() {
     assert!(summer.areas.is_empty() && summer.members.is_empty());
 
     let all: Vec<String> = index
-        .days_of_change(Layer::Icc)
+        .change_dates_of_layer(Layer::Icc)
         .iter()
         .map(ToString::to_string)
         .collect();
     assert_eq!(all, ["2024-04-01", "2024-07-01"]);
-    assert!(index.days_of_change(Layer::Pcn).is_empty());
+    assert!(index.change_dates_of_layer(Layer::Pcn).is_empty());
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Arc;
 
-use catchment::http::{Access, AddressRate, BatchLimits, Limits};
-use catchment::keys::{Keys, Scope};
+use catchment::http::{AccessConfig, IpRateLimit, BatchLimits, ServerLimits};
+use catchment::keys::{KeyStore, Scope};
 use serde_json::{Value, json};
 
 use crate::programs::{printed, python, tell_skipped};
@@ -490,19 +490,19 @@ fn the_document_says_where_a_key_is_asked_for_and_where_patience_is() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let path = folder.path().join("keys.toml");
     std::fs::write(&path, "").expect("written");
-    let closed = Access {
-        keys: Some(Arc::new(Keys::open(&path).expect("readable"))),
-        key_needed_for: Scope::ALL.to_vec(),
-        ..Access::default()
+    let closed = AccessConfig {
+        keys: Some(Arc::new(KeyStore::open(&path).expect("readable"))),
+        scopes_requiring_key: Scope::ALL.to_vec(),
+        ..AccessConfig::default()
     };
-    let exhausted = Access {
-        address_rate: AddressRate::Every("1/day".parse().expect("a rate")),
-        ..Access::default()
+    let exhausted = AccessConfig {
+        ip_rate_limit: IpRateLimit::AllClients("1/day".parse().expect("a rate")),
+        ..AccessConfig::default()
     };
     let served = |access| {
         Server::with_access(
             embedded(),
-            Limits::default(),
+            ServerLimits::default(),
             BatchLimits::default(),
             access,
         )

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use catchment::http::{Access, BatchLimits, Limits};
+use catchment::http::{AccessConfig, BatchLimits, ServerLimits};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -68,11 +68,11 @@ fn an_id_is_taken_from_a_proxy_of_ours_and_from_nobody_else() {
         reply.header("x-request-id").to_string()
     };
     assert_ne!(given(&SERVER, OF_A_PROXY), OF_A_PROXY);
-    let access = Access {
+    let access = AccessConfig {
         trusted_proxies: vec!["127.0.0.0/8".parse().expect("a network")],
-        ..Access::default()
+        ..AccessConfig::default()
     };
-    let (limits, lists) = (Limits::default(), BatchLimits::default());
+    let (limits, lists) = (ServerLimits::default(), BatchLimits::default());
     let server = Server::with_access(embedded(), limits, lists, access);
     assert_eq!(given(&server, OF_A_PROXY), OF_A_PROXY);
     for id in ["LA18 4DB", "la184db", "0123", "Zq7Mark-0123456789abcdef"] {
@@ -162,9 +162,9 @@ fn an_answer_before_what_cannot_be_read_stays_as_it_is() {
 
 #[test]
 fn who_finds_no_place_is_told_so_with_every_header() {
-    let limits = Limits {
+    let limits = ServerLimits {
         connections: 1,
-        ..Limits::default()
+        ..ServerLimits::default()
     };
     let server = Server::with(embedded(), limits);
     // A running request keeps its connection.
@@ -257,7 +257,7 @@ fn panics_for_the_test_below() {
     if std::env::var_os(PANICS).is_none() {
         return;
     }
-    catchment::panics::tell_only_where();
+    catchment::panics::install_redacting_hook();
     let panics = || panic!("LA18 4DB is not in the index");
     std::thread::spawn(panics).join().expect_err("the thread panics");
     println!("counted {}", catchment::panics::count());

@@ -7,9 +7,9 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs;
 
-use catchment::dataset::{Files, read};
+use catchment::dataset::{DatasetSource, read};
 use catchment::domain::{Boundary, BritishGrid, Layer};
-use catchment::index::{Index, Spatial};
+use catchment::index::{Index, BoundaryIndex};
 use tempfile::TempDir;
 
 use crate::dataset::{DAY, embedded};
@@ -194,7 +194,7 @@ impl<'b> Exact<'b> {
 /// Checks the index against the definition, point by point and in batches in several orders.
 fn check_every_way(what: &str, boundaries: &[Boundary], points: &[Point]) {
     let exact = Exact::new(boundaries);
-    let spatial = Spatial::build(boundaries.to_vec());
+    let spatial = BoundaryIndex::build(boundaries.to_vec());
     let expected: Vec<Vec<u32>> = points.iter().map(|&point| exact.holders(point)).collect();
     for (&point, expected) in points.iter().zip(&expected) {
         assert_eq!(
@@ -218,7 +218,7 @@ fn check_every_way(what: &str, boundaries: &[Boundary], points: &[Point]) {
         }
         let asked: Vec<BritishGrid> = order.iter().map(|&at| at_mm(points[at])).collect();
         let mut told = vec![false; asked.len()];
-        spatial.covering_each(&asked, DAY, |at, found| {
+        spatial.for_each_covering(&asked, DAY, |at, found| {
             assert!(
                 !std::mem::replace(&mut told[at], true),
                 "{what}: reported twice"
@@ -253,7 +253,7 @@ fn a_million_points_of_the_country_are_where_the_definition_says() {
         tell_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");
         return;
     };
-    let dataset = read(&Files::Folder(folder.into())).expect("CATCHMENT_NATIONAL");
+    let dataset = read(&DatasetSource::Folder(folder.into())).expect("CATCHMENT_NATIONAL");
     let layers = dataset
         .boundaries
         .iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use catchment::domain::today_in_london;
-use catchment::tiles::Encoding;
+use catchment::tiles::ContentEncoding;
 
 use crate::server::{Reply, SERVER, encoded};
 
@@ -312,7 +312,7 @@ fn pages_with_their_assets_are_small() {
     const BYTES_MAX: usize = 60_000;
     let answer = look_up(&[("place", "LA18 4DB"), ("practice", "P81064")]);
     for page in [SERVER.get("/"), SERVER.get("/batch"), answer] {
-        let html = Encoding::Gzip.encode(&page.body).len();
+        let html = ContentEncoding::Gzip.encode(&page.body).len();
         let files: usize = asset_urls(&page).into_iter().map(gzip_size).sum();
         assert!(html + files < BYTES_MAX, "{html} and {files}");
     }

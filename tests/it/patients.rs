@@ -6,7 +6,7 @@
 //! postcode. Each kind of data error that real exports have is in 3% of the rows, and some rows
 //! have several.
 
-use catchment::index::{Found, Index, Place, Query};
+use catchment::index::{LayerResult, Index, Locator, LocateQuery};
 use jiff::civil::date;
 
 /// The header row: twelve columns, as in an export of a clinical system.
@@ -83,14 +83,14 @@ impl Patients {
     pub(crate) fn new(index: &Index, seed: u64) -> Patients {
         let day = date(2025, 12, 1);
         let near = |postcode| {
-            let query = Query {
-                place: Some(Place::Postcode(postcode)),
+            let query = LocateQuery {
+                locator: Some(Locator::Postcode(postcode)),
                 practice: None,
                 as_of: day,
             };
             let residence = index.locate(&query).residence;
             let practices = residence.into_iter().find_map(|(_, found)| match found {
-                Found::Practices(practices) => Some(practices),
+                LayerResult::Practices(practices) => Some(practices),
                 _ => None,
             });
             let practices = practices.unwrap_or_default().into_iter();

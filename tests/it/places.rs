@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use catchment::domain::{Basis, Layer, date_from_iso};
-use catchment::index::{Found, Place, Query, Unknown};
+use catchment::index::{LayerResult, Locator, LocateQuery, UnknownReason};
 
 use crate::dataset::{DAY, index};
 
@@ -20,29 +20,29 @@ fn cases() -> Vec<Row> {
         .collect()
 }
 
-fn query(row: &Row) -> Query {
+fn query(row: &Row) -> LocateQuery {
     let filled = |column: &str| Some(row[column].as_str()).filter(|text| !text.is_empty());
     let place = filled("postcode").map(|text| text.parse().expect("a postcode"));
     let as_of = filled("as_of").map(|text| date_from_iso(text).expect("a day"));
-    Query {
-        place: place.map(Place::Postcode),
+    LocateQuery {
+        locator: place.map(Locator::Postcode),
         practice: filled("practice").map(str::parse),
         as_of: as_of.unwrap_or(DAY),
     }
 }
 
 /// Formats the result of a layer as in the table.
-fn words(found: &Found<'_>) -> String {
+fn words(found: &LayerResult<'_>) -> String {
     let words: Vec<String> = match found {
-        Found::Unknown(Unknown::NoneNamed) => vec!["unknown".into()],
-        Found::Unknown(Unknown::NoSource) => vec!["no_source".into()],
-        Found::Unknown(Unknown::NoDataForDate) => vec!["no_data_for_date".into()],
-        Found::Areas(areas) => areas.iter().map(|it| it.area.id.clone()).collect(),
-        Found::Practices(practices) => {
+        LayerResult::Unknown(UnknownReason::NoneNamed) => vec!["unknown".into()],
+        LayerResult::Unknown(UnknownReason::NoSource) => vec!["no_source".into()],
+        LayerResult::Unknown(UnknownReason::NoDataForDate) => vec!["no_data_for_date".into()],
+        LayerResult::Areas(areas) => areas.iter().map(|it| it.area.id.clone()).collect(),
+        LayerResult::Practices(practices) => {
             let codes = practices.iter().map(|it| it.practice.code.to_string());
             codes.collect()
         }
-        Found::Groups(groups) => {
+        LayerResult::Groups(groups) => {
             let via = groups
                 .iter()
                 .map(|it| format!("{} via {}", it.area.id, it.via));
@@ -52,14 +52,14 @@ fn words(found: &Found<'_>) -> String {
     words.join(" + ")
 }
 
-fn words_of(layers: &[(Layer, Found<'_>)], layer: Layer) -> String {
+fn words_of(layers: &[(Layer, LayerResult<'_>)], layer: Layer) -> String {
     let found = layers.iter().find(|(id, _)| *id == layer);
     found.map(|(_, found)| words(found)).unwrap_or_default()
 }
 
-fn basis(layers: &[(Layer, Found<'_>)]) -> Option<Basis> {
+fn basis(layers: &[(Layer, LayerResult<'_>)]) -> Option<Basis> {
     layers.iter().find_map(|(layer, found)| match found {
-        Found::Areas(areas) if *layer == Layer::Icc => areas.first().map(|area| area.basis),
+        LayerResult::Areas(areas) if *layer == Layer::Icc => areas.first().map(|area| area.basis),
         _ => None,
     })
 }

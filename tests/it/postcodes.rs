@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use catchment::domain::{BritishGrid, Layer, Postcode, PostcodeEntry};
-use catchment::index::{Found, Index, Place, Query, Which};
+use catchment::index::{LayerResult, Index, Locator, LocateQuery, PostcodeFilter};
 use jiff::civil::{Date, date};
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ fn texts(list: &Value, field: &str) -> Vec<String> {
 
 /// Returns whether a postcode is live on the date, independently of the index.
 fn is_live(entry: &PostcodeEntry) -> bool {
-    entry.live
+    entry.is_live
         && entry
             .introduced
             .is_none_or(|month| month.first_day() <= DAY)
@@ -296,26 +296,26 @@ fn a_parameter_that_is_wrong_is_named_and_not_repeated() {
 fn answers() -> BTreeMap<(Layer, String), BTreeMap<Postcode, &'static str>> {
     let mut areas: BTreeMap<_, BTreeMap<Postcode, &'static str>> = BTreeMap::new();
     for entry in ENTRIES.iter() {
-        let answer = INDEX.locate(&Query {
-            place: Some(Place::Postcode(entry.postcode)),
+        let answer = INDEX.locate(&LocateQuery {
+            locator: Some(Locator::Postcode(entry.postcode)),
             practice: None,
             as_of: DAY,
         });
         for (layer, found) in answer.residence {
             let ids: Vec<(String, &str)> = match found {
-                Found::Areas(all) => all
+                LayerResult::Areas(all) => all
                     .iter()
                     .map(|it| (it.area.id.clone(), it.basis.as_str()))
                     .collect(),
-                Found::Practices(all) => all
+                LayerResult::Practices(all) => all
                     .iter()
                     .map(|it| (it.practice.code.to_string(), it.basis.as_str()))
                     .collect(),
-                Found::Groups(all) => all
+                LayerResult::Groups(all) => all
                     .iter()
                     .map(|it| (it.area.id.clone(), "membership"))
                     .collect(),
-                Found::Unknown(_) => Vec::new(),
+                LayerResult::Unknown(_) => Vec::new(),
             };
             for (id, basis) in ids {
                 areas
@@ -328,7 +328,7 @@ fn answers() -> BTreeMap<(Layer, String), BTreeMap<Postcode, &'static str>> {
     areas
 }
 
-fn covered(layer: Layer, id: &str, which: Which) -> BTreeMap<Postcode, &'static str> {
+fn covered(layer: Layer, id: &str, which: PostcodeFilter) -> BTreeMap<Postcode, &'static str> {
     let mut all = BTreeMap::new();
     let mut after = None;
     loop {
@@ -365,7 +365,7 @@ fn the_postcodes_of_every_area_are_those_that_locate_puts_there() {
                 .cloned()
                 .unwrap_or_default();
             assert_eq!(
-                covered(layer, &area.id, Which::All),
+                covered(layer, &area.id, PostcodeFilter::All),
                 expected,
                 "{layer} {}",
                 area.id
@@ -373,7 +373,7 @@ fn the_postcodes_of_every_area_are_those_that_locate_puts_there() {
             expected.retain(|postcode, _| live.contains(postcode));
             if layer == Layer::Icc {
                 assert_eq!(
-                    covered(layer, &area.id, Which::Live),
+                    covered(layer, &area.id, PostcodeFilter::Live),
                     expected,
                     "{}",
                     area.id
@@ -417,7 +417,7 @@ fn pages_of_an_area_follow_each_other_by_link() {
         );
         path = next.to_string();
     }
-    let expected = covered(Layer::SubCommunity, "mb-millom", Which::All);
+    let expected = covered(Layer::SubCommunity, "mb-millom", PostcodeFilter::All);
     let expected: Vec<String> = expected.keys().map(Postcode::to_string).collect();
     assert!(expected.len() > 80);
     assert_eq!(read, expected);

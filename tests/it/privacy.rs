@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use catchment::http::Limits;
+use catchment::http::ServerLimits;
 
 use crate::running::Running;
 use crate::server::{Server, client, connect, embedded, encoded, raw, read_to_close, send};
@@ -288,12 +288,12 @@ fn under_way(mut stream: TcpStream) -> TcpStream {
     send_half(stream, body)
 }
 
-fn limits(header_ms: u64, drain_ms: u64) -> Limits {
-    Limits {
-        header_within: Duration::from_millis(header_ms),
-        idle_within: Duration::from_millis(header_ms),
-        drain_within: Duration::from_millis(drain_ms),
-        ..Limits::default()
+fn limits(header_ms: u64, drain_ms: u64) -> ServerLimits {
+    ServerLimits {
+        header_timeout: Duration::from_millis(header_ms),
+        idle_timeout: Duration::from_millis(header_ms),
+        shutdown_grace: Duration::from_millis(drain_ms),
+        ..ServerLimits::default()
     }
 }
 
@@ -348,7 +348,7 @@ fn stopping_does_not_wait_for_those_who_stall() {
 
 #[test]
 fn stopping_lets_a_request_under_way_finish() {
-    let limits = Limits {
+    let limits = ServerLimits {
         shutdown_delay: Duration::from_secs(2),
         ..limits(10_000, 5_000)
     };

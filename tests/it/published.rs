@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use catchment::build::build;
-use catchment::dataset::{self, Files};
-use catchment::http::Limits;
+use catchment::dataset::{self, DatasetSource};
+use catchment::http::ServerLimits;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -234,8 +234,8 @@ impl Published {
 
     fn serve(&self) -> Server {
         self.build().expect("the build succeeds");
-        let dataset = dataset::read(&Files::Folder(self.output())).expect("a dataset");
-        Server::with(dataset, Limits::default())
+        let dataset = dataset::read(&DatasetSource::Folder(self.output())).expect("a dataset");
+        Server::with(dataset, ServerLimits::default())
     }
 }
 
@@ -455,7 +455,7 @@ fn a_postcode_near_a_border_names_the_other_side_and_its_distance() {
         .add("postcodes.csv", "LA1 1AE,309970,405000,10,live,198001,,,")
         .add("postcodes.csv", "LA1 1AF,310030,405000,10,live,198001,,,")
         .add("postcodes.csv", "LA1 1AG,309899,405000,10,live,198001,,,");
-    let server = Server::with(world.dataset(), Limits::default());
+    let server = Server::with(world.dataset(), ServerLimits::default());
     let icc = |postcode: &str| {
         let body = asked(&server, &[("postcode", postcode)]);
         body["residence"]["icc"][0].clone()

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use catchment::build::build;
-use catchment::dataset::{Files, read};
+use catchment::dataset::{DatasetSource, read};
 use catchment::domain::Layer;
 
 const REGISTRATIONS: &str = "gp-reg-pat-prac-lsoa-pennine-2020-04.csv";
@@ -29,7 +29,7 @@ fn real_data(what: &str) -> Option<PathBuf> {
 
 /// Returns the PCN of each LSOA in a dataset.
 fn pcns(folder: &Path) -> BTreeMap<String, String> {
-    let dataset = read(&Files::Folder(folder.into())).expect("a dataset");
+    let dataset = read(&DatasetSource::Folder(folder.into())).expect("a dataset");
     let assignments = dataset
         .assignments
         .into_iter()

@@ -3,9 +3,9 @@
 
 use catchment::dataset::Dataset;
 use catchment::domain::{
-    Area, Boundary, BritishGrid, Extent, GridPolygon, Layer, Period, Provenance,
+    Area, Boundary, BritishGrid, CatchmentKind, GridPolygon, Layer, Period, Provenance,
 };
-use catchment::index::{Index, Place, Query};
+use catchment::index::{Index, Locator, LocateQuery};
 use geo::MultiPolygon;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -95,7 +95,7 @@ pub(crate) fn dataset_of(layer: Layer, boundaries: Vec<Boundary>) -> Dataset {
         assignments: Vec::new(),
         not_gp_practices: Vec::new(),
         postcodes: Vec::new(),
-        canaries: Vec::new(),
+        golden_queries: Vec::new(),
         stated_counts: Vec::new(),
     }
 }
@@ -109,7 +109,7 @@ fn boundary(number: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
     };
     Boundary {
         id: format!("area-{number}"),
-        extent: Extent::Whole,
+        catchment_kind: CatchmentKind::Whole,
         period: Period::default(),
         lonlat: MultiPolygon::new(Vec::new()),
         grid: polygons.iter().map(polygon).collect(),
@@ -273,8 +273,8 @@ proptest! {
                 found(&index, Layer::Icc, point),
                 holders(&boundaries, point)
             );
-            let place = Some(Place::Grid(at_mm(point)));
-            index.locate(&Query { place, practice: None, as_of: DAY });
+            let place = Some(Locator::Grid(at_mm(point)));
+            index.locate(&LocateQuery { locator, practice: None, as_of: DAY });
         }
     }
 }

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use catchment::build::build;
-use catchment::dataset::{self, Files};
+use catchment::dataset::{self, DatasetSource};
 use catchment::domain::{Basis, BritishGrid, Certainty, Layer, LonLat};
 use catchment::geodesy;
-use catchment::index::{Found, Index, Place, Query};
+use catchment::index::{LayerResult, Index, Locator, LocateQuery};
 use jiff::civil::date;
 use tempfile::TempDir;
 
@@ -90,7 +90,7 @@ fn fault_of(folder: &Path) -> String {
 
 fn load(folder: &Path) -> Result<Index, String> {
     let dataset =
-        dataset::read(&Files::Folder(folder.into())).map_err(|error| error.to_string())?;
+        dataset::read(&DatasetSource::Folder(folder.into())).map_err(|error| error.to_string())?;
     Index::build(dataset).map_err(|error| error.to_string())
 }
 
@@ -132,14 +132,14 @@ fn a_shapefile_whose_holes_come_after_another_part_is_read_right() {
     ] {
         assert_eq!(found(easting, northing), expected, "{place}");
     }
-    let place = Some(Place::Postcode("LA1 1AB".parse().expect("a postcode")));
-    let query = Query {
-        place,
+    let place = Some(Locator::Postcode("LA1 1AB".parse().expect("a postcode")));
+    let query = LocateQuery {
+        locator: place,
         practice: None,
         as_of: DAY,
     };
     let answer = index.locate(&query);
-    let Some((Layer::Icc, Found::Areas(areas))) = answer.residence.first() else {
+    let Some((Layer::Icc, LayerResult::Areas(areas))) = answer.residence.first() else {
         panic!("ICCs are areas, and the first layer");
     };
     assert_eq!(
@@ -147,7 +147,7 @@ fn a_shapefile_whose_holes_come_after_another_part_is_read_right() {
         ("l", Basis::Boundary)
     );
     // In the middle of the village, but the position of a large user is uncertain.
-    let edge = areas[0].edge.as_ref();
+    let edge = areas[0].proximity.as_ref();
     let edge = edge.map(|edge| (edge.distance_m, edge.certainty));
     assert_eq!(edge, Some((1_000.0, Certainty::NearBoundary)));
 
@@ -225,7 +225,7 @@ fn a_flipped_bit_in_any_file_of_the_committed_dataset_is_refused_by_name() {
         let place = bytes.len() * (at + 1) / (files.len() + 1);
         flipped[place] ^= 1 << (at % 8);
         fs::write(folder.join(path), flipped).expect("a file");
-        let error = dataset::read(&Files::Folder(folder.into())).expect_err("a bit is flipped");
+        let error = dataset::read(&DatasetSource::Folder(folder.into())).expect_err("a bit is flipped");
         let expected = format!(
             "`{}` does not have the SHA-256 in the manifest: it was changed",
             path.display()
@@ -233,7 +233,7 @@ fn a_flipped_bit_in_any_file_of_the_committed_dataset_is_refused_by_name() {
         assert_eq!(error.to_string(), expected);
         fs::write(folder.join(path), bytes).expect("a file");
     }
-    assert!(dataset::read(&Files::Folder(folder.into())).is_ok());
+    assert!(dataset::read(&DatasetSource::Folder(folder.into())).is_ok());
 }
 
 #[test]
@@ -241,14 +241,14 @@ fn a_changed_manifest_is_refused_or_has_another_digest() {
     let folder = world().written();
     let folder = folder.path().join("toy");
     let manifest = fs::read(folder.join(dataset::MANIFEST)).expect("a manifest");
-    let digest = dataset::read(&Files::Folder(folder.clone()))
+    let digest = dataset::read(&DatasetSource::Folder(folder.clone()))
         .expect("a valid dataset")
         .digest;
     for at in (0..manifest.len()).step_by(5) {
         let mut flipped = manifest.clone();
         flipped[at] ^= 1 << (at % 7);
         fs::write(folder.join(dataset::MANIFEST), flipped).expect("a file");
-        if let Ok(other) = dataset::read(&Files::Folder(folder.clone())) {
+        if let Ok(other) = dataset::read(&DatasetSource::Folder(folder.clone())) {
             assert_ne!(other.digest, digest, "byte {at}");
         }
     }

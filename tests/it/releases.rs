@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use catchment::dataset::{self, Files, MANIFEST};
-use catchment::releases::Releases;
+use catchment::dataset::{self, DatasetSource, MANIFEST};
+use catchment::dataset_store::LoadedDatasets;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -209,9 +209,9 @@ fn two_releases_of_one_version_are_refused() {
     let shelf = Shelf::new();
     let folders = ["one", "other"].map(|name| {
         shelf.publish(name, "2026.1");
-        Files::Folder(shelf.folder(name))
+        DatasetSource::Folder(shelf.folder(name))
     });
-    let error = Releases::load(&folders).expect_err("a duplicate version");
+    let error = LoadedDatasets::load(&folders).expect_err("a duplicate version");
     let words = error.to_string();
     assert!(
         words.contains("version `2026.1` is already loaded"),

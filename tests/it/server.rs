@@ -8,10 +8,10 @@ use std::sync::{Arc, LazyLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use catchment::dataset::{self, Dataset, Files};
-use catchment::http::{self, Access, App, BatchLimits, Limits};
+use catchment::dataset::{self, Dataset, DatasetSource};
+use catchment::http::{self, AccessConfig, App, BatchLimits, ServerLimits};
 use catchment::index::Index;
-use catchment::releases::Live;
+use catchment::dataset_store::DatasetStore;
 use catchment::tiles::basemap::Basemap;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -36,43 +36,43 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on the embedded dataset.
     pub(crate) fn start() -> Server {
-        Server::with(embedded(), Limits::default())
+        Server::with(embedded(), ServerLimits::default())
     }
 
     /// Starts a server on `dataset` with `limits`.
-    pub(crate) fn with(dataset: Dataset, limits: Limits) -> Server {
+    pub(crate) fn with(dataset: Dataset, limits: ServerLimits) -> Server {
         Server::with_lists(dataset, limits, BatchLimits::default())
     }
 
     /// Starts a server on `dataset` with limits for batches too.
-    pub(crate) fn with_lists(dataset: Dataset, limits: Limits, lists: BatchLimits) -> Server {
-        Server::with_access(dataset, limits, lists, Access::default())
+    pub(crate) fn with_lists(dataset: Dataset, limits: ServerLimits, lists: BatchLimits) -> Server {
+        Server::with_access(dataset, limits, lists, AccessConfig::default())
     }
 
     /// Starts a server with API keys, rate limits, trusted proxies or CORS origins.
     pub(crate) fn with_access(
         dataset: Dataset,
-        limits: Limits,
+        limits: ServerLimits,
         lists: BatchLimits,
-        access: Access,
+        access: AccessConfig,
     ) -> Server {
         let index = Index::build(dataset).expect("the dataset is valid");
-        let app = App::new(Arc::new(Live::fixed(index)))
+        let app = App::new(Arc::new(DatasetStore::fixed(index)))
             .with_batch_limits(lists)
             .with_access(access, &limits);
         Server::of(app, limits)
     }
 
     /// Starts a server with a basemap.
-    pub(crate) fn with_basemap(dataset: Dataset, limits: Limits, basemap: Basemap) -> Server {
+    pub(crate) fn with_basemap(dataset: Dataset, limits: ServerLimits, basemap: Basemap) -> Server {
         let index = Index::build(dataset).expect("the dataset is valid");
-        let app = App::new(Arc::new(Live::fixed(index))).with_basemap(Some(basemap));
+        let app = App::new(Arc::new(DatasetStore::fixed(index))).with_basemap(Some(basemap));
         Server::of(app, limits)
     }
 
     /// Starts a server for `app`. The default shutdown delay is replaced by none.
-    pub(crate) fn of(app: App, mut limits: Limits) -> Server {
-        if limits.shutdown_delay == Limits::default().shutdown_delay {
+    pub(crate) fn of(app: App, mut limits: ServerLimits) -> Server {
+        if limits.shutdown_delay == ServerLimits::default().shutdown_delay {
             limits.shutdown_delay = Duration::ZERO;
         }
         let router = http::router(app);
@@ -168,7 +168,7 @@ impl Drop for Server {
 
 /// Returns a copy of the embedded dataset, which a test may change.
 pub(crate) fn embedded() -> Dataset {
-    dataset::read(&Files::Embedded).expect("the embedded dataset is valid")
+    dataset::read(&DatasetSource::Embedded).expect("the embedded dataset is valid")
 }
 
 /// Creates a client that returns every status as a response and follows no redirect.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use catchment::http::{Access, BatchLimits, Limits};
+use catchment::http::{AccessConfig, BatchLimits, ServerLimits};
 
 use crate::server::{Reply, Server, embedded, read_to_close};
 
@@ -18,10 +18,10 @@ fn ms(milliseconds: u64) -> Duration {
 }
 
 /// Starts a server that trusts loopback, so that `X-Forwarded-For` selects the client.
-fn server(limits: Limits, batches: BatchLimits) -> Server {
-    let access = Access {
+fn server(limits: ServerLimits, batches: BatchLimits) -> Server {
+    let access = AccessConfig {
         trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
-        ..Access::default()
+        ..AccessConfig::default()
     };
     Server::with_access(embedded(), limits, batches, access)
 }
@@ -70,11 +70,11 @@ fn in_time<T>(limit: Duration, get: impl FnOnce() -> T) -> T {
 
 #[test]
 fn clients_that_wait_for_batches_leave_look_ups_and_each_other_their_places() {
-    let limits = Limits {
+    let limits = ServerLimits {
         requests: 4,
-        waiting: 6,
-        waiting_per_client: 4,
-        ..Limits::default()
+        ticket_downloads: 6,
+        ticket_downloads_per_client: 4,
+        ..ServerLimits::default()
     };
     let server = server(limits, BatchLimits::default());
     let ticket = |at: usize| format!("/api/v1/batch/{at:032x}");
@@ -112,9 +112,9 @@ fn clients_that_wait_for_batches_leave_look_ups_and_each_other_their_places() {
 
 #[test]
 fn a_service_that_refuses_look_ups_is_not_ready_and_says_why() {
-    let limits = Limits {
+    let limits = ServerLimits {
         requests: 0,
-        ..Limits::default()
+        ..ServerLimits::default()
     };
     let server = server(limits, BatchLimits::default());
     server.get("/health/ready").expect(200);
@@ -128,9 +128,9 @@ fn a_service_that_refuses_look_ups_is_not_ready_and_says_why() {
 
 #[test]
 fn a_service_that_refuses_connections_is_not_ready() {
-    let limits = Limits {
+    let limits = ServerLimits {
         connections: 2,
-        ..Limits::default()
+        ..ServerLimits::default()
     };
     let server = server(limits, BatchLimits::default());
     let half = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n\
@@ -154,12 +154,12 @@ fn a_service_that_refuses_connections_is_not_ready() {
 #[test]
 fn a_client_has_its_share_of_the_batches_and_waits_for_more() {
     let batches = BatchLimits {
-        lists: 3,
-        lists_per_client: 2,
-        queue_within: ms(1_500),
+        concurrent_jobs_max: 3,
+        concurrent_jobs_per_client_max: 2,
+        queue_timeout: ms(1_500),
         ..BatchLimits::default()
     };
-    let server = server(Limits::default(), batches);
+    let server = server(ServerLimits::default(), batches);
     let endless = endless_batch_of("192.0.2.1");
     let mut held: Vec<TcpStream> = (0..3).map(|_| sent(&server, &endless)).collect();
     thread::sleep(ms(300));
@@ -184,12 +184,12 @@ fn a_client_has_its_share_of_the_batches_and_waits_for_more() {
 #[test]
 fn clients_wait_for_a_batch_in_turn() {
     let batches = BatchLimits {
-        lists: 1,
-        lists_per_client: 1,
-        queue_within: ms(8_000),
+        concurrent_jobs_max: 1,
+        concurrent_jobs_per_client_max: 1,
+        queue_timeout: ms(8_000),
         ..BatchLimits::default()
     };
-    let server = server(Limits::default(), batches);
+    let server = server(ServerLimits::default(), batches);
     let first = sent(&server, &endless_batch_of("192.0.2.1"));
     thread::sleep(ms(200));
     let _more: Vec<TcpStream> = (0..10)
@@ -213,12 +213,12 @@ fn clients_wait_for_a_batch_in_turn() {
 #[test]
 fn a_batch_that_is_sent_too_slowly_is_given_up() {
     let batches = BatchLimits {
-        lists: 1,
-        rate_min: 10_000,
-        rate_after: ms(1_000),
+        concurrent_jobs_max: 1,
+        bytes_per_second_min: 10_000,
+        rate_grace: ms(1_000),
         ..BatchLimits::default()
     };
-    let server = server(Limits::default(), batches);
+    let server = server(ServerLimits::default(), batches);
     let slow = sent(&server, &endless_batch_of("192.0.2.1"));
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -245,12 +245,12 @@ fn a_batch_that_is_sent_too_slowly_is_given_up() {
 #[test]
 fn a_slow_batch_is_given_up_sooner_where_others_wait() {
     let batches = BatchLimits {
-        lists: 1,
-        rate_after_if_queued: ms(500),
-        queue_within: ms(8_000),
+        concurrent_jobs_max: 1,
+        rate_grace_if_queued: ms(500),
+        queue_timeout: ms(8_000),
         ..BatchLimits::default()
     };
-    let server = server(Limits::default(), batches);
+    let server = server(ServerLimits::default(), batches);
     let mut slow = sent(&server, &endless_batch_of("192.0.2.1"));
     thread::sleep(ms(2_000));
     // No other client has waited.
@@ -262,11 +262,11 @@ fn a_slow_batch_is_given_up_sooner_where_others_wait() {
 #[test]
 fn a_batch_is_given_up_when_its_time_is_over() {
     let batches = BatchLimits {
-        lists: 1,
-        within: ms(700),
+        concurrent_jobs_max: 1,
+        job_timeout: ms(700),
         ..BatchLimits::default()
     };
-    let server = server(Limits::default(), batches);
+    let server = server(ServerLimits::default(), batches);
     let mut steady = sent(&server, &endless_batch_of("192.0.2.1"));
     let started = Instant::now();
     let rows = CSV.repeat(400);
@@ -281,7 +281,7 @@ fn a_batch_is_given_up_when_its_time_is_over() {
 
 #[test]
 fn pages_for_everybody_are_compressed_once_and_the_same_for_everybody() {
-    let server = server(Limits::default(), BatchLimits::default());
+    let server = server(ServerLimits::default(), BatchLimits::default());
     for path in ["/", "/docs", "/batch"] {
         let plain = server.get(path).expect(200);
         if plain.text().contains("built without pages") {
@@ -304,7 +304,7 @@ fn pages_for_everybody_are_compressed_once_and_the_same_for_everybody() {
 /// A response that is not read keeps neither a CPU permit nor unbounded memory.
 #[test]
 fn who_reads_slowly_keeps_no_other_waiting_for_a_rendered_answer() {
-    let server = server(Limits::default(), BatchLimits::default());
+    let server = server(ServerLimits::default(), BatchLimits::default());
     let asked = get_of("192.0.2.1", "/api/v1/areas/gp-practice.geojson");
     let asked = asked.replace("Connection: close\r\n", "").repeat(40);
     let _slow: Vec<TcpStream> = (0..20).map(|_| sent(&server, &asked)).collect();

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use catchment::http::{BatchLimits, Limits};
+use catchment::http::{BatchLimits, ServerLimits};
 
 use crate::server::{Server, embedded, raw, read_to_close};
 
@@ -17,8 +17,8 @@ fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-fn server(change: impl FnOnce(&mut Limits)) -> Server {
-    let mut limits = Limits::default();
+fn server(change: impl FnOnce(&mut ServerLimits)) -> Server {
+    let mut limits = ServerLimits::default();
     change(&mut limits);
     Server::with(embedded(), limits)
 }
@@ -45,8 +45,8 @@ fn check_took(took: Duration, from_ms: u64, to_ms: u64) {
 #[test]
 fn the_first_byte_the_header_and_the_time_between_have_limits_of_their_own() {
     let server = server(|limits| {
-        limits.header_within = ms(400);
-        limits.idle_within = ms(1_600);
+        limits.header_timeout = ms(400);
+        limits.idle_timeout = ms(1_600);
     });
     let stalled = ["", "G", "GET /health/live HTTP/1.1\r\nHost: te"];
     let stalled = stalled.map(|text| sent(&server, text));
@@ -68,7 +68,7 @@ fn the_first_byte_the_header_and_the_time_between_have_limits_of_their_own() {
 
 #[test]
 fn a_header_that_comes_byte_by_byte_is_given_up_all_the_same() {
-    let server = server(|limits| limits.header_within = ms(400));
+    let server = server(|limits| limits.header_timeout = ms(400));
     let mut stream = server.connect();
     let started = Instant::now();
     let mut bytes = b"GET /health/live HTTP/1.1\r\nx-slow: "
@@ -86,7 +86,7 @@ fn a_header_that_comes_byte_by_byte_is_given_up_all_the_same() {
 
 #[test]
 fn a_body_that_does_not_come_is_a_problem_in_time() {
-    let server = server(|limits| limits.answer_within = ms(300));
+    let server = server(|limits| limits.request_timeout = ms(300));
     let (took, answer) = until_closed(sent(&server, HALF_A_BODY));
     check_took(took, 250, 1_500);
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
@@ -114,7 +114,7 @@ fn check_was_given_up(stream: TcpStream) {
 
 #[test]
 fn who_does_not_read_is_given_up_and_who_does_is_answered() {
-    let server = server(|limits| limits.write_within = ms(400));
+    let server = server(|limits| limits.write_timeout = ms(400));
     let stalled = asks_and_does_not_read(&server);
     thread::sleep(ms(1_500));
     check_was_given_up(stalled);
@@ -125,7 +125,7 @@ fn who_does_not_read_is_given_up_and_who_does_is_answered() {
 
 #[test]
 fn who_reads_hardly_anything_is_given_up() {
-    let server = server(|limits| limits.write_within = ms(600));
+    let server = server(|limits| limits.write_timeout = ms(600));
     let mut stalled = asks_and_does_not_read(&server);
     let started = Instant::now();
     while started.elapsed() < ms(2_500) {
@@ -140,12 +140,12 @@ fn who_reads_hardly_anything_is_given_up() {
 
 #[test]
 fn a_list_keeps_limits_of_its_own() {
-    let limits = Limits {
-        header_within: ms(300),
-        answer_within: ms(300),
-        write_within: ms(300),
-        idle_within: ms(300),
-        ..Limits::default()
+    let limits = ServerLimits {
+        header_timeout: ms(300),
+        request_timeout: ms(300),
+        write_timeout: ms(300),
+        idle_timeout: ms(300),
+        ..ServerLimits::default()
     };
     let server = Server::with_lists(embedded(), limits, BatchLimits::default());
     let mut stream = sent(

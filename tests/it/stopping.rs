@@ -8,7 +8,7 @@ use std::sync::{Arc, Barrier};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use catchment::http::Limits;
+use catchment::http::ServerLimits;
 
 use crate::running::Running;
 use crate::server::{Server, client, connect, embedded, read_to_close, send};
@@ -16,10 +16,10 @@ use crate::server::{Server, client, connect, embedded, read_to_close, send};
 const ASKED: &str = "GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n";
 
 fn server(delay_ms: u64) -> Server {
-    let limits = Limits {
+    let limits = ServerLimits {
         shutdown_delay: Duration::from_millis(delay_ms),
-        drain_within: Duration::from_secs(8),
-        ..Limits::default()
+        shutdown_grace: Duration::from_secs(8),
+        ..ServerLimits::default()
     };
     Server::with(embedded(), limits)
 }

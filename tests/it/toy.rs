@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use catchment::dataset::{self, Dataset, Files, Manifest};
+use catchment::dataset::{self, Dataset, DatasetSource, Manifest};
 use tempfile::TempDir;
 
 /// A test dataset. K and L are squares of 10 km, L to the east of K.
@@ -165,7 +165,7 @@ impl World {
     pub(crate) fn dataset(&self) -> Dataset {
         let folder = self.written();
         let toy = folder.path().join("toy");
-        dataset::read(&Files::Folder(toy)).expect("the dataset is valid")
+        dataset::read(&DatasetSource::Folder(toy)).expect("the dataset is valid")
     }
 
     fn geojson(&self) -> String {

@@ -3,28 +3,28 @@
 use std::fs;
 
 use catchment::build::build;
-use catchment::dataset::{Files, read};
+use catchment::dataset::{DatasetSource, read};
 use catchment::domain::Layer;
-use catchment::index::{Index, Listing, Place, Query, areas_in};
+use catchment::index::{Index, PostcodeLookup, Locator, LocateQuery, areas_of_layer};
 use jiff::civil::{Date, date};
 
 use crate::refusals::Copied;
 
 fn built(copied: &Copied) -> Index {
     build(&copied.config(), None).expect("the build succeeds");
-    let dataset = read(&Files::Folder(copied.output())).expect("a dataset");
+    let dataset = read(&DatasetSource::Folder(copied.output())).expect("a dataset");
     Index::build(dataset).expect("the dataset is valid")
 }
 
 fn icc_on(index: &Index, day: Date) -> Vec<String> {
-    let place = Place::Postcode("LA18 4DB".parse().expect("a postcode"));
-    let query = Query {
-        place: Some(place),
+    let place = Locator::Postcode("LA18 4DB".parse().expect("a postcode"));
+    let query = LocateQuery {
+        locator: Some(place),
         practice: None,
         as_of: day,
     };
     let answer = index.locate(&query);
-    areas_in(&answer.residence, Layer::Icc)
+    areas_of_layer(&answer.residence, Layer::Icc)
         .iter()
         .map(|it| it.area.id.clone())
         .collect()
@@ -68,13 +68,13 @@ fn a_boundary_to_come_is_there_to_be_asked_for_by_date() {
 fn a_sample_of_postcodes_says_nothing_of_those_that_it_lacks() {
     let missing = "LA18 9ZZ".parse().expect("a postcode");
     let whole = built(&Copied::without_canaries());
-    assert!(matches!(whole.postcode(missing), Listing::Unknown));
+    assert!(matches!(whole.lookup_postcode(missing), PostcodeLookup::Unknown));
     let sample = Copied::without_canaries().replace(
         "build.toml",
         "[postcodes]\n",
         "[postcodes]\ncomplete = false\n",
     );
-    assert!(matches!(built(&sample).postcode(missing), Listing::NotHeld));
+    assert!(matches!(built(&sample).lookup_postcode(missing), PostcodeLookup::OutsideCoverage));
 }
 
 #[test]
@@ -101,13 +101,13 @@ fn a_listed_membership_holds_in_its_period_and_goes_before_the_practices_own() {
         (date(2026, 4, 1), "mb-kendal"),
     ] {
         let practice = Some("A82033".parse());
-        let answer = index.locate(&Query {
-            place: None,
+        let answer = index.locate(&LocateQuery {
+            locator: None,
             practice,
             as_of: day,
         });
         let areas = answer.registration.expect("a registration").areas;
-        let found: Vec<&str> = areas_in(&areas, Layer::Icc)
+        let found: Vec<&str> = areas_of_layer(&areas, Layer::Icc)
             .iter()
             .map(|it| it.area.id.as_str())
             .collect();

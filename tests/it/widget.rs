@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
-use catchment::http::Limits;
+use catchment::http::ServerLimits;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
@@ -221,7 +221,7 @@ fn neighbours_are_drawn_only_for_partition_layers() {
 
 #[test]
 fn adjacent_squares_share_two_vertices() {
-    let server = Server::with(World::new().dataset(), Limits::default());
+    let server = Server::with(World::new().dataset(), ServerLimits::default());
     let drawn = server.get("/widget/icc.json").expect(200).json();
     let [k, l] = [0, 1].map(|index| {
         let path = drawn["areas"][index]["path"].as_str().expect("a path");
@@ -241,7 +241,7 @@ fn layers_with_more_than_500_areas_are_rejected() {
         let line = format!("icc,{id},Em {number},,toy,indicative,,");
         world.add("areas.csv", &line).ground(id, ground)
     });
-    let server = Server::with(world.dataset(), Limits::default());
+    let server = Server::with(world.dataset(), ServerLimits::default());
     for path in [
         "/widget/icc.json",
         "/embed",

@@ -6,12 +6,12 @@ use arrow_array::ArrayRef;
 use arrow_array::builder::{Date32Builder, Float64Builder, StringBuilder};
 use arrow_schema::{DataType, Field};
 
-use crate::batch::Column;
-use crate::batch::cells::take_cell;
+use crate::batch::OutputColumn;
+use crate::batch::cell_format::take_cell;
 
 /// Returns the Arrow field of an output column: a number, or text as in CSV; nullable.
-pub(crate) fn field(column: Column) -> Field {
-    let data_type = match column.is_number() {
+pub(crate) fn output_field(column: OutputColumn) -> Field {
+    let data_type = match column.is_numeric() {
         true => DataType::Float64,
         false => DataType::Utf8,
     };
@@ -19,9 +19,9 @@ pub(crate) fn field(column: Column) -> Field {
 }
 
 /// Array builders that are filled row by row.
-pub(crate) struct Arrays(Vec<Filling>);
+pub(crate) struct ArrayBuilders(Vec<ColumnBuilder>);
 
-enum Filling {
+enum ColumnBuilder {
     Text(StringBuilder),
     Number(Float64Builder),
     /// A date, as days since 1970-01-01.
@@ -29,35 +29,35 @@ enum Filling {
 }
 
 /// The typical length of a text.
-const TEXT_BYTES: usize = 12;
+const TYPICAL_TEXT_BYTES: usize = 12;
 
-impl Arrays {
+impl ArrayBuilders {
     /// Creates builders for columns of text, numbers (float64) and dates (date32), with capacity
     /// for `rows` rows.
     pub(crate) fn new<'f>(
         columns: impl IntoIterator<Item = &'f Arc<Field>>,
         rows: usize,
-    ) -> Arrays {
-        let filling = |column: &Arc<Field>| match column.data_type() {
-            DataType::Float64 => Filling::Number(Float64Builder::with_capacity(rows)),
-            DataType::Date32 => Filling::Day(Date32Builder::with_capacity(rows)),
-            _ => Filling::Text(StringBuilder::with_capacity(rows, rows * TEXT_BYTES)),
+    ) -> ArrayBuilders {
+        let builder = |column: &Arc<Field>| match column.data_type() {
+            DataType::Float64 => ColumnBuilder::Number(Float64Builder::with_capacity(rows)),
+            DataType::Date32 => ColumnBuilder::Day(Date32Builder::with_capacity(rows)),
+            _ => ColumnBuilder::Text(StringBuilder::with_capacity(rows, rows * TYPICAL_TEXT_BYTES)),
         };
-        Arrays(columns.into_iter().map(filling).collect())
+        ArrayBuilders(columns.into_iter().map(builder).collect())
     }
 
     /// Appends a row of cells in `CellFormat::LengthPrefixed`.
-    pub(crate) fn add(&mut self, mut cells: &[u8]) {
-        for filling in &mut self.0 {
+    pub(crate) fn push_row(&mut self, mut cells: &[u8]) {
+        for builder in &mut self.0 {
             let cell = take_cell(&mut cells);
-            match filling {
-                Filling::Text(array) => array.append_option(
+            match builder {
+                ColumnBuilder::Text(array) => array.append_option(
                     cell.map(|text| std::str::from_utf8(text).expect("our texts are UTF-8")),
                 ),
-                Filling::Number(array) => array.append_option(
+                ColumnBuilder::Number(array) => array.append_option(
                     cell.map(|bits| f64::from_le_bytes(bits.try_into().expect("eight bytes"))),
                 ),
-                Filling::Day(array) => array.append_option(
+                ColumnBuilder::Day(array) => array.append_option(
                     cell.map(|bits| i32::from_le_bytes(bits.try_into().expect("four bytes"))),
                 ),
             }
@@ -67,11 +67,11 @@ impl Arrays {
 
     /// Returns the arrays, in the order of the columns.
     pub(crate) fn finish(self) -> Vec<ArrayRef> {
-        let array = |filling| -> ArrayRef {
-            match filling {
-                Filling::Text(mut array) => Arc::new(array.finish()),
-                Filling::Number(mut array) => Arc::new(array.finish()),
-                Filling::Day(mut array) => Arc::new(array.finish()),
+        let array = |builder| -> ArrayRef {
+            match builder {
+                ColumnBuilder::Text(mut array) => Arc::new(array.finish()),
+                ColumnBuilder::Number(mut array) => Arc::new(array.finish()),
+                ColumnBuilder::Day(mut array) => Arc::new(array.finish()),
             }
         };
         self.0.into_iter().map(array).collect()

@@ -18,10 +18,10 @@ use arrow_ipc::{
 use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
 use flatbuffers::{FlatBufferBuilder, VerifierOptions, WIPOffset};
 
-use super::damaged;
+use super::corrupt;
 use crate::batch::BatchError;
-use crate::batch::intake::Format;
-use crate::batch::limits::{DecodeLimits, Excess, InFlight, Permit, Received};
+use crate::batch::input::BatchFormat;
+use crate::batch::limits::{DecodeLimits, ExceededLimit, InFlightBytes, MemoryPermit, ReceivedBytes};
 
 /// The marker at the start of each message of an Arrow stream, since format version 0.15 of 2019.
 const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -52,8 +52,8 @@ const LARGE_BODY_ROOM: usize = (32 << 20) + 1;
 pub(super) struct ArrowStream<R> {
     source: R,
     limits: DecodeLimits,
-    received: Received,
-    in_flight: Arc<InFlight>,
+    received: ReceivedBytes,
+    in_flight: Arc<InFlightBytes>,
     schema: SchemaRef,
     dictionaries: HashMap<i64, ArrayRef>,
     /// The size in bytes of each dictionary.
@@ -65,9 +65,9 @@ pub(super) struct ArrowStream<R> {
 
 /// A record batch, and the permit for its memory.
 #[derive(Debug)]
-pub(super) struct Decoded {
+pub(super) struct DecodedBatch {
     pub(super) batch: RecordBatch,
-    pub(super) permit: Permit,
+    pub(super) permit: MemoryPermit,
 }
 
 /// The decompressed body of a message.
@@ -75,7 +75,7 @@ struct MessageBody {
     bytes: Buffer,
     /// The positions of its buffers, if they differ from the message.
     buffers: Option<Vec<ipc::Buffer>>,
-    permit: Permit,
+    permit: MemoryPermit,
 }
 
 impl<R: Read> ArrowStream<R> {
@@ -86,25 +86,25 @@ impl<R: Read> ArrowStream<R> {
     pub(super) fn open(
         mut source: R,
         limits: DecodeLimits,
-        received: Received,
+        received: ReceivedBytes,
     ) -> Result<ArrowStream<R>, BatchError> {
         let Some(metadata) = read_metadata(&mut source, limits)? else {
-            return Err(damage("it has no schema"));
+            return Err(corrupt_arrow("it has no schema"));
         };
-        let message = verified(&metadata, limits)?;
+        let message = verify_message(&metadata, limits)?;
         let schema = message.header_as_schema();
-        let schema = schema.ok_or_else(|| damage("it does not begin with a schema"))?;
+        let schema = schema.ok_or_else(|| corrupt_arrow("it does not begin with a schema"))?;
         if schema.endianness() != Endianness::Little {
-            return Err(damage("its numbers are big-endian"));
+            return Err(corrupt_arrow("its numbers are big-endian"));
         }
-        let schema = ipc::convert::try_fb_to_schema(schema).map_err(arrow_fault)?;
+        let schema = ipc::convert::try_fb_to_schema(schema).map_err(arrow_read_error)?;
         check_schema(&schema)?;
-        skip(&mut source, body_bytes(message, limits)?)?;
+        skip(&mut source, body_length(message, limits)?)?;
         Ok(ArrowStream {
             source,
             limits,
             received,
-            in_flight: InFlight::new(limits.record_batch_bytes.saturating_mul(3) / 2),
+            in_flight: InFlightBytes::new(limits.record_batch_bytes.saturating_mul(3) / 2),
             schema: Arc::new(schema),
             dictionaries: HashMap::new(),
             dictionary_bytes: HashMap::new(),
@@ -122,26 +122,26 @@ impl<R: Read> ArrowStream<R> {
     ///
     /// # Errors
     /// If the stream is corrupt or exceeds a limit. The stream must not be read after an error.
-    pub(super) fn next(&mut self) -> Result<Option<Decoded>, BatchError> {
+    pub(super) fn next(&mut self) -> Result<Option<DecodedBatch>, BatchError> {
         while !self.has_ended {
             let Some(metadata) = read_metadata(&mut self.source, self.limits)? else {
                 self.has_ended = true;
                 break;
             };
-            let message = verified(&metadata, self.limits)?;
+            let message = verify_message(&metadata, self.limits)?;
             match message.header_type() {
-                MessageHeader::RecordBatch => return self.record_batch(message).map(Some),
-                MessageHeader::DictionaryBatch => self.dictionary(message)?,
-                MessageHeader::Schema => return Err(damage("it has a second schema")),
-                _ => return Err(damage("it has a message of an unknown kind")),
+                MessageHeader::RecordBatch => return self.decode_record_batch(message).map(Some),
+                MessageHeader::DictionaryBatch => self.add_dictionary(message)?,
+                MessageHeader::Schema => return Err(corrupt_arrow("it has a second schema")),
+                _ => return Err(corrupt_arrow("it has a message of an unknown kind")),
             }
         }
         Ok(None)
     }
 
-    fn record_batch(&mut self, message: Message<'_>) -> Result<Decoded, BatchError> {
-        let header = message.header_as_record_batch().ok_or_else(no_header)?;
-        let body = self.body(message, header)?;
+    fn decode_record_batch(&mut self, message: Message<'_>) -> Result<DecodedBatch, BatchError> {
+        let header = message.header_as_record_batch().ok_or_else(missing_header)?;
+        let body = self.message_body(message, header)?;
         let version = message.version();
         let decode = |header| {
             let schema = Arc::clone(&self.schema);
@@ -159,23 +159,23 @@ impl<R: Read> ArrowStream<R> {
                 decode(header.expect("it was just written"))
             }
         };
-        Ok(Decoded {
-            batch: batch.map_err(arrow_fault)?,
+        Ok(DecodedBatch {
+            batch: batch.map_err(arrow_read_error)?,
             permit: body.permit,
         })
     }
 
-    fn dictionary(&mut self, message: Message<'_>) -> Result<(), BatchError> {
-        let header = message.header_as_dictionary_batch().ok_or_else(no_header)?;
-        let values = header.data().ok_or_else(no_header)?;
-        let body = self.body(message, values)?;
+    fn add_dictionary(&mut self, message: Message<'_>) -> Result<(), BatchError> {
+        let header = message.header_as_dictionary_batch().ok_or_else(missing_header)?;
+        let values = header.data().ok_or_else(missing_header)?;
+        let body = self.message_body(message, values)?;
         let (id, is_delta) = (header.id(), header.isDelta());
         let before = self.dictionary_bytes.remove(&id).unwrap_or(0);
-        let kept = if is_delta { before } else { 0 };
-        let bytes = kept.saturating_add(body.bytes.len() as u64);
+        let retained = if is_delta { before } else { 0 };
+        let bytes = retained.saturating_add(body.bytes.len() as u64);
         let others = self.dictionary_bytes.values().sum::<u64>();
         if bytes.saturating_add(others) > self.limits.dictionary_bytes {
-            return Err(Excess::DictionaryBytes(self.limits.dictionary_bytes).into());
+            return Err(ExceededLimit::DictionaryBytes(self.limits.dictionary_bytes).into());
         }
         self.dictionary_bytes.insert(id, bytes);
         let (schema, version) = (Arc::clone(&self.schema), message.version());
@@ -193,31 +193,31 @@ impl<R: Read> ArrowStream<R> {
             Some(buffers) => {
                 let mut builder = FlatBufferBuilder::new();
                 let data = Some(record_batch_header(&mut builder, values, buffers));
-                let parts = DictionaryBatchArgs {
+                let args = DictionaryBatchArgs {
                     id,
                     data,
                     isDelta: is_delta,
                 };
-                let root = DictionaryBatch::create(&mut builder, &parts);
+                let root = DictionaryBatch::create(&mut builder, &args);
                 builder.finish_minimal(root);
                 let header = flatbuffers::root::<DictionaryBatch>(builder.finished_data());
                 decode(header.expect("it was just written"))
             }
         };
-        decoded.map_err(arrow_fault)
+        decoded.map_err(arrow_read_error)
     }
 
     /// Reads and decompresses the body of a record batch, or of the values of a dictionary.
-    fn body(
+    fn message_body(
         &mut self,
         message: Message<'_>,
         header: ipc::RecordBatch<'_>,
     ) -> Result<MessageBody, BatchError> {
-        let length = body_bytes(message, self.limits)?;
+        let length = body_length(message, self.limits)?;
         self.check_rows(header)?;
         let buffers: Vec<ipc::Buffer> = header
             .buffers()
-            .ok_or_else(no_header)?
+            .ok_or_else(missing_header)?
             .iter()
             .copied()
             .collect();
@@ -227,7 +227,7 @@ impl<R: Read> ArrowStream<R> {
             Some(compression) if compression.method() == ipc::BodyCompressionMethod::BUFFER => {
                 Some(compression.codec())
             }
-            Some(_) => return Err(damage("it is compressed in an unknown way")),
+            Some(_) => return Err(corrupt_arrow("it is compressed in an unknown way")),
         };
         let copied = if codec.is_none() { misaligned } else { 0 };
         let permit = self.in_flight.wait_for(length.saturating_add(copied), 0);
@@ -245,20 +245,20 @@ impl<R: Read> ArrowStream<R> {
     /// Checks the number of rows and the lengths of all arrays, which may take no bytes.
     fn check_rows(&self, header: ipc::RecordBatch<'_>) -> Result<(), BatchError> {
         let rows_max = self.limits.record_batch_rows;
-        let rows = u64::try_from(header.length()).map_err(|_| damage("a negative length"))?;
+        let rows = u64::try_from(header.length()).map_err(|_| corrupt_arrow("a negative length"))?;
         if rows > rows_max {
-            return Err(Excess::RecordBatchRows(rows_max).into());
+            return Err(ExceededLimit::RecordBatchRows(rows_max).into());
         }
         // A child array may be longer than the batch, but every value takes at least one bit.
         let most = rows_max.max(self.limits.record_batch_bytes.saturating_mul(8));
-        for node in header.nodes().ok_or_else(no_header)? {
-            let length = u64::try_from(node.length()).map_err(|_| damage("a negative length"))?;
-            let nulls = u64::try_from(node.null_count()).map_err(|_| damage("a negative count"))?;
+        for node in header.nodes().ok_or_else(missing_header)? {
+            let length = u64::try_from(node.length()).map_err(|_| corrupt_arrow("a negative length"))?;
+            let nulls = u64::try_from(node.null_count()).map_err(|_| corrupt_arrow("a negative count"))?;
             if length > most {
-                return Err(Excess::RecordBatchRows(rows_max).into());
+                return Err(ExceededLimit::RecordBatchRows(rows_max).into());
             }
             if nulls > length {
-                return Err(damage("an array has more nulls than values"));
+                return Err(corrupt_arrow("an array has more nulls than values"));
             }
         }
         Ok(())
@@ -270,39 +270,39 @@ impl<R: Read> ArrowStream<R> {
         codec: CompressionType,
         body: &[u8],
         buffers: &[ipc::Buffer],
-        held: &Permit,
+        compressed_permit: &MemoryPermit,
     ) -> Result<MessageBody, BatchError> {
         let bytes_max = self.limits.record_batch_bytes;
-        let mut parts = Vec::with_capacity(buffers.len());
+        let mut sources = Vec::with_capacity(buffers.len());
         let (mut end, mut decompressed) = (0_u64, 0_u64);
         for buffer in buffers {
-            let part = Part::of(body, buffer)?;
-            if let Part::Compressed { length, .. } = part {
+            let source = BodyBuffer::parse(body, buffer)?;
+            if let BodyBuffer::Compressed { length, .. } = source {
                 decompressed = decompressed.saturating_add(length);
             }
             let start = end.saturating_add(ALIGNMENT - 1) & !(ALIGNMENT - 1);
-            end = start.saturating_add(part.length());
+            end = start.saturating_add(source.length());
             if end > bytes_max {
-                return Err(Excess::RecordBatchBytes(bytes_max).into());
+                return Err(ExceededLimit::RecordBatchBytes(bytes_max).into());
             }
-            parts.push((start, part));
+            sources.push((start, source));
         }
         self.decompressed = self.decompressed.saturating_add(decompressed);
         self.received.check_decompressed(self.decompressed)?;
-        let permit = self.in_flight.wait_for(end, held.bytes());
-        let end = usize::try_from(end).map_err(|_| Excess::RecordBatchBytes(bytes_max))?;
-        let mut out = room_for(end);
+        let permit = self.in_flight.wait_for(end, compressed_permit.bytes());
+        let end = usize::try_from(end).map_err(|_| ExceededLimit::RecordBatchBytes(bytes_max))?;
+        let mut out = body_buffer(end);
         out.resize(end, 0);
-        let mut codec = Codec::new(codec)?;
-        let mut placed = Vec::with_capacity(parts.len());
-        for (start, part) in parts {
-            let length = part.length();
+        let mut codec = BufferCodec::new(codec)?;
+        let mut placed = Vec::with_capacity(sources.len());
+        for (start, source) in sources {
+            let length = source.length();
             // The conversions cannot fail: the range is within `out`.
             let range = usize::try_from(start).unwrap_or(usize::MAX)
                 ..usize::try_from(start + length).unwrap_or(usize::MAX);
-            match part {
-                Part::Plain(bytes) => out[range].copy_from_slice(bytes),
-                Part::Compressed { bytes, .. } => codec.decompress(bytes, &mut out[range])?,
+            match source {
+                BodyBuffer::Uncompressed(bytes) => out[range].copy_from_slice(bytes),
+                BodyBuffer::Compressed { bytes, .. } => codec.decompress(bytes, &mut out[range])?,
             }
             let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
             placed.push(ipc::Buffer::new(signed(start), signed(length)));
@@ -316,8 +316,8 @@ impl<R: Read> ArrowStream<R> {
 }
 
 /// A buffer of a compressed body.
-enum Part<'b> {
-    Plain(&'b [u8]),
+enum BodyBuffer<'b> {
+    Uncompressed(&'b [u8]),
     Compressed {
         bytes: &'b [u8],
         /// The decompressed length.
@@ -325,26 +325,26 @@ enum Part<'b> {
     },
 }
 
-impl<'b> Part<'b> {
+impl<'b> BodyBuffer<'b> {
     /// Parses a buffer and checks that it is within the body.
-    fn of(body: &'b [u8], buffer: &ipc::Buffer) -> Result<Part<'b>, BatchError> {
-        let place = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
-        let (start, length) = (place(buffer.offset()), place(buffer.length()));
+    fn parse(body: &'b [u8], buffer: &ipc::Buffer) -> Result<BodyBuffer<'b>, BatchError> {
+        let to_usize = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+        let (start, length) = (to_usize(buffer.offset()), to_usize(buffer.length()));
         let bytes = start
             .checked_add(length)
             .and_then(|end| body.get(start..end));
-        let bytes = bytes.ok_or_else(|| damage("a buffer ends after its message does"))?;
+        let bytes = bytes.ok_or_else(|| corrupt_arrow("a buffer ends after its message does"))?;
         if bytes.is_empty() {
-            return Ok(Part::Plain(bytes));
+            return Ok(BodyBuffer::Uncompressed(bytes));
         }
         let prefix = bytes.split_first_chunk::<LENGTH_PREFIX>();
-        let (prefix, rest) = prefix.ok_or_else(|| damage("a compressed buffer has no length"))?;
+        let (prefix, rest) = prefix.ok_or_else(|| corrupt_arrow("a compressed buffer has no length"))?;
         match i64::from_le_bytes(*prefix) {
-            NOT_COMPRESSED => Ok(Part::Plain(rest)),
-            0 => Ok(Part::Plain(&[])),
-            length => Ok(Part::Compressed {
+            NOT_COMPRESSED => Ok(BodyBuffer::Uncompressed(rest)),
+            0 => Ok(BodyBuffer::Uncompressed(&[])),
+            length => Ok(BodyBuffer::Compressed {
                 bytes: rest,
-                length: u64::try_from(length).map_err(|_| damage("a negative length"))?,
+                length: u64::try_from(length).map_err(|_| corrupt_arrow("a negative length"))?,
             }),
         }
     }
@@ -352,23 +352,23 @@ impl<'b> Part<'b> {
     /// Returns the decompressed length.
     fn length(&self) -> u64 {
         match self {
-            Part::Plain(bytes) => bytes.len() as u64,
-            Part::Compressed { length, .. } => *length,
+            BodyBuffer::Uncompressed(bytes) => bytes.len() as u64,
+            BodyBuffer::Compressed { length, .. } => *length,
         }
     }
 }
 
-enum Codec {
+enum BufferCodec {
     Lz4,
     Zstd(zstd::bulk::Decompressor<'static>),
 }
 
-impl Codec {
-    fn new(codec: CompressionType) -> Result<Codec, BatchError> {
+impl BufferCodec {
+    fn new(codec: CompressionType) -> Result<BufferCodec, BatchError> {
         match codec {
-            CompressionType::LZ4_FRAME => Ok(Codec::Lz4),
-            CompressionType::ZSTD => Ok(Codec::Zstd(zstd::bulk::Decompressor::new()?)),
-            _ => Err(damage("it is compressed in an unknown way")),
+            CompressionType::LZ4_FRAME => Ok(BufferCodec::Lz4),
+            CompressionType::ZSTD => Ok(BufferCodec::Zstd(zstd::bulk::Decompressor::new()?)),
+            _ => Err(corrupt_arrow("it is compressed in an unknown way")),
         }
     }
 
@@ -377,21 +377,21 @@ impl Codec {
     /// MiB.
     fn decompress(&mut self, bytes: &[u8], out: &mut [u8]) -> Result<(), BatchError> {
         let is_whole = match self {
-            Codec::Lz4 => {
+            BufferCodec::Lz4 => {
                 bytes.starts_with(&LZ4_FRAME) && {
                     let mut decoder = lz4_flex::frame::FrameDecoder::new(bytes);
                     let filled = decoder.read_exact(out);
                     filled.is_ok() && matches!(decoder.read(&mut [0]), Ok(0))
                 }
             }
-            Codec::Zstd(decoder) => {
+            BufferCodec::Zstd(decoder) => {
                 let length = out.len();
                 decoder.decompress_to_buffer(bytes, out).ok() == Some(length)
             }
         };
         match is_whole {
             true => Ok(()),
-            false => Err(damage(
+            false => Err(corrupt_arrow(
                 "a buffer does not decompress to the length it states",
             )),
         }
@@ -415,19 +415,19 @@ fn read_metadata(
     if length == 0 {
         return Ok(None);
     }
-    let length = u64::try_from(length).map_err(|_| damage("a negative length"))?;
+    let length = u64::try_from(length).map_err(|_| corrupt_arrow("a negative length"))?;
     if length > limits.metadata_bytes {
-        return Err(Excess::MetadataBytes(limits.metadata_bytes).into());
+        return Err(ExceededLimit::MetadataBytes(limits.metadata_bytes).into());
     }
     let mut metadata = Vec::new();
     source.take(length).read_to_end(&mut metadata)?;
     match metadata.len() as u64 == length {
         true => Ok(Some(metadata)),
-        false => Err(damage("it ends within a message")),
+        false => Err(corrupt_arrow("it ends within a message")),
     }
 }
 
-fn verified(metadata: &[u8], limits: DecodeLimits) -> Result<Message<'_>, BatchError> {
+fn verify_message(metadata: &[u8], limits: DecodeLimits) -> Result<Message<'_>, BatchError> {
     let apparent = limits.metadata_bytes.saturating_mul(APPARENT_SIZE_FACTOR);
     let options = VerifierOptions {
         max_tables: TABLES_MAX,
@@ -435,43 +435,43 @@ fn verified(metadata: &[u8], limits: DecodeLimits) -> Result<Message<'_>, BatchE
         ..VerifierOptions::default()
     };
     ipc::root_as_message_with_opts(&options, metadata)
-        .map_err(|_| damage("the metadata of a message is invalid"))
+        .map_err(|_| corrupt_arrow("the metadata of a message is invalid"))
 }
 
-fn body_bytes(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchError> {
-    let length = u64::try_from(message.bodyLength()).map_err(|_| damage("a negative length"))?;
+fn body_length(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchError> {
+    let length = u64::try_from(message.bodyLength()).map_err(|_| corrupt_arrow("a negative length"))?;
     match length <= limits.record_batch_bytes {
         true => Ok(length),
-        false => Err(Excess::RecordBatchBytes(limits.record_batch_bytes).into()),
+        false => Err(ExceededLimit::RecordBatchBytes(limits.record_batch_bytes).into()),
     }
 }
 
 /// Checks that the buffers are within a body of `body_bytes` bytes and do not overlap, since each
 /// may be copied. Returns the total size of the misaligned buffers, which will be copied.
 fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchError> {
-    let (mut all, mut misaligned) = (0_u64, 0_u64);
+    let (mut total, mut misaligned) = (0_u64, 0_u64);
     for buffer in buffers {
-        let offset = u64::try_from(buffer.offset()).map_err(|_| damage("a negative offset"))?;
-        let length = u64::try_from(buffer.length()).map_err(|_| damage("a negative length"))?;
+        let offset = u64::try_from(buffer.offset()).map_err(|_| corrupt_arrow("a negative offset"))?;
+        let length = u64::try_from(buffer.length()).map_err(|_| corrupt_arrow("a negative length"))?;
         let end = offset.checked_add(length);
         if end.is_none_or(|end| end > body_bytes) {
-            return Err(damage("a buffer ends after its message does"));
+            return Err(corrupt_arrow("a buffer ends after its message does"));
         }
-        all = all.saturating_add(length);
+        total = total.saturating_add(length);
         if offset % ALIGNMENT != 0 {
             misaligned = misaligned.saturating_add(length);
         }
     }
-    match all <= body_bytes {
+    match total <= body_bytes {
         true => Ok(misaligned),
-        false => Err(damage("its buffers overlap")),
+        false => Err(corrupt_arrow("its buffers overlap")),
     }
 }
 
 /// Reads a body as it arrives: memory is not allocated for bytes that are stated but never sent.
 fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, BatchError> {
-    let length = usize::try_from(length).map_err(|_| damage("a body is too long"))?;
-    let mut body = room_for(length.min(BODY_STEP_BYTES));
+    let length = usize::try_from(length).map_err(|_| corrupt_arrow("a body is too long"))?;
+    let mut body = body_buffer(length.min(BODY_STEP_BYTES));
     while body.len() < length {
         let step = (length - body.len()).min(body.len().max(BODY_STEP_BYTES));
         body.reserve_exact(step);
@@ -484,7 +484,7 @@ fn read_body(source: &mut impl Read, length: u64) -> Result<Vec<u8>, BatchError>
 }
 
 /// Allocates the buffer for a body.
-fn room_for(bytes: usize) -> Vec<u8> {
+fn body_buffer(bytes: usize) -> Vec<u8> {
     Vec::with_capacity(match bytes < LARGE_BODY_BYTES {
         true => bytes,
         false => bytes.max(LARGE_BODY_ROOM),
@@ -507,14 +507,14 @@ fn record_batch_header<'b>(
 ) -> WIPOffset<ipc::RecordBatch<'b>> {
     let nodes: Vec<FieldNode> = header.nodes().into_iter().flatten().copied().collect();
     let counts: Option<Vec<i64>> = header.variadicBufferCounts().map(|it| it.iter().collect());
-    let parts = RecordBatchArgs {
+    let args = RecordBatchArgs {
         length: header.length(),
         nodes: Some(builder.create_vector(&nodes)),
         buffers: Some(builder.create_vector(buffers)),
         compression: None,
         variadicBufferCounts: counts.map(|counts| builder.create_vector(&counts)),
     };
-    ipc::RecordBatch::create(builder, &parts)
+    ipc::RecordBatch::create(builder, &args)
 }
 
 /// Checks that no type has a negative size, and that the schema does not have too many fields.
@@ -523,32 +523,32 @@ fn check_schema(schema: &Schema) -> Result<(), BatchError> {
     if fields.len() > FIELDS_MAX {
         return Err(BatchError::TooManyColumns);
     }
-    let is_sound = |data_type: &DataType| match data_type {
+    let is_valid = |data_type: &DataType| match data_type {
         DataType::FixedSizeBinary(width) => *width >= 0,
         DataType::FixedSizeList(_, length) => *length >= 0,
         _ => true,
     };
-    let is_sound = |data_type: &DataType| match data_type {
-        DataType::Dictionary(_, values) => is_sound(values),
-        other => is_sound(other),
+    let is_valid = |data_type: &DataType| match data_type {
+        DataType::Dictionary(_, values) => is_valid(values),
+        other => is_valid(other),
     };
-    match fields.iter().all(|field| is_sound(field.data_type())) {
+    match fields.iter().all(|field| is_valid(field.data_type())) {
         true => Ok(()),
-        false => Err(damage("a type has a negative size")),
+        false => Err(corrupt_arrow("a type has a negative size")),
     }
 }
 
-fn no_header() -> BatchError {
-    damage("a message lacks its header")
+fn missing_header() -> BatchError {
+    corrupt_arrow("a message lacks its header")
 }
 
-fn damage(what: &str) -> BatchError {
-    damaged(Format::Arrow, what)
+fn corrupt_arrow(what: &str) -> BatchError {
+    corrupt(BatchFormat::Arrow, what)
 }
 
-fn arrow_fault(fault: ArrowError) -> BatchError {
-    match fault {
+fn arrow_read_error(arrow_error: ArrowError) -> BatchError {
+    match arrow_error {
         ArrowError::IoError(_, error) => BatchError::Read(error),
-        other => damaged(Format::Arrow, other),
+        other => corrupt(BatchFormat::Arrow, other),
     }
 }

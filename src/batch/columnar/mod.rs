@@ -10,9 +10,9 @@
 mod arrays;
 mod arrow_stream;
 mod parquet_check;
-mod read;
+mod record_batches;
 mod row_groups;
-mod theirs;
+mod input_columns;
 mod thrift;
 mod write;
 
@@ -23,47 +23,47 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
 
-use self::read::{Rows, Slice};
-use self::row_groups::{GroupAnswers, GroupRows, GroupSink};
-use self::theirs::Cells;
+use self::record_batches::{RecordRows, BatchSlice};
+use self::row_groups::{GroupAnswers, GroupRows, ParquetAppender};
+use self::input_columns::InputColumn;
 use self::write::ArrowSink;
-use super::answers::{Shared, Worker};
-use super::cells::{Encoding, csv_cell};
+use super::worker::{BatchContext, BatchWorker};
+use super::cell_format::{CellFormat, write_csv_cell};
 use super::compression::Compression;
 use super::delimiter::Delimiter;
-use super::intake::{Format, Understood};
-use super::relay::{Progress, Work, relay};
-use super::summary::{Summary, Tally};
-use super::{BatchError, Column, FIELD_BYTES_MAX, Request};
+use super::input::{BatchFormat, DetectedFormat};
+use super::pipeline::{BatchProgress, Stage, run_ordered};
+use super::summary::{BatchSummary, BatchTally};
+use super::{BatchError, OutputColumn, FIELD_BYTES_MAX, BatchRequest};
 use crate::index::Index;
 
-pub(crate) use self::arrays::{Arrays, field};
-pub(super) use self::read::{ARROW_BEGINNING, Batches};
+pub(crate) use self::arrays::{ArrayBuilders, output_field};
+pub(super) use self::record_batches::{ARROW_CONTINUATION, RecordBatches};
 pub(super) use self::row_groups::ParquetFile;
-pub(super) use self::theirs::check_types;
-pub(crate) use self::write::{Chunks, ColumnChunks, ParquetSink};
+pub(super) use self::input_columns::check_types;
+pub(crate) use self::write::{RowGroupChunks, RowGroupFactory, ParquetSink};
 
 /// The magic bytes at the start of a Parquet file.
-pub(super) const PARQUET_BEGINNING: &[u8] = b"PAR1";
+pub(super) const PARQUET_MAGIC: &[u8] = b"PAR1";
 
 /// Columnar input whose schema was read.
-pub(super) enum Columns<R: Read> {
-    Arrow(Batches<R>),
+pub(super) enum ColumnarInput<R: Read> {
+    Arrow(RecordBatches<R>),
     Parquet(ParquetFile),
 }
 
-impl<R: Read> Columns<R> {
-    pub(super) fn format(&self) -> Format {
+impl<R: Read> ColumnarInput<R> {
+    pub(super) fn format(&self) -> BatchFormat {
         match self {
-            Columns::Arrow(_) => Format::Arrow,
-            Columns::Parquet(_) => Format::Parquet,
+            ColumnarInput::Arrow(_) => BatchFormat::Arrow,
+            ColumnarInput::Parquet(_) => BatchFormat::Parquet,
         }
     }
 
     pub(super) fn schema(&self) -> SchemaRef {
         match self {
-            Columns::Arrow(batches) => batches.schema(),
-            Columns::Parquet(file) => SchemaRef::clone(file.schema()),
+            ColumnarInput::Arrow(batches) => batches.schema(),
+            ColumnarInput::Parquet(file) => SchemaRef::clone(file.schema()),
         }
     }
 }
@@ -71,49 +71,49 @@ impl<R: Read> Columns<R> {
 /// Runs a batch on columnar input.
 pub(super) fn run<R: Read + Send, W: Write + Send>(
     index: &Index,
-    understood: &Understood,
-    list: Columns<R>,
-    request: &Request,
+    detected: &DetectedFormat,
+    input: ColumnarInput<R>,
+    request: &BatchRequest,
     output: W,
     threads: NonZeroUsize,
-    progress: &Progress,
-) -> Result<Summary, BatchError> {
-    let shared = Shared::new(index, understood, request, Encoding::Columns);
-    let ours = our_schema(&request.columns);
-    let answering = |columns: Vec<usize>| Answering {
-        worker: Worker::new(&shared),
-        ours: Arc::clone(&ours),
+    progress: &BatchProgress,
+) -> Result<BatchSummary, BatchError> {
+    let context = BatchContext::new(index, detected, request, CellFormat::LengthPrefixed);
+    let added_schema = output_schema(&request.output_columns);
+    let answerer = |columns: Vec<usize>| ColumnarAnswerer {
+        worker: BatchWorker::new(&context),
+        added_schema: Arc::clone(&added_schema),
         columns,
-        row: Vec::new(),
+        row_cells: Vec::new(),
     };
-    let tallies = match list {
-        Columns::Arrow(batches) => {
-            let schema = answered_schema(&batches.schema(), &ours);
+    let tallies = match input {
+        ColumnarInput::Arrow(batches) => {
+            let schema = extended_schema(&batches.schema(), &added_schema);
             let sink = ArrowSink::begin(output, &schema)?;
-            let worker = || ToArrow {
-                answering: answering(asked(understood)),
+            let worker = || ArrowWorker {
+                answerer: answerer(query_columns(detected)),
                 schema: Arc::clone(&schema),
             };
-            let (sink, tallies) = relay(batches, sink, threads, progress, worker)?;
+            let (sink, tallies) = run_ordered(batches, sink, threads, progress, worker)?;
             sink.finish()?;
             tallies
         }
-        Columns::Parquet(file) => {
-            let rows = file.rows_of(&understood.roles)?;
-            let places = rows.places(&understood.roles);
-            let sink = GroupSink::begin(output, file, &ours, request.compression)?;
-            let worker = || ToParquet(answering(places.clone()));
-            let (sink, tallies) = relay(rows, sink, threads, progress, worker)?;
+        ColumnarInput::Parquet(file) => {
+            let rows = file.select_columns(&detected.column_mapping)?;
+            let positions = rows.column_positions(&detected.column_mapping);
+            let sink = ParquetAppender::begin(output, file, &added_schema, request.compression)?;
+            let worker = || ParquetWorker(answerer(positions.clone()));
+            let (sink, tallies) = run_ordered(rows, sink, threads, progress, worker)?;
             sink.finish()?;
             tallies
         }
     };
-    Ok(Tally::of_all(tallies).summary())
+    Ok(BatchTally::merge_all(tallies).into_summary())
 }
 
 /// Returns the indices of the columns that are read.
-fn asked(understood: &Understood) -> Vec<usize> {
-    let columns = understood.roles.columns().into_iter();
+fn query_columns(detected: &DetectedFormat) -> Vec<usize> {
+    let columns = detected.column_mapping.columns().into_iter();
     columns.map(|(_, at)| at).collect()
 }
 
@@ -121,33 +121,33 @@ fn asked(understood: &Understood) -> Vec<usize> {
 /// columns.
 pub(super) fn preview<R: Read>(
     index: &Index,
-    understood: &Understood,
-    list: Columns<R>,
-    request: &Request,
+    detected: &DetectedFormat,
+    input: ColumnarInput<R>,
+    request: &BatchRequest,
     rows: usize,
 ) -> Result<Vec<u8>, BatchError> {
     let comma = Delimiter::COMMA;
-    let shared = Shared::new(index, understood, request, Encoding::Csv(comma));
-    let read = understood.roles.columns();
-    let names = read
+    let context = BatchContext::new(index, detected, request, CellFormat::Csv(comma));
+    let read_columns = detected.column_mapping.columns();
+    let names = read_columns
         .iter()
-        .map(|&(_, at)| understood.columns[at].as_bytes());
+        .map(|&(_, at)| detected.columns[at].as_bytes());
     let mut out = Vec::new();
-    line_of(names, &mut out);
-    shared.layout.names(&mut out);
+    write_csv_line(names, &mut out);
+    context.layout.write_header(&mut out);
     out.push(b'\n');
-    let (batch, columns) = first_rows(list, understood)?;
+    let (batch, columns) = first_rows(input, detected)?;
     if let Some(batch) = batch {
-        let mut worker = Worker::new(&shared);
-        let cells = Cells::of(&batch, &columns);
+        let mut worker = BatchWorker::new(&context);
+        let input_columns = InputColumn::from_batch(&batch, &columns);
         for row in 0..rows.min(batch.num_rows()) {
-            let texts: Vec<&[u8]> = cells.iter().map(|it| it.text(row)).collect();
+            let texts: Vec<&[u8]> = input_columns.iter().map(|it| it.text(row)).collect();
             // A few string views may all refer to one text of several megabytes.
-            let shown = texts
+            let truncated = texts
                 .iter()
                 .map(|text| &text[..text.len().min(FIELD_BYTES_MAX)]);
-            line_of(shown, &mut out);
-            worker.answer_texts(&texts, row as u64 + 1, &mut out);
+            write_csv_line(truncated, &mut out);
+            worker.answer_row_texts(&texts, row as u64 + 1, &mut out);
             out.push(b'\n');
         }
     }
@@ -156,131 +156,131 @@ pub(super) fn preview<R: Read>(
 
 /// Returns the first rows of the input, and the indices of the columns in them that are read.
 fn first_rows<R: Read>(
-    list: Columns<R>,
-    understood: &Understood,
+    input: ColumnarInput<R>,
+    detected: &DetectedFormat,
 ) -> Result<(Option<RecordBatch>, Vec<usize>), BatchError> {
-    match list {
-        Columns::Arrow(mut batches) => {
-            let mut rows = Rows::default();
+    match input {
+        ColumnarInput::Arrow(mut batches) => {
+            let mut rows = RecordRows::default();
             batches.fill(&mut rows)?;
-            Ok((rows.slice.map(|it| it.batch), asked(understood)))
+            Ok((rows.slice.map(|it| it.batch), query_columns(detected)))
         }
-        Columns::Parquet(file) => {
-            let mut groups = file.rows_of(&understood.roles)?;
+        ColumnarInput::Parquet(file) => {
+            let mut groups = file.select_columns(&detected.column_mapping)?;
             let mut rows = GroupRows::default();
             groups.fill(&mut rows)?;
-            let columns = groups.places(&understood.roles);
+            let columns = groups.column_positions(&detected.column_mapping);
             Ok((rows.batches.into_iter().next(), columns))
         }
     }
 }
 
-fn line_of<'t>(texts: impl Iterator<Item = &'t [u8]>, out: &mut Vec<u8>) {
+fn write_csv_line<'t>(texts: impl Iterator<Item = &'t [u8]>, out: &mut Vec<u8>) {
     for (at, text) in texts.enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        csv_cell(out, &String::from_utf8_lossy(text), Delimiter::COMMA);
+        write_csv_cell(out, &String::from_utf8_lossy(text), Delimiter::COMMA);
     }
 }
 
 /// The error for input whose parts are inconsistent.
-fn damaged(format: Format, cause: impl ToString) -> BatchError {
-    BatchError::Damaged {
+fn corrupt(format: BatchFormat, cause: impl ToString) -> BatchError {
+    BatchError::Corrupt {
         format,
         cause: cause.to_string(),
     }
 }
 
-fn our_schema(ours: &[Column]) -> SchemaRef {
-    let fields: Vec<_> = ours.iter().map(|it| field(*it)).collect();
+fn output_schema(columns: &[OutputColumn]) -> SchemaRef {
+    let fields: Vec<_> = columns.iter().map(|it| output_field(*it)).collect();
     Arc::new(Schema::new(fields))
 }
 
 /// Returns the user's columns followed by the output columns.
-fn answered_schema(theirs: &Schema, ours: &Schema) -> SchemaRef {
-    let mut fields = theirs.fields().to_vec();
-    fields.extend(ours.fields().iter().cloned());
-    let metadata = theirs.metadata().clone();
+fn extended_schema(input: &Schema, added: &Schema) -> SchemaRef {
+    let mut fields = input.fields().to_vec();
+    fields.extend(added.fields().iter().cloned());
+    let metadata = input.metadata().clone();
     Arc::new(Schema::new_with_metadata(fields, metadata))
 }
 
 /// Answers the record batches of one thread.
-struct Answering<'s, 'i> {
-    worker: Worker<'s, 'i>,
-    ours: SchemaRef,
+struct ColumnarAnswerer<'s, 'i> {
+    worker: BatchWorker<'s, 'i>,
+    added_schema: SchemaRef,
     /// The indices of the columns that are read.
     columns: Vec<usize>,
     /// The output cells of a row, before they are appended to the arrays.
-    row: Vec<u8>,
+    row_cells: Vec<u8>,
 }
 
-impl Answering<'_, '_> {
+impl ColumnarAnswerer<'_, '_> {
     /// Returns the output columns of a batch.
-    fn answer(&mut self, batch: &RecordBatch, rows_before: u64) -> Vec<ArrayRef> {
-        let cells = Cells::of(batch, &self.columns);
-        let mut ours = Arrays::new(self.ours.fields(), batch.num_rows());
-        let mut texts: Vec<&[u8]> = Vec::with_capacity(cells.len());
-        for (row, number) in (0..batch.num_rows()).zip(rows_before + 1..) {
+    fn answer_batch(&mut self, batch: &RecordBatch, rows_before: u64) -> Vec<ArrayRef> {
+        let input_columns = InputColumn::from_batch(batch, &self.columns);
+        let mut builders = ArrayBuilders::new(self.added_schema.fields(), batch.num_rows());
+        let mut texts: Vec<&[u8]> = Vec::with_capacity(input_columns.len());
+        for (row, row_number) in (0..batch.num_rows()).zip(rows_before + 1..) {
             texts.clear();
-            texts.extend(cells.iter().map(|it| it.text(row)));
-            self.row.clear();
-            self.worker.answer_texts(&texts, number, &mut self.row);
-            ours.add(&self.row);
+            texts.extend(input_columns.iter().map(|it| it.text(row)));
+            self.row_cells.clear();
+            self.worker.answer_row_texts(&texts, row_number, &mut self.row_cells);
+            builders.push_row(&self.row_cells);
         }
-        ours.finish()
+        builders.finish()
     }
 }
 
-const AS_MANY_ROWS: &str = "as many rows as there were";
+const SAME_ROW_COUNT: &str = "as many rows as there were";
 
-struct ToArrow<'s, 'i> {
-    answering: Answering<'s, 'i>,
+struct ArrowWorker<'s, 'i> {
+    answerer: ColumnarAnswerer<'s, 'i>,
     schema: SchemaRef,
 }
 
-impl Work<Rows, Option<Slice>> for ToArrow<'_, '_> {
-    type Outcome = Tally;
+impl Stage<RecordRows, Option<BatchSlice>> for ArrowWorker<'_, '_> {
+    type Outcome = BatchTally;
 
-    fn work(&mut self, rows: &mut Rows, part: &mut Option<Slice>) -> Result<u64, BatchError> {
+    fn process(&mut self, rows: &mut RecordRows, output: &mut Option<BatchSlice>) -> Result<u64, BatchError> {
         // Taken, because the next batch may have to wait until this one is dropped.
-        let Some(Slice { batch, permit }) = rows.slice.take() else {
+        let Some(BatchSlice { batch, permit }) = rows.slice.take() else {
             return Ok(0);
         };
         let mut arrays = batch.columns().to_vec();
-        arrays.extend(self.answering.answer(&batch, rows.rows_before));
+        arrays.extend(self.answerer.answer_batch(&batch, rows.rows_before));
         let schema = Arc::clone(&self.schema);
-        let answered = RecordBatch::try_new(schema, arrays).expect(AS_MANY_ROWS);
-        *part = Some(Slice {
-            batch: answered,
+        let extended = RecordBatch::try_new(schema, arrays).expect(SAME_ROW_COUNT);
+        *output = Some(BatchSlice {
+            batch: extended,
             permit,
         });
         Ok(batch.num_rows() as u64)
     }
 
-    fn outcome(self) -> Tally {
-        self.answering.worker.into_tally()
+    fn finish(self) -> BatchTally {
+        self.answerer.worker.into_tally()
     }
 }
 
-struct ToParquet<'s, 'i>(Answering<'s, 'i>);
+struct ParquetWorker<'s, 'i>(ColumnarAnswerer<'s, 'i>);
 
-impl Work<GroupRows, GroupAnswers> for ToParquet<'_, '_> {
-    type Outcome = Tally;
+impl Stage<GroupRows, GroupAnswers> for ParquetWorker<'_, '_> {
+    type Outcome = BatchTally;
 
-    fn work(&mut self, rows: &mut GroupRows, part: &mut GroupAnswers) -> Result<u64, BatchError> {
+    fn process(&mut self, rows: &mut GroupRows, output: &mut GroupAnswers) -> Result<u64, BatchError> {
         let mut rows_done = 0;
         for batch in &rows.batches {
-            let ours = self.0.answer(batch, rows.rows_before + rows_done);
-            let ours = RecordBatch::try_new(Arc::clone(&self.0.ours), ours).expect(AS_MANY_ROWS);
-            part.batches.push(ours);
+            let arrays = self.0.answer_batch(batch, rows.rows_before + rows_done);
+            let added_batch = RecordBatch::try_new(Arc::clone(&self.0.added_schema), arrays).expect(SAME_ROW_COUNT);
+            output.batches.push(added_batch);
             rows_done += batch.num_rows() as u64;
         }
-        part.ends = rows.ends;
+        output.completed_group = rows.completed_group;
         Ok(rows_done)
     }
 
-    fn outcome(self) -> Tally {
+    fn finish(self) -> BatchTally {
         self.0.worker.into_tally()
     }
 }

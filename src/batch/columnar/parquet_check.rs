@@ -14,11 +14,11 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::ChunkReader;
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::damaged;
-use super::thrift::{NotThrift, Thrift};
+use super::corrupt;
+use super::thrift::{InvalidThrift, ThriftReader};
 use crate::batch::BatchError;
-use crate::batch::intake::Format;
-use crate::batch::limits::{DecodeLimits, Excess, Received};
+use crate::batch::input::BatchFormat;
+use crate::batch::limits::{DecodeLimits, ExceededLimit, ReceivedBytes};
 
 /// The length of the end of a file: the length of the footer, then `PAR1`.
 const TAIL_BYTES: u64 = 8;
@@ -27,14 +27,14 @@ const SCHEMA_DEPTH_MAX: usize = 64;
 /// The sizes in which a page header is read; it contains the minimum and maximum of the values.
 const PAGE_HEADER_BYTES: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 24;
 
-impl From<NotThrift> for BatchError {
-    fn from(NotThrift: NotThrift) -> BatchError {
-        damage("its metadata is truncated")
+impl From<InvalidThrift> for BatchError {
+    fn from(InvalidThrift: InvalidThrift) -> BatchError {
+        corrupt_parquet("its metadata is truncated")
     }
 }
 
-fn damage(what: &str) -> BatchError {
-    damaged(Format::Parquet, what)
+fn corrupt_parquet(what: &str) -> BatchError {
+    corrupt(BatchFormat::Parquet, what)
 }
 
 /// Checks the schema in the footer: `parquet` allocates as many children as a group states, and
@@ -53,60 +53,60 @@ pub(super) fn check_footer<F: ChunkReader>(
     };
     let tail = file
         .get_bytes(at, 8)
-        .map_err(|fault| damaged(Format::Parquet, fault))?;
+        .map_err(|error| corrupt(BatchFormat::Parquet, error))?;
     let Some((footer_length, b"PAR1")) = tail.split_first_chunk::<4>() else {
         return Ok(());
     };
     let footer_length = u64::from(u32::from_le_bytes(*footer_length));
     if footer_length > limits.metadata_bytes {
-        return Err(Excess::MetadataBytes(limits.metadata_bytes).into());
+        return Err(ExceededLimit::MetadataBytes(limits.metadata_bytes).into());
     }
     let Some(start) = at.checked_sub(footer_length) else {
         return Ok(());
     };
-    let room = usize::try_from(footer_length).map_err(|_| damage("its footer is too long"))?;
+    let footer_size = usize::try_from(footer_length).map_err(|_| corrupt_parquet("its footer is too long"))?;
     let footer = file
-        .get_bytes(start, room)
-        .map_err(|fault| damaged(Format::Parquet, fault))?;
-    let mut children = Vec::new();
-    Thrift::new(&footer).structure(|thrift, field| {
+        .get_bytes(start, footer_size)
+        .map_err(|error| corrupt(BatchFormat::Parquet, error))?;
+    let mut child_counts = Vec::new();
+    ThriftReader::new(&footer).read_struct(|thrift, field| {
         if field.id != 2 {
             return Ok(false);
         }
-        for _ in 0..thrift.list_of_structures(field)? {
+        for _ in 0..thrift.read_struct_list(field)? {
             let mut count = 0;
-            thrift.structure(|thrift, field| match field.id {
+            thrift.read_struct(|thrift, field| match field.id {
                 5 => {
-                    count = thrift.number(field)?;
+                    count = thrift.read_integer(field)?;
                     Ok(true)
                 }
                 _ => Ok(false),
             })?;
-            children.push(count);
+            child_counts.push(count);
         }
         Ok(true)
     })?;
-    check_schema_tree(&children)
+    check_schema_tree(&child_counts)
 }
 
 /// Checks a tree given as the number of children of each node, in depth-first order.
-fn check_schema_tree(children: &[i64]) -> Result<(), BatchError> {
-    let mut left = vec![1_u64];
-    for (at, &count) in children.iter().enumerate() {
-        while left.last() == Some(&0) {
-            left.pop();
+fn check_schema_tree(child_counts: &[i64]) -> Result<(), BatchError> {
+    let mut remaining = vec![1_u64];
+    for (at, &count) in child_counts.iter().enumerate() {
+        while remaining.last() == Some(&0) {
+            remaining.pop();
         }
-        match left.last_mut() {
+        match remaining.last_mut() {
             Some(siblings) => *siblings -= 1,
-            None => return Err(damage("its schema has columns outside any group")),
+            None => return Err(corrupt_parquet("its schema has columns outside any group")),
         }
-        let count = u64::try_from(count).map_err(|_| damage("a group has a negative length"))?;
-        if count > (children.len() - at - 1) as u64 {
-            return Err(damage("a group has fewer columns than it states"));
+        let count = u64::try_from(count).map_err(|_| corrupt_parquet("a group has a negative length"))?;
+        if count > (child_counts.len() - at - 1) as u64 {
+            return Err(corrupt_parquet("a group has fewer columns than it states"));
         }
-        left.push(count);
-        if left.len() > SCHEMA_DEPTH_MAX {
-            return Err(damage("its schema is too deep"));
+        remaining.push(count);
+        if remaining.len() > SCHEMA_DEPTH_MAX {
+            return Err(corrupt_parquet("its schema is too deep"));
         }
     }
     Ok(())
@@ -140,7 +140,7 @@ pub(super) fn check_arrow_schema(
             ..VerifierOptions::default()
         };
         arrow_ipc::root_as_message_with_opts(&options, message)
-            .map_err(|_| damage("its Arrow schema is invalid"))?;
+            .map_err(|_| corrupt_parquet("its Arrow schema is invalid"))?;
     }
     Ok(())
 }
@@ -154,34 +154,34 @@ pub(super) fn check_chunk<F: ChunkReader + 'static>(
     chunk: &ColumnChunkMetaData,
     rows: usize,
     limits: DecodeLimits,
-    account: &mut Decompressed,
+    decompressed: &mut DecompressedTotal,
 ) -> Result<u64, BatchError> {
-    check_page_headers(file.as_ref(), chunk, limits, account)?;
+    check_page_headers(file.as_ref(), chunk, limits, decompressed)?;
     if chunk.column_type() != PhysicalType::BYTE_ARRAY {
         return Ok(size_of::<u64>() as u64);
     }
-    let fault = |fault| damaged(Format::Parquet, fault);
+    let map_error = |error| corrupt(BatchFormat::Parquet, error);
     let mut pages =
-        SerializedPageReader::new(Arc::clone(file), chunk, rows, None).map_err(fault)?;
+        SerializedPageReader::new(Arc::clone(file), chunk, rows, None).map_err(map_error)?;
     let mut longest = 0;
-    while let Some(page) = pages.get_next_page().map_err(fault)? {
-        longest = longest.max(longest_value(&page, chunk, limits, account)?);
+    while let Some(page) = pages.get_next_page().map_err(map_error)? {
+        longest = longest.max(longest_value(&page, chunk, limits, decompressed)?);
     }
     Ok(longest)
 }
 
 /// The total decompressed size of the pages of a file, limited by the length of the file.
-pub(super) struct Decompressed {
-    received: Received,
+pub(super) struct DecompressedTotal {
+    received: ReceivedBytes,
     bytes: u64,
 }
 
-impl Decompressed {
-    pub(super) fn new(received: Received) -> Decompressed {
-        Decompressed { received, bytes: 0 }
+impl DecompressedTotal {
+    pub(super) fn new(received: ReceivedBytes) -> DecompressedTotal {
+        DecompressedTotal { received, bytes: 0 }
     }
 
-    fn add(&mut self, bytes: u64) -> Result<(), Excess> {
+    fn add(&mut self, bytes: u64) -> Result<(), ExceededLimit> {
         self.bytes = self.bytes.saturating_add(bytes);
         self.received.check_decompressed(self.bytes)
     }
@@ -199,20 +199,20 @@ struct PageHeader {
 }
 
 impl PageHeader {
-    fn parse(bytes: &[u8]) -> Result<PageHeader, NotThrift> {
+    fn parse(bytes: &[u8]) -> Result<PageHeader, InvalidThrift> {
         let mut header = PageHeader::default();
-        let mut thrift = Thrift::new(bytes);
-        thrift.structure(|thrift, field| {
+        let mut thrift = ThriftReader::new(bytes);
+        thrift.read_struct(|thrift, field| {
             match field.id {
-                2 => header.uncompressed = thrift.number(field)?,
-                3 => header.compressed = thrift.number(field)?,
+                2 => header.uncompressed = thrift.read_integer(field)?,
+                3 => header.compressed = thrift.read_integer(field)?,
                 7 => {
-                    Thrift::is_structure(field)?;
-                    thrift.structure(|thrift, field| {
+                    ThriftReader::expect_struct(field)?;
+                    thrift.read_struct(|thrift, field| {
                         if field.id != 1 {
                             return Ok(false);
                         }
-                        header.dictionary_values = Some(thrift.number(field)?);
+                        header.dictionary_values = Some(thrift.read_integer(field)?);
                         Ok(true)
                     })?;
                 }
@@ -229,7 +229,7 @@ fn check_page_headers<F: ChunkReader>(
     file: &F,
     chunk: &ColumnChunkMetaData,
     limits: DecodeLimits,
-    account: &mut Decompressed,
+    decompressed: &mut DecompressedTotal,
 ) -> Result<(), BatchError> {
     // The chunk was checked to be within the file.
     let (mut at, length) = chunk.byte_range();
@@ -237,16 +237,16 @@ fn check_page_headers<F: ChunkReader>(
     while at < end {
         let header = read_page_header(file, at, end)?;
         let size =
-            |number| u64::try_from(number).map_err(|_| damage("a page has a negative length"));
+            |number| u64::try_from(number).map_err(|_| corrupt_parquet("a page has a negative length"));
         let (uncompressed, compressed) = (size(header.uncompressed)?, size(header.compressed)?);
         if uncompressed.max(compressed) > limits.record_batch_bytes {
-            return Err(Excess::RecordBatchBytes(limits.record_batch_bytes).into());
+            return Err(ExceededLimit::RecordBatchBytes(limits.record_batch_bytes).into());
         }
-        account.add(uncompressed)?;
+        decompressed.add(uncompressed)?;
         let values = size(header.dictionary_values.unwrap_or(0))?;
         // Every value of a dictionary takes at least one byte.
         if values > uncompressed {
-            return Err(damage("a dictionary has fewer values than it states"));
+            return Err(corrupt_parquet("a dictionary has fewer values than it states"));
         }
         let length = (header.length as u64).saturating_add(compressed);
         at = at.saturating_add(length);
@@ -255,18 +255,18 @@ fn check_page_headers<F: ChunkReader>(
 }
 
 fn read_page_header<F: ChunkReader>(file: &F, at: u64, end: u64) -> Result<PageHeader, BatchError> {
-    let mut room = *PAGE_HEADER_BYTES.start();
+    let mut read_size = *PAGE_HEADER_BYTES.start();
     loop {
         let mut bytes = Vec::new();
         let source = file
             .get_read(at)
-            .map_err(|fault| damaged(Format::Parquet, fault))?;
-        let most = (end - at).min(room as u64);
+            .map_err(|error| corrupt(BatchFormat::Parquet, error))?;
+        let most = (end - at).min(read_size as u64);
         source.take(most).read_to_end(&mut bytes)?;
         match PageHeader::parse(&bytes) {
             Ok(header) => return Ok(header),
-            Err(NotThrift) if bytes.len() == room && room < *PAGE_HEADER_BYTES.end() => room *= 8,
-            Err(NotThrift) => return Err(damage("a page header is invalid")),
+            Err(InvalidThrift) if bytes.len() == read_size && read_size < *PAGE_HEADER_BYTES.end() => read_size *= 8,
+            Err(InvalidThrift) => return Err(corrupt_parquet("a page header is invalid")),
         }
     }
 }
@@ -277,22 +277,22 @@ fn longest_value(
     page: &Page,
     chunk: &ColumnChunkMetaData,
     limits: DecodeLimits,
-    account: &mut Decompressed,
+    decompressed: &mut DecompressedTotal,
 ) -> Result<u64, BatchError> {
-    let values = values_of(page, chunk)?;
+    let values = page_values(page, chunk)?;
     let count_max = (limits.record_batch_bytes / 8).min(u64::from(page.num_values()));
-    let too_many = || damage("a page has fewer values than its encoding states");
+    let too_many = || corrupt_parquet("a page has fewer values than its encoding states");
     match page.encoding() {
         Encoding::PLAIN => Ok(longest_plain(values)),
         Encoding::DELTA_LENGTH_BYTE_ARRAY => {
             let mut longest = 0;
-            delta_lengths(values, count_max, |length| longest = longest.max(length))
+            read_delta_lengths(values, count_max, |length| longest = longest.max(length))
                 .ok_or_else(too_many)?;
             Ok(longest)
         }
         Encoding::DELTA_BYTE_ARRAY => {
             let mut prefixes = Vec::new();
-            let rest = delta_lengths(values, count_max, |length| prefixes.push(length));
+            let rest = read_delta_lengths(values, count_max, |length| prefixes.push(length));
             let mut prefixes = prefixes.into_iter();
             let (mut longest, mut all) = (0_u64, 0_u64);
             let mut add = |suffix: u64| {
@@ -300,12 +300,12 @@ fn longest_value(
                 longest = longest.max(length);
                 all = all.saturating_add(length);
             };
-            let rest = rest.and_then(|rest| delta_lengths(rest, count_max, &mut add));
+            let rest = rest.and_then(|rest| read_delta_lengths(rest, count_max, &mut add));
             rest.ok_or_else(too_many)?;
             if all > limits.record_batch_bytes {
-                return Err(Excess::RecordBatchBytes(limits.record_batch_bytes).into());
+                return Err(ExceededLimit::RecordBatchBytes(limits.record_batch_bytes).into());
             }
-            account.add(all)?;
+            decompressed.add(all)?;
             Ok(longest)
         }
         // The values are those of the dictionary.
@@ -314,11 +314,11 @@ fn longest_value(
 }
 
 /// Returns the values of a page, which follow the levels.
-fn values_of<'p>(page: &'p Page, chunk: &ColumnChunkMetaData) -> Result<&'p [u8], BatchError> {
+fn page_values<'p>(page: &'p Page, chunk: &ColumnChunkMetaData) -> Result<&'p [u8], BatchError> {
     let buffer: &[u8] = page.buffer();
     let description = chunk.column_descr();
     if description.max_rep_level() > 0 {
-        return Err(damage("a text column contains lists"));
+        return Err(corrupt_parquet("a text column contains lists"));
     }
     let levels = match page {
         Page::DictionaryPage { .. } => 0,
@@ -344,7 +344,7 @@ fn values_of<'p>(page: &'p Page, chunk: &ColumnChunkMetaData) -> Result<&'p [u8]
     };
     buffer
         .get(levels..)
-        .ok_or_else(|| damage("a page has fewer levels than it states"))
+        .ok_or_else(|| corrupt_parquet("a page has fewer levels than it states"))
 }
 
 fn longest_plain(mut values: &[u8]) -> u64 {
@@ -363,12 +363,12 @@ fn longest_plain(mut values: &[u8]) -> u64 {
 
 /// Reads at most `count_max` lengths in the encoding `DELTA_BINARY_PACKED`. Returns the bytes after
 /// them, or `None` if there are more or one is negative.
-fn delta_lengths(bytes: &[u8], count_max: u64, mut add: impl FnMut(u64)) -> Option<&[u8]> {
-    let mut header = Thrift::new(bytes);
-    let block = header.unsigned().ok()?;
-    let per_block = header.unsigned().ok()?;
-    let mut count = header.unsigned().ok()?;
-    let mut value = zigzag(header.unsigned().ok()?);
+fn read_delta_lengths(bytes: &[u8], count_max: u64, mut add: impl FnMut(u64)) -> Option<&[u8]> {
+    let mut header = ThriftReader::new(bytes);
+    let block = header.read_varint().ok()?;
+    let per_block = header.read_varint().ok()?;
+    let mut count = header.read_varint().ok()?;
+    let mut value = zigzag(header.read_varint().ok()?);
     let mut rest = header.rest();
     if count > count_max || per_block == 0 || block % per_block != 0 || block % 128 != 0 {
         return None;
@@ -381,8 +381,8 @@ fn delta_lengths(bytes: &[u8], count_max: u64, mut add: impl FnMut(u64)) -> Opti
     add(u64::try_from(value).ok()?);
     count -= 1;
     while count > 0 {
-        let mut header = Thrift::new(rest);
-        let least = zigzag(header.unsigned().ok()?);
+        let mut header = ThriftReader::new(rest);
+        let least = zigzag(header.read_varint().ok()?);
         let (widths, mut minis) = header
             .rest()
             .split_at_checked(usize::try_from(per_block).ok()?)?;
@@ -397,7 +397,7 @@ fn delta_lengths(bytes: &[u8], count_max: u64, mut add: impl FnMut(u64)) -> Opti
             let (mini, after) = minis.split_at(length);
             minis = after;
             for at in 0..count.min(values_per_mini) {
-                let delta = bits(mini, at, width)?;
+                let delta = read_bits(mini, at, width)?;
                 value = value.wrapping_add(least).wrapping_add(delta.cast_signed());
                 // Lengths are 32-bit integers.
                 let length = i32::from_le_bytes(value.to_le_bytes()[..4].try_into().ok()?);
@@ -416,7 +416,7 @@ fn zigzag(number: u64) -> i64 {
 }
 
 /// Reads one of a sequence of integers of `width` bits, least significant bits first.
-fn bits(bytes: &[u8], at: u64, width: u8) -> Option<u64> {
+fn read_bits(bytes: &[u8], at: u64, width: u8) -> Option<u64> {
     if width == 0 {
         return Some(0);
     }
@@ -428,8 +428,8 @@ fn bits(bytes: &[u8], at: u64, width: u8) -> Option<u64> {
     let shift = first % 8;
     let mut number = 0_u128;
     let needed = usize::try_from((shift + u64::from(width)).div_ceil(8)).ok()?;
-    for (place, byte) in bytes.get(start..start + needed)?.iter().enumerate() {
-        number |= u128::from(*byte) << (8 * place);
+    for (index, byte) in bytes.get(start..start + needed)?.iter().enumerate() {
+        number |= u128::from(*byte) << (8 * index);
     }
     let mask = (1_u128 << width) - 1;
     u64::try_from((number >> shift) & mask).ok()
@@ -440,7 +440,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_schema_has_the_columns_that_its_groups_state() {
+    fn schema_groups_have_the_number_of_columns_they_state() {
         assert!(check_schema_tree(&[2, 0, 1, 0]).is_ok());
         assert!(check_schema_tree(&[2, 0]).is_err());
         assert!(check_schema_tree(&[i64::from(i32::MAX), 0]).is_err());
@@ -452,27 +452,27 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_read_as_parquet_writes_them() {
+    fn delta_encoded_lengths_are_decoded() {
         // Blocks of 128 values in 4 miniblocks; 5 values from 7: 7, 5, 3, 1, 2 (the example of the
         // format's specification).
         let bytes = [
             128, 1, 4, 5, 14, 3, 2, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 9,
         ];
         let mut found = Vec::new();
-        let rest = delta_lengths(&bytes, 5, |length| found.push(length));
+        let rest = read_delta_lengths(&bytes, 5, |length| found.push(length));
         assert_eq!(found, [7, 5, 3, 1, 2]);
         assert_eq!(rest, Some(&[9][..]));
-        assert_eq!(delta_lengths(&bytes, 4, |_| {}), None);
+        assert_eq!(read_delta_lengths(&bytes, 4, |_| {}), None);
         // 2^40 values of zero bits.
         let many = [128, 1, 4, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0];
-        assert_eq!(delta_lengths(&many, 1_000, |_| {}), None);
+        assert_eq!(read_delta_lengths(&many, 1_000, |_| {}), None);
         for length in 0..6 {
-            assert_eq!(delta_lengths(&bytes[..length], 5, |_| {}), None);
+            assert_eq!(read_delta_lengths(&bytes[..length], 5, |_| {}), None);
         }
     }
 
     #[test]
-    fn the_header_of_a_page_states_its_sizes() {
+    fn page_headers_are_parsed() {
         // 1: 2 (dictionary), 2: 300, 3: 100, 7: {1: 12, 2: 0}.
         let bytes = [
             0x15, 4, 0x15, 0xd8, 4, 0x15, 0xc8, 1, 0x4c, 0x15, 24, 0x15, 0, 0, 0, 7, 7,
@@ -485,6 +485,6 @@ mod tests {
             length: 15,
         };
         assert_eq!(header, expected);
-        assert_eq!(PageHeader::parse(&bytes[..14]), Err(NotThrift));
+        assert_eq!(PageHeader::parse(&bytes[..14]), Err(InvalidThrift));
     }
 }

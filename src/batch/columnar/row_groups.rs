@@ -24,27 +24,27 @@ use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
-use super::parquet_check::{Decompressed, check_arrow_schema, check_chunk, check_footer};
-use super::read::sound;
-use super::write::{ColumnChunks, ParquetSink, RowGroup, parquet_fault, properties};
+use super::parquet_check::{DecompressedTotal, check_arrow_schema, check_chunk, check_footer};
+use super::record_batches::catch_reader_panic;
+use super::write::{RowGroupFactory, ParquetSink, RowGroupBuilder, parquet_write_error, writer_properties};
 use crate::batch::BatchError;
 use crate::batch::compression::Compression;
-use crate::batch::intake::Format;
-use crate::batch::limits::{DecodeLimits, Received};
-use crate::batch::relay::{Sink, Source};
-use crate::batch::roles::Roles;
+use crate::batch::input::BatchFormat;
+use crate::batch::limits::{DecodeLimits, ReceivedBytes};
+use crate::batch::pipeline::{OutputSink, BlockSource};
+use crate::batch::column_mapping::ColumnMapping;
 
 /// Spark's own copy of the schema. Spark prefers it to the schema of the file, so it would hide the
 /// output columns.
-const SPARK_COLUMNS: &str = "org.apache.spark.sql.parquet.row.metadata";
+const SPARK_ROW_METADATA_KEY: &str = "org.apache.spark.sql.parquet.row.metadata";
 
 /// The maximum number of rows that are decoded at a time, and their maximum size in bytes.
-const READ_ROWS: usize = 1 << 13;
-const READ_BYTES: u64 = 64 << 20;
+const READ_ROWS_MAX: usize = 1 << 13;
+const READ_BYTES_MAX: u64 = 64 << 20;
 /// The maximum number of rows in a block.
-const ROWS_MAX: usize = 1 << 16;
+const BLOCK_ROWS_MAX: usize = 1 << 16;
 /// The maximum size of a block in bytes, except for one batch of rows.
-const BLOCK_BYTES: usize = 32 << 20;
+const BLOCK_BYTES_MAX: usize = 32 << 20;
 
 /// A Parquet file whose footer was read.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ pub(in crate::batch) struct ParquetFile {
     bytes: SharedFile,
     metadata: ArrowReaderMetadata,
     limits: DecodeLimits,
-    received: Received,
+    received: ReceivedBytes,
 }
 
 impl ParquetFile {
@@ -63,16 +63,16 @@ impl ParquetFile {
     pub(in crate::batch) fn open(
         file: File,
         limits: DecodeLimits,
-        received: Received,
+        received: ReceivedBytes,
     ) -> Result<ParquetFile, BatchError> {
         let bytes = SharedFile::new(file)?;
-        let metadata = sound(Format::Parquet, || {
+        let metadata = catch_reader_panic(BatchFormat::Parquet, || {
             check_footer(&bytes, limits)?;
             let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes);
-            let metadata = metadata.map_err(unsound)?;
+            let metadata = metadata.map_err(parquet_read_error)?;
             check_arrow_schema(&metadata, limits)?;
             let options = ArrowReaderOptions::new();
-            ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(unsound)
+            ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(parquet_read_error)
         })?;
         let file = ParquetFile {
             bytes,
@@ -80,7 +80,7 @@ impl ParquetFile {
             limits,
             received,
         };
-        sound(Format::Parquet, || file.check_chunks())?;
+        catch_reader_panic(BatchFormat::Parquet, || file.check_chunks())?;
         Ok(file)
     }
 
@@ -96,9 +96,9 @@ impl ParquetFile {
         let groups = self.parquet().row_groups().iter();
         for chunk in groups.flat_map(|group| group.columns()) {
             let (start, length) = chunk.byte_range();
-            let is_there = start.checked_add(length);
-            if is_there.is_none_or(|end| end > self.bytes.length) {
-                return Err(damaged("the file ends before its column chunks do"));
+            let end = start.checked_add(length);
+            if end.is_none_or(|end| end > self.bytes.length) {
+                return Err(corrupt_parquet("the file ends before its column chunks do"));
             }
         }
         Ok(())
@@ -109,38 +109,38 @@ impl ParquetFile {
     /// # Errors
     /// If their pages use an unsupported codec, which would otherwise be found only while reading
     /// rows.
-    pub(super) fn rows_of(&self, roles: &Roles) -> Result<RowGroups, BatchError> {
-        let wanted: BTreeSet<usize> = roles.columns().into_iter().map(|(_, at)| at).collect();
+    pub(super) fn select_columns(&self, mapping: &ColumnMapping) -> Result<RowGroupReader, BatchError> {
+        let columns: BTreeSet<usize> = mapping.columns().into_iter().map(|(_, at)| at).collect();
         let schema = self.parquet().file_metadata().schema_descr();
-        let mask = ProjectionMask::roots(schema, wanted.iter().copied());
+        let mask = ProjectionMask::roots(schema, columns.iter().copied());
         for group in self.parquet().row_groups() {
             let chunks = group.columns().iter().enumerate();
             let mut read = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf));
-            read.try_for_each(|(_, chunk)| check_packing(chunk))?;
+            read.try_for_each(|(_, chunk)| check_codec(chunk))?;
         }
-        Ok(RowGroups {
+        Ok(RowGroupReader {
             file: self.clone(),
-            columns: wanted.into_iter().collect(),
+            columns: columns.into_iter().collect(),
             mask,
-            decompressed: Decompressed::new(self.received.clone()),
-            next: 0,
-            open: None,
+            decompressed: DecompressedTotal::new(self.received.clone()),
+            next_group: 0,
+            open_group: None,
             rows_before: 0,
         })
     }
 }
 
 /// Checks that the pages of a column chunk use a supported codec.
-fn check_packing(chunk: &ColumnChunkMetaData) -> Result<(), BatchError> {
-    let unknown = match chunk.compression() {
+fn check_codec(chunk: &ColumnChunkMetaData) -> Result<(), BatchError> {
+    let codec = match chunk.compression() {
         basic::Compression::BROTLI(_) => "Brotli",
         basic::Compression::LZO => "LZO",
         _ => return Ok(()),
     };
-    Err(BatchError::Unsound {
-        format: Format::Parquet,
+    Err(BatchError::Unreadable {
+        format: BatchFormat::Parquet,
         what: format!(
-            "pages of `{}` are compressed with {unknown}: use Snappy, gzip, LZ4 or Zstandard",
+            "pages of `{}` are compressed with {codec}: use Snappy, gzip, LZ4 or Zstandard",
             chunk.column_path()
         ),
     })
@@ -148,21 +148,21 @@ fn check_packing(chunk: &ColumnChunkMetaData) -> Result<(), BatchError> {
 
 /// Reads the columns that the look-up needs, block by block. The block boundaries depend only on
 /// the file.
-pub(super) struct RowGroups {
+pub(super) struct RowGroupReader {
     file: ParquetFile,
     /// The indices of the input columns that are read, in ascending order.
     columns: Vec<usize>,
     mask: ProjectionMask,
-    decompressed: Decompressed,
+    decompressed: DecompressedTotal,
     /// The index of the next row group.
-    next: usize,
-    open: Option<OpenGroup>,
+    next_group: usize,
+    open_group: Option<OpenGroup>,
     rows_before: u64,
 }
 
 /// A row group that is being read.
 struct OpenGroup {
-    number: usize,
+    index: usize,
     reader: ParquetRecordBatchReader,
     rows_left: usize,
 }
@@ -174,57 +174,57 @@ pub(super) struct GroupRows {
     /// The number of rows of the file before these.
     pub(super) rows_before: u64,
     /// The index of the row group, if these are its last rows.
-    pub(super) ends: Option<usize>,
+    pub(super) completed_group: Option<usize>,
 }
 
-impl RowGroups {
+impl RowGroupReader {
     /// Returns the position in a batch of each column of the mapping, in the order of
     /// [`ColumnMapping::columns`].
-    pub(super) fn places(&self, roles: &Roles) -> Vec<usize> {
-        let columns = roles.columns().into_iter();
-        let place = |(_, at)| self.columns.partition_point(|&column| column < at);
-        columns.map(place).collect()
+    pub(super) fn column_positions(&self, mapping: &ColumnMapping) -> Vec<usize> {
+        let columns = mapping.columns().into_iter();
+        let position = |(_, at)| self.columns.partition_point(|&column| column < at);
+        columns.map(position).collect()
     }
 
     /// Returns the row group that is being read, or else opens the next one that has rows.
-    fn group(&mut self) -> Result<Option<&mut OpenGroup>, BatchError> {
-        while self.open.is_none() {
-            let number = self.next;
-            let Some(group) = self.file.parquet().row_groups().get(number) else {
+    fn current_group(&mut self) -> Result<Option<&mut OpenGroup>, BatchError> {
+        while self.open_group.is_none() {
+            let index = self.next_group;
+            let Some(group) = self.file.parquet().row_groups().get(index) else {
                 return Ok(None);
             };
-            self.next += 1;
+            self.next_group += 1;
             let rows = usize::try_from(group.num_rows())
-                .map_err(|_| damaged("a row group has a negative number of rows"))?;
+                .map_err(|_| corrupt_parquet("a row group has a negative number of rows"))?;
             if rows == 0 {
                 continue;
             }
-            let reader = sound(Format::Parquet, || {
-                let rows_at_a_time = self.check_pages(number, rows)?;
+            let reader = catch_reader_panic(BatchFormat::Parquet, || {
+                let batch_size = self.check_pages(index, rows)?;
                 ParquetRecordBatchReaderBuilder::new_with_metadata(
                     self.file.bytes.clone(),
                     self.file.metadata.clone(),
                 )
-                .with_row_groups(vec![number])
+                .with_row_groups(vec![index])
                 .with_projection(self.mask.clone())
-                .with_batch_size(rows_at_a_time)
+                .with_batch_size(batch_size)
                 .build()
-                .map_err(unsound)
+                .map_err(parquet_read_error)
             })?;
-            self.open = Some(OpenGroup {
-                number,
+            self.open_group = Some(OpenGroup {
+                index,
                 reader,
                 rows_left: rows,
             });
         }
-        Ok(self.open.as_mut())
+        Ok(self.open_group.as_mut())
     }
 
     /// Checks the pages of a row group that will be read. Returns the number of rows to decode at a
     /// time, which is smaller if values are long.
-    fn check_pages(&mut self, number: usize, rows: usize) -> Result<usize, BatchError> {
+    fn check_pages(&mut self, index: usize, rows: usize) -> Result<usize, BatchError> {
         let file = Arc::new(self.file.bytes.clone());
-        let chunks = self.file.parquet().row_group(number).columns();
+        let chunks = self.file.parquet().row_group(index).columns();
         let mut row_bytes = 1_u64;
         for (leaf, chunk) in chunks.iter().enumerate() {
             if self.mask.leaf_included(leaf) {
@@ -233,29 +233,29 @@ impl RowGroups {
                 row_bytes = row_bytes.saturating_add(longest);
             }
         }
-        let bytes = READ_BYTES.min(self.file.limits.record_batch_bytes / 4);
-        let rows = usize::try_from(bytes / row_bytes).unwrap_or(READ_ROWS);
-        Ok(rows.clamp(1, READ_ROWS))
+        let bytes = READ_BYTES_MAX.min(self.file.limits.record_batch_bytes / 4);
+        let rows = usize::try_from(bytes / row_bytes).unwrap_or(READ_ROWS_MAX);
+        Ok(rows.clamp(1, READ_ROWS_MAX))
     }
 
     /// Fills the block with the next rows. Returns `false` if there are none.
     pub(super) fn fill(&mut self, block: &mut GroupRows) -> Result<bool, BatchError> {
         block.batches.clear();
         block.rows_before = self.rows_before;
-        block.ends = None;
-        let Some(group) = self.group()? else {
+        block.completed_group = None;
+        let Some(group) = self.current_group()? else {
             return Ok(false);
         };
         let (mut rows, mut bytes) = (0, 0);
-        while rows < ROWS_MAX && bytes < BLOCK_BYTES && group.rows_left > 0 {
-            let batch = group.next_rows()?;
+        while rows < BLOCK_ROWS_MAX && bytes < BLOCK_BYTES_MAX && group.rows_left > 0 {
+            let batch = group.next_batch()?;
             rows += batch.num_rows();
             bytes += batch.get_array_memory_size();
             block.batches.push(batch);
         }
         if group.rows_left == 0 {
-            block.ends = Some(group.number);
-            self.open = None;
+            block.completed_group = Some(group.index);
+            self.open_group = None;
         }
         self.rows_before += rows as u64;
         Ok(true)
@@ -263,20 +263,20 @@ impl RowGroups {
 }
 
 impl OpenGroup {
-    fn next_rows(&mut self) -> Result<RecordBatch, BatchError> {
-        let batch = sound(Format::Parquet, || {
-            let fault = |fault: ArrowError| unsound(fault.into());
-            self.reader.next().transpose().map_err(fault)
+    fn next_batch(&mut self) -> Result<RecordBatch, BatchError> {
+        let batch = catch_reader_panic(BatchFormat::Parquet, || {
+            let map_error = |arrow_error: ArrowError| parquet_read_error(arrow_error.into());
+            self.reader.next().transpose().map_err(map_error)
         })?;
-        let batch = batch.ok_or_else(|| damaged("a row group has fewer rows than it states"))?;
+        let batch = batch.ok_or_else(|| corrupt_parquet("a row group has fewer rows than it states"))?;
         let rows_left = self.rows_left.checked_sub(batch.num_rows());
         self.rows_left =
-            rows_left.ok_or_else(|| damaged("a row group has more rows than it states"))?;
+            rows_left.ok_or_else(|| corrupt_parquet("a row group has more rows than it states"))?;
         Ok(batch)
     }
 }
 
-impl Source for RowGroups {
+impl BlockSource for RowGroupReader {
     type Block = GroupRows;
 
     fn next(&mut self, block: &mut GroupRows) -> Result<bool, BatchError> {
@@ -289,92 +289,92 @@ impl Source for RowGroups {
 pub(super) struct GroupAnswers {
     pub(super) batches: Vec<RecordBatch>,
     /// The index of the row group, if these are its last rows.
-    pub(super) ends: Option<usize>,
+    pub(super) completed_group: Option<usize>,
 }
 
 /// Writes the input row groups with the output columns appended.
-pub(super) struct GroupSink<W: Write + Send> {
+pub(super) struct ParquetAppender<W: Write + Send> {
     output: SerializedFileWriter<W>,
     input: ParquetFile,
-    ours: ColumnChunks,
+    added_columns: RowGroupFactory,
     /// The output columns of the current row group, not complete yet.
-    making: Option<RowGroup>,
+    partial_group: Option<RowGroupBuilder>,
 }
 
-impl<W: Write + Send> GroupSink<W> {
+impl<W: Write + Send> ParquetAppender<W> {
     /// Writes the start of the file. Pages of the output columns are compressed with Snappy unless
     /// `compression` says otherwise.
     pub(super) fn begin(
         output: W,
         input: ParquetFile,
-        ours: &SchemaRef,
+        added_schema: &SchemaRef,
         compression: Compression,
-    ) -> Result<GroupSink<W>, BatchError> {
-        let (alone, columns) = ParquetSink::begin(io::sink(), ours, compression)?;
-        let theirs = input.parquet().file_metadata();
-        let mut properties = properties(compression, kept_metadata(theirs.key_value_metadata()));
-        let has_arrow_schema = theirs
+    ) -> Result<ParquetAppender<W>, BatchError> {
+        let (standalone, columns) = ParquetSink::begin(io::sink(), added_schema, compression)?;
+        let file_metadata = input.parquet().file_metadata();
+        let mut properties = writer_properties(compression, retained_metadata(file_metadata.key_value_metadata()));
+        let has_arrow_schema = file_metadata
             .key_value_metadata()
             .is_some_and(|metadata| metadata.iter().any(|it| it.key == ARROW_SCHEMA_META_KEY));
         if has_arrow_schema {
             let mut fields = input.schema().fields().to_vec();
-            fields.extend(ours.fields().iter().cloned());
-            let joint = Schema::new_with_metadata(fields, input.schema().metadata().clone());
-            add_encoded_arrow_schema_to_metadata(&joint, &mut properties);
+            fields.extend(added_schema.fields().iter().cloned());
+            let combined = Schema::new_with_metadata(fields, input.schema().metadata().clone());
+            add_encoded_arrow_schema_to_metadata(&combined, &mut properties);
         }
-        let root = theirs.schema_descr().root_schema();
+        let root = file_metadata.schema_descr().root_schema();
         let mut fields = root.get_fields().to_vec();
-        fields.extend_from_slice(alone.root_schema().get_fields());
+        fields.extend_from_slice(standalone.root_schema().get_fields());
         let root = Type::group_type_builder(root.name())
             .with_fields(fields)
             .build();
         let output = root.and_then(|root| {
             SerializedFileWriter::new(output, Arc::new(root), Arc::new(properties))
         });
-        Ok(GroupSink {
-            output: output.map_err(parquet_fault)?,
+        Ok(ParquetAppender {
+            output: output.map_err(parquet_write_error)?,
             input,
-            ours: columns,
-            making: None,
+            added_columns: columns,
+            partial_group: None,
         })
     }
 
     /// Writes the end of the file.
     pub(super) fn finish(mut self) -> Result<(), BatchError> {
-        self.output.finish().map_err(parquet_fault)?;
+        self.output.finish().map_err(parquet_write_error)?;
         self.output.flush().map_err(BatchError::Write)
     }
 
-    fn end_group(&mut self, number: usize, ours: RowGroup) -> Result<(), BatchError> {
-        let theirs = self.input.parquet().row_group(number);
-        let rows = u64::try_from(theirs.num_rows()).expect("it was read");
-        let chunks = ours.finish()?;
+    fn write_group(&mut self, index: usize, added: RowGroupBuilder) -> Result<(), BatchError> {
+        let input_group = self.input.parquet().row_group(index);
+        let rows = u64::try_from(input_group.num_rows()).expect("it was read");
+        let added_chunks = added.finish()?;
         let write = || -> ParquetResult<()> {
             let mut group = self.output.next_row_group()?;
-            for chunk in theirs.columns() {
-                group.append_column(&self.input.bytes, as_it_is(chunk, rows)?)?;
+            for chunk in input_group.columns() {
+                group.append_column(&self.input.bytes, copy_chunk(chunk, rows)?)?;
             }
-            for chunk in chunks {
+            for chunk in added_chunks {
                 chunk.append_to_row_group(&mut group)?;
             }
             group.close().map(drop)
         };
-        write().map_err(parquet_fault)
+        write().map_err(parquet_write_error)
     }
 }
 
 /// Returns the key-value metadata without the entries that are wrong once output columns are added.
-fn kept_metadata(theirs: Option<&Vec<KeyValue>>) -> Vec<KeyValue> {
-    let theirs = theirs.into_iter().flatten();
-    theirs
-        .filter(|it| ![SPARK_COLUMNS, ARROW_SCHEMA_META_KEY].contains(&it.key.as_str()))
+fn retained_metadata(metadata: Option<&Vec<KeyValue>>) -> Vec<KeyValue> {
+    let pairs = metadata.into_iter().flatten();
+    pairs
+        .filter(|it| ![SPARK_ROW_METADATA_KEY, ARROW_SCHEMA_META_KEY].contains(&it.key.as_str()))
         .cloned()
         .collect()
 }
 
 /// Describes a column chunk that is copied unchanged. Its page indexes and Bloom filter are stored
 /// outside the chunk and are not copied.
-fn as_it_is(chunk: &ColumnChunkMetaData, rows: u64) -> ParquetResult<ColumnCloseResult> {
+fn copy_chunk(chunk: &ColumnChunkMetaData, rows: u64) -> ParquetResult<ColumnCloseResult> {
     let (_, bytes_written) = chunk.byte_range();
     Ok(ColumnCloseResult {
         bytes_written,
@@ -386,21 +386,21 @@ fn as_it_is(chunk: &ColumnChunkMetaData, rows: u64) -> ParquetResult<ColumnClose
     })
 }
 
-impl<W: Write + Send> Sink for GroupSink<W> {
-    type Part = GroupAnswers;
+impl<W: Write + Send> OutputSink for ParquetAppender<W> {
+    type Output = GroupAnswers;
 
-    fn write(&mut self, part: &mut GroupAnswers) -> Result<(), BatchError> {
-        let mut ours = match self.making.take() {
-            Some(ours) => ours,
-            None => self.ours.begin()?,
+    fn write(&mut self, output: &mut GroupAnswers) -> Result<(), BatchError> {
+        let mut added = match self.partial_group.take() {
+            Some(added) => added,
+            None => self.added_columns.begin()?,
         };
-        for batch in part.batches.drain(..) {
-            ours.add(&batch)?;
+        for batch in output.batches.drain(..) {
+            added.add(&batch)?;
         }
-        match part.ends {
-            Some(number) => self.end_group(number, ours),
+        match output.completed_group {
+            Some(index) => self.write_group(index, added),
             None => {
-                self.making = Some(ours);
+                self.partial_group = Some(added);
                 Ok(())
             }
         }
@@ -417,7 +417,7 @@ struct SharedFile {
 }
 
 /// A panic leaves the file usable, because every read seeks first.
-const UNPOISONED: &str = "no thread panics while it reads";
+const POISONED: &str = "no thread panics while it reads";
 /// The size of a read buffer.
 const BUFFER_BYTES: usize = 1 << 16;
 
@@ -436,12 +436,12 @@ impl Length for SharedFile {
 }
 
 impl ChunkReader for SharedFile {
-    type T = BufReader<ReadFrom>;
+    type T = BufReader<SharedFileReader>;
 
-    fn get_read(&self, start: u64) -> ParquetResult<BufReader<ReadFrom>> {
-        let from = ReadFrom {
+    fn get_read(&self, start: u64) -> ParquetResult<BufReader<SharedFileReader>> {
+        let from = SharedFileReader {
             file: self.clone(),
-            at: start,
+            position: start,
         };
         Ok(BufReader::with_capacity(BUFFER_BYTES, from))
     }
@@ -453,7 +453,7 @@ impl ChunkReader for SharedFile {
             return Err(ParquetError::EOF("a page ends after the file does".into()));
         }
         let mut bytes = vec![0; length];
-        let mut file = self.file.lock().expect(UNPOISONED);
+        let mut file = self.file.lock().expect(POISONED);
         file.seek(SeekFrom::Start(start))?;
         file.read_exact(&mut bytes)?;
         Ok(bytes.into())
@@ -461,25 +461,25 @@ impl ChunkReader for SharedFile {
 }
 
 /// A reader of a [`SharedFile`] from a given offset.
-struct ReadFrom {
+struct SharedFileReader {
     file: SharedFile,
-    at: u64,
+    position: u64,
 }
 
-impl Read for ReadFrom {
+impl Read for SharedFileReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut file = self.file.file.lock().expect(UNPOISONED);
-        file.seek(SeekFrom::Start(self.at))?;
+        let mut file = self.file.file.lock().expect(POISONED);
+        file.seek(SeekFrom::Start(self.position))?;
         let read = file.read(buffer)?;
-        self.at += read as u64;
+        self.position += read as u64;
         Ok(read)
     }
 }
 
-fn unsound(fault: ParquetError) -> BatchError {
-    super::damaged(Format::Parquet, fault)
+fn parquet_read_error(parquet_error: ParquetError) -> BatchError {
+    super::corrupt(BatchFormat::Parquet, parquet_error)
 }
 
-fn damaged(what: &str) -> BatchError {
-    super::damaged(Format::Parquet, what)
+fn corrupt_parquet(what: &str) -> BatchError {
+    super::corrupt(BatchFormat::Parquet, what)
 }

@@ -19,10 +19,10 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 
 use super::Compression;
-use super::read::{Slice, sound};
+use super::record_batches::{BatchSlice, catch_reader_panic};
 use crate::batch::BatchError;
-use crate::batch::intake::Format;
-use crate::batch::relay::Sink;
+use crate::batch::input::BatchFormat;
+use crate::batch::pipeline::OutputSink;
 
 /// Writes an Arrow stream; each message is sent immediately.
 pub(super) struct ArrowSink<W: Write> {
@@ -30,13 +30,13 @@ pub(super) struct ArrowSink<W: Write> {
 }
 
 /// The small buffers of a message are combined up to this size; larger ones are written directly.
-const WRITE_BYTES: usize = 1 << 16;
+const WRITE_BUFFER_BYTES: usize = 1 << 16;
 
 impl<W: Write> ArrowSink<W> {
     pub(super) fn begin(output: W, schema: &Schema) -> Result<ArrowSink<W>, BatchError> {
-        let output = BufWriter::with_capacity(WRITE_BYTES, output);
-        let stream = sound(Format::Arrow, || {
-            StreamWriter::try_new(output, schema).map_err(arrow_fault)
+        let output = BufWriter::with_capacity(WRITE_BUFFER_BYTES, output);
+        let stream = catch_reader_panic(BatchFormat::Arrow, || {
+            StreamWriter::try_new(output, schema).map_err(arrow_write_error)
         })?;
         let mut sink = ArrowSink { stream };
         sink.flush()?;
@@ -49,18 +49,18 @@ impl<W: Write> ArrowSink<W> {
 
     /// Writes the end of the stream.
     pub(super) fn finish(mut self) -> Result<(), BatchError> {
-        self.stream.finish().map_err(arrow_fault)
+        self.stream.finish().map_err(arrow_write_error)
     }
 }
 
-impl<W: Write + Send> Sink for ArrowSink<W> {
-    type Part = Option<Slice>;
+impl<W: Write + Send> OutputSink for ArrowSink<W> {
+    type Output = Option<BatchSlice>;
 
-    fn write(&mut self, part: &mut Option<Slice>) -> Result<(), BatchError> {
-        if let Some(slice) = part.take() {
+    fn write(&mut self, output: &mut Option<BatchSlice>) -> Result<(), BatchError> {
+        if let Some(slice) = output.take() {
             // The writer panics on some arrays that the reader accepts.
-            sound(Format::Arrow, || {
-                self.stream.write(&slice.batch).map_err(arrow_fault)
+            catch_reader_panic(BatchFormat::Arrow, || {
+                self.stream.write(&slice.batch).map_err(arrow_write_error)
             })?;
         }
         self.flush()
@@ -74,7 +74,7 @@ pub(crate) struct ParquetSink<W: Write + Send> {
 
 /// The properties of a Parquet writer. Pages are compressed with Snappy unless `compression` says
 /// otherwise.
-pub(super) fn properties(compression: Compression, metadata: Vec<KeyValue>) -> WriterProperties {
+pub(super) fn writer_properties(compression: Compression, metadata: Vec<KeyValue>) -> WriterProperties {
     WriterProperties::builder()
         .set_compression(match compression {
             Compression::None => basic::Compression::SNAPPY,
@@ -90,7 +90,7 @@ pub(super) fn properties(compression: Compression, metadata: Vec<KeyValue>) -> W
 }
 
 /// The column chunks of a row group.
-pub(crate) type Chunks = Vec<ArrowColumnChunk>;
+pub(crate) type RowGroupChunks = Vec<ArrowColumnChunk>;
 
 impl<W: Write + Send> ParquetSink<W> {
     /// Writes the start of the file. Pages are compressed with Snappy unless `compression` says
@@ -99,15 +99,15 @@ impl<W: Write + Send> ParquetSink<W> {
         output: W,
         schema: &SchemaRef,
         compression: Compression,
-    ) -> Result<(ParquetSink<W>, ColumnChunks), BatchError> {
+    ) -> Result<(ParquetSink<W>, RowGroupFactory), BatchError> {
         let metadata = schema.metadata().iter();
         let metadata =
             metadata.map(|(key, value)| KeyValue::new(key.to_string(), value.to_string()));
-        let properties = properties(compression, metadata.collect());
+        let properties = writer_properties(compression, metadata.collect());
         let writer = ArrowWriter::try_new(output, Arc::clone(schema), Some(properties));
-        let parts = writer.and_then(ArrowWriter::into_serialized_writer);
-        let (file, factory) = parts.map_err(parquet_fault)?;
-        let columns = ColumnChunks {
+        let writer_parts = writer.and_then(ArrowWriter::into_serialized_writer);
+        let (file, factory) = writer_parts.map_err(parquet_write_error)?;
+        let columns = RowGroupFactory {
             factory,
             schema: Arc::clone(schema),
         };
@@ -116,7 +116,7 @@ impl<W: Write + Send> ParquetSink<W> {
 
     /// Writes the end of the file.
     pub(crate) fn finish(mut self) -> Result<(), BatchError> {
-        self.file.finish().map_err(parquet_fault)?;
+        self.file.finish().map_err(parquet_write_error)?;
         self.file.flush().map_err(BatchError::Write)
     }
 
@@ -125,7 +125,7 @@ impl<W: Write + Send> ParquetSink<W> {
         self.file.schema_descr().root_schema()
     }
 
-    fn row_group(&mut self, chunks: Chunks) -> Result<(), ParquetError> {
+    fn row_group(&mut self, chunks: RowGroupChunks) -> Result<(), ParquetError> {
         let mut group = self.file.next_row_group()?;
         for chunk in chunks {
             chunk.append_to_row_group(&mut group)?;
@@ -134,71 +134,71 @@ impl<W: Write + Send> ParquetSink<W> {
     }
 }
 
-impl<W: Write + Send> Sink for ParquetSink<W> {
-    type Part = Chunks;
+impl<W: Write + Send> OutputSink for ParquetSink<W> {
+    type Output = RowGroupChunks;
 
-    fn write(&mut self, part: &mut Chunks) -> Result<(), BatchError> {
-        self.row_group(std::mem::take(part)).map_err(parquet_fault)
+    fn write(&mut self, chunks: &mut RowGroupChunks) -> Result<(), BatchError> {
+        self.row_group(std::mem::take(chunks)).map_err(parquet_write_error)
     }
 }
 
 /// Creates row groups on any thread.
-pub(crate) struct ColumnChunks {
+pub(crate) struct RowGroupFactory {
     factory: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
 }
 
 /// A row group that is being built.
-pub(crate) struct RowGroup {
+pub(crate) struct RowGroupBuilder {
     schema: SchemaRef,
     writers: Vec<ArrowColumnWriter>,
 }
 
-impl ColumnChunks {
-    pub(crate) fn begin(&self) -> Result<RowGroup, BatchError> {
+impl RowGroupFactory {
+    pub(crate) fn begin(&self) -> Result<RowGroupBuilder, BatchError> {
         // The index of the row group is used only for encryption.
         let writers = self.factory.create_column_writers(0);
-        Ok(RowGroup {
+        Ok(RowGroupBuilder {
             schema: Arc::clone(&self.schema),
-            writers: writers.map_err(parquet_fault)?,
+            writers: writers.map_err(parquet_write_error)?,
         })
     }
 }
 
-impl RowGroup {
+impl RowGroupBuilder {
     /// Appends the rows of a batch.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<(), BatchError> {
         let mut writers = self.writers.iter_mut();
         for (field, array) in self.schema.fields().iter().zip(batch.columns()) {
-            for leaf in compute_leaves(field, array).map_err(parquet_fault)? {
+            for leaf in compute_leaves(field, array).map_err(parquet_write_error)? {
                 let writer = writers.next().expect("a writer for every leaf");
-                writer.write(&leaf).map_err(parquet_fault)?;
+                writer.write(&leaf).map_err(parquet_write_error)?;
             }
         }
         Ok(())
     }
 
-    pub(crate) fn finish(self) -> Result<Chunks, BatchError> {
+    pub(crate) fn finish(self) -> Result<RowGroupChunks, BatchError> {
         let chunks = self.writers.into_iter().map(ArrowColumnWriter::close);
-        chunks.collect::<Result<_, _>>().map_err(parquet_fault)
+        chunks.collect::<Result<_, _>>().map_err(parquet_write_error)
     }
 }
 
-fn arrow_fault(fault: ArrowError) -> BatchError {
-    BatchError::Write(match fault {
+fn arrow_write_error(arrow_error: ArrowError) -> BatchError {
+    BatchError::Write(match arrow_error {
         ArrowError::IoError(_, error) => error,
         other => io::Error::other(other),
     })
 }
 
-pub(super) fn parquet_fault(fault: ParquetError) -> BatchError {
-    BatchError::Write(match fault {
-        ParquetError::External(cause) => as_io(cause),
+pub(super) fn parquet_write_error(parquet_error: ParquetError) -> BatchError {
+    BatchError::Write(match parquet_error {
+        ParquetError::External(cause) => into_io_error(cause),
         other => io::Error::other(other),
     })
 }
 
-fn as_io(cause: Box<dyn Error + Send + Sync>) -> io::Error {
+fn into_io_error(cause: Box<dyn Error + Send + Sync>) -> io::Error {
     match cause.downcast::<io::Error>() {
         Ok(error) => *error,
         Err(cause) => io::Error::other(cause),

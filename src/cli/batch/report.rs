@@ -5,61 +5,61 @@ use std::fmt::Write;
 use indicatif::HumanCount;
 use serde_json::{Map, Value, json};
 
-use crate::batch::{Column, Format, PlaceColumns, Request, Summary, Understood};
-use crate::cli::deliver::Fingerprint;
+use crate::batch::{OutputColumn, BatchFormat, LocationColumns, BatchRequest, BatchSummary, DetectedFormat};
+use crate::cli::output::Fingerprint;
 use crate::domain::SuppressionRule;
-use crate::http::batch::summary::{body, dataset};
+use crate::http::batch::summary::{body, dataset_json};
 use crate::index::Index;
 
 /// Returns the line that describes the detected format and columns.
-pub(super) fn understood(list: &Understood) -> String {
-    let columns = list.roles.columns().into_iter();
-    let columns = columns.map(|(role, at)| format!("{} in `{}`", role.as_str(), list.columns[at]));
-    let mut parts: Vec<String> = vec![format_words(list)];
+pub(super) fn detected_line(detected: &DetectedFormat) -> String {
+    let columns = detected.column_mapping.columns().into_iter();
+    let columns = columns.map(|(role, at)| format!("{} in `{}`", role.as_str(), detected.columns[at]));
+    let mut parts: Vec<String> = vec![format_text(detected)];
     parts.extend(columns);
-    if list.roles.practice.is_none() {
+    if detected.column_mapping.practice.is_none() {
         parts.push(
             "no practice codes found, so the registration columns are empty (--practice-column)"
                 .into(),
         );
     }
-    if list.roles.place == PlaceColumns::None {
+    if detected.column_mapping.location == LocationColumns::None {
         parts.push("no postcodes or coordinates found, so the residence columns are empty".into());
     }
     format!("reading {}", parts.join("; "))
 }
 
-fn format_words(list: &Understood) -> String {
-    let mut words = match (list.format, list.delimiter) {
-        (Format::Csv, Some(delimiter)) => format!("CSV, delimiter {delimiter}"),
+fn format_text(detected: &DetectedFormat) -> String {
+    let mut text = match (detected.format, detected.delimiter) {
+        (BatchFormat::Csv, Some(delimiter)) => format!("CSV, delimiter {delimiter}"),
         (format, _) => format.to_string(),
     };
-    if let Some(ending) = list.line_ending {
-        write!(words, ", line ending {ending}").expect("writing to a String");
+    if let Some(ending) = detected.line_ending {
+        write!(text, ", line ending {ending}").expect("writing to a String");
     }
-    if list.has_byte_order_mark {
-        words.push_str(", byte order mark");
+    if detected.has_byte_order_mark {
+        text.push_str(", byte order mark");
     }
-    if list.compression != crate::batch::Compression::None {
-        write!(words, ", compressed with {}", list.compression).expect("writing to a String");
+    if detected.compression != crate::batch::Compression::None {
+        write!(text, ", compressed with {}", detected.compression).expect("writing to a String");
     }
-    words
+    text
 }
 
 /// Returns the output of `--check`: the detected format and columns, and the first output rows.
-pub(super) fn check(list: &Understood, request: &Request, index: &Index, rows: &[u8]) -> Vec<u8> {
+pub(super) fn check(detected: &DetectedFormat, request: &BatchRequest, index: &Index, rows: &[u8]) -> Vec<u8> {
     let manifest = index.manifest();
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
         writeln!(text, "{label:<15}{value}").expect("writing to a String");
     };
-    line("Format", &format_words(list));
-    line("Columns", &list.columns.len().to_string());
-    for (role, at) in list.roles.columns() {
-        let column = format!("column {}, `{}`", at + 1, list.columns[at]);
+    line("Format", &format_text(detected));
+    line("Columns", &detected.columns.len().to_string());
+    for (role, at) in detected.column_mapping.columns() {
+        let column = format!("column {}, `{}`", at + 1, detected.columns[at]);
         line(&capitalised(role.as_str()), &column);
     }
-    if list.roles.practice.is_none() {
+    if detected.column_mapping.practice.is_none() {
         line(
             "Practice code",
             "not found, so the registration columns are empty",
@@ -70,15 +70,15 @@ pub(super) fn check(list: &Understood, request: &Request, index: &Index, rows: &
         "Dataset",
         &format!("{} {}", manifest.name, manifest.version),
     );
-    let added: Vec<String> = request.columns.iter().map(Column::to_string).collect();
+    let added: Vec<String> = request.output_columns.iter().map(OutputColumn::to_string).collect();
     line("Adds", &added.join(", "));
     text.push_str("\nFirst output rows:\n\n");
-    let mut shown = text.into_bytes();
-    shown.extend_from_slice(rows);
+    let mut output = text.into_bytes();
+    output.extend_from_slice(rows);
     if !rows.ends_with(b"\n") {
-        shown.push(b'\n');
+        output.push(b'\n');
     }
-    shown
+    output
 }
 
 fn capitalised(word: &str) -> String {
@@ -89,8 +89,8 @@ fn capitalised(word: &str) -> String {
 
 /// Returns the summary as text.
 pub(super) fn summary(
-    summary: &Summary,
-    understood: &Understood,
+    summary: &BatchSummary,
+    understood: &DetectedFormat,
     suppression: SuppressionRule,
 ) -> String {
     let is_exact = suppression.is_none();
@@ -132,7 +132,7 @@ pub(super) fn summary(
     }
     if summary.bad_rows > 0 && is_exact {
         let lines: Vec<String> = summary.bad_lines.iter().map(u64::to_string).collect();
-        let are = match understood.line_ending {
+        let phrase = match detected.line_ending {
             Some(_) => "start on lines",
             None => "have the row numbers",
         };
@@ -142,13 +142,13 @@ pub(super) fn summary(
         };
         writeln!(
             text,
-            "rows that could not be read {are} {}{more}: see column catchment_reason",
+            "rows that could not be read {phrase} {}{more}: see column catchment_reason",
             lines.join(", ")
         )
         .expect("writing to a String");
     }
-    if let Some(shortened) = summary.shortened {
-        let numbers = count(shortened.numbers);
+    if let Some(shortened) = summary.scientific_notation {
+        let numbers = count(shortened.count);
         let first = if is_exact {
             format!(", the first on line {}", shortened.first_line)
         } else {
@@ -167,21 +167,21 @@ pub(super) fn summary(
 }
 
 /// Returns the summary as JSON.
-pub(super) fn summary_json(
-    summary: &Summary,
+pub(super) fn summary_to_json(
+    summary: &BatchSummary,
     index: &Index,
-    request: &Request,
+    request: &BatchRequest,
     suppression: SuppressionRule,
 ) -> String {
-    pretty(&body(summary, index, request.as_of, suppression))
+    pretty_json(&body(summary, index, request.as_of, suppression))
 }
 
 /// The manifest of an output file: program, dataset, input, output and parameters.
-pub(super) struct Manifest<'m> {
+pub(super) struct BatchManifest<'m> {
     pub(super) index: &'m Index,
-    pub(super) request: &'m Request,
-    pub(super) understood: &'m Understood,
-    pub(super) summary: &'m Summary,
+    pub(super) request: &'m BatchRequest,
+    pub(super) detected: &'m DetectedFormat,
+    pub(super) summary: &'m BatchSummary,
     /// The suppression rule of its counts, as in the summary.
     pub(super) suppression: SuppressionRule,
     /// The file name without the folder; `None` for standard input.
@@ -189,31 +189,31 @@ pub(super) struct Manifest<'m> {
     pub(super) output: (Option<String>, Fingerprint),
 }
 
-impl Manifest<'_> {
+impl BatchManifest<'_> {
     /// Returns the manifest as JSON.
     ///
     /// It has no data of rows, and no time, host or thread count: the same input and dataset give
     /// the same manifest.
     pub(super) fn json(&self) -> String {
-        let list = self.understood;
+        let detected = self.detected;
         let count = |count| self.suppression.apply(count);
         let file = |(name, fingerprint): &(Option<String>, Fingerprint)| json!({ "name": name, "bytes": fingerprint.bytes, "sha256": fingerprint.sha256 });
-        let columns: Map<String, Value> = list
-            .roles
+        let columns: Map<String, Value> = detected
+            .column_mapping
             .columns()
             .into_iter()
-            .map(|(role, at)| (role.as_str().to_string(), json!(list.columns[at])))
+            .map(|(role, at)| (role.as_str().to_string(), json!(detected.columns[at])))
             .collect();
-        let added: Vec<String> = self.request.columns.iter().map(Column::to_string).collect();
-        let format = match list.format {
-            Format::Csv => "csv",
-            Format::Ndjson => "ndjson",
-            Format::Parquet => "parquet",
-            Format::Arrow => "arrow",
+        let added: Vec<String> = self.request.output_columns.iter().map(OutputColumn::to_string).collect();
+        let format = match detected.format {
+            BatchFormat::Csv => "csv",
+            BatchFormat::Ndjson => "ndjson",
+            BatchFormat::Parquet => "parquet",
+            BatchFormat::Arrow => "arrow",
         };
-        pretty(&json!({
+        pretty_json(&json!({
             "program": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
-            "dataset": dataset(self.index),
+            "dataset": dataset_json(self.index),
             "input": file(&self.input),
             "output": file(&self.output),
             "rows": count(self.summary.rows),
@@ -221,18 +221,18 @@ impl Manifest<'_> {
             "parameters": {
                 "as_of": self.request.as_of.to_string(),
                 "format": format,
-                "delimiter": list.delimiter.map(|it| it.to_string()),
+                "delimiter": detected.delimiter.map(|it| it.to_string()),
                 "columns": columns,
                 "added": added,
                 "excel_safe": self.request.excel_safe,
-                "input_compression": list.compression.to_string(),
+                "input_compression": detected.compression.to_string(),
                 "output_compression": self.request.compression.to_string(),
             },
         }))
     }
 }
 
-fn pretty(value: &Value) -> String {
+fn pretty_json(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).expect("plain values serialise to JSON");
     text + "\n"
 }

@@ -12,7 +12,7 @@
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
 use jiff::civil::Date;
 
-use super::{Areas, Around, Ground, grounds};
+use super::{AreaFile, GridBounds, AreaWithBoundary, areas_with_boundary};
 use crate::domain::{Boundary, GridPolygon, Layer};
 use crate::index::Index;
 
@@ -23,7 +23,7 @@ const POLYGON: u8 = 3;
 const MULTI_POLYGON: u8 = 6;
 /// The children of a node of the index.
 const NODE_SIZE: usize = 16;
-const GRID: i32 = 27_700;
+const BNG_EPSG_CODE: i32 = 27_700;
 
 /// The columns. Dates are text, because the format has a type only for instants.
 const COLUMNS: [&str; 9] = [
@@ -38,41 +38,41 @@ const COLUMNS: [&str; 9] = [
     "valid_to",
 ];
 
-type Table = WIPOffset<TableFinishedWIPOffset>;
+type FinishedTable = WIPOffset<TableFinishedWIPOffset>;
 
 /// A bounding box: west, south, east, north in metres.
-type Box4 = [f64; 4];
+type GridBox = [f64; 4];
 
-pub(super) fn flat_geobuf(index: &Index, layers: &[Layer], day: Date) -> Areas {
-    let all = layers.iter().flat_map(|&layer| grounds(index, layer, day));
-    let mut features: Vec<(Box4, Vec<u8>)> = all
-        .map(|ground| (around(ground.1), feature(&ground)))
+pub(super) fn to_flatgeobuf(index: &Index, layers: &[Layer], day: Date) -> AreaFile {
+    let all = layers.iter().flat_map(|&layer| areas_with_boundary(index, layer, day));
+    let mut features: Vec<(GridBox, Vec<u8>)> = all
+        .map(|area| (bounding_box(area.1), feature(&area)))
         .collect();
-    let whole = features
+    let extent = features
         .iter()
         .map(|it| it.0)
-        .reduce(both)
+        .reduce(merge)
         .unwrap_or_default();
-    features.sort_by_cached_key(|(bounds, _)| along_curve(*bounds, whole));
+    features.sort_by_cached_key(|(bounds, _)| hilbert_index(*bounds, extent));
     let mut bytes = MAGIC.to_vec();
-    bytes.extend(header(index, whole, features.len(), day));
-    bytes.extend(tree(&features));
+    bytes.extend(header(index, extent, features.len(), day));
+    bytes.extend(packed_rtree(&features));
     for (_, feature) in &features {
         bytes.extend(feature);
     }
-    Areas {
+    AreaFile {
         bytes,
         count: features.len() as u64,
     }
 }
 
-fn around(boundary: &Boundary) -> Box4 {
-    let mut around = Around::default();
-    around.add(boundary);
-    around.0.unwrap_or_default()
+fn bounding_box(boundary: &Boundary) -> GridBox {
+    let mut bounds = GridBounds::default();
+    bounds.add(boundary);
+    bounds.0.unwrap_or_default()
 }
 
-fn both(a: Box4, b: Box4) -> Box4 {
+fn merge(a: GridBox, b: GridBox) -> GridBox {
     [
         a[0].min(b[0]),
         a[1].min(b[1]),
@@ -82,11 +82,11 @@ fn both(a: Box4, b: Box4) -> Box4 {
 }
 
 /// Returns the vtable offset of a field.
-const fn slot(number: u16) -> u16 {
-    4 + 2 * number
+const fn slot(field: u16) -> u16 {
+    4 + 2 * field
 }
 
-fn header(index: &Index, whole: Box4, count: usize, day: Date) -> Vec<u8> {
+fn header(index: &Index, extent: GridBox, count: usize, day: Date) -> Vec<u8> {
     let manifest = index.manifest();
     let mut builder = FlatBufferBuilder::new();
     let columns = COLUMNS.map(|name| {
@@ -100,18 +100,18 @@ fn header(index: &Index, whole: Box4, count: usize, day: Date) -> Vec<u8> {
     let organisation = builder.create_string("EPSG");
     let table = builder.start_table();
     builder.push_slot_always(slot(0), organisation);
-    builder.push_slot_always(slot(1), GRID);
+    builder.push_slot_always(slot(1), BNG_EPSG_CODE);
     let crs = builder.end_table(table);
     let name = builder.create_string(&manifest.name);
     let title = builder.create_string(&manifest.title);
-    let about = format!(
+    let description = format!(
         "{} {} on {day}. {}",
         manifest.name, manifest.version, manifest.attribution
     );
-    let about = builder.create_string(&about);
+    let description = builder.create_string(&description);
     let envelope = match count {
         0 => None,
-        _ => Some(builder.create_vector(&whole)),
+        _ => Some(builder.create_vector(&extent)),
     };
     let table = builder.start_table();
     builder.push_slot_always(slot(0), name);
@@ -126,19 +126,19 @@ fn header(index: &Index, whole: Box4, count: usize, day: Date) -> Vec<u8> {
     builder.push_slot_always(slot(9), node_size);
     builder.push_slot_always(slot(10), crs);
     builder.push_slot_always(slot(11), title);
-    builder.push_slot_always(slot(12), about);
+    builder.push_slot_always(slot(12), description);
     let header = builder.end_table(table);
-    finished(builder, header)
+    finish(builder, header)
 }
 
-fn finished(mut builder: FlatBufferBuilder<'_>, root: Table) -> Vec<u8> {
+fn finish(mut builder: FlatBufferBuilder<'_>, root: FinishedTable) -> Vec<u8> {
     builder.finish_size_prefixed(root, None);
     builder.finished_data().to_vec()
 }
 
-fn feature(ground: &Ground<'_>) -> Vec<u8> {
+fn feature(area: &AreaWithBoundary<'_>) -> Vec<u8> {
     let mut builder = FlatBufferBuilder::new();
-    let parts: Vec<Table> = ground
+    let parts: Vec<FinishedTable> = area
         .1
         .grid
         .iter()
@@ -149,37 +149,37 @@ fn feature(ground: &Ground<'_>) -> Vec<u8> {
     builder.push_slot_always(slot(6), MULTI_POLYGON);
     builder.push_slot_always(slot(7), parts);
     let geometry = builder.end_table(table);
-    let properties = builder.create_vector(&properties(ground));
+    let properties = builder.create_vector(&properties(area));
     let table = builder.start_table();
     builder.push_slot_always(slot(0), geometry);
     builder.push_slot_always(slot(1), properties);
     let feature = builder.end_table(table);
-    finished(builder, feature)
+    finish(builder, feature)
 }
 
 /// A polygon: the coordinates of all rings, closed, and the end of each ring.
-fn polygon(builder: &mut FlatBufferBuilder<'_>, polygon: &GridPolygon) -> Table {
-    let (mut numbers, mut ends) = (Vec::new(), Vec::new());
+fn polygon(builder: &mut FlatBufferBuilder<'_>, polygon: &GridPolygon) -> FinishedTable {
+    let (mut coordinates, mut ends) = (Vec::new(), Vec::new());
     for ring in &polygon.rings {
         for at in ring.iter().chain(ring.first()) {
-            numbers.extend([at.easting_m(), at.northing_m()]);
+            coordinates.extend([at.easting_m(), at.northing_m()]);
         }
         ends.push(
-            u32::try_from(numbers.len() / 2).expect("a boundary has fewer than 2^32 vertices"),
+            u32::try_from(coordinates.len() / 2).expect("a boundary has fewer than 2^32 vertices"),
         );
     }
     let ends = builder.create_vector(&ends);
-    let numbers = builder.create_vector(&numbers);
+    let coordinates = builder.create_vector(&coordinates);
     let table = builder.start_table();
     builder.push_slot_always(slot(0), ends);
-    builder.push_slot_always(slot(1), numbers);
+    builder.push_slot_always(slot(1), coordinates);
     builder.push_slot_always(slot(6), POLYGON);
     builder.end_table(table)
 }
 
 /// The properties of an area: for each value that is not null, the index of its column, its length
 /// and its bytes.
-fn properties((area, boundary): &Ground<'_>) -> Vec<u8> {
+fn properties((area, boundary): &AreaWithBoundary<'_>) -> Vec<u8> {
     let day = |day: Option<Date>| day.map(|day| day.to_string());
     let values: [Option<String>; COLUMNS.len()] = [
         Some(area.id.clone()),
@@ -188,7 +188,7 @@ fn properties((area, boundary): &Ground<'_>) -> Vec<u8> {
         area.kind.clone(),
         area.system.clone(),
         Some(area.provenance.as_str().into()),
-        boundary.extent.as_str().map(str::to_string),
+        boundary.catchment_kind.as_str().map(str::to_string),
         day(area.period.from),
         day(area.period.to),
     ];
@@ -211,7 +211,7 @@ fn properties((area, boundary): &Ground<'_>) -> Vec<u8> {
 ///
 /// Each node is a bounding box and an offset: for a leaf, that of the area in bytes; for an inner
 /// node, the index of its first child.
-fn tree(features: &[(Box4, Vec<u8>)]) -> Vec<u8> {
+fn packed_rtree(features: &[(GridBox, Vec<u8>)]) -> Vec<u8> {
     let mut offset = 0;
     let leaves = features.iter().map(|(bounds, feature)| {
         let node = (*bounds, offset);
@@ -219,17 +219,17 @@ fn tree(features: &[(Box4, Vec<u8>)]) -> Vec<u8> {
         node
     });
     // From the leaves up to the root.
-    let mut levels: Vec<Vec<(Box4, u64)>> = vec![leaves.collect()];
+    let mut levels: Vec<Vec<(GridBox, u64)>> = vec![leaves.collect()];
     while levels.last().is_some_and(|level| level.len() > 1)
         || levels.len() == 1 && !features.is_empty()
     {
-        let below = levels.last().expect("at least one level");
-        let first = |at: usize| (at * NODE_SIZE) as u64;
-        let node = |(at, nodes): (usize, &[(Box4, u64)])| {
-            let bounds = nodes.iter().map(|it| it.0).reduce(both);
-            (bounds.expect("chunks are not empty"), first(at))
+        let children = levels.last().expect("at least one level");
+        let first_child = |at: usize| (at * NODE_SIZE) as u64;
+        let node = |(at, nodes): (usize, &[(GridBox, u64)])| {
+            let bounds = nodes.iter().map(|it| it.0).reduce(merge);
+            (bounds.expect("chunks are not empty"), first_child(at))
         };
-        levels.push(below.chunks(NODE_SIZE).enumerate().map(node).collect());
+        levels.push(children.chunks(NODE_SIZE).enumerate().map(node).collect());
     }
     levels.reverse();
     let mut out = Vec::new();
@@ -250,7 +250,7 @@ fn tree(features: &[(Box4, Vec<u8>)]) -> Vec<u8> {
 const CURVE_BITS: u32 = 16;
 
 /// Returns the position of the centre of a box on a Hilbert curve through `extent`.
-fn along_curve(bounds: Box4, whole: Box4) -> u64 {
+fn hilbert_index(bounds: GridBox, extent: GridBox) -> u64 {
     let cells = f64::from((1_u32 << CURVE_BITS) - 1);
     #[expect(
         clippy::cast_possible_truncation,
@@ -258,15 +258,15 @@ fn along_curve(bounds: Box4, whole: Box4) -> u64 {
         reason = "from 0 to 65,535"
     )]
     let cell = |axis: usize| {
-        let middle = f64::midpoint(bounds[axis], bounds[axis + 2]) - whole[axis];
-        (middle / (whole[axis + 2] - whole[axis]).max(f64::MIN_POSITIVE) * cells) as u32
+        let middle = f64::midpoint(bounds[axis], bounds[axis + 2]) - extent[axis];
+        (middle / (extent[axis + 2] - extent[axis]).max(f64::MIN_POSITIVE) * cells) as u32
     };
-    distance(cell(0), cell(1))
+    hilbert_distance(cell(0), cell(1))
 }
 
 /// Returns the position of a cell on the Hilbert curve (Hilbert 1891). Quadrant by quadrant, the
 /// coordinates are rotated so that the curve is continuous.
-fn distance(mut x: u32, mut y: u32) -> u64 {
+fn hilbert_distance(mut x: u32, mut y: u32) -> u64 {
     let mut distance = 0;
     for bit in (0..CURVE_BITS).rev() {
         let side = 1 << bit;
@@ -294,10 +294,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_curve_goes_from_cell_to_neighbouring_cell() {
+    fn hilbert_neighbours_are_adjacent_cells() {
         let mut cells: Vec<(u32, u32)> =
             (0..32).flat_map(|x| (0..32).map(move |y| (x, y))).collect();
-        cells.sort_by_key(|&(x, y)| distance(x, y));
+        cells.sort_by_key(|&(x, y)| hilbert_distance(x, y));
         for pair in cells.windows(2) {
             let [(a, b), (c, d)] = [pair[0], pair[1]];
             assert_eq!(a.abs_diff(c) + b.abs_diff(d), 1, "{pair:?}");
@@ -305,17 +305,17 @@ mod tests {
     }
 
     #[test]
-    fn the_index_has_a_root_and_every_area() {
+    fn rtree_has_a_root_and_every_area() {
         let area = |at: u32| {
             let west = f64::from(at);
             ([west, 0.0, west + 1.0, 1.0], vec![0; 10])
         };
         for (count, nodes) in [(0, 0), (1, 2), (16, 17), (17, 20), (300, 300 + 19 + 2 + 1)] {
-            let areas: Vec<(Box4, Vec<u8>)> = (0..count).map(area).collect();
-            assert_eq!(tree(&areas).len(), nodes * 40, "{count}");
+            let areas: Vec<(GridBox, Vec<u8>)> = (0..count).map(area).collect();
+            assert_eq!(packed_rtree(&areas).len(), nodes * 40, "{count}");
         }
-        let areas: Vec<(Box4, Vec<u8>)> = (0..17).map(area).collect();
-        let bytes = tree(&areas);
+        let areas: Vec<(GridBox, Vec<u8>)> = (0..17).map(area).collect();
+        let bytes = packed_rtree(&areas);
         let offset = |node: usize| {
             let bytes = bytes[node * 40 + 32..node * 40 + 40].try_into();
             u64::from_le_bytes(bytes.expect("eight bytes"))

@@ -9,7 +9,7 @@ use shapefile::record::{Point, Polygon, PolygonRing};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{Areas, AreasError, Ground, grounds};
+use super::{AreaFile, AreaExportError, AreaWithBoundary, areas_with_boundary};
 use crate::domain::{Boundary, BritishGrid, Layer};
 use crate::index::Index;
 
@@ -19,7 +19,7 @@ const PRJ: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM
 /// The character set of the .dbf.
 const CPG: &str = "UTF-8";
 
-pub(super) fn shapefiles(index: &Index, layers: &[Layer], day: Date) -> Result<Areas, AreasError> {
+pub(super) fn to_shapefiles(index: &Index, layers: &[Layer], day: Date) -> Result<AreaFile, AreaExportError> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     // A fixed modification time, so that the same areas give the same bytes.
     let options = SimpleFileOptions::default()
@@ -27,32 +27,32 @@ pub(super) fn shapefiles(index: &Index, layers: &[Layer], day: Date) -> Result<A
         .last_modified_time(zip::DateTime::default());
     let mut count = 0;
     for &layer in layers {
-        let grounds: Vec<Ground<'_>> = grounds(index, layer, day).collect();
-        let (shp, shx) = shapes(&grounds)?;
-        let table = Table::new(&grounds, day);
+        let areas: Vec<AreaWithBoundary<'_>> = areas_with_boundary(index, layer, day).collect();
+        let (shp, shx) = encode_shapes(&areas)?;
+        let table = DbfTable::new(&areas, day);
         let parts = [
             ("shp", shp),
             ("shx", shx),
-            ("dbf", table.bytes()?),
+            ("dbf", table.to_bytes()?),
             ("prj", PRJ.into()),
             ("cpg", CPG.into()),
         ];
-        for (ending, bytes) in parts {
-            zip.start_file(format!("{layer}.{ending}"), options)?;
+        for (extension, bytes) in parts {
+            zip.start_file(format!("{layer}.{extension}"), options)?;
             zip.write_all(&bytes).map_err(zip::result::ZipError::Io)?;
         }
-        count += grounds.len() as u64;
+        count += areas.len() as u64;
     }
     let bytes = zip.finish()?.into_inner();
-    Ok(Areas { bytes, count })
+    Ok(AreaFile { bytes, count })
 }
 
 /// Encodes the .shp and the .shx.
-fn shapes(grounds: &[Ground<'_>]) -> Result<(Vec<u8>, Vec<u8>), AreasError> {
+fn encode_shapes(areas: &[AreaWithBoundary<'_>]) -> Result<(Vec<u8>, Vec<u8>), AreaExportError> {
     let (mut shp, mut shx) = (Cursor::new(Vec::new()), Cursor::new(Vec::new()));
     let mut writer = ShapeWriter::with_shx(&mut shp, &mut shx);
-    for (_, boundary) in grounds {
-        writer.write_shape(&polygon(boundary))?;
+    for (_, boundary) in areas {
+        writer.write_shape(&to_polygon(boundary))?;
     }
     writer.finalize()?;
     drop(writer);
@@ -61,7 +61,7 @@ fn shapes(grounds: &[Ground<'_>]) -> Result<(Vec<u8>, Vec<u8>), AreasError> {
 
 /// Converts a boundary to one record: all rings, closed; exteriors are clockwise, each followed by
 /// its holes.
-fn polygon(boundary: &Boundary) -> Polygon {
+fn to_polygon(boundary: &Boundary) -> Polygon {
     let point = |at: &BritishGrid| Point::new(at.easting_m(), at.northing_m());
     let rings = boundary.grid.iter().flat_map(|polygon| {
         polygon.rings.iter().enumerate().map(move |(at, ring)| {
@@ -87,7 +87,7 @@ const COLUMNS: [&str; 8] = [
     "valid_to",
 ];
 /// The columns from this one are dates.
-const FIRST_DAY: usize = 6;
+const FIRST_DATE_COLUMN: usize = 6;
 /// The most bytes in a cell.
 const CELL_BYTES_MAX: usize = 254;
 
@@ -95,14 +95,14 @@ const CELL_BYTES_MAX: usize = 254;
 ///
 /// The `shapefile` crate writes today's date into the header. This code writes the date of the
 /// areas, so that the same areas give the same bytes.
-struct Table {
+struct DbfTable {
     rows: Vec<[String; COLUMNS.len()]>,
     day: Date,
 }
 
-impl Table {
-    fn new(grounds: &[Ground<'_>], day: Date) -> Table {
-        let row = |(area, boundary): &Ground<'_>| {
+impl DbfTable {
+    fn new(areas: &[AreaWithBoundary<'_>], day: Date) -> DbfTable {
+        let row = |(area, boundary): &AreaWithBoundary<'_>| {
             let text = |text: Option<&str>| text.unwrap_or_default().to_string();
             let day = |day: Option<Date>| {
                 day.map_or(String::new(), |day| day.strftime("%Y%m%d").to_string())
@@ -113,52 +113,52 @@ impl Table {
                 text(area.kind.as_deref()),
                 text(area.system.as_deref()),
                 text(Some(area.provenance.as_str())),
-                text(boundary.extent.as_str()),
+                text(boundary.catchment_kind.as_str()),
                 day(area.period.from),
                 day(area.period.to),
             ]
         };
-        Table {
-            rows: grounds.iter().map(row).collect(),
+        DbfTable {
+            rows: areas.iter().map(row).collect(),
             day,
         }
     }
 
-    fn bytes(&self) -> Result<Vec<u8>, AreasError> {
+    fn to_bytes(&self) -> Result<Vec<u8>, AreaExportError> {
         let mut lengths = [1; COLUMNS.len()];
         for row in &self.rows {
             for (length, cell) in lengths.iter_mut().zip(row) {
                 *length = cell.len().max(*length);
             }
         }
-        lengths[FIRST_DAY..].fill(8);
+        lengths[FIRST_DATE_COLUMN..].fill(8);
         let too_long = lengths.iter().position(|&length| length > CELL_BYTES_MAX);
         if let Some(column) = too_long {
             let column = COLUMNS[column];
-            return Err(AreasError::TooLong {
+            return Err(AreaExportError::TooLong {
                 column,
-                most: CELL_BYTES_MAX,
+                max: CELL_BYTES_MAX,
             });
         }
         let count = u32::try_from(self.rows.len()).expect("fewer than 2^32 areas");
-        let short = |number: usize| {
-            u16::try_from(number)
+        let u16_bytes = |value: usize| {
+            u16::try_from(value)
                 .expect("eight cells are below 2^16")
                 .to_le_bytes()
         };
-        let small = |number: usize| u8::try_from(number).expect("checked above");
+        let to_u8 = |value: usize| u8::try_from(value).expect("checked above");
         let (year, month, day) = (self.day.year(), self.day.month(), self.day.day());
         let year = u8::try_from(year - 1900).unwrap_or(0);
         let mut out = vec![3, year, month.unsigned_abs(), day.unsigned_abs()];
         out.extend(count.to_le_bytes());
-        out.extend(short(32 + 32 * COLUMNS.len() + 1));
-        out.extend(short(1 + lengths.iter().sum::<usize>()));
+        out.extend(u16_bytes(32 + 32 * COLUMNS.len() + 1));
+        out.extend(u16_bytes(1 + lengths.iter().sum::<usize>()));
         out.extend([0; 20]);
         for (at, (name, &length)) in COLUMNS.iter().zip(&lengths).enumerate() {
             let mut descriptor = [0; 32];
             descriptor[..name.len()].copy_from_slice(name.as_bytes());
-            descriptor[11] = if at < FIRST_DAY { b'C' } else { b'D' };
-            descriptor[16] = small(length);
+            descriptor[11] = if at < FIRST_DATE_COLUMN { b'C' } else { b'D' };
+            descriptor[16] = to_u8(length);
             out.extend(descriptor);
         }
         out.push(b'\r');

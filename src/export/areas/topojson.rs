@@ -6,40 +6,40 @@ use std::fmt::Write as _;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::{Areas, Ground, grounds, properties};
+use super::{AreaFile, AreaWithBoundary, areas_with_boundary, properties};
 use crate::domain::Layer;
 use crate::index::Index;
 use crate::tiles::{ArcRef, Topology};
 
 /// The quantization: units in a degree. A unit is about a centimetre, as in our GeoJSON.
-const UNITS: f64 = 1e7;
-const UNIT_DEGREES: f64 = 1e-7;
+const UNITS_PER_DEGREE: f64 = 1e7;
+const DEGREES_PER_UNIT: f64 = 1e-7;
 
 /// A point in whole units.
-type Unit = (i64, i64);
+type QuantizedPoint = (i64, i64);
 
-pub(super) fn topo_json(index: &Index, layers: &[Layer], day: Date) -> Areas {
+pub(super) fn to_topojson(index: &Index, layers: &[Layer], day: Date) -> AreaFile {
     let manifest = index.manifest();
     let (mut count, mut arcs, mut objects) = (0, Vec::new(), serde_json::Map::new());
     for &layer in layers {
-        let grounds: Vec<Ground<'_>> = grounds(index, layer, day).collect();
-        let boundaries: Vec<_> = grounds.iter().map(|ground| ground.1).collect();
+        let areas: Vec<AreaWithBoundary<'_>> = areas_with_boundary(index, layer, day).collect();
+        let boundaries: Vec<_> = areas.iter().map(|area| area.1).collect();
         let topology = Topology::new(&boundaries, index.is_partition(layer));
         // The file has one list of arcs for all layers.
-        let before = arcs.len();
-        arcs.extend(topology.arcs.iter().map(|arc| in_units(arc)));
-        let geometries: Vec<Value> = grounds
+        let first_arc = arcs.len();
+        arcs.extend(topology.arcs.iter().map(|arc| quantize(arc)));
+        let geometries: Vec<Value> = areas
             .iter()
             .zip(&topology.areas)
-            .map(|(ground, polygons)| geometry(ground, polygons, before))
+            .map(|(area, polygons)| geometry(area, polygons, first_arc))
             .collect();
-        count += grounds.len() as u64;
+        count += areas.len() as u64;
         let object = json!({ "type": "GeometryCollection", "geometries": geometries });
         objects.insert(layer.as_str().into(), object);
     }
-    let corner = lowest(&arcs);
-    let translate = [corner.0, corner.1].map(|unit| unit as f64 / UNITS);
-    let transform = json!({ "scale": [UNIT_DEGREES, UNIT_DEGREES], "translate": translate });
+    let origin = min_corner(&arcs);
+    let translate = [origin.0, origin.1].map(|unit| unit as f64 / UNITS_PER_DEGREE);
+    let transform = json!({ "scale": [DEGREES_PER_UNIT, DEGREES_PER_UNIT], "translate": translate });
     let mut text = format!(
         "{{\"type\":\"Topology\",\"name\":{},\"attribution\":{},\"transform\":{transform},\"objects\":{},\"arcs\":[",
         Value::from(manifest.name.as_str()),
@@ -48,21 +48,21 @@ pub(super) fn topo_json(index: &Index, layers: &[Layer], day: Date) -> Areas {
     );
     for (at, arc) in arcs.iter().enumerate() {
         text.push_str(if at == 0 { "\n" } else { ",\n" });
-        write_arc(&mut text, arc, corner);
+        write_arc(&mut text, arc, origin);
     }
     text.push_str("\n]}\n");
     let bytes = text.into_bytes();
-    Areas { bytes, count }
+    AreaFile { bytes, count }
 }
 
-fn geometry((area, boundary): &Ground<'_>, polygons: &[Vec<Vec<ArcRef>>], before: usize) -> Value {
+fn geometry((area, boundary): &AreaWithBoundary<'_>, polygons: &[Vec<Vec<ArcRef>>], first_arc: usize) -> Value {
     // The bitwise complement of an index means that the arc is reversed.
-    let number = |arc: &ArcRef| {
-        let number = i64::try_from(before + arc.arc).expect("fewer than 2^63");
-        if arc.is_reversed { !number } else { number }
+    let arc_index = |arc: &ArcRef| {
+        let index = i64::try_from(first_arc + arc.arc).expect("fewer than 2^63");
+        if arc.is_reversed { !index } else { index }
     };
     let rings = |rings: &Vec<Vec<ArcRef>>| -> Vec<Vec<i64>> {
-        let ring = |ring: &Vec<ArcRef>| ring.iter().map(number).collect();
+        let ring = |ring: &Vec<ArcRef>| ring.iter().map(arc_index).collect();
         rings.iter().map(ring).collect()
     };
     let arcs: Vec<Vec<Vec<i64>>> = polygons.iter().map(rings).collect();
@@ -74,30 +74,30 @@ fn geometry((area, boundary): &Ground<'_>, polygons: &[Vec<Vec<ArcRef>>], before
     })
 }
 
-fn in_units(arc: &[(f64, f64)]) -> Vec<Unit> {
+fn quantize(arc: &[(f64, f64)]) -> Vec<QuantizedPoint> {
     #[expect(clippy::cast_possible_truncation, reason = "at most 1.8e9")]
-    let unit = |degrees: f64| (degrees * UNITS).round() as i64;
+    let to_units = |degrees: f64| (degrees * UNITS_PER_DEGREE).round() as i64;
     arc.iter()
-        .map(|&(lon, lat)| (unit(lon), unit(lat)))
+        .map(|&(lon, lat)| (to_units(lon), to_units(lat)))
         .collect()
 }
 
 /// Returns the lower left corner of the bounding box of all arcs.
-fn lowest(arcs: &[Vec<Unit>]) -> Unit {
-    let places = arcs.iter().flatten().copied();
-    let lowest = places.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
-    lowest.unwrap_or_default()
+fn min_corner(arcs: &[Vec<QuantizedPoint>]) -> QuantizedPoint {
+    let points = arcs.iter().flatten().copied();
+    let corner = points.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
+    corner.unwrap_or_default()
 }
 
 /// Writes an arc with delta encoding: the first point relative to `origin`, each other point
 /// relative to the previous one.
-fn write_arc(text: &mut String, arc: &[Unit], corner: Unit) {
-    let mut last = corner;
+fn write_arc(text: &mut String, arc: &[QuantizedPoint], origin: QuantizedPoint) {
+    let mut previous = origin;
     text.push('[');
     for (at, &(x, y)) in arc.iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };
-        write!(text, "{comma}[{},{}]", x - last.0, y - last.1).expect("writing to a String");
-        last = (x, y);
+        write!(text, "{comma}[{},{}]", x - previous.0, y - previous.1).expect("writing to a String");
+        previous = (x, y);
     }
     text.push(']');
 }
@@ -107,11 +107,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_told_from_the_one_before() {
-        let arc = in_units(&[(-3.0, 54.0), (-2.999_999_9, 54.0), (-3.0, 54.000_000_2)]);
+    fn points_are_deltas_from_the_previous_one() {
+        let arc = quantize(&[(-3.0, 54.0), (-2.999_999_9, 54.0), (-3.0, 54.000_000_2)]);
         let mut text = String::new();
         write_arc(&mut text, &arc, (-30_000_010, 540_000_000));
         assert_eq!(text, "[[10,0],[1,0],[-1,2]]");
-        assert_eq!(lowest(&[arc]), (-30_000_000, 540_000_000));
+        assert_eq!(min_corner(&[arc]), (-30_000_000, 540_000_000));
     }
 }

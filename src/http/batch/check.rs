@@ -2,67 +2,67 @@
 
 use serde_json::{Value, json};
 
-use super::summary::dataset;
+use super::summary::dataset_json;
 use crate::batch::{
-    Column, Compression, Delimiter, Format, PlaceColumns, Request, Understood, records,
+    OutputColumn, Compression, Delimiter, BatchFormat, LocationColumns, BatchRequest, DetectedFormat, parse_records,
 };
 use crate::index::Index;
 
 /// The number of rows in a preview.
-pub(super) const ROWS_SHOWN: usize = 5;
+pub(super) const PREVIEW_ROWS: usize = 5;
 
 /// The response body of a dry run. Of the first rows, it has the columns that are read and those
 /// that are added.
-pub(super) fn body(list: &Understood, request: &Request, index: &Index, rows: &[u8]) -> Value {
-    let roles = list.roles.columns();
+pub(super) fn body(detected: &DetectedFormat, request: &BatchRequest, index: &Index, rows: &[u8]) -> Value {
+    let roles = detected.column_mapping.columns();
     let read: Vec<Value> = roles
         .iter()
         .map(|&(role, at)| {
             let parameter = role.argument().trim_start_matches('-').replace('-', "_");
-            json!({ "holds": role.as_str(), "parameter": parameter, "column": list.columns[at], "number": at + 1 })
+            json!({ "holds": role.as_str(), "parameter": parameter, "column": detected.columns[at], "number": at + 1 })
         })
         .collect();
-    let added: Vec<String> = request.columns.iter().map(Column::to_string).collect();
-    let named = roles.iter().map(|&(_, at)| list.columns[at].clone());
-    let shown: Vec<String> = named.chain(added.iter().cloned()).collect();
+    let added: Vec<String> = request.output_columns.iter().map(OutputColumn::to_string).collect();
+    let read_columns = roles.iter().map(|&(_, at)| detected.columns[at].clone());
+    let preview_columns: Vec<String> = read_columns.chain(added.iter().cloned()).collect();
     let at: Vec<usize> = roles.iter().map(|&(_, at)| at).collect();
-    let rows = match (list.format, list.delimiter) {
-        (Format::Ndjson, _) => objects(rows, &shown),
+    let rows = match (detected.format, detected.delimiter) {
+        (BatchFormat::Ndjson, _) => ndjson_cells(rows, &preview_columns),
         (_, Some(delimiter)) => {
-            let records = records(rows, delimiter);
+            let records = parse_records(rows, delimiter);
             let rows = records.into_iter().skip(1);
-            rows.map(|row| cells(&row, &at, added.len())).collect()
+            rows.map(|row| preview_cells(&row, &at, added.len())).collect()
         }
         // The preview of Arrow input is CSV, and has only the columns that are read and added.
-        (_, None) => records(rows, Delimiter::COMMA).split_off(1),
+        (_, None) => parse_records(rows, Delimiter::COMMA).split_off(1),
     };
     json!({
-        "format": list.format.to_string().to_lowercase(),
-        "delimiter": list.delimiter.map(|it| it.to_string()),
-        "compression": match list.compression { Compression::None => None, packed => Some(packed.to_string()) },
-        "byte_order_mark": list.has_byte_order_mark,
-        "line_ending": list.line_ending.map(|it| it.to_string()),
-        "columns": list.columns,
+        "format": detected.format.to_string().to_lowercase(),
+        "delimiter": detected.delimiter.map(|it| it.to_string()),
+        "compression": match detected.compression { Compression::None => None, codec => Some(codec.to_string()) },
+        "byte_order_mark": detected.has_byte_order_mark,
+        "line_ending": detected.line_ending.map(|it| it.to_string()),
+        "columns": detected.columns,
         "read": read,
-        "has_residence": list.roles.place != PlaceColumns::None,
-        "has_registration": list.roles.practice.is_some(),
+        "has_residence": detected.column_mapping.location != LocationColumns::None,
+        "has_registration": detected.column_mapping.practice.is_some(),
         "added": added,
         "as_of": request.as_of.to_string(),
-        "dataset": dataset(index),
-        "shown": shown,
+        "dataset": dataset_json(index),
+        "shown": preview_columns,
         "rows": rows,
     })
 }
 
 /// Selects the columns that are read, and the added columns, which are the last ones of the row.
-fn cells(row: &[String], read: &[usize], ours: usize) -> Vec<String> {
+fn preview_cells(row: &[String], read_columns: &[usize], added_count: usize) -> Vec<String> {
     let cell = |at: usize| row.get(at).cloned().unwrap_or_default();
-    let first_of_ours = row.len().saturating_sub(ours);
-    let ours = (first_of_ours..row.len()).map(cell);
-    read.iter().map(|&at| cell(at)).chain(ours).collect()
+    let first_added = row.len().saturating_sub(added_count);
+    let added = (first_added..row.len()).map(cell);
+    read_columns.iter().map(|&at| cell(at)).chain(added).collect()
 }
 
-fn objects(rows: &[u8], shown: &[String]) -> Vec<Vec<String>> {
+fn ndjson_cells(rows: &[u8], columns: &[String]) -> Vec<Vec<String>> {
     let lines = rows.split(|&byte| byte == b'\n');
     let objects = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     let text = |value: &Value| match value {
@@ -76,6 +76,6 @@ fn objects(rows: &[u8], shown: &[String]) -> Vec<Vec<String>> {
         other => other.to_string(),
     };
     objects
-        .map(|object| shown.iter().map(|name| text(&object[name])).collect())
+        .map(|object| columns.iter().map(|name| text(&object[name])).collect())
         .collect()
 }

@@ -23,17 +23,17 @@ use maud::Markup;
 use multer::{Field, Multipart};
 
 use super::super::App;
-use super::super::input::query_fields;
+use super::super::extract::query_params;
 use super::super::negotiate;
-use super::super::pages::{self, shared::Shared};
+use super::super::pages::{self, page_cache::CachedPage};
 use super::super::problem::Problem;
 use super::super::server::Connection;
-use super::super::snapshot::Snapshot;
-use super::stream::{Traffic, linger};
-use super::wanted::{Announced, Wanted};
-use super::{Asker, Begun, Job, client_of};
+use super::super::snapshot::DatasetSnapshot;
+use super::stream::{TransferMonitor, drain_body};
+use super::params::{DeclaredContent, BatchParams};
+use super::{AuditContext, JobStart, BatchJob, client_id};
 use crate::index::Index;
-use crate::question::Fields;
+use crate::request::RequestParams;
 use crate::web::{self, BatchFormError, BatchPage};
 
 /// The longest file in a form.
@@ -48,10 +48,10 @@ const FRAMING_BYTES_MAX: u64 = 256 << 10;
 /// The longest name of a field; ours are shorter.
 const NAME_BYTES_MAX: usize = 64;
 /// The file is buffered in chunks of this size, so that each can be freed once it is read.
-const FILE_PIECE_BYTES: usize = 64 << 10;
+const FILE_CHUNK_BYTES: usize = 64 << 10;
 
 /// The fields of the form other than the file.
-const FIELDS: &[&str] = &[
+const FORM_FIELDS: &[&str] = &[
     "columns",
     "delimiter",
     "postcode_column",
@@ -73,61 +73,61 @@ pub(in crate::http) async fn page(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    query_fields(&uri, &[])?;
-    let encoding = negotiate::encoding(&headers).ok_or_else(Problem::no_encoding)?;
+    query_params(&uri, &[])?;
+    let encoding = negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
     let releases = app.releases();
     let index = releases.current();
-    Ok(app.pages.response(Shared::Batch, index, encoding, || {
-        form_page(index, None, &Fields::default())
+    Ok(app.pages.response(CachedPage::Batch, index, encoding, || {
+        form_page(index, None, &RequestParams::default())
     }))
 }
 
 /// `POST /batch`: the output as a file, or the page with an error message.
-pub(in crate::http) async fn answer(
+pub(in crate::http) async fn post(
     State(app): State<App>,
     request: Request,
 ) -> Result<Response, Problem> {
     let boundary = boundary(request.headers())?;
     let connection = request.extensions().get::<Connection>().cloned();
-    let asker = Asker::of(&request);
+    let audit = AuditContext::of_request(&request);
     // This error is not rendered as the form: many clients may be rejected at once, and rendering
     // the form for each would delay look-ups.
-    let place = app.lists.place(client_of(&request), &app.gate).await?;
-    if is_too_long(request.headers()) {
+    let permit = app.batch_jobs.acquire_permit(client_id(&request), &app.admission_control).await?;
+    if exceeds_size_limit(request.headers()) {
         let problem = Problem::too_large(FILE_BYTES_MAX as u64);
-        return Ok(refused(
+        return Ok(error_response(
             &app,
             problem,
-            &Fields::default(),
+            &RequestParams::default(),
             request.into_body(),
         ));
     }
-    let traffic = Traffic::default();
+    let traffic = TransferMonitor::default();
     let form = tokio::select! {
-        form = read(request.into_body(), boundary, &traffic) => form?,
-        _ = traffic.ends(&app.lists.limits, &app.lists.places) => return Err(Problem::timed_out()),
+        form = read_form(request.into_body(), boundary, &traffic) => form?,
+        _ = traffic.until_aborted(&app.batch_jobs.limits, &app.batch_jobs.permits) => return Err(Problem::timed_out()),
     };
-    let fields = Fields::new(form.fields, FIELDS)?;
+    let params = RequestParams::new(form.fields, FORM_FIELDS)?;
     if form.file.is_empty() {
-        let problem = Problem::unusable("empty", "choose a file that is not empty");
-        return Ok(refused(&app, problem, &fields, Body::empty()));
+        let problem = Problem::unprocessable("empty", "choose a file that is not empty");
+        return Ok(error_response(&app, problem, &params, Body::empty()));
     }
-    let begun = async {
-        let job = Job {
-            snapshot: Snapshot::of(&app, &fields)?,
-            wanted: Wanted::of(&fields, &Announced::NOTHING)?,
-            packed: None,
-            limits: Arc::clone(&app.lists.limits),
-            places: app.lists.places.clone(),
-            asker,
-            _place: place,
+    let start = async {
+        let job = BatchJob {
+            snapshot: DatasetSnapshot::from_params(&app, &params)?,
+            params: BatchParams::from_params(&params, &DeclaredContent::UNSPECIFIED)?,
+            content_encoding: None,
+            limits: Arc::clone(&app.batch_jobs.limits),
+            permits: app.batch_jobs.permits.clone(),
+            audit,
+            _permit: permit,
         };
-        job.begin(form.file.into_body(), None).await
+        job.start(form.file.into_body(), None).await
     };
-    match begun.await {
-        Ok(Begun::Answering(ready, _)) => Ok(ready.response(connection.as_ref(), false)),
-        Ok(Begun::Checked(_)) => Err(Problem::internal("a form requested a dry run")),
-        Err(problem) => Ok(refused(&app, problem, &fields, Body::empty())),
+    match start.await {
+        Ok(JobStart::Streaming(batch_response, _)) => Ok(batch_response.into_http(connection.as_ref(), false)),
+        Ok(JobStart::Checked(_)) => Err(Problem::internal("a form requested a dry run")),
+        Err(problem) => Ok(error_response(&app, problem, &params, Body::empty())),
     }
 }
 
@@ -142,7 +142,7 @@ struct Form {
 /// slices of larger allocations.
 #[derive(Default)]
 struct FormFile {
-    pieces: Vec<BytesMut>,
+    chunks: Vec<BytesMut>,
     length: usize,
 }
 
@@ -154,28 +154,28 @@ impl FormFile {
     fn extend(&mut self, mut bytes: &[u8]) {
         self.length += bytes.len();
         while !bytes.is_empty() {
-            let room = self.pieces.last().map_or(0, |it| it.capacity() - it.len());
-            if room == 0 {
-                self.pieces.push(BytesMut::with_capacity(FILE_PIECE_BYTES));
+            let free_bytes = self.chunks.last().map_or(0, |it| it.capacity() - it.len());
+            if free_bytes == 0 {
+                self.chunks.push(BytesMut::with_capacity(FILE_CHUNK_BYTES));
                 continue;
             }
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            if let Some(last) = self.pieces.last_mut() {
-                last.extend_from_slice(now);
+            let (head, tail) = bytes.split_at(free_bytes.min(bytes.len()));
+            if let Some(last) = self.chunks.last_mut() {
+                last.extend_from_slice(head);
             }
-            bytes = later;
+            bytes = tail;
         }
     }
 
     /// Converts the file to a body whose chunks are freed as they are read.
     fn into_body(self) -> Body {
-        Body::new(Pieces(self.pieces.into_iter()))
+        Body::new(ChunkBody(self.chunks.into_iter()))
     }
 }
 
-struct Pieces(std::vec::IntoIter<BytesMut>);
+struct ChunkBody(std::vec::IntoIter<BytesMut>);
 
-impl HttpBody for Pieces {
+impl HttpBody for ChunkBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -183,7 +183,7 @@ impl HttpBody for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.next().map(|piece| Ok(Frame::data(piece.freeze()))))
+        Poll::Ready(self.0.next().map(|chunk| Ok(Frame::data(chunk.freeze()))))
     }
 }
 
@@ -192,12 +192,12 @@ impl HttpBody for Pieces {
 /// multer buffers whatever it has received until it can parse it. So this stream returns `Pending`
 /// after each chunk, which makes multer parse before it reads on, and fails once too much is
 /// buffered.
-struct Metered<S> {
+struct MeteredBody<S> {
     body: S,
-    given: u64,
+    bytes_in: u64,
     /// Bytes of field contents that were read.
-    taken: Arc<AtomicU64>,
-    is_to_wait: bool,
+    field_bytes: Arc<AtomicU64>,
+    must_yield: bool,
 }
 
 /// The form exceeds [`FRAMING_BYTES_MAX`].
@@ -215,11 +215,11 @@ impl fmt::Display for FramingTooLong {
 
 impl Error for FramingTooLong {}
 
-impl<S: Stream<Item = Result<Bytes, axum::Error>> + Unpin> Stream for Metered<S> {
+impl<S: Stream<Item = Result<Bytes, axum::Error>> + Unpin> Stream for MeteredBody<S> {
     type Item = Result<Bytes, Box<dyn Error + Send + Sync>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.is_to_wait) {
+        if std::mem::take(&mut self.must_yield) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -227,33 +227,33 @@ impl<S: Stream<Item = Result<Bytes, axum::Error>> + Unpin> Stream for Metered<S>
             return Poll::Ready(None);
         };
         let bytes = bytes?;
-        self.is_to_wait = true;
-        let kept = self
-            .given
-            .saturating_sub(self.taken.load(Ordering::Relaxed));
-        self.given += bytes.len() as u64;
-        Poll::Ready(Some(match kept > FRAMING_BYTES_MAX {
+        self.must_yield = true;
+        let buffered = self
+            .bytes_in
+            .saturating_sub(self.field_bytes.load(Ordering::Relaxed));
+        self.bytes_in += bytes.len() as u64;
+        Poll::Ready(Some(match buffered > FRAMING_BYTES_MAX {
             true => Err(Box::new(FramingTooLong)),
             false => Ok(bytes),
         }))
     }
 }
 
-async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, Problem> {
+async fn read_form(body: Body, boundary: String, traffic: &TransferMonitor) -> Result<Form, Problem> {
     // All of this time is spent waiting for the client.
-    let _waits = traffic.waits_for_bytes();
-    let taken = Arc::new(AtomicU64::new(0));
-    let metered = Metered {
+    let _wait = traffic.wait_for_upload();
+    let field_bytes = Arc::new(AtomicU64::new(0));
+    let metered = MeteredBody {
         body: body.into_data_stream(),
-        given: 0,
-        taken: Arc::clone(&taken),
-        is_to_wait: false,
+        bytes_in: 0,
+        field_bytes: Arc::clone(&field_bytes),
+        must_yield: false,
     };
     let mut parts = Multipart::new(metered, boundary);
-    let moved = Moved { traffic, taken };
+    let progress = FieldProgress { traffic, field_bytes };
     let mut form = Form::default();
     let mut count = 0;
-    while let Some(part) = parts.next_field().await.map_err(malformed)? {
+    while let Some(part) = parts.next_field().await.map_err(malformed_form)? {
         count += 1;
         if count > FIELDS_MAX {
             return Err(Problem::bad_request(
@@ -270,12 +270,12 @@ async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, P
             // If there are several, the last one is used.
             form.file = FormFile::default();
             let add = |bytes: &[u8]| form.file.extend(bytes);
-            whole(part, FILE_BYTES_MAX, &moved, add).await?;
+            read_field(part, FILE_BYTES_MAX, &progress, add).await?;
             continue;
         }
         let mut value = Vec::new();
         let add = |bytes: &[u8]| value.extend_from_slice(bytes);
-        whole(part, FIELD_BYTES_MAX, &moved, add).await?;
+        read_field(part, FIELD_BYTES_MAX, &progress, add).await?;
         let value = String::from_utf8_lossy(&value).trim().to_string();
         // Browsers send fields that were not filled in with an empty value.
         if !value.is_empty() {
@@ -286,22 +286,22 @@ async fn read(body: Body, boundary: String, traffic: &Traffic) -> Result<Form, P
 }
 
 /// Counts the bytes of field contents.
-struct Moved<'m> {
-    traffic: &'m Traffic,
-    taken: Arc<AtomicU64>,
+struct FieldProgress<'m> {
+    traffic: &'m TransferMonitor,
+    field_bytes: Arc<AtomicU64>,
 }
 
 /// Reads a field to its end.
-async fn whole(
+async fn read_field(
     mut part: Field<'static>,
     bytes_max: usize,
-    moved: &Moved<'_>,
+    progress: &FieldProgress<'_>,
     mut add: impl FnMut(&[u8]),
 ) -> Result<(), Problem> {
     let mut length = 0;
-    while let Some(bytes) = part.chunk().await.map_err(malformed)? {
-        moved.traffic.came(bytes.len());
-        moved.taken.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    while let Some(bytes) = part.chunk().await.map_err(malformed_form)? {
+        progress.traffic.add_received(bytes.len());
+        progress.field_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         length += bytes.len();
         if length > bytes_max {
             return Err(Problem::too_large(bytes_max as u64));
@@ -312,7 +312,7 @@ async fn whole(
 }
 
 /// The error is dropped, because its text may quote the form.
-fn malformed(_: multer::Error) -> Problem {
+fn malformed_form(_: multer::Error) -> Problem {
     Problem::bad_request(
         "malformed",
         "the form is truncated or is not valid multipart/form-data",
@@ -320,14 +320,14 @@ fn malformed(_: multer::Error) -> Problem {
 }
 
 fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
-    let given = headers.get(header::CONTENT_TYPE);
-    let given = given.and_then(|value| value.to_str().ok());
-    let boundary = given.and_then(|text| multer::parse_boundary(text).ok());
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let boundary = content_type.and_then(|text| multer::parse_boundary(text).ok());
     boundary.ok_or_else(|| Problem::unsupported_media_type("multipart/form-data"))
 }
 
 /// Returns whether `Content-Length` shows that the file is too long.
-fn is_too_long(headers: &HeaderMap) -> bool {
+fn exceeds_size_limit(headers: &HeaderMap) -> bool {
     let length = headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     length.is_some_and(|length| length > FILE_BYTES_MAX + FIELDS_MAX * FIELD_BYTES_MAX)
@@ -335,27 +335,27 @@ fn is_too_long(headers: &HeaderMap) -> bool {
 
 /// The page with an error message. The rest of the form is read in the background, because browsers
 /// read the response only after they have sent the form.
-fn refused(app: &App, problem: Problem, fields: &Fields, unread: Body) -> Response {
+fn error_response(app: &App, problem: Problem, params: &RequestParams, unread: Body) -> Response {
     tokio::spawn(async move {
         let mut unread = unread;
-        linger(&mut unread).await;
+        drain_body(&mut unread).await;
     });
-    shown(app, problem.status(), Some(&problem), fields)
+    form_response(app, problem.status(), Some(&problem), params)
 }
 
-fn shown(app: &App, status: StatusCode, problem: Option<&Problem>, fields: &Fields) -> Response {
+fn form_response(app: &App, status: StatusCode, problem: Option<&Problem>, params: &RequestParams) -> Response {
     let releases = app.releases();
-    let page = form_page(releases.current(), problem, fields);
+    let page = form_page(releases.current(), problem, params);
     pages::html(status, page)
 }
 
-fn form_page(index: &Index, problem: Option<&Problem>, fields: &Fields) -> Markup {
+fn form_page(index: &Index, problem: Option<&Problem>, params: &RequestParams) -> Markup {
     let page = BatchPage {
         error: problem.map(|problem| BatchFormError {
             code: problem.code(),
             detail: problem.detail(),
         }),
-        fields,
+        fields: params,
         file_bytes_max: FILE_BYTES_MAX,
     };
     web::batch(index, &page)

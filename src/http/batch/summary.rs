@@ -4,7 +4,7 @@ use axum::http::HeaderValue;
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
-use crate::batch::Summary;
+use crate::batch::BatchSummary;
 use crate::domain::SuppressionRule;
 use crate::index::Index;
 
@@ -13,7 +13,7 @@ use crate::index::Index;
 /// Suppressed counts are null. A rule other than `none` also omits the lines of bad rows, because
 /// their number is the count of bad rows, and the line of the first shortened number.
 pub(crate) fn body(
-    summary: &Summary,
+    summary: &BatchSummary,
     index: &Index,
     as_of: Date,
     suppression: SuppressionRule,
@@ -38,8 +38,8 @@ pub(crate) fn body(
             })
         })
         .collect();
-    let shortened = summary.shortened.map(|shortened| {
-        let numbers = count(shortened.numbers);
+    let shortened = summary.scientific_notation.map(|shortened| {
+        let numbers = count(shortened.count);
         if is_exact {
             json!({ "numbers": numbers, "first_line": shortened.first_line })
         } else {
@@ -55,7 +55,7 @@ pub(crate) fn body(
         "shortened_numbers": shortened,
         "suppression": suppression.to_string(),
         "as_of": as_of.to_string(),
-        "dataset": dataset(index),
+        "dataset": dataset_json(index),
     });
     if is_exact {
         body["bad_lines"] = json!(summary.bad_lines);
@@ -64,13 +64,13 @@ pub(crate) fn body(
 }
 
 /// A dataset's name, version and digest as JSON, which the command line prints too.
-pub(crate) fn dataset(index: &Index) -> Value {
+pub(crate) fn dataset_json(index: &Index) -> Value {
     let manifest = index.manifest();
     json!({ "name": manifest.name, "version": manifest.version, "digest": index.digest() })
 }
 
 /// Returns JSON as a header value, which must be ASCII: other characters are escaped (`\u00f4`).
-pub(super) fn header(body: &Value) -> HeaderValue {
+pub(super) fn header_value(body: &Value) -> HeaderValue {
     let mut text = String::new();
     for unit in body.to_string().encode_utf16() {
         match u8::try_from(unit) {
@@ -82,14 +82,14 @@ pub(super) fn header(body: &Value) -> HeaderValue {
 }
 
 /// The number of rows with each status, for the log, rounded as [`rounded_count`] does.
-pub(super) fn by_status(summary: &Summary) -> String {
+pub(super) fn status_counts(summary: &BatchSummary) -> String {
     let counts = summary.status.iter().filter(|(_, count)| *count > 0);
-    let counts = counts.map(|&(word, count)| format!("{word}={}", shown(count)));
+    let counts = counts.map(|&(word, count)| format!("{word}={}", rounded_count(count)));
     counts.collect::<Vec<_>>().join(" ")
 }
 
 /// A count for the log, with small numbers suppressed: `*` from 1 to 7, others rounded to 5.
-pub(super) fn shown(count: u64) -> String {
+pub(super) fn rounded_count(count: u64) -> String {
     let count = SuppressionRule::NHS_ENGLAND.apply(count);
     count.map_or("*".into(), |count| count.to_string())
 }
@@ -99,12 +99,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_holds_any_text() {
+    fn header_value_escapes_any_text() {
         let body = json!({ "name": "Ynys Môn \u{1f4ee} \"ICC\"\n" });
-        let value = header(&body);
+        let value = header_value(&body);
         let text = value.to_str().expect("ASCII");
         assert!(text.contains("M\\u00f4n"), "{text}");
-        let back: Value = serde_json::from_str(text).expect("JSON");
-        assert_eq!(back, body);
+        let parsed: Value = serde_json::from_str(text).expect("JSON");
+        assert_eq!(parsed, body);
     }
 }

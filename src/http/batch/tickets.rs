@@ -14,56 +14,56 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use super::super::problem::Problem;
-use super::Ready;
+use super::BatchResponse;
 
 /// A random number of 128 bits, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Ticket(u128);
+pub(super) struct BatchTicket(u128);
 
-impl FromStr for Ticket {
+impl FromStr for BatchTicket {
     type Err = Problem;
 
-    fn from_str(text: &str) -> Result<Ticket, Problem> {
-        let is_right = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let number = u128::from_str_radix(text, 16).ok().filter(|_| is_right);
-        number.map(Ticket).ok_or_else(|| {
+    fn from_str(text: &str) -> Result<BatchTicket, Problem> {
+        let is_valid = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let value = u128::from_str_radix(text, 16).ok().filter(|_| is_valid);
+        value.map(BatchTicket).ok_or_else(|| {
             Problem::bad_request("malformed", "a ticket must be 32 random hexadecimal digits")
         })
     }
 }
 
 /// The longest time that an upload and its download wait for each other. Either may come first.
-const MEET_WITHIN: Duration = Duration::from_secs(20);
+const RENDEZVOUS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The download's half of a ticket: receives the response, and signals that it was claimed.
-struct Offered {
-    ready: oneshot::Receiver<Ready>,
-    taken: oneshot::Sender<()>,
+struct PendingDownload {
+    response_rx: oneshot::Receiver<BatchResponse>,
+    claimed_tx: oneshot::Sender<()>,
 }
 
 /// The uploads that wait for their download.
-pub(super) struct Tickets {
-    meet_within: Duration,
-    offered: Mutex<HashMap<Ticket, Offered>>,
-    news: Notify,
+pub(super) struct TicketRegistry {
+    timeout: Duration,
+    pending: Mutex<HashMap<BatchTicket, PendingDownload>>,
+    changed: Notify,
 }
 
 /// The upload's half of a ticket. Dropping it removes the ticket from the registry.
-pub(super) struct Offer {
-    tickets: Arc<Tickets>,
-    ticket: Ticket,
-    ready: Option<oneshot::Sender<Ready>>,
-    taken: oneshot::Receiver<()>,
-    is_taken: bool,
+pub(super) struct UploadHalf {
+    registry: Arc<TicketRegistry>,
+    ticket: BatchTicket,
+    response_tx: Option<oneshot::Sender<BatchResponse>>,
+    claimed_rx: oneshot::Receiver<()>,
+    is_claimed: bool,
 }
 
-impl Tickets {
+impl TicketRegistry {
     /// Creates a registry. The rendezvous timeout is no longer than `stalled_after`.
-    pub(super) fn new(stalled_after: Duration) -> Tickets {
-        Tickets {
-            meet_within: stalled_after.min(MEET_WITHIN),
-            offered: Mutex::default(),
-            news: Notify::new(),
+    pub(super) fn new(stalled_after: Duration) -> TicketRegistry {
+        TicketRegistry {
+            timeout: stalled_after.min(RENDEZVOUS_TIMEOUT),
+            pending: Mutex::default(),
+            changed: Notify::new(),
         }
     }
 
@@ -71,23 +71,23 @@ impl Tickets {
     ///
     /// # Errors
     /// When another upload has the same ticket.
-    pub(super) fn offer(self: &Arc<Tickets>, ticket: Ticket) -> Result<Offer, Problem> {
-        let (give, ready) = oneshot::channel();
-        let (taken, is_taken) = oneshot::channel();
-        match self.offered().entry(ticket) {
+    pub(super) fn register(self: &Arc<TicketRegistry>, ticket: BatchTicket) -> Result<UploadHalf, Problem> {
+        let (response_tx, response_rx) = oneshot::channel();
+        let (claimed_tx, claimed_rx) = oneshot::channel();
+        match self.lock_pending().entry(ticket) {
             Entry::Occupied(_) => {
                 let detail = "this ticket is already in use; generate a new one";
                 return Err(Problem::conflict("ticket_in_use", detail));
             }
-            Entry::Vacant(place) => place.insert(Offered { ready, taken }),
+            Entry::Vacant(entry) => entry.insert(PendingDownload { response_rx, claimed_tx }),
         };
-        self.news.notify_waiters();
-        Ok(Offer {
-            tickets: Arc::clone(self),
+        self.changed.notify_waiters();
+        Ok(UploadHalf {
+            registry: Arc::clone(self),
             ticket,
-            ready: Some(give),
-            taken: is_taken,
-            is_taken: false,
+            response_tx: Some(response_tx),
+            claimed_rx,
+            is_claimed: false,
         })
     }
 
@@ -95,62 +95,61 @@ impl Tickets {
     ///
     /// # Errors
     /// When there is no such upload in time, or it fails before it has a response.
-    pub(super) async fn take(&self, ticket: Ticket) -> Result<Ready, Problem> {
-        let offered = tokio::time::timeout(self.meet_within, self.offered_as(ticket));
-        let offered = offered.await.map_err(|_| no_answers())?;
+    pub(super) async fn claim(&self, ticket: BatchTicket) -> Result<BatchResponse, Problem> {
+        let claim = tokio::time::timeout(self.timeout, self.wait_for(ticket));
+        let download = claim.await.map_err(|_| no_upload())?;
         // If the upload is gone, `response_rx` fails below.
-        let _ = offered.taken.send(());
-        offered.ready.await.map_err(|_| no_answers())
+        let _ = download.claimed_tx.send(());
+        download.response_rx.await.map_err(|_| no_upload())
     }
 
-    async fn offered_as(&self, ticket: Ticket) -> Offered {
+    async fn wait_for(&self, ticket: BatchTicket) -> PendingDownload {
         loop {
-            let news = self.news.notified();
-            if let Some(offered) = self.offered().remove(&ticket) {
-                return offered;
+            let changed = self.changed.notified();
+            if let Some(download) = self.lock_pending().remove(&ticket) {
+                return download;
             }
-            news.await;
+            changed.await;
         }
     }
 
-    fn offered(&self) -> MutexGuard<'_, HashMap<Ticket, Offered>> {
-        self.offered
-            .lock()
+    fn lock_pending(&self) -> MutexGuard<'_, HashMap<BatchTicket, PendingDownload>> {
+        self.pending.lock()
             .expect("nothing panics while it is locked")
     }
 }
 
-impl Offer {
+impl UploadHalf {
     /// Waits for the download, and passes the response to it.
     ///
     /// # Errors
     /// When there is no download in time, or it ended.
-    pub(super) async fn give(mut self, ready: Ready) -> Result<(), Problem> {
-        let come = tokio::time::timeout(self.tickets.meet_within, &mut self.taken).await;
-        self.is_taken = matches!(come, Ok(Ok(())));
-        let give = self.ready.take().expect("it is delivered once");
-        match give.send(ready) {
-            Ok(()) if self.is_taken => Ok(()),
-            _ => Err(nobody_came()),
+    pub(super) async fn deliver(mut self, response: BatchResponse) -> Result<(), Problem> {
+        let claimed = tokio::time::timeout(self.registry.timeout, &mut self.claimed_rx).await;
+        self.is_claimed = matches!(claimed, Ok(Ok(())));
+        let response_tx = self.response_tx.take().expect("it is delivered once");
+        match response_tx.send(response) {
+            Ok(()) if self.is_claimed => Ok(()),
+            _ => Err(no_download_request()),
         }
     }
 }
 
-impl Drop for Offer {
+impl Drop for UploadHalf {
     fn drop(&mut self) {
         // A claimed ticket has been removed; the same ticket may since have been registered again.
-        if !self.is_taken {
-            self.tickets.offered().remove(&self.ticket);
+        if !self.is_claimed {
+            self.registry.lock_pending().remove(&self.ticket);
         }
     }
 }
 
-fn no_answers() -> Problem {
+fn no_upload() -> Problem {
     let detail = "no batch was uploaded with this ticket, or it was rejected, or its output was already downloaded";
     Problem::unknown("unknown_ticket", detail)
 }
 
-fn nobody_came() -> Problem {
+fn no_download_request() -> Problem {
     let detail =
         "the output was not downloaded; request GET /api/v1/batch/{ticket} during the upload";
     Problem::conflict("not_downloaded", detail)

@@ -28,17 +28,17 @@ pub(super) struct Feature<'i> {
 impl Collection {
     /// Returns the collections of a dataset: two for each layer that has boundaries.
     pub(super) fn all(index: &Index) -> Vec<Collection> {
-        let has_ground = |layer: &Layer| index.boundaries_ever(*layer).next().is_some();
-        let layers = index.layers().filter(has_ground);
-        let both = |layer| [false, true].map(|is_history| Collection { layer, is_history });
-        layers.flat_map(both).collect()
+        let has_boundary = |layer: &Layer| index.all_boundaries(*layer).next().is_some();
+        let layers = index.layers().filter(has_boundary);
+        let current_and_history = |layer| [false, true].map(|is_history| Collection { layer, is_history });
+        layers.flat_map(current_and_history).collect()
     }
 
     /// Returns the collection with an id.
     ///
     /// # Errors
     /// When there is no such collection.
-    pub(super) fn of_id(index: &Index, id: &str) -> Result<Collection, Problem> {
+    pub(super) fn by_id(index: &Index, id: &str) -> Result<Collection, Problem> {
         let mut all = Collection::all(index).into_iter();
         all.find(|it| it.id() == id).ok_or_else(|| {
             let detail = "unknown collection; /ogc/collections lists the collections";
@@ -73,7 +73,7 @@ impl Collection {
     /// Returns the features, sorted by id, then by start date.
     pub(super) fn features(self, index: &Index, today: Date) -> Vec<Feature<'_>> {
         let mut features: Vec<Feature<'_>> = Vec::new();
-        for boundary in index.boundaries_ever(self.layer) {
+        for boundary in index.all_boundaries(self.layer) {
             let versions = index.versions(self.layer, &boundary.id).iter();
             features.extend(versions.filter_map(|area| self.feature(area, boundary, today)));
         }
@@ -89,12 +89,12 @@ impl Collection {
         boundary: &'i Boundary,
         today: Date,
     ) -> Option<Feature<'i>> {
-        let period = both(area.period, boundary.period)?;
+        let period = intersection(area.period, boundary.period)?;
         if !self.is_history && !period.contains(today) {
             return None;
         }
         let mut id = area.id.clone();
-        if let Some(extent) = boundary.extent.as_str() {
+        if let Some(extent) = boundary.catchment_kind.as_str() {
             id += &format!(":{extent}");
         }
         if self.is_history {
@@ -111,7 +111,7 @@ impl Collection {
 }
 
 /// Returns the intersection of two periods, or `None` if it is empty.
-fn both(a: Period, b: Period) -> Option<Period> {
+fn intersection(a: Period, b: Period) -> Option<Period> {
     let earlier = |a: Option<Date>, b: Option<Date>| match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         _ => a.or(b),
@@ -132,21 +132,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_two_periods_have_in_common() {
+    fn intersection_of_two_periods() {
         let period = |from, to| Period { from, to };
         let (first, second) = (Some(date(2022, 1, 5)), Some(date(2024, 7, 1)));
         let open = period(None, None);
         assert_eq!(
-            both(open, period(first, second)),
+            intersection(open, period(first, second)),
             Some(period(first, second))
         );
         assert_eq!(
-            both(period(first, None), period(None, second)),
+            intersection(period(first, None), period(None, second)),
             Some(period(first, second))
         );
-        assert_eq!(both(period(None, first), period(first, None)), None);
+        assert_eq!(intersection(period(None, first), period(first, None)), None);
         assert_eq!(
-            both(period(second, None), period(first, None)),
+            intersection(period(second, None), period(first, None)),
             Some(period(second, None))
         );
     }

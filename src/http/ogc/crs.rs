@@ -3,10 +3,10 @@
 use geo::{BoundingRect, Coord, Intersects, MapCoords, MultiPolygon, Rect};
 
 use crate::domain::Boundary;
-use crate::ground;
+use crate::planar;
 
 /// The radius of the sphere of Web Mercator, in metres: the semi-major axis of WGS84.
-pub(super) const RADIUS_M: f64 = 6_378_137.0;
+pub(super) const EARTH_RADIUS_M: f64 = 6_378_137.0;
 /// The latitude limit of Web Mercator, at which the projection is a square.
 const LATITUDE_MAX: f64 = 85.051_128_779_806_6;
 
@@ -43,7 +43,7 @@ impl Crs {
         }
     }
 
-    pub(super) fn of_uri(uri: &str) -> Option<Crs> {
+    pub(super) fn from_uri(uri: &str) -> Option<Crs> {
         Crs::ALL.into_iter().find(|crs| crs.uri() == uri)
     }
 
@@ -57,12 +57,12 @@ impl Crs {
     }
 
     /// Returns the geometry of the boundary in this CRS, with its axis order.
-    pub(super) fn ground(self, boundary: &Boundary) -> MultiPolygon<f64> {
+    pub(super) fn geometry(self, boundary: &Boundary) -> MultiPolygon<f64> {
         match self {
             Crs::Crs84 => boundary.lonlat.clone(),
             Crs::Wgs84 => boundary.lonlat.map_coords(|at| Coord { x: at.y, y: at.x }),
             Crs::WebMercator => boundary.lonlat.map_coords(web_mercator),
-            Crs::BritishNationalGrid => ground::in_metres(boundary),
+            Crs::BritishNationalGrid => planar::to_planar(boundary),
         }
     }
 
@@ -70,47 +70,47 @@ impl Crs {
     ///
     /// `low` and `high` are corners of the box, in the axis order of the CRS. If the `low`
     /// longitude is greater than the `high` one, the box crosses the antimeridian.
-    pub(super) fn touches(self, boundary: &Boundary, low: [f64; 2], high: [f64; 2]) -> bool {
+    pub(super) fn intersects_box(self, boundary: &Boundary, low: [f64; 2], high: [f64; 2]) -> bool {
         match self {
-            Crs::BritishNationalGrid => in_box(&ground::in_metres(boundary), low, high),
-            Crs::Wgs84 => Crs::Crs84.touches(boundary, [low[1], low[0]], [high[1], high[0]]),
+            Crs::BritishNationalGrid => intersects_rect(&planar::to_planar(boundary), low, high),
+            Crs::Wgs84 => Crs::Crs84.intersects_box(boundary, [low[1], low[0]], [high[1], high[0]]),
             Crs::WebMercator => {
-                Crs::Crs84.touches(boundary, from_web_mercator(low), from_web_mercator(high))
+                Crs::Crs84.intersects_box(boundary, from_web_mercator(low), from_web_mercator(high))
             }
             Crs::Crs84 if low[0] > high[0] => {
-                in_box(&boundary.lonlat, low, [180.0, high[1]])
-                    || in_box(&boundary.lonlat, [-180.0, low[1]], high)
+                intersects_rect(&boundary.lonlat, low, [180.0, high[1]])
+                    || intersects_rect(&boundary.lonlat, [-180.0, low[1]], high)
             }
-            Crs::Crs84 => in_box(&boundary.lonlat, low, high),
+            Crs::Crs84 => intersects_rect(&boundary.lonlat, low, high),
         }
     }
 
     /// Returns whether the corners are those of a box in this CRS.
-    pub(super) fn is_box(self, low: [f64; 2], high: [f64; 2]) -> bool {
-        let is_across_allowed = [self == Crs::Crs84, self == Crs::Wgs84];
-        (0..2).all(|axis| low[axis] <= high[axis] || is_across_allowed[axis])
+    pub(super) fn is_valid_box(self, low: [f64; 2], high: [f64; 2]) -> bool {
+        let may_cross_antimeridian = [self == Crs::Crs84, self == Crs::Wgs84];
+        (0..2).all(|axis| low[axis] <= high[axis] || may_cross_antimeridian[axis])
     }
 }
 
-fn in_box(ground: &MultiPolygon<f64>, low: [f64; 2], high: [f64; 2]) -> bool {
-    let wanted = Rect::new(low, high);
+fn intersects_rect(geometry: &MultiPolygon<f64>, low: [f64; 2], high: [f64; 2]) -> bool {
+    let rect = Rect::new(low, high);
     // Cheap test first: most boundaries are far away.
-    let around = ground.bounding_rect();
-    around.is_some_and(|around| around.intersects(&wanted)) && ground.intersects(&wanted)
+    let bounds = geometry.bounding_rect();
+    bounds.is_some_and(|bounds| bounds.intersects(&rect)) && geometry.intersects(&rect)
 }
 
 fn web_mercator(at: Coord<f64>) -> Coord<f64> {
     let latitude = at.y.clamp(-LATITUDE_MAX, LATITUDE_MAX).to_radians();
     Coord {
-        x: at.x.to_radians() * RADIUS_M,
-        y: latitude.tan().asinh() * RADIUS_M,
+        x: at.x.to_radians() * EARTH_RADIUS_M,
+        y: latitude.tan().asinh() * EARTH_RADIUS_M,
     }
 }
 
 fn from_web_mercator([x, y]: [f64; 2]) -> [f64; 2] {
     [
-        (x / RADIUS_M).to_degrees(),
-        (y / RADIUS_M).sinh().atan().to_degrees(),
+        (x / EARTH_RADIUS_M).to_degrees(),
+        (y / EARTH_RADIUS_M).sinh().atan().to_degrees(),
     ]
 }
 
@@ -120,7 +120,7 @@ mod tests {
 
     /// Expected values computed with PROJ.
     #[test]
-    fn web_mercator_is_projs() {
+    fn web_mercator_agrees_with_proj() {
         let at = web_mercator(Coord { x: -2.8, y: 54.05 });
         assert!((at.x - -311_694.574_221_166).abs() < 1e-6, "{at:?}");
         assert!((at.y - 7_179_631.388_187_292).abs() < 1e-6, "{at:?}");
@@ -129,10 +129,10 @@ mod tests {
     }
 
     #[test]
-    fn every_system_is_known_by_its_address() {
+    fn every_crs_is_found_by_its_uri() {
         for crs in Crs::ALL {
-            assert_eq!(Crs::of_uri(crs.uri()), Some(crs));
+            assert_eq!(Crs::from_uri(crs.uri()), Some(crs));
         }
-        assert_eq!(Crs::of_uri("EPSG:27700"), None);
+        assert_eq!(Crs::from_uri("EPSG:27700"), None);
     }
 }

@@ -4,29 +4,29 @@ use axum::http::HeaderMap;
 
 use super::super::negotiate;
 use super::super::problem::Problem;
-use crate::question::Fields;
+use crate::request::RequestParams;
 
 /// The format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum ResponseFormat {
     Json,
     Html,
 }
 
-impl Format {
+impl ResponseFormat {
     /// Returns the value of `f`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Format::Json => "json",
-            Format::Html => "html",
+            ResponseFormat::Json => "json",
+            ResponseFormat::Html => "html",
         }
     }
 
     /// Returns the other format.
-    pub(super) fn other(self) -> Format {
+    pub(super) fn alternate(self) -> ResponseFormat {
         match self {
-            Format::Json => Format::Html,
-            Format::Html => Format::Json,
+            ResponseFormat::Json => ResponseFormat::Html,
+            ResponseFormat::Html => ResponseFormat::Json,
         }
     }
 
@@ -34,14 +34,14 @@ impl Format {
     ///
     /// # Errors
     /// When `f` has another value, or the client accepts neither format.
-    pub(super) fn wanted(fields: &Fields, headers: &HeaderMap) -> Result<Format, Problem> {
-        match fields.get("f") {
-            Some("json") => Ok(Format::Json),
-            Some("html") => Ok(Format::Html),
+    pub(super) fn negotiate(params: &RequestParams, headers: &HeaderMap) -> Result<ResponseFormat, Problem> {
+        match params.get("f") {
+            Some("json") => Ok(ResponseFormat::Json),
+            Some("html") => Ok(ResponseFormat::Html),
             Some(_) => Err(Problem::bad_request("malformed", "f must be json or html")),
             None => match negotiate::prefers_html(headers) {
-                Some(true) => Ok(Format::Html),
-                Some(false) => Ok(Format::Json),
+                Some(true) => Ok(ResponseFormat::Html),
+                Some(false) => Ok(ResponseFormat::Json),
                 None => Err(Problem::not_acceptable()),
             },
         }

@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use super::super::App;
 use super::super::areas;
 use super::super::base_url::BaseUrl;
-use super::super::input::{Segments, query_fields};
+use super::super::extract::{PathParams, query_params};
 use super::super::problem::Problem;
 use super::collection::{Collection, Feature};
 use super::crs::Crs;
-use super::format::Format;
-use super::query::{FIELDS, Query, known_crs};
-use super::{Context, html};
+use super::format::ResponseFormat;
+use super::query::{PARAMS, ItemsQuery, parse_crs};
+use super::{OgcContext, html};
 use crate::domain::today_in_london;
 use crate::geojson;
-use crate::question::Fields;
+use crate::request::RequestParams;
 use crate::web::path_segment;
 
 pub(super) const GEOJSON: &str = areas::GEOJSON;
@@ -28,14 +28,14 @@ pub(in crate::http) async fn items(
     State(app): State<App>,
     uri: Uri,
     base: BaseUrl,
-    Segments(id): Segments<String>,
+    PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let fields = query_fields(&uri, FIELDS)?;
-    let context = Context::of(&app, &fields, base, headers)?;
+    let params = query_params(&uri, PARAMS)?;
+    let context = OgcContext::new(&app, &params, base, headers)?;
     let index = context.index();
-    let collection = Collection::of_id(index, &id)?;
-    let query = Query::of(&fields)?;
+    let collection = Collection::by_id(index, &id)?;
+    let query = ItemsQuery::from_params(&params)?;
     let mut matched = collection.features(index, today_in_london());
     matched.retain(|feature| query.matches(feature));
     let count = matched.len();
@@ -45,23 +45,23 @@ pub(in crate::http) async fn items(
         .take(query.limit)
         .collect();
     let path = format!("/collections/{id}/items");
-    let at = |offset| format!("{path}{}", with_offset(&fields, offset));
-    let mut links = Vec::from(context.selves(&at(query.offset), GEOJSON));
-    let of_format = |path: String| {
-        let joint = if path.contains('?') { '&' } else { '?' };
-        format!("{path}{joint}f={}", context.format.as_str())
+    let at = |offset| format!("{path}{}", query_with_offset(&params, offset));
+    let mut links = Vec::from(context.self_links(&at(query.offset), GEOJSON));
+    let with_format = |path: String| {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        format!("{path}{separator}f={}", context.format.as_str())
     };
-    let kind = match context.format {
-        Format::Json => GEOJSON,
-        Format::Html => "text/html",
+    let media_type = match context.format {
+        ResponseFormat::Json => GEOJSON,
+        ResponseFormat::Html => "text/html",
     };
-    let after = query.offset.saturating_add(page.len());
-    if after < count && !page.is_empty() {
-        links.push(context.link("next", kind, &of_format(at(after)), "the next page"));
+    let next_offset = query.offset.saturating_add(page.len());
+    if next_offset < count && !page.is_empty() {
+        links.push(context.link("next", media_type, &with_format(at(next_offset)), "the next page"));
     }
     if query.offset > 0 {
-        let before = query.offset.saturating_sub(query.limit);
-        links.push(context.link("prev", kind, &of_format(at(before)), "the previous page"));
+        let previous_offset = query.offset.saturating_sub(query.limit);
+        links.push(context.link("prev", media_type, &with_format(at(previous_offset)), "the previous page"));
     }
     links.push(context.link(
         "collection",
@@ -77,13 +77,13 @@ pub(in crate::http) async fn items(
         "attribution": index.manifest().attribution,
     });
     let response = match context.format {
-        Format::Json => context.answer_text(GEOJSON, collected(&body, &page, query.crs)),
-        Format::Html => context.answer(GEOJSON, &body, || {
+        ResponseFormat::Json => context.respond_text(GEOJSON, feature_collection(&body, &page, query.crs)),
+        ResponseFormat::Html => context.respond(GEOJSON, &body, || {
             let rows: Vec<Value> = page.iter().map(properties).collect();
             html::items(context.index(), &collection.title(index), &body, &rows)
         }),
     };
-    Ok(in_crs(response, query.crs))
+    Ok(with_content_crs(response, query.crs))
 }
 
 /// `/ogc/collections/{collection}/items/{feature}`.
@@ -91,18 +91,18 @@ pub(in crate::http) async fn item(
     State(app): State<App>,
     uri: Uri,
     base: BaseUrl,
-    Segments((id, feature_id)): Segments<(String, String)>,
+    PathParams((id, feature_id)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let fields = query_fields(&uri, &["f", "crs"])?;
-    let context = Context::of(&app, &fields, base, headers)?;
-    let crs = fields
+    let params = query_params(&uri, &["f", "crs"])?;
+    let context = OgcContext::new(&app, &params, base, headers)?;
+    let crs = params
         .get("crs")
-        .map(known_crs)
+        .map(parse_crs)
         .transpose()?
         .unwrap_or(Crs::Crs84);
     let index = context.index();
-    let collection = Collection::of_id(index, &id)?;
+    let collection = Collection::by_id(index, &id)?;
     let features = collection.features(index, today_in_london()).into_iter();
     let feature = features
         .into_iter()
@@ -114,11 +114,11 @@ pub(in crate::http) async fn item(
             )
         })?;
     let path = format!("/collections/{id}/items/{}", path_segment(&feature_id));
-    let path = match fields.get("crs") {
-        Some(_) => format!("{path}?{}", encoded(&[("crs", crs.uri())])),
+    let path = match params.get("crs") {
+        Some(_) => format!("{path}?{}", encode_query(&[("crs", crs.uri())])),
         None => path,
     };
-    let mut links = Vec::from(context.selves(&path, GEOJSON));
+    let mut links = Vec::from(context.self_links(&path, GEOJSON));
     links.push(context.link(
         "collection",
         super::JSON,
@@ -127,66 +127,66 @@ pub(in crate::http) async fn item(
     ));
     let properties = properties(&feature);
     let response = match context.format {
-        Format::Json => {
+        ResponseFormat::Json => {
             let mut text = String::new();
-            write(&mut text, &feature, &properties, crs, Some(&links));
-            context.answer_text(GEOJSON, text)
+            write_feature(&mut text, &feature, &properties, crs, Some(&links));
+            context.respond_text(GEOJSON, text)
         }
-        Format::Html => {
+        ResponseFormat::Html => {
             let title = collection.title(index);
             let page = html::item(context.index(), &title, &properties, &links);
-            context.answer_text(super::HTML, page.into_string())
+            context.respond_text(super::HTML, page.into_string())
         }
     };
-    Ok(in_crs(response, crs))
+    Ok(with_content_crs(response, crs))
 }
 
 /// Adds the `Content-Crs` header with the CRS of the coordinates (Part 2, 7.4).
-fn in_crs(mut response: Response, crs: Crs) -> Response {
+fn with_content_crs(mut response: Response, crs: Crs) -> Response {
     let value = HeaderValue::from_str(&format!("<{}>", crs.uri())).expect("ASCII");
     response.headers_mut().insert("content-crs", value);
     response
 }
 
 /// Returns the query string of the same request with another offset.
-fn with_offset(fields: &Fields, offset: usize) -> String {
+fn query_with_offset(params: &RequestParams, offset: usize) -> String {
     let offset_text = offset.to_string();
-    let kept = FIELDS
+    let other_names = PARAMS
         .iter()
         .filter(|name| !matches!(**name, "f" | "offset"));
-    let mut pairs: Vec<(&str, &str)> = kept
-        .filter_map(|name| Some((*name, fields.get(name)?)))
+    let mut pairs: Vec<(&str, &str)> = other_names
+        .filter_map(|name| Some((*name, params.get(name)?)))
         .collect();
     if offset > 0 {
         pairs.push(("offset", &offset_text));
     }
     match pairs.is_empty() {
         true => String::new(),
-        false => format!("?{}", encoded(&pairs)),
+        false => format!("?{}", encode_query(&pairs)),
     }
 }
 
-fn encoded(pairs: &[(&str, &str)]) -> String {
+fn encode_query(pairs: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new())
         .extend_pairs(pairs)
         .finish()
 }
 
 /// Serializes the body with its features.
-fn collected(body: &Value, features: &[Feature<'_>], crs: Crs) -> String {
+fn feature_collection(body: &Value, features: &[Feature<'_>], crs: Crs) -> String {
     let mut text = body.to_string();
     // The closing brace is added after the features.
     text.pop();
     text.push_str(",\"features\":[");
     for (at, feature) in features.iter().enumerate() {
         text.push_str(if at == 0 { "\n" } else { ",\n" });
-        write(&mut text, feature, &properties(feature), crs, None);
+        write_feature(&mut text, feature, &properties(feature), crs, None);
     }
     text.push_str("\n]}");
     text
 }
 
-fn write(
+fn write_feature(
     text: &mut String,
     feature: &Feature<'_>,
     properties: &Value,
@@ -197,7 +197,7 @@ fn write(
     text.push_str(&format!(
         "{{\"type\":\"Feature\",\"id\":{id},\"properties\":{properties},\"geometry\":"
     ));
-    geojson::write_multi_polygon(text, &crs.ground(feature.boundary), crs.decimals());
+    geojson::write_multi_polygon(text, &crs.geometry(feature.boundary), crs.decimals());
     if let Some(links) = links {
         text.push_str(&format!(",\"links\":{}", Value::from(links)));
     }
@@ -215,7 +215,7 @@ fn properties(feature: &Feature<'_>) -> Value {
         "kind": area.kind,
         "system": area.system,
         "provenance": area.provenance.as_str(),
-        "extent": feature.boundary.extent.as_str(),
+        "extent": feature.boundary.catchment_kind.as_str(),
         "from": day(feature.period.from),
         "to": day(feature.period.to),
     })

@@ -27,24 +27,24 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::base_url::BaseUrl;
-use super::body::decimals;
-use super::conditional::{cacheable, uncached};
-use super::input::{Segments, query_fields};
+use super::body::round_decimals;
+use super::conditional::{cacheable_response, no_store_response};
+use super::extract::{PathParams, query_params};
 use super::openapi;
 use super::problem::Problem;
 use crate::domain::today_in_london;
 use crate::index::Index;
-use crate::question::Fields;
-use crate::releases::Releases;
+use crate::request::RequestParams;
+use crate::dataset_store::LoadedDatasets;
 use crate::web::ogc as html;
 use collection::Collection;
 use crs::Crs;
-use format::Format;
+use format::ResponseFormat;
 
 pub(super) use items::{item, items};
 pub(super) use queryables::queryables;
 pub(super) use tiles::{
-    set, sets, tile, tile_of_collection, tileset, tileset_of_collection, tilesets,
+    tile_matrix_set, tile_matrix_sets, tile, tile_of_collection, tileset, tileset_of_collection, tilesets,
     tilesets_of_collection,
 };
 
@@ -54,7 +54,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const OPENAPI: &str = "application/vnd.oai.openapi+json;version=3.0";
 
 /// The conformance classes.
-const CLASSES: [&str; 19] = [
+const CONFORMANCE_CLASSES: [&str; 19] = [
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/landing-page",
     "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
@@ -78,43 +78,43 @@ const CLASSES: [&str; 19] = [
 
 /// What a request needs for its response: base URL, format and dataset. As an extractor, it rejects
 /// query parameters other than `f`.
-pub(super) struct Context {
+pub(super) struct OgcContext {
     /// The base URL of the service.
     base: BaseUrl,
     /// The URL of the landing page, without a trailing slash.
     root: String,
-    format: Format,
+    format: ResponseFormat,
     /// Whether the URL could reveal a person's location.
     is_private: bool,
     headers: HeaderMap,
-    releases: Arc<Releases>,
+    releases: Arc<LoadedDatasets>,
 }
 
-impl FromRequestParts<App> for Context {
+impl FromRequestParts<App> for OgcContext {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Context, Problem> {
-        let fields = query_fields(&parts.uri, &["f"])?;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<OgcContext, Problem> {
+        let params = query_params(&parts.uri, &["f"])?;
         let Ok(base) = BaseUrl::from_request_parts(parts, app).await;
-        Context::of(app, &fields, base, parts.headers.clone())
+        OgcContext::new(app, &params, base, parts.headers.clone())
     }
 }
 
-impl Context {
+impl OgcContext {
     /// Creates the context from query parameters, which may be others than `f`.
-    fn of(
+    fn new(
         app: &App,
-        fields: &Fields,
+        params: &RequestParams,
         base: BaseUrl,
         headers: HeaderMap,
-    ) -> Result<Context, Problem> {
-        Ok(Context {
+    ) -> Result<OgcContext, Problem> {
+        Ok(OgcContext {
             root: format!("{base}/ogc"),
             base,
-            format: Format::wanted(fields, &headers)?,
+            format: ResponseFormat::negotiate(params, &headers)?,
             // A large box reveals nothing, but no limit would be obvious, and caching gains little:
             // few boxes are requested twice.
-            is_private: fields.get("bbox").is_some(),
+            is_private: params.get("bbox").is_some(),
             headers,
             releases: app.releases(),
         })
@@ -131,58 +131,58 @@ impl Context {
     }
 
     /// A link to a path of this API. `path` begins with a slash.
-    fn link(&self, rel: &str, kind: &str, path: &str, title: &str) -> Value {
-        json!({ "rel": rel, "type": kind, "href": format!("{}{path}", self.root), "title": title })
+    fn link(&self, rel: &str, media_type: &str, path: &str, title: &str) -> Value {
+        json!({ "rel": rel, "type": media_type, "href": format!("{}{path}", self.root), "title": title })
     }
 
     /// The links `self` and `alternate` of a response.
-    fn selves(&self, path: &str, json_type: &'static str) -> [Value; 2] {
-        let kind = |format| match format {
-            Format::Json => json_type,
-            Format::Html => "text/html",
+    fn self_links(&self, path: &str, json_type: &'static str) -> [Value; 2] {
+        let media_type = |format| match format {
+            ResponseFormat::Json => json_type,
+            ResponseFormat::Html => "text/html",
         };
-        let to = |rel, format: Format| {
-            let joint = if path.contains('?') { '&' } else { '?' };
-            let path = format!("{path}{joint}f={}", format.as_str());
+        let link_to = |rel, format: ResponseFormat| {
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let path = format!("{path}{separator}f={}", format.as_str());
             let title = format!("this as {}", format.as_str().to_uppercase());
-            self.link(rel, kind(format), &path, &title)
+            self.link(rel, media_type(format), &path, &title)
         };
         [
-            to("self", self.format),
-            to("alternate", self.format.other()),
+            link_to("self", self.format),
+            link_to("alternate", self.format.alternate()),
         ]
     }
 
     /// The response in the requested format.
-    fn answer(
+    fn respond(
         &self,
         json_type: &'static str,
         body: &Value,
-        page: impl FnOnce() -> Markup,
+        render_html: impl FnOnce() -> Markup,
     ) -> Response {
         match self.format {
-            Format::Json => self.answer_text(json_type, body.to_string()),
-            Format::Html => self.answer_text(HTML, page().into_string()),
+            ResponseFormat::Json => self.respond_text(json_type, body.to_string()),
+            ResponseFormat::Html => self.respond_text(HTML, render_html().into_string()),
         }
     }
 
-    fn answer_text(&self, kind: &'static str, text: String) -> Response {
+    fn respond_text(&self, media_type: &'static str, text: String) -> Response {
         let mut response = match self.is_private {
-            true => uncached(kind, text.into_bytes()),
-            false => cacheable(&self.headers, kind, text.into_bytes()),
+            true => no_store_response(media_type, text.into_bytes()),
+            false => cacheable_response(&self.headers, media_type, text.into_bytes()),
         };
         let accept = HeaderValue::from_static("accept");
         response.headers_mut().insert(header::VARY, accept);
-        self.base.vary(response.headers_mut());
+        self.base.add_vary(response.headers_mut());
         response
     }
 }
 
 /// `/ogc`: the landing page.
-pub(super) async fn landing(context: Context) -> Response {
+pub(super) async fn landing(context: OgcContext) -> Response {
     let index = context.index();
     let manifest = index.manifest();
-    let mut links = Vec::from(context.selves("/", JSON));
+    let mut links = Vec::from(context.self_links("/", JSON));
     links.push(context.link(
         "service-desc",
         OPENAPI,
@@ -220,54 +220,54 @@ pub(super) async fn landing(context: Context) -> Response {
         "attribution": manifest.attribution,
         "links": links,
     });
-    context.answer(JSON, &body, || html::landing(context.index(), &body))
+    context.respond(JSON, &body, || html::landing(context.index(), &body))
 }
 
 /// `/ogc/conformance`.
-pub(super) async fn conformance(context: Context) -> Response {
-    let body = json!({ "conformsTo": CLASSES, "links": context.selves("/conformance", JSON) });
-    context.answer(JSON, &body, || html::conformance(context.index(), &CLASSES))
+pub(super) async fn conformance(context: OgcContext) -> Response {
+    let body = json!({ "conformsTo": CONFORMANCE_CLASSES, "links": context.self_links("/conformance", JSON) });
+    context.respond(JSON, &body, || html::conformance(context.index(), &CONFORMANCE_CLASSES))
 }
 
 /// `/ogc/api`: the API definition.
-pub(super) async fn api(context: Context) -> Response {
+pub(super) async fn api(context: OgcContext) -> Response {
     let index = context.index();
-    let ids: Vec<String> = Collection::all(index).iter().map(|it| it.id()).collect();
-    let body = openapi::of_features(&context.root, &ids);
-    context.answer(OPENAPI, &body, || {
+    let collection_ids: Vec<String> = Collection::all(index).iter().map(|it| it.id()).collect();
+    let body = openapi::ogc_document(&context.root, &collection_ids);
+    context.respond(OPENAPI, &body, || {
         crate::web::openapi(context.index(), &body, "/ogc/api?f=json")
     })
 }
 
 /// `/ogc/collections`.
-pub(super) async fn collections(context: Context) -> Response {
+pub(super) async fn collections(context: OgcContext) -> Response {
     let (index, today) = (context.index(), today_in_london());
     let all = Collection::all(index).into_iter();
     let bodies: Vec<Value> = all
-        .map(|it| described(&context, index, it, today))
+        .map(|it| collection_body(&context, index, it, today))
         .collect();
     let body = json!({
-        "links": context.selves("/collections", JSON),
+        "links": context.self_links("/collections", JSON),
         "crs": Crs::ALL.map(Crs::uri),
         "collections": bodies,
     });
-    context.answer(JSON, &body, || html::collections(context.index(), &body))
+    context.respond(JSON, &body, || html::collections(context.index(), &body))
 }
 
 /// `/ogc/collections/{collection}`.
-pub(super) async fn one(
-    context: Context,
-    Segments(id): Segments<String>,
+pub(super) async fn collection(
+    context: OgcContext,
+    PathParams(id): PathParams<String>,
 ) -> Result<Response, Problem> {
     let index = context.index();
-    let collection = Collection::of_id(index, &id)?;
-    let mut body = described(&context, index, collection, today_in_london());
+    let collection = Collection::by_id(index, &id)?;
+    let mut body = collection_body(&context, index, collection, today_in_london());
     let links = body["links"].as_array_mut().expect("it has links");
-    links.extend(context.selves(&format!("/collections/{id}"), JSON));
-    Ok(context.answer(JSON, &body, || html::collection(context.index(), &body)))
+    links.extend(context.self_links(&format!("/collections/{id}"), JSON));
+    Ok(context.respond(JSON, &body, || html::collection(context.index(), &body)))
 }
 
-fn described(context: &Context, index: &Index, collection: Collection, today: Date) -> Value {
+fn collection_body(context: &OgcContext, index: &Index, collection: Collection, today: Date) -> Value {
     let id = collection.id();
     let features = collection.features(index, today);
     let path = format!("/collections/{id}");
@@ -289,8 +289,8 @@ fn described(context: &Context, index: &Index, collection: Collection, today: Da
         json!({ "rel": "license", "type": "text/html", "href": index.manifest().licence, "title": "the licence of the data" }),
     ];
     links.push(context.link(
-        queryables::REL,
-        queryables::SCHEMA,
+        queryables::REL_QUERYABLES,
+        queryables::SCHEMA_TYPE,
         &format!("{path}/queryables"),
         "the properties by which features can be filtered",
     ));
@@ -318,5 +318,5 @@ fn described(context: &Context, index: &Index, collection: Collection, today: Da
 fn bounds(features: &[collection::Feature<'_>]) -> [f64; 4] {
     let all = crate::tiles::bounds_of(features.iter().map(|it| it.boundary));
     let all = all.unwrap_or([-180.0, -90.0, 180.0, 90.0]);
-    all.map(|degrees| decimals(degrees, 7))
+    all.map(|degrees| round_decimals(degrees, 7))
 }

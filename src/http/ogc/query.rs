@@ -7,7 +7,7 @@ use super::super::problem::Problem;
 use super::collection::Feature;
 use super::crs::Crs;
 use crate::domain::{Period, date_from_iso, date_in_london};
-use crate::question::Fields;
+use crate::request::RequestParams;
 
 /// The default and the maximum number of features on a page.
 pub(super) const LIMIT: (usize, usize) = (100, 1_000);
@@ -32,7 +32,7 @@ pub(super) const PROPERTIES: [(&str, &str); 6] = [
 ];
 
 /// All parameters of a collection's items.
-pub(super) const FIELDS: &[&str] = &[
+pub(super) const PARAMS: &[&str] = &[
     "f",
     "limit",
     "offset",
@@ -49,17 +49,17 @@ pub(super) const FIELDS: &[&str] = &[
 ];
 
 /// The parsed parameters: which features to return, and how.
-pub(super) struct Query {
+pub(super) struct ItemsQuery {
     pub(super) limit: usize,
     pub(super) offset: usize,
     pub(super) crs: Crs,
-    bbox: Option<Bbox>,
-    datetime: Option<Interval>,
+    bbox: Option<BboxFilter>,
+    datetime: Option<DateInterval>,
     /// Properties by which to filter, with the required values.
     properties: Vec<(&'static str, String)>,
 }
 
-struct Bbox {
+struct BboxFilter {
     crs: Crs,
     low: [f64; 2],
     high: [f64; 2],
@@ -67,57 +67,57 @@ struct Bbox {
 
 /// A range of dates, both ends included. `None` is an open end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Interval {
+struct DateInterval {
     first: Option<Date>,
     last: Option<Date>,
 }
 
-impl Query {
+impl ItemsQuery {
     /// Parses the parameters.
     ///
     /// # Errors
     /// When a parameter is not valid.
-    pub(super) fn of(fields: &Fields) -> Result<Query, Problem> {
-        let crs = |name| fields.get(name).map(known_crs).transpose();
+    pub(super) fn from_params(params: &RequestParams) -> Result<ItemsQuery, Problem> {
+        let crs = |name| params.get(name).map(parse_crs).transpose();
         let (bbox_crs, out_crs) = (crs("bbox-crs")?, crs("crs")?);
-        let named = PROPERTIES
+        let properties = PROPERTIES
             .iter()
-            .filter_map(|&(name, _)| fields.get(name).map(|value| (name, value.to_string())));
-        Ok(Query {
-            limit: limit(fields.get("limit"))?,
-            offset: offset(fields.get("offset"))?,
+            .filter_map(|&(name, _)| params.get(name).map(|value| (name, value.to_string())));
+        Ok(ItemsQuery {
+            limit: parse_limit(params.get("limit"))?,
+            offset: parse_offset(params.get("offset"))?,
             crs: out_crs.unwrap_or(Crs::Crs84),
-            bbox: fields
+            bbox: params
                 .get("bbox")
-                .map(|text| bbox(text, bbox_crs.unwrap_or(Crs::Crs84)))
+                .map(|text| parse_bbox(text, bbox_crs.unwrap_or(Crs::Crs84)))
                 .transpose()?,
-            datetime: fields.get("datetime").map(interval).transpose()?,
-            properties: named.collect(),
+            datetime: params.get("datetime").map(parse_interval).transpose()?,
+            properties: properties.collect(),
         })
     }
 
     /// Returns whether a feature passes all filters.
     pub(super) fn matches(&self, feature: &Feature<'_>) -> bool {
         let area = feature.area;
-        let is_so = |(name, wanted): &(&str, String)| match *name {
-            "id" => area.id == *wanted,
-            "name" => area.title() == *wanted,
-            "kind" => area.kind.as_deref() == Some(wanted),
-            "extent" => feature.boundary.extent.as_str() == Some(wanted),
-            "system" => area.system.as_deref() == Some(wanted),
-            _ => area.provenance.as_str() == wanted,
+        let has_value = |(name, expected): &(&str, String)| match *name {
+            "id" => area.id == *expected,
+            "name" => area.title() == *expected,
+            "kind" => area.kind.as_deref() == Some(expected),
+            "extent" => feature.boundary.catchment_kind.as_str() == Some(expected),
+            "system" => area.system.as_deref() == Some(expected),
+            _ => area.provenance.as_str() == expected,
         };
-        self.properties.iter().all(is_so)
-            && self.datetime.is_none_or(|it| it.meets(feature.period))
+        self.properties.iter().all(has_value)
+            && self.datetime.is_none_or(|it| it.overlaps(feature.period))
             && self
                 .bbox
                 .as_ref()
-                .is_none_or(|it| it.crs.touches(feature.boundary, it.low, it.high))
+                .is_none_or(|it| it.crs.intersects_box(feature.boundary, it.low, it.high))
     }
 }
 
-pub(super) fn known_crs(uri: &str) -> Result<Crs, Problem> {
-    Crs::of_uri(uri).ok_or_else(|| {
+pub(super) fn parse_crs(uri: &str) -> Result<Crs, Problem> {
+    Crs::from_uri(uri).ok_or_else(|| {
         let known = Crs::ALL.map(Crs::uri).join(", ");
         Problem::bad_request(
             "unknown_crs",
@@ -126,7 +126,7 @@ pub(super) fn known_crs(uri: &str) -> Result<Crs, Problem> {
     })
 }
 
-fn limit(text: Option<&str>) -> Result<usize, Problem> {
+fn parse_limit(text: Option<&str>) -> Result<usize, Problem> {
     let Some(text) = text else {
         return Ok(LIMIT.0);
     };
@@ -140,79 +140,79 @@ fn limit(text: Option<&str>) -> Result<usize, Problem> {
     }
 }
 
-fn offset(text: Option<&str>) -> Result<usize, Problem> {
+fn parse_offset(text: Option<&str>) -> Result<usize, Problem> {
     let parsed = text.map_or(Ok(0), str::parse);
     parsed
         .map_err(|_| Problem::bad_request("malformed", "offset must be a whole number, 0 or more"))
 }
 
 /// Parses a bounding box of four numbers, or of six numbers, whose heights are ignored.
-fn bbox(text: &str, crs: Crs) -> Result<Bbox, Problem> {
-    let wrong = || {
+fn parse_bbox(text: &str, crs: Crs) -> Result<BboxFilter, Problem> {
+    let invalid = || {
         let detail = "bbox must be four comma-separated numbers (or six, with heights): the lower corner, then the upper corner, in the axis order of bbox-crs";
         Problem::bad_request("malformed", detail)
     };
     let numbers: Result<Vec<f64>, _> = text.split(',').map(|it| it.trim().parse()).collect();
-    let numbers = numbers.map_err(|_| wrong())?;
+    let numbers = numbers.map_err(|_| invalid())?;
     let (low, high) = match numbers[..] {
         [a, b, c, d] => ([a, b], [c, d]),
         [a, b, _, c, d, _] => ([a, b], [c, d]),
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
     let is_finite = numbers.iter().all(|number| number.is_finite());
-    match is_finite && crs.is_box(low, high) {
-        true => Ok(Bbox { crs, low, high }),
-        false => Err(wrong()),
+    match is_finite && crs.is_valid_box(low, high) {
+        true => Ok(BboxFilter { crs, low, high }),
+        false => Err(invalid()),
     }
 }
 
 /// Parses a date, an instant, or an interval of two of them separated by a slash. An end that is
 /// empty or `..` is open.
-fn interval(text: &str) -> Result<Interval, Problem> {
-    let wrong = || {
+fn parse_interval(text: &str) -> Result<DateInterval, Problem> {
+    let invalid = || {
         let detail = "datetime must be a date (2024-07-01), an instant (2024-07-01T00:00:00Z), or an interval of two of them separated by a slash, with `..` for an open end";
         Problem::bad_request("malformed", detail)
     };
     let day = |text: &str| match text {
         "" | ".." => Ok(None),
-        text => day(text).map(Some).ok_or_else(wrong),
+        text => parse_date(text).map(Some).ok_or_else(invalid),
     };
     let interval = match text.split_once('/') {
-        Some((first, last)) => Interval {
+        Some((first, last)) => DateInterval {
             first: day(first)?,
             last: day(last)?,
         },
         None => match day(text)? {
-            Some(day) => Interval {
+            Some(day) => DateInterval {
                 first: Some(day),
                 last: Some(day),
             },
-            None => return Err(wrong()),
+            None => return Err(invalid()),
         },
     };
     match (interval.first, interval.last) {
-        (Some(first), Some(last)) if last < first => Err(wrong()),
+        (Some(first), Some(last)) if last < first => Err(invalid()),
         _ => Ok(interval),
     }
 }
 
 /// Returns the date in London of a date or an instant (RFC 3339).
-fn day(text: &str) -> Option<Date> {
+fn parse_date(text: &str) -> Option<Date> {
     match text.len() {
         10 => date_from_iso(text).ok(),
         _ => text.parse::<Timestamp>().ok().map(date_in_london),
     }
 }
 
-impl Interval {
-    fn meets(self, period: Period) -> bool {
-        let begins_in_time = self
+impl DateInterval {
+    fn overlaps(self, period: Period) -> bool {
+        let starts_before_end = self
             .last
             .is_none_or(|last| period.from.is_none_or(|from| from <= last));
-        let ends_in_time = self
+        let ends_after_start = self
             .first
             .is_none_or(|first| period.to.is_none_or(|to| first < to));
-        begins_in_time && ends_in_time
+        starts_before_end && ends_after_start
     }
 }
 
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_may_be_open_and_meet_half_open_periods() {
+    fn open_intervals_overlap_half_open_periods() {
         let period = Period {
             from: Some(date(2022, 1, 5)),
             to: Some(date(2024, 7, 1)),
@@ -242,8 +242,8 @@ mod tests {
             ("../..", true),
             ("2020-01-01/2030-01-01", true),
         ] {
-            let interval = interval(text).unwrap_or_else(|_| panic!("{text}"));
-            assert_eq!(interval.meets(period), expected, "{text}");
+            let interval = parse_interval(text).unwrap_or_else(|_| panic!("{text}"));
+            assert_eq!(interval.overlaps(period), expected, "{text}");
         }
         for text in [
             "",
@@ -254,19 +254,19 @@ mod tests {
             "a/b",
             "2022-01-05/../..",
         ] {
-            assert!(interval(text).is_err(), "{text}");
+            assert!(parse_interval(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn boxes_have_two_corners_in_order() {
+    fn bbox_has_two_corners_in_order() {
         for text in [
             "-3,54,-2,55",
             "-3, 54,-2, 55",
             "-3,54,0,-2,55,100",
             "170,54,-170,55",
         ] {
-            assert!(bbox(text, Crs::Crs84).is_ok(), "{text}");
+            assert!(parse_bbox(text, Crs::Crs84).is_ok(), "{text}");
         }
         for text in [
             "",
@@ -277,18 +277,18 @@ mod tests {
             "NaN,1,2,3",
             "1e999,1,2,3",
         ] {
-            assert!(bbox(text, Crs::Crs84).is_err(), "{text}");
+            assert!(parse_bbox(text, Crs::Crs84).is_err(), "{text}");
         }
-        assert!(bbox("54,170,55,-170", Crs::Wgs84).is_ok());
-        assert!(bbox("3,4,1,5", Crs::BritishNationalGrid).is_err());
+        assert!(parse_bbox("54,170,55,-170", Crs::Wgs84).is_ok());
+        assert!(parse_bbox("3,4,1,5", Crs::BritishNationalGrid).is_err());
     }
 
     #[test]
-    fn limits_are_cut_to_the_most_and_never_nothing() {
-        assert_eq!(limit(None).ok(), Some(100));
-        assert_eq!(limit(Some("10000")).ok(), Some(1_000));
+    fn limit_is_capped_and_positive() {
+        assert_eq!(parse_limit(None).ok(), Some(100));
+        assert_eq!(parse_limit(Some("10000")).ok(), Some(1_000));
         for text in ["0", "-1", "ten", "", "1.5"] {
-            assert!(limit(Some(text)).is_err(), "{text}");
+            assert!(parse_limit(Some(text)).is_err(), "{text}");
         }
     }
 }

@@ -4,24 +4,24 @@
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::super::input::Segments;
+use super::super::extract::PathParams;
 use super::super::problem::Problem;
 use super::collection::Collection;
 use super::query::PROPERTIES;
-use super::{Context, html};
-use crate::domain::{Extent, Provenance};
+use super::{OgcContext, html};
+use crate::domain::{CatchmentKind, Provenance};
 
-pub(super) const SCHEMA: &str = "application/schema+json";
-pub(super) const REL: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";
+pub(super) const SCHEMA_TYPE: &str = "application/schema+json";
+pub(super) const REL_QUERYABLES: &str = "http://www.opengis.net/def/rel/ogc/1.0/queryables";
 
 /// `/ogc/collections/{collection}/queryables`.
 pub(in crate::http) async fn queryables(
-    context: Context,
-    Segments(id): Segments<String>,
+    context: OgcContext,
+    PathParams(id): PathParams<String>,
 ) -> Result<Response, Problem> {
     let index = context.index();
-    let title = Collection::of_id(index, &id)?.title(index);
-    let properties = PROPERTIES.map(|(name, about)| (name.to_string(), property(name, about)));
+    let title = Collection::by_id(index, &id)?.title(index);
+    let properties = PROPERTIES.map(|(name, description)| (name.to_string(), property_schema(name, description)));
     let body = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": format!("{}/collections/{id}/queryables", context.root),
@@ -30,21 +30,21 @@ pub(in crate::http) async fn queryables(
         "properties": serde_json::Map::from_iter(properties),
         "additionalProperties": false,
     });
-    Ok(context.answer(SCHEMA, &body, || {
+    Ok(context.respond(SCHEMA_TYPE, &body, || {
         html::queryables(context.index(), &title, &PROPERTIES)
     }))
 }
 
-fn property(name: &str, about: &str) -> Value {
-    let mut property = json!({ "type": "string", "title": name, "description": about });
-    let words: Vec<&str> = match name {
+fn property_schema(name: &str, description: &str) -> Value {
+    let mut property = json!({ "type": "string", "title": name, "description": description });
+    let values: Vec<&str> = match name {
         "provenance" => Provenance::ALL.map(Provenance::as_str).into(),
-        "extent" => [Extent::Inner, Extent::Outer]
+        "extent" => [CatchmentKind::Inner, CatchmentKind::Outer]
             .into_iter()
-            .filter_map(Extent::as_str)
+            .filter_map(CatchmentKind::as_str)
             .collect(),
         _ => return property,
     };
-    property["enum"] = words.into();
+    property["enum"] = values.into();
     property
 }

@@ -12,22 +12,22 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::super::App;
-use super::super::body::decimals;
-use super::super::conditional::CACHE_CONTROL;
-use super::super::input::{Segments, query_fields};
+use super::super::body::round_decimals;
+use super::super::conditional::CACHE_FIVE_MINUTES;
+use super::super::extract::{PathParams, query_params};
 use super::super::problem::Problem;
-use super::super::snapshot::Snapshot;
-use super::super::tiles::{MVT, answer};
+use super::super::snapshot::DatasetSnapshot;
+use super::super::tiles::{MVT, tile_response};
 use super::collection::Collection;
-use super::crs::{Crs, RADIUS_M};
-use super::{Context, JSON, html};
+use super::crs::{Crs, EARTH_RADIUS_M};
+use super::{OgcContext, JSON, html};
 use crate::domain::{Layer, today_in_london};
 use crate::index::Index;
-use crate::question::Fields;
+use crate::request::RequestParams;
 use crate::tiles::{TileCache, TileCoord, TileRange, ZOOM_MAX};
 
 /// The tile matrix set, and the URI of its definition.
-const SET: &str = "WebMercatorQuad";
+const SET_ID: &str = "WebMercatorQuad";
 const SET_URI: &str = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad";
 const SET_TITLE: &str = "Google Maps Compatible for the World";
 /// The highest zoom in the definition of the set. Our tiles end at [`ZOOM_MAX`].
@@ -43,33 +43,33 @@ pub(super) const REL_SCHEMES: &str = "http://www.opengis.net/def/rel/ogc/1.0/til
 const REL_SCHEME: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme";
 
 /// The content of a tileset: one collection, or all of them.
-struct Tiled {
+struct TilesetSource {
     /// The path of its tilesets, relative to the landing page.
     path: String,
     title: String,
     layers: Vec<Layer>,
 }
 
-impl Tiled {
-    fn of_all(index: &Index) -> Tiled {
+impl TilesetSource {
+    fn of_all(index: &Index) -> TilesetSource {
         let current = Collection::all(index)
             .into_iter()
             .filter(|it| !it.is_history);
-        Tiled {
+        TilesetSource {
             path: "/tiles".into(),
             title: index.manifest().title.clone(),
             layers: current.map(|it| it.layer).collect(),
         }
     }
 
-    fn of_collection(index: &Index, id: &str) -> Result<Tiled, Problem> {
-        let collection = Collection::of_id(index, id)?;
+    fn of_collection(index: &Index, id: &str) -> Result<TilesetSource, Problem> {
+        let collection = Collection::by_id(index, id)?;
         if collection.is_history {
             let detail =
                 "collections with all versions have no tiles; use the collection without -history";
             return Err(Problem::unknown("unknown_tileset", detail));
         }
-        Ok(Tiled {
+        Ok(TilesetSource {
             path: format!("/collections/{id}/tiles"),
             title: collection.title(index),
             layers: vec![collection.layer],
@@ -77,42 +77,42 @@ impl Tiled {
     }
 
     /// The names of the layers, as `/tiles` takes them.
-    fn words(&self) -> String {
-        let words: Vec<&str> = self.layers.iter().map(|layer| layer.as_str()).collect();
-        words.join(",")
+    fn layer_names(&self) -> String {
+        let names: Vec<&str> = self.layers.iter().map(|layer| layer.as_str()).collect();
+        names.join(",")
     }
 
     /// The bounding box on a date: west, south, east, north in degrees. `None` if there are no
     /// boundaries.
-    fn bounds(&self, index: &Index, store: &TileCache, day: Date) -> Option<[f64; 4]> {
-        store.bounds(index, &self.layers, day)
+    fn bounds(&self, index: &Index, tile_cache: &TileCache, day: Date) -> Option<[f64; 4]> {
+        tile_cache.bounds(index, &self.layers, day)
     }
 
     /// The members that a tileset has both in the list and on its own.
-    fn described(&self, context: &Context) -> Value {
+    fn common_body(&self, context: &OgcContext) -> Value {
         json!({
             "title": self.title,
             "dataType": "vector",
             "crs": Crs::WebMercator.uri(),
             "tileMatrixSetURI": SET_URI,
             "links": [
-                context.link(REL_SCHEME, JSON, &format!("/tileMatrixSets/{SET}"), "the tile matrix set"),
+                context.link(REL_SCHEME, JSON, &format!("/tileMatrixSets/{SET_ID}"), "the tile matrix set"),
             ],
         })
     }
 
-    fn tileset(&self, context: &Context) -> Value {
+    fn tileset_body(&self, context: &OgcContext) -> Value {
         let index = context.index();
-        let store = context.releases.tiles(index);
-        let bounds = self.bounds(index, store, today_in_london());
-        let mut body = self.described(context);
-        let here = format!("{}/{SET}", self.path);
+        let tile_cache = context.releases.tile_cache(index);
+        let bounds = self.bounds(index, tile_cache, today_in_london());
+        let mut body = self.common_body(context);
+        let path = format!("{}/{SET_ID}", self.path);
         let links = body["links"].as_array_mut().expect("it has links");
-        links.extend(context.selves(&here, JSON));
-        let template = format!("{here}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}");
+        links.extend(context.self_links(&path, JSON));
+        let template = format!("{path}/{{tileMatrix}}/{{tileRow}}/{{tileCol}}");
         let mut item = context.link("item", MVT_TYPE, &template, "the tiles");
         item["templated"] = true.into();
-        let tilejson = format!("{}/tiles/{}.json", context.base(), self.words());
+        let tilejson = format!("{}/tiles/{}.json", context.base(), self.layer_names());
         links.push(item);
         links.push(
             json!({ "rel": "describedby", "type": JSON, "href": tilejson, "title": "TileJSON" }),
@@ -120,10 +120,10 @@ impl Tiled {
         let licence = &index.manifest().licence;
         links.push(json!({ "rel": "license", "type": "text/html", "href": licence, "title": "the licence of the data" }));
         body["attribution"] = index.manifest().attribution.as_str().into();
-        body["layers"] = self.layers.iter().map(|&it| layer(index, it)).collect();
-        body["tileMatrixSetLimits"] = limits(bounds).into();
+        body["layers"] = self.layers.iter().map(|&it| layer_body(index, it)).collect();
+        body["tileMatrixSetLimits"] = tile_matrix_limits(bounds).into();
         if let Some([west, south, east, north]) = bounds {
-            let corner = |lon, lat| [decimals(lon, 7), decimals(lat, 7)];
+            let corner = |lon, lat| [round_decimals(lon, 7), round_decimals(lat, 7)];
             body["boundingBox"] = json!({
                 "lowerLeft": corner(west, south),
                 "upperRight": corner(east, north),
@@ -138,105 +138,105 @@ impl Tiled {
 const MVT_TYPE: &str = "application/vnd.mapbox-vector-tile";
 
 /// `/ogc/tiles`: the tilesets of all collections together.
-pub(in crate::http) async fn tilesets(context: Context) -> Response {
-    listed(&context, &Tiled::of_all(context.index()))
+pub(in crate::http) async fn tilesets(context: OgcContext) -> Response {
+    tileset_list(&context, &TilesetSource::of_all(context.index()))
 }
 
 /// `/ogc/collections/{collection}/tiles`: the tilesets of one collection.
 pub(in crate::http) async fn tilesets_of_collection(
-    context: Context,
-    Segments(id): Segments<String>,
+    context: OgcContext,
+    PathParams(id): PathParams<String>,
 ) -> Result<Response, Problem> {
-    let tiled = Tiled::of_collection(context.index(), &id)?;
-    Ok(listed(&context, &tiled))
+    let source = TilesetSource::of_collection(context.index(), &id)?;
+    Ok(tileset_list(&context, &source))
 }
 
-fn listed(context: &Context, tiled: &Tiled) -> Response {
-    let mut one = tiled.described(context);
-    let links = one["links"].as_array_mut().expect("it has links");
+fn tileset_list(context: &OgcContext, source: &TilesetSource) -> Response {
+    let mut entry = source.common_body(context);
+    let links = entry["links"].as_array_mut().expect("it has links");
     links.push(context.link(
         "self",
         JSON,
-        &format!("{}/{SET}", tiled.path),
+        &format!("{}/{SET_ID}", source.path),
         "the tileset",
     ));
-    let body = json!({ "links": context.selves(&tiled.path, JSON), "tilesets": [one] });
-    context.answer(JSON, &body, || {
-        html::tilesets(context.index(), &tiled.title, &body)
+    let body = json!({ "links": context.self_links(&source.path, JSON), "tilesets": [entry] });
+    context.respond(JSON, &body, || {
+        html::tilesets(context.index(), &source.title, &body)
     })
 }
 
 /// `/ogc/tiles/{tileMatrixSetId}`: the tileset of all collections.
 pub(in crate::http) async fn tileset(
-    context: Context,
-    Segments(set): Segments<String>,
+    context: OgcContext,
+    PathParams(set): PathParams<String>,
 ) -> Result<Response, Problem> {
-    described(&context, &Tiled::of_all(context.index()), &set)
+    tileset_response(&context, &TilesetSource::of_all(context.index()), &set)
 }
 
 /// `/ogc/collections/{collection}/tiles/{tileMatrixSetId}`: the tileset of one collection.
 pub(in crate::http) async fn tileset_of_collection(
-    context: Context,
-    Segments((id, set)): Segments<(String, String)>,
+    context: OgcContext,
+    PathParams((id, set)): PathParams<(String, String)>,
 ) -> Result<Response, Problem> {
-    let tiled = Tiled::of_collection(context.index(), &id)?;
-    described(&context, &tiled, &set)
+    let source = TilesetSource::of_collection(context.index(), &id)?;
+    tileset_response(&context, &source, &set)
 }
 
-fn described(context: &Context, tiled: &Tiled, set: &str) -> Result<Response, Problem> {
-    known_set(set)?;
-    let body = tiled.tileset(context);
-    Ok(context.answer(JSON, &body, || html::tileset(context.index(), &body)))
+fn tileset_response(context: &OgcContext, source: &TilesetSource, set: &str) -> Result<Response, Problem> {
+    check_set(set)?;
+    let body = source.tileset_body(context);
+    Ok(context.respond(JSON, &body, || html::tileset(context.index(), &body)))
 }
 
 /// `/ogc/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`: all collections in one tile.
 pub(in crate::http) async fn tile(
     State(app): State<App>,
     uri: Uri,
-    Segments((set, z, row, column)): Segments<(String, String, String, String)>,
+    PathParams((set, z, row, column)): PathParams<(String, String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let snapshot = Snapshot::of(&app, &tile_fields(&uri)?)?;
-    let tiled = Tiled::of_all(snapshot.index());
-    drawn(&app, snapshot, &tiled, &set, [&z, &row, &column], &headers).await
+    let snapshot = DatasetSnapshot::from_params(&app, &tile_params(&uri)?)?;
+    let source = TilesetSource::of_all(snapshot.index());
+    tile_in_set(&app, snapshot, &source, &set, [&z, &row, &column], &headers).await
 }
 
 /// `/ogc/collections/{collection}/tiles/{tileMatrixSetId}/{tileMatrix}/{tileRow}/{tileCol}`.
 pub(in crate::http) async fn tile_of_collection(
     State(app): State<App>,
     uri: Uri,
-    Segments((id, set, z, row, column)): Segments<(String, String, String, String, String)>,
+    PathParams((id, set, z, row, column)): PathParams<(String, String, String, String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let snapshot = Snapshot::of(&app, &tile_fields(&uri)?)?;
-    let tiled = Tiled::of_collection(snapshot.index(), &id)?;
-    drawn(&app, snapshot, &tiled, &set, [&z, &row, &column], &headers).await
+    let snapshot = DatasetSnapshot::from_params(&app, &tile_params(&uri)?)?;
+    let source = TilesetSource::of_collection(snapshot.index(), &id)?;
+    tile_in_set(&app, snapshot, &source, &set, [&z, &row, &column], &headers).await
 }
 
-async fn drawn(
+async fn tile_in_set(
     app: &App,
-    snapshot: Snapshot,
-    tiled: &Tiled,
+    snapshot: DatasetSnapshot,
+    source: &TilesetSource,
     set: &str,
-    place: [&str; 3],
+    tile_indices: [&str; 3],
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    known_set(set)?;
-    let [z, row, column] = place.map(number);
-    let bounds = tiled.bounds(snapshot.index(), snapshot.tiles(), snapshot.as_of);
-    let address = address(z?, row?, column?, bounds).ok_or_else(|| {
+    check_set(set)?;
+    let [z, row, column] = tile_indices.map(parse_index);
+    let bounds = source.bounds(snapshot.index(), snapshot.tiles(), snapshot.as_of);
+    let tile_coord = tile_within_bounds(z?, row?, column?, bounds).ok_or_else(|| {
         Problem::unknown(
             "outside_limits",
             "there is no such tile; see tileMatrixSetLimits of the tileset",
         )
     })?;
-    let mut response = answer(
+    let mut response = tile_response(
         app,
         snapshot,
-        &tiled.layers,
-        address,
+        &source.layers,
+        tile_coord,
         headers,
-        CACHE_CONTROL,
+        CACHE_FIVE_MINUTES,
     )
     .await?;
     if response.status() == StatusCode::NO_CONTENT {
@@ -249,10 +249,10 @@ async fn drawn(
 }
 
 /// Parses the parameters of a tile. The only format is MVT.
-fn tile_fields(uri: &Uri) -> Result<Fields, Problem> {
-    let fields = query_fields(uri, &["f"])?;
-    match fields.get("f") {
-        None | Some("mvt") => Ok(fields),
+fn tile_params(uri: &Uri) -> Result<RequestParams, Problem> {
+    let params = query_params(uri, &["f"])?;
+    match params.get("f") {
+        None | Some("mvt") => Ok(params),
         Some(_) => Err(Problem::bad_request("malformed", "f must be mvt")),
     }
 }
@@ -262,9 +262,9 @@ fn tile_fields(uri: &Uri) -> Result<Fields, Problem> {
 ///
 /// # Errors
 /// When the text is not a whole number.
-fn number(text: &str) -> Result<u32, Problem> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !is_number {
+fn parse_index(text: &str) -> Result<u32, Problem> {
+    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_digits {
         let detail = "tileMatrix, tileRow and tileCol must be whole numbers, 0 or more";
         return Err(Problem::bad_request("malformed", detail));
     }
@@ -272,14 +272,14 @@ fn number(text: &str) -> Result<u32, Problem> {
 }
 
 /// Returns the tile if it is within the limits of the tileset.
-fn address(z: u32, row: u32, column: u32, bounds: Option<[f64; 4]>) -> Option<TileCoord> {
+fn tile_within_bounds(z: u32, row: u32, column: u32, bounds: Option<[f64; 4]>) -> Option<TileCoord> {
     let z = u8::try_from(z).ok().filter(|&z| z <= ZOOM_MAX)?;
     let range = TileRange::new(z, bounds?);
     let is_within = range.rows.contains(&row) && range.columns.contains(&column);
     TileCoord::new(z, column, row).filter(|_| is_within)
 }
 
-fn limits(bounds: Option<[f64; 4]>) -> Vec<Value> {
+fn tile_matrix_limits(bounds: Option<[f64; 4]>) -> Vec<Value> {
     let Some(bounds) = bounds else {
         return Vec::new();
     };
@@ -296,7 +296,7 @@ fn limits(bounds: Option<[f64; 4]>) -> Vec<Value> {
     (0..=ZOOM_MAX).map(limit).collect()
 }
 
-fn layer(index: &Index, layer: Layer) -> Value {
+fn layer_body(index: &Index, layer: Layer) -> Value {
     let mut entries = index.manifest().layers.iter();
     let entry = entries.find(|entry| entry.id == layer.as_str());
     let text = json!({ "type": "string" });
@@ -321,47 +321,47 @@ fn layer(index: &Index, layer: Layer) -> Value {
 }
 
 /// `/ogc/tileMatrixSets`.
-pub(in crate::http) async fn sets(context: Context) -> Response {
+pub(in crate::http) async fn tile_matrix_sets(context: OgcContext) -> Response {
     let body = json!({
-        "links": context.selves("/tileMatrixSets", JSON),
+        "links": context.self_links("/tileMatrixSets", JSON),
         "tileMatrixSets": [{
-            "id": SET,
+            "id": SET_ID,
             "title": SET_TITLE,
             "uri": SET_URI,
             "crs": Crs::WebMercator.uri(),
-            "links": [context.link("self", JSON, &format!("/tileMatrixSets/{SET}"), "the tile matrix set")],
+            "links": [context.link("self", JSON, &format!("/tileMatrixSets/{SET_ID}"), "the tile matrix set")],
         }],
     });
-    context.answer(JSON, &body, || {
+    context.respond(JSON, &body, || {
         html::tile_matrix_sets(context.index(), &body)
     })
 }
 
 /// `/ogc/tileMatrixSets/{tileMatrixSetId}`.
-pub(in crate::http) async fn set(
-    context: Context,
-    Segments(set): Segments<String>,
+pub(in crate::http) async fn tile_matrix_set(
+    context: OgcContext,
+    PathParams(set): PathParams<String>,
 ) -> Result<Response, Problem> {
-    known_set(&set)?;
-    let matrices: Vec<Value> = (0..=SET_ZOOM_MAX).map(matrix).collect();
+    check_set(&set)?;
+    let matrices: Vec<Value> = (0..=SET_ZOOM_MAX).map(tile_matrix).collect();
     let body = json!({
-        "id": SET,
+        "id": SET_ID,
         "title": SET_TITLE,
         "uri": SET_URI,
         "crs": Crs::WebMercator.uri(),
         "orderedAxes": ["X", "Y"],
         "wellKnownScaleSet": "http://www.opengis.net/def/wkss/OGC/1.0/GoogleMapsCompatible",
         "tileMatrices": matrices,
-        "links": context.selves(&format!("/tileMatrixSets/{SET}"), JSON),
+        "links": context.self_links(&format!("/tileMatrixSets/{SET_ID}"), JSON),
     });
-    Ok(context.answer(JSON, &body, || {
+    Ok(context.respond(JSON, &body, || {
         html::tile_matrix_set(context.index(), &body)
     }))
 }
 
-fn matrix(z: u8) -> Value {
+fn tile_matrix(z: u8) -> Value {
     let tiles = 1_u32 << z;
-    let half_m = std::f64::consts::PI * RADIUS_M;
+    let half_m = std::f64::consts::PI * EARTH_RADIUS_M;
     let cell_m = 2.0 * half_m / f64::from(SET_TILE_PIXELS) / f64::from(tiles);
     json!({
         "id": z.to_string(),
@@ -376,9 +376,9 @@ fn matrix(z: u8) -> Value {
     })
 }
 
-fn known_set(set: &str) -> Result<(), Problem> {
+fn check_set(set: &str) -> Result<(), Problem> {
     match set {
-        SET => Ok(()),
+        SET_ID => Ok(()),
         _ => Err(Problem::unknown(
             "unknown_tile_matrix_set",
             "unknown tile matrix set; /ogc/tileMatrixSets lists the sets",
@@ -392,8 +392,8 @@ mod tests {
 
     /// Expected values from the definition (17-083r4, D.1).
     #[test]
-    fn matrices_are_those_of_the_definition() {
-        let near = |value: &Value, expected: f64| {
+    fn tile_matrices_match_the_definition() {
+        let assert_near = |value: &Value, expected: f64| {
             let value = value.as_f64().expect("a number");
             assert!((value / expected - 1.0).abs() < 1e-12, "{value} {expected}");
         };
@@ -402,25 +402,25 @@ mod tests {
             (12, 136_494.693_366_386, 38.218_514_142_588_1),
             (24, 33.323_899_747_652_1, 0.009_330_691_929_342_58),
         ] {
-            let matrix = matrix(z);
-            near(&matrix["scaleDenominator"], scale);
-            near(&matrix["cellSize"], cell_m);
-            near(&matrix["pointOfOrigin"][1], 20_037_508.342_789_2);
+            let matrix = tile_matrix(z);
+            assert_near(&matrix["scaleDenominator"], scale);
+            assert_near(&matrix["cellSize"], cell_m);
+            assert_near(&matrix["pointOfOrigin"][1], 20_037_508.342_789_2);
         }
     }
 
     #[test]
-    fn tiles_outside_the_limits_are_not_there_and_nonsense_is_told() {
+    fn tiles_outside_the_limits_do_not_exist_and_malformed_indices_are_rejected() {
         let bounds = Some([-3.7, 53.9, -2.0, 55.2]);
-        let is_there = |z, row, column| address(z, row, column, bounds).is_some();
-        assert!(is_there(0, 0, 0) && is_there(8, 81, 125));
-        assert!(!is_there(8, 125, 81) && !is_there(8, 81, 200) && !is_there(23, 0, 0));
-        assert!(!is_there(8, 2_147_483_647, 125) && !is_there(u32::MAX, 0, 0));
-        assert!(address(0, 0, 0, None).is_none());
-        assert_eq!(number("2147483647").ok(), Some(2_147_483_647));
-        assert_eq!(number("99999999999999999999").ok(), Some(u32::MAX));
+        let exists = |z, row, column| tile_within_bounds(z, row, column, bounds).is_some();
+        assert!(exists(0, 0, 0) && exists(8, 81, 125));
+        assert!(!exists(8, 125, 81) && !exists(8, 81, 200) && !exists(23, 0, 0));
+        assert!(!exists(8, 2_147_483_647, 125) && !exists(u32::MAX, 0, 0));
+        assert!(tile_within_bounds(0, 0, 0, None).is_none());
+        assert_eq!(parse_index("2147483647").ok(), Some(2_147_483_647));
+        assert_eq!(parse_index("99999999999999999999").ok(), Some(u32::MAX));
         for text in ["", "-1", "+1", "1.0", "x", "٣"] {
-            assert!(number(text).is_err(), "{text}");
+            assert!(parse_index(text).is_err(), "{text}");
         }
     }
 }

@@ -6,22 +6,22 @@ use axum::response::Response;
 use jiff::civil::Date;
 
 use super::super::App;
-use super::super::areas::{held_layer, unknown_area};
+use super::super::areas::{require_layer, unknown_area};
 use super::super::base_url::BaseUrl;
 use super::super::embed;
-use super::super::input::Segments;
+use super::super::extract::PathParams;
 use super::super::problem::Problem;
-use super::super::widget::expect_drawable;
-use super::visit::Visit;
+use super::super::widget::ensure_drawable;
+use super::page_request::PageRequest;
 use crate::domain::{Area, Boundary, Layer, today_in_london};
-use crate::ground::{self, M2_PER_KM2};
-use crate::index::{Index, Which};
-use crate::question::PageWanted;
+use crate::planar::{self, M2_PER_KM2};
+use crate::index::{Index, PostcodeFilter};
+use crate::request::PostcodePageParams;
 use crate::web::directory::{self, AreaPage, ITEMS_PER_PAGE, LayerPage, PostcodesPage};
 
-const FIELDS: &[&str] = &["as_of", "dataset"];
-pub(super) const LIST_FIELDS: &[&str] = &["page", "as_of", "dataset"];
-pub(super) const POSTCODES_FIELDS: &[&str] = &["after", "status", "as_of", "dataset"];
+const PARAMS: &[&str] = &["as_of", "dataset"];
+pub(super) const LIST_PARAMS: &[&str] = &["page", "as_of", "dataset"];
+pub(super) const POSTCODES_PARAMS: &[&str] = &["after", "status", "as_of", "dataset"];
 
 /// `/areas`.
 pub(in super::super) async fn layers(
@@ -29,9 +29,9 @@ pub(in super::super) async fn layers(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let visit = Visit::new(&app, &uri, headers, FIELDS)?;
-    visit
-        .page(|_, setting| Ok(directory::layers(setting)))
+    let page_request = PageRequest::new(&app, &uri, headers, PARAMS)?;
+    page_request
+        .render_page(|_, context| Ok(directory::layers(context)))
         .await
 }
 
@@ -39,30 +39,30 @@ pub(in super::super) async fn layers(
 pub(in super::super) async fn layer(
     State(app): State<App>,
     uri: Uri,
-    Segments(layer): Segments<String>,
+    PathParams(layer): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let visit = Visit::new(&app, &uri, headers, LIST_FIELDS)?;
-    let day = visit.snapshot.as_of;
-    let layer = held_layer(visit.snapshot.index(), &layer, day)?;
-    if has_pages_of_its_own(layer) {
-        return Ok(visit.redirect(&directory::layer_path(layer)));
+    let page_request = PageRequest::new(&app, &uri, headers, LIST_PARAMS)?;
+    let day = page_request.snapshot.as_of;
+    let layer = require_layer(page_request.snapshot.index(), &layer, day)?;
+    if has_own_pages(layer) {
+        return Ok(page_request.redirect(&directory::layer_path(layer)));
     }
-    let page = visit.page(move |visit, setting| {
-        let areas = areas_by_name(setting.index, layer, day);
+    let page = page_request.render_page(move |visit, context| {
+        let areas = areas_by_name(context.index, layer, day);
         let page = LayerPage {
             layer,
-            slice: visit.part(areas.len())?,
-            has_map: has_map(setting.index, layer, day),
+            slice: visit.slice(areas.len())?,
+            has_map: has_map(context.index, layer, day),
             areas,
         };
-        Ok(directory::layer(setting, &page))
+        Ok(directory::layer(context, &page))
     });
     page.await
 }
 
 /// Returns whether the areas of the layer have pages of another kind: `/practices` or `/groups`.
-fn has_pages_of_its_own(layer: Layer) -> bool {
+fn has_own_pages(layer: Layer) -> bool {
     matches!(layer, Layer::GpPractice | Layer::ResilienceGroup)
 }
 
@@ -75,7 +75,7 @@ pub(super) fn areas_by_name(index: &Index, layer: Layer, day: Date) -> Vec<&Area
 
 /// Returns whether there is a map of the whole layer.
 fn has_map(index: &Index, layer: Layer, day: Date) -> bool {
-    index.boundaries(layer, day).next().is_some() && expect_drawable(index, layer, day).is_ok()
+    index.boundaries(layer, day).next().is_some() && ensure_drawable(index, layer, day).is_ok()
 }
 
 /// `/areas/{layer}/{id}`.
@@ -83,27 +83,27 @@ pub(in super::super) async fn area(
     State(app): State<App>,
     uri: Uri,
     base: BaseUrl,
-    Segments((layer, id)): Segments<(String, String)>,
+    PathParams((layer, id)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let visit = Visit::new(&app, &uri, headers, FIELDS)?;
-    let (index, day) = (visit.snapshot.index(), visit.snapshot.as_of);
-    let layer = held_layer(index, &layer, day)?;
-    let known = index.area_ever(layer, &id, day).ok_or_else(unknown_area)?;
-    let path = directory::area_path(layer, &known.id);
-    if has_pages_of_its_own(layer) {
-        return Ok(visit.redirect(&path));
+    let page_request = PageRequest::new(&app, &uri, headers, PARAMS)?;
+    let (index, day) = (page_request.snapshot.index(), page_request.snapshot.as_of);
+    let layer = require_layer(index, &layer, day)?;
+    let known_area = index.area_or_last_version(layer, &id, day).ok_or_else(unknown_area)?;
+    let path = directory::area_path(layer, &known_area.id);
+    if has_own_pages(layer) {
+        return Ok(page_request.redirect(&path));
     }
-    let page = visit.page(move |_, setting| {
-        let area = setting.index.area_ever(layer, &id, day);
+    let page = page_request.render_page(move |_, context| {
+        let area = context.index.area_or_last_version(layer, &id, day);
         let area = area.ok_or_else(unknown_area)?;
         Ok(directory::area(
-            setting,
-            &area_page(setting.index, area, day),
+            context,
+            &area_page(context.index, area, day),
         ))
     });
     let mut response = page.await?;
-    embed::discover_at(&base, &path, &mut response);
+    embed::link_oembed_and_vary(&base, &path, &mut response);
     Ok(response)
 }
 
@@ -111,33 +111,33 @@ fn area_page<'i>(index: &'i Index, area: &'i Area, day: Date) -> AreaPage<'i> {
     let (layer, id) = (area.layer, area.id.as_str());
     AreaPage {
         area,
-        km2: km2(index, area, day),
+        km2: area_km2(index, area, day),
         neighbours: index.neighbours(layer, id, day),
-        outcodes: index.outcodes_in((layer, id), day, Which::Live),
-        boundaries: boundaries_ever(index, area),
+        outcodes: index.outcodes_in((layer, id), day, PostcodeFilter::Live),
+        boundaries: boundary_history(index, area),
         can_be_embedded: can_be_embedded(index, area),
     }
 }
 
 /// Returns the size of the boundary that maps show, in km². `None` if the area is not valid on the
 /// date or has no boundary.
-fn km2(index: &Index, area: &Area, day: Date) -> Option<f64> {
+fn area_km2(index: &Index, area: &Area, day: Date) -> Option<f64> {
     if !area.period.contains(day) {
         return None;
     }
     let boundary = index.boundary(area.layer, &area.id, day)?;
-    Some(ground::area_m2(&ground::in_metres(boundary)) / M2_PER_KM2)
+    Some(planar::area_m2(&planar::to_planar(boundary)) / M2_PER_KM2)
 }
 
 /// Returns whether the area is valid and has a boundary on the date.
-pub(super) fn has_ground(index: &Index, area: &Area, day: Date) -> bool {
+pub(super) fn has_boundary(index: &Index, area: &Area, day: Date) -> bool {
     area.period.contains(day) && index.boundary(area.layer, &area.id, day).is_some()
 }
 
 /// Returns all boundaries that the area has had, oldest first.
-pub(super) fn boundaries_ever<'i>(index: &'i Index, area: &Area) -> Vec<&'i Boundary> {
+pub(super) fn boundary_history<'i>(index: &'i Index, area: &Area) -> Vec<&'i Boundary> {
     let mut boundaries: Vec<&Boundary> = index
-        .boundaries_ever(area.layer)
+        .all_boundaries(area.layer)
         .filter(|it| it.id == area.id)
         .collect();
     boundaries.sort_by_key(|it| it.period.from);
@@ -148,46 +148,46 @@ pub(super) fn boundaries_ever<'i>(index: &'i Index, area: &Area) -> Vec<&'i Boun
 /// and its layer fits on one map.
 pub(super) fn can_be_embedded(index: &Index, area: &Area) -> bool {
     let today = today_in_london();
-    has_ground(index, area, today) && expect_drawable(index, area.layer, today).is_ok()
+    has_boundary(index, area, today) && ensure_drawable(index, area.layer, today).is_ok()
 }
 
 /// `/areas/{layer}/{id}/postcodes`.
 pub(in super::super) async fn postcodes(
     State(app): State<App>,
     uri: Uri,
-    Segments((layer, id)): Segments<(String, String)>,
+    PathParams((layer, id)): PathParams<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let visit = Visit::new(&app, &uri, headers, POSTCODES_FIELDS)?;
-    let layer = held_layer(visit.snapshot.index(), &layer, visit.snapshot.as_of)?;
-    if has_pages_of_its_own(layer) {
+    let page_request = PageRequest::new(&app, &uri, headers, POSTCODES_PARAMS)?;
+    let layer = require_layer(page_request.snapshot.index(), &layer, page_request.snapshot.as_of)?;
+    if has_own_pages(layer) {
         let path = format!("{}/postcodes", directory::area_path(layer, &id));
-        return Ok(visit.redirect(&path));
+        return Ok(page_request.redirect(&path));
     }
-    postcodes_of(visit, layer, id).await
+    postcodes_of(page_request, layer, id).await
 }
 
 /// The page of postcodes of an area, in any layer.
 pub(super) async fn postcodes_of(
-    visit: Visit,
+    page_request: PageRequest,
     layer: Layer,
     id: String,
 ) -> Result<Response, Problem> {
-    let wanted = PageWanted::from_fields(&visit.fields)?;
-    let page = visit.page(move |_, setting| {
-        let (index, day) = (setting.index, setting.as_of);
-        let area = index.area_ever(layer, &id, day).ok_or_else(unknown_area)?;
-        let PageWanted { after, which } = wanted;
-        let found = index.postcodes_in((layer, &area.id), day, which, after, ITEMS_PER_PAGE);
+    let page_params = PostcodePageParams::from_params(&page_request.params)?;
+    let page = page_request.render_page(move |_, context| {
+        let (index, day) = (context.index, context.as_of);
+        let area = index.area_or_last_version(layer, &id, day).ok_or_else(unknown_area)?;
+        let PostcodePageParams { after, filter } = page_params;
+        let postcode_page = index.postcodes_in((layer, &area.id), day, filter, after, ITEMS_PER_PAGE);
         let page = PostcodesPage {
             area,
-            filter: which,
-            outcodes: index.outcodes_in((layer, &area.id), day, which),
-            postcodes: found.postcodes,
-            has_more: found.has_more,
+            filter,
+            outcodes: index.outcodes_in((layer, &area.id), day, filter),
+            postcodes: postcode_page.postcodes,
+            has_more: postcode_page.has_more,
             is_first: after.is_none(),
         };
-        Ok(directory::postcodes(setting, &page))
+        Ok(directory::postcodes(context, &page))
     });
     page.await
 }

@@ -5,16 +5,16 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 
 use super::super::App;
-use super::super::areas::{held_layer, unknown_area};
-use super::super::input::Segments;
+use super::super::areas::{require_layer, unknown_area};
+use super::super::extract::PathParams;
 use super::super::problem::Problem;
 use super::areas::{
-    LIST_FIELDS, POSTCODES_FIELDS, areas_by_name, boundaries_ever, can_be_embedded, has_ground,
+    LIST_PARAMS, POSTCODES_PARAMS, areas_by_name, boundary_history, can_be_embedded, has_boundary,
     postcodes_of,
 };
-use super::visit::Visit;
+use super::page_request::PageRequest;
 use crate::domain::Layer;
-use crate::index::Which;
+use crate::index::PostcodeFilter;
 use crate::web::directory::{self, GroupPage};
 
 const LAYER: Layer = Layer::ResilienceGroup;
@@ -25,47 +25,47 @@ pub(in super::super) async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let visit = visit(&app, &uri, headers, LIST_FIELDS)?;
-    let page = visit.page(|visit, setting| {
-        let mut groups = areas_by_name(setting.index, LAYER, setting.as_of);
+    let page_request = page_request(&app, &uri, headers, LIST_PARAMS)?;
+    let page = page_request.render_page(|visit, context| {
+        let mut groups = areas_by_name(context.index, LAYER, context.as_of);
         groups.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        let part = visit.part(groups.len())?;
-        Ok(directory::groups(setting, &groups, part))
+        let slice = visit.slice(groups.len())?;
+        Ok(directory::groups(context, &groups, slice))
     });
     page.await
 }
 
 /// Parses a request. Fails if the dataset has no groups, or has no data for the date.
-fn visit(
+fn page_request(
     app: &App,
     uri: &Uri,
     headers: HeaderMap,
-    fields: &[&'static str],
-) -> Result<Visit, Problem> {
-    let visit = Visit::new(app, uri, headers, fields)?;
-    held_layer(visit.snapshot.index(), LAYER.as_str(), visit.snapshot.as_of)?;
-    Ok(visit)
+    allowed: &[&'static str],
+) -> Result<PageRequest, Problem> {
+    let page_request = PageRequest::new(app, uri, headers, allowed)?;
+    require_layer(page_request.snapshot.index(), LAYER.as_str(), page_request.snapshot.as_of)?;
+    Ok(page_request)
 }
 
 /// `/groups/{id}`.
 pub(in super::super) async fn group(
     State(app): State<App>,
     uri: Uri,
-    Segments(id): Segments<String>,
+    PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let visit = visit(&app, &uri, headers, &["as_of", "dataset"])?;
-    let page = visit.page(move |_, setting| {
-        let (index, day) = (setting.index, setting.as_of);
-        let area = index.area_ever(LAYER, &id, day).ok_or_else(unknown_area)?;
+    let page_request = page_request(&app, &uri, headers, &["as_of", "dataset"])?;
+    let page = page_request.render_page(move |_, context| {
+        let (index, day) = (context.index, context.as_of);
+        let area = index.area_or_last_version(LAYER, &id, day).ok_or_else(unknown_area)?;
         let page = GroupPage {
             area,
-            has_boundary: has_ground(index, area, day),
-            outcodes: index.outcodes_in((LAYER, &area.id), day, Which::Live),
-            boundaries: boundaries_ever(index, area),
+            has_boundary: has_boundary(index, area, day),
+            outcodes: index.outcodes_in((LAYER, &area.id), day, PostcodeFilter::Live),
+            boundaries: boundary_history(index, area),
             can_be_embedded: can_be_embedded(index, area),
         };
-        Ok(directory::group(setting, &page))
+        Ok(directory::group(context, &page))
     });
     page.await
 }
@@ -74,9 +74,9 @@ pub(in super::super) async fn group(
 pub(in super::super) async fn postcodes(
     State(app): State<App>,
     uri: Uri,
-    Segments(id): Segments<String>,
+    PathParams(id): PathParams<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let visit = visit(&app, &uri, headers, POSTCODES_FIELDS)?;
-    postcodes_of(visit, LAYER, id).await
+    let page_request = page_request(&app, &uri, headers, POSTCODES_PARAMS)?;
+    postcodes_of(page_request, LAYER, id).await
 }

@@ -16,16 +16,16 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-use super::super::access::Turn;
+use super::super::admission::CpuPermit;
 use super::IDLE_GRACE;
-use super::open::Open;
-use super::unrouted;
+use super::registry::ConnectionRegistry;
+use super::protocol_errors;
 
 /// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum ConnectionPhase {
     /// Open, and nothing was received yet.
-    Opened,
+    Accepted,
     /// Part of the head of a request was received.
     Head,
     /// A request is being read or answered.
@@ -36,57 +36,57 @@ pub(super) enum Phase {
 
 /// A connection. It is an extension of each of its requests.
 #[derive(Clone)]
-pub(in crate::http) struct Connection(Arc<State>);
+pub(in crate::http) struct Connection(Arc<ConnectionState>);
 
-struct State {
+struct ConnectionState {
     peer: Option<IpAddr>,
-    open: Arc<Open>,
+    registry: Arc<ConnectionRegistry>,
     phase: AtomicU8,
     /// When the phase began, in the milliseconds of [`ConnectionRegistry::now_ms`].
-    since_ms: AtomicU64,
+    phase_since_ms: AtomicU64,
     /// The bytes sent to the client.
-    sent: AtomicU64,
+    bytes_sent: AtomicU64,
     /// The last write blocked: the client is not reading.
-    is_blocked: AtomicBool,
+    is_write_blocked: AtomicBool,
     /// The request has timeouts of its own.
-    minds_itself: AtomicBool,
-    awaits_body: AtomicBool,
-    is_hung_up: AtomicBool,
-    told: Notify,
+    has_own_timeouts: AtomicBool,
+    is_awaiting_body: AtomicBool,
+    is_aborted: AtomicBool,
+    signal: Notify,
     /// The CPU permit of the response that is being written, if it has one.
-    turn: Mutex<Option<Turn>>,
-    has_turn: AtomicBool,
+    cpu_permit: Mutex<Option<CpuPermit>>,
+    has_cpu_permit: AtomicBool,
 }
 
 impl Connection {
-    pub(super) fn new(peer: Option<IpAddr>, open: Arc<Open>) -> Connection {
-        Connection(Arc::new(State {
+    pub(super) fn new(peer: Option<IpAddr>, registry: Arc<ConnectionRegistry>) -> Connection {
+        Connection(Arc::new(ConnectionState {
             peer,
-            phase: AtomicU8::new(Phase::Opened as u8),
-            since_ms: AtomicU64::new(open.now_ms()),
-            open,
-            sent: AtomicU64::new(0),
-            is_blocked: AtomicBool::new(false),
-            minds_itself: AtomicBool::new(false),
-            awaits_body: AtomicBool::new(false),
-            is_hung_up: AtomicBool::new(false),
-            told: Notify::new(),
-            turn: Mutex::default(),
-            has_turn: AtomicBool::new(false),
+            phase: AtomicU8::new(ConnectionPhase::Accepted as u8),
+            phase_since_ms: AtomicU64::new(registry.now_ms()),
+            registry,
+            bytes_sent: AtomicU64::new(0),
+            is_write_blocked: AtomicBool::new(false),
+            has_own_timeouts: AtomicBool::new(false),
+            is_awaiting_body: AtomicBool::new(false),
+            is_aborted: AtomicBool::new(false),
+            signal: Notify::new(),
+            cpu_permit: Mutex::default(),
+            has_cpu_permit: AtomicBool::new(false),
         }))
     }
 
     /// Closes the connection at once, even in the middle of a response. A body that ends in an
     /// error closes it too, but only if the client is still reading.
-    pub(in crate::http) fn hang_up(&self) {
-        self.0.is_hung_up.store(true, Ordering::Relaxed);
-        self.0.told.notify_one();
+    pub(in crate::http) fn abort(&self) {
+        self.0.is_aborted.store(true, Ordering::Relaxed);
+        self.0.signal.notify_one();
     }
 
     /// Exempts the request from the write timeout, because it has timeouts of its own, as batches
     /// have.
-    pub(in crate::http) fn minds_itself(&self) {
-        self.0.minds_itself.store(true, Ordering::Relaxed);
+    pub(in crate::http) fn use_own_timeouts(&self) {
+        self.0.has_own_timeouts.store(true, Ordering::Relaxed);
     }
 
     /// Returns the address of the peer, which is a client or a proxy.
@@ -96,125 +96,125 @@ impl Connection {
 
     /// Returns whether the server is shutting down.
     pub(in crate::http) fn is_stopping(&self) -> bool {
-        self.0.open.is_stopping()
+        self.0.registry.is_stopping()
     }
 
     /// Returns whether another connection was rejected at the connection limit within `period`.
-    pub(in crate::http) fn others_were_refused_within(&self, time: Duration) -> bool {
-        self.0.open.has_refused_within(time)
+    pub(in crate::http) fn rejected_connection_within(&self, period: Duration) -> bool {
+        self.0.registry.rejected_within(period)
     }
 
     /// Records whether the body of the request is still awaited.
-    pub(in crate::http) fn awaits_body(&self, waits: bool) {
-        self.0.awaits_body.store(waits, Ordering::Relaxed);
+    pub(in crate::http) fn set_awaiting_body(&self, is_awaiting: bool) {
+        self.0.is_awaiting_body.store(is_awaiting, Ordering::Relaxed);
     }
 
     /// Stores the CPU permit of the response that is being written. It is released when a write
     /// blocks, so that a slow client does not delay other requests.
-    pub(in crate::http) fn writes_in(&self, turn: Turn) {
-        *self.0.turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
-        self.0.has_turn.store(true, Ordering::Relaxed);
+    pub(in crate::http) fn set_cpu_permit(&self, permit: CpuPermit) {
+        *self.0.cpu_permit.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
+        self.0.has_cpu_permit.store(true, Ordering::Relaxed);
     }
 
-    fn ends_turn(&self) {
+    fn release_cpu_permit(&self) {
         // Most requests have no permit here and take no lock.
-        if self.0.has_turn.swap(false, Ordering::Relaxed) {
-            let turn = self.0.turn.lock();
-            let turn = turn.unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(turn) = turn {
-                turn.release();
+        if self.0.has_cpu_permit.swap(false, Ordering::Relaxed) {
+            let slot = self.0.cpu_permit.lock();
+            let permit = slot.unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(permit) = permit {
+                permit.release();
             }
         }
     }
 
     /// Closes the connection of another request whose body is slow to arrive. Returns whether there
     /// was one.
-    pub(in crate::http) fn make_room_for_a_body(&self) -> bool {
-        self.0.open.give_up_a_slow_body()
+    pub(in crate::http) fn evict_slow_upload(&self) -> bool {
+        self.0.registry.evict_slow_upload()
     }
 
     /// Waits until the connection is to be closed.
-    pub(super) async fn told(&self) -> Told {
-        self.0.told.notified().await;
-        match self.0.is_hung_up.load(Ordering::Relaxed) {
-            true => Told::HangUp,
-            false => Told::Close,
+    pub(super) async fn next_signal(&self) -> ConnectionSignal {
+        self.0.signal.notified().await;
+        match self.0.is_aborted.load(Ordering::Relaxed) {
+            true => ConnectionSignal::Abort,
+            false => ConnectionSignal::CloseWhenIdle,
         }
     }
 
     /// Waits until the connection is to be closed at once.
-    pub(super) async fn hung_up(&self) {
-        while self.told().await != Told::HangUp {}
+    pub(super) async fn aborted(&self) {
+        while self.next_signal().await != ConnectionSignal::Abort {}
     }
 
     /// Closes the connection as soon as it is idle.
-    pub(super) fn close(&self) {
-        self.0.told.notify_one();
+    pub(super) fn close_when_idle(&self) {
+        self.0.signal.notify_one();
     }
 
     /// Returns whether the server is closing connections and this one was idle for the whole grace
     /// period.
-    fn has_ended(&self) -> bool {
-        let Some(closing_since_ms) = self.0.open.closing_since_ms() else {
+    fn is_closed_by_shutdown(&self) -> bool {
+        let Some(closing_since_ms) = self.0.registry.closing_since_ms() else {
             return false;
         };
-        let (phase, since_ms) = self.at();
-        let idle_ms = (self.0.open.now_ms()).saturating_sub(since_ms.max(closing_since_ms));
+        let (phase, since_ms) = self.phase();
+        let idle_ms = (self.0.registry.now_ms()).saturating_sub(since_ms.max(closing_since_ms));
         let grace_is_over = u128::from(idle_ms) >= IDLE_GRACE.as_millis();
-        matches!(phase, Phase::Opened | Phase::Idle) && grace_is_over
+        matches!(phase, ConnectionPhase::Accepted | ConnectionPhase::Idle) && grace_is_over
     }
 
-    pub(super) fn at(&self) -> (Phase, u64) {
+    pub(super) fn phase(&self) -> (ConnectionPhase, u64) {
         let phase = match self.0.phase.load(Ordering::Relaxed) {
-            0 => Phase::Opened,
-            1 => Phase::Head,
-            2 => Phase::Request,
-            _ => Phase::Idle,
+            0 => ConnectionPhase::Accepted,
+            1 => ConnectionPhase::Head,
+            2 => ConnectionPhase::Request,
+            _ => ConnectionPhase::Idle,
         };
-        (phase, self.0.since_ms.load(Ordering::Relaxed))
+        (phase, self.0.phase_since_ms.load(Ordering::Relaxed))
     }
 
-    pub(super) fn is_waiting_for_a_body(&self) -> bool {
-        self.0.awaits_body.load(Ordering::Relaxed)
+    pub(super) fn is_awaiting_body(&self) -> bool {
+        self.0.is_awaiting_body.load(Ordering::Relaxed)
     }
 
     /// Returns the bytes sent so far if the client is not reading and the write timeout applies.
-    pub(super) fn blocked_at(&self) -> Option<u64> {
-        let is_ours = !self.0.minds_itself.load(Ordering::Relaxed);
-        let is_blocked = self.0.is_blocked.load(Ordering::Relaxed);
-        (is_blocked && is_ours).then(|| self.0.sent.load(Ordering::Relaxed))
+    pub(super) fn bytes_sent_if_blocked(&self) -> Option<u64> {
+        let uses_server_timeouts = !self.0.has_own_timeouts.load(Ordering::Relaxed);
+        let is_blocked = self.0.is_write_blocked.load(Ordering::Relaxed);
+        (is_blocked && uses_server_timeouts).then(|| self.0.bytes_sent.load(Ordering::Relaxed))
     }
 
-    fn enters(&self, phase: Phase) {
-        let now_ms = self.0.open.now_ms();
-        self.0.since_ms.store(now_ms, Ordering::Relaxed);
+    fn enter_phase(&self, phase: ConnectionPhase) {
+        let now_ms = self.0.registry.now_ms();
+        self.0.phase_since_ms.store(now_ms, Ordering::Relaxed);
         self.0.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    pub(super) fn begins_request(&self) -> UnderWay {
-        self.enters(Phase::Request);
-        UnderWay(self.clone())
+    pub(super) fn begin_request(&self) -> InFlightGuard {
+        self.enter_phase(ConnectionPhase::Request);
+        InFlightGuard(self.clone())
     }
 
-    fn has_read(&self) {
-        match self.at().0 {
+    fn record_read(&self) {
+        match self.phase().0 {
             // The first byte and the head share a timeout.
-            Phase::Opened => self.0.phase.store(Phase::Head as u8, Ordering::Relaxed),
-            Phase::Idle => self.enters(Phase::Head),
-            Phase::Head | Phase::Request => {}
+            ConnectionPhase::Accepted => self.0.phase.store(ConnectionPhase::Head as u8, Ordering::Relaxed),
+            ConnectionPhase::Idle => self.enter_phase(ConnectionPhase::Head),
+            ConnectionPhase::Head | ConnectionPhase::Request => {}
         }
     }
 
-    fn has_written(&self, outcome: &Poll<io::Result<usize>>) {
-        match outcome {
+    fn record_write(&self, result: &Poll<io::Result<usize>>) {
+        match result {
             Poll::Ready(Ok(length)) => {
-                self.0.sent.fetch_add(*length as u64, Ordering::Relaxed);
-                self.0.is_blocked.store(false, Ordering::Relaxed);
+                self.0.bytes_sent.fetch_add(*length as u64, Ordering::Relaxed);
+                self.0.is_write_blocked.store(false, Ordering::Relaxed);
             }
             Poll::Ready(Err(_)) => {}
             Poll::Pending => {
-                self.0.is_blocked.store(true, Ordering::Relaxed);
-                self.ends_turn();
+                self.0.is_write_blocked.store(true, Ordering::Relaxed);
+                self.release_cpu_permit();
             }
         }
     }
@@ -222,51 +222,51 @@ impl Connection {
 
 /// Why the task of a connection is woken by another task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum ConnectionSignal {
     /// Close the connection at once.
-    HangUp,
+    Abort,
     /// Close the connection as soon as it is idle.
-    Close,
+    CloseWhenIdle,
 }
 
 /// A request in flight, until its whole response has been passed to hyper.
-pub(super) struct UnderWay(Connection);
+pub(super) struct InFlightGuard(Connection);
 
-impl UnderWay {
+impl InFlightGuard {
     /// Returns whether the server is shutting down.
     pub(super) fn is_stopping(&self) -> bool {
         self.0.is_stopping()
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.0.0.minds_itself.store(false, Ordering::Relaxed);
-        self.0.0.awaits_body.store(false, Ordering::Relaxed);
-        self.0.ends_turn();
-        self.0.enters(Phase::Idle);
+        self.0.0.has_own_timeouts.store(false, Ordering::Relaxed);
+        self.0.0.is_awaiting_body.store(false, Ordering::Relaxed);
+        self.0.release_cpu_permit();
+        self.0.enter_phase(ConnectionPhase::Idle);
     }
 }
 
 pin_project! {
     /// The body of a response. Its request is in flight until this is dropped.
-    pub(super) struct Answer {
+    pub(super) struct TrackedBody {
         #[pin]
         body: Body,
-        _request: UnderWay,
+        _in_flight: InFlightGuard,
     }
 }
 
-impl Answer {
-    pub(super) fn new(body: Body, request: UnderWay) -> Answer {
-        Answer {
+impl TrackedBody {
+    pub(super) fn new(body: Body, in_flight: InFlightGuard) -> TrackedBody {
+        TrackedBody {
             body,
-            _request: request,
+            _in_flight: in_flight,
         }
     }
 }
 
-impl HttpBody for Answer {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -287,19 +287,19 @@ impl HttpBody for Answer {
 }
 
 /// A stream that records reads and writes in its connection.
-pub(super) struct Watched<S> {
+pub(super) struct TrackedStream<S> {
     stream: S,
     connection: Connection,
     /// The part of the replacement for hyper's own response that is not sent yet.
-    instead: Option<Bytes>,
+    replacement: Option<Bytes>,
 }
 
-impl<S: AsyncWrite + Unpin> Watched<S> {
-    pub(super) fn new(stream: S, connection: Connection) -> Watched<S> {
-        Watched {
+impl<S: AsyncWrite + Unpin> TrackedStream<S> {
+    pub(super) fn new(stream: S, connection: Connection) -> TrackedStream<S> {
+        TrackedStream {
             stream,
             connection,
-            instead: None,
+            replacement: None,
         }
     }
 
@@ -309,30 +309,30 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
     }
 
     /// Returns whether `bytes` are a response of hyper's own, which is replaced.
-    fn is_hypers(&mut self, bytes: &[u8]) -> bool {
+    fn is_hyper_error(&mut self, bytes: &[u8]) -> bool {
         // hyper answers by itself if it cannot parse the head of a request.
-        if self.instead.is_none() && self.connection.at().0 != Phase::Request {
-            self.instead = unrouted::instead_of(bytes);
+        if self.replacement.is_none() && self.connection.phase().0 != ConnectionPhase::Request {
+            self.replacement = protocol_errors::replace_hyper_error(bytes);
         }
-        self.instead.is_some()
+        self.replacement.is_some()
     }
 
     /// Sends the replacement. Once all of it is sent, reports to hyper that all of `original` is.
-    fn poll_ours(&mut self, context: &mut Context<'_>, theirs: &[u8]) -> Poll<io::Result<usize>> {
-        while let Some(ours) = self.instead.as_mut().filter(|ours| !ours.is_empty()) {
-            let sent = Pin::new(&mut self.stream).poll_write(context, ours);
-            self.connection.has_written(&sent);
+    fn poll_replacement(&mut self, context: &mut Context<'_>, original: &[u8]) -> Poll<io::Result<usize>> {
+        while let Some(remaining) = self.replacement.as_mut().filter(|remaining| !remaining.is_empty()) {
+            let sent = Pin::new(&mut self.stream).poll_write(context, remaining);
+            self.connection.record_write(&sent);
             match ready!(sent)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                length => ours.advance(length),
+                length => remaining.advance(length),
             }
         }
-        self.instead = None;
-        Poll::Ready(Ok(theirs.len()))
+        self.replacement = None;
+        Poll::Ready(Ok(original.len()))
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TrackedStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -340,32 +340,32 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        let result = Pin::new(&mut this.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            this.connection.has_read();
+            this.connection.record_read();
         }
-        if read.is_pending() && this.connection.has_ended() {
+        if result.is_pending() && this.connection.is_closed_by_shutdown() {
             // hyper takes this for a close by the client and closes the connection without a
             // response.
             return Poll::Ready(Ok(()));
         }
-        read
+        result
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.is_hypers(bytes) {
-            return this.poll_ours(context, bytes);
+        if this.is_hyper_error(bytes) {
+            return this.poll_replacement(context, bytes);
         }
-        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
-        this.connection.has_written(&written);
-        written
+        let result = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.connection.record_write(&result);
+        result
     }
 
     fn poll_write_vectored(
@@ -375,13 +375,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let [bytes] = pieces
-            && this.is_hypers(bytes)
+            && this.is_hyper_error(bytes)
         {
-            return this.poll_ours(context, bytes);
+            return this.poll_replacement(context, bytes);
         }
-        let written = Pin::new(&mut this.stream).poll_write_vectored(context, pieces);
-        this.connection.has_written(&written);
-        written
+        let result = Pin::new(&mut this.stream).poll_write_vectored(context, pieces);
+        this.connection.record_write(&result);
+        result
     }
 
     fn is_write_vectored(&self) -> bool {

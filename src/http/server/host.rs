@@ -11,7 +11,7 @@ use super::super::problem::Problem;
 ///
 /// # Errors
 /// 400 if there are several `Host` headers, if `Host` is not valid, or if HTTP/1.1 has none.
-pub(super) fn settle<B>(request: &mut Request<B>) -> Result<(), Problem> {
+pub(super) fn normalize_host<B>(request: &mut Request<B>) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
         (Some(_), Some(_)) => {
@@ -55,19 +55,19 @@ mod tests {
     use super::*;
 
     /// Returns the host of a request that is accepted.
-    fn settled(version: Version, target: &str, hosts: &[&str]) -> Option<String> {
+    fn normalized_host(version: Version, target: &str, hosts: &[&str]) -> Option<String> {
         let mut request = Request::builder().version(version).uri(target);
         for host in hosts {
             request = request.header(header::HOST, *host);
         }
         let mut request = request.body(()).expect("a request");
-        settle(&mut request).ok()?;
+        normalize_host(&mut request).ok()?;
         let host = request.headers().get(header::HOST);
         Some(host.map_or(String::new(), |host| host.to_str().expect("ASCII").into()))
     }
 
     #[test]
-    fn http_1_1_needs_exactly_one_valid_host() {
+    fn http_1_1_requires_exactly_one_valid_host() {
         for (hosts, expected) in [
             (&["a.example"][..], Some("a.example")),
             (&["a.example:8080"], Some("a.example:8080")),
@@ -82,18 +82,18 @@ mod tests {
             (&["user@a.example"], None),
             (&["a b"], None),
         ] {
-            let host = settled(Version::HTTP_11, "/", hosts);
+            let host = normalized_host(Version::HTTP_11, "/", hosts);
             assert_eq!(host.as_deref(), expected, "{hosts:?}");
         }
-        assert_eq!(settled(Version::HTTP_10, "/", &[]).as_deref(), Some(""));
-        assert_eq!(settled(Version::HTTP_10, "/", &["a", "a"]), None);
+        assert_eq!(normalized_host(Version::HTTP_10, "/", &[]).as_deref(), Some(""));
+        assert_eq!(normalized_host(Version::HTTP_10, "/", &["a", "a"]), None);
     }
 
     #[test]
     fn the_authority_of_an_absolute_target_has_priority() {
         let target = "http://user@a.example:8080/health/live";
-        let host = settled(Version::HTTP_11, target, &["b.example"]);
+        let host = normalized_host(Version::HTTP_11, target, &["b.example"]);
         assert_eq!(host.as_deref(), Some("a.example:8080"));
-        assert_eq!(settled(Version::HTTP_11, target, &[]), None);
+        assert_eq!(normalized_host(Version::HTTP_11, target, &[]), None);
     }
 }

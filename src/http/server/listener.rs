@@ -13,7 +13,7 @@ pub trait Listener: Send + 'static {
 
     /// Stops new connections from being opened. Those that are already being opened can still be
     /// accepted. Does nothing if the system does not support it.
-    fn refuse_new(&self) {}
+    fn stop_new_connections(&self) {}
 
     /// Accepts the next connection. Returns its stream, and the address of the peer if it has one.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Option<IpAddr>)>> + Send;
@@ -33,7 +33,7 @@ impl Listener for TcpListener {
     /// listener is closed. Otherwise, connections that wait to be accepted would be reset when it
     /// closes, and the requests that they have sent would be lost.
     #[cfg(target_os = "linux")]
-    fn refuse_new(&self) {
+    fn stop_new_connections(&self) {
         use socket2::{SockFilter, SockRef};
         // A classic BPF program, which sees the TCP header first (linux/filter.h).
         let filter = [

@@ -62,7 +62,7 @@
 //! When you change the layout, check the order of rows, the bits in `row.rs` and `sector.rs`, and
 //! the proptests at the end, which compare every operation with a plain sorted list.
 
-mod complete;
+mod completion;
 mod nearest;
 mod row;
 mod sector;
@@ -71,56 +71,56 @@ use std::ops::Range;
 
 use super::IndexError;
 use crate::domain::{BritishGrid, Postcode, PostcodeEntry, is_outcode};
-use nearest::Grid;
-use row::{Row, STATISTICAL_AREAS_MAX};
-use sector::Sector;
+use nearest::PositionGrid;
+use row::{PostcodeRow, STATISTICAL_AREAS_MAX};
+use sector::SectorBitmap;
 
 /// The postcodes in order, and the outward codes, with whether the directory has all their
 /// postcodes.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(super) struct PostcodeDirectory {
     /// The id of each outward code, by [`outcode_slot`]; 0 if the directory does not have the code.
-    numbers: Vec<u16>,
+    outcode_ids: Vec<u16>,
     /// By id; id 0 is a placeholder.
-    outcodes: Vec<Outcode>,
+    outcodes: Vec<OutcodeEntry>,
     /// Ten for each outward code, and one that marks the end of the last.
-    sectors: Vec<Sector>,
-    rows: Vec<Row>,
+    sectors: Vec<SectorBitmap>,
+    rows: Vec<PostcodeRow>,
     /// The postcodes of the last rows.
-    pseudo: Vec<Postcode>,
-    grid: Grid,
+    pseudo_postcodes: Vec<Postcode>,
+    grid: PositionGrid,
 }
 
 /// An outward code, as the first four bytes of `pcd7`.
 #[derive(Debug, Clone, Copy)]
-struct Outcode {
+struct OutcodeEntry {
     text: [u8; 4],
     is_complete: bool,
 }
 
 /// The result of looking up a postcode in the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listing {
+pub enum PostcodeLookup {
     /// The postcode's entry.
     Entry(PostcodeEntry),
     /// The postcode does not exist: the directory has every postcode of its outward code.
     Unknown,
     /// The directory does not cover the postcode's outward code.
-    NotHeld,
+    OutsideCoverage,
 }
 
 /// The number of sectors of an outward code.
-const DIGITS: usize = 10;
+const SECTORS_PER_OUTCODE: usize = 10;
 
 /// The number of symbols that an outward code may have in one position: blank, ten digits, 26
 /// letters.
-const SYMBOLS: usize = 1 + 10 + 26;
+const SYMBOL_COUNT: usize = 1 + 10 + 26;
 
 /// How many postcodes are looked up together. In measurements 64 was slightly better than 32, and
 /// 32 than 16.
-const BATCH: usize = 64;
+const BATCH_SIZE: usize = 64;
 
-impl Directory {
+impl PostcodeDirectory {
     /// Builds a directory. `entries` are in order of postcode, without duplicates.
     ///
     /// # Errors
@@ -128,101 +128,101 @@ impl Directory {
     pub(super) fn new(
         entries: Vec<PostcodeEntry>,
         complete_outcodes: &[String],
-    ) -> Result<Directory, IndexError> {
+    ) -> Result<PostcodeDirectory, IndexError> {
         debug_assert!(entries.is_sorted_by(|a, b| a.postcode < b.postcode));
-        check_areas(&entries)?;
-        let outcodes = outcodes_of(&entries, complete_outcodes);
-        let mut numbers = vec![0; SYMBOLS.pow(4)];
-        for (number, outcode) in (0_u32..).zip(&outcodes).skip(1) {
-            if outcode.text == PSEUDO {
+        check_statistical_areas(&entries)?;
+        let outcodes = collect_outcodes(&entries, complete_outcodes);
+        let mut outcode_ids = vec![0; SYMBOL_COUNT.pow(4)];
+        for (id, outcode) in (0_u32..).zip(&outcodes).skip(1) {
+            if outcode.text == PSEUDO_OUTCODE {
                 continue;
             }
-            numbers[slot(outcode.text)] =
-                u16::try_from(number).map_err(|_| IndexError::TooMany {
+            outcode_ids[outcode_slot(outcode.text)] =
+                u16::try_from(id).map_err(|_| IndexError::TooMany {
                     what: "outward codes",
                     limit: u16::MAX.into(),
                 })?;
         }
-        let pseudo = entries.iter().map(|entry| entry.postcode);
-        let mut directory = Directory {
-            numbers,
-            sectors: vec![Sector::default(); outcodes.len() * DIGITS + 1],
+        let postcodes = entries.iter().map(|entry| entry.postcode);
+        let mut directory = PostcodeDirectory {
+            outcode_ids,
+            sectors: vec![SectorBitmap::default(); outcodes.len() * SECTORS_PER_OUTCODE + 1],
             outcodes,
-            rows: entries.iter().map(Row::of).collect(),
-            pseudo: pseudo.filter(|&postcode| is_pseudo(postcode)).collect(),
-            grid: Grid::of(entries.iter().map(|entry| entry.position)),
+            rows: entries.iter().map(PostcodeRow::from_entry).collect(),
+            pseudo_postcodes: postcodes.filter(|&postcode| is_pseudo(postcode)).collect(),
+            grid: PositionGrid::new(entries.iter().map(|entry| entry.position)),
         };
         for entry in entries.iter().filter(|entry| !is_pseudo(entry.postcode)) {
-            let (sector, place) = directory.place(entry.postcode);
-            directory.sectors[sector].add(place);
+            let (sector, pair) = directory.sector_and_pair(entry.postcode);
+            directory.sectors[sector].insert(pair);
         }
         let sectors = directory.sectors.iter_mut();
-        sectors.fold(0, |row, sector| sector.count(row));
+        sectors.fold(0, |row, sector| sector.finish(row));
         Ok(directory)
     }
 
     #[inline]
-    pub(super) fn find(&self, postcode: Postcode) -> Listing {
-        match self.row(postcode) {
-            Some(row) => Listing::Entry(self.rows[row as usize].entry(postcode)),
+    pub(super) fn lookup(&self, postcode: Postcode) -> PostcodeLookup {
+        match self.find_row(postcode) {
+            Some(row) => PostcodeLookup::Entry(self.rows[row as usize].to_entry(postcode)),
             None => self.not_found(postcode),
         }
     }
 
     /// Returns the row of a postcode.
     #[inline]
-    pub(super) fn row(&self, postcode: Postcode) -> Option<u32> {
-        let (sector, place) = self.place(postcode);
-        let row = self.sectors[sector].row(place);
-        row.or_else(|| self.row_of_pseudo(postcode))
+    pub(super) fn find_row(&self, postcode: Postcode) -> Option<u32> {
+        let (sector, pair) = self.sector_and_pair(postcode);
+        let row = self.sectors[sector].find_row(pair);
+        row.or_else(|| self.find_pseudo_row(postcode))
     }
 
     /// Returns the row of each of at most [`BATCH_SIZE`] postcodes.
     ///
     /// It works stage by stage, so that the processor waits for many reads at once and not for one
     /// after another.
-    fn rows_of_batch(&self, batch: &[Postcode]) -> [Option<u32>; BATCH] {
-        let mut places = [(0, 0); BATCH];
-        for (place, &postcode) in places.iter_mut().zip(batch) {
-            *place = self.place(postcode);
+    fn rows_of_batch(&self, batch: &[Postcode]) -> [Option<u32>; BATCH_SIZE] {
+        let mut sector_pairs = [(0, 0); BATCH_SIZE];
+        for (sector_pair, &postcode) in sector_pairs.iter_mut().zip(batch) {
+            *sector_pair = self.sector_and_pair(postcode);
         }
-        let mut held = [None; BATCH];
-        for (row, (sector, place)) in held.iter_mut().zip(places) {
-            *row = self.sectors[sector].row(place);
+        let mut rows = [None; BATCH_SIZE];
+        for (row, (sector, pair)) in rows.iter_mut().zip(sector_pairs) {
+            *row = self.sectors[sector].find_row(pair);
         }
-        for (row, &postcode) in held.iter_mut().zip(batch) {
+        for (row, &postcode) in rows.iter_mut().zip(batch) {
             if row.is_none() {
-                *row = self.row_of_pseudo(postcode);
+                *row = self.find_pseudo_row(postcode);
             }
         }
-        held
+        rows
     }
 
     /// Returns the result of [`PostcodeDirectory::find_row`] for each postcode, in their order.
-    pub(super) fn row_each(&self, postcodes: &[Postcode]) -> Vec<Option<u32>> {
-        let batches = postcodes.chunks(BATCH);
+    pub(super) fn find_rows(&self, postcodes: &[Postcode]) -> Vec<Option<u32>> {
+        let batches = postcodes.chunks(BATCH_SIZE);
         let rows = batches.flat_map(|batch| {
-            let held = self.rows_of_batch(batch);
-            held.into_iter().take(batch.len())
+            let found = self.rows_of_batch(batch);
+            found.into_iter().take(batch.len())
         });
         rows.collect()
     }
 
     /// Returns the result of [`PostcodeDirectory::lookup`] for each postcode, in their order.
-    pub(super) fn find_each(&self, postcodes: &[Postcode]) -> Vec<Listing> {
+    pub(super) fn lookup_all(&self, postcodes: &[Postcode]) -> Vec<PostcodeLookup> {
         let mut listings = Vec::with_capacity(postcodes.len());
-        for batch in postcodes.chunks(BATCH) {
-            let held = self.rows_of_batch(batch);
-            let mut rows = [Row::default(); BATCH];
-            for (row, at) in rows.iter_mut().zip(held) {
+        for batch in postcodes.chunks(BATCH_SIZE) {
+            let found_rows = self.rows_of_batch(batch);
+            let mut rows = [PostcodeRow::default(); BATCH_SIZE];
+            for (row, at) in rows.iter_mut().zip(found_rows) {
                 // If there is none, any row: an unnecessary read costs less than a mispredicted
                 // branch.
                 let at = at.unwrap_or_default() as usize;
                 *row = self.rows.get(at).copied().unwrap_or_default();
             }
             for (at, &postcode) in batch.iter().enumerate() {
-                listings.push(match held[at] {
-                    Some(_) => Listing::Entry(rows[at].entry(postcode)),
+                listings.push(match found_rows[at] {
+                    Some(_) => PostcodeLookup::Entry(rows[at].to_entry(postcode)),
                     None => self.not_found(postcode),
                 });
             }
@@ -231,54 +231,54 @@ impl Directory {
     }
 
     #[cold]
-    fn row_of_pseudo(&self, postcode: Postcode) -> Option<u32> {
-        let at = self.pseudo.binary_search(&postcode).ok()?;
-        u32::try_from(self.rows.len() - self.pseudo.len() + at).ok()
+    fn find_pseudo_row(&self, postcode: Postcode) -> Option<u32> {
+        let at = self.pseudo_postcodes.binary_search(&postcode).ok()?;
+        u32::try_from(self.rows.len() - self.pseudo_postcodes.len() + at).ok()
     }
 
     /// Returns the result for a postcode that has no row.
     #[cold]
-    fn not_found(&self, postcode: Postcode) -> Listing {
+    fn not_found(&self, postcode: Postcode) -> PostcodeLookup {
         let outcode = outcode_of(postcode);
-        let held = self.outcodes.binary_search_by_key(&outcode, |it| it.text);
-        match held.is_ok_and(|at| self.outcodes[at].is_complete) {
-            true => Listing::Unknown,
-            false => Listing::NotHeld,
+        let position = self.outcodes.binary_search_by_key(&outcode, |it| it.text);
+        match position.is_ok_and(|at| self.outcodes[at].is_complete) {
+            true => PostcodeLookup::Unknown,
+            false => PostcodeLookup::OutsideCoverage,
         }
     }
 
     /// Returns every entry, in order.
-    pub(super) fn entries(&self) -> Entries<'_> {
+    pub(super) fn entries(&self) -> DirectoryEntries<'_> {
         self.entries_in(0..self.rows.len())
     }
 
     /// Returns the entries of a range of rows, in order.
-    fn entries_in(&self, rows: Range<usize>) -> Entries<'_> {
-        let (sector, place) = self.place_of_row(rows.start);
-        Entries {
+    fn entries_in(&self, rows: Range<usize>) -> DirectoryEntries<'_> {
+        let (sector, pair) = self.sector_and_pair_of_row(rows.start);
+        DirectoryEntries {
             directory: self,
             sector,
-            place,
+            pair,
             rows,
         }
     }
 
     /// Returns the entry of a row.
     pub(super) fn entry(&self, row: usize) -> PostcodeEntry {
-        let (sector, place) = self.place_of_row(row);
-        self.rows[row].entry(self.postcode(sector, place, row))
+        let (sector, pair) = self.sector_and_pair_of_row(row);
+        self.rows[row].to_entry(self.postcode_at(sector, pair, row))
     }
 
     /// Returns the entries from a row onwards whose position and statistical area match, in order.
     pub(super) fn entries_where(
         &self,
         from: usize,
-        passes: impl Fn(BritishGrid, Option<u32>) -> bool,
+        matches: impl Fn(BritishGrid, Option<u32>) -> bool,
     ) -> impl Iterator<Item = PostcodeEntry> {
         let rows = (from..)
             .zip(&self.rows[from..])
             .filter_map(move |(at, row)| {
-                passes(row.position()?, row.statistical_area()).then_some(at)
+                matches(row.position()?, row.statistical_area()).then_some(at)
             });
         rows.map(|at| self.entry(at))
     }
@@ -286,25 +286,25 @@ impl Directory {
     /// Returns the first row whose postcode comes after a postcode, which need not be in the
     /// directory.
     pub(super) fn row_after(&self, postcode: Postcode) -> usize {
-        let is_held = matches!(self.find(postcode), Listing::Entry(_));
-        self.row_before(postcode) + usize::from(is_held)
+        let is_listed = matches!(self.lookup(postcode), PostcodeLookup::Entry(_));
+        self.row_at_or_after(postcode) + usize::from(is_listed)
     }
 
     /// Returns the first row whose postcode is equal to a postcode or comes after it.
-    fn row_before(&self, postcode: Postcode) -> usize {
-        let ordinary = self.rows.len() - self.pseudo.len();
+    fn row_at_or_after(&self, postcode: Postcode) -> usize {
+        let ordinary_count = self.rows.len() - self.pseudo_postcodes.len();
         if is_pseudo(postcode) {
-            return ordinary + self.pseudo.partition_point(|it| *it < postcode);
+            return ordinary_count + self.pseudo_postcodes.partition_point(|it| *it < postcode);
         }
         let outcode = outcode_of(postcode);
         // At least 1, because the placeholder with id 0 comes first.
         let next = self.outcodes.partition_point(|it| it.text <= outcode);
         let row = match self.outcodes[next - 1].text == outcode {
             true => {
-                let (sector, place) = self.place(postcode);
-                self.sectors[sector].row_before(place)
+                let (sector, pair) = self.sector_and_pair(postcode);
+                self.sectors[sector].row_at_or_after(pair)
             }
-            false => self.sectors[next * DIGITS].first_row(),
+            false => self.sectors[next * SECTORS_PER_OUTCODE].first_row(),
         };
         row as usize
     }
@@ -312,70 +312,70 @@ impl Directory {
     /// Returns the sector of a postcode, and the index of its pair of letters. For a postcode that
     /// is not in the directory the sector may be one without postcodes, and for `ZZ99` it always
     /// is.
-    fn place(&self, postcode: Postcode) -> (usize, usize) {
+    fn sector_and_pair(&self, postcode: Postcode) -> (usize, usize) {
         let [.., digit, first, second] = postcode.pcd7();
-        let number = self.numbers[slot(outcode_of(postcode))];
+        let id = self.outcode_ids[outcode_slot(outcode_of(postcode))];
         (
-            usize::from(number) * DIGITS + usize::from(digit - b'0'),
-            sector::place(first, second),
+            usize::from(id) * SECTORS_PER_OUTCODE + usize::from(digit - b'0'),
+            sector::pair_index(first, second),
         )
     }
 
     /// Returns the sector of a row, and the index of its pair of letters; the end of the last
     /// sector for rows of `ZZ99`.
-    fn place_of_row(&self, row: usize) -> (usize, usize) {
+    fn sector_and_pair_of_row(&self, row: usize) -> (usize, usize) {
         let next = self
             .sectors
             .partition_point(|sector| sector.first_row() as usize <= row);
         let sector = &self.sectors[next - 1];
-        let mut place = sector.next_place(0);
+        let mut pair = sector.next_pair(0);
         for _ in sector.first_row() as usize..row {
-            place = sector.next_place(place.map_or(sector::PLACES, |place| place + 1));
+            pair = sector.next_pair(pair.map_or(sector::LETTER_PAIRS, |place| place + 1));
         }
-        (next - 1, place.unwrap_or(sector::PLACES))
+        (next - 1, pair.unwrap_or(sector::LETTER_PAIRS))
     }
 
     /// Returns the postcode of a row, given its sector and pair of letters unless it is in `ZZ99`.
-    fn postcode(&self, sector: usize, place: usize, row: usize) -> Postcode {
-        let ordinary = self.rows.len() - self.pseudo.len();
-        if let Some(at) = row.checked_sub(ordinary) {
-            return self.pseudo[at];
+    fn postcode_at(&self, sector: usize, pair: usize, row: usize) -> Postcode {
+        let ordinary_count = self.rows.len() - self.pseudo_postcodes.len();
+        if let Some(at) = row.checked_sub(ordinary_count) {
+            return self.pseudo_postcodes[at];
         }
-        let [a, b, c, d] = self.outcodes[sector / DIGITS].text;
-        let digit = b'0' + u8::try_from(sector % DIGITS).expect("a digit");
-        let [first, second] = sector::letters(place);
+        let [a, b, c, d] = self.outcodes[sector / SECTORS_PER_OUTCODE].text;
+        let digit = b'0' + u8::try_from(sector % SECTORS_PER_OUTCODE).expect("a digit");
+        let [first, second] = sector::pair_letters(pair);
         Postcode::from_pcd7([a, b, c, d, digit, first, second])
     }
 }
 
 /// An iterator over entries, in order.
 #[derive(Debug, Clone)]
-pub(super) struct Entries<'i> {
-    directory: &'i Directory,
+pub(super) struct DirectoryEntries<'i> {
+    directory: &'i PostcodeDirectory,
     sector: usize,
     /// The pair of letters from which to look for the next entry.
-    place: usize,
+    pair: usize,
     rows: Range<usize>,
 }
 
-impl Iterator for Entries<'_> {
+impl Iterator for DirectoryEntries<'_> {
     type Item = PostcodeEntry;
 
     fn next(&mut self) -> Option<PostcodeEntry> {
         let row = self.rows.next()?;
         let directory = self.directory;
         while self.sector < directory.sectors.len() {
-            match directory.sectors[self.sector].next_place(self.place) {
-                Some(place) => {
-                    self.place = place;
+            match directory.sectors[self.sector].next_pair(self.pair) {
+                Some(pair) => {
+                    self.pair = pair;
                     break;
                 }
-                None => (self.sector, self.place) = (self.sector + 1, 0),
+                None => (self.sector, self.pair) = (self.sector + 1, 0),
             }
         }
-        let postcode = directory.postcode(self.sector, self.place, row);
-        self.place += 1;
-        Some(directory.rows[row].entry(postcode))
+        let postcode = directory.postcode_at(self.sector, self.pair, row);
+        self.pair += 1;
+        Some(directory.rows[row].to_entry(postcode))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -383,9 +383,9 @@ impl Iterator for Entries<'_> {
     }
 }
 
-impl ExactSizeIterator for Entries<'_> {}
+impl ExactSizeIterator for DirectoryEntries<'_> {}
 
-fn check_areas(entries: &[PostcodeEntry]) -> Result<(), IndexError> {
+fn check_statistical_areas(entries: &[PostcodeEntry]) -> Result<(), IndexError> {
     let last = entries
         .iter()
         .filter_map(|entry| entry.statistical_area)
@@ -401,11 +401,11 @@ fn check_areas(entries: &[PostcodeEntry]) -> Result<(), IndexError> {
 
 /// Returns the outward codes of entries and the complete ones, in order, after a placeholder with
 /// id 0.
-fn outcodes_of(entries: &[PostcodeEntry], complete_outcodes: &[String]) -> Vec<Outcode> {
+fn collect_outcodes(entries: &[PostcodeEntry], complete_outcodes: &[String]) -> Vec<OutcodeEntry> {
     let mut complete: Vec<[u8; 4]> = complete_outcodes
         .iter()
         .filter(|text| is_outcode(text))
-        .map(|text| padded(text))
+        .map(|text| pad_outcode(text))
         .collect();
     complete.sort_unstable();
     let mut texts: Vec<[u8; 4]> = entries.iter().map(|it| outcode_of(it.postcode)).collect();
@@ -413,22 +413,22 @@ fn outcodes_of(entries: &[PostcodeEntry], complete_outcodes: &[String]) -> Vec<O
     texts.extend(&complete);
     texts.sort_unstable();
     texts.dedup();
-    let outcodes = texts.into_iter().map(|text| Outcode {
+    let outcodes = texts.into_iter().map(|text| OutcodeEntry {
         text,
         is_complete: complete.binary_search(&text).is_ok(),
     });
-    let nobodys = Outcode {
+    let unlisted = OutcodeEntry {
         text: *b"    ",
         is_complete: false,
     };
-    std::iter::once(nobodys).chain(outcodes).collect()
+    std::iter::once(unlisted).chain(outcodes).collect()
 }
 
 /// The NHS outward code of pseudo postcodes, which comes after all others.
-const PSEUDO: [u8; 4] = *b"ZZ99";
+const PSEUDO_OUTCODE: [u8; 4] = *b"ZZ99";
 
 fn is_pseudo(postcode: Postcode) -> bool {
-    outcode_of(postcode) == PSEUDO
+    outcode_of(postcode) == PSEUDO_OUTCODE
 }
 
 fn outcode_of(postcode: Postcode) -> [u8; 4] {
@@ -436,32 +436,32 @@ fn outcode_of(postcode: Postcode) -> [u8; 4] {
     [a, b, c, d]
 }
 
-fn padded(outcode: &str) -> [u8; 4] {
+fn pad_outcode(outcode: &str) -> [u8; 4] {
     let mut text = [b' '; 4];
     text[..outcode.len()].copy_from_slice(outcode.as_bytes());
     text
 }
 
 /// Returns the index of an outward code among all texts of four symbols.
-fn slot(outcode: [u8; 4]) -> usize {
-    let symbol = |byte| usize::from(SYMBOL[usize::from(byte)]);
+fn outcode_slot(outcode: [u8; 4]) -> usize {
+    let symbol = |byte| usize::from(SYMBOL_CODES[usize::from(byte)]);
     outcode
         .into_iter()
-        .fold(0, |slot, byte| slot * SYMBOLS + symbol(byte))
+        .fold(0, |slot, byte| slot * SYMBOL_COUNT + symbol(byte))
 }
 
 /// The code of each character that may occur in an outward code; a space is 0.
-static SYMBOL: [u8; 256] = {
+static SYMBOL_CODES: [u8; 256] = {
     let mut symbols = [0; 256];
-    let mut number = 0;
-    while number < 10 {
-        symbols[b'0' as usize + number as usize] = 1 + number;
-        number += 1;
+    let mut code = 0;
+    while code < 10 {
+        symbols[b'0' as usize + code as usize] = 1 + code;
+        code += 1;
     }
-    number = 0;
-    while number < 26 {
-        symbols[b'A' as usize + number as usize] = 11 + number;
-        number += 1;
+    code = 0;
+    while code < 26 {
+        symbols[b'A' as usize + code as usize] = 11 + code;
+        code += 1;
     }
     symbols
 };
@@ -478,32 +478,32 @@ mod tests {
     }
 
     fn entry(text: &str) -> PostcodeEntry {
-        Row::default().entry(code(text))
+        PostcodeRow::default().to_entry(code(text))
     }
 
-    fn directory(codes: &[&str], complete: &[&str]) -> Directory {
+    fn directory(codes: &[&str], complete: &[&str]) -> PostcodeDirectory {
         let mut entries: Vec<PostcodeEntry> = codes.iter().map(|text| entry(text)).collect();
         entries.sort_by_key(|entry| entry.postcode);
         let complete: Vec<String> = complete.iter().map(ToString::to_string).collect();
-        Directory::new(entries, &complete).expect("within the limits")
+        PostcodeDirectory::new(entries, &complete).expect("within the limits")
     }
 
     #[test]
-    fn what_is_not_there_is_unknown_only_where_every_code_is_held() {
+    fn missing_postcodes_are_unknown_only_in_complete_outcodes() {
         let directory = directory(&["LA1 1AA", "LA10 5DL"], &["LA1", "LA2", "nonsense", "É1"]);
-        let find = |text| directory.find(code(text));
-        assert_eq!(find("LA1 1AA"), Listing::Entry(entry("LA1 1AA")));
-        assert_eq!(find("LA1 1AB"), Listing::Unknown);
-        assert_eq!(find("LA2 1AA"), Listing::Unknown);
-        assert_eq!(find("LA10 5DN"), Listing::NotHeld);
-        assert_eq!(find("M1 1AE"), Listing::NotHeld);
+        let find = |text| directory.lookup(code(text));
+        assert_eq!(find("LA1 1AA"), PostcodeLookup::Entry(entry("LA1 1AA")));
+        assert_eq!(find("LA1 1AB"), PostcodeLookup::Unknown);
+        assert_eq!(find("LA2 1AA"), PostcodeLookup::Unknown);
+        assert_eq!(find("LA10 5DN"), PostcodeLookup::OutsideCoverage);
+        assert_eq!(find("M1 1AE"), PostcodeLookup::OutsideCoverage);
     }
 
     #[test]
-    fn an_empty_directory_answers_too() {
+    fn an_empty_directory_finds_nothing() {
         let directory = directory(&[], &[]);
-        assert_eq!(directory.find(code("LA1 1AA")), Listing::NotHeld);
-        assert_eq!(directory.find_each(&[code("LA1 1AA")]), [Listing::NotHeld]);
+        assert_eq!(directory.lookup(code("LA1 1AA")), PostcodeLookup::OutsideCoverage);
+        assert_eq!(directory.lookup_all(&[code("LA1 1AA")]), [PostcodeLookup::OutsideCoverage]);
         assert_eq!(directory.row_after(code("LA1 1AA")), 0);
         assert_eq!(directory.entries().count(), 0);
         let point = BritishGrid::from_metres(1.0, 1.0).expect("on the grid");
@@ -511,34 +511,34 @@ mod tests {
     }
 
     #[test]
-    fn more_statistical_areas_than_fit_are_told() {
+    fn too_many_statistical_areas_are_an_error() {
         let mut entry = entry("LA1 1AA");
         entry.statistical_area = Some(STATISTICAL_AREAS_MAX);
-        let told = Directory::new(vec![entry], &[]).expect_err("too many");
+        let error = PostcodeDirectory::new(vec![entry], &[]).expect_err("too many");
         assert_eq!(
-            told.to_string(),
+            error.to_string(),
             "there are more than 2097151 statistical areas"
         );
     }
 
     #[test]
-    fn outward_codes_that_may_be_meant_are_told_in_order() {
+    fn outcodes_with_a_prefix_are_returned_in_order() {
         let directory = directory(&["LA10 5DL", "LA1 1AA", "M1 1AE", "ZZ99 3VZ"], &["LA2"]);
-        let told = |text: &str| -> Vec<&str> {
+        let outcodes = |text: &str| -> Vec<&str> {
             let prefix: PostcodePrefix = text.parse().expect("a prefix");
-            directory.outcodes(&prefix).collect()
+            directory.outcodes_with_prefix(&prefix).collect()
         };
-        assert_eq!(told("LA"), ["LA1", "LA10", "LA2"]);
-        assert_eq!(told("LA1"), ["LA1", "LA10"]);
-        assert_eq!(told("Z"), ["ZZ99"]);
-        assert_eq!(told("LA1 "), [""; 0]);
+        assert_eq!(outcodes("LA"), ["LA1", "LA10", "LA2"]);
+        assert_eq!(outcodes("LA1"), ["LA1", "LA10"]);
+        assert_eq!(outcodes("Z"), ["ZZ99"]);
+        assert_eq!(outcodes("LA1 "), [""; 0]);
     }
 
     #[test]
-    fn what_is_near_is_found_within_a_metre() {
+    fn nearest_includes_the_radius_itself() {
         let mut entry = entry("LA1 1AA");
         entry.position = Some(BritishGrid::from_mm(500_000, 500_000));
-        let directory = Directory::new(vec![entry], &[]).expect("within the limits");
+        let directory = PostcodeDirectory::new(vec![entry], &[]).expect("within the limits");
         let near = |north| {
             let point = BritishGrid::from_mm(500_000, north);
             directory.nearest(point, 1, 1, |_| true).len()
@@ -547,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_the_side_of_the_next_square_is_as_near_as_it_is() {
+    fn nearest_includes_positions_on_the_side_of_the_next_square() {
         let at = |text, east| {
             let mut entry = entry(text);
             entry.position = Some(BritishGrid::from_mm(east, 500_000));
@@ -555,7 +555,7 @@ mod tests {
         };
         // Both are a metre away; the earlier postcode is in the next square.
         let entries = vec![at("LA1 1AA", 1_000_000), at("LA1 1AB", 998_000)];
-        let directory = Directory::new(entries, &[]).expect("within the limits");
+        let directory = PostcodeDirectory::new(entries, &[]).expect("within the limits");
         let near = |within_m, limit| -> Vec<String> {
             let point = BritishGrid::from_mm(999_000, 500_000);
             let near = directory.nearest(point, within_m, limit, |_| true);
@@ -574,26 +574,26 @@ mod tests {
     }
 
     /// Generates a directory, and the same entries as a sorted list.
-    fn directories() -> impl Strategy<Value = (Directory, Vec<PostcodeEntry>)> {
+    fn directories() -> impl Strategy<Value = (PostcodeDirectory, Vec<PostcodeEntry>)> {
         proptest::collection::vec(entries(), 0..120).prop_map(|mut entries| {
             entries.sort_by_key(|entry| entry.postcode);
             entries.dedup_by_key(|entry| entry.postcode);
-            let directory = Directory::new(entries.clone(), &["LA1".to_string()]);
+            let directory = PostcodeDirectory::new(entries.clone(), &["LA1".to_string()]);
             (directory.expect("within the limits"), entries)
         })
     }
 
-    fn naive(entries: &[PostcodeEntry], postcode: Postcode) -> Listing {
+    fn lookup_by_scan(entries: &[PostcodeEntry], postcode: Postcode) -> PostcodeLookup {
         match entries.iter().find(|entry| entry.postcode == postcode) {
-            Some(entry) => Listing::Entry(*entry),
-            None if postcode.outcode() == "LA1" => Listing::Unknown,
-            None => Listing::NotHeld,
+            Some(entry) => PostcodeLookup::Entry(*entry),
+            None if postcode.outcode() == "LA1" => PostcodeLookup::Unknown,
+            None => PostcodeLookup::OutsideCoverage,
         }
     }
 
     proptest! {
         #[test]
-        fn it_holds_what_a_sorted_list_holds(
+        fn lookups_agree_with_a_sorted_list(
             (directory, entries) in directories(),
             asked in proptest::collection::vec(entries(), 0..80),
         ) {
@@ -601,14 +601,14 @@ mod tests {
             prop_assert!(directory.entries().eq(entries.iter().copied()));
             let asked = asked.iter().chain(&entries).map(|entry| entry.postcode);
             let asked: Vec<Postcode> = asked.collect();
-            let expected: Vec<Listing> = asked.iter().map(|&it| naive(&entries, it)).collect();
-            let one_by_one: Vec<Listing> = asked.iter().map(|&it| directory.find(it)).collect();
+            let expected: Vec<PostcodeLookup> = asked.iter().map(|&it| lookup_by_scan(&entries, it)).collect();
+            let one_by_one: Vec<PostcodeLookup> = asked.iter().map(|&it| directory.lookup(it)).collect();
             prop_assert_eq!(&one_by_one, &expected);
-            prop_assert_eq!(&directory.find_each(&asked), &expected);
+            prop_assert_eq!(&directory.lookup_all(&asked), &expected);
             let row = |&it| entries.iter().position(|entry| entry.postcode == it);
             let row = |it| row(it).map(|row| u32::try_from(row).expect("few"));
             let rows: Vec<Option<u32>> = asked.iter().map(row).collect();
-            prop_assert_eq!(directory.row_each(&asked), rows);
+            prop_assert_eq!(directory.find_rows(&asked), rows);
             for (row, entry) in entries.iter().enumerate() {
                 prop_assert_eq!(directory.entry(row), *entry);
                 prop_assert!(directory.entries_in(row..entries.len()).eq(entries[row..].iter().copied()));
@@ -620,18 +620,18 @@ mod tests {
         }
 
         #[test]
-        fn a_prefix_finds_what_begins_so(
+        fn prefixes_find_the_entries_that_start_with_them(
             (directory, entries) in directories(), text in "(LA1|LA2|LA11|M1|ZZ99) ([0-2]([ABZ]([AZ])?)?)?",
         ) {
             let prefix: PostcodePrefix = text.parse().expect("a prefix");
             let [reading] = prefix.readings() else { panic!("a space leaves one reading") };
             let begins = |entry: &&PostcodeEntry| entry.postcode.to_string().starts_with(&text);
             let expected = entries.iter().filter(begins).copied();
-            prop_assert!(directory.entries_of(reading).eq(expected));
+            prop_assert!(directory.entries_matching(reading).eq(expected));
         }
 
         #[test]
-        fn the_nearest_are_those_that_a_scan_finds(
+        fn nearest_agrees_with_a_scan(
             (directory, entries) in directories(),
             near in any::<bool>(), x in -2..24, y in -2..24, limit in 1_usize..12, within_m in 0_u32..60_000,
         ) {
@@ -639,13 +639,13 @@ mod tests {
             let point = BritishGrid::from_mm(x * step, y * step);
             let mut expected: Vec<(i64, PostcodeEntry)> = entries
                 .iter()
-                .filter(|entry| entry.live)
-                .filter_map(|entry| Some((squared(entry.position?, point), *entry)))
+                .filter(|entry| entry.is_live)
+                .filter_map(|entry| Some((squared_distance(entry.position?, point), *entry)))
                 .filter(|(distance_2, _)| *distance_2 <= (i64::from(within_m) * 1_000).pow(2))
                 .collect();
             expected.sort_by_key(|(distance_2, entry)| (*distance_2, entry.postcode));
             expected.truncate(limit);
-            let found = directory.nearest(point, within_m, limit, |entry| entry.live);
+            let found = directory.nearest(point, within_m, limit, |entry| entry.is_live);
             prop_assert!(found.iter().map(|it| it.0).eq(expected.iter().map(|it| it.1)));
             for (entry, distance_m) in found {
                 let position = entry.position.expect("it has one");
@@ -654,7 +654,7 @@ mod tests {
         }
     }
 
-    fn squared(a: BritishGrid, b: BritishGrid) -> i64 {
+    fn squared_distance(a: BritishGrid, b: BritishGrid) -> i64 {
         let east = i64::from(a.easting_mm()) - i64::from(b.easting_mm());
         let north = i64::from(a.northing_mm()) - i64::from(b.northing_mm());
         east * east + north * north

@@ -1,10 +1,10 @@
 //! The postcodes of a sector, such as `LA1 1`, and their rows, in one cache line.
 
 /// The letters that may occur in inward codes (BS 7666).
-const LETTERS: &[u8; 20] = b"ABDEFGHJLNPQRSTUWXYZ";
+const INWARD_LETTERS: &[u8; 20] = b"ABDEFGHJLNPQRSTUWXYZ";
 
 /// The number of pairs of letters: the possible postcodes of a sector.
-pub(super) const PLACES: usize = LETTERS.len() * LETTERS.len();
+pub(super) const LETTER_PAIRS: usize = INWARD_LETTERS.len() * INWARD_LETTERS.len();
 
 /// A bitmap of the 400 pairs of letters, with what is needed to count the bits before one.
 ///
@@ -20,62 +20,62 @@ pub(super) const PLACES: usize = LETTERS.len() * LETTERS.len();
 /// instruction for that.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(64))]
-pub(super) struct Sector {
+pub(super) struct SectorBitmap {
     words: [u64; 8],
 }
 
-const FIRST_ROW: u32 = 32;
+const FIRST_ROW_SHIFT: u32 = 32;
 const COUNT_BITS: usize = 9;
 
-impl Sector {
+impl SectorBitmap {
     /// Adds a pair of letters. Call [`SectorBitmap::finish`] after the last.
-    pub(super) fn add(&mut self, place: usize) {
-        self.words[place / 64] |= 1 << (place % 64);
+    pub(super) fn insert(&mut self, pair: usize) {
+        self.words[pair / 64] |= 1 << (pair % 64);
     }
 
     /// Stores the row of the sector's first postcode or, if it has none, of the next postcode in
     /// order. Returns the row of the first postcode after the sector.
-    pub(super) fn count(&mut self, first_row: u32) -> u32 {
+    pub(super) fn finish(&mut self, first_row: u32) -> u32 {
         let mut before = 0;
         for word in 0..7 {
             self.words[7] |= u64::from(before) << (word * COUNT_BITS);
             before += self.words[word].count_ones();
         }
-        self.words[6] |= u64::from(first_row) << FIRST_ROW;
+        self.words[6] |= u64::from(first_row) << FIRST_ROW_SHIFT;
         first_row + before
     }
 
     pub(super) fn first_row(&self) -> u32 {
-        u32::try_from(self.words[6] >> FIRST_ROW).expect("32 bits")
+        u32::try_from(self.words[6] >> FIRST_ROW_SHIFT).expect("32 bits")
     }
 
     /// Returns the row of a pair of letters, if the sector has it.
-    pub(super) fn row(&self, place: usize) -> Option<u32> {
-        let is_there = self.words[place / 64] >> (place % 64) & 1 == 1;
-        is_there.then_some(self.row_before(place))
+    pub(super) fn find_row(&self, pair: usize) -> Option<u32> {
+        let is_set = self.words[pair / 64] >> (pair % 64) & 1 == 1;
+        is_set.then_some(self.row_at_or_after(pair))
     }
 
     /// Returns the row of the first postcode at or after a pair of letters; accepts
     /// [`LETTER_PAIRS`] itself.
-    pub(super) fn row_before(&self, place: usize) -> u32 {
-        let (word, bit) = (place / 64, place % 64);
+    pub(super) fn row_at_or_after(&self, pair: usize) -> u32 {
+        let (word, bit) = (pair / 64, pair % 64);
         let below = self.words[word] & ((1 << bit) - 1);
         let earlier = self.words[7] >> (word * COUNT_BITS) & ((1 << COUNT_BITS) - 1);
         self.first_row() + below.count_ones() + u32::try_from(earlier).expect("nine bits")
     }
 
     /// Returns the first pair of letters at or after one that the sector has.
-    pub(super) fn next_place(&self, from: usize) -> Option<usize> {
+    pub(super) fn next_pair(&self, from: usize) -> Option<usize> {
         let mut word = from / 64;
-        let mut left = self.bits(word) >> (from % 64) << (from % 64);
-        while left == 0 {
+        let mut remaining = self.bits(word) >> (from % 64) << (from % 64);
+        while remaining == 0 {
             word += 1;
             if word == 7 {
                 return None;
             }
-            left = self.bits(word);
+            remaining = self.bits(word);
         }
-        Some(word * 64 + left.trailing_zeros() as usize)
+        Some(word * 64 + remaining.trailing_zeros() as usize)
     }
 
     fn bits(&self, word: usize) -> u64 {
@@ -88,16 +88,16 @@ impl Sector {
 
 /// Returns the index of a pair of letters. For letters that do not occur in inward codes, it is the
 /// index of the next pair that can occur.
-pub(super) fn place(first: u8, second: u8) -> usize {
+pub(super) fn pair_index(first: u8, second: u8) -> usize {
     let letter = |byte: u8| usize::from(LETTERS_BEFORE[usize::from(byte)]);
-    letter(first) * LETTERS.len() + letter(second)
+    letter(first) * INWARD_LETTERS.len() + letter(second)
 }
 
 /// Returns the letters of a pair.
-pub(super) fn letters(place: usize) -> [u8; 2] {
+pub(super) fn pair_letters(pair: usize) -> [u8; 2] {
     [
-        LETTERS[place / LETTERS.len()],
-        LETTERS[place % LETTERS.len()],
+        INWARD_LETTERS[pair / INWARD_LETTERS.len()],
+        INWARD_LETTERS[pair % INWARD_LETTERS.len()],
     ]
 }
 
@@ -108,7 +108,7 @@ static LETTERS_BEFORE: [u8; 256] = {
     let mut count = 0;
     while byte < 256 {
         before[byte] = count;
-        if (count as usize) < LETTERS.len() && LETTERS[count as usize] as usize == byte {
+        if (count as usize) < INWARD_LETTERS.len() && INWARD_LETTERS[count as usize] as usize == byte {
             count += 1;
         }
         byte += 1;

@@ -54,23 +54,23 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::ops::Range;
 
-use super::crossings::Crossings;
-use super::edge::{Clip, Edge, Mm, mm};
-use super::outline::Outline;
+use super::crossing_tree::CrossingTree;
+use super::edge::{EdgeClip, Edge, MmCoord, to_mm};
+use super::edge_tree::EdgeTree;
 use crate::domain::BritishGrid;
 
 /// The south-west corner of the outermost square. Every position is in that square, and its
 /// north-east corner is beyond all of them.
-const ORIGIN: i32 = -(1 << 28);
-const WORLD: Square = Square {
-    at: [ORIGIN, ORIGIN],
-    bits: 31,
+const EXTENT_ORIGIN_MM: i32 = -(1 << 28);
+const EXTENT: AlignedSquare = AlignedSquare {
+    corner: [EXTENT_ORIGIN_MM, EXTENT_ORIGIN_MM],
+    side_bits: 31,
 };
 /// A table has 2^3 × 2^3 squares.
 const TABLE_BITS: u32 = 3;
 const TABLE_SIDE: usize = 1 << TABLE_BITS;
 /// A cell with more edges than this is divided, …
-const EDGES_MAX: usize = 6;
+const RECORD_EDGES_MAX: usize = 6;
 /// … down to 26 cm: more edges than that may meet in a vertex.
 const CELL_BITS_MIN: u32 = 8;
 /// The root has about this many squares for each edge, within the following limits.
@@ -83,42 +83,42 @@ const ROOT_CELLS_MAX: usize = 1 << 21;
 const ROOT_TOUCHES_PER_EDGE: usize = 16;
 const ROOT_TOUCHES_MIN: usize = 1 << 20;
 /// A square with at most this many edges is never crowded while the budget lasts.
-const UNCROWDED_MAX: usize = 32;
+const UNCROWDED_EDGES_MAX: usize = 32;
 /// A square is divided if its quarters together have fewer than 7/4 of its edges. A line across a
 /// square touches two or three of its quarters; each vertex of a border is in one.
-const SPREAD_MAX: (usize, usize) = (7, 4);
+const DIVISION_RATIO_MAX: (usize, usize) = (7, 4);
 /// The budget of blocks for records and tables: for each edge, and independent of the number of
 /// edges. The embedded layers take 6 to 9 for each edge.
-const SLOTS_PER_EDGE: usize = 12;
-const SLOTS_MIN: usize = 1 << 16;
+const BLOCKS_PER_EDGE: usize = 12;
+const BLOCKS_MIN: usize = 1 << 16;
 /// What a table costs of the budget.
-const SLOTS_PER_TABLE: usize = TABLE_SIDE * TABLE_SIDE * size_of::<Node>() / size_of::<Slot>();
+const BLOCKS_PER_TABLE: usize = TABLE_SIDE * TABLE_SIDE * size_of::<CellRef>() / size_of::<RecordBlock>();
 /// The number of bits in a record's masks.
-const LOCALS_MAX: usize = u32::BITS as usize;
+const RECORD_BOUNDARIES_MAX: usize = u32::BITS as usize;
 /// This many boundaries fit in the head of a record.
-const LOCALS_IN_HEAD: usize = 4;
+const HEAD_BOUNDARIES_MAX: usize = 4;
 /// Points whose cells are looked up together, so that the processor waits for memory only once.
-const TOGETHER: usize = 32;
+const BATCH_SIZE: usize = 32;
 
 /// A cell index of a list of boundaries, each identified by its position in the list.
 #[derive(Debug)]
-pub(super) struct Cells {
-    root: Grid,
+pub(super) struct CellIndex {
+    root: CellGrid,
     /// The squares of tables, from west to east, then from south to north.
-    tables: Vec<Node>,
+    tables: Vec<CellRef>,
     /// Records: a head, followed by its edges.
-    records: Vec<Slot>,
-    sets: Sets,
+    records: Vec<RecordBlock>,
+    sets: BoundarySets,
     /// The boundaries of records that do not fit in their heads, and of crowded squares.
-    locals: Vec<u32>,
-    crowded: Vec<Crowded>,
+    boundary_lists: Vec<u32>,
+    crowded: Vec<CrowdedSquare>,
     /// For each boundary: its edges, if any of them are in a crowded square.
-    crossings: Vec<Option<Box<Crossings>>>,
+    crossing_trees: Vec<Option<Box<CrossingTree>>>,
 }
 
 /// A square with too many edges for a record.
 #[derive(Debug, Clone, Copy)]
-struct Crowded {
+struct CrowdedSquare {
     /// The set of boundaries that cover all of it.
     set: u32,
     /// The range of `boundary_lists` with the boundaries that have edges in it: start and length.
@@ -129,10 +129,10 @@ struct Crowded {
 /// What a square refers to: a set of boundaries, the table into which it is divided, the record
 /// that decides, or a crowded square. Two bits are the kind, the others the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Node(u32);
+struct CellRef(u32);
 
 #[derive(Debug, Clone, Copy)]
-enum Content {
+enum CellKind {
     Set(u32),
     Table(usize),
     Record(usize),
@@ -147,71 +147,71 @@ enum Content {
 /// its clip, and the mask of the boundaries that it bounds.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(32))]
-struct Slot([i32; 8]);
+struct RecordBlock([i32; 8]);
 
-const MORE_FOLLOW: u32 = 1 << 31;
+const CONTINUES: u32 = 1 << 31;
 
 /// Sets of boundaries: 0 is the empty set, followed by the set of each single boundary, and then by
 /// larger sets.
 #[derive(Debug)]
-struct Sets {
-    alone: u32,
+struct BoundarySets {
+    singleton_count: u32,
     starts: Vec<u32>,
     members: Vec<u32>,
 }
 
 /// A square whose side is a power of two, 2^`side_bits` mm, given by its south-west corner.
 #[derive(Debug, Clone, Copy)]
-struct Square {
-    at: Mm,
-    bits: u32,
+struct AlignedSquare {
+    corner: MmCoord,
+    side_bits: u32,
 }
 
 /// A rectangle of squares of one size, 2^`side_bits` mm, given by its first column and row, which
 /// are counted from the corner of the outermost square.
 #[derive(Debug, Clone, Copy)]
-struct Frame {
-    bits: u32,
+struct GridExtent {
+    side_bits: u32,
     first: [u32; 2],
     size: [u32; 2],
 }
 
 #[derive(Debug)]
-struct Grid {
-    frame: Frame,
+struct CellGrid {
+    extent: GridExtent,
     /// From west to east, then from south to north.
-    nodes: Vec<Node>,
+    cells: Vec<CellRef>,
 }
 
 /// A record: the part of the answer for a cell that up to 32 boundaries contribute.
-struct Record<'c> {
-    head: &'c Slot,
-    edges: &'c [Slot],
+struct CellRecord<'c> {
+    head: &'c RecordBlock,
+    edges: &'c [RecordBlock],
 }
 
-impl Cells {
+impl CellIndex {
     /// Builds the index of boundaries, each given by the edges of its rings. No edge may occur an
     /// even number of times in a boundary.
-    pub(super) fn build(boundaries: &[&[Edge]]) -> Cells {
-        let shared = SharedEdges::of(boundaries);
-        let mut root = Grid::root(&shared.edges);
-        let mut builder = Builder {
-            sets: SetsInMaking::new(boundaries.len()),
+    pub(super) fn build(boundaries: &[&[Edge]]) -> CellIndex {
+        let shared = SharedEdges::new(boundaries);
+        let mut root = CellGrid::root_for(&shared.edges);
+        let mut builder = CellIndexBuilder {
+            sets: BoundarySetsBuilder::new(boundaries.len()),
             tables: Vec::new(),
             records: Vec::new(),
-            locals: Vec::new(),
+            boundary_lists: Vec::new(),
             crowded: Vec::new(),
-            slots_left: shared.edges.len() * SLOTS_PER_EDGE + SLOTS_MIN,
+            blocks_left: shared.edges.len() * BLOCKS_PER_EDGE + BLOCKS_MIN,
             shared,
         };
         builder.fill_root(&mut root);
-        Cells {
+        CellIndex {
             root,
-            crossings: builder.crossings(boundaries),
+            crossing_trees: builder.build_crossing_trees(boundaries),
             tables: builder.tables,
             records: builder.records,
             sets: builder.sets.sets,
-            locals: builder.locals,
+            boundary_lists: builder.boundary_lists,
             crowded: builder.crowded,
         }
     }
@@ -219,66 +219,66 @@ impl Cells {
     /// Returns the number of blocks that records and tables take, and the number of crowded
     /// squares.
     #[cfg(test)]
-    pub(super) fn sizes(&self) -> (usize, usize) {
-        let tables = self.tables.len() / (TABLE_SIDE * TABLE_SIDE) * SLOTS_PER_TABLE;
+    pub(super) fn block_and_crowded_counts(&self) -> (usize, usize) {
+        let tables = self.tables.len() / (TABLE_SIDE * TABLE_SIDE) * BLOCKS_PER_TABLE;
         (self.records.len() + tables, self.crowded.len())
     }
 
     /// Returns the number of squares in the root.
     #[cfg(test)]
-    pub(super) fn root_squares(&self) -> usize {
-        self.root.nodes.len()
+    pub(super) fn root_square_count(&self) -> usize {
+        self.root.cells.len()
     }
 
     /// Returns the boundaries that have edges in a crowded square.
-    fn locals_of(&self, crowded: &Crowded) -> &[u32] {
-        &self.locals[crowded.first as usize..][..crowded.count as usize]
+    fn crowded_boundaries(&self, crowded: &CrowdedSquare) -> &[u32] {
+        &self.boundary_lists[crowded.first as usize..][..crowded.count as usize]
     }
 
     /// Adds the boundaries that cover a point, in no order.
-    pub(super) fn covering(&self, point: Mm, found: &mut Vec<u32>) {
-        let mut node = self.root.node(point);
-        let mut bits = self.root.frame.bits;
-        while let Content::Table(first) = node.content() {
+    pub(super) fn covering(&self, point: MmCoord, found: &mut Vec<u32>) {
+        let mut node = self.root.cell_at(point);
+        let mut bits = self.root.extent.side_bits;
+        while let CellKind::Table(first) = node.kind() {
             bits -= TABLE_BITS;
-            node = self.tables[first + place_in_table(point, bits)];
+            node = self.tables[first + table_offset(point, bits)];
         }
-        self.decide(node, point, found);
+        self.resolve(node, point, found);
     }
 
     /// Calls `visit` with the index of each point and the boundaries that cover it, in no order.
     ///
     /// The points of a batch proceed step by step together, so that their waits for memory overlap.
-    pub(super) fn covering_each(
+    pub(super) fn for_each_covering(
         &self,
         points: &[BritishGrid],
-        mut tell: impl FnMut(usize, &mut Vec<u32>),
+        mut visit: impl FnMut(usize, &mut Vec<u32>),
     ) {
         let mut found = Vec::new();
-        for (group, points) in points.chunks(TOGETHER).enumerate() {
-            let mut nodes = [Node::NOTHING; TOGETHER];
-            let nodes = &mut nodes[..points.len()];
-            for (node, &point) in nodes.iter_mut().zip(points) {
-                *node = self.root.node(mm(point));
+        for (group, points) in points.chunks(BATCH_SIZE).enumerate() {
+            let mut cells = [CellRef::EMPTY; BATCH_SIZE];
+            let cells = &mut cells[..points.len()];
+            for (node, &point) in cells.iter_mut().zip(points) {
+                *node = self.root.cell_at(to_mm(point));
             }
-            self.descend(nodes, points);
-            for (at, (node, &point)) in nodes.iter().zip(points).enumerate() {
+            self.descend(cells, points);
+            for (at, (node, &point)) in cells.iter().zip(points).enumerate() {
                 found.clear();
-                self.decide(*node, mm(point), &mut found);
-                tell(group * TOGETHER + at, &mut found);
+                self.resolve(*node, to_mm(point), &mut found);
+                visit(group * BATCH_SIZE + at, &mut found);
             }
         }
     }
 
     /// Moves from the root's squares down to squares without a table, and prefetches their records.
-    fn descend(&self, nodes: &mut [Node], points: &[BritishGrid]) {
-        let mut bits = self.root.frame.bits;
+    fn descend(&self, cells: &mut [CellRef], points: &[BritishGrid]) {
+        let mut bits = self.root.extent.side_bits;
         loop {
             bits = bits.saturating_sub(TABLE_BITS);
             let mut is_done = true;
-            for (node, &point) in nodes.iter_mut().zip(points) {
-                if let Content::Table(first) = node.content() {
-                    *node = self.tables[first + place_in_table(mm(point), bits)];
+            for (node, &point) in cells.iter_mut().zip(points) {
+                if let CellKind::Table(first) = node.kind() {
+                    *node = self.tables[first + table_offset(to_mm(point), bits)];
                     is_done = false;
                 }
             }
@@ -286,199 +286,199 @@ impl Cells {
                 break;
             }
         }
-        let mut fetched = 0;
-        for node in nodes {
-            if let Content::Record(at) = node.content() {
+        let mut prefetched = 0;
+        for node in cells {
+            if let CellKind::Record(at) = node.kind() {
                 let next_line = self.records.get(at + 2).map_or(0, |slot| slot.0[0]);
-                fetched ^= self.records[at].0[0] ^ next_line;
+                prefetched ^= self.records[at].0[0] ^ next_line;
             }
         }
-        black_box(fetched);
+        black_box(prefetched);
     }
 
-    fn decide(&self, node: Node, point: Mm, found: &mut Vec<u32>) {
-        match node.content() {
-            Content::Set(set) => self.sets.add_to(found, set),
-            Content::Record(at) => {
+    fn resolve(&self, node: CellRef, point: MmCoord, found: &mut Vec<u32>) {
+        match node.kind() {
+            CellKind::Set(set) => self.sets.add_to(found, set),
+            CellKind::Record(at) => {
                 for record in self.records_at(at) {
-                    self.sets.add_to(found, record.head.set());
-                    let around = bits_of(record.around(point));
-                    found.extend(around.map(|bit| record.head.local(bit, &self.locals)));
+                    self.sets.add_to(found, record.head.covering_set());
+                    let around = bits_of(record.covering_mask(point));
+                    found.extend(around.map(|bit| record.head.boundary(bit, &self.boundary_lists)));
                 }
             }
-            Content::Crowded(at) => {
+            CellKind::Crowded(at) => {
                 let crowded = &self.crowded[at];
                 self.sets.add_to(found, crowded.set);
-                let is_around = |boundary: &&u32| {
-                    let crossings = self.crossings[**boundary as usize].as_ref();
-                    crossings.is_some_and(|it| it.is_around(point))
+                let covers = |boundary: &&u32| {
+                    let tree = self.crossing_trees[**boundary as usize].as_ref();
+                    tree.is_some_and(|it| it.covers(point))
                 };
-                found.extend(self.locals_of(crowded).iter().filter(is_around));
+                found.extend(self.crowded_boundaries(crowded).iter().filter(covers));
             }
-            Content::Table(_) => unreachable!("tables are walked down to their end"),
+            CellKind::Table(_) => unreachable!("tables are walked down to their end"),
         }
     }
 
     /// Returns the record of a cell, and those that follow it.
-    fn records_at(&self, first: usize) -> impl Iterator<Item = Record<'_>> {
+    fn records_at(&self, first: usize) -> impl Iterator<Item = CellRecord<'_>> {
         let mut next = Some(first);
         std::iter::from_fn(move || {
             let at = next?;
             let head = &self.records[at];
-            let after = at + 1 + head.edges();
-            next = head.more_follow().then_some(after);
+            let after = at + 1 + head.edge_count();
+            next = head.has_continuation().then_some(after);
             let edges = &self.records[at + 1..after];
-            Some(Record { head, edges })
+            Some(CellRecord { head, edges })
         })
     }
 
     /// Calls `visit` with every edge of every boundary that is in or near a rectangle or crosses
     /// it, and with some others nearby. An edge may be visited more than once. `edge_trees` are
     /// those of the boundaries.
-    pub(super) fn edges_around(
+    pub(super) fn for_each_edge_near(
         &self,
-        outlines: &[Outline],
-        (low, high): (Mm, Mm),
-        mut tell: impl FnMut(Edge, u32),
+        edge_trees: &[EdgeTree],
+        (low, high): (MmCoord, MmCoord),
+        mut visit: impl FnMut(Edge, u32),
     ) {
-        let mut told = None;
-        let mut in_crowds: Vec<u32> = Vec::new();
-        let around = (low, high);
-        self.walk(&self.root.frame, &self.root.nodes, around, &mut |content| {
+        let mut last_visited = None;
+        let mut from_crowded: Vec<u32> = Vec::new();
+        let rect = (low, high);
+        self.visit_squares(&self.root.extent, &self.root.cells, rect, &mut |content| {
             let at = match content {
-                Content::Record(at) => at,
-                Content::Crowded(at) => {
-                    in_crowds.extend_from_slice(self.locals_of(&self.crowded[at]));
+                CellKind::Record(at) => at,
+                CellKind::Crowded(at) => {
+                    from_crowded.extend_from_slice(self.crowded_boundaries(&self.crowded[at]));
                     return;
                 }
                 _ => return,
             };
-            if told.replace(at) == Some(at) {
+            if last_visited.replace(at) == Some(at) {
                 return;
             }
             for record in self.records_at(at) {
                 for slot in record.edges {
-                    let local = |bit| record.head.local(bit, &self.locals);
-                    bits_of(slot.mask()).for_each(|bit| tell(slot.edge(), local(bit)));
+                    let boundary = |bit| record.head.boundary(bit, &self.boundary_lists);
+                    bits_of(slot.mask()).for_each(|bit| visit(slot.edge(), boundary(bit)));
                 }
             }
         });
-        in_crowds.sort_unstable();
-        in_crowds.dedup();
-        for boundary in in_crowds {
-            outlines[boundary as usize].edges_near(low, high, &mut |edge| tell(edge, boundary));
+        from_crowded.sort_unstable();
+        from_crowded.dedup();
+        for boundary in from_crowded {
+            edge_trees[boundary as usize].edges_near(low, high, &mut |edge| visit(edge, boundary));
         }
     }
 
     /// Calls `visit` with the contents of the squares that a rectangle intersects, down to those
     /// that are not divided.
-    fn walk(
+    fn visit_squares(
         &self,
-        frame: &Frame,
-        nodes: &[Node],
-        around: (Mm, Mm),
-        tell: &mut impl FnMut(Content),
+        extent: &GridExtent,
+        cells: &[CellRef],
+        rect: (MmCoord, MmCoord),
+        visit: &mut impl FnMut(CellKind),
     ) {
-        let [columns, rows] = frame.within(around);
+        let [columns, rows] = extent.squares_in(rect);
         for row in rows {
             for column in columns.clone() {
-                match nodes[frame.place(column, row)].content() {
-                    Content::Table(at) => {
-                        let table = frame.table([column, row]);
-                        self.walk(
+                match cells[extent.offset(column, row)].kind() {
+                    CellKind::Table(at) => {
+                        let table = extent.table_extent([column, row]);
+                        self.visit_squares(
                             &table,
                             &self.tables[at..at + TABLE_SIDE * TABLE_SIDE],
-                            around,
-                            tell,
+                            rect,
+                            visit,
                         );
                     }
-                    content => tell(content),
+                    content => visit(content),
                 }
             }
         }
     }
 }
 
-impl Node {
-    const NOTHING: Node = Node::new(Content::Set(0));
+impl CellRef {
+    const EMPTY: CellRef = CellRef::new(CellKind::Set(0));
     const TABLE: u32 = 1 << 30;
     const RECORD: u32 = 2 << 30;
     const CROWDED: u32 = 3 << 30;
 
     #[expect(clippy::cast_possible_truncation, reason = "checked against the limit")]
-    const fn new(content: Content) -> Node {
+    const fn new(content: CellKind) -> CellRef {
         let (kind, at) = match content {
-            Content::Set(set) => (0, set as usize),
-            Content::Table(first) => (Node::TABLE, first),
-            Content::Record(at) => (Node::RECORD, at),
-            Content::Crowded(at) => (Node::CROWDED, at),
+            CellKind::Set(set) => (0, set as usize),
+            CellKind::Table(first) => (CellRef::TABLE, first),
+            CellKind::Record(at) => (CellRef::RECORD, at),
+            CellKind::Crowded(at) => (CellRef::CROWDED, at),
         };
-        assert!(at < Node::TABLE as usize, "a layer has too many vertices");
-        Node(kind | at as u32)
+        assert!(at < CellRef::TABLE as usize, "a layer has too many vertices");
+        CellRef(kind | at as u32)
     }
 
-    fn content(self) -> Content {
-        let at = self.0 & (Node::TABLE - 1);
+    fn kind(self) -> CellKind {
+        let at = self.0 & (CellRef::TABLE - 1);
         match self.0 - at {
-            0 => Content::Set(at),
-            Node::TABLE => Content::Table(at as usize),
-            Node::RECORD => Content::Record(at as usize),
-            _ => Content::Crowded(at as usize),
+            0 => CellKind::Set(at),
+            CellRef::TABLE => CellKind::Table(at as usize),
+            CellRef::RECORD => CellKind::Record(at as usize),
+            _ => CellKind::Crowded(at as usize),
         }
     }
 }
 
-impl Slot {
+impl RecordBlock {
     fn head(
         edges: usize,
         set: u32,
         corner: u32,
-        locals: u32,
-        first: [u32; LOCALS_IN_HEAD],
-    ) -> Slot {
+        boundary_count: u32,
+        first: [u32; HEAD_BOUNDARIES_MAX],
+    ) -> RecordBlock {
         let edges = u32::try_from(edges).expect("fewer edges than a layer may have");
         let [a, b, c, d] = first;
-        Slot([edges, set, corner, locals, a, b, c, d].map(u32::cast_signed))
+        RecordBlock([edges, set, corner, boundary_count, a, b, c, d].map(u32::cast_signed))
     }
 
-    fn new(edge: &Edge, clip: Clip, mask: u32) -> Slot {
+    fn new(edge: &Edge, clip: EdgeClip, mask: u32) -> RecordBlock {
         let ([x1, y1], [x2, y2]) = (edge.low, edge.high);
         let mask = mask.cast_signed();
-        Slot([x1, y1, x2, y2, clip.from, clip.to, clip.turn, mask])
+        RecordBlock([x1, y1, x2, y2, clip.from_row, clip.to_row, clip.east_side_row, mask])
     }
 
     fn word(&self, at: usize) -> u32 {
         self.0[at].cast_unsigned()
     }
 
-    fn edges(&self) -> usize {
-        (self.word(0) & !MORE_FOLLOW) as usize
+    fn edge_count(&self) -> usize {
+        (self.word(0) & !CONTINUES) as usize
     }
 
-    fn more_follow(&self) -> bool {
-        self.word(0) & MORE_FOLLOW != 0
+    fn has_continuation(&self) -> bool {
+        self.word(0) & CONTINUES != 0
     }
 
-    fn set_more_follow(&mut self) {
-        self.0[0] = (self.word(0) | MORE_FOLLOW).cast_signed();
+    fn set_continuation(&mut self) {
+        self.0[0] = (self.word(0) | CONTINUES).cast_signed();
     }
 
     /// The set of boundaries that cover all of the cell.
-    fn set(&self) -> u32 {
+    fn covering_set(&self) -> u32 {
         self.word(1)
     }
 
     /// The mask of the record's own boundaries that cover the corner.
-    fn corner(&self) -> u32 {
+    fn corner_mask(&self) -> u32 {
         self.word(2)
     }
 
     /// Returns the boundary of a bit.
-    fn local(&self, bit: usize, locals: &[u32]) -> u32 {
-        if self.word(3) as usize <= LOCALS_IN_HEAD {
+    fn boundary(&self, bit: usize, boundary_lists: &[u32]) -> u32 {
+        if self.word(3) as usize <= HEAD_BOUNDARIES_MAX {
             self.word(4 + bit)
         } else {
-            locals[self.word(4) as usize + bit]
+            boundary_lists[self.word(4) as usize + bit]
         }
     }
 
@@ -490,9 +490,9 @@ impl Slot {
         }
     }
 
-    fn clip(&self) -> Clip {
+    fn clip(&self) -> EdgeClip {
         let [.., from, to, turn, _] = self.0;
-        Clip { from, to, turn }
+        EdgeClip { from_row: from, to_row: to, east_side_row: turn }
     }
 
     fn mask(&self) -> u32 {
@@ -500,15 +500,15 @@ impl Slot {
     }
 }
 
-impl Record<'_> {
+impl CellRecord<'_> {
     /// Returns the mask of the record's own boundaries that cover a point.
-    fn around(&self, point: Mm) -> u32 {
-        let change = |slot: &Slot| match slot.clip().is_crossed(&slot.edge(), point) {
+    fn covering_mask(&self, point: MmCoord) -> u32 {
+        let change = |slot: &RecordBlock| match slot.clip().is_crossed(&slot.edge(), point) {
             true => slot.mask(),
             false => 0,
         };
         let changes = self.edges.iter().map(change);
-        changes.fold(self.head.corner(), |mask, change| mask ^ change)
+        changes.fold(self.head.corner_mask(), |mask, change| mask ^ change)
     }
 }
 
@@ -520,13 +520,13 @@ fn bits_of(mut mask: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-impl Sets {
+impl BoundarySets {
     fn add_to(&self, found: &mut Vec<u32>, set: u32) {
         if set == 0 {
-        } else if set <= self.alone {
+        } else if set <= self.singleton_count {
             found.push(set - 1);
         } else {
-            let at = (set - self.alone - 1) as usize;
+            let at = (set - self.singleton_count - 1) as usize;
             let members = self.starts[at] as usize..self.starts[at + 1] as usize;
             found.extend_from_slice(&self.members[members]);
         }
@@ -534,144 +534,144 @@ impl Sets {
 }
 
 /// Returns the column or row of a coordinate, counted from the corner of the outermost square.
-fn steps(along: i32, bits: u32) -> u32 {
-    along.wrapping_sub(ORIGIN).cast_unsigned() >> bits
+fn square_coord(coord: i32, bits: u32) -> u32 {
+    coord.wrapping_sub(EXTENT_ORIGIN_MM).cast_unsigned() >> bits
 }
 
-fn place_in_table([x, y]: Mm, bits: u32) -> usize {
-    let within = |along: i32| steps(along, bits) as usize % TABLE_SIDE;
+fn table_offset([x, y]: MmCoord, bits: u32) -> usize {
+    let within = |along: i32| square_coord(along, bits) as usize % TABLE_SIDE;
     within(y) * TABLE_SIDE + within(x)
 }
 
-impl Frame {
+impl GridExtent {
     /// Returns the columns and rows that a rectangle intersects.
-    fn within(&self, (low, high): (Mm, Mm)) -> [Range<u32>; 2] {
-        let last = WORLD.last();
+    fn squares_in(&self, (low, high): (MmCoord, MmCoord)) -> [Range<u32>; 2] {
+        let last = EXTENT.north_east();
         [0, 1].map(|axis| {
-            let steps = |along: i32| steps(along.clamp(ORIGIN, last[axis]), self.bits);
+            let coord_of = |along: i32| square_coord(along.clamp(EXTENT_ORIGIN_MM, last[axis]), self.side_bits);
             let (first, end) = (self.first[axis], self.first[axis] + self.size[axis]);
-            steps(low[axis]).max(first)..(steps(high[axis]) + 1).min(end)
+            coord_of(low[axis]).max(first)..(coord_of(high[axis]) + 1).min(end)
         })
     }
 
     /// Returns the northings of a row of squares, extended by a millimetre on either side.
-    fn row(&self, row: u32) -> (i32, i32) {
-        let (low, high) = Square::at([self.first[0], row], self.bits).and_a_millimetre();
+    fn row_bounds(&self, row: u32) -> (i32, i32) {
+        let (low, high) = AlignedSquare::from_coords([self.first[0], row], self.side_bits).buffered();
         (low[1], high[1])
     }
 
-    fn place(&self, column: u32, row: u32) -> usize {
+    fn offset(&self, column: u32, row: u32) -> usize {
         let [across, up] = [column - self.first[0], row - self.first[1]];
         up as usize * self.size[0] as usize + across as usize
     }
 
     /// Returns the extent of the table of a square.
-    fn table(&self, square: [u32; 2]) -> Frame {
-        Frame {
-            bits: self.bits - TABLE_BITS,
+    fn table_extent(&self, square: [u32; 2]) -> GridExtent {
+        GridExtent {
+            side_bits: self.side_bits - TABLE_BITS,
             first: square.map(|step| step << TABLE_BITS),
             size: [1 << TABLE_BITS; 2],
         }
     }
 }
 
-impl Grid {
+impl CellGrid {
     /// Creates the root over the bounding box of all edges, with squares of a size that suits their
     /// number.
-    fn root(edges: &[Edge]) -> Grid {
+    fn root_for(edges: &[Edge]) -> CellGrid {
         let ends = || edges.iter().flat_map(|edge| [edge.low, edge.high]);
         let range = |axis: usize| {
             let least = ends().map(|end| end[axis]).min();
             least.zip(ends().map(|end| end[axis]).max())
         };
-        let most = (edges.len() * ROOT_CELLS_PER_EDGE).clamp(ROOT_CELLS_MIN, ROOT_CELLS_MAX);
-        let over = |bits: u32| {
+        let squares_max = (edges.len() * ROOT_CELLS_PER_EDGE).clamp(ROOT_CELLS_MIN, ROOT_CELLS_MAX);
+        let extent_at = |bits: u32| {
             let axis = |axis| {
                 let (least, greatest) = range(axis)?;
-                let first = steps(least, bits);
-                Some((first, steps(greatest, bits) - first + 1))
+                let first = square_coord(least, bits);
+                Some((first, square_coord(greatest, bits) - first + 1))
             };
             let (across, up) = (axis(0).unwrap_or_default(), axis(1).unwrap_or_default());
-            Frame {
-                bits,
+            GridExtent {
+                side_bits: bits,
                 first: [across.0, up.0],
                 size: [across.1, up.1],
             }
         };
-        let most_touches = (edges.len() * ROOT_TOUCHES_PER_EDGE).max(ROOT_TOUCHES_MIN);
+        let touches_max = (edges.len() * ROOT_TOUCHES_PER_EDGE).max(ROOT_TOUCHES_MIN);
         // An edge crosses at most as many squares as its bounding box has columns and rows.
         let touches = |bits: u32| {
             let across = |edge: &Edge| {
-                let (low, high) = edge.bounds();
-                let along = |axis: usize| steps(high[axis], bits) - steps(low[axis], bits);
+                let (low, high) = edge.bbox();
+                let along = |axis: usize| square_coord(high[axis], bits) - square_coord(low[axis], bits);
                 along(0) as usize + along(1) as usize + 1
             };
             edges.iter().map(across).sum::<usize>()
         };
-        let frame = (CELL_BITS_MIN..=WORLD.bits)
-            .map(over)
-            .filter(|frame| frame.size[0] as usize * frame.size[1] as usize <= most)
-            .find(|frame| frame.bits == WORLD.bits || touches(frame.bits) <= most_touches)
+        let extent = (CELL_BITS_MIN..=EXTENT.side_bits)
+            .map(extent_at)
+            .filter(|frame| frame.size[0] as usize * frame.size[1] as usize <= squares_max)
+            .find(|frame| frame.side_bits == EXTENT.side_bits || touches(frame.side_bits) <= touches_max)
             .expect("the outermost square is one");
-        Grid::of(frame)
+        CellGrid::new(extent)
     }
 
-    fn of(frame: Frame) -> Grid {
-        let [columns, rows] = frame.size.map(|size| size as usize);
-        Grid {
-            frame,
-            nodes: vec![Node::NOTHING; columns * rows],
+    fn new(extent: GridExtent) -> CellGrid {
+        let [columns, rows] = extent.size.map(|size| size as usize);
+        CellGrid {
+            extent,
+            cells: vec![CellRef::EMPTY; columns * rows],
         }
     }
 
-    fn node(&self, [x, y]: Mm) -> Node {
-        let Frame { bits, first, size } = self.frame;
-        let across = steps(x, bits).wrapping_sub(first[0]);
-        let up = steps(y, bits).wrapping_sub(first[1]);
+    fn cell_at(&self, [x, y]: MmCoord) -> CellRef {
+        let GridExtent { side_bits: bits, first, size } = self.extent;
+        let across = square_coord(x, bits).wrapping_sub(first[0]);
+        let up = square_coord(y, bits).wrapping_sub(first[1]);
         if across < size[0] && up < size[1] {
-            self.nodes[up as usize * size[0] as usize + across as usize]
+            self.cells[up as usize * size[0] as usize + across as usize]
         } else {
-            Node::NOTHING
+            CellRef::EMPTY
         }
     }
 
     /// Sets the cells of the grid that are within a square, or the one cell that contains it.
-    fn set(&mut self, square: Square, node: Node) {
-        let [columns, rows] = self.frame.within((square.at, square.last()));
+    fn fill_square(&mut self, square: AlignedSquare, node: CellRef) {
+        let [columns, rows] = self.extent.squares_in((square.corner, square.north_east()));
         for row in rows {
             for column in columns.clone() {
-                let place = self.frame.place(column, row);
-                self.nodes[place] = node;
+                let place = self.extent.offset(column, row);
+                self.cells[place] = node;
             }
         }
     }
 }
 
-impl Square {
+impl AlignedSquare {
     /// Returns the north-easternmost point of the square, which is the corner for its records.
-    fn last(self) -> Mm {
-        let side = (1_i64 << self.bits) - 1;
-        self.at
+    fn north_east(self) -> MmCoord {
+        let side = (1_i64 << self.side_bits) - 1;
+        self.corner
             .map(|at| i32::try_from(i64::from(at) + side).expect("within the outermost square"))
     }
 
     /// Returns the square in a column and row, counted from the corner of the outermost square.
-    fn at(steps: [u32; 2], bits: u32) -> Square {
-        let at = steps.map(|steps| ORIGIN.wrapping_add_unsigned(steps << bits));
-        Square { at, bits }
+    fn from_coords(coords: [u32; 2], side_bits: u32) -> AlignedSquare {
+        let corner = coords.map(|steps| EXTENT_ORIGIN_MM.wrapping_add_unsigned(steps << side_bits));
+        AlignedSquare { corner, side_bits }
     }
 
     /// Returns its corners, extended outwards by a millimetre, so that no edge falls between two
     /// squares.
-    fn and_a_millimetre(self) -> (Mm, Mm) {
-        let last = self.last();
-        (self.at.map(|at| at - 1), last.map(|at| at + 1))
+    fn buffered(self) -> (MmCoord, MmCoord) {
+        let last = self.north_east();
+        (self.corner.map(|at| at - 1), last.map(|at| at + 1))
     }
 
-    fn quarters(self) -> [Square; 4] {
-        let (bits, half) = (self.bits - 1, 1 << (self.bits - 1));
-        let [x, y] = self.at;
-        [[x, y], [x + half, y], [x, y + half], [x + half, y + half]].map(|at| Square { at, bits })
+    fn quarters(self) -> [AlignedSquare; 4] {
+        let (bits, half) = (self.side_bits - 1, 1 << (self.side_bits - 1));
+        let [x, y] = self.corner;
+        [[x, y], [x + half, y], [x, y + half], [x + half, y + half]].map(|at| AlignedSquare { corner: at, side_bits: bits })
     }
 }
 
@@ -683,7 +683,7 @@ struct SharedEdges {
 }
 
 impl SharedEdges {
-    fn of(boundaries: &[&[Edge]]) -> SharedEdges {
+    fn new(boundaries: &[&[Edge]]) -> SharedEdges {
         let mut all: Vec<(Edge, u32)> = (0..)
             .zip(boundaries)
             .flat_map(|(owner, edges)| edges.iter().map(move |&edge| (edge, owner)))
@@ -699,7 +699,7 @@ impl SharedEdges {
         for same in all.chunk_by(|a, b| a.0 == b.0) {
             shared.edges.push(same[0].0);
             shared.owners.extend(same.iter().map(|(_, owner)| owner));
-            shared.starts.push(count(shared.owners.len()));
+            shared.starts.push(to_u32(shared.owners.len()));
         }
         shared
     }
@@ -711,36 +711,36 @@ impl SharedEdges {
 }
 
 /// The edges that touch each square of an extent.
-struct Touching {
+struct EdgesBySquare {
     /// Where the edges of each square start, by the square's offset.
     starts: Vec<u32>,
     edges: Vec<u32>,
 }
 
-impl Touching {
-    fn of(edges: &[Edge], frame: &Frame) -> Touching {
+impl EdgesBySquare {
+    fn new(edges: &[Edge], extent: &GridExtent) -> EdgesBySquare {
         let mut pairs: Vec<(u32, u32)> = Vec::with_capacity(edges.len() * 2);
         for (at, edge) in (0..).zip(edges) {
-            let (low, high) = edge.bounds();
-            let around = (low.map(|it| it - 1), high.map(|it| it + 1));
-            let [_, rows] = frame.within(around);
+            let (low, high) = edge.bbox();
+            let rect = (low.map(|it| it - 1), high.map(|it| it + 1));
+            let [_, rows] = extent.squares_in(rect);
             for row in rows {
                 // Only the part of the edge in the row: a long edge touches few of the squares of
                 // its bounding box.
-                let (south, north) = frame.row(row);
-                let [columns, _] = frame.within((
-                    [edge.west_between(south, north), around.0[1]],
-                    [edge.east_between(south, north), around.1[1]],
+                let (south, north) = extent.row_bounds(row);
+                let [columns, _] = extent.squares_in((
+                    [edge.west_limit(south, north), rect.0[1]],
+                    [edge.east_limit(south, north), rect.1[1]],
                 ));
                 for column in columns {
-                    let (low, high) = Square::at([column, row], frame.bits).and_a_millimetre();
-                    if edge.touches(low, high) {
-                        pairs.push((count(frame.place(column, row)), at));
+                    let (low, high) = AlignedSquare::from_coords([column, row], extent.side_bits).buffered();
+                    if edge.intersects_rect(low, high) {
+                        pairs.push((to_u32(extent.offset(column, row)), at));
                     }
                 }
             }
         }
-        let squares = frame.size[0] as usize * frame.size[1] as usize;
+        let squares = extent.size[0] as usize * extent.size[1] as usize;
         let mut starts = vec![0; squares + 1];
         for (square, _) in &pairs {
             starts[*square as usize + 1] += 1;
@@ -755,60 +755,60 @@ impl Touching {
             edges[*place as usize] = edge;
             *place += 1;
         }
-        Touching { starts, edges }
+        EdgesBySquare { starts, edges }
     }
 
-    fn edges(&self, place: usize) -> &[u32] {
-        let [start, end] = [place, place + 1].map(|at| self.starts[at] as usize);
+    fn edges(&self, offset: usize) -> &[u32] {
+        let [start, end] = [offset, offset + 1].map(|at| self.starts[at] as usize);
         &self.edges[start..end]
     }
 }
 
-fn count(length: usize) -> u32 {
+fn to_u32(length: usize) -> u32 {
     u32::try_from(length).expect("fewer than 2^32 vertices")
 }
 
-struct Builder {
+struct CellIndexBuilder {
     shared: SharedEdges,
-    sets: SetsInMaking,
-    tables: Vec<Node>,
-    records: Vec<Slot>,
-    locals: Vec<u32>,
-    crowded: Vec<Crowded>,
+    sets: BoundarySetsBuilder,
+    tables: Vec<CellRef>,
+    records: Vec<RecordBlock>,
+    boundary_lists: Vec<u32>,
+    crowded: Vec<CrowdedSquare>,
     /// The rest of the budget.
-    slots_left: usize,
+    blocks_left: usize,
 }
 
-impl Builder {
+impl CellIndexBuilder {
     /// Builds the trees of the boundaries that have edges in a crowded square.
-    fn crossings(&self, boundaries: &[&[Edge]]) -> Vec<Option<Box<Crossings>>> {
+    fn build_crossing_trees(&self, boundaries: &[&[Edge]]) -> Vec<Option<Box<CrossingTree>>> {
         if self.crowded.is_empty() {
             return Vec::new();
         }
-        let mut crossings: Vec<Option<Box<Crossings>>> = Vec::new();
-        crossings.resize_with(boundaries.len(), || None);
-        for Crowded { first, count, .. } in &self.crowded {
-            for &boundary in &self.locals[*first as usize..][..*count as usize] {
+        let mut trees: Vec<Option<Box<CrossingTree>>> = Vec::new();
+        trees.resize_with(boundaries.len(), || None);
+        for CrowdedSquare { first, count, .. } in &self.crowded {
+            for &boundary in &self.boundary_lists[*first as usize..][..*count as usize] {
                 let at = boundary as usize;
-                crossings[at].get_or_insert_with(|| Box::new(Crossings::new(boundaries[at])));
+                trees[at].get_or_insert_with(|| Box::new(CrossingTree::new(boundaries[at])));
             }
         }
-        crossings
+        trees
     }
 
     /// Fills the root row by row, from east to west, because no area covers the easternmost corner.
-    fn fill_root(&mut self, root: &mut Grid) {
-        let touching = Touching::of(&self.shared.edges, &root.frame);
-        let [columns, rows] = root.frame.size;
+    fn fill_root(&mut self, root: &mut CellGrid) {
+        let edges_by_square = EdgesBySquare::new(&self.shared.edges, &root.extent);
+        let [columns, rows] = root.extent.size;
         for row in 0..rows {
-            let mut corner = Vec::new();
+            let mut corner_boundaries = Vec::new();
             for column in (0..columns).rev() {
-                let step = [root.frame.first[0] + column, root.frame.first[1] + row];
-                let square = Square::at(step, root.frame.bits);
-                let edges = touching.edges(root.frame.place(step[0], step[1]));
-                self.fill(root, square, edges, &corner);
+                let coords = [root.extent.first[0] + column, root.extent.first[1] + row];
+                let square = AlignedSquare::from_coords(coords, root.extent.side_bits);
+                let edges = edges_by_square.edges(root.extent.offset(coords[0], coords[1]));
+                self.fill_square(root, square, edges, &corner_boundaries);
                 if !edges.is_empty() {
-                    corner = self.corner_west_of(square, edges, &corner);
+                    corner_boundaries = self.corner_boundaries_west_of(square, edges, &corner_boundaries);
                 }
             }
         }
@@ -816,90 +816,90 @@ impl Builder {
 
     /// Returns the boundaries that cover the corner of the next square to the west: the path from
     /// there along the row crosses only this square.
-    fn corner_west_of(&self, square: Square, edges: &[u32], corner: &[u32]) -> Vec<u32> {
-        let [west, south] = square.at;
-        let last = square.last();
-        let with_it = ([west - 1, south], last);
-        let clip = |&edge: &u32| self.shared.edges[edge as usize].clip(with_it.0, with_it.1);
-        let clips: Vec<Clip> = edges.iter().map(clip).collect();
-        self.around([west - 1, last[1]], edges, &clips, corner)
+    fn corner_boundaries_west_of(&self, square: AlignedSquare, edges: &[u32], corner_boundaries: &[u32]) -> Vec<u32> {
+        let [west, south] = square.corner;
+        let last = square.north_east();
+        let widened = ([west - 1, south], last);
+        let clip = |&edge: &u32| self.shared.edges[edge as usize].clip(widened.0, widened.1);
+        let clips: Vec<EdgeClip> = edges.iter().map(clip).collect();
+        self.boundaries_covering([west - 1, last[1]], edges, &clips, corner_boundaries)
     }
 
     /// Fills the part of the grid in a square, given the edges that touch the square and the
     /// boundaries that cover its corner, in order.
-    fn fill(&mut self, grid: &mut Grid, square: Square, edges: &[u32], corner: &[u32]) {
+    fn fill_square(&mut self, grid: &mut CellGrid, square: AlignedSquare, edges: &[u32], corner_boundaries: &[u32]) {
         if edges.is_empty() {
-            let set = self.sets.id(corner);
-            grid.set(square, Node::new(Content::Set(set)));
+            let set = self.sets.intern(corner_boundaries);
+            grid.fill_square(square, CellRef::new(CellKind::Set(set)));
             return;
         }
-        let is_last = square.bits <= CELL_BITS_MIN;
-        if edges.len() <= EDGES_MAX || (is_last && edges.len() <= UNCROWDED_MAX) {
-            let record = self.record(square, edges, corner);
-            grid.set(square, record);
+        let is_smallest = square.side_bits <= CELL_BITS_MIN;
+        if edges.len() <= RECORD_EDGES_MAX || (is_smallest && edges.len() <= UNCROWDED_EDGES_MAX) {
+            let record = self.add_record(square, edges, corner_boundaries);
+            grid.fill_square(square, record);
             return;
         }
-        let needs_table = square.bits == grid.frame.bits;
-        let has_room = !needs_table || self.slots_left >= SLOTS_PER_TABLE;
-        let quarters = (!is_last && has_room).then(|| self.quarters(square, edges));
+        let needs_table = square.side_bits == grid.extent.side_bits;
+        let has_room = !needs_table || self.blocks_left >= BLOCKS_PER_TABLE;
+        let quarters = (!is_smallest && has_room).then(|| self.edges_by_quarter(square, edges));
         let Some(quarters) = quarters.filter(|it| is_spread(edges, it)) else {
-            let crowded = self.crowded(edges, corner);
-            grid.set(square, crowded);
+            let crowded = self.add_crowded_square(edges, corner_boundaries);
+            grid.fill_square(square, crowded);
             return;
         };
         if !needs_table {
-            self.divide(grid, square, (edges, &quarters), corner);
+            self.divide(grid, square, (edges, &quarters), corner_boundaries);
         } else {
-            self.slots_left -= SLOTS_PER_TABLE;
-            let place = square.at.map(|at| steps(at, square.bits));
-            let mut table = Grid::of(grid.frame.table(place));
-            self.divide(&mut table, square, (edges, &quarters), corner);
-            grid.set(square, Node::new(Content::Table(self.tables.len())));
-            self.tables.append(&mut table.nodes);
+            self.blocks_left -= BLOCKS_PER_TABLE;
+            let coords = square.corner.map(|at| square_coord(at, square.side_bits));
+            let mut table = CellGrid::new(grid.extent.table_extent(coords));
+            self.divide(&mut table, square, (edges, &quarters), corner_boundaries);
+            grid.fill_square(square, CellRef::new(CellKind::Table(self.tables.len())));
+            self.tables.append(&mut table.cells);
         }
     }
 
     /// Returns the edges that touch each of a square's quarters.
-    fn quarters(&self, square: Square, edges: &[u32]) -> [Vec<u32>; 4] {
+    fn edges_by_quarter(&self, square: AlignedSquare, edges: &[u32]) -> [Vec<u32>; 4] {
         square.quarters().map(|quarter| {
-            let (low, high) = quarter.and_a_millimetre();
-            let touching = |edge: &u32| self.shared.edges[*edge as usize].touches(low, high);
+            let (low, high) = quarter.buffered();
+            let touching = |edge: &u32| self.shared.edges[*edge as usize].intersects_rect(low, high);
             edges.iter().copied().filter(touching).collect()
         })
     }
 
     fn divide(
         &mut self,
-        grid: &mut Grid,
-        square: Square,
+        grid: &mut CellGrid,
+        square: AlignedSquare,
         (edges, touching): (&[u32], &[Vec<u32>; 4]),
-        corner: &[u32],
+        corner_boundaries: &[u32],
     ) {
-        let clips = self.clips(square, edges);
+        let clips = self.clip_edges(square, edges);
         for (quarter, touching) in square.quarters().into_iter().zip(touching) {
-            let around = self.around(quarter.last(), edges, &clips, corner);
-            self.fill(grid, quarter, touching, &around);
+            let covering = self.boundaries_covering(quarter.north_east(), edges, &clips, corner_boundaries);
+            self.fill_square(grid, quarter, touching, &covering);
         }
     }
 
-    fn clips(&self, square: Square, edges: &[u32]) -> Vec<Clip> {
-        let clip = |&edge: &u32| self.shared.edges[edge as usize].clip(square.at, square.last());
+    fn clip_edges(&self, square: AlignedSquare, edges: &[u32]) -> Vec<EdgeClip> {
+        let clip = |&edge: &u32| self.shared.edges[edge as usize].clip(square.corner, square.north_east());
         edges.iter().map(clip).collect()
     }
 
     /// Returns the boundaries that cover a point of a cell, in order.
-    fn around(&self, point: Mm, edges: &[u32], clips: &[Clip], corner: &[u32]) -> Vec<u32> {
-        let mut around = corner.to_vec();
+    fn boundaries_covering(&self, point: MmCoord, edges: &[u32], clips: &[EdgeClip], corner_boundaries: &[u32]) -> Vec<u32> {
+        let mut covering = corner_boundaries.to_vec();
         for (&edge, clip) in edges.iter().zip(clips) {
             if clip.is_crossed(&self.shared.edges[edge as usize], point) {
-                around.extend_from_slice(self.shared.owners(edge));
+                covering.extend_from_slice(self.shared.owners(edge));
             }
         }
-        if around.len() == corner.len() {
-            return around;
+        if covering.len() == corner_boundaries.len() {
+            return covering;
         }
-        around.sort_unstable();
-        let odd = around
+        covering.sort_unstable();
+        let odd = covering
             .chunk_by(|a, b| a == b)
             .filter(|same| same.len() % 2 == 1);
         odd.map(|same| same[0]).collect()
@@ -907,108 +907,108 @@ impl Builder {
 
     /// Returns the boundaries that have one of the edges, in order, and the set of those that cover
     /// the corner but have none of them.
-    fn locals_and_set(&mut self, edges: &[u32], corner: &[u32]) -> (Vec<u32>, u32) {
-        let mut locals: Vec<u32> = edges
+    fn edge_boundaries_and_set(&mut self, edges: &[u32], corner_boundaries: &[u32]) -> (Vec<u32>, u32) {
+        let mut edge_boundaries: Vec<u32> = edges
             .iter()
             .flat_map(|&edge| self.shared.owners(edge))
             .copied()
             .collect();
-        locals.sort_unstable();
-        locals.dedup();
-        let is_local = |boundary: &u32| locals.binary_search(boundary).is_ok();
-        let whole: Vec<u32> = corner.iter().copied().filter(|it| !is_local(it)).collect();
-        let set = self.sets.id(&whole);
-        (locals, set)
+        edge_boundaries.sort_unstable();
+        edge_boundaries.dedup();
+        let has_edge = |boundary: &u32| edge_boundaries.binary_search(boundary).is_ok();
+        let without_edges: Vec<u32> = corner_boundaries.iter().copied().filter(|it| !has_edge(it)).collect();
+        let set = self.sets.intern(&without_edges);
+        (edge_boundaries, set)
     }
 
-    fn crowded(&mut self, edges: &[u32], corner: &[u32]) -> Node {
-        let (locals, set) = self.locals_and_set(edges, corner);
-        let taken = 1 + locals.len() * size_of::<u32>() / size_of::<Slot>();
-        self.slots_left = self.slots_left.saturating_sub(taken);
-        self.crowded.push(Crowded {
+    fn add_crowded_square(&mut self, edges: &[u32], corner_boundaries: &[u32]) -> CellRef {
+        let (edge_boundaries, set) = self.edge_boundaries_and_set(edges, corner_boundaries);
+        let block_count = 1 + edge_boundaries.len() * size_of::<u32>() / size_of::<RecordBlock>();
+        self.blocks_left = self.blocks_left.saturating_sub(block_count);
+        self.crowded.push(CrowdedSquare {
             set,
-            first: count(self.locals.len()),
-            count: count(locals.len()),
+            first: to_u32(self.boundary_lists.len()),
+            count: to_u32(edge_boundaries.len()),
         });
-        self.locals.extend(locals);
-        Node::new(Content::Crowded(self.crowded.len() - 1))
+        self.boundary_lists.extend(edge_boundaries);
+        CellRef::new(CellKind::Crowded(self.crowded.len() - 1))
     }
 
-    fn record(&mut self, square: Square, edges: &[u32], corner: &[u32]) -> Node {
-        if edges.len() >= self.slots_left {
-            return self.crowded(edges, corner);
+    fn add_record(&mut self, square: AlignedSquare, edges: &[u32], corner_boundaries: &[u32]) -> CellRef {
+        if edges.len() >= self.blocks_left {
+            return self.add_crowded_square(edges, corner_boundaries);
         }
         let before = self.records.len();
-        let clips = self.clips(square, edges);
-        let (locals, mut set) = self.locals_and_set(edges, corner);
+        let clips = self.clip_edges(square, edges);
+        let (edge_boundaries, mut set) = self.edge_boundaries_and_set(edges, corner_boundaries);
         let first = self.records.len();
         let mut last: Option<usize> = None;
-        for locals in locals.chunks(LOCALS_MAX) {
+        for chunk in edge_boundaries.chunks(RECORD_BOUNDARIES_MAX) {
             if let Some(last) = last.replace(self.records.len()) {
-                self.records[last].set_more_follow();
+                self.records[last].set_continuation();
             }
-            self.part_of_record(edges, &clips, set, corner, locals);
+            self.add_record_part(edges, &clips, set, corner_boundaries, chunk);
             set = 0;
         }
-        self.slots_left = self.slots_left.saturating_sub(self.records.len() - before);
-        Node::new(Content::Record(first))
+        self.blocks_left = self.blocks_left.saturating_sub(self.records.len() - before);
+        CellRef::new(CellKind::Record(first))
     }
 
     /// Adds a record for at most 32 boundaries, with the edges that bound at least one of them.
-    fn part_of_record(
+    fn add_record_part(
         &mut self,
         edges: &[u32],
-        clips: &[Clip],
+        clips: &[EdgeClip],
         set: u32,
-        corner: &[u32],
-        locals: &[u32],
+        corner_boundaries: &[u32],
+        record_boundaries: &[u32],
     ) {
         let mask = |boundaries: &[u32]| {
             let bits = boundaries
                 .iter()
-                .filter_map(|it| locals.binary_search(it).ok());
+                .filter_map(|it| record_boundaries.binary_search(it).ok());
             bits.fold(0_u32, |mask, bit| mask | 1 << bit)
         };
         let head = self.records.len();
-        self.records.push(Slot([0; 8]));
+        self.records.push(RecordBlock([0; 8]));
         for (&edge, &clip) in edges.iter().zip(clips) {
             let mask = mask(self.shared.owners(edge));
             if mask != 0 {
-                let slot = Slot::new(&self.shared.edges[edge as usize], clip, mask);
+                let slot = RecordBlock::new(&self.shared.edges[edge as usize], clip, mask);
                 self.records.push(slot);
             }
         }
-        let mut in_head = [0; LOCALS_IN_HEAD];
-        match in_head.get_mut(..locals.len()) {
-            Some(places) => places.copy_from_slice(locals),
+        let mut head_boundaries = [0; HEAD_BOUNDARIES_MAX];
+        match head_boundaries.get_mut(..record_boundaries.len()) {
+            Some(places) => places.copy_from_slice(record_boundaries),
             None => {
-                in_head[0] = count(self.locals.len());
-                self.locals.extend_from_slice(locals);
+                head_boundaries[0] = to_u32(self.boundary_lists.len());
+                self.boundary_lists.extend_from_slice(record_boundaries);
             }
         }
         let edges = self.records.len() - head - 1;
-        self.records[head] = Slot::head(edges, set, mask(corner), count(locals.len()), in_head);
+        self.records[head] = RecordBlock::head(edges, set, mask(corner_boundaries), to_u32(record_boundaries.len()), head_boundaries);
     }
 }
 
 /// Returns whether dividing a square spreads its edges over its quarters.
 fn is_spread(edges: &[u32], quarters: &[Vec<u32>; 4]) -> bool {
-    let (times, by) = SPREAD_MAX;
+    let (times, by) = DIVISION_RATIO_MAX;
     let together: usize = quarters.iter().map(Vec::len).sum();
-    edges.len() <= UNCROWDED_MAX || together * by < edges.len() * times
+    edges.len() <= UNCROWDED_EDGES_MAX || together * by < edges.len() * times
 }
 
 /// Builds sets of boundaries without duplicates.
-struct SetsInMaking {
-    sets: Sets,
+struct BoundarySetsBuilder {
+    sets: BoundarySets,
     ids: HashMap<Box<[u32]>, u32>,
 }
 
-impl SetsInMaking {
-    fn new(boundaries: usize) -> SetsInMaking {
-        SetsInMaking {
-            sets: Sets {
-                alone: count(boundaries),
+impl BoundarySetsBuilder {
+    fn new(boundaries: usize) -> BoundarySetsBuilder {
+        BoundarySetsBuilder {
+            sets: BoundarySets {
+                singleton_count: to_u32(boundaries),
                 starts: vec![0],
                 members: Vec::new(),
             },
@@ -1016,7 +1016,7 @@ impl SetsInMaking {
         }
     }
 
-    fn id(&mut self, set: &[u32]) -> u32 {
+    fn intern(&mut self, set: &[u32]) -> u32 {
         match set {
             [] => 0,
             [alone] => alone + 1,
@@ -1024,14 +1024,14 @@ impl SetsInMaking {
                 if let Some(&id) = self.ids.get(set) {
                     return id;
                 }
-                let Sets {
-                    alone,
+                let BoundarySets {
+                    singleton_count: alone,
                     starts,
                     members,
                 } = &mut self.sets;
-                let id = *alone + count(starts.len());
+                let id = *alone + to_u32(starts.len());
                 members.extend_from_slice(set);
-                starts.push(count(members.len()));
+                starts.push(to_u32(members.len()));
                 self.ids.insert(set.into(), id);
                 id
             }

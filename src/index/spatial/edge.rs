@@ -10,40 +10,40 @@
 use crate::domain::BritishGrid;
 
 /// A position in whole millimetres of the British National Grid.
-pub(super) type Mm = [i32; 2];
+pub(super) type MmCoord = [i32; 2];
 
-pub(super) fn mm(point: BritishGrid) -> Mm {
+pub(super) fn to_mm(point: BritishGrid) -> MmCoord {
     [point.easting_mm(), point.northing_mm()]
 }
 
 /// An edge, from its lower end to its upper one; if it is horizontal, from west to east.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Edge {
-    pub(super) low: Mm,
-    pub(super) high: Mm,
+    pub(super) low: MmCoord,
+    pub(super) high: MmCoord,
 }
 
 /// The part of an edge that matters to the points of one cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Clip {
+pub(super) struct EdgeClip {
     /// The first row…
-    pub(super) from: i32,
+    pub(super) from_row: i32,
     /// … and the row after the last of those in which the edge passes through the cell, so that a
     /// point may be on either side of it.
-    pub(super) to: i32,
+    pub(super) to_row: i32,
     /// The row at which the edge leaves or enters the cell through its east side: a path up that
     /// side crosses the edge if it starts below this row, but not if it starts in it or above.
     /// [`NO_ROW`] if the edge does not cross that side.
-    pub(super) turn: i32,
+    pub(super) east_side_row: i32,
 }
 
 /// Below every row.
-pub(super) const NEVER: i32 = i32::MIN;
+pub(super) const NO_ROW: i32 = i32::MIN;
 
 impl Edge {
     /// Returns the edge between two vertices of a ring, or `None` if they are equal.
-    pub(super) fn between(a: Mm, b: Mm) -> Option<Edge> {
-        let key = |[x, y]: Mm| (y, x);
+    pub(super) fn between(a: MmCoord, b: MmCoord) -> Option<Edge> {
+        let key = |[x, y]: MmCoord| (y, x);
         match key(a).cmp(&key(b)) {
             std::cmp::Ordering::Less => Some(Edge { low: a, high: b }),
             std::cmp::Ordering::Greater => Some(Edge { low: b, high: a }),
@@ -55,9 +55,9 @@ impl Edge {
     /// point.
     ///
     /// Exact: positions are within 2^31 mm of each other, so each product fits in 62 bits.
-    pub(super) fn line_is_east_of(&self, [x, y]: Mm) -> bool {
-        let reach = apart(self.high[0], self.low[0]) * apart(y, self.low[1]);
-        let needed = apart(x, self.low[0]) * apart(self.high[1], self.low[1]);
+    pub(super) fn line_is_east_of(&self, [x, y]: MmCoord) -> bool {
+        let reach = difference_i64(self.high[0], self.low[0]) * difference_i64(y, self.low[1]);
+        let needed = difference_i64(x, self.low[0]) * difference_i64(self.high[1], self.low[1]);
         reach > needed
     }
 
@@ -67,20 +67,20 @@ impl Edge {
     ///
     /// A horizontal edge is on neither side in any row. For it the result is its own row, in which
     /// its neighbours in the ring change sides.
-    fn turn(&self, x: i32) -> Option<i32> {
+    fn crossing_row(&self, x: i32) -> Option<i32> {
         let [low_is_east, high_is_east] = [self.low, self.high].map(|end| end[0] > x);
         if low_is_east == high_is_east {
             return None;
         }
-        let rise = apart(self.high[1], self.low[1]);
+        let rise = difference_i64(self.high[1], self.low[1]);
         if rise == 0 {
             return Some(self.low[1]);
         }
-        let run = apart(self.high[0], self.low[0]);
+        let run = difference_i64(self.high[0], self.low[0]);
         let rows = if high_is_east {
-            (apart(x, self.low[0]) * rise).div_euclid(run) + 1
+            (difference_i64(x, self.low[0]) * rise).div_euclid(run) + 1
         } else {
-            let (over, run) = (apart(self.low[0], x) * rise, -run);
+            let (over, run) = (difference_i64(self.low[0], x) * rise, -run);
             over.div_euclid(run) + i64::from(over.rem_euclid(run) != 0)
         };
         Some(self.low[1] + i32::try_from(rows).expect("between the ends"))
@@ -88,94 +88,94 @@ impl Edge {
 
     /// Returns the part that matters to the points of a cell, `[west, east] × [south, north]`, both
     /// ends included; it may be empty.
-    pub(super) fn clip(&self, [west, south]: Mm, [east, north]: Mm) -> Clip {
+    pub(super) fn clip(&self, [west, south]: MmCoord, [east, north]: MmCoord) -> EdgeClip {
         let is_rising = self.low[0] <= self.high[0];
         // The row at which the edge passes an easting; its lower or upper end if the edge is on one
         // side of it.
-        let passes = |x: i32| {
+        let row_at = |x: i32| {
             let end = if (self.low[0] > x) == is_rising {
                 self.low[1]
             } else {
                 self.high[1]
             };
-            self.turn(x).unwrap_or(end)
+            self.crossing_row(x).unwrap_or(end)
         };
         let (from, to) = if is_rising {
-            (passes(west), passes(east))
+            (row_at(west), row_at(east))
         } else {
-            (passes(east), passes(west))
+            (row_at(east), row_at(west))
         };
-        Clip {
-            from: from.max(south),
-            to: to.min(north.saturating_add(1)),
-            turn: self
-                .turn(east)
+        EdgeClip {
+            from_row: from.max(south),
+            to_row: to.min(north.saturating_add(1)),
+            east_side_row: self
+                .crossing_row(east)
                 .filter(|&row| south < row && row <= north)
-                .unwrap_or(NEVER),
+                .unwrap_or(NO_ROW),
         }
     }
 
     /// Returns the squared distance from the point to the edge, in square millimetres.
-    pub(super) fn distance_2(&self, [x, y]: Mm) -> f64 {
-        let (along_x, along_y) = self.along();
-        let (off_x, off_y) = (far(x, self.low[0]), far(y, self.low[1]));
+    pub(super) fn distance_2(&self, [x, y]: MmCoord) -> f64 {
+        let (along_x, along_y) = self.direction();
+        let (off_x, off_y) = (difference_f64(x, self.low[0]), difference_f64(y, self.low[1]));
         let length_2 = along_x * along_x + along_y * along_y;
-        let part = ((off_x * along_x + off_y * along_y) / length_2).clamp(0.0, 1.0);
-        let (off_x, off_y) = (off_x - part * along_x, off_y - part * along_y);
+        let fraction = ((off_x * along_x + off_y * along_y) / length_2).clamp(0.0, 1.0);
+        let (off_x, off_y) = (off_x - fraction * along_x, off_y - fraction * along_y);
         off_x * off_x + off_y * off_y
     }
 
-    fn along(&self) -> (f64, f64) {
+    fn direction(&self) -> (f64, f64) {
         (
-            far(self.high[0], self.low[0]),
-            far(self.high[1], self.low[1]),
+            difference_f64(self.high[0], self.low[0]),
+            difference_f64(self.high[1], self.low[1]),
         )
     }
 
     /// Returns the south-west and north-east corners of its bounding box.
-    pub(super) fn bounds(&self) -> (Mm, Mm) {
+    pub(super) fn bbox(&self) -> (MmCoord, MmCoord) {
         let [x1, x2] = [self.low[0], self.high[0]];
         ([x1.min(x2), self.low[1]], [x1.max(x2), self.high[1]])
     }
 
     /// Returns an easting at least a millimetre west of every point of the edge between two
     /// northings.
-    pub(super) fn west_between(&self, south: i32, north: i32) -> i32 {
-        let [a, b] = self.crossings_of(south, north);
+    pub(super) fn west_limit(&self, south: i32, north: i32) -> i32 {
+        let [a, b] = self.x_at_heights(south, north);
         a.min(b) - 1
     }
 
     /// Returns an easting at least a millimetre east of every point of the edge between two
     /// northings.
-    pub(super) fn east_between(&self, south: i32, north: i32) -> i32 {
-        let [a, b] = self.crossings_of(south, north);
+    pub(super) fn east_limit(&self, south: i32, north: i32) -> i32 {
+        let [a, b] = self.x_at_heights(south, north);
         a.max(b) + 2
     }
 
     /// Returns the eastings at which the edge passes two northings, clamped to its ends, rounded
     /// down to whole millimetres.
-    fn crossings_of(&self, south: i32, north: i32) -> [i32; 2] {
-        let rise = apart(self.high[1], self.low[1]);
+    fn x_at_heights(&self, south: i32, north: i32) -> [i32; 2] {
+        let rise = difference_i64(self.high[1], self.low[1]);
         if rise == 0 {
             return [self.low[0], self.high[0]];
         }
-        let run = apart(self.high[0], self.low[0]);
+        let run = difference_i64(self.high[0], self.low[0]);
         [south, north].map(|height| {
-            let up = apart(height.clamp(self.low[1], self.high[1]), self.low[1]);
+            let up = difference_i64(height.clamp(self.low[1], self.high[1]), self.low[1]);
             let over = (run * up).div_euclid(rise);
             self.low[0] + i32::try_from(over).expect("between the ends")
         })
     }
 
     /// Returns whether any point of the edge is in a rectangle, its sides included.
-    pub(super) fn touches(&self, [west, south]: Mm, [east, north]: Mm) -> bool {
-        let ([left, lower], [right, upper]) = self.bounds();
+    pub(super) fn intersects_rect(&self, [west, south]: MmCoord, [east, north]: MmCoord) -> bool {
+        let ([left, lower], [right, upper]) = self.bbox();
         if right < west || left > east || upper < south || lower > north {
             return false;
         }
         let side = |x: i32, y: i32| {
-            let reach = apart(self.high[0], self.low[0]) * apart(y, self.low[1]);
-            let needed = apart(x, self.low[0]) * apart(self.high[1], self.low[1]);
+            let reach = difference_i64(self.high[0], self.low[0]) * difference_i64(y, self.low[1]);
+            let needed = difference_i64(x, self.low[0]) * difference_i64(self.high[1], self.low[1]);
             reach.cmp(&needed)
         };
         let first = side(west, south);
@@ -184,22 +184,22 @@ impl Edge {
     }
 }
 
-impl Clip {
+impl EdgeClip {
     /// Returns whether the path from the point east to the cell's side, and up that side to the
     /// corner, crosses the edge an odd number of times.
-    pub(super) fn is_crossed(&self, edge: &Edge, point: Mm) -> bool {
+    pub(super) fn is_crossed(&self, edge: &Edge, point: MmCoord) -> bool {
         let row = point[1];
-        let is_east = self.from <= row && row < self.to && edge.line_is_east_of(point);
-        is_east != (row < self.turn)
+        let is_east = self.from_row <= row && row < self.to_row && edge.line_is_east_of(point);
+        is_east != (row < self.east_side_row)
     }
 }
 
 /// Returns the difference, which an `f64` represents exactly.
-fn far(a: i32, b: i32) -> f64 {
+fn difference_f64(a: i32, b: i32) -> f64 {
     f64::from(a) - f64::from(b)
 }
 
 /// Returns the difference, which may not fit in an `i32`.
-fn apart(a: i32, b: i32) -> i64 {
+fn difference_i64(a: i32, b: i32) -> i64 {
     i64::from(a) - i64::from(b)
 }

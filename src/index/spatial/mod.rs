@@ -8,56 +8,56 @@
 //! boxes finds the boundary nearest to a point outside all of them.
 
 mod cells;
-mod crossings;
+mod crossing_tree;
 mod edge;
-mod outline;
+mod edge_tree;
 
 use jiff::civil::Date;
 use rstar::RTree;
 use rstar::primitives::{GeomWithData, Rectangle};
 
 use crate::domain::{Boundary, BritishGrid};
-use cells::Cells;
-use edge::{Edge, Mm, mm};
-use outline::Outline;
+use cells::CellIndex;
+use edge::{Edge, MmCoord, to_mm};
+use edge_tree::EdgeTree;
 
 const MM_PER_M: f64 = 1_000.0;
 /// Scales the distance to a bounding box so that it never exceeds that to an edge in it, however
 /// both were rounded.
-const ROUNDING: f64 = 1.0 - 1e-9;
+const ROUND_DOWN: f64 = 1.0 - 1e-9;
 
 /// A spatial index of boundaries.
 ///
 /// A boundary is identified by its position in the list from which the index was built.
 #[derive(Debug)]
-pub struct Spatial {
+pub struct BoundaryIndex {
     boundaries: Vec<Boundary>,
-    outlines: Vec<Outline>,
-    cells: Cells,
-    boxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
+    edge_trees: Vec<EdgeTree>,
+    cells: CellIndex,
+    bboxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
     /// Whether any boundary has a period.
     is_dated: bool,
 }
 
-impl Spatial {
+impl BoundaryIndex {
     /// Builds the index of boundaries. Their rings need not be valid: a ring that crosses itself
     /// contains the points around which it winds an odd number of times.
-    pub fn build(boundaries: Vec<Boundary>) -> Spatial {
-        let outlines: Vec<Outline> = boundaries
+    pub fn build(boundaries: Vec<Boundary>) -> BoundaryIndex {
+        let edge_trees: Vec<EdgeTree> = boundaries
             .iter()
-            .map(|it| Outline::new(edges_of(it)))
+            .map(|it| EdgeTree::new(edges_of(it)))
             .collect();
-        let edges: Vec<&[Edge]> = outlines.iter().map(Outline::edges).collect();
-        let cells = Cells::build(&edges);
-        let boxes = outlines.iter().enumerate().filter_map(|(at, outline)| {
-            let (low, high) = outline.bounds()?;
+        let edges: Vec<&[Edge]> = edge_trees.iter().map(EdgeTree::edges).collect();
+        let cells = CellIndex::build(&edges);
+        let bboxes = edge_trees.iter().enumerate().filter_map(|(at, outline)| {
+            let (low, high) = outline.bbox()?;
             let corners = Rectangle::from_corners(low.map(f64::from), high.map(f64::from));
             Some(GeomWithData::new(corners, at))
         });
-        Spatial {
-            boxes: RTree::bulk_load(boxes.collect()),
+        BoundaryIndex {
+            bboxes: RTree::bulk_load(bboxes.collect()),
             cells,
-            outlines,
+            edge_trees,
             is_dated: boundaries
                 .iter()
                 .any(|it| it.period.from.is_some() || it.period.to.is_some()),
@@ -78,58 +78,58 @@ impl Spatial {
     /// Returns the boundaries that cover the point on a day, in ascending order.
     pub fn covering(&self, point: BritishGrid, day: Date) -> Vec<u32> {
         let mut covering = Vec::new();
-        self.covering_in(&mut covering, point, day);
+        self.collect_covering(&mut covering, point, day);
         covering
     }
 
     /// Like [`BoundaryIndex::covering`], but with a buffer that can be reused.
-    pub fn covering_in(&self, covering: &mut Vec<u32>, point: BritishGrid, day: Date) {
+    pub fn collect_covering(&self, covering: &mut Vec<u32>, point: BritishGrid, day: Date) {
         covering.clear();
-        self.cells.covering(mm(point), covering);
-        self.of_day(covering, day);
+        self.cells.covering(to_mm(point), covering);
+        self.retain_valid_on(covering, day);
     }
 
     /// Like [`BoundaryIndex::covering`], for many points: calls `visit` with each point's position
     /// in the list and the boundaries that cover it. Faster than one look-up after another if there
     /// are many boundaries.
-    pub fn covering_each(
+    pub fn for_each_covering(
         &self,
         points: &[BritishGrid],
         day: Date,
-        mut tell: impl FnMut(usize, &[u32]),
+        mut visit: impl FnMut(usize, &[u32]),
     ) {
-        self.cells.covering_each(points, |at, covering| {
-            self.of_day(covering, day);
-            tell(at, covering);
+        self.cells.for_each_covering(points, |at, covering| {
+            self.retain_valid_on(covering, day);
+            visit(at, covering);
         });
     }
 
-    fn of_day(&self, boundaries: &mut Vec<u32>, day: Date) {
+    fn retain_valid_on(&self, boundaries: &mut Vec<u32>, day: Date) {
         if self.is_dated {
-            boundaries.retain(|&at| self.holds(at, day));
+            boundaries.retain(|&at| self.is_valid_on(at, day));
         }
         boundaries.sort_unstable();
     }
 
-    fn holds(&self, boundary: u32, day: Date) -> bool {
+    fn is_valid_on(&self, boundary: u32, day: Date) -> bool {
         self.boundary(boundary).period.contains(day)
     }
 
     /// Returns the distance in metres from the point to the nearest edge of the boundary.
     pub fn distance_to_edge_m(&self, boundary: u32, point: BritishGrid) -> f64 {
-        let outline = &self.outlines[boundary as usize];
-        outline.distance_2(mm(point), f64::INFINITY).sqrt() / MM_PER_M
+        let edge_tree = &self.edge_trees[boundary as usize];
+        edge_tree.distance_2(to_mm(point), f64::INFINITY).sqrt() / MM_PER_M
     }
 
     /// Returns the boundaries with an edge nearer than `within_m` metres on a day, with that
     /// distance; the nearest first, equal distances in ascending order of boundary.
-    pub fn edges_within(&self, point: BritishGrid, within_m: f64, day: Date) -> Vec<(u32, f64)> {
-        let at = mm(point);
+    pub fn boundaries_within(&self, point: BritishGrid, within_m: f64, day: Date) -> Vec<(u32, f64)> {
+        let at = to_mm(point);
         let within_2 = (within_m * MM_PER_M).powi(2);
         let mut near: Vec<(u32, f64)> = Vec::new();
-        let (low, high) = square_around(at, within_m);
+        let (low, high) = search_square(at, within_m);
         self.cells
-            .edges_around(&self.outlines, (low, high), |edge, boundary| {
+            .for_each_edge_near(&self.edge_trees, (low, high), |edge, boundary| {
                 let distance_2 = edge.distance_2(at);
                 if distance_2 >= within_2 {
                     return;
@@ -139,21 +139,21 @@ impl Spatial {
                     None => near.push((boundary, distance_2)),
                 }
             });
-        near.retain(|&(boundary, _)| !self.is_dated || self.holds(boundary, day));
+        near.retain(|&(boundary, _)| !self.is_dated || self.is_valid_on(boundary, day));
         near.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-        let in_m = |(boundary, distance_2): (u32, f64)| (boundary, distance_2.sqrt() / MM_PER_M);
-        near.into_iter().map(in_m).collect()
+        let to_metres = |(boundary, distance_2): (u32, f64)| (boundary, distance_2.sqrt() / MM_PER_M);
+        near.into_iter().map(to_metres).collect()
     }
 
     /// Returns at least the boundaries that on any day cover the point or have an edge nearer than
     /// `within_m` metres, in ascending order.
-    pub(super) fn ever_near(&self, point: BritishGrid, within_m: f64) -> Vec<u32> {
-        let at = mm(point);
+    pub(super) fn near_on_any_date(&self, point: BritishGrid, within_m: f64) -> Vec<u32> {
+        let at = to_mm(point);
         let mut near = Vec::new();
         self.cells.covering(at, &mut near);
-        let (low, high) = square_around(at, within_m);
+        let (low, high) = search_square(at, within_m);
         self.cells
-            .edges_around(&self.outlines, (low, high), |_, boundary| {
+            .for_each_edge_near(&self.edge_trees, (low, high), |_, boundary| {
                 near.push(boundary)
             });
         near.sort_unstable();
@@ -164,21 +164,21 @@ impl Spatial {
     /// Returns the boundary with the nearest edge on a day, with its distance in metres; among
     /// equal distances the first.
     pub fn nearest(&self, point: BritishGrid, day: Date) -> Option<(u32, f64)> {
-        let at = mm(point);
+        let at = to_mm(point);
         let mut best: Option<(u32, f64)> = None;
         let by_box = self
-            .boxes
+            .bboxes
             .nearest_neighbor_iter_with_distance_2(&at.map(f64::from));
         for (entry, box_distance_2) in by_box {
             let nearest = best.map_or(f64::INFINITY, |(_, distance_2)| distance_2);
-            if box_distance_2 * ROUNDING > nearest {
+            if box_distance_2 * ROUND_DOWN > nearest {
                 break;
             }
             let boundary = u32::try_from(entry.data).expect("cells have fewer boundaries");
-            if !self.holds(boundary, day) {
+            if !self.is_valid_on(boundary, day) {
                 continue;
             }
-            let distance_2 = self.outlines[entry.data].distance_2(at, nearest.next_up());
+            let distance_2 = self.edge_trees[entry.data].distance_2(at, nearest.next_up());
             let is_first = best.is_none_or(|(known, _)| boundary < known);
             if distance_2 < nearest || (distance_2 == nearest && is_first) {
                 best = Some((boundary, distance_2));
@@ -196,24 +196,24 @@ fn edges_of(boundary: &Boundary) -> Vec<Edge> {
         let next = ring.iter().cycle().skip(1);
         ring.iter()
             .zip(next)
-            .filter_map(|(&a, &b)| Edge::between(mm(a), mm(b)))
+            .filter_map(|(&a, &b)| Edge::between(to_mm(a), to_mm(b)))
     });
     let mut edges: Vec<Edge> = edges.collect();
-    let mut in_order = edges.clone();
-    in_order.sort_unstable();
-    let same = in_order.chunk_by(|a, b| a == b);
-    let twice: Vec<Edge> = same
+    let mut sorted = edges.clone();
+    sorted.sort_unstable();
+    let same = sorted.chunk_by(|a, b| a == b);
+    let cancelled: Vec<Edge> = same
         .filter(|it| it.len() % 2 == 0)
         .map(|it| it[0])
         .collect();
-    if !twice.is_empty() {
-        edges.retain(|edge| twice.binary_search(edge).is_err());
+    if !cancelled.is_empty() {
+        edges.retain(|edge| cancelled.binary_search(edge).is_err());
     }
     edges
 }
 
 /// Returns the corners of the square that contains every point nearer than `within_m`.
-fn square_around(point: Mm, within_m: f64) -> (Mm, Mm) {
+fn search_square(point: MmCoord, within_m: f64) -> (MmCoord, MmCoord) {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a cast of a float saturates"
@@ -232,7 +232,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dataset::{self, Files};
+    use crate::dataset::{self, DatasetSource};
     use crate::domain::{GridPolygon, Period};
 
     const DAY: Date = date(2025, 1, 1);
@@ -246,7 +246,7 @@ mod tests {
         let ring = |ring: &&[(i32, i32)]| ring.iter().map(|&(x, y)| at_mm(x, y)).collect();
         Boundary {
             id: id.into(),
-            extent: crate::domain::Extent::Whole,
+            catchment_kind: crate::domain::CatchmentKind::Whole,
             period: Period::default(),
             lonlat: MultiPolygon::new(Vec::new()),
             grid: vec![GridPolygon {
@@ -257,8 +257,8 @@ mod tests {
 
     /// Builds two neighbours with a crooked border, and a lake in the left one with an island area
     /// in it.
-    fn world() -> Spatial {
-        Spatial::build(vec![
+    fn sample_index() -> BoundaryIndex {
+        BoundaryIndex::build(vec![
             boundary(
                 "left",
                 &[
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn every_point_of_the_box_is_in_exactly_one_area() {
-        let world = world();
+        let world = sample_index();
         for x in 0..200 {
             for y in 0..100 {
                 assert_eq!(world.covering(at_mm(x, y), DAY).len(), 1, "{x} {y}");
@@ -293,18 +293,18 @@ mod tests {
 
     #[test]
     fn a_hole_is_outside_unless_another_area_fills_it() {
-        let world = world();
+        let world = sample_index();
         assert_eq!(world.covering(at_mm(40, 40), DAY), [2]);
     }
 
     #[test]
     fn distances_are_to_the_nearest_edge() {
-        let world = world();
+        let world = sample_index();
         let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
         assert!(close(world.distance_to_edge_m(1, at_mm(150, 90)), 0.010));
         assert!(close(world.distance_to_edge_m(0, at_mm(40, 40)), 0.020));
         let near: Vec<u32> = world
-            .edges_within(at_mm(190, 50), 0.025, DAY)
+            .boundaries_within(at_mm(190, 50), 0.025, DAY)
             .iter()
             .map(|entry| entry.0)
             .collect();
@@ -315,23 +315,23 @@ mod tests {
     }
 
     #[test]
-    fn a_point_on_a_shared_border_is_at_no_distance_from_both() {
-        let world = world();
-        let near = world.edges_within(at_mm(100, 100), 0.001, DAY);
+    fn points_on_a_shared_border_are_at_distance_zero_from_both() {
+        let world = sample_index();
+        let near = world.boundaries_within(at_mm(100, 100), 0.001, DAY);
         assert_eq!(near, [(0, 0.0), (1, 0.0)]);
     }
 
     #[test]
-    fn a_boundary_holds_only_in_its_period() {
+    fn boundaries_are_valid_only_in_their_period() {
         let mut old = boundary("old", &[&[(0, 0), (10, 0), (10, 10), (0, 10)]]);
         let mut new = boundary("new", &[&[(0, 0), (10, 0), (10, 10), (0, 10)]]);
         old.period.to = Some(date(2024, 7, 1));
         new.period.from = Some(date(2024, 7, 1));
-        let world = Spatial::build(vec![old, new]);
+        let world = BoundaryIndex::build(vec![old, new]);
         assert_eq!(world.covering(at_mm(5, 5), date(2024, 6, 30)), [0]);
         assert_eq!(world.covering(at_mm(5, 5), date(2024, 7, 1)), [1]);
-        assert_eq!(world.ever_near(at_mm(5, 5), 0.0), [0, 1]);
-        assert_eq!(world.ever_near(at_mm(-20, 5), 0.021), [0, 1]);
+        assert_eq!(world.near_on_any_date(at_mm(5, 5), 0.0), [0, 1]);
+        assert_eq!(world.near_on_any_date(at_mm(-20, 5), 0.021), [0, 1]);
         assert_eq!(
             world.nearest(at_mm(50, 5), date(2024, 7, 1)).map(|it| it.0),
             Some(1)
@@ -339,29 +339,29 @@ mod tests {
     }
 
     /// Counts crossings over all edges.
-    fn naive(world: &Spatial, point: BritishGrid) -> Vec<u32> {
+    fn covering_by_scan(world: &BoundaryIndex, point: BritishGrid) -> Vec<u32> {
         let is_east = |edge: &&Edge| {
             let rows = edge.low[1]..edge.high[1];
-            rows.contains(&point.northing_mm()) && edge.line_is_east_of(mm(point))
+            rows.contains(&point.northing_mm()) && edge.line_is_east_of(to_mm(point))
         };
-        let is_around = |outline: &Outline| outline.edges().iter().filter(is_east).count() % 2 == 1;
-        let around = (0..).zip(&world.outlines).filter(|it| is_around(it.1));
+        let is_around = |outline: &EdgeTree| outline.edges().iter().filter(is_east).count() % 2 == 1;
+        let around = (0..).zip(&world.edge_trees).filter(|it| is_around(it.1));
         around.map(|(at, _)| at).collect()
     }
 
     /// Returns the distance to the nearest edge of each boundary, over all edges.
-    fn naive_distances(world: &Spatial, point: BritishGrid) -> Vec<(u32, f64)> {
-        let nearest = (0..).zip(&world.outlines).map(|(at, outline)| {
+    fn distances_by_scan(world: &BoundaryIndex, point: BritishGrid) -> Vec<(u32, f64)> {
+        let nearest = (0..).zip(&world.edge_trees).map(|(at, outline)| {
             let all = outline
                 .edges()
                 .iter()
-                .map(|edge| edge.distance_2(mm(point)));
+                .map(|edge| edge.distance_2(to_mm(point)));
             (at, all.fold(f64::INFINITY, f64::min))
         });
         let mut distances: Vec<(u32, f64)> = nearest.collect();
         distances.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-        let in_m = |(at, distance_2): (u32, f64)| (at, distance_2.sqrt() / MM_PER_M);
-        distances.into_iter().map(in_m).collect()
+        let to_metres = |(at, distance_2): (u32, f64)| (at, distance_2.sqrt() / MM_PER_M);
+        distances.into_iter().map(to_metres).collect()
     }
 
     /// Generates points on the sides of cells, next to them, and at random.
@@ -386,17 +386,17 @@ mod tests {
         })
     }
 
-    fn assert_same_as_naive(world: &Spatial, points: &[(i32, i32)]) -> Result<(), TestCaseError> {
+    fn assert_same_as_scan(world: &BoundaryIndex, points: &[(i32, i32)]) -> Result<(), TestCaseError> {
         let points: Vec<BritishGrid> = points.iter().map(|&(x, y)| at_mm(x, y)).collect();
-        let expected: Vec<Vec<u32>> = points.iter().map(|&point| naive(world, point)).collect();
+        let expected: Vec<Vec<u32>> = points.iter().map(|&point| covering_by_scan(world, point)).collect();
         for (&point, expected) in points.iter().zip(&expected) {
             prop_assert_eq!(&world.covering(point, DAY), expected);
         }
-        let mut told = Vec::new();
-        world.covering_each(&points, DAY, |at, around| told.push((at, around.to_vec())));
-        prop_assert_eq!(told, expected.into_iter().enumerate().collect::<Vec<_>>());
+        let mut visited = Vec::new();
+        world.for_each_covering(&points, DAY, |at, around| visited.push((at, around.to_vec())));
+        prop_assert_eq!(visited, expected.into_iter().enumerate().collect::<Vec<_>>());
         for &point in &points {
-            let expected = naive_distances(world, point);
+            let expected = distances_by_scan(world, point);
             for &(boundary, distance_m) in &expected {
                 prop_assert_eq!(world.distance_to_edge_m(boundary, point), distance_m);
             }
@@ -404,12 +404,12 @@ mod tests {
             prop_assert_eq!(world.nearest(point, DAY), first);
             let within_m = 0.08;
             let near = expected.into_iter().filter(|it| it.1 < within_m);
-            let ever = world.ever_near(point, within_m);
+            let ever = world.near_on_any_date(point, within_m);
             prop_assert!(ever.is_sorted_by(|a, b| a < b));
-            let mut least = near.clone().map(|it| it.0).chain(naive(world, point));
+            let mut least = near.clone().map(|it| it.0).chain(covering_by_scan(world, point));
             prop_assert!(least.all(|at| ever.contains(&at)));
             prop_assert_eq!(
-                world.edges_within(point, within_m, DAY),
+                world.boundaries_within(point, within_m, DAY),
                 near.collect::<Vec<_>>()
             );
         }
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vertex_of_forty_areas_has_each_point_around_it_in_one() {
+    fn points_around_a_vertex_of_forty_areas_are_in_one_each() {
         let rim = |at: i32| {
             let turn = f64::from(at) / 40.0 * std::f64::consts::TAU;
             #[expect(clippy::cast_possible_truncation, reason = "within 1,000")]
@@ -426,7 +426,7 @@ mod tests {
         };
         let slices =
             (0..40).map(|at| boundary("slice", &[&[(1_000, 1_000), rim(at), rim(at + 1)]]));
-        let world = Spatial::build(slices.collect());
+        let world = BoundaryIndex::build(slices.collect());
         for x in 900..1_100 {
             for y in 900..1_100 {
                 assert_eq!(world.covering(at_mm(x, y), DAY).len(), 1, "{x} {y}");
@@ -437,31 +437,31 @@ mod tests {
     #[test]
     fn an_edge_may_bound_a_hundred_areas() {
         let square: &[(i32, i32)] = &[(0, 0), (1_000, 0), (1_000, 1_000), (0, 1_000)];
-        let world = Spatial::build((0..100).map(|_| boundary("same", &[square])).collect());
+        let world = BoundaryIndex::build((0..100).map(|_| boundary("same", &[square])).collect());
         let all: Vec<u32> = (0..100).collect();
         assert_eq!(world.covering(at_mm(1, 1), DAY), all);
         assert_eq!(world.covering(at_mm(1_001, 1), DAY), Vec::<u32>::new());
-        let near = world.edges_within(at_mm(-5, 500), 0.01, DAY);
+        let near = world.boundaries_within(at_mm(-5, 500), 0.01, DAY);
         assert_eq!(near, all.iter().map(|&at| (at, 0.005)).collect::<Vec<_>>());
     }
 
     #[test]
-    fn nothing_covers_anything_where_there_are_no_boundaries() {
-        let world = Spatial::build(Vec::new());
+    fn an_empty_index_covers_nothing() {
+        let world = BoundaryIndex::build(Vec::new());
         assert_eq!(world.covering(at_mm(0, 0), DAY), Vec::<u32>::new());
-        assert_eq!(world.edges_within(at_mm(0, 0), 1e9, DAY), []);
+        assert_eq!(world.boundaries_within(at_mm(0, 0), 1e9, DAY), []);
         assert_eq!(world.nearest(at_mm(0, 0), DAY), None);
     }
 
     #[test]
-    fn the_ends_of_the_world_are_in_no_area() {
-        let world = world();
+    fn the_furthest_positions_are_in_no_area() {
+        let world = sample_index();
         for x in [-200_000.0, 900_000.0] {
             for y in [-200_000.0, 1_500_000.0] {
                 let end = BritishGrid::from_metres(x, y).expect("near the grid");
                 assert_eq!(world.covering(end, DAY), Vec::<u32>::new());
-                assert_eq!(world.edges_within(end, 1e7, DAY).len(), 3);
-                assert_eq!(world.ever_near(end, 1.0), Vec::<u32>::new());
+                assert_eq!(world.boundaries_within(end, 1e7, DAY).len(), 3);
+                assert_eq!(world.near_on_any_date(end, 1.0), Vec::<u32>::new());
             }
         }
     }
@@ -478,7 +478,7 @@ mod tests {
             let triangles = (0..4).map(|at| {
                 boundary("t", &[&[corners[at], corners[(at + 1) % 4], (cx, cy)]])
             });
-            let world = Spatial::build(triangles.collect());
+            let world = BoundaryIndex::build(triangles.collect());
             for (x, y) in points.into_iter().chain([(cx, cy), (0, 0), (cx, 0), (0, cy)]) {
                 prop_assert_eq!(world.covering(at_mm(x, y), DAY).len(), 1);
             }
@@ -486,42 +486,42 @@ mod tests {
 
         /// At this scale, every vertex is on the side of a cell or next to one.
         #[test]
-        fn cells_answer_as_rings_do_in_a_small_world(
+        fn cells_agree_with_rings_at_small_scale(
             boundaries in proptest::collection::vec(any_boundary(300), 0..8),
             points in proptest::collection::vec(probes(300), 60),
         ) {
-            assert_same_as_naive(&Spatial::build(boundaries), &points)?;
+            assert_same_as_scan(&BoundaryIndex::build(boundaries), &points)?;
         }
 
         /// At this scale, there are cells of many sizes.
         #[test]
-        fn cells_answer_as_rings_do_in_a_large_world(
+        fn cells_agree_with_rings_at_large_scale(
             boundaries in proptest::collection::vec(any_boundary(800_000_000), 1..30),
             points in proptest::collection::vec(probes(800_000_000), 60),
         ) {
-            assert_same_as_naive(&Spatial::build(boundaries), &points)?;
+            assert_same_as_scan(&BoundaryIndex::build(boundaries), &points)?;
         }
 
         /// Many boundaries in one place: more than a record has bits.
         #[test]
-        fn cells_answer_as_rings_do_in_a_crowd(
+        fn cells_agree_with_rings_where_many_boundaries_overlap(
             boundaries in proptest::collection::vec(any_boundary(60), 30..60),
             points in proptest::collection::vec(probes(60), 60),
         ) {
-            assert_same_as_naive(&Spatial::build(boundaries), &points)?;
+            assert_same_as_scan(&BoundaryIndex::build(boundaries), &points)?;
         }
     }
 
     #[test]
     fn no_square_of_the_embedded_layers_is_crowded() {
-        let dataset = dataset::read(&Files::Embedded).expect("a dataset");
+        let dataset = dataset::read(&DatasetSource::Embedded).expect("a dataset");
         let layers = dataset.boundaries.into_iter().map(|it| it.1);
         for boundaries in layers.chain([dataset.statistical_boundaries]) {
-            let world = Spatial::build(boundaries);
+            let world = BoundaryIndex::build(boundaries);
             // Each edge once, however many areas it bounds.
-            let edges: BTreeSet<&Edge> = world.outlines.iter().flat_map(Outline::edges).collect();
+            let edges: BTreeSet<&Edge> = world.edge_trees.iter().flat_map(EdgeTree::edges).collect();
             let edges = edges.len();
-            let (slots, crowded) = world.cells.sizes();
+            let (slots, crowded) = world.cells.block_and_crowded_counts();
             assert_eq!(crowded, 0);
             // At most half of the budget.
             assert!(
@@ -530,7 +530,7 @@ mod tests {
             );
             // The root is as fine as the number of edges allows: its squares are not larger because
             // too many edges touch them.
-            let squares = world.cells.root_squares();
+            let squares = world.cells.root_square_count();
             assert!(4 * squares > (edges * 64).clamp(1 << 8, 1 << 21));
         }
     }
@@ -545,26 +545,26 @@ mod tests {
     /// Returns a star whose teeth reach from a circle to near its centre.
     fn star(teeth: i32) -> Vec<(i32, i32)> {
         #[expect(clippy::cast_possible_truncation, reason = "within a kilometre")]
-        let at = |number: i32, radius: f64| {
-            let angle = std::f64::consts::PI * f64::from(number) / f64::from(teeth);
+        let at = |tooth: i32, radius: f64| {
+            let angle = std::f64::consts::PI * f64::from(tooth) / f64::from(teeth);
             let (across, up) = (radius * angle.cos(), radius * angle.sin());
             (across.round() as i32, up.round() as i32)
         };
         (0..teeth)
-            .flat_map(|number| [at(2 * number, 1e6), at(2 * number + 1, 1e4)])
+            .flat_map(|tooth| [at(2 * tooth, 1e6), at(2 * tooth + 1, 1e4)])
             .collect()
     }
 
     /// Long edges close together take memory in proportion to their number, and look-ups among them
     /// stay exact.
     #[test]
-    fn dense_edges_take_room_in_proportion_and_are_answered_exactly() {
-        let turned: Vec<(i32, i32)> = comb(4_000).iter().map(|&(x, y)| (x - y, x + y)).collect();
+    fn dense_edges_take_linear_memory_and_lookups_stay_exact() {
+        let rotated: Vec<(i32, i32)> = comb(4_000).iter().map(|&(x, y)| (x - y, x + y)).collect();
         let upright = comb(4_000).iter().map(|&(x, y)| (y, -x)).collect();
-        for ring in [comb(4_000), turned, upright, star(4_000)] {
+        for ring in [comb(4_000), rotated, upright, star(4_000)] {
             let inner = [(200_000, 100_000), (300_000, 100_000), (200_000, 200_000)];
-            let world = Spatial::build(vec![boundary("dense", &[&ring]), boundary("b", &[&inner])]);
-            let (slots, crowded) = world.cells.sizes();
+            let world = BoundaryIndex::build(vec![boundary("dense", &[&ring]), boundary("b", &[&inner])]);
+            let (slots, crowded) = world.cells.block_and_crowded_counts();
             assert!(slots < 12 * ring.len() + (1 << 16) + 100, "{slots}");
             assert!(crowded > 0);
             // On vertices, next to them, and between them.
@@ -573,9 +573,9 @@ mod tests {
                 let middle = ((x + next_x) / 2, (y + next_y) / 2);
                 for (x, y) in [(x, y), (x + 1, y - 1), middle, (middle.0 + 300, middle.1)] {
                     let point = at_mm(x, y);
-                    assert_eq!(world.covering(point, DAY), naive(&world, point), "{x} {y}");
-                    let near = world.edges_within(point, 0.5, DAY);
-                    let all = naive_distances(&world, point);
+                    assert_eq!(world.covering(point, DAY), covering_by_scan(&world, point), "{x} {y}");
+                    let near = world.boundaries_within(point, 0.5, DAY);
+                    let all = distances_by_scan(&world, point);
                     let expected: Vec<_> = all.into_iter().filter(|it| it.1 < 0.5).collect();
                     assert_eq!(near, expected, "{x} {y}");
                 }
@@ -588,11 +588,11 @@ mod tests {
 
         /// Long enough for several levels of bounding boxes.
         #[test]
-        fn a_long_ring_is_as_far_as_its_nearest_edge(
+        fn distances_to_a_long_ring_agree_with_a_scan(
             ring in proptest::collection::vec((0..40_000, 0..40_000), 0..700),
             points in proptest::collection::vec(probes(40_000), 60),
         ) {
-            assert_same_as_naive(&Spatial::build(vec![boundary("long", &[&ring])]), &points)?;
+            assert_same_as_scan(&BoundaryIndex::build(vec![boundary("long", &[&ring])]), &points)?;
         }
     }
 }

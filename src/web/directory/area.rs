@@ -13,9 +13,9 @@ use super::{
     with_query,
 };
 use crate::domain::{
-    Area, Boundary, Layer, Lineage, Member, OdsCode, Practice, PracticeStatus, Provenance, Relation,
+    Area, Boundary, Layer, LineageStep, GroupMember, OdsCode, Practice, PracticeStatus, Provenance, LineageRelation,
 };
-use crate::index::{Bordering, OutcodeIn};
+use crate::index::{AdjacentArea, OutcodeCount};
 
 /// The content of a layer's page.
 pub(crate) struct LayerPage<'i> {
@@ -33,9 +33,9 @@ pub(crate) struct AreaPage<'i> {
     pub(crate) area: &'i Area,
     /// The size of its boundary on the date.
     pub(crate) km2: Option<f64>,
-    pub(crate) neighbours: Vec<Bordering<'i>>,
+    pub(crate) neighbours: Vec<AdjacentArea<'i>>,
     /// The outward codes of its postcodes that were live on the date.
-    pub(crate) outcodes: Vec<OutcodeIn>,
+    pub(crate) outcodes: Vec<OutcodeCount>,
     /// Its boundaries on all dates.
     pub(crate) boundaries: Vec<&'i Boundary>,
     /// Whether the page with the code to embed maps can show it.
@@ -129,7 +129,7 @@ pub(crate) fn layer(context: &PageContext<'_>, page: &LayerPage<'_>) -> Markup {
 fn map_description(areas: &[&Area], title: &str) -> String {
     format!(
         "Map of {title} ({}). Their names are listed on this page and the following pages.",
-        format::count_of(areas.len(), "area", "areas")
+        format::count_with_noun(areas.len(), "area", "areas")
     )
 }
 
@@ -151,7 +151,7 @@ pub(super) fn layer_downloads(context: &PageContext<'_>, layer: Layer) -> Markup
     if index.first_data(layer).is_none_or(|first| date < first) {
         return html! {};
     }
-    let has_boundary = index.boundaries_ever(layer).next().is_some();
+    let has_boundary = index.all_boundaries(layer).next().is_some();
     html! {
         section.download-links {
         h2.nhsuk-heading-m { "Download" }
@@ -228,11 +228,11 @@ fn size_text(km2: f64) -> String {
 }
 
 fn postcode_count(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
-    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcodes).sum();
+    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcode_count).sum();
     let path = format!("{}/postcodes", area_path(page.area.layer, &page.area.id));
     html! {
         @if count == 0 { "None" } @else {
-            a href=(context.link(&path)) { (format::count_of(count, "postcode", "postcodes")) }
+            a href=(context.link(&path)) { (format::count_with_noun(count, "postcode", "postcodes")) }
             " in " (page.outcodes.iter().map(|outcode| outcode.outcode.as_str()).collect::<Vec<_>>().join(", "))
         }
     }
@@ -241,7 +241,7 @@ fn postcode_count(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
 /// Returns the areas of other layers that it is a member of, except resilience groups.
 fn parent_areas<'i>(context: &PageContext<'i>, area: &Area) -> Vec<(Layer, &'i str)> {
     let (index, date) = (context.index, context.as_of);
-    let key = Member::Area(area.layer, area.id.clone());
+    let key = GroupMember::Area(area.layer, area.id.clone());
     let layers = index
         .layers()
         .filter(|layer| *layer != Layer::ResilienceGroup);
@@ -273,8 +273,8 @@ fn members<'i>(context: &PageContext<'i>, area: &Area) -> Vec<&'i Practice> {
         .into_iter();
     let mut practices: Vec<&Practice> = members
         .filter_map(|membership| match &membership.member {
-            Member::Practice(code) => index.practice(*code),
-            Member::Area(..) => None,
+            GroupMember::Practice(code) => index.practice(*code),
+            GroupMember::Area(..) => None,
         })
         .collect();
     practices.sort_by(|a, b| (&a.name, a.code).cmp(&(&b.name, b.code)));
@@ -333,7 +333,7 @@ fn practices(context: &PageContext<'_>, area: &Area) -> Markup {
         }
         @if !closed.is_empty() {
             (details(
-                &html! { (format::count_of(closed.len(), "practice", "practices")) " that have closed" },
+                &html! { (format::count_with_noun(closed.len(), "practice", "practices")) " that have closed" },
                 false,
                 false,
                 &list(&closed.iter().map(|practice| closed_practice(context, practice)).collect::<Vec<_>>()),
@@ -375,8 +375,8 @@ fn parts(context: &PageContext<'_>, area: &Area) -> Markup {
         .into_iter();
     let parts: Vec<(Layer, &str)> = members
         .filter_map(|membership| match &membership.member {
-            Member::Area(layer, id) => Some((*layer, id.as_str())),
-            Member::Practice(_) => None,
+            GroupMember::Area(layer, id) => Some((*layer, id.as_str())),
+            GroupMember::Practice(_) => None,
         })
         .collect();
     if parts.is_empty() {
@@ -405,8 +405,8 @@ fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
     let parts = index.members(area.layer, &area.id, date).into_iter();
     let of_parts: Vec<(&Area, Vec<Option<&str>>)> = parts
         .filter_map(|membership| match &membership.member {
-            Member::Area(layer, id) => index.area(*layer, id, date),
-            Member::Practice(_) => None,
+            GroupMember::Area(layer, id) => index.area(*layer, id, date),
+            GroupMember::Practice(_) => None,
         })
         .map(|part| (part, groups_of(context, part)))
         .collect();
@@ -434,7 +434,7 @@ fn groups(context: &PageContext<'_>, area: &Area) -> Markup {
 /// Returns the ids of an area's resilience groups on the date. `None` means that the source does
 /// not name one.
 fn groups_of<'i>(context: &PageContext<'i>, area: &Area) -> Vec<Option<&'i str>> {
-    let key = Member::Area(area.layer, area.id.clone());
+    let key = GroupMember::Area(area.layer, area.id.clone());
     let memberships: Vec<_> = context
         .index
         .memberships_of(&key, Layer::ResilienceGroup, context.as_of)
@@ -445,14 +445,14 @@ fn groups_of<'i>(context: &PageContext<'i>, area: &Area) -> Vec<Option<&'i str>>
         .collect()
 }
 
-fn neighbours(context: &PageContext<'_>, neighbours: &[Bordering<'_>]) -> Markup {
+fn neighbours(context: &PageContext<'_>, neighbours: &[AdjacentArea<'_>]) -> Markup {
     if neighbours.is_empty() {
         return html! {};
     }
     let items: Vec<Markup> = neighbours
         .iter()
         .map(|neighbour| {
-            html! { (context.area_link(neighbour.area)) " (" (format::distance(neighbour.shared_m)) " of shared boundary)" }
+            html! { (context.area_link(neighbour.area)) " (" (format::distance(neighbour.shared_border_m)) " of shared boundary)" }
         })
         .collect();
     html! {
@@ -495,23 +495,23 @@ pub(super) fn history(context: &PageContext<'_>, area: &Area, boundaries: &[&Bou
     }
 }
 
-fn lineage_text(context: &PageContext<'_>, step: &Lineage, id: &str) -> Markup {
+fn lineage_text(context: &PageContext<'_>, step: &LineageStep, id: &str) -> Markup {
     let layer = step.layer;
     let other = |id: &str| context.area_link_by_id(layer, id);
     html! {
         @match (&step.successor, step.relation) {
             (Some(successor), relation) if step.predecessor == id => {
                 @match relation {
-                    Relation::Merged => { "It was merged into " } Relation::Renamed => { "It was renamed to " }
-                    Relation::Split => { "Part of it became " } Relation::Unknown => { "It was followed by " }
+                    LineageRelation::Merged => { "It was merged into " } LineageRelation::Renamed => { "It was renamed to " }
+                    LineageRelation::Split => { "Part of it became " } LineageRelation::Unknown => { "It was followed by " }
                 }
                 (other(successor))
             }
             (None, _) => { "It ended" }
             (Some(_), relation) => {
                 @match relation {
-                    Relation::Merged => { "It took over " } Relation::Renamed => { "It was renamed from " }
-                    Relation::Split => { "It was split from " } Relation::Unknown => { "It followed " }
+                    LineageRelation::Merged => { "It took over " } LineageRelation::Renamed => { "It was renamed from " }
+                    LineageRelation::Split => { "It was split from " } LineageRelation::Unknown => { "It followed " }
                 }
                 (other(&step.predecessor))
             }

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use super::super::nhsuk::{Button, Field, Select, button, inset_text, select};
 use super::components::{dataset_name, date_field, heading, list, table, tag};
 use super::{PageContext, areas_breadcrumb, format, layer_noun, layer_path, with_query};
-use crate::diff::{AreaChange, Between, Change, MemberMove};
-use crate::domain::{Layer, Member, OdsCode, PracticeStatus};
+use crate::diff::{AreaChange, DateComparison, ChangeKind, MembershipMove};
+use crate::domain::{Layer, GroupMember, OdsCode, PracticeStatus};
 
 /// The content of the page.
 pub(crate) struct ComparePage<'a> {
@@ -27,7 +27,7 @@ pub(crate) enum CompareState {
     DatesReversed,
     /// The layer has no data for the first date. The value is the first date with data.
     NoDataForDate(Date),
-    Changes(Between),
+    Changes(DateComparison),
 }
 
 /// Renders `/compare`.
@@ -90,7 +90,7 @@ fn result(context: &PageContext<'_>, page: &ComparePage<'_>) -> Markup {
     }
 }
 
-fn areas(context: &PageContext<'_>, layer: Layer, changes: &Between) -> Markup {
+fn areas(context: &PageContext<'_>, layer: Layer, changes: &DateComparison) -> Markup {
     if changes.areas.is_empty() {
         return html! { p { "No areas began, ended, were renamed or were redrawn." } };
     }
@@ -106,7 +106,7 @@ fn areas(context: &PageContext<'_>, layer: Layer, changes: &Between) -> Markup {
         })
         .collect();
     let transfers: Vec<Markup> = changes
-        .moved
+        .transferred
         .iter()
         .map(|transfer| {
             let link = |id: &Option<String>| match id {
@@ -129,9 +129,9 @@ fn change_tags(change: &AreaChange) -> Markup {
     let is_redrawn = change.gained_km2 > 0.0 || change.lost_km2 > 0.0;
     let is_renamed = change.old_name != change.new_name;
     match change.change {
-        Change::Added => tag("Began", "green"),
-        Change::Removed => tag("Ended", "grey"),
-        Change::Changed => html! {
+        ChangeKind::Added => tag("Began", "green"),
+        ChangeKind::Removed => tag("Ended", "grey"),
+        ChangeKind::Changed => html! {
             @if is_redrawn { (tag("Redrawn", "yellow")) " " }
             @if is_renamed {
                 (tag("Renamed", "blue"))
@@ -156,7 +156,7 @@ fn size(change: &AreaChange) -> Markup {
     }
 }
 
-fn practices(context: &PageContext<'_>, layer: Layer, changes: &Between, to: Date) -> Markup {
+fn practices(context: &PageContext<'_>, layer: Layer, changes: &DateComparison, to: Date) -> Markup {
     if changes.practices.is_empty() {
         return html! { p { "No practices opened or closed." } };
     }
@@ -194,7 +194,7 @@ fn areas_of_practice(context: &PageContext<'_>, code: OdsCode, layer: Layer, dat
         Layer::GpPractice => vec![Layer::Icc, Layer::NeighbourhoodTeam],
         layer => vec![layer],
     };
-    let key = Member::Practice(code);
+    let key = GroupMember::Practice(code);
     let groups: Vec<(Layer, &str)> = layers
         .into_iter()
         .flat_map(|layer| {
@@ -225,7 +225,7 @@ fn successors(context: &PageContext<'_>, code: OdsCode) -> Markup {
     }
 }
 
-fn members(context: &PageContext<'_>, changes: &Between) -> Markup {
+fn members(context: &PageContext<'_>, changes: &DateComparison) -> Markup {
     if changes.members.is_empty() {
         return html! {};
     }
@@ -245,7 +245,7 @@ fn members(context: &PageContext<'_>, changes: &Between) -> Markup {
     }
 }
 
-fn member_link(context: &PageContext<'_>, change: &MemberMove) -> Markup {
+fn member_link(context: &PageContext<'_>, change: &MembershipMove) -> Markup {
     match (change.member_layer, change.member.parse()) {
         (Layer::GpPractice, Ok(code)) => context.practice_link(code),
         (layer, _) => context.area_link_by_id(layer, &change.member),

@@ -37,7 +37,7 @@ impl PageSlice {
         &list[start..list.len().min(start + ITEMS_PER_PAGE)]
     }
 
-    fn pages(self) -> usize {
+    fn page_count(self) -> usize {
         self.total.div_ceil(ITEMS_PER_PAGE).max(1)
     }
 }
@@ -46,7 +46,7 @@ impl PageSlice {
 /// give it. List sizes are counted once and do not depend on the date of the page.
 pub(super) fn list_size_date(context: &PageContext<'_>) -> String {
     let mut sources = context.index.manifest().sources.iter();
-    let source = sources.find(|source| source.what.contains("list sizes"));
+    let source = sources.find(|source| source.title.contains("list sizes"));
     source.map_or(String::new(), |source| {
         format!(", as of {}", source.vintage)
     })
@@ -188,7 +188,7 @@ pub(super) fn date_field(name: &str, label: &str, date: Option<Date>) -> Markup 
 
 /// Renders the links to the previous and next page. `url` returns the URL of a page.
 pub(super) fn pagination(slice: PageSlice, url: &dyn Fn(usize) -> String) -> Markup {
-    let pages = slice.pages();
+    let pages = slice.page_count();
     let link = |page: usize| (url(page), format!("Page {page} of {pages}"));
     nhsuk::pagination(&Pagination {
         previous: (slice.page > 1).then(|| link(slice.page - 1)),

@@ -9,8 +9,8 @@ use super::components::{
     provenance, table,
 };
 use super::{PageContext, area_path, areas_breadcrumb, display_name, format, layer_noun};
-use crate::domain::{Area, Boundary, Layer, Member, Membership, PracticeStatus, Provenance};
-use crate::index::OutcodeIn;
+use crate::domain::{Area, Boundary, Layer, GroupMember, Membership, PracticeStatus, Provenance};
+use crate::index::OutcodeCount;
 
 const LAYER: Layer = Layer::ResilienceGroup;
 
@@ -20,7 +20,7 @@ pub(crate) struct GroupPage<'i> {
     pub(crate) area: &'i Area,
     /// Whether it has a boundary on the date.
     pub(crate) has_boundary: bool,
-    pub(crate) outcodes: Vec<OutcodeIn>,
+    pub(crate) outcodes: Vec<OutcodeCount>,
     pub(crate) boundaries: Vec<&'i Boundary>,
     pub(crate) can_be_embedded: bool,
 }
@@ -72,10 +72,10 @@ fn member_links(context: &PageContext<'_>, group: &Area) -> Markup {
     }
 }
 
-fn member_link(context: &PageContext<'_>, member: &Member) -> Markup {
+fn member_link(context: &PageContext<'_>, member: &GroupMember) -> Markup {
     match member {
-        Member::Practice(code) => context.practice_link(*code),
-        Member::Area(layer, id) => context.area_link_by_id(*layer, id),
+        GroupMember::Practice(code) => context.practice_link(*code),
+        GroupMember::Area(layer, id) => context.area_link_by_id(*layer, id),
     }
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn group(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
 
 fn facts(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
     let area = page.area;
-    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcodes).sum();
+    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcode_count).sum();
     let path = format!("{}/postcodes", area_path(LAYER, &area.id));
     let first_data = context.index.first_data(LAYER);
     summary_list(&[
@@ -131,7 +131,7 @@ fn facts(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
         (
             "Postcodes in use",
             html! {
-                @if count == 0 { "None" } @else { a href=(context.link(&path)) { (format::count_of(count, "postcode", "postcodes")) } }
+                @if count == 0 { "None" } @else { a href=(context.link(&path)) { (format::count_with_noun(count, "postcode", "postcodes")) } }
             },
         ),
     ])
@@ -139,8 +139,8 @@ fn facts(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
 
 fn member_row(context: &PageContext<'_>, membership: &Membership) -> Vec<Markup> {
     let layer = match &membership.member {
-        Member::Practice(_) => Layer::GpPractice,
-        Member::Area(layer, _) => *layer,
+        GroupMember::Practice(_) => Layer::GpPractice,
+        GroupMember::Area(layer, _) => *layer,
     };
     let period = period_text(membership.period, context.index.first_data(LAYER));
     let source = match membership.provenance {
@@ -163,13 +163,13 @@ fn practices(context: &PageContext<'_>, members: &[&Membership]) -> Markup {
     let mut codes = Vec::new();
     for membership in members {
         match &membership.member {
-            Member::Practice(code) => codes.push(*code),
-            Member::Area(layer, id) => {
+            GroupMember::Practice(code) => codes.push(*code),
+            GroupMember::Area(layer, id) => {
                 let members_of_area = index.members(*layer, id, date).into_iter();
                 codes.extend(
                     members_of_area.filter_map(|membership| match &membership.member {
-                        Member::Practice(code) => Some(*code),
-                        Member::Area(..) => None,
+                        GroupMember::Practice(code) => Some(*code),
+                        GroupMember::Area(..) => None,
                     }),
                 );
             }

@@ -76,7 +76,7 @@ impl PageContext<'_> {
     /// Renders a link to an area with its name on the date, or its last name; only the id if the
     /// area is not in the dataset.
     fn area_link_by_id(&self, layer: Layer, id: &str) -> Markup {
-        match self.index.area_ever(layer, id, self.as_of) {
+        match self.index.area_or_last_version(layer, id, self.as_of) {
             Some(area) => self.area_link(area),
             None => html! { (id) },
         }

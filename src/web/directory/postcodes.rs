@@ -8,15 +8,15 @@ use super::area::layer_breadcrumb;
 use super::components::{heading, outdated_notice, table, tag};
 use super::{PageContext, area_path, display_name, format, with_query};
 use crate::domain::{Area, Basis, PostcodeStatus};
-use crate::index::{CoveredPostcode, OutcodeIn, Which};
+use crate::index::{AreaPostcode, OutcodeCount, PostcodeFilter};
 
 /// The content of the page.
 pub(crate) struct PostcodesPage<'i> {
     pub(crate) area: &'i Area,
     /// Live postcodes only, or all.
-    pub(crate) filter: Which,
-    pub(crate) outcodes: Vec<OutcodeIn>,
-    pub(crate) postcodes: Vec<CoveredPostcode>,
+    pub(crate) filter: PostcodeFilter,
+    pub(crate) outcodes: Vec<OutcodeCount>,
+    pub(crate) postcodes: Vec<AreaPostcode>,
     pub(crate) has_more: bool,
     pub(crate) is_first: bool,
 }
@@ -28,15 +28,15 @@ pub(crate) fn postcodes(context: &PageContext<'_>, page: &PostcodesPage<'_>) -> 
     let path = format!("{area_url}/postcodes");
     let page_after = |after: Option<String>| {
         let after = after.as_deref().map(|after| ("after", after));
-        let status = (page.filter == Which::All).then_some(("status", "all"));
+        let status = (page.filter == PostcodeFilter::All).then_some(("status", "all"));
         let pairs: Vec<(&str, &str)> = after.into_iter().chain(status).collect();
         context.link(&with_query(&path, &pairs))
     };
-    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcodes).sum();
+    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcode_count).sum();
     let title = format!("Postcodes in {}", display_name(area));
     let mut breadcrumb = layer_breadcrumb(context, area.layer);
     breadcrumb.push((context.link(&area_url), display_name(area)));
-    let has_status = page.filter == Which::All;
+    let has_status = page.filter == PostcodeFilter::All;
     let rows = page
         .postcodes
         .iter()
@@ -52,18 +52,18 @@ pub(crate) fn postcodes(context: &PageContext<'_>, page: &PostcodesPage<'_>) -> 
         (heading(&display_name(area), "Postcodes"))
         (outdated_notice(context, area))
         p {
-            (format::count(count)) @if page.filter == Which::Live { " postcodes in use are in this area. " } @else { " postcodes, in use or not, are in this area. " }
+            (format::count(count)) @if page.filter == PostcodeFilter::Live { " postcodes in use are in this area. " } @else { " postcodes, in use or not, are in this area. " }
             @match page.filter {
-                Which::Live => { a href=(context.link(&with_query(&path, &[("status", "all")]))) { "Include postcodes that are no longer in use" } }
-                Which::All => { a href=(context.link(&path)) { "Show only postcodes in use" } }
+                PostcodeFilter::Live => { a href=(context.link(&with_query(&path, &[("status", "all")]))) { "Include postcodes that are no longer in use" } }
+                PostcodeFilter::All => { a href=(context.link(&path)) { "Show only postcodes in use" } }
             }
         }
         (inset_text(&html! { p { "A postcode covers several addresses. Near a boundary, some of them may be in another area." } }))
         @if page.outcodes.len() > 1 {
             h2.nhsuk-heading-s { "Go to" }
             ul.nhsuk-list.outcodes { @for (index, outcode) in page.outcodes.iter().enumerate() {
-                @let previous = index.checked_sub(1).map(|previous| page.outcodes[previous].last.to_string());
-                li { a href=(page_after(previous)) { (outcode.outcode) } " (" (format::count(outcode.postcodes)) ")" }
+                @let previous = index.checked_sub(1).map(|previous| page.outcodes[previous].last_postcode.to_string());
+                li { a href=(page_after(previous)) { (outcode.outcode) } " (" (format::count(outcode.postcode_count)) ")" }
             } }
         }
         @if !rows.is_empty() { (table("Postcodes", columns, rows)) }
@@ -76,7 +76,7 @@ pub(crate) fn postcodes(context: &PageContext<'_>, page: &PostcodesPage<'_>) -> 
     context.page(&title, &breadcrumb, &content)
 }
 
-fn postcode_row(postcode: &CoveredPostcode, has_status: bool) -> Vec<Markup> {
+fn postcode_row(postcode: &AreaPostcode, has_status: bool) -> Vec<Markup> {
     let status = match postcode.status {
         PostcodeStatus::Live => tag("In use", "green"),
         PostcodeStatus::Terminated => tag("No longer in use", "grey"),

@@ -15,10 +15,10 @@ use super::{
     PageContext, areas_breadcrumb, display_name, format, layer_noun, practice_path, with_query,
 };
 use crate::domain::{
-    Area, Layer, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, Succession,
+    Area, Layer, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, PracticeSuccession,
 };
 use crate::geodesy;
-use crate::index::{Found, OutcodeIn, Reason, Registration, Unknown};
+use crate::index::{LayerResult, OutcodeCount, RegistrationReason, PracticeRegistration, UnknownReason};
 
 /// The content of the page that lists practices.
 pub(crate) struct PracticesPage<'a> {
@@ -58,7 +58,7 @@ pub(crate) fn practices(context: &PageContext<'_>, page: &PracticesPage<'_>) -> 
         fields.push(("page", &number));
         context.link(&with_query("/practices", &fields))
     };
-    let count = format::count_of(page.practices.len(), "practice", "practices");
+    let count = format::count_with_noun(page.practices.len(), "practice", "practices");
     let content = html! {
         h1.nhsuk-heading-l { "GP practices" }
         (filter(context, page, chosen.as_deref()))
@@ -126,11 +126,11 @@ fn filter(context: &PageContext<'_>, page: &PracticesPage<'_>, chosen: Option<&s
 /// The content of a practice's page.
 pub(crate) struct PracticePage<'i> {
     pub(crate) practice: &'i Practice,
-    pub(crate) registration: Registration<'i>,
+    pub(crate) registration: PracticeRegistration<'i>,
     /// Its area on the date, if it has a boundary.
     pub(crate) area: Option<&'i Area>,
     /// The outward codes of the postcodes in its area that were live on the date.
-    pub(crate) outcodes: Vec<OutcodeIn>,
+    pub(crate) outcodes: Vec<OutcodeCount>,
     pub(crate) can_be_embedded: bool,
 }
 
@@ -251,13 +251,13 @@ fn registration(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
     }
 }
 
-fn area_items(context: &PageContext<'_>, layer: Layer, found: &Found<'_>) -> Vec<Markup> {
+fn area_items(context: &PageContext<'_>, layer: Layer, found: &LayerResult<'_>) -> Vec<Markup> {
     match found {
-        Found::Areas(areas) => areas
+        LayerResult::Areas(areas) => areas
             .iter()
             .map(|found| html! { (context.area_link(found.area)) " (" (layer_noun(layer)) ")" })
             .collect(),
-        Found::Unknown(Unknown::NoDataForDate) => {
+        LayerResult::Unknown(UnknownReason::NoDataForDate) => {
             let first = context.index.first_data(layer).map(format::date);
             vec![
                 html! { (layer_noun(layer)) ": no information before " (first.unwrap_or_default()) },
@@ -267,34 +267,34 @@ fn area_items(context: &PageContext<'_>, layer: Layer, found: &Found<'_>) -> Vec
     }
 }
 
-fn reason_text(reason: Reason) -> &'static str {
+fn reason_text(reason: RegistrationReason) -> &'static str {
     match reason {
-        Reason::ClosedNoSuccessor => "It has closed. We do not know where its patients moved to.",
-        Reason::SuccessionCycle => {
+        RegistrationReason::ClosedNoSuccessor => "It has closed. We do not know where its patients moved to.",
+        RegistrationReason::SuccessionCycle => {
             "We do not know where its patients moved to: our records lead back to the same practice."
         }
         _ => "It is not in any community we have data for.",
     }
 }
 
-fn resilience_groups(context: &PageContext<'_>, registration: &Registration<'_>) -> Markup {
+fn resilience_groups(context: &PageContext<'_>, registration: &PracticeRegistration<'_>) -> Markup {
     let mut found = registration.areas.iter();
     let found = found.find(|(layer, _)| *layer == Layer::ResilienceGroup);
     let content = match found.map(|(_, found)| found) {
-        Some(Found::Groups(groups)) if !groups.is_empty() => {
+        Some(LayerResult::Groups(groups)) if !groups.is_empty() => {
             let items: Vec<Markup> = groups
                 .iter()
                 .map(|group| html! { (context.area_link(group.area)) @if let Some(member) = member_link(context, group.via) { ", through " (member) } })
                 .collect();
             list(&items)
         }
-        Some(Found::Unknown(Unknown::NoneNamed)) => {
+        Some(LayerResult::Unknown(UnknownReason::NoneNamed)) => {
             html! { p { "Not known. The published page for its community does not name one." } }
         }
-        Some(Found::Unknown(Unknown::NoSource)) => {
+        Some(LayerResult::Unknown(UnknownReason::NoSource)) => {
             html! { p { "Not known. We have no information for its community." } }
         }
-        Some(Found::Unknown(Unknown::NoDataForDate)) => {
+        Some(LayerResult::Unknown(UnknownReason::NoDataForDate)) => {
             html! { p { "No information for that date." } }
         }
         _ => return html! {},
@@ -338,7 +338,7 @@ fn premises_row(premises: &Premises) -> Vec<Markup> {
 
 fn successions(context: &PageContext<'_>, practice: &Practice) -> Markup {
     let index = context.index;
-    let item = |code: OdsCode, succession: &Succession| html! { (context.practice_link(code)) " on " (format::date(succession.from)) };
+    let item = |code: OdsCode, succession: &PracticeSuccession| html! { (context.practice_link(code)) " on " (format::date(succession.from)) };
     let predecessors: Vec<Markup> = index
         .predecessors(practice.code)
         .iter()
@@ -368,14 +368,14 @@ fn catchment(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
             p { "We do not have an area for that date." }
         };
     };
-    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcodes).sum();
+    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcode_count).sum();
     let path = practice_path(page.practice.code);
     let description = format!("Map of the area of {}.", page.practice.name);
     html! {
         h2.nhsuk-heading-m { "Practice area" }
         p { (provenance(area.provenance)) " Ask the practice before you send anyone there." }
         @if count > 0 {
-            p { a href=(context.link(&format!("{path}/postcodes"))) { (format::count_of(count, "postcode", "postcodes")) } " in use are in this area." }
+            p { a href=(context.link(&format!("{path}/postcodes"))) { (format::count_with_noun(count, "postcode", "postcodes")) } " in use are in this area." }
         }
         (map_figure(context, Layer::GpPractice, Some(page.practice.code.as_str()), &page.practice.name, &description))
         div.download-links { (area_downloads(context, area, true, page.can_be_embedded)) }

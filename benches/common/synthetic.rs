@@ -1,0 +1,412 @@
+//! A synthetic country: towns with people, a partition into areas, and overlapping practice
+//! catchments. It is the same on every machine and in every run.
+
+use std::f64::consts::TAU;
+
+use catchment::domain::Boundary;
+use rstar::RTree;
+
+use super::{Point, boundary, rings};
+
+const PEOPLE: usize = 1_740_000;
+const TOWNS: usize = 1_200;
+/// A square of 400 km, about the area of England and Wales, in millimetres.
+const WEST: i32 = 60_000_000;
+const SOUTH: i32 = 60_000_000;
+const SIDE: i32 = 400_000_000;
+
+/// The approximate number of practices in England with a catchment.
+pub(crate) const CATCHMENTS: usize = 7_650;
+/// The number of vertices of a catchment.
+const CATCHMENT_VERTICES: usize = 100;
+/// The published distribution of their areas, in square kilometres.
+pub(crate) const MEDIAN_KM2: f64 = 23.0;
+pub(crate) const P90_KM2: f64 = 159.0;
+pub(crate) const MAX_KM2: f64 = 9_994.0;
+/// The spread of catchment sizes among neighbours. Together the catchments are 3.7 times the area
+/// of England and Wales. With this value people are covered by about six of them, and in the
+/// centres of real large towns by more than twenty, as published.
+const SCATTER: f64 = 2.0;
+
+const MM2_PER_KM2: f64 = 1e12;
+
+/// A small random number generator (splitmix64), so that the data is the same everywhere.
+pub(crate) struct SplitMix64(u64);
+
+impl SplitMix64 {
+    pub(crate) fn new(seed: u64) -> SplitMix64 {
+        SplitMix64(seed)
+    }
+
+    pub(crate) fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Returns a number in [0, 1).
+    pub(crate) fn next_fraction(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    pub(crate) fn next_below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next_u64() % end as u64).expect("below a usize")
+    }
+
+    /// Returns a normally distributed number with variance 1.
+    pub(crate) fn next_normal(&mut self) -> f64 {
+        let (far, around) = (1.0 - self.next_fraction(), self.next_fraction());
+        (-2.0 * far.ln()).sqrt() * (TAU * around).cos()
+    }
+
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for at in (1..items.len()).rev() {
+            items.swap(at, self.next_below(at + 1));
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a position of the grid")]
+fn round_mm(value: f64) -> i32 {
+    value.round() as i32
+}
+
+/// Returns points where people live: around towns, of which the n-th has an n-th of the people of
+/// the first, and one in eight anywhere.
+pub(crate) fn residents() -> Vec<Point> {
+    let mut rng = SplitMix64::new(1_801);
+    let random_point = |rng: &mut SplitMix64| {
+        (
+            f64::from(WEST) + rng.next_fraction() * f64::from(SIDE),
+            f64::from(SOUTH) + rng.next_fraction() * f64::from(SIDE),
+        )
+    };
+    let towns: Vec<(f64, f64)> = (0..TOWNS).map(|_| random_point(&mut rng)).collect();
+    let weights: Vec<f64> = (1..=TOWNS).map(|rank| 1.0 / rank as f64).collect();
+    let total: f64 = weights.iter().sum();
+    let mut people = Vec::with_capacity(PEOPLE);
+    for (&(x, y), weight) in towns.iter().zip(weights) {
+        let count = PEOPLE as f64 * 0.875 * weight / total;
+        // As dense as a city: 4,000 points within 50 square kilometres.
+        let spread = count.sqrt() * 60_000.0;
+        for _ in 0..round_mm(count) {
+            people.push((x + rng.next_normal() * spread, y + rng.next_normal() * spread));
+        }
+    }
+    while people.len() < PEOPLE {
+        people.push(random_point(&mut rng));
+    }
+    let inside = |value: f64, low: i32| round_mm(value).clamp(low + 1, low + SIDE - 1);
+    people
+        .into_iter()
+        .map(|(x, y)| (inside(x, WEST), inside(y, SOUTH)))
+        .collect()
+}
+
+/// A box and the people in it.
+struct PartitionCell<'p> {
+    low: [i32; 2],
+    high: [i32; 2],
+    people: &'p mut [Point],
+}
+
+/// Partitions the country into `count` areas with about the same number of people and about
+/// `vertices` vertices each. The boundaries are curved, and identical for neighbours.
+pub(crate) fn partition(people: &[Point], count: usize, vertices: usize) -> Vec<Boundary> {
+    let mut people = people.to_vec();
+    let mut boxes = Vec::with_capacity(count);
+    let all = PartitionCell {
+        low: [WEST, SOUTH],
+        high: [WEST + SIDE, SOUTH + SIDE],
+        people: &mut people,
+    };
+    split_cell(all, count, &mut boxes);
+    // The corner of a neighbour is a vertex of this area too.
+    let mut corners: [Vec<(i32, i32)>; 2] = Default::default();
+    for (low, high) in &boxes {
+        for x in [low[0], high[0]] {
+            for y in [low[1], high[1]] {
+                corners[0].push((x, y));
+                corners[1].push((y, x));
+            }
+        }
+    }
+    for axis_corners in &mut corners {
+        axis_corners.sort_unstable();
+        axis_corners.dedup();
+    }
+    // Three areas meet at a corner, so two of the six vertices of an area belong to neighbours.
+    let per_side = vertices.saturating_sub(6).div_ceil(6);
+    let area = |(index, (low, high)): (usize, &([i32; 2], [i32; 2]))| {
+        let side = |axis: usize, across: i32, from: i32, to: i32| {
+            side_coordinates(&corners[axis], across, from, to, per_side)
+        };
+        let south = side(1, low[1], low[0], high[0])
+            .into_iter()
+            .map(|x| (x, low[1]));
+        let east = side(0, high[0], low[1], high[1])
+            .into_iter()
+            .map(|y| (high[0], y));
+        let north = side(1, high[1], low[0], high[0])
+            .into_iter()
+            .map(|x| (x, high[1]));
+        let west = side(0, low[0], low[1], high[1])
+            .into_iter()
+            .map(|y| (low[0], y));
+        let ring: Vec<Point> = without_last(south)
+            .chain(without_last(east))
+            .chain(without_last(north.rev()))
+            .chain(without_last(west.rev()))
+            .map(bend)
+            .collect();
+        boundary(index, &[vec![ring]])
+    };
+    boxes.iter().enumerate().map(area).collect()
+}
+
+fn without_last<T>(items: impl ExactSizeIterator<Item = T>) -> impl Iterator<Item = T> {
+    let count = items.len() - 1;
+    items.take(count)
+}
+
+/// Cuts the longer side, so that the areas have about the same number of people.
+fn split_cell(cell: PartitionCell<'_>, count: usize, boxes: &mut Vec<([i32; 2], [i32; 2])>) {
+    let PartitionCell { low, high, people } = cell;
+    if count == 1 {
+        boxes.push((low, high));
+        return;
+    }
+    let axis = usize::from(high[0] - low[0] < high[1] - low[1]);
+    let along = |point: &Point| [point.0, point.1][axis];
+    let (first, length) = (count / 2, high[axis] - low[axis]);
+    people.sort_unstable_by_key(along);
+    let middle = people.get(people.len() * first / count).map(along);
+    // Neither part is thinner than an eighth.
+    let cut = middle
+        .unwrap_or(low[axis] + length / 2)
+        .clamp(low[axis] + length / 8, high[axis] - length / 8);
+    let at = people.partition_point(|it| along(it) < cut);
+    let (before, after) = people.split_at_mut(at);
+    let (mut end, mut start) = (high, low);
+    (end[axis], start[axis]) = (cut, cut);
+    split_cell(
+        PartitionCell {
+            low,
+            high: end,
+            people: before,
+        },
+        first,
+        boxes,
+    );
+    split_cell(
+        PartitionCell {
+            low: start,
+            high,
+            people: after,
+        },
+        count - first,
+        boxes,
+    );
+}
+
+/// Returns the coordinates along a side: its ends, the corners of neighbours on it, and `more`
+/// between each two of these.
+fn side_coordinates(corners: &[(i32, i32)], across: i32, from: i32, to: i32, more: usize) -> Vec<i32> {
+    let first = corners.partition_point(|&corner| corner < (across, from));
+    let on_side = corners[first..]
+        .iter()
+        .take_while(|&&corner| corner <= (across, to));
+    let stops: Vec<i32> = on_side.map(|corner| corner.1).collect();
+    let mut places = Vec::with_capacity(stops.len() * (more + 1));
+    let parts = i64::try_from(more).expect("few") + 1;
+    for pair in stops.windows(2) {
+        let length = i64::from(pair[1]) - i64::from(pair[0]);
+        for part in 0..parts {
+            let step = i32::try_from(length * part / parts).expect("within the side");
+            places.push(pair[0] + step);
+        }
+    }
+    places.extend(stops.last());
+    places
+}
+
+/// Distorts the plane: a shear by waves along each axis, which maps distinct points to distinct
+/// points.
+fn bend((x, y): Point) -> Point {
+    let wave =
+        |at: f64| 4e6 * (at / 3.1e7).sin() + 3e5 * (at / 2.3e6).sin() + 2e4 * (at / 1.7e5).sin();
+    let (x, y) = (f64::from(x), f64::from(y));
+    let x = x + wave(y);
+    (round_mm(x), round_mm(y + wave(x)))
+}
+
+/// Returns the areas with every edge halved `times` times and each new vertex moved slightly off
+/// the edge, identically for both neighbours. Edges shorter than a metre are not halved, because
+/// their halves could overlap.
+pub(crate) fn densify(boundaries: &[Boundary], times: u32) -> Vec<Boundary> {
+    let dense = |(index, area): (usize, &Boundary)| {
+        let polygons: Vec<Vec<Vec<Point>>> = area
+            .grid
+            .iter()
+            .map(|polygon| {
+                let rings = polygon.rings.iter().map(|ring| super::ring_points(ring));
+                rings.map(|ring| densify_ring(ring, times)).collect()
+            })
+            .collect();
+        boundary(index, &polygons)
+    };
+    boundaries.iter().enumerate().map(dense).collect()
+}
+
+fn densify_ring(mut ring: Vec<Point>, times: u32) -> Vec<Point> {
+    for _ in 0..times {
+        let mut dense = Vec::with_capacity(2 * ring.len());
+        for (at, &from) in ring.iter().enumerate() {
+            let to = ring[(at + 1) % ring.len()];
+            dense.push(from);
+            if from.0.abs_diff(to.0).max(from.1.abs_diff(to.1)) > 1_000 {
+                dense.push(jittered_midpoint(from.min(to), from.max(to)));
+            }
+        }
+        dense.dedup();
+        ring = dense;
+    }
+    ring
+}
+
+/// Returns a point near the midpoint, off the line by up to a fiftieth of its length.
+fn jittered_midpoint(from: Point, to: Point) -> Point {
+    let seed = [from.0, from.1, to.0, to.1];
+    let mut rng = SplitMix64::new(seed.iter().fold(7, |mixed: u64, part| {
+        mixed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(part.unsigned_abs())
+    }));
+    let offset = (rng.next_fraction() - 0.5) / 25.0;
+    let (along_x, along_y) = (
+        f64::from(to.0) - f64::from(from.0),
+        f64::from(to.1) - f64::from(from.1),
+    );
+    (
+        round_mm(f64::from(from.0.midpoint(to.0)) - offset * along_y),
+        round_mm(f64::from(from.1.midpoint(to.1)) + offset * along_x),
+    )
+}
+
+/// Returns overlapping catchments around some of the people, with the published distribution of
+/// sizes. In general, catchments are larger where practices are sparser.
+pub(crate) fn catchments(people: &[Point]) -> Vec<Boundary> {
+    let mut rng = SplitMix64::new(7_650);
+    let centres: Vec<[f64; 2]> = (0..CATCHMENTS)
+        .map(|_| people[rng.next_below(people.len())])
+        .map(|(x, y)| [f64::from(x), f64::from(y)])
+        .collect();
+    let tree = RTree::bulk_load(centres.clone());
+    let sparsity = |centre: &[f64; 2], rng: &mut SplitMix64| {
+        let mut near = tree.nearest_neighbor_iter_with_distance_2(centre);
+        let (_, distance_2) = near.nth(8).expect("there are more");
+        distance_2.max(1.0).ln() + SCATTER * rng.next_normal()
+    };
+    let mut order: Vec<(f64, usize)> = (0..CATCHMENTS)
+        .map(|at| (sparsity(&centres[at], &mut rng), at))
+        .collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut outlines: Vec<(usize, Vec<Point>)> = order
+        .iter()
+        .enumerate()
+        .map(|(rank, &(_, at))| (at, wavy_ring(centres[at], area_km2(rank), &mut rng)))
+        .collect();
+    outlines.sort_unstable_by_key(|(at, _)| *at);
+    let area = |(at, ring): (usize, Vec<Point>)| boundary(at, &[vec![ring]]);
+    outlines.into_iter().map(area).collect()
+}
+
+/// Returns the area of the given rank, the smallest first: lognormal through the median and the
+/// ninth decile, with a tail that extends to the published maximum.
+fn area_km2(rank: usize) -> f64 {
+    /// The ninth decile of the normal distribution.
+    const Z90: f64 = 1.281_551_6;
+    let quantile = (rank as f64 + 0.5) / CATCHMENTS as f64;
+    let last = (CATCHMENTS as f64 - 0.5) / CATCHMENTS as f64;
+    let spread = (P90_KM2 / MEDIAN_KM2).ln() / Z90;
+    let z = normal_quantile(quantile);
+    let tail = (z - Z90).max(0.0) / (normal_quantile(last) - Z90);
+    let usual = MEDIAN_KM2.ln() + spread * z;
+    let short = MAX_KM2.ln() - MEDIAN_KM2.ln() - spread * normal_quantile(last);
+    (usual + short * tail.powi(4)).exp()
+}
+
+/// Inverts the distribution function by bisection, which is easier to check than a formula.
+fn normal_quantile(quantile: f64) -> f64 {
+    let (mut low, mut high) = (-6.0, 6.0);
+    for _ in 0..60 {
+        let middle = (low + high) / 2.0;
+        match normal_part_below(middle) < quantile {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    low
+}
+
+/// The distribution function of the normal distribution as a series: ½ + φ(z) · (z + z³/3 + z⁵/15 +
+/// …).
+fn normal_part_below(z: f64) -> f64 {
+    let (mut term, mut sum) = (z, z);
+    for odd in 1..200 {
+        term *= z * z / f64::from(2 * odd + 1);
+        sum += term;
+    }
+    0.5 + sum * (-z * z / 2.0).exp() / TAU.sqrt()
+}
+
+/// Returns a wavy ring of the given area around the centre.
+fn wavy_ring([x, y]: [f64; 2], area_km2: f64, rng: &mut SplitMix64) -> Vec<Point> {
+    let waves: Vec<(f64, f64, f64)> = (2..9)
+        .map(|wave| {
+            (
+                f64::from(wave),
+                0.35 / f64::from(wave) * rng.next_normal(),
+                TAU * rng.next_fraction(),
+            )
+        })
+        .collect();
+    let shape: Vec<[f64; 2]> = (0..CATCHMENT_VERTICES)
+        .map(|at| {
+            let around = TAU * at as f64 / CATCHMENT_VERTICES as f64;
+            let bends = waves
+                .iter()
+                .map(|(wave, much, shift)| much * (wave * around + shift).cos());
+            let far = (1.0 + bends.sum::<f64>()).max(0.2);
+            [far * around.cos(), far * around.sin()]
+        })
+        .collect();
+    let next = |at: usize| shape[(at + 1) % shape.len()];
+    let doubled: f64 = (0..shape.len())
+        .map(|at| shape[at][0] * next(at)[1] - next(at)[0] * shape[at][1])
+        .sum();
+    let scale = (area_km2 * MM2_PER_KM2 / (doubled / 2.0)).sqrt();
+    let low = -190_000_000.0;
+    let coordinate = |far: f64, middle: f64, high: f64| round_mm((middle + scale * far).clamp(low, high));
+    shape
+        .iter()
+        .map(|far| {
+            (
+                coordinate(far[0], x, 890_000_000.0),
+                coordinate(far[1], y, 1_490_000_000.0),
+            )
+        })
+        .collect()
+}
+
+/// Returns the area of a boundary in square kilometres.
+pub(crate) fn size_km2(boundary: &Boundary) -> f64 {
+    let doubled = rings(boundary).map(|ring| {
+        let edges = ring.iter().zip(ring.iter().cycle().skip(1));
+        let cross = |(a, b): (&Point, &Point)| {
+            f64::from(a.0) * f64::from(b.1) - f64::from(b.0) * f64::from(a.1)
+        };
+        edges.map(cross).sum::<f64>()
+    });
+    doubled.sum::<f64>().abs() / 2.0 / MM2_PER_KM2
+}

@@ -1,0 +1,369 @@
+//! Which columns of the input file hold the postcode, practice code, coordinates and date.
+
+use super::BatchError;
+
+/// What an input column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnRole {
+    /// The postcode of the residence.
+    Postcode,
+    /// The code of the practice with which the patient is registered.
+    Practice,
+    /// The longitude in degrees, WGS84.
+    Longitude,
+    /// The latitude in degrees, WGS84.
+    Latitude,
+    /// The easting in metres, British National Grid.
+    Easting,
+    /// The northing in metres, British National Grid.
+    Northing,
+    /// The as-of date of the row. It is never detected by name.
+    AsOf,
+}
+
+/// The names by which a column is detected. The comparison ignores case, white space and the
+/// characters `_`, `-` and `.`.
+pub const COLUMN_ALIASES: &[(ColumnRole, &[&str])] = &[
+    (
+        ColumnRole::Postcode,
+        &[
+            "postcode",
+            "pcd",
+            "pcds",
+            "pcd2",
+            "pcd7",
+            "pcd8",
+            "unitpostcode",
+            "postalcode",
+            "patientpostcode",
+            "homepostcode",
+            "residencepostcode",
+            "postcodeofresidence",
+            "postcodeofusualaddress",
+            "usualaddresspostcode",
+            "currentpostcode",
+        ],
+    ),
+    (
+        ColumnRole::Practice,
+        &[
+            "gppracticecode",
+            "practicecode",
+            "odscode",
+            "gppracticeodscode",
+            "practiceodscode",
+            "gpodscode",
+            "gpcode",
+            "registeredpracticecode",
+            "registeredgppracticecode",
+            "generalpracticecode",
+            "generalmedicalpracticecode",
+            "generalmedicalpracticecodepatientregistration",
+            "gmpcode",
+            "gmpcodeofregistration",
+        ],
+    ),
+    (ColumnRole::Longitude, &["longitude", "lon", "long", "lng"]),
+    (ColumnRole::Latitude, &["latitude", "lat"]),
+    (
+        ColumnRole::Easting,
+        &["easting", "eastings", "oseasting", "oseast1m", "east1m"],
+    ),
+    (
+        ColumnRole::Northing,
+        &["northing", "northings", "osnorthing", "osnrth1m", "north1m"],
+    ),
+];
+
+/// The columns that the user named.
+#[derive(Debug, Clone, Default)]
+pub struct ColumnOverrides {
+    /// The column with the postcodes.
+    pub postcode: Option<String>,
+    /// The column with the practice codes.
+    pub practice: Option<String>,
+    /// The column with the longitudes.
+    pub longitude: Option<String>,
+    /// The column with the latitudes.
+    pub latitude: Option<String>,
+    /// The column with the eastings.
+    pub easting: Option<String>,
+    /// The column with the northings.
+    pub northing: Option<String>,
+    /// The column with the as-of dates.
+    pub as_of: Option<String>,
+    /// Look up only the registration; no column holds a location.
+    pub registration_only: bool,
+}
+
+/// The columns that hold the location. Indices start at 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocationColumns {
+    /// The postcode column.
+    Postcode(usize),
+    /// The longitude and latitude columns.
+    LonLat(usize, usize),
+    /// The easting and northing columns.
+    Grid(usize, usize),
+    /// No columns.
+    None,
+}
+
+/// The columns that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColumnMapping {
+    /// The location.
+    pub location: LocationColumns,
+    /// The practice code.
+    pub practice: Option<usize>,
+    /// The as-of date.
+    pub as_of: Option<usize>,
+}
+
+impl ColumnRole {
+    /// Returns the name of the role for messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ColumnRole::Postcode => "postcode",
+            ColumnRole::Practice => "practice code",
+            ColumnRole::Longitude => "longitude",
+            ColumnRole::Latitude => "latitude",
+            ColumnRole::Easting => "easting",
+            ColumnRole::Northing => "northing",
+            ColumnRole::AsOf => "day",
+        }
+    }
+
+    /// Returns a clause that states the data type required for this role.
+    pub fn expected(self) -> &'static str {
+        match self {
+            ColumnRole::Postcode => "a postcode must be text",
+            ColumnRole::Practice => "a practice code must be text",
+            ColumnRole::AsOf => "a day must be a date (date32) or text",
+            _ => "a coordinate must be a number (integer or floating point) or text",
+        }
+    }
+
+    /// Returns the command-line option that names its column.
+    pub fn argument(self) -> &'static str {
+        match self {
+            ColumnRole::Postcode => "--postcode-column",
+            ColumnRole::Practice => "--practice-column",
+            ColumnRole::Longitude => "--lon-column",
+            ColumnRole::Latitude => "--lat-column",
+            ColumnRole::Easting => "--easting-column",
+            ColumnRole::Northing => "--northing-column",
+            ColumnRole::AsOf => "--as-of-column",
+        }
+    }
+}
+
+/// Finds the columns of one way to give the location.
+type LocationFinder<'n> = &'n dyn Fn() -> Result<Option<LocationColumns>, BatchError>;
+
+impl ColumnOverrides {
+    fn get(&self, role: ColumnRole) -> Option<&str> {
+        let name = match role {
+            ColumnRole::Postcode => &self.postcode,
+            ColumnRole::Practice => &self.practice,
+            ColumnRole::Longitude => &self.longitude,
+            ColumnRole::Latitude => &self.latitude,
+            ColumnRole::Easting => &self.easting,
+            ColumnRole::Northing => &self.northing,
+            ColumnRole::AsOf => &self.as_of,
+        };
+        name.as_deref()
+    }
+}
+
+impl ColumnMapping {
+    /// Finds the columns in a list of column names.
+    ///
+    /// A name given by the user must match exactly, or else like the names in [`COLUMN_ALIASES`]. If
+    /// two columns match, or the columns give the location in two ways, the user must choose:
+    /// nothing is guessed.
+    ///
+    /// # Errors
+    /// If a required column is missing or ambiguous.
+    pub fn find(names: &[String], overrides: &ColumnOverrides) -> Result<ColumnMapping, BatchError> {
+        let column = |role| match overrides.get(role) {
+            Some(name) => column_named(names, role, name).map(Some),
+            None => column_by_alias(names, role),
+        };
+        let pair = |first, second| match (column(first)?, column(second)?) {
+            (Some(a), Some(b)) => Ok(Some((a, b))),
+            (None, None) => Ok(None),
+            (None, Some(_)) if overrides.get(second).is_some() => {
+                Err(BatchError::MissingColumn { role: first })
+            }
+            (Some(_), None) if overrides.get(first).is_some() => {
+                Err(BatchError::MissingColumn { role: second })
+            }
+            // A latitude without a longitude is not a position.
+            _ => Ok(None),
+        };
+        let is_named = |roles: &[ColumnRole]| roles.iter().any(|&role| overrides.get(role).is_some());
+        let postcode = || Ok(column(ColumnRole::Postcode)?.map(LocationColumns::Postcode));
+        let lonlat = || {
+            let pair = pair(ColumnRole::Longitude, ColumnRole::Latitude)?;
+            Ok(pair.map(|(lon, lat)| LocationColumns::LonLat(lon, lat)))
+        };
+        let grid = || {
+            let pair = pair(ColumnRole::Easting, ColumnRole::Northing)?;
+            Ok(pair.map(|(easting, northing)| LocationColumns::Grid(easting, northing)))
+        };
+        let finders: [(&[ColumnRole], LocationFinder<'_>); 3] = [
+            (&[ColumnRole::Postcode], &postcode),
+            (&[ColumnRole::Longitude, ColumnRole::Latitude], &lonlat),
+            (&[ColumnRole::Easting, ColumnRole::Northing], &grid),
+        ];
+        let any_is_named = finders.iter().any(|(roles, _)| is_named(roles));
+        let mut locations = Vec::new();
+        for (roles, finder) in finders {
+            if is_named(roles) || !any_is_named {
+                locations.extend(finder()?);
+            }
+        }
+        let location = match (locations.as_slice(), overrides.registration_only) {
+            (_, true) if !any_is_named => LocationColumns::None,
+            ([location], false) => *location,
+            ([], false) => {
+                return Err(BatchError::MissingColumn {
+                    role: ColumnRole::Postcode,
+                });
+            }
+            _ => return Err(BatchError::AmbiguousLocation),
+        };
+        let mapping = ColumnMapping {
+            location,
+            practice: column(ColumnRole::Practice)?,
+            as_of: match overrides.get(ColumnRole::AsOf) {
+                Some(name) => Some(column_named(names, ColumnRole::AsOf, name)?),
+                None => None,
+            },
+        };
+        if location == LocationColumns::None && mapping.practice.is_none() {
+            return Err(BatchError::MissingColumn {
+                role: ColumnRole::Practice,
+            });
+        }
+        Ok(mapping)
+    }
+
+    /// Returns the columns that are read, with their roles.
+    pub fn columns(&self) -> Vec<(ColumnRole, usize)> {
+        let mut columns = match self.location {
+            LocationColumns::Postcode(at) => vec![(ColumnRole::Postcode, at)],
+            LocationColumns::LonLat(lon, lat) => vec![(ColumnRole::Longitude, lon), (ColumnRole::Latitude, lat)],
+            LocationColumns::Grid(easting, northing) => {
+                vec![(ColumnRole::Easting, easting), (ColumnRole::Northing, northing)]
+            }
+            LocationColumns::None => Vec::new(),
+        };
+        columns.extend(self.practice.map(|at| (ColumnRole::Practice, at)));
+        columns.extend(self.as_of.map(|at| (ColumnRole::AsOf, at)));
+        columns
+    }
+}
+
+/// Normalises a column name for comparison: lower case, without white space and the characters `_`,
+/// `-` and `.`.
+fn normalise(name: &str) -> String {
+    name.chars()
+        .filter(|character| !character.is_whitespace() && !"_-.".contains(*character))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+fn column_named(names: &[String], role: ColumnRole, override_name: &str) -> Result<usize, BatchError> {
+    if let Some(at) = names.iter().position(|name| name == override_name) {
+        return Ok(at);
+    }
+    find_one(names, role, |name| name == normalise(override_name))?.ok_or_else(|| BatchError::ColumnNotFound {
+        role,
+        name: override_name.into(),
+    })
+}
+
+fn column_by_alias(names: &[String], role: ColumnRole) -> Result<Option<usize>, BatchError> {
+    let aliases = COLUMN_ALIASES
+        .iter()
+        .find(|(it, _)| *it == role)
+        .map(|(_, names)| *names);
+    find_one(names, role, |name| {
+        aliases.is_some_and(|all| all.contains(&name))
+    })
+}
+
+fn find_one(
+    names: &[String],
+    role: ColumnRole,
+    is_match: impl Fn(&str) -> bool,
+) -> Result<Option<usize>, BatchError> {
+    let found: Vec<usize> = (0..names.len())
+        .filter(|&at| is_match(&normalise(&names[at])))
+        .collect();
+    match found[..] {
+        [] => Ok(None),
+        [at] => Ok(Some(at)),
+        _ => {
+            // These names are aliases or were given by the user, so they contain no patient data.
+            let names = found.iter().map(|&at| names[at].clone()).collect();
+            Err(BatchError::AmbiguousColumn { role, names })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(names: &[&str], overrides: &ColumnOverrides) -> Result<ColumnMapping, String> {
+        let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+        ColumnMapping::find(&names, overrides).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn columns_are_found_by_name() {
+        let overrides = ColumnOverrides::default();
+        let mapping = find(&["id", "Post Code", "GP_PRACTICE_CODE"], &overrides).expect("found");
+        assert_eq!(mapping.location, LocationColumns::Postcode(1));
+        assert_eq!(mapping.practice, Some(2));
+        let mapping = find(&["lat", "Long"], &overrides).expect("found");
+        assert_eq!(mapping.location, LocationColumns::LonLat(1, 0));
+        let mapping = find(&["Easting", "northing"], &overrides).expect("found");
+        assert_eq!(mapping.location, LocationColumns::Grid(0, 1));
+        let mapping = find(&["postcode", "lat"], &overrides).expect("half a pair is none");
+        assert_eq!(mapping.location, LocationColumns::Postcode(0));
+    }
+
+    #[test]
+    fn missing_and_ambiguous_columns_are_rejected() {
+        let overrides = ColumnOverrides::default();
+        let error = find(&["name", "pst"], &overrides).expect_err("missing");
+        assert!(error.contains("--postcode-column"), "{error}");
+        let error = find(&["pcd", "postcode"], &overrides).expect_err("two");
+        assert!(error.contains("`pcd`, `postcode`"), "{error}");
+        assert!(find(&["postcode", "lon", "lat"], &overrides).is_err());
+        let overrides = ColumnOverrides {
+            postcode: Some("pcd".into()),
+            ..ColumnOverrides::default()
+        };
+        let mapping = find(&["pcd", "postcode", "lon", "lat"], &overrides).expect("named");
+        assert_eq!(mapping.location, LocationColumns::Postcode(0));
+        let error = find(&["postcode"], &overrides).expect_err("not there");
+        assert!(error.contains("`pcd`"), "{error}");
+    }
+
+    #[test]
+    fn registration_only_must_be_requested() {
+        let overrides = ColumnOverrides {
+            registration_only: true,
+            ..ColumnOverrides::default()
+        };
+        let mapping = find(&["practice_code", "postcode"], &overrides).expect("found");
+        assert_eq!((mapping.location, mapping.practice), (LocationColumns::None, Some(0)));
+        assert!(find(&["practice_code"], &ColumnOverrides::default()).is_err());
+        assert!(find(&["postcode"], &overrides).is_err());
+    }
+}

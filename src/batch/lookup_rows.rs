@@ -1,0 +1,83 @@
+//! Rows of the look-up tables: the cells that depend only on the postcode, or only on the practice.
+
+use jiff::civil::Date;
+
+use super::cell_format::{CellFormat, write_cell};
+use super::columns::{COLUMNS, OutputColumn, LocationFact};
+use super::layout::OutputLayout;
+use super::cache::StringInterner;
+use super::answer_cells::{ResidenceCells, RowLocation, RegistrationCells, CellRuns};
+use crate::domain::{OdsCode, Postcode};
+use crate::index::Index;
+
+/// Computes the rows of one look-up table.
+pub(crate) struct LookupRows<'i> {
+    index: &'i Index,
+    layout: OutputLayout,
+    agreement_keys: StringInterner,
+}
+
+/// The cells of one row for one date, in [`CellFormat::LengthPrefixed`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LookupRow(CellRuns);
+
+impl<'i> LookupRows<'i> {
+    /// The table of postcodes. It has no columns that are the same in every row of a postcode, or
+    /// that depend on the input.
+    pub(crate) fn for_postcodes(index: &'i Index) -> LookupRows<'i> {
+        LookupRows::new(index, |column| match column {
+            OutputColumn::Location(LocationFact::Postcode | LocationFact::Suggestion | LocationFact::AsOf) => false,
+            OutputColumn::Status | OutputColumn::Residence(..) | OutputColumn::Location(_) | OutputColumn::Community(_) => {
+                true
+            }
+            _ => false,
+        })
+    }
+
+    /// The table of practices.
+    pub(crate) fn for_practices(index: &'i Index) -> LookupRows<'i> {
+        LookupRows::new(index, |column| {
+            matches!(column, OutputColumn::Registration(..) | OutputColumn::Practice(_))
+        })
+    }
+
+    fn new(index: &'i Index, is_included: impl Fn(OutputColumn) -> bool) -> LookupRows<'i> {
+        let columns = COLUMNS.iter().map(|&(column, ..)| column);
+        let columns = columns.filter(|&column| is_included(column)).collect();
+        LookupRows {
+            index,
+            layout: OutputLayout::new(columns, CellFormat::LengthPrefixed, index),
+            agreement_keys: StringInterner::default(),
+        }
+    }
+
+    /// Returns the columns of a row, in the order of its cells; two reasons follow them.
+    pub(crate) fn columns(&self) -> &[OutputColumn] {
+        &self.layout.columns
+    }
+
+    /// Computes the row of a postcode for a date.
+    pub(crate) fn postcode_row(&self, postcode: Postcode, day: Date) -> LookupRow {
+        let location = RowLocation::Postcode(Ok(postcode));
+        let (index, layout) = (self.index, &self.layout);
+        LookupRow(ResidenceCells::new(index, layout, &self.agreement_keys, &location, day).runs)
+    }
+
+    /// Computes the row of a practice code for a date.
+    pub(crate) fn practice_row(&self, code: OdsCode, day: Date) -> LookupRow {
+        let (index, layout) = (self.index, &self.layout);
+        LookupRow(RegistrationCells::new(index, layout, &self.agreement_keys, Ok(code), day).runs)
+    }
+}
+
+impl LookupRow {
+    /// Appends the cells of the columns, then the reason why something is not known, and the same
+    /// for resilience groups.
+    pub(crate) fn append_to(&self, row: &mut Vec<u8>) {
+        // The columns are adjacent in the layout, so they are a single run.
+        row.extend_from_slice(self.0.run(0));
+        for reason in [self.0.reason(), self.0.groups_reason()] {
+            write_cell(row, Some(reason).filter(|it| !it.is_empty()));
+        }
+    }
+}

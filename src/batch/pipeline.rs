@@ -1,0 +1,185 @@
+//! An ordered pipeline: several threads process the blocks of a source, and a sink receives the
+//! results in the order of the blocks.
+
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::thread;
+
+use super::BatchError;
+use super::cache::POISONED;
+
+/// The progress of a run, readable while it runs.
+#[derive(Debug, Default)]
+pub struct BatchProgress {
+    rows: AtomicU64,
+}
+
+impl BatchProgress {
+    /// Returns the number of rows written so far.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+}
+
+/// A source of blocks.
+pub(crate) trait BlockSource: Send {
+    /// A block of rows; one value is reused for all blocks of a thread.
+    type Block: Default;
+    /// Fills `block` with the next rows. Returns `false` if there are none.
+    fn next(&mut self, block: &mut Self::Block) -> Result<bool, BatchError>;
+}
+
+/// A sink that receives the results in the order of the blocks.
+pub(crate) trait OutputSink: Send {
+    /// The result of a block; one value is reused for all blocks of a thread.
+    type Output: Default;
+    /// Writes a result.
+    fn write(&mut self, output: &mut Self::Output) -> Result<(), BatchError>;
+}
+
+/// The work of one thread.
+pub(crate) trait Stage<Block, Output> {
+    /// What the thread returns at the end.
+    type Outcome: Send;
+    /// Computes the result of a block and returns its number of rows. It may take values out of the
+    /// block.
+    fn process(&mut self, block: &mut Block, output: &mut Output) -> Result<u64, BatchError>;
+    /// Returns the outcome after the last block.
+    fn finish(self) -> Self::Outcome;
+}
+
+/// Processes all blocks on exactly `threads` threads. Each thread takes the next block, processes
+/// it, and writes the result when all earlier results are written. A slow sink therefore slows the
+/// reading down (backpressure), and at most one block per thread is in memory. Returns the sink and
+/// the outcome of each thread.
+///
+/// # Errors
+/// The first error of the source, the processing or the sink; it stops all threads.
+pub(crate) fn run_ordered<S: BlockSource, K: OutputSink, W: Stage<S::Block, K::Output>>(
+    source: S,
+    sink: K,
+    threads: NonZeroUsize,
+    progress: &BatchProgress,
+    worker: impl Fn() -> W + Sync,
+) -> Result<(K, Vec<W::Outcome>), BatchError> {
+    let pipeline = OrderedPipeline {
+        input: Mutex::new(InputState {
+            next_index: 0,
+            source,
+            has_failed: false,
+        }),
+        output: Mutex::new(OutputState { next_index: 0, sink }),
+        turn_changed: Condvar::new(),
+        has_stopped: AtomicBool::new(false),
+        progress,
+    };
+    let outcomes = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.get())
+            .map(|_| scope.spawn(|| pipeline.run_worker(worker())))
+            .collect();
+        let mine = pipeline.run_worker(worker());
+        let others = others
+            .into_iter()
+            .map(|it| it.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        std::iter::once(mine).chain(others).collect::<Vec<_>>()
+    });
+    let outcomes = outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok((pipeline.output.into_inner().expect(POISONED).sink, outcomes))
+}
+
+/// The state shared by the threads.
+struct OrderedPipeline<'p, S, K> {
+    input: Mutex<InputState<S>>,
+    output: Mutex<OutputState<K>>,
+    /// Notified when the next block may be written, and when the run stops.
+    turn_changed: Condvar,
+    has_stopped: AtomicBool,
+    progress: &'p BatchProgress,
+}
+
+/// The source, and the index of its next block.
+struct InputState<S> {
+    next_index: u64,
+    source: S,
+    /// Nothing is read after an error, because the rest could be misinterpreted.
+    has_failed: bool,
+}
+
+/// The sink, and the index of the block to be written next.
+struct OutputState<K> {
+    next_index: u64,
+    sink: K,
+}
+
+/// Stops the other threads if a thread fails or panics.
+struct StopOnDrop<'r, 'p, S, K> {
+    pipeline: &'r OrderedPipeline<'p, S, K>,
+    is_done: bool,
+}
+
+impl<S, K> Drop for StopOnDrop<'_, '_, S, K> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            // The lock prevents a thread from checking the flag before this store and waiting after
+            // the notification. If a panic has poisoned the lock, it is acquired all the same.
+            let _guard = self.pipeline.output.lock();
+            self.pipeline.has_stopped.store(true, Ordering::SeqCst);
+            self.pipeline.turn_changed.notify_all();
+        }
+    }
+}
+
+impl<S: BlockSource, K: OutputSink> OrderedPipeline<'_, S, K> {
+    /// Processes blocks until there are none left.
+    fn run_worker<W: Stage<S::Block, K::Output>>(&self, mut worker: W) -> Result<W::Outcome, BatchError> {
+        let mut stop = StopOnDrop {
+            pipeline: self,
+            is_done: false,
+        };
+        let mut block = S::Block::default();
+        let mut output = K::Output::default();
+        while !self.has_stopped.load(Ordering::SeqCst) {
+            let Some(index) = self.next_block(&mut block)? else {
+                break;
+            };
+            let rows = worker.process(&mut block, &mut output)?;
+            let Some(mut state) = self.wait_for_turn(index) else {
+                break;
+            };
+            state.sink.write(&mut output)?;
+            state.next_index += 1;
+            drop(state);
+            self.turn_changed.notify_all();
+            self.progress.rows.fetch_add(rows, Ordering::Relaxed);
+        }
+        stop.is_done = true;
+        Ok(worker.finish())
+    }
+
+    /// Fills the block and returns its index, or returns `None` if there are no more blocks.
+    fn next_block(&self, block: &mut S::Block) -> Result<Option<u64>, BatchError> {
+        let mut input = self.input.lock().expect(POISONED);
+        if input.has_failed {
+            return Ok(None);
+        }
+        let next = input.source.next(block);
+        input.has_failed = next.is_err();
+        if !next? {
+            return Ok(None);
+        }
+        let index = input.next_index;
+        input.next_index += 1;
+        Ok(Some(index))
+    }
+
+    /// Waits until the block may be written. Returns `None` if the run stops first.
+    fn wait_for_turn(&self, index: u64) -> Option<MutexGuard<'_, OutputState<K>>> {
+        let state = self.output.lock().expect(POISONED);
+        let waits =
+            |state: &mut OutputState<K>| state.next_index != index && !self.has_stopped.load(Ordering::SeqCst);
+        let state = self.turn_changed.wait_while(state, waits).expect(POISONED);
+        (state.next_index == index).then_some(state)
+    }
+}

@@ -1,0 +1,47 @@
+//! Golden queries: queries with the answers that a dataset must give. A different answer means that
+//! the data are wrong, even if their files are intact.
+
+use crate::domain::{GoldenQuery, Layer};
+use crate::index::{LocateAnswer, LayerResult, Index, areas_of_layer};
+use crate::request::{RequestParams, LOCATE_PARAMS, LocateRequest};
+
+/// Returns the golden queries that do not have the expected answer.
+pub fn failing_golden_queries(index: &Index, queries: Vec<GoldenQuery>) -> Vec<GoldenQuery> {
+    queries
+        .into_iter()
+        .filter(|query| !passes(index, query))
+        .collect()
+}
+
+fn passes(index: &Index, expected: &GoldenQuery) -> bool {
+    let pairs = expected
+        .fields
+        .iter()
+        .map(|(name, value)| ((*name).to_string(), value.clone()));
+    let question =
+        RequestParams::new(pairs, LOCATE_PARAMS).and_then(|fields| LocateRequest::from_params(&fields));
+    match question {
+        Err(error) => error.code() == expected.status,
+        Ok(question) => {
+            let answer = index.locate(&question.query);
+            answer.status.as_str() == expected.status
+                && icc_ids(&answer.residence) == expected.icc_residence
+                && registered_icc(&answer) == expected.icc_registration
+        }
+    }
+}
+
+fn registered_icc(answer: &LocateAnswer<'_>) -> String {
+    answer
+        .registration
+        .as_ref()
+        .map(|it| icc_ids(&it.areas))
+        .unwrap_or_default()
+}
+
+fn icc_ids(results: &[(Layer, LayerResult<'_>)]) -> String {
+    let ids = areas_of_layer(results, Layer::Icc)
+        .iter()
+        .map(|it| it.area.id.as_str());
+    ids.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,313 @@
+//! Output files that are written atomically: a file gets its name only when it is complete.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::outputs;
+
+/// The SHA-256 digest and size of the bytes that passed through a [`HashingIo`].
+pub(super) struct Fingerprint {
+    pub(super) sha256: String,
+    pub(super) bytes: u64,
+}
+
+/// A reader or writer that counts and hashes the bytes that pass through it.
+pub(super) struct HashingIo<T> {
+    pub(super) inner: T,
+    pub(super) is_enabled: bool,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl<T> HashingIo<T> {
+    pub(super) fn new(inner: T, is_enabled: bool) -> HashingIo<T> {
+        HashingIo {
+            inner,
+            is_enabled,
+            hash: Sha256::new(),
+            bytes: 0,
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        if self.is_enabled {
+            self.hash.update(bytes);
+        }
+    }
+
+    /// Returns the digest and number of the bytes so far.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        let digest = self.hash.clone().finalize();
+        Fingerprint {
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            bytes: self.bytes,
+        }
+    }
+}
+
+impl<R: Read> Read for HashingIo<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.add(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+impl<W: Write> Write for HashingIo<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.add(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// The output of a command. A file appears under its name only in [`AtomicOutput::publish`].
+pub(super) enum AtomicOutput {
+    Stdout(io::Stdout),
+    /// A pipe or a device, which is written to directly.
+    Device(File),
+    File(StagedOutput),
+}
+
+/// A file that does not have its name yet. It is deleted if it is dropped first.
+pub(super) struct StagedOutput {
+    file: TempFile,
+    path: PathBuf,
+    /// The path of its manifest.
+    manifest: PathBuf,
+    overwrites: bool,
+}
+
+enum TempFile {
+    /// A file without a name (`O_TMPFILE`), which disappears even if the program is killed.
+    #[cfg(target_os = "linux")]
+    Unnamed(File),
+    Named(tempfile::NamedTempFile),
+}
+
+impl AtomicOutput {
+    /// Opens the output without creating anything under its name.
+    ///
+    /// # Errors
+    /// If the file exists and `force` is not set, if it is the input, or if it cannot be created.
+    pub(super) fn stage(path: Option<&Path>, input: Option<&Path>, force: bool) -> Result<AtomicOutput> {
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+            return Ok(AtomicOutput::Stdout(io::stdout()));
+        };
+        let display = path.display();
+        if path
+            .metadata()
+            .is_ok_and(|it| !it.is_file() && !it.is_dir())
+        {
+            let file = File::options().write(true).open(path);
+            return Ok(AtomicOutput::Device(
+                file.with_context(|| format!("opening {display}"))?,
+            ));
+        }
+        if input.is_some_and(|input| is_same_file(path, input)) {
+            bail!("OUT is the input file: choose another name");
+        }
+        let target = outputs::check_file(path, &[], force)?;
+        let manifest = outputs::check_file(&manifest_path(&target), &[], force)?;
+        let file =
+            TempFile::create_beside(&target).with_context(|| format!("writing beside {display}"))?;
+        Ok(AtomicOutput::File(StagedOutput {
+            file,
+            path: target,
+            manifest,
+            overwrites: force,
+        }))
+    }
+
+    /// Returns whether it is a file that [`publish`](Self::publish) gives its name.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self, AtomicOutput::File(_))
+    }
+
+    /// Gives the file its name, then writes its manifest next to it.
+    ///
+    /// An old manifest is removed first, so that there is never a manifest of another file.
+    pub(super) fn publish(self, manifest: &str) -> io::Result<()> {
+        let AtomicOutput::File(mut staged) = self else {
+            return Ok(());
+        };
+        let path = staged.path.clone();
+        let manifest_target = staged.manifest.clone();
+        // Sync everything first, so that a full disk leaves the existing files in place.
+        staged.file.file().sync_all()?;
+        let manifest = write_temp_file(&manifest_target, manifest.as_bytes())?;
+        if staged.overwrites {
+            remove_if_exists(&manifest_target)?;
+        }
+        staged.persist()?;
+        manifest.persist(&manifest_target)?;
+        sync_folder(parent_folder(&path))
+    }
+}
+
+impl Write for AtomicOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            AtomicOutput::Stdout(stdout) => stdout.write(bytes),
+            AtomicOutput::Device(file) => file.write(bytes),
+            AtomicOutput::File(staged) => staged.file.file().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            AtomicOutput::Stdout(stdout) => stdout.flush(),
+            AtomicOutput::Device(file) => file.flush(),
+            AtomicOutput::File(_) => Ok(()),
+        }
+    }
+}
+
+impl StagedOutput {
+    fn persist(self) -> io::Result<()> {
+        let StagedOutput {
+            file,
+            path,
+            manifest: _,
+            overwrites: replaces,
+        } = self;
+        match file {
+            #[cfg(target_os = "linux")]
+            TempFile::Unnamed(file) => link_tmpfile(&file, &path, replaces)?,
+            TempFile::Named(file) if replaces => drop(file.persist(&path)?),
+            TempFile::Named(file) => drop(file.persist_noclobber(&path)?),
+        }
+        sync_folder(parent_folder(&path))
+    }
+}
+
+impl TempFile {
+    fn create_beside(path: &Path) -> io::Result<TempFile> {
+        let folder = parent_folder(path);
+        #[cfg(target_os = "linux")]
+        if let Some(file) = open_tmpfile(folder) {
+            return Ok(TempFile::Unnamed(file));
+        }
+        create_temp_file(folder).map(TempFile::Named)
+    }
+
+    fn file(&mut self) -> &mut File {
+        match self {
+            #[cfg(target_os = "linux")]
+            TempFile::Unnamed(file) => file,
+            TempFile::Named(file) => file.as_file_mut(),
+        }
+    }
+}
+
+/// Creates a file without a name in the folder; `None` if the file system does not support it.
+#[cfg(target_os = "linux")]
+fn open_tmpfile(folder: &Path) -> Option<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    // The default mode of new files, reduced by the user's umask.
+    let file = open(folder, flags, Mode::from_raw_mode(0o666)).ok()?;
+    // `link_tmpfile` needs /proc.
+    let has_proc = Path::new("/proc/self/fd").is_dir();
+    has_proc.then(|| File::from(file))
+}
+
+#[cfg(target_os = "linux")]
+fn link_tmpfile(file: &File, path: &Path, overwrites: bool) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    use rustix::fs::{AtFlags, CWD, linkat};
+    let fd_path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = |path: &Path| linkat(CWD, &fd_path, CWD, path, AtFlags::SYMLINK_FOLLOW);
+    if !overwrites {
+        return Ok(link(path)?);
+    }
+    // linkat cannot replace a file: link it under a temporary name, then rename.
+    let temp_folder = tempfile::Builder::new()
+        .prefix(".catchment-")
+        .tempdir_in(parent_folder(path))?;
+    let temp_path = temp_folder.path().join("whole");
+    link(&temp_path)?;
+    fs::rename(&temp_path, path)
+}
+
+/// Creates a file with a random name in the folder, deleted when dropped.
+fn create_temp_file(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".catchment-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Writes a file atomically. If `path` is a symbolic link, the link stays and its target is
+/// replaced.
+pub(super) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
+    let path = &outputs::resolve_symlinks(path)?;
+    write_temp_file(path, content)?.persist(path)?;
+    sync_folder(parent_folder(path))
+}
+
+/// Writes and syncs a temporary file in the folder of `path`.
+fn write_temp_file(path: &Path, content: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = create_temp_file(parent_folder(path))?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+fn remove_if_exists(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the path of the manifest of a file: `answered.csv.manifest.json` for `answered.csv`.
+fn manifest_path(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".manifest.json");
+    PathBuf::from(name)
+}
+
+fn parent_folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Syncs a folder, which makes the names in it durable.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match cfg!(unix) {
+        true => File::open(folder)?.sync_all(),
+        false => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (a.metadata(), b.metadata()) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}

@@ -1,0 +1,327 @@
+//! The loaded datasets of a running service, and their reload.
+//!
+//! A reload loads and checks new datasets, then replaces all old ones in one step; any error leaves
+//! the old ones in place. A request uses one [`LoadedDatasets`] from start to end, so no response
+//! mixes two datasets.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+
+use crate::check;
+use crate::dataset::{self, DatasetError, DatasetSource};
+use crate::domain::{self, GoldenQuery};
+use crate::index::{Index, IndexError};
+use crate::memory::{self, InsufficientMemory};
+use crate::tiles;
+
+/// The datasets of one load or reload.
+#[derive(Debug)]
+pub struct LoadedDatasets {
+    /// The default dataset, then the others, which requests select by version.
+    indexes: Vec<Index>,
+    /// The tile cache of each dataset, empty after a reload.
+    tile_caches: Vec<tiles::TileCache>,
+    /// The estimated peak memory of loading them.
+    memory_bytes: u64,
+    loaded_at: Timestamp,
+}
+
+/// The datasets of a running service, and the result of the last reload.
+#[derive(Debug)]
+pub struct DatasetStore {
+    sources: Vec<DatasetSource>,
+    datasets: ArcSwap<LoadedDatasets>,
+    /// Locked during a reload, so that reloads run one after another.
+    reloading: Mutex<()>,
+    last_error: Mutex<Option<String>>,
+    reloads: AtomicU64,
+    failed_reloads: AtomicU64,
+}
+
+/// The error of a dataset that cannot be loaded.
+#[derive(Debug)]
+pub struct LoadError {
+    /// The name of the dataset's source in messages.
+    source_name: String,
+    failure: Box<LoadFailure>,
+}
+
+#[derive(Debug)]
+enum LoadFailure {
+    Dataset(DatasetError),
+    Index(IndexError),
+    FailedGoldenQueries(Vec<GoldenQuery>),
+    Memory(InsufficientMemory),
+    Panicked,
+    DuplicateVersion(String),
+    NoDataset,
+}
+
+impl LoadedDatasets {
+    /// Loads datasets. The first one is the default of requests that do not name a version.
+    ///
+    /// # Errors
+    /// If a file does not match its manifest, the data are inconsistent, a golden query fails, two
+    /// datasets have the same version, or there is not enough memory.
+    pub fn load(sources: &[DatasetSource]) -> Result<LoadedDatasets, LoadError> {
+        LoadedDatasets::load_alongside(0, sources)
+    }
+
+    /// Loads datasets while others are loaded that use `loaded_bytes` of memory.
+    fn load_alongside(loaded_bytes: u64, sources: &[DatasetSource]) -> Result<LoadedDatasets, LoadError> {
+        let mut memory_bytes: u64 = 0;
+        let mut indexes: Vec<Index> = Vec::with_capacity(sources.len());
+        if sources.is_empty() {
+            return Err(LoadError {
+                source_name: "no dataset".into(),
+                failure: Box::new(LoadFailure::NoDataset),
+            });
+        }
+        for source in sources {
+            let failed = |failure| LoadError {
+                source_name: source_name(source),
+                failure: Box::new(failure),
+            };
+            let needed = source
+                .memory_estimate_bytes()
+                .map_err(|error| failed(LoadFailure::Dataset(error)))?;
+            let loaded = loaded_bytes.saturating_add(memory_bytes);
+            memory::ensure_fits(needed, loaded).map_err(|it| failed(LoadFailure::Memory(it)))?;
+            memory_bytes = memory_bytes.saturating_add(needed);
+            let dataset = dataset::read(source).map_err(|error| failed(LoadFailure::Dataset(error)))?;
+            let canaries = dataset.golden_queries.clone();
+            let index = Index::build(dataset).map_err(|error| failed(LoadFailure::Index(error)))?;
+            let failing: Vec<GoldenQuery> = check::failing_canaries(&index, canaries);
+            if !failing.is_empty() {
+                return Err(failed(LoadFailure::FailedGoldenQueries(failing)));
+            }
+            let version = &index.manifest().version;
+            if indexes
+                .iter()
+                .any(|other| other.manifest().version == *version)
+            {
+                return Err(failed(LoadFailure::DuplicateVersion(version.clone())));
+            }
+            indexes.push(index);
+        }
+        Ok(LoadedDatasets::from_indexes(indexes, memory_bytes))
+    }
+
+    fn from_indexes(indexes: Vec<Index>, memory_bytes: u64) -> LoadedDatasets {
+        let tile_caches = indexes
+            .iter()
+            .map(|_| tiles::TileCache::default())
+            .collect();
+        LoadedDatasets {
+            indexes,
+            tile_caches,
+            memory_bytes,
+            loaded_at: domain::now(),
+        }
+    }
+
+    /// Returns the time of the load or reload.
+    pub fn loaded_at(&self) -> Timestamp {
+        self.loaded_at
+    }
+
+    /// Returns the tile cache of a dataset.
+    ///
+    /// # Panics
+    /// If `index` is not one of these datasets.
+    pub fn tile_cache(&self, index: &Index) -> &tiles::TileCache {
+        let at = self.indexes.iter().position(|it| std::ptr::eq(it, index));
+        &self.tile_caches[at.expect("one of these datasets")]
+    }
+
+    /// Returns the default dataset.
+    pub fn current(&self) -> &Index {
+        &self.indexes[0]
+    }
+
+    /// Returns the dataset with that version.
+    pub fn by_version(&self, version: &str) -> Option<&Index> {
+        self.indexes
+            .iter()
+            .find(|index| index.manifest().version == version)
+    }
+
+    /// Returns all datasets, the default one first.
+    pub fn all(&self) -> &[Index] {
+        &self.indexes
+    }
+}
+
+impl DatasetStore {
+    /// Loads the datasets.
+    ///
+    /// # Errors
+    /// As for [`LoadedDatasets::load`].
+    pub fn load(sources: Vec<DatasetSource>) -> Result<DatasetStore, LoadError> {
+        let datasets = LoadedDatasets::load(&sources)?;
+        Ok(DatasetStore {
+            sources,
+            datasets: ArcSwap::from_pointee(datasets),
+            reloading: Mutex::new(()),
+            last_error: Mutex::new(None),
+            reloads: AtomicU64::new(0),
+            failed_reloads: AtomicU64::new(0),
+        })
+    }
+
+    /// Creates a store of one dataset that has no source to reload.
+    pub fn fixed(index: Index) -> DatasetStore {
+        DatasetStore {
+            sources: Vec::new(),
+            datasets: ArcSwap::from_pointee(LoadedDatasets::from_indexes(vec![index], 0)),
+            reloading: Mutex::new(()),
+            last_error: Mutex::new(None),
+            reloads: AtomicU64::new(0),
+            failed_reloads: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns the current datasets. A request calls this once and uses them to its end.
+    pub fn datasets(&self) -> Arc<LoadedDatasets> {
+        self.datasets.load_full()
+    }
+
+    /// Reloads all datasets and replaces the current ones in one step.
+    ///
+    /// Blocks while they are loaded.
+    ///
+    /// # Errors
+    /// As for [`LoadedDatasets::load`]. The current datasets then stay in use.
+    pub fn reload(&self) -> Result<(), LoadError> {
+        let _guard = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let loaded = self.load_replacement();
+        let error_text = loaded.as_ref().err().map(LoadError::reason);
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error_text;
+        match loaded {
+            Ok(datasets) => {
+                self.datasets.store(Arc::new(datasets));
+                self.reloads.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                self.failed_reloads.fetch_add(1, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+
+    fn load_replacement(&self) -> Result<LoadedDatasets, LoadError> {
+        let loaded_bytes = self.datasets.load().memory_bytes;
+        // A panic is reported like any other failure.
+        let load = AssertUnwindSafe(|| LoadedDatasets::load_alongside(loaded_bytes, &self.sources));
+        catch_unwind(load).unwrap_or_else(|_| {
+            Err(LoadError {
+                source_name: "the datasets".into(),
+                failure: Box::new(LoadFailure::Panicked),
+            })
+        })
+    }
+
+    /// Returns why the last reload failed, if it did, without paths of this machine.
+    pub fn last_error(&self) -> Option<String> {
+        self.last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Returns the number of successful reloads and of failed ones.
+    pub fn reload_counts(&self) -> (u64, u64) {
+        (
+            self.reloads.load(Ordering::Relaxed),
+            self.failed_reloads.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Returns the folders of the datasets.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let folder = |source: &DatasetSource| match source {
+            DatasetSource::Folder(folder) => Some(folder.clone()),
+            DatasetSource::Embedded => None,
+        };
+        self.sources.iter().filter_map(folder).collect()
+    }
+}
+
+fn source_name(source: &DatasetSource) -> String {
+    match source {
+        DatasetSource::Embedded => "the embedded dataset".into(),
+        DatasetSource::Folder(folder) => folder.display().to_string(),
+    }
+}
+
+impl LoadError {
+    /// Returns the error with its chain of causes, without the path of the dataset on this machine:
+    /// the text is public.
+    pub fn reason(&self) -> String {
+        let mut text = self.failure.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text += &format!(": {error}");
+            cause = error.source();
+        }
+        text
+    }
+
+    /// Returns the source of the dataset and the error with its chain of causes.
+    pub fn full_message(&self) -> String {
+        format!("{}: {}", self.source_name, self.reason())
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.source_name, self.failure)
+    }
+}
+
+impl fmt::Display for LoadFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadFailure::Dataset(error) => error.fmt(f),
+            LoadFailure::Index(error) => error.fmt(f),
+            LoadFailure::FailedGoldenQueries(failing) => {
+                write!(
+                    f,
+                    "golden queries with an unexpected answer: {}",
+                    failing.len()
+                )?;
+                failing.iter()
+                    .take(3)
+                    .try_for_each(|canary| write!(f, "; line {}", canary.line))
+            }
+            LoadFailure::Memory(error) => error.fmt(f),
+            LoadFailure::Panicked => f.write_str("loading failed with an internal error"),
+            LoadFailure::NoDataset => f.write_str("there is no dataset to load"),
+            LoadFailure::DuplicateVersion(version) => {
+                write!(
+                    f,
+                    "version `{version}` is already loaded: each dataset needs a different version"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.failure {
+            LoadFailure::Dataset(error) => std::error::Error::source(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The client IP address: that of the connection, or the one that a trusted proxy reports.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use axum::http::HeaderMap;
+
+/// A range of IP addresses with a common prefix, such as `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IpNetwork {
+    first: IpAddr,
+    prefix_bits: u8,
+}
+
+/// The error for text that is not an IP network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an IP network is an address, or a prefix such as 10.0.0.0/8 or 2001:db8::/32")]
+pub struct InvalidIpNetwork;
+
+impl IpNetwork {
+    fn contains(self, address: IpAddr) -> bool {
+        let has_same_prefix = |ours: u128, theirs: u128, bits: u32| {
+            let rest = bits - u32::from(self.prefix_bits);
+            ours.checked_shr(rest) == theirs.checked_shr(rest)
+        };
+        match (self.first, address) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                has_same_prefix(ours.to_bits().into(), theirs.to_bits().into(), 32)
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => has_same_prefix(ours.to_bits(), theirs.to_bits(), 128),
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for IpNetwork {
+    type Err = InvalidIpNetwork;
+
+    fn from_str(text: &str) -> Result<IpNetwork, InvalidIpNetwork> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
+        let first: IpAddr = address.parse().map_err(|_| InvalidIpNetwork)?;
+        let address_bits = if first.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = match bits {
+            Some(bits) => bits.parse().map_err(|_| InvalidIpNetwork)?,
+            None => address_bits,
+        };
+        if prefix_bits > address_bits {
+            return Err(InvalidIpNetwork);
+        }
+        Ok(IpNetwork { first, prefix_bits })
+    }
+}
+
+impl fmt::Display for IpNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.first, self.prefix_bits)
+    }
+}
+
+/// Returns whether `address` is a trusted proxy.
+pub(super) fn is_trusted_proxy(address: IpAddr, proxies: &[IpNetwork]) -> bool {
+    proxies.iter().any(|network| network.contains(address))
+}
+
+/// The client address of a request, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum ClientAddress {
+    /// An IP address.
+    Ip(IpAddr),
+    /// A trusted proxy sent a hop that is not an address, or an empty header. All such requests are
+    /// counted as one client: an unreadable header must not exempt a client from limits.
+    Unreadable,
+    /// A Unix socket, which has no address.
+    UnixSocket,
+}
+
+/// Returns the client address of a request: the right-most hop of `X-Forwarded-For` that is not a
+/// trusted proxy if the connection is from a trusted proxy, and otherwise the address of the
+/// connection.
+///
+/// Hops are read as bytes, from the right. Clients can write anything further to the left, so the
+/// first hop that is not an address (`unknown`, `_hidden`, a byte beyond ASCII) ends the search,
+/// and the address is unreadable. Empty hops are skipped (RFC 9110, section 5.6.1).
+pub(super) fn client_address(peer: Option<IpAddr>, headers: &HeaderMap, proxies: &[IpNetwork]) -> ClientAddress {
+    let peer_address = peer.map_or(ClientAddress::UnixSocket, ClientAddress::Ip);
+    let is_trusted = match peer {
+        Some(peer) => is_trusted_proxy(peer, proxies),
+        // A Unix socket has no address that could be listed as trusted. It is trusted if any proxy
+        // is.
+        None => !proxies.is_empty(),
+    };
+    let mut lines = headers.get_all("x-forwarded-for").iter().rev().peekable();
+    if !is_trusted || lines.peek().is_none() {
+        return peer_address;
+    }
+    let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    let hops = hops.map(<[u8]>::trim_ascii).filter(|hop| !hop.is_empty());
+    let mut address = ClientAddress::Unreadable;
+    for hop in hops {
+        let Some(hop_address) = parse_hop(hop) else {
+            return ClientAddress::Unreadable;
+        };
+        hop_address = ClientAddress::Ip(hop_address);
+        if !is_trusted_proxy(hop_address, proxies) {
+            break;
+        }
+    }
+    address
+}
+
+/// Parses an IP address with or without a port.
+fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?;
+    let with_port = || hop.parse().ok().map(|address: SocketAddr| address.ip());
+    let in_brackets = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let address = hop.parse().ok().or_else(with_port).or_else(in_brackets);
+    address.map(|address: IpAddr| address.to_canonical())
+}
+
+/// Returns what counts as one client: the address, or the /64 prefix of an IPv6 address, since one
+/// client usually has a whole /64.
+pub(super) fn client_prefix(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn network_contains_addresses_with_its_prefix() {
+        for (network, inside, outside) in [
+            ("10.0.0.0/8", "10.255.0.1", "11.0.0.1"),
+            ("10.1.2.3", "10.1.2.3", "10.1.2.2"),
+            ("192.168.4.0/22", "192.168.7.255", "192.168.8.0"),
+            ("0.0.0.0/0", "255.1.2.3", "::1"),
+            ("::/0", "2001:db8::1", "1.2.3.4"),
+            ("2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::1"),
+        ] {
+            let network: IpNetwork = network.parse().expect("a network");
+            assert!(
+                network.contains(inside.parse().expect("an address")),
+                "{network}"
+            );
+            assert!(
+                !network.contains(outside.parse().expect("an address")),
+                "{network}"
+            );
+        }
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "::/129",
+            "10/8",
+            "a/8",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+        ] {
+            assert_eq!(text.parse::<IpNetwork>(), Err(InvalidIpNetwork), "{text}");
+        }
+    }
+
+    #[track_caller]
+    fn check(peer: &str, forwarded: &[&[u8]], expected: &str) {
+        let proxies = ["10.0.0.0/8".parse().expect("a network")];
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            let line = HeaderValue::from_bytes(line).expect("a value");
+            headers.append("x-forwarded-for", line);
+        }
+        let peer = peer.parse().ok();
+        let found = match client_address(peer, &headers, &proxies) {
+            ClientAddress::Ip(address) => address.to_string(),
+            ClientAddress::Unreadable => "unreadable".to_string(),
+            ClientAddress::UnixSocket => "local".to_string(),
+        };
+        assert_eq!(found, expected, "{forwarded:?}");
+    }
+
+    #[test]
+    fn client_is_the_right_most_untrusted_hop() {
+        check("192.0.2.1", &[b"198.51.100.7"], "192.0.2.1");
+        check("10.0.0.1", &[], "10.0.0.1");
+        for (forwarded, expected) in [
+            ("198.51.100.7", "198.51.100.7"),
+            ("6.6.6.6, 198.51.100.7", "198.51.100.7"),
+            ("6.6.6.6, 198.51.100.7, 10.9.9.9", "198.51.100.7"),
+            ("10.3.3.3, 10.2.2.2", "10.3.3.3"),
+            ("198.51.100.7:4711", "198.51.100.7"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("::ffff:198.51.100.7", "198.51.100.7"),
+            ("[::ffff:198.51.100.7]:80", "198.51.100.7"),
+            ("6.6.6.6,198.51.100.7", "198.51.100.7"),
+            ("6.6.6.6\t,\t 198.51.100.7 \t", "198.51.100.7"),
+            // A hop that the client sent itself is ignored, whatever it is.
+            ("rubbish, 198.51.100.7", "198.51.100.7"),
+            // Empty hops are skipped.
+            ("198.51.100.7, , ", "198.51.100.7"),
+            (",,198.51.100.7,10.1.1.1,,", "198.51.100.7"),
+        ] {
+            check("10.0.0.1", &[forwarded.as_bytes()], expected);
+        }
+        check(
+            "10.0.0.1",
+            &[b"6.6.6.6", b"198.51.100.7", b"10.9.9.9"],
+            "198.51.100.7",
+        );
+        check("10.0.0.1", &[b"\xff, 198.51.100.7"], "198.51.100.7");
+        check("10.0.0.1", &[b"\xff", b"198.51.100.7"], "198.51.100.7");
+        let long = [b"1.1.1.1, ".repeat(1_500).as_slice(), b"198.51.100.7"].concat();
+        check("10.0.0.1", &[&long], "198.51.100.7");
+    }
+
+    #[test]
+    fn unreadable_hop_is_not_counted_as_the_proxy() {
+        for forwarded in [
+            b"198.51.100.7, rubbish".as_slice(),
+            b"rubbish, 10.2.2.2",
+            b"198.51.100.7, unknown",
+            b"198.51.100.7, _hidden",
+            b"unix:",
+            b"\xff",
+            b"198.51.100.7\xff",
+            b"198.51.100.7, \xff",
+            b"198.51.100.7 6.6.6.6",
+            b"198.51.100.7:99999",
+            b"198.51.100.007",
+            b"fe80::1%eth0",
+            b"[2001:db8::1",
+            b"\"[2001:db8::1]\"",
+            b"",
+            b" ",
+            b",",
+            b", ,",
+        ] {
+            check("10.0.0.1", &[forwarded], "unreadable");
+        }
+        check("10.0.0.1", &[b"198.51.100.7", b"rubbish"], "unreadable");
+        check("10.0.0.1", &[b"", b""], "unreadable");
+    }
+
+    #[test]
+    fn unix_socket_peer_is_trusted_if_proxies_are_configured() {
+        check("", &[], "local");
+        check("", &[b"6.6.6.6, 198.51.100.7"], "198.51.100.7");
+        check("", &[b"6.6.6.6, unix:"], "unreadable");
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_static("6.6.6.6"));
+        assert_eq!(client_address(None, &headers, &[]), ClientAddress::UnixSocket);
+    }
+
+    #[test]
+    fn ipv6_client_is_its_64_prefix() {
+        let prefix = |text: &str| client_prefix(text.parse().expect("an address")).to_string();
+        assert_eq!(prefix("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(prefix("192.0.2.1"), "192.0.2.1");
+    }
+}

@@ -1,0 +1,54 @@
+//! A permit for a request to use a CPU while its response is rendered and written.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::fair_semaphore::{ClientId, ConcurrencyPermit, FairSemaphore, AcquireError};
+
+/// The CPU permit of one request: held while its response is rendered and written, and released as
+/// soon as the client stops reading. It is an extension of the request. A handler that reads a body
+/// acquires it when the body has arrived, and a handler that waits for something else releases it
+/// first.
+#[derive(Clone)]
+pub(in crate::http) struct CpuPermit(Arc<PermitState>);
+
+struct PermitState {
+    semaphore: FairSemaphore,
+    client_id: ClientId,
+    permit: Mutex<Option<ConcurrencyPermit>>,
+}
+
+impl CpuPermit {
+    pub(in crate::http) fn new(semaphore: &FairSemaphore, client_id: ClientId) -> CpuPermit {
+        CpuPermit(Arc::new(PermitState {
+            semaphore: semaphore.clone(),
+            client_id,
+            permit: Mutex::default(),
+        }))
+    }
+
+    fn permit(&self) -> MutexGuard<'_, Option<ConcurrencyPermit>> {
+        self.0.permit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the permit.
+    ///
+    /// # Errors
+    /// If too many requests wait.
+    pub(in crate::http) async fn acquire(&self) -> Result<(), AcquireError> {
+        let permit = self.0.semaphore.acquire_or_queue(self.0.client_id)?.place().await?;
+        self.set(permit);
+        Ok(())
+    }
+
+    /// Stores a permit that was granted.
+    pub(in crate::http) fn set(&self, permit: ConcurrencyPermit) {
+        *self.permit() = Some(permit);
+    }
+
+    /// Releases the permit to the next request.
+    pub(in crate::http) fn release(&self) {
+        // The next request is woken outside the lock.
+        let permit = self.permit().take();
+        drop(permit);
+    }
+}

@@ -1,0 +1,93 @@
+//! Classes of requests. Each has its own concurrency limits, so that no class can use up the
+//! capacity of another. Above all, no other class uses the capacity of look-ups.
+
+use axum::http::{Method, Uri};
+
+/// The class of a request, by the resource that it needs most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum RequestClass {
+    /// None. Health checks are always answered.
+    Health,
+    /// Microseconds of CPU time.
+    LookUp,
+    /// Up to a millisecond of CPU time: nearest places, completions, a single practice.
+    Search,
+    /// Milliseconds of CPU time or more, or a large response: areas, maps, tiles, pages, documents,
+    /// files.
+    Rendered,
+    /// A batch, which has limits of its own: see `BatchLimits`.
+    Batch,
+    /// Waiting for another request: the download of a batch by ticket.
+    TicketDownload,
+}
+
+impl RequestClass {
+    /// Returns the class of a request. `route` is the template of its route; a route that is not
+    /// listed here is [`RequestClass::Rendered`].
+    pub(super) fn of(route: Option<&str>, method: &Method, uri: &Uri) -> RequestClass {
+        let Some(route) = route else {
+            return RequestClass::Rendered;
+        };
+        match route {
+            "/health/live" | "/health/ready" => RequestClass::Health,
+            // Only on the admin listener.
+            "/metrics" | "/reload" => RequestClass::LookUp,
+            "/api/v1/locate" | "/api/v1/postcodes/{postcode}" => RequestClass::LookUp,
+            "/api/v1/postcodes" | "/api/v1/practices/{ods_code}" => RequestClass::Search,
+            // A request without a location lists every practice.
+            "/api/v1/practices" if has_location(uri) => RequestClass::Search,
+            "/api/v1/batch" => RequestClass::Batch,
+            "/batch" if method == Method::POST => RequestClass::Batch,
+            "/api/v1/batch/{ticket}" => RequestClass::TicketDownload,
+            _ => RequestClass::Rendered,
+        }
+    }
+
+    /// Returns whether the request timeout applies. Batches have timeouts of their own.
+    pub(in crate::http) fn has_timeout(self) -> bool {
+        !matches!(self, RequestClass::Batch | RequestClass::TicketDownload)
+    }
+}
+
+/// Returns whether the query has a location, well-formed or not: the handler then does not list
+/// every practice.
+fn has_location(uri: &Uri) -> bool {
+    let parameters = uri.query().unwrap_or_default().split('&');
+    let mut names = parameters.filter_map(|it| it.split_once('=').map(|(name, _)| name));
+    names.any(|name| matches!(name, "postcode" | "lon" | "lat" | "easting" | "northing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(route: &str, method: Method, uri: &'static str, expected: RequestClass) {
+        let uri = Uri::from_static(uri);
+        assert_eq!(RequestClass::of(Some(route), &method, &uri), expected, "{uri}");
+    }
+
+    #[test]
+    fn requests_have_the_documented_class() {
+        use RequestClass::{Batch, Health, LookUp, Rendered, Search, TicketDownload};
+        let get = || Method::GET;
+        check("/health/ready", get(), "/health/ready", Health);
+        check("/api/v1/locate", get(), "/api/v1/locate", LookUp);
+        check("/api/v1/locate", Method::POST, "/api/v1/locate", LookUp);
+        check("/api/v1/postcodes", get(), "/api/v1/postcodes", Search);
+        let practices = "/api/v1/practices";
+        check(practices, get(), "/api/v1/practices", Rendered);
+        check(practices, get(), "/api/v1/practices?as_of=1", Rendered);
+        check(practices, get(), "/api/v1/practices?xlon=1", Rendered);
+        check(practices, get(), "/api/v1/practices?a=1&lon=1", Search);
+        check("/batch", get(), "/batch", Rendered);
+        check("/batch", Method::POST, "/batch", Batch);
+        check("/api/v1/batch", Method::POST, "/api/v1/batch", Batch);
+        check("/api/v1/batch/{ticket}", get(), "/api/v1/batch/1", TicketDownload);
+        check("/anything/else", get(), "/anything/else", Rendered);
+        assert_eq!(
+            RequestClass::of(None, &get(), &Uri::from_static("/nowhere")),
+            Rendered
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! Counts response bytes that were rendered for one request and are not yet sent. A client that
+//! reads slowly keeps them in memory, so they are limited in total and for each client.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::fair_semaphore::{ClientId, AcquireError};
+
+/// Maximum for all clients together. The response that exceeds it is still sent, so that no
+/// response is too large to be sent.
+const BYTES_MAX: usize = 64 << 20;
+/// Maximum for one client.
+const BYTES_PER_CLIENT_MAX: usize = 16 << 20;
+
+/// A counter of the bytes that wait to be sent. Clones share the counts.
+#[derive(Clone, Default)]
+pub(in crate::http) struct UnsentBytes(Arc<Mutex<UnsentState>>);
+
+#[derive(Default)]
+struct UnsentState {
+    bytes: usize,
+    clients: HashMap<ClientId, usize>,
+}
+
+impl UnsentBytes {
+    fn state(&self) -> MutexGuard<'_, UnsentState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks that another response may be rendered for a client.
+    pub(super) fn check(&self, client: ClientId) -> Result<(), AcquireError> {
+        let state = self.state();
+        let client_bytes = state.clients.get(&client).copied().unwrap_or_default();
+        if client_bytes >= BYTES_PER_CLIENT_MAX {
+            return Err(AcquireError::ClientFull);
+        }
+        match state.bytes >= BYTES_MAX {
+            true => Err(AcquireError::Full),
+            false => Ok(()),
+        }
+    }
+
+    /// Counts a response until it is sent, if another one may be rendered for the client.
+    pub(in crate::http) fn add(
+        &self,
+        client: ClientId,
+        bytes: usize,
+    ) -> Result<UnsentResponse, AcquireError> {
+        self.check(client)?;
+        let mut state = self.state();
+        state.bytes += bytes;
+        *state.clients.entry(client).or_default() += bytes;
+        drop(state);
+        Ok(UnsentResponse {
+            unsent: self.clone(),
+            client,
+            bytes,
+        })
+    }
+}
+
+/// A response that is counted until this is dropped.
+pub(in crate::http) struct UnsentResponse {
+    unsent: UnsentBytes,
+    client: ClientId,
+    bytes: usize,
+}
+
+impl Drop for UnsentResponse {
+    fn drop(&mut self) {
+        let mut state = self.unsent.state();
+        state.bytes -= self.bytes;
+        if let Some(client_bytes) = state.clients.get_mut(&self.client) {
+            *client_bytes -= self.bytes;
+            if *client_bytes == 0 {
+                state.clients.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsent_bytes_are_limited_for_each_client_and_in_total() {
+        let unsent = UnsentBytes::default();
+        let client = ClientId;
+        let first_client: Vec<UnsentResponse> = (0..4)
+            .map(|_| unsent.add(client(0), 4 << 20).expect("room"))
+            .collect();
+        let acquire_error = |id| unsent.add(client(id), 1).err();
+        assert_eq!(acquire_error(0), Some(AcquireError::ClientFull));
+        assert_eq!(acquire_error(1), None);
+        let other_clients: Vec<UnsentResponse> = (1..5)
+            .map(|id| unsent.add(client(id), 12 << 20).expect("room"))
+            .collect();
+        assert_eq!(acquire_error(9), Some(AcquireError::Full));
+        drop(first_client);
+        assert_eq!((acquire_error(0), acquire_error(9)), (None, None));
+        drop(other_clients);
+        assert_eq!(unsent.state().bytes, 0);
+        assert!(unsent.state().clients.is_empty());
+    }
+
+    #[test]
+    fn response_may_exceed_the_limit() {
+        let unsent = UnsentBytes::default();
+        let large = unsent.add(ClientId(0), 2 * BYTES_MAX).expect("room");
+        assert!(unsent.check(ClientId(1)).is_err());
+        drop(large);
+        assert!(unsent.check(ClientId(1)).is_ok());
+    }
+}

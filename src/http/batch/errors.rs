@@ -1,0 +1,182 @@
+//! Batch errors as problem responses. They never repeat text from the input file.
+
+use super::super::problem::Problem;
+use super::stream::{StreamAborted, abort_reason};
+use crate::batch::{BatchError, ExceededLimit, ColumnRole};
+
+/// Converts a batch error to a problem. `bytes_max` is the limit on the request body.
+pub(super) fn to_problem(batch_error: &BatchError, bytes_max: u64) -> Problem {
+    match batch_error {
+        BatchError::Read(error) => match abort_reason(error) {
+            Some(StreamAborted::TooLarge) => Problem::too_large(bytes_max),
+            Some(StreamAborted::Disconnected) => {
+                Problem::bad_request("malformed", "the request body was truncated")
+            }
+            Some(StreamAborted::DownloadClosed) => download_aborted(),
+            Some(StreamAborted::TimedOut) => Problem::timed_out(),
+            None => Problem::unprocessable(
+                "decompression_failed",
+                "the input file could not be decompressed to its end; check that it is complete",
+            ),
+        },
+        BatchError::Write(_) => download_aborted(),
+        BatchError::UnsupportedFormat { .. } => Problem::unsupported_file(message(batch_error)),
+        BatchError::LimitExceeded(_) => Problem::too_complex(code(batch_error), message(batch_error)),
+        _ => Problem::unprocessable(code(batch_error), message(batch_error)),
+    }
+}
+
+fn download_aborted() -> Problem {
+    Problem::conflict(
+        "not_downloaded",
+        "the client closed the download before the output was complete",
+    )
+}
+
+/// The stable error code of a batch error.
+pub(super) fn code(batch_error: &BatchError) -> &'static str {
+    match batch_error {
+        BatchError::Empty => "empty",
+        BatchError::NoRows => "no_rows",
+        BatchError::UnsupportedFormat { .. } => "unsupported_file",
+        BatchError::NeedsFile => "needs_file",
+        BatchError::Unreadable { .. } | BatchError::Corrupt { .. } => "invalid_file",
+        BatchError::WrongType { .. } => "wrong_column_type",
+        BatchError::UnsupportedOption { .. } => "not_applicable",
+        BatchError::MissingHeader => "missing_header_row",
+        BatchError::CarriageReturns => "carriage_returns",
+        BatchError::AmbiguousDelimiter { .. } => "ambiguous_delimiter",
+        BatchError::DuplicateColumn { .. } => "duplicate_column_name",
+        BatchError::OutputColumnExists { .. } => "column_exists",
+        BatchError::TooManyColumns => "too_many_columns",
+        BatchError::MissingColumn { .. } => "missing_column",
+        BatchError::ColumnNotFound { .. } => "column_not_found",
+        BatchError::AmbiguousColumn { .. } => "ambiguous_column",
+        BatchError::AmbiguousLocation => "ambiguous_location",
+        BatchError::RowTooLong { .. } => "row_too_long",
+        BatchError::UnterminatedQuote { .. } => "unclosed_quote",
+        BatchError::LimitExceeded(ExceededLimit::RecordBatchRows(_) | ExceededLimit::RecordBatchBytes(_)) => {
+            "record_batch_too_large"
+        }
+        BatchError::LimitExceeded(ExceededLimit::DictionaryBytes(_)) => "dictionaries_too_large",
+        BatchError::LimitExceeded(ExceededLimit::MetadataBytes(_)) => "metadata_too_large",
+        BatchError::LimitExceeded(ExceededLimit::ZstdWindow(_)) => "zstd_window_too_large",
+        BatchError::LimitExceeded(ExceededLimit::DecompressionRatio) => "decompression_ratio",
+        BatchError::LimitExceeded(ExceededLimit::AnswerRatio) => "output_too_large",
+        BatchError::Read(error) => match abort_reason(error) {
+            Some(StreamAborted::TooLarge) => "too_large",
+            Some(StreamAborted::Disconnected) => "incomplete_upload",
+            Some(StreamAborted::DownloadClosed) => "not_downloaded",
+            Some(StreamAborted::TimedOut) => "timed_out",
+            None => "decompression_failed",
+        },
+        BatchError::Write(_) => "not_downloaded",
+    }
+}
+
+fn message(error: &BatchError) -> String {
+    let text = match error {
+        // The names of columns come from the request or from the input file.
+        BatchError::ColumnNotFound { role, .. } => {
+            format!("{}: no column has that name", parameter(*role))
+        }
+        BatchError::AmbiguousColumn { role, .. } => format!(
+            "several columns may hold the {}: specify one with {}",
+            role.as_str(),
+            parameter(*role)
+        ),
+        // The cause may contain column names or values.
+        BatchError::Corrupt { format, .. } => {
+            format!("it cannot be read as {format}: it is corrupt")
+        }
+        _ => options_as_parameters(&error.to_string()),
+    };
+    // On the command line, the message follows the name of the file.
+    match (text.strip_prefix("it "), text.strip_prefix("its ")) {
+        (Some(rest), _) => format!("the input file {rest}"),
+        (_, Some(rest)) => format!("the input file's {rest}"),
+        _ => text,
+    }
+}
+
+fn parameter(role: ColumnRole) -> String {
+    options_as_parameters(role.argument())
+}
+
+/// Replaces command-line options with the parameters of the API: `--lon-column` with `lon_column`.
+fn options_as_parameters(text: &str) -> String {
+    let mut parts = text.split("--");
+    let mut renamed = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let end = part.find(|it: char| !it.is_ascii_lowercase() && it != '-');
+        let (name, rest) = part.split_at(end.unwrap_or(part.len()));
+        renamed.push_str(&name.replace('-', "_"));
+        renamed.push_str(rest);
+    }
+    renamed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::BatchFormat;
+
+    #[test]
+    fn options_are_named_as_parameters() {
+        let error = BatchError::MissingColumn {
+            role: ColumnRole::Postcode,
+        };
+        let detail = message(&error);
+        assert!(detail.contains("name it with postcode_column (or the coordinates, or registration_only; and delimiter if"), "{detail}");
+        assert!(message(&BatchError::Empty).starts_with("the input file is empty"));
+        let two_locations = message(&BatchError::AmbiguousLocation);
+        assert!(
+            two_locations.contains("lon_column and lat_column, or easting_column"),
+            "{two_locations}"
+        );
+        assert!(!two_locations.contains("--"), "{two_locations}");
+    }
+
+    #[test]
+    fn every_limit_has_its_own_code_and_status() {
+        let describe = |excess| {
+            let problem = to_problem(&BatchError::LimitExceeded(excess), 1);
+            format!(
+                "{} {}: {}",
+                problem.status().as_u16(),
+                problem.code(),
+                problem.detail()
+            )
+        };
+        assert_eq!(
+            describe(ExceededLimit::DictionaryBytes(8)),
+            "413 dictionaries_too_large: the input file's dictionaries have more than 8 bytes: write the columns without dictionaries"
+        );
+        assert_eq!(
+            describe(ExceededLimit::RecordBatchRows(9)),
+            "413 record_batch_too_large: the input file has a record batch of more than 9 rows: write smaller record batches"
+        );
+        assert!(describe(ExceededLimit::DecompressionRatio).starts_with("413 decompression_ratio: "));
+        assert!(describe(ExceededLimit::AnswerRatio).starts_with("413 output_too_large: the input file's answers")
+        );
+    }
+
+    #[test]
+    fn column_names_are_not_echoed() {
+        let names = vec!["Zq7Mark".to_string()];
+        let role = ColumnRole::Practice;
+        for error in [
+            BatchError::ColumnNotFound {
+                role,
+                name: names[0].clone(),
+            },
+            BatchError::Corrupt {
+                format: BatchFormat::Arrow,
+                cause: names[0].clone(),
+            },
+            BatchError::AmbiguousColumn { role, names },
+        ] {
+            assert!(!message(&error).contains("Zq7"), "{}", message(&error));
+        }
+    }
+}

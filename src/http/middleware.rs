@@ -1,0 +1,515 @@
+//! Middleware for every request: authentication, rate limits, concurrency limits, timeouts (except
+//! for batches), CORS, security headers, the access log and panic handling.
+//!
+//! Searches and rendered responses are made on blocking threads, as many at a time as there are CPU
+//! permits, so that no look-up waits for them.
+//!
+//! It is one layer, because each layer of a router costs every request an allocation.
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::runtime::Handle;
+use tower::{Layer, Service};
+
+use super::admission::fair_semaphore::AcquireError;
+use super::admission::{RequestPermit, RequestClass, ClientId, AdmissionControl, QuotaStatus, RejectedRequest, CpuPermit, UnsentBytes};
+use super::batch::stream::drain_body;
+use super::paced_body::{SharedBody, pace_response};
+use super::problem::{InternalError, Problem};
+use super::request_id::{RequestId, X_REQUEST_ID};
+use super::server::Connection;
+
+/// Pages run only scripts of this service, and other sites cannot frame them.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
+     script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The headers of every response, including those that are made outside the router.
+pub(super) const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=()",
+    ),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "cross-origin",
+    ),
+];
+
+/// Maximum number of headers that are added to those of the handler.
+const EXTRA_HEADERS_CAPACITY: usize = 12;
+
+const CORS_ALLOW_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
+const CORS_ALLOW_HEADERS: HeaderValue =
+    HeaderValue::from_static("content-type, content-encoding, if-none-match, if-range, range");
+const CORS_ALLOW_HEADERS_WITH_AUTH: HeaderValue = HeaderValue::from_static(
+    "authorization, content-type, content-encoding, if-none-match, if-range, range",
+);
+const CORS_EXPOSE_HEADERS: HeaderValue = HeaderValue::from_static(
+    "etag, link, content-disposition, content-range, accept-ranges, content-crs, retry-after, \
+     ratelimit, ratelimit-policy, x-request-id",
+);
+const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("origin");
+/// One day, in seconds. Browsers cap it at less.
+const CORS_MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
+
+/// The challenge for browsers, which then prompt for a password.
+const BASIC_AUTH_CHALLENGE: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"catchment\", charset=\"UTF-8\"");
+
+/// The policy for a group of routes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RoutePolicy {
+    /// Whether pages of other origins may read the responses, without credentials.
+    allows_cors: bool,
+}
+
+/// Look-ups, areas, tiles and batches.
+pub(super) const API_ROUTES: RoutePolicy = RoutePolicy { allows_cors: true };
+/// Pages, health checks and the admin listener.
+pub(super) const PAGE_ROUTES: RoutePolicy = RoutePolicy { allows_cors: false };
+
+/// The layer around a group of routes.
+#[derive(Clone)]
+pub(super) struct GuardLayer {
+    admission_control: Arc<AdmissionControl>,
+    policy: RoutePolicy,
+}
+
+impl GuardLayer {
+    pub(super) fn new(admission_control: &Arc<AdmissionControl>, policy: RoutePolicy) -> GuardLayer {
+        GuardLayer {
+            admission_control: Arc::clone(admission_control),
+            policy,
+        }
+    }
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = GuardService<S>;
+
+    fn layer(&self, inner: S) -> GuardService<S> {
+        GuardService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// A service that is wrapped in the middleware.
+#[derive(Clone)]
+pub(super) struct GuardService<S> {
+    inner: S,
+    layer: GuardLayer,
+}
+
+impl<S> Service<Request> for GuardService<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let started = Instant::now();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let GuardLayer { admission_control, policy } = &self.layer;
+        let log_entry = AccessLogEntry {
+            started,
+            id: admission_control.request_id(&request),
+            method: method_label(request.method()),
+            route: route.clone(),
+            admission_control: Arc::clone(admission_control),
+        };
+        let template = route.as_ref().map(MatchedPath::as_str);
+        let cors_policy = policy
+            .allows_cors
+            .then(|| CorsPolicy::of(admission_control, request.headers(), template));
+        if let Some(cors_policy) = &cors_policy
+            && request.method() == Method::OPTIONS
+        {
+            let response = preflight(cors_policy);
+            return Box::pin(async move { Ok(log_entry.finish(response)) });
+        }
+        let requires_key = admission_control.required_scope(template).is_some();
+        match admission_control.admit(&request, template) {
+            Ok(admitted) => {
+                let class = admitted.class;
+                if let Some(key) = admitted.key_id {
+                    request.extensions_mut().insert(key);
+                }
+                let timeout = class.has_timeout().then(|| admission_control.request_timeout());
+                if class != RequestClass::LookUp {
+                    // Batches have limits and log lines of their own.
+                    request.extensions_mut().insert(admitted.client_id);
+                    request.extensions_mut().insert(log_entry.id.clone());
+                }
+                let connection = connection(&request).cloned();
+                if let Some(connection) = connection.as_ref().filter(|_| timeout.is_none()) {
+                    connection.use_own_timeouts();
+                }
+                if let RequestPermit::Queued(permit, _) | RequestPermit::AfterBody(permit, _) = &admitted.permit
+                {
+                    request.extensions_mut().insert(permit.clone());
+                }
+                let (quota, client_id, unsent_bytes) = (admitted.quota, admitted.client_id, admitted.unsent_bytes);
+                let admission_control = Arc::clone(admission_control);
+                let response_future = respond(
+                    admitted.permit,
+                    Arc::clone(&admission_control),
+                    CatchPanic {
+                        future: self.inner.call(request),
+                    },
+                );
+                Box::pin(async move {
+                    let mut response = match timeout {
+                        Some(timeout) => tokio::time::timeout(timeout, response_future)
+                            .await
+                            .unwrap_or_else(|_| Problem::timed_out().into_response()),
+                        None => response_future.await,
+                    };
+                    if matches!(class, RequestClass::Rendered | RequestClass::Search) {
+                        response = send_with_permit(response, &unsent_bytes, client_id, connection.as_ref())
+                            .unwrap_or_else(|error| admission_control.reject(error).into_response());
+                    }
+                    // Reserve once, instead of growing several times.
+                    response.headers_mut().reserve(EXTRA_HEADERS_CAPACITY);
+                    add_rate_limit_headers(&mut response, quota.as_ref());
+                    if requires_key {
+                        make_cache_private(&mut response);
+                    }
+                    apply_cors(&mut response, cors_policy.as_ref());
+                    Ok(log_entry.finish(response))
+                })
+            }
+            Err(rejected) => {
+                let mut response = rejection_response(*rejected, request);
+                apply_cors(&mut response, cors_policy.as_ref());
+                if !policy.allows_cors && response.status() == StatusCode::UNAUTHORIZED {
+                    response
+                        .headers_mut()
+                        .append(header::WWW_AUTHENTICATE, BASIC_AUTH_CHALLENGE);
+                }
+                Box::pin(async move { Ok(log_entry.finish(response)) })
+            }
+        }
+    }
+}
+
+/// Returns the response, after waiting for a CPU permit if the request needs one.
+async fn respond<F>(permit: RequestPermit, admission_control: Arc<AdmissionControl>, response_future: CatchPanic<F>) -> Response
+where
+    F: Future<Output = Result<Response, Infallible>> + Send + 'static,
+{
+    match permit {
+        RequestPermit::Immediate { _guard: _place } => response_future.await,
+        RequestPermit::AfterBody(cpu_permit, _place) => {
+            let mut response = response_future.await;
+            response.extensions_mut().insert(cpu_permit);
+            response
+        }
+        RequestPermit::Queued(cpu_permit, permit_request) => {
+            let permit = tokio::time::timeout(admission_control.cpu_permit_timeout(), permit_request.place()).await;
+            match permit.unwrap_or(Err(AcquireError::Full)) {
+                Ok(permit) => cpu_permit.set(permit),
+                Err(error) => return admission_control.reject(error).into_response(),
+            }
+            respond_on_blocking_thread(cpu_permit, response_future).await
+        }
+    }
+}
+
+/// Returns the response, made on a blocking thread. On the threads that answer look-ups, a task
+/// that takes half a millisecond and then wakes the next of its kind would run before hundreds of
+/// look-ups. Rendering runs to completion and keeps its CPU permit until then, even if the client
+/// has disconnected.
+async fn respond_on_blocking_thread<F>(cpu_permit: CpuPermit, response_future: CatchPanic<F>) -> Response
+where
+    F: Future<Output = Result<Response, Infallible>> + Send + 'static,
+{
+    let runtime = Handle::current();
+    let render = move || {
+        let mut response = runtime.block_on(response_future);
+        response.extensions_mut().insert(cpu_permit);
+        response
+    };
+    let rendered = tokio::task::spawn_blocking(render).await;
+    // A panic of the handler is caught. What remains is a runtime that shuts down.
+    rendered.unwrap_or_else(|_| Problem::internal("rendering was cancelled").into_response())
+}
+
+/// Returns the response, which holds its CPU permit while it is written and the client reads it.
+///
+/// # Errors
+/// If too many response bytes are unsent, for this client or in total.
+fn send_with_permit(
+    mut response: Response,
+    unsent_bytes: &UnsentBytes,
+    client_id: ClientId,
+    connection: Option<&Connection>,
+) -> Result<Response, AcquireError> {
+    let extensions = response.extensions_mut();
+    let cpu_permit: Option<CpuPermit> = extensions.remove();
+    let is_shared = extensions.remove::<SharedBody>().is_some();
+    let bytes = axum::body::HttpBody::size_hint(response.body()).lower();
+    if bytes == 0 {
+        // There is nothing to write.
+        if let Some(cpu_permit) = cpu_permit {
+            cpu_permit.release();
+        }
+        return Ok(response);
+    }
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let unsent_response = match is_shared {
+        true => None,
+        false => Some(unsent_bytes.add(client_id, bytes)?),
+    };
+    if let (Some(cpu_permit), Some(connection)) = (&cpu_permit, connection) {
+        connection.set_cpu_permit(cpu_permit.clone());
+    }
+    Ok(pace_response(response, cpu_permit, unsent_response))
+}
+
+fn connection(request: &Request) -> Option<&Connection> {
+    request.extensions().get::<Connection>()
+}
+
+/// Adds the `RateLimit` headers.
+fn add_rate_limit_headers(response: &mut Response, quota: Option<&QuotaStatus>) {
+    if let Some(quota) = quota {
+        response.headers_mut().extend(quota.headers());
+    }
+}
+
+/// Lets only the client's own cache store a response that requires a key (RFC 9111, section 3.5).
+fn make_cache_private(response: &mut Response) {
+    let headers = response.headers_mut();
+    let cache_control = headers.get(header::CACHE_CONTROL);
+    let directives = cache_control.and_then(|it| it.to_str().ok()?.strip_prefix("public"));
+    if let Some(rest) = directives {
+        let value = HeaderValue::try_from(format!("private{rest}")).expect("ASCII");
+        headers.insert(header::CACHE_CONTROL, value);
+    }
+}
+
+/// Returns the response to a request that is not admitted. The rest of its body is read for a
+/// limited time, so that the client goes on to read the response.
+fn rejection_response(rejected: RejectedRequest, request: Request) -> Response {
+    let is_busy = rejected.problem.is_overload();
+    let mut body = request.into_body();
+    if !is_busy && !axum::body::HttpBody::is_end_stream(&body) {
+        tokio::spawn(async move { drain_body(&mut body).await });
+    }
+    let mut response = rejected.problem.into_response();
+    if let Some(quota) = rejected.quota {
+        response.headers_mut().extend(quota.headers());
+    }
+    response
+}
+
+/// Which origins may read a response, and whether they may send an API key.
+enum CorsPolicy {
+    /// Any origin may read it, without credentials.
+    AnyOrigin,
+    /// Any origin may read it, and this one may send an API key.
+    AnyOriginWithAuth,
+    /// Only this origin may read it: the route requires an API key.
+    OneOrigin(HeaderValue),
+    /// No other origin may read it.
+    NoOrigin,
+}
+
+impl CorsPolicy {
+    fn of(admission_control: &AdmissionControl, headers: &HeaderMap, route: Option<&str>) -> CorsPolicy {
+        let origin = admission_control.allowed_origin(headers).cloned();
+        match (origin, admission_control.required_scope(route)) {
+            (None, None) => CorsPolicy::AnyOrigin,
+            (Some(_), None) => CorsPolicy::AnyOriginWithAuth,
+            (Some(origin), Some(_)) => CorsPolicy::OneOrigin(origin),
+            (None, Some(_)) => CorsPolicy::NoOrigin,
+        }
+    }
+}
+
+/// Adds the CORS headers.
+fn apply_cors(response: &mut Response, policy: Option<&CorsPolicy>) {
+    let headers = response.headers_mut();
+    let allow_origin = match policy {
+        None => return,
+        Some(CorsPolicy::AnyOrigin | CorsPolicy::AnyOriginWithAuth) => HeaderValue::from_static("*"),
+        Some(CorsPolicy::OneOrigin(origin)) => {
+            headers.append(header::VARY, VARY_ORIGIN);
+            origin.clone()
+        }
+        Some(CorsPolicy::NoOrigin) => {
+            headers.append(header::VARY, VARY_ORIGIN);
+            return;
+        }
+    };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allow_origin);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, CORS_EXPOSE_HEADERS);
+}
+
+/// Returns the response to a CORS preflight request.
+fn preflight(policy: &CorsPolicy) -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    let allow_headers = match policy {
+        CorsPolicy::AnyOriginWithAuth | CorsPolicy::OneOrigin(_) => CORS_ALLOW_HEADERS_WITH_AUTH,
+        CorsPolicy::AnyOrigin | CorsPolicy::NoOrigin => CORS_ALLOW_HEADERS,
+    };
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, CORS_ALLOW_METHODS);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allow_headers);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, CORS_MAX_AGE);
+    apply_cors(&mut response, Some(policy));
+    response
+}
+
+/// The access log entry of a request: the template of its route and never its URL, which may
+/// contain a patient's postcode.
+struct AccessLogEntry {
+    started: Instant,
+    id: RequestId,
+    method: &'static str,
+    route: Option<MatchedPath>,
+    admission_control: Arc<AdmissionControl>,
+}
+
+impl AccessLogEntry {
+    /// Adds the headers of every response, and logs it.
+    fn finish(self, mut response: Response) -> Response {
+        for (name, value) in SECURITY_HEADERS {
+            response
+                .headers_mut()
+                .entry(name)
+                .or_insert(HeaderValue::from_static(value));
+        }
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, self.id.header_value());
+        let duration = self.started.elapsed();
+        let (route, status) = (
+            self.route.as_ref().map(MatchedPath::as_str),
+            response.status(),
+        );
+        self.admission_control.metrics.record(route, status, duration);
+        let (request_id, route) = (self.id.as_str(), route.unwrap_or("none"));
+        if let Some(InternalError(error)) = response.extensions_mut().remove() {
+            tracing::error!(request_id, route, error = &*error, "internal error");
+        }
+        tracing::info!(
+            request_id,
+            method = self.method,
+            route,
+            status = status.as_u16(),
+            duration_us = micros(duration),
+            "responded"
+        );
+        response
+    }
+}
+
+/// Returns microseconds as 64 bits: JSON logs write larger integers as strings.
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+pin_project_lite::pin_project! {
+    /// A response whose panic becomes an internal error. The payload is not inspected, because it
+    /// may contain request data.
+    struct CatchPanic<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for CatchPanic<F> {
+    type Output = Response;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let future = self.project().answer;
+        // The future is not polled again.
+        match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Ok(response))) => Poll::Ready(response),
+            Err(_) => {
+                let problem = Problem::internal("a handler panicked");
+                Poll::Ready(problem.into_response())
+            }
+        }
+    }
+}
+
+/// Returns the method as a label. Clients may send any token as a method.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+
+    use super::super::admission::AccessConfig;
+    use super::super::server::ServerLimits;
+    use super::*;
+
+    #[tokio::test]
+    async fn panic_is_a_counted_internal_error_without_request_data() {
+        let admission_control = Arc::new(AdmissionControl::new(AccessConfig::default(), ServerLimits::default()));
+        let panicking = async || -> String { panic!("LA18 4DB is not in the index") };
+        let mut router: Router = Router::new()
+            .route("/api/v1/locate", get(panicking))
+            .layer(GuardLayer::new(&admission_control, API_ROUTES));
+        let request = Request::builder()
+            .uri("/api/v1/locate?postcode=LA18+4DB")
+            .body(Body::empty());
+        let request = request.expect("a request");
+        let response = match router.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers();
+        assert_eq!(headers[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        assert_eq!(headers[X_REQUEST_ID].len(), 16);
+        let body = response.into_body().collect().await.expect("it ends");
+        let body = String::from_utf8(body.to_bytes().into()).expect("text");
+        assert!(body.contains("\"code\":\"internal\""), "{body}");
+        assert!(!body.contains("4DB") && !body.contains("index"), "{body}");
+        let (_, locate) = admission_control
+            .metrics
+            .by_route_class()
+            .find(|(kind, _)| *kind == "locate")
+            .expect("a kind");
+        assert_eq!(locate.by_status().last(), Some(("5xx", 1)));
+    }
+}

@@ -1,0 +1,55 @@
+//! Problem responses as HTML pages for browsers.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::super::App;
+use super::super::negotiate::prefers_html;
+use super::super::problem::ProblemSummary;
+use crate::domain::Layer;
+use crate::web::directory::{ErrorPage, error_page};
+
+/// Middleware that replaces the body of a problem with an HTML page if the client prefers HTML. The
+/// status and the headers stay, such as `Allow`.
+///
+/// It runs inside the admission middleware, whose rejections stay as JSON.
+pub(in super::super) async fn problem_to_html(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_browser = prefers_html(request.headers()) == Some(true);
+    let layer = layer_in_path(request.uri().path());
+    let response = next.run(request).await;
+    let summary = response.extensions().get::<ProblemSummary>().filter(|_| is_browser);
+    let Some(summary) = summary.cloned() else {
+        return response;
+    };
+    let releases = app.releases();
+    let error_details = ErrorPage {
+        status: response.status().as_u16(),
+        code: summary.code,
+        detail: &summary.detail,
+        layer,
+    };
+    let page = error_page(releases.current(), &error_details);
+    let (mut parts, _) = response.into_parts();
+    let content_type = HeaderValue::from_static(super::HTML);
+    parts.headers.insert(header::CONTENT_TYPE, content_type);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(page.into_string()))
+}
+
+/// The layer that a path refers to.
+fn layer_in_path(path: &str) -> Option<Layer> {
+    let mut segments = path.trim_start_matches('/').split('/');
+    match segments.next()? {
+        "areas" => segments.next()?.parse().ok(),
+        "practices" => Some(Layer::GpPractice),
+        "groups" => Some(Layer::ResilienceGroup),
+        _ => None,
+    }
+}

@@ -1,0 +1,249 @@
+//! The registry of open connections. It counts them, closes overdue ones from a single task instead
+//! of a timer for each, and evicts some at the limits.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::ServerLimits;
+use super::connection::{Connection, ConnectionPhase};
+
+/// A client that reads less than this is not reading a response, but occupying a connection.
+const MIN_BYTES_PER_SECOND: u64 = 1_000;
+
+/// A body that arrives within this time is not slow.
+const SLOW_BODY_MS: u64 = 1_000;
+
+/// A client whose writes block for less than this is not a slow reader.
+const SLOW_READER_MS: u64 = 1_000;
+
+/// The maximum number of connections that are examined to evict one.
+const EVICTION_SCAN_MAX: usize = 4_096;
+
+const NEVER: u64 = u64::MAX;
+
+/// The registry of open connections.
+pub(super) struct ConnectionRegistry {
+    started: Instant,
+    is_stopping: AtomicBool,
+    /// When connections began to be closed, in the milliseconds of [`ConnectionRegistry::now_ms`];
+    /// [`NEVER`] before that.
+    closing_since_ms: AtomicU64,
+    closed: Notify,
+    state: Mutex<RegistryState>,
+    evicted: AtomicU64,
+    /// When a connection was last rejected, in the milliseconds of [`ConnectionRegistry::now_ms`]
+    /// plus one; 0 for never.
+    rejected_ms: AtomicU64,
+}
+
+#[derive(Default)]
+struct RegistryState {
+    /// By id, the oldest first.
+    connections: BTreeMap<u64, TrackedConnection>,
+    next_id: u64,
+    /// The connection that was examined last. The next search continues after it.
+    clock_hand: u64,
+}
+
+struct TrackedConnection {
+    connection: Connection,
+    /// When a write was first seen blocked, and the bytes that had been sent by then.
+    blocked_since: Option<(u64, u64)>,
+}
+
+impl ConnectionRegistry {
+    pub(super) fn new() -> ConnectionRegistry {
+        ConnectionRegistry {
+            started: Instant::now(),
+            is_stopping: AtomicBool::new(false),
+            closing_since_ms: AtomicU64::new(NEVER),
+            closed: Notify::new(),
+            state: Mutex::default(),
+            evicted: AtomicU64::new(0),
+            rejected_ms: AtomicU64::new(0),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, RegistryState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the milliseconds since the server started.
+    pub(super) fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).expect("uptime fits in 64 bits")
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Records that a connection was rejected at the connection limit.
+    pub(super) fn record_rejection(&self) {
+        self.rejected_ms.store(self.now_ms() + 1, Ordering::Relaxed);
+    }
+
+    /// Returns whether a connection was rejected at the connection limit within `period`.
+    pub(super) fn rejected_within(&self, period: Duration) -> bool {
+        let rejected_ms = self.rejected_ms.load(Ordering::Relaxed);
+        let elapsed_ms = u128::from((self.now_ms() + 1).saturating_sub(rejected_ms));
+        rejected_ms > 0 && elapsed_ms < period.as_millis()
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.state().connections.len()
+    }
+
+    /// Adds a connection and returns its id.
+    pub(super) fn add(&self, connection: Connection) -> u64 {
+        let mut state = self.state();
+        let id = state.next_id;
+        state.next_id += 1;
+        let tracked = TrackedConnection {
+            connection,
+            blocked_since: None,
+        };
+        state.connections.insert(id, tracked);
+        id
+    }
+
+    pub(super) fn remove(&self, id: u64) {
+        self.state().connections.remove(&id);
+        if self.is_stopping() {
+            self.closed.notify_waiters();
+        }
+    }
+
+    /// Evicts a connection that has no request in flight. Returns whether there was one.
+    pub(super) fn evict_idle(&self) -> bool {
+        self.evict_where(|tracked| tracked.connection.phase().0 != ConnectionPhase::Request)
+    }
+
+    /// Evicts a connection whose client is slow to read its response. Returns whether there was
+    /// one. Otherwise, a client that reads just fast enough on very many connections would keep all
+    /// others out.
+    pub(super) fn evict_slow_reader(&self) -> bool {
+        let now_ms = self.now_ms();
+        self.evict_where(|tracked| {
+            let is_slow = |(since_ms, _): (u64, u64)| now_ms - since_ms >= SLOW_READER_MS;
+            tracked.connection.bytes_sent_if_blocked().is_some() && tracked.blocked_since.is_some_and(is_slow)
+        })
+    }
+
+    /// Evicts a connection whose request body is slow to arrive. Returns whether there was one.
+    pub(super) fn evict_slow_upload(&self) -> bool {
+        let now_ms = self.now_ms();
+        self.evict_where(|TrackedConnection { connection, .. }| {
+            let (phase, since_ms) = connection.phase();
+            let is_slow = now_ms.saturating_sub(since_ms) >= SLOW_BODY_MS;
+            phase == ConnectionPhase::Request && connection.is_awaiting_body() && is_slow
+        })
+    }
+
+    /// Evicts the next connection that is evictable. Each search continues where the last one ended
+    /// (as in the CLOCK algorithm), so that all connections are examined in turn.
+    fn evict_where(&self, is_evictable: impl Fn(&TrackedConnection) -> bool) -> bool {
+        let mut state = self.state();
+        let after_hand = (Bound::Excluded(state.clock_hand), Bound::Unbounded);
+        let candidates = state.connections.range(after_hand);
+        let candidates = candidates
+            .chain(state.connections.range(..=state.clock_hand))
+            .take(EVICTION_SCAN_MAX);
+        let mut new_hand = state.clock_hand;
+        let id = candidates
+            .inspect(|(id, _)| new_hand = **id)
+            .find(|(_, tracked)| is_evictable(tracked))
+            .map(|(id, _)| *id);
+        state.clock_hand = new_hand;
+        let Some(tracked) = id.and_then(|id| state.connections.remove(&id)) else {
+            return false;
+        };
+        tracked.connection.abort();
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Closes connections that have exceeded a timeout.
+    pub(super) fn sweep(&self, limits: &ServerLimits) {
+        let now_ms = self.now_ms();
+        for tracked in self.state().connections.values_mut() {
+            if tracked.is_overdue(now_ms, limits) {
+                tracked.connection.abort();
+            }
+        }
+    }
+
+    /// Returns how often to sweep: an eighth of the shortest timeout, so that none is exceeded by
+    /// much.
+    pub(super) fn sweep_interval(limits: &ServerLimits) -> Duration {
+        let shortest = limits.header_timeout.min(limits.idle_timeout);
+        let shortest = shortest.min(limits.write_timeout);
+        (shortest / 8).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    }
+
+    /// Begins the shutdown: the service is not ready, and each response is the last on its
+    /// connection.
+    pub(super) fn begin_shutdown(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Closes each connection as soon as it is idle. No connections may be added after this.
+    pub(super) fn close_all_when_idle(&self) {
+        self.closing_since_ms
+            .store(self.now_ms(), Ordering::Relaxed);
+        for tracked in self.state().connections.values() {
+            tracked.connection.close_when_idle();
+        }
+    }
+
+    /// Returns since when connections are being closed, in the milliseconds of
+    /// [`ConnectionRegistry::now_ms`].
+    pub(super) fn closing_since_ms(&self) -> Option<u64> {
+        let since_ms = self.closing_since_ms.load(Ordering::Relaxed);
+        (since_ms != NEVER).then_some(since_ms)
+    }
+
+    /// Waits until all connections are closed.
+    pub(super) async fn all_closed(&self) {
+        loop {
+            let closed = self.closed.notified();
+            if self.state().connections.is_empty() {
+                return;
+            }
+            closed.await;
+        }
+    }
+}
+
+impl TrackedConnection {
+    fn is_overdue(&mut self, now_ms: u64, limits: &ServerLimits) -> bool {
+        let (phase, since_ms) = self.connection.phase();
+        let limit = match phase {
+            ConnectionPhase::Accepted | ConnectionPhase::Head => Some(limits.header_timeout),
+            // The request timeout and the write timeout apply.
+            ConnectionPhase::Request => None,
+            ConnectionPhase::Idle => Some(limits.idle_timeout),
+        };
+        let elapsed_ms = u128::from(now_ms.saturating_sub(since_ms));
+        limit.is_some_and(|limit| elapsed_ms >= limit.as_millis()) || self.is_stalled(now_ms, limits)
+    }
+
+    /// Returns whether too few bytes were sent since a write was first seen blocked.
+    fn is_stalled(&mut self, now_ms: u64, limits: &ServerLimits) -> bool {
+        let Some(sent) = self.connection.bytes_sent_if_blocked() else {
+            self.blocked_since = None;
+            return false;
+        };
+        let (since_ms, sent_before) = *self.blocked_since.get_or_insert((now_ms, sent));
+        let elapsed_ms = now_ms - since_ms;
+        if u128::from(elapsed_ms) < limits.write_timeout.as_millis() {
+            return false;
+        }
+        self.blocked_since = Some((now_ms, sent));
+        (sent - sent_before) * 1_000 < MIN_BYTES_PER_SECOND * elapsed_ms
+    }
+}

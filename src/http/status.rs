@@ -1,0 +1,88 @@
+//! The metadata of the dataset, and the readiness of the service.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde_json::json;
+
+use super::App;
+use super::admission::UNREADY_PERIOD;
+use super::areas::layer_bodies;
+use super::conditional::cacheable_json;
+use super::locate::NO_STORE;
+use super::problem::Problem;
+use super::server::Connection;
+use super::snapshot::DatasetSnapshot;
+use crate::dataset::manifest::Manifest;
+use crate::domain::{date_from_iso, today_in_london};
+
+/// `/api/v1/dataset`: version, vintages, counts, attribution, licence.
+pub(super) async fn dataset(snapshot: DatasetSnapshot, headers: HeaderMap) -> Result<Response, Problem> {
+    let (index, as_of) = (snapshot.index(), snapshot.as_of);
+    let manifest = index.manifest();
+    let body = json!({
+        "name": manifest.name,
+        "version": manifest.version,
+        "title": manifest.title,
+        "as_of": manifest.as_of,
+        "digest": index.digest(),
+        "loaded": snapshot.loaded_versions(),
+        "counts": { "postcodes": index.postcodes().len(), "practices": index.practices().len() },
+        "layers": layer_bodies(index, as_of),
+        "complete_outcodes": manifest.complete_outcodes,
+        "sources": manifest.sources,
+        "attribution": manifest.attribution,
+        "licence": manifest.licence,
+        "program": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
+    });
+    Ok(cacheable_json(&headers, &body))
+}
+
+/// `/health/ready`: 200, with the reasons for degraded operation, if any.
+///
+/// The service is not ready while it shuts down or rejects look-ups, so that load balancers send it
+/// no more requests. A dataset is always loaded: the service does not start before.
+pub(super) async fn ready(
+    State(app): State<App>,
+    connection: Option<Extension<Connection>>,
+) -> Response {
+    if connection.as_ref().is_some_and(|it| it.is_stopping()) {
+        return Problem::stopping().into_response();
+    }
+    let is_refusing_connections =
+        connection.is_some_and(|it| it.rejected_connection_within(UNREADY_PERIOD));
+    if is_refusing_connections || app.admission_control.is_rejecting_look_ups() {
+        return Problem::overloaded(READY_RETRY_AFTER_S).into_response();
+    }
+    let releases = app.releases();
+    let manifest = releases.current().manifest();
+    let degraded: Vec<String> = app
+        .dataset_store
+        .last_error()
+        .map(|reason| format!("the last reload failed: {reason}"))
+        .into_iter()
+        .collect();
+    let body = json!({
+        "status": "ready",
+        "dataset": {
+            "name": manifest.name,
+            "version": manifest.version,
+            "as_of": manifest.as_of,
+            "age_days": age_days(manifest),
+            "loaded_at": releases.loaded_at().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        },
+        "degraded": degraded,
+    });
+    (NO_STORE, Json(body)).into_response()
+}
+
+/// `Retry-After` in seconds of readiness checks while the service rejects look-ups.
+const READY_RETRY_AFTER_S: u16 = 5;
+
+/// Returns the age of the dataset in days, by its `as_of` date.
+pub(super) fn age_days(manifest: &Manifest) -> Option<i32> {
+    let as_of = date_from_iso(&manifest.as_of).ok()?;
+    let age = today_in_london().since(as_of).ok()?;
+    Some(age.get_days())
+}

@@ -1,0 +1,435 @@
+//! The postcodes of an area, page by page in order of postcode.
+//!
+//! Whether a postcode is in the area is decided by the functions that `locate` uses, so the two
+//! always agree. This module limits how many postcodes are tested. A postcode can be in an area
+//! only if the directory gives it one of the area's statistical areas, or if its position is in the
+//! buffered bounding box of the area's geometry. A page takes one pass over the directory's rows,
+//! from the end of the previous page. Nothing is stored between requests, whatever the day.
+
+use jiff::civil::Date;
+
+use super::Index;
+use super::layer::LayerIndex;
+use crate::dataset::LayerKind;
+use crate::domain::{
+    Basis, Boundary, BritishGrid, Layer, GroupMember, Postcode, PostcodeEntry, PostcodeStatus,
+    PracticeStatus,
+};
+
+/// Which postcodes of an area to return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PostcodeFilter {
+    /// Those in use on the day.
+    Live,
+    /// All of them, including terminated postcodes and those not yet introduced.
+    All,
+}
+
+/// A page of the postcodes of an area, in ascending order.
+#[derive(Debug)]
+pub struct PostcodePage {
+    /// The postcodes, at most as many as requested.
+    pub postcodes: Vec<AreaPostcode>,
+    /// Whether more postcodes follow.
+    pub has_more: bool,
+}
+
+/// A postcode of an area.
+#[derive(Debug, Clone, Copy)]
+pub struct AreaPostcode {
+    /// The directory's entry.
+    pub entry: PostcodeEntry,
+    /// The postcode's status on the day.
+    pub status: PostcodeStatus,
+    /// What places the postcode in the area; for a group, always [`Basis::Membership`].
+    pub basis: Basis,
+}
+
+/// An outward code with postcodes in an area.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcodeCount {
+    /// The outward code, such as `LA9`.
+    pub outcode: String,
+    /// How many of its postcodes are in the area.
+    pub postcode_count: usize,
+    /// The last of them.
+    pub last_postcode: Postcode,
+}
+
+/// An area whose postcodes belong to the requested area or group, and what is needed to exclude
+/// postcodes that cannot be in it.
+struct CandidateArea<'i> {
+    layer: &'i LayerIndex,
+    /// Its ordinal.
+    ordinal: u32,
+    /// For each row of a statistical area, whether that is in the area.
+    contains_statistical_area: Vec<bool>,
+    /// The bounding box of its own boundaries.
+    own_bbox: Option<GridBBox>,
+    /// The bounding box of the boundaries of its statistical areas.
+    statistical_bbox: Option<GridBBox>,
+}
+
+/// A bounding box in millimetres on the British National Grid.
+#[derive(Debug, Clone, Copy)]
+struct GridBBox {
+    low: (i32, i32),
+    high: (i32, i32),
+}
+
+impl Index {
+    /// Returns the postcodes that [`Index::locate`] places in an area or group on a day, in
+    /// ascending order: at most `limit`, and only those after `after` if that is given.
+    pub fn postcodes_in(
+        &self,
+        (layer, id): (Layer, &str),
+        day: Date,
+        filter: PostcodeFilter,
+        after: Option<Postcode>,
+        limit: usize,
+    ) -> PostcodePage {
+        let candidate_areas = self.candidate_areas(layer, id, day);
+        let is_group = self
+            .layer(layer)
+            .is_some_and(|it| it.kind == LayerKind::Membership);
+        let from = after.map_or(0, |postcode| self.directory.row_after(postcode));
+        let area_postcodes = self.postcodes_of_candidates(&candidate_areas, day, filter, from);
+        let area_postcodes = area_postcodes.map(|it| AreaPostcode {
+            basis: if is_group {
+                Basis::Membership
+            } else {
+                it.basis
+            },
+            ..it
+        });
+        let mut postcodes: Vec<AreaPostcode> = area_postcodes.take(limit + 1).collect();
+        let has_more = postcodes.len() > limit;
+        postcodes.truncate(limit);
+        PostcodePage {
+            postcodes,
+            has_more,
+        }
+    }
+
+    /// Returns how many postcodes [`Index::locate`] places in an area or group on a day, by outward
+    /// code, in ascending order. Every candidate postcode is tested.
+    pub fn outcodes_in(
+        &self,
+        (layer, id): (Layer, &str),
+        day: Date,
+        filter: PostcodeFilter,
+    ) -> Vec<OutcodeCount> {
+        let candidate_areas = self.candidate_areas(layer, id, day);
+        let mut outcodes: Vec<OutcodeCount> = Vec::new();
+        for area_postcode in self.postcodes_of_candidates(&candidate_areas, day, filter, 0) {
+            let postcode = area_postcode.entry.postcode;
+            match outcodes.last_mut() {
+                Some(current) if current.outcode == postcode.outcode() => {
+                    current.postcode_count += 1;
+                    current.last_postcode = postcode;
+                }
+                _ => outcodes.push(OutcodeCount {
+                    outcode: postcode.outcode().to_string(),
+                    postcode_count: 1,
+                    last_postcode: postcode,
+                }),
+            }
+        }
+        outcodes
+    }
+
+    /// Returns the postcodes that are in one of the candidate areas, from a row of the directory
+    /// onwards.
+    fn postcodes_of_candidates<'g>(
+        &'g self,
+        candidate_areas: &'g [CandidateArea<'g>],
+        day: Date,
+        filter: PostcodeFilter,
+        from: usize,
+    ) -> impl Iterator<Item = AreaPostcode> + 'g {
+        let may_be_in = move |position, row| candidate_areas.iter().any(|it| it.may_contain(position, row));
+        let entries = self.directory.entries_where(from, may_be_in);
+        entries.filter_map(move |entry| {
+            let status = self.postcode_status(&entry, day);
+            let is_included = filter == PostcodeFilter::All || status == PostcodeStatus::Live;
+            // Pseudo postcodes have no location, whatever the directory says.
+            if !is_included || entry.postcode.special().is_some() {
+                return None;
+            }
+            let mut bases = candidate_areas
+                .iter()
+                .filter_map(|it| self.basis_in_area((it.layer, it.ordinal), &entry, day));
+            let basis = bases.next()?;
+            Some(AreaPostcode {
+                entry,
+                status,
+                basis,
+            })
+        })
+    }
+
+    /// Returns the areas whose postcodes belong to an area or group: the area itself, or the
+    /// group's members.
+    fn candidate_areas(&self, layer: Layer, id: &str, day: Date) -> Vec<CandidateArea<'_>> {
+        let Some(area) = self.area(layer, id, day) else {
+            return Vec::new();
+        };
+        let is_group = self
+            .layer(layer)
+            .is_some_and(|it| it.kind == LayerKind::Membership);
+        let members = self.members(layer, id, day).into_iter();
+        let areas = match is_group {
+            true => members
+                .filter_map(|it| match &it.member {
+                    GroupMember::Area(layer, id) => self.area(*layer, id, day),
+                    GroupMember::Practice(_) => None,
+                })
+                .collect(),
+            false => vec![area],
+        };
+        let candidates = areas
+            .into_iter()
+            .filter_map(|area| self.candidate_area(area.layer, &area.id, day));
+        candidates.collect()
+    }
+
+    /// Prepares an area; `None` if no position can be in it on the day.
+    fn candidate_area(&self, layer: Layer, id: &str, day: Date) -> Option<CandidateArea<'_>> {
+        let layer = self.layer(layer)?;
+        let is_inactive = layer.id == Layer::GpPractice
+            && !id
+                .parse()
+                .ok()
+                .and_then(|code| self.practice(code))
+                .is_some_and(|practice| practice.status_on(day) == PracticeStatus::Active);
+        if is_inactive || day < layer.first_data || layer.kind == LayerKind::Membership {
+            return None;
+        }
+        let area = layer.ordinal(id)?;
+        let rows = (0..).take(self.statistical_areas.codes.len());
+        let holds = |row| layer.assignments_on(row, day).any(|it| it.ordinal == area);
+        let contains_statistical_area: Vec<bool> = rows.map(holds).collect();
+        let boundaries = self.statistical_areas.boundary_index.boundaries().iter();
+        let statistical_boundaries = boundaries.zip(&contains_statistical_area).filter(|(_, holds)| **holds);
+        let own_boundaries = layer.boundaries_of(area).iter();
+        let own_boundaries = own_boundaries.map(|&at| layer.boundary_index.boundary(at));
+        Some(CandidateArea {
+            own_bbox: buffered_bbox(own_boundaries, layer.snap_m),
+            statistical_bbox: buffered_bbox(statistical_boundaries.map(|it| it.0), self.statistical_areas.snap_m),
+            layer,
+            ordinal: area,
+            contains_statistical_area,
+        })
+    }
+}
+
+impl CandidateArea<'_> {
+    /// Returns whether a postcode with this position, and this statistical area in the directory,
+    /// may be in the area and must be tested.
+    fn may_contain(&self, position: BritishGrid, statistical_area: Option<u32>) -> bool {
+        let is_in_bbox = |bbox: Option<GridBBox>| bbox.is_some_and(|it| it.contains(position));
+        let by_statistical = match statistical_area {
+            Some(row) => self
+                .contains_statistical_area
+                .get(row as usize)
+                .is_some_and(|holds| *holds),
+            None => is_in_bbox(self.statistical_bbox),
+        };
+        by_statistical || is_in_bbox(self.own_bbox)
+    }
+}
+
+impl GridBBox {
+    fn contains(self, position: BritishGrid) -> bool {
+        let (x, y) = (position.easting_mm(), position.northing_mm());
+        (self.low.0..=self.high.0).contains(&x) && (self.low.1..=self.high.1).contains(&y)
+    }
+}
+
+/// Returns the bounding box of boundaries, extended by `buffer_m` metres on every side.
+fn buffered_bbox<'i>(boundaries: impl Iterator<Item = &'i Boundary>, buffer_m: f64) -> Option<GridBBox> {
+    let rings = boundaries
+        .flat_map(|it| &it.grid)
+        .flat_map(|polygon| &polygon.rings);
+    let vertices = rings
+        .flatten()
+        .map(|it| (it.easting_mm(), it.northing_mm()));
+    let (low, high) = vertices.fold(None, |bbox, (x, y)| {
+        let (low, high) = bbox.unwrap_or(((x, y), (x, y)));
+        Some(((x.min(low.0), y.min(low.1)), (x.max(high.0), y.max(high.1))))
+    })?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a cast of a float saturates"
+    )]
+    let buffer_mm = (buffer_m * 1_000.0).ceil() as i32;
+    Some(GridBBox {
+        low: (low.0.saturating_sub(buffer_mm), low.1.saturating_sub(buffer_mm)),
+        high: (high.0.saturating_add(buffer_mm), high.1.saturating_add(buffer_mm)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::super::test_dataset::{
+        DAY, FIRST_DATA, build, dataset, index, km, practice_membership, postcode, rectangle, strip,
+    };
+    use super::*;
+
+    /// Returns postcodes and bases; postcodes of `LA1 1` are shortened to their last two letters.
+    fn summary(page: PostcodePage) -> Vec<(String, Basis)> {
+        let postcodes = page.postcodes.into_iter();
+        let short = |text: String| {
+            text.strip_prefix("LA1 1")
+                .map(str::to_string)
+                .unwrap_or(text)
+        };
+        postcodes
+            .map(|it| (short(it.entry.postcode.to_string()), it.basis))
+            .collect()
+    }
+
+    fn postcodes_of(index: &Index, area: (Layer, &str), day: Date, filter: PostcodeFilter) -> Vec<(String, Basis)> {
+        summary(index.postcodes_in(area, day, filter, None, 99))
+    }
+
+    #[track_caller]
+    fn check(area: (Layer, &str), filter: PostcodeFilter, expected: &[(&str, Basis)]) {
+        let expected = expected
+            .iter()
+            .map(|&(text, basis)| (text.to_string(), basis));
+        let expected: Vec<_> = expected.collect();
+        assert_eq!(postcodes_of(&index(), area, DAY, filter), expected);
+    }
+
+    #[test]
+    fn area_postcodes_agree_with_locate() {
+        use Basis::{Boundary, Directory, Membership, Nearest};
+        let k = [("AA", Directory), ("AD", Boundary), ("AE", Nearest)];
+        check((Layer::Icc, "k"), PostcodeFilter::Live, &k);
+        let ever = [
+            ("AA", Directory),
+            ("AD", Boundary),
+            ("AE", Nearest),
+            ("AF", Directory),
+            ("AG", Directory),
+        ];
+        check((Layer::Icc, "k"), PostcodeFilter::All, &ever);
+        let l = [("AB", Directory), ("AJ", Directory), ("LA2 1AA", Directory)];
+        check((Layer::Icc, "l"), PostcodeFilter::Live, &l);
+        let m = [("AA", Boundary), ("AE", Nearest)];
+        check((Layer::SubCommunity, "m"), PostcodeFilter::Live, &m);
+        check((Layer::GpPractice, "A00001"), PostcodeFilter::Live, &k);
+        let inner_and_outer = [("AB", Boundary), ("LA2 1AA", Boundary)];
+        check((Layer::GpPractice, "A00003"), PostcodeFilter::Live, &inner_and_outer);
+        // The practice has closed, although it has a share.
+        check((Layer::GpPractice, "A00004"), PostcodeFilter::Live, &[]);
+        let of_k = k.map(|(text, _)| (text, Membership));
+        check((Layer::ResilienceGroup, "g"), PostcodeFilter::Live, &of_k);
+        let of_m = m.map(|(text, _)| (text, Membership));
+        check((Layer::ResilienceGroup, "h"), PostcodeFilter::Live, &of_m);
+        check((Layer::Icc, "z"), PostcodeFilter::Live, &[]);
+    }
+
+    #[test]
+    fn areas_have_no_postcodes_before_their_layers_first_data() {
+        let index = index();
+        let before = FIRST_DATA.yesterday().expect("a day");
+        let area = (Layer::Icc, "k");
+        assert_eq!(postcodes_of(&index, area, before, PostcodeFilter::All), []);
+        assert_eq!(postcodes_of(&index, area, FIRST_DATA, PostcodeFilter::All).len(), 5);
+        assert_eq!(index.outcodes_in(area, before, PostcodeFilter::All), []);
+    }
+
+    #[test]
+    fn pages_continue_after_a_postcode_and_report_whether_there_is_more() {
+        let index = index();
+        let page = |after: Option<&str>, limit| {
+            let after = after.map(postcode);
+            index.postcodes_in((Layer::Icc, "k"), DAY, PostcodeFilter::Live, after, limit)
+        };
+        let texts =
+            |page: PostcodePage| -> Vec<String> { summary(page).into_iter().map(|it| it.0).collect() };
+        assert!(page(None, 2).has_more);
+        assert_eq!(texts(page(None, 2)), ["AA", "AD"]);
+        assert!(!page(None, 3).has_more);
+        assert!(!page(Some("LA1 1AD"), 1).has_more);
+        assert_eq!(texts(page(Some("LA1 1AD"), 1)), ["AE"]);
+        assert_eq!(texts(page(Some("LA1 1AB"), 1)), ["AD"]);
+        assert_eq!(texts(page(Some("LA1 1AE"), 1)), [""; 0]);
+    }
+
+    #[test]
+    fn postcodes_are_counted_by_outward_code() {
+        let counts = index().outcodes_in((Layer::Icc, "l"), DAY, PostcodeFilter::Live);
+        let count = |outcode: &str, postcodes, last| OutcodeCount {
+            outcode: outcode.into(),
+            postcode_count: postcodes,
+            last_postcode: postcode(last),
+        };
+        assert_eq!(
+            counts,
+            [count("LA1", 2, "LA1 1AJ"), count("LA2", 1, "LA2 1AA")]
+        );
+    }
+
+    #[test]
+    fn groups_of_practices_add_no_postcodes() {
+        let mut dataset = dataset();
+        let member = practice_membership("A00003", Layer::ResilienceGroup, Some("h"));
+        dataset.memberships.push(member);
+        let index = build(dataset);
+        let group = (Layer::ResilienceGroup, "h");
+        assert_eq!(postcodes_of(&index, group, DAY, PostcodeFilter::Live).len(), 2);
+    }
+
+    #[test]
+    fn boundaries_of_other_dates_only_widen_the_search() {
+        let index = index();
+        let north = |day| postcodes_of(&index, (Layer::Icb, "north"), day, PostcodeFilter::Live).len();
+        // Of AA, AB, AD, AJ and LA2 1AA, two are east of 15 km.
+        assert_eq!(north(date(2024, 6, 30)), 3);
+        assert_eq!(north(DAY), 5);
+    }
+
+    #[test]
+    fn candidate_areas_exclude_postcodes_that_cannot_be_in_them() {
+        let index = index();
+        let candidate = |layer, id| index.candidate_area(layer, id, DAY).expect("it has a boundary");
+        let k = candidate(Layer::Icc, "k");
+        let (inside, outside) = (km(5.0, 5.0), km(15.0, 5.0));
+        // In its statistical area wherever the position is; with another statistical area, only
+        // inside its own bounding box.
+        assert!(k.may_contain(outside, Some(0)) && k.may_contain(inside, Some(1)));
+        assert!(!k.may_contain(outside, Some(1)) && !k.may_contain(outside, None));
+        // Off the coast, up to the snap distance of the statistical areas.
+        assert!(k.may_contain(km(-0.15, 5.0), None) && !k.may_contain(km(-0.15, 5.0), Some(1)));
+        assert!(!k.may_contain(km(-0.150_001, 5.0), None));
+        let m = candidate(Layer::SubCommunity, "m");
+        assert!(m.may_contain(km(5.2, 5.0), Some(1)) && !m.may_contain(km(5.200_001, 5.0), None));
+    }
+
+    #[test]
+    fn bounding_boxes_are_buffered() {
+        let two = [
+            rectangle("a", (0.0, 2.0), (3.0, 5.0)),
+            rectangle("b", (-1.0, 3.0), (2.0, 9.0)),
+        ];
+        let both = buffered_bbox(two.iter(), 0.5).expect("they have vertices");
+        for (east, north, expected) in [
+            (-1.000_5, 1.999_5, true),
+            (3.000_5, 9.000_5, true),
+            (-1.000_501, 5.0, false),
+            (3.000_501, 5.0, false),
+            (0.0, 1.999_499, false),
+            (0.0, 9.000_501, false),
+        ] {
+            assert_eq!(both.contains(km(east, north)), expected, "{east} {north}");
+        }
+        assert!(buffered_bbox([].iter(), 1.0).is_none());
+        let unbuffered = buffered_bbox([strip("a", 0.0, 1.0)].iter(), 0.0).expect("it has vertices");
+        assert!(unbuffered.contains(km(1.0, 10.0)) && !unbuffered.contains(km(1.000_001, 10.0)));
+    }
+}

@@ -1,0 +1,182 @@
+//! The distance from a point to the edges of a boundary: a tree of bounding boxes.
+//!
+//! Consecutive edges of a ring are close together, so eight of them make a compact box, and so do
+//! eight of those boxes: no sorting is needed.
+//!
+//! ```text
+//!   boxes of level 2   ┌───────────────────────┐
+//!             level 1  ├───────┬───────┬───────┤   8 to 1
+//!             level 0  ├─┬─┬─┬─┼─┬─┬─┬─┼─┬─┬─┬─┤   8 to 1
+//!             edges    ╱╲╱╲╱╲╱╲╱╲╱╲╱╲╱╲╱╲╱╲╱╲╱╲
+//! ```
+
+use super::edge::{Edge, MmCoord};
+
+/// The number of edges in a box, and of boxes in a box of the next level.
+const FAN_OUT: usize = 8;
+
+/// With at most this many edges, all of them are measured: boxes would be more to read.
+const LINEAR_SCAN_MAX: usize = 4 * FAN_OUT;
+
+/// Scales the distance to a box so that it never exceeds that to an edge in it, however both were
+/// rounded: the distance to the box is an `f32`.
+const ROUND_DOWN: f32 = 1.0 - 1e-6;
+
+/// The edges of one boundary, in a tree of bounding boxes.
+#[derive(Debug)]
+pub(super) struct EdgeTree {
+    edges: Vec<Edge>,
+    /// From the boxes of edges up to a level of at most eight boxes; empty if there are few edges.
+    levels: Vec<Vec<BBox8>>,
+}
+
+/// Eight bounding boxes, sides included, as a structure of arrays, so that the processor measures
+/// several at a time.
+#[derive(Debug, Clone, Copy)]
+struct BBox8 {
+    west: [i32; FAN_OUT],
+    south: [i32; FAN_OUT],
+    east: [i32; FAN_OUT],
+    north: [i32; FAN_OUT],
+}
+
+impl EdgeTree {
+    pub(super) fn new(edges: Vec<Edge>) -> EdgeTree {
+        let mut levels: Vec<Vec<BBox8>> = Vec::new();
+        if edges.len() > LINEAR_SCAN_MAX {
+            let mut boxes: Vec<(MmCoord, MmCoord)> = edges.chunks(FAN_OUT).filter_map(bbox_of_edges).collect();
+            while levels.last().is_none_or(|level| level.len() > 1) {
+                levels.push(boxes.chunks(FAN_OUT).map(BBox8::new).collect());
+                boxes = boxes.chunks(FAN_OUT).filter_map(bbox_of_boxes).collect();
+            }
+        }
+        EdgeTree { edges, levels }
+    }
+
+    pub(super) fn edges(&self) -> &[Edge] {
+        &self.edges
+    }
+
+    /// Returns the corners of the bounding box, or `None` if there are no edges.
+    pub(super) fn bbox(&self) -> Option<(MmCoord, MmCoord)> {
+        bbox_of_edges(&self.edges)
+    }
+
+    /// Returns the squared distance in square millimetres from the point to the nearest edge that
+    /// is nearer than `within_2`, or `within_2` if there is none.
+    pub(super) fn distance_2(&self, point: MmCoord, within_2: f64) -> f64 {
+        match self.levels.len() {
+            0 => nearest_by_scan(&self.edges, point, within_2),
+            levels => self.nearest_in_group(levels - 1, 0, point, within_2),
+        }
+    }
+
+    /// Calls `visit` with every edge whose bounding box intersects a rectangle, sides included, and
+    /// with some others.
+    pub(super) fn edges_near(&self, low: MmCoord, high: MmCoord, visit: &mut impl FnMut(Edge)) {
+        match self.levels.len() {
+            0 => self.edges.iter().copied().for_each(visit),
+            levels => self.visit_near(levels - 1, 0, (low, high), visit),
+        }
+    }
+
+    /// Visits the boxes of one group of a level.
+    fn visit_near(&self, level: usize, group: usize, rect: (MmCoord, MmCoord), visit: &mut impl FnMut(Edge)) {
+        let Some(boxes) = self.levels[level].get(group) else {
+            return;
+        };
+        for at in (0..FAN_OUT).filter(|&at| boxes.intersects(at, rect)) {
+            let inner = group * FAN_OUT + at;
+            match level {
+                0 => self.edges_of_box(inner).iter().copied().for_each(&mut *visit),
+                _ => self.visit_near(level - 1, inner, rect, visit),
+            }
+        }
+    }
+
+    /// Searches the boxes of one group of a level.
+    fn nearest_in_group(&self, level: usize, group: usize, point: MmCoord, mut best: f64) -> f64 {
+        let Some(boxes) = self.levels[level].get(group) else {
+            return best;
+        };
+        let mut distances = boxes.distances_2(point);
+        // The nearest box first, because it usually excludes the others.
+        loop {
+            let nearer = |a, b| if distances[b] < distances[a] { b } else { a };
+            let at = (1..FAN_OUT).fold(0, nearer);
+            if f64::from(distances[at]) >= best || distances[at] == f32::INFINITY {
+                return best;
+            }
+            distances[at] = f32::INFINITY;
+            let inner = group * FAN_OUT + at;
+            best = match level {
+                0 => nearest_by_scan(self.edges_of_box(inner), point, best),
+                _ => self.nearest_in_group(level - 1, inner, point, best),
+            };
+        }
+    }
+
+    /// Returns the edges of a box of the lowest level; empty if the box only fills up its group.
+    fn edges_of_box(&self, at: usize) -> &[Edge] {
+        let rest = self.edges.get(at * FAN_OUT..).unwrap_or_default();
+        &rest[..rest.len().min(FAN_OUT)]
+    }
+}
+
+fn nearest_by_scan(edges: &[Edge], point: MmCoord, best: f64) -> f64 {
+    let distances = edges.iter().map(|edge| edge.distance_2(point));
+    distances.fold(best, f64::min)
+}
+
+fn bbox_of_edges(edges: &[Edge]) -> Option<(MmCoord, MmCoord)> {
+    edges.iter().map(Edge::bbox).reduce(union)
+}
+
+fn bbox_of_boxes(boxes: &[(MmCoord, MmCoord)]) -> Option<(MmCoord, MmCoord)> {
+    boxes.iter().copied().reduce(union)
+}
+
+fn union(a: (MmCoord, MmCoord), b: (MmCoord, MmCoord)) -> (MmCoord, MmCoord) {
+    let low = [0, 1].map(|axis| a.0[axis].min(b.0[axis]));
+    let high = [0, 1].map(|axis| a.1[axis].max(b.1[axis]));
+    (low, high)
+}
+
+impl BBox8 {
+    /// Creates a group of up to eight boxes. Unused places repeat the first box, and have no edges
+    /// or boxes in them.
+    fn new(boxes: &[(MmCoord, MmCoord)]) -> BBox8 {
+        let each = |side: fn(&(MmCoord, MmCoord)) -> i32| {
+            let mut sides = [side(&boxes[0]); FAN_OUT];
+            for (place, rectangle) in sides.iter_mut().zip(boxes) {
+                *place = side(rectangle);
+            }
+            sides
+        };
+        BBox8 {
+            west: each(|it| it.0[0]),
+            south: each(|it| it.0[1]),
+            east: each(|it| it.1[0]),
+            north: each(|it| it.1[1]),
+        }
+    }
+
+    fn intersects(&self, at: usize, (low, high): (MmCoord, MmCoord)) -> bool {
+        self.west[at] <= high[0]
+            && self.south[at] <= high[1]
+            && self.east[at] >= low[0]
+            && self.north[at] >= low[1]
+    }
+
+    /// Returns a lower bound of the squared distance in square millimetres from the point to each
+    /// box; 0 inside it.
+    fn distances_2(&self, [x, y]: MmCoord) -> [f32; FAN_OUT] {
+        // Positions are within 1.7e9 mm of each other, so differences fit.
+        let gap = |low: i32, at: i32, high: i32| (low - at).max(at - high).max(0) as f32;
+        std::array::from_fn(|at| {
+            let across = gap(self.west[at], x, self.east[at]);
+            let up = gap(self.south[at], y, self.north[at]);
+            (across * across + up * up) * ROUND_DOWN
+        })
+    }
+}

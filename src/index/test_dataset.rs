@@ -1,0 +1,376 @@
+//! A small dataset for unit tests, whose answers can be read off the drawing.
+//!
+//! ```text
+//!   km      0         5        10                  20
+//!      10   ┌─────────┬─────────┬───────────────────┐
+//!           │  icc k            │  icc l            │   statistical areas S0 (k) and S1 (l),
+//!           │  sub-community m  :         n         │   and S2, in l, without a boundary
+//!           │         :         │                   │
+//!       0   └─────────┴─────────┴───────────────────┘
+//!            icb north: as far as 15 km until 2024-07-01, then all of it
+//! ```
+//!
+//! Kilometres are counted from easting 300 km, northing 400 km.
+
+use std::collections::BTreeMap;
+
+use geo::MultiPolygon;
+use jiff::civil::{Date, date};
+
+use super::{Index, Locator, LocateQuery};
+use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest, StatisticalAreasEntry};
+use crate::domain::{
+    Area, StatisticalAssignment, Boundary, BritishGrid, CatchmentKind, GridPolygon, Layer, GroupMember, Membership,
+    OdsCode, Period, PositionalQuality, Postcode, PostcodeEntry, Practice, PracticeStatus,
+    Premises, PremisesKind, Provenance, PracticeSuccession,
+};
+
+pub(super) const DAY: Date = date(2025, 1, 1);
+pub(super) const FIRST_DATA: Date = date(2022, 1, 5);
+/// The date from which the ICB extends as far as the statistical areas, under another name.
+pub(super) const WIDENED: Date = date(2024, 7, 1);
+
+pub(super) fn km(east: f64, north: f64) -> BritishGrid {
+    BritishGrid::from_metres(300_000.0 + east * 1_000.0, 400_000.0 + north * 1_000.0)
+        .expect("on the grid")
+}
+
+pub(super) fn code(text: &str) -> OdsCode {
+    text.parse().expect("an ODS code")
+}
+
+pub(super) fn postcode(text: &str) -> Postcode {
+    text.parse().expect("a postcode")
+}
+
+pub(super) fn from(day: Date) -> Period {
+    Period {
+        from: Some(day),
+        to: None,
+    }
+}
+
+pub(super) fn until(day: Date) -> Period {
+    Period {
+        from: None,
+        to: Some(day),
+    }
+}
+
+pub(super) fn area(layer: Layer, id: &str) -> Area {
+    Area {
+        layer,
+        id: id.into(),
+        name: id.to_uppercase(),
+        kind: None,
+        system: None,
+        provenance: Provenance::Indicative,
+        period: Period::default(),
+    }
+}
+
+/// Returns a rectangle 10 km high.
+pub(super) fn strip(id: &str, west_km: f64, east_km: f64) -> Boundary {
+    rectangle(id, (west_km, 0.0), (east_km, 10.0))
+}
+
+/// Returns a rectangle, given its south-west and north-east corners in kilometres.
+pub(super) fn rectangle(id: &str, low: (f64, f64), high: (f64, f64)) -> Boundary {
+    polygon_boundary(id, &[low, (high.0, low.1), high, (low.0, high.1)])
+}
+
+/// Returns a polygon, given its vertices in kilometres.
+pub(super) fn polygon_boundary(id: &str, ring: &[(f64, f64)]) -> Boundary {
+    Boundary {
+        id: id.into(),
+        catchment_kind: CatchmentKind::Whole,
+        period: Period::default(),
+        lonlat: MultiPolygon::new(Vec::new()),
+        grid: vec![GridPolygon {
+            rings: vec![ring.iter().map(|&(east, north)| km(east, north)).collect()],
+        }],
+    }
+}
+
+pub(super) fn practice(text: &str) -> Practice {
+    Practice {
+        code: code(text),
+        name: text.to_lowercase(),
+        address: String::new(),
+        postcode: None,
+        telephone: None,
+        status: PracticeStatus::Active,
+        opened: Some(date(1974, 4, 1)),
+        closed: None,
+        sub_icb: None,
+        pcn: None,
+        list_size: None,
+    }
+}
+
+pub(super) fn closed_practice(text: &str, last: Date) -> Practice {
+    Practice {
+        closed: Some(last),
+        status: PracticeStatus::Closed,
+        ..practice(text)
+    }
+}
+
+pub(super) fn main_premises(text: &str, east: f64, north: f64) -> Premises {
+    Premises {
+        practice: code(text),
+        kind: PremisesKind::Main,
+        postcode: None,
+        position: km(east, north),
+    }
+}
+
+pub(super) fn succession(predecessor: &str, successor: &str) -> PracticeSuccession {
+    PracticeSuccession {
+        predecessor: code(predecessor),
+        successor: code(successor),
+        from: date(2020, 4, 1),
+    }
+}
+
+/// Returns the entry of a postcode that has been in use since January 1980.
+pub(super) fn entry(
+    text: &str,
+    position: Option<BritishGrid>,
+    statistical_area: Option<u32>,
+) -> PostcodeEntry {
+    PostcodeEntry {
+        postcode: postcode(text),
+        position,
+        positional_quality: PositionalQuality::new(10),
+        is_large_user: false,
+        is_live: true,
+        introduced: Some("198001".parse().expect("a month")),
+        terminated: None,
+        statistical_area,
+    }
+}
+
+pub(super) fn membership(member: GroupMember, layer: Layer, group: Option<&str>) -> Membership {
+    Membership {
+        member,
+        layer,
+        group: group.map(str::to_string),
+        period: Period::default(),
+        provenance: Provenance::Derived,
+    }
+}
+
+pub(super) fn practice_membership(text: &str, layer: Layer, group: Option<&str>) -> Membership {
+    membership(GroupMember::Practice(code(text)), layer, group)
+}
+
+pub(super) fn area_membership(layer: Layer, id: &str, group: Option<&str>) -> Membership {
+    let member = GroupMember::Area(layer, id.into());
+    membership(member, Layer::ResilienceGroup, group)
+}
+
+pub(super) fn assignment(
+    statistical_area: &str,
+    layer: Layer,
+    area: &str,
+    share: Option<f64>,
+) -> StatisticalAssignment {
+    StatisticalAssignment {
+        statistical_area: statistical_area.into(),
+        layer,
+        area: area.into(),
+        share,
+        period: Period::default(),
+    }
+}
+
+pub(super) fn layer_entry(id: Layer, kind: LayerKind) -> LayerEntry {
+    LayerEntry {
+        id: id.as_str().into(),
+        title: id.as_str().into(),
+        kind,
+        first_data: FIRST_DATA.to_string(),
+        provenance: "modelled".into(),
+        boundaries: None,
+        on_statistical_areas: matches!(id, Layer::Icc | Layer::GpPractice),
+        snap_m: 0.0,
+    }
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        name: "world".into(),
+        version: "1".into(),
+        title: "World".into(),
+        as_of: DAY.to_string(),
+        attribution: "nobody".into(),
+        licence: "https://example.org/licence".into(),
+        tolerance_m: 100.0,
+        undated_terminations_after: None,
+        complete_outcodes: vec!["LA1".into()],
+        statistical_areas: Some(StatisticalAreasEntry {
+            id: "lsoa11".into(),
+            title: "Statistical areas".into(),
+            boundaries: "areas/lsoa11.geojson".into(),
+            snap_m: 150.0,
+        }),
+        // Not in the order of answers, to test the sorting.
+        layers: vec![
+            layer_entry(Layer::Icb, LayerKind::Partition),
+            layer_entry(Layer::ResilienceGroup, LayerKind::Membership),
+            layer_entry(Layer::GpPractice, LayerKind::Overlapping),
+            LayerEntry {
+                snap_m: 200.0,
+                ..layer_entry(Layer::SubCommunity, LayerKind::Partition)
+            },
+            layer_entry(Layer::Icc, LayerKind::Partition),
+        ],
+        sources: Vec::new(),
+        files: BTreeMap::new(),
+    }
+}
+
+fn boundaries() -> Vec<(Layer, Vec<Boundary>)> {
+    let mut narrow = strip("north", 0.0, 15.0);
+    narrow.period = until(WIDENED);
+    let mut wide = strip("north", 0.0, 20.0);
+    wide.period = from(WIDENED);
+    let mut inner = strip("A00003", 15.0, 16.5);
+    inner.catchment_kind = CatchmentKind::Inner;
+    let mut outer = strip("A00003", 14.0, 18.0);
+    outer.catchment_kind = CatchmentKind::Outer;
+    vec![
+        (Layer::Icb, vec![narrow, wide]),
+        (
+            Layer::Icc,
+            vec![strip("k", 0.0, 10.0), strip("l", 10.0, 20.0)],
+        ),
+        (
+            Layer::SubCommunity,
+            vec![strip("m", 0.0, 5.0), strip("n", 5.0, 20.0)],
+        ),
+        (Layer::GpPractice, vec![outer, inner]),
+    ]
+}
+
+fn postcodes() -> Vec<PostcodeEntry> {
+    let mut coarse = entry("LA1 1AB", Some(km(16.0, 5.0)), Some(1));
+    coarse.positional_quality = PositionalQuality::new(50);
+    let mut old = entry("LA1 1AF", Some(km(2.0, 2.0)), Some(0));
+    old.is_live = false;
+    old.terminated = Some("201912".parse().expect("a month"));
+    let mut new = entry("LA1 1AG", Some(km(3.0, 3.0)), Some(0));
+    new.introduced = Some("202506".parse().expect("a month"));
+    vec![
+        entry("LA1 1AA", Some(km(1.0, 1.0)), Some(0)),
+        coarse,
+        // 40 m inside k.
+        entry("LA1 1AD", Some(km(9.96, 5.0)), None),
+        // 120 m off the coast.
+        entry("LA1 1AE", Some(km(-0.12, 5.0)), None),
+        old,
+        new,
+        entry("LA1 1AH", None, Some(0)),
+        // Inside the boundary of k, but in l according to the directory.
+        entry("LA1 1AJ", Some(km(9.0, 9.0)), Some(2)),
+        entry("LA2 1AA", Some(km(17.0, 2.0)), Some(1)),
+        entry("LA2 1AB", Some(km(30.0, 5.0)), None),
+        entry("ZZ99 3VZ", Some(km(1.0, 2.0)), Some(0)),
+    ]
+}
+
+/// Returns the dataset, for tests to modify and build.
+pub(super) fn dataset() -> Dataset {
+    let mut first = area(Layer::Icb, "north");
+    first.period = until(WIDENED);
+    let mut second = area(Layer::Icb, "north");
+    second.name = "WIDER".into();
+    second.period = from(WIDENED);
+    let mut late = assignment("S2", Layer::Icc, "l", None);
+    late.period = from(date(2024, 1, 1));
+    Dataset {
+        manifest: manifest(),
+        digest: "0123".into(),
+        areas: vec![
+            second,
+            first,
+            area(Layer::Icc, "l"),
+            area(Layer::Icc, "k"),
+            area(Layer::SubCommunity, "n"),
+            area(Layer::SubCommunity, "m"),
+            area(Layer::ResilienceGroup, "g"),
+            area(Layer::ResilienceGroup, "h"),
+            Area {
+                provenance: Provenance::Official,
+                ..area(Layer::GpPractice, "A00003")
+            },
+        ],
+        boundaries: boundaries(),
+        lineage: Vec::new(),
+        memberships: vec![
+            practice_membership("A00001", Layer::Icc, Some("k")),
+            practice_membership("A00002", Layer::Icc, Some("l")),
+            practice_membership("A00003", Layer::Icc, Some("l")),
+            area_membership(Layer::Icc, "k", Some("g")),
+            area_membership(Layer::Icc, "l", None),
+            area_membership(Layer::SubCommunity, "m", Some("h")),
+        ],
+        practices: vec![
+            practice("A00003"),
+            practice("A00001"),
+            closed_practice("A00002", date(2026, 3, 31)),
+            closed_practice("A00004", date(2020, 3, 31)),
+            closed_practice("A00005", date(2020, 3, 31)),
+            practice("A00006"),
+        ],
+        premises: vec![
+            main_premises("A00001", 1.0, 1.0),
+            main_premises("A00001", 4.0, 1.0),
+            main_premises("A00002", 1.0, 3.0),
+            main_premises("A00003", 17.0, 2.0),
+            main_premises("A00004", 1.0, 1.0),
+        ],
+        successions: vec![succession("A00004", "A00001")],
+        statistical_areas: vec!["S0".into(), "S1".into(), "S2".into()],
+        statistical_boundaries: vec![strip("S0", 0.0, 10.0), strip("S1", 10.0, 20.0)],
+        assignments: vec![
+            assignment("S0", Layer::Icc, "k", None),
+            assignment("S1", Layer::Icc, "l", None),
+            late,
+            assignment("S0", Layer::GpPractice, "A00001", Some(0.25)),
+            assignment("S0", Layer::GpPractice, "A00002", Some(0.75)),
+            assignment("S0", Layer::GpPractice, "A00004", Some(0.5)),
+        ],
+        not_gp_practices: vec![code("Y00002"), code("Y00001")],
+        postcodes: postcodes(),
+        golden_queries: Vec::new(),
+        stated_counts: Vec::new(),
+    }
+}
+
+pub(super) fn build(dataset: Dataset) -> Index {
+    Index::build(dataset).expect("the dataset is valid")
+}
+
+pub(super) fn index() -> Index {
+    build(dataset())
+}
+
+/// Returns the query for a postcode or point, without a practice, on [`DAY`].
+pub(super) fn residence_query(locator: Locator) -> LocateQuery {
+    LocateQuery {
+        locator: Some(locator),
+        practice: None,
+        as_of: DAY,
+    }
+}
+
+/// Returns the query for a practice code, without a postcode or point, on [`DAY`].
+pub(super) fn registration_query(text: &str) -> LocateQuery {
+    LocateQuery {
+        locator: None,
+        practice: Some(text.parse()),
+        as_of: DAY,
+    }
+}
