@@ -55,9 +55,11 @@ fn build() -> Result<(), BuildError> {
         install(&out.join("npm"))?;
         build_assets(&out.join("npm"), &out.join("assets"))?
     } else {
-        write_empty_assets(&out.join("assets")).map_err(|error| format!("writing OUT_DIR: {error}"))?
+        write_empty_assets(&out.join("assets"))
+            .map_err(|error| format!("writing OUT_DIR: {error}"))?
     };
-    fs::write(out.join("assets.rs"), asset_table(&names)).map_err(|error| format!("writing: {error}"))
+    fs::write(out.join("assets.rs"), asset_table(&names))
+        .map_err(|error| format!("writing: {error}"))
 }
 
 /// Tells Cargo to rebuild the assets when a file in the source folder changes, except for Rust
@@ -87,7 +89,10 @@ fn check_node() -> Result<(), BuildError> {
     let version = String::from_utf8_lossy(&output.stdout).trim().to_string();
     let version_parts = version.trim_start_matches('v').split('.');
     let mut version_parts = version_parts.map(|number| number.parse::<u32>().unwrap_or(0));
-    let found = (version_parts.next().unwrap_or(0), version_parts.next().unwrap_or(0));
+    let found = (
+        version_parts.next().unwrap_or(0),
+        version_parts.next().unwrap_or(0),
+    );
     if found < NODE_MIN {
         return Err(needed(&format!("this is Node {version}")));
     }
@@ -97,7 +102,8 @@ fn check_node() -> Result<(), BuildError> {
 
 /// Installs the npm packages, unless those of this lock file are already installed.
 fn install(folder: &Path) -> Result<(), BuildError> {
-    let copy_error = |error: io::Error| format!("copying {SOURCES} to {}: {error}", folder.display());
+    let copy_error =
+        |error: io::Error| format!("copying {SOURCES} to {}: {error}", folder.display());
     fs::create_dir_all(folder).map_err(copy_error)?;
     for name in NPM_FILES {
         fs::copy(Path::new(SOURCES).join(name), folder.join(name)).map_err(copy_error)?;

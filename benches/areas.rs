@@ -17,9 +17,9 @@ use std::process::Command;
 
 use catchment::domain::{Boundary, BritishGrid};
 use catchment::index::BoundaryIndex;
+use common::rounds::{print_heading, print_row, run_interleaved};
 use common::synthetic::{self, MAX_KM2, MEDIAN_KM2, P90_KM2};
-use common::rounds::{print_heading, run_interleaved, print_row};
-use common::{Country, Point, to_geo, rings, vertices};
+use common::{Country, Point, rings, to_geo, vertices};
 use geo::{BoundingRect, Contains, MultiPolygon};
 use jiff::civil::{Date, date};
 use rstar::primitives::{GeomWithData, Line, Rectangle};
@@ -39,7 +39,11 @@ fn main() {
             .is_none_or(|word| name.contains(word.as_str()))
     };
     let country = Country::new();
-    println!("{} points of {}", country.shuffled_points.len(), country.title());
+    println!(
+        "{} points of {}",
+        country.shuffled_points.len(),
+        country.title()
+    );
     let dense = synthetic::densify(&country.sub_icbs, 5);
     let catchments = synthetic::catchments(&country.people);
     check_catchments(&catchments);
@@ -56,17 +60,28 @@ fn main() {
 }
 
 fn measure_layer(name: &str, boundaries: &[Boundary], country: &Country) {
-    let (ours, theirs) = (BoundaryIndex::build(boundaries.to_vec()), Baseline::build(boundaries));
+    let (ours, theirs) = (
+        BoundaryIndex::build(boundaries.to_vec()),
+        Baseline::build(boundaries),
+    );
     check_answers(name, &ours, &theirs, &country.shuffled_points);
     print_heading(&format!(
         "{} {name}, {} vertices",
         boundaries.len(),
         vertices(boundaries)
     ));
-    for (order, points) in [("random", &country.shuffled_points), ("sorted", &country.sorted_points)] {
+    for (order, points) in [
+        ("random", &country.shuffled_points),
+        ("sorted", &country.sorted_points),
+    ] {
         measure_covering(&format!("{name}, {order}"), &ours, &theirs, points);
     }
-    measure_distances(name, &ours, boundaries, &country.shuffled_points[..DISTANCES]);
+    measure_distances(
+        name,
+        &ours,
+        boundaries,
+        &country.shuffled_points[..DISTANCES],
+    );
     compare_with_geopandas(name, &ours, boundaries, country);
 }
 
@@ -181,7 +196,12 @@ fn edges(boundaries: &[Boundary]) -> Vec<Edge> {
 /// Measures the distance to the boundary of a point's own area, and finding the areas with a
 /// boundary nearby, compared with trees of edges: one tree per area for the first, one for all
 /// areas for the second.
-fn measure_distances(name: &str, ours: &BoundaryIndex, boundaries: &[Boundary], points: &[BritishGrid]) {
+fn measure_distances(
+    name: &str,
+    ours: &BoundaryIndex,
+    boundaries: &[Boundary],
+    points: &[BritishGrid],
+) {
     let all = RTree::bulk_load(edges(boundaries));
     let own: Vec<RTree<Edge>> = boundaries
         .iter()
@@ -193,7 +213,10 @@ fn measure_distances(name: &str, ours: &BoundaryIndex, boundaries: &[Boundary], 
         .collect();
     let their_distance_m = |&(area, point): &(u32, BritishGrid)| {
         let edge = own[area as usize].nearest_neighbor(&coordinates_mm(point));
-        edge.expect("it has edges").distance_2(&coordinates_mm(point)).sqrt() / 1_000.0
+        edge.expect("it has edges")
+            .distance_2(&coordinates_mm(point))
+            .sqrt()
+            / 1_000.0
     };
     let their_neighbours = |point: BritishGrid, near: &mut Vec<(u32, f64)>| {
         near.clear();
@@ -248,7 +271,10 @@ fn measure_distances(name: &str, ours: &BoundaryIndex, boundaries: &[Boundary], 
         );
         located.len() as u64
     };
-    let times = run_interleaved(located.len(), &mut [&mut our_distances, &mut their_distances]);
+    let times = run_interleaved(
+        located.len(),
+        &mut [&mut our_distances, &mut their_distances],
+    );
     print_row(&format!("{name}, metres to its border"), times[0], times[1]);
     let mut our_neighbours = || {
         let found = points
@@ -272,7 +298,12 @@ fn measure_distances(name: &str, ours: &BoundaryIndex, boundaries: &[Boundary], 
 }
 
 /// Compares with geopandas, which runs in its own process and measures its own time.
-fn compare_with_geopandas(name: &str, ours: &BoundaryIndex, boundaries: &[Boundary], country: &Country) {
+fn compare_with_geopandas(
+    name: &str,
+    ours: &BoundaryIndex,
+    boundaries: &[Boundary],
+    country: &Country,
+) {
     let Some(python) = env::var_os("CATCHMENT_PYTHON") else {
         println!("geopandas: skipped: CATCHMENT_PYTHON is not set");
         return;

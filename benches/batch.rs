@@ -20,7 +20,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use catchment::batch::{self, OutputColumn, Compression, DecodeLimits, BatchInput, ColumnOverrides, BatchProgress, BatchRequest};
+use catchment::batch::{
+    self, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression, DecodeLimits,
+    OutputColumn,
+};
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::Layer;
 use catchment::index::Index;
@@ -37,7 +40,8 @@ fn main() {
         .and_then(|rows| rows.parse().ok());
     let rows: u64 = rows.unwrap_or(if is_measured { 1_000_000 } else { 1_000 });
     let rounds = if is_measured { ROUNDS } else { 1 };
-    let index = Index::build(dataset::read(&DatasetSource::Embedded).expect("read")).expect("sound");
+    let index =
+        Index::build(dataset::read(&DatasetSource::Embedded).expect("read")).expect("sound");
     let folder = tempfile::tempdir().expect("a folder");
     let (input_path, output_path) = (
         folder.path().join("input.csv"),
@@ -53,7 +57,9 @@ fn main() {
                 1 => copy(&input_path, &output_path, rows),
                 _ => copy_on_two_threads(&input_path, &output_path, rows),
             }));
-            times[1].push(timed(|| answer_batch(&index, &input_path, &output_path, threads, rows)));
+            times[1].push(timed(|| {
+                answer_batch(&index, &input_path, &output_path, threads, rows)
+            }));
         }
         let [copied, ours] = times.map(|mut times| {
             times.sort();
@@ -115,7 +121,11 @@ fn compare_with_joins(index: &Index, folder: &Path, rows: u64) {
             .map(|it| it.parse().expect("a number"))
             .collect();
         let theirs = Duration::from_secs_f64(results[0]);
-        assert!(results[1] > rows as f64 / 4.0, "{engine} located {}", results[1]);
+        assert!(
+            results[1] > rows as f64 / 4.0,
+            "{engine} located {}",
+            results[1]
+        );
         let _ = fs::remove_file(&output_path);
         let _ = fs::remove_file(folder.join("answered.csv.manifest.json"));
         let started = Instant::now();
@@ -133,8 +143,9 @@ fn compare_with_joins(index: &Index, folder: &Path, rows: u64) {
 /// The Integrated Care Communities as GeoJSON.
 fn icc_geojson(index: &Index) -> String {
     let position = |at: &geo::Coord<f64>| serde_json::json!([at.x, at.y]);
-    let ring =
-        |ring: &geo::LineString<f64>| -> serde_json::Value { ring.coords().map(position).collect() };
+    let ring = |ring: &geo::LineString<f64>| -> serde_json::Value {
+        ring.coords().map(position).collect()
+    };
     let polygon = |it: &geo::Polygon<f64>| -> serde_json::Value {
         std::iter::once(it.exterior())
             .chain(it.interiors())
@@ -265,12 +276,12 @@ fn answer_batch(index: &Index, input_path: &Path, output_path: &Path, threads: u
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
     };
-    let input = BatchInput::open(File::open(input_path).expect("an input file"), &request).expect("valid");
+    let input =
+        BatchInput::open(File::open(input_path).expect("an input file"), &request).expect("valid");
     let output = File::create(output_path).expect("a file");
     let threads = NonZeroUsize::new(threads).expect("one at least");
     let progress = BatchProgress::default();
-    let summary =
-        batch::run(index, input, &request, output, threads, &progress).expect("answered");
+    let summary = batch::run(index, input, &request, output, threads, &progress).expect("answered");
     assert_eq!(summary.rows, rows);
     let located = summary
         .status

@@ -19,7 +19,7 @@ use catchment::dataset::{LayerEntry, LayerKind, Manifest, StatisticalAreasEntry,
 use catchment::domain::Boundary;
 use catchment::geodesy::to_lonlat;
 use common::rounds::median;
-use common::{Country, Point, at_mm, made_up, vertices};
+use common::{Country, Point, at_mm, synthetic, vertices};
 use tempfile::TempDir;
 
 const ROUNDS: usize = 3;
@@ -29,7 +29,7 @@ const MEMORY_MB_MAX: f64 = 400.0;
 
 fn main() {
     let country = Country::new();
-    let catchments = made_up::catchments(&country.people);
+    let catchments = synthetic::catchments(&country.people);
     let folder = TempDir::new().expect("a folder");
     println!("Start to first answer, {}\n", country.title());
     println!("| part | postcodes | LSOAs | practices | vertices | seconds | peak MB |");
@@ -133,7 +133,11 @@ fn geojson(boundaries: &[Boundary], id: impl Fn(usize) -> String) -> Vec<u8> {
         )
         .expect("a String");
         for (at, polygon) in boundary.grid.iter().enumerate() {
-            let rings: Vec<String> = polygon.rings.iter().map(|ring| ring_coordinates(ring)).collect();
+            let rings: Vec<String> = polygon
+                .rings
+                .iter()
+                .map(|ring| ring_coordinates(ring))
+                .collect();
             let comma = if at == 0 { "" } else { "," };
             write!(text, "{comma}[{}]", rings.join(",")).expect("a String");
         }

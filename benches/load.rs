@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use catchment::dataset::{DatasetSource, read};
 use catchment::domain::{Layer, LookupStatus};
-use catchment::index::{LayerResult, Index, Locator, LocateQuery};
+use catchment::index::{Index, LayerResult, LocateQuery, Locator};
 use criterion::{Criterion, criterion_group, criterion_main};
 use jiff::civil::date;
 

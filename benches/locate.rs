@@ -10,7 +10,7 @@ use std::hint::black_box;
 use catchment::dataset::{Dataset, DatasetSource, read};
 use catchment::domain::{BritishGrid, Layer, LonLat, Postcode};
 use catchment::geodesy;
-use catchment::index::{LocateAnswer, LayerResult, Index, Locator, LocateQuery};
+use catchment::index::{Index, LayerResult, LocateAnswer, LocateQuery, Locator};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use geo::Contains;
 use jiff::civil::{Date, date};

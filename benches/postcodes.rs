@@ -267,10 +267,12 @@ fn parse(text: &str) -> Postcode {
 /// The other operations of the directory, on the first postcodes in the shuffled order.
 fn bench_directory(criterion: &mut Criterion, index: &Index, texts: &[String]) {
     const LOOKUPS: usize = 1_000;
-    let entries = texts.iter().map(|text| match index.lookup_postcode(parse(text)) {
-        PostcodeLookup::Entry(entry) => entry,
-        _ => panic!("every postcode is there"),
-    });
+    let entries = texts
+        .iter()
+        .map(|text| match index.lookup_postcode(parse(text)) {
+            PostcodeLookup::Entry(entry) => entry,
+            _ => panic!("every postcode is there"),
+        });
     let located: Vec<(Postcode, BritishGrid)> = entries
         .filter_map(|entry| Some((entry.postcode, entry.position?)))
         .take(LOOKUPS)

@@ -20,10 +20,10 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
 
 use catchment::dataset::{DatasetSource, read};
+use catchment::dataset_store::DatasetStore;
 use catchment::domain::Boundary;
 use catchment::http::{App, ServerLimits, router, serve};
 use catchment::index::Index;
-use catchment::dataset_store::DatasetStore;
 use catchment::tiles::{TileArea, TileCoord, TiledLayer};
 use common::borders::SIXTY;
 use common::rounds::median;
@@ -218,7 +218,10 @@ fn rate() {
     let runtime = Runtime::new().expect("threads");
     let dataset = read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
     let index = Index::build(dataset).expect("its parts agree");
-    let ours = start(&runtime, router(App::new(Arc::new(DatasetStore::fixed(index)))));
+    let ours = start(
+        &runtime,
+        router(App::new(Arc::new(DatasetStore::fixed(index)))),
+    );
     println!("\nrequests per second, sixteen tiles in turn, gzip\n");
     for layers in ["icc", "icc,gp-practice"] {
         let tiles = (250..254).flat_map(|x| (161..165).map(move |y| (x, y)));

@@ -74,7 +74,10 @@ impl LoadedDatasets {
     }
 
     /// Loads datasets while others are loaded that use `loaded_bytes` of memory.
-    fn load_alongside(loaded_bytes: u64, sources: &[DatasetSource]) -> Result<LoadedDatasets, LoadError> {
+    fn load_alongside(
+        loaded_bytes: u64,
+        sources: &[DatasetSource],
+    ) -> Result<LoadedDatasets, LoadError> {
         let mut memory_bytes: u64 = 0;
         let mut indexes: Vec<Index> = Vec::with_capacity(sources.len());
         if sources.is_empty() {
@@ -94,7 +97,8 @@ impl LoadedDatasets {
             let loaded = loaded_bytes.saturating_add(memory_bytes);
             memory::ensure_fits(needed, loaded).map_err(|it| failed(LoadFailure::Memory(it)))?;
             memory_bytes = memory_bytes.saturating_add(needed);
-            let dataset = dataset::read(source).map_err(|error| failed(LoadFailure::Dataset(error)))?;
+            let dataset =
+                dataset::read(source).map_err(|error| failed(LoadFailure::Dataset(error)))?;
             let canaries = dataset.golden_queries.clone();
             let index = Index::build(dataset).map_err(|error| failed(LoadFailure::Index(error)))?;
             let failing: Vec<GoldenQuery> = check::failing_canaries(&index, canaries);
@@ -205,7 +209,10 @@ impl DatasetStore {
             .unwrap_or_else(PoisonError::into_inner);
         let loaded = self.load_replacement();
         let error_text = loaded.as_ref().err().map(LoadError::reason);
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error_text;
+        *self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = error_text;
         match loaded {
             Ok(datasets) => {
                 self.datasets.store(Arc::new(datasets));
@@ -300,7 +307,8 @@ impl fmt::Display for LoadFailure {
                     "golden queries with an unexpected answer: {}",
                     failing.len()
                 )?;
-                failing.iter()
+                failing
+                    .iter()
                     .take(3)
                     .try_for_each(|canary| write!(f, "; line {}", canary.line))
             }

@@ -20,11 +20,14 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower::Service;
 
-use crate::batch::{self, OutputColumn, Compression, DecodeLimits, BatchInput, ColumnOverrides, BatchProgress};
+use crate::batch::{
+    self, BatchInput, BatchProgress, ColumnOverrides, Compression, DecodeLimits, OutputColumn,
+};
 use crate::build;
 use crate::cli;
 use crate::dataset::polygons::{PolygonFile, ShapefileParts};
-use crate::dataset::{self, FileEntry, DatasetSource, MANIFEST, Manifest};
+use crate::dataset::{self, DatasetSource, FileEntry, MANIFEST, Manifest};
+use crate::dataset_store::DatasetStore;
 use crate::domain::{
     BritishGrid, LonLat, OdsCode, Postcode, PostcodePrefix, YearMonth, date_from_iso, is_outcode,
 };
@@ -36,7 +39,6 @@ use crate::import::{
 };
 use crate::index::Index;
 use crate::keys::{KeyRing, KeyStore, Scope};
-use crate::dataset_store::DatasetStore;
 
 /// A parser under test, which returns whether it accepted the bytes.
 pub type FuzzTarget = fn(&[u8]) -> bool;
@@ -238,7 +240,8 @@ pub fn columns(bytes: &[u8]) -> bool {
 /// A file of a small dataset, which replaces the file named in its first line. The dataset is read,
 /// indexed and checked with its canaries.
 pub fn dataset(bytes: &[u8]) -> bool {
-    let mut files: BTreeMap<String, Vec<u8>> = DATASET_SEEDS.iter().map(|file| split_name(file)).collect();
+    let mut files: BTreeMap<String, Vec<u8>> =
+        DATASET_SEEDS.iter().map(|file| split_name(file)).collect();
     let (name, content) = split_name(bytes);
     if !files.contains_key(&name) {
         return false;
@@ -500,7 +503,8 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 /// The service without API keys, and the service that requires them.
 static ROUTERS: LazyLock<[Router; 2]> = LazyLock::new(|| {
     [false, true].map(|needs_key| {
-        let dataset = dataset::read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
+        let dataset =
+            dataset::read(&DatasetSource::Embedded).expect("the embedded dataset is valid");
         let index = Index::build(dataset).expect("the embedded dataset is valid");
         let access = match needs_key {
             true => AccessConfig {

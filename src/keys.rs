@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::file_version::FileVersion;
 use crate::outputs;
 use crate::rate::Rate;
-use crate::file_version::FileVersion;
 
 /// A part of the service that can require an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -296,7 +296,10 @@ impl KeyRing {
     /// only for the correct secret.
     pub fn check(&self, secret: &[u8], today: Date) -> Result<&ApiKey, InvalidKey> {
         let digest: [u8; 32] = Sha256::digest(secret).into();
-        let id = secret.split(|byte| *byte == b'_').nth(1).unwrap_or_default();
+        let id = secret
+            .split(|byte| *byte == b'_')
+            .nth(1)
+            .unwrap_or_default();
         let known = str::from_utf8(id).ok().and_then(|id| self.by_id.get(id));
         let expected = known.map_or(&[0; 32], |(_, digest)| digest);
         let is_same = bool::from(digest.ct_eq(expected));
@@ -343,7 +346,10 @@ impl KeyStore {
     /// As for [`KeyRing::read`]. The previous keys then stay in use.
     pub fn refresh(&self) -> Result<bool, KeysError> {
         let current = FileVersion::of(&self.path);
-        let mut last_read = self.file_version.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last_read = self
+            .file_version
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if *last_read == current {
             return Ok(false);
         }

@@ -249,7 +249,9 @@ impl DroppedLinesReport {
     /// whether it did.
     fn send(&mut self, writer: &LineWriter, is_last: bool) -> bool {
         let dropped = writer.counts.dropped.load(Ordering::Relaxed);
-        let is_due = self.last.is_none_or(|last| last.elapsed() >= REPORT_INTERVAL);
+        let is_due = self
+            .last
+            .is_none_or(|last| last.elapsed() >= REPORT_INTERVAL);
         let has_room = writer.counts.queued_bytes.load(Ordering::Relaxed) < QUEUE_BYTES_MAX / 2;
         if dropped == self.reported || !has_room || !(is_due || is_last) {
             return false;

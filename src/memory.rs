@@ -43,10 +43,16 @@ pub(crate) struct InsufficientMemory {
 /// # Errors
 /// If it does not fit. Succeeds if the available memory is not known.
 pub(crate) fn ensure_fits(new_bytes: u64, loaded_bytes: u64) -> Result<(), InsufficientMemory> {
-    available_memory_bytes(Path::new("/")).map_or(Ok(()), |available| ensure_fits_in(available, new_bytes, loaded_bytes))
+    available_memory_bytes(Path::new("/")).map_or(Ok(()), |available| {
+        ensure_fits_in(available, new_bytes, loaded_bytes)
+    })
 }
 
-fn ensure_fits_in(available_bytes: u64, new_bytes: u64, loaded_bytes: u64) -> Result<(), InsufficientMemory> {
+fn ensure_fits_in(
+    available_bytes: u64,
+    new_bytes: u64,
+    loaded_bytes: u64,
+) -> Result<(), InsufficientMemory> {
     let needed_bytes = new_bytes.saturating_add(loaded_bytes);
     match needed_bytes <= available_bytes {
         true => Ok(()),
@@ -111,7 +117,9 @@ fn free_in_cgroup(root: &Path, line: &str) -> Option<u64> {
         let used = read_number(&group.join(usage_file))?;
         // The kernel drops cached files when memory is needed.
         let statistics = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
-        let cache = statistics.lines().find_map(|line| line.strip_prefix(cache_key));
+        let cache = statistics
+            .lines()
+            .find_map(|line| line.strip_prefix(cache_key));
         let cache = cache.and_then(|number| number.trim().parse::<u64>().ok());
         Some((limit + cache.unwrap_or(0)).saturating_sub(used))
     };
@@ -195,7 +203,10 @@ mod tests {
 
     #[test]
     fn insufficient_memory_states_needed_and_available() {
-        assert_eq!(ensure_fits_in(500_000_000, 250_000_000, 250_000_000), Ok(()));
+        assert_eq!(
+            ensure_fits_in(500_000_000, 250_000_000, 250_000_000),
+            Ok(())
+        );
         let error = ensure_fits_in(500_000_000, 300_000_000, 250_000_000).expect_err("too much");
         assert_eq!(
             error.to_string(),

@@ -90,7 +90,11 @@ pub(crate) fn check_folder(
 ///
 /// # Errors
 /// If an input would be deleted, or an existing file without `force`.
-pub(crate) fn check_file(path: &Path, inputs: &[PathBuf], force: bool) -> Result<PathBuf, OutputError> {
+pub(crate) fn check_file(
+    path: &Path,
+    inputs: &[PathBuf],
+    force: bool,
+) -> Result<PathBuf, OutputError> {
     let target = check_path(path, inputs, force, |target, kind| {
         Ok(
             (!kind.is_dir()).then(|| match target.metadata().map(|it| it.len()) {
@@ -248,12 +252,7 @@ struct OtherFiles {
 }
 
 impl OtherFiles {
-    fn scan(
-        &mut self,
-        folder: &Path,
-        prefix: &str,
-        expected: &BTreeSet<String>,
-    ) -> io::Result<()> {
+    fn scan(&mut self, folder: &Path, prefix: &str, expected: &BTreeSet<String>) -> io::Result<()> {
         let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
@@ -356,7 +355,10 @@ mod tests {
             ),
         ] {
             let files = [&dataset[..], more].concat();
-            assert_eq!(replace_message(&files, &[], false), format!("out {lost}; {HINT}"));
+            assert_eq!(
+                replace_message(&files, &[], false),
+                format!("out {lost}; {HINT}")
+            );
             assert_eq!(replace_message(&files, &[], true), "replaced");
         }
         for (files, lost) in [
@@ -371,7 +373,10 @@ mod tests {
             (&["out/a/"], "contains `a/`, which would be deleted"),
             (&["out/a.csv"], "contains `a.csv`, which would be deleted"),
         ] {
-            assert_eq!(replace_message(files, &[], false), format!("out {lost}; {HINT}"));
+            assert_eq!(
+                replace_message(files, &[], false),
+                format!("out {lost}; {HINT}")
+            );
             assert_eq!(replace_message(files, &[], true), "replaced");
         }
     }
@@ -383,7 +388,8 @@ mod tests {
             ("out/a.csv", false),
             ("out", true),
         ] {
-            let message = replace_message(&["out/dataset.toml", "out/a.csv"], &["other", input], force);
+            let message =
+                replace_message(&["out/dataset.toml", "out/a.csv"], &["other", input], force);
             assert!(
                 message.ends_with(
                     "an input of the command that would be deleted; choose another name"
@@ -394,8 +400,12 @@ mod tests {
         let message = replace_message(&["out/a.csv"], &["out/../other", "outer"], true);
         assert_eq!(message, "replaced");
         assert!(check_dataset_folder(Path::new(""), &[], true).is_err());
-        assert!(check_dataset_folder(Path::new("/"), &[PathBuf::from("Cargo.toml")], true).is_err());
-        assert!(check_dataset_folder(Path::new("."), &[PathBuf::from("Cargo.toml")], true).is_err());
+        assert!(
+            check_dataset_folder(Path::new("/"), &[PathBuf::from("Cargo.toml")], true).is_err()
+        );
+        assert!(
+            check_dataset_folder(Path::new("."), &[PathBuf::from("Cargo.toml")], true).is_err()
+        );
     }
 
     #[cfg(unix)]

@@ -8,7 +8,7 @@ use crate::domain::{
     InvalidLayer, InvalidLonLat, InvalidPostcode, InvalidPrefix, Layer, LonLat, Postcode,
     PostcodePrefix, date_from_iso, today_in_london,
 };
-use crate::index::{Locator, LocateQuery, PostcodeFilter};
+use crate::index::{LocateQuery, Locator, PostcodeFilter};
 
 /// A valid look-up.
 #[derive(Debug, Clone)]
@@ -91,7 +91,7 @@ pub enum InvalidRequest {
     #[error("prefix {0}")]
     Prefix(#[from] InvalidPrefix),
     /// Not a valid number of results.
-    #[error("limit must be a whole number from 1 to {most}")]
+    #[error("limit must be a whole number from 1 to {max}")]
     Limit {
         /// The maximum.
         max: usize,
@@ -415,7 +415,9 @@ impl InvalidRequest {
             InvalidRequest::NotMetres => "not_metres",
             InvalidRequest::UnknownParameter { .. } => "unknown_parameter",
             InvalidRequest::RepeatedParameter { .. } => "repeated_parameter",
-            InvalidRequest::MultipleLocations | InvalidRequest::MultipleSearches => "ambiguous_location",
+            InvalidRequest::MultipleLocations | InvalidRequest::MultipleSearches => {
+                "ambiguous_location"
+            }
             InvalidRequest::Date(_) => "invalid_date",
             InvalidRequest::Layer(_) => "unknown_layer",
         }
@@ -442,8 +444,8 @@ mod tests {
         let owned = pairs
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_string()));
-        let request =
-            RequestParams::new(owned, LOCATE_PARAMS).and_then(|params| LocateRequest::from_params(&params));
+        let request = RequestParams::new(owned, LOCATE_PARAMS)
+            .and_then(|params| LocateRequest::from_params(&params));
         assert_eq!(
             request.as_ref().map(|_| ()).map_err(InvalidRequest::code),
             expected,
@@ -492,7 +494,10 @@ mod tests {
             assert_eq!(metres(text), (317_303.0, 480_077.0), "{text}");
         }
         assert_eq!(metres("SD 173 800"), (317_350.0, 480_050.0));
-        assert!(matches!(parse_location("la184db"), Ok(Locator::Postcode(_))));
+        assert!(matches!(
+            parse_location("la184db"),
+            Ok(Locator::Postcode(_))
+        ));
     }
 
     #[test]
@@ -520,7 +525,8 @@ mod tests {
             let names = ["day", "month", "year"];
             let filled_in = names.into_iter().zip(parts).filter(|it| !it.1.is_empty());
             let filled_in = filled_in.map(|(name, value)| (name.to_string(), value.to_string()));
-            let params = RequestParams::new(filled_in, FORM_FIELDS).expect("all are fields of the form");
+            let params =
+                RequestParams::new(filled_in, FORM_FIELDS).expect("all are fields of the form");
             params.as_of().map(|day| day.to_string())
         };
         assert_eq!(day(["5", "4", "2023"]), Ok("2023-04-05".into()));

@@ -4,8 +4,8 @@
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub(crate) mod borders;
-pub(crate) mod synthetic;
 pub(crate) mod rounds;
+pub(crate) mod synthetic;
 
 use std::env;
 use std::path::PathBuf;

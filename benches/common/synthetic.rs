@@ -92,7 +92,10 @@ pub(crate) fn residents() -> Vec<Point> {
         // As dense as a city: 4,000 points within 50 square kilometres.
         let spread = count.sqrt() * 60_000.0;
         for _ in 0..round_mm(count) {
-            people.push((x + rng.next_normal() * spread, y + rng.next_normal() * spread));
+            people.push((
+                x + rng.next_normal() * spread,
+                y + rng.next_normal() * spread,
+            ));
         }
     }
     while people.len() < PEOPLE {
@@ -213,7 +216,13 @@ fn split_cell(cell: PartitionCell<'_>, count: usize, boxes: &mut Vec<([i32; 2], 
 
 /// Returns the coordinates along a side: its ends, the corners of neighbours on it, and `more`
 /// between each two of these.
-fn side_coordinates(corners: &[(i32, i32)], across: i32, from: i32, to: i32, more: usize) -> Vec<i32> {
+fn side_coordinates(
+    corners: &[(i32, i32)],
+    across: i32,
+    from: i32,
+    to: i32,
+    more: usize,
+) -> Vec<i32> {
     let first = corners.partition_point(|&corner| corner < (across, from));
     let on_side = corners[first..]
         .iter()
@@ -387,7 +396,8 @@ fn wavy_ring([x, y]: [f64; 2], area_km2: f64, rng: &mut SplitMix64) -> Vec<Point
         .sum();
     let scale = (area_km2 * MM2_PER_KM2 / (doubled / 2.0)).sqrt();
     let low = -190_000_000.0;
-    let coordinate = |far: f64, middle: f64, high: f64| round_mm((middle + scale * far).clamp(low, high));
+    let coordinate =
+        |far: f64, middle: f64, high: f64| round_mm((middle + scale * far).clamp(low, high));
     shape
         .iter()
         .map(|far| {

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 
 use jiff::civil::Date;
 
-use super::cell_format::{CellFormat, SEPARATOR};
-use super::columns::{OutputColumn, CommunityFact, LocationFact, PracticeFact, AreaText};
-use super::layout::OutputLayout;
 use super::cache::StringInterner;
-use crate::domain::{InvalidOdsCode, InvalidPostcode, Layer, OdsCode, Postcode, LookupStatus};
+use super::cell_format::{CellFormat, SEPARATOR};
+use super::columns::{AreaText, CommunityFact, LocationFact, OutputColumn, PracticeFact};
+use super::layout::OutputLayout;
+use crate::domain::{InvalidOdsCode, InvalidPostcode, Layer, LookupStatus, OdsCode, Postcode};
 use crate::index::{
-    LocateAnswer, AreaMatch, LayerResult, Index, AnswerNote, Locator, LocateQuery, RegisteredPractice, PracticeRegistration, UnknownReason,
-    areas_of_layer,
+    AnswerNote, AreaMatch, Index, LayerResult, LocateAnswer, LocateQuery, Locator,
+    PracticeRegistration, RegisteredPractice, UnknownReason, areas_of_layer,
 };
 use crate::request::InvalidRequest;
 
@@ -172,7 +172,9 @@ impl RowLocation {
 
     fn suggestion(&self) -> Option<Postcode> {
         match self {
-            RowLocation::Postcode(Err(InvalidPostcode::Malformed { suggestion, .. })) => *suggestion,
+            RowLocation::Postcode(Err(InvalidPostcode::Malformed { suggestion, .. })) => {
+                *suggestion
+            }
             _ => None,
         }
     }
@@ -236,7 +238,10 @@ impl ResidenceCells {
 
 impl RegistrationCells {
     /// The cells of a row of an input file without a practice column.
-    pub(super) fn not_requested(layout: &OutputLayout, agreement_keys: &StringInterner) -> RegistrationCells {
+    pub(super) fn not_requested(
+        layout: &OutputLayout,
+        agreement_keys: &StringInterner,
+    ) -> RegistrationCells {
         let runs = layout.write_runs(&layout.registration_runs, |out, _, name| {
             layout.format.write_null(out, name);
         });
@@ -270,16 +275,21 @@ impl RegistrationCells {
             format: layout.format,
         };
         let areas = &registration.areas;
-        let runs = layout.write_runs(&layout.registration_runs, |out, column, name| match column {
-            OutputColumn::Registration(layer, text) => writer.write_layer(out, name, areas, layer, text),
-            OutputColumn::Groups(text) => {
-                writer.write_layer(out, name, areas, Layer::ResilienceGroup, text);
-            }
-            OutputColumn::Practice(fact) => {
-                writer.write_practice(out, name, registration.practice.as_ref(), fact);
-            }
-            _ => unreachable!("the column does not depend on the registration"),
-        });
+        let runs = layout.write_runs(
+            &layout.registration_runs,
+            |out, column, name| match column {
+                OutputColumn::Registration(layer, text) => {
+                    writer.write_layer(out, name, areas, layer, text)
+                }
+                OutputColumn::Groups(text) => {
+                    writer.write_layer(out, name, areas, Layer::ResilienceGroup, text);
+                }
+                OutputColumn::Practice(fact) => {
+                    writer.write_practice(out, name, registration.practice.as_ref(), fact);
+                }
+                _ => unreachable!("the column does not depend on the registration"),
+            },
+        );
         let registered_practice = registration.practice.as_ref();
         let mut premises_postcodes: Vec<Postcode> = registered_practice
             .into_iter()
@@ -299,7 +309,8 @@ impl RegistrationCells {
         RegistrationCells {
             runs: CellRuns::new(runs, &reason, &groups_reason(areas)),
             has_community: !ids.is_empty(),
-            agreement_key: agreement_keys.intern(&format!("{ids}|{}", registration_key(registration))),
+            agreement_key: agreement_keys
+                .intern(&format!("{ids}|{}", registration_key(registration))),
             iccs: iccs_in(areas),
             closes_on: answer.notes.contains(&AnswerNote::ClosesOn),
             premises_postcodes,
@@ -377,7 +388,13 @@ impl CellWriter {
         }
     }
 
-    fn write_community(self, out: &mut Vec<u8>, name: &str, answer: &LocateAnswer<'_>, fact: CommunityFact) {
+    fn write_community(
+        self,
+        out: &mut Vec<u8>,
+        name: &str,
+        answer: &LocateAnswer<'_>,
+        fact: CommunityFact,
+    ) {
         let icc = areas_of_layer(&answer.residence, Layer::Icc).first();
         let edge = icc.and_then(|icc| icc.proximity.as_ref());
         let nearest = answer
@@ -411,7 +428,13 @@ impl CellWriter {
         }
     }
 
-    fn write_location(self, out: &mut Vec<u8>, name: &str, answer: &LocateAnswer<'_>, fact: LocationFact) {
+    fn write_location(
+        self,
+        out: &mut Vec<u8>,
+        name: &str,
+        answer: &LocateAnswer<'_>,
+        fact: LocationFact,
+    ) {
         let location = answer.location;
         let entry = location.and_then(|location| location.entry);
         let lonlat = || location.and_then(|location| location.lonlat());
@@ -472,10 +495,18 @@ impl CellWriter {
         fact: PracticeFact,
     ) {
         match fact {
-            PracticeFact::Code => self.write_value(out, name, registered.map(|it| it.practice.code)),
-            PracticeFact::Name => self.write_value(out, name, registered.map(|it| &it.practice.name)),
-            PracticeFact::Status => self.write_value(out, name, registered.map(|it| it.status.as_str())),
-            PracticeFact::RequestedCode => self.write_value(out, name, registered.map(|it| it.requested.code)),
+            PracticeFact::Code => {
+                self.write_value(out, name, registered.map(|it| it.practice.code))
+            }
+            PracticeFact::Name => {
+                self.write_value(out, name, registered.map(|it| &it.practice.name))
+            }
+            PracticeFact::Status => {
+                self.write_value(out, name, registered.map(|it| it.status.as_str()))
+            }
+            PracticeFact::RequestedCode => {
+                self.write_value(out, name, registered.map(|it| it.requested.code))
+            }
             PracticeFact::RequestedStatus => {
                 self.write_value(out, name, registered.map(|it| it.requested_status.as_str()));
             }

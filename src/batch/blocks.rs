@@ -82,7 +82,8 @@ impl<R: Read> BlockReader<R> {
         let mut length = BLOCK_BYTES;
         let complete_end = loop {
             self.has_ended |= fill(&mut self.source, &mut block.bytes, length)?;
-            let complete_end = split_rows(self.syntax, self.rows_max, &block.bytes, &mut block.rows);
+            let complete_end =
+                split_rows(self.syntax, self.rows_max, &block.bytes, &mut block.rows);
             if complete_end > 0 || self.has_ended {
                 break complete_end;
             }
@@ -103,7 +104,11 @@ impl<R: Read> BlockReader<R> {
     }
 
     /// Adds the last row of the file, which may lack a line feed. Returns the offset of its end.
-    fn push_last_row(&self, block: &mut RowBlock, complete_end: usize) -> Result<usize, BatchError> {
+    fn push_last_row(
+        &self,
+        block: &mut RowBlock,
+        complete_end: usize,
+    ) -> Result<usize, BatchError> {
         let end = block.bytes.len();
         if complete_end < end {
             if let RowSyntax::Csv(delimiter) = self.syntax
@@ -115,7 +120,10 @@ impl<R: Read> BlockReader<R> {
                 });
             }
             let is_quoted = memchr(b'"', &block.bytes[complete_end..]).is_some();
-            block.rows.push(RowSpan { end, has_quotes: is_quoted });
+            block.rows.push(RowSpan {
+                end,
+                has_quotes: is_quoted,
+            });
         }
         Ok(end)
     }
@@ -155,7 +163,10 @@ fn split_rows(syntax: RowSyntax, rows_max: usize, bytes: &[u8], rows: &mut Vec<R
             end = after;
             next_quote = quote_after(end);
         }
-        rows.push(RowSpan { end, has_quotes: is_quoted });
+        rows.push(RowSpan {
+            end,
+            has_quotes: is_quoted,
+        });
         start = end;
         if rows.len() == rows_max {
             break;

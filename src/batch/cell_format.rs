@@ -105,7 +105,9 @@ impl CellFormat {
             out.extend_from_slice(word);
         }
         let needs_quotes = match self {
-            CellFormat::Csv(delimiter) => memchr::memchr(delimiter.first(), &out[start..]).is_some(),
+            CellFormat::Csv(delimiter) => {
+                memchr::memchr(delimiter.first(), &out[start..]).is_some()
+            }
             _ => true,
         };
         if needs_quotes {
@@ -115,7 +117,13 @@ impl CellFormat {
     }
 
     /// Writes a number. It is never escaped as a formula, even if it is negative.
-    pub(super) fn write_number(self, out: &mut Vec<u8>, column: &str, number: Option<f64>, decimals: i32) {
+    pub(super) fn write_number(
+        self,
+        out: &mut Vec<u8>,
+        column: &str,
+        number: Option<f64>,
+        decimals: i32,
+    ) {
         let Some(number) = number else {
             return self.write_null(out, column);
         };

@@ -185,7 +185,10 @@ impl ColumnMapping {
     ///
     /// # Errors
     /// If a required column is missing or ambiguous.
-    pub fn find(names: &[String], overrides: &ColumnOverrides) -> Result<ColumnMapping, BatchError> {
+    pub fn find(
+        names: &[String],
+        overrides: &ColumnOverrides,
+    ) -> Result<ColumnMapping, BatchError> {
         let column = |role| match overrides.get(role) {
             Some(name) => column_named(names, role, name).map(Some),
             None => column_by_alias(names, role),
@@ -202,7 +205,8 @@ impl ColumnMapping {
             // A latitude without a longitude is not a position.
             _ => Ok(None),
         };
-        let is_named = |roles: &[ColumnRole]| roles.iter().any(|&role| overrides.get(role).is_some());
+        let is_named =
+            |roles: &[ColumnRole]| roles.iter().any(|&role| overrides.get(role).is_some());
         let postcode = || Ok(column(ColumnRole::Postcode)?.map(LocationColumns::Postcode));
         let lonlat = || {
             let pair = pair(ColumnRole::Longitude, ColumnRole::Latitude)?;
@@ -254,9 +258,14 @@ impl ColumnMapping {
     pub fn columns(&self) -> Vec<(ColumnRole, usize)> {
         let mut columns = match self.location {
             LocationColumns::Postcode(at) => vec![(ColumnRole::Postcode, at)],
-            LocationColumns::LonLat(lon, lat) => vec![(ColumnRole::Longitude, lon), (ColumnRole::Latitude, lat)],
+            LocationColumns::LonLat(lon, lat) => {
+                vec![(ColumnRole::Longitude, lon), (ColumnRole::Latitude, lat)]
+            }
             LocationColumns::Grid(easting, northing) => {
-                vec![(ColumnRole::Easting, easting), (ColumnRole::Northing, northing)]
+                vec![
+                    (ColumnRole::Easting, easting),
+                    (ColumnRole::Northing, northing),
+                ]
             }
             LocationColumns::None => Vec::new(),
         };
@@ -275,13 +284,19 @@ fn normalise(name: &str) -> String {
         .collect()
 }
 
-fn column_named(names: &[String], role: ColumnRole, override_name: &str) -> Result<usize, BatchError> {
+fn column_named(
+    names: &[String],
+    role: ColumnRole,
+    override_name: &str,
+) -> Result<usize, BatchError> {
     if let Some(at) = names.iter().position(|name| name == override_name) {
         return Ok(at);
     }
-    find_one(names, role, |name| name == normalise(override_name))?.ok_or_else(|| BatchError::ColumnNotFound {
-        role,
-        name: override_name.into(),
+    find_one(names, role, |name| name == normalise(override_name))?.ok_or_else(|| {
+        BatchError::ColumnNotFound {
+            role,
+            name: override_name.into(),
+        }
     })
 }
 
@@ -362,7 +377,10 @@ mod tests {
             ..ColumnOverrides::default()
         };
         let mapping = find(&["practice_code", "postcode"], &overrides).expect("found");
-        assert_eq!((mapping.location, mapping.practice), (LocationColumns::None, Some(0)));
+        assert_eq!(
+            (mapping.location, mapping.practice),
+            (LocationColumns::None, Some(0))
+        );
         assert!(find(&["practice_code"], &ColumnOverrides::default()).is_err());
         assert!(find(&["postcode"], &overrides).is_err());
     }

@@ -100,12 +100,12 @@ pub struct UnknownColumn {
     pub name: String,
 }
 
-use OutputColumn::{
-    Agreement, Community, Dataset, Groups, Notes, Location, Practice, Reason, Registration, Residence,
-    Status,
-};
-use Layer::{GpPractice, Icb, Icc, NeighbourhoodTeam, Pcn, ResilienceGroup, SubCommunity, SubIcb};
 use AreaText::{Id, Name};
+use Layer::{GpPractice, Icb, Icc, NeighbourhoodTeam, Pcn, ResilienceGroup, SubCommunity, SubIcb};
+use OutputColumn::{
+    Agreement, Community, Dataset, Groups, Location, Notes, Practice, Reason, Registration,
+    Residence, Status,
+};
 
 /// The prefix of the name of every output column.
 pub const PREFIX: &str = "catchment_";
@@ -177,8 +177,16 @@ pub const COLUMNS: &[(OutputColumn, &str, &str)] = &[
         "postcode_terminated",
         "the month in which it was terminated",
     ),
-    (Location(LocationFact::Longitude), "longitude", "degrees, WGS84"),
-    (Location(LocationFact::Latitude), "latitude", "degrees, WGS84"),
+    (
+        Location(LocationFact::Longitude),
+        "longitude",
+        "degrees, WGS84",
+    ),
+    (
+        Location(LocationFact::Latitude),
+        "latitude",
+        "degrees, WGS84",
+    ),
     (
         Location(LocationFact::Easting),
         "easting",
@@ -446,7 +454,10 @@ mod tests {
 
     #[test]
     fn default_columns_are_the_first_ten() {
-        let names: Vec<String> = OutputColumn::defaults().iter().map(OutputColumn::to_string).collect();
+        let names: Vec<String> = OutputColumn::defaults()
+            .iter()
+            .map(OutputColumn::to_string)
+            .collect();
         let expected = "catchment_status catchment_icc_registration_id catchment_icc_residence_id \
             catchment_agreement catchment_resilience_groups catchment_practices_covering \
             catchment_certainty catchment_provenance catchment_reason catchment_dataset_version";
@@ -462,7 +473,8 @@ mod tests {
 
     #[test]
     fn named_columns_are_added_to_the_defaults() {
-        let columns = OutputColumn::with_defaults("icb, catchment_suggestion,status").expect("columns");
+        let columns =
+            OutputColumn::with_defaults("icb, catchment_suggestion,status").expect("columns");
         let added: Vec<String> = columns[10..].iter().map(OutputColumn::to_string).collect();
         assert_eq!(added, ["catchment_icb", "catchment_suggestion"]);
         assert_eq!(

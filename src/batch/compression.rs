@@ -119,7 +119,10 @@ impl<R: Read> Decompressor<R> {
                 }
             }
         };
-        Ok(Decompressor { decoder, produced: 0 })
+        Ok(Decompressor {
+            decoder,
+            produced: 0,
+        })
     }
 }
 
@@ -174,11 +177,15 @@ mod tests {
         let zeros = vec![0; 16 << 20];
         for compression in [Compression::Gzip, Compression::Zstd] {
             let bomb = compression.compress(&zeros).expect("compressed");
-            let decompressor = Decompressor::new(compression, bomb.as_slice(), 23).expect("a decoder");
+            let decompressor =
+                Decompressor::new(compression, bomb.as_slice(), 23).expect("a decoder");
             let mut reader = BufReader::with_capacity(1 << 16, decompressor);
             let mut out = Vec::new();
             let error = reader.read_to_end(&mut out).expect_err("refused");
-            assert_eq!(ExceededLimit::from_io_error(&error), Some(ExceededLimit::DecompressionRatio));
+            assert_eq!(
+                ExceededLimit::from_io_error(&error),
+                Some(ExceededLimit::DecompressionRatio)
+            );
             let most = (250 * bomb.len()).max(1 << 20);
             assert!(out.len() <= most, "{} of {}", out.len(), bomb.len());
         }
@@ -194,6 +201,9 @@ mod tests {
         };
         assert_eq!(read(24).expect("accepted"), 0);
         let error = read(23).expect_err("refused");
-        assert_eq!(ExceededLimit::from_io_error(&error), Some(ExceededLimit::ZstdWindow(8 << 20)));
+        assert_eq!(
+            ExceededLimit::from_io_error(&error),
+            Some(ExceededLimit::ZstdWindow(8 << 20))
+        );
     }
 }

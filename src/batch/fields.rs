@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memrchr_iter};
 
-use super::delimiter::Delimiter;
 use super::column_mapping::ColumnMapping;
+use super::delimiter::Delimiter;
 
 const QUOTE: u8 = b'"';
 
@@ -65,7 +65,8 @@ pub fn parse_records(text: &[u8], delimiter: Delimiter) -> Vec<Vec<String>> {
         let field_text = |index| unquote(&row[field_range(&ends, index, delimiter)]).into_owned();
         let texts = (0..ends.len()).map(field_text);
         records.push(
-            texts.map(|it| String::from_utf8_lossy(&it).into_owned())
+            texts
+                .map(|it| String::from_utf8_lossy(&it).into_owned())
                 .collect(),
         );
         start = end;
@@ -102,7 +103,12 @@ fn field_end(text: &[u8], start: usize, delimiter: Delimiter) -> FieldEnd {
 }
 
 /// Finds the end of each field of a row without its line ending.
-pub(super) fn field_ends(row: &[u8], has_quotes: bool, delimiter: Delimiter, ends: &mut Vec<usize>) {
+pub(super) fn field_ends(
+    row: &[u8],
+    has_quotes: bool,
+    delimiter: Delimiter,
+    ends: &mut Vec<usize>,
+) {
     ends.clear();
     if has_quotes || delimiter.length() > 1 {
         let mut at = 0;
@@ -230,7 +236,9 @@ mod tests {
         let mut ends = Vec::new();
         field_ends(row.as_bytes(), row.contains('"'), delimiter, &mut ends);
         let fields: Vec<String> = (0..ends.len())
-            .map(|index| unquote(&row.as_bytes()[field_range(&ends, index, delimiter)]).into_owned())
+            .map(|index| {
+                unquote(&row.as_bytes()[field_range(&ends, index, delimiter)]).into_owned()
+            })
             .map(|bytes| String::from_utf8(bytes).expect("text"))
             .collect();
         assert_eq!(fields, expected, "{row}");
@@ -263,12 +271,18 @@ mod tests {
             };
             let mut ends = Vec::new();
             let selection = FieldSelection::new(&mapping, 6);
-            assert_eq!(selection.find_ends(row, Delimiter::COMMA, &mut ends), Some(6));
+            assert_eq!(
+                selection.find_ends(row, Delimiter::COMMA, &mut ends),
+                Some(6)
+            );
             for at in [place, practice] {
                 let found = |ends| field_range(ends, at, Delimiter::COMMA);
                 assert_eq!(found(&ends), found(&all), "{at} of {place} and {practice}");
             }
-            assert_eq!(selection.find_ends(b"a,b", Delimiter::COMMA, &mut ends), Some(2));
+            assert_eq!(
+                selection.find_ends(b"a,b", Delimiter::COMMA, &mut ends),
+                Some(2)
+            );
         }
     }
 

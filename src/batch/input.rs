@@ -7,15 +7,15 @@ use std::io::{self, Chain, Cursor, Read, Seek};
 use memchr::{memchr, memrchr};
 
 use super::blocks::{BLOCK_BYTES, BlockReader, RowSyntax, fill};
+use super::column_mapping::ColumnMapping;
 use super::columnar::{
-    ARROW_CONTINUATION, RecordBatches, ColumnarInput, PARQUET_MAGIC, ParquetFile, check_types,
+    ARROW_CONTINUATION, ColumnarInput, PARQUET_MAGIC, ParquetFile, RecordBatches, check_types,
 };
 use super::compression::{Compression, Decompressor};
 use super::delimiter::Delimiter;
-use super::fields::{RowEnd, unquote, field_range, field_ends, row_end, split_line_ending};
-use super::limits::{CountingReader, ReceivedBytes, slice_rows, map_exceeded_limit};
-use super::column_mapping::ColumnMapping;
-use super::{BatchError, COLUMNS_MAX, BatchRequest, ndjson};
+use super::fields::{RowEnd, field_ends, field_range, row_end, split_line_ending, unquote};
+use super::limits::{CountingReader, ReceivedBytes, map_exceeded_limit, slice_rows};
+use super::{BatchError, BatchRequest, COLUMNS_MAX, ndjson};
 use crate::domain::Postcode;
 
 /// The format of an input file.
@@ -119,7 +119,12 @@ impl<R: Read> BatchInput<R> {
         if is_arrow(&text, request.format) {
             let source = Cursor::new(text).chain(source);
             let batches = RecordBatches::open(source, request, &received)?;
-            return BatchInput::from_columns(ColumnarInput::Arrow(batches), compression, request, received);
+            return BatchInput::from_columns(
+                ColumnarInput::Arrow(batches),
+                compression,
+                request,
+                received,
+            );
         }
         let has_ended = fill(&mut source, &mut text, BLOCK_BYTES)?;
         reject_unsupported(&text, request.format)?;
@@ -178,7 +183,12 @@ impl<R: Read> BatchInput<R> {
         let received = ReceivedBytes::default();
         received.add(file.metadata()?.len());
         let file = ParquetFile::open(file, request.limits, received.clone())?;
-        BatchInput::from_columns(ColumnarInput::Parquet(file), Compression::None, request, received)
+        BatchInput::from_columns(
+            ColumnarInput::Parquet(file),
+            Compression::None,
+            request,
+            received,
+        )
     }
 
     fn from_columns(
@@ -311,7 +321,9 @@ fn reject_unsupported(text: &[u8], requested: Option<BatchFormat>) -> Result<(),
         (PARQUET_MAGIC, BatchFormat::Parquet),
         (ARROW_CONTINUATION, BatchFormat::Arrow),
     ];
-    let found = columnar_magic.into_iter().find(|(beginning, _)| begins(beginning));
+    let found = columnar_magic
+        .into_iter()
+        .find(|(beginning, _)| begins(beginning));
     match (found, requested) {
         (None, _) => {}
         (Some((_, found)), Some(format)) if found != format => {
@@ -320,7 +332,10 @@ fn reject_unsupported(text: &[u8], requested: Option<BatchFormat>) -> Result<(),
         }
         (Some(_), _) => return Err(BatchError::NeedsFile),
     }
-    if let Some((_, what, hint)) = UNSUPPORTED_MAGIC.iter().find(|(beginning, ..)| begins(beginning)) {
+    if let Some((_, what, hint)) = UNSUPPORTED_MAGIC
+        .iter()
+        .find(|(beginning, ..)| begins(beginning))
+    {
         return Err(BatchError::UnsupportedFormat { what, hint });
     }
     let first_line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
@@ -361,7 +376,8 @@ fn detect_csv_header(text: &[u8], request: &BatchRequest) -> Result<InputHeader,
         };
         return header_with_delimiter(text, delimiter, request).1;
     }
-    let candidates = Delimiter::CANDIDATES.map(|delimiter| header_with_delimiter(text, delimiter, request));
+    let candidates =
+        Delimiter::CANDIDATES.map(|delimiter| header_with_delimiter(text, delimiter, request));
     let mut best: Option<&InputHeader> = None;
     let valid = candidates.iter().filter_map(|(_, head)| head.as_ref().ok());
     let rank = |head: &InputHeader| (head.column_mapping.columns().len(), head.columns.len());
@@ -381,7 +397,9 @@ fn detect_csv_header(text: &[u8], request: &BatchRequest) -> Result<InputHeader,
     let chosen = match best {
         Some(best) => Delimiter::CANDIDATES.iter().position(|it| *it == best),
         // The error is the one that the most likely delimiter gives.
-        None => (0..candidates.len()).rev().max_by_key(|&at| candidates[at].0),
+        None => (0..candidates.len())
+            .rev()
+            .max_by_key(|&at| candidates[at].0),
     };
     candidates.swap_remove(chosen.expect("there are several")).1
 }
@@ -413,18 +431,23 @@ fn header_with_delimiter(
     if columns.iter().any(is_postcode) {
         return (ends.len(), Err(BatchError::MissingHeader));
     }
-    let header = ColumnMapping::find(&columns, &request.column_overrides).map(|roles| InputHeader {
-        delimiter: Some(delimiter),
-        line_ending: line_ending(&text[..length]),
-        columns,
-        column_mapping: roles,
-        length,
-    });
+    let header =
+        ColumnMapping::find(&columns, &request.column_overrides).map(|roles| InputHeader {
+            delimiter: Some(delimiter),
+            line_ending: line_ending(&text[..length]),
+            columns,
+            column_mapping: roles,
+            length,
+        });
     (ends.len(), header)
 }
 
 /// Collects the member names of the first objects.
-fn detect_ndjson_header(text: &[u8], has_ended: bool, request: &BatchRequest) -> Result<InputHeader, BatchError> {
+fn detect_ndjson_header(
+    text: &[u8],
+    has_ended: bool,
+    request: &BatchRequest,
+) -> Result<InputHeader, BatchError> {
     let complete_bytes = match has_ended {
         true => text.len(),
         false => memrchr(b'\n', text).map_or(0, |at| at + 1),

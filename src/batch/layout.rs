@@ -1,7 +1,7 @@
 //! The layout of an output row: which cells come from which part of the answer, in order.
 
 use super::cell_format::CellFormat;
-use super::columns::{OutputColumn, DatasetFact};
+use super::columns::{DatasetFact, OutputColumn};
 use crate::domain::{Agreement, LayerSet};
 use crate::index::Index;
 
@@ -56,7 +56,11 @@ pub(super) const AGREEMENTS: [Agreement; 5] = [
 pub(super) const BAD_ROW: &str = "bad_row";
 
 impl OutputLayout {
-    pub(super) fn new(columns: Vec<OutputColumn>, format: CellFormat, index: &Index) -> OutputLayout {
+    pub(super) fn new(
+        columns: Vec<OutputColumn>,
+        format: CellFormat,
+        index: &Index,
+    ) -> OutputLayout {
         let manifest = index.manifest();
         let mut layout = OutputLayout {
             format,
@@ -67,7 +71,10 @@ impl OutputLayout {
             has_suggestion: columns
                 .iter()
                 .any(|column| column.to_string().ends_with("suggestion")),
-            distance_layers: columns.iter().filter_map(OutputColumn::distance_layer).collect(),
+            distance_layers: columns
+                .iter()
+                .filter_map(OutputColumn::distance_layer)
+                .collect(),
             dataset_facts: [
                 manifest.name.clone(),
                 manifest.version.clone(),
@@ -90,7 +97,10 @@ impl OutputLayout {
     fn add_column(&mut self, column: OutputColumn) {
         let column_and_name = (column, column.to_string());
         let segment = match column {
-            OutputColumn::Status | OutputColumn::Residence(..) | OutputColumn::Location(_) | OutputColumn::Community(_) => {
+            OutputColumn::Status
+            | OutputColumn::Residence(..)
+            | OutputColumn::Location(_)
+            | OutputColumn::Community(_) => {
                 if let Some(RowSegment::Residence(at)) = self.segments.last() {
                     return self.residence_runs[*at].push(column_and_name);
                 }

@@ -278,7 +278,8 @@ impl InFlightBytes {
     /// a permit for. A batch that is the only one is always admitted. A caller that has a permit
     /// must be able to proceed without another one.
     pub(super) fn wait_for(self: &Arc<InFlightBytes>, bytes: u64, own: u64) -> MemoryPermit {
-        let is_full = |in_use: &mut u64| *in_use > own && in_use.saturating_add(bytes) > self.bytes_max;
+        let is_full =
+            |in_use: &mut u64| *in_use > own && in_use.saturating_add(bytes) > self.bytes_max;
         let in_use = self.freed.wait_while(self.in_use(), is_full);
         *in_use.expect(POISONED) += bytes;
         MemoryPermit {
@@ -315,10 +316,12 @@ impl Drop for MemoryPermit {
 /// Converts read and write errors that were caused by a limit into [`BatchError::LimitExceeded`].
 pub(super) fn map_exceeded_limit<T>(result: Result<T, BatchError>) -> Result<T, BatchError> {
     result.map_err(|batch_error| match &batch_error {
-        BatchError::Read(error) | BatchError::Write(error) => match ExceededLimit::from_io_error(error) {
-            Some(limit) => BatchError::LimitExceeded(limit),
-            None => batch_error,
-        },
+        BatchError::Read(error) | BatchError::Write(error) => {
+            match ExceededLimit::from_io_error(error) {
+                Some(limit) => BatchError::LimitExceeded(limit),
+                None => batch_error,
+            }
+        }
         _ => batch_error,
     })
 }
@@ -356,7 +359,10 @@ mod tests {
             output.write_all(&mebibyte).expect("below the limit");
         }
         let error = output.write_all(&mebibyte).expect_err("too many");
-        assert_eq!(ExceededLimit::from_io_error(&error), Some(ExceededLimit::AnswerRatio));
+        assert_eq!(
+            ExceededLimit::from_io_error(&error),
+            Some(ExceededLimit::AnswerRatio)
+        );
         received.add(420);
         output.write_all(&mebibyte).expect("more was received");
     }

@@ -2,11 +2,11 @@
 
 use jiff::civil::Date;
 
-use super::cell_format::{CellFormat, write_cell};
-use super::columns::{COLUMNS, OutputColumn, LocationFact};
-use super::layout::OutputLayout;
+use super::answer_cells::{CellRuns, RegistrationCells, ResidenceCells, RowLocation};
 use super::cache::StringInterner;
-use super::answer_cells::{ResidenceCells, RowLocation, RegistrationCells, CellRuns};
+use super::cell_format::{CellFormat, write_cell};
+use super::columns::{COLUMNS, LocationFact, OutputColumn};
+use super::layout::OutputLayout;
 use crate::domain::{OdsCode, Postcode};
 use crate::index::Index;
 
@@ -26,10 +26,13 @@ impl<'i> LookupRows<'i> {
     /// that depend on the input.
     pub(crate) fn for_postcodes(index: &'i Index) -> LookupRows<'i> {
         LookupRows::new(index, |column| match column {
-            OutputColumn::Location(LocationFact::Postcode | LocationFact::Suggestion | LocationFact::AsOf) => false,
-            OutputColumn::Status | OutputColumn::Residence(..) | OutputColumn::Location(_) | OutputColumn::Community(_) => {
-                true
-            }
+            OutputColumn::Location(
+                LocationFact::Postcode | LocationFact::Suggestion | LocationFact::AsOf,
+            ) => false,
+            OutputColumn::Status
+            | OutputColumn::Residence(..)
+            | OutputColumn::Location(_)
+            | OutputColumn::Community(_) => true,
             _ => false,
         })
     }
@@ -37,7 +40,10 @@ impl<'i> LookupRows<'i> {
     /// The table of practices.
     pub(crate) fn for_practices(index: &'i Index) -> LookupRows<'i> {
         LookupRows::new(index, |column| {
-            matches!(column, OutputColumn::Registration(..) | OutputColumn::Practice(_))
+            matches!(
+                column,
+                OutputColumn::Registration(..) | OutputColumn::Practice(_)
+            )
         })
     }
 

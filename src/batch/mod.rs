@@ -19,44 +19,46 @@
 //! postcode, and the cells that depend on the practice. `Index::locate` computes both parts and
 //! their agreement.
 
-mod worker;
+mod answer_cells;
 mod blocks;
+mod cache;
 pub(crate) mod cell_format;
+mod column_mapping;
 pub(crate) mod columnar;
 mod columns;
 mod compression;
 mod delimiter;
 mod fields;
-pub(crate) mod lookup_rows;
 mod input;
 mod layout;
 mod limits;
-mod cache;
+pub(crate) mod lookup_rows;
 mod ndjson;
-mod answer_cells;
 pub(crate) mod pipeline;
-mod column_mapping;
 mod run;
 mod summary;
+mod worker;
 
 use std::io;
 
 use jiff::civil::Date;
 
 pub use cell_format::SEPARATOR;
+pub use column_mapping::{
+    COLUMN_ALIASES, ColumnMapping, ColumnOverrides, ColumnRole, LocationColumns,
+};
 pub use columns::{
-    COLUMNS, OutputColumn, CommunityFact, DatasetFact, PREFIX, LocationFact, PracticeFact, AreaText,
-    UnknownColumn,
+    AreaText, COLUMNS, CommunityFact, DatasetFact, LocationFact, OutputColumn, PREFIX,
+    PracticeFact, UnknownColumn,
 };
 pub use compression::Compression;
 pub use delimiter::{Delimiter, InvalidDelimiter};
 pub use fields::parse_records;
-pub use input::{BatchFormat, BatchInput, LineEnding, DetectedFormat, is_parquet};
+pub use input::{BatchFormat, BatchInput, DetectedFormat, LineEnding, is_parquet};
 pub use limits::{DecodeLimits, ExceededLimit};
 pub use pipeline::BatchProgress;
-pub use column_mapping::{COLUMN_ALIASES, ColumnOverrides, LocationColumns, ColumnRole, ColumnMapping};
 pub use run::{preview, run};
-pub use summary::{IccCount, ScientificNotation, BatchSummary};
+pub use summary::{BatchSummary, IccCount, ScientificNotation};
 
 /// The options of a batch.
 #[derive(Debug, Clone)]

@@ -93,7 +93,10 @@ impl Visitor<'_> for JsonTextVisitor {
 }
 
 /// Reads the members for which `member_index` returns an index.
-fn read_members(line: &[u8], member_index: &mut dyn FnMut(&str) -> Option<usize>) -> Result<FoundMembers, InvalidObject> {
+fn read_members(
+    line: &[u8],
+    member_index: &mut dyn FnMut(&str) -> Option<usize>,
+) -> Result<FoundMembers, InvalidObject> {
     let mut json = serde_json::Deserializer::from_slice(line);
     let found = MemberVisitor { member_index }
         .deserialize(&mut json)
@@ -145,7 +148,10 @@ mod tests {
     #[test]
     fn members_are_read_and_appended_without_other_changes() {
         let line = br#"{ "n": 1.50, "postcode": "LA1 \u0031AA", "x": {"postcode": 3} }"#;
-        assert_eq!(member_names(line).expect("an object"), ["n", "postcode", "x"]);
+        assert_eq!(
+            member_names(line).expect("an object"),
+            ["n", "postcode", "x"]
+        );
         let texts = member_texts(line, &["postcode", "practice"]).expect("an object");
         assert_eq!(texts, ["LA1 1AA", ""]);
         let appended = |line: &str| {
@@ -168,9 +174,16 @@ mod tests {
             "{\"p\":[1]}",
             "{\"p\":1,\"p\":2}",
         ] {
-            assert_eq!(member_texts(line.as_bytes(), &["p"]), Err(InvalidObject), "{line}");
+            assert_eq!(
+                member_texts(line.as_bytes(), &["p"]),
+                Err(InvalidObject),
+                "{line}"
+            );
         }
-        assert_eq!(member_texts(b"{\"p\":null}", &["p"]), Ok(vec![String::new()]));
+        assert_eq!(
+            member_texts(b"{\"p\":null}", &["p"]),
+            Ok(vec![String::new()])
+        );
         for (number, text) in [
             ("12", "12"),
             ("-7", "-7"),
@@ -178,7 +191,10 @@ mod tests {
             ("1e3", "1000.0"),
         ] {
             let line = format!("{{\"p\":{number}}}");
-            assert_eq!(member_texts(line.as_bytes(), &["p"]), Ok(vec![text.to_string()]));
+            assert_eq!(
+                member_texts(line.as_bytes(), &["p"]),
+                Ok(vec![text.to_string()])
+            );
         }
     }
 }

@@ -70,7 +70,10 @@ pub(crate) fn run_ordered<S: BlockSource, K: OutputSink, W: Stage<S::Block, K::O
             source,
             has_failed: false,
         }),
-        output: Mutex::new(OutputState { next_index: 0, sink }),
+        output: Mutex::new(OutputState {
+            next_index: 0,
+            sink,
+        }),
         turn_changed: Condvar::new(),
         has_stopped: AtomicBool::new(false),
         progress,
@@ -133,7 +136,10 @@ impl<S, K> Drop for StopOnDrop<'_, '_, S, K> {
 
 impl<S: BlockSource, K: OutputSink> OrderedPipeline<'_, S, K> {
     /// Processes blocks until there are none left.
-    fn run_worker<W: Stage<S::Block, K::Output>>(&self, mut worker: W) -> Result<W::Outcome, BatchError> {
+    fn run_worker<W: Stage<S::Block, K::Output>>(
+        &self,
+        mut worker: W,
+    ) -> Result<W::Outcome, BatchError> {
         let mut stop = StopOnDrop {
             pipeline: self,
             is_done: false,
@@ -177,8 +183,9 @@ impl<S: BlockSource, K: OutputSink> OrderedPipeline<'_, S, K> {
     /// Waits until the block may be written. Returns `None` if the run stops first.
     fn wait_for_turn(&self, index: u64) -> Option<MutexGuard<'_, OutputState<K>>> {
         let state = self.output.lock().expect(POISONED);
-        let waits =
-            |state: &mut OutputState<K>| state.next_index != index && !self.has_stopped.load(Ordering::SeqCst);
+        let waits = |state: &mut OutputState<K>| {
+            state.next_index != index && !self.has_stopped.load(Ordering::SeqCst)
+        };
         let state = self.turn_changed.wait_while(state, waits).expect(POISONED);
         (state.next_index == index).then_some(state)
     }

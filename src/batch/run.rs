@@ -3,15 +3,15 @@
 use std::io::{Read, Write};
 use std::num::NonZeroUsize;
 
-use super::worker::{BatchContext, BatchWorker};
-use super::blocks::{RowBlock, BlockReader};
+use super::blocks::{BlockReader, RowBlock};
 use super::cell_format::CellFormat;
 use super::compression::Compression;
 use super::fields::split_line_ending;
-use super::input::{InputBody, BatchInput, TextBody, DetectedFormat};
+use super::input::{BatchInput, DetectedFormat, InputBody, TextBody};
 use super::limits::map_exceeded_limit;
-use super::pipeline::{BatchProgress, OutputSink, BlockSource, Stage, run_ordered};
+use super::pipeline::{BatchProgress, BlockSource, OutputSink, Stage, run_ordered};
 use super::summary::{BatchSummary, BatchTally};
+use super::worker::{BatchContext, BatchWorker};
 use super::{BatchError, BatchRequest, columnar};
 use crate::index::Index;
 
@@ -32,9 +32,7 @@ pub fn run<R: Read + Send, W: Write + Send>(
     progress: &BatchProgress,
 ) -> Result<BatchSummary, BatchError> {
     let output = input.received.bound_output(output);
-    map_exceeded_limit(run_inner(
-        index, input, request, output, threads, progress,
-    ))
+    map_exceeded_limit(run_inner(index, input, request, output, threads, progress))
 }
 
 fn run_inner<R: Read + Send, W: Write + Send>(
@@ -49,7 +47,15 @@ fn run_inner<R: Read + Send, W: Write + Send>(
     let text = match input.body {
         InputBody::Text(text) => text,
         InputBody::Columnar(columnar_input) => {
-            return columnar::run(index, detected, columnar_input, request, output, threads, progress);
+            return columnar::run(
+                index,
+                detected,
+                columnar_input,
+                request,
+                output,
+                threads,
+                progress,
+            );
         }
     };
     let context = BatchContext::new(index, detected, request, cell_format(detected));
@@ -59,7 +65,8 @@ fn run_inner<R: Read + Send, W: Write + Send>(
         worker: BatchWorker::new(&context),
         compression: request.compression,
     };
-    let (mut sink, tallies) = run_ordered(text.blocks, ByteSink(output), threads, progress, worker)?;
+    let (mut sink, tallies) =
+        run_ordered(text.blocks, ByteSink(output), threads, progress, worker)?;
     sink.0.flush().map_err(BatchError::Write)?;
     Ok(BatchTally::merge_all(tallies).into_summary())
 }

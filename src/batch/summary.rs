@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use memchr::{memchr_iter, memmem};
 
+use super::answer_cells::{RegistrationCells, ResidenceCells, STATUSES};
 use super::layout::AGREEMENTS;
-use super::answer_cells::{ResidenceCells, RegistrationCells, STATUSES};
 
 /// The summary of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,8 @@ impl BatchTally {
 
     /// Counts numbers such as `4.5E+09`, which a spreadsheet has shortened.
     pub(super) fn count_scientific_notation(&mut self, text: &[u8], first_line: u64) {
-        let mut found = memmem::find_iter(text, b"E+").filter(|&at| is_scientific_notation(text, at));
+        let mut found =
+            memmem::find_iter(text, b"E+").filter(|&at| is_scientific_notation(text, at));
         let Some(first) = found.next() else {
             return;
         };
@@ -99,7 +100,9 @@ impl BatchTally {
 
     /// Merges the counts of all threads.
     pub(super) fn merge_all(tallies: Vec<BatchTally>) -> BatchTally {
-        tallies.into_iter().fold(BatchTally::default(), BatchTally::merge)
+        tallies
+            .into_iter()
+            .fold(BatchTally::default(), BatchTally::merge)
     }
 
     /// Adds the counts of another thread.

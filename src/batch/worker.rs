@@ -8,20 +8,22 @@ use std::sync::{Arc, Mutex, RwLock};
 use jiff::civil::Date;
 use memchr::memchr_iter;
 
+use super::answer_cells::{RegistrationCells, ResidenceCells, RowLocation, status_index};
 use super::blocks::{RowBlock, RowSpan};
+use super::cache::{
+    AnswerCache, AnswerKey, DAYS_MAX, Interner, NonPostcode, POISONED, StringInterner,
+};
 use super::cell_format::{CellFormat, write_excel_safe};
+use super::column_mapping::{ColumnMapping, LocationColumns};
 use super::delimiter::Delimiter;
-use super::fields::{FieldSelection, unquote, field_range, field_ends, split_line_ending};
+use super::fields::{FieldSelection, field_ends, field_range, split_line_ending, unquote};
 use super::input::DetectedFormat;
 use super::layout::{AGREEMENTS, BAD_ROW, OutputLayout, RowSegment};
-use super::cache::{DAYS_MAX, AnswerKey, AnswerCache, NonPostcode, StringInterner, Interner, POISONED};
-use super::answer_cells::{ResidenceCells, RowLocation, RegistrationCells, status_index};
-use super::column_mapping::{LocationColumns, ColumnMapping};
 use super::summary::BatchTally;
-use super::{FIELD_BYTES_MAX, BatchRequest, ndjson};
+use super::{BatchRequest, FIELD_BYTES_MAX, ndjson};
 use crate::domain::{Agreement, InvalidOdsCode, InvalidPostcode, OdsCode, Postcode, date_from_iso};
 use crate::index::{Index, LocateQuery};
-use crate::request::{RequestParams, LOCATE_PARAMS, LocateRequest};
+use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
 /// The state shared by all worker threads.
 pub(super) struct BatchContext<'i> {
@@ -233,7 +235,8 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
 
     /// Answers the rows of a block and appends the output rows to `out`.
     pub(super) fn answer_block(&mut self, block: &RowBlock, out: &mut Vec<u8>) {
-        self.tally.count_scientific_notation(&block.bytes, block.first_line);
+        self.tally
+            .count_scientific_notation(&block.bytes, block.first_line);
         let mut line_counter = LineCounter {
             line: block.first_line,
             position: 0,
@@ -270,7 +273,9 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         }
         for parsed in &mut group {
             if let Ok(query) = &mut parsed.query {
-                query.cached_id = query.cache_key.and_then(|key| self.context.answer_cache.get(key));
+                query.cached_id = query
+                    .cache_key
+                    .and_then(|key| self.context.answer_cache.get(key));
             }
         }
         for parsed in &group {
@@ -296,12 +301,21 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
     }
 
     /// Parses the fields of a row that the look-up needs.
-    fn parse_csv_row(&mut self, block: &RowBlock, start: usize, row: RowSpan, delimiter: Delimiter) -> ParsedRow {
+    fn parse_csv_row(
+        &mut self,
+        block: &RowBlock,
+        start: usize,
+        row: RowSpan,
+        delimiter: Delimiter,
+    ) -> ParsedRow {
         let (text, _) = split_line_ending(&block.bytes[start..row.end]);
         let mut ends = std::mem::take(&mut self.ends);
         let counted = match row.has_quotes || text.len() > FIELD_BYTES_MAX {
             true => None,
-            false => self.context.field_selection.find_ends(text, delimiter, &mut ends),
+            false => self
+                .context
+                .field_selection
+                .find_ends(text, delimiter, &mut ends),
         };
         let fields = counted.unwrap_or_else(|| {
             field_ends(text, row.has_quotes, delimiter, &mut ends);
@@ -347,7 +361,10 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             LocationColumns::None => RowLocation::Absent,
         };
         let day = self.parse_day(context.roles.as_of.map(cell).as_deref())?;
-        let practice = context.roles.practice.map(|at| field_range(ends, at, delimiter));
+        let practice = context
+            .roles
+            .practice
+            .map(|at| field_range(ends, at, delimiter));
         Ok(CsvRowQuery {
             cache_key: self.cache_key(&location, day),
             cached_id: None,
@@ -358,7 +375,13 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
     }
 
     /// Writes the output row of a row that was parsed.
-    fn answer_csv_row(&mut self, text: &[u8], parsed: &CsvRowQuery, delimiter: Delimiter, out: &mut Vec<u8>) {
+    fn answer_csv_row(
+        &mut self,
+        text: &[u8],
+        parsed: &CsvRowQuery,
+        delimiter: Delimiter,
+        out: &mut Vec<u8>,
+    ) {
         if self.context.excel_safe {
             let mut ends = Vec::new();
             field_ends(text, true, delimiter, &mut ends);
@@ -395,7 +418,12 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             } else {
                 self.tally.rows += 1;
                 if let Err(error) = self.answer_json_row(text, out) {
-                    self.write_bad_row(text, line_counter.line_at(&block.bytes, start), &error, out);
+                    self.write_bad_row(
+                        text,
+                        line_counter.line_at(&block.bytes, start),
+                        &error,
+                        out,
+                    );
                 }
             }
             out.extend_from_slice(ending);
@@ -499,12 +527,17 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             None => std::mem::replace(&mut self.no_registration, Cached::Hit(0)),
         };
         let agreement = self.agreement_index(&cached_residence, &cached_registration, query);
-        let (residence_cells, registration_cells) = (cached_residence.get(&self.residences), cached_registration.get(&self.registrations));
+        let (residence_cells, registration_cells) = (
+            cached_residence.get(&self.residences),
+            cached_registration.get(&self.registrations),
+        );
         let layout = &self.context.layout;
         for segment in &layout.segments {
             match segment {
                 RowSegment::Residence(run) => out.extend_from_slice(residence_cells.runs.run(*run)),
-                RowSegment::Registration(run) => out.extend_from_slice(registration_cells.runs.run(*run)),
+                RowSegment::Registration(run) => {
+                    out.extend_from_slice(registration_cells.runs.run(*run))
+                }
                 RowSegment::Groups {
                     residence,
                     registration,
@@ -522,10 +555,16 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
                     };
                     layout.write_reasons(
                         out,
-                        &[residence_cells.runs.reason(), registration_cells.runs.reason(), groups_reason],
+                        &[
+                            residence_cells.runs.reason(),
+                            registration_cells.runs.reason(),
+                            groups_reason,
+                        ],
                     );
                 }
-                RowSegment::Notes => write_notes(layout, residence_cells, registration_cells, query, out),
+                RowSegment::Notes => {
+                    write_notes(layout, residence_cells, registration_cells, query, out)
+                }
                 RowSegment::Constant(cell) => out.extend_from_slice(cell),
             }
         }
@@ -611,7 +650,11 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
             Some(id) => id,
             None => {
                 let computed = Arc::new(self.compute_registration(text, day));
-                let Some(id) = self.context.registrations.intern(&computed, computed.size_bytes()) else {
+                let Some(id) = self
+                    .context
+                    .registrations
+                    .intern(&computed, computed.size_bytes())
+                else {
                     return Cached::Miss(computed);
                 };
                 let mut practices = self.context.practice_ids.write().expect(POISONED);
@@ -650,8 +693,12 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
     ) -> usize {
         let residence_key = residence.get(&self.residences).agreement_key;
         let registration_key = registration.get(&self.registrations).agreement_key;
-        let is_in_table = residence_key < AGREEMENT_TABLE_SIZE && registration_key < AGREEMENT_TABLE_SIZE;
-        if is_in_table && let Some(index) = self.agreement_table[residence_key][registration_key].checked_sub(1) {
+        let is_in_table =
+            residence_key < AGREEMENT_TABLE_SIZE && registration_key < AGREEMENT_TABLE_SIZE;
+        if is_in_table
+            && let Some(index) =
+                self.agreement_table[residence_key][registration_key].checked_sub(1)
+        {
             return usize::from(index);
         }
         if let Some(index) = self.agreements.get(&(residence_key, registration_key)) {
@@ -661,9 +708,11 @@ impl<'s, 'i> BatchWorker<'s, 'i> {
         let index = AGREEMENTS.iter().position(|it| *it == agreement);
         let index = index.expect("every agreement is on the list");
         if is_in_table {
-            self.agreement_table[residence_key][registration_key] = u8::try_from(index + 1).expect("there are five");
+            self.agreement_table[residence_key][registration_key] =
+                u8::try_from(index + 1).expect("there are five");
         }
-        self.agreements.insert((residence_key, registration_key), index);
+        self.agreements
+            .insert((residence_key, registration_key), index);
         index
     }
 
@@ -777,7 +826,8 @@ fn parse_position(names: [&str; 2], texts: [&[u8]; 2]) -> RowLocation {
         return RowLocation::Position(Err("missing"));
     }
     let pairs = names.map(str::to_string).into_iter().zip(texts);
-    let request = RequestParams::new(pairs, LOCATE_PARAMS).and_then(|it| LocateRequest::from_params(&it));
+    let request =
+        RequestParams::new(pairs, LOCATE_PARAMS).and_then(|it| LocateRequest::from_params(&it));
     let place = request.map(|it| it.query.locator.expect("coordinates make a place"));
     RowLocation::from_position(place)
 }
@@ -804,7 +854,10 @@ fn write_notes(
         if registration.premises_postcodes.binary_search(&postcode).is_ok());
     let notes = [
         (is_own, AnswerNote::PracticeAddress),
-        (residence.is_not_yet_introduced, AnswerNote::NotYetIntroduced),
+        (
+            residence.is_not_yet_introduced,
+            AnswerNote::NotYetIntroduced,
+        ),
         (registration.closes_on, AnswerNote::ClosesOn),
     ];
     let words = notes

@@ -113,7 +113,14 @@ impl BuildConfig {
         inputs.extend(directories.iter().map(|it| it.file.as_path()));
         inputs.extend(successions.iter().map(|it| it.file.as_path()));
         inputs.extend(shares.iter().filter_map(|it| it.registrations.as_deref()));
-        let single = [networks, sites, golden_queries, systems, memberships, history];
+        let single = [
+            networks,
+            sites,
+            golden_queries,
+            systems,
+            memberships,
+            history,
+        ];
         inputs.extend(single.into_iter().flatten().map(PathBuf::as_path));
         let methods = layers.iter().flat_map(|layer| &layer.methods);
         inputs.extend(methods.filter_map(|method| method.method.input()));

@@ -6,20 +6,20 @@ use anyhow::{Context, Result, anyhow, bail};
 use jiff::civil::Date;
 
 use super::config::{
-    CatchmentsMethod, BuildConfig, ShareThresholdMethod, HierarchyMethod, LayerConfig, LookupMethod, MembersMethod, PluralityMethod, PolygonsMethod,
-    AreaMethod, MethodConfig,
+    AreaMethod, BuildConfig, CatchmentsMethod, HierarchyMethod, LayerConfig, LookupMethod,
+    MembersMethod, MethodConfig, PluralityMethod, PolygonsMethod, ShareThresholdMethod,
 };
 use super::dissolve::dissolve;
 use super::shares::RegistrationShares;
-use super::sources::{SourceData, StatisticalArea, matches_filter, display_path};
+use super::sources::{SourceData, StatisticalArea, display_path, matches_filter};
 use super::tables;
 use crate::dataset::polygons::{self, Crs};
 use crate::dataset::rings::Polygon;
 use crate::dataset::validity::find_topology_error;
 use crate::dataset::{LayerEntry, LayerKind, Manifest, StatisticalAreasEntry};
 use crate::domain::{
-    Area, StatisticalAssignment, Boundary, CatchmentKind, Layer, LineageStep, GroupMember, Membership, OdsCode, Period,
-    Practice, Provenance, SuppressionRule, date_from_iso,
+    Area, Boundary, CatchmentKind, GroupMember, Layer, LineageStep, Membership, OdsCode, Period,
+    Practice, Provenance, StatisticalAssignment, SuppressionRule, date_from_iso,
 };
 use crate::geojson;
 use crate::import::catchments::{self, DeclaredCatchmentKind};
@@ -64,7 +64,9 @@ impl DatasetBuilder {
         for shares in &config.shares {
             on_stage(&format!("registrations: {}", shares.name));
             let registration_shares = RegistrationShares::new(shares, sources, day)?;
-            builder.shares.insert(shares.name.clone(), registration_shares);
+            builder
+                .shares
+                .insert(shares.name.clone(), registration_shares);
         }
         builder.add_history(sources, config)?;
         for layer in &config.layers {
@@ -115,7 +117,8 @@ impl DatasetBuilder {
                 }));
             let member = GroupMember::Area(record.layer, record.id.clone());
             let parent = record.part_of.as_ref();
-            let membership = parent.map(|id| official_membership(member, (Layer::Icc, id), record.period));
+            let membership =
+                parent.map(|id| official_membership(member, (Layer::Icc, id), record.period));
             self.memberships.extend(membership);
         }
         Ok(())
@@ -132,11 +135,15 @@ impl DatasetBuilder {
                 sources,
             };
             match &method.method {
-                AreaMethod::Polygons(method) => boundaries.extend(self.add_polygons(&context, method)?),
+                AreaMethod::Polygons(method) => {
+                    boundaries.extend(self.add_polygons(&context, method)?)
+                }
                 AreaMethod::Lookup(method) => self.add_lookup(&context, method)?,
                 AreaMethod::Plurality(method) => self.add_plurality(&context, method)?,
                 AreaMethod::ShareThreshold(method) => self.add_share_threshold(&context, method)?,
-                AreaMethod::Catchments(method) => boundaries.extend(self.add_catchments(&context, method)?),
+                AreaMethod::Catchments(method) => {
+                    boundaries.extend(self.add_catchments(&context, method)?)
+                }
                 AreaMethod::Hierarchy(method) => self.add_hierarchy(&context, method)?,
                 AreaMethod::Members(method) => self.add_groups(&context, method)?,
             }
@@ -158,15 +165,23 @@ impl DatasetBuilder {
         Ok(())
     }
 
-    fn add_polygons(&mut self, context: &LayerContext<'_>, method: &PolygonsMethod) -> Result<Vec<Boundary>> {
-        let (file, remarks) =
-            context
-                .sources
-                .read_polygons(&method.file, method.layer.as_deref(), method.nested_parts)?;
+    fn add_polygons(
+        &mut self,
+        context: &LayerContext<'_>,
+        method: &PolygonsMethod,
+    ) -> Result<Vec<Boundary>> {
+        let (file, remarks) = context.sources.read_polygons(
+            &method.file,
+            method.layer.as_deref(),
+            method.nested_parts,
+        )?;
         self.remarks.extend(remarks);
         let mut boundaries = Vec::with_capacity(file.features.len());
         for feature in &file.features {
-            let id = match (method.id_prefix.as_str(), file.attribute(feature, &method.id)?) {
+            let id = match (
+                method.id_prefix.as_str(),
+                file.attribute(feature, &method.id)?,
+            ) {
                 ("", id) => id.to_string(),
                 (prefix, title) => format!("{prefix}{}", slugify(title)),
             };
@@ -187,7 +202,11 @@ impl DatasetBuilder {
 
     fn add_lookup(&mut self, context: &LayerContext<'_>, method: &LookupMethod) -> Result<()> {
         let file = display_path(&method.file);
-        let entries = lookup::read(&file, &context.sources.read_bytes(&method.file)?, &method.columns)?;
+        let entries = lookup::read(
+            &file,
+            &context.sources.read_bytes(&method.file)?,
+            &method.columns,
+        )?;
         let mut entry_by_code: BTreeMap<String, lookup::LookupEntry> = BTreeMap::new();
         for entry in entries {
             if !context.sources.statistical_areas.contains_key(&entry.code) {
@@ -223,7 +242,11 @@ impl DatasetBuilder {
     }
 
     /// Assigns each statistical area to the group whose practices have the most of its people.
-    fn add_plurality(&mut self, context: &LayerContext<'_>, method: &PluralityMethod) -> Result<()> {
+    fn add_plurality(
+        &mut self,
+        context: &LayerContext<'_>,
+        method: &PluralityMethod,
+    ) -> Result<()> {
         let groups = practice_groups(context.sources, method)?;
         let shares = self.shares_of(&method.shares)?;
         let mut group_by_code: Vec<(String, String)> = Vec::new();
@@ -254,7 +277,11 @@ impl DatasetBuilder {
         Ok(())
     }
 
-    fn add_share_threshold(&mut self, context: &LayerContext<'_>, method: &ShareThresholdMethod) -> Result<()> {
+    fn add_share_threshold(
+        &mut self,
+        context: &LayerContext<'_>,
+        method: &ShareThresholdMethod,
+    ) -> Result<()> {
         let mut included = Vec::new();
         let (mut patients, mut patients_included) = (0_u64, 0.0);
         let known_practices: BTreeSet<OdsCode> = context
@@ -270,7 +297,8 @@ impl DatasetBuilder {
             let patient_count = shares.patients.get(code).copied().unwrap_or_default();
             patients += u64::from(patient_count);
             for &(practice, share) in parts {
-                let is_new = known_practices.contains(&practice) && !practices_with_area.contains(practice.as_str());
+                let is_new = known_practices.contains(&practice)
+                    && !practices_with_area.contains(practice.as_str());
                 if share >= method.share_min && is_new {
                     let rounded = (share * 1_000.0).round() / 1_000.0;
                     included.push((code.clone(), practice.to_string(), rounded));
@@ -298,8 +326,13 @@ impl DatasetBuilder {
     }
 
     /// Adds the catchments that practices declare, for practices that have no area yet.
-    fn add_catchments(&mut self, context: &LayerContext<'_>, method: &CatchmentsMethod) -> Result<Vec<Boundary>> {
-        let (catchments, report) = catchments::read(&mut context.sources.source_files(&method.file)?)?;
+    fn add_catchments(
+        &mut self,
+        context: &LayerContext<'_>,
+        method: &CatchmentsMethod,
+    ) -> Result<Vec<Boundary>> {
+        let (catchments, report) =
+            catchments::read(&mut context.sources.source_files(&method.file)?)?;
         self.remarks.push(report.to_string());
         let known_practices: BTreeSet<OdsCode> = context
             .sources
@@ -308,11 +341,13 @@ impl DatasetBuilder {
             .map(|listed| listed.practice.code)
             .collect();
         let practices_with_area = self.practices_with_areas();
-        let selected = catchments
-            .into_iter()
-            .filter(|it| known_practices.contains(&it.practice) && !practices_with_area.contains(it.practice.as_str()));
+        let selected = catchments.into_iter().filter(|it| {
+            known_practices.contains(&it.practice)
+                && !practices_with_area.contains(it.practice.as_str())
+        });
         // A practice's area includes those of its branches.
-        let mut parts_by_catchment: BTreeMap<(OdsCode, DeclaredCatchmentKind), Vec<Polygon>> = BTreeMap::new();
+        let mut parts_by_catchment: BTreeMap<(OdsCode, DeclaredCatchmentKind), Vec<Polygon>> =
+            BTreeMap::new();
         for catchment in selected {
             let parts = parts_by_catchment
                 .entry((catchment.practice, catchment.kind))
@@ -326,7 +361,10 @@ impl DatasetBuilder {
                 DeclaredCatchmentKind::Outer => CatchmentKind::Outer,
             };
             match union_boundary(&parts, practice.to_string(), context.period) {
-                Ok(boundary) => boundaries.push(Boundary { catchment_kind, ..boundary }),
+                Ok(boundary) => boundaries.push(Boundary {
+                    catchment_kind,
+                    ..boundary
+                }),
                 Err(error) => {
                     self.remarks
                         .push(format!("practice `{practice}` is left out: {error:#}"));
@@ -362,9 +400,19 @@ impl DatasetBuilder {
         }
     }
 
-    fn add_hierarchy(&mut self, context: &LayerContext<'_>, method: &HierarchyMethod) -> Result<()> {
-        let parts = hierarchy::read(&display_path(&method.file), &context.sources.read_bytes(&method.file)?)?;
-        let layer_parts: Vec<&HierarchyRecord> = parts.iter().filter(|it| it.layer == context.layer).collect();
+    fn add_hierarchy(
+        &mut self,
+        context: &LayerContext<'_>,
+        method: &HierarchyMethod,
+    ) -> Result<()> {
+        let parts = hierarchy::read(
+            &display_path(&method.file),
+            &context.sources.read_bytes(&method.file)?,
+        )?;
+        let layer_parts: Vec<&HierarchyRecord> = parts
+            .iter()
+            .filter(|it| it.layer == context.layer)
+            .collect();
         for part in &layer_parts {
             self.push_area(Area {
                 layer: part.layer,
@@ -377,13 +425,17 @@ impl DatasetBuilder {
             });
             let member = GroupMember::Area(part.layer, part.id.clone());
             let parent = part.parent.as_ref();
-            let membership = parent.map(|id| official_membership(member, (Layer::Icb, id), part.period));
+            let membership =
+                parent.map(|id| official_membership(member, (Layer::Icb, id), part.period));
             self.memberships.extend(membership);
         }
         let ids: BTreeSet<&str> = layer_parts.iter().map(|part| part.id.as_str()).collect();
         for id in ids {
-            let versions: Vec<&HierarchyRecord> =
-                layer_parts.iter().filter(|part| part.id == id).copied().collect();
+            let versions: Vec<&HierarchyRecord> = layer_parts
+                .iter()
+                .filter(|part| part.id == id)
+                .copied()
+                .collect();
             let period = overall_period(&versions);
             for code in selected_codes(&versions, &parts, context.sources) {
                 self.assign(context, code, id.to_string(), None, period);
@@ -394,7 +446,11 @@ impl DatasetBuilder {
     }
 
     /// Adds each practice as a member of the sub-ICB location that commissions it, or of its ICB.
-    fn add_practices_of_hierarchy(&mut self, context: &LayerContext<'_>, parts: &[HierarchyRecord]) {
+    fn add_practices_of_hierarchy(
+        &mut self,
+        context: &LayerContext<'_>,
+        parts: &[HierarchyRecord],
+    ) {
         for PracticeRecord { practice, .. } in &context.sources.practices {
             let Some(sub_icb) = &practice.sub_icb else {
                 continue;
@@ -417,9 +473,9 @@ impl DatasetBuilder {
                             .push(membership(sub_icb, overall_period(&versions)));
                     }
                 }
-                Layer::Icb => self
-                    .memberships
-                    .extend(versions.filter_map(|it| Some(membership(it.parent.as_ref()?, it.period)))),
+                Layer::Icb => self.memberships.extend(
+                    versions.filter_map(|it| Some(membership(it.parent.as_ref()?, it.period))),
+                ),
                 _ => {}
             }
         }
@@ -479,7 +535,13 @@ impl DatasetBuilder {
     }
 
     /// Adds an area unless the layer already has one with this id.
-    fn add_area_if_missing(&mut self, context: &LayerContext<'_>, id: &str, title: &str, system: Option<&String>) {
+    fn add_area_if_missing(
+        &mut self,
+        context: &LayerContext<'_>,
+        id: &str,
+        title: &str,
+        system: Option<&String>,
+    ) {
         if !self.has_area(context.layer, id) {
             self.push_area(Area {
                 layer: context.layer,
@@ -519,7 +581,12 @@ impl DatasetBuilder {
 
     /// Returns the boundary of every area of the layer that consists of statistical areas, one for
     /// each period.
-    fn dissolve_boundaries(&self, layer: Layer, kind: LayerKind, sources: &SourceData) -> Result<Vec<Boundary>> {
+    fn dissolve_boundaries(
+        &self,
+        layer: Layer,
+        kind: LayerKind,
+        sources: &SourceData,
+    ) -> Result<Vec<Boundary>> {
         let mut versions: BTreeMap<(&str, Option<Date>), AreaVersion<'_>> = BTreeMap::new();
         if kind == LayerKind::Membership {
             for membership in self.memberships.iter().filter(|it| it.layer == layer) {
@@ -584,7 +651,9 @@ impl DatasetBuilder {
                 continue;
             }
             memberships.push(membership(Layer::Icc, icc));
-            let address_code = practice.postcode.and_then(|postcode| code_by_postcode.get(&postcode));
+            let address_code = practice
+                .postcode
+                .and_then(|postcode| code_by_postcode.get(&postcode));
             let part = address_code.and_then(|code| self.sub_community_in_icc(code, icc));
             memberships.extend(part.map(|part| membership(Layer::SubCommunity, part)));
         }
@@ -735,10 +804,14 @@ struct PracticeGroup {
 }
 
 /// Returns the group of each practice that has one.
-fn practice_groups(sources: &SourceData, method: &PluralityMethod) -> Result<BTreeMap<OdsCode, PracticeGroup>> {
+fn practice_groups(
+    sources: &SourceData,
+    method: &PluralityMethod,
+) -> Result<BTreeMap<OdsCode, PracticeGroup>> {
     let mut groups = BTreeMap::new();
-    let is_in_sub_icbs =
-        |listed: &&PracticeRecord| matches_filter(listed.practice.sub_icb.as_ref(), &method.sub_icb);
+    let is_in_sub_icbs = |listed: &&PracticeRecord| {
+        matches_filter(listed.practice.sub_icb.as_ref(), &method.sub_icb)
+    };
     for listed in sources.practices.iter().filter(is_in_sub_icbs) {
         let group = match method.by.as_str() {
             "icc" => listed.icc.as_ref().map(|icc| (icc.clone(), icc.clone())),
@@ -776,7 +849,11 @@ fn slugify(title: &str) -> String {
 /// locations.
 ///
 /// A district can extend beyond an ICB: the north of Copeland is not in the ICB of South Cumbria.
-fn selected_codes(versions: &[&HierarchyRecord], parts: &[HierarchyRecord], sources: &SourceData) -> BTreeSet<String> {
+fn selected_codes(
+    versions: &[&HierarchyRecord],
+    parts: &[HierarchyRecord],
+    sources: &SourceData,
+) -> BTreeSet<String> {
     let own_selectors: Vec<&LsoaSelector> = versions
         .iter()
         .filter_map(|it| it.selector.as_ref())
@@ -807,7 +884,11 @@ fn selected_codes(versions: &[&HierarchyRecord], parts: &[HierarchyRecord], sour
             .map(sub_icb_selectors)
             .collect(),
     };
-    let is_within = |code: &str| parent_selectors.iter().all(|locations| matches_any(locations, code));
+    let is_within = |code: &str| {
+        parent_selectors
+            .iter()
+            .all(|locations| matches_any(locations, code))
+    };
     codes
         .filter(|code| matches_any(&own_selectors, code) && is_within(code))
         .cloned()
@@ -896,7 +977,9 @@ fn statistical_areas_geojson(id: &str, sources: &SourceData) -> Result<Vec<u8>> 
     }
     Ok(geojson::layer_to_geojson(
         id,
-        features.iter().map(|(boundary, name)| (boundary, name.clone())),
+        features
+            .iter()
+            .map(|(boundary, name)| (boundary, name.clone())),
     ))
 }
 
@@ -925,7 +1008,11 @@ fn boundary_path(id: &str) -> String {
 }
 
 /// Returns the membership of an area in a larger one that the source itself names.
-fn official_membership(member: GroupMember, (layer, group_id): (Layer, &String), period: Period) -> Membership {
+fn official_membership(
+    member: GroupMember,
+    (layer, group_id): (Layer, &String),
+    period: Period,
+) -> Membership {
     Membership {
         member,
         layer,

@@ -20,7 +20,10 @@ pub(super) fn dissolve<'a>(
     polygons: impl IntoIterator<Item = &'a Polygon>,
 ) -> Result<Vec<Polygon>, String> {
     let outline = cancel_opposite_edges(polygons)?;
-    let mut rings: Vec<Ring> = trace_rings(outline).into_iter().map(rotate_to_smallest_vertex).collect();
+    let mut rings: Vec<Ring> = trace_rings(outline)
+        .into_iter()
+        .map(rotate_to_smallest_vertex)
+        .collect();
     rings.sort();
     Ok(assemble_polygons(rings)?)
 }

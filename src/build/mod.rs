@@ -6,8 +6,8 @@
 //! rounded before they are written.
 
 mod config;
-mod dissolve;
 mod dataset_builder;
+mod dissolve;
 mod shares;
 mod sources;
 mod tables;
@@ -19,9 +19,9 @@ use std::sync::atomic::AtomicU64;
 use anyhow::{Context, Result, anyhow};
 
 use crate::dataset::{self, DatasetSource};
+use crate::dataset_store::LoadedDatasets;
 use crate::import::read_whole_file;
 use crate::outputs;
-use crate::dataset_store::LoadedDatasets;
 use config::BuildConfig;
 use dataset_builder::DatasetBuilder;
 use sources::SourceData;
@@ -106,7 +106,11 @@ pub fn build_with_progress(
     (progress.on_stage)("writing");
     let files = builder.files(&sources, &config)?;
     // Checked again, because reading can take minutes.
-    let staged = dataset::stage(&output_folder()?, builder.manifest(&sources, &config), &files)?;
+    let staged = dataset::stage(
+        &output_folder()?,
+        builder.manifest(&sources, &config),
+        &files,
+    )?;
     (progress.on_stage)("checking");
     // A dataset that cannot be served never replaces one that can. The folder's name is temporary,
     // so the error leaves it out.

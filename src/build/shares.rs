@@ -18,7 +18,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use jiff::civil::Date;
 
-use super::config::{RegistrationBarrier, GravityModel, SharesConfig};
+use super::config::{GravityModel, RegistrationBarrier, SharesConfig};
 use super::sources::{SourceData, StatisticalArea, matches_filter};
 use crate::domain::{BritishGrid, OdsCode, PracticeStatus, Provenance};
 use crate::import::practice_list::PracticeRecord;
@@ -40,7 +40,11 @@ pub(super) struct RegistrationShares {
 impl RegistrationShares {
     /// Computes the shares that the configuration describes. A model includes the practices that
     /// are active on `day`.
-    pub(super) fn new(config: &SharesConfig, sources: &mut SourceData, day: Date) -> Result<RegistrationShares> {
+    pub(super) fn new(
+        config: &SharesConfig,
+        sources: &mut SourceData,
+        day: Date,
+    ) -> Result<RegistrationShares> {
         match (&config.registrations, &config.model) {
             (None, Some(model)) => shares_from_model(config, model, sources, day),
             (Some(file), None) => shares_from_registrations(config, file, sources, day),
@@ -108,10 +112,16 @@ fn shares_from_registrations(
     Ok(shares)
 }
 
-fn shares_from_model(config: &SharesConfig, model: &GravityModel, sources: &SourceData, day: Date) -> Result<RegistrationShares> {
+fn shares_from_model(
+    config: &SharesConfig,
+    model: &GravityModel,
+    sources: &SourceData,
+    day: Date,
+) -> Result<RegistrationShares> {
     let practices = model_practices(config, sources, day);
     let centres = sources.postcode_centroids()?;
-    let is_modelled = |area: &StatisticalArea| matches_filter(area.sub_icb.as_ref(), &config.sub_icb);
+    let is_modelled =
+        |area: &StatisticalArea| matches_filter(area.sub_icb.as_ref(), &config.sub_icb);
     let areas = sources
         .statistical_areas
         .iter()
@@ -192,7 +202,11 @@ fn gravity_weight(centre: BritishGrid, practice: &ModelPractice) -> f64 {
     f64::from(practice.list_size) * (-DECAY * nearest_km.powf(DECAY_EXPONENT)).exp()
 }
 
-fn is_blocked(barrier: &RegistrationBarrier, area: &ModelArea<'_>, practice: &ModelPractice) -> bool {
+fn is_blocked(
+    barrier: &RegistrationBarrier,
+    area: &ModelArea<'_>,
+    practice: &ModelPractice,
+) -> bool {
     let easting = area.centre.easting_m();
     barrier.districts.iter().any(|name| name == area.district)
         && barrier.west_of.is_none_or(|limit| easting < limit)
@@ -223,12 +237,20 @@ mod tests {
     #[test]
     fn shares_follow_the_formula() {
         let practices = [
-            practice("A00001", 10_000, "k", &[grid_position(351_000.0, 460_000.0)]),
+            practice(
+                "A00001",
+                10_000,
+                "k",
+                &[grid_position(351_000.0, 460_000.0)],
+            ),
             practice(
                 "A00002",
                 10_000,
                 "k",
-                &[grid_position(350_000.0, 462_000.0), grid_position(390_000.0, 460_000.0)],
+                &[
+                    grid_position(350_000.0, 462_000.0),
+                    grid_position(390_000.0, 460_000.0),
+                ],
             ),
             practice("A00003", 100, "k", &[grid_position(350_000.0, 461_000.0)]),
         ];
@@ -261,8 +283,18 @@ mod tests {
             barriers: vec![barrier],
         };
         let practices = [
-            practice("A00001", 1_000, "far", &[grid_position(334_000.0, 470_000.0)]),
-            practice("A00002", 1_000, "near", &[grid_position(334_000.0, 490_000.0)]),
+            practice(
+                "A00001",
+                1_000,
+                "far",
+                &[grid_position(334_000.0, 470_000.0)],
+            ),
+            practice(
+                "A00002",
+                1_000,
+                "near",
+                &[grid_position(334_000.0, 490_000.0)],
+            ),
         ];
         let codes = |district, easting| {
             let area = ModelArea {

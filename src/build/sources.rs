@@ -12,15 +12,15 @@ use jiff::civil::Date;
 
 use super::BuildProgress;
 use super::config::{
-    self, BuildConfig, PostcodeDirectoryFile, PostcodeFormat, NestedParts, PracticeDirectoryFile, PracticeFormat,
-    SuccessionFile, SuccessionFormat,
+    self, BuildConfig, NestedParts, PostcodeDirectoryFile, PostcodeFormat, PracticeDirectoryFile,
+    PracticeFormat, SuccessionFile, SuccessionFormat,
 };
 use crate::dataset;
 use crate::dataset::polygons::{self, Crs, PolygonFile};
 use crate::dataset::rings::{Polygon, Ring};
 use crate::domain::{
-    BritishGrid, Layer, LonLat, GroupMember, Membership, OdsCode, Period, Postcode, Premises,
-    PremisesKind, PracticeSuccession, date_from_iso,
+    BritishGrid, GroupMember, Layer, LonLat, Membership, OdsCode, Period, Postcode,
+    PracticeSuccession, Premises, PremisesKind, date_from_iso,
 };
 use crate::geodesy;
 use crate::import::area_history::{self, AreaHistoryRecord};
@@ -29,7 +29,7 @@ use crate::import::polygons as polygon_files;
 use crate::import::practice_list::{self, PracticeRecord};
 use crate::import::{
     ImportReport, PostcodeRecord, SourceFiles, code_point_open, epcn, epraccur, postcode_list,
-    succ, read_whole_file,
+    read_whole_file, succ,
 };
 
 /// Published files give positions to 7 decimal places of a degree, about a centimetre, and so does
@@ -116,7 +116,8 @@ impl SourceData {
             sources.apply_membership_iccs(day);
         }
         if let Some(history) = &config.history {
-            sources.history = area_history::read(&display_path(history), &sources.read_bytes(history)?)?;
+            sources.history =
+                area_history::read(&display_path(history), &sources.read_bytes(history)?)?;
         }
         Ok(sources)
     }
@@ -184,11 +185,17 @@ impl SourceData {
         }
     }
 
-    fn read_postcode_directory(&mut self, directory: &PostcodeDirectoryFile) -> Result<Vec<PostcodeRecord>> {
+    fn read_postcode_directory(
+        &mut self,
+        directory: &PostcodeDirectoryFile,
+    ) -> Result<Vec<PostcodeRecord>> {
         let file = &directory.file;
         let lsoa = match directory.format {
             PostcodeFormat::PostcodeList => {
-                return Ok(postcode_list::read(&display_path(file), &self.read_bytes(file)?)?);
+                return Ok(postcode_list::read(
+                    &display_path(file),
+                    &self.read_bytes(file)?,
+                )?);
             }
             PostcodeFormat::CodePointOpen => None,
             PostcodeFormat::OnspdLsoa11 => Some(LsoaYear::Lsoa11),
@@ -290,8 +297,10 @@ impl SourceData {
             .map(|listed| listed.practice.code)
             .collect();
         if let Some(sites) = &config.sites {
-            self.premises = practice_list::read_premises(&display_path(sites), &self.read_bytes(sites)?)?;
-            self.premises.retain(|site| known_practices.contains(&site.practice));
+            self.premises =
+                practice_list::read_premises(&display_path(sites), &self.read_bytes(sites)?)?;
+            self.premises
+                .retain(|site| known_practices.contains(&site.practice));
         }
         self.add_main_addresses();
         let mut successions = BTreeMap::new();
@@ -306,12 +315,16 @@ impl SourceData {
         Ok(())
     }
 
-    fn read_practice_directory(&mut self, directory: &PracticeDirectoryFile) -> Result<Vec<PracticeRecord>> {
+    fn read_practice_directory(
+        &mut self,
+        directory: &PracticeDirectoryFile,
+    ) -> Result<Vec<PracticeRecord>> {
         let file = &directory.file;
         match directory.format {
-            PracticeFormat::PracticeList => {
-                Ok(practice_list::read_practices(&display_path(file), &self.read_bytes(file)?)?)
-            }
+            PracticeFormat::PracticeList => Ok(practice_list::read_practices(
+                &display_path(file),
+                &self.read_bytes(file)?,
+            )?),
             PracticeFormat::Epraccur => {
                 let (centres, report) = epraccur::read(&mut self.source_files(file)?)?;
                 self.reports.push(report);
@@ -337,12 +350,16 @@ impl SourceData {
             .collect()
     }
 
-    fn read_successions(&mut self, succession_file: &SuccessionFile) -> Result<Vec<PracticeSuccession>> {
+    fn read_successions(
+        &mut self,
+        succession_file: &SuccessionFile,
+    ) -> Result<Vec<PracticeSuccession>> {
         let file = &succession_file.file;
         match succession_file.format {
-            SuccessionFormat::SuccessionList => {
-                Ok(practice_list::read_successions(&display_path(file), &self.read_bytes(file)?)?)
-            }
+            SuccessionFormat::SuccessionList => Ok(practice_list::read_successions(
+                &display_path(file),
+                &self.read_bytes(file)?,
+            )?),
             SuccessionFormat::Succ => {
                 let (rows, report) = succ::read(&mut [&mut self.source_files(file)?])?;
                 self.reports.push(report);
@@ -395,7 +412,8 @@ impl SourceData {
 
     /// Adds the practice's own address as the premises of each practice that has none.
     fn add_main_addresses(&mut self) {
-        let with_premises: BTreeSet<OdsCode> = self.premises.iter().map(|site| site.practice).collect();
+        let with_premises: BTreeSet<OdsCode> =
+            self.premises.iter().map(|site| site.practice).collect();
         let without_premises = self
             .practices
             .iter()
@@ -434,7 +452,9 @@ impl SourceData {
                 Some((easting, northing, count)) => {
                     BritishGrid::from_metres(easting / count, northing / count)?
                 }
-                None => polygon_centroid(area).with_context(|| format!("statistical area `{code}`"))?,
+                None => {
+                    polygon_centroid(area).with_context(|| format!("statistical area `{code}`"))?
+                }
             };
             centres.insert(code.as_str(), centre);
         }
@@ -504,8 +524,8 @@ fn filter_touching_outcodes(rows: Vec<PostcodeRecord>, sub_icbs: &[String]) -> V
 /// Converts polygons to longitude and latitude, rounded to the published precision.
 fn to_published_precision(crs: Crs, polygons: &[Polygon]) -> Result<Vec<Polygon>> {
     let vertex = |&vertex: &(i64, i64)| -> Result<(i64, i64)> {
-        let (lon, lat) =
-            polygons::vertex_lonlat(crs, vertex).context("it is outside the British National Grid")?;
+        let (lon, lat) = polygons::vertex_lonlat(crs, vertex)
+            .context("it is outside the British National Grid")?;
         Ok((round_to_published_units(lon), round_to_published_units(lat)))
     };
     let ring = |ring: &Ring| -> Result<Ring> {
@@ -533,5 +553,6 @@ fn polygon_centroid(area: &StatisticalArea) -> Result<BritishGrid> {
     )
     .map_err(|reason| anyhow!(reason))?;
     let centroid = boundary.lonlat.centroid().context("it has no area")?;
-    geodesy::to_grid(LonLat::new(centroid.x(), centroid.y())?).context("off the British National Grid")
+    geodesy::to_grid(LonLat::new(centroid.x(), centroid.y())?)
+        .context("off the British National Grid")
 }

@@ -3,8 +3,8 @@
 use crate::dataset::table::write_csv as table;
 use crate::dataset::{cells, columns};
 use crate::domain::{
-    Area, StatisticalAssignment, LineageStep, GroupMember, Membership, OdsCode, Period, PositionalQuality, Practice,
-    Premises, PracticeSuccession, YearMonth,
+    Area, GroupMember, LineageStep, Membership, OdsCode, Period, PositionalQuality, Practice,
+    PracticeSuccession, Premises, StatisticalAssignment, YearMonth,
 };
 use crate::import::PostcodeRecord;
 

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use super::{Finding, FindingSubject};
 use crate::dataset::validity::{TopologyError, find_topology_error};
 use crate::dataset::{Dataset, LayerKind};
-use crate::domain::{Boundary, Layer, GroupMember, Period};
+use crate::domain::{Boundary, GroupMember, Layer, Period};
 use crate::planar::{self, M2_PER_KM2};
 
 /// A smaller area is probably a digitising error: 1 ha.
@@ -47,7 +47,10 @@ pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     let memberships = memberships.map(|it| ((&it.member, it.layer, &it.group), it.period));
     let describe = |(member, layer, group): &(&GroupMember, Layer, &Option<String>)| {
         let group = group.as_deref().unwrap_or("none named");
-        format!("{} has two memberships of {layer} `{group}`", describe_member(member))
+        format!(
+            "{} has two memberships of {layer} `{group}`",
+            describe_member(member)
+        )
     };
     check_periods(memberships, describe, findings);
     check_missing_boundaries(dataset, day, findings);
@@ -88,13 +91,15 @@ fn check_geometry(kind: &str, boundary: &Boundary, findings: &mut Vec<Finding>) 
         let first_vertex = metres.0.iter().find_map(|it| it.exterior().0.first());
         let message = format!("{kind} `{id}`: {error}");
         let finding = Finding::error("invalid_ring", message).with_subject(subject());
-        findings.push(finding.with_position(first_vertex.and_then(|&vertex| planar::to_point(vertex))));
+        findings
+            .push(finding.with_position(first_vertex.and_then(|&vertex| planar::to_point(vertex))));
         return;
     }
     let size_m2 = planar::area_m2(&metres);
     if size_m2 < AREA_MIN_M2 {
         let message = format!("{kind} `{id}` is only {size_m2:.0} m²");
-        findings.push(sized_warning("tiny_area", message, &metres, size_m2).with_subject(subject()));
+        findings
+            .push(sized_warning("tiny_area", message, &metres, size_m2).with_subject(subject()));
         return;
     }
     for part in metres
@@ -152,7 +157,10 @@ fn check_periods<K: Ord>(
     }
     for (key, periods) in &seen {
         for (at, one) in periods.iter().enumerate() {
-            if let Some(other) = periods[at + 1..].iter().find(|it| periods_overlap(**it, *one)) {
+            if let Some(other) = periods[at + 1..]
+                .iter()
+                .find(|it| periods_overlap(**it, *one))
+            {
                 let (one, other) = (format_period(*one), format_period(*other));
                 let message = format!("{} whose periods overlap: {one} and {other}", describe(key));
                 findings.push(Finding::error("overlapping_validity", message));

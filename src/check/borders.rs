@@ -14,7 +14,7 @@ use rstar::primitives::{GeomWithData, Rectangle};
 use rstar::{AABB, PointDistance, RTree, RTreeObject};
 
 use super::areas::{periods_overlap, ring_error, sized_warning};
-use super::{Finding, Severity, FindingSubject};
+use super::{Finding, FindingSubject, Severity};
 use crate::dataset::{Dataset, LayerKind};
 use crate::domain::Boundary;
 use crate::planar::{self, M2_PER_KM2};
@@ -107,7 +107,12 @@ fn check_overlaps(
             if is_another && periods_overlap(one.boundary.period, other.boundary.period) {
                 let intersection = planar::remove_slivers(one.metres.intersection(&other.metres));
                 findings.extend(overlap_finding(kind, one, other, &intersection));
-                reported.extend(intersection.0.iter().filter_map(BoundingRect::bounding_rect));
+                reported.extend(
+                    intersection
+                        .0
+                        .iter()
+                        .filter_map(BoundingRect::bounding_rect),
+                );
             }
         }
     }
@@ -119,7 +124,11 @@ fn overlap_finding(
     other: &PlanarArea<'_>,
     intersection: &MultiPolygon<f64>,
 ) -> Option<Finding> {
-    let widest_m = intersection.0.iter().map(planar::mean_width_m).reduce(f64::max)?;
+    let widest_m = intersection
+        .0
+        .iter()
+        .map(planar::mean_width_m)
+        .reduce(f64::max)?;
     let size_m2 = planar::area_m2(intersection);
     let mut ids = [&one.boundary.id, &other.boundary.id];
     ids.sort();
@@ -132,7 +141,8 @@ fn overlap_finding(
     let message = format!(
         "{kind} `{first}` and `{second}` overlap by {size}{parts}, up to {widest_m:.2} m wide"
     );
-    let finding = sized_warning("overlap", message, intersection, size_m2).with_subject(FindingSubject::new(kind, first));
+    let finding = sized_warning("overlap", message, intersection, size_m2)
+        .with_subject(FindingSubject::new(kind, first));
     let largest = intersection
         .0
         .iter()
@@ -185,7 +195,8 @@ fn check_gaps(
         } else {
             ("hole", "a hole or lake")
         };
-        let message = format!("{kind}: {description} of {size} between areas, about {width_m:.2} m wide");
+        let message =
+            format!("{kind}: {description} of {size} between areas, about {width_m:.2} m wide");
         reported.extend(hole.bounding_rect());
         findings.push(sized_warning(code, message, &hole.into(), size_m2));
     }
@@ -303,7 +314,10 @@ fn edges_of(boundary: &Boundary) -> impl Iterator<Item = ((Vertex, Vertex), Edge
 /// Returns the area with an edge that runs along this one, their greatest distance in metres, and
 /// where that is. Three samples are compared, because an edge that only ends or crosses here is
 /// near at one of them and not at the others.
-fn parallel_neighbour(edge: &UnmatchedEdge, neighbours: &NeighbourIndex) -> Option<(usize, f64, Coord<f64>)> {
+fn parallel_neighbour(
+    edge: &UnmatchedEdge,
+    neighbours: &NeighbourIndex,
+) -> Option<(usize, f64, Coord<f64>)> {
     let samples = [0.25, 0.5, 0.75].map(|part| edge.point_at(part));
     let middle = neighbours.nearest_other(edge.owner, samples[1])?;
     let mut separation_m = 0.0_f64;
@@ -351,7 +365,8 @@ impl NeighbourIndex {
         let point = [position.x, position.y];
         let areas = self.bboxes.locate_within_distance(point, DISTANCE_MAX_2);
         let others = areas.map(|it| it.data).filter(|&other| other != owner);
-        let near = others.flat_map(|at| self.edges[at].locate_within_distance(point, DISTANCE_MAX_2));
+        let near =
+            others.flat_map(|at| self.edges[at].locate_within_distance(point, DISTANCE_MAX_2));
         near.map(|edge| (edge.owner, edge.distance_2(&point).sqrt()))
             .min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
     }

@@ -8,7 +8,7 @@ use super::practices::is_open;
 use super::{Finding, FindingSubject};
 use crate::dataset::Dataset;
 use crate::domain::StatedCount;
-use crate::domain::{Layer, GroupMember, Practice};
+use crate::domain::{GroupMember, Layer, Practice};
 
 /// The population of an ICC, according to the Morecambe Bay article that counts eleven ICCs.
 const ICC_POPULATION: std::ops::RangeInclusive<u64> = 10_000..=70_000;
@@ -134,8 +134,9 @@ fn check_populations(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) 
 }
 
 fn population_finding(id: &str, title: &str, practices: &[&Practice]) -> Option<Finding> {
-    let warning =
-        |code, message| Some(Finding::warning(code, message).with_subject(FindingSubject::area(Layer::Icc, id)));
+    let warning = |code, message| {
+        Some(Finding::warning(code, message).with_subject(FindingSubject::area(Layer::Icc, id)))
+    };
     if practices.is_empty() {
         let message = format!("{title} has no open practices");
         return warning("icc_without_practices", message);

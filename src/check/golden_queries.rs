@@ -2,8 +2,8 @@
 //! the data are wrong, even if their files are intact.
 
 use crate::domain::{GoldenQuery, Layer};
-use crate::index::{LocateAnswer, LayerResult, Index, areas_of_layer};
-use crate::request::{RequestParams, LOCATE_PARAMS, LocateRequest};
+use crate::index::{Index, LayerResult, LocateAnswer, areas_of_layer};
+use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
 /// Returns the golden queries that do not have the expected answer.
 pub fn failing_golden_queries(index: &Index, queries: Vec<GoldenQuery>) -> Vec<GoldenQuery> {
@@ -18,8 +18,8 @@ fn passes(index: &Index, expected: &GoldenQuery) -> bool {
         .fields
         .iter()
         .map(|(name, value)| ((*name).to_string(), value.clone()));
-    let question =
-        RequestParams::new(pairs, LOCATE_PARAMS).and_then(|fields| LocateRequest::from_params(&fields));
+    let question = RequestParams::new(pairs, LOCATE_PARAMS)
+        .and_then(|fields| LocateRequest::from_params(&fields));
     match question {
         Err(error) => error.code() == expected.status,
         Ok(question) => {

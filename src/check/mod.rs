@@ -6,14 +6,14 @@
 
 mod areas;
 mod borders;
-mod golden_queries;
 mod counts;
 mod finding;
+mod golden_queries;
 mod postcodes;
 mod practices;
 
+pub use finding::{Finding, FindingSubject, Severity, findings_geojson};
 pub use golden_queries::failing_golden_queries as failing_canaries;
-pub use finding::{Finding, Severity, FindingSubject, findings_geojson};
 
 use jiff::civil::Date;
 

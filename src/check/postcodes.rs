@@ -6,9 +6,9 @@ use geo::{Geometry, MultiPoint, Point};
 use jiff::civil::Date;
 
 use super::{Finding, FindingSubject};
-use crate::domain::{LonLat, Postcode, LookupStatus};
+use crate::domain::{LonLat, LookupStatus, Postcode};
 use crate::geodesy;
-use crate::index::{LayerResult, Index, Locator, LocateQuery};
+use crate::index::{Index, LayerResult, LocateQuery, Locator};
 
 /// The most postcodes named in a message. The GeoJSON has all of them.
 const NAMED_MAX: usize = 3;

@@ -7,10 +7,10 @@ use jiff::civil::Date;
 use super::areas::periods_overlap;
 use super::{Finding, FindingSubject};
 use crate::dataset::Dataset;
-use crate::domain::{Layer, GroupMember, OdsCode, Practice, PracticeStatus};
+use crate::domain::{GroupMember, Layer, OdsCode, Practice, PracticeStatus};
 use crate::geodesy;
 use crate::index::PostcodeLookup;
-use crate::index::{LayerResult, Index, Locator, LocateQuery};
+use crate::index::{Index, LayerResult, LocateQuery, Locator};
 
 pub(super) fn check(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
     check_communities(dataset, findings);
@@ -32,26 +32,33 @@ fn check_communities(dataset: &Dataset, findings: &mut Vec<Finding>) {
     let mut memberships_by_practice: BTreeMap<OdsCode, Vec<_>> = BTreeMap::new();
     for membership in &dataset.memberships {
         if let (GroupMember::Practice(code), Layer::Icc) = (&membership.member, membership.layer) {
-            memberships_by_practice.entry(*code).or_default().push(membership);
+            memberships_by_practice
+                .entry(*code)
+                .or_default()
+                .push(membership);
         }
     }
     for (code, memberships) in memberships_by_practice {
         for (at, one) in memberships.iter().enumerate() {
             let mut others = memberships[at + 1..].iter();
-            let clash = others.find(|it| it.group != one.group && periods_overlap(it.period, one.period));
+            let clash =
+                others.find(|it| it.group != one.group && periods_overlap(it.period, one.period));
             if let Some(other) = clash {
                 let name = |group: &Option<String>| group.clone().unwrap_or("none named".into());
                 let (one, other) = (name(&one.group), name(&other.group));
                 let message =
                     format!("practice `{code}` is in ICC `{one}` and `{other}` at the same time");
-                findings.push(Finding::error("practice_in_two_iccs", message).with_subject(subject(code)));
+                findings.push(
+                    Finding::error("practice_in_two_iccs", message).with_subject(subject(code)),
+                );
             }
         }
     }
 }
 
 fn check_premises(dataset: &Dataset, day: Date, findings: &mut Vec<Finding>) {
-    let with_premises: HashSet<OdsCode> = dataset.premises.iter().map(|site| site.practice).collect();
+    let with_premises: HashSet<OdsCode> =
+        dataset.premises.iter().map(|site| site.practice).collect();
     let open = dataset.practices.iter().filter(|it| is_open(it, day));
     for practice in open.filter(|practice| !with_premises.contains(&practice.code)) {
         let message = format!(
@@ -74,7 +81,8 @@ fn check_successions(dataset: &Dataset, findings: &mut Vec<Finding>) {
             let (from, to) = (step.predecessor, step.successor);
             let message =
                 format!("the successor of practice `{from}`, `{to}`, is not in the dataset");
-            findings.push(Finding::warning("unknown_successor", message).with_subject(subject(from)));
+            findings
+                .push(Finding::warning("unknown_successor", message).with_subject(subject(from)));
         }
     }
     let mut reported: BTreeSet<OdsCode> = BTreeSet::new();
@@ -146,7 +154,14 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
         let address_iccs = iccs_at_address(index, practice, day);
         match (own_icc(practice), address_iccs) {
             (Some(own), Some((locator, address_iccs))) if !address_iccs.contains(&own) => {
-                findings.push(outside_icc_finding(index, practice, &own, &address_iccs, locator, day));
+                findings.push(outside_icc_finding(
+                    index,
+                    practice,
+                    &own,
+                    &address_iccs,
+                    locator,
+                    day,
+                ));
             }
             (None, address_iccs) => {
                 let address_iccs = address_iccs.map(|it| it.1).unwrap_or_default();
@@ -161,7 +176,11 @@ pub(super) fn check_addresses(index: &Index, day: Date, findings: &mut Vec<Findi
 }
 
 /// Returns the ICCs at a practice's own address, and the address, if that is known.
-fn iccs_at_address(index: &Index, practice: &Practice, day: Date) -> Option<(Locator, Vec<String>)> {
+fn iccs_at_address(
+    index: &Index,
+    practice: &Practice,
+    day: Date,
+) -> Option<(Locator, Vec<String>)> {
     let postcode = practice.postcode.filter(|postcode| {
         matches!(index.lookup_postcode(*postcode), PostcodeLookup::Entry(entry) if entry.position.is_some())
     });
@@ -180,7 +199,10 @@ fn iccs_at_address(index: &Index, practice: &Practice, day: Date) -> Option<(Loc
     let LayerResult::Areas(areas) = &icc_result.1 else {
         return None;
     };
-    let ids = areas.iter().map(|area_match| area_match.area.id.clone()).collect();
+    let ids = areas
+        .iter()
+        .map(|area_match| area_match.area.id.clone())
+        .collect();
     Some((locator, ids))
 }
 

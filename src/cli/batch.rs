@@ -16,10 +16,10 @@ use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, Prog
 use std::sync::Arc;
 
 use super::DataArgument;
-use super::output::{self, HashingIo, AtomicOutput};
+use super::output::{self, AtomicOutput, HashingIo};
 use crate::batch::{
-    self, BatchError, OutputColumn, Compression, DecodeLimits, Delimiter, BatchFormat, BatchInput, ColumnOverrides,
-    BatchProgress, BatchRequest,
+    self, BatchError, BatchFormat, BatchInput, BatchProgress, BatchRequest, ColumnOverrides,
+    Compression, DecodeLimits, Delimiter, OutputColumn,
 };
 use crate::domain::{SuppressionRule, date_from_iso, today_in_london};
 use crate::log;
@@ -313,7 +313,9 @@ impl BatchArguments {
         match (self.compress, extension.and_then(|it| it.to_str())) {
             (Some(CompressionArgument::None), _) => Compression::None,
             (Some(CompressionArgument::Gzip), _) | (None, Some("gz")) => Compression::Gzip,
-            (Some(CompressionArgument::Zstd), _) | (None, Some("zst" | "zstd")) => Compression::Zstd,
+            (Some(CompressionArgument::Zstd), _) | (None, Some("zst" | "zstd")) => {
+                Compression::Zstd
+            }
             (None, _) => Compression::None,
         }
     }

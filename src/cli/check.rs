@@ -109,7 +109,9 @@ fn text_report(dataset: &Dataset, findings: &[Finding]) -> String {
         lines.push(String::new());
         lines.push(format!("{} {code}: {}", severity.as_str(), findings.len()));
         let shown = findings.iter().take(FINDINGS_SHOWN_MAX);
-        lines.extend(shown.map(|finding| format!("  {}{}", finding.message, position_text(finding))));
+        lines.extend(
+            shown.map(|finding| format!("  {}{}", finding.message, position_text(finding))),
+        );
         if findings.len() > FINDINGS_SHOWN_MAX {
             let more = findings.len() - FINDINGS_SHOWN_MAX;
             lines.push(format!("  and {more} more (--json has all)"));

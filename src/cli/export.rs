@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use jiff::civil::Date;
 use serde_json::json;
 
-use super::output::{Fingerprint, HashingIo, AtomicOutput};
+use super::output::{AtomicOutput, Fingerprint, HashingIo};
 use super::{DataArgument, Spinner};
 use crate::batch::{BatchError, BatchProgress};
 use crate::domain::{Layer, date_from_iso, today_in_london};
@@ -78,7 +78,13 @@ enum ExportContent {
 }
 
 type HashedOutput = HashingIo<AtomicOutput>;
-type WriteTable = fn(&Index, TableFormat, &mut HashedOutput, NonZeroUsize, &BatchProgress) -> Result<(), BatchError>;
+type WriteTable = fn(
+    &Index,
+    TableFormat,
+    &mut HashedOutput,
+    NonZeroUsize,
+    &BatchProgress,
+) -> Result<(), BatchError>;
 
 pub(super) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
     let mut files: Vec<(ExportFile<'_>, HashedOutput)> = Vec::new();
@@ -137,7 +143,12 @@ impl OutputArguments {
 }
 
 impl ExportFile<'_> {
-    fn run(&self, arguments: &ExportArguments, index: &Index, mut file: HashedOutput) -> Result<()> {
+    fn run(
+        &self,
+        arguments: &ExportArguments,
+        index: &Index,
+        mut file: HashedOutput,
+    ) -> Result<()> {
         let display = self.path.display();
         let writing = || format!("writing {display}");
         let count = {
@@ -157,7 +168,12 @@ impl ExportFile<'_> {
     }
 
     /// Writes the content and returns the number of rows, areas or tiles.
-    fn write(&self, arguments: &ExportArguments, index: &Index, file: &mut HashedOutput) -> Result<u64> {
+    fn write(
+        &self,
+        arguments: &ExportArguments,
+        index: &Index,
+        file: &mut HashedOutput,
+    ) -> Result<u64> {
         match self.content {
             ExportContent::Table(format, write) => {
                 let progress = BatchProgress::default();

@@ -7,15 +7,16 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::{DataArgument, EXIT_NO_ANSWER};
-use crate::domain::{Basis, Certainty, Layer, PracticeStatus, LookupStatus};
+use crate::domain::{Basis, Certainty, Layer, LookupStatus, PracticeStatus};
 use crate::http::body::LocateBody;
 use crate::http::locate::locate_body as answer_body;
 use crate::http::problem::Problem;
 use crate::index::{
-    LocateAnswer, AreaMatch, BoundaryProximity, LayerResult, Index, AnswerNote, Locator, PracticeMatch, PracticeRegistration, areas_of_layer,
+    AnswerNote, AreaMatch, BoundaryProximity, Index, LayerResult, LocateAnswer, Locator,
+    PracticeMatch, PracticeRegistration, areas_of_layer,
 };
 use crate::log;
-use crate::request::{RequestParams, LOCATE_PARAMS, LocateRequest};
+use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 use crate::web::distance;
 
 #[derive(Debug, clap::Args)]
@@ -71,7 +72,11 @@ pub(super) fn locate(arguments: &LocateArguments) -> Result<ExitCode> {
 }
 
 /// Looks up one place. Returns whether it was answered.
-fn locate_one(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::Result<bool> {
+fn locate_one(
+    arguments: &LocateArguments,
+    index: &Index,
+    out: &mut impl Write,
+) -> io::Result<bool> {
     let pairs = to_params(
         arguments,
         arguments.postcode.as_deref(),
@@ -97,7 +102,11 @@ fn locate_one(arguments: &LocateArguments, index: &Index, out: &mut impl Write) 
 }
 
 /// Looks up each line of standard input. Returns whether all were answered.
-fn locate_lines(arguments: &LocateArguments, index: &Index, out: &mut impl Write) -> io::Result<bool> {
+fn locate_lines(
+    arguments: &LocateArguments,
+    index: &Index,
+    out: &mut impl Write,
+) -> io::Result<bool> {
     let mut all_answered = true;
     if !arguments.json {
         writeln!(
@@ -119,7 +128,12 @@ fn locate_lines(arguments: &LocateArguments, index: &Index, out: &mut impl Write
             (true, Ok((_, body))) => write_line(out, &body.to_json())?,
             (true, Err(problem)) => write_line(out, &problem.json())?,
             (false, Ok((request, _))) => {
-                writeln!(out, "{}\t{}", at + 1, tsv_row(&index.locate(&request.query)))?;
+                writeln!(
+                    out,
+                    "{}\t{}",
+                    at + 1,
+                    tsv_row(&index.locate(&request.query))
+                )?;
             }
             (false, Err(problem)) => {
                 let suggestion = problem
@@ -204,7 +218,11 @@ fn text_table(index: &Index, answer: &LocateAnswer<'_>, request: &LocateRequest)
             .as_ref()
             .is_none_or(|layers| layers.contains(&layer))
     };
-    for (layer, found) in answer.residence.iter().filter(|(layer, _)| is_requested(*layer)) {
+    for (layer, found) in answer
+        .residence
+        .iter()
+        .filter(|(layer, _)| is_requested(*layer))
+    {
         add_layer_lines(&mut table, "Lives in", *layer, found);
     }
     for (layer, near) in &answer.nearest {

@@ -2,11 +2,11 @@
 
 mod batch;
 mod check;
-mod output;
 mod diff;
 mod export;
 mod keys;
 mod locate;
+mod output;
 mod serve;
 mod settings;
 
@@ -224,7 +224,10 @@ fn progress_style(bytes_read: &Arc<AtomicU64>) -> ProgressStyle {
 impl DataArgument {
     fn load(&self) -> Result<Index> {
         let (files, name) = match &self.data {
-            Some(folder) => (DatasetSource::Folder(folder.clone()), folder.display().to_string()),
+            Some(folder) => (
+                DatasetSource::Folder(folder.clone()),
+                folder.display().to_string(),
+            ),
             None => (DatasetSource::Embedded, "the embedded dataset".into()),
         };
         let dataset = dataset::read(&files).with_context(|| format!("loading {name}"))?;
@@ -235,7 +238,10 @@ impl DataArgument {
 /// Returns the source of a dataset and its name in messages.
 fn source_and_name(folder: Option<&PathBuf>) -> (DatasetSource, String) {
     match folder {
-        Some(folder) => (DatasetSource::Folder(folder.clone()), folder.display().to_string()),
+        Some(folder) => (
+            DatasetSource::Folder(folder.clone()),
+            folder.display().to_string(),
+        ),
         None => (DatasetSource::Embedded, "the embedded dataset".into()),
     }
 }

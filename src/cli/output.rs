@@ -100,7 +100,11 @@ impl AtomicOutput {
     ///
     /// # Errors
     /// If the file exists and `force` is not set, if it is the input, or if it cannot be created.
-    pub(super) fn stage(path: Option<&Path>, input: Option<&Path>, force: bool) -> Result<AtomicOutput> {
+    pub(super) fn stage(
+        path: Option<&Path>,
+        input: Option<&Path>,
+        force: bool,
+    ) -> Result<AtomicOutput> {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok(AtomicOutput::Stdout(io::stdout()));
         };
@@ -119,8 +123,8 @@ impl AtomicOutput {
         }
         let target = outputs::check_file(path, &[], force)?;
         let manifest = outputs::check_file(&manifest_path(&target), &[], force)?;
-        let file =
-            TempFile::create_beside(&target).with_context(|| format!("writing beside {display}"))?;
+        let file = TempFile::create_beside(&target)
+            .with_context(|| format!("writing beside {display}"))?;
         Ok(AtomicOutput::File(StagedOutput {
             file,
             path: target,

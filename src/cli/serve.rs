@@ -19,15 +19,15 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::dataset::{DatasetSource, MANIFEST};
+use crate::dataset_store::DatasetStore;
+use crate::file_version::FileVersion;
 use crate::http::{
-    self, AccessConfig, IpRateLimit, App, BatchLimits, EmbedOrigin, FrameAncestors, ServerLimits, IpNetwork,
-    PublicUrl, admin,
+    self, AccessConfig, App, BatchLimits, EmbedOrigin, FrameAncestors, IpNetwork, IpRateLimit,
+    PublicUrl, ServerLimits, admin,
 };
 use crate::keys::{KeyStore, KeysError, Scope};
 use crate::log;
-use crate::rate::{InvalidRate, RateUnit, Rate};
-use crate::dataset_store::DatasetStore;
-use crate::file_version::FileVersion;
+use crate::rate::{InvalidRate, Rate, RateUnit};
 use crate::tiles::basemap::Basemap;
 
 #[derive(Debug, clap::Args)]

@@ -216,7 +216,11 @@ fn to_toml(serve: &ArgMatches, resolved: &[ResolvedSetting]) -> String {
                 }
             }
         };
-        let source = match resolved.iter().find(|it| it.name == name).map(|it| it.source) {
+        let source = match resolved
+            .iter()
+            .find(|it| it.name == name)
+            .map(|it| it.source)
+        {
             Some(SettingSource::Environment) => "environment",
             Some(SettingSource::File) => "file",
             None if serve.value_source(id) == Some(ValueSource::CommandLine) => "command line",
@@ -326,11 +330,15 @@ mod tests {
             let error = resolve(&[&config], &[]).expect_err(text);
             let message = format!("{error:#}");
             assert!(message.contains(expected), "{text}: {message}");
-            assert!(message.contains(&file.path().display().to_string()), "{message}");
+            assert!(
+                message.contains(&file.path().display().to_string()),
+                "{message}"
+            );
         }
         let wrong = [("CATCHMENT_WATCH", "perhaps")];
         let message = format!("{:#}", resolve(&[], &wrong).expect_err("wrong"));
-        assert_eq!(message,
+        assert_eq!(
+            message,
             "environment variable CATCHMENT_WATCH: expected true or false"
         );
         assert!(resolve(&["--config=/nowhere/there.toml"], &[]).is_err());

@@ -5,7 +5,10 @@ use crate::domain::{BritishGrid, PositionalQuality};
 
 /// Parses the position in two adjacent columns, easting and northing in metres. Returns `None` if
 /// both are blank.
-pub(crate) fn position(row: &CsvTableRow<'_>, easting: usize) -> Result<Option<BritishGrid>, TableError> {
+pub(crate) fn position(
+    row: &CsvTableRow<'_>,
+    easting: usize,
+) -> Result<Option<BritishGrid>, TableError> {
     match (row.optional(easting)?, row.optional(easting + 1)?) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => required_position(row, easting).map(Some),
@@ -17,7 +20,10 @@ pub(crate) fn position(row: &CsvTableRow<'_>, easting: usize) -> Result<Option<B
 }
 
 /// Parses the position in two adjacent columns, easting and northing in metres.
-pub(crate) fn required_position(row: &CsvTableRow<'_>, easting: usize) -> Result<BritishGrid, TableError> {
+pub(crate) fn required_position(
+    row: &CsvTableRow<'_>,
+    easting: usize,
+) -> Result<BritishGrid, TableError> {
     let (east, north): (f64, f64) = (row.parse(easting)?, row.parse(easting + 1)?);
     BritishGrid::from_metres(east, north).map_err(|error| row.cell_error(easting, error))
 }

@@ -195,7 +195,8 @@ pub(super) fn verify_checksum(text: &str) -> Option<&str> {
         return Some(text);
     };
     let (body, checksum_line) = text.split_at(at);
-    let is_right = checksum_line.trim_end() == format!("{CHECKSUM_PREFIX}{}", sha256_hex(body.as_bytes()));
+    let is_right =
+        checksum_line.trim_end() == format!("{CHECKSUM_PREFIX}{}", sha256_hex(body.as_bytes()));
     is_right.then_some(body)
 }
 

@@ -20,27 +20,29 @@
 pub(crate) mod cells;
 pub(crate) mod columns;
 mod embedded;
-mod source;
 pub(crate) mod manifest;
 pub(crate) mod polygons;
 mod read;
 pub(crate) mod rings;
+mod source;
 pub(crate) mod table;
 pub(crate) mod validity;
 mod write;
 
-pub use source::{DatasetSource, MANIFEST};
-pub use manifest::{FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry};
+pub use manifest::{
+    FileEntry, LayerEntry, LayerKind, Manifest, SourceEntry, StatisticalAreasEntry,
+};
 pub use polygons::PolygonError;
 pub(crate) use read::memberships;
 pub use read::read;
+pub use source::{DatasetSource, MANIFEST};
 pub use table::TableError;
 pub(crate) use write::write_folder;
 pub use write::{StagedDataset, WriteError, stage, write};
 
 use crate::domain::{
-    Area, StatisticalAssignment, Boundary, GoldenQuery, Layer, LineageStep, Membership, OdsCode, PostcodeEntry,
-    Practice, Premises, StatedCount, PracticeSuccession,
+    Area, Boundary, GoldenQuery, Layer, LineageStep, Membership, OdsCode, PostcodeEntry, Practice,
+    PracticeSuccession, Premises, StatedCount, StatisticalAssignment,
 };
 
 /// A dataset in memory, as read from its files. [`crate::index::Index::build`] indexes it.

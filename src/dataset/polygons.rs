@@ -12,7 +12,7 @@ use geo::{Coord, LineString, MultiPolygon};
 use geojson::{GeoJson, GeometryValue};
 use shapefile::dbase;
 
-use super::rings::{Polygon, Ring, assemble_polygons, polygons_by_nesting, doubled_signed_area};
+use super::rings::{Polygon, Ring, assemble_polygons, doubled_signed_area, polygons_by_nesting};
 use super::validity::find_topology_error;
 use crate::domain::{Boundary, BritishGrid, CatchmentKind, GridPolygon, LonLat, Period};
 use crate::geodesy;
@@ -119,7 +119,9 @@ impl PolygonFile {
         let features = parsed
             .features
             .into_iter()
-            .map(|feature| feature.map_err(|invalid| feature_error(name, &invalid.label, invalid.reason)))
+            .map(|feature| {
+                feature.map_err(|invalid| feature_error(name, &invalid.label, invalid.reason))
+            })
             .collect::<Result<_, _>>()?;
         Self::new_non_empty(name, parsed.crs, features)
     }
@@ -346,7 +348,10 @@ fn units_per_crs_unit(crs: Crs) -> f64 {
 /// Converts a vertex in units of `crs` to degrees or metres.
 #[expect(clippy::cast_precision_loss, reason = "at most 1.8e11, far below 2^53")]
 pub(crate) fn from_units(crs: Crs, (x, y): (i64, i64)) -> (f64, f64) {
-    (x as f64 / units_per_crs_unit(crs), y as f64 / units_per_crs_unit(crs))
+    (
+        x as f64 / units_per_crs_unit(crs),
+        y as f64 / units_per_crs_unit(crs),
+    )
 }
 
 fn to_units(crs: Crs, [x, y]: [f64; 2]) -> Result<(i64, i64), &'static str> {
@@ -580,7 +585,10 @@ fn read_records(dbf: &[u8], cpg: Option<&str>) -> Result<Vec<BTreeMap<String, St
 /// Returns the encoding named by the `.cpg` or, without one, by the language byte of the `.dbf`.
 /// Neither has a standard. ESRI and GDAL write 0x57 for Latin 1, which the `dbase` crate does not
 /// know.
-fn dbf_encoding(dbf: &[u8], cpg: Option<&str>) -> Result<Option<dbase::encoding::DynEncoding>, String> {
+fn dbf_encoding(
+    dbf: &[u8],
+    cpg: Option<&str>,
+) -> Result<Option<dbase::encoding::DynEncoding>, String> {
     const LANGUAGE_BYTE: usize = 29;
     const ANSI: u8 = 0x57;
     let Some(code_page) = cpg else {

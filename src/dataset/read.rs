@@ -11,15 +11,15 @@ use std::thread;
 
 use super::cells;
 use super::columns;
-use super::source::POSTCODES_FILE;
 use super::manifest::{Manifest, sha256_hex};
 use super::polygons::{PolygonFile, ShapefileParts};
-use super::table::{CsvTableRow, CsvTable, TableError};
+use super::source::POSTCODES_FILE;
+use super::table::{CsvTable, CsvTableRow, TableError};
 use super::{Dataset, DatasetError, DatasetSource, PolygonError};
 use crate::domain::{
-    Area, StatisticalAssignment, Boundary, GoldenQuery, CatchmentKind, Layer, LineageStep, GroupMember, Membership, OdsCode,
-    Period, PostcodeEntry, Practice, PracticeStatus, Premises, PremisesKind, Provenance, LineageRelation,
-    StatedCount, PracticeSuccession, date_from_iso,
+    Area, Boundary, CatchmentKind, GoldenQuery, GroupMember, Layer, LineageRelation, LineageStep,
+    Membership, OdsCode, Period, PostcodeEntry, Practice, PracticeStatus, PracticeSuccession,
+    Premises, PremisesKind, Provenance, StatedCount, StatisticalAssignment, date_from_iso,
 };
 
 /// Reads a dataset from a folder or the program itself.
@@ -130,7 +130,11 @@ impl VerifiedReader<'_> {
                 &columns::NOT_GP_PRACTICES,
                 |row| row.parse(0),
             )?,
-            golden_queries: self.read_table("golden_queries.csv", &columns::GOLDEN_QUERIES, golden_query)?,
+            golden_queries: self.read_table(
+                "golden_queries.csv",
+                &columns::GOLDEN_QUERIES,
+                golden_query,
+            )?,
             stated_counts: self.read_table("systems.csv", &columns::SYSTEMS, stated_count)?,
             statistical_areas: codes.collect(),
             statistical_boundaries,
@@ -139,7 +143,8 @@ impl VerifiedReader<'_> {
     }
 
     fn lock_read_paths(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.read_paths.lock()
+        self.read_paths
+            .lock()
             .expect("no thread panics while it holds the lock")
     }
 
@@ -218,10 +223,11 @@ impl VerifiedReader<'_> {
             };
             let mut boundary = file.boundary(&feature, id, period)?;
             if let Some(word) = feature.attributes.get("extent") {
-                boundary.catchment_kind = CatchmentKind::from_word(word).ok_or_else(|| PolygonError::File {
-                    file: path.into(),
-                    reason: format!("`{}`: `extent` should be `inner` or `outer`", boundary.id),
-                })?;
+                boundary.catchment_kind =
+                    CatchmentKind::from_word(word).ok_or_else(|| PolygonError::File {
+                        file: path.into(),
+                        reason: format!("`{}`: `extent` should be `inner` or `outer`", boundary.id),
+                    })?;
             }
             boundaries.push(boundary);
         }
@@ -398,7 +404,10 @@ fn assignment(row: &CsvTableRow<'_>) -> Result<StatisticalAssignment, TableError
     })
 }
 
-fn postcode(row: &CsvTableRow<'_>, statistical_area: Option<u32>) -> Result<PostcodeEntry, TableError> {
+fn postcode(
+    row: &CsvTableRow<'_>,
+    statistical_area: Option<u32>,
+) -> Result<PostcodeEntry, TableError> {
     Ok(PostcodeEntry {
         postcode: row.parse(0)?,
         position: cells::position(row, 1)?,

@@ -32,8 +32,9 @@ pub(crate) fn edges(ring: &[(i64, i64)]) -> impl Iterator<Item = ((i64, i64), (i
 /// # Errors
 /// If no exterior encloses a hole.
 pub(crate) fn assemble_polygons(rings: Vec<Ring>) -> Result<Vec<Polygon>, &'static str> {
-    let (exteriors, holes): (Vec<Ring>, Vec<Ring>) =
-        rings.into_iter().partition(|ring| doubled_signed_area(ring) > 0);
+    let (exteriors, holes): (Vec<Ring>, Vec<Ring>) = rings
+        .into_iter()
+        .partition(|ring| doubled_signed_area(ring) > 0);
     let bboxes: Vec<(Bounds, i128)> = exteriors
         .iter()
         .map(|ring| (bounds(ring), doubled_signed_area(ring)))

@@ -115,7 +115,11 @@ impl DatasetSource {
     }
 }
 
-fn read_from_folder(folder: &Path, path: &str, expected: Option<u64>) -> Result<Vec<u8>, DatasetError> {
+fn read_from_folder(
+    folder: &Path,
+    path: &str,
+    expected: Option<u64>,
+) -> Result<Vec<u8>, DatasetError> {
     let relative = Path::new(path);
     let stays_inside = relative
         .components()

@@ -258,8 +258,8 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_name_and_a_byte_order_mark_is_skipped() {
-        let read =
-            read_counts(b"\xef\xbb\xbfcount,extra,name\r\n3,x,a\r\n,y,\"b,c\"\r\n").expect("a table");
+        let read = read_counts(b"\xef\xbb\xbfcount,extra,name\r\n3,x,a\r\n,y,\"b,c\"\r\n")
+            .expect("a table");
         assert_eq!(
             read,
             [("a".to_string(), Some(3)), ("b,c".to_string(), None)]
@@ -285,7 +285,10 @@ mod tests {
                 "t.csv, line 2, column `name`: `` is not valid: it must not be blank",
             ),
         ] {
-            assert_eq!(read_counts(bytes).expect_err("not valid").to_string(), expected);
+            assert_eq!(
+                read_counts(bytes).expect_err("not valid").to_string(),
+                expected
+            );
         }
         assert!(read_counts(b"name,count\na\n").is_err());
     }

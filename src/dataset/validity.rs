@@ -204,13 +204,18 @@ impl SweepLine {
     /// Checks that segments that begin at the same vertex, in order, have different directions.
     fn check_overlaps(&self, right: &[SweepSegment]) -> Result<(), TopologyError> {
         let mut pairs = right.windows(2);
-        let same = pairs.find(|pair| compare_to_line(pair[0].west, pair[0].east, pair[1].east).is_eq());
+        let same =
+            pairs.find(|pair| compare_to_line(pair[0].west, pair[0].east, pair[1].east).is_eq());
         match same {
             None => Ok(()),
             Some(pair) => Err(match self.relation(pair[0].ring, pair[1].ring) {
                 RingRelation::SameRing => TopologyError::RingCrossesItself,
-                RingRelation::ExteriorAndHole | RingRelation::Holes => TopologyError::RingsShareAnEdge,
-                RingRelation::Parts if self.is_area_above(&pair[0]) == self.is_area_above(&pair[1]) => {
+                RingRelation::ExteriorAndHole | RingRelation::Holes => {
+                    TopologyError::RingsShareAnEdge
+                }
+                RingRelation::Parts
+                    if self.is_area_above(&pair[0]) == self.is_area_above(&pair[1]) =>
+                {
                     TopologyError::PartsOverlap
                 }
                 RingRelation::Parts => TopologyError::PartsShareAnEdge,
@@ -223,7 +228,11 @@ impl SweepLine {
         segment.has_inside_above == self.rings[segment.ring as usize].is_exterior
     }
 
-    fn check_crossing(&self, a: Option<&SweepSegment>, b: Option<&SweepSegment>) -> Result<(), TopologyError> {
+    fn check_crossing(
+        &self,
+        a: Option<&SweepSegment>,
+        b: Option<&SweepSegment>,
+    ) -> Result<(), TopologyError> {
         match (a, b) {
             (Some(a), Some(b)) if segments_cross(a, b) => Err(self.crossing_error(a.ring, b.ring)),
             _ => Ok(()),
@@ -254,7 +263,11 @@ impl SweepLine {
 
     /// Checks the segments that meet at a vertex: those from the west and those to the east, each
     /// in order from south to north.
-    fn check_vertex(&mut self, left: &[SweepSegment], right: &[SweepSegment]) -> Result<(), TopologyError> {
+    fn check_vertex(
+        &mut self,
+        left: &[SweepSegment],
+        right: &[SweepSegment],
+    ) -> Result<(), TopologyError> {
         let ends = left.len() + right.len();
         if ends == 2 {
             return Ok(());
@@ -324,7 +337,9 @@ impl SweepLine {
                 Some(enclosing) if enclosing.polygon != ring.polygon => {
                     return Err(TopologyError::HoleOutside);
                 }
-                Some(enclosing) if !enclosing.is_exterior => return Err(TopologyError::HolesOverlap),
+                Some(enclosing) if !enclosing.is_exterior => {
+                    return Err(TopologyError::HolesOverlap);
+                }
                 Some(_) => {}
             }
         }
@@ -396,15 +411,27 @@ impl Ord for SweepEntry {
     /// and that do not cross have the same order at every position of the line.
     fn cmp(&self, other: &SweepEntry) -> Ordering {
         let compare_to_vertex = |segment: &SweepSegment, place: &Vertex, on: Ordering| {
-            compare_to_line(segment.west, segment.east, *place).reverse().then(on)
+            compare_to_line(segment.west, segment.east, *place)
+                .reverse()
+                .then(on)
         };
         match (self, other) {
-            (SweepEntry::Segment(a), SweepEntry::Segment(b)) if a.west <= b.west => compare_from_south(a, b),
+            (SweepEntry::Segment(a), SweepEntry::Segment(b)) if a.west <= b.west => {
+                compare_from_south(a, b)
+            }
             (SweepEntry::Segment(a), SweepEntry::Segment(b)) => compare_from_south(b, a).reverse(),
-            (SweepEntry::Segment(a), SweepEntry::Below(b)) => compare_to_vertex(a, b, Ordering::Greater),
-            (SweepEntry::Segment(a), SweepEntry::Above(b)) => compare_to_vertex(a, b, Ordering::Less),
-            (SweepEntry::Below(a), SweepEntry::Segment(b)) => compare_to_vertex(b, a, Ordering::Greater).reverse(),
-            (SweepEntry::Above(a), SweepEntry::Segment(b)) => compare_to_vertex(b, a, Ordering::Less).reverse(),
+            (SweepEntry::Segment(a), SweepEntry::Below(b)) => {
+                compare_to_vertex(a, b, Ordering::Greater)
+            }
+            (SweepEntry::Segment(a), SweepEntry::Above(b)) => {
+                compare_to_vertex(a, b, Ordering::Less)
+            }
+            (SweepEntry::Below(a), SweepEntry::Segment(b)) => {
+                compare_to_vertex(b, a, Ordering::Greater).reverse()
+            }
+            (SweepEntry::Above(a), SweepEntry::Segment(b)) => {
+                compare_to_vertex(b, a, Ordering::Less).reverse()
+            }
             (SweepEntry::Below(_), SweepEntry::Above(_)) => Ordering::Less,
             (SweepEntry::Above(_), SweepEntry::Below(_)) => Ordering::Greater,
             _ => Ordering::Equal,
@@ -466,8 +493,14 @@ mod tests {
             let polygon = |polygon: &Polygon| polygon.iter().map(ring).collect();
             polygons.iter().map(polygon).collect()
         };
-        assert_eq!(find_topology_error(&transformed(polygons, |(x, y)| (-y, x))), expected);
-        assert_eq!(find_topology_error(&transformed(polygons, |(x, y)| (-x, y))), expected);
+        assert_eq!(
+            find_topology_error(&transformed(polygons, |(x, y)| (-y, x))),
+            expected
+        );
+        assert_eq!(
+            find_topology_error(&transformed(polygons, |(x, y)| (-x, y))),
+            expected
+        );
         assert_eq!(
             find_topology_error(&transformed(polygons, |(x, y)| (x + y, y - x))),
             expected
@@ -674,7 +707,8 @@ mod tests {
                     .map(|_| (x + self.below(side), y + self.below(side)))
                     .collect();
                 ring.dedup();
-                if ring.first() != ring.last() && ring.len() > 2 && doubled_signed_area(&ring) != 0 {
+                if ring.first() != ring.last() && ring.len() > 2 && doubled_signed_area(&ring) != 0
+                {
                     return ring;
                 }
             }

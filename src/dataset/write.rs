@@ -84,7 +84,10 @@ pub fn stage(
     let manifest = (MANIFEST, text.as_bytes());
     let folder = outputs::resolve_symlinks(folder).map_err(write_error(folder))?;
     let staging_dir = stage_files(&folder, files.chain([manifest]))?;
-    Ok(StagedDataset { staging_dir, folder })
+    Ok(StagedDataset {
+        staging_dir,
+        folder,
+    })
 }
 
 /// Writes `files`, by their path, to a folder atomically. An existing folder is replaced, whatever
@@ -131,7 +134,10 @@ fn remove_stale(parent: &Path) {
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if !name.as_encoded_bytes().starts_with(STAGING_PREFIX.as_bytes()) {
+        if !name
+            .as_encoded_bytes()
+            .starts_with(STAGING_PREFIX.as_bytes())
+        {
             continue;
         }
         let path = entry.path();

@@ -56,7 +56,10 @@ struct AreaDelta<'s> {
     gained: MultiPolygon<f64>,
 }
 
-pub(super) fn compare(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> (Vec<AreaChange>, Vec<TransferredGeometry>) {
+pub(super) fn compare(
+    old: DatasetOnDate<'_>,
+    new: DatasetOnDate<'_>,
+) -> (Vec<AreaChange>, Vec<TransferredGeometry>) {
     let (mut changes, mut transferred) = (Vec::new(), Vec::new());
     for layer in Layer::ALL {
         let (of_layer, transferred_in_layer) = compare_layer(old, new, layer);
@@ -71,7 +74,10 @@ pub(super) fn compare_layer(
     new: DatasetOnDate<'_>,
     layer: Layer,
 ) -> (Vec<AreaChange>, Vec<TransferredGeometry>) {
-    let (before, after) = (boundaries_by_area(old, layer), boundaries_by_area(new, layer));
+    let (before, after) = (
+        boundaries_by_area(old, layer),
+        boundaries_by_area(new, layer),
+    );
     let deltas = area_deltas(&before, &after);
     let changes = area_changes(old, new, layer, &deltas);
     let transferred = if old.index.is_partition(layer) || new.index.is_partition(layer) {
@@ -96,14 +102,19 @@ fn boundaries_by_area(view: DatasetOnDate<'_>, layer: Layer) -> BoundariesByArea
 }
 
 /// Returns what each area lost and gained, for areas whose vertices differ.
-fn area_deltas<'s>(before: &BoundariesByArea<'s>, after: &BoundariesByArea<'s>) -> Vec<AreaDelta<'s>> {
+fn area_deltas<'s>(
+    before: &BoundariesByArea<'s>,
+    after: &BoundariesByArea<'s>,
+) -> Vec<AreaDelta<'s>> {
     let ids: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     let delta = |id: &'s str| {
         let (old, new) = (before.get(id), after.get(id));
         if old.map(|it| grid_vertices(it)) == new.map(|it| grid_vertices(it)) {
             return None;
         }
-        let metres = |boundaries: Option<&Vec<&Boundary>>| boundaries.map(planar_union).unwrap_or_else(empty);
+        let metres = |boundaries: Option<&Vec<&Boundary>>| {
+            boundaries.map(planar_union).unwrap_or_else(empty)
+        };
         let (old, new) = (metres(old), metres(new));
         Some(AreaDelta {
             id,
@@ -130,7 +141,9 @@ fn planar_union(boundaries: &Vec<&Boundary>) -> MultiPolygon<f64> {
     }
 }
 
-fn grid_vertices<'b>(boundaries: &[&'b Boundary]) -> Vec<(CatchmentKind, &'b [crate::domain::GridPolygon])> {
+fn grid_vertices<'b>(
+    boundaries: &[&'b Boundary],
+) -> Vec<(CatchmentKind, &'b [crate::domain::GridPolygon])> {
     let mut vertices: Vec<_> = boundaries
         .iter()
         .map(|boundary| (boundary.catchment_kind, boundary.grid.as_slice()))
@@ -185,7 +198,11 @@ fn areas(DatasetOnDate { index, day }: DatasetOnDate<'_>, layer: Layer) -> BTree
         .collect()
 }
 
-fn size_km2(DatasetOnDate { index, day }: DatasetOnDate<'_>, layer: Layer, id: &str) -> Option<f64> {
+fn size_km2(
+    DatasetOnDate { index, day }: DatasetOnDate<'_>,
+    layer: Layer,
+    id: &str,
+) -> Option<f64> {
     let boundaries: Vec<&Boundary> = index
         .boundaries(layer, day)
         .filter(|boundary| boundary.id == id)
@@ -205,20 +222,39 @@ fn partition_transfers(
         let gaining_areas = deltas.iter().filter(|gaining| gaining.id != losing.id);
         for gaining in gaining_areas.filter(|taker| bboxes_intersect(&losing.lost, &taker.gained)) {
             let shared = losing.lost.intersection(&gaining.gained);
-            transferred.extend(transferred_geometry(layer, Some(losing.id), Some(gaining.id), shared));
+            transferred.extend(transferred_geometry(
+                layer,
+                Some(losing.id),
+                Some(gaining.id),
+                shared,
+            ));
         }
         let remainder = subtract_others(&losing.lost, after, losing.id);
-        transferred.extend(transferred_geometry(layer, Some(losing.id), None, remainder));
+        transferred.extend(transferred_geometry(
+            layer,
+            Some(losing.id),
+            None,
+            remainder,
+        ));
     }
     for gaining in deltas {
         let unclaimed = subtract_others(&gaining.gained, before, gaining.id);
-        transferred.extend(transferred_geometry(layer, None, Some(gaining.id), unclaimed));
+        transferred.extend(transferred_geometry(
+            layer,
+            None,
+            Some(gaining.id),
+            unclaimed,
+        ));
     }
     transferred
 }
 
 /// Subtracts the areas of all others from a geometry.
-fn subtract_others(geometry: &MultiPolygon<f64>, others: &BoundariesByArea<'_>, own: &str) -> MultiPolygon<f64> {
+fn subtract_others(
+    geometry: &MultiPolygon<f64>,
+    others: &BoundariesByArea<'_>,
+    own: &str,
+) -> MultiPolygon<f64> {
     let mut remainder = geometry.clone();
     for (_, boundaries) in others.iter().filter(|(id, _)| **id != own) {
         let other = planar_union(boundaries);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::ChangeKind;
-use crate::domain::{StatisticalAssignment, Layer};
+use crate::domain::{Layer, StatisticalAssignment};
 
 /// A statistical area that was assigned to an area, removed from it, or has a different share.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +29,11 @@ pub struct CoverageChange {
 type SharesByKey<'d> = BTreeMap<(Layer, &'d str, &'d str), u32>;
 
 /// Returns the differences on `day`, in order of layer, area and statistical area.
-pub(super) fn compare(old: &[StatisticalAssignment], new: &[StatisticalAssignment], day: Date) -> Vec<CoverageChange> {
+pub(super) fn compare(
+    old: &[StatisticalAssignment],
+    new: &[StatisticalAssignment],
+    day: Date,
+) -> Vec<CoverageChange> {
     let (before, after) = (shares_on(old, day), shares_on(new, day));
     let added = after.keys().filter(|key| !before.contains_key(key));
     let mut keys: Vec<_> = before.keys().chain(added).copied().collect();
@@ -83,7 +87,12 @@ mod tests {
 
     const DAY: Date = date(2025, 1, 1);
 
-    fn assignment(code: &str, layer: Layer, area: &str, share: Option<f64>) -> StatisticalAssignment {
+    fn assignment(
+        code: &str,
+        layer: Layer,
+        area: &str,
+        share: Option<f64>,
+    ) -> StatisticalAssignment {
         StatisticalAssignment {
             statistical_area: code.into(),
             layer,

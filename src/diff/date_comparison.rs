@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::{AreaChange, ChangeKind, MembershipChange, TransferredGeometry, DatasetOnDate, areas, records};
+use super::{
+    AreaChange, ChangeKind, DatasetOnDate, MembershipChange, TransferredGeometry, areas, records,
+};
 use crate::domain::{Layer, OdsCode, PracticeStatus};
 use crate::index::Index;
 

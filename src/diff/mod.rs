@@ -7,8 +7,8 @@
 //! ignored. Lineage, golden queries and the text of the manifest are not compared.
 
 mod areas;
-mod date_comparison;
 mod coverage;
+mod date_comparison;
 mod output;
 mod postcodes;
 mod records;
@@ -16,8 +16,8 @@ mod records;
 use jiff::civil::Date;
 
 pub use areas::{AreaChange, TransferredGeometry};
-pub use date_comparison::{DateComparison, MembershipMove, PracticeStatusChange, compare_dates};
 pub use coverage::CoverageChange;
+pub use date_comparison::{DateComparison, MembershipMove, PracticeStatusChange, compare_dates};
 pub use output::files;
 pub use postcodes::{PostcodeAnswer, PostcodeChange};
 pub use records::{MembershipChange, PracticeChange};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::postcodes::COMPARED_LAYERS;
-use super::{PostcodeAnswer, ChangeKind, DatasetDifference};
+use super::{ChangeKind, DatasetDifference, PostcodeAnswer};
 use crate::dataset::table::write_csv as table;
 use crate::geojson::write_feature;
 
@@ -99,7 +99,10 @@ fn round_to_m2(km2: f64) -> f64 {
 }
 
 fn areas(difference: &DatasetDifference) -> Vec<u8> {
-    let km2 = |km2: Option<f64>| km2.map(|it| round_to_m2(it).to_string()).unwrap_or_default();
+    let km2 = |km2: Option<f64>| {
+        km2.map(|it| round_to_m2(it).to_string())
+            .unwrap_or_default()
+    };
     table(
         [
             "change",

@@ -4,10 +4,11 @@ use jiff::civil::Date;
 
 use super::ChangeKind;
 use crate::domain::{Layer, Postcode};
-use crate::index::{LayerResult, Index, PostcodeLookup, Locator, LocateQuery};
+use crate::index::{Index, LayerResult, LocateQuery, Locator, PostcodeLookup};
 
 /// The layers whose answers are compared.
-pub(super) const COMPARED_LAYERS: [Layer; 3] = [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubCommunity];
+pub(super) const COMPARED_LAYERS: [Layer; 3] =
+    [Layer::Icc, Layer::NeighbourhoodTeam, Layer::SubCommunity];
 
 /// A postcode that was added or removed, or that has a different answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,10 @@ pub struct PostcodeAnswer {
 }
 
 pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange> {
-    let (mut before, mut after) = (directory_postcodes(old).peekable(), directory_postcodes(new).peekable());
+    let (mut before, mut after) = (
+        directory_postcodes(old).peekable(),
+        directory_postcodes(new).peekable(),
+    );
     let mut changes = Vec::new();
     loop {
         let next = match (before.peek(), after.peek()) {
@@ -41,8 +45,12 @@ pub(super) fn compare(old: &Index, new: &Index, day: Date) -> Vec<PostcodeChange
             (Some(&old), Some(&new)) => old.min(new),
             (Some(&only), None) | (None, Some(&only)) => only,
         };
-        let was = before.next_if_eq(&next).map(|it| locate_postcode(old, it, day));
-        let is = after.next_if_eq(&next).map(|it| locate_postcode(new, it, day));
+        let was = before
+            .next_if_eq(&next)
+            .map(|it| locate_postcode(old, it, day));
+        let is = after
+            .next_if_eq(&next)
+            .map(|it| locate_postcode(new, it, day));
         let change = match (&was, &is) {
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Removed,
@@ -63,7 +71,10 @@ fn directory_postcodes(index: &Index) -> impl Iterator<Item = Postcode> + '_ {
 }
 
 fn locate_postcode(index: &Index, postcode: Postcode, day: Date) -> PostcodeAnswer {
-    debug_assert!(matches!(index.lookup_postcode(postcode), PostcodeLookup::Entry(_)));
+    debug_assert!(matches!(
+        index.lookup_postcode(postcode),
+        PostcodeLookup::Entry(_)
+    ));
     let answer = index.locate(&LocateQuery {
         locator: Some(Locator::Postcode(postcode)),
         practice: None,

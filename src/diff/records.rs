@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ChangeKind, DatasetOnDate};
-use crate::domain::{Layer, GroupMember, OdsCode, Practice};
+use crate::domain::{GroupMember, Layer, OdsCode, Practice};
 use crate::index::Index;
 
 /// A practice that was added or removed, or one field of it that changed.
@@ -76,7 +76,10 @@ pub(super) fn practices(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> Vec<P
     changes
 }
 
-fn practice_fields(DatasetOnDate { index, day }: DatasetOnDate<'_>, practice: &Practice) -> Vec<(&'static str, String)> {
+fn practice_fields(
+    DatasetOnDate { index, day }: DatasetOnDate<'_>,
+    practice: &Practice,
+) -> Vec<(&'static str, String)> {
     fn text(value: Option<impl ToString>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }
@@ -137,7 +140,9 @@ pub(super) fn memberships(old: DatasetOnDate<'_>, new: DatasetOnDate<'_>) -> Vec
 
 type MembershipKey<'s> = (&'s GroupMember, Layer, &'s Option<String>);
 
-fn memberships_on(DatasetOnDate { index, day }: DatasetOnDate<'_>) -> BTreeMap<MembershipKey<'_>, MembershipKey<'_>> {
+fn memberships_on(
+    DatasetOnDate { index, day }: DatasetOnDate<'_>,
+) -> BTreeMap<MembershipKey<'_>, MembershipKey<'_>> {
     index
         .memberships()
         .filter(|membership| membership.period.contains(day))
@@ -146,7 +151,10 @@ fn memberships_on(DatasetOnDate { index, day }: DatasetOnDate<'_>) -> BTreeMap<M
         .collect()
 }
 
-fn membership_change((member, layer, group): &MembershipKey<'_>, change: ChangeKind) -> MembershipChange {
+fn membership_change(
+    (member, layer, group): &MembershipKey<'_>,
+    change: ChangeKind,
+) -> MembershipChange {
     let (member_layer, member) = match member {
         GroupMember::Practice(code) => (Layer::GpPractice, code.to_string()),
         GroupMember::Area(layer, id) => (*layer, id.clone()),

@@ -206,10 +206,19 @@ mod tests {
     #[test]
     fn words_round_trip() {
         let catchment_kinds = [CatchmentKind::Inner, CatchmentKind::Outer];
-        assert_eq!(catchment_kinds.map(CatchmentKind::as_str), [Some("inner"), Some("outer")]);
+        assert_eq!(
+            catchment_kinds.map(CatchmentKind::as_str),
+            [Some("inner"), Some("outer")]
+        );
         assert_eq!(CatchmentKind::Whole.as_str(), None);
-        assert_eq!(CatchmentKind::from_word("inner"), Some(CatchmentKind::Inner));
-        assert_eq!(CatchmentKind::from_word("outer"), Some(CatchmentKind::Outer));
+        assert_eq!(
+            CatchmentKind::from_word("inner"),
+            Some(CatchmentKind::Inner)
+        );
+        assert_eq!(
+            CatchmentKind::from_word("outer"),
+            Some(CatchmentKind::Outer)
+        );
         assert_eq!(CatchmentKind::from_word("whole"), None);
         for (word, relation) in [
             ("merged", LineageRelation::Merged),

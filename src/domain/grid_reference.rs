@@ -89,7 +89,9 @@ impl FromStr for GridReference {
         let all_digits = groups.concat();
         let (east_digits, north_digits) = match groups.as_slice() {
             [all] if all.len() % 2 == 0 => all.split_at(all.len() / 2),
-            [east_digits, north_digits] if east_digits.len() == north_digits.len() => (*east_digits, *north_digits),
+            [east_digits, north_digits] if east_digits.len() == north_digits.len() => {
+                (*east_digits, *north_digits)
+            }
             [_] | [_, _] => return Err(InvalidGridReference::UnequalDigits),
             _ => return Err(InvalidGridReference::Malformed),
         };
@@ -98,7 +100,8 @@ impl FromStr for GridReference {
             0..6 => return Err(InvalidGridReference::TooCoarse),
             _ => return Err(InvalidGridReference::Malformed),
         }
-        let side_m = f64::from(10_u32.pow(5 - u32::try_from(east_digits.len()).expect("at most five")));
+        let side_m =
+            f64::from(10_u32.pow(5 - u32::try_from(east_digits.len()).expect("at most five")));
         let centre_m = |square: u32, digits: &str| {
             let squares_from_edge: f64 = digits.parse().expect("at most five digits");
             f64::from(square) * 100_000.0 + (squares_from_edge + 0.5) * side_m
@@ -135,7 +138,7 @@ mod tests {
 
     #[test]
     fn invalid_references_are_rejected_with_the_reason() {
-        use InvalidGridReference::{TooCoarse, Malformed, UnequalDigits};
+        use InvalidGridReference::{Malformed, TooCoarse, UnequalDigits};
         check("SD 17 80", Err(TooCoarse));
         check("SD", Err(Malformed));
         check("SD 173 80", Err(UnequalDigits));

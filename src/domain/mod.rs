@@ -20,7 +20,8 @@ mod suppression;
 mod words;
 
 pub use area::{
-    Area, StatisticalAssignment, Boundary, CatchmentKind, GridPolygon, LineageStep, GroupMember, Membership, LineageRelation,
+    Area, Boundary, CatchmentKind, GridPolygon, GroupMember, LineageRelation, LineageStep,
+    Membership, StatisticalAssignment,
 };
 pub use expectation::{GoldenQuery, StatedCount};
 pub use grid_reference::{GridReference, InvalidGridReference};
@@ -30,9 +31,9 @@ pub use period::{
     InvalidDate, Period, YearMonth, date_from_iso, date_in_london, now, today_in_london,
 };
 pub use position::{BritishGrid, InvalidBritishGrid, InvalidLonLat, LonLat};
-pub use postcode::{PostcodeHint, InvalidPostcode, Postcode, SpecialPostcode, is_outcode};
+pub use postcode::{InvalidPostcode, Postcode, PostcodeHint, SpecialPostcode, is_outcode};
 pub use postcode_entry::{PositionalQuality, PostcodeEntry, PostcodeStatus};
 pub use postcode_prefix::{InvalidPrefix, PostcodePrefix, PrefixReading};
-pub use practice::{Practice, PracticeStatus, Premises, PremisesKind, PracticeSuccession};
+pub use practice::{Practice, PracticeStatus, PracticeSuccession, Premises, PremisesKind};
 pub use suppression::{InvalidSuppressionRule, SuppressionRule};
-pub use words::{Agreement, Basis, Certainty, Provenance, LookupStatus};
+pub use words::{Agreement, Basis, Certainty, LookupStatus, Provenance};

@@ -158,10 +158,13 @@ fn parse_common_form(text: &[u8]) -> Option<Postcode> {
     let [a, b, c, d, ..] = outcode.to_le_bytes();
     let [e, f, g] = *inward;
     let is_allowed = |byte: u8, class: u8| BYTE_CLASSES[usize::from(byte)] & class != 0;
-    let one_letter = is_allowed(b, DIGIT) & is_allowed(c, DIGIT | THIRD | SPACE) & is_allowed(d, SPACE);
-    let two_letters = is_allowed(b, SECOND) & is_allowed(c, DIGIT) & is_allowed(d, DIGIT | FOURTH | SPACE);
+    let one_letter =
+        is_allowed(b, DIGIT) & is_allowed(c, DIGIT | THIRD | SPACE) & is_allowed(d, SPACE);
+    let two_letters =
+        is_allowed(b, SECOND) & is_allowed(c, DIGIT) & is_allowed(d, DIGIT | FOURTH | SPACE);
     let is_outward_valid = is_allowed(a, FIRST) & (one_letter | two_letters);
-    let is_valid = is_outward_valid & is_allowed(e, DIGIT) & is_allowed(f, INWARD) & is_allowed(g, INWARD);
+    let is_valid =
+        is_outward_valid & is_allowed(e, DIGIT) & is_allowed(f, INWARD) & is_allowed(g, INWARD);
     is_valid.then(|| Postcode([a, b, c, d, e, f, g].map(|byte| byte.to_ascii_uppercase())))
 }
 

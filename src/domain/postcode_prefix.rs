@@ -101,11 +101,15 @@ fn parse_unspaced(text: &[u8]) -> Result<PostcodePrefix, InvalidPrefix> {
     let readings: Vec<PrefixReading> = splits
         .filter_map(|(outcode, incode_prefix)| PrefixReading::new(outcode, incode_prefix))
         .collect();
-    let partial_outcode = can_become_outcode(text, 2).then(|| String::from_utf8_lossy(text).into_owned());
+    let partial_outcode =
+        can_become_outcode(text, 2).then(|| String::from_utf8_lossy(text).into_owned());
     if readings.is_empty() && partial_outcode.is_none() {
         return Err(InvalidPrefix::Malformed);
     }
-    Ok(PostcodePrefix { partial_outcode, readings })
+    Ok(PostcodePrefix {
+        partial_outcode,
+        readings,
+    })
 }
 
 /// Returns whether the text is an outward code, or becomes one with up to `more_max` more
@@ -135,9 +139,15 @@ mod tests {
     #[track_caller]
     fn check(text: &str, partial_outcode: Option<&str>, readings: &[(&str, &str)]) {
         let prefix: PostcodePrefix = text.parse().expect("the start of a postcode");
-        assert_eq!(prefix.partial_outcode.as_deref(), partial_outcode, "{text:?}");
+        assert_eq!(
+            prefix.partial_outcode.as_deref(),
+            partial_outcode,
+            "{text:?}"
+        );
         let actual = prefix.readings().iter();
-        let actual: Vec<_> = actual.map(|it| (it.outcode(), it.incode_prefix())).collect();
+        let actual: Vec<_> = actual
+            .map(|it| (it.outcode(), it.incode_prefix()))
+            .collect();
         assert_eq!(actual, readings, "{text:?}");
     }
 
@@ -174,8 +184,16 @@ mod tests {
             let prefix: PostcodePrefix = text.parse().expect("the start of a postcode");
             prefix.may_complete_to(outcode)
         };
-        assert!(may_complete_to("LA1", "LA1") && may_complete_to("LA1", "LA10") && may_complete_to("L", "LA1"));
-        assert!(!may_complete_to("LA1", "LA2") && !may_complete_to("LA1 ", "LA1") && !may_complete_to("LA11A", "LA11"));
+        assert!(
+            may_complete_to("LA1", "LA1")
+                && may_complete_to("LA1", "LA10")
+                && may_complete_to("L", "LA1")
+        );
+        assert!(
+            !may_complete_to("LA1", "LA2")
+                && !may_complete_to("LA1 ", "LA1")
+                && !may_complete_to("LA11A", "LA11")
+        );
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub enum AreaExportError {
     Zip(#[from] zip::result::ZipError),
     /// A value that is too long for a Shapefile.
     #[error(
-        "the `{column}` of an area is longer than {most} bytes, the limit of Shapefiles; use GeoPackage"
+        "the `{column}` of an area is longer than {max} bytes, the limit of Shapefiles; use GeoPackage"
     )]
     TooLong {
         /// The name of the column.
@@ -82,7 +82,11 @@ pub fn encode_areas(
 /// An area and its boundary.
 type AreaWithBoundary<'i> = (&'i Area, &'i Boundary);
 
-fn areas_with_boundary(index: &Index, layer: Layer, day: Date) -> impl Iterator<Item = AreaWithBoundary<'_>> {
+fn areas_with_boundary(
+    index: &Index,
+    layer: Layer,
+    day: Date,
+) -> impl Iterator<Item = AreaWithBoundary<'_>> {
     index
         .boundaries(layer, day)
         .filter_map(move |boundary| Some((index.area(layer, &boundary.id, day)?, boundary)))
@@ -98,7 +102,10 @@ fn to_geojson(index: &Index, layers: &[Layer], day: Date) -> AreaFile {
         "{{\"type\":\"FeatureCollection\",\"name\":{name},\"attribution\":{attribution},\"features\":["
     );
     let mut count = 0;
-    for (area, boundary) in layers.iter().flat_map(|&layer| areas_with_boundary(index, layer, day)) {
+    for (area, boundary) in layers
+        .iter()
+        .flat_map(|&layer| areas_with_boundary(index, layer, day))
+    {
         text.push_str(if count == 0 { "\n" } else { ",\n" });
         geojson::write_feature(&mut text, &properties(area, boundary), &boundary.lonlat);
         count += 1;

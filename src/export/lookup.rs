@@ -14,7 +14,7 @@ use super::table::write_table;
 use crate::batch::cell_format::write_cell;
 use crate::batch::columnar::output_field;
 use crate::batch::lookup_rows::{LookupRow, LookupRows};
-use crate::batch::{BatchError, PREFIX, BatchProgress};
+use crate::batch::{BatchError, BatchProgress, PREFIX};
 use crate::domain::{OdsCode, Postcode};
 use crate::index::Index;
 
@@ -43,7 +43,8 @@ pub fn write_postcodes<W: Write + Send>(
     let lookup_rows = LookupRows::for_postcodes(index);
     let schema = schema(index, "postcode", &lookup_rows, "residence");
     let changes = index.change_dates();
-    let pseudo_postcodes: [Postcode; 2] = PSEUDO_POSTCODES.map(|it| it.parse().expect("well-formed"));
+    let pseudo_postcodes: [Postcode; 2] =
+        PSEUDO_POSTCODES.map(|it| it.parse().expect("well-formed"));
     let keys = index.postcodes().map(|entry| entry.postcode);
     // ZZ99 sorts after all other postcodes.
     let keys = keys.chain(pseudo_postcodes);
@@ -74,7 +75,8 @@ pub fn write_practices<W: Write + Send>(
     let lookup_rows = LookupRows::for_practices(index);
     let schema = schema(index, "practice_code", &lookup_rows, "registration");
     let changes = index.change_dates();
-    let default_codes: [OdsCode; 3] = DEFAULT_PRACTICE_CODES.map(|it| it.parse().expect("well-formed"));
+    let default_codes: [OdsCode; 3] =
+        DEFAULT_PRACTICE_CODES.map(|it| it.parse().expect("well-formed"));
     let mut codes: BTreeSet<OdsCode> = index.practices().iter().map(|it| it.code).collect();
     codes.extend(index.not_gp_practices());
     codes.extend(default_codes);
@@ -181,6 +183,9 @@ mod tests {
         let change = Some(date(2015, 4, 1));
         let expected = [(None, change, "before"), (change, None, "after")];
         assert_eq!(periods(&days, value_on), expected);
-        assert_eq!(periods(&BTreeSet::new(), value_on), [(None, None, "before")]);
+        assert_eq!(
+            periods(&BTreeSet::new(), value_on),
+            [(None, None, "before")]
+        );
     }
 }

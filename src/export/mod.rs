@@ -9,6 +9,6 @@ mod areas;
 mod lookup;
 mod table;
 
-pub use areas::{AreaFormat, AreaFile, AreaExportError, encode_areas};
+pub use areas::{AreaExportError, AreaFile, AreaFormat, encode_areas};
 pub use lookup::{write_postcodes, write_practices};
 pub use table::TableFormat;

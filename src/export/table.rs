@@ -11,10 +11,10 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 use jiff::Span;
 use jiff::civil::date;
 
-use crate::batch::cell_format::{write_csv_cell, escape_formula};
-use crate::batch::columnar::{ArrayBuilders, RowGroupChunks, RowGroupFactory, ParquetSink};
-use crate::batch::pipeline::{OutputSink, BlockSource, Stage, run_ordered};
-use crate::batch::{BatchError, Compression, Delimiter, BatchProgress};
+use crate::batch::cell_format::{escape_formula, write_csv_cell};
+use crate::batch::columnar::{ArrayBuilders, ParquetSink, RowGroupChunks, RowGroupFactory};
+use crate::batch::pipeline::{BlockSource, OutputSink, Stage, run_ordered};
+use crate::batch::{BatchError, BatchProgress, Compression, Delimiter};
 
 /// The format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,11 @@ struct TableParquetWorker<'w, F> {
 impl<K, F: Fn(&[K]) -> RecordBatch> Stage<Vec<K>, RowGroupChunks> for TableParquetWorker<'_, F> {
     type Outcome = ();
 
-    fn process(&mut self, keys: &mut Vec<K>, chunks: &mut RowGroupChunks) -> Result<u64, BatchError> {
+    fn process(
+        &mut self,
+        keys: &mut Vec<K>,
+        chunks: &mut RowGroupChunks,
+    ) -> Result<u64, BatchError> {
         let batch = (self.to_batch)(keys);
         let mut group = self.columns.begin()?;
         group.add(&batch)?;

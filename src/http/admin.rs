@@ -11,8 +11,8 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use super::admission::{AccessConfig, AdmissionControl};
-use super::problem::Problem;
 use super::middleware::{self, GuardLayer};
+use super::problem::Problem;
 use super::server::ServerLimits;
 use super::{App, dataset_summary, metrics};
 use crate::dataset_store::DatasetStore;
@@ -21,12 +21,19 @@ use crate::dataset_store::DatasetStore;
 pub fn router(dataset_store: Arc<DatasetStore>, app: &App) -> Router {
     let metrics_app = app.clone();
     // Separate limits, so that requests to the service cannot use up the operator's capacity.
-    let admission_control = Arc::new(AdmissionControl::new(AccessConfig::default(), ServerLimits::default()));
+    let admission_control = Arc::new(AdmissionControl::new(
+        AccessConfig::default(),
+        ServerLimits::default(),
+    ));
     Router::new()
         .route("/reload", post(reload))
         .route(
             "/metrics",
-            get(async move |State(dataset_store): State<Arc<DatasetStore>>| metrics::metrics_response(&dataset_store, &metrics_app)),
+            get(
+                async move |State(dataset_store): State<Arc<DatasetStore>>| {
+                    metrics::metrics_response(&dataset_store, &metrics_app)
+                },
+            ),
         )
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
@@ -80,7 +87,8 @@ async fn reload(State(dataset_store): State<Arc<DatasetStore>>, headers: HeaderM
 /// The reason, as text.
 pub async fn reload_datasets(dataset_store: Arc<DatasetStore>) -> Result<(), String> {
     let task = tokio::task::spawn_blocking(move || {
-        dataset_store.reload()
+        dataset_store
+            .reload()
             .map(|()| dataset_store.datasets())
             .map_err(|error| error.full_message())
     });

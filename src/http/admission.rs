@@ -1,10 +1,10 @@
 //! Admission control: API keys, rate limits and concurrency limits, checked before a body is read.
 
-mod request_class;
-mod rate_limiter;
-pub(super) mod fair_semaphore;
 mod client_ip;
 mod cpu_permit;
+pub(super) mod fair_semaphore;
+mod rate_limiter;
+mod request_class;
 mod unsent_bytes;
 
 use std::borrow::Cow;
@@ -22,17 +22,19 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-pub(super) use self::request_class::RequestClass;
-use self::rate_limiter::{RateLimited, RemainingQuota, GcraLimiter};
-pub(super) use self::fair_semaphore::ClientId;
-use self::fair_semaphore::{PermitRequest, ConcurrencyPermit, SemaphoreLimits, FairSemaphore, AcquireError};
 use self::client_ip::ClientAddress;
 pub use self::client_ip::{InvalidIpNetwork, IpNetwork};
 pub(super) use self::cpu_permit::CpuPermit;
+pub(super) use self::fair_semaphore::ClientId;
+use self::fair_semaphore::{
+    AcquireError, ConcurrencyPermit, FairSemaphore, PermitRequest, SemaphoreLimits,
+};
+use self::rate_limiter::{GcraLimiter, RateLimited, RemainingQuota};
+pub(super) use self::request_class::RequestClass;
 pub(super) use self::unsent_bytes::{UnsentBytes, UnsentResponse};
-use super::request_metrics::RequestMetrics;
 use super::problem::Problem;
 use super::request_id::RequestId;
+use super::request_metrics::RequestMetrics;
 use super::server::{Connection, ServerLimits};
 use crate::domain::today_in_london;
 use crate::keys::{self, KeyStore, Scope};
@@ -174,7 +176,11 @@ impl QuotaStatus {
         let QuotaStatus { name, rate, .. } = self;
         let window = rate.unit.seconds();
         let policy = format!("\"{name}\";q={};w={window}", rate.requests);
-        let limit = format!("\"{name}\";r={};t={}", self.remaining, ceil_seconds(self.reset_after));
+        let limit = format!(
+            "\"{name}\";r={};t={}",
+            self.remaining,
+            ceil_seconds(self.reset_after)
+        );
         [("ratelimit-policy", policy), ("ratelimit", limit)].map(|(name, value)| {
             let value = HeaderValue::try_from(value).expect("quotas are ASCII");
             (HeaderName::from_static(name), value)
@@ -313,7 +319,11 @@ impl AdmissionControl {
     pub(super) fn allowed_origin<'h>(&self, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         let is_allowed = |allowed: &String| allowed.as_bytes() == origin.as_bytes();
-        self.access.cors_origins.iter().any(is_allowed).then_some(origin)
+        self.access
+            .cors_origins
+            .iter()
+            .any(is_allowed)
+            .then_some(origin)
     }
 
     /// Returns the scope that an API key needs for a route, if the route requires a key.
@@ -322,11 +332,18 @@ impl AdmissionControl {
             return None;
         }
         let scope = Scope::of_route(route?)?;
-        self.access.scopes_requiring_key.contains(&scope).then_some(scope)
+        self.access
+            .scopes_requiring_key
+            .contains(&scope)
+            .then_some(scope)
     }
 
     /// Admits or rejects a request. `route` is the template of its route.
-    pub(super) fn admit(&self, request: &Request, route: Option<&str>) -> Result<AdmittedRequest, Box<RejectedRequest>> {
+    pub(super) fn admit(
+        &self,
+        request: &Request,
+        route: Option<&str>,
+    ) -> Result<AdmittedRequest, Box<RejectedRequest>> {
         let class = RequestClass::of(route, request.method(), request.uri());
         let admitted = |quota, key_id, client_id, permit| AdmittedRequest {
             quota,
@@ -348,13 +365,15 @@ impl AdmissionControl {
         }
         let connection = request.extensions().get::<Connection>();
         let peer = connection.and_then(Connection::peer);
-        let client_address = client_ip::client_address(peer, request.headers(), &self.access.trusted_proxies);
+        let client_address =
+            client_ip::client_address(peer, request.headers(), &self.access.trusted_proxies);
         let (quota, key_id) = self.authorize(request.headers(), client_address, route)?;
         let client_id = self.client_id(client_address, key_id.as_ref());
         let permit = match class {
             RequestClass::Health | RequestClass::Batch => Ok(unlimited()),
             RequestClass::LookUp if !reads_body(route, request) => {
-                let permit = LookUpPermit::try_acquire(&self.look_ups_in_flight, self.limits.requests);
+                let permit =
+                    LookUpPermit::try_acquire(&self.look_ups_in_flight, self.limits.requests);
                 let permit = permit.ok_or(AcquireError::Full);
                 permit.map(|_permit| RequestPermit::Immediate {
                     _guard: PermitGuard::LookUp { _permit },
@@ -366,18 +385,25 @@ impl AdmissionControl {
             RequestClass::Search => self.enqueue(&self.search_permits, client_id),
             RequestClass::Rendered if reads_body(route, request) => {
                 let guard = self.acquire_body_permit(client_id, connection);
-                guard.map(|guard| RequestPermit::AfterBody(CpuPermit::new(&self.render_permits, client_id), guard))
+                guard.map(|guard| {
+                    RequestPermit::AfterBody(CpuPermit::new(&self.render_permits, client_id), guard)
+                })
             }
             RequestClass::Rendered => self.enqueue(&self.render_permits, client_id),
-            RequestClass::TicketDownload => try_acquire_now(&self.download_permits, client_id).map(|_permit| RequestPermit::Immediate {
-                _guard: PermitGuard::Concurrency { _permit },
-            }),
+            RequestClass::TicketDownload => {
+                try_acquire_now(&self.download_permits, client_id).map(|_permit| {
+                    RequestPermit::Immediate {
+                        _guard: PermitGuard::Concurrency { _permit },
+                    }
+                })
+            }
         };
         let permit = permit.map_err(|refusal| {
             if class == RequestClass::LookUp && refusal == AcquireError::Full {
                 let now_ms = self.started.elapsed().as_millis();
                 let now_ms = u64::try_from(now_ms).unwrap_or(u64::MAX - 1);
-                self.look_up_rejected_ms.store(now_ms + 1, Ordering::Relaxed);
+                self.look_up_rejected_ms
+                    .store(now_ms + 1, Ordering::Relaxed);
             }
             self.reject(refusal)
         })?;
@@ -390,7 +416,11 @@ impl AdmissionControl {
     }
 
     /// Like [`Self::reject`], but with another `Retry-After`.
-    pub(super) fn reject_with_retry_after(&self, error: AcquireError, retry_after_s: u16) -> Problem {
+    pub(super) fn reject_with_retry_after(
+        &self,
+        error: AcquireError,
+        retry_after_s: u16,
+    ) -> Problem {
         match error {
             AcquireError::Full => {
                 self.rejections.busy.fetch_add(1, Ordering::Relaxed);
@@ -406,10 +436,17 @@ impl AdmissionControl {
     }
 
     /// Queues a request for a CPU permit, unless the client has too many unsent response bytes.
-    fn enqueue(&self, semaphore: &FairSemaphore, client_id: ClientId) -> Result<RequestPermit, AcquireError> {
+    fn enqueue(
+        &self,
+        semaphore: &FairSemaphore,
+        client_id: ClientId,
+    ) -> Result<RequestPermit, AcquireError> {
         self.unsent_bytes.check(client_id)?;
         let permit_request = semaphore.acquire_or_queue(client_id)?;
-        Ok(RequestPermit::Queued(CpuPermit::new(semaphore, client_id), permit_request))
+        Ok(RequestPermit::Queued(
+            CpuPermit::new(semaphore, client_id),
+            permit_request,
+        ))
     }
 
     /// Acquires a permit to read a body. At the limit, a slow upload of another request is evicted.
@@ -453,19 +490,27 @@ impl AdmissionControl {
         client_address: ClientAddress,
         route: Option<&str>,
     ) -> Result<(Option<QuotaStatus>, Option<KeyId>), Box<RejectedRequest>> {
-        let api_key = self.access.keys.as_ref().and_then(|_| api_key_from_headers(headers));
+        let api_key = self
+            .access
+            .keys
+            .as_ref()
+            .and_then(|_| api_key_from_headers(headers));
         let required_scope = self.required_scope(route);
         if let (Some(keys), Some(api_key)) = (&self.access.keys, api_key) {
             let ring = keys.ring();
             match ring.check(&api_key, today_in_london()) {
                 Ok(key) => {
                     let id: Arc<str> = key.id.as_str().into();
-                    if let Some(scope) = required_scope.filter(|required_scope| !key.scopes.contains(required_scope)) {
+                    if let Some(scope) =
+                        required_scope.filter(|required_scope| !key.scopes.contains(required_scope))
+                    {
                         self.rejections.key.fetch_add(1, Ordering::Relaxed);
                         return Err(Problem::insufficient_scope(scope).into());
                     }
                     let quota = match key.quota {
-                        Some(rate) => Some(self.check_rate_limit("key", RateLimitKey::ApiKey(&id), rate)?),
+                        Some(rate) => {
+                            Some(self.check_rate_limit("key", RateLimitKey::ApiKey(&id), rate)?)
+                        }
                         None => None,
                     };
                     return Ok((quota, Some(KeyId(id))));
@@ -491,7 +536,10 @@ impl AdmissionControl {
         }
     }
 
-    fn check_address_rate_limit(&self, client_address: ClientAddress) -> Result<Option<QuotaStatus>, Box<RejectedRequest>> {
+    fn check_address_rate_limit(
+        &self,
+        client_address: ClientAddress,
+    ) -> Result<Option<QuotaStatus>, Box<RejectedRequest>> {
         let (rate, exempts_loopback) = match self.access.ip_rate_limit {
             IpRateLimit::Unlimited => return Ok(None),
             IpRateLimit::ExceptLoopback(rate) => (rate, true),
@@ -500,10 +548,14 @@ impl AdmissionControl {
         let quota = match client_address {
             ClientAddress::Ip(address) if exempts_loopback && address.is_loopback() => None,
             ClientAddress::UnixSocket if exempts_loopback => None,
-            ClientAddress::Ip(address) => {
-                Some(self.check_rate_limit("address", RateLimitKey::Ip(client_ip::client_prefix(address)), rate)?)
+            ClientAddress::Ip(address) => Some(self.check_rate_limit(
+                "address",
+                RateLimitKey::Ip(client_ip::client_prefix(address)),
+                rate,
+            )?),
+            ClientAddress::UnixSocket => {
+                Some(self.check_rate_limit("address", RateLimitKey::UnixSocket, rate)?)
             }
-            ClientAddress::UnixSocket => Some(self.check_rate_limit("address", RateLimitKey::UnixSocket, rate)?),
             ClientAddress::Unreadable => {
                 let requests = (rate.requests / UNREADABLE_RATE_DIVISOR).max(1);
                 let rate = Rate { requests, ..rate };
@@ -555,7 +607,10 @@ enum RateLimitKey<'k> {
 }
 
 /// Acquires a permit if one is free.
-fn try_acquire_now(semaphore: &FairSemaphore, client_id: ClientId) -> Result<ConcurrencyPermit, AcquireError> {
+fn try_acquire_now(
+    semaphore: &FairSemaphore,
+    client_id: ClientId,
+) -> Result<ConcurrencyPermit, AcquireError> {
     match semaphore.acquire_or_queue(client_id)? {
         PermitRequest::Granted(permit) => Ok(permit),
         // The semaphore has no queue.
@@ -601,7 +656,8 @@ mod tests {
 
     #[test]
     fn ignored_body_does_not_change_the_permit() {
-        let admission_control = AdmissionControl::new(AccessConfig::default(), ServerLimits::default());
+        let admission_control =
+            AdmissionControl::new(AccessConfig::default(), ServerLimits::default());
         let permit_for = |method, uri, route| {
             let request = request(method, uri, Body::from("LA18 4DB"));
             match admission_control.admit(&request, Some(route)) {

@@ -95,7 +95,9 @@ async fn build_archive(
 
 fn busy() -> Problem {
     Problem::busy(
-        "the tile archive is being built; Retry-After says when to try again",RETRY_AFTER_S)
+        "the tile archive is being built; Retry-After says when to try again",
+        RETRY_AFTER_S,
+    )
 }
 
 fn too_large() -> Problem {

@@ -8,11 +8,11 @@ use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::conditional::{cacheable_response, cacheable_json};
+use super::conditional::{cacheable_json, cacheable_response};
 use super::extract::{PathParams, parse_segment};
 use super::problem::Problem;
 use super::snapshot::DatasetSnapshot;
-use crate::domain::{Area, Layer, GroupMember};
+use crate::domain::{Area, GroupMember, Layer};
 use crate::geojson;
 use crate::index::Index;
 
@@ -33,7 +33,10 @@ struct AreaBody<'i> {
 }
 
 /// `/api/v1/areas`: the layers.
-pub(super) async fn layers(snapshot: DatasetSnapshot, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn layers(
+    snapshot: DatasetSnapshot,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let body = json!({
         "layers": layer_bodies(index, as_of),
@@ -55,7 +58,9 @@ pub(super) fn layer_bodies(index: &Index, as_of: Date) -> Vec<Value> {
             .map(|boundary| boundary.id.as_str())
             .collect();
         let areas: Vec<&Area> = index.areas(layer, as_of)?.collect();
-        let with_boundary = areas.iter().filter(|it| ids_with_boundary.contains(it.id.as_str()));
+        let with_boundary = areas
+            .iter()
+            .filter(|it| ids_with_boundary.contains(it.id.as_str()));
         Some(json!({
             "id": entry.id, "title": entry.title, "kind": entry.kind,
             "provenance": entry.provenance, "first_data": entry.first_data,
@@ -107,7 +112,9 @@ pub(super) async fn area(
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let (id, wants_geojson) = split_geojson_suffix(&id);
     let layer = require_layer(index, &layer, as_of)?;
-    let area = index.area_or_last_version(layer, id, as_of).ok_or_else(unknown_area)?;
+    let area = index
+        .area_or_last_version(layer, id, as_of)
+        .ok_or_else(unknown_area)?;
     if wants_geojson {
         let feature = feature(index, area, as_of).ok_or_else(no_boundary)?;
         return Ok(cacheable_response(&headers, GEOJSON, feature.into_bytes()));

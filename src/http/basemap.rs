@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::base_url::BaseUrl;
+use super::cached_response::encoded_response;
 use super::conditional::CACHE_IMMUTABLE;
 use super::extract::{PathParams, query_params};
 use super::negotiate;
-use super::cached_response::encoded_response;
 use super::problem::Problem;
-use super::tiles::{parse_tile_coord, linked_json};
+use super::tiles::{linked_json, parse_tile_coord};
 use crate::tiles::basemap::{BASEMAP_ZOOM_MAX, Basemap, BasemapContent};
-use crate::tiles::{EncodedBody, ContentEncoding};
+use crate::tiles::{ContentEncoding, EncodedBody};
 
 /// Layers of a MapLibre style, in greys so that our areas stand out, with labels in system fonts.
 const RASTER_LAYERS: &str = include_str!("basemap/pictures.json");
@@ -36,7 +36,9 @@ pub(super) fn style(
     query_params(uri, &[])?;
     let basemap = app.basemap.as_deref().ok_or_else(no_basemap)?;
     let (kind, layers) = match basemap.content {
-        BasemapContent::Png | BasemapContent::Jpeg | BasemapContent::Webp => ("raster", RASTER_LAYERS),
+        BasemapContent::Png | BasemapContent::Jpeg | BasemapContent::Webp => {
+            ("raster", RASTER_LAYERS)
+        }
         BasemapContent::Protomaps => ("vector", PROTOMAPS_LAYERS),
         BasemapContent::OpenMapTiles => ("vector", OPENMAPTILES_LAYERS),
     };
@@ -82,7 +84,9 @@ pub(super) async fn tile(
     let mut accepted = encodings
         .into_iter()
         .filter(|it| negotiate::accepts(&headers, *it));
-    let encoding = accepted.next().ok_or_else(Problem::no_acceptable_encoding)?;
+    let encoding = accepted
+        .next()
+        .ok_or_else(Problem::no_acceptable_encoding)?;
     let compressed = basemap.tile(coord).await.map_err(tile_error)?;
     let compressed = compressed.unwrap_or_default();
     // For the `ETag`, which is a hash of the bytes in the file.

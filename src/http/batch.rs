@@ -8,10 +8,10 @@
 mod check;
 mod errors;
 pub(super) mod form;
+mod params;
 pub(super) mod stream;
 pub(crate) mod summary;
 mod tickets;
-mod params;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -26,12 +26,14 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use self::stream::{ResponseWriter, StreamingBody, BatchPipe, UploadReader, SUMMARY_TRAILER};
-use self::tickets::{UploadHalf, TicketRegistry};
-use self::params::{DeclaredContent, PARAMETERS, BatchParams};
+use self::params::{BatchParams, DeclaredContent, PARAMETERS};
+use self::stream::{BatchPipe, ResponseWriter, SUMMARY_TRAILER, StreamingBody, UploadReader};
+use self::tickets::{TicketRegistry, UploadHalf};
 use super::App;
-use super::admission::fair_semaphore::{ConcurrencyPermit, SemaphoreLimits, FairSemaphore, AcquireError};
-use super::admission::{ClientId, AdmissionControl, KeyId};
+use super::admission::fair_semaphore::{
+    AcquireError, ConcurrencyPermit, FairSemaphore, SemaphoreLimits,
+};
+use super::admission::{AdmissionControl, ClientId, KeyId};
 use super::extract::{PathParams, query_params};
 use super::locate::NO_STORE;
 use super::problem::Problem;
@@ -39,7 +41,8 @@ use super::request_id::RequestId;
 use super::server::Connection;
 use super::snapshot::DatasetSnapshot;
 use crate::batch::{
-    self, BatchError, Compression, Delimiter, BatchFormat, BatchInput, BatchProgress, DetectedFormat,
+    self, BatchError, BatchFormat, BatchInput, BatchProgress, Compression, Delimiter,
+    DetectedFormat,
 };
 
 /// Limits on batches over HTTP.
@@ -143,7 +146,11 @@ impl BatchJobs {
     }
 
     /// Waits in the queue for a permit. The request body is not read before.
-    async fn acquire_permit(&self, client: ClientId, gate: &AdmissionControl) -> Result<ConcurrencyPermit, Problem> {
+    async fn acquire_permit(
+        &self,
+        client: ClientId,
+        gate: &AdmissionControl,
+    ) -> Result<ConcurrencyPermit, Problem> {
         let reject = |refusal| gate.reject_with_retry_after(refusal, RETRY_AFTER_S);
         let entry = self.permits.acquire_or_queue(client).map_err(reject)?;
         let permit = tokio::time::timeout(self.limits.queue_timeout, entry.place()).await;
@@ -170,10 +177,15 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
     let batch_params = BatchParams::from_params(&params, &declared)?;
     let snapshot = DatasetSnapshot::from_params(&app, &params)?;
     app.batch_jobs.check_content_length(request.headers())?;
-    let upload_half_result = batch_params.ticket.map(|ticket| app.batch_jobs.tickets.register(ticket));
+    let upload_half_result = batch_params
+        .ticket
+        .map(|ticket| app.batch_jobs.tickets.register(ticket));
     // Registered before the queue, so that the download waits as long as the upload does.
     let upload_half = upload_half_result.transpose()?;
-    let permit = app.batch_jobs.acquire_permit(client_id(&request), &app.admission_control).await?;
+    let permit = app
+        .batch_jobs
+        .acquire_permit(client_id(&request), &app.admission_control)
+        .await?;
     let connection = request.extensions().get::<Connection>().cloned();
     let accepts_trailers = accepts_trailers(request.headers());
     let job = BatchJob {
@@ -191,7 +203,9 @@ pub(super) async fn post(State(app): State<App>, request: Request) -> Result<Res
         (JobStart::Streaming(batch_response, _), None) => {
             Ok(batch_response.into_http(connection.as_ref(), accepts_trailers))
         }
-        (JobStart::Streaming(batch_response, summary_rx), Some(upload_half)) => respond_via_ticket(*batch_response, summary_rx, upload_half).await,
+        (JobStart::Streaming(batch_response, summary_rx), Some(upload_half)) => {
+            respond_via_ticket(*batch_response, summary_rx, upload_half).await
+        }
     }
 }
 
@@ -203,7 +217,11 @@ fn client_id(request: &Request) -> ClientId {
 
 /// Sends the output rows to the download request with the ticket, and returns the summary as the
 /// response to the upload.
-async fn respond_via_ticket(batch_response: BatchResponse, summary_rx: SummaryReceiver, upload_half: UploadHalf) -> Result<Response, Problem> {
+async fn respond_via_ticket(
+    batch_response: BatchResponse,
+    summary_rx: SummaryReceiver,
+    upload_half: UploadHalf,
+) -> Result<Response, Problem> {
     upload_half.deliver(batch_response).await?;
     // The sender is dropped only by a panic.
     let summary = summary_rx.await.unwrap_or_else(|_| Err(job_panicked()))?;
@@ -228,7 +246,8 @@ fn job_panicked() -> Problem {
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {
     let te_values = headers.get_all(header::TE).iter();
-    te_values.filter_map(|value| value.to_str().ok())
+    te_values
+        .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|word| word.trim().eq_ignore_ascii_case("trailers"))
 }
@@ -287,7 +306,11 @@ enum Inspection {
 
 impl BatchJob {
     /// Detects the input format, then processes the rows in the background.
-    async fn start(self, body: Body, content_type: Option<&'static str>) -> Result<JobStart, Problem> {
+    async fn start(
+        self,
+        body: Body,
+        content_type: Option<&'static str>,
+    ) -> Result<JobStart, Problem> {
         let BatchPipe {
             reader,
             writer,
@@ -301,7 +324,10 @@ impl BatchJob {
         tokio::spawn(pump.run());
         tokio::task::spawn_blocking(move || self.run(reader, writer, inspection_tx, summary_tx));
         // The sender is dropped only by a panic.
-        match inspection_rx.await.unwrap_or_else(|_| Err(job_panicked()))? {
+        match inspection_rx
+            .await
+            .unwrap_or_else(|_| Err(job_panicked()))?
+        {
             Inspection::Checked(body) => Ok(JobStart::Checked(body)),
             Inspection::Accepted(detected) => {
                 // A batch that fails at its first rows gets a problem, not a truncated response.
@@ -350,7 +376,10 @@ impl BatchJob {
     }
 
     /// Returns what was detected, and the input unless this is a dry run.
-    fn inspect(&self, reader: UploadReader) -> Result<(Inspection, Option<BatchInput<UploadReader>>), Problem> {
+    fn inspect(
+        &self,
+        reader: UploadReader,
+    ) -> Result<(Inspection, Option<BatchInput<UploadReader>>), Problem> {
         let request = &self.params.request;
         let log_and_convert = |fault: BatchError| {
             tracing::info!(
@@ -374,7 +403,8 @@ impl BatchJob {
         }
         if self.params.check {
             let index = self.snapshot.index();
-            let rows = batch::preview(index, input, request, check::PREVIEW_ROWS).map_err(log_and_convert)?;
+            let rows = batch::preview(index, input, request, check::PREVIEW_ROWS)
+                .map_err(log_and_convert)?;
             let body = check::body(&detected, request, index, &rows);
             return Ok((Inspection::Checked(body), None));
         }
@@ -459,7 +489,10 @@ impl BatchResponse {
         };
         let disposition = format!("attachment; filename=\"answered.{extension}\"");
         let headers = [
-            (header::CONTENT_TYPE, self.content_type.unwrap_or(detected_type)),
+            (
+                header::CONTENT_TYPE,
+                self.content_type.unwrap_or(detected_type),
+            ),
             (header::CONTENT_DISPOSITION, disposition.as_str()),
             // Keeps proxies from buffering the whole response.
             (HeaderName::from_static("x-accel-buffering"), "no"),
@@ -469,7 +502,10 @@ impl BatchResponse {
         let response_headers = response.headers_mut();
         if self.compression != Compression::None {
             let content_encoding = HeaderValue::from_str(&self.compression.to_string());
-            response_headers.insert(header::CONTENT_ENCODING, content_encoding.expect("an ASCII token"));
+            response_headers.insert(
+                header::CONTENT_ENCODING,
+                content_encoding.expect("an ASCII token"),
+            );
         }
         if accepts_trailers {
             response_headers.insert(header::TRAILER, HeaderValue::from(SUMMARY_TRAILER));

@@ -8,8 +8,8 @@ use super::json::JsonWriter;
 use crate::dataset::Manifest;
 use crate::domain::{Area, Basis, Layer, PracticeStatus, Provenance};
 use crate::index::{
-    LocateAnswer, AreaMatch, LayerResult, GroupMatch, Index, Location, NearbyArea, Locator, PracticeMatch, RegistrationReason,
-    RegisteredPractice, PracticeRegistration,
+    AreaMatch, GroupMatch, Index, LayerResult, LocateAnswer, Location, Locator, NearbyArea,
+    PracticeMatch, PracticeRegistration, RegisteredPractice, RegistrationReason,
 };
 use crate::request::LocateRequest;
 
@@ -57,7 +57,11 @@ pub(crate) struct DatasetBody<'i> {
 }
 
 impl<'i> LocateBody<'i> {
-    pub(crate) fn new(index: &'i Index, request: &LocateRequest, answer: LocateAnswer<'i>) -> LocateBody<'i> {
+    pub(crate) fn new(
+        index: &'i Index,
+        request: &LocateRequest,
+        answer: LocateAnswer<'i>,
+    ) -> LocateBody<'i> {
         LocateBody {
             index,
             answer,
@@ -100,8 +104,15 @@ impl<'i> LocateBody<'i> {
 
     /// Writes the requested layers in the order of the answer, then those that the dataset does not
     /// have. `comma` is written before the first.
-    fn write_layers(&self, json: &mut JsonWriter, results: &[(Layer, LayerResult<'_>)], mut comma: &'static str) {
-        let present = results.iter().filter(|(layer, _)| self.includes_layer(*layer));
+    fn write_layers(
+        &self,
+        json: &mut JsonWriter,
+        results: &[(Layer, LayerResult<'_>)],
+        mut comma: &'static str,
+    ) {
+        let present = results
+            .iter()
+            .filter(|(layer, _)| self.includes_layer(*layer));
         let present = present.map(|(layer, result)| (*layer, Some(result)));
         let is_present = |layer: &Layer| results.iter().any(|(present, _)| present == layer);
         let missing = self.layers.iter().flatten().filter(|it| !is_present(it));
@@ -113,7 +124,9 @@ impl<'i> LocateBody<'i> {
             json.raw(":");
             match result {
                 Some(LayerResult::Areas(areas)) => write_array(json, areas, write_area),
-                Some(LayerResult::Practices(practices)) => write_array(json, practices, write_practice),
+                Some(LayerResult::Practices(practices)) => {
+                    write_array(json, practices, write_practice)
+                }
                 Some(LayerResult::Groups(groups)) => write_array(json, groups, write_group),
                 Some(LayerResult::Unknown(unknown)) => write_unknown(json, unknown.as_str()),
                 None => write_unknown(json, "not_in_dataset"),
@@ -127,7 +140,10 @@ impl<'i> LocateBody<'i> {
         json.value(&practice.map(RegisteredPracticeBody::from));
         self.write_layers(json, &registration.areas, ",");
         json.raw(",\"reason\":");
-        json.or_null(registration.reason.map(RegistrationReason::as_str), JsonWriter::string);
+        json.or_null(
+            registration.reason.map(RegistrationReason::as_str),
+            JsonWriter::string,
+        );
         json.raw("}");
     }
 
@@ -205,9 +221,15 @@ fn write_location(json: &mut JsonWriter, location: Location) {
         });
     });
     json.raw(",\"introduced\":");
-    json.or_null(entry.and_then(|entry| entry.introduced), JsonWriter::display);
+    json.or_null(
+        entry.and_then(|entry| entry.introduced),
+        JsonWriter::display,
+    );
     json.raw(",\"terminated\":");
-    json.or_null(entry.and_then(|entry| entry.terminated), JsonWriter::display);
+    json.or_null(
+        entry.and_then(|entry| entry.terminated),
+        JsonWriter::display,
+    );
     json.raw("}");
 }
 
@@ -283,7 +305,12 @@ fn write_practice(json: &mut JsonWriter, practice_match: &PracticeMatch<'_>) {
     json.string(&practice_match.practice.name);
     write_provenance(json, practice_match.provenance, practice_match.basis);
     json.raw(",\"area\":");
-    json.string(practice_match.catchment_kind.as_str().unwrap_or(practice_match.provenance.as_str()));
+    json.string(
+        practice_match
+            .catchment_kind
+            .as_str()
+            .unwrap_or(practice_match.provenance.as_str()),
+    );
     json.raw(",\"share\":");
     json.or_null(practice_match.share, |json, share| json.number(share, 6));
     json.raw(",\"distance_m\":");
@@ -306,7 +333,9 @@ fn write_group(json: &mut JsonWriter, group_match: &GroupMatch<'_>) {
 impl<'i> From<&RegisteredPractice<'i>> for RegisteredPracticeBody<'i> {
     fn from(registered: &RegisteredPractice<'i>) -> RegisteredPracticeBody<'i> {
         let RegisteredPractice {
-            practice, requested, ..
+            practice,
+            requested,
+            ..
         } = registered;
         let closes_on = (registered.status != PracticeStatus::Closed)
             .then_some(practice.closed)

@@ -10,7 +10,7 @@ use super::conditional::{CACHE_FIVE_MINUTES, CACHE_IMMUTABLE, PRIVATE_NO_STORE, 
 use super::negotiate;
 use super::paced_body::SharedBody;
 use super::problem::Problem;
-use crate::tiles::{EncodedBody, ContentEncoding};
+use crate::tiles::{ContentEncoding, EncodedBody};
 
 const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
@@ -45,7 +45,8 @@ fn negotiated_response(
     encoded_body: &EncodedBody,
     cache_control: HeaderValue,
 ) -> Result<Response, Problem> {
-    let encoding = negotiate::preferred_encoding(headers).ok_or_else(Problem::no_acceptable_encoding)?;
+    let encoding =
+        negotiate::preferred_encoding(headers).ok_or_else(Problem::no_acceptable_encoding)?;
     let content_type = HeaderValue::from_static(content_type);
     let encode = || encoded_body.encoded(encoding);
     Ok(encoded_response(

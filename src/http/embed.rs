@@ -12,7 +12,7 @@ use serde_json::json;
 use super::App;
 use super::areas::{require_layer, unknown_area};
 use super::base_url::BaseUrl;
-use super::conditional::{cacheable_response, cacheable_json};
+use super::conditional::{cacheable_json, cacheable_response};
 use super::extract::query_params;
 use super::problem::Problem;
 use super::snapshot::DatasetSnapshot;
@@ -93,10 +93,7 @@ pub(super) async fn page(
     let snapshot = DatasetSnapshot::from_params(&app, &params)?;
     let map = map_from_params(&snapshot, &params)?;
     let index = snapshot.index();
-    let areas = index
-        .areas(map.layer, snapshot.as_of)
-        .into_iter()
-        .flatten();
+    let areas = index.areas(map.layer, snapshot.as_of).into_iter().flatten();
     let is_included = |area: &&Area| map.area.as_ref().is_none_or(|(id, _)| *id == area.id);
     let names: Vec<String> = areas.filter(is_included).map(Area::title).collect();
     let oembed = oembed_url(&base, &map.embed_path());
@@ -119,7 +116,10 @@ pub(super) async fn page(
 }
 
 /// Returns the map that the parameters request.
-fn map_from_params(snapshot: &DatasetSnapshot, params: &RequestParams) -> Result<EmbeddedMap, Problem> {
+fn map_from_params(
+    snapshot: &DatasetSnapshot,
+    params: &RequestParams,
+) -> Result<EmbeddedMap, Problem> {
     let layer = params.get("layer").unwrap_or(Layer::Icc.as_str());
     let has_search = match params.get("search") {
         None | Some("off") => false,
@@ -140,14 +140,20 @@ fn map_from_params(snapshot: &DatasetSnapshot, params: &RequestParams) -> Result
     })
 }
 
-fn map_of(snapshot: &DatasetSnapshot, layer: &str, area: Option<&str>) -> Result<EmbeddedMap, Problem> {
+fn map_of(
+    snapshot: &DatasetSnapshot,
+    layer: &str,
+    area: Option<&str>,
+) -> Result<EmbeddedMap, Problem> {
     let (index, day) = (snapshot.index(), snapshot.as_of);
     let layer = require_layer(index, layer, day)?;
     if area.is_none() {
         ensure_drawable(index, layer, day)?;
     }
     let id_and_title = |id| {
-        let area = index.area_or_last_version(layer, id, day).ok_or_else(unknown_area)?;
+        let area = index
+            .area_or_last_version(layer, id, day)
+            .ok_or_else(unknown_area)?;
         Ok::<_, Problem>((area.id.clone(), area.title()))
     };
     Ok(EmbeddedMap {

@@ -25,7 +25,10 @@ pub(super) fn query_params(uri: &Uri, allowed: &[&'static str]) -> Result<Reques
 }
 
 /// Returns the query parameters that are not blank. Forms send empty fields as blank parameters.
-pub(super) fn non_empty_query_params(uri: &Uri, allowed: &[&'static str]) -> Result<RequestParams, Problem> {
+pub(super) fn non_empty_query_params(
+    uri: &Uri,
+    allowed: &[&'static str],
+) -> Result<RequestParams, Problem> {
     let query = uri.query().unwrap_or_default();
     let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
     let non_empty = pairs.filter(|(_, value)| !value.trim().is_empty());
@@ -145,7 +148,10 @@ impl<'de> Visitor<'de> for JsonPairsVisitor {
 }
 
 /// Parses a path segment, and returns `unknown()` if it is not well-formed.
-pub(super) fn parse_segment<T: FromStr>(text: &str, unknown: fn() -> Problem) -> Result<T, Problem> {
+pub(super) fn parse_segment<T: FromStr>(
+    text: &str,
+    unknown: fn() -> Problem,
+) -> Result<T, Problem> {
     text.parse().map_err(|_| unknown())
 }
 

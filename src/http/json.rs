@@ -134,7 +134,10 @@ mod tests {
             (2140.25, 1, "2140.3"),
             (129.5, 0, "130"),
         ] {
-            assert_eq!(write_to_string(|json| json.number(number, decimals)), expected);
+            assert_eq!(
+                write_to_string(|json| json.number(number, decimals)),
+                expected
+            );
         }
     }
 

@@ -10,8 +10,8 @@ use super::extract::{json_params, query_params};
 use super::problem::Problem;
 use super::snapshot::select_dataset;
 use crate::domain::{LayerSet, LookupStatus};
-use crate::index::{LocateAnswer, LayerResult, Index, UnknownReason};
-use crate::request::{RequestParams, LOCATE_PARAMS, LocateRequest};
+use crate::index::{Index, LayerResult, LocateAnswer, UnknownReason};
+use crate::request::{LOCATE_PARAMS, LocateRequest, RequestParams};
 
 pub(super) async fn get(State(app): State<App>, uri: Uri) -> Result<Response, Problem> {
     respond(&app, &query_params(&uri, LOCATE_PARAMS)?)
@@ -42,9 +42,13 @@ pub(super) const JSON: [(header::HeaderName, HeaderValue); 1] = [(
 ///
 /// # Errors
 /// When the postcode is unknown, or the dataset has no data at all for the date.
-pub(crate) fn locate_body<'i>(index: &'i Index, request: &LocateRequest) -> Result<LocateBody<'i>, Problem> {
+pub(crate) fn locate_body<'i>(
+    index: &'i Index,
+    request: &LocateRequest,
+) -> Result<LocateBody<'i>, Problem> {
     let requested = request.layers.as_ref();
-    let measured_layers = requested.map_or(LayerSet::ALL, |layers| layers.iter().copied().collect());
+    let measured_layers =
+        requested.map_or(LayerSet::ALL, |layers| layers.iter().copied().collect());
     let answer = index.locate_with_distances(&request.query, measured_layers);
     if answer.status == LookupStatus::UnknownPostcode {
         return Err(Problem::unknown_postcode());
@@ -63,7 +67,8 @@ fn has_nothing_to_answer(answer: &LocateAnswer<'_>) -> bool {
     let has_no_entry = answer
         .location
         .is_some_and(|location| location.entry.is_none());
-    let is_before_data =
-        |(_, result): &(_, LayerResult<'_>)| matches!(result, LayerResult::Unknown(UnknownReason::NoDataForDate));
+    let is_before_data = |(_, result): &(_, LayerResult<'_>)| {
+        matches!(result, LayerResult::Unknown(UnknownReason::NoDataForDate))
+    };
     has_no_entry && !has_practice && answer.residence.iter().all(is_before_data)
 }

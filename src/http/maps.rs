@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::App;
-use super::areas::{require_layer, no_boundary, unknown_area, unknown_layer};
+use super::areas::{no_boundary, require_layer, unknown_area, unknown_layer};
 use super::conditional::{CACHE_FIVE_MINUTES, if_none_match};
 use super::extract::{PathParams, query_params};
 use super::problem::Problem;
@@ -106,7 +106,9 @@ async fn respond(
     let (index, day) = (snapshot.index(), snapshot.as_of);
     let layer = require_layer(index, layer, day)?;
     if let Some(id) = area {
-        index.area_or_last_version(layer, id, day).ok_or_else(unknown_area)?;
+        index
+            .area_or_last_version(layer, id, day)
+            .ok_or_else(unknown_area)?;
     }
     let width = match format {
         ImageFormat::Svg | ImageFormat::Png => WIDTH_DEFAULT,
@@ -167,7 +169,10 @@ fn response(
     let etag = format!("\"{}\"", &digest[..32]);
     let is_not_modified = if_none_match(headers, &etag);
     let etag = HeaderValue::from_str(&format!("{weak}{etag}")).expect("hexadecimal in quotes");
-    let caching_headers = [(header::ETAG, etag), (header::CACHE_CONTROL, CACHE_FIVE_MINUTES)];
+    let caching_headers = [
+        (header::ETAG, etag),
+        (header::CACHE_CONTROL, CACHE_FIVE_MINUTES),
+    ];
     if is_not_modified {
         return Ok((StatusCode::NOT_MODIFIED, caching_headers).into_response());
     }
@@ -223,7 +228,9 @@ mod tests {
     #[tokio::test]
     async fn requests_without_a_permit_are_told_to_retry() {
         let permits = Arc::new(Semaphore::new(1));
-        let first = acquire_permit(&permits, Duration::ZERO).await.expect("a permit");
+        let first = acquire_permit(&permits, Duration::ZERO)
+            .await
+            .expect("a permit");
         let problem = acquire_permit(&permits, Duration::from_millis(1)).await;
         let problem = problem.expect_err("all permits are taken");
         assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -7,8 +7,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
-use super::status::age_days;
 use super::server::unrouted_counts;
+use super::status::age_days;
 use crate::dataset_store::DatasetStore;
 use crate::{log, panics};
 
@@ -44,7 +44,11 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
         for (end, count) in &buckets {
             text.sample("_bucket", &[("scope", route_class), ("le", end)], count);
         }
-        text.sample("_sum", &[("scope", route_class)], route_metrics.total_duration_s());
+        text.sample(
+            "_sum",
+            &[("scope", route_class)],
+            route_metrics.total_duration_s(),
+        );
         let total = buckets.last().map_or(0, |(_, count)| *count);
         text.sample("_count", &[("scope", route_class)], total);
     }
@@ -71,7 +75,12 @@ fn write_request_metrics(text: &mut PrometheusText, app: &App) {
     );
     text.sample("", &[], u8::from(admission_control.is_rejecting_look_ups()));
     text.begin_family("catchment_requests_rejected_total", "counter", "Rejected requests, by reason; invalid_http and connection_limit are those of the whole process.");
-    for (reason, count) in admission_control.rejections.counts().into_iter().chain(unrouted_counts()) {
+    for (reason, count) in admission_control
+        .rejections
+        .counts()
+        .into_iter()
+        .chain(unrouted_counts())
+    {
         text.sample("", &[("reason", reason)], count);
     }
     text.begin_family(
@@ -187,7 +196,8 @@ impl PrometheusText {
         write!(self.0, "{}{suffix}", self.1).expect("writing to a String");
         for (at, (name, label)) in labels.iter().enumerate() {
             let before = if at == 0 { '{' } else { ',' };
-            write!(self.0, "{before}{name}=\"{}\"", escape_label(label)).expect("writing to a String");
+            write!(self.0, "{before}{name}=\"{}\"", escape_label(label))
+                .expect("writing to a String");
         }
         let after = if labels.is_empty() { "" } else { "}" };
         writeln!(self.0, "{after} {value}").expect("writing to a String");

@@ -21,7 +21,10 @@ use tokio::runtime::Handle;
 use tower::{Layer, Service};
 
 use super::admission::fair_semaphore::AcquireError;
-use super::admission::{RequestPermit, RequestClass, ClientId, AdmissionControl, QuotaStatus, RejectedRequest, CpuPermit, UnsentBytes};
+use super::admission::{
+    AdmissionControl, ClientId, CpuPermit, QuotaStatus, RejectedRequest, RequestClass,
+    RequestPermit, UnsentBytes,
+};
 use super::batch::stream::drain_body;
 use super::paced_body::{SharedBody, pace_response};
 use super::problem::{InternalError, Problem};
@@ -92,7 +95,10 @@ pub(super) struct GuardLayer {
 }
 
 impl GuardLayer {
-    pub(super) fn new(admission_control: &Arc<AdmissionControl>, policy: RoutePolicy) -> GuardLayer {
+    pub(super) fn new(
+        admission_control: &Arc<AdmissionControl>,
+        policy: RoutePolicy,
+    ) -> GuardLayer {
         GuardLayer {
             admission_control: Arc::clone(admission_control),
             policy,
@@ -134,7 +140,10 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let started = Instant::now();
         let route = request.extensions().get::<MatchedPath>().cloned();
-        let GuardLayer { admission_control, policy } = &self.layer;
+        let GuardLayer {
+            admission_control,
+            policy,
+        } = &self.layer;
         let log_entry = AccessLogEntry {
             started,
             id: admission_control.request_id(&request),
@@ -159,7 +168,9 @@ where
                 if let Some(key) = admitted.key_id {
                     request.extensions_mut().insert(key);
                 }
-                let timeout = class.has_timeout().then(|| admission_control.request_timeout());
+                let timeout = class
+                    .has_timeout()
+                    .then(|| admission_control.request_timeout());
                 if class != RequestClass::LookUp {
                     // Batches have limits and log lines of their own.
                     request.extensions_mut().insert(admitted.client_id);
@@ -169,11 +180,13 @@ where
                 if let Some(connection) = connection.as_ref().filter(|_| timeout.is_none()) {
                     connection.use_own_timeouts();
                 }
-                if let RequestPermit::Queued(permit, _) | RequestPermit::AfterBody(permit, _) = &admitted.permit
+                if let RequestPermit::Queued(permit, _) | RequestPermit::AfterBody(permit, _) =
+                    &admitted.permit
                 {
                     request.extensions_mut().insert(permit.clone());
                 }
-                let (quota, client_id, unsent_bytes) = (admitted.quota, admitted.client_id, admitted.unsent_bytes);
+                let (quota, client_id, unsent_bytes) =
+                    (admitted.quota, admitted.client_id, admitted.unsent_bytes);
                 let admission_control = Arc::clone(admission_control);
                 let response_future = respond(
                     admitted.permit,
@@ -190,8 +203,13 @@ where
                         None => response_future.await,
                     };
                     if matches!(class, RequestClass::Rendered | RequestClass::Search) {
-                        response = send_with_permit(response, &unsent_bytes, client_id, connection.as_ref())
-                            .unwrap_or_else(|error| admission_control.reject(error).into_response());
+                        response = send_with_permit(
+                            response,
+                            &unsent_bytes,
+                            client_id,
+                            connection.as_ref(),
+                        )
+                        .unwrap_or_else(|error| admission_control.reject(error).into_response());
                     }
                     // Reserve once, instead of growing several times.
                     response.headers_mut().reserve(EXTRA_HEADERS_CAPACITY);
@@ -218,7 +236,11 @@ where
 }
 
 /// Returns the response, after waiting for a CPU permit if the request needs one.
-async fn respond<F>(permit: RequestPermit, admission_control: Arc<AdmissionControl>, response_future: CatchPanic<F>) -> Response
+async fn respond<F>(
+    permit: RequestPermit,
+    admission_control: Arc<AdmissionControl>,
+    response_future: CatchPanic<F>,
+) -> Response
 where
     F: Future<Output = Result<Response, Infallible>> + Send + 'static,
 {
@@ -230,7 +252,11 @@ where
             response
         }
         RequestPermit::Queued(cpu_permit, permit_request) => {
-            let permit = tokio::time::timeout(admission_control.cpu_permit_timeout(), permit_request.place()).await;
+            let permit = tokio::time::timeout(
+                admission_control.cpu_permit_timeout(),
+                permit_request.place(),
+            )
+            .await;
             match permit.unwrap_or(Err(AcquireError::Full)) {
                 Ok(permit) => cpu_permit.set(permit),
                 Err(error) => return admission_control.reject(error).into_response(),
@@ -244,7 +270,10 @@ where
 /// that takes half a millisecond and then wakes the next of its kind would run before hundreds of
 /// look-ups. Rendering runs to completion and keeps its CPU permit until then, even if the client
 /// has disconnected.
-async fn respond_on_blocking_thread<F>(cpu_permit: CpuPermit, response_future: CatchPanic<F>) -> Response
+async fn respond_on_blocking_thread<F>(
+    cpu_permit: CpuPermit,
+    response_future: CatchPanic<F>,
+) -> Response
 where
     F: Future<Output = Result<Response, Infallible>> + Send + 'static,
 {
@@ -341,7 +370,11 @@ enum CorsPolicy {
 }
 
 impl CorsPolicy {
-    fn of(admission_control: &AdmissionControl, headers: &HeaderMap, route: Option<&str>) -> CorsPolicy {
+    fn of(
+        admission_control: &AdmissionControl,
+        headers: &HeaderMap,
+        route: Option<&str>,
+    ) -> CorsPolicy {
         let origin = admission_control.allowed_origin(headers).cloned();
         match (origin, admission_control.required_scope(route)) {
             (None, None) => CorsPolicy::AnyOrigin,
@@ -357,7 +390,9 @@ fn apply_cors(response: &mut Response, policy: Option<&CorsPolicy>) {
     let headers = response.headers_mut();
     let allow_origin = match policy {
         None => return,
-        Some(CorsPolicy::AnyOrigin | CorsPolicy::AnyOriginWithAuth) => HeaderValue::from_static("*"),
+        Some(CorsPolicy::AnyOrigin | CorsPolicy::AnyOriginWithAuth) => {
+            HeaderValue::from_static("*")
+        }
         Some(CorsPolicy::OneOrigin(origin)) => {
             headers.append(header::VARY, VARY_ORIGIN);
             origin.clone()
@@ -412,7 +447,9 @@ impl AccessLogEntry {
             self.route.as_ref().map(MatchedPath::as_str),
             response.status(),
         );
-        self.admission_control.metrics.record(route, status, duration);
+        self.admission_control
+            .metrics
+            .record(route, status, duration);
         let (request_id, route) = (self.id.as_str(), route.unwrap_or("none"));
         if let Some(InternalError(error)) = response.extensions_mut().remove() {
             tracing::error!(request_id, route, error = &*error, "internal error");
@@ -447,7 +484,7 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for CatchPanic<F> 
     type Output = Response;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let future = self.project().answer;
+        let future = self.project().future;
         // The future is not polled again.
         match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,
@@ -483,7 +520,10 @@ mod tests {
 
     #[tokio::test]
     async fn panic_is_a_counted_internal_error_without_request_data() {
-        let admission_control = Arc::new(AdmissionControl::new(AccessConfig::default(), ServerLimits::default()));
+        let admission_control = Arc::new(AdmissionControl::new(
+            AccessConfig::default(),
+            ServerLimits::default(),
+        ));
         let panicking = async || -> String { panic!("LA18 4DB is not in the index") };
         let mut router: Router = Router::new()
             .route("/api/v1/locate", get(panicking))

@@ -1,23 +1,23 @@
 //! The HTTP service. Only this module knows JSON and status codes. Handlers extract parameters,
 //! query the index and shape the response.
 
-mod admission;
 pub mod admin;
+mod admission;
 mod archive;
 mod areas;
 mod base_url;
 mod basemap;
 pub(crate) mod batch;
 pub(crate) mod body;
+mod cached_response;
 mod conditional;
-mod status;
 mod embed;
-mod request_metrics;
 mod extract;
 pub(crate) mod json;
 pub(crate) mod locate;
 mod maps;
 mod metrics;
+mod middleware;
 mod negotiate;
 mod ogc;
 mod openapi;
@@ -25,13 +25,13 @@ mod paced_body;
 mod pages;
 mod postcodes;
 mod practices;
-mod cached_response;
 pub(crate) mod problem;
-mod middleware;
 mod ranges;
 mod request_id;
+mod request_metrics;
 mod server;
 mod snapshot;
+mod status;
 mod tiles;
 mod widget;
 
@@ -44,21 +44,21 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use self::admission::AdmissionControl;
-use crate::index::Index;
 use crate::dataset_store::{DatasetStore, LoadedDatasets};
+use crate::index::Index;
 use crate::tiles::basemap::Basemap;
 use batch::BatchJobs;
+use middleware::{GuardLayer, RoutePolicy};
 use pages::page_cache::PageCache;
 use problem::Problem;
-use middleware::{GuardLayer, RoutePolicy};
 use widget::WidgetCache;
 
-pub use admission::{AccessConfig, IpRateLimit, InvalidIpNetwork, IpNetwork};
+pub use admission::{AccessConfig, InvalidIpNetwork, IpNetwork, IpRateLimit};
 pub use base_url::{InvalidPublicUrl, PublicUrl};
 pub(crate) use batch::AUDIT_TARGET;
 pub use batch::BatchLimits;
 pub use embed::{EmbedOrigin, FrameAncestors, InvalidEmbedOrigin};
-pub use server::{ServerLimits, Listener, serve};
+pub use server::{Listener, ServerLimits, serve};
 
 /// The state that handlers share.
 #[derive(Clone)]
@@ -86,7 +86,10 @@ impl App {
     /// Creates a service that answers from these datasets.
     pub fn new(dataset_store: Arc<DatasetStore>) -> App {
         let batch_jobs = BatchJobs::new(BatchLimits::default());
-        let admission_control = Arc::new(AdmissionControl::new(AccessConfig::default(), ServerLimits::default()));
+        let admission_control = Arc::new(AdmissionControl::new(
+            AccessConfig::default(),
+            ServerLimits::default(),
+        ));
         App {
             dataset_store,
             batch_jobs,
@@ -105,7 +108,10 @@ impl App {
     /// Sets access control and limits.
     pub fn with_access(self, access: AccessConfig, limits: &ServerLimits) -> App {
         let admission_control = Arc::new(AdmissionControl::new(access, limits.clone()));
-        App { admission_control, ..self }
+        App {
+            admission_control,
+            ..self
+        }
     }
 
     /// Sets the limits of batches.
@@ -237,7 +243,10 @@ pub fn router(app: App) -> Router {
         .route("/health/ready", get(status::ready))
         .fallback(async || Problem::not_found())
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(from_fn_with_state(app.clone(), pages::error_page::problem_to_html))
+        .layer(from_fn_with_state(
+            app.clone(),
+            pages::error_page::problem_to_html,
+        ))
         .layer(app.guard(middleware::PAGE_ROUTES));
     let batch_pages = if cfg!(feature = "web") {
         Router::new().route("/batch", get(batch::form::page).post(batch::form::post))
@@ -246,7 +255,10 @@ pub fn router(app: App) -> Router {
     };
     let batch_pages = batch_pages
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .layer(from_fn_with_state(app.clone(), pages::error_page::problem_to_html))
+        .layer(from_fn_with_state(
+            app.clone(),
+            pages::error_page::problem_to_html,
+        ))
         .layer(app.guard(middleware::PAGE_ROUTES));
     Router::new()
         .merge(api)

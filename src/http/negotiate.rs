@@ -8,7 +8,9 @@ use crate::tiles::ContentEncoding;
 /// accepts none of ours, not even `identity`.
 pub(super) fn preferred_encoding(headers: &HeaderMap) -> Option<ContentEncoding> {
     let weight = weights(headers);
-    let accepted = ContentEncoding::ALL.into_iter().filter(|it| weight(*it) > 0);
+    let accepted = ContentEncoding::ALL
+        .into_iter()
+        .filter(|it| weight(*it) > 0);
     accepted.max_by_key(|it| weight(*it))
 }
 
@@ -30,7 +32,8 @@ fn weights(headers: &HeaderMap) -> impl Fn(ContentEncoding) -> u16 {
             wildcard = Some(weight);
         }
         let is_named = |encoding: &ContentEncoding| {
-            let is_x_gzip = *encoding == ContentEncoding::Gzip && coding.eq_ignore_ascii_case("x-gzip");
+            let is_x_gzip =
+                *encoding == ContentEncoding::Gzip && coding.eq_ignore_ascii_case("x-gzip");
             is_x_gzip || coding.eq_ignore_ascii_case(encoding.as_str())
         };
         if let Some(encoding) = ContentEncoding::ALL.iter().find(|it| is_named(it)) {

@@ -43,7 +43,8 @@ pub(super) async fn docs_page(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     query_params(&uri, &[])?;
-    let encoding = negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
+    let encoding =
+        negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
     let releases = app.releases();
     let index = releases.current();
     Ok(app.pages.response(CachedPage::Docs, index, encoding, || {

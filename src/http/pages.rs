@@ -3,11 +3,11 @@
 
 pub(super) mod areas;
 pub(super) mod compare;
-pub(super) mod groups;
-pub(super) mod practices;
 pub(super) mod error_page;
+pub(super) mod groups;
 pub(super) mod page_cache;
 mod page_request;
+pub(super) mod practices;
 
 use std::time::Duration;
 
@@ -20,20 +20,20 @@ use super::App;
 use super::admission::CpuPermit;
 use super::admission::fair_semaphore::AcquireError;
 use super::base_url::BaseUrl;
+use super::cached_response::immutable_response;
 use super::conditional::{CACHE_FIVE_MINUTES, cacheable_response};
 use super::embed;
 use super::extract::{PathParams, form_params, query_params};
 use super::locate::NO_STORE;
 use super::maps;
 use super::negotiate;
-use super::cached_response::immutable_response;
 use super::problem::Problem;
 use super::snapshot::select_dataset;
+use crate::dataset_store::LoadedDatasets;
 use crate::domain::{InvalidGridReference, InvalidPostcode, LookupStatus};
 use crate::index::Index;
 use crate::maps::{draw, draw_with_marker};
-use crate::request::{FORM_FIELDS, RequestParams, InvalidRequest, LocateRequest};
-use crate::dataset_store::LoadedDatasets;
+use crate::request::{FORM_FIELDS, InvalidRequest, LocateRequest, RequestParams};
 use crate::tiles::ContentEncoding;
 use crate::web::{self, FormError, FormField, LookupPage, LookupResult, LookupState, assets};
 
@@ -63,7 +63,8 @@ pub(super) async fn home(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     query_params(&uri, &[])?;
-    let encoding = negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
+    let encoding =
+        negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
     let releases = app.releases();
     let index = releases.current();
     let mut response = app.pages.response(CachedPage::Home, index, encoding, || {
@@ -74,19 +75,29 @@ pub(super) async fn home(
 }
 
 /// `POST /`: the result, or the form with an error message.
-pub(super) async fn post_home(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let encoding = negotiate::preferred_encoding(request.headers()).ok_or_else(Problem::no_acceptable_encoding)?;
+pub(super) async fn post_home(
+    State(app): State<App>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let encoding = negotiate::preferred_encoding(request.headers())
+        .ok_or_else(Problem::no_acceptable_encoding)?;
     let cpu_permit = request.extensions().get::<CpuPermit>().cloned();
     let params = form_params(request, FORM_FIELDS).await?;
     // After the form is read, so that a slow upload does not hold a CPU permit.
     if let Some(cpu_permit) = &cpu_permit {
-        let acquired = tokio::time::timeout(app.admission_control.cpu_permit_timeout(), cpu_permit.acquire()).await;
+        let acquired = tokio::time::timeout(
+            app.admission_control.cpu_permit_timeout(),
+            cpu_permit.acquire(),
+        )
+        .await;
         let acquired = acquired.unwrap_or(Err(AcquireError::Full));
         acquired.map_err(|refusal| app.admission_control.reject(refusal))?;
     }
     let releases = app.releases();
     // If no map permit is free, the page is sent without a map.
-    let map_permit = maps::acquire_permit(&app.map_permits, MAP_WAIT_MAX).await.ok();
+    let map_permit = maps::acquire_permit(&app.map_permits, MAP_WAIT_MAX)
+        .await
+        .ok();
     let page = move || {
         // Held until the page is rendered, even if the client disconnects.
         let _cpu_permit = cpu_permit;
@@ -126,17 +137,33 @@ const MAP_WAIT_MAX: Duration = Duration::from_millis(300);
 
 type HtmlPage = (StatusCode, Markup);
 
-fn render_lookup(releases: &LoadedDatasets, params: &RequestParams, can_draw: bool) -> Result<HtmlPage, Problem> {
+fn render_lookup(
+    releases: &LoadedDatasets,
+    params: &RequestParams,
+    can_draw: bool,
+) -> Result<HtmlPage, Problem> {
     let index = select_dataset(releases, params)?;
     let request = match LocateRequest::from_params(params) {
         Ok(request) => request,
-        Err(error) => return Ok(invalid_page(index, params, form_error(&error), &Problem::from(error))),
+        Err(error) => {
+            return Ok(invalid_page(
+                index,
+                params,
+                form_error(&error),
+                &Problem::from(error),
+            ));
+        }
     };
     let answer = index.locate(&request.query);
     if answer.status == LookupStatus::UnknownPostcode {
         let message = "We cannot find this postcode. Check it with the person";
         let field_error = (FormField::Place, message.to_string());
-        return Ok(invalid_page(index, params, field_error, &Problem::unknown_postcode()));
+        return Ok(invalid_page(
+            index,
+            params,
+            field_error,
+            &Problem::unknown_postcode(),
+        ));
     }
     let map_request = web::map_request(&answer).filter(|_| can_draw);
     let map = map_request.and_then(|(wanted, marker)| {

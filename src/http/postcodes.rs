@@ -10,15 +10,15 @@ use serde_json::{Number, json};
 
 use super::App;
 use super::areas::{require_layer, unknown_area};
-use super::body::{DatasetBody, round_decimals, entry_json, metres_number};
+use super::body::{DatasetBody, entry_json, metres_number, round_decimals};
 use super::conditional::{cacheable_json, no_store_response};
 use super::extract::{PathParams, query_params};
 use super::locate::{JSON, NO_STORE};
 use super::problem::Problem;
 use super::snapshot::DatasetSnapshot;
-use crate::domain::{Area, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus, LookupStatus};
+use crate::domain::{Area, LookupStatus, Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus};
 use crate::geodesy;
-use crate::index::{AreaPostcode, NEAREST_RADIUS_M, Locator, LocateQuery, PostcodeFilter};
+use crate::index::{AreaPostcode, LocateQuery, Locator, NEAREST_RADIUS_M, PostcodeFilter};
 use crate::request::{InvalidRequest, PostcodePageParams, PostcodeSearch};
 use crate::web::path_segment;
 
@@ -158,7 +158,8 @@ pub(super) async fn area_postcodes(
     let limit = params.limit(PAGE_LIMIT.0, PAGE_LIMIT.1)?;
     let snapshot = DatasetSnapshot::from_params(&app, &params)?;
     // A page scans the whole directory, which takes milliseconds and must not block other requests.
-    let load_page = move || area_postcodes_page(&snapshot, (&layer, &id), page_params, limit, &headers);
+    let load_page =
+        move || area_postcodes_page(&snapshot, (&layer, &id), page_params, limit, &headers);
     match tokio::task::spawn_blocking(load_page).await {
         Ok(page) => page,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
@@ -174,7 +175,9 @@ fn area_postcodes_page(
 ) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let layer = require_layer(index, layer, as_of)?;
-    let area = index.area_or_last_version(layer, id, as_of).ok_or_else(unknown_area)?;
+    let area = index
+        .area_or_last_version(layer, id, as_of)
+        .ok_or_else(unknown_area)?;
     let PostcodePageParams { after, filter } = page_params;
     let page = index.postcodes_in((layer, id), as_of, filter, after, limit);
     let last = page.postcodes.last().filter(|_| page.has_more);

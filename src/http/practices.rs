@@ -8,16 +8,18 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::App;
-use super::body::{round_decimals, metres_number};
+use super::body::{metres_number, round_decimals};
 use super::conditional::cacheable_json;
-use super::extract::{PathParams, query_params, parse_segment};
+use super::extract::{PathParams, parse_segment, query_params};
 use super::locate::NO_STORE;
 use super::postcodes::SEARCH_LIMIT;
 use super::problem::Problem;
 use super::snapshot::DatasetSnapshot;
-use crate::domain::{Layer, GroupMember, OdsCode, Practice, Premises, LookupStatus, PracticeSuccession};
+use crate::domain::{
+    GroupMember, Layer, LookupStatus, OdsCode, Practice, PracticeSuccession, Premises,
+};
 use crate::geodesy;
-use crate::index::{Index, NEAREST_RADIUS_M, Locator};
+use crate::index::{Index, Locator, NEAREST_RADIUS_M};
 use crate::request::InvalidRequest;
 
 const PARAMS: &[&str] = &[
@@ -59,7 +61,11 @@ fn all_practices(snapshot: &DatasetSnapshot, headers: &HeaderMap) -> Response {
 }
 
 /// Practices that are active on the date, sorted by the distance of their nearest premises.
-fn nearest(snapshot: &DatasetSnapshot, locator: Locator, limit: usize) -> Result<Response, Problem> {
+fn nearest(
+    snapshot: &DatasetSnapshot,
+    locator: Locator,
+    limit: usize,
+) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let (status, location) = index.resolve_locator(locator, as_of);
     if status == LookupStatus::UnknownPostcode {
@@ -100,9 +106,10 @@ pub(super) async fn practice(
     let code: OdsCode = parse_segment(&code, unknown_practice)?;
     let practice = index.practice(code).ok_or_else(unknown_practice)?;
     let mut body = practice_body(index, practice, as_of);
-    let steps_json = |steps: &[PracticeSuccession], id: fn(&PracticeSuccession) -> OdsCode| -> Vec<Value> {
-        let step_json =
-            |step: &PracticeSuccession| json!({ "id": id(step).as_str(), "from": step.from.to_string() });
+    let steps_json = |steps: &[PracticeSuccession],
+                      id: fn(&PracticeSuccession) -> OdsCode|
+     -> Vec<Value> {
+        let step_json = |step: &PracticeSuccession| json!({ "id": id(step).as_str(), "from": step.from.to_string() });
         steps.iter().map(step_json).collect()
     };
     body["premises"] = premises_bodies(index, code);

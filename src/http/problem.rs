@@ -246,7 +246,8 @@ impl Problem {
     }
 
     pub(crate) fn too_many_areas(max_areas: usize) -> Problem {
-        let detail = format!("a map shows at most {max_areas} areas; request one area of the layer");
+        let detail =
+            format!("a map shows at most {max_areas} areas; request one area of the layer");
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_areas", detail)
     }
 
@@ -350,7 +351,9 @@ impl Problem {
 impl ProblemHeader {
     fn name_and_value(self) -> (HeaderName, HeaderValue) {
         match self {
-            ProblemHeader::RetryAfterS(seconds) => (header::RETRY_AFTER, HeaderValue::from(seconds)),
+            ProblemHeader::RetryAfterS(seconds) => {
+                (header::RETRY_AFTER, HeaderValue::from(seconds))
+            }
             ProblemHeader::AcceptEncoding(supported) => {
                 (header::ACCEPT_ENCODING, HeaderValue::from_static(supported))
             }

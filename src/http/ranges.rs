@@ -45,7 +45,12 @@ pub(super) fn range_response(
             let content_range = format!("bytes {first}-{last}/{}", body.len());
             let content_range = HeaderValue::try_from(content_range).expect("ASCII");
             let content_range = [(header::CONTENT_RANGE, content_range)];
-            (StatusCode::PARTIAL_CONTENT, content_range, body.slice(first..=last)).into_response()
+            (
+                StatusCode::PARTIAL_CONTENT,
+                content_range,
+                body.slice(first..=last),
+            )
+                .into_response()
         }
     };
     response.extensions_mut().insert(SharedBody);
@@ -125,7 +130,10 @@ mod tests {
         check("bytes=0-0", ByteRange::Inclusive(0, 0));
         check("bytes=-20000", ByteRange::Inclusive(0, 9_999));
         check("bytes=9999-20000", ByteRange::Inclusive(9_999, 9_999));
-        check("Bytes=0-99999999999999999999999", ByteRange::Inclusive(0, 9_999));
+        check(
+            "Bytes=0-99999999999999999999999",
+            ByteRange::Inclusive(0, 9_999),
+        );
         for text in [
             "bytes=10000-",
             "bytes=10000-10001",

@@ -51,7 +51,9 @@ impl RequestId {
 fn is_well_formed(id: &[u8]) -> bool {
     let digits = id.iter().filter(|byte| byte.is_ascii_hexdigit()).count();
     let hyphens = id.iter().filter(|byte| **byte == b'-').count();
-    PROXY_ID_LENGTH.contains(&id.len()) && digits + hyphens == id.len() && digits >= *PROXY_ID_LENGTH.start()
+    PROXY_ID_LENGTH.contains(&id.len())
+        && digits + hyphens == id.len()
+        && digits >= *PROXY_ID_LENGTH.start()
 }
 
 /// The finalizer of SplitMix64. It is a bijection, and the ids of consecutive numbers look

@@ -49,10 +49,15 @@ impl RequestMetrics {
         let route_metrics = &self.by_route_class[route_class(route)];
         let status_class = usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
         route_metrics.by_status[status_class].fetch_add(1, Ordering::Relaxed);
-        let bucket = DURATION_BUCKETS.iter().position(|(_, end)| duration <= *end);
-        route_metrics.by_duration[bucket.unwrap_or(DURATION_BUCKETS.len())].fetch_add(1, Ordering::Relaxed);
+        let bucket = DURATION_BUCKETS
+            .iter()
+            .position(|(_, end)| duration <= *end);
+        route_metrics.by_duration[bucket.unwrap_or(DURATION_BUCKETS.len())]
+            .fetch_add(1, Ordering::Relaxed);
         let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        route_metrics.total_duration_us.fetch_add(duration_us, Ordering::Relaxed);
+        route_metrics
+            .total_duration_us
+            .fetch_add(duration_us, Ordering::Relaxed);
     }
 
     /// Returns the metrics of each class of routes, with its name.
@@ -111,11 +116,19 @@ mod tests {
         record(None, 404, 0);
         let counts: Vec<_> = metrics
             .by_route_class()
-            .map(|(name, route_metrics)| (name, route_metrics.by_status().map(|(_, it)| it).sum::<u64>()))
+            .map(|(name, route_metrics)| {
+                (
+                    name,
+                    route_metrics.by_status().map(|(_, it)| it).sum::<u64>(),
+                )
+            })
             .filter(|(_, sum)| *sum > 0)
             .collect();
         assert_eq!(counts, [("locate", 3), ("other", 2)]);
-        let (_, locate) = metrics.by_route_class().find(|it| it.0 == "locate").expect("it");
+        let (_, locate) = metrics
+            .by_route_class()
+            .find(|it| it.0 == "locate")
+            .expect("it");
         let by_status: Vec<_> = locate.by_status().collect();
         assert_eq!(by_status, [("2xx", 1), ("3xx", 0), ("4xx", 1), ("5xx", 1)]);
         let buckets = locate.cumulative_buckets();

@@ -10,8 +10,8 @@
 mod connection;
 mod host;
 mod listener;
-mod registry;
 mod protocol_errors;
+mod registry;
 
 use std::convert::Infallible;
 use std::io;
@@ -33,10 +33,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tower::Service;
 
 pub(super) use self::connection::Connection;
-use self::connection::{TrackedBody, ConnectionSignal, InFlightGuard, TrackedStream};
+use self::connection::{ConnectionSignal, InFlightGuard, TrackedBody, TrackedStream};
 pub use self::listener::Listener;
-use self::registry::ConnectionRegistry;
 pub(super) use self::protocol_errors::counts as unrouted_counts;
+use self::registry::ConnectionRegistry;
 
 /// Timeouts and limits of the server.
 #[derive(Debug, Clone)]
@@ -326,7 +326,9 @@ async fn reject_connection(mut stream: impl AsyncWrite + Unpin) {
     // Best effort: the send buffer of a new connection has room for the response, and a client that
     // does not read it is not waited for.
     let write_response = async {
-        stream.write_all(&protocol_errors::connection_limit_response()).await?;
+        stream
+            .write_all(&protocol_errors::connection_limit_response())
+            .await?;
         stream.shutdown().await
     };
     let _ = tokio::time::timeout(Duration::from_secs(1), write_response).await;
@@ -356,10 +358,7 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
                 response: Some(protocol_errors::rejection_response(problem)),
             },
         };
-        ResponseFuture {
-            source,
-            in_flight,
-        }
+        ResponseFuture { source, in_flight }
     }
 }
 
@@ -393,7 +392,7 @@ impl Future for ResponseFuture {
             },
             Projected::Rejected { response } => response.take().expect(polled_until_done),
         };
-        let in_flight = this.request.take().expect(polled_until_done);
+        let in_flight = this.in_flight.take().expect(polled_until_done);
         if in_flight.is_stopping() {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);

@@ -9,9 +9,9 @@ use jiff::civil::Date;
 use super::App;
 use super::extract::query_params;
 use super::problem::Problem;
+use crate::dataset_store::LoadedDatasets;
 use crate::index::Index;
 use crate::request::RequestParams;
-use crate::dataset_store::LoadedDatasets;
 use crate::tiles::TileCache;
 
 /// The dataset and the as-of date of a request. As an extractor, it rejects all query parameters
@@ -73,7 +73,10 @@ impl FromRequestParts<App> for DatasetSnapshot {
 
 impl DatasetSnapshot {
     /// Returns the snapshot that the parameters `as_of` and `dataset` select. Others are ignored.
-    pub(super) fn from_params(app: &App, fields: &RequestParams) -> Result<DatasetSnapshot, Problem> {
+    pub(super) fn from_params(
+        app: &App,
+        fields: &RequestParams,
+    ) -> Result<DatasetSnapshot, Problem> {
         let releases = app.releases();
         let version = fields.get("dataset").map(str::to_string);
         find_dataset(&releases, version.as_deref()).ok_or_else(unknown_dataset)?;
@@ -96,7 +99,10 @@ impl DatasetSnapshot {
 }
 
 /// Returns the index of the dataset that the parameters select.
-pub(super) fn select_dataset<'r>(releases: &'r LoadedDatasets, fields: &RequestParams) -> Result<&'r Index, Problem> {
+pub(super) fn select_dataset<'r>(
+    releases: &'r LoadedDatasets,
+    fields: &RequestParams,
+) -> Result<&'r Index, Problem> {
     find_dataset(releases, fields.get("dataset")).ok_or_else(unknown_dataset)
 }
 

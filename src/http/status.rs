@@ -18,7 +18,10 @@ use crate::dataset::manifest::Manifest;
 use crate::domain::{date_from_iso, today_in_london};
 
 /// `/api/v1/dataset`: version, vintages, counts, attribution, licence.
-pub(super) async fn dataset(snapshot: DatasetSnapshot, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn dataset(
+    snapshot: DatasetSnapshot,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let (index, as_of) = (snapshot.index(), snapshot.as_of);
     let manifest = index.manifest();
     let body = json!({

@@ -23,17 +23,18 @@ use super::areas::{require_layer, unknown_layer};
 use super::base_url::BaseUrl;
 use super::basemap;
 use super::body::round_decimals;
+use super::cached_response::encoded_response;
 use super::conditional::{CACHE_FIVE_MINUTES, CACHE_IMMUTABLE, PRIVATE_NO_STORE, cacheable_json};
 use super::extract::{PathParams, query_params};
 use super::negotiate;
-use super::cached_response::encoded_response;
 use super::problem::Problem;
 use super::snapshot::DatasetSnapshot;
 use crate::dataset::manifest::sha256_hex;
 use crate::domain::Layer;
 use crate::index::Index;
 use crate::tiles::{
-    self, CACHED_ZOOM_MAX, ENCODER_VERSION, EncodedBody, ContentEncoding, TileCoord, TileKey, ZOOM_MAX,
+    self, CACHED_ZOOM_MAX, ContentEncoding, ENCODER_VERSION, EncodedBody, TileCoord, TileKey,
+    ZOOM_MAX,
 };
 use crate::web::path_segment;
 
@@ -138,15 +139,24 @@ pub(super) async fn tile_response(
         PRIVATE_ZOOM_MIN.. => PRIVATE_NO_STORE,
         _ => cache_control,
     };
-    let encoding = negotiate::preferred_encoding(headers).ok_or_else(Problem::no_acceptable_encoding)?;
+    let encoding =
+        negotiate::preferred_encoding(headers).ok_or_else(Problem::no_acceptable_encoding)?;
     let key = TileKey::new(snapshot.index(), layers, snapshot.as_of, coord);
     let cached = snapshot.tiles().get(&key);
-    let (tile, body) = match cached.and_then(|tile| Some((tile.encoded_if_cached(encoding)?, tile))) {
+    let (tile, body) = match cached.and_then(|tile| Some((tile.encoded_if_cached(encoding)?, tile)))
+    {
         Some((body, tile)) => (tile, body),
         None => build_tile(app, snapshot, key, encoding).await?,
     };
     let body = || body;
-    Ok(encoded_response(headers, MVT, &tile, encoding, body, cache_control))
+    Ok(encoded_response(
+        headers,
+        MVT,
+        &tile,
+        encoding,
+        body,
+        cache_control,
+    ))
 }
 
 /// Builds a tile on a blocking thread, because that may be slow. Permits limit how many are built
@@ -210,7 +220,11 @@ fn edition(index: &Index, day: Date) -> String {
     let first_dates = index.layers().filter_map(|layer| index.first_data(layer));
     let first_dates = first_dates.filter(|&first_date| first_date <= day);
     let state = change_dates.chain(first_dates).max().unwrap_or(day);
-    format!("{}_{state}_{}", index.manifest().version, edition_hash(index))
+    format!(
+        "{}_{state}_{}",
+        index.manifest().version,
+        edition_hash(index)
+    )
 }
 
 /// Returns eight hexadecimal digits of the SHA-256 of the dataset digest and the encoder version.
@@ -224,7 +238,8 @@ fn edition_snapshot(app: &App, edition: &str) -> Option<DatasetSnapshot> {
     let snapshot = DatasetSnapshot::of_version(app, version, day.parse().ok()?)?;
     let index = snapshot.index();
     // Each state has one URL: other dates of the same state are rejected.
-    let is_current = hash == self::edition_hash(index) && edition == self::edition(index, snapshot.as_of);
+    let is_current =
+        hash == self::edition_hash(index) && edition == self::edition(index, snapshot.as_of);
     is_current.then_some(snapshot)
 }
 

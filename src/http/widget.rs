@@ -10,16 +10,16 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::App;
-use super::areas::{require_layer, no_boundary, unknown_area};
+use super::areas::{no_boundary, require_layer, unknown_area};
 use super::body::round_decimals;
+use super::cached_response::cached_response;
 use super::extract::{PathParams, query_params};
 use super::negotiate;
-use super::cached_response::cached_response;
 use super::problem::Problem;
 use super::snapshot::DatasetSnapshot;
 use crate::domain::Layer;
 use crate::index::Index;
-use crate::tiles::{EncodedBody, ContentEncoding, WidgetArea};
+use crate::tiles::{ContentEncoding, EncodedBody, WidgetArea};
 use crate::web::assets::{self, Asset};
 
 /// `/widget.js`: the element `<catchment-map>`. Its URL never changes, and it is cached for five
@@ -76,7 +76,9 @@ pub(super) async fn area(
 ) -> Result<Response, Problem> {
     let id = id.strip_suffix(".json").ok_or_else(Problem::not_found)?;
     let layer = require_layer(snapshot.index(), &layer, snapshot.as_of)?;
-    let area = snapshot.index().area_or_last_version(layer, id, snapshot.as_of);
+    let area = snapshot
+        .index()
+        .area_or_last_version(layer, id, snapshot.as_of);
     let id = area.ok_or_else(unknown_area)?.id.clone();
     respond(&app, snapshot, layer, Some(id), &headers).await
 }
@@ -95,7 +97,8 @@ async fn respond(
         revision: index.revision(layer, snapshot.as_of),
         focus,
     };
-    let encoding = negotiate::preferred_encoding(headers).ok_or_else(Problem::no_acceptable_encoding)?;
+    let encoding =
+        negotiate::preferred_encoding(headers).ok_or_else(Problem::no_acceptable_encoding)?;
     let cached = app.widget_cache.get(&key);
     let map = match cached.filter(|map| map.encoded_if_cached(encoding).is_some()) {
         Some(map) => map,
@@ -132,9 +135,7 @@ async fn render_uncached(
 fn body(snapshot: &DatasetSnapshot, key: &WidgetKey) -> Option<Value> {
     let (index, day) = (snapshot.index(), snapshot.as_of);
     let focus = key.focus.as_deref();
-    let map = snapshot
-        .tiles()
-        .widget_map(index, key.layer, day, focus)?;
+    let map = snapshot.tiles().widget_map(index, key.layer, day, focus)?;
     let areas: Vec<Value> = map
         .areas
         .iter()

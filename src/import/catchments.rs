@@ -68,7 +68,9 @@ pub(crate) fn read(
         importer.report.read += 1;
         match importer.import_file(&member, &file, &bytes) {
             Ok(()) => importer.report.kept += 1,
-            Err(rejected) => importer.report.reject(rejected.reason, &file, rejected.feature),
+            Err(rejected) => importer
+                .report
+                .reject(rejected.reason, &file, rejected.feature),
         }
     }
     importer.finish()
@@ -213,7 +215,11 @@ impl CatchmentImporter {
 
 /// Returns the key of the catchment that the feature belongs to. The codes in the file name and in
 /// the feature must agree.
-fn catchment_key(file_code: Option<OdsCode>, member: &str, feature: &PolygonFeature) -> Result<CatchmentKey, &'static str> {
+fn catchment_key(
+    file_code: Option<OdsCode>,
+    member: &str,
+    feature: &PolygonFeature,
+) -> Result<CatchmentKey, &'static str> {
     let feature_code = code_from_feature(feature);
     let code = match (file_code, feature_code) {
         (Some(file), Some(feature)) if practice_code(file) != practice_code(feature) => {
@@ -287,7 +293,8 @@ fn catchment_kind(member: &str, feature: &PolygonFeature) -> DeclaredCatchmentKi
                 .any(|part| part.eq_ignore_ascii_case(word))
         };
         let is_in_property = |(name, value): (&String, &String)| {
-            !NAME_PROPERTIES.contains(&name.as_str()) && (has_word(value) || has_word(name) && is_yes(value))
+            !NAME_PROPERTIES.contains(&name.as_str())
+                && (has_word(value) || has_word(name) && is_yes(value))
         };
         has_word(member) || feature.attributes.iter().any(is_in_property)
     };
@@ -330,7 +337,9 @@ mod tests {
         )
     }
 
-    fn import(files: &[(&str, String)]) -> Result<(Vec<DeclaredCatchment>, ImportReport), ImportError> {
+    fn import(
+        files: &[(&str, String)],
+    ) -> Result<(Vec<DeclaredCatchment>, ImportReport), ImportError> {
         let files: Vec<(&str, &str)> = files
             .iter()
             .map(|(name, text)| (*name, text.as_str()))
@@ -357,7 +366,10 @@ mod tests {
             assert_eq!((report.read, report.kept, report.warnings.len()), (1, 1, 0));
         }
         assert_eq!(flat[0].practice.as_str(), "A82001");
-        assert_eq!((flat[0].branch, flat[0].kind), (None, DeclaredCatchmentKind::Inner));
+        assert_eq!(
+            (flat[0].branch, flat[0].kind),
+            (None, DeclaredCatchmentKind::Inner)
+        );
     }
 
     #[test]
@@ -421,7 +433,11 @@ mod tests {
             ("A82001.geojson", r#"{"outer":"yes"}"#),
         ] {
             let (found, _) = import(&[(file, geojson(&[(properties, SQUARE)]))]).expect("one");
-            assert_eq!(found[0].kind, DeclaredCatchmentKind::Outer, "{file} {properties}");
+            assert_eq!(
+                found[0].kind,
+                DeclaredCatchmentKind::Outer,
+                "{file} {properties}"
+            );
         }
         let both = geojson(&[
             (r#"{"type":"inner"}"#, SQUARE),

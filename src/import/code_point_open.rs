@@ -274,7 +274,11 @@ mod tests {
         let (postcodes, report) = read_all(fixture::file("la.csv", text)).expect("two valid rows");
         assert_eq!((postcodes.len(), report.read, report.kept), (2, 3, 2));
         let rejected = &report.rejected[expected];
-        assert_eq!(rejected.first_locations, [("la.csv".to_string(), 3)], "{report}");
+        assert_eq!(
+            rejected.first_locations,
+            [("la.csv".to_string(), 3)],
+            "{report}"
+        );
     }
 
     #[test]

@@ -16,8 +16,8 @@ use calamine::{Data, DataRef, Reader, Xlsx};
 use jiff::civil::Date;
 use zip::ZipArchive;
 
-use super::source_files::LimitedReader;
 use super::rows::{CsvRows, lowercase_file_name, member_label};
+use super::source_files::LimitedReader;
 use super::{ImportError, ImportReport, SourceFiles, dates};
 use crate::domain::{OdsCode, Period};
 use crate::panics;
@@ -92,7 +92,12 @@ pub(crate) fn read(path: &Path) -> Result<(PrimaryCareNetworks, ImportReport), I
     let tables = open_tables(path, &mut source_files)?;
     let mut networks = PrimaryCareNetworks {
         pcns: parse_rows(&tables.details, &DETAILS_COLUMNS, &mut report, parse_pcn)?,
-        memberships: parse_rows(&tables.partners, &PARTNERS_COLUMNS, &mut report, parse_membership)?,
+        memberships: parse_rows(
+            &tables.partners,
+            &PARTNERS_COLUMNS,
+            &mut report,
+            parse_membership,
+        )?,
     };
     networks.pcns.sort_by_key(|pcn| pcn.code);
     reject_duplicate_pcns(&tables.details.name, &networks.pcns)?;
@@ -129,7 +134,10 @@ fn open_tables(path: &Path, source_files: &mut SourceFiles) -> Result<PcnTables,
         let matches = |name: &&String| lowercase_file_name(name).ends_with(ending);
         members.iter().filter(matches).collect::<Vec<_>>()
     };
-    match (members_with_extension(".xlsx").as_slice(), members_with_extension(".csv").as_slice()) {
+    match (
+        members_with_extension(".xlsx").as_slice(),
+        members_with_extension(".csv").as_slice(),
+    ) {
         ([only], _) => {
             let bytes = source_files.read_member(only)?;
             read_workbook(&member_label(source_files, only), Cursor::new(bytes))
@@ -286,10 +294,16 @@ fn not_a_workbook(file: &str, error: impl std::fmt::Display) -> ImportError {
 }
 
 /// Reads the two tables from CSV files, which are recognised by their header rows.
-fn read_csv_tables(source_files: &mut SourceFiles, members: &[&String]) -> Result<PcnTables, ImportError> {
+fn read_csv_tables(
+    source_files: &mut SourceFiles,
+    members: &[&String],
+) -> Result<PcnTables, ImportError> {
     let (mut details, mut partners) = (None, None);
     for member in members {
-        let table = read_csv_table(&member_label(source_files, member), source_files.open_member(member)?)?;
+        let table = read_csv_table(
+            &member_label(source_files, member),
+            source_files.open_member(member)?,
+        )?;
         if find_column(&table, PARTNERS_COLUMNS[0]).is_some() {
             partners = Some(table);
         } else if find_column(&table, DETAILS_COLUMNS[3]).is_some() {
@@ -331,7 +345,8 @@ fn normalise(text: &str) -> String {
 /// Returns the index of a column in the table's first row.
 fn find_column(sheet: &Sheet, column: &str) -> Option<usize> {
     let (_, header) = sheet.rows.first()?;
-    let is_named = |cell: &Data| matches!(cell, Data::String(text) if normalise(text) == normalise(column));
+    let is_named =
+        |cell: &Data| matches!(cell, Data::String(text) if normalise(text) == normalise(column));
     header.iter().position(is_named)
 }
 
@@ -470,7 +485,10 @@ fn warn_of_inconsistencies(networks: &PrimaryCareNetworks, report: &mut ImportRe
             .binary_search_by_key(code, |pcn| pcn.code)
             .is_ok()
     };
-    let unlisted = networks.memberships.iter().filter(|link| !is_listed(&link.pcn));
+    let unlisted = networks
+        .memberships
+        .iter()
+        .filter(|link| !is_listed(&link.pcn));
     add_warning(report, "memberships of a PCN that is not listed", unlisted);
     let active: Vec<&PcnMembership> = networks
         .memberships
@@ -484,7 +502,11 @@ fn warn_of_inconsistencies(networks: &PrimaryCareNetworks, report: &mut ImportRe
     add_warning(report, "practices in two PCNs at once", overlapping);
 }
 
-fn add_warning<'l>(report: &mut ImportReport, description: &str, memberships: impl Iterator<Item = &'l PcnMembership>) {
+fn add_warning<'l>(
+    report: &mut ImportReport,
+    description: &str,
+    memberships: impl Iterator<Item = &'l PcnMembership>,
+) {
     const NAMED_MAX: usize = 10;
     let codes: Vec<&str> = memberships.map(|link| link.practice.as_str()).collect();
     if codes.is_empty() {

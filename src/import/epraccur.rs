@@ -138,7 +138,10 @@ struct CostCentre {
     practice: Option<Practice>,
 }
 
-fn parse_row(row: &CsvRow<'_>, warnings: &mut PracticeWarnings) -> Result<CostCentre, &'static str> {
+fn parse_row(
+    row: &CsvRow<'_>,
+    warnings: &mut PracticeWarnings,
+) -> Result<CostCentre, &'static str> {
     if (0..COLUMN_COUNT).any(|column| row.text(column).contains('\u{fffd}')) {
         return Err("a cell is not valid UTF-8");
     }
@@ -182,12 +185,17 @@ fn parse_setting(text: &str) -> Result<&'static str, &'static str> {
     }
 }
 
-fn parse_practice(code: OdsCode, row: &CsvRow<'_>, warnings: &mut PracticeWarnings) -> Result<Practice, &'static str> {
+fn parse_practice(
+    code: OdsCode,
+    row: &CsvRow<'_>,
+    warnings: &mut PracticeWarnings,
+) -> Result<Practice, &'static str> {
     let day = |column: usize| match row.text(column) {
         "" => Ok(None),
         text => dates::parse_yyyymmdd(text).map(Some),
     };
-    let non_blank = |column: usize| Some(row.text(column).to_string()).filter(|text| !text.is_empty());
+    let non_blank =
+        |column: usize| Some(row.text(column).to_string()).filter(|text| !text.is_empty());
     let practice = Practice {
         code,
         name: non_blank(NAME).ok_or("column 2, name, is blank")?,
@@ -227,7 +235,9 @@ fn add_entry(
     entries: &mut BTreeMap<OdsCode, (CostCentre, Vec<String>)>,
     report: &mut ImportReport,
 ) -> Result<(), ImportError> {
-    let cells: Vec<String> = (0..COLUMN_COUNT).map(|at| row.text(at).to_string()).collect();
+    let cells: Vec<String> = (0..COLUMN_COUNT)
+        .map(|at| row.text(at).to_string())
+        .collect();
     match entries.entry(entry.code) {
         Entry::Occupied(existing) if existing.get().1 == cells => {
             report.skip("duplicate row");

@@ -15,7 +15,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 
 use crate::dataset::PolygonError;
-use crate::dataset::polygons::{Crs, PolygonFeature, PolygonFile, feature_label, parse_multi_polygon, feature_error};
+use crate::dataset::polygons::{
+    Crs, PolygonFeature, PolygonFile, feature_error, feature_label, parse_multi_polygon,
+};
 
 /// Reads the polygons of a layer, which need not be named if the file has only one.
 ///
@@ -48,7 +50,11 @@ impl From<String> for GeoPackageError {
     }
 }
 
-fn read_layer(name: &str, path: &Path, layer: Option<&str>) -> Result<PolygonFile, GeoPackageError> {
+fn read_layer(
+    name: &str,
+    path: &Path,
+    layer: Option<&str>,
+) -> Result<PolygonFile, GeoPackageError> {
     reject_pending_wal(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
@@ -121,7 +127,10 @@ struct FeatureTable {
 }
 
 impl FeatureTable {
-    fn find(database: &Connection, layer_name: Option<&str>) -> Result<FeatureTable, GeoPackageError> {
+    fn find(
+        database: &Connection,
+        layer_name: Option<&str>,
+    ) -> Result<FeatureTable, GeoPackageError> {
         let tables = query_strings(
             database,
             "SELECT table_name FROM gpkg_contents WHERE data_type = 'features' ORDER BY table_name",
@@ -170,7 +179,11 @@ impl FeatureTable {
     }
 
     /// Reads every row, in order of row id.
-    fn features(&self, name: &str, database: &Connection) -> Result<Vec<PolygonFeature>, GeoPackageError> {
+    fn features(
+        &self,
+        name: &str,
+        database: &Connection,
+    ) -> Result<Vec<PolygonFeature>, GeoPackageError> {
         let columns = query_strings(
             database,
             "SELECT name FROM pragma_table_info(?1)",
@@ -185,7 +198,10 @@ impl FeatureTable {
         };
         // The columns are selected by name, because rusqlite panics when it reads a column name
         // that is not UTF-8 from a statement.
-        let quoted_columns: Vec<String> = columns.iter().map(|column| quote_identifier(column)).collect();
+        let quoted_columns: Vec<String> = columns
+            .iter()
+            .map(|column| quote_identifier(column))
+            .collect();
         let (column_list, table) = (quoted_columns.join(", "), quote_identifier(&self.table));
         let mut statement =
             database.prepare(&format!("SELECT {column_list} FROM {table} ORDER BY rowid"))?;
@@ -212,13 +228,20 @@ impl FeatureTable {
         columns: &[String],
         geometry: usize,
     ) -> Result<PolygonFeature, GeoPackageError> {
-        let attributes = read_attributes(row, columns, geometry)
-            .map_err(|reason| GeoPackageError::Feature(feature_error(name, &number.to_string(), reason)))?;
+        let attributes = read_attributes(row, columns, geometry).map_err(|reason| {
+            GeoPackageError::Feature(feature_error(name, &number.to_string(), reason))
+        })?;
         let invalid = |reason: &'static str| {
-            GeoPackageError::Feature(feature_error(name, &feature_label(number, &attributes), reason))
+            GeoPackageError::Feature(feature_error(
+                name,
+                &feature_label(number, &attributes),
+                reason,
+            ))
         };
         let ValueRef::Blob(blob) = row.get_ref(geometry)? else {
-            return Err(invalid("its geometry should be a Polygon or a MultiPolygon"));
+            return Err(invalid(
+                "its geometry should be a Polygon or a MultiPolygon",
+            ));
         };
         let parts = parse_geometry(blob, self.srs_id).map_err(invalid)?;
         let (polygons, reoriented) = parse_multi_polygon(self.crs, &parts).map_err(invalid)?;
@@ -420,7 +443,9 @@ impl<'b> WkbReader<'b> {
         let has_z = flags & 0b1000 != 0 || matches!(type_code / 1000, 1 | 3);
         let has_m = flags & 0b0100 != 0 || matches!(type_code / 1000, 2 | 3);
         match (flags & 0b0011, type_code / 1000, type_code % 1000) {
-            (0, 0..=3, 3) => Ok(WkbType::Polygon(2 + usize::from(has_z) + usize::from(has_m))),
+            (0, 0..=3, 3) => Ok(WkbType::Polygon(
+                2 + usize::from(has_z) + usize::from(has_m),
+            )),
             (0, 0..=3, 6) => Ok(WkbType::MultiPolygon),
             _ => Err("its geometry should be a Polygon or a MultiPolygon"),
         }
@@ -562,7 +587,10 @@ mod tests {
     use super::fixture::{SQUARE, blob, wkb, write};
     use super::*;
 
-    fn import_rows(srs_id: i32, rows: &[(&str, Option<Vec<u8>>)]) -> Result<PolygonFile, PolygonError> {
+    fn import_rows(
+        srs_id: i32,
+        rows: &[(&str, Option<Vec<u8>>)],
+    ) -> Result<PolygonFile, PolygonError> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a b%#?.gpkg");
         write(&path, srs_id, rows);
@@ -734,7 +762,8 @@ mod tests {
     #[test]
     fn other_crs_or_layer_is_rejected() {
         let square = wkb(3, 2, true, &[&SQUARE]);
-        let error = import_rows(3857, &[("k", Some(blob(3857, 0, &square)))]).expect_err("Mercator");
+        let error =
+            import_rows(3857, &[("k", Some(blob(3857, 0, &square)))]).expect_err("Mercator");
         assert_eq!(
             error.to_string(),
             "a b%#?.gpkg: it is in EPSG:3857; it should be in EPSG:27700 or EPSG:4326"

@@ -30,7 +30,11 @@ pub(crate) struct LookupEntry {
 }
 
 /// Reads the selected rows of the look-up, in the order of the file.
-pub(crate) fn read(file: &str, bytes: &[u8], columns: &LookupColumns) -> Result<Vec<LookupEntry>, TableError> {
+pub(crate) fn read(
+    file: &str,
+    bytes: &[u8],
+    columns: &LookupColumns,
+) -> Result<Vec<LookupEntry>, TableError> {
     // The code column takes the place of columns that are not configured.
     let (only, allowed) = match &columns.only {
         Some((column, allowed)) => (column, Some(allowed)),

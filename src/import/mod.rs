@@ -5,9 +5,9 @@
 //! empty result.
 
 mod dates;
-mod source_files;
 mod report;
 mod rows;
+mod source_files;
 
 pub(crate) mod area_history;
 pub(crate) mod catchments;
@@ -45,5 +45,5 @@ pub(crate) struct PostcodeRecord {
     pub(crate) sub_icb: Option<String>,
 }
 
+pub(crate) use report::{AffectedRows, ImportError, ImportReport};
 pub(crate) use source_files::{SourceFiles, read_whole_file};
-pub(crate) use report::{ImportError, ImportReport, AffectedRows};

@@ -14,8 +14,10 @@ use std::io::Read;
 
 use serde::Deserialize;
 
-use super::rows::{HeaderRow, CsvRow, CsvRows, DuplicateCheck, RowError, lowercase_file_name, member_label};
-use super::{ImportError, ImportReport, PostcodeRecord, AffectedRows, SourceFiles};
+use super::rows::{
+    CsvRow, CsvRows, DuplicateCheck, HeaderRow, RowError, lowercase_file_name, member_label,
+};
+use super::{AffectedRows, ImportError, ImportReport, PostcodeRecord, SourceFiles};
 use crate::domain::{BritishGrid, PositionalQuality, Postcode, YearMonth};
 use crate::geodesy;
 
@@ -90,7 +92,10 @@ fn select_members(source_files: &SourceFiles) -> Result<Vec<String>, ImportError
     let (area_files, others): (Vec<String>, Vec<String>) = tables
         .into_iter()
         .partition(|member| member.to_ascii_lowercase().contains("multi_csv"));
-    let whole_directories: Vec<&String> = others.iter().filter(|member| is_whole_directory(member)).collect();
+    let whole_directories: Vec<&String> = others
+        .iter()
+        .filter(|member| is_whole_directory(member))
+        .collect();
     match (&whole_directories[..], &area_files[..], &others[..]) {
         ([one], ..) => Ok(vec![(*one).clone()]),
         ([one, other, ..], ..) => Err(ImportError::Conflict {
@@ -333,7 +338,10 @@ impl ColumnIndices {
         }
     }
 
-    fn parse_months(&self, row: &CsvRow<'_>) -> Result<(Option<YearMonth>, Option<YearMonth>), RowError> {
+    fn parse_months(
+        &self,
+        row: &CsvRow<'_>,
+    ) -> Result<(Option<YearMonth>, Option<YearMonth>), RowError> {
         let introduced = parse_month(row.text(self.introduced)).map_err(|()| {
             RowError::Rejected("column `dointr`: must be blank or a month written YYYYMM")
         })?;
@@ -375,7 +383,9 @@ impl ColumnIndices {
         row: &CsvRow<'_>,
         quality: PositionalQuality,
     ) -> Result<Option<BritishGrid>, RowError> {
-        let latitude = self.lat_long.and_then(|(lat, _)| parse_finite(row.text(lat)));
+        let latitude = self
+            .lat_long
+            .and_then(|(lat, _)| parse_finite(row.text(lat)));
         let has_no_position = quality.value() == QUALITY_NO_POSITION
             || latitude.is_some_and(|latitude| latitude >= FILLER_LATITUDE_MIN);
         if has_no_position {
@@ -549,7 +559,11 @@ mod tests {
         assert_eq!((postcodes.len(), report.read, report.kept), (1, 2, 1));
         let (reason, rejected) = report.rejected.first_key_value().expect("one rejected row");
         assert!(reason.contains(column), "{report}");
-        assert_eq!(rejected.first_locations, [("o.csv".to_string(), 3)], "{report}");
+        assert_eq!(
+            rejected.first_locations,
+            [("o.csv".to_string(), 3)],
+            "{report}"
+        );
     }
 
     #[track_caller]

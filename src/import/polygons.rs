@@ -102,7 +102,9 @@ fn read_member(
                 let sibling_name = members
                     .iter()
                     .find(|name| name.eq_ignore_ascii_case(&expected_name));
-                sibling_name.map(|name| source_files.read_member(name)).transpose()
+                sibling_name
+                    .map(|name| source_files.read_member(name))
+                    .transpose()
             })
         }
         _ => Ok(PolygonFile::from_geojson(
@@ -114,10 +116,15 @@ fn read_member(
 
 /// Returns the name of the member to read: the only one with polygons, or the one that `layer`
 /// names.
-fn select_member(source_files: &SourceFiles, layer: Option<&str>) -> Result<String, PolygonImportError> {
+fn select_member(
+    source_files: &SourceFiles,
+    layer: Option<&str>,
+) -> Result<String, PolygonImportError> {
     let members = source_files.members();
-    let is_hidden = |name: &str| name.starts_with("__MACOSX/") || lowercase_file_name(name).starts_with('.');
-    let has_polygon_extension = |name: &&String| !is_hidden(name) && polygon_extension(name).is_some();
+    let is_hidden =
+        |name: &str| name.starts_with("__MACOSX/") || lowercase_file_name(name).starts_with('.');
+    let has_polygon_extension =
+        |name: &&String| !is_hidden(name) && polygon_extension(name).is_some();
     let candidates: Vec<&String> = members.iter().filter(has_polygon_extension).collect();
     let is_named = |name: &&&String| layer.is_some_and(|layer| matches_name(name, layer));
     let named: Vec<&&String> = candidates.iter().filter(is_named).collect();

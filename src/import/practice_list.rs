@@ -8,7 +8,7 @@ use super::dates;
 use crate::dataset::table::CsvTable;
 use crate::dataset::{TableError, cells};
 use crate::domain::{
-    BritishGrid, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, PracticeSuccession,
+    BritishGrid, OdsCode, Practice, PracticeStatus, PracticeSuccession, Premises, PremisesKind,
 };
 
 /// A practice, its ICC, and the position of its main address.
@@ -102,7 +102,10 @@ const SUCCESSION_COLUMNS: &[&str] = &["predecessor", "successor", "predecessor_c
 
 /// Reads every succession, in order of predecessor. The first day with the successor is the day
 /// after the predecessor's last day.
-pub(crate) fn read_successions(file: &str, bytes: &[u8]) -> Result<Vec<PracticeSuccession>, TableError> {
+pub(crate) fn read_successions(
+    file: &str,
+    bytes: &[u8],
+) -> Result<Vec<PracticeSuccession>, TableError> {
     let mut rows = CsvTable::open(file, bytes, SUCCESSION_COLUMNS)?.read(|row| {
         Ok(PracticeSuccession {
             predecessor: row.parse::<OdsCode>(0)?,
@@ -144,7 +147,10 @@ mod tests {
 
     #[test]
     fn premises_kinds_are_parsed() {
-        assert_eq!(parse_premises_kind("branch(2017)"), Ok(PremisesKind::Branch));
+        assert_eq!(
+            parse_premises_kind("branch(2017)"),
+            Ok(PremisesKind::Branch)
+        );
         assert_eq!(
             parse_premises_kind("branch(2017) of A82034"),
             Ok(PremisesKind::Predecessor)

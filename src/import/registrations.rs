@@ -10,7 +10,9 @@ use std::io::Read;
 
 use jiff::civil::Date;
 
-use super::rows::{HeaderRow, CsvRow, CsvRows, DuplicateCheck, RowError, lowercase_file_name, member_label};
+use super::rows::{
+    CsvRow, CsvRows, DuplicateCheck, HeaderRow, RowError, lowercase_file_name, member_label,
+};
 use super::{ImportError, ImportReport, SourceFiles};
 use crate::domain::{OdsCode, SuppressionRule, date_from_iso};
 
@@ -218,8 +220,7 @@ impl RegistrationImporter {
 /// Returns one record for each practice and LSOA, in order, with the sum of its rows.
 fn sum_by_practice_and_lsoa(mut rows: Vec<RegistrationRow>) -> Vec<RegistrationCount> {
     rows.sort_unstable_by_key(|cell| (cell.practice, cell.lsoa, cell.sex));
-    rows
-        .chunk_by(|one, next| (one.practice, one.lsoa) == (next.practice, next.lsoa))
+    rows.chunk_by(|one, next| (one.practice, one.lsoa) == (next.practice, next.lsoa))
         .map(|sexes| RegistrationCount {
             practice: sexes[0].practice,
             statistical_area: lsoa_code(sexes[0].lsoa),
@@ -594,7 +595,8 @@ mod tests {
 
     #[test]
     fn real_export_is_imported_except_patients_without_an_lsoa() {
-        let Some(mut source_files) = fixture::open_real_file("gp-reg-pat-prac-lsoa-pennine-2020-04.csv")
+        let Some(mut source_files) =
+            fixture::open_real_file("gp-reg-pat-prac-lsoa-pennine-2020-04.csv")
         else {
             return;
         };

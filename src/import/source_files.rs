@@ -272,7 +272,8 @@ mod tests {
         }
         writer.finish().expect("an archive");
         let mut source_files = SourceFiles::open(&path).expect("an archive");
-        let error = source_files.read_member("bomb.geojson")
+        let error = source_files
+            .read_member("bomb.geojson")
             .expect_err("a decompression bomb");
         let source = std::error::Error::source(&error).expect("a cause");
         assert!(

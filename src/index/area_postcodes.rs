@@ -12,7 +12,7 @@ use super::Index;
 use super::layer::LayerIndex;
 use crate::dataset::LayerKind;
 use crate::domain::{
-    Basis, Boundary, BritishGrid, Layer, GroupMember, Postcode, PostcodeEntry, PostcodeStatus,
+    Basis, Boundary, BritishGrid, GroupMember, Layer, Postcode, PostcodeEntry, PostcodeStatus,
     PracticeStatus,
 };
 
@@ -147,7 +147,11 @@ impl Index {
         filter: PostcodeFilter,
         from: usize,
     ) -> impl Iterator<Item = AreaPostcode> + 'g {
-        let may_be_in = move |position, row| candidate_areas.iter().any(|it| it.may_contain(position, row));
+        let may_be_in = move |position, row| {
+            candidate_areas
+                .iter()
+                .any(|it| it.may_contain(position, row))
+        };
         let entries = self.directory.entries_where(from, may_be_in);
         entries.filter_map(move |entry| {
             let status = self.postcode_status(&entry, day);
@@ -210,12 +214,17 @@ impl Index {
         let holds = |row| layer.assignments_on(row, day).any(|it| it.ordinal == area);
         let contains_statistical_area: Vec<bool> = rows.map(holds).collect();
         let boundaries = self.statistical_areas.boundary_index.boundaries().iter();
-        let statistical_boundaries = boundaries.zip(&contains_statistical_area).filter(|(_, holds)| **holds);
+        let statistical_boundaries = boundaries
+            .zip(&contains_statistical_area)
+            .filter(|(_, holds)| **holds);
         let own_boundaries = layer.boundaries_of(area).iter();
         let own_boundaries = own_boundaries.map(|&at| layer.boundary_index.boundary(at));
         Some(CandidateArea {
             own_bbox: buffered_bbox(own_boundaries, layer.snap_m),
-            statistical_bbox: buffered_bbox(statistical_boundaries.map(|it| it.0), self.statistical_areas.snap_m),
+            statistical_bbox: buffered_bbox(
+                statistical_boundaries.map(|it| it.0),
+                self.statistical_areas.snap_m,
+            ),
             layer,
             ordinal: area,
             contains_statistical_area,
@@ -247,7 +256,10 @@ impl GridBBox {
 }
 
 /// Returns the bounding box of boundaries, extended by `buffer_m` metres on every side.
-fn buffered_bbox<'i>(boundaries: impl Iterator<Item = &'i Boundary>, buffer_m: f64) -> Option<GridBBox> {
+fn buffered_bbox<'i>(
+    boundaries: impl Iterator<Item = &'i Boundary>,
+    buffer_m: f64,
+) -> Option<GridBBox> {
     let rings = boundaries
         .flat_map(|it| &it.grid)
         .flat_map(|polygon| &polygon.rings);
@@ -264,8 +276,14 @@ fn buffered_bbox<'i>(boundaries: impl Iterator<Item = &'i Boundary>, buffer_m: f
     )]
     let buffer_mm = (buffer_m * 1_000.0).ceil() as i32;
     Some(GridBBox {
-        low: (low.0.saturating_sub(buffer_mm), low.1.saturating_sub(buffer_mm)),
-        high: (high.0.saturating_add(buffer_mm), high.1.saturating_add(buffer_mm)),
+        low: (
+            low.0.saturating_sub(buffer_mm),
+            low.1.saturating_sub(buffer_mm),
+        ),
+        high: (
+            high.0.saturating_add(buffer_mm),
+            high.1.saturating_add(buffer_mm),
+        ),
     })
 }
 
@@ -274,7 +292,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::super::test_dataset::{
-        DAY, FIRST_DATA, build, dataset, index, km, practice_membership, postcode, rectangle, strip,
+        DAY, FIRST_DATA, build, dataset, index, km, postcode, practice_membership, rectangle, strip,
     };
     use super::*;
 
@@ -291,7 +309,12 @@ mod tests {
             .collect()
     }
 
-    fn postcodes_of(index: &Index, area: (Layer, &str), day: Date, filter: PostcodeFilter) -> Vec<(String, Basis)> {
+    fn postcodes_of(
+        index: &Index,
+        area: (Layer, &str),
+        day: Date,
+        filter: PostcodeFilter,
+    ) -> Vec<(String, Basis)> {
         summary(index.postcodes_in(area, day, filter, None, 99))
     }
 
@@ -323,7 +346,11 @@ mod tests {
         check((Layer::SubCommunity, "m"), PostcodeFilter::Live, &m);
         check((Layer::GpPractice, "A00001"), PostcodeFilter::Live, &k);
         let inner_and_outer = [("AB", Boundary), ("LA2 1AA", Boundary)];
-        check((Layer::GpPractice, "A00003"), PostcodeFilter::Live, &inner_and_outer);
+        check(
+            (Layer::GpPractice, "A00003"),
+            PostcodeFilter::Live,
+            &inner_and_outer,
+        );
         // The practice has closed, although it has a share.
         check((Layer::GpPractice, "A00004"), PostcodeFilter::Live, &[]);
         let of_k = k.map(|(text, _)| (text, Membership));
@@ -339,7 +366,10 @@ mod tests {
         let before = FIRST_DATA.yesterday().expect("a day");
         let area = (Layer::Icc, "k");
         assert_eq!(postcodes_of(&index, area, before, PostcodeFilter::All), []);
-        assert_eq!(postcodes_of(&index, area, FIRST_DATA, PostcodeFilter::All).len(), 5);
+        assert_eq!(
+            postcodes_of(&index, area, FIRST_DATA, PostcodeFilter::All).len(),
+            5
+        );
         assert_eq!(index.outcodes_in(area, before, PostcodeFilter::All), []);
     }
 
@@ -350,8 +380,9 @@ mod tests {
             let after = after.map(postcode);
             index.postcodes_in((Layer::Icc, "k"), DAY, PostcodeFilter::Live, after, limit)
         };
-        let texts =
-            |page: PostcodePage| -> Vec<String> { summary(page).into_iter().map(|it| it.0).collect() };
+        let texts = |page: PostcodePage| -> Vec<String> {
+            summary(page).into_iter().map(|it| it.0).collect()
+        };
         assert!(page(None, 2).has_more);
         assert_eq!(texts(page(None, 2)), ["AA", "AD"]);
         assert!(!page(None, 3).has_more);
@@ -382,13 +413,17 @@ mod tests {
         dataset.memberships.push(member);
         let index = build(dataset);
         let group = (Layer::ResilienceGroup, "h");
-        assert_eq!(postcodes_of(&index, group, DAY, PostcodeFilter::Live).len(), 2);
+        assert_eq!(
+            postcodes_of(&index, group, DAY, PostcodeFilter::Live).len(),
+            2
+        );
     }
 
     #[test]
     fn boundaries_of_other_dates_only_widen_the_search() {
         let index = index();
-        let north = |day| postcodes_of(&index, (Layer::Icb, "north"), day, PostcodeFilter::Live).len();
+        let north =
+            |day| postcodes_of(&index, (Layer::Icb, "north"), day, PostcodeFilter::Live).len();
         // Of AA, AB, AD, AJ and LA2 1AA, two are east of 15 km.
         assert_eq!(north(date(2024, 6, 30)), 3);
         assert_eq!(north(DAY), 5);
@@ -397,7 +432,11 @@ mod tests {
     #[test]
     fn candidate_areas_exclude_postcodes_that_cannot_be_in_them() {
         let index = index();
-        let candidate = |layer, id| index.candidate_area(layer, id, DAY).expect("it has a boundary");
+        let candidate = |layer, id| {
+            index
+                .candidate_area(layer, id, DAY)
+                .expect("it has a boundary")
+        };
         let k = candidate(Layer::Icc, "k");
         let (inside, outside) = (km(5.0, 5.0), km(15.0, 5.0));
         // In its statistical area wherever the position is; with another statistical area, only
@@ -429,7 +468,8 @@ mod tests {
             assert_eq!(both.contains(km(east, north)), expected, "{east} {north}");
         }
         assert!(buffered_bbox([].iter(), 1.0).is_none());
-        let unbuffered = buffered_bbox([strip("a", 0.0, 1.0)].iter(), 0.0).expect("it has vertices");
+        let unbuffered =
+            buffered_bbox([strip("a", 0.0, 1.0)].iter(), 0.0).expect("it has vertices");
         assert!(unbuffered.contains(km(1.0, 10.0)) && !unbuffered.contains(km(1.000_001, 10.0)));
     }
 }

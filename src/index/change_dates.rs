@@ -8,7 +8,7 @@ use super::Index;
 use super::directory::PostcodeLookup;
 use super::layer::LayerIndex;
 use super::registry::PracticeRegistry;
-use crate::domain::{Layer, GroupMember, OdsCode, Period, Postcode, Practice};
+use crate::domain::{GroupMember, Layer, OdsCode, Period, Postcode, Practice};
 
 /// The dates on which answers may change. Between two consecutive dates, an answer that depends
 /// only on a postcode, or only on a practice, stays the same, apart from the date that it states.
@@ -101,7 +101,9 @@ impl ChangeDates<'_> {
             // the period of a boundary starts or ends.
             let statistical_areas = match entry.statistical_area {
                 Some(row) => vec![row],
-                None => statistical.boundary_index.near_on_any_date(position, statistical.snap_m),
+                None => statistical
+                    .boundary_index
+                    .near_on_any_date(position, statistical.snap_m),
             };
             for row in statistical_areas {
                 for assignment in layer.all_assignments_of(row) {
@@ -109,7 +111,10 @@ impl ChangeDates<'_> {
                     self.add_practice(&mut days, layer, assignment.ordinal);
                 }
             }
-            for at in layer.boundary_index.near_on_any_date(position, layer.snap_m) {
+            for at in layer
+                .boundary_index
+                .near_on_any_date(position, layer.snap_m)
+            {
                 add_period(&mut days, layer.boundary_index.boundary(at).period);
                 self.add_practice(&mut days, layer, layer.area_of(at));
             }
@@ -176,12 +181,12 @@ mod tests {
     use jiff::civil::date;
 
     use super::super::test_dataset::{
-        DAY, FIRST_DATA, WIDENED, main_premises, build, closed_practice, code, dataset, entry, from, index, km,
-        practice_membership, postcode, practice, strip, succession, until,
+        DAY, FIRST_DATA, WIDENED, build, closed_practice, code, dataset, entry, from, index, km,
+        main_premises, postcode, practice, practice_membership, strip, succession, until,
     };
     use super::*;
     use crate::dataset::Dataset;
-    use crate::domain::{StatisticalAssignment, CatchmentKind};
+    use crate::domain::{CatchmentKind, StatisticalAssignment};
 
     /// The dates of the ICB's versions and boundaries, and of the assignment of S2 to l.
     const AREA_DATES: [Date; 3] = [FIRST_DATA, date(2024, 1, 1), WIDENED];
@@ -284,7 +289,9 @@ mod tests {
     fn practice_dates_include_areas_and_all_successors() {
         let mut dataset = dataset();
         dataset.memberships[0].period = from(date(2023, 8, 1));
-        dataset.practices.push(closed_practice("A00007", date(2010, 3, 31)));
+        dataset
+            .practices
+            .push(closed_practice("A00007", date(2010, 3, 31)));
         dataset.successions.push(succession("A00007", "A00004"));
         // A cycle.
         dataset.successions.push(succession("A00001", "A00007"));
@@ -316,7 +323,8 @@ mod tests {
             .postcodes
             .push(entry("ZZ99 9ZZ", Some(km(1.0, 1.0)), None));
         let index = build(dataset);
-        let days = |layer| -> Vec<Date> { index.change_dates_of_layer(layer).into_iter().collect() };
+        let days =
+            |layer| -> Vec<Date> { index.change_dates_of_layer(layer).into_iter().collect() };
         let of_practices = date(2023, 10, 1);
         assert_eq!(
             days(Layer::Icc),
@@ -327,7 +335,13 @@ mod tests {
         assert_eq!(days(Layer::SubCommunity), [closing]);
         assert_eq!(days(Layer::GpPractice), [of_practices, closing]);
         assert_eq!(days(Layer::Pcn), []);
-        assert!(index.change_dates().area_dates.iter().all(|day| *day != DAY));
+        assert!(
+            index
+                .change_dates()
+                .area_dates
+                .iter()
+                .all(|day| *day != DAY)
+        );
     }
 
     #[test]

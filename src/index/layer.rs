@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use jiff::civil::Date;
 
-use super::{IndexError, BoundaryIndex, periods_overlap};
+use super::{BoundaryIndex, IndexError, periods_overlap};
 use crate::dataset::{LayerEntry, LayerKind};
 use crate::domain::{Area, Boundary, CatchmentKind, Layer, Period, date_from_iso};
 
@@ -61,8 +61,14 @@ impl LayerIndex {
         versions.sort_by(|a, b| (&a.id, a.period.from).cmp(&(&b.id, b.period.from)));
         let all = versions.iter();
         check_versions(id, all.map(|area| (area.id.as_str(), area.period)))?;
-        for catchment_kind in [CatchmentKind::Whole, CatchmentKind::Inner, CatchmentKind::Outer] {
-            let of_kind = boundaries.iter().filter(|it| it.catchment_kind == catchment_kind);
+        for catchment_kind in [
+            CatchmentKind::Whole,
+            CatchmentKind::Inner,
+            CatchmentKind::Outer,
+        ] {
+            let of_kind = boundaries
+                .iter()
+                .filter(|it| it.catchment_kind == catchment_kind);
             check_versions(id, of_kind.map(|it| (it.id.as_str(), it.period)))?;
         }
         let mut layer = LayerIndex {
@@ -116,7 +122,11 @@ impl LayerIndex {
 
     /// Returns a day in a revision.
     pub(super) fn date_of_revision(&self, revision: usize) -> Date {
-        let before_all = || self.revision_dates.first().and_then(|day| day.yesterday().ok());
+        let before_all = || {
+            self.revision_dates
+                .first()
+                .and_then(|day| day.yesterday().ok())
+        };
         let last = revision.checked_sub(1).map(|at| self.revision_dates[at]);
         last.or_else(before_all).unwrap_or(self.first_data)
     }
@@ -202,7 +212,11 @@ impl LayerIndex {
     }
 
     /// Returns the areas of a statistical area on a day.
-    pub(super) fn assignments_on(&self, row: u32, day: Date) -> impl Iterator<Item = &AreaAssignment> {
+    pub(super) fn assignments_on(
+        &self,
+        row: u32,
+        day: Date,
+    ) -> impl Iterator<Item = &AreaAssignment> {
         let areas = self
             .assignments
             .get(row as usize)
@@ -282,7 +296,9 @@ mod tests {
     const BEFORE: Date = date(2024, 6, 30);
 
     fn build_error(dataset: Dataset) -> String {
-        Index::build(dataset).expect_err("it is invalid").to_string()
+        Index::build(dataset)
+            .expect_err("it is invalid")
+            .to_string()
     }
 
     #[test]
@@ -337,7 +353,11 @@ mod tests {
         }
         let index = build(dataset);
         let layer = index.layer(Layer::SubCommunity).expect("in the dataset");
-        let last_name = |day| layer.area_or_last_version("was", day).map(|it| it.name.as_str());
+        let last_name = |day| {
+            layer
+                .area_or_last_version("was", day)
+                .map(|it| it.name.as_str())
+        };
         assert_eq!(last_name(date(2022, 6, 1)), Some("OLD"));
         assert_eq!(last_name(BEFORE), Some("NEWER"));
         assert_eq!(last_name(DAY), Some("NEWER"));
@@ -359,7 +379,10 @@ mod tests {
         assert_eq!(icb.revision(DAY), 1);
         assert_eq!(icb.revision_date(BEFORE), None);
         assert_eq!(icb.revision_date(DAY), Some(WIDENED));
-        assert_eq!((icb.date_of_revision(0), icb.date_of_revision(1)), (BEFORE, WIDENED));
+        assert_eq!(
+            (icb.date_of_revision(0), icb.date_of_revision(1)),
+            (BEFORE, WIDENED)
+        );
         let unchanged = index.layer(Layer::SubCommunity).expect("in the dataset");
         assert_eq!(unchanged.revision(DAY), 0);
         assert_eq!(unchanged.date_of_revision(0), FIRST_DATA);
@@ -369,7 +392,8 @@ mod tests {
     fn assignments_are_filtered_by_date() {
         let index = index();
         let icc = index.layer(Layer::Icc).expect("in the dataset");
-        let ordinals_on = |row, day| -> Vec<u32> { icc.assignments_on(row, day).map(|it| it.ordinal).collect() };
+        let ordinals_on =
+            |row, day| -> Vec<u32> { icc.assignments_on(row, day).map(|it| it.ordinal).collect() };
         assert_eq!(ordinals_on(0, DAY), [0]);
         assert_eq!(ordinals_on(1, DAY), [1]);
         assert!(ordinals_on(2, date(2023, 12, 31)).is_empty());

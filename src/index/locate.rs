@@ -10,9 +10,9 @@ use super::layer::LayerIndex;
 use super::registry::SuccessionOutcome;
 use crate::dataset::LayerKind;
 use crate::domain::{
-    Agreement, Area, Basis, BritishGrid, Certainty, CatchmentKind, InvalidOdsCode, Layer, LayerSet, LonLat,
-    OdsCode, Postcode, PostcodeEntry, Practice, PracticeStatus, Provenance, SpecialPostcode,
-    LookupStatus, PracticeSuccession,
+    Agreement, Area, Basis, BritishGrid, CatchmentKind, Certainty, InvalidOdsCode, Layer, LayerSet,
+    LonLat, LookupStatus, OdsCode, Postcode, PostcodeEntry, Practice, PracticeStatus,
+    PracticeSuccession, Provenance, SpecialPostcode,
 };
 use crate::geodesy;
 
@@ -319,7 +319,11 @@ impl Index {
     /// Answers a query as [`Index::locate`] does, but measures distances only in some layers: to
     /// the boundaries of areas, to alternatives, and to the premises of practices. Measuring takes
     /// most of the time, and the matches do not depend on it.
-    pub fn locate_with_distances(&self, query: &LocateQuery, distance_layers: LayerSet) -> LocateAnswer<'_> {
+    pub fn locate_with_distances(
+        &self,
+        query: &LocateQuery,
+        distance_layers: LayerSet,
+    ) -> LocateAnswer<'_> {
         let (status, location) = match query.locator {
             None => (LookupStatus::Missing, None),
             Some(place) => self.resolve_locator(place, query.as_of),
@@ -365,18 +369,29 @@ impl Index {
             Locator::Postcode(postcode) => {
                 match (postcode.special(), self.directory.lookup(postcode)) {
                     (Some(SpecialPostcode::NoFixedAbode), _) => (LookupStatus::NoFixedAbode, None),
-                    (Some(SpecialPostcode::AddressNotKnown), _) => (LookupStatus::AddressNotKnown, None),
-                    (Some(SpecialPostcode::PseudoCountry), _) => (LookupStatus::PseudoCountry, None),
+                    (Some(SpecialPostcode::AddressNotKnown), _) => {
+                        (LookupStatus::AddressNotKnown, None)
+                    }
+                    (Some(SpecialPostcode::PseudoCountry), _) => {
+                        (LookupStatus::PseudoCountry, None)
+                    }
                     (Some(SpecialPostcode::NonGeographic), _) => (LookupStatus::NoLocation, None),
                     (None, PostcodeLookup::Unknown) => (LookupStatus::UnknownPostcode, None),
-                    (None, PostcodeLookup::OutsideCoverage) => (LookupStatus::OutsideCoverage, None),
+                    (None, PostcodeLookup::OutsideCoverage) => {
+                        (LookupStatus::OutsideCoverage, None)
+                    }
                     (None, PostcodeLookup::Entry(entry)) => self.resolve_entry(place, entry, day),
                 }
             }
         }
     }
 
-    fn resolve_entry(&self, locator: Locator, entry: PostcodeEntry, day: Date) -> (LookupStatus, Option<Location>) {
+    fn resolve_entry(
+        &self,
+        locator: Locator,
+        entry: PostcodeEntry,
+        day: Date,
+    ) -> (LookupStatus, Option<Location>) {
         let is_terminated = entry.is_terminated_on(day, self.undated_terminations_after);
         let status = match (entry.position, is_terminated) {
             (None, _) => LookupStatus::NoLocation,
@@ -393,7 +408,12 @@ impl Index {
     }
 
     /// Adds the result of each layer for a known location.
-    fn resolve_residence<'i>(&'i self, answer: &mut LocateAnswer<'i>, location: Location, distance_layers: LayerSet) {
+    fn resolve_residence<'i>(
+        &'i self,
+        answer: &mut LocateAnswer<'i>,
+        location: Location,
+        distance_layers: LayerSet,
+    ) {
         answer.location = Some(location);
         let Some(position) = location.grid else {
             if answer.status == LookupStatus::Located {
@@ -420,7 +440,12 @@ impl Index {
         }
     }
 
-    fn residence_at(&self, resolved: &ResolvedPosition, day: Date, distance_layers: LayerSet) -> Vec<(Layer, LayerResult<'_>)> {
+    fn residence_at(
+        &self,
+        resolved: &ResolvedPosition,
+        day: Date,
+        distance_layers: LayerSet,
+    ) -> Vec<(Layer, LayerResult<'_>)> {
         let statistical_area = self.statistical_area_at(resolved, day);
         let mut residence: Vec<(Layer, LayerResult<'_>)> = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
@@ -430,9 +455,21 @@ impl Index {
             } else if layer.kind == LayerKind::Membership {
                 self.groups_of(layer, &residence, day)
             } else if layer.id == Layer::GpPractice {
-                LayerResult::Practices(self.covering_practices(layer, resolved, statistical_area, day, with_distance))
+                LayerResult::Practices(self.covering_practices(
+                    layer,
+                    resolved,
+                    statistical_area,
+                    day,
+                    with_distance,
+                ))
             } else {
-                LayerResult::Areas(self.covering_areas(layer, resolved, statistical_area, day, with_distance))
+                LayerResult::Areas(self.covering_areas(
+                    layer,
+                    resolved,
+                    statistical_area,
+                    day,
+                    with_distance,
+                ))
             };
             residence.push((layer.id, result));
         }
@@ -454,7 +491,8 @@ impl Index {
         };
         let statistical_area = self.statistical_area_at(&resolved, day);
         let covering = layer.boundary_index.covering(resolved.position, day);
-        let mut hits = Self::area_hits(layer, &resolved, statistical_area, &covering, day).into_iter();
+        let mut hits =
+            Self::area_hits(layer, &resolved, statistical_area, &covering, day).into_iter();
         hits.find(|it| it.ordinal == area).map(|it| it.basis)
     }
 
@@ -520,18 +558,18 @@ impl Index {
     ) -> Vec<AreaMatch<'i>> {
         let covering = layer.boundary_index.covering(resolved.position, day);
         let hits = Self::area_hits(layer, resolved, statistical_area, &covering, day).into_iter();
-        hits
-            .filter_map(|it| {
-                let area = layer.version(it.ordinal, day)?;
-                Some(AreaMatch {
-                    area,
-                    basis: it.basis,
-                    provenance: area.provenance,
-                    proximity: with_distance.then(|| self.boundary_proximity(layer, it.ordinal, resolved, &covering, day)),
-                    ordinal: it.ordinal,
-                })
+        hits.filter_map(|it| {
+            let area = layer.version(it.ordinal, day)?;
+            Some(AreaMatch {
+                area,
+                basis: it.basis,
+                provenance: area.provenance,
+                proximity: with_distance
+                    .then(|| self.boundary_proximity(layer, it.ordinal, resolved, &covering, day)),
+                ordinal: it.ordinal,
             })
-            .collect()
+        })
+        .collect()
     }
 
     fn boundary_proximity<'i>(
@@ -544,7 +582,9 @@ impl Index {
     ) -> BoundaryProximity<'i> {
         let own_boundary = layer.boundary(ordinal, day);
         let distance_m = match own_boundary {
-            Some(at) if covering.contains(&at) => layer.boundary_index.distance_to_edge_m(at, resolved.position),
+            Some(at) if covering.contains(&at) => layer
+                .boundary_index
+                .distance_to_edge_m(at, resolved.position),
             // The match follows the directory or the coastline rule, not the generalised boundary.
             _ => 0.0,
         };
@@ -568,9 +608,10 @@ impl Index {
         covering: &[u32],
         day: Date,
     ) -> Vec<NearbyArea<'i>> {
-        let mut near = layer
-            .boundary_index
-            .boundaries_within(resolved.position, self.tolerance_m, day);
+        let mut near =
+            layer
+                .boundary_index
+                .boundaries_within(resolved.position, self.tolerance_m, day);
         for &at in covering {
             near.retain(|&(boundary, _)| boundary != at);
             near.insert(0, (at, 0.0));
@@ -678,17 +719,25 @@ impl Index {
             .collect()
     }
 
-    fn resolve_registration(&self, code: Result<OdsCode, InvalidOdsCode>, day: Date) -> PracticeRegistration<'_> {
+    fn resolve_registration(
+        &self,
+        code: Result<OdsCode, InvalidOdsCode>,
+        day: Date,
+    ) -> PracticeRegistration<'_> {
         let without_practice = |reason| PracticeRegistration {
             practice: None,
             areas: self.registered_areas(None, day),
             reason: Some(reason),
         };
         let code = match code {
-            Ok(code) if code.is_default() => return without_practice(RegistrationReason::DefaultCode),
+            Ok(code) if code.is_default() => {
+                return without_practice(RegistrationReason::DefaultCode);
+            }
             Ok(code) => code,
             Err(InvalidOdsCode::Missing) => return without_practice(RegistrationReason::Missing),
-            Err(InvalidOdsCode::Malformed) => return without_practice(RegistrationReason::Malformed),
+            Err(InvalidOdsCode::Malformed) => {
+                return without_practice(RegistrationReason::Malformed);
+            }
         };
         let listed = self.registry.find(code);
         let parent = code.parent().and_then(|parent| self.registry.find(parent));
@@ -703,7 +752,9 @@ impl Index {
         let (outcome, successions) = self.registry.follow_successions(requested, day);
         let (practice, reason) = match outcome {
             SuccessionOutcome::Resolved(practice) => (practice, None),
-            SuccessionOutcome::NoSuccessor => (requested, Some(RegistrationReason::ClosedNoSuccessor)),
+            SuccessionOutcome::NoSuccessor => {
+                (requested, Some(RegistrationReason::ClosedNoSuccessor))
+            }
             SuccessionOutcome::Cycle => (requested, Some(RegistrationReason::SuccessionCycle)),
         };
         let areas = self.registered_areas(reason.is_none().then_some(practice), day);
@@ -729,7 +780,11 @@ impl Index {
     }
 
     /// Returns the areas and groups to which a practice's patients belong.
-    fn registered_areas(&self, practice: Option<&Practice>, day: Date) -> Vec<(Layer, LayerResult<'_>)> {
+    fn registered_areas(
+        &self,
+        practice: Option<&Practice>,
+        day: Date,
+    ) -> Vec<(Layer, LayerResult<'_>)> {
         let mut areas: Vec<(Layer, LayerResult<'_>)> = Vec::new();
         let layers = self
             .layers
@@ -808,7 +863,10 @@ fn empty_result(layer: &LayerIndex) -> LayerResult<'_> {
 }
 
 /// Returns the areas in the result of a layer; empty if there is no such result.
-pub fn areas_of_layer<'a, 'i>(results: &'a [(Layer, LayerResult<'i>)], layer: Layer) -> &'a [AreaMatch<'i>] {
+pub fn areas_of_layer<'a, 'i>(
+    results: &'a [(Layer, LayerResult<'i>)],
+    layer: Layer,
+) -> &'a [AreaMatch<'i>] {
     results
         .iter()
         .find_map(|(id, found)| match found {
@@ -823,7 +881,9 @@ const COMMUNITY_LAYERS: [Layer; 2] = [Layer::Icc, Layer::NeighbourhoodTeam];
 
 /// Returns the ids of the communities in `results`.
 fn community_ids<'a>(results: &'a [(Layer, LayerResult<'_>)]) -> impl Iterator<Item = &'a str> {
-    let areas = COMMUNITY_LAYERS.iter().flat_map(|layer| areas_of_layer(results, *layer));
+    let areas = COMMUNITY_LAYERS
+        .iter()
+        .flat_map(|layer| areas_of_layer(results, *layer));
     areas.map(|found| found.area.id.as_str())
 }
 
@@ -835,7 +895,10 @@ fn agreement(answer: &LocateAnswer<'_>) -> Agreement {
         .flat_map(|it| community_ids(&it.areas))
         .collect();
     let is_registered_outside = answer.registration.as_ref().is_some_and(|registration| {
-        let is_resolved = matches!(registration.reason, None | Some(RegistrationReason::OutsideCoverage));
+        let is_resolved = matches!(
+            registration.reason,
+            None | Some(RegistrationReason::OutsideCoverage)
+        );
         let has_no_icc = registration.areas.iter().any(|(layer, found)| {
             *layer == Layer::Icc && matches!(found, LayerResult::Areas(areas) if areas.is_empty())
         });
@@ -857,8 +920,8 @@ mod tests {
     use jiff::civil::date;
 
     use super::super::test_dataset::{
-        DAY, FIRST_DATA, area, residence_query, build, code, dataset, entry, index, km, layer_entry, practice_membership,
-        postcode, practice, registration_query, strip, succession,
+        DAY, FIRST_DATA, area, build, code, dataset, entry, index, km, layer_entry, postcode,
+        practice, practice_membership, registration_query, residence_query, strip, succession,
     };
     use super::*;
     use crate::domain::PositionalQuality;
@@ -871,7 +934,10 @@ mod tests {
         residence_query(Locator::Grid(km(east, north)))
     }
 
-    fn layer_result<'a, 'i>(layers: &'a [(Layer, LayerResult<'i>)], layer: Layer) -> &'a LayerResult<'i> {
+    fn layer_result<'a, 'i>(
+        layers: &'a [(Layer, LayerResult<'i>)],
+        layer: Layer,
+    ) -> &'a LayerResult<'i> {
         let result = layers.iter().find(|(id, _)| *id == layer);
         &result.expect("every layer has a result").1
     }
@@ -884,7 +950,9 @@ mod tests {
                 areas.iter().map(word).collect()
             }
             LayerResult::Practices(practices) => {
-                let word = |it: &PracticeMatch<'_>| format!("{} {:?}", it.practice.code, it.catchment_kind);
+                let word = |it: &PracticeMatch<'_>| {
+                    format!("{} {:?}", it.practice.code, it.catchment_kind)
+                };
                 practices.iter().map(word).collect()
             }
             LayerResult::Groups(groups) => {
@@ -1022,12 +1090,36 @@ mod tests {
     fn locators_without_a_position_have_an_empty_residence() {
         let nothing: [&[&str]; 5] = [&[], &[], &[], &[], &[]];
         check(postcode_query("LA1 1AH"), LookupStatus::NoLocation, nothing);
-        check(postcode_query("LA1 9ZZ"), LookupStatus::UnknownPostcode, nothing);
-        check(postcode_query("LA3 1AA"), LookupStatus::OutsideCoverage, nothing);
-        check(postcode_query("LA2 1AB"), LookupStatus::OutsideCoverage, nothing);
-        check(postcode_query("ZZ99 3VZ"), LookupStatus::NoFixedAbode, nothing);
-        check(postcode_query("ZZ99 3WZ"), LookupStatus::AddressNotKnown, nothing);
-        check(postcode_query("ZZ99 1AA"), LookupStatus::PseudoCountry, nothing);
+        check(
+            postcode_query("LA1 9ZZ"),
+            LookupStatus::UnknownPostcode,
+            nothing,
+        );
+        check(
+            postcode_query("LA3 1AA"),
+            LookupStatus::OutsideCoverage,
+            nothing,
+        );
+        check(
+            postcode_query("LA2 1AB"),
+            LookupStatus::OutsideCoverage,
+            nothing,
+        );
+        check(
+            postcode_query("ZZ99 3VZ"),
+            LookupStatus::NoFixedAbode,
+            nothing,
+        );
+        check(
+            postcode_query("ZZ99 3WZ"),
+            LookupStatus::AddressNotKnown,
+            nothing,
+        );
+        check(
+            postcode_query("ZZ99 1AA"),
+            LookupStatus::PseudoCountry,
+            nothing,
+        );
         check(postcode_query("GIR 0AA"), LookupStatus::NoLocation, nothing);
         let mut no_locator = postcode_query("LA1 1AA");
         no_locator.locator = None;
@@ -1105,9 +1197,15 @@ mod tests {
         assert!(others[0].0 == "l" && close(others[0].1, 40.0));
         // The directory and the coastline rule override the boundary.
         let against = (Certainty::NearBoundary, 0.0, vec![("k".to_string(), 0.0)]);
-        assert_eq!(proximity_of(&postcode_query("LA1 1AJ"), Layer::Icc), against);
+        assert_eq!(
+            proximity_of(&postcode_query("LA1 1AJ"), Layer::Icc),
+            against
+        );
         let nearest = (Certainty::NearBoundary, 0.0, Vec::new());
-        assert_eq!(proximity_of(&postcode_query("LA1 1AE"), Layer::Icc), nearest);
+        assert_eq!(
+            proximity_of(&postcode_query("LA1 1AE"), Layer::Icc),
+            nearest
+        );
         // A distance of exactly the tolerance counts as inside.
         let certainty = |east| proximity_of(&grid_query(east, 5.0), Layer::Icc).0;
         assert_eq!(certainty(9.9), Certainty::Inside);
@@ -1157,7 +1255,8 @@ mod tests {
         dataset.assignments[3].share = Some(0.75);
         let index = build(dataset);
         let answer = index.locate(&postcode_query("LA1 1AA"));
-        let LayerResult::Practices(practices) = layer_result(&answer.residence, Layer::GpPractice) else {
+        let LayerResult::Practices(practices) = layer_result(&answer.residence, Layer::GpPractice)
+        else {
             panic!("practices")
         };
         let actual = practices.iter().map(|it| {
@@ -1179,9 +1278,13 @@ mod tests {
                 Basis::Directory,
             )
         };
-        assert_eq!(actual, [modelled("A00001", 0.0), modelled("A00002", 2_000.0)]);
+        assert_eq!(
+            actual,
+            [modelled("A00001", 0.0), modelled("A00002", 2_000.0)]
+        );
         let answer = index.locate(&postcode_query("LA2 1AA"));
-        let LayerResult::Practices(practices) = layer_result(&answer.residence, Layer::GpPractice) else {
+        let LayerResult::Practices(practices) = layer_result(&answer.residence, Layer::GpPractice)
+        else {
             panic!("practices")
         };
         assert_eq!(practices[0].provenance, Provenance::Official);
@@ -1205,7 +1308,10 @@ mod tests {
         assert_eq!(location.lonlat().map(LonLat::lat), Some(there.lat()));
         let (status, location) = index.resolve_locator(Locator::Postcode(postcode("LA1 1AF")), DAY);
         let location = location.expect("known");
-        assert_eq!((status, location.is_terminated), (LookupStatus::Terminated, true));
+        assert_eq!(
+            (status, location.is_terminated),
+            (LookupStatus::Terminated, true)
+        );
         assert_eq!(location.grid, Some(km(2.0, 2.0)));
         assert!(location.entry.is_some());
     }
@@ -1264,7 +1370,11 @@ mod tests {
         assert_eq!(answer.status, LookupStatus::Missing);
         let registration = answer.registration.expect("requested");
         assert_eq!(registration.reason, None);
-        let actual: Vec<Vec<String>> = registration.areas.iter().map(|it| describe(&it.1)).collect();
+        let actual: Vec<Vec<String>> = registration
+            .areas
+            .iter()
+            .map(|it| describe(&it.1))
+            .collect();
         assert_eq!(
             actual,
             [vec!["K membership"], vec![], vec!["g via k"], vec![]]
@@ -1305,7 +1415,10 @@ mod tests {
         let registration = registration.expect("requested");
         assert_eq!(registration.reason, expected);
         let is_none = |reason| {
-            let unlisted = [RegistrationReason::ClosedNoSuccessor, RegistrationReason::OutsideCoverage];
+            let unlisted = [
+                RegistrationReason::ClosedNoSuccessor,
+                RegistrationReason::OutsideCoverage,
+            ];
             !unlisted.contains(&reason)
         };
         assert_eq!(
@@ -1329,7 +1442,10 @@ mod tests {
         let index = build(cycle);
         let registration = index.locate(&registration_query("A00005")).registration;
         let registration = registration.expect("requested");
-        assert_eq!(registration.reason, Some(RegistrationReason::SuccessionCycle));
+        assert_eq!(
+            registration.reason,
+            Some(RegistrationReason::SuccessionCycle)
+        );
         assert_eq!(
             registration.practice.map(|it| it.practice.code),
             Some(code("A00005"))
@@ -1442,9 +1558,15 @@ mod tests {
         assert_eq!(notes("LA2 1AA", Some("A00001"), DAY), []);
         let introduced = date(2025, 6, 1);
         let before = introduced.yesterday().expect("a day");
-        assert_eq!(notes("LA1 1AG", None, before), [AnswerNote::NotYetIntroduced]);
+        assert_eq!(
+            notes("LA1 1AG", None, before),
+            [AnswerNote::NotYetIntroduced]
+        );
         assert_eq!(notes("LA1 1AG", None, introduced), []);
-        assert_eq!(notes("LA1 1AB", Some("A00002"), DAY), [AnswerNote::ClosesOn]);
+        assert_eq!(
+            notes("LA1 1AB", Some("A00002"), DAY),
+            [AnswerNote::ClosesOn]
+        );
         assert_eq!(notes("LA1 1AB", Some("A00002"), date(2026, 4, 1)), []);
         assert_eq!(notes("LA1 1AB", Some("A00005"), DAY), []);
     }

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use super::layer::LayerIndex;
 use super::registry::PracticeRegistry;
 use super::{IndexError, periods_overlap};
-use crate::domain::{Layer, GroupMember, Membership};
+use crate::domain::{GroupMember, Layer, Membership};
 
 /// Memberships by member.
 #[derive(Debug)]
@@ -60,14 +60,21 @@ impl MembershipIndex {
             let entries = first..index.entries.len();
             match &of_member[0].member {
                 GroupMember::Practice(code) => {
-                    let row = registry.row(*code).ok_or_else(|| unknown_member(&of_member[0]))?;
+                    let row = registry
+                        .row(*code)
+                        .ok_or_else(|| unknown_member(&of_member[0]))?;
                     index.by_practice[row] = entries;
                 }
                 GroupMember::Area(layer, id) => {
-                    let Some(at) = layers.iter().position(|layer_index| layer_index.id == *layer) else {
+                    let Some(at) = layers
+                        .iter()
+                        .position(|layer_index| layer_index.id == *layer)
+                    else {
                         continue;
                     };
-                    let ordinal = layers[at].ordinal(id).ok_or_else(|| unknown_member(&of_member[0]))?;
+                    let ordinal = layers[at]
+                        .ordinal(id)
+                        .ok_or_else(|| unknown_member(&of_member[0]))?;
                     index.by_area[at][ordinal as usize] = entries;
                 }
             }
@@ -88,7 +95,8 @@ impl MembershipIndex {
         day: Date,
     ) -> impl Iterator<Item = &Membership> {
         let key = (member, layer);
-        let order = |entry: &MembershipEntry| (&entry.membership.member, entry.membership.layer).cmp(&key);
+        let order =
+            |entry: &MembershipEntry| (&entry.membership.member, entry.membership.layer).cmp(&key);
         let first = self.entries.partition_point(|entry| order(entry).is_lt());
         let count = self.entries[first..].partition_point(|entry| order(entry).is_eq());
         let found = self.filtered(first..first + count, layer, day);
@@ -138,17 +146,22 @@ impl MembershipIndex {
 }
 
 /// Returns the ordinal of a membership's group.
-fn resolve_group(membership: &Membership, layers: &[LayerIndex]) -> Result<Option<u32>, IndexError> {
+fn resolve_group(
+    membership: &Membership,
+    layers: &[LayerIndex],
+) -> Result<Option<u32>, IndexError> {
     let Some(id) = &membership.group else {
         return Ok(None);
     };
     let Some(layer) = layers.iter().find(|layer| layer.id == membership.layer) else {
         return Ok(None);
     };
-    let ordinal = layer.ordinal(id).ok_or_else(|| IndexError::UnknownReference {
-        what: description(membership),
-        id: id.clone(),
-    })?;
+    let ordinal = layer
+        .ordinal(id)
+        .ok_or_else(|| IndexError::UnknownReference {
+            what: description(membership),
+            id: id.clone(),
+        })?;
     Ok(Some(ordinal))
 }
 
@@ -174,9 +187,9 @@ fn check_communities(memberships: &[Membership]) -> Result<(), IndexError> {
             continue;
         };
         for (at, first) in memberships.iter().enumerate() {
-            let conflict = memberships[at + 1..]
-                .iter()
-                .find(|second| second.group != first.group && periods_overlap(second.period, first.period));
+            let conflict = memberships[at + 1..].iter().find(|second| {
+                second.group != first.group && periods_overlap(second.period, first.period)
+            });
             if let Some(second) = conflict {
                 return Err(IndexError::ConflictingMemberships {
                     practice: code.to_string(),
@@ -195,7 +208,7 @@ mod tests {
 
     use super::super::Index;
     use super::super::test_dataset::{
-        DAY, build, code, dataset, from, index, area_membership, practice_membership, until,
+        DAY, area_membership, build, code, dataset, from, index, practice_membership, until,
     };
     use super::*;
 
@@ -228,7 +241,10 @@ mod tests {
         assert_eq!(of(first(), Layer::Icc, DAY), [Some("l")]);
         assert_eq!(of(first(), Layer::Pcn, DAY), [Some("U1")]);
         assert_eq!(of(first(), Layer::ResilienceGroup, DAY), []);
-        assert_eq!(of(GroupMember::Practice(code("A00006")), Layer::Icc, DAY), []);
+        assert_eq!(
+            of(GroupMember::Practice(code("A00006")), Layer::Icc, DAY),
+            []
+        );
         let area = |layer, id: &str| GroupMember::Area(layer, id.into());
         let of_group = |member| of(member, Layer::ResilienceGroup, DAY);
         assert_eq!(of_group(area(Layer::Icc, "k")), [Some("g"), Some("h")]);

@@ -7,8 +7,8 @@
 //!  practice ──► registry: branch, successors ────► memberships ─────────────┘
 //! ```
 
-mod change_dates;
 mod area_postcodes;
+mod change_dates;
 mod directory;
 mod layer;
 mod locate;
@@ -25,21 +25,22 @@ use std::thread;
 
 use jiff::civil::Date;
 
+pub use area_postcodes::{AreaPostcode, OutcodeCount, PostcodeFilter, PostcodePage};
 pub use change_dates::ChangeDates;
-pub use area_postcodes::{AreaPostcode, OutcodeCount, PostcodePage, PostcodeFilter};
 pub use directory::PostcodeLookup;
 pub use locate::{
-    LocateAnswer, AreaMatch, BoundaryProximity, LayerResult, GroupMatch, Location, NearbyArea, AnswerNote, Locator,
-    PracticeMatch, LocateQuery, RegistrationReason, RegisteredPractice, PracticeRegistration, UnknownReason, areas_of_layer,
+    AnswerNote, AreaMatch, BoundaryProximity, GroupMatch, LayerResult, LocateAnswer, LocateQuery,
+    Location, Locator, NearbyArea, PracticeMatch, PracticeRegistration, RegisteredPractice,
+    RegistrationReason, UnknownReason, areas_of_layer,
 };
 pub use neighbours::AdjacentArea;
 pub use spatial::BoundaryIndex;
 
 use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest};
 use crate::domain::{
-    Area, StatisticalAssignment, Boundary, BritishGrid, Layer, LineageStep, GroupMember, Membership, OdsCode, Period,
-    Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice, Premises, Provenance,
-    PracticeSuccession, YearMonth,
+    Area, Boundary, BritishGrid, GroupMember, Layer, LineageStep, Membership, OdsCode, Period,
+    Postcode, PostcodeEntry, PostcodePrefix, PostcodeStatus, Practice, PracticeSuccession,
+    Premises, Provenance, StatisticalAssignment, YearMonth,
 };
 use directory::PostcodeDirectory;
 use layer::{AreaAssignment, LayerIndex};
@@ -278,8 +279,7 @@ impl Index {
     /// Returns the revision of a layer on a day: how many days there have been on which its areas
     /// with geometry changed. On days with the same revision they are the same.
     pub fn revision(&self, layer: Layer, day: Date) -> usize {
-        self.layer(layer)
-            .map_or(0, |layer| layer.revision(day))
+        self.layer(layer).map_or(0, |layer| layer.revision(day))
     }
 
     /// Returns the day on which the layer's revision of a day began; `None` for revision 0.
@@ -398,14 +398,23 @@ impl Index {
 
     /// Returns the completions of a prefix: outward codes in ascending order, and postcodes, those
     /// in use on the day first; at most `limit` of each.
-    pub fn completions(&self, prefix: &PostcodePrefix, limit: usize, day: Date) -> PostcodeCompletions<'_> {
+    pub fn completions(
+        &self,
+        prefix: &PostcodePrefix,
+        limit: usize,
+        day: Date,
+    ) -> PostcodeCompletions<'_> {
         let is_live =
             |entry: &PostcodeEntry| self.postcode_status(entry, day) == PostcodeStatus::Live;
         let readings = prefix.readings().iter();
         let matching = readings.flat_map(|reading| self.directory.entries_matching(reading));
         let in_use = matching.clone().filter(is_live);
         let others = matching.filter(|entry| !is_live(entry));
-        let mut outcodes: Vec<&str> = self.directory.outcodes_with_prefix(prefix).take(limit + 1).collect();
+        let mut outcodes: Vec<&str> = self
+            .directory
+            .outcodes_with_prefix(prefix)
+            .take(limit + 1)
+            .collect();
         let mut postcodes: Vec<PostcodeEntry> = in_use.chain(others).take(limit + 1).collect();
         let is_truncated = outcodes.len() > limit || postcodes.len() > limit;
         outcodes.truncate(limit);
@@ -601,8 +610,8 @@ mod tests {
     use jiff::civil::date;
 
     use super::test_dataset::{
-        DAY, FIRST_DATA, WIDENED, area, assignment, build, closed_practice, code, dataset, entry, from,
-        index, km, area_membership, postcode, practice, rectangle, until,
+        DAY, FIRST_DATA, WIDENED, area, area_membership, assignment, build, closed_practice, code,
+        dataset, entry, from, index, km, postcode, practice, rectangle, until,
     };
     use super::*;
 
@@ -702,12 +711,8 @@ mod tests {
             ]
         );
         assert!(index.areas_with_geometry(Layer::Pcn, 0).is_empty());
-        let revision_on = |layer, day| {
-            (
-                index.revision(layer, day),
-                index.revision_date(layer, day),
-            )
-        };
+        let revision_on =
+            |layer, day| (index.revision(layer, day), index.revision_date(layer, day));
         assert_eq!(revision_on(Layer::Icb, BEFORE), (0, None));
         assert_eq!(revision_on(Layer::Icb, DAY), (1, Some(WIDENED)));
         assert_eq!(revision_on(Layer::Pcn, DAY), (0, None));
@@ -769,14 +774,21 @@ mod tests {
             let completions = index.completions(&prefix, limit, DAY);
             let postcodes = completions.postcodes.iter();
             let postcodes: Vec<String> = postcodes.map(|it| it.postcode.to_string()).collect();
-            (completions.outcodes.join(" "), postcodes.join(", "), completions.is_truncated)
+            (
+                completions.outcodes.join(" "),
+                postcodes.join(", "),
+                completions.is_truncated,
+            )
         };
         let expected = |outcodes: &str, postcodes: &str, is_cut| {
             (outcodes.to_string(), postcodes.to_string(), is_cut)
         };
         assert_eq!(complete("LA", 2), expected("LA1 LA2", "", false));
         assert_eq!(complete("LA", 1), expected("LA1", "", true));
-        assert_eq!(complete("LA2 1", 2), expected("", "LA2 1AA, LA2 1AB", false));
+        assert_eq!(
+            complete("LA2 1", 2),
+            expected("", "LA2 1AA, LA2 1AB", false)
+        );
         assert_eq!(complete("LA2 1", 1), expected("", "LA2 1AA", true));
         // Postcodes in use come first.
         assert_eq!(
@@ -866,7 +878,11 @@ mod tests {
     #[test]
     fn practice_areas_last_from_opening_to_the_day_after_closing() {
         let index = index();
-        let area = |id| index.area_or_last_version(Layer::GpPractice, id, DAY).expect("listed");
+        let area = |id| {
+            index
+                .area_or_last_version(Layer::GpPractice, id, DAY)
+                .expect("listed")
+        };
         let closes = area("A00002");
         assert_eq!(closes.period.from, Some(date(1974, 4, 1)));
         assert_eq!(closes.period.to, Some(date(2026, 4, 1)));
@@ -929,19 +945,24 @@ mod tests {
         );
         let mut invalid_layer = dataset();
         invalid_layer.manifest.layers[0].id = "parish".into();
-        let error = Index::build(invalid_layer).expect_err("it is invalid").to_string();
+        let error = Index::build(invalid_layer)
+            .expect_err("it is invalid")
+            .to_string();
         assert!(
             error.starts_with("dataset.toml: layer `parish`: not a layer"),
             "{error}"
         );
         let mut invalid_month = dataset();
         invalid_month.manifest.undated_terminations_after = Some("soon".into());
-        let error = Index::build(invalid_month).expect_err("it is invalid").to_string();
+        let error = Index::build(invalid_month)
+            .expect_err("it is invalid")
+            .to_string();
         let prefix = "dataset.toml: undated_terminations_after `soon`: ";
         assert!(error.starts_with(prefix), "{error}");
         // Assignments to a layer that the dataset does not have are ignored.
         let mut unlisted_layer = dataset();
-        unlisted_layer.assignments
+        unlisted_layer
+            .assignments
             .push(assignment("S0", Layer::Pcn, "z", None));
         build(unlisted_layer);
     }

@@ -41,7 +41,9 @@ impl Index {
         let mut shared: BTreeMap<u32, f64> = BTreeMap::new();
         let rings = boundary.grid.iter().flat_map(|polygon| &polygon.rings);
         for (middle, length_m) in rings.flat_map(|ring| sample_points(ring)) {
-            let near = layer.boundary_index.boundaries_within(middle, BORDER_TOLERANCE_M, day);
+            let near = layer
+                .boundary_index
+                .boundaries_within(middle, BORDER_TOLERANCE_M, day);
             let areas = near.into_iter().map(|(at, _)| layer.area_of(at));
             for other in areas.filter(|&it| Some(it) != own) {
                 *shared.entry(other).or_default() += length_m;
@@ -53,7 +55,10 @@ impl Index {
             .filter(|(_, shared_m)| *shared_m > 2.0 * BORDER_TOLERANCE_M)
             .filter_map(|(area, shared_m)| {
                 let area = layer.version(area, day)?;
-                Some(AdjacentArea { area, shared_border_m: shared_m })
+                Some(AdjacentArea {
+                    area,
+                    shared_border_m: shared_m,
+                })
             })
             .collect();
         adjacent.sort_by(|a, b| b.shared_border_m.total_cmp(&a.shared_border_m));
@@ -98,7 +103,7 @@ fn interpolate(start: BritishGrid, end: BritishGrid, along: f64) -> BritishGrid 
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_dataset::{DAY, area, build, dataset, polygon_boundary, km, rectangle};
+    use super::super::test_dataset::{DAY, area, build, dataset, km, polygon_boundary, rectangle};
     use super::*;
 
     #[test]
@@ -144,7 +149,9 @@ mod tests {
         let index = build(dataset);
         let neighbours = |layer, id| -> Vec<(String, f64)> {
             let found = index.neighbours(layer, id, DAY).into_iter();
-            found.map(|it| (it.area.id.clone(), it.shared_border_m)).collect()
+            found
+                .map(|it| (it.area.id.clone(), it.shared_border_m))
+                .collect()
         };
         let found = neighbours(Layer::Icc, "l");
         let ids: Vec<&str> = found.iter().map(|it| it.0.as_str()).collect();

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::civil::Date;
 
 use crate::domain::{
-    BritishGrid, OdsCode, Postcode, Practice, PracticeStatus, Premises, PracticeSuccession,
+    BritishGrid, OdsCode, Postcode, Practice, PracticeStatus, PracticeSuccession, Premises,
 };
 
 /// Practices by code, with their premises and successors.

@@ -17,12 +17,12 @@ use std::collections::BTreeMap;
 use geo::MultiPolygon;
 use jiff::civil::{Date, date};
 
-use super::{Index, Locator, LocateQuery};
+use super::{Index, LocateQuery, Locator};
 use crate::dataset::{Dataset, LayerEntry, LayerKind, Manifest, StatisticalAreasEntry};
 use crate::domain::{
-    Area, StatisticalAssignment, Boundary, BritishGrid, CatchmentKind, GridPolygon, Layer, GroupMember, Membership,
+    Area, Boundary, BritishGrid, CatchmentKind, GridPolygon, GroupMember, Layer, Membership,
     OdsCode, Period, PositionalQuality, Postcode, PostcodeEntry, Practice, PracticeStatus,
-    Premises, PremisesKind, Provenance, PracticeSuccession,
+    PracticeSuccession, Premises, PremisesKind, Provenance, StatisticalAssignment,
 };
 
 pub(super) const DAY: Date = date(2025, 1, 1);

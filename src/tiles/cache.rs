@@ -189,7 +189,10 @@ impl EncodedBody {
             digest: digest_of(&bytes),
             by_encoding: Default::default(),
         };
-        for (encoding, bytes) in [(ContentEncoding::Identity, bytes)].into_iter().chain(encoded) {
+        for (encoding, bytes) in [(ContentEncoding::Identity, bytes)]
+            .into_iter()
+            .chain(encoded)
+        {
             body.by_encoding[encoding as usize].get_or_init(|| bytes);
         }
         body
@@ -428,7 +431,9 @@ fn tiled_layer(
     is_included: impl Fn(&str) -> bool,
 ) -> TiledLayer {
     let map_areas = index.areas_with_geometry(layer, revision);
-    let included = map_areas.iter().filter(|area| is_included(&area.boundary.id));
+    let included = map_areas
+        .iter()
+        .filter(|area| is_included(&area.boundary.id));
     let areas = included.map(|area| TileArea {
         feature_id: u64::from(area.ordinal) + 1,
         boundary: area.boundary,
@@ -549,11 +554,15 @@ mod tests {
             .read_to_end(&mut decompressed)
             .expect("gzip");
         assert_eq!(decompressed, bytes);
-        let zstd = zstd::bulk::decompress(&body.encoded(ContentEncoding::Zstd), 1 << 20).expect("zstd");
+        let zstd =
+            zstd::bulk::decompress(&body.encoded(ContentEncoding::Zstd), 1 << 20).expect("zstd");
         assert_eq!(zstd, bytes);
         let mut decompressed = Vec::new();
-        brotli::BrotliDecompress(&mut &body.encoded(ContentEncoding::Brotli)[..], &mut decompressed)
-            .expect("br");
+        brotli::BrotliDecompress(
+            &mut &body.encoded(ContentEncoding::Brotli)[..],
+            &mut decompressed,
+        )
+        .expect("br");
         assert_eq!(decompressed, bytes);
         assert!(body.encoded_if_cached(ContentEncoding::Gzip).is_some());
     }

@@ -48,7 +48,7 @@ use std::sync::{Arc, OnceLock};
 
 use fast_mvt::{MvtCoord, MvtFeatureBuilder, MvtGeomType, MvtLayerBuilder, MvtResult};
 
-pub use cache::{CACHED_ZOOM_MAX, EncodedBody, ContentEncoding, TileCache, TileKey};
+pub use cache::{CACHED_ZOOM_MAX, ContentEncoding, EncodedBody, TileCache, TileKey};
 pub(crate) use colours::assign_colours;
 pub use pmtiles::{ARCHIVE_BYTES_MAX, TileArchive};
 pub use topology::{ArcRef, Topology};

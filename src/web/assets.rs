@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-use crate::tiles::{EncodedBody, ContentEncoding};
+use crate::tiles::{ContentEncoding, EncodedBody};
 
 /// A built file. Its name has a digest of its content, so clients may cache it for ever.
 pub(crate) struct Asset {
@@ -34,7 +34,7 @@ macro_rules! asset {
     ($name:ident, $file:literal) => {
         pub(crate) static $name: Asset = Asset {
             path: concat!("/assets/", $file),
-            made: LazyLock::new(|| {
+            body: LazyLock::new(|| {
                 macro_rules! bytes {
                     ($extension:literal) => {
                         Bytes::from_static(include_bytes!(concat!(
@@ -48,8 +48,8 @@ macro_rules! asset {
                 EncodedBody::with_encodings(
                     bytes!(""),
                     [
-                        (Encoding::Brotli, bytes!(".br")),
-                        (Encoding::Gzip, bytes!(".gz")),
+                        (ContentEncoding::Brotli, bytes!(".br")),
+                        (ContentEncoding::Gzip, bytes!(".gz")),
                     ],
                 )
             }),

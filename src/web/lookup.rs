@@ -15,7 +15,7 @@ use super::nhsuk::{
     error_summary, input,
 };
 use crate::domain::{
-    Area, Layer, GroupMember, Postcode, Practice, PracticeStatus, Provenance, today_in_london,
+    Area, GroupMember, Layer, Postcode, Practice, PracticeStatus, Provenance, today_in_london,
 };
 use crate::index::{Index, Locator};
 

@@ -9,12 +9,13 @@ use super::links::{
 };
 use super::nhsuk::{Card, DataTable, card, details, inset_text, summary_list, table, tag};
 use crate::domain::{
-    Agreement, Area, Basis, BritishGrid, Certainty, Layer, Practice, PracticeStatus, Provenance,
-    LookupStatus, today_in_london,
+    Agreement, Area, Basis, BritishGrid, Certainty, Layer, LookupStatus, Practice, PracticeStatus,
+    Provenance, today_in_london,
 };
 use crate::index::{
-    LocateAnswer, AreaMatch, BoundaryProximity, LayerResult, GroupMatch, Index, Location, AnswerNote, Locator, PracticeMatch,
-    LocateQuery, RegistrationReason, PracticeRegistration, UnknownReason, areas_of_layer,
+    AnswerNote, AreaMatch, BoundaryProximity, GroupMatch, Index, LayerResult, LocateAnswer,
+    LocateQuery, Location, Locator, PracticeMatch, PracticeRegistration, RegistrationReason,
+    UnknownReason, areas_of_layer,
 };
 use crate::maps::{self, MapImage};
 
@@ -34,7 +35,9 @@ const MAP_WIDTH: u32 = 440;
 const NEAREST_ON_MAP_MAX_M: f64 = 20_000.0;
 
 /// Returns the map to draw for an answer, and the position to mark on it.
-pub(crate) fn map_request(answer: &LocateAnswer<'_>) -> Option<(maps::MapRequest, Option<BritishGrid>)> {
+pub(crate) fn map_request(
+    answer: &LocateAnswer<'_>,
+) -> Option<(maps::MapRequest, Option<BritishGrid>)> {
     let grid = answer.location.and_then(|location| location.grid);
     let area = map_area(answer)?;
     let request = maps::MapRequest {
@@ -268,11 +271,15 @@ fn registration_section(registration: &PracticeRegistration<'_>, query: &str) ->
 fn reason_text(reason: RegistrationReason) -> &'static str {
     match reason {
         RegistrationReason::Missing => "You did not enter a GP practice code.",
-        RegistrationReason::Malformed => "This is not a GP practice code. A code looks like P81002.",
+        RegistrationReason::Malformed => {
+            "This is not a GP practice code. A code looks like P81002."
+        }
         RegistrationReason::DefaultCode => {
             "This code is used when a person has no GP practice, or when their practice is not known."
         }
-        RegistrationReason::UnknownPractice => "We cannot find this practice in our data. Check the code.",
+        RegistrationReason::UnknownPractice => {
+            "We cannot find this practice in our data. Check the code."
+        }
         RegistrationReason::NotAGpPractice => {
             "This is not a GP practice, so people cannot be registered with it."
         }
@@ -282,7 +289,9 @@ fn reason_text(reason: RegistrationReason) -> &'static str {
         RegistrationReason::SuccessionCycle => {
             "We do not know where this practice’s patients moved to: our records lead back to the same practice."
         }
-        RegistrationReason::OutsideCoverage => "This practice is not in any community we have data for.",
+        RegistrationReason::OutsideCoverage => {
+            "This practice is not in any community we have data for."
+        }
     }
 }
 

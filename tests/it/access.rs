@@ -9,23 +9,23 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use catchment::domain::today_in_london;
-use catchment::http::{AccessConfig, IpRateLimit, BatchLimits, ServerLimits};
+use catchment::http::{AccessConfig, BatchLimits, IpRateLimit, ServerLimits};
 use catchment::keys::{self, KeyStore, NewKey, Scope};
 use tempfile::TempDir;
 
-use crate::running::Running;
+use crate::process::ServiceProcess;
 use crate::server::{Reply, SERVER, Server, client, embedded, send};
 
-const ORIGIN: &str = "https://intranet.example";
-const ELSEWHERE: (&str, &str) = ("origin", "https://surgery.example");
-const LIST: &str = "postcode\nLA18 4DB\n";
+const ALLOWED_ORIGIN: &str = "https://intranet.example";
+const OTHER_ORIGIN: (&str, &str) = ("origin", "https://surgery.example");
+const BATCH: &str = "postcode\nLA18 4DB\n";
 
 fn server(access: AccessConfig) -> Server {
     let limits = ServerLimits::default();
     Server::with_access(embedded(), limits, BatchLimits::default(), access)
 }
 
-fn limited(rate: &str, proxies: &[&str]) -> Server {
+fn rate_limited_server(rate: &str, proxies: &[&str]) -> Server {
     server(AccessConfig {
         ip_rate_limit: IpRateLimit::AllClients(rate.parse().expect("a rate")),
         trusted_proxies: proxies
@@ -70,11 +70,11 @@ impl KeyFile {
     }
 }
 
-fn closed_for(keys: Arc<KeyStore>, needed: &[Scope]) -> Server {
+fn server_needing_key(keys: Arc<KeyStore>, scopes: &[Scope]) -> Server {
     server(AccessConfig {
         keys: Some(keys),
-        scopes_requiring_key: needed.to_vec(),
-        cors_origins: vec![ORIGIN.into()],
+        scopes_requiring_key: scopes.to_vec(),
+        cors_origins: vec![ALLOWED_ORIGIN.into()],
         ..AccessConfig::default()
     })
 }
@@ -83,19 +83,19 @@ fn get(server: &Server, path: &str, headers: &[(&str, &str)]) -> Reply {
     server.send("GET", path, headers, None)
 }
 
-fn list(server: &Server, headers: &[(&str, &str)]) -> Reply {
+fn post_batch(server: &Server, headers: &[(&str, &str)]) -> Reply {
     let mut all = vec![("content-type", "text/csv")];
     all.extend(headers);
-    server.send("POST", "/api/v1/batch", &all, Some(LIST))
+    server.send("POST", "/api/v1/batch", &all, Some(BATCH))
 }
 
 // ---- rate limits --------------------------------------------------------------------------------
 
 #[test]
-fn an_address_that_asks_too_often_is_told_when_to_ask_again() {
-    let server = limited("3/hour", &[]);
+fn rate_limited_clients_get_429_with_retry_after() {
+    let server = rate_limited_server("3/hour", &[]);
     for left in ["2", "1", "0"] {
-        let reply = get(&server, "/api/v1/dataset", &[ELSEWHERE]).expect(200);
+        let reply = get(&server, "/api/v1/dataset", &[OTHER_ORIGIN]).expect(200);
         assert_eq!(reply.header("ratelimit-policy"), "\"address\";q=3;w=3600");
         let now = reply.header("ratelimit");
         assert!(
@@ -103,9 +103,10 @@ fn an_address_that_asks_too_often_is_told_when_to_ask_again() {
             "{reply}"
         );
     }
-    let refused = get(&server, "/api/v1/dataset", &[ELSEWHERE]).expect_problem(429, "rate_limited");
-    let again_in_s: u64 = refused.header("retry-after").parse().expect("seconds");
-    assert!((1_190..=1_200).contains(&again_in_s), "{refused}");
+    let refused =
+        get(&server, "/api/v1/dataset", &[OTHER_ORIGIN]).expect_problem(429, "rate_limited");
+    let retry_after_s: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((1_190..=1_200).contains(&retry_after_s), "{refused}");
     assert!(
         refused
             .header("ratelimit")
@@ -117,27 +118,31 @@ fn an_address_that_asks_too_often_is_told_when_to_ask_again() {
         "*",
         "{refused}"
     );
-    let shown = refused.header("access-control-expose-headers");
+    let exposed_headers = refused.header("access-control-expose-headers");
     assert!(
-        shown.contains("retry-after") && shown.contains("ratelimit"),
+        exposed_headers.contains("retry-after") && exposed_headers.contains("ratelimit"),
         "{refused}"
     );
     // Pages and missing resources are counted too; health checks and preflight requests are not.
     server.get("/").expect_problem(429, "rate_limited");
     server.get("/nothing").expect_problem(429, "rate_limited");
-    list(&server, &[]).expect_problem(429, "rate_limited");
+    post_batch(&server, &[]).expect_problem(429, "rate_limited");
     server.get("/health/live").expect(200);
     server.get("/health/ready").expect(200);
-    let asking = [ELSEWHERE, ("access-control-request-method", "GET")];
-    let asked = server
-        .send("OPTIONS", "/api/v1/locate", &asking, None)
+    let preflight_headers = [OTHER_ORIGIN, ("access-control-request-method", "GET")];
+    let preflight = server
+        .send("OPTIONS", "/api/v1/locate", &preflight_headers, None)
         .expect(200);
-    assert_eq!(asked.header("access-control-allow-origin"), "*", "{asked}");
+    assert_eq!(
+        preflight.header("access-control-allow-origin"),
+        "*",
+        "{preflight}"
+    );
 }
 
 #[test]
-fn what_a_client_says_of_its_address_is_not_believed() {
-    let server = limited("2/hour", &["10.0.0.0/8"]);
+fn x_forwarded_for_from_untrusted_clients_is_ignored() {
+    let server = rate_limited_server("2/hour", &["10.0.0.0/8"]);
     for at in 0..4 {
         let hop = format!("192.0.2.{at}");
         let reply = get(&server, "/api/v1/dataset", &[("x-forwarded-for", &hop)]);
@@ -146,8 +151,8 @@ fn what_a_client_says_of_its_address_is_not_believed() {
 }
 
 #[test]
-fn a_proxy_of_ours_is_believed_its_last_hop_and_no_other() {
-    let server = limited("2/hour", &["127.0.0.0/8", "10.0.0.0/8"]);
+fn client_ip_is_the_last_untrusted_hop_of_x_forwarded_for() {
+    let server = rate_limited_server("2/hour", &["127.0.0.0/8", "10.0.0.0/8"]);
     let ask = |hops: &str| get(&server, "/api/v1/dataset", &[("x-forwarded-for", hops)]).status;
     assert_eq!(ask("192.0.2.1"), 200);
     assert_eq!(ask("192.0.2.1"), 200);
@@ -166,7 +171,7 @@ fn a_proxy_of_ours_is_believed_its_last_hop_and_no_other() {
 /// Regression test: with a non-ASCII byte in `X-Forwarded-For`, the client was taken for the proxy,
 /// and a proxy on loopback is exempt.
 #[test]
-fn a_hop_that_cannot_be_read_exempts_nobody() {
+fn unparsable_forwarded_hops_are_rate_limited_as_one_client() {
     let server = server(AccessConfig {
         ip_rate_limit: IpRateLimit::ExceptLoopback("20/hour".parse().expect("a rate")),
         trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
@@ -203,7 +208,7 @@ fn a_hop_that_cannot_be_read_exempts_nobody() {
 }
 
 #[test]
-fn by_default_this_machine_is_not_counted_and_others_are() {
+fn loopback_clients_are_exempt_from_the_default_rate_limit() {
     let server = server(AccessConfig {
         ip_rate_limit: IpRateLimit::ExceptLoopback("1/hour".parse().expect("a rate")),
         trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
@@ -221,14 +226,14 @@ fn by_default_this_machine_is_not_counted_and_others_are() {
 // ---- API keys -----------------------------------------------------------------------------------
 
 #[test]
-fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
+fn only_configured_scopes_need_an_api_key() {
     let file = KeyFile::new();
     let (key, id) = file.add(&[Scope::Batch], None);
     let (for_tiles, _) = file.add(&[Scope::Tiles], None);
     let keys = file.open();
-    let server = closed_for(Arc::clone(&keys), &[Scope::Batch]);
+    let server = server_needing_key(Arc::clone(&keys), &[Scope::Batch]);
 
-    let refused = list(&server, &[]).expect_problem(401, "key_required");
+    let refused = post_batch(&server, &[]).expect_problem(401, "key_required");
     assert_eq!(
         refused.header("www-authenticate"),
         "Bearer realm=\"catchment\""
@@ -240,7 +245,7 @@ fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
         &format!("{key}0"),
         "Basic eDp5",
     ] {
-        let reply = list(&server, &[("authorization", wrong)]).expect(401);
+        let reply = post_batch(&server, &[("authorization", wrong)]).expect(401);
         assert!(
             reply
                 .header("www-authenticate")
@@ -251,12 +256,12 @@ fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
         assert!(!reply.text().contains(&id), "{reply}");
     }
     let wrong = [("authorization", "Bearer catchment_00000000_00")];
-    let refused = list(&server, &wrong).expect_problem(401, "unknown_key");
+    let refused = post_batch(&server, &wrong).expect_problem(401, "unknown_key");
     let challenge = refused.header("www-authenticate");
     assert!(challenge.ends_with("error=\"invalid_token\""), "{refused}");
 
     let other = [("authorization", for_tiles.as_str())];
-    let refused = list(&server, &other).expect_problem(403, "insufficient_scope");
+    let refused = post_batch(&server, &other).expect_problem(403, "insufficient_scope");
     let challenge = refused.header("www-authenticate");
     assert!(
         challenge.contains("error=\"insufficient_scope\", scope=\"batch\""),
@@ -264,10 +269,10 @@ fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
     );
 
     let right = [("authorization", key.as_str())];
-    let reply = list(&server, &right).expect(200);
+    let reply = post_batch(&server, &right).expect(200);
     assert!(reply.text().contains("located"), "{reply}");
     let in_capitals = key.replacen("Bearer", "BEARER", 1);
-    list(&server, &[("authorization", &in_capitals)]).expect(200);
+    post_batch(&server, &[("authorization", &in_capitals)]).expect(200);
     for path in ["/batch", "/api/v1/batch/0123456789abcdef0123456789abcdef"] {
         server.get(path).expect_problem(401, "key_required");
     }
@@ -280,15 +285,15 @@ fn what_needs_a_key_is_answered_with_one_and_the_rest_without() {
 
     keys::revoke(&file.path, &id, today_in_london()).expect("the key exists");
     assert!(keys.refresh().expect("readable"));
-    list(&server, &right).expect_problem(401, "revoked_key");
+    post_batch(&server, &right).expect_problem(401, "revoked_key");
 }
 
 #[test]
-fn a_browser_asks_for_the_key_as_a_password() {
+fn browsers_can_send_the_key_as_the_basic_auth_password() {
     let file = KeyFile::new();
     let (key, _) = file.add(&[Scope::Batch, Scope::Pages], None);
     let key = key.trim_start_matches("Bearer ");
-    let server = closed_for(file.open(), &[Scope::Batch, Scope::Pages]);
+    let server = server_needing_key(file.open(), &[Scope::Batch, Scope::Pages]);
     let basic = |user_and_password: &str| {
         let encoded = BASE64_STANDARD.encode(user_and_password);
         format!("Basic {encoded}")
@@ -305,8 +310,8 @@ fn a_browser_asks_for_the_key_as_a_password() {
             ]
         );
         for user in ["", "anybody"] {
-            let shown = basic(&format!("{user}:{key}"));
-            get(&server, path, &[("authorization", &shown)]).expect(200);
+            let credentials = basic(&format!("{user}:{key}"));
+            get(&server, path, &[("authorization", &credentials)]).expect(200);
         }
         // Passwords that are not keys are rejected here.
         let other = basic("user:password");
@@ -320,11 +325,11 @@ fn a_browser_asks_for_the_key_as_a_password() {
 }
 
 #[test]
-fn a_key_is_counted_by_itself() {
+fn each_key_has_its_own_quota() {
     let file = KeyFile::new();
     let (key, _) = file.add(&[Scope::Locate], Some("2/hour"));
     let (other, _) = file.add(&[Scope::Locate], Some("2/hour"));
-    let server = closed_for(file.open(), &[Scope::Locate]);
+    let server = server_needing_key(file.open(), &[Scope::Locate]);
     let ask = |key: &str| {
         let path = "/api/v1/locate?postcode=LA18+4DB";
         get(&server, path, &[("authorization", key)])
@@ -348,18 +353,21 @@ fn a_key_is_counted_by_itself() {
 }
 
 #[test]
-fn what_needs_a_key_is_for_no_cache_between() {
+fn keyed_responses_are_cache_control_private() {
     let file = KeyFile::new();
     let (key, _) = file.add(&[Scope::Areas], None);
-    let server = closed_for(file.open(), &[Scope::Areas, Scope::Postcodes]);
-    let kept = |path: &str| {
+    let server = server_needing_key(file.open(), &[Scope::Areas, Scope::Postcodes]);
+    let cache_control = |path: &str| {
         let reply = get(&server, path, &[("authorization", &key)]).expect(200);
         reply.header("cache-control").to_string()
     };
     for path in ["/api/v1/areas/icc.geojson", "/areas/icc/mb-kendal"] {
-        assert!(kept(path).starts_with("private, max-age="), "{path}");
+        assert!(
+            cache_control(path).starts_with("private, max-age="),
+            "{path}"
+        );
     }
-    assert!(kept("/tiles/icc.json").starts_with("public, max-age="));
+    assert!(cache_control("/tiles/icc.json").starts_with("public, max-age="));
     for path in [
         "/areas/icc/mb-kendal",
         "/practices/P81002",
@@ -372,10 +380,10 @@ fn what_needs_a_key_is_for_no_cache_between() {
 
 /// Every route of the API document belongs to a scope or is always public.
 #[test]
-fn an_operator_can_close_whatever_answers_questions() {
+fn every_data_route_can_require_a_key() {
     let file = KeyFile::new();
     file.add(&[], None);
-    let server = closed_for(file.open(), &Scope::ALL);
+    let server = server_needing_key(file.open(), &Scope::ALL);
     let document = SERVER.get("/openapi.json").expect(200).json();
     let open = [
         "/api/v1/dataset",
@@ -408,64 +416,74 @@ fn an_operator_can_close_whatever_answers_questions() {
 }
 
 #[test]
-fn pages_elsewhere_may_show_a_key_where_the_operator_names_them() {
+fn cors_allows_keys_only_from_configured_origins() {
     let file = KeyFile::new();
     let (key, _) = file.add(&[Scope::Batch], None);
-    let server = closed_for(file.open(), &[Scope::Batch]);
-    let ours = ("origin", ORIGIN);
-    let asking = ("access-control-request-method", "POST");
+    let server = server_needing_key(file.open(), &[Scope::Batch]);
+    let allowed_origin = ("origin", ALLOWED_ORIGIN);
+    let request_method = ("access-control-request-method", "POST");
     let preflight = |path, origin| {
         server
-            .send("OPTIONS", path, &[origin, asking], None)
+            .send("OPTIONS", path, &[origin, request_method], None)
             .expect(200)
     };
     let allowed = |reply: &Reply| reply.header("access-control-allow-origin").to_string();
-    let with_key = |reply: &Reply| {
+    let allows_key = |reply: &Reply| {
         let headers = reply.header("access-control-allow-headers");
         headers.contains("authorization")
     };
 
-    let asked = preflight("/api/v1/batch", ours);
+    let response = preflight("/api/v1/batch", allowed_origin);
     assert_eq!(
-        (allowed(&asked).as_str(), with_key(&asked)),
-        (ORIGIN, true),
-        "{asked}"
+        (allowed(&response).as_str(), allows_key(&response)),
+        (ALLOWED_ORIGIN, true),
+        "{response}"
     );
-    assert!(asked.header("vary").contains("origin"), "{asked}");
-    assert_eq!(asked.header("access-control-max-age"), "86400", "{asked}");
+    assert!(response.header("vary").contains("origin"), "{response}");
+    assert_eq!(
+        response.header("access-control-max-age"),
+        "86400",
+        "{response}"
+    );
     for origin in [
         "https://surgery.example",
         "null",
         "https://intranet.example.evil",
         "https://INTRANET.example",
     ] {
-        let asked = preflight("/api/v1/batch", ("origin", origin));
+        let response = preflight("/api/v1/batch", ("origin", origin));
         assert_eq!(
-            (allowed(&asked).as_str(), with_key(&asked)),
+            (allowed(&response).as_str(), allows_key(&response)),
             ("", false),
-            "{asked}"
+            "{response}"
         );
     }
     // Public resources can be read from any origin.
-    let asked = preflight("/api/v1/locate", ELSEWHERE);
+    let response = preflight("/api/v1/locate", OTHER_ORIGIN);
     assert_eq!(
-        (allowed(&asked).as_str(), with_key(&asked)),
+        (allowed(&response).as_str(), allows_key(&response)),
         ("*", false),
-        "{asked}"
+        "{response}"
     );
-    let asked = preflight("/api/v1/locate", ours);
+    let response = preflight("/api/v1/locate", allowed_origin);
     assert_eq!(
-        (allowed(&asked).as_str(), with_key(&asked)),
+        (allowed(&response).as_str(), allows_key(&response)),
         ("*", true),
-        "{asked}"
+        "{response}"
     );
 
     let right = ("authorization", key.as_str());
-    assert_eq!(allowed(&list(&server, &[right, ours]).expect(200)), ORIGIN);
-    assert_eq!(allowed(&list(&server, &[right, ELSEWHERE]).expect(200)), "");
-    let refused = list(&server, &[ours]).expect_problem(401, "key_required");
-    assert_eq!(allowed(&refused), ORIGIN, "{refused}");
-    for reply in [asked, refused] {
+    assert_eq!(
+        allowed(&post_batch(&server, &[right, allowed_origin]).expect(200)),
+        ALLOWED_ORIGIN
+    );
+    assert_eq!(
+        allowed(&post_batch(&server, &[right, OTHER_ORIGIN]).expect(200)),
+        ""
+    );
+    let refused = post_batch(&server, &[allowed_origin]).expect_problem(401, "key_required");
+    assert_eq!(allowed(&refused), ALLOWED_ORIGIN, "{refused}");
+    for reply in [response, refused] {
         assert_eq!(
             reply.header("access-control-allow-credentials"),
             "",
@@ -475,7 +493,7 @@ fn pages_elsewhere_may_show_a_key_where_the_operator_names_them() {
 }
 
 #[test]
-fn whoever_is_refused_is_safe_in_a_browser_too() {
+fn rejections_have_security_headers() {
     let file = KeyFile::new();
     let (key, _) = file.add(&[], None);
     let server = server(AccessConfig {
@@ -487,9 +505,9 @@ fn whoever_is_refused_is_safe_in_a_browser_too() {
     let long = format!("/api/v1/dataset?as_of={}", "1".repeat(13_000));
     let replies = [
         server.get(&long).expect(414),
-        list(&server, &[]).expect(401),
-        list(&server, &[("authorization", &key)]).expect(403),
-        list(&server, &[("authorization", "Bearer x")]).expect(401),
+        post_batch(&server, &[]).expect(401),
+        post_batch(&server, &[("authorization", &key)]).expect(403),
+        post_batch(&server, &[("authorization", "Bearer x")]).expect(401),
         server.get("/").expect(429),
     ];
     for reply in replies {
@@ -519,23 +537,23 @@ fn keys_command(arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn stdout(output: Output) -> String {
+fn stdout_of(output: Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).expect("text")
 }
 
 #[test]
-fn a_key_is_added_listed_used_and_revoked_while_the_service_runs_and_is_never_written_down() {
+fn keys_can_be_added_and_revoked_at_runtime_and_are_never_logged() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("keys.toml");
     let path = path.to_str().expect("text");
     let add = |name: &str, more: &[&str]| {
         let mut arguments = vec!["add", "--keys", path, "--name", name];
         arguments.extend(more);
-        stdout(keys_command(&arguments)).trim_end().to_string()
+        stdout_of(keys_command(&arguments)).trim_end().to_string()
     };
     let first = add("call handlers", &["--quota", "600/minute"]);
-    let mut running = Running::start(&["--keys", path, "--require-key-for", "batch"]);
+    let mut running = ServiceProcess::start(&["--keys", path, "--require-key-for", "batch"]);
     let address = running.address;
     let ask = |key: &str| {
         let bearer = format!("Bearer {key}");
@@ -548,7 +566,7 @@ fn a_key_is_added_listed_used_and_revoked_while_the_service_runs_and_is_never_wr
             address,
             ("POST", "/api/v1/batch"),
             &headers,
-            Some(LIST),
+            Some(BATCH),
         )
     };
     ask(&first).expect(200);
@@ -559,11 +577,14 @@ fn a_key_is_added_listed_used_and_revoked_while_the_service_runs_and_is_never_wr
     running.wait_for("API keys loaded count=2");
     ask(&second).expect(200);
 
-    let list = stdout(keys_command(&["list", "--keys", path]));
-    assert!(list.contains("active\tbatch,tiles\t"), "{list}");
-    assert!(list.contains("\t600/minute\tcall handlers\n"), "{list}");
+    let listing = stdout_of(keys_command(&["list", "--keys", path]));
+    assert!(listing.contains("active\tbatch,tiles\t"), "{listing}");
+    assert!(
+        listing.contains("\t600/minute\tcall handlers\n"),
+        "{listing}"
+    );
     let id = first.split('_').nth(1).expect("an id");
-    stdout(keys_command(&["revoke", "--keys", path, id]));
+    stdout_of(keys_command(&["revoke", "--keys", path, id]));
     running.wait_for("API keys loaded count=2");
     ask(&first).expect_problem(401, "revoked_key");
     ask(&second).expect(200);
@@ -574,7 +595,7 @@ fn a_key_is_added_listed_used_and_revoked_while_the_service_runs_and_is_never_wr
     running.wait_for("could not load the API keys; the previous keys stay in use");
     ask(&second).expect(200);
     running.signal("TERM");
-    let (status, written) = running.end();
+    let (status, written) = running.wait_for_exit();
     assert_eq!(status, Some(0), "{written}");
     let line = written
         .lines()
@@ -586,19 +607,19 @@ fn a_key_is_added_listed_used_and_revoked_while_the_service_runs_and_is_never_wr
     for secret in [&first, &second] {
         let random = secret.rsplit('_').next().expect("a part");
         assert!(!written.contains(random), "{written}");
-        assert!(!list.contains(random), "{list}");
+        assert!(!listing.contains(random), "{listing}");
     }
     assert!(!written.contains("Zq7Mark"), "{written}");
-    assert!(!stdout_or_error(&keys_command(&["revoke", "--keys", path, "x"])).is_empty());
+    assert!(!stderr_of_failure(&keys_command(&["revoke", "--keys", path, "x"])).is_empty());
 }
 
-fn stdout_or_error(output: &Output) -> String {
+fn stderr_of_failure(output: &Output) -> String {
     assert!(!output.status.success());
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]
-fn keys_say_what_is_wrong_with_how_they_are_asked() {
+fn keys_command_explains_invalid_arguments() {
     let nowhere = "/nowhere/keys.toml";
     for (arguments, expected) in [
         (&["list", "--keys", nowhere][..], "/nowhere/keys.toml: "),
@@ -618,15 +639,15 @@ fn keys_say_what_is_wrong_with_how_they_are_asked() {
     ] {
         let output = keys_command(arguments);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
-        let told = stdout_or_error(&output);
-        assert!(told.contains(expected), "{told}");
+        let message = stderr_of_failure(&output);
+        assert!(message.contains(expected), "{message}");
     }
     assert!(!Path::new("k").exists());
 }
 
 #[cfg(unix)]
 #[test]
-fn the_operator_has_a_socket_that_is_the_owners_alone() {
+fn admin_socket_is_accessible_only_to_its_owner() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixStream;
     let folder = TempDir::new().expect("a folder");
@@ -635,16 +656,22 @@ fn the_operator_has_a_socket_that_is_the_owners_alone() {
     let ask = |request: &str| {
         let mut stream = UnixStream::connect(&path).expect("the socket is listening");
         let head = format!("{request} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).expect("the request is sent");
+        stream
+            .write_all(head.as_bytes())
+            .expect("the request is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("text");
         answer
     };
     // Twice: a socket left by the previous process is replaced.
     for _ in 0..2 {
-        let mut running = Running::start(&["--admin-listen", &socket]);
+        let mut running = ServiceProcess::start(&["--admin-listen", &socket]);
         running.wait_for(&format!("address=\"{}\"", path.display()));
-        let mode = path.metadata().expect("the socket exists").permissions().mode();
+        let mode = path
+            .metadata()
+            .expect("the socket exists")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         let metrics = ask("GET /metrics");
         assert!(
@@ -655,10 +682,10 @@ fn the_operator_has_a_socket_that_is_the_owners_alone() {
         assert!(ask("GET /api/v1/dataset").starts_with("HTTP/1.1 404 "));
         let started = Instant::now();
         running.signal("TERM");
-        let (status, written) = running.end();
+        let (status, written) = running.wait_for_exit();
         assert_eq!(status, Some(0), "{written}");
         assert!(started.elapsed() < Duration::from_secs(5));
     }
-    let left = std::fs::read_dir(folder.path()).expect("a folder").count();
-    assert_eq!(left, 1);
+    let file_count = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(file_count, 1);
 }

@@ -8,15 +8,15 @@ use catchment::tiles::{ContentEncoding, TileCache, TileCoord, TileKey};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::dataset::{DAY, index};
-use crate::programs::{printed, python};
+use crate::embedded_dataset::{DAY, index};
+use crate::external_tools::{python, stdout_of};
 
 const LAYERS: [Layer; 2] = [Layer::Icc, Layer::GpPractice];
 
 /// Reads an archive with the package; `None` if Python does not have it.
 fn read_back(file: &std::path::Path) -> Option<Value> {
     let mut python = python("reading archives")?;
-    let output = printed(python.arg("tests/oracle/archive.py").arg(file));
+    let output = stdout_of(python.arg("tests/oracle/archive.py").arg(file));
     Some(serde_json::from_str(&output).expect("JSON"))
 }
 

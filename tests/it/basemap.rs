@@ -14,9 +14,9 @@ use pmtiles::{Compression, PmTilesWriter, TileCoord, TileId, TileType};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::programs::{printed, python};
+use crate::external_tools::{python, stdout_of};
+use crate::fixture::TestDataset;
 use crate::server::{Reply, Server};
-use crate::toy::World;
 
 /// The bounding box of northern England: west, south, east, north.
 const BOUNDS: [f64; 4] = [-4.0, 53.5, -1.5, 55.5];
@@ -151,7 +151,11 @@ impl Folder {
 fn serve_basemap(path: &Path) -> (Server, String) {
     let basemap = Basemap::open(path).unwrap_or_else(|error| panic!("{error}"));
     let tiles = format!("/tiles/basemap/{}", basemap.edition);
-    let server = Server::with_basemap(World::new().dataset(), ServerLimits::default(), basemap);
+    let server = Server::with_basemap(
+        TestDataset::new().dataset(),
+        ServerLimits::default(),
+        basemap,
+    );
     (server, tiles)
 }
 
@@ -279,7 +283,7 @@ fn the_basemap_style_has_its_source_and_plain_text_attribution() {
 
 #[test]
 fn without_a_basemap_its_addresses_are_404() {
-    let server = Server::with(World::new().dataset(), ServerLimits::default());
+    let server = Server::with(TestDataset::new().dataset(), ServerLimits::default());
     for path in ["/tiles/basemap.json", "/tiles/basemap/0123456789ab/6/31/20"] {
         server.get(path).expect_problem(404, "no_basemap");
     }
@@ -450,7 +454,7 @@ fn basemaps_written_by_the_pmtiles_package_are_read() {
         return;
     };
     let folder = Folder::new();
-    printed(python.arg("tests/oracle/basemap.py").arg(folder.path()));
+    stdout_of(python.arg("tests/oracle/basemap.py").arg(folder.path()));
     let (server, tiles) = serve_basemap(&folder.path());
     let source = &server.get("/tiles/basemap.json").expect(200).json()["sources"]["basemap"];
     assert_eq!(source["bounds"], json!([-8.0, 49.0, 2.0, 61.0]));

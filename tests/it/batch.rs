@@ -10,16 +10,17 @@ use std::sync::LazyLock;
 use std::thread;
 
 use catchment::batch::{
-    self, BatchError, OutputColumn, Compression, DecodeLimits, BatchInput, ColumnOverrides, BatchProgress, BatchRequest, BatchSummary,
+    self, BatchError, BatchInput, BatchProgress, BatchRequest, BatchSummary, ColumnOverrides,
+    Compression, DecodeLimits, OutputColumn,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::{Layer, OdsCode, Postcode, date_from_iso};
-use catchment::index::{LocateAnswer, LayerResult, Index, Locator, LocateQuery, UnknownReason};
+use catchment::index::{Index, LayerResult, LocateAnswer, LocateQuery, Locator, UnknownReason};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::patients::Patients;
+use crate::made_up_patients::Patients;
 use crate::server::AS_OF;
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
@@ -40,19 +41,19 @@ fn request() -> BatchRequest {
     }
 }
 
-fn with_columns(columns: &str) -> BatchRequest {
+fn request_with_columns(columns: &str) -> BatchRequest {
     BatchRequest {
         output_columns: OutputColumn::with_defaults(columns).expect("columns"),
         ..request()
     }
 }
 
-fn try_answer(
-    list: &[u8],
+fn try_run_batch(
+    bytes: &[u8],
     request: &BatchRequest,
     threads: usize,
 ) -> Result<(Vec<u8>, BatchSummary), BatchError> {
-    let intake = BatchInput::open(list, request)?;
+    let intake = BatchInput::open(bytes, request)?;
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(threads).expect("at least one thread");
     let progress = BatchProgress::default();
@@ -62,30 +63,30 @@ fn try_answer(
 }
 
 #[track_caller]
-fn answer_bytes(list: &[u8], request: &BatchRequest) -> Vec<u8> {
-    try_answer(list, request, 2)
+fn run_batch(input: &[u8], request: &BatchRequest) -> Vec<u8> {
+    try_run_batch(input, request, 2)
         .expect("the batch succeeds")
         .0
 }
 
 #[track_caller]
-fn answer(list: &str, request: &BatchRequest) -> String {
-    String::from_utf8(answer_bytes(list.as_bytes(), request)).expect("text")
+fn run_batch_text(input: &str, request: &BatchRequest) -> String {
+    String::from_utf8(run_batch(input.as_bytes(), request)).expect("text")
 }
 
 #[track_caller]
-fn refusal(list: &[u8], request: &BatchRequest) -> String {
-    match try_answer(list, request, 1) {
+fn batch_error(input: &[u8], request: &BatchRequest) -> String {
+    match try_run_batch(input, request, 1) {
         Ok(_) => panic!("the batch succeeded"),
-        Err(fault) => fault.to_string(),
+        Err(error) => error.to_string(),
     }
 }
 
 /// Parses the output of a batch into records, each a map from column to cell.
-fn records(answered: &[u8], delimiter: u8) -> Vec<HashMap<String, String>> {
+fn records(output: &[u8], delimiter: u8) -> Vec<HashMap<String, String>> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
-        .from_reader(answered);
+        .from_reader(output);
     let records = reader.deserialize();
     records
         .map(|record| record.expect("a record of the right width"))
@@ -98,7 +99,10 @@ fn patients(seed: u64) -> Patients {
 
 // The expected cells, derived independently from the result of `Index::locate`.
 
-fn found<'a, 'i>(areas: &'a [(Layer, LayerResult<'i>)], layer: Layer) -> Option<&'a LayerResult<'i>> {
+fn layer_result<'a, 'i>(
+    areas: &'a [(Layer, LayerResult<'i>)],
+    layer: Layer,
+) -> Option<&'a LayerResult<'i>> {
     areas
         .iter()
         .find(|(id, _)| *id == layer)
@@ -108,7 +112,9 @@ fn found<'a, 'i>(areas: &'a [(Layer, LayerResult<'i>)], layer: Layer) -> Option<
 fn ids(found: Option<&LayerResult<'_>>) -> String {
     let ids: Vec<String> = match found {
         Some(LayerResult::Areas(areas)) => areas.iter().map(|it| it.area.id.clone()).collect(),
-        Some(LayerResult::Practices(all)) => all.iter().map(|it| it.practice.code.to_string()).collect(),
+        Some(LayerResult::Practices(all)) => {
+            all.iter().map(|it| it.practice.code.to_string()).collect()
+        }
         Some(LayerResult::Groups(groups)) => {
             let mut ids: Vec<String> = Vec::new();
             for group in groups {
@@ -127,14 +133,14 @@ fn is_empty(found: Option<&LayerResult<'_>>) -> bool {
     ids(found).is_empty()
 }
 
-fn groups(found: Option<&LayerResult<'_>>) -> String {
+fn group_ids_or_unknown(found: Option<&LayerResult<'_>>) -> String {
     match found {
         Some(LayerResult::Unknown(_)) => "unknown".into(),
         found => ids(found),
     }
 }
 
-fn why(found: Option<&LayerResult<'_>>) -> Option<&'static str> {
+fn unknown_reason(found: Option<&LayerResult<'_>>) -> Option<&'static str> {
     match found {
         Some(LayerResult::Unknown(unknown)) => Some(UnknownReason::as_str(*unknown)),
         _ => None,
@@ -142,11 +148,11 @@ fn why(found: Option<&LayerResult<'_>>) -> Option<&'static str> {
 }
 
 /// Returns the expected cells of the default columns, for a row with a well-formed postcode.
-fn expected(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
-    let residence = |layer| found(&answer.residence, layer);
+fn expected_cells(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
+    let residence = |layer| layer_result(&answer.residence, layer);
     let registration = |layer| {
         let registration = answer.registration.as_ref();
-        registration.and_then(|it| found(&it.areas, layer))
+        registration.and_then(|it| layer_result(&it.areas, layer))
     };
     let icc = match residence(Layer::Icc) {
         Some(LayerResult::Areas(areas)) => areas.first(),
@@ -169,7 +175,7 @@ fn expected(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
     } else if is_empty(residence(Layer::Icc)) {
         reasons.push(format!(
             "residence:{}",
-            why(residence(Layer::Icc)).unwrap_or("no_icc")
+            unknown_reason(residence(Layer::Icc)).unwrap_or("no_icc")
         ));
     }
     if let Some(it) = &answer.registration {
@@ -178,21 +184,27 @@ fn expected(answer: &LocateAnswer<'_>) -> BTreeMap<&'static str, String> {
         } else if is_empty(registration(Layer::Icc)) {
             reasons.push(format!(
                 "registration:{}",
-                why(registration(Layer::Icc)).unwrap_or("no_icc")
+                unknown_reason(registration(Layer::Icc)).unwrap_or("no_icc")
             ));
         }
     }
-    reasons.extend(why(group).map(|why| format!("resilience_groups:{why}")));
-    let words = |word: Option<&str>| word.unwrap_or_default().to_string();
+    reasons.extend(unknown_reason(group).map(|why| format!("resilience_groups:{why}")));
+    let or_empty = |word: Option<&str>| word.unwrap_or_default().to_string();
     BTreeMap::from([
         ("status", status.to_string()),
         ("icc_registration_id", ids(registration(Layer::Icc))),
         ("icc_residence_id", ids(residence(Layer::Icc))),
         ("agreement", answer.agreement.as_str().to_string()),
-        ("resilience_groups", groups(group)),
+        ("resilience_groups", group_ids_or_unknown(group)),
         ("practices_covering", ids(residence(Layer::GpPractice))),
-        ("certainty", words(edge.map(|edge| edge.certainty.as_str()))),
-        ("provenance", words(icc.map(|icc| icc.provenance.as_str()))),
+        (
+            "certainty",
+            or_empty(edge.map(|edge| edge.certainty.as_str())),
+        ),
+        (
+            "provenance",
+            or_empty(icc.map(|icc| icc.provenance.as_str())),
+        ),
         ("reason", reasons.join(";")),
         ("dataset_version", INDEX.manifest().version.clone()),
     ])
@@ -207,7 +219,7 @@ fn locate(postcode: Postcode, practice: &str, day: &str) -> LocateAnswer<'static
 }
 
 #[test]
-fn every_column_says_what_locate_says() {
+fn default_columns_match_locate() {
     let practices: Vec<String> = INDEX
         .practices()
         .iter()
@@ -240,20 +252,20 @@ fn every_column_says_what_locate_says() {
         .collect();
     assert!(rows.len() > 4_000);
     for day in [AS_OF, "2022-06-30", "2021-01-01"] {
-        let list: String = rows
+        let input: String = rows
             .iter()
             .map(|(postcode, practice)| format!("{postcode},{practice}\n"))
             .collect();
         let request = BatchRequest {
             as_of: date_from_iso(day).expect("a date"),
-            ..with_columns("notes,practice_status,nearest_icc,alternatives")
+            ..request_with_columns("notes,practice_status,nearest_icc,alternatives")
         };
-        let answered = answer(&format!("postcode,practice_code\n{list}"), &request);
-        let records = records(answered.as_bytes(), b',');
+        let output = run_batch_text(&format!("postcode,practice_code\n{input}"), &request);
+        let records = records(output.as_bytes(), b',');
         assert_eq!(records.len(), rows.len());
         for (record, (postcode, practice)) in records.iter().zip(&rows) {
             let answer = locate(*postcode, practice, day);
-            for (column, text) in expected(&answer) {
+            for (column, text) in expected_cells(&answer) {
                 let cell = &record[&format!("catchment_{column}")];
                 assert_eq!(*cell, text, "{column} of {postcode}, {practice} on {day}");
             }
@@ -276,7 +288,7 @@ fn every_column_says_what_locate_says() {
 }
 
 #[test]
-fn a_day_of_its_own_answers_a_row() {
+fn as_of_column_sets_the_date_of_each_row() {
     let days = ["2025-12-01", "2022-01-04", "2022-06-30", "", "2019-03-01"];
     let postcodes: Vec<Postcode> = INDEX
         .postcodes()
@@ -287,16 +299,16 @@ fn a_day_of_its_own_answers_a_row() {
         .iter()
         .flat_map(|postcode| days.map(|day| (*postcode, day)))
         .collect();
-    let list: String = rows
+    let input: String = rows
         .iter()
         .map(|(postcode, day)| format!("{postcode},P81064,{day}\n"))
         .collect();
     let mut request = request();
     request.column_overrides.as_of = Some("Seen on".into());
-    let answered = answer(&format!("pcd,ods_code,seen_on\n{list}"), &request);
-    for (record, (postcode, day)) in records(answered.as_bytes(), b',').iter().zip(&rows) {
+    let output = run_batch_text(&format!("pcd,ods_code,seen_on\n{input}"), &request);
+    for (record, (postcode, day)) in records(output.as_bytes(), b',').iter().zip(&rows) {
         let day = if day.is_empty() { AS_OF } else { day };
-        for (column, text) in expected(&locate(*postcode, "P81064", day)) {
+        for (column, text) in expected_cells(&locate(*postcode, "P81064", day)) {
             assert_eq!(
                 record[&format!("catchment_{column}")],
                 text,
@@ -304,7 +316,7 @@ fn a_day_of_its_own_answers_a_row() {
             );
         }
     }
-    let bad = answer(
+    let bad = run_batch_text(
         "pcd,seen_on\nLA1 1PN,2023-02-29\nLA1 1PN,01/02/2023\nLA1 1PN,2023-02-01\n",
         &request,
     );
@@ -322,10 +334,10 @@ fn a_day_of_its_own_answers_a_row() {
 }
 
 #[test]
-fn coordinates_stand_in_place_of_a_postcode() {
-    let list = "id,Longitude,lat\n1,-3.269471,54.209742\n2,54.05,-2.8\n3,,\n4,x,54\n5,317303,480077\n6,-0.1276,51.5072\n";
-    let answered = answer(list, &with_columns("easting,nearest_icc"));
-    let records = records(answered.as_bytes(), b',');
+fn rows_can_have_coordinates_instead_of_a_postcode() {
+    let input = "id,Longitude,lat\n1,-3.269471,54.209742\n2,54.05,-2.8\n3,,\n4,x,54\n5,317303,480077\n6,-0.1276,51.5072\n";
+    let output = run_batch_text(input, &request_with_columns("easting,nearest_icc"));
+    let records = records(output.as_bytes(), b',');
     let cells = |column: &str| -> Vec<&str> {
         records
             .iter()
@@ -348,7 +360,7 @@ fn coordinates_stand_in_place_of_a_postcode() {
     assert_eq!(cells("easting")[0].split('.').next(), Some("317303"));
     assert_eq!(cells("reason")[1], "residence:coordinates_swapped");
     assert_eq!(cells("reason")[4], "residence:not_degrees");
-    let grid = answer("easting;northing\n317303;480077\n", &request());
+    let grid = run_batch_text("easting;northing\n317303;480077\n", &request());
     assert!(
         grid.contains(";located;;mb-barrow-and-millom;residence_only;"),
         "{grid}"
@@ -358,16 +370,16 @@ fn coordinates_stand_in_place_of_a_postcode() {
 /// Checks the `catchment_status` of a row with this text in the postcode column.
 #[track_caller]
 fn check_status(postcode: &str, status: &str) {
-    let answered = answer(
+    let output = run_batch_text(
         &format!("id,postcode\n7,{postcode}\n"),
-        &with_columns("suggestion"),
+        &request_with_columns("suggestion"),
     );
-    let (_, row) = answered.split_once('\n').expect("a row");
+    let (_, row) = output.split_once('\n').expect("a row");
     assert!(row.starts_with(&format!("7,{postcode},{status},")), "{row}");
 }
 
 #[test]
-fn every_status_has_its_word() {
+fn every_kind_of_postcode_has_its_status() {
     for (postcode, status) in [
         ("la184db", "located"),
         (" LA18  4DB ", "located"),
@@ -390,16 +402,16 @@ fn every_status_has_its_word() {
     ] {
         check_status(postcode, status);
     }
-    let list = "postcode\nLA1O 5DL\nPR3%200SG\n";
-    let answered = answer(list, &with_columns("suggestion"));
+    let input = "postcode\nLA1O 5DL\nPR3%200SG\n";
+    let output = run_batch_text(input, &request_with_columns("suggestion"));
     assert!(
-        answered.contains("LA1O 5DL,malformed,,,neither,,,,,residence:malformed,2025.2,LA10 5DL\n")
+        output.contains("LA1O 5DL,malformed,,,neither,,,,,residence:malformed,2025.2,LA10 5DL\n")
     );
     assert!(
-        answered.contains("residence:malformed (percent_encoded)"),
-        "{answered}"
+        output.contains("residence:malformed (percent_encoded)"),
+        "{output}"
     );
-    let latin1 = answer_bytes(b"id,postcode\n1,LA1\xa01PN\n", &request());
+    let latin1 = run_batch(b"id,postcode\n1,LA1\xa01PN\n", &request());
     assert!(latin1.starts_with(b"id,postcode,"));
     assert!(
         String::from_utf8_lossy(&latin1).contains(",malformed,"),
@@ -412,9 +424,9 @@ fn every_status_has_its_word() {
 }
 
 /// Returns the output without its last `added` columns: the input columns of each row.
-fn users_part(answered: &str, added: usize, delimiter: &str) -> String {
-    let mut users = String::new();
-    for row in answered.split_inclusive('\n') {
+fn input_cells(output: &str, added: usize, delimiter: &str) -> String {
+    let mut copied = String::new();
+    for row in output.split_inclusive('\n') {
         let (cells, ending) = match row.strip_suffix("\r\n") {
             Some(cells) => (cells, "\r\n"),
             None => (
@@ -423,30 +435,30 @@ fn users_part(answered: &str, added: usize, delimiter: &str) -> String {
             ),
         };
         let cells: Vec<&str> = cells.rsplitn(added + 1, delimiter).collect();
-        users.push_str(cells.last().expect("the input columns"));
-        users.push_str(ending);
+        copied.push_str(cells.last().expect("the input columns"));
+        copied.push_str(ending);
     }
-    users
+    copied
 }
 
 #[test]
-fn the_users_columns_stay_byte_for_byte() {
+fn input_columns_are_copied_byte_for_byte() {
     // No output cell contains one of these delimiters.
     for delimiter in [",", "\t", "|", "¬"] {
         for ending in ["\n", "\r\n"] {
             for mark in ["", "\u{feff}"] {
                 let row = |cells: [&str; 4]| cells.join(delimiter);
-                let list = [
+                let input = [
                     row(["nhs number", "\"Post Code\"", "note", ""]),
                     row(["9990001111", "\"la18 4db\"", "\"a,b;c\"\"d\"\"\"", " "]),
                     row(["4.5E+09", "LA1 1PN", "5\" pipe", "007"]),
                     row(["-1", "", "=1+1", "\u{e9}"]),
                 ];
-                let text = format!("{mark}{}", list.join(ending));
+                let text = format!("{mark}{}", input.join(ending));
                 for text in [text.clone(), text + ending] {
-                    let answered = answer(&text, &request());
-                    assert_eq!(users_part(&answered, 10, delimiter), text);
-                    assert_eq!(answered.contains("\r\n"), ending == "\r\n");
+                    let output = run_batch_text(&text, &request());
+                    assert_eq!(input_cells(&output, 10, delimiter), text);
+                    assert_eq!(output.contains("\r\n"), ending == "\r\n");
                 }
             }
         }
@@ -454,10 +466,10 @@ fn the_users_columns_stay_byte_for_byte() {
 }
 
 #[test]
-fn line_feeds_between_quotation_marks_are_part_of_the_row() {
-    let list = "note;postcode\r\n\"one\r\ntwo;\n\"\"three\"\"\";LA1 1PN\r\n\"x\";LA18 4DB";
-    let answered = answer(list, &request());
-    let records = records(answered.as_bytes(), b';');
+fn quoted_line_feeds_are_part_of_the_row() {
+    let input = "note;postcode\r\n\"one\r\ntwo;\n\"\"three\"\"\";LA1 1PN\r\n\"x\";LA18 4DB";
+    let output = run_batch_text(input, &request());
+    let records = records(output.as_bytes(), b';');
     assert_eq!(records.len(), 2);
     assert_eq!(records[0]["note"], "one\r\ntwo;\n\"three\"");
     assert_eq!(records[0]["catchment_icc_residence_id"], "mb-lancaster");
@@ -465,15 +477,16 @@ fn line_feeds_between_quotation_marks_are_part_of_the_row() {
         records[1]["catchment_icc_residence_id"],
         "mb-barrow-and-millom"
     );
-    assert!(answered.ends_with(";2025.2"), "a line feed was added");
+    assert!(output.ends_with(";2025.2"), "a line feed was added");
 }
 
 #[test]
-fn a_row_of_another_width_is_padded_or_cut_and_told() {
-    let list = "id,postcode,x\n1,LA1 1PN,a\n2,LA1 1PN\n\"3\n3\",LA1 1PN,b\n\n5,LA1 1PN,c,d\n6,LA18 4DB,e\n";
-    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("the batch succeeds");
-    let answered = String::from_utf8(answered).expect("text");
-    let records = records(answered.as_bytes(), b',');
+fn rows_of_the_wrong_width_are_padded_or_truncated_and_reported() {
+    let input = "id,postcode,x\n1,LA1 1PN,a\n2,LA1 1PN\n\"3\n3\",LA1 1PN,b\n\n5,LA1 1PN,c,d\n6,LA18 4DB,e\n";
+    let (output, summary) =
+        try_run_batch(input.as_bytes(), &request(), 1).expect("the batch succeeds");
+    let output = String::from_utf8(output).expect("text");
+    let records = records(output.as_bytes(), b',');
     let cells =
         |column: &str| -> Vec<&str> { records.iter().map(|it| it[column].as_str()).collect() };
     assert_eq!(cells("id"), ["1", "2", "3\n3", "", "5", "6"]);
@@ -501,35 +514,36 @@ fn a_row_of_another_width_is_padded_or_cut_and_told() {
 }
 
 #[test]
-fn a_field_that_is_too_long_is_a_bad_row_and_stays_as_it_is() {
-    let list = format!(
+fn rows_with_overlong_fields_are_bad_rows_and_copied_unchanged() {
+    let input = format!(
         "postcode,note\nLA1 1PN,{}\nLA1 1PN,x\n",
         "A".repeat(100_000)
     );
-    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("the batch succeeds");
+    let (output, summary) =
+        try_run_batch(input.as_bytes(), &request(), 1).expect("the batch succeeds");
     assert_eq!(
-        users_part(&String::from_utf8(answered).expect("text"), 10, ","),
-        list
+        input_cells(&String::from_utf8(output).expect("text"), 10, ","),
+        input
     );
     assert_eq!(summary.bad_rows, 1);
     let long = format!("postcode,note\nLA1 1PN,{}", "A".repeat(3 << 20));
-    assert!(refusal(long.as_bytes(), &request()).contains("line 2 is longer"));
+    assert!(batch_error(long.as_bytes(), &request()).contains("line 2 is longer"));
     let quoted = format!("postcode,note\nLA1 1PN,\"{}", "LA1 1PN,x\n".repeat(300_000));
-    assert!(refusal(quoted.as_bytes(), &request()).contains("quotation mark"));
+    assert!(batch_error(quoted.as_bytes(), &request()).contains("quotation mark"));
     let wide = format!("postcode{}\nLA1 1PN\n", ",x".repeat(50_000));
-    assert!(refusal(wide.as_bytes(), &request()).contains("4096 columns"));
+    assert!(batch_error(wide.as_bytes(), &request()).contains("4096 columns"));
 }
 
 #[test]
-fn what_is_no_list_is_refused_with_its_name() {
+fn unsupported_formats_are_rejected_by_name() {
     let gzip = |bytes: &[u8]| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(bytes).expect("written");
         encoder.finish().expect("compressed")
     };
-    let check = |list: &[u8], words: &str| {
-        let fault = refusal(list, &request());
-        assert!(fault.contains(words), "{fault}");
+    let check = |input: &[u8], words: &str| {
+        let error = batch_error(input, &request());
+        assert!(error.contains(words), "{error}");
     };
     check(b"PK\x03\x04\x14\0", ".xlsx");
     check(b"\xd0\xcf\x11\xe0\xa1\xb1", ".xls");
@@ -548,25 +562,22 @@ fn what_is_no_list_is_refused_with_its_name() {
     check(b"postcode,x\r\n", "no rows");
     check(b"postcode", "no rows");
     check(b"postcode,x\rLA1 1PN,y\r", "carriage returns");
-    let cut = gzip(b"postcode\nLA1 1PN\n");
-    check(&cut[..cut.len() - 9], "reading failed");
+    let truncated = gzip(b"postcode\nLA1 1PN\n");
+    check(&truncated[..truncated.len() - 9], "reading failed");
 }
 
 #[test]
-fn columns_that_leave_a_question_are_asked_about_and_nothing_is_repeated() {
-    let check = |list: &str, words: &str| {
-        let fault = refusal(list.as_bytes(), &request());
-        assert!(fault.contains(words), "{fault}");
+fn ambiguous_columns_are_rejected_without_repeating_cells() {
+    let check = |input: &str, words: &str| {
+        let error = batch_error(input.as_bytes(), &request());
+        assert!(error.contains(words), "{error}");
         for secret in ["LA1 1PN", "Airey", "9990001111"] {
-            assert!(!fault.contains(secret), "{fault}");
+            assert!(!error.contains(secret), "{error}");
         }
     };
     check("name,pst\nAirey,LA1 1PN\n", "--postcode-column");
     check("Airey,9990001111,x\nAirey,LA1 1PN,x\n", "--postcode-column");
-    check(
-        "Airey,LA1 1PN\nAirey,LA1 1PN\n",
-        "a header row is required",
-    );
+    check("Airey,LA1 1PN\nAirey,LA1 1PN\n", "a header row is required");
     check("pcd,Post_Code\nLA1 1PN,LA1 1PN\n", "`pcd`, `Post_Code`");
     check("postcode,x,x\nLA1 1PN,1,2\n", "columns 2 and 3");
     check("postcode,lat,lon\nLA1 1PN,1,2\n", "coordinates");
@@ -580,20 +591,20 @@ fn columns_that_leave_a_question_are_asked_about_and_nothing_is_repeated() {
         "line 2 has a quotation mark",
     );
     // Empty column names may be repeated.
-    assert!(answer("postcode,,\nLA1 1PN,,\n", &request()).contains(",located,"));
+    assert!(run_batch_text("postcode,,\nLA1 1PN,,\n", &request()).contains(",located,"));
     let mut named = request();
     named.column_overrides.postcode = Some("home".into());
-    assert!(refusal(b"postcode\nLA1 1PN\n", &named).contains("`home`"));
+    assert!(batch_error(b"postcode\nLA1 1PN\n", &named).contains("`home`"));
     named.delimiter = Some("#".parse().expect("a delimiter"));
-    assert!(answer("name#Home\nx#LA1 1PN\n", &named).contains("x#LA1 1PN#located#"));
+    assert!(run_batch_text("name#Home\nx#LA1 1PN\n", &named).contains("x#LA1 1PN#located#"));
 }
 
 #[test]
-fn the_registration_alone_may_be_asked_about() {
-    let mut request = with_columns("practice,practice_successors");
+fn registration_only_needs_no_location() {
+    let mut request = request_with_columns("practice,practice_successors");
     request.column_overrides.registration_only = true;
-    let answered = answer("practice code\nP81064\n\nA82608001\n", &request);
-    let records = records(answered.replace("\n,", "\n\"\",").as_bytes(), b',');
+    let output = run_batch_text("practice code\nP81064\n\nA82608001\n", &request);
+    let records = records(output.replace("\n,", "\n\"\",").as_bytes(), b',');
     let icc: Vec<&str> = records
         .iter()
         .map(|it| it["catchment_icc_registration_id"].as_str())
@@ -604,48 +615,55 @@ fn the_registration_alone_may_be_asked_about() {
 }
 
 #[test]
-fn formulas_of_the_user_stay_unless_they_are_to_be_neutralised() {
-    let list = "postcode,note,=x\nLA1 1PN,=1+1,-2.5\n=LA1 1AA,\"+a,b\",@x\n-1,\tx,ok\n";
-    assert_eq!(users_part(&answer(list, &request()), 10, ","), list);
+fn formulas_are_escaped_only_with_excel_safe() {
+    let input = "postcode,note,=x\nLA1 1PN,=1+1,-2.5\n=LA1 1AA,\"+a,b\",@x\n-1,\tx,ok\n";
+    assert_eq!(
+        input_cells(&run_batch_text(input, &request()), 10, ","),
+        input
+    );
     let safe = BatchRequest {
         excel_safe: true,
         ..request()
     };
     let expected = "postcode,note,'=x\nLA1 1PN,'=1+1,-2.5\n'=LA1 1AA,\"'+a,b\",'@x\n-1,'\tx,ok\n";
-    assert_eq!(users_part(&answer(list, &safe), 10, ","), expected);
+    assert_eq!(
+        input_cells(&run_batch_text(input, &safe), 10, ","),
+        expected
+    );
 }
 
 #[test]
-fn numbers_shortened_by_a_spreadsheet_are_kept_and_told() {
-    let list =
+fn scientific_notation_is_copied_and_counted() {
+    let input =
         "nhs,postcode,sub\n4.5E+09,LA1 1PN,1K\n9990001111,LA1 1PN,01K\n\"9.99E+09\",LA1 1PN,1K\n";
-    let (answered, summary) = try_answer(list.as_bytes(), &request(), 1).expect("the batch succeeds");
+    let (output, summary) =
+        try_run_batch(input.as_bytes(), &request(), 1).expect("the batch succeeds");
     assert_eq!(
-        users_part(&String::from_utf8(answered).expect("text"), 10, ","),
-        list
+        input_cells(&String::from_utf8(output).expect("text"), 10, ","),
+        input
     );
     let shortened = summary.scientific_notation.expect("found");
     assert_eq!((shortened.count, shortened.first_line), (2, 2));
 }
 
 #[test]
-fn objects_keep_their_bytes_and_gain_ours() {
+fn ndjson_objects_are_copied_with_output_fields_appended() {
     let lines = [
         r#"{"n": 1.50, "postcode": "LA18 4DB", "practice_code":"P81064" }"#,
         r#"{"postcode":"LA1\u0020 1PN","postcode2":{"a":[1,2]}}"#,
         r#"{}"#,
         r#"{"postcode":12}"#,
     ];
-    let list = lines.join("\r\n") + "\r\n\r\n";
-    let (answered, summary) =
-        try_answer(list.as_bytes(), &with_columns("longitude"), 2).expect("the batch succeeds");
-    let answered = String::from_utf8(answered).expect("text");
+    let input = lines.join("\r\n") + "\r\n\r\n";
+    let (output, summary) = try_run_batch(input.as_bytes(), &request_with_columns("longitude"), 2)
+        .expect("the batch succeeds");
+    let output = String::from_utf8(output).expect("text");
     assert_eq!(summary.rows, 4);
-    let rows: Vec<&str> = answered.split("\r\n").collect();
+    let rows: Vec<&str> = output.split("\r\n").collect();
     assert_eq!(rows.len(), 6, "blank lines are copied, but are not rows");
     for (row, line) in rows.iter().zip(lines) {
-        let begun = line.trim_end_matches(['}', ' ']);
-        assert!(row.starts_with(begun), "{row}");
+        let prefix = line.trim_end_matches(['}', ' ']);
+        assert!(row.starts_with(prefix), "{row}");
         let value: Value = serde_json::from_str(row).expect("an object");
         assert_eq!(value["catchment_dataset_version"], "2025.2");
     }
@@ -657,7 +675,7 @@ fn objects_keep_their_bytes_and_gain_ours() {
     assert_eq!(first["catchment_longitude"], serde_json::json!(-3.269471));
     assert_eq!(first["catchment_resilience_groups"], Value::Null);
     assert_eq!(first["catchment_icc_registration_id"], "mb-lancaster");
-    let bad = answer(
+    let bad = run_batch_text(
         "{\"postcode\":\"LA1 1PN\"}\nnope \"x\"\n{\"postcode\":[1]}\n",
         &request(),
     );
@@ -676,17 +694,19 @@ fn objects_keep_their_bytes_and_gain_ours() {
 }
 
 #[test]
-fn the_bytes_do_not_depend_on_threads_nor_the_answers_on_their_neighbours() {
-    let list = patients(7).list(30_000);
-    let (alone, summary) = try_answer(&list, &request(), 1).expect("the batch succeeds");
+fn output_does_not_depend_on_threads_or_row_order() {
+    let input = patients(7).csv(30_000);
+    let (single_threaded, summary) =
+        try_run_batch(&input, &request(), 1).expect("the batch succeeds");
     for threads in [2, 3, 8] {
-        let (bytes, other) = try_answer(&list, &request(), threads).expect("the batch succeeds");
-        assert!(bytes == alone, "{threads} threads");
+        let (bytes, other) =
+            try_run_batch(&input, &request(), threads).expect("the batch succeeds");
+        assert!(bytes == single_threaded, "{threads} threads");
         assert_eq!(other, summary);
     }
     assert_eq!(summary.rows, 30_000);
     // A row has the same result wherever it is in the input.
-    let text = String::from_utf8(list).expect("text");
+    let text = String::from_utf8(input).expect("text");
     let (names, rows) = text.split_once('\n').expect("names");
     let rows: Vec<&str> = rows
         .split_inclusive('\n')
@@ -697,19 +717,19 @@ fn the_bytes_do_not_depend_on_threads_nor_the_answers_on_their_neighbours() {
         .filter(|row| !row.contains('"'))
         .take(5_000)
         .collect();
-    let forth = answer(&format!("{names}\n{}", simple.concat()), &request());
-    let back: String = simple.iter().rev().copied().collect();
-    let back = answer(&format!("{names}\n{back}"), &request());
-    let forth: Vec<&str> = forth.lines().skip(1).collect();
-    let back: Vec<&str> = back.lines().skip(1).collect();
-    assert!(forth.iter().eq(back.iter().rev()));
+    let forward = run_batch_text(&format!("{names}\n{}", simple.concat()), &request());
+    let reversed: String = simple.iter().rev().copied().collect();
+    let reversed = run_batch_text(&format!("{names}\n{reversed}"), &request());
+    let forward: Vec<&str> = forward.lines().skip(1).collect();
+    let reversed: Vec<&str> = reversed.lines().skip(1).collect();
+    assert!(forward.iter().eq(reversed.iter().rev()));
 }
 
 #[test]
-fn the_dirt_of_a_long_list_is_all_accounted_for() {
-    let list = patients(11).list(20_000);
-    let (answered, summary) = try_answer(&list, &request(), 2).expect("the batch succeeds");
-    let records = records(&answered, b',');
+fn summary_counts_match_the_output_of_dirty_data() {
+    let input = patients(11).csv(20_000);
+    let (output, summary) = try_run_batch(&input, &request(), 2).expect("the batch succeeds");
+    let records = records(&output, b',');
     assert_eq!(records.len() as u64, summary.rows);
     assert_eq!(summary.rows, 20_000);
     let mut status: HashMap<&str, u64> = HashMap::new();
@@ -781,33 +801,33 @@ fn the_dirt_of_a_long_list_is_all_accounted_for() {
 }
 
 #[test]
-fn packed_lists_are_read_and_written() {
-    let list = patients(3).list(5_000);
-    let plain = answer_bytes(&list, &request());
+fn input_and_output_can_be_compressed() {
+    let input = patients(3).csv(5_000);
+    let plain = run_batch(&input, &request());
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&list).expect("written");
+    gzip.write_all(&input).expect("written");
     let gzip = gzip.finish().expect("compressed");
-    let zstd = zstd::encode_all(list.as_slice(), 1).expect("compressed");
-    for packed in [&gzip, &zstd] {
-        assert!(answer_bytes(packed, &request()) == plain);
+    let zstd = zstd::encode_all(input.as_slice(), 1).expect("compressed");
+    for compressed in [&gzip, &zstd] {
+        assert!(run_batch(compressed, &request()) == plain);
     }
     for compression in [Compression::Gzip, Compression::Zstd] {
         let request = BatchRequest {
             compression,
             ..request()
         };
-        let packed = answer_bytes(&list, &request);
-        assert!(packed.len() < plain.len() / 2);
-        let mut unpacked = Vec::new();
+        let compressed = run_batch(&input, &request);
+        assert!(compressed.len() < plain.len() / 2);
+        let mut decompressed = Vec::new();
         match compression {
             Compression::Gzip => {
-                drop(MultiGzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked))
+                drop(MultiGzDecoder::new(compressed.as_slice()).read_to_end(&mut decompressed))
             }
-            _ => unpacked = zstd::decode_all(packed.as_slice()).expect("decompressed"),
+            _ => decompressed = zstd::decode_all(compressed.as_slice()).expect("decompressed"),
         }
-        assert!(unpacked == plain);
+        assert!(decompressed == plain);
         assert!(
-            answer_bytes(&list, &request) == packed,
+            run_batch(&input, &request) == compressed,
             "the output differs between runs"
         );
     }
@@ -815,13 +835,13 @@ fn packed_lists_are_read_and_written() {
 
 // ---- the batch command --------------------------------------------------------------------------
 
-struct Ran {
+struct RunResult {
     code: i32,
     stdout: Vec<u8>,
     stderr: String,
 }
 
-fn program(folder: &Path, arguments: &[&str]) -> Command {
+fn batch_command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
     command
         .current_dir(folder)
@@ -833,21 +853,23 @@ fn program(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn ran(output: Output) -> Ran {
-    Ran {
+fn run_result(output: Output) -> RunResult {
+    RunResult {
         code: output.status.code().unwrap_or(-1),
         stdout: output.stdout,
         stderr: String::from_utf8(output.stderr).expect("text"),
     }
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Ran {
-    ran(program(folder, arguments)
-        .output()
-        .expect("the program starts"))
+fn run(folder: &Path, arguments: &[&str]) -> RunResult {
+    run_result(
+        batch_command(folder, arguments)
+            .output()
+            .expect("the program starts"),
+    )
 }
 
-fn names_in(folder: &Path) -> Vec<String> {
+fn file_names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
     let mut names: Vec<String> = entries
         .map(|entry| {
@@ -862,11 +884,11 @@ fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-const LIST: &str = "name,postcode,practice_code\nAirey,LA18 4DB,P81064\nRigg,LA1 1PN,P81002\n";
+const INPUT: &str = "name,postcode,practice_code\nAirey,LA18 4DB,P81064\nRigg,LA1 1PN,P81002\n";
 
-fn folder_with(list: &[u8]) -> tempfile::TempDir {
+fn folder_with_input(input: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("list.csv"), list).expect("written");
+    fs::write(folder.path().join("list.csv"), input).expect("written");
     folder
 }
 
@@ -878,8 +900,8 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn a_file_is_answered_beside_its_manifest_and_summary() {
-    let folder = folder_with(LIST.as_bytes());
+fn output_file_has_a_manifest_and_summary() {
+    let folder = folder_with_input(INPUT.as_bytes());
     let path = |name: &str| folder.path().join(name);
     let done = run(
         folder.path(),
@@ -892,14 +914,18 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
         "out.csv.manifest.json",
         "summary.json",
     ];
-    assert_eq!(names_in(folder.path()), expected);
-    let answered = fs::read(path("out.csv")).expect("an output file");
-    assert!(answered == answer_bytes(LIST.as_bytes(), &request()));
-    assert!(done.stderr.contains("CSV, delimiter comma"), "{}", done.stderr);
+    assert_eq!(file_names(folder.path()), expected);
+    let output = fs::read(path("out.csv")).expect("an output file");
+    assert!(output == run_batch(INPUT.as_bytes(), &request()));
+    assert!(
+        done.stderr.contains("CSV, delimiter comma"),
+        "{}",
+        done.stderr
+    );
     let manifest = fs::read_to_string(path("out.csv.manifest.json")).expect("a manifest");
     let body: Value = serde_json::from_str(&manifest).expect("JSON");
-    assert_eq!(body["input"]["sha256"], sha256(LIST.as_bytes()));
-    assert_eq!(body["output"]["sha256"], sha256(&answered));
+    assert_eq!(body["input"]["sha256"], sha256(INPUT.as_bytes()));
+    assert_eq!(body["output"]["sha256"], sha256(&output));
     assert_eq!(body["rows"], 2);
     assert_eq!(body["dataset"]["digest"], INDEX.digest());
     assert_eq!(body["parameters"]["as_of"], AS_OF);
@@ -912,7 +938,7 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
     let summary: Value = serde_json::from_str(&summary).expect("JSON");
     assert_eq!(summary["status"]["located"], 2);
     assert_eq!(summary["agreement"]["differ"], 1);
-    let hidden = run(
+    let suppressed = run(
         folder.path(),
         &[
             "list.csv",
@@ -922,15 +948,15 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
             "hidden.json",
         ],
     );
-    assert!(hidden.stderr.contains('*'), "{}", hidden.stderr);
-    let hidden: Value =
+    assert!(suppressed.stderr.contains('*'), "{}", suppressed.stderr);
+    let suppressed: Value =
         serde_json::from_str(&fs::read_to_string(path("hidden.json")).expect("a summary"))
             .expect("JSON");
-    assert_eq!(hidden["status"]["located"], Value::Null);
-    assert_eq!(hidden["status"]["malformed"], 0);
-    assert_eq!(hidden.get("bad_lines"), None);
+    assert_eq!(suppressed["status"]["located"], Value::Null);
+    assert_eq!(suppressed["status"]["malformed"], 0);
+    assert_eq!(suppressed.get("bad_lines"), None);
     // The manifest reveals no count that the summary suppresses.
-    let hidden = run(
+    let suppressed = run(
         folder.path(),
         &[
             "list.csv",
@@ -940,11 +966,11 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
             "-q",
         ],
     );
-    assert_eq!(hidden.code, 0, "{}", hidden.stderr);
+    assert_eq!(suppressed.code, 0, "{}", suppressed.stderr);
     let text = fs::read_to_string(path("hidden.csv.manifest.json")).expect("a manifest");
-    let hidden: Value = serde_json::from_str(&text).expect("JSON");
+    let suppressed: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(
-        (&hidden["rows"], &hidden["bad_rows"]),
+        (&suppressed["rows"], &suppressed["bad_rows"]),
         (&Value::Null, &Value::from(0))
     );
     // A second run with another number of threads gives the same output and manifest.
@@ -961,7 +987,7 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
         ],
     );
     assert_eq!((again.code, again.stderr.as_str()), (0, ""));
-    assert!(fs::read(path("out.csv")).expect("an output file") == answered);
+    assert!(fs::read(path("out.csv")).expect("an output file") == output);
     assert_eq!(
         fs::read_to_string(path("out.csv.manifest.json")).expect("a manifest"),
         manifest
@@ -969,11 +995,11 @@ fn a_file_is_answered_beside_its_manifest_and_summary() {
 }
 
 #[test]
-fn a_file_gets_its_name_only_when_it_is_whole() {
-    let folder = folder_with(LIST.as_bytes());
+fn failed_batches_leave_no_output_file() {
+    let folder = folder_with_input(INPUT.as_bytes());
     fs::write(folder.path().join("open.csv"), "postcode,x\nLA1 1PN,\"\n").expect("written");
     fs::write(folder.path().join("there.csv"), "mine").expect("written");
-    let before = names_in(folder.path());
+    let before = file_names(folder.path());
     for (arguments, words) in [
         (&["open.csv", "-o", "out.csv"][..], "line 2"),
         (&["list.csv", "-o", "there.csv"], "--force"),
@@ -997,7 +1023,7 @@ fn a_file_gets_its_name_only_when_it_is_whole() {
             refused.stderr
         );
         assert_eq!(refused.stdout, b"", "{arguments:?}");
-        assert_eq!(names_in(folder.path()), before, "{arguments:?}");
+        assert_eq!(file_names(folder.path()), before, "{arguments:?}");
     }
     assert_eq!(
         fs::read(folder.path().join("there.csv")).expect("a file"),
@@ -1008,16 +1034,17 @@ fn a_file_gets_its_name_only_when_it_is_whole() {
 }
 
 #[test]
-fn a_bad_row_is_told_by_the_exit_status() {
-    let folder = folder_with(b"postcode,x\nLA1 1PN,1\nLA1 1PN\n");
+fn exit_status_is_3_if_there_are_bad_rows() {
+    let folder = folder_with_input(b"postcode,x\nLA1 1PN,1\nLA1 1PN\n");
     let done = run(folder.path(), &["list.csv", "-o", "out.csv"]);
     assert_eq!(done.code, 3);
     assert!(
-        done.stderr.contains("rows that could not be read start on lines 3"),
+        done.stderr
+            .contains("rows that could not be read start on lines 3"),
         "{}",
         done.stderr
     );
-    let fine = folder_with(b"postcode,x\nnonsense,1\n");
+    let fine = folder_with_input(b"postcode,x\nnonsense,1\n");
     assert_eq!(
         run(fine.path(), &["list.csv", "-o", "out.csv"]).code,
         0,
@@ -1026,8 +1053,8 @@ fn a_bad_row_is_told_by_the_exit_status() {
 }
 
 #[test]
-fn what_is_packed_by_name_is_packed() {
-    let folder = folder_with(LIST.as_bytes());
+fn output_extension_selects_the_compression() {
+    let folder = folder_with_input(INPUT.as_bytes());
     assert_eq!(
         run(folder.path(), &["list.csv", "-o", "out.csv.gz"]).code,
         0
@@ -1036,57 +1063,57 @@ fn what_is_packed_by_name_is_packed() {
         run(folder.path(), &["list.csv", "-o", "out.csv.zst"]).code,
         0
     );
-    let expected = answer_bytes(LIST.as_bytes(), &request());
-    let mut unpacked = Vec::new();
-    let packed = fs::read(folder.path().join("out.csv.gz")).expect("a file");
-    MultiGzDecoder::new(packed.as_slice())
-        .read_to_end(&mut unpacked)
+    let expected = run_batch(INPUT.as_bytes(), &request());
+    let mut decompressed = Vec::new();
+    let compressed = fs::read(folder.path().join("out.csv.gz")).expect("a file");
+    MultiGzDecoder::new(compressed.as_slice())
+        .read_to_end(&mut decompressed)
         .expect("decompressed");
-    assert!(unpacked == expected);
-    let packed = fs::read(folder.path().join("out.csv.zst")).expect("a file");
-    assert!(zstd::decode_all(packed.as_slice()).expect("decompressed") == expected);
+    assert!(decompressed == expected);
+    let compressed = fs::read(folder.path().join("out.csv.zst")).expect("a file");
+    assert!(zstd::decode_all(compressed.as_slice()).expect("decompressed") == expected);
 }
 
 #[test]
-fn pipes_give_the_same_bytes_and_end_quietly() {
+fn pipes_give_the_same_output_and_close_cleanly() {
     let folder = tempfile::tempdir().expect("a folder");
-    let list = patients(5).list(40_000);
-    let mut child = program(folder.path(), &["-", "-q"])
+    let csv = patients(5).csv(40_000);
+    let mut child = batch_command(folder.path(), &["-", "-q"])
         .stdin(Stdio::piped())
         .spawn()
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
-    let input = list.clone();
+    let input = csv.clone();
     let feeder = thread::spawn(move || stdin.write_all(&input));
-    let done = ran(child.wait_with_output().expect("the program exits"));
+    let done = run_result(child.wait_with_output().expect("the program exits"));
     feeder.join().expect("no panic").expect("the input is read");
     assert_eq!((done.code, done.stderr.as_str()), (3, ""));
-    assert!(done.stdout == answer_bytes(&list, &request()));
+    assert!(done.stdout == run_batch(&csv, &request()));
 
-    let mut child = program(folder.path(), &["-"])
+    let mut child = batch_command(folder.path(), &["-"])
         .stdin(Stdio::piped())
         .spawn()
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("piped");
     let feeder = thread::spawn(move || {
         // Writing fails when the program exits.
-        while stdin.write_all(&list[list.len() / 2..]).is_ok() {}
+        while stdin.write_all(&csv[csv.len() / 2..]).is_ok() {}
     });
-    let mut stdin_names = [0; 1];
+    let mut buffer = [0; 1];
     // Input that starts in the middle of a row has no header row: rejected, and nothing blocks.
     let read = child
         .stdout
         .take()
         .expect("piped")
-        .read(&mut stdin_names)
+        .read(&mut buffer)
         .expect("read");
     assert_eq!(read, 0);
-    let refused = ran(child.wait_with_output().expect("the program exits"));
+    let refused = run_result(child.wait_with_output().expect("the program exits"));
     feeder.join().expect("the feeder ends");
     assert_eq!(refused.code, 2);
     assert!(!refused.stderr.contains("LA1"), "{}", refused.stderr);
 
-    let mut child = program(folder.path(), &["-", "-q"])
+    let mut child = batch_command(folder.path(), &["-", "-q"])
         .stdin(Stdio::piped())
         .spawn()
         .expect("the program starts");
@@ -1100,20 +1127,20 @@ fn pipes_give_the_same_bytes_and_end_quietly() {
     let mut reader = child.stdout.take().expect("piped");
     reader.read_exact(&mut [0; 10]).expect("output starts");
     drop(reader);
-    let gone = ran(child.wait_with_output().expect("the program exits"));
+    let finished = run_result(child.wait_with_output().expect("the program exits"));
     feeder.join().expect("the feeder ends");
-    assert_eq!((gone.code, gone.stderr.as_str()), (141, ""));
+    assert_eq!((finished.code, finished.stderr.as_str()), (141, ""));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_and_a_killed_run_leave_nothing() {
-    let folder = folder_with(&patients(5).list(2_000));
+fn full_disks_and_killed_processes_leave_no_output_file() {
+    let folder = folder_with_input(&patients(5).csv(2_000));
     let full = run(folder.path(), &["list.csv", "-o", "/dev/full"]);
     assert_eq!(full.code, 2);
     assert!(full.stderr.contains("No space left"), "{}", full.stderr);
-    let before = names_in(folder.path());
-    let mut child = program(folder.path(), &["-", "-o", "out.csv"])
+    let before = file_names(folder.path());
+    let mut child = batch_command(folder.path(), &["-", "-o", "out.csv"])
         .stdin(Stdio::piped())
         .spawn()
         .expect("the program starts");
@@ -1125,35 +1152,36 @@ fn a_full_disk_and_a_killed_run_leave_nothing() {
         .expect("read");
     child.kill().expect("killed");
     child.wait().expect("the program exits");
-    assert_eq!(names_in(folder.path()), before);
+    assert_eq!(file_names(folder.path()), before);
 }
 
 #[test]
-fn check_shows_how_a_list_is_understood_and_writes_nothing() {
-    let folder = folder_with("Ref|Post Code|GP practice code\r\n1|LA18 4DB|P81064\r\n".as_bytes());
-    let shown = run(folder.path(), &["--check", "list.csv"]);
-    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""));
+fn check_prints_the_detected_format_and_writes_nothing() {
+    let folder =
+        folder_with_input("Ref|Post Code|GP practice code\r\n1|LA18 4DB|P81064\r\n".as_bytes());
+    let output = run(folder.path(), &["--check", "list.csv"]);
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
     insta::assert_snapshot!(
-        String::from_utf8(shown.stdout)
+        String::from_utf8(output.stdout)
             .expect("text")
             .replace('\r', "␍")
     );
-    assert_eq!(names_in(folder.path()), ["list.csv"]);
+    assert_eq!(file_names(folder.path()), ["list.csv"]);
 }
 
 #[test]
-fn the_help_of_batch_says_how_to_ask() {
+fn batch_help_text() {
     let folder = tempfile::tempdir().expect("a folder");
-    let shown = program(folder.path(), &["--help"])
+    let output = batch_command(folder.path(), &["--help"])
         .env_remove("COLUMNS")
         .output();
     insta::assert_snapshot!(
-        String::from_utf8(ran(shown.expect("the program starts")).stdout).expect("text")
+        String::from_utf8(run_result(output.expect("the program starts")).stdout).expect("text")
     );
 }
 
 #[test]
-fn every_column_is_in_the_documentation() {
+fn documentation_lists_every_column() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/batch.md"));
     let page = page.expect("docs/batch.md");
     for (_, name, about) in batch::COLUMNS {

@@ -6,12 +6,12 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::basemap;
-use crate::programs::{printed, tell_skipped};
+use crate::external_tools::{report_skipped, stdout_of};
 
 #[test]
-fn everything_works_in_a_real_browser() {
+fn browser_tests_pass() {
     let Some(browser) = env::var_os("CATCHMENT_BROWSER") else {
-        tell_skipped(
+        report_skipped(
             "browser tests: run `npm ci` in tests/browser and set CATCHMENT_BROWSER to Chromium",
         );
         return;
@@ -25,6 +25,6 @@ fn everything_works_in_a_real_browser() {
         .env("CATCHMENT_BROWSER", browser)
         .env("CATCHMENT_BASEMAPS", basemaps.path())
         .env("CATCHMENT_BINARY", env!("CARGO_BIN_EXE_catchment"));
-    let told = printed(&mut node);
-    assert!(told.contains("ok "), "{told}");
+    let output = stdout_of(&mut node);
+    assert!(output.contains("ok "), "{output}");
 }

@@ -6,20 +6,20 @@ use std::process::{Command, Output};
 use catchment::check::{Finding, Severity, check};
 use tempfile::TempDir;
 
-use crate::toy::{World, square};
+use crate::fixture::{TestDataset, square};
 
 /// Checks that a dataset has a finding, and returns it.
 #[track_caller]
-fn check_found(world: &World, severity: Severity, code: &str, words: &[&str]) -> Finding {
-    let findings = check(&world.dataset());
-    let told: Vec<String> = findings
+fn check_finding(fixture: &TestDataset, severity: Severity, code: &str, words: &[&str]) -> Finding {
+    let findings = check(&fixture.dataset());
+    let messages: Vec<String> = findings
         .iter()
         .map(|it| format!("{}: {}", it.code, it.message))
         .collect();
     let found = findings
         .into_iter()
         .find(|it| it.code == code)
-        .unwrap_or_else(|| panic!("no {code} in {told:#?}"));
+        .unwrap_or_else(|| panic!("no {code} in {messages:#?}"));
     assert_eq!(found.severity, severity, "{}", found.message);
     for word in words {
         assert!(found.message.contains(word), "`{word}`: {}", found.message);
@@ -30,21 +30,21 @@ fn check_found(world: &World, severity: Severity, code: &str, words: &[&str]) ->
 use Severity::{Error, Warning};
 
 #[test]
-fn a_clean_world_finds_nothing() {
-    let findings = check(&World::new().dataset());
-    let told: Vec<&str> = findings.iter().map(|it| it.message.as_str()).collect();
-    assert!(told.is_empty(), "{told:#?}");
+fn valid_datasets_have_no_findings() {
+    let findings = check(&TestDataset::new().dataset());
+    let messages: Vec<&str> = findings.iter().map(|it| it.message.as_str()).collect();
+    assert!(messages.is_empty(), "{messages:#?}");
 }
 
 #[test]
-fn what_is_wrong_with_the_ground_is_found_with_its_size_and_place() {
-    let near = |found: &Finding, easting: f64, northing: f64| {
+fn geometry_errors_are_found_with_size_and_position() {
+    let check_near = |found: &Finding, easting: f64, northing: f64| {
         let place = found.position.expect("the finding has a position");
         let grid = catchment::geodesy::to_grid(place).expect("in Great Britain");
         let off_m = (grid.easting_m() - easting).hypot(grid.northing_m() - northing);
         assert!(off_m < 1.0, "{}: {off_m} m off", found.message);
     };
-    let size = |found: &Finding, expected: f64| {
+    let check_size = |found: &Finding, expected: f64| {
         let size_m2 = found.size_m2.expect("the finding has a size");
         assert!(
             (size_m2 - expected).abs() < expected * 0.001,
@@ -60,23 +60,23 @@ fn what_is_wrong_with_the_ground_is_found_with_its_size_and_place() {
             (from, top),
         ]
     };
-    let world = |l: Vec<(f64, f64)>| World::new().ground("l", l);
+    let fixture = |l: Vec<(f64, f64)>| TestDataset::new().with_boundary("l", l);
 
-    let overlap = world(east(309_500.0));
-    let found = check_found(&overlap, Error, "overlap", &["`k` and `l`", "5.00 km²"]);
-    size(&found, 5e6);
-    near(&found, 309_750.0, 405_000.0);
+    let overlap = fixture(east(309_500.0));
+    let found = check_finding(&overlap, Error, "overlap", &["`k` and `l`", "5.00 km²"]);
+    check_size(&found, 5e6);
+    check_near(&found, 309_750.0, 405_000.0);
 
-    let found = check_found(
-        &world(east(309_999.7)),
+    let found = check_finding(
+        &fixture(east(309_999.7)),
         Warning,
         "sliver_overlap",
         &["0.30 m"],
     );
-    size(&found, 3_000.0);
+    check_size(&found, 3_000.0);
 
-    let found = check_found(
-        &world(east(310_000.4)),
+    let found = check_finding(
+        &fixture(east(310_000.4)),
         Warning,
         "sliver",
         &["0.400 m apart"],
@@ -91,9 +91,9 @@ fn what_is_wrong_with_the_ground_is_found_with_its_size_and_place() {
         (310_300.0, 404_000.0),
         (310_000.0, 402_000.0),
     ]);
-    let found = check_found(&world(notched), Warning, "gap", &["0.60 km²"]);
-    size(&found, 600_000.0);
-    near(&found, 310_100.0, 404_000.0);
+    let found = check_finding(&fixture(notched), Warning, "gap", &["0.60 km²"]);
+    check_size(&found, 600_000.0);
+    check_near(&found, 310_100.0, 404_000.0);
 
     let crossed = vec![
         (310_000.0, 400_000.0),
@@ -101,33 +101,33 @@ fn what_is_wrong_with_the_ground_is_found_with_its_size_and_place() {
         (311_000.0, 410_000.0),
         (315_000.0, 410_000.0),
     ];
-    let found = check_found(
-        &world(crossed),
+    let found = check_finding(
+        &fixture(crossed),
         Error,
         "invalid_ring",
         &["icc `l`", "crosses"],
     );
     assert!(found.position.is_some());
 
-    let tiny = World::new()
-        .add("areas.csv", "icc,m,Em,,elsewhere,indicative,,")
-        .ground("m", square(330_000.0, 400_000.0, 50.0));
-    size(
-        &check_found(&tiny, Warning, "tiny_area", &["2500 m²"]),
+    let tiny = TestDataset::new()
+        .add_row("areas.csv", "icc,m,Em,,elsewhere,indicative,,")
+        .with_boundary("m", square(330_000.0, 400_000.0, 50.0));
+    check_size(
+        &check_finding(&tiny, Warning, "tiny_area", &["2500 m²"]),
         2_500.0,
     );
 
-    let huge = World::new()
-        .add("areas.csv", "icc,m,Em,,elsewhere,indicative,,")
-        .ground("m", square(330_000.0, 400_000.0, 70_000.0));
-    check_found(&huge, Warning, "huge_area", &["4900 km²"]);
+    let huge = TestDataset::new()
+        .add_row("areas.csv", "icc,m,Em,,elsewhere,indicative,,")
+        .with_boundary("m", square(330_000.0, 400_000.0, 70_000.0));
+    check_finding(&huge, Warning, "huge_area", &["4900 km²"]);
 
-    let absent = World::new().add("areas.csv", "icc,m,Em,,elsewhere,indicative,,");
-    check_found(&absent, Warning, "area_without_boundary", &["icc `m`"]);
+    let absent = TestDataset::new().add_row("areas.csv", "icc,m,Em,,elsewhere,indicative,,");
+    check_finding(&absent, Warning, "area_without_boundary", &["icc `m`"]);
 }
 
 #[test]
-fn a_border_that_has_more_vertices_on_one_side_is_the_same_border() {
+fn extra_vertices_on_one_side_of_a_border_are_not_an_error() {
     let more = vec![
         (310_000.0, 400_000.0),
         (320_000.0, 400_000.0),
@@ -135,23 +135,23 @@ fn a_border_that_has_more_vertices_on_one_side_is_the_same_border() {
         (310_000.0, 410_000.0),
         (310_000.0, 403_000.0),
     ];
-    assert!(check(&World::new().ground("l", more).dataset()).is_empty());
+    assert!(check(&TestDataset::new().with_boundary("l", more).dataset()).is_empty());
 }
 
 #[test]
-fn what_is_wrong_with_practices_is_found() {
-    let world = World::new;
-    let twice = world().add("memberships.csv", "gp-practice,A00001,icc,l,,,derived");
-    check_found(
+fn practice_errors_are_found() {
+    let fixture = TestDataset::new;
+    let twice = fixture().add_row("memberships.csv", "gp-practice,A00001,icc,l,,,derived");
+    check_finding(
         &twice,
         Error,
         "practice_in_two_iccs",
         &["A00001", "`k`", "`l`"],
     );
-    check_found(&twice, Error, "contradiction", &["A00001"]);
+    check_finding(&twice, Error, "contradiction", &["A00001"]);
 
-    let away = world().replace("memberships.csv", "A00001,icc,k", "A00001,icc,l");
-    let found = check_found(
+    let away = fixture().replace("memberships.csv", "A00001,icc,k", "A00001,icc,l");
+    let found = check_finding(
         &away,
         Warning,
         "practice_outside_icc",
@@ -159,47 +159,58 @@ fn what_is_wrong_with_practices_is_found() {
     );
     assert!(found.position.is_some());
 
-    let homeless = world().replace(
+    let without_icc = fixture().replace(
         "memberships.csv",
         "gp-practice,A00001,icc,k,,,derived\n",
         "",
     );
-    check_found(
-        &homeless,
+    check_finding(
+        &without_icc,
         Warning,
         "practice_without_icc",
         &["A00001", "`k`"],
     );
-    check_found(&homeless, Warning, "icc_without_practices", &["Kay ICC"]);
+    check_finding(&without_icc, Warning, "icc_without_practices", &["Kay ICC"]);
 
-    let roofless = world().replace(
+    let without_premises = fixture().replace(
         "practice_sites.csv",
         "A00001,main,LA1 1AA,301000,401000\n",
         "",
     );
-    check_found(&roofless, Warning, "practice_without_premises", &["A00001"]);
+    check_finding(
+        &without_premises,
+        Warning,
+        "practice_without_premises",
+        &["A00001"],
+    );
 
-    let circle = world().add("practice_successions.csv", "A00002,A00003,2021-04-01");
-    check_found(
-        &circle,
+    let cycle = fixture().add_row("practice_successions.csv", "A00002,A00003,2021-04-01");
+    check_finding(
+        &cycle,
         Error,
         "succession_cycle",
         &["A00002 → A00003 → A00002"],
     );
 
-    let lost = world().replace("practice_successions.csv", "A00003,A00002", "A00003,B99999");
-    check_found(&lost, Warning, "unknown_successor", &["B99999"]);
+    let unknown_successor =
+        fixture().replace("practice_successions.csv", "A00003,A00002", "A00003,B99999");
+    check_finding(
+        &unknown_successor,
+        Warning,
+        "unknown_successor",
+        &["B99999"],
+    );
 }
 
 #[test]
-fn what_is_wrong_with_numbers_days_postcodes_and_canaries_is_found() {
-    let world = World::new;
-    let stated = world().replace(
+fn errors_in_counts_dates_postcodes_and_golden_queries_are_found() {
+    let fixture = TestDataset::new;
+    let stated = fixture().replace(
         "systems.csv",
         "2022-01-05,2,2,",
         "2022-01-05,3,2,an old page",
     );
-    check_found(
+    check_finding(
         &stated,
         Warning,
         "count_mismatch",
@@ -210,47 +221,47 @@ fn what_is_wrong_with_numbers_days_postcodes_and_canaries_is_found() {
             "an old page",
         ],
     );
-    let crowded = world().replace("practices.csv", "20000", "70001");
-    check_found(
+    let crowded = fixture().replace("practices.csv", "20000", "70001");
+    check_finding(
         &crowded,
         Warning,
         "population_out_of_range",
         &["Kay", "70,001"],
     );
-    let empty = world().replace("practices.csv", "20000", "9999");
-    check_found(
+    let empty = fixture().replace("practices.csv", "20000", "9999");
+    check_finding(
         &empty,
         Warning,
         "population_out_of_range",
         &["Kay", "9,999"],
     );
 
-    let versions = world()
+    let versions = fixture()
         .replace(
             "areas.csv",
             "toy,indicative,,",
             "toy,indicative,,2023-07-01",
         )
-        .add("areas.csv", "icc,k,Kay and Jay,,toy,indicative,2023-06-01,");
-    check_found(
+        .add_row("areas.csv", "icc,k,Kay and Jay,,toy,indicative,2023-06-01,");
+    check_finding(
         &versions,
         Error,
         "overlapping_validity",
         &["icc `k`", "2023-06-01"],
     );
-    let member = world().add(
+    let member = fixture().add_row(
         "memberships.csv",
         "gp-practice,A00001,icc,k,2023-06-01,,derived",
     );
-    check_found(
+    check_finding(
         &member,
         Error,
         "overlapping_validity",
         &["practice `A00001`"],
     );
 
-    let outside = world().replace("postcodes.csv", "LA1 1AD,309800", "LA1 1AD,339800");
-    let found = check_found(
+    let outside = fixture().replace("postcodes.csv", "LA1 1AD,309800", "LA1 1AD,339800");
+    let found = check_finding(
         &outside,
         Warning,
         "postcode_outside",
@@ -258,19 +269,19 @@ fn what_is_wrong_with_numbers_days_postcodes_and_canaries_is_found() {
     );
     assert!(found.geometry.is_some());
 
-    let canary = world().replace("golden_queries.csv", "located,k,k", "located,l,k");
-    check_found(&canary, Error, "golden_query_failed", &["line 2"]);
+    let canary = fixture().replace("golden_queries.csv", "located,k,k", "located,l,k");
+    check_finding(&canary, Error, "golden_query_failed", &["line 2"]);
 }
 
 #[test]
-fn two_versions_of_an_area_after_each_other_neither_overlap_nor_leave_gaps() {
-    let renamed = World::new()
+fn consecutive_versions_of_an_area_neither_overlap_nor_leave_gaps() {
+    let renamed = TestDataset::new()
         .replace(
             "areas.csv",
             "icc,k,Kay,,toy,indicative,,",
             "icc,k,Kay,,toy,indicative,,2023-07-01",
         )
-        .add("areas.csv", "icc,k,Kay and Jay,,toy,indicative,2023-07-01,");
+        .add_row("areas.csv", "icc,k,Kay and Jay,,toy,indicative,2023-07-01,");
     assert!(check(&renamed.dataset()).is_empty());
 }
 
@@ -284,26 +295,26 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn the_exit_status_says_whether_there_are_errors() {
+fn exit_status_is_3_if_there_are_errors() {
     let folder = TempDir::new().expect("a folder");
-    let toy = folder.path().join("toy");
-    let path = toy.to_str().expect("text");
-    let status = |world: &World| {
-        world.write(&toy);
+    let dataset_folder = folder.path().join("toy");
+    let path = dataset_folder.to_str().expect("text");
+    let status = |fixture: &TestDataset| {
+        fixture.write(&dataset_folder);
         let output = run(&["check", path]);
         (
             output.status.code(),
             String::from_utf8(output.stdout).expect("text"),
         )
     };
-    let (code, report) = status(&World::new());
+    let (code, report) = status(&TestDataset::new());
     assert_eq!(
         (code, report.as_str()),
         (Some(0), "toy 1\n\n0 errors, 0 warnings\n")
     );
-    let warned = World::new().replace("practices.csv", "20000", "70001");
+    let warned = TestDataset::new().replace("practices.csv", "20000", "70001");
     assert_eq!(status(&warned).0, Some(0));
-    let wrong = World::new().replace("golden_queries.csv", "located,k,k", "located,l,k");
+    let wrong = TestDataset::new().replace("golden_queries.csv", "located,k,k", "located,l,k");
     let (code, report) = status(&wrong);
     assert_eq!(code, Some(3));
     assert!(report.contains("error golden_query_failed: 1"), "{report}");
@@ -311,20 +322,20 @@ fn the_exit_status_says_whether_there_are_errors() {
 }
 
 #[test]
-fn the_embedded_dataset_says_what_is_known_of_it() {
+fn embedded_dataset_has_only_known_findings() {
     let folder = TempDir::new().expect("a folder");
     let map = folder.path().join("findings.geojson");
     let output = run(&["check", "--json", "--findings", map.to_str().expect("text")]);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let findings = report["findings"].as_array().expect("a list");
-    let told = |code: &str| -> Vec<&str> {
+    let messages_of = |code: &str| -> Vec<&str> {
         let found = findings.iter().filter(|it| it["code"] == code);
         found.filter_map(|it| it["message"].as_str()).collect()
     };
-    let [mismatch] = told("count_mismatch")[..] else {
+    let [mismatch] = messages_of("count_mismatch")[..] else {
         panic!(
             "one system's page contradicts itself: {:?}",
-            told("count_mismatch")
+            messages_of("count_mismatch")
         );
     };
     for words in [
@@ -336,10 +347,10 @@ fn the_embedded_dataset_says_what_is_known_of_it() {
     ] {
         assert!(mismatch.contains(words), "`{words}`: {mismatch}");
     }
-    let [lancaster] = told("population_out_of_range")[..] else {
+    let [lancaster] = messages_of("population_out_of_range")[..] else {
         panic!(
             "one ICC is too large: {:?}",
-            told("population_out_of_range")
+            messages_of("population_out_of_range")
         );
     };
     assert!(
@@ -352,7 +363,7 @@ fn the_embedded_dataset_says_what_is_known_of_it() {
         "practice_in_two_iccs",
         "succession_cycle",
     ] {
-        assert!(told(code).is_empty(), "{:?}", told(code));
+        assert!(messages_of(code).is_empty(), "{:?}", messages_of(code));
     }
     let map: geojson::FeatureCollection = std::fs::read_to_string(&map)
         .expect("an output file")

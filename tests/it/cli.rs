@@ -29,7 +29,7 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 /// Runs the program with `input` on its standard input.
-fn run_on(arguments: &[&str], input: &[u8]) -> Output {
+fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = program(arguments)
         .stdin(Stdio::piped())
         .spawn()
@@ -64,13 +64,15 @@ fn check_exit(output: &Output, code: i32) {
 }
 
 #[test]
-fn the_help_of_every_command_shows_an_example() {
+fn help_of_every_command_has_an_example() {
     let help = run(&["--help"]);
     check_exit(&help, 0);
     let (_, commands) = stdout(&help)
         .split_once("Commands:\n")
         .expect("a list of commands");
-    let (commands, _) = commands.split_once("\n\n").expect("a blank line after the commands");
+    let (commands, _) = commands
+        .split_once("\n\n")
+        .expect("a blank line after the commands");
     let names: Vec<&str> = commands
         .lines()
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
@@ -89,22 +91,22 @@ fn the_help_of_every_command_shows_an_example() {
 }
 
 #[test]
-fn the_help_of_locate_says_how_to_ask() {
+fn locate_help_text() {
     insta::assert_snapshot!(stdout(&run(&["locate", "--help"])));
 }
 
 #[test]
-fn the_help_of_serve_says_how_to_listen() {
+fn serve_help_text() {
     insta::assert_snapshot!(stdout(&run(&["serve", "--help"])));
 }
 
 #[test]
-fn the_help_of_build_says_what_it_makes() {
+fn build_help_text() {
     insta::assert_snapshot!(stdout(&run(&["build", "--help"])));
 }
 
 #[test]
-fn a_postcode_and_a_practice_are_answered_in_words() {
+fn locate_prints_a_text_result() {
     let output = run(&[
         "locate",
         "LA18 4DB",
@@ -123,13 +125,13 @@ type Fields = &'static [(&'static str, &'static str)];
 
 /// Returns the HTTP response to the same parameters.
 #[track_caller]
-fn served(fields: &[(&str, &str)]) -> String {
+fn http_response(fields: &[(&str, &str)]) -> String {
     SERVER.locate(fields).text().to_string()
 }
 
 #[test]
-fn one_question_has_the_services_answer() {
-    let questions: &[(Arguments, Fields)] = &[
+fn locate_json_matches_the_http_response() {
+    let requests: &[(Arguments, Fields)] = &[
         (
             &["--lon", "-3.269471", "--lat", "54.209742"],
             &[("lon", "-3.269471"), ("lat", "54.209742")],
@@ -150,7 +152,7 @@ fn one_question_has_the_services_answer() {
         (&[], &[]),
     ];
     thread::scope(|scope| {
-        for (arguments, fields) in questions {
+        for (arguments, fields) in requests {
             scope.spawn(move || {
                 let mut arguments = arguments.to_vec();
                 arguments.insert(0, "locate");
@@ -158,7 +160,7 @@ fn one_question_has_the_services_answer() {
                 let mut fields = fields.to_vec();
                 fields.push(("as_of", AS_OF));
                 let output = run(&arguments);
-                let answer = served(&fields);
+                let answer = http_response(&fields);
                 assert_eq!(stdout(&output), format!("{answer}\n"), "{arguments:?}");
                 let is_problem = answer.contains("\"type\":\"about:blank\"");
                 check_exit(&output, if is_problem { 3 } else { 0 });
@@ -169,7 +171,7 @@ fn one_question_has_the_services_answer() {
 }
 
 /// Returns input lines: postcodes of every kind, some with a practice, and random text.
-fn lines() -> Vec<String> {
+fn input_lines() -> Vec<String> {
     let mut lines: Vec<String> = [
         "LA18 4DB",
         "la184db,P81064",
@@ -208,10 +210,10 @@ fn lines() -> Vec<String> {
 }
 
 #[test]
-fn a_list_has_the_services_answers_line_for_line() {
-    let lines = lines();
+fn locate_from_stdin_matches_the_http_responses_line_by_line() {
+    let lines = input_lines();
     let arguments = ["locate", "--json", "--as-of", AS_OF, "-"];
-    let output = run_on(&arguments, (lines.join("\n") + "\n").as_bytes());
+    let output = run_with_input(&arguments, (lines.join("\n") + "\n").as_bytes());
     check_exit(&output, 3);
     let answers: Vec<&str> = stdout(&output).lines().collect();
     assert_eq!(answers.len(), lines.len());
@@ -223,23 +225,23 @@ fn a_list_has_the_services_answers_line_for_line() {
         let mut fields = vec![("postcode", postcode)];
         fields.extend(practice.map(|practice| ("practice", practice)));
         fields.push(("as_of", AS_OF));
-        assert_eq!(answer, served(&fields), "{line:?}");
+        assert_eq!(answer, http_response(&fields), "{line:?}");
     }
 }
 
 #[test]
-fn a_list_keeps_its_order_and_length_whatever_stands_in_it() {
+fn locate_from_stdin_keeps_order_and_length() {
     let input = b"LA18 4DB\r\n\nLA1O 5DL\n\xff\xfe\nLA1 1PN,P81064\r\nLA1\nZZ99 3VZ\nLA1 0AA";
-    let output = run_on(&["locate", "-", "--as-of", AS_OF], input);
+    let output = run_with_input(&["locate", "-", "--as-of", AS_OF], input);
     check_exit(&output, 3);
     insta::assert_snapshot!(stdout(&output));
     assert_eq!(stderr(&output), "");
-    let all_good = run_on(&["locate", "-"], b"LA18 4DB\nZZ99 3VZ\n");
+    let all_good = run_with_input(&["locate", "-"], b"LA18 4DB\nZZ99 3VZ\n");
     check_exit(&all_good, 0);
 }
 
 #[test]
-fn the_exit_status_says_whether_there_was_an_answer() {
+fn exit_status_distinguishes_results_problems_and_usage_errors() {
     let answered = run(&["locate", "ZZ99 3VZ"]);
     check_exit(&answered, 0);
     for arguments in [
@@ -264,7 +266,7 @@ fn the_exit_status_says_whether_there_was_an_answer() {
 }
 
 #[test]
-fn a_terminated_postcode_says_so_inside_and_outside() {
+fn terminated_postcodes_are_reported_inside_and_outside_coverage() {
     for (postcode, status) in [
         ("CA1 1EF", "Status            terminated, in 1996-06\n"),
         ("CA1 1ED", "Status            terminated\n"),
@@ -275,22 +277,22 @@ fn a_terminated_postcode_says_so_inside_and_outside() {
     ] {
         let output = run(&["locate", postcode]);
         check_exit(&output, 0);
-        let words = stdout(&output);
-        assert!(words.contains(status), "{words}");
+        let text = stdout(&output);
+        assert!(text.contains(status), "{text}");
     }
 }
 
 #[test]
-fn a_misspelt_postcode_is_suggested_and_not_repeated() {
+fn misspelt_postcodes_get_a_suggestion_and_are_not_repeated() {
     let output = run(&["locate", "LA1O 5DL"]);
     check_exit(&output, 3);
-    let words = stderr(&output);
-    assert!(words.contains("did you mean LA10 5DL?"), "{words}");
-    assert!(!words.contains("LA1O"), "{words}");
+    let text = stderr(&output);
+    assert!(text.contains("did you mean LA10 5DL?"), "{text}");
+    assert!(!text.contains("LA1O"), "{text}");
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_ends_the_program_quietly() {
+fn closed_stdout_ends_the_program_without_an_error() {
     let mut child = program(&["locate", "--json", "-"])
         .stdin(Stdio::piped())
         .spawn()
@@ -334,7 +336,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn a_folder_answers_in_place_of_the_dataset_in_the_program() {
+fn data_option_replaces_the_embedded_dataset() {
     let folder = dataset_folder();
     let manifest = folder.path().join("dataset.toml");
     let text = fs::read_to_string(&manifest).expect("a manifest");
@@ -353,8 +355,8 @@ fn a_folder_answers_in_place_of_the_dataset_in_the_program() {
 }
 
 #[test]
-fn a_dataset_that_cannot_be_used_is_refused_with_the_file_that_is_at_fault() {
-    let check = |spoil: &dyn Fn(&Path), named: &str| {
+fn unusable_datasets_are_rejected_with_the_file_name() {
+    let check = |spoil: &dyn Fn(&Path), file_name: &str| {
         let folder = dataset_folder();
         spoil(folder.path());
         let data = folder.path().to_str().expect("a path of text");
@@ -364,7 +366,7 @@ fn a_dataset_that_cannot_be_used_is_refused_with_the_file_that_is_at_fault() {
         ] {
             let output = run(arguments);
             check_exit(&output, 2);
-            assert!(stderr(&output).contains(named), "{}", stderr(&output));
+            assert!(stderr(&output).contains(file_name), "{}", stderr(&output));
             assert!(
                 !stderr(&output).contains("listening on http://"),
                 "{}",
@@ -402,11 +404,11 @@ fn a_dataset_that_cannot_be_used_is_refused_with_the_file_that_is_at_fault() {
         &|folder| fs::write(folder.join("dataset.toml"), "name = 1").expect("written"),
         "dataset.toml",
     );
-    let nowhere = run(&["locate", "LA18 4DB", "--data", "no-such-folder"]);
-    check_exit(&nowhere, 2);
+    let missing_folder = run(&["locate", "LA18 4DB", "--data", "no-such-folder"]);
+    check_exit(&missing_folder, 2);
     assert!(
-        stderr(&nowhere).contains("no-such-folder"),
+        stderr(&missing_folder).contains("no-such-folder"),
         "{}",
-        stderr(&nowhere)
+        stderr(&missing_folder)
     );
 }

@@ -6,21 +6,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::running::Running;
+use crate::process::ServiceProcess;
 
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// Returns the code spans of a Markdown text.
-fn quoted(text: &str) -> Vec<&str> {
+fn code_spans(text: &str) -> Vec<&str> {
     let text = text.split("```").step_by(2);
     text.flat_map(|part| part.split('`').skip(1).step_by(2))
         .collect()
 }
 
 #[test]
-fn the_settings_that_are_shipped_are_settings() {
+fn shipped_configuration_is_valid() {
     let checked = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(["serve", "--config", "deploy/catchment.toml"])
         .arg("--check-config")
@@ -31,7 +31,7 @@ fn the_settings_that_are_shipped_are_settings() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let keys = folder.path().join("keys.toml");
     fs::write(&keys, "").expect("written");
-    let whole = read("deploy/catchment.toml")
+    let config = read("deploy/catchment.toml")
         .replace("# keys =", "keys =")
         .replace("# require-key-for", "require-key-for")
         .replace("/var/lib/catchment/keys.toml", &keys.display().to_string())
@@ -40,22 +40,22 @@ fn the_settings_that_are_shipped_are_settings() {
             "data = [\"data/lancashire-and-cumbria\"]",
         );
     let path = folder.path().join("catchment.toml");
-    fs::write(&path, &whole).expect("written");
+    fs::write(&path, &config).expect("written");
     let checked = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(["serve", "--check-config", "--config"])
         .arg(&path)
         .output()
         .expect("the program runs");
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
-    let told = String::from_utf8_lossy(&checked.stdout);
+    let stdout = String::from_utf8_lossy(&checked.stdout);
     assert!(
-        told.contains("require-key-for = [\"batch\"]  # file"),
-        "{told}"
+        stdout.contains("require-key-for = [\"batch\"]  # file"),
+        "{stdout}"
     );
 }
 
 #[test]
-fn the_unit_of_systemd_allows_little() {
+fn systemd_unit_is_hardened() {
     let unit = read("deploy/catchment.service");
     let port = "SocketBindAllow=tcp:8080";
     let settings = read("deploy/catchment.toml");
@@ -69,12 +69,12 @@ fn the_unit_of_systemd_allows_little() {
         Ok(analysed) if !String::from_utf8_lossy(&analysed.stderr).contains("unrecognized") => {
             assert!(analysed.status.success(), "{analysed:?}");
         }
-        _ => crate::programs::tell_skipped("deploy/catchment.service: no systemd-analyze"),
+        _ => crate::external_tools::report_skipped("deploy/catchment.service: no systemd-analyze"),
     }
 }
 
 #[test]
-fn the_unit_waits_for_longer_than_stopping_takes() {
+fn systemd_stop_timeout_exceeds_the_shutdown_grace() {
     let unit = read("deploy/catchment.service");
     let seconds = unit
         .lines()
@@ -92,18 +92,18 @@ fn the_unit_waits_for_longer_than_stopping_takes() {
 
 /// Returns the system calls of a systemd set, including nested sets; `None` if systemd does not
 /// know the set.
-fn calls_of(set: &str) -> Option<BTreeSet<String>> {
-    let asked = Command::new("systemd-analyze")
+fn syscalls_in_set(set: &str) -> Option<BTreeSet<String>> {
+    let output = Command::new("systemd-analyze")
         .args(["syscall-filter", "--no-pager", set])
         .output()
         .ok()
-        .filter(|asked| asked.status.success())?;
-    let text = String::from_utf8_lossy(&asked.stdout).into_owned();
+        .filter(|output| output.status.success())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let words = text.lines().skip(1).map(str::trim);
     let mut calls = BTreeSet::new();
     for word in words.filter(|it| !it.is_empty() && !it.starts_with('#')) {
         match word.starts_with('@') {
-            true => calls.extend(calls_of(word)?),
+            true => calls.extend(syscalls_in_set(word)?),
             false => drop(calls.insert(word.to_string())),
         }
     }
@@ -111,23 +111,23 @@ fn calls_of(set: &str) -> Option<BTreeSet<String>> {
 }
 
 /// Returns the system calls that the `SystemCallFilter` lines of a unit allow.
-fn allowed_calls(unit: &str) -> Option<BTreeSet<String>> {
+fn allowed_syscalls(unit: &str) -> Option<BTreeSet<String>> {
     // systemd always allows these.
-    let mut allowed = calls_of("@default")?;
+    let mut allowed = syscalls_in_set("@default")?;
     let lines = unit
         .lines()
         .filter_map(|it| it.strip_prefix("SystemCallFilter="));
     for line in lines {
-        let (words, is_taken_away) = match line.strip_prefix('~') {
+        let (words, is_denied) = match line.strip_prefix('~') {
             Some(words) => (words, true),
             None => (line, false),
         };
         for word in words.split(' ') {
             let calls = match word.starts_with('@') {
-                true => calls_of(word)?,
+                true => syscalls_in_set(word)?,
                 false => BTreeSet::from([word.to_string()]),
             };
-            match is_taken_away {
+            match is_denied {
                 true => allowed.retain(|call| !calls.contains(call)),
                 false => allowed.extend(calls),
             }
@@ -137,7 +137,7 @@ fn allowed_calls(unit: &str) -> Option<BTreeSet<String>> {
 }
 
 #[test]
-fn the_unit_of_systemd_allows_every_call_that_the_service_makes() {
+fn systemd_unit_allows_every_syscall_of_the_service() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let trace = folder.path().join("trace");
     let traced = |program: &str| {
@@ -148,20 +148,22 @@ fn the_unit_of_systemd_allows_every_call_that_the_service_makes() {
             .arg(program);
         command
     };
-    let may = traced("true").status().is_ok_and(|it| it.success());
-    let allowed = allowed_calls(&read("deploy/catchment.service"));
-    let (true, Some(allowed)) = (may, allowed) else {
-        crate::programs::tell_skipped("system calls of the service: no strace or systemd-analyze");
+    let can_trace = traced("true").status().is_ok_and(|it| it.success());
+    let allowed = allowed_syscalls(&read("deploy/catchment.service"));
+    let (true, Some(allowed)) = (can_trace, allowed) else {
+        crate::external_tools::report_skipped(
+            "system calls of the service: no strace or systemd-analyze",
+        );
         return;
     };
     let socket = format!("unix:{}", folder.path().join("admin.sock").display());
     let mut command = traced(env!("CARGO_BIN_EXE_catchment"));
-    let mut running = Running::by(&mut command, &["--admin-listen", &socket]);
-    crate::outbound::ask(&running);
+    let mut running = ServiceProcess::start_command(&mut command, &["--admin-listen", &socket]);
+    crate::no_network::send_requests(&running);
     running.signal("HUP");
     running.wait_for("reloaded");
     running.signal("TERM");
-    assert_eq!(running.end().0, Some(0));
+    assert_eq!(running.wait_for_exit().0, Some(0));
     let text = read(&trace.display().to_string());
     let calls: BTreeSet<&str> = text
         .lines()
@@ -179,7 +181,7 @@ fn the_unit_of_systemd_allows_every_call_that_the_service_makes() {
 }
 
 #[test]
-fn the_container_holds_what_is_built_and_nobodys_rights() {
+fn container_has_only_the_program_and_runs_unprivileged() {
     let file = read("deploy/Containerfile");
     let last = &file[file.rfind("\nFROM ").expect("stages")..];
     assert!(last.contains("\nUSER 65532:65532\n"), "{last}");
@@ -211,11 +213,11 @@ fn the_container_holds_what_is_built_and_nobodys_rights() {
 }
 
 /// Reads all Rust files in a folder and its subfolders.
-fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+fn read_rust_files(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            sources(&path, found);
+            read_rust_files(&path, found);
         } else if path.extension().is_some_and(|it| it == "rs") {
             found.push((path.clone(), read(&path.display().to_string())));
         }
@@ -223,10 +225,10 @@ fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
 }
 
 #[test]
-fn every_control_in_the_table_of_threats_has_a_test_that_is_there() {
+fn tests_named_in_threats_md_exist() {
     let mut found = Vec::new();
-    sources(Path::new("src"), &mut found);
-    sources(Path::new("tests/it"), &mut found);
+    read_rust_files(Path::new("src"), &mut found);
+    read_rust_files(Path::new("tests/it"), &mut found);
     let page = read("docs/threats.md");
     let rows: Vec<&str> = page
         .lines()
@@ -239,9 +241,9 @@ fn every_control_in_the_table_of_threats_has_a_test_that_is_there() {
         let [_, _, tests] = cells[..] else {
             panic!("threat, control, test: {row}")
         };
-        let named = quoted(tests);
-        assert!(!named.is_empty(), "no test: {row}");
-        for name in named {
+        let names = code_spans(tests);
+        assert!(!names.is_empty(), "no test: {row}");
+        for name in names {
             let (file, test) = name
                 .split_once("::")
                 .unwrap_or_else(|| panic!("{name}: file::test"));
@@ -255,14 +257,14 @@ fn every_control_in_the_table_of_threats_has_a_test_that_is_there() {
 }
 
 #[test]
-fn the_pages_name_the_figures_that_there_are() {
-    let figures = crate::operating::figures();
-    let types = figures
+fn documented_metrics_exist_and_are_complete() {
+    let exposition = crate::observability::metrics_text();
+    let types = exposition
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE "));
-    let there: Vec<&str> = types.filter_map(|line| line.split(' ').next()).collect();
+    let metrics: Vec<&str> = types.filter_map(|line| line.split(' ').next()).collect();
     let operating = read("docs/operating.md");
-    for name in &there {
+    for name in &metrics {
         assert!(
             operating.contains(&format!("`{name}`")),
             "docs/operating.md does not mention {name}"
@@ -270,18 +272,18 @@ fn the_pages_name_the_figures_that_there_are() {
     }
     for page in ["docs/operating.md", "docs/capacity.md"] {
         let text = read(page);
-        let named = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
-        let is_figure =
+        let names = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '_'));
+        let is_metric =
             |name: &&str| name.starts_with("catchment_") || name.starts_with("process_");
         let mut count = 0;
-        for name in named.filter(is_figure) {
+        for name in names.filter(is_metric) {
             let base = ["_bucket", "_sum", "_count"]
                 .iter()
-                .find_map(|suffix| name.strip_suffix(suffix).filter(|it| there.contains(it)));
-            let is_there = there.contains(&name) || base.is_some();
+                .find_map(|suffix| name.strip_suffix(suffix).filter(|it| metrics.contains(it)));
+            let exists = metrics.contains(&name) || base.is_some();
             // The prefix of a key is not a metric.
             assert!(
-                is_there || name == "catchment_",
+                exists || name == "catchment_",
                 "{page}: the metric {name} does not exist"
             );
             count += 1;

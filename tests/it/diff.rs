@@ -9,20 +9,20 @@ use catchment::domain::Layer;
 use jiff::civil::{Date, date};
 use tempfile::TempDir;
 
-use crate::dataset::{COMMITTED, names_in};
-use crate::toy::World;
+use crate::embedded_dataset::{COMMITTED, file_names};
+use crate::fixture::TestDataset;
 
 const DAY: Date = date(2025, 1, 1);
 
-fn differs(new: &World) -> DatasetDifference {
-    diff(World::new().dataset(), new.dataset(), DAY).expect("the datasets are compared")
+fn diff_from_fixture(new: &TestDataset) -> DatasetDifference {
+    diff(TestDataset::new().dataset(), new.dataset(), DAY).expect("the datasets are compared")
 }
 
 /// Returns the fixture with the 500 m west of the border moved from K to L, with one postcode.
-fn moved() -> World {
+fn fixture_with_moved_border() -> TestDataset {
     let (middle, top) = (309_500.0, 410_000.0);
-    World::new()
-        .ground(
+    TestDataset::new()
+        .with_boundary(
             "k",
             vec![
                 (300_000.0, 400_000.0),
@@ -31,7 +31,7 @@ fn moved() -> World {
                 (300_000.0, top),
             ],
         )
-        .ground(
+        .with_boundary(
             "l",
             vec![
                 (middle, 400_000.0),
@@ -43,20 +43,23 @@ fn moved() -> World {
 }
 
 #[test]
-fn a_world_does_not_differ_from_itself() {
-    let same = differs(&World::new());
+fn identical_datasets_have_no_difference() {
+    let same = diff_from_fixture(&TestDataset::new());
     assert!(same.is_empty() && same.transferred.is_empty(), "{same:?}");
 }
 
 #[test]
-fn a_border_that_moves_takes_its_ground_and_its_postcodes_along() {
-    let found = differs(&moved());
+fn moved_borders_transfer_geometry_and_postcodes() {
+    let found = diff_from_fixture(&fixture_with_moved_border());
     let areas: Vec<(&str, ChangeKind)> = found
         .areas
         .iter()
         .map(|it| (it.id.as_str(), it.change))
         .collect();
-    assert_eq!(areas, [("k", ChangeKind::Changed), ("l", ChangeKind::Changed)]);
+    assert_eq!(
+        areas,
+        [("k", ChangeKind::Changed), ("l", ChangeKind::Changed)]
+    );
     let close = |a: f64, b: f64| (a - b).abs() < 1e-6;
     assert!(close(found.areas[0].lost_km2, 5.0) && close(found.areas[0].gained_km2, 0.0));
     assert!(close(found.areas[1].gained_km2, 5.0) && close(found.areas[1].lost_km2, 0.0));
@@ -72,8 +75,8 @@ fn a_border_that_moves_takes_its_ground_and_its_postcodes_along() {
         panic!("one postcode moves: {:?}", found.postcodes);
     };
     assert_eq!(postcode.postcode.to_string(), "LA1 1AD");
-    let icc = |answered: &Option<catchment::diff::PostcodeAnswer>| {
-        answered
+    let icc = |answer: &Option<catchment::diff::PostcodeAnswer>| {
+        answer
             .as_ref()
             .map(|it| it.areas[0].clone())
             .unwrap_or_default()
@@ -86,8 +89,8 @@ fn a_border_that_moves_takes_its_ground_and_its_postcodes_along() {
 }
 
 #[test]
-fn ground_that_nobody_had_and_that_nobody_has_now_is_told() {
-    let smaller = World::new().ground(
+fn geometry_gained_or_lost_without_a_neighbour_is_reported() {
+    let smaller = TestDataset::new().with_boundary(
         "k",
         vec![
             (301_000.0, 400_000.0),
@@ -96,8 +99,9 @@ fn ground_that_nobody_had_and_that_nobody_has_now_is_told() {
             (301_000.0, 410_000.0),
         ],
     );
-    let there = differs(&smaller);
-    let back = diff(smaller.dataset(), World::new().dataset(), DAY).expect("the datasets are compared");
+    let forward = diff_from_fixture(&smaller);
+    let backward = diff(smaller.dataset(), TestDataset::new().dataset(), DAY)
+        .expect("the datasets are compared");
     let ends = |found: &DatasetDifference| -> Vec<(Option<String>, Option<String>, f64)> {
         found
             .transferred
@@ -105,32 +109,35 @@ fn ground_that_nobody_had_and_that_nobody_has_now_is_told() {
             .map(|it| (it.from.clone(), it.to.clone(), it.km2.round()))
             .collect()
     };
-    assert_eq!(ends(&there), [(Some("k".into()), None, 10.0)]);
-    assert_eq!(ends(&back), [(None, Some("k".into()), 10.0)]);
+    assert_eq!(ends(&forward), [(Some("k".into()), None, 10.0)]);
+    assert_eq!(ends(&backward), [(None, Some("k".into()), 10.0)]);
 }
 
 #[test]
-fn an_area_under_another_id_is_one_less_and_one_more() {
-    let mut other = World::new()
+fn changed_ids_are_a_removal_and_an_addition() {
+    let mut other = TestDataset::new()
         .replace("areas.csv", "icc,l,Ell", "icc,m,Em")
         .replace("memberships.csv", "A00002,icc,l", "A00002,icc,m")
         .replace("memberships.csv", "icc,l,resilience", "icc,m,resilience");
-    let ground = other.grounds.remove("l").expect("l has a boundary");
-    let found = differs(&other.ground("m", ground));
+    let geometry = other.boundaries.remove("l").expect("l has a boundary");
+    let found = diff_from_fixture(&other.with_boundary("m", geometry));
     let areas: Vec<(&str, ChangeKind)> = found
         .areas
         .iter()
         .map(|it| (it.id.as_str(), it.change))
         .collect();
-    assert_eq!(areas, [("l", ChangeKind::Removed), ("m", ChangeKind::Added)]);
+    assert_eq!(
+        areas,
+        [("l", ChangeKind::Removed), ("m", ChangeKind::Added)]
+    );
     assert_eq!(found.transferred.len(), 1);
     assert_eq!(found.memberships.len(), 4);
     assert_eq!(found.postcodes.len(), 1);
 }
 
 #[test]
-fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
-    let renamed = differs(&World::new().replace("areas.csv", "Kay", "Kay and Jay"));
+fn names_practices_memberships_and_postcodes_are_compared_by_field() {
+    let renamed = diff_from_fixture(&TestDataset::new().replace("areas.csv", "Kay", "Kay and Jay"));
     let [area] = &renamed.areas[..] else {
         panic!("one area: {:?}", renamed.areas);
     };
@@ -138,16 +145,16 @@ fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
     assert_eq!(names, (Some("Kay ICC"), Some("Kay and Jay ICC")));
     assert!(renamed.transferred.is_empty() && renamed.postcodes.is_empty());
 
-    let practice = differs(
-        &World::new()
+    let practice = diff_from_fixture(
+        &TestDataset::new()
             .replace("practices.csv", "20000", "21000")
             .replace("memberships.csv", "A00001,icc,k", "A00001,icc,l")
-            .add(
+            .add_row(
                 "practices.csv",
                 "A00004,Four,4 The Street,LA1 1AB,,active,2024-04-01,,01K,,10",
             ),
     );
-    let told: Vec<String> = practice
+    let changes: Vec<String> = practice
         .practices
         .iter()
         .map(|it| {
@@ -162,7 +169,7 @@ fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
         })
         .collect();
     assert_eq!(
-        told,
+        changes,
         [
             "changed A00001 list_size 20000 21000",
             "changed A00001 icc k l",
@@ -182,8 +189,8 @@ fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
         ]
     );
 
-    let postcodes = differs(
-        &World::new()
+    let postcodes = diff_from_fixture(
+        &TestDataset::new()
             .replace(
                 "postcodes.csv",
                 "LA1 1AB,316000,405000,10,live,198001,,,\n",
@@ -194,15 +201,15 @@ fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
                 "LA1 1AD,309800,405000,10,live,198001,,",
                 "LA1 1AD,309800,405000,10,terminated,198001,202301,",
             )
-            .add("postcodes.csv", "LA1 1AE,316000,405000,10,live,198001,,,"),
+            .add_row("postcodes.csv", "LA1 1AE,316000,405000,10,live,198001,,,"),
     );
-    let told: Vec<(String, ChangeKind)> = postcodes
+    let changes: Vec<(String, ChangeKind)> = postcodes
         .postcodes
         .iter()
         .map(|it| (it.postcode.to_string(), it.change))
         .collect();
     assert_eq!(
-        told,
+        changes,
         [
             ("LA1 1AB".into(), ChangeKind::Removed),
             ("LA1 1AD".into(), ChangeKind::Changed),
@@ -212,9 +219,9 @@ fn names_practices_memberships_and_postcodes_are_compared_field_by_field() {
 }
 
 #[test]
-fn another_share_of_a_statistical_area_is_told_by_area() {
-    let world = |shares: &str| {
-        World::new()
+fn changed_shares_of_statistical_areas_are_reported_by_area() {
+    let fixture = |shares: &str| {
+        TestDataset::new()
             .replace(
                 "postcodes.csv",
                 "LA1 1AA,301000,401000,10,live,198001,,,",
@@ -225,13 +232,13 @@ fn another_share_of_a_statistical_area_is_told_by_area() {
                 "LA1 1AB,316000,405000,10,live,198001,,,",
                 "LA1 1AB,316000,405000,10,live,198001,,E2,",
             )
-            .table(
+            .with_table(
                 "assignments.csv",
                 &format!("statistical_area,layer,area,share,from,to\n{shares}"),
             )
     };
-    let old = world("E1,icc,k,0.400,,\nE2,icc,l,,,\n");
-    let new = world("E1,icc,k,0.450,,\nE2,icc,l,0.900,2026-01-01,\nE2,icc,k,0.100,,\n");
+    let old = fixture("E1,icc,k,0.400,,\nE2,icc,l,,,\n");
+    let new = fixture("E1,icc,k,0.450,,\nE2,icc,l,0.900,2026-01-01,\nE2,icc,k,0.100,,\n");
     let folder = TempDir::new().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     old.write(&path("old"));
@@ -240,20 +247,20 @@ fn another_share_of_a_statistical_area_is_told_by_area() {
     let [before, after, out] = ["old", "new", "out"].map(path);
     let output = run(&[
         "diff",
-        text(&before),
-        text(&after),
+        path_text(&before),
+        path_text(&after),
         "--output",
-        text(&out),
+        path_text(&out),
         day[0],
         day[1],
     ]);
-    let words = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{words}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
     for line in [
         "icc k: 1 added, 1 with a different share",
         "icc l: 1 removed",
     ] {
-        assert!(words.contains(line), "{words}");
+        assert!(stdout.contains(line), "{stdout}");
     }
     assert_eq!(
         fs::read_to_string(out.join("coverage.csv")).expect("an output file"),
@@ -265,37 +272,40 @@ fn another_share_of_a_statistical_area_is_told_by_area() {
 }
 
 #[test]
-fn what_is_not_compared_is_no_difference_and_is_not_called_the_same() {
+fn changes_that_are_not_compared_are_not_reported_as_identical() {
     let folder = TempDir::new().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     let [old, new] = ["old", "new"].map(path);
-    World::new().write(&old);
-    World::new()
+    TestDataset::new().write(&old);
+    TestDataset::new()
         .replace("lineage.csv", "a map", "another map")
         .write(&new);
-    let output = run(&["diff", text(&old), text(&new)]);
-    let words = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{words}");
+    let output = run(&["diff", path_text(&old), path_text(&new)]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
     assert!(
-        words.contains("no differences in the compared data"),
-        "{words}"
+        stdout.contains("no differences in the compared data"),
+        "{stdout}"
     );
 }
 
 #[test]
-fn a_change_to_come_is_seen_from_its_day_on() {
-    let coming = World::new()
+fn future_changes_appear_from_their_date() {
+    let coming = TestDataset::new()
         .replace(
             "areas.csv",
             "icc,k,Kay,,toy,indicative,,",
             "icc,k,Kay,,toy,indicative,,2026-04-01",
         )
-        .add("areas.csv", "icc,k,Kay and Jay,,toy,indicative,2026-04-01,");
-    let on = |day: Date| {
-        let found = diff(World::new().dataset(), coming.dataset(), day);
+        .add_row("areas.csv", "icc,k,Kay and Jay,,toy,indicative,2026-04-01,");
+    let changes_on = |day: Date| {
+        let found = diff(TestDataset::new().dataset(), coming.dataset(), day);
         found.expect("the datasets are compared").areas.len()
     };
-    assert_eq!((on(date(2026, 3, 31)), on(date(2026, 4, 1))), (0, 1));
+    assert_eq!(
+        (changes_on(date(2026, 3, 31)), changes_on(date(2026, 4, 1))),
+        (0, 1)
+    );
 }
 
 // ---- the command -------------------------------------------------------------------------------
@@ -307,42 +317,42 @@ fn run(arguments: &[&str]) -> Output {
         .expect("the program starts")
 }
 
-fn text(path: &Path) -> &str {
+fn path_text(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
 #[test]
-fn the_embedded_dataset_is_the_same_as_itself() {
+fn embedded_dataset_does_not_differ_from_itself() {
     let output = run(&["diff", COMMITTED, COMMITTED]);
-    let words = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{words}");
-    assert!(words.contains("no differences"), "{words}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}");
+    assert!(stdout.contains("no differences"), "{stdout}");
 }
 
 #[test]
-fn lists_and_moved_ground_are_written_whole_or_not_at_all() {
+fn output_files_are_written_completely_or_not_at_all() {
     let folder = TempDir::new().expect("a folder");
     let (old, new, out) = (
         folder.path().join("old"),
         folder.path().join("new"),
         folder.path().join("out"),
     );
-    World::new().write(&old);
-    moved().write(&new);
+    TestDataset::new().write(&old);
+    fixture_with_moved_border().write(&new);
     let arguments = [
         "diff",
-        text(&old),
-        text(&new),
+        path_text(&old),
+        path_text(&new),
         "--as-of",
         "2025-01-01",
         "--output",
-        text(&out),
+        path_text(&out),
     ];
     let output = run(&arguments);
-    let words = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{words}");
-    assert!(words.contains("icc: 5.000 km² from k to l"), "{words}");
-    assert!(words.contains("icc: 1 from k to l"), "{words}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert!(stdout.contains("icc: 5.000 km² from k to l"), "{stdout}");
+    assert!(stdout.contains("icc: 1 from k to l"), "{stdout}");
     let expected = [
         "areas.csv",
         "coverage.csv",
@@ -352,14 +362,14 @@ fn lists_and_moved_ground_are_written_whole_or_not_at_all() {
         "practices.csv",
         "summary.json",
     ];
-    assert_eq!(names_in(&out), expected);
+    assert_eq!(file_names(&out), expected);
     let read = |name: &str| fs::read_to_string(out.join(name)).expect("an output file");
     assert_eq!(
         read("postcodes.csv").lines().nth(1),
         Some("changed,LA1 1AD,located,located,k,l,,,,")
     );
-    let ground: geojson::FeatureCollection = read("transfers.geojson").parse().expect("GeoJSON");
-    assert_eq!(ground.features.len(), 1);
+    let geometry: geojson::FeatureCollection = read("transfers.geojson").parse().expect("GeoJSON");
+    assert_eq!(geometry.features.len(), 1);
     let summary: serde_json::Value = serde_json::from_str(&read("summary.json")).expect("JSON");
     assert_eq!(summary["postcodes"]["changed"], 1);
     assert_eq!(summary["transfers"][0]["km2"], 5.0);
@@ -370,12 +380,12 @@ fn lists_and_moved_ground_are_written_whole_or_not_at_all() {
         String::from_utf8_lossy(&again.stderr)
             .contains("which would be deleted; choose another name, or replace it with --force")
     );
-    assert_eq!(names_in(folder.path()), ["new", "old", "out"]);
+    assert_eq!(file_names(folder.path()), ["new", "old", "out"]);
     let json = run(&[
         "diff",
         "--json",
-        text(&old),
-        text(&new),
+        path_text(&old),
+        path_text(&new),
         "--as-of",
         "2025-01-01",
     ]);

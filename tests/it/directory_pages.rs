@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
-use crate::dataset::{COMMITTED, Row, table};
+use crate::embedded_dataset::{COMMITTED, Row, table};
 use crate::html::Page;
 use crate::server::{AS_OF, Reply, SERVER, Server, embedded, encoded};
 
@@ -551,10 +551,10 @@ fn practices_are_filtered_by_name_address_code_area_and_status() {
         rows.map(|row| row[0].clone()).collect()
     };
     let practices = practices_by_code();
-    let count = |is_meant: &dyn Fn(&Row) -> bool| {
+    let count = |predicate: &dyn Fn(&Row) -> bool| {
         practices
             .values()
-            .filter(|practice| is_meant(practice))
+            .filter(|practice| predicate(practice))
             .count()
     };
     let open = count(&|practice| is_open(practice, AS_OF));
@@ -581,7 +581,7 @@ fn practices_are_filtered_by_name_address_code_area_and_status() {
     };
     assert_eq!(found(&[("name", "ulverston")]).len(), count(&ulverston));
     let memberships = rows("memberships.csv");
-    let of = |layer: &str, id: &str| {
+    let member_count = |layer: &str, id: &str| {
         let members =
             valid_on(&memberships, AS_OF).filter(|row| row["layer"] == layer && row["group"] == id);
         members
@@ -594,7 +594,11 @@ fn practices_are_filtered_by_name_address_code_area_and_status() {
     };
     for (layer, id) in [("icc", "mb-bay"), ("sub-icb", "00Q"), ("pcn", "U25520")] {
         let area = format!("{layer}/{id}");
-        assert_eq!(found(&[("area", &area)]).len(), of(layer, id), "{area}");
+        assert_eq!(
+            found(&[("area", &area)]).len(),
+            member_count(layer, id),
+            "{area}"
+        );
     }
     // The field keeps what was typed, escaped.
     let typed = "\"><script>alert(1)</script>";
@@ -670,10 +674,9 @@ fn comparisons_show_the_changes_in_the_files() {
             .contains("The first date must be before the second date")
     );
     // Each date with changes is a link that compares it with the day before.
-    let (_, asked) = visit("/compare?layer=sub-icb", 200);
+    let (_, page) = visit("/compare?layer=sub-icb", 200);
     assert!(
-        asked
-            .links()
+        page.links()
             .contains("/compare?layer=sub-icb&from=2022-06-30&to=2022-07-01")
     );
 }

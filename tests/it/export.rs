@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use catchment::batch::{
-    self, BatchError, OutputColumn, Compression, DecodeLimits, BatchInput, ColumnOverrides, BatchProgress, BatchRequest,
+    self, BatchError, BatchInput, BatchProgress, BatchRequest, ColumnOverrides, Compression,
+    DecodeLimits, OutputColumn,
 };
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::date_from_iso;
@@ -19,7 +20,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::programs::{printed, python};
+use crate::external_tools::{python, stdout_of};
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
     let dataset = dataset::read(&DatasetSource::Embedded).expect("the dataset is read");
@@ -33,14 +34,15 @@ type Table = BTreeMap<String, Vec<Record>>;
 type Export =
     fn(&Index, TableFormat, &mut Vec<u8>, NonZeroUsize, &BatchProgress) -> Result<(), BatchError>;
 
-fn exported(export: Export, format: TableFormat, threads: usize) -> Vec<u8> {
+fn export_bytes(export: Export, format: TableFormat, threads: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(threads).expect("at least one thread");
-    export(&INDEX, format, &mut out, threads, &BatchProgress::default()).expect("the export succeeds");
+    export(&INDEX, format, &mut out, threads, &BatchProgress::default())
+        .expect("the export succeeds");
     out
 }
 
-fn table(csv: &[u8], key: &str) -> Table {
+fn parse_table(csv: &[u8], key: &str) -> Table {
     let mut table = Table::new();
     let mut reader = csv::Reader::from_reader(csv);
     for record in reader.deserialize() {
@@ -51,33 +53,33 @@ fn table(csv: &[u8], key: &str) -> Table {
 }
 
 static POSTCODES: LazyLock<Table> = LazyLock::new(|| {
-    table(
-        &exported(export::write_postcodes, TableFormat::Csv, 2),
+    parse_table(
+        &export_bytes(export::write_postcodes, TableFormat::Csv, 2),
         "postcode",
     )
 });
 static PRACTICES: LazyLock<Table> = LazyLock::new(|| {
-    let csv = exported(export::write_practices, TableFormat::Csv, 2);
-    table(&csv, "practice_code")
+    let csv = export_bytes(export::write_practices, TableFormat::Csv, 2);
+    parse_table(&csv, "practice_code")
 });
 
 /// Returns the row that is valid on a date. There must be exactly one.
-fn on<'t>(rows: &'t [Record], day: &str) -> &'t Record {
-    let holds = |row: &&Record| {
+fn row_on<'t>(rows: &'t [Record], day: &str) -> &'t Record {
+    let is_valid = |row: &&Record| {
         let (from, to) = (row["valid_from"].as_str(), row["valid_to"].as_str());
         from <= day && (to.is_empty() || day < to)
     };
-    let mut holding = rows.iter().filter(holds);
-    let row = holding.next().expect("a row for every date");
-    assert!(holding.next().is_none(), "two rows are valid on {day}");
+    let mut valid_rows = rows.iter().filter(is_valid);
+    let row = valid_rows.next().expect("a row for every date");
+    assert!(valid_rows.next().is_none(), "two rows are valid on {day}");
     row
 }
 
 /// Answers a batch with a row for each key and date.
-fn answered(asked: &[(String, String)], column: &str) -> Vec<Record> {
-    let mut list = format!("{column},day\n");
-    for (key, day) in asked {
-        list.push_str(&format!("{key},{day}\n"));
+fn batch_records(queries: &[(String, String)], column: &str) -> Vec<Record> {
+    let mut csv = format!("{column},day\n");
+    for (key, day) in queries {
+        csv.push_str(&format!("{key},{day}\n"));
     }
     let request = BatchRequest {
         format: None,
@@ -93,7 +95,7 @@ fn answered(asked: &[(String, String)], column: &str) -> Vec<Record> {
         compression: Compression::None,
         limits: DecodeLimits::HTTP,
     };
-    let intake = BatchInput::open(list.as_bytes(), &request).expect("a valid batch");
+    let intake = BatchInput::open(csv.as_bytes(), &request).expect("a valid batch");
     let mut out = Vec::new();
     let threads = NonZeroUsize::new(2).expect("two");
     let progress = BatchProgress::default();
@@ -106,7 +108,7 @@ fn answered(asked: &[(String, String)], column: &str) -> Vec<Record> {
 }
 
 /// Returns the dates on both sides of every change in the rows, and a few others.
-fn days(rows: &[Record]) -> BTreeSet<String> {
+fn dates_around_changes(rows: &[Record]) -> BTreeSet<String> {
     let mut days = BTreeSet::new();
     for row in rows {
         if let Ok(day) = date_from_iso(&row["valid_from"]) {
@@ -127,7 +129,7 @@ fn days(rows: &[Record]) -> BTreeSet<String> {
 }
 
 /// Returns every date in the files of the dataset, with the days before and after.
-fn days_named() -> BTreeSet<String> {
+fn dates_in_dataset() -> BTreeSet<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lancashire-and-cumbria");
     let mut days = BTreeSet::new();
     let names = [
@@ -142,7 +144,10 @@ fn days_named() -> BTreeSet<String> {
         for word in text.split(|it: char| !it.is_ascii_digit() && it != '-') {
             if let Ok(day) = date_from_iso(word) {
                 let neighbours = [day.yesterday(), Ok(day), day.tomorrow()];
-                days.extend(neighbours.map(|day| day.expect("neither the first nor the last date").to_string()));
+                days.extend(neighbours.map(|day| {
+                    day.expect("neither the first nor the last date")
+                        .to_string()
+                }));
             }
         }
     }
@@ -152,15 +157,15 @@ fn days_named() -> BTreeSet<String> {
 
 /// Compares the rows of every `every`th key with batch output, on these dates, and returns the
 /// number of cells that were compared.
-fn check(
+fn check_against_batch(
     table: &Table,
     every: usize,
     days: impl Fn(&[Record]) -> BTreeSet<String>,
     column: &str,
-    half: &str,
+    part: &str,
 ) -> usize {
     let keys = table.keys().step_by(every);
-    let asked: Vec<(String, String)> = keys
+    let queries: Vec<(String, String)> = keys
         .flat_map(|key| {
             days(&table[key])
                 .into_iter()
@@ -168,57 +173,69 @@ fn check(
         })
         .collect();
     let mut cells = 0;
-    for ((key, day), answer) in asked.iter().zip(answered(&asked, column)) {
-        let row = on(&table[key], day);
+    for ((key, day), answer) in queries.iter().zip(batch_records(&queries, column)) {
+        let row = row_on(&table[key], day);
         for (name, cell) in row.iter().filter(|(name, _)| answer.contains_key(*name)) {
             if name != column {
                 assert_eq!(cell, &answer[name], "{name} of {key} on {day}");
                 cells += 1;
             }
         }
-        let reasons = ["", "resilience_groups_"].map(|it| format!("catchment_{it}{half}_reason"));
+        let reasons = ["", "resilience_groups_"].map(|it| format!("catchment_{it}{part}_reason"));
         let reasons = reasons.iter().map(|name| row[name].as_str());
         let reasons: Vec<&str> = reasons.filter(|it| !it.is_empty()).collect();
-        let given = answer["catchment_reason"].split(';');
+        let batch_reasons = answer["catchment_reason"].split(';');
         // A batch gives the reason for unknown groups by registration, instead of residence, only
         // if the practice belongs to a community.
-        let mut given: Vec<&str> = given.filter(|it| !it.is_empty()).collect();
-        if half == "registration"
+        let mut batch_reasons: Vec<&str> = batch_reasons.filter(|it| !it.is_empty()).collect();
+        if part == "registration"
             && row["catchment_icc_registration_id"].is_empty()
             && row["catchment_neighbourhood_team_registration"].is_empty()
         {
-            given.retain(|it| !it.starts_with("resilience_groups:"));
+            batch_reasons.retain(|it| !it.starts_with("resilience_groups:"));
             assert!(
-                given.iter().all(|it| reasons.contains(it)),
+                batch_reasons.iter().all(|it| reasons.contains(it)),
                 "{key} on {day}"
             );
         } else {
-            assert_eq!(given, reasons, "{key} on {day}");
+            assert_eq!(batch_reasons, reasons, "{key} on {day}");
         }
     }
     cells
 }
 
 #[test]
-fn the_row_of_a_day_holds_the_cells_that_a_list_gets() {
+fn lookup_rows_match_batch_output_on_each_date() {
     assert!(POSTCODES.len() > 68_000);
-    let cells = check(&POSTCODES, 41, days, "postcode", "residence");
+    let cells = check_against_batch(
+        &POSTCODES,
+        41,
+        dates_around_changes,
+        "postcode",
+        "residence",
+    );
     assert!(cells > 500_000, "{cells}");
-    let cells = check(&PRACTICES, 1, days, "practice_code", "registration");
+    let cells = check_against_batch(
+        &PRACTICES,
+        1,
+        dates_around_changes,
+        "practice_code",
+        "registration",
+    );
     assert!(cells > 20_000, "{cells}");
 }
 
 #[test]
-fn no_change_is_missed_on_any_day_that_the_dataset_names() {
-    let named = days_named();
-    check(
+fn lookup_rows_match_batch_output_on_every_date_in_the_dataset() {
+    let named = dates_in_dataset();
+    check_against_batch(
         &POSTCODES,
         1_999,
         |_| named.clone(),
         "postcode",
         "residence",
     );
-    check(
+    check_against_batch(
         &PRACTICES,
         3,
         |_| named.clone(),
@@ -228,7 +245,7 @@ fn no_change_is_missed_on_any_day_that_the_dataset_names() {
 }
 
 #[test]
-fn neighbouring_periods_meet_and_differ() {
+fn consecutive_periods_are_adjacent_and_differ() {
     for (key, rows) in POSTCODES.iter().chain(PRACTICES.iter()) {
         let (first, last) = (&rows[0], rows.last().expect("at least one row"));
         assert_eq!(
@@ -249,7 +266,7 @@ fn neighbouring_periods_meet_and_differ() {
 }
 
 #[test]
-fn every_postcode_and_practice_is_there_and_who_stands_in_their_place() {
+fn tables_have_every_postcode_practice_and_default_code() {
     let directory = INDEX.postcodes().map(|it| it.postcode.to_string());
     assert!(
         directory.eq(POSTCODES
@@ -258,15 +275,16 @@ fn every_postcode_and_practice_is_there_and_who_stands_in_their_place() {
             .cloned())
     );
     let status =
-        |postcode: &str| on(&POSTCODES[postcode], "2025-12-01")["catchment_status"].clone();
+        |postcode: &str| row_on(&POSTCODES[postcode], "2025-12-01")["catchment_status"].clone();
     assert_eq!(status("CA1 1EF"), "terminated");
     assert_eq!(status("ZZ99 3VZ"), "no_fixed_abode");
     assert_eq!(status("ZZ99 3WZ"), "address_not_known");
     for practice in INDEX.practices() {
         assert!(PRACTICES.contains_key(practice.code.as_str()));
     }
-    let reason =
-        |code: &str| on(&PRACTICES[code], "2025-12-01")["catchment_registration_reason"].clone();
+    let reason = |code: &str| {
+        row_on(&PRACTICES[code], "2025-12-01")["catchment_registration_reason"].clone()
+    };
     assert_eq!(reason("V81999"), "registration:default_code");
     for code in INDEX.not_gp_practices() {
         assert_eq!(reason(code.as_str()), "registration:not_a_gp_practice");
@@ -274,16 +292,16 @@ fn every_postcode_and_practice_is_there_and_who_stands_in_their_place() {
 }
 
 #[test]
-fn tables_are_the_same_on_any_number_of_threads_and_in_both_formats() {
-    let csv = exported(export::write_practices, TableFormat::Csv, 1);
-    let whole = exported(export::write_practices, TableFormat::Parquet, 1);
+fn tables_do_not_depend_on_threads_or_format() {
+    let csv = export_bytes(export::write_practices, TableFormat::Csv, 1);
+    let parquet = export_bytes(export::write_practices, TableFormat::Parquet, 1);
     for threads in [2, 5] {
-        assert!(exported(export::write_practices, TableFormat::Csv, threads) == csv);
-        assert!(exported(export::write_practices, TableFormat::Parquet, threads) == whole);
+        assert!(export_bytes(export::write_practices, TableFormat::Csv, threads) == csv);
+        assert!(export_bytes(export::write_practices, TableFormat::Parquet, threads) == parquet);
     }
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("practices.parquet");
-    fs::write(&path, whole).expect("written");
+    fs::write(&path, parquet).expect("written");
     let file = fs::File::open(path).expect("the file exists");
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a Parquet file");
     let lines = csv.iter().filter(|byte| **byte == b'\n').count();
@@ -305,15 +323,15 @@ fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
         .stdin(Stdio::null())
         .output()
         .expect("the program starts");
-    let told = String::from_utf8(output.stderr).expect("text");
-    (output.status.code(), told)
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    (output.status.code(), stderr)
 }
 
 #[test]
-fn a_table_is_written_whole_beside_its_manifest_and_replaces_nothing() {
+fn tables_have_a_manifest_and_replace_nothing_without_force() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (code, told) = run(folder.path(), &["--practices", "p.csv"]);
-    assert_eq!(code, Some(0), "{told}");
+    let (code, stderr) = run(folder.path(), &["--practices", "p.csv"]);
+    assert_eq!(code, Some(0), "{stderr}");
     let written = fs::read(folder.path().join("p.csv")).expect("an output file");
     let manifest = fs::read(folder.path().join("p.csv.manifest.json")).expect("an output file");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
@@ -326,13 +344,16 @@ fn a_table_is_written_whole_beside_its_manifest_and_replaces_nothing() {
     let rows: usize = PRACTICES.values().map(Vec::len).sum();
     assert_eq!(manifest["rows"], rows);
     let refused = |arguments: &[&str], words: &str| {
-        let (code, told) = run(folder.path(), arguments);
-        assert_eq!(code, Some(2), "{told}");
-        assert!(told.contains(words), "{told}");
+        let (code, stderr) = run(folder.path(), arguments);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
     };
     refused(&["--practices", "p.csv"], "--force");
     refused(&["--practices", "p.xlsx"], ".parquet or .csv");
-    refused(&["--practices", "a.csv", "--lookup", "a.csv"], "the same name");
+    refused(
+        &["--practices", "a.csv", "--lookup", "a.csv"],
+        "the same name",
+    );
     refused(&[], "--lookup");
     let (code, _) = run(
         folder.path(),
@@ -343,14 +364,14 @@ fn a_table_is_written_whole_beside_its_manifest_and_replaces_nothing() {
 }
 
 #[test]
-fn the_examples_of_the_page_run_and_give_what_a_list_gets() {
+fn examples_in_lookup_md_match_batch_output() {
     let Some(mut python) = python("the examples of docs/lookup.md") else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder");
-    let list = crate::patients::Patients::new(&INDEX, 11).list(2_000);
+    let csv = crate::made_up_patients::Patients::new(&INDEX, 11).csv(2_000);
     // Only rows of the right width: other readers treat bad rows differently.
-    let mut reader = csv::Reader::from_reader(list.as_slice());
+    let mut reader = csv::Reader::from_reader(csv.as_slice());
     let mut writer = csv::Writer::from_path(folder.path().join("patients.csv")).expect("a file");
     writer
         .write_record(reader.headers().expect("names"))
@@ -365,13 +386,13 @@ fn the_examples_of_the_page_run_and_give_what_a_list_gets() {
     );
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/lookup.md");
     python.args([script, env!("CARGO_BIN_EXE_catchment"), page]);
-    printed(python.current_dir(folder.path()));
+    stdout_of(python.current_dir(folder.path()));
 }
 
 #[test]
-fn gis_programs_open_the_areas_and_the_tiles() {
+fn gdal_reads_exported_areas_and_tiles() {
     let folder = tempfile::tempdir().expect("a folder");
-    let day = [
+    let options = [
         "--as-of",
         "2025-12-01",
         "--layers",
@@ -385,8 +406,8 @@ fn gis_programs_open_the_areas_and_the_tiles() {
         "--max-zoom",
         "8",
     ];
-    let (code, told) = run(folder.path(), &[&names[..], &day].concat());
-    assert_eq!(code, Some(0), "{told}");
+    let (code, stderr) = run(folder.path(), &[&names[..], &options].concat());
+    assert_eq!(code, Some(0), "{stderr}");
     let again = [
         "--areas",
         "again.gpkg",
@@ -395,18 +416,18 @@ fn gis_programs_open_the_areas_and_the_tiles() {
         "--max-zoom",
         "8",
     ];
-    let (code, told) = run(folder.path(), &[&again[..], &day].concat());
-    assert_eq!(code, Some(0), "{told}");
+    let (code, stderr) = run(folder.path(), &[&again[..], &options].concat());
+    assert_eq!(code, Some(0), "{stderr}");
     let bytes = |name: &str| fs::read(folder.path().join(name)).expect("an output file");
     for ending in ["geojson", "topojson", "zip", "fgb"] {
         let names = ["areas", "again"].map(|name| format!("{name}.{ending}"));
         for name in &names {
-            let asked = [&["--areas", name.as_str()][..], &day].concat();
-            let (code, told) = run(folder.path(), &asked);
-            assert_eq!(code, Some(0), "{told}");
+            let arguments = [&["--areas", name.as_str()][..], &options].concat();
+            let (code, stderr) = run(folder.path(), &arguments);
+            assert_eq!(code, Some(0), "{stderr}");
         }
-        let [one, other] = names.map(|name| bytes(&name));
-        assert!(one == other, "{ending}: the files differ");
+        let [first, second] = names.map(|name| bytes(&name));
+        assert!(first == second, "{ending}: the files differ");
     }
     assert!(
         bytes("areas.gpkg") == bytes("again.gpkg"),
@@ -423,9 +444,9 @@ fn gis_programs_open_the_areas_and_the_tiles() {
         (["--tiles", "areas.mbtiles"], ".pmtiles"),
         (["--areas", "areas.gpkg"], "--force"),
     ] {
-        let (code, told) = run(folder.path(), &arguments);
-        assert_eq!(code, Some(2), "{told}");
-        assert!(told.contains(words), "{told}");
+        let (code, stderr) = run(folder.path(), &arguments);
+        assert_eq!(code, Some(2), "{stderr}");
+        assert!(stderr.contains(words), "{stderr}");
     }
     let before = [
         "--areas",
@@ -435,15 +456,15 @@ fn gis_programs_open_the_areas_and_the_tiles() {
         "--layers",
         "icc",
     ];
-    let (code, told) = run(folder.path(), &before);
-    assert_eq!(code, Some(2), "{told}");
+    let (code, stderr) = run(folder.path(), &before);
+    assert_eq!(code, Some(2), "{stderr}");
     assert!(
-        told.contains("no boundaries of layer icc on 1999-01-01"),
-        "{told}"
+        stderr.contains("no boundaries of layer icc on 1999-01-01"),
+        "{stderr}"
     );
     assert!(!folder.path().join("before.gpkg").exists());
     let Some(mut python) = python("exported files in GDAL") else {
         return;
     };
-    printed(python.arg("tests/clients/files.py").arg(folder.path()));
+    stdout_of(python.arg("tests/clients/files.py").arg(folder.path()));
 }

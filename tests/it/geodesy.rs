@@ -26,7 +26,7 @@ fn test_points(direction: &str) -> Vec<Row> {
 }
 
 #[test]
-fn lonlat_to_grid_gives_the_published_answer_within_a_millimetre() {
+fn lonlat_to_grid_matches_os_test_points_within_a_millimetre() {
     for (point, _, lon, lat, easting, northing) in test_points("to_grid") {
         let (e, n) = to_grid_metres(lon, lat).expect("on the grid");
         let error_m = (e - easting).hypot(n - northing);
@@ -35,16 +35,16 @@ fn lonlat_to_grid_gives_the_published_answer_within_a_millimetre() {
 }
 
 #[test]
-fn grid_to_lonlat_gives_the_published_answer_within_a_millimetre_on_the_ground() {
+fn grid_to_lonlat_matches_os_test_points_within_a_millimetre() {
     for (point, _, lon, lat, easting, northing) in test_points("to_lonlat") {
         let (found_lon, found_lat) = to_lonlat_degrees(easting, northing).expect("on the grid");
-        let error_m = ground_distance_m((found_lon, found_lat), (lon, lat));
+        let error_m = surface_distance_m((found_lon, found_lat), (lon, lat));
         assert!(error_m < TOLERANCE_M, "{point}: {error_m} m");
     }
 }
 
 #[test]
-fn positions_come_back_as_domain_types() {
+fn conversions_return_domain_types() {
     // User guide, worked example: Caister water tower.
     let lonlat = LonLat::new(1.716_073_972, 52.658_007_833).expect("on the Earth");
     let grid = BritishGrid::from_metres(651_409.804, 313_177.450).expect("on the grid");
@@ -54,11 +54,11 @@ fn positions_come_back_as_domain_types() {
     assert!((found.northing_m() - grid.northing_m()).abs() < 1e-6);
 
     let found = to_lonlat(grid).expect("on the grid");
-    assert!(ground_distance_m((found.lon(), found.lat()), (lonlat.lon(), lonlat.lat())) < 0.001);
+    assert!(surface_distance_m((found.lon(), found.lat()), (lonlat.lon(), lonlat.lat())) < 0.001);
 }
 
 #[test]
-fn places_off_the_grid_have_no_answer() {
+fn positions_off_the_grid_are_not_converted() {
     let places = [
         ("Paris", 2.35, 48.86),
         ("Amsterdam", 4.90, 52.37),
@@ -83,7 +83,7 @@ fn places_off_the_grid_have_no_answer() {
 }
 
 /// Returns the distance in metres between two positions a few millimetres apart, on a sphere.
-fn ground_distance_m(a: (f64, f64), b: (f64, f64)) -> f64 {
+fn surface_distance_m(a: (f64, f64), b: (f64, f64)) -> f64 {
     let metres_per_degree = 6_371_008.8_f64.to_radians();
     let east = (a.0 - b.0) * b.1.to_radians().cos();
     east.hypot(a.1 - b.1) * metres_per_degree

@@ -9,23 +9,23 @@ use geo::{MultiPolygon, Validation, Winding};
 use geojson::FeatureCollection;
 use serde_json::{Value, json};
 
-use crate::dataset::{DAY, index};
-use crate::reference::dataset_of;
-use crate::server::{AS_OF, Reply, SERVER, Server, embedded, encoded, raw, read_to_close};
+use crate::brute_force::dataset_of;
+use crate::embedded_dataset::{DAY, index};
+use crate::server::{AS_OF, Reply, SERVER, Server, embedded, encoded, read_to_close, send_raw};
 
 const JSON: &str = "application/json";
 
 /// A text that occurs nowhere else. If a response contains it, the request was repeated.
-const MARK: &str = "Zq7Mark";
+const MARKER: &str = "Zq7Mark";
 
 /// Looks up on the as-of date of the tests.
 #[track_caller]
-fn asked(fields: &[(&str, &str)]) -> Value {
-    asked_of(&SERVER, fields)
+fn locate(fields: &[(&str, &str)]) -> Value {
+    locate_on(&SERVER, fields)
 }
 
 #[track_caller]
-fn asked_of(server: &Server, fields: &[(&str, &str)]) -> Value {
+fn locate_on(server: &Server, fields: &[(&str, &str)]) -> Value {
     let mut fields = fields.to_vec();
     if !fields.iter().any(|(name, _)| *name == "as_of") {
         fields.push(("as_of", AS_OF));
@@ -36,7 +36,7 @@ fn asked_of(server: &Server, fields: &[(&str, &str)]) -> Value {
 }
 
 /// Returns the ids of the areas of a layer, or `unknown: ` and the reason.
-fn ids(layer: &Value) -> String {
+fn ids_or_unknown(layer: &Value) -> String {
     match layer.as_array() {
         Some(areas) => {
             let ids = areas.iter().map(|area| area["id"].as_str().expect("an id"));
@@ -48,10 +48,10 @@ fn ids(layer: &Value) -> String {
 
 #[track_caller]
 fn check_status(fields: &[(&str, &str)], status: &str, icc: &str) {
-    let body = asked(fields);
+    let body = locate(fields);
     let found = (
         body["status"].as_str().unwrap_or_default(),
-        ids(&body["residence"]["icc"]),
+        ids_or_unknown(&body["residence"]["icc"]),
     );
     assert_eq!(found, (status, icc.to_string()), "{fields:?}: {body:#}");
 }
@@ -85,7 +85,7 @@ fn every_kind_of_postcode_has_its_status() {
 }
 
 #[test]
-fn a_postcode_that_is_none_is_a_problem_with_its_code() {
+fn invalid_postcodes_are_problems_with_a_code() {
     let check = |postcode, status, code| check_problem(&[("postcode", postcode)], status, code);
     check("LA1 0AA", 404, "unknown_postcode");
     check("LA1", 400, "partial_postcode");
@@ -102,7 +102,7 @@ fn a_postcode_that_is_none_is_a_problem_with_its_code() {
 }
 
 #[test]
-fn a_misspelt_postcode_is_suggested_and_never_answered() {
+fn misspelt_postcodes_get_a_suggestion_but_no_result() {
     let reply = SERVER
         .locate(&[("postcode", "LA1O 5DL")])
         .expect_problem(400, "malformed");
@@ -113,7 +113,7 @@ fn a_misspelt_postcode_is_suggested_and_never_answered() {
 }
 
 #[test]
-fn a_postcode_encoded_twice_is_hinted_at() {
+fn double_encoded_postcodes_get_a_hint() {
     let body = json!({ "postcode": "PR3%200SG" }).to_string();
     let reply = SERVER.post("/api/v1/locate", JSON, &body);
     let reply = reply.expect_problem(400, "malformed");
@@ -121,14 +121,14 @@ fn a_postcode_encoded_twice_is_hinted_at() {
 }
 
 #[test]
-fn fields_that_make_no_question_are_told() {
+fn invalid_parameters_are_problems() {
     check_problem(&[], 400, "missing");
     check_problem(&[("as_of", AS_OF)], 400, "missing");
     check_problem(&[("lon", "-3.27")], 400, "missing");
     check_problem(&[("practice", "&")], 400, "missing");
     check_problem(&[("practice", "P8?")], 400, "malformed");
     check_problem(
-        &[("postcode", "LA1 1AA"), (MARK, "1")],
+        &[("postcode", "LA1 1AA"), (MARKER, "1")],
         400,
         "unknown_parameter",
     );
@@ -150,7 +150,7 @@ fn fields_that_make_no_question_are_told() {
 }
 
 #[test]
-fn a_coordinate_is_answered_wherever_it_can_be() {
+fn coordinates_are_located_anywhere_on_earth() {
     let millom = &[("lon", "-3.269471"), ("lat", "54.209742")];
     check_status(millom, "located", "mb-barrow-and-millom");
     let grid = &[("easting", "317303"), ("northing", "480077")];
@@ -160,8 +160,8 @@ fn a_coordinate_is_answered_wherever_it_can_be() {
 }
 
 #[test]
-fn the_sea_is_outside_and_the_nearest_community_is_told_apart_from_the_answer() {
-    let body = asked(&[("lon", "-2.95"), ("lat", "54.1")]);
+fn points_at_sea_are_outside_coverage_with_the_nearest_community() {
+    let body = locate(&[("lon", "-2.95"), ("lat", "54.1")]);
     assert_eq!(body["status"], "outside_coverage");
     assert_eq!(body["residence"]["icc"], json!([]));
     assert_eq!(body["agreement"], "neither");
@@ -169,12 +169,12 @@ fn the_sea_is_outside_and_the_nearest_community_is_told_apart_from_the_answer() 
     assert_eq!(nearest["id"], "mb-grange-and-lakes");
     let distance_m = nearest["distance_m"].as_f64().expect("metres");
     assert!((1_000.0..10_000.0).contains(&distance_m), "{distance_m}");
-    let inland = asked(&[("postcode", "LA18 4DB")]);
+    let inland = locate(&[("postcode", "LA18 4DB")]);
     assert_eq!(inland.get("nearest"), None);
 }
 
 #[test]
-fn coordinates_that_cannot_be_meant_are_refused() {
+fn implausible_coordinates_are_rejected() {
     let lonlat =
         |lon, lat, status, code| check_problem(&[("lon", lon), ("lat", lat)], status, code);
     lonlat("54.05", "-2.8", 422, "coordinates_swapped");
@@ -199,8 +199,8 @@ fn coordinates_that_cannot_be_meant_are_refused() {
 }
 
 #[test]
-fn get_and_post_answer_the_same_fields_alike() {
-    let questions: &[&[(&str, &str)]] = &[
+fn get_and_post_return_the_same_response() {
+    let requests: &[&[(&str, &str)]] = &[
         &[("postcode", "LA18 4DB"), ("as_of", AS_OF)],
         &[
             ("postcode", "LA18 4DB"),
@@ -225,7 +225,7 @@ fn get_and_post_answer_the_same_fields_alike() {
         &[("postcode", "LA1 1AA"), ("nhs_number", "1")],
         &[("postcode", "LA1 1AA"), ("postcode", "LA1 1AA")],
     ];
-    for fields in questions {
+    for fields in requests {
         // Written by hand, because an object may have a duplicate member.
         let members = fields
             .iter()
@@ -243,7 +243,7 @@ fn get_and_post_answer_the_same_fields_alike() {
 }
 
 #[test]
-fn json_may_hold_numbers_nulls_and_lists_of_layers() {
+fn json_accepts_numbers_nulls_and_arrays_of_layers() {
     let object = json!({
         "lon": -3.269471, "lat": 54.209742, "practice": null, "layers": ["icc", "pcn"], "as_of": AS_OF,
     });
@@ -255,13 +255,13 @@ fn json_may_hold_numbers_nulls_and_lists_of_layers() {
         )
         .expect(200);
     let residence = &reply.json()["residence"];
-    assert_eq!(ids(&residence["icc"]), "mb-barrow-and-millom");
-    assert_eq!(ids(&residence["pcn"]), "U16644");
+    assert_eq!(ids_or_unknown(&residence["icc"]), "mb-barrow-and-millom");
+    assert_eq!(ids_or_unknown(&residence["pcn"]), "U16644");
     assert_eq!(residence.as_object().expect("an object").len(), 2);
 }
 
 #[test]
-fn a_layer_of_the_contract_that_a_dataset_does_not_hold_is_told_apart() {
+fn known_layers_missing_from_the_dataset_are_not_in_dataset() {
     let iccs = index().boundaries(Layer::Icc, DAY).cloned().collect();
     let server = Server::with(dataset_of(Layer::Icc, iccs), ServerLimits::default());
     let fields = [
@@ -269,9 +269,9 @@ fn a_layer_of_the_contract_that_a_dataset_does_not_hold_is_told_apart() {
         ("lat", "54.209742"),
         ("layers", "icc,pcn"),
     ];
-    let residence = &asked_of(&server, &fields)["residence"];
-    assert_eq!(ids(&residence["icc"]), "mb-barrow-and-millom");
-    assert_eq!(ids(&residence["pcn"]), "unknown: not_in_dataset");
+    let residence = &locate_on(&server, &fields)["residence"];
+    assert_eq!(ids_or_unknown(&residence["icc"]), "mb-barrow-and-millom");
+    assert_eq!(ids_or_unknown(&residence["pcn"]), "unknown: not_in_dataset");
     assert_eq!(residence.as_object().expect("an object").len(), 2);
     let reply = server.get("/api/v1/areas/pcn");
     reply.expect_problem(404, "unknown_layer");
@@ -280,7 +280,7 @@ fn a_layer_of_the_contract_that_a_dataset_does_not_hold_is_told_apart() {
 }
 
 #[test]
-fn bodies_that_are_no_question_are_told_what_they_should_be() {
+fn invalid_bodies_are_rejected() {
     let post = |content_type, body: &str| SERVER.post("/api/v1/locate", content_type, body);
     for body in [
         "",
@@ -316,41 +316,45 @@ fn bodies_that_are_no_question_are_told_what_they_should_be() {
 }
 
 #[test]
-fn a_body_without_its_length_is_limited_too() {
+fn chunked_bodies_are_limited() {
     let chunk = format!("4000\r\n{}\r\n", "A".repeat(0x4000));
     let request = format!(
         "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\nContent-Type: {JSON}\r\nConnection: close\r\n\
          Transfer-Encoding: chunked\r\n\r\n{chunk}10\r\nAAAAAAAAAAAAAAAA\r\n0\r\n\r\n"
     );
-    let answer = raw(SERVER.connect(), request.as_bytes());
+    let answer = send_raw(SERVER.connect(), request.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
 #[test]
-fn a_body_that_breaks_off_is_told_so() {
+fn truncated_bodies_are_bad_requests() {
     let mut stream = SERVER.connect();
     let head = format!(
         "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\nContent-Type: {JSON}\r\nContent-Length: 100\r\n\r\n{{"
     );
-    stream.write_all(head.as_bytes()).expect("the request is sent");
-    stream.shutdown(Shutdown::Write).expect("the connection is half-closed");
+    stream
+        .write_all(head.as_bytes())
+        .expect("the request is sent");
+    stream
+        .shutdown(Shutdown::Write)
+        .expect("the connection is half-closed");
     let answer = read_to_close(stream);
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
 }
 
 #[test]
-fn what_is_not_http_is_refused() {
+fn malformed_http_is_rejected() {
     for request in [
         "LA18 4DB\r\n\r\n",
         "GET /api/v1/locate?postcode=LA18 4DB HTTP/1.1\r\nHost: test\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: test\r\nContent-Length: x\r\n\r\n",
     ] {
-        let answer = raw(SERVER.connect(), request.as_bytes());
+        let answer = send_raw(SERVER.connect(), request.as_bytes());
         assert!(answer.starts_with("HTTP/1.1 400 "), "{request}: {answer}");
         assert!(!answer.contains("4DB"), "{answer}");
     }
     let long = format!("GET /{} HTTP/1.1\r\nHost: test\r\n\r\n", "a".repeat(20_000));
-    let answer = raw(SERVER.connect(), long.as_bytes());
+    let answer = send_raw(SERVER.connect(), long.as_bytes());
     assert!(
         answer.starts_with("HTTP/1.1 431 ") || answer.starts_with("HTTP/1.1 414 "),
         "{answer}"
@@ -358,8 +362,8 @@ fn what_is_not_http_is_refused() {
 }
 
 #[test]
-fn every_field_of_an_answer_has_its_word() {
-    let body = asked(&[("postcode", "LA18 4DB")]);
+fn responses_have_the_documented_members() {
+    let body = locate(&[("postcode", "LA18 4DB")]);
     let expected = [
         "status",
         "location",
@@ -384,48 +388,48 @@ fn every_field_of_an_answer_has_its_word() {
 
 /// Checks that a GET request is a problem with this status and code.
 #[track_caller]
-fn check_address(path: &str, status: u16, code: &str) {
+fn check_get_problem(path: &str, status: u16, code: &str) {
     SERVER.get(path).expect_problem(status, code);
 }
 
 #[test]
-fn an_address_with_nothing_at_it_says_what_is_missing() {
-    check_address("/nothing", 404, "not_found");
-    check_address("/api/v1/nothing", 404, "not_found");
-    check_address("/assets/nothing.css", 404, "not_found");
-    check_address("/api/v1/areas/nothing", 404, "unknown_layer");
+fn unknown_resources_are_404_with_a_specific_code() {
+    check_get_problem("/nothing", 404, "not_found");
+    check_get_problem("/api/v1/nothing", 404, "not_found");
+    check_get_problem("/assets/nothing.css", 404, "not_found");
+    check_get_problem("/api/v1/areas/nothing", 404, "unknown_layer");
     // An area of another layer.
-    check_address("/api/v1/areas/pcn/mb-kendal", 404, "unknown_area");
-    check_address("/api/v1/areas/icc/nothing", 404, "unknown_area");
-    check_address("/api/v1/areas/icc/mb-nothing.geojson", 404, "unknown_area");
-    check_address("/api/v1/areas/icc/mb-garstang.geojson", 404, "no_boundary");
-    check_address("/api/v1/practices/P99999", 404, "unknown_practice");
-    check_address("/api/v1/practices/%20", 404, "unknown_practice");
-    check_address("/api/v1/postcodes/LA1%200AA", 404, "unknown_postcode");
-    check_address("/api/v1/postcodes/LA1O%205DL", 400, "malformed");
-    check_address("/api/v1/postcodes/LA1", 400, "partial_postcode");
-    check_address("/api/v1/postcodes/%ff", 400, "malformed");
-    check_address("/tiles/nothing.json", 404, "unknown_layer");
-    check_address("/tiles/icc", 404, "unknown_layer");
-    check_address("/tiles/nothing/8/125/81.mvt", 404, "unknown_layer");
+    check_get_problem("/api/v1/areas/pcn/mb-kendal", 404, "unknown_area");
+    check_get_problem("/api/v1/areas/icc/nothing", 404, "unknown_area");
+    check_get_problem("/api/v1/areas/icc/mb-nothing.geojson", 404, "unknown_area");
+    check_get_problem("/api/v1/areas/icc/mb-garstang.geojson", 404, "no_boundary");
+    check_get_problem("/api/v1/practices/P99999", 404, "unknown_practice");
+    check_get_problem("/api/v1/practices/%20", 404, "unknown_practice");
+    check_get_problem("/api/v1/postcodes/LA1%200AA", 404, "unknown_postcode");
+    check_get_problem("/api/v1/postcodes/LA1O%205DL", 400, "malformed");
+    check_get_problem("/api/v1/postcodes/LA1", 400, "partial_postcode");
+    check_get_problem("/api/v1/postcodes/%ff", 400, "malformed");
+    check_get_problem("/tiles/nothing.json", 404, "unknown_layer");
+    check_get_problem("/tiles/icc", 404, "unknown_layer");
+    check_get_problem("/tiles/nothing/8/125/81.mvt", 404, "unknown_layer");
 }
 
 #[test]
-fn no_address_takes_a_parameter_that_it_does_not_have() {
-    for path in ADDRESSES {
+fn unknown_and_repeated_parameters_are_rejected() {
+    for path in GET_PATHS {
         let question_mark = if path.contains('?') { '&' } else { '?' };
-        let reply = SERVER.get(&format!("{path}{question_mark}{MARK}=1"));
+        let reply = SERVER.get(&format!("{path}{question_mark}{MARKER}=1"));
         if path.starts_with("/health") || path.starts_with("/assets") {
             continue;
         }
         reply.expect_problem(400, "unknown_parameter");
     }
-    check_address(
+    check_get_problem(
         "/api/v1/areas?as_of=2025-12-01&as_of=2025-12-01",
         400,
         "repeated_parameter",
     );
-    check_address(
+    check_get_problem(
         "/api/v1/dataset?dataset=2025.2&dataset=2025.2",
         400,
         "repeated_parameter",
@@ -433,8 +437,8 @@ fn no_address_takes_a_parameter_that_it_does_not_have() {
 }
 
 #[test]
-fn every_look_up_may_name_the_release_and_the_day() {
-    for path in ADDRESSES {
+fn every_lookup_accepts_dataset_and_as_of() {
+    for path in GET_PATHS {
         let question_mark = if path.contains('?') { '&' } else { '?' };
         // Pages take the parameters in a form.
         if *path == "/"
@@ -448,15 +452,15 @@ fn every_look_up_may_name_the_release_and_the_day() {
         let plain = with("as_of=2025-12-01").expect(200);
         let named = with("as_of=2025-12-01&dataset=2025.2").expect(200);
         // Only links may differ: they keep the release.
-        let text = named.text_or_bytes().replace("&dataset=2025.2", "");
-        assert_eq!(text, plain.text_or_bytes(), "{path}");
+        let text = named.latin1_text().replace("&dataset=2025.2", "");
+        assert_eq!(text, plain.latin1_text(), "{path}");
         with("as_of=2025-12-01&dataset=1999.1").expect_problem(404, "unknown_dataset");
         with("dataset=").expect_problem(404, "unknown_dataset");
     }
 }
 
 /// One path of each kind that supports GET.
-const ADDRESSES: &[&str] = &[
+const GET_PATHS: &[&str] = &[
     "/",
     "/batch",
     "/privacy",
@@ -481,8 +485,8 @@ fn is_api(path: &str) -> bool {
 }
 
 #[test]
-fn a_wrong_method_is_refused_with_those_that_are_right() {
-    for path in ADDRESSES {
+fn wrong_methods_are_405_with_an_allow_header() {
+    for path in GET_PATHS {
         let reply = SERVER.send("DELETE", path, &[], None);
         let reply = reply.expect_problem(405, "method_not_allowed");
         let takes_post = ["/", "/batch"].contains(path) || path.contains("/locate");
@@ -500,23 +504,27 @@ fn a_wrong_method_is_refused_with_those_that_are_right() {
 
 #[test]
 fn head_has_the_headers_of_get_and_no_body() {
-    for path in ADDRESSES.iter().chain(&["/api/v1/locate", "/nothing"]) {
+    for path in GET_PATHS.iter().chain(&["/api/v1/locate", "/nothing"]) {
         let got = SERVER.get(path);
         let head = SERVER.send("HEAD", path, &[], None);
-        let of = |reply: &Reply| {
+        let status_and_headers = |reply: &Reply| {
             let mut headers = reply.headers.clone();
-            for of_this_one in ["date", "x-request-id"] {
-                headers.remove(of_this_one);
+            for header in ["date", "x-request-id"] {
+                headers.remove(header);
             }
             (reply.status, headers)
         };
-        assert_eq!(of(&head), of(&got), "{path}");
+        assert_eq!(
+            status_and_headers(&head),
+            status_and_headers(&got),
+            "{path}"
+        );
         assert!(head.body.is_empty(), "{head}");
     }
 }
 
 #[test]
-fn what_was_asked_is_kept_by_no_cache() {
+fn lookup_responses_are_not_cacheable() {
     for path in [
         "/",
         "/api/v1/locate?postcode=LA18+4DB",
@@ -531,7 +539,7 @@ fn what_was_asked_is_kept_by_no_cache() {
 
 /// URLs that reveal a location: bounding boxes, tiles of a few streets, postcodes.
 #[test]
-fn what_locates_somebody_is_kept_by_no_cache() {
+fn responses_that_reveal_a_location_are_not_cacheable() {
     let edition = SERVER.get("/tiles/icc.json").json()["edition"].to_string();
     let edition = edition.trim_matches('"').to_string();
     let items = "/ogc/collections/icc/items";
@@ -553,8 +561,8 @@ fn what_locates_somebody_is_kept_by_no_cache() {
         "/api/v1/postcodes?prefix=LA18".into(),
         "/api/v1/practices?postcode=LA18+4DB".into(),
     ] {
-        for again in ["", "*"] {
-            let reply = SERVER.send("GET", &path, &[("if-none-match", again)], None);
+        for if_none_match in ["", "*"] {
+            let reply = SERVER.send("GET", &path, &[("if-none-match", if_none_match)], None);
             assert!(matches!(reply.status, 200 | 204), "{reply}");
             let control = reply.header("cache-control");
             assert!(
@@ -574,7 +582,7 @@ fn what_locates_somebody_is_kept_by_no_cache() {
 }
 
 /// Paths whose responses are cacheable.
-const CACHEABLE: &[&str] = &[
+const CACHEABLE_PATHS: &[&str] = &[
     "/privacy",
     "/api/v1/practices?as_of=2025-12-01",
     "/api/v1/practices/A82033?as_of=2025-12-01",
@@ -589,8 +597,8 @@ const CACHEABLE: &[&str] = &[
 ];
 
 #[test]
-fn what_a_client_has_already_is_not_sent_again() {
-    for path in CACHEABLE {
+fn conditional_requests_return_304() {
+    for path in CACHEABLE_PATHS {
         let first = SERVER.get(path).expect(200);
         let tag = first.header("etag");
         assert!(tag.starts_with('"') && tag.len() > 10, "{first}");
@@ -612,7 +620,7 @@ fn what_a_client_has_already_is_not_sent_again() {
 }
 
 #[test]
-fn tags_outlive_a_restart_and_tell_versions_apart() {
+fn etags_survive_a_restart_and_differ_between_versions() {
     let restarted = Server::start();
     let mut altered = embedded();
     altered.manifest.version = "made-up".into();
@@ -632,9 +640,9 @@ fn tags_outlive_a_restart_and_tell_versions_apart() {
 }
 
 #[test]
-fn any_page_may_read_the_api_without_credentials() {
+fn cors_allows_any_origin_without_credentials() {
     let origin = [("origin", "https://surgery.example")];
-    for path in ADDRESSES {
+    for path in GET_PATHS {
         let reply = SERVER.send("GET", path, &origin, None).expect(200);
         let expected = if is_api(path) { "*" } else { "" };
         assert_eq!(
@@ -659,18 +667,20 @@ fn any_page_may_read_the_api_without_credentials() {
 }
 
 #[test]
-fn a_browser_that_asks_first_is_told_that_it_may() {
+fn preflight_allows_the_documented_methods_and_headers() {
     for (path, method) in [
         ("/api/v1/locate", "POST"),
         ("/api/v1/areas/icc.geojson", "GET"),
         ("/tiles/icc/8/125/81.mvt", "GET"),
     ] {
-        let asking = [
+        let preflight_headers = [
             ("origin", "https://surgery.example"),
             ("access-control-request-method", method),
             ("access-control-request-headers", "content-type"),
         ];
-        let reply = SERVER.send("OPTIONS", path, &asking, None).expect(200);
+        let reply = SERVER
+            .send("OPTIONS", path, &preflight_headers, None)
+            .expect(200);
         assert_eq!(reply.header("access-control-allow-origin"), "*", "{reply}");
         let methods = reply.header("access-control-allow-methods");
         assert!(methods.contains(method), "{reply}");
@@ -682,26 +692,26 @@ fn a_browser_that_asks_first_is_told_that_it_may() {
             "{reply}"
         );
     }
-    let asking = [
+    let preflight_headers = [
         ("origin", "https://surgery.example"),
         ("access-control-request-method", "POST"),
     ];
-    let page = SERVER.send("OPTIONS", "/", &asking, None);
+    let page = SERVER.send("OPTIONS", "/", &preflight_headers, None);
     assert_eq!(page.header("access-control-allow-origin"), "", "{page}");
 }
 
 #[test]
-fn every_class_of_response_is_safe_in_a_browser() {
-    let mut replies: Vec<Reply> = ADDRESSES.iter().map(|path| SERVER.get(path)).collect();
+fn every_class_of_response_has_security_headers() {
+    let mut replies: Vec<Reply> = GET_PATHS.iter().map(|path| SERVER.get(path)).collect();
     let tag = SERVER.get("/api/v1/dataset").header("etag").to_string();
-    let has_already = [("if-none-match", tag.as_str())];
-    let asking = [
+    let if_none_match = [("if-none-match", tag.as_str())];
+    let preflight_headers = [
         ("origin", "https://surgery.example"),
         ("access-control-request-method", "POST"),
     ];
     replies.extend([
-        SERVER.send("GET", "/api/v1/dataset", &has_already, None),
-        SERVER.send("OPTIONS", "/api/v1/locate", &asking, None),
+        SERVER.send("GET", "/api/v1/dataset", &if_none_match, None),
+        SERVER.send("OPTIONS", "/api/v1/locate", &preflight_headers, None),
         SERVER.send("DELETE", "/", &[], None),
         SERVER.get("/tiles/icc/8/0/0.mvt"),
         SERVER.get("/nothing"),
@@ -745,8 +755,8 @@ fn every_class_of_response_is_safe_in_a_browser() {
 }
 
 #[test]
-fn an_error_never_repeats_what_was_asked() {
-    let marked = |template: &str| template.replace('@', MARK);
+fn errors_never_repeat_the_request() {
+    let marked = |template: &str| template.replace('@', MARKER);
     for path in [
         "/@",
         "/api/v1/locate?postcode=@",
@@ -780,15 +790,15 @@ fn an_error_never_repeats_what_was_asked() {
         r#"{"postcode":{"@":"@"}}"#,
     ] {
         check_no_echo(&SERVER.post("/api/v1/locate", JSON, &marked(body)));
-        check_no_echo(&SERVER.post("/api/v1/locate", MARK, &marked(body)));
+        check_no_echo(&SERVER.post("/api/v1/locate", MARKER, &marked(body)));
     }
-    check_no_echo(&SERVER.send(MARK, "/api/v1/locate", &[(MARK, MARK)], None));
+    check_no_echo(&SERVER.send(MARKER, "/api/v1/locate", &[(MARKER, MARKER)], None));
 }
 
 #[track_caller]
 fn check_no_echo(reply: &Reply) {
     let text = format!("{:?} {}", reply.headers, reply.text()).to_lowercase();
-    assert!(!text.contains(&MARK.to_lowercase()), "{reply}");
+    assert!(!text.contains(&MARKER.to_lowercase()), "{reply}");
 }
 
 /// Checks the agreement, the ICCs by residence and by registration, and the registration reason.
@@ -797,25 +807,29 @@ fn check_registration(
     fields: &[(&str, &str)],
     expected: (&str, &str, &str, Option<&str>),
 ) -> Value {
-    let body = asked(fields);
-    check_registered(&body, expected);
+    let body = locate(fields);
+    check_registration_body(&body, expected);
     body
 }
 
 #[track_caller]
-fn check_registered(
+fn check_registration_body(
     body: &Value,
     (agreement, residence, registration, reason): (&str, &str, &str, Option<&str>),
 ) {
     let found = &body["registration"];
     assert_eq!(body["agreement"], agreement, "{body:#}");
-    assert_eq!(ids(&body["residence"]["icc"]), residence, "{body:#}");
-    assert_eq!(ids(&found["icc"]), registration, "{body:#}");
+    assert_eq!(
+        ids_or_unknown(&body["residence"]["icc"]),
+        residence,
+        "{body:#}"
+    );
+    assert_eq!(ids_or_unknown(&found["icc"]), registration, "{body:#}");
     assert_eq!(found["reason"], json!(reason), "{body:#}");
 }
 
 #[test]
-fn registration_and_residence_are_kept_apart_and_compared() {
+fn registration_and_residence_are_separate_and_compared() {
     let millom = ("postcode", "LA18 4DB");
     check_registration(
         &[millom, ("practice", "A82033")],
@@ -830,18 +844,18 @@ fn registration_and_residence_are_kept_apart_and_compared() {
         &[millom, ("practice", "P81002")],
         ("differ", "mb-barrow-and-millom", "mb-lancaster", None),
     );
-    let alone = check_registration(
+    let registration_only = check_registration(
         &[("practice", "A82033")],
         ("registration_only", "", "mb-barrow-and-millom", None),
     );
-    assert_eq!(alone["location"], Value::Null);
-    let unasked = asked(&[millom]);
-    assert_eq!(unasked["registration"], Value::Null);
-    assert_eq!(unasked["agreement"], "residence_only");
+    assert_eq!(registration_only["location"], Value::Null);
+    let residence_only = locate(&[millom]);
+    assert_eq!(residence_only["registration"], Value::Null);
+    assert_eq!(residence_only["agreement"], "residence_only");
 }
 
 #[test]
-fn a_branch_belongs_to_its_practice() {
+fn branch_codes_resolve_to_their_practice() {
     let body = check_registration(
         &[("postcode", "LA10 5DL"), ("practice", "A82608001")],
         ("agree", "mb-east", "mb-east", None),
@@ -853,7 +867,7 @@ fn a_branch_belongs_to_its_practice() {
 }
 
 #[test]
-fn a_code_that_names_no_practice_says_why_and_residence_is_still_answered() {
+fn unresolvable_practice_codes_have_a_reason_and_residence_is_answered() {
     for (code, reason) in [
         ("V81997", "default_code"),
         ("V81998", "default_code"),
@@ -873,19 +887,19 @@ fn a_code_that_names_no_practice_says_why_and_residence_is_still_answered() {
 }
 
 #[test]
-fn a_closed_practice_leads_to_its_successor_from_the_day_on() {
-    let asked_on = |day| {
-        asked(&[
+fn closed_practices_resolve_to_their_successor_from_its_start_date() {
+    let locate_on_date = |day| {
+        locate(&[
             ("postcode", "LA11 7DJ"),
             ("practice", "A82065"),
             ("as_of", day),
         ])
     };
-    let before = &asked_on("2022-03-31")["registration"]["practice"];
+    let before = &locate_on_date("2022-03-31")["registration"]["practice"];
     assert_eq!(before["id"], "A82065");
     assert_eq!(before["status"], "active");
     assert_eq!(before["successors"], json!([]));
-    let after = asked_on("2022-04-01");
+    let after = locate_on_date("2022-04-01");
     let practice = &after["registration"]["practice"];
     assert_eq!(practice["id"], "A82053");
     assert_eq!(
@@ -900,7 +914,7 @@ fn a_closed_practice_leads_to_its_successor_from_the_day_on() {
 }
 
 #[test]
-fn a_practice_without_a_known_end_of_its_story_says_so() {
+fn practices_without_a_successor_or_icc_have_a_reason() {
     let code = |text: &str| text.parse::<OdsCode>().expect("an ODS code");
     let mut made_up = embedded();
     // P81011 closed without a successor; P81056 and P81064 succeed each other.
@@ -925,22 +939,22 @@ fn a_practice_without_a_known_end_of_its_story_says_so() {
     }
     let server = Server::with(made_up, ServerLimits::default());
     let check = |practice, expected| {
-        let body = asked_of(&server, &[("postcode", "LA18 4DB"), ("practice", practice)]);
-        check_registered(&body, expected);
+        let body = locate_on(&server, &[("postcode", "LA18 4DB"), ("practice", practice)]);
+        check_registration_body(&body, expected);
         body
     };
-    let home = "mb-barrow-and-millom";
-    let nobody = check(
+    let icc = "mb-barrow-and-millom";
+    let no_successor = check(
         "P81011",
-        ("residence_only", home, "", Some("closed_no_successor")),
+        ("residence_only", icc, "", Some("closed_no_successor")),
     );
-    assert_eq!(nobody["registration"]["practice"]["status"], "closed");
+    assert_eq!(no_successor["registration"]["practice"]["status"], "closed");
     check(
         "P81056",
-        ("residence_only", home, "", Some("succession_cycle")),
+        ("residence_only", icc, "", Some("succession_cycle")),
     );
-    check("Y01008", ("differ", home, "", Some("outside_coverage")));
-    let closing = check("A82033", ("agree", home, home, None));
+    check("Y01008", ("differ", icc, "", Some("outside_coverage")));
+    let closing = check("A82033", ("agree", icc, icc, None));
     assert_eq!(closing["notes"], json!(["closes_on"]));
     let practice = &closing["registration"]["practice"];
     assert_eq!(practice["status"], "active");
@@ -948,24 +962,24 @@ fn a_practice_without_a_known_end_of_its_story_says_so() {
 }
 
 #[test]
-fn nobody_registered_and_nowhere_living_is_an_answer() {
+fn no_registration_and_no_residence_is_a_valid_result() {
     for practice in ["V81997", "&", ""] {
-        let body = asked(&[("postcode", "ZZ99 3VZ"), ("practice", practice)]);
+        let body = locate(&[("postcode", "ZZ99 3VZ"), ("practice", practice)]);
         assert_eq!(body["status"], "no_fixed_abode");
         assert_eq!(body["agreement"], "neither");
     }
-    let registered = asked(&[("postcode", "ZZ99 3VZ"), ("practice", "A82033")]);
+    let registered = locate(&[("postcode", "ZZ99 3VZ"), ("practice", "A82033")]);
     assert_eq!(registered["agreement"], "registration_only");
     assert_eq!(
-        ids(&registered["registration"]["icc"]),
+        ids_or_unknown(&registered["registration"]["icc"]),
         "mb-barrow-and-millom"
     );
 }
 
 #[test]
-fn the_practices_own_postcode_is_noted() {
+fn postcode_of_the_practice_is_noted() {
     let check = |postcode, practice, notes: Value| {
-        let body = asked(&[("postcode", postcode), ("practice", practice)]);
+        let body = locate(&[("postcode", postcode), ("practice", practice)]);
         assert_eq!(body["notes"], notes, "{postcode} {practice}");
     };
     check("LA18 4BY", "A82033", json!(["practice_address"]));
@@ -976,7 +990,7 @@ fn the_practices_own_postcode_is_noted() {
 }
 
 #[test]
-fn a_practice_code_is_known_in_any_case_and_spacing_and_a_name_is_not_a_key() {
+fn practice_codes_ignore_case_and_spacing_and_names_are_malformed() {
     for code in ["A82033", "a82033", " a82 033 "] {
         check_registration(
             &[("postcode", "LA18 4DB"), ("practice", code)],
@@ -1003,8 +1017,8 @@ fn a_practice_code_is_known_in_any_case_and_spacing_and_a_name_is_not_a_key() {
 }
 
 #[test]
-fn millom_has_its_own_groups_before_those_of_barrow() {
-    let body = asked(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-05")]);
+fn groups_of_a_sub_community_come_before_those_of_its_icc() {
+    let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-05")]);
     let groups = body["residence"]["resilience-group"]
         .as_array()
         .expect("a list");
@@ -1024,8 +1038,8 @@ fn millom_has_its_own_groups_before_those_of_barrow() {
 }
 
 #[test]
-fn lancaster_has_an_unknown_group_rather_than_none() {
-    let body = asked(&[("postcode", "LA1 1PN"), ("practice", "P81002")]);
+fn groups_not_named_by_the_source_are_unknown() {
+    let body = locate(&[("postcode", "LA1 1PN"), ("practice", "P81002")]);
     for side in ["residence", "registration"] {
         assert_eq!(
             body[side]["resilience-group"],
@@ -1036,44 +1050,51 @@ fn lancaster_has_an_unknown_group_rather_than_none() {
 }
 
 #[test]
-fn a_day_before_a_layers_first_data_is_unknown_to_that_layer_alone() {
+fn dates_before_the_first_data_of_a_layer_are_unknown_for_that_layer() {
     let no_data = "unknown: no_data_for_date";
-    let body = asked(&[("postcode", "LA18 4DB"), ("as_of", "2022-03-31")]);
-    assert_eq!(ids(&body["residence"]["icc"]), "mb-barrow-and-millom");
-    assert_eq!(ids(&body["residence"]["gp-practice"]), no_data);
-    let body = asked(&[("postcode", "LA18 4DB"), ("as_of", "2022-04-01")]);
-    assert_eq!(ids(&body["residence"]["gp-practice"]), "A82033");
+    let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2022-03-31")]);
+    assert_eq!(
+        ids_or_unknown(&body["residence"]["icc"]),
+        "mb-barrow-and-millom"
+    );
+    assert_eq!(ids_or_unknown(&body["residence"]["gp-practice"]), no_data);
+    let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2022-04-01")]);
+    assert_eq!(ids_or_unknown(&body["residence"]["gp-practice"]), "A82033");
     // The directory still has the postcode.
-    let body = asked(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-04")]);
+    let body = locate(&[("postcode", "LA18 4DB"), ("as_of", "2022-01-04")]);
     assert_eq!(body["status"], "located");
     for (layer, found) in body["residence"].as_object().expect("layers") {
         let expected = if layer == "sub-icb" { "01K" } else { no_data };
-        assert_eq!(ids(found), expected, "{layer}");
+        assert_eq!(ids_or_unknown(found), expected, "{layer}");
     }
     let coordinate = |as_of| [("lon", "-3.269471"), ("lat", "54.209742"), ("as_of", as_of)];
     // Sub-ICB locations have earlier data than the other layers.
-    let body = asked(&coordinate("2017-04-01"));
+    let body = locate(&coordinate("2017-04-01"));
     for (layer, found) in body["residence"].as_object().expect("layers") {
         let expected = if layer == "sub-icb" { "01K" } else { no_data };
-        assert_eq!(ids(found), expected, "{layer}");
+        assert_eq!(ids_or_unknown(found), expected, "{layer}");
     }
     check_problem(&coordinate("2017-03-31"), 422, "no_data_for_date");
-    check_address(
+    check_get_problem(
         "/api/v1/areas/icc?as_of=2022-01-04",
         422,
         "no_data_for_date",
     );
-    check_address("/tiles/icc.json?as_of=2022-01-04", 422, "no_data_for_date");
+    check_get_problem("/tiles/icc.json?as_of=2022-01-04", 422, "no_data_for_date");
 }
 
 #[test]
-fn a_sub_icb_location_has_the_name_of_the_day_under_one_code() {
+fn sub_icb_names_depend_on_the_date() {
     let check = |postcode: &str, as_of: &str, id: &str, name: &str, board: &str| {
-        let body = asked(&[("postcode", postcode), ("as_of", as_of)]);
+        let body = locate(&[("postcode", postcode), ("as_of", as_of)]);
         let found = &body["residence"]["sub-icb"];
-        assert_eq!(ids(found), id, "{postcode} {as_of}");
+        assert_eq!(ids_or_unknown(found), id, "{postcode} {as_of}");
         assert_eq!(found[0]["name"], name, "{postcode} {as_of}");
-        assert_eq!(ids(&body["residence"]["icb"]), board, "{postcode} {as_of}");
+        assert_eq!(
+            ids_or_unknown(&body["residence"]["icb"]),
+            board,
+            "{postcode} {as_of}"
+        );
     };
     let no_data = "unknown: no_data_for_date";
     for (postcode, id, group, location, board) in [
@@ -1114,19 +1135,19 @@ fn a_sub_icb_location_has_the_name_of_the_day_under_one_code() {
         ("2022-06-30", "NHS Morecambe Bay CCG"),
         ("2022-07-01", "NHS Lancashire and South Cumbria ICB - 01K"),
     ] {
-        let body = asked(&[("practice", "A82033"), ("as_of", as_of)]);
+        let body = locate(&[("practice", "A82033"), ("as_of", as_of)]);
         let found = &body["registration"]["sub-icb"];
         assert_eq!(
-            (ids(found).as_str(), &found[0]["name"]),
+            (ids_or_unknown(found).as_str(), &found[0]["name"]),
             ("01K", &name.into())
         );
     }
 }
 
 #[test]
-fn east_lancashire_has_teams_and_networks_places_and_a_board() {
+fn east_lancashire_has_teams_pcns_places_and_an_icb() {
     let check = |postcode, expected: [&str; 6]| {
-        let body = asked(&[("postcode", postcode)]);
+        let body = locate(&[("postcode", postcode)]);
         let layers = [
             "icc",
             "neighbourhood-team",
@@ -1135,7 +1156,7 @@ fn east_lancashire_has_teams_and_networks_places_and_a_board() {
             "place",
             "icb",
         ];
-        let found = layers.map(|layer| ids(&body["residence"][layer]));
+        let found = layers.map(|layer| ids_or_unknown(&body["residence"][layer]));
         assert_eq!(found, expected, "{postcode}");
         for layer in ["neighbourhood-team", "pcn"] {
             for area in body["residence"][layer].as_array().expect("areas") {
@@ -1188,15 +1209,15 @@ fn east_lancashire_has_teams_and_networks_places_and_a_board() {
     // Craven is in the ICB, but in none of its places.
     check("LA2 7HH", ["mb-east", "", "U59980", "01K", "", "QE1"]);
     // Whitehaven is in Copeland, as is Millom, but in another ICB.
-    let body = asked(&[("postcode", "CA28 8JG")]);
-    assert_eq!(ids(&body["residence"]["place"]), "");
-    assert_eq!(ids(&body["residence"]["icb"]), "QHM");
+    let body = locate(&[("postcode", "CA28 8JG")]);
+    assert_eq!(ids_or_unknown(&body["residence"]["place"]), "");
+    assert_eq!(ids_or_unknown(&body["residence"]["icb"]), "QHM");
 }
 
 #[test]
-fn areas_that_no_source_lists_have_unknown_groups_of_another_kind() {
+fn groups_of_areas_without_a_source_are_no_source() {
     for (postcode, practice) in [("CA28 8JG", "A82024"), ("BB5 6AS", "Y02605")] {
-        let body = asked(&[("postcode", postcode), ("practice", practice)]);
+        let body = locate(&[("postcode", postcode), ("practice", practice)]);
         for side in ["residence", "registration"] {
             assert_eq!(
                 body[side]["resilience-group"],
@@ -1208,7 +1229,7 @@ fn areas_that_no_source_lists_have_unknown_groups_of_another_kind() {
 }
 
 #[test]
-fn a_code_that_prescribes_and_has_no_patients_is_told_apart_from_an_unknown_one() {
+fn prescribing_only_codes_differ_from_unknown_codes() {
     let mut dataset = embedded();
     let code = |text: &str| text.parse::<OdsCode>().expect("an ODS code");
     assert!(dataset.not_gp_practices.is_empty());
@@ -1216,7 +1237,7 @@ fn a_code_that_prescribes_and_has_no_patients_is_told_apart_from_an_unknown_one(
     dataset.not_gp_practices = vec![code("Y99998"), code("A82033")];
     let server = Server::with(dataset, ServerLimits::default());
     let reason = |practice| {
-        let body = asked_of(&server, &[("postcode", "LA18 4DB"), ("practice", practice)]);
+        let body = locate_on(&server, &[("postcode", "LA18 4DB"), ("practice", practice)]);
         let registration = &body["registration"];
         assert_eq!(registration["practice"].is_null(), practice != "A82033");
         (registration["reason"].clone(), body["agreement"].clone())
@@ -1232,15 +1253,15 @@ fn a_code_that_prescribes_and_has_no_patients_is_told_apart_from_an_unknown_one(
     );
     assert_eq!(reason("A82033"), (Value::Null, json!("agree")));
     assert_eq!(
-        asked(&[("practice", "Y99998")])["registration"]["reason"],
+        locate(&[("practice", "Y99998")])["registration"]["reason"],
         "unknown_practice"
     );
 }
 
 #[test]
-fn a_postcode_is_in_use_until_its_last_month_is_over() {
-    let standing = |postcode, as_of| {
-        let body = asked(&[("postcode", postcode), ("as_of", as_of)]);
+fn postcodes_are_live_until_the_end_of_their_last_month() {
+    let status_on = |postcode, as_of| {
+        let body = locate(&[("postcode", postcode), ("as_of", as_of)]);
         let location = &body["location"];
         let words = [
             &body["status"],
@@ -1251,24 +1272,24 @@ fn a_postcode_is_in_use_until_its_last_month_is_over() {
             .map(|word| word.as_str().unwrap_or("none").to_string())
             .join(" ")
     };
-    assert_eq!(standing("CA1 1EF", "1995-12-01"), "located live 1996-06");
-    assert_eq!(standing("CA1 1EF", "1996-06-30"), "located live 1996-06");
+    assert_eq!(status_on("CA1 1EF", "1995-12-01"), "located live 1996-06");
+    assert_eq!(status_on("CA1 1EF", "1996-06-30"), "located live 1996-06");
     assert_eq!(
-        standing("CA1 1EF", "1996-07-01"),
+        status_on("CA1 1EF", "1996-07-01"),
         "terminated terminated 1996-06"
     );
     assert_eq!(
-        standing("CA1 1EF", "2020-01-01"),
+        status_on("CA1 1EF", "2020-01-01"),
         "terminated terminated 1996-06"
     );
     // The month of termination is not known.
-    assert_eq!(standing("CA1 1ED", AS_OF), "terminated terminated none");
-    let early = asked(&[("postcode", "CA1 1EF"), ("as_of", "1995-06-30")]);
+    assert_eq!(status_on("CA1 1ED", AS_OF), "terminated terminated none");
+    let early = locate(&[("postcode", "CA1 1EF"), ("as_of", "1995-06-30")]);
     assert_eq!(early["notes"], json!(["not_yet_introduced"]));
 }
 
 #[test]
-fn only_days_that_exist_in_the_one_form_are_dates() {
+fn only_valid_iso_dates_are_accepted() {
     for as_of in [
         "2023-02-29",
         "2023-13-01",
@@ -1285,8 +1306,8 @@ fn only_days_that_exist_in_the_one_form_are_dates() {
             "invalid_date",
         );
     }
-    check_address("/api/v1/areas?as_of=2023-02-29", 400, "invalid_date");
-    check_address(
+    check_get_problem("/api/v1/areas?as_of=2023-02-29", 400, "invalid_date");
+    check_get_problem(
         "/api/v1/postcodes/LA18%204DB?as_of=20230101",
         400,
         "invalid_date",
@@ -1294,7 +1315,7 @@ fn only_days_that_exist_in_the_one_form_are_dates() {
 }
 
 #[test]
-fn without_a_date_the_answer_is_for_today_in_london() {
+fn default_date_is_today_in_london() {
     let before = today_in_london().to_string();
     let body = SERVER
         .locate(&[("postcode", "LA18 4DB")])
@@ -1306,7 +1327,7 @@ fn without_a_date_the_answer_is_for_today_in_london() {
 }
 
 #[test]
-fn the_directory_tells_what_it_holds_of_a_postcode() {
+fn postcode_endpoint_returns_the_directory_entry() {
     let entry = |path: &str| SERVER.get(path).expect(200).json();
     let body = entry("/api/v1/postcodes/la184db?as_of=2025-12-01");
     assert_eq!(body["status"], "located");
@@ -1323,7 +1344,7 @@ fn the_directory_tells_what_it_holds_of_a_postcode() {
 }
 
 #[test]
-fn an_old_community_says_what_became_of_it() {
+fn ended_communities_have_their_successors() {
     let detail = |id: &str| {
         let path = format!("/api/v1/areas/icc/{id}?as_of={AS_OF}");
         SERVER.get(&path).expect(200).json()
@@ -1342,7 +1363,7 @@ fn an_old_community_says_what_became_of_it() {
 }
 
 #[test]
-fn there_are_eight_communities_in_each_system() {
+fn each_system_has_eight_communities() {
     let path = format!("/api/v1/areas/icc?as_of={AS_OF}");
     let body = SERVER.get(&path).expect(200).json();
     let areas = body["areas"].as_array().expect("a list");
@@ -1354,7 +1375,7 @@ fn there_are_eight_communities_in_each_system() {
 }
 
 #[test]
-fn boundaries_are_geojson_as_the_standard_has_it() {
+fn boundaries_are_valid_geojson() {
     for layer in Layer::ALL {
         let path = format!("/api/v1/areas/{layer}.geojson?as_of={AS_OF}");
         let reply = SERVER.get(&path).expect(200);
@@ -1374,12 +1395,12 @@ fn boundaries_are_geojson_as_the_standard_has_it() {
             }
             let geometry = feature.geometry.expect("a geometry");
             let geometry: geo::Geometry = geometry.try_into().expect("a geometry");
-            check_polygons(&format!("{layer} {id}"), multi(geometry));
+            check_polygons(&format!("{layer} {id}"), to_multi_polygon(geometry));
         }
     }
 }
 
-fn multi(geometry: geo::Geometry) -> MultiPolygon {
+fn to_multi_polygon(geometry: geo::Geometry) -> MultiPolygon {
     match geometry {
         geo::Geometry::Polygon(polygon) => polygon.into(),
         geo::Geometry::MultiPolygon(polygons) => polygons,
@@ -1389,15 +1410,15 @@ fn multi(geometry: geo::Geometry) -> MultiPolygon {
 
 /// Checks that positions are longitude and latitude with at most seven decimals, and rings closed.
 fn check_positions(value: &Value) {
-    let list = value.as_array().expect("a list");
-    if list.iter().all(Value::is_array) {
+    let array = value.as_array().expect("a list");
+    if array.iter().all(Value::is_array) {
         // Checked in the JSON, because parsing a polygon closes its rings.
-        if list[0][0].is_number() {
-            assert!(list.len() >= 4 && list.first() == list.last(), "{value}");
+        if array[0][0].is_number() {
+            assert!(array.len() >= 4 && array.first() == array.last(), "{value}");
         }
-        return list.iter().for_each(check_positions);
+        return array.iter().for_each(check_positions);
     }
-    let [lon, lat] = &list[..] else {
+    let [lon, lat] = &array[..] else {
         panic!("a position has two numbers: {value}")
     };
     assert!(lon.as_f64().is_some_and(|lon| (-4.0..-1.5).contains(&lon)));
@@ -1423,7 +1444,7 @@ fn check_polygons(what: &str, polygons: MultiPolygon) {
 }
 
 #[test]
-fn one_area_alone_is_the_feature_of_its_layer() {
+fn single_areas_are_the_same_feature_as_in_their_layer() {
     let path = |name: &str| format!("/api/v1/areas/icc{name}.geojson?as_of={AS_OF}");
     let all = SERVER.get(&path("")).expect(200).json();
     let one = SERVER.get(&path("/mb-kendal")).expect(200).json();
@@ -1436,7 +1457,7 @@ fn one_area_alone_is_the_feature_of_its_layer() {
 }
 
 #[test]
-fn the_service_says_that_it_lives_and_what_it_holds() {
+fn health_and_dataset_endpoints_describe_the_service() {
     let live = SERVER.get("/health/live").expect(200).json();
     assert_eq!(live["status"], "live");
     let ready = SERVER.get("/health/ready").expect(200).json();
@@ -1478,33 +1499,33 @@ fn the_service_says_that_it_lives_and_what_it_holds() {
 
 /// Formats a JSON body with indentation and sorted members.
 #[track_caller]
-fn pretty(reply: &Reply) -> String {
+fn pretty_json(reply: &Reply) -> String {
     serde_json::to_string_pretty(&reply.json()).expect("JSON")
 }
 
 #[test]
-fn an_answer_about_some_layers_says_of_them_what_the_whole_answer_says() {
+fn selected_layers_have_the_same_content_as_in_the_full_response() {
     for postcode in ["LA18 4DB", "LA1 1AA", "CA28 6RS", "BB1 1AA", "EX1 1AA"] {
-        let asked = [("postcode", postcode), ("practice", "P81002")];
-        let whole = SERVER.locate(&asked).expect(200).json();
-        for layer in whole["residence"].as_object().expect("layers").keys() {
-            let layers = [asked[0], asked[1], ("layers", layer)];
+        let fields = [("postcode", postcode), ("practice", "P81002")];
+        let full = SERVER.locate(&fields).expect(200).json();
+        for layer in full["residence"].as_object().expect("layers").keys() {
+            let layers = [fields[0], fields[1], ("layers", layer)];
             let part = SERVER.locate(&layers).expect(200).json();
             assert_eq!(
-                part["residence"][layer], whole["residence"][layer],
+                part["residence"][layer], full["residence"][layer],
                 "{layer}"
             );
             for member in ["status", "location", "agreement", "notes"] {
-                assert_eq!(part[member], whole[member], "{layer}: {member}");
+                assert_eq!(part[member], full[member], "{layer}: {member}");
             }
         }
     }
 }
 
-fn answer(fields: &[(&str, &str)]) -> String {
+fn locate_json(fields: &[(&str, &str)]) -> String {
     let mut fields = fields.to_vec();
     fields.push(("as_of", AS_OF));
-    pretty(
+    pretty_json(
         &SERVER
             .get(&format!("/api/v1/locate?{}", encoded(&fields)))
             .expect(200),
@@ -1512,32 +1533,35 @@ fn answer(fields: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn a_postcode_is_answered_in_full() {
-    insta::assert_snapshot!(answer(&[("postcode", "LA18 4DB")]));
+fn postcode_response() {
+    insta::assert_snapshot!(locate_json(&[("postcode", "LA18 4DB")]));
 }
 
 #[test]
-fn a_postcode_and_a_closed_practice_are_answered_in_full() {
-    insta::assert_snapshot!(answer(&[("postcode", "LA18 4DB"), ("practice", "P81064")]));
+fn postcode_and_closed_practice_response() {
+    insta::assert_snapshot!(locate_json(&[
+        ("postcode", "LA18 4DB"),
+        ("practice", "P81064")
+    ]));
 }
 
 #[test]
-fn no_fixed_abode_is_answered_in_full() {
-    insta::assert_snapshot!(answer(&[("postcode", "ZZ99 3VZ")]));
+fn no_fixed_abode_response() {
+    insta::assert_snapshot!(locate_json(&[("postcode", "ZZ99 3VZ")]));
 }
 
 #[test]
-fn a_coordinate_near_a_border_is_answered_in_full() {
-    insta::assert_snapshot!(answer(&[("lon", "-2.9425"), ("lat", "54.8906")]));
+fn coordinate_near_a_boundary_response() {
+    insta::assert_snapshot!(locate_json(&[("lon", "-2.9425"), ("lat", "54.8906")]));
 }
 
 #[test]
-fn an_area_is_described_in_full() {
+fn area_response() {
     let path = format!("/api/v1/areas/icc/mb-barrow-and-millom?as_of={AS_OF}");
-    insta::assert_snapshot!(pretty(&SERVER.get(&path).expect(200)));
+    insta::assert_snapshot!(pretty_json(&SERVER.get(&path).expect(200)));
 }
 
 #[test]
-fn a_problem_is_told_in_full() {
-    insta::assert_snapshot!(pretty(&SERVER.locate(&[("postcode", "LA1O 5DL")])));
+fn problem_response() {
+    insta::assert_snapshot!(pretty_json(&SERVER.locate(&[("postcode", "LA1O 5DL")])));
 }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::server::{client, connect, read_to_close_or_idle, send};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A `catchment serve` process with a given standard error.
-struct Service {
+struct LoggedService {
     child: Child,
     address: SocketAddr,
     operator: SocketAddr,
@@ -25,8 +25,8 @@ fn free_address() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-impl Service {
-    fn start(stderr: impl Into<Stdio>) -> Service {
+impl LoggedService {
+    fn start(stderr: impl Into<Stdio>) -> LoggedService {
         let (address, operator) = (free_address(), free_address());
         let child = Command::new(env!("CARGO_BIN_EXE_catchment"))
             .args(["serve", "--log-format", "json", "--shutdown-delay", "0"])
@@ -37,12 +37,12 @@ impl Service {
             .stderr(stderr)
             .spawn()
             .expect("the program starts");
-        let mut service = Service {
+        let mut service = LoggedService {
             child,
             address,
             operator,
         };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while TcpStream::connect(address).is_err() {
             let ended = service.child.try_wait().expect("the process exists");
             assert_eq!(ended, None, "the process exited before it listened");
@@ -53,18 +53,21 @@ impl Service {
     }
 
     /// Sends `count` requests on one connection, and returns the number of responses.
-    fn ask(&self, count: usize) -> usize {
+    fn send_requests(&self, count: usize) -> usize {
         let mut stream = connect(self.address);
-        let asked = "GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n";
+        let request = "GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n";
         let mut writer = stream.try_clone().expect("a connection");
-        let sending = thread::spawn(move || writer.write_all(asked.repeat(count).as_bytes()));
+        let sending = thread::spawn(move || writer.write_all(request.repeat(count).as_bytes()));
         stream.flush().expect("the connection is flushed");
-        let answered = read_to_close_or_idle(stream, count);
-        sending.join().expect("no panic").expect("the requests are sent");
-        answered
+        let responses = read_to_close_or_idle(stream, count);
+        sending
+            .join()
+            .expect("no panic")
+            .expect("the requests are sent");
+        responses
     }
 
-    fn dropped(&self) -> u64 {
+    fn dropped_lines(&self) -> u64 {
         let reply = send(&client(), self.operator, ("GET", "/metrics"), &[], None).expect(200);
         let mut lines = reply.text().lines();
         let value = lines.find_map(|line| line.strip_prefix("catchment_log_lines_dropped_total "));
@@ -81,13 +84,13 @@ impl Service {
             if let Some(status) = self.child.try_wait().expect("the process exists") {
                 return (status, started.elapsed());
             }
-            assert!(started.elapsed() < PATIENCE, "the process does not exit");
+            assert!(started.elapsed() < TIMEOUT, "the process does not exit");
             thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-impl Drop for Service {
+impl Drop for LoggedService {
     fn drop(&mut self) {
         // The process has exited, unless the test failed.
         let _ = self.child.kill();
@@ -98,26 +101,26 @@ impl Drop for Service {
 /// More lines than fit into a pipe and the queue.
 const REQUESTS: usize = 12_000;
 
-fn stalled() -> (Service, PipeReader) {
+fn service_with_unread_log() -> (LoggedService, PipeReader) {
     let (reader, writer) = io::pipe().expect("a pipe");
-    let service = Service::start(writer);
+    let service = LoggedService::start(writer);
     (service, reader)
 }
 
 #[test]
-fn a_stalled_log_reader_stops_no_answer_and_lost_lines_are_counted_and_reported() {
-    let (mut service, reader) = stalled();
-    assert_eq!(service.ask(REQUESTS), REQUESTS);
-    let dropped = service.dropped();
+fn stalled_log_readers_do_not_block_requests_and_dropped_lines_are_reported() {
+    let (mut service, reader) = service_with_unread_log();
+    assert_eq!(service.send_requests(REQUESTS), REQUESTS);
+    let dropped = service.dropped_lines();
     assert!(dropped > 0, "no line was dropped");
     // The log is read again.
     let reading = thread::spawn(move || -> Vec<String> {
         let lines = BufReader::new(reader).lines();
         lines.map(|line| line.expect("text")).collect()
     });
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     thread::sleep(Duration::from_millis(200));
-    assert_eq!(service.ask(10), 10);
+    assert_eq!(service.send_requests(10), 10);
     assert!(Instant::now() < deadline);
     let (status, _) = service.stop();
     assert!(status.success(), "{status}");
@@ -138,9 +141,9 @@ fn a_stalled_log_reader_stops_no_answer_and_lost_lines_are_counted_and_reported(
 }
 
 #[test]
-fn stopping_waits_for_a_stalled_log_reader_for_a_bounded_time() {
-    let (mut service, reader) = stalled();
-    assert_eq!(service.ask(REQUESTS), REQUESTS);
+fn shutdown_waits_a_bounded_time_for_a_stalled_log_reader() {
+    let (mut service, reader) = service_with_unread_log();
+    assert_eq!(service.send_requests(REQUESTS), REQUESTS);
     let (status, took) = service.stop();
     assert!(status.success(), "{status}");
     assert!(took < Duration::from_secs(6), "{took:?}");
@@ -149,12 +152,12 @@ fn stopping_waits_for_a_stalled_log_reader_for_a_bounded_time() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_of_the_log_keeps_it_neither_from_starting_nor_from_answering() {
+fn full_log_disks_do_not_prevent_starting_or_serving() {
     let full = File::options().write(true).open("/dev/full");
-    let mut service = Service::start(full.expect("Linux has it"));
-    assert_eq!(service.ask(100), 100);
-    let deadline = Instant::now() + PATIENCE;
-    while service.dropped() < 100 {
+    let mut service = LoggedService::start(full.expect("Linux has it"));
+    assert_eq!(service.send_requests(100), 100);
+    let deadline = Instant::now() + TIMEOUT;
+    while service.dropped_lines() < 100 {
         assert!(Instant::now() < deadline, "no dropped lines are counted");
         thread::sleep(Duration::from_millis(20));
     }
@@ -163,16 +166,16 @@ fn a_full_disk_of_the_log_keeps_it_neither_from_starting_nor_from_answering() {
 }
 
 #[test]
-fn a_log_reader_that_has_gone_stops_nothing() {
-    let (mut service, reader) = stalled();
+fn closed_log_pipes_do_not_stop_the_service() {
+    let (mut service, reader) = service_with_unread_log();
     drop(reader);
-    assert_eq!(service.ask(100), 100);
+    assert_eq!(service.send_requests(100), 100);
     let (status, _) = service.stop();
     assert!(status.success(), "{status}");
 }
 
 /// Runs a command with a given standard output and error, and returns its exit code.
-fn status_of(arguments: &[&str], input: &str, stdout: Stdio, stderr: Stdio) -> Option<i32> {
+fn exit_status(arguments: &[&str], input: &str, stdout: Stdio, stderr: Stdio) -> Option<i32> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(arguments)
         .stdin(Stdio::piped())
@@ -188,14 +191,14 @@ fn status_of(arguments: &[&str], input: &str, stdout: Stdio, stderr: Stdio) -> O
 }
 
 /// Returns the write end of a pipe whose reader is closed.
-fn unread() -> Stdio {
+fn closed_pipe() -> Stdio {
     let (reader, writer) = io::pipe().expect("a pipe");
     drop(reader);
     writer.into()
 }
 
 #[test]
-fn commands_end_as_usual_where_nobody_reads_their_messages() {
+fn commands_ignore_an_unwritable_stderr() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let keys = folder.path().join("keys.toml").display().to_string();
     let add = [
@@ -210,9 +213,9 @@ fn commands_end_as_usual_where_nobody_reads_their_messages() {
         (&add, "", 0),
         (&["keys", "revoke", "--keys", &keys, "nothing"], "", 2),
     ] {
-        let stderrs: [fn() -> Stdio; 2] = [unread, full];
+        let stderrs: [fn() -> Stdio; 2] = [closed_pipe, full];
         for stderr in stderrs {
-            let ended = status_of(arguments, input, Stdio::null(), stderr());
+            let ended = exit_status(arguments, input, Stdio::null(), stderr());
             assert_eq!(ended, Some(status), "{arguments:?}");
         }
     }
@@ -226,12 +229,12 @@ fn full() -> Stdio {
 
 #[cfg(not(target_os = "linux"))]
 fn full() -> Stdio {
-    unread()
+    closed_pipe()
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn commands_whose_output_cannot_be_written_end_with_an_error_and_not_with_a_panic() {
+fn commands_fail_without_a_panic_if_stdout_cannot_be_written() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let keys = folder.path().join("keys.toml").display().to_string();
     for arguments in [
@@ -242,17 +245,20 @@ fn commands_whose_output_cannot_be_written_end_with_an_error_and_not_with_a_pani
         &["keys", "list", "--json", "--keys", &keys],
         &["serve", "--check-config"],
     ] {
-        let ended = status_of(arguments, "", full(), Stdio::null());
+        let ended = exit_status(arguments, "", full(), Stdio::null());
         assert_eq!(ended, Some(2), "{arguments:?}");
     }
     // A closed standard output is not an error.
     let listed = ["keys", "list", "--keys", &keys];
-    assert_eq!(status_of(&listed, "", unread(), Stdio::null()), Some(0));
+    assert_eq!(
+        exit_status(&listed, "", closed_pipe(), Stdio::null()),
+        Some(0)
+    );
     let added = [
         "keys", "add", "--keys", &keys, "--name", "a", "--scopes", "batch",
     ];
     assert_eq!(
-        status_of(&added, "", unread(), Stdio::null()),
+        exit_status(&added, "", closed_pipe(), Stdio::null()),
         Some(2),
         "the key was not printed"
     );

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::programs::python;
+use crate::external_tools::python;
 use crate::server::{AS_OF, Reply, SERVER};
 
 #[track_caller]

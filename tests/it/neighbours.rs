@@ -9,46 +9,51 @@ use catchment::index::Index;
 use jiff::civil::date;
 use serde_json::Value;
 
-use crate::dataset::COMMITTED;
+use crate::embedded_dataset::COMMITTED;
+use crate::fixture::{TestDataset, square};
 use crate::server::embedded;
-use crate::toy::{World, square};
 
-fn index(world: &World) -> Index {
-    Index::build(world.dataset()).expect("the dataset is valid")
+fn index(fixture: &TestDataset) -> Index {
+    Index::build(fixture.dataset()).expect("the dataset is valid")
 }
 
-fn neighbours(index: &Index, id: &str) -> Vec<(String, f64)> {
+fn neighbours_of(index: &Index, id: &str) -> Vec<(String, f64)> {
     let found = index.neighbours(Layer::Icc, id, date(2025, 1, 1));
     let found = found.into_iter();
-    found.map(|it| (it.area.id.clone(), it.shared_border_m)).collect()
+    found
+        .map(|it| (it.area.id.clone(), it.shared_border_m))
+        .collect()
 }
 
 #[test]
-fn squares_side_by_side_share_a_side_and_a_corner_is_no_border() {
-    let world = World::new()
-        .add("areas.csv", "icc,m,Em,,toy,indicative,,")
-        .add("areas.csv", "icc,n,En,,toy,indicative,,")
+fn areas_that_meet_only_at_a_corner_are_not_neighbours() {
+    let fixture = TestDataset::new()
+        .add_row("areas.csv", "icc,m,Em,,toy,indicative,,")
+        .add_row("areas.csv", "icc,n,En,,toy,indicative,,")
         // Half of M's west side borders L, which has no vertex there; N touches K only at a corner.
-        .ground("m", square(320_000.0, 405_000.0, 10_000.0))
-        .ground("n", square(290_000.0, 410_000.0, 10_000.0));
-    let index = index(&world);
-    let close = |found: &[(String, f64)], expected: &[(&str, f64)]| {
+        .with_boundary("m", square(320_000.0, 405_000.0, 10_000.0))
+        .with_boundary("n", square(290_000.0, 410_000.0, 10_000.0));
+    let index = index(&fixture);
+    let check_shared = |found: &[(String, f64)], expected: &[(&str, f64)]| {
         assert_eq!(found.len(), expected.len(), "{found:?}");
         for ((id, shared_m), (expected, metres)) in found.iter().zip(expected) {
             assert_eq!(id, expected);
             assert!((shared_m - metres).abs() <= 100.0, "{id}: {shared_m}");
         }
     };
-    close(&neighbours(&index, "k"), &[("l", 10_000.0)]);
-    close(&neighbours(&index, "l"), &[("k", 10_000.0), ("m", 5_000.0)]);
-    close(&neighbours(&index, "m"), &[("l", 5_000.0)]);
-    close(&neighbours(&index, "n"), &[]);
-    close(&neighbours(&index, "nowhere"), &[]);
+    check_shared(&neighbours_of(&index, "k"), &[("l", 10_000.0)]);
+    check_shared(
+        &neighbours_of(&index, "l"),
+        &[("k", 10_000.0), ("m", 5_000.0)],
+    );
+    check_shared(&neighbours_of(&index, "m"), &[("l", 5_000.0)]);
+    check_shared(&neighbours_of(&index, "n"), &[]);
+    check_shared(&neighbours_of(&index, "nowhere"), &[]);
 }
 
 /// Returns the pairs of adjacent communities, derived independently: two communities are adjacent
 /// if their statistical areas share an edge.
-fn pairs_by_statistical_areas() -> BTreeSet<(String, String)> {
+fn expected_neighbour_pairs() -> BTreeSet<(String, String)> {
     let read = |name: &str| fs::read_to_string(format!("{COMMITTED}/{name}")).expect("committed");
     let table = read("assignments.csv");
     let community: BTreeMap<&str, &str> = table
@@ -58,7 +63,7 @@ fn pairs_by_statistical_areas() -> BTreeSet<(String, String)> {
         .map(|cells| (cells[0], cells[2]))
         .collect();
     let areas: Value = serde_json::from_str(&read("areas/lsoa11.geojson")).expect("JSON");
-    let mut of_edge: BTreeMap<[String; 2], BTreeSet<&str>> = BTreeMap::new();
+    let mut communities_by_edge: BTreeMap<[String; 2], BTreeSet<&str>> = BTreeMap::new();
     for feature in areas["features"].as_array().expect("features") {
         let code = feature["properties"]["id"].as_str().expect("an id");
         let Some(community) = community.get(code) else {
@@ -83,21 +88,27 @@ fn pairs_by_statistical_areas() -> BTreeSet<(String, String)> {
             for ends in vertices.windows(2) {
                 let mut edge = [ends[0].clone(), ends[1].clone()];
                 edge.sort();
-                of_edge.entry(edge).or_default().insert(community);
+                communities_by_edge
+                    .entry(edge)
+                    .or_default()
+                    .insert(community);
             }
         }
     }
-    let shared = of_edge.values().filter(|it| it.len() == 2);
+    let shared = communities_by_edge.values().filter(|it| it.len() == 2);
     let pairs = shared.map(|it| it.iter().map(|id| id.to_string()).collect::<Vec<_>>());
     pairs.map(|it| (it[0].clone(), it[1].clone())).collect()
 }
 
 #[test]
-fn neighbours_are_those_whose_statistical_areas_share_an_edge() {
+fn neighbours_share_an_edge_of_their_statistical_areas() {
     let index = Index::build(embedded()).expect("the dataset is valid");
     let day = date(2025, 12, 1);
     let mut found = BTreeSet::new();
-    for area in index.areas(Layer::Icc, day).expect("the layer is in the dataset") {
+    for area in index
+        .areas(Layer::Icc, day)
+        .expect("the layer is in the dataset")
+    {
         for other in index.neighbours(Layer::Icc, &area.id, day) {
             let back = index.neighbours(Layer::Icc, &other.area.id, day);
             let back = back.iter().find(|it| it.area.id == area.id);
@@ -115,14 +126,14 @@ fn neighbours_are_those_whose_statistical_areas_share_an_edge() {
             found.insert((one, two));
         }
     }
-    let expected = pairs_by_statistical_areas();
+    let expected = expected_neighbour_pairs();
     assert!(expected.len() > 15, "{expected:?}");
     assert_eq!(found, expected);
 }
 
 /// Returns a fixture in which the east side of K moves by 500 m and practice Two moves from L to K
 /// on one date, and practice One closes on another.
-fn changing() -> World {
+fn changing_fixture() -> TestDataset {
     let feature = |id: &str, period: &str, x: f64, width: f64| {
         format!(
             r#"{{"type":"Feature","properties":{{"id":"{id}",{period}}},"geometry":{{"type":"Polygon","coordinates":[[[{x},400000],[{0},400000],[{0},410000],[{x},410000],[{x},400000]]]}}}}"#,
@@ -141,7 +152,7 @@ fn changing() -> World {
         r#"{{"type":"FeatureCollection","crs":{crs},"features":[{}]}}"#,
         features.join(",")
     );
-    let mut world = World::new()
+    let mut fixture = TestDataset::new()
         .replace(
             "memberships.csv",
             "gp-practice,A00002,icc,l,,,derived",
@@ -149,19 +160,19 @@ fn changing() -> World {
         )
         .replace("practices.csv", "active,1974-04-01,,01K,,20000", "active,1974-04-01,2024-06-30,01K,,20000")
         .replace("areas.csv", "icc,l,Ell,,toy,indicative,,", "icc,l,Ell,,toy,indicative,,2024-04-01\nicc,l,Elle,,toy,indicative,2024-04-01,")
-        .table("areas/icc.geojson", &geojson);
-    world.grounds.clear();
-    world
+        .with_table("areas/icc.geojson", &geojson);
+    fixture.boundaries.clear();
+    fixture
 }
 
 #[test]
-fn two_days_differ_by_what_began_or_ended_between_them() {
-    let index = index(&changing());
-    let days = |from, to| compare_dates(&index, Layer::Icc, from, to);
-    assert!(days(date(2023, 1, 1), date(2024, 3, 31)).is_empty());
-    assert!(days(date(2024, 7, 1), date(2025, 7, 1)).is_empty());
+fn comparisons_show_the_changes_between_two_dates() {
+    let index = index(&changing_fixture());
+    let compare = |from, to| compare_dates(&index, Layer::Icc, from, to);
+    assert!(compare(date(2023, 1, 1), date(2024, 3, 31)).is_empty());
+    assert!(compare(date(2024, 7, 1), date(2025, 7, 1)).is_empty());
 
-    let spring = days(date(2024, 3, 31), date(2024, 4, 1));
+    let spring = compare(date(2024, 3, 31), date(2024, 4, 1));
     let areas: Vec<_> = spring
         .areas
         .iter()
@@ -197,8 +208,8 @@ fn two_days_differ_by_what_began_or_ended_between_them() {
     assert!(spring.practices.is_empty());
 
     // The practice is still open on its last day.
-    assert!(days(date(2024, 4, 1), date(2024, 6, 30)).is_empty());
-    let summer = days(date(2024, 6, 30), date(2024, 7, 1));
+    assert!(compare(date(2024, 4, 1), date(2024, 6, 30)).is_empty());
+    let summer = compare(date(2024, 6, 30), date(2024, 7, 1));
     let [one] = &summer.practices[..] else {
         panic!("one practice closes: {:?}", summer.practices);
     };

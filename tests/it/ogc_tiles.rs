@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::ogc::{collections, get, link, path, refused};
+use crate::ogc::{collections, expect_problem, get, link, path};
 use crate::server::SERVER;
 use crate::tiles::decode;
 
@@ -14,7 +14,7 @@ const SCHEME: &str = "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme";
 const SET_URI: &str = "http://www.opengis.net/def/tilematrixset/OGC/1.0/WebMercatorQuad";
 const MVT: &str = "application/vnd.mapbox-vector-tile";
 
-fn current() -> Vec<String> {
+fn current_collections() -> Vec<String> {
     let mut all = collections();
     all.retain(|id| !id.ends_with("-history"));
     all
@@ -24,7 +24,7 @@ fn current() -> Vec<String> {
 fn tilesets() -> Vec<String> {
     let landing = get("/ogc").json();
     let mut lists = vec![path(link(&landing, TILESETS))];
-    for id in current() {
+    for id in current_collections() {
         let collection = get(&format!("/ogc/collections/{id}")).json();
         lists.push(path(link(&collection, TILESETS)));
     }
@@ -40,15 +40,15 @@ fn tilesets() -> Vec<String> {
     lists.into_iter().map(tileset).collect()
 }
 
-fn number(value: &Value) -> u32 {
+fn as_tile_number(value: &Value) -> u32 {
     let number = value.as_u64().expect("a whole number");
     u32::try_from(number).expect("a tile number")
 }
 
 #[test]
-fn every_tileset_leads_to_its_tiles_and_their_matrices() {
+fn tilesets_link_to_their_tiles_and_tile_matrix_sets() {
     let all = tilesets();
-    assert_eq!(all.len(), current().len() + 1);
+    assert_eq!(all.len(), current_collections().len() + 1);
     for tileset in all {
         let body = get(&tileset).json();
         let item = link(&body, "item");
@@ -70,7 +70,7 @@ fn every_tileset_leads_to_its_tiles_and_their_matrices() {
         let layers: Vec<&str> = layers.filter_map(|it| it["id"].as_str()).collect();
         match tileset.strip_prefix("/ogc/collections/") {
             Some(rest) => assert_eq!(Some(layers[0]), rest.split('/').next()),
-            None => assert_eq!(layers, current()),
+            None => assert_eq!(layers, current_collections()),
         }
     }
     let listed = get("/ogc/tileMatrixSets").json();
@@ -79,7 +79,7 @@ fn every_tileset_leads_to_its_tiles_and_their_matrices() {
 }
 
 #[test]
-fn within_its_limits_every_tile_is_there_and_the_same_as_elsewhere() {
+fn tiles_within_the_limits_equal_those_of_the_tile_endpoint() {
     for tileset in tilesets() {
         let body = get(&tileset).json();
         let limits = body["tileMatrixSetLimits"].as_array().expect("limits");
@@ -92,13 +92,13 @@ fn within_its_limits_every_tile_is_there_and_the_same_as_elsewhere() {
                 .as_str()
                 .and_then(|it| it.parse().ok())
                 .expect("a zoom");
-            let ends = |side: &str| {
+            let range = |side: &str| {
                 [
-                    number(&limit[format!("minTile{side}")]),
-                    number(&limit[format!("maxTile{side}")]),
+                    as_tile_number(&limit[format!("minTile{side}")]),
+                    as_tile_number(&limit[format!("maxTile{side}")]),
                 ]
             };
-            let ([top, bottom], [left, right]) = (ends("Row"), ends("Col"));
+            let ([top, bottom], [left, right]) = (range("Row"), range("Col"));
             assert!(top <= bottom && left <= right && bottom >> z == 0 && right >> z == 0);
             for (row, column) in [
                 (top, left),
@@ -109,10 +109,10 @@ fn within_its_limits_every_tile_is_there_and_the_same_as_elsewhere() {
             ] {
                 let reply = get(&format!("{tileset}/{z}/{row}/{column}"));
                 assert_eq!(reply.header("content-type"), MVT);
-                let there = SERVER.get(&format!("{layers}/{z}/{column}/{row}.mvt"));
-                assert_eq!(reply.body, there.body, "{tileset} {z}/{row}/{column}");
-                assert_eq!(reply.header("etag"), there.header("etag"));
-                assert_eq!(there.status == 204, reply.body.is_empty());
+                let other = SERVER.get(&format!("{layers}/{z}/{column}/{row}.mvt"));
+                assert_eq!(reply.body, other.body, "{tileset} {z}/{row}/{column}");
+                assert_eq!(reply.header("etag"), other.header("etag"));
+                assert_eq!(other.status == 204, reply.body.is_empty());
                 assert_eq!(reply.header("content-length"), reply.body.len().to_string());
                 found.insert(reply.body.is_empty());
             }
@@ -124,7 +124,7 @@ fn within_its_limits_every_tile_is_there_and_the_same_as_elsewhere() {
                 (2_147_483_647, left),
                 (top, 2_147_483_647),
             ] {
-                refused(&format!("{tileset}/{z}/{row}/{column}"), 404);
+                expect_problem(&format!("{tileset}/{z}/{row}/{column}"), 404);
             }
         }
         assert_eq!(
@@ -136,10 +136,10 @@ fn within_its_limits_every_tile_is_there_and_the_same_as_elsewhere() {
 }
 
 #[test]
-fn a_tile_of_all_collections_has_a_layer_of_each() {
+fn dataset_tiles_have_a_layer_for_each_collection() {
     let ids = |path: &str, name: &str| -> BTreeSet<String> {
-        let shapes = decode(&get(path).body, name).into_iter();
-        shapes.map(|shape| shape.tags["id"].clone()).collect()
+        let features = decode(&get(path).body, name).into_iter();
+        features.map(|feature| feature.tags["id"].clone()).collect()
     };
     assert_eq!(
         ids("/ogc/collections/icc/tiles/WebMercatorQuad/6/20/31", "icc").len(),
@@ -151,11 +151,11 @@ fn a_tile_of_all_collections_has_a_layer_of_each() {
         .layers()
         .map(|layer| layer.name().to_string())
         .collect();
-    assert_eq!(names, current());
+    assert_eq!(names, current_collections());
 }
 
 #[test]
-fn what_is_no_tile_is_refused() {
+fn invalid_tiles_are_rejected() {
     let tiles = "/ogc/collections/icc/tiles/WebMercatorQuad";
     for path in [
         "x/0/0",
@@ -167,8 +167,8 @@ fn what_is_no_tile_is_refused() {
         "0/0/%20",
         "?f=mvt",
     ] {
-        let joint = if path.starts_with('?') { "" } else { "/" };
-        refused(&format!("{tiles}{joint}{path}"), 400);
+        let separator = if path.starts_with('?') { "" } else { "/" };
+        expect_problem(&format!("{tiles}{separator}{path}"), 400);
     }
     for path in [
         "23/0/0",
@@ -179,7 +179,7 @@ fn what_is_no_tile_is_refused() {
         "8/0/0",
         "0/0/99999999999999999999",
     ] {
-        refused(&format!("{tiles}/{path}"), 404);
+        expect_problem(&format!("{tiles}/{path}"), 404);
     }
     for path in [
         "/ogc/collections/iccs/tiles",
@@ -190,7 +190,7 @@ fn what_is_no_tile_is_refused() {
         "/ogc/tiles/WorldCRS84Quad",
         "/ogc/tileMatrixSets/WorldCRS84Quad",
     ] {
-        refused(path, 404);
+        expect_problem(path, 404);
     }
     get(&format!("{tiles}/0/0/0?f=mvt"));
     // A tile that reveals a location has no ETag.

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use catchment::http::ServerLimits;
 
-use crate::running::Running;
-use crate::server::{Server, client, connect, embedded, encoded, raw, read_to_close, send};
+use crate::process::ServiceProcess;
+use crate::server::{Server, client, connect, embedded, encoded, read_to_close, send, send_raw};
 
 /// The input of the requests, in every form in which it could be written to a log. The markers are
 /// too long to occur in a time or a duration by chance.
-const MARKS: &[&str] = &[
+const MARKERS: &[&str] = &[
     "LA18 4DB",
     "LA18+4DB",
     "LA18%204DB",
@@ -36,12 +36,12 @@ const MARKS: &[&str] = &[
 ];
 
 #[test]
-fn a_log_in_text_holds_nothing_that_was_asked_about() {
+fn text_logs_reveal_no_input() {
     check_log("text", " method=\"GET\" route=\"/api/v1/locate\"");
 }
 
 #[test]
-fn a_log_in_json_holds_nothing_that_was_asked_about() {
+fn json_logs_reveal_no_input() {
     let written = check_log("json", "\"route\":\"/api/v1/locate\"");
     for line in written.lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("a JSON line");
@@ -53,52 +53,56 @@ fn a_log_in_json_holds_nothing_that_was_asked_about() {
 /// contain, to prove that requests are logged.
 #[track_caller]
 fn check_log(format: &str, expected: &str) -> String {
-    let running = Running::start(&["--log-format", format]);
-    let count = ask_everything(running.address);
+    let running = ServiceProcess::start(&["--log-format", format]);
+    let count = request_every_route(running.address);
     let signalled = Instant::now();
     running.signal("TERM");
-    let (status, written) = running.end();
+    let (status, written) = running.wait_for_exit();
     let took = signalled.elapsed();
     assert_eq!(status, Some(0), "{written}");
-    assert!(took < Duration::from_secs(5), "the program exited after {took:?}");
+    assert!(
+        took < Duration::from_secs(5),
+        "the program exited after {took:?}"
+    );
     for line in [expected, "batch completed", "batch rejected"] {
         assert!(written.contains(line), "no `{line}`: {written}");
     }
     let answered = written.matches("responded").count();
     assert!(answered >= count, "{count} requests: {written}");
-    for mark in MARKS {
+    for mark in MARKERS {
         assert!(!written.contains(mark), "{mark} is in the log: {written}");
     }
     written
 }
 
 /// Sends requests to every route with markers in every part, and returns the number of requests.
-fn ask_everything(address: SocketAddr) -> usize {
+fn request_every_route(address: SocketAddr) -> usize {
     let client = client();
     let json = [("content-type", "application/json")];
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let mut count = 0;
-    let mut ask = |method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>| {
-        let mut marked = headers.to_vec();
-        marked.extend([
-            ("referer", "https://a.example/?postcode=LA18+4DB"),
-            ("x-patient", "LA18 4DB"),
-            ("user-agent", "Zq7Mark"),
-            ("authorization", "Bearer Zq7Mark"),
-            ("x-forwarded-for", "192.0.2.77"),
-            ("origin", "https://zq7mark.example"),
-        ]);
-        let reply = send(&client, address, (method, path), &marked, body);
-        count += 1;
-        if reply.status >= 400 && reply.header("content-type") == "application/problem+json" {
-            let text = reply.text();
-            // Only the response may contain the suggestion.
-            for mark in MARKS.iter().filter(|mark| **mark != "LA10 5DL") {
-                assert!(!text.contains(mark), "{mark} is repeated: {reply}");
+    let mut send_marked =
+        |method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>| {
+            let mut marked = headers.to_vec();
+            marked.extend([
+                ("referer", "https://a.example/?postcode=LA18+4DB"),
+                ("x-patient", "LA18 4DB"),
+                ("user-agent", "Zq7Mark"),
+                ("authorization", "Bearer Zq7Mark"),
+                ("x-forwarded-for", "192.0.2.77"),
+                ("origin", "https://zq7mark.example"),
+            ]);
+            let reply = send(&client, address, (method, path), &marked, body);
+            count += 1;
+            if reply.status >= 400 && reply.header("content-type") == "application/problem+json" {
+                let text = reply.text();
+                // Only the response may contain the suggestion.
+                for mark in MARKERS.iter().filter(|mark| **mark != "LA10 5DL") {
+                    assert!(!text.contains(mark), "{mark} is repeated: {reply}");
+                }
             }
-        }
-    };
-    let questions: &[&[(&str, &str)]] = &[
+        };
+    let lookups: &[&[(&str, &str)]] = &[
         &[("postcode", "LA18 4DB"), ("practice", "P81064")],
         &[("postcode", "LA184DB"), ("practice", "P99999")],
         &[("postcode", "LA18 4DB"), ("practice", "P8-MARK")],
@@ -116,7 +120,7 @@ fn ask_everything(address: SocketAddr) -> usize {
         &[("postcode", "LA18 4DB"), ("layers", "Zq7Mark")],
         &[("postcode", "LA18 4DB"), ("Zq7Mark", "1")],
     ];
-    for fields in questions {
+    for fields in lookups {
         let query = encoded(fields);
         let members = fields.iter().map(|&(name, value)| (name, value.into()));
         let object = serde_json::Value::Object(
@@ -124,36 +128,36 @@ fn ask_everything(address: SocketAddr) -> usize {
                 .map(|(name, value): (&str, serde_json::Value)| (name.to_string(), value))
                 .collect(),
         );
-        ask("GET", &format!("/api/v1/locate?{query}"), &[], None);
-        ask("HEAD", &format!("/api/v1/locate?{query}"), &[], None);
-        ask("POST", "/api/v1/locate", &json, Some(&object.to_string()));
-        ask("POST", "/", &form, Some(&query));
-        ask("GET", &format!("/?{query}"), &[], None);
-        ask("GET", &format!("/privacy?{query}"), &[], None);
-        ask("GET", &format!("/areas/icc/mb-kendal?{query}"), &[], None);
-        ask("GET", &format!("/practices?{query}"), &[], None);
-        ask("GET", &format!("/api/v1/areas?{query}"), &[], None);
-        ask("GET", &format!("/tiles/icc.json?{query}"), &[], None);
-        ask("GET", &format!("/api/v1/postcodes?{query}"), &[], None);
-        ask("GET", &format!("/api/v1/practices?{query}"), &[], None);
-        ask(
+        send_marked("GET", &format!("/api/v1/locate?{query}"), &[], None);
+        send_marked("HEAD", &format!("/api/v1/locate?{query}"), &[], None);
+        send_marked("POST", "/api/v1/locate", &json, Some(&object.to_string()));
+        send_marked("POST", "/", &form, Some(&query));
+        send_marked("GET", &format!("/?{query}"), &[], None);
+        send_marked("GET", &format!("/privacy?{query}"), &[], None);
+        send_marked("GET", &format!("/areas/icc/mb-kendal?{query}"), &[], None);
+        send_marked("GET", &format!("/practices?{query}"), &[], None);
+        send_marked("GET", &format!("/api/v1/areas?{query}"), &[], None);
+        send_marked("GET", &format!("/tiles/icc.json?{query}"), &[], None);
+        send_marked("GET", &format!("/api/v1/postcodes?{query}"), &[], None);
+        send_marked("GET", &format!("/api/v1/practices?{query}"), &[], None);
+        send_marked(
             "GET",
             &format!("/api/v1/areas/icc/mb-lancaster/postcodes?{query}"),
             &[],
             None,
         );
-        ask("GET", &format!("/health/live?{query}"), &[], None);
-        ask("GET", &format!("/health/ready?{query}"), &[], None);
-        ask("GET", &format!("/api/v1/dataset?{query}"), &[], None);
-        ask("DELETE", &format!("/api/v1/locate?{query}"), &[], None);
+        send_marked("GET", &format!("/health/live?{query}"), &[], None);
+        send_marked("GET", &format!("/health/ready?{query}"), &[], None);
+        send_marked("GET", &format!("/api/v1/dataset?{query}"), &[], None);
+        send_marked("DELETE", &format!("/api/v1/locate?{query}"), &[], None);
     }
-    let list = "name,postcode,gp_practice_code\nZq7Mark,LA18 4DB,P81064\n\"Zq7Mark\",LA1O 5DL,P8-MARK\nLA1 0AA\n";
+    let csv = "name,postcode,gp_practice_code\nZq7Mark,LA18 4DB,P81064\n\"Zq7Mark\",LA1O 5DL,P8-MARK\nLA1 0AA\n";
     for (path, content_type, body) in [
-        ("/api/v1/batch", "text/csv", list),
-        ("/api/v1/batch?check", "text/csv", list),
-        ("/api/v1/batch?postcode_column=Zq7Mark", "text/csv", list),
-        ("/api/v1/batch?columns=Zq7Mark", "text/csv", list),
-        ("/api/v1/batch?Zq7Mark=LA18+4DB", "text/csv", list),
+        ("/api/v1/batch", "text/csv", csv),
+        ("/api/v1/batch?check", "text/csv", csv),
+        ("/api/v1/batch?postcode_column=Zq7Mark", "text/csv", csv),
+        ("/api/v1/batch?columns=Zq7Mark", "text/csv", csv),
+        ("/api/v1/batch?Zq7Mark=LA18+4DB", "text/csv", csv),
         (
             "/api/v1/batch",
             "text/csv",
@@ -167,8 +171,8 @@ fn ask_everything(address: SocketAddr) -> usize {
             "{\"postcode\":\"LA18 4DB\"}\nLA18 4DB\n",
         ),
         ("/api/v1/batch", "application/x-ndjson", "LA18 4DB\n"),
-        ("/api/v1/batch", "LA18 4DB", list),
-        ("/batch", "text/csv", list),
+        ("/api/v1/batch", "LA18 4DB", csv),
+        ("/batch", "text/csv", csv),
         (
             "/batch",
             "multipart/form-data; boundary=Zq7Mark",
@@ -185,7 +189,7 @@ fn ask_everything(address: SocketAddr) -> usize {
             "--Zq7Mark\r\nLA18 4DB",
         ),
     ] {
-        ask("POST", path, &[("content-type", content_type)], Some(body));
+        send_marked("POST", path, &[("content-type", content_type)], Some(body));
     }
     for path in [
         "/oembed?url=https%3A%2F%2Fa.example%2F%3Fpostcode%3DLA18%2B4DB",
@@ -202,12 +206,12 @@ fn ask_everything(address: SocketAddr) -> usize {
         "/widget.js?postcode=LA18+4DB",
         "/embed.js?postcode=LA18+4DB",
     ] {
-        ask("GET", path, &[], None);
+        send_marked("GET", path, &[], None);
     }
-    ask("GET", "/api/v1/batch/Zq7Mark", &[], None);
-    ask("GET", "/batch?postcode=LA18+4DB", &[], None);
-    ask("GET", "/api/v1/postcodes?prefix=LA18%204DB", &[], None);
-    ask(
+    send_marked("GET", "/api/v1/batch/Zq7Mark", &[], None);
+    send_marked("GET", "/batch?postcode=LA18+4DB", &[], None);
+    send_marked("GET", "/api/v1/postcodes?prefix=LA18%204DB", &[], None);
+    send_marked(
         "GET",
         "/api/v1/areas/icc/mb-lancaster/postcodes?after=LA18%204DB",
         &[],
@@ -237,7 +241,7 @@ fn ask_everything(address: SocketAddr) -> usize {
             "/groups/",
             "/",
         ] {
-            ask("GET", &format!("{route}{segment}"), &[], None);
+            send_marked("GET", &format!("{route}{segment}"), &[], None);
         }
     }
     for body in [
@@ -245,17 +249,17 @@ fn ask_everything(address: SocketAddr) -> usize {
         "{\"postcode\":",
         "{\"postcode\":[\"LA18 4DB\", 1]}",
     ] {
-        ask("POST", "/api/v1/locate", &json, Some(body));
-        ask("POST", "/api/v1/locate", &form, Some(body));
+        send_marked("POST", "/api/v1/locate", &json, Some(body));
+        send_marked("POST", "/api/v1/locate", &form, Some(body));
     }
-    ask(
+    send_marked(
         "POST",
         "/api/v1/locate",
         &json,
         Some(&"LA18 4DB".repeat(3_000)),
     );
-    ask("LA184DB", "/api/v1/locate", &[], None);
-    ask(
+    send_marked("LA184DB", "/api/v1/locate", &[], None);
+    send_marked(
         "GET",
         "/api/v1/dataset",
         &[("if-none-match", "\"LA18 4DB\"")],
@@ -267,25 +271,27 @@ fn ask_everything(address: SocketAddr) -> usize {
         "GET / HTTP/1.1\r\nLA18 4DB\r\n\r\n",
         "POST /api/v1/locate HTTP/1.1\r\nHost: a\r\nContent-Length: LA18 4DB\r\n\r\n",
     ] {
-        raw(connect(address), malformed.as_bytes());
+        send_raw(connect(address), malformed.as_bytes());
     }
     count
 }
 
-const HALF_A_HEADER: &str = "GET /api/v1/locate?postcode=LA18+4DB HTTP/1.1\r\nHost: te";
-const HALF_A_BODY: &str = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\n\
+const PARTIAL_HEADER: &str = "GET /api/v1/locate?postcode=LA18+4DB HTTP/1.1\r\nHost: te";
+const PARTIAL_BODY: &str = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\n\
     Content-Type: application/json\r\nContent-Length: 23\r\n\r\n{\"postcode\":";
 
 /// Sends part of a request and waits until the service reads its body. A connection without a
 /// running request would be closed at shutdown, and unread bytes are not a running request.
-fn under_way(mut stream: TcpStream) -> TcpStream {
-    let (head, body) = HALF_A_BODY.split_once("\r\n\r\n").expect("a head");
+fn start_request(mut stream: TcpStream) -> TcpStream {
+    let (head, body) = PARTIAL_BODY.split_once("\r\n\r\n").expect("a head");
     let head = format!("{head}\r\nExpect: 100-continue\r\n\r\n");
-    stream.write_all(head.as_bytes()).expect("the request is sent");
+    stream
+        .write_all(head.as_bytes())
+        .expect("the request is sent");
     let mut interim = [0; 25];
     stream.read_exact(&mut interim).expect("100 Continue");
     assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
-    send_half(stream, body)
+    send_partial(stream, body)
 }
 
 fn limits(header_ms: u64, drain_ms: u64) -> ServerLimits {
@@ -297,22 +303,24 @@ fn limits(header_ms: u64, drain_ms: u64) -> ServerLimits {
     }
 }
 
-fn send_half(mut stream: TcpStream, half: &str) -> TcpStream {
-    stream.write_all(half.as_bytes()).expect("the request is sent");
+fn send_partial(mut stream: TcpStream, half: &str) -> TcpStream {
+    stream
+        .write_all(half.as_bytes())
+        .expect("the request is sent");
     stream
 }
 
 #[test]
-fn half_a_header_and_an_idle_connection_are_closed_in_time_and_hold_nobody_up() {
+fn stalled_and_idle_connections_are_closed_in_time() {
     let server = Server::with(embedded(), limits(300, 5_000));
     let started = Instant::now();
-    let stalled: Vec<TcpStream> = ["", HALF_A_HEADER]
+    let stalled: Vec<TcpStream> = ["", PARTIAL_HEADER]
         .into_iter()
-        .map(|half| send_half(server.connect(), half))
+        .map(|half| send_partial(server.connect(), half))
         .collect();
     // Other requests are answered meanwhile.
     server.get("/health/live").expect(200);
-    let after_answer = send_half(
+    let after_answer = send_partial(
         server.connect(),
         "GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n",
     );
@@ -330,12 +338,12 @@ fn half_a_header_and_an_idle_connection_are_closed_in_time_and_hold_nobody_up() 
 }
 
 #[test]
-fn stopping_does_not_wait_for_those_who_stall() {
+fn shutdown_does_not_wait_for_stalled_connections() {
     let server = Server::with(embedded(), limits(10_000, 400));
     let stalled = [
-        send_half(server.connect(), ""),
-        send_half(server.connect(), HALF_A_HEADER),
-        send_half(server.connect(), HALF_A_BODY),
+        send_partial(server.connect(), ""),
+        send_partial(server.connect(), PARTIAL_HEADER),
+        send_partial(server.connect(), PARTIAL_BODY),
     ];
     server.get("/health/live").expect(200);
     let took = server.stop();
@@ -347,27 +355,29 @@ fn stopping_does_not_wait_for_those_who_stall() {
 }
 
 #[test]
-fn stopping_lets_a_request_under_way_finish() {
+fn shutdown_waits_for_running_requests() {
     let limits = ServerLimits {
         shutdown_delay: Duration::from_secs(2),
         ..limits(10_000, 5_000)
     };
     let server = Server::with(embedded(), limits);
-    let mut stream = under_way(server.connect());
+    let mut stream = start_request(server.connect());
     let address = stream.peer_addr().expect("connected");
     let stopping = thread::spawn(move || server.stop());
     // Readiness fails at once, and requests are still answered.
     let deadline = Instant::now() + Duration::from_secs(5);
-    let watch = || send(&client(), address, ("GET", "/health/ready"), &[], None);
-    while watch().status != 503 {
+    let readiness = || send(&client(), address, ("GET", "/health/ready"), &[], None);
+    while readiness().status != 503 {
         assert!(Instant::now() < deadline, "the server is still ready");
     }
-    watch().expect_problem(503, "stopping");
+    readiness().expect_problem(503, "stopping");
     send(&client(), address, ("GET", "/health/live"), &[], None).expect(200);
     let other = send(&client(), address, ("GET", "/api/v1/dataset"), &[], None).expect(200);
     assert_eq!(other.header("connection"), "close", "{other}");
     // Then the rest of the request is sent.
-    stream.write_all(b"\"LA18 4DB\"}").expect("the request is sent");
+    stream
+        .write_all(b"\"LA18 4DB\"}")
+        .expect("the request is sent");
     let answer = read_to_close(stream);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let took = stopping.join().expect("the server shuts down");
@@ -375,16 +385,19 @@ fn stopping_lets_a_request_under_way_finish() {
 }
 
 #[test]
-fn a_second_signal_ends_the_program_at_once_whoever_stalls() {
-    let mut running = Running::start(&[]);
-    let stalled = under_way(connect(running.address));
+fn second_signals_exit_immediately() {
+    let mut running = ServiceProcess::start(&[]);
+    let stalled = start_request(connect(running.address));
     running.signal("TERM");
     running.wait_for("stopping");
     let signalled = Instant::now();
     running.signal("TERM");
-    let (status, written) = running.end();
+    let (status, written) = running.wait_for_exit();
     assert_eq!(status, Some(130), "{written}");
     let took = signalled.elapsed();
-    assert!(took < Duration::from_secs(5), "the program exited after {took:?}");
+    assert!(
+        took < Duration::from_secs(5),
+        "the program exited after {took:?}"
+    );
     drop(stalled);
 }

@@ -40,7 +40,7 @@ fn pcns(folder: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_model_names_the_dominant_pcn_right_in_nine_of_ten_lsoas() {
+fn modelled_pcn_is_the_dominant_one_in_nine_of_ten_lsoas() {
     let Some(real) = real_data("the model against the registrations of April 2020") else {
         return;
     };

@@ -13,16 +13,16 @@ use catchment::dataset_store::LoadedDatasets;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::dataset::{COMMITTED, files_of};
-use crate::running::Running;
+use crate::embedded_dataset::{COMMITTED, read_files};
+use crate::process::ServiceProcess;
 use crate::server::{AS_OF, Reply, client, encoded, send};
 
 /// A temporary folder for releases of the embedded dataset.
-pub(crate) struct Shelf(TempDir);
+pub(crate) struct ReleaseFolders(TempDir);
 
-impl Shelf {
-    pub(crate) fn new() -> Shelf {
-        Shelf(TempDir::new().expect("a folder"))
+impl ReleaseFolders {
+    pub(crate) fn new() -> ReleaseFolders {
+        ReleaseFolders(TempDir::new().expect("a folder"))
     }
 
     pub(crate) fn folder(&self, name: &str) -> PathBuf {
@@ -41,13 +41,13 @@ impl Shelf {
         version: &str,
         change: impl Fn(&Path, &mut Vec<u8>),
     ) -> String {
-        let mut files = files_of(Path::new(COMMITTED));
+        let mut files = read_files(Path::new(COMMITTED));
         let manifest = files.remove(Path::new(MANIFEST)).expect("a manifest");
         let manifest = String::from_utf8(manifest).expect("text");
         let mut manifest: dataset::Manifest = toml::from_str(&manifest).expect("a manifest");
         manifest.version = version.into();
         let practices = files.get_mut(Path::new("practices.csv"));
-        replace(
+        replace_text(
             practices.expect("a table"),
             "A82033,Waterloo House Surgery,",
             &format!("A82033,Surgery of {version},"),
@@ -65,13 +65,13 @@ impl Shelf {
     }
 }
 
-fn replace(bytes: &mut Vec<u8>, from: &str, to: &str) {
+fn replace_text(bytes: &mut Vec<u8>, from: &str, to: &str) {
     let text = std::str::from_utf8(bytes).expect("text");
     assert!(text.contains(from), "`{from}` is not in the file");
     *bytes = text.replacen(from, to, 1).into_bytes();
 }
 
-const MILLOM: &[(&str, &str)] = &[
+const MILLOM_QUERY: &[(&str, &str)] = &[
     ("postcode", "LA18 4DB"),
     ("practice", "A82033"),
     ("as_of", AS_OF),
@@ -96,21 +96,24 @@ fn version_of(reply: &Reply) -> String {
 }
 
 #[track_caller]
-pub(crate) fn answering(address: SocketAddr) -> String {
-    let path = format!("/api/v1/locate?{}", encoded(MILLOM));
+pub(crate) fn located_version(address: SocketAddr) -> String {
+    let path = format!("/api/v1/locate?{}", encoded(MILLOM_QUERY));
     version_of(&get(address, &path).expect(200))
 }
 
 /// Starts a service with an admin listener, and returns the address of the latter.
-pub(crate) fn operated(arguments: &[&str]) -> (Running, SocketAddr) {
+pub(crate) fn start_with_admin(arguments: &[&str]) -> (ServiceProcess, SocketAddr) {
     let program = Command::new(env!("CARGO_BIN_EXE_catchment"));
-    operated_by(program, arguments)
+    start_command_with_admin(program, arguments)
 }
 
 /// Does the same with a command that runs the program when its arguments are appended.
-pub(crate) fn operated_by(mut command: Command, arguments: &[&str]) -> (Running, SocketAddr) {
+pub(crate) fn start_command_with_admin(
+    mut command: Command,
+    arguments: &[&str],
+) -> (ServiceProcess, SocketAddr) {
     let arguments = [arguments, &["--admin-listen", "127.0.0.1:0"]].concat();
-    let mut running = Running::by(&mut command, &arguments);
+    let mut running = ServiceProcess::start_command(&mut command, &arguments);
     let line = running.wait_for("admin listener on http://");
     let address = line
         .trim_start_matches("admin listener on http://")
@@ -126,7 +129,7 @@ pub(crate) fn reload(operator: SocketAddr) -> Reply {
 
 /// Returns the value of the first sample whose line starts with `name`.
 #[track_caller]
-pub(crate) fn metric(operator: SocketAddr, name: &str) -> String {
+pub(crate) fn metric_value(operator: SocketAddr, name: &str) -> String {
     let reply = get(operator, "/metrics").expect(200);
     let line = reply.text().lines().find(|line| line.starts_with(name));
     let line = line.unwrap_or_else(|| panic!("{reply}\n{name} is missing"));
@@ -134,19 +137,19 @@ pub(crate) fn metric(operator: SocketAddr, name: &str) -> String {
 }
 
 #[test]
-fn each_release_answers_under_its_version_and_the_first_where_none_is_asked_for() {
-    let shelf = Shelf::new();
+fn releases_are_selected_by_version_and_the_first_is_the_default() {
+    let releases = ReleaseFolders::new();
     let (new, old) = (
-        shelf.publish("new", "2026.1"),
-        shelf.publish("old", "2025.2"),
+        releases.publish("new", "2026.1"),
+        releases.publish("old", "2025.2"),
     );
-    let running = Running::start(&["--data", &new, "--data", &old]);
+    let running = ServiceProcess::start(&["--data", &new, "--data", &old]);
     let address = running.address;
-    assert_eq!(answering(address), "2026.1");
+    assert_eq!(located_version(address), "2026.1");
     for version in ["2026.1", "2025.2"] {
-        let fields = [MILLOM, &[("dataset", version)]].concat();
-        let asked = get(address, &format!("/api/v1/locate?{}", encoded(&fields)));
-        assert_eq!(version_of(&asked.expect(200)), version);
+        let fields = [MILLOM_QUERY, &[("dataset", version)]].concat();
+        let response = get(address, &format!("/api/v1/locate?{}", encoded(&fields)));
+        assert_eq!(version_of(&response.expect(200)), version);
         let members = fields
             .iter()
             .map(|&(name, value)| (name.to_string(), json!(value)));
@@ -156,19 +159,20 @@ fn each_release_answers_under_its_version_and_the_first_where_none_is_asked_for(
         let posted = send(&client(), address, locate, &json, Some(&object));
         assert_eq!(version_of(&posted.expect(200)), version);
 
-        let of = |path: &str| get(address, &format!("{path}?dataset={version}")).expect(200);
-        let dataset = of("/api/v1/dataset").json();
+        let get_release =
+            |path: &str| get(address, &format!("{path}?dataset={version}")).expect(200);
+        let dataset = get_release("/api/v1/dataset").json();
         assert_eq!(dataset["version"], version);
         assert_eq!(dataset["loaded"], json!(["2026.1", "2025.2"]));
-        let practice = of("/api/v1/practices/A82033");
+        let practice = get_release("/api/v1/practices/A82033");
         assert!(
             practice.text().contains(&format!("Surgery of {version}")),
             "{practice}"
         );
-        let postcode = of("/api/v1/postcodes/LA18%204DB").json();
+        let postcode = get_release("/api/v1/postcodes/LA18%204DB").json();
         assert_eq!(postcode["dataset"]["version"], version);
         // Tiles are those of the release.
-        let tiles = of("/tiles/gp-practice.json").json();
+        let tiles = get_release("/tiles/gp-practice.json").json();
         let template = tiles["tiles"][0].as_str().expect("a template");
         assert!(
             template.ends_with(&format!("?dataset={version}")),
@@ -205,11 +209,11 @@ fn each_release_answers_under_its_version_and_the_first_where_none_is_asked_for(
 }
 
 #[test]
-fn two_releases_of_one_version_are_refused() {
-    let shelf = Shelf::new();
+fn duplicate_versions_are_rejected() {
+    let releases = ReleaseFolders::new();
     let folders = ["one", "other"].map(|name| {
-        shelf.publish(name, "2026.1");
-        DatasetSource::Folder(shelf.folder(name))
+        releases.publish(name, "2026.1");
+        DatasetSource::Folder(releases.folder(name))
     });
     let error = LoadedDatasets::load(&folders).expect_err("a duplicate version");
     let words = error.to_string();
@@ -221,10 +225,10 @@ fn two_releases_of_one_version_are_refused() {
 }
 
 #[test]
-fn a_reload_under_load_fails_no_request_and_mixes_no_answer() {
-    let shelf = Shelf::new();
-    let folder = shelf.publish("data", "2026.0");
-    let (mut running, operator) = operated(&["--data", &folder]);
+fn reloads_under_load_lose_no_request_and_mix_no_releases() {
+    let releases = ReleaseFolders::new();
+    let folder = releases.publish("data", "2026.0");
+    let (mut running, operator) = start_with_admin(&["--data", &folder]);
     let address = running.address;
     let (is_over, answered) = (AtomicBool::new(false), AtomicU32::new(0));
     thread::scope(|scope| {
@@ -235,7 +239,7 @@ fn a_reload_under_load_fails_no_request_and_mixes_no_answer() {
                     loop {
                         // Read first, so that the last response is from the last release.
                         let is_last = is_over.load(Ordering::SeqCst);
-                        let version = answering(address);
+                        let version = located_version(address);
                         answered.fetch_add(1, Ordering::Relaxed);
                         if seen.last() != Some(&version) {
                             seen.push(version);
@@ -253,9 +257,9 @@ fn a_reload_under_load_fails_no_request_and_mixes_no_answer() {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             for number in 1..=4 {
                 let version = format!("2026.{number}");
-                shelf.publish("data", &version);
+                releases.publish("data", &version);
                 assert_eq!(
-                    answering(address),
+                    located_version(address),
                     published[number - 1],
                     "the release was loaded without a reload"
                 );
@@ -268,7 +272,7 @@ fn a_reload_under_load_fails_no_request_and_mixes_no_answer() {
                     running.signal("HUP");
                     running.wait_for("reloaded");
                 }
-                assert_eq!(answering(address), version);
+                assert_eq!(located_version(address), version);
                 published.push(version);
             }
         }));
@@ -288,121 +292,127 @@ fn a_reload_under_load_fails_no_request_and_mixes_no_answer() {
     let answered = answered.into_inner();
     assert!(answered > 100, "{answered} responses are too few");
     assert_eq!(
-        metric(operator, "catchment_reloads_total{outcome=\"success\"}"),
+        metric_value(operator, "catchment_reloads_total{outcome=\"success\"}"),
         "4"
     );
     assert_eq!(
-        metric(operator, "catchment_reloads_total{outcome=\"failure\"}"),
+        metric_value(operator, "catchment_reloads_total{outcome=\"failure\"}"),
         "0"
     );
-    assert_eq!(metric(operator, "catchment_degraded"), "0");
+    assert_eq!(metric_value(operator, "catchment_degraded"), "0");
 }
 
 #[test]
-fn a_spoilt_folder_keeps_the_old_release_is_told_and_recovers() {
-    let shelf = Shelf::new();
-    let folder = shelf.publish("data", "2026.0");
-    let (mut running, operator) = operated(&["--data", &folder]);
+fn rejected_reloads_keep_the_old_release_and_recover() {
+    let releases = ReleaseFolders::new();
+    let folder = releases.publish("data", "2026.0");
+    let (mut running, operator) = start_with_admin(&["--data", &folder]);
     let address = running.address;
     let ready = || {
         let body = get(address, "/health/ready").expect(200).json();
         assert_eq!(body["status"], "ready");
-        assert_eq!(body["dataset"]["version"], answering(address));
+        assert_eq!(body["dataset"]["version"], located_version(address));
         body["degraded"].clone()
     };
     assert_eq!(ready(), json!([]));
 
-    let shelf_path = shelf.folder("").display().to_string();
+    let shelf_path = releases.folder("").display().to_string();
     let mut refused = 0;
-    let mut check = |fault: &str, by_signal: bool| {
+    let mut check = |expected_error: &str, by_signal: bool| {
         if by_signal {
             running.signal("HUP");
         } else {
             let reply = reload(operator).expect_problem(409, "reload_failed");
             let detail = reply.json()["detail"].as_str().expect("text").to_string();
-            assert!(detail.contains(fault), "`{fault}` is not in: {detail}");
+            assert!(
+                detail.contains(expected_error),
+                "`{expected_error}` is not in: {detail}"
+            );
         }
         let line = running.wait_for("reload failed: the previous dataset stays in use");
-        assert!(line.contains("ERROR") && line.contains(fault), "{line}");
+        assert!(
+            line.contains("ERROR") && line.contains(expected_error),
+            "{line}"
+        );
         refused += 1;
-        assert_eq!(answering(address), "2026.0");
+        assert_eq!(located_version(address), "2026.0");
         let degraded = ready();
-        let told = degraded[0].as_str().expect("a reason");
+        let reason = degraded[0].as_str().expect("a reason");
         assert_eq!(degraded.as_array().map(Vec::len), Some(1));
-        assert!(told.contains("the last reload failed"), "{told}");
-        assert!(told.contains(fault), "`{fault}` is not in: {told}");
+        assert!(reason.contains("the last reload failed"), "{reason}");
+        assert!(
+            reason.contains(expected_error),
+            "`{expected_error}` is not in: {reason}"
+        );
         // Only the log shows the path of the dataset, not the public endpoint.
         assert!(line.contains(&folder), "{line}");
-        assert!(!told.contains(&shelf_path), "{told}");
-        let count = metric(operator, "catchment_reloads_total{outcome=\"failure\"}");
+        assert!(!reason.contains(&shelf_path), "{reason}");
+        let count = metric_value(operator, "catchment_reloads_total{outcome=\"failure\"}");
         assert_eq!(count, refused.to_string());
-        assert_eq!(metric(operator, "catchment_degraded"), "1");
+        assert_eq!(metric_value(operator, "catchment_degraded"), "1");
     };
 
-    shelf.publish("data", "2026.1");
-    let tampered = shelf.folder("data").join("postcodes.csv");
+    releases.publish("data", "2026.1");
+    let tampered = releases.folder("data").join("postcodes.csv");
     let mut bytes = fs::read(&tampered).expect("a file");
     bytes[1_000] ^= 1;
     fs::write(&tampered, bytes).expect("a file");
     check("`postcodes.csv`", false);
     check("`postcodes.csv`", true);
 
-    fs::remove_file(shelf.folder("data").join("lineage.csv")).expect("the file existed");
+    fs::remove_file(releases.folder("data").join("lineage.csv")).expect("the file existed");
     fs::remove_file(&tampered).expect("the file existed");
     check("`lineage.csv` cannot be read: No such file", false);
-    fs::remove_file(shelf.folder("data").join(MANIFEST)).expect("the file existed");
+    fs::remove_file(releases.folder("data").join(MANIFEST)).expect("the file existed");
     check(MANIFEST, false);
 
     // A complete dataset with a failing golden query.
-    shelf.publish_with("data", "2026.2", |path, bytes| {
+    releases.publish_with("data", "2026.2", |path, bytes| {
         if path == Path::new("golden_queries.csv") {
-            replace(
+            replace_text(
                 bytes,
                 ",mb-barrow-and-millom,mb-lancaster",
                 ",mb-kendal,mb-lancaster",
             );
         }
     });
-    check(
-        "golden queries with an unexpected answer: 1; line 3",
-        false,
-    );
+    check("golden queries with an unexpected answer: 1; line 3", false);
 
-    shelf.publish("data", "2026.3");
+    releases.publish("data", "2026.3");
     reload(operator).expect(200);
     running.wait_for("reloaded");
-    assert_eq!(answering(address), "2026.3");
+    assert_eq!(located_version(address), "2026.3");
     assert_eq!(ready(), json!([]));
-    assert_eq!(metric(operator, "catchment_degraded"), "0");
+    assert_eq!(metric_value(operator, "catchment_degraded"), "0");
     assert_eq!(
-        metric(operator, "catchment_reloads_total{outcome=\"success\"}"),
+        metric_value(operator, "catchment_reloads_total{outcome=\"success\"}"),
         "1"
     );
     assert_eq!(
-        metric(operator, "catchment_reloads_total{outcome=\"failure\"}"),
+        metric_value(operator, "catchment_reloads_total{outcome=\"failure\"}"),
         "5"
     );
 }
 
 #[test]
-fn a_watched_folder_is_reloaded_when_it_is_replaced() {
-    let shelf = Shelf::new();
-    let folder = shelf.publish("data", "2026.0");
-    let mut running = Running::start(&["--data", &folder, "--watch"]);
-    assert_eq!(answering(running.address), "2026.0");
+fn watched_folders_are_reloaded_when_replaced() {
+    let releases = ReleaseFolders::new();
+    let folder = releases.publish("data", "2026.0");
+    let mut running = ServiceProcess::start(&["--data", &folder, "--watch"]);
+    assert_eq!(located_version(running.address), "2026.0");
     // After the first poll.
     thread::sleep(Duration::from_millis(100));
-    shelf.publish("data", "2026.1");
+    releases.publish("data", "2026.1");
     running.wait_for("reloaded");
     let deadline = Instant::now() + Duration::from_secs(5);
-    while answering(running.address) != "2026.1" {
+    while located_version(running.address) != "2026.1" {
         assert!(Instant::now() < deadline, "the dataset was not replaced");
     }
 }
 
 #[test]
-fn the_operators_addresses_are_not_everybodys() {
-    let (running, operator) = operated(&[]);
+fn admin_endpoints_are_not_public() {
+    let (running, operator) = start_with_admin(&[]);
     let public = |method, path| send(&client(), running.address, (method, path), &[], None);
     public("POST", "/reload").expect_problem(404, "not_found");
     public("GET", "/metrics").expect_problem(404, "not_found");
@@ -414,15 +424,15 @@ fn the_operators_addresses_are_not_everybodys() {
         metrics.header("content-type"),
         "text/plain; version=0.0.4; charset=utf-8"
     );
-    let held = "catchment_dataset_postcodes{name=\"lancashire-and-cumbria\",version=\"2025.2\"}";
-    assert_eq!(metric(operator, held), "68062");
+    let name = "catchment_dataset_postcodes{name=\"lancashire-and-cumbria\",version=\"2025.2\"}";
+    assert_eq!(metric_value(operator, name), "68062");
     let described = reload(operator).expect(200).json();
     assert_eq!(described["status"], "reloaded");
 }
 
 #[test]
-fn a_page_of_another_site_cannot_reload() {
-    let (running, operator) = operated(&[]);
+fn cross_origin_reloads_are_rejected() {
+    let (running, operator) = start_with_admin(&[]);
     let own = format!("http://{operator}");
     let ask =
         |headers: &[(&str, &str)]| send(&client(), operator, ("POST", "/reload"), headers, None);
@@ -438,7 +448,7 @@ fn a_page_of_another_site_cannot_reload() {
         ask(headers).expect_problem(403, "cross_origin");
     }
     assert_eq!(
-        metric(operator, "catchment_reloads_total{outcome=\"success\"}"),
+        metric_value(operator, "catchment_reloads_total{outcome=\"success\"}"),
         "0"
     );
     ask(&[]).expect(200);

@@ -9,9 +9,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use catchment::dataset::{self, Dataset, DatasetSource};
+use catchment::dataset_store::DatasetStore;
 use catchment::http::{self, AccessConfig, App, BatchLimits, ServerLimits};
 use catchment::index::Index;
-use catchment::dataset_store::DatasetStore;
 use catchment::tiles::basemap::Basemap;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -24,13 +24,13 @@ pub(crate) static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 pub(crate) const AS_OF: &str = "2025-12-01";
 
 /// Time after which an operation is considered to hang.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running server, which shuts down when it is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
     client: ureq::Agent,
-    running: Option<(oneshot::Sender<()>, JoinHandle<io::Result<()>>)>,
+    stop_handle: Option<(oneshot::Sender<()>, JoinHandle<io::Result<()>>)>,
 }
 
 impl Server {
@@ -41,58 +41,65 @@ impl Server {
 
     /// Starts a server on `dataset` with `limits`.
     pub(crate) fn with(dataset: Dataset, limits: ServerLimits) -> Server {
-        Server::with_lists(dataset, limits, BatchLimits::default())
+        Server::with_batch_limits(dataset, limits, BatchLimits::default())
     }
 
     /// Starts a server on `dataset` with limits for batches too.
-    pub(crate) fn with_lists(dataset: Dataset, limits: ServerLimits, lists: BatchLimits) -> Server {
-        Server::with_access(dataset, limits, lists, AccessConfig::default())
+    pub(crate) fn with_batch_limits(
+        dataset: Dataset,
+        limits: ServerLimits,
+        batch_limits: BatchLimits,
+    ) -> Server {
+        Server::with_access(dataset, limits, batch_limits, AccessConfig::default())
     }
 
     /// Starts a server with API keys, rate limits, trusted proxies or CORS origins.
     pub(crate) fn with_access(
         dataset: Dataset,
         limits: ServerLimits,
-        lists: BatchLimits,
+        batch_limits: BatchLimits,
         access: AccessConfig,
     ) -> Server {
         let index = Index::build(dataset).expect("the dataset is valid");
         let app = App::new(Arc::new(DatasetStore::fixed(index)))
-            .with_batch_limits(lists)
+            .with_batch_limits(batch_limits)
             .with_access(access, &limits);
-        Server::of(app, limits)
+        Server::for_app(app, limits)
     }
 
     /// Starts a server with a basemap.
     pub(crate) fn with_basemap(dataset: Dataset, limits: ServerLimits, basemap: Basemap) -> Server {
         let index = Index::build(dataset).expect("the dataset is valid");
         let app = App::new(Arc::new(DatasetStore::fixed(index))).with_basemap(Some(basemap));
-        Server::of(app, limits)
+        Server::for_app(app, limits)
     }
 
     /// Starts a server for `app`. The default shutdown delay is replaced by none.
-    pub(crate) fn of(app: App, mut limits: ServerLimits) -> Server {
+    pub(crate) fn for_app(app: App, mut limits: ServerLimits) -> Server {
         if limits.shutdown_delay == ServerLimits::default().shutdown_delay {
             limits.shutdown_delay = Duration::ZERO;
         }
         let router = http::router(app);
         let (stop, stopped) = oneshot::channel();
-        let (tell, told) = std::sync::mpsc::channel();
+        let (address_sender, address_receiver) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
             tokio::runtime::Runtime::new()?.block_on(async {
                 let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
-                tell.send(listener.local_addr()?)
+                address_sender
+                    .send(listener.local_addr()?)
                     .expect("the test receives the address");
                 // Dropping the sender stops the server too.
                 let stop = async { stopped.await.unwrap_or_default() };
                 http::serve(listener, router, limits, stop).await
             })
         });
-        let address = told.recv_timeout(PATIENCE).expect("the server starts");
+        let address = address_receiver
+            .recv_timeout(TIMEOUT)
+            .expect("the server starts");
         Server {
             address,
             client: client(),
-            running: Some((stop, thread)),
+            stop_handle: Some((stop, thread)),
         }
     }
 
@@ -100,12 +107,12 @@ impl Server {
     #[track_caller]
     pub(crate) fn stop(mut self) -> Duration {
         let started = Instant::now();
-        self.end();
+        self.shut_down();
         started.elapsed()
     }
 
-    fn end(&mut self) {
-        let Some((stop, thread)) = self.running.take() else {
+    fn shut_down(&mut self) {
+        let Some((stop, thread)) = self.stop_handle.take() else {
             return;
         };
         // The server may have stopped by itself; `join` then returns the error.
@@ -161,7 +168,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         // A second panic while unwinding would hide the first.
         if !thread::panicking() {
-            self.end();
+            self.shut_down();
         }
     }
 }
@@ -180,7 +187,7 @@ pub(crate) fn client() -> ureq::Agent {
         // without a response.
         .max_idle_connections(0)
         .allow_non_standard_methods(true)
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(TIMEOUT))
         .build()
         .new_agent()
 }
@@ -194,27 +201,29 @@ pub(crate) fn send(
     headers: &[(&str, &str)],
     body: Option<&str>,
 ) -> Reply {
-    let asked = format!("{method} {path}");
+    let request_line = format!("{method} {path}");
     let mut request = Request::builder()
         .method(method)
         .uri(format!("http://{address}{path}"));
     for &(name, value) in headers {
         request = request.header(name, value);
     }
-    let malformed = |error| panic!("{asked} cannot be sent: {error}");
-    let answered = match body {
+    let malformed = |error| panic!("{request_line} cannot be sent: {error}");
+    let result = match body {
         None => client.run(request.body(()).unwrap_or_else(malformed)),
         Some(body) => client.run(request.body(body).unwrap_or_else(|error| {
-            panic!("{asked} cannot be sent: {error}");
+            panic!("{request_line} cannot be sent: {error}");
         })),
     };
-    let mut response = answered.unwrap_or_else(|error| panic!("{asked}: no response: {error}"));
+    let mut response =
+        result.unwrap_or_else(|error| panic!("{request_line}: no response: {error}"));
     let body = response.body_mut().read_to_vec();
     Reply {
         status: response.status().as_u16(),
         headers: response.headers().clone(),
-        body: body.unwrap_or_else(|error| panic!("{asked}: the response is incomplete: {error}")),
-        asked,
+        body: body
+            .unwrap_or_else(|error| panic!("{request_line}: the response is incomplete: {error}")),
+        request: request_line,
     }
 }
 
@@ -222,14 +231,14 @@ pub(crate) fn send(
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("the server is listening");
     stream
-        .set_read_timeout(Some(PATIENCE))
+        .set_read_timeout(Some(TIMEOUT))
         .expect("a read timeout can be set");
     stream
 }
 
 /// Writes bytes unchanged, and reads until the server closes the connection.
 #[track_caller]
-pub(crate) fn raw(mut stream: TcpStream, bytes: &[u8]) -> String {
+pub(crate) fn send_raw(mut stream: TcpStream, bytes: &[u8]) -> String {
     stream.write_all(bytes).expect("the bytes are sent");
     read_to_close(stream)
 }
@@ -242,7 +251,7 @@ pub(crate) fn read_to_close(mut stream: TcpStream) -> String {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
         Err(error) => panic!(
-            "the server did not close the connection within {PATIENCE:?} ({error}); received: {}",
+            "the server did not close the connection within {TIMEOUT:?} ({error}); received: {}",
             String::from_utf8_lossy(&answer)
         ),
     }
@@ -252,7 +261,7 @@ pub(crate) fn read_to_close(mut stream: TcpStream) -> String {
 /// Counts responses with status 200 until `expected` have arrived, or no more arrive. It does not
 /// wait for the server to close the connection.
 pub(crate) fn read_to_close_or_idle(mut stream: TcpStream, expected: usize) -> usize {
-    const BEGINNING: &[u8] = b"HTTP/1.1 200 OK";
+    const STATUS_LINE: &[u8] = b"HTTP/1.1 200 OK";
     let (mut count, mut rest) = (0, Vec::new());
     let mut bytes = vec![0; 1 << 20];
     while count < expected {
@@ -260,11 +269,11 @@ pub(crate) fn read_to_close_or_idle(mut stream: TcpStream, expected: usize) -> u
             break;
         };
         rest.extend_from_slice(&bytes[..length]);
-        let found = rest.windows(BEGINNING.len());
-        count += found.filter(|it| *it == BEGINNING).count();
+        let found = rest.windows(STATUS_LINE.len());
+        count += found.filter(|it| *it == STATUS_LINE).count();
         // A status line may be split between two reads.
-        let keep = rest.len().saturating_sub(BEGINNING.len() - 1);
-        rest.drain(..keep);
+        let consumed = rest.len().saturating_sub(STATUS_LINE.len() - 1);
+        rest.drain(..consumed);
     }
     count
 }
@@ -278,7 +287,7 @@ pub(crate) fn encoded(fields: &[(&str, &str)]) -> String {
 
 /// A response. `Display` prints it in full, for messages.
 pub(crate) struct Reply {
-    asked: String,
+    request: String,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
@@ -293,7 +302,7 @@ impl Reply {
     }
 
     /// The body decoded as Latin-1, for comparison of text and binary bodies alike.
-    pub(crate) fn text_or_bytes(&self) -> String {
+    pub(crate) fn latin1_text(&self) -> String {
         let bytes = self.body.iter().map(|byte| char::from(*byte));
         bytes.collect()
     }
@@ -344,8 +353,8 @@ impl Reply {
         assert_eq!(body["code"], code, "{reply}");
         assert_eq!(body["status"], status, "{reply}");
         for member in ["type", "title", "detail"] {
-            let is_told = body[member].as_str().is_some_and(|text| !text.is_empty());
-            assert!(is_told, "{reply}\n{member} is missing");
+            let is_present = body[member].as_str().is_some_and(|text| !text.is_empty());
+            assert!(is_present, "{reply}\n{member} is missing");
         }
         assert_eq!(reply.header("cache-control"), "no-store", "{reply}");
         reply
@@ -354,12 +363,12 @@ impl Reply {
 
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: status {}", self.asked, self.status)?;
+        writeln!(f, "{}: status {}", self.request, self.status)?;
         for (name, value) in &self.headers {
             writeln!(f, "  {name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
         }
         let text = String::from_utf8_lossy(&self.body);
-        let shown: String = text.chars().take(2_000).collect();
-        write!(f, "\n{shown}")
+        let excerpt: String = text.chars().take(2_000).collect();
+        write!(f, "\n{excerpt}")
     }
 }

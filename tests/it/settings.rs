@@ -15,7 +15,7 @@ fn check_config(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
 }
 
 #[test]
-fn a_configuration_is_checked_without_listening() {
+fn check_config_prints_the_settings_without_listening() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("catchment.toml");
     let config = format!("--config={}", path.display());
@@ -29,7 +29,7 @@ fn a_configuration_is_checked_without_listening() {
         ("CATCHMENT_WATCH", "true"),
     ];
     let output = check_config(&[&config, "--batch-max-jobs", "1"], &variables);
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     for line in [
         "listen = \"127.0.0.1:1\"  # file",
@@ -39,16 +39,16 @@ fn a_configuration_is_checked_without_listening() {
         "batch-max-jobs = \"1\"  # command line",
         "idle-timeout = \"60\"  # default",
     ] {
-        assert!(told.lines().any(|it| it == line), "no `{line}`: {told}");
+        assert!(stdout.lines().any(|it| it == line), "no `{line}`: {stdout}");
     }
     // The output is itself a valid configuration.
-    fs::write(&path, &told).expect("written");
+    fs::write(&path, &stdout).expect("written");
     let again = check_config(&[&config], &[]);
     assert_eq!(again.status.code(), Some(0), "{again:?}");
 }
 
 #[test]
-fn what_is_wrong_is_told_and_nothing_is_served() {
+fn invalid_settings_are_reported() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("catchment.toml");
     let config = format!("--config={}", path.display());
@@ -75,8 +75,8 @@ fn what_is_wrong_is_told_and_nothing_is_served() {
     ] {
         fs::write(&path, text).expect("written");
         let output = check_config(&[&config], &[]);
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{text}: {told}");
-        assert!(told.contains(expected), "{text}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{text}: {stderr}");
+        assert!(stderr.contains(expected), "{text}: {stderr}");
     }
 }

@@ -7,8 +7,8 @@ use catchment::http::ServerLimits;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
+use crate::fixture::{TestDataset, square};
 use crate::server::{Reply, SERVER, Server, encoded};
-use crate::toy::{World, square};
 
 /// The maximum size of the script and the data of one area, compressed with gzip.
 const BYTES_MAX: usize = 15_000;
@@ -221,7 +221,7 @@ fn neighbours_are_drawn_only_for_partition_layers() {
 
 #[test]
 fn adjacent_squares_share_two_vertices() {
-    let server = Server::with(World::new().dataset(), ServerLimits::default());
+    let server = Server::with(TestDataset::new().dataset(), ServerLimits::default());
     let drawn = server.get("/widget/icc.json").expect(200).json();
     let [k, l] = [0, 1].map(|index| {
         let path = drawn["areas"][index]["path"].as_str().expect("a path");
@@ -235,13 +235,15 @@ fn adjacent_squares_share_two_vertices() {
 
 #[test]
 fn layers_with_more_than_500_areas_are_rejected() {
-    let world = (0..500).fold(World::new(), |world, number| {
+    let fixture = (0..500).fold(TestDataset::new(), |fixture, number| {
         let id: &'static str = format!("m{number:03}").leak();
-        let ground = square(320_000.0 + 100.0 * f64::from(number), 400_000.0, 100.0);
+        let geometry = square(320_000.0 + 100.0 * f64::from(number), 400_000.0, 100.0);
         let line = format!("icc,{id},Em {number},,toy,indicative,,");
-        world.add("areas.csv", &line).ground(id, ground)
+        fixture
+            .add_row("areas.csv", &line)
+            .with_boundary(id, geometry)
     });
-    let server = Server::with(world.dataset(), ServerLimits::default());
+    let server = Server::with(fixture.dataset(), ServerLimits::default());
     for path in [
         "/widget/icc.json",
         "/embed",

@@ -41,7 +41,10 @@ impl ArrayBuilders {
         let builder = |column: &Arc<Field>| match column.data_type() {
             DataType::Float64 => ColumnBuilder::Number(Float64Builder::with_capacity(rows)),
             DataType::Date32 => ColumnBuilder::Day(Date32Builder::with_capacity(rows)),
-            _ => ColumnBuilder::Text(StringBuilder::with_capacity(rows, rows * TYPICAL_TEXT_BYTES)),
+            _ => ColumnBuilder::Text(StringBuilder::with_capacity(
+                rows,
+                rows * TYPICAL_TEXT_BYTES,
+            )),
         };
         ArrayBuilders(columns.into_iter().map(builder).collect())
     }

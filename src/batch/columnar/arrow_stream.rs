@@ -21,7 +21,9 @@ use flatbuffers::{FlatBufferBuilder, VerifierOptions, WIPOffset};
 use super::corrupt;
 use crate::batch::BatchError;
 use crate::batch::input::BatchFormat;
-use crate::batch::limits::{DecodeLimits, ExceededLimit, InFlightBytes, MemoryPermit, ReceivedBytes};
+use crate::batch::limits::{
+    DecodeLimits, ExceededLimit, InFlightBytes, MemoryPermit, ReceivedBytes,
+};
 
 /// The marker at the start of each message of an Arrow stream, since format version 0.15 of 2019.
 const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -140,7 +142,9 @@ impl<R: Read> ArrowStream<R> {
     }
 
     fn decode_record_batch(&mut self, message: Message<'_>) -> Result<DecodedBatch, BatchError> {
-        let header = message.header_as_record_batch().ok_or_else(missing_header)?;
+        let header = message
+            .header_as_record_batch()
+            .ok_or_else(missing_header)?;
         let body = self.message_body(message, header)?;
         let version = message.version();
         let decode = |header| {
@@ -166,7 +170,9 @@ impl<R: Read> ArrowStream<R> {
     }
 
     fn add_dictionary(&mut self, message: Message<'_>) -> Result<(), BatchError> {
-        let header = message.header_as_dictionary_batch().ok_or_else(missing_header)?;
+        let header = message
+            .header_as_dictionary_batch()
+            .ok_or_else(missing_header)?;
         let values = header.data().ok_or_else(missing_header)?;
         let body = self.message_body(message, values)?;
         let (id, is_delta) = (header.id(), header.isDelta());
@@ -245,15 +251,18 @@ impl<R: Read> ArrowStream<R> {
     /// Checks the number of rows and the lengths of all arrays, which may take no bytes.
     fn check_rows(&self, header: ipc::RecordBatch<'_>) -> Result<(), BatchError> {
         let rows_max = self.limits.record_batch_rows;
-        let rows = u64::try_from(header.length()).map_err(|_| corrupt_arrow("a negative length"))?;
+        let rows =
+            u64::try_from(header.length()).map_err(|_| corrupt_arrow("a negative length"))?;
         if rows > rows_max {
             return Err(ExceededLimit::RecordBatchRows(rows_max).into());
         }
         // A child array may be longer than the batch, but every value takes at least one bit.
         let most = rows_max.max(self.limits.record_batch_bytes.saturating_mul(8));
         for node in header.nodes().ok_or_else(missing_header)? {
-            let length = u64::try_from(node.length()).map_err(|_| corrupt_arrow("a negative length"))?;
-            let nulls = u64::try_from(node.null_count()).map_err(|_| corrupt_arrow("a negative count"))?;
+            let length =
+                u64::try_from(node.length()).map_err(|_| corrupt_arrow("a negative length"))?;
+            let nulls =
+                u64::try_from(node.null_count()).map_err(|_| corrupt_arrow("a negative count"))?;
             if length > most {
                 return Err(ExceededLimit::RecordBatchRows(rows_max).into());
             }
@@ -338,7 +347,8 @@ impl<'b> BodyBuffer<'b> {
             return Ok(BodyBuffer::Uncompressed(bytes));
         }
         let prefix = bytes.split_first_chunk::<LENGTH_PREFIX>();
-        let (prefix, rest) = prefix.ok_or_else(|| corrupt_arrow("a compressed buffer has no length"))?;
+        let (prefix, rest) =
+            prefix.ok_or_else(|| corrupt_arrow("a compressed buffer has no length"))?;
         match i64::from_le_bytes(*prefix) {
             NOT_COMPRESSED => Ok(BodyBuffer::Uncompressed(rest)),
             0 => Ok(BodyBuffer::Uncompressed(&[])),
@@ -439,7 +449,8 @@ fn verify_message(metadata: &[u8], limits: DecodeLimits) -> Result<Message<'_>, 
 }
 
 fn body_length(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchError> {
-    let length = u64::try_from(message.bodyLength()).map_err(|_| corrupt_arrow("a negative length"))?;
+    let length =
+        u64::try_from(message.bodyLength()).map_err(|_| corrupt_arrow("a negative length"))?;
     match length <= limits.record_batch_bytes {
         true => Ok(length),
         false => Err(ExceededLimit::RecordBatchBytes(limits.record_batch_bytes).into()),
@@ -451,8 +462,10 @@ fn body_length(message: Message<'_>, limits: DecodeLimits) -> Result<u64, BatchE
 fn check_buffers(buffers: &[ipc::Buffer], body_bytes: u64) -> Result<u64, BatchError> {
     let (mut total, mut misaligned) = (0_u64, 0_u64);
     for buffer in buffers {
-        let offset = u64::try_from(buffer.offset()).map_err(|_| corrupt_arrow("a negative offset"))?;
-        let length = u64::try_from(buffer.length()).map_err(|_| corrupt_arrow("a negative length"))?;
+        let offset =
+            u64::try_from(buffer.offset()).map_err(|_| corrupt_arrow("a negative offset"))?;
+        let length =
+            u64::try_from(buffer.length()).map_err(|_| corrupt_arrow("a negative length"))?;
         let end = offset.checked_add(length);
         if end.is_none_or(|end| end > body_bytes) {
             return Err(corrupt_arrow("a buffer ends after its message does"));

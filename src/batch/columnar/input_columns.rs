@@ -14,13 +14,16 @@ use jiff::civil::date;
 use jiff::{Span, civil::Date};
 
 use crate::batch::BatchError;
-use crate::batch::column_mapping::{ColumnRole, ColumnMapping};
+use crate::batch::column_mapping::{ColumnMapping, ColumnRole};
 
 /// Checks the types of the columns that are read.
 ///
 /// # Errors
 /// If a type is not supported; the error has the name and type of the first such column.
-pub(in crate::batch) fn check_types(schema: &Schema, roles: &ColumnMapping) -> Result<(), BatchError> {
+pub(in crate::batch) fn check_types(
+    schema: &Schema,
+    roles: &ColumnMapping,
+) -> Result<(), BatchError> {
     for (role, at) in roles.columns() {
         let field = schema.field(at);
         let data_type = field.data_type();
@@ -77,9 +80,14 @@ pub(in crate::batch) enum InputColumn<'a> {
 
 impl<'a> InputColumn<'a> {
     /// Returns these columns of a batch. Their types must have been checked.
-    pub(in crate::batch) fn from_batch(batch: &'a RecordBatch, columns: &[usize]) -> Vec<InputColumn<'a>> {
+    pub(in crate::batch) fn from_batch(
+        batch: &'a RecordBatch,
+        columns: &[usize],
+    ) -> Vec<InputColumn<'a>> {
         let columns = columns.iter();
-        columns.map(|&at| InputColumn::new(batch.column(at))).collect()
+        columns
+            .map(|&at| InputColumn::new(batch.column(at)))
+            .collect()
     }
 
     fn new(array: &'a dyn Array) -> InputColumn<'a> {

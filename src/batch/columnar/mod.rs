@@ -9,10 +9,10 @@
 
 mod arrays;
 mod arrow_stream;
+mod input_columns;
 mod parquet_check;
 mod record_batches;
 mod row_groups;
-mod input_columns;
 mod thrift;
 mod write;
 
@@ -23,25 +23,25 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
 
-use self::record_batches::{RecordRows, BatchSlice};
-use self::row_groups::{GroupAnswers, GroupRows, ParquetAppender};
 use self::input_columns::InputColumn;
+use self::record_batches::{BatchSlice, RecordRows};
+use self::row_groups::{GroupAnswers, GroupRows, ParquetAppender};
 use self::write::ArrowSink;
-use super::worker::{BatchContext, BatchWorker};
 use super::cell_format::{CellFormat, write_csv_cell};
 use super::compression::Compression;
 use super::delimiter::Delimiter;
 use super::input::{BatchFormat, DetectedFormat};
 use super::pipeline::{BatchProgress, Stage, run_ordered};
 use super::summary::{BatchSummary, BatchTally};
-use super::{BatchError, OutputColumn, FIELD_BYTES_MAX, BatchRequest};
+use super::worker::{BatchContext, BatchWorker};
+use super::{BatchError, BatchRequest, FIELD_BYTES_MAX, OutputColumn};
 use crate::index::Index;
 
 pub(crate) use self::arrays::{ArrayBuilders, output_field};
+pub(super) use self::input_columns::check_types;
 pub(super) use self::record_batches::{ARROW_CONTINUATION, RecordBatches};
 pub(super) use self::row_groups::ParquetFile;
-pub(super) use self::input_columns::check_types;
-pub(crate) use self::write::{RowGroupChunks, RowGroupFactory, ParquetSink};
+pub(crate) use self::write::{ParquetSink, RowGroupChunks, RowGroupFactory};
 
 /// The magic bytes at the start of a Parquet file.
 pub(super) const PARQUET_MAGIC: &[u8] = b"PAR1";
@@ -225,7 +225,8 @@ impl ColumnarAnswerer<'_, '_> {
             texts.clear();
             texts.extend(input_columns.iter().map(|it| it.text(row)));
             self.row_cells.clear();
-            self.worker.answer_row_texts(&texts, row_number, &mut self.row_cells);
+            self.worker
+                .answer_row_texts(&texts, row_number, &mut self.row_cells);
             builders.push_row(&self.row_cells);
         }
         builders.finish()
@@ -242,7 +243,11 @@ struct ArrowWorker<'s, 'i> {
 impl Stage<RecordRows, Option<BatchSlice>> for ArrowWorker<'_, '_> {
     type Outcome = BatchTally;
 
-    fn process(&mut self, rows: &mut RecordRows, output: &mut Option<BatchSlice>) -> Result<u64, BatchError> {
+    fn process(
+        &mut self,
+        rows: &mut RecordRows,
+        output: &mut Option<BatchSlice>,
+    ) -> Result<u64, BatchError> {
         // Taken, because the next batch may have to wait until this one is dropped.
         let Some(BatchSlice { batch, permit }) = rows.slice.take() else {
             return Ok(0);
@@ -268,11 +273,16 @@ struct ParquetWorker<'s, 'i>(ColumnarAnswerer<'s, 'i>);
 impl Stage<GroupRows, GroupAnswers> for ParquetWorker<'_, '_> {
     type Outcome = BatchTally;
 
-    fn process(&mut self, rows: &mut GroupRows, output: &mut GroupAnswers) -> Result<u64, BatchError> {
+    fn process(
+        &mut self,
+        rows: &mut GroupRows,
+        output: &mut GroupAnswers,
+    ) -> Result<u64, BatchError> {
         let mut rows_done = 0;
         for batch in &rows.batches {
             let arrays = self.0.answer_batch(batch, rows.rows_before + rows_done);
-            let added_batch = RecordBatch::try_new(Arc::clone(&self.0.added_schema), arrays).expect(SAME_ROW_COUNT);
+            let added_batch = RecordBatch::try_new(Arc::clone(&self.0.added_schema), arrays)
+                .expect(SAME_ROW_COUNT);
             output.batches.push(added_batch);
             rows_done += batch.num_rows() as u64;
         }

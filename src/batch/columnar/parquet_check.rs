@@ -64,7 +64,8 @@ pub(super) fn check_footer<F: ChunkReader>(
     let Some(start) = at.checked_sub(footer_length) else {
         return Ok(());
     };
-    let footer_size = usize::try_from(footer_length).map_err(|_| corrupt_parquet("its footer is too long"))?;
+    let footer_size =
+        usize::try_from(footer_length).map_err(|_| corrupt_parquet("its footer is too long"))?;
     let footer = file
         .get_bytes(start, footer_size)
         .map_err(|error| corrupt(BatchFormat::Parquet, error))?;
@@ -100,7 +101,8 @@ fn check_schema_tree(child_counts: &[i64]) -> Result<(), BatchError> {
             Some(siblings) => *siblings -= 1,
             None => return Err(corrupt_parquet("its schema has columns outside any group")),
         }
-        let count = u64::try_from(count).map_err(|_| corrupt_parquet("a group has a negative length"))?;
+        let count =
+            u64::try_from(count).map_err(|_| corrupt_parquet("a group has a negative length"))?;
         if count > (child_counts.len() - at - 1) as u64 {
             return Err(corrupt_parquet("a group has fewer columns than it states"));
         }
@@ -236,8 +238,9 @@ fn check_page_headers<F: ChunkReader>(
     let end = at.saturating_add(length);
     while at < end {
         let header = read_page_header(file, at, end)?;
-        let size =
-            |number| u64::try_from(number).map_err(|_| corrupt_parquet("a page has a negative length"));
+        let size = |number| {
+            u64::try_from(number).map_err(|_| corrupt_parquet("a page has a negative length"))
+        };
         let (uncompressed, compressed) = (size(header.uncompressed)?, size(header.compressed)?);
         if uncompressed.max(compressed) > limits.record_batch_bytes {
             return Err(ExceededLimit::RecordBatchBytes(limits.record_batch_bytes).into());
@@ -246,7 +249,9 @@ fn check_page_headers<F: ChunkReader>(
         let values = size(header.dictionary_values.unwrap_or(0))?;
         // Every value of a dictionary takes at least one byte.
         if values > uncompressed {
-            return Err(corrupt_parquet("a dictionary has fewer values than it states"));
+            return Err(corrupt_parquet(
+                "a dictionary has fewer values than it states",
+            ));
         }
         let length = (header.length as u64).saturating_add(compressed);
         at = at.saturating_add(length);
@@ -265,7 +270,11 @@ fn read_page_header<F: ChunkReader>(file: &F, at: u64, end: u64) -> Result<PageH
         source.take(most).read_to_end(&mut bytes)?;
         match PageHeader::parse(&bytes) {
             Ok(header) => return Ok(header),
-            Err(InvalidThrift) if bytes.len() == read_size && read_size < *PAGE_HEADER_BYTES.end() => read_size *= 8,
+            Err(InvalidThrift)
+                if bytes.len() == read_size && read_size < *PAGE_HEADER_BYTES.end() =>
+            {
+                read_size *= 8
+            }
             Err(InvalidThrift) => return Err(corrupt_parquet("a page header is invalid")),
         }
     }

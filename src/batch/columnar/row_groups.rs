@@ -26,13 +26,15 @@ use parquet::schema::types::Type;
 
 use super::parquet_check::{DecompressedTotal, check_arrow_schema, check_chunk, check_footer};
 use super::record_batches::catch_reader_panic;
-use super::write::{RowGroupFactory, ParquetSink, RowGroupBuilder, parquet_write_error, writer_properties};
+use super::write::{
+    ParquetSink, RowGroupBuilder, RowGroupFactory, parquet_write_error, writer_properties,
+};
 use crate::batch::BatchError;
+use crate::batch::column_mapping::ColumnMapping;
 use crate::batch::compression::Compression;
 use crate::batch::input::BatchFormat;
 use crate::batch::limits::{DecodeLimits, ReceivedBytes};
-use crate::batch::pipeline::{OutputSink, BlockSource};
-use crate::batch::column_mapping::ColumnMapping;
+use crate::batch::pipeline::{BlockSource, OutputSink};
 
 /// Spark's own copy of the schema. Spark prefers it to the schema of the file, so it would hide the
 /// output columns.
@@ -109,7 +111,10 @@ impl ParquetFile {
     /// # Errors
     /// If their pages use an unsupported codec, which would otherwise be found only while reading
     /// rows.
-    pub(super) fn select_columns(&self, mapping: &ColumnMapping) -> Result<RowGroupReader, BatchError> {
+    pub(super) fn select_columns(
+        &self,
+        mapping: &ColumnMapping,
+    ) -> Result<RowGroupReader, BatchError> {
         let columns: BTreeSet<usize> = mapping.columns().into_iter().map(|(_, at)| at).collect();
         let schema = self.parquet().file_metadata().schema_descr();
         let mask = ProjectionMask::roots(schema, columns.iter().copied());
@@ -268,7 +273,8 @@ impl OpenGroup {
             let map_error = |arrow_error: ArrowError| parquet_read_error(arrow_error.into());
             self.reader.next().transpose().map_err(map_error)
         })?;
-        let batch = batch.ok_or_else(|| corrupt_parquet("a row group has fewer rows than it states"))?;
+        let batch =
+            batch.ok_or_else(|| corrupt_parquet("a row group has fewer rows than it states"))?;
         let rows_left = self.rows_left.checked_sub(batch.num_rows());
         self.rows_left =
             rows_left.ok_or_else(|| corrupt_parquet("a row group has more rows than it states"))?;
@@ -312,7 +318,10 @@ impl<W: Write + Send> ParquetAppender<W> {
     ) -> Result<ParquetAppender<W>, BatchError> {
         let (standalone, columns) = ParquetSink::begin(io::sink(), added_schema, compression)?;
         let file_metadata = input.parquet().file_metadata();
-        let mut properties = writer_properties(compression, retained_metadata(file_metadata.key_value_metadata()));
+        let mut properties = writer_properties(
+            compression,
+            retained_metadata(file_metadata.key_value_metadata()),
+        );
         let has_arrow_schema = file_metadata
             .key_value_metadata()
             .is_some_and(|metadata| metadata.iter().any(|it| it.key == ARROW_SCHEMA_META_KEY));

@@ -74,7 +74,10 @@ pub(crate) struct ParquetSink<W: Write + Send> {
 
 /// The properties of a Parquet writer. Pages are compressed with Snappy unless `compression` says
 /// otherwise.
-pub(super) fn writer_properties(compression: Compression, metadata: Vec<KeyValue>) -> WriterProperties {
+pub(super) fn writer_properties(
+    compression: Compression,
+    metadata: Vec<KeyValue>,
+) -> WriterProperties {
     WriterProperties::builder()
         .set_compression(match compression {
             Compression::None => basic::Compression::SNAPPY,
@@ -138,7 +141,8 @@ impl<W: Write + Send> OutputSink for ParquetSink<W> {
     type Output = RowGroupChunks;
 
     fn write(&mut self, chunks: &mut RowGroupChunks) -> Result<(), BatchError> {
-        self.row_group(std::mem::take(chunks)).map_err(parquet_write_error)
+        self.row_group(std::mem::take(chunks))
+            .map_err(parquet_write_error)
     }
 }
 
@@ -180,7 +184,9 @@ impl RowGroupBuilder {
 
     pub(crate) fn finish(self) -> Result<RowGroupChunks, BatchError> {
         let chunks = self.writers.into_iter().map(ArrowColumnWriter::close);
-        chunks.collect::<Result<_, _>>().map_err(parquet_write_error)
+        chunks
+            .collect::<Result<_, _>>()
+            .map_err(parquet_write_error)
     }
 }
 

@@ -5,7 +5,9 @@ use std::fmt::Write;
 use indicatif::HumanCount;
 use serde_json::{Map, Value, json};
 
-use crate::batch::{OutputColumn, BatchFormat, LocationColumns, BatchRequest, BatchSummary, DetectedFormat};
+use crate::batch::{
+    BatchFormat, BatchRequest, BatchSummary, DetectedFormat, LocationColumns, OutputColumn,
+};
 use crate::cli::output::Fingerprint;
 use crate::domain::SuppressionRule;
 use crate::http::batch::summary::{body, dataset_json};
@@ -14,7 +16,8 @@ use crate::index::Index;
 /// Returns the line that describes the detected format and columns.
 pub(super) fn detected_line(detected: &DetectedFormat) -> String {
     let columns = detected.column_mapping.columns().into_iter();
-    let columns = columns.map(|(role, at)| format!("{} in `{}`", role.as_str(), detected.columns[at]));
+    let columns =
+        columns.map(|(role, at)| format!("{} in `{}`", role.as_str(), detected.columns[at]));
     let mut parts: Vec<String> = vec![format_text(detected)];
     parts.extend(columns);
     if detected.column_mapping.practice.is_none() {
@@ -47,7 +50,12 @@ fn format_text(detected: &DetectedFormat) -> String {
 }
 
 /// Returns the output of `--check`: the detected format and columns, and the first output rows.
-pub(super) fn check(detected: &DetectedFormat, request: &BatchRequest, index: &Index, rows: &[u8]) -> Vec<u8> {
+pub(super) fn check(
+    detected: &DetectedFormat,
+    request: &BatchRequest,
+    index: &Index,
+    rows: &[u8],
+) -> Vec<u8> {
     let manifest = index.manifest();
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
@@ -70,7 +78,11 @@ pub(super) fn check(detected: &DetectedFormat, request: &BatchRequest, index: &I
         "Dataset",
         &format!("{} {}", manifest.name, manifest.version),
     );
-    let added: Vec<String> = request.output_columns.iter().map(OutputColumn::to_string).collect();
+    let added: Vec<String> = request
+        .output_columns
+        .iter()
+        .map(OutputColumn::to_string)
+        .collect();
     line("Adds", &added.join(", "));
     text.push_str("\nFirst output rows:\n\n");
     let mut output = text.into_bytes();
@@ -90,7 +102,7 @@ fn capitalised(word: &str) -> String {
 /// Returns the summary as text.
 pub(super) fn summary(
     summary: &BatchSummary,
-    understood: &DetectedFormat,
+    detected: &DetectedFormat,
     suppression: SuppressionRule,
 ) -> String {
     let is_exact = suppression.is_none();
@@ -204,7 +216,12 @@ impl BatchManifest<'_> {
             .into_iter()
             .map(|(role, at)| (role.as_str().to_string(), json!(detected.columns[at])))
             .collect();
-        let added: Vec<String> = self.request.output_columns.iter().map(OutputColumn::to_string).collect();
+        let added: Vec<String> = self
+            .request
+            .output_columns
+            .iter()
+            .map(OutputColumn::to_string)
+            .collect();
         let format = match detected.format {
             BatchFormat::Csv => "csv",
             BatchFormat::Ndjson => "ndjson",

@@ -12,7 +12,7 @@
 use flatbuffers::{FlatBufferBuilder, TableFinishedWIPOffset, WIPOffset};
 use jiff::civil::Date;
 
-use super::{AreaFile, GridBounds, AreaWithBoundary, areas_with_boundary};
+use super::{AreaFile, AreaWithBoundary, GridBounds, areas_with_boundary};
 use crate::domain::{Boundary, GridPolygon, Layer};
 use crate::index::Index;
 
@@ -44,7 +44,9 @@ type FinishedTable = WIPOffset<TableFinishedWIPOffset>;
 type GridBox = [f64; 4];
 
 pub(super) fn to_flatgeobuf(index: &Index, layers: &[Layer], day: Date) -> AreaFile {
-    let all = layers.iter().flat_map(|&layer| areas_with_boundary(index, layer, day));
+    let all = layers
+        .iter()
+        .flat_map(|&layer| areas_with_boundary(index, layer, day));
     let mut features: Vec<(GridBox, Vec<u8>)> = all
         .map(|area| (bounding_box(area.1), feature(&area)))
         .collect();

@@ -9,7 +9,7 @@ use shapefile::record::{Point, Polygon, PolygonRing};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{AreaFile, AreaExportError, AreaWithBoundary, areas_with_boundary};
+use super::{AreaExportError, AreaFile, AreaWithBoundary, areas_with_boundary};
 use crate::domain::{Boundary, BritishGrid, Layer};
 use crate::index::Index;
 
@@ -19,7 +19,11 @@ const PRJ: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM
 /// The character set of the .dbf.
 const CPG: &str = "UTF-8";
 
-pub(super) fn to_shapefiles(index: &Index, layers: &[Layer], day: Date) -> Result<AreaFile, AreaExportError> {
+pub(super) fn to_shapefiles(
+    index: &Index,
+    layers: &[Layer],
+    day: Date,
+) -> Result<AreaFile, AreaExportError> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     // A fixed modification time, so that the same areas give the same bytes.
     let options = SimpleFileOptions::default()

@@ -39,7 +39,8 @@ pub(super) fn to_topojson(index: &Index, layers: &[Layer], day: Date) -> AreaFil
     }
     let origin = min_corner(&arcs);
     let translate = [origin.0, origin.1].map(|unit| unit as f64 / UNITS_PER_DEGREE);
-    let transform = json!({ "scale": [DEGREES_PER_UNIT, DEGREES_PER_UNIT], "translate": translate });
+    let transform =
+        json!({ "scale": [DEGREES_PER_UNIT, DEGREES_PER_UNIT], "translate": translate });
     let mut text = format!(
         "{{\"type\":\"Topology\",\"name\":{},\"attribution\":{},\"transform\":{transform},\"objects\":{},\"arcs\":[",
         Value::from(manifest.name.as_str()),
@@ -55,7 +56,11 @@ pub(super) fn to_topojson(index: &Index, layers: &[Layer], day: Date) -> AreaFil
     AreaFile { bytes, count }
 }
 
-fn geometry((area, boundary): &AreaWithBoundary<'_>, polygons: &[Vec<Vec<ArcRef>>], first_arc: usize) -> Value {
+fn geometry(
+    (area, boundary): &AreaWithBoundary<'_>,
+    polygons: &[Vec<Vec<ArcRef>>],
+    first_arc: usize,
+) -> Value {
     // The bitwise complement of an index means that the arc is reversed.
     let arc_index = |arc: &ArcRef| {
         let index = i64::try_from(first_arc + arc.arc).expect("fewer than 2^63");
@@ -96,7 +101,8 @@ fn write_arc(text: &mut String, arc: &[QuantizedPoint], origin: QuantizedPoint) 
     text.push('[');
     for (at, &(x, y)) in arc.iter().enumerate() {
         let comma = if at == 0 { "" } else { "," };
-        write!(text, "{comma}[{},{}]", x - previous.0, y - previous.1).expect("writing to a String");
+        write!(text, "{comma}[{},{}]", x - previous.0, y - previous.1)
+            .expect("writing to a String");
         previous = (x, y);
     }
     text.push(']');

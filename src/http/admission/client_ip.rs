@@ -28,7 +28,9 @@ impl IpNetwork {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
                 has_same_prefix(ours.to_bits().into(), theirs.to_bits().into(), 32)
             }
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => has_same_prefix(ours.to_bits(), theirs.to_bits(), 128),
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                has_same_prefix(ours.to_bits(), theirs.to_bits(), 128)
+            }
             _ => false,
         }
     }
@@ -85,7 +87,11 @@ pub(super) enum ClientAddress {
 /// Hops are read as bytes, from the right. Clients can write anything further to the left, so the
 /// first hop that is not an address (`unknown`, `_hidden`, a byte beyond ASCII) ends the search,
 /// and the address is unreadable. Empty hops are skipped (RFC 9110, section 5.6.1).
-pub(super) fn client_address(peer: Option<IpAddr>, headers: &HeaderMap, proxies: &[IpNetwork]) -> ClientAddress {
+pub(super) fn client_address(
+    peer: Option<IpAddr>,
+    headers: &HeaderMap,
+    proxies: &[IpNetwork],
+) -> ClientAddress {
     let peer_address = peer.map_or(ClientAddress::UnixSocket, ClientAddress::Ip);
     let is_trusted = match peer {
         Some(peer) => is_trusted_proxy(peer, proxies),
@@ -104,7 +110,7 @@ pub(super) fn client_address(peer: Option<IpAddr>, headers: &HeaderMap, proxies:
         let Some(hop_address) = parse_hop(hop) else {
             return ClientAddress::Unreadable;
         };
-        hop_address = ClientAddress::Ip(hop_address);
+        address = ClientAddress::Ip(hop_address);
         if !is_trusted_proxy(hop_address, proxies) {
             break;
         }
@@ -257,7 +263,10 @@ mod tests {
         check("", &[b"6.6.6.6, unix:"], "unreadable");
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", HeaderValue::from_static("6.6.6.6"));
-        assert_eq!(client_address(None, &headers, &[]), ClientAddress::UnixSocket);
+        assert_eq!(
+            client_address(None, &headers, &[]),
+            ClientAddress::UnixSocket
+        );
     }
 
     #[test]

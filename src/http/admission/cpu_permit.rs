@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::fair_semaphore::{ClientId, ConcurrencyPermit, FairSemaphore, AcquireError};
+use super::fair_semaphore::{AcquireError, ClientId, ConcurrencyPermit, FairSemaphore};
 
 /// The CPU permit of one request: held while its response is rendered and written, and released as
 /// soon as the client stops reading. It is an extension of the request. A handler that reads a body
@@ -35,7 +35,12 @@ impl CpuPermit {
     /// # Errors
     /// If too many requests wait.
     pub(in crate::http) async fn acquire(&self) -> Result<(), AcquireError> {
-        let permit = self.0.semaphore.acquire_or_queue(self.0.client_id)?.place().await?;
+        let permit = self
+            .0
+            .semaphore
+            .acquire_or_queue(self.0.client_id)?
+            .place()
+            .await?;
         self.set(permit);
         Ok(())
     }

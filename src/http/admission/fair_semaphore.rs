@@ -87,7 +87,10 @@ impl FairSemaphore {
     }
 
     /// Acquires a permit, or joins the queue.
-    pub(in crate::http) fn acquire_or_queue(&self, client: ClientId) -> Result<PermitRequest, AcquireError> {
+    pub(in crate::http) fn acquire_or_queue(
+        &self,
+        client: ClientId,
+    ) -> Result<PermitRequest, AcquireError> {
         let mut state = self.0.state();
         let limits = &self.0.limits;
         let (acquired, queued) = state.client_counts(client);
@@ -95,7 +98,9 @@ impl FairSemaphore {
         if state.acquired < limits.permits && acquired < limits.permits_per_client {
             state.acquire(client);
             drop(state);
-            return Ok(PermitRequest::Granted(ConcurrencyPermit::new(&self.0, client)));
+            return Ok(PermitRequest::Granted(ConcurrencyPermit::new(
+                &self.0, client,
+            )));
         }
         if limits.permits == 0 {
             return Err(AcquireError::Full);
@@ -108,7 +113,11 @@ impl FairSemaphore {
             });
         }
         let displaced = match state.queued >= limits.queue_length {
-            true => Some(state.displace_longest(queued + 1).ok_or(AcquireError::Full)?),
+            true => Some(
+                state
+                    .displace_longest(queued + 1)
+                    .ok_or(AcquireError::Full)?,
+            ),
             false => None,
         };
         let id = state.next_waiter_id;
@@ -188,7 +197,11 @@ impl SemaphoreState {
     }
 
     /// Updates a client. A client that has no permits and no waiting requests is removed.
-    fn update_client<T>(&mut self, client: ClientId, change: impl FnOnce(&mut ClientState) -> T) -> Option<T> {
+    fn update_client<T>(
+        &mut self,
+        client: ClientId,
+        change: impl FnOnce(&mut ClientState) -> T,
+    ) -> Option<T> {
         let known = self.clients.get_mut(&client)?;
         let result = change(known);
         if known.acquired == 0 && known.waiters.is_empty() {
@@ -232,7 +245,10 @@ impl SemaphoreState {
     /// Removes the latest request of the client with the most, if that client has more than
     /// `more_than`.
     fn displace_longest(&mut self, more_than: usize) -> Option<Waiter> {
-        let lengths = self.waiting_clients.iter().map(|it| (self.client_counts(*it).1, *it));
+        let lengths = self
+            .waiting_clients
+            .iter()
+            .map(|it| (self.client_counts(*it).1, *it));
         let (length, client) = lengths.max_by_key(|(length, _)| *length)?;
         match length > more_than {
             true => self.dequeue(client, VecDeque::pop_back),
@@ -255,7 +271,9 @@ impl PermitRequest {
     pub(in crate::http) async fn place(self) -> Result<ConcurrencyPermit, AcquireError> {
         match self {
             PermitRequest::Granted(place) => Ok(place),
-            PermitRequest::Queued(mut request) => (&mut request.granted).await.unwrap_or(Err(AcquireError::Full)),
+            PermitRequest::Queued(mut request) => (&mut request.granted)
+                .await
+                .unwrap_or(Err(AcquireError::Full)),
         }
     }
 }
@@ -312,7 +330,12 @@ mod tests {
     const B: ClientId = ClientId(2);
     const C: ClientId = ClientId(3);
 
-    fn new_semaphore(places: usize, permits_per_client: usize, queue_length: usize, queue_length_per_client: usize) -> FairSemaphore {
+    fn new_semaphore(
+        places: usize,
+        permits_per_client: usize,
+        queue_length: usize,
+        queue_length_per_client: usize,
+    ) -> FairSemaphore {
         FairSemaphore::new(SemaphoreLimits {
             permits: places,
             permits_per_client,

@@ -57,11 +57,20 @@ impl GcraLimiter {
     }
 
     /// Counts a request of a client at the present time.
-    pub(super) fn check(&self, client: impl Hash, rate: Rate) -> Result<RemainingQuota, RateLimited> {
+    pub(super) fn check(
+        &self,
+        client: impl Hash,
+        rate: Rate,
+    ) -> Result<RemainingQuota, RateLimited> {
         self.check_at(client, rate, self.started.elapsed())
     }
 
-    fn check_at(&self, client: impl Hash, rate: Rate, now: Duration) -> Result<RemainingQuota, RateLimited> {
+    fn check_at(
+        &self,
+        client: impl Hash,
+        rate: Rate,
+        now: Duration,
+    ) -> Result<RemainingQuota, RateLimited> {
         let digest = self.hasher.hash_one(client);
         let now_ns = u64::try_from(now.as_nanos()).expect("less than five centuries");
         let period_ns = rate.unit.seconds() * 1_000_000_000;
@@ -164,7 +173,10 @@ mod tests {
         let limiter = GcraLimiter::new();
         let rate = "2/minute".parse().expect("a rate");
         for client in 0..300_000_u32 {
-            assert!(limiter.check_at(client, rate, secs(1.0)).is_ok(), "{client}");
+            assert!(
+                limiter.check_at(client, rate, secs(1.0)).is_ok(),
+                "{client}"
+            );
         }
         assert_eq!(limiter.sets.len(), SETS);
         let late = limiter.check_at("late", rate, secs(1.0));

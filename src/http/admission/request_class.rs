@@ -64,7 +64,11 @@ mod tests {
     #[track_caller]
     fn check(route: &str, method: Method, uri: &'static str, expected: RequestClass) {
         let uri = Uri::from_static(uri);
-        assert_eq!(RequestClass::of(Some(route), &method, &uri), expected, "{uri}");
+        assert_eq!(
+            RequestClass::of(Some(route), &method, &uri),
+            expected,
+            "{uri}"
+        );
     }
 
     #[test]
@@ -83,7 +87,12 @@ mod tests {
         check("/batch", get(), "/batch", Rendered);
         check("/batch", Method::POST, "/batch", Batch);
         check("/api/v1/batch", Method::POST, "/api/v1/batch", Batch);
-        check("/api/v1/batch/{ticket}", get(), "/api/v1/batch/1", TicketDownload);
+        check(
+            "/api/v1/batch/{ticket}",
+            get(),
+            "/api/v1/batch/1",
+            TicketDownload,
+        );
         check("/anything/else", get(), "/anything/else", Rendered);
         assert_eq!(
             RequestClass::of(None, &get(), &Uri::from_static("/nowhere")),

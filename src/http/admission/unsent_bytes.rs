@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::fair_semaphore::{ClientId, AcquireError};
+use super::fair_semaphore::{AcquireError, ClientId};
 
 /// Maximum for all clients together. The response that exceeds it is still sent, so that no
 /// response is too large to be sent.

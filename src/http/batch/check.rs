@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::summary::dataset_json;
 use crate::batch::{
-    OutputColumn, Compression, Delimiter, BatchFormat, LocationColumns, BatchRequest, DetectedFormat, parse_records,
+    BatchFormat, BatchRequest, Compression, Delimiter, DetectedFormat, LocationColumns,
+    OutputColumn, parse_records,
 };
 use crate::index::Index;
 
@@ -13,7 +14,12 @@ pub(super) const PREVIEW_ROWS: usize = 5;
 
 /// The response body of a dry run. Of the first rows, it has the columns that are read and those
 /// that are added.
-pub(super) fn body(detected: &DetectedFormat, request: &BatchRequest, index: &Index, rows: &[u8]) -> Value {
+pub(super) fn body(
+    detected: &DetectedFormat,
+    request: &BatchRequest,
+    index: &Index,
+    rows: &[u8],
+) -> Value {
     let roles = detected.column_mapping.columns();
     let read: Vec<Value> = roles
         .iter()
@@ -22,7 +28,11 @@ pub(super) fn body(detected: &DetectedFormat, request: &BatchRequest, index: &In
             json!({ "holds": role.as_str(), "parameter": parameter, "column": detected.columns[at], "number": at + 1 })
         })
         .collect();
-    let added: Vec<String> = request.output_columns.iter().map(OutputColumn::to_string).collect();
+    let added: Vec<String> = request
+        .output_columns
+        .iter()
+        .map(OutputColumn::to_string)
+        .collect();
     let read_columns = roles.iter().map(|&(_, at)| detected.columns[at].clone());
     let preview_columns: Vec<String> = read_columns.chain(added.iter().cloned()).collect();
     let at: Vec<usize> = roles.iter().map(|&(_, at)| at).collect();
@@ -31,7 +41,8 @@ pub(super) fn body(detected: &DetectedFormat, request: &BatchRequest, index: &In
         (_, Some(delimiter)) => {
             let records = parse_records(rows, delimiter);
             let rows = records.into_iter().skip(1);
-            rows.map(|row| preview_cells(&row, &at, added.len())).collect()
+            rows.map(|row| preview_cells(&row, &at, added.len()))
+                .collect()
         }
         // The preview of Arrow input is CSV, and has only the columns that are read and added.
         (_, None) => parse_records(rows, Delimiter::COMMA).split_off(1),
@@ -59,7 +70,11 @@ fn preview_cells(row: &[String], read_columns: &[usize], added_count: usize) -> 
     let cell = |at: usize| row.get(at).cloned().unwrap_or_default();
     let first_added = row.len().saturating_sub(added_count);
     let added = (first_added..row.len()).map(cell);
-    read_columns.iter().map(|&at| cell(at)).chain(added).collect()
+    read_columns
+        .iter()
+        .map(|&at| cell(at))
+        .chain(added)
+        .collect()
 }
 
 fn ndjson_cells(rows: &[u8], columns: &[String]) -> Vec<Vec<String>> {

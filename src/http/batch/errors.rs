@@ -2,7 +2,7 @@
 
 use super::super::problem::Problem;
 use super::stream::{StreamAborted, abort_reason};
-use crate::batch::{BatchError, ExceededLimit, ColumnRole};
+use crate::batch::{BatchError, ColumnRole, ExceededLimit};
 
 /// Converts a batch error to a problem. `bytes_max` is the limit on the request body.
 pub(super) fn to_problem(batch_error: &BatchError, bytes_max: u64) -> Problem {
@@ -21,7 +21,9 @@ pub(super) fn to_problem(batch_error: &BatchError, bytes_max: u64) -> Problem {
         },
         BatchError::Write(_) => download_aborted(),
         BatchError::UnsupportedFormat { .. } => Problem::unsupported_file(message(batch_error)),
-        BatchError::LimitExceeded(_) => Problem::too_complex(code(batch_error), message(batch_error)),
+        BatchError::LimitExceeded(_) => {
+            Problem::too_complex(code(batch_error), message(batch_error))
+        }
         _ => Problem::unprocessable(code(batch_error), message(batch_error)),
     }
 }
@@ -55,9 +57,9 @@ pub(super) fn code(batch_error: &BatchError) -> &'static str {
         BatchError::AmbiguousLocation => "ambiguous_location",
         BatchError::RowTooLong { .. } => "row_too_long",
         BatchError::UnterminatedQuote { .. } => "unclosed_quote",
-        BatchError::LimitExceeded(ExceededLimit::RecordBatchRows(_) | ExceededLimit::RecordBatchBytes(_)) => {
-            "record_batch_too_large"
-        }
+        BatchError::LimitExceeded(
+            ExceededLimit::RecordBatchRows(_) | ExceededLimit::RecordBatchBytes(_),
+        ) => "record_batch_too_large",
         BatchError::LimitExceeded(ExceededLimit::DictionaryBytes(_)) => "dictionaries_too_large",
         BatchError::LimitExceeded(ExceededLimit::MetadataBytes(_)) => "metadata_too_large",
         BatchError::LimitExceeded(ExceededLimit::ZstdWindow(_)) => "zstd_window_too_large",
@@ -156,8 +158,12 @@ mod tests {
             describe(ExceededLimit::RecordBatchRows(9)),
             "413 record_batch_too_large: the input file has a record batch of more than 9 rows: write smaller record batches"
         );
-        assert!(describe(ExceededLimit::DecompressionRatio).starts_with("413 decompression_ratio: "));
-        assert!(describe(ExceededLimit::AnswerRatio).starts_with("413 output_too_large: the input file's answers")
+        assert!(
+            describe(ExceededLimit::DecompressionRatio).starts_with("413 decompression_ratio: ")
+        );
+        assert!(
+            describe(ExceededLimit::AnswerRatio)
+                .starts_with("413 output_too_large: the input file's answers")
         );
     }
 

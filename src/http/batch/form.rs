@@ -29,9 +29,9 @@ use super::super::pages::{self, page_cache::CachedPage};
 use super::super::problem::Problem;
 use super::super::server::Connection;
 use super::super::snapshot::DatasetSnapshot;
+use super::params::{BatchParams, DeclaredContent};
 use super::stream::{TransferMonitor, drain_body};
-use super::params::{DeclaredContent, BatchParams};
-use super::{AuditContext, JobStart, BatchJob, client_id};
+use super::{AuditContext, BatchJob, JobStart, client_id};
 use crate::index::Index;
 use crate::request::RequestParams;
 use crate::web::{self, BatchFormError, BatchPage};
@@ -74,7 +74,8 @@ pub(in crate::http) async fn page(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     query_params(&uri, &[])?;
-    let encoding = negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
+    let encoding =
+        negotiate::preferred_encoding(&headers).ok_or_else(Problem::no_acceptable_encoding)?;
     let releases = app.releases();
     let index = releases.current();
     Ok(app.pages.response(CachedPage::Batch, index, encoding, || {
@@ -92,7 +93,10 @@ pub(in crate::http) async fn post(
     let audit = AuditContext::of_request(&request);
     // This error is not rendered as the form: many clients may be rejected at once, and rendering
     // the form for each would delay look-ups.
-    let permit = app.batch_jobs.acquire_permit(client_id(&request), &app.admission_control).await?;
+    let permit = app
+        .batch_jobs
+        .acquire_permit(client_id(&request), &app.admission_control)
+        .await?;
     if exceeds_size_limit(request.headers()) {
         let problem = Problem::too_large(FILE_BYTES_MAX as u64);
         return Ok(error_response(
@@ -125,7 +129,9 @@ pub(in crate::http) async fn post(
         job.start(form.file.into_body(), None).await
     };
     match start.await {
-        Ok(JobStart::Streaming(batch_response, _)) => Ok(batch_response.into_http(connection.as_ref(), false)),
+        Ok(JobStart::Streaming(batch_response, _)) => {
+            Ok(batch_response.into_http(connection.as_ref(), false))
+        }
         Ok(JobStart::Checked(_)) => Err(Problem::internal("a form requested a dry run")),
         Err(problem) => Ok(error_response(&app, problem, &params, Body::empty())),
     }
@@ -239,7 +245,11 @@ impl<S: Stream<Item = Result<Bytes, axum::Error>> + Unpin> Stream for MeteredBod
     }
 }
 
-async fn read_form(body: Body, boundary: String, traffic: &TransferMonitor) -> Result<Form, Problem> {
+async fn read_form(
+    body: Body,
+    boundary: String,
+    traffic: &TransferMonitor,
+) -> Result<Form, Problem> {
     // All of this time is spent waiting for the client.
     let _wait = traffic.wait_for_upload();
     let field_bytes = Arc::new(AtomicU64::new(0));
@@ -250,7 +260,10 @@ async fn read_form(body: Body, boundary: String, traffic: &TransferMonitor) -> R
         must_yield: false,
     };
     let mut parts = Multipart::new(metered, boundary);
-    let progress = FieldProgress { traffic, field_bytes };
+    let progress = FieldProgress {
+        traffic,
+        field_bytes,
+    };
     let mut form = Form::default();
     let mut count = 0;
     while let Some(part) = parts.next_field().await.map_err(malformed_form)? {
@@ -301,7 +314,9 @@ async fn read_field(
     let mut length = 0;
     while let Some(bytes) = part.chunk().await.map_err(malformed_form)? {
         progress.traffic.add_received(bytes.len());
-        progress.field_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        progress
+            .field_bytes
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
         length += bytes.len();
         if length > bytes_max {
             return Err(Problem::too_large(bytes_max as u64));
@@ -343,7 +358,12 @@ fn error_response(app: &App, problem: Problem, params: &RequestParams, unread: B
     form_response(app, problem.status(), Some(&problem), params)
 }
 
-fn form_response(app: &App, status: StatusCode, problem: Option<&Problem>, params: &RequestParams) -> Response {
+fn form_response(
+    app: &App,
+    status: StatusCode,
+    problem: Option<&Problem>,
+    params: &RequestParams,
+) -> Response {
     let releases = app.releases();
     let page = form_page(releases.current(), problem, params);
     pages::html(status, page)

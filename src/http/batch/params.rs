@@ -7,7 +7,8 @@ use super::super::problem::Problem;
 use super::ARROW_STREAM_TYPE;
 use super::tickets::BatchTicket;
 use crate::batch::{
-    OutputColumn, Compression, DecodeLimits, Delimiter, BatchFormat, InvalidDelimiter, ColumnOverrides, PREFIX, BatchRequest,
+    BatchFormat, BatchRequest, ColumnOverrides, Compression, DecodeLimits, Delimiter,
+    InvalidDelimiter, OutputColumn, PREFIX,
 };
 use crate::domain::{InvalidSuppressionRule, SuppressionRule};
 use crate::request::RequestParams;
@@ -123,7 +124,10 @@ impl BatchParams {
     ///
     /// # Errors
     /// When a parameter is not valid, or two contradict each other.
-    pub(super) fn from_params(params: &RequestParams, declared: &DeclaredContent) -> Result<BatchParams, Problem> {
+    pub(super) fn from_params(
+        params: &RequestParams,
+        declared: &DeclaredContent,
+    ) -> Result<BatchParams, Problem> {
         let text = |name| params.get(name).map(str::to_string);
         let invalid_delimiter =
             |error: InvalidDelimiter| Problem::bad_request("malformed", error.to_string());

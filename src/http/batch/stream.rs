@@ -197,7 +197,12 @@ impl BodyPump {
 }
 
 /// Forwards the body to the queue until it ends, or until the receiver is dropped.
-async fn forward_body(body: &mut Body, tx: mpsc::Sender<InputChunk>, bytes_max: u64, traffic: &TransferMonitor) {
+async fn forward_body(
+    body: &mut Body,
+    tx: mpsc::Sender<InputChunk>,
+    bytes_max: u64,
+    traffic: &TransferMonitor,
+) {
     let mut received_bytes = 0;
     loop {
         let wait = traffic.wait_for_upload();
@@ -265,7 +270,9 @@ impl TransferMonitor {
 
     /// Adds bytes that are being sent to the client.
     fn add_sent(&self, bytes: usize) {
-        self.download.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.download
+            .bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Starts a wait for the client to send. It ends when the returned value is dropped.
@@ -280,11 +287,18 @@ impl TransferMonitor {
 
     fn total_bytes(&self) -> u64 {
         let directions = [&self.upload, &self.download];
-        directions.map(|it| it.bytes.load(Ordering::Relaxed)).iter().sum()
+        directions
+            .map(|it| it.bytes.load(Ordering::Relaxed))
+            .iter()
+            .sum()
     }
 
     /// Resolves when the batch must be aborted, with the message for the log.
-    pub(super) async fn until_aborted(&self, limits: &BatchLimits, places: &FairSemaphore) -> &'static str {
+    pub(super) async fn until_aborted(
+        &self,
+        limits: &BatchLimits,
+        places: &FairSemaphore,
+    ) -> &'static str {
         tokio::select! {
             () = self.until_stalled(limits.stall_timeout) => "batch aborted: the transfer stalled",
             () = self.until_too_slow(limits, places) => "batch aborted: the client is too slow",
@@ -504,8 +518,12 @@ impl HttpBody for StreamingBody {
             }
             Some(OutputChunk::End(summary)) => {
                 self.is_finished = true;
-                summary
-                    .map(|summary| Ok(Frame::trailers(HeaderMap::from_iter([(SUMMARY_TRAILER, summary)]))))
+                summary.map(|summary| {
+                    Ok(Frame::trailers(HeaderMap::from_iter([(
+                        SUMMARY_TRAILER,
+                        summary,
+                    )])))
+                })
             }
             None => {
                 self.is_finished = true;
@@ -534,7 +552,9 @@ mod tests {
         assert!(!is_below_rate(3, 10_000, 3_600));
         assert!(is_below_rate(4, 10_000, 3_600));
         // The service has waited for the client since the first second.
-        direction.waiting_since_us.store(1_000_001, Ordering::Relaxed);
+        direction
+            .waiting_since_us
+            .store(1_000_001, Ordering::Relaxed);
         assert!(!is_below_rate(0, 10_000, 4));
         assert!(is_below_rate(0, 10_000, 5));
     }

@@ -71,7 +71,10 @@ impl TicketRegistry {
     ///
     /// # Errors
     /// When another upload has the same ticket.
-    pub(super) fn register(self: &Arc<TicketRegistry>, ticket: BatchTicket) -> Result<UploadHalf, Problem> {
+    pub(super) fn register(
+        self: &Arc<TicketRegistry>,
+        ticket: BatchTicket,
+    ) -> Result<UploadHalf, Problem> {
         let (response_tx, response_rx) = oneshot::channel();
         let (claimed_tx, claimed_rx) = oneshot::channel();
         match self.lock_pending().entry(ticket) {
@@ -79,7 +82,10 @@ impl TicketRegistry {
                 let detail = "this ticket is already in use; generate a new one";
                 return Err(Problem::conflict("ticket_in_use", detail));
             }
-            Entry::Vacant(entry) => entry.insert(PendingDownload { response_rx, claimed_tx }),
+            Entry::Vacant(entry) => entry.insert(PendingDownload {
+                response_rx,
+                claimed_tx,
+            }),
         };
         self.changed.notify_waiters();
         Ok(UploadHalf {
@@ -114,7 +120,8 @@ impl TicketRegistry {
     }
 
     fn lock_pending(&self) -> MutexGuard<'_, HashMap<BatchTicket, PendingDownload>> {
-        self.pending.lock()
+        self.pending
+            .lock()
             .expect("nothing panics while it is locked")
     }
 }

@@ -30,7 +30,8 @@ impl Collection {
     pub(super) fn all(index: &Index) -> Vec<Collection> {
         let has_boundary = |layer: &Layer| index.all_boundaries(*layer).next().is_some();
         let layers = index.layers().filter(has_boundary);
-        let current_and_history = |layer| [false, true].map(|is_history| Collection { layer, is_history });
+        let current_and_history =
+            |layer| [false, true].map(|is_history| Collection { layer, is_history });
         layers.flat_map(current_and_history).collect()
     }
 

@@ -34,7 +34,10 @@ impl ResponseFormat {
     ///
     /// # Errors
     /// When `f` has another value, or the client accepts neither format.
-    pub(super) fn negotiate(params: &RequestParams, headers: &HeaderMap) -> Result<ResponseFormat, Problem> {
+    pub(super) fn negotiate(
+        params: &RequestParams,
+        headers: &HeaderMap,
+    ) -> Result<ResponseFormat, Problem> {
         match params.get("f") {
             Some("json") => Ok(ResponseFormat::Json),
             Some("html") => Ok(ResponseFormat::Html),

@@ -14,7 +14,7 @@ use super::super::problem::Problem;
 use super::collection::{Collection, Feature};
 use super::crs::Crs;
 use super::format::ResponseFormat;
-use super::query::{PARAMS, ItemsQuery, parse_crs};
+use super::query::{ItemsQuery, PARAMS, parse_crs};
 use super::{OgcContext, html};
 use crate::domain::today_in_london;
 use crate::geojson;
@@ -57,11 +57,21 @@ pub(in crate::http) async fn items(
     };
     let next_offset = query.offset.saturating_add(page.len());
     if next_offset < count && !page.is_empty() {
-        links.push(context.link("next", media_type, &with_format(at(next_offset)), "the next page"));
+        links.push(context.link(
+            "next",
+            media_type,
+            &with_format(at(next_offset)),
+            "the next page",
+        ));
     }
     if query.offset > 0 {
         let previous_offset = query.offset.saturating_sub(query.limit);
-        links.push(context.link("prev", media_type, &with_format(at(previous_offset)), "the previous page"));
+        links.push(context.link(
+            "prev",
+            media_type,
+            &with_format(at(previous_offset)),
+            "the previous page",
+        ));
     }
     links.push(context.link(
         "collection",
@@ -77,7 +87,9 @@ pub(in crate::http) async fn items(
         "attribution": index.manifest().attribution,
     });
     let response = match context.format {
-        ResponseFormat::Json => context.respond_text(GEOJSON, feature_collection(&body, &page, query.crs)),
+        ResponseFormat::Json => {
+            context.respond_text(GEOJSON, feature_collection(&body, &page, query.crs))
+        }
         ResponseFormat::Html => context.respond(GEOJSON, &body, || {
             let rows: Vec<Value> = page.iter().map(properties).collect();
             html::items(context.index(), &collection.title(index), &body, &rows)

@@ -32,10 +32,10 @@ use super::conditional::{cacheable_response, no_store_response};
 use super::extract::{PathParams, query_params};
 use super::openapi;
 use super::problem::Problem;
+use crate::dataset_store::LoadedDatasets;
 use crate::domain::today_in_london;
 use crate::index::Index;
 use crate::request::RequestParams;
-use crate::dataset_store::LoadedDatasets;
 use crate::web::ogc as html;
 use collection::Collection;
 use crs::Crs;
@@ -44,8 +44,8 @@ use format::ResponseFormat;
 pub(super) use items::{item, items};
 pub(super) use queryables::queryables;
 pub(super) use tiles::{
-    tile_matrix_set, tile_matrix_sets, tile, tile_of_collection, tileset, tileset_of_collection, tilesets,
-    tilesets_of_collection,
+    tile, tile_matrix_set, tile_matrix_sets, tile_of_collection, tileset, tileset_of_collection,
+    tilesets, tilesets_of_collection,
 };
 
 const JSON: &str = "application/json";
@@ -226,7 +226,9 @@ pub(super) async fn landing(context: OgcContext) -> Response {
 /// `/ogc/conformance`.
 pub(super) async fn conformance(context: OgcContext) -> Response {
     let body = json!({ "conformsTo": CONFORMANCE_CLASSES, "links": context.self_links("/conformance", JSON) });
-    context.respond(JSON, &body, || html::conformance(context.index(), &CONFORMANCE_CLASSES))
+    context.respond(JSON, &body, || {
+        html::conformance(context.index(), &CONFORMANCE_CLASSES)
+    })
 }
 
 /// `/ogc/api`: the API definition.
@@ -267,7 +269,12 @@ pub(super) async fn collection(
     Ok(context.respond(JSON, &body, || html::collection(context.index(), &body)))
 }
 
-fn collection_body(context: &OgcContext, index: &Index, collection: Collection, today: Date) -> Value {
+fn collection_body(
+    context: &OgcContext,
+    index: &Index,
+    collection: Collection,
+    today: Date,
+) -> Value {
     let id = collection.id();
     let features = collection.features(index, today);
     let path = format!("/collections/{id}");

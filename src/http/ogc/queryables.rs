@@ -21,7 +21,8 @@ pub(in crate::http) async fn queryables(
 ) -> Result<Response, Problem> {
     let index = context.index();
     let title = Collection::by_id(index, &id)?.title(index);
-    let properties = PROPERTIES.map(|(name, description)| (name.to_string(), property_schema(name, description)));
+    let properties = PROPERTIES
+        .map(|(name, description)| (name.to_string(), property_schema(name, description)));
     let body = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": format!("{}/collections/{id}/queryables", context.root),

@@ -20,7 +20,7 @@ use super::super::snapshot::DatasetSnapshot;
 use super::super::tiles::{MVT, tile_response};
 use super::collection::Collection;
 use super::crs::{Crs, EARTH_RADIUS_M};
-use super::{OgcContext, JSON, html};
+use super::{JSON, OgcContext, html};
 use crate::domain::{Layer, today_in_london};
 use crate::index::Index;
 use crate::request::RequestParams;
@@ -120,7 +120,11 @@ impl TilesetSource {
         let licence = &index.manifest().licence;
         links.push(json!({ "rel": "license", "type": "text/html", "href": licence, "title": "the licence of the data" }));
         body["attribution"] = index.manifest().attribution.as_str().into();
-        body["layers"] = self.layers.iter().map(|&it| layer_body(index, it)).collect();
+        body["layers"] = self
+            .layers
+            .iter()
+            .map(|&it| layer_body(index, it))
+            .collect();
         body["tileMatrixSetLimits"] = tile_matrix_limits(bounds).into();
         if let Some([west, south, east, north]) = bounds {
             let corner = |lon, lat| [round_decimals(lon, 7), round_decimals(lat, 7)];
@@ -183,7 +187,11 @@ pub(in crate::http) async fn tileset_of_collection(
     tileset_response(&context, &source, &set)
 }
 
-fn tileset_response(context: &OgcContext, source: &TilesetSource, set: &str) -> Result<Response, Problem> {
+fn tileset_response(
+    context: &OgcContext,
+    source: &TilesetSource,
+    set: &str,
+) -> Result<Response, Problem> {
     check_set(set)?;
     let body = source.tileset_body(context);
     Ok(context.respond(JSON, &body, || html::tileset(context.index(), &body)))
@@ -272,7 +280,12 @@ fn parse_index(text: &str) -> Result<u32, Problem> {
 }
 
 /// Returns the tile if it is within the limits of the tileset.
-fn tile_within_bounds(z: u32, row: u32, column: u32, bounds: Option<[f64; 4]>) -> Option<TileCoord> {
+fn tile_within_bounds(
+    z: u32,
+    row: u32,
+    column: u32,
+    bounds: Option<[f64; 4]>,
+) -> Option<TileCoord> {
     let z = u8::try_from(z).ok().filter(|&z| z <= ZOOM_MAX)?;
     let range = TileRange::new(z, bounds?);
     let is_within = range.rows.contains(&row) && range.columns.contains(&column);

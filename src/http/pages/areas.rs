@@ -14,8 +14,8 @@ use super::super::problem::Problem;
 use super::super::widget::ensure_drawable;
 use super::page_request::PageRequest;
 use crate::domain::{Area, Boundary, Layer, today_in_london};
-use crate::planar::{self, M2_PER_KM2};
 use crate::index::{Index, PostcodeFilter};
+use crate::planar::{self, M2_PER_KM2};
 use crate::request::PostcodePageParams;
 use crate::web::directory::{self, AreaPage, ITEMS_PER_PAGE, LayerPage, PostcodesPage};
 
@@ -89,7 +89,9 @@ pub(in super::super) async fn area(
     let page_request = PageRequest::new(&app, &uri, headers, PARAMS)?;
     let (index, day) = (page_request.snapshot.index(), page_request.snapshot.as_of);
     let layer = require_layer(index, &layer, day)?;
-    let known_area = index.area_or_last_version(layer, &id, day).ok_or_else(unknown_area)?;
+    let known_area = index
+        .area_or_last_version(layer, &id, day)
+        .ok_or_else(unknown_area)?;
     let path = directory::area_path(layer, &known_area.id);
     if has_own_pages(layer) {
         return Ok(page_request.redirect(&path));
@@ -159,7 +161,11 @@ pub(in super::super) async fn postcodes(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let page_request = PageRequest::new(&app, &uri, headers, POSTCODES_PARAMS)?;
-    let layer = require_layer(page_request.snapshot.index(), &layer, page_request.snapshot.as_of)?;
+    let layer = require_layer(
+        page_request.snapshot.index(),
+        &layer,
+        page_request.snapshot.as_of,
+    )?;
     if has_own_pages(layer) {
         let path = format!("{}/postcodes", directory::area_path(layer, &id));
         return Ok(page_request.redirect(&path));
@@ -176,9 +182,12 @@ pub(super) async fn postcodes_of(
     let page_params = PostcodePageParams::from_params(&page_request.params)?;
     let page = page_request.render_page(move |_, context| {
         let (index, day) = (context.index, context.as_of);
-        let area = index.area_or_last_version(layer, &id, day).ok_or_else(unknown_area)?;
+        let area = index
+            .area_or_last_version(layer, &id, day)
+            .ok_or_else(unknown_area)?;
         let PostcodePageParams { after, filter } = page_params;
-        let postcode_page = index.postcodes_in((layer, &area.id), day, filter, after, ITEMS_PER_PAGE);
+        let postcode_page =
+            index.postcodes_in((layer, &area.id), day, filter, after, ITEMS_PER_PAGE);
         let page = PostcodesPage {
             area,
             filter,

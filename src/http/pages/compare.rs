@@ -28,7 +28,10 @@ pub(in super::super) async fn compare(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let page_request = PageRequest::new(&app, &uri, headers, PARAMS)?;
-    let (from, to) = (date_param(&page_request.params, "from")?, date_param(&page_request.params, "to")?);
+    let (from, to) = (
+        date_param(&page_request.params, "from")?,
+        date_param(&page_request.params, "to")?,
+    );
     let index = page_request.snapshot.index();
     let layer: Layer = match page_request.params.get("layer") {
         Some(name) => parse_segment(name, unknown_layer)?,

@@ -24,7 +24,10 @@ pub(in super::super) async fn problem_to_html(
     let is_browser = prefers_html(request.headers()) == Some(true);
     let layer = layer_in_path(request.uri().path());
     let response = next.run(request).await;
-    let summary = response.extensions().get::<ProblemSummary>().filter(|_| is_browser);
+    let summary = response
+        .extensions()
+        .get::<ProblemSummary>()
+        .filter(|_| is_browser);
     let Some(summary) = summary.cloned() else {
         return response;
     };

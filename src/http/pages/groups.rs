@@ -43,7 +43,11 @@ fn page_request(
     allowed: &[&'static str],
 ) -> Result<PageRequest, Problem> {
     let page_request = PageRequest::new(app, uri, headers, allowed)?;
-    require_layer(page_request.snapshot.index(), LAYER.as_str(), page_request.snapshot.as_of)?;
+    require_layer(
+        page_request.snapshot.index(),
+        LAYER.as_str(),
+        page_request.snapshot.as_of,
+    )?;
     Ok(page_request)
 }
 
@@ -57,7 +61,9 @@ pub(in super::super) async fn group(
     let page_request = page_request(&app, &uri, headers, &["as_of", "dataset"])?;
     let page = page_request.render_page(move |_, context| {
         let (index, day) = (context.index, context.as_of);
-        let area = index.area_or_last_version(LAYER, &id, day).ok_or_else(unknown_area)?;
+        let area = index
+            .area_or_last_version(LAYER, &id, day)
+            .ok_or_else(unknown_area)?;
         let page = GroupPage {
             area,
             has_boundary: has_boundary(index, area, day),

@@ -12,7 +12,7 @@ use super::super::paced_body::SharedBody;
 use super::{as_html, with_encoding};
 use crate::domain::today_in_london;
 use crate::index::Index;
-use crate::tiles::{EncodedBody, ContentEncoding};
+use crate::tiles::{ContentEncoding, EncodedBody};
 
 /// A page that is cached.
 #[derive(Debug, Clone, Copy)]

@@ -12,7 +12,7 @@ use super::super::practices::unknown_practice;
 use super::super::problem::Problem;
 use super::areas::{POSTCODES_PARAMS, areas_by_name, can_be_embedded, has_boundary, postcodes_of};
 use super::page_request::PageRequest;
-use crate::domain::{Area, Layer, GroupMember, OdsCode, Postcode, Practice, PracticeStatus};
+use crate::domain::{Area, GroupMember, Layer, OdsCode, Postcode, Practice, PracticeStatus};
 use crate::index::{Index, LocateQuery, PostcodeFilter};
 use crate::web::directory::{self, PageContext, PracticePage, PracticesPage};
 
@@ -74,7 +74,9 @@ fn name_filter(text: &str) -> Result<&str, Problem> {
 fn area_filter<'i>(index: &'i Index, text: &str, day: Date) -> Result<&'i Area, Problem> {
     let (layer, id) = text.split_once('/').ok_or_else(unknown_area)?;
     let layer = require_layer(index, layer, day)?;
-    index.area_or_last_version(layer, id, day).ok_or_else(unknown_area)
+    index
+        .area_or_last_version(layer, id, day)
+        .ok_or_else(unknown_area)
 }
 
 fn matching_practices<'i>(
@@ -156,7 +158,11 @@ fn practice_page<'i>(index: &'i Index, practice: &'i Practice, day: Date) -> Pra
         practice,
         registration: answer.registration.expect("the query has a practice"),
         area,
-        outcodes: index.outcodes_in((Layer::GpPractice, code.as_str()), day, PostcodeFilter::Live),
+        outcodes: index.outcodes_in(
+            (Layer::GpPractice, code.as_str()),
+            day,
+            PostcodeFilter::Live,
+        ),
         can_be_embedded: area.is_some_and(|area| can_be_embedded(index, area)),
     }
 }
@@ -172,6 +178,10 @@ pub(in super::super) async fn postcodes(
     let code: OdsCode = parse_segment(&code, unknown_practice)?;
     let index = page_request.snapshot.index();
     index.practice(code).ok_or_else(unknown_practice)?;
-    require_layer(index, Layer::GpPractice.as_str(), page_request.snapshot.as_of)?;
+    require_layer(
+        index,
+        Layer::GpPractice.as_str(),
+        page_request.snapshot.as_of,
+    )?;
     postcodes_of(page_request, Layer::GpPractice, code.to_string()).await
 }

@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 
 use super::super::admission::CpuPermit;
 use super::IDLE_GRACE;
-use super::registry::ConnectionRegistry;
 use super::protocol_errors;
+use super::registry::ConnectionRegistry;
 
 /// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,13 +106,19 @@ impl Connection {
 
     /// Records whether the body of the request is still awaited.
     pub(in crate::http) fn set_awaiting_body(&self, is_awaiting: bool) {
-        self.0.is_awaiting_body.store(is_awaiting, Ordering::Relaxed);
+        self.0
+            .is_awaiting_body
+            .store(is_awaiting, Ordering::Relaxed);
     }
 
     /// Stores the CPU permit of the response that is being written. It is released when a write
     /// blocks, so that a slow client does not delay other requests.
     pub(in crate::http) fn set_cpu_permit(&self, permit: CpuPermit) {
-        *self.0.cpu_permit.lock().unwrap_or_else(PoisonError::into_inner) = Some(permit);
+        *self
+            .0
+            .cpu_permit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(permit);
         self.0.has_cpu_permit.store(true, Ordering::Relaxed);
     }
 
@@ -199,7 +205,10 @@ impl Connection {
     fn record_read(&self) {
         match self.phase().0 {
             // The first byte and the head share a timeout.
-            ConnectionPhase::Accepted => self.0.phase.store(ConnectionPhase::Head as u8, Ordering::Relaxed),
+            ConnectionPhase::Accepted => self
+                .0
+                .phase
+                .store(ConnectionPhase::Head as u8, Ordering::Relaxed),
             ConnectionPhase::Idle => self.enter_phase(ConnectionPhase::Head),
             ConnectionPhase::Head | ConnectionPhase::Request => {}
         }
@@ -208,7 +217,9 @@ impl Connection {
     fn record_write(&self, result: &Poll<io::Result<usize>>) {
         match result {
             Poll::Ready(Ok(length)) => {
-                self.0.bytes_sent.fetch_add(*length as u64, Ordering::Relaxed);
+                self.0
+                    .bytes_sent
+                    .fetch_add(*length as u64, Ordering::Relaxed);
                 self.0.is_write_blocked.store(false, Ordering::Relaxed);
             }
             Poll::Ready(Err(_)) => {}
@@ -318,8 +329,16 @@ impl<S: AsyncWrite + Unpin> TrackedStream<S> {
     }
 
     /// Sends the replacement. Once all of it is sent, reports to hyper that all of `original` is.
-    fn poll_replacement(&mut self, context: &mut Context<'_>, original: &[u8]) -> Poll<io::Result<usize>> {
-        while let Some(remaining) = self.replacement.as_mut().filter(|remaining| !remaining.is_empty()) {
+    fn poll_replacement(
+        &mut self,
+        context: &mut Context<'_>,
+        original: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        while let Some(remaining) = self
+            .replacement
+            .as_mut()
+            .filter(|remaining| !remaining.is_empty())
+        {
             let sent = Pin::new(&mut self.stream).poll_write(context, remaining);
             self.connection.record_write(&sent);
             match ready!(sent)? {

@@ -85,7 +85,10 @@ mod tests {
             let host = normalized_host(Version::HTTP_11, "/", hosts);
             assert_eq!(host.as_deref(), expected, "{hosts:?}");
         }
-        assert_eq!(normalized_host(Version::HTTP_10, "/", &[]).as_deref(), Some(""));
+        assert_eq!(
+            normalized_host(Version::HTTP_10, "/", &[]).as_deref(),
+            Some("")
+        );
         assert_eq!(normalized_host(Version::HTTP_10, "/", &["a", "a"]), None);
     }
 

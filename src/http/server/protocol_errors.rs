@@ -10,8 +10,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::super::problem::Problem;
 use super::super::middleware::SECURITY_HEADERS;
+use super::super::problem::Problem;
 use super::super::request_id::{RequestId, X_REQUEST_ID};
 
 static INVALID_REQUESTS: AtomicU64 = AtomicU64::new(0);
@@ -146,14 +146,23 @@ mod tests {
             ("", None),
         ] {
             let replacement = replace_hyper_error(bytes.as_bytes());
-            let replacement = replacement.map(|ours| String::from_utf8(ours.to_vec()).expect("text"));
-            assert_eq!(replacement.as_deref().map(|it| &it[9..12]), status, "{bytes}");
+            let replacement =
+                replacement.map(|ours| String::from_utf8(ours.to_vec()).expect("text"));
+            assert_eq!(
+                replacement.as_deref().map(|it| &it[9..12]),
+                status,
+                "{bytes}"
+            );
             if let Some(replacement) = replacement {
                 let (head, body) = replacement.split_once("\r\n\r\n").expect("a head");
                 let length = format!("content-length: {}\r\n", body.len());
                 assert!(format!("{head}\r\n").contains(&length), "{replacement}");
                 assert!(head.contains("x-request-id: "), "{replacement}");
-                assert_eq!(head.contains("date: "), bytes.contains("date: "), "{replacement}");
+                assert_eq!(
+                    head.contains("date: "),
+                    bytes.contains("date: "),
+                    "{replacement}"
+                );
             }
         }
     }

@@ -130,7 +130,8 @@ impl ConnectionRegistry {
         let now_ms = self.now_ms();
         self.evict_where(|tracked| {
             let is_slow = |(since_ms, _): (u64, u64)| now_ms - since_ms >= SLOW_READER_MS;
-            tracked.connection.bytes_sent_if_blocked().is_some() && tracked.blocked_since.is_some_and(is_slow)
+            tracked.connection.bytes_sent_if_blocked().is_some()
+                && tracked.blocked_since.is_some_and(is_slow)
         })
     }
 
@@ -229,7 +230,8 @@ impl TrackedConnection {
             ConnectionPhase::Idle => Some(limits.idle_timeout),
         };
         let elapsed_ms = u128::from(now_ms.saturating_sub(since_ms));
-        limit.is_some_and(|limit| elapsed_ms >= limit.as_millis()) || self.is_stalled(now_ms, limits)
+        limit.is_some_and(|limit| elapsed_ms >= limit.as_millis())
+            || self.is_stalled(now_ms, limits)
     }
 
     /// Returns whether too few bytes were sent since a write was first seen blocked.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{PostcodeDirectory, DirectoryEntries, OutcodeEntry, pad_outcode};
+use super::{DirectoryEntries, OutcodeEntry, PostcodeDirectory, pad_outcode};
 use crate::domain::{Postcode, PostcodePrefix, PrefixReading};
 
 impl PostcodeDirectory {
@@ -12,12 +12,18 @@ impl PostcodeDirectory {
         prefix: &PostcodePrefix,
     ) -> impl Iterator<Item = &'i str> {
         let may_begin = |outcode: &&OutcodeEntry| prefix.may_complete_to(outcode.as_str());
-        self.outcodes[1..].iter().filter(may_begin).map(OutcodeEntry::as_str)
+        self.outcodes[1..]
+            .iter()
+            .filter(may_begin)
+            .map(OutcodeEntry::as_str)
     }
 
     /// Returns the entries with the outward code of a reading whose inward code starts as it does,
     /// in order.
-    pub(in crate::index) fn entries_matching(&self, reading: &PrefixReading) -> DirectoryEntries<'_> {
+    pub(in crate::index) fn entries_matching(
+        &self,
+        reading: &PrefixReading,
+    ) -> DirectoryEntries<'_> {
         self.entries_in(self.rows_matching(reading))
     }
 

@@ -502,8 +502,14 @@ mod tests {
     #[test]
     fn an_empty_directory_finds_nothing() {
         let directory = directory(&[], &[]);
-        assert_eq!(directory.lookup(code("LA1 1AA")), PostcodeLookup::OutsideCoverage);
-        assert_eq!(directory.lookup_all(&[code("LA1 1AA")]), [PostcodeLookup::OutsideCoverage]);
+        assert_eq!(
+            directory.lookup(code("LA1 1AA")),
+            PostcodeLookup::OutsideCoverage
+        );
+        assert_eq!(
+            directory.lookup_all(&[code("LA1 1AA")]),
+            [PostcodeLookup::OutsideCoverage]
+        );
         assert_eq!(directory.row_after(code("LA1 1AA")), 0);
         assert_eq!(directory.entries().count(), 0);
         let point = BritishGrid::from_metres(1.0, 1.0).expect("on the grid");

@@ -44,7 +44,9 @@ struct NearestRows {
 
 impl PositionGrid {
     /// Builds the grid from the position of each row, in order.
-    pub(super) fn new(positions: impl Iterator<Item = Option<BritishGrid>> + Clone) -> PositionGrid {
+    pub(super) fn new(
+        positions: impl Iterator<Item = Option<BritishGrid>> + Clone,
+    ) -> PositionGrid {
         let located = (0_u32..).zip(positions);
         let located = located.filter_map(|(row, position)| Some((row, square_of(position?))));
         let mut grid = PositionGrid {
@@ -82,7 +84,10 @@ impl PositionGrid {
 
     /// Returns the rows of the squares in a line, from one column to another.
     fn rows_in_line(&self, xs: RangeInclusive<i32>, y: i32) -> &[u32] {
-        let (from, to) = (self.square_index((*xs.start(), y)), self.square_index((*xs.end(), y)));
+        let (from, to) = (
+            self.square_index((*xs.start(), y)),
+            self.square_index((*xs.end(), y)),
+        );
         &self.rows[self.starts[from] as usize..self.starts[to + 1] as usize]
     }
 
@@ -157,7 +162,9 @@ impl PostcodeDirectory {
     /// Returns the squared distance in square millimetres to the position of a row, which must have
     /// one.
     fn distance_2(&self, row: usize, point: BritishGrid) -> i64 {
-        let position = self.rows[row].position().expect("rows in the grid have positions");
+        let position = self.rows[row]
+            .position()
+            .expect("rows in the grid have positions");
         let east = i64::from(position.easting_mm()) - i64::from(point.easting_mm());
         let north = i64::from(position.northing_mm()) - i64::from(point.northing_mm());
         east * east + north * north
@@ -191,7 +198,8 @@ fn ring_distance_mm(point: BritishGrid, ring: i32) -> i64 {
         let offset = mm.rem_euclid(SQUARE_MM);
         offset.min(SQUARE_MM - offset)
     };
-    let nearest_side = distance_to_side(point.easting_mm()).min(distance_to_side(point.northing_mm()));
+    let nearest_side =
+        distance_to_side(point.easting_mm()).min(distance_to_side(point.northing_mm()));
     match ring {
         0 => 0,
         _ => i64::from(ring - 1) * i64::from(SQUARE_MM) + i64::from(nearest_side),

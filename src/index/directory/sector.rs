@@ -108,7 +108,9 @@ static LETTERS_BEFORE: [u8; 256] = {
     let mut count = 0;
     while byte < 256 {
         before[byte] = count;
-        if (count as usize) < INWARD_LETTERS.len() && INWARD_LETTERS[count as usize] as usize == byte {
+        if (count as usize) < INWARD_LETTERS.len()
+            && INWARD_LETTERS[count as usize] as usize == byte
+        {
             count += 1;
         }
         byte += 1;

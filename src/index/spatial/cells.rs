@@ -55,7 +55,7 @@ use std::hint::black_box;
 use std::ops::Range;
 
 use super::crossing_tree::CrossingTree;
-use super::edge::{EdgeClip, Edge, MmCoord, to_mm};
+use super::edge::{Edge, EdgeClip, MmCoord, to_mm};
 use super::edge_tree::EdgeTree;
 use crate::domain::BritishGrid;
 
@@ -92,7 +92,8 @@ const DIVISION_RATIO_MAX: (usize, usize) = (7, 4);
 const BLOCKS_PER_EDGE: usize = 12;
 const BLOCKS_MIN: usize = 1 << 16;
 /// What a table costs of the budget.
-const BLOCKS_PER_TABLE: usize = TABLE_SIDE * TABLE_SIDE * size_of::<CellRef>() / size_of::<RecordBlock>();
+const BLOCKS_PER_TABLE: usize =
+    TABLE_SIDE * TABLE_SIDE * size_of::<CellRef>() / size_of::<RecordBlock>();
 /// The number of bits in a record's masks.
 const RECORD_BOUNDARIES_MAX: usize = u32::BITS as usize;
 /// This many boundaries fit in the head of a record.
@@ -413,7 +414,10 @@ impl CellRef {
             CellKind::Record(at) => (CellRef::RECORD, at),
             CellKind::Crowded(at) => (CellRef::CROWDED, at),
         };
-        assert!(at < CellRef::TABLE as usize, "a layer has too many vertices");
+        assert!(
+            at < CellRef::TABLE as usize,
+            "a layer has too many vertices"
+        );
         CellRef(kind | at as u32)
     }
 
@@ -444,7 +448,16 @@ impl RecordBlock {
     fn new(edge: &Edge, clip: EdgeClip, mask: u32) -> RecordBlock {
         let ([x1, y1], [x2, y2]) = (edge.low, edge.high);
         let mask = mask.cast_signed();
-        RecordBlock([x1, y1, x2, y2, clip.from_row, clip.to_row, clip.east_side_row, mask])
+        RecordBlock([
+            x1,
+            y1,
+            x2,
+            y2,
+            clip.from_row,
+            clip.to_row,
+            clip.east_side_row,
+            mask,
+        ])
     }
 
     fn word(&self, at: usize) -> u32 {
@@ -492,7 +505,11 @@ impl RecordBlock {
 
     fn clip(&self) -> EdgeClip {
         let [.., from, to, turn, _] = self.0;
-        EdgeClip { from_row: from, to_row: to, east_side_row: turn }
+        EdgeClip {
+            from_row: from,
+            to_row: to,
+            east_side_row: turn,
+        }
     }
 
     fn mask(&self) -> u32 {
@@ -548,7 +565,9 @@ impl GridExtent {
     fn squares_in(&self, (low, high): (MmCoord, MmCoord)) -> [Range<u32>; 2] {
         let last = EXTENT.north_east();
         [0, 1].map(|axis| {
-            let coord_of = |along: i32| square_coord(along.clamp(EXTENT_ORIGIN_MM, last[axis]), self.side_bits);
+            let coord_of = |along: i32| {
+                square_coord(along.clamp(EXTENT_ORIGIN_MM, last[axis]), self.side_bits)
+            };
             let (first, end) = (self.first[axis], self.first[axis] + self.size[axis]);
             coord_of(low[axis]).max(first)..(coord_of(high[axis]) + 1).min(end)
         })
@@ -556,7 +575,8 @@ impl GridExtent {
 
     /// Returns the northings of a row of squares, extended by a millimetre on either side.
     fn row_bounds(&self, row: u32) -> (i32, i32) {
-        let (low, high) = AlignedSquare::from_coords([self.first[0], row], self.side_bits).buffered();
+        let (low, high) =
+            AlignedSquare::from_coords([self.first[0], row], self.side_bits).buffered();
         (low[1], high[1])
     }
 
@@ -603,7 +623,8 @@ impl CellGrid {
         let touches = |bits: u32| {
             let across = |edge: &Edge| {
                 let (low, high) = edge.bbox();
-                let along = |axis: usize| square_coord(high[axis], bits) - square_coord(low[axis], bits);
+                let along =
+                    |axis: usize| square_coord(high[axis], bits) - square_coord(low[axis], bits);
                 along(0) as usize + along(1) as usize + 1
             };
             edges.iter().map(across).sum::<usize>()
@@ -611,7 +632,9 @@ impl CellGrid {
         let extent = (CELL_BITS_MIN..=EXTENT.side_bits)
             .map(extent_at)
             .filter(|frame| frame.size[0] as usize * frame.size[1] as usize <= squares_max)
-            .find(|frame| frame.side_bits == EXTENT.side_bits || touches(frame.side_bits) <= touches_max)
+            .find(|frame| {
+                frame.side_bits == EXTENT.side_bits || touches(frame.side_bits) <= touches_max
+            })
             .expect("the outermost square is one");
         CellGrid::new(extent)
     }
@@ -625,7 +648,11 @@ impl CellGrid {
     }
 
     fn cell_at(&self, [x, y]: MmCoord) -> CellRef {
-        let GridExtent { side_bits: bits, first, size } = self.extent;
+        let GridExtent {
+            side_bits: bits,
+            first,
+            size,
+        } = self.extent;
         let across = square_coord(x, bits).wrapping_sub(first[0]);
         let up = square_coord(y, bits).wrapping_sub(first[1]);
         if across < size[0] && up < size[1] {
@@ -671,7 +698,10 @@ impl AlignedSquare {
     fn quarters(self) -> [AlignedSquare; 4] {
         let (bits, half) = (self.side_bits - 1, 1 << (self.side_bits - 1));
         let [x, y] = self.corner;
-        [[x, y], [x + half, y], [x, y + half], [x + half, y + half]].map(|at| AlignedSquare { corner: at, side_bits: bits })
+        [[x, y], [x + half, y], [x, y + half], [x + half, y + half]].map(|at| AlignedSquare {
+            corner: at,
+            side_bits: bits,
+        })
     }
 }
 
@@ -733,7 +763,8 @@ impl EdgesBySquare {
                     [edge.east_limit(south, north), rect.1[1]],
                 ));
                 for column in columns {
-                    let (low, high) = AlignedSquare::from_coords([column, row], extent.side_bits).buffered();
+                    let (low, high) =
+                        AlignedSquare::from_coords([column, row], extent.side_bits).buffered();
                     if edge.intersects_rect(low, high) {
                         pairs.push((to_u32(extent.offset(column, row)), at));
                     }
@@ -808,7 +839,8 @@ impl CellIndexBuilder {
                 let edges = edges_by_square.edges(root.extent.offset(coords[0], coords[1]));
                 self.fill_square(root, square, edges, &corner_boundaries);
                 if !edges.is_empty() {
-                    corner_boundaries = self.corner_boundaries_west_of(square, edges, &corner_boundaries);
+                    corner_boundaries =
+                        self.corner_boundaries_west_of(square, edges, &corner_boundaries);
                 }
             }
         }
@@ -816,7 +848,12 @@ impl CellIndexBuilder {
 
     /// Returns the boundaries that cover the corner of the next square to the west: the path from
     /// there along the row crosses only this square.
-    fn corner_boundaries_west_of(&self, square: AlignedSquare, edges: &[u32], corner_boundaries: &[u32]) -> Vec<u32> {
+    fn corner_boundaries_west_of(
+        &self,
+        square: AlignedSquare,
+        edges: &[u32],
+        corner_boundaries: &[u32],
+    ) -> Vec<u32> {
         let [west, south] = square.corner;
         let last = square.north_east();
         let widened = ([west - 1, south], last);
@@ -827,7 +864,13 @@ impl CellIndexBuilder {
 
     /// Fills the part of the grid in a square, given the edges that touch the square and the
     /// boundaries that cover its corner, in order.
-    fn fill_square(&mut self, grid: &mut CellGrid, square: AlignedSquare, edges: &[u32], corner_boundaries: &[u32]) {
+    fn fill_square(
+        &mut self,
+        grid: &mut CellGrid,
+        square: AlignedSquare,
+        edges: &[u32],
+        corner_boundaries: &[u32],
+    ) {
         if edges.is_empty() {
             let set = self.sets.intern(corner_boundaries);
             grid.fill_square(square, CellRef::new(CellKind::Set(set)));
@@ -863,7 +906,8 @@ impl CellIndexBuilder {
     fn edges_by_quarter(&self, square: AlignedSquare, edges: &[u32]) -> [Vec<u32>; 4] {
         square.quarters().map(|quarter| {
             let (low, high) = quarter.buffered();
-            let touching = |edge: &u32| self.shared.edges[*edge as usize].intersects_rect(low, high);
+            let touching =
+                |edge: &u32| self.shared.edges[*edge as usize].intersects_rect(low, high);
             edges.iter().copied().filter(touching).collect()
         })
     }
@@ -877,18 +921,26 @@ impl CellIndexBuilder {
     ) {
         let clips = self.clip_edges(square, edges);
         for (quarter, touching) in square.quarters().into_iter().zip(touching) {
-            let covering = self.boundaries_covering(quarter.north_east(), edges, &clips, corner_boundaries);
+            let covering =
+                self.boundaries_covering(quarter.north_east(), edges, &clips, corner_boundaries);
             self.fill_square(grid, quarter, touching, &covering);
         }
     }
 
     fn clip_edges(&self, square: AlignedSquare, edges: &[u32]) -> Vec<EdgeClip> {
-        let clip = |&edge: &u32| self.shared.edges[edge as usize].clip(square.corner, square.north_east());
+        let clip =
+            |&edge: &u32| self.shared.edges[edge as usize].clip(square.corner, square.north_east());
         edges.iter().map(clip).collect()
     }
 
     /// Returns the boundaries that cover a point of a cell, in order.
-    fn boundaries_covering(&self, point: MmCoord, edges: &[u32], clips: &[EdgeClip], corner_boundaries: &[u32]) -> Vec<u32> {
+    fn boundaries_covering(
+        &self,
+        point: MmCoord,
+        edges: &[u32],
+        clips: &[EdgeClip],
+        corner_boundaries: &[u32],
+    ) -> Vec<u32> {
         let mut covering = corner_boundaries.to_vec();
         for (&edge, clip) in edges.iter().zip(clips) {
             if clip.is_crossed(&self.shared.edges[edge as usize], point) {
@@ -907,7 +959,11 @@ impl CellIndexBuilder {
 
     /// Returns the boundaries that have one of the edges, in order, and the set of those that cover
     /// the corner but have none of them.
-    fn edge_boundaries_and_set(&mut self, edges: &[u32], corner_boundaries: &[u32]) -> (Vec<u32>, u32) {
+    fn edge_boundaries_and_set(
+        &mut self,
+        edges: &[u32],
+        corner_boundaries: &[u32],
+    ) -> (Vec<u32>, u32) {
         let mut edge_boundaries: Vec<u32> = edges
             .iter()
             .flat_map(|&edge| self.shared.owners(edge))
@@ -916,7 +972,11 @@ impl CellIndexBuilder {
         edge_boundaries.sort_unstable();
         edge_boundaries.dedup();
         let has_edge = |boundary: &u32| edge_boundaries.binary_search(boundary).is_ok();
-        let without_edges: Vec<u32> = corner_boundaries.iter().copied().filter(|it| !has_edge(it)).collect();
+        let without_edges: Vec<u32> = corner_boundaries
+            .iter()
+            .copied()
+            .filter(|it| !has_edge(it))
+            .collect();
         let set = self.sets.intern(&without_edges);
         (edge_boundaries, set)
     }
@@ -934,7 +994,12 @@ impl CellIndexBuilder {
         CellRef::new(CellKind::Crowded(self.crowded.len() - 1))
     }
 
-    fn add_record(&mut self, square: AlignedSquare, edges: &[u32], corner_boundaries: &[u32]) -> CellRef {
+    fn add_record(
+        &mut self,
+        square: AlignedSquare,
+        edges: &[u32],
+        corner_boundaries: &[u32],
+    ) -> CellRef {
         if edges.len() >= self.blocks_left {
             return self.add_crowded_square(edges, corner_boundaries);
         }
@@ -987,7 +1052,13 @@ impl CellIndexBuilder {
             }
         }
         let edges = self.records.len() - head - 1;
-        self.records[head] = RecordBlock::head(edges, set, mask(corner_boundaries), to_u32(record_boundaries.len()), head_boundaries);
+        self.records[head] = RecordBlock::head(
+            edges,
+            set,
+            mask(corner_boundaries),
+            to_u32(record_boundaries.len()),
+            head_boundaries,
+        );
     }
 }
 

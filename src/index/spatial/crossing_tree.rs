@@ -127,7 +127,8 @@ impl CrossingTree {
         let edges = &self.edges;
         let of = |at: &u32| &edges[*at as usize];
         let entries = &mut self.entries[begin as usize..end as usize];
-        let from_west = |a: &Edge, b: &Edge| compare_at_row(south, a, b).then(compare_at_row(north, a, b));
+        let from_west =
+            |a: &Edge, b: &Edge| compare_at_row(south, a, b).then(compare_at_row(north, a, b));
         entries.sort_unstable_by(|a, b| from_west(of(a), of(b)));
         let is_before = |a: &u32, b: &u32| compare_at_row(north, of(a), of(b)).is_le();
         let mut ordered = entries.len();
@@ -204,7 +205,10 @@ fn compare_at_row(row: i32, a: &Edge, b: &Edge) -> Ordering {
 
 /// Moves the longest ordered subsequence of entries to the front, and the others after it; returns
 /// its length. (Longest increasing subsequence by patience sorting, O(n log n).)
-fn move_longest_ordered_first(entries: &mut [u32], is_before: impl Fn(&u32, &u32) -> bool) -> usize {
+fn move_longest_ordered_first(
+    entries: &mut [u32],
+    is_before: impl Fn(&u32, &u32) -> bool,
+) -> usize {
     // The last entry of the best subsequence of each length, and the predecessor of each entry.
     let mut ends: Vec<usize> = Vec::new();
     let mut follows: Vec<Option<usize>> = Vec::with_capacity(entries.len());
@@ -270,12 +274,7 @@ mod tests {
                     assert_eq!(tree.covers(point), covers_by_scan(&edges, point), "{x} {y}");
                 }
             }
-            assert!(
-                tree
-                    .nodes
-                    .iter()
-                    .all(|node| node.ordered_end == node.end)
-            );
+            assert!(tree.nodes.iter().all(|node| node.ordered_end == node.end));
         }
     }
 

@@ -118,7 +118,10 @@ impl Edge {
     /// Returns the squared distance from the point to the edge, in square millimetres.
     pub(super) fn distance_2(&self, [x, y]: MmCoord) -> f64 {
         let (along_x, along_y) = self.direction();
-        let (off_x, off_y) = (difference_f64(x, self.low[0]), difference_f64(y, self.low[1]));
+        let (off_x, off_y) = (
+            difference_f64(x, self.low[0]),
+            difference_f64(y, self.low[1]),
+        );
         let length_2 = along_x * along_x + along_y * along_y;
         let fraction = ((off_x * along_x + off_y * along_y) / length_2).clamp(0.0, 1.0);
         let (off_x, off_y) = (off_x - fraction * along_x, off_y - fraction * along_y);

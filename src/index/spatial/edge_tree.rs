@@ -44,7 +44,8 @@ impl EdgeTree {
     pub(super) fn new(edges: Vec<Edge>) -> EdgeTree {
         let mut levels: Vec<Vec<BBox8>> = Vec::new();
         if edges.len() > LINEAR_SCAN_MAX {
-            let mut boxes: Vec<(MmCoord, MmCoord)> = edges.chunks(FAN_OUT).filter_map(bbox_of_edges).collect();
+            let mut boxes: Vec<(MmCoord, MmCoord)> =
+                edges.chunks(FAN_OUT).filter_map(bbox_of_edges).collect();
             while levels.last().is_none_or(|level| level.len() > 1) {
                 levels.push(boxes.chunks(FAN_OUT).map(BBox8::new).collect());
                 boxes = boxes.chunks(FAN_OUT).filter_map(bbox_of_boxes).collect();
@@ -81,14 +82,24 @@ impl EdgeTree {
     }
 
     /// Visits the boxes of one group of a level.
-    fn visit_near(&self, level: usize, group: usize, rect: (MmCoord, MmCoord), visit: &mut impl FnMut(Edge)) {
+    fn visit_near(
+        &self,
+        level: usize,
+        group: usize,
+        rect: (MmCoord, MmCoord),
+        visit: &mut impl FnMut(Edge),
+    ) {
         let Some(boxes) = self.levels[level].get(group) else {
             return;
         };
         for at in (0..FAN_OUT).filter(|&at| boxes.intersects(at, rect)) {
             let inner = group * FAN_OUT + at;
             match level {
-                0 => self.edges_of_box(inner).iter().copied().for_each(&mut *visit),
+                0 => self
+                    .edges_of_box(inner)
+                    .iter()
+                    .copied()
+                    .for_each(&mut *visit),
                 _ => self.visit_near(level - 1, inner, rect, visit),
             }
         }

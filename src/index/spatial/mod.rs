@@ -123,7 +123,12 @@ impl BoundaryIndex {
 
     /// Returns the boundaries with an edge nearer than `within_m` metres on a day, with that
     /// distance; the nearest first, equal distances in ascending order of boundary.
-    pub fn boundaries_within(&self, point: BritishGrid, within_m: f64, day: Date) -> Vec<(u32, f64)> {
+    pub fn boundaries_within(
+        &self,
+        point: BritishGrid,
+        within_m: f64,
+        day: Date,
+    ) -> Vec<(u32, f64)> {
         let at = to_mm(point);
         let within_2 = (within_m * MM_PER_M).powi(2);
         let mut near: Vec<(u32, f64)> = Vec::new();
@@ -141,7 +146,8 @@ impl BoundaryIndex {
             });
         near.retain(|&(boundary, _)| !self.is_dated || self.is_valid_on(boundary, day));
         near.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-        let to_metres = |(boundary, distance_2): (u32, f64)| (boundary, distance_2.sqrt() / MM_PER_M);
+        let to_metres =
+            |(boundary, distance_2): (u32, f64)| (boundary, distance_2.sqrt() / MM_PER_M);
         near.into_iter().map(to_metres).collect()
     }
 
@@ -344,7 +350,8 @@ mod tests {
             let rows = edge.low[1]..edge.high[1];
             rows.contains(&point.northing_mm()) && edge.line_is_east_of(to_mm(point))
         };
-        let is_around = |outline: &EdgeTree| outline.edges().iter().filter(is_east).count() % 2 == 1;
+        let is_around =
+            |outline: &EdgeTree| outline.edges().iter().filter(is_east).count() % 2 == 1;
         let around = (0..).zip(&world.edge_trees).filter(|it| is_around(it.1));
         around.map(|(at, _)| at).collect()
     }
@@ -386,15 +393,26 @@ mod tests {
         })
     }
 
-    fn assert_same_as_scan(world: &BoundaryIndex, points: &[(i32, i32)]) -> Result<(), TestCaseError> {
+    fn assert_same_as_scan(
+        world: &BoundaryIndex,
+        points: &[(i32, i32)],
+    ) -> Result<(), TestCaseError> {
         let points: Vec<BritishGrid> = points.iter().map(|&(x, y)| at_mm(x, y)).collect();
-        let expected: Vec<Vec<u32>> = points.iter().map(|&point| covering_by_scan(world, point)).collect();
+        let expected: Vec<Vec<u32>> = points
+            .iter()
+            .map(|&point| covering_by_scan(world, point))
+            .collect();
         for (&point, expected) in points.iter().zip(&expected) {
             prop_assert_eq!(&world.covering(point, DAY), expected);
         }
         let mut visited = Vec::new();
-        world.for_each_covering(&points, DAY, |at, around| visited.push((at, around.to_vec())));
-        prop_assert_eq!(visited, expected.into_iter().enumerate().collect::<Vec<_>>());
+        world.for_each_covering(&points, DAY, |at, around| {
+            visited.push((at, around.to_vec()))
+        });
+        prop_assert_eq!(
+            visited,
+            expected.into_iter().enumerate().collect::<Vec<_>>()
+        );
         for &point in &points {
             let expected = distances_by_scan(world, point);
             for &(boundary, distance_m) in &expected {
@@ -406,7 +424,10 @@ mod tests {
             let near = expected.into_iter().filter(|it| it.1 < within_m);
             let ever = world.near_on_any_date(point, within_m);
             prop_assert!(ever.is_sorted_by(|a, b| a < b));
-            let mut least = near.clone().map(|it| it.0).chain(covering_by_scan(world, point));
+            let mut least = near
+                .clone()
+                .map(|it| it.0)
+                .chain(covering_by_scan(world, point));
             prop_assert!(least.all(|at| ever.contains(&at)));
             prop_assert_eq!(
                 world.boundaries_within(point, within_m, DAY),
@@ -519,7 +540,8 @@ mod tests {
         for boundaries in layers.chain([dataset.statistical_boundaries]) {
             let world = BoundaryIndex::build(boundaries);
             // Each edge once, however many areas it bounds.
-            let edges: BTreeSet<&Edge> = world.edge_trees.iter().flat_map(EdgeTree::edges).collect();
+            let edges: BTreeSet<&Edge> =
+                world.edge_trees.iter().flat_map(EdgeTree::edges).collect();
             let edges = edges.len();
             let (slots, crowded) = world.cells.block_and_crowded_counts();
             assert_eq!(crowded, 0);
@@ -563,7 +585,8 @@ mod tests {
         let upright = comb(4_000).iter().map(|&(x, y)| (y, -x)).collect();
         for ring in [comb(4_000), rotated, upright, star(4_000)] {
             let inner = [(200_000, 100_000), (300_000, 100_000), (200_000, 200_000)];
-            let world = BoundaryIndex::build(vec![boundary("dense", &[&ring]), boundary("b", &[&inner])]);
+            let world =
+                BoundaryIndex::build(vec![boundary("dense", &[&ring]), boundary("b", &[&inner])]);
             let (slots, crowded) = world.cells.block_and_crowded_counts();
             assert!(slots < 12 * ring.len() + (1 << 16) + 100, "{slots}");
             assert!(crowded > 0);
@@ -573,7 +596,11 @@ mod tests {
                 let middle = ((x + next_x) / 2, (y + next_y) / 2);
                 for (x, y) in [(x, y), (x + 1, y - 1), middle, (middle.0 + 300, middle.1)] {
                     let point = at_mm(x, y);
-                    assert_eq!(world.covering(point, DAY), covering_by_scan(&world, point), "{x} {y}");
+                    assert_eq!(
+                        world.covering(point, DAY),
+                        covering_by_scan(&world, point),
+                        "{x} {y}"
+                    );
                     let near = world.boundaries_within(point, 0.5, DAY);
                     let all = distances_by_scan(&world, point);
                     let expected: Vec<_> = all.into_iter().filter(|it| it.1 < 0.5).collect();

@@ -13,7 +13,8 @@ use super::{
     with_query,
 };
 use crate::domain::{
-    Area, Boundary, Layer, LineageStep, GroupMember, OdsCode, Practice, PracticeStatus, Provenance, LineageRelation,
+    Area, Boundary, GroupMember, Layer, LineageRelation, LineageStep, OdsCode, Practice,
+    PracticeStatus, Provenance,
 };
 use crate::index::{AdjacentArea, OutcodeCount};
 
@@ -228,7 +229,11 @@ fn size_text(km2: f64) -> String {
 }
 
 fn postcode_count(context: &PageContext<'_>, page: &AreaPage<'_>) -> Markup {
-    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcode_count).sum();
+    let count: usize = page
+        .outcodes
+        .iter()
+        .map(|outcode| outcode.postcode_count)
+        .sum();
     let path = format!("{}/postcodes", area_path(page.area.layer, &page.area.id));
     html! {
         @if count == 0 { "None" } @else {

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use super::super::nhsuk::{Button, Field, Select, button, inset_text, select};
 use super::components::{dataset_name, date_field, heading, list, table, tag};
 use super::{PageContext, areas_breadcrumb, format, layer_noun, layer_path, with_query};
-use crate::diff::{AreaChange, DateComparison, ChangeKind, MembershipMove};
-use crate::domain::{Layer, GroupMember, OdsCode, PracticeStatus};
+use crate::diff::{AreaChange, ChangeKind, DateComparison, MembershipMove};
+use crate::domain::{GroupMember, Layer, OdsCode, PracticeStatus};
 
 /// The content of the page.
 pub(crate) struct ComparePage<'a> {
@@ -156,7 +156,12 @@ fn size(change: &AreaChange) -> Markup {
     }
 }
 
-fn practices(context: &PageContext<'_>, layer: Layer, changes: &DateComparison, to: Date) -> Markup {
+fn practices(
+    context: &PageContext<'_>,
+    layer: Layer,
+    changes: &DateComparison,
+    to: Date,
+) -> Markup {
     if changes.practices.is_empty() {
         return html! { p { "No practices opened or closed." } };
     }

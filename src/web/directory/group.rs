@@ -9,7 +9,7 @@ use super::components::{
     provenance, table,
 };
 use super::{PageContext, area_path, areas_breadcrumb, display_name, format, layer_noun};
-use crate::domain::{Area, Boundary, Layer, GroupMember, Membership, PracticeStatus, Provenance};
+use crate::domain::{Area, Boundary, GroupMember, Layer, Membership, PracticeStatus, Provenance};
 use crate::index::OutcodeCount;
 
 const LAYER: Layer = Layer::ResilienceGroup;
@@ -120,7 +120,11 @@ pub(crate) fn group(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
 
 fn facts(context: &PageContext<'_>, page: &GroupPage<'_>) -> Markup {
     let area = page.area;
-    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcode_count).sum();
+    let count: usize = page
+        .outcodes
+        .iter()
+        .map(|outcode| outcode.postcode_count)
+        .sum();
     let path = format!("{}/postcodes", area_path(LAYER, &area.id));
     let first_data = context.index.first_data(LAYER);
     summary_list(&[

@@ -32,7 +32,11 @@ pub(crate) fn postcodes(context: &PageContext<'_>, page: &PostcodesPage<'_>) -> 
         let pairs: Vec<(&str, &str)> = after.into_iter().chain(status).collect();
         context.link(&with_query(&path, &pairs))
     };
-    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcode_count).sum();
+    let count: usize = page
+        .outcodes
+        .iter()
+        .map(|outcode| outcode.postcode_count)
+        .sum();
     let title = format!("Postcodes in {}", display_name(area));
     let mut breadcrumb = layer_breadcrumb(context, area.layer);
     breadcrumb.push((context.link(&area_url), display_name(area)));

@@ -15,10 +15,12 @@ use super::{
     PageContext, areas_breadcrumb, display_name, format, layer_noun, practice_path, with_query,
 };
 use crate::domain::{
-    Area, Layer, OdsCode, Practice, PracticeStatus, Premises, PremisesKind, PracticeSuccession,
+    Area, Layer, OdsCode, Practice, PracticeStatus, PracticeSuccession, Premises, PremisesKind,
 };
 use crate::geodesy;
-use crate::index::{LayerResult, OutcodeCount, RegistrationReason, PracticeRegistration, UnknownReason};
+use crate::index::{
+    LayerResult, OutcodeCount, PracticeRegistration, RegistrationReason, UnknownReason,
+};
 
 /// The content of the page that lists practices.
 pub(crate) struct PracticesPage<'a> {
@@ -269,7 +271,9 @@ fn area_items(context: &PageContext<'_>, layer: Layer, found: &LayerResult<'_>) 
 
 fn reason_text(reason: RegistrationReason) -> &'static str {
     match reason {
-        RegistrationReason::ClosedNoSuccessor => "It has closed. We do not know where its patients moved to.",
+        RegistrationReason::ClosedNoSuccessor => {
+            "It has closed. We do not know where its patients moved to."
+        }
         RegistrationReason::SuccessionCycle => {
             "We do not know where its patients moved to: our records lead back to the same practice."
         }
@@ -368,7 +372,11 @@ fn catchment(context: &PageContext<'_>, page: &PracticePage<'_>) -> Markup {
             p { "We do not have an area for that date." }
         };
     };
-    let count: usize = page.outcodes.iter().map(|outcode| outcode.postcode_count).sum();
+    let count: usize = page
+        .outcodes
+        .iter()
+        .map(|outcode| outcode.postcode_count)
+        .sum();
     let path = practice_path(page.practice.code);
     let description = format!("Map of the area of {}.", page.practice.name);
     html! {

@@ -8,14 +8,14 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::programs::{printed, tell_skipped};
-use crate::running::Running;
+use crate::external_tools::{report_skipped, stdout_of};
+use crate::process::ServiceProcess;
 use crate::server::{client, send};
 
-const INSIDE: &str = "CATCHMENT_TEST_IN_A_NAMESPACE";
+const NAMESPACE_VARIABLE: &str = "CATCHMENT_TEST_IN_A_NAMESPACE";
 
 /// Sends a request of each kind.
-pub(crate) fn ask(running: &Running) {
+pub(crate) fn send_requests(running: &ServiceProcess) {
     let ask = |method: &str, path: &str, body: Option<&str>| {
         let headers = [("content-type", "text/csv")];
         send(&client(), running.address, (method, path), &headers, body).expect(200);
@@ -39,21 +39,21 @@ pub(crate) fn ask(running: &Running) {
     ask("POST", "/api/v1/batch", Some("postcode\nLA18 4DB\n"));
 }
 
-fn commands(list: &Path) -> Vec<Vec<String>> {
-    let list = list.display().to_string();
-    let beside = |name: &str| Path::new(&list).with_file_name(name).display().to_string();
+fn commands(input: &Path) -> Vec<Vec<String>> {
+    let input = input.display().to_string();
+    let sibling = |name: &str| Path::new(&input).with_file_name(name).display().to_string();
     [
         vec!["locate", "LA18 4DB"],
-        vec!["batch", &list, "-o", &beside("answered.csv")],
+        vec!["batch", &input, "-o", &sibling("answered.csv")],
         vec!["check"],
-        vec!["export", "--areas", &beside("areas.geojson")],
+        vec!["export", "--areas", &sibling("areas.geojson")],
         vec!["keys", "list", "--keys", "/nowhere/keys.toml"],
     ]
     .map(|words| words.into_iter().map(str::to_string).collect())
     .to_vec()
 }
 
-fn list(folder: &TempDir) -> std::path::PathBuf {
+fn write_input(folder: &TempDir) -> std::path::PathBuf {
     let path = folder.path().join("list.csv");
     fs::write(&path, "postcode\nLA18 4DB\n").expect("written");
     path
@@ -62,18 +62,18 @@ fn list(folder: &TempDir) -> std::path::PathBuf {
 /// Run by the next test in a child process.
 #[test]
 #[ignore = "run in a network namespace by service_and_commands_work_without_a_network"]
-fn everything_works_without_a_way_out() {
-    if env::var_os(INSIDE).is_none() {
+fn works_without_a_network_in_a_child_process() {
+    if env::var_os(NAMESPACE_VARIABLE).is_none() {
         return;
     }
     let routes = fs::read_to_string("/proc/net/route").expect("a routing table");
     assert_eq!(routes.lines().count(), 1, "there is a network: {routes}");
-    let running = Running::start(&[]);
-    ask(&running);
+    let running = ServiceProcess::start(&[]);
+    send_requests(&running);
     running.signal("TERM");
-    assert_eq!(running.end().0, Some(0));
+    assert_eq!(running.wait_for_exit().0, Some(0));
     let folder = TempDir::new().expect("a folder");
-    for words in commands(&list(&folder)) {
+    for words in commands(&write_input(&folder)) {
         let done = Command::new(env!("CARGO_BIN_EXE_catchment"))
             .args(&words)
             .output();
@@ -87,84 +87,93 @@ fn everything_works_without_a_way_out() {
 }
 
 #[test]
-fn it_answers_where_there_is_no_way_out() {
+fn service_and_commands_work_without_a_network() {
     let namespace = |script: &str| {
         let mut command = Command::new("unshare");
         command.args(["--map-root-user", "--net", "sh", "-c", script, "sh"]);
         command
     };
-    let may = namespace("ip link set lo up").output();
-    if !may.is_ok_and(|it| it.status.success()) {
-        tell_skipped(
-            "without a network: cannot create a network namespace (unshare, ip)",
-        );
+    let probe = namespace("ip link set lo up").output();
+    if !probe.is_ok_and(|it| it.status.success()) {
+        report_skipped("without a network: cannot create a network namespace (unshare, ip)");
         return;
     }
-    let mut inside = namespace("ip link set lo up && exec \"$@\"");
-    inside
+    let mut command = namespace("ip link set lo up && exec \"$@\"");
+    command
         .arg(env::current_exe().expect("the path of this program"))
-        .args(["no_network::works_without_a_network_in_a_child_process", "--exact"])
+        .args([
+            "no_network::works_without_a_network_in_a_child_process",
+            "--exact",
+        ])
         .args(["--ignored", "--nocapture"])
-        .env(INSIDE, "1");
-    let told = printed(&mut inside);
-    assert!(told.contains("everything succeeded"), "{told}");
+        .env(NAMESPACE_VARIABLE, "1");
+    let output = stdout_of(&mut command);
+    assert!(output.contains("everything succeeded"), "{output}");
 }
 
 /// The system calls that could reach another machine.
-const CALLS: &str = "trace=socket,connect,bind,listen,sendto,sendmsg,sendmmsg";
+const TRACED_CALLS: &str = "trace=socket,connect,bind,listen,sendto,sendmsg,sendmmsg";
 
-fn traced(to: &Path) -> Command {
+fn traced_command(to: &Path) -> Command {
     let mut command = Command::new("strace");
     // With -D, the tracer is a child of the traced process, so that signals reach the latter.
-    command.args(["-D", "-f", "-qq", "-e", CALLS, "-o"]).arg(to);
+    command
+        .args(["-D", "-f", "-qq", "-e", TRACED_CALLS, "-o"])
+        .arg(to);
     command.arg(env!("CARGO_BIN_EXE_catchment"));
     command
 }
 
 /// Returns the traced system calls, including continued ones with a socket address.
-fn calls(path: &Path) -> Vec<String> {
+fn network_calls(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).expect("a trace");
-    let of_threads = text.lines().map(|line| match line.split_once(' ') {
+    let lines = text.lines().map(|line| match line.split_once(' ') {
         Some((id, rest)) if id.bytes().all(|byte| byte.is_ascii_digit()) => rest.trim_start(),
         _ => line,
     });
-    let calls = of_threads.filter(|line| line.contains('(') || line.contains("sa_family"));
+    let calls = lines.filter(|line| line.contains('(') || line.contains("sa_family"));
     calls.map(str::to_string).collect()
 }
 
 #[test]
-fn the_kernel_is_never_asked_to_reach_anybody() {
+fn no_outbound_system_calls_are_made() {
     let folder = TempDir::new().expect("a folder");
     let trace = folder.path().join("trace");
-    let may = Command::new("strace")
+    let probe = Command::new("strace")
         .args(["-D", "-o"])
         .arg(&trace)
         .arg("true")
         .status();
-    if !may.is_ok_and(|it| it.success()) {
-        tell_skipped("system calls: strace is missing or lacks permission");
+    if !probe.is_ok_and(|it| it.success()) {
+        report_skipped("system calls: strace is missing or lacks permission");
         return;
     }
-    let running = Running::by(&mut traced(&trace), &["--admin-listen", "127.0.0.1:0"]);
-    ask(&running);
+    let running = ServiceProcess::start_command(
+        &mut traced_command(&trace),
+        &["--admin-listen", "127.0.0.1:0"],
+    );
+    send_requests(&running);
     running.signal("HUP");
-    ask(&running);
+    send_requests(&running);
     running.signal("TERM");
-    assert_eq!(running.end().0, Some(0));
-    let made = calls(&trace);
-    let count = |name: &str| made.iter().filter(|it| it.starts_with(name)).count();
-    assert_eq!(count("connect("), 0, "{made:?}");
+    assert_eq!(running.wait_for_exit().0, Some(0));
+    let calls = network_calls(&trace);
+    let count = |name: &str| calls.iter().filter(|it| it.starts_with(name)).count();
+    assert_eq!(count("connect("), 0, "{calls:?}");
     // Two listeners. Socket pairs between its own threads have no address.
-    assert_eq!(count("listen("), 2, "{made:?}");
-    assert_eq!(count("bind("), 2, "{made:?}");
-    assert_eq!(count("socket("), 2, "{made:?}");
-    let named = made
+    assert_eq!(count("listen("), 2, "{calls:?}");
+    assert_eq!(count("bind("), 2, "{calls:?}");
+    assert_eq!(count("socket("), 2, "{calls:?}");
+    let with_address = calls
         .iter()
         .filter(|it| it.starts_with("send") && it.contains("sa_family"));
-    assert_eq!(named.count(), 0, "{made:?}");
-    for words in commands(&list(&folder)) {
-        let done = traced(&trace).args(&words).output().expect("the program runs");
-        let made = calls(&trace);
-        assert!(made.is_empty(), "{words:?}: {made:?}: {done:?}");
+    assert_eq!(with_address.count(), 0, "{calls:?}");
+    for words in commands(&write_input(&folder)) {
+        let done = traced_command(&trace)
+            .args(&words)
+            .output()
+            .expect("the program runs");
+        let calls = network_calls(&trace);
+        assert!(calls.is_empty(), "{words:?}: {calls:?}: {done:?}");
     }
 }

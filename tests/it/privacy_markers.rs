@@ -12,12 +12,12 @@ use catchment::domain::{BritishGrid, LonLat, OdsCode, Postcode};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::running::Running;
-use crate::server::{Reply, client, connect, encoded, raw, send};
+use crate::process::ServiceProcess;
+use crate::server::{Reply, client, connect, encoded, send, send_raw};
 
 /// The markers: an existing, an unknown and a mistyped postcode, coordinates, practices, an
 /// arbitrary word, an address and a key. They are too long to occur in a time or an id by chance.
-const MARKS: &[&str] = &[
+const MARKERS: &[&str] = &[
     "LA14 2LQ",
     "LA14+2LQ",
     "LA14%202LQ",
@@ -42,12 +42,12 @@ const MARKS: &[&str] = &[
 /// The suggestion for the mistyped postcode, which only the response to it may contain.
 const SUGGESTION: &str = "LA10 5DL";
 
-fn check(place: &str, text: &str) {
-    for mark in MARKS.iter().chain(&[SUGGESTION]) {
+fn check_no_markers(source: &str, text: &str) {
+    for mark in MARKERS.iter().chain(&[SUGGESTION]) {
         if let Some(at) = text.find(mark) {
             let start = text.floor_char_boundary(at.saturating_sub(200));
             let end = text.floor_char_boundary((at + 200).min(text.len()));
-            panic!("{mark} is in {place}: …{}…", &text[start..end]);
+            panic!("{mark} is in {source}: …{}…", &text[start..end]);
         }
     }
 }
@@ -88,15 +88,15 @@ fn collect_parameters(value: &Value, found: &mut Vec<String>) {
 }
 
 /// An HTTP client that puts markers into every part of its requests.
-struct Asker {
+struct MarkedClient {
     client: ureq::Agent,
     address: SocketAddr,
     bearer: String,
     count: usize,
 }
 
-impl Asker {
-    fn ask(
+impl MarkedClient {
+    fn request(
         &mut self,
         method: &str,
         path: &str,
@@ -120,18 +120,18 @@ impl Asker {
         let reply = send(&self.client, self.address, (method, path), &marked, body);
         self.count += 1;
         for (name, value) in &reply.headers {
-            check(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+            check_no_markers(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
         }
         if reply.status >= 400 {
-            check(path, &reply.text().replace(SUGGESTION, ""));
+            check_no_markers(path, &reply.text().replace(SUGGESTION, ""));
         }
         reply
     }
 }
 
-fn ask_every_route(asker: &mut Asker) {
-    let document = asker
-        .ask("GET", "/openapi.json", &[], None)
+fn request_every_route(marked_client: &mut MarkedClient) {
+    let document = marked_client
+        .request("GET", "/openapi.json", &[], None)
         .expect(200)
         .json();
     let names = parameters(&document);
@@ -149,32 +149,32 @@ fn ask_every_route(asker: &mut Asker) {
     let values = ["LA14 2LQ", "LA1O 5DL", "54.2097422", "P81064", "Zq7Mark"];
     for template in routes() {
         for segment in segments {
-            let path = filled(template, segment);
+            let path = fill_template(template, segment);
             for method in ["GET", "HEAD", "OPTIONS", "POST", "DELETE", "LA142LQ"] {
                 let body = (method == "POST").then_some("LA14 2LQ");
-                asker.ask(method, &path, &[], body);
+                marked_client.request(method, &path, &[], body);
                 if !template.contains('{') && method != "GET" {
                     continue;
                 }
                 let query = encoded(&[("postcode", values[0]), ("Zq7Mark", values[4])]);
-                asker.ask(method, &format!("{path}?{query}"), &[], body);
+                marked_client.request(method, &format!("{path}?{query}"), &[], body);
             }
             if !template.contains('{') {
                 break;
             }
         }
-        let path = filled(template, "icc");
+        let path = fill_template(template, "icc");
         for name in &names {
             for value in values {
                 let query = encoded(&[(name, value)]);
-                asker.ask("GET", &format!("{path}?{query}"), &[], None);
+                marked_client.request("GET", &format!("{path}?{query}"), &[], None);
             }
         }
     }
 }
 
 /// Replaces every variable of a path template with `segment`.
-fn filled(template: &str, segment: &str) -> String {
+fn fill_template(template: &str, segment: &str) -> String {
     let parts = template.split('/').map(|part| match part.starts_with('{') {
         true => segment,
         false => part,
@@ -182,8 +182,8 @@ fn filled(template: &str, segment: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn ask_questions(asker: &mut Asker) {
-    let questions: &[&[(&str, &str)]] = &[
+fn request_lookups(marked_client: &mut MarkedClient) {
+    let lookups: &[&[(&str, &str)]] = &[
         &[("postcode", "LA14 2LQ"), ("practice", "P81064")],
         &[("postcode", "la142lq"), ("practice", "P8-MARK")],
         &[("postcode", "LA1O 5DL")],
@@ -203,7 +203,7 @@ fn ask_questions(asker: &mut Asker) {
         "multipart/form-data; boundary=Zq7Mark",
         "Zq7Mark/LA142LQ",
     ];
-    for fields in questions {
+    for fields in lookups {
         let form = encoded(fields);
         let object = fields
             .iter()
@@ -211,11 +211,11 @@ fn ask_questions(asker: &mut Asker) {
         let object = Value::Object(object.collect()).to_string();
         let names: Vec<&str> = fields.iter().map(|it| it.0).collect();
         let values: Vec<&str> = fields.iter().map(|it| it.1).collect();
-        let list = format!("{}\n{}\n", names.join(","), values.join(","));
+        let csv = format!("{}\n{}\n", names.join(","), values.join(","));
         let part = format!(
-            "--Zq7Mark\r\ncontent-disposition: form-data; name=\"file\"; filename=\"LA14 2LQ.csv\"\r\n\r\n{list}\r\n--Zq7Mark--\r\n"
+            "--Zq7Mark\r\ncontent-disposition: form-data; name=\"file\"; filename=\"LA14 2LQ.csv\"\r\n\r\n{csv}\r\n--Zq7Mark--\r\n"
         );
-        asker.ask("GET", &format!("/api/v1/locate?{form}"), &[], None);
+        marked_client.request("GET", &format!("/api/v1/locate?{form}"), &[], None);
         for path in [
             "/",
             "/api/v1/locate",
@@ -224,8 +224,8 @@ fn ask_questions(asker: &mut Asker) {
             "/batch",
         ] {
             for kind in kinds {
-                for body in [&form, &object, &list, &part] {
-                    asker.ask("POST", path, &[("content-type", kind)], Some(body));
+                for body in [&form, &object, &csv, &part] {
+                    marked_client.request("POST", path, &[("content-type", kind)], Some(body));
                 }
             }
         }
@@ -236,7 +236,7 @@ fn ask_questions(asker: &mut Asker) {
         "LA142LQ Zq7Mark",
     ] {
         for path in ["/api/v1/locate?postcode=LA14+2LQ", "/api/v1/batch", "/"] {
-            asker.ask("GET", path, &[("authorization", key)], None);
+            marked_client.request("GET", path, &[("authorization", key)], None);
         }
     }
     for bytes in [
@@ -246,18 +246,18 @@ fn ask_questions(asker: &mut Asker) {
         "POST /api/v1/locate HTTP/1.1\r\nhost: a\r\ncontent-length: LA142LQ\r\n\r\n",
         "GET / HTTP/9.9\r\nhost: LA142LQ\r\n\r\n",
     ] {
-        check(
+        check_no_markers(
             "the response to invalid HTTP",
-            &raw(connect(asker.address), bytes.as_bytes()),
+            &send_raw(connect(marked_client.address), bytes.as_bytes()),
         );
     }
 }
 
 /// Returns all files in a folder and its subfolders.
-fn files(folder: &Path) -> Vec<PathBuf> {
+fn files_under(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let below = entries.flat_map(|entry| match entry.path() {
-        path if path.is_dir() => files(&path),
+        path if path.is_dir() => files_under(&path),
         path => vec![path],
     });
     below.collect()
@@ -270,14 +270,14 @@ fn check_process(id: u32) {
     let process = PathBuf::from(format!("/proc/{id}"));
     for name in ["cmdline", "environ", "comm", "maps"] {
         let content = fs::read(process.join(name)).expect("readable");
-        check(name, &String::from_utf8_lossy(&content));
+        check_no_markers(name, &String::from_utf8_lossy(&content));
     }
     let mut count = 0;
     for task in fs::read_dir(process.join("task"))
         .expect("threads")
         .flatten()
     {
-        check(
+        check_no_markers(
             "a thread's name",
             &fs::read_to_string(task.path().join("comm")).unwrap_or_default(),
         );
@@ -302,7 +302,7 @@ fn check_process(id: u32) {
 #[cfg(not(target_os = "linux"))]
 fn check_process(_: u32) {}
 
-fn program(folder: &Path) -> Command {
+fn program_in(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_catchment"));
     command.current_dir(folder);
     for name in ["TMPDIR", "HOME", "XDG_CACHE_HOME"] {
@@ -311,28 +311,28 @@ fn program(folder: &Path) -> Command {
     command
 }
 
-fn new_key(folder: &Path) -> (String, String) {
+fn add_key(folder: &Path) -> (String, String) {
     let path = folder.join("keys.toml").display().to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(["keys", "add", "--keys", &path, "--name", "a test"])
         .args(["--scopes", "batch"])
         .output()
         .expect("the program runs");
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut words = told.split_whitespace();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = stdout.split_whitespace();
     let key = words.find(|it| it.starts_with("catchment_"));
     (path, key.expect("a key").to_string())
 }
 
 #[test]
-fn no_route_leaves_anything_of_what_it_was_asked_anywhere() {
-    let (folder, apart) = (
+fn requests_leave_no_markers_in_logs_files_or_process_state() {
+    let (folder, key_folder) = (
         TempDir::new().expect("a folder"),
         TempDir::new().expect("another"),
     );
-    let (keys, key) = new_key(apart.path());
-    let mut running = Running::by(
-        &mut program(folder.path()),
+    let (keys, key) = add_key(key_folder.path());
+    let mut running = ServiceProcess::start_command(
+        &mut program_in(folder.path()),
         &[
             "--keys",
             &keys,
@@ -342,64 +342,79 @@ fn no_route_leaves_anything_of_what_it_was_asked_anywhere() {
             "127.0.0.1:0",
         ],
     );
-    let said = running.wait_for("admin listener on ");
-    let operator = said
+    let line = running.wait_for("admin listener on ");
+    let operator = line
         .trim_start_matches("admin listener on http://")
         .split('/')
         .next();
     let operator: SocketAddr = operator.and_then(|it| it.parse().ok()).expect("an address");
-    let mut asker = Asker {
+    let mut marked_client = MarkedClient {
         client: client(),
         address: running.address,
         bearer: format!("Bearer {key}"),
         count: 0,
     };
-    ask_every_route(&mut asker);
-    ask_questions(&mut asker);
+    request_every_route(&mut marked_client);
+    request_lookups(&mut marked_client);
     // Also in the middle of a batch upload.
-    let mut under_way = connect(running.address);
+    let mut upload = connect(running.address);
     let head = format!(
         "POST /api/v1/batch HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\ncontent-type: text/csv\r\ncontent-length: 9000000\r\n\r\npostcode,name\n"
     );
-    under_way.write_all(head.as_bytes()).expect("the request is sent");
+    upload
+        .write_all(head.as_bytes())
+        .expect("the request is sent");
     let rows = "LA14 2LQ,Zq7Mark\nLA1O 5DL,Zq7Mark\n".repeat(3_000);
-    under_way.write_all(rows.as_bytes()).expect("the request is sent");
+    upload
+        .write_all(rows.as_bytes())
+        .expect("the request is sent");
     check_process(running.id());
-    drop(under_way);
-    let public = std::mem::replace(&mut asker.address, operator);
+    drop(upload);
+    let public_address = std::mem::replace(&mut marked_client.address, operator);
     // The markers make the request cross-origin, so the reload is rejected.
     for (method, path, status) in [("GET", "/metrics", 200), ("POST", "/reload", 403)] {
-        asker.ask(method, path, &[], None).expect(status);
-        asker.ask(method, &format!("{path}?postcode=LA14+2LQ"), &[], None);
-        asker.ask(method, &format!("{path}/LA142LQ"), &[], None);
+        marked_client
+            .request(method, path, &[], None)
+            .expect(status);
+        marked_client.request(method, &format!("{path}?postcode=LA14+2LQ"), &[], None);
+        marked_client.request(method, &format!("{path}/LA142LQ"), &[], None);
     }
     running.signal("HUP");
     running.wait_for("reloaded");
-    let figures = asker.ask("GET", "/metrics", &[], None).expect(200);
-    check("the metrics", figures.text());
-    asker.address = public;
+    let metrics = marked_client
+        .request("GET", "/metrics", &[], None)
+        .expect(200);
+    check_no_markers("the metrics", metrics.text());
+    marked_client.address = public_address;
     check_process(running.id());
     running.signal("TERM");
-    let (status, written) = running.end();
+    let (status, written) = running.wait_for_exit();
     assert_eq!(status, Some(0), "{written}");
-    let answered = written.matches(" INFO answered ").count();
+    let logged = written.matches(" INFO answered ").count();
     assert!(
-        asker.count > 3_000 && answered >= asker.count,
-        "{} of {answered}",
-        asker.count
+        marked_client.count > 3_000 && logged >= marked_client.count,
+        "{} of {logged}",
+        marked_client.count
     );
-    check("the log", &written);
+    check_no_markers("the log", &written);
     assert!(!written.contains(&key[20..]), "the key is in the log");
-    assert_eq!(files(folder.path()), Vec::<PathBuf>::new(), "the service left files behind");
-    let held = fs::read_to_string(&keys).expect("readable");
-    check("the key file", &held);
-    assert!(!held.contains(&key[20..]), "the key itself is in the key file");
+    assert_eq!(
+        files_under(folder.path()),
+        Vec::<PathBuf>::new(),
+        "the service left files behind"
+    );
+    let key_file = fs::read_to_string(&keys).expect("readable");
+    check_no_markers("the key file", &key_file);
+    assert!(
+        !key_file.contains(&key[20..]),
+        "the key itself is in the key file"
+    );
 }
 
 // ---- the command line ---------------------------------------------------------------------------
 
 fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = program(folder)
+    let mut child = program_in(folder)
         .args(arguments)
         .env("RUST_LOG", "trace")
         .stdin(Stdio::piped())
@@ -417,13 +432,13 @@ fn run(folder: &Path, arguments: &[&str], input: &str) -> Output {
 }
 
 #[test]
-fn no_command_says_what_it_was_asked_but_in_its_answer() {
+fn commands_leave_no_markers_except_in_their_output() {
     let folder = TempDir::new().expect("a folder");
-    let apart = TempDir::new().expect("another");
-    let list = "postcode,gp_practice_code,name\nLA14 2LQ,P81064,Zq7Mark\nLA1O 5DL,P8-MARK,\"Zq7Mark\"\nLA1 0AA\n";
-    let path = |name: &str| apart.path().join(name).display().to_string();
+    let data_folder = TempDir::new().expect("another");
+    let csv = "postcode,gp_practice_code,name\nLA14 2LQ,P81064,Zq7Mark\nLA1O 5DL,P8-MARK,\"Zq7Mark\"\nLA1 0AA\n";
+    let path = |name: &str| data_folder.path().join(name).display().to_string();
     let (input, output) = (path("list.csv"), path("answered.csv"));
-    fs::write(&input, list).expect("written");
+    fs::write(&input, csv).expect("written");
     let commands: &[&[&str]] = &[
         &["locate", "LA14 2LQ", "--practice", "P81064"],
         &["locate", "--json", "LA14 2LQ"],
@@ -442,19 +457,23 @@ fn no_command_says_what_it_was_asked_but_in_its_answer() {
         &["keys", "list", "--keys", &path("keys.toml")],
     ];
     for arguments in commands {
-        let done = run(folder.path(), arguments, list);
-        check(&arguments.join(" "), &String::from_utf8_lossy(&done.stderr));
-        assert_eq!(files(folder.path()), Vec::<PathBuf>::new(), "{arguments:?}");
+        let done = run(folder.path(), arguments, csv);
+        check_no_markers(&arguments.join(" "), &String::from_utf8_lossy(&done.stderr));
+        assert_eq!(
+            files_under(folder.path()),
+            Vec::<PathBuf>::new(),
+            "{arguments:?}"
+        );
     }
-    let left: Vec<PathBuf> = files(apart.path());
-    let names = left.iter().filter_map(|it| it.file_name()?.to_str());
+    let written: Vec<PathBuf> = files_under(data_folder.path());
+    let names = written.iter().filter_map(|it| it.file_name()?.to_str());
     let mut names: Vec<&str> = names.collect();
     names.sort_unstable();
     assert_eq!(
         names,
         ["answered.csv", "answered.csv.manifest.json", "list.csv"]
     );
-    check(
+    check_no_markers(
         "the manifest",
         &fs::read_to_string(path("answered.csv.manifest.json")).expect("a manifest"),
     );
@@ -463,7 +482,7 @@ fn no_command_says_what_it_was_asked_but_in_its_answer() {
 // ---- types --------------------------------------------------------------------------------------
 
 #[test]
-fn types_that_hold_what_was_asked_print_nothing_of_it() {
+fn debug_output_of_query_types_is_redacted() {
     let postcode: Postcode = "LA14 2LQ".parse().expect("a postcode");
     let practice: OdsCode = "P81064".parse().expect("a code");
     let lonlat = LonLat::new(-3.269_471_1, 54.209_742_2).expect("a position");
@@ -472,16 +491,17 @@ fn types_that_hold_what_was_asked_print_nothing_of_it() {
         let pairs = pairs
             .iter()
             .map(|(name, value)| (name.to_string(), value.to_string()));
-        catchment::request::RequestParams::new(pairs, catchment::request::LOCATE_PARAMS).expect("known")
+        catchment::request::RequestParams::new(pairs, catchment::request::LOCATE_PARAMS)
+            .expect("known")
     };
-    let index = crate::dataset::index();
+    let index = crate::embedded_dataset::index();
     for (name, printed) in [
         ("Postcode", format!("{postcode:?}")),
         ("OdsCode", format!("{practice:?}")),
         ("LonLat", format!("{lonlat:?}")),
         ("BritishGrid", format!("{grid:?}")),
     ] {
-        check(name, &printed);
+        check_no_markers(name, &printed);
         assert!(printed.contains(name), "{printed}");
     }
     for pairs in [
@@ -489,9 +509,9 @@ fn types_that_hold_what_was_asked_print_nothing_of_it() {
         &[("lon", "-3.2694711"), ("lat", "54.2097422")],
         &[("easting", "317303.125"), ("northing", "480077.375")],
     ] {
-        let question = catchment::request::LocateRequest::from_params(&fields(pairs)).expect("one");
-        check("Question", &format!("{question:?}"));
-        check("Query", &format!("{:?}", question.query));
+        let request = catchment::request::LocateRequest::from_params(&fields(pairs)).expect("one");
+        check_no_markers("Question", &format!("{request:?}"));
+        check_no_markers("Query", &format!("{:?}", request.query));
     }
     for pairs in [
         &[("postcode", "LA1O 5DL")][..],
@@ -501,14 +521,15 @@ fn types_that_hold_what_was_asked_print_nothing_of_it() {
         &[("postcode", "LA14 2LQ"), ("as_of", "Zq7Mark")],
         &[("practice", "P8-MARK")],
     ] {
-        let fault = catchment::request::LocateRequest::from_params(&fields(pairs)).expect_err("none");
-        check("the Debug of an error", &format!("{fault:?}"));
-        check("the message of an error", &fault.to_string());
+        let error =
+            catchment::request::LocateRequest::from_params(&fields(pairs)).expect_err("none");
+        check_no_markers("the Debug of an error", &format!("{error:?}"));
+        check_no_markers("the message of an error", &error.to_string());
     }
     // Results, which contain for example the name of the practice's ICC, print only their status.
     let pairs = [("postcode", "LA18 4DB"), ("practice", "P81064")];
-    let question = catchment::request::LocateRequest::from_params(&fields(&pairs)).expect("one");
-    let answer = index.locate(&question.query);
+    let request = catchment::request::LocateRequest::from_params(&fields(&pairs)).expect("one");
+    let answer = index.locate(&request.query);
     assert_eq!(format!("{answer:?}"), "Answer { status: Located, .. }");
     assert_eq!(format!("{:?}", answer.location), "Some(Location(…))");
     assert_eq!(
@@ -532,4 +553,7 @@ macro_rules! never_printed {
     };)* };
 }
 
-never_printed!(catchment::request::RequestParams, catchment::keys::KeySecret);
+never_printed!(
+    catchment::request::RequestParams,
+    catchment::keys::KeySecret
+);

@@ -17,18 +17,20 @@ use arrow_ipc::{
     FieldNode, Message, MessageArgs, MessageHeader, MetadataVersion, RecordBatchArgs,
 };
 use arrow_schema::{DataType, Field, Schema};
-use catchment::batch::{self, BatchError, DecodeLimits, ExceededLimit, BatchInput, BatchProgress, BatchRequest};
+use catchment::batch::{
+    self, BatchError, BatchInput, BatchProgress, BatchRequest, DecodeLimits, ExceededLimit,
+};
 use flatbuffers::FlatBufferBuilder;
 use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Encoding;
 use parquet::file::properties::WriterProperties;
 
-use crate::columns::{request, stream};
-use crate::dataset::index;
-use crate::running::Running;
+use crate::columnar::{request, to_arrow_stream};
+use crate::embedded_dataset::index;
+use crate::process::ServiceProcess;
 
-fn run<R: Read + Send>(
+fn run_batch<R: Read + Send>(
     intake: Result<BatchInput<R>, BatchError>,
     request: &BatchRequest,
     out: impl Write + Send,
@@ -38,17 +40,17 @@ fn run<R: Read + Send>(
     batch::run(index(), intake?, request, out, threads, &progress).map(|summary| summary.rows)
 }
 
-fn answer(list: &[u8]) -> Result<u64, BatchError> {
+fn run_bytes(input: &[u8]) -> Result<u64, BatchError> {
     let request = request("");
-    run(BatchInput::open(list, &request), &request, io::sink())
+    run_batch(BatchInput::open(input, &request), &request, io::sink())
 }
 
-fn answer_file(list: &[u8]) -> Result<u64, BatchError> {
+fn run_parquet_file(input: &[u8]) -> Result<u64, BatchError> {
     let mut file = tempfile::tempfile().expect("a file");
-    file.write_all(list).expect("written");
+    file.write_all(input).expect("written");
     let request = request("");
     let intake = BatchInput::<io::Empty>::open_parquet(file, &request);
-    run(intake, &request, io::sink())
+    run_batch(intake, &request, io::sink())
 }
 
 #[track_caller]
@@ -68,7 +70,7 @@ const LIMITS: DecodeLimits = DecodeLimits::HTTP;
 
 /// The claims in the message of a record batch.
 #[derive(Clone)]
-struct Claims {
+struct MessageClaims {
     rows: i64,
     /// The length and the number of nulls of each array.
     nodes: Vec<(i64, i64)>,
@@ -88,7 +90,7 @@ fn schema_message(columns: &[(&str, DataType)]) -> Vec<u8> {
     writer.get_ref().clone()
 }
 
-fn batch_message(claims: &Claims, body: &[u8]) -> Vec<u8> {
+fn batch_message(claims: &MessageClaims, body: &[u8]) -> Vec<u8> {
     let mut builder = FlatBufferBuilder::new();
     let nodes = claims
         .nodes
@@ -135,7 +137,7 @@ fn batch_message(claims: &Claims, body: &[u8]) -> Vec<u8> {
 
 /// Returns a stream with a column of `rows` postcodes. `parts` are its compressed buffers, each
 /// with the uncompressed length that it claims.
-fn postcodes(codec: CompressionType, rows: i64, parts: [(&[u8], i64); 2]) -> Vec<u8> {
+fn postcode_stream(codec: CompressionType, rows: i64, parts: [(&[u8], i64); 2]) -> Vec<u8> {
     let mut body = Vec::new();
     let mut buffers = vec![(0, 0)];
     for (bytes, length) in parts {
@@ -145,7 +147,7 @@ fn postcodes(codec: CompressionType, rows: i64, parts: [(&[u8], i64); 2]) -> Vec
         buffers.push((start, i64::try_from(body.len()).expect("short") - start));
         body.resize(body.len().next_multiple_of(8), 0);
     }
-    let claims = Claims {
+    let claims = MessageClaims {
         rows,
         nodes: vec![(rows, 0)],
         buffers,
@@ -178,16 +180,20 @@ const OFFSETS: [u8; 12] = [0, 0, 0, 0, 8, 0, 0, 0, 15, 0, 0, 0];
 const TEXTS: &[u8] = b"LA18 4DBLA1 1PN";
 
 #[test]
-fn compressed_arrow_buffers_are_answered() {
+fn compressed_arrow_buffers_are_accepted() {
     for (codec, compress) in [
         (CompressionType::LZ4_FRAME, lz4 as fn(&[u8]) -> Vec<u8>),
         (CompressionType::ZSTD, zstd),
     ] {
         let (offsets, texts) = (compress(&OFFSETS), compress(TEXTS));
-        let list = postcodes(codec, 2, [(&offsets, 12), (&texts, 15)]);
+        let input = postcode_stream(codec, 2, [(&offsets, 12), (&texts, 15)]);
         let request = request("");
         let mut out = Vec::new();
-        let rows = run(BatchInput::open(list.as_slice(), &request), &request, &mut out);
+        let rows = run_batch(
+            BatchInput::open(input.as_slice(), &request),
+            &request,
+            &mut out,
+        );
         assert_eq!(rows.expect("the batch succeeds"), 2);
         let out = String::from_utf8_lossy(&out);
         assert!(
@@ -195,8 +201,8 @@ fn compressed_arrow_buffers_are_answered() {
             "{out}"
         );
         // A buffer may be stored uncompressed.
-        let list = postcodes(codec, 2, [(&offsets, 12), (TEXTS, -1)]);
-        assert_eq!(answer(&list).expect("the batch succeeds"), 2);
+        let input = postcode_stream(codec, 2, [(&offsets, 12), (TEXTS, -1)]);
+        assert_eq!(run_bytes(&input).expect("the batch succeeds"), 2);
     }
 }
 
@@ -209,27 +215,31 @@ fn claimed_lengths_of_compressed_buffers_are_checked() {
         let (offsets, texts) = (compress(&OFFSETS), compress(TEXTS));
         let too_large = ExceededLimit::RecordBatchBytes(LIMITS.record_batch_bytes);
         for length in [1 << 60, i64::MAX, (16 << 20) + 1] {
-            let list = postcodes(codec, 2, [(&offsets, 12), (&texts, length)]);
-            check_excess(answer(&list), too_large);
-            check_excess(answer(&gzip(&list)), too_large);
+            let input = postcode_stream(codec, 2, [(&offsets, 12), (&texts, length)]);
+            check_excess(run_bytes(&input), too_large);
+            check_excess(run_bytes(&gzip(&input)), too_large);
         }
         // Within the limit on bytes, but above the ratio.
-        let list = postcodes(codec, 2, [(&offsets, 12), (&texts, 8 << 20)]);
-        check_excess(answer(&list), ExceededLimit::DecompressionRatio);
+        let input = postcode_stream(codec, 2, [(&offsets, 12), (&texts, 8 << 20)]);
+        check_excess(run_bytes(&input), ExceededLimit::DecompressionRatio);
         for length in [14, 16, 1 << 19, -2, i64::MIN] {
-            let list = postcodes(codec, 2, [(&offsets, 12), (&texts, length)]);
-            check_damaged(answer(&list));
+            let input = postcode_stream(codec, 2, [(&offsets, 12), (&texts, length)]);
+            check_damaged(run_bytes(&input));
         }
         // A frame that decompresses to more than its claimed length.
         let zeros = compress(&vec![0; 16 << 20]);
-        check_damaged(answer(&postcodes(codec, 2, [(&offsets, 12), (&zeros, 15)])));
-        check_damaged(answer(&postcodes(
+        check_damaged(run_bytes(&postcode_stream(
+            codec,
+            2,
+            [(&offsets, 12), (&zeros, 15)],
+        )));
+        check_damaged(run_bytes(&postcode_stream(
             codec,
             2,
             [(&offsets, 12), (b"no frame", 15)],
         )));
     }
-    check_damaged(answer(&postcodes(
+    check_damaged(run_bytes(&postcode_stream(
         CompressionType(7),
         2,
         [(&OFFSETS, 12), (TEXTS, 15)],
@@ -237,10 +247,10 @@ fn claimed_lengths_of_compressed_buffers_are_checked() {
 }
 
 #[test]
-fn rows_that_take_no_bytes_are_bounded() {
+fn rows_without_bytes_are_limited() {
     let start = schema_message(&[("postcode", DataType::Null)]);
-    let list = |rows: i64, nodes: Vec<(i64, i64)>| {
-        let claims = Claims {
+    let stream_of = |rows: i64, nodes: Vec<(i64, i64)>| {
+        let claims = MessageClaims {
             rows,
             nodes,
             buffers: Vec::new(),
@@ -250,40 +260,43 @@ fn rows_that_take_no_bytes_are_bounded() {
         [start.clone(), batch_message(&claims, &[])].concat()
     };
     assert_eq!(
-        answer(&list(20_000, vec![(20_000, 20_000)])).expect("the batch succeeds"),
+        run_bytes(&stream_of(20_000, vec![(20_000, 20_000)])).expect("the batch succeeds"),
         20_000
     );
     let too_many = ExceededLimit::RecordBatchRows(LIMITS.record_batch_rows);
     for rows in [(1 << 20) + 1, 1 << 40, i64::MAX] {
-        check_excess(answer(&list(rows, vec![(rows, rows)])), too_many);
+        check_excess(run_bytes(&stream_of(rows, vec![(rows, rows)])), too_many);
     }
-    check_damaged(answer(&list(-1, vec![(-1, -1)])));
-    check_damaged(answer(&list(2, vec![(2, 3)])));
-    check_damaged(answer(&list(2, vec![(3, 3)])));
+    check_damaged(run_bytes(&stream_of(-1, vec![(-1, -1)])));
+    check_damaged(run_bytes(&stream_of(2, vec![(2, 3)])));
+    check_damaged(run_bytes(&stream_of(2, vec![(3, 3)])));
     // Several such batches: the output is too long for the size of the upload.
-    let many = list(1 << 20, vec![(1 << 20, 1 << 20)]);
-    let batch = &many[start.len()..];
-    let list = [start.clone(), batch.repeat(3)].concat();
-    check_excess(answer(&list), ExceededLimit::AnswerRatio);
+    let full_stream = stream_of(1 << 20, vec![(1 << 20, 1 << 20)]);
+    let batch = &full_stream[start.len()..];
+    let input = [start.clone(), batch.repeat(3)].concat();
+    check_excess(run_bytes(&input), ExceededLimit::AnswerRatio);
 }
 
 #[test]
 fn lengths_of_messages_and_buffers_are_checked() {
     let start = schema_message(&[("postcode", DataType::Utf8)]);
     let body: Vec<u8> = [&OFFSETS[..], &[0; 4], TEXTS, &[0]].concat();
-    let claims = Claims {
+    let claims = MessageClaims {
         rows: 2,
         nodes: vec![(2, 0)],
         buffers: vec![(0, 0), (0, 12), (16, 15)],
         codec: None,
         body_length: 32,
     };
-    let list = |change: &dyn Fn(&mut Claims)| {
+    let stream_with = |change: &dyn Fn(&mut MessageClaims)| {
         let mut claims = claims.clone();
         change(&mut claims);
         [start.clone(), batch_message(&claims, &body)].concat()
     };
-    assert_eq!(answer(&list(&|_| {})).expect("the batch succeeds"), 2);
+    assert_eq!(
+        run_bytes(&stream_with(&|_| {})).expect("the batch succeeds"),
+        2
+    );
     for buffer in [
         (16, 17),
         (-8, 15),
@@ -292,28 +305,37 @@ fn lengths_of_messages_and_buffers_are_checked() {
         (16, i64::MAX),
         (1 << 40, 0),
     ] {
-        check_damaged(answer(&list(&|it| it.buffers[2] = buffer)));
+        check_damaged(run_bytes(&stream_with(&|it| it.buffers[2] = buffer)));
     }
     // Three buffers that each claim the whole body.
-    check_damaged(answer(&list(&|it| {
+    check_damaged(run_bytes(&stream_with(&|it| {
         it.buffers = vec![(0, 32), (0, 32), (1, 31)]
     })));
-    check_damaged(answer(&list(&|it| it.body_length = -1)));
+    check_damaged(run_bytes(&stream_with(&|it| it.body_length = -1)));
     for length in [(16 << 20) + 1, 1 << 60, i64::MAX] {
         let too_large = ExceededLimit::RecordBatchBytes(LIMITS.record_batch_bytes);
-        check_excess(answer(&list(&|it| it.body_length = length)), too_large);
+        check_excess(
+            run_bytes(&stream_with(&|it| it.body_length = length)),
+            too_large,
+        );
     }
     // The claimed body is longer than the stream.
-    let cut = answer(&list(&|it| it.body_length = 16 << 20));
-    assert!(matches!(cut, Err(BatchError::Read(_))), "{cut:?}");
+    let truncated = run_bytes(&stream_with(&|it| it.body_length = 16 << 20));
+    assert!(
+        matches!(truncated, Err(BatchError::Read(_))),
+        "{truncated:?}"
+    );
     for length in [i32::MAX, (2 << 20) + 1] {
-        let list = [&[0xff; 4], length.to_le_bytes().as_slice()].concat();
-        check_excess(answer(&list), ExceededLimit::MetadataBytes(LIMITS.metadata_bytes));
+        let input = [&[0xff; 4], length.to_le_bytes().as_slice()].concat();
+        check_excess(
+            run_bytes(&input),
+            ExceededLimit::MetadataBytes(LIMITS.metadata_bytes),
+        );
     }
 }
 
 #[test]
-fn dictionaries_add_up() {
+fn dictionary_bytes_are_limited_in_total() {
     let dictionary = |length: usize| -> ArrayRef {
         let values = StringArray::from(vec!["LA1 1PN".to_string(), "x".repeat(length)]);
         Arc::new(DictionaryArray::new(
@@ -321,21 +343,24 @@ fn dictionaries_add_up() {
             Arc::new(values),
         ))
     };
-    let list = |length| {
+    let stream_of = |length| {
         let columns = [
             ("postcode", dictionary(100)),
             ("a", dictionary(length)),
             ("b", dictionary(length)),
         ];
-        stream(&[RecordBatch::try_from_iter(columns).expect("a row")])
+        to_arrow_stream(&[RecordBatch::try_from_iter(columns).expect("a row")])
     };
-    assert_eq!(answer(&list(3 << 20)).expect("the batch succeeds"), 1);
-    let most = ExceededLimit::DictionaryBytes(LIMITS.dictionary_bytes);
-    check_excess(answer(&list(5 << 20)), most);
+    assert_eq!(
+        run_bytes(&stream_of(3 << 20)).expect("the batch succeeds"),
+        1
+    );
+    let limit = ExceededLimit::DictionaryBytes(LIMITS.dictionary_bytes);
+    check_excess(run_bytes(&stream_of(5 << 20)), limit);
 }
 
 #[test]
-fn a_slice_of_views_is_written_with_its_own_texts_only() {
+fn sliced_string_views_are_written_without_unused_buffers() {
     let rows = 20_000;
     let text = |row: usize| format!("a text that is kept beside the views {row:08}");
     let texts = StringViewArray::from_iter_values((0..rows).map(text));
@@ -346,18 +371,22 @@ fn a_slice_of_views_is_written_with_its_own_texts_only() {
         ),
         ("text", Arc::new(texts)),
     ];
-    let list = stream(&[RecordBatch::try_from_iter(columns).expect("rows")]);
+    let input = to_arrow_stream(&[RecordBatch::try_from_iter(columns).expect("rows")]);
     let request = request("");
     let mut out = Vec::new();
-    let done = run(BatchInput::open(list.as_slice(), &request), &request, &mut out);
+    let done = run_batch(
+        BatchInput::open(input.as_slice(), &request),
+        &request,
+        &mut out,
+    );
     assert_eq!(done.expect("the batch succeeds"), rows as u64);
     // The ten output columns. All texts with each of three slices would add 1.9 MB.
     let answers = rows * 220;
     assert!(
-        out.len() < list.len() + answers,
+        out.len() < input.len() + answers,
         "{} of {}",
         out.len(),
-        list.len()
+        input.len()
     );
     for row in [0, rows / 2, rows - 1] {
         let text = text(row);
@@ -369,7 +398,7 @@ fn a_slice_of_views_is_written_with_its_own_texts_only() {
 }
 
 #[test]
-fn lists_of_postcodes_only_are_answered_with_every_column() {
+fn postcode_only_files_are_answered_with_every_column() {
     let postcodes = [
         "LA18 4DB", "LA1 1PN", "CA1 1EF", "PR3 0SG", "LA1 4XT", "BB1 1AA",
     ];
@@ -379,37 +408,37 @@ fn lists_of_postcodes_only_are_answered_with_every_column() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         postcodes[(state >> 8) as usize % postcodes.len()]
     };
-    let mut list = String::from("postcode\n");
+    let mut csv = String::from("postcode\n");
     for _ in 0..100_000 {
-        list.push_str(next());
-        list.push('\n');
+        csv.push_str(next());
+        csv.push('\n');
     }
     let request = request("all");
-    for list in [
-        list.clone().into_bytes(),
-        gzip(list.as_bytes()),
-        zstd(list.as_bytes()),
+    for input in [
+        csv.clone().into_bytes(),
+        gzip(csv.as_bytes()),
+        zstd(csv.as_bytes()),
     ] {
-        let intake = BatchInput::open(list.as_slice(), &request);
-        let rows = run(intake, &request, io::sink()).expect("the batch succeeds");
+        let intake = BatchInput::open(input.as_slice(), &request);
+        let rows = run_batch(intake, &request, io::sink()).expect("the batch succeeds");
         assert_eq!(rows, 100_000);
     }
 }
 
 #[test]
-fn archives_out_of_proportion_are_refused() {
+fn decompression_bombs_are_rejected() {
     let empty = [b"postcode\n".to_vec(), vec![b'\n'; 32 << 20]].concat();
-    for packed in [gzip(&empty), zstd(&empty)] {
-        check_excess(answer(&packed), ExceededLimit::DecompressionRatio);
+    for compressed in [gzip(&empty), zstd(&empty)] {
+        check_excess(run_bytes(&compressed), ExceededLimit::DecompressionRatio);
     }
     // A valid frame, then one that requires a window of 16 MiB.
     let window = [0x28, 0xb5, 0x2f, 0xfd, 0, (24 - 10) << 3, 1, 0, 0];
-    let list = [zstd(b"postcode\nLA1 1PN\n").as_slice(), &window].concat();
-    check_excess(answer(&list), ExceededLimit::ZstdWindow(8 << 20));
+    let input = [zstd(b"postcode\nLA1 1PN\n").as_slice(), &window].concat();
+    check_excess(run_bytes(&input), ExceededLimit::ZstdWindow(8 << 20));
 }
 
 #[test]
-fn parquet_files_that_claim_more_than_they_have_are_refused() {
+fn parquet_files_with_false_lengths_are_rejected() {
     let postcodes = StringArray::from(vec!["LA18 4DB"; 2_000]);
     let columns = [("postcode", Arc::new(postcodes) as ArrayRef)];
     let batch = RecordBatch::try_from_iter(columns).expect("rows");
@@ -433,43 +462,43 @@ fn parquet_files_that_claim_more_than_they_have_are_refused() {
         Some(Encoding::DELTA_LENGTH_BYTE_ARRAY),
     ];
     for encoding in encodings {
-        let sound = file(encoding);
+        let valid = file(encoding);
         assert_eq!(
-            answer_file(&sound).expect("the batch succeeds"),
+            run_parquet_file(&valid).expect("the batch succeeds"),
             2_000,
             "{encoding:?}"
         );
         // Page headers have sizes, and encodings start with a number of values: each byte of the
         // pages is replaced by a long number in turn.
-        let pages = sound.len() - 8 - footer_bytes(&sound);
+        let pages = valid.len() - 8 - footer_bytes(&valid);
         for at in 4..pages.min(90) {
-            let mut bytes = sound.clone();
+            let mut bytes = valid.clone();
             bytes.splice(at..at + 6, [0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]);
             // The result does not matter, as long as it neither panics nor aborts.
-            let _ = answer_file(&bytes);
+            let _ = run_parquet_file(&bytes);
         }
     }
-    let sound = file(None);
-    let length = sound.len();
-    let mut long_footer = sound.clone();
+    let valid = file(None);
+    let length = valid.len();
+    let mut long_footer = valid.clone();
     long_footer[length - 8..length - 4].copy_from_slice(&u32::MAX.to_le_bytes());
     check_excess(
-        answer_file(&long_footer),
+        run_parquet_file(&long_footer),
         ExceededLimit::MetadataBytes(LIMITS.metadata_bytes),
     );
     // The root of the schema has one column: `15 02` after its name. Now it claims 2^31 - 1.
-    let footer = length - 8 - footer_bytes(&sound);
-    let name = sound[footer..]
+    let footer = length - 8 - footer_bytes(&valid);
+    let name = valid[footer..]
         .windows(12)
         .position(|it| it == b"arrow_schema");
     let at = footer + name.expect("the root has a name") + 12;
-    assert_eq!(sound[at..at + 2], [0x15, 0x02]);
-    let mut many_columns = sound;
+    assert_eq!(valid[at..at + 2], [0x15, 0x02]);
+    let mut many_columns = valid;
     many_columns.splice(at + 1..at + 2, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
     let length = many_columns.len();
     let footer_length = u32::try_from(length - 8 - footer).expect("short");
     many_columns[length - 8..length - 4].copy_from_slice(&footer_length.to_le_bytes());
-    check_damaged(answer_file(&many_columns));
+    check_damaged(run_parquet_file(&many_columns));
 }
 
 fn footer_bytes(file: &[u8]) -> usize {
@@ -478,56 +507,59 @@ fn footer_bytes(file: &[u8]) -> usize {
 }
 
 /// Returns a memory counter of a process in bytes, such as `VmRSS:` or `VmHWM:`.
-fn memory(running: &Running, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", running.id())).expect("the process is running");
+fn memory_bytes(running: &ServiceProcess, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", running.id()))
+        .expect("the process is running");
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     number.expect("kilobytes") * 1_024
 }
 
 /// Sends a body, and reads the start of the response.
-fn post(running: &Running, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+fn post_batch(running: &ServiceProcess, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(running.address).expect("the server is listening");
-    let patience = Some(Duration::from_secs(60));
-    stream.set_read_timeout(patience).expect("a read timeout");
+    let timeout = Some(Duration::from_secs(60));
+    stream.set_read_timeout(timeout).expect("a read timeout");
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes()).expect("the request is sent");
+    stream
+        .write_all(head.as_bytes())
+        .expect("the request is sent");
     let mut other = stream.try_clone().expect("a second end");
     let body = body.to_vec();
     // The server may reject the body before it is complete.
     let sending = std::thread::spawn(move || drop(other.write_all(&body)));
-    let mut answered = Vec::new();
-    let mut piece = vec![0; 1 << 16];
-    while let Ok(read @ 1..) = stream.read(&mut piece) {
-        answered.extend_from_slice(&piece[..read.min(1 << 10)]);
+    let mut response = Vec::new();
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = stream.read(&mut buffer) {
+        response.extend_from_slice(&buffer[..read.min(1 << 10)]);
     }
     sending.join().expect("sent");
-    answered
+    response
 }
 
 /// Regression test: each of these once stopped the service or used gigabytes.
 #[test]
-fn one_request_takes_less_than_128_mb() {
-    let running = Running::start(&["--log-level", "error", "--batch-threads", "4"]);
+fn one_request_uses_less_than_128_mb() {
+    let running = ServiceProcess::start(&["--log-level", "error", "--batch-threads", "4"]);
     let arrow = "application/vnd.apache.arrow.stream";
-    let two = stream(&[RecordBatch::try_from_iter([(
+    let small_stream = to_arrow_stream(&[RecordBatch::try_from_iter([(
         "postcode",
         Arc::new(StringArray::from(vec!["LA18 4DB"; 2])) as ArrayRef,
     )])
     .expect("rows")]);
-    post(&running, "/api/v1/batch", arrow, &two);
-    let idle = memory(&running, "VmRSS:");
+    post_batch(&running, "/api/v1/batch", arrow, &small_stream);
+    let idle = memory_bytes(&running, "VmRSS:");
 
-    let claims = postcodes(
+    let claims = postcode_stream(
         CompressionType::LZ4_FRAME,
         2,
         [(&lz4(&OFFSETS), 12), (&lz4(TEXTS), 1 << 60)],
     );
     let zeros = zstd(&vec![0; 15 << 20]);
-    let zeros = postcodes(
+    let zeros = postcode_stream(
         CompressionType::ZSTD,
         2,
         [(&zstd(&OFFSETS), 12), (&zeros, 15 << 20)],
@@ -550,7 +582,7 @@ fn one_request_takes_less_than_128_mb() {
         ("text", Arc::new(StringArray::from(vec![random]))),
     ])
     .expect("a row");
-    let large = stream(&vec![large; 6]);
+    let large = to_arrow_stream(&vec![large; 6]);
     let empty = gzip(&[b"postcode\n".to_vec(), vec![b'\n'; 64 << 20]].concat());
     let form = |file: &[u8]| {
         let head: &[u8] =
@@ -595,24 +627,24 @@ fn one_request_takes_less_than_128_mb() {
         ("/batch", multipart, "200 ", &long_file),
     ];
     for (path, content_type, status, body) in cases {
-        let answered = post(&running, path, content_type, body);
-        let shown = String::from_utf8_lossy(&answered[..answered.len().min(500)]);
-        let is_right = status.is_empty() || shown.starts_with(&format!("HTTP/1.1 {status}"));
+        let response = post_batch(&running, path, content_type, body);
+        let excerpt = String::from_utf8_lossy(&response[..response.len().min(500)]);
+        let is_right = status.is_empty() || excerpt.starts_with(&format!("HTTP/1.1 {status}"));
         assert!(
             is_right,
-            "{path} {content_type}, {} bytes: not {status}: {shown}",
+            "{path} {content_type}, {} bytes: not {status}: {excerpt}",
             body.len()
         );
-        let peak = memory(&running, "VmHWM:") - idle;
+        let peak = memory_bytes(&running, "VmHWM:") - idle;
         assert!(peak < 128_000_000, "{path} {content_type}: {peak} bytes");
     }
-    let peak = memory(&running, "VmHWM:") - idle;
+    let peak = memory_bytes(&running, "VmHWM:") - idle;
     println!(
         "at most {} MB above {} MB",
         peak / 1_000_000,
         idle / 1_000_000
     );
     running.signal("TERM");
-    let (status, written) = running.end();
+    let (status, written) = running.wait_for_exit();
     assert_eq!(status, Some(0), "{written}");
 }

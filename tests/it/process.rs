@@ -8,28 +8,28 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Time after which an operation is considered to hang.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running `catchment serve` process, which is killed when it is dropped.
-pub(crate) struct Running {
+pub(crate) struct ServiceProcess {
     child: Child,
     pub(crate) address: SocketAddr,
     /// Receives every line of its output until it exits.
     lines: mpsc::Receiver<String>,
-    written: String,
+    output: String,
 }
 
-impl Running {
+impl ServiceProcess {
     /// Starts the program with these arguments, logging at all levels.
-    pub(crate) fn start(arguments: &[&str]) -> Running {
-        Running::by(
+    pub(crate) fn start(arguments: &[&str]) -> ServiceProcess {
+        ServiceProcess::start_command(
             &mut Command::new(env!("CARGO_BIN_EXE_catchment")),
             arguments,
         )
     }
 
     /// Starts the program with a command to which only its arguments have to be appended.
-    pub(crate) fn by(command: &mut Command, arguments: &[&str]) -> Running {
+    pub(crate) fn start_command(command: &mut Command, arguments: &[&str]) -> ServiceProcess {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
@@ -44,7 +44,7 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let (tell, lines) = mpsc::channel();
+        let (sender, lines) = mpsc::channel();
         let stderr = child.stderr.take().expect("piped");
         let stdout = child.stdout.take().expect("piped");
         thread::spawn(move || {
@@ -55,23 +55,23 @@ impl Running {
                 .flat_map(|it| BufReader::new(it).lines())
             {
                 // The receiver is gone if the test has failed.
-                let _ = tell.send(line.expect("text"));
+                let _ = sender.send(line.expect("text"));
             }
         });
-        let mut running = Running {
+        let mut running = ServiceProcess {
             child,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             lines,
-            written: String::new(),
+            output: String::new(),
         };
         running.address = if arguments.contains(&"json") {
-            let said: serde_json::Value =
+            let line: serde_json::Value =
                 serde_json::from_str(&running.wait_for("\"listening\"")).expect("a JSON line");
-            let address = said["fields"]["address"].as_str().map(str::parse);
+            let address = line["fields"]["address"].as_str().map(str::parse);
             address.expect("an address").expect("an address")
         } else {
-            let said = running.wait_for("(press Ctrl+C to stop)");
-            let rest = said.trim_start_matches("listening on http://");
+            let line = running.wait_for("(press Ctrl+C to stop)");
+            let rest = line.trim_start_matches("listening on http://");
             let (address, _) = rest.split_once('/').expect("a URL");
             address.parse().expect("an address")
         };
@@ -82,15 +82,15 @@ impl Running {
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(TIMEOUT) {
                 Ok(line) => {
-                    self.written.push_str(&line);
-                    self.written.push('\n');
+                    self.output.push_str(&line);
+                    self.output.push('\n');
                     if line.contains(text) {
                         return line;
                     }
                 }
-                Err(error) => panic!("no line contains `{text}` ({error}): {}", self.written),
+                Err(error) => panic!("no line contains `{text}` ({error}): {}", self.output),
             }
         }
     }
@@ -110,25 +110,31 @@ impl Running {
 
     /// Waits until the process exits. Returns its exit code (`None` if killed by a signal) and its
     /// output.
-    pub(crate) fn end(mut self) -> (Option<i32>, String) {
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) fn wait_for_exit(mut self) -> (Option<i32>, String) {
+        let deadline = Instant::now() + TIMEOUT;
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(TIMEOUT) {
                 Ok(line) => {
-                    self.written.push_str(&line);
-                    self.written.push('\n');
+                    self.output.push_str(&line);
+                    self.output.push('\n');
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => panic!("the process does not exit: {}", self.written),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    panic!("the process does not exit: {}", self.output)
+                }
             }
-            assert!(Instant::now() < deadline, "the process does not exit: {}", self.written);
+            assert!(
+                Instant::now() < deadline,
+                "the process does not exit: {}",
+                self.output
+            );
         }
         let status = self.child.wait().expect("the process exits");
-        (status.code(), std::mem::take(&mut self.written))
+        (status.code(), std::mem::take(&mut self.output))
     }
 }
 
-impl Drop for Running {
+impl Drop for ServiceProcess {
     fn drop(&mut self) {
         // The process has exited, unless the test failed.
         let _ = self.child.kill();

@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 use catchment::build::build;
 use catchment::dataset::{self, Dataset, DatasetSource};
 use catchment::domain::{
-    Basis, BritishGrid, Layer, GroupMember, OdsCode, Postcode, PremisesKind, LookupStatus, YearMonth,
-    date_from_iso,
+    Basis, BritishGrid, GroupMember, Layer, LookupStatus, OdsCode, Postcode, PremisesKind,
+    YearMonth, date_from_iso,
 };
-use catchment::index::{LocateAnswer, LayerResult, Index, Locator, LocateQuery};
+use catchment::index::{Index, LayerResult, LocateAnswer, LocateQuery, Locator};
 use jiff::civil::Date;
 use jiff::civil::date;
 use tempfile::TempDir;
@@ -23,11 +23,11 @@ pub(crate) const DAY: Date = date(2025, 11, 30);
 pub(crate) const COMMITTED: &str = "data/lancashire-and-cumbria";
 /// The sub-ICB locations that have ICCs, and those that have neighbourhood teams. No registrations
 /// are modelled between the two pairs.
-const WITH_ICCS: [&str; 2] = ["01K", "01H"];
-const WITH_TEAMS: [&str; 2] = ["01A", "00Q"];
+const SUB_ICBS_WITH_ICCS: [&str; 2] = ["01K", "01H"];
+const SUB_ICBS_WITH_TEAMS: [&str; 2] = ["01A", "00Q"];
 
-fn is_held(sub_icb: &str) -> bool {
-    WITH_ICCS.contains(&sub_icb) || WITH_TEAMS.contains(&sub_icb)
+fn is_in_dataset(sub_icb: &str) -> bool {
+    SUB_ICBS_WITH_ICCS.contains(&sub_icb) || SUB_ICBS_WITH_TEAMS.contains(&sub_icb)
 }
 
 /// Reads the embedded dataset.
@@ -53,37 +53,37 @@ pub(crate) fn table(path: &Path) -> Vec<Row> {
         .collect()
 }
 
-fn source(file: &str) -> Vec<Row> {
+fn source_table(file: &str) -> Vec<Row> {
     table(&Path::new("data/source").join(file))
 }
 
-fn built(file: &str) -> Vec<Row> {
+fn committed_table(file: &str) -> Vec<Row> {
     table(&Path::new(COMMITTED).join(file))
 }
 
 /// Returns the rows of all postcode districts that have at least one postcode in the four sub-ICB
 /// locations.
-fn held_postcodes() -> Vec<Row> {
+fn expected_postcodes() -> Vec<Row> {
     let outcode = |row: &Row| row["postcode"].split(' ').next().map(str::to_string);
-    let mut rows = source("postcodes.csv");
+    let mut rows = source_table("postcodes.csv");
     let touching: BTreeSet<_> = rows
         .iter()
-        .filter(|row| is_held(&row["sub_icb"]))
+        .filter(|row| is_in_dataset(&row["sub_icb"]))
         .map(outcode)
         .collect();
     rows.retain(|row| touching.contains(&outcode(row)));
     rows
 }
 
-fn held_practices() -> Vec<Row> {
-    let mut rows = source("practices.csv");
-    rows.retain(|row| is_held(&row["sub_icb"]));
+fn expected_practices() -> Vec<Row> {
+    let mut rows = source_table("practices.csv");
+    rows.retain(|row| is_in_dataset(&row["sub_icb"]));
     rows
 }
 
 /// Returns the LSOAs that have an ICC in the look-up table, by code.
-fn lsoas() -> BTreeMap<String, Row> {
-    let rows = source("lsoa11_icc.csv").into_iter();
+fn lsoas_with_icc() -> BTreeMap<String, Row> {
+    let rows = source_table("lsoa11_icc.csv").into_iter();
     rows.filter(|row| !row["icc_id"].is_empty())
         .map(|row| (row["lsoa11cd"].clone(), row))
         .collect()
@@ -91,36 +91,37 @@ fn lsoas() -> BTreeMap<String, Row> {
 
 /// Returns the name and sub-ICB location of every LSOA in the boundary file.
 fn statistical_areas() -> BTreeMap<String, Row> {
-    let text = fs::read_to_string("data/source/lsoa11_bsc.geojson").expect("the file is in the repository");
+    let text = fs::read_to_string("data/source/lsoa11_bsc.geojson")
+        .expect("the file is in the repository");
     let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let features = file["features"].as_array().expect("features").iter();
     features
         .map(|feature| {
-            let word = |key: &str| {
+            let property = |key: &str| {
                 feature["properties"][key]
                     .as_str()
                     .expect("text")
                     .to_string()
             };
             let row = [("lsoa11nm", "LSOA11NM"), ("sub_icb", "SICBL")]
-                .map(|(name, key)| (name.to_string(), word(key)));
-            (word("LSOA11CD"), Row::from(row))
+                .map(|(name, key)| (name.to_string(), property(key)));
+            (property("LSOA11CD"), Row::from(row))
         })
         .collect()
 }
 
-fn metres(row: &Row) -> Option<(f64, f64)> {
+fn grid_position(row: &Row) -> Option<(f64, f64)> {
     Some((row["easting"].parse().ok()?, row["northing"].parse().ok()?))
 }
 
 /// Returns the mean position of the live postcodes of each LSOA.
-fn centres() -> HashMap<String, (f64, f64)> {
+fn lsoa_centres() -> HashMap<String, (f64, f64)> {
     let mut sums: HashMap<String, (f64, f64, f64)> = HashMap::new();
-    for row in source("postcodes.csv") {
+    for row in source_table("postcodes.csv") {
         if row["status"] != "live" {
             continue;
         }
-        if let Some((easting, northing)) = metres(&row) {
+        if let Some((easting, northing)) = grid_position(&row) {
             let sum = sums.entry(row["lsoa11cd"].clone()).or_default();
             *sum = (sum.0 + easting, sum.1 + northing, sum.2 + 1.0);
         }
@@ -137,7 +138,7 @@ fn district(lsoa: &Row) -> &str {
 }
 
 /// Returns whether the bay blocks registrations from a district at the practices of an ICC.
-fn is_across_the_bay(district: &str, easting: f64, icc: &str) -> bool {
+fn is_blocked_by_the_bay(district: &str, easting: f64, icc: &str) -> bool {
     let far: &[&str] = match district {
         "Barrow-in-Furness" | "Copeland" => &[
             "mb-bay",
@@ -161,17 +162,19 @@ fn is_across_the_bay(district: &str, easting: f64, icc: &str) -> bool {
 // ---- reproducible builds -----------------------------------------------------------------------
 
 /// Reads all files in a folder and its subfolders, by their relative paths.
-pub(crate) fn files_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn read_files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
-    while let Some(here) = folders.pop() {
-        for entry in fs::read_dir(&here).expect("a folder") {
+    while let Some(current) = folders.pop() {
+        for entry in fs::read_dir(&current).expect("a folder") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
                 continue;
             }
-            let name = path.strip_prefix(folder).expect("the file is in the folder");
+            let name = path
+                .strip_prefix(folder)
+                .expect("the file is in the folder");
             files.insert(name.to_path_buf(), fs::read(&path).expect("a file"));
         }
     }
@@ -179,15 +182,15 @@ pub(crate) fn files_of(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn building_twice_gives_the_committed_dataset_byte_for_byte() {
+fn build_reproduces_the_committed_dataset_byte_for_byte() {
     let temporary = TempDir::new().expect("a folder");
     let output = temporary.path().join("again");
-    let committed = files_of(Path::new(COMMITTED));
+    let committed = read_files(Path::new(COMMITTED));
     for run in ["into a new folder", "over an existing dataset"] {
         build(Path::new("data/build.toml"), Some(&output)).expect("the build succeeds");
-        let made = files_of(&output);
-        assert!(made.keys().eq(committed.keys()), "{run}: the files differ");
-        for (path, bytes) in &made {
+        let files = read_files(&output);
+        assert!(files.keys().eq(committed.keys()), "{run}: the files differ");
+        for (path, bytes) in &files {
             assert!(
                 *bytes == committed[path],
                 "{run}: {} differs",
@@ -195,10 +198,10 @@ fn building_twice_gives_the_committed_dataset_byte_for_byte() {
             );
         }
     }
-    assert_eq!(names_in(temporary.path()), ["again"]);
+    assert_eq!(file_names(temporary.path()), ["again"]);
 }
 
-pub(crate) fn names_in(folder: &Path) -> Vec<String> {
+pub(crate) fn file_names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder");
     let mut names: Vec<String> = entries
         .map(|entry| entry.expect("an entry").file_name().display().to_string())
@@ -210,8 +213,8 @@ pub(crate) fn names_in(folder: &Path) -> Vec<String> {
 // ---- content -----------------------------------------------------------------------------------
 
 #[test]
-fn the_directory_is_every_code_of_every_outcode_that_touches_it() {
-    let rows = held_postcodes();
+fn postcodes_are_those_of_every_overlapping_district() {
+    let rows = expected_postcodes();
     let ours: Vec<&Row> = rows.iter().filter(|row| row["sub_icb"] == "01K").collect();
     let with_lsoa = ours
         .iter()
@@ -222,7 +225,7 @@ fn the_directory_is_every_code_of_every_outcode_that_touches_it() {
 
     let index = index();
     assert_eq!(index.postcodes().len(), rows.len());
-    let written = built("postcodes.csv");
+    let written = committed_table("postcodes.csv");
     assert_eq!(written.len(), rows.len());
     for (row, written) in rows.iter().zip(&written) {
         // The source does not state large users, so the column is empty.
@@ -239,7 +242,7 @@ fn the_directory_is_every_code_of_every_outcode_that_touches_it() {
         let quality = entry
             .positional_quality
             .map(|quality| quality.value().to_string());
-        assert_eq!(position, metres(row), "{}", row["postcode"]);
+        assert_eq!(position, grid_position(row), "{}", row["postcode"]);
         assert_eq!(
             [
                 quality.as_deref().unwrap_or_default(),
@@ -268,9 +271,9 @@ fn the_directory_is_every_code_of_every_outcode_that_touches_it() {
 }
 
 #[test]
-fn each_practice_has_its_premises_status_areas_and_successor() {
+fn practices_match_their_source_tables() {
     let index = index();
-    let rows = held_practices();
+    let rows = expected_practices();
     let count = |status: &str| {
         rows.iter()
             .filter(|row| row["status_dec2023"] == status)
@@ -281,7 +284,7 @@ fn each_practice_has_its_premises_status_areas_and_successor() {
     assert_eq!(index.practices().len(), rows.len());
 
     let mut sites: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for row in source("practice_sites.csv") {
+    for row in source_table("practice_sites.csv") {
         let place = format!("{} {}", row["easting"], row["northing"]);
         sites
             .entry(row["ods_code"].clone())
@@ -291,7 +294,9 @@ fn each_practice_has_its_premises_status_areas_and_successor() {
     let mut at_their_address = 0;
     for row in &rows {
         let code: OdsCode = row["ods_code"].parse().expect("an ODS code");
-        let practice = index.practice(code).expect("the practice is in the dataset");
+        let practice = index
+            .practice(code)
+            .expect("the practice is in the dataset");
         let iso = |text: &str| match text {
             "" => String::new(),
             text => format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..]),
@@ -312,7 +317,7 @@ fn each_practice_has_its_premises_status_areas_and_successor() {
             (Layer::NeighbourhoodTeam, team_of(row).unwrap_or_default()),
             (Layer::Pcn, row["pcn_code"].clone()),
             (Layer::SubIcb, row["sub_icb"].clone()),
-            (Layer::Icb, board_of(&row["sub_icb"]).to_string()),
+            (Layer::Icb, icb_of(&row["sub_icb"]).to_string()),
             (Layer::Place, String::new()),
         ] {
             let groups: Vec<&str> = index
@@ -358,7 +363,7 @@ fn each_practice_has_its_premises_status_areas_and_successor() {
     }
     assert_eq!(at_their_address, 84);
 
-    let successions = source("practice_successions.csv");
+    let successions = source_table("practice_successions.csv");
     assert_eq!(successions.len(), 14);
     for row in successions {
         let [step] = index.successors(row["predecessor"].parse().expect("an ODS code")) else {
@@ -375,7 +380,7 @@ fn each_practice_has_its_premises_status_areas_and_successor() {
 
 /// Returns the neighbourhood team of a practice, which follows from its PCN.
 fn team_of(practice: &Row) -> Option<String> {
-    if !WITH_TEAMS.contains(&practice["sub_icb"].as_str()) {
+    if !SUB_ICBS_WITH_TEAMS.contains(&practice["sub_icb"].as_str()) {
         return None;
     }
     let name = practice["pcn_name"].strip_suffix(" PCN")?;
@@ -383,7 +388,7 @@ fn team_of(practice: &Row) -> Option<String> {
 }
 
 /// Returns the ICB of a sub-ICB location. Only North Cumbria is in another one.
-fn board_of(sub_icb: &str) -> &'static str {
+fn icb_of(sub_icb: &str) -> &'static str {
     match sub_icb {
         "01H" => "QHM",
         _ => "QE1",
@@ -396,30 +401,30 @@ fn place_of<'h>(lsoa: &Row, hierarchy: &'h [Row]) -> Option<&'h str> {
     let place = hierarchy.iter().find(|row| {
         let districts = row["lsoa_selector"].strip_prefix("lsoa11nm=");
         districts.is_some_and(|list| list.split(',').any(|name| name == district(lsoa)))
-            && row["parent"] == board_of(&lsoa["sub_icb"])
+            && row["parent"] == icb_of(&lsoa["sub_icb"])
     });
     place.map(|row| row["id"].as_str())
 }
 
 /// LSOA, layer, area, `from` and `to`.
-type Home = (String, &'static str, String, &'static str, &'static str);
+type Assignment = (String, &'static str, String, &'static str, &'static str);
 
 /// Returns the area of every LSOA in every layer except GP practices.
-fn expected_homes() -> BTreeSet<Home> {
-    let mut homes = BTreeSet::new();
-    for (code, row) in lsoas() {
-        homes.insert((code.clone(), "icc", row["icc_id"].clone(), "", ""));
+fn expected_assignments() -> BTreeSet<Assignment> {
+    let mut assignments = BTreeSet::new();
+    for (code, row) in lsoas_with_icc() {
+        assignments.insert((code.clone(), "icc", row["icc_id"].clone(), "", ""));
         if !row["sub_community_id"].is_empty() {
-            let part = row["sub_community_id"].clone();
-            homes.insert((code, "sub-community", part, "", ""));
+            let sub_community = row["sub_community_id"].clone();
+            assignments.insert((code, "sub-community", sub_community, "", ""));
         }
     }
-    let networks = pluralities(|row| Some(row["pcn_code"].clone()));
-    let teams = pluralities(team_of);
-    let hierarchy = source("hierarchy.csv");
+    let networks = plurality_groups(|row| Some(row["pcn_code"].clone()));
+    let teams = plurality_groups(team_of);
+    let hierarchy = source_table("hierarchy.csv");
     for (code, lsoa) in statistical_areas() {
         let mut add = |layer, area: &str, from| {
-            homes.insert((code.clone(), layer, area.to_string(), from, ""));
+            assignments.insert((code.clone(), layer, area.to_string(), from, ""));
         };
         add("pcn", &networks[&code], "");
         if let Some(team) = teams.get(&code) {
@@ -427,19 +432,21 @@ fn expected_homes() -> BTreeSet<Home> {
         }
         let sub_icb = lsoa["sub_icb"].as_str();
         // Only for the sub-ICB locations with ICCs does a source state when their CCGs began.
-        let known_from = WITH_ICCS.contains(&sub_icb).then_some("2017-04-01");
+        let known_from = SUB_ICBS_WITH_ICCS
+            .contains(&sub_icb)
+            .then_some("2017-04-01");
         add("sub-icb", sub_icb, known_from.unwrap_or_default());
-        add("icb", board_of(sub_icb), "2022-07-01");
+        add("icb", icb_of(sub_icb), "2022-07-01");
         if let Some(place) = place_of(&lsoa, &hierarchy) {
             add("place", place, "2022-07-01");
         }
     }
-    homes
+    assignments
 }
 
 #[test]
-fn each_area_is_the_lsoas_that_its_source_gives_it_and_each_group_its_members() {
-    let assigned: Vec<[String; 5]> = built("assignments.csv")
+fn assignments_and_memberships_match_their_source_tables() {
+    let assigned: Vec<[String; 5]> = committed_table("assignments.csv")
         .into_iter()
         .filter(|row| row["layer"] != "gp-practice")
         .map(|row| {
@@ -449,7 +456,7 @@ fn each_area_is_the_lsoas_that_its_source_gives_it_and_each_group_its_members() 
         .collect();
     let distinct: BTreeSet<[String; 5]> = assigned.iter().cloned().collect();
     assert_eq!(assigned.len(), distinct.len());
-    let expected: BTreeSet<[String; 5]> = expected_homes()
+    let expected: BTreeSet<[String; 5]> = expected_assignments()
         .into_iter()
         .map(|(code, layer, area, from, to)| [code, layer.into(), area, from.into(), to.into()])
         .collect();
@@ -469,25 +476,25 @@ fn each_area_is_the_lsoas_that_its_source_gives_it_and_each_group_its_members() 
         [413, 335, 748, 748, 538, 748]
     );
 
-    let grounds = shapes(&Path::new(COMMITTED).join("areas/icc.geojson"), "id");
-    let of = |system: &str| grounds.keys().filter(|id| id.starts_with(system)).count();
-    assert_eq!((of("mb-"), of("nc-"), grounds.len()), (8, 8, 16));
-    let parts = shapes(
+    let iccs = polygons_by_id(&Path::new(COMMITTED).join("areas/icc.geojson"), "id");
+    let count_of = |system: &str| iccs.keys().filter(|id| id.starts_with(system)).count();
+    assert_eq!((count_of("mb-"), count_of("nc-"), iccs.len()), (8, 8, 16));
+    let parts = polygons_by_id(
         &Path::new(COMMITTED).join("areas/sub-community.geojson"),
         "id",
     );
     assert!(parts.keys().eq(["mb-barrow", "mb-millom"]));
 
-    let published: Vec<(String, String)> = source("resilience_groups.csv")
+    let published: Vec<(String, String)> = source_table("resilience_groups.csv")
         .into_iter()
         .map(|row| (row["member"].clone(), row["group_id"].clone()))
         .collect();
-    let held: Vec<(String, String)> = built("memberships.csv")
+    let actual: Vec<(String, String)> = committed_table("memberships.csv")
         .into_iter()
         .filter(|row| row["layer"] == "resilience-group")
         .map(|row| (row["member"].clone(), row["group"].clone()))
         .collect();
-    assert_eq!(held, published);
+    assert_eq!(actual, published);
 }
 
 // ---- boundaries --------------------------------------------------------------------------------
@@ -496,7 +503,7 @@ type Vertex = (i64, i64);
 type Ring = Vec<Vertex>;
 
 /// Reads the polygons of each feature, as rings in integer units of 1e-7 degrees.
-fn shapes(path: &Path, key: &str) -> BTreeMap<String, Vec<Vec<Ring>>> {
+fn polygons_by_id(path: &Path, key: &str) -> BTreeMap<String, Vec<Vec<Ring>>> {
     let text = fs::read_to_string(path).expect("the file is in the repository");
     let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let features = file["features"].as_array().expect("features");
@@ -560,31 +567,31 @@ fn area_file(layer: &str) -> PathBuf {
 
 /// Returns the LSOAs of each area of each layer, from the published tables; those of practices from
 /// the shares of the dataset, which have their own test.
-fn expected_grounds() -> Vec<(&'static str, BTreeMap<String, BTreeSet<String>>)> {
+fn expected_lsoas() -> Vec<(&'static str, BTreeMap<String, BTreeSet<String>>)> {
     let mut layers: BTreeMap<&str, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
-    for (code, layer, area, ..) in expected_homes() {
+    for (code, layer, area, ..) in expected_assignments() {
         let areas = layers.entry(layer).or_default();
         areas.entry(area).or_default().insert(code);
     }
     let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for row in source("resilience_groups.csv") {
+    for row in source_table("resilience_groups.csv") {
         if row["group_id"].is_empty() {
             continue;
         }
         let member = &row["member"];
-        let ground = layers["icc"].get(member);
-        let ground = ground.or_else(|| layers["sub-community"].get(member));
-        let ground = ground.expect("an ICC or a sub-community").iter().cloned();
+        let codes = layers["icc"].get(member);
+        let codes = codes.or_else(|| layers["sub-community"].get(member));
+        let codes = codes.expect("an ICC or a sub-community").iter().cloned();
         groups
             .entry(row["group_id"].clone())
             .or_default()
-            .extend(ground);
+            .extend(codes);
     }
     let mut practices: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for row in built("assignments.csv") {
+    for row in committed_table("assignments.csv") {
         if row["layer"] == "gp-practice" {
-            let ground = practices.entry(row["area"].clone()).or_default();
-            ground.insert(row["statistical_area"].clone());
+            let codes = practices.entry(row["area"].clone()).or_default();
+            codes.insert(row["statistical_area"].clone());
         }
     }
     layers.insert("resilience-group", groups);
@@ -593,13 +600,13 @@ fn expected_grounds() -> Vec<(&'static str, BTreeMap<String, BTreeSet<String>>)>
 }
 
 #[test]
-fn the_lsoas_are_the_published_ones_and_lie_side_by_side() {
-    let published = shapes(Path::new("data/source/lsoa11_bsc.geojson"), "LSOA11CD");
-    let held = shapes(&area_file("lsoa11"), "id");
-    assert_eq!(held.len(), 748);
-    assert_eq!(held, published);
+fn lsoa_boundaries_are_as_published_and_do_not_overlap() {
+    let published = polygons_by_id(Path::new("data/source/lsoa11_bsc.geojson"), "LSOA11CD");
+    let actual = polygons_by_id(&area_file("lsoa11"), "id");
+    assert_eq!(actual.len(), 748);
+    assert_eq!(actual, published);
     let mut seen = BTreeSet::new();
-    for (code, polygons) in &held {
+    for (code, polygons) in &actual {
         for edge in edges(polygons) {
             // Two areas to the left of the same edge would overlap.
             assert!(seen.insert(edge), "{code} overlaps a neighbour");
@@ -608,16 +615,16 @@ fn the_lsoas_are_the_published_ones_and_lie_side_by_side() {
 }
 
 #[test]
-fn areas_add_up_exactly_and_their_outlines_are_their_lsoas_own_edges() {
-    let lsoas = shapes(&area_file("lsoa11"), "id");
-    let grounds = expected_grounds();
-    assert_eq!(grounds.len(), 9);
-    for (layer, grounds) in grounds {
-        let held = shapes(&area_file(layer), "id");
-        assert!(held.keys().eq(grounds.keys()), "{layer}");
-        for (id, codes) in &grounds {
+fn areas_are_exactly_the_union_of_their_lsoas() {
+    let lsoas = polygons_by_id(&area_file("lsoa11"), "id");
+    let layers = expected_lsoas();
+    assert_eq!(layers.len(), 9);
+    for (layer, areas) in layers {
+        let actual = polygons_by_id(&area_file(layer), "id");
+        assert!(actual.keys().eq(areas.keys()), "{layer}");
+        for (id, codes) in &areas {
             let parts: i128 = codes.iter().map(|code| doubled_area(&lsoas[code])).sum();
-            assert_eq!(doubled_area(&held[id]), parts, "{layer} {id}");
+            assert_eq!(doubled_area(&actual[id]), parts, "{layer} {id}");
             // Edges between two LSOAs of the area run both ways; those without an opposite are its
             // border.
             let all: BTreeSet<_> = codes.iter().flat_map(|code| edges(&lsoas[code])).collect();
@@ -626,7 +633,7 @@ fn areas_add_up_exactly_and_their_outlines_are_their_lsoas_own_edges() {
                 .filter(|(from, to)| !all.contains(&(*to, *from)))
                 .copied()
                 .collect();
-            let drawn: Vec<_> = edges(&held[id]).collect();
+            let drawn: Vec<_> = edges(&actual[id]).collect();
             assert_eq!(drawn.len(), outline.len(), "{layer} {id}");
             assert_eq!(
                 drawn.into_iter().collect::<BTreeSet<_>>(),
@@ -638,7 +645,7 @@ fn areas_add_up_exactly_and_their_outlines_are_their_lsoas_own_edges() {
 }
 
 #[test]
-fn no_ring_touches_itself_and_every_outline_is_valid() {
+fn boundaries_are_valid_and_no_ring_touches_itself() {
     use geo::Validation;
     for (layer, boundaries) in embedded().boundaries {
         for boundary in boundaries {
@@ -654,14 +661,14 @@ fn no_ring_touches_itself_and_every_outline_is_valid() {
 // ---- modelled registrations --------------------------------------------------------------------
 
 /// Returns the share of the people of an LSOA that each practice has by the formula, by code.
-fn modelled(
+fn modelled_shares(
     lsoa: &Row,
     centre: (f64, f64),
     practices: &[(Row, Vec<(f64, f64)>)],
 ) -> BTreeMap<String, f64> {
-    let mut pulls = BTreeMap::new();
+    let mut weights = BTreeMap::new();
     for (practice, premises) in practices {
-        if is_across_the_bay(district(lsoa), centre.0, &practice["icc_id"]) {
+        if is_blocked_by_the_bay(district(lsoa), centre.0, &practice["icc_id"]) {
             continue;
         }
         let km = premises
@@ -669,30 +676,30 @@ fn modelled(
             .map(|at| ((at.0 - centre.0).powi(2) + (at.1 - centre.1).powi(2)).sqrt() / 1_000.0)
             .fold(f64::MAX, f64::min);
         let size: f64 = practice["list_size_2021"].parse().expect("a number");
-        let pull = size * (-2.5 * km.powf(0.6)).exp();
-        pulls.insert(practice["ods_code"].clone(), pull);
+        let weight = size * (-2.5 * km.powf(0.6)).exp();
+        weights.insert(practice["ods_code"].clone(), weight);
     }
-    let total: f64 = pulls.values().sum();
-    pulls
+    let total: f64 = weights.values().sum();
+    weights
         .into_iter()
-        .map(|(code, pull)| (code, pull / total))
+        .map(|(code, weight)| (code, weight / total))
         .collect()
 }
 
 /// Returns the active practices with a known list size, with the positions of their premises.
 fn open_practices() -> Vec<(Row, Vec<(f64, f64)>)> {
-    let sites = source("practice_sites.csv");
+    let sites = source_table("practice_sites.csv");
     let premises = |practice: &Row| -> Vec<(f64, f64)> {
         let own = sites
             .iter()
             .filter(|site| site["ods_code"] == practice["ods_code"]);
-        let own: Vec<_> = own.filter_map(metres).collect();
+        let own: Vec<_> = own.filter_map(grid_position).collect();
         match own.is_empty() {
-            true => metres(practice).into_iter().collect(),
+            true => grid_position(practice).into_iter().collect(),
             false => own,
         }
     };
-    let open = held_practices()
+    let open = expected_practices()
         .into_iter()
         .filter(|row| row["status_dec2023"] == "active" && !row["list_size_2021"].is_empty());
     open.map(|row| {
@@ -703,7 +710,7 @@ fn open_practices() -> Vec<(Row, Vec<(f64, f64)>)> {
 }
 
 fn written_shares() -> BTreeMap<(String, String), f64> {
-    let rows = built("assignments.csv").into_iter();
+    let rows = committed_table("assignments.csv").into_iter();
     rows.filter(|row| row["layer"] == "gp-practice")
         .map(|row| {
             let share = row["share"].parse().expect("a number");
@@ -717,8 +724,8 @@ fn written_shares() -> BTreeMap<(String, String), f64> {
 
 /// Returns the share of every practice in every LSOA, before small shares are dropped and rounding.
 fn all_shares() -> BTreeMap<String, BTreeMap<String, f64>> {
-    let (centres, practices) = (centres(), open_practices());
-    let [with_iccs, with_teams] = [WITH_ICCS, WITH_TEAMS].map(|region| {
+    let (centres, practices) = (lsoa_centres(), open_practices());
+    let [with_iccs, with_teams] = [SUB_ICBS_WITH_ICCS, SUB_ICBS_WITH_TEAMS].map(|region| {
         let of_region = practices
             .iter()
             .filter(|(row, _)| region.contains(&row["sub_icb"].as_str()));
@@ -732,26 +739,26 @@ fn all_shares() -> BTreeMap<String, BTreeMap<String, f64>> {
     let lsoas = statistical_areas().into_iter();
     lsoas
         .map(|(code, lsoa)| {
-            let is_with_iccs = WITH_ICCS.contains(&lsoa["sub_icb"].as_str());
+            let is_with_iccs = SUB_ICBS_WITH_ICCS.contains(&lsoa["sub_icb"].as_str());
             let practices = if is_with_iccs {
                 &with_iccs
             } else {
                 &with_teams
             };
-            let shares = modelled(&lsoa, centres[&code], practices);
+            let shares = modelled_shares(&lsoa, centres[&code], practices);
             (code, shares)
         })
         .collect()
 }
 
 /// Returns the group with the largest share of the people of each LSOA; of ties, the first by id.
-fn pluralities(group_of: impl Fn(&Row) -> Option<String>) -> BTreeMap<String, String> {
-    let groups: HashMap<String, String> = held_practices()
+fn plurality_groups(group_of: impl Fn(&Row) -> Option<String>) -> BTreeMap<String, String> {
+    let groups: HashMap<String, String> = expected_practices()
         .into_iter()
         .filter_map(|row| Some((row["ods_code"].clone(), group_of(&row)?)))
         .filter(|(_, group)| !group.is_empty())
         .collect();
-    let mut homes = BTreeMap::new();
+    let mut plurality = BTreeMap::new();
     for (code, shares) in all_shares() {
         let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
         for (practice, share) in &shares {
@@ -765,18 +772,18 @@ fn pluralities(group_of: impl Fn(&Row) -> Option<String>) -> BTreeMap<String, St
                 largest = Some((group, sum));
             }
         }
-        homes.extend(largest.map(|(group, _)| (code, group.to_string())));
+        plurality.extend(largest.map(|(group, _)| (code, group.to_string())));
     }
-    homes
+    plurality
 }
 
 #[test]
-fn shares_follow_the_formula_from_five_per_cent_and_are_not_scaled_up() {
+fn modelled_shares_follow_the_formula_and_start_at_five_per_cent() {
     let written = written_shares();
     let mut expected = 0;
-    let mut nearly = 0;
+    let mut just_below = 0;
     for (code, shares) in all_shares() {
-        let mut kept = 0.0;
+        let mut total = 0.0;
         for (practice, share) in shares {
             let found = written.get(&(code.clone(), practice.clone()));
             // The limit of 5% applies before shares are rounded to three decimals.
@@ -786,26 +793,26 @@ fn shares_follow_the_formula_from_five_per_cent_and_are_not_scaled_up() {
                     (found - share).abs() <= 0.000_5 + 1e-9,
                     "{code} {practice}: {share}"
                 );
-                kept += found;
+                total += found;
                 expected += 1;
             } else {
                 assert_eq!(found, None, "{code} {practice}: {share}");
-                nearly += u32::from(share >= 0.049_5);
+                just_below += u32::from(share >= 0.049_5);
             }
         }
-        assert!(kept < 1.005, "{code}: {kept}");
+        assert!(total < 1.005, "{code}: {total}");
     }
     assert_eq!(written.len(), expected);
-    assert!(nearly > 0, "no share is just below the limit");
+    assert!(just_below > 0, "no share is just below the limit");
     // Every active practice with a known list size has a share somewhere.
     let covered: BTreeSet<&String> = written.keys().map(|(_, practice)| practice).collect();
     assert_eq!(covered.len(), open_practices().len());
 }
 
 #[test]
-fn nobody_crosses_the_bay_by_water_or_the_hills_to_east_lancashire() {
-    let (lsoas, centres) = (statistical_areas(), centres());
-    let practices: HashMap<String, Row> = held_practices()
+fn no_registrations_are_modelled_across_the_bay_or_the_hills() {
+    let (lsoas, centres) = (statistical_areas(), lsoa_centres());
+    let practices: HashMap<String, Row> = expected_practices()
         .into_iter()
         .map(|row| (row["ods_code"].clone(), row))
         .collect();
@@ -813,12 +820,12 @@ fn nobody_crosses_the_bay_by_water_or_the_hills_to_east_lancashire() {
     for (code, practice) in written_shares().into_keys() {
         let (lsoa, registered) = (&lsoas[&code], &practices[&practice]);
         let district = district(lsoa);
-        let crosses = is_across_the_bay(district, centres[&code].0, &registered["icc_id"]);
+        let crosses = is_blocked_by_the_bay(district, centres[&code].0, &registered["icc_id"]);
         assert!(!crosses, "{code} ({district}) with {practice}");
-        let is_of_the_east = |row: &Row| WITH_TEAMS.contains(&row["sub_icb"].as_str());
+        let is_in_the_east = |row: &Row| SUB_ICBS_WITH_TEAMS.contains(&row["sub_icb"].as_str());
         assert_eq!(
-            is_of_the_east(lsoa),
-            is_of_the_east(registered),
+            is_in_the_east(lsoa),
+            is_in_the_east(registered),
             "{code} ({district}) with {practice}"
         );
         districts.insert(district);
@@ -836,17 +843,20 @@ fn nobody_crosses_the_bay_by_water_or_the_hills_to_east_lancashire() {
         "Rossendale",
         "Blackburn with Darwen",
     ] {
-        assert!(districts.contains(district), "{district} has no modelled registrations");
+        assert!(
+            districts.contains(district),
+            "{district} has no modelled registrations"
+        );
     }
 }
 
 #[test]
-fn a_team_and_the_network_of_the_same_practices_have_the_same_ground() {
+fn neighbourhood_teams_have_the_areas_of_their_pcns() {
     let (teams, networks) = (
-        pluralities(team_of),
-        pluralities(|row| Some(row["pcn_code"].clone())),
+        plurality_groups(team_of),
+        plurality_groups(|row| Some(row["pcn_code"].clone())),
     );
-    let pairs: BTreeSet<(String, String)> = held_practices()
+    let pairs: BTreeSet<(String, String)> = expected_practices()
         .iter()
         .filter_map(|row| Some((team_of(row)?, row["pcn_code"].clone())))
         .collect();
@@ -859,23 +869,23 @@ fn a_team_and_the_network_of_the_same_practices_have_the_same_ground() {
 }
 
 #[test]
-fn areas_are_named_as_published_version_by_version() {
-    let named = |layer: &str| -> BTreeSet<[String; 4]> {
-        let rows = built("areas.csv").into_iter();
+fn area_names_are_as_published() {
+    let names_of = |layer: &str| -> BTreeSet<[String; 4]> {
+        let rows = committed_table("areas.csv").into_iter();
         rows.filter(|row| row["layer"] == layer)
             .map(|row| ["id", "name", "from", "to"].map(|column| row[column].clone()))
             .collect()
     };
     for layer in ["sub-icb", "place", "icb"] {
-        let published = source("hierarchy.csv").into_iter();
+        let published = source_table("hierarchy.csv").into_iter();
         let published: BTreeSet<[String; 4]> = published
             .filter(|row| row["layer"] == layer)
             .map(|row| ["id", "name", "from", "to"].map(|column| row[column].clone()))
             .collect();
         assert!(published.len() >= 2);
-        assert_eq!(named(layer), published, "{layer}");
+        assert_eq!(names_of(layer), published, "{layer}");
     }
-    let practices = held_practices();
+    let practices = expected_practices();
     let networks: BTreeSet<[String; 4]> = practices
         .iter()
         .filter(|row| !row["pcn_code"].is_empty())
@@ -884,7 +894,7 @@ fn areas_are_named_as_published_version_by_version() {
             [id, name, String::new(), String::new()]
         })
         .collect();
-    assert_eq!(named("pcn"), networks);
+    assert_eq!(names_of("pcn"), networks);
     let teams: BTreeSet<[String; 4]> = practices
         .iter()
         .filter_map(|row| {
@@ -892,7 +902,7 @@ fn areas_are_named_as_published_version_by_version() {
             Some([team_of(row)?, name, String::new(), String::new()])
         })
         .collect();
-    assert_eq!(named("neighbourhood-team"), teams);
+    assert_eq!(names_of("neighbourhood-team"), teams);
 }
 
 // ---- look-ups against the source tables --------------------------------------------------------
@@ -914,7 +924,7 @@ fn area_of<'i>(answer: &LocateAnswer<'i>, layer: Layer) -> Option<(&'i str, Basi
     }
 }
 
-fn ask(place: Locator) -> LocateAnswer<'static> {
+fn locate(place: Locator) -> LocateAnswer<'static> {
     let (practice, as_of) = (None, DAY);
     index().locate(&LocateQuery {
         locator: Some(place),
@@ -924,16 +934,16 @@ fn ask(place: Locator) -> LocateAnswer<'static> {
 }
 
 #[test]
-fn postcodes_are_in_the_icc_of_their_lsoa_and_coordinates_nearly_all() {
-    let lsoas = lsoas();
-    let (mut asked, mut by_boundary, mut by_grid) = (0_u32, 0_u32, 0_u32);
-    for row in source("postcodes.csv") {
+fn postcodes_and_most_coordinates_are_in_the_icc_of_their_lsoa() {
+    let lsoas = lsoas_with_icc();
+    let (mut total, mut by_boundary, mut by_grid) = (0_u32, 0_u32, 0_u32);
+    for row in source_table("postcodes.csv") {
         if row["sub_icb"] != "01K" || row["lsoa11cd"].is_empty() {
             continue;
         }
         let expected = lsoas[&row["lsoa11cd"]]["icc_id"].as_str();
         let postcode = row["postcode"].parse().expect("a postcode");
-        let found = icc_of(&ask(Locator::Postcode(postcode)));
+        let found = icc_of(&locate(Locator::Postcode(postcode)));
         assert_eq!(
             found,
             Some((expected, Basis::Directory)),
@@ -941,18 +951,18 @@ fn postcodes_are_in_the_icc_of_their_lsoa_and_coordinates_nearly_all() {
             row["postcode"]
         );
 
-        let (easting, northing) = metres(&row).expect("a position");
+        let (easting, northing) = grid_position(&row).expect("a position");
         let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
-        asked += 1;
+        total += 1;
         let around = index().areas_covering(Layer::Icc, grid, DAY);
         by_boundary += u32::from(around.first().is_some_and(|area| area.id == expected));
-        let found = icc_of(&ask(Locator::Grid(grid)));
+        let found = icc_of(&locate(Locator::Grid(grid)));
         by_grid += u32::from(found.is_some_and(|(icc, _)| icc == expected));
     }
-    assert_eq!(asked, 14_584);
+    assert_eq!(total, 14_584);
     // With boundaries generalised to 200 m, 99.33% are in the right area; 99.83% if the nearest
     // area within 150 m counts.
-    let per_mille = |count: u32| f64::from(count) / f64::from(asked) * 1_000.0;
+    let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 993.3).abs() < 0.05,
         "{by_boundary}"
@@ -961,16 +971,16 @@ fn postcodes_are_in_the_icc_of_their_lsoa_and_coordinates_nearly_all() {
 }
 
 #[test]
-fn postcodes_are_in_the_team_of_their_lsoa_and_coordinates_nearly_all() {
-    let teams = pluralities(team_of);
-    let (mut asked, mut by_boundary, mut by_grid) = (0_u32, 0_u32, 0_u32);
-    for row in source("postcodes.csv") {
-        if !WITH_TEAMS.contains(&row["sub_icb"].as_str()) || row["lsoa11cd"].is_empty() {
+fn postcodes_and_most_coordinates_are_in_the_team_of_their_lsoa() {
+    let teams = plurality_groups(team_of);
+    let (mut total, mut by_boundary, mut by_grid) = (0_u32, 0_u32, 0_u32);
+    for row in source_table("postcodes.csv") {
+        if !SUB_ICBS_WITH_TEAMS.contains(&row["sub_icb"].as_str()) || row["lsoa11cd"].is_empty() {
             continue;
         }
         let expected = teams[&row["lsoa11cd"]].as_str();
         let postcode = row["postcode"].parse().expect("a postcode");
-        let answer = ask(Locator::Postcode(postcode));
+        let answer = locate(Locator::Postcode(postcode));
         assert_eq!(
             area_of(&answer, Layer::NeighbourhoodTeam),
             Some((expected, Basis::Directory)),
@@ -979,18 +989,18 @@ fn postcodes_are_in_the_team_of_their_lsoa_and_coordinates_nearly_all() {
         );
         assert_eq!(icc_of(&answer), None, "{}", row["postcode"]);
 
-        let (easting, northing) = metres(&row).expect("a position");
+        let (easting, northing) = grid_position(&row).expect("a position");
         let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
-        asked += 1;
+        total += 1;
         let around = index().areas_covering(Layer::NeighbourhoodTeam, grid, DAY);
         by_boundary += u32::from(around.first().is_some_and(|area| area.id == expected));
-        let found = area_of(&ask(Locator::Grid(grid)), Layer::NeighbourhoodTeam);
+        let found = area_of(&locate(Locator::Grid(grid)), Layer::NeighbourhoodTeam);
         by_grid += u32::from(found.is_some_and(|(team, _)| team == expected));
     }
-    assert_eq!(asked, 20_569);
+    assert_eq!(total, 20_569);
     // In towns, generalised boundaries cut through streets; and there is no coast, where the
     // nearest area would help.
-    let per_mille = |count: u32| f64::from(count) / f64::from(asked) * 1_000.0;
+    let per_mille = |count: u32| f64::from(count) / f64::from(total) * 1_000.0;
     assert!(
         (per_mille(by_boundary) - 988.8).abs() < 0.05,
         "{by_boundary}"
@@ -999,21 +1009,21 @@ fn postcodes_are_in_the_team_of_their_lsoa_and_coordinates_nearly_all() {
 }
 
 #[test]
-fn postcodes_are_under_the_bodies_that_the_list_and_their_lsoa_give_them() {
-    let (areas, hierarchy) = (statistical_areas(), source("hierarchy.csv"));
-    let networks = pluralities(|row| Some(row["pcn_code"].clone()));
-    let mut asked = 0;
-    for row in held_postcodes() {
+fn postcodes_are_in_the_sub_icb_icb_place_and_pcn_of_their_sources() {
+    let (areas, hierarchy) = (statistical_areas(), source_table("hierarchy.csv"));
+    let networks = plurality_groups(|row| Some(row["pcn_code"].clone()));
+    let mut count = 0;
+    for row in expected_postcodes() {
         let Some(lsoa) = areas.get(&row["lsoa11cd"]) else {
             continue;
         };
-        asked += 1;
+        count += 1;
         let postcode = row["postcode"].parse().expect("a postcode");
-        let answer = ask(Locator::Postcode(postcode));
+        let answer = locate(Locator::Postcode(postcode));
         for (layer, expected) in [
             // From the column of the postcode table, not of the boundary file.
             (Layer::SubIcb, Some(row["sub_icb"].as_str())),
-            (Layer::Icb, Some(board_of(&row["sub_icb"]))),
+            (Layer::Icb, Some(icb_of(&row["sub_icb"]))),
             (Layer::Place, place_of(lsoa, &hierarchy)),
             (
                 Layer::Pcn,
@@ -1029,31 +1039,36 @@ fn postcodes_are_under_the_bodies_that_the_list_and_their_lsoa_give_them() {
             );
         }
     }
-    assert_eq!(asked, 14_584 + 16_137 + 20_569);
+    assert_eq!(count, 14_584 + 16_137 + 20_569);
 }
 
 #[test]
-fn the_rest_of_the_directory_is_in_north_cumbria_the_east_outside_or_nowhere() {
-    let (lsoas, held) = (lsoas(), statistical_areas());
+fn remaining_postcodes_are_in_north_cumbria_east_lancashire_or_outside() {
+    let (lsoas, all_areas) = (lsoas_with_icc(), statistical_areas());
     let (mut inside, mut in_the_east, mut outside, mut nowhere) = (0, 0, 0, 0);
-    for row in held_postcodes() {
+    for row in expected_postcodes() {
         let has_lsoa = !row["lsoa11cd"].is_empty();
-        if row["sub_icb"] == "01K" || (!has_lsoa && metres(&row).is_some()) {
+        if row["sub_icb"] == "01K" || (!has_lsoa && grid_position(&row).is_some()) {
             continue;
         }
         let postcode = row["postcode"].parse().expect("a postcode");
-        let answer = ask(Locator::Postcode(postcode));
+        let answer = locate(Locator::Postcode(postcode));
         let expected = match lsoas.get(&row["lsoa11cd"]) {
-            _ if metres(&row).is_none() => {
+            _ if grid_position(&row).is_none() => {
                 nowhere += 1;
-                assert_eq!(answer.status, LookupStatus::NoLocation, "{}", row["postcode"]);
+                assert_eq!(
+                    answer.status,
+                    LookupStatus::NoLocation,
+                    "{}",
+                    row["postcode"]
+                );
                 None
             }
             Some(lsoa) => {
                 inside += 1;
                 Some((lsoa["icc_id"].as_str(), Basis::Directory))
             }
-            None if held.contains_key(&row["lsoa11cd"]) => {
+            None if all_areas.contains_key(&row["lsoa11cd"]) => {
                 in_the_east += 1;
                 let in_use = row["status"] == "live";
                 let expected = if in_use {
@@ -1082,9 +1097,9 @@ fn the_rest_of_the_directory_is_in_north_cumbria_the_east_outside_or_nowhere() {
 }
 
 #[test]
-fn codes_newer_than_the_look_up_go_by_boundary() {
-    let (mut asked, mut asked_of_teams) = (0, 0);
-    for row in source("postcodes.csv") {
+fn postcodes_newer_than_the_lookup_are_located_by_boundary() {
+    let (mut count, mut count_of_teams) = (0, 0);
+    for row in source_table("postcodes.csv") {
         if !row["lsoa11cd"].is_empty() {
             continue;
         }
@@ -1094,9 +1109,9 @@ fn codes_newer_than_the_look_up_go_by_boundary() {
             "01A" | "00Q" => (Layer::NeighbourhoodTeam, "pl-"),
             _ => continue,
         };
-        asked += u32::from(layer == Layer::Icc);
-        asked_of_teams += u32::from(layer == Layer::NeighbourhoodTeam);
-        let answer = ask(Locator::Postcode(postcode));
+        count += u32::from(layer == Layer::Icc);
+        count_of_teams += u32::from(layer == Layer::NeighbourhoodTeam);
+        let answer = locate(Locator::Postcode(postcode));
         let (area, basis) = area_of(&answer, layer)
             .unwrap_or_else(|| panic!("{} is in no {layer}", row["postcode"]));
         assert!(area.starts_with(prefix), "{}: {area}", row["postcode"]);
@@ -1107,5 +1122,5 @@ fn codes_newer_than_the_look_up_go_by_boundary() {
             basis.as_str()
         );
     }
-    assert_eq!((asked, asked_of_teams), (180, 338));
+    assert_eq!((count, count_of_teams), (180, 338));
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Installs a shell script as a program.
-fn place(folder: &Path, name: &str, script: &str) {
+fn install_script(folder: &Path, name: &str, script: &str) {
     let path = folder.join(name);
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("written");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("permissions are set");
@@ -28,44 +28,44 @@ fn audit(programs: &TempDir, part: &str) -> Output {
 }
 
 #[track_caller]
-fn check(output: &Output, status: i32, words: &str) {
-    let told = [&output.stdout[..], &output.stderr[..]].concat();
-    let told = String::from_utf8_lossy(&told);
-    assert_eq!(output.status.code(), Some(status), "{told}");
-    assert!(told.contains(words), "no `{words}`: {told}");
+fn check_output(output: &Output, status: i32, words: &str) {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert_eq!(output.status.code(), Some(status), "{text}");
+    assert!(text.contains(words), "no `{words}`: {text}");
 }
 
 #[test]
-fn an_advisory_check_that_could_not_run_fails() {
+fn advisory_checks_that_cannot_run_fail() {
     let programs = TempDir::new().expect("a folder");
     let refused = "echo 'npm error audit endpoint returned an error' >&2; echo '{\"statusCode\": 405}'; exit 1";
-    place(programs.path(), "npm", refused);
+    install_script(programs.path(), "npm", refused);
     let npm = audit(&programs, "npm");
-    check(&npm, 2, "COULD NOT CHECK src/web/package-lock.json");
-    check(&npm, 2, "COULD NOT CHECK tests/browser/package-lock.json");
+    check_output(&npm, 2, "COULD NOT CHECK src/web/package-lock.json");
+    check_output(&npm, 2, "COULD NOT CHECK tests/browser/package-lock.json");
     // Without a network, npm prints nothing useful, and empty output proves nothing.
-    place(programs.path(), "npm", "exit 0");
-    check(&audit(&programs, "npm"), 2, "COULD NOT CHECK");
+    install_script(programs.path(), "npm", "exit 0");
+    check_output(&audit(&programs, "npm"), 2, "COULD NOT CHECK");
     let no_database =
         "case \"$1\" in install) exit 0 ;; *) echo 'error: couldn’t fetch' >&2; exit 1 ;; esac";
-    place(programs.path(), "cargo", no_database);
-    check(&audit(&programs, "cargo"), 2, "COULD NOT CHECK Cargo.lock");
+    install_script(programs.path(), "cargo", no_database);
+    check_output(&audit(&programs, "cargo"), 2, "COULD NOT CHECK Cargo.lock");
 }
 
 #[test]
-fn an_advisory_for_an_npm_package_fails_the_check() {
+fn npm_advisories_fail_the_check() {
     let programs = TempDir::new().expect("a folder");
-    place(
+    install_script(
         programs.path(),
         "npm",
         "echo '{\"auditReportVersion\": 2, \"vulnerabilities\": {}}'",
     );
     let clean = audit(&programs, "npm");
-    check(&clean, 0, "src/web/package-lock.json: none known");
-    check(&clean, 0, "tests/browser/package-lock.json: none known");
+    check_output(&clean, 0, "src/web/package-lock.json: none known");
+    check_output(&clean, 0, "tests/browser/package-lock.json: none known");
     let found = "echo '{\"auditReportVersion\": 2, \"vulnerabilities\": {\"a\": {}}}'; exit 1";
-    place(programs.path(), "npm", found);
-    check(
+    install_script(programs.path(), "npm", found);
+    check_output(
         &audit(&programs, "npm"),
         1,
         "src/web/package-lock.json: advisories found",
@@ -84,22 +84,22 @@ fn sbom() -> String {
     let folder = TempDir::new().expect("a folder");
     let cargo = folder.path().join("cargo.json");
     fs::write(&cargo, CARGO).expect("written");
-    let made = Command::new("python3")
+    let output = Command::new("python3")
         .args(["tools/sbom.py", "src/web/package-lock.json"])
         .arg("tests/browser/package-lock.json=excluded")
         .stdin(fs::File::open(&cargo).expect("the file exists"))
         .output()
         .expect("python3 runs");
     assert!(
-        made.status.success(),
+        output.status.success(),
         "{}",
-        String::from_utf8_lossy(&made.stderr)
+        String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8(made.stdout).expect("text")
+    String::from_utf8(output.stdout).expect("text")
 }
 
 #[test]
-fn the_sbom_has_the_npm_packages_with_their_versions_hashes_and_dependencies() {
+fn sbom_lists_npm_packages_with_versions_hashes_and_dependencies() {
     let text = sbom();
     assert_eq!(text, sbom(), "the SBOM differs between runs");
     let document: Value = serde_json::from_str(&text).expect("JSON");
@@ -112,8 +112,8 @@ fn the_sbom_has_the_npm_packages_with_their_versions_hashes_and_dependencies() {
         ("tests/browser/package-lock.json", "excluded"),
     ];
     for (path, scope) in scopes {
-        for (place, package) in lock(path)["packages"].as_object().expect("packages") {
-            let Some((_, name)) = place.rsplit_once("node_modules/") else {
+        for (location, package) in lock(path)["packages"].as_object().expect("packages") {
+            let Some((_, name)) = location.rsplit_once("node_modules/") else {
                 continue;
             };
             let version = package["version"].as_str().expect("a version");
@@ -132,7 +132,7 @@ fn the_sbom_has_the_npm_packages_with_their_versions_hashes_and_dependencies() {
     }
     assert!(components.iter().any(|it| it["name"] == "serde"));
     let dependencies = document["dependencies"].as_array().expect("dependencies");
-    let needs = |name: &str| {
+    let dependencies_of = |name: &str| {
         let found = dependencies
             .iter()
             .find(|it| it["ref"].as_str().is_some_and(|it| it.starts_with(name)));
@@ -144,13 +144,17 @@ fn the_sbom_has_the_npm_packages_with_their_versions_hashes_and_dependencies() {
         "pkg:npm/nhsuk-frontend@",
         "pkg:npm/axe-core@",
     ] {
-        assert!(needs("root").contains(name), "{name}: {}", needs("root"));
+        assert!(
+            dependencies_of("root").contains(name),
+            "{name}: {}",
+            dependencies_of("root")
+        );
     }
-    assert!(needs("pkg:npm/esbuild@").contains("pkg:npm/%40esbuild/linux-x64@"));
+    assert!(dependencies_of("pkg:npm/esbuild@").contains("pkg:npm/%40esbuild/linux-x64@"));
 }
 
 #[test]
-fn a_release_has_the_npm_packages_in_its_sbom_and_all_checks_ask_for_advisories() {
+fn release_script_includes_npm_packages_and_checks_run_the_audit() {
     let release = fs::read_to_string("tools/release").expect("the file exists");
     assert!(
         release.contains("tools/sbom.py src/web/package-lock.json"),

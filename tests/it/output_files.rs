@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::dataset::files_of;
-use crate::refusals::Copied;
+use crate::dataset_validation::SourceCopy;
+use crate::embedded_dataset::read_files;
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_catchment"));
@@ -16,34 +16,31 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn check_refused(folder: &Path, arguments: &[&str], words: &str) {
-    let before = files_of(folder);
+fn check_rejected(folder: &Path, arguments: &[&str], words: &str) {
+    let before = read_files(folder);
     let output = run(folder, arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{arguments:?} {errors}");
     assert!(errors.contains(words), "{arguments:?} {errors}");
-    assert!(
-        files_of(folder) == before,
-        "{arguments:?} changed a file"
-    );
+    assert!(read_files(folder) == before, "{arguments:?} changed a file");
 }
 
 #[test]
-fn a_build_replaces_a_dataset_and_leaves_all_else() {
-    let copied = Copied::without_canaries();
-    let config = copied.config();
+fn build_replaces_only_a_dataset_without_force() {
+    let source_copy = SourceCopy::without_golden_queries();
+    let config = source_copy.config();
     let config = config.to_str().expect("text");
     let folder = TempDir::new().expect("a folder");
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("mine")).expect("a folder");
     fs::write(at("mine/thesis.txt"), "x").expect("a file");
     fs::write(at("file.txt"), "x").expect("a file");
-    check_refused(
+    check_rejected(
         folder.path(),
         &["build", config, "-o", "mine"],
         "`thesis.txt`, which would be deleted",
     );
-    check_refused(
+    check_rejected(
         folder.path(),
         &["build", config, "-o", "file.txt"],
         "is a file, not a dataset",
@@ -57,11 +54,11 @@ fn a_build_replaces_a_dataset_and_leaves_all_else() {
         assert!(output.status.success(), "{arguments:?} {errors}");
     };
     build(&["new"]);
-    let built = files_of(&at("new"));
+    let built = read_files(&at("new"));
     build(&["new"]);
-    assert!(files_of(&at("new")) == built);
+    assert!(read_files(&at("new")) == built);
     fs::write(at("new/notes.txt"), "x").expect("a file");
-    check_refused(
+    check_rejected(
         folder.path(),
         &["build", config, "-o", "new"],
         "`notes.txt` besides a dataset",
@@ -72,17 +69,17 @@ fn a_build_replaces_a_dataset_and_leaves_all_else() {
     assert!(
         ["new", "file.txt", "mine"]
             .iter()
-            .all(|it| files_of(&at(it)) == built)
+            .all(|it| read_files(&at(it)) == built)
     );
     let names = fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(names, 3, "there are other files beside them");
 }
 
 #[test]
-fn a_build_never_replaces_its_own_configuration_and_sources() {
+fn build_never_replaces_its_own_inputs() {
     for output in ["", ".", "..", "source", "source/../source"] {
-        let copied = Copied::without_canaries();
-        let config = copied.config();
+        let source_copy = SourceCopy::without_golden_queries();
+        let config = source_copy.config();
         let text = fs::read_to_string(&config).expect("a configuration");
         let lines = text
             .lines()
@@ -95,7 +92,7 @@ fn a_build_never_replaces_its_own_configuration_and_sources() {
         let config = config.to_str().expect("text");
         for force in [&[][..], &["--force"]] {
             let arguments = [&["build", config], force].concat();
-            check_refused(
+            check_rejected(
                 folder,
                 &arguments,
                 "an input of the command that would be deleted",
@@ -106,10 +103,10 @@ fn a_build_never_replaces_its_own_configuration_and_sources() {
 
 #[cfg(unix)]
 #[test]
-fn a_symbolic_link_stays_and_its_target_is_replaced() {
+fn symbolic_links_are_preserved_and_their_targets_replaced() {
     use std::os::unix::fs::symlink;
-    let copied = Copied::without_canaries();
-    let config = copied.config();
+    let source_copy = SourceCopy::without_golden_queries();
+    let config = source_copy.config();
     let config = config.to_str().expect("text");
     let folder = TempDir::new().expect("a folder");
     let at = |name: &str| folder.path().join(name);
@@ -133,7 +130,7 @@ fn a_symbolic_link_stays_and_its_target_is_replaced() {
     fs::write(at("list.csv"), "postcode\nLA1 1PN\n").expect("a list");
     fs::write(at("elsewhere/old.csv"), "old").expect("a file");
     symlink("elsewhere/old.csv", at("out.csv")).expect("a link");
-    check_refused(
+    check_rejected(
         folder.path(),
         &["batch", "list.csv", "-o", "out.csv"],
         "--force",
@@ -161,7 +158,7 @@ fn a_symbolic_link_stays_and_its_target_is_replaced() {
 }
 
 #[test]
-fn every_command_says_what_it_would_replace() {
+fn commands_do_not_overwrite_files_without_force() {
     let folder = TempDir::new().expect("a folder");
     let at = |name: &str| folder.path().join(name);
     let data = concat!(env!("CARGO_MANIFEST_DIR"), "/data/lancashire-and-cumbria");
@@ -177,14 +174,14 @@ fn every_command_says_what_it_would_replace() {
         &["export", "--areas", "a.gpkg"],
         &["export", "--lookup", "a.csv"],
     ] {
-        check_refused(
+        check_rejected(
             folder.path(),
             arguments,
             "would be deleted; choose another name, or replace it with --force",
         );
     }
     let diff = ["diff", data, data, "--output", "changes"];
-    check_refused(
+    check_rejected(
         folder.path(),
         &diff,
         "contains `notes.txt`, which would be deleted",
@@ -206,14 +203,14 @@ fn every_command_says_what_it_would_replace() {
         String::from_utf8_lossy(&forced.stderr)
     );
     // A comparison never overwrites one of its datasets.
-    for (name, content) in files_of(Path::new(data)) {
+    for (name, content) in read_files(Path::new(data)) {
         let path = at("dataset").join(name);
         fs::create_dir_all(path.parent().expect("within")).expect("a folder");
         fs::write(path, content).expect("a file");
     }
     let diff = ["diff", "dataset", data, "--output", "dataset"];
-    check_refused(folder.path(), &diff, "an input of the command");
-    check_refused(
+    check_rejected(folder.path(), &diff, "an input of the command");
+    check_rejected(
         folder.path(),
         &[&diff[..], &["--force"]].concat(),
         "an input of the command",
@@ -222,28 +219,28 @@ fn every_command_says_what_it_would_replace() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_among_the_sources_is_refused_and_not_waited_for() {
-    let copied = Copied::without_canaries();
-    let source = copied.config().with_file_name("source");
+fn pipes_as_sources_are_rejected_without_blocking() {
+    let source_copy = SourceCopy::without_golden_queries();
+    let source = source_copy.config().with_file_name("source");
     for name in ["postcodes.csv", "lsoa11_icc.csv", "lsoa11_bsc.geojson"] {
         let path = source.join(name);
-        let kept = fs::read(&path).expect("a source");
+        let original = fs::read(&path).expect("a source");
         fs::remove_file(&path).expect("a source");
-        let made = Command::new("mkfifo").arg(&path).status();
-        assert!(made.expect("mkfifo runs").success());
-        let refused = catchment::build::build(&copied.config(), None).expect_err("a pipe");
+        let created = Command::new("mkfifo").arg(&path).status();
+        assert!(created.expect("mkfifo runs").success());
+        let refused = catchment::build::build(&source_copy.config(), None).expect_err("a pipe");
         let refused = format!("{refused:#}");
         assert!(
             refused.contains(name) && refused.contains("it is a pipe"),
             "{refused}"
         );
         fs::remove_file(&path).expect("a pipe");
-        fs::write(&path, kept).expect("a source");
+        fs::write(&path, original).expect("a source");
     }
 }
 
 #[test]
-fn absurd_numbers_and_a_licence_that_is_no_address_are_refused_by_name() {
+fn invalid_distances_and_licence_urls_are_rejected_by_name() {
     for (from, to, words) in [
         (
             "tolerance_m = 100",
@@ -271,8 +268,8 @@ fn absurd_numbers_and_a_licence_that_is_no_address_are_refused_by_name() {
             "licence: `javascript://",
         ),
     ] {
-        let copied = Copied::without_canaries().replace("build.toml", from, to);
-        let refused = catchment::build::build(&copied.config(), None).expect_err(to);
+        let source_copy = SourceCopy::without_golden_queries().replace("build.toml", from, to);
+        let refused = catchment::build::build(&source_copy.config(), None).expect_err(to);
         let refused = format!("{refused:#}");
         assert!(refused.contains(words), "{refused}");
         assert!(refused.contains("build.toml"), "{refused}");

@@ -5,14 +5,14 @@ use std::fs;
 use catchment::build::build;
 use catchment::dataset::{DatasetSource, read};
 use catchment::domain::Layer;
-use catchment::index::{Index, PostcodeLookup, Locator, LocateQuery, areas_of_layer};
+use catchment::index::{Index, LocateQuery, Locator, PostcodeLookup, areas_of_layer};
 use jiff::civil::{Date, date};
 
-use crate::refusals::Copied;
+use crate::dataset_validation::SourceCopy;
 
-fn built(copied: &Copied) -> Index {
-    build(&copied.config(), None).expect("the build succeeds");
-    let dataset = read(&DatasetSource::Folder(copied.output())).expect("a dataset");
+fn build_index(source_copy: &SourceCopy) -> Index {
+    build(&source_copy.config(), None).expect("the build succeeds");
+    let dataset = read(&DatasetSource::Folder(source_copy.output())).expect("a dataset");
     Index::build(dataset).expect("the dataset is valid")
 }
 
@@ -31,18 +31,18 @@ fn icc_on(index: &Index, day: Date) -> Vec<String> {
 }
 
 #[test]
-fn a_boundary_to_come_is_there_to_be_asked_for_by_date() {
+fn future_boundaries_are_selected_by_date() {
     let now = "[[layers.methods]]\nlookup = { file = \"source/lsoa11_icc.csv\", columns = { code = \"lsoa11cd\", area = \"icc_id\" } }\n";
     let later = now
         .replace("lookup", "from = \"2027-04-01\"\nlookup")
         .replace(".csv", "_2027.csv");
     let both = now.replace("lookup", "to = \"2027-04-01\"\nlookup") + "\n" + &later;
-    let copied = Copied::without_canaries().replace("build.toml", now, &both);
-    let sources = copied.config().with_file_name("source");
+    let source_copy = SourceCopy::without_golden_queries().replace("build.toml", now, &both);
+    let sources = source_copy.config().with_file_name("source");
     let table = fs::read_to_string(sources.join("lsoa11_icc.csv")).expect("the look-up");
     let merged = table.replace(",mb-barrow-and-millom,", ",mb-mid-furness,");
     fs::write(sources.join("lsoa11_icc_2027.csv"), merged).expect("a file");
-    let index = built(&copied);
+    let index = build_index(&source_copy);
     let (last, first) = (date(2027, 3, 31), date(2027, 4, 1));
     assert_eq!(icc_on(&index, last), ["mb-barrow-and-millom"]);
     assert_eq!(icc_on(&index, first), ["mb-mid-furness"]);
@@ -56,30 +56,36 @@ fn a_boundary_to_come_is_there_to_be_asked_for_by_date() {
             .boundary(Layer::Icc, "mb-barrow-and-millom", first)
             .is_none()
     );
-    let ground = |day| {
+    let polygon_count = |day| {
         index
             .boundary(Layer::Icc, "mb-mid-furness", day)
             .map(|it| it.lonlat.0.len())
     };
-    assert_ne!(ground(last), ground(first));
+    assert_ne!(polygon_count(last), polygon_count(first));
 }
 
 #[test]
-fn a_sample_of_postcodes_says_nothing_of_those_that_it_lacks() {
+fn incomplete_directories_report_no_unknown_postcodes() {
     let missing = "LA18 9ZZ".parse().expect("a postcode");
-    let whole = built(&Copied::without_canaries());
-    assert!(matches!(whole.lookup_postcode(missing), PostcodeLookup::Unknown));
-    let sample = Copied::without_canaries().replace(
+    let complete = build_index(&SourceCopy::without_golden_queries());
+    assert!(matches!(
+        complete.lookup_postcode(missing),
+        PostcodeLookup::Unknown
+    ));
+    let sample = SourceCopy::without_golden_queries().replace(
         "build.toml",
         "[postcodes]\n",
         "[postcodes]\ncomplete = false\n",
     );
-    assert!(matches!(built(&sample).lookup_postcode(missing), PostcodeLookup::OutsideCoverage));
+    assert!(matches!(
+        build_index(&sample).lookup_postcode(missing),
+        PostcodeLookup::OutsideCoverage
+    ));
 }
 
 #[test]
-fn a_listed_membership_holds_in_its_period_and_goes_before_the_practices_own() {
-    let copied = Copied::without_canaries().replace(
+fn listed_memberships_override_those_of_the_practice_table() {
+    let source_copy = SourceCopy::without_golden_queries().replace(
         "build.toml",
         "history = ",
         "memberships = \"source/memberships.csv\"\nhistory = ",
@@ -88,14 +94,14 @@ fn a_listed_membership_holds_in_its_period_and_goes_before_the_practices_own() {
         gp-practice,A82033,icc,mb-barrow-and-millom,,2026-04-01,official\n\
         gp-practice,A82033,icc,mb-kendal,2026-04-01,,official\n";
     fs::write(
-        copied
+        source_copy
             .config()
             .with_file_name("source")
             .join("memberships.csv"),
         rows,
     )
     .expect("a file");
-    let index = built(&copied);
+    let index = build_index(&source_copy);
     for (day, icc) in [
         (date(2026, 3, 31), "mb-barrow-and-millom"),
         (date(2026, 4, 1), "mb-kendal"),

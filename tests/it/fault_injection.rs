@@ -18,11 +18,14 @@ use catchment::keys::{self, NewKey, Scope};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::published::Published;
-use crate::releases::{Shelf, answering, get, metric, operated, operated_by, reload};
-use crate::running::Running;
+use crate::fixture::TestDataset;
+use crate::import_end_to_end::PublishedFiles;
+use crate::process::ServiceProcess;
+use crate::releases::{
+    ReleaseFolders, get, located_version, metric_value, reload, start_command_with_admin,
+    start_with_admin,
+};
 use crate::server::{client, send};
-use crate::toy::World;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_catchment");
@@ -31,7 +34,7 @@ const KILL: i32 = 9;
 
 /// Every system call by which the program changes the disk, except `write`: written data has only a
 /// temporary name until one of these.
-const STEPS: [&str; 17] = [
+const DISK_CALLS: [&str; 17] = [
     "fsync",
     "fdatasync",
     "rename",
@@ -52,9 +55,9 @@ const STEPS: [&str; 17] = [
 ];
 
 /// The content of a path: the bytes of a file, or of every file in a folder by relative path.
-type Content = Option<BTreeMap<PathBuf, Vec<u8>>>;
+type PathContent = Option<BTreeMap<PathBuf, Vec<u8>>>;
 
-fn content(path: &Path) -> Content {
+fn read_content(path: &Path) -> PathContent {
     if path.is_file() {
         let bytes = fs::read(path).expect("a file");
         return Some(BTreeMap::from([(PathBuf::new(), bytes)]));
@@ -62,14 +65,14 @@ fn content(path: &Path) -> Content {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(path).ok()? {
         let path = entry.expect("an entry").path();
-        for (inner, bytes) in content(&path).expect("the path exists") {
+        for (inner, bytes) in read_content(&path).expect("the path exists") {
             // Joining an empty path would append a slash.
             let name = PathBuf::from(path.file_name().expect("a name"));
-            let whole = match inner.as_os_str().is_empty() {
+            let relative_path = match inner.as_os_str().is_empty() {
                 true => name,
                 false => name.join(inner),
             };
-            files.insert(whole, bytes);
+            files.insert(relative_path, bytes);
         }
     }
     Some(files)
@@ -77,7 +80,7 @@ fn content(path: &Path) -> Content {
 
 /// An operation that writes files.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Work {
+enum WriteOperation {
     Build,
     Batch,
     Export,
@@ -85,79 +88,82 @@ enum Work {
     RevokeKey,
 }
 
-const WORKS: [Work; 5] = [
-    Work::Build,
-    Work::Batch,
-    Work::Export,
-    Work::AddKey,
-    Work::RevokeKey,
+const OPERATIONS: [WriteOperation; 5] = [
+    WriteOperation::Build,
+    WriteOperation::Batch,
+    WriteOperation::Export,
+    WriteOperation::AddKey,
+    WriteOperation::RevokeKey,
 ];
 
 /// A folder in which an operation has been done once, and input with which a second run writes a
 /// different output.
-struct Bench {
-    work: Work,
-    published: Published,
-    old: Content,
+struct FaultTest {
+    operation: WriteOperation,
+    files: PublishedFiles,
+    old: PathContent,
     /// `None` if every run writes a different output.
-    new: Option<Content>,
+    new: Option<PathContent>,
 }
 
-impl Bench {
-    fn new(work: Work) -> Bench {
-        let published = Published::new();
-        let mut bench = Bench {
-            work,
-            published,
+impl FaultTest {
+    fn new(operation: WriteOperation) -> FaultTest {
+        let files = PublishedFiles::new();
+        let mut case = FaultTest {
+            operation,
+            files,
             old: None,
             new: None,
         };
-        bench.set_up();
-        bench
+        case.set_up();
+        case
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.published.path(name)
+        self.files.path(name)
     }
 
     /// The path that the operation writes.
-    fn outcome(&self) -> PathBuf {
-        self.path(match self.work {
-            Work::Build => "out",
-            Work::Batch => "answered.csv",
-            Work::Export => "areas.geojson",
-            Work::AddKey | Work::RevokeKey => "keys.toml",
+    fn output_path(&self) -> PathBuf {
+        self.path(match self.operation {
+            WriteOperation::Build => "out",
+            WriteOperation::Batch => "answered.csv",
+            WriteOperation::Export => "areas.geojson",
+            WriteOperation::AddKey | WriteOperation::RevokeKey => "keys.toml",
         })
     }
 
-    fn manifest(&self) -> PathBuf {
-        let mut name = self.outcome().into_os_string();
+    fn manifest_path(&self) -> PathBuf {
+        let mut name = self.output_path().into_os_string();
         name.push(".manifest.json");
         name.into()
     }
 
     /// Runs the operation for the first time, then changes its input.
     fn set_up(&mut self) {
-        self.write_list("LA1 1AB\n");
-        if matches!(self.work, Work::Batch | Work::Export) {
+        self.write_input("LA1 1AB\n");
+        if matches!(
+            self.operation,
+            WriteOperation::Batch | WriteOperation::Export
+        ) {
             let build = run(Command::new(PROGRAM)
                 .arg("build")
                 .arg(self.path("build.toml")));
             assert!(build.status.success(), "{build:?}");
         }
-        let mut command = match self.work {
-            Work::RevokeKey => self.add_key(),
+        let mut command = match self.operation {
+            WriteOperation::RevokeKey => self.add_key(),
             _ => self.command(),
         };
         let first = run(&mut command);
         assert!(first.status.success(), "{first:?}");
-        self.old = content(&self.outcome());
-        self.alter();
+        self.old = read_content(&self.output_path());
+        self.change_input();
         // An undisturbed second run gives the expected new output.
         if self.is_repeatable() {
             let done = run(&mut self.command());
             assert!(done.status.success(), "{done:?}");
-            self.new = Some(content(&self.outcome()));
+            self.new = Some(read_content(&self.output_path()));
             assert_ne!(
                 self.old.as_ref(),
                 self.new.as_ref().and_then(Option::as_ref)
@@ -166,25 +172,28 @@ impl Bench {
         }
     }
 
-    fn write_list(&self, rows: &str) {
+    fn write_input(&self, rows: &str) {
         fs::write(self.path("list.csv"), format!("postcode\n{rows}")).expect("an input file");
     }
 
     /// Changes the input, so that the next run writes a different output.
-    fn alter(&self) {
-        self.write_list("LA1 1AB\nPR3 0SG\n");
+    fn change_input(&self) {
+        self.write_input("LA1 1AB\nPR3 0SG\n");
         let config = self.path("build.toml");
         let text = fs::read_to_string(&config).expect("a file");
         fs::write(config, text.replace("version = \"1\"", "version = \"2\"")).expect("a file");
     }
 
     fn is_repeatable(&self) -> bool {
-        matches!(self.work, Work::Build | Work::Batch | Work::Export)
+        matches!(
+            self.operation,
+            WriteOperation::Build | WriteOperation::Batch | WriteOperation::Export
+        )
     }
 
     /// Restores the old output.
     fn restore(&self) {
-        let to = self.outcome();
+        let to = self.output_path();
         if to.is_dir() {
             fs::remove_dir_all(&to).expect("removed");
         }
@@ -196,9 +205,12 @@ impl Bench {
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             fs::write(path, bytes).expect("a file");
         }
-        if matches!(self.work, Work::Batch | Work::Export) {
+        if matches!(
+            self.operation,
+            WriteOperation::Batch | WriteOperation::Export
+        ) {
             let manifest = serde_json::json!({ "output": { "sha256": sha256(&to) } });
-            fs::write(self.manifest(), manifest.to_string()).expect("a file");
+            fs::write(self.manifest_path(), manifest.to_string()).expect("a file");
         }
     }
 
@@ -211,19 +223,19 @@ impl Bench {
 
     fn command(&self) -> Command {
         let mut command = Command::new(PROGRAM);
-        match self.work {
-            Work::Build => {
+        match self.operation {
+            WriteOperation::Build => {
                 command.arg("build").arg(self.path("build.toml"));
             }
-            Work::Batch => {
+            WriteOperation::Batch => {
                 command.args(["batch", "--force", "--quiet", "--as-of", "2025-01-01"]);
                 command.arg("--data").arg(self.path("out"));
                 command
                     .arg(self.path("list.csv"))
                     .arg("-o")
-                    .arg(self.outcome());
+                    .arg(self.output_path());
             }
-            Work::Export => {
+            WriteOperation::Export => {
                 // The old output has fewer layers.
                 let is_first = self.old.is_none();
                 command.args(["export", "--force", "--quiet", "--as-of", "2025-01-01"]);
@@ -232,10 +244,10 @@ impl Bench {
                     false => "icc,gp-practice",
                 });
                 command.arg("--data").arg(self.path("out"));
-                command.arg("--areas").arg(self.outcome());
+                command.arg("--areas").arg(self.output_path());
             }
-            Work::AddKey => return self.add_key(),
-            Work::RevokeKey => {
+            WriteOperation::AddKey => return self.add_key(),
+            WriteOperation::RevokeKey => {
                 let keys = keys::list(&self.path("keys.toml")).expect("a key file");
                 command.args(["keys", "revoke", "--keys"]);
                 command.arg(self.path("keys.toml")).arg(&keys[0].id);
@@ -247,48 +259,60 @@ impl Bench {
     /// Checks that the output is the complete old or new version, and that its manifest describes
     /// it. Returns whether it is the new one.
     #[track_caller]
-    fn check_whole(&self, when: &str) -> bool {
-        let now = content(&self.outcome());
+    fn check_complete(&self, when: &str) -> bool {
+        let now = read_content(&self.output_path());
         let is_old = now == self.old;
-        match (&self.new, self.work) {
-            (Some(new), _) => assert!(is_old || now == *new, "{:?} {when}: neither the old nor the new version", self.work),
-            (None, work) => {
-                let keys = keys::list(&self.outcome());
-                let keys = keys.unwrap_or_else(|error| panic!("{work:?} {when}: {error}"));
-                let is_new = match work {
-                    Work::AddKey => keys.len() == 2,
+        match (&self.new, self.operation) {
+            (Some(new), _) => assert!(
+                is_old || now == *new,
+                "{:?} {when}: neither the old nor the new version",
+                self.operation
+            ),
+            (None, operation) => {
+                let keys = keys::list(&self.output_path());
+                let keys = keys.unwrap_or_else(|error| panic!("{operation:?} {when}: {error}"));
+                let is_new = match operation {
+                    WriteOperation::AddKey => keys.len() == 2,
                     _ => keys.len() == 1 && keys[0].revoked.is_some(),
                 };
-                assert!(is_old || is_new, "{work:?} {when}: {keys:?}");
+                assert!(is_old || is_new, "{operation:?} {when}: {keys:?}");
             }
         }
-        if let Ok(manifest) = fs::read(self.manifest()) {
+        if let Ok(manifest) = fs::read(self.manifest_path()) {
             let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
             let described = manifest["output"]["sha256"].as_str();
-            assert_eq!(described, Some(sha256(&self.outcome()).as_str()), "{when}");
+            assert_eq!(
+                described,
+                Some(sha256(&self.output_path()).as_str()),
+                "{when}"
+            );
         }
-        if self.work == Work::Build {
-            dataset::read(&DatasetSource::Folder(self.outcome())).expect("a valid dataset");
+        if self.operation == WriteOperation::Build {
+            dataset::read(&DatasetSource::Folder(self.output_path())).expect("a valid dataset");
         }
         !is_old
     }
 
     /// Checks that the command succeeds without a fault and writes the new output.
     #[track_caller]
-    fn check_works_again(&self, when: &str) {
+    fn check_succeeds(&self, when: &str) {
         self.restore();
         let done = run(&mut self.command());
-        assert!(done.status.success(), "{:?} {when}: {done:?}", self.work);
         assert!(
-            self.check_whole(when),
+            done.status.success(),
+            "{:?} {when}: {done:?}",
+            self.operation
+        );
+        assert!(
+            self.check_complete(when),
             "{:?} {when}: no new output",
-            self.work
+            self.operation
         );
         self.restore();
     }
 
     /// Returns the names of temporary files in the folder.
-    fn left_behind(&self) -> Vec<String> {
+    fn temporary_files(&self) -> Vec<String> {
         let names = fs::read_dir(self.path("")).expect("a folder");
         let names = names.map(|it| {
             it.expect("an entry")
@@ -307,11 +331,14 @@ fn sha256(path: &Path) -> String {
 }
 
 fn run(command: &mut Command) -> Output {
-    command.stdin(Stdio::null()).output().expect("the program runs")
+    command
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program runs")
 }
 
 /// Wraps a command in strace, which injects a fault into the `n`th call of this name.
-fn injected(command: &Command, call: &str, what: &str, n: usize) -> Command {
+fn with_fault(command: &Command, call: &str, what: &str, n: usize) -> Command {
     let mut traced = Command::new("strace");
     traced.args(["--follow-forks", "--output=/dev/null"]);
     // Not every architecture has every call, hence the `?`.
@@ -322,59 +349,62 @@ fn injected(command: &Command, call: &str, what: &str, n: usize) -> Command {
 }
 
 /// Returns those of the calls that the command makes.
-fn made(bench: &Bench, calls: &[&'static str]) -> Vec<&'static str> {
-    bench.restore();
-    let listed = bench.path("calls");
-    let command = bench.command();
+fn calls_made(case: &FaultTest, calls: &[&'static str]) -> Vec<&'static str> {
+    case.restore();
+    let trace_path = case.path("calls");
+    let command = case.command();
     let names: Vec<String> = calls.iter().map(|call| format!("?{call}")).collect();
     let mut traced = Command::new("strace");
-    traced.arg("--follow-forks").arg("--output").arg(&listed);
+    traced
+        .arg("--follow-forks")
+        .arg("--output")
+        .arg(&trace_path);
     traced.arg(format!("--trace={}", names.join(",")));
     traced.arg(command.get_program()).args(command.get_args());
     let output = run(&mut traced);
     assert!(output.status.success(), "{output:?}");
-    let listed = fs::read_to_string(listed).expect("a trace");
-    let is_made = |call: &&&str| listed.contains(&format!(" {call}("));
+    let trace = fs::read_to_string(trace_path).expect("a trace");
+    let is_made = |call: &&&str| trace.contains(&format!(" {call}("));
     calls.iter().filter(is_made).copied().collect()
 }
 
 /// Returns whether a program that a machine need not have works, and reports it if not.
-fn has(program: &str, arguments: &[&str]) -> bool {
-    let found = Command::new(program)
+fn is_available(program: &str, arguments: &[&str]) -> bool {
+    let available = Command::new(program)
         .args(arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
-    if !found {
+    if !available {
         eprintln!("not tested here: `{program}` is missing or lacks permission");
     }
-    found
+    available
 }
 
-fn may_trace() -> bool {
-    has("strace", &["--output=/dev/null", "true"])
+fn can_trace() -> bool {
+    is_available("strace", &["--output=/dev/null", "true"])
 }
 
-fn may_mount() -> bool {
-    has("unshare", &["-rm", "mount", "-t", "tmpfs", "none", "/mnt"])
+fn can_mount() -> bool {
+    is_available("unshare", &["-rm", "mount", "-t", "tmpfs", "none", "/mnt"])
 }
 
 #[test]
-fn killed_at_any_step_it_leaves_the_old_one_or_the_new_one_whole() {
-    if !may_trace() {
+fn killed_at_any_disk_call_leaves_the_old_or_new_output() {
+    if !can_trace() {
         return;
     }
-    for work in WORKS {
-        let bench = Bench::new(work);
+    for operation in OPERATIONS {
+        let case = FaultTest::new(operation);
         let mut kills = 0;
-        for call in made(&bench, &STEPS) {
+        for call in calls_made(&case, &DISK_CALLS) {
             for n in 1.. {
-                bench.restore();
-                let command = bench.command();
-                let output = run(&mut injected(&command, call, "signal=KILL", n));
+                case.restore();
+                let command = case.command();
+                let output = run(&mut with_fault(&command, call, "signal=KILL", n));
                 let when = format!("killed at {call} {n}");
-                let is_new = bench.check_whole(&when);
+                let is_new = case.check_complete(&when);
                 if output.status.success() {
                     assert!(is_new, "{when}");
                     break;
@@ -382,56 +412,56 @@ fn killed_at_any_step_it_leaves_the_old_one_or_the_new_one_whole() {
                 assert_eq!(output.status.signal(), Some(KILL), "{when}: {output:?}");
                 kills += 1;
                 if kills % 7 == 0 {
-                    bench.check_works_again(&when);
+                    case.check_succeeds(&when);
                 }
             }
         }
-        assert!(kills >= 3, "{work:?}: only {kills} steps");
-        bench.check_works_again("after all faults");
-        println!("{work:?}: killed at each of {kills} steps");
+        assert!(kills >= 3, "{operation:?}: only {kills} steps");
+        case.check_succeeds("after all faults");
+        println!("{operation:?}: killed at each of {kills} steps");
     }
 }
 
 #[test]
-fn killed_at_any_moment_it_leaves_the_old_one_or_the_new_one_whole() {
-    for work in WORKS {
-        let bench = Bench::new(work);
+fn killed_at_any_time_leaves_the_old_or_new_output() {
+    for operation in OPERATIONS {
+        let case = FaultTest::new(operation);
         let started = Instant::now();
-        run(&mut bench.command());
-        let whole = started.elapsed();
+        run(&mut case.command());
+        let duration = started.elapsed();
         for n in 1..=6 {
-            bench.restore();
-            let mut child = bench
+            case.restore();
+            let mut child = case
                 .command()
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("the program starts");
-            thread::sleep(whole * n / 6);
+            thread::sleep(duration * n / 6);
             // The process may have exited already.
             let _ = child.kill();
             child.wait().expect("the process exits");
-            bench.check_whole(&format!("killed after {n} sixths of its time"));
+            case.check_complete(&format!("killed after {n} sixths of its time"));
         }
-        bench.check_works_again("after all faults");
+        case.check_succeeds("after all faults");
     }
 }
 
 #[test]
-fn what_a_killed_build_left_goes_with_the_next_one() {
-    let bench = Bench::new(Work::Build);
-    let left = bench.path(".catchment-dataset-killed");
-    fs::create_dir(&left).expect("a folder");
-    fs::write(left.join("postcodes.csv"), "half").expect("a file");
-    let held = bench.path(".catchment-dataset-building");
-    fs::create_dir(&held).expect("a folder");
-    let lock = fs::File::open(&held).expect("a folder");
+fn files_of_a_killed_build_are_removed_by_the_next_one() {
+    let case = FaultTest::new(WriteOperation::Build);
+    let abandoned = case.path(".catchment-dataset-killed");
+    fs::create_dir(&abandoned).expect("a folder");
+    fs::write(abandoned.join("postcodes.csv"), "half").expect("a file");
+    let in_use = case.path(".catchment-dataset-building");
+    fs::create_dir(&in_use).expect("a folder");
+    let lock = fs::File::open(&in_use).expect("a folder");
     lock.lock().expect("the folder is not locked");
     let build = || {
-        let built = run(&mut bench.command());
+        let built = run(&mut case.command());
         assert!(built.status.success(), "{built:?}");
-        let mut names = bench.left_behind();
+        let mut names = case.temporary_files();
         names.sort_unstable();
         names
     };
@@ -439,7 +469,7 @@ fn what_a_killed_build_left_goes_with_the_next_one() {
     let both = [".catchment-dataset-building", ".catchment-dataset-killed"];
     assert_eq!(build(), both);
     let earlier = SystemTime::now() - Duration::from_secs(3_600);
-    for folder in [&left, &held] {
+    for folder in [&abandoned, &in_use] {
         let folder = fs::File::open(folder).expect("a folder");
         folder.set_modified(earlier).expect("the time is set");
     }
@@ -447,12 +477,12 @@ fn what_a_killed_build_left_goes_with_the_next_one() {
 }
 
 #[test]
-fn a_disk_that_fails_at_any_step_is_told_and_leaves_nothing_half_done() {
-    if !may_trace() {
+fn disk_errors_are_reported_and_leave_no_partial_output() {
+    if !can_trace() {
         return;
     }
     // Calls that create and rename. Failing calls that clean up would leave temporary files.
-    const FAILING: [&str; 12] = [
+    const FAILING_CALLS: [&str; 12] = [
         "fsync",
         "fdatasync",
         "rename",
@@ -466,39 +496,46 @@ fn a_disk_that_fails_at_any_step_is_told_and_leaves_nothing_half_done() {
         "fchmod",
         "flock",
     ];
-    for work in WORKS {
-        let bench = Bench::new(work);
-        let mut faults = 0;
-        for call in made(&bench, &FAILING) {
+    for operation in OPERATIONS {
+        let case = FaultTest::new(operation);
+        let mut failures = 0;
+        for call in calls_made(&case, &FAILING_CALLS) {
             for n in 1.. {
-                bench.restore();
-                let command = bench.command();
-                let output = run(&mut injected(&command, call, "error=EIO", n));
+                case.restore();
+                let command = case.command();
+                let output = run(&mut with_fault(&command, call, "error=EIO", n));
                 let when = format!("EIO at {call} {n}");
-                bench.check_whole(&when);
+                case.check_complete(&when);
                 if output.status.success() {
                     break;
                 }
-                let told = String::from_utf8_lossy(&output.stderr).into_owned();
-                assert_eq!(output.status.code(), Some(2), "{work:?} {when}: {told}");
-                assert!(
-                    told.contains("Input/output error"),
-                    "{work:?} {when}: {told}"
+                let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert_eq!(
+                    output.status.code(),
+                    Some(2),
+                    "{operation:?} {when}: {stderr}"
                 );
-                assert!(told.starts_with("error: "), "{work:?} {when}: {told}");
-                assert_eq!(bench.left_behind(), [""; 0], "{work:?} {when}");
-                faults += 1;
+                assert!(
+                    stderr.contains("Input/output error"),
+                    "{operation:?} {when}: {stderr}"
+                );
+                assert!(
+                    stderr.starts_with("error: "),
+                    "{operation:?} {when}: {stderr}"
+                );
+                assert_eq!(case.temporary_files(), [""; 0], "{operation:?} {when}");
+                failures += 1;
             }
         }
-        assert!(faults >= 2, "{work:?}: only {faults} steps");
-        bench.check_works_again("after all faults");
-        println!("{work:?}: EIO at each of {faults} steps");
+        assert!(failures >= 2, "{operation:?}: only {failures} steps");
+        case.check_succeeds("after all faults");
+        println!("{operation:?}: EIO at each of {failures} steps");
     }
 }
 
 /// Runs a shell script in a new mount namespace, with the program as `$0`.
 #[track_caller]
-fn in_namespace(script: &str, arguments: &[&Path]) -> Output {
+fn run_in_mount_namespace(script: &str, arguments: &[&Path]) -> Output {
     let output = Command::new("unshare")
         .args(["-rm", "sh", "-eu", "-c", script, PROGRAM])
         .args(arguments)
@@ -509,14 +546,15 @@ fn in_namespace(script: &str, arguments: &[&Path]) -> Output {
 }
 
 #[test]
-fn a_full_disk_is_told_the_old_one_stays_and_with_room_it_works() {
-    if !may_mount() {
+fn full_disks_are_reported_and_keep_the_old_output() {
+    if !can_mount() {
         return;
     }
-    let bench = Bench::new(Work::Build);
-    bench.write_list(&"LA1 1AB\n".repeat(20_000));
-    let keys = bench.path("many-keys.toml");
-    let many = fs::read_to_string(Bench::new(Work::AddKey).path("keys.toml")).expect("a file");
+    let case = FaultTest::new(WriteOperation::Build);
+    case.write_input(&"LA1 1AB\n".repeat(20_000));
+    let keys = case.path("many-keys.toml");
+    let many = fs::read_to_string(FaultTest::new(WriteOperation::AddKey).path("keys.toml"))
+        .expect("a file");
     let (heading, key) = many.split_at(many.find("[[key]]").expect("a key"));
     let id = key
         .lines()
@@ -560,15 +598,15 @@ fn a_full_disk_is_told_the_old_one_stays_and_with_room_it_works() {
             'answered.csv answered.csv.manifest.json data filler keys.toml '
         grep -q 'version = "2"' "$disk/data/dataset.toml"
     "#;
-    in_namespace(script, &[&bench.path("")]);
+    run_in_mount_namespace(script, &[&case.path("")]);
 }
 
 #[test]
-fn a_limit_of_file_size_is_told_and_the_old_one_stays() {
-    let bench = Bench::new(Work::Batch);
-    bench.write_list(&"LA1 1AB\n".repeat(20_000));
+fn file_size_limits_are_reported_and_keep_the_old_output() {
+    let case = FaultTest::new(WriteOperation::Batch);
+    case.write_input(&"LA1 1AB\n".repeat(20_000));
     let shell = |limit: &str| {
-        let command = bench.command();
+        let command = case.command();
         let mut shell = Command::new("sh");
         shell.args([
             "-c",
@@ -579,21 +617,21 @@ fn a_limit_of_file_size_is_told_and_the_old_one_stays() {
         run(&mut shell)
     };
     // In blocks of 512 bytes; the output has a megabyte.
-    let cut = shell("64");
-    let told = String::from_utf8_lossy(&cut.stderr).into_owned();
-    assert_eq!(cut.status.code(), Some(2), "{told}");
-    assert!(told.contains("File too large"), "{told}");
-    assert_eq!(content(&bench.outcome()), bench.old);
-    assert_eq!(bench.left_behind(), [""; 0]);
+    let limited = shell("64");
+    let stderr = String::from_utf8_lossy(&limited.stderr).into_owned();
+    assert_eq!(limited.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("File too large"), "{stderr}");
+    assert_eq!(read_content(&case.output_path()), case.old);
+    assert_eq!(case.temporary_files(), [""; 0]);
     assert!(shell("1000000").status.success());
 }
 
 #[test]
-fn a_file_system_that_cannot_be_written_serves_and_says_why_it_keeps_nothing() {
-    if !may_mount() {
+fn read_only_file_systems_are_reported_and_can_be_served() {
+    if !can_mount() {
         return;
     }
-    let bench = Bench::new(Work::Build);
+    let case = FaultTest::new(WriteOperation::Build);
     let script = r#"
         mkdir "$1/disk"; cp -r "$1/out" "$1/disk/data"
         printf '' > "$1/disk/keys.toml"
@@ -614,93 +652,101 @@ fn a_file_system_that_cannot_be_written_serves_and_says_why_it_keeps_nothing() {
         "$0" batch --data "$1/disk/data" "$1/list.csv" > /dev/null
         "$0" locate PR30SG --data "$1/disk/data" --as-of 2025-01-01 > /dev/null
     "#;
-    in_namespace(script, &[&bench.path("")]);
+    run_in_mount_namespace(script, &[&case.path("")]);
 }
 
 /// Writes the fixture to a folder; returns the folder and the content as text.
-fn small() -> (TempDir, PathBuf, String) {
-    let temporary = World::new().written();
+fn fixture_on_disk() -> (TempDir, PathBuf, String) {
+    let temporary = TestDataset::new().write_to_temp_dir();
     let folder = temporary.path().join("toy");
-    let said = said(dataset::read(&DatasetSource::Folder(folder.clone())).expect("a valid dataset"));
-    (temporary, folder, said)
+    let text = dataset_text(
+        dataset::read(&DatasetSource::Folder(folder.clone())).expect("a valid dataset"),
+    );
+    (temporary, folder, text)
 }
 
 /// Returns the content of a dataset, without its digest, as text.
-fn said(mut dataset: Dataset) -> String {
+fn dataset_text(mut dataset: Dataset) -> String {
     dataset.digest.clear();
     format!("{dataset:?}")
 }
 
 /// Applies each mutation to each file, and checks that the dataset is rejected or unchanged.
 /// Returns the number of rejections.
-fn spoil(ways: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> usize {
-    let (_temporary, folder, right) = small();
-    let mut refused = 0;
-    for path in content(&folder).expect("a folder").keys() {
+fn count_rejections(mutations: impl Fn(&[u8]) -> Vec<Vec<u8>>) -> usize {
+    let (_temporary, folder, original) = fixture_on_disk();
+    let mut rejected = 0;
+    for path in read_content(&folder).expect("a folder").keys() {
         let file = folder.join(path);
         let bytes = fs::read(&file).expect("a file");
-        for (at, spoilt) in ways(&bytes).into_iter().enumerate() {
-            fs::write(&file, spoilt).expect("a file");
+        for (at, mutated) in mutations(&bytes).into_iter().enumerate() {
+            fs::write(&file, mutated).expect("a file");
             match dataset::read(&DatasetSource::Folder(folder.clone())) {
-                Err(_) => refused += 1,
+                Err(_) => rejected += 1,
                 // The checksum of the manifest does not cover its own line.
                 Ok(other) => {
                     assert_eq!(path.as_path(), Path::new(MANIFEST), "mutation {at}");
-                    assert_eq!(said(other), right, "{}, mutation {at}", path.display());
+                    assert_eq!(
+                        dataset_text(other),
+                        original,
+                        "{}, mutation {at}",
+                        path.display()
+                    );
                 }
             }
         }
         fs::write(&file, bytes).expect("a file");
     }
-    refused
+    rejected
 }
 
-fn flipped(bytes: &[u8], bit: usize) -> Vec<u8> {
+fn flip_bit(bytes: &[u8], bit: usize) -> Vec<u8> {
     let mut flipped = bytes.to_vec();
     flipped[bit / 8] ^= 1 << (bit % 8);
     flipped
 }
 
 #[test]
-fn a_bit_that_flips_in_any_file_is_refused_or_changes_nothing() {
+fn flipped_bits_are_rejected_or_change_nothing() {
     // Every bit of the manifest, which has the checksums of the other files; there one in eleven.
-    let refused = spoil(|bytes| {
+    let rejected = count_rejections(|bytes| {
         let is_manifest = bytes.starts_with(b"name = ");
         let step = if is_manifest { 1 } else { 11 };
         let bits = (0..8 * bytes.len()).step_by(step);
-        bits.map(|bit| flipped(bytes, bit)).collect()
+        bits.map(|bit| flip_bit(bytes, bit)).collect()
     });
-    println!("{refused} flips refused");
-    assert!(refused > 10_000, "{refused}");
+    println!("{rejected} flips refused");
+    assert!(rejected > 10_000, "{rejected}");
 }
 
 #[test]
-fn a_file_that_is_cut_short_anywhere_is_refused_or_changes_nothing() {
-    let refused = spoil(|bytes| (0..bytes.len()).map(|at| bytes[..at].to_vec()).collect());
-    println!("{refused} lengths refused");
-    assert!(refused > 3_000, "{refused}");
+fn truncated_files_are_rejected_or_change_nothing() {
+    let rejected =
+        count_rejections(|bytes| (0..bytes.len()).map(|at| bytes[..at].to_vec()).collect());
+    println!("{rejected} lengths refused");
+    assert!(rejected > 3_000, "{rejected}");
 }
 
 /// Writes the fixture as a release, with its version in the name of an area too.
-fn release(folder: &Path, version: &str) {
-    let mut world = World::new().replace("areas.csv", "Kay", &format!("Kay of {version}"));
-    world.manifest = world
+fn write_release(folder: &Path, version: &str) {
+    let mut fixture = TestDataset::new().replace("areas.csv", "Kay", &format!("Kay of {version}"));
+    fixture.manifest = fixture
         .manifest
         .replace("version = \"1\"", &format!("version = {version:?}"));
-    world.write(folder);
+    fixture.write(folder);
 }
 
 #[test]
-fn a_dataset_that_is_replaced_while_it_is_read_is_read_again() {
+fn datasets_replaced_during_reading_are_read_again() {
     let temporary = TempDir::new().expect("a folder");
     let folder = temporary.path().join("toy");
-    release(&folder, "0");
+    write_release(&folder, "0");
     let (is_over, published) = (AtomicBool::new(false), AtomicU32::new(0));
     thread::scope(|scope| {
         let publisher = scope.spawn(|| {
             while !is_over.load(Ordering::SeqCst) {
-                let number = published.fetch_add(1, Ordering::SeqCst) + 1;
-                release(&folder, &number.to_string());
+                let version_number = published.fetch_add(1, Ordering::SeqCst) + 1;
+                write_release(&folder, &version_number.to_string());
                 thread::sleep(Duration::from_millis(5));
             }
         });
@@ -708,7 +754,8 @@ fn a_dataset_that_is_replaced_while_it_is_read_is_read_again() {
             let deadline = Instant::now() + Duration::from_secs(60);
             while published.load(Ordering::SeqCst) < 40 {
                 assert!(Instant::now() < deadline, "no release is published");
-                let read = dataset::read(&DatasetSource::Folder(folder.clone())).expect("a complete dataset");
+                let read = dataset::read(&DatasetSource::Folder(folder.clone()))
+                    .expect("a complete dataset");
                 let version = &read.manifest.version;
                 let kay = read.areas.iter().find(|area| area.id == "k");
                 let name = &kay.expect("an area").name;
@@ -725,47 +772,51 @@ fn a_dataset_that_is_replaced_while_it_is_read_is_read_again() {
 }
 
 /// Returns the version of the dataset that a service uses.
-fn version(address: SocketAddr) -> String {
+fn served_version(address: SocketAddr) -> String {
     let body = get(address, "/api/v1/dataset").expect(200).json();
     body["version"].as_str().expect("text").to_string()
 }
 
 #[test]
-fn killed_while_it_reloads_it_starts_again_on_the_old_or_the_new_one() {
+fn killed_during_a_reload_restarts_on_a_complete_dataset() {
     let temporary = TempDir::new().expect("a folder");
     let folder = temporary.path().join("toy");
-    release(&folder, "0");
+    write_release(&folder, "0");
     let data = folder.display().to_string();
     for n in 1..=6 {
-        let running = Running::start(&["--data", &data]);
+        let running = ServiceProcess::start(&["--data", &data]);
         let new = n.to_string();
         thread::scope(|scope| {
-            scope.spawn(|| release(&folder, &new));
+            scope.spawn(|| write_release(&folder, &new));
             thread::sleep(Duration::from_millis(n));
             running.signal("HUP");
             thread::sleep(Duration::from_millis(2 * n));
             running.signal("KILL");
         });
-        let (status, _) = running.end();
+        let (status, _) = running.wait_for_exit();
         assert_eq!(status, None, "the process was not killed");
-        let again = Running::start(&["--data", &data]);
-        assert_eq!(version(again.address), new, "the release was published before the restart");
+        let again = ServiceProcess::start(&["--data", &data]);
+        assert_eq!(
+            served_version(again.address),
+            new,
+            "the release was published before the restart"
+        );
     }
 }
 
 #[test]
-fn a_dataset_that_would_not_fit_in_memory_is_refused_before_it_is_read() {
+fn datasets_too_large_for_memory_are_rejected_before_reading() {
     let temporary = TempDir::new().expect("a folder");
     let folder = temporary.path().join("toy");
-    release(&folder, "1");
+    write_release(&folder, "1");
     let data = folder.display().to_string();
-    let (mut running, operator) = operated(&["--data", &data]);
-    release(&folder, "2");
+    let (mut running, operator) = start_with_admin(&["--data", &data]);
+    write_release(&folder, "2");
     let manifest = folder.join(MANIFEST);
-    let right = fs::read_to_string(&manifest).expect("a manifest");
+    let original = fs::read_to_string(&manifest).expect("a manifest");
     let huge = format!(
         "{}\n[files.\"huge.csv\"]\nsha256 = \"{}\"\nsize_bytes = 1_000_000_000_000_000\n",
-        right.split("# SHA-256").next().expect("text"),
+        original.split("# SHA-256").next().expect("text"),
         "0".repeat(64)
     );
     fs::write(&manifest, huge).expect("a file");
@@ -778,52 +829,52 @@ fn a_dataset_that_would_not_fit_in_memory_is_refused_before_it_is_read() {
     assert!(detail.contains("MB of memory, and "), "{detail}");
     assert!(detail.contains(" MB are available"), "{detail}");
     running.wait_for("reload failed: the previous dataset stays in use");
-    assert_eq!(version(running.address), "1");
-    assert_eq!(metric(operator, "catchment_degraded"), "1");
+    assert_eq!(served_version(running.address), "1");
+    assert_eq!(metric_value(operator, "catchment_degraded"), "1");
     let start = run(Command::new(PROGRAM).args(["serve", "--check-config", "--data", &data]));
     assert_eq!(start.status.code(), Some(2), "{start:?}");
-    fs::write(&manifest, right).expect("a file");
+    fs::write(&manifest, original).expect("a file");
     reload(operator).expect(200);
-    assert_eq!(version(running.address), "2");
-    assert_eq!(metric(operator, "catchment_degraded"), "0");
+    assert_eq!(served_version(running.address), "2");
+    assert_eq!(metric_value(operator, "catchment_degraded"), "0");
 }
 
 #[test]
-fn a_watched_dataset_that_was_refused_is_tried_again_without_a_new_manifest() {
+fn watched_datasets_are_retried_after_a_rejection() {
     let temporary = TempDir::new().expect("a folder");
     let folder = temporary.path().join("toy");
-    release(&folder, "1");
+    write_release(&folder, "1");
     let data = folder.display().to_string();
-    let mut running = Running::start(&["--data", &data, "--watch"]);
-    let aside = temporary.path().join("areas.csv");
+    let mut running = ServiceProcess::start(&["--data", &data, "--watch"]);
+    let moved_file = temporary.path().join("areas.csv");
     thread::sleep(Duration::from_millis(100));
-    release(&folder, "2");
-    fs::rename(folder.join("areas.csv"), &aside).expect("moved");
+    write_release(&folder, "2");
+    fs::rename(folder.join("areas.csv"), &moved_file).expect("moved");
     running.wait_for("reload failed: the previous dataset stays in use");
-    assert_eq!(version(running.address), "1");
-    fs::rename(&aside, folder.join("areas.csv")).expect("moved");
+    assert_eq!(served_version(running.address), "1");
+    fs::rename(&moved_file, folder.join("areas.csv")).expect("moved");
     running.wait_for("reloaded");
     let deadline = Instant::now() + Duration::from_secs(5);
-    while version(running.address) != "2" {
+    while served_version(running.address) != "2" {
         assert!(Instant::now() < deadline, "the dataset was not replaced");
     }
 }
 
 #[test]
-fn with_few_file_descriptors_others_are_answered_and_it_reloads() {
+fn few_file_descriptors_do_not_prevent_requests_or_reloads() {
     let temporary = TempDir::new().expect("a folder");
     let folder = temporary.path().join("toy");
-    release(&folder, "1");
+    write_release(&folder, "1");
     let data = folder.display().to_string();
     let keys = temporary.path().join("keys.toml");
     let key = |name: &str| {
-        let wanted = NewKey {
+        let new_key = NewKey {
             name: name.into(),
             scopes: vec![Scope::Locate],
             expires: None,
             quota: None,
         };
-        keys::add(&keys, wanted, today_in_london()).expect("added")
+        keys::add(&keys, new_key, today_in_london()).expect("added")
     };
     let (first, secret) = key("one");
     let mut shell = Command::new("sh");
@@ -837,28 +888,28 @@ fn with_few_file_descriptors_others_are_answered_and_it_reloads() {
         "--require-key-for",
         "locate",
     ];
-    let (mut running, operator) = operated_by(shell, &arguments);
+    let (mut running, operator) = start_command_with_admin(shell, &arguments);
     let address = running.address;
     let idle: Vec<TcpStream> = (0..200)
         .filter_map(|_| TcpStream::connect(address).ok())
         .collect();
     assert!(idle.len() > 100, "{} connections", idle.len());
-    assert_eq!(version(address), "1");
-    release(&folder, "2");
+    assert_eq!(served_version(address), "1");
+    write_release(&folder, "2");
     reload(operator).expect(200);
     running.wait_for("reloaded");
-    assert_eq!(version(address), "2");
+    assert_eq!(served_version(address), "2");
     // Revoked keys are rejected even with few descriptors.
-    let asked = || {
-        let shown = format!("Bearer {}", secret.expose());
-        let headers = [("authorization", shown.as_str())];
+    let request_status = || {
+        let bearer = format!("Bearer {}", secret.expose());
+        let headers = [("authorization", bearer.as_str())];
         let path = "/api/v1/locate?postcode=LA11AA&as_of=2025-01-01";
         send(&client(), address, ("GET", path), &headers, None).status
     };
-    assert_eq!(asked(), 200);
+    assert_eq!(request_status(), 200);
     keys::revoke(&keys, &first.id, today_in_london()).expect("revoked");
     running.wait_for("API keys loaded");
-    assert_eq!(asked(), 401);
+    assert_eq!(request_status(), 401);
     drop(idle);
 }
 
@@ -866,7 +917,7 @@ fn with_few_file_descriptors_others_are_answered_and_it_reloads() {
 const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 #[test]
-fn a_clock_that_jumps_moves_today_and_nothing_else() {
+fn clock_jumps_change_only_the_current_date() {
     if !Path::new(FAKETIME).exists() {
         eprintln!("not tested here: libfaketime is missing (Debian package `faketime`)");
         return;
@@ -874,17 +925,17 @@ fn a_clock_that_jumps_moves_today_and_nothing_else() {
     let temporary = TempDir::new().expect("a folder");
     let clock = temporary.path().join("clock");
     let keys = temporary.path().join("keys.toml");
-    let tell = |by: &str| fs::write(&clock, by).expect("a file");
-    tell("+0d");
+    let set_clock = |by: &str| fs::write(&clock, by).expect("a file");
+    set_clock("+0d");
     let today = today_in_london();
     let in_days = |days: i64| today.saturating_add(jiff::Span::new().days(days));
-    let wanted = NewKey {
+    let new_key = NewKey {
         name: "a test".into(),
         scopes: vec![Scope::Locate],
         expires: Some(in_days(2)),
         quota: Some("100000/day".parse().expect("a rate")),
     };
-    let (_, secret) = keys::add(&keys, wanted, today).expect("added");
+    let (_, secret) = keys::add(&keys, new_key, today).expect("added");
     let mut command = Command::new(PROGRAM);
     command
         .env("LD_PRELOAD", FAKETIME)
@@ -900,34 +951,34 @@ fn a_clock_that_jumps_moves_today_and_nothing_else() {
         "locate",
         "--watch",
     ];
-    let (mut running, operator) = operated_by(command, &arguments);
+    let (mut running, operator) = start_command_with_admin(command, &arguments);
     let address = running.address;
-    let asked = || {
-        let shown = format!("Bearer {}", secret.expose());
-        let headers = [("authorization", shown.as_str())];
+    let request_with_key = || {
+        let bearer = format!("Bearer {}", secret.expose());
+        let headers = [("authorization", bearer.as_str())];
         let path = "/api/v1/locate?postcode=LA184DB";
         send(&client(), address, ("GET", path), &headers, None)
     };
     for days in [0, 1, 3, -400, 0, 36_500, 1] {
-        tell(&format!("{days:+}d"));
-        let reply = asked();
+        set_clock(&format!("{days:+}d"));
+        let reply = request_with_key();
         if days >= 2 {
             reply.expect_problem(401, "expired_key");
         } else {
             // The date may change between the two.
-            let told = reply.expect(200).json()["as_of"].clone();
+            let as_of = reply.expect(200).json()["as_of"].clone();
             let days_around = [days, days + 1].map(|days| json!(in_days(days).to_string()));
-            assert!(days_around.contains(&told), "{told}");
+            assert!(days_around.contains(&as_of), "{as_of}");
         }
         get(address, "/health/ready").expect(200);
         reload(operator).expect(200);
         running.wait_for("reloaded");
     }
-    assert_eq!(metric(operator, "catchment_degraded"), "0");
+    assert_eq!(metric_value(operator, "catchment_degraded"), "0");
 }
 
 #[test]
-fn today_is_londons_in_every_time_zone() {
+fn default_date_is_londons_in_every_time_zone() {
     let answer = |zone: &str| {
         let mut command = Command::new(PROGRAM);
         command
@@ -954,12 +1005,12 @@ fn today_is_londons_in_every_time_zone() {
 
 #[test]
 #[ignore = "takes a minute"]
-fn a_minute_of_reloads_every_two_seconds_fails_nobody_and_mixes_no_answer() {
-    let shelf = Shelf::new();
-    let folder = shelf.publish("data", "2026.0");
-    let (running, operator) = operated(&["--data", &folder]);
+fn requests_succeed_during_a_minute_of_reloads() {
+    let releases = ReleaseFolders::new();
+    let folder = releases.publish("data", "2026.0");
+    let (running, operator) = start_with_admin(&["--data", &folder]);
     let address = running.address;
-    let (is_over, answered) = (AtomicBool::new(false), AtomicU32::new(0));
+    let (is_over, responses) = (AtomicBool::new(false), AtomicU32::new(0));
     let mut sizes = Vec::new();
     let mut reloads = 0;
     thread::scope(|scope| {
@@ -968,19 +1019,19 @@ fn a_minute_of_reloads_every_two_seconds_fails_nobody_and_mixes_no_answer() {
                 scope.spawn(|| {
                     while !is_over.load(Ordering::SeqCst) {
                         // This panics if parts of a response are from different releases.
-                        answering(address);
-                        answered.fetch_add(1, Ordering::Relaxed);
+                        located_version(address);
+                        responses.fetch_add(1, Ordering::Relaxed);
                     }
                 })
             })
             .collect();
         // Releases are published continuously, independently of the reloads.
         let publisher = scope.spawn(|| {
-            for number in 1.. {
+            for version_number in 1.. {
                 if is_over.load(Ordering::SeqCst) {
                     return;
                 }
-                shelf.publish("data", &format!("2026.{number}"));
+                releases.publish("data", &format!("2026.{version_number}"));
                 thread::sleep(Duration::from_millis(1_700));
             }
         });
@@ -1001,16 +1052,16 @@ fn a_minute_of_reloads_every_two_seconds_fails_nobody_and_mixes_no_answer() {
         publisher.join().expect("the publisher does not panic");
         outcome.expect("every reload succeeds");
     });
-    let answered = answered.into_inner();
-    println!("{answered} responses over {reloads} reloads; resident kB: {sizes:?}");
-    assert!(answered > 1_000 && reloads >= 10, "{answered}, {reloads}");
-    let refused = metric(operator, "catchment_reloads_total{outcome=\"failure\"}");
-    assert_eq!(refused, "0");
+    let responses = responses.into_inner();
+    println!("{responses} responses over {reloads} reloads; resident kB: {sizes:?}");
+    assert!(responses > 1_000 && reloads >= 10, "{responses}, {reloads}");
+    let rejected = metric_value(operator, "catchment_reloads_total{outcome=\"failure\"}");
+    assert_eq!(rejected, "0");
     // Memory does not grow with the number of reloads.
     let half = sizes.len() / 2;
-    let most = |sizes: &[u64]| *sizes.iter().max().expect("some");
+    let maximum = |sizes: &[u64]| *sizes.iter().max().expect("some");
     assert!(
-        most(&sizes[half..]) < most(&sizes[..half]) * 5 / 4,
+        maximum(&sizes[half..]) < maximum(&sizes[..half]) * 5 / 4,
         "{sizes:?}"
     );
 }

@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use catchment::dataset::Dataset;
+use catchment::dataset_store::DatasetStore;
 use catchment::http::{AccessConfig, App, ServerLimits};
 use catchment::index::Index;
-use catchment::dataset_store::DatasetStore;
 use serde_json::Value;
 
-use crate::server::{Reply, SERVER, Server, embedded, encoded, raw};
-use crate::toy::World;
+use crate::fixture::TestDataset;
+use crate::server::{Reply, SERVER, Server, embedded, encoded, send_raw};
 
 /// Starts a server with an optional public URL, which may trust proxies on loopback.
-fn server(dataset: Dataset, public_url: Option<&str>, trusts: bool) -> Server {
+fn server(dataset: Dataset, public_url: Option<&str>, trusts_proxies: bool) -> Server {
     let index = Index::build(dataset).expect("the dataset is valid");
-    let proxies = ["127.0.0.0/8"].into_iter().filter(|_| trusts);
+    let proxies = ["127.0.0.0/8"].into_iter().filter(|_| trusts_proxies);
     let access = AccessConfig {
         trusted_proxies: proxies.map(|it| it.parse().expect("a network")).collect(),
         ..AccessConfig::default()
@@ -25,15 +25,15 @@ fn server(dataset: Dataset, public_url: Option<&str>, trusts: bool) -> Server {
     let app = App::new(Arc::new(DatasetStore::fixed(index)))
         .with_access(access, &limits)
         .with_public_url(public_url);
-    Server::of(app, limits)
+    Server::for_app(app, limits)
 }
 
-fn asked(server: &Server, path: &str, headers: &[(&str, &str)]) -> Reply {
+fn get_with_headers(server: &Server, path: &str, headers: &[(&str, &str)]) -> Reply {
     server.send("GET", path, headers, None)
 }
 
 /// Resources that contain absolute links.
-const WITH_LINKS: &[&str] = &[
+const PATHS_WITH_LINKS: &[&str] = &[
     "/",
     "/embed",
     "/areas/icc/mb-kendal",
@@ -57,29 +57,32 @@ const WITH_LINKS: &[&str] = &[
     "/ogc/tileMatrixSets/WebMercatorQuad",
 ];
 
-fn whole(reply: &Reply) -> String {
+fn headers_and_body(reply: &Reply) -> String {
     format!("{:?}\n{}", reply.headers, reply.text())
 }
 
 #[test]
-fn a_forged_host_stands_in_no_answer() {
+fn forged_hosts_are_in_no_response() {
     let forged = [
         ("host", "evil.example"),
         ("x-forwarded-host", "evil.example"),
         ("x-forwarded-proto", "https"),
     ];
-    for path in WITH_LINKS {
-        let reply = asked(&SERVER, path, &forged).expect(200);
-        assert!(!whole(&reply).contains("evil"), "{path}: {reply}");
+    for path in PATHS_WITH_LINKS {
+        let reply = get_with_headers(&SERVER, path, &forged).expect(200);
+        assert!(
+            !headers_and_body(&reply).contains("evil"),
+            "{path}: {reply}"
+        );
     }
     let url = encoded(&[("url", "http://evil.example/embed?layer=icc")]);
-    let reply = asked(&SERVER, &format!("/oembed?{url}"), &forged);
+    let reply = get_with_headers(&SERVER, &format!("/oembed?{url}"), &forged);
     reply.expect_problem(404, "no_public_url");
 }
 
 #[test]
-fn without_an_address_links_begin_with_a_slash() {
-    let get = |path: &str| asked(&SERVER, path, &[("host", "maps.example")]).expect(200);
+fn links_are_relative_without_a_public_url() {
+    let get = |path: &str| get_with_headers(&SERVER, path, &[("host", "maps.example")]).expect(200);
     let tilejson = get("/tiles/icc.json").json();
     assert_eq!(tilejson["tiles"][0], "/tiles/icc/{z}/{x}/{y}.mvt");
     let edition = tilejson["edition_tiles"][0].as_str().expect("a template");
@@ -105,9 +108,9 @@ fn without_an_address_links_begin_with_a_slash() {
 }
 
 #[test]
-fn a_program_on_the_same_machine_gets_whole_addresses() {
+fn loopback_hosts_get_absolute_urls() {
     for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080"] {
-        let reply = asked(&SERVER, "/tiles/icc.json", &[("host", host)]).expect(200);
+        let reply = get_with_headers(&SERVER, "/tiles/icc.json", &[("host", host)]).expect(200);
         let template = reply.json()["tiles"][0].to_string();
         assert!(
             template.contains(&format!("http://{host}/tiles/icc/")),
@@ -118,57 +121,62 @@ fn a_program_on_the_same_machine_gets_whole_addresses() {
 }
 
 #[test]
-fn a_trusted_proxy_names_the_host() {
+fn the_host_is_accepted_from_a_trusted_proxy() {
     let server = server(embedded(), None, true);
     let headers = [("host", "maps.example"), ("x-forwarded-proto", "https")];
-    for path in WITH_LINKS {
-        let reply = asked(&server, path, &headers).expect(200);
+    for path in PATHS_WITH_LINKS {
+        let reply = get_with_headers(&server, path, &headers).expect(200);
         assert!(
-            whole(&reply).contains("https://maps.example"),
+            headers_and_body(&reply).contains("https://maps.example"),
             "{path}: {reply}"
         );
         let vary = reply.header("vary");
         assert!(vary.contains("host, x-forwarded-proto"), "{path}: {reply}");
     }
     let url = encoded(&[("url", "https://maps.example/areas/icc/mb-kendal")]);
-    let reply = asked(&server, &format!("/oembed?{url}"), &headers).expect(200);
+    let reply = get_with_headers(&server, &format!("/oembed?{url}"), &headers).expect(200);
     assert_eq!(reply.json()["title"], "Kendal ICC");
     // X-Forwarded-Proto is used only if it is http or https.
     let odd = [
         ("host", "maps.example"),
         ("x-forwarded-proto", "javascript"),
     ];
-    let tilejson = asked(&server, "/tiles/icc.json", &odd).expect(200).json();
+    let tilejson = get_with_headers(&server, "/tiles/icc.json", &odd)
+        .expect(200)
+        .json();
     let template = tilejson["tiles"][0].as_str().expect("a template");
     assert!(template.starts_with("http://maps.example/"), "{template}");
 }
 
 #[test]
-fn the_operators_address_stands_in_every_link_whatever_the_host() {
+fn public_url_is_used_in_every_link_whatever_the_host() {
     let server = server(embedded(), Some("https://www.example.org/catchment/"), true);
     let headers = [("host", "evil.example"), ("x-forwarded-proto", "http")];
-    for path in WITH_LINKS {
-        let reply = asked(&server, path, &headers).expect(200);
-        let text = whole(&reply);
+    for path in PATHS_WITH_LINKS {
+        let reply = get_with_headers(&server, path, &headers).expect(200);
+        let text = headers_and_body(&reply);
         assert!(!text.contains("evil"), "{path}: {reply}");
-        let begins = [
+        let prefixes = [
             "https://www.example.org/catchment",
             "https%3A%2F%2Fwww.example.org%2Fcatchment",
         ];
-        assert!(begins.iter().any(|it| text.contains(it)), "{path}: {reply}");
+        assert!(
+            prefixes.iter().any(|it| text.contains(it)),
+            "{path}: {reply}"
+        );
         assert!(!reply.header("vary").contains("host"), "{path}: {reply}");
     }
-    let tilejson = asked(&server, "/tiles/icc.json", &headers)
+    let tilejson = get_with_headers(&server, "/tiles/icc.json", &headers)
         .expect(200)
         .json();
     let template = "https://www.example.org/catchment/tiles/icc/{z}/{x}/{y}.mvt";
     assert_eq!(tilejson["tiles"][0], template);
     // The oEmbed link of a page leads to the description of that page.
-    let page = asked(&server, "/areas/icc/mb-kendal", &headers).expect(200);
+    let page = get_with_headers(&server, "/areas/icc/mb-kendal", &headers).expect(200);
     let link = page.header("link");
     let address = &link[1..link.find('>').expect("closed")];
     let path = address.strip_prefix("https://www.example.org/catchment");
-    let described = asked(&server, path.expect("a URL of the service"), &headers)
+    let described = get_with_headers(&server, path.expect("a URL of the service"), &headers)
         .expect(200)
         .json();
     assert_eq!(
@@ -181,7 +189,7 @@ fn the_operators_address_stands_in_every_link_whatever_the_host() {
         "{html}"
     );
     // The policy names only the origin: with a path, it would allow only that path.
-    let site = asked(&server, "/put-this-map-on-your-site", &headers).expect(200);
+    let site = get_with_headers(&server, "/put-this-map-on-your-site", &headers).expect(200);
     assert!(
         site.text()
             .contains("frame-src 'self' https://www.example.org<"),
@@ -196,7 +204,7 @@ fn the_operators_address_stands_in_every_link_whatever_the_host() {
 
 /// Ids of other publishers may have spaces, slashes and non-ASCII letters.
 #[test]
-fn an_id_that_needs_percent_encoding_is_described_and_linked() {
+fn ids_are_percent_encoded_in_links_and_oembed() {
     for (id, encoded_id) in [
         ("k 1", "k%201"),
         ("k/1", "k%2F1"),
@@ -204,7 +212,7 @@ fn an_id_that_needs_percent_encoding_is_described_and_linked() {
         ("k%20", "k%2520"),
         ("ké", "k%C3%A9"),
     ] {
-        let mut dataset = World::new().dataset();
+        let mut dataset = TestDataset::new().dataset();
         for area in dataset.areas.iter_mut().filter(|it| it.id == "k") {
             area.id = id.into();
         }
@@ -221,14 +229,18 @@ fn an_id_that_needs_percent_encoding_is_described_and_linked() {
         let link = server.get(&page).expect(200);
         let link = link.header("link");
         let address = &link[1..link.find('>').expect("closed")];
-        let path = address.strip_prefix("https://maps.example").expect("a URL of the service");
+        let path = address
+            .strip_prefix("https://maps.example")
+            .expect("a URL of the service");
         let discovered = server.get(path).expect(200).json();
         assert_eq!(discovered["html"], described["html"], "{id}");
         // The URLs of the frame, of the static map and of the postcodes are encoded too.
         let html = described["html"].as_str().expect("html");
         let source = html.split('"').nth(1).expect("an address");
         let source = source.replace("&amp;", "&");
-        let frame = source.strip_prefix("https://maps.example").expect("a URL of the service");
+        let frame = source
+            .strip_prefix("https://maps.example")
+            .expect("a URL of the service");
         let frame = server.get(frame).expect(200);
         assert!(
             frame
@@ -247,12 +259,12 @@ fn an_id_that_needs_percent_encoding_is_described_and_linked() {
 
 // ---- Host ---------------------------------------------------------------------------------------
 
-fn answered(request: &str) -> String {
-    raw(SERVER.connect(), request.as_bytes())
+fn send_request(request: &str) -> String {
+    send_raw(SERVER.connect(), request.as_bytes())
 }
 
 #[test]
-fn a_request_with_two_hosts_none_or_a_wrong_one_is_refused_on_every_route() {
+fn missing_duplicate_and_invalid_hosts_are_rejected_on_every_route() {
     for path in [
         "/health/live",
         "/api/v1/dataset",
@@ -268,7 +280,7 @@ fn a_request_with_two_hosts_none_or_a_wrong_one_is_refused_on_every_route() {
             "Host: a.example/path\r\n",
             "Host: user@a.example\r\n",
         ] {
-            let answer = answered(&format!("GET {path} HTTP/1.1\r\n{hosts}\r\n"));
+            let answer = send_request(&format!("GET {path} HTTP/1.1\r\n{hosts}\r\n"));
             assert!(answer.starts_with("HTTP/1.1 400 "), "{hosts}{answer}");
             for line in [
                 "content-type: application/problem+json\r\n",
@@ -284,17 +296,17 @@ fn a_request_with_two_hosts_none_or_a_wrong_one_is_refused_on_every_route() {
             assert!(!answer.contains("example"), "{answer}");
         }
     }
-    let old = answered("GET /health/live HTTP/1.0\r\n\r\n");
-    assert!(old.starts_with("HTTP/1.0 200 "), "{old}");
-    let old = answered("GET /health/live HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n");
-    assert!(old.starts_with("HTTP/1.0 400 "), "{old}");
+    let http10 = send_request("GET /health/live HTTP/1.0\r\n\r\n");
+    assert!(http10.starts_with("HTTP/1.0 200 "), "{http10}");
+    let http10 = send_request("GET /health/live HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n");
+    assert!(http10.starts_with("HTTP/1.0 400 "), "{http10}");
 }
 
 #[test]
-fn the_authority_of_an_absolute_target_goes_before_host() {
+fn authority_of_an_absolute_request_target_overrides_host() {
     let server = server(embedded(), None, true);
     let request = "GET http://maps.example/tiles/icc.json HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
-    let answer = raw(server.connect(), request.as_bytes());
+    let answer = send_raw(server.connect(), request.as_bytes());
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
     let body: Value = serde_json::from_str(body).expect("JSON");

@@ -5,13 +5,13 @@ use catchment::dataset::Dataset;
 use catchment::domain::{
     Area, Boundary, BritishGrid, CatchmentKind, GridPolygon, Layer, Period, Provenance,
 };
-use catchment::index::{Index, Locator, LocateQuery};
+use catchment::index::{Index, LocateQuery, Locator};
 use geo::MultiPolygon;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use crate::dataset::{DAY, embedded, index};
-use crate::oracle;
+use crate::embedded_dataset::{DAY, embedded, index};
+use crate::point_in_polygon;
 
 /// Easting and northing in millimetres.
 pub(crate) type Point = (i32, i32);
@@ -19,7 +19,7 @@ pub(crate) type Point = (i32, i32);
 /// Returns whether polygons contain a point: a ray from it to the east crosses their edges an odd
 /// number of times. An edge includes its lower end but not its upper end, and a point on an edge
 /// counts as west of it.
-pub(crate) fn holds(polygons: &[GridPolygon], (x, y): Point) -> bool {
+pub(crate) fn contains(polygons: &[GridPolygon], (x, y): Point) -> bool {
     let (x, y) = (i128::from(x), i128::from(y));
     let mut is_inside = false;
     for ring in polygons.iter().flat_map(|polygon| &polygon.rings) {
@@ -45,12 +45,12 @@ pub(crate) fn holds(polygons: &[GridPolygon], (x, y): Point) -> bool {
 }
 
 /// Returns the ids of the boundaries that contain a point, in order.
-pub(crate) fn holders(boundaries: &[Boundary], point: Point) -> Vec<&str> {
-    let holding = boundaries.iter().filter(|it| holds(&it.grid, point));
-    holding.map(|it| it.id.as_str()).collect()
+pub(crate) fn areas_containing(boundaries: &[Boundary], point: Point) -> Vec<&str> {
+    let matching = boundaries.iter().filter(|it| contains(&it.grid, point));
+    matching.map(|it| it.id.as_str()).collect()
 }
 
-pub(crate) fn at_mm((x, y): Point) -> BritishGrid {
+pub(crate) fn grid_at_mm((x, y): Point) -> BritishGrid {
     let metres = |mm: i32| f64::from(mm) / 1_000.0;
     let grid = BritishGrid::from_metres(metres(x), metres(y)).expect("near the grid");
     assert_eq!((grid.easting_mm(), grid.northing_mm()), (x, y));
@@ -58,8 +58,8 @@ pub(crate) fn at_mm((x, y): Point) -> BritishGrid {
 }
 
 /// Returns the areas that the index finds, only by boundary.
-pub(crate) fn found(index: &Index, layer: Layer, point: Point) -> Vec<&str> {
-    let areas = index.areas_covering(layer, at_mm(point), DAY);
+pub(crate) fn areas_in_index(index: &Index, layer: Layer, point: Point) -> Vec<&str> {
+    let areas = index.areas_covering(layer, grid_at_mm(point), DAY);
     areas.into_iter().map(|area| area.id.as_str()).collect()
 }
 
@@ -100,15 +100,15 @@ pub(crate) fn dataset_of(layer: Layer, boundaries: Vec<Boundary>) -> Dataset {
     }
 }
 
-fn boundary(number: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
+fn boundary(index: usize, polygons: &[Vec<Vec<Point>>]) -> Boundary {
     let polygon = |rings: &Vec<Vec<Point>>| GridPolygon {
         rings: rings
             .iter()
-            .map(|ring| ring.iter().copied().map(at_mm).collect())
+            .map(|ring| ring.iter().copied().map(grid_at_mm).collect())
             .collect(),
     };
     Boundary {
-        id: format!("area-{number}"),
+        id: format!("area-{index}"),
         catchment_kind: CatchmentKind::Whole,
         period: Period::default(),
         lonlat: MultiPolygon::new(Vec::new()),
@@ -123,28 +123,28 @@ fn index_of(boundaries: &[Boundary]) -> Index {
 /// An irregular grid whose cells are assigned to a few areas. It gives neighbours, enclaves,
 /// islands, holes that touch at a corner, and edges inside an area that must cancel out.
 #[derive(Debug)]
-struct Crooked {
+struct IrregularGrid {
     /// The distance between corners in millimetres.
     step: i32,
     corner: Point,
     /// The offset of each corner in tenths of a step.
-    off: Vec<(i32, i32)>,
-    owners: Vec<usize>,
+    offsets: Vec<(i32, i32)>,
+    area_indices: Vec<usize>,
 }
 
 const CELLS: i32 = 5;
 
-impl Crooked {
+impl IrregularGrid {
     /// Returns a corner, which is displaced by at most a fifth of a step, so that no two edges
     /// cross.
     fn corner_at(&self, column: i32, row: i32) -> Point {
         let at = usize::try_from(row * (CELLS + 1) + column).expect("not negative");
-        let off = self.off[at];
-        let place =
+        let offset = self.offsets[at];
+        let coordinate =
             |origin: i32, count: i32, off: i32| origin + count * self.step + off * (self.step / 10);
         (
-            place(self.corner.0, column, off.0),
-            place(self.corner.1, row, off.1),
+            coordinate(self.corner.0, column, offset.0),
+            coordinate(self.corner.1, row, offset.1),
         )
     }
 
@@ -155,17 +155,17 @@ impl Crooked {
                 let at = usize::try_from(row * CELLS + column).expect("not negative");
                 let ring = [(0, 0), (1, 0), (1, 1), (0, 1)]
                     .map(|(right, up)| self.corner_at(column + right, row + up));
-                areas[self.owners[at]].push(vec![ring.to_vec()]);
+                areas[self.area_indices[at]].push(vec![ring.to_vec()]);
             }
         }
         let areas = areas.iter().enumerate();
         areas
-            .map(|(number, polygons)| boundary(number, polygons))
+            .map(|(index, polygons)| boundary(index, polygons))
             .collect()
     }
 
     /// Returns every corner, every middle of an edge, and the points a millimetre off them.
-    fn places(&self) -> Vec<Point> {
+    fn test_points(&self) -> Vec<Point> {
         let mut places = Vec::new();
         for row in 0..=CELLS {
             for column in 0..=CELLS {
@@ -194,7 +194,7 @@ impl Crooked {
     }
 }
 
-fn crooked() -> impl Strategy<Value = Crooked> {
+fn irregular_grids() -> impl Strategy<Value = IrregularGrid> {
     let corners = usize::try_from((CELLS + 1) * (CELLS + 1)).expect("not negative");
     let cells = usize::try_from(CELLS * CELLS).expect("not negative");
     let size = prop_oneof![
@@ -204,13 +204,15 @@ fn crooked() -> impl Strategy<Value = Crooked> {
         Just((1_234_560, (299_999_999, 479_999_999))),
         Just((200_000_000, (-150_000_000, 300_000_000))),
     ];
-    let off = proptest::collection::vec((-2..=2, -2..=2), corners);
-    let owners = proptest::collection::vec(0_usize..4, cells);
-    (size, off, owners).prop_map(|((step, corner), off, owners)| Crooked {
-        step,
-        corner,
-        off,
-        owners,
+    let offsets = proptest::collection::vec((-2..=2, -2..=2), corners);
+    let area_indices = proptest::collection::vec(0_usize..4, cells);
+    (size, offsets, area_indices).prop_map(|((step, corner), offsets, area_indices)| {
+        IrregularGrid {
+            step,
+            corner,
+            offsets,
+            area_indices,
+        }
     })
 }
 
@@ -237,28 +239,28 @@ proptest! {
     })]
 
     #[test]
-    fn on_any_partition_the_index_agrees_and_each_place_has_one_area(
-        world in crooked(), more in proptest::collection::vec((0.0_f64..1.0, 0.0_f64..1.0), 40),
+    fn index_matches_the_definition_on_partitions(
+        grid in irregular_grids(), more in proptest::collection::vec((0.0_f64..1.0, 0.0_f64..1.0), 40),
     ) {
-        let boundaries = world.boundaries();
+        let boundaries = grid.boundaries();
         let index = index_of(&boundaries);
-        let side = f64::from(CELLS * world.step);
+        let side = f64::from(CELLS * grid.step);
         #[expect(clippy::cast_possible_truncation, reason = "within the box")]
         let more = more.into_iter().map(|(right, up)| {
-            (world.corner.0 + (right * side) as i32, world.corner.1 + (up * side) as i32)
+            (grid.corner.0 + (right * side) as i32, grid.corner.1 + (up * side) as i32)
         });
-        for point in world.places().into_iter().chain(more) {
-            let expected = holders(&boundaries, point);
-            prop_assert_eq!(&found(&index, Layer::Icc, point), &expected);
+        for point in grid.test_points().into_iter().chain(more) {
+            let expected = areas_containing(&boundaries, point);
+            prop_assert_eq!(&areas_in_index(&index, Layer::Icc, point), &expected);
             prop_assert!(expected.len() <= 1);
-            if world.is_well_inside(point) {
+            if grid.is_well_inside(point) {
                 prop_assert_eq!(expected.len(), 1);
             }
         }
     }
 
     #[test]
-    fn on_rings_that_are_no_polygons_the_index_agrees_and_never_panics(
+    fn index_matches_the_definition_on_invalid_rings(
         areas in any_rings(),
         points in proptest::collection::vec(
             (299_999_999_i32..300_000_013, 479_999_999_i32..480_000_013), 60
@@ -266,42 +268,46 @@ proptest! {
     ) {
         let areas = areas.iter().enumerate();
         let boundaries: Vec<Boundary> =
-            areas.map(|(number, polygons)| boundary(number, polygons)).collect();
+            areas.map(|(index, polygons)| boundary(index, polygons)).collect();
         let index = index_of(&boundaries);
         for point in points {
             prop_assert_eq!(
-                found(&index, Layer::Icc, point),
-                holders(&boundaries, point)
+                areas_in_index(&index, Layer::Icc, point),
+                areas_containing(&boundaries, point)
             );
-            let place = Some(Locator::Grid(at_mm(point)));
+            let locator = Some(Locator::Grid(grid_at_mm(point)));
             index.locate(&LocateQuery { locator, practice: None, as_of: DAY });
         }
     }
 }
 
 #[test]
-fn on_the_real_layers_the_index_agrees_with_the_definition() {
+fn index_matches_the_definition_on_the_embedded_layers() {
     let dataset = embedded();
     let (_, iccs) = &dataset.boundaries[0];
-    let points = oracle::points(iccs, 2_000);
+    let points = point_in_polygon::sample_points(iccs, 2_000);
     for (layer, boundaries) in &dataset.boundaries {
         for &point in points.iter().step_by(31) {
-            let expected = holders(boundaries, point);
-            assert_eq!(found(index(), *layer, point), expected, "{layer} {point:?}");
+            let expected = areas_containing(boundaries, point);
+            assert_eq!(
+                areas_in_index(index(), *layer, point),
+                expected,
+                "{layer} {point:?}"
+            );
         }
     }
 }
 
 /// The name of a case, its areas as polygons of rings, and the number of points in a box of
 /// 40 × 40 mm that are in one area; the others are in none.
-type Ground = (&'static str, Vec<Vec<Vec<Vec<Point>>>>, usize);
+type GeometryCase = (&'static str, Vec<Vec<Vec<Vec<Point>>>>, usize);
 
 #[test]
-fn holes_islands_enclaves_and_touching_rings_are_held_as_the_definition_says() {
+fn index_matches_the_definition_on_holes_islands_and_enclaves() {
     let square = |x: i32, y: i32, side: i32| {
         vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
     };
-    let grounds: Vec<Ground> = vec![
+    let cases: Vec<GeometryCase> = vec![
         (
             "a hole",
             vec![vec![vec![square(0, 0, 30), square(10, 10, 10)]]],
@@ -354,45 +360,45 @@ fn holes_islands_enclaves_and_touching_rings_are_held_as_the_definition_says() {
             200,
         ),
     ];
-    for (name, areas, expected) in grounds {
+    for (name, areas, expected) in cases {
         // On the lines between cells of the index, and off them.
         for (east, north) in [(0, 0), (1 << 28, 3 << 28), (299_999_987, 479_999_973)] {
-            let moved =
+            let shifted =
                 |ring: &Vec<Point>| ring.iter().map(|(x, y)| (x + east, y + north)).collect();
-            let polygon = |rings: &Vec<Vec<Point>>| rings.iter().map(moved).collect();
+            let polygon = |rings: &Vec<Vec<Point>>| rings.iter().map(shifted).collect();
             let boundaries: Vec<Boundary> = areas
                 .iter()
                 .map(|polygons| polygons.iter().map(polygon).collect::<Vec<_>>())
                 .enumerate()
-                .map(|(number, polygons)| boundary(number, &polygons))
+                .map(|(index, polygons)| boundary(index, &polygons))
                 .collect();
             let index = index_of(&boundaries);
-            let mut held = 0;
+            let mut count = 0;
             for (x, y) in (-2..38).flat_map(|x| (-2..38).map(move |y| (x, y))) {
                 let point = (x + east, y + north);
-                let expected = holders(&boundaries, point);
+                let expected = areas_containing(&boundaries, point);
                 assert_eq!(
-                    found(&index, Layer::Icc, point),
+                    areas_in_index(&index, Layer::Icc, point),
                     expected,
                     "{name}: {x} {y}"
                 );
                 assert!(expected.len() <= 1, "{name}: {x} {y}");
-                held += expected.len();
+                count += expected.len();
             }
-            assert_eq!(held, expected, "{name}");
+            assert_eq!(count, expected, "{name}");
         }
     }
 }
 
 #[test]
-fn the_definition_gives_a_corner_to_one_of_four_and_a_hole_to_nobody() {
+fn definition_assigns_shared_corners_to_one_area_and_holes_to_none() {
     let square = |x: i32, y: i32, side: i32| {
         vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
     };
     let quarters: Vec<Boundary> = [(0, 0), (10, 0), (0, 10), (10, 10)]
         .into_iter()
         .enumerate()
-        .map(|(number, (x, y))| boundary(number, &[vec![square(x, y, 10)]]))
+        .map(|(index, (x, y))| boundary(index, &[vec![square(x, y, 10)]]))
         .collect();
     for (point, expected) in [
         ((5, 5), &["area-0"][..]),
@@ -403,8 +409,8 @@ fn the_definition_gives_a_corner_to_one_of_four_and_a_hole_to_nobody() {
         ((20, 5), &[]),
         ((5, 20), &[]),
     ] {
-        assert_eq!(holders(&quarters, point), expected, "{point:?}");
+        assert_eq!(areas_containing(&quarters, point), expected, "{point:?}");
     }
     let ring = boundary(0, &[vec![square(0, 0, 30), square(10, 10, 10)]]);
-    assert!(holds(&ring.grid, (5, 15)) && !holds(&ring.grid, (15, 15)));
+    assert!(contains(&ring.grid, (5, 15)) && !contains(&ring.grid, (15, 15)));
 }

@@ -11,33 +11,35 @@ use catchment::tiles::{TileArea, TileCoord, TiledLayer};
 use geo::Validation;
 
 use crate::borders::{Borders, SIXTY};
-use crate::programs::{printed, python, tell_skipped};
+use crate::external_tools::{python, report_skipped, stdout_of};
 use crate::tiles::{TileFeature, Vertex, decode, doubled_area, edges};
 
 /// The number of tiles per zoom above which only a sample is checked.
 const TILES_MAX: usize = 150;
 
 /// Creates a layer of areas whose names are their ids.
-pub(crate) fn shapes_of(boundaries: &[Boundary], is_partition: bool) -> TiledLayer {
-    let areas = (1..).zip(boundaries).map(|(number, boundary)| TileArea {
-        feature_id: number,
-        boundary,
-        name: &boundary.id,
-        provenance: "indicative",
-    });
+pub(crate) fn tiled_layer(boundaries: &[Boundary], is_partition: bool) -> TiledLayer {
+    let areas = (1..)
+        .zip(boundaries)
+        .map(|(feature_id, boundary)| TileArea {
+            feature_id,
+            boundary,
+            name: &boundary.id,
+            provenance: "indicative",
+        });
     TiledLayer::new("icc", is_partition, areas)
 }
 
 /// Returns the features of a tile; none if the tile is empty.
-pub(crate) fn tile(shapes: &TiledLayer, z: u8, x: u32, y: u32) -> Vec<TileFeature> {
+pub(crate) fn tile_features(layer: &TiledLayer, z: u8, x: u32, y: u32) -> Vec<TileFeature> {
     let address = TileCoord::new(z, x, y).expect("the tile exists");
-    let bytes = shapes.tile(address).expect("the tile is encoded");
+    let bytes = layer.tile(address).expect("the tile is encoded");
     bytes.map_or_else(Vec::new, |bytes| decode(&bytes, "icc"))
 }
 
 /// Returns the tiles of a zoom that contain a border, among the children of those of the previous
 /// zoom; a sample if there are many.
-fn tiles_with_borders(shapes: &TiledLayer, above: &[(u32, u32)], z: u8) -> Vec<(u32, u32)> {
+fn tiles_with_borders(layer: &TiledLayer, above: &[(u32, u32)], z: u8) -> Vec<(u32, u32)> {
     let below = above.iter().flat_map(|&(x, y)| {
         [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(east, south)| (2 * x + east, 2 * y + south))
     });
@@ -47,11 +49,11 @@ fn tiles_with_borders(shapes: &TiledLayer, above: &[(u32, u32)], z: u8) -> Vec<(
         below.collect()
     };
     tiles.retain(|&(x, y)| {
-        let shapes = tile(shapes, z, x, y);
-        shapes.len() > 1
-            || shapes
+        let features = tile_features(layer, z, x, y);
+        features.len() > 1
+            || features
                 .iter()
-                .any(|shape| shape.rings.iter().any(|ring| ring.len() > 4))
+                .any(|feature| feature.rings.iter().any(|ring| ring.len() > 4))
     });
     // A sample spread over all of them.
     let every = tiles.len().div_ceil(TILES_MAX).max(1);
@@ -59,9 +61,9 @@ fn tiles_with_borders(shapes: &TiledLayer, above: &[(u32, u32)], z: u8) -> Vec<(
 }
 
 /// Returns the polygons of a feature, each an exterior followed by its holes.
-fn polygons(shape: &TileFeature) -> Vec<Vec<Vec<Vertex>>> {
+fn polygons(feature: &TileFeature) -> Vec<Vec<Vec<Vertex>>> {
     let mut polygons: Vec<Vec<Vec<Vertex>>> = Vec::new();
-    for ring in &shape.rings {
+    for ring in &feature.rings {
         let mut closed = ring.clone();
         closed.push(ring[0]);
         match doubled_area(ring) > 0 {
@@ -74,14 +76,14 @@ fn polygons(shape: &TileFeature) -> Vec<Vec<Vec<Vertex>>> {
 
 /// Checks tiles with GEOS.
 #[track_caller]
-fn ask_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partition: bool) {
+fn check_with_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partition: bool) {
     let Some(mut python) = python("GEOS on tiles") else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder");
     let mut lines = String::new();
-    for (tile, shapes) in tiles {
-        let areas: Vec<_> = shapes
+    for (tile, features) in tiles {
+        let areas: Vec<_> = features
             .iter()
             .map(polygons)
             .filter(|it| !it.is_empty())
@@ -92,19 +94,19 @@ fn ask_geos(what: &str, tiles: &[(String, Vec<TileFeature>)], is_partition: bool
     }
     let file = folder.path().join("tiles.jsonl");
     std::fs::write(&file, lines).expect("a file");
-    let told = printed(python.arg("tests/oracle/coverage.py").arg(&file));
-    println!("{what}: {told}");
-    assert_eq!(told.lines().count(), 1, "{what}: {told}");
+    let output = stdout_of(python.arg("tests/oracle/coverage.py").arg(&file));
+    println!("{what}: {output}");
+    assert_eq!(output.lines().count(), 1, "{what}: {output}");
 }
 
 /// Checks the definition of a coverage: no two edges cross, no vertex is in the interior of an
 /// edge, and each edge has at most one area on either side.
 #[track_caller]
-fn check_coverage(at: &str, shapes: &[TileFeature]) {
+fn check_coverage(at: &str, features: &[TileFeature]) {
     let mut all: Vec<(Vertex, Vertex)> = Vec::new();
     let mut seen: BTreeSet<(Vertex, Vertex)> = BTreeSet::new();
-    for shape in shapes {
-        for edge in shape.rings.iter().flat_map(|ring| edges(ring)) {
+    for feature in features {
+        for edge in feature.rings.iter().flat_map(|ring| edges(ring)) {
             assert!(seen.insert(edge), "{at}: two areas on one side of {edge:?}");
             if !seen.contains(&(edge.1, edge.0)) {
                 all.push(edge);
@@ -119,13 +121,14 @@ fn check_coverage(at: &str, shapes: &[TileFeature]) {
     let in_box = |(a, b): (Vertex, Vertex), c: Vertex| {
         (a.0.min(b.0)..=a.0.max(b.0)).contains(&c.0) && (a.1.min(b.1)..=a.1.max(b.1)).contains(&c.1)
     };
-    for (number, &one) in all.iter().enumerate() {
-        for &other in &all[number + 1..] {
-            let apart = |edge: (Vertex, Vertex), a: Vertex, b: Vertex| {
+    for (index, &one) in all.iter().enumerate() {
+        for &other in &all[index + 1..] {
+            let are_on_opposite_sides = |edge: (Vertex, Vertex), a: Vertex, b: Vertex| {
                 side(edge, a).signum() * side(edge, b).signum() < 0
             };
             assert!(
-                !(apart(one, other.0, other.1) && apart(other, one.0, one.1)),
+                !(are_on_opposite_sides(one, other.0, other.1)
+                    && are_on_opposite_sides(other, one.0, one.1)),
                 "{at}: {one:?} crosses {other:?}"
             );
             for (edge, vertex) in [
@@ -146,14 +149,14 @@ fn check_coverage(at: &str, shapes: &[TileFeature]) {
 
 #[track_caller]
 fn check_layer(what: &str, boundaries: &[Boundary], is_partition: bool, deepest: u8) {
-    let shapes = shapes_of(boundaries, is_partition);
+    let layer = tiled_layer(boundaries, is_partition);
     let mut tiles = Vec::new();
     let mut above = Vec::new();
     for z in 0..=deepest {
-        above = tiles_with_borders(&shapes, &above, z);
+        above = tiles_with_borders(&layer, &above, z);
         let names = above
             .iter()
-            .map(|&(x, y)| (format!("{z}/{x}/{y}"), tile(&shapes, z, x, y)));
+            .map(|&(x, y)| (format!("{z}/{x}/{y}"), tile_features(&layer, z, x, y)));
         tiles.extend(names);
     }
     assert!(
@@ -161,12 +164,12 @@ fn check_layer(what: &str, boundaries: &[Boundary], is_partition: bool, deepest:
         "{what}: {} tiles are too few",
         tiles.len()
     );
-    ask_geos(what, &tiles, is_partition);
+    check_with_geos(what, &tiles, is_partition);
 }
 
 #[test]
 fn communities_are_a_valid_coverage_on_every_tile() {
-    let dataset = crate::dataset::embedded();
+    let dataset = crate::embedded_dataset::embedded();
     for (layer, boundaries) in &dataset.boundaries {
         let is_partition = layer.as_str() != "gp-practice" && layer.as_str() != "resilience-group";
         check_layer(layer.as_str(), boundaries, is_partition, 22);
@@ -175,26 +178,26 @@ fn communities_are_a_valid_coverage_on_every_tile() {
 
 #[test]
 fn statistical_areas_are_a_valid_coverage_on_every_tile() {
-    let dataset = crate::dataset::embedded();
+    let dataset = crate::embedded_dataset::embedded();
     check_layer("LSOAs", &dataset.statistical_boundaries, true, 22);
 }
 
 #[test]
-fn crooked_borders_are_a_valid_coverage_on_every_tile() {
+fn irregular_borders_are_a_valid_coverage_on_every_tile() {
     check_layer("sixty", &SIXTY.areas(), true, 18);
 }
 
 #[test]
 fn every_area_is_on_a_tile_of_every_zoom() {
-    let dataset = crate::dataset::embedded();
+    let dataset = crate::embedded_dataset::embedded();
     let boundaries = &dataset.statistical_boundaries;
-    let shapes = shapes_of(boundaries, true);
+    let layer = tiled_layer(boundaries, true);
     let mut above: Vec<(u32, u32)> = vec![(0, 0)];
     for z in 0..=10 {
         let mut kinds: BTreeMap<u64, bool> = BTreeMap::new();
         for &(x, y) in &above {
-            for shape in tile(&shapes, z, x, y) {
-                *kinds.entry(shape.id).or_default() |= !shape.rings.is_empty();
+            for feature in tile_features(&layer, z, x, y) {
+                *kinds.entry(feature.id).or_default() |= !feature.rings.is_empty();
             }
         }
         assert_eq!(kinds.len(), boundaries.len(), "zoom {z}");
@@ -205,26 +208,26 @@ fn every_area_is_on_a_tile_of_every_zoom() {
             .flat_map(|&(x, y)| {
                 [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(e, s)| (2 * x + e, 2 * y + s))
             })
-            .filter(|&(x, y)| !tile(&shapes, z + 1, x, y).is_empty())
+            .filter(|&(x, y)| !tile_features(&layer, z + 1, x, y).is_empty())
             .collect();
     }
 }
 
 /// The maximum displacement in units: half a pixel of 8 units, plus rounding to units.
-const MOVED_MAX: f64 = 4.0 + 1.0;
+const DISPLACEMENT_MAX: f64 = 4.0 + 1.0;
 
 #[test]
 fn no_border_moves_by_more_than_half_a_pixel() {
     let areas = SIXTY.areas();
-    let shapes = shapes_of(&areas, true);
+    let layer = tiled_layer(&areas, true);
     let mut furthest: f64 = 0.0;
     for (z, x, y) in [(4, 7, 5), (6, 31, 20)] {
-        let drawn = tile(&shapes, z, x, y);
-        assert_eq!(drawn.len(), areas.len());
-        for (area, shape) in areas.iter().zip(&drawn) {
+        let features = tile_features(&layer, z, x, y);
+        assert_eq!(features.len(), areas.len());
+        for (area, feature) in areas.iter().zip(&features) {
             for at in area.lonlat[0].exterior().coords() {
-                let place = on_tile((at.x, at.y), z, x, y);
-                let near = shape.rings.iter().flat_map(|ring| edges(ring));
+                let place = tile_units((at.x, at.y), z, x, y);
+                let near = feature.rings.iter().flat_map(|ring| edges(ring));
                 let distance = near
                     .map(|edge| distance(place, edge))
                     .fold(f64::INFINITY, f64::min);
@@ -233,11 +236,11 @@ fn no_border_moves_by_more_than_half_a_pixel() {
         }
     }
     println!("furthest {furthest:.2} units");
-    assert!((1.0..=MOVED_MAX).contains(&furthest), "{furthest}");
+    assert!((1.0..=DISPLACEMENT_MAX).contains(&furthest), "{furthest}");
 }
 
 /// Projects a position to unrounded units of a tile.
-fn on_tile((lon, lat): (f64, f64), z: u8, x: u32, y: u32) -> (f64, f64) {
+fn tile_units((lon, lat): (f64, f64), z: u8, x: u32, y: u32) -> (f64, f64) {
     let units = f64::from(1_u32 << z) * 4_096.0;
     let (east, south) = (
         lon / 360.0 + 0.5,
@@ -258,9 +261,9 @@ fn distance(place: (f64, f64), (from, to): (Vertex, Vertex)) -> f64 {
 
 /// Adjacent tiles have the same edges where their buffers overlap.
 #[test]
-fn tiles_beside_each_other_go_on_in_each_other() {
-    let dataset = crate::dataset::embedded();
-    let shapes = shapes_of(&dataset.statistical_boundaries, true);
+fn adjacent_tiles_agree_in_their_buffers() {
+    let dataset = crate::embedded_dataset::embedded();
+    let layer = tiled_layer(&dataset.statistical_boundaries, true);
     let mut in_common = 0;
     for (z, x, y) in [
         (8, 125, 81),
@@ -270,12 +273,13 @@ fn tiles_beside_each_other_go_on_in_each_other() {
     ] {
         for (east, south) in [(1, 0), (0, 1)] {
             let strip =
-                |shapes: Vec<TileFeature>, dx: i32, dy: i32| -> BTreeSet<(u64, Vertex, Vertex)> {
-                    let of = |shape: TileFeature| {
-                        let number = shape.id;
-                        let all: Vec<_> = shape.rings.iter().flat_map(|ring| edges(ring)).collect();
+                |features: Vec<TileFeature>, dx: i32, dy: i32| -> BTreeSet<(u64, Vertex, Vertex)> {
+                    let of = |feature: TileFeature| {
+                        let feature_id = feature.id;
+                        let all: Vec<_> =
+                            feature.rings.iter().flat_map(|ring| edges(ring)).collect();
                         all.into_iter().map(move |((a, b), (c, d))| {
-                            (number, (a + dx, b + dy), (c + dx, d + dy))
+                            (feature_id, (a + dx, b + dy), (c + dx, d + dy))
                         })
                     };
                     let is_in = |&(_, a, b): &(u64, Vertex, Vertex)| {
@@ -285,11 +289,11 @@ fn tiles_beside_each_other_go_on_in_each_other() {
                                 && (-63..4_096 + 63).contains(&along)
                         })
                     };
-                    shapes.into_iter().flat_map(of).filter(is_in).collect()
+                    features.into_iter().flat_map(of).filter(is_in).collect()
                 };
             let (dx, dy) = (4_096 * i32::from(east == 1), 4_096 * i32::from(south == 1));
-            let here = strip(tile(&shapes, z, x, y), 0, 0);
-            let there = strip(tile(&shapes, z, x + east, y + south), dx, dy);
+            let here = strip(tile_features(&layer, z, x, y), 0, 0);
+            let there = strip(tile_features(&layer, z, x + east, y + south), dx, dy);
             assert_eq!(here, there, "{z}/{x}/{y} and its neighbour differ");
             in_common += here.len();
         }
@@ -309,7 +313,7 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
 
     #[test]
-    fn crooked_partitions_stay_valid_coverages(
+    fn irregular_partitions_stay_valid_coverages(
         columns in 1_i32..6, rows in 1_i32..6, east in 200_000_000_i32..500_000_000,
         north in 100_000_000_i32..900_000_000, side in 10_000_i32..30_000_000, edges in 1_u32..24,
         seed in 0_u64.., z in 0_u8..=14,
@@ -317,29 +321,29 @@ proptest::proptest! {
         let borders = Borders { columns, rows, corner: (east, north), side, edges, seed };
         let areas = borders.areas();
         proptest::prop_assume!(areas.iter().all(|area| area.lonlat.is_valid()));
-        let shapes = shapes_of(&areas, true);
-        for (x, y) in around(&areas, z) {
-            check_coverage(&format!("{borders:?} {z}/{x}/{y}"), &tile(&shapes, z, x, y));
+        let layer = tiled_layer(&areas, true);
+        for (x, y) in tiles_with_most_vertices(&areas, z) {
+            check_coverage(&format!("{borders:?} {z}/{x}/{y}"), &tile_features(&layer, z, x, y));
         }
     }
 }
 
 /// Returns overlapping areas. Areas with the same seed have the same border.
-fn blobs(count: usize, side: i32, seed: u64) -> Vec<Boundary> {
-    let blob = |number: usize| {
+fn overlapping_areas(count: usize, side: i32, seed: u64) -> Vec<Boundary> {
+    let blob = |index: usize| {
         let one = Borders {
             columns: 1,
             rows: 1,
             corner: (
-                300_000_000 + i32::try_from(number % 3).expect("few") * side / 3,
-                450_000_000 + i32::try_from(number % 4).expect("few") * side / 5,
+                300_000_000 + i32::try_from(index % 3).expect("few") * side / 3,
+                450_000_000 + i32::try_from(index % 4).expect("few") * side / 5,
             ),
             side,
             edges: 16,
-            seed: seed + number as u64 % 5,
+            seed: seed + index as u64 % 5,
         };
         let mut area = one.areas().remove(0);
-        area.id = format!("blob-{number}");
+        area.id = format!("blob-{index}");
         area
     };
     (0..count).map(blob).collect()
@@ -350,22 +354,22 @@ proptest::proptest! {
 
     /// Each area is valid by itself, whatever overlaps it.
     #[test]
-    fn areas_over_each_other_stay_valid(
+    fn overlapping_areas_stay_valid(
         count in 1_usize..14, side in 10_000_i32..30_000_000, seed in 0_u64.., z in 0_u8..=14,
     ) {
-        let areas = blobs(count, side, seed);
+        let areas = overlapping_areas(count, side, seed);
         proptest::prop_assume!(areas.iter().all(|area| area.lonlat.is_valid()));
-        let shapes = shapes_of(&areas, false);
-        for (x, y) in around(&areas, z) {
-            for shape in tile(&shapes, z, x, y) {
-                check_coverage(&format!("{count} {side} {seed} {z}/{x}/{y}"), &[shape]);
+        let layer = tiled_layer(&areas, false);
+        for (x, y) in tiles_with_most_vertices(&areas, z) {
+            for feature in tile_features(&layer, z, x, y) {
+                check_coverage(&format!("{count} {side} {seed} {z}/{x}/{y}"), &[feature]);
             }
         }
     }
 }
 
 /// Returns the six tiles that contain the most vertices of the areas.
-fn around(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
+fn tiles_with_most_vertices(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
     let mut count: HashMap<(u32, u32), usize> = HashMap::new();
     let vertices = areas
         .iter()
@@ -389,9 +393,9 @@ fn around(areas: &[Boundary], z: u8) -> Vec<(u32, u32)> {
 /// docs/national-data.md.
 #[test]
 #[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
-fn the_country_is_a_valid_coverage_on_every_tile() {
+fn national_dataset_is_a_valid_coverage_on_every_tile() {
     let Some(folder) = env::var_os("CATCHMENT_NATIONAL") else {
-        tell_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");
+        report_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");
         return;
     };
     let dataset = read(&DatasetSource::Folder(folder.into())).expect("CATCHMENT_NATIONAL");

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use catchment::domain::{Basis, Layer, date_from_iso};
-use catchment::index::{LayerResult, Locator, LocateQuery, UnknownReason};
+use catchment::index::{LayerResult, LocateQuery, Locator, UnknownReason};
 
-use crate::dataset::{DAY, index};
+use crate::embedded_dataset::{DAY, index};
 
 type Row = BTreeMap<String, String>;
 
@@ -32,8 +32,8 @@ fn query(row: &Row) -> LocateQuery {
 }
 
 /// Formats the result of a layer as in the table.
-fn words(found: &LayerResult<'_>) -> String {
-    let words: Vec<String> = match found {
+fn found_text(found: &LayerResult<'_>) -> String {
+    let texts: Vec<String> = match found {
         LayerResult::Unknown(UnknownReason::NoneNamed) => vec!["unknown".into()],
         LayerResult::Unknown(UnknownReason::NoSource) => vec!["no_source".into()],
         LayerResult::Unknown(UnknownReason::NoDataForDate) => vec!["no_data_for_date".into()],
@@ -49,12 +49,14 @@ fn words(found: &LayerResult<'_>) -> String {
             via.collect()
         }
     };
-    words.join(" + ")
+    texts.join(" + ")
 }
 
-fn words_of(layers: &[(Layer, LayerResult<'_>)], layer: Layer) -> String {
+fn layer_text(layers: &[(Layer, LayerResult<'_>)], layer: Layer) -> String {
     let found = layers.iter().find(|(id, _)| *id == layer);
-    found.map(|(_, found)| words(found)).unwrap_or_default()
+    found
+        .map(|(_, found)| found_text(found))
+        .unwrap_or_default()
 }
 
 fn basis(layers: &[(Layer, LayerResult<'_>)]) -> Option<Basis> {
@@ -65,13 +67,13 @@ fn basis(layers: &[(Layer, LayerResult<'_>)]) -> Option<Basis> {
 }
 
 /// Returns the actual values of all columns of a row.
-fn answered(row: &Row) -> Row {
+fn actual_row(row: &Row) -> Row {
     let query = query(row);
     let answer = index().locate(&query);
-    let residence = |layer| words_of(&answer.residence, layer);
+    let residence = |layer| layer_text(&answer.residence, layer);
     let registration = answer.registration.as_ref();
     let registered = |layer| {
-        let areas = registration.map(|it| words_of(&it.areas, layer));
+        let areas = registration.map(|it| layer_text(&it.areas, layer));
         areas.unwrap_or_default()
     };
     let registered_with = registration.and_then(|it| it.practice.as_ref()).map(|it| {
@@ -110,7 +112,7 @@ fn answered(row: &Row) -> Row {
     .into()
 }
 
-fn is_right(column: &str, expected: &str, found: &str) -> bool {
+fn matches_expected(column: &str, expected: &str, found: &str) -> bool {
     match (column, expected) {
         (_, "*") => true,
         ("practices", "none") => found.is_empty(),
@@ -126,33 +128,36 @@ fn is_right(column: &str, expected: &str, found: &str) -> bool {
 }
 
 #[test]
-fn real_places_have_the_answers_that_people_wrote_down() {
-    let mut faults = Vec::new();
+fn real_places_have_the_hand_written_results() {
+    let mut mismatches = Vec::new();
     for row in cases() {
-        for (column, found) in answered(&row) {
+        for (column, found) in actual_row(&row) {
             let expected = &row[&column];
-            if !is_right(&column, expected, &found) {
-                faults.push(format!(
+            if !matches_expected(&column, expected, &found) {
+                mismatches.push(format!(
                     "{} {} {}: {column} is `{found}`, expected `{expected}` ({})",
                     row["postcode"], row["practice"], row["as_of"], row["why"]
                 ));
             }
         }
     }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    assert!(mismatches.is_empty(), "\n{}", mismatches.join("\n"));
 }
 
 #[test]
-fn the_list_has_every_community_many_places_and_a_reason_for_each() {
+fn cases_cover_every_community_and_state_a_reason() {
     let cases = cases();
     let places: std::collections::BTreeSet<&str> =
         cases.iter().map(|row| row["postcode"].as_str()).collect();
     assert!(places.len() >= 100, "{}", places.len());
-    for area in index().areas(Layer::Icc, DAY).expect("the layer is in the dataset") {
-        let here = cases.iter().filter(|row| row["icc"] == area.id).count();
+    for area in index()
+        .areas(Layer::Icc, DAY)
+        .expect("the layer is in the dataset")
+    {
+        let count = cases.iter().filter(|row| row["icc"] == area.id).count();
         assert!(
-            here >= if area.id.starts_with("mb-") { 5 } else { 1 },
-            "{}: {here}",
+            count >= if area.id.starts_with("mb-") { 5 } else { 1 },
+            "{}: {count}",
             area.id
         );
     }

@@ -8,27 +8,27 @@ use catchment::http::{AccessConfig, BatchLimits, ServerLimits};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::running::Running;
-use crate::server::{Reply, SERVER, Server, client, embedded, raw, send};
+use crate::process::ServiceProcess;
+use crate::server::{Reply, SERVER, Server, client, embedded, send, send_raw};
 
 /// A request id in the format of nginx's `$request_id`.
-const OF_A_PROXY: &str = "59e1d7b3a4f86c1204efab7791c3d2e0";
+const PROXY_REQUEST_ID: &str = "59e1d7b3a4f86c1204efab7791c3d2e0";
 
-fn asked(running: &Running, path: &str, headers: &[(&str, &str)]) -> Reply {
+fn get(running: &ServiceProcess, path: &str, headers: &[(&str, &str)]) -> Reply {
     send(&client(), running.address, ("GET", path), headers, None)
 }
 
 /// Parses a JSON log into its lines.
-fn lines(written: &str) -> Vec<Value> {
+fn parse_log(written: &str) -> Vec<Value> {
     let line = |line: &str| -> Value {
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
     };
     written.lines().map(line).collect()
 }
 
-fn ended(running: Running) -> String {
+fn stop(running: ServiceProcess) -> String {
     running.signal("TERM");
-    let (status, written) = running.end();
+    let (status, written) = running.wait_for_exit();
     assert_eq!(status, Some(0), "{written}");
     written
 }
@@ -36,7 +36,7 @@ fn ended(running: Running) -> String {
 // ---- request ids --------------------------------------------------------------------------------
 
 #[test]
-fn every_answer_has_an_id_and_no_two_have_the_same() {
+fn every_response_has_a_unique_request_id() {
     let paths = [
         "/",
         "/health/live",
@@ -54,51 +54,51 @@ fn every_answer_has_an_id_and_no_two_have_the_same() {
         assert!(is_ours, "{reply}");
         assert!(seen.insert(id.to_string()), "{reply}");
     }
-    let list = SERVER.post("/api/v1/batch", "text/csv", "postcode\nLA18 4DB\n");
-    assert!(seen.insert(list.header("x-request-id").into()), "{list}");
+    let batch = SERVER.post("/api/v1/batch", "text/csv", "postcode\nLA18 4DB\n");
+    assert!(seen.insert(batch.header("x-request-id").into()), "{batch}");
     let shared = SERVER.get("/api/v1/dataset");
-    let shown = shared.header("access-control-expose-headers");
-    assert!(shown.contains("x-request-id"), "{shared}");
+    let exposed_headers = shared.header("access-control-expose-headers");
+    assert!(exposed_headers.contains("x-request-id"), "{shared}");
 }
 
 #[test]
-fn an_id_is_taken_from_a_proxy_of_ours_and_from_nobody_else() {
-    let given = |server: &Server, id: &str| {
+fn request_ids_are_accepted_only_from_trusted_proxies() {
+    let returned_id = |server: &Server, id: &str| {
         let reply = server.send("GET", "/health/live", &[("x-request-id", id)], None);
         reply.header("x-request-id").to_string()
     };
-    assert_ne!(given(&SERVER, OF_A_PROXY), OF_A_PROXY);
+    assert_ne!(returned_id(&SERVER, PROXY_REQUEST_ID), PROXY_REQUEST_ID);
     let access = AccessConfig {
         trusted_proxies: vec!["127.0.0.0/8".parse().expect("a network")],
         ..AccessConfig::default()
     };
     let (limits, lists) = (ServerLimits::default(), BatchLimits::default());
     let server = Server::with_access(embedded(), limits, lists, access);
-    assert_eq!(given(&server, OF_A_PROXY), OF_A_PROXY);
+    assert_eq!(returned_id(&server, PROXY_REQUEST_ID), PROXY_REQUEST_ID);
     for id in ["LA18 4DB", "la184db", "0123", "Zq7Mark-0123456789abcdef"] {
-        let answered = given(&server, id);
-        assert_eq!(answered.len(), 16, "{id}: {answered}");
+        let returned = returned_id(&server, id);
+        assert_eq!(returned.len(), 16, "{id}: {returned}");
     }
 }
 
 #[test]
-fn log_lines_and_answers_are_found_together_by_their_id() {
-    let running = Running::start(&["--log-format", "json", "--trusted-proxy", "127.0.0.1"]);
-    let proxied = [("x-request-id", OF_A_PROXY)];
-    asked(&running, "/api/v1/dataset", &proxied).expect(200);
-    let own = asked(&running, "/api/v1/locate?postcode=LA1O+5DL", &[]).expect(400);
+fn log_lines_have_the_request_id_of_the_response() {
+    let running = ServiceProcess::start(&["--log-format", "json", "--trusted-proxy", "127.0.0.1"]);
+    let proxied = [("x-request-id", PROXY_REQUEST_ID)];
+    get(&running, "/api/v1/dataset", &proxied).expect(200);
+    let own = get(&running, "/api/v1/locate?postcode=LA1O+5DL", &[]).expect(400);
     let own = own.header("x-request-id");
-    let all = lines(&ended(running));
-    let of = |id: &str| -> Vec<&Value> {
+    let all = parse_log(&stop(running));
+    let lines_with_id = |id: &str| -> Vec<&Value> {
         let fields = all.iter().map(|line| &line["fields"]);
         fields.filter(|it| it["request_id"] == id).collect()
     };
-    let [line] = of(OF_A_PROXY)[..] else {
+    let [line] = lines_with_id(PROXY_REQUEST_ID)[..] else {
         panic!("{all:?}")
     };
     assert_eq!(line["route"], "/api/v1/dataset");
     assert_eq!(line["status"], 200);
-    let [line] = of(own)[..] else {
+    let [line] = lines_with_id(own)[..] else {
         panic!("{all:?}")
     };
     assert_eq!(line["route"], "/api/v1/locate");
@@ -109,13 +109,13 @@ fn log_lines_and_answers_are_found_together_by_their_id() {
 // ---- responses without a route ------------------------------------------------------------------
 
 #[test]
-fn what_http_cannot_read_is_a_problem_with_every_header() {
+fn http_parse_errors_are_problems_with_security_headers() {
     let many_headers = format!(
         "GET / HTTP/1.1\r\nhost: a\r\n{}\r\n",
         "a: b\r\n".repeat(200)
     );
     let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(20_000));
-    for (asked, statuses, code) in [
+    for (request, statuses, code) in [
         ("LA18 4DB\r\n\r\n", &["400"][..], "malformed"),
         ("GET /LA18 4DB HTTP/1.1\r\n\r\n", &["400"], "malformed"),
         ("GET / HTTP/1.1\r\nLA18 4DB\r\n\r\n", &["400"], "malformed"),
@@ -127,7 +127,7 @@ fn what_http_cannot_read_is_a_problem_with_every_header() {
         (&many_headers, &["431"], "headers_too_large"),
         (&long, &["431", "414"], ""),
     ] {
-        let answer = raw(SERVER.connect(), asked.as_bytes());
+        let answer = send_raw(SERVER.connect(), request.as_bytes());
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
         assert!(statuses.contains(&&head[9..12]), "{answer}");
         for line in [
@@ -152,16 +152,16 @@ fn what_http_cannot_read_is_a_problem_with_every_header() {
 }
 
 #[test]
-fn an_answer_before_what_cannot_be_read_stays_as_it_is() {
-    let asked = "GET /health/live HTTP/1.1\r\nhost: a\r\n\r\nLA18 4DB\r\n\r\n";
-    let answer = raw(SERVER.connect(), asked.as_bytes());
+fn responses_before_a_parse_error_are_unchanged() {
+    let request = "GET /health/live HTTP/1.1\r\nhost: a\r\n\r\nLA18 4DB\r\n\r\n";
+    let answer = send_raw(SERVER.connect(), request.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.contains("{\"status\":\"live\"}HTTP/1.1 400 Bad Request\r\n"));
     assert!(answer.ends_with("\"code\":\"malformed\"}"), "{answer}");
 }
 
 #[test]
-fn who_finds_no_place_is_told_so_with_every_header() {
+fn connection_limit_response_has_security_headers() {
     let limits = ServerLimits {
         connections: 1,
         ..ServerLimits::default()
@@ -169,8 +169,8 @@ fn who_finds_no_place_is_told_so_with_every_header() {
     let server = Server::with(embedded(), limits);
     // A running request keeps its connection.
     let mut busy = server.connect();
-    let half = "POST /api/v1/locate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
-    std::io::Write::write_all(&mut busy, half.as_bytes()).expect("the request is sent");
+    let request = "POST /api/v1/locate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
+    std::io::Write::write_all(&mut busy, request.as_bytes()).expect("the request is sent");
     let mut interim = [0; 25];
     std::io::Read::read_exact(&mut busy, &mut interim).expect("100 Continue");
     let answer = crate::server::read_to_close(server.connect());
@@ -190,25 +190,26 @@ fn who_finds_no_place_is_told_so_with_every_header() {
 // ---- log lines ----------------------------------------------------------------------------------
 
 #[test]
-fn a_faulty_file_makes_no_lines_of_its_own_in_the_log() {
+fn invalid_key_files_cannot_forge_log_lines() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("keys.toml");
     fs::write(&path, "").expect("written");
     let keys = path.display().to_string();
-    let mut running = Running::start(&["--keys", &keys, "--require-key-for", "batch"]);
+    let mut running = ServiceProcess::start(&["--keys", &keys, "--require-key-for", "batch"]);
     fs::write(&path, "[[key]]\nid = \"a\nERROR forged\u{1b}[31m\n").expect("written");
     let line = running.wait_for("could not load the API keys");
     assert!(line.contains("\\n"), "{line}");
-    let written = ended(running);
-    let begin = |line: &str| line.starts_with("20") || line.starts_with("listening on http://");
+    let written = stop(running);
+    let is_log_line =
+        |line: &str| line.starts_with("20") || line.starts_with("listening on http://");
     for line in written.lines() {
-        assert!(begin(line), "forged line: {line}");
+        assert!(is_log_line(line), "forged line: {line}");
         assert!(!line.contains('\u{1b}'), "{line}");
     }
 }
 
 #[test]
-fn each_list_leaves_a_line_for_the_audit_at_any_level_without_small_numbers() {
+fn each_batch_is_audited_without_small_numbers() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("keys.toml").display().to_string();
     let added = Command::new(env!("CARGO_BIN_EXE_catchment"))
@@ -216,77 +217,83 @@ fn each_list_leaves_a_line_for_the_audit_at_any_level_without_small_numbers() {
         .args(["--name", "a test", "--scopes", "batch"])
         .output()
         .expect("the program runs");
-    let told = String::from_utf8_lossy(&added.stdout).into_owned();
-    let secret = told
+    let stdout = String::from_utf8_lossy(&added.stdout).into_owned();
+    let secret = stdout
         .split_whitespace()
         .find(|it| it.starts_with("catchment_"));
     let bearer = format!("Bearer {}", secret.expect("the key"));
     let id = &bearer["Bearer catchment_".len()..][..8];
-    let running = Running::start(&["--log-level", "error", "--keys", &path]);
+    let running = ServiceProcess::start(&["--log-level", "error", "--keys", &path]);
     let rows = ["LA18 4DB\n"; 23].concat() + &["LA1O 5DL\n"; 7].concat() + "ZZ99 3VZ\n";
     let csv = |body: &str| {
         let headers = [("content-type", "text/csv"), ("authorization", &*bearer)];
-        let asked = ("POST", "/api/v1/batch");
-        let reply = send(&client(), running.address, asked, &headers, Some(body));
+        let target = ("POST", "/api/v1/batch");
+        let reply = send(&client(), running.address, target, &headers, Some(body));
         reply.header("x-request-id").to_string()
     };
-    let answered = csv(&format!("postcode\n{rows}"));
-    let refused = csv("postcode,postcode\nLA18 4DB,1\n");
-    asked(&running, "/api/v1/dataset", &[]).expect(200);
-    let written = ended(running);
+    let answered_id = csv(&format!("postcode\n{rows}"));
+    let rejected_id = csv("postcode,postcode\nLA18 4DB,1\n");
+    get(&running, "/api/v1/dataset", &[]).expect(200);
+    let written = stop(running);
     let audit: Vec<&str> = written.lines().skip(1).collect();
-    assert_eq!(audit.len(), 2, "expected a line for each of two batches: {written}");
+    assert_eq!(
+        audit.len(),
+        2,
+        "expected a line for each of two batches: {written}"
+    );
     let common = format!("key=\"{id}\" dataset=\"2025.2\"");
     let counted = "rows=\"30\" bad_rows=\"0\" status=\"located=25 no_fixed_abode=* malformed=*\"";
-    let line = format!("batch completed request_id=\"{answered}\" {common} {counted}");
+    let line = format!("batch completed request_id=\"{answered_id}\" {common} {counted}");
     assert!(written.contains(&line), "{written}");
     let line =
-        format!("batch rejected request_id=\"{refused}\" {common} code=\"ambiguous_column\"");
+        format!("batch rejected request_id=\"{rejected_id}\" {common} code=\"ambiguous_column\"");
     assert!(written.contains(&line), "{written}");
 }
 
 // ---- panics -------------------------------------------------------------------------------------
 
-const PANICS: &str = "CATCHMENT_TEST_PANICS";
+const PANIC_VARIABLE: &str = "CATCHMENT_TEST_PANICS";
 
 /// Run by the next test in a child process: panics with the panic hook of the program.
 #[test]
 #[ignore = "run by panics_log_only_their_source_location"]
-fn panics_for_the_test_below() {
+fn panics_in_a_child_process() {
     // Without the variable, do not replace the panic hook of other tests.
-    if std::env::var_os(PANICS).is_none() {
+    if std::env::var_os(PANIC_VARIABLE).is_none() {
         return;
     }
     catchment::panics::install_redacting_hook();
     let panics = || panic!("LA18 4DB is not in the index");
-    std::thread::spawn(panics).join().expect_err("the thread panics");
+    std::thread::spawn(panics)
+        .join()
+        .expect_err("the thread panics");
     println!("counted {}", catchment::panics::count());
 }
 
 #[test]
-fn a_panic_tells_where_it_was_and_nothing_of_what_was_asked() {
+fn panics_log_only_their_source_location() {
     let output = Command::new(std::env::current_exe().expect("the path of this program"))
         .args(["observability::panics_in_a_child_process", "--exact"])
         .args(["--ignored", "--nocapture"])
         .env("RUST_BACKTRACE", "1")
-        .env(PANICS, "1")
+        .env(PANIC_VARIABLE, "1")
         .output()
         .expect("the program runs");
-    let told = [output.stdout, output.stderr].concat();
-    let told = String::from_utf8_lossy(&told);
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
     assert!(
-        told.contains("internal error: panicked at tests/it/observability.rs:"),
-        "{told}"
+        text.contains("internal error: panicked at tests/it/observability.rs:"),
+        "{text}"
     );
-    assert!(told.contains("panics_in_a_child_process"), "{told}");
-    assert!(told.contains("counted 1"), "{told}");
-    assert!(!told.contains("4DB"), "{told}");
+    assert!(text.contains("panics_in_a_child_process"), "{text}");
+    assert!(text.contains("counted 1"), "{text}");
+    assert!(!text.contains("4DB"), "{text}");
 }
 
 // ---- metrics ------------------------------------------------------------------------------------
 
 /// Parses the samples of the Prometheus text format: name, labels, value.
-fn samples(text: &str) -> Vec<(String, String, f64)> {
+fn parse_samples(text: &str) -> Vec<(String, String, f64)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
         .map(|line| {
@@ -299,29 +306,29 @@ fn samples(text: &str) -> Vec<(String, String, f64)> {
 }
 
 /// Returns the metrics of a service after a few requests.
-pub(crate) fn figures() -> String {
-    let mut running = Running::start(&["--admin-listen", "127.0.0.1:0"]);
-    let said = running.wait_for("admin listener on ");
-    let operator = said
+pub(crate) fn metrics_text() -> String {
+    let mut running = ServiceProcess::start(&["--admin-listen", "127.0.0.1:0"]);
+    let line = running.wait_for("admin listener on ");
+    let operator = line
         .trim_start_matches("admin listener on http://")
         .split('/')
         .next();
     let operator = operator.expect("an address").parse().expect("an address");
     for _ in 0..3 {
-        asked(&running, "/api/v1/locate?postcode=LA18+4DB", &[]).expect(200);
+        get(&running, "/api/v1/locate?postcode=LA18+4DB", &[]).expect(200);
     }
-    asked(&running, "/api/v1/locate?postcode=LA1O+5DL", &[]).expect(400);
-    asked(&running, "/nothing/LA18+4DB", &[]).expect(404);
-    raw(crate::server::connect(running.address), b"LA18 4DB\r\n\r\n");
+    get(&running, "/api/v1/locate?postcode=LA1O+5DL", &[]).expect(400);
+    get(&running, "/nothing/LA18+4DB", &[]).expect(404);
+    send_raw(crate::server::connect(running.address), b"LA18 4DB\r\n\r\n");
     let reply = send(&client(), operator, ("GET", "/metrics"), &[], None).expect(200);
-    ended(running);
+    stop(running);
     reply.text().to_string()
 }
 
 #[test]
-fn figures_count_by_what_was_asked_about_and_tell_of_nobody() {
-    let text = figures();
-    let all = samples(&text);
+fn metrics_count_requests_by_class_and_reveal_no_input() {
+    let text = metrics_text();
+    let all = parse_samples(&text);
     let value = |name: &str, labels: &str| {
         let found = all.iter().find(|it| it.0 == name && it.1 == labels);
         found
@@ -382,7 +389,7 @@ fn figures_count_by_what_was_asked_about_and_tell_of_nobody() {
 }
 
 #[test]
-fn ready_says_which_dataset_and_how_old_it_is() {
+fn readiness_reports_the_dataset_and_its_age() {
     let ready = SERVER.get("/health/ready").expect(200).json();
     let dataset = &ready["dataset"];
     assert_eq!(dataset["as_of"], "2025-11-30");

@@ -27,33 +27,35 @@ fn server(limits: ServerLimits, batches: BatchLimits) -> Server {
 }
 
 /// Opens a connection and sends a text.
-fn sent(server: &Server, text: &str) -> TcpStream {
+fn connect_and_send(server: &Server, text: &str) -> TcpStream {
     let mut stream = server.connect();
-    stream.write_all(text.as_bytes()).expect("the request is sent");
+    stream
+        .write_all(text.as_bytes())
+        .expect("the request is sent");
     stream
 }
 
-fn get_of(client: &str, path: &str) -> String {
+fn get_request(client: &str, path: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\r\n"
     )
 }
 
 /// Returns the start of a chunked batch request without an end.
-fn endless_batch_of(client: &str) -> String {
+fn endless_batch_request(client: &str) -> String {
     format!(
         "POST /api/v1/batch HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\
          Content-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\n9\r\npostcode\n\r\n"
     )
 }
 
-fn batch_of(server: &Server, client: &str) -> Reply {
+fn post_batch(server: &Server, client: &str) -> Reply {
     let headers = [("content-type", "text/csv"), ("x-forwarded-for", client)];
     server.send("POST", "/api/v1/batch", &headers, Some(CSV))
 }
 
 /// Returns the bytes received so far, without waiting.
-fn answer_so_far(stream: &TcpStream) -> String {
+fn response_so_far(stream: &TcpStream) -> String {
     stream.set_nonblocking(true).expect("a socket");
     let mut bytes = [0; 1_024];
     let length = (&mut &*stream).read(&mut bytes).unwrap_or_default();
@@ -61,15 +63,15 @@ fn answer_so_far(stream: &TcpStream) -> String {
     String::from_utf8_lossy(&bytes[..length]).into_owned()
 }
 
-fn in_time<T>(limit: Duration, get: impl FnOnce() -> T) -> T {
+fn check_within<T>(limit: Duration, get: impl FnOnce() -> T) -> T {
     let started = Instant::now();
-    let got = get();
+    let value = get();
     assert!(started.elapsed() < limit, "{:?}", started.elapsed());
-    got
+    value
 }
 
 #[test]
-fn clients_that_wait_for_batches_leave_look_ups_and_each_other_their_places() {
+fn waiting_downloads_leave_capacity_for_lookups_and_other_clients() {
     let limits = ServerLimits {
         requests: 4,
         ticket_downloads: 6,
@@ -78,11 +80,11 @@ fn clients_that_wait_for_batches_leave_look_ups_and_each_other_their_places() {
     };
     let server = server(limits, BatchLimits::default());
     let ticket = |at: usize| format!("/api/v1/batch/{at:032x}");
-    let takers: Vec<TcpStream> = (0..20)
-        .map(|at| sent(&server, &get_of("192.0.2.1", &ticket(at))))
+    let downloads: Vec<TcpStream> = (0..20)
+        .map(|at| connect_and_send(&server, &get_request("192.0.2.1", &ticket(at))))
         .collect();
     thread::sleep(ms(300));
-    let answers: Vec<String> = takers.iter().map(answer_so_far).collect();
+    let answers: Vec<String> = downloads.iter().map(response_so_far).collect();
     let waiting = answers.iter().filter(|it| it.is_empty()).count();
     assert_eq!(waiting, 4, "{answers:?}");
     for refused in answers.iter().filter(|it| !it.is_empty()) {
@@ -95,10 +97,10 @@ fn clients_that_wait_for_batches_leave_look_ups_and_each_other_their_places() {
     }
     // Another client gets the remaining capacity of the class.
     let others: Vec<TcpStream> = (20..23)
-        .map(|at| sent(&server, &get_of("192.0.2.2", &ticket(at))))
+        .map(|at| connect_and_send(&server, &get_request("192.0.2.2", &ticket(at))))
         .collect();
     thread::sleep(ms(300));
-    let answers: Vec<String> = others.iter().map(answer_so_far).collect();
+    let answers: Vec<String> = others.iter().map(response_so_far).collect();
     // Which of the three is rejected depends on the order in which they are read.
     let waiting = answers.iter().filter(|it| it.is_empty()).count();
     let refused = answers.iter().filter(|it| it.starts_with("HTTP/1.1 503 "));
@@ -111,7 +113,7 @@ fn clients_that_wait_for_batches_leave_look_ups_and_each_other_their_places() {
 }
 
 #[test]
-fn a_service_that_refuses_look_ups_is_not_ready_and_says_why() {
+fn readiness_fails_while_lookups_are_rejected() {
     let limits = ServerLimits {
         requests: 0,
         ..ServerLimits::default()
@@ -127,7 +129,7 @@ fn a_service_that_refuses_look_ups_is_not_ready_and_says_why() {
 }
 
 #[test]
-fn a_service_that_refuses_connections_is_not_ready() {
+fn readiness_fails_while_connections_are_rejected() {
     let limits = ServerLimits {
         connections: 2,
         ..ServerLimits::default()
@@ -136,7 +138,7 @@ fn a_service_that_refuses_connections_is_not_ready() {
     let half = "POST /api/v1/locate HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n\
         Content-Length: 23\r\n\r\n{\"postcode\":";
     let mut busy = [half; 2].map(|half| {
-        let stream = sent(&server, half);
+        let stream = connect_and_send(&server, half);
         thread::sleep(ms(100));
         stream
     });
@@ -144,7 +146,9 @@ fn a_service_that_refuses_connections_is_not_ready() {
     assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
     // One of the two continues, and sends a readiness check.
     let rest = "\"LA18 4DB\"}GET /health/ready HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-    busy[0].write_all(rest.as_bytes()).expect("the request is sent");
+    busy[0]
+        .write_all(rest.as_bytes())
+        .expect("the request is sent");
     let [first, _second] = busy;
     let answers = read_to_close(first);
     assert!(answers.contains("HTTP/1.1 200 OK"), "{answers}");
@@ -152,7 +156,7 @@ fn a_service_that_refuses_connections_is_not_ready() {
 }
 
 #[test]
-fn a_client_has_its_share_of_the_batches_and_waits_for_more() {
+fn batches_are_limited_per_client_and_queued() {
     let batches = BatchLimits {
         concurrent_jobs_max: 3,
         concurrent_jobs_per_client_max: 2,
@@ -160,29 +164,31 @@ fn a_client_has_its_share_of_the_batches_and_waits_for_more() {
         ..BatchLimits::default()
     };
     let server = server(ServerLimits::default(), batches);
-    let endless = endless_batch_of("192.0.2.1");
-    let mut held: Vec<TcpStream> = (0..3).map(|_| sent(&server, &endless)).collect();
+    let endless = endless_batch_request("192.0.2.1");
+    let mut batches_running: Vec<TcpStream> = (0..3)
+        .map(|_| connect_and_send(&server, &endless))
+        .collect();
     thread::sleep(ms(300));
     // The third place is reserved for other clients.
-    in_time(ms(1_000), || batch_of(&server, "192.0.2.2").expect(200));
-    in_time(ms(1_000), || batch_of(&server, "2001:db8::1").expect(200));
+    check_within(ms(1_000), || post_batch(&server, "192.0.2.2").expect(200));
+    check_within(ms(1_000), || post_batch(&server, "2001:db8::1").expect(200));
     // The third batch of the client waits, and is rejected after the queue timeout.
-    let waits = held.pop().expect("three");
-    let answer = read_to_close(waits);
+    let queued = batches_running.pop().expect("three");
+    let answer = read_to_close(queued);
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.contains("retry-after: 10\r\n"), "{answer}");
     // If a place is freed in time, the waiting batch gets it.
-    let waits = thread::scope(|scope| {
-        let waits = scope.spawn(|| batch_of(&server, "192.0.2.1"));
+    let queued = thread::scope(|scope| {
+        let queued = scope.spawn(|| post_batch(&server, "192.0.2.1"));
         thread::sleep(ms(300));
-        held.pop();
-        waits.join().expect("no panic")
+        batches_running.pop();
+        queued.join().expect("no panic")
     });
-    waits.expect(200);
+    queued.expect(200);
 }
 
 #[test]
-fn clients_wait_for_a_batch_in_turn() {
+fn queued_batches_are_served_in_turn_by_client() {
     let batches = BatchLimits {
         concurrent_jobs_max: 1,
         concurrent_jobs_per_client_max: 1,
@@ -190,28 +196,28 @@ fn clients_wait_for_a_batch_in_turn() {
         ..BatchLimits::default()
     };
     let server = server(ServerLimits::default(), batches);
-    let first = sent(&server, &endless_batch_of("192.0.2.1"));
+    let first = connect_and_send(&server, &endless_batch_request("192.0.2.1"));
     thread::sleep(ms(200));
     let _more: Vec<TcpStream> = (0..10)
         .map(|_| {
-            let stream = sent(&server, &endless_batch_of("192.0.2.1"));
+            let stream = connect_and_send(&server, &endless_batch_request("192.0.2.1"));
             thread::sleep(ms(20));
             stream
         })
         .collect();
     thread::scope(|scope| {
         // It arrives after ten batches of another client, and is served after at most one of them.
-        let waits = scope.spawn(|| batch_of(&server, "192.0.2.2"));
+        let queued = scope.spawn(|| post_batch(&server, "192.0.2.2"));
         thread::sleep(ms(300));
         drop(first);
         thread::sleep(ms(300));
         drop(_more.into_iter().next());
-        waits.join().expect("no panic").expect(200);
+        queued.join().expect("no panic").expect(200);
     });
 }
 
 #[test]
-fn a_batch_that_is_sent_too_slowly_is_given_up() {
+fn slow_uploads_are_aborted() {
     let batches = BatchLimits {
         concurrent_jobs_max: 1,
         bytes_per_second_min: 10_000,
@@ -219,7 +225,7 @@ fn a_batch_that_is_sent_too_slowly_is_given_up() {
         ..BatchLimits::default()
     };
     let server = server(ServerLimits::default(), batches);
-    let slow = sent(&server, &endless_batch_of("192.0.2.1"));
+    let slow = connect_and_send(&server, &endless_batch_request("192.0.2.1"));
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let mut sending = slow.try_clone().expect("a second handle");
@@ -235,7 +241,7 @@ fn a_batch_that_is_sent_too_slowly_is_given_up() {
             }
         });
         // Its place is freed, although it continues to send.
-        batch_of(&server, "192.0.2.2").expect(200);
+        post_batch(&server, "192.0.2.2").expect(200);
         stop.store(true, Ordering::Relaxed);
         let took = started.elapsed();
         assert!((ms(400)..ms(7_000)).contains(&took), "{took:?}");
@@ -243,7 +249,7 @@ fn a_batch_that_is_sent_too_slowly_is_given_up() {
 }
 
 #[test]
-fn a_slow_batch_is_given_up_sooner_where_others_wait() {
+fn slow_uploads_are_aborted_sooner_when_others_wait() {
     let batches = BatchLimits {
         concurrent_jobs_max: 1,
         rate_grace_if_queued: ms(500),
@@ -251,23 +257,24 @@ fn a_slow_batch_is_given_up_sooner_where_others_wait() {
         ..BatchLimits::default()
     };
     let server = server(ServerLimits::default(), batches);
-    let mut slow = sent(&server, &endless_batch_of("192.0.2.1"));
+    let mut slow = connect_and_send(&server, &endless_batch_request("192.0.2.1"));
     thread::sleep(ms(2_000));
     // No other client has waited.
-    slow.write_all(b"9\r\nLA18 4DB\n\r\n").expect("the request is sent");
-    assert!(!answer_so_far(&slow).contains("408"));
-    in_time(ms(7_000), || batch_of(&server, "192.0.2.2").expect(200));
+    slow.write_all(b"9\r\nLA18 4DB\n\r\n")
+        .expect("the request is sent");
+    assert!(!response_so_far(&slow).contains("408"));
+    check_within(ms(7_000), || post_batch(&server, "192.0.2.2").expect(200));
 }
 
 #[test]
-fn a_batch_is_given_up_when_its_time_is_over() {
+fn batches_are_aborted_at_their_time_limit() {
     let batches = BatchLimits {
         concurrent_jobs_max: 1,
         job_timeout: ms(700),
         ..BatchLimits::default()
     };
     let server = server(ServerLimits::default(), batches);
-    let mut steady = sent(&server, &endless_batch_of("192.0.2.1"));
+    let mut steady = connect_and_send(&server, &endless_batch_request("192.0.2.1"));
     let started = Instant::now();
     let rows = CSV.repeat(400);
     let chunk = format!("{:x}\r\n{rows}\r\n", rows.len());
@@ -276,22 +283,22 @@ fn a_batch_is_given_up_when_its_time_is_over() {
     }
     let took = started.elapsed();
     assert!((ms(600)..ms(7_900)).contains(&took), "{took:?}");
-    batch_of(&server, "192.0.2.2").expect(200);
+    post_batch(&server, "192.0.2.2").expect(200);
 }
 
 #[test]
-fn pages_for_everybody_are_compressed_once_and_the_same_for_everybody() {
+fn static_pages_are_compressed_once() {
     let server = server(ServerLimits::default(), BatchLimits::default());
     for path in ["/", "/docs", "/batch"] {
         let plain = server.get(path).expect(200);
         if plain.text().contains("built without pages") {
             continue;
         }
-        let packed = |encoding: &'static str| {
+        let brotli = |encoding: &'static str| {
             let headers = [("accept-encoding", encoding)];
             server.send("GET", path, &headers, None).expect(200)
         };
-        let (first, second) = (packed("br"), packed("br"));
+        let (first, second) = (brotli("br"), brotli("br"));
         assert_eq!(first.header("content-encoding"), "br", "{path}");
         assert!(
             first.header("vary").starts_with("accept-encoding"),
@@ -303,13 +310,13 @@ fn pages_for_everybody_are_compressed_once_and_the_same_for_everybody() {
 
 /// A response that is not read keeps neither a CPU permit nor unbounded memory.
 #[test]
-fn who_reads_slowly_keeps_no_other_waiting_for_a_rendered_answer() {
+fn slow_readers_do_not_block_rendered_responses() {
     let server = server(ServerLimits::default(), BatchLimits::default());
-    let asked = get_of("192.0.2.1", "/api/v1/areas/gp-practice.geojson");
-    let asked = asked.replace("Connection: close\r\n", "").repeat(40);
-    let _slow: Vec<TcpStream> = (0..20).map(|_| sent(&server, &asked)).collect();
+    let request = get_request("192.0.2.1", "/api/v1/areas/gp-practice.geojson");
+    let asked = request.replace("Connection: close\r\n", "").repeat(40);
+    let _slow: Vec<TcpStream> = (0..20).map(|_| connect_and_send(&server, &asked)).collect();
     thread::sleep(ms(1_000));
-    in_time(ms(5_000), || {
+    check_within(ms(5_000), || {
         server.get("/api/v1/areas/icc.geojson").expect(200)
     });
 }

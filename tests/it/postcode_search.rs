@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use catchment::domain::{BritishGrid, Layer, Postcode, PostcodeEntry};
-use catchment::index::{LayerResult, Index, Locator, LocateQuery, PostcodeFilter};
+use catchment::index::{Index, LayerResult, LocateQuery, Locator, PostcodeFilter};
 use jiff::civil::{Date, date};
 use serde_json::Value;
 
@@ -28,8 +28,8 @@ fn get(path: &str) -> Reply {
     SERVER.get(&format!("{path}{day}={AS_OF}"))
 }
 
-fn texts(list: &Value, field: &str) -> Vec<String> {
-    let items = list.as_array().expect("a list").iter();
+fn field_texts(array: &Value, field: &str) -> Vec<String> {
+    let items = array.as_array().expect("a list").iter();
     let text = |item: &Value| item[field].as_str().expect("a text").to_string();
     items.map(text).collect()
 }
@@ -42,7 +42,7 @@ fn is_live(entry: &PostcodeEntry) -> bool {
             .is_none_or(|month| month.first_day() <= DAY)
 }
 
-fn live_beginning(text: &str) -> Vec<String> {
+fn live_with_prefix(text: &str) -> Vec<String> {
     let live = ENTRIES.iter().filter(|entry| is_live(entry));
     let texts = live.map(|entry| entry.postcode.to_string());
     texts
@@ -51,33 +51,37 @@ fn live_beginning(text: &str) -> Vec<String> {
 }
 
 #[track_caller]
-fn check_completion(prefix: &str, outcodes: &[&str], postcodes: &[String], more: bool) {
+fn check_completion(prefix: &str, outcodes: &[&str], postcodes: &[String], has_more: bool) {
     let path = format!("/api/v1/postcodes?limit=5&prefix={prefix}");
     let reply = get(&path).expect(200);
     assert_eq!(reply.header("cache-control"), "no-store");
     let body = reply.json();
     assert_eq!(body["outcodes"], Value::from(outcodes), "{reply}");
     let expected: Vec<String> = postcodes.iter().take(5).cloned().collect();
-    assert_eq!(texts(&body["postcodes"], "postcode"), expected, "{reply}");
-    assert_eq!(body["more"], more, "{reply}");
+    assert_eq!(
+        field_texts(&body["postcodes"], "postcode"),
+        expected,
+        "{reply}"
+    );
+    assert_eq!(body["more"], has_more, "{reply}");
 }
 
 #[test]
-fn an_outward_code_is_not_the_beginning_of_a_longer_one() {
-    let la1 = live_beginning("LA1 ");
+fn prefix_search_completes_districts_and_postcodes() {
+    let la1 = live_with_prefix("LA1 ");
     let longer = ["LA1", "LA10", "LA11", "LA12", "LA13"];
     check_completion("LA1", &longer, &la1, true);
     check_completion("la1", &longer, &la1, true);
     check_completion("LA1+", &[], &la1, true);
-    check_completion("LA1+1", &[], &live_beginning("LA1 1"), true);
-    check_completion("LA18+4D", &[], &live_beginning("LA18 4D"), true);
-    check_completion("LA18+4DB", &[], &live_beginning("LA18 4DB"), false);
-    check_completion("LA184DB", &[], &live_beginning("LA18 4DB"), false);
+    check_completion("LA1+1", &[], &live_with_prefix("LA1 1"), true);
+    check_completion("LA18+4D", &[], &live_with_prefix("LA18 4D"), true);
+    check_completion("LA18+4DB", &[], &live_with_prefix("LA18 4DB"), false);
+    check_completion("LA184DB", &[], &live_with_prefix("LA18 4DB"), false);
     check_completion("LA", &["LA1", "LA10", "LA11", "LA12", "LA13"], &[], true);
     check_completion(
         "LA2",
         &["LA2", "LA20", "LA21", "LA22", "LA23"],
-        &live_beginning("LA2 "),
+        &live_with_prefix("LA2 "),
         true,
     );
     // A valid prefix that is not in the dataset.
@@ -85,20 +89,20 @@ fn an_outward_code_is_not_the_beginning_of_a_longer_one() {
 }
 
 #[test]
-fn without_a_space_the_longer_outward_code_is_read_first() {
-    let mut both = live_beginning("LA11 ");
+fn prefixes_without_a_space_try_the_longer_district_first() {
+    let mut both = live_with_prefix("LA11 ");
     let count = both.len();
-    both.extend(live_beginning("LA1 1"));
+    both.extend(live_with_prefix("LA1 1"));
     let body = get("/api/v1/postcodes?prefix=LA11&limit=100")
         .expect(200)
         .json();
     assert!(count > 100);
-    assert_eq!(texts(&body["postcodes"], "postcode"), both[..100]);
+    assert_eq!(field_texts(&body["postcodes"], "postcode"), both[..100]);
     let body = get("/api/v1/postcodes?prefix=LA11A&limit=100")
         .expect(200)
         .json();
-    let expected: Vec<String> = live_beginning("LA1 1A");
-    let live: Vec<String> = texts(&body["postcodes"], "postcode")
+    let expected: Vec<String> = live_with_prefix("LA1 1A");
+    let live: Vec<String> = field_texts(&body["postcodes"], "postcode")
         .into_iter()
         .filter(|postcode| expected.contains(postcode))
         .collect();
@@ -106,25 +110,25 @@ fn without_a_space_the_longer_outward_code_is_read_first() {
 }
 
 #[test]
-fn those_out_of_use_come_last_and_say_so() {
+fn terminated_postcodes_come_last() {
     let body = get("/api/v1/postcodes?prefix=BB1+1H&limit=100")
         .expect(200)
         .json();
-    let statuses = texts(&body["postcodes"], "status");
+    let statuses = field_texts(&body["postcodes"], "status");
     let live = statuses
         .iter()
         .take_while(|status| *status == "live")
         .count();
-    assert_eq!(live, live_beginning("BB1 1H").len());
-    let held = ENTRIES
+    assert_eq!(live, live_with_prefix("BB1 1H").len());
+    let all = ENTRIES
         .iter()
         .filter(|it| it.postcode.to_string().starts_with("BB1 1H"));
-    assert_eq!(statuses.len(), held.count());
+    assert_eq!(statuses.len(), all.count());
     assert!(live < statuses.len() && statuses[live..].iter().all(|status| status == "terminated"));
 }
 
 #[test]
-fn the_nearest_are_those_that_a_scan_of_the_directory_finds() {
+fn nearest_postcodes_match_a_linear_scan() {
     let place = BritishGrid::from_metres(317_303.0, 480_077.0).expect("on the grid");
     let mut near: Vec<(f64, String)> = ENTRIES
         .iter()
@@ -145,7 +149,11 @@ fn the_nearest_are_those_that_a_scan_of_the_directory_finds() {
         let reply = get(&format!("/api/v1/postcodes?{fields}&limit=25")).expect(200);
         assert_eq!(reply.header("cache-control"), "no-store");
         let body = reply.json();
-        assert_eq!(texts(&body["postcodes"], "postcode"), expected, "{reply}");
+        assert_eq!(
+            field_texts(&body["postcodes"], "postcode"),
+            expected,
+            "{reply}"
+        );
         let furthest = body["postcodes"][24]["distance_m"]
             .as_f64()
             .expect("a distance");
@@ -159,7 +167,7 @@ fn the_nearest_are_those_that_a_scan_of_the_directory_finds() {
 }
 
 #[test]
-fn nothing_is_near_a_place_far_away() {
+fn distant_locations_have_no_nearest_results() {
     for place in [
         "lon=2.35&lat=48.86",
         "lon=-0.12&lat=51.5",
@@ -177,8 +185,8 @@ fn nothing_is_near_a_place_far_away() {
 }
 
 #[test]
-fn a_parameter_that_is_wrong_is_named_and_not_repeated() {
-    for (path, status, code, named) in [
+fn invalid_parameters_are_named_and_not_repeated() {
+    for (path, status, code, parameter) in [
         ("postcodes", 400, "missing", "prefix"),
         ("postcodes?prefix=", 400, "missing", "prefix"),
         ("postcodes?prefix=QZq7", 400, "malformed", "prefix"),
@@ -287,13 +295,13 @@ fn a_parameter_that_is_wrong_is_named_and_not_repeated() {
             .get(&format!("/api/v1/{path}"))
             .expect_problem(status, code);
         let detail = reply.json()["detail"].as_str().expect("a text").to_string();
-        assert!(detail.contains(named), "{reply}");
+        assert!(detail.contains(parameter), "{reply}");
         assert!(!reply.text().contains("Zq7"), "{reply}");
     }
 }
 
 /// Looks up every postcode with `locate`; returns the postcodes of each area, with the basis.
-fn answers() -> BTreeMap<(Layer, String), BTreeMap<Postcode, &'static str>> {
+fn areas_by_locate() -> BTreeMap<(Layer, String), BTreeMap<Postcode, &'static str>> {
     let mut areas: BTreeMap<_, BTreeMap<Postcode, &'static str>> = BTreeMap::new();
     for entry in ENTRIES.iter() {
         let answer = INDEX.locate(&LocateQuery {
@@ -328,11 +336,15 @@ fn answers() -> BTreeMap<(Layer, String), BTreeMap<Postcode, &'static str>> {
     areas
 }
 
-fn covered(layer: Layer, id: &str, which: PostcodeFilter) -> BTreeMap<Postcode, &'static str> {
+fn postcodes_of_area(
+    layer: Layer,
+    id: &str,
+    filter: PostcodeFilter,
+) -> BTreeMap<Postcode, &'static str> {
     let mut all = BTreeMap::new();
     let mut after = None;
     loop {
-        let page = INDEX.postcodes_in((layer, id), DAY, which, after, 700);
+        let page = INDEX.postcodes_in((layer, id), DAY, filter, after, 700);
         let found = page.postcodes.iter();
         all.extend(found.map(|it| (it.entry.postcode, it.basis.as_str())));
         match page.postcodes.last().filter(|_| page.has_more) {
@@ -343,8 +355,8 @@ fn covered(layer: Layer, id: &str, which: PostcodeFilter) -> BTreeMap<Postcode, 
 }
 
 #[test]
-fn the_postcodes_of_every_area_are_those_that_locate_puts_there() {
-    let answers = answers();
+fn postcodes_of_every_area_match_locate() {
+    let answers = areas_by_locate();
     let live: BTreeSet<Postcode> = ENTRIES
         .iter()
         .filter(|it| is_live(it))
@@ -352,7 +364,9 @@ fn the_postcodes_of_every_area_are_those_that_locate_puts_there() {
         .collect();
     let mut compared = BTreeSet::new();
     for layer in INDEX.layers() {
-        let areas = INDEX.areas(layer, DAY).expect("the layer is in the dataset");
+        let areas = INDEX
+            .areas(layer, DAY)
+            .expect("the layer is in the dataset");
         // A sample of practices and PCNs, and all areas of the other layers.
         let step = if matches!(layer, Layer::GpPractice | Layer::Pcn) {
             17
@@ -365,7 +379,7 @@ fn the_postcodes_of_every_area_are_those_that_locate_puts_there() {
                 .cloned()
                 .unwrap_or_default();
             assert_eq!(
-                covered(layer, &area.id, PostcodeFilter::All),
+                postcodes_of_area(layer, &area.id, PostcodeFilter::All),
                 expected,
                 "{layer} {}",
                 area.id
@@ -373,7 +387,7 @@ fn the_postcodes_of_every_area_are_those_that_locate_puts_there() {
             expected.retain(|postcode, _| live.contains(postcode));
             if layer == Layer::Icc {
                 assert_eq!(
-                    covered(layer, &area.id, PostcodeFilter::Live),
+                    postcodes_of_area(layer, &area.id, PostcodeFilter::Live),
                     expected,
                     "{}",
                     area.id
@@ -386,7 +400,7 @@ fn the_postcodes_of_every_area_are_those_that_locate_puts_there() {
 }
 
 #[test]
-fn pages_of_an_area_follow_each_other_by_link() {
+fn pages_of_an_area_are_linked_by_next() {
     let mut path = format!(
         "/api/v1/areas/sub-community/mb-millom/postcodes?limit=40&status=all&as_of={AS_OF}"
     );
@@ -404,7 +418,7 @@ fn pages_of_an_area_follow_each_other_by_link() {
                 .expect(304);
         }
         let body = reply.json();
-        read.extend(texts(&body["postcodes"], "postcode"));
+        read.extend(field_texts(&body["postcodes"], "postcode"));
         let Some(next) = body["next"].as_str() else {
             assert_eq!(reply.header("link"), "");
             break;
@@ -417,14 +431,14 @@ fn pages_of_an_area_follow_each_other_by_link() {
         );
         path = next.to_string();
     }
-    let expected = covered(Layer::SubCommunity, "mb-millom", PostcodeFilter::All);
+    let expected = postcodes_of_area(Layer::SubCommunity, "mb-millom", PostcodeFilter::All);
     let expected: Vec<String> = expected.keys().map(Postcode::to_string).collect();
     assert!(expected.len() > 80);
     assert_eq!(read, expected);
 }
 
 #[test]
-fn an_area_of_another_time_has_no_postcodes_today() {
+fn ended_areas_have_no_postcodes_today() {
     let body = get("/api/v1/areas/icc/mb-garstang/postcodes")
         .expect(200)
         .json();
@@ -434,12 +448,12 @@ fn an_area_of_another_time_has_no_postcodes_today() {
 }
 
 #[test]
-fn the_nearest_practices_are_open_and_nothing_of_the_question_is_kept() {
+fn nearest_practices_are_open_and_the_response_is_not_cacheable() {
     let millom = get("/api/v1/practices?postcode=la18+4db&limit=3").expect(200);
     assert_eq!(millom.header("cache-control"), "no-store");
     let body = millom.json();
     assert_eq!(body["status"], "located");
-    assert_eq!(texts(&body["practices"], "id")[0], "A82033");
+    assert_eq!(field_texts(&body["practices"], "id")[0], "A82033");
     assert_eq!(body["practices"][0]["distance_m"], 129);
     let by_grid = get("/api/v1/practices?easting=317303&northing=480077&limit=3").expect(200);
     assert_eq!(by_grid.header("cache-control"), "no-store");

@@ -9,19 +9,19 @@ use std::fs;
 
 use catchment::dataset::{DatasetSource, read};
 use catchment::domain::{Boundary, BritishGrid, Layer};
-use catchment::index::{Index, BoundaryIndex};
+use catchment::index::{BoundaryIndex, Index};
 use tempfile::TempDir;
 
-use crate::dataset::{DAY, embedded};
-use crate::programs::{printed, python, tell_skipped};
-use crate::reference::{Point, at_mm, dataset_of, found, holds};
+use crate::brute_force::{Point, areas_in_index, contains, dataset_of, grid_at_mm};
+use crate::embedded_dataset::{DAY, embedded};
+use crate::external_tools::{python, report_skipped, stdout_of};
 
 const POINTS: usize = 100_000;
 
 /// A pseudorandom generator (SplitMix64), so that the points are the same on every machine.
-struct Dice(u64);
+struct SplitMix64(u64);
 
-impl Dice {
+impl SplitMix64 {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -42,16 +42,16 @@ impl Dice {
 /// millimetre off them. Of the rest, a third are near a border; a third are near a border on a line
 /// between cells of the index, whose sides are powers of two from 2^8 mm, or a millimetre west or
 /// south of one; and a third are anywhere in the bounding box.
-pub(crate) fn points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
+pub(crate) fn sample_points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
     let mut on_borders: BTreeSet<Point> = BTreeSet::new();
     let rings = boundaries
         .iter()
         .flat_map(|it| &it.grid)
         .flat_map(|it| &it.rings);
     for ring in rings {
-        for (at, here) in ring.iter().enumerate() {
+        for (at, vertex) in ring.iter().enumerate() {
             let next = ring[(at + 1) % ring.len()];
-            let (x, y) = (here.easting_mm(), here.northing_mm());
+            let (x, y) = (vertex.easting_mm(), vertex.northing_mm());
             on_borders.insert((x, y));
             on_borders.insert((
                 x.midpoint(next.easting_mm()),
@@ -64,9 +64,9 @@ pub(crate) fn points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
         .iter()
         .flat_map(|&(x, y)| [(x, y), (x + 1, y), (x - 1, y), (x, y + 1), (x, y - 1)])
         .collect();
-    let (west, east) = ends(on_borders.iter().map(|point| point.0));
-    let (south, north) = ends(on_borders.iter().map(|point| point.1));
-    let mut dice = Dice(2022);
+    let (west, east) = padded_range(on_borders.iter().map(|point| point.0));
+    let (south, north) = padded_range(on_borders.iter().map(|point| point.1));
+    let mut dice = SplitMix64(2022);
     while points.len() < count {
         let chosen = dice.next() % on_borders.len() as u64;
         let border = on_borders[usize::try_from(chosen).expect("an index")];
@@ -76,7 +76,8 @@ pub(crate) fn points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
         ));
         points.push((dice.between(west, east), dice.between(south, north)));
         let side = 1 << dice.between(8, 23);
-        let on_line = |at: i32, dice: &mut Dice| at.div_euclid(side) * side - dice.between(0, 2);
+        let on_line =
+            |at: i32, dice: &mut SplitMix64| at.div_euclid(side) * side - dice.between(0, 2);
         let (x, y) = (on_line(border.0, &mut dice), on_line(border.1, &mut dice));
         let either = [(x, border.1), (border.0, y), (x, y)];
         points.push(either[usize::try_from(dice.between(0, 3)).expect("an index")]);
@@ -85,14 +86,14 @@ pub(crate) fn points(boundaries: &[Boundary], count: usize) -> Vec<Point> {
 }
 
 /// Returns the minimum and maximum, extended by 10 km.
-fn ends(values: impl Iterator<Item = i32> + Clone) -> (i32, i32) {
+fn padded_range(values: impl Iterator<Item = i32> + Clone) -> (i32, i32) {
     let least = values.clone().min().expect("at least one point");
     let greatest = values.max().expect("at least one point");
     (least - 10_000_000, greatest + 10_000_000)
 }
 
 /// The areas of a point according to GEOS.
-struct Verdict {
+struct GeosResult {
     /// The areas whose interior contains the point.
     inside: Vec<String>,
     /// The areas whose border contains the point.
@@ -102,10 +103,10 @@ struct Verdict {
 }
 
 /// Runs GEOS, if Python has it. The points are made up, so they may be written to a file.
-fn geos(boundaries: &[Boundary], points: &[Point]) -> Option<Vec<Verdict>> {
+fn geos_results(boundaries: &[Boundary], points: &[Point]) -> Option<Vec<GeosResult>> {
     let mut python = python("the comparison with GEOS")?;
     let folder = TempDir::new().expect("a folder");
-    let areas: Vec<serde_json::Value> = boundaries.iter().map(area).collect();
+    let areas: Vec<serde_json::Value> = boundaries.iter().map(area_json).collect();
     let areas = serde_json::Value::Array(areas).to_string();
     fs::write(folder.path().join("areas.json"), areas).expect("a file");
     let mut text = String::new();
@@ -113,12 +114,13 @@ fn geos(boundaries: &[Boundary], points: &[Point]) -> Option<Vec<Verdict>> {
         writeln!(text, "{x},{y}").expect("writing to a String");
     }
     fs::write(folder.path().join("points.csv"), text).expect("a file");
-    printed(python.arg("tests/oracle/geos.py").arg(folder.path()));
-    let verdicts = fs::read_to_string(folder.path().join("verdicts.tsv")).expect("the result of GEOS");
-    Some(verdicts.lines().map(verdict).collect())
+    stdout_of(python.arg("tests/oracle/geos.py").arg(folder.path()));
+    let verdicts =
+        fs::read_to_string(folder.path().join("verdicts.tsv")).expect("the result of GEOS");
+    Some(verdicts.lines().map(parse_result).collect())
 }
 
-fn area(boundary: &Boundary) -> serde_json::Value {
+fn area_json(boundary: &Boundary) -> serde_json::Value {
     let mut polygons = Vec::new();
     for polygon in &boundary.grid {
         let ring = |ring: &Vec<catchment::domain::BritishGrid>| -> Vec<Point> {
@@ -130,13 +132,13 @@ fn area(boundary: &Boundary) -> serde_json::Value {
     serde_json::json!({ "id": boundary.id, "polygons": polygons })
 }
 
-fn verdict(line: &str) -> Verdict {
+fn parse_result(line: &str) -> GeosResult {
     let cells: Vec<&str> = line.split('\t').collect();
     let [inside, touching, surrounded] = cells[..] else {
         panic!("three cells in {line}");
     };
     let ids = |cell: &str| cell.split_whitespace().map(str::to_string).collect();
-    Verdict {
+    GeosResult {
         inside: ids(inside),
         touching: ids(touching),
         is_surrounded: surrounded == "1",
@@ -145,15 +147,15 @@ fn verdict(line: &str) -> Verdict {
 
 /// The definition, applied to the boundaries whose bounding box intersects the 5 km square of a
 /// point.
-struct Exact<'b> {
+struct ExactIndex<'b> {
     boundaries: &'b [Boundary],
     squares: HashMap<(i32, i32), Vec<u32>>,
 }
 
-impl<'b> Exact<'b> {
+impl<'b> ExactIndex<'b> {
     const SQUARE_MM: i32 = 5_000_000;
 
-    fn new(boundaries: &'b [Boundary]) -> Exact<'b> {
+    fn new(boundaries: &'b [Boundary]) -> ExactIndex<'b> {
         let square = |at: i32| at.div_euclid(Self::SQUARE_MM);
         let mut squares: HashMap<(i32, i32), Vec<u32>> = HashMap::new();
         for (at, boundary) in (0..).zip(boundaries) {
@@ -174,39 +176,43 @@ impl<'b> Exact<'b> {
                 }
             }
         }
-        Exact {
+        ExactIndex {
             boundaries,
             squares,
         }
     }
 
-    fn holders(&self, (x, y): Point) -> Vec<u32> {
+    fn areas_containing(&self, (x, y): Point) -> Vec<u32> {
         let square = |at: i32| at.div_euclid(Self::SQUARE_MM);
-        let near = self.squares.get(&(square(x), square(y)));
-        near.into_iter()
+        let candidates = self.squares.get(&(square(x), square(y)));
+        candidates
+            .into_iter()
             .flatten()
-            .filter(|at| holds(&self.boundaries[**at as usize].grid, (x, y)))
+            .filter(|at| contains(&self.boundaries[**at as usize].grid, (x, y)))
             .copied()
             .collect()
     }
 }
 
 /// Checks the index against the definition, point by point and in batches in several orders.
-fn check_every_way(what: &str, boundaries: &[Boundary], points: &[Point]) {
-    let exact = Exact::new(boundaries);
+fn check_in_every_order(what: &str, boundaries: &[Boundary], points: &[Point]) {
+    let exact = ExactIndex::new(boundaries);
     let spatial = BoundaryIndex::build(boundaries.to_vec());
-    let expected: Vec<Vec<u32>> = points.iter().map(|&point| exact.holders(point)).collect();
+    let expected: Vec<Vec<u32>> = points
+        .iter()
+        .map(|&point| exact.areas_containing(point))
+        .collect();
     for (&point, expected) in points.iter().zip(&expected) {
         assert_eq!(
-            &spatial.covering(at_mm(point), DAY),
+            &spatial.covering(grid_at_mm(point), DAY),
             expected,
             "{what}, {point:?}"
         );
     }
     let mut order: Vec<usize> = (0..points.len()).collect();
-    let mut dice = Dice(1801);
-    for way in ["original order", "sorted", "shuffled"] {
-        match way {
+    let mut dice = SplitMix64(1801);
+    for order_name in ["original order", "sorted", "shuffled"] {
+        match order_name {
             "sorted" => order.sort_by_key(|&at| points[at]),
             "shuffled" => {
                 for at in (1..order.len()).rev() {
@@ -216,31 +222,34 @@ fn check_every_way(what: &str, boundaries: &[Boundary], points: &[Point]) {
             }
             _ => {}
         }
-        let asked: Vec<BritishGrid> = order.iter().map(|&at| at_mm(points[at])).collect();
-        let mut told = vec![false; asked.len()];
-        spatial.for_each_covering(&asked, DAY, |at, found| {
+        let positions: Vec<BritishGrid> = order.iter().map(|&at| grid_at_mm(points[at])).collect();
+        let mut seen = vec![false; positions.len()];
+        spatial.for_each_covering(&positions, DAY, |at, found| {
             assert!(
-                !std::mem::replace(&mut told[at], true),
+                !std::mem::replace(&mut seen[at], true),
                 "{what}: reported twice"
             );
             assert_eq!(
                 found, expected[order[at]],
-                "{what}, {way}: {:?}",
+                "{what}, {order_name}: {:?}",
                 points[order[at]]
             );
         });
-        assert!(told.into_iter().all(|told| told), "{what}, {way}: not reported");
+        assert!(
+            seen.into_iter().all(|seen| seen),
+            "{what}, {order_name}: not reported"
+        );
     }
 }
 
 #[test]
-fn a_hundred_thousand_points_are_where_the_definition_and_geos_say() {
+fn hundred_thousand_points_match_the_definition_and_geos() {
     check_embedded(POINTS);
 }
 
 #[test]
 #[ignore = "takes minutes; tests/check --all runs it"]
-fn a_million_points_are_where_the_definition_and_geos_say() {
+fn million_points_match_the_definition_and_geos() {
     check_embedded(10 * POINTS);
 }
 
@@ -248,9 +257,9 @@ fn a_million_points_are_where_the_definition_and_geos_say() {
 /// The national polygons of ONS are not a valid coverage, so the comparison with GEOS is left out.
 #[test]
 #[ignore = "needs the dataset that CATCHMENT_NATIONAL names; tests/check --all runs it"]
-fn a_million_points_of_the_country_are_where_the_definition_says() {
+fn million_points_of_the_national_dataset_match_the_definition() {
     let Some(folder) = env::var_os("CATCHMENT_NATIONAL") else {
-        tell_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");
+        report_skipped("the national dataset: set CATCHMENT_NATIONAL to its folder");
         return;
     };
     let dataset = read(&DatasetSource::Folder(folder.into())).expect("CATCHMENT_NATIONAL");
@@ -259,7 +268,7 @@ fn a_million_points_of_the_country_are_where_the_definition_says() {
         .iter()
         .map(|(layer, it)| (layer.as_str(), it));
     for (what, boundaries) in layers.chain([("LSOAs", &dataset.statistical_boundaries)]) {
-        check_every_way(what, boundaries, &points(boundaries, 10 * POINTS));
+        check_in_every_order(what, boundaries, &sample_points(boundaries, 10 * POINTS));
     }
 }
 
@@ -267,23 +276,23 @@ fn check_embedded(count: usize) {
     let dataset = embedded();
     let (layer, iccs) = dataset.boundaries.into_iter().next().expect("a layer");
     assert_eq!(layer, Layer::Icc);
-    let points = points(&dataset.statistical_boundaries, count);
+    let points = sample_points(&dataset.statistical_boundaries, count);
     assert!(points.len() >= count);
-    check_every_way("ICCs", &iccs, &points);
-    check_every_way("LSOAs", &dataset.statistical_boundaries, &points);
-    check("ICCs", iccs, &points);
-    check("LSOAs", dataset.statistical_boundaries, &points);
+    check_in_every_order("ICCs", &iccs, &points);
+    check_in_every_order("LSOAs", &dataset.statistical_boundaries, &points);
+    check_with_geos("ICCs", iccs, &points);
+    check_with_geos("LSOAs", dataset.statistical_boundaries, &points);
 }
 
-fn check(what: &str, boundaries: Vec<Boundary>, points: &[Point]) {
-    let Some(verdicts) = geos(&boundaries, points) else {
+fn check_with_geos(what: &str, boundaries: Vec<Boundary>, points: &[Point]) {
+    let Some(verdicts) = geos_results(&boundaries, points) else {
         return;
     };
     assert_eq!(verdicts.len(), points.len());
     let index = Index::build(dataset_of(Layer::Icc, boundaries)).expect("one layer");
     let (mut inside, mut on_border, mut outside) = (0, 0, 0);
     for (&point, verdict) in points.iter().zip(&verdicts) {
-        let found = found(&index, Layer::Icc, point);
+        let found = areas_in_index(&index, Layer::Icc, point);
         if verdict.touching.is_empty() {
             assert_eq!(found, verdict.inside, "{what}, {point:?}");
             assert!(found.len() <= 1, "{what}, {point:?}: two areas overlap");

@@ -9,7 +9,7 @@ use std::process::Command;
 pub(crate) fn python(what: &str) -> Option<Command> {
     let python = env::var_os("CATCHMENT_PYTHON");
     if python.is_none() {
-        tell_skipped(&format!(
+        report_skipped(&format!(
             "{what}: set CATCHMENT_PYTHON to a Python with tests/requirements.txt"
         ));
     }
@@ -18,18 +18,18 @@ pub(crate) fn python(what: &str) -> Option<Command> {
 
 /// Runs a program, which must succeed, and returns its standard output.
 #[track_caller]
-pub(crate) fn printed(program: &mut Command) -> String {
+pub(crate) fn stdout_of(program: &mut Command) -> String {
     let output = program.output().expect("the program starts");
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{printed}{errors}");
-    printed
+    assert!(output.status.success(), "{stdout}{errors}");
+    stdout
 }
 
 /// Prints a note to standard error, bypassing the test harness, which hides the output of passing
 /// tests.
-pub(crate) fn tell_skipped(what: &str) {
-    let words = format!("SKIPPED {what}\n");
-    let told = io::stderr().write_all(words.as_bytes());
-    told.expect("standard error");
+pub(crate) fn report_skipped(what: &str) {
+    let line = format!("SKIPPED {what}\n");
+    let written = io::stderr().write_all(line.as_bytes());
+    written.expect("standard error");
 }

@@ -8,25 +8,25 @@ use catchment::build::build;
 use catchment::dataset::{self, DatasetSource};
 use catchment::domain::{Basis, BritishGrid, Certainty, Layer, LonLat};
 use catchment::geodesy;
-use catchment::index::{LayerResult, Index, Locator, LocateQuery};
+use catchment::index::{Index, LayerResult, LocateQuery, Locator};
 use jiff::civil::date;
 use tempfile::TempDir;
 
-use crate::dataset::{COMMITTED, DAY, files_of, names_in};
-use crate::toy::World;
+use crate::embedded_dataset::{COMMITTED, DAY, file_names, read_files};
+use crate::fixture::TestDataset;
 
 const BRITISH_GRID: &str = r#"PROJCS["British_National_Grid",GEOGCS["GCS_OSGB_1936",DATUM["D_OSGB_1936",SPHEROID["Airy_1830",6377563.396,299.3249646]],PRIMEM["Greenwich",0.0],UNIT["Degree",0.0174532925199433]],PROJECTION["Transverse_Mercator"],PARAMETER["False_Easting",400000.0],PARAMETER["False_Northing",-100000.0],PARAMETER["Central_Meridian",-2.0],PARAMETER["Scale_Factor",0.9996012717],PARAMETER["Latitude_Of_Origin",49.0],UNIT["Meter",1.0],AUTHORITY["EPSG","27700"]]"#;
 
 /// Returns a fixture whose boundaries are a shapefile. K is a square of 10 km with a lake, an islet
 /// to the south and an enclave of L, the village; L is the square to the east.
-fn world() -> World {
-    let mut world = World::new().replace(
+fn shapefile_fixture() -> TestDataset {
+    let mut fixture = TestDataset::new().replace(
         "postcodes.csv",
         "LA1 1AB,316000,405000,10,live,198001,,,",
         "LA1 1AB,306000,405000,10,live,198001,,,large",
     );
-    world.manifest = world.manifest.replace("icc.geojson", "icc.shp");
-    world.grounds.clear();
+    fixture.manifest = fixture.manifest.replace("icc.geojson", "icc.shp");
+    fixture.boundaries.clear();
     let square = |x: f64, y: f64, side: f64| {
         let corners = [
             (0.0, 0.0),
@@ -54,9 +54,11 @@ fn world() -> World {
         Outer(square(310_000.0, 400_000.0, 10_000.0)),
     ]);
     for (extension, bytes) in shapefile_of(&[("k", k), ("l", l)]) {
-        world.files.insert(format!("areas/icc.{extension}"), bytes);
+        fixture
+            .files
+            .insert(format!("areas/icc.{extension}"), bytes);
     }
-    world
+    fixture
 }
 
 fn shapefile_of(shapes: &[(&str, shapefile::Polygon)]) -> Vec<(&'static str, Vec<u8>)> {
@@ -84,7 +86,7 @@ fn shapefile_of(shapes: &[(&str, shapefile::Polygon)]) -> Vec<(&'static str, Vec
 }
 
 /// Returns the error of a dataset; empty if it is valid.
-fn fault_of(folder: &Path) -> String {
+fn load_error(folder: &Path) -> String {
     load(folder).err().unwrap_or_default()
 }
 
@@ -96,17 +98,17 @@ fn load(folder: &Path) -> Result<Index, String> {
 
 /// Checks that a dataset is rejected with an error that contains these words.
 #[track_caller]
-fn check_refused(world: &World, words: &[&str]) {
-    let folder = world.written();
-    let error = fault_of(&folder.path().join("toy"));
+fn check_rejected(world: &TestDataset, words: &[&str]) {
+    let folder = world.write_to_temp_dir();
+    let error = load_error(&folder.path().join("toy"));
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
     }
 }
 
 #[test]
-fn a_shapefile_whose_holes_come_after_another_part_is_read_right() {
-    let folder = world().written();
+fn shapefile_holes_after_another_part_are_read_correctly() {
+    let folder = shapefile_fixture().write_to_temp_dir();
     let index = load(&folder.path().join("toy")).expect("a valid dataset");
     let found = |easting: f64, northing: f64| -> Vec<String> {
         let grid = BritishGrid::from_metres(easting, northing).expect("on the grid");
@@ -163,14 +165,14 @@ fn a_shapefile_whose_holes_come_after_another_part_is_read_right() {
 
     // The position of a corner in degrees is that of the transformation of its grid position.
     let boundary = index.boundary(Layer::Icc, "k", DAY).expect("a boundary");
-    let shown: Vec<(f64, f64)> = boundary.lonlat.0[0]
+    let lonlats: Vec<(f64, f64)> = boundary.lonlat.0[0]
         .exterior()
         .coords()
         .map(|at| (at.x, at.y))
         .collect();
     let corner = BritishGrid::from_metres(300_000.0, 400_000.0).expect("on the grid");
     let corner: LonLat = geodesy::to_lonlat(corner).expect("on the grid");
-    assert!(shown.contains(&(corner.lon(), corner.lat())));
+    assert!(lonlats.contains(&(corner.lon(), corner.lat())));
 }
 
 fn rewrite(change: impl Fn(&mut Vec<u8>)) -> impl Fn(&Path) {
@@ -182,16 +184,16 @@ fn rewrite(change: impl Fn(&mut Vec<u8>)) -> impl Fn(&Path) {
 }
 
 #[test]
-fn a_file_that_is_not_what_the_manifest_says_is_refused_by_name() {
-    let world = world();
-    for path in world.files.keys() {
-        let check = |fault: &str, break_it: &dyn Fn(&Path)| {
-            let folder = world.written();
+fn files_that_differ_from_the_manifest_are_rejected_by_name() {
+    let fixture = shapefile_fixture();
+    for path in fixture.files.keys() {
+        let check = |description: &str, break_it: &dyn Fn(&Path)| {
+            let folder = fixture.write_to_temp_dir();
             break_it(&folder.path().join("toy").join(path));
-            let error = fault_of(&folder.path().join("toy"));
+            let error = load_error(&folder.path().join("toy"));
             assert!(
                 error.contains(path.as_str()),
-                "{fault}: `{path}` is not in: {error}"
+                "{description}: `{path}` is not in: {error}"
             );
         };
         check("tampered", &rewrite(|bytes| bytes[1] ^= 4));
@@ -209,10 +211,10 @@ fn a_file_that_is_not_what_the_manifest_says_is_refused_by_name() {
 }
 
 #[test]
-fn a_flipped_bit_in_any_file_of_the_committed_dataset_is_refused_by_name() {
+fn flipped_bits_in_the_committed_dataset_are_rejected_by_file_name() {
     let temporary = TempDir::new().expect("a folder");
     let folder = temporary.path();
-    let files = files_of(Path::new(COMMITTED));
+    let files = read_files(Path::new(COMMITTED));
     fs::create_dir(folder.join("areas")).expect("a folder");
     for (path, bytes) in &files {
         fs::write(folder.join(path), bytes).expect("a file");
@@ -222,10 +224,11 @@ fn a_flipped_bit_in_any_file_of_the_committed_dataset_is_refused_by_name() {
             continue;
         }
         let mut flipped = bytes.clone();
-        let place = bytes.len() * (at + 1) / (files.len() + 1);
-        flipped[place] ^= 1 << (at % 8);
+        let position = bytes.len() * (at + 1) / (files.len() + 1);
+        flipped[position] ^= 1 << (at % 8);
         fs::write(folder.join(path), flipped).expect("a file");
-        let error = dataset::read(&DatasetSource::Folder(folder.into())).expect_err("a bit is flipped");
+        let error =
+            dataset::read(&DatasetSource::Folder(folder.into())).expect_err("a bit is flipped");
         let expected = format!(
             "`{}` does not have the SHA-256 in the manifest: it was changed",
             path.display()
@@ -237,8 +240,8 @@ fn a_flipped_bit_in_any_file_of_the_committed_dataset_is_refused_by_name() {
 }
 
 #[test]
-fn a_changed_manifest_is_refused_or_has_another_digest() {
-    let folder = world().written();
+fn changed_manifests_are_rejected_or_have_another_digest() {
+    let folder = shapefile_fixture().write_to_temp_dir();
     let folder = folder.path().join("toy");
     let manifest = fs::read(folder.join(dataset::MANIFEST)).expect("a manifest");
     let digest = dataset::read(&DatasetSource::Folder(folder.clone()))
@@ -253,19 +256,19 @@ fn a_changed_manifest_is_refused_or_has_another_digest() {
         }
     }
     fs::remove_file(folder.join(dataset::MANIFEST)).expect("a file");
-    assert!(fault_of(&folder).contains(dataset::MANIFEST));
+    assert!(load_error(&folder).contains(dataset::MANIFEST));
 }
 
 #[test]
-fn a_path_that_leads_out_of_the_folder_is_refused() {
+fn paths_outside_the_dataset_folder_are_rejected() {
     for outside in [
         "../x.geojson",
         "/x.geojson",
         "areas/../../x.geojson",
         "./x.geojson",
     ] {
-        let world = world();
-        let folder = world.written();
+        let fixture = shapefile_fixture();
+        let folder = fixture.write_to_temp_dir();
         let toy = folder.path().join("toy");
         fs::write(folder.path().join("x.geojson"), "{}").expect("a file");
         let text = fs::read_to_string(toy.join(dataset::MANIFEST)).expect("a manifest");
@@ -279,7 +282,7 @@ fn a_path_that_leads_out_of_the_folder_is_refused() {
             ),
         ] {
             fs::write(toy.join(dataset::MANIFEST), text).expect("a file");
-            let error = fault_of(&toy);
+            let error = load_error(&toy);
             let expected =
                 format!("dataset.toml: `{outside}` is not a path inside the dataset's folder");
             assert_eq!(error, expected);
@@ -288,90 +291,93 @@ fn a_path_that_leads_out_of_the_folder_is_refused() {
 }
 
 #[test]
-fn a_table_that_contradicts_itself_is_refused_by_its_place() {
-    check_refused(
-        &world().replace("areas.csv", "icc,k,Kay,,toy,indicative,,\n", "icc,k,Kay,,toy,indicative,,2024-01-01\nicc,k,Kay and Jay,,toy,indicative,2023-12-31,\n"),
+fn contradictory_tables_are_rejected_with_their_position() {
+    check_rejected(
+        &shapefile_fixture().replace("areas.csv", "icc,k,Kay,,toy,indicative,,\n", "icc,k,Kay,,toy,indicative,,2024-01-01\nicc,k,Kay and Jay,,toy,indicative,2023-12-31,\n"),
         &["icc `k` has two versions valid on the same day"],
     );
-    check_refused(
-        &world().replace(
+    check_rejected(
+        &shapefile_fixture().replace(
             "memberships.csv",
             "A00001,icc,k,,,derived\n",
             "A00001,icc,k,,,derived\ngp-practice,A00001,icc,l,,,derived\n",
         ),
         &["practice `A00001` belongs to `k` and to `l` on the same day"],
     );
-    check_refused(
-        &world().replace(
+    check_rejected(
+        &shapefile_fixture().replace(
             "memberships.csv",
             "resilience-group,g",
             "resilience-group,h",
         ),
-        &["the membership of icc `k` refers to `h`", "not in the dataset"],
+        &[
+            "the membership of icc `k` refers to `h`",
+            "not in the dataset",
+        ],
     );
-    check_refused(
-        &world().replace("memberships.csv", "A00001", "A00009"),
+    check_rejected(
+        &shapefile_fixture().replace("memberships.csv", "A00001", "A00009"),
         &["the membership of practice `A00009`"],
     );
-    check_refused(
-        &world().replace("postcodes.csv", "LA1 1AB", "LA1 1AA"),
+    check_rejected(
+        &shapefile_fixture().replace("postcodes.csv", "LA1 1AB", "LA1 1AA"),
         &[
             "postcodes.csv, line 3, column `postcode`: `LA1 1AA`",
             "without duplicates",
         ],
     );
-    check_refused(
-        &world().replace("postcodes.csv", ",user\n", ",users\n"),
+    check_rejected(
+        &shapefile_fixture().replace("postcodes.csv", ",user\n", ",users\n"),
         &["postcodes.csv", "no column `user` in the header"],
     );
-    check_refused(
-        &world().replace("postcodes.csv", ",large\n", ",small\n"),
+    check_rejected(
+        &shapefile_fixture().replace("postcodes.csv", ",large\n", ",small\n"),
         &["postcodes.csv, line 3, column `user`: `small`"],
     );
-    check_refused(
-        &world().replace("practices.csv", ",closed,", ",shut,"),
+    check_rejected(
+        &shapefile_fixture().replace("practices.csv", ",closed,", ",shut,"),
         &["practices.csv", "no column `closed` in the header"],
     );
-    check_refused(
-        &world().replace("practices.csv", ",closed,1974", ",shut,1974"),
+    check_rejected(
+        &shapefile_fixture().replace("practices.csv", ",closed,1974", ",shut,1974"),
         &[
             "practices.csv, line 4, column `status`: `shut`",
             "active, dormant, closed or proposed",
         ],
     );
-    check_refused(
-        &world().replace(
+    check_rejected(
+        &shapefile_fixture().replace(
             "areas.csv",
             "icc,l,Ell,,toy,indicative,,",
             "icc,l,Ell,,toy,indicative,2024-01-01,2023-01-01",
         ),
         &["areas.csv, line 3, column `to`: `2023-01-01`"],
     );
-    check_refused(
-        &world().replace("areas.csv", "icc,l,Ell", "icc,m,Em"),
+    check_rejected(
+        &shapefile_fixture().replace("areas.csv", "icc,l,Ell", "icc,m,Em"),
         &["a boundary of icc refers to `l`"],
     );
-    check_refused(
-        &world().replace("practice_sites.csv", "301000", "east"),
+    check_rejected(
+        &shapefile_fixture().replace("practice_sites.csv", "301000", "east"),
         &["practice_sites.csv, line 2, column `easting`: `east`"],
     );
-    let mut mercator = world();
+    let mut mercator = shapefile_fixture();
     let wkt = r#"PROJCS["WGS_1984_Web_Mercator",GEOGCS["GCS_WGS_1984"],UNIT["Meter",1.0]]"#;
     mercator.files.insert("areas/icc.prj".into(), wkt.into());
-    check_refused(
+    check_rejected(
         &mercator,
         &["areas/icc.shp", ".prj should say British National Grid"],
     );
 }
 
 #[test]
-fn versions_that_follow_each_other_are_no_overlap() {
-    let world = world().replace(
+fn consecutive_versions_do_not_overlap() {
+    let fixture = shapefile_fixture().replace(
         "areas.csv",
         "icc,k,Kay,,toy,indicative,,\n",
         "icc,k,Kay,,toy,indicative,,2024-01-01\nicc,k,Kay and Jay,,toy,indicative,2024-01-01,\n",
     );
-    let folder = world.written();
+    let folder = fixture.write_to_temp_dir();
     let index = load(&folder.path().join("toy")).expect("the versions do not overlap");
     let name = |day| {
         index
@@ -385,36 +391,36 @@ fn versions_that_follow_each_other_are_no_overlap() {
 // ---- failed builds -----------------------------------------------------------------------------
 
 /// A copy of the sources with few postcodes, so that a build is fast.
-pub(crate) struct Copied(TempDir);
+pub(crate) struct SourceCopy(TempDir);
 
-impl Copied {
-    fn new() -> Copied {
+impl SourceCopy {
+    fn new() -> SourceCopy {
         let folder = TempDir::new().expect("a folder");
         let sources = folder.path().join("source");
         fs::create_dir(&sources).expect("a folder");
         fs::copy("data/build.toml", folder.path().join("build.toml")).expect("a copy");
-        for name in names_in(Path::new("data/source")) {
+        for name in file_names(Path::new("data/source")) {
             let from = Path::new("data/source").join(&name);
             if name != "postcodes.csv" {
                 fs::copy(from, sources.join(name)).expect("a copy");
                 continue;
             }
             let text = fs::read_to_string(from).expect("the postcodes");
-            let some = text.lines().filter(|line| {
+            let lines = text.lines().filter(|line| {
                 line.starts_with("postcode,")
                     || line.starts_with("LA18")
                     || line.starts_with("LA22")
             });
-            let some: Vec<&str> = some.collect();
-            fs::write(sources.join(name), some.join("\n")).expect("a file");
+            let lines: Vec<&str> = lines.collect();
+            fs::write(sources.join(name), lines.join("\n")).expect("a file");
         }
-        Copied(folder)
+        SourceCopy(folder)
     }
 
     /// Creates a copy without the golden queries, which fail with few postcodes.
-    pub(crate) fn without_canaries() -> Copied {
+    pub(crate) fn without_golden_queries() -> SourceCopy {
         let line = "golden_queries = \"source/golden_queries.csv\"\n";
-        Copied::new().replace("build.toml", line, "")
+        SourceCopy::new().replace("build.toml", line, "")
     }
 
     pub(crate) fn config(&self) -> PathBuf {
@@ -425,7 +431,7 @@ impl Copied {
         self.0.path().join("lancashire-and-cumbria")
     }
 
-    pub(crate) fn replace(self, file: &str, from: &str, to: &str) -> Copied {
+    pub(crate) fn replace(self, file: &str, from: &str, to: &str) -> SourceCopy {
         let path = self.0.path().join(file);
         let text = fs::read_to_string(&path).expect("a file");
         assert!(text.contains(from), "`{from}` is not in {file}");
@@ -436,7 +442,7 @@ impl Copied {
 
 /// Checks that the build fails with an error that contains these words, and changes no file.
 #[track_caller]
-fn check_not_built(copied: &Copied, words: &[&str]) {
+fn check_build_fails(copied: &SourceCopy, words: &[&str]) {
     fs::create_dir_all(copied.output()).expect("a folder");
     let old = copied.output().join("dataset.toml");
     const OLD: &str = "name = \"old\"\nlayers = []\nfiles = {}\n";
@@ -446,37 +452,37 @@ fn check_not_built(copied: &Copied, words: &[&str]) {
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
     }
-    assert_eq!(names_in(&copied.output()), ["dataset.toml"]);
+    assert_eq!(file_names(&copied.output()), ["dataset.toml"]);
     assert_eq!(fs::read_to_string(old).expect("a file"), OLD);
     assert_eq!(
-        names_in(copied.0.path()),
+        file_names(copied.0.path()),
         ["build.toml", "lancashire-and-cumbria", "source"]
     );
 }
 
 #[test]
-fn a_failed_build_names_the_place_and_leaves_the_old_folder_and_no_other() {
-    let copied = Copied::without_canaries;
-    check_not_built(
-        &copied().replace("source/practices.csv", "list_size_2021", "list_size"),
+fn failed_builds_report_the_position_and_keep_the_old_dataset() {
+    let source_copy = SourceCopy::without_golden_queries;
+    check_build_fails(
+        &source_copy().replace("source/practices.csv", "list_size_2021", "list_size"),
         &["source/practices.csv: no column `list_size_2021` in the header"],
     );
-    check_not_built(
-        &copied().replace(
+    check_build_fails(
+        &source_copy().replace(
             "build.toml",
             "source/practice_sites.csv",
             "source/sites.csv",
         ),
         &["reading source/sites.csv"],
     );
-    check_not_built(
-        &copied().replace("source/resilience_groups.csv", "mb-kendal,", "mb-kendall,"),
+    check_build_fails(
+        &source_copy().replace("source/resilience_groups.csv", "mb-kendal,", "mb-kendall,"),
         &[
             "source/resilience_groups.csv: member `mb-kendall` is not an area of the history or an earlier layer",
         ],
     );
-    check_not_built(
-        &copied().replace(
+    check_build_fails(
+        &source_copy().replace(
             "source/lsoa11_icc.csv",
             "E01019139,Barrow-in-Furness 010B,01K,mb-barrow-and-millom",
             "E01019138,Barrow-in-Furness 010B,01K,mb-kendal",
@@ -485,12 +491,12 @@ fn a_failed_build_names_the_place_and_leaves_the_old_folder_and_no_other() {
             "source/lsoa11_icc.csv: `E01019138` is assigned to `mb-barrow-and-millom` and to `mb-kendal`",
         ],
     );
-    check_not_built(
-        &copied().replace("source/lsoa11_icc.csv", "E01019138", "E01099999"),
+    check_build_fails(
+        &source_copy().replace("source/lsoa11_icc.csv", "E01019138", "E01099999"),
         &["source/lsoa11_icc.csv: `E01099999` is not one of the statistical areas"],
     );
-    check_not_built(
-        &copied().replace(
+    check_build_fails(
+        &source_copy().replace(
             "source/postcodes.csv",
             "\nLA18 4BY,317396",
             "\nLA18 4BY,east",
@@ -500,8 +506,8 @@ fn a_failed_build_names_the_place_and_leaves_the_old_folder_and_no_other() {
 }
 
 #[test]
-fn a_build_whose_parts_contradict_each_other_leaves_the_old_folder_and_no_other() {
-    let again = |line_of: &str, from: &str, to: &str| {
+fn contradictory_builds_keep_the_old_dataset() {
+    let duplicate_row = |line_of: &str, from: &str, to: &str| {
         let text = fs::read_to_string("data/source/practices.csv").expect("the table");
         let line = text
             .lines()
@@ -512,39 +518,47 @@ fn a_build_whose_parts_contradict_each_other_leaves_the_old_folder_and_no_other(
             format!("{line}\n{}", line.replace(from, to)),
         )
     };
-    let (line, twice) = again("A82608,", ",mb-east,East,", ",mb-kendal,Kendal,");
+    let (line, twice) = duplicate_row("A82608,", ",mb-east,East,", ",mb-kendal,Kendal,");
     assert_ne!(format!("{line}\n{line}"), twice);
-    check_not_built(
-        &Copied::without_canaries().replace("source/practices.csv", &line, &twice),
+    check_build_fails(
+        &SourceCopy::without_golden_queries().replace("source/practices.csv", &line, &twice),
         &["A82608"],
     );
-    check_not_built(
-        &Copied::without_canaries().replace("source/postcodes.csv", "\nLA18 4DB,", "\nLA18 4BY,"),
+    check_build_fails(
+        &SourceCopy::without_golden_queries().replace(
+            "source/postcodes.csv",
+            "\nLA18 4DB,",
+            "\nLA18 4BY,",
+        ),
         &["postcodes.csv", "`LA18 4BY`"],
     );
 }
 
 #[test]
-fn a_build_whose_canary_fails_leaves_the_old_folder_and_no_other() {
+fn builds_with_failing_golden_queries_keep_the_old_dataset() {
     let canaries = "postcode,easting,northing,practice,as_of,status,icc_residence,icc_registration\n\
         LA18 4DB,,,P81064,2026-01-01,located,mb-barrow-and-millom,mb-lancaster\n\
         LA22 9BP,,,,2026-01-01,located,mb-grange-and-lakes,\n\
         LA1O 5DL,,,,2026-01-01,malformed,,\n";
-    let copied = || {
-        let copied = Copied::new();
-        fs::write(copied.0.path().join("source/golden_queries.csv"), canaries).expect("a file");
-        copied
+    let source_copy = || {
+        let source_copy = SourceCopy::new();
+        fs::write(
+            source_copy.0.path().join("source/golden_queries.csv"),
+            canaries,
+        )
+        .expect("a file");
+        source_copy
     };
-    let well = copied();
-    build(&well.config(), None).expect("all golden queries pass");
-    assert!(load(&well.output()).is_ok());
+    let passing = source_copy();
+    build(&passing.config(), None).expect("all golden queries pass");
+    assert!(load(&passing.output()).is_ok());
     for (from, to, line) in [
         (",mb-lancaster", ",mb-bay", 2),
         ("mb-grange-and-lakes", "mb-kendal", 3),
         (",malformed", ",located", 4),
     ] {
-        check_not_built(
-            &copied().replace("source/golden_queries.csv", from, to),
+        check_build_fails(
+            &source_copy().replace("source/golden_queries.csv", from, to),
             &[
                 "golden queries with an unexpected answer: 1",
                 &format!("line {line}"),

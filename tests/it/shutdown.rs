@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use catchment::http::ServerLimits;
 
-use crate::running::Running;
+use crate::process::ServiceProcess;
 use crate::server::{Server, client, connect, embedded, read_to_close, send};
 
-const ASKED: &str = "GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n";
+const REQUEST: &str = "GET /health/live HTTP/1.1\r\nHost: test\r\n\r\n";
 
 fn server(delay_ms: u64) -> Server {
     let limits = ServerLimits {
@@ -25,22 +25,22 @@ fn server(delay_ms: u64) -> Server {
 }
 
 /// Starts the shutdown on another thread, and returns when the server is no longer ready.
-fn stopping(server: Server) -> JoinHandle<Duration> {
+fn begin_shutdown(server: Server) -> JoinHandle<Duration> {
     let address = server.address();
     let thread = thread::spawn(move || server.stop());
     let deadline = Instant::now() + Duration::from_secs(5);
-    while ready(address) != 503 {
+    while readiness_status(address) != 503 {
         assert!(Instant::now() < deadline, "the server is still ready");
     }
     thread
 }
 
-fn ready(address: SocketAddr) -> u16 {
+fn readiness_status(address: SocketAddr) -> u16 {
     send(&client(), address, ("GET", "/health/ready"), &[], None).status
 }
 
 /// Reads one response with a JSON body.
-fn answer(stream: &mut TcpStream) -> String {
+fn read_response(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"}") {
         let mut byte = [0];
@@ -56,16 +56,16 @@ fn answer(stream: &mut TcpStream) -> String {
 }
 
 #[test]
-fn readiness_is_false_and_reachable_for_the_delay_before_the_listener_closes() {
+fn readiness_is_503_during_the_shutdown_delay() {
     let server = server(1_500);
     let address = server.address();
-    assert_eq!(ready(address), 200);
+    assert_eq!(readiness_status(address), 200);
     let started = Instant::now();
-    let thread = stopping(server);
+    let thread = begin_shutdown(server);
     assert!(started.elapsed() < Duration::from_millis(1_000));
     // Requests are still answered, but responses close the connection.
     while started.elapsed() < Duration::from_millis(1_200) {
-        assert_eq!(ready(address), 503);
+        assert_eq!(readiness_status(address), 503);
         let other = send(&client(), address, ("GET", "/api/v1/dataset"), &[], None).expect(200);
         assert_eq!(other.header("connection"), "close", "{other}");
         thread::sleep(Duration::from_millis(50));
@@ -73,18 +73,25 @@ fn readiness_is_false_and_reachable_for_the_delay_before_the_listener_closes() {
     let took = thread.join().expect("the server shuts down");
     assert!(took >= Duration::from_millis(1_450), "{took:?}");
     assert!(took < Duration::from_millis(4_000), "{took:?}");
-    assert!(TcpStream::connect(address).is_err(), "the server is still listening");
+    assert!(
+        TcpStream::connect(address).is_err(),
+        "the server is still listening"
+    );
 }
 
 #[test]
-fn a_kept_connection_is_told_to_close_by_its_next_answer() {
+fn keep_alive_responses_close_the_connection_during_shutdown() {
     let server = server(1_000);
     let mut stream = server.connect();
-    stream.write_all(ASKED.as_bytes()).expect("the request is sent");
-    let first = answer(&mut stream);
+    stream
+        .write_all(REQUEST.as_bytes())
+        .expect("the request is sent");
+    let first = read_response(&mut stream);
     assert!(!first.contains("connection: close"), "{first}");
-    let thread = stopping(server);
-    stream.write_all(ASKED.as_bytes()).expect("the request is sent");
+    let thread = begin_shutdown(server);
+    stream
+        .write_all(REQUEST.as_bytes())
+        .expect("the request is sent");
     let last = read_to_close(stream);
     assert!(last.starts_with("HTTP/1.1 200 "), "{last}");
     assert!(last.contains("connection: close\r\n"), "{last}");
@@ -92,52 +99,67 @@ fn a_kept_connection_is_told_to_close_by_its_next_answer() {
 }
 
 #[test]
-fn a_request_that_comes_on_an_idle_connection_as_the_listener_closes_is_answered() {
+fn requests_on_idle_connections_are_answered_as_the_listener_closes() {
     let server = server(400);
     let mut idle: Vec<TcpStream> = (0..20)
         .map(|at| {
             let mut stream = server.connect();
             // Half have had a request before, half have not.
             if at % 2 == 0 {
-                stream.write_all(ASKED.as_bytes()).expect("the request is sent");
-                answer(&mut stream);
+                stream
+                    .write_all(REQUEST.as_bytes())
+                    .expect("the request is sent");
+                read_response(&mut stream);
             }
             stream
         })
         .collect();
     let stopped = Instant::now();
-    let thread = stopping(server);
+    let thread = begin_shutdown(server);
     // The requests are spread over the time at which the listener closes.
     for (at, stream) in (0..).zip(&mut idle) {
-        let moment = Duration::from_millis(300 + 20 * at);
-        thread::sleep(moment.saturating_sub(stopped.elapsed()));
-        stream.write_all(ASKED.as_bytes()).expect("the request is sent");
+        let send_at = Duration::from_millis(300 + 20 * at);
+        thread::sleep(send_at.saturating_sub(stopped.elapsed()));
+        stream
+            .write_all(REQUEST.as_bytes())
+            .expect("the request is sent");
     }
     for stream in idle {
         let last = read_to_close(stream);
-        assert!(last.starts_with("HTTP/1.1 200 "), "the request was lost: {last}");
+        assert!(
+            last.starts_with("HTTP/1.1 200 "),
+            "the request was lost: {last}"
+        );
         assert!(last.contains("connection: close\r\n"), "{last}");
     }
     thread.join().expect("the server shuts down");
 }
 
 #[test]
-fn an_idle_connection_is_ended_without_a_reset() {
+fn idle_connections_are_closed_without_a_reset() {
     let server = server(0);
     let mut stream = server.connect();
-    stream.write_all(ASKED.as_bytes()).expect("the request is sent");
-    answer(&mut stream);
+    stream
+        .write_all(REQUEST.as_bytes())
+        .expect("the request is sent");
+    read_response(&mut stream);
     let took = server.stop();
     assert!(took < Duration::from_secs(5), "{took:?}");
     let mut rest = Vec::new();
-    let ended = stream.read_to_end(&mut rest).expect("the connection is not reset");
-    assert_eq!(ended, 0, "{}", String::from_utf8_lossy(&rest));
+    let length = stream
+        .read_to_end(&mut rest)
+        .expect("the connection is not reset");
+    assert_eq!(length, 0, "{}", String::from_utf8_lossy(&rest));
 }
 
 /// Sends requests on a keep-alive connection, and opens another whenever a response closes it,
 /// until the server no longer accepts connections. Returns the number of responses and adds to
 /// `lost`.
-fn asks_until_refused(address: SocketAddr, is_stopping: &AtomicBool, lost: &AtomicUsize) -> usize {
+fn request_until_refused(
+    address: SocketAddr,
+    is_stopping: &AtomicBool,
+    lost: &AtomicUsize,
+) -> usize {
     let mut count = 0;
     while let Ok(stream) = TcpStream::connect(address) {
         let mut stream = stream;
@@ -145,7 +167,7 @@ fn asks_until_refused(address: SocketAddr, is_stopping: &AtomicBool, lost: &Atom
             .set_read_timeout(Some(Duration::from_secs(10)))
             .expect("a read timeout");
         loop {
-            if stream.write_all(ASKED.as_bytes()).is_err() {
+            if stream.write_all(REQUEST.as_bytes()).is_err() {
                 lost.fetch_add(1, Ordering::SeqCst);
                 break;
             }
@@ -176,7 +198,7 @@ fn asks_until_refused(address: SocketAddr, is_stopping: &AtomicBool, lost: &Atom
 }
 
 #[test]
-fn clients_that_keep_connections_lose_nothing_while_the_service_stops() {
+fn keep_alive_clients_lose_no_request_during_shutdown() {
     let server = server(800);
     let address = server.address();
     let (is_stopping, lost) = (
@@ -190,7 +212,7 @@ fn clients_that_keep_connections_lose_nothing_while_the_service_stops() {
             let begin = Arc::clone(&begin);
             thread::spawn(move || {
                 begin.wait();
-                asks_until_refused(address, &is_stopping, &lost)
+                request_until_refused(address, &is_stopping, &lost)
             })
         })
         .collect();
@@ -208,16 +230,16 @@ fn clients_that_keep_connections_lose_nothing_while_the_service_stops() {
 }
 
 #[test]
-fn the_delay_is_a_setting_and_a_second_signal_does_not_wait_for_it() {
-    let mut running = Running::start(&["--shutdown-delay", "30"]);
-    assert_eq!(ready(running.address), 200);
+fn shutdown_delay_is_configurable_and_skipped_by_a_second_signal() {
+    let mut running = ServiceProcess::start(&["--shutdown-delay", "30"]);
+    assert_eq!(readiness_status(running.address), 200);
     running.signal("TERM");
     running.wait_for("stopping");
-    assert_eq!(ready(running.address), 503);
+    assert_eq!(readiness_status(running.address), 503);
     drop(connect(running.address));
     let signalled = Instant::now();
     running.signal("INT");
-    let (status, written) = running.end();
+    let (status, written) = running.wait_for_exit();
     assert_eq!(status, Some(130), "{written}");
     assert!(signalled.elapsed() < Duration::from_secs(5));
 }

@@ -8,11 +8,11 @@ use tempfile::TempDir;
 
 /// A test dataset. K and L are squares of 10 km, L to the east of K.
 #[derive(Clone)]
-pub(crate) struct World {
+pub(crate) struct TestDataset {
     pub(crate) manifest: String,
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     /// The boundaries of the communities as British National Grid metres, for `areas/icc.geojson`.
-    pub(crate) grounds: BTreeMap<&'static str, Vec<(f64, f64)>>,
+    pub(crate) boundaries: BTreeMap<&'static str, Vec<(f64, f64)>>,
 }
 
 const MANIFEST: &str = r#"
@@ -104,13 +104,13 @@ pub(crate) fn square(x: f64, y: f64, side: f64) -> Vec<(f64, f64)> {
     vec![(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
 }
 
-impl World {
-    pub(crate) fn new() -> World {
+impl TestDataset {
+    pub(crate) fn new() -> TestDataset {
         let file = |(path, text): (&str, &str)| (path.to_string(), text.as_bytes().to_vec());
-        World {
+        TestDataset {
             manifest: MANIFEST.into(),
             files: TABLES.map(file).into(),
-            grounds: BTreeMap::from([
+            boundaries: BTreeMap::from([
                 ("k", square(300_000.0, 400_000.0, 10_000.0)),
                 ("l", square(310_000.0, 400_000.0, 10_000.0)),
             ]),
@@ -119,7 +119,7 @@ impl World {
 
     /// Replaces the first occurrence of a text in a table.
     #[track_caller]
-    pub(crate) fn replace(mut self, path: &str, from: &str, to: &str) -> World {
+    pub(crate) fn replace(mut self, path: &str, from: &str, to: &str) -> TestDataset {
         let text = String::from_utf8(self.files[path].clone()).expect("text");
         assert!(text.contains(from), "`{from}` is not in {path}");
         self.files
@@ -128,20 +128,24 @@ impl World {
     }
 
     /// Appends a line to a table.
-    pub(crate) fn add(mut self, path: &str, line: &str) -> World {
+    pub(crate) fn add_row(mut self, path: &str, line: &str) -> TestDataset {
         let table = self.files.get_mut(path).expect("a table of the dataset");
         table.extend(format!("{line}\n").bytes());
         self
     }
 
     /// Adds or replaces a table.
-    pub(crate) fn table(mut self, path: &str, text: &str) -> World {
+    pub(crate) fn with_table(mut self, path: &str, text: &str) -> TestDataset {
         self.files.insert(path.into(), text.into());
         self
     }
 
-    pub(crate) fn ground(mut self, id: &'static str, vertices: Vec<(f64, f64)>) -> World {
-        self.grounds.insert(id, vertices);
+    pub(crate) fn with_boundary(
+        mut self,
+        id: &'static str,
+        vertices: Vec<(f64, f64)>,
+    ) -> TestDataset {
+        self.boundaries.insert(id, vertices);
         self
     }
 
@@ -149,27 +153,27 @@ impl World {
     pub(crate) fn write(&self, folder: &Path) {
         let manifest: Manifest = toml::from_str(&self.manifest).expect("a manifest");
         let mut files: Vec<(String, Vec<u8>)> = self.files.clone().into_iter().collect();
-        if !self.grounds.is_empty() {
+        if !self.boundaries.is_empty() {
             files.push(("areas/icc.geojson".into(), self.geojson().into_bytes()));
         }
         dataset::write(folder, manifest, &files).expect("the dataset is written");
     }
 
     /// Writes the dataset to the folder `toy` in a temporary folder.
-    pub(crate) fn written(&self) -> TempDir {
+    pub(crate) fn write_to_temp_dir(&self) -> TempDir {
         let folder = TempDir::new().expect("a folder");
         self.write(&folder.path().join("toy"));
         folder
     }
 
     pub(crate) fn dataset(&self) -> Dataset {
-        let folder = self.written();
+        let folder = self.write_to_temp_dir();
         let toy = folder.path().join("toy");
         dataset::read(&DatasetSource::Folder(toy)).expect("the dataset is valid")
     }
 
     fn geojson(&self) -> String {
-        let features: Vec<String> = self.grounds.iter().map(feature).collect();
+        let features: Vec<String> = self.boundaries.iter().map(feature_json).collect();
         let crs = r#"{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::27700"}}"#;
         format!(
             r#"{{"type":"FeatureCollection","crs":{crs},"features":[{}]}}"#,
@@ -178,7 +182,7 @@ impl World {
     }
 }
 
-fn feature((id, vertices): (&&'static str, &Vec<(f64, f64)>)) -> String {
+fn feature_json((id, vertices): (&&'static str, &Vec<(f64, f64)>)) -> String {
     let closed = vertices.iter().chain(vertices.first());
     let ring: Vec<String> = closed.map(|(x, y)| format!("[{x},{y}]")).collect();
     format!(

@@ -12,9 +12,9 @@ use catchment::http::ServerLimits;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::dataset::{files_of, names_in};
+use crate::embedded_dataset::{file_names, read_files};
+use crate::fixture::TestDataset;
 use crate::server::Server;
-use crate::toy::World;
 
 /// The columns of the ONS Postcode Directory in 2022 and in 2025.
 const ONSPD_2022: &str = "pcd7,pcd8,pcds,dointr,doterm,oscty,ced,oslaua,osward,parish,usertype,oseast1m,osnrth1m,osgrdind,oshlthau,nhser,ctry,rgn,streg,pcon,eer,teclec,ttwa,pct,itl,statsward,oa01,casward,npark,lsoa01,msoa01,ur01ind,oac01,oa11,lsoa11,msoa11,wz11,sicbl,bua11,ru11ind,oac11,lat,long,lep1,lep2,pfa,imd,calncv,icb,oa21,lsoa21,msoa21";
@@ -91,8 +91,8 @@ catchments = { file = "catchments" }
 "#;
 
 /// Returns a postcode directory with the columns of `header`.
-fn onspd(header: &str, rows: &[&str]) -> String {
-    const GIVEN: [&str; 10] = [
+fn onspd_csv(header: &str, rows: &[&str]) -> String {
+    const COLUMNS: [&str; 10] = [
         "pcds", "dointr", "doterm", "usertype", "oseast1m", "osnrth1m", "osgrdind", "ctry", "lat",
         "long",
     ];
@@ -108,7 +108,7 @@ fn onspd(header: &str, rows: &[&str]) -> String {
     for row in rows {
         let cells: Vec<&str> = row.split(',').collect();
         let cell = |column: &str| {
-            let at = GIVEN.iter().position(|it| *it == canonical(column));
+            let at = COLUMNS.iter().position(|it| *it == canonical(column));
             match at {
                 Some(at) => cells[at],
                 None if column.starts_with("pcd") => cells[0],
@@ -121,7 +121,7 @@ fn onspd(header: &str, rows: &[&str]) -> String {
     text
 }
 
-fn epraccur() -> String {
+fn epraccur_csv() -> String {
     let mut text = String::new();
     for (code, postcode, opened, closed, status, setting) in EPRACCUR {
         let mut cells = vec![""; 27];
@@ -157,14 +157,14 @@ fn rectangle(properties: &Value, (west, south): (f64, f64), (east, north): (f64,
             "geometry": { "type": "Polygon", "coordinates": [ring] } })
 }
 
-fn collection(features: &[Value]) -> String {
+fn feature_collection(features: &[Value]) -> String {
     json!({ "type": "FeatureCollection", "features": features }).to_string()
 }
 
-fn iccs() -> String {
+fn iccs_geojson() -> String {
     let icc =
         |id: &str, name: &str, from, to| rectangle(&json!({ "id": id, "name": name }), from, to);
-    collection(&[
+    feature_collection(&[
         icc("k", "Kay", (-2.9, 53.8), (-2.7, 53.95)),
         icc("l", "Ell", (-2.7, 53.8), (-2.5, 53.95)),
         icc("m", "Em", (-2.4, 57.0), (-2.1, 57.2)),
@@ -172,35 +172,35 @@ fn iccs() -> String {
 }
 
 /// A temporary folder with the published files and a build configuration.
-pub(crate) struct Published(TempDir);
+pub(crate) struct PublishedFiles(TempDir);
 
-impl Published {
-    pub(crate) fn new() -> Published {
-        let published = Published(TempDir::new().expect("a folder"));
+impl PublishedFiles {
+    pub(crate) fn new() -> PublishedFiles {
+        let published = PublishedFiles(TempDir::new().expect("a folder"));
         fs::create_dir(published.path("catchments")).expect("a folder");
         let inner = |from, to| rectangle(&json!({ "type": "inner" }), from, to);
         let outer = |from, to| rectangle(&json!({ "type": "outer" }), from, to);
         let (wide, narrow) = ((-2.9, 53.8), (-2.8, 53.85));
         published
-            .with("build.toml", CONFIG)
-            .with("onspd.csv", onspd(ONSPD_2022, &POSTCODES))
-            .with("epraccur.csv", epraccur())
-            .with("succ.csv", SUCC)
-            .with("memberships.csv", MEMBERSHIPS)
-            .with("iccs.geojson", iccs())
+            .with_file("build.toml", CONFIG)
+            .with_file("onspd.csv", onspd_csv(ONSPD_2022, &POSTCODES))
+            .with_file("epraccur.csv", epraccur_csv())
+            .with_file("succ.csv", SUCC)
+            .with_file("memberships.csv", MEMBERSHIPS)
+            .with_file("iccs.geojson", iccs_geojson())
             // PR3 0SG is in the inner catchments of the first two, and in the outer one of the
             // third.
-            .with(
+            .with_file(
                 "catchments/A00003.geojson",
-                collection(&[inner(wide, (-2.6, 53.9))]),
+                feature_collection(&[inner(wide, (-2.6, 53.9))]),
             )
-            .with(
+            .with_file(
                 "catchments/A00001.geojson",
-                collection(&[inner(wide, (-2.7, 53.9))]),
+                feature_collection(&[inner(wide, (-2.7, 53.9))]),
             )
-            .with(
+            .with_file(
                 "catchments/A00004.geojson",
-                collection(&[inner(wide, narrow), outer(wide, (-2.5, 53.9))]),
+                feature_collection(&[inner(wide, narrow), outer(wide, (-2.5, 53.9))]),
             )
     }
 
@@ -208,16 +208,16 @@ impl Published {
         self.0.path().join(name)
     }
 
-    fn with(self, name: &str, content: impl AsRef<[u8]>) -> Published {
+    fn with_file(self, name: &str, content: impl AsRef<[u8]>) -> PublishedFiles {
         fs::write(self.path(name), content).expect("a file");
         self
     }
 
     #[track_caller]
-    pub(crate) fn replace(self, name: &str, from: &str, to: &str) -> Published {
+    pub(crate) fn replace(self, name: &str, from: &str, to: &str) -> PublishedFiles {
         let text = fs::read_to_string(self.path(name)).expect("a file");
         assert!(text.contains(from), "`{from}` is not in {name}");
-        self.with(name, text.replacen(from, to, 1))
+        self.with_file(name, text.replacen(from, to, 1))
     }
 
     /// Runs the build, and returns the lines of its report or the error.
@@ -241,7 +241,7 @@ impl Published {
 
 const AS_OF: (&str, &str) = ("as_of", "2025-01-01");
 
-fn asked(server: &Server, fields: &[(&str, &str)]) -> Value {
+fn locate(server: &Server, fields: &[(&str, &str)]) -> Value {
     let mut fields = fields.to_vec();
     if fields.iter().all(|(name, _)| *name != "as_of") {
         fields.push(AS_OF);
@@ -250,15 +250,15 @@ fn asked(server: &Server, fields: &[(&str, &str)]) -> Value {
 }
 
 /// Returns the ids of an array of objects, in order.
-fn ids(list: &Value) -> Vec<&str> {
-    let list = list.as_array().expect("a list").iter();
-    list.map(|it| it["id"].as_str().expect("an id")).collect()
+fn ids(array: &Value) -> Vec<&str> {
+    let items = array.as_array().expect("a list").iter();
+    items.map(|it| it["id"].as_str().expect("an id")).collect()
 }
 
 #[test]
-fn postcodes_of_the_directory_are_answered_with_their_places_and_dates() {
-    let server = Published::new().serve();
-    let asked = |postcode: &str| asked(&server, &[("postcode", postcode)]);
+fn onspd_postcodes_have_their_positions_and_dates() {
+    let server = PublishedFiles::new().serve();
+    let locate_postcode = |postcode: &str| locate(&server, &[("postcode", postcode)]);
 
     for (postcode, longitude, latitude, introduced, status) in [
         ("PR3 0SG", -2.746251, 53.856635, "2007-05", "located"),
@@ -270,7 +270,7 @@ fn postcodes_of_the_directory_are_answered_with_their_places_and_dates() {
             "outside_coverage",
         ),
     ] {
-        let body = asked(postcode);
+        let body = locate_postcode(postcode);
         let location = &body["location"];
         let is_near = |field: &str, degrees: f64| {
             let found = location[field].as_f64().expect("degrees");
@@ -289,57 +289,57 @@ fn postcodes_of_the_directory_are_answered_with_their_places_and_dates() {
         );
     }
     assert_eq!(
-        asked("PR3 0SG")["residence"]["icc"][0]["certainty"],
+        locate_postcode("PR3 0SG")["residence"]["icc"][0]["certainty"],
         "inside"
     );
 
     // Terminated: located at its former position, with the month.
-    let ended = asked("AB1 0AA");
+    let ended = locate_postcode("AB1 0AA");
     assert_eq!(ended["status"], "terminated");
     assert_eq!(ended["location"]["postcode_status"], "terminated");
     assert_eq!(ended["location"]["terminated"], "1996-06");
     assert_eq!(ids(&ended["residence"]["icc"]), ["m"]);
 
     // Without a position, no location is returned.
-    let nowhere = asked("LA1 1AE");
-    assert_eq!(nowhere["status"], "no_location");
-    assert_eq!(nowhere["location"]["longitude"], Value::Null);
-    assert_eq!(nowhere["residence"]["icc"], json!([]));
+    let without_position = locate_postcode("LA1 1AE");
+    assert_eq!(without_position["status"], "no_location");
+    assert_eq!(without_position["location"]["longitude"], Value::Null);
+    assert_eq!(without_position["residence"]["icc"], json!([]));
 
     // Far inside L, but with an uncertain position.
     assert_eq!(
-        asked("LA1 1AF")["residence"]["icc"][0]["certainty"],
+        locate_postcode("LA1 1AF")["residence"]["icc"][0]["certainty"],
         "inside"
     );
     for coarse in ["LA1 1AB", "LA1 1AD"] {
-        let icc = &asked(coarse)["residence"]["icc"][0];
+        let icc = &locate_postcode(coarse)["residence"]["icc"][0];
         assert_eq!(icc["id"], "l", "{coarse}");
         assert_eq!(icc["certainty"], "near_boundary", "{coarse}");
     }
-    assert_eq!(asked("BT1 1AA")["status"], "outside_coverage");
+    assert_eq!(locate_postcode("BT1 1AA")["status"], "outside_coverage");
 }
 
 #[test]
-fn a_terminated_postcode_is_in_use_until_its_month_is_over() {
-    let server = Published::new().serve();
+fn terminated_postcodes_are_live_until_the_end_of_the_month() {
+    let server = PublishedFiles::new().serve();
     for (day, status) in [
         ("1995-01-01", "located"),
         ("1996-06-30", "located"),
         ("1996-07-01", "terminated"),
         ("2020-01-01", "terminated"),
     ] {
-        let body = asked(&server, &[("postcode", "AB1 0AA"), ("as_of", day)]);
+        let body = locate(&server, &[("postcode", "AB1 0AA"), ("as_of", day)]);
         assert_eq!(body["status"], status, "{day}");
         assert_eq!(ids(&body["residence"]["icc"]), ["m"], "{day}");
     }
 }
 
 #[test]
-fn practices_of_the_nhs_directory_are_registered_as_their_rows_say() {
-    let server = Published::new().serve();
+fn epraccur_practices_have_the_registrations_of_their_rows() {
+    let server = PublishedFiles::new().serve();
     let home = ("postcode", "PR3 0SG");
-    let registered = |practice: &str| {
-        let body = asked(&server, &[home, ("practice", practice)]);
+    let registration_of = |practice: &str| {
+        let body = locate(&server, &[home, ("practice", practice)]);
         let iccs = &body["registration"]["icc"];
         let icc = iccs
             .as_array()
@@ -353,35 +353,35 @@ fn practices_of_the_nhs_directory_are_registered_as_their_rows_say() {
         )
     };
     let (k, l) = (Some(json!("k")), Some(json!("l")));
-    let nothing = || Value::Null;
+    let null = || Value::Null;
     assert_eq!(
-        registered("A00001"),
+        registration_of("A00001"),
         (
             k.clone(),
-            nothing(),
+            null(),
             json!("agree"),
             json!(["practice_address"])
         )
     );
     // Closed: resolved to its successor.
     assert_eq!(
-        registered("A00002"),
-        (k, nothing(), json!("agree"), json!(["practice_address"]))
+        registration_of("A00002"),
+        (k, null(), json!("agree"), json!(["practice_address"]))
     );
     // Open with a closing date in the future, which is noted.
     assert_eq!(
-        registered("A00003"),
-        (l, nothing(), json!("differ"), json!(["closes_on"]))
+        registration_of("A00003"),
+        (l, null(), json!("differ"), json!(["closes_on"]))
     );
     // Not in an ICC.
-    let (icc, reason, agreement, _) = registered("A00004");
+    let (icc, reason, agreement, _) = registration_of("A00004");
     assert_eq!(
         (icc, reason, agreement),
         (None, json!("outside_coverage"), json!("differ"))
     );
     // Out of hours, a walk-in centre.
     for code in ["Y00001", "Y00002"] {
-        let (icc, reason, agreement, _) = registered(code);
+        let (icc, reason, agreement, _) = registration_of(code);
         assert_eq!(
             (icc, reason, agreement),
             (None, json!("not_a_gp_practice"), json!("residence_only")),
@@ -400,64 +400,64 @@ fn practices_of_the_nhs_directory_are_registered_as_their_rows_say() {
 }
 
 #[test]
-fn declared_areas_that_overlap_all_answer_inner_before_outer() {
-    let server = Published::new().serve();
-    let areas = |fields: &[(&str, &str)]| -> Vec<String> {
-        let body = asked(&server, fields);
+fn overlapping_catchments_are_all_returned_inner_before_outer() {
+    let server = PublishedFiles::new().serve();
+    let catchments_at = |fields: &[(&str, &str)]| -> Vec<String> {
+        let body = locate(&server, fields);
         let practices = body["residence"]["gp-practice"]
             .as_array()
             .expect("a list")
             .clone();
-        let words = practices
+        let texts = practices
             .iter()
             .map(|it| format!("{} {}", it["id"], it["area"]));
-        words.map(|it| it.replace('"', "")).collect()
+        texts.map(|it| it.replace('"', "")).collect()
     };
     let home = [("postcode", "PR3 0SG")];
     assert_eq!(
-        areas(&home),
+        catchments_at(&home),
         ["A00001 inner", "A00003 inner", "A00004 outer"]
     );
     // In both catchments of A00004, the inner one is returned; further east, only the outer one.
     let southwest = [("lon", "-2.85"), ("lat", "53.82")];
     assert_eq!(
-        areas(&southwest),
+        catchments_at(&southwest),
         ["A00001 inner", "A00003 inner", "A00004 inner"]
     );
     assert_eq!(
-        areas(&[("lon", "-2.55"), ("lat", "53.82")]),
+        catchments_at(&[("lon", "-2.55"), ("lat", "53.82")]),
         ["A00004 outer"]
     );
-    assert!(areas(&[("lon", "-2.55"), ("lat", "53.94")]).is_empty());
+    assert!(catchments_at(&[("lon", "-2.55"), ("lat", "53.94")]).is_empty());
 }
 
 #[test]
-fn the_terminal_tells_inner_from_outer_too() {
-    let published = Published::new();
+fn locate_command_shows_inner_and_outer_catchments() {
+    let published = PublishedFiles::new();
     published.build().expect("the build succeeds");
     let output = Command::new(env!("CARGO_BIN_EXE_catchment"))
         .args(["locate", "PR3 0SG", "--as-of", "2025-01-01", "--data"])
         .arg(published.output())
         .output()
         .expect("the program starts");
-    let words = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     for line in [
         "A00001  A SURGERY  (official, inner area",
         "A00004  A SURGERY  (official, outer area",
     ] {
-        assert!(words.contains(line), "{words}");
+        assert!(stdout.contains(line), "{stdout}");
     }
 }
 
 #[test]
-fn a_postcode_near_a_border_names_the_other_side_and_its_distance() {
-    let world = World::new()
-        .add("postcodes.csv", "LA1 1AE,309970,405000,10,live,198001,,,")
-        .add("postcodes.csv", "LA1 1AF,310030,405000,10,live,198001,,,")
-        .add("postcodes.csv", "LA1 1AG,309899,405000,10,live,198001,,,");
-    let server = Server::with(world.dataset(), ServerLimits::default());
+fn postcodes_near_a_boundary_have_the_alternative_and_its_distance() {
+    let fixture = TestDataset::new()
+        .add_row("postcodes.csv", "LA1 1AE,309970,405000,10,live,198001,,,")
+        .add_row("postcodes.csv", "LA1 1AF,310030,405000,10,live,198001,,,")
+        .add_row("postcodes.csv", "LA1 1AG,309899,405000,10,live,198001,,,");
+    let server = Server::with(fixture.dataset(), ServerLimits::default());
     let icc = |postcode: &str| {
-        let body = asked(&server, &[("postcode", postcode)]);
+        let body = locate(&server, &[("postcode", postcode)]);
         body["residence"]["icc"][0].clone()
     };
     for (postcode, own, other) in [("LA1 1AE", "k", "l"), ("LA1 1AF", "l", "k")] {
@@ -478,20 +478,23 @@ fn a_postcode_near_a_border_names_the_other_side_and_its_distance() {
 }
 
 #[test]
-fn the_build_says_what_it_left_out() {
-    let lines = Published::new().build().expect("the build succeeds").join("\n");
+fn build_reports_skipped_rows() {
+    let lines = PublishedFiles::new()
+        .build()
+        .expect("the build succeeds")
+        .join("\n");
     for words in ["Northern Ireland", "prescribing setting 2: out of hours"] {
         assert!(lines.contains(words), "`{words}` is not in:\n{lines}");
     }
 }
 
 #[test]
-fn live_postcodes_alone_are_not_taken_for_all_without_a_word() {
+fn directories_of_only_live_postcodes_give_a_warning() {
     const ROW: &str = "\"PR3 0SG\",10,351012,440302,\"E92000001\",\"\",\"\",\"\",\"\",\"\"\r\n";
-    let warned = |directories: &str, complete: &str| {
+    let warns_for = |directories: &str, complete: &str| {
         let ons = "{ format = \"onspd-lsoa21\", file = \"onspd.csv\" }";
-        let published = Published::new()
-            .with("pr.csv", ROW)
+        let published = PublishedFiles::new()
+            .with_file("pr.csv", ROW)
             .replace("build.toml", ons, directories)
             .replace("build.toml", "complete = false\n", complete);
         let lines = published.build().expect("the build succeeds").join("\n");
@@ -499,71 +502,71 @@ fn live_postcodes_alone_are_not_taken_for_all_without_a_word() {
     };
     let os = "{ format = \"code-point-open\", file = \"pr.csv\" }";
     let both = format!("{os}, {{ format = \"onspd-lsoa21\", file = \"onspd.csv\" }}");
-    assert!(warned(os, ""));
-    assert!(!warned(os, "complete = false\n"));
-    assert!(!warned(&both, ""));
+    assert!(warns_for(os, ""));
+    assert!(!warns_for(os, "complete = false\n"));
+    assert!(!warns_for(&both, ""));
 }
 
 #[test]
-fn another_years_columns_a_byte_order_mark_and_crlf_make_the_same_dataset() {
-    let old = Published::new();
+fn column_names_bom_and_crlf_do_not_change_the_dataset() {
+    let old = PublishedFiles::new();
     old.build().expect("the build succeeds");
-    let new = onspd(ONSPD_2025, &POSTCODES);
+    let new = onspd_csv(ONSPD_2025, &POSTCODES);
     let lad26 = new.replace("lad25cd", "lad26cd");
     let windows = format!("\u{feff}{}", new.replace('\n', "\r\n"));
     for text in [new, lad26, windows] {
-        let other = Published::new().with("onspd.csv", text);
+        let other = PublishedFiles::new().with_file("onspd.csv", text);
         other.build().expect("the build succeeds");
-        assert!(files_of(&old.output()) == files_of(&other.output()));
+        assert!(read_files(&old.output()) == read_files(&other.output()));
     }
 }
 
 /// Checks that a changed build is rejected with these words, and that the old dataset is unchanged.
 #[track_caller]
-fn check_refused(change: impl Fn(Published) -> Published, words: &[&str]) {
-    let published = Published::new();
+fn check_rejected(change: impl Fn(PublishedFiles) -> PublishedFiles, words: &[&str]) {
+    let published = PublishedFiles::new();
     published.build().expect("the build succeeds");
-    let before = files_of(&published.output());
+    let before = read_files(&published.output());
     let published = change(published);
-    let names = names_in(published.0.path());
+    let names = file_names(published.0.path());
     let error = published.build().expect_err("the build fails");
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
     }
-    assert!(files_of(&published.output()) == before, "{error}");
-    assert_eq!(names_in(published.0.path()), names);
+    assert!(read_files(&published.output()) == before, "{error}");
+    assert_eq!(file_names(published.0.path()), names);
 }
 
 #[test]
-fn a_faulty_directory_is_refused_by_name_and_the_old_dataset_stays() {
-    let directory = onspd(ONSPD_2022, &POSTCODES);
-    check_refused(
+fn invalid_postcode_directories_are_rejected_and_keep_the_old_dataset() {
+    let directory = onspd_csv(ONSPD_2022, &POSTCODES);
+    check_rejected(
         |it| it.replace("onspd.csv", ",osgrdind,", ",quality,"),
         &["onspd.csv: no column `osgrdind, gridind`"],
     );
     let row = directory.lines().nth(1).expect("a row").to_string();
-    check_refused(
-        |it| it.with("onspd.csv", format!("{directory}{row}\n{row}\n")),
+    check_rejected(
+        |it| it.with_file("onspd.csv", format!("{directory}{row}\n{row}\n")),
         &["onspd.csv, line 10: postcode `PR3 0SG` is already in onspd.csv, line 2"],
     );
-    check_refused(
-        |it| it.with("onspd.csv", &directory[..directory.len() - 40]),
+    check_rejected(
+        |it| it.with_file("onspd.csv", &directory[..directory.len() - 40]),
         &["onspd.csv, line 9", "was the file truncated?"],
     );
-    for nothing in ["", ONSPD_2022, "\u{feff}", "\n\n"] {
-        check_refused(|it| it.with("onspd.csv", nothing), &["onspd.csv"]);
+    for empty in ["", ONSPD_2022, "\u{feff}", "\n\n"] {
+        check_rejected(|it| it.with_file("onspd.csv", empty), &["onspd.csv"]);
     }
 }
 
 #[test]
-fn dates_that_cannot_be_are_counted_and_their_rows_left_out() {
+fn rows_with_impossible_dates_are_skipped_and_counted() {
     let odd = [
         "LA1 1AG,AAAAAA,,0,360000,441000,1,E92000001,,",
         "LA1 1AH,200001,199001,0,360000,441000,1,E92000001,,",
     ];
-    let published = Published::new().with(
+    let published = PublishedFiles::new().with_file(
         "onspd.csv",
-        onspd(ONSPD_2022, &[&POSTCODES[..], &odd[..]].concat()),
+        onspd_csv(ONSPD_2022, &[&POSTCODES[..], &odd[..]].concat()),
     );
     let lines = published.build().expect("the build succeeds").join("\n");
     for words in [
@@ -582,8 +585,8 @@ fn dates_that_cannot_be_are_counted_and_their_rows_left_out() {
 }
 
 #[test]
-fn what_contradicts_itself_between_the_files_is_refused() {
-    check_refused(
+fn contradictions_between_files_are_rejected() {
+    check_rejected(
         |it| {
             it.replace(
                 "memberships.csv",
@@ -595,27 +598,27 @@ fn what_contradicts_itself_between_the_files_is_refused() {
     );
     let later = "to = \"2025-07-01\"\npolygons = { file = \"iccs.geojson\", id = \"id\", name = \"name\" }\n\
         [[layers.methods]]\nfrom = \"2025-06-01\"\npolygons = ";
-    check_refused(
+    check_rejected(
         |it| it.replace("build.toml", "polygons = ", later),
         &["`k`", "on the same day"],
     );
 }
 
 #[test]
-fn a_look_up_in_another_encoding_is_refused_by_its_place() {
+fn lookups_that_are_not_utf8_are_rejected_with_their_position() {
     let statistical = "[statistical_areas]\nid = \"lsoa21\"\ntitle = \"LSOAs\"\nboundaries = \"lsoas.geojson\"\n\
         code = \"code\"\nname = \"name\"\nsnap_m = 0\n\n[practices]";
     let lookup = "lookup = { file = \"lookup.csv\", columns = { code = \"LSOA21CD\", area = \"icc_id\", name = \"icc\" } }\n\
         # polygons = ";
-    let lsoas = collection(&[rectangle(
+    let lsoas = feature_collection(&[rectangle(
         &json!({ "code": "E01000001", "name": "Somewhere 001A" }),
         (-2.9, 53.8),
         (-2.7, 53.95),
     )]);
-    let with = |table: &[u8]| {
-        let it = Published::new()
-            .with("lsoas.geojson", &lsoas)
-            .with("lookup.csv", table);
+    let build_with = |table: &[u8]| {
+        let it = PublishedFiles::new()
+            .with_file("lsoas.geojson", &lsoas)
+            .with_file("lookup.csv", table);
         let it = it.replace("build.toml", "[practices]", statistical);
         let it = it.replace("build.toml", "polygons = ", lookup);
         it.replace(
@@ -626,13 +629,13 @@ fn a_look_up_in_another_encoding_is_refused_by_its_place() {
         .build()
     };
     let good = b"\xef\xbb\xbfLSOA21CD,icc_id,icc\r\nE01000001,k,Caf\xc3\xa9 Kay\r\n";
-    with(good).expect("a byte order mark and CRLF are accepted");
-    let error = with(b"LSOA21CD,icc_id,icc\nE01000001,k,Caf\xe9 Kay\n").expect_err("latin-1");
+    build_with(good).expect("a byte order mark and CRLF are accepted");
+    let error = build_with(b"LSOA21CD,icc_id,icc\nE01000001,k,Caf\xe9 Kay\n").expect_err("latin-1");
     for words in ["lookup.csv, line 2, column `icc`", "text in UTF-8"] {
         assert!(error.contains(words), "`{words}` is not in: {error}");
     }
-    for nothing in [&b""[..], b"LSOA21CD,icc_id,icc\n"] {
-        let error = with(nothing).expect_err("nothing");
+    for empty in [&b""[..], b"LSOA21CD,icc_id,icc\n"] {
+        let error = build_with(empty).expect_err("nothing");
         assert!(error.contains("lookup.csv"), "{error}");
     }
 }

@@ -12,48 +12,50 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::running::Running;
+use crate::process::ServiceProcess;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The input of the requests in every form, and the suggestion.
-const MARKS: [&str; 7] = [
+const MARKERS: [&str; 7] = [
     "LA18", "4DB", "la184db", "LA1O", "54.2097", "317303", "P81064",
 ];
 
 /// nginx with deploy/nginx.conf, in front of a service.
-struct Proxied {
+struct ProxiedService {
     nginx: Child,
-    service: Option<Running>,
+    service: Option<ServiceProcess>,
     folder: TempDir,
     tls: u16,
     plain: u16,
 }
 
-fn is_there(program: &str) -> bool {
-    let asked = Command::new(program).arg("-V").output();
-    asked.is_ok()
+fn is_installed(program: &str) -> bool {
+    let output = Command::new(program).arg("-V").output();
+    output.is_ok()
 }
 
-impl Proxied {
+impl ProxiedService {
     /// Starts both; `None`, with a note, if a required program is missing.
-    fn start(arguments: &[&str]) -> Option<Proxied> {
+    fn start(arguments: &[&str]) -> Option<ProxiedService> {
         for program in ["nginx", "openssl", "curl"] {
-            if !is_there(program) {
-                crate::programs::tell_skipped(&format!("deploy/nginx.conf: {program} is missing"));
+            if !is_installed(program) {
+                crate::external_tools::report_skipped(&format!(
+                    "deploy/nginx.conf: {program} is missing"
+                ));
                 return None;
             }
         }
         let mut all = vec!["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "::1"];
         all.extend(arguments);
-        let service = Running::start(&all);
+        let service = ServiceProcess::start(&all);
         let folder = TempDir::new().expect("a folder");
         // If root starts nginx, its workers run as another user.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
         let (tls, plain) = (free_port(), free_port());
         let upstream = service.address.to_string();
         write_configuration(folder.path(), tls, plain, &upstream);
-        certify(folder.path());
+        create_certificate(folder.path());
         let nginx = Command::new("nginx")
             .args(["-g", "daemon off;", "-p"])
             .arg(folder.path())
@@ -64,17 +66,20 @@ impl Proxied {
             .stdin(Stdio::null())
             .spawn()
             .expect("nginx starts");
-        let proxied = Proxied {
+        let proxied = ProxiedService {
             nginx,
             service: Some(service),
             folder,
             tls,
             plain,
         };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while proxied.curl(&["/health/live"]).0 != 200 {
-            let said = fs::read_to_string(proxied.folder.path().join("start.log"));
-            assert!(Instant::now() < deadline, "nginx does not answer: {said:?}");
+            let start_log = fs::read_to_string(proxied.folder.path().join("start.log"));
+            assert!(
+                Instant::now() < deadline,
+                "nginx does not answer: {start_log:?}"
+            );
             thread::sleep(Duration::from_millis(50));
         }
         Some(proxied)
@@ -108,11 +113,11 @@ impl Proxied {
     fn service_log(&mut self) -> String {
         let service = self.service.take().expect("the service is running");
         service.signal("TERM");
-        service.end().1
+        service.wait_for_exit().1
     }
 }
 
-impl Drop for Proxied {
+impl Drop for ProxiedService {
     fn drop(&mut self) {
         let id = self.nginx.id().to_string();
         // TERM also ends the workers, unlike KILL.
@@ -135,7 +140,7 @@ fn write_configuration(folder: &Path, tls: u16, plain: u16, upstream: &str) {
         .concat();
     let user = if is_root() { "user www-data;" } else { "" };
     let mut text = include_str!("../../deploy/nginx.conf").to_string();
-    for (theirs, ours) in [
+    for (from, to) in [
         ("user www-data;", user.to_string()),
         ("/run/nginx.pid", path("nginx.pid")),
         ("/var/log/nginx/error.log", path("error.log")),
@@ -156,8 +161,8 @@ fn write_configuration(folder: &Path, tls: u16, plain: u16, upstream: &str) {
         ),
         ("worker_connections 16384", "worker_connections 1024".into()),
     ] {
-        assert!(text.contains(theirs), "deploy/nginx.conf has no `{theirs}`");
-        text = text.replace(theirs, &ours);
+        assert!(text.contains(from), "deploy/nginx.conf has no `{from}`");
+        text = text.replace(from, &to);
     }
     fs::write(folder.join("nginx.conf"), text).expect("written");
 }
@@ -167,8 +172,8 @@ fn is_root() -> bool {
     id.stdout == b"0\n"
 }
 
-fn certify(folder: &Path) {
-    let made = Command::new("openssl")
+fn create_certificate(folder: &Path) {
+    let output = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
         .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
         .args(["-subj", "/CN=catchment.example.nhs.uk", "-keyout"])
@@ -177,11 +182,11 @@ fn certify(folder: &Path) {
         .arg(folder.join("tls.pem"))
         .output()
         .expect("openssl runs");
-    assert!(made.status.success(), "{made:?}");
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// Returns the value of a header; `""` if it is absent.
-fn header<'a>(answer: &'a str, name: &str) -> &'a str {
+fn header_value<'a>(answer: &'a str, name: &str) -> &'a str {
     let head = answer.split("\r\n\r\n").next().expect("a head");
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
     let found = lines.find(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -192,57 +197,60 @@ const TILE: &str = "/tiles/icc/8/125/81.mvt";
 const DEEP_TILE: &str = "/tiles/icc/15/16086/10440.mvt";
 
 #[test]
-fn tiles_are_kept_and_known_again_by_their_tag() {
-    let Some(mut proxied) = Proxied::start(&[]) else {
+fn tiles_are_cached_and_revalidated_by_etag() {
+    let Some(mut proxied) = ProxiedService::start(&[]) else {
         return;
     };
     let ask = |arguments: &[&str]| proxied.curl(arguments);
     let (status, first) = ask(&[TILE]);
     assert_eq!(
-        (status, header(&first, "x-cache-status")),
+        (status, header_value(&first, "x-cache-status")),
         (200, "MISS"),
         "{first}"
     );
     let (_, second) = ask(&[TILE]);
-    assert_eq!(header(&second, "x-cache-status"), "HIT", "{second}");
-    let tag = header(&first, "etag");
-    assert_eq!(header(&second, "etag"), tag);
+    assert_eq!(header_value(&second, "x-cache-status"), "HIT", "{second}");
+    let tag = header_value(&first, "etag");
+    assert_eq!(header_value(&second, "etag"), tag);
     let body = |answer: &str| answer.split_once("\r\n\r\n").expect("a head").1.to_string();
     assert_eq!(body(&first), body(&second));
-    let ids = [&first, &second].map(|it| header(it, "x-request-id").to_string());
+    let ids = [&first, &second].map(|it| header_value(it, "x-request-id").to_string());
     assert_ne!(ids[0], ids[1]);
-    let (status, known) = ask(&["-H", &format!("If-None-Match: {tag}"), TILE]);
+    let (status, not_modified) = ask(&["-H", &format!("If-None-Match: {tag}"), TILE]);
     assert_eq!(
-        (status, header(&known, "x-cache-status")),
+        (status, header_value(&not_modified, "x-cache-status")),
         (304, "HIT"),
-        "{known}"
+        "{not_modified}"
     );
     // Another content coding is a separate cache entry.
-    let packed = ["-H", "Accept-Encoding: br", TILE];
-    let (_, other) = ask(&packed);
-    assert_eq!(header(&other, "x-cache-status"), "MISS", "{other}");
-    assert_eq!(header(&other, "content-encoding"), "br", "{other}");
-    assert_eq!(header(&ask(&packed).1, "x-cache-status"), "HIT");
+    let brotli_request = ["-H", "Accept-Encoding: br", TILE];
+    let (_, other) = ask(&brotli_request);
+    assert_eq!(header_value(&other, "x-cache-status"), "MISS", "{other}");
+    assert_eq!(header_value(&other, "content-encoding"), "br", "{other}");
+    assert_eq!(
+        header_value(&ask(&brotli_request).1, "x-cache-status"),
+        "HIT"
+    );
     // Tiles that reveal a location are not cached.
     for _ in 0..2 {
         let (status, deep) = ask(&[DEEP_TILE]);
         assert!(matches!(status, 200 | 204), "{deep}");
-        assert_eq!(header(&deep, "x-cache-status"), "", "{deep}");
+        assert_eq!(header_value(&deep, "x-cache-status"), "", "{deep}");
     }
     let written = proxied.service_log();
-    let asked = written
+    let count = written
         .matches("route=\"/tiles/{layers}/{z}/{x}/{y}\"")
         .count();
-    assert_eq!(asked, 4, "{written}");
+    assert_eq!(count, 4, "{written}");
 }
 
 #[test]
-fn nothing_that_was_asked_is_written_down_by_the_proxy() {
-    let Some(mut proxied) = Proxied::start(&[]) else {
+fn proxy_logs_and_cache_reveal_no_input() {
+    let Some(mut proxied) = ProxiedService::start(&[]) else {
         return;
     };
     let json = "content-type: application/json";
-    let questions: &[&[&str]] = &[
+    let lookups: &[&[&str]] = &[
         &["/api/v1/locate?postcode=LA18+4DB&practice=P81064"],
         &["/api/v1/locate?postcode=LA1O5DL"],
         &["/api/v1/locate?lon=-3.2694&lat=54.2097"],
@@ -289,14 +297,14 @@ fn nothing_that_was_asked_is_written_down_by_the_proxy() {
             "/api/v1/locate",
         ],
     ];
-    let ask_all = |proxied: &Proxied| {
-        let asked = questions.iter().map(|question| proxied.curl(question));
-        asked.collect::<Vec<_>>()
+    let ask_all = |proxied: &ProxiedService| {
+        let responses = lookups.iter().map(|question| proxied.curl(question));
+        responses.collect::<Vec<_>>()
     };
     let answers = ask_all(&proxied);
     assert_eq!(answers[0].0, 200, "{}", answers[0].1);
     assert_eq!(answers[9].0, 200, "{}", answers[9].1);
-    let id = header(&answers[0].1, "x-request-id").to_string();
+    let id = header_value(&answers[0].1, "x-request-id").to_string();
     assert_eq!(id.len(), 32, "not an id of nginx: {}", answers[0].1);
     assert!(proxied.log("access.log").contains(&id));
     assert!(
@@ -307,18 +315,21 @@ fn nothing_that_was_asked_is_written_down_by_the_proxy() {
     // With the service stopped, the responses of nginx itself are safe and reveal nothing too.
     for (status, answer) in ask_all(&proxied).into_iter().take(8) {
         assert_eq!(status, 503, "{answer}");
-        assert_eq!(header(&answer, "content-type"), "application/problem+json");
-        assert_eq!(header(&answer, "retry-after"), "5");
-        assert_eq!(header(&answer, "x-content-type-options"), "nosniff");
-        assert!(!header(&answer, "strict-transport-security").is_empty());
+        assert_eq!(
+            header_value(&answer, "content-type"),
+            "application/problem+json"
+        );
+        assert_eq!(header_value(&answer, "retry-after"), "5");
+        assert_eq!(header_value(&answer, "x-content-type-options"), "nosniff");
+        assert!(!header_value(&answer, "strict-transport-security").is_empty());
     }
-    let mut looked_at = 0;
+    let mut file_count = 0;
     for entry in fs::read_dir(proxied.folder.path()).expect("a folder") {
-        look_through(&entry.expect("an entry").path(), &mut looked_at);
+        check_files_for_markers(&entry.expect("an entry").path(), &mut file_count);
     }
     assert!(
-        looked_at >= 4,
-        "expected logs, configuration and certificate: {looked_at}"
+        file_count >= 4,
+        "expected logs, configuration and certificate: {file_count}"
     );
     let kinds = proxied.log("access.log");
     assert!(
@@ -329,27 +340,27 @@ fn nothing_that_was_asked_is_written_down_by_the_proxy() {
 }
 
 /// Checks that no file in a folder contains a marker.
-fn look_through(path: &Path, looked_at: &mut usize) {
+fn check_files_for_markers(path: &Path, file_count: &mut usize) {
     if path.is_dir() {
         for entry in fs::read_dir(path).expect("a folder") {
-            look_through(&entry.expect("an entry").path(), looked_at);
+            check_files_for_markers(&entry.expect("an entry").path(), file_count);
         }
         return;
     }
-    *looked_at += 1;
+    *file_count += 1;
     let content = fs::read(path).unwrap_or_default();
     let content: String = content.iter().map(|byte| char::from(*byte)).collect();
     // Keys and certificates are random.
     let is_ours = path.extension().is_none_or(|it| it != "pem" && it != "key");
-    for mark in MARKS.iter().filter(|_| is_ours) {
+    for mark in MARKERS.iter().filter(|_| is_ours) {
         let name = path.display();
         assert!(!content.contains(mark), "{mark} is in {name}: {content}");
     }
 }
 
 #[test]
-fn clients_are_counted_by_their_own_address_and_browsers_are_sent_to_tls() {
-    let Some(proxied) = Proxied::start(&["--rate-limit", "3/hour"]) else {
+fn clients_are_rate_limited_by_ip_and_http_redirects_to_tls() {
+    let Some(proxied) = ProxiedService::start(&["--rate-limit", "3/hour"]) else {
         return;
     };
     let ask = |from: &str| proxied.curl(&["--interface", from, "/api/v1/dataset"]);
@@ -366,9 +377,9 @@ fn clients_are_counted_by_their_own_address_and_browsers_are_sent_to_tls() {
         "/api/v1/dataset",
     ]);
     assert_eq!(status, 429, "{answer}");
-    assert!(!header(&answer, "retry-after").is_empty(), "{answer}");
+    assert!(!header_value(&answer, "retry-after").is_empty(), "{answer}");
     assert!(
-        !header(&answer, "strict-transport-security").is_empty(),
+        !header_value(&answer, "strict-transport-security").is_empty(),
         "{answer}"
     );
     let output = Command::new("curl")
@@ -379,7 +390,7 @@ fn clients_are_counted_by_their_own_address_and_browsers_are_sent_to_tls() {
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
     assert_eq!(
-        header(&answer, "location"),
+        header_value(&answer, "location"),
         "https://127.0.0.1/docs",
         "{answer}"
     );
@@ -389,27 +400,27 @@ fn clients_are_counted_by_their_own_address_and_browsers_are_sent_to_tls() {
 const ROWS: usize = 200_000;
 
 /// Returns a chunk of a chunked body.
-fn chunk(text: &str) -> String {
+fn encode_chunk(text: &str) -> String {
     format!("{:x}\r\n{text}\r\n", text.len())
 }
 
 /// Decodes a chunked body; `None` if it is incomplete.
-fn joined(mut body: &str) -> Option<String> {
-    let mut joined = String::new();
+fn decode_chunks(mut body: &str) -> Option<String> {
+    let mut decoded = String::new();
     loop {
         let (length, rest) = body.split_once("\r\n")?;
         let length = usize::from_str_radix(length, 16).expect("a length");
         if length == 0 {
-            return Some(joined);
+            return Some(decoded);
         }
-        joined.push_str(rest.get(..length)?);
+        decoded.push_str(rest.get(..length)?);
         body = rest.get(length + 2..)?;
     }
 }
 
 #[test]
-fn a_list_goes_through_while_it_is_sent() {
-    let Some(proxied) = Proxied::start(&[]) else {
+fn batches_are_streamed_through_the_proxy() {
+    let Some(proxied) = ProxiedService::start(&[]) else {
         return;
     };
     // Unlike curl, openssl reads while it sends.
@@ -421,44 +432,58 @@ fn a_list_goes_through_while_it_is_sent() {
         .stderr(Stdio::null())
         .spawn()
         .expect("openssl runs");
-    let mut sent = client.stdin.take().expect("piped");
-    let mut taken = client.stdout.take().expect("piped");
-    let (go_on, gone_on) = std::sync::mpsc::channel();
+    let mut stdin = client.stdin.take().expect("piped");
+    let mut stdout = client.stdout.take().expect("piped");
+    let (continue_sender, continue_receiver) = std::sync::mpsc::channel();
     let sender = thread::spawn(move || {
         let head = "POST /api/v1/batch HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\
                     content-type: text/csv\r\ntransfer-encoding: chunked\r\n\r\n";
-        sent.write_all(head.as_bytes()).expect("the request is sent");
-        let rows = chunk(&format!("postcode\n{}", "LA18 4DB\n".repeat(ROWS)));
-        sent.write_all(rows.as_bytes()).expect("the request is sent");
-        sent.flush().expect("the request is sent");
+        stdin
+            .write_all(head.as_bytes())
+            .expect("the request is sent");
+        let rows = encode_chunk(&format!("postcode\n{}", "LA18 4DB\n".repeat(ROWS)));
+        stdin
+            .write_all(rows.as_bytes())
+            .expect("the request is sent");
+        stdin.flush().expect("the request is sent");
         // Output arrives although the upload is not complete.
-        gone_on.recv_timeout(PATIENCE).expect("output arrived");
-        let last = format!("{}0\r\n\r\n", chunk("LA1 1PN\n"));
-        sent.write_all(last.as_bytes()).expect("the request is sent");
-        sent.flush().expect("the request is sent");
+        continue_receiver
+            .recv_timeout(TIMEOUT)
+            .expect("output arrived");
+        let last = format!("{}0\r\n\r\n", encode_chunk("LA1 1PN\n"));
+        stdin
+            .write_all(last.as_bytes())
+            .expect("the request is sent");
+        stdin.flush().expect("the request is sent");
         // Keep the connection open until the response is complete.
-        gone_on.recv_timeout(PATIENCE).expect("the response is complete");
+        continue_receiver
+            .recv_timeout(TIMEOUT)
+            .expect("the response is complete");
     });
     let mut bytes = vec![0; 1 << 16];
     let mut answer = Vec::new();
     let mut has_begun = false;
     while !answer.ends_with(b"\r\n0\r\n\r\n") {
-        let length = taken.read(&mut bytes).expect("readable");
-        assert!(length > 0, "the response ended early: {}", String::from_utf8_lossy(&answer));
+        let length = stdout.read(&mut bytes).expect("readable");
+        assert!(
+            length > 0,
+            "the response ended early: {}",
+            String::from_utf8_lossy(&answer)
+        );
         answer.extend_from_slice(&bytes[..length]);
         if !has_begun && answer.len() > 100_000 {
-            go_on.send(()).expect("the sender is waiting");
+            continue_sender.send(()).expect("the sender is waiting");
             has_begun = true;
         }
     }
     assert!(has_begun);
-    go_on.send(()).expect("the sender is waiting");
+    continue_sender.send(()).expect("the sender is waiting");
     sender.join().expect("no panic");
     client.wait().expect("openssl exits");
     let answer = String::from_utf8(answer).expect("text");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    let body = joined(body).expect("a complete body");
+    let body = decode_chunks(body).expect("a complete body");
     assert_eq!(body.matches("LA18 4DB,").count(), ROWS);
     assert_eq!(body.matches("LA1 1PN,").count(), 1);
 }

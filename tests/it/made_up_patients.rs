@@ -6,7 +6,7 @@
 //! postcode. Each kind of data error that real exports have is in 3% of the rows, and some rows
 //! have several.
 
-use catchment::index::{LayerResult, Index, Locator, LocateQuery};
+use catchment::index::{Index, LayerResult, LocateQuery, Locator};
 use jiff::civil::date;
 
 /// The header row: twelve columns, as in an export of a clinical system.
@@ -18,7 +18,7 @@ pub(crate) struct Patients {
     /// The postcodes, each with the practices whose area includes it.
     homes: Vec<(String, Vec<String>)>,
     practices: Vec<String>,
-    dice: u64,
+    state: u64,
 }
 
 const SURNAMES: &[&str] = &[
@@ -89,11 +89,11 @@ impl Patients {
                 as_of: day,
             };
             let residence = index.locate(&query).residence;
-            let practices = residence.into_iter().find_map(|(_, found)| match found {
+            let found_practices = residence.into_iter().find_map(|(_, found)| match found {
                 LayerResult::Practices(practices) => Some(practices),
                 _ => None,
             });
-            let practices = practices.unwrap_or_default().into_iter();
+            let practices = found_practices.unwrap_or_default().into_iter();
             practices.map(|it| it.practice.code.to_string()).collect()
         };
         let homes = index.postcodes().map(|entry| {
@@ -107,65 +107,73 @@ impl Patients {
                 .iter()
                 .map(|it| it.code.to_string())
                 .collect(),
-            dice: seed,
+            state: seed,
         }
     }
 
     /// Returns a CSV file with a header row and `rows` rows.
     #[allow(dead_code, reason = "the bench writes row by row")]
-    pub(crate) fn list(&mut self, rows: usize) -> Vec<u8> {
-        let mut list = format!("{NAMES}\n").into_bytes();
+    pub(crate) fn csv(&mut self, rows: usize) -> Vec<u8> {
+        let mut csv = format!("{NAMES}\n").into_bytes();
         for _ in 0..rows {
-            self.row(&mut list);
+            self.row(&mut csv);
         }
-        list
+        csv
     }
 
     /// Appends a row to `out`.
     pub(crate) fn row(&mut self, out: &mut Vec<u8>) {
         let number = format!(
             "9{:02} {:03} {:04}",
-            self.roll(100),
-            self.roll(1_000),
-            self.roll(10_000)
+            self.random_below(100),
+            self.random_below(1_000),
+            self.random_below(10_000)
         );
-        let (year, month, day) = (1925 + self.roll(100), 1 + self.roll(12), 1 + self.roll(28));
+        let (year, month, day) = (
+            1925 + self.random_below(100),
+            1 + self.random_below(12),
+            1 + self.random_below(28),
+        );
         let born = match self.is_dirty() {
             true => format!("{day:02}/{month:02}/{year}"),
             false => format!("{year}-{month:02}-{day:02}"),
         };
-        let registered_on = format!("{}-{:02}-01", 2000 + self.roll(25), 1 + self.roll(12));
-        let street = format!("{} {}", 1 + self.roll(150), self.one_of(STREETS));
+        let registered_on = format!(
+            "{}-{:02}-01",
+            2000 + self.random_below(25),
+            1 + self.random_below(12)
+        );
+        let street = format!("{} {}", 1 + self.random_below(150), self.pick(STREETS));
         let address = match self.is_dirty() {
-            true => format!("\"Flat {}, {street}\"", 1 + self.roll(9)),
+            true => format!("\"Flat {}, {street}\"", 1 + self.random_below(9)),
             false => street,
         };
         let note = match (self.is_dirty(), self.is_dirty(), self.is_dirty()) {
             (true, ..) => "\"rang on Monday\nwill ring again\"".to_string(),
             (_, true, _) => "\"says \"\"no thanks\"\"\"".to_string(),
             (.., true) => "=HYPERLINK(A1)".to_string(),
-            _ => self.one_of(NOTES).to_string(),
+            _ => self.pick(NOTES).to_string(),
         };
-        let home = self.roll(self.homes.len());
+        let home = self.random_below(self.homes.len());
         let fields = [
             if self.is_dirty() {
                 "4.5E+09".into()
             } else {
                 number
             },
-            self.one_of(SURNAMES).to_string(),
-            self.one_of(FORENAMES).to_string(),
+            self.pick(SURNAMES).to_string(),
+            self.pick(FORENAMES).to_string(),
             born,
-            self.one_of(&["F", "M", "X"]).to_string(),
+            self.pick(&["F", "M", "X"]).to_string(),
             address,
-            self.one_of(TOWNS).to_string(),
+            self.pick(TOWNS).to_string(),
             self.postcode(home),
             self.practice(home),
             registered_on,
-            self.one_of(&["en", "en", "en", "pl", "ur"]).to_string(),
+            self.pick(&["en", "en", "en", "pl", "ur"]).to_string(),
             note,
         ];
-        let count = match (self.is_dirty(), self.roll(2)) {
+        let count = match (self.is_dirty(), self.random_below(2)) {
             (true, 0) => 9,
             _ => fields.len(),
         };
@@ -175,8 +183,8 @@ impl Patients {
 
     fn postcode(&mut self, home: usize) -> String {
         let postcode = self.homes[home].0.clone();
-        type Spoil = fn(&str) -> String;
-        let spoils: [Spoil; 11] = [
+        type Mutation = fn(&str) -> String;
+        let mutations: [Mutation; 11] = [
             |text| text.to_lowercase(),
             |text| text.replace(' ', ""),
             |text| format!(" {} ", text.replace(' ', "  ")),
@@ -189,9 +197,9 @@ impl Patients {
             |_| "LA1 0AA".to_string(),
             |_| "N/K".to_string(),
         ];
-        for spoil in spoils {
+        for mutation in mutations {
             if self.is_dirty() {
-                return spoil(&postcode);
+                return mutation(&postcode);
             }
         }
         postcode
@@ -200,18 +208,18 @@ impl Patients {
     /// Returns a practice code. Nine in ten people are registered near their home.
     fn practice(&mut self, home: usize) -> String {
         let near = self.homes[home].1.len();
-        let practice = match (near, self.roll(10)) {
+        let practice = match (near, self.random_below(10)) {
             (0, _) | (_, 0) => {
-                let at = self.roll(self.practices.len());
+                let at = self.random_below(self.practices.len());
                 self.practices[at].clone()
             }
             _ => {
-                let at = self.roll(near);
+                let at = self.random_below(near);
                 self.homes[home].1[at].clone()
             }
         };
-        type Spoil = fn(&str) -> String;
-        let spoils: [Spoil; 6] = [
+        type Mutation = fn(&str) -> String;
+        let mutations: [Mutation; 6] = [
             |text| text.to_lowercase(),
             |text| format!("{text}001"),
             |_| String::new(),
@@ -219,9 +227,9 @@ impl Patients {
             |_| "X99999".to_string(),
             |_| "&".to_string(),
         ];
-        for spoil in spoils {
+        for mutation in mutations {
             if self.is_dirty() {
-                return spoil(&practice);
+                return mutation(&practice);
             }
         }
         practice
@@ -229,17 +237,17 @@ impl Patients {
 
     /// Returns `true` with a probability of 3%.
     fn is_dirty(&mut self) -> bool {
-        self.roll(100) < 3
+        self.random_below(100) < 3
     }
 
-    fn one_of(&mut self, words: &[&'static str]) -> &'static str {
-        words[self.roll(words.len())]
+    fn pick(&mut self, words: &[&'static str]) -> &'static str {
+        words[self.random_below(words.len())]
     }
 
     /// Returns a random number below `sides` (SplitMix64).
-    fn roll(&mut self, sides: usize) -> usize {
-        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.dice;
+    fn random_below(&mut self, sides: usize) -> usize {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed = (mixed ^ (mixed >> 31)) >> 32;
