@@ -42,7 +42,7 @@ def component(path, package, scope):
 
 
 def resolved(packages, path, name):
-    """Resolves a package as Node does: in the node_modules of the package that requires it, or of a parent folder."""
+    """Returns the path that Node resolves: in the node_modules of the package that requires it, or of a parent folder."""
     while True:
         at = f"{path}/node_modules/{name}" if path else f"node_modules/{name}"
         if at in packages:

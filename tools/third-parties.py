@@ -14,7 +14,7 @@ NAMES = ("license", "licence", "copying", "notice", "unlicense", "copyright")
 
 
 def shipped(metadata):
-    """Returns the transitive normal dependencies, without dev and build dependencies and the program itself."""
+    """Returns the normal dependencies, direct and transitive, without dev and build dependencies or the program."""
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     root = metadata["resolve"]["root"]
     waiting, found = [root], set()
