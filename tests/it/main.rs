@@ -40,6 +40,7 @@ mod ogc;
 mod ogc_tiles;
 mod output_files;
 mod pages;
+mod plain_english;
 mod point_in_polygon;
 mod postcode_search;
 mod privacy;
